@@ -1,0 +1,221 @@
+"""The only reader of config.toml and of the environment: both become one frozen `Config`.
+
+Flags override the environment (DFMON_<SECTION>_<KEY>), which overrides the file, which overrides the defaults.
+A wrong key or value is one sentence: which file, which key, what was found, what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from dfmon.model.errors import UsageError
+from dfmon.model.units import clean
+
+PositionModel = Annotated[
+    str, Meta(pattern=r"^(flow|naive|short-all|file:.+)$", description="flow, naive, short-all or file:PATH")
+]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,10}$", description="upper-case coin names such as BTC")]
+Url = Annotated[str, Meta(pattern=r"^(wss?|https?|rediss?)://[^\s]+$", description="a URL with its scheme")]
+Share = Annotated[float, Meta(ge=0.0, le=1.0, description="a number from 0 to 1")]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of all sections: unknown keys are errors."""
+
+
+class MarketSection(Section, frozen=True):
+    """What is watched and how it is read."""
+
+    currencies: Annotated[tuple[Currency, ...], Meta(min_length=1, description="coin names in upper case, such as BTC")] = ("BTC", "ETH")
+    positions: PositionModel = "flow"
+    numeraire: Annotated[Literal["usd", "coin"], Meta(description="usd or coin")] = "usd"
+    stickiness: Annotated[Literal["strike", "moneyness"], Meta(description="strike or moneyness")] = "strike"
+    tick_s: Annotated[float, Meta(ge=0.1, le=60.0, description="seconds from 0.1 to 60")] = 1.0
+    warm_coverage: Share = 0.5
+
+
+class DeribitSection(Section, frozen=True):
+    """Where Deribit is reached."""
+
+    websocket: Url = "wss://www.deribit.com/ws/api/v2"
+    rest: Url = "https://www.deribit.com/api/v2"
+    summary_s: Annotated[float, Meta(ge=2.0, le=600.0, description="seconds from 2 to 600")] = 30.0
+
+
+class BinanceSection(Section, frozen=True):
+    """Where Binance is reached."""
+
+    enabled: Annotated[bool, Meta(description="true or false")] = True
+    spot_websocket: Url = "wss://stream.binance.com:9443"
+    spot_rest: Url = "https://api.binance.com"
+    futures_websocket: Url = "wss://fstream.binance.com"
+    futures_rest: Url = "https://fapi.binance.com"
+
+
+class OkxSection(Section, frozen=True):
+    """Where OKX is reached."""
+
+    enabled: Annotated[bool, Meta(description="true or false")] = True
+    websocket: Url = "wss://ws.okx.com:8443/ws/v5/public"
+    rest: Url = "https://www.okx.com"
+
+
+class ScreenSection(Section, frozen=True):
+    """How the screen looks and how often it is drawn."""
+
+    rate_hz: Annotated[float, Meta(ge=0.1, le=4.0, description="a number from 0.1 to 4")] = 1.0
+    palette: Annotated[
+        Literal["blue-orange", "purple-green", "mono", "green-red"],
+        Meta(description="blue-orange, purple-green, mono or green-red"),
+    ] = "blue-orange"
+    icons: Annotated[Literal["unicode", "ascii", "braille"], Meta(description="unicode, ascii or braille")] = "unicode"
+    mouse: Annotated[bool, Meta(description="true or false")] = False
+    tape_min: Annotated[float, Meta(ge=0.0, description="coins, 0 or more")] = 0.0
+
+
+class PublishSection(Section, frozen=True):
+    """Where snapshots go without a screen. Empty: nowhere."""
+
+    redis: Annotated[str, Meta(pattern=r"^$|^(rediss?|unix)://", description="a redis:// URL or nothing")] = ""
+    rest: Annotated[str, Meta(pattern=r"^$|^[^\s:]*:\d+$", description="HOST:PORT or nothing")] = ""
+    prefix: Annotated[str, Meta(pattern=r"^[\w.-]+$", description="letters, digits, dot, dash")] = "dfmon"
+    stream_length: Annotated[int, Meta(ge=1, description="a whole number above 0")] = 100_000
+    every_s: Annotated[float, Meta(ge=0.0, description="seconds, 0 or more")] = 10.0
+
+
+class HistorySection(Section, frozen=True):
+    """The embedded store of one metrics row a second."""
+
+    enabled: Annotated[bool, Meta(description="true or false")] = True
+    path: Annotated[str, Meta(description="a file path; empty for the state folder")] = ""
+    keep_days: Annotated[int, Meta(ge=1, le=3650, description="days from 1 to 3650")] = 35
+
+
+class RecordSection(Section, frozen=True):
+    """Recording of raw frames."""
+
+    directory: Annotated[str, Meta(description="a folder; empty for none")] = ""
+    rotate_mb: Annotated[int, Meta(ge=1, le=4096, description="megabytes from 1 to 4096")] = 256
+
+
+class Config(Section, frozen=True):
+    """Everything that can be set. Immutable; built once, handed down as small values."""
+
+    market: MarketSection = MarketSection()
+    deribit: DeribitSection = DeribitSection()
+    binance: BinanceSection = BinanceSection()
+    okx: OkxSection = OkxSection()
+    screen: ScreenSection = ScreenSection()
+    publish: PublishSection = PublishSection()
+    history: HistorySection = HistorySection()
+    record: RecordSection = RecordSection()
+
+
+def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Config:
+    """The configuration in force.
+
+    `path` is the file named by --config, or None for the one in the XDG configuration folder, which may be missing.
+    `flags` maps "section.key" to values given on the command line. Raises UsageError.
+    """
+    file = path or default_path(environ)
+    tree = _read(file, required=path is not None)
+    config = _convert(tree, str(file), strict=True)
+    config = _override(config, _from_environment(environ))
+    return _override(config, {key: (value, "the command line") for key, value in flags.items()})
+
+
+def default_path(environ: Mapping[str, str]) -> Path:
+    base = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".config")
+    return Path(base) / "dfmon" / "config.toml"
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """Where history and logs live: the XDG state folder."""
+    base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".local" / "state")
+    return Path(base) / "dfmon"
+
+
+def environment() -> Mapping[str, str]:
+    """The process environment; nobody else in dfmon reads it."""
+    return os.environ
+
+
+def _read(file: Path, *, required: bool) -> dict[str, Any]:
+    if not file.exists() and not required:
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{file}: no such configuration file") from None
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(f"{file}: the configuration cannot be read: {exc}") from None
+    except tomllib.TOMLDecodeError as exc:
+        raise UsageError(f"{file}: not TOML: {clean(str(exc))}") from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[object, str]]:
+    found: dict[str, tuple[object, str]] = {}
+    for section in msgspec.structs.fields(Config):
+        for key in msgspec.structs.fields(section.type):
+            name = f"DFMON_{section.name}_{key.name}".upper()
+            if name in environ:
+                found[f"{section.name}.{key.name}"] = (environ[name], f"environment variable {name}")
+    return found
+
+
+def _override(config: Config, values: Mapping[str, tuple[object, str]]) -> Config:
+    tree = msgspec.to_builtins(config)
+    for key, (value, origin) in values.items():
+        section, _, name = key.partition(".")
+        if isinstance(value, str) and isinstance(tree[section][name], (list, tuple)):
+            value = [part.strip() for part in value.split(",") if part.strip()]
+        tree[section][name] = value
+        config = _convert(tree, origin, strict=False)
+    return config
+
+
+def _convert(tree: dict[str, Any], origin: str, *, strict: bool) -> Config:
+    try:
+        return msgspec.convert(tree, Config, strict=strict)
+    except msgspec.ValidationError as exc:
+        raise UsageError(_sentence(tree, origin, str(exc))) from None
+
+
+def _sentence(tree: dict[str, Any], origin: str, message: str) -> str:
+    """What msgspec says of a value, as file, key, what was found and what is allowed."""
+    place = re.search(r"`\$([^`]*)`$", message)
+    keys = re.findall(r"\w+", place.group(1)) if place else []
+    unknown = re.search(r"unknown field `([^`]*)`", message)
+    if unknown:
+        return _unknown(origin, keys, unknown.group(1))
+    found: Any = tree
+    for key in keys:
+        found = found[int(key)] if isinstance(found, list) else found[key]
+    name = ".".join(key for key in keys if not key.isdigit())
+    shown = "a value with a password" if "@" in str(found) else clean(repr(found), 60)
+    return f"{origin}: {name} is {shown}, allowed: {_allowed(keys)}"
+
+
+def _unknown(origin: str, keys: list[str], name: str) -> str:
+    sections = {field.name: field.type for field in msgspec.structs.fields(Config)}
+    known = [field.name for field in msgspec.structs.fields(sections[keys[0]])] if keys else list(sections)
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
+    return f"{origin}: unknown key {'.'.join([*keys, clean(name, 60)])}{hint}"
+
+
+def _allowed(keys: list[str]) -> str:
+    fields = {field.name: field for field in msgspec.structs.fields(Config)}
+    if len(keys) < 2:
+        return f"a table [{keys[0]}]" if keys else "a table of sections"
+    key = next(field for field in msgspec.structs.fields(fields[keys[0]].type) if field.name == keys[1])
+    return str(key.type.__metadata__[0].description)  # every key states what it allows; a test insists

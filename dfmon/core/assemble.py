@@ -1,0 +1,373 @@
+"""The snapshot: every number with its unit, sign sentence, band, quality and age, and a reason for each null.
+
+Comes last in a step. Decides nothing and computes nothing that another module owns.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from dfmon.core import report
+from dfmon.core.columns import summed
+from dfmon.core.exposure import quantiles
+from dfmon.core.hpp_score import hedge_pressure
+from dfmon.core.levels import levels, max_pain
+from dfmon.core.measured import Measured
+from dfmon.core.rules import Inputs, RuleState, Thresholds
+from dfmon.core.vanna_charm_volga import METRICS
+from dfmon.model.frames import FeedHealth
+from dfmon.model.snapshot import (
+    Alert,
+    Context,
+    Detail,
+    Feed,
+    Flip,
+    FlipRoot,
+    FlowSnapshot,
+    HedgeFlow,
+    Hpp,
+    Levels,
+    Liquidity,
+    Metric,
+    Metrics,
+    Positions,
+    Profile,
+    Quality,
+    Scenario,
+    State,
+    TapeRow,
+)
+from dfmon.model.units import HOUR, SECOND, iso
+
+SCHEMA = 1
+WHOLE = 0.9  # share of open interest below which a number is "partial"
+
+READS = {
+    "ngi": ("USD/+1%", "+ dealers gain delta as spot rises and sell into it; - they buy"),
+    "vss": ("USD/+1 vol pt", "+ dealers gain delta as volatility rises and sell; - they buy"),
+    "chl": ("USD/24h", "+ dealers gain delta as a day passes and sell; - they buy"),
+    "volg": ("USD vega/+1 vol pt", "+ dealers gain vega as volatility rises; - they lose it"),
+    "vega": ("USD/vol pt", "+ dealers gain as volatility rises"),
+    "theta": ("USD/day", "+ dealers earn as a day passes"),
+    "unwind": ("USD", "+ hedges to buy back when options of the next 24 h settle; - to sell"),
+}
+
+
+def assemble(
+    m: Measured,
+    inputs: Inputs,
+    rules: RuleState,
+    reasons: tuple[str, ...],
+    thresholds: Thresholds,
+    tape: tuple[TapeRow, ...],
+    alerts: tuple[Alert, ...],
+    seq: int,
+) -> FlowSnapshot:
+    """The frozen snapshot of this tick.
+
+    Units: as the snapshot's fields. Shapes: one underlying. Domain: any. Source: none.
+    """
+    chain, ts_ns, age = m.chain, m.chain.ts_ns, m.age_s
+    quality = _quality(m)
+    expiries = report.by_expiry(m.cols, m.exposure.unit, m.atm)
+    strikes = report.by_strike(m.cols, m.exposure.unit)
+    metrics = _metrics(m, quality)
+    flip = _flip(m, quality)
+    levels = _levels(m)
+    context = _context(m)
+    state: State = "stale" if age is not None and age > m.stale_after_s else "live"
+    detail = Detail(
+        heatmap=report.heat_map(m.cols, m.exposure.unit, m.atm),
+        profile=_profile(m),
+        tape=tape,
+        alerts=alerts,
+    )
+    return FlowSnapshot(
+        schema=SCHEMA,
+        seq=seq,
+        ts=iso(ts_ns),
+        ts_ns=ts_ns,
+        state=state,
+        underlying=chain.underlying,
+        spot=_finite(chain.spot),
+        instruments=chain.size,
+        positions=Positions(m.model, m.positions.coverage, m.warming, float(np.abs(m.cols.position).sum())),
+        metrics=metrics,
+        flip=flip,
+        scenario=_scenario(m, inputs, rules, reasons, thresholds, metrics.hpp.value, quality),
+        levels=levels,
+        by_expiry=expiries,
+        by_strike=strikes,
+        liquidity=Liquidity(m.liquidity.depth_usd, m.liquidity.adv_usd, m.liquidity.markets),
+        context=context,
+        feeds=tuple(_feed(feed) for feed in m.feeds),
+        unavailable=_unavailable(m, metrics, flip, levels, context),
+        detail=detail,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _quality(m: Measured) -> Quality:
+    if not m.cols.size:
+        return "absent"
+    if m.age_s is None or m.age_s > m.stale_after_s:
+        return "stale"
+    return "ok" if m.cols.usable >= WHOLE and not m.warming else "partial"
+
+
+# ---- numbers -------------------------------------------------------------------------------------------------------
+
+
+def _metrics(m: Measured, quality: Quality) -> Metrics:
+    rolled = {name: _rolled(m, name, quality) for name in METRICS}
+    return Metrics(
+        ngi=rolled["ngi"],
+        vss=rolled["vss"],
+        chl=rolled["chl"],
+        volg=rolled["volg"],
+        hpp=_hpp(m, quality),
+        psi=_psi(m, quality),
+        hedge_flow=_hedge_flow(m, quality),
+        unwind=rolled["unwind"],
+        vega=rolled["vega"],
+        theta=rolled["theta"],
+    )
+
+
+def _rolled(m: Measured, name: str, quality: Quality) -> Metric:
+    unit, sign = READS[name]
+    value = getattr(m.exposure.totals, name) if m.cols.size else None
+    low, high = m.exposure.band(METRICS.index(name)) if m.cols.size else (None, None)
+    return Metric(value, low, high, unit, sign, quality, m.age_s)
+
+
+def _hpp(m: Measured, quality: Quality) -> Hpp:
+    value = low = high = None
+    if m.cols.size:
+        total = np.array([[m.exposure.totals.ngi], [m.exposure.totals.vss], [m.exposure.totals.chl]])
+        value = float(hedge_pressure(m.moved.sign, total[0], total[1], total[2], m.scaling)[0])
+        if m.exposure.members is not None:
+            ngi, vss, chl = m.exposure.members[:3]
+            low, high = quantiles(hedge_pressure(m.moved.sign, ngi, vss, chl, m.scaling))
+    return Hpp(
+        value=value,
+        lo=low,
+        hi=high,
+        unit="USD",
+        sign="+ dealers must sell; - dealers must buy",
+        quality=quality,
+        age_s=m.age_s,
+        alpha=m.scaling.alpha,
+        beta=m.scaling.beta,
+        calibrated=m.scaling.calibrated,
+        ds_sign=m.moved.sign,
+    )
+
+
+def _psi(m: Measured, quality: Quality) -> Metric:
+    low, high = m.exposure.band(0)
+    depth, psi = m.liquidity.depth_usd, m.psi
+    if psi is None or depth is None or low is None or high is None:
+        low = high = None
+    else:
+        low, high = low / depth, high / depth
+    sign = "+ hedging damps moves; - it amplifies them; <= -1 unstable"
+    return Metric(psi, low, high, "NGI/depth", sign, quality if psi is not None else "absent", m.age_s)
+
+
+def _hedge_flow(m: Measured, quality: Quality) -> HedgeFlow:
+    trade = m.hedge_trade()
+    low = high = None
+    if trade is not None and m.exposure.members is not None:
+        ngi, vss, chl = m.exposure.members[:3]
+        scale = [part / total if total else 0.0 for part, total in _parts(m)]
+        low, high = quantiles(scale[0] * ngi + scale[1] * vss + scale[2] * chl)
+    return HedgeFlow(
+        value=None if trade is None else trade.linear,
+        lo=low,
+        hi=high,
+        unit="USD/15min",
+        sign="+ dealers bought; - dealers sold",
+        quality=quality if trade is not None else "absent",
+        age_s=m.age_s,
+        gamma=None if trade is None else trade.gamma,
+        vanna=None if trade is None else trade.vanna,
+        charm=None if trade is None else trade.charm,
+        residual=None if trade is None else trade.residual,
+    )
+
+
+def _parts(m: Measured) -> tuple[tuple[float, float], ...]:
+    """Each part of the hedge trade with the roll-up that it is proportional to."""
+    trade, total = m.hedge_trade(), m.exposure.totals
+    if trade is None:
+        return ()
+    return (trade.gamma, total.ngi), (trade.vanna, total.vss), (trade.charm, total.chl)
+
+
+def _flip(m: Measured, quality: Quality) -> Flip:
+    found, spot = m.exposure.flip, m.chain.spot
+    if found is None:
+        return Flip(None, None, None, None, None, None, None, (), None, 0, "absent", m.age_s)
+    distance = None if found.level is None else spot - found.level
+    share = None if distance is None else distance / spot
+    daily = m.sigma / math.sqrt(365.0)
+    return Flip(
+        level=found.level,
+        lo=m.exposure.flip_lo,
+        hi=m.exposure.flip_hi,
+        p_none=m.exposure.p_none,
+        distance_usd=distance,
+        distance_pct=None if share is None else share * 100.0,
+        distance_sigma=None if share is None or not daily > 0.0 else share / daily,
+        roots=tuple(FlipRoot(root.level, "up" if root.rising else "down") for root in found.roots),
+        searched=found.searched,
+        net=found.sign,
+        quality=quality,
+        age_s=m.age_s,
+    )
+
+
+def _profile(m: Measured) -> Profile:
+    flip = m.exposure.flip
+    if flip is None:
+        return Profile((), (), None, None)
+    return Profile(tuple(flip.spots.tolist()), tuple(flip.ngi.tolist()), None, None)
+
+
+# ---- scenario ------------------------------------------------------------------------------------------------------
+
+
+def _scenario(
+    m: Measured,
+    inputs: Inputs,
+    rules: RuleState,
+    reasons: tuple[str, ...],
+    thresholds: Thresholds,
+    hpp: float | None,
+    quality: Quality,
+) -> Scenario:
+    bucket = rules.bucket
+    assert bucket is not None  # the classifier always decides
+    phis = [phi for phi in (inputs.phi_gamma, inputs.phi_vanna, inputs.phi_charm) if phi is not None]
+    side: Literal["buy", "sell", "none"] = "none" if not hpp else "sell" if hpp > 0.0 else "buy"
+    return Scenario(
+        bucket=int(bucket),
+        name=bucket.title,
+        side=side,
+        material=sum(phis) >= thresholds.gamma_lo if phis else False,
+        age_s=(m.chain.ts_ns - rules.since_ns) / SECOND,
+        since=iso(rules.since_ns),
+        confidence=_confidence(m),
+        reasons=reasons,
+        overlay=_overlay(m, quality, bool(phis)),
+    )
+
+
+def _overlay(m: Measured, quality: Quality, has_volume: bool) -> str:
+    if quality in ("absent", "stale"):
+        return f"UNKNOWN: inputs {quality}"
+    if not has_volume:
+        return "UNKNOWN: no venue volume"
+    return "UNKNOWN: positions warming" if m.warming else ""
+
+
+def _confidence(m: Measured) -> float:
+    """Usable share of the board x coverage x agreement of the ensemble on the sign of NGI, 0 to 1."""
+    coverage = m.positions.coverage if m.positions.coverage is not None else 1.0
+    agree = 1.0
+    if m.exposure.members is not None and m.cols.size:
+        long = float(np.mean(m.exposure.members[0] > 0.0))
+        agree = max(long, 1.0 - long)
+    return m.cols.usable * coverage * agree
+
+
+# ---- the rest ------------------------------------------------------------------------------------------------------
+
+
+def _levels(m: Measured) -> Levels:
+    cols, frame = m.cols, m.chain
+    ngi = summed(cols.strike_code, m.exposure.unit.ngi * cols.position, cols.strikes.size)
+    interest = summed(cols.strike_code, cols.interest, cols.strikes.size)
+    pain = None
+    if cols.size:
+        nearest = cols.rows[cols.expiry_code == 0]
+        pain = max_pain(frame.strike[nearest], frame.option_type[nearest], frame.open_interest[nearest])
+    return levels(cols.strikes, ngi, interest, pain)
+
+
+def _context(m: Measured) -> Context:
+    chain, cols = m.chain, m.cols
+    next_ns = int(cols.expiries[0]) if cols.size else None
+    return Context(
+        dvol=_finite(chain.vol_index),
+        atm_iv=_finite(m.sigma),
+        funding=m.liquidity.funding_8h,
+        basis=_basis(m),
+        next_expiry=None if next_ns is None else iso(next_ns),
+        next_expiry_hours=None if next_ns is None else (next_ns - chain.ts_ns) / HOUR,
+        return_1h=m.moved.ret_1h,
+        return_15m=m.moved.ret_15m,
+    )
+
+
+def _basis(m: Measured) -> float | None:
+    """Annualised premium of the forward nearest to thirty days over spot."""
+    if not m.cols.size or not m.chain.spot > 0.0:
+        return None
+    nearest = int(np.argmin(np.abs(m.cols.tau - 30.0 / 365.0)))
+    return math.log(float(m.cols.forward[nearest]) / m.chain.spot) / float(m.cols.tau[nearest])
+
+
+def _feed(feed: FeedHealth) -> Feed:
+    return Feed(
+        name=feed.source,
+        state=str(feed.state),
+        age_s=_finite(feed.age_s),
+        lag_ms=_finite(feed.lag_ms),
+        frames=feed.frames,
+        rejected=feed.rejected,
+        reconnects=feed.reconnects,
+        note=feed.reason,
+    )
+
+
+def _unavailable(m: Measured, metrics: Metrics, flip: Flip, levels: Levels, context: Context) -> tuple[str, ...]:
+    """One sentence for each null of the snapshot, and one for each kind of thing that was left out."""
+    said: list[str] = [*m.cols.missing, *(f"{n} {what}: left out" for what, n in m.chain.rejected)]
+    if m.chain.spot_ns == 0:
+        said.append("spot, flip: no index price yet")
+    if not m.cols.size:
+        said.append("metrics, levels: no priceable option yet")
+    elif m.exposure.members is None:
+        said.append(f"lo, hi, p_none: positions {m.model} are a convention, which has no band")
+    if flip.level is None and flip.searched is not None:
+        net = {1: "long", -1: "short", 0: "flat"}[flip.net]
+        low, high = flip.searched
+        said.append(f"flip.level: no sign change from {low:,.0f} to {high:,.0f}, net {net} gamma throughout")
+    elif flip.level is not None and m.exposure.members is not None and flip.lo is None:
+        said.append("flip.lo, flip.hi: no member of the ensemble has a flip")
+    if m.positions.coverage is None:
+        said.append(f"positions.coverage: positions {m.model} do not rest on history")
+    if m.moved.ret_15m is None:
+        said.append("hedge_flow, context.return_15m: less than a minute of spot history; hpp has no gamma term yet")
+    if m.moved.ret_1h is None:
+        said.append("context.return_1h: less than half an hour of spot history")
+    if metrics.psi.value is None:
+        said.append("psi, liquidity.depth_1pct_usd: no venue depth")
+    if m.liquidity.adv_usd is None:
+        said.append("liquidity.adv_usd: no venue volume")
+    missing = {"dvol": "no volatility index", "funding": "no perpetual's funding", "basis": "no forward and spot"}
+    said += [f"context.{name}: {why}" for name, why in missing.items() if getattr(context, name) is None]
+    if m.cols.size:
+        said += [
+            f"levels.{name}: no strike has it" for name in Levels.__struct_fields__ if getattr(levels, name) is None
+        ]
+    said += [f"feeds.{f.source}: no data yet" for f in m.feeds if not math.isfinite(f.age_s)]
+    return tuple(said)

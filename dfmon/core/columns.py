@@ -1,0 +1,127 @@
+"""The rows of a frame that can be priced, as the columns that every kernel takes.
+
+Comes first in a step: time to expiry, settlement treatment, groups by strike and expiry, and a count, by reason, of
+what had to be left out. Nothing after this sees a NaN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfmon.core.dealer_net import DealerPositions
+from dfmon.core.settlement import DAY, Terms, settlement_terms
+from dfmon.model.frames import F64, I64, ChainFrame
+from dfmon.model.units import YEAR
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """n priceable options. Units: USD, decimal volatility, years, coins.
+
+    `rows` are their places in the frame; `strikes` and `expiries` ascend, and the codes say which one each option has.
+    `terms` are the strike, time and share of the settlement treatment. `usable` is the share of the board's open
+    interest that these options hold.
+    """
+
+    rows: I64
+    forward: F64
+    strike: F64
+    sigma: F64
+    tau: F64
+    option_type: F64
+    interest: F64
+    position: F64
+    members: F64 | None
+    terms: Terms
+    average: F64 | None
+    strikes: F64
+    strike_code: NDArray[np.intp]
+    expiries: I64
+    expiry_code: NDArray[np.intp]
+    usable: float
+    missing: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        return int(self.rows.size)
+
+
+def columns(frame: ChainFrame, positions: DealerPositions) -> Columns:
+    """The priceable rows of `frame` under `positions`.
+
+    Units: as `Columns`. Shapes: (n,) of the frame -> (k,), k <= n.
+    Domain: any frame; a row without forward, volatility, time or position is left out and counted under its reason.
+    Source: none; book-keeping.
+    """
+    tau = (frame.expiry_ns - frame.ts_ns) / YEAR
+    reasons = {
+        "no forward": ~(frame.forward > 0.0) | ~np.isfinite(frame.forward),
+        "no mark volatility": ~(frame.sigma > 0.0) | ~(frame.sigma <= 20.0),
+        "no open interest": ~np.isfinite(frame.open_interest) | (frame.open_interest < 0.0),
+        "no position": ~np.isfinite(positions.position),
+        "bad strike": ~(frame.strike > 0.0) | ~np.isfinite(frame.strike),
+    }
+    good = tau > 0.0
+    missing = []
+    for reason, bad in reasons.items():
+        count = int(np.count_nonzero(bad & good))
+        if count:
+            missing.append(f"{count} option{'s' if count > 1 else ''}: {reason}")
+        good &= ~bad
+    rows = np.flatnonzero(good)
+    strikes, strike_code = np.unique(frame.strike[rows], return_inverse=True)
+    expiries, expiry_code = np.unique(frame.expiry_ns[rows], return_inverse=True)
+    forward, strike, time = frame.forward[rows], frame.strike[rows], tau[rows]
+    average = np.where(time <= 2 * DAY, frame.settling, np.nan) if np.isfinite(frame.settling) else None
+    interest = frame.open_interest[rows]
+    held = np.nansum(np.maximum(frame.open_interest, 0.0))
+    return Columns(
+        rows=rows,
+        forward=forward,
+        strike=strike,
+        sigma=frame.sigma[rows],
+        tau=time,
+        option_type=frame.option_type[rows].astype(np.float64),
+        interest=interest,
+        position=positions.position[rows],
+        members=None if positions.members is None else positions.members[rows],
+        terms=settlement_terms(forward, strike, time, average),
+        average=average,
+        strikes=strikes,
+        strike_code=strike_code,
+        expiries=expiries,
+        expiry_code=expiry_code,
+        usable=float(interest.sum() / held) if held > 0.0 else (1.0 if rows.size else 0.0),
+        missing=tuple(missing),
+    )
+
+
+def atm_sigma(cols: Columns) -> F64:
+    """Volatility of each expiry where strike meets forward, linear in log-moneyness between listed strikes.
+
+    Units: decimal. Shapes: (k,) -> one value an expiry. Domain: flat beyond the listed strikes.
+    Source: none; calls and puts of a strike count alike.
+    """
+    moneyness = np.log(cols.strike / cols.forward)
+    sigma = np.empty(cols.expiries.size)
+    for code in range(cols.expiries.size):
+        rows = np.flatnonzero(cols.expiry_code == code)
+        rows = rows[np.argsort(moneyness[rows], kind="stable")]
+        sigma[code] = np.interp(0.0, moneyness[rows], cols.sigma[rows])
+    return sigma
+
+
+def summed(codes: NDArray[np.intp], values: F64, groups: int) -> F64:
+    """Sum of `values` in each group, added in the order of the rows."""
+    return np.asarray(np.bincount(codes, values, groups), np.float64)
+
+
+def first_of_group(codes: NDArray[np.intp], values: F64, groups: int) -> F64:
+    """The value of the first row of each group: what all rows of an expiry share, such as forward or time."""
+    first = np.full(groups, -1)
+    first[codes[::-1]] = np.arange(codes.size)[::-1]
+    shared: F64 = values[first]
+    return shared

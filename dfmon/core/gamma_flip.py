@@ -1,0 +1,293 @@
+"""Where the dealers' net gamma changes sign: every zero of the profile, the one nearest to spot, and its band.
+
+Comes after positions and settlement_terms (which give strike, time and the share to multiply exposures with) and
+before the scenario rules and the screen. The zeros are found on a grid in log spot and polished on all options.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfmon.core.black import F64
+from dfmon.core.gamma_profile import Book, StickyStrike
+from dfmon.core.greek_calc import MAX_SIGMA
+from dfmon.core.sticky_moneyness import StickyMoneyness
+
+Stickiness: TypeAlias = Literal["strike", "moneyness"]
+
+RANGES: Final = (0.20, 0.35, 0.50)
+STEP: Final = 0.002
+"""Grid step in ln S; nodes are whole multiples of it, so they stay where they are while spot ticks."""
+NEAR_EXPIRY: Final = 2.0 / 365.0
+"""Options below two days have bumps about as narrow as the step: their strikes are nodes too."""
+_NOISE: Final = 1e-11
+"""A net below this share of the gross is rounding, not a sign."""
+_ITERATIONS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """One zero of net gamma."""
+
+    level: float
+    rising: bool
+    """Net gamma goes from negative to positive as spot rises through the level."""
+    slope: float
+    """USD per 1 %, per 1 % of spot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """The zeros found, and the profile they were found on."""
+
+    level: float | None
+    """The zero nearest to spot in ln S; None is a state, not a failure."""
+    roots: tuple[Root, ...]
+    """All zeros in the searched range, ascending."""
+    searched: tuple[float, float]
+    sign: int
+    """Sign of net gamma at spot, which holds throughout the range if there is no zero; 0 for a book without gamma."""
+    spots: F64
+    ngi: F64
+    """Net gamma on `spots`, USD per 1 %."""
+
+
+def find_flip(
+    spot: float,
+    forward: F64,
+    strike: F64,
+    sigma: F64,
+    tau: F64,
+    exposure: F64,
+    *,
+    stickiness: Stickiness = "strike",
+    expiry: NDArray[np.generic] | None = None,
+    ranges: tuple[float, ...] = RANGES,
+) -> Flip:
+    """All zeros of the net gamma profile within the first range that has any.
+
+    The strike, time and share of settlement_terms are applied by the caller (exposure times share), so that the
+    profile and the roll-ups use one treatment. A subset of expiries is a call with their rows. Rows that are
+    invalid, settled or without exposure are left out. Zeros are exact to the rounding of the sum over all options.
+
+    Units: spot, forward, strike in USD; sigma decimal; tau in years; exposure = dealer position x multiplier, in
+    units of underlying, long = +; expiry any label (sticky moneyness only; default: equal times).
+    Shapes: (n,) each.
+    Domain: spot > 0; columns any floats; ranges ascending in (0, 1).
+    Source: net gamma profile as the sum of Black (1976) gammas; Newton-bisection: Press et al., Numerical Recipes,
+    section 9.4, with Halley's third-order step.
+
+    >>> k, one = np.array([90.0, 110.0]), np.ones(2)
+    >>> flip = find_flip(100.0, 100 * one, k, 0.5 * one, 0.02 * one, np.array([-1.0, 1.0]))
+    >>> round(flip.level, 6), flip.roots[0].rising, flip.sign
+    (99.250308, True, 1)
+    """
+    rows = _live(forward, strike, sigma, tau, exposure[:, None])
+    if not rows.size:
+        ends = spot * np.array([1.0 - ranges[-1], 1.0 + ranges[-1]])
+        return Flip(None, (), (float(ends[0]), float(ends[1])), 0, ends, np.zeros(2))
+    book = _book(rows, forward, strike, sigma, tau, stickiness, expiry)
+    held = exposure[rows]
+    both = np.stack([held, np.abs(held)], axis=1)
+    near = _near_strikes(book, tau[rows])
+    for reach in ranges:
+        y = _nodes(spot, reach, near)
+        net, gross = book.profile(y, both)
+        signs = np.sign(net) * (np.abs(net) > _NOISE * gross)
+        low, high = _brackets(signs)
+        if low.size:
+            break
+    roots, level = _roots(spot, book, held, y, net, low, high)
+    if level is None:
+        sign = int(signs[np.argmax(np.abs(net))])
+    else:
+        nearest = next(root for root in roots if root.level == level)
+        sign = 1 if nearest.rising == (level <= spot) else -1
+    spots = spot * np.exp(y)
+    return Flip(level, roots, (float(spots[0]), float(spots[-1])), sign, spots, net)
+
+
+def flip_members(
+    spot: float,
+    forward: F64,
+    strike: F64,
+    sigma: F64,
+    tau: F64,
+    members: F64,
+    *,
+    stickiness: Stickiness = "strike",
+    expiry: NDArray[np.generic] | None = None,
+    ranges: tuple[float, ...] = RANGES,
+) -> F64:
+    """Flip level nearest to spot for every member of an ensemble of positions; NaN where a member has none.
+
+    One matrix product makes all profiles; the polish evaluates all options for each member, to 1e-9 of spot.
+
+    Units, domain: as find_flip.
+    Shapes: columns (n,), members (n, M) -> (M,).
+    Source: as find_flip.
+
+    >>> k, one = np.array([90.0, 110.0]), np.ones(2)
+    >>> members = np.array([[-1.0, 1.0], [1.0, 1.0]])
+    >>> flip_members(100.0, 100 * one, k, 0.5 * one, 0.02 * one, members).round(6).tolist()
+    [99.250308, nan]
+    """
+    levels = np.full(members.shape[1], np.nan)
+    rows = _live(forward, strike, sigma, tau, members)
+    if not rows.size:
+        return levels
+    book = _book(rows, forward, strike, sigma, tau, stickiness, expiry)
+    near = _near_strikes(book, tau[rows])
+    open_members = np.arange(members.shape[1])
+    held = members[rows]
+    largest = np.abs(held).max(axis=1, keepdims=True)
+    for reach in ranges:
+        y = _nodes(spot, reach, near)
+        columns = np.concatenate([held[:, open_members], largest], axis=1)
+        profiles = book.profile(y, columns)
+        net, gross = profiles[:-1], profiles[-1]
+        signs = np.sign(net) * (np.abs(net) > _NOISE * gross)
+        found, low, high = _nearest_brackets(y, net, signs)
+        if found.size:
+            who = open_members[found]
+            ends = y[low], y[high], net[found, low], net[found, high]
+            levels[who] = spot * np.exp(_polish(book, np.ascontiguousarray(held[:, who].T), *ends, 1e-9))
+            open_members = np.delete(open_members, found)
+        if not open_members.size:
+            break
+    return levels
+
+
+def flip_band(levels: F64) -> tuple[float | None, float | None, float]:
+    """5 % and 95 % quantiles of the members that have a flip, and the share of members that have none.
+
+    Units: those of the levels; share in [0, 1].
+    Shapes: (M,) -> three scalars.
+    Domain: NaN = none.
+    Source: Hyndman & Fan (1996), definition 7.
+
+    >>> flip_band(np.array([90.0, 110.0, np.nan, np.nan]))
+    (91.0, 109.0, 0.5)
+    """
+    found = levels[~np.isnan(levels)]
+    if not found.size:
+        return None, None, 1.0
+    low, high = np.quantile(found, (0.05, 0.95))
+    return float(low), float(high), 1.0 - found.size / levels.size
+
+
+def _live(forward: F64, strike: F64, sigma: F64, tau: F64, exposure: F64) -> NDArray[np.intp]:
+    """Options with gamma that somebody holds."""
+    return np.flatnonzero(
+        (forward > 0.0)
+        & (forward < np.inf)
+        & (strike > 0.0)
+        & (strike < np.inf)
+        & (sigma > 0.0)
+        & (sigma <= MAX_SIGMA)
+        & (tau > 0.0)
+        & (tau < np.inf)
+        & np.isfinite(exposure).all(axis=1)
+        & (exposure != 0.0).any(axis=1)
+    )
+
+
+def _book(
+    rows: NDArray[np.intp],
+    forward: F64,
+    strike: F64,
+    sigma: F64,
+    tau: F64,
+    stickiness: Stickiness,
+    expiry: NDArray[np.generic] | None,
+) -> Book:
+    columns = forward[rows], strike[rows], sigma[rows], tau[rows]
+    if stickiness == "strike":
+        return StickyStrike.of(*columns)
+    return StickyMoneyness.of(*columns, (tau if expiry is None else expiry)[rows])
+
+
+def _near_strikes(book: Book, tau: F64) -> F64:
+    return np.unique(book.log_strike_over_forward[tau < NEAR_EXPIRY])
+
+
+def _nodes(spot: float, reach: float, near: F64) -> F64:
+    """Log-spot nodes over at least +-reach: whole multiples of the step in ln S, and the strikes of near expiries."""
+    anchor = np.log(spot)
+    first, last = np.floor((anchor + np.log1p(-reach)) / STEP), np.ceil((anchor + np.log1p(reach)) / STEP)
+    grid = np.arange(first, last + 1.0) * STEP - anchor
+    return np.unique(np.concatenate([grid, near[(near > grid[0]) & (near < grid[-1])]]))
+
+
+def _brackets(signs: F64) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Node pairs between which the sign changes; nodes without a sign are stepped over."""
+    signed = np.flatnonzero(signs)
+    change = signs[signed[:-1]] != signs[signed[1:]]
+    return signed[:-1][change], signed[1:][change]
+
+
+def _nearest_brackets(y: F64, net: F64, signs: F64) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """For each member with a sign change: its number and the bracket whose linear zero is nearest to spot."""
+    node = np.where(signs != 0.0, np.arange(y.shape[0]), 0)
+    last = np.maximum.accumulate(node, axis=1)[:, :-1]
+    before = np.take_along_axis(signs, last, axis=1)
+    member, high = np.nonzero(before * signs[:, 1:] < 0.0)
+    low = last[member, high]
+    high += 1
+    zero = _linear_zero(y[low], y[high], net[member, low], net[member, high])
+    order = np.lexsort((np.abs(zero), member))
+    first = order[np.diff(member[order], prepend=-1) != 0]
+    return member[first], low[first], high[first]
+
+
+def _linear_zero(low: F64, high: F64, net_low: F64, net_high: F64) -> F64:
+    return np.asarray(low + (high - low) * (net_low / (net_low - net_high)))
+
+
+def _roots(
+    spot: float, book: Book, held: F64, y: F64, net: F64, low: NDArray[np.intp], high: NDArray[np.intp]
+) -> tuple[tuple[Root, ...], float | None]:
+    """Polished zeros, ascending, and the level of the nearest one."""
+    if not low.size:
+        return (), None
+    zeros = _polish(book, held, y[low], y[high], net[low], net[high], 0.0)
+    slopes = book.local(zeros, held).slope
+    levels = spot * np.exp(zeros)
+    roots = tuple(
+        Root(float(level), bool(below < 0.0), float(slope) * 0.01)
+        for level, below, slope in zip(levels, net[low], slopes)
+    )
+    return roots, roots[int(np.argmin(np.abs(zeros)))].level
+
+
+def _polish(book: Book, held: F64, low: F64, high: F64, net_low: F64, net_high: F64, tolerance: float) -> F64:
+    """Zeros of net gamma inside their brackets, all at once.
+
+    Halley's step where it stays inside the bracket (Newton's where the curvature is unknown), else the middle. A
+    root is done when the error expected after the step, cubic in it, is below the tolerance or below rounding.
+    """
+    rising = net_low < 0.0
+    y = _linear_zero(low, high, net_low, net_high)
+    tolerance = max(tolerance, 1e-16)
+    for _ in range(_ITERATIONS):
+        value, slope, curvature = book.local(y, held)
+        below = (value < 0.0) == rising
+        low, high = np.where(below, y, low), np.where(below, high, y)
+        with np.errstate(all="ignore"):
+            newton = value / slope
+            bend = 0.5 * newton * curvature / slope
+            step = np.where(np.abs(bend) < 0.5, newton / (1.0 - bend), newton)
+            target = y - step
+            inside = (target >= low) & (target <= high)
+            expected = np.where(np.isnan(bend), np.abs(step), np.abs(step) * bend * bend)
+        target = np.where(inside, target, 0.5 * (low + high))
+        target = np.where(value == 0.0, y, target)
+        done = (value == 0.0) | (inside & (expected <= tolerance)) | (high - low <= tolerance)
+        y = target
+        if done.all():
+            break
+    return np.asarray(y)

@@ -1,0 +1,87 @@
+"""The call and the put of one strike and expiry, priced once while their inputs agree.
+
+Comes after the listing (prepared once for it) and before gamma_flip, whose cost halves: at r = 0 the two have the
+same gamma, vega, theta, vanna, charm and volga when forward, sigma and time are equal. Checked at each refresh.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfmon.core.black import F64
+
+Index: TypeAlias = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Distinct (forward, strike, sigma, time) points of a chain at one refresh."""
+
+    option: Index
+    """For each point, an option that lies on it."""
+    point: Index
+    """For each option, its point."""
+
+    def add(self, exposure: F64) -> F64:
+        """Exposure of each point: the sum over its options.
+
+        Units: any, additive.
+        Shapes: (n,) or (n, M) -> (points,) or (points, M).
+        Domain: any floats.
+        Source: linearity of the sum.
+        """
+        merged = exposure[self.option]
+        rest = np.ones(self.point.shape[0], dtype=np.bool_)
+        rest[self.option] = False
+        merged[self.point[rest]] += exposure[rest]  # at most one further option a point: no index repeats
+        return np.asarray(merged)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Options of one listing in pairs: `second[i]` has the strike and expiry of `first[i]` and the other type."""
+
+    first: Index
+    second: Index
+    size: int
+
+    @classmethod
+    def of(cls, strike: F64, expiry: NDArray[np.generic], option_type: F64) -> Pairing:
+        """Pair calls with puts; an option without a partner stays alone.
+
+        Units: strike in quote currency; expiry any sortable label; option type +1 call, -1 put.
+        Shapes: (n,) each.
+        Domain: labels without NaN.
+        Source: put-call parity.
+
+        >>> Pairing.of(np.array([9.0, 8.0, 9.0]), np.array([1, 1, 1]), np.array([-1.0, 1.0, 1.0])).second
+        array([0])
+        """
+        order = np.lexsort((-option_type, strike, expiry))
+        left, right = order[:-1], order[1:]
+        partner = (strike[left] == strike[right]) & (expiry[left] == expiry[right])
+        partner &= (option_type[left] > 0.0) & (option_type[right] < 0.0)
+        return cls(left[partner], right[partner], strike.shape[0])
+
+    def points(self, forward: F64, sigma: F64, tau: F64) -> Points:
+        """Distinct points at this refresh: a pair counts as one only where its columns agree to the last bit.
+
+        Units: as greeks.
+        Shapes: (n,) each.
+        Domain: any floats; a NaN agrees with nothing.
+        Source: put-call parity.
+        """
+        agree = sigma[self.first] == sigma[self.second]
+        agree &= forward[self.first] == forward[self.second]
+        agree &= tau[self.first] == tau[self.second]
+        own = np.ones(self.size, dtype=np.bool_)
+        own[self.second[agree]] = False
+        option = np.flatnonzero(own)
+        point = np.empty(self.size, dtype=np.intp)
+        point[option] = np.arange(option.shape[0])
+        point[self.second[agree]] = point[self.first[agree]]
+        return Points(option, point)

@@ -1,0 +1,146 @@
+"""Tables of the snapshot: by expiry, by strike, the heat-map, the tape. Plain numbers in the order of the screen.
+
+Comes after the roll-ups; only re-arranges and smooths, computes no exposure of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from dfmon.core.columns import Columns, first_of_group, summed
+from dfmon.core.surface_grid import gather, scatter, stencil
+from dfmon.core.vanna_charm_volga import UnitExposure, group_totals
+from dfmon.model.frames import F64, ChainFrame
+from dfmon.model.snapshot import ExpiryRow, HeatMap, StrikeRow, TapeRow
+from dfmon.model.units import expiry_label, iso
+
+NGI, VSS, CHL, VOLG, UNWIND = 0, 1, 2, 3, 6
+TAPE_ROWS = 100
+
+
+def by_expiry(cols: Columns, unit: UnitExposure, atm: F64) -> tuple[ExpiryRow, ...]:
+    """Sums of each expiry, nearest first.
+
+    Units: as `ExpiryRow`. Shapes: one row an expiry. Domain: an empty board gives no rows. Source: none.
+    """
+    groups = cols.expiries.size
+    sums = group_totals(unit, cols.position, cols.expiry_code, groups)
+    interest = summed(cols.expiry_code, cols.interest, groups)
+    counts = np.bincount(cols.expiry_code, minlength=groups)
+    forward = first_of_group(cols.expiry_code, cols.forward, groups)
+    hours = first_of_group(cols.expiry_code, cols.tau, groups) * 365.0 * 24.0
+    return tuple(
+        ExpiryRow(
+            expiry=iso(expiry_ns),
+            label=expiry_label(expiry_ns),
+            hours=float(hours[i]),
+            forward=float(forward[i]),
+            atm_iv=float(atm[i]),
+            ngi=float(sums[NGI, i]),
+            vss=float(sums[VSS, i]),
+            chl=float(sums[CHL, i]),
+            volg=float(sums[VOLG, i]),
+            unwind=float(sums[UNWIND, i]),
+            open_interest=float(interest[i]),
+            options=int(counts[i]),
+        )
+        for i, expiry_ns in enumerate(cols.expiries.tolist())
+    )
+
+
+def by_strike(cols: Columns, unit: UnitExposure) -> tuple[StrikeRow, ...]:
+    """Sums of each strike over all expiries, ascending.
+
+    Units: as `StrikeRow`. Shapes: one row a strike. Domain: an empty board gives no rows. Source: none.
+    """
+    groups = cols.strikes.size
+    sums = group_totals(unit, cols.position, cols.strike_code, groups)
+    calls = summed(cols.strike_code, cols.interest * (cols.option_type > 0), groups)
+    puts = summed(cols.strike_code, cols.interest * (cols.option_type < 0), groups)
+    rows = np.column_stack([cols.strikes, sums[NGI], sums[VSS], sums[CHL], sums[VOLG], calls, puts])
+    return tuple(StrikeRow(*row) for row in rows.tolist())
+
+
+def heat_map(cols: Columns, unit: UnitExposure, atm: F64) -> HeatMap:
+    """Strike x expiry cells: exposures smoothed without losing any, volatilities with holes filled from neighbours.
+
+    Units: USD; open interest coins; volatility decimal. Shapes: one row a strike, one column an expiry.
+    Domain: an empty board gives an empty map. Source: the smoothers of surface_grid.
+    """
+    if not cols.size:
+        return HeatMap((), (), (), (), (), (), (), ())
+    shape = cols.expiries.size, cols.strikes.size
+    code = cols.expiry_code * shape[1] + cols.strike_code
+    counts = np.bincount(code, minlength=shape[0] * shape[1]).reshape(shape)
+    listed = counts > 0
+    kernel = stencil(
+        cols.strikes,
+        first_of_group(cols.expiry_code, cols.forward, shape[0]),
+        first_of_group(cols.expiry_code, cols.tau, shape[0]),
+        atm,
+    )
+    cells = group_totals(unit, cols.position, code, listed.size).reshape(-1, *shape)
+    sigma = summed(code, cols.sigma, listed.size).reshape(shape) / np.maximum(counts, 1)
+    interest = summed(code, cols.interest, listed.size).reshape(shape)
+    smooth = {row: _cells(scatter(kernel, cells[row], listed), listed) for row in (NGI, VSS, CHL, VOLG)}
+    filled, _ = gather(kernel, np.where(listed, sigma, np.nan), listed.astype(np.float64))
+    return HeatMap(
+        strikes=tuple(cols.strikes.tolist()),
+        expiries=tuple(expiry_label(ns) for ns in cols.expiries.tolist()),
+        ngi=smooth[NGI],
+        vss=smooth[VSS],
+        chl=smooth[CHL],
+        volg=smooth[VOLG],
+        oi=_cells(interest, listed),
+        iv=_cells(filled, np.isfinite(filled)),
+    )
+
+
+def _cells(values: F64, shown: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[tuple[float | None, ...], ...]:
+    """Rows of strikes; None where the cell is not shown."""
+    boxed = np.where(shown, values, np.nan).T.astype(object)
+    boxed[~shown.T] = None
+    return tuple(map(tuple, boxed.tolist()))
+
+
+def tape(frame: ChainFrame, cols: Columns, unit: UnitExposure, before: tuple[TapeRow, ...]) -> tuple[TapeRow, ...]:
+    """The newest prints first: those of this tick, then those shown before.
+
+    Gamma is what the print adds to the dealers' NGI if the taker was a customer.
+    Units: as `TapeRow`. Shapes: at most TAPE_ROWS rows. Domain: prints of options that left the board are kept
+    without gamma. Source: dealer = minus customer.
+    """
+    trades = frame.trades
+    if not trades.uid.size:
+        return before
+    place: Mapping[int, int] = {uid: i for i, uid in enumerate(frame.uid.tolist())}
+    priced = {row: k for k, row in enumerate(cols.rows.tolist())}
+    fresh = []
+    for i in reversed(range(trades.uid.size)):
+        at = place.get(int(trades.uid[i]))
+        if at is None:
+            continue
+        k = priced.get(at)
+        signed = -float(trades.side[i]) * float(trades.size[i])
+        sigma = float(trades.sigma[i])
+        fresh.append(
+            TapeRow(
+                ts_ns=int(trades.exch_ns[i]),
+                side=int(trades.side[i]),
+                name=frame.names[at],
+                expiry=expiry_label(int(frame.expiry_ns[at])),
+                strike=float(frame.strike[at]),
+                option_type="C" if frame.option_type[at] > 0 else "P",
+                size=float(trades.size[i]),
+                price=float(trades.price[i]),
+                iv=sigma if sigma > 0.0 else None,
+                gamma=None if k is None else signed * float(unit.ngi[k]),
+                block=bool(trades.block[i]),
+                combo=bool(trades.combo[i]),
+            )
+        )
+        if len(fresh) == TAPE_ROWS:
+            break
+    return (*fresh, *before)[:TAPE_ROWS]

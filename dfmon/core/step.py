@@ -1,0 +1,123 @@
+"""One tick of one underlying: the previous state and two frames in, the next state and a snapshot out.
+
+The only place that knows the order of the kernels. Pure: nothing here reads a clock or keeps anything between calls,
+so a recording replayed gives the same snapshots bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from dfmon.core import report
+from dfmon.core.assemble import assemble
+from dfmon.core.columns import Columns, atm_sigma, columns
+from dfmon.core.dealer_net import Inventory, dealer_positions, observe, with_draws
+from dfmon.core.exposure import measure
+from dfmon.core.gamma_flip import Stickiness
+from dfmon.core.greek_calc import Numeraire
+from dfmon.core.hpp_score import Scaling, rescale
+from dfmon.core.liquidity import MEDIAN_OVER, SAMPLE, market_view
+from dfmon.core.lookback import empty_path, moves
+from dfmon.core.measured import Measured
+from dfmon.core.rolling import Window
+from dfmon.core.rules import RuleState, Thresholds, classify
+from dfmon.core.scenario_inputs import scenario_inputs
+from dfmon.core.watch import Watch, watch
+from dfmon.model.frames import F64, ChainFrame, FeedHealth, MarketFrame
+from dfmon.model.snapshot import FlowSnapshot, TapeRow
+from dfmon.model.units import DAY, YEAR
+
+
+class FlowParams(msgspec.Struct, frozen=True):
+    """What the numbers rest on. Everything a user may change while it runs; a change is a journal record.
+
+    `iv_move_1h` is the mean absolute move of ATM volatility in an hour, points. Ages in seconds.
+    """
+
+    positions: str = "flow"
+    file_positions: Mapping[str, float] | None = None
+    numeraire: Numeraire = "usd"
+    stickiness: Stickiness = "strike"
+    warm_coverage: float = 0.5
+    stale_after_s: float = 30.0
+    iv_move_1h: float = 0.6
+    thresholds: Thresholds = Thresholds()
+
+
+@dataclass(frozen=True, slots=True)
+class FlowState:
+    """What survives a tick. Immutable; a step returns the next one."""
+
+    inventory: Inventory
+    scaling: Scaling
+    path: Window
+    depth: Window
+    rules: RuleState
+    watch: Watch
+    tape: tuple[TapeRow, ...]
+
+    @classmethod
+    def initial(cls) -> FlowState:
+        return cls(
+            inventory=Inventory.empty(),
+            scaling=Scaling.initial(),
+            path=empty_path(),
+            depth=Window.empty(SAMPLE, MEDIAN_OVER // SAMPLE + 1, 1),
+            rules=RuleState.initial(),
+            watch=Watch.initial(),
+            tape=(),
+        )
+
+
+def step(
+    state: FlowState,
+    chain: ChainFrame,
+    market: MarketFrame,
+    feeds: tuple[FeedHealth, ...],
+    params: FlowParams,
+    seq: int,
+) -> tuple[FlowState, FlowSnapshot]:
+    """Compute everything once.
+
+    Units: of the frames. Shapes: any board, also an empty one. Domain: total; what cannot be computed is None with a
+    reason. Source: the kernels called.
+    """
+    ts_ns = chain.ts_ns
+    inventory = observe(with_draws(state.inventory, chain.uid, chain.names), chain.trades)
+    positions = dealer_positions(params.positions, inventory, chain, params.file_positions)
+    cols = columns(chain, positions)
+    exposure = measure(chain, cols, params.numeraire, params.stickiness)
+    atm = atm_sigma(cols)
+    sigma = daily_sigma(cols, atm)
+    liquidity = market_view(market, state.depth, ts_ns)
+    moved = moves(state.path, ts_ns, chain.spot, sigma)
+    path = state.path.push(ts_ns, (chain.spot, sigma)) if chain.spot > 0.0 and sigma > 0.0 else state.path
+    total = exposure.totals
+    scaling = rescale(state.scaling, ts_ns, total.ngi, total.vss, total.chl) if cols.size else state.scaling
+
+    measured = Measured(chain, market, feeds, params.positions, params.warm_coverage, params.stale_after_s,
+                        positions, cols, exposure, atm, sigma, liquidity, moved, scaling)  # fmt: skip
+    inputs = scenario_inputs(measured, params.iv_move_1h)
+    rules, reasons = classify(state.rules, inputs, params.thresholds, ts_ns)
+    tape = report.tape(chain, cols, exposure.unit, state.tape)
+    watched = watch(state.watch, rules, exposure.flip, chain.spot, feeds, reasons, ts_ns)
+    snapshot = assemble(measured, inputs, rules, reasons, params.thresholds, tape, watched.alerts, seq)
+    return FlowState(inventory, scaling, path, liquidity.depth, rules, watched, tape), snapshot
+
+
+def daily_sigma(cols: Columns, atm: F64) -> float:
+    """ATM volatility of the first expiry at least a day away, else of the last one; NaN for an empty board.
+
+    Units: decimal per sqrt(year). Shapes: (k,) -> scalar. Domain: any board.
+    Source: a same-day expiry says more about its settlement than about tomorrow.
+    """
+    if not cols.size:
+        return math.nan
+    tau = np.array([cols.tau[cols.expiry_code == code][0] for code in range(cols.expiries.size)])
+    later = np.flatnonzero(tau >= DAY / YEAR)
+    return float(atm[later[0]] if later.size else atm[-1])

@@ -1,0 +1,142 @@
+"""The 3-strike x 2-expiry Gaussian: smooths a board of strikes and expiries, holes and all.
+
+Comes after per-node greeks and exposures, before the heat-map. Never before root finding: a smoothed profile has
+wider bumps and other zeros. Gather averages intensive fields (sigma, a greek); scatter spreads extensive ones
+(USD per node) and keeps their sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfmon.core.black import F64, Mask
+
+Metric: TypeAlias = Literal["log-moneyness", "node"]
+
+STRIKE_BANDWIDTH: Final = 0.5
+"""In standard deviations sigma sqrt(T) of the node's own expiry."""
+EXPIRY_BANDWIDTH: Final = float(np.log(2.0))
+"""In ln T: a doubling of time to expiry."""
+REACH: Final = 3.0
+"""Expiries further apart than this many bandwidths do not mix."""
+LEAST_CONFIDENCE: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Stencil:
+    """Kernel weights of the six neighbours of every node: 1 on the node itself, 0 where there is no neighbour."""
+
+    weights: F64
+    """(2, 3, E, N): own and neighbour expiry; strike below, same, above."""
+    neighbour: NDArray[np.intp]
+    """(E,): the expiry after each one, for the last the one before."""
+
+    def parts(self) -> Iterator[tuple[F64, NDArray[np.intp], slice, slice]]:
+        """The six terms: weights of the nodes `here`, and where their neighbours `there` are (expiries, strikes)."""
+        for along, other in enumerate((np.arange(self.neighbour.shape[0]), self.neighbour)):
+            for across in (-1, 0, 1):
+                here, there = _shifted(across)
+                yield self.weights[along, across + 1][:, here], other, here, there
+
+
+def stencil(strike: F64, forward: F64, tau: F64, atm_sigma: F64, metric: Metric = "log-moneyness") -> Stencil:
+    """Truncated separable Gaussian over {i-1, i, i+1} strikes and {j, j+1} expiries (the last: {j-1, j}).
+
+    Log-moneyness: distances are differences of ln(K/F) over 0.5 sigma sqrt(T), and of ln T over ln 2. Node: index
+    differences with bandwidth 1, which gives 0.27407, 0.45186, 0.27407 across and 0.62246, 0.37754 along.
+
+    Units: strike, forward in one currency; tau in years; atm_sigma decimal.
+    Shapes: strike (N,), the others (E,).
+    Domain: positive and finite, strike and tau strictly ascending, N and E >= 1.
+    Source: Nadaraya (1964), Watson (1964): kernel regression with a product kernel.
+
+    >>> s = stencil(np.array([90.0, 100.0, 110.0]), np.array([100.0, 100]), np.array([0.1, 0.2]), np.ones(2), "node")
+    >>> six = s.weights[:, :, 0, 1] / s.weights[:, :, 0, 1].sum()
+    >>> six.sum(axis=0).round(5).tolist(), six.sum(axis=1).round(5).tolist()
+    ([0.27407, 0.45186, 0.27407], [0.62246, 0.37754])
+    """
+    expiries, strikes = tau.shape[0], strike.shape[0]
+    neighbour = np.arange(1, expiries + 1)
+    neighbour[-1] = max(expiries - 2, 0)
+    weights = np.zeros((2, 3, expiries, strikes))
+    for along, other in enumerate((np.arange(expiries), neighbour)):
+        gap = np.full(expiries, float(along)) if metric == "node" else np.log(tau[other] / tau) / EXPIRY_BANDWIDTH
+        mixes = np.abs(gap) <= REACH if expiries > 1 or not along else np.zeros(1, dtype=np.bool_)
+        for across in (-1, 0, 1):
+            here, there = _shifted(across)
+            if metric == "node":
+                distance = np.full((expiries, 1), float(across))
+            else:
+                ratio = np.log(strike[there] / strike[here]) - np.log(forward[other] / forward)[:, None]
+                distance = ratio / (STRIKE_BANDWIDTH * atm_sigma * np.sqrt(tau))[:, None]
+            kernel = np.exp(-0.5 * (distance**2 + gap[:, None] ** 2))
+            weights[along, across + 1][:, here] = np.where(mixes[:, None], kernel, 0.0)
+    return Stencil(weights, neighbour)
+
+
+def gather(kernel: Stencil, values: F64, certainty: F64) -> tuple[F64, F64]:
+    """Normalised convolution of an intensive field, and its confidence.
+
+    u = sum w c f / sum w c. A node of certainty 0 (or of value NaN) is a hole: it gives nothing and is filled from
+    its neighbours where they carry enough. The confidence is sum w c / sum w; below 0.2 the result is NaN.
+
+    Units: those of the field; certainty in [0, 1], e.g. a quote's quality.
+    Shapes: (E, N), (E, N) -> (E, N), (E, N).
+    Domain: any floats.
+    Source: Knutsson & Westin, Normalized and differential convolution (CVPR 1993), eq. 5.
+
+    >>> k = stencil(np.array([9.0, 10.0, 11.0]), np.ones(1), np.ones(1), np.ones(1), "node")
+    >>> gather(k, np.array([[4.0, np.nan, 4.0]]), np.ones((1, 3)))[0].tolist()
+    [[4.0, 4.0, 4.0]]
+    """
+    certain = np.where(np.isfinite(values) & (certainty > 0.0), certainty, 0.0)
+    field = np.where(certain > 0.0, values, 0.0)
+    weighted, confidence, most = (np.zeros_like(field) for _ in range(3))
+    for weights, other, here, there in kernel.parts():
+        seen = weights * certain[other][:, there]
+        weighted[:, here] += seen * field[other][:, there]
+        confidence[:, here] += seen
+        most[:, here] += weights
+    smoothed = np.full_like(field, np.nan)
+    np.divide(weighted, confidence, out=smoothed, where=confidence >= LEAST_CONFIDENCE * most)
+    return smoothed, confidence / most
+
+
+def scatter(kernel: Stencil, exposure: F64, listed: Mask | None = None) -> F64:
+    """Spread an extensive field over its neighbours without losing any of it.
+
+    e'_i = sum over j of w_ij / (sum over i of w_ij) e_j: each node gives away all it has, so the sum over the board is
+    kept to rounding. Nodes that are not listed and carry nothing receive nothing; a NaN exposure counts as nothing.
+
+    Units: any, additive (USD per node).
+    Shapes: (E, N), (E, N) -> (E, N).
+    Domain: finite or NaN.
+    Source: the adjoint of `gather` with weights normalised over the receivers.
+
+    >>> k = stencil(np.array([9.0, 10.0, 11.0]), np.ones(1), np.ones(1), np.ones(1), "node")
+    >>> round(float(scatter(k, np.array([[0.0, 5.0, 2.0]])).sum()), 12)
+    7.0
+    """
+    mass = np.where(np.isfinite(exposure), exposure, 0.0)
+    receives = np.ones(mass.shape) if listed is None else (listed | (mass != 0.0)).astype(np.float64)
+    given = np.zeros_like(mass)
+    for weights, other, here, there in kernel.parts():
+        np.add.at(given[:, there], other, weights * receives[:, here])
+    share = np.divide(mass, given, out=np.zeros_like(mass), where=given > 0.0)
+    spread = np.zeros_like(mass)
+    for weights, other, here, there in kernel.parts():
+        spread[:, here] += weights * receives[:, here] * share[other][:, there]
+    return spread
+
+
+def _shifted(across: int) -> tuple[slice, slice]:
+    """Strike slices (of the nodes, of their neighbours `across` steps up)."""
+    if across == 0:
+        return slice(None), slice(None)
+    ends = slice(1, None), slice(None, -1)
+    return ends if across < 0 else ends[::-1]

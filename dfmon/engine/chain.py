@@ -1,0 +1,284 @@
+"""Columns of every option ever listed, one row each in the order of first appearance.
+
+Events of the decoders are applied here, one store a field; `freeze` copies the live rows of one underlying into a
+read-only `ChainFrame`. A row is never reused, so its number is a name for the option that `core` can keep across
+every roll; a year of Deribit listings is some 60,000 rows, about 10 MB.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dfmon.engine.trades import TradeBuffer
+from dfmon.model.events import (
+    Delisted,
+    Event,
+    FutureTicker,
+    IndexPrice,
+    Listed,
+    ListingComplete,
+    OptionMarks,
+    OptionTicker,
+    OptionTrade,
+    SettlementPrice,
+    VolIndex,
+)
+from dfmon.model.frames import F64, I64, ChainFrame
+from dfmon.model.instrument import Instrument, Kind, Settlement
+from dfmon.model.units import NAN
+
+_FLOATS = (
+    "strike", "forward", "forward_index", "sigma", "bid_sigma", "ask_sigma",
+    "mark", "bid", "ask", "open_interest", "volume",
+)  # fmt: skip
+_TIMES = ("expiry_ns", "forward_ns", "mark_ns", "data_ns", "seen_ns", "listed_ns")
+
+
+class _Underlying:
+    """What all options of one underlying share."""
+
+    def __init__(self) -> None:
+        self.spot, self.spot_ns = NAN, 0
+        self.vol_index = NAN
+        self.settling = NAN
+        self.futures: dict[int, tuple[float, int]] = {}  # expiry_ns -> (mark USD, venue time)
+        self.trades = TradeBuffer()
+        self.rejected: Counter[str] = Counter()
+        self.live: I64 | None = None  # cached rows; None after the listing changed
+
+
+class ChainState:
+    """All options of all underlyings. One writer, the driver."""
+
+    def __init__(self, underlyings: tuple[str, ...], capacity: int = 4096) -> None:
+        self._shared = {name: _Underlying() for name in underlyings}
+        self._row: dict[str, int] = {}
+        self._names: list[str] = []
+        self._owner: list[str] = []
+        self._float = {name: np.full(capacity, NAN) for name in _FLOATS}
+        self._time = {name: np.zeros(capacity, np.int64) for name in _TIMES}
+        self._option_type = np.zeros(capacity, np.int8)
+        self._inverse = np.zeros(capacity, np.bool_)
+        self._listed = np.zeros(capacity, np.bool_)
+        self._started_ns = 0
+        self.unknown: Counter[str] = Counter()  # events about instruments nobody has listed, by kind
+        self._apply: dict[type[Event], Callable[[Any, int], None]] = {
+            OptionMarks: self._on_marks,
+            OptionTicker: self._on_ticker,
+            OptionTrade: self._on_trade,
+            FutureTicker: self._on_future,
+            IndexPrice: self._on_index,
+            VolIndex: self._on_vol_index,
+            SettlementPrice: self._on_settlement,
+            Listed: self._on_listed,
+            ListingComplete: self._on_listing,
+            Delisted: self._on_delisted,
+        }
+
+    def handles(self, event: Event) -> bool:
+        return type(event) in self._apply
+
+    def apply(self, event: Event, recv_ns: int) -> None:
+        """Store one event. Events about other underlyings or unlisted instruments are counted, never raised."""
+        if not self._started_ns:
+            self._started_ns = recv_ns
+        self._apply[type(event)](event, recv_ns)
+
+    def reject(self, underlying: str, what: str) -> None:
+        """Count something a decoder could not use, so that the snapshot can say so."""
+        for name in (underlying,) if underlying else self._shared:
+            if name in self._shared:
+                self._shared[name].rejected[what] += 1
+
+    # ---- listing ---------------------------------------------------------------------------------------------
+
+    def _on_listed(self, event: Listed, recv_ns: int) -> None:
+        instrument = event.instrument
+        if instrument.kind is not Kind.OPTION or instrument.underlying not in self._shared:
+            return
+        row = self._row.get(instrument.name)
+        if row is None:
+            row = self._append(instrument, recv_ns)
+        if not self._listed[row]:
+            self._listed[row] = True
+            self._shared[instrument.underlying].live = None
+
+    def _append(self, instrument: Instrument, recv_ns: int) -> int:
+        row = len(self._names)
+        if row == self._option_type.size:
+            self._grow()
+        self._row[instrument.name] = row
+        self._names.append(instrument.name)
+        self._owner.append(instrument.underlying)
+        self._float["strike"][row] = instrument.strike
+        self._time["expiry_ns"][row] = instrument.expiry_ns
+        self._time["listed_ns"][row] = instrument.listed_ns
+        self._time["seen_ns"][row] = recv_ns
+        self._option_type[row] = instrument.option_type or 0
+        self._inverse[row] = instrument.settlement is Settlement.INVERSE
+        return row
+
+    def _grow(self) -> None:
+        for columns in (self._float, self._time):
+            for name, column in columns.items():
+                columns[name] = np.concatenate([column, np.full_like(column, NAN if columns is self._float else 0)])
+        for name in ("_option_type", "_inverse", "_listed"):
+            column = getattr(self, name)
+            setattr(self, name, np.concatenate([column, np.zeros_like(column)]))
+
+    def _on_listing(self, event: ListingComplete, _: int) -> None:
+        shared = self._shared.get(event.underlying)
+        if shared is None:
+            return
+        for name, row in self._row.items():
+            if self._listed[row] and self._owner[row] == event.underlying and name not in event.names:
+                self._listed[row] = False
+        shared.live = None
+
+    def _on_delisted(self, event: Delisted, _: int) -> None:
+        row = self._row.get(event.name)
+        if row is not None and self._listed[row]:
+            self._listed[row] = False
+            self._shared[self._owner[row]].live = None
+
+    # ---- prices ----------------------------------------------------------------------------------------------
+
+    def _on_ticker(self, event: OptionTicker, _: int) -> None:
+        row = self._row.get(event.name)
+        if row is None:
+            self.unknown["ticker"] += 1
+            return
+        value, time = self._float, self._time
+        value["open_interest"][row] = event.open_interest
+        value["volume"][row] = event.volume
+        value["bid"][row] = event.bid
+        value["ask"][row] = event.ask
+        value["bid_sigma"][row] = event.bid_iv
+        value["ask_sigma"][row] = event.ask_iv
+        value["forward"][row] = event.forward
+        value["forward_index"][row] = event.index
+        time["forward_ns"][row] = event.exch_ns
+        if event.exch_ns >= time["mark_ns"][row]:  # a poll may be older than the stream
+            value["sigma"][row] = event.mark_iv
+            value["mark"][row] = event.mark
+            time["mark_ns"][row] = event.exch_ns
+        time["data_ns"][row] = max(int(time["data_ns"][row]), event.exch_ns)
+
+    def _on_marks(self, event: OptionMarks, _: int) -> None:
+        find = self._row.get
+        rows = [find(name, -1) for name in event.names]
+        at = np.array(rows, np.int64)
+        known = at >= 0
+        if not known.all():
+            self.unknown["mark"] += int((~known).sum())
+        known &= self._time["mark_ns"][at] <= event.exch_ns
+        at = at[known]
+        self._float["sigma"][at] = np.array(event.mark_iv)[known]
+        self._float["mark"][at] = np.array(event.mark)[known]
+        self._time["mark_ns"][at] = event.exch_ns
+        self._time["data_ns"][at] = np.maximum(self._time["data_ns"][at], event.exch_ns)
+
+    def _on_trade(self, event: OptionTrade, _: int) -> None:
+        row = self._row.get(event.name)
+        if row is None:
+            self.unknown["trade"] += 1
+        elif not event.size > 0.0 or event.side not in (1, -1):
+            self.reject(self._owner[row], "trade")
+        else:
+            self._shared[self._owner[row]].trades.add(row, event)
+
+    def _on_future(self, event: FutureTicker, _: int) -> None:
+        shared = self._shared.get(event.underlying)
+        if shared is not None and event.expiry_ns and event.mark > 0.0:
+            shared.futures[event.expiry_ns] = (event.mark, event.exch_ns)
+
+    def _on_index(self, event: IndexPrice, _: int) -> None:
+        shared = self._shared.get(event.underlying)
+        if shared is not None and event.price > 0.0 and event.exch_ns >= shared.spot_ns:
+            shared.spot, shared.spot_ns = event.price, event.exch_ns
+
+    def _on_vol_index(self, event: VolIndex, _: int) -> None:
+        if event.underlying in self._shared:
+            self._shared[event.underlying].vol_index = event.value
+
+    def _on_settlement(self, event: SettlementPrice, _: int) -> None:
+        if event.underlying in self._shared:
+            # the venue publishes an estimate all day; it is the running average only inside the last half hour
+            self._shared[event.underlying].settling = event.price if event.remaining_s <= 1800.0 else NAN
+
+    # ---- reading ---------------------------------------------------------------------------------------------
+
+    def freeze(self, underlying: str, ts_ns: int) -> ChainFrame:
+        """Read-only copy of the live rows of `underlying` and the trades since the last freeze.
+
+        Expiry is decided by `ts_ns`, not by the venue's word for it, which may come late or never.
+        """
+        shared = self._shared[underlying]
+        rows = self._live_rows(underlying, ts_ns)
+        value = {name: column[rows] for name, column in self._float.items()}
+        time = {name: column[rows] for name, column in self._time.items()}
+        forward = self._forwards(shared, value, time)
+        frame_columns = (*value.values(), *time.values(), forward, rows)
+        option_type, inverse = self._option_type[rows], self._inverse[rows]
+        whole_life = time["listed_ns"] >= self._started_ns
+        for column in (*frame_columns, option_type, inverse, whole_life):
+            column.flags.writeable = False
+        return ChainFrame(
+            ts_ns=ts_ns,
+            underlying=underlying,
+            spot=shared.spot,
+            spot_ns=shared.spot_ns,
+            vol_index=shared.vol_index,
+            settling=shared.settling,
+            uid=rows,
+            names=tuple(self._names[row] for row in rows.tolist()),
+            expiry_ns=time["expiry_ns"],
+            strike=value["strike"],
+            option_type=option_type,
+            inverse=inverse,
+            forward=forward,
+            sigma=value["sigma"],
+            bid_sigma=value["bid_sigma"],
+            ask_sigma=value["ask_sigma"],
+            mark=value["mark"],
+            bid=value["bid"],
+            ask=value["ask"],
+            open_interest=value["open_interest"],
+            volume=value["volume"],
+            data_ns=time["data_ns"],
+            seen_ns=time["seen_ns"],
+            whole_life=whole_life,
+            trades=shared.trades.drain(),
+            rejected=tuple(sorted(shared.rejected.items())),
+        )
+
+    def _live_rows(self, underlying: str, ts_ns: int) -> I64:
+        shared = self._shared[underlying]
+        if shared.live is None:
+            listed = np.flatnonzero(self._listed[: len(self._names)])
+            shared.live = np.array([row for row in listed.tolist() if self._owner[row] == underlying], np.int64)
+        expired = self._time["expiry_ns"][shared.live] <= ts_ns
+        if expired.any():
+            shared.rejected["expired"] += int(expired.sum())
+            self._listed[shared.live[expired]] = False
+            shared.live = shared.live[~expired]
+        return shared.live.copy()
+
+    def _forwards(self, shared: _Underlying, value: dict[str, F64], time: dict[str, I64]) -> F64:
+        """Forward of each row: the dated future if its mark is newer, else the last one said, carried by the index.
+
+        Carrying is proportional and needs the index of the moment at which the forward was said; a recorded board
+        does not give that, so its forwards stay as they were written.
+        """
+        forward = value["forward"].copy()
+        if shared.spot > 0.0:
+            moved = shared.spot / value["forward_index"]
+            forward = np.where(np.isfinite(moved), forward * moved, forward)
+        for expiry_ns, (mark, mark_ns) in shared.futures.items():
+            newer = (time["expiry_ns"] == expiry_ns) & ((time["forward_ns"] <= mark_ns) | ~np.isfinite(forward))
+            forward[newer] = mark
+        return forward

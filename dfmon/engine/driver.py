@@ -1,0 +1,175 @@
+"""The one writer: numbers every record, journals it, applies it, and asks for a snapshot at each tick.
+
+Live, the connections call `ingest` and a timer calls `on_timer`. In a replay the replayer calls `apply` with the
+records of the journal. Nothing else differs: a tick is journalled only when the worker is free to compute it, so a
+replay computes exactly the ticks that were computed, and equal records give equal snapshots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from dfmon.core.step import FlowParams, FlowState, step
+from dfmon.engine.chain import ChainState
+from dfmon.engine.feeds import FeedTracker
+from dfmon.engine.journal import Record, RecordKind
+from dfmon.engine.market import MarketState
+from dfmon.model.events import Event, Rejected
+from dfmon.model.frames import ChainFrame, FeedHealth, MarketFrame
+from dfmon.model.snapshot import FlowSnapshot
+
+
+class Decoder(Protocol):
+    """The part of a venue protocol that the driver needs."""
+
+    def connection_made(self, now_ns: int) -> Sequence[Event]: ...
+    def frame_received(self, frame: bytes) -> Sequence[Event]: ...
+    def response_received(self, tag: str, body: bytes) -> Sequence[Event]: ...
+    def connection_lost(self, reason: str) -> Sequence[Event]: ...
+
+
+class Worker(Protocol):
+    """Runs one computation at a time and hands its result back on the driver's thread."""
+
+    @property
+    def busy(self) -> bool: ...
+    def submit(self, job: Callable[[], None], done: Callable[[], None]) -> None: ...
+
+
+class InlineWorker:
+    """Computes at once, in the caller's thread: for replay, tests and single snapshots."""
+
+    busy = False
+
+    def submit(self, job: Callable[[], None], done: Callable[[], None]) -> None:
+        job()
+        done()
+
+
+class Driver:
+    """All state of a session. Every method is called from one thread."""
+
+    def __init__(
+        self,
+        underlyings: tuple[str, ...],
+        params: FlowParams,
+        decoders: Mapping[str, Decoder],
+        publish: Callable[[FlowSnapshot], None],
+        worker: Worker | None = None,
+        journal: Callable[[Record], None] | None = None,
+        report: Callable[[Exception], None] | None = None,
+    ) -> None:
+        self.underlyings = underlyings
+        self.params = params
+        self.overruns = 0
+        self._decoders = decoders
+        self._publish = publish
+        self._worker: Worker = worker or InlineWorker()
+        self._journal = journal
+        self._report = report
+        self._chains = ChainState(underlyings)
+        self._markets = MarketState(underlyings)
+        self._feeds = {source: FeedTracker(source) for source in decoders}
+        self._flow = {name: FlowState.initial() for name in underlyings}
+        self._seq = 0
+        self.ticks = 0
+
+    # ---- records in ------------------------------------------------------------------------------------------
+
+    def ingest(self, kind: RecordKind, source: str, recv_ns: int, payload: bytes) -> None:
+        """Number what just happened, journal it, apply it."""
+        self._seq += 1
+        record = Record(self._seq, recv_ns, kind, source, payload)
+        if self._journal is not None:
+            self._journal(record)
+        self.apply(record)
+
+    def on_timer(self, now_ns: int) -> None:
+        """Ask for a snapshot of every underlying, unless the last one is still being computed."""
+        if self._worker.busy:
+            self.overruns += 1  # not recorded, so a replay will not see it either
+            return
+        self.ingest(RecordKind.TICK, "", now_ns, b"")
+
+    def set_params(self, params: FlowParams, now_ns: int) -> None:
+        """Change what the numbers rest on, from the next tick. A record like any other."""
+        self.ingest(RecordKind.PARAMS, "", now_ns, msgspec.json.encode(params))
+
+    def apply(self, record: Record) -> None:
+        """Apply one record, live or replayed. A source nobody decodes is passed over."""
+        if record.kind is RecordKind.TICK:
+            self._tick(record.recv_ns)
+        elif record.kind is RecordKind.PARAMS:
+            self.params = msgspec.json.decode(record.payload, type=FlowParams)
+        elif record.source in self._decoders:
+            self._apply_venue(record, self._decoders[record.source], self._feeds[record.source])
+
+    def _apply_venue(self, record: Record, decoder: Decoder, feed: FeedTracker) -> None:
+        recv_ns = record.recv_ns
+        events: Sequence[Event] = ()
+        match record.kind:
+            case RecordKind.FRAME:
+                feed.frame()
+                events = decoder.frame_received(record.payload)
+            case RecordKind.REST:
+                events = decoder.response_received(*record.rest())
+            case RecordKind.CONNECTED:
+                feed.connected()
+                events = decoder.connection_made(recv_ns)
+            case RecordKind.LOST:
+                reason = record.payload.decode("utf-8", "replace")
+                events = decoder.connection_lost(reason)
+                feed.lost(reason)
+        for event in events:
+            feed.seen(event, recv_ns)
+        self.apply_events(events, recv_ns)
+
+    def apply_events(self, events: Iterable[Event], recv_ns: int) -> None:
+        """Apply decoded events; recorded boards enter here, since they are events already."""
+        chains, markets = self._chains, self._markets
+        for event in events:
+            if chains.handles(event):
+                chains.apply(event, recv_ns)
+            if markets.handles(event):
+                markets.apply(event, recv_ns)
+            elif isinstance(event, Rejected) and event.source in ("board", "deribit"):
+                chains.reject("", event.what)
+
+    # ---- snapshots out ---------------------------------------------------------------------------------------
+
+    def tick(self, ts_ns: int, underlying: str) -> None:
+        """Compute one underlying at `ts_ns`: a recorded board is one tick of one underlying."""
+        self._compute([self._freeze(underlying, ts_ns)])
+
+    def _tick(self, ts_ns: int) -> None:
+        self._compute([self._freeze(name, ts_ns) for name in self.underlyings])
+
+    def _freeze(self, underlying: str, ts_ns: int) -> tuple[ChainFrame, MarketFrame]:
+        return self._chains.freeze(underlying, ts_ns), self._markets.freeze(underlying, ts_ns)
+
+    def _compute(self, frames: list[tuple[ChainFrame, MarketFrame]]) -> None:
+        self.ticks += 1
+        ts_ns, seq, params = frames[0][0].ts_ns, self.ticks, self.params
+        feeds: tuple[FeedHealth, ...] = tuple(feed.health(ts_ns) for feed in self._feeds.values())
+        results: list[tuple[str, FlowState, FlowSnapshot]] = []
+
+        def job() -> None:
+            for chain, market in frames:
+                try:
+                    state, snapshot = step(self._flow[chain.underlying], chain, market, feeds, params, seq)
+                except Exception as exc:  # the last snapshot stays and ages; the market goes on
+                    if self._report is None:
+                        raise
+                    self._report(exc)
+                else:
+                    results.append((chain.underlying, state, snapshot))
+
+        def done() -> None:
+            for underlying, state, snapshot in results:
+                self._flow[underlying] = state
+                self._publish(snapshot)
+
+        self._worker.submit(job, done)

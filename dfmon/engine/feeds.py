@@ -1,0 +1,60 @@
+"""Health of each connection, from the records alone: state, age of its data, latency, counts."""
+
+from __future__ import annotations
+
+from dfmon.model.events import Event, FeedState, FeedStatus, Rejected
+from dfmon.model.frames import FeedHealth
+from dfmon.model.units import MILLISECOND, NAN, SECOND
+
+_SMOOTHING = 0.05  # weight of the newest latency in its running mean
+
+
+class FeedTracker:
+    """Counts and times of one source. Updated on every record, read at every tick."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.state = FeedState.CONNECTING
+        self.reason = ""
+        self.frames = self.rejected = self.reconnects = 0
+        self._data_ns = 0
+        self._lag_ms = NAN
+
+    def connected(self) -> None:
+        self.state, self.reason = FeedState.SYNCING, ""
+        self._lag_ms = NAN
+
+    def lost(self, reason: str) -> None:
+        if self.state is not FeedState.DOWN:
+            self.reconnects += 1
+        self.state, self.reason = FeedState.DOWN, reason
+
+    def frame(self) -> None:
+        self.frames += 1
+
+    def seen(self, event: Event, recv_ns: int) -> None:
+        """Learn from a decoded event that it is about live data, or that it is a complaint."""
+        if isinstance(event, FeedStatus):
+            self.state, self.reason = event.state, event.reason
+        elif isinstance(event, Rejected):
+            self.rejected += 1
+        else:
+            self._data_ns = recv_ns
+            if self.state is FeedState.SYNCING:
+                self.state = FeedState.LIVE
+            exch_ns = getattr(event, "exch_ns", 0)
+            if exch_ns:
+                lag = (recv_ns - exch_ns) / MILLISECOND
+                self._lag_ms = lag if self._lag_ms != self._lag_ms else self._lag_ms + _SMOOTHING * (lag - self._lag_ms)
+
+    def health(self, ts_ns: int) -> FeedHealth:
+        return FeedHealth(
+            source=self.source,
+            state=self.state,
+            age_s=(ts_ns - self._data_ns) / SECOND if self._data_ns else NAN,
+            lag_ms=self._lag_ms,
+            frames=self.frames,
+            rejected=self.rejected,
+            reconnects=self.reconnects,
+            reason=self.reason,
+        )

@@ -1,0 +1,69 @@
+"""The single slot between the market and everybody who looks: the newest snapshot of each underlying.
+
+Written by the market thread, read by any thread. Snapshots are frozen, and replacing a dictionary entry is atomic,
+so there is no lock. Readers pull at their own rate; a slow reader sees fewer snapshots and costs the engine nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dfmon.model.snapshot import FlowSnapshot, State
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Facts about the process itself, for the state line. Not part of a snapshot: a replay has other ones."""
+
+    dropped: int = 0
+    overruns: int = 0
+    step_ms: float = 0.0
+    frames_per_s: float = 0.0
+    recorded_bytes: int | None = None
+    sinks: tuple[str, ...] = ()
+    note: str = ""
+    replay_position: float | None = None
+    replay_speed: float | None = None
+    paused: bool = False
+    finished: bool = False
+
+
+@dataclass(slots=True)
+class SnapshotHub:
+    """Newest snapshot per underlying; `version` rises with every publication."""
+
+    mode: State = "live"
+    version: int = 0
+    runtime: Runtime = field(default_factory=Runtime)
+    _latest: dict[str, FlowSnapshot] = field(default_factory=dict)
+    _listeners: list[Callable[[FlowSnapshot], None]] = field(default_factory=list)
+
+    def publish(self, snapshot: FlowSnapshot) -> None:
+        """Replace the slot, then tell the listeners. Called on the market thread only."""
+        self._latest[snapshot.underlying] = snapshot
+        self.version += 1
+        for tell in self._listeners:
+            tell(snapshot)
+
+    def latest(self, underlying: str) -> FlowSnapshot | None:
+        return self._latest.get(underlying)
+
+    def underlyings(self) -> tuple[str, ...]:
+        return tuple(self._latest)
+
+    def listen(self, tell: Callable[[FlowSnapshot], None]) -> None:
+        """Call `tell` on the market thread after each publication; it must return at once and not raise."""
+        self._listeners.append(tell)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A wish of the screen or an API client, carried to the market thread as a small frozen message.
+
+    Kinds: "positions" (value: model name), "replay.pause" ("" toggles), "replay.step" ("1", "-1"),
+    "replay.speed" (a number as text, "max" for as fast as possible).
+    """
+
+    kind: str
+    value: str = ""

@@ -1,0 +1,71 @@
+"""The ordered record of everything that can change a number, and its bytes. No file handling here.
+
+`driver` numbers records and hands them to the recorder before it applies them; the replayer hands the same records
+back. A record is a fixed head, the name of its source, and the payload exactly as the venue sent it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+_HEAD: Final = struct.Struct("<QqBBI")  # seq, recv_ns, kind, length of source, length of payload
+
+
+class RecordKind(IntEnum):
+    """What happened. The numbers are part of the file format."""
+
+    SESSION = 0  # payload: JSON of the session (mode, underlyings, parameters); first record of a journal
+    CONNECTED = 1
+    FRAME = 2
+    REST = 3  # payload: tag, newline, body
+    LOST = 4  # payload: reason
+    TICK = 5
+    PARAMS = 6  # payload: JSON of the new parameters
+    GAP = 7  # payload: how many records the recorder had to drop here
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One step of a session: `seq` rises by one, `recv_ns` is our clock when it happened."""
+
+    seq: int
+    recv_ns: int
+    kind: RecordKind
+    source: str
+    payload: bytes
+
+    def rest(self) -> tuple[str, bytes]:
+        """Tag and body of a REST record."""
+        tag, _, body = self.payload.partition(b"\n")
+        return tag.decode(), body
+
+
+def rest_payload(tag: str, body: bytes) -> bytes:
+    return tag.encode() + b"\n" + body
+
+
+def encode(record: Record) -> bytes:
+    """The record as bytes; `decode` of these gives an equal record."""
+    source = record.source.encode()
+    head = _HEAD.pack(record.seq, record.recv_ns, record.kind, len(source), len(record.payload))
+    return head + source + record.payload
+
+
+def decode(block: bytes) -> Iterator[Record]:
+    """Records of a whole block, in order. Raises ValueError where the block does not hold whole records."""
+    at = 0
+    while at < len(block):
+        try:
+            seq, recv_ns, kind, source_length, length = _HEAD.unpack_from(block, at)
+            kind = RecordKind(kind)
+        except (struct.error, ValueError) as exc:
+            raise ValueError(f"no record at byte {at} of the block: {exc}") from exc
+        body = at + _HEAD.size + source_length
+        at = body + length
+        if at > len(block):
+            raise ValueError(f"a record of {length} bytes reaches past the end of the block")
+        yield Record(seq, recv_ns, kind, block[body - source_length : body].decode(), block[body : body + length])

@@ -1,0 +1,163 @@
+"""State of the hedging markets: local books, volumes, funding, open interest, liquidations of spot and perpetuals.
+
+Books arrive checked (the decoders keep the venues' chain rules); here they are only kept and measured.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from dfmon.model.events import (
+    BookLost,
+    BookSnapshot,
+    BookUpdate,
+    Event,
+    FutureTicker,
+    Liquidation,
+    Market,
+    MarketTicker,
+    MarketTrade,
+)
+from dfmon.model.frames import MarketFrame, VenueMarket
+from dfmon.model.units import HOUR, MINUTE, NAN, SECOND
+
+DEPTH_RANGE = 0.01  # depth is counted within 1 % of mid
+
+
+class LocalBook:
+    """One venue's book of one market: price USD -> size coins, on each side."""
+
+    def __init__(self) -> None:
+        self.bids: dict[float, float] = {}
+        self.asks: dict[float, float] = {}
+
+    def replace(self, bids: Iterable[tuple[float, float]], asks: Iterable[tuple[float, float]]) -> None:
+        self.bids, self.asks = {}, {}
+        self.update(bids, asks)
+
+    def update(self, bids: Iterable[tuple[float, float]], asks: Iterable[tuple[float, float]]) -> None:
+        for side, levels in ((self.bids, bids), (self.asks, asks)):
+            for price, size in levels:
+                if size > 0.0:
+                    side[price] = size
+                else:
+                    side.pop(price, None)
+
+    def mid(self) -> float:
+        """Middle of the best quotes, USD; NaN while a side is empty or the book is crossed."""
+        if not self.bids or not self.asks:
+            return NAN
+        bid, ask = max(self.bids), min(self.asks)
+        return (bid + ask) / 2.0 if bid < ask else NAN
+
+    def depth_usd(self, mid: float) -> float:
+        """Mean over both sides of the USD that stand within 1 % of `mid`."""
+        low, high = mid * (1.0 - DEPTH_RANGE), mid * (1.0 + DEPTH_RANGE)
+        bids = sum(price * size for price, size in self.bids.items() if price >= low)
+        asks = sum(price * size for price, size in self.asks.items() if price <= high)
+        return (bids + asks) / 2.0 if bids and asks else NAN
+
+
+class _VenueState:
+    def __init__(self) -> None:
+        self.book = LocalBook()
+        self.last = self.mark = self.volume_usd = self.open_interest_usd = self.funding_8h = NAN
+        self.data_ns = 0
+
+
+class MarketState:
+    """Hedging markets of every underlying. One writer, the driver."""
+
+    def __init__(self, underlyings: tuple[str, ...]) -> None:
+        self._venues: dict[str, dict[tuple[str, Market], _VenueState]] = {name: {} for name in underlyings}
+        # per underlying: (time, side, usd) of forced orders, and (minute, buy usd, sell usd) of takers
+        self._forced: dict[str, deque[tuple[int, int, float]]] = {n: deque(maxlen=20_000) for n in underlyings}
+        self._takers: dict[str, deque[list[float]]] = {name: deque(maxlen=61) for name in underlyings}
+        self._apply: dict[type[Event], Callable[[Any, _VenueState, int], None]] = {
+            MarketTrade: self._on_trade,
+            BookSnapshot: self._on_snapshot,
+            BookUpdate: self._on_update,
+            BookLost: self._on_lost,
+            MarketTicker: self._on_ticker,
+            Liquidation: self._on_liquidation,
+            FutureTicker: self._on_future,
+        }
+
+    def handles(self, event: Event) -> bool:
+        return type(event) in self._apply
+
+    def apply(self, event: Any, recv_ns: int) -> None:
+        """Store one event; markets of underlyings that nobody asked for are passed over."""
+        venues = self._venues.get(event.underlying)
+        if venues is None or (isinstance(event, FutureTicker) and event.expiry_ns):
+            return
+        key = (event.venue, getattr(event, "market", Market.PERP))
+        venue = venues.get(key)
+        if venue is None:
+            venue = venues[key] = _VenueState()
+        venue.data_ns = recv_ns
+        self._apply[type(event)](event, venue, recv_ns)
+
+    def _on_trade(self, event: MarketTrade, venue: _VenueState, recv_ns: int) -> None:
+        venue.last = event.price
+        minute, usd = recv_ns // MINUTE, event.price * event.size
+        takers = self._takers[event.underlying]
+        if not takers or takers[-1][0] < minute:
+            takers.append([minute, 0.0, 0.0])
+        takers[-1][1 if event.side > 0 else 2] += usd
+
+    @staticmethod
+    def _on_snapshot(event: BookSnapshot, venue: _VenueState, _: int) -> None:
+        venue.book.replace(event.bids, event.asks)
+
+    @staticmethod
+    def _on_update(event: BookUpdate, venue: _VenueState, _: int) -> None:
+        venue.book.update(event.bids, event.asks)
+
+    @staticmethod
+    def _on_lost(_: BookLost, venue: _VenueState, __: int) -> None:
+        venue.book = LocalBook()
+
+    @staticmethod
+    def _on_ticker(event: MarketTicker | FutureTicker, venue: _VenueState, _: int) -> None:
+        for name in ("last", "mark", "volume_usd", "open_interest_usd", "funding_8h"):
+            value = getattr(event, name, NAN)
+            if value == value:  # NaN: the frame did not say
+                setattr(venue, name, value)
+
+    def _on_future(self, event: FutureTicker, venue: _VenueState, recv_ns: int) -> None:
+        self._on_ticker(event, venue, recv_ns)
+
+    def _on_liquidation(self, event: Liquidation, _: _VenueState, recv_ns: int) -> None:
+        self._forced[event.underlying].append((recv_ns, event.side, event.usd))
+
+    def freeze(self, underlying: str, ts_ns: int) -> MarketFrame:
+        """Every market of `underlying` as of `ts_ns`, and the flows of the hour before it."""
+        venues = self._venues[underlying]
+        rows = tuple(self._measure(*key, venues[key], ts_ns) for key in sorted(venues))
+        forced = [(side, usd) for at, side, usd in self._forced[underlying] if ts_ns - HOUR < at <= ts_ns]
+        takers = [row for row in self._takers[underlying] if row[0] > (ts_ns - HOUR) // MINUTE]
+        return MarketFrame(
+            markets=rows,
+            long_liquidated_usd=sum((usd for side, usd in forced if side < 0), 0.0),
+            short_liquidated_usd=sum((usd for side, usd in forced if side > 0), 0.0),
+            taker_buy_usd=sum((row[1] for row in takers), 0.0),
+            taker_sell_usd=sum((row[2] for row in takers), 0.0),
+        )
+
+    @staticmethod
+    def _measure(venue: str, market: Market, state: _VenueState, ts_ns: int) -> VenueMarket:
+        mid = state.book.mid()
+        return VenueMarket(
+            venue=venue,
+            market=market,
+            mid=mid if mid == mid else state.last if state.last == state.last else state.mark,
+            depth_usd=state.book.depth_usd(mid) if mid == mid else NAN,
+            volume_usd=state.volume_usd,
+            open_interest_usd=state.open_interest_usd,
+            funding_8h=state.funding_8h,
+            mark=state.mark,
+            age_s=(ts_ns - state.data_ns) / SECOND,
+        )

@@ -1,0 +1,1 @@
+"""The nouns of dfmon: instruments, events, frames, snapshots. Imports nothing else of dfmon."""

@@ -1,0 +1,250 @@
+"""What a venue can tell us, in the units of `units`. Decoders make these; `engine` applies them; nothing else does.
+
+Every event of a decoder is about one moment of one venue: `exch_ns` is the venue's clock, 0 where it gives none.
+A float that the frame did not carry is NaN and leaves the column as it was.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from dfmon.model.instrument import Instrument
+from dfmon.model.units import NAN
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """Base of all events."""
+
+
+# ---- options ---------------------------------------------------------------------------------------------------
+
+
+class Listed(Event, frozen=True, gc=False):
+    """An instrument exists."""
+
+    instrument: Instrument
+
+
+class ListingComplete(Event, frozen=True, gc=False):
+    """`names` are all live options of the underlying at this venue; any other is gone."""
+
+    venue: str
+    underlying: str
+    names: frozenset[str]
+
+
+class Delisted(Event, frozen=True, gc=False):
+    """The venue says that the instrument no longer trades (delivered, closed, archived)."""
+
+    venue: str
+    name: str
+    exch_ns: int = 0
+
+
+class OptionTicker(Event, frozen=True, gc=False):
+    """State of one option: from a ticker, a book-summary row or a recorded board.
+
+    `forward` (USD) is the venue's underlying price of that expiry and `index` (USD) the index at that moment.
+    Prices are in the option's own quote currency. A quote that is missing or 0.0 is NaN.
+    """
+
+    venue: str
+    name: str
+    exch_ns: int
+    mark_iv: float = NAN
+    bid_iv: float = NAN
+    ask_iv: float = NAN
+    mark: float = NAN
+    bid: float = NAN
+    ask: float = NAN
+    open_interest: float = NAN
+    forward: float = NAN
+    index: float = NAN
+    volume: float = NAN
+
+
+class OptionMarks(Event, frozen=True, gc=False):
+    """Mark IVs (decimal) and mark prices of many options at once: three columns of one length."""
+
+    venue: str
+    exch_ns: int
+    names: tuple[str, ...]
+    mark_iv: tuple[float, ...]
+    mark: tuple[float, ...]
+
+
+class OptionTrade(Event, frozen=True, gc=False):
+    """One print of one option. A combo arrives leg by leg; `event_id` ties the legs together ("" for a single)."""
+
+    venue: str
+    name: str
+    trade_id: str
+    seq: int
+    exch_ns: int
+    side: int
+    price: float
+    size: float
+    iv: float = NAN
+    index: float = NAN
+    block: bool = False
+    rfq: bool = False
+    combo: bool = False
+    liquidation: str = ""
+    event_id: str = ""
+
+
+class FutureTicker(Event, frozen=True, gc=False):
+    """Mark of a dated future (gives the forward of its expiry, `expiry_ns` > 0) or of a perpetual (0).
+
+    `open_interest_usd` and `volume_usd` (24 h) are USD, `funding_8h` a fraction per 8 h.
+    """
+
+    venue: str
+    name: str
+    underlying: str
+    expiry_ns: int
+    exch_ns: int
+    mark: float = NAN
+    bid: float = NAN
+    ask: float = NAN
+    index: float = NAN
+    open_interest_usd: float = NAN
+    volume_usd: float = NAN
+    funding_8h: float = NAN
+
+
+class IndexPrice(Event, frozen=True, gc=False):
+    """Spot index of an underlying, USD."""
+
+    venue: str
+    underlying: str
+    price: float
+    exch_ns: int
+
+
+class VolIndex(Event, frozen=True, gc=False):
+    """The venue's volatility index (DVOL), decimal."""
+
+    venue: str
+    underlying: str
+    value: float
+    exch_ns: int
+
+
+class SettlementPrice(Event, frozen=True, gc=False):
+    """Running delivery average: `price` USD, `remaining_s` to the delivery, `estimated` while it still moves."""
+
+    venue: str
+    underlying: str
+    price: float
+    remaining_s: float
+    exch_ns: int = 0
+
+
+# ---- spot and perpetual markets -----------------------------------------------------------------------------------
+
+
+class Market(StrEnum):
+    """Which book of a hedging venue an event is about."""
+
+    SPOT = "spot"
+    PERP = "perp"
+
+
+class MarketTrade(Event, frozen=True, gc=False):
+    """One taker print: `price` USD, `size` coins, `side` of the taker."""
+
+    venue: str
+    market: Market
+    underlying: str
+    exch_ns: int
+    price: float
+    size: float
+    side: int
+
+
+class BookSnapshot(Event, frozen=True, gc=False):
+    """A whole book: levels (price USD, size coins), in any order."""
+
+    venue: str
+    market: Market
+    underlying: str
+    exch_ns: int
+    bids: tuple[tuple[float, float], ...]
+    asks: tuple[tuple[float, float], ...]
+
+
+class BookUpdate(Event, frozen=True, gc=False):
+    """Changed levels of a book whose chain the decoder has checked; size 0 removes the level."""
+
+    venue: str
+    market: Market
+    underlying: str
+    exch_ns: int
+    bids: tuple[tuple[float, float], ...]
+    asks: tuple[tuple[float, float], ...]
+
+
+class BookLost(Event, frozen=True, gc=False):
+    """The chain of a book broke: what is held must not be used until the next snapshot."""
+
+    venue: str
+    market: Market
+    underlying: str
+
+
+class MarketTicker(Event, frozen=True, gc=False):
+    """Slow facts of a market; each may come alone. USD, except `funding_8h` (fraction per 8 h)."""
+
+    venue: str
+    market: Market
+    underlying: str
+    exch_ns: int
+    last: float = NAN
+    mark: float = NAN
+    index: float = NAN
+    volume_usd: float = NAN
+    open_interest_usd: float = NAN
+    funding_8h: float = NAN
+
+
+class Liquidation(Event, frozen=True, gc=False):
+    """A forced order: `side` +1 when a short was bought in, -1 when a long was sold out; `usd` is a lower bound."""
+
+    venue: str
+    market: Market
+    underlying: str
+    exch_ns: int
+    side: int
+    price: float
+    usd: float
+
+
+# ---- feeds -------------------------------------------------------------------------------------------------------
+
+
+class FeedState(StrEnum):
+    """State of one connection, in the words the screen uses."""
+
+    CONNECTING = "connecting"
+    SYNCING = "syncing"
+    LIVE = "live"
+    DOWN = "down"
+
+
+class FeedStatus(Event, frozen=True, gc=False):
+    """A connection changed state; `reason` is in words, foreign text already cleaned."""
+
+    source: str
+    state: FeedState
+    reason: str = ""
+
+
+class Rejected(Event, frozen=True, gc=False):
+    """Something the decoder could not use. `what` is a short class such as "row" or "frame"; counted, never raised."""
+
+    source: str
+    what: str
+    detail: str = ""

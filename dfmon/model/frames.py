@@ -1,0 +1,126 @@
+"""What one tick hands to `core`: read-only columns of one underlying, frozen at one moment.
+
+Frames are made by `engine` and read by `core.step`. Arrays of a frame have one length and are not writeable.
+`uid` numbers options by their first appearance in the journal and is never reused, so that what `core`
+remembers about an option survives every change of the listing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfmon.model.events import FeedState, Market
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+I8 = NDArray[np.int8]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class TradeColumns:
+    """Option prints since the last tick, in the order in which they were applied, k rows.
+
+    `uid` is the option's, `side` the taker's (+1 bought), `size` coins, `price` as quoted, `sigma` decimal.
+    `group` is equal for the legs of one combo or block and unique otherwise.
+    """
+
+    uid: I64
+    exch_ns: I64
+    side: I8
+    size: F64
+    price: F64
+    sigma: F64
+    block: Bools
+    rfq: Bools
+    combo: Bools
+    liquidation: tuple[str, ...]
+    group: I64
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFrame:
+    """Columns of the n live options of one underlying.
+
+    Units as in `units`: strikes and forwards USD, `sigma` decimal, open interest coins, quotes as quoted.
+    `data_ns` is the venue's time of the newest message about the row; `seen_ns` the moment we first had it.
+    `whole_life` marks options listed while we watched: every print of theirs was seen.
+    Settlement: `settling` is the running delivery average (USD, NaN outside the window).
+    """
+
+    ts_ns: int
+    underlying: str
+    spot: float
+    spot_ns: int
+    vol_index: float
+    settling: float
+    uid: I64
+    names: tuple[str, ...]
+    expiry_ns: I64
+    strike: F64
+    option_type: I8
+    inverse: Bools
+    forward: F64
+    sigma: F64
+    bid_sigma: F64
+    ask_sigma: F64
+    mark: F64
+    bid: F64
+    ask: F64
+    open_interest: F64
+    volume: F64
+    data_ns: I64
+    seen_ns: I64
+    whole_life: Bools
+    trades: TradeColumns
+    rejected: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def size(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class VenueMarket:
+    """One spot or perpetual market as of the tick. `depth_usd` is the mean of both sides within 1 % of mid."""
+
+    venue: str
+    market: Market
+    mid: float
+    depth_usd: float
+    volume_usd: float
+    open_interest_usd: float
+    funding_8h: float
+    mark: float
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class MarketFrame:
+    """Hedging markets of one underlying, ordered by (venue, market).
+
+    Liquidations and taker volumes are sums over the last hour, USD; `long_liquidated_usd` are longs sold out.
+    """
+
+    markets: tuple[VenueMarket, ...]
+    long_liquidated_usd: float
+    short_liquidated_usd: float
+    taker_buy_usd: float
+    taker_sell_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class FeedHealth:
+    """One connection as of the tick. `lag_ms` is receive time minus venue time: it may be negative."""
+
+    source: str
+    state: FeedState
+    age_s: float
+    lag_ms: float
+    frames: int
+    rejected: int
+    reconnects: int
+    reason: str

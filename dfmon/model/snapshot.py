@@ -1,0 +1,323 @@
+"""The one thing that leaves the engine: a frozen, complete picture of one underlying at one tick.
+
+Screen, Redis, REST, history and `dfmon snapshot --json` all show this and nothing else. A number that is missing
+is None and says why in `unavailable`; NaN never occurs. Field order is the order of the JSON object.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, NamedTuple
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from dfmon.model.units import NAN
+
+Quality = Literal["ok", "partial", "stale", "absent"]
+State = Literal["live", "sim", "replay", "stale"]
+
+
+class Positions(msgspec.Struct, frozen=True):
+    """Where the dealer positions come from. `coverage`: share of open interest whose history was seen."""
+
+    model: str
+    coverage: float | None
+    warming: bool
+    gross_coins: float = 0.0
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """A number with its 5-95 % band, unit, what its sign says, quality, and the age of its oldest live input."""
+
+    value: float | None
+    lo: float | None
+    hi: float | None
+    unit: str
+    sign: str
+    quality: Quality
+    age_s: float | None
+
+
+class Hpp(Metric, frozen=True):
+    """Hedge pressure with the scale factors in force; `calibrated` False while they are still 1."""
+
+    alpha: float
+    beta: float
+    calibrated: bool
+    ds_sign: int
+
+
+class HedgeFlow(Metric, frozen=True):
+    """Expected dealer trade since the look-back, its three parts, and what a full reprice says beyond them."""
+
+    gamma: float | None
+    vanna: float | None
+    charm: float | None
+    residual: float | None
+
+
+class Metrics(msgspec.Struct, frozen=True):
+    """All roll-ups. `vega` USD per point, `theta` USD per day, `unwind` USD lifted at the next settlement."""
+
+    ngi: Metric
+    vss: Metric
+    chl: Metric
+    volg: Metric
+    hpp: Hpp
+    psi: Metric
+    hedge_flow: HedgeFlow
+    unwind: Metric
+    vega: Metric
+    theta: Metric
+
+
+class FlipRoot(msgspec.Struct, frozen=True):
+    """A zero of the profile: "up" where net gamma turns from negative to positive as spot rises."""
+
+    level: float
+    direction: Literal["up", "down"]
+
+
+class Flip(msgspec.Struct, frozen=True):
+    """The nearest zero of the net gamma profile, its band over the position ensemble, and all zeros found.
+
+    `net` is the sign that holds throughout where there is no zero, else the sign at spot.
+    """
+
+    level: float | None
+    lo: float | None
+    hi: float | None
+    p_none: float | None
+    distance_usd: float | None
+    distance_pct: float | None
+    distance_sigma: float | None
+    roots: tuple[FlipRoot, ...]
+    searched: tuple[float, float] | None
+    net: int
+    quality: Quality
+    age_s: float | None
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """The bucket that holds. `overlay` is "UNKNOWN" while inputs are stale or thin, else ""."""
+
+    bucket: int
+    name: str
+    side: Literal["buy", "sell", "none"]
+    material: bool
+    age_s: float
+    since: str
+    confidence: float
+    reasons: tuple[str, ...]
+    overlay: str
+
+
+class Levels(msgspec.Struct, frozen=True):
+    """Strikes of note, USD."""
+
+    call_wall: float | None
+    put_wall: float | None
+    key_gamma: float | None
+    oi_wall: float | None
+    max_pain: float | None
+
+
+class ExpiryRow(msgspec.Struct, frozen=True):
+    """Sums of one expiry: exposures USD, open interest coins, ATM volatility decimal."""
+
+    expiry: str
+    label: str
+    hours: float
+    forward: float
+    atm_iv: float | None
+    ngi: float
+    vss: float
+    chl: float
+    volg: float
+    unwind: float
+    open_interest: float
+    options: int
+
+
+class StrikeRow(msgspec.Struct, frozen=True):
+    """Sums of one strike over all expiries."""
+
+    strike: float
+    ngi: float
+    vss: float
+    chl: float
+    volg: float
+    call_open_interest: float
+    put_open_interest: float
+
+
+class Liquidity(msgspec.Struct, frozen=True):
+    """Depth within 1 % of mid (15-minute median) and 24 h volume of spot and perpetuals, USD, all venues."""
+
+    depth_1pct_usd: float | None
+    adv_usd: float | None
+    markets: int
+
+
+class Context(msgspec.Struct, frozen=True):
+    """The strip above the screen. Fractions, not per cent; `change_24h` and `realised_1h` once history allows."""
+
+    dvol: float | None
+    atm_iv: float | None
+    funding: float | None
+    basis: float | None
+    next_expiry: str | None
+    next_expiry_hours: float | None
+    return_1h: float | None
+    return_15m: float | None
+
+
+class Feed(msgspec.Struct, frozen=True):
+    """One connection: state in one word, age of its newest data, latency against the venue's clock."""
+
+    name: str
+    state: str
+    age_s: float | None
+    lag_ms: float | None
+    frames: int
+    rejected: int
+    reconnects: int
+    note: str
+
+
+class TapeRow(msgspec.Struct, frozen=True):
+    """One option print; `gamma` is the change of the dealers' NGI if the taker was a customer, USD per +1 %."""
+
+    ts_ns: int
+    side: int
+    name: str
+    expiry: str
+    strike: float
+    option_type: str
+    size: float
+    price: float
+    iv: float | None
+    gamma: float | None
+    block: bool
+    combo: bool
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """Something changed that a trader wants to know: kind is SCENE, FLIP or FEED."""
+
+    ts_ns: int
+    kind: str
+    text: str
+
+
+class HeatMap(msgspec.Struct, frozen=True):
+    """Strike x expiry cells, rows ascending in strike. None where nothing is listed."""
+
+    strikes: tuple[float, ...]
+    expiries: tuple[str, ...]
+    ngi: tuple[tuple[float | None, ...], ...]
+    vss: tuple[tuple[float | None, ...], ...]
+    chl: tuple[tuple[float | None, ...], ...]
+    volg: tuple[tuple[float | None, ...], ...]
+    oi: tuple[tuple[float | None, ...], ...]
+    iv: tuple[tuple[float | None, ...], ...]
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """Net gamma against spot, USD per +1 %, with the band of the ensemble where there is one."""
+
+    spots: tuple[float, ...]
+    ngi: tuple[float, ...]
+    lo: tuple[float, ...] | None
+    hi: tuple[float, ...] | None
+
+
+class Detail(msgspec.Struct, frozen=True):
+    """What a screen draws and a script rarely wants; left out of the JSON unless asked for."""
+
+    heatmap: HeatMap
+    profile: Profile
+    tape: tuple[TapeRow, ...]
+    alerts: tuple[Alert, ...]
+
+
+class FlowSnapshot(msgspec.Struct, frozen=True):
+    """Everything dfmon says about one underlying at one tick. Equal inputs give equal bytes."""
+
+    schema: int
+    seq: int
+    ts: str
+    ts_ns: int
+    state: State
+    underlying: str
+    spot: float | None
+    instruments: int
+    positions: Positions
+    metrics: Metrics
+    flip: Flip
+    scenario: Scenario
+    levels: Levels
+    by_expiry: tuple[ExpiryRow, ...]
+    by_strike: tuple[StrikeRow, ...]
+    liquidity: Liquidity
+    context: Context
+    feeds: tuple[Feed, ...]
+    unavailable: tuple[str, ...]
+    detail: Detail | UnsetType = UNSET
+
+    def digest(self) -> str:
+        """SHA-256 of the snapshot as the engine made it: equal for a session and its replay."""
+        return hashlib.sha256(msgspec.msgpack.encode(self)).hexdigest()
+
+
+def to_json(snapshot: FlowSnapshot, mode: State, *, detail: bool = False) -> bytes:
+    """The public JSON object, on one line.
+
+    `mode` says what the reader is looking at (live, sim, replay); a stale snapshot stays "stale". A NaN that
+    slipped through would be written as null.
+    """
+    state: State = "stale" if snapshot.state == "stale" else mode
+    shown = msgspec.structs.replace(snapshot, state=state, detail=snapshot.detail if detail else UNSET)
+    return msgspec.json.encode(shown)
+
+
+def from_json(data: bytes) -> FlowSnapshot:
+    """The snapshot behind a JSON object of `to_json`. Raises msgspec.ValidationError on anything else."""
+    return msgspec.json.decode(data, type=FlowSnapshot)
+
+
+class MetricRow(NamedTuple):
+    """One row of history: what charts and gauges look back on. NaN where the snapshot had no value."""
+
+    ts_ns: int
+    spot: float
+    flip: float
+    ngi: float
+    vss: float
+    chl: float
+    volg: float
+    hpp: float
+    psi: float
+    bucket: int
+    coverage: float
+
+    @classmethod
+    def of(cls, snapshot: FlowSnapshot) -> MetricRow:
+        def number(value: float | None) -> float:
+            return NAN if value is None else value
+
+        m = snapshot.metrics
+        return cls(
+            ts_ns=snapshot.ts_ns,
+            spot=number(snapshot.spot),
+            flip=number(snapshot.flip.level),
+            ngi=number(m.ngi.value),
+            vss=number(m.vss.value),
+            chl=number(m.chl.value),
+            volg=number(m.volg.value),
+            hpp=number(m.hpp.value),
+            psi=number(m.psi.value),
+            bucket=snapshot.scenario.bucket,
+            coverage=number(snapshot.positions.coverage),
+        )
