@@ -15,9 +15,9 @@ from dfmon.core.columns import summed
 from dfmon.core.exposure import quantiles
 from dfmon.core.hpp_score import hedge_pressure
 from dfmon.core.levels import levels, max_pain
-from dfmon.core.measured import Measured
+from dfmon.core.measured import HedgeTrade, Measured
 from dfmon.core.rules import Inputs, RuleState, Thresholds
-from dfmon.core.vanna_charm_volga import METRICS
+from dfmon.core.vanna_charm_volga import METRICS, Totals
 from dfmon.model.frames import FeedHealth
 from dfmon.model.snapshot import (
     Alert,
@@ -46,13 +46,13 @@ SCHEMA = 1
 WHOLE = 0.9  # share of open interest below which a number is "partial"
 
 READS = {
-    "ngi": ("USD/+1%", "+ dealers gain delta as spot rises and sell into it; - they buy"),
-    "vss": ("USD/+1 vol pt", "+ dealers gain delta as volatility rises and sell; - they buy"),
-    "chl": ("USD/24h", "+ dealers gain delta as a day passes and sell; - they buy"),
-    "volg": ("USD vega/+1 vol pt", "+ dealers gain vega as volatility rises; - they lose it"),
-    "vega": ("USD/vol pt", "+ dealers gain as volatility rises"),
-    "theta": ("USD/day", "+ dealers earn as a day passes"),
-    "unwind": ("USD", "+ hedges to buy back when options of the next 24 h settle; - to sell"),
+    "ngi": ("USD/+1%", "+ dealers sell a rise, - they buy it"),
+    "vss": ("USD/+1 vol pt", "+ dealers sell as vol rises, - they buy"),
+    "chl": ("USD/24h", "+ dealers sell as time passes, - they buy"),
+    "volg": ("USD vega/+1 vol pt", "+ they gain vega as vol rises, - lose it"),
+    "vega": ("USD/vol pt", "+ dealers gain as vol rises, - they lose"),
+    "theta": ("USD/day", "+ dealers earn as a day passes, - they pay"),
+    "unwind": ("USD", "+ dealers buy at settlement, - they sell"),
 }
 
 
@@ -160,7 +160,7 @@ def _hpp(m: Measured, quality: Quality) -> Hpp:
         lo=low,
         hi=high,
         unit="USD",
-        sign="+ dealers must sell; - dealers must buy",
+        sign="+ dealers must sell, - they must buy",
         quality=quality,
         age_s=m.age_s,
         alpha=m.scaling.alpha,
@@ -177,7 +177,7 @@ def _psi(m: Measured, quality: Quality) -> Metric:
         low = high = None
     else:
         low, high = low / depth, high / depth
-    sign = "+ hedging damps moves; - it amplifies them; <= -1 unstable"
+    sign = "+ hedging damps moves, - amplifies them"
     return Metric(psi, low, high, "NGI/depth", sign, quality if psi is not None else "absent", m.age_s)
 
 
@@ -186,14 +186,14 @@ def _hedge_flow(m: Measured, quality: Quality) -> HedgeFlow:
     low = high = None
     if trade is not None and m.exposure.members is not None:
         ngi, vss, chl = m.exposure.members[:3]
-        scale = [part / total if total else 0.0 for part, total in _parts(m)]
+        scale = [part / total if total else 0.0 for part, total in _parts(trade, m.exposure.totals)]
         low, high = quantiles(scale[0] * ngi + scale[1] * vss + scale[2] * chl)
     return HedgeFlow(
         value=None if trade is None else trade.linear,
         lo=low,
         hi=high,
         unit="USD/15min",
-        sign="+ dealers bought; - dealers sold",
+        sign="+ dealers bought, - they sold",
         quality=quality if trade is not None else "absent",
         age_s=m.age_s,
         gamma=None if trade is None else trade.gamma,
@@ -203,11 +203,8 @@ def _hedge_flow(m: Measured, quality: Quality) -> HedgeFlow:
     )
 
 
-def _parts(m: Measured) -> tuple[tuple[float, float], ...]:
+def _parts(trade: HedgeTrade, total: Totals) -> tuple[tuple[float, float], ...]:
     """Each part of the hedge trade with the roll-up that it is proportional to."""
-    trade, total = m.hedge_trade(), m.exposure.totals
-    if trade is None:
-        return ()
     return (trade.gamma, total.ngi), (trade.vanna, total.vss), (trade.charm, total.chl)
 
 
@@ -339,27 +336,32 @@ def _feed(feed: FeedHealth) -> Feed:
 
 
 def _unavailable(m: Measured, metrics: Metrics, flip: Flip, levels: Levels, context: Context) -> tuple[str, ...]:
-    """One sentence for each null of the snapshot, and one for each kind of thing that was left out."""
+    """A sentence for each null of the snapshot, and one for each kind of thing that was left out.
+
+    Before its colon a sentence names the fields; a name stands for the fields that start with it or lie below it.
+    """
     said: list[str] = [*m.cols.missing, *(f"{n} {what}: left out" for what, n in m.chain.rejected)]
     if m.chain.spot_ns == 0:
-        said.append("spot, flip: no index price yet")
+        said.append("spot, flip, age_s: no index price yet")
     if not m.cols.size:
-        said.append("metrics, levels: no priceable option yet")
+        said.append("metrics, flip, levels, context.atm_iv, context.next_expiry: no priceable option yet")
     elif m.exposure.members is None:
         said.append(f"lo, hi, p_none: positions {m.model} are a convention, which has no band")
     if flip.level is None and flip.searched is not None:
         net = {1: "long", -1: "short", 0: "flat"}[flip.net]
         low, high = flip.searched
-        said.append(f"flip.level: no sign change from {low:,.0f} to {high:,.0f}, net {net} gamma throughout")
-    elif flip.level is not None and m.exposure.members is not None and flip.lo is None:
+        reach = f"{low:,.0f} to {high:,.0f}"
+        said.append(f"flip.level, flip.distance: no sign change from {reach}, net {net} gamma throughout")
+    if flip.searched is not None and m.exposure.members is not None and flip.lo is None:
         said.append("flip.lo, flip.hi: no member of the ensemble has a flip")
     if m.positions.coverage is None:
-        said.append(f"positions.coverage: positions {m.model} do not rest on history")
+        why = "no open interest" if m.model == "flow" else f"positions {m.model} do not rest on history"
+        said.append(f"positions.coverage: {why}")
     if m.moved.ret_15m is None:
         said.append("hedge_flow, context.return_15m: less than a minute of spot history; hpp has no gamma term yet")
     if m.moved.ret_1h is None:
         said.append("context.return_1h: less than half an hour of spot history")
-    if metrics.psi.value is None:
+    if not m.liquidity.depth_usd:
         said.append("psi, liquidity.depth_1pct_usd: no venue depth")
     if m.liquidity.adv_usd is None:
         said.append("liquidity.adv_usd: no venue volume")
@@ -369,5 +371,11 @@ def _unavailable(m: Measured, metrics: Metrics, flip: Flip, levels: Levels, cont
         said += [
             f"levels.{name}: no strike has it" for name in Levels.__struct_fields__ if getattr(levels, name) is None
         ]
-    said += [f"feeds.{f.source}: no data yet" for f in m.feeds if not math.isfinite(f.age_s)]
+    said += [_silent(feed) for feed in m.feeds if not math.isfinite(feed.age_s + feed.lag_ms)]
     return tuple(said)
+
+
+def _silent(feed: FeedHealth) -> str:
+    if math.isfinite(feed.age_s):
+        return f"feeds.{feed.source}.lag_ms: its data carry no time of the venue"
+    return f"feeds.{feed.source}: no data yet"

@@ -7,6 +7,7 @@ what had to be left out. Nothing after this sees a NaN.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from dfmon.core.dealer_net import DealerPositions
 from dfmon.core.settlement import DAY, Terms, settlement_terms
 from dfmon.model.frames import F64, I64, ChainFrame
 from dfmon.model.units import YEAR
+
+SIGMAS: Final = (0.001, 20.0)  # a volatility outside of these is no quote
+VAST: Final = 1e12  # nor is a price or a quantity of this size
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,11 @@ def columns(frame: ChainFrame, positions: DealerPositions) -> Columns:
     """
     tau = (frame.expiry_ns - frame.ts_ns) / YEAR
     reasons = {
-        "no forward": ~(frame.forward > 0.0) | ~np.isfinite(frame.forward),
-        "no mark volatility": ~(frame.sigma > 0.0) | ~(frame.sigma <= 20.0),
-        "no open interest": ~np.isfinite(frame.open_interest) | (frame.open_interest < 0.0),
-        "no position": ~np.isfinite(positions.position),
-        "bad strike": ~(frame.strike > 0.0) | ~np.isfinite(frame.strike),
+        "no forward": ~((frame.forward > 1.0 / VAST) & (frame.forward < VAST)),
+        "no mark volatility": ~((frame.sigma >= SIGMAS[0]) & (frame.sigma <= SIGMAS[1])),
+        "no open interest": ~((frame.open_interest >= 0.0) & (frame.open_interest < VAST)),
+        "no position": ~(np.abs(positions.position) < VAST),
+        "bad strike": ~((frame.strike > 1.0 / VAST) & (frame.strike < VAST)),
     }
     good = tau > 0.0
     missing = []
@@ -87,7 +91,7 @@ def columns(frame: ChainFrame, positions: DealerPositions) -> Columns:
         option_type=frame.option_type[rows].astype(np.float64),
         interest=interest,
         position=positions.position[rows],
-        members=None if positions.members is None else positions.members[rows],
+        members=positions.members if positions.members is None or rows.size == frame.size else positions.members[rows],
         terms=settlement_terms(forward, strike, time, average),
         average=average,
         strikes=strikes,
@@ -115,12 +119,18 @@ def atm_sigma(cols: Columns) -> F64:
 
 
 def summed(codes: NDArray[np.intp], values: F64, groups: int) -> F64:
-    """Sum of `values` in each group, added in the order of the rows."""
+    """Sum of `values` in each group, added in the order of the rows.
+
+    Units: of the values. Shapes: (n,), (n,) -> (groups,). Domain: codes in [0, groups). Source: none.
+    """
     return np.asarray(np.bincount(codes, values, groups), np.float64)
 
 
 def first_of_group(codes: NDArray[np.intp], values: F64, groups: int) -> F64:
-    """The value of the first row of each group: what all rows of an expiry share, such as forward or time."""
+    """The value of the first row of each group: what all rows of an expiry share, such as forward or time.
+
+    Units: of the values. Shapes: (n,), (n,) -> (groups,). Domain: every group has a row. Source: none.
+    """
     first = np.full(groups, -1)
     first[codes[::-1]] = np.arange(codes.size)[::-1]
     shared: F64 = values[first]

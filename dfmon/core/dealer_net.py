@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -35,11 +35,12 @@ class Inventory:
 
     net: F64
     seen: F64
-    draws: F64  # (rows, MEMBERS) standard normal, fixed for the life of an option
+    drawn: I64  # the options of the newest frame, row by row
+    draws: F64  # (n, MEMBERS) standard normal, theirs for life
 
     @classmethod
     def empty(cls) -> Inventory:
-        return cls(np.zeros(0), np.zeros(0), np.zeros((0, MEMBERS)))
+        return cls(np.zeros(0), np.zeros(0), np.zeros(0, np.int64), np.zeros((0, MEMBERS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +73,27 @@ def observe(inventory: Inventory, trades: TradeColumns) -> Inventory:
     liquidated = np.array([{"M": MAKER_LIQUIDATED, "MT": 0.0}.get(flag, 1.0) for flag in trades.liquidation])
     np.add.at(net, trades.uid, weight * liquidated * trades.side * trades.size)
     np.add.at(seen, trades.uid, trades.size)
-    return Inventory(net, seen, inventory.draws)
+    return replace(inventory, net=net, seen=seen)
 
 
 def with_draws(inventory: Inventory, uid: I64, names: tuple[str, ...]) -> Inventory:
-    """The inventory with a fixed row of draws for each option, keyed by its name, so that order changes nothing."""
-    rows = int(uid.max()) + 1 if uid.size else 0
-    known = inventory.draws.shape[0]
-    if rows <= known:
+    """The inventory with a fixed row of draws for each option, keyed by its name, so that order changes nothing.
+
+    Units: standard deviations. Shapes: (n,) -> draws (n, MEMBERS). Domain: any listing; who left is forgotten.
+    Source: one factor shared by all options beside an own one, so that a sum does not average its band away.
+    """
+    if np.array_equal(uid, inventory.drawn):
         return inventory
-    draws = np.zeros((rows, MEMBERS))
-    draws[:known] = inventory.draws
+    place = {row: at for at, row in enumerate(inventory.drawn.tolist())}
+    draws = np.empty((uid.size, MEMBERS))
     common = np.random.Generator(np.random.Philox(key=0)).standard_normal(MEMBERS)
-    for row, name in zip(uid.tolist(), names):
-        if row >= known:
+    for at, (row, name) in enumerate(zip(uid.tolist(), names)):
+        if row in place:
+            draws[at] = inventory.draws[place[row]]
+        else:
             own = np.random.Generator(np.random.Philox(key=zlib.crc32(name.encode()))).standard_normal(MEMBERS)
-            draws[row] = np.sqrt(COMMON) * common + np.sqrt(1.0 - COMMON) * own
-    return Inventory(inventory.net, inventory.seen, draws)
+            draws[at] = np.sqrt(COMMON) * common + np.sqrt(1.0 - COMMON) * own
+    return replace(inventory, drawn=uid, draws=draws)
 
 
 def dealer_positions(
@@ -97,7 +102,8 @@ def dealer_positions(
     """Dealer position of every option of the frame under `model`.
 
     Units: coins, + long. Shapes: (n,) and (n, MEMBERS).
-    Domain: an option without open interest gets position NaN, and is counted by the caller.
+    Domain: an option without open interest gets position NaN, and is counted by the caller; `flow` needs the draws of
+    this frame.
     Source: naive and short-all are the conventions of the equity vendors; flow as the module says.
     """
     interest = frame.open_interest
@@ -121,7 +127,8 @@ def _from_flow(inventory: Inventory, frame: ChainFrame, interest: F64, call: F64
         prior = (PRIOR_MEAN + PRIOR_TILT * call) * interest
         position = seen * from_flow + (1.0 - seen) * prior
         spread = (PRIOR_SD * (1.0 - seen) + FLOW_SD * seen) * interest
-        members = position[:, None] + spread[:, None] * inventory.draws[frame.uid]
+        members = spread[:, None] * inventory.draws
+        members += position[:, None]
         np.clip(members, -interest[:, None], interest[:, None], out=members)
         whole = float(np.nansum(interest))
         coverage = float(np.nansum(seen * interest)) / whole if whole > 0.0 else None

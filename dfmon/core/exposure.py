@@ -13,6 +13,7 @@ import numpy as np
 from dfmon.core.columns import Columns
 from dfmon.core.gamma_flip import Flip, Stickiness, find_flip, flip_band, flip_members
 from dfmon.core.greek_calc import Numeraire
+from dfmon.core.pairing import Pairing
 from dfmon.core.vanna_charm_volga import Totals, UnitExposure, member_totals, totals, unit_exposures
 from dfmon.model.frames import F64, ChainFrame
 
@@ -41,7 +42,11 @@ class Exposure:
 
 
 def quantiles(values: F64) -> tuple[float, float]:
-    """5 % and 95 % quantiles of the members."""
+    """5 % and 95 % quantiles of the members.
+
+    Units: of the values. Shapes: (M,) -> two scalars. Domain: finite, M >= 1.
+    Source: Hyndman & Fan (1996), definition 7.
+    """
     low, high = np.quantile(values, BAND)
     return float(low), float(high)
 
@@ -72,10 +77,13 @@ def _flips(
 ) -> tuple[Flip | None, float | None, float | None, float | None]:
     if not spot > 0.0 or not cols.size:
         return None, None, None, None
-    chain = cols.forward, cols.terms.strike, cols.sigma, cols.terms.tau
-    share, expiry = cols.terms.share, cols.expiries[cols.expiry_code]
-    flip = find_flip(spot, *chain, cols.position * share, stickiness=stickiness, expiry=expiry)
+    points = Pairing.of(cols.strike, cols.expiry_code, cols.option_type).points(cols.forward, cols.sigma, cols.tau)
+    at = points.option
+    chain = cols.forward[at], cols.terms.strike[at], cols.sigma[at], cols.terms.tau[at]
+    share, expiry = cols.terms.share[at], cols.expiries[cols.expiry_code[at]]
+    flip = find_flip(spot, *chain, points.add(cols.position) * share, stickiness=stickiness, expiry=expiry)
     if cols.members is None:
         return flip, None, None, None
-    levels = flip_members(spot, *chain, cols.members * share[:, None], stickiness=stickiness, expiry=expiry)
+    members = points.add(cols.members) * share[:, None]
+    levels = flip_members(spot, *chain, members, stickiness=stickiness, expiry=expiry)
     return flip, *flip_band(levels)

@@ -23,10 +23,15 @@ RANGES: Final = (0.20, 0.35, 0.50)
 STEP: Final = 0.002
 """Grid step in ln S; nodes are whole multiples of it, so they stay where they are while spot ticks."""
 NEAR_EXPIRY: Final = 2.0 / 365.0
-"""Options below two days have bumps about as narrow as the step: their strikes are nodes too."""
+RESOLVED: Final = 4.0
+"""Below two days, a bump narrower than this many steps slips through the grid: its strike becomes a node too."""
 _NOISE: Final = 1e-11
 """A net below this share of the gross is rounding, not a sign."""
+MEMBER_TOLERANCE: Final = 1e-9
+"""Of ln S: finer than any use of a band."""
 _ITERATIONS: Final = 100
+_VAST: Final = 1e60
+_LEAST_SD: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ def find_flip(
     book = _book(rows, forward, strike, sigma, tau, stickiness, expiry)
     held = exposure[rows]
     both = np.stack([held, np.abs(held)], axis=1)
-    near = _near_strikes(book, tau[rows])
+    near = _near_strikes(book, sigma[rows], tau[rows])
     for reach in ranges:
         y = _nodes(spot, reach, near)
         net, gross = book.profile(y, both)
@@ -141,23 +146,24 @@ def flip_members(
     if not rows.size:
         return levels
     book = _book(rows, forward, strike, sigma, tau, stickiness, expiry)
-    near = _near_strikes(book, tau[rows])
-    open_members = np.arange(members.shape[1])
-    held = members[rows]
-    largest = np.abs(held).max(axis=1, keepdims=True)
+    near = _near_strikes(book, sigma[rows], tau[rows])
+    held = members if rows.size == members.shape[0] else members[rows]
+    by_member = np.ascontiguousarray(held.T)
+    largest = np.maximum(held.max(axis=1), -held.min(axis=1))[:, None]
+    searching = np.arange(members.shape[1])
     for reach in ranges:
         y = _nodes(spot, reach, near)
-        columns = np.concatenate([held[:, open_members], largest], axis=1)
-        profiles = book.profile(y, columns)
-        net, gross = profiles[:-1], profiles[-1]
-        signs = np.sign(net) * (np.abs(net) > _NOISE * gross)
+        gross = book.profile(y, largest)
+        net = book.profile(y, by_member[searching].T)
+        signs = np.sign(net)
+        signs[np.abs(net) <= _NOISE * gross] = 0.0
         found, low, high = _nearest_brackets(y, net, signs)
         if found.size:
-            who = open_members[found]
+            who = searching[found]
             ends = y[low], y[high], net[found, low], net[found, high]
-            levels[who] = spot * np.exp(_polish(book, np.ascontiguousarray(held[:, who].T), *ends, 1e-9))
-            open_members = np.delete(open_members, found)
-        if not open_members.size:
+            levels[who] = spot * np.exp(polish(book, by_member[who], *ends, MEMBER_TOLERANCE)[0])
+            searching = np.delete(searching, found)
+        if not searching.size:
             break
     return levels
 
@@ -181,19 +187,19 @@ def flip_band(levels: F64) -> tuple[float | None, float | None, float]:
 
 
 def _live(forward: F64, strike: F64, sigma: F64, tau: F64, exposure: F64) -> NDArray[np.intp]:
-    """Options with gamma that somebody holds."""
-    return np.flatnonzero(
-        (forward > 0.0)
-        & (forward < np.inf)
-        & (strike > 0.0)
-        & (strike < np.inf)
-        & (sigma > 0.0)
-        & (sigma <= MAX_SIGMA)
-        & (tau > 0.0)
-        & (tau < np.inf)
-        & np.isfinite(exposure).all(axis=1)
-        & (exposure != 0.0).any(axis=1)
-    )
+    """Options with gamma that somebody holds; prices, times and positions beyond any market count as bad rows."""
+    with np.errstate(all="ignore"):
+        return np.flatnonzero(
+            (forward > 1.0 / _VAST)
+            & (forward < _VAST)
+            & (strike > 1.0 / _VAST)
+            & (strike < _VAST)
+            & (sigma <= MAX_SIGMA)
+            & (tau < _VAST)
+            & (sigma * np.sqrt(tau) > _LEAST_SD)
+            & (np.abs(exposure) < _VAST).all(axis=1)
+            & (exposure != 0.0).any(axis=1)
+        )
 
 
 def _book(
@@ -211,8 +217,9 @@ def _book(
     return StickyMoneyness.of(*columns, (tau if expiry is None else expiry)[rows])
 
 
-def _near_strikes(book: Book, tau: F64) -> F64:
-    return np.unique(book.log_strike_over_forward[tau < NEAR_EXPIRY])
+def _near_strikes(book: Book, sigma: F64, tau: F64) -> F64:
+    narrow = (tau < NEAR_EXPIRY) & (sigma * np.sqrt(tau) < RESOLVED * STEP)
+    return np.unique(book.log_strike_over_forward[narrow])
 
 
 def _nodes(spot: float, reach: float, near: F64) -> F64:
@@ -254,8 +261,7 @@ def _roots(
     """Polished zeros, ascending, and the level of the nearest one."""
     if not low.size:
         return (), None
-    zeros = _polish(book, held, y[low], y[high], net[low], net[high], 0.0)
-    slopes = book.local(zeros, held).slope
+    zeros, slopes = polish(book, held, y[low], y[high], net[low], net[high])
     levels = spot * np.exp(zeros)
     roots = tuple(
         Root(float(level), bool(below < 0.0), float(slope) * 0.01)
@@ -264,11 +270,18 @@ def _roots(
     return roots, roots[int(np.argmin(np.abs(zeros)))].level
 
 
-def _polish(book: Book, held: F64, low: F64, high: F64, net_low: F64, net_high: F64, tolerance: float) -> F64:
-    """Zeros of net gamma inside their brackets, all at once.
+def polish(
+    book: Book, held: F64, low: F64, high: F64, net_low: F64, net_high: F64, tolerance: float = 0.0
+) -> tuple[F64, F64]:
+    """Zeros of net gamma inside their brackets, all at once, and the slopes there.
 
     Halley's step where it stays inside the bracket (Newton's where the curvature is unknown), else the middle. A
     root is done when the error expected after the step, cubic in it, is below the tolerance or below rounding.
+
+    Units: brackets and zeros in y = ln(S'/S); net gamma in USD per 1 %; slope per unit of y.
+    Shapes: held (n,) or (r, n); brackets (r,) -> (r,), (r,).
+    Domain: net_low and net_high of opposite signs.
+    Source: Press et al., Numerical Recipes (2007), section 9.4; third-order step: Halley (1694).
     """
     rising = net_low < 0.0
     y = _linear_zero(low, high, net_low, net_high)
@@ -283,11 +296,12 @@ def _polish(book: Book, held: F64, low: F64, high: F64, net_low: F64, net_high: 
             step = np.where(np.abs(bend) < 0.5, newton / (1.0 - bend), newton)
             target = y - step
             inside = (target >= low) & (target <= high)
-            expected = np.where(np.isnan(bend), np.abs(step), np.abs(step) * bend * bend)
+            expected = np.abs(step) * np.where(np.isnan(bend), 1.0, bend * bend)
         target = np.where(inside, target, 0.5 * (low + high))
         target = np.where(value == 0.0, y, target)
         done = (value == 0.0) | (inside & (expected <= tolerance)) | (high - low <= tolerance)
+        slope = slope + np.where(np.isnan(curvature), 0.0, curvature * (target - y))
         y = target
         if done.all():
             break
-    return np.asarray(y)
+    return np.asarray(y), np.asarray(slope)

@@ -117,21 +117,9 @@ class StickyStrike:
         d2 += self.x * a - 0.5 * self.total_sd
         squared = d2 * d2
         bump = np.exp(-0.5 * squared)
-        weight = exposure * self.height
+        bump *= exposure
         d2 *= bump
+        squared -= 1.0
         squared *= bump
-        squared -= bump
-        return Local(row_sums(bump, weight), -row_sums(d2, weight * a), row_sums(squared, weight * a * a))
-
-
-def row_sums(cells: F64, weight: F64) -> F64:
-    """Weighted sum of each row of cells, by one weight vector or by a row of weights for each.
-
-    Units: those of the weight.
-    Shapes: (r, n), (n,) or (r, n) -> (r,).
-    Domain: any floats.
-    Source: definition.
-    """
-    if weight.ndim == 1:
-        return np.asarray(cells @ weight)
-    return np.asarray(np.einsum("ij,ij->i", cells, weight))
+        slope, curvature = self.height * a, self.height * a * a
+        return Local(bump @ self.height, -(d2 @ slope), squared @ curvature)

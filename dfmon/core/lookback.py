@@ -21,7 +21,7 @@ SHORTEST: Final = MINUTE  # a younger session has no move yet
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """Log returns, volatility change in points, and z of the hour; None while the session is too young.
+    """Log returns, volatility change in points, and z of the hour; None after a start or a gap in the data.
 
     `span_s` is the look-back there was, at most 15 minutes; `sign` is 0 inside the dead band.
     """
@@ -35,7 +35,10 @@ class Moves:
 
 
 def empty_path() -> Window:
-    """Window of (spot, ATM volatility)."""
+    """Window of (spot, ATM volatility).
+
+    Units: USD, decimal. Shapes: (0, 2). Domain: none. Source: none.
+    """
     return Window.empty(SAMPLE, ROWS, 2)
 
 
@@ -45,13 +48,13 @@ def moves(path: Window, ts_ns: int, spot: float, sigma: float) -> Moves:
     Units: log returns; points of volatility. Shapes: scalars. Domain: NaN spot or sigma gives no move.
     Source: a fixed look-back with a dead band; tick by tick the sign would be noise.
     """
-    then = path.at(ts_ns - LOOK_BACK)
+    then = path.first_since(ts_ns - LOOK_BACK)
     if then is None or not spot > 0.0 or not sigma > 0.0 or ts_ns - then[0] < SHORTEST:
         return Moves(0, 0.0 if then is None else max(ts_ns - then[0], 0) / SECOND, None, None, None, None)
     span = ts_ns - then[0]
     before, sigma_before = then[1].tolist()
     ret = math.log(spot / before)
-    hour = path.at(ts_ns - HOUR)
+    hour = path.first_since(ts_ns - HOUR)
     ret_1h = z_1h = None
     if hour is not None and ts_ns - hour[0] >= HOUR // 2:
         ret_1h = math.log(spot / float(hour[1][0]))

@@ -100,9 +100,10 @@ def heat_map(cols: Columns, unit: UnitExposure, atm: F64) -> HeatMap:
 
 def _cells(values: F64, shown: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[tuple[float | None, ...], ...]:
     """Rows of strikes; None where the cell is not shown."""
-    boxed = np.where(shown, values, np.nan).T.astype(object)
-    boxed[~shown.T] = None
-    return tuple(map(tuple, boxed.tolist()))
+    cells: list[float | None] = [None] * shown.size
+    for place, value in zip(np.flatnonzero(shown.T).tolist(), values.T[shown.T].tolist()):
+        cells[place] = value
+    return tuple(zip(*[iter(cells)] * shown.shape[0]))  # as many cells a row as there are expiries
 
 
 def tape(frame: ChainFrame, cols: Columns, unit: UnitExposure, before: tuple[TapeRow, ...]) -> tuple[TapeRow, ...]:

@@ -42,9 +42,7 @@ class Window:
         """Samples taken at or after `ts_ns`, (k, width)."""
         return self.values[int(np.searchsorted(self.times, ts_ns)) :]
 
-    def at(self, ts_ns: int) -> tuple[int, F64] | None:
-        """The newest sample not younger than `ts_ns`, else the oldest there is: (its time, its row)."""
-        if not self.times.size:
-            return None
-        place = max(int(np.searchsorted(self.times, ts_ns, side="right")) - 1, 0)
-        return int(self.times[place]), self.values[place]
+    def first_since(self, ts_ns: int) -> tuple[int, F64] | None:
+        """The oldest sample taken at or after `ts_ns`: (its time, its row)."""
+        place = int(np.searchsorted(self.times, ts_ns))
+        return None if place == self.times.size else (int(self.times[place]), self.values[place])

@@ -55,7 +55,7 @@ class Inputs:
 
     phi_*: shares of hourly venue volume; x: signed distance spot - flip in daily sigmas; z: one-hour return in
     sigmas; liquidations: share of hourly volume, `liquidated` the direction forced orders pushed (+1 up);
-    `short_side`: +1 when the heavier short strikes are above spot; `iv_move` in points over the look-back.
+    `short_side`: +1 when the heavier short strikes are above spot.
     """
 
     ngi: float
@@ -96,13 +96,13 @@ Rule = Callable[[Inputs, Thresholds, float, int], str]  # "" where the rule does
 def _flip_zone(i: Inputs, t: Thresholds, ease: float, _: int) -> str:
     if i.x is None:
         return ""
-    limit = max(FLIP_SIGMAS, i.flip_half_width or 0.0)
-    return f"|x| {abs(i.x):.2f} <= {limit:.2f} daily sigma of the flip" if abs(i.x) <= limit / ease else ""
+    limit = max(FLIP_SIGMAS, i.flip_half_width or 0.0) / ease
+    return f"|x| {abs(i.x):.2f} <= {limit:.2f} daily sigma of the flip" if abs(i.x) <= limit else ""
 
 
 def _cascade(i: Inputs, t: Thresholds, ease: float, _: int) -> str:
     if i.psi is not None and i.psi <= UNSTABLE_PSI * ease:
-        return f"psi {i.psi:.2f} <= {UNSTABLE_PSI}"
+        return f"psi {i.psi:.2f} <= {UNSTABLE_PSI * ease}"
     if i.ngi >= 0.0 or i.phi_gamma is None or i.z is None or i.liquidations is None:
         return ""
     forced = i.liquidations >= t.liquidations_hi * ease and i.liquidated * i.z > 0.0
@@ -118,7 +118,9 @@ def _squeeze(i: Inputs, t: Thresholds, ease: float, _: int) -> str:
     if i.ngi < 0.0 and i.phi_gamma >= t.gamma_mid * ease and toward:
         side = "above" if i.short_side > 0 else "below"
         return f"NGI < 0, phi_g {i.phi_gamma:.3f} >= mid, z {i.z:+.1f} toward the short strikes {side}"
-    if i.phi_vanna is not None and i.vanna_adds and i.phi_vanna * (2.0 - ease) >= i.phi_gamma >= t.gamma_lo * ease:
+    if i.phi_vanna is None or not i.vanna_adds:
+        return ""
+    if i.phi_vanna >= i.phi_gamma * ease and i.phi_gamma >= t.gamma_lo * ease:
         return f"phi_v {i.phi_vanna:.3f} >= phi_g {i.phi_gamma:.3f}, vol and spot add up"
     return ""
 

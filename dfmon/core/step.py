@@ -15,7 +15,7 @@ import numpy as np
 
 from dfmon.core import report
 from dfmon.core.assemble import assemble
-from dfmon.core.columns import Columns, atm_sigma, columns
+from dfmon.core.columns import Columns, atm_sigma, columns, first_of_group
 from dfmon.core.dealer_net import Inventory, dealer_positions, observe, with_draws
 from dfmon.core.exposure import measure
 from dfmon.core.gamma_flip import Stickiness
@@ -47,6 +47,10 @@ class FlowParams(msgspec.Struct, frozen=True):
     stale_after_s: float = 30.0
     iv_move_1h: float = 0.6
     thresholds: Thresholds = Thresholds()
+
+    def with_positions(self, model: str) -> FlowParams:
+        """The same parameters under another position model."""
+        return msgspec.structs.replace(self, positions=model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,6 @@ def daily_sigma(cols: Columns, atm: F64) -> float:
     """
     if not cols.size:
         return math.nan
-    tau = np.array([cols.tau[cols.expiry_code == code][0] for code in range(cols.expiries.size)])
+    tau = first_of_group(cols.expiry_code, cols.tau, cols.expiries.size)
     later = np.flatnonzero(tau >= DAY / YEAR)
     return float(atm[later[0]] if later.size else atm[-1])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfmon.core.black import F64, INV_SQRT_2PI, log_moneyness
-from dfmon.core.gamma_profile import Local, row_sums
+from dfmon.core.gamma_profile import Local
 
 _LEVELS_AT_ONCE: Final = 16
 _SLOPE_STEP: Final = 1e-5
@@ -76,7 +76,8 @@ class StickyMoneyness:
         Domain: any.
         Source: as the class.
         """
-        below, at, above = (row_sums(self._cells(y + shift), exposure) for shift in (-_SLOPE_STEP, 0.0, _SLOPE_STEP))
+        shifts = (-_SLOPE_STEP, 0.0, _SLOPE_STEP)
+        below, at, above = ((self._cells(y + shift) * exposure).sum(axis=1) for shift in shifts)
         return Local(at, (above - below) / (2.0 * _SLOPE_STEP), np.full_like(at, np.nan))
 
     def _cells(self, y: F64) -> F64:

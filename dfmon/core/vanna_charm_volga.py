@@ -7,6 +7,7 @@ members are one matrix product on one BLAS thread: the same input gives the same
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfmon.core.black import F64, Mask
-from dfmon.core.greek_calc import GreekBuffers, Greeks, Numeraire, aligned, greeks
+from dfmon.core.greek_calc import GreekBuffers, Greeks, Numeraire, aligned, delta_alone, greeks
 from dfmon.core.settlement import DAY, Settlement
 
 METRICS: Final = ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind")
@@ -123,32 +124,42 @@ def unit_exposures(
         expiring = np.flatnonzero(tau <= DAY)
         tomorrow = tau - DAY
     tomorrow[expiring] = tau[expiring]  # any valid time: these go to their settlement delta instead
-    now, later = (
-        greeks(
-            forward,
-            strike,
-            sigma,
-            time,
-            option_type,
-            with_price=False,
-            settlement=settlement,
-            average=known,
-            numeraire=numeraire,
-            inverse=inverse,
-            out=columns,
-        )
-        for time, known, columns in ((tau, average, buffers.now), (tomorrow, None, buffers.later))
+    now = greeks(
+        forward,
+        strike,
+        sigma,
+        tau,
+        option_type,
+        with_price=False,
+        settlement=settlement,
+        average=average,
+        numeraire=numeraire,
+        inverse=inverse,
+        out=buffers.now,
+    )
+    delta_later = delta_alone(
+        forward,
+        strike,
+        sigma,
+        tomorrow,
+        option_type,
+        settlement=settlement,
+        numeraire=numeraire,
+        inverse=inverse,
+        out=buffers.later,
     )
     if expiring.size:
         coin_settled = np.full(tau.shape, numeraire == "coin") if inverse is None else inverse & (numeraire == "coin")
         at_settlement = forward[expiring], strike[expiring], option_type[expiring], coin_settled[expiring]
-        later.delta[expiring] = _settlement_delta(*at_settlement)
-    _per_unit(forward, now, later.delta, expiring, buffers.matrix)
-    valid = now.valid & later.valid
-    invalid = valid.shape[0] - int(np.count_nonzero(valid))
-    if invalid:
-        buffers.matrix[:, ~valid] = 0.0
-    return UnitExposure(buffers.matrix, valid, invalid)
+        delta_later[expiring] = _settlement_delta(*at_settlement)
+    _per_unit(forward, now, delta_later, expiring, buffers.matrix)
+    matrix, valid = buffers.matrix, now.valid
+    with np.errstate(all="ignore"):
+        clean = math.isfinite(np.add.reduce(matrix, axis=None))
+    if not clean:  # a masked row, or a product too large for a double
+        np.isfinite(matrix).all(axis=0, out=valid)
+        matrix[:, ~valid] = 0.0
+    return UnitExposure(matrix, valid, valid.shape[0] - int(np.count_nonzero(valid)))
 
 
 def _settlement_delta(forward: F64, strike: F64, option_type: F64, coin_settled: Mask) -> F64:

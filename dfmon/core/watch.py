@@ -16,7 +16,7 @@ KEPT: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What was true at the last tick, and the alerts since the start, newest first."""
+    """What was true at the last tick, and the alerts since the start, newest first. `side`: sign of net gamma."""
 
     bucket: Bucket | None
     side: int
@@ -45,10 +45,11 @@ def watch(
     fresh: list[Alert] = []
     if before.bucket is not None and rules.bucket is not None and rules.bucket is not before.bucket:
         fresh.append(Alert(ts_ns, "SCENE", f"{before.bucket.title} -> {rules.bucket.title}: {reasons[0]}"))
-    level = None if flip is None else flip.level
-    side = before.side if level is None else (1 if spot > level else -1)
+    side = before.side
+    if flip is not None and flip.level is not None:
+        side, level = flip.sign, flip.level
     if before.side and side != before.side:
-        word = "above" if side > 0 else "below"
+        word = "above" if spot > level else "below"
         fresh.append(Alert(ts_ns, "FLIP", f"spot crossed {word} the flip {level:,.0f}"))
     down = frozenset(feed.source for feed in feeds if feed.state is FeedState.DOWN)
     for feed in feeds:

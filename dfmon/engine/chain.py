@@ -7,6 +7,7 @@ every roll; a year of Deribit listings is some 60,000 rows, about 10 MB.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -100,6 +101,9 @@ class ChainState:
         instrument = event.instrument
         if instrument.kind is not Kind.OPTION or instrument.underlying not in self._shared:
             return
+        if not 0.0 < instrument.strike < math.inf or not instrument.option_type:
+            self.reject(instrument.underlying, "instrument")
+            return
         row = self._row.get(instrument.name)
         if row is None:
             row = self._append(instrument, recv_ns)
@@ -186,19 +190,19 @@ class ChainState:
         row = self._row.get(event.name)
         if row is None:
             self.unknown["trade"] += 1
-        elif not event.size > 0.0 or event.side not in (1, -1):
+        elif not 0.0 < event.size < math.inf or event.side not in (1, -1) or not math.isfinite(event.price):
             self.reject(self._owner[row], "trade")
         else:
             self._shared[self._owner[row]].trades.add(row, event)
 
     def _on_future(self, event: FutureTicker, _: int) -> None:
         shared = self._shared.get(event.underlying)
-        if shared is not None and event.expiry_ns and event.mark > 0.0:
+        if shared is not None and event.expiry_ns and 0.0 < event.mark < math.inf:
             shared.futures[event.expiry_ns] = (event.mark, event.exch_ns)
 
     def _on_index(self, event: IndexPrice, _: int) -> None:
         shared = self._shared.get(event.underlying)
-        if shared is not None and event.price > 0.0 and event.exch_ns >= shared.spot_ns:
+        if shared is not None and 0.0 < event.price < math.inf and event.exch_ns >= shared.spot_ns:
             shared.spot, shared.spot_ns = event.price, event.exch_ns
 
     def _on_vol_index(self, event: VolIndex, _: int) -> None:
@@ -276,8 +280,8 @@ class ChainState:
         """
         forward = value["forward"].copy()
         if shared.spot > 0.0:
-            moved = shared.spot / value["forward_index"]
-            forward = np.where(np.isfinite(moved), forward * moved, forward)
+            known = value["forward_index"] > 0.0
+            forward[known] *= shared.spot / value["forward_index"][known]
         for expiry_ns, (mark, mark_ns) in shared.futures.items():
             newer = (time["expiry_ns"] == expiry_ns) & ((time["forward_ns"] <= mark_ns) | ~np.isfinite(forward))
             forward[newer] = mark

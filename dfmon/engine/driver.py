@@ -1,8 +1,9 @@
 """The one writer: numbers every record, journals it, applies it, and asks for a snapshot at each tick.
 
-Live, the connections call `ingest` and a timer calls `on_timer`. In a replay the replayer calls `apply` with the
-records of the journal. Nothing else differs: a tick is journalled only when the worker is free to compute it, so a
-replay computes exactly the ticks that were computed, and equal records give equal snapshots.
+Live, the connections call `connected`, `frame`, `response` and `lost`, and a timer calls `on_timer`. In a replay the
+replayer calls `apply` with the records of the journal. Nothing else differs: a tick is journalled only when the worker
+is free to compute it, so a replay computes exactly the ticks that were computed, and equal records give equal
+snapshots.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import msgspec
 from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.engine.chain import ChainState
 from dfmon.engine.feeds import FeedTracker
-from dfmon.engine.journal import Record, RecordKind
+from dfmon.engine.journal import Record, RecordKind, rest_payload
 from dfmon.engine.market import MarketState
 from dfmon.model.events import Event, Rejected
 from dfmon.model.frames import ChainFrame, FeedHealth, MarketFrame
@@ -76,6 +77,7 @@ class Driver:
         self._flow = {name: FlowState.initial() for name in underlyings}
         self._seq = 0
         self.ticks = 0
+        self.frames = 0
 
     # ---- records in ------------------------------------------------------------------------------------------
 
@@ -86,6 +88,18 @@ class Driver:
         if self._journal is not None:
             self._journal(record)
         self.apply(record)
+
+    def connected(self, source: str, recv_ns: int) -> None:
+        self.ingest(RecordKind.CONNECTED, source, recv_ns, b"")
+
+    def frame(self, source: str, recv_ns: int, frame: bytes) -> None:
+        self.ingest(RecordKind.FRAME, source, recv_ns, frame)
+
+    def response(self, source: str, recv_ns: int, tag: str, body: bytes) -> None:
+        self.ingest(RecordKind.REST, source, recv_ns, rest_payload(tag, body))
+
+    def lost(self, source: str, recv_ns: int, reason: str) -> None:
+        self.ingest(RecordKind.LOST, source, recv_ns, reason.encode())
 
     def on_timer(self, now_ns: int) -> None:
         """Ask for a snapshot of every underlying, unless the last one is still being computed."""
@@ -113,6 +127,7 @@ class Driver:
         match record.kind:
             case RecordKind.FRAME:
                 feed.frame()
+                self.frames += 1
                 events = decoder.frame_received(record.payload)
             case RecordKind.REST:
                 events = decoder.response_received(*record.rest())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dfmon.model.events import Event, FeedState, FeedStatus, Rejected
+from dfmon.model.events import BookLost, Event, FeedState, FeedStatus, Rejected
 from dfmon.model.frames import FeedHealth
 from dfmon.model.units import MILLISECOND, NAN, SECOND
 
@@ -38,7 +38,7 @@ class FeedTracker:
             self.state, self.reason = event.state, event.reason
         elif isinstance(event, Rejected):
             self.rejected += 1
-        else:
+        elif not isinstance(event, BookLost):
             self._data_ns = recv_ns
             if self.state is FeedState.SYNCING:
                 self.state = FeedState.LIVE

@@ -61,11 +61,12 @@ def decode(block: bytes) -> Iterator[Record]:
     while at < len(block):
         try:
             seq, recv_ns, kind, source_length, length = _HEAD.unpack_from(block, at)
+            body = at + _HEAD.size + source_length
+            source = block[body - source_length : body].decode()
             kind = RecordKind(kind)
         except (struct.error, ValueError) as exc:
             raise ValueError(f"no record at byte {at} of the block: {exc}") from exc
-        body = at + _HEAD.size + source_length
+        if body + length > len(block):
+            raise ValueError(f"the record of {length} bytes at byte {at} reaches past the end of the block")
         at = body + length
-        if at > len(block):
-            raise ValueError(f"a record of {length} bytes reaches past the end of the block")
-        yield Record(seq, recv_ns, kind, block[body - source_length : body].decode(), block[body : body + length])
+        yield Record(seq, recv_ns, kind, source, block[body:at])

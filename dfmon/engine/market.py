@@ -5,6 +5,7 @@ Books arrive checked (the decoders keep the venues' chain rules); here they are 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -97,7 +98,8 @@ class MarketState:
         venue = venues.get(key)
         if venue is None:
             venue = venues[key] = _VenueState()
-        venue.data_ns = recv_ns
+        if not isinstance(event, BookLost):  # a loss is no sign of life
+            venue.data_ns = recv_ns
         self._apply[type(event)](event, venue, recv_ns)
 
     def _on_trade(self, event: MarketTrade, venue: _VenueState, recv_ns: int) -> None:
@@ -131,7 +133,8 @@ class MarketState:
         self._on_ticker(event, venue, recv_ns)
 
     def _on_liquidation(self, event: Liquidation, _: _VenueState, recv_ns: int) -> None:
-        self._forced[event.underlying].append((recv_ns, event.side, event.usd))
+        if 0.0 < event.usd < math.inf:
+            self._forced[event.underlying].append((recv_ns, event.side, event.usd))
 
     def freeze(self, underlying: str, ts_ns: int) -> MarketFrame:
         """Every market of `underlying` as of `ts_ns`, and the flows of the hour before it."""

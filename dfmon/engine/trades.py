@@ -20,12 +20,12 @@ class TradeBuffer:
         self._trades.append(trade)
 
     def drain(self) -> TradeColumns:
-        """The prints as columns; the buffer is empty afterwards."""
+        """The prints as read-only columns; the buffer is empty afterwards."""
         rows, trades = self._rows, self._trades
         self._rows, self._trades = [], []
         groups: dict[str, int] = {}
         group = [groups.setdefault(t.event_id or f"#{i}", len(groups)) for i, t in enumerate(trades)]
-        return TradeColumns(
+        columns = TradeColumns(
             uid=np.array(rows, np.int64),
             exch_ns=np.array([t.exch_ns for t in trades], np.int64),
             side=np.array([t.side for t in trades], np.int8),
@@ -38,3 +38,8 @@ class TradeBuffer:
             liquidation=tuple(t.liquidation for t in trades),
             group=np.array(group, np.int64),
         )
+        for name in columns.__slots__:
+            column = getattr(columns, name)
+            if isinstance(column, np.ndarray):
+                column.flags.writeable = False
+        return columns

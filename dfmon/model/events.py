@@ -1,7 +1,8 @@
 """What a venue can tell us, in the units of `units`. Decoders make these; `engine` applies them; nothing else does.
 
 Every event of a decoder is about one moment of one venue: `exch_ns` is the venue's clock, 0 where it gives none.
-A float that the frame did not carry is NaN and leaves the column as it was.
+A float that the frame did not carry is NaN: an `OptionTicker` is a whole state, so the value is no longer known; a
+`MarketTicker` is a part of one, so the value stays.
 """
 
 from __future__ import annotations

@@ -1,0 +1,92 @@
+"""Seven greeks of 2,500 options: ours, the peers that are installed, scipy.stats as it is usually written, and exp."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+from collections.abc import Callable
+
+import numpy as np
+from quant_chain import Chain, chain, interleaved, show
+
+from dfmon.core.greek_calc import GreekBuffers, greeks
+
+Run = Callable[[], object]
+
+
+def textbook(c: Chain) -> Run:
+    """What a first version looks like: scipy.stats, a temporary an operation."""
+    from scipy.stats import norm
+
+    F, K, vol, T, th = c.columns
+
+    def run() -> object:
+        d1 = (np.log(F / K) + 0.5 * vol**2 * T) / (vol * np.sqrt(T))
+        d2 = d1 - vol * np.sqrt(T)
+        pdf = norm.pdf(d1)
+        vega = F * pdf * np.sqrt(T)
+        theta, charm = -F * pdf * vol / (2 * np.sqrt(T)), pdf * d2 / (2 * T)
+        return (
+            th * norm.cdf(th * d1),
+            pdf / (F * vol * np.sqrt(T)),
+            vega,
+            theta,
+            -pdf * d2 / vol,
+            charm,
+            vega * d1 * d2 / vol,
+        )
+
+    return run
+
+
+def opengreeks(c: Chain) -> Run | None:
+    """All seven, one call for each and for each option type."""
+    try:
+        from opengreeks import black76
+    except ImportError:
+        return None
+    calls = [getattr(black76, f"{g}_array") for g in ("delta", "gamma", "vega", "theta", "vanna", "charm", "vomma")]
+    sides = []
+    for flag, rows in (("c", c.option_type > 0), ("p", c.option_type < 0)):
+        sides.append((flag, c.forward[rows], c.strike[rows], c.tau[rows], 0.0, c.sigma[rows]))
+    return lambda: [call(*side) for side in sides for call in calls]
+
+
+def fast_vollib(c: Chain) -> Run | None:
+    """Delta, gamma, vega, theta and rho only: it has no vanna, charm or volga."""
+    try:
+        from fast_vollib import get_all_greeks
+    except ImportError:
+        return None
+    flags, rate = np.where(c.option_type > 0, "c", "p"), np.zeros_like(c.tau)
+    return lambda: get_all_greeks(
+        flags, c.forward, c.strike, c.tau, rate, c.sigma, model="black", return_as="dict", backend="numpy"
+    )
+
+
+def main() -> None:
+    c = chain()
+    buffers = GreekBuffers(c.strike.shape[0])
+    exponents = -0.5 * np.random.default_rng(0).normal(0.0, 1.5, c.strike.shape[0]) ** 2
+    room = np.empty_like(exponents)
+    runs: dict[str, Run] = {
+        "dfmon, seven greeks": lambda: greeks(*c.columns, with_price=False, out=buffers),
+        "dfmon, seven greeks and price": lambda: greeks(*c.columns, out=buffers),
+        "bare np.exp(n)": lambda: np.exp(exponents, out=room),
+        "numpy with scipy.stats": textbook(c),
+    }
+    bounds = {"bare np.exp(n)": ("at most", 20.0)}
+    for name, make, bound in (("opengreeks, seven", opengreeks, 8.0), ("fast-vollib numpy, five", fast_vollib, 4.0)):
+        run = make(c)
+        if run is None:
+            print(f"{name}: not installed, not measured")
+        else:
+            runs[name], bounds[name] = run, ("at least", bound)
+    print(f"{c.strike.shape[0]} options, one core, medians of interleaved runs")
+    show(interleaved(runs), "dfmon, seven greeks", bounds)
+
+
+if __name__ == "__main__":
+    main()

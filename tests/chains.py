@@ -1,0 +1,218 @@
+"""Small boards, frames and events made deterministically, and a toy venue for the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from dfmon.core.step import FlowParams, FlowState, step
+from dfmon.model.events import (
+    BookLost,
+    BookSnapshot,
+    Delisted,
+    Event,
+    FeedState,
+    FeedStatus,
+    IndexPrice,
+    Liquidation,
+    Listed,
+    Market,
+    MarketTicker,
+    OptionTicker,
+    OptionTrade,
+    Rejected,
+)
+from dfmon.model.frames import ChainFrame, MarketFrame, TradeColumns, VenueMarket
+from dfmon.model.instrument import Instrument, Kind, OptionType, Settlement
+from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.units import DAY, HOUR, NAN, SECOND, expiry_label
+
+NOW = 1_769_085_005_047_000_000
+SPOT = 100_000.0
+STRIKES = (80_000.0, 90_000.0, 95_000.0, 100_000.0, 105_000.0, 110_000.0, 120_000.0)
+DAYS = (1.5, 9.0, 37.0)
+
+
+# ---- events --------------------------------------------------------------------------------------------------------
+
+
+def option(
+    strike: float = SPOT, kind: int = 1, days: float = 9.0, underlying: str = "BTC", listed_ns: int = 0
+) -> Instrument:
+    expiry_ns = NOW + round(days * DAY)
+    return Instrument(
+        venue="deribit",
+        name=f"{underlying}-{expiry_label(expiry_ns)}-{strike:.0f}-{'C' if kind > 0 else 'P'}",
+        kind=Kind.OPTION,
+        underlying=underlying,
+        settlement=Settlement.INVERSE,
+        expiry_ns=expiry_ns,
+        strike=strike,
+        option_type=OptionType(kind),
+        listed_ns=listed_ns,
+    )
+
+
+def ticker(name: str, ns: int = NOW, **said: float) -> OptionTicker:
+    return OptionTicker("deribit", name, ns, **{"mark_iv": 0.5, "open_interest": 10.0, "forward": SPOT, **said})
+
+
+def trade(name: str, side: int = 1, size: float = 1.0, ns: int = NOW, **said: Any) -> OptionTrade:
+    return OptionTrade("deribit", name, f"{name}{ns}", 1, ns, side, **{"price": 0.01, "size": size, "iv": 0.5, **said})
+
+
+def index(price: float = SPOT, ns: int = NOW, underlying: str = "BTC") -> IndexPrice:
+    return IndexPrice("deribit", underlying, price, ns)
+
+
+def listing(underlying: str = "BTC", days: Sequence[float] = DAYS) -> list[Instrument]:
+    return [option(k, kind, d, underlying) for d in days for k in STRIKES for kind in (1, -1)]
+
+
+# ---- frames --------------------------------------------------------------------------------------------------------
+
+
+def trade_columns(
+    uid: Sequence[int] = (), side: Sequence[int] = (), size: Sequence[float] = (), **said: Any
+) -> TradeColumns:
+    k = len(uid)
+    return TradeColumns(
+        uid=np.array(uid, np.int64),
+        exch_ns=np.full(k, NOW),
+        side=np.array(side, np.int8),
+        size=np.array(size, np.float64),
+        price=np.full(k, 0.01),
+        sigma=np.full(k, 0.5),
+        block=np.array(said.get("block", [False] * k), np.bool_),
+        rfq=np.array(said.get("rfq", [False] * k), np.bool_),
+        combo=np.array(said.get("combo", [False] * k), np.bool_),
+        liquidation=tuple(said.get("liquidation", [""] * k)),
+        group=np.arange(k),
+    )
+
+
+def frame(
+    strikes: Sequence[float] = STRIKES,
+    days: Sequence[float] = DAYS,
+    spot: float = SPOT,
+    ts_ns: int = NOW,
+    **columns: Any,
+) -> ChainFrame:
+    """A call and a put on every strike and expiry; forwards at spot, a smile, open interest that differs by row."""
+    options = [option(k, kind, d) for d in days for k in strikes for kind in (1, -1)]
+    n = len(options)
+    strike = np.array([o.strike for o in options])
+    unsaid = np.full(n, NAN)
+    made = ChainFrame(
+        ts_ns=ts_ns,
+        underlying="BTC",
+        spot=spot,
+        spot_ns=ts_ns if spot > 0.0 else 0,
+        vol_index=0.5,
+        settling=NAN,
+        uid=np.arange(n),
+        names=tuple(o.name for o in options),
+        expiry_ns=np.array([o.expiry_ns for o in options], np.int64),
+        strike=strike,
+        option_type=np.array([o.option_type for o in options], np.int8),
+        inverse=np.ones(n, np.bool_),
+        forward=np.full(n, spot if spot > 0.0 else SPOT),
+        sigma=0.5 + 0.1 * np.abs(np.log(strike / SPOT)),
+        bid_sigma=unsaid,
+        ask_sigma=unsaid,
+        mark=unsaid,
+        bid=unsaid,
+        ask=unsaid,
+        open_interest=10.0 + np.arange(n) * 7.0 % 11.0,
+        volume=unsaid,
+        data_ns=np.full(n, ts_ns),
+        seen_ns=np.full(n, NOW),
+        whole_life=np.zeros(n, np.bool_),
+        trades=trade_columns(),
+    )
+    return replace(made, **columns)
+
+
+def permuted(chain: ChainFrame, order: np.ndarray) -> ChainFrame:
+    """The same board with its rows in another order."""
+    columns = ("uid", "expiry_ns", "strike", "option_type", "inverse", "forward", "sigma", "bid_sigma", "ask_sigma",
+               "mark", "bid", "ask", "open_interest", "volume", "data_ns", "seen_ns", "whole_life")  # fmt: skip
+    names = tuple(chain.names[i] for i in order)
+    return replace(chain, names=names, **{name: getattr(chain, name)[order] for name in columns})
+
+
+def market(depth: float = 3e7, volume: float = 2.4e9, **flows: float) -> MarketFrame:
+    row = VenueMarket("binance", Market.PERP, SPOT, depth, volume, 1e9, 1e-4, SPOT, 0.5)
+    return MarketFrame((row,), **{**dict.fromkeys(FLOWS, 0.0), **flows})
+
+
+FLOWS = ("long_liquidated_usd", "short_liquidated_usd", "taker_buy_usd", "taker_sell_usd")
+
+
+def run(
+    chains: Sequence[ChainFrame], params: FlowParams | None = None, around: MarketFrame | None = None
+) -> tuple[FlowState, list[FlowSnapshot]]:
+    """Step through `chains` from the start."""
+    state, snapshots = FlowState.initial(), []
+    for seq, chain in enumerate(chains, 1):
+        state, snapshot = step(state, chain, around or market(), (), params or FlowParams(), seq)
+        snapshots.append(snapshot)
+    return state, snapshots
+
+
+def shot(chain: ChainFrame, params: FlowParams | None = None, around: MarketFrame | None = None) -> FlowSnapshot:
+    """The snapshot of one frame alone."""
+    return run([chain], params, around)[1][0]
+
+
+def path(spots: Sequence[float], every_s: float = 60.0, **columns: Any) -> list[ChainFrame]:
+    """The same board while spot moves along `spots`."""
+    return [frame(spot=spot, ts_ns=NOW + round(i * every_s * SECOND), **columns) for i, spot in enumerate(spots)]
+
+
+# ---- a venue for the driver ----------------------------------------------------------------------------------------
+
+
+class ToyVenue:
+    """Decodes frames of words: what happened, then its arguments."""
+
+    def __init__(self, venue: str = "deribit") -> None:
+        self.venue = venue
+
+    def connection_made(self, now_ns: int) -> Sequence[Event]:
+        return [FeedStatus(self.venue, FeedState.SYNCING, "subscribing")]
+
+    def connection_lost(self, reason: str) -> Sequence[Event]:
+        return [FeedStatus(self.venue, FeedState.DOWN, reason), BookLost(self.venue, Market.PERP, "BTC")]
+
+    def response_received(self, tag: str, body: bytes) -> Sequence[Event]:
+        return self.frame_received(tag.encode() + b" " + body)
+
+    def frame_received(self, frame: bytes) -> Sequence[Event]:
+        what, *rest = frame.decode().split()
+        match what:
+            case "board":
+                return [Listed(o) for o in listing(rest[0])] + [ticker(o.name) for o in listing(rest[0])]
+            case "index":
+                return [index(float(rest[0]), int(rest[1]))]
+            case "ticker":
+                return [ticker(rest[0], int(rest[1]), mark_iv=float(rest[2]), open_interest=float(rest[3]))]
+            case "trade":
+                return [trade(rest[0], int(rest[1]), float(rest[2]))]
+            case "delisted":
+                return [Delisted("deribit", rest[0])]
+            case "book":
+                mid, size = float(rest[0]), float(rest[1])
+                return [BookSnapshot(self.venue, Market.PERP, "BTC", 0, ((mid - 1.0, size),), ((mid + 1.0, size),))]
+            case "volume":
+                return [MarketTicker(self.venue, Market.PERP, "BTC", 0, volume_usd=float(rest[0]))]
+            case "forced":
+                return [Liquidation(self.venue, Market.PERP, "BTC", 0, int(rest[0]), SPOT, float(rest[1]))]
+        return [Rejected(self.venue, "frame", what)]
+
+
+def hours(n: float) -> int:
+    return round(n * HOUR)

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+from dfmon.core.columns import Columns, atm_sigma, columns, first_of_group, summed
+from dfmon.core.dealer_net import Inventory, dealer_positions
+from dfmon.core.step import daily_sigma
+from dfmon.model.frames import ChainFrame
+from dfmon.model.units import NAN
+from tests.chains import NOW, frame, hours
+
+
+def priceable(board: ChainFrame) -> Columns:
+    return columns(board, dealer_positions("naive", Inventory.empty(), board))
+
+
+def with_first(column: str, value: float) -> ChainFrame:
+    board = frame()
+    changed = getattr(board, column).copy()
+    changed[0] = value
+    return frame(**{column: changed})
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("forward", NAN, "no forward"), ("forward", 0.0, "no forward"), ("forward", np.inf, "no forward"),
+        ("forward", 1e-300, "no forward"), ("strike", 1e300, "bad strike"),
+        ("open_interest", 1e300, "no open interest"),
+        ("sigma", NAN, "no mark volatility"), ("sigma", 0.0, "no mark volatility"),
+        ("sigma", 1e-300, "no mark volatility"), ("sigma", 21.0, "no mark volatility"),
+        ("open_interest", NAN, "no open interest"), ("open_interest", -1.0, "no open interest"),
+        ("strike", 0.0, "bad strike"), ("strike", np.inf, "bad strike"),
+    ],
+)  # fmt: skip
+def test_row_that_cannot_be_priced_is_left_out_and_counted_under_its_reason(
+    column: str, value: float, reason: str
+) -> None:
+    cols = priceable(with_first(column, value))
+    assert 0 not in cols.rows
+    assert cols.size == frame().size - 1
+    assert cols.missing == (f"1 option: {reason}",)
+
+
+def test_row_counts_under_its_first_reason_only() -> None:
+    assert priceable(frame(forward=np.full(42, NAN), sigma=np.full(42, NAN))).missing == ("42 options: no forward",)
+
+
+def test_expired_row_is_left_out_silently() -> None:
+    cols = priceable(frame(ts_ns=NOW + hours(36.0)))
+    assert cols.expiries.size == 2
+    assert cols.missing == ()
+
+
+def test_usable_is_the_share_of_open_interest_that_can_be_priced() -> None:
+    board = with_first("sigma", NAN)
+    assert priceable(board).usable == pytest.approx(1.0 - board.open_interest[0] / board.open_interest.sum())
+    assert priceable(frame(strikes=())).usable == 0.0
+    assert priceable(frame(open_interest=np.zeros(42))).usable == 1.0
+
+
+def test_codes_name_the_strike_and_expiry_of_each_row() -> None:
+    board = frame()
+    cols = priceable(board)
+    np.testing.assert_array_equal(cols.strikes[cols.strike_code], board.strike)
+    np.testing.assert_array_equal(cols.expiries[cols.expiry_code], board.expiry_ns)
+    assert (np.diff(cols.strikes) > 0).all()
+
+
+def test_running_average_matters_only_to_what_settles_on_it() -> None:
+    board = frame(days=(0.01, 9.0), settling=90_000.0)
+    cols = priceable(board)
+    assert cols.average is not None
+    assert set(cols.average[cols.tau < 0.01]) == {90_000.0}
+    assert np.isnan(cols.average[cols.tau > 0.01]).all()
+    assert priceable(frame()).average is None
+
+
+def test_atm_volatility_is_read_where_strike_meets_forward() -> None:
+    board = frame(strikes=(90_000.0, 110_000.0), days=(9.0,), sigma=np.array([0.6, 0.6, 0.4, 0.4]))
+    x = np.log([0.9, 1.1])
+    assert atm_sigma(priceable(board))[0] == pytest.approx(np.interp(0.0, x, [0.6, 0.4]))
+
+
+def test_daily_volatility_is_of_the_first_expiry_at_least_a_day_away() -> None:
+    def daily(*days: float) -> float:
+        cols = priceable(frame(strikes=(100_000.0,), days=days, sigma=np.repeat([0.9, 0.5, 0.4][: len(days)], 2)))
+        return daily_sigma(cols, atm_sigma(cols))
+
+    assert daily(0.4, 1.5, 9.0) == 0.5
+    assert daily(0.4) == 0.9
+    assert np.isnan(daily())
+
+
+def test_group_helpers() -> None:
+    codes = np.array([1, 0, 1])
+    assert summed(codes, np.array([1.0, 2.0, 4.0]), 3).tolist() == [2.0, 5.0, 0.0]
+    assert first_of_group(codes, np.array([1.0, 2.0, 4.0]), 2).tolist() == [2.0, 1.0]

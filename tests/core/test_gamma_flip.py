@@ -1,0 +1,238 @@
+"""Zeros of the net gamma profile: against brentq over all options, and every state that has none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.optimize import brentq
+
+from dfmon.core.gamma_flip import STEP, find_flip, flip_band, flip_members
+from dfmon.core.gamma_profile import StickyStrike
+
+SPOT = 100_000.0
+
+
+def book(seed: int = 0, n: int = 400, spot: float = SPOT):
+    """A random listed book with basis, a smile and signs that change with the strike."""
+    rng = np.random.default_rng(seed)
+    tau = rng.choice([0.02, 0.05, 0.1, 0.25, 0.5], n)
+    forward = spot * np.exp(0.05 * tau)
+    strike = np.round(forward * np.exp(rng.normal(0.0, 0.8, n) * 0.6 * np.sqrt(tau)), -2)
+    sigma = 0.5 + 0.2 * np.log(strike / forward) ** 2
+    exposure = np.where(strike > 0.98 * spot, 1.0, -1.0) * rng.lognormal(3.0, 1.0, n)
+    return forward, strike, sigma, tau, exposure
+
+
+def net_gamma(spot, level, forward, strike, sigma, tau, exposure):
+    """The definition, option by option: D gamma F'^2 1 % with every forward moved in proportion."""
+    moved = forward * (level / spot)
+    v = sigma * np.sqrt(tau)
+    d1 = np.log(moved / strike) / v + v / 2
+    gamma = np.exp(-0.5 * d1 * d1) / np.sqrt(2 * np.pi) / (moved * v)
+    return float((exposure * gamma * moved**2 * 0.01).sum())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_roots_are_those_of_brentq_on_all_options(seed):
+    columns = book(seed)
+    flip = find_flip(SPOT, *columns)
+    assert flip.roots
+    for root in flip.roots:
+        near = root.level * (1 - 1e-4), root.level * (1 + 1e-4)
+        exact = brentq(lambda level: net_gamma(SPOT, level, *columns), *near, xtol=1e-9, rtol=9e-16)
+        assert root.level == pytest.approx(exact, rel=1e-12)
+        low, high = (net_gamma(SPOT, level, *columns) for level in near)
+        assert root.rising == (low < 0.0 < high)
+        assert root.slope == pytest.approx((high - low) / (2e-4 * 100), rel=1e-4)
+    nearest = min(flip.roots, key=lambda root: abs(np.log(root.level / SPOT)))
+    assert flip.level == nearest.level
+    assert flip.sign == np.sign(net_gamma(SPOT, SPOT, *columns))
+
+
+def test_no_root_is_missed_on_a_fine_scan():
+    for seed in range(8):
+        columns = book(seed)
+        flip = find_flip(SPOT, *columns)
+        levels = np.exp(np.linspace(*np.log(flip.searched), 8001))
+        net = np.array([net_gamma(SPOT, level, *columns) for level in levels])
+        gross = np.array([net_gamma(SPOT, level, *columns[:4], np.abs(columns[4])) for level in levels])
+        signs = np.sign(net[np.abs(net) > 1e-10 * gross])
+        assert len(flip.roots) == np.count_nonzero(np.diff(signs))
+
+
+@pytest.mark.parametrize("spot", [85_000.0, 97_000.0, 106_000.0, 113_000.0])
+def test_of_several_roots_the_nearest_to_spot_is_the_flip(spot):
+    strike = np.array([80_000.0, 90_000.0, 100_000.0, 110_000.0, 120_000.0])
+    one = np.ones(5)
+    flip = find_flip(spot, spot * one, strike, 0.5 * one, 0.003 * one, np.array([-1.0, 1.0, -1.0, 1.0, -1.0]))
+    levels = [root.level for root in flip.roots]
+    assert len(levels) >= 2
+    assert levels == sorted(levels)
+    assert [root.rising for root in flip.roots[1:]] == [not root.rising for root in flip.roots[:-1]]
+    assert all(root.rising == (root.slope > 0.0) for root in flip.roots)
+    assert flip.level == min(levels, key=lambda level: abs(np.log(level / spot)))
+    members = np.array([-1.0, 1.0, -1.0, 1.0, -1.0])[:, None] * np.array([1.0, -2.0])
+    both = flip_members(spot, spot * one, strike, 0.5 * one, 0.003 * one, members)
+    assert both.tolist() == pytest.approx([flip.level] * 2, rel=1e-8)
+
+
+def test_profile_is_the_definition():
+    columns = book(3)
+    flip = find_flip(SPOT, *columns)
+    expected = np.array([net_gamma(SPOT, level, *columns) for level in flip.spots])
+    np.testing.assert_allclose(flip.ngi, expected, atol=1e-12 * np.abs(expected).max())
+
+
+def test_profile_of_sharp_bumps_is_the_definition():
+    forward, strike, sigma, tau, exposure = book(3, n=60)
+    tau = np.resize([1e-6, 1e-5, 0.05], 60)
+    held = StickyStrike.of(forward, strike, sigma, tau)
+    y = np.sort(np.concatenate([held.log_strike_over_forward, np.linspace(-0.2, 0.2, 31)]))
+    expected = [net_gamma(SPOT, SPOT * np.exp(at), forward, strike, sigma, tau, exposure) for at in y]
+    got = held.profile(y, exposure[:, None])[0]
+    np.testing.assert_allclose(got, expected, atol=1e-9 * np.abs(expected).max())
+
+
+def test_nodes_do_not_slide_with_the_spot():
+    columns = book(1)
+    one, other = (find_flip(spot, *columns) for spot in (SPOT, SPOT * 1.0001))
+    steps = np.log(one.spots) / STEP
+    np.testing.assert_allclose(steps, np.round(steps), atol=1e-8)
+    shared = np.intersect1d(np.round(np.log(one.spots) / STEP), np.round(np.log(other.spots) / STEP))
+    assert shared.size >= one.spots.size - 1
+
+
+def test_strikes_of_sharp_near_expiries_are_nodes():
+    forward, strike = np.full(3, SPOT), np.array([97_123.0, 100_777.0, 104_031.0])
+    tau = np.full(3, 1.0 / 8760.0)
+    flip = find_flip(SPOT, forward, strike, np.full(3, 0.4), tau, np.array([1.0, -1.0, 1.0]))
+    for level in strike:
+        assert np.abs(flip.spots / level - 1).min() < 1e-12
+    assert len(flip.roots) == 2
+
+
+def test_none_with_the_sign_that_holds_throughout():
+    forward, strike, sigma, tau, exposure = book(2)
+    for sign in (1, -1):
+        flip = find_flip(SPOT, forward, strike, sigma, tau, sign * np.abs(exposure))
+        assert (flip.level, flip.roots, flip.sign) == (None, (), sign)
+        assert flip.searched[0] <= 0.5 * SPOT
+        assert flip.searched[1] >= 1.5 * SPOT
+
+
+@pytest.mark.parametrize("exposure", [0.0, np.nan])
+def test_a_book_without_gamma(exposure):
+    forward, strike, sigma, tau, _ = book(2, n=5)
+    flip = find_flip(SPOT, forward, strike, sigma, tau, np.full(5, exposure))
+    assert (flip.level, flip.sign, flip.ngi.tolist()) == (None, 0, [0.0, 0.0])
+    settled = find_flip(SPOT, forward, strike, sigma, np.zeros(5), np.ones(5))
+    assert settled.sign == 0
+
+
+def test_rounding_of_a_cancelling_book_is_no_root():
+    forward, strike, sigma, tau, exposure = book(4)
+    twice = [np.concatenate([column, column]) for column in (forward, strike, sigma, tau)]
+    flip = find_flip(SPOT, *twice, np.concatenate([exposure, -exposure]))
+    assert flip.level is None
+    assert flip.sign == 0
+
+
+def test_widening_stops_at_the_first_range_with_a_root():
+    one = np.ones(2)
+    columns = SPOT * one, np.array([0.6, 1.0]) * SPOT, 0.5 * one, 0.02 * one, np.array([-1.0, 1.0])
+    assert find_flip(SPOT, *columns, ranges=(0.15,)).level is None
+    flip = find_flip(SPOT, *columns)
+    assert flip.level == pytest.approx(SPOT * np.exp(0.5 * np.log(0.6) - 0.5 * 0.5**2 * 0.02), rel=1e-12)
+    assert flip.searched[0] == pytest.approx(0.65 * SPOT, rel=STEP)
+    assert flip.sign == 1
+
+
+@given(st.floats(0.6, 1.6), st.floats(0.6, 1.6), st.floats(0.1, 2.0), st.floats(0.005, 1.0), st.floats(0.5, 2.0))
+def test_two_strikes_have_their_closed_form(low, high, sigma, tau, basis):
+    """Exposures as 1/K: both bumps have one height and the zero is half-way between their centres."""
+    v2 = sigma**2 * tau
+    if abs(np.log(high / low)) < 0.01 or abs(np.log(high / low)) > 12 * np.sqrt(v2):
+        return
+    one = np.ones(2)
+    strike = np.array([low, high]) * SPOT
+    flip = find_flip(SPOT, SPOT * basis * one, strike, sigma * one, tau * one, np.array([-1.0, 1.0]) / strike)
+    y = 0.5 * np.log(low * high) - np.log(basis) + v2 / 2
+    if flip.level is not None:
+        assert flip.level == pytest.approx(SPOT * np.exp(y), rel=1e-11)
+        assert flip.roots[0].rising == (high > low)
+    else:
+        assert abs(np.exp(y) - 1.0) > 0.49 or abs(np.log(high / low)) > 5 * np.sqrt(v2)
+
+
+def test_a_flat_smile_is_the_same_under_both_dynamics():
+    forward, strike, _, tau, exposure = book(5)
+    columns = forward, strike, np.full_like(strike, 0.6), tau, exposure
+    strikes, moneyness = (find_flip(SPOT, *columns, stickiness=kind) for kind in ("strike", "moneyness"))
+    np.testing.assert_allclose(moneyness.ngi, strikes.ngi, atol=1e-12 * np.abs(strikes.ngi).max())
+    assert moneyness.level == pytest.approx(strikes.level, rel=1e-12)
+
+
+def test_sticky_moneyness_is_the_definition():
+    forward, strike, sigma, tau, exposure = book(6)
+    flip = find_flip(SPOT, forward, strike, sigma, tau, exposure, stickiness="moneyness", expiry=tau)
+    for level in flip.spots[::40]:
+        k = np.log(strike / (forward * level / SPOT))
+        moved = np.empty_like(sigma)
+        for date in np.unique(tau):
+            rows = tau == date
+            order = np.argsort(np.log(strike / forward)[rows], kind="stable")
+            nodes = np.log(strike / forward)[rows][order]
+            moved[rows] = np.interp(k[rows], nodes, sigma[rows][order])
+        expected = net_gamma(SPOT, level, forward, strike, moved, tau, exposure)
+        at = np.flatnonzero(flip.spots == level)[0]
+        assert flip.ngi[at] == pytest.approx(expected, rel=1e-9, abs=1e-6 * np.abs(flip.ngi).max())
+    assert flip.level is not None
+
+
+@pytest.mark.parametrize("stickiness", ["strike", "moneyness"])
+def test_members_are_many_books_at_once(stickiness):
+    forward, strike, sigma, tau, exposure = book(7, n=200)
+    rng = np.random.default_rng(1)
+    members = exposure[:, None] * rng.normal(1.0, 1.0, (200, 16))
+    members[:, 3] = np.abs(members[:, 3])
+    members[:, 4] = 0.0
+    levels = flip_members(SPOT, forward, strike, sigma, tau, members, stickiness=stickiness)
+    for column, level in enumerate(levels):
+        alone = find_flip(SPOT, forward, strike, sigma, tau, members[:, column], stickiness=stickiness).level
+        assert level == pytest.approx(np.nan if alone is None else alone, rel=1e-8, nan_ok=True)
+    low, high, without = flip_band(levels)
+    assert low <= high
+    assert without == np.isnan(levels).mean() >= 2 / 16
+
+
+def test_no_member_has_a_flip():
+    forward, strike, sigma, tau, exposure = book(7, n=20)
+    levels = flip_members(SPOT, forward, strike, sigma, tau, np.abs(exposure)[:, None].repeat(3, axis=1))
+    assert np.isnan(levels).all()
+    assert flip_band(levels) == (None, None, 1.0)
+    assert np.isnan(flip_members(SPOT, forward, strike, sigma, tau, np.zeros((20, 2)))).all()
+
+
+def test_the_same_input_gives_the_same_bits():
+    columns = book(9)
+    one, other = find_flip(SPOT, *columns), find_flip(SPOT, *(column.copy() for column in columns))
+    assert one.roots == other.roots
+    assert one.ngi.tobytes() == other.ngi.tobytes()
+
+
+oddities = st.one_of(st.floats(width=64), st.sampled_from([0.0, 1.0, -1.0, 100.0, 1e-300, 1e300, 5e-324, 0.5]))
+
+
+@settings(max_examples=200)
+@given(
+    hnp.arrays(float, st.tuples(st.just(5), st.integers(0, 5)), elements=oddities),
+    st.floats(1e-3, 1e7),
+    st.sampled_from(["strike", "moneyness"]),
+)
+def test_nothing_raises_or_warns(columns, spot, stickiness):
+    flip = find_flip(spot, *columns, stickiness=stickiness)
+    assert flip.sign in (-1, 0, 1)
+    flip_members(spot, *columns[:4], np.stack([columns[4], -columns[4]], axis=1), stickiness=stickiness)

@@ -1,0 +1,269 @@
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dfmon.core.step import FlowParams, FlowState, step
+from dfmon.model.events import FeedState
+from dfmon.model.frames import ChainFrame, FeedHealth, MarketFrame
+from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
+from dfmon.model.units import NAN, SECOND
+from tests.chains import NOW, SPOT, frame, market, path, run, shot, trade_columns
+
+NAIVE, SHORT, FLOW = FlowParams("naive"), FlowParams("short-all"), FlowParams("flow")
+NO_MARKET = MarketFrame((), 0.0, 0.0, 0.0, 0.0)
+
+
+def nulls(value: Any, path: str = "") -> Iterator[str]:
+    """Path of each null of a JSON object; a feed goes by its name."""
+    if value is None:
+        yield path
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from nulls(inner, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from nulls(inner, f"{path}.{inner['name'] if path == 'feeds' else i}")
+
+
+def reason_for(path: str, sentences: list[str]) -> str | None:
+    """The sentence that names `path`, or a field above it or at its start."""
+    for sentence in sentences:
+        names, _, why = sentence.partition(": ")
+        for name in names.split(", "):
+            if why and (f".{name}." in f".{path}." or f".{name}_" in f".{path}"):
+                return sentence
+    return None
+
+
+def check(snapshot: FlowSnapshot) -> None:
+    """Every null has a reason, and nothing is NaN or infinite, in the JSON and in the detail."""
+    shown = json.loads(to_json(snapshot, "live"))
+    for missing in nulls(shown):
+        assert reason_for(missing, shown["unavailable"]), f"{missing} has no reason in {shown['unavailable']}"
+    assert all(math.isfinite(number) for number in numbers(msgspec.to_builtins(snapshot)))
+
+
+def numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from numbers(inner)
+
+
+# ---- faults a predecessor shipped ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", ["naive", "flow"])
+def test_all_exposures_are_dollars_so_prices_ten_times_as_high_make_them_ten_times_as_large(model: str) -> None:
+    board = frame()
+    tenfold = replace(board, spot=10 * board.spot, strike=10 * board.strike, forward=10 * board.forward)
+    small, large = shot(board, FlowParams(model)), shot(tenfold, FlowParams(model))
+    for name in ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind", "hpp"):
+        one, ten = getattr(small.metrics, name).value, getattr(large.metrics, name).value
+        assert ten == pytest.approx(10 * one, rel=1e-9), name
+    if model == "naive":
+        assert small.flip.level is not None
+        assert large.flip.level == pytest.approx(10 * small.flip.level, rel=1e-7)
+
+
+def test_flip_is_a_sign_change_of_the_repriced_profile_not_of_the_strikes() -> None:
+    snapshot = shot(frame(), NAIVE)
+    assert snapshot.flip.level is not None
+    assert snapshot.flip.level not in [row.strike for row in snapshot.by_strike]
+
+    def ngi_at(spot: float) -> float:
+        value = shot(frame(spot=spot), NAIVE).metrics.ngi.value
+        assert value is not None
+        return value
+
+    below, above = ngi_at(snapshot.flip.level * (1 - 1e-6)), ngi_at(snapshot.flip.level * (1 + 1e-6))
+    assert below * above < 0.0
+    nearest = min(snapshot.flip.roots, key=lambda root: abs(math.log(root.level / SPOT)))
+    assert nearest.direction == ("up" if above > 0.0 else "down")
+
+
+def test_dealers_short_everything_have_no_flip_and_the_reason_says_so() -> None:
+    flip = shot(frame(), SHORT).flip
+    assert (flip.level, flip.roots, flip.net) == (None, (), -1)
+
+
+def test_short_gamma_dealers_buy_rallies_in_pressure_side_and_hedge_flow() -> None:
+    rally = path([SPOT * (1 + 0.002 * i) for i in range(16)])
+    for params, word, sign in ((SHORT, "buy", -1), (FlowParams("file", dict.fromkeys(frame().names, 5.0)), "sell", 1)):
+        last = run(rally, params)[1][-1]
+        ngi, hpp, flow = last.metrics.ngi.value, last.metrics.hpp, last.metrics.hedge_flow
+        assert hpp.ds_sign == 1
+        assert ngi is not None
+        assert ngi * sign > 0.0
+        assert hpp.value is not None
+        assert hpp.value * sign > 0.0  # positive: dealers must sell
+        assert flow.gamma is not None
+        assert flow.gamma * sign < 0.0  # positive: dealers bought
+        assert last.scenario.side == word
+
+
+def test_sign_of_the_move_stands_while_ticks_go_back_and_forth() -> None:
+    spots = [SPOT * (1 + 0.001 * i + (0.0008 if i % 2 else 0.0)) for i in range(16)]
+    signs = [s.metrics.hpp.ds_sign for s in run(path(spots), NAIVE)[1]]
+    assert set(signs[8:]) == {1}
+
+
+def test_pin_is_never_said_of_a_board_without_gamma() -> None:
+    board = frame(days=(0.25,), strikes=(SPOT,), open_interest=np.full(2, 1e-9))
+    held = FlowParams("file", dict.fromkeys(board.names, 1e-9))
+    assert shot(board, held).scenario.name != "PIN"
+    heavy = FlowParams("file", dict.fromkeys(board.names, 5e3))
+    assert shot(board, heavy).scenario.name == "PIN"
+
+
+def test_expired_option_contributes_nothing_from_its_time_on() -> None:
+    board = frame(days=(1.5, 9.0))
+    late = replace(board, ts_ns=int(board.expiry_ns.min()))
+    only = frame(days=(9.0,), ts_ns=late.ts_ns, open_interest=board.open_interest[14:])
+    assert shot(late, NAIVE).metrics.ngi.value == pytest.approx(shot(only, NAIVE).metrics.ngi.value)
+
+
+def test_no_flip_no_move_and_no_state_without_an_index_however_much_else_is_known() -> None:
+    snapshot = shot(frame(spot=NAN), FLOW)
+    assert (snapshot.spot, snapshot.flip.level, snapshot.flip.quality) == (None, None, "absent")
+    assert snapshot.metrics.ngi.value is not None
+    assert snapshot.scenario.overlay.startswith("UNKNOWN")
+
+
+# ---- the snapshot ----------------------------------------------------------------------------------------------------
+
+FEEDS = (
+    FeedHealth("deribit", FeedState.LIVE, 0.5, 20.0, 9, 0, 0, ""),
+    FeedHealth("okx", FeedState.DOWN, NAN, NAN, 0, 0, 2, "refused"),
+    FeedHealth("binance", FeedState.LIVE, 0.5, NAN, 9, 0, 0, ""),
+)
+CASES = {
+    "whole board": frame(),
+    "no spot": frame(spot=NAN),
+    "empty": frame(strikes=()),
+    "empty, no spot": frame(strikes=(), spot=NAN),
+    "one option": frame(strikes=(SPOT,), days=(9.0,), sigma=np.array([0.5, NAN])),
+    "no open interest": frame(open_interest=np.zeros(42)),
+    "no volatility index": frame(vol_index=NAN),
+    "inside the settlement window": frame(days=(0.01, 9.0), settling=SPOT),
+}
+
+
+@pytest.mark.parametrize("around", [market(), NO_MARKET, market(depth=0.0, volume=0.0), market(depth=NAN, volume=NAN)])
+@pytest.mark.parametrize("params", [FLOW, NAIVE, SHORT, FlowParams("file"), FlowParams(numeraire="coin")])
+@pytest.mark.parametrize("board", CASES.values(), ids=CASES)
+def test_every_null_has_a_reason_and_nothing_is_nan(board: ChainFrame, params: FlowParams, around: MarketFrame) -> None:
+    check(step(FlowState.initial(), board, around, FEEDS, params, 1)[1])
+
+
+@pytest.mark.parametrize("params", [FLOW, NAIVE, FlowParams(stickiness="moneyness")])
+def test_every_null_of_a_session_has_a_reason_also_after_an_hour(params: FlowParams) -> None:
+    walk = [SPOT * (1 + 0.001 * math.sin(i)) for i in range(14)]
+    snapshots = run(path(walk, every_s=300.0), params)[1]
+    for snapshot in snapshots:
+        check(snapshot)
+    assert snapshots[-1].metrics.hedge_flow.residual is not None
+    assert snapshots[-1].context.return_1h is not None
+
+
+BAD = st.sampled_from([NAN, math.inf, -math.inf, -1.0, 0.0, 1e-300, 1e300, 0.5, SPOT])
+BROKEN = ("forward", "sigma", "open_interest", "strike", "mark", "bid", "ask", "volume", "bid_sigma", "ask_sigma")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(BROKEN), st.integers(0, 11), BAD), max_size=12),
+    st.sampled_from(["flow", "naive", "short-all", "file"]),
+    st.sampled_from([SPOT, NAN]),
+)
+def test_broken_board_gives_a_snapshot_without_nan(
+    broken: list[tuple[str, int, float]], model: str, spot: float
+) -> None:
+    board = frame(strikes=(90_000.0, SPOT, 110_000.0), days=(0.01, 9.0), spot=spot)
+    columns = {name: getattr(board, name).copy() for name in BROKEN}
+    for name, row, value in broken:
+        columns[name][max(row, 4) if name == "strike" else row] = value  # what trades has a strike
+    check(shot(replace(board, trades=trade_columns([0, 3], [1, -1], [5.0, 2.0]), **columns), FlowParams(model)))
+
+
+def test_snapshot_is_frozen_all_the_way_down() -> None:
+    snapshot = shot(frame(), FLOW)
+    for part in (
+        snapshot,
+        snapshot.metrics,
+        snapshot.metrics.ngi,
+        snapshot.flip,
+        snapshot.scenario,
+        snapshot.by_strike[0],
+    ):
+        with pytest.raises(AttributeError):
+            setattr(part, part.__struct_fields__[0], 0)
+    assert isinstance(snapshot.by_strike, tuple)
+
+
+def test_json_gives_back_the_snapshot() -> None:
+    snapshot = run([frame(trades=trade_columns([0], [1], [2.0])), frame(ts_ns=NOW + SECOND)], FLOW)[1][1]
+    assert from_json(to_json(snapshot, "live", detail=True)) == snapshot
+    assert b'"detail"' not in to_json(snapshot, "live")
+
+
+def test_state_in_json_is_what_the_reader_looks_at_unless_it_is_stale() -> None:
+    fresh, old = shot(frame()), shot(frame(spot_ns=NOW - 31 * SECOND))
+    assert [json.loads(to_json(fresh, mode))["state"] for mode in ("live", "sim", "replay")] == [
+        "live",
+        "sim",
+        "replay",
+    ]
+    assert json.loads(to_json(old, "replay"))["state"] == "stale"
+
+
+@pytest.mark.parametrize("column", ["spot_ns", "data_ns"])
+def test_stale_input_is_an_overlay_not_a_seventh_bucket(column: str) -> None:
+    then = NOW - 31 * SECOND
+    snapshot = shot(frame(**{column: then if column == "spot_ns" else np.full(42, then)}), NAIVE)
+    assert snapshot.metrics.ngi.quality == "stale"
+    assert snapshot.scenario.overlay == "UNKNOWN: inputs stale"
+    assert 1 <= snapshot.scenario.bucket <= 6
+
+
+def test_thin_board_is_partial_and_unseen_history_is_warming() -> None:
+    thin = frame(sigma=np.where(np.arange(42) % 2, NAN, 0.5))
+    assert shot(thin, NAIVE).metrics.ngi.quality == "partial"
+    unseen = shot(frame(), FLOW)
+    assert unseen.positions.warming
+    assert unseen.scenario.overlay == "UNKNOWN: positions warming"
+    assert not shot(frame(whole_life=np.ones(42, np.bool_)), FLOW).positions.warming
+
+
+def test_band_holds_the_value_and_psi_is_ngi_over_depth() -> None:
+    metrics = shot(frame(), FLOW, market(depth=2e7)).metrics
+    for name in ("ngi", "vss", "volg", "hpp", "psi"):
+        metric = getattr(metrics, name)
+        assert metric.lo < metric.value < metric.hi, name
+    assert metrics.psi.value == pytest.approx(metrics.ngi.value / 2e7)
+
+
+def test_parts_of_the_hedge_flow_add_up_and_the_residual_is_small_for_a_small_move() -> None:
+    last = run(path([SPOT * (1 + 0.00003 * i) for i in range(16)]), NAIVE)[1][-1].metrics.hedge_flow
+    assert last.value == pytest.approx(last.gamma + last.vanna + last.charm)
+    assert abs(last.residual) < 0.2 * abs(last.gamma) + abs(last.charm)
+
+
+def test_step_changes_neither_its_state_nor_its_frames() -> None:
+    state, _ = run([frame()], FLOW)
+    net, draws = state.inventory.net.copy(), state.inventory.draws.copy()
+    board = frame(ts_ns=NOW + SECOND, trades=trade_columns([0], [1], [2.0]))
+    one = step(state, board, market(), (), FLOW, 2)[1]
+    other = step(state, board, market(), (), FLOW, 2)[1]
+    assert one.digest() == other.digest()
+    np.testing.assert_array_equal(state.inventory.net, net)
+    np.testing.assert_array_equal(state.inventory.draws, draws)

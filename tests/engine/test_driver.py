@@ -1,0 +1,269 @@
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dfmon.core.step import FlowParams
+from dfmon.engine import driver as driver_module
+from dfmon.engine.driver import Driver
+from dfmon.engine.journal import Record, RecordKind, decode, encode
+from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.units import SECOND
+from tests.chains import NOW, SPOT, ToyVenue, listing
+
+NAMES = [o.name for o in listing()]
+
+
+class Session:
+    """A driver with all that comes out of it."""
+
+    def __init__(self, underlyings: tuple[str, ...] = ("BTC",), **made_with: object) -> None:
+        self.records: list[Record] = []
+        self.snapshots: list[FlowSnapshot] = []
+        self.errors: list[Exception] = []
+        decoders = {"deribit": ToyVenue("deribit"), "binance": ToyVenue("binance")}
+        wiring = {"journal": self.records.append, "report": self.errors.append, **made_with}
+        self.driver = Driver(underlyings, FlowParams(), decoders, self.snapshots.append, **wiring)
+
+    def feed(self, *frames: str, source: str = "deribit", at: int = NOW) -> None:
+        for frame in frames:
+            self.driver.frame(source, at, frame.encode())
+
+    @property
+    def digests(self) -> list[str]:
+        return [snapshot.digest() for snapshot in self.snapshots]
+
+
+class SlowWorker:
+    """Computes when told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.waiting)
+
+    def submit(self, job: Callable[[], None], done: Callable[[], None]) -> None:
+        self.waiting += [job, done]
+
+    def finish(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for run in waiting:
+            run()
+
+
+def open_session(**made_with: object) -> Session:
+    session = Session(**made_with)
+    session.driver.connected("deribit", NOW)
+    session.feed("board BTC", f"index {SPOT} {NOW}")
+    return session
+
+
+def replayed(records: Sequence[Record], underlyings: tuple[str, ...] = ("BTC",)) -> Session:
+    session = Session(underlyings)
+    for record in records:
+        session.driver.apply(record)
+    return session
+
+
+def test_records_are_numbered_one_by_one_in_the_order_of_what_happened() -> None:
+    session = open_session()
+    session.driver.response("deribit", NOW + 1, "index", f"{SPOT} {NOW}".encode())
+    session.driver.on_timer(NOW + 2)
+    session.driver.lost("deribit", NOW + 3, "closed")
+    kinds = [
+        RecordKind.CONNECTED,
+        RecordKind.FRAME,
+        RecordKind.FRAME,
+        RecordKind.REST,
+        RecordKind.TICK,
+        RecordKind.LOST,
+    ]
+    assert [(r.seq, r.kind) for r in session.records] == list(enumerate(kinds, 1))
+
+
+def test_tick_gives_one_snapshot_of_each_underlying() -> None:
+    session = open_session(underlyings=("BTC", "ETH"))
+    session.driver.on_timer(NOW)
+    session.driver.on_timer(NOW + SECOND)
+    assert [(s.underlying, s.seq) for s in session.snapshots] == [("BTC", 1), ("ETH", 1), ("BTC", 2), ("ETH", 2)]
+    assert session.snapshots[0].instruments == len(NAMES)
+    assert session.snapshots[1].instruments == 0
+
+
+def test_timer_while_the_worker_is_busy_is_counted_and_not_journalled() -> None:
+    worker = SlowWorker()
+    session = open_session(worker=worker)
+    before = len(session.records)
+    session.driver.on_timer(NOW)
+    session.driver.on_timer(NOW + SECOND)
+    assert (session.driver.overruns, len(session.records) - before, session.snapshots) == (1, 1, [])
+    worker.finish()
+    session.driver.on_timer(NOW + 2 * SECOND)
+    worker.finish()
+    assert [s.ts_ns for s in session.snapshots] == [NOW, NOW + 2 * SECOND]
+    assert replayed(session.records).digests == session.digests
+
+
+def test_what_happens_during_a_computation_does_not_change_it() -> None:
+    worker = SlowWorker()
+    session = open_session(worker=worker)
+    session.driver.on_timer(NOW)
+    session.feed(f"index 5.0 {NOW + 1}", f"delisted {NAMES[0]}")
+    session.driver.set_params(FlowParams("naive"), NOW + 1)
+    worker.finish()
+    (snapshot,) = session.snapshots
+    assert (snapshot.spot, snapshot.instruments, snapshot.positions.model) == (SPOT, len(NAMES), "flow")
+
+
+def test_parameters_are_a_record_and_hold_from_the_next_tick() -> None:
+    session = open_session()
+    session.driver.on_timer(NOW)
+    wanted = FlowParams("file", {NAMES[0]: -2.5}, numeraire="coin")
+    session.driver.set_params(wanted, NOW + 1)
+    session.driver.on_timer(NOW + SECOND)
+    assert [s.positions.model for s in session.snapshots] == ["flow", "file"]
+    assert session.records[-2].kind is RecordKind.PARAMS
+    assert replayed(session.records).driver.params == wanted
+
+
+def test_failing_step_is_reported_and_the_last_snapshot_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = open_session()
+    session.driver.on_timer(NOW)
+    step = driver_module.step
+
+    def fail(*_: object) -> None:
+        raise ArithmeticError("no")
+
+    monkeypatch.setattr(driver_module, "step", fail)
+    session.driver.on_timer(NOW + SECOND)
+    assert [str(error) for error in session.errors] == ["no"]
+    assert len(session.snapshots) == 1
+    monkeypatch.setattr(driver_module, "step", step)
+    session.driver.on_timer(NOW + 2 * SECOND)
+    assert [s.seq for s in session.snapshots] == [1, 3]
+
+
+def test_failing_step_nobody_listens_to_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ArithmeticError("no")
+
+    monkeypatch.setattr(driver_module, "step", fail)
+    with pytest.raises(ArithmeticError):
+        open_session(report=None).driver.on_timer(NOW)
+
+
+def test_source_nobody_decodes_is_journalled_and_passed_over() -> None:
+    session = open_session()
+    session.feed("board BTC", source="elsewhere")
+    session.driver.apply(Record(0, NOW, RecordKind.GAP, "", b"7"))
+    session.driver.on_timer(NOW)
+    assert session.records[-2].source == "elsewhere"
+    assert {feed.name for feed in session.snapshots[0].feeds} == {"deribit", "binance"}
+
+
+def test_frame_that_makes_no_sense_is_counted_for_its_feed_and_for_the_board() -> None:
+    session = open_session()
+    session.feed("nonsense")
+    session.feed("nonsense", source="binance")
+    session.driver.on_timer(NOW)
+    (snapshot,) = session.snapshots
+    assert {feed.name: feed.rejected for feed in snapshot.feeds} == {"deribit": 1, "binance": 1}
+    assert "1 frame: left out" in snapshot.unavailable
+
+
+def test_lost_connection_is_down_with_its_reason_until_there_is_data_again() -> None:
+    session = open_session()
+    session.driver.lost("deribit", NOW, "closed")
+    session.driver.on_timer(NOW)
+    session.driver.connected("deribit", NOW + SECOND)
+    session.driver.on_timer(NOW + SECOND)
+    session.feed(f"index {SPOT} {NOW}", at=NOW + SECOND)
+    session.driver.on_timer(NOW + 2 * SECOND)
+    feeds = [s.feeds[0] for s in session.snapshots]
+    assert [(f.state, f.note) for f in feeds] == [
+        ("down", "closed"),
+        ("syncing", "subscribing"),
+        ("live", "subscribing"),
+    ]
+
+
+def test_recorded_board_enters_as_events_and_is_one_tick_of_one_underlying() -> None:
+    session = Session(("BTC", "ETH"))
+    session.driver.apply_events(ToyVenue().frame_received(b"board ETH"), NOW)
+    session.driver.tick(NOW, "ETH")
+    assert [(s.underlying, s.instruments) for s in session.snapshots] == [("ETH", len(NAMES))]
+
+
+# ---- replay ----------------------------------------------------------------------------------------------------------
+
+OPTIONS, SIZES = st.sampled_from(NAMES), st.floats(0.0, 50.0)
+FRAMES = st.one_of(
+    st.builds("index {} {}".format, st.floats(0.9 * SPOT, 1.1 * SPOT), st.integers(NOW, NOW + 10**12)),
+    st.builds("ticker {} {} {} {}".format, OPTIONS, st.integers(NOW, NOW + 10**12), st.floats(0.0, 3.0), SIZES),
+    st.builds("trade {} {} {}".format, OPTIONS, st.sampled_from([1, -1]), SIZES),
+    st.builds("delisted {}".format, OPTIONS),
+    st.builds("book {} {}".format, st.floats(0.9 * SPOT, 1.1 * SPOT), SIZES),
+    st.builds("volume {}".format, st.floats(0.0, 1e10)),
+    st.builds("forced {} {}".format, st.sampled_from([1, -1]), st.floats(0.0, 1e8)),
+    st.just("board ETH"),
+    st.just("nonsense"),
+)
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("frame"), FRAMES),
+        st.tuples(st.just("tick"), st.just("")),
+        st.tuples(st.just("params"), st.sampled_from(["flow", "naive", "short-all"])),
+        st.tuples(st.just("lost"), st.sampled_from(["closed", "pong missed"])),
+    ),
+    min_size=3,
+    max_size=25,
+)
+
+
+def act(session: Session, number: int, action: tuple[str, str]) -> None:
+    what, value = action
+    at = NOW + number * 20 * SECOND
+    match what:
+        case "frame":
+            session.feed(
+                value, source="binance" if value.split()[0] in ("book", "volume", "forced") else "deribit", at=at
+            )
+        case "tick":
+            session.driver.on_timer(at)
+        case "params":
+            session.driver.set_params(FlowParams(value), at)
+        case "lost":
+            session.driver.lost("binance", at, value)
+    if number % 4 == 3:
+        session.driver.on_timer(at)
+
+
+BOTH = ("BTC", "ETH")
+
+
+@settings(max_examples=12, deadline=None)
+@given(ACTIONS)
+def test_recording_replayed_through_another_driver_gives_equal_digests(actions: list[tuple[str, str]]) -> None:
+    session = open_session(underlyings=BOTH)
+    for number, action in enumerate(actions):
+        act(session, number, action)
+    assert not session.errors
+    recorded = list(decode(b"".join(map(encode, session.records))))
+    assert replayed(recorded, BOTH).digests == session.digests
+
+
+@settings(max_examples=8, deadline=None)
+@given(ACTIONS, ACTIONS)
+def test_two_drivers_in_one_process_do_not_touch_each_other(
+    ours: list[tuple[str, str]], theirs: list[tuple[str, str]]
+) -> None:
+    one, other = open_session(underlyings=BOTH), open_session(underlyings=BOTH)
+    for number in range(max(len(ours), len(theirs))):
+        for session, actions in ((one, ours), (other, theirs)):
+            if number < len(actions):
+                act(session, number, actions[number])
+    assert replayed(one.records, BOTH).digests == one.digests
+    assert replayed(other.records, BOTH).digests == other.digests

@@ -1,0 +1,49 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dfmon.engine.journal import Record, RecordKind, decode, encode, rest_payload
+
+RECORDS = st.builds(
+    Record,
+    seq=st.integers(0, 2**64 - 1),
+    recv_ns=st.integers(-(2**63), 2**63 - 1),
+    kind=st.sampled_from(RecordKind),
+    source=st.text(max_size=60),
+    payload=st.binary(max_size=200),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(RECORDS, max_size=5))
+def test_decode_of_encode_is_the_same_record(records: list[Record]) -> None:
+    assert list(decode(b"".join(map(encode, records)))) == records
+
+
+@settings(max_examples=60, deadline=None)
+@given(RECORDS, st.data())
+def test_truncated_block_raises_naming_the_byte_of_the_record_that_is_cut(record: Record, data: st.DataObject) -> None:
+    whole = encode(record)
+    cut = data.draw(st.integers(1, len(whole) - 1))
+    found = decode(whole + whole[:cut])
+    assert next(found) == record
+    with pytest.raises(ValueError, match=rf"at byte {len(whole)}\b"):
+        next(found)
+
+
+def test_unknown_kind_raises_naming_the_byte() -> None:
+    whole = encode(Record(1, 2, RecordKind.TICK, "", b""))
+    with pytest.raises(ValueError, match="at byte 0"):
+        list(decode(whole[:16] + b"\xff" + whole[17:]))
+
+
+def test_source_that_is_no_text_raises_naming_the_byte() -> None:
+    whole = encode(Record(1, 2, RecordKind.FRAME, "x", b""))
+    with pytest.raises(ValueError, match="at byte 0"):
+        list(decode(whole[:-1] + b"\xff"))
+
+
+@given(st.text("abc:/?=", min_size=1), st.binary(max_size=50))
+@settings(max_examples=20, deadline=None)
+def test_rest_payload_gives_back_tag_and_body(tag: str, body: bytes) -> None:
+    assert Record(1, 1, RecordKind.REST, "x", rest_payload(tag, body)).rest() == (tag, body)

@@ -1,0 +1,36 @@
+from dfmon.engine.trades import TradeBuffer
+from tests.chains import trade
+
+
+def test_prints_come_out_in_the_order_in_which_they_were_applied() -> None:
+    buffer = TradeBuffer()
+    for row, side in ((3, 1), (1, -1), (2, 1)):
+        buffer.add(row, trade("X", side, float(row)))
+    columns = buffer.drain()
+    assert columns.uid.tolist() == [3, 1, 2]
+    assert columns.side.tolist() == [1, -1, 1]
+    assert columns.size.tolist() == [3.0, 1.0, 2.0]
+
+
+def test_drained_buffer_is_empty() -> None:
+    buffer = TradeBuffer()
+    buffer.add(0, trade("X"))
+    buffer.drain()
+    assert buffer.drain().uid.size == 0
+
+
+def test_legs_of_one_combo_share_a_group_and_singles_do_not() -> None:
+    buffer = TradeBuffer()
+    for event_id in ("", "combo", "", "combo"):
+        buffer.add(0, trade("X", event_id=event_id))
+    assert buffer.drain().group.tolist() == [0, 1, 2, 1]
+
+
+def test_empty_drain_has_the_types_of_a_full_one() -> None:
+    buffer = TradeBuffer()
+    empty = buffer.drain()
+    buffer.add(0, trade("X", block=True, liquidation="T"))
+    full = buffer.drain()
+    assert full.liquidation == ("T",)
+    for name in ("uid", "exch_ns", "side", "size", "price", "sigma", "block", "rfq", "combo", "group"):
+        assert getattr(empty, name).dtype == getattr(full, name).dtype, name
