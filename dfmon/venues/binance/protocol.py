@@ -1,0 +1,249 @@
+"""Binance spot and USD-M futures as protocols without I/O: trades, tickers, marks, liquidations, local books.
+
+The streams stand in the URL, so nothing is sent after connecting. Futures need two connections: book streams are served
+under /public and trade streams under /market, and a stream asked for under the wrong one is accepted and stays silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from dfmon.model.events import (
+    BookLost,
+    Event,
+    FeedState,
+    FeedStatus,
+    Liquidation,
+    Market,
+    MarketTicker,
+    MarketTrade,
+)
+from dfmon.model.units import NAN, SECOND, clean
+from dfmon.venues.binance import wire
+from dfmon.venues.binance.book import DepthChain
+from dfmon.venues.decoding import UNREADABLE, ns, number, rejected
+from dfmon.venues.protocol import Patience, RestCall
+from dfmon.venues.restqueue import RestQueue
+
+VENUE: Final = "binance"
+_STREAM: Final = b'"stream":"'
+_QUOTE: Final = "USDT"
+_INTEREST_EVERY: Final = 15 * SECOND  # there is no stream of open interest
+
+SPOT_STREAMS: Final = ("aggTrade", "ticker", "depth@100ms")
+PUBLIC_STREAMS: Final = ("depth@100ms",)
+MARKET_STREAMS: Final = ("aggTrade", "markPrice@1s", "ticker", "forceOrder")
+
+
+class BinanceProtocol:
+    """One combined-stream connection. Build with `spot`, `public` or `market`; `path` belongs to the URL."""
+
+    def __init__(
+        self,
+        source: str,
+        market: Market,
+        underlyings: Sequence[str],
+        *,
+        route: str,
+        streams: Sequence[str],
+        depth: tuple[str, int] | None = None,
+        interest: bool = False,
+    ) -> None:
+        self.source = source
+        self.patience = Patience(first_data_s=10.0, data_s=35.0)
+        self._market = market
+        self._symbols = {f"{name}{_QUOTE}".lower(): name for name in underlyings}
+        names = [f"{symbol}@{stream}" for symbol in self._symbols for stream in streams]
+        self.path = f"{route}/stream?streams={'/'.join(names)}"
+        self._depth = depth
+        self._interest = interest
+        self._rest = RestQueue()
+        self._chains: dict[str, DepthChain] = {}
+        self._reading: dict[str, str] = {}  # underlying -> tag of the snapshot under way
+        self._readings = 0
+        self._marks: dict[str, float] = {}
+        self._interest_ns = 0
+        self._live = False
+        self._streams: dict[str, Callable[[str, bytes], Sequence[Event]]] = {
+            "aggTrade": self._on_trade,
+            "ticker": self._on_ticker,
+            "markPrice": self._on_mark,
+            "forceOrder": self._on_liquidation,
+            "bookTicker": self._on_best,
+            "depth": self._on_depth,
+        }
+
+    # ---- the connection -------------------------------------------------------------------------------------------
+
+    def connection_made(self, now_ns: int) -> Sequence[Event]:
+        self._rest.clear()
+        self._reading.clear()
+        self._marks.clear()
+        self._chains = {name: DepthChain(VENUE, self._market, name) for name in self._symbols.values()}
+        self._live = False
+        self._interest_ns = now_ns + 2 * SECOND  # the first mark price has come by then
+        return [FeedStatus(self.source, FeedState.SYNCING, "waiting for data")]
+
+    def connection_lost(self, reason: str) -> Sequence[Event]:
+        events: list[Event] = [FeedStatus(self.source, FeedState.DOWN, clean(reason))]
+        if self._depth is not None:
+            events += [BookLost(VENUE, self._market, name) for name in self._symbols.values()]
+        return events
+
+    def due(self, now_ns: int) -> None:
+        if self._interest and now_ns >= self._interest_ns:
+            self._interest_ns = now_ns + _INTEREST_EVERY
+            for symbol, name in self._symbols.items():
+                self._rest.ask(f"interest:{name}", "/fapi/v1/openInterest", retry=False, symbol=symbol.upper())
+        self._rest.due(now_ns)
+
+    def data_to_send(self) -> list[str]:
+        return []
+
+    def rest_calls(self) -> list[RestCall]:
+        return self._rest.take()
+
+    def frame_received(self, frame: bytes) -> Sequence[Event]:
+        try:
+            at = frame.find(_STREAM)
+            if at < 0:
+                return self._on_message(frame)
+            at += len(_STREAM)
+            return self._on_stream(frame[at : frame.index(b'"', at)].decode(), frame)
+        except UNREADABLE as exc:
+            return [rejected(self.source, "frame", exc)]
+
+    def response_received(self, tag: str, body: bytes) -> Sequence[Event]:
+        kind, _, rest = tag.partition(":")
+        name = rest.partition(":")[0]
+        if kind not in ("depth", "interest") or name not in self._symbols.values():
+            return [rejected(self.source, "answer", tag)]
+        try:
+            if not body:
+                raise ValueError(f"{tag}: none")
+            events = self._on_interest(name, body) if kind == "interest" else self._on_snapshot(name, tag, body)
+            self._rest.answered(tag)
+            return events
+        except UNREADABLE as exc:
+            self._rest.failed(tag)
+            return [rejected(self.source, "answer", exc)]
+
+    # ---- frames ---------------------------------------------------------------------------------------------------
+
+    def _on_message(self, frame: bytes) -> Sequence[Event]:
+        message = wire.other.decode(frame)
+        if message.stream:
+            return self._on_stream(message.stream, frame)  # the name in another spelling of the JSON
+        if message.code is not None or message.error:
+            words = clean(message.msg or bytes(message.error).decode())
+            return [self._says(f"refused: {words}")]
+        return []
+
+    def _on_stream(self, stream: str, frame: bytes) -> Sequence[Event]:
+        symbol, _, kind = stream.partition("@")
+        name = self._symbols.get(symbol)
+        handler = self._streams.get(kind.partition("@")[0])
+        if symbol == "!serverShutdown":
+            return [self._says("the venue announces a restart")]
+        if name is None or handler is None:
+            return [rejected(self.source, "channel", stream)]
+        events = handler(name, frame)
+        if not self._live:
+            self._live = True
+            return [FeedStatus(self.source, FeedState.LIVE), *events]
+        return events
+
+    def _says(self, words: str) -> FeedStatus:
+        return FeedStatus(self.source, FeedState.LIVE if self._live else FeedState.SYNCING, words)
+
+    def _on_trade(self, name: str, frame: bytes) -> Sequence[Event]:
+        trade = wire.agg_trade.decode(frame).data
+        side = -1 if trade.m else 1  # the buyer was the maker, so the taker sold
+        return [MarketTrade(VENUE, self._market, name, ns(trade.T), trade.p, trade.q, side)]
+
+    def _on_ticker(self, name: str, frame: bytes) -> Sequence[Event]:
+        day = wire.ticker.decode(frame).data
+        return [MarketTicker(VENUE, self._market, name, ns(day.E), last=day.c or NAN, volume_usd=day.q)]
+
+    def _on_mark(self, name: str, frame: bytes) -> Sequence[Event]:
+        row = wire.mark_price.decode(frame).data
+        self._marks[name] = row.p
+        index, funding = number(row.i), number(row.r)
+        return [MarketTicker(VENUE, self._market, name, ns(row.E), mark=row.p, index=index, funding_8h=funding)]
+
+    def _on_liquidation(self, name: str, frame: bytes) -> Sequence[Event]:
+        order = wire.force_order.decode(frame).data.o
+        price = order.ap or order.p
+        if order.S not in ("BUY", "SELL") or not price or not order.z:
+            return [rejected(self.source, "row", f"forceOrder {order.S} {order.z} at {price}")]
+        side = -1 if order.S == "SELL" else 1  # the order's side: a long is sold out
+        return [Liquidation(VENUE, self._market, name, ns(order.T), side, price, order.z * price)]
+
+    def _on_best(self, _name: str, frame: bytes) -> Sequence[Event]:
+        """Recordings hold it; the depth stream says the same, so it becomes no event."""
+        wire.book_ticker.decode(frame)
+        return []
+
+    # ---- books ----------------------------------------------------------------------------------------------------
+
+    def _on_depth(self, name: str, frame: bytes) -> Sequence[Event]:
+        chain = self._chains.get(name)
+        if chain is None or self._depth is None:
+            return []
+        events = chain.update(wire.depth.decode(frame).data)
+        self._read(name, chain)
+        return events
+
+    def _read(self, name: str, chain: DepthChain) -> None:
+        """Ask for a book once a difference is there to continue it; the number tells its answer from older ones."""
+        if not chain.wants_snapshot or self._depth is None or name in self._reading:
+            return
+        self._readings += 1
+        tag = self._reading[name] = f"depth:{name}:{self._readings}"
+        path, limit = self._depth
+        self._rest.ask(tag, path, symbol=f"{name}{_QUOTE}", limit=limit)
+
+    def _on_snapshot(self, name: str, tag: str, body: bytes) -> Sequence[Event]:
+        if self._reading.get(name) != tag:
+            return []  # asked for by an earlier connection
+        book = wire.snapshot.decode(body)
+        del self._reading[name]
+        chain = self._chains[name]
+        events = chain.snapshot(book)
+        self._read(name, chain)  # too old: once more
+        return events
+
+    def _on_interest(self, name: str, body: bytes) -> Sequence[Event]:
+        """Open interest comes in coins; without a mark price it cannot be said in USD."""
+        row = wire.open_interest.decode(body)
+        mark = self._marks.get(name)
+        if mark is None:
+            return []
+        return [MarketTicker(VENUE, self._market, name, ns(row.time), open_interest_usd=row.openInterest * mark)]
+
+
+def spot(underlyings: Sequence[str] = ("BTC", "ETH")) -> BinanceProtocol:
+    """Spot: trades, 24 h volume and a book of 5,000 levels a side at the start, which reaches 1 % on BTC."""
+    return BinanceProtocol(
+        "binance.spot", Market.SPOT, underlyings, route="", streams=SPOT_STREAMS, depth=("/api/v3/depth", 5000)
+    )
+
+
+def public(underlyings: Sequence[str] = ("BTC", "ETH")) -> BinanceProtocol:
+    """USD-M futures, book route."""
+    return BinanceProtocol(
+        "binance.public",
+        Market.PERP,
+        underlyings,
+        route="/public",
+        streams=PUBLIC_STREAMS,
+        depth=("/fapi/v1/depth", 1000),
+    )
+
+
+def market(underlyings: Sequence[str] = ("BTC", "ETH")) -> BinanceProtocol:
+    """USD-M futures, trade route, with polled open interest."""
+    return BinanceProtocol(
+        "binance.market", Market.PERP, underlyings, route="/market", streams=MARKET_STREAMS, interest=True
+    )

@@ -1,0 +1,123 @@
+"""Binance's JSON as typed structs. Prices and sizes are strings on the wire; they become floats while decoding.
+
+Spot and USD-M futures share the shapes; a field that only one of them sends is optional. Book levels that are negative
+or not finite make the frame unreadable, so a damaged number cannot enter a book.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from dfmon.venues.decoding import Amount, Level, Ms, Positive
+
+T = TypeVar("T")
+
+
+class Stream(Struct, Generic[T]):
+    """A frame of a combined connection; the stream's name was read before, from the bytes."""
+
+    data: T
+
+
+class AnyStream(Struct):
+    """Whatever is not a stream in its usual spelling: answers and errors."""
+
+    stream: str = ""
+    id: int | str | None = None
+    code: int | None = None
+    msg: str = ""
+    error: msgspec.Raw = msgspec.Raw(b"")
+
+
+class AggTrade(Struct):
+    """Taker prints of one price and side; `m`: the buyer was the maker."""
+
+    p: Positive
+    q: Positive
+    T: Ms
+    m: bool
+
+
+class Ticker(Struct):
+    """24 hours; `q` is the quote volume."""
+
+    c: Amount
+    q: Amount
+    E: Ms
+
+
+class MarkPrice(Struct):
+    """Mark `p`, index `i`, funding rate `r` (a fraction, "" where there is none)."""
+
+    E: Ms
+    p: Positive
+    i: str = ""
+    r: str = ""
+
+
+class Order(Struct):
+    """The liquidation order: `z` filled so far at the average price `ap`."""
+
+    S: str
+    p: Amount
+    ap: Amount
+    z: Amount
+    T: Ms
+
+
+class ForceOrder(Struct):
+    o: Order
+
+
+class BookTicker(Struct):
+    """Best bid and ask; the spot one carries no time at all."""
+
+    b: Amount
+    B: Amount
+    a: Amount
+    A: Amount
+    T: Ms = 0
+
+
+class Depth(Struct):
+    """A difference of the book: update ids `U`..`u`; futures name the id before them in `pu`."""
+
+    E: Ms
+    U: int
+    u: int
+    b: tuple[Level, ...]
+    a: tuple[Level, ...]
+    T: Ms = 0
+    pu: int = -1
+
+
+class DepthSnapshot(Struct):
+    """The REST book that the differences continue."""
+
+    lastUpdateId: int  # noqa: N815 - the venue's name
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    E: Ms = 0
+
+
+class OpenInterest(Struct):
+    openInterest: Amount  # noqa: N815 - the venue's name; base coin
+    time: Ms = 0
+
+
+def _stream(kind: type[T]) -> msgspec.json.Decoder[Stream[T]]:
+    return msgspec.json.Decoder(Stream[kind], strict=False)  # type: ignore[valid-type]
+
+
+other: Final = msgspec.json.Decoder(AnyStream)
+agg_trade: Final = _stream(AggTrade)
+ticker: Final = _stream(Ticker)
+mark_price: Final = _stream(MarkPrice)
+force_order: Final = _stream(ForceOrder)
+book_ticker: Final = _stream(BookTicker)
+depth: Final = _stream(Depth)
+snapshot: Final = msgspec.json.Decoder(DepthSnapshot, strict=False)
+open_interest: Final = msgspec.json.Decoder(OpenInterest, strict=False)

@@ -1,0 +1,90 @@
+"""What is asked of Deribit: the channels of the whole chain, and the REST calls that complete them.
+
+Kinds and indices are subscribed, never a ticker per option: two thousand of those would be the larger part of a
+megabyte a second, and say nothing that the marks and the book summary do not. `protocol` decides when to ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from dfmon.venues.deribit.listing import INVERSE, LINEAR, Listings, index_name
+from dfmon.venues.deribit.tape import Hole
+from dfmon.venues.restqueue import RestQueue
+
+PAGE: Final = 1_000  # the venue's largest page of prints
+
+
+def ticker_channel(future: str) -> str:
+    return f"incremental_ticker.{future}"
+
+
+def channels(listings: Listings) -> Iterator[str]:
+    """Every channel wanted on a new connection, the trades first."""
+    for currency in listings.currencies:
+        yield f"trades.option.{currency}.100ms"
+        yield f"instrument.state.option.{currency}"
+        yield f"instrument.creation.option.{currency}"
+    for underlying in listings.underlyings:
+        index = index_name(underlying)
+        yield f"markprice.options.{index}"
+        yield f"deribit_price_index.{index}"
+        yield f"estimated_expiration_price.{index}"
+        if underlying in INVERSE:
+            yield f"deribit_volatility_index.{index}"
+    yield from optional_channels(listings)
+    yield "platform_state"
+    yield "platform_state.public_methods_state"
+    yield from map(ticker_channel, listings.futures)
+
+
+def optional_channels(listings: Listings) -> list[str]:
+    """Channels the venue may not know; the book summary covers what they would bring."""
+    if LINEAR not in listings.currencies:
+        return []
+    return [f"markprice.options.{name.lower()}_usdc" for name in listings.underlyings if name in INVERSE]
+
+
+class Calls(RestQueue):
+    """The GETs, by what they are for. Tags begin with the kind of the answer: see the protocol's `_answers`."""
+
+    def listings(self, listings: Listings) -> None:
+        for currency in listings.currencies:
+            self.listing(currency, "option")
+        for currency in listings.future_currencies:
+            self.listing(currency, "future")
+
+    def listing(self, currency: str, kind: str) -> None:
+        tag = f"instruments:{currency}:{kind}"
+        self.ask(tag, "/public/get_instruments", currency=currency, kind=kind, expired="false")
+
+    def summary(self, currency: str) -> None:
+        """Open interest and forwards; the next poll is the retry."""
+        path = "/public/get_book_summary_by_currency"
+        self.ask(f"summary:{currency}", path, retry=False, currency=currency, kind="option")
+
+    def prints(self, currency: str, start_ms: int, end_ms: int) -> None:
+        """A page of the option prints of a time."""
+        self.ask(
+            f"trades:{currency}:{start_ms}:{end_ms}",
+            "/public/get_last_trades_by_currency_and_time",
+            currency=currency,
+            kind="option",
+            start_timestamp=start_ms,
+            end_timestamp=end_ms,
+            count=PAGE,
+            sorting="asc",
+        )
+
+    def hole(self, hole: Hole) -> None:
+        """The prints of one instrument between two sequence numbers."""
+        self.ask(
+            f"gap:{hole.currency}:{hole.name}:{hole.first}:{hole.last}",
+            "/public/get_last_trades_by_instrument",
+            instrument_name=hole.name,
+            start_seq=hole.first,
+            end_seq=hole.last,
+            count=PAGE,
+            sorting="asc",
+        )

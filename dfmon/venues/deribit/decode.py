@@ -1,0 +1,189 @@
+"""Deribit's structs to events: the one place where its units become ours.
+
+Percent becomes decimal here (the mark-price channel is already a fraction), milliseconds become nanoseconds, and 0.0 or
+null in place of a quote becomes NaN. Amounts of options are coins already. `wire` comes before, the engine after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import UNSET
+
+from dfmon.model.events import (
+    FutureTicker,
+    IndexPrice,
+    OptionMarks,
+    OptionTicker,
+    OptionTrade,
+    SettlementPrice,
+    VolIndex,
+)
+from dfmon.model.instrument import Instrument, Kind, OptionType, Settlement
+from dfmon.model.units import MILLISECOND, NAN, clean
+from dfmon.venues.decoding import known, ns, positive
+from dfmon.venues.deribit import wire
+
+_LAST_EXPIRY_MS: Final = 9_000_000_000_000
+
+
+def percent(value: float | None) -> float:
+    """An IV in percent as a decimal; 0.0 means that none solves, not a volatility of zero."""
+    return positive(value) / 100.0
+
+
+def option_ticker(row: wire.Ticker) -> OptionTicker:
+    """The busiest conversion: written out and by position, since calls and keywords cost as much as the decoding.
+
+    `x or NAN` reads null and 0.0 alike as none.
+    """
+    bid, ask = row.best_bid_price or NAN, row.best_ask_price or NAN
+    return OptionTicker(
+        wire.SOURCE,
+        row.instrument_name,
+        row.timestamp * MILLISECOND,
+        (row.mark_iv or NAN) / 100.0,
+        (row.bid_iv or NAN) / 100.0 if bid == bid else NAN,
+        (row.ask_iv or NAN) / 100.0 if ask == ask else NAN,  # without an ask the venue prints its cap, 500
+        NAN if row.mark_price is None else row.mark_price,
+        bid,
+        ask,
+        NAN if row.open_interest is None else row.open_interest,
+        row.underlying_price or NAN,
+        row.index_price or NAN,
+        NAN if row.stats is None or row.stats.volume is None else row.stats.volume,
+    )
+
+
+def summary(row: wire.Summary) -> OptionTicker:
+    """A book-summary row; its `estimated_delivery_price` is the index while the series lives."""
+    delivery = row.estimated_delivery_price
+    return OptionTicker(
+        venue=wire.SOURCE,
+        name=row.instrument_name,
+        exch_ns=ns(row.creation_timestamp),
+        mark_iv=percent(row.mark_iv),
+        mark=known(row.mark_price),
+        bid=positive(row.bid_price),
+        ask=positive(row.ask_price),
+        open_interest=known(row.open_interest),
+        forward=positive(row.underlying_price),
+        index=NAN if isinstance(delivery, str) else positive(delivery),
+        volume=known(row.volume),
+    )
+
+
+def option_marks(rows: Sequence[wire.Mark]) -> OptionMarks:
+    return OptionMarks(
+        venue=wire.SOURCE,
+        exch_ns=ns(max([row.timestamp for row in rows])),
+        names=tuple([row.instrument_name for row in rows]),
+        mark_iv=tuple([row.iv or NAN for row in rows]),
+        mark=tuple([row.mark_price for row in rows]),
+    )
+
+
+def option_trade(row: wire.Trade) -> OptionTrade:
+    event = row.combo_trade_id if row.combo_trade_id is not None else row.block_trade_id
+    return OptionTrade(
+        venue=wire.SOURCE,
+        name=row.instrument_name,
+        trade_id=clean(str(row.trade_id)),
+        seq=row.trade_seq,
+        exch_ns=ns(row.timestamp),
+        side=1 if row.direction == "buy" else -1,
+        price=row.price,
+        size=row.amount,
+        iv=percent(row.iv),
+        index=positive(row.index_price),
+        block=row.block_trade_id is not None,
+        rfq=row.block_rfq_id is not None,
+        combo=row.combo_id is not None or row.combo_trade_id is not None,
+        liquidation=clean(row.liquidation or ""),
+        event_id="" if event is None else clean(str(event)),
+    )
+
+
+def index_price(underlying: str, row: wire.Index) -> IndexPrice:
+    return IndexPrice(wire.SOURCE, underlying, row.price, ns(row.timestamp))
+
+
+def vol_index(underlying: str, row: wire.Volatility) -> VolIndex:
+    return VolIndex(wire.SOURCE, underlying, row.volatility / 100.0, ns(row.timestamp))
+
+
+def settlement_price(underlying: str, row: wire.Expiration) -> SettlementPrice:
+    return SettlementPrice(wire.SOURCE, underlying, row.price, row.seconds)
+
+
+def instrument(record: wire.Record, currency: str) -> Instrument:
+    """A listing record. Raises ValueError where it lacks what its kind needs."""
+    # Records before 2022 have no type; an inverse contract is listed under its own coin.
+    inverse = record.instrument_type == "reversed" if record.instrument_type else currency == record.base_currency
+    perpetual = record.settlement_period == "perpetual"
+    strike, option_type = 0.0, None
+    if record.kind == "option":
+        if record.option_type not in ("call", "put") or not record.strike or record.strike <= 0:
+            raise ValueError(f"option without strike or type: {record.instrument_name}")
+        strike = record.strike
+        option_type = OptionType.CALL if record.option_type == "call" else OptionType.PUT
+    if not perpetual and not 0 < record.expiration_timestamp < _LAST_EXPIRY_MS:
+        raise ValueError(f"no expiry in {record.instrument_name}")
+    return Instrument(
+        venue=wire.SOURCE,
+        name=record.instrument_name,
+        kind=Kind.OPTION if record.kind == "option" else Kind.PERPETUAL if perpetual else Kind.FUTURE,
+        underlying=record.base_currency,
+        settlement=Settlement.INVERSE if inverse else Settlement.LINEAR,
+        expiry_ns=0 if perpetual else ns(record.expiration_timestamp),
+        strike=strike,
+        option_type=option_type,
+        contract_size=record.contract_size,
+        price_index=record.price_index,
+        listed_ns=ns(record.creation_timestamp),
+    )
+
+
+class FutureState:
+    """The merged incremental ticker of one future: what a change does not name stays as it was."""
+
+    def __init__(self, future: Instrument) -> None:
+        self._future = future
+        self._mark = self._bid = self._ask = self._index = NAN
+        self._interest = self._volume = self._funding = NAN
+
+    def apply(self, row: wire.FutureRow) -> FutureTicker:
+        if row.mark_price is not UNSET:
+            self._mark = positive(row.mark_price)
+        if row.best_bid_price is not UNSET:
+            self._bid = positive(row.best_bid_price)
+        if row.best_ask_price is not UNSET:
+            self._ask = positive(row.best_ask_price)
+        if row.index_price is not UNSET:
+            self._index = positive(row.index_price)
+        if row.open_interest is not UNSET:
+            self._interest = known(row.open_interest)
+        if row.funding_8h is not UNSET:
+            self._funding = known(row.funding_8h)
+        if row.stats is not None and row.stats.volume_usd is not UNSET:
+            self._volume = known(row.stats.volume_usd)
+        return self._ticker(ns(row.timestamp))
+
+    def _ticker(self, exch_ns: int) -> FutureTicker:
+        # An inverse contract counts its open interest in USD, a linear one in coins.
+        linear = self._future.settlement is Settlement.LINEAR
+        return FutureTicker(
+            venue=wire.SOURCE,
+            name=self._future.name,
+            underlying=self._future.underlying,
+            expiry_ns=self._future.expiry_ns,
+            exch_ns=exch_ns,
+            mark=self._mark,
+            bid=self._bid,
+            ask=self._ask,
+            index=self._index,
+            open_interest_usd=self._interest * self._mark if linear else self._interest,
+            volume_usd=self._volume,
+            funding_8h=self._funding,
+        )

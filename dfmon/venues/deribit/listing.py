@@ -1,0 +1,157 @@
+"""What Deribit lists, by settlement currency: which names are ours, which belong to others, which are unknown.
+
+`currency` in Deribit's methods means the settlement currency: the dollar-settled options of every coin are all under
+USDC, so an underlying's options come in up to two answers, and rows of other coins come along. Identity is always a
+record's; a name is only ever compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from dfmon.model.events import Delisted, Event, Listed, ListingComplete, Rejected
+from dfmon.model.instrument import Instrument
+from dfmon.venues.decoding import ns, rejected
+from dfmon.venues.deribit import wire
+from dfmon.venues.deribit.decode import instrument
+from dfmon.venues.meta_snap import Roll, RollMap
+
+INVERSE: Final = frozenset({"BTC", "ETH"})  # coins with coin-settled options of their own
+LINEAR: Final = "USDC"
+# Names of January 2026 and the names they replaced. A pause (locked, halted, settlement) is not an end.
+_GONE: Final = frozenset({"delivered", "archivized", "inactive", "closed", "deactivated", "terminated"})
+_ALIVE: Final = frozenset({"open", "created", "started", "settlement", "settled", "locked", "halted"})
+
+
+def index_name(underlying: str) -> str:
+    """The index of an underlying; for BTC and ETH the USDC index has been the same number since July 2025."""
+    return f"{underlying.lower()}_{'usd' if underlying in INVERSE else 'usdc'}"
+
+
+class Listings:
+    """Known instruments of the wanted underlyings, and the names that are known to be somebody else's."""
+
+    def __init__(self, underlyings: Sequence[str], *, linear: bool = True) -> None:
+        self.underlyings = tuple(underlyings)
+        self.options: dict[str, Instrument] = {}
+        self.futures: dict[str, Instrument] = {}
+        self.rolls = RollMap()
+        self.last_roll: Roll | None = None
+        inverse = [name for name in underlyings if name in INVERSE]
+        others = linear or len(inverse) < len(self.underlyings)
+        self.currencies = (*inverse, *([LINEAR] if others else []))
+        self.future_currencies = (*inverse, *([LINEAR] if len(inverse) < len(self.underlyings) else []))
+        self._foreign: set[str] = set()
+        self._names: dict[str, set[str]] = {}  # live options of the newest answer, by currency
+
+    def complete(self, currency: str) -> bool:
+        """Whether the options of this settlement currency have been read."""
+        return currency in self._names
+
+    def known(self, name: str) -> bool:
+        return name in self.options or name in self._foreign or name in self.futures
+
+    def take_options(self, currency: str, records: Sequence[wire.Record], *, whole: bool) -> list[Event]:
+        """A get_instruments answer. `whole` is false where rows were bad: then nothing may be called gone."""
+        events: list[Event] = []
+        names: set[str] = set()
+        pairs: list[tuple[int, str]] = []
+        for record in records:
+            if record.kind != "option" or (record.settlement_currency or currency) != currency:
+                whole = False  # a cached answer to another question has been seen
+                events.append(rejected(wire.SOURCE, "row", f"{record.instrument_name} is no {currency} option"))
+            elif record.is_active:
+                pairs.append((record.instrument_id, record.instrument_name))
+                made = self._list(record, currency)
+                events += made
+                if any(isinstance(event, Rejected) for event in made):
+                    whole = False
+                names.add(record.instrument_name)
+        before = self._names.get(currency, set())
+        if before and not names:
+            return [*events, rejected(wire.SOURCE, "listing", f"no {currency} option at all; the old listing stands")]
+        if not whole:
+            names |= before
+        else:
+            self.last_roll = self.rolls.update(f"{currency}:option", pairs)
+            self._forget(before - names)
+        self._names[currency] = names
+        return [*events, *self._completions(currency)]
+
+    def take_futures(self, currency: str, records: Iterable[wire.Record]) -> tuple[list[str], list[str], list[Event]]:
+        """A get_instruments answer for futures: names that came, names that went, and bad rows."""
+        futures: dict[str, Instrument] = {}
+        events: list[Event] = []
+        for record in records:
+            if record.kind != "future" or record.base_currency not in self.underlyings or not record.is_active:
+                continue
+            try:
+                futures[record.instrument_name] = instrument(record, currency)
+            except ValueError as exc:
+                events.append(rejected(wire.SOURCE, "row", exc))
+        mine = [name for name, future in self.futures.items() if self._future_currency(future) == currency]
+        gone = [name for name in mine if name not in futures]
+        for name in gone:
+            del self.futures[name]
+        came = [name for name in futures if name not in self.futures]
+        self.futures |= futures
+        return came, gone, events
+
+    def created(self, record: wire.Record) -> list[Event]:
+        """An instrument.creation notification of an option."""
+        if record.kind != "option":
+            return []
+        currency = record.settlement_currency or record.base_currency
+        events = self._list(record, currency)
+        if record.instrument_name in self.options and currency in self._names:
+            self._names[currency].add(record.instrument_name)
+        return events
+
+    def changed(self, row: wire.InstrumentState) -> list[Event]:
+        """An instrument.state notification. Our own clock has expired the series already; this confirms."""
+        if row.state in _GONE:
+            return (
+                [Delisted(wire.SOURCE, row.instrument_name, ns(row.timestamp))]
+                if row.instrument_name in self.options
+                else []
+            )
+        if row.state in _ALIVE:
+            return []
+        return [rejected(wire.SOURCE, "state", row.state)]
+
+    def _list(self, record: wire.Record, currency: str) -> list[Event]:
+        if record.base_currency not in self.underlyings:
+            self._foreign.add(record.instrument_name)
+            return []
+        try:
+            option = instrument(record, currency)
+        except ValueError as exc:
+            return [rejected(wire.SOURCE, "row", exc)]
+        self.options[option.name] = option
+        return [Listed(option)]
+
+    def _completions(self, currency: str) -> list[Event]:
+        """ListingComplete for every underlying all of whose currencies have been read."""
+        done: list[Event] = []
+        for underlying in self.underlyings:
+            parts = [underlying] if underlying in INVERSE else []
+            parts += [LINEAR] if LINEAR in self.currencies else []
+            if currency in parts and all(part in self._names for part in parts):
+                live = (name for part in parts for name in self._names[part])
+                mine = frozenset(name for name in live if self._belongs(name, underlying))
+                done.append(ListingComplete(wire.SOURCE, underlying, mine))
+        return done
+
+    def _belongs(self, name: str, underlying: str) -> bool:
+        option = self.options.get(name)
+        return option is not None and option.underlying == underlying
+
+    def _forget(self, names: set[str]) -> None:
+        for name in names:
+            self.options.pop(name, None)
+            self._foreign.discard(name)
+
+    @staticmethod
+    def _future_currency(future: Instrument) -> str:
+        return future.underlying if future.underlying in INVERSE else LINEAR

@@ -1,0 +1,306 @@
+"""Deribit's option book as a protocol without I/O: one websocket, and the REST calls that complete it.
+
+Streams give trades, marks, futures and indices; the book summary gives open interest and forwards; get_instruments says
+what exists. `wire` types the bytes, `decode` converts units, `listing` knows names, `prints` completes the trades,
+`session` speaks JSON-RPC, `asking` says what is wanted; this module joins them. The runner comes before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from dfmon.model.events import Event, FeedState, FeedStatus
+from dfmon.model.units import MINUTE, clean
+from dfmon.venues.decoding import UNREADABLE, rejected
+from dfmon.venues.deribit import decode, wire
+from dfmon.venues.deribit.asking import Calls, channels, optional_channels, ticker_channel
+from dfmon.venues.deribit.listing import Listings, index_name
+from dfmon.venues.deribit.prints import Prints
+from dfmon.venues.deribit.session import FATAL, PASSING, WORDS, Session
+from dfmon.venues.meta_snap import Job, Schedule
+from dfmon.venues.protocol import Patience, RestCall
+
+_CHANNEL: Final = b'"channel":"'
+_BEGINS: Final = len(_CHANNEL)
+_RELIST_NS: Final = MINUTE
+_ROUTES: Final = 10_000  # channels remembered
+
+_Handler = Callable[[str, bytes], Sequence[Event]]
+
+
+class DeribitProtocol:
+    """`underlyings` are base currencies; `linear` adds the USDC-settled options of BTC and ETH."""
+
+    source = wire.SOURCE
+    patience = Patience(first_data_s=15.0, data_s=35.0)
+
+    def __init__(
+        self, underlyings: Sequence[str] = ("BTC", "ETH"), *, linear: bool = True, summary_s: float = 30.0
+    ) -> None:
+        self.listings = Listings(underlyings, linear=linear)
+        self._session = Session()
+        self._rest = Calls()
+        self._prints = Prints(self.listings, self._rest)
+        self._schedule = Schedule(summary_s)
+        self._index_of = {index_name(name): name for name in underlyings}
+        self._futures: dict[str, decode.FutureState] = {}
+        self._locked: set[str] = set()
+        self._refused: list[str] = []
+        self._live = False
+        self._closed = ""  # why the whole venue is, in words
+        self._relisted_ns = 0
+        self._routes: dict[bytes, tuple[_Handler, str]] = {}
+        self._pushes: dict[str, _Handler] = {
+            "ticker": self._on_ticker,
+            "incremental_ticker": self._on_ticker,
+            "trades": self._on_trades,
+            "markprice": self._on_marks,
+            "deribit_price_index": self._on_index,
+            "deribit_volatility_index": self._on_volatility,
+            "estimated_expiration_price": self._on_expiration,
+            "instrument": self._on_instrument,
+            "platform_state": self._on_platform,
+        }
+        self._answers: dict[str, Callable[[list[str], wire.Answer], list[Event]]] = {
+            "instruments": self._on_listing,
+            "summary": self._on_summary,
+            "trades": self._on_filled,
+            "gap": self._on_hole,
+        }
+
+    # ---- the connection -------------------------------------------------------------------------------------------
+
+    def connection_made(self, now_ns: int) -> Sequence[Event]:
+        self._session = Session()
+        self._rest.clear()
+        self._futures.clear()
+        self._locked.clear()
+        self._refused.clear()
+        self._live = False
+        self._closed = ""
+        self._session.greet()
+        self._session.subscribe(channels(self.listings))
+        self._schedule.restart(now_ns)
+        self._rest.listings(self.listings)
+        self._prints.reconnected(now_ns)
+        return [FeedStatus(self.source, FeedState.SYNCING, "subscribing")]
+
+    def connection_lost(self, reason: str) -> Sequence[Event]:
+        return [FeedStatus(self.source, FeedState.DOWN, clean(reason))]
+
+    def due(self, now_ns: int) -> None:
+        self._session.due(now_ns)
+        for job in self._schedule.due(now_ns):
+            if job is Job.LISTING:
+                self._rest.listings(self.listings)
+            else:
+                for currency in self.listings.currencies:
+                    if self.listings.complete(currency):
+                        self._rest.summary(currency)
+        if self._prints.unknown and now_ns - self._relisted_ns >= _RELIST_NS:
+            self._relisted_ns = now_ns
+            for currency in sorted(self._prints.unknown):
+                self._rest.listing(currency, "option")
+            self._prints.unknown.clear()
+        self._rest.due(now_ns)
+
+    def data_to_send(self) -> list[str]:
+        out, self._session.out = self._session.out, []
+        return out
+
+    def rest_calls(self) -> list[RestCall]:
+        return self._rest.take()
+
+    def frame_received(self, frame: bytes) -> Sequence[Event]:
+        try:
+            at = frame.find(_CHANNEL)
+            if at < 0:
+                return self._on_message(frame)
+            channel = frame[at + _BEGINS : frame.find(b'"', at + _BEGINS)]
+            route = self._routes.get(channel)
+            handler, about = self._route(channel) if route is None else route
+            return handler(about, frame)
+        except UNREADABLE as exc:
+            return [rejected(self.source, "frame", exc)]
+
+    def response_received(self, tag: str, body: bytes) -> Sequence[Event]:
+        kind, *words = tag.split(":")
+        handler = self._answers.get(kind)
+        if handler is None:
+            return [rejected(self.source, "answer", tag)]
+        if not body:
+            self._rest.failed(tag)
+            return [rejected(self.source, "answer", f"{tag}: none")]
+        try:
+            answer = wire.answer.decode(body)
+            if answer.error is not None:
+                return self._call_failed(tag, answer.error)
+            events = handler(words, answer)
+        except (*UNREADABLE, IndexError) as exc:
+            self._rest.failed(tag)
+            return [rejected(self.source, "answer", exc)]
+        self._rest.answered(tag)
+        return events
+
+    # ---- messages that are no data --------------------------------------------------------------------------------
+
+    def _on_message(self, frame: bytes) -> Sequence[Event]:
+        message = wire.envelope.decode(frame)
+        if message.method == "heartbeat":
+            if message.params is not None and message.params.type == "test_request":
+                self._session.request("public/test")
+            return []
+        if message.method == "subscription" and message.params is not None:
+            handler, about = self._route(message.params.channel.encode())  # another spelling of the JSON
+            return handler(about, frame)
+        if message.error is not None:
+            return self._on_error(message.id, message.error)
+        if message.id is None:
+            return [rejected(self.source, "frame", "neither answer nor notification")]
+        if self._session.asks_channels(message.id):
+            optional = optional_channels(self.listings)
+            missing = self._session.acknowledged(message.id, wire.channels.decode(message.result))
+            return self._settle([channel for channel in missing if channel not in optional])
+        return []
+
+    def _on_error(self, number: int | None, error: wire.RpcError) -> list[Event]:
+        missing = self._session.refused(number, error.code)
+        words = f"{WORDS.get(error.code) or clean(error.message) or 'refused'} ({error.code})"
+        state = FeedState.DOWN if error.code in FATAL else self._state()
+        return [FeedStatus(self.source, state, words), *self._settle(missing)]
+
+    def _state(self) -> FeedState:
+        return FeedState.LIVE if self._live else FeedState.SYNCING
+
+    def _settle(self, missing: Sequence[str]) -> list[Event]:
+        """A subscription has been answered: report what it left out, and say so when the last one is in."""
+        self._refused += missing
+        events: list[Event] = [rejected(self.source, "subscription", channel) for channel in missing]
+        if self._session.settled and self._session.accepted and (missing or not self._live):
+            self._live = True
+            reason = f"not accepted: {', '.join(self._refused)}" if self._refused else ""
+            events.append(FeedStatus(self.source, FeedState.LIVE, clean(reason)))
+        return events
+
+    # ---- data -----------------------------------------------------------------------------------------------------
+
+    def _route(self, channel: bytes) -> tuple[_Handler, str]:
+        """Who reads a channel, and what its name says after the kind. Remembered, since frames are many."""
+        kind, _, about = channel.decode().partition(".")
+        handler = self._pushes.get(kind)
+        if handler is None:
+            return self._on_unknown, f"{kind}.{about}"
+        if len(self._routes) >= _ROUTES:
+            self._routes.clear()
+        if handler == self._on_ticker:
+            about = about.partition(".")[0]  # the name without the interval
+        route = self._routes[channel] = handler, about
+        return route
+
+    def _on_unknown(self, channel: str, _frame: bytes) -> Sequence[Event]:
+        return [rejected(self.source, "channel", channel)]
+
+    def _on_ticker(self, name: str, frame: bytes) -> Sequence[Event]:
+        if name in self.listings.options:
+            return [decode.option_ticker(wire.ticker.decode(frame).params.data)]
+        future = self.listings.futures.get(name)
+        if future is None:
+            return [rejected(self.source, "instrument", name)]  # a combo's ticker would count its legs twice
+        row = wire.future.decode(frame).params.data
+        state = self._futures.get(name)
+        if state is None or row.type == "snapshot":
+            state = self._futures[name] = decode.FutureState(future)
+        return [state.apply(row)]
+
+    def _on_marks(self, _about: str, frame: bytes) -> Sequence[Event]:
+        rows, bad = wire.marks.decode(wire.array.decode(frame).params.data)
+        return [decode.option_marks(rows), *bad] if rows else bad
+
+    def _on_trades(self, about: str, frame: bytes) -> Sequence[Event]:
+        kind, _, tail = about.partition(".")
+        if kind != "option":  # a combo is printed leg by leg on the option channel: its own print is the same trade
+            return [rejected(self.source, "channel", f"trades.{about}")]
+        rows, bad = wire.trades.decode(wire.array.decode(frame).params.data)
+        return [*self._prints.take(tail.partition(".")[0], rows), *bad]
+
+    def _on_index(self, about: str, frame: bytes) -> Sequence[Event]:
+        underlying = self._index_of.get(about)
+        if underlying is None:
+            return [rejected(self.source, "channel", about)]
+        return [decode.index_price(underlying, wire.index.decode(frame).params.data)]
+
+    def _on_volatility(self, about: str, frame: bytes) -> Sequence[Event]:
+        underlying = self._index_of.get(about)
+        if underlying is None:
+            return [rejected(self.source, "channel", about)]
+        return [decode.vol_index(underlying, wire.volatility.decode(frame).params.data)]
+
+    def _on_expiration(self, about: str, frame: bytes) -> Sequence[Event]:
+        underlying = self._index_of.get(about)
+        if underlying is None:
+            return [rejected(self.source, "channel", about)]
+        return [decode.settlement_price(underlying, wire.expiration.decode(frame).params.data)]
+
+    def _on_instrument(self, about: str, frame: bytes) -> Sequence[Event]:
+        if about.startswith("creation."):
+            return self.listings.created(wire.created.decode(frame).params.data)
+        row = wire.state.decode(frame).params.data
+        if not self.listings.known(row.instrument_name):
+            self._prints.unknown.update({about.rpartition(".")[2]} & set(self.listings.currencies))
+        return self.listings.changed(row)
+
+    def _on_platform(self, _about: str, frame: bytes) -> Sequence[Event]:
+        """Some hundred notices a minute say that nothing is locked: only a change of ours is worth a word."""
+        row = wire.platform.decode(frame).params.data
+        if row.maintenance is not None or row.allow_unauthenticated_public_requests is not None:
+            closed = "maintenance" if row.maintenance else ""
+            if row.allow_unauthenticated_public_requests is False:
+                closed = WORDS[11056]
+            if closed == self._closed:
+                return []
+            self._closed = closed
+            return [FeedStatus(self.source, FeedState.DOWN if closed else self._state(), closed)]
+        locked = row.locked not in (None, False, "false")
+        if row.price_index not in self._index_of or locked == (row.price_index in self._locked):
+            return []
+        (self._locked.add if locked else self._locked.discard)(row.price_index)
+        reason = f"locked by the venue: {', '.join(sorted(self._locked))}" if self._locked else ""
+        return [FeedStatus(self.source, FeedState.SYNCING if self._locked else self._state(), reason)]
+
+    # ---- answers to REST calls ------------------------------------------------------------------------------------
+
+    def _on_listing(self, words: list[str], answer: wire.Answer) -> list[Event]:
+        currency, kind = words[0], words[1]
+        rows, bad = wire.records.decode(answer.result)
+        if kind == "future":
+            came, gone, events = self.listings.take_futures(currency, rows)
+            self._session.subscribe(map(ticker_channel, came))
+            self._session.unsubscribe([ticker_channel(name) for name in gone])
+            return [*bad, *events]
+        before = set(self.listings.options)
+        events = self.listings.take_options(currency, rows, whole=not bad)
+        self._rest.summary(currency)
+        return [*bad, *events, *self._prints.listed(currency, before - self.listings.options.keys())]
+
+    def _on_summary(self, words: list[str], answer: wire.Answer) -> list[Event]:
+        rows, bad = wire.summaries.decode(answer.result)
+        if any(not self.listings.known(row.instrument_name) for row in rows):
+            self._prints.unknown.add(words[0])
+        return [*(decode.summary(row) for row in rows if row.instrument_name in self.listings.options), *bad]
+
+    def _on_filled(self, words: list[str], answer: wire.Answer) -> list[Event]:
+        return self._prints.filled(words[0], int(words[1]), int(words[2]), wire.page.decode(answer.result))
+
+    def _on_hole(self, words: list[str], answer: wire.Answer) -> list[Event]:
+        return self._prints.mended(words[0], words[1], wire.page.decode(answer.result))
+
+    def _call_failed(self, tag: str, error: wire.RpcError) -> list[Event]:
+        """The venue answered with an error. A listing is asked for again whatever the reason, the rest if it passes."""
+        kind, *words = tag.split(":")
+        if kind == "instruments" or error.code in PASSING:
+            self._rest.failed(tag)
+        else:
+            self._rest.answered(tag)
+            self._prints.unanswered(kind, words)
+        return [rejected(self.source, "answer", f"{tag}: {WORDS.get(error.code) or error.message} ({error.code})")]

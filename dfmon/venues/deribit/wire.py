@@ -1,0 +1,219 @@
+"""Deribit's JSON as typed structs, field by field as the venue names them. No conversion: see `decode`.
+
+Frames of one object are decoded whole in one pass; arrays go through `Rows`, which survives a bad row.
+Unknown fields are ignored, since the venue adds some unannounced.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from dfmon.venues.decoding import Amount, Ms, Positive, Rows
+
+T = TypeVar("T")
+SOURCE: Final = "deribit"
+
+Maybe = float | None
+Quantity = Amount | None  # none of an option's numbers is negative; a frame that says so is damaged
+Field = float | None | UnsetType
+
+
+class Params(Struct, Generic[T], gc=False):
+    data: T
+
+
+class Push(Struct, Generic[T], gc=False):
+    """A subscription frame; the channel was read before, from the bytes."""
+
+    params: Params[T]
+
+
+class AnyParams(Struct):
+    channel: str = ""
+    type: str = ""
+
+
+class RpcError(Struct):
+    code: int
+    message: str = ""
+    data: Raw = Raw(b"null")
+
+
+class Envelope(Struct):
+    """Whatever is not a push in its usual spelling: answers, heartbeats, errors."""
+
+    id: int | None = None
+    method: str = ""
+    params: AnyParams | None = None
+    result: Raw = Raw(b"")
+    error: RpcError | None = None
+
+
+class Stats(Struct, gc=False):
+    volume: Quantity = None
+
+
+class Ticker(Struct, gc=False, kw_only=True):
+    """`ticker` and `incremental_ticker` of an option: IVs in percent, prices in the quote currency, OI in coins.
+
+    The fields stand in the order of the wire, which makes the decoder faster.
+    """
+
+    timestamp: Ms = 0
+    stats: Stats | None = None
+    index_price: Quantity = None
+    instrument_name: str
+    open_interest: Quantity = None
+    mark_price: Quantity = None
+    best_ask_price: Quantity = None
+    best_bid_price: Quantity = None
+    mark_iv: Quantity = None
+    bid_iv: Quantity = None
+    ask_iv: Quantity = None
+    underlying_price: Quantity = None
+
+
+class FutureStats(Struct, gc=False):
+    volume_usd: Field = UNSET
+
+
+class FutureRow(Struct, gc=False):
+    """`ticker` and `incremental_ticker` of a future: a field that is absent has not changed, null is none."""
+
+    instrument_name: str
+    timestamp: Ms = 0
+    type: str = ""
+    mark_price: Field = UNSET
+    best_bid_price: Field = UNSET
+    best_ask_price: Field = UNSET
+    index_price: Field = UNSET
+    open_interest: Field = UNSET
+    funding_8h: Field = UNSET
+    stats: FutureStats | None = None
+
+
+class Trade(Struct, gc=False):
+    """A print of `trades.*` or of a REST page; `direction` is the taker's, amount in coins for options."""
+
+    trade_id: str | int
+    trade_seq: Annotated[int, Meta(ge=0, lt=2**62)]
+    instrument_name: str
+    timestamp: Ms
+    direction: Literal["buy", "sell"]
+    price: Amount
+    amount: Positive
+    iv: Maybe = None
+    index_price: Maybe = None
+    combo_id: str | None = None
+    combo_trade_id: str | int | float | None = None
+    block_trade_id: str | int | None = None
+    block_rfq_id: str | int | None = None
+    liquidation: str | None = None
+
+
+class Page(Struct):
+    trades: Raw
+    has_more: bool = False
+
+
+class Mark(Struct, gc=False):
+    """A row of `markprice.options.*`: the only place where Deribit's iv is a fraction."""
+
+    instrument_name: str
+    iv: Amount
+    mark_price: Amount
+    timestamp: Ms = 0
+
+
+class Summary(Struct, gc=False):
+    """A row of the book summary: mark_iv in percent, null for an absent quote."""
+
+    instrument_name: str
+    creation_timestamp: Ms = 0
+    mark_iv: Maybe = None
+    mark_price: Maybe = None
+    bid_price: Maybe = None
+    ask_price: Maybe = None
+    open_interest: Maybe = None
+    underlying_price: Maybe = None
+    estimated_delivery_price: float | str | None = None  # the string "expired" after delivery
+    volume: Maybe = None
+
+
+class Record(Struct, gc=False):
+    """A row of get_instruments, and the body of an instrument.creation notification."""
+
+    instrument_name: str
+    kind: str
+    base_currency: str
+    expiration_timestamp: int
+    instrument_id: int = 0
+    instrument_type: str = ""
+    settlement_currency: str = ""
+    settlement_period: str = ""
+    option_type: str | None = None
+    strike: float | None = None
+    contract_size: Positive = 1.0
+    price_index: str = ""
+    creation_timestamp: Ms = 0
+    is_active: bool = True
+
+
+class Index(Struct, gc=False):
+    price: Positive
+    timestamp: Ms = 0
+
+
+class Volatility(Struct, gc=False):
+    volatility: Positive
+    timestamp: Ms = 0
+
+
+class Expiration(Struct, gc=False):
+    price: Positive
+    seconds: Amount
+
+
+class InstrumentState(Struct, gc=False):
+    instrument_name: str
+    state: str
+    timestamp: Ms = 0
+
+
+class PlatformState(Struct, gc=False):
+    """Three notifications on two channels; only the fields of one are present."""
+
+    price_index: str = ""
+    locked: bool | str | None = None
+    maintenance: bool | None = None
+    allow_unauthenticated_public_requests: bool | None = None
+
+
+class Answer(Struct):
+    """A REST body."""
+
+    result: Raw = Raw(b"")
+    error: RpcError | None = None
+
+
+envelope: Final = msgspec.json.Decoder(Envelope)
+answer: Final = msgspec.json.Decoder(Answer)
+page: Final = msgspec.json.Decoder(Page)
+channels: Final = msgspec.json.Decoder(list[str])
+ticker: Final = msgspec.json.Decoder(Push[Ticker])
+future: Final = msgspec.json.Decoder(Push[FutureRow])
+index: Final = msgspec.json.Decoder(Push[Index])
+volatility: Final = msgspec.json.Decoder(Push[Volatility])
+expiration: Final = msgspec.json.Decoder(Push[Expiration])
+state: Final = msgspec.json.Decoder(Push[InstrumentState])
+platform: Final = msgspec.json.Decoder(Push[PlatformState])
+created: Final = msgspec.json.Decoder(Push[Record])
+array: Final = msgspec.json.Decoder(Push[Raw])
+
+trades: Final = Rows(SOURCE, msgspec.json.Decoder(list[Trade]), msgspec.json.Decoder(Trade))
+marks: Final = Rows(SOURCE, msgspec.json.Decoder(list[Mark]), msgspec.json.Decoder(Mark))
+summaries: Final = Rows(SOURCE, msgspec.json.Decoder(list[Summary]), msgspec.json.Decoder(Summary))
+records: Final = Rows(SOURCE, msgspec.json.Decoder(list[Record]), msgspec.json.Decoder(Record))

@@ -1,0 +1,103 @@
+"""The hourly REST reading of the venue's listing, and the map from contract ids to names across the 08:00 UTC roll.
+
+Streams tell what changes; this tells what is. `Schedule` says when to read, `RollMap` what the reading changed.
+A protocol owns both, turns `Job`s into REST calls and feeds the answers back; there is no I/O here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from dfmon.model.units import HOUR, MINUTE, SECOND
+
+_READ_AT: Final = 5 * MINUTE  # past each hour: the new dailies of 08:00 UTC are listed by then
+_MEMORY: Final = 50_000  # ids that are remembered after their contract is gone
+
+
+class Job(Enum):
+    """What is due: the listing (hourly) or the book summaries (every half minute)."""
+
+    LISTING = auto()
+    SUMMARY = auto()
+
+
+class Schedule:
+    """Listing at five minutes past every hour, book summaries every `summary_s` seconds."""
+
+    def __init__(self, summary_s: float = 30.0) -> None:
+        self._every = int(summary_s * SECOND)
+        self._slot = 0
+        self._summary_ns = 0
+
+    def restart(self, now_ns: int) -> None:
+        """Everything has been asked for at `now_ns`."""
+        self._slot = _slot(now_ns)
+        self._summary_ns = now_ns + self._every
+
+    def due(self, now_ns: int) -> list[Job]:
+        """Jobs whose time has come since the last call; one that was missed comes once, not once per miss."""
+        jobs: list[Job] = []
+        if _slot(now_ns) != self._slot:
+            self._slot = _slot(now_ns)
+            jobs.append(Job.LISTING)
+        if now_ns >= self._summary_ns:
+            self._summary_ns = now_ns + self._every
+            jobs.append(Job.SUMMARY)
+        return jobs
+
+
+def _slot(now_ns: int) -> int:
+    return (now_ns - _READ_AT) // HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """What one reading of a group (a currency's options, say) changed against the reading before."""
+
+    group: str
+    added: frozenset[str]
+    removed: frozenset[str]
+    renamed: tuple[tuple[int, str, str], ...] = ()  # id, old name, new name
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.renamed)
+
+
+class RollMap:
+    """Contract id to name, over all readings, with the names each group holds now."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}
+        self._live: dict[str, dict[str, int]] = {}
+
+    def update(self, group: str, contracts: Iterable[tuple[int, str]]) -> Roll:
+        """Take a whole reading of `group` as (id, name) pairs; id 0 stands for a venue that gives none."""
+        before = self._live.get(group, {})
+        after: dict[str, int] = {}
+        renamed: list[tuple[int, str, str]] = []
+        for contract_id, name in contracts:
+            after[name] = contract_id
+            if contract_id:
+                old = self._names.pop(contract_id, name)  # popped, so that the newest stand last
+                if old != name:
+                    renamed.append((contract_id, old, name))
+                self._names[contract_id] = name
+        self._live[group] = after
+        while len(self._names) > _MEMORY:
+            del self._names[next(iter(self._names))]
+        added, removed = frozenset(after.keys() - before.keys()), frozenset(before.keys() - after.keys())
+        return Roll(group, added, removed, tuple(renamed))
+
+    def name(self, contract_id: int) -> str | None:
+        """The newest name of a contract id, gone contracts included."""
+        return self._names.get(contract_id)
+
+    def contract_id(self, group: str, name: str) -> int | None:
+        return self._live.get(group, {}).get(name)
+
+    def names(self, group: str) -> frozenset[str]:
+        """Names of the newest reading."""
+        return frozenset(self._live.get(group, ()))

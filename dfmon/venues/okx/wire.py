@@ -1,0 +1,146 @@
+"""OKX's v5 JSON as typed structs. Nearly every number is a string, and "" means none.
+
+Small rows keep the text and `number` reads it; book levels become floats while decoding, so that a level that is
+negative or not finite makes its frame unreadable. Sizes of swaps are contracts here: `protocol` makes them coins.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from dfmon.venues.decoding import Amount, Ms, Positive, Rows
+
+SOURCE: Final = "okx"
+
+
+class Arg(Struct, frozen=True):
+    """What a message is about."""
+
+    channel: str = ""
+    instId: str = ""  # noqa: N815 - the venue's names, here and below
+    instType: str = ""  # noqa: N815
+
+
+class Message(Struct):
+    """Any frame but the text pong: events carry `event`, pushes carry `data`."""
+
+    event: str = ""
+    code: str = ""
+    msg: str = ""
+    arg: Arg = Arg()
+    action: str = ""
+    data: Raw = Raw(b"")
+
+
+class Trade(Struct):
+    instId: str  # noqa: N815
+    px: Positive
+    sz: Positive
+    side: Literal["buy", "sell"]
+    ts: Ms
+
+
+class Ticker(Struct):
+    """`volCcy24h` is quote currency for spot, base coin for swaps."""
+
+    instId: str  # noqa: N815
+    ts: Ms
+    last: str = ""
+    volCcy24h: str = ""  # noqa: N815
+
+
+class Mark(Struct):
+    instId: str  # noqa: N815
+    ts: Ms
+    markPx: str = ""  # noqa: N815
+
+
+class Funding(Struct):
+    """The rate of the period fundingTime .. nextFundingTime; once seen without a rate."""
+
+    instId: str  # noqa: N815
+    ts: Ms
+    fundingRate: str = ""  # noqa: N815
+    fundingTime: str = ""  # noqa: N815
+    nextFundingTime: str = ""  # noqa: N815
+
+
+class Interest(Struct):
+    instId: str  # noqa: N815
+    ts: Ms
+    oiCcy: str = ""  # noqa: N815
+    oiUsd: str = ""  # noqa: N815
+
+
+class Detail(Struct):
+    """One liquidation order: `side` of the order, `sz` in contracts, `bkPx` the bankruptcy price."""
+
+    side: Literal["buy", "sell"]
+    bkPx: Positive  # noqa: N815
+    sz: Positive
+    ts: Ms
+
+
+class LiquidationRow(Struct):
+    instId: str  # noqa: N815
+    details: list[Detail]
+
+
+class Level(Struct, array_like=True, gc=False):
+    """A level; what follows on the wire, a retired field and the number of orders, is not read."""
+
+    price: Amount
+    size: Amount
+
+
+class Book(Struct):
+    """`prevSeqId` is -1 on a snapshot; recordings of before 2023 have no ids at all, and then every link holds.
+
+    The checksum has been a fixed 0 since June 2026 and is not read.
+    """
+
+    asks: tuple[Level, ...]
+    bids: tuple[Level, ...]
+    ts: Ms
+    seqId: int = -1  # noqa: N815
+    prevSeqId: int = -1  # noqa: N815
+
+
+class Contract(Struct):
+    """A listing record; coins per contract are ctVal x ctMult where ctValCcy is the coin."""
+
+    instId: str  # noqa: N815
+    ctVal: str = ""  # noqa: N815
+    ctMult: str = ""  # noqa: N815
+    ctType: str = ""  # noqa: N815
+
+
+class Answer(Struct):
+    code: str
+    msg: str = ""
+    data: Raw = Raw(b"[]")
+
+
+message: Final = msgspec.json.Decoder(Message)
+answer: Final = msgspec.json.Decoder(Answer)
+books: Final = msgspec.json.Decoder(tuple[Book], strict=False)
+trades: Final = Rows(SOURCE, msgspec.json.Decoder(list[Trade], strict=False), msgspec.json.Decoder(Trade, strict=False))
+tickers: Final = Rows(
+    SOURCE, msgspec.json.Decoder(list[Ticker], strict=False), msgspec.json.Decoder(Ticker, strict=False)
+)
+marks: Final = Rows(SOURCE, msgspec.json.Decoder(list[Mark], strict=False), msgspec.json.Decoder(Mark, strict=False))
+fundings: Final = Rows(
+    SOURCE, msgspec.json.Decoder(list[Funding], strict=False), msgspec.json.Decoder(Funding, strict=False)
+)
+interests: Final = Rows(
+    SOURCE, msgspec.json.Decoder(list[Interest], strict=False), msgspec.json.Decoder(Interest, strict=False)
+)
+liquidations: Final = Rows(
+    SOURCE,
+    msgspec.json.Decoder(list[LiquidationRow], strict=False),
+    msgspec.json.Decoder(LiquidationRow, strict=False),
+)
+contracts: Final = Rows(SOURCE, msgspec.json.Decoder(list[Contract]), msgspec.json.Decoder(Contract))

@@ -1,0 +1,203 @@
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from dfmon.model.events import BookLost, BookSnapshot, BookUpdate, Event, FeedState, FeedStatus, Market, MarketTrade
+from dfmon.model.units import SECOND
+from dfmon.venues.binance import protocol as binance
+from dfmon.venues.binance.protocol import BinanceProtocol
+from tests.venues.venue_golden import NOW, Golden, assert_finite, body, goldens, mutations, plain
+
+BUILD = {"market": binance.market, "public": binance.public, "spot": binance.spot}
+LINES = [(name, golden) for name in BUILD for golden in goldens(f"binance/{name}.jsonl")]
+T_MS = 1_794_830_405_123
+
+
+def connected(name: str) -> BinanceProtocol:
+    protocol = BUILD[name]()
+    protocol.connection_made(NOW)
+    return protocol
+
+
+def spot(first: int, last: int, bid: float = 100.0) -> bytes:
+    data = {"e": "depthUpdate", "E": T_MS, "s": "BTCUSDT", "U": first, "u": last, "b": [[str(bid), "1"]], "a": []}
+    return body({"stream": "btcusdt@depth@100ms", "data": data})
+
+
+def perp(first: int, last: int, before: int) -> bytes:
+    data = {"E": T_MS, "T": T_MS, "U": first, "u": last, "pu": before, "b": [["100", "1"]], "a": []}
+    return body({"stream": "btcusdt@depth@100ms", "data": data})
+
+
+def book(last: int) -> bytes:
+    return body({"lastUpdateId": last, "bids": [["100", "5"]], "asks": [["101", "5"]]})
+
+
+def kinds(events: Sequence[Event]) -> list[type]:
+    return [type(event) for event in events if not isinstance(event, FeedStatus)]
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_the_golden_session_gives_exactly_these_events(name: str):
+    protocol = connected(name)
+    for golden in goldens(f"binance/{name}.jsonl"):
+        assert plain(golden.play(protocol)) == golden.events, golden.name
+
+
+@pytest.mark.parametrize(("name", "golden"), LINES, ids=lambda value: getattr(value, "name", value))
+def test_damaged_frames_become_events_or_rejections(name: str, golden: Golden):
+    protocol = connected(name)
+    for damaged in mutations(golden.body):
+        protocol.frame_received(spot(1, 2) if name == "spot" else perp(1, 2, 0))
+        assert_finite(Golden("", damaged, [], golden.tag).play(protocol))
+
+
+def test_streams_stand_on_the_route_that_serves_them():
+    assert binance.spot(["BTC"]).path == "/stream?streams=btcusdt@aggTrade/btcusdt@ticker/btcusdt@depth@100ms"
+    assert binance.public(["BTC", "ETH"]).path == "/public/stream?streams=btcusdt@depth@100ms/ethusdt@depth@100ms"
+    path = binance.market(["BTC"]).path
+    assert path == "/market/stream?streams=btcusdt@aggTrade/btcusdt@markPrice@1s/btcusdt@ticker/btcusdt@forceOrder"
+    assert binance.market().patience.first_data_s <= 10.0
+
+
+def test_the_first_data_make_the_feed_live_and_only_once():
+    protocol = connected("spot")
+    golden = goldens("binance/market.jsonl")[0]
+    assert golden.play(protocol)[0] == FeedStatus("binance.spot", FeedState.LIVE)
+    assert kinds(golden.play(protocol)) == [MarketTrade]
+
+
+def test_only_the_underlyings_asked_for_are_mapped():
+    protocol = binance.market(["ETH"])
+    protocol.connection_made(NOW)
+    (event,) = goldens("binance/market.jsonl")[0].play(protocol)
+    assert event.what == "channel"
+
+
+# ---- books -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_book_is_asked_for_when_there_is_something_to_continue_it_with():
+    protocol = connected("spot")
+    assert protocol.rest_calls() == []
+    protocol.frame_received(spot(1, 5))
+    protocol.frame_received(spot(6, 9))
+    (call,) = protocol.rest_calls()
+    assert (call.path, dict(call.params)) == ("/api/v3/depth", {"symbol": "BTCUSDT", "limit": "5000"})
+
+
+def test_a_spot_book_older_than_the_first_difference_is_asked_for_again():
+    protocol = connected("spot")
+    protocol.frame_received(spot(10, 15))
+    (call,) = protocol.rest_calls()
+    assert protocol.response_received(call.tag, book(8)) == []
+    (again,) = protocol.rest_calls()
+    assert again.tag != call.tag
+    assert kinds(protocol.response_received(again.tag, book(9))) == [BookSnapshot, BookUpdate]
+
+
+def test_spot_ids_follow_each_other():
+    protocol = connected("spot")
+    protocol.frame_received(spot(1, 5))
+    (call,) = protocol.rest_calls()
+    assert kinds(protocol.response_received(call.tag, book(5))) == [BookSnapshot]
+    assert kinds(protocol.frame_received(spot(4, 8))) == [BookUpdate]
+    assert kinds(protocol.frame_received(spot(6, 8))) == []
+    assert kinds(protocol.frame_received(spot(9, 9))) == [BookUpdate]
+    assert kinds(protocol.frame_received(spot(11, 12))) == [BookLost]
+    (call,) = protocol.rest_calls()
+    assert kinds(protocol.response_received(call.tag, book(10))) == [BookSnapshot, BookUpdate]
+
+
+def test_futures_ids_name_the_one_before():
+    protocol = connected("public")
+    protocol.frame_received(perp(10, 20, 8))
+    (call,) = protocol.rest_calls()
+    assert protocol.response_received(call.tag, book(5)) == []
+    (call,) = protocol.rest_calls()
+    assert kinds(protocol.response_received(call.tag, book(15))) == [BookSnapshot, BookUpdate]
+    assert kinds(protocol.frame_received(perp(25, 30, 20))) == [BookUpdate]
+    assert kinds(protocol.frame_received(perp(33, 40, 31))) == [BookLost]
+    assert kinds(protocol.frame_received(perp(44, 50, 40))) == []
+    (call,) = protocol.rest_calls()
+    assert kinds(protocol.response_received(call.tag, book(38))) == [BookSnapshot, BookUpdate, BookUpdate]
+
+
+def test_a_futures_book_newer_than_every_difference_waits_for_the_one_that_covers_it():
+    protocol = connected("public")
+    protocol.frame_received(perp(10, 20, 8))
+    (call,) = protocol.rest_calls()
+    assert kinds(protocol.response_received(call.tag, book(33))) == [BookSnapshot]
+    assert kinds(protocol.frame_received(perp(21, 30, 20))) == []
+    assert kinds(protocol.frame_received(perp(31, 40, 30))) == [BookUpdate]
+
+
+def test_the_answer_to_an_earlier_connection_is_no_book():
+    protocol = connected("spot")
+    protocol.frame_received(spot(1, 5))
+    (old,) = protocol.rest_calls()
+    assert {type(event) for event in protocol.connection_lost("x")} == {FeedStatus, BookLost}
+    protocol.connection_made(NOW)
+    protocol.frame_received(spot(1, 5))
+    assert protocol.response_received(old.tag, book(5)) == []
+    (new,) = protocol.rest_calls()
+    assert kinds(protocol.response_received(new.tag, book(5))) == [BookSnapshot]
+
+
+@pytest.mark.parametrize("reply", [b"", b"{}", b"\xff", b'{"code":-1121,"msg":"Invalid symbol."}'])
+def test_a_book_that_failed_is_asked_for_again_later(reply: bytes):
+    protocol = connected("spot")
+    protocol.frame_received(spot(1, 5))
+    (call,) = protocol.rest_calls()
+    protocol.response_received(call.tag, reply)
+    protocol.due(NOW + SECOND)
+    assert protocol.rest_calls() == []
+    protocol.due(NOW + 7 * SECOND)
+    assert protocol.rest_calls() == [call]
+    assert kinds(protocol.response_received(call.tag, book(5))) == [BookSnapshot]
+
+
+def test_a_damaged_difference_breaks_the_chain_at_the_next_one():
+    protocol = connected("spot")
+    protocol.frame_received(spot(1, 5))
+    (call,) = protocol.rest_calls()
+    protocol.response_received(call.tag, book(5))
+    damaged = spot(6, 8).replace(b'"1"', b'"nan"')
+    assert [event.what for event in protocol.frame_received(damaged)] == ["frame"]
+    assert kinds(protocol.frame_received(spot(9, 10))) == [BookLost]
+
+
+# ---- the rest --------------------------------------------------------------------------------------------------------
+
+
+def test_open_interest_is_polled_every_fifteen_seconds_on_one_connection_only():
+    protocol = connected("market")
+    asked = []
+    for second in range(40):
+        protocol.due(NOW + second * SECOND)
+        for call in protocol.rest_calls():
+            asked.append((second, call.tag))
+            protocol.response_received(call.tag, b"")
+    assert asked == [(at, f"interest:{name}") for at in (2, 17, 32) for name in ("BTC", "ETH")]
+    other = connected("public")
+    other.due(NOW + 60 * SECOND)
+    assert other.rest_calls() == []
+
+
+def test_open_interest_without_a_mark_says_nothing():
+    protocol = connected("market")
+    reply = body({"openInterest": "10", "symbol": "BTCUSDT", "time": T_MS})
+    assert protocol.response_received("interest:BTC", reply) == []
+
+
+def test_a_stream_name_in_another_spelling_of_the_json_is_read_too():
+    golden = goldens("binance/market.jsonl")[1]
+    spaced = json.dumps(json.loads(golden.body)).encode()
+    assert kinds(connected("market").frame_received(spaced)) == [MarketTrade]
+
+
+def test_sides_are_the_takers():
+    sold, bought = (goldens("binance/market.jsonl")[number].play(connected("market"))[-1] for number in (0, 1))
+    assert (sold.side, bought.side) == (-1, 1)
+    assert sold.market is Market.PERP

@@ -1,0 +1,375 @@
+import asyncio
+import itertools
+import random
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+import websockets
+from websockets.asyncio.server import ServerConnection, serve
+
+from dfmon.model.events import Event
+from dfmon.venues import connection
+from dfmon.venues.connection import Backoff, SilenceError, in_words, is_chatter
+from dfmon.venues.protocol import Endpoint, Patience, RestCall
+
+Handler = Callable[[ServerConnection], Awaitable[None]]
+DATA = b'{"channel":"x","data":1}'
+
+
+class EchoProtocol:
+    """Subscribes on connecting, answers `ask` with a REST call and `hello?` with a frame, and counts its timer."""
+
+    source = "echo"
+
+    def __init__(self, patience: Patience = Patience()) -> None:  # noqa: B008
+        self.patience = patience
+        self.ticks = 0
+        self._out: list[str] = []
+        self._calls: list[RestCall] = []
+
+    def connection_made(self, now_ns: int) -> Sequence[Event]:
+        self._out.append("subscribe")
+        return []
+
+    def frame_received(self, frame: bytes) -> Sequence[Event]:
+        if frame == b"hello?":
+            self._out.append("hello!")
+        if frame == b"ask":
+            self._calls.append(RestCall("tag", "/path"))
+        return []
+
+    def response_received(self, tag: str, body: bytes) -> Sequence[Event]:
+        self._out.append(f"{tag}={body.decode()}")
+        return []
+
+    def connection_lost(self, reason: str) -> Sequence[Event]:
+        return []
+
+    def due(self, now_ns: int) -> None:
+        self.ticks += 1
+
+    def data_to_send(self) -> list[str]:
+        out, self._out = self._out, []
+        return out
+
+    def rest_calls(self) -> list[RestCall]:
+        calls, self._calls = self._calls, []
+        return calls
+
+
+class Journal:
+    """An intake that calls the protocol like the driver, keeps what came, and lets a test wait for it."""
+
+    def __init__(self, protocol: EchoProtocol) -> None:
+        self.records: list[tuple[str, object]] = []
+        self._protocol = protocol
+        self._changed = asyncio.Event()
+
+    def connected(self, source: str, recv_ns: int) -> None:
+        self._protocol.connection_made(recv_ns)
+        self._note("connected", source)
+
+    def frame(self, source: str, recv_ns: int, frame: bytes) -> None:
+        self._protocol.frame_received(frame)
+        self._note("frame", frame)
+
+    def response(self, source: str, recv_ns: int, tag: str, body: bytes) -> None:
+        self._protocol.response_received(tag, body)
+        self._note("response", (tag, body))
+
+    def lost(self, source: str, recv_ns: int, reason: str) -> None:
+        self._protocol.connection_lost(reason)
+        self._note("lost", reason)
+
+    def _note(self, kind: str, value: object) -> None:
+        self.records.append((kind, value))
+        self._changed.set()
+
+    def all(self, kind: str) -> list:
+        return [value for what, value in self.records if what == kind]
+
+    async def until(self, kind: str, count: int = 1) -> list:
+        while len(self.all(kind)) < count:
+            self._changed.clear()
+            await self._changed.wait()
+        return self.all(kind)
+
+
+class NoRest:
+    async def get(self, base: str, call: RestCall) -> bytes:
+        return f"{base}{call.path}".encode()
+
+
+class Pauses:
+    """Back-off without waiting: keeps what it was asked for, and lets the loop turn."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, stop: asyncio.Event, seconds: float) -> None:
+        self.seconds.append(seconds)
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def server(handler: Handler) -> AsyncIterator[str]:
+    async with serve(handler, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        yield f"ws://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def running(url: str, protocol: EchoProtocol | None = None, **options) -> AsyncIterator[Journal]:
+    """The runner against `url`; on leaving it is stopped and must end within a second and leave no task."""
+    protocol = protocol or EchoProtocol()
+    journal, stop, times = Journal(protocol), asyncio.Event(), itertools.count(1)
+    before = asyncio.all_tasks()
+    endpoint = Endpoint("echo", url, "http://rest.test", protocol)
+    options = {"rng": random.Random(1), "pause": Pauses(), "tick_s": 0.02} | options
+    task = asyncio.create_task(connection.run(endpoint, journal, NoRest(), times.__next__, stop, **options))
+    try:
+        async with asyncio.timeout(5):
+            yield journal
+        stop.set()
+        async with asyncio.timeout(1):
+            await task
+        left = {other for other in asyncio.all_tasks() - before - {task} if "connection.run" in repr(other)}
+        assert not left
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def hold(socket: ServerConnection) -> None:
+    await socket.wait_closed()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def test_frames_go_in_as_bytes_in_order_and_out_as_the_protocol_says():
+    heard: list[str] = []
+
+    async def venue(socket: ServerConnection) -> None:
+        heard.append(await socket.recv())
+        await socket.send("hello?")
+        heard.append(await socket.recv())
+        for number in range(20):
+            await socket.send(f"{number}")
+        await hold(socket)
+
+    async with server(venue) as url, running(url) as journal:
+        frames = await journal.until("frame", 21)
+    assert heard == ["subscribe", "hello!"]
+    assert frames == [b"hello?", *(str(number).encode() for number in range(20))]
+    assert journal.records[0] == ("connected", "echo")
+    assert journal.records[-1] == ("lost", "stopped")
+
+
+async def test_an_answer_goes_through_the_intake_and_its_echo_to_the_socket():
+    echo = asyncio.get_running_loop().create_future()
+
+    async def venue(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send("ask")
+        echo.set_result(await socket.recv())
+        await hold(socket)
+
+    async with server(venue) as url, running(url) as journal:
+        assert await journal.until("response") == [("tag", b"http://rest.test/path")]
+        assert await echo == "tag=http://rest.test/path"
+
+
+async def test_after_a_loss_it_connects_and_subscribes_again():
+    subscriptions = 0
+
+    async def venue(socket: ServerConnection) -> None:
+        nonlocal subscriptions
+        subscriptions += await socket.recv() == "subscribe"
+        await socket.send(DATA.decode())
+        await socket.close(4000, "heartbeat close")
+
+    async with server(venue) as url, running(url) as journal:
+        await journal.until("connected", 3)
+        reasons = await journal.until("lost", 2)
+    assert subscriptions >= 2
+    assert reasons[0] == "closed by the venue (4000: heartbeat close); next try in 1 s"
+
+
+async def test_the_wait_grows_while_no_data_come_and_starts_over_when_they_do():
+    lives = itertools.count()
+
+    async def venue(socket: ServerConnection) -> None:
+        if next(lives) == 6:
+            await socket.send(DATA.decode())
+        await socket.close(1001)
+
+    pauses = Pauses()
+    ceiling = random.Random()
+    ceiling.uniform = lambda low, high: high  # type: ignore[method-assign]
+    async with server(venue) as url, running(url, pause=pauses, rng=ceiling) as journal:
+        await journal.until("lost", 9)
+    assert pauses.seconds[:9] == [1, 2, 4, 8, 16, 30, 1, 2, 4]
+
+
+async def test_acknowledgements_and_heartbeats_are_no_reason_to_start_over():
+    async def venue(socket: ServerConnection) -> None:
+        await socket.send('{"jsonrpc":"2.0","id":1,"result":[],"usIn":1,"usOut":2}')
+        await socket.close(1001)
+
+    pauses = Pauses()
+    ceiling = random.Random()
+    ceiling.uniform = lambda low, high: high  # type: ignore[method-assign]
+    async with server(venue) as url, running(url, pause=pauses, rng=ceiling) as journal:
+        await journal.until("lost", 3)
+    assert pauses.seconds[:3] == [1, 2, 4]
+
+
+def test_waits_are_spread_below_the_ceiling_and_never_zero():
+    backoff = Backoff(random.Random(7))
+    waits = [backoff.next() for _ in range(200)]
+    assert max(waits) <= 30
+    assert min(waits) >= 0.25
+    assert len({round(wait, 3) for wait in waits}) > 150
+
+
+async def test_a_refused_connection_is_told_with_the_next_try():
+    async with running(f"ws://127.0.0.1:{free_port()}") as journal:
+        (reason, *_) = await journal.until("lost")
+    assert reason == "connection refused; next try in 1 s"
+    assert journal.all("connected") == []
+
+
+async def test_silence_after_connecting_and_silence_later_both_end_the_connection():
+    lives = itertools.count()
+
+    async def venue(socket: ServerConnection) -> None:
+        if next(lives):
+            await socket.send(DATA.decode())
+        await hold(socket)
+
+    protocol = EchoProtocol(Patience(first_data_s=0.1, data_s=0.2))
+    async with server(venue) as url, running(url, protocol) as journal:
+        first, second, *_ = await journal.until("lost", 2)
+    assert first.startswith("no data for 0 s after connecting")
+    assert second.startswith("no data for 0 s; next try")
+
+
+async def test_heartbeats_do_not_count_as_data():
+    async def venue(socket: ServerConnection) -> None:
+        while True:
+            await socket.send('{"method":"heartbeat","params":{"type":"heartbeat"}}')
+            await asyncio.sleep(0.02)
+
+    protocol = EchoProtocol(Patience(first_data_s=0.15, data_s=9))
+    async with server(venue) as url, running(url, protocol) as journal:
+        await journal.until("lost")
+    assert len(journal.all("frame")) > 1
+
+
+async def test_the_protocols_timer_runs():
+    protocol = EchoProtocol()
+    async with server(hold) as url, running(url, protocol):
+        async with asyncio.timeout(2):
+            while protocol.ticks < 3:
+                await asyncio.sleep(0.005)
+
+
+async def test_a_frame_larger_than_the_librarys_limit_is_taken():
+    async def venue(socket: ServerConnection) -> None:
+        await socket.send("x" * 3_000_000)
+        await hold(socket)
+
+    async with server(venue) as url, running(url) as journal:
+        (frame,) = await journal.until("frame")
+    assert len(frame) == 3_000_000
+
+
+async def test_compression_is_offered():
+    extensions = asyncio.get_running_loop().create_future()
+
+    async def venue(socket: ServerConnection) -> None:
+        extensions.set_result(socket.request.headers.get("Sec-WebSocket-Extensions", ""))
+        await hold(socket)
+
+    async with server(venue) as url, running(url):
+        assert "permessage-deflate" in await extensions
+
+
+async def test_stop_ends_a_long_pause_at_once():
+    async with running(f"ws://127.0.0.1:{free_port()}", pause=connection._pause, rng=random.Random(3)) as journal:
+        await journal.until("lost", 1)
+
+
+async def test_stop_does_not_wait_for_a_venue_that_does_not_say_goodbye():
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        key = next(line for line in request.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key"))
+        accept = websockets.utils.accept_key(key.split(b":")[1].strip().decode())
+        head = "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+        writer.write(f"{head}{accept}\r\n\r\n".encode())
+        await reader.read(-1)
+        writer.close()
+
+    listening = await asyncio.start_server(deaf, "127.0.0.1", 0)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        async with running(f"ws://127.0.0.1:{port}") as journal:
+            await journal.until("connected")
+
+
+async def test_an_error_of_the_intake_is_not_taken_for_a_loss():
+    async def venue(socket: ServerConnection) -> None:
+        await socket.send(DATA.decode())
+        await hold(socket)
+
+    class Broken(Journal):
+        def frame(self, source: str, recv_ns: int, frame: bytes) -> None:
+            raise ZeroDivisionError
+
+    protocol = EchoProtocol()
+    async with server(venue) as url:
+        endpoint = Endpoint("echo", url, "", protocol)
+        with pytest.raises(ZeroDivisionError):
+            async with asyncio.timeout(5):
+                await connection.run(endpoint, Broken(protocol), NoRest(), lambda: 1, asyncio.Event())
+
+
+async def test_a_cancelled_runner_leaves_nothing_behind():
+    protocol = EchoProtocol()
+    journal = Journal(protocol)
+    async with server(hold) as url:
+        endpoint = Endpoint("echo", url, "", protocol)
+        before = asyncio.all_tasks()
+        task = asyncio.create_task(connection.run(endpoint, journal, NoRest(), lambda: 1, asyncio.Event()))
+        async with asyncio.timeout(5):
+            await journal.until("connected")
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        mine = {other.get_coro().__qualname__ for other in asyncio.all_tasks() - before}
+        assert not {name for name in mine if name.startswith(("run", "_Session"))}
+
+
+def test_reasons_are_words():
+    assert in_words(SilenceError("no data for 35 s")) == "no data for 35 s"
+    assert in_words(TimeoutError()) == "no answer within 10 s"
+    assert in_words(OSError(113, "No route to host")) == "no route to host"
+    assert in_words(socket.gaierror(-2, "Name or service not known")) == "name or service not known"
+    assert in_words(OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 1)")) == "connection refused"
+    assert in_words(websockets.ConnectionClosedError(None, None)) == "connection broken off"
+    bad = websockets.frames.Close(4000, "a\x1b[2J")
+    assert in_words(websockets.ConnectionClosedError(bad, None)) == "closed by the venue (4000: a?[2J)"
+
+
+def test_chatter_is_what_brings_no_data():
+    assert is_chatter(b"pong")
+    assert is_chatter(b'{"id":"1","event":"subscribe","arg":{},"connId":"x"}')
+    assert is_chatter(b'{"result":null,"id":1}')
+    assert not is_chatter(b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1}}')
+    assert not is_chatter(b'{"method":"subscription","params":{"channel":"deribit_price_index.btc_usd","data":{}}}')

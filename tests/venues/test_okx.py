@@ -1,0 +1,167 @@
+import json
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from dfmon.model.events import BookLost, BookSnapshot, BookUpdate, Event, FeedStatus, MarketTicker, MarketTrade
+from dfmon.model.units import SECOND
+from dfmon.venues.okx.protocol import OkxProtocol
+from tests.venues.venue_golden import NOW, Golden, assert_finite, body, goldens, mutations, plain
+
+SESSION = goldens("okx/session.jsonl")
+SWAP = "BTC-USDT-SWAP"
+T_MS = "1794830405123"
+
+
+def connected() -> OkxProtocol:
+    protocol = OkxProtocol()
+    protocol.connection_made(NOW)
+    protocol.data_to_send()
+    protocol.rest_calls()
+    return protocol
+
+
+def book(seq: int, before: int, action: str = "update", inst: str = SWAP) -> bytes:
+    data = {"asks": [["101", "3", "0", "1"]], "bids": [], "ts": T_MS, "seqId": seq, "prevSeqId": before, "checksum": 0}
+    return body({"arg": {"channel": "books", "instId": inst}, "action": action, "data": [data]})
+
+
+def trade(size: str, inst: str = SWAP) -> bytes:
+    row = {"instId": inst, "tradeId": "1", "px": "100", "sz": size, "side": "buy", "ts": T_MS}
+    return body({"arg": {"channel": "trades", "instId": inst}, "data": [row]})
+
+
+def kinds(events: Sequence[Event]) -> list[type]:
+    return [type(event) for event in events if not isinstance(event, FeedStatus)]
+
+
+def test_the_golden_session_gives_exactly_these_events():
+    protocol = connected()
+    for golden in SESSION:
+        assert plain(golden.play(protocol)) == golden.events, golden.name
+
+
+@pytest.mark.parametrize("golden", SESSION, ids=lambda golden: golden.name)
+def test_damaged_frames_become_events_or_rejections(golden: Golden):
+    protocol = connected()
+    for damaged in mutations(golden.body):
+        protocol.frame_received(book(123456, -1, "snapshot"))
+        assert_finite(Golden("", damaged, [], golden.tag).play(protocol))
+
+
+def test_one_message_subscribes_everything():
+    protocol = OkxProtocol()
+    protocol.connection_made(NOW)
+    (text,) = protocol.data_to_send()
+    args = json.loads(text)["args"]
+    assert len(text) < 64_000
+    assert {"channel": "books", "instId": "ETH-USDT"} in args
+    assert {"channel": "funding-rate", "instId": SWAP} in args
+    assert {"channel": "liquidation-orders", "instType": "SWAP"} in args
+    assert {"channel": "mark-price", "instId": "BTC-USDT"} not in args
+    assert len(args) == 4 * 3 + 2 * 3 + 1
+
+
+def test_the_size_of_a_contract_is_the_listings_and_the_documented_one_before():
+    protocol = connected()
+    assert protocol.frame_received(trade("10"))[-1].size == pytest.approx(0.1)
+    listing = [{"instId": SWAP, "ctVal": "0.001", "ctMult": "2", "ctType": "linear"}]
+    protocol.response_received("instruments", body({"code": "0", "msg": "", "data": listing}))
+    assert protocol.frame_received(trade("10"))[-1].size == pytest.approx(0.02)
+
+
+def test_a_swap_without_a_documented_size_waits_for_the_listing():
+    protocol = OkxProtocol(["SOL"])
+    protocol.connection_made(NOW)
+    assert [event.what for event in protocol.frame_received(trade("1", "SOL-USDT-SWAP"))[1:]] == ["instrument"]
+    listing = [{"instId": "SOL-USDT-SWAP", "ctVal": "1", "ctMult": "1", "ctType": "linear"}]
+    protocol.response_received("instruments", body({"code": "0", "data": listing}))
+    assert kinds(protocol.frame_received(trade("1", "SOL-USDT-SWAP"))) == [MarketTrade]
+
+
+@pytest.mark.parametrize("reply", [b"", b"[]", b"\xff", b'{"code":"50011","msg":"Too Many Requests","data":[]}'])
+def test_a_listing_that_failed_is_asked_for_again(reply: bytes):
+    protocol = OkxProtocol()
+    protocol.connection_made(NOW)
+    (call,) = protocol.rest_calls()
+    assert [event.what for event in protocol.response_received(call.tag, reply)] == ["answer"]
+    protocol.due(NOW + SECOND)
+    protocol.due(NOW + 10 * SECOND)
+    assert protocol.rest_calls() == [call]
+
+
+def test_a_silent_connection_is_pinged_and_a_busy_one_is_not():
+    protocol = connected()
+    pings = []
+    for second in range(1, 60):
+        protocol.due(NOW + second * SECOND)
+        if "ping" in protocol.data_to_send():
+            pings.append(second)
+            assert protocol.frame_received(b"pong") == []
+    assert len(pings) == 2
+    assert pings[0] == 20
+    for second in range(60, 120):
+        protocol.frame_received(trade("1"))
+        protocol.due(NOW + second * SECOND)
+        assert protocol.data_to_send() == []
+
+
+def test_the_chain_is_the_link_and_not_the_order_of_ids():
+    protocol = connected()
+    steps = [
+        (book(10, -1, "snapshot"), [BookSnapshot]),
+        (book(20, 10), [BookUpdate]),
+        (book(20, 20), [BookUpdate]),
+        (book(3, 20), [BookUpdate]),
+        (book(9, 3), [BookUpdate]),
+        (book(30, 20), [BookLost]),
+        (book(40, 30), []),
+        (book(50, -1, "snapshot"), [BookSnapshot]),
+        (book(60, 50), [BookUpdate]),
+    ]
+    for frame, expected in steps:
+        assert kinds(protocol.frame_received(frame)) == expected
+
+
+def test_a_broken_book_is_subscribed_anew_and_not_more_than_twice_a_minute():
+    protocol = connected()
+    sent = []
+    for second in range(60):
+        protocol.frame_received(book(10, -1, "snapshot"))
+        protocol.frame_received(book(30, 20))
+        protocol.due(NOW + second * SECOND)
+        sent += [(second, json.loads(text)) for text in protocol.data_to_send()]
+    assert [(second, message["op"]) for second, message in sent] == [
+        (0, "unsubscribe"), (0, "subscribe"), (30, "unsubscribe"), (30, "subscribe"),
+    ]  # fmt: skip
+    assert sent[0][1]["args"] == [{"channel": "books", "instId": SWAP}]
+
+
+def test_a_damaged_book_frame_gives_up_the_book():
+    protocol = connected()
+    protocol.frame_received(book(10, -1, "snapshot"))
+    assert kinds(protocol.frame_received(book(20, 10).replace(b'"3"', b'"-3"')))[1:] == [BookLost]
+
+
+def test_books_of_two_instruments_are_two_chains():
+    protocol = connected()
+    protocol.frame_received(book(10, -1, "snapshot"))
+    protocol.frame_received(book(100, -1, "snapshot", "BTC-USDT"))
+    assert kinds(protocol.frame_received(book(11, 10))) == [BookUpdate]
+    (update,) = protocol.frame_received(book(101, 100, inst="BTC-USDT"))
+    assert update.asks == ((101.0, 3.0),)
+
+
+def test_nothing_said_is_nan():
+    row = {"instType": "SPOT", "instId": "BTC-USDT", "last": "", "volCcy24h": "", "ts": T_MS}
+    frame = body({"arg": {"channel": "tickers", "instId": "BTC-USDT"}, "data": [row]})
+    (ticker,) = [event for event in connected().frame_received(frame) if isinstance(event, MarketTicker)]
+    assert math.isnan(ticker.last)
+    assert math.isnan(ticker.volume_usd)
+
+
+def test_a_lost_connection_takes_its_books_along():
+    lost = connected().connection_lost("closed\x1b by the venue")
+    assert lost[0].reason == "closed? by the venue"
+    assert kinds(lost) == [BookLost] * 4

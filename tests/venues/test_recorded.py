@@ -1,0 +1,106 @@
+"""The decoders against frames the venues really sent. Shapes of other years are part of the point."""
+
+import gzip
+import json
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import which
+
+import pytest
+
+from dfmon.model.events import BookLost, BookSnapshot, BookUpdate, Event, OptionMarks, OptionTicker, Rejected
+from dfmon.venues.binance import protocol as binance
+from dfmon.venues.deribit.protocol import DeribitProtocol
+from dfmon.venues.okx.protocol import OkxProtocol
+from tests.venues.venue_golden import NOW, assert_finite
+
+DATA = Path(os.environ.get("DFMON_REAL_DATA", Path(__file__).parents[2] / "../shared/data"))
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no recorded market data at {DATA}")
+
+
+def capture(name: str) -> Iterator[dict]:
+    if which("zstd") is None:
+        pytest.skip("zstd is not installed: the captures are compressed with it")
+    done = subprocess.run(["zstd", "-dc", DATA / "ws_raw" / name], capture_output=True, check=True)
+    return map(json.loads, done.stdout.splitlines())
+
+
+def census(events: list[Event]) -> Counter:
+    assert_finite(events)
+    return Counter(type(event) for event in events)
+
+
+def test_deribit_of_2021_lists_and_ticks():
+    protocol = DeribitProtocol(linear=False)
+    protocol.connection_made(NOW)
+    events: list[Event] = []
+    for line in capture("cryptofeed_DERIBIT.jsonl.zst"):
+        if line["t"] == "http":
+            currency = line["url"].partition("currency=")[2].partition("&")[0]
+            if currency in ("BTC", "ETH"):
+                rows = [row for row in json.loads(line["data"])["result"] if row["kind"] == "option"]
+                body = json.dumps({"result": rows}).encode()
+                events += protocol.response_received(f"instruments:{currency}:option", body)
+        elif line["t"] == "recv":
+            events += protocol.frame_received(line["data"].encode())
+    count = census(events)
+    assert count[OptionTicker] == 89
+    assert {event.what for event in events if isinstance(event, Rejected)} == {"channel"}  # its books
+    ticks = [event for event in events if isinstance(event, OptionTicker)]
+    assert all(0.2 < tick.mark_iv < 4 and tick.forward > 1000 for tick in ticks)
+
+
+def test_okx_of_2022_chains_its_spot_book():
+    protocol = OkxProtocol(["BTC"])
+    protocol.connection_made(NOW)
+    events: list[Event] = []
+    for line in capture("cryptofeed_OKX.jsonl.zst"):
+        if line["t"] == "recv":
+            events += protocol.frame_received(line["data"].encode())
+    count = census(events)
+    assert count[BookSnapshot] >= 1
+    assert count[BookUpdate] > 10
+    assert count[BookLost] == 0
+
+
+def test_binance_futures_differences_of_2024_chain_without_a_break():
+    path = DATA / "ws_raw" / "hftbacktest_binance_usdm_btcusdt_20240808.gz"
+    protocol = binance.public(["BTC"])
+    protocol.connection_made(NOW)
+    events: list[Event] = []
+    with gzip.open(path) as lines:
+        for number, line in zip(range(20_000), lines, strict=False):
+            frame = line.split(b" ", 1)[1]
+            first = json.loads(frame)["data"]["u"] if not number else 0
+            events += protocol.frame_received(frame)
+            for call in protocol.rest_calls():
+                book = {"lastUpdateId": first, "bids": [["1", "1"]], "asks": [["2", "1"]]}
+                events += protocol.response_received(call.tag, json.dumps(book).encode())
+    count = census(events)
+    assert count[BookSnapshot] == 1
+    assert count[BookUpdate] > 500
+    assert count[BookLost] == 0
+
+
+def test_a_recorded_mark_frame_is_fractions():
+    lines = (json.loads(line) for line in (DATA / "messages" / "deribit_transcribed.jsonl").read_text().splitlines())
+    protocol = DeribitProtocol()
+    protocol.connection_made(NOW)
+    events = [event for line in lines for event in protocol.frame_received(json.dumps(line["msg"]).encode())]
+    marks = [event for event in events if isinstance(event, OptionMarks)]
+    assert marks
+    assert all(0.1 < iv < 3 for event in marks for iv in event.mark_iv)
+
+
+def test_frames_of_every_venue_and_year_raise_nothing():
+    protocols = {"deribit": DeribitProtocol(), "binance": binance.market(), "okx": OkxProtocol()}
+    for protocol in protocols.values():
+        protocol.connection_made(NOW)
+    lines = (DATA / "messages" / "tardis_node_mapper_messages.jsonl").read_text().splitlines()
+    for line in lines:
+        frame = json.dumps(json.loads(line)["msg"], separators=(",", ":")).encode()
+        for protocol in protocols.values():
+            assert_finite(list(protocol.frame_received(frame)))

@@ -1,0 +1,78 @@
+import httpx
+import pytest
+
+from dfmon.venues.protocol import RestCall
+from dfmon.venues.rest import RestClient
+
+BASE = "https://venue.test/api/v2"
+CALL = RestCall("t", "/public/get_instruments", (("currency", "BTC"), ("kind", "option")))
+
+
+class Sleeps:
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def client(reply: httpx.Response | Exception, seen: list[httpx.Request] | None = None, **options) -> RestClient:
+    def handle(request: httpx.Request) -> httpx.Response:
+        if seen is not None:
+            seen.append(request)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    return RestClient(transport=httpx.MockTransport(handle), **options)
+
+
+async def test_the_path_is_joined_to_the_base_and_the_body_comes_back():
+    seen: list[httpx.Request] = []
+    async with client(httpx.Response(200, content=b'{"result":[]}'), seen) as rest:
+        assert await rest.get(BASE + "/", CALL) == b'{"result":[]}'
+    assert str(seen[0].url) == BASE + "/public/get_instruments?currency=BTC&kind=option"
+    assert seen[0].headers["user-agent"].startswith("dfmon/")
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (httpx.Response(500, content=b"oops"), "HTTP 500"),
+        (httpx.Response(400, content=b"<html>"), "HTTP 400"),
+        (httpx.Response(302, headers={"Location": "https://elsewhere.test/"}), "HTTP 302"),
+        (httpx.ConnectError("no route\x1b[2J"), "ConnectError: no route?[2J"),
+        (httpx.ReadTimeout(""), "ReadTimeout"),
+    ],
+)
+async def test_a_failed_call_has_no_body_and_a_reason(reply: httpx.Response | Exception, words: str):
+    async with client(reply) as rest:
+        assert await rest.get(BASE, CALL) == b""
+        assert rest.trouble == {"venue.test": words}
+
+
+async def test_an_error_of_the_venue_is_an_answer():
+    async with client(httpx.Response(400, content=b'{"error":{"code":-32602}}')) as rest:
+        assert await rest.get(BASE, CALL) == b'{"error":{"code":-32602}}'
+        assert rest.trouble == {}
+
+
+async def test_calls_to_one_host_are_paced_and_hosts_do_not_wait_for_each_other():
+    sleeps = Sleeps()
+    async with client(httpx.Response(200, content=b"x"), pace_s=10.0, sleep=sleeps) as rest:
+        for _ in range(3):
+            await rest.get(BASE, CALL)
+        await rest.get("https://other.test", CALL)
+    assert [round(seconds) for seconds in sleeps.seconds] == [10, 20]
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [({"Retry-After": "30"}, 30), ({"Retry-After": "soon"}, 5), ({}, 5), ({"Retry-After": "9999"}, 120)],
+)
+async def test_a_busy_venue_is_left_alone_as_long_as_it_asks(headers: dict[str, str], wait: int):
+    sleeps = Sleeps()
+    async with client(httpx.Response(429, headers=headers), sleep=sleeps) as rest:
+        assert await rest.get(BASE, CALL) == b""
+        await rest.get(BASE, CALL)
+    assert [round(seconds) for seconds in sleeps.seconds] == [wait]

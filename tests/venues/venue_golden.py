@@ -1,0 +1,91 @@
+"""Golden frames: a JSON line is a frame (or the answer to a tagged REST call) and the events it must become.
+
+Lines of one file are one session, in order. Floats that are NaN are null in the file.
+"""
+
+import json
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import msgspec
+
+from dfmon.model.events import Event, Rejected
+from dfmon.venues.protocol import VenueProtocol
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+NOW = 1_794_830_400_000_000_000  # 2026-11-16T12:00:00Z
+BAD = (
+    b"\xff", b"null", b"1e999", b"[" * 3000, b'{"a":' * 3000, b"", b"-1", b'""', b"0", b"{}", b"[]", b'"x"',
+    b"true", b"99999999999999999999", b"1e308", b"\x00", b'"nan"', b'"\\ud800"',
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Golden:
+    name: str
+    body: bytes
+    events: list[list[object]]
+    tag: str = ""
+
+    def play(self, protocol: VenueProtocol) -> Sequence[Event]:
+        if self.tag:
+            return protocol.response_received(self.tag, self.body)
+        return protocol.frame_received(self.body)
+
+
+def goldens(path: str) -> list[Golden]:
+    lines = (json.loads(line) for line in (GOLDEN / path).read_text().splitlines())
+    return [Golden(line["name"], body(line["body"]), line["events"], line.get("tag", "")) for line in lines]
+
+
+def body(value: object) -> bytes:
+    return value.encode() if isinstance(value, str) else json.dumps(value, separators=(",", ":")).encode()
+
+
+def plain(events: Sequence[Event]) -> list[list[object]]:
+    return [
+        [type(event).__name__, {name: _plain(getattr(event, name)) for name in event.__struct_fields__}]
+        for event in events
+    ]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float):
+        return None if math.isnan(value) else float(f"{value:.12g}")
+    return value
+
+
+def mutations(frame: bytes, count: int = 300) -> list[bytes]:
+    """`count` damaged copies of a frame, the same ones every time."""
+    damaged = []
+    for seed in range(count):
+        rng = random.Random(seed)
+        start = rng.randrange(len(frame) + 1)
+        end = min(len(frame), start + rng.randrange(8))
+        damaged.append(frame[:start] + rng.choice(BAD) + frame[end:])
+    return damaged
+
+
+def assert_finite(events: Sequence[Event]) -> None:
+    """Nothing of a damaged frame may be infinite, too large for 64 bits, or unsafe on a terminal."""
+    for event in events:
+        assert isinstance(event, Event)
+        for name, value in ((field, getattr(event, field)) for field in event.__struct_fields__):
+            if isinstance(value, float):
+                assert not math.isinf(value), (event, name)
+            if isinstance(value, int):
+                assert -(2**63) <= value < 2**63, (event, name)
+        if isinstance(event, Rejected):
+            assert event.detail.isprintable() or "\\" in event.detail or event.detail == ""
