@@ -1,0 +1,257 @@
+"""Everything that trades on one coin: index, options with their true dealer book, futures, and the hedging venues."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from dfmon.model.units import DAY, HOUR, MILLISECOND, MINUTE, SECOND, utc
+from dfmon.sim import tape as prints
+from dfmon.sim.board import IV_CAP, Board
+from dfmon.sim.flow import CustomerFlow, FlowSpec, Leg, Order
+from dfmon.sim.ledger import Ledger
+from dfmon.sim.linear import (
+    LinearMarket,
+    LinearTrade,
+    Liquidation,
+    future_spec,
+    hedge_specs,
+    liquidation_rate,
+)
+from dfmon.sim.listing import Expiry, OptionContract, contracts, expiries, next_cut, strikes
+from dfmon.sim.spot import IndexPath, PathSpec, past_path
+from dfmon.sim.surface import FloatArray
+from dfmon.sim.tape import OptionTrade, Tape, parent_number
+
+AVERAGING_NS: Final = 30 * MINUTE
+_PAST_HOURS: Final = 366 * 24
+
+
+@dataclass(frozen=True, slots=True)
+class CurrencySpec:
+    """One coin's constants; `width` stretches strike ladders, `carry` is the annual basis."""
+
+    name: str
+    path: PathSpec
+    flow: FlowSpec
+    width: float
+    carry: float
+    past_trades: int
+    first_trade: int
+
+
+SPECS: Final = {
+    "BTC": CurrencySpec(
+        "BTC", PathSpec(82_000.0, 0.46), FlowSpec(0.50, 0.7, 0.1, 25.0, 500.0), 1.0, 0.055, 9_000, 441_200_000
+    ),
+    "ETH": CurrencySpec(
+        "ETH", PathSpec(2_750.0, 0.66), FlowSpec(0.32, 8.0, 1.0, 250.0, 25.0), 1.35, 0.045, 6_000, 318_400_000
+    ),
+}
+
+
+@dataclass(slots=True)
+class Happenings:
+    """What happened since it was last taken; the venues turn it into frames."""
+
+    option_trades: list[OptionTrade] = field(default_factory=list)
+    requests: list[tuple[Order, list[OptionTrade]]] = field(default_factory=list)  # executed block RFQs
+    linear_trades: list[LinearTrade] = field(default_factory=list)
+    liquidations: list[Liquidation] = field(default_factory=list)
+    listed: list[OptionContract] = field(default_factory=list)
+    delivered: list[OptionContract] = field(default_factory=list)
+
+
+class CurrencyMarket:
+    """One coin's markets, stepped together."""
+
+    def __init__(
+        self, spec: CurrencySpec, now_ns: int, step_ns: int, seed: np.random.SeedSequence, history: float = 1.0
+    ) -> None:
+        self.spec, self.name = spec, spec.name
+        streams = [np.random.default_rng(child) for child in seed.spawn(6)]
+        rng_path, rng_flow, self._rng_board, self._rng_linear, self._rng_events, rng_past = streams
+        self.now_ns, self._dt = now_ns, step_ns / SECOND
+        self.path = IndexPath(spec.path, step_ns, rng_path)
+        self.flow = CustomerFlow(spec.flow, rng_flow)
+        self._minute: deque[float] = deque([self.path.price], maxlen=61)
+        self._window_sum, self._window_ticks = 0.0, 0
+        self._next_id = 100_000
+        self.delivered: list[OptionContract] = []
+        self._open_board(now_ns)
+        self._open_linear()
+        past = past_path(self.path.price, spec.path.vol, _PAST_HOURS, rng_past)
+        self.deliveries = _past_deliveries(past, now_ns)
+        self.past = past
+        prints.backfill(
+            self.tape, self.ledger, self.board, self.flow,
+            count=max(int(spec.past_trades * history), 1), now_ns=now_ns,
+            past=past, carry=spec.carry, smile=self.path.smile, rng=rng_past,
+        )  # fmt: skip
+
+    # -- what the venues read -------------------------------------------------------------------------------------
+
+    @property
+    def index(self) -> float:
+        """The index price as published, USD."""
+        return round(self.path.price, 2)
+
+    @property
+    def price_index(self) -> str:
+        """`btc_usd`."""
+        return f"{self.name.lower()}_usd"
+
+    @property
+    def perpetual(self) -> LinearMarket:
+        """Deribit's perpetual."""
+        return next(m for m in self.hedges if m.spec.venue == "deribit")
+
+    @property
+    def volatility_index(self) -> float:
+        """DVOL: the 30-day level with a premium for the wings, percent."""
+        one = np.array([30.0 / 365.0])
+        return round(100.0 * float(self.path.smile.volatility(np.zeros(1), one)[0]) + 1.8, 2)
+
+    @property
+    def in_window(self) -> bool:
+        """Whether the half-hour average before 08:00 UTC is running."""
+        return next_cut(self.now_ns) - self.now_ns <= AVERAGING_NS
+
+    @property
+    def estimated_delivery(self) -> float:
+        """The running average inside the window, the index outside."""
+        return round(self._window_sum / self._window_ticks, 2) if self._window_ticks else self.index
+
+    @property
+    def delivery_clock(self) -> tuple[int, int, int]:
+        """Seconds to the next delivery; samples taken and samples in all of its average."""
+        return (next_cut(self.now_ns) - self.now_ns) // SECOND, self._window_ticks, AVERAGING_NS // SECOND
+
+    def venue(self, name: str) -> list[LinearMarket]:
+        """The hedging markets of one venue."""
+        return [m for m in self.hedges if m.spec.venue == name]
+
+    # -- time -----------------------------------------------------------------------------------------------------
+
+    def step(self, now_ns: int, happened: Happenings) -> None:
+        """One slice of market time; on whole seconds the board is repriced."""
+        self.now_ns = now_ns
+        self.path.step()
+        if now_ns % SECOND == 0:
+            self._second(happened)
+        lean = math.tanh(0.7 * self.path.ret / self.path.step_sd)
+        for market in self.hedges:
+            happened.linear_trades += market.step(now_ns, self.path.price, lean, self._dt)
+        for _ in range(self.flow.arrivals(self._dt)):
+            self._execute(self.flow.order(self.board, self.path.price), happened)
+
+    def _second(self, happened: Happenings) -> None:
+        now_ns, price = self.now_ns, self.path.price
+        if self.in_window:
+            self._window_sum += price
+            self._window_ticks += 1
+        if self.board.slices[0].expiry.expiry_ns <= now_ns:
+            self._roll(happened)
+        self.board.reprice(now_ns, self.index, self.spec.carry, self.path.smile)
+        for label, market in self.futures.items():
+            carry = math.exp(self.spec.carry * self._years[label])
+            happened.linear_trades += market.step(now_ns, price, 0.0, 1.0, carry)
+        self._liquidate(price, happened)
+
+    def _liquidate(self, price: float, happened: Happenings) -> None:
+        self._minute.append(price)
+        move = math.log(price / self._minute[0])
+        sds = move / (self.path.step_sd * math.sqrt(60.0 / self._dt))
+        for market in self.hedges:
+            if market.spec.kind == "perpetual" and self._rng_events.random() < liquidation_rate(sds):
+                side = 1 if move > 0.0 else -1
+                happened.liquidations.append(market.liquidate(self.now_ns, side))
+
+    def _execute(self, order: Order, happened: Happenings) -> None:
+        parent = parent_number(self.tape, order)
+        done = [self._print(order, leg, parent) for leg in order.legs]
+        happened.option_trades += done
+        if order.rfq:
+            happened.requests.append((order, done))
+
+    def _print(self, order: Order, leg: Leg, parent: int) -> OptionTrade:
+        board, row = self.board, leg.row
+        mark = float(board.mark[row])
+        price = float(board.ask[row] if leg.side > 0 else board.bid[row])
+        iv = float(board.ask_iv[row] if leg.side > 0 else board.bid_iv[row])
+        if math.isnan(price):
+            price = max(round(mark, 4), 0.0001)
+        if not 1.0 < iv < IV_CAP:  # the quote is outside what any volatility explains
+            iv = float(board.iv[row])
+        trade = prints.record(
+            self.tape, self.ledger, board, order, leg,
+            self.now_ns // MILLISECOND, (price, mark, iv), self.path.price, parent,
+        )  # fmt: skip
+        self.ledger.count(row, price, leg.amount, self.path.price)
+        return trade
+
+    # -- listing --------------------------------------------------------------------------------------------------
+
+    def _open_board(self, now_ns: int) -> None:
+        listed = [c for expiry in expiries(now_ns) for c in self._list(expiry, now_ns)]
+        self.board = Board(listed, now_ns, self.spec.flow.lot, self._rng_board)
+        self.ledger = Ledger(len(listed))
+        self.tape = Tape(self.name, self.spec.first_trade)
+        self.board.reprice(now_ns, self.index, self.spec.carry, self.path.smile)
+
+    def _open_linear(self) -> None:
+        price, rng = self.path.price, self._rng_linear
+        self.hedges = [LinearMarket(s, price, rng, 7_000_000 * (n + 3)) for n, s in enumerate(hedge_specs(self.name))]
+        for market in self.hedges:
+            market.index = price
+        self.futures: dict[str, LinearMarket] = {}
+        self._list_futures()
+
+    def _list_futures(self) -> None:
+        """A future for every expiry but the dailies."""
+        self._years = {s.expiry.label: s.expiry.years(self.now_ns) for s in self.board.slices}
+        for part in self.board.slices:
+            label = part.expiry.label
+            if part.expiry.period != "day" and label not in self.futures:
+                spec = future_spec(self.name, f"{self.name}-{label}", part.expiry.expiry_ns)
+                price = self.path.price * math.exp(self.spec.carry * self._years[label])
+                self.futures[label] = LinearMarket(spec, price, self._rng_linear, 1_000 * (len(self.futures) + 1))
+
+    def _list(self, expiry: Expiry, now_ns: int) -> list[OptionContract]:
+        days = (expiry.expiry_ns - now_ns) / DAY
+        ladder = strikes(self.path.price, self.spec.flow.strike_step, self.spec.width, days)
+        found = list(contracts(self.name, expiry, ladder, self._next_id))
+        self._next_id += len(found)
+        return found
+
+    def _roll(self, happened: Happenings) -> None:
+        """08:00 UTC: deliver what expires, list what the calendar adds."""
+        old, now_ns = self.board, self.now_ns
+        self.deliveries.insert(0, (f"{utc(now_ns):%Y-%m-%d}", self.estimated_delivery))
+        self._window_sum, self._window_ticks = 0.0, 0
+        gone = [c for c in old.contracts if c.expiry.expiry_ns <= now_ns]
+        alive = {s.expiry.expiry_ns for s in old.slices}
+        added = [c for e in expiries(now_ns) if e.expiry_ns not in alive for c in self._list(e, now_ns)]
+        ordered = sorted(
+            [c for c in old.contracts if c.expiry.expiry_ns > now_ns] + added,
+            key=lambda c: (c.expiry.expiry_ns, c.strike, -c.sign),
+        )
+        self.ledger = self.ledger.regrouped([old.rows.get(c.name, -1) for c in ordered])
+        self.board = Board(ordered, now_ns, self.spec.flow.lot, self._rng_board)
+        self.delivered = (gone + self.delivered)[:5_000]
+        for label in [k for k, m in self.futures.items() if m.spec.expiry_ns <= now_ns]:
+            del self.futures[label]
+        self._list_futures()
+        happened.delivered += gone
+        happened.listed += added
+
+
+def _past_deliveries(past: FloatArray, now_ns: int) -> list[tuple[str, float]]:
+    last = next_cut(now_ns) - DAY
+    days = range(min(200, len(past) // 24 - 1))
+    hours = [len(past) - 1 - (now_ns - last) // HOUR - 24 * n for n in days]
+    return [(f"{utc(last - n * DAY):%Y-%m-%d}", round(float(past[h]), 2)) for n, h in zip(days, hours)]

@@ -1,0 +1,201 @@
+"""Deribit's channel names and what each of them carries.
+
+Names nobody knows have no topic; the session drops them silently, as the venue does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from dfmon.model.units import MILLISECOND
+from dfmon.sim import deribit_records as wire
+from dfmon.sim import deribit_trades as prints
+from dfmon.sim.currency import CurrencyMarket, Happenings
+from dfmon.sim.deribit_records import Record
+from dfmon.sim.deribit_rpc import SETTLEMENT_CURRENCIES, DeribitMethods, RpcError, levels
+from dfmon.sim.deribit_topics import (
+    SECOND_TICKS,
+    BookChanges,
+    Events,
+    Increments,
+    MarkPrices,
+    Platform,
+    State,
+    Topic,
+)
+from dfmon.sim.listing import OptionContract
+from dfmon.sim.market import Market
+
+_PACE: Final = {"100ms": 1, "agg2": SECOND_TICKS}
+
+
+class TopicMaker:
+    """Channel name to topic."""
+
+    def __init__(self, market: Market, methods: DeribitMethods) -> None:
+        self._market, self._methods = market, methods
+        name, pace = r"([\w]+-[\w-]+)", r"(100ms|agg2)"
+        kinds: dict[str, Callable[..., Topic | None]] = {
+            rf"trades\.(option|future|any)\.(\w+)\.{pace}": self._kind_trades,
+            rf"trades\.{name}\.{pace}": self._trades,
+            r"markprice\.options\.(\w+_usd)": self._marks,
+            r"(deribit_price_index|deribit_volatility_index|estimated_expiration_price)\.(\w+_usdc?)": self._index,
+            rf"incremental_ticker\.{name}": lambda n: self._ticker(Increments, n, SECOND_TICKS),
+            rf"ticker\.{name}\.{pace}": lambda n, p: self._ticker(State, n, _PACE[p]),
+            rf"quote\.{name}": self._quote,
+            rf"book\.{name}\.none\.(1|10|20)\.{pace}": self._window,
+            rf"book\.{name}\.{pace}": self._book,
+            r"instrument\.creation\.(option|future|any)\.(\w+)": self._creation,
+            r"instrument\.state\.(option|future|any)\.(\w+)": self._states,
+            r"block_rfq\.trades\.(\w+)": self._requests,
+            r"platform_state": Platform,
+            r"platform_state\.public_methods_state": lambda: State(
+                lambda: {"allow_unauthenticated_public_requests": True}, 600
+            ),
+        }
+        self._kinds = [(re.compile(pattern), make) for pattern, make in kinds.items()]
+
+    def make(self, channel: str) -> Topic | None:
+        """The topic of `channel`, None for an unknown one."""
+        if channel.endswith(".raw"):
+            raise RpcError(13778, "raw_subscriptions_not_available_for_unauthorized")
+        for pattern, make in self._kinds:
+            if match := pattern.fullmatch(channel):
+                return make(*match.groups())
+        return None
+
+    def _kind_trades(self, kind: str, code: str, pace: str) -> Topic | None:
+        if code not in SETTLEMENT_CURRENCIES:
+            return None
+
+        def records(happened: Happenings) -> list[Record]:
+            rows: list[Record] = []
+            if kind in {"option", "any"}:
+                for trade in happened.option_trades:
+                    currency = trade.name.partition("-")[0]
+                    if code in {currency, "any"}:
+                        rows.append(prints.option_trade(trade, currency))
+            if kind in {"future", "any"}:
+                mine = [t for t in happened.linear_trades if t.market.spec.venue == "deribit"]
+                rows += [prints.future_trade(t) for t in mine if code in {t.market.spec.currency, "any"}]
+            return rows
+
+        return Events(records, _PACE[pace], batch=True)
+
+    def _trades(self, name: str, pace: str) -> Topic | None:
+        code = name.partition("-")[0]
+        if self._methods.option(name):
+            return Events(
+                lambda h: [prints.option_trade(t, code) for t in h.option_trades if t.name == name],
+                _PACE[pace],
+                batch=True,
+            )
+        if self._methods.future(name):
+            return Events(
+                lambda h: [prints.future_trade(t) for t in h.linear_trades if t.market.spec.symbol == name],
+                _PACE[pace],
+                batch=True,
+            )
+        return None
+
+    def _marks(self, index: str) -> Topic | None:
+        currency = self._by_index(index)
+        return MarkPrices(currency) if currency else None
+
+    def _index(self, channel: str, index: str) -> Topic | None:
+        currency = self._by_index(index)
+        if currency is None:
+            return None
+        if channel == "deribit_price_index":
+            return State(lambda: _index_record(currency, index, "price", currency.index), SECOND_TICKS)
+        if channel == "deribit_volatility_index":
+            return State(lambda: _index_record(currency, index, "volatility", currency.volatility_index), SECOND_TICKS)
+        return State(lambda: _estimate(currency), SECOND_TICKS)
+
+    def _ticker(self, shape: type[State], name: str, every: int) -> Topic | None:
+        if self._methods.ticker(name) is None:
+            return None
+        pace = SECOND_TICKS if self._methods.option(name) else every  # options are repriced once a second
+        return shape(lambda: self._methods.ticker(name), pace)
+
+    def _quote(self, name: str) -> Topic | None:
+        keys = (
+            "instrument_name",
+            "best_bid_price",
+            "best_ask_price",
+            "best_bid_amount",
+            "best_ask_amount",
+            "timestamp",
+        )
+
+        def read() -> Record | None:
+            ticker = self._methods.ticker(name)
+            return {key: ticker[key] for key in keys} if ticker else None
+
+        return State(read, SECOND_TICKS if self._methods.option(name) else 1) if read() else None
+
+    def _window(self, name: str, depth: str, pace: str) -> Topic | None:
+        found = self._methods.future(name)
+        if found is None:
+            return None
+        currency, market = found
+
+        def read() -> Record:
+            bids, asks = levels(market, int(depth))
+            stamp, change_id = currency.now_ns // MILLISECOND, market.book.version
+            return {"timestamp": stamp, "instrument_name": name, "change_id": change_id, "bids": bids, "asks": asks}
+
+        return State(read, _PACE[pace])
+
+    def _book(self, name: str, pace: str) -> Topic | None:
+        found = self._methods.future(name)
+        return BookChanges(*found, _PACE[pace]) if found else None
+
+    def _creation(self, kind: str, code: str) -> Topic | None:
+        if code not in SETTLEMENT_CURRENCIES:
+            return None
+        return Events(lambda h: [wire.option_instrument(c) for c in _wanted(h.listed, kind, code)])
+
+    def _states(self, kind: str, code: str) -> Topic | None:
+        if code not in SETTLEMENT_CURRENCIES:
+            return None
+
+        def records(happened: Happenings) -> list[Record]:
+            steps = ((happened.delivered, "settlement"), (happened.delivered, "delivered"), (happened.listed, "open"))
+            stamp = self._market.now_ns // MILLISECOND
+            return [
+                {"timestamp": stamp, "state": state, "instrument_name": c.name}
+                for contracts, state in steps
+                for c in _wanted(contracts, kind, code)
+            ]
+
+        return Events(records)
+
+    def _requests(self, code: str) -> Topic | None:
+        if code not in SETTLEMENT_CURRENCIES:
+            return None
+        return Events(
+            lambda h: [
+                prints.block_request(o, t) for o, t in h.requests if code in {t[0].name.partition("-")[0], "any"}
+            ]
+        )
+
+    def _by_index(self, index: str) -> CurrencyMarket | None:
+        # the USDC indices are pegged to the USD ones
+        return self._market.currencies.get(index.partition("_")[0].upper())
+
+
+def _index_record(currency: CurrencyMarket, index: str, key: str, value: float) -> Record:
+    return {"timestamp": currency.now_ns // MILLISECOND, key: value, "index_name": index}
+
+
+def _estimate(currency: CurrencyMarket) -> Record:
+    seconds, done, total = currency.delivery_clock
+    record: Record = {"is_estimated": currency.in_window, "price": currency.estimated_delivery, "seconds": seconds}
+    return record | {"left_ticks": total - done, "total_ticks": total} if currency.in_window else record
+
+
+def _wanted(contracts: list[OptionContract], kind: str, code: str) -> list[OptionContract]:
+    return [c for c in contracts if code in {c.currency, "any"}] if kind in {"option", "any"} else []

@@ -1,0 +1,243 @@
+"""Deribit's public methods, the same over websocket and REST: parameters in, result out, `RpcError` for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from dfmon.model.units import MILLISECOND
+from dfmon.sim import deribit_records as wire
+from dfmon.sim import deribit_trades as prints
+from dfmon.sim.currency import CurrencyMarket
+from dfmon.sim.deribit_records import Record
+from dfmon.sim.linear import LinearMarket
+from dfmon.sim.market import Market
+
+Params = Mapping[str, Any]
+T = TypeVar("T")
+SETTLEMENT_CURRENCIES: Final = ("BTC", "ETH", "USDC", "USDT", "EURR", "any")
+VERSION: Final = "1.2.26"
+_MAX_COUNT: Final = 1_000
+
+
+class RpcError(Exception):
+    """An error reply."""
+
+    def __init__(self, code: int, message: str, data: object = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.data = code, message, data
+
+    def body(self) -> Record:
+        """The `error` member."""
+        body: Record = {"code": self.code, "message": self.message}
+        if self.data is not None:
+            body["data"] = self.data
+        return body
+
+
+def invalid(reason: str, param: str) -> RpcError:
+    """-32602 as Deribit words it."""
+    return RpcError(-32602, "Invalid params", {"reason": reason, "param": param})
+
+
+class DeribitMethods:
+    """Answers about the market; sessions and subscriptions live elsewhere."""
+
+    def __init__(self, market: Market, clock: Callable[[], int]) -> None:
+        self._market, self._clock = market, clock
+        self._table: dict[str, Callable[[Params], object]] = {
+            "public/hello": lambda _: {"version": VERSION},
+            "public/test": self._test,
+            "public/get_time": lambda _: clock() // MILLISECOND,
+            "public/status": lambda _: {"locked": "false", "locked_indices": []},
+            "public/get_instruments": self._instruments,
+            "public/get_book_summary_by_currency": self._summaries,
+            "public/ticker": self._ticker,
+            "public/get_order_book": self._order_book,
+            "public/get_index_price": self._index_price,
+            "public/get_delivery_prices": self._delivery_prices,
+            "public/get_last_trades_by_currency": self._trades_by_currency,
+            "public/get_last_trades_by_currency_and_time": self._trades_by_currency,
+            "public/get_last_trades_by_instrument": self._trades_by_instrument,
+            "public/get_last_trades_by_instrument_and_time": self._trades_by_instrument,
+        }
+
+    def call(self, method: str, params: Params) -> object:
+        """The result of `method`."""
+        handler = self._table.get(method)
+        if handler is None:
+            raise RpcError(-32601, "Method not found")
+        return handler(params)
+
+    def option(self, name: str) -> tuple[CurrencyMarket, int] | None:
+        """The board row of a listed option."""
+        currency = self._market.currencies.get(name.partition("-")[0])
+        row = currency.board.rows.get(name) if currency else None
+        return None if currency is None or row is None else (currency, row)
+
+    def future(self, name: str) -> tuple[CurrencyMarket, LinearMarket] | None:
+        """The perpetual or dated future called `name`."""
+        code, _, label = name.partition("-")
+        currency = self._market.currencies.get(code)
+        if currency is None:
+            return None
+        found = currency.perpetual if label == "PERPETUAL" else currency.futures.get(label)
+        return None if found is None else (currency, found)
+
+    def ticker(self, name: str) -> Record | None:
+        """The full ticker of any listed instrument."""
+        if option := self.option(name):
+            return wire.option_ticker(*option)
+        future = self.future(name)
+        return wire.future_ticker(*future) if future else None
+
+    # -- methods --------------------------------------------------------------------------------------------------
+
+    def _test(self, params: Params) -> object:
+        if params.get("expected_result") == "exception":
+            raise RpcError(-32603, "Internal error", {"reason": "expected"})
+        return {"version": VERSION}
+
+    def _instruments(self, params: Params) -> list[Record]:
+        kind = params.get("kind")
+        expired = str(params.get("expired", False)).lower() == "true"
+        rows: list[Record] = []
+        for currency in self._chosen(params):
+            if kind in {None, "any", "option"}:
+                shown = currency.delivered if expired else currency.board.contracts
+                rows += [wire.option_instrument(c, "archivized" if expired else "open") for c in shown]
+            if kind in {None, "any", "future"} and not expired:
+                rows.append(wire.future_instrument(currency.perpetual, ""))
+                periods = {s.expiry.label: s.expiry.period for s in currency.board.slices}
+                rows += [wire.future_instrument(m, periods[label]) for label, m in currency.futures.items()]
+        return rows
+
+    def _summaries(self, params: Params) -> list[Record]:
+        kind = params.get("kind")
+        rows: list[Record] = []
+        for currency in self._chosen(params):
+            if kind in {None, "option"}:
+                rows += wire.option_summaries(currency)
+            if kind in {None, "future"}:
+                futures = [currency.perpetual, *currency.futures.values()]
+                rows += [wire.future_summary(currency, m) for m in futures]
+        return rows
+
+    def _ticker(self, params: Params) -> Record:
+        record = self.ticker(_text(params, "instrument_name"))
+        if record is None:
+            raise invalid("instrument not found", "instrument_name")
+        return record
+
+    def _order_book(self, params: Params) -> Record:
+        record = self._ticker(params)
+        depth = _integer(params, "depth") or 5
+        future = self.future(record["instrument_name"])
+        if future is None:
+            bid, ask = record["best_bid_price"], record["best_ask_price"]
+            bids = [[bid, record["best_bid_amount"]]] if bid else []
+            asks = [[ask, record["best_ask_amount"]]] if ask else []
+            return record | {"bids": bids, "asks": asks, "change_id": record["timestamp"]}
+        bids, asks = levels(future[1], depth)
+        return record | {"bids": bids, "asks": asks, "change_id": future[1].book.version}
+
+    def _index_price(self, params: Params) -> Record:
+        currency = self._indexed(params)
+        return {"index_price": currency.index, "estimated_delivery_price": currency.estimated_delivery}
+
+    def _delivery_prices(self, params: Params) -> Record:
+        deliveries = self._indexed(params).deliveries
+        offset, count = _integer(params, "offset") or 0, _integer(params, "count") or 10
+        rows = [{"date": day, "delivery_price": price} for day, price in deliveries[offset : offset + count]]
+        return {"data": rows, "records_total": len(deliveries)}
+
+    def _trades_by_currency(self, params: Params) -> Record:
+        start, end = _integer(params, "start_timestamp"), _integer(params, "end_timestamp")
+        first, last = _number(params, "start_id"), _number(params, "end_id")
+        for currency in self._chosen(params)[:1]:
+            if params.get("kind", "any") not in {"option", "any"}:
+                break
+            chosen = currency.tape.between(start, end)
+            if first is not None or last is not None:
+                low, high = first or 0, last if last is not None else currency.tape.number
+                chosen = [t for t in chosen if low <= t.number <= high]
+            kept, more = _page(chosen, params, forward=start is not None or first is not None)
+            return {"trades": [prints.option_trade(t, currency.name) for t in kept], "has_more": more}
+        return {"trades": [], "has_more": False}
+
+    def _trades_by_instrument(self, params: Params) -> Record:
+        name = _text(params, "instrument_name")
+        start, end = _integer(params, "start_timestamp"), _integer(params, "end_timestamp")
+        first, last = _integer(params, "start_seq"), _integer(params, "end_seq")
+        if future := self.future(name):
+            records = [prints.future_trade(t) for t in future[1].recent]
+        else:
+            currency = self._market.currencies.get(name.partition("-")[0])
+            if currency is None or not (currency.tape.of(name) or name in currency.board.rows):
+                raise invalid("instrument not found", "instrument_name")
+            records = [prints.option_trade(t, currency.name) for t in currency.tape.of(name)]
+        chosen = [
+            r
+            for r in records
+            if (first is None or r["trade_seq"] >= first)
+            and (last is None or r["trade_seq"] <= last)
+            and (start is None or r["timestamp"] >= start)
+            and (end is None or r["timestamp"] <= end)
+        ]
+        kept, more = _page(chosen, params, forward=start is not None or first is not None)
+        return {"trades": kept, "has_more": more}
+
+    def _chosen(self, params: Params) -> list[CurrencyMarket]:
+        """The markets settled in `currency`; USDC and its like are known but list nothing here."""
+        code = _text(params, "currency")
+        if code not in SETTLEMENT_CURRENCIES:
+            raise invalid("invalid currency", "currency")
+        return [m for name, m in self._market.currencies.items() if code in {"any", name}]
+
+    def _indexed(self, params: Params) -> CurrencyMarket:
+        name = _text(params, "index_name")
+        code, _, counter = name.partition("_")
+        currency = self._market.currencies.get(code.upper())
+        if currency is None or counter not in {"usd", "usdc"}:
+            raise invalid("invalid index", "index_name")
+        return currency
+
+
+def levels(market: LinearMarket, depth: int) -> tuple[list[list[float]], list[list[float]]]:
+    """Bids and asks as `[price, amount]`, best first."""
+    book = market.book
+    bids = [[wire.price_of(market, p), wire.usd_amount(market, s)] for p, s in book.top_bids(depth)]
+    asks = [[wire.price_of(market, p), wire.usd_amount(market, s)] for p, s in book.top_asks(depth)]
+    return bids, asks
+
+
+def _page(rows: list[T], params: Params, *, forward: bool) -> tuple[list[T], bool]:
+    """`count` rows in the order of `sorting`; by default from the start when one was given, else the newest."""
+    count = min(max(_integer(params, "count") or 10, 1), _MAX_COUNT)
+    sorting = params.get("sorting", "default")
+    ascending = forward if sorting == "default" else sorting == "asc"
+    kept = rows[:count] if ascending else rows[-count:][::-1]
+    return kept, len(rows) > count
+
+
+def _text(params: Params, key: str) -> str:
+    value = params.get(key)
+    if not isinstance(value, str) or not value:
+        raise RpcError(-32602, "Invalid params", {"reason": "value is required", "param": key})
+    return value
+
+
+def _integer(params: Params, key: str) -> int | None:
+    value = params.get(key)
+    if value is None or value == "":
+        return None
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise invalid("must be an integer", key) from None
+
+
+def _number(params: Params, key: str) -> int | None:
+    """The counter inside a trade id, with or without its currency."""
+    value = params.get(key)
+    return None if value is None else _integer({key: str(value).rpartition("-")[2]}, key)

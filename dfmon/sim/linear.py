@@ -1,0 +1,184 @@
+"""Spot, perpetual and dated-future markets of every venue: book, taker trades, funding, interest, liquidations.
+
+They follow the index with a small mean-reverting premium. Quantities are coins; each venue's view converts to its
+own contracts on the wire.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from dfmon.model.units import HOUR
+from dfmon.sim.ladder import Ladder, LadderSpec
+
+BASE_FUNDING: Final = 0.0001  # per 8 h: the interest part, paid even at zero premium
+
+
+@dataclass(frozen=True, slots=True)
+class LinearSpec:
+    """One market: activity in trades per second and coins, turnover and depth in USD."""
+
+    venue: str
+    symbol: str
+    currency: str
+    kind: str  # spot, perpetual or future
+    tick: float
+    spread: int
+    lot_digits: int
+    depth_usd: float
+    adv_usd: float
+    trades_per_s: float
+    median_trade_usd: float = 2_500.0
+    interest_usd: float = 0.0
+    expiry_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LinearTrade:
+    """One taker trade. `side` is the taker's."""
+
+    market: LinearMarket
+    ts_ns: int
+    price: float
+    coins: float
+    side: int
+    trade_id: int
+    mark: float
+    index: float
+
+
+@dataclass(frozen=True, slots=True)
+class Liquidation:
+    """A forced order; `side` -1 sells out a long."""
+
+    market: LinearMarket
+    ts_ns: int
+    price: float
+    coins: float
+    side: int
+
+
+class LinearMarket:
+    """One market of one venue."""
+
+    def __init__(self, spec: LinearSpec, price: float, rng: np.random.Generator, first_id: int) -> None:
+        self.spec = spec
+        self._rng = rng
+        group = max(round(price * 6e-5 / spec.tick), 1)
+        levels = math.ceil(0.014 * price / (group * spec.tick))
+        if spec.kind == "future":
+            group, levels = group * 4, levels // 4
+        shape = LadderSpec(spec.tick, group, levels, spec.depth_usd / price, spec.lot_digits, spec.spread)
+        self.book = Ladder(shape, price, rng)
+        self.premium = 0.0
+        self.index = self.mark = self.last = self.open_24h = self.high = self.low = price
+        self.last_size = 0.0
+        self.trade_id = self.first_id = first_id
+        self.volume = spec.adv_usd / price
+        self.open_interest = spec.interest_usd / price
+        self.recent: deque[LinearTrade] = deque(maxlen=1000)
+        self.revision = 0  # moves with every change a ticker would show
+
+    @property
+    def funding(self) -> float:
+        """Rate per 8 h."""
+        raw = BASE_FUNDING + max(min(self.premium - BASE_FUNDING, 0.0005), -0.0005) * 0.2
+        return round(raw, 8)
+
+    @staticmethod
+    def next_funding_ns(now_ns: int) -> int:
+        """The next 00:00, 08:00 or 16:00 UTC."""
+        return now_ns - now_ns % (8 * HOUR) + 8 * HOUR
+
+    def step(self, now_ns: int, index: float, lean: float, seconds: float, carry: float = 1.0) -> list[LinearTrade]:
+        """Follow `index * carry`; `lean` in [-1, 1] is the way takers are hurrying. Returns the trades."""
+        spec = self.spec
+        draw = self._rng.standard_normal()
+        pull = seconds / 120.0
+        self.premium += -pull * self.premium + 1.6e-4 * math.sqrt(2.0 * pull) * float(draw)
+        premium = self.premium * (0.15 if spec.kind == "spot" else 1.0)
+        self.index = index
+        mid = index * carry * (1.0 + premium)
+        self.mark = index * carry * (1.0 + 0.5 * premium)
+        self.book.step(mid)
+        n = int(self._rng.poisson(spec.trades_per_s * seconds * (1.0 + 1.5 * abs(lean))))
+        return [self._trade(now_ns, lean) for _ in range(n)]
+
+    def liquidate(self, now_ns: int, side: int) -> Liquidation:
+        """Force one position out at the far touch."""
+        usd = 9_000.0 * math.exp(1.3 * float(self._rng.standard_normal()))
+        coins = self._lots(usd / self.index)
+        best = self.book.ask if side > 0 else self.book.bid
+        self.open_interest = max(self.open_interest - coins, 0.0)
+        self.revision += 1
+        return Liquidation(self, now_ns, best * self.spec.tick, coins, side)
+
+    def _trade(self, now_ns: int, lean: float) -> LinearTrade:
+        spec = self.spec
+        u = self._rng.random(2)
+        side = 1 if u[0] < 0.5 + 0.35 * lean else -1
+        usd = spec.median_trade_usd * math.exp(1.2 * float(self._rng.standard_normal()))
+        coins = self._lots(usd / self.index)
+        self.last = (self.book.ask if side > 0 else self.book.bid) * spec.tick
+        self.high, self.low = max(self.high, self.last), min(self.low, self.last)
+        self.last_size = coins
+        self.volume += coins
+        if spec.interest_usd:
+            self.open_interest += coins * 0.3 * (1 if u[1] < 0.5 else -1)
+        self.trade_id += 1
+        self.revision += 1
+        trade = LinearTrade(self, now_ns, self.last, coins, side, self.trade_id, self.mark, self.index)
+        self.recent.append(trade)
+        return trade
+
+    def _lots(self, coins: float) -> float:
+        digits = self.spec.lot_digits
+        return max(round(coins, digits), 10.0**-digits)
+
+
+def liquidation_rate(move_sd: float) -> float:
+    """Forced orders per second: rare in quiet, dozens of times likelier on a 3 sd minute."""
+    return 0.006 * math.exp(min(abs(move_sd), 4.0))
+
+
+def hedge_specs(currency: str) -> tuple[LinearSpec, ...]:
+    """The hedging venues' markets of BTC or ETH."""
+    btc = currency == "BTC"
+    size, pace = (1.0, 1.0) if btc else (0.5, 0.6)
+    fine, coarse, lots = (0.1, 0.5, 3) if btc else (0.01, 0.05, 2)
+
+    def spec(
+        venue: str, symbol: str, kind: str, numbers: tuple[float, float, float, float], **more: float
+    ) -> LinearSpec:
+        depth, adv, pace_s, interest = numbers
+        return LinearSpec(
+            venue, symbol, currency, kind,
+            tick=more.get("tick", fine), spread=int(more.get("spread", 1)), lot_digits=int(more.get("lots", lots)),
+            depth_usd=1e6 * (depth * size), adv_usd=1e6 * (adv * size), trades_per_s=pace_s * pace,
+            interest_usd=1e6 * (interest * size),
+        )  # fmt: skip
+
+    swap_lots = 4 if btc else 3  # a hundredth of a contract of 0.01 BTC, 0.1 ETH
+    return (
+        spec("binance-futures", f"{currency}USDT", "perpetual", (55.0, 15_000.0, 6.0, 8_000.0)),
+        spec("binance-spot", f"{currency}USDT", "spot", (28.0, 2_500.0, 4.0, 0.0), tick=0.01, lots=lots + 2),
+        spec("okx", f"{currency}-USDT-SWAP", "perpetual", (26.0, 6_000.0, 3.0, 2_500.0), lots=swap_lots),
+        spec("okx", f"{currency}-USDT", "spot", (10.0, 800.0, 1.5, 0.0), lots=lots + 2),
+        spec("deribit", f"{currency}-PERPETUAL", "perpetual", (14.0, 700.0, 1.0, 1_100.0), tick=coarse, lots=4),
+    )
+
+
+def future_spec(currency: str, name: str, expiry_ns: int) -> LinearSpec:
+    """A dated future on Deribit."""
+    big = currency == "BTC"
+    return LinearSpec(
+        "deribit", name, currency, "future",
+        tick=2.5 if big else 0.25, spread=4, lot_digits=4, depth_usd=1e6 * (3.0 if big else 1.0),
+        adv_usd=1e6 * (15.0 if big else 5.0), trades_per_s=0.02, interest_usd=1e6 * (60.0 if big else 20.0),
+        expiry_ns=expiry_ns,
+    )  # fmt: skip

@@ -1,0 +1,118 @@
+"""Which contracts are listed: Deribit's expiry calendar, strike ladders and names.
+
+Everything expires at 08:00 UTC. Listed are the next four days, the next four Fridays, the last Fridays of three
+months and of four quarter months; an expiry that qualifies twice belongs to the longer-lived class.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from dfmon.model.units import DAY, HOUR, SECOND, YEAR, expiry_label, utc
+
+CUT_HOUR: Final = 8
+PERPETUAL_MS: Final = 32_503_708_800_000  # the expiry Deribit prints for a perpetual
+_LIFE_DAYS: Final = {"day": 4, "week": 28, "month": 98, "quarter": 365}
+
+# (extent as a fraction of spot, strike step in units of the finest step), from the money outwards
+_LADDERS: Final[tuple[tuple[float, tuple[tuple[float, int], ...]], ...]] = (
+    (4.5, ((0.05, 1), (0.10, 2), (0.20, 4))),
+    (32.0, ((0.06, 2), (0.16, 4), (0.30, 10))),
+    (100.0, ((0.12, 4), (0.40, 10), (0.70, 20))),
+    (1e9, ((0.25, 10), (0.65, 20), (1.40, 40))),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """One expiry day. `period` is day, week, month or quarter."""
+
+    expiry_ns: int
+    period: str
+    listed_ns: int
+
+    @property
+    def label(self) -> str:
+        """`5DEC26`."""
+        return expiry_label(self.expiry_ns)
+
+    def years(self, now_ns: int) -> float:
+        """ACT/365 to expiry, at least one second: the surface has no meaning at zero."""
+        return max(self.expiry_ns - now_ns, SECOND) / YEAR
+
+
+@dataclass(frozen=True, slots=True)
+class OptionContract:
+    """One listed option; `sign` is +1 for a call, -1 for a put."""
+
+    name: str
+    currency: str
+    expiry: Expiry
+    strike: float
+    sign: int
+    instrument_id: int
+
+
+def next_cut(now_ns: int) -> int:
+    """The first 08:00 UTC after `now_ns`."""
+    midnight = now_ns - now_ns % DAY
+    cut = midnight + CUT_HOUR * HOUR
+    return cut if cut > now_ns else cut + DAY
+
+
+def expiries(now_ns: int) -> tuple[Expiry, ...]:
+    """All listed expiries, nearest first."""
+    cut = next_cut(now_ns)
+    first = utc(cut).date()
+    periods: dict[date, str] = {first + timedelta(days=n): "day" for n in range(4)}
+    friday = first + timedelta(days=(calendar.FRIDAY - first.weekday()) % 7)
+    periods.update({friday + timedelta(weeks=n): "week" for n in range(4)})
+    lasts = [day for day in _last_fridays(first, 16) if day >= first]
+    periods.update(dict.fromkeys(lasts[:3], "month"))
+    periods.update(dict.fromkeys([day for day in lasts if day.month % 3 == 0][:4], "quarter"))
+    return tuple(_expiry(day, period, cut - DAY) for day, period in sorted(periods.items()))
+
+
+def strikes(spot: float, step: float, width: float, days: float) -> list[float]:
+    """The strike ladder of an expiry `days` away: fine at the money, coarser outwards, wider upwards than downwards.
+
+    `step` is the currency's finest spacing in USD, `width` stretches the ladder for the more volatile coin.
+    """
+    ladder = next(rungs for limit, rungs in _LADDERS if days < limit)
+    found: set[float] = set()
+    inner = 0.0
+    for extent, multiple in ladder:
+        spacing = step * multiple
+        low, high = spot * max(1.0 - extent * width, 0.25), spot * (1.0 + extent * width)
+        for n in range(int(low // spacing) + 1, int(high // spacing) + 1):
+            if abs(n * spacing / spot - 1.0) >= inner:
+                found.add(n * spacing)
+        inner = extent * width
+    return sorted(found)
+
+
+def contracts(currency: str, expiry: Expiry, ladder: list[float], first_id: int) -> Iterator[OptionContract]:
+    """Call and put of every strike, named as Deribit names them: `BTC-5DEC26-98000-C`."""
+    for n, strike in enumerate(ladder):
+        for m, (letter, sign) in enumerate((("C", 1), ("P", -1))):
+            name = f"{currency}-{expiry.label}-{strike:.0f}-{letter}"
+            yield OptionContract(name, currency, expiry, strike, sign, first_id + 2 * n + m)
+
+
+def _last_fridays(start: date, months: int) -> list[date]:
+    days = []
+    for n in range(months):
+        year, month = start.year + (start.month - 1 + n) // 12, (start.month - 1 + n) % 12 + 1
+        end = date(year, month, calendar.monthrange(year, month)[1])
+        days.append(end - timedelta(days=(end.weekday() - calendar.FRIDAY) % 7))
+    return days
+
+
+def _expiry(day: date, period: str, latest_cut: int) -> Expiry:
+    moment = datetime(day.year, day.month, day.day, CUT_HOUR, tzinfo=UTC)
+    expiry_ns = int(moment.timestamp()) * SECOND
+    return Expiry(expiry_ns, period, min(expiry_ns - _LIFE_DAYS[period] * DAY, latest_cut))

@@ -1,0 +1,61 @@
+"""The simulated market: all currencies on one clock, deterministic given a seed and a start.
+
+`advance` moves in fixed steps, so the state at a market time does not depend on how it was reached. There is no wall
+clock here; the server decides how fast market time runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from dfmon.model.units import MILLISECOND
+from dfmon.sim.currency import SPECS, CurrencyMarket, Happenings
+from dfmon.sim.linear import LinearMarket
+from dfmon.sim.surface import FloatArray
+
+STEP_NS: Final = 100 * MILLISECOND
+
+
+class Market:
+    """The truth behind the simulated venues."""
+
+    def __init__(
+        self, seed: int, start_ns: int, currencies: Sequence[str] = ("BTC", "ETH"), history: float = 1.0
+    ) -> None:
+        unknown = [name for name in currencies if name not in SPECS]
+        if unknown or not currencies:
+            raise ValueError(f"currencies: found {list(currencies)}, allowed {sorted(SPECS)}")
+        self.start_ns = start_ns - start_ns % STEP_NS
+        self.now_ns = self.start_ns
+        seeds = np.random.SeedSequence(seed).spawn(len(SPECS))
+        self.currencies = {
+            name: CurrencyMarket(SPECS[name], self.start_ns, STEP_NS, child, history)
+            for name, child in zip(SPECS, seeds)
+            if name in currencies
+        }
+        self._happened = Happenings()
+
+    def advance(self, to_ns: int) -> None:
+        """Run every whole step up to `to_ns`."""
+        while self.now_ns + STEP_NS <= to_ns:
+            self.now_ns += STEP_NS
+            for currency in self.currencies.values():
+                currency.step(self.now_ns, self._happened)
+
+    def take(self) -> Happenings:
+        """What happened since the last call."""
+        happened, self._happened = self._happened, Happenings()
+        return happened
+
+    def linear(self, venue: str) -> dict[str, LinearMarket]:
+        """The hedging markets of one venue by symbol."""
+        return {m.spec.symbol: m for c in self.currencies.values() for m in c.venue(venue)}
+
+    def dealer_positions(self, currency: str) -> dict[str, float]:
+        """The true dealer position of every listed option, coins, + long: what an estimator should find."""
+        market = self.currencies[currency]
+        position: FloatArray = market.ledger.dealer_position
+        return dict(zip(market.board.names, position.tolist()))

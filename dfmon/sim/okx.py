@@ -1,0 +1,277 @@
+"""OKX v5 public as clients meet it: one ack per argument, text ping and pong, books chained by `seqId`, REST by GET.
+
+`checksum` is always 0, as on the venue since June 2026. A connection on which nothing was said for 30 s is closed
+with 4004.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from websockets.asyncio.server import ServerConnection
+
+from dfmon.model.units import MILLISECOND
+from dfmon.sim import okx_records as wire
+from dfmon.sim.currency import Happenings
+from dfmon.sim.linear import LinearMarket
+from dfmon.sim.market import Market
+from dfmon.sim.okx_records import Record
+from dfmon.sim.transport import Session, broadcast, encode
+
+PATH: Final = "/ws/v5/public"
+_IDLE_S: Final = 30.0
+_DEPTH: Final = 400
+_LIQUIDATIONS: Final = ("liquidation-orders", "SWAP")
+# ticks of 100 ms between looks; what has not changed since is not sent
+_EVERY: Final = {
+    "tickers": 1, "bbo-tbt": 1, "books5": 1, "books": 1, "mark-price": 2, "index-tickers": 1,
+    "funding-rate": 300, "open-interest": 30,
+}  # fmt: skip
+_SWAP_ONLY: Final = frozenset({"funding-rate", "open-interest"})
+
+Key = tuple[str, str]  # channel, and instId or instType
+
+
+class Feed:
+    """One subscribed channel and who listens."""
+
+    def __init__(self, arg: Record, market: LinearMarket | None) -> None:
+        self.arg, self.market = arg, market
+        self.listeners: set[Session] = set()
+        self.version = market.book.version if market else 0
+        self.sent: object = None
+
+    def frame(self, data: list[Record], **extra: object) -> bytes:
+        """One push."""
+        return encode({"arg": self.arg, **extra, "data": data})
+
+
+class OkxSession(Session):
+    """One client."""
+
+    def __init__(self, ws: ServerConnection, number: int) -> None:
+        super().__init__(ws, too_slow=(4005, "Write buffer is full"))
+        self.connection = f"{0xA4D30000 + number:08x}"
+        self.keys: set[Key] = set()
+
+
+class Okx:
+    """The venue. `hurry` divides the idle timer, for tests."""
+
+    compression: str | None = None
+    ping_interval: float | None = None
+
+    def __init__(self, market: Market, clock: Callable[[], int], hurry: float = 1.0) -> None:
+        self._clock, self._hurry = clock, hurry
+        self._markets = market.linear("okx")
+        self._feeds: dict[Key, Feed] = {}
+        self.sessions: set[Session] = set()
+        self._count = 0
+
+    @property
+    def _ts(self) -> str:
+        return str(self._clock() // MILLISECOND)
+
+    # -- edges ----------------------------------------------------------------------------------------------------
+
+    async def connect(self, ws: ServerConnection) -> None:
+        """Serve one client until it goes."""
+        self._count += 1
+        session = OkxSession(ws, self._count)
+        if session.path.partition("?")[0] != PATH:
+            await ws.close(1008, "Wrong URL")
+            return
+        self.sessions.add(session)
+        try:
+            await session.serve(lambda message: self._hear(session, message))
+        finally:
+            self.sessions.discard(session)
+            for key in list(session.keys):
+                self._leave(session, key)
+
+    def get(self, path: str, query: dict[str, str]) -> tuple[HTTPStatus, bytes]:
+        """REST in OKX's envelope; unknown instruments are errors inside it."""
+        rows = self._rest(path.removeprefix("/api/v5/"), query)
+        if rows is None:
+            return HTTPStatus.NOT_FOUND, encode({"code": "404", "msg": "Not Found", "data": []})
+        if not rows:
+            return HTTPStatus.OK, encode({"code": "51001", "msg": "Instrument ID doesn't exist", "data": []})
+        return HTTPStatus.OK, encode({"code": "0", "msg": "", "data": rows})
+
+    def tick(self, count: int, happened: Happenings) -> None:
+        """Publish what changed and close idle connections."""
+        for key, feed in self._feeds.items():
+            frame = self._events(key, feed, happened)
+            if frame is None and count % _EVERY.get(key[0], 1) == 0:
+                frame = self._update(key[0], feed)
+            if frame is not None:
+                broadcast(feed.listeners, frame)
+        now = asyncio.get_running_loop().time()
+        for session in self.sessions:
+            if now - session.told > _IDLE_S / self._hurry:
+                session.close(4004, "No data received in 30s")
+
+    # -- pushes ---------------------------------------------------------------------------------------------------
+
+    def _events(self, key: Key, feed: Feed, happened: Happenings) -> bytes | None:
+        if key[0] == "trades":
+            rows = [wire.trade(t) for t in happened.linear_trades if t.market is feed.market]
+            return feed.frame(rows) if rows else None
+        if key == _LIQUIDATIONS:
+            mine = [x for x in happened.liquidations if self._markets.get(x.market.spec.symbol) is x.market]
+            return feed.frame([wire.liquidation(x) for x in mine]) if mine else None
+        return None
+
+    def _update(self, channel: str, feed: Feed) -> bytes | None:
+        market = feed.market
+        if market is None or channel == "trades":
+            return None
+        if channel == "books":
+            return self._book_update(feed, market)
+        record = self._record(channel, market)
+        content = {k: v for k, v in record.items() if k not in {"ts", "seqId"}}
+        if content == feed.sent and channel not in _SWAP_ONLY:
+            return None
+        feed.sent = content
+        return feed.frame([record])
+
+    def _record(self, channel: str, market: LinearMarket) -> Record:
+        ts = self._ts
+        if channel in {"books5", "bbo-tbt"}:
+            depth = 5 if channel == "books5" else 1
+            head = {"instId": market.spec.symbol} if channel == "books5" else {}
+            return {**wire.book(market, depth), **head, "ts": ts, "seqId": market.book.version}
+        if channel == "index-tickers":
+            return {"instId": market.spec.symbol, "idxPx": wire.price(market, market.index), "ts": ts}
+        makers = {
+            "tickers": wire.ticker,
+            "mark-price": wire.mark_price,
+            "funding-rate": wire.funding,
+            "open-interest": wire.open_interest,
+        }
+        return makers[channel](market, ts)
+
+    def _book_update(self, feed: Feed, market: LinearMarket) -> bytes | None:
+        if market.book.version == feed.version:
+            return None
+        change = market.book.since(feed.version)
+        record = {
+            "asks": [wire.level(market, p, s) for p, s in change.asks.items()],
+            "bids": [wire.level(market, p, s) for p, s in change.bids.items()],
+            "ts": self._ts,
+            "checksum": 0,
+            "prevSeqId": feed.version,
+            "seqId": change.version,
+        }
+        feed.version = change.version
+        return feed.frame([record], action="update")
+
+    def _snapshot(self, key: Key, feed: Feed) -> bytes | None:
+        market = feed.market
+        if market is None or key[0] == "trades":
+            return None
+        if key[0] != "books":
+            return feed.frame([self._record(key[0], market)])
+        chain = {"ts": self._ts, "checksum": 0, "prevSeqId": -1, "seqId": market.book.version}
+        return feed.frame([{**wire.book(market, _DEPTH), **chain}], action="snapshot")
+
+    # -- requests -------------------------------------------------------------------------------------------------
+
+    def _hear(self, session: OkxSession, message: str | bytes) -> None:
+        if message in {"ping", b"ping"}:
+            session.send(b"pong")
+            return
+        try:
+            request = msgspec.json.decode(message)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            request = None
+        if not isinstance(request, dict) or not isinstance(request.get("args"), list):
+            shown = message if isinstance(message, str) else message.decode(errors="replace")
+            self._error(session, "60012", f"Invalid request: {shown[:200]}", {})
+            return
+        echo = {"id": request["id"]} if "id" in request else {}
+        act = {"subscribe": self._join, "unsubscribe": self._drop}.get(str(request.get("op")))
+        if act is None:
+            self._error(session, "60012", f"Invalid request: {msgspec.json.encode(request).decode()[:200]}", echo)
+            return
+        for arg in request["args"]:
+            act(session, arg if isinstance(arg, dict) else {}, echo)
+
+    def _join(self, session: OkxSession, arg: Record, echo: Record) -> None:
+        key = _key(arg)
+        if not self._known(key):
+            found = f"channel:{arg.get('channel')},instId:{arg.get('instId')} doesn't exist"
+            advice = "Please use the correct URL, channel and parameters referring to API document."
+            self._error(session, "60018", f"Wrong URL or {found}. {advice}", echo)
+            return
+        session.send(encode({**echo, "event": "subscribe", "arg": arg, "connId": session.connection}))
+        if key in session.keys:
+            return
+        feed = self._feeds.setdefault(key, Feed(arg, self._markets.get(key[1])))
+        if feed.listeners and (frame := self._update(key[0], feed)):
+            broadcast(feed.listeners, frame)  # a snapshot must not run ahead of the others' chain
+        feed.listeners.add(session)
+        session.keys.add(key)
+        if (frame := self._snapshot(key, feed)) is not None:
+            session.send(frame)
+
+    def _drop(self, session: OkxSession, arg: Record, echo: Record) -> None:
+        self._leave(session, _key(arg))
+        session.send(encode({**echo, "event": "unsubscribe", "arg": arg, "connId": session.connection}))
+
+    def _leave(self, session: OkxSession, key: Key) -> None:
+        session.keys.discard(key)
+        feed = self._feeds.get(key)
+        if feed is not None:
+            feed.listeners.discard(session)
+            if not feed.listeners:
+                del self._feeds[key]
+
+    def _known(self, key: Key) -> bool:
+        channel, instrument = key
+        market = self._markets.get(instrument)
+        if key == _LIQUIDATIONS:
+            return True
+        if market is None or (channel in _SWAP_ONLY and not wire.is_swap(market)):
+            return False
+        return channel == "trades" or channel in _EVERY
+
+    @staticmethod
+    def _error(session: OkxSession, code: str, text: str, echo: Record) -> None:
+        session.send(encode({**echo, "event": "error", "code": code, "msg": text, "connId": session.connection}))
+
+    # -- REST -----------------------------------------------------------------------------------------------------
+
+    def _rest(self, call: str, query: dict[str, str]) -> list[Any] | None:
+        ts = self._ts
+        if call == "public/time":
+            return [{"ts": ts}]
+        wanted = [
+            m
+            for m in self._markets.values()
+            if query.get("instId", m.spec.symbol) == m.spec.symbol
+            and query.get("instType", wire.inst_type(m)) == wire.inst_type(m)
+        ]
+        swaps = [m for m in wanted if wire.is_swap(m)]
+        depth = query.get("sz", "1")
+        answers: dict[str, Callable[[], list[Any]]] = {
+            "public/instruments": lambda: [wire.instrument(m) for m in wanted],
+            "public/open-interest": lambda: [wire.open_interest(m, ts) for m in swaps],
+            "public/funding-rate": lambda: [wire.funding(m, ts) for m in swaps],
+            "public/mark-price": lambda: [wire.mark_price(m, ts) for m in swaps],
+            "market/ticker": lambda: [wire.ticker(m, ts) for m in wanted],
+            "market/tickers": lambda: [wire.ticker(m, ts) for m in wanted],
+            "market/books": lambda: [
+                {**wire.book(m, int(depth) if depth.isdecimal() else 1), "ts": ts} for m in wanted[:1]
+            ],
+        }
+        answer = answers.get(call)
+        return answer() if answer else None
+
+
+def _key(arg: Record) -> Key:
+    return str(arg.get("channel")), str(arg.get("instId") or arg.get("instType"))

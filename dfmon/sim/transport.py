@@ -1,0 +1,139 @@
+"""Real sockets under the simulated venues: sessions with bounded queues, fan-out by channel, and plain HTTP GET.
+
+A client that does not read is closed: its frames are never buffered without end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Final, Protocol
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from dfmon.sim.currency import Happenings
+
+QUEUE_BYTES: Final = 8 << 20
+encode: Final = msgspec.json.Encoder().encode
+
+
+class Session:
+    """One client. `send` never blocks; what the client does not read in time costs it the connection."""
+
+    def __init__(self, ws: ServerConnection, too_slow: tuple[int, str] = (1008, "connection_too_slow")) -> None:
+        self.ws = ws
+        self.path = ws.request.path if ws.request else "/"
+        self.heard = asyncio.get_running_loop().time()
+        self.told = self.heard
+        self._too_slow = too_slow
+        self._queue: deque[bytes] = deque()  # bounded by QUEUE_BYTES
+        self._bytes = 0
+        self._filled = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
+
+    def send(self, frame: bytes) -> None:
+        """Queue one text frame."""
+        if self._closing is not None:
+            return
+        self._bytes += len(frame)
+        if self._bytes > QUEUE_BYTES:
+            self.close(*self._too_slow)
+            return
+        self._queue.append(frame)
+        self._filled.set()
+
+    def close(self, code: int, reason: str) -> None:
+        """Start the closing handshake; what is still queued is dropped."""
+        if self._closing is None:
+            self._queue.clear()
+            self._closing = asyncio.create_task(self.ws.close(code, reason))
+
+    def abort(self) -> None:
+        """Drop the connection without a word (the client sees 1006)."""
+        self.ws.transport.abort()
+
+    async def serve(self, hear: Callable[[str | bytes], None]) -> None:
+        """Hand every message to `hear` until the connection ends."""
+        loop = asyncio.get_running_loop()
+        writer = asyncio.create_task(self._write())
+        try:
+            with contextlib.suppress(ConnectionClosed):
+                async for message in self.ws:
+                    self.heard = loop.time()
+                    hear(message)
+        finally:
+            writer.cancel()
+            await asyncio.gather(writer, *([self._closing] if self._closing else []), return_exceptions=True)
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self._filled.wait()
+                self._filled.clear()
+                while self._queue:
+                    frame = self._queue.popleft()
+                    await self.ws.send(frame, text=True)
+                    self._bytes -= len(frame)
+                    self.told = loop.time()
+
+
+class Venue(Protocol):
+    """What a server needs to know of a venue."""
+
+    compression: str | None
+    ping_interval: float | None
+    sessions: set[Session]
+
+    async def connect(self, ws: ServerConnection) -> None:
+        """Serve one websocket client."""
+
+    def get(self, path: str, query: dict[str, str]) -> tuple[HTTPStatus, bytes]:
+        """Answer one REST call."""
+
+    def tick(self, count: int, happened: Happenings) -> None:
+        """Publish what happened; called ten times a second with a running count."""
+
+
+async def listen(venue: Venue, host: str, port: int) -> Server:
+    """Open the venue's port: websocket and REST side by side."""
+
+    def answer(connection: ServerConnection, request: Request) -> Response | None:
+        if "Upgrade" in request.headers:
+            return None
+        parts = urlsplit(request.path)
+        status, body = venue.get(parts.path, dict(parse_qsl(parts.query)))
+        headers = Headers([("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        headers["Connection"] = "close"
+        return Response(status.value, status.phrase, headers, body)
+
+    return await serve(
+        venue.connect,
+        host,
+        port,
+        process_request=answer,
+        compression=venue.compression,
+        ping_interval=venue.ping_interval,
+        ping_timeout=60.0,
+        close_timeout=1.0,
+        server_header=None,
+    )
+
+
+def port_of(server: Server) -> int:
+    """The port the server got."""
+    return int(next(iter(server.sockets)).getsockname()[1])
+
+
+def broadcast(sessions: Iterable[Session], frame: bytes) -> None:
+    """One encoded frame to many."""
+    for session in sessions:
+        session.send(frame)

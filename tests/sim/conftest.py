@@ -1,0 +1,126 @@
+"""A simulated exchange on free loopback ports, and small clients for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
+from dfmon.model.units import DAY, HOUR, SECOND
+from dfmon.sim.market import Market
+from dfmon.sim.server import SimAddresses, SimConfig, SimServer
+
+NOON = 1_795_305_600 * SECOND + 12 * HOUR  # Sunday 22 November 2026, 12:00 UTC
+PATIENCE_S = 8.0
+# one coin, a short past, and everything four times as fast as on the venues
+BRISK: dict[str, Any] = {"start_ns": NOON, "currencies": ("BTC",), "history": 0.1, "speed": 4.0, "hurry": 4.0}
+
+
+class Client:
+    """One websocket with JSON on it."""
+
+    def __init__(self, ws: ClientConnection) -> None:
+        self.ws = ws
+
+    async def say(self, message: Any) -> None:
+        await self.ws.send(message if isinstance(message, str) else msgspec.json.encode(message).decode())
+
+    async def hear(self) -> Any:
+        async with asyncio.timeout(PATIENCE_S):
+            text = await self.ws.recv()
+        return text if text == "pong" else msgspec.json.decode(text)
+
+    async def until(self, wanted: Callable[[Any], bool]) -> Any:
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                if wanted(message := await self.hear()):
+                    return message
+
+    async def call(self, method: str, **params: Any) -> Any:
+        """A Deribit request and its reply."""
+        await self.say({"jsonrpc": "2.0", "id": 77, "method": method, "params": params})
+        return await self.until(lambda m: m.get("id") == 77)
+
+    async def channel(self, name: str) -> Any:
+        """The next Deribit notification of one channel."""
+        frame = await self.until(lambda m: m.get("params", {}).get("channel") == name)
+        return frame["params"]["data"]
+
+    async def closed(self) -> tuple[int | None, str | None]:
+        """Read on until the other side closes; its code and reason."""
+        async with asyncio.timeout(PATIENCE_S):
+            await self.ws.wait_closed()
+        return self.ws.close_code, self.ws.close_reason
+
+
+class Exchange:
+    """A running server with its addresses."""
+
+    def __init__(self, server: SimServer, addresses: SimAddresses) -> None:
+        self.server, self.at = server, addresses
+        self._stack = contextlib.AsyncExitStack()
+
+    @property
+    def btc(self) -> Any:
+        return self.server.market.currencies["BTC"]
+
+    async def ws(self, url: str, **options: Any) -> Client:
+        return Client(
+            await self._stack.enter_async_context(
+                connect(url, max_size=None, max_queue=None, close_timeout=0.5, **options)
+            )
+        )
+
+    async def deribit(self) -> Client:
+        return await self.ws(self.at.deribit_ws)
+
+    async def get(self, url: str, **params: Any) -> httpx.Response:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return await client.get(url, params=params)
+
+    async def result(self, method: str, **params: Any) -> Any:
+        return (await self.get(f"{self.at.deribit_rest}/public/{method}", **params)).json()["result"]
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+        await self.server.stop()
+
+
+@pytest.fixture
+async def exchange() -> AsyncIterator[Callable[..., Any]]:
+    """Starts exchanges; brisk unless asked otherwise."""
+    running: list[Exchange] = []
+
+    async def start(**settings: Any) -> Exchange:
+        server = SimServer(SimConfig(**{**BRISK, **settings}))
+        running.append(Exchange(server, await server.start()))
+        return running[-1]
+
+    yield start
+    for one in running:
+        await one.close()
+
+
+@pytest.fixture(scope="session")
+def noon() -> int:
+    return NOON
+
+
+@pytest.fixture(scope="session")
+def before_cut() -> int:
+    """Five seconds before the 08:00 UTC delivery of Tuesday, whose fifth day is not listed yet."""
+    return NOON + 2 * DAY - 4 * HOUR - 5 * SECOND
+
+
+@pytest.fixture(scope="session")
+def lived() -> Market:
+    """A market some minutes on; read only."""
+    market = Market(7, NOON)
+    market.advance(NOON + 400 * SECOND)
+    return market

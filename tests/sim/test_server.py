@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from dfmon.sim.server import SimAddresses, SimConfig, SimServer, serve
+
+CHILD = (
+    "import sys; from dfmon.sim.server import SimConfig, run_child; sys.exit(run_child(SimConfig(currencies=('BTC',))))"
+)
+
+
+def child() -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+@pytest.mark.parametrize("end", ["stdin", "sigterm"])
+def test_child_announces_itself_and_ends_with_its_parent(end: str) -> None:
+    with child() as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        addresses = json.loads(process.stdout.readline())
+        assert addresses.keys() == set(SimAddresses.__dataclass_fields__)
+        port = int(addresses["deribit_ws"].split(":")[2].split("/")[0])
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        if end == "stdin":
+            process.stdin.close()
+        else:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 0
+
+
+async def test_addresses_have_the_shape_of_the_real_ones(exchange: Any) -> None:
+    at = (await exchange()).at
+    assert at.deribit_ws.startswith("ws://127.0.0.1:")
+    assert at.deribit_ws.endswith("/ws/api/v2")
+    assert at.deribit_rest.endswith("/api/v2")
+    assert at.okx_ws.endswith("/ws/v5/public")
+    bases = (at.binance_spot_ws, at.binance_spot_rest, at.binance_futures_ws, at.binance_futures_rest, at.okx_rest)
+    assert all(base.count("/") == 2 for base in bases)
+    assert msgspec.json.decode(msgspec.json.encode(at), type=SimAddresses) == at
+
+
+async def test_a_port_in_use_is_an_oserror_and_leaves_nothing_open() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        server = SimServer(SimConfig(port=taken.getsockname()[1], currencies=("BTC",)))
+        with pytest.raises(OSError, match="in use"):
+            await server.start()
+
+
+async def test_serve_runs_until_told_to_stop() -> None:
+    stop, found = asyncio.Event(), asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(SimConfig(currencies=("BTC",)), found.set_result, stop))
+    async with asyncio.timeout(5):
+        assert isinstance(await found, SimAddresses)
+        stop.set()
+        await task
+
+
+async def test_a_broken_market_ends_serve_with_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: object, to_ns: int) -> None:
+        raise ArithmeticError("broken")
+
+    monkeypatch.setattr("dfmon.sim.market.Market.advance", fail)
+    async with asyncio.timeout(5):
+        with pytest.raises(ArithmeticError, match="broken"):
+            await serve(SimConfig(currencies=("BTC",)), lambda _: None, asyncio.Event())
+
+
+async def test_market_time_runs_at_the_given_speed(exchange: Any) -> None:
+    sim = await exchange(speed=40.0)
+    began = sim.server.market.now_ns
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    client = await sim.deribit()
+    for _ in range(3):
+        await client.call("public/subscribe", channels=["book.BTC-PERPETUAL.none.1.100ms"])
+        await client.channel("book.BTC-PERPETUAL.none.1.100ms")
+    ran, wall = (sim.server.market.now_ns - began) / 1e9, loop.time() - start
+    assert ran == pytest.approx(40.0 * wall, abs=10.0 + 4.0 * wall)
+
+
+async def test_the_market_clock_is_the_wall_clock_unless_told_otherwise() -> None:
+    server = SimServer(SimConfig(currencies=("BTC",)))
+    assert abs(server.clock() - time.time_ns()) < 150_000_000  # the market starts on a whole step
+
+
+@pytest.mark.parametrize("bad", [{"speed": 0.0}, {"speed": 1e6}, {"port": -1}, {"port": 65_535}])
+def test_impossible_settings_are_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="found"):
+        SimConfig(**bad)
