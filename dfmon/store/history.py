@@ -1,0 +1,189 @@
+"""What gauges and charts look back on: one MetricRow a second and underlying, kept for weeks in an embedded database.
+
+Filled from snapshots by the application; read by the screen and the sinks. `append` only puts the row into a buffer and
+never touches the file; a thread writes the buffer once a second, so the market loop cannot be held up by a disk.
+Rows of the current hour are rows of a table; each full hour is folded into one blob per column, which makes a week of
+a column a hundred and sixty reads. The database is SQLite in WAL mode, `synchronous=normal`: a crash of the process
+loses the last second, a power failure may lose the last few. Without a usable database there is a reason, no history.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from dfmon.model.snapshot import MetricRow
+from dfmon.model.units import DAY, HOUR
+from dfmon.store import history_file
+from dfmon.store.history_file import COLUMNS, Column, HistoryError, Row
+
+__all__ = ["History", "HistoryError", "HistoryReader"]
+
+_EVERY_S: Final = 1.0
+_MOST_PENDING: Final = 20_000  # rows kept while another process holds the database
+
+
+class HistoryReader:
+    """Reads a history, beside its writer or alone. Opens the file read-only; use it from one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db = history_file.open_read_only(path)
+
+    def underlyings(self) -> tuple[str, ...]:
+        with history_file.explained(self._path):
+            return history_file.underlyings(self._db)
+
+    def columns(self, underlying: str, since_ns: int, names: Sequence[str] = COLUMNS) -> dict[str, Column]:
+        """Columns of the rows at or after `since_ns`, ordered by time; `ts_ns` is always among them.
+
+        `ts_ns` and `bucket` are int64, the others float64 with NaN where a snapshot had no value.
+        """
+        if unknown := [name for name in names if name not in COLUMNS]:
+            raise ValueError(f"no column {unknown[0]!r}: one of {', '.join(COLUMNS)} is expected")
+        with history_file.explained(self._path):
+            return history_file.columns(self._db, underlying, since_ns, ("ts_ns", *(n for n in names if n != "ts_ns")))
+
+    def since(self, underlying: str, ts_ns: int) -> list[MetricRow]:
+        """Rows at or after `ts_ns`, ordered by time."""
+        found = self.columns(underlying, ts_ns)
+        return [MetricRow(*row) for row in zip(*(found[name].tolist() for name in COLUMNS))]
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+class History:
+    """The writer. Raises HistoryError where the file cannot be used; later trouble is told in `failed`."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        retention_days: float = 35.0,
+        clock: Callable[[], int] = time.time_ns,
+        every_s: float | None = _EVERY_S,
+    ) -> None:
+        """`every_s` None leaves flushing to the caller: no thread is started."""
+        self.dropped = 0
+        self.failed: str | None = None
+        self._path, self._clock = path, clock
+        self._keep_ns = int(retention_days * DAY)
+        self._pending: list[Row] = []
+        self._buffer, self._file = threading.Lock(), threading.Lock()
+        self._folded: dict[str, int] = {}
+        self._closing = threading.Event()
+        self._db = history_file.open_read_write(path)
+        try:
+            self._tidy()
+        except BaseException:
+            self._db.close()
+            raise
+        self._thread = threading.Thread(target=self._run, args=(every_s,), name="dfmon-history", daemon=True)
+        if every_s is not None:
+            self._thread.start()
+
+    def append(self, underlying: str, row: MetricRow) -> None:
+        """Take a row for the next flush. No I/O; never raises; counts what it could not take."""
+        with self._buffer:
+            if self.failed is not None or len(self._pending) >= _MOST_PENDING:
+                self.dropped += 1
+            else:
+                self._pending.append((underlying, *row))
+
+    def flush(self) -> None:
+        """Write what was appended, in one transaction. Never raises: see `failed`.
+
+        A database that another process holds is tried again at the next flush; any other trouble ends the history.
+        """
+        with self._file:
+            with self._buffer:
+                rows, self._pending = self._pending, []
+            if not rows or self.failed is not None:
+                return
+            try:
+                with self._db:
+                    history_file.insert(self._db, rows)
+                    if self._turn_hours(rows):
+                        history_file.forget(self._db, self._clock() - self._keep_ns)
+            except history_file.TROUBLE as exc:
+                self._trouble(exc, rows)
+
+    def close(self) -> None:
+        """Flush and close. Safe to call twice."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(10.0)
+        self.flush()
+        with self._file, self._buffer:
+            self.dropped += len(self._pending)
+            self._pending = []
+            self.failed = self.failed or "the history is closed"
+            self._db.close()
+
+    def since(self, underlying: str, ts_ns: int) -> list[MetricRow]:
+        """As of HistoryReader, with what was appended until now. Reads the disk: not for the market loop."""
+        self.flush()
+        with closing(HistoryReader(self._path)) as reader:
+            return reader.since(underlying, ts_ns)
+
+    def columns(self, underlying: str, since_ns: int, names: Sequence[str] = COLUMNS) -> dict[str, Column]:
+        """As of HistoryReader, with what was appended until now."""
+        self.flush()
+        with closing(HistoryReader(self._path)) as reader:
+            return reader.columns(underlying, since_ns, names)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    # ---- behind the buffer -----------------------------------------------------------------------------------------
+
+    def _run(self, every_s: float) -> None:
+        while not self._closing.wait(every_s):
+            self.flush()
+
+    def _tidy(self) -> None:
+        """What the last run left: hours that were not full when it ended, and rows that have become too old."""
+        now = self._clock()
+        with history_file.explained(self._path), self._db:
+            for underlying in history_file.underlyings(self._db):
+                history_file.fold(self._db, underlying, now // HOUR)
+            history_file.forget(self._db, now - self._keep_ns)
+
+    def _turn_hours(self, rows: list[Row]) -> bool:
+        """Fold the hours that have become full; whether there were any."""
+        newest: dict[str, int] = {}
+        for underlying, ts_ns, *_ in rows:
+            newest[underlying] = max(newest.get(underlying, 0), int(ts_ns))
+        turned = {u: ts_ns // HOUR for u, ts_ns in newest.items() if ts_ns // HOUR > self._folded.get(u, -1)}
+        for underlying, hour in turned.items():
+            history_file.fold(self._db, underlying, hour)
+        self._folded.update(turned)
+        return bool(turned)
+
+    def _trouble(self, exc: Exception, rows: list[Row]) -> None:
+        self._folded.clear()  # the transaction is undone, and any fold with it
+        with self._buffer:
+            if history_file.is_busy(exc):
+                room = _MOST_PENDING - len(self._pending)
+                kept = rows[-room:] if room > 0 else []
+                self._pending = kept + self._pending
+                self.dropped += len(rows) - len(kept)
+                return
+            self.dropped += len(rows) + len(self._pending)
+            self._pending = []
+            self.failed = f"history stopped: {history_file.reason(self._path, exc)}"

@@ -1,0 +1,41 @@
+"""Positions from a CSV file: `instrument_name,position` in coins, dealers long = +."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+from dfmon.model.errors import UsageError
+from dfmon.model.units import clean
+
+HEADER = ["instrument_name", "position"]
+
+
+def read_positions(path: Path) -> dict[str, float]:
+    """Position by option name. Raises UsageError naming the file, the line, what stands there, what is allowed."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            rows = list(csv.reader(handle))
+    except (OSError, UnicodeDecodeError, csv.Error) as exc:
+        raise UsageError(f"{clean(str(path))}: the position file cannot be read: {exc}") from None
+    if not rows or [cell.strip().lower() for cell in rows[0]] != HEADER:
+        raise UsageError(f"{clean(str(path))}: line 1: the header {','.join(HEADER)} is expected")
+    positions: dict[str, float] = {}
+    for number, row in enumerate(rows[1:], 2):
+        if not row:
+            continue
+        place = f"{clean(str(path))}: line {number}"
+        if len(row) != 2:
+            raise UsageError(f"{place}: {len(row)} columns, {len(HEADER)} are expected: {','.join(HEADER)}")
+        name, text = row[0].strip(), row[1].strip()
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise UsageError(f"{place}: the position of {clean(name)} is {clean(text)!r}, a number is expected")
+        if name in positions:
+            raise UsageError(f"{place}: {clean(name)} stands there twice")
+        positions[name] = value
+    return positions

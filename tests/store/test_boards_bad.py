@@ -1,0 +1,234 @@
+"""A bad row costs that row; a bad file is one clear sentence. Nothing else escapes from reading a board."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from dfmon.model.errors import DfmonError, SourceError, UsageError
+from dfmon.model.events import ListingComplete, OptionTicker, Rejected
+from dfmon.store import boards
+from tests.store.store_samples import csv_text, of, snapshot_row, ticker_row, write
+from tests.store.test_boards import write_parquet
+
+GOOD = "BTC-23JAN26-95000-C"
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        ({"mark_iv": "abc"}, "line 2: mark_iv is 'abc', a number is expected"),
+        ({"mark_iv": "inf"}, "line 2: mark_iv is 'inf', a finite number is expected"),
+        ({"mark_iv": "1e400"}, "line 2: mark_iv is '1e400', a finite number is expected"),
+        ({"mark_iv": -5}, "line 2: mark_iv is '-5', a number of at least 0 is expected"),
+        ({"mark_iv": 1e7}, "line 2: mark_iv is '10000000.0', a number up to 10000 is expected"),
+        ({"open_interest": "1_000"}, "line 2: open_interest is '1_000', a number is expected"),
+        ({"open_interest": "٣"}, "line 2: open_interest is '٣', a number is expected"),
+        ({"underlying_price": "0x10"}, "line 2: underlying_price is '0x10', a number is expected"),
+        ({"best_bid_price": "--"}, "line 2: best_bid_price is '--', a number is expected"),
+        ({"strike": ""}, "line 2: strike is '', a number above 0 is expected"),
+        ({"strike": "nan"}, "line 2: strike is 'nan', a number above 0 is expected"),
+        ({"strike": 0}, "line 2: strike is '0', a number above 0 is expected"),
+        ({"strike": "-90000"}, "line 2: strike is '-90000', a number of at least 0 is expected"),
+        ({"instrument_name": ""}, "line 2: instrument_name is ''"),
+        ({"instrument_name": "BTC\x1b[2J"}, "line 2: instrument_name is 'BTC?[2J'"),
+        ({"instrument_name": "B" * 90}, "a name of 1 to 64 printable characters is expected"),
+        ({"option_type": ""}, "line 2: option_type is '', call or put is expected"),
+        ({"option_type": "future"}, "line 2: option_type is 'future', call or put is expected"),
+        ({"expiration_timestamp": ""}, "line 2: expiration_timestamp is ''"),
+        ({"expiration_timestamp": "soon"}, "milliseconds since 1970 are expected"),
+        ({"expiration_timestamp": 1e300}, "milliseconds of a day between 2009 and 2100 are expected"),
+        ({"expiration_timestamp": "inf"}, "milliseconds of a day between 2009 and 2100 are expected"),
+        ({"timestamp": "-7"}, "line 2: timestamp is '-7'"),
+        ({"instrument_type": "quanto"}, "line 2: instrument_type is 'quanto', reversed or linear is expected"),
+        ({"kind": "option_combo"}, "line 2: kind is 'option_combo', option is expected"),
+        ({"base_currency": ""}, "line 2: base_currency is ''"),
+    ],
+)
+def test_bad_row_of_a_ticker_board(tmp_path: Path, cells: dict[str, object], says: str) -> None:
+    (board,) = boards.read(write(tmp_path / "b.csv", [ticker_row(**cells), ticker_row(GOOD)]))
+    (rejected,) = of(Rejected, board.events)
+    assert (rejected.source, rejected.what) == ("board", "row")
+    assert says in rejected.detail
+    assert [e.name for e in of(OptionTicker, board.events)] == [GOOD]
+    assert of(ListingComplete, board.events)[0].names == {GOOD}
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        ({"timestamp": "yesterday"}, "line 3: timestamp is 'yesterday', a time such as"),
+        ({"timestamp": ""}, "line 3: timestamp is ''"),
+        ({"timestamp": "9999-12-31T23:59:59-14:00"}, "a time between 2009 and 2100 is expected"),
+        ({"expiry_datetime": ""}, "line 3: expiry_datetime is ''"),
+        ({"expiry_datetime": "0001-01-01T00:00:00+14:00"}, "line 3: expiry_datetime is"),
+        ({"implied_volatility": "40%"}, "line 3: implied_volatility is '40%', a number is expected"),
+        ({"implied_volatility": 3000}, "line 3: implied_volatility is '3000', a number up to 100 is expected"),
+    ],
+)
+def test_bad_row_of_a_snapshot_board(tmp_path: Path, cells: dict[str, object], says: str) -> None:
+    rows = [snapshot_row(), snapshot_row("BTC-27MAR26-80000-C", **cells)]
+    (board,) = boards.read(write(tmp_path / "s.csv", rows))
+    assert says in of(Rejected, board.events)[0].detail
+    assert len(of(OptionTicker, board.events)) == 1
+
+
+def test_duplicate_rows_last_wins(tmp_path: Path) -> None:
+    rows = [ticker_row(open_interest=1), ticker_row(GOOD), ticker_row(open_interest=2)]
+    (board,) = boards.read(write(tmp_path / "b.csv", rows))
+    assert [t.open_interest for t in of(OptionTicker, board.events)] == [2.0, 12.5]
+    (rejected,) = of(Rejected, board.events)
+    assert rejected.what == "duplicate"
+    assert "line 4: BTC-23JAN26-90000-C is there since line 2" in rejected.detail
+
+
+def test_ragged_lines_and_stray_quotes_cost_their_line(tmp_path: Path) -> None:
+    lines = csv_text([ticker_row(), ticker_row(GOOD)]).splitlines()
+    path = tmp_path / "b.csv"
+    path.write_text("\n".join([lines[0], lines[1] + ",1", '"' + lines[1], "", "x", lines[2]]) + "\n")
+    (board,) = boards.read(path)
+    assert len(of(Rejected, board.events)) == 3
+    assert [e.name for e in of(OptionTicker, board.events)] == [GOOD]
+
+
+def test_other_currencies_are_skipped_silently(tmp_path: Path) -> None:
+    rows = [snapshot_row(), snapshot_row("ETH-27MAR26-2000-C"), snapshot_row("ETH-27MAR26-2100-C", strike="x")]
+    (board,) = boards.read(write(tmp_path / "s.csv", rows), ["BTC"])
+    assert board.underlying == "BTC"
+    assert not of(Rejected, board.events)
+
+
+# ---- files -------------------------------------------------------------------------------------------------------
+
+
+def refusal(path: Path, underlyings: list[str] | None = None) -> UsageError:
+    with pytest.raises(UsageError) as caught:
+        boards.read(path, underlyings)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_missing_file_and_directory(tmp_path: Path) -> None:
+    assert "none.csv does not exist" in str(refusal(tmp_path / "none.csv"))
+    assert "is a directory" in str(refusal(tmp_path))
+    os.mkfifo(tmp_path / "pipe")
+    assert "is not a regular file" in str(refusal(tmp_path / "pipe"))
+    assert "a?b does not exist" in str(refusal(Path("a\0b")))
+
+
+def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "b.csv", [ticker_row()])
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert str(refusal(path)).endswith("b.csv: permission denied")
+
+
+def test_futures_are_named(tmp_path: Path) -> None:
+    row = {"kind": "future", "instrument_name": "BTC-16JAN26", "future_type": "reversed", "timestamp": 1}
+    said = str(refusal(write(tmp_path / "f.csv.gz", [row])))
+    assert "it holds futures, not options" in said
+    assert "a ticker board needs" in said
+    assert "a snapshot board needs" in said
+
+
+def test_neither_kind_names_what_is_missing(tmp_path: Path) -> None:
+    row = snapshot_row()
+    del row["open_interest"], row["currency"]
+    said = str(refusal(write(tmp_path / "n.csv", [row])))
+    assert "a snapshot board needs currency, open_interest" in said
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", gzip.compress(b"")])
+def test_empty_file(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "e.csv"
+    path.write_bytes(data)
+    assert "is empty" in str(refusal(path))
+
+
+def test_header_only(tmp_path: Path) -> None:
+    path = tmp_path / "h.csv"
+    path.write_text(csv_text([ticker_row()]).splitlines()[0] + "\n")
+    assert "is a ticker board without rows" in str(refusal(path))
+
+
+def test_no_usable_row(tmp_path: Path) -> None:
+    said = str(refusal(write(tmp_path / "b.csv", [ticker_row(strike="x")] * 3)))
+    assert "without a usable row: line 2: strike is 'x'" in said
+
+
+def test_not_text(tmp_path: Path) -> None:
+    for data, line in ((csv_text([ticker_row()]).encode("utf-16"), 1), (b"a,b\n\xff\xfe\n", 2)):
+        path = tmp_path / "t.csv"
+        path.write_bytes(data if line == 1 else csv_text([ticker_row()]).encode() + data)
+        assert "is not UTF-8 text" in str(refusal(path))
+    path.write_bytes(b"x" * (3 << 20))
+    assert "longer than a megabyte" in str(refusal(path))
+
+
+def test_currency_that_is_not_there(tmp_path: Path) -> None:
+    path = write(tmp_path / "b.csv", [ticker_row()])
+    assert str(refusal(path, ["SOL", "BTC"])).endswith("b.csv holds no options on SOL: it holds BTC")
+
+
+def test_control_characters_do_not_reach_the_message(tmp_path: Path) -> None:
+    path = tmp_path / "x\x1b[31m.csv"
+    path.write_text("a\x1b[2J,b\n1,2\n")
+    assert "\x1b" not in str(refusal(path))
+
+
+def test_truncated_and_corrupt_gzip(tmp_path: Path) -> None:
+    path = write(tmp_path / "b.csv.gz", [ticker_row(f"BTC-23JAN26-{n}-C", index_price=n * 7) for n in range(1, 900)])
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(SourceError, match=r"b\.csv\.gz is damaged: \d{3} rows were readable before") as caught:
+        boards.read(path)
+    assert caught.value.exit_code == 1
+    path.write_bytes(data[:-8] + b"\0" * 8)
+    with pytest.raises(SourceError, match="899 rows were readable"):
+        boards.read(path)
+
+
+def test_damaged_or_foreign_parquet(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "s.parquet", [snapshot_row()])
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(SourceError, match="footer is unreadable"):
+        boards.read(path)
+    lacking = {k: v for k, v in snapshot_row().items() if k != "currency"}
+    assert "it lacks currency" in str(refusal(write_parquet(tmp_path / "l.parquet", [lacking])))
+    wrong = write_parquet(tmp_path / "w.parquet", [snapshot_row(strike="high")])
+    assert "column strike is string, numbers are expected" in str(refusal(wrong))
+
+
+def outcome(path: Path) -> str | None:
+    """None where boards came out, else what the error says."""
+    try:
+        return None if all(board.events for board in boards.read(path)) else "a board without events"
+    except DfmonError as exc:
+        return str(exc)
+
+
+def test_mutated_files_give_boards_or_one_sentence(tmp_path: Path) -> None:
+    """Seeded mutations of good files, text and parquet: nothing but DfmonError ever comes out."""
+    rng = random.Random(7)
+    sources = [
+        write(tmp_path / "a.csv", [ticker_row(), ticker_row(GOOD)]),
+        write(tmp_path / "b.csv.gz", [snapshot_row(), snapshot_row("ETH-27MAR26-2000-C")]),
+        write_parquet(tmp_path / "c.parquet", [snapshot_row(), snapshot_row("ETH-27MAR26-2000-C")]),
+    ]
+    target = tmp_path / "mutant"
+    for round_ in range(300):
+        data = bytearray(sources[round_ % 3].read_bytes())
+        for _ in range(rng.randint(1, 6)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        target.write_bytes(data[: rng.randint(1, len(data))] if rng.random() < 0.2 else data)
+        said = outcome(target)
+        assert said is None or "\n" not in said

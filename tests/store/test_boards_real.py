@@ -1,0 +1,65 @@
+"""The boards recorded at the real venue: row counts, spots, times."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from dfmon.model.events import IndexPrice, Listed, OptionTicker, Rejected
+from dfmon.model.units import iso
+from dfmon.store import boards
+from tests.store.store_samples import of
+
+DATA = Path(os.environ.get("DFMON_REAL_DATA") or Path(__file__).parents[3] / "shared" / "data") / "chains"
+pytestmark = pytest.mark.skipif(
+    not DATA.is_dir(), reason=f"no recorded boards in {DATA}: set DFMON_REAL_DATA to the directory that holds chains/"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "spots"),
+    [
+        ("deribit_BTC_20260114_options_raw.csv.gz", {"BTC": 656}, {"BTC": 96_726.86}),
+        ("deribit_BTC_20260122_options_raw.csv.gz", {"BTC": 678}, {"BTC": 89_936.66}),
+        (
+            "deribit_options_snapshot_20251230T173115Z.csv.gz",
+            {"BTC": 630, "ETH": 674},
+            {"BTC": 88_524.21, "ETH": 2_978.74},
+        ),
+        ("deribit_options_snapshot_20260205T212937Z.csv.gz", {"BTC": 902, "ETH": 938}, {}),
+        ("deribit_options_snapshot_20260402T160623Z.csv.gz", {"BTC": 888, "ETH": 748}, {}),
+    ],
+)
+def test_recorded_board(name: str, options: dict[str, int], spots: dict[str, float]) -> None:
+    found = {board.underlying: board for board in boards.read(DATA / name)}
+    assert {u: len(of(Listed, b.events)) for u, b in found.items()} == options
+    assert {u: len(of(OptionTicker, b.events)) for u, b in found.items()} == options
+    for underlying, spot in spots.items():
+        assert of(IndexPrice, found[underlying].events)[0].price == pytest.approx(spot, rel=1e-6)
+    assert not [e for b in found.values() for e in of(Rejected, b.events)]
+    assert boards.is_board(DATA / name)
+
+
+def test_futures_files_are_no_boards() -> None:
+    assert not boards.is_board(DATA / "deribit_BTC_20260114_futures_raw.csv.gz")
+
+
+def test_months_of_boards() -> None:
+    pytest.importorskip("pyarrow", reason="parquet boards need pyarrow (dfmon[parquet])")
+    path = DATA / "deribit_chains_20251230_20260331.parquet"
+    began = time.perf_counter()
+    source = boards.read(path)
+    first = next(source)
+    first_s = time.perf_counter() - began
+    count, rows, last = 1, len(of(OptionTicker, first.events)), first
+    for board in source:
+        assert (board.ts_ns, board.underlying) > (last.ts_ns, last.underlying)
+        count, rows, last = count + 1, rows + len(of(OptionTicker, board.events)), board
+    assert (count, rows) == (2 * 359, 568_354)
+    assert (iso(first.ts_ns)[:16], iso(last.ts_ns)[:10]) == ("2025-12-30T17:31", "2026-03-31")
+    assert first_s < 5.0, "the first board waits for a batch, not for the file"
+    assert time.perf_counter() - began < 60.0
+    assert boards.currencies(path) == ("BTC", "ETH")

@@ -1,0 +1,259 @@
+"""The recorder: what is offered is read back, in order; a full mailbox or disk is counted and said, never felt."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dfmon.engine.journal import Record, RecordKind
+from dfmon.model.errors import DfmonError, UsageError
+from dfmon.store import replayer, segment
+from dfmon.store.recorder import Recorder
+from tests.store.store_samples import frames
+
+SESSION = {"mode": "live", "underlyings": ["BTC", "ETH"]}
+
+
+def recorded(directory: Path, items: list[Record], **options: int | bool) -> Recorder:
+    with Recorder(directory, SESSION, **options) as recorder:
+        for record in items:
+            recorder.offer(record)
+    return recorder
+
+
+def replayed(path: Path, *, allow_gaps: bool = False) -> list[Record]:
+    """Records after the SESSION."""
+    opening, *rest = replayer.records(path, allow_gaps=allow_gaps)
+    assert opening.kind is RecordKind.SESSION
+    return rest
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    items = frames(5000)
+    recorder = recorded(tmp_path / "new" / "dir", items)
+    assert replayed(tmp_path / "new" / "dir") == items
+    assert replayed(recorder.path) == items
+    assert replayer.session(recorder.path) == SESSION
+    assert recorder.path.suffix == segment.SUFFIX
+    assert stat.S_IMODE(recorder.path.stat().st_mode) == 0o600
+    assert (recorder.records, recorder.dropped, recorder.failed) == (5000, 0, None)
+    assert recorder.written_bytes == recorder.path.stat().st_size < recorder.raw_bytes / 4
+
+
+KINDS = st.sampled_from([kind for kind in RecordKind if kind is not RecordKind.GAP])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    first=st.integers(0, 2**60),
+    steps=st.lists(
+        st.tuples(st.integers(-(2**62), 2**62), KINDS, st.text(max_size=40), st.binary(max_size=300)), max_size=30
+    ),
+)
+def test_any_records_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, first: int, steps: list[tuple[int, RecordKind, str, bytes]]
+) -> None:
+    items = [Record(first + n, *step) for n, step in enumerate(steps)]
+    directory = tmp_path_factory.mktemp("r")
+    recorded(directory, items)
+    assert replayed(directory) == items
+
+
+def test_flush_makes_everything_offered_readable(tmp_path: Path) -> None:
+    with Recorder(tmp_path, SESSION) as recorder:
+        for part in range(3):
+            for record in frames(10, 10 * part):
+                recorder.offer(record)
+            assert recorder.flush()
+            assert replayed(tmp_path) == frames(10 * part + 10)
+    assert recorder.flush(), "after the end there is nothing to wait for"
+
+
+def test_rotation_by_size(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    items = [Record(n, n, RecordKind.FRAME, "okx", rng.randbytes(4000)) for n in range(2000)]
+    recorded(tmp_path, items, segment_bytes=2 << 20)
+    files = sorted(tmp_path.glob("*.dfj"))
+    assert len(files) >= 3
+    assert replayed(tmp_path) == items
+    opening = [next(replayer.records(file)) for file in files]
+    assert [json.loads(r.payload) for r in opening] == [SESSION] * len(files)
+    assert [r.kind for r in opening] == [RecordKind.SESSION] * len(files)
+
+
+def test_rotation_by_hour_and_names_in_order_whatever_the_clock_does(tmp_path: Path) -> None:
+    ticks = count(1_769_085_000_000_000_000, -1_800_000_000_000)
+    with Recorder(tmp_path, SESSION, lambda: next(ticks), hourly=True) as recorder:
+        for record in frames(6):
+            recorder.offer(record)
+            assert recorder.flush()
+    assert len(list(tmp_path.glob("*.dfj"))) >= 2
+    assert replayed(tmp_path) == frames(6)
+
+
+def test_two_recorders_of_one_moment_do_not_share_a_file(tmp_path: Path) -> None:
+    one, other = (Recorder(tmp_path, SESSION, lambda: 1_769_085_000_000_000_000) for _ in range(2))
+    one.close()
+    other.close()
+    assert one.path != other.path
+
+
+# ---- the mailbox -------------------------------------------------------------------------------------------------
+
+
+def test_overflow_is_one_gap_record_where_it_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer is held while 30 records come into a mailbox of 10: 20 are missing, and the record says so."""
+    held, go = threading.Event(), threading.Event()
+    write = os.write
+
+    def slow(fd: int, data: bytes) -> int:
+        held.set()
+        assert go.wait(10)
+        return write(fd, data)
+
+    recorder = Recorder(tmp_path, SESSION, mailbox_records=10)
+    monkeypatch.setattr("dfmon.store.recorder.os.write", slow)
+    recorder.offer(frames(1)[0])
+    waiter = threading.Thread(target=recorder.flush)
+    waiter.start()
+    assert held.wait(10)
+    for record in frames(30, 1):
+        recorder.offer(record)
+    go.set()
+    waiter.join()
+    recorder.flush()
+    recorder.offer(frames(1, 31)[0])
+    recorder.close()
+    assert recorder.dropped == 20
+    found = replayed(tmp_path, allow_gaps=True)
+    gap = Record(11, frames(1, 11)[0].recv_ns, RecordKind.GAP, "", b"20")
+    assert found == [*frames(11), gap, *frames(1, 31)]
+    with pytest.raises(DfmonError, match="20 records from number 11 on are missing"):
+        replayed(tmp_path)
+
+
+def test_mailbox_is_bounded_in_bytes(tmp_path: Path) -> None:
+    huge = Record(0, 0, RecordKind.REST, "deribit", b"x" * 5000)
+    recorder = recorded(tmp_path, [huge, *frames(1, 1)], mailbox_bytes=4000)
+    assert recorder.dropped == 1
+    assert [r.kind for r in replayed(tmp_path, allow_gaps=True)] == [RecordKind.GAP, RecordKind.FRAME]
+
+
+def test_gap_at_the_very_end_is_written(tmp_path: Path) -> None:
+    recorded(tmp_path, [*frames(1), Record(1, 0, RecordKind.REST, "", b"x" * 5000)], mailbox_bytes=4000)
+    assert [r.kind for r in replayed(tmp_path, allow_gaps=True)] == [RecordKind.FRAME, RecordKind.GAP]
+
+
+def test_record_the_format_cannot_hold_is_a_gap_of_one(tmp_path: Path) -> None:
+    recorder = recorded(tmp_path, [*frames(1), Record(1, 0, RecordKind.FRAME, "s" * 300, b""), *frames(1, 2)])
+    assert recorder.dropped == 1
+    assert [r.seq for r in replayed(tmp_path, allow_gaps=True)] == [0, 1, 2]
+
+
+def test_offer_after_close_is_only_counted(tmp_path: Path) -> None:
+    recorder = recorded(tmp_path, frames(3))
+    recorder.offer(frames(1, 3)[0])
+    recorder.close()
+    assert recorder.dropped == 1
+
+
+# ---- trouble -----------------------------------------------------------------------------------------------------
+
+
+def test_full_disk_stops_recording_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+
+    def full(fd: int, data: bytes) -> int:
+        """Takes a part of the block, then there is no space."""
+        if len(data) > 40:
+            return write(fd, bytes(data[:40]))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Recorder(tmp_path, SESSION) as recorder:
+        for record in frames(100):
+            recorder.offer(record)
+        assert recorder.flush()
+        monkeypatch.setattr("dfmon.store.recorder.os.write", full)
+        for record in frames(100, 100):
+            recorder.offer(record)
+        assert not recorder.flush()
+        recorder.offer(frames(1, 200)[0])
+    assert recorder.failed is not None
+    assert recorder.failed.endswith("no space left on device")
+    assert recorder.dropped == 101
+    assert replayed(tmp_path) == frames(100), "the torn block was cut off"
+
+
+def test_no_space_for_the_next_segment_leaves_no_empty_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+
+    def full(fd: int, data: bytes) -> int:
+        if bytes(data[:8]) == segment.MAGIC:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(fd, data)
+
+    with Recorder(tmp_path, SESSION, segment_bytes=1) as recorder:
+        monkeypatch.setattr("dfmon.store.recorder.os.write", full)
+        recorder.offer(frames(1)[0])
+        assert not recorder.flush()
+    assert len(list(tmp_path.iterdir())) == 1
+    assert replayed(tmp_path) == frames(1)
+
+
+def test_unusable_directory_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"cannot record into .*file/x: not a directory"):
+        Recorder(tmp_path / "file" / "x", SESSION)
+
+
+def test_session_must_be_json(tmp_path: Path) -> None:
+    with pytest.raises(DfmonError, match="cannot be recorded as JSON"):
+        Recorder(tmp_path, {"clock": threading})
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from dfmon.engine.journal import Record, RecordKind
+from dfmon.store.recorder import Recorder
+recorder = Recorder(Path(sys.argv[1]), {"mode": "child"}, segment_bytes=40_000)
+seq = 0
+while True:
+    for _ in range(200):
+        recorder.offer(Record(seq, seq, RecordKind.FRAME, "deribit", b"%d" % (seq * seq) * 9))
+        seq += 1
+    recorder.flush()
+    sys.stdout.write(f"{seq}\\n")
+    sys.stdout.flush()
+"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kill_loses_nothing_that_was_flushed(tmp_path: Path, seed: int) -> None:
+    """SIGKILL while blocks are being written: whatever a flush had confirmed is there, whole and in order."""
+    lines = random.Random(seed).randint(1, 40)
+    command = [sys.executable, "-c", CHILD, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as child:
+        assert child.stdout is not None
+        for _ in range(lines):
+            flushed = int(child.stdout.readline())
+        child.send_signal(signal.SIGKILL)
+    damage: list[replayer.Damage] = []
+    _, *found = replayer.records(tmp_path, damage=damage)
+    assert len(found) >= flushed
+    assert [r.seq for r in found] == list(range(len(found)))
+    assert found[-1].payload == b"%d" % ((len(found) - 1) ** 2) * 9
+    assert all(d.tail for d in damage)

@@ -1,0 +1,228 @@
+"""Damaged recordings: what is readable is read, what is not is named by its bytes, holes are refused."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from dfmon.engine.journal import Record, RecordKind
+from dfmon.model.errors import DfmonError, SourceError, UsageError
+from dfmon.store import replayer, segment
+from dfmon.store.recorder import Recorder
+from tests.store.store_samples import frames
+
+BLOCKS, PER_BLOCK = 6, 20
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A segment of six blocks of twenty records."""
+    directory = tmp_path_factory.mktemp("whole")
+    with Recorder(directory, {"mode": "live"}) as recorder:
+        for block in range(BLOCKS):
+            for record in frames(PER_BLOCK, block * PER_BLOCK):
+                recorder.offer(record)
+            recorder.flush()
+    return recorder.path.read_bytes()
+
+
+def layout(data: bytes) -> list[tuple[int, int]]:
+    """Byte range of every block, the one of the SESSION first."""
+    at, found = segment.SEGMENT_HEAD, []
+    while at < len(data):
+        head = segment.unpack_block(data[at : at + segment.BLOCK_HEAD])
+        assert head is not None
+        found.append((at, at + segment.BLOCK_HEAD + head.packed))
+        at = found[-1][1]
+    return found
+
+
+def read(path: Path, data: bytes) -> tuple[list[Record], list[replayer.Damage]]:
+    path.write_bytes(data)
+    damage: list[replayer.Damage] = []
+    return list(replayer.records(path, allow_gaps=True, damage=damage)), damage
+
+
+def test_layout_of_the_sample(whole: bytes) -> None:
+    assert len(layout(whole)) == BLOCKS + 1
+
+
+def test_a_flipped_bit_costs_its_block_and_names_its_bytes(whole: bytes, tmp_path: Path) -> None:
+    """A bit in the head and in the body of every block."""
+    rng = random.Random(5)
+    path = tmp_path / "flip.dfj"
+    for number, (start, end) in enumerate(layout(whole)):
+        for at in (*range(start, start + segment.BLOCK_HEAD), *rng.sample(range(start + segment.BLOCK_HEAD, end), 12)):
+            data = bytearray(whole)
+            data[at] ^= 1 << rng.randrange(8)
+            found, damage = read(path, bytes(data))
+            assert [(d.start, d.end) for d in damage] == [(start, end)]
+            assert damage[0].tail is (number == BLOCKS)
+            lost = range((number - 1) * PER_BLOCK, number * PER_BLOCK) if number else range(0)
+            kept = [r for r in frames(BLOCKS * PER_BLOCK) if r.seq not in lost]
+            assert [r for r in found if r.kind is RecordKind.FRAME] == kept
+            gaps = [(r.seq, r.payload) for r in found if r.kind is RecordKind.GAP]
+            hole = 0 < number < BLOCKS
+            assert gaps == ([(lost.start, b"%d" % PER_BLOCK)] if hole else [])
+
+
+def test_a_damaged_file_head_is_stepped_over(whole: bytes, tmp_path: Path) -> None:
+    for at in range(segment.SEGMENT_HEAD):
+        data = bytearray(whole)
+        data[at] ^= 0x10
+        found, damage = read(tmp_path / "head.dfj", bytes(data))
+        assert [(d.start, d.end) for d in damage] == [(0, segment.SEGMENT_HEAD)]
+        assert len(found) == 1 + BLOCKS * PER_BLOCK
+
+
+def test_the_search_for_the_next_block_crosses_chunks(
+    whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, end = layout(whole)[2]
+    data = bytearray(whole)
+    data[start] ^= 1
+    for chunk in range(1, 70, 3):
+        monkeypatch.setattr(replayer, "_CHUNK", chunk)
+        _, damage = read(tmp_path / "chunk.dfj", bytes(data))
+        assert [(d.start, d.end) for d in damage] == [(start, end)]
+
+
+def test_any_truncation_keeps_every_whole_block(whole: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "cut.dfj"
+    blocks = layout(whole)
+    for end in random.Random(9).sample(range(len(segment.MAGIC), len(whole)), 150):
+        found, damage = read(path, whole[:end])
+        kept = [n for n, (_, stop) in enumerate(blocks) if stop <= end]
+        assert len([r for r in found if r.kind is RecordKind.FRAME]) == PER_BLOCK * max(len(kept) - 1, 0)
+        last = blocks[kept[-1]][1] if kept else min(segment.SEGMENT_HEAD, end)
+        if end > last or end < segment.SEGMENT_HEAD:
+            assert damage[-1].tail
+            assert damage[-1].end == end
+        else:
+            assert not damage
+
+
+def test_random_bytes_never_raise_anything_else(whole: bytes, tmp_path: Path) -> None:
+    rng = random.Random(11)
+    for _ in range(200):
+        data = bytearray(whole)
+        for _ in range(rng.randint(1, 30)):
+            data[rng.randrange(len(segment.MAGIC), len(data))] = rng.randrange(256)
+        found, _ = read(tmp_path / "noise.dfj", bytes(data))
+        seqs = [r.seq for r in found if r.kind is RecordKind.FRAME]
+        assert seqs == sorted(set(seqs))
+
+
+def test_without_a_list_damage_is_an_error_after_the_last_record(whole: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "cut.dfj"
+    path.write_bytes(whole[:-5])
+    found = []
+    with pytest.raises(SourceError, match=r"cut\.dfj: bytes \d+ to \d+ are unreadable: a block of \d+ bytes ends") as e:
+        for record in replayer.records(path):
+            found.append(record)
+    assert len(found) == 1 + (BLOCKS - 1) * PER_BLOCK
+    assert e.value.exit_code == 1
+
+
+def test_a_hole_is_refused_with_its_cause(whole: bytes, tmp_path: Path) -> None:
+    data = bytearray(whole)
+    start, end = layout(whole)[2]
+    data[end - 1] ^= 1
+    path = tmp_path / "hole.dfj"
+    path.write_bytes(data)
+    says = f"20 records from number 20 on are missing: the checksum of a block does not hold at bytes {start} to {end}"
+    with pytest.raises(SourceError, match=says):
+        list(replayer.records(path))
+
+
+def segments(directory: Path, parts: int, mode: str = "live") -> list[Path]:
+    with Recorder(directory, {"mode": mode}, segment_bytes=1) as recorder:
+        for part in range(parts):
+            for record in frames(10, 10 * part):
+                recorder.offer(record)
+            recorder.flush()
+    return sorted(directory.glob("*.dfj"))
+
+
+def test_a_missing_segment_is_a_hole(tmp_path: Path) -> None:
+    segments(tmp_path, 4)[1].unlink()
+    with pytest.raises(SourceError, match="10 records from number 10 on are missing"):
+        list(replayer.records(tmp_path))
+    found = list(replayer.records(tmp_path, allow_gaps=True))
+    assert [r.kind.name for r in found].count("GAP") == 1
+    assert len([r for r in found if r.kind is RecordKind.FRAME]) == 30
+
+
+def test_a_segment_alone_is_a_recording_too(tmp_path: Path) -> None:
+    opening, *found = replayer.records(segments(tmp_path, 3)[2])
+    assert opening.kind is RecordKind.SESSION
+    assert found == frames(10, 20)
+
+
+def test_two_sessions_in_one_directory_each_begin_with_their_own_record(tmp_path: Path) -> None:
+    segments(tmp_path, 2, "one")
+    segments(tmp_path, 2, "two")
+    found = list(replayer.records(tmp_path))
+    begins = [n for n, r in enumerate(found) if r.kind is RecordKind.SESSION]
+    assert begins == [0, 21]
+    assert found[1:21] == found[22:] == frames(20)
+    assert replayer.session(tmp_path) == {"mode": "one"}
+
+
+def test_two_recorders_at_once_are_two_sessions(tmp_path: Path) -> None:
+    """Their segments lie between each other; each session is read as one, the earlier first."""
+    with (
+        Recorder(tmp_path, {"mode": "one"}, segment_bytes=1) as one,
+        Recorder(tmp_path, {"mode": "two"}, segment_bytes=1) as two,
+    ):
+        for n in range(4):
+            for recorder in (one, two):
+                recorder.offer(frames(1, n)[0])
+                assert recorder.flush()
+    found = list(replayer.records(tmp_path))
+    assert [r.kind for r in found].count(RecordKind.SESSION) == 2
+    assert found[1:5] == found[6:] == frames(4)
+
+
+def test_session_comes_from_any_segment_that_still_has_it(tmp_path: Path) -> None:
+    first, *_ = segments(tmp_path, 2)
+    data = bytearray(first.read_bytes())
+    data[layout(bytes(data))[0][1] - 1] ^= 1
+    first.write_bytes(data)
+    assert replayer.session(tmp_path) == {"mode": "live"}
+    with pytest.raises(SourceError, match="does not say what was recorded"):
+        replayer.session(first)
+
+
+def test_is_recording_looks_at_the_content(whole: bytes, tmp_path: Path) -> None:
+    renamed, text, empty = tmp_path / "a.bin", tmp_path / "b.dfj", tmp_path / "empty"
+    renamed.write_bytes(whole)
+    text.write_text("not a recording")
+    empty.mkdir()
+    assert replayer.is_recording(renamed)
+    assert not any(replayer.is_recording(p) for p in (text, empty, tmp_path, tmp_path / "none"))
+    (tmp_path / "c.dfj").write_bytes(whole)
+    assert replayer.is_recording(tmp_path)
+
+
+def test_what_is_no_recording_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("hello")
+    (tmp_path / "dir").mkdir()
+    for name, says in (
+        ("none", "does not exist"),
+        ("x.txt", "not a recording of dfmon"),
+        ("dir", "holds no recording"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            replayer.records(tmp_path / name)
+
+
+def test_a_newer_format_is_refused(whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "new.dfj"
+    with monkeypatch.context() as later:
+        later.setattr(segment, "VERSION", 2)
+        path.write_bytes(segment.pack_segment(0, 1) + whole[segment.SEGMENT_HEAD :])
+    with pytest.raises(DfmonError, match="recording in format 2: this dfmon reads 1"):
+        list(replayer.records(path))
