@@ -1,0 +1,226 @@
+"""The HTTP interface: FastAPI routes over one hub. Imported by `rest_service` when a service is wanted.
+
+    GET /healthz                         200 while anything is fresh, else 503 "stale" or "starting"
+    GET /v1/snapshot?currency=&detail=   the newest snapshot, the bytes of `to_json`
+    GET /v1/snapshots                    all of them
+    GET /v1/stream?currency=             server-sent events; a slow client sees fewer, the newest always
+
+No other origin is allowed, and only requests that name this host are answered: a page on another site cannot have
+its name resolve to here and read along (DNS rebinding). No page of it loads scripts from elsewhere.
+"""
+
+# Annotations are not postponed here: FastAPI reads those of the routes.
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import FastAPI, Header, HTTPException, Query, Response
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+import dfmon
+from dfmon.engine.hub import SnapshotHub
+from dfmon.model.snapshot import FlowSnapshot, to_json
+from dfmon.model.units import clean
+from dfmon.sinks.base import Bell, Latest, Progress, SinkStatus
+
+FRESH_S: Final = 15.0
+JSON: Final = "application/json"
+EVENTS: Final = "text/event-stream"
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+WILDCARD: Final = frozenset({"0.0.0.0", "::", ""})
+SNAPSHOT: Final = {"$ref": "#/components/schemas/FlowSnapshot"}
+
+Currency = Annotated[str | None, Query(description="an underlying, such as BTC; the first one if left out")]
+Responses = dict[int | str, dict[str, Any]]
+
+
+class Board:
+    """What the routes read: the newest snapshots, their bytes, their age by arrival."""
+
+    def __init__(
+        self,
+        hub: SnapshotHub,
+        status: Callable[[], tuple[SinkStatus, ...]],
+        progress: Progress,
+        closing: asyncio.Event,
+    ) -> None:
+        self.hub = hub
+        self.bell = Bell(hub)
+        self.status = status
+        self.progress = progress
+        self.closing = closing
+        self._bytes: dict[tuple[str, bool], tuple[FlowSnapshot, bytes]] = {}
+
+    def json(self, snapshot: FlowSnapshot, *, detail: bool = False) -> bytes:
+        """`to_json`, made once however many clients ask."""
+        key = snapshot.underlying, detail
+        of, body = self._bytes.get(key, (None, b""))
+        if of is not snapshot:
+            body = to_json(snapshot, self.hub.mode, detail=detail)
+            self._bytes[key] = snapshot, body
+        return body
+
+    def tag(self, snapshot: FlowSnapshot, *, detail: bool = False) -> str:
+        """The ETag: `seq` alone would come again after a restart."""
+        return f'"{snapshot.underlying}-{snapshot.ts_ns:x}-{snapshot.seq}-{self.hub.mode}{"-detail" * detail}"'
+
+    def find(self, currency: str | None) -> FlowSnapshot:
+        """The newest of `currency`, or of the first underlying. Raises HTTPException 503 or 404."""
+        names = self.hub.underlyings()
+        if not names:
+            raise HTTPException(503, "No snapshot yet: dfmon is starting.", {"Retry-After": "2"})
+        snapshot = self.hub.latest(currency.upper() if currency else names[0])
+        if snapshot is None:
+            wanted = clean(currency or "", 20)
+            raise HTTPException(404, f"No underlying {wanted!r} here; there is {', '.join(sorted(names))}.")
+        return snapshot
+
+    def health(self) -> tuple[int, dict[str, Any]]:
+        """Status code and body of /healthz."""
+        now = time.monotonic()
+        rows: dict[str, dict[str, Any]] = {}
+        for name, heard in self.bell.heard.items():
+            snapshot = self.hub.latest(name)
+            stale = now - heard > FRESH_S or snapshot is None or snapshot.state == "stale"
+            rows[name] = {"age_s": round(now - heard, 3), "state": "stale" if stale else self.hub.mode}
+        fresh = any(row["state"] != "stale" for row in rows.values())
+        word = "ok" if fresh else "stale" if rows else "starting"
+        body = {"status": word, "version": dfmon.__version__, "underlyings": rows, "sinks": self.status()}
+        return (200 if fresh else 503), body
+
+    async def events(self, latest: Latest) -> AsyncGenerator[bytes, None]:
+        """Server-sent events, for as long as the client listens and the service runs."""
+        async with aclosing(latest.follow(self.closing)) as snapshots:
+            async for snapshot in snapshots:
+                self.progress.dropped += latest.take_missed()
+                self.progress.sent += 1
+                yield b"event: snapshot\nid: %d\ndata: %b\n\n" % (snapshot.seq, self.json(snapshot))
+
+
+class OwnHostOnly:
+    """Refuses requests whose Host is neither a loopback name nor the address this is served on.
+
+    Served on all addresses, any address will do but no foreign name: that is all a rebinding page could send.
+    """
+
+    def __init__(self, app: ASGIApp, host: str, progress: Progress) -> None:
+        self._app = app
+        self._names = LOOPBACK | {host.lower()}
+        self._any_address = host in WILDCARD
+        self._progress = progress
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._own(dict(scope["headers"]).get(b"host", b"").decode("latin-1")):
+            self._progress.sent += 1
+            return await self._app(scope, receive, send)
+        refusal = Response("This host is not served here; use the address dfmon listens on.\n", 421)
+        return await refusal(scope, receive, send)
+
+    def _own(self, host: str) -> bool:
+        name = host.lower()
+        name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+        return name in self._names or (self._any_address and _is_address(name))
+
+
+def application(board: Board, host: str) -> FastAPI:
+    """All routes, and the documents that describe them."""
+    app = FastAPI(
+        title="dfmon",
+        version=dfmon.__version__,
+        summary="Dealer flow in crypto options, as it is now",
+        docs_url=None,
+        redoc_url=None,
+    )
+    _add_health(app, board)
+    _add_snapshots(app, board)
+    _add_stream(app, board)
+    _describe(app)
+    app.add_middleware(OwnHostOnly, host=host, progress=board.progress)
+    return app
+
+
+def _add_health(app: FastAPI, board: Board) -> None:
+    described: Responses = {
+        200: _body({"type": "object"}, "fresh"),
+        503: _body({"type": "object"}, "starting or stale"),
+    }
+
+    @app.get("/healthz", response_class=Response, responses=described, summary="Is anything fresh?")
+    async def healthz() -> Response:
+        code, body = board.health()
+        return Response(msgspec.json.encode(body), code, media_type=JSON, headers={"Cache-Control": "no-store"})
+
+
+def _add_snapshots(app: FastAPI, board: Board) -> None:
+    problems: Responses = {404: {"description": "no such underlying"}, 503: {"description": "no snapshot yet"}}
+    one: Responses = {200: _body(SNAPSHOT, "the newest snapshot"), 304: {"description": "not changed"}, **problems}
+    many: Responses = {200: _body({"type": "array", "items": SNAPSHOT}, "the newest of each underlying")}
+
+    @app.get("/v1/snapshot", response_class=Response, responses=one, summary="The newest snapshot")
+    async def snapshot(
+        currency: Currency = None,
+        detail: Annotated[bool, Query(description="with heat-map, profile, tape and alerts")] = False,
+        if_none_match: Annotated[str | None, Header()] = None,
+    ) -> Response:
+        found = board.find(currency)
+        headers = {"ETag": board.tag(found, detail=detail), "Cache-Control": "no-cache"}
+        if if_none_match == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(board.json(found, detail=detail), media_type=JSON, headers=headers)
+
+    @app.get("/v1/snapshots", response_class=Response, responses=many, summary="The newest of each underlying")
+    async def snapshots() -> Response:
+        found = (board.hub.latest(name) for name in board.hub.underlyings())
+        body = b"[" + b",".join(board.json(each) for each in found if each is not None) + b"]"
+        return Response(body, media_type=JSON, headers={"Cache-Control": "no-cache"})
+
+
+def _add_stream(app: FastAPI, board: Board) -> None:
+    described: Responses = {
+        200: {
+            "description": "one event a snapshot, the newest wins",
+            "content": {EVENTS: {"schema": {"type": "string"}}},
+        },
+        404: {"description": "no such underlying"},
+    }
+
+    @app.get("/v1/stream", response_class=StreamingResponse, responses=described, summary="Snapshots as they come")
+    async def stream(
+        currency: Annotated[str | None, Query(description="only this underlying; all if left out")] = None,
+    ) -> StreamingResponse:
+        only = board.find(currency).underlying if currency else None
+        events = board.events(board.bell.latest(only))
+        return StreamingResponse(events, media_type=EVENTS, headers={"Cache-Control": "no-store"})
+
+
+def _describe(app: FastAPI) -> None:
+    """The OpenAPI document, with the snapshot's own schema: what msgspec encodes, it also describes."""
+
+    def openapi() -> dict[str, Any]:
+        if not app.openapi_schema:
+            document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+            _, models = msgspec.json.schema_components((FlowSnapshot,), ref_template="#/components/schemas/{name}")
+            document.setdefault("components", {}).setdefault("schemas", {}).update(models)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _body(schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"description": description, "content": {JSON: {"schema": schema}}}
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

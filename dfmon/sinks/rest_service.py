@@ -1,0 +1,144 @@
+"""The sink that serves snapshots over HTTP: uvicorn inside the market's loop, around the application of `rest_api`.
+
+Read-only and on loopback unless another address is named. The packages it needs are an extra and are imported when
+a service is made, so that nobody else pays for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+from dfmon.engine.hub import SnapshotHub
+from dfmon.model.errors import DfmonError, UsageError
+from dfmon.sinks.base import Progress, SinkStatus
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
+CONNECTIONS: Final = 128  # beyond these, uvicorn answers 503
+BACKLOG: Final = 128
+FAREWELL_S: Final = 2  # what open answers are given to end
+
+
+class RestService:
+    """Sink that serves the hub on `host`:`port`; port 0 takes a free one, and `port` then says which.
+
+    `statuses` gives the states of all sinks for /healthz. `sent` counts answers and stream events, `dropped` the
+    stream events that a slow client did not get because a newer one had come.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 8765,
+        statuses: Callable[[], tuple[SinkStatus, ...]] = tuple,
+    ) -> None:
+        """Raises UsageError when the packages are missing."""
+        require_packages()
+        self.name = "rest"
+        self.progress = Progress()
+        self.host = host.strip("[]")  # an IPv6 address may come as in a URL
+        self.port = port
+        self._statuses = statuses
+        self._socket: socket.socket | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{_place(self.host, self.port)}"
+
+    def status(self) -> SinkStatus:
+        return self.progress.status(self.name)
+
+    def bind(self) -> None:
+        """Take the port, so that a wrong or busy one is known before anything starts. Raises DfmonError."""
+        if self._socket is None:
+            self._socket = _listen(self.host, self.port)
+            self.port = self._socket.getsockname()[1]
+
+    async def run(self, hub: SnapshotHub, stop: asyncio.Event) -> None:
+        """Serve until `stop`. Raises DfmonError when the port is not free and `bind` was not called before."""
+        self.bind()
+        assert self._socket is not None
+        listening, self._socket = self._socket, None
+        app = create_app(hub, self._statuses, host=self.host, progress=self.progress, closing=stop)
+        server = _server(app)
+        ending = asyncio.ensure_future(stop.wait())
+        ending.add_done_callback(lambda _: setattr(server, "should_exit", True))
+        self.progress.say("serving", self.url)
+        try:
+            await server.serve(sockets=[listening])
+        finally:
+            ending.cancel()
+            for listener in getattr(server, "servers", ()):  # when cancelled, uvicorn closes nothing
+                listener.close()
+            listening.close()
+            self.progress.say("off")
+
+
+def create_app(
+    hub: SnapshotHub,
+    status: Callable[[], tuple[SinkStatus, ...]] = tuple,
+    *,
+    host: str = "127.0.0.1",
+    progress: Progress | None = None,
+    closing: asyncio.Event | None = None,
+) -> FastAPI:
+    """The ASGI application over one hub. `host` is the address it is served on, `closing` ends its event streams."""
+    require_packages()
+    from dfmon.sinks.rest_api import Board, application
+
+    board = Board(hub, status, progress or Progress(), closing or asyncio.Event())
+    return application(board, host)
+
+
+def require_packages() -> None:
+    """Raises UsageError naming what to install."""
+    for name in ("fastapi", "uvicorn"):
+        if find_spec(name) is None:
+            raise UsageError(f"the REST service needs the package {name!r}: pip install 'dfmon[server]'")
+
+
+def _server(app: FastAPI) -> uvicorn.Server:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield  # signals are the application's
+
+    return Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            limit_concurrency=CONNECTIONS,
+            timeout_graceful_shutdown=FAREWELL_S,
+        )
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    place = _place(host, port)
+    if not 0 <= port <= 65535:  # some systems would take the remainder and listen elsewhere
+        raise UsageError(f"REST: {place} is no address to listen on: a port is a number from 0 to 65535")
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except socket.gaierror as exc:
+        raise UsageError(f"REST: {place} is no address to listen on: {exc.strerror}") from None
+    except OSError as exc:
+        raise DfmonError(f"REST: cannot listen on {place}: {exc.strerror or exc}; choose another port") from None
+
+
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

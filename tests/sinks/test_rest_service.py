@@ -1,0 +1,244 @@
+"""The REST service over a real uvicorn on a free port, asked by httpx."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import closing
+
+import httpx
+import msgspec
+import pytest
+
+import dfmon
+from dfmon.model.errors import DfmonError, UsageError
+from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
+from dfmon.sinks import rest_api
+from dfmon.sinks.base import SinkStatus
+from dfmon.sinks.rest_service import RestService, create_app
+from tests.sinks.factory import snapshot, until
+
+REDIS = SinkStatus("redis", "away", 3, 1, "next try in 2 s")
+
+
+@pytest.fixture
+async def service(run) -> RestService:
+    made = RestService(port=0, statuses=lambda: (REDIS,))
+    made.bind()
+    run(made)
+    await until(lambda: made.progress.state == "serving")
+    return made
+
+
+@pytest.fixture
+async def client(service) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=service.url, timeout=5, trust_env=False) as made:
+        yield made
+
+
+async def events(response: httpx.Response) -> AsyncIterator[FlowSnapshot]:
+    async for line in response.aiter_lines():
+        if line.startswith("data: "):
+            yield from_json(line.removeprefix("data: ").encode())
+
+
+async def test_health_tells_starting_fresh_and_stale(hub, client, monkeypatch):
+    first = await client.get("/healthz")
+    assert first.status_code == 503
+    assert first.json()["status"] == "starting"
+    hub.publish(snapshot(1))
+    hub.publish(snapshot(2, "ETH", state="stale"))
+    fresh = await client.get("/healthz")
+    assert fresh.status_code == 200
+    body = fresh.json()
+    assert (body["status"], body["version"]) == ("ok", dfmon.__version__)
+    assert {name: row["state"] for name, row in body["underlyings"].items()} == {"BTC": "live", "ETH": "stale"}
+    assert 0.0 <= body["underlyings"]["BTC"]["age_s"] < 5.0  # by arrival: the snapshot's own time may be a replay's
+    assert body["sinks"] == [msgspec.to_builtins(REDIS)]
+    monkeypatch.setattr(rest_api, "FRESH_S", -1.0)
+    old = await client.get("/healthz")
+    assert (old.status_code, old.json()["status"]) == (503, "stale")
+
+
+async def test_a_snapshot_is_the_bytes_of_the_model(hub, client):
+    hub.mode = "sim"
+    hub.publish(snapshot(1))
+    hub.publish(snapshot(2, "ETH"))
+    plain = await client.get("/v1/snapshot", params={"currency": "BTC"})
+    assert plain.status_code == 200
+    assert plain.headers["content-type"] == "application/json"
+    assert plain.content == to_json(snapshot(1), "sim")
+    assert (await client.get("/v1/snapshot")).content == plain.content
+    detailed = await client.get("/v1/snapshot", params={"currency": "eth", "detail": "true"})
+    assert detailed.content == to_json(snapshot(2, "ETH"), "sim", detail=True)
+    everything = await client.get("/v1/snapshots")
+    assert [each["underlying"] for each in everything.json()] == ["BTC", "ETH"]
+    hub.publish(snapshot(3))
+    assert from_json((await client.get("/v1/snapshot")).content).seq == 3
+
+
+async def test_what_is_not_there_is_said_in_a_sentence(hub, client):
+    starting = await client.get("/v1/snapshot", params={"currency": "BTC"})
+    assert (starting.status_code, starting.headers["retry-after"]) == (503, "2")
+    assert (await client.get("/v1/snapshots")).json() == []
+    hub.publish(snapshot(1, "ETH"))
+    hub.publish(snapshot(1))
+    for path in ("/v1/snapshot", "/v1/stream"):
+        missing = await client.get(path, params={"currency": "XRP\x1b"})
+        assert missing.status_code == 404
+        assert missing.json() == {"detail": "No underlying 'XRP?' here; there is BTC, ETH."}
+
+
+async def test_an_unchanged_snapshot_is_not_sent_twice(hub, client):
+    hub.publish(snapshot(1))
+    tag = (await client.get("/v1/snapshot")).headers["etag"]
+    again = await client.get("/v1/snapshot", headers={"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    detailed = await client.get("/v1/snapshot?detail=1", headers={"If-None-Match": tag})
+    assert detailed.status_code == 200
+    hub.publish(snapshot(2))
+    assert (await client.get("/v1/snapshot", headers={"If-None-Match": tag})).status_code == 200
+
+
+async def test_the_stream_gives_each_new_snapshot(hub, client):
+    hub.publish(snapshot(1))
+    async with client.stream("GET", "/v1/stream", params={"currency": "btc"}) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        received = events(response)
+        assert (await anext(received)).seq == 1
+        hub.publish(snapshot(5, "ETH"))
+        hub.publish(snapshot(2))
+        assert (await anext(received)).seq == 2
+        hub.publish(snapshot(3))
+        assert (await anext(received)).seq == 3
+        await received.aclose()
+
+
+async def test_a_slow_stream_client_gets_the_newest(hub, service, client):
+    hub.publish(snapshot(0))
+    async with client.stream("GET", "/v1/stream") as response:
+        seq = 0
+        async with asyncio.timeout(8):
+            while service.progress.dropped < 5:
+                seq += 1
+                hub.publish(snapshot(seq, strikes=2000))
+                if seq % 2:
+                    await asyncio.sleep(0)
+        last = seq + 1
+        hub.publish(snapshot(last))
+        seen = [0]
+        async for each in events(response):
+            seen.append(each.seq)
+            if each.seq == last:
+                break
+    assert seen == sorted(seen)
+    assert len(seen) < last
+
+
+async def test_streams_end_with_the_service(hub, service, client, stop):
+    hub.publish(snapshot(1))
+    async with client.stream("GET", "/v1/stream") as response:
+        received = events(response)
+        await anext(received)
+        stop.set()
+        async with asyncio.timeout(4):
+            assert [each async for each in received] == []
+    await until(lambda: service.progress.state == "off")
+
+
+async def test_many_clients_at_once(hub, service):
+    hub.publish(snapshot(1))
+    expected = to_json(snapshot(1), "live")
+    async with httpx.AsyncClient(base_url=service.url, timeout=8, trust_env=False) as client:
+        answers = await asyncio.gather(*(client.get("/v1/snapshot") for _ in range(60)))
+    assert {answer.content for answer in answers} == {expected}
+    assert service.status().sent >= 60
+
+
+@pytest.mark.parametrize(
+    ("host", "code"),
+    [("localhost:{port}", 200), ("127.0.0.1", 200), ("[::1]:{port}", 200), ("LOCALHOST", 200)]
+    + [(name, 421) for name in ("evil.example:{port}", "10.0.0.5", "127.0.0.1.evil.example", "", "localhost.evil")],
+)
+async def test_only_its_own_names_are_answered(hub, service, client, host, code):
+    hub.publish(snapshot(1))
+    answer = await client.get("/v1/snapshot", headers={"Host": host.format(port=service.port)})
+    assert answer.status_code == code
+    assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_served_on_all_addresses_any_address_will_do_but_no_name(hub):
+    hub.publish(snapshot(1))
+    transport = httpx.ASGITransport(app=create_app(hub, host="0.0.0.0"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://10.0.0.5:8765") as client:
+        assert (await client.get("/v1/snapshot")).status_code == 200
+        assert (await client.get("/v1/snapshot", headers={"Host": "evil.example"})).status_code == 421
+
+
+async def test_the_openapi_document_describes_the_snapshot(client):
+    document = (await client.get("/openapi.json")).json()
+    assert document["openapi"].startswith("3.")
+    assert set(document["paths"]) == {"/healthz", "/v1/snapshot", "/v1/snapshots", "/v1/stream"}
+    schema = document["paths"]["/v1/snapshot"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/FlowSnapshot"}
+    known = document["components"]["schemas"]
+    assert list(known["FlowSnapshot"]["properties"]) == list(FlowSnapshot.__struct_fields__)
+    references = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
+    assert references <= set(known)
+    for path, operations in document["paths"].items():
+        assert operations["get"]["responses"].keys() >= {"200"}, path
+        assert operations["get"]["summary"]
+
+
+async def test_no_page_loads_scripts_from_elsewhere(client):
+    for path in ("/docs", "/redoc", "/"):
+        assert (await client.get(path)).status_code == 404
+
+
+async def test_a_busy_port_is_told_in_one_sentence():
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(DfmonError, match=rf"127\.0\.0\.1:{port}.*in use") as refused:
+            RestService(port=port).bind()
+        assert refused.value.exit_code == 1
+
+
+@pytest.mark.parametrize(("host", "port"), [("999.0.0.1", 8765), ("127.0.0.1", 70000)])
+def test_an_impossible_address_is_a_usage_error(host, port):
+    with pytest.raises(UsageError, match=re.escape(f"{host}:{port}")):
+        RestService(host, port).bind()
+
+
+async def test_a_busy_port_is_tried_again_when_supervised(run):
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        service = RestService(port=other.getsockname()[1])
+        run(service)
+        await until(lambda: service.progress.state == "restarting")
+        assert "in use" in service.status().note
+    await until(lambda: service.progress.state == "serving")
+
+
+async def test_an_ipv6_address_may_be_written_as_in_a_url(hub, run):
+    hub.publish(snapshot(1))
+    service = RestService("[::1]", 0)
+    run(service)
+    await until(lambda: service.progress.state == "serving")
+    assert service.url.startswith("http://[::1]:")
+    async with httpx.AsyncClient(trust_env=False) as client:
+        assert (await client.get(f"{service.url}/healthz")).status_code == 200
+
+
+async def test_signals_stay_with_the_application(service):
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("package", ["fastapi", "uvicorn"])
+def test_a_missing_package_is_named_with_the_remedy(monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UsageError, match=rf"{package}.*pip install 'dfmon\[server\]'"):
+        RestService()
