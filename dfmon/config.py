@@ -17,8 +17,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from dfmon.core.step import FlowParams
 from dfmon.model.errors import UsageError
 from dfmon.model.units import clean
+from dfmon.store.positions_file import read_positions
+from dfmon.venues.registry import ADDRESSES
 
 PositionModel = Annotated[
     str, Meta(pattern=r"^(flow|naive|short-all|file:.+)$", description="flow, naive, short-all or file:PATH")
@@ -35,7 +38,9 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class MarketSection(Section, frozen=True):
     """What is watched and how it is read."""
 
-    currencies: Annotated[tuple[Currency, ...], Meta(min_length=1, description="coin names in upper case, such as BTC")] = ("BTC", "ETH")
+    currencies: Annotated[
+        tuple[Currency, ...], Meta(min_length=1, description="coin names in upper case, such as BTC")
+    ] = ("BTC", "ETH")
     positions: PositionModel = "flow"
     numeraire: Annotated[Literal["usd", "coin"], Meta(description="usd or coin")] = "usd"
     stickiness: Annotated[Literal["strike", "moneyness"], Meta(description="strike or moneyness")] = "strike"
@@ -46,8 +51,8 @@ class MarketSection(Section, frozen=True):
 class DeribitSection(Section, frozen=True):
     """Where Deribit is reached."""
 
-    websocket: Url = "wss://www.deribit.com/ws/api/v2"
-    rest: Url = "https://www.deribit.com/api/v2"
+    websocket: Url = ADDRESSES["deribit"].ws
+    rest: Url = ADDRESSES["deribit"].rest
     summary_s: Annotated[float, Meta(ge=2.0, le=600.0, description="seconds from 2 to 600")] = 30.0
 
 
@@ -55,18 +60,18 @@ class BinanceSection(Section, frozen=True):
     """Where Binance is reached."""
 
     enabled: Annotated[bool, Meta(description="true or false")] = True
-    spot_websocket: Url = "wss://stream.binance.com:9443"
-    spot_rest: Url = "https://api.binance.com"
-    futures_websocket: Url = "wss://fstream.binance.com"
-    futures_rest: Url = "https://fapi.binance.com"
+    spot_websocket: Url = ADDRESSES["binance.spot"].ws
+    spot_rest: Url = ADDRESSES["binance.spot"].rest
+    futures_websocket: Url = ADDRESSES["binance.market"].ws
+    futures_rest: Url = ADDRESSES["binance.market"].rest
 
 
 class OkxSection(Section, frozen=True):
     """Where OKX is reached."""
 
     enabled: Annotated[bool, Meta(description="true or false")] = True
-    websocket: Url = "wss://ws.okx.com:8443/ws/v5/public"
-    rest: Url = "https://www.okx.com"
+    websocket: Url = ADDRESSES["okx"].ws
+    rest: Url = ADDRESSES["okx"].rest
 
 
 class ScreenSection(Section, frozen=True):
@@ -131,6 +136,18 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     config = _convert(tree, str(file), strict=True)
     config = _override(config, _from_environment(environ))
     return _override(config, {key: (value, "the command line") for key, value in flags.items()})
+
+
+def flow_params(config: Config) -> FlowParams:
+    """What the numbers rest on, from the configuration. Reads the position file if one is named."""
+    model, _, file = config.market.positions.partition(":")
+    return FlowParams(
+        positions=model,
+        file_positions=read_positions(Path(file)) if file else None,
+        numeraire=config.market.numeraire,
+        stickiness=config.market.stickiness,
+        warm_coverage=config.market.warm_coverage,
+    )
 
 
 def default_path(environ: Mapping[str, str]) -> Path:

@@ -48,7 +48,7 @@ WHOLE = 0.9  # share of open interest below which a number is "partial"
 READS = {
     "ngi": ("USD/+1%", "+ dealers sell a rise, - they buy it"),
     "vss": ("USD/+1 vol pt", "+ dealers sell as vol rises, - they buy"),
-    "chl": ("USD/24h", "+ dealers sell as time passes, - they buy"),
+    "chl": ("USD/24h", "+ dealers sell as time passes, - buy"),
     "volg": ("USD vega/+1 vol pt", "+ they gain vega as vol rises, - lose it"),
     "vega": ("USD/vol pt", "+ dealers gain as vol rises, - they lose"),
     "theta": ("USD/day", "+ dealers earn as a day passes, - they pay"),

@@ -51,6 +51,11 @@ class _Underlying:
         self.rejected: Counter[str] = Counter()
         self.live: I64 | None = None  # cached rows; None after the listing changed
 
+    def take_rejected(self) -> tuple[tuple[str, int], ...]:
+        """What could not be used since the last tick, by kind."""
+        rejected, self.rejected = self.rejected, Counter()
+        return tuple(sorted(rejected.items()))
+
 
 class ChainState:
     """All options of all underlyings. One writer, the driver."""
@@ -257,7 +262,7 @@ class ChainState:
             seen_ns=time["seen_ns"],
             whole_life=whole_life,
             trades=shared.trades.drain(),
-            rejected=tuple(sorted(shared.rejected.items())),
+            rejected=shared.take_rejected(),
         )
 
     def _live_rows(self, underlying: str, ts_ns: int) -> I64:
@@ -267,7 +272,9 @@ class ChainState:
             shared.live = np.array([row for row in listed.tolist() if self._owner[row] == underlying], np.int64)
         expired = self._time["expiry_ns"][shared.live] <= ts_ns
         if expired.any():
-            shared.rejected["expired"] += int(expired.sum())
+            late = self._time["seen_ns"][shared.live] >= self._time["expiry_ns"][shared.live]
+            if late.any():  # it came expired; one that expires while we watch is in order
+                shared.rejected["expired"] += int(late.sum())
             self._listed[shared.live[expired]] = False
             shared.live = shared.live[~expired]
         return shared.live.copy()

@@ -96,7 +96,14 @@ def test_expired_instruments_leave_at_their_time_even_if_the_venue_never_says_so
     assert chain.freeze("BTC", CALL.expiry_ns - 1).names == (CALL.name, later.name)
     frame = chain.freeze("BTC", CALL.expiry_ns)
     assert frame.names == (later.name,)
-    assert frame.rejected == (("expired", 1),)
+    assert frame.rejected == ()
+
+
+def test_an_instrument_that_comes_expired_is_left_out_and_counted_once() -> None:
+    chain = chain_of(instruments=(PUT,))
+    chain.apply(Listed(CALL), CALL.expiry_ns)
+    assert chain.freeze("BTC", CALL.expiry_ns).rejected == (("expired", 1),)
+    assert chain.freeze("BTC", CALL.expiry_ns).rejected == ()
 
 
 def test_columns_grow_beyond_the_capacity_and_keep_what_they_held() -> None:

@@ -1,0 +1,19 @@
+"""`python -m dfmon` and the console script. Settles what must be settled before numpy is loaded."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> int:
+    """Run the command line and return its exit code."""
+    # kernels work on small tiles: a second BLAS thread would only take the core that reads the sockets
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from dfmon.cli import run
+
+    return run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

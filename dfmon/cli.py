@@ -1,0 +1,187 @@
+"""The command line: words in, one exit code out. Parses, loads the configuration, and calls `app` or `snapshots`.
+
+Errors are one sentence on stderr without a traceback: 2 wrong usage, 1 failed, 3 no snapshot in time, 4 stale data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import logging.handlers
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from dfmon import __version__
+from dfmon.model.errors import EXIT_FAILED, EXIT_USAGE, DfmonError, UsageError
+from dfmon.model.units import clean
+
+# flag on the command line -> key of the configuration
+CONFIGURED = {
+    "currency": "market.currencies",
+    "positions": "market.positions",
+    "numeraire": "market.numeraire",
+    "stickiness": "market.stickiness",
+    "tick": "market.tick_s",
+    "rate": "screen.rate_hz",
+    "palette": "screen.palette",
+    "icons": "screen.icons",
+    "redis": "publish.redis",
+    "rest": "publish.rest",
+    "every": "publish.every_s",
+    "record": "record.directory",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but an error is one sentence and points to the help."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{clean(message, 300)}; see `{self.prog} --help`")
+
+
+def parser() -> Parser:
+    """Every command and option. Help, the README's table and their test read it from here."""
+    shared = _shared_options()
+    top = Parser(
+        prog="dfmon",
+        description="Dealer flow in crypto options, in the terminal. Without a command: the live monitor.",
+        parents=[shared],
+    )
+    top.add_argument("--version", action="version", version=f"dfmon {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+
+    demo = commands.add_parser("demo", parents=[shared], help="the same screen on a simulated exchange; no network")
+    _seed(demo)
+
+    replay = commands.add_parser("replay", parents=[shared], help="the same screen on a recording or recorded boards")
+    replay.add_argument("file", type=Path, metavar="FILE", help="a recording, its folder, or a board file")
+    replay.add_argument("--speed", type=_speed, default=1.0, help="times real time, or max (default 1)")
+    replay.add_argument("--paused", action="store_true", help="start paused")
+
+    record = commands.add_parser("record", parents=[shared], help="record every raw frame, without a screen")
+    record.add_argument("directory", metavar="DIR", help="where the segments go")
+
+    snapshot = commands.add_parser("snapshot", parents=[shared], help="one snapshot, as text or JSON")
+    snapshot.add_argument(
+        "source", nargs="?", metavar="SOURCE", help="a recording, a board file, a running dfmon's URL; nothing for live"
+    )
+    snapshot.add_argument("--json", action="store_true", help="one JSON object")
+    snapshot.add_argument("--detail", action="store_true", help="with --json: heat-map, profile, tape and alerts too")
+    snapshot.add_argument("--timeout", type=_seconds, default=30.0, metavar="S", help="patience for live data")
+
+    sim = commands.add_parser("sim", help="serve the simulated exchange on loopback")
+    sim.add_argument("--port", type=int, default=0, help="first of four ports; 0 takes free ones (default)")
+    sim.add_argument("--speed", type=float, default=1.0, help="times real time (default 1)")
+    sim.add_argument("--currency", default="BTC,ETH", help="coins to trade (default BTC,ETH)")
+    sim.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    _seed(sim)
+    return top
+
+
+def _shared_options() -> Parser:
+    shared = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    market = shared.add_argument_group("market")
+    market.add_argument("--currency", metavar="BTC,ETH", help="underlyings, the first one is shown first")
+    market.add_argument("--positions", metavar="MODEL", help="dealer positions: flow, naive, short-all or file:PATH")
+    market.add_argument("--numeraire", metavar="usd|coin", help="dealers hedge in dollars, or premium-adjusted")
+    market.add_argument("--stickiness", metavar="strike|moneyness", help="what volatility does when spot moves")
+    market.add_argument("--tick", metavar="S", help="seconds between snapshots (default 1)")
+    market.add_argument("--config", type=Path, metavar="FILE", help="configuration file (TOML)")
+    screen = shared.add_argument_group("screen")
+    screen.add_argument("--rate", metavar="HZ", help="frames a second, 0.1 to 4 (default 1)")
+    screen.add_argument("--palette", metavar="NAME", help="blue-orange, purple-green, mono or green-red")
+    screen.add_argument("--icons", metavar="SET", help="unicode, ascii or braille")
+    screen.add_argument("--plain", action="store_true", help="ASCII, no colour: screen readers, serial lines")
+    screen.add_argument("--low-bandwidth", action="store_true", help="fewer frames and bytes for thin lines")
+    out = shared.add_argument_group("without a screen")
+    out.add_argument(
+        "--publish", nargs="?", const="changes", choices=("changes", "all"), metavar="changes|all",
+        help="no screen: JSON lines on stdout, of state changes (default) or of every snapshot",
+    )  # fmt: skip
+    out.add_argument("--every", metavar="S", help="seconds between full lines when nothing changes (default 10)")
+    out.add_argument("--redis", metavar="URL", help="also to Redis: pub/sub, a capped stream, the latest value")
+    out.add_argument("--rest", metavar="HOST:PORT", help="also over HTTP: /v1/snapshot, /healthz, /openapi.json")
+    out.add_argument("--record", metavar="DIR", help="also record every raw frame into DIR")
+    out.add_argument("--log-file", type=Path, metavar="FILE", help="log there instead of to stderr")
+    return shared
+
+
+def _seed(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--seed", type=int, default=7, help="seed of the simulated market (default 7)")
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float("inf") if text == "max" else float(text)
+    except ValueError:
+        speed = 0.0
+    if not speed > 0.0:
+        raise argparse.ArgumentTypeError(f"{text!r}, a number above 0 or max is expected")
+    return speed
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r}, seconds above 0 are expected")
+    return seconds
+
+
+def run(argv: Sequence[str]) -> int:
+    """Parse and run; the exit code of the process."""
+    try:
+        return _dispatch(parser().parse_args(argv))
+    except DfmonError as exc:
+        print(f"dfmon: {exc}", file=sys.stderr)
+        return exc.exit_code
+    except OSError as exc:
+        print(f"dfmon: {clean(str(exc))}", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as exc:  # argparse after --help and --version
+        return exc.code if isinstance(exc.code, int) else EXIT_USAGE
+
+
+def _dispatch(args: argparse.Namespace) -> int:
+    if args.command == "sim":
+        from dfmon import simulate
+
+        return simulate.serve_alone(args.seed, args.port, args.speed, args.currency, child=args.child)
+
+    from dfmon import commands, config
+
+    flags = {key: getattr(args, name) for name, key in CONFIGURED.items() if getattr(args, name, None) is not None}
+    if args.command == "record":
+        flags["record.directory"] = args.directory
+    loaded = config.load(getattr(args, "config", None), config.environment(), flags)
+    _log_to(getattr(args, "log_file", None), screen=_draws(args))
+    return commands.run(args, loaded)
+
+
+def _draws(args: argparse.Namespace) -> bool:
+    return args.command in (None, "demo", "replay") and not getattr(args, "publish", None)
+
+
+def _log_to(file: Path | None, *, screen: bool) -> None:
+    """Warnings to stderr without a screen; with one to a file only, since stderr is the screen."""
+    handler: logging.Handler
+    if file is not None:
+        try:
+            handler = logging.handlers.RotatingFileHandler(file, maxBytes=1 << 20, backupCount=3, encoding="utf-8")
+        except OSError as exc:
+            raise UsageError(f"--log-file {clean(str(file))}: cannot be written: {exc.strerror}") from None
+    elif screen:
+        handler = logging.NullHandler()
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger("dfmon")
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    root.propagate = False

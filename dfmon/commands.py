@@ -1,0 +1,81 @@
+"""What each command does, once its words are understood: choose a session, and a way to show it.
+
+Modules are imported by the command that needs them: a snapshot of a file must not wait for a web client.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from dfmon.config import Config, flow_params
+from dfmon.model.errors import UsageError
+from dfmon.model.snapshot import State
+
+
+def run(args: argparse.Namespace, config: Config) -> int:
+    """Run the command of `args` and return the exit code."""
+    match args.command:
+        case "snapshot":
+            from dfmon import snapshots
+
+            return snapshots.run(args, config)
+        case "demo":
+            return _demo(args, config)
+        case "replay":
+            return _replay(args, config)
+        case _:
+            return _live(args, config, "live")
+
+
+def _demo(args: argparse.Namespace, config: Config) -> int:
+    from dfmon import simulate
+
+    if _draws(args):
+        _need_terminal()
+    with simulate.child_exchange(args.seed, config.market.currencies) as at:
+        return _live(args, simulate.pointed_at(config, at), "sim")
+
+
+def _live(args: argparse.Namespace, config: Config, mode: State) -> int:
+    """The live market, or a simulated one; `record` is the same without a screen and without lines."""
+    if _draws(args):
+        _need_terminal()
+    from dfmon import app
+
+    out = app.outputs(config, getattr(args, "publish", None) or "")
+    session = app.live_session(config, mode, out, app.Faults())
+    if _draws(args):
+        return app.run_with_screen(session, config, config.market.currencies, vars(args))
+    return app.run_headless(session, out)
+
+
+def _replay(args: argparse.Namespace, config: Config) -> int:
+    if _draws(args):
+        _need_terminal()
+    from dfmon import app
+    from dfmon.engine.hub import SnapshotHub
+    from dfmon.replay import ReplaySession, open_source
+
+    chosen = config.market.currencies if hasattr(args, "currency") else None
+    own = not any(hasattr(args, name) for name in ("positions", "numeraire", "stickiness"))
+    source = open_source(Path(args.file), chosen, flow_params(config), own_params=own)
+    if getattr(args, "publish", None) == "all":
+        return app.replay_headless(source)
+    out = app.outputs(config, getattr(args, "publish", None) or "")
+    session = ReplaySession(source, SnapshotHub(mode="replay"), speed=args.speed, sinks=out.sinks, paused=args.paused)
+    if _draws(args):
+        return app.run_with_screen(session, config, source.underlyings, vars(args))
+    return app.run_headless(session, out)
+
+
+def _draws(args: argparse.Namespace) -> bool:
+    return args.command != "record" and not getattr(args, "publish", None)
+
+
+def _need_terminal() -> None:
+    from dfmon.tui.terminal import check_terminal
+
+    trouble = check_terminal()
+    if trouble:
+        raise UsageError(trouble)

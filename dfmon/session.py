@@ -1,0 +1,148 @@
+"""A running market: live from the venues, with its recorder, history and sinks.
+
+Owns the `Driver` and publishes into the hub, as one coroutine on the market's loop: the main thread without a screen,
+a thread of its own beside one. Wishes of the screen arrive as small messages through `wish`. `replay` is its sibling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from dfmon.core.step import FlowParams
+from dfmon.engine.driver import Driver
+from dfmon.engine.hub import Request, Runtime, SnapshotHub
+from dfmon.model.snapshot import FlowSnapshot, MetricRow
+from dfmon.model.units import SECOND
+from dfmon.sinks.base import Sink, supervise
+from dfmon.store.history import History
+from dfmon.store.recorder import Recorder
+from dfmon.venues import connection
+from dfmon.venues.protocol import Endpoint
+from dfmon.venues.rest import RestClient
+
+
+class ThreadWorker:
+    """Computes snapshots in one thread, so that a long step never delays the time stamp of a frame."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.busy = False
+        self.last_ms = 0.0
+        self._loop = loop
+        self._pool = ThreadPoolExecutor(1, "step")
+
+    def submit(self, job: Callable[[], None], done: Callable[[], None]) -> None:
+        self.busy = True
+        started = time.perf_counter()
+
+        def finished(_: object) -> None:
+            self.busy = False
+            self.last_ms = (time.perf_counter() - started) * 1e3
+            done()
+
+        self._loop.run_in_executor(self._pool, job).add_done_callback(finished)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+
+
+class LiveSession:
+    """Connections, driver, recorder, history and sinks of one run."""
+
+    def __init__(
+        self,
+        underlyings: tuple[str, ...],
+        endpoints: Sequence[Endpoint],
+        params: FlowParams,
+        hub: SnapshotHub,
+        report: Callable[[Exception], None],
+        *,
+        tick_s: float = 1.0,
+        recorder: Recorder | None = None,
+        history: History | None = None,
+        sinks: Sequence[Sink] = (),
+    ) -> None:
+        self.hub = hub
+        self._underlyings, self._endpoints, self._params, self._report = underlyings, endpoints, params, report
+        self._tick_s, self._recorder, self._history, self._sinks = tick_s, recorder, history, sinks
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._driver: Driver | None = None
+        self._rows_s: dict[str, int] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop`; every socket, file and thread is closed on return."""
+        loop = asyncio.get_running_loop()
+        worker = ThreadWorker(loop)
+        driver = Driver(
+            self._underlyings,
+            self._params,
+            {endpoint.source: endpoint.protocol for endpoint in self._endpoints},
+            self.hub.publish,
+            worker,
+            self._recorder.offer if self._recorder else None,
+            self._report,
+        )
+        self._driver, self._loop = driver, loop
+        if self._history is not None:
+            self.hub.listen(self._remember)
+        try:
+            async with RestClient() as rest, asyncio.TaskGroup() as tasks:
+                for endpoint in self._endpoints:
+                    tasks.create_task(connection.run(endpoint, driver, rest, time.time_ns, stop))
+                for sink in self._sinks:
+                    tasks.create_task(supervise(sink, self.hub, stop))
+                tasks.create_task(self._tick(driver, worker, stop))
+        finally:
+            self._loop = None
+            worker.close()
+            if self._recorder:
+                self._recorder.close()
+            if self._history:
+                self._history.close()
+
+    async def _tick(self, driver: Driver, worker: ThreadWorker, stop: asyncio.Event) -> None:
+        """A tick at every whole multiple of the interval, and the facts about the process beside it."""
+        interval = int(self._tick_s * SECOND)
+        frames, at = 0, time.monotonic()
+        while not stop.is_set():
+            try:
+                async with asyncio.timeout((interval - time.time_ns() % interval) / SECOND):
+                    await stop.wait()
+            except TimeoutError:
+                driver.on_timer(time.time_ns())
+                now = time.monotonic()
+                self.hub.runtime = self._runtime(driver, worker, (driver.frames - frames) / (now - at))
+                frames, at = driver.frames, now
+
+    def _runtime(self, driver: Driver, worker: ThreadWorker, rate: float) -> Runtime:
+        recorder, history = self._recorder, self._history
+        troubles = [t for t in (recorder and recorder.failed, history and history.failed) if t]
+        return Runtime(
+            dropped=recorder.dropped if recorder else 0,
+            overruns=driver.overruns,
+            step_ms=worker.last_ms,
+            frames_per_s=rate,
+            recorded_bytes=recorder.written_bytes if recorder else None,
+            sinks=tuple(str(sink.status()) for sink in self._sinks),
+            note="; ".join(troubles),
+        )
+
+    def _remember(self, snapshot: FlowSnapshot) -> None:
+        """One row of history a second, however fast the ticks are."""
+        second = snapshot.ts_ns // SECOND
+        if self._history is None or snapshot.spot is None or self._rows_s.get(snapshot.underlying) == second:
+            return
+        self._rows_s[snapshot.underlying] = second
+        self._history.append(snapshot.underlying, MetricRow.of(snapshot))
+
+    def wish(self, request: Request) -> None:
+        """Take a wish from any thread; it is applied on the market's loop, between two frames."""
+        loop = self._loop
+        if loop is not None:
+            loop.call_soon_threadsafe(self._apply, request)
+
+    def _apply(self, request: Request) -> None:
+        if self._driver is not None and request.kind == "positions":
+            self._driver.set_params(self._driver.params.with_positions(request.value), time.time_ns())

@@ -1,0 +1,96 @@
+"""The one table of actions. Key bindings, footer, help sheet and command palette all come from it.
+
+`keys` are Textual's names, `shown` is what is printed. An action without `help` shares the line of the one before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+GROUPS: Final = ("SCREEN", "PANELS", "HEAT-MAP", "REPLAY")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """`where`: "" everywhere, else the mode or panel it works in. `rank`: place in the footer, 0 for not there."""
+
+    id: str
+    keys: tuple[str, ...]
+    shown: str
+    text: str
+    help: str = ""
+    group: str = "SCREEN"
+    where: str = ""
+    rank: int = 0
+    footer: str = ""
+
+
+def _focus(number: int, text: str) -> Action:
+    """All six share one line of help and one place in the footer."""
+    first = number == 1
+    line = "focus panel, again: zoom" if first else ""
+    return Action(f"panel.focus.{number}", (str(number),), "1-6", text, line, "PANELS", "", 4 if first else 0, "panel")
+
+
+ACTIONS: Final[tuple[Action, ...]] = (
+    Action("app.help", ("question_mark",), "?", "Help", "this help", rank=2, footer="help"),
+    Action("app.quit", ("q",), "q", "Quit", "quit (also ctrl+c)", rank=1, footer="quit"),
+    Action("app.interrupt", ("ctrl+c",), "ctrl+c", "Quit as interrupted"),
+    Action("app.back", ("escape",), "esc", "Back", "back: close, leave zoom", rank=3, footer="back"),
+    Action("app.pause", ("space",), "space", "Pause or go on", "pause drawing; data go on", rank=3, footer="pause"),
+    Action("app.currency", ("c",), "c", "Next currency", "next currency", rank=9, footer="currency"),
+    Action("view.model", ("b",), "b", "Next position model", "position model", rank=8, footer="model"),
+    Action("app.feeds", ("f",), "f", "Feeds and health", "feeds and health", rank=10, footer="feeds"),
+    Action("app.alerts", ("a",), "a", "List of alerts", "alerts (n: next new one)", rank=11, footer="alerts"),
+    Action("alert.next", ("n",), "n", "Next new alert"),
+    Action("app.colours", ("p",), "p", "Next palette", "palette (colour-blind sets)", rank=13, footer="palette"),
+    Action("app.icons", ("i",), "i", "Next set of glyphs", "unicode, ascii, braille"),
+    Action("app.snapshot", ("s",), "s", "Save the screen", "save screen as SVG and text", rank=12, footer="save"),
+    Action("app.palette", ("ctrl+p",), "ctrl+p", "Command palette", "find an action by name"),
+    _focus(1, "Panel 1, spot against flip"),
+    _focus(2, "Panel 2, heat-map"),
+    _focus(3, "Panel 3, gauges"),
+    _focus(4, "Panel 4, flow tape"),
+    _focus(5, "Panel 5, gamma profile"),
+    _focus(6, "Panel 6, alerts"),
+    Action("panel.next", ("tab",), "tab", "Next panel", "next panel, shift+tab back", "PANELS"),
+    Action("panel.prev", ("shift+tab",), "shift+tab", "Previous panel", "", "PANELS"),
+    Action("panel.zoom", ("z",), "z", "Zoom the panel", "zoom the panel", "PANELS", rank=5, footer="zoom"),
+    Action("view.span", ("t",), "t T", "Longer time span", "longer, shorter span", "PANELS", rank=7, footer="span"),
+    Action("view.span.prev", ("T",), "T", "Shorter time span", "", "PANELS"),
+    Action("cursor.left", ("h", "left"), "hjkl", "Cursor left", "move cursor (also arrows)", "HEAT-MAP"),
+    Action("cursor.down", ("j", "down"), "j", "Cursor down", "", "HEAT-MAP"),
+    Action("cursor.up", ("k", "up"), "k", "Cursor up", "", "HEAT-MAP"),
+    Action("cursor.right", ("l", "right"), "l", "Cursor right", "", "HEAT-MAP"),
+    Action("cursor.first", ("g",), "g G", "Spot row, top of a list", "spot row or top; last row", "HEAT-MAP"),
+    Action("cursor.last", ("G",), "G", "Last row", "", "HEAT-MAP"),
+    Action("view.metric", ("m",), "m M", "Next metric", "next, previous metric", "HEAT-MAP", rank=6, footer="metric"),
+    Action("view.metric.prev", ("M",), "M", "Previous metric", "", "HEAT-MAP"),
+    Action("view.more", ("plus",), "+ -", "Wider range of strikes", "more, fewer strikes a row", "HEAT-MAP"),
+    Action("view.less", ("minus",), "-", "Narrower range of strikes", "", "HEAT-MAP"),
+    Action("cell.detail", ("enter",), "enter", "Detail of the cell", "detail of the cell", "HEAT-MAP"),
+    Action("cell.copy", ("y",), "y", "Copy", "copy cell or summary", "HEAT-MAP"),
+    Action("replay.step", ("full_stop",), ", .", "Step forward", "step back, forward", "REPLAY", "replay", 6, "step"),
+    Action("replay.step.prev", ("comma",), ",", "Step back", "", "REPLAY", "replay"),
+    Action("replay.faster", ("greater_than_sign",), "< >", "Faster", "slower, faster", "REPLAY", "replay", 6, "speed"),
+    Action("replay.slower", ("less_than_sign",), "<", "Slower", "", "REPLAY", "replay"),
+)
+
+BY_ID: Final = {action.id: action for action in ACTIONS}
+
+
+def works(action: Action, mode: str) -> bool:
+    """Whether an action means anything in this mode."""
+    return not action.where or action.where == mode
+
+
+def footer(mode: str, sheet: str, zoom: bool) -> list[tuple[int, str, str]]:
+    """(rank, key, word) of the ranked actions that do something now, in the order of the table."""
+    deep = bool(sheet) or zoom
+    out = []
+    for action in ACTIONS:
+        if not action.rank or not works(action, mode) or (action.id == "app.back" and not deep):
+            continue
+        out.append((action.rank, action.shown, action.footer))
+    return sorted(out, key=lambda item: item[0])

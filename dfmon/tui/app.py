@@ -1,0 +1,273 @@
+"""DfmonApp: one timer that pulls the hub and draws, and the actions that reach outside.
+
+The market runs on its own thread and is only read here, so a terminal that stops reading stops nothing but this
+screen. A frame is skipped while the last one is still leaving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from dfmon.engine.hub import Request, SnapshotHub
+from dfmon.model.snapshot import FlowSnapshot, MetricRow
+from dfmon.model.units import DAY, utc
+from dfmon.tui.actions import ACTIONS, BY_ID, works
+from dfmon.tui.deeds import DEEDS
+from dfmon.tui.leave import CLOSED, Exit, signals, terminal_open
+from dfmon.tui.palette import Look
+from dfmon.tui.present.frame import Frame
+from dfmon.tui.present.summary import copied
+from dfmon.tui.screens.main import MainScreen
+from dfmon.tui.series import Series
+from dfmon.tui.settings import ScreenSettings
+from dfmon.tui.view import MODELS, View, cycle
+
+History = Callable[[str, int], Sequence[MetricRow]]
+
+BACKLOG: Final = 2  # frames queued for the terminal above which the next one is skipped
+_SPEEDS: Final = ("0.25", "0.5", "1", "2", "4", "8", "16", "32", "64", "max")
+
+
+class DfmonApp(App[None]):
+    """The terminal monitor. It reads the hub and sends nothing but `Request`s."""
+
+    CSS_PATH = "dfmon.tcss"
+    TITLE = "dfmon"
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(
+        self,
+        hub: SnapshotHub,
+        settings: ScreenSettings,
+        request: Callable[[Request], None],
+        history: History | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        super().__init__(ansi_color=True)
+        self.hub, self.settings, self.request, self.history, self.clock = hub, settings, request, history, clock
+        first = settings.underlyings[0] if settings.underlyings else "BTC"
+        self.view = View(first, settings.first_palette, settings.first_icons, tape_min=settings.tape_min)
+        self.colour = not (settings.plain or self.no_color)
+        self.animation_level = "none"
+        self.leaving = Exit(self._leave)
+        self.skipped = 0
+        self._series: dict[str, Series] = {}
+        self._held: dict[str, FlowSnapshot] | None = None
+        self._held_version = 0
+        self._started_ns = clock()
+        self._chart_ns = 0
+        self._draw_ms = 0.0
+        self._main = MainScreen(self.draw)
+
+    # -- life
+
+    def get_default_screen(self) -> Screen[Any]:
+        return self._main
+
+    def on_mount(self) -> None:
+        self.set_interval(self.settings.frame_s, self.draw)
+        self.set_interval(2.0, self.check_terminal)
+        self.leaving.running(asyncio.get_running_loop())
+        self.call_after_refresh(self._ask_history)
+
+    def _leave(self, code: int) -> None:
+        self.exit(return_code=code)
+
+    def check_terminal(self) -> None:
+        """A closed terminal does not always send SIGHUP; without this its end of file is read for ever."""
+        if not self.is_headless and not terminal_open():
+            self.leaving.guard(CLOSED)
+            self._leave(CLOSED)
+
+    def _ask_history(self) -> None:
+        """Older rows, read on a thread of their own: a slow disk or database must not hold the screen."""
+        if self.history is None or self.hub.mode == "replay":
+            return
+        loop = asyncio.get_running_loop()
+
+        def read(ask: History, name: str, start_ns: int) -> None:
+            try:
+                rows = ask(name, start_ns)
+            except Exception as error:
+                told = f"history of {name} cannot be read: {error}"
+                loop.call_soon_threadsafe(self.view.say, told, self.clock())
+            else:
+                loop.call_soon_threadsafe(self._seed, name, rows)
+
+        for name in self.settings.underlyings:
+            work = functools.partial(read, self.history, name, self.clock() - 8 * DAY)
+            threading.Thread(target=work, name=f"history-{name}", daemon=True).start()
+
+    def _seed(self, name: str, rows: Sequence[MetricRow]) -> None:
+        self._series.setdefault(name, Series()).seed(rows)
+        self.draw()
+
+    # -- drawing
+
+    def draw(self) -> None:
+        """Pull the hub and repaint what changed."""
+        if not self._main.is_attached or not self.is_running:
+            return
+        if writer_backlog(self) > BACKLOG:
+            self.skipped += 1
+            return
+        self._collect()
+        begun = self.clock()
+        late = begun - self._chart_ns >= self.settings.chart_s * 1e9
+        skip = frozenset[str]() if late else frozenset({"chart"})
+        if late:
+            self._chart_ns = begun
+        look = Look(self.view.palette, self.colour, self.view.icons == "ascii")
+        with self.batch_update():
+            self._main.draw(self.frame(), look, skip=skip)
+        self._draw_ms += 0.2 * ((self.clock() - begun) / 1e6 - self._draw_ms)
+
+    def frame(self) -> Frame:
+        """Everything the next frame is drawn from."""
+        name, now = self.view.underlying, self.clock()
+        newest = self.hub.latest(name)
+        series = self._series.get(name)
+        return Frame(
+            now_ns=now,
+            mode=self.hub.mode,
+            view=self.view,
+            snapshot=newest if self._held is None else self._held.get(name, newest),
+            newest=newest,
+            rows=series.rows() if series else (),
+            runtime=self.hub.runtime,
+            rate_hz=1 / self.settings.frame_s,
+            waited_s=(now - self._started_ns) / 1e9,
+            paused=self._held is not None,
+            hidden=0 if self._held is None else self.hub.version - self._held_version,
+            skipped=self.skipped,
+            draw_ms=self._draw_ms,
+            faults=tuple(f"{panel}: {fault}" for panel, fault in self._main.faults.items()),
+        )
+
+    def _collect(self) -> None:
+        """Remember a row of each new snapshot; also while paused, so that the chart has no hole after it."""
+        for name in self.hub.underlyings():
+            snapshot = self.hub.latest(name)
+            if snapshot is not None:
+                self._series.setdefault(name, Series()).add(MetricRow.of(snapshot))
+
+    # -- actions
+
+    def action_do(self, name: str) -> None:
+        """Run an action of the table by its id."""
+        if name not in BY_ID or not works(BY_ID[name], self.hub.mode):
+            return
+        deed = DEEDS.get(name)
+        if deed is not None:
+            deed(self.view, self.frame())
+        else:
+            outside = getattr(self, "do_" + name.replace(".", "_"))
+            outside()
+        self._chart_ns = 0
+        self.draw()
+
+    def do_app_quit(self) -> None:
+        self.exit(return_code=0)
+
+    def do_app_interrupt(self) -> None:
+        self.exit(return_code=130)
+
+    def do_app_palette(self) -> None:
+        self.action_command_palette()
+
+    def do_app_pause(self) -> None:
+        """Freeze the drawing; a replay is itself paused."""
+        if self.hub.mode == "replay":
+            self.request(Request("replay.pause"))
+        elif self._held is not None:
+            self._held = None
+        else:
+            names = self.hub.underlyings()
+            self._held = {n: s for n in names if (s := self.hub.latest(n)) is not None}
+            self._held_version = self.hub.version
+
+    def do_app_currency(self) -> None:
+        names = tuple(dict.fromkeys((*self.settings.underlyings, *self.hub.underlyings())))
+        self.view.underlying = cycle(names, self.view.underlying)
+        self.view.strike, self.view.expiry, self.view.scroll = None, 0, 0
+        if len(names) < 2:
+            self.view.say(f"only {self.view.underlying} is followed", self.clock())
+
+    def do_view_model(self) -> None:
+        """Ask for the next position model; the numbers change with the next snapshot."""
+        snapshot = self.hub.latest(self.view.underlying)
+        name = cycle(MODELS, snapshot.positions.model if snapshot else MODELS[-1])
+        self.request(Request("positions", name))
+        self.view.say(f"positions: {name}", self.clock())
+
+    def do_app_snapshot(self) -> None:
+        """Save what is on screen as SVG and text into the current directory."""
+        path = Path.cwd() / f"dfmon-{utc(self.clock()):%Y%m%dT%H%M%SZ}"
+        try:
+            path.with_suffix(".svg").write_text(self.export_screenshot(title="dfmon"), encoding="utf-8")
+            path.with_suffix(".txt").write_text(self.screen_text(), encoding="utf-8")
+        except OSError as error:
+            self.view.say(f"not saved: {error.strerror or error}", self.clock(), 8)
+        else:
+            self.view.say(f"saved {path}.svg and .txt", self.clock(), 8)
+
+    def screen_text(self) -> str:
+        """The screen as plain text."""
+        return "\n".join(self._main.lines()) + "\n"
+
+    def do_cell_copy(self) -> None:
+        text = copied(self.frame())
+        self.copy_to_clipboard(text)
+        self.view.say(f"copied: {text}", self.clock())
+
+    def do_replay_step(self) -> None:
+        self.request(Request("replay.step", "1"))
+
+    def do_replay_step_prev(self) -> None:
+        self.request(Request("replay.step", "-1"))
+
+    def do_replay_faster(self) -> None:
+        self._speed(1)
+
+    def do_replay_slower(self) -> None:
+        self._speed(-1)
+
+    def _speed(self, step: int) -> None:
+        now = self.hub.runtime.replay_speed
+        word = "1" if now is None else f"{now:g}"
+        at = _SPEEDS.index(word) if word in _SPEEDS else len(_SPEEDS) - 1
+        chosen = _SPEEDS[max(0, min(at + step, len(_SPEEDS) - 1))]
+        self.request(Request("replay.speed", chosen))
+        self.view.say(f"replay speed {chosen}", self.clock())
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette offers the table, and only what means something now."""
+        for action in ACTIONS:
+            if action.id != "app.palette" and works(action, self.hub.mode):
+                run = functools.partial(self.action_do, action.id)
+                yield SystemCommand(action.text, f"key {action.shown}", run)
+
+
+def writer_backlog(app: App[Any]) -> int:
+    """Frames queued for the terminal. Private names of the pinned Textual: one place, one test."""
+    thread = getattr(app._driver, "_writer_thread", None)  # noqa: SLF001
+    return 0 if thread is None else int(thread._queue.qsize())  # noqa: SLF001
+
+
+def run_screen(app: DfmonApp) -> int:
+    """Run to the end and return the exit code: 0 after q, 128+n after signal n or a closed terminal."""
+    with signals(app.leaving):
+        try:
+            app.run(mouse=app.settings.mouse)
+        except SystemExit as ended:
+            return int(ended.code or 0)
+    return app.return_code or 0

@@ -1,0 +1,93 @@
+"""Leaving: signals, a closed or stuck terminal, and the terminal restored on every way out.
+
+Textual restores the terminal on quit and crash; not on SIGTERM or SIGHUP, and a terminal that has stopped reading
+would keep it for ever. Handlers are set with `signal.signal`, because a loop's own handlers need a free loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import termios
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, Final
+
+GUARD_S: Final = 3.0  # a stuck terminal must not keep us longer
+CLOSED: Final = 128 + signal.SIGHUP
+_RESET: Final = b"\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[<u\x1b[0m"
+
+
+def terminal_open() -> bool:
+    """False once the terminal behind standard input is gone."""
+    try:
+        return sys.__stdin__ is not None and os.isatty(sys.__stdin__.fileno())
+    except (OSError, ValueError):
+        return False
+
+
+class Exit:
+    """Turns a signal into an orderly exit of the app, and into a hard one when that takes too long."""
+
+    def __init__(self, leave: Callable[[int], object]) -> None:
+        self._leave = leave
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._terminal = _attributes()
+
+    def running(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The app's loop is up: from now on signals go through it."""
+        self._loop = loop
+
+    def on_signal(self, number: int, _frame: FrameType | None) -> None:
+        code = 128 + number
+        if self._loop is None:
+            raise SystemExit(code)
+        self.guard(code)
+        with contextlib.suppress(RuntimeError):  # the loop has just closed: we are leaving anyway
+            self._loop.call_soon_threadsafe(self._leave, code)
+
+    def guard(self, code: int) -> None:
+        """Leave in any case after a few seconds."""
+        timer = threading.Timer(GUARD_S, self._force, (code,))
+        timer.daemon = True
+        timer.start()
+
+    def _force(self, code: int) -> None:
+        self.restore()
+        os._exit(code)
+
+    def restore(self) -> None:
+        """Attributes first; then the escape sequences, without ever waiting for the terminal."""
+        if self._terminal is None:
+            return
+        with contextlib.suppress(OSError, ValueError, termios.error):
+            fd = sys.__stdin__.fileno()  # type: ignore[union-attr]
+            termios.tcsetattr(fd, termios.TCSANOW, self._terminal)
+            out = sys.__stderr__.fileno()  # type: ignore[union-attr]
+            os.set_blocking(out, False)
+            try:
+                os.write(out, _RESET)
+            finally:
+                os.set_blocking(out, True)
+
+
+def _attributes() -> list[Any] | None:
+    try:
+        return termios.tcgetattr(sys.__stdin__.fileno())  # type: ignore[union-attr]
+    except (AttributeError, OSError, ValueError, termios.error):
+        return None
+
+
+@contextlib.contextmanager
+def signals(leaving: Exit) -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP lead to `leaving` inside, and to what they led to before after."""
+    before = {n: signal.signal(n, leaving.on_signal) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

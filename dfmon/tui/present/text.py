@@ -1,0 +1,209 @@
+"""Runs, rows and numbers: the alphabet of every panel.
+
+A run is (text, style name), a row is a tuple of runs. Every character is one cell wide, so `len` measures; foreign
+text passes `foreign` first. Numbers carry their sign, and what cannot be computed is `n/a`, never 0.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from dfmon.model.snapshot import Metric
+from dfmon.model.units import clean, utc
+
+Run = tuple[str, str]
+Row = tuple[Run, ...]
+
+NOTHING: Final = "n/a"
+_LABEL = re.compile(r"(\d{1,2})([A-Z]{3})(\d\d)")
+_ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_SHORT = ("JA", "FB", "MR", "AP", "MY", "JN", "JL", "AG", "SP", "OC", "NV", "DC")
+
+
+def foreign(text: str, limit: int = 200) -> str:
+    """Text from outside, safe and exactly one cell per character."""
+    safe = clean(text, limit)
+    if safe.isascii():
+        return safe
+    return "".join("?" if unicodedata.east_asian_width(c) in "WF" or unicodedata.combining(c) else c for c in safe)
+
+
+def width_of(row: Iterable[Run]) -> int:
+    return sum(len(text) for text, _ in row)
+
+
+def fit(row: Iterable[Run], width: int, style: str = "text") -> Row:
+    """The row cut or padded to exactly `width` cells; neighbours of one style become one run."""
+    out: list[Run] = []
+    left = width
+    for text, name in row:
+        piece = text[:left]
+        if not piece:
+            continue
+        left -= len(piece)
+        if out and out[-1][1] == name:
+            piece = out.pop()[0] + piece
+        out.append((piece, name))
+    if left > 0:
+        if out and out[-1][1] == style:
+            out.append((out.pop()[0] + " " * left, style))
+        else:
+            out.append((" " * left, style))
+    return tuple(out)
+
+
+def spread(left: Iterable[Run], right: Iterable[Run], width: int, style: str = "text") -> Row:
+    """`left` flush left, `right` flush right; the left side gives way."""
+    tail = tuple(right)
+    return (*fit(left, max(0, width - width_of(tail)), style), *fit(tail, min(width, width_of(tail)), style))
+
+
+def by_priority(parts: Sequence[tuple[int, tuple[Run, ...]]], width: int, gap: int = 2) -> list[Run]:
+    """Join the parts that fit, in their order: the lowest ranks choose first, rank 0 is always in."""
+    room, kept = width + gap, set[int]()
+    for i in sorted(range(len(parts)), key=lambda i: (parts[i][0], i)):
+        rank, runs = parts[i]
+        need = width_of(runs) + gap
+        if need > gap and (rank == 0 or need <= room):
+            kept.add(i)
+            room -= need
+    out: list[Run] = []
+    for i in sorted(kept):
+        if out:
+            out.append((" " * gap, "text"))
+        out.extend(parts[i][1])
+    return out
+
+
+def to_text(rows: Iterable[Row]) -> str:
+    """Rows as plain text, for tests and for saving."""
+    return "\n".join("".join(text for text, _ in row).rstrip() for row in rows)
+
+
+def sign_style(value: float | None) -> str:
+    if value is None or value == 0:
+        return "text"
+    return "pos" if value > 0 else "neg"
+
+
+def signed(value: float, digits: int) -> str:
+    """With its sign; what rounds to zero has none.
+
+    >>> signed(-0.04, 1), signed(2.25, 1)
+    ('0.0', '+2.2')
+    """
+    text = f"{value:+,.{digits}f}"
+    return text[1:] if float(text.replace(",", "")) == 0 else text
+
+
+def millions(value: float | None) -> str:
+    """USD in millions without the letter: -38.2, +0.04, +1,204."""
+    if value is None:
+        return NOTHING
+    m = value / 1e6
+    size = abs(m)
+    return signed(m, 0 if size >= 999.95 else 1 if size >= 0.0995 or size < 0.0005 else 2)
+
+
+def money(value: float | None, plus: bool = True) -> str:
+    """USD with the letter that keeps it short: -38.2M, 182M, +31.2B."""
+    if value is None:
+        return NOTHING
+    size, letter = abs(value), ""
+    for limit, name in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if size >= 0.9995 * limit:
+            size, letter = size / limit, name
+            break
+    text = f"{size:.0f}" if size >= 99.95 or not letter else f"{size:.1f}"
+    sign = "-" if value < 0 and float(text) else "+" if plus and float(text) else ""
+    return f"{sign}{text}{letter}"
+
+
+def percent(fraction: float | None, digits: int = 1, plus: bool = True) -> str:
+    if fraction is None:
+        return NOTHING
+    text = signed(100 * fraction, digits)
+    return f"{text if plus else text.lstrip('+')}%"
+
+
+def price(value: float | None) -> str:
+    """A spot price: one decimal above 1,000, else enough to tell ticks apart."""
+    if value is None:
+        return NOTHING
+    return f"{value:,.1f}" if value >= 1000 else f"{value:,.2f}" if value >= 10 else f"{value:.4f}"
+
+
+def level(value: float | None) -> str:
+    """A strike or flip level: whole dollars where that is fine enough."""
+    if value is None:
+        return NOTHING
+    return (
+        f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:,.2f}" if value >= 10 else f"{value:.4f}"
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """The two units that matter: 0.4s, 42s, 21m, 17h56m, 3d4h."""
+    if seconds is None:
+        return NOTHING
+    s = max(0.0, seconds)
+    if s < 9.95:
+        return f"{s:.1f}s"
+    if s < 99.5:
+        return f"{s:.0f}s"
+    minutes = int(s // 60)
+    if minutes < 100:
+        return f"{minutes}m"
+    hours = minutes // 60
+    return f"{hours}h{minutes % 60:02d}m" if hours < 48 else f"{hours // 24}d{hours % 24}h"
+
+
+def size_bytes(count: int) -> str:
+    for limit, name in ((1e9, "GB"), (1e6, "MB")):
+        if count >= limit:
+            return f"{count / limit:.1f} {name}" if count < 10 * limit else f"{count / limit:.0f} {name}"
+    return f"{count / 1e3:.0f} kB"
+
+
+def clock(ts_ns: int, seconds: bool = True) -> str:
+    return f"{utc(ts_ns):%H:%M:%S}" if seconds else f"{utc(ts_ns):%H:%M}"
+
+
+def expiry_short(label: str, wide: bool) -> str:
+    """27NOV25 as 27NOV where there is room, 27NV where not; anything else cut.
+
+    >>> expiry_short("2JAN26", True), expiry_short("2JAN26", False)
+    ('02JAN', '02JA')
+    """
+    if found := _LABEL.fullmatch(label):
+        day, month = int(found[1]), found[2]
+        index = _MONTHS.index(month) if month in _MONTHS else -1
+    elif found := _ISO.match(label):
+        day, index = int(found[3]), int(found[2]) - 1
+    else:
+        return foreign(label, 5 if wide else 4)
+    if not 0 <= index < 12:
+        return foreign(label, 5 if wide else 4)
+    return f"{day:02d}{_MONTHS[index] if wide else _SHORT[index]}"
+
+
+def quality_mark(metric: Metric, stale: bool) -> str:
+    """`~` older than its limit, `!` from incomplete inputs, blank otherwise."""
+    if metric.value is None:
+        return " "
+    if stale or metric.quality == "stale":
+        return "~"
+    return "!" if metric.quality == "partial" else " "
+
+
+def quality_style(metric: Metric, stale: bool) -> str:
+    """The style of a metric's number: its sign's colour while it can be believed."""
+    if metric.value is None:
+        return "absent"
+    if stale or metric.quality == "stale":
+        return "dim"
+    return "warn" if metric.quality == "partial" else sign_style(metric.value)

@@ -1,0 +1,115 @@
+"""The one screen: a grid for every panel, placed by the plan. Help, feeds and zoom are other plans of it.
+
+One screen, not a stack: strip and state line stay alive over every sheet, and opening one repaints only what changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Final
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.events import Resize
+from textual.screen import Screen
+
+from dfmon.tui.actions import ACTIONS
+from dfmon.tui.grid import RowGrid
+from dfmon.tui.palette import Look
+from dfmon.tui.plan import Plan, Rect, plan
+from dfmon.tui.present.alerts import alerts
+from dfmon.tui.present.chart import chart
+from dfmon.tui.present.detail import detail
+from dfmon.tui.present.feeds import feeds
+from dfmon.tui.present.frame import Frame
+from dfmon.tui.present.gauges import gauges
+from dfmon.tui.present.heatmap import heatmap
+from dfmon.tui.present.help import help_sheet
+from dfmon.tui.present.profile import profile
+from dfmon.tui.present.state import keys, small, state
+from dfmon.tui.present.strip import banner, strip
+from dfmon.tui.present.tape import tape
+from dfmon.tui.present.text import Row, fit
+
+Present = Callable[[Frame, Rect], list[Row]]
+
+PRESENT: Final[dict[str, Present]] = {
+    "strip": lambda frame, rect: strip(frame, rect.width),
+    "banner": lambda frame, rect: banner(frame, rect.width),
+    "chart": chart,
+    "gauges": gauges,
+    "heatmap": heatmap,
+    "profile": profile,
+    "tape": tape,
+    "detail": detail,
+    "alerts": alerts,
+    "help": help_sheet,
+    "feeds": feeds,
+    "state": lambda frame, rect: state(frame, rect.width),
+    "keys": lambda frame, rect: keys(frame, rect.width),
+    "small": lambda frame, rect: small(frame, rect.width, rect.height),
+}
+
+
+class MainScreen(Screen[None], inherit_bindings=False):
+    """Holds the grids. What they show is decided in `present`, where they are in `plan`."""
+
+    AUTO_FOCUS = None
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(",".join(action.keys), f"app.do('{action.id}')", action.text, id=action.id, show=False)
+        for action in ACTIONS
+    ]
+
+    def __init__(self, on_size: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_size = on_size
+        self._plan: Plan = {}
+        self.grids = {name: RowGrid(name) for name in PRESENT}
+        self.faults: dict[str, str] = {}
+
+    def compose(self) -> ComposeResult:
+        yield from self.grids.values()
+
+    def on_resize(self, event: Resize) -> None:
+        self._on_size()
+
+    def draw(self, frame: Frame, look: Look, *, skip: frozenset[str] = frozenset()) -> int:
+        """Place and fill the panels; the number of rows that changed."""
+        view, known = frame.view, frame.detail
+        expiries = len(known.heatmap.expiries) if known else 8
+        new = plan(
+            self.size.width, self.size.height, panel=view.panel, zoom=view.zoom, sheet=view.sheet, expiries=expiries
+        )
+        moved = new != self._plan
+        if moved:
+            self._place(new)
+        changed = 0
+        for name, rect in new.items():
+            if moved or name not in skip:
+                changed += self.grids[name].show(self._rows(name, frame, rect), look)
+        return changed
+
+    def lines(self) -> list[str]:
+        """What is on screen, as text."""
+        return [strip.text.rstrip() for strip in self._compositor.render_strips()]
+
+    def _rows(self, name: str, frame: Frame, rect: Rect) -> list[Row]:
+        """A panel that fails says so in its place; the others go on."""
+        try:
+            return PRESENT[name](frame, rect)
+        except Exception as error:
+            self.faults[name] = f"{type(error).__name__}: {error}"
+            self.log.error(f"panel {name}: {self.faults[name]}")
+            return [fit(((f" {name} failed, see feeds (f)", "bad"),), rect.width)]
+
+    def _place(self, new: Plan) -> None:
+        for name, grid in self.grids.items():
+            rect = new.get(name)
+            old = self._plan.get(name)
+            if rect is None:
+                grid.display = False
+            elif rect != old:
+                grid.display = True
+                grid.styles.offset = (rect.x, rect.y)
+                grid.styles.width, grid.styles.height = rect.width, rect.height
+        self._plan = new

@@ -1,0 +1,42 @@
+"""What the screen is told at start. No Textual here: configuration is read before the screen is imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+PALETTES: Final = ("blue-orange", "purple-green", "mono", "green-red")
+ICONS: Final = ("unicode", "ascii", "braille")
+
+
+@dataclass(frozen=True)
+class ScreenSettings:
+    """`plain` is for screen readers and serial lines: ASCII glyphs, no colour. `tape_min` is in coins."""
+
+    underlyings: tuple[str, ...]
+    rate_hz: float = 1.0
+    mouse: bool = False
+    palette: str = "blue-orange"
+    icons: str = "unicode"
+    plain: bool = False
+    low_bandwidth: bool = False
+    tape_min: float = 0.0
+
+    @property
+    def frame_s(self) -> float:
+        """Seconds between frames: at most four a second, one in two seconds on a thin line."""
+        slowest = 2.0 if self.low_bandwidth else 0.25
+        return max(1 / self.rate_hz if self.rate_hz > 0 else 1.0, slowest)
+
+    @property
+    def chart_s(self) -> float:
+        """Seconds between redraws of the chart, the panel that changes most."""
+        return 10.0 if self.low_bandwidth else 0.0
+
+    @property
+    def first_palette(self) -> str:
+        return "mono" if self.plain else self.palette
+
+    @property
+    def first_icons(self) -> str:
+        return "ascii" if self.plain else self.icons

@@ -1,0 +1,23 @@
+"""Whether a screen can be drawn at all. Imports no Textual: asked before the screen is loaded."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_ADVICE = "use `dfmon snapshot` for one picture or `dfmon --publish` to run without a screen"
+
+
+def check_terminal() -> str | None:
+    """One sentence saying why no screen can be drawn, or None where it can."""
+    for name, stream in (("standard input", sys.__stdin__), ("standard error", sys.__stderr__)):
+        try:
+            usable = stream is not None and os.isatty(stream.fileno())
+        except (OSError, ValueError):
+            usable = False
+        if not usable:
+            return f"no screen: {name} is not a terminal; {_ADVICE}"
+    term = os.environ.get("TERM", "")
+    if term in {"", "dumb"}:
+        return f"no screen: TERM is {term or 'not set'}, which cannot place a cursor; {_ADVICE}"
+    return None

@@ -1,0 +1,54 @@
+"""What the user chose: panel, metric, span, cursor, palette. Pure data, changed by the actions, read by `present`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from dfmon.model.units import DAY, HOUR, MINUTE
+
+PANELS: Final = ("chart", "heatmap", "gauges", "tape", "profile", "alerts")
+METRICS: Final = ("ngi", "vss", "chl", "volg", "oi", "iv")
+SPANS: Final = (("5m", 5 * MINUTE), ("1h", HOUR), ("4h", 4 * HOUR), ("1d", DAY), ("7d", 7 * DAY))
+MODELS: Final = ("flow", "naive", "short-all")
+MERGES: Final = (1, 2, 4)
+
+
+@dataclass(slots=True)
+class View:
+    """`strike` None means the cursor follows spot; `merge` is the number of strikes shown in one row."""
+
+    underlying: str
+    palette: str = "blue-orange"
+    icons: str = "unicode"
+    panel: str = "chart"
+    zoom: bool = False
+    sheet: str = ""
+    metric: str = "ngi"
+    span: int = 2
+    strike: float | None = None
+    expiry: int = 0
+    merge: int = 1
+    scroll: int = 0
+    alerts_read_ns: int = 0
+    alert_shown_ns: int = 0
+    tape_min: float = 0.0
+    notice: str = ""
+    notice_until_ns: int = 0
+
+    @property
+    def span_name(self) -> str:
+        return SPANS[self.span][0]
+
+    @property
+    def span_ns(self) -> int:
+        return SPANS[self.span][1]
+
+    def say(self, text: str, now_ns: int, seconds: float = 4.0) -> None:
+        """Show one sentence in the state line for a few seconds."""
+        self.notice, self.notice_until_ns = text, now_ns + int(seconds * 1e9)
+
+
+def cycle(choices: tuple[str, ...], current: str, step: int = 1) -> str:
+    """The neighbour of `current`, round the end; the first choice where `current` is not one of them."""
+    return choices[(choices.index(current) + step) % len(choices)] if current in choices else choices[0]

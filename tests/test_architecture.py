@@ -1,0 +1,90 @@
+"""What a static import graph cannot show: what is really loaded, who reads clocks, what docstrings promise."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "dfmon"
+PURE = ("core", "model", "engine", "venues/deribit", "venues/binance", "venues/okx")
+
+
+def _loaded_by(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def _trees(folders: tuple[str, ...]) -> Iterator[tuple[Path, ast.Module]]:
+    for folder in folders:
+        for path in sorted((PACKAGE / folder).glob("*.py")):
+            yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_the_snapshot_command_loads_neither_textual_nor_scipy_stats() -> None:
+    loaded = _loaded_by("import dfmon.cli, dfmon.commands, dfmon.snapshots")
+    assert not {name for name in loaded if name.split(".")[0] in {"textual", "rich"}}
+    assert "scipy.stats" not in loaded
+    assert not loaded & {"redis", "fastapi", "uvicorn", "pyarrow", "dfmon.sim.server"}
+
+
+def test_running_snapshot_loads_no_textual(tmp_path: Path) -> None:
+    board = tmp_path / "none.csv"
+    loaded = _loaded_by(f"from dfmon.cli import run; run(['snapshot', {str(board)!r}])")
+    assert not {name for name in loaded if name.split(".")[0] in {"textual", "rich"}}
+
+
+@pytest.mark.parametrize("module", ["dfmon.core.step", "dfmon.engine.driver", "dfmon.venues.deribit.protocol"])
+def test_pure_modules_load_no_io_library(module: str) -> None:
+    loaded = {name.split(".")[0] for name in _loaded_by(f"import {module}")}
+    assert not loaded & {"textual", "websockets", "httpx", "redis", "asyncio", "sqlite3"}
+
+
+def test_pure_code_asks_no_clock() -> None:
+    asked = [
+        f"{path.name}:{node.lineno}"
+        for path, tree in _trees(PURE)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "attr", "") in {"now", "utcnow", "today", "time_ns", "perf_counter"}
+    ]
+    assert not asked
+
+
+def test_every_queue_is_bounded_by_its_size_or_says_by_what() -> None:
+    unbounded = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        lines = text.splitlines()
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, ast.Call) or "# bounded" in lines[node.lineno - 1]:
+                continue
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            named = {keyword.arg for keyword in node.keywords}
+            if name == "deque" and "maxlen" not in named and len(node.args) < 2:
+                unbounded.append(f"{path.name}:{node.lineno}")
+            if name in {"Queue", "SimpleQueue", "LifoQueue"} and "maxsize" not in named and not node.args:
+                unbounded.append(f"{path.name}:{node.lineno}")
+    assert not unbounded
+
+
+def test_public_core_functions_state_units_shapes_domain_and_source() -> None:
+    lacking = [
+        f"{path.name}:{node.name} lacks {word}"
+        for path, tree in _trees(("core",))
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        for word in ("units", "shapes", "domain", "source")
+        if word not in (ast.get_docstring(node) or "").lower()
+    ]
+    assert not lacking
+
+
+def test_no_file_has_grown_out_of_sight() -> None:
+    long = [path.name for path in PACKAGE.rglob("*.py") if len(path.read_text(encoding="utf-8").splitlines()) > 450]
+    assert not long

@@ -1,0 +1,205 @@
+"""The command line as a user meets it: exit codes, one sentence, no traceback."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.small_board import HEADER, board_text, snapshot_text
+
+ENVIRON = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "TERM": "xterm-256color"}
+
+
+def run(*words: str | Path, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dfmon", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env=ENVIRON if environ is None else environ,
+    )
+
+
+def refused(code: int, *words: str | Path, environ: dict[str, str] | None = None) -> str:
+    """The one sentence of a run that must fail with `code`."""
+    done = run(*words, environ=environ)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("dfmon: ")
+    assert done.stdout == ""
+    return lines[0]
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Path:
+    path = tmp_path / "board.csv.gz"
+    path.write_bytes(gzip.compress(board_text().encode()))
+    return path
+
+
+def test_snapshot_of_a_board_as_json_and_as_text(board: Path) -> None:
+    done = run("snapshot", board, "--positions", "naive", "--json")
+    assert done.returncode == 0, done.stderr
+    snapshot = json.loads(done.stdout)
+    assert snapshot["schema"] == 1
+    assert snapshot["underlying"] == "BTC"
+    assert "detail" not in snapshot
+    text = run("snapshot", board, "--positions", "naive")
+    assert text.returncode == 0
+    assert max(map(len, text.stdout.splitlines())) <= 100
+    assert "positions naive" in text.stdout
+    assert "A model, not a measurement" in text.stdout
+
+
+def test_json_on_stdout_is_the_only_thing_there(board: Path) -> None:
+    done = run("snapshot", board, "--json")
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == ""
+
+
+def test_a_missing_file() -> None:
+    assert "/nowhere/board.csv.gz" in refused(2, "snapshot", "/nowhere/board.csv.gz")
+    assert "/nowhere/board.csv.gz" in refused(2, "replay", "/nowhere/board.csv.gz", "--publish")
+
+
+def test_a_file_of_neither_kind(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("hello\nworld\n")
+    assert str(path) in refused(2, "snapshot", path)
+
+
+def test_a_board_without_the_currency(board: Path) -> None:
+    said = refused(2, "snapshot", board, "--currency", "ETH")
+    assert "ETH" in said
+    assert "BTC" in said
+
+
+def test_a_truncated_gzip(tmp_path: Path) -> None:
+    path = tmp_path / "board.csv.gz"
+    whole = gzip.compress(board_text(rows=400).encode())
+    path.write_bytes(whole[: len(whole) // 2])
+    assert str(path) in refused(1, "snapshot", path)
+
+
+def test_a_bad_row_costs_that_row_and_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "board.csv"
+    good = board_text()
+    lines = good.splitlines()
+    bad = lines[1].replace("45.0", "abc", 1).replace("-C,", "X-C,", 1)
+    path.write_text("\n".join([*lines, bad]) + "\n")
+    done = run("snapshot", path, "--positions", "naive", "--json")
+    assert done.returncode == 0, done.stderr
+    snapshot = json.loads(done.stdout)
+    assert snapshot["instruments"] == len(lines) - 1
+    assert any("row" in reason for reason in snapshot["unavailable"])
+
+
+def test_nulls_and_an_expired_instrument_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "board.csv"
+    path.write_text(snapshot_text(null_iv=1, expired=2))
+    done = run("snapshot", path, "--currency", "BTC", "--positions", "naive", "--json")
+    assert done.returncode == 0, done.stderr
+    reasons = json.loads(done.stdout)["unavailable"]
+    assert "1 option: no mark volatility" in reasons
+    assert any(reason.startswith("2 expired") for reason in reasons)
+
+
+def test_an_empty_board_of_headers(tmp_path: Path) -> None:
+    path = tmp_path / "board.csv"
+    path.write_text(HEADER + "\n")
+    assert str(path) in refused(2, "snapshot", path)
+
+
+def test_an_unknown_key_in_the_configuration(tmp_path: Path, board: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("[screen]\nratehz = 1\n")
+    said = refused(2, "snapshot", board, "--config", path)
+    assert "screen.ratehz" in said
+    assert "rate_hz" in said
+    assert str(path) in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("frobnicate",),
+        ("--rate", "fast"),
+        ("--currency", "btc"),
+        ("replay",),
+        ("snapshot", "ftp://host"),
+        ("snapshot", "--timeout", "-1"),
+        ("--publish", "some"),
+        ("sim", "--port", "99999"),
+    ],
+)
+def test_wrong_words(words: tuple[str, ...]) -> None:
+    refused(2, *words)
+
+
+def test_no_terminal_and_a_dumb_one(board: Path) -> None:
+    for command in (("demo",), (), ("replay", board)):
+        assert "terminal" in refused(2, *command)
+
+
+def test_a_port_in_use(board: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = refused(1, "--publish", "--rest", f"127.0.0.1:{port}")
+        assert str(port) in said
+        assert str(port) in refused(1, "sim", "--port", str(port))
+
+
+def test_a_position_file_that_is_wrong_is_named_with_its_line(tmp_path: Path, board: Path) -> None:
+    path = tmp_path / "held.csv"
+    path.write_text("instrument_name,position\nBTC-1,ten\n")
+    said = refused(2, "snapshot", board, "--positions", f"file:{path}")
+    assert "line 2" in said
+    assert "'ten'" in said
+
+
+def test_positions_from_a_file(tmp_path: Path, board: Path) -> None:
+    first = board_text().splitlines()[1].split(",")[HEADER.split(",").index("instrument_name")]
+    path = tmp_path / "held.csv"
+    path.write_text(f"instrument_name,position\n{first},10\n")
+    done = run("snapshot", board, "--positions", f"file:{path}", "--json")
+    assert json.loads(done.stdout)["positions"] == {
+        "model": "file",
+        "coverage": None,
+        "warming": False,
+        "gross_coins": 10.0,
+    }
+
+
+def test_a_dfmon_that_is_not_there() -> None:
+    assert "127.0.0.1:9" in refused(1, "snapshot", "http://127.0.0.1:9")
+
+
+def test_a_password_in_a_redis_url_is_not_printed() -> None:
+    said = refused(1, "snapshot", "redis://:hunter2@127.0.0.1:9/0")
+    assert "hunter2" not in said
+    assert "hunter2" not in refused(1, "snapshot", "redis://:hunter2@127.0.0.1:port/0")
+
+
+def test_help_and_version() -> None:
+    assert run("--version").stdout.startswith("dfmon ")
+    for words in ((), ("demo",), ("replay",), ("record",), ("snapshot",), ("sim",)):
+        assert run(*words, "--help").returncode == 0
+
+
+def test_a_closed_pipe_ends_quietly(board: Path) -> None:
+    command = f"{sys.executable} -m dfmon replay {board} --publish all | head -c 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=ENVIRON)
+    assert done.stderr == ""

@@ -1,0 +1,106 @@
+"""Configuration: precedence, and one sentence for everything that is wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dfmon import config
+from dfmon.model.errors import UsageError
+
+ROOT = Path(__file__).parent.parent
+
+
+def _file(folder: Path, text: str) -> Path:
+    path = folder / "config.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_no_file_no_environment_no_flags_gives_the_defaults() -> None:
+    assert config.load(None, {"HOME": "/nowhere"}, {}) == config.Config()
+
+
+def test_the_shipped_file_names_every_key_with_its_default() -> None:
+    shipped = tomllib.loads((ROOT / "config.toml").read_text())
+    expected = msgspec.to_builtins(config.Config())
+    expected["market"]["currencies"] = list(expected["market"]["currencies"])
+    assert shipped == expected
+
+
+def test_flags_override_the_environment_which_overrides_the_file(tmp_path: Path) -> None:
+    path = _file(tmp_path, '[screen]\nrate_hz = 0.5\npalette = "mono"\nicons = "ascii"')
+    environ = {"DFMON_SCREEN_PALETTE": "green-red", "DFMON_SCREEN_ICONS": "braille"}
+    loaded = config.load(path, environ, {"screen.icons": "unicode"}).screen
+    assert (loaded.rate_hz, loaded.palette, loaded.icons) == (0.5, "green-red", "unicode")
+
+
+def test_a_list_may_be_given_with_commas() -> None:
+    loaded = config.load(None, {"HOME": "/nowhere"}, {"market.currencies": "SOL, BTC"})
+    assert loaded.market.currencies == ("SOL", "BTC")
+
+
+def test_the_file_in_the_xdg_folder_is_read_without_being_named(tmp_path: Path) -> None:
+    (tmp_path / "dfmon").mkdir()
+    _file(tmp_path / "dfmon", "[market]\ntick_s = 2.0")
+    assert config.load(None, {"XDG_CONFIG_HOME": str(tmp_path)}, {}).market.tick_s == 2.0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[screen]\nrate_hz = 'fast'", "screen.rate_hz is 'fast', allowed: a number from 0.1 to 4"),
+        ("[screen]\nrate_hz = 9", "screen.rate_hz is 9, allowed: a number from 0.1 to 4"),
+        ("[screen]\nratehz = 1", "unknown key screen.ratehz; did you mean rate_hz?"),
+        ("[scren]\n", "unknown key scren; did you mean screen?"),
+        ("zzz = 1", "unknown key zzz; known: market, deribit"),
+        ("market = 3", "market is 3, allowed: a table [market]"),
+        ("[market]\ncurrencies = ['btc']", "market.currencies is 'btc', allowed: coin names in upper case"),
+        ("[market]\ncurrencies = []", "market.currencies is"),
+        ("[market]\npositions = 'guess'", "allowed: flow, naive, short-all or file:PATH"),
+        ("[deribit]\nwebsocket = 'deribit.com'", "deribit.websocket is 'deribit.com', allowed: a URL with its scheme"),
+        ("[market", "not TOML"),
+    ],
+)
+def test_a_wrong_file_is_one_sentence_with_file_key_value_and_what_is_allowed(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    path = _file(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        config.load(path, {}, {})
+    assert str(caught.value).startswith(f"{path}: ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_a_named_file_that_is_missing_is_an_error_and_an_unnamed_one_is_not(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such configuration file"):
+        config.load(tmp_path / "none.toml", {}, {})
+
+
+def test_bytes_that_are_not_text_are_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="cannot be read"):
+        config.load(path, {}, {})
+
+
+def test_a_wrong_variable_is_named() -> None:
+    with pytest.raises(UsageError, match=r"environment variable DFMON_SCREEN_RATE_HZ: screen\.rate_hz is 'abc'"):
+        config.load(None, {"DFMON_SCREEN_RATE_HZ": "abc", "HOME": "/nowhere"}, {})
+
+
+def test_a_password_is_never_printed() -> None:
+    with pytest.raises(UsageError) as caught:
+        config.load(None, {"HOME": "/nowhere"}, {"publish.redis": "http://:hunter2@host"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_every_key_says_what_it_allows() -> None:
+    for section in msgspec.structs.fields(config.Config):
+        for key in msgspec.structs.fields(section.type):
+            assert key.type.__metadata__[0].description, f"{section.name}.{key.name}"

@@ -1,0 +1,68 @@
+"""What the documents promise is there."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import msgspec
+
+from dfmon.cli import parser
+from dfmon.config import Config
+from dfmon.core.rules import ORDER, Bucket
+from dfmon.model.snapshot import Metrics
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _commands() -> dict[str, argparse.ArgumentParser]:
+    for action in parser()._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    raise AssertionError("no commands")
+
+
+def test_readme_shows_every_command() -> None:
+    assert not [name for name in _commands() if f"`dfmon {name}" not in README]
+
+
+def test_readme_promises_no_command_that_is_not_there() -> None:
+    promised = set(re.findall(r"`dfmon ([a-z]+)", README))
+    assert promised <= set(_commands())
+
+
+def test_every_option_has_help() -> None:
+    for name, command in _commands().items():
+        silent = [a.option_strings for a in command._actions if not a.help]
+        assert not silent, name
+
+
+def test_the_test_command_of_the_readme_is_the_one_that_ci_runs() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    command = re.search(r"test_command='(.*)'", script)
+    assert command is not None
+    assert command.group(1) in README
+
+
+def test_the_shipped_configuration_explains_each_section() -> None:
+    text = (ROOT / "config.toml").read_text(encoding="utf-8")
+    assert not [field.name for field in msgspec.structs.fields(Config) if f"[{field.name}]" not in text]
+
+
+def test_readme_lists_the_scenarios_in_the_order_in_which_they_are_tried() -> None:
+    rows = re.findall(r"^\| (\d) ([A-Z-]+) \|", README, re.MULTILINE)
+    tried = [bucket for bucket, _ in ORDER] + [Bucket.DAMP]
+    assert rows == [(str(int(bucket)), bucket.title) for bucket in tried]
+
+
+def test_readme_explains_the_headline_metrics() -> None:
+    headline = {"ngi", "vss", "chl", "volg", "hpp", "psi", "unwind"}
+    assert headline <= set(Metrics.__struct_fields__)
+    assert not [name for name in headline if not re.search(rf"^\| {name}\b", README, re.IGNORECASE | re.MULTILINE)]
+
+
+def test_the_picture_is_there() -> None:
+    for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
+        assert (ROOT / path).exists(), path

@@ -1,0 +1,282 @@
+"""Snapshots with plausible numbers for a market that never moves: equal calls give equal snapshots."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+import msgspec
+
+from dfmon.model.snapshot import (
+    Alert,
+    Context,
+    Detail,
+    ExpiryRow,
+    Feed,
+    Flip,
+    FlipRoot,
+    FlowSnapshot,
+    HeatMap,
+    HedgeFlow,
+    Hpp,
+    Levels,
+    Liquidity,
+    Metric,
+    MetricRow,
+    Metrics,
+    Positions,
+    Profile,
+    Scenario,
+    StrikeRow,
+    TapeRow,
+)
+from dfmon.model.units import HOUR, MINUTE, SECOND, expiry_label, iso
+
+NOW = 1_795_356_187_000_000_000  # 2026-11-22T14:03:07Z
+SPOT = 98_412.5
+FLIP = 100_900.0
+STRIKES = tuple(
+    float(k)
+    for k in (
+        70_000, 75_000, 80_000, 82_000, 84_000, 86_000, 88_000, 90_000, 92_000, 94_000, 95_000, 96_000, 97_000,
+        98_000, 99_000, 100_000, 101_000, 102_000, 103_000, 104_000, 105_000, 106_000, 108_000, 110_000, 112_000,
+        115_000, 120_000, 125_000, 130_000, 140_000,
+    )
+)  # fmt: skip
+DAYS = (1, 2, 5, 12, 33, 68, 124, 215)
+EXPIRIES = tuple(expiry_label(NOW + d * 24 * HOUR - 6 * HOUR) for d in DAYS)
+
+
+def metric(value: float | None, lo: float | None = None, hi: float | None = None, **more: Any) -> Metric:
+    fields: dict[str, Any] = {
+        "unit": "USD",
+        "sign": "",
+        "quality": "ok" if value is not None else "absent",
+        "age_s": 0.4,
+    }
+    return Metric(value=value, lo=lo, hi=hi, **(fields | more))
+
+
+def metrics() -> Metrics:
+    hpp = Hpp(41.3e6, 22e6, 60e6, "USD", "", "ok", 0.4, alpha=0.9, beta=1.4, calibrated=True, ds_sign=-1)
+    flow = HedgeFlow(-9.1e6, -20e6, 3e6, "USD", "", "ok", 0.4, gamma=-7e6, vanna=-1.5e6, charm=-0.6e6, residual=0.1e6)
+    return Metrics(
+        ngi=metric(-38.2e6, -52e6, -21e6),
+        vss=metric(12.4e6, 7e6, 18e6),
+        chl=metric(-3.1e6, -5e6, -1e6),
+        volg=metric(0.4e6, 0.0, 1e6),
+        hpp=hpp,
+        psi=metric(-0.21),
+        hedge_flow=flow,
+        unwind=metric(-14.6e6),
+        vega=metric(2.1e6),
+        theta=metric(-0.8e6),
+    )
+
+
+def heatmap(seed: int = 7) -> HeatMap:
+    rng = random.Random(seed)
+
+    def table(size: float, turn: float, plus: bool = False) -> tuple[tuple[float | None, ...], ...]:
+        rows = []
+        for k in STRIKES:
+            bell = math.exp(-(((k / SPOT - 1) / 0.09) ** 2))
+            row = [
+                None
+                if d < 3 and abs(k / SPOT - 1) > 0.2
+                else size * bell * (0.4 + rng.random()) * (1 if plus or k > turn else -1)
+                for d in DAYS
+            ]
+            rows.append(tuple(row))
+        return tuple(rows)
+
+    smile = tuple(tuple(0.48 + 0.8 * (k / SPOT - 1) ** 2 + 0.02 / d for d in DAYS) for k in STRIKES)
+    return HeatMap(
+        STRIKES,
+        EXPIRIES,
+        table(6e6, 100_500),
+        table(2e6, SPOT),
+        table(1e6, SPOT),
+        table(0.3e6, 0.0),
+        table(2400, 0, True),
+        smile,
+    )
+
+
+def profile() -> Profile:
+    spots = tuple(SPOT * math.exp(-0.2 + 0.4 * i / 80) for i in range(81))
+    ngi = tuple(60e6 * math.tanh((s - FLIP) / 6000) * math.exp(-(((s - 98_000) / 14_000) ** 2)) + 1e5 for s in spots)
+    return Profile(spots, ngi, tuple(v - 8e6 for v in ngi), tuple(v + 8e6 for v in ngi))
+
+
+def tape(count: int = 60) -> tuple[TapeRow, ...]:
+    rng = random.Random(3)
+    rows = []
+    for i in range(count):
+        side, expiry = rng.choice((1, -1)), rng.choice(EXPIRIES)
+        strike, kind = rng.choice(STRIKES[8:26]), rng.choice("CP")
+        size = rng.choice((0.4, 12.5, 25.0, 40.0, 150.0))
+        rows.append(
+            TapeRow(
+                ts_ns=NOW - i * 3 * SECOND - SECOND, side=side, name=f"BTC-{expiry}-{strike:.0f}-{kind}", expiry=expiry,
+                strike=strike, option_type=kind, size=size, price=0.0495, iv=0.456, gamma=-side * size * 1.7e4,
+                block=size >= 150, combo=i % 17 == 5,
+            )
+        )  # fmt: skip
+    return tuple(rows)
+
+
+def alerts() -> tuple[Alert, ...]:
+    return (
+        Alert(NOW - 16 * SECOND, "SCENE", "3 DRIFT -> 5 SQUEEZE  dealers SELL  conf 0.66"),
+        Alert(NOW - 5 * MINUTE, "FEED", "okx reconnected after 12 s"),
+        Alert(NOW - 22 * MINUTE, "FLIP", "spot crossed below flip 100,900"),
+    )
+
+
+def feeds() -> tuple[Feed, ...]:
+    return (
+        Feed("deribit.ticker", "live", 0.1, 42.0, 184_201, 0, 0, ""),
+        Feed("deribit.trades", "live", 0.8, 40.0, 812, 0, 0, ""),
+        Feed("binance.spot", "live", 0.0, 71.0, 42_118, 0, 1, ""),
+        Feed("okx.swap", "live", 6.2, 310.0, 9_301, 3, 2, "resubscribed 13:59Z"),
+    )
+
+
+def snapshot(**more: Any) -> FlowSnapshot:
+    """The usual snapshot; any field can be replaced by name."""
+    hours = [24.0 * d - 6 for d in DAYS]
+    base = FlowSnapshot(
+        schema=1,
+        seq=18_442,
+        ts=iso(NOW),
+        ts_ns=NOW,
+        state="live",
+        underlying="BTC",
+        spot=SPOT,
+        instruments=1_142,
+        positions=Positions("flow", 0.93, False, 182_000.0),
+        metrics=metrics(),
+        flip=Flip(
+            FLIP, 100_200.0, 101_600.0, 0.02, 2487.5, 2.5, 1.2,
+            (FlipRoot(FLIP, "up"),), (78_730.0, 118_095.0), -1, "ok", 0.4,
+        ),
+        scenario=Scenario(
+            5, "SQUEEZE", "sell", True, 1_260.0, iso(NOW - 21 * MINUTE), 0.72,
+            ("NGI < 0", "phi_g 0.81 >= mid", "z -0.9 toward short strikes 95,000-98,000"), "",
+        ),
+        levels=Levels(105_000.0, 95_000.0, 98_000.0, 100_000.0, 97_000.0),
+        by_expiry=tuple(
+            ExpiryRow(
+                iso(NOW + int(h * HOUR)), label, h, SPOT * (1 + h / 1e5), 0.51, -4e6, 1e6, -3e5, 4e4, 0.0, 24_000.0, 140
+            )
+            for h, label in zip(hours, EXPIRIES, strict=True)
+        ),
+        by_strike=tuple(StrikeRow(k, -2e6, 1e6, -2e5, 3e4, 2_140.0, 3_880.0) for k in STRIKES),
+        liquidity=Liquidity(182e6, 31.2e9, 4),
+        context=Context(0.523, 0.51, 0.00008, 0.061, EXPIRIES[0], 17.93, 0.0042, 0.001),
+        feeds=feeds(),
+        unavailable=("theta: not asked for",),
+        detail=Detail(heatmap(), profile(), tape(), alerts()),
+    )  # fmt: skip
+    return msgspec.structs.replace(base, **more)
+
+
+def history(minutes: int = 240, step_s: int = 60, end_ns: int = NOW) -> list[MetricRow]:
+    """A walk that ends at the usual snapshot."""
+    rng = random.Random(11)
+    last = MetricRow.of(snapshot())
+    rows, spot, flip = [], SPOT, FLIP
+    for i in range(minutes * 60 // step_s):
+        rows.append(
+            last._replace(
+                ts_ns=end_ns - i * step_s * SECOND,
+                spot=spot,
+                flip=flip,
+                ngi=last.ngi * (1 + 0.3 * math.sin(i / 17)),
+                vss=last.vss * (1 + 0.4 * math.sin(i / 23)),
+                chl=last.chl * (1 + 0.2 * math.cos(i / 31)),
+                volg=last.volg * (1 + 0.5 * math.sin(i / 11)),
+                hpp=last.hpp * (1 + 0.3 * math.sin(i / 13)),
+            )
+        )
+        spot += rng.gauss(4.0, 28.0)
+        flip += rng.gauss(0.0, 12.0)
+    return rows[::-1]
+
+
+def one_cell_changed(s: FlowSnapshot) -> FlowSnapshot:
+    """The next snapshot, where only one cell of the spot row differs."""
+    assert isinstance(s.detail, Detail)
+    rows = [list(row) for row in s.detail.heatmap.ngi]
+    at = STRIKES.index(98_000.0)
+    rows[at][2], rows[at][3] = (rows[at][2] or 0.0) - 2.1e6, (rows[at][3] or 0.0) + 2.1e6  # the sum stays
+    changed = msgspec.structs.replace(s.detail.heatmap, ngi=tuple(tuple(row) for row in rows))
+    detail = msgspec.structs.replace(s.detail, heatmap=changed)
+    return msgspec.structs.replace(s, seq=s.seq + 1, detail=detail)
+
+
+def no_flip() -> FlowSnapshot:
+    flip = Flip(None, None, None, 0.97, None, None, None, (), (49_206.0, 147_618.0), 1, "ok", 0.4)
+    return snapshot(flip=flip)
+
+
+def several_flips() -> FlowSnapshot:
+    roots = (FlipRoot(91_200.0, "down"), FlipRoot(FLIP, "up"), FlipRoot(112_000.0, "down"))
+    return snapshot(flip=msgspec.structs.replace(snapshot().flip, roots=roots))
+
+
+def absent() -> FlowSnapshot:
+    """Nothing could be computed."""
+    none = metric(None)
+    hpp = Hpp(None, None, None, "USD", "", "absent", None, alpha=1.0, beta=1.0, calibrated=False, ds_sign=0)
+    flow = HedgeFlow(None, None, None, "USD", "", "absent", None, gamma=None, vanna=None, charm=None, residual=None)
+    empty = Metrics(none, none, none, none, hpp, none, flow, none, none, none)
+    return snapshot(
+        spot=None,
+        metrics=empty,
+        flip=Flip(None, None, None, None, None, None, None, (), None, 0, "absent", None),
+        positions=Positions("flow", None, True),
+        scenario=Scenario(0, "UNKNOWN", "none", False, 0.0, "", 0.0, (), "UNKNOWN"),
+        levels=Levels(None, None, None, None, None),
+        context=Context(None, None, None, None, None, None, None, None),
+        liquidity=Liquidity(None, None, 0),
+        by_expiry=(),
+        by_strike=(),
+        feeds=(Feed("deribit.ticker", "connecting", None, None, 0, 0, 0, ""),),
+        unavailable=("spot: no index price yet", "ngi: no option has a mark price"),
+        detail=Detail(HeatMap((), (), (), (), (), (), (), ()), Profile((), (), None, None), (), ()),
+    )
+
+
+def mixed_quality() -> FlowSnapshot:
+    """One metric partial, one stale, one absent; coverage still warming."""
+    m = metrics()
+    change = msgspec.structs.replace
+    mixed = change(m, ngi=change(m.ngi, quality="partial"), vss=change(m.vss, quality="stale"), chl=metric(None))
+    return snapshot(metrics=mixed, positions=Positions("flow", 0.62, True, 90_000.0))
+
+
+HOSTILE = "\x1b]0;owned\x07[red]x[/red][/]\x9b2J\u202e漢字"
+
+
+def hostile() -> FlowSnapshot:
+    """Foreign text that wants to be more than text."""
+    base = snapshot()
+    assert isinstance(base.detail, Detail)
+    change = msgspec.structs.replace
+    detail = change(
+        base.detail,
+        alerts=(Alert(NOW - SECOND, "FEED", HOSTILE),),
+        tape=tuple(change(r, expiry=HOSTILE, name=HOSTILE, option_type=HOSTILE) for r in base.detail.tape),
+        heatmap=change(base.detail.heatmap, expiries=(HOSTILE,) * len(EXPIRIES)),
+    )
+    return snapshot(
+        detail=detail,
+        underlying=HOSTILE,
+        scenario=change(base.scenario, name=HOSTILE, reasons=(HOSTILE,), overlay=HOSTILE),
+        positions=change(base.positions, model=HOSTILE),
+        feeds=(Feed(HOSTILE, HOSTILE, 0.1, 1.0, 1, 0, 0, HOSTILE),),
+        unavailable=(HOSTILE,),
+    )

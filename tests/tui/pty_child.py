@@ -1,0 +1,45 @@
+"""The screen on a real terminal, for test_pty: a fixed market that moves only when told to by a signal."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
+
+import factory  # noqa: E402
+
+from dfmon.engine.hub import Runtime, SnapshotHub  # noqa: E402
+from dfmon.tui.settings import ScreenSettings  # noqa: E402
+from dfmon.tui.terminal import check_terminal  # noqa: E402
+
+
+def main() -> int:
+    refused = check_terminal()
+    if refused is not None:
+        print(refused, file=sys.stderr)
+        return 2
+    assert "textual" not in sys.modules
+    from dfmon.tui.app import DfmonApp, run_screen
+
+    hub = SnapshotHub()
+    hub.runtime = Runtime(step_ms=9.1)
+    states = [factory.snapshot(), factory.one_cell_changed(factory.snapshot())]
+
+    def publish(number: int, _frame: object) -> None:
+        if number == signal.SIGUSR1:
+            states.reverse()
+        hub.publish(states[0])
+
+    signal.signal(signal.SIGUSR1, publish)
+    signal.signal(signal.SIGUSR2, publish)
+    hub.publish(states[0])
+    settings = ScreenSettings(("BTC",), rate_hz=4.0)
+    app = DfmonApp(hub, settings, lambda request: None, clock=lambda: factory.NOW + 400_000_000)
+    return run_screen(app)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,305 @@
+"""The running app, headless: the screens as text, every key of the table, pause, zoom, resize, history."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dfmon.engine.hub import Request, Runtime
+from dfmon.model.units import SECOND
+from dfmon.tui import app as app_module
+from dfmon.tui.actions import ACTIONS, BY_ID
+from dfmon.tui.app import DfmonApp, writer_backlog
+from dfmon.tui.deeds import DEEDS
+from dfmon.tui.settings import ScreenSettings
+
+from . import factory
+from .conftest import SameScreen, Stage
+
+SIZES = [(80, 24), (120, 40), (160, 48), (200, 60), (60, 20)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_main_screen(size: tuple[int, int], same_screen: SameScreen) -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=size) as pilot:
+        same_screen(await stage.text(pilot), f"main_{size[0]}x{size[1]}")
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("help", ["question_mark"]),
+        ("feeds", ["f"]),
+        ("alerts", ["a"]),
+        ("zoom_chart", ["z"]),
+        ("zoom_heatmap", ["2", "2", "j", "l"]),
+        ("zoom_gauges", ["3", "3"]),
+        ("zoom_tape", ["4", "4"]),
+        ("profile", ["5"]),
+        ("zoom_profile", ["5", "5"]),
+        ("detail", ["2", "enter"]),
+        ("ascii", ["i"]),
+        ("braille", ["i", "i"]),
+        ("paused", ["space"]),
+        ("oi", ["m", "m", "m", "m"]),
+        ("merged", ["plus", "plus"]),
+    ],
+)
+async def test_other_screens(name: str, keys: list[str], same_screen: SameScreen) -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        await stage.text(pilot)
+        await pilot.press(*keys)
+        stage.app.view.notice = ""
+        same_screen(await stage.text(pilot), name)
+
+
+@pytest.mark.parametrize("name", ["no_flip", "several_flips", "absent", "mixed_quality", "hostile"])
+async def test_states(name: str, same_screen: SameScreen) -> None:
+    make: Callable[[], object] = getattr(factory, name)
+    snapshot = make()
+    assert isinstance(snapshot, factory.FlowSnapshot)
+    settings = ScreenSettings((snapshot.underlying,))
+    stage = Stage(snapshot, settings=settings)
+    for size in ((80, 24), (160, 48)):
+        async with Stage(snapshot, settings=settings).app.run_test(size=size) as pilot:
+            app = pilot.app
+            assert isinstance(app, DfmonApp)
+            stage.app = app
+            same_screen(await stage.text(pilot), f"{name}_{size[0]}")
+
+
+async def test_waiting_for_the_first_snapshot(same_screen: SameScreen) -> None:
+    stage = Stage(history=False)
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        stage.clock.now_ns += 7 * SECOND
+        same_screen(await stage.text(pilot), "waiting")
+        stage.hub.publish(factory.snapshot())
+        assert "waiting" not in await stage.text(pilot)
+
+
+async def test_stale(same_screen: SameScreen) -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        stage.clock.now_ns = factory.NOW + 12 * SECOND
+        same_screen(await stage.text(pilot), "stale")
+
+
+async def test_replay(same_screen: SameScreen) -> None:
+    run = Runtime(replay_position=0.4, replay_speed=8.0)
+    stage = Stage(factory.snapshot(), mode="replay", runtime=run)
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        same_screen(await stage.text(pilot), "replay")
+        await pilot.press("space", "full_stop", "comma", "greater_than_sign", "less_than_sign")
+        assert stage.asked == [
+            Request("replay.pause"),
+            Request("replay.step", "1"),
+            Request("replay.step", "-1"),
+            Request("replay.speed", "16"),
+            Request("replay.speed", "4"),
+        ]
+
+
+def test_every_action_is_carried_out_somewhere() -> None:
+    for action in ACTIONS:
+        outside = hasattr(DfmonApp, "do_" + action.id.replace(".", "_"))
+        assert (action.id in DEEDS) != outside, action.id
+    assert len({a.id for a in ACTIONS}) == len(ACTIONS) == len(BY_ID)
+    keys = [k for a in ACTIONS for k in a.keys]
+    assert len(set(keys)) == len(keys)
+
+
+def _fingerprint(stage: Stage) -> tuple[object, ...]:
+    app = stage.app
+    return (repr(app.view), tuple(stage.asked), app._held is None, app.return_code, len(app.screen_stack))
+
+
+# what has to be done first so that a key has something to do
+BEFORE = {
+    "app.back": ["z"],
+    "panel.focus.1": ["2"],
+    "cursor.left": ["l"],
+    "cursor.up": ["j"],
+    "cursor.first": ["j"],
+    "view.less": ["plus"],
+}
+
+
+@pytest.mark.parametrize("action", [a for a in ACTIONS if a.id != "app.snapshot"], ids=lambda a: a.id)
+async def test_every_key_does_something(action: app_module.BY_ID.__class__) -> None:
+    for key in action.keys:
+        mode = "replay" if action.where == "replay" else "live"
+        stage = Stage(factory.snapshot(), mode=mode, runtime=Runtime(replay_speed=4.0))
+        async with stage.app.run_test(size=(80, 24)) as pilot:
+            await pilot.press(*BEFORE.get(action.id, []))
+            before = _fingerprint(stage)
+            await pilot.press(key)
+            await pilot.pause()
+            assert _fingerprint(stage) != before, key
+
+
+@pytest.mark.parametrize(("key", "code"), [("q", 0), ("ctrl+c", 130)])
+async def test_leaving(key: str, code: int) -> None:
+    for size in ((80, 24), (30, 5)):
+        stage = Stage(factory.snapshot())
+        async with stage.app.run_test(size=size) as pilot:
+            await pilot.press(key)
+        assert stage.app.return_code == code
+
+
+async def test_resize_and_back() -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        first = await stage.text(pilot)
+        for size in ((160, 48), (60, 20), (1, 1), (200, 24), (80, 24)):
+            await pilot.resize_terminal(*size)
+            text = await stage.text(pilot)
+            assert len(text.splitlines()) <= size[1]
+        assert text == first
+
+
+async def test_pause_freezes_the_panels_and_not_the_feeds() -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("space")
+        down = msgspec.structs.replace(factory.feeds()[0], state="down")
+        for i in range(3):
+            stage.hub.publish(factory.snapshot(spot=90_000.0 + i, ts_ns=factory.NOW + i + 1, feeds=(down,)))
+        text = await stage.text(pilot)
+        assert "PAUSED +3" in text
+        assert "98,412.5" in text
+        assert "deribit ○ down" in text
+        await pilot.press("space")
+        assert "90,002.0" in await stage.text(pilot)
+
+
+async def test_currency_changes_everything() -> None:
+    stage = Stage(factory.snapshot())
+    stage.hub.publish(factory.snapshot(underlying="ETH", spot=3_512.25))
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("c")
+        assert "ETH 3,512.2" in await stage.text(pilot)
+        await pilot.press("c")
+        assert "BTC 98,412.5" in await stage.text(pilot)
+
+
+async def test_position_models_are_asked_for_in_turn() -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        for model in ("naive", "short-all", "flow"):
+            await pilot.press("b")
+            assert stage.asked[-1] == Request("positions", model)
+            p = msgspec.structs.replace(factory.snapshot().positions, model=model)
+            stage.hub.publish(factory.snapshot(positions=p))
+            assert f"{model} model" in await stage.text(pilot)
+
+
+async def test_save_writes_a_picture_and_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        await stage.text(pilot)
+        await pilot.press("s")
+        files = sorted(p.name for p in tmp_path.iterdir())
+        assert files == ["dfmon-20261122T140307Z.svg", "dfmon-20261122T140307Z.txt"]
+        assert "SQUEEZE" in (tmp_path / files[1]).read_text(encoding="utf-8")
+        assert "saved" in await stage.text(pilot)
+
+
+async def test_copy_gives_the_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("y")
+        assert "flip 100,900" in stage.app.clipboard
+        await pilot.press("2", "y")
+        assert "98,000 x 23NOV26  NGI -3.45M" in stage.app.clipboard
+
+
+async def test_alerts_are_read_one_by_one() -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        for left in (2, 1):
+            await pilot.press("n")
+            assert f"[n] {left} !" in await stage.text(pilot)
+        await pilot.press("n", "n")
+        assert "no new alerts" in await stage.text(pilot)
+
+
+async def test_history_is_read_beside_the_screen() -> None:
+    release, asked = threading.Event(), []
+
+    def slow(name: str, start_ns: int) -> list[factory.MetricRow]:
+        release.wait(5)
+        asked.append(name)
+        return factory.history() if name == "BTC" else []
+
+    stage = Stage(factory.snapshot(), history=False)
+    stage.app.history = slow
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        assert "so far" in await stage.text(pilot)
+        release.set()
+        for _ in range(200):
+            if "so far" not in await stage.text(pilot):
+                break
+        assert "so far" not in await stage.text(pilot)
+        assert sorted(asked) == ["BTC", "ETH"]
+
+
+async def test_a_broken_history_is_told_and_survived() -> None:
+    def broken(name: str, start_ns: int) -> list[factory.MetricRow]:
+        raise OSError("disk on fire")
+
+    stage = Stage(factory.snapshot(), history=False)
+    stage.app.history = broken
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        for _ in range(200):
+            if "disk on fire" in await stage.text(pilot):
+                break
+        assert "disk on fire" in await stage.text(pilot)
+
+
+async def test_a_panel_that_fails_does_not_take_the_others_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dfmon.tui.screens import main
+
+    def broken(*_: object) -> list[object]:
+        raise ValueError("no")
+
+    monkeypatch.setitem(main.PRESENT, "tape", broken)
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        text = stage.app.screen_text()
+        assert "tape failed, see feeds (f)" in text
+        assert "SQUEEZE" in text
+        await pilot.press("f")
+        await pilot.pause()
+        assert "screen fault in tape: ValueError: no" in stage.app.screen_text()
+
+
+async def test_a_full_writer_skips_the_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(120, 40)) as pilot:
+        await stage.text(pilot)
+        assert writer_backlog(stage.app) == 0
+        monkeypatch.setattr(app_module, "writer_backlog", lambda app: 3)
+        stage.app.draw()
+        monkeypatch.undo()
+        assert "screen slow, 1 skipped" in await stage.text(pilot)
+
+
+async def test_plain_has_no_glyph_and_no_colour() -> None:
+    stage = Stage(factory.snapshot(), settings=ScreenSettings(("BTC",), plain=True))
+    async with stage.app.run_test(size=(160, 48)) as pilot:
+        assert (await stage.text(pilot)).isascii()
+        assert not stage.app.colour
+
+
+def test_low_bandwidth_draws_less_often() -> None:
+    assert ScreenSettings(("BTC",), low_bandwidth=True).frame_s == 2.0
+    assert ScreenSettings(("BTC",), low_bandwidth=True).chart_s == 10.0
+    assert ScreenSettings(("BTC",), rate_hz=50.0).frame_s == 0.25

@@ -1,0 +1,175 @@
+"""On a real terminal: every way out leaves it as it was, and a changed cell costs a few hundred bytes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyte
+import pytest
+
+CHILD = Path(__file__).with_name("pty_child.py")
+PATIENCE = 20.0
+
+pytestmark = pytest.mark.slow
+
+
+class Terminal:
+    """A pseudo terminal with the screen on it, and everything that was written to it."""
+
+    def __init__(self, width: int = 80, height: int = 24, **env: str) -> None:
+        self.master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        self.before = termios.tcgetattr(self.slave)
+        self.screen = pyte.Screen(width, height)
+        self._stream = pyte.ByteStream(self.screen)
+        self.written = b""
+        base = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "COLORTERM"}}
+        self.process = subprocess.Popen(
+            [sys.executable, str(CHILD)],
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            env={**base, "TERM": "xterm-256color", "TEXTUAL_ANIMATIONS": "none", **env},
+        )
+
+    def read(self, timeout: float) -> int:
+        """Bytes that arrive within `timeout`; returns after the first piece."""
+        if not select.select([self.master], [], [], timeout)[0]:
+            return 0
+        data = os.read(self.master, 65536)
+        self.written += data
+        self._stream.feed(data)
+        return len(data)
+
+    def until(self, done: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE
+        while not done():
+            assert time.monotonic() < end, "\n".join(self.screen.display)
+            self.read(0.05)
+
+    def shows(self, text: str) -> bool:
+        return any(text in line for line in self.screen.display)
+
+    def settle(self, quiet: float = 0.7) -> int:
+        """Bytes written until nothing was for a while (longer than two frames)."""
+        total = 0
+        while count := self.read(quiet):
+            total += count
+        return total
+
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def check_restored(self) -> None:
+        while self.read(0.05):
+            pass
+        assert self.written.rfind(b"\x1b[?1049l") > self.written.rfind(b"\x1b[?1049h")
+        assert self.written.rfind(b"\x1b[?25h") > self.written.rfind(b"\x1b[?25l")
+        assert termios.tcgetattr(self.slave)[:4] == self.before[:4]
+
+    def close(self) -> None:
+        if not self.ended():
+            self.process.kill()
+        self.process.wait()
+        for fd in (self.master, self.slave):
+            if fd >= 0:
+                os.close(fd)
+
+
+@pytest.fixture
+def open_terminal() -> Iterator[Callable[..., Terminal]]:
+    opened: list[Terminal] = []
+
+    def make(**options: str) -> Terminal:
+        opened.append(Terminal(**options))  # type: ignore[arg-type]
+        return opened[-1]
+
+    yield make
+    for terminal in opened:
+        terminal.close()
+
+
+def _running(make: Callable[..., Terminal], **env: str) -> Terminal:
+    terminal = make(**env)
+    terminal.until(lambda: terminal.shows("SQUEEZE") and terminal.shows("quit"))
+    terminal.settle()
+    return terminal
+
+
+@pytest.mark.parametrize(("key", "code"), [(b"q", 0), (b"\x03", 130)], ids=["q", "ctrl-c"])
+def test_keys_leave_a_clean_terminal(key: bytes, code: int, open_terminal: Callable[..., Terminal]) -> None:
+    terminal = _running(open_terminal)
+    os.write(terminal.master, key)
+    terminal.until(terminal.ended)
+    assert terminal.process.returncode == code
+    terminal.check_restored()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda n: n.name)
+def test_signals_leave_a_clean_terminal(number: signal.Signals, open_terminal: Callable[..., Terminal]) -> None:
+    terminal = _running(open_terminal)
+    terminal.process.send_signal(number)
+    terminal.until(terminal.ended)
+    assert terminal.process.returncode == 128 + number
+    terminal.check_restored()
+
+
+def test_a_stuck_terminal_is_left_all_the_same(open_terminal: Callable[..., Terminal]) -> None:
+    terminal = _running(open_terminal)
+    termios.tcflow(terminal.slave, termios.TCOOFF)
+    terminal.process.send_signal(signal.SIGUSR1)
+    terminal.settle()
+    terminal.process.send_signal(signal.SIGTERM)
+    assert terminal.process.wait(PATIENCE) == 143
+    assert termios.tcgetattr(terminal.slave)[:4] == terminal.before[:4]
+    termios.tcflow(terminal.slave, termios.TCOON)
+
+
+def test_a_closed_terminal_ends_the_program(open_terminal: Callable[..., Terminal]) -> None:
+    terminal = _running(open_terminal)
+    os.close(terminal.slave)
+    os.close(terminal.master)
+    terminal.slave = terminal.master = -1
+    assert terminal.process.wait(PATIENCE) == 129
+
+
+@pytest.mark.parametrize("term", ["dumb", ""])
+def test_a_terminal_without_a_cursor_is_refused(term: str, open_terminal: Callable[..., Terminal]) -> None:
+    terminal = open_terminal(TERM=term)
+    terminal.until(terminal.ended)
+    while terminal.read(0.1):
+        pass
+    assert terminal.process.returncode == 2
+    assert b"dfmon snapshot" in terminal.written
+    assert b"\x1b" not in terminal.written
+
+
+def test_no_color_is_respected(open_terminal: Callable[..., Terminal]) -> None:
+    terminal = _running(open_terminal, NO_COLOR="1")
+    os.write(terminal.master, b"2pz")
+    terminal.settle()
+    assert b"[38;" not in terminal.written
+    assert b"[48;" not in terminal.written
+    assert terminal.shows("2 NGI $M per +1%")
+
+
+def test_a_changed_cell_costs_little_and_no_change_nothing(open_terminal: Callable[..., Terminal]) -> None:
+    terminal = _running(open_terminal)
+    terminal.process.send_signal(signal.SIGUSR1)
+    changed = terminal.settle()
+    assert 50 < changed <= 700
+    terminal.process.send_signal(signal.SIGUSR2)
+    assert terminal.settle() <= 20

@@ -1,0 +1,25 @@
+"""A few pictures for what text cannot show: palette, emphasis, the cursor. Look at them when they change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from . import factory
+from .conftest import Stage
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 48), (60, 20)], ids=lambda s: f"{s[0]}x{s[1]}")
+def test_main(size: tuple[int, int], snap_compare: Any) -> None:
+    assert snap_compare(Stage(factory.snapshot()).app, terminal_size=size)
+
+
+def test_stale(snap_compare: Any) -> None:
+    stage = Stage(factory.snapshot())
+    stage.clock.now_ns += 12_000_000_000
+    assert snap_compare(stage.app, terminal_size=(80, 24))
+
+
+def test_purple_and_green(snap_compare: Any) -> None:
+    assert snap_compare(Stage(factory.snapshot()).app, terminal_size=(120, 40), press=["2", "p"])
