@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -64,7 +64,17 @@ def venue_endpoints(config: Config) -> list[Endpoint]:
         "binance.market": futures,
         "okx": Address(config.okx.websocket, config.okx.rest),
     }
-    return endpoints(config.market.currencies, sources, addresses, Pace(config.deribit.summary_s))
+    return endpoints(
+        config.market.currencies,
+        sources,
+        addresses,
+        Pace(config.deribit.summary_s, config.deribit.look_back_h * 3600.0),
+    )
+
+
+def pace(config: Config) -> Pace:
+    """How often is polled, and how far back; a recording keeps it, since a replay must ask the same."""
+    return Pace(config.deribit.summary_s, config.deribit.look_back_h * 3600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,7 @@ def live_session(
             "mode": mode,
             "underlyings": list(config.market.currencies),
             "sources": [connection.source for connection in connections],
+            "pace": asdict(pace(config)),
             "params": msgspec.to_builtins(params),
         }
         recorder = Recorder(Path(config.record.directory), about, segment_bytes=config.record.rotate_mb << 20)

@@ -53,6 +53,7 @@ class DeribitSection(Section, frozen=True):
 
     websocket: Url = ADDRESSES["deribit"].ws
     rest: Url = ADDRESSES["deribit"].rest
+    look_back_h: Annotated[float, Meta(ge=0.0, le=20_000.0, description="hours from 0 to 20000")] = 24.0
     summary_s: Annotated[float, Meta(ge=2.0, le=600.0, description="seconds from 2 to 600")] = 30.0
 
 

@@ -59,12 +59,13 @@ class Recording:
         try:
             self.underlyings = tuple(msgspec.convert(made.get("underlyings"), list[str]))
             self._sources = msgspec.convert(made.get("sources"), list[str])
+            self._pace = registry.Pace(**msgspec.convert(made.get("pace"), dict[str, float]))
             self.params = params or msgspec.convert(made.get("params"), FlowParams)
-        except msgspec.ValidationError as exc:
+        except (msgspec.ValidationError, TypeError) as exc:
             raise UsageError(f"{clean(str(path))}: the session record is not one of dfmon: {clean(str(exc))}") from None
 
     def driver(self, publish: Callable[[FlowSnapshot], None]) -> Driver:
-        endpoints = registry.endpoints(self.underlyings, self._sources)  # their addresses are not used
+        endpoints = registry.endpoints(self.underlyings, self._sources, pace=self._pace)  # their addresses are not used
         decoders = {endpoint.source: endpoint.protocol for endpoint in endpoints}
         return Driver(self.underlyings, self.params, decoders, publish)
 

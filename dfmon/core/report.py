@@ -107,7 +107,7 @@ def _cells(values: F64, shown: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) 
 
 
 def tape(frame: ChainFrame, cols: Columns, unit: UnitExposure, before: tuple[TapeRow, ...]) -> tuple[TapeRow, ...]:
-    """The newest prints first: those of this tick, then those shown before.
+    """The newest prints first, by the venue's time: an answer about the past may come after the present.
 
     Gamma is what the print adds to the dealers' NGI if the taker was a customer.
     Units: as `TapeRow`. Shapes: at most TAPE_ROWS rows. Domain: prints of options that left the board are kept
@@ -119,7 +119,8 @@ def tape(frame: ChainFrame, cols: Columns, unit: UnitExposure, before: tuple[Tap
     place: Mapping[int, int] = {uid: i for i, uid in enumerate(frame.uid.tolist())}
     priced = {row: k for k, row in enumerate(cols.rows.tolist())}
     fresh = []
-    for i in reversed(range(trades.uid.size)):
+    newest_first = np.lexsort((np.arange(trades.uid.size), trades.exch_ns))[::-1]
+    for i in newest_first.tolist():
         at = place.get(int(trades.uid[i]))
         if at is None:
             continue
@@ -144,4 +145,4 @@ def tape(frame: ChainFrame, cols: Columns, unit: UnitExposure, before: tuple[Tap
         )
         if len(fresh) == TAPE_ROWS:
             break
-    return (*fresh, *before)[:TAPE_ROWS]
+    return tuple(sorted((*fresh, *before), key=lambda row: row.ts_ns, reverse=True)[:TAPE_ROWS])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from dfmon.model.events import (
     Delisted,
     Event,
     FutureTicker,
+    HistorySeen,
     IndexPrice,
     Listed,
     ListingComplete,
@@ -36,6 +37,7 @@ _FLOATS = (
     "strike", "forward", "forward_index", "sigma", "bid_sigma", "ask_sigma",
     "mark", "bid", "ask", "open_interest", "volume",
 )  # fmt: skip
+NEVER: Final = 2**63 - 1
 _TIMES = ("expiry_ns", "forward_ns", "mark_ns", "data_ns", "seen_ns", "listed_ns")
 
 
@@ -46,6 +48,7 @@ class _Underlying:
         self.spot, self.spot_ns = NAN, 0
         self.vol_index = NAN
         self.settling = NAN
+        self.history_ns = NEVER  # prints before this were not seen, unless we watched
         self.futures: dict[int, tuple[float, int]] = {}  # expiry_ns -> (mark USD, venue time)
         self.trades = TradeBuffer()
         self.rejected: Counter[str] = Counter()
@@ -77,6 +80,7 @@ class ChainState:
             OptionTicker: self._on_ticker,
             OptionTrade: self._on_trade,
             FutureTicker: self._on_future,
+            HistorySeen: self._on_history,
             IndexPrice: self._on_index,
             VolIndex: self._on_vol_index,
             SettlementPrice: self._on_settlement,
@@ -200,6 +204,11 @@ class ChainState:
         else:
             self._shared[self._owner[row]].trades.add(row, event)
 
+    def _on_history(self, event: HistorySeen, _: int) -> None:
+        shared = self._shared.get(event.underlying)
+        if shared is not None:
+            shared.history_ns = min(shared.history_ns, event.since_ns)
+
     def _on_future(self, event: FutureTicker, _: int) -> None:
         shared = self._shared.get(event.underlying)
         if shared is not None and event.expiry_ns and 0.0 < event.mark < math.inf:
@@ -233,7 +242,7 @@ class ChainState:
         forward = self._forwards(shared, value, time)
         frame_columns = (*value.values(), *time.values(), forward, rows)
         option_type, inverse = self._option_type[rows], self._inverse[rows]
-        whole_life = time["listed_ns"] >= self._started_ns
+        whole_life = time["listed_ns"] >= min(self._started_ns, shared.history_ns)
         for column in (*frame_columns, option_type, inverse, whole_life):
             column.flags.writeable = False
         return ChainFrame(

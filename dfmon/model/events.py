@@ -96,6 +96,14 @@ class OptionTrade(Event, frozen=True, gc=False):
     event_id: str = ""
 
 
+class HistorySeen(Event, frozen=True, gc=False):
+    """Every option print of the underlying since `since_ns` has been given as an `OptionTrade`."""
+
+    venue: str
+    underlying: str
+    since_ns: int
+
+
 class FutureTicker(Event, frozen=True, gc=False):
     """Mark of a dated future (gives the forward of its expiry, `expiry_ns` > 0) or of a perpetual (0).
 

@@ -26,9 +26,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often is polled what no stream brings."""
+    """How often is polled what no stream brings, and how far back the first connection asks for prints."""
 
     summary_s: float = 30.0
+    look_back_s: float = 0.0
 
 
 _FUTURES: Final = Address("wss://fstream.binance.com", "https://fapi.binance.com")
@@ -45,7 +46,9 @@ Factory = Callable[[Sequence[str], Address, Pace], Endpoint]
 
 
 def _deribit(underlyings: Sequence[str], at: Address, pace: Pace) -> Endpoint:
-    return Endpoint("deribit", at.ws, at.rest, DeribitProtocol(underlyings, summary_s=pace.summary_s))
+    return Endpoint(
+        "deribit", at.ws, at.rest, DeribitProtocol(underlyings, summary_s=pace.summary_s, look_back_s=pace.look_back_s)
+    )
 
 
 def _binance(build: Callable[[Sequence[str]], binance.BinanceProtocol]) -> Factory:

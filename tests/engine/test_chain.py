@@ -10,6 +10,7 @@ from dfmon.model.events import (
     Delisted,
     Event,
     FutureTicker,
+    HistorySeen,
     Listed,
     ListingComplete,
     OptionMarks,
@@ -219,3 +220,13 @@ def test_rejected_rows_are_counted_for_the_snapshot() -> None:
     chain.reject("", "row")
     assert chain.freeze("BTC", NOW).rejected == (("row", 2),)
     assert chain.freeze("ETH", NOW).rejected == (("row", 1),)
+
+
+def test_an_option_listed_after_the_history_begins_has_its_whole_life_seen() -> None:
+    old, young = option(90_000.0, listed_ns=NOW - 9 * DAY), option(95_000.0, listed_ns=NOW - DAY)
+    chain = chain_of(instruments=(old, young))
+    assert chain.freeze("BTC", NOW).whole_life.tolist() == [False, False]
+    chain.apply(HistorySeen("deribit", "BTC", NOW - 2 * DAY), NOW)
+    assert chain.freeze("BTC", NOW).whole_life.tolist() == [False, True]
+    chain.apply(HistorySeen("deribit", "XRP", 0), NOW)
+    assert chain.freeze("BTC", NOW).whole_life.tolist() == [False, True]

@@ -386,6 +386,32 @@ def test_after_a_reconnect_the_outage_is_filled_by_time_before_any_hole_by_numbe
     assert tags(protocol.rest_calls()) == [f"gap:BTC:{CALL}:18:18"]
 
 
+def test_the_first_connection_reads_the_past_page_by_page_and_says_when_it_is_whole():
+    protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=3600.0)
+    protocol.connection_made(NOW)
+    fill = next(call for call in protocol.rest_calls() if call.tag.startswith("trades:"))
+    start_ms = NOW // 1_000_000 - 3_600_000
+    assert int(dict(fill.params)["start_timestamp"]) == start_ms
+    named("listing BTC options").play(protocol)
+    gone = {**trade(3, 12), "instrument_name": "BTC-1JAN20-1000-C"}
+    first = {"trades": [trade(1, 11), gone], "has_more": True}
+    events = protocol.response_received(fill.tag, answer(first))
+    assert [type(event).__name__ for event in events] == ["OptionTrade"]
+    (more,) = (call for call in protocol.rest_calls() if call.tag.startswith("trades:"))
+    events = protocol.response_received(more.tag, answer({"trades": [trade(1, 11), trade(4, 12)], "has_more": False}))
+    assert [type(event).__name__ for event in events] == ["OptionTrade", "HistorySeen"]
+    assert (events[-1].underlying, events[-1].since_ns) == ("BTC", start_ms * 1_000_000)
+
+
+def test_a_first_connection_that_ends_early_reads_the_past_again():
+    protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=3600.0)
+    protocol.connection_made(NOW)
+    protocol.connection_lost("x")
+    protocol.connection_made(NOW + HOUR)
+    fill = next(call for call in protocol.rest_calls() if call.tag.startswith("trades:"))
+    assert int(dict(fill.params)["start_timestamp"]) == NOW // 1_000_000 - 3_600_000
+
+
 def test_a_hole_whose_call_was_lost_with_the_connection_is_asked_for_again():
     protocol = listed()
     protocol.frame_received(trades(trade(1, 11), trade(5, 15)))

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from dfmon.model.events import Event
+from dfmon.model.events import Event, HistorySeen
 from dfmon.model.units import MILLISECOND
 from dfmon.venues.decoding import rejected
 from dfmon.venues.deribit import decode, wire
@@ -25,20 +25,33 @@ _HELD: Final = 5_000
 class Prints:
     """`unknown` collects the currencies whose listing should be read again."""
 
-    def __init__(self, listings: Listings, calls: Calls) -> None:
+    def __init__(self, listings: Listings, calls: Calls, look_back_ms: int = 0) -> None:
         self.unknown: set[str] = set()
         self._listings = listings
         self._calls = calls
         self._tape = Tape()
         self._held: deque[tuple[str, wire.Trade]] = deque()  # bounded by _HELD
-        self._filling: set[str] = set()  # currencies whose outage is being filled by time
+        self._filling: set[str] = set()  # currencies whose outage or past is being filled by time
+        self._past: dict[str, int] = {}  # of those, currencies in their first fill -> where it began, ms
+        self._look_back_ms = look_back_ms
 
     def reconnected(self, now_ns: int) -> None:
-        """Ask for what was printed since the last print of each currency; open calls ended with the connection."""
+        """Ask for what was printed since the last print of each currency; open calls ended with the connection.
+
+        At the first connection, and after one that ended during the first fill, that is the look-back.
+        """
         self._tape.ask_again()
-        self._filling = {currency for currency in self._listings.currencies if currency in self._tape.last_ms}
-        for currency in sorted(self._filling):
-            self._calls.prints(currency, self._tape.last_ms[currency] - _OVERLAP_MS, now_ns // MILLISECOND)
+        now_ms = now_ns // MILLISECOND
+        self._filling.clear()
+        for currency in self._listings.currencies:
+            if currency in self._tape.last_ms and currency not in self._past:
+                start_ms = self._tape.last_ms[currency] - _OVERLAP_MS
+            elif self._look_back_ms:
+                start_ms = self._past.setdefault(currency, now_ms - self._look_back_ms)
+            else:
+                continue
+            self._filling.add(currency)
+            self._calls.prints(currency, start_ms, now_ms)
 
     def take(self, currency: str, rows: Sequence[wire.Trade]) -> list[Event]:
         """Prints as they come: ours at once, those of unknown names when the listing has told what they are."""
@@ -79,13 +92,22 @@ class Prints:
         return events
 
     def filled(self, currency: str, start_ms: int, end_ms: int, page: wire.Page) -> list[Event]:
-        """A page of prints of the outage; the next one starts at the last print of this, which comes twice."""
+        """A page of prints of a time; the next one starts at the last print of this, which comes twice."""
         rows, bad = wire.trades.decode(page.trades)
+        since_ms = self._past.get(currency)
+        if since_ms is not None:  # prints of what has expired since are nobody's any more
+            known = [row for row in rows if self._listings.known(row.instrument_name)]
+        else:
+            known = rows
         if page.has_more and rows:
             self._calls.prints(currency, max(max(row.timestamp for row in rows), start_ms + 1), end_ms)
-        else:
-            self._filling.discard(currency)
-        return [*self.take(currency, rows), *bad]
+            return [*self.take(currency, known), *bad]
+        self._filling.discard(currency)
+        self._past.pop(currency, None)
+        events = [*self.take(currency, known), *bad]
+        if since_ms is not None and currency in self._listings.underlyings:
+            events.append(HistorySeen(wire.SOURCE, currency, since_ms * MILLISECOND))
+        return events
 
     def mended(self, currency: str, name: str, page: wire.Page) -> list[Event]:
         """The prints of a hole, and a word about those the venue did not return."""
@@ -98,5 +120,6 @@ class Prints:
         """A fill (`trades`) or a hole (`gap`) will not be answered: go on without it."""
         if kind == "trades":
             self._filling.discard(about[0])
+            self._past.pop(about[0], None)
         elif kind == "gap":
             self._tape.give_up(about[1])

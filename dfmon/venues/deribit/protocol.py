@@ -30,18 +30,26 @@ _Handler = Callable[[str, bytes], Sequence[Event]]
 
 
 class DeribitProtocol:
-    """`underlyings` are base currencies; `linear` adds the USDC-settled options of BTC and ETH."""
+    """`underlyings` are base currencies; `linear` adds the USDC-settled options of BTC and ETH.
+
+    `look_back_s` is how much of the option prints before the first connection is asked for.
+    """
 
     source = wire.SOURCE
     patience = Patience(first_data_s=15.0, data_s=35.0)
 
     def __init__(
-        self, underlyings: Sequence[str] = ("BTC", "ETH"), *, linear: bool = True, summary_s: float = 30.0
+        self,
+        underlyings: Sequence[str] = ("BTC", "ETH"),
+        *,
+        linear: bool = True,
+        summary_s: float = 30.0,
+        look_back_s: float = 0.0,
     ) -> None:
         self.listings = Listings(underlyings, linear=linear)
         self._session = Session()
         self._rest = Calls()
-        self._prints = Prints(self.listings, self._rest)
+        self._prints = Prints(self.listings, self._rest, int(look_back_s * 1e3))
         self._schedule = Schedule(summary_s)
         self._index_of = {index_name(name): name for name in underlyings}
         self._futures: dict[str, decode.FutureState] = {}
