@@ -178,6 +178,24 @@ def test_a_feed_that_is_slow_or_down_has_a_word() -> None:
     assert "okx ◐ 6.2s slow" in parts["state"]
 
 
+def test_a_small_market_is_drawn_in_thousands() -> None:
+    s = factory.snapshot()
+    assert isinstance(s.detail, factory.Detail)
+    heat = s.detail.heatmap
+    cents = tuple(tuple(None if v is None else v / 100 for v in row) for row in heat.ngi)
+    detail = msgspec.structs.replace(s.detail, heatmap=msgspec.structs.replace(heat, ngi=cents))
+    text = panels(frame(msgspec.structs.replace(s, detail=detail)))["heatmap"]
+    assert "$K per +1%" in text
+    assert "[ -34]" in text or "[-34]" in text
+
+
+def test_the_reason_for_an_unknown_scenario_is_cut_between_words() -> None:
+    scene = msgspec.structs.replace(factory.snapshot().scenario, overlay="UNKNOWN: positions warming")
+    s = factory.snapshot(scenario=scene)
+    assert "UNKNOWN  dealers" in panels(frame(s))["banner"]
+    assert "UNKNOWN: positions warming" in panels(frame(s), 160, 48)["banner"]
+
+
 def test_merged_rows_keep_the_sum() -> None:
     sums = []
     for merge in (1, 2, 4):

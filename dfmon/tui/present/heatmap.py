@@ -28,6 +28,7 @@ UNITS: Final = {
     "oi": "open interest, coins",
     "iv": "implied vol, %",
 }
+_SMALL: Final = 0.5e6  # USD: below this the whole map is drawn in thousands
 _SHARES: Final = (0.03, 0.2, 0.45, 0.75)  # of the scale, where a stronger step begins
 
 
@@ -42,6 +43,7 @@ class Grid:
     middle: float
     scale: float
     spot_row: int
+    thousands: bool
 
     def step(self, value: float | None) -> int:
         """Colour step -4..4, by share of the scale."""
@@ -54,7 +56,9 @@ class Grid:
 def grid_of(heat: HeatMap, metric: str, merge: int, spot: float | None) -> Grid:
     """One metric of the heat-map, ready to draw."""
     table: tuple[tuple[float | None, ...], ...] = getattr(heat, metric)
-    unit = {"oi": 1.0, "iv": 0.01}.get(metric, 1e6)
+    largest = max((abs(v) for row in table for v in row if v is not None), default=0.0)
+    small = metric not in {"oi", "iv"} and largest < _SMALL
+    unit = {"oi": 1.0, "iv": 0.01}.get(metric, 1e3 if small else 1e6)
     rows = [tuple(None if v is None else v / unit for v in row) for row in table]
     strikes = list(heat.strikes)
     if merge > 1 and metric != "iv":
@@ -70,7 +74,7 @@ def grid_of(heat: HeatMap, metric: str, merge: int, spot: float | None) -> Grid:
         at = min(range(len(strikes)), key=lambda i: abs(strikes[i] - spot))
         if merge > 1 and metric != "iv":
             at = max((i for i in range(len(strikes)) if strikes[i] <= spot), default=0)
-    return Grid(tuple(strikes), heat.expiries, tuple(rows), sums, middle, scale, at)
+    return Grid(tuple(strikes), heat.expiries, tuple(rows), sums, middle, scale, at, small)
 
 
 def _sum(values: object) -> float | None:
@@ -154,20 +158,22 @@ def _title(frame: Frame, rect: Rect, grid: Grid | None) -> list[Run]:
     view = frame.view
     model = foreign(frame.snapshot.positions.model, 10) if frame.snapshot else ""
     merged = f"  {view.merge} strikes a row" if view.merge > 1 and view.metric != "iv" else ""
-    name = view.metric.upper()
+    name, unit = view.metric.upper(), UNITS[view.metric]
+    if grid is not None and grid.thousands:
+        unit = unit.replace("$M", "$K")
     if rect.width < 60:
-        short = UNITS[view.metric].replace(" vol pt", "pt").replace("open interest, ", "")
+        short = unit.replace(" vol pt", "pt").replace("open interest, ", "")
         tail = merged or ("" if view.metric in {"oi", "iv"} else f" ─ {model or 'no'} model, Deribit only")
         return [(f"2 {name} {short}", "title"), (tail, "dim")]
     picks: list[Run] = [("  ", "edge")]
     for metric in METRICS:
         chosen = metric == view.metric
         picks.append((f"[{metric.upper()}]" if chosen else f" {metric.upper()} ", "strong" if chosen else "dim"))
-    head: list[Run] = [(f"2 {name} {UNITS[view.metric]}", "title"), *picks]
+    head: list[Run] = [(f"2 {name} {unit}", "title"), *picks]
     book = "Deribit book"
-    tails = (merged, f"   strike x expiry, {model} model, {book}", f"   strike x expiry, {book}", f"   {book}", "")
+    tails = (f"  strike x expiry, {model} model, {book}", f"  strike x expiry, {book}", f"  {book}", "")
     room = rect.width - 4 - width_of(head)
-    return [*head, (next(t for t in tails if ((t or not merged) and len(t) <= room) or not t), "dim")]
+    return [*head, (merged or next(t for t in tails if len(t) <= room or not t), "dim")]
 
 
 def _header(grid: Grid, cols: range, lead: int, cell: int, total: int) -> Row:

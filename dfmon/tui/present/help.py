@@ -18,7 +18,7 @@ _MEANING: Final = {
     "chart": "Spot against the flip: the price where dealers' net gamma turns.",
     "heatmap": "NGI: USD of delta dealers gain per +1%. Positive: they sell a rise; negative: buy it.",
     "gauges": "HPP: hedge pressure. Positive: dealers must sell. psi: NGI over market depth.",
-    "tape": "Side is the taker's. GAMMA: change of the dealers' NGI in $M, taker a customer.",
+    "tape": "Side is the taker's. GAMMA: change of the dealers' NGI, taker a customer.",
     "profile": "Net gamma if spot were elsewhere. Left of 0 dealers amplify, right of 0 they damp.",
     "alerts": "SCENE: the scenario changed. FLIP: spot crossed the flip. FEED: data lost or back.",
 }

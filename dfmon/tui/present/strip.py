@@ -142,7 +142,8 @@ def _scene_parts(frame: Frame, s: FlowSnapshot, wide: bool) -> list[tuple[int, t
     name = f" {scene.bucket} {foreign(scene.name, 16)} " if scene.bucket else f" {foreign(scene.name, 16)} "
     style = "scene.unknown" if unknown else _BUCKET_STYLE.get(scene.bucket, "scene.unknown")
     chip: list[Run] = [(name, style)]
-    word = foreign(scene.overlay, 12) or "UNKNOWN"
+    word = foreign(scene.overlay, 48 if wide else 200) or "UNKNOWN"
+    word = word if wide else word.partition(":")[0][:16]  # the reason only where there is room
     if unknown and word != scene.name:
         chip.append((f" {word}", "warn"))
     if not scene.bucket:

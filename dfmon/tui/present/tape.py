@@ -7,7 +7,7 @@ from dfmon.model.units import MINUTE
 from dfmon.tui.plan import Rect
 from dfmon.tui.present.box import framed, inner
 from dfmon.tui.present.frame import Frame
-from dfmon.tui.present.text import Row, Run, clock, expiry_short, fit, foreign, level, millions, money, percent
+from dfmon.tui.present.text import Row, Run, clock, expiry_short, fit, foreign, level, money, percent
 
 
 def prints(frame: Frame) -> list[TapeRow]:
@@ -74,7 +74,7 @@ def _line(row: TapeRow, width: int) -> Row:
         (f"{_expiry(row)} ", "text"),
         (f"{level(row.strike):>7}{kind} ", "text"),
         (f"{row.size:>6,.1f} ", "strong" if row.block else "text"),
-        (f"{millions(row.gamma):>6}", "absent" if row.gamma is None else "pos" if row.gamma > 0 else "neg"),
+        (f"{money(row.gamma):>6}", "absent" if row.gamma is None else "pos" if row.gamma > 0 else "neg"),
     ]
     iv = "n/a" if row.iv is None else f"{100 * row.iv:.1f}"
     if width >= 60:
