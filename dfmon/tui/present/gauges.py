@@ -243,7 +243,7 @@ def _calibration(s: FlowSnapshot, width: int) -> Row:
     if s.metrics.unwind.value is not None:
         left.append((f"   unwind {money(s.metrics.unwind.value)}", "dim"))
     half = max(3, (width - 36) // 2)
-    right: list[Run] = [("buy".rjust(half - 1) if width >= 52 else "buy", "neg"), (" │ ", "axis"), ("sell", "pos")]
+    right: list[Run] = [("buy", "neg"), (" │ ", "axis"), ("sell", "pos")]
     return spread(left, [*right, (" " * max(1, half - 5 if width >= 52 else 1), "text")], width)
 
 

@@ -95,10 +95,8 @@ class Prints:
         """A page of prints of a time; the next one starts at the last print of this, which comes twice."""
         rows, bad = wire.trades.decode(page.trades)
         since_ms = self._past.get(currency)
-        if since_ms is not None:  # prints of what has expired since are nobody's any more
-            known = [row for row in rows if self._listings.known(row.instrument_name)]
-        else:
-            known = rows
+        past = since_ms is not None  # prints of what has expired since are nobody's any more
+        known = [row for row in rows if not past or self._listings.known(row.instrument_name)]
         if page.has_more and rows:
             self._calls.prints(currency, max(max(row.timestamp for row in rows), start_ms + 1), end_ms)
             return [*self.take(currency, known), *bad]
