@@ -78,7 +78,7 @@ def assemble(
     flip = _flip(m, quality)
     levels = _levels(m)
     context = _context(m)
-    state: State = "stale" if age is not None and age > m.stale_after_s else "live"
+    state: State = "live" if age is not None and age <= m.stale_after_s else "stale"
     detail = Detail(
         heatmap=report.heat_map(m.cols, m.exposure.unit, m.atm),
         profile=_profile(m),

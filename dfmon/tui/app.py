@@ -10,6 +10,7 @@ import asyncio
 import functools
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,7 @@ from dfmon.tui.settings import ScreenSettings
 from dfmon.tui.view import MODELS, View, cycle
 
 History = Callable[[str, int], Sequence[MetricRow]]
+_ARRIVED: Final = 10_000  # rows between two frames
 
 BACKLOG: Final = 2  # frames queued for the terminal above which the next one is skipped
 _SPEEDS: Final = ("0.25", "0.5", "1", "2", "4", "8", "16", "32", "64", "max")
@@ -61,6 +63,8 @@ class DfmonApp(App[None]):
         self.leaving = Exit(self._leave)
         self.skipped = 0
         self._series: dict[str, Series] = {}
+        self._arrived: deque[tuple[str, MetricRow]] = deque(maxlen=_ARRIVED)
+        hub.listen(self._arrive)
         self._held: dict[str, FlowSnapshot] | None = None
         self._held_version = 0
         self._started_ns = clock()
@@ -153,8 +157,15 @@ class DfmonApp(App[None]):
             faults=tuple(f"{panel}: {fault}" for panel, fault in self._main.faults.items()),
         )
 
+    def _arrive(self, snapshot: FlowSnapshot) -> None:
+        """On the market's thread: a fast replay publishes more often than the screen draws."""
+        self._arrived.append((snapshot.underlying, MetricRow.of(snapshot)))
+
     def _collect(self) -> None:
         """Remember a row of each new snapshot; also while paused, so that the chart has no hole after it."""
+        while self._arrived:
+            name, row = self._arrived.popleft()
+            self._series.setdefault(name, Series()).add(row)
         for name in self.hub.underlyings():
             snapshot = self.hub.latest(name)
             if snapshot is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
@@ -42,7 +43,7 @@ def chart(frame: Frame, rect: Rect) -> list[Row]:
     snapshot = frame.snapshot
     title = _title(frame, rect)
     foot = _LEGEND if rect.edge == "box" else ()
-    rows = since(frame.rows, frame.clock_ns - frame.view.span_ns)
+    rows = since(frame.rows, frame.clock_ns - frame.span[1])
     if snapshot is None or snapshot.spot is None or not rows:
         words = frame.waiting() if snapshot is None else "no spot price"
         return framed(rect, title, [(), ((f"  {words}", "dim"),)], focus=focus, foot=foot)
@@ -51,16 +52,16 @@ def chart(frame: Frame, rect: Rect) -> list[Row]:
 
 
 def _title(frame: Frame, rect: Rect) -> list[Run]:
-    view = frame.view
+    span_name, span_ns = frame.span
     roomy = rect.width >= 90
     spans: list[Run] = []
-    for name, _ in SPANS if rect.width >= 60 else ((view.span_name, 0),):
-        chosen = name == view.span_name
+    for name, _ in SPANS if rect.width >= 60 else ((span_name, 0),):
+        chosen = name == span_name
         spans.append((f" [{name}]" if chosen and rect.width >= 60 else f" {name}", "strong" if chosen else "dim"))
     out: list[Run] = [("1 SPOT v G-FLIP" if rect.width >= 50 else "1 SPOT v FLIP", "title"), *spans]
     if frame.rows:
         have = frame.rows[-1].ts_ns - frame.rows[0].ts_ns
-        if have < 0.9 * view.span_ns:
+        if have < 0.9 * span_ns:
             out.append((f" ({duration(have / SECOND)} so far)", "dim"))
     flip = frame.snapshot.flip if frame.snapshot else None
     if not roomy or flip is None:
@@ -100,12 +101,18 @@ def binned(rows: Sequence[MetricRow], name: str, start: int, bin_ns: int, column
         if 0 <= x < columns:
             value = float(row[at])
             out[x], seen[x] = (None if math.isnan(value) else value), row.ts_ns
-    newest = rows[-1].ts_ns
+    newest, join_ns = rows[-1].ts_ns, _join_ns(rows)
     for x in range(1, columns):
         begins = start + x * bin_ns
-        if not seen[x] and seen[x - 1] and begins <= newest and begins - seen[x - 1] <= _JOIN_NS:
+        if not seen[x] and seen[x - 1] and begins <= newest and begins - seen[x - 1] <= join_ns:
             out[x], seen[x] = out[x - 1], seen[x - 1]
     return out
+
+
+def _join_ns(rows: Sequence[MetricRow]) -> int:
+    """Longest hole that is still a line: a few minutes, or three steps of rows that stand further apart."""
+    steps = sorted(later.ts_ns - row.ts_ns for row, later in pairwise(rows))
+    return max(_JOIN_NS, 3 * steps[len(steps) // 2]) if steps else _JOIN_NS
 
 
 def _limits(spots: list[float], flips: list[float], rows: int) -> tuple[float, float]:
@@ -137,7 +144,7 @@ def _body(
     high = max(2, height - 1)
     gutter = max(len(_label(r.spot)) for r in (rows[0], rows[-1])) + 1
     columns = max(4, width - gutter - 1)
-    start, bin_ns = _window(rows, frame.view.span_ns, columns, max(frame.clock_ns, rows[-1].ts_ns))
+    start, bin_ns = _window(rows, frame.span[1], columns, max(frame.clock_ns, rows[-1].ts_ns))
     spots = binned(rows, "spot", start, bin_ns, columns)
     flips = binned(rows, "flip", start, bin_ns, columns)
     known = [v for v in spots if v is not None] or [snapshot.spot or 0.0]

@@ -10,9 +10,11 @@ from typing import Final
 from dfmon.engine.hub import Runtime
 from dfmon.model.snapshot import Alert, Detail, FlowSnapshot, Metric, MetricRow, State
 from dfmon.model.units import MINUTE, SECOND
-from dfmon.tui.view import View
+from dfmon.tui.series import since
+from dfmon.tui.view import SPANS, View
 
 STALE_AFTER_NS: Final = 3 * SECOND
+_ENOUGH_ROWS: Final = 4
 _FLAT = 0.02  # a move below this share of the range seen is flat
 
 
@@ -56,6 +58,14 @@ class Frame:
     def clock_ns(self) -> int:
         """The time the screen speaks of: now, or the moment of the recording."""
         return self.snapshot.ts_ns if self.mode == "replay" and self.snapshot is not None else self.now_ns
+
+    @property
+    def span(self) -> tuple[str, int]:
+        """The span chosen, or the next one with something to draw: recorded boards stand hours apart."""
+        for name, span_ns in SPANS[self.view.span :]:
+            if len(since(self.rows, self.clock_ns - span_ns)) >= min(_ENOUGH_ROWS, len(self.rows)):
+                return name, span_ns
+        return SPANS[-1]
 
     @property
     def alerts(self) -> tuple[Alert, ...]:

@@ -125,14 +125,14 @@ def _short_money(value: float) -> str:
 def _history(frame: Frame, name: str, width: int, rows: int) -> list[Row]:
     """The same span as the chart, as blocks of one colour."""
     columns = (width - 31) // 2 * 2 + 1
-    seen = since(frame.rows, frame.clock_ns - frame.view.span_ns)
+    label, span_ns = frame.span
+    seen = since(frame.rows, frame.clock_ns - span_ns)
     if not seen:
         return [fit((), width)] * rows
-    span = min(frame.view.span_ns, max(frame.clock_ns - seen[0].ts_ns, 2 * MINUTE))
+    span = min(span_ns, max(frame.clock_ns - seen[0].ts_ns, 2 * MINUTE))
     bin_ns = max(1, span // columns)
     end = frame.clock_ns // bin_ns + 1
     values = binned(seen, name, (end - columns) * bin_ns, bin_ns, columns)
-    label = frame.view.span_name
     if rows == 1:
         return [fit(((" " * 16, "text"), (spark(values, columns), "history"), (f" {label}", "faint")), width)]
     tops = _two_rows(values)
