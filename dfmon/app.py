@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
@@ -36,6 +36,9 @@ from dfmon.venues.protocol import Endpoint
 from dfmon.venues.registry import Address, Pace, endpoints
 
 log = logging.getLogger("dfmon")
+
+VENUE_PACE_S: Final = 0.25  # between two REST calls to one host: well below every venue's limit
+OWN_PACE_S: Final = 0.01  # the simulated exchange is ours
 
 Publish = Literal["", "changes", "all"]
 
@@ -129,6 +132,7 @@ def live_session(
         hub or SnapshotHub(mode=mode),
         report,
         tick_s=config.market.tick_s,
+        rest_pace_s=OWN_PACE_S if mode == "sim" else VENUE_PACE_S,
         recorder=recorder,
         history=open_history(config) if mode == "live" else None,
         sinks=out.sinks,

@@ -60,13 +60,15 @@ class LiveSession:
         report: Callable[[Exception], None],
         *,
         tick_s: float = 1.0,
+        rest_pace_s: float = 0.25,
         recorder: Recorder | None = None,
         history: History | None = None,
         sinks: Sequence[Sink] = (),
     ) -> None:
         self.hub = hub
         self._underlyings, self._endpoints, self._params, self._report = underlyings, endpoints, params, report
-        self._tick_s, self._recorder, self._history, self._sinks = tick_s, recorder, history, sinks
+        self._tick_s, self._rest_pace_s = tick_s, rest_pace_s
+        self._recorder, self._history, self._sinks = recorder, history, sinks
         self._loop: asyncio.AbstractEventLoop | None = None
         self._driver: Driver | None = None
         self._rows_s: dict[str, int] = {}
@@ -88,7 +90,7 @@ class LiveSession:
         if self._history is not None:
             self.hub.listen(self._remember)
         try:
-            async with RestClient() as rest, asyncio.TaskGroup() as tasks:
+            async with RestClient(pace_s=self._rest_pace_s) as rest, asyncio.TaskGroup() as tasks:
                 for endpoint in self._endpoints:
                     tasks.create_task(connection.run(endpoint, driver, rest, time.time_ns, stop))
                 for sink in self._sinks:

@@ -97,14 +97,14 @@ class Depth(Struct):
 class DepthSnapshot(Struct):
     """The REST book that the differences continue."""
 
-    lastUpdateId: int  # noqa: N815 - the venue's name
+    lastUpdateId: int
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
     E: Ms = 0
 
 
 class OpenInterest(Struct):
-    openInterest: Amount  # noqa: N815 - the venue's name; base coin
+    openInterest: Amount
     time: Ms = 0
 
 

@@ -20,8 +20,8 @@ class Arg(Struct, frozen=True):
     """What a message is about."""
 
     channel: str = ""
-    instId: str = ""  # noqa: N815 - the venue's names, here and below
-    instType: str = ""  # noqa: N815
+    instId: str = ""
+    instType: str = ""
 
 
 class Message(Struct):
@@ -36,7 +36,7 @@ class Message(Struct):
 
 
 class Trade(Struct):
-    instId: str  # noqa: N815
+    instId: str
     px: Positive
     sz: Positive
     side: Literal["buy", "sell"]
@@ -46,46 +46,46 @@ class Trade(Struct):
 class Ticker(Struct):
     """`volCcy24h` is quote currency for spot, base coin for swaps."""
 
-    instId: str  # noqa: N815
+    instId: str
     ts: Ms
     last: str = ""
-    volCcy24h: str = ""  # noqa: N815
+    volCcy24h: str = ""
 
 
 class Mark(Struct):
-    instId: str  # noqa: N815
+    instId: str
     ts: Ms
-    markPx: str = ""  # noqa: N815
+    markPx: str = ""
 
 
 class Funding(Struct):
     """The rate of the period fundingTime .. nextFundingTime; once seen without a rate."""
 
-    instId: str  # noqa: N815
+    instId: str
     ts: Ms
-    fundingRate: str = ""  # noqa: N815
-    fundingTime: str = ""  # noqa: N815
-    nextFundingTime: str = ""  # noqa: N815
+    fundingRate: str = ""
+    fundingTime: str = ""
+    nextFundingTime: str = ""
 
 
 class Interest(Struct):
-    instId: str  # noqa: N815
+    instId: str
     ts: Ms
-    oiCcy: str = ""  # noqa: N815
-    oiUsd: str = ""  # noqa: N815
+    oiCcy: str = ""
+    oiUsd: str = ""
 
 
 class Detail(Struct):
     """One liquidation order: `side` of the order, `sz` in contracts, `bkPx` the bankruptcy price."""
 
     side: Literal["buy", "sell"]
-    bkPx: Positive  # noqa: N815
+    bkPx: Positive
     sz: Positive
     ts: Ms
 
 
 class LiquidationRow(Struct):
-    instId: str  # noqa: N815
+    instId: str
     details: list[Detail]
 
 
@@ -105,17 +105,17 @@ class Book(Struct):
     asks: tuple[Level, ...]
     bids: tuple[Level, ...]
     ts: Ms
-    seqId: int = -1  # noqa: N815
-    prevSeqId: int = -1  # noqa: N815
+    seqId: int = -1
+    prevSeqId: int = -1
 
 
 class Contract(Struct):
     """A listing record; coins per contract are ctVal x ctMult where ctValCcy is the coin."""
 
-    instId: str  # noqa: N815
-    ctVal: str = ""  # noqa: N815
-    ctMult: str = ""  # noqa: N815
-    ctType: str = ""  # noqa: N815
+    instId: str
+    ctVal: str = ""
+    ctMult: str = ""
+    ctType: str = ""
 
 
 class Answer(Struct):
