@@ -94,6 +94,11 @@ class Boards:
         for place, (_, group) in enumerate(together):
             yield Move(place * BOARD_NS, _showing(tuple(group)), ticks=True)
 
+    def newest(self) -> Iterator[Move]:
+        """The last board of each underlying alone: a board is a whole listing and rests on nothing before it."""
+        last = {board.underlying: board for board in boards.read(self.path, self.underlyings)}
+        yield Move(0, _showing(tuple(last.values())), ticks=True)
+
 
 def _showing(shown: tuple[boards.Board, ...]) -> Callable[[Driver], None]:
     def show(driver: Driver) -> None:
@@ -121,6 +126,16 @@ def play_through(source: Source, publish: Callable[[FlowSnapshot], None]) -> Non
     """Every snapshot of `source`, as fast as possible, in this thread."""
     driver = source.driver(publish)
     for move in source.moves():
+        move.apply(driver)
+
+
+def play_to_end(source: Source, publish: Callable[[FlowSnapshot], None]) -> None:
+    """The last snapshots of `source`, and of a recording every one before them."""
+    if not isinstance(source, Boards):
+        play_through(source, publish)
+        return
+    driver = source.driver(publish)
+    for move in source.newest():
         move.apply(driver)
 
 

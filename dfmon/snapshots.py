@@ -19,7 +19,7 @@ from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import EXIT_OK, EXIT_STALE, DfmonError, NoSnapshotError, SourceError, UsageError
 from dfmon.model.snapshot import FlowSnapshot, State, from_json, to_json
 from dfmon.model.units import clean
-from dfmon.replay import open_source, play_through
+from dfmon.replay import open_source, play_to_end
 from dfmon.sinks.plain import as_text
 
 ENOUGH = 0.5  # of the patience: after that a snapshot without the hedging venues will do
@@ -53,7 +53,7 @@ def _recorded(path: Path, wanted: str | None, config: Config, *, own_params: boo
     shown = wanted or (preferred or list(source.underlyings))[0]
     hub = SnapshotHub(mode="replay")
     try:
-        play_through(source, hub.publish)
+        play_to_end(source, hub.publish)
     except SourceError as exc:
         if hub.latest(shown) is None:
             raise

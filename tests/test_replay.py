@@ -12,7 +12,7 @@ import pytest
 from dfmon.core.step import FlowParams
 from dfmon.engine.hub import Request, SnapshotHub
 from dfmon.model.errors import DfmonError
-from dfmon.replay import Boards, ReplaySession, open_source, play_through
+from dfmon.replay import Boards, ReplaySession, open_source, play_through, play_to_end
 from tests.small_board import SNAPSHOT_HEADER, snapshot_text
 
 DAYS = ("2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05")
@@ -124,6 +124,23 @@ def test_every_snapshot_comes_in_order_of_time(boards: Path) -> None:
     seen: list[str] = []
     play_through(Boards(boards, ("BTC",), FlowParams()), lambda snapshot: seen.append(snapshot.ts[:10]))
     assert tuple(seen) == DAYS
+
+
+def test_the_last_board_alone_gives_the_snapshot_that_all_boards_end_with(boards: Path) -> None:
+    every, last = SnapshotHub(), SnapshotHub()
+    source = Boards(boards, ("BTC",), FlowParams(positions="naive"))
+    play_through(source, every.publish)
+    play_to_end(source, last.publish)
+    one, other = every.latest("BTC"), last.latest("BTC")
+    assert one is not None
+    assert other is not None
+    assert (one.metrics.ngi, one.flip, one.by_strike, one.ts) == (
+        other.metrics.ngi,
+        other.flip,
+        other.by_strike,
+        other.ts,
+    )
+    assert other.seq == 1
 
 
 def test_what_is_neither_a_recording_nor_a_board_is_refused(tmp_path: Path) -> None:
