@@ -1,0 +1,96 @@
+"""A live session in this process, against the simulated exchange: history, recording, wishes, faults of the engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dfmon import app, simulate
+from dfmon.config import Config
+from dfmon.core.step import FlowParams
+from dfmon.engine.hub import Request, SnapshotHub
+from dfmon.model.snapshot import FlowSnapshot
+from dfmon.replay import Recording, play_through
+from dfmon.session import LiveSession
+from dfmon.sim.server import SimConfig, SimServer
+from dfmon.store.history import History, HistoryReader
+from dfmon.store.recorder import Recorder
+
+
+@pytest.fixture
+async def config() -> AsyncIterator[Config]:
+    """A configuration that points at an exchange served by this loop."""
+    server = SimServer(SimConfig(currencies=("BTC",), history=0.02))
+    addresses = await server.start()
+    market = asyncio.create_task(server.run())
+    base = Config(market=msgspec.structs.replace(Config().market, currencies=("BTC",)))
+    yield simulate.pointed_at(base, addresses)
+    market.cancel()
+    await asyncio.gather(market, return_exceptions=True)
+    await server.stop()
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(40):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def _session(config: Config, hub: SnapshotHub, recorder: Recorder, history: History) -> LiveSession:
+    def raised(exc: Exception) -> None:
+        raise exc
+
+    connections = app.venue_endpoints(config)
+    return LiveSession(
+        ("BTC",), connections, FlowParams(), hub, raised,
+        tick_s=0.25, rest_pace_s=0.01, recorder=recorder, history=history,
+    )  # fmt: skip
+
+
+async def test_a_session_remembers_records_and_hears_wishes(config: Config, tmp_path: Path) -> None:
+    about = {
+        "underlyings": ["BTC"],
+        "sources": [connection.source for connection in app.venue_endpoints(config)],
+        "pace": msgspec.to_builtins(app.pace(config)),
+        "params": msgspec.to_builtins(FlowParams()),
+    }
+    hub, stop, seen = SnapshotHub(mode="sim"), asyncio.Event(), list[FlowSnapshot]()
+    hub.listen(seen.append)
+    recorder, history = Recorder(tmp_path / "session", about), History(tmp_path / "history.sqlite")
+    session = _session(config, hub, recorder, history)
+    running = asyncio.create_task(session.run(stop))
+    await _until(lambda: bool(seen) and seen[-1].metrics.ngi.value is not None)
+    session.wish(Request("positions", "naive"))
+    await _until(lambda: seen[-1].positions.model == "naive")
+    await _until(lambda: seen[-1].ts_ns - seen[0].ts_ns > 2_500_000_000)
+    assert hub.runtime.frames_per_s > 0
+    assert hub.runtime.recorded_bytes
+    stop.set()
+    async with asyncio.timeout(20):
+        await running
+    replayed: list[FlowSnapshot] = []
+    play_through(Recording(tmp_path / "session", None), replayed.append)
+    assert [snapshot.digest() for snapshot in replayed] == [snapshot.digest() for snapshot in seen]
+    with HistoryReader(tmp_path / "history.sqlite") as reader:
+        rows = reader.since("BTC", 0)
+    seconds = [row.ts_ns // 1_000_000_000 for row in rows]
+    assert len(rows) >= 2
+    assert len(set(seconds)) == len(seconds), "one row a second, however fast the ticks are"
+
+
+async def test_a_recording_stays_what_it_was_under_another_position_model(config: Config, tmp_path: Path) -> None:
+    """The recording's own parameters are used unless others are asked for."""
+    about = {
+        "underlyings": ["BTC"],
+        "sources": ["deribit"],
+        "pace": msgspec.to_builtins(app.pace(config)),
+        "params": msgspec.to_builtins(FlowParams(positions="short-all")),
+    }
+    with Recorder(tmp_path / "session", about) as recorder:
+        assert recorder.flush()
+    assert Recording(tmp_path / "session", None).params.positions == "short-all"
+    assert Recording(tmp_path / "session", FlowParams(positions="naive")).params.positions == "naive"
