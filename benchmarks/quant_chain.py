@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
 HOURS = np.array([9.0, 33.0, 57.0, 81.0, 216.0, 384.0, 720.0, 1392.0, 2064.0, 4248.0, 6432.0, 8760.0])
+STEPS = np.array([25, 25, 25, 25, 50, 50, 100, 100, 100, 100, 100, 100]) * 1e-4
 STRIKES = np.array([50, 60, 60, 70, 90, 100, 130, 130, 140, 140, 140, 140])
 
 
@@ -32,14 +33,15 @@ class Chain:
 
 
 def chain(size: int = 2500, spot: float = 100_000.0, seed: int = 7) -> Chain:
-    """A listed board: 12 expiries from 9 hours to a year, a smile with a skew, call and put on every strike."""
+    """A listed board: 12 expiries from 9 hours to a year, strikes on a grid, a smile with a skew, call and put."""
     rng = np.random.default_rng(seed)
     counts = np.round(STRIKES * size / (2 * STRIKES.sum())).astype(int)
     tau = np.repeat(HOURS, counts) / 8760.0
     base = 0.45 + 0.25 * np.exp(-20.0 * tau)
     forward = spot * np.exp(0.06 * tau)
-    rank = np.concatenate([np.linspace(-2.6, 2.6, count) for count in counts])
-    strike = np.round(forward * np.exp(rank * np.maximum(base * np.sqrt(tau), 0.04)) / 10.0) * 10.0
+    step = np.repeat(STEPS, counts) * spot * 2500 / size
+    rank = np.concatenate([np.arange(count) - count // 2 for count in counts])
+    strike = (np.round(forward / step) + rank) * step
     moneyness = np.log(strike / forward) / np.maximum(np.sqrt(tau), 0.05)
     sigma = np.clip(base + 0.10 * moneyness**2 - 0.05 * moneyness, 0.3, 3.0)
     both = [np.repeat(column, 2) for column in (forward, strike, sigma, tau)]

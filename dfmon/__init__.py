@@ -1,3 +1,28 @@
-"""dfmon: a terminal monitor of dealer flow in crypto options."""
+"""dfmon: a terminal monitor of dealer flow in crypto options, and its pricing as a library.
 
-__version__ = "0.1.0"
+The names of `dfmon.api` are imported when they are first used, so that the monitor's own start pays for none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from dfmon.version import __version__
+
+if TYPE_CHECKING:
+    from dfmon.api import Board, exposures, flip, greeks, implied_vol
+
+__all__ = ["Board", "__version__", "exposures", "flip", "greeks", "implied_vol"]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        value: object = getattr(importlib.import_module("dfmon.api"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

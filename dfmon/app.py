@@ -19,7 +19,6 @@ from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
-from dfmon import __version__
 from dfmon import config as configuration
 from dfmon.config import Config
 from dfmon.engine.hub import Request, SnapshotHub
@@ -34,6 +33,7 @@ from dfmon.store.history_file import HistoryError
 from dfmon.store.recorder import Recorder
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.registry import Address, Pace, endpoints
+from dfmon.version import __version__
 
 log = logging.getLogger("dfmon")
 

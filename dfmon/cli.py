@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from dfmon import __version__
 from dfmon.model.errors import EXIT_FAILED, EXIT_USAGE, DfmonError, UsageError
 from dfmon.model.units import clean
+from dfmon.version import __version__
 
 # flag on the command line -> key of the configuration
 CONFIGURED = {

@@ -70,7 +70,8 @@ def test_a_demo_publishes_everywhere_and_replays_bit_for_bit(tmp_path: Path) -> 
             child.send_signal(signal.SIGTERM)
             assert child.wait(PATIENCE_S) == 128 + signal.SIGTERM
     said = _lines(live)
-    assert {snapshot["state"] for snapshot in said} == {"sim"}
+    assert {snapshot["state"] for snapshot in said if snapshot["spot"] is None} <= {"stale"}, "nothing known yet"
+    assert said[-1]["state"] == "sim"
     assert {snapshot["underlying"] for snapshot in said} == {"BTC", "ETH"}
     done = subprocess.run([*DFMON, "replay", str(record), "--publish", "all"], capture_output=True, check=True)
     replayed = [json.loads(line) for line in done.stdout.splitlines()]

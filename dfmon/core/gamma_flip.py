@@ -6,6 +6,7 @@ before the scenario rules and the screen. The zeros are found on a grid in log s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -13,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfmon.core.black import F64
+from dfmon.core.closed_forms import MAX_SIGMA
+from dfmon.core.flip_roots import NOISE, brackets, nearest_brackets, nodes_between, polish, signs_of
 from dfmon.core.gamma_profile import Book, StickyStrike
-from dfmon.core.greek_calc import MAX_SIGMA
 from dfmon.core.sticky_moneyness import StickyMoneyness
 
 Stickiness: TypeAlias = Literal["strike", "moneyness"]
@@ -22,14 +24,13 @@ Stickiness: TypeAlias = Literal["strike", "moneyness"]
 RANGES: Final = (0.20, 0.35, 0.50)
 STEP: Final = 0.002
 """Grid step in ln S; nodes are whole multiples of it, so they stay where they are while spot ticks."""
+HORIZONS: Final[Mapping[str, float]] = {"today": 1.0 / 365.0, "week": 7.0 / 365.0, "all": float("inf")}
+"""Longest time to expiry of each, in years."""
 NEAR_EXPIRY: Final = 2.0 / 365.0
 RESOLVED: Final = 4.0
 """Below two days, a bump narrower than this many steps slips through the grid: its strike becomes a node too."""
-_NOISE: Final = 1e-11
-"""A net below this share of the gross is rounding, not a sign."""
 MEMBER_TOLERANCE: Final = 1e-9
 """Of ln S: finer than any use of a band."""
-_ITERATIONS: Final = 100
 _VAST: Final = 1e60
 _LEAST_SD: Final = 1e-9
 
@@ -98,12 +99,17 @@ def find_flip(
     book = _book(rows, forward, strike, sigma, tau, stickiness, expiry)
     held = exposure[rows]
     both = np.stack([held, np.abs(held)], axis=1)
-    near = _near_strikes(book, sigma[rows], tau[rows])
+    near, blur = _near_strikes(book, sigma[rows], tau[rows]), book.blur(held)
     for reach in ranges:
         y = _nodes(spot, reach, near)
         net, gross = book.profile(y, both)
-        signs = np.sign(net) * (np.abs(net) > _NOISE * gross)
-        low, high = _brackets(signs)
+        signs = signs_of(net, gross, blur)
+        hidden = nodes_between(book, both, y, net, signs)
+        if hidden.size:
+            y = np.union1d(y, hidden)
+            net, gross = book.profile(y, both)
+            signs = signs_of(net, gross, blur)
+        low, high = brackets(signs)
         if low.size:
             break
     roots, level = _roots(spot, book, held, y, net, low, high)
@@ -151,13 +157,14 @@ def flip_members(
     by_member = np.ascontiguousarray(held.T)
     largest = np.maximum(held.max(axis=1), -held.min(axis=1))[:, None]
     searching = np.arange(members.shape[1])
+    blur = book.blur(largest[:, 0])
     for reach in ranges:
         y = _nodes(spot, reach, near)
         gross = book.profile(y, largest)
         net = book.profile(y, by_member[searching].T)
         signs = np.sign(net)
-        signs[np.abs(net) <= _NOISE * gross] = 0.0
-        found, low, high = _nearest_brackets(y, net, signs)
+        signs[np.abs(net) <= NOISE * gross + blur] = 0.0
+        found, low, high = nearest_brackets(y, net, signs)
         if found.size:
             who = searching[found]
             ends = y[low], y[high], net[found, low], net[found, high]
@@ -166,6 +173,41 @@ def flip_members(
         if not searching.size:
             break
     return levels
+
+
+def flips_by_horizon(
+    spot: float,
+    forward: F64,
+    strike: F64,
+    sigma: F64,
+    tau: F64,
+    exposure: F64,
+    *,
+    time_left: F64 | None = None,
+    horizons: Mapping[str, float] = HORIZONS,
+    stickiness: Stickiness = "strike",
+    expiry: NDArray[np.generic] | None = None,
+) -> dict[str, Flip]:
+    """The flip of the options that expire within each horizon: what is left of it when the later ones are ignored.
+
+    Units: as find_flip; horizons and `time_left` (before settlement_terms; default tau) in years.
+    Shapes: (n,) each.
+    Domain: as find_flip.
+    Source: as find_flip, on a subset of the rows.
+
+    >>> one = np.ones(3)
+    >>> book = 100 * one, np.array([90.0, 110.0, 120.0]), 0.5 * one, np.array([0.01, 0.01, 0.2])
+    >>> flips = flips_by_horizon(100.0, *book, np.array([-1.0, 1.0, 1.0]))
+    >>> [name for name, flip in flips.items() if flip.level is not None]
+    ['week', 'all']
+    """
+    left = tau if time_left is None else time_left
+    flips = {}
+    for name, limit in horizons.items():
+        with np.errstate(invalid="ignore"):
+            held = np.where(left <= limit, exposure, 0.0)
+        flips[name] = find_flip(spot, forward, strike, sigma, tau, held, stickiness=stickiness, expiry=expiry)
+    return flips
 
 
 def flip_band(levels: F64) -> tuple[float | None, float | None, float]:
@@ -227,32 +269,7 @@ def _nodes(spot: float, reach: float, near: F64) -> F64:
     anchor = np.log(spot)
     first, last = np.floor((anchor + np.log1p(-reach)) / STEP), np.ceil((anchor + np.log1p(reach)) / STEP)
     grid = np.arange(first, last + 1.0) * STEP - anchor
-    return np.unique(np.concatenate([grid, near[(near > grid[0]) & (near < grid[-1])]]))
-
-
-def _brackets(signs: F64) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Node pairs between which the sign changes; nodes without a sign are stepped over."""
-    signed = np.flatnonzero(signs)
-    change = signs[signed[:-1]] != signs[signed[1:]]
-    return signed[:-1][change], signed[1:][change]
-
-
-def _nearest_brackets(y: F64, net: F64, signs: F64) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """For each member with a sign change: its number and the bracket whose linear zero is nearest to spot."""
-    node = np.where(signs != 0.0, np.arange(y.shape[0]), 0)
-    last = np.maximum.accumulate(node, axis=1)[:, :-1]
-    before = np.take_along_axis(signs, last, axis=1)
-    member, high = np.nonzero(before * signs[:, 1:] < 0.0)
-    low = last[member, high]
-    high += 1
-    zero = _linear_zero(y[low], y[high], net[member, low], net[member, high])
-    order = np.lexsort((np.abs(zero), member))
-    first = order[np.diff(member[order], prepend=-1) != 0]
-    return member[first], low[first], high[first]
-
-
-def _linear_zero(low: F64, high: F64, net_low: F64, net_high: F64) -> F64:
-    return np.asarray(low + (high - low) * (net_low / (net_low - net_high)))
+    return np.union1d(grid, near[(near > grid[0]) & (near < grid[-1])]) if near.size else grid
 
 
 def _roots(
@@ -268,40 +285,3 @@ def _roots(
         for level, below, slope in zip(levels, net[low], slopes)
     )
     return roots, roots[int(np.argmin(np.abs(zeros)))].level
-
-
-def polish(
-    book: Book, held: F64, low: F64, high: F64, net_low: F64, net_high: F64, tolerance: float = 0.0
-) -> tuple[F64, F64]:
-    """Zeros of net gamma inside their brackets, all at once, and the slopes there.
-
-    Halley's step where it stays inside the bracket (Newton's where the curvature is unknown), else the middle. A
-    root is done when the error expected after the step, cubic in it, is below the tolerance or below rounding.
-
-    Units: brackets and zeros in y = ln(S'/S); net gamma in USD per 1 %; slope per unit of y.
-    Shapes: held (n,) or (r, n); brackets (r,) -> (r,), (r,).
-    Domain: net_low and net_high of opposite signs.
-    Source: Press et al., Numerical Recipes (2007), section 9.4; third-order step: Halley (1694).
-    """
-    rising = net_low < 0.0
-    y = _linear_zero(low, high, net_low, net_high)
-    tolerance = max(tolerance, 1e-16)
-    for _ in range(_ITERATIONS):
-        value, slope, curvature = book.local(y, held)
-        below = (value < 0.0) == rising
-        low, high = np.where(below, y, low), np.where(below, high, y)
-        with np.errstate(all="ignore"):
-            newton = value / slope
-            bend = 0.5 * newton * curvature / slope
-            step = np.where(np.abs(bend) < 0.5, newton / (1.0 - bend), newton)
-            target = y - step
-            inside = (target >= low) & (target <= high)
-            expected = np.abs(step) * np.where(np.isnan(bend), 1.0, bend * bend)
-        target = np.where(inside, target, 0.5 * (low + high))
-        target = np.where(value == 0.0, y, target)
-        done = (value == 0.0) | (inside & (expected <= tolerance)) | (high - low <= tolerance)
-        slope = slope + np.where(np.isnan(curvature), 0.0, curvature * (target - y))
-        y = target
-        if done.all():
-            break
-    return np.asarray(y), np.asarray(slope)

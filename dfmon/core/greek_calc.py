@@ -13,16 +13,26 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 import numpy as np
 from scipy.special import ndtr
 
-from dfmon.core.black import F64, INV_SQRT_2PI, Mask, black_price, log_moneyness
+from dfmon.core.black import F64, Mask, black_price, log_moneyness
+from dfmon.core.closed_forms import (
+    LEAST,
+    MAX_SIGMA,
+    MOST,
+    SQRT_2,
+    Prepared,
+    Work,
+    aligned,
+    distances,
+    log_moneyness_of,
+    one_sided_delta,
+    sensitivities,
+    tail,
+)
 from dfmon.core.settlement import EUROPEAN_ABOVE, Settlement, settlement_terms
 
 Numeraire: TypeAlias = Literal["usd", "coin"]
 
 COLUMNS: Final = ("price", "delta", "gamma", "vega", "theta", "vanna", "charm", "volga")
-MAX_SIGMA: Final = 20.0
-
-_LEAST_EXCESS: Final = -0.98  # below F = K/50 the quotient rounds too coarsely for log1p(F/K - 1)
-_LEAST, _MOST = 1e-100, 1e200  # sigma and time beyond these change no digit, but their products overflow
 
 
 class Greeks(NamedTuple):
@@ -46,31 +56,19 @@ class Greeks(NamedTuple):
 class GreekBuffers:
     """Memory for the greeks of n options, owned by the caller and overwritten at each refresh."""
 
-    __slots__ = ("columns", "result", "scratch", "valid")
+    __slots__ = ("columns", "in_one_pass", "prepared", "result", "valid", "work")
 
     def __init__(self, n: int) -> None:
-        self.columns = aligned(len(COLUMNS), n)
-        self.scratch = tuple(aligned(6, n))
+        results, scratch = len(COLUMNS), len(COLUMNS) + Work.ROWS
+        rows = aligned(scratch + Prepared.ROWS, n)  # in one piece, so that no two of them collide
+        self.columns = rows[:results]
+        self.work = Work(rows[results:scratch])
+        self.prepared = Prepared(n, rows[scratch:])
+        self.in_one_pass = False
+        """Whether the last call found every row in order; then `work.x` is ln(F/K)."""
         self.valid = np.ones(n, dtype=np.bool_)
         price, delta, gamma, vega, theta, vanna, charm, volga = self.columns
         self.result = Greeks(price, delta, gamma, vega, theta, vanna, charm, volga, self.valid, 0)
-
-
-def aligned(rows: int, n: int) -> F64:
-    """Uninitialised rows for numpy's vector loops: each on a cache line, none at the page offset of its neighbours.
-
-    So no load is split over two lines, and none waits for an unrelated store whose address ends in the same 12 bits.
-
-    Units: none.
-    Shapes: -> (rows, n).
-    Domain: rows, n >= 0.
-    Source: Intel 64 Optimization Reference Manual, "4-KByte aliasing"; a seventh off the seven greeks here.
-    """
-    line, page = 8, 512  # in float64
-    width = -(-n // page) * page + 25 * line
-    memory = np.empty(rows * width + line)
-    start = (-memory.ctypes.data // 8) % line
-    return memory[start : start + rows * width].reshape(rows, width)[:, :n]
 
 
 def greeks(
@@ -85,6 +83,7 @@ def greeks(
     average: F64 | None = None,
     numeraire: Numeraire = "usd",
     inverse: Mask | None = None,
+    prepared: Prepared | None = None,
     out: GreekBuffers | None = None,
 ) -> Greeks:
     """Price and seven greeks of n options on their forwards.
@@ -93,7 +92,8 @@ def greeks(
     inf, F or K <= 0, sigma outside (0, 20], T < 0, an option type that is no sign, a result too large for a double.
     "average" replaces strike and time by their settlement equivalents (both settlements agree from 6 h up).
     "coin" makes the delta of inverse options (default: all) premium-adjusted, delta - V/F, with gamma, vanna and charm
-    its derivatives; price, vega, theta and volga stay. Without `with_price` the common case is four times as fast.
+    its derivatives; price, vega, theta and volga stay. Without `with_price` the common case is five times as fast.
+    `prepared` holds what depends on strike and time only, for callers that price the same ones again.
 
     Units: forward, strike in quote currency; sigma 1.00 = 100 %; tau in years ACT/365; option type +1 call, -1 put.
     Shapes: (n,) float64 each -> columns (n,); with `out` they are views that the next call overwrites.
@@ -116,9 +116,11 @@ def greeks(
         european = settlement == "instant" or bool(np.minimum.reduce(tau) >= EUROPEAN_ABOVE)
         terms = None if european else settlement_terms(forward, strike, tau, average)
         K, T = (strike, tau) if terms is None else (terms.strike, terms.tau)
+        given = prepared if prepared is not None and european else buffers.prepared.fill(K, T)
         simple = numeraire == "usd" and not with_price
         result = buffers.result
-        if not (simple and _in_one_pass(forward, K, sigma, T, option_type, buffers)):
+        buffers.in_one_pass = simple and _in_one_pass(forward, sigma, option_type, given, buffers)
+        if not buffers.in_one_pass:
             np.copyto(buffers.valid, _valid_rows(forward, strike, sigma, tau, option_type))
             rows = None if numeraire == "usd" else np.ones(n, dtype=np.bool_) if inverse is None else inverse
             _by_kind_of_row(forward, K, sigma, T, option_type, rows, with_price, buffers)
@@ -150,24 +152,20 @@ def delta_alone(
     [0.6251]
     """
     buffers = GreekBuffers(forward.shape[0]) if out is None else out
-    x, total_sd, _, d1, _, _ = buffers.scratch
-    delta = buffers.result.delta
-    with np.errstate(all="ignore"):
-        european = settlement == "instant" or not tau.size or bool(np.minimum.reduce(tau) >= EUROPEAN_ABOVE)
-        if (
-            european
-            and numeraire == "usd"
-            and tau.size
-            and _distances(forward, strike, sigma, tau, option_type, buffers)
-        ):
-            np.divide(x, total_sd, out=d1)
-            total_sd *= 0.5
-            d1 += total_sd
-            if math.isfinite(d1 @ d1):
-                d1 *= option_type
-                ndtr(d1, out=delta)
-                delta *= option_type
-                return delta
+    if numeraire == "usd" and tau.size:
+        with np.errstate(all="ignore"):
+            terms = None if settlement == "instant" else settlement_terms(forward, strike, tau)
+            K, T = (strike, tau) if terms is None else (terms.strike, terms.tau)
+            prepared, work = buffers.prepared.fill(K, T), buffers.work
+            if (
+                (terms is None or np.minimum.reduce(terms.share) == 1.0)
+                and _orderly_types(option_type)
+                and prepared.orderly
+                and log_moneyness_of(forward, prepared, work)
+                and distances(sigma, prepared, work)
+                and math.isfinite(work.d1 @ work.d1)
+            ):
+                return delta_of(option_type, work, buffers.result.delta)
     return greeks(
         forward,
         strike,
@@ -182,77 +180,47 @@ def delta_alone(
     ).delta
 
 
-def _distances(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, buffers: GreekBuffers) -> bool:
-    """Put ln(F/K), v and sqrt(T) into the scratch; False as soon as a reduction shows a row out of the ordinary.
+def delta_of(option_type: F64, work: Work, delta: F64) -> F64:
+    """Delta th N(th d1) from the distances alone.
 
-    Each test fails on NaN. They let an infinite price or time and a strike of 0 through: those end in d1.
+    Units: option type +1 call, -1 put.
+    Shapes: (n,) -> (n,).
+    Domain: distances in the scratch.
+    Source: Black (1976); the small tail of a put keeps its digits.
     """
-    x, total_sd, root = buffers.scratch[:3]
-    np.sqrt(tau, out=root)
-    np.multiply(sigma, root, out=total_sd)
-    np.subtract(forward, strike, out=x)  # exact near the money, where ln of a rounded quotient has lost its digits
-    x /= strike
-    ordinary = bool(
-        np.minimum.reduce(total_sd) > _LEAST
-        and np.maximum.reduce(sigma) <= MAX_SIGMA
-        and np.minimum.reduce(x) > _LEAST_EXCESS
-        and option_type @ option_type == option_type.shape[0]
-    )
-    if ordinary:
-        np.log1p(x, out=x)
-    return ordinary
+    np.multiply(work.d1, option_type, delta)
+    delta *= SQRT_2
+    ndtr(delta, delta)
+    delta *= option_type
+    return delta
 
 
-def _in_one_pass(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, buffers: GreekBuffers) -> bool:
+def _orderly_types(option_type: F64) -> bool:
+    return bool(option_type @ option_type == option_type.shape[0])
+
+
+def _in_one_pass(forward: F64, sigma: F64, option_type: F64, prepared: Prepared, buffers: GreekBuffers) -> bool:
     """Fill the columns as if every row were in order; False if some are not.
 
-    What _distances lets through leaves NaN or inf in gamma or volga, and one dot product of the two shows it.
+    What the tests before let through leaves NaN or inf in gamma or volga, and one dot product of the two shows it.
     """
-    if not _distances(forward, strike, sigma, tau, option_type, buffers):
+    work = buffers.work
+    if not (
+        prepared.orderly
+        and _orderly_types(option_type)
+        and log_moneyness_of(forward, prepared, work)
+        and distances(sigma, prepared, work)
+    ):
         return False
-    _closed_forms(forward, sigma, tau, option_type, buffers)
-    if not math.isfinite(buffers.result.gamma @ buffers.result.volga):
+    sensitivities(forward, sigma, prepared, work, buffers.columns)
+    result = buffers.result
+    if not math.isfinite(result.gamma @ result.volga):
         return False
-    buffers.result.price.fill(np.nan)
+    tail(work)
+    one_sided_delta(option_type, work, result.delta)
+    result.price.fill(np.nan)
     buffers.valid.fill(True)
     return True
-
-
-def _closed_forms(forward: F64, sigma: F64, tau: F64, option_type: F64, buffers: GreekBuffers) -> None:
-    """The seven closed forms, from ln(F/K), v and sqrt(T) in the scratch; leaves d1 and -d2 there.
-
-    d2 is h - t, not d1 - v: one rounding less where vanna and charm change sign.
-    """
-    _, delta, gamma, vega, theta, vanna, charm, volga, _, _ = buffers.result
-    x, total_sd, root, d1, minus_d2, density = buffers.scratch
-    np.divide(1.0, total_sd, out=gamma)
-    np.multiply(gamma, root, out=vanna)  # 1 / sigma
-    x *= gamma  # h
-    total_sd *= 0.5  # t
-    np.add(x, total_sd, out=d1)
-    np.subtract(total_sd, x, out=minus_d2)
-
-    np.multiply(d1, d1, out=density)
-    density *= -0.5
-    np.exp(density, out=density)
-    density *= INV_SQRT_2PI
-
-    gamma *= density  # phi / (F v)
-    gamma /= forward
-    root *= forward
-    np.multiply(root, density, out=vega)  # F phi sqrt T
-    np.divide(-0.5, tau, out=theta)
-    density *= minus_d2
-    np.multiply(density, theta, out=charm)  # phi d2 / 2T
-    theta *= vega  # -vega sigma / 2T
-    theta *= sigma
-    vanna *= density  # -phi d2 / sigma
-    np.multiply(vanna, d1, out=volga)  # vega d1 d2 / sigma
-    volga *= root
-    np.negative(volga, out=volga)
-    np.multiply(d1, option_type, out=delta)  # th N(th d1): the small tail of a put keeps its digits
-    ndtr(delta, out=delta)
-    delta *= option_type
 
 
 def _valid_rows(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64) -> Mask:
@@ -285,14 +253,14 @@ def _by_kind_of_row(
     live = valid & (tau > 0.0)
     settled = valid & ~live
     F, K = np.where(live, forward, 1.0), np.where(live, strike, 1.0)
-    vol, time = np.where(live, sigma, 1.0).clip(_LEAST), np.where(live, tau, 1.0).clip(_LEAST, _MOST)
+    vol, time = np.where(live, sigma, 1.0).clip(LEAST), np.where(live, tau, 1.0).clip(LEAST, MOST)
     th = np.where(valid, option_type, 1.0)
-    x, total_sd, root, _, minus_d2, _ = buffers.scratch
-    x[:] = log_moneyness(F, K)
-    np.sqrt(time, out=root)
-    np.multiply(vol, root, out=total_sd)
-    columns[0] = black_price(F, K, total_sd, th) if with_price else np.nan
-    _closed_forms(F, vol, time, th, buffers)
+    prepared, work = buffers.prepared.fill(K, time), buffers.work
+    work.x[:] = log_moneyness(F, K)
+    distances(vol, prepared, work)
+    columns[0] = black_price(F, K, vol * np.sqrt(time), th) if with_price else np.nan
+    sensitivities(F, vol, prepared, work, columns)
+    delta_of(th, work, columns[1])
 
     pays = th * (forward - strike)
     in_the_money = 0.5 + 0.5 * np.sign(pays)
@@ -300,7 +268,7 @@ def _by_kind_of_row(
     columns[1, settled] = (th * in_the_money)[settled]
     columns[2:, settled] = 0.0
     if adjusted is not None:
-        exercise = np.where(settled, in_the_money, ndtr(-th * minus_d2))
+        exercise = np.where(settled, in_the_money, ndtr(-SQRT_2 * th * work.minus_d2))
         _adjust_for_premium(forward, th * (strike / forward) * exercise, adjusted, columns)
     valid &= np.isfinite(columns[0 if with_price else 1 :]).all(axis=0)
     columns[:, ~valid] = np.nan

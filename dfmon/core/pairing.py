@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core.black import F64
+from dfmon.core.black import F64, Mask
 
 Index: TypeAlias = NDArray[np.intp]
 
@@ -25,6 +25,25 @@ class Points:
     """For each point, an option that lies on it."""
     point: Index
     """For each option, its point."""
+    second: Index
+    """The options that share the point of another one."""
+
+    @classmethod
+    def of(cls, second: Index, shared_with: Index, size: int) -> Points:
+        """Points of `size` options of which `second` lie where `shared_with` do.
+
+        Units: none.
+        Shapes: (s,), (s,).
+        Domain: row numbers, none in both columns.
+        Source: definition.
+        """
+        own = np.ones(size, dtype=np.bool_)
+        own[second] = False
+        option = np.flatnonzero(own)
+        point = np.empty(size, dtype=np.intp)
+        point[option] = np.arange(option.shape[0])
+        point[second] = point[shared_with]
+        return cls(option, point, second)
 
     def add(self, exposure: F64) -> F64:
         """Exposure of each point: the sum over its options.
@@ -35,9 +54,7 @@ class Points:
         Source: linearity of the sum.
         """
         merged = exposure[self.option]
-        rest = np.ones(self.point.shape[0], dtype=np.bool_)
-        rest[self.option] = False
-        merged[self.point[rest]] += exposure[rest]  # at most one further option a point: no index repeats
+        merged[self.point[self.second]] += exposure[self.second]  # at most one further option a point: none repeats
         return np.asarray(merged)
 
 
@@ -48,6 +65,8 @@ class Pairing:
     first: Index
     second: Index
     size: int
+    all_merged: Points
+    """The points while every pair agrees, which is the usual case."""
 
     @classmethod
     def of(cls, strike: F64, expiry: NDArray[np.generic], option_type: F64) -> Pairing:
@@ -65,23 +84,22 @@ class Pairing:
         left, right = order[:-1], order[1:]
         partner = (strike[left] == strike[right]) & (expiry[left] == expiry[right])
         partner &= (option_type[left] > 0.0) & (option_type[right] < 0.0)
-        return cls(left[partner], right[partner], strike.shape[0])
+        first, second, size = left[partner], right[partner], strike.shape[0]
+        return cls(first, second, size, Points.of(second, first, size))
 
-    def points(self, forward: F64, sigma: F64, tau: F64) -> Points:
+    def points(self, forward: F64, sigma: F64, tau: F64, apart: Mask | None = None) -> Points:
         """Distinct points at this refresh: a pair counts as one only where its columns agree to the last bit.
 
         Units: as greeks.
         Shapes: (n,) each.
-        Domain: any floats; a NaN agrees with nothing.
+        Domain: any floats; a NaN agrees with nothing; pairs whose first option is in `apart` are kept apart.
         Source: put-call parity.
         """
         agree = sigma[self.first] == sigma[self.second]
         agree &= forward[self.first] == forward[self.second]
         agree &= tau[self.first] == tau[self.second]
-        own = np.ones(self.size, dtype=np.bool_)
-        own[self.second[agree]] = False
-        option = np.flatnonzero(own)
-        point = np.empty(self.size, dtype=np.intp)
-        point[option] = np.arange(option.shape[0])
-        point[self.second[agree]] = point[self.first[agree]]
-        return Points(option, point)
+        if apart is not None:
+            agree &= ~apart[self.first]
+        if agree.all():
+            return self.all_merged
+        return Points.of(self.second[agree], self.first[agree], self.size)

@@ -66,6 +66,16 @@ class StickyMoneyness:
         ]
         return np.concatenate(parts, axis=1) if parts else np.zeros((exposure.shape[1], 0))
 
+    def blur(self, exposure: F64) -> float:
+        """Zero: every option is evaluated at every node.
+
+        Units: USD per 1 %.
+        Shapes: (n,) -> scalar.
+        Domain: any.
+        Source: as `profile`.
+        """
+        return 0.0
+
     def local(self, y: F64, exposure: F64) -> Local:
         """Net gamma and its slope at r points; the slope is a central difference, good enough to steer a search.
 

@@ -7,7 +7,6 @@ wider bumps and other zeros. Gather averages intensive fields (sigma, a greek); 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -36,13 +35,6 @@ class Stencil:
     neighbour: NDArray[np.intp]
     """(E,): the expiry after each one, for the last the one before."""
 
-    def parts(self) -> Iterator[tuple[F64, NDArray[np.intp], slice, slice]]:
-        """The six terms: weights of the nodes `here`, and where their neighbours `there` are (expiries, strikes)."""
-        for along, other in enumerate((np.arange(self.neighbour.shape[0]), self.neighbour)):
-            for across in (-1, 0, 1):
-                here, there = _shifted(across)
-                yield self.weights[along, across + 1][:, here], other, here, there
-
 
 def stencil(strike: F64, forward: F64, tau: F64, atm_sigma: F64, metric: Metric = "log-moneyness") -> Stencil:
     """Truncated separable Gaussian over {i-1, i, i+1} strikes and {j, j+1} expiries (the last: {j-1, j}).
@@ -63,19 +55,29 @@ def stencil(strike: F64, forward: F64, tau: F64, atm_sigma: F64, metric: Metric 
     expiries, strikes = tau.shape[0], strike.shape[0]
     neighbour = np.arange(1, expiries + 1)
     neighbour[-1] = max(expiries - 2, 0)
-    weights = np.zeros((2, 3, expiries, strikes))
-    for along, other in enumerate((np.arange(expiries), neighbour)):
-        gap = np.full(expiries, float(along)) if metric == "node" else np.log(tau[other] / tau) / EXPIRY_BANDWIDTH
-        mixes = np.abs(gap) <= REACH if expiries > 1 or not along else np.zeros(1, dtype=np.bool_)
-        for across in (-1, 0, 1):
-            here, there = _shifted(across)
-            if metric == "node":
-                distance = np.full((expiries, 1), float(across))
-            else:
-                ratio = np.log(strike[there] / strike[here]) - np.log(forward[other] / forward)[:, None]
-                distance = ratio / (STRIKE_BANDWIDTH * atm_sigma * np.sqrt(tau))[:, None]
-            kernel = np.exp(-0.5 * (distance**2 + gap[:, None] ** 2))
-            weights[along, across + 1][:, here] = np.where(mixes[:, None], kernel, 0.0)
+    gap = np.zeros((2, expiries))
+    across = np.zeros((3, strikes))
+    if metric == "node":
+        gap[1] = 1.0
+        across[:] = np.array([[-1.0], [0.0], [1.0]])
+        distance = np.broadcast_to(across[:, None, :], (2, 3, expiries, strikes)).copy()
+    else:
+        gap[1] = np.log(tau[neighbour] / tau) / EXPIRY_BANDWIDTH
+        across[0, 1:] = np.log(strike[:-1] / strike[1:])
+        across[2, :-1] = -across[0, 1:]
+        basis = np.zeros((2, 1, expiries, 1))
+        basis[1, 0, :, 0] = np.log(forward[neighbour] / forward)
+        distance = across[:, None, :] - basis
+        distance /= (STRIKE_BANDWIDTH * atm_sigma * np.sqrt(tau))[:, None]
+    mixes = np.abs(gap) <= REACH
+    mixes[1] &= expiries > 1
+    distance *= distance
+    distance += (gap * gap)[:, None, :, None]
+    distance *= -0.5
+    weights = np.exp(distance, distance)
+    weights *= mixes[:, None, :, None]
+    weights[:, 0, :, 0] = 0.0
+    weights[:, 2, :, -1] = 0.0
     return Stencil(weights, neighbour)
 
 
@@ -96,12 +98,10 @@ def gather(kernel: Stencil, values: F64, certainty: F64) -> tuple[F64, F64]:
     """
     certain = np.where(np.isfinite(values) & (certainty > 0.0), certainty, 0.0)
     field = np.where(certain > 0.0, values, 0.0)
-    weighted, confidence, most = (np.zeros_like(field) for _ in range(3))
-    for weights, other, here, there in kernel.parts():
-        seen = weights * certain[other][:, there]
-        weighted[:, here] += seen * field[other][:, there]
-        confidence[:, here] += seen
-        most[:, here] += weights
+    field *= certain
+    both = np.stack([field, certain])
+    weighted, confidence = _neighbours(kernel.weights, both, both[:, kernel.neighbour])
+    most = kernel.weights.sum(axis=(0, 1))
     smoothed = np.full_like(field, np.nan)
     np.divide(weighted, confidence, out=smoothed, where=confidence >= LEAST_CONFIDENCE * most)
     return smoothed, confidence / most
@@ -111,10 +111,11 @@ def scatter(kernel: Stencil, exposure: F64, listed: Mask | None = None) -> F64:
     """Spread an extensive field over its neighbours without losing any of it.
 
     e'_i = sum over j of w_ij / (sum over i of w_ij) e_j: each node gives away all it has, so the sum over the board is
-    kept to rounding. Nodes that are not listed and carry nothing receive nothing; a NaN exposure counts as nothing.
+    kept to rounding. Nodes that are not listed and carry nothing (in any
+    of the fields) receive nothing; a NaN exposure counts as nothing.
 
     Units: any, additive (USD per node).
-    Shapes: (E, N), (E, N) -> (E, N).
+    Shapes: (E, N) or (k, E, N), for k fields at once; listed (E, N) -> as the exposure.
     Domain: finite or NaN.
     Source: the adjoint of `gather` with weights normalised over the receivers.
 
@@ -122,21 +123,39 @@ def scatter(kernel: Stencil, exposure: F64, listed: Mask | None = None) -> F64:
     >>> round(float(scatter(k, np.array([[0.0, 5.0, 2.0]])).sum()), 12)
     7.0
     """
-    mass = np.where(np.isfinite(exposure), exposure, 0.0)
-    receives = np.ones(mass.shape) if listed is None else (listed | (mass != 0.0)).astype(np.float64)
-    given = np.zeros_like(mass)
-    for weights, other, here, there in kernel.parts():
-        np.add.at(given[:, there], other, weights * receives[:, here])
+    mass = np.where(np.isfinite(exposure), exposure, 0.0).reshape(-1, *exposure.shape[-2:])
+    weights = kernel.weights
+    if listed is not None:
+        weights = weights * (listed | (mass != 0.0).any(axis=0))
+    given = _given(weights, kernel.neighbour)
     share = np.divide(mass, given, out=np.zeros_like(mass), where=given > 0.0)
-    spread = np.zeros_like(mass)
-    for weights, other, here, there in kernel.parts():
-        spread[:, here] += weights * receives[:, here] * share[other][:, there]
+    spread: F64 = _neighbours(weights, share, share[:, kernel.neighbour]).reshape(exposure.shape)
     return spread
 
 
-def _shifted(across: int) -> tuple[slice, slice]:
-    """Strike slices (of the nodes, of their neighbours `across` steps up)."""
-    if across == 0:
-        return slice(None), slice(None)
-    ends = slice(1, None), slice(None, -1)
-    return ends if across < 0 else ends[::-1]
+def _neighbours(weights: F64, own: F64, other: F64) -> F64:
+    """Weighted sum of k fields over the six neighbours of each node; `other` is the field of the neighbour expiry.
+
+    The board is walked as one long row: where a shift runs over the end of an expiry, the weight is 0.
+    """
+    shape = own.shape
+    total = (weights[0, 1] * own).reshape(shape[0], -1)
+    room = (weights[1, 1] * other).reshape(shape[0], -1)
+    total += room
+    room = room[:, 1:]
+    for field, kernel in zip((own, other), weights):
+        row = field.reshape(shape[0], -1)
+        total[:, 1:] += np.multiply(kernel[0].reshape(-1)[1:], row[:, :-1], room)
+        total[:, :-1] += np.multiply(kernel[2].reshape(-1)[:-1], row[:, 1:], room)
+    return np.asarray(total.reshape(shape))
+
+
+def _given(weights: F64, neighbour: NDArray[np.intp]) -> F64:
+    """What each node gives away before normalising: the weights of all that have it as a neighbour."""
+    given, along = weights[:, 1].copy()
+    for sums, kernel in zip((given, along), weights):
+        sums.reshape(-1)[:-1] += kernel[0].reshape(-1)[1:]
+        sums.reshape(-1)[1:] += kernel[2].reshape(-1)[:-1]
+    given[1:] += along[:-1]
+    given[neighbour[-1]] += along[-1]
+    return np.asarray(given)

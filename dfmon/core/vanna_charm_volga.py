@@ -13,11 +13,14 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from dfmon.core.black import F64, Mask
-from dfmon.core.greek_calc import GreekBuffers, Greeks, Numeraire, aligned, delta_alone, greeks
-from dfmon.core.settlement import DAY, Settlement
+from dfmon.core.closed_forms import aligned
+from dfmon.core.greek_calc import GreekBuffers, Greeks, Numeraire, delta_alone, greeks
+from dfmon.core.settlement import DAY, WINDOW, Settlement, settlement_terms
 
+_FEW: Final = 24
 METRICS: Final = ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind")
 
 
@@ -123,7 +126,7 @@ def unit_exposures(
     with np.errstate(invalid="ignore"):
         expiring = np.flatnonzero(tau <= DAY)
         tomorrow = tau - DAY
-    tomorrow[expiring] = tau[expiring]  # any valid time: these go to their settlement delta instead
+    tomorrow[expiring] = DAY  # any valid time: these go to their settlement delta instead
     now = greeks(
         forward,
         strike,
@@ -137,17 +140,19 @@ def unit_exposures(
         inverse=inverse,
         out=buffers.now,
     )
-    delta_later = delta_alone(
-        forward,
-        strike,
-        sigma,
-        tomorrow,
-        option_type,
-        settlement=settlement,
-        numeraire=numeraire,
-        inverse=inverse,
-        out=buffers.later,
-    )
+    delta_later = _delta_after(forward, strike, sigma, tomorrow, option_type, settlement, buffers)
+    if delta_later is None:
+        delta_later = delta_alone(
+            forward,
+            strike,
+            sigma,
+            tomorrow,
+            option_type,
+            settlement=settlement,
+            numeraire=numeraire,
+            inverse=inverse,
+            out=buffers.later,
+        )
     if expiring.size:
         coin_settled = np.full(tau.shape, numeraire == "coin") if inverse is None else inverse & (numeraire == "coin")
         at_settlement = forward[expiring], strike[expiring], option_type[expiring], coin_settled[expiring]
@@ -160,6 +165,29 @@ def unit_exposures(
         np.isfinite(matrix).all(axis=0, out=valid)
         matrix[:, ~valid] = 0.0
     return UnitExposure(matrix, valid, valid.shape[0] - int(np.count_nonzero(valid)))
+
+
+def _delta_after(
+    forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, settlement: Settlement, buffers: ExposureBuffers
+) -> F64 | None:
+    """Delta at another time of the chain just priced: ln(F/K) is there already; None where it does not hold.
+
+    It holds while every row was in order and no strike is changed by an average that has begun.
+    """
+    if not buffers.now.in_one_pass or not np.minimum.reduce(tau) >= WINDOW:
+        return None
+    later = tau if settlement == "instant" else settlement_terms(forward, strike, tau).tau
+    work, before = buffers.later.work, buffers.now.work
+    d1, total_sd = work.d1, work.total_sd
+    np.sqrt(later, total_sd)
+    total_sd *= sigma
+    np.divide(before.x, total_sd, d1)
+    total_sd *= 0.5
+    d1 += total_sd
+    d1 *= option_type
+    delta = ndtr(d1, buffers.later.result.delta)
+    delta *= option_type
+    return np.asarray(delta)
 
 
 def _settlement_delta(forward: F64, strike: F64, option_type: F64, coin_settled: Mask) -> F64:
@@ -205,6 +233,10 @@ def group_totals(unit: UnitExposure, exposure: F64, codes: NDArray[np.intp], gro
     Domain: codes in [0, groups).
     Source: definition.
     """
+    if groups <= _FEW:  # in a matrix product no addition waits for the one before into the same group
+        spread = np.zeros((codes.shape[0], groups))
+        spread[np.arange(codes.shape[0]), codes] = exposure
+        return np.asarray(unit.matrix @ spread)
     return np.stack([np.bincount(codes, row, groups) for row in unit.matrix * exposure])
 
 

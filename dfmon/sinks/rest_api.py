@@ -24,11 +24,11 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-import dfmon
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot, to_json
 from dfmon.model.units import clean
 from dfmon.sinks.base import Bell, Latest, Progress, SinkStatus
+from dfmon.version import __version__
 
 FRESH_S: Final = 15.0
 JSON: Final = "application/json"
@@ -92,7 +92,7 @@ class Board:
             rows[name] = {"age_s": round(now - heard, 3), "state": "stale" if stale else self.hub.mode}
         fresh = any(row["state"] != "stale" for row in rows.values())
         word = "ok" if fresh else "stale" if rows else "starting"
-        body = {"status": word, "version": dfmon.__version__, "underlyings": rows, "sinks": self.status()}
+        body = {"status": word, "version": __version__, "underlyings": rows, "sinks": self.status()}
         return (200 if fresh else 503), body
 
     async def events(self, latest: Latest) -> AsyncGenerator[bytes, None]:
@@ -133,7 +133,7 @@ def application(board: Board, host: str) -> FastAPI:
     """All routes, and the documents that describe them."""
     app = FastAPI(
         title="dfmon",
-        version=dfmon.__version__,
+        version=__version__,
         summary="Dealer flow in crypto options, as it is now",
         docs_url=None,
         redoc_url=None,

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
-from dfmon import __version__
 from dfmon.model.units import clean
 from dfmon.venues.protocol import Endpoint, RestCall
+from dfmon.version import __version__
 
 _MAX_FRAME: Final = 16 * 1024 * 1024  # a whole chain of marks passes the library's 1 MiB
 _OPEN_S: Final = 10.0

@@ -13,9 +13,9 @@ from typing import Final, Self
 
 import httpx
 
-from dfmon import __version__
 from dfmon.model.units import clean
 from dfmon.venues.protocol import RestCall
+from dfmon.version import __version__
 
 _TIMEOUT_S: Final = 10.0
 _LARGEST_WAIT_S: Final = 120.0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.optimize import brentq
 
-from dfmon.core.gamma_flip import STEP, find_flip, flip_band, flip_members
+from dfmon.core.gamma_flip import STEP, find_flip, flip_band, flip_members, flips_by_horizon
 from dfmon.core.gamma_profile import StickyStrike
 
 SPOT = 100_000.0
@@ -236,3 +236,47 @@ def test_nothing_raises_or_warns(columns, spot, stickiness):
     flip = find_flip(spot, *columns, stickiness=stickiness)
     assert flip.sign in (-1, 0, 1)
     flip_members(spot, *columns[:4], np.stack([columns[4], -columns[4]], axis=1), stickiness=stickiness)
+
+
+@pytest.mark.parametrize("place", np.linspace(0.0, 0.0019, 7))
+@pytest.mark.parametrize("stickiness", ["strike", "moneyness"])
+def test_two_zeros_between_neighbouring_nodes_are_both_found(place, stickiness):
+    spot = SPOT * np.exp(place)
+    one = np.ones(3)
+    columns = spot * one, spot * np.exp([-0.08, 0.0, 0.08]), 0.5 * one, 0.02 * one
+    y = np.linspace(-0.05, 0.05, 200_001)
+    unit = StickyStrike.of(*columns).profile(y, np.eye(3))
+    ratio = (unit[0] + unit[2]) / unit[1]
+    short = ratio.min() + 0.25 * (ratio[np.argmin(ratio) + 800] - ratio.min())  # zeros 0.0004 apart, a fifth of a step
+    flip = find_flip(spot, *columns, np.array([1.0, -short, 1.0]), stickiness=stickiness)
+    inner = [root for root in flip.roots if abs(root.level / (spot * np.exp(y[np.argmin(ratio)])) - 1.0) < 0.001]
+    assert [root.rising for root in inner] == [False, True]
+    assert inner[1].level / inner[0].level - 1.0 == pytest.approx(4e-4, rel=0.05)
+    above = find_flip(spot, *columns, np.array([1.0, -0.999 * ratio.min(), 1.0]), stickiness=stickiness)
+    assert above.roots == ()
+
+
+def test_horizons_are_subsets_of_the_book():
+    forward, strike, sigma, tau, exposure = book(3)
+    tau = np.resize([0.5 / 365, 5.0 / 365, 0.1], tau.size)
+    flips = flips_by_horizon(SPOT, forward, strike, sigma, tau, exposure)
+    assert list(flips) == ["today", "week", "all"]
+    for name, limit in (("today", 1.0), ("week", 7.0), ("all", 1e9)):
+        rows = tau * 365 <= limit
+        alone = find_flip(SPOT, *(column[rows] for column in (forward, strike, sigma, tau, exposure)))
+        assert flips[name].roots == alone.roots
+    late = flips_by_horizon(SPOT, forward, strike, sigma, tau, exposure, time_left=tau + 1.0)
+    assert late["week"].sign == 0
+
+
+@pytest.mark.parametrize("width", [0.0505, 0.07, 0.1, 0.3])
+def test_wide_bumps_lose_nothing_on_fewer_nodes(width):
+    rng = np.random.default_rng(0)
+    strike = SPOT * np.exp(rng.uniform(-0.3, 0.3, 200))
+    book = StickyStrike.of(np.full(200, SPOT), strike, np.full(200, width), np.ones(200))
+    exposure, y = rng.normal(0.0, 1.0, 200), np.linspace(-0.2, 0.2, 205)
+    d2 = (book.x[:, None] + y) / book.total_sd[:, None] - 0.5 * book.total_sd[:, None]
+    expected = exposure @ (book.height[:, None] * np.exp(-0.5 * d2 * d2))
+    error = np.abs(book.profile(y, exposure[:, None])[0] - expected).max()
+    assert error <= book.blur(exposure)
+    assert error < 1e-13 * np.abs(expected).max()

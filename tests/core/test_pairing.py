@@ -51,3 +51,9 @@ def test_nothing_is_lost_whatever_is_listed(rows):
     assert points.add(exposure).sum() == exposure.sum()
     assert (strike[points.option[points.point]] == strike).all()
     assert (expiry[points.option[points.point]] == expiry).all()
+
+
+def test_pairs_may_be_kept_apart():
+    columns = np.full(6, 100.0), np.full(6, 0.5), np.full(6, 0.1)
+    assert Pairing.of(*listing()).points(*columns, apart=np.ones(6, dtype=bool)).option.size == 6
+    assert Pairing.of(*listing()).points(*columns, apart=np.zeros(6, dtype=bool)).option.size == 5

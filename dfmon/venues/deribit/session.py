@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from dfmon import __version__
 from dfmon.model.units import SECOND
+from dfmon.version import __version__
 
 _CHUNK_CHANNELS: Final = 400
 _CHUNK_BYTES: Final = 28_000

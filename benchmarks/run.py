@@ -1,0 +1,121 @@
+"""The pricing benchmarks as one page: peers, ours, limit. `python benchmarks/run.py > docs/benchmarks.md`."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import platform
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import bench_greeks
+import bench_profile
+import bench_refresh
+import numpy as np
+import scipy
+from quant_chain import chain, interleaved
+
+from dfmon.core.closed_forms import Prepared
+from dfmon.core.greek_calc import GreekBuffers, greeks
+
+Run = Callable[[], object]
+
+
+def table(times: Mapping[str, float], ours: str, limits: Mapping[str, tuple[str, float]]) -> None:
+    """Markdown rows: microseconds, ratio to ours, and the limit where there is one."""
+    print("| path | us | x ours | limit | |\n| --- | ---: | ---: | --- | --- |")
+    for name, seconds in times.items():
+        ratio, limit, verdict = seconds / times[ours], "", ""
+        if name in limits:
+            kind, bound = limits[name]
+            value = ratio if kind == "at least" else 1.0 / ratio
+            good = value >= bound if kind == "at least" else value <= bound
+            what = "takes" if kind == "at least" else "ours takes"
+            limit, verdict = f"{what} {kind} {bound:g} x", f"{value:.2f} x: {'met' if good else '**missed**'}"
+        print(f"| {name} | {seconds * 1e6:,.1f} | {ratio:.3f} | {limit} | {verdict} |")
+    print()
+
+
+def greek_page() -> None:
+    c = chain()
+    runs = bench_greeks.runs(c)
+    times = interleaved(runs)
+    flat, pairs = "dfmon, columns of 2,500", "dfmon, 1,250 pairs"
+    peers = {name: times[name] for name in runs if not name.startswith("dfmon") and "exp" not in name}
+    print("## Seven greeks of 2,500 options\n")
+    print("As columns: what a peer's call gives, with the strikes and times prepared once a tick.\n")
+    limits = {"opengreeks, seven": ("at least", 8.0), "fast-vollib numpy, five": ("at least", 4.0)}
+    table({flat: times[flat], **peers}, flat, limits)
+    print("As 1,250 call and put pairs, both deltas included, against one exponential an option.\n")
+    exp = "bare np.exp(n)"
+    table({pairs: times[pairs], exp: times[exp], **peers}, pairs, limits | {exp: ("at most", 20.0)})
+    print("Other forms.\n")
+    rest = {name: seconds for name, seconds in times.items() if name.startswith("dfmon")}
+    table({**rest, exp: times[exp]}, flat, {})
+    missing = [name for name in limits if name not in times]
+    if missing:
+        print(f"Not installed and not measured: {', '.join(missing)}.\n")
+
+
+def profile_page() -> None:
+    times, names = bench_profile.measured()
+    whole, pairs, roots, floor, naive = names
+    print("## Profile of 2,500 options on 201 levels, and the polish of its zeros\n")
+    limits = {floor: ("at most", 2.2), naive: ("at least", 25.0)}
+    table({name: times[name] for name in (whole, floor, naive)}, whole, limits)
+    table({name: times[name] for name in (pairs, floor)}, pairs, {floor: ("at most", 1.2)})
+    table({name: times[name] for name in (roots, whole)}, roots, {whole: ("at most", 0.25)})
+
+
+def refresh_page() -> None:
+    print("## One refresh of 2,500 options\n\n| path | ms | limit | |\n| --- | ---: | --- | --- |")
+    for name, seconds in interleaved(bench_refresh.runs(), rounds=25, batch=0.005).items():
+        bound = bench_refresh.BUDGETS.get(name)
+        verdict = "" if bound is None else "met" if seconds <= bound else "**missed**"
+        print(f"| {name} | {seconds * 1e3:.3f} | {'' if bound is None else f'{bound * 1e3:g} ms'} | {verdict} |")
+    peak = bench_refresh.memory() / 1e6
+    print(f"| memory of a refresh | {peak:.1f} MB | 20 MB | {'met' if peak <= 20.0 else '**missed**'} |\n")
+
+
+def scaling_page() -> None:
+    print("## Scaling\n\nMicroseconds, and nanoseconds an option.\n")
+    print("| options | seven greeks | ns | profile and roll-ups | ns |\n| ---: | ---: | ---: | ---: | ---: |")
+    for size in (1_000, 2_500, 10_000, 30_000, 100_000):
+        c = chain(size)
+        n = c.strike.shape[0]
+        out, prepared = GreekBuffers(n), Prepared(n).fill(c.strike, c.tau)
+        refresh = bench_refresh.Refresh(c)
+        refresh.whole()
+        runs: dict[str, Run] = {
+            "greeks": lambda c=c, p=prepared, o=out: greeks(*c.columns, with_price=False, prepared=p, out=o),
+            "refresh": lambda r=refresh: (r.merge(), r.exposures(), r.flip()),
+        }
+        times = interleaved(runs, rounds=9)
+        cells = [f"{times[name] * 1e6:,.0f} | {times[name] / n * 1e9:.0f}" for name in runs]
+        print(f"| {n:,} | {' | '.join(cells)} |")
+    print()
+
+
+def main() -> None:
+    now = datetime.now(UTC)
+    cpu = next((line.split(":", 1)[1].strip() for line in _cpu_lines() if line.startswith("model name")), "unknown")
+    print("# Benchmarks of the pricing\n")
+    print("Made by `python benchmarks/run.py`. Medians of interleaved runs on one core: trust the ratios.")
+    versions = f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"
+    print(f"\n{now:%d %B %Y}; {cpu}, {platform.system()}; {versions}.\n")
+    greek_page()
+    profile_page()
+    refresh_page()
+    scaling_page()
+
+
+def _cpu_lines() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+if __name__ == "__main__":
+    main()

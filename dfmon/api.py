@@ -1,0 +1,260 @@
+"""The Python API for notebooks and other programs: greeks, implied volatility, exposures of a board, its gamma flip.
+
+`import dfmon` gives these names. The kernels mask what they cannot price; here bad arguments raise a ValueError that
+names the argument. Volatilities are decimals (0.5 is 50 %), times are years (ACT/365), prices are in USD.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dfmon.api_arguments import Positions, choice, numbers, option_types, together
+from dfmon.api_board import Board
+from dfmon.core.black import F64
+from dfmon.core.gamma_flip import (
+    HORIZONS,
+    Flip,
+    Root,
+    Stickiness,
+    find_flip,
+    flip_band,
+    flip_members,
+)
+from dfmon.core.greek_calc import COLUMNS, Greeks, Numeraire
+from dfmon.core.greek_calc import greeks as _greeks
+from dfmon.core.implied import Implied, implied_volatility
+from dfmon.core.settlement import Settlement, settlement_terms
+from dfmon.core.vanna_charm_volga import Totals, UnitExposure, group_totals, totals, unit_exposures
+
+Horizon: TypeAlias = Literal["today", "week", "all"]
+
+__all__ = ["Board", "BoardFlip", "Exposures", "Groups", "exposures", "flip", "greeks", "implied_vol"]
+
+
+class Groups(NamedTuple):
+    """Sums by strike (USD) or by time to expiry (years), ascending; units as `Totals`, one row a key."""
+
+    key: F64
+    ngi: F64
+    vss: F64
+    chl: F64
+    volg: F64
+    vega: F64
+    theta: F64
+    unwind: F64
+
+
+@dataclass(frozen=True, slots=True)
+class Exposures:
+    """Exposures of one book: its totals, the same by strike and by expiry, and the rows that could not be priced."""
+
+    totals: Totals
+    by_strike: Groups
+    by_expiry: Groups
+    position: F64
+    """Dealer position in each option, coins."""
+    unit: UnitExposure
+    """The same for +1 coin of each option: `unit.ngi * position` is NGI by option."""
+    invalid: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoardFlip:
+    """The zero of net gamma nearest to spot; `level` is None where there is none in the searched range."""
+
+    level: float | None
+    direction: Literal["up", "down"] | None
+    """Net gamma becomes positive ("up") or negative ("down") as spot rises through the level."""
+    slope: float | None
+    """USD per 1 %, per 1 % of spot."""
+    sign: int
+    """Sign of net gamma at spot; throughout the range where there is no zero."""
+    roots: tuple[Root, ...]
+    searched: tuple[float, float]
+    spots: F64
+    ngi: F64
+    """Net gamma on `spots`, USD per 1 %."""
+    low: float | None
+    high: float | None
+    """5 % and 95 % of the levels over the members that have one; None without members."""
+    p_none: float | None
+    """Share of members without a level; None without members."""
+
+
+def greeks(
+    forward: ArrayLike,
+    strike: ArrayLike,
+    sigma: ArrayLike,
+    tau: ArrayLike,
+    option_type: ArrayLike = "call",
+    *,
+    settlement: Settlement = "instant",
+    numeraire: Numeraire = "usd",
+) -> Greeks:
+    """Price, delta, gamma, vega, theta, vanna, charm and volga: Black-76 on the forward, r = 0.
+
+    Arguments broadcast against each other; the results have their common shape. A row that cannot be priced is NaN in
+    every column, False in `valid` and counted in `invalid`.
+
+    Units: sigma 1.00 = 100 %; tau years; vega and vanna per 1.00 of sigma; theta and charm per year of calendar time.
+    Shapes: any that broadcast.
+    Domain: any numbers; ValueError for text, ragged or unmatched shapes.
+    Source: see `dfmon.core.greek_calc.greeks`.
+
+    >>> g = greeks(100_000, [90_000, 110_000], 0.5, 7 / 365, ["put", "call"])
+    >>> g.delta.round(4).tolist(), g.invalid
+    ([-0.0598, 0.0898], 0)
+    """
+    choice("settlement", settlement, ("instant", "average"))
+    choice("numeraire", numeraire, ("usd", "coin"))
+    columns, shape = together({
+        "forward": numbers("forward", forward),
+        "strike": numbers("strike", strike),
+        "sigma": numbers("sigma", sigma),
+        "tau": numbers("tau", tau),
+        "option_type": option_types("option_type", option_type),
+    })  # fmt: skip
+    g = _greeks(*columns, settlement=settlement, numeraire=numeraire)
+    shaped = {name: getattr(g, name).reshape(shape) for name in (*COLUMNS, "valid")}
+    return g._replace(**shaped)
+
+
+def implied_vol(
+    price: ArrayLike, forward: ArrayLike, strike: ArrayLike, tau: ArrayLike, option_type: ArrayLike = "call"
+) -> Implied:
+    """The volatility at which Black-76 gives the price; NaN, and counted, where none does.
+
+    Units: price and forward in one currency (a Deribit price in coins times the forward); sigma decimal.
+    Shapes: any that broadcast.
+    Domain: any numbers; ValueError for text, ragged or unmatched shapes.
+    Source: see `dfmon.core.implied.implied_volatility`.
+
+    >>> implied_vol(7.9656, 100, 100, 1.0).sigma.round(5).tolist()
+    0.2
+    """
+    columns, shape = together({
+        "price": numbers("price", price),
+        "forward": numbers("forward", forward),
+        "strike": numbers("strike", strike),
+        "tau": numbers("tau", tau),
+        "option_type": option_types("option_type", option_type),
+    })  # fmt: skip
+    found = implied_volatility(*columns)
+    return Implied(found.sigma.reshape(shape), found.failed.reshape(shape), found.failures)
+
+
+def exposures(
+    board: Board,
+    positions: Positions = "naive",
+    *,
+    settlement: Settlement = "average",
+    numeraire: Numeraire = "usd",
+) -> Exposures:
+    """NGI, VSS, CHL, VOLG, vega, theta and unwind of a book: in all, by strike and by expiry.
+
+    Units: USD, see `Totals` and `UnitExposure`; positions in coins, dealers long = +.
+    Shapes: as the board.
+    Domain: ValueError for positions that do not fit the board.
+    Source: see `dfmon.core.vanna_charm_volga`.
+
+    >>> board = Board(spot=1e5, strike=[1e5], sigma=0.5, tau=7 / 365, option_type="call", open_interest=100)
+    >>> round(exposures(board).totals.ngi)
+    575807
+    """
+    choice("settlement", settlement, ("instant", "average"))
+    choice("numeraire", numeraire, ("usd", "coin"))
+    held = _finite(_board(board).held(positions))
+    unit = unit_exposures(
+        board.forward, board.strike, board.sigma, board.tau, board.option_type,
+        settlement=settlement, numeraire=numeraire, inverse=board.inverse,
+    )  # fmt: skip
+    return Exposures(
+        totals(unit, held),
+        _grouped(unit, held, board.strike),
+        _grouped(unit, held, board.tau),
+        held,
+        unit,
+        unit.invalid,
+    )
+
+
+def flip(
+    board: Board,
+    positions: Positions = "naive",
+    *,
+    horizon: Horizon = "all",
+    stickiness: Stickiness = "strike",
+    settlement: Settlement = "average",
+    members: ArrayLike | None = None,
+) -> BoardFlip:
+    """Where net gamma changes sign: the zero nearest to spot, all zeros, and a band if several books are given.
+
+    `horizon` keeps the options that expire within a day ("today"), a week, or all. `members` are books drawn from
+    what is not known about the positions, one column each; `low`, `high` and `p_none` are over them.
+
+    Units: USD; positions and members in coins.
+    Shapes: members (n, M).
+    Domain: ValueError for arguments that do not fit the board.
+    Source: see `dfmon.core.gamma_flip`.
+
+    >>> board = Board(spot=100, strike=[90, 110], sigma=0.5, tau=0.02, option_type=["put", "call"], open_interest=1)
+    >>> found = flip(board)
+    >>> round(found.level, 3), found.direction
+    (99.25, 'up')
+    """
+    within = HORIZONS[choice("horizon", horizon, ("today", "week", "all"))]
+    choice("stickiness", stickiness, ("strike", "moneyness"))
+    choice("settlement", settlement, ("instant", "average"))
+    held = _finite(_board(board).held(positions))
+    terms = settlement_terms(board.forward, board.strike, board.tau) if settlement == "average" else None
+    strike, tau = (board.strike, board.tau) if terms is None else (terms.strike, terms.tau)
+    share = np.where(board.tau <= within, 1.0 if terms is None else terms.share, 0.0)
+    columns = board.spot, board.forward, strike, board.sigma, tau
+    found = find_flip(*columns, held * share, stickiness=stickiness, expiry=board.tau)
+    low = high = p_none = None
+    if members is not None:
+        books = numbers("members", members)
+        if books.ndim != 2 or books.shape[0] != board.size or not books.shape[1]:
+            raise ValueError(f"members: shape {books.shape}, ({board.size}, M) is expected, one column a book")
+        levels = flip_members(*columns, _finite(books) * share[:, None], stickiness=stickiness, expiry=board.tau)
+        low, high, p_none = flip_band(levels)
+    return _named(found, low, high, p_none)
+
+
+def _board(board: object) -> Board:
+    if not isinstance(board, Board):
+        raise ValueError(f"board: a dfmon.Board is expected, not {type(board).__name__}")
+    return board
+
+
+def _finite(position: F64) -> F64:
+    """Positions with 0 where none is known: a NaN there must not take the whole sum with it."""
+    return np.where(np.isfinite(position), position, 0.0)
+
+
+def _grouped(unit: UnitExposure, held: F64, column: F64) -> Groups:
+    keys, codes = np.unique(column, return_inverse=True)
+    sums = group_totals(unit, held, codes, keys.shape[0])
+    return Groups(keys, *sums)
+
+
+def _named(found: Flip, low: float | None, high: float | None, p_none: float | None) -> BoardFlip:
+    root = next((root for root in found.roots if root.level == found.level), None)
+    direction: Literal["up", "down"] | None = None if root is None else "up" if root.rising else "down"
+    return BoardFlip(
+        found.level,
+        direction,
+        None if root is None else root.slope,
+        found.sign,
+        found.roots,
+        found.searched,
+        found.spots,
+        found.ngi,
+        low,
+        high,
+        p_none,
+    )

@@ -1,0 +1,72 @@
+"""Pairs against the same options one by one, in order and out of order."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from dfmon.core.closed_forms import Prepared
+from dfmon.core.greek_calc import COLUMNS, greeks
+from dfmon.core.pair_greeks import PairBuffers, pair_greeks
+from tests.core.test_greek_oracles import grid, scaled_errors
+
+SHARED = COLUMNS[2:]
+
+
+def chain(n: int = 300):
+    rng = np.random.default_rng(2)
+    forward = np.full(n, 1e5)
+    return forward, forward * rng.uniform(0.3, 3.0, n), rng.uniform(0.2, 4.0, n), rng.uniform(1e-3, 2.0, n)
+
+
+def test_a_pair_is_its_call_and_its_put():
+    columns = chain()
+    one = np.ones(300)
+    pair, call, put = pair_greeks(*columns), greeks(*columns, one), greeks(*columns, -one)
+    np.testing.assert_allclose(pair.call_delta, call.delta, rtol=1e-12)
+    np.testing.assert_allclose(pair.put_delta, put.delta, rtol=1e-12)
+    for name in SHARED:
+        np.testing.assert_allclose(getattr(pair, name), getattr(call, name), rtol=1e-11)
+
+
+def test_every_high_precision_row_keeps_its_digits():
+    inputs, known = grid()
+    near = inputs[0] > 0.021 * inputs[1]
+    columns = [np.ascontiguousarray(column[near]) for column in inputs]
+    known = {key: column[near] for key, column in known.items()}
+    pair = pair_greeks(*columns[:4])
+    delta = np.where(columns[4] > 0.0, pair.call_delta, pair.put_delta)
+    result = greeks(*columns)._replace(delta=delta, **{name: getattr(pair, name) for name in SHARED})
+    for name in ("delta", *SHARED):
+        assert scaled_errors(columns, known, result, name).max() < 64.0, name
+
+
+def test_a_point_out_of_order_is_masked_and_spares_the_others():
+    columns = [column[:5].copy() for column in chain()]
+    columns[2][3] = np.nan
+    columns[3][1] = 0.0
+    pair = pair_greeks(*columns, out=PairBuffers(5))
+    call, put = (greeks(*columns, np.full(5, th)) for th in (1.0, -1.0))
+    assert pair.invalid == 1
+    np.testing.assert_allclose(pair.call_delta, call.delta, rtol=1e-12)
+    np.testing.assert_allclose(pair.put_delta, put.delta, rtol=1e-12)
+    np.testing.assert_allclose(pair.volga, call.volga, rtol=1e-11)
+
+
+def test_prepared_columns_serve_several_repricings():
+    forward, strike, sigma, tau = chain()
+    prepared, out = Prepared(300).fill(strike, tau), PairBuffers(300)
+    for move in (1.0, 1.01):
+        again = pair_greeks(forward * move, strike, sigma, tau, prepared=prepared, out=out)
+        assert (again.gamma == pair_greeks(forward * move, strike, sigma, tau).gamma).all()
+        flat = greeks(forward * move, strike, sigma, tau, np.ones(300), with_price=False, prepared=prepared)
+        assert (flat.vega == again.vega).all()
+
+
+@settings(max_examples=150)
+@given(hnp.arrays(float, st.tuples(st.just(4), st.integers(0, 5)), elements=st.floats(width=64)))
+def test_nothing_raises_or_warns(columns):
+    pair = pair_greeks(*columns)
+    assert pair.invalid == np.count_nonzero(np.isnan(pair.gamma))
