@@ -84,15 +84,16 @@ def heat_map(cols: Columns, unit: UnitExposure, atm: F64) -> HeatMap:
     cells = group_totals(unit, cols.position, code, listed.size).reshape(-1, *shape)
     sigma = summed(code, cols.sigma, listed.size).reshape(shape) / np.maximum(counts, 1)
     interest = summed(code, cols.interest, listed.size).reshape(shape)
-    smooth = {row: _cells(scatter(kernel, cells[row], listed), listed) for row in (NGI, VSS, CHL, VOLG)}
+    spread = scatter(kernel, cells[[NGI, VSS, CHL, VOLG]], listed)
+    ngi, vss, chl, volg = (_cells(values, listed) for values in spread)
     filled, _ = gather(kernel, np.where(listed, sigma, np.nan), listed.astype(np.float64))
     return HeatMap(
         strikes=tuple(cols.strikes.tolist()),
         expiries=tuple(expiry_label(ns) for ns in cols.expiries.tolist()),
-        ngi=smooth[NGI],
-        vss=smooth[VSS],
-        chl=smooth[CHL],
-        volg=smooth[VOLG],
+        ngi=ngi,
+        vss=vss,
+        chl=chl,
+        volg=volg,
         oi=_cells(interest, listed),
         iv=_cells(filled, np.isfinite(filled)),
     )
