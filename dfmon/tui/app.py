@@ -61,7 +61,7 @@ class DfmonApp(App[None]):
         self.colour = not (settings.plain or self.no_color)
         self.animation_level = "none"
         self.leaving = Exit(self._leave)
-        self.skipped = 0
+        self.skipped = self.skipped_ns = 0
         self._series: dict[str, Series] = {}
         self._arrived: deque[tuple[str, MetricRow]] = deque(maxlen=_ARRIVED)
         hub.listen(self._arrive)
@@ -123,6 +123,7 @@ class DfmonApp(App[None]):
             return
         if writer_backlog(self) > BACKLOG:
             self.skipped += 1
+            self.skipped_ns = self.clock()
             return
         self._collect()
         begun = self.clock()
@@ -153,6 +154,7 @@ class DfmonApp(App[None]):
             paused=self._held is not None,
             hidden=0 if self._held is None else self.hub.version - self._held_version,
             skipped=self.skipped,
+            skipped_ns=self.skipped_ns,
             draw_ms=self._draw_ms,
             faults=tuple(f"{panel}: {fault}" for panel, fault in self._main.faults.items()),
         )

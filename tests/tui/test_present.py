@@ -262,3 +262,10 @@ def test_bars() -> None:
     assert bar(5.0, 2.0, 4) == ("····", "████", "pos")
     assert bar(None, 2.0, 3) == ("???", "???", "absent")
     assert spark([None, 1.0, 2.0], 4) == "  ▁█"
+
+
+def test_a_slow_terminal_is_named_for_a_while_and_then_forgotten() -> None:
+    just_now = frame(factory.snapshot(), skipped=2, skipped_ns=NOW)
+    assert "screen slow, 2 skipped" in screen(just_now, 160, 48)
+    long_ago = frame(factory.snapshot(), skipped=2, skipped_ns=NOW - 60_000_000_000)
+    assert "screen slow" not in screen(long_ago, 160, 48)

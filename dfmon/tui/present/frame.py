@@ -14,6 +14,7 @@ from dfmon.tui.series import since
 from dfmon.tui.view import SPANS, View
 
 STALE_AFTER_NS: Final = 3 * SECOND
+SLOW_FOR_NS: Final = 15 * SECOND
 _ENOUGH_ROWS: Final = 4
 _FLAT = 0.02  # a move below this share of the range seen is flat
 
@@ -34,6 +35,7 @@ class Frame:
     paused: bool = False
     hidden: int = 0
     skipped: int = 0
+    skipped_ns: int = 0
     draw_ms: float = 0.0
     faults: tuple[str, ...] = ()
 
@@ -58,6 +60,11 @@ class Frame:
     def clock_ns(self) -> int:
         """The time the screen speaks of: now, or the moment of the recording."""
         return self.snapshot.ts_ns if self.mode == "replay" and self.snapshot is not None else self.now_ns
+
+    @property
+    def slow(self) -> bool:
+        """The terminal has lately been too slow for a frame; one hiccup at the start is soon forgotten."""
+        return self.skipped > 0 and self.now_ns - self.skipped_ns < SLOW_FOR_NS
 
     @property
     def span(self) -> tuple[str, int]:

@@ -81,7 +81,7 @@ def state(frame: Frame, width: int) -> list[Row]:
 def _counts(frame: Frame, wide: bool) -> list[tuple[int, tuple[Run, ...]]]:
     run, s = frame.runtime, frame.snapshot
     out: list[tuple[int, tuple[Run, ...]]] = []
-    if frame.skipped:
+    if frame.slow:
         out.append((2, ((f"screen slow, {frame.skipped} skipped", "warn"),)))
     out.append((2, ((f"drop {run.dropped}", "bad" if run.dropped else "dim"),)))
     if run.recorded_bytes is not None:
