@@ -28,7 +28,6 @@ from dfmon.sinks.base import Sink, supervise
 from dfmon.store import boards, replayer
 from dfmon.venues import registry
 
-SPEEDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 BOARD_NS: Final = SECOND
 
 

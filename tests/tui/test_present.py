@@ -269,3 +269,13 @@ def test_a_slow_terminal_is_named_for_a_while_and_then_forgotten() -> None:
     assert "screen slow, 2 skipped" in screen(just_now, 160, 48)
     long_ago = frame(factory.snapshot(), skipped=2, skipped_ns=NOW - 60_000_000_000)
     assert "screen slow" not in screen(long_ago, 160, 48)
+
+
+def test_a_gauge_too_small_for_millions_keeps_its_sign_and_its_unit() -> None:
+    assert [millions(v) for v in (-2_300.0, 9_900.0, 40_000.0, -38.2e6, 0.0)] == [
+        "-2.3K",
+        "+9.9K",
+        "+0.04",
+        "-38.2",
+        "0.0",
+    ]

@@ -101,11 +101,13 @@ def signed(value: float, digits: int) -> str:
 
 
 def millions(value: float | None) -> str:
-    """USD in millions without the letter: -38.2, +0.04, +1,204."""
+    """USD in millions without the letter: -38.2, +0.04, +1,204; what would round to nothing keeps its own: -2.3K."""
     if value is None:
         return NOTHING
     m = value / 1e6
     size = abs(m)
+    if 0.0 < size < 0.00995:
+        return money(value)
     return signed(m, 0 if size >= 999.95 else 1 if size >= 0.0995 or size < 0.0005 else 2)
 
 
