@@ -180,6 +180,9 @@ def test_positions_from_a_file(tmp_path: Path, board: Path) -> None:
         "coverage": None,
         "warming": False,
         "gross_coins": 10.0,
+        "churn": None,
+        "residual": None,
+        "venue_share": None,
     }
 
 

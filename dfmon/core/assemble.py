@@ -357,6 +357,7 @@ def _unavailable(m: Measured, metrics: Metrics, flip: Flip, levels: Levels, cont
     if m.positions.coverage is None:
         why = "no open interest" if m.model == "flow" else f"positions {m.model} do not rest on history"
         said.append(f"positions.coverage: {why}")
+    said.append("positions.churn, positions.residual, positions.venue_share, by_expiry: not reconciled yet")
     if m.moved.ret_15m is None:
         said.append("hedge_flow, context.return_15m: less than a minute of spot history; hpp has no gamma term yet")
     if m.moved.ret_1h is None:

@@ -13,6 +13,18 @@ from dfmon.model.snapshot import FlowSnapshot, State
 
 
 @dataclass(frozen=True, slots=True)
+class BackfillProgress:
+    """How far the whole-life backfill is: instruments done of all, prints so far, their rate, seconds left."""
+
+    done: int
+    total: int
+    prints: int
+    per_s: float
+    left_s: float | None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """Facts about the process itself, for the state line. Not part of a snapshot: a replay has other ones."""
 
@@ -23,6 +35,7 @@ class Runtime:
     recorded_bytes: int | None = None
     sinks: tuple[str, ...] = ()
     note: str = ""
+    backfill: BackfillProgress | None = None  # None: none runs
     replay_position: float | None = None
     replay_speed: float | None = None
     paused: bool = False
@@ -62,7 +75,8 @@ class Request:
     """A wish of the screen or an API client, carried to the market thread as a small frozen message.
 
     Kinds: "positions" (value: model name), "replay.pause" ("" toggles), "replay.step" ("1", "-1"),
-    "replay.speed" (a number as text, "max" for as fast as possible).
+    "replay.speed" (a number as text, "max" for as fast as possible), "replay.seek" (seconds as text: "+60", "-3600", or
+    an ISO time).
     """
 
     kind: str

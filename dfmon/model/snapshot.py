@@ -19,12 +19,20 @@ State = Literal["live", "sim", "replay", "stale"]
 
 
 class Positions(msgspec.Struct, frozen=True):
-    """Where the dealer positions come from. `coverage`: share of open interest whose history was seen."""
+    """Where the dealer positions come from. `coverage`: share of open interest whose history was seen.
+
+    `churn` is the change of open interest over the volume that made it, in [-1, 1]; `residual` the share of open
+    interest that moved without a print we saw; both since we watch. `venue_share` is the assumed share of all open
+    interest that this venue holds: below 1 it widens every band.
+    """
 
     model: str
     coverage: float | None
     warming: bool
     gross_coins: float = 0.0
+    churn: float | None = None
+    residual: float | None = None
+    venue_share: float | None = None
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -138,6 +146,10 @@ class ExpiryRow(msgspec.Struct, frozen=True):
     unwind: float
     open_interest: float
     options: int
+    net: float | None = None  # dealer position, coins
+    coverage: float | None = None
+    churn: float | None = None
+    residual: float | None = None
 
 
 class StrikeRow(msgspec.Struct, frozen=True):
@@ -233,6 +245,37 @@ class Profile(msgspec.Struct, frozen=True):
     hi: tuple[float, ...] | None
 
 
+class PositionRow(msgspec.Struct, frozen=True):
+    """What dealers probably hold of one option: coins, + long, with its 5-95 % band and the probability of long.
+
+    `seen` is the share of its open interest whose history was seen, `last_ns` its last print (0: none seen).
+    """
+
+    name: str
+    expiry: str
+    strike: float
+    option_type: str
+    open_interest: float
+    net: float
+    lo: float | None
+    hi: float | None
+    p_long: float | None
+    seen: float | None
+    last_ns: int
+
+
+class ModelRow(msgspec.Struct, frozen=True):
+    """The headline numbers of one position model, beside the others. USD as in `Metrics`; None where unknown."""
+
+    model: str
+    ngi: float | None
+    vss: float | None
+    chl: float | None
+    volg: float | None
+    flip: float | None
+    flip_net: int  # the sign that holds throughout where there is no flip
+
+
 class Detail(msgspec.Struct, frozen=True):
     """What a screen draws and a script rarely wants; left out of the JSON unless asked for."""
 
@@ -240,6 +283,7 @@ class Detail(msgspec.Struct, frozen=True):
     profile: Profile
     tape: tuple[TapeRow, ...]
     alerts: tuple[Alert, ...]
+    positions: tuple[PositionRow, ...] = ()
 
 
 class FlowSnapshot(msgspec.Struct, frozen=True):
@@ -264,6 +308,7 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
     context: Context
     feeds: tuple[Feed, ...]
     unavailable: tuple[str, ...]
+    models: tuple[ModelRow, ...] = ()
     detail: Detail | UnsetType = UNSET
 
     def digest(self) -> str:
