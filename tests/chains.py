@@ -81,7 +81,9 @@ def trade_columns(
     k = len(uid)
     return TradeColumns(
         uid=np.array(uid, np.int64),
-        exch_ns=np.full(k, NOW),
+        seq=np.array(said.get("seq", range(1, k + 1)), np.int64),
+        key=np.array(said.get("key", range(1, k + 1)), np.uint64),
+        exch_ns=np.array(said.get("exch_ns", [NOW] * k), np.int64),
         side=np.array(side, np.int8),
         size=np.array(size, np.float64),
         price=np.full(k, 0.01),
@@ -90,7 +92,6 @@ def trade_columns(
         rfq=np.array(said.get("rfq", [False] * k), np.bool_),
         combo=np.array(said.get("combo", [False] * k), np.bool_),
         liquidation=tuple(said.get("liquidation", [""] * k)),
-        group=np.arange(k),
     )
 
 
@@ -131,6 +132,7 @@ def frame(
         data_ns=np.full(n, ts_ns),
         seen_ns=np.full(n, NOW),
         whole_life=np.zeros(n, np.bool_),
+        lost=np.zeros(n),
         trades=trade_columns(),
     )
     return replace(made, **columns)
@@ -139,7 +141,7 @@ def frame(
 def permuted(chain: ChainFrame, order: np.ndarray) -> ChainFrame:
     """The same board with its rows in another order."""
     columns = ("uid", "expiry_ns", "strike", "option_type", "inverse", "forward", "sigma", "bid_sigma", "ask_sigma",
-               "mark", "bid", "ask", "open_interest", "volume", "data_ns", "seen_ns", "whole_life")  # fmt: skip
+               "mark", "bid", "ask", "open_interest", "volume", "data_ns", "seen_ns", "whole_life", "lost")  # fmt: skip
     names = tuple(chain.names[i] for i in order)
     return replace(chain, names=names, **{name: getattr(chain, name)[order] for name in columns})
 

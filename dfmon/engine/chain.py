@@ -243,7 +243,8 @@ class ChainState:
         frame_columns = (*value.values(), *time.values(), forward, rows)
         option_type, inverse = self._option_type[rows], self._inverse[rows]
         whole_life = time["listed_ns"] >= min(self._started_ns, shared.history_ns)
-        for column in (*frame_columns, option_type, inverse, whole_life):
+        lost = np.zeros(rows.size)
+        for column in (*frame_columns, option_type, inverse, whole_life, lost):
             column.flags.writeable = False
         return ChainFrame(
             ts_ns=ts_ns,
@@ -270,6 +271,7 @@ class ChainState:
             data_ns=time["data_ns"],
             seen_ns=time["seen_ns"],
             whole_life=whole_life,
+            lost=lost,
             trades=shared.trades.drain(),
             rejected=shared.take_rejected(),
         )

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import numpy as np
 
 from dfmon.model.events import OptionTrade
 from dfmon.model.frames import TradeColumns
+
+
+def event_key(event: str) -> int:
+    """64 bits that stand for the id of a print or of the event it belongs to, the same in every run."""
+    return int.from_bytes(blake2b(event.encode(), digest_size=8).digest(), "little")
 
 
 class TradeBuffer:
@@ -23,10 +30,10 @@ class TradeBuffer:
         """The prints as read-only columns; the buffer is empty afterwards."""
         rows, trades = self._rows, self._trades
         self._rows, self._trades = [], []
-        groups: dict[str, int] = {}
-        group = [groups.setdefault(t.event_id or f"#{i}", len(groups)) for i, t in enumerate(trades)]
         columns = TradeColumns(
             uid=np.array(rows, np.int64),
+            seq=np.array([t.seq for t in trades], np.int64),
+            key=np.array([event_key(t.event_id or t.trade_id) for t in trades], np.uint64),
             exch_ns=np.array([t.exch_ns for t in trades], np.int64),
             side=np.array([t.side for t in trades], np.int8),
             size=np.array([t.size for t in trades], np.float64),
@@ -36,7 +43,6 @@ class TradeBuffer:
             rfq=np.array([t.rfq for t in trades], np.bool_),
             combo=np.array([t.combo for t in trades], np.bool_),
             liquidation=tuple(t.liquidation for t in trades),
-            group=np.array(group, np.int64),
         )
         for name in columns.__slots__:
             column = getattr(columns, name)

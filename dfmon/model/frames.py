@@ -16,19 +16,22 @@ from dfmon.model.events import FeedState, Market
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
+U64 = NDArray[np.uint64]
 I8 = NDArray[np.int8]
 Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class TradeColumns:
-    """Option prints since the last tick, in the order in which they were applied, k rows.
+    """Option prints, k rows; those of one option stand in the order of `seq`, its own count of prints.
 
     `uid` is the option's, `side` the taker's (+1 bought), `size` coins, `price` as quoted, `sigma` decimal.
-    `group` is equal for the legs of one combo or block and unique otherwise.
+    `key` is a stable hash of the event: equal for the legs of one combo or block, of its own for a single print.
     """
 
     uid: I64
+    seq: I64
+    key: U64
     exch_ns: I64
     side: I8
     size: F64
@@ -38,7 +41,14 @@ class TradeColumns:
     rfq: Bools
     combo: Bools
     liquidation: tuple[str, ...]
-    group: I64
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Every print of one option from its first one on; takes the place of whatever was known of the option."""
+
+    uid: int
+    trades: TradeColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,9 @@ class ChainFrame:
 
     Units as in `units`: strikes and forwards USD, `sigma` decimal, open interest coins, quotes as quoted.
     `data_ns` is the venue's time of the newest message about the row; `seen_ns` the moment we first had it.
-    `whole_life` marks options listed while we watched: every print of theirs was seen.
+    `whole_life` marks options listed while we watched: every print of theirs was seen. `trades` are the prints since
+    the last tick, each exactly once; `lost` counts, by option, prints since then that nobody can give us any more;
+    `lives` are whole histories that came in since then.
     Settlement: `settling` is the running delivery average (USD, NaN outside the window).
     """
 
@@ -75,7 +87,9 @@ class ChainFrame:
     data_ns: I64
     seen_ns: I64
     whole_life: Bools
+    lost: F64
     trades: TradeColumns
+    lives: tuple[Life, ...] = ()
     rejected: tuple[tuple[str, int], ...] = ()
 
     @property

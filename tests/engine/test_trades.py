@@ -1,4 +1,4 @@
-from dfmon.engine.trades import TradeBuffer
+from dfmon.engine.trades import TradeBuffer, event_key
 from tests.chains import trade
 
 
@@ -19,11 +19,17 @@ def test_drained_buffer_is_empty() -> None:
     assert buffer.drain().uid.size == 0
 
 
-def test_legs_of_one_combo_share_a_group_and_singles_do_not() -> None:
+def test_legs_of_one_combo_share_a_key_and_singles_do_not() -> None:
     buffer = TradeBuffer()
-    for event_id in ("", "combo", "", "combo"):
-        buffer.add(0, trade("X", event_id=event_id))
-    assert buffer.drain().group.tolist() == [0, 1, 2, 1]
+    for n, event_id in enumerate(("", "combo", "", "combo")):
+        buffer.add(0, trade("X", ns=n, event_id=event_id))
+    first, combo, second, other_leg = buffer.drain().key.tolist()
+    assert combo == other_leg
+    assert len({first, second, combo}) == 3
+
+
+def test_key_of_an_event_is_the_same_in_every_run() -> None:
+    assert event_key("BTC-combo-1") == 12_798_930_445_053_781_792  # of BLAKE2b; a stored state rests on it
 
 
 def test_empty_drain_has_the_types_of_a_full_one() -> None:
@@ -32,5 +38,5 @@ def test_empty_drain_has_the_types_of_a_full_one() -> None:
     buffer.add(0, trade("X", block=True, liquidation="T"))
     full = buffer.drain()
     assert full.liquidation == ("T",)
-    for name in ("uid", "exch_ns", "side", "size", "price", "sigma", "block", "rfq", "combo", "group"):
+    for name in ("uid", "exch_ns", "side", "size", "price", "sigma", "block", "rfq", "combo", "seq", "key"):
         assert getattr(empty, name).dtype == getattr(full, name).dtype, name
