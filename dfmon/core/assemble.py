@@ -72,15 +72,15 @@ def assemble(
     """
     chain, ts_ns, age = m.chain, m.chain.ts_ns, m.age_s
     quality = _quality(m)
-    expiries = report.by_expiry(m.cols, m.exposure.unit, m.atm)
-    strikes = report.by_strike(m.cols, m.exposure.unit)
+    expiries = report.by_expiry(m.cols, m.exposure, m.atm)
+    strikes = report.by_strike(m.cols, m.exposure)
     metrics = _metrics(m, quality)
     flip = _flip(m, quality)
     levels = _levels(m)
     context = _context(m)
     state: State = "live" if age is not None and age <= m.stale_after_s else "stale"
     detail = Detail(
-        heatmap=report.heat_map(m.cols, m.exposure.unit, m.atm),
+        heatmap=report.heat_map(m.cols, m.exposure, m.atm),
         profile=_profile(m),
         tape=tape,
         alerts=alerts,
@@ -290,7 +290,7 @@ def _confidence(m: Measured) -> float:
 
 def _levels(m: Measured) -> Levels:
     cols, frame = m.cols, m.chain
-    ngi = summed(cols.strike_code, m.exposure.unit.ngi * cols.position, cols.strikes.size)
+    ngi = m.exposure.by_group(cols.strike_code, cols.strikes.size)[0]
     interest = summed(cols.strike_code, cols.interest, cols.strikes.size)
     pain = None
     if cols.size:

@@ -1,6 +1,7 @@
 """One book measured: roll-ups and flip of the mean position, and of every member of the ensemble.
 
-Comes after `columns`; everything that follows in a step only reads these numbers.
+Comes after `columns`; everything that follows in a step only reads these numbers. A call and a put of one strike and
+expiry are priced as one point while their columns agree.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dfmon.core.columns import Columns
 from dfmon.core.gamma_flip import Flip, Stickiness, find_flip, flip_band, flip_members
 from dfmon.core.greek_calc import Numeraire
-from dfmon.core.pairing import Pairing
-from dfmon.core.vanna_charm_volga import Totals, UnitExposure, member_totals, totals, unit_exposures
+from dfmon.core.pairing import Pairing, Points
+from dfmon.core.settlement import DAY
+from dfmon.core.vanna_charm_volga import Totals, UnitExposure, group_totals, member_totals, totals, unit_exposures
 from dfmon.model.frames import F64, ChainFrame
 
 BAND: Final = (0.05, 0.95)
@@ -24,11 +27,14 @@ BAND: Final = (0.05, 0.95)
 class Exposure:
     """Roll-ups in USD as `Totals`; `members` (7, M) in the order of METRICS, None without an ensemble.
 
+    `unit` is what +1 coin is worth at each of the `points`, `held` the dealer position there.
     `flip` is None while there is no spot. `flip_lo` and `flip_hi` are its band, `p_none` the share of members
     without a flip; all None without an ensemble.
     """
 
     unit: UnitExposure
+    points: Points
+    held: F64
     totals: Totals
     members: F64 | None
     flip: Flip | None
@@ -39,6 +45,14 @@ class Exposure:
     def band(self, metric: int) -> tuple[float | None, float | None]:
         """5 % and 95 % quantiles of one roll-up over the ensemble."""
         return (None, None) if self.members is None else quantiles(self.members[metric])
+
+    def by_group(self, codes: NDArray[np.intp], groups: int) -> F64:
+        """Roll-ups (7, groups) of the book; `codes` number the groups of the options, pairs undivided."""
+        return group_totals(self.unit, self.held, codes[self.points.option], groups)
+
+    def unit_ngi(self) -> F64:
+        """NGI of +1 coin of each option."""
+        return np.asarray(self.unit.ngi[self.points.point])
 
 
 def quantiles(values: F64) -> tuple[float, float]:
@@ -57,33 +71,40 @@ def measure(frame: ChainFrame, cols: Columns, numeraire: Numeraire, stickiness: 
     The flip is that of the dollar gamma under either numeraire.
     Units: USD. Shapes: as `Exposure`. Domain: an empty book has zero totals and no flip. Source: the kernels called.
     """
+    pairing = Pairing.of(cols.strike, cols.expiry_code, cols.option_type)
+    columns = cols.forward, cols.sigma, cols.tau
+    # within a day settlement lifts other hedges of a call than of a put; in coin the premiums make all deltas differ
+    apart = cols.tau <= DAY
+    points = pairing.points(*columns, apart=apart) if numeraire == "usd" else Points.alone(cols.size)
+    at = points.option
     unit = unit_exposures(
-        cols.forward,
-        cols.strike,
-        cols.sigma,
-        cols.tau,
-        cols.option_type,
-        average=cols.average,
+        cols.forward[at],
+        cols.strike[at],
+        cols.sigma[at],
+        cols.tau[at],
+        cols.option_type[at],
+        average=None if cols.average is None else cols.average[at],
         numeraire=numeraire,
-        inverse=frame.inverse[cols.rows],
+        inverse=frame.inverse[cols.rows[at]],
     )
-    members = None if cols.members is None else member_totals(unit, cols.members)
-    flip, low, high, none = _flips(frame.spot, cols, stickiness)
-    return Exposure(unit, totals(unit, cols.position), members, flip, low, high, none)
+    held = points.add(cols.position)
+    members = None if cols.members is None else member_totals(unit.spread(points.point), cols.members)
+    flip, low, high, none = _flips(frame.spot, cols, pairing.points(*columns), stickiness)
+    return Exposure(unit, points, held, totals(unit, held), members, flip, low, high, none)
 
 
 def _flips(
-    spot: float, cols: Columns, stickiness: Stickiness
+    spot: float, cols: Columns, points: Points, stickiness: Stickiness
 ) -> tuple[Flip | None, float | None, float | None, float | None]:
     if not spot > 0.0 or not cols.size:
         return None, None, None, None
-    points = Pairing.of(cols.strike, cols.expiry_code, cols.option_type).points(cols.forward, cols.sigma, cols.tau)
     at = points.option
     chain = cols.forward[at], cols.terms.strike[at], cols.sigma[at], cols.terms.tau[at]
     share, expiry = cols.terms.share[at], cols.expiries[cols.expiry_code[at]]
     flip = find_flip(spot, *chain, points.add(cols.position) * share, stickiness=stickiness, expiry=expiry)
     if cols.members is None:
         return flip, None, None, None
-    members = points.add(cols.members) * share[:, None]
+    members = points.add(cols.members)
+    members *= share[:, None]
     levels = flip_members(spot, *chain, members, stickiness=stickiness, expiry=expiry)
     return flip, *flip_band(levels)

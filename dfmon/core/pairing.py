@@ -29,6 +29,18 @@ class Points:
     """The options that share the point of another one."""
 
     @classmethod
+    def alone(cls, size: int) -> Points:
+        """Each of `size` options on a point of its own.
+
+        Units: none.
+        Shapes: scalar.
+        Domain: size >= 0.
+        Source: definition.
+        """
+        nobody = np.empty(0, dtype=np.intp)
+        return cls.of(nobody, nobody, size)
+
+    @classmethod
     def of(cls, second: Index, shared_with: Index, size: int) -> Points:
         """Points of `size` options of which `second` lie where `shared_with` do.
 

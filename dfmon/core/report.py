@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from dfmon.core.columns import Columns, first_of_group, summed
+from dfmon.core.exposure import Exposure
 from dfmon.core.surface_grid import gather, scatter, stencil
-from dfmon.core.vanna_charm_volga import UnitExposure, group_totals
 from dfmon.model.frames import F64, ChainFrame
 from dfmon.model.snapshot import ExpiryRow, HeatMap, StrikeRow, TapeRow
 from dfmon.model.units import expiry_label, iso
@@ -20,13 +20,13 @@ NGI, VSS, CHL, VOLG, UNWIND = 0, 1, 2, 3, 6
 TAPE_ROWS = 100
 
 
-def by_expiry(cols: Columns, unit: UnitExposure, atm: F64) -> tuple[ExpiryRow, ...]:
+def by_expiry(cols: Columns, exposure: Exposure, atm: F64) -> tuple[ExpiryRow, ...]:
     """Sums of each expiry, nearest first.
 
     Units: as `ExpiryRow`. Shapes: one row an expiry. Domain: an empty board gives no rows. Source: none.
     """
     groups = cols.expiries.size
-    sums = group_totals(unit, cols.position, cols.expiry_code, groups)
+    sums = exposure.by_group(cols.expiry_code, groups)
     interest = summed(cols.expiry_code, cols.interest, groups)
     counts = np.bincount(cols.expiry_code, minlength=groups)
     forward = first_of_group(cols.expiry_code, cols.forward, groups)
@@ -50,20 +50,20 @@ def by_expiry(cols: Columns, unit: UnitExposure, atm: F64) -> tuple[ExpiryRow, .
     )
 
 
-def by_strike(cols: Columns, unit: UnitExposure) -> tuple[StrikeRow, ...]:
+def by_strike(cols: Columns, exposure: Exposure) -> tuple[StrikeRow, ...]:
     """Sums of each strike over all expiries, ascending.
 
     Units: as `StrikeRow`. Shapes: one row a strike. Domain: an empty board gives no rows. Source: none.
     """
     groups = cols.strikes.size
-    sums = group_totals(unit, cols.position, cols.strike_code, groups)
+    sums = exposure.by_group(cols.strike_code, groups)
     calls = summed(cols.strike_code, cols.interest * (cols.option_type > 0), groups)
     puts = summed(cols.strike_code, cols.interest * (cols.option_type < 0), groups)
     rows = np.column_stack([cols.strikes, sums[NGI], sums[VSS], sums[CHL], sums[VOLG], calls, puts])
     return tuple(StrikeRow(*row) for row in rows.tolist())
 
 
-def heat_map(cols: Columns, unit: UnitExposure, atm: F64) -> HeatMap:
+def heat_map(cols: Columns, exposure: Exposure, atm: F64) -> HeatMap:
     """Strike x expiry cells: exposures smoothed without losing any, volatilities with holes filled from neighbours.
 
     Units: USD; open interest coins; volatility decimal. Shapes: one row a strike, one column an expiry.
@@ -81,7 +81,7 @@ def heat_map(cols: Columns, unit: UnitExposure, atm: F64) -> HeatMap:
         first_of_group(cols.expiry_code, cols.tau, shape[0]),
         atm,
     )
-    cells = group_totals(unit, cols.position, code, listed.size).reshape(-1, *shape)
+    cells = exposure.by_group(code, listed.size).reshape(-1, *shape)
     sigma = summed(code, cols.sigma, listed.size).reshape(shape) / np.maximum(counts, 1)
     interest = summed(code, cols.interest, listed.size).reshape(shape)
     spread = scatter(kernel, cells[[NGI, VSS, CHL, VOLG]], listed)
@@ -107,7 +107,7 @@ def _cells(values: F64, shown: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) 
     return tuple(zip(*[iter(cells)] * shown.shape[0]))  # as many cells a row as there are expiries
 
 
-def tape(frame: ChainFrame, cols: Columns, unit: UnitExposure, before: tuple[TapeRow, ...]) -> tuple[TapeRow, ...]:
+def tape(frame: ChainFrame, cols: Columns, exposure: Exposure, before: tuple[TapeRow, ...]) -> tuple[TapeRow, ...]:
     """The newest prints first, by the venue's time: an answer about the past may come after the present.
 
     Gamma is what the print adds to the dealers' NGI if the taker was a customer.
@@ -119,6 +119,7 @@ def tape(frame: ChainFrame, cols: Columns, unit: UnitExposure, before: tuple[Tap
         return before
     place: Mapping[int, int] = {uid: i for i, uid in enumerate(frame.uid.tolist())}
     priced = {row: k for k, row in enumerate(cols.rows.tolist())}
+    unit_ngi = exposure.unit_ngi()
     fresh = []
     newest_first = np.lexsort((np.arange(trades.uid.size), trades.exch_ns))[::-1]
     for i in newest_first.tolist():
@@ -139,7 +140,7 @@ def tape(frame: ChainFrame, cols: Columns, unit: UnitExposure, before: tuple[Tap
                 size=float(trades.size[i]),
                 price=float(trades.price[i]),
                 iv=sigma if sigma > 0.0 else None,
-                gamma=None if k is None else signed * float(unit.ngi[k]),
+                gamma=None if k is None else signed * float(unit_ngi[k]),
                 block=bool(trades.block[i]),
                 combo=bool(trades.combo[i]),
             )

@@ -56,7 +56,7 @@ def scenario_inputs(m: Measured, iv_move_1h: float) -> Inputs:
 
 def _short_side(m: Measured) -> int:
     """+1 where more short gamma stands above spot than below, -1 the other way round."""
-    ngi = m.exposure.unit.ngi * m.cols.position
+    ngi = m.exposure.unit_ngi() * m.cols.position
     short = np.minimum(ngi, 0.0)
     above = m.cols.strike > m.chain.spot
     return int(np.sign(abs(short[above].sum()) - abs(short[~above].sum())))
@@ -68,7 +68,7 @@ def _pin(m: Measured) -> tuple[float | None, float | None, float | None]:
         return None, None, None
     rows = np.flatnonzero(m.cols.expiry_code == 0)
     tau = float(m.cols.tau[rows[0]])
-    weight = np.abs(m.exposure.unit.ngi[rows] * m.cols.position[rows])
+    weight = np.abs(m.exposure.unit_ngi()[rows] * m.cols.position[rows])
     by_strike = np.bincount(m.cols.strike_code[rows], weight, m.cols.strikes.size)
     hours = tau * YEAR / HOUR
     if not by_strike.sum() > 0.0:

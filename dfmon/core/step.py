@@ -108,7 +108,7 @@ def step(
                         positions, cols, exposure, atm, sigma, liquidity, moved, scaling)  # fmt: skip
     inputs = scenario_inputs(measured, params.iv_move_1h)
     rules, reasons = classify(state.rules, inputs, params.thresholds, ts_ns)
-    tape = report.tape(chain, cols, exposure.unit, state.tape)
+    tape = report.tape(chain, cols, exposure, state.tape)
     watched = watch(state.watch, rules, exposure.flip, chain.spot, feeds, reasons, ts_ns)
     snapshot = assemble(measured, inputs, rules, reasons, params.thresholds, tape, watched.alerts, seq)
     return FlowState(inventory, scaling, path, liquidity.depth, rules, watched, tape), snapshot

@@ -68,6 +68,11 @@ class UnitExposure:
         """USD of hedge that settlement lifts within 24 h."""
         return np.asarray(self.matrix[6])
 
+    def spread(self, rows: NDArray[np.intp]) -> UnitExposure:
+        """The same for other rows, each with the exposure of one of these: options from the points they lie on."""
+        valid = self.valid[rows]
+        return UnitExposure(self.matrix[:, rows], valid, valid.size - int(np.count_nonzero(valid)))
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:

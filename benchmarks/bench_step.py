@@ -1,0 +1,94 @@
+"""One tick of the live engine: BTC and ETH boards with an ensemble of positions, frames in, snapshots out."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+from dataclasses import replace
+
+import numpy as np
+from quant_chain import Chain, chain, interleaved
+
+from dfmon.core.step import FlowParams, FlowState, step
+from dfmon.engine.trades import TradeBuffer
+from dfmon.model.events import Market
+from dfmon.model.frames import ChainFrame, MarketFrame, VenueMarket
+from dfmon.model.units import NAN, SECOND, YEAR
+
+NOW = 1_769_085_005_047_000_000
+SIZES = {"BTC": (1_000, 100_000.0), "ETH": (800, 3_500.0)}
+
+
+def board(underlying: str, c: Chain) -> ChainFrame:
+    """The chain as a frame of the engine."""
+    n = c.strike.shape[0]
+    unsaid = np.full(n, NAN)
+    kind = np.where(c.option_type > 0, "C", "P")
+    return ChainFrame(
+        ts_ns=NOW,
+        underlying=underlying,
+        spot=c.spot,
+        spot_ns=NOW,
+        vol_index=0.5,
+        settling=NAN,
+        uid=np.arange(n),
+        names=tuple(f"{underlying}-{t * 8760:.0f}-{k:.0f}-{p}" for t, k, p in zip(c.tau, c.strike, kind)),
+        expiry_ns=NOW + np.round(c.tau * YEAR).astype(np.int64),
+        strike=c.strike,
+        option_type=c.option_type.astype(np.int8),
+        inverse=np.ones(n, np.bool_),
+        forward=c.forward,
+        sigma=c.sigma,
+        bid_sigma=unsaid,
+        ask_sigma=unsaid,
+        mark=unsaid,
+        bid=unsaid,
+        ask=unsaid,
+        open_interest=c.open_interest,
+        volume=unsaid,
+        data_ns=np.full(n, NOW),
+        seen_ns=np.full(n, NOW),
+        whole_life=np.zeros(n, np.bool_),
+        lost=np.zeros(n),
+        trades=TradeBuffer().drain(),
+    )
+
+
+class Live:
+    """Both underlyings, one second on at each tick, spot moving a little so that nothing repeats."""
+
+    def __init__(self, params: FlowParams) -> None:
+        self.params, self.seq = params, 0
+        self.frames = [board(name, chain(size, spot)) for name, (size, spot) in SIZES.items()]
+        self.states = [FlowState.initial() for _ in self.frames]
+        perp = VenueMarket("binance", Market.PERP, 1e5, 3e7, 2.4e9, 1e9, 1e-4, 1e5, 0.5)
+        self.market = MarketFrame((perp,), 0.0, 0.0, 0.0, 0.0)
+
+    def tick(self) -> None:
+        self.seq += 1
+        move, ts_ns = 1.0 + 1e-4 * (self.seq % 7 - 3), NOW + self.seq * SECOND
+        for i, frame in enumerate(self.frames):
+            now = replace(frame, ts_ns=ts_ns, spot_ns=ts_ns, spot=frame.spot * move, forward=frame.forward * move)
+            self.states[i], _ = step(self.states[i], now, self.market, (), self.params, self.seq)
+
+
+def runs() -> dict[str, Live]:
+    """The position models with and without an ensemble, and the premium-adjusted what-if, option by option."""
+    return {
+        "live tick, 128 members, bands": Live(FlowParams("flow")),
+        "live tick, 128 members, coin": Live(FlowParams("flow", numeraire="coin")),
+        "live tick, no members": Live(FlowParams("naive")),
+    }
+
+
+def main() -> None:
+    options = sum(frame.size for frame in Live(FlowParams("naive")).frames)
+    print(f"{' + '.join(SIZES)}, {options} options, one core, medians of interleaved runs")
+    for name, seconds in interleaved({name: live.tick for name, live in runs().items()}, rounds=25, batch=0.02).items():
+        print(f"{name:45s} {seconds * 1e3:8.3f} ms")
+
+
+if __name__ == "__main__":
+    main()
