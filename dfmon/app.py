@@ -124,7 +124,13 @@ def live_session(
             "pace": asdict(pace(config)),
             "params": msgspec.to_builtins(params),
         }
-        recorder = Recorder(Path(config.record.directory), about, segment_bytes=config.record.rotate_mb << 20)
+        recorder = Recorder(
+            Path(config.record.directory),
+            about,
+            segment_bytes=config.record.rotate_mb << 20,
+            keep_bytes=config.record.keep_mb << 20,
+            keep_days=config.record.keep_days,
+        )
     return LiveSession(
         config.market.currencies,
         connections,

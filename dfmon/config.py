@@ -111,6 +111,8 @@ class RecordSection(Section, frozen=True):
 
     directory: Annotated[str, Meta(description="a folder; empty for none")] = ""
     rotate_mb: Annotated[int, Meta(ge=1, le=4096, description="megabytes from 1 to 4096")] = 256
+    keep_mb: Annotated[int, Meta(ge=0, le=100_000_000, description="megabytes, 0 for no limit")] = 0
+    keep_days: Annotated[int, Meta(ge=0, le=36_500, description="days, 0 for no limit")] = 0
 
 
 class Config(Section, frozen=True):

@@ -5,14 +5,12 @@ bounded mailbox; a thread batches the mailbox into compressed blocks about once 
 
 Safety: a block reaches the operating system as soon as it is written, so a killed process loses at most the last
 second. It is forced to the disk every ten seconds and when a segment ends: that is what a power failure can cost.
-When the disk is full or fails, recording stops with a reason in `failed`, and monitoring goes on.
+When the disk is full or fails, recording pauses with a reason in `failed`, monitoring goes on, and a new segment is
+tried again and again; what was missed meanwhile is one GAP record at its beginning.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import struct
 import threading
 import time
@@ -22,13 +20,15 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from dfmon.engine.journal import Record, RecordKind, encode
-from dfmon.model.errors import DfmonError, UsageError
-from dfmon.model.units import HOUR, clean, utc
-from dfmon.store import segment
+from dfmon.model.errors import UsageError
+from dfmon.model.units import clean
+from dfmon.store.segment_files import SegmentFiles
 
 _BATCH_S: Final = 1.0
 _BATCH_BYTES: Final = 1 << 20
 _SYNC_S: Final = 10.0
+_RETRY_S: Final = 5.0  # after a failed write; doubled with every further failure
+_LONGEST_RETRY_S: Final = 60.0
 _HEAD_BYTES: Final = 120  # what a record weighs in memory besides its payload
 
 
@@ -43,10 +43,16 @@ class Recorder:
         *,
         segment_bytes: int = 256 << 20,
         hourly: bool = False,
+        keep_bytes: int = 0,
+        keep_days: int = 0,
         mailbox_records: int = 200_000,
         mailbox_bytes: int = 64 << 20,
+        retry_s: float = _RETRY_S,
     ) -> None:
-        """Opens the first segment, so that an unusable directory is a UsageError now and not a surprise later."""
+        """Opens the first segment, so that an unusable directory is a UsageError now and not a surprise later.
+
+        `keep_bytes` and `keep_days` bound what the directory keeps, 0 for no bound; see `SegmentFiles.retain`.
+        """
         self.records = self.raw_bytes = self.written_bytes = self.dropped = 0
         self.failed: str | None = None
         self._most_records, self._most_bytes = mailbox_records, mailbox_bytes
@@ -57,7 +63,8 @@ class Recorder:
         self._lock = threading.Lock()
         self._wake, self._done = threading.Event(), threading.Condition(self._lock)
         self._closing = False
-        self._files = _Segments(directory, session, clock, segment_bytes, hourly)
+        self._retry_s, self._wait_s, self._again_at = retry_s, retry_s, 0.0
+        self._files = SegmentFiles(directory, session, clock, segment_bytes, hourly, keep_bytes, keep_days)
         try:
             self.written_bytes += self._files.begin(0)
         except OSError as exc:
@@ -112,9 +119,11 @@ class Recorder:
     def _drop(self, record: Record) -> None:
         """A hole is one GAP record where it happened: first missing seq, and how many are missing."""
         self.dropped += 1
-        count = int(self._gap.payload) + 1 if self._gap else 1
-        first = self._gap or record
-        self._gap = Record(first.seq, first.recv_ns, RecordKind.GAP, "", str(count).encode())
+        self._widen(record, 1)
+
+    def _widen(self, record: Record, missing: int) -> None:
+        first, count = (self._gap, int(self._gap.payload)) if self._gap else (record, 0)
+        self._gap = Record(first.seq, first.recv_ns, RecordKind.GAP, "", str(count + missing).encode())
 
     def _close_gap(self) -> None:
         if self._gap is not None:
@@ -137,6 +146,8 @@ class Recorder:
             self._wake.wait(_BATCH_S)
             self._wake.clear()
             last = self._closing
+            if self.failed is not None:
+                self._resume(at_once=last)
             mail, goal = self._take()
             before = self.records
             try:
@@ -145,9 +156,9 @@ class Recorder:
                     self._files.sync()
                     synced = time.monotonic()
             except OSError as exc:
-                self._fail(f"recording stopped: cannot write {clean(str(self.path))}: {_reason(exc)}", mail, before)
+                self._fail(_reason(exc), mail[self.records - before :])
             except Exception as exc:  # the thread must not die without a word: `flush` would wait for it
-                self._fail(f"recording stopped: {type(exc).__name__}: {clean(str(exc))}", mail, before)
+                self._fail(f"{type(exc).__name__}: {clean(str(exc))}", mail[self.records - before :])
             with self._done:
                 self._settled = goal
                 self._done.notify_all()
@@ -173,93 +184,45 @@ class Recorder:
             return encode(Record(record.seq, record.recv_ns, RecordKind.GAP, "", b"1"))
 
     def _put(self, raw: bytes, records: list[Record]) -> None:
-        if self.failed is not None:
-            return
-        self.written_bytes += self._files.append(raw, len(records), records[0].seq, _next_seq(records[-1]))
+        self.written_bytes += self._files.append(raw, len(records), records[0].seq)
         self.raw_bytes += len(raw)
         self.records += len(records)
+        self._wait_s = self._retry_s
+        if self._files.full:
+            self._files.sync()
+            self.written_bytes += self._files.begin(_next_seq(records[-1]))
 
-    def _fail(self, reason: str, mail: list[Record], before: int) -> None:
+    def _fail(self, reason: str, unwritten: list[Record]) -> None:
+        """Pause: what could not be written and what waits behind it become one hole."""
         with self._lock:
-            self.failed = self.failed or reason
-            self.dropped += len(mail) - (self.records - before)
+            self.failed = f"recording paused: cannot write {clean(str(self.path))}: {reason}"
+            behind, self._gap = self._gap, None
+            for record in (*unwritten, *self._mail, *([behind] if behind else [])):
+                if record.kind is RecordKind.GAP:  # counted when it was made
+                    self._widen(record, int(record.payload))
+                else:
+                    self._drop(record)
+            self._mail, self._mail_bytes = [], 0
         self._files.cut()
+        self._later()
 
+    def _later(self) -> None:
+        self._again_at = time.monotonic() + self._wait_s
+        self._wait_s = min(2.0 * self._wait_s, max(_LONGEST_RETRY_S, self._retry_s))
 
-class _Segments:
-    """The files: numbered, named by the time they begin, readable to their owner only."""
-
-    def __init__(
-        self, directory: Path, session: Mapping[str, Any], clock: Callable[[], int], most: int, hourly: bool
-    ) -> None:
-        self._directory, self._clock, self._most, self._hourly = directory, clock, most, hourly
+    def _resume(self, *, at_once: bool) -> None:
+        """Try a new segment; recording goes on there if it can be begun."""
+        if not at_once and time.monotonic() < self._again_at:
+            return
+        gap = self._gap
         try:
-            self._session = json.dumps(dict(session), sort_keys=True, allow_nan=False).encode()
-        except (TypeError, ValueError) as exc:
-            raise DfmonError(f"the session cannot be recorded as JSON: {exc}") from None
-        self._started_ns = clock()
-        self._number = -1
-        self._hour = 0
-        self._fd = -1
-        self._whole = 0  # bytes up to the end of the last whole block
-        self._named_ms = 0
-        self.path = directory
-
-    def begin(self, next_seq: int) -> int:
-        """A new segment, begun with its SESSION record; returns the bytes written."""
-        self.end()
-        self._directory.mkdir(parents=True, exist_ok=True)
-        now = self._clock()
-        # Names sort in the order of the segments, whatever the clock does meanwhile.
-        self._named_ms = max(now // 1_000_000, self._named_ms + 1)
-        while True:
-            moment = utc(self._named_ms * 1_000_000)
-            name = f"dfmon-{moment:%Y%m%dT%H%M%S}.{self._named_ms % 1000:03d}Z{segment.SUFFIX}"
-            self.path = self._directory / name
-            try:
-                self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                break
-            except FileExistsError:
-                self._named_ms += 1
-        self._number += 1
-        self._hour, self._whole = now // HOUR, 0
-        opening = encode(Record(next_seq, now, RecordKind.SESSION, "", self._session))
-        return self._write(
-            segment.pack_segment(self._number, self._started_ns) + segment.pack_block(opening, 1, next_seq)
-        )
-
-    def append(self, raw: bytes, count: int, first_seq: int, next_seq: int) -> int:
-        written = self._write(segment.pack_block(raw, count, first_seq))
-        if self._whole >= self._most or (self._hourly and self._clock() // HOUR != self._hour):
-            self.sync()
-            written += self.begin(next_seq)
-        return written
-
-    def sync(self) -> None:
-        if self._fd >= 0:
-            os.fsync(self._fd)
-
-    def cut(self) -> None:
-        """After a failed write: leave the file at its last whole block, if the disk still takes that."""
-        with contextlib.suppress(OSError):  # a torn block that stays is named by the reader
-            if self._fd >= 0:
-                os.ftruncate(self._fd, self._whole)
-                if not self._whole:
-                    self.path.unlink()
-        self.end()
-
-    def end(self) -> None:
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            with contextlib.suppress(OSError):  # it could only tell of a write whose result was checked already
-                os.close(fd)
-
-    def _write(self, data: bytes) -> int:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self._fd, left) :]
-        self._whole += len(data)
-        return len(data)
+            self.written_bytes += self._files.begin(gap.seq if gap else 0)
+        except OSError:
+            self._files.cut()
+            self._later()
+            return
+        with self._lock:
+            self.failed = None
 
 
 def _next_seq(record: Record) -> int:

@@ -8,105 +8,146 @@ across a hole is not what was seen.
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final, NamedTuple
 
-from dfmon.engine.journal import Record, RecordKind, decode
-from dfmon.model.errors import SourceError, UsageError
+from dfmon.engine.journal import Record, RecordKind
+from dfmon.model.errors import SourceError
 from dfmon.model.units import clean
-from dfmon.store import segment
-from dfmon.store.segment import BLOCK_HEAD, BLOCK_MAGIC, SEGMENT_HEAD, SegmentHead
-
-_CHUNK: Final = 1 << 20
+from dfmon.store import blocks, segment
+from dfmon.store.blocks import Block, Damage
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """Bytes `start` up to `end` of a segment that could not be read. `tail`: nothing readable follows in the file."""
+class Place(NamedTuple):
+    """A record of a recording: its session, and its number in it."""
 
-    path: Path
-    start: int
-    end: int
-    reason: str
-    tail: bool
+    started_ns: int
+    seq: int
 
-    def __str__(self) -> str:
-        after = "; the recording ends there" if self.tail else ""
-        return f"{clean(str(self.path))}: bytes {self.start} to {self.end} are unreadable: {self.reason}{after}"
+
+START: Final = Place(-(1 << 63), -1)
 
 
 def is_recording(path: Path) -> bool:
     """Whether `path` is a segment, or a directory that holds one."""
     try:
         if path.is_dir():
-            return any(is_recording(file) for file in path.glob(f"*{segment.SUFFIX}") if file.is_file())
-        if not path.is_file():
-            return False
-        with path.open("rb") as handle:
-            return _opens(handle)
+            return any(blocks.is_segment(file) for file in path.glob(f"*{segment.SUFFIX}") if file.is_file())
+        return path.is_file() and blocks.is_segment(path)
     except OSError:
         return False
 
 
-def session(path: Path) -> dict[str, Any]:
-    """What was recorded, and how: the JSON object the recorder was given, from the first segment that still has it."""
-    for file in _segments(path):
-        opening = next(_Segment(file, []).records(), None)
-        if opening is not None and opening.kind is RecordKind.SESSION:
-            found = json.loads(opening.payload)
-            if isinstance(found, dict):
-                return found
-    raise SourceError(f"{clean(str(path))} does not say what was recorded: its session record is missing")
+def about(opening: Record) -> dict[str, Any]:
+    """What a SESSION record says: what was recorded, and how."""
+    found = json.loads(opening.payload)
+    if not isinstance(found, dict):
+        raise SourceError("the session record of the recording is not a JSON object")
+    return found
 
 
-def records(path: Path, *, allow_gaps: bool = False, damage: list[Damage] | None = None) -> Iterator[Record]:
-    """Every readable record in order, the first one a SESSION; a later SESSION begins another session.
+class Recorded:
+    """The recording at `path`: an index of its blocks, made once. A path that is no recording is a UsageError."""
 
-    With `damage`, what is unreadable is listed there; without, it is a SourceError after the last record. With
-    `allow_gaps`, a hole is a GAP record whose seq is the first missing one and whose payload says how many are
-    missing; without, it is a SourceError where it occurs. A path that is no recording is a UsageError at once.
-    """
-    segments = _segments(path)
-    return _checked(segments, allow_gaps, damage)
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.misplaced: list[Damage] = []  # what the index found; broken blocks come to light when they are read
+        self.blocks = blocks.index(path, self.misplaced)
 
+    def session(self) -> dict[str, Any]:
+        """The JSON object the recorder was given, from the first segment that still has it."""
+        openings = [block for block in self.blocks if not block.later]
+        for _, (first, *_) in blocks.unpacked(openings, []):
+            if first.kind is RecordKind.SESSION:
+                return about(first)
+        raise SourceError(f"{clean(str(self.path))} does not say what was recorded: its session record is missing")
 
-def _checked(segments: list[Path], allow_gaps: bool, damage: list[Damage] | None) -> Iterator[Record]:
-    found: list[Damage] = [] if damage is None else damage
-    before = len(found)
-    numbers = _Numbering()
-    for path in segments:
-        reader = _Segment(path, found)
-        for record in reader.records():
-            numbers.enter(reader.started_ns)
-            if reader.first and record.kind is RecordKind.SESSION:
-                if numbers.opened(record.seq):
-                    yield record
+    def span(self) -> tuple[int, int]:
+        """Receive times of the first and the last readable record, nanoseconds. SourceError where there is none."""
+        first = next((records for _, records in blocks.unpacked(self.blocks, []) if records), None)
+        last = next((records for _, records in blocks.unpacked(self.blocks[::-1], []) if records), None)
+        if first is None or last is None:
+            raise SourceError(f"{clean(str(self.path))} holds no readable record")
+        return first[0].recv_ns, last[-1].recv_ns
+
+    def records(
+        self, *, after: Place = START, allow_gaps: bool = False, damage: list[Damage] | None = None
+    ) -> Iterator[Record]:
+        """Every readable record in order, the first one of each session a SESSION.
+
+        `after` names a record that was read before: what follows it comes, from the middle of its block on.
+        With `damage`, what is unreadable is listed there; without, it is a SourceError after the last record. With
+        `allow_gaps`, a hole is a GAP record whose seq is the first missing one and whose payload says how many are
+        missing; without, it is a SourceError where it occurs.
+        """
+        found: list[Damage] = [] if damage is None else damage
+        found += self.misplaced
+        numbers = _Numbering(after)
+        for block, records in blocks.unpacked(self._from(after), found):
+            numbers.enter(block.started_ns)
+            if not block.later and records and records[0].kind is RecordKind.SESSION:
+                opening = records.pop(0)
+                if numbers.opened(opening.seq):
+                    yield opening
+            if records and numbers.passed_by(records[-1]):
+                if (block.started_ns, records[-1].seq) > after:  # else it is only what stands before `after`
+                    found.append(Damage(block.path, block.at, block.end, _repeated(records), block.tail))
                 continue
-            hole = numbers.hole(record, damaged=len(found) > before)
-            if hole is not None:
-                yield _allowed(hole, path, allow_gaps, found[before:])
-            yield _allowed(record, path, allow_gaps, found[before:])
-            numbers.passed(record)
-    if damage is None and found:
-        more = f" (and {len(found) - 1} more places)" if len(found) > 1 else ""
-        raise SourceError(f"{found[0]}{more}")
+            for record in records:
+                if numbers.before(record):
+                    continue
+                hole = numbers.hole(record, damaged=bool(found))
+                if hole is not None:
+                    yield self._allowed(hole, block, allow_gaps, found)
+                yield self._allowed(record, block, allow_gaps, found)
+                numbers.passed(record)
+        if damage is None and found:
+            more = f" (and {len(found) - 1} more places)" if len(found) > 1 else ""
+            raise SourceError(f"{found[0]}{more}")
+
+    def _from(self, after: Place) -> list[Block]:
+        """The blocks in which something may come after a place: the one that holds it, and those behind."""
+        at = bisect_right(self.blocks, after, key=lambda block: Place(block.started_ns, block.first_seq))
+        found = self.blocks[max(at - 2, 0) :]  # a segment's SESSION block has the number of the block behind it
+        return [block for block in found if block.started_ns >= after.started_ns]
+
+    @staticmethod
+    def _allowed(record: Record, block: Block, allow_gaps: bool, damage: list[Damage]) -> Record:
+        """The record, or SourceError where it is a hole that nobody has allowed."""
+        if allow_gaps or record.kind is not RecordKind.GAP:
+            return record
+        cause = next((d for d in reversed(damage) if d.path == block.path and d.end <= block.at), None)
+        cause = cause or (damage[-1] if damage else None)
+        why = f": {cause.reason} at bytes {cause.start} to {cause.end}" if cause else ""
+        count = missing(record)
+        what = f"{count} records from number {record.seq} on are missing" if count else "its numbers run backwards"
+        raise SourceError(
+            f"{clean(str(block.path))} has a gap: {what}{why}; a replay across it has to be allowed (--across-gaps)"
+        )
+
+
+def _repeated(records: list[Record]) -> str:
+    return f"records {records[0].seq} to {records[-1].seq} stand there once more"
 
 
 class _Numbering:
     """Which seq comes next. Every session numbers its own records; SESSION records stand beside the numbering."""
 
-    def __init__(self) -> None:
-        self._started_ns = self._expected = -1
+    def __init__(self, after: Place) -> None:
+        resumed = after != START
+        self._started_ns = after.started_ns if resumed else -1
+        self._expected = after.seq + 1 if resumed else -1
+        self._after = after.seq if resumed else -1
         self._floor = 0
-        self._fresh = True
+        self._fresh = not resumed
 
     def enter(self, started_ns: int) -> None:
         """A record of the session begun at `started_ns` comes (-1: the file does not say, so it is the same)."""
         if started_ns not in (-1, self._started_ns):
             if self._started_ns != -1:
-                self._expected, self._floor, self._fresh = -1, 0, True
+                self._expected, self._floor, self._fresh, self._after = -1, 0, True, -1
             self._started_ns = started_ns
 
     def opened(self, seq: int) -> bool:
@@ -115,6 +156,14 @@ class _Numbering:
         if first and self._expected < 0:
             self._floor = seq
         return first
+
+    def before(self, record: Record) -> bool:
+        """Whether a record was read before this reading began."""
+        return record.seq <= self._after
+
+    def passed_by(self, last: Record) -> bool:
+        """Whether a whole block, up to its last record, has been read already."""
+        return 0 <= last.seq < self._expected
 
     def hole(self, record: Record, *, damaged: bool) -> Record | None:
         """The GAP before a record, if there is one. A first record begins the numbering, unless damage precedes it."""
@@ -127,20 +176,10 @@ class _Numbering:
 
     def passed(self, record: Record) -> None:
         self._fresh = False
-        self._expected = record.seq + (_missing(record) if record.kind is RecordKind.GAP else 1)
+        self._expected = record.seq + (missing(record) if record.kind is RecordKind.GAP else 1)
 
 
-def _allowed(record: Record, path: Path, allow_gaps: bool, damage: list[Damage]) -> Record:
-    """The record, or SourceError where it is a hole that nobody has allowed."""
-    if allow_gaps or record.kind is not RecordKind.GAP:
-        return record
-    why = f": {damage[-1].reason} at bytes {damage[-1].start} to {damage[-1].end}" if damage else ""
-    count = _missing(record)
-    what = f"{count} records from number {record.seq} on are missing" if count else "its numbers run backwards"
-    raise SourceError(f"{clean(str(path))} has a gap: {what}{why}; a replay across it has to be allowed")
-
-
-def _missing(record: Record) -> int:
+def missing(record: Record) -> int:
     """How many records a GAP stands for."""
     try:
         return int(record.payload)
@@ -148,106 +187,11 @@ def _missing(record: Record) -> int:
         raise SourceError(f"the gap at record {record.seq} does not say how many records are missing") from None
 
 
-# ---- files -------------------------------------------------------------------------------------------------------
+def session(path: Path) -> dict[str, Any]:
+    """What was recorded, and how."""
+    return Recorded(path).session()
 
 
-def _segments(path: Path) -> list[Path]:
-    shown = clean(str(path))
-    try:
-        if path.is_dir():
-            if files := _in_order(path):
-                return files
-            raise UsageError(f"{shown} holds no recording: a directory with *{segment.SUFFIX} files is expected")
-        if not path.exists():
-            raise UsageError(
-                f"{shown} does not exist: a recording (a {segment.SUFFIX} file or a directory) is expected"
-            )
-        with path.open("rb") as handle:
-            if not _opens(handle):
-                raise UsageError(f"{shown} is not a recording of dfmon: a {segment.SUFFIX} file is expected")
-        return [path]
-    except OSError as exc:
-        raise UsageError(f"cannot read {shown}: {(exc.strerror or str(exc)).lower()}") from None
-
-
-def _in_order(directory: Path) -> list[Path]:
-    """Segments that are not empty, session after session; names are in order only within one recorder's files."""
-    started_ns, found = 0, []
-    for file in sorted(directory.glob(f"*{segment.SUFFIX}")):
-        if file.is_file() and file.stat().st_size:
-            with file.open("rb") as handle:
-                head = segment.unpack_segment(handle.read(SEGMENT_HEAD))
-            started_ns = head.started_ns if head else started_ns  # a damaged head goes with the file before it
-            found.append((started_ns, file))
-    return [file for _, file in sorted(found)]
-
-
-def _opens(handle: BinaryIO) -> bool:
-    """Whether a file begins like a segment; one of its two heads may be damaged."""
-    head = handle.read(SEGMENT_HEAD + BLOCK_HEAD)
-    return head.startswith(segment.MAGIC) or segment.unpack_block(head[SEGMENT_HEAD:]) is not None
-
-
-class _Segment:
-    """One file, block by block. `first` holds while the records of its first block are given."""
-
-    def __init__(self, path: Path, damage: list[Damage]) -> None:
-        self._path, self._damage = path, damage
-        self.started_ns = -1
-        self.first = True
-
-    def records(self) -> Iterator[Record]:
-        try:
-            with self._path.open("rb") as handle:
-                self._size = handle.seek(0, 2)
-                handle.seek(0)
-                self._head(segment.unpack_segment(handle.read(SEGMENT_HEAD)))
-                at = min(SEGMENT_HEAD, self._size)
-                while at < self._size:
-                    self.first = at == SEGMENT_HEAD
-                    block, end = self._block(handle, at)
-                    yield from block
-                    at = end
-        except OSError as exc:
-            raise SourceError(f"cannot read {clean(str(self._path))}: {(exc.strerror or str(exc)).lower()}") from None
-
-    def _head(self, head: SegmentHead | None) -> None:
-        if head is None:
-            end = min(SEGMENT_HEAD, self._size)
-            self._damage.append(Damage(self._path, 0, end, "the head of the file is damaged", end == self._size))
-        elif head.version != segment.VERSION:
-            raise UsageError(
-                f"{clean(str(self._path))} is a recording in format {head.version}: this dfmon reads {segment.VERSION}"
-            )
-        else:
-            self.started_ns = head.started_ns
-
-    def _block(self, handle: BinaryIO, at: int) -> tuple[list[Record], int]:
-        """The records of the block at `at` and where the next one begins; damage is noted and stepped over."""
-        handle.seek(at)
-        head = segment.unpack_block(handle.read(BLOCK_HEAD))
-        try:
-            if head is None:
-                raise ValueError(
-                    "there is no block" if self._size - at >= BLOCK_HEAD else "the last block is incomplete"
-                )
-            return list(decode(segment.unpack_records(head, handle.read(head.packed)))), at + BLOCK_HEAD + head.packed
-        except ValueError as exc:
-            # An intact head knows where its block ends; behind a damaged one the next block has to be searched for.
-            start = at + BLOCK_HEAD + head.packed if head else at + 1
-            end = self._search(handle, start)
-            self._damage.append(Damage(self._path, at, end, str(exc), end >= self._size))
-            return [], end
-
-    def _search(self, handle: BinaryIO, at: int) -> int:
-        """Where the next block with an intact head begins, from `at` on; the end of the file where there is none."""
-        while at < self._size:
-            handle.seek(at)
-            chunk = handle.read(_CHUNK + BLOCK_HEAD)
-            found = chunk.find(BLOCK_MAGIC)
-            while 0 <= found < _CHUNK:
-                if segment.unpack_block(chunk[found : found + BLOCK_HEAD]) is not None:
-                    return at + found
-                found = chunk.find(BLOCK_MAGIC, found + 1)
-            at += _CHUNK
-        return self._size
+def records(path: Path, *, allow_gaps: bool = False, damage: list[Damage] | None = None) -> Iterator[Record]:
+    """`Recorded(path).records`, for one reading. A path that is no recording is a UsageError at once."""
+    return Recorded(path).records(allow_gaps=allow_gaps, damage=damage)

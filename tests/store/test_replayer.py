@@ -9,7 +9,7 @@ import pytest
 
 from dfmon.engine.journal import Record, RecordKind
 from dfmon.model.errors import DfmonError, SourceError, UsageError
-from dfmon.store import replayer, segment
+from dfmon.store import blocks, replayer, segment
 from dfmon.store.recorder import Recorder
 from tests.store.store_samples import frames
 
@@ -84,7 +84,7 @@ def test_the_search_for_the_next_block_crosses_chunks(
     data = bytearray(whole)
     data[start] ^= 1
     for chunk in range(1, 70, 3):
-        monkeypatch.setattr(replayer, "_CHUNK", chunk)
+        monkeypatch.setattr(blocks, "_CHUNK", chunk)
         _, damage = read(tmp_path / "chunk.dfj", bytes(data))
         assert [(d.start, d.end) for d in damage] == [(start, end)]
 
@@ -184,6 +184,86 @@ def test_two_recorders_at_once_are_two_sessions(tmp_path: Path) -> None:
     found = list(replayer.records(tmp_path))
     assert [r.kind for r in found].count(RecordKind.SESSION) == 2
     assert found[1:5] == found[6:] == frames(4)
+
+
+def test_swapped_segments_are_read_in_the_order_of_their_records(tmp_path: Path) -> None:
+    files = segments(tmp_path, 5)
+    aside = [file.rename(file.with_suffix(".aside")) for file in files]
+    for file, other in zip(files, random.Random(4).sample(aside, len(aside))):
+        other.rename(file)
+    assert list(replayer.records(tmp_path))[1:] == frames(50)
+
+
+def test_swapped_blocks_are_read_in_the_order_of_their_records(whole: bytes, tmp_path: Path) -> None:
+    opening, *rest = layout(whole)
+    for seed in range(10):
+        shuffled = [opening, *random.Random(seed).sample(rest, len(rest))]
+        path = tmp_path / "swapped.dfj"
+        path.write_bytes(whole[: segment.SEGMENT_HEAD] + b"".join(whole[start:end] for start, end in shuffled))
+        assert list(replayer.records(path))[1:] == frames(BLOCKS * PER_BLOCK)
+
+
+def test_a_repeated_block_is_read_once_and_named(whole: bytes, tmp_path: Path) -> None:
+    start, end = layout(whole)[3]
+    found, damage = read(tmp_path / "twice.dfj", whole + whole[start:end])
+    assert found[1:] == frames(BLOCKS * PER_BLOCK)
+    assert [(d.start, d.end) for d in damage] == [(len(whole), len(whole) + end - start)]
+    assert damage[0].reason == "records 40 to 59 stand there once more"
+
+
+def test_a_missing_block_is_a_hole(whole: bytes, tmp_path: Path) -> None:
+    start, end = layout(whole)[3]
+    found, damage = read(tmp_path / "less.dfj", whole[:start] + whole[end:])
+    assert not damage
+    assert [r.seq for r in found if r.kind is RecordKind.GAP] == [40]
+    assert len(found) == 1 + (BLOCKS - 1) * PER_BLOCK + 1
+
+
+def test_a_zeroed_range_costs_the_blocks_it_touches(whole: bytes, tmp_path: Path) -> None:
+    """Whatever the range: every other block is read, and the bytes of the lost ones are named, no others."""
+    rng = random.Random(13)
+    blocks = layout(whole)
+    for _ in range(150):
+        start = rng.randrange(segment.SEGMENT_HEAD, len(whole))
+        end = min(start + rng.choice((1, 20, 200, 2000)), len(whole))
+        data = whole[:start] + bytes(end - start) + whole[end:]
+        touched = [n for n, (a, b) in enumerate(blocks) if a < end and b > start and data[a:b] != whole[a:b]]
+        found, damage = read(tmp_path / "zero.dfj", data)
+        lost = {seq for n in touched if n for seq in range((n - 1) * PER_BLOCK, n * PER_BLOCK)}
+        assert [r.seq for r in found if r.kind is RecordKind.FRAME] == [
+            seq for seq in range(BLOCKS * PER_BLOCK) if seq not in lost
+        ]
+        named = {at for d in damage for at in range(d.start, d.end)}
+        assert named == {at for n in touched for at in range(*blocks[n])}
+
+
+def test_bytes_lost_from_the_middle_cost_one_block(whole: bytes, tmp_path: Path) -> None:
+    """Everything behind stands elsewhere then, also where the last block seems to reach past the end."""
+    for number in (2, BLOCKS):
+        start, end = layout(whole)[number]
+        found, damage = read(
+            tmp_path / "short.dfj", whole[: start + 40] + whole[end - 30 :] if number < BLOCKS else whole[: start + 40]
+        )
+        assert len([r for r in found if r.kind is RecordKind.FRAME]) == (BLOCKS - 1) * PER_BLOCK
+        assert [d.start for d in damage] == [start]
+
+
+def test_reading_goes_on_after_any_record(tmp_path: Path) -> None:
+    """What an earlier reading had come to is a place; two sessions, blocks of three, segments of two blocks."""
+    for mode in ("one", "two"):
+        with Recorder(tmp_path, {"mode": mode}, segment_bytes=200) as recorder:
+            for n in range(0, 30, 3):
+                for record in frames(3, n):
+                    recorder.offer(record)
+                recorder.flush()
+    recorded = replayer.Recorded(tmp_path)
+    started = sorted({block.started_ns for block in recorded.blocks})
+    every = list(recorded.records())
+    places = [(started[at >= 31], record.seq) for at, record in enumerate(every)]
+    for at, place in enumerate(places):
+        if every[at].kind is RecordKind.SESSION:
+            continue
+        assert list(recorded.records(after=replayer.Place(*place))) == every[at + 1 :]
 
 
 def test_session_comes_from_any_segment_that_still_has_it(tmp_path: Path) -> None:

@@ -1,0 +1,201 @@
+"""Where the blocks of a recording stand: an index of their heads, without unpacking one.
+
+Comes after `segment` and before `replayer`. Blocks are put in the order of their record numbers, session after session,
+whatever the order of the files or of the blocks in them; bytes that belong to no block are named.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from dfmon.engine.journal import Record, decode
+from dfmon.model.errors import SourceError, UsageError
+from dfmon.model.units import clean
+from dfmon.store import segment
+from dfmon.store.segment import BLOCK_HEAD, BLOCK_MAGIC, SEGMENT_HEAD, BlockHead
+
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes `start` up to `end` of a segment that could not be read. `tail`: nothing readable follows in the file."""
+
+    path: Path
+    start: int
+    end: int
+    reason: str
+    tail: bool
+
+    def __str__(self) -> str:
+        after = "; the recording ends there" if self.tail else ""
+        return f"{clean(str(self.path))}: bytes {self.start} to {self.end} are unreadable: {self.reason}{after}"
+
+
+class Block(NamedTuple):
+    """One block of a file. Compares in reading order: by session, by number of its first record, then by place."""
+
+    started_ns: int  # of the session; -1 where no head of a file says it
+    first_seq: int
+    later: bool  # not the first block of its segment, which holds the SESSION record
+    path: Path
+    at: int
+    head: BlockHead
+    tail: bool
+
+    @property
+    def end(self) -> int:
+        return self.at + BLOCK_HEAD + self.head.packed
+
+
+def segments(path: Path) -> list[Path]:
+    """The segment files at `path`, by name. A path that is no recording is a UsageError in one sentence."""
+    shown = clean(str(path))
+    try:
+        if path.is_dir():
+            files = sorted(f for f in path.glob(f"*{segment.SUFFIX}") if f.is_file() and f.stat().st_size)
+            if files:
+                return files
+            raise UsageError(f"{shown} holds no recording: a directory with *{segment.SUFFIX} files is expected")
+        if not path.exists():
+            raise UsageError(
+                f"{shown} does not exist: a recording (a {segment.SUFFIX} file or a directory) is expected"
+            )
+        if not is_segment(path):
+            raise UsageError(f"{shown} is not a recording of dfmon: a {segment.SUFFIX} file is expected")
+        return [path]
+    except OSError as exc:
+        raise UsageError(f"cannot read {shown}: {(exc.strerror or str(exc)).lower()}") from None
+
+
+def is_segment(path: Path) -> bool:
+    """Whether a file begins as a segment does, or holds a block behind a damaged head."""
+    with path.open("rb") as handle:
+        begin = handle.read(SEGMENT_HEAD + 4)
+    return begin.startswith(segment.MAGIC) or begin[SEGMENT_HEAD:] == BLOCK_MAGIC
+
+
+def index(path: Path, damage: list[Damage]) -> list[Block]:
+    """Every block of the recording in reading order; what stands between blocks is added to `damage`."""
+    found: list[Block] = []
+    started_ns = -1
+    for file in segments(path):
+        started_ns = _index_file(file, started_ns, found, damage)
+    return sorted(found, key=lambda block: (block.started_ns, block.first_seq, block.later, block.path, block.at))
+
+
+def _index_file(path: Path, before_ns: int, found: list[Block], damage: list[Damage]) -> int:
+    """Add the blocks of one file; the start of its session. A damaged head goes with the file before it."""
+    with reading(path) as file:
+        head = segment.unpack_segment(file.read(0, SEGMENT_HEAD))
+        if head is None:
+            end = min(SEGMENT_HEAD, file.size)
+            damage.append(Damage(path, 0, end, "the head of the file is damaged", end == file.size))
+        elif head.version != segment.VERSION:
+            raise UsageError(
+                f"{clean(str(path))} is a recording in format {head.version}: this dfmon reads {segment.VERSION}"
+            )
+        started_ns = head.started_ns if head else before_ns
+        at = min(SEGMENT_HEAD, file.size)
+        while at < file.size:
+            block, start, end, why = _next(file, at, found[-1] if found and found[-1].path == path else None)
+            if start < at:  # the block before it turned out to be damaged
+                found.pop()
+            if block is None:
+                damage.append(Damage(path, start, end, why, end >= file.size))
+            else:
+                found.append(Block(started_ns, block.first_seq, at != SEGMENT_HEAD, path, at, block, end >= file.size))
+            at = end
+    return started_ns
+
+
+def _next(file: _File, at: int, before: Block | None) -> tuple[BlockHead | None, int, int, str]:
+    """What stands at `at`: a block or damage, from where to where, and why. `before` is the block that ends there."""
+    block = segment.unpack_block(file.read(at, BLOCK_HEAD))
+    if block is not None and at + BLOCK_HEAD + block.packed <= file.size:
+        return block, at, at + BLOCK_HEAD + block.packed, ""
+    if block is not None:  # cut short here, or bytes were lost: then another block begins inside this one
+        end = _search(file, at + BLOCK_HEAD)
+        return None, at, end, f"a block of {block.packed} bytes ends after {end - at - BLOCK_HEAD}"
+    if before is not None and not _holds(file, before):  # bytes of it may be lost, and the next one stand nearer
+        return None, before.at, _search(file, before.at + BLOCK_HEAD), "the checksum of a block does not hold"
+    whole = file.size - at >= BLOCK_HEAD
+    return None, at, _search(file, at + 1), "there is no block" if whole else "the last block is incomplete"
+
+
+def _holds(file: _File, block: Block) -> bool:
+    try:
+        segment.unpack_records(block.head, file.read(block.at + BLOCK_HEAD, block.head.packed))
+    except ValueError:
+        return False
+    return True
+
+
+class _File:
+    """A file read by position."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.size = os.fstat(fd).st_size
+
+    def read(self, at: int, count: int) -> bytes:
+        return os.pread(self._fd, count, at)
+
+
+class reading:  # noqa: N801  a context manager, used like a function
+    """A file opened for reading by position; its OSError becomes one sentence."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = -1
+
+    def __enter__(self) -> _File:
+        try:
+            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as exc:
+            raise unreadable(self._path, exc) from None
+        return _File(self._fd)
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, _tb: object) -> None:
+        os.close(self._fd)
+        if isinstance(exc, OSError):
+            raise unreadable(self._path, exc) from None
+
+
+def unreadable(path: Path, exc: OSError) -> SourceError:
+    return SourceError(f"cannot read {clean(str(path))}: {(exc.strerror or str(exc)).lower()}")
+
+
+def _search(file: _File, at: int) -> int:
+    """Where the next block with an intact head begins, from `at` on; the end of the file where there is none."""
+    while at < file.size:
+        chunk = file.read(at, _CHUNK + BLOCK_HEAD)
+        found = chunk.find(BLOCK_MAGIC)
+        while 0 <= found < _CHUNK:
+            if segment.unpack_block(chunk[found : found + BLOCK_HEAD]) is not None:
+                return at + found
+            found = chunk.find(BLOCK_MAGIC, found + 1)
+        at += _CHUNK
+    return file.size
+
+
+def unpacked(blocks: list[Block], damage: list[Damage]) -> Iterator[tuple[Block, list[Record]]]:
+    """The records of each block, in the order given; a block that is not what was written is added to `damage`."""
+    at = 0
+    while at < len(blocks):
+        path = blocks[at].path
+        with reading(path) as file:  # one file is open at a time
+            while at < len(blocks) and blocks[at].path == path:
+                block = blocks[at]
+                at += 1
+                try:
+                    packed = file.read(block.at + BLOCK_HEAD, block.head.packed)
+                    records = list(decode(segment.unpack_records(block.head, packed)))
+                except ValueError as exc:
+                    damage.append(Damage(path, block.at, block.end, str(exc), block.tail))
+                else:
+                    yield block, records
