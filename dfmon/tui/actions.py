@@ -8,12 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-GROUPS: Final = ("SCREEN", "PANELS", "HEAT-MAP", "REPLAY")
+from dfmon.tui.plan import SHEETS
+
+GROUPS: Final = ("SCREEN", "PANELS", "HEAT-MAP", "POSITIONS", "REPLAY")
+_OF_PANELS: Final = ("PANELS", "HEAT-MAP")  # not offered while a sheet covers the panels
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`where`: "" everywhere, else the mode or panel it works in. `rank`: place in the footer, 0 for not there."""
+    """`where`: "" everywhere, else the mode or sheet it works in. `rank`: place in the footer, 0 for not there."""
 
     id: str
     keys: tuple[str, ...]
@@ -40,7 +43,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("app.back", ("escape",), "esc", "Back", "back: close, leave zoom", rank=3, footer="back"),
     Action("app.pause", ("space",), "space", "Pause or go on", "pause drawing; data go on", rank=3, footer="pause"),
     Action("app.currency", ("c",), "c", "Next currency", "next currency", rank=9, footer="currency"),
-    Action("view.model", ("b",), "b", "Next position model", "position model", rank=8, footer="model"),
+    Action("view.model", ("b",), "b", "Next position model", "position model", rank=7, footer="model"),
+    Action("app.positions", ("d",), "d", "Dealer positions", "dealer positions, models", rank=6, footer="positions"),
+    Action("list.filter", ("slash",), "/", "Filter the list", "filter options or prints", rank=9, footer="filter"),
     Action("app.feeds", ("f",), "f", "Feeds and health", "feeds and health", rank=10, footer="feeds"),
     Action("app.alerts", ("a",), "a", "List of alerts", "alerts (n: next new one)", rank=11, footer="alerts"),
     Action("alert.next", ("n",), "n", "Next new alert"),
@@ -57,7 +62,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("panel.next", ("tab",), "tab", "Next panel", "next panel, shift+tab back", "PANELS"),
     Action("panel.prev", ("shift+tab",), "shift+tab", "Previous panel", "", "PANELS"),
     Action("panel.zoom", ("z",), "z", "Zoom the panel", "zoom the panel", "PANELS", rank=5, footer="zoom"),
-    Action("view.span", ("t",), "t T", "Longer time span", "longer, shorter span", "PANELS", rank=7, footer="span"),
+    Action("view.span", ("t",), "t T", "Longer time span", "longer, shorter span", "PANELS", rank=8, footer="span"),
     Action("view.span.prev", ("T",), "T", "Shorter time span", "", "PANELS"),
     Action("cursor.left", ("h", "left"), "hjkl", "Cursor left", "move cursor (also arrows)", "HEAT-MAP"),
     Action("cursor.down", ("j", "down"), "j", "Cursor down", "", "HEAT-MAP"),
@@ -71,6 +76,22 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("view.less", ("minus",), "-", "Narrower range of strikes", "", "HEAT-MAP"),
     Action("cell.detail", ("enter",), "enter", "Detail of the cell", "detail of the cell", "HEAT-MAP"),
     Action("cell.copy", ("y",), "y", "Copy", "copy cell or summary", "HEAT-MAP"),
+    Action(
+        "view.order", ("o",), "o O", "Next order of the list", "order of the list", "POSITIONS", "positions", 4, "order"
+    ),
+    Action("view.order.prev", ("O",), "O", "Previous order of the list", "", "POSITIONS", "positions"),
+    Action(
+        "view.only",
+        ("e",),
+        "e E",
+        "Next expiry alone",
+        "one expiry, then the next",
+        "POSITIONS",
+        "positions",
+        4,
+        "expiry",
+    ),
+    Action("view.only.prev", ("E",), "E", "Previous expiry alone", "", "POSITIONS", "positions"),
     Action("replay.step", ("full_stop",), ", .", "Step forward", "step back, forward", "REPLAY", "replay", 6, "step"),
     Action("replay.step.prev", ("comma",), ",", "Step back", "", "REPLAY", "replay"),
     Action("replay.faster", ("greater_than_sign",), "< >", "Faster", "slower, faster", "REPLAY", "replay", 6, "speed"),
@@ -80,17 +101,19 @@ ACTIONS: Final[tuple[Action, ...]] = (
 BY_ID: Final = {action.id: action for action in ACTIONS}
 
 
-def works(action: Action, mode: str) -> bool:
-    """Whether an action means anything in this mode."""
-    return not action.where or action.where == mode
+def works(action: Action, mode: str, sheet: str = "") -> bool:
+    """Whether an action means anything in this mode, on this sheet."""
+    return not action.where or action.where in (mode, sheet)
 
 
 def footer(mode: str, sheet: str, zoom: bool) -> list[tuple[int, str, str]]:
     """(rank, key, word) of the ranked actions that do something now, in the order of the table."""
-    deep = bool(sheet) or zoom
+    deep, covered = bool(sheet) or zoom, sheet in SHEETS
     out = []
     for action in ACTIONS:
-        if not action.rank or not works(action, mode) or (action.id == "app.back" and not deep):
+        if not action.rank or not works(action, mode, sheet) or (action.id == "app.back" and not deep):
+            continue
+        if covered and action.group in _OF_PANELS:
             continue
         out.append((action.rank, action.shown, action.footer))
     return sorted(out, key=lambda item: item[0])

@@ -19,18 +19,21 @@ from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from dfmon.engine.hub import Request, SnapshotHub
+from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.model.units import DAY, utc
+from dfmon.tui import prompt
 from dfmon.tui.actions import ACTIONS, BY_ID, works
 from dfmon.tui.deeds import DEEDS
 from dfmon.tui.leave import CLOSED, Exit, signals, terminal_open
 from dfmon.tui.palette import Look
 from dfmon.tui.present.frame import Frame
+from dfmon.tui.present.models import known_models
 from dfmon.tui.present.summary import copied
 from dfmon.tui.screens.main import MainScreen
 from dfmon.tui.series import Series
 from dfmon.tui.settings import ScreenSettings
-from dfmon.tui.view import MODELS, View, cycle
+from dfmon.tui.view import View, cycle
 
 History = Callable[[str, int], Sequence[MetricRow]]
 _ARRIVED: Final = 10_000  # rows between two frames
@@ -70,7 +73,7 @@ class DfmonApp(App[None]):
         self._started_ns = clock()
         self._chart_ns = 0
         self._draw_ms = 0.0
-        self._main = MainScreen(self.draw)
+        self._main = MainScreen(self.draw, self._typing)
 
     # -- life
 
@@ -177,7 +180,7 @@ class DfmonApp(App[None]):
 
     def action_do(self, name: str) -> None:
         """Run an action of the table by its id."""
-        if name not in BY_ID or not works(BY_ID[name], self.hub.mode):
+        if name not in BY_ID or not works(BY_ID[name], self.hub.mode, self.view.sheet):
             return
         deed = DEEDS.get(name)
         if deed is not None:
@@ -186,6 +189,24 @@ class DfmonApp(App[None]):
             outside = getattr(self, "do_" + name.replace(".", "_"))
             outside()
         self._chart_ns = 0
+        self.draw()
+
+    def _typing(self, key: str, character: str | None) -> bool:
+        """Offer a key to the prompt; False where none is open."""
+        if not self.view.prompt:
+            return False
+        self.typed(key, character)
+        return True
+
+    def typed(self, key: str, character: str | None) -> None:
+        """A key while the prompt is open; what it asks for is done on enter, or refused in its own line."""
+        if prompt.press(self.view, key, character) == "entered":
+            try:
+                prompt.filtered(self.view)
+            except UsageError as error:
+                prompt.tell(self.view, error)
+            else:
+                prompt.close(self.view)
         self.draw()
 
     def do_app_quit(self) -> None:
@@ -218,7 +239,8 @@ class DfmonApp(App[None]):
     def do_view_model(self) -> None:
         """Ask for the next position model; the numbers change with the next snapshot."""
         snapshot = self.hub.latest(self.view.underlying)
-        name = cycle(MODELS, snapshot.positions.model if snapshot else MODELS[-1])
+        names = known_models(snapshot)
+        name = cycle(names, snapshot.positions.model if snapshot else names[-1])
         self.request(Request("positions", name))
         self.view.say(f"positions: {name}", self.clock())
 
@@ -265,7 +287,7 @@ class DfmonApp(App[None]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette offers the table, and only what means something now."""
         for action in ACTIONS:
-            if action.id != "app.palette" and works(action, self.hub.mode):
+            if action.id != "app.palette" and works(action, self.hub.mode, self.view.sheet):
                 run = functools.partial(self.action_do, action.id)
                 yield SystemCommand(action.text, f"key {action.shown}", run)
 

@@ -9,18 +9,28 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from dfmon.tui.filters import Filter
+from dfmon.tui.plan import SHEETS, plan
+from dfmon.tui.present.box import inner
+from dfmon.tui.present.feeds import feed_rows
 from dfmon.tui.present.frame import Frame
 from dfmon.tui.present.heatmap import Grid, current, cursor_of
+from dfmon.tui.present.help import help_rows
+from dfmon.tui.present.positions import ORDER_WORDS, listed, place
+from dfmon.tui.present.tape import FIXED_ROWS, prints
 from dfmon.tui.settings import ICONS, PALETTES
-from dfmon.tui.view import MERGES, METRICS, PANELS, SPANS, View, cycle
+from dfmon.tui.view import MERGES, METRICS, ORDERS, PANELS, PARTS, SPANS, View, cycle
 
 Deed = Callable[[View, Frame], None]
 
 
 def back(view: View, frame: Frame) -> None:
-    """Close what was opened last: detail or sheet first, then the zoom."""
-    if view.sheet:
-        view.sheet = ""
+    """Close what was opened last: a filter first, then detail or sheet, then the zoom."""
+    shown = view.sheet == "positions" or (not view.sheet and (view.panel == "tape" or not view.zoom))
+    if shown and view.filters[view.filtered].text:
+        view.filters[view.filtered] = Filter()
+    elif view.sheet:
+        toggle(view.sheet, view, frame)
     elif view.zoom:
         view.zoom = False
         if view.panel == "alerts":
@@ -28,13 +38,19 @@ def back(view: View, frame: Frame) -> None:
 
 
 def toggle(sheet: str, view: View, frame: Frame) -> None:
-    view.sheet = "" if view.sheet == sheet else sheet
+    """Open a sheet, or close it; help goes back to the sheet it was opened over."""
+    if view.sheet == sheet:
+        view.sheet, view.below = view.below, ""
+    else:
+        view.below = view.sheet if sheet == "help" and view.sheet in SHEETS else ""
+        view.sheet = sheet
+    view.scroll = 0
 
 
 def focus(panel: str, view: View, frame: Frame) -> None:
     """Focus a panel; again: zoom it; again: back."""
     if view.sheet != "detail":
-        view.sheet = ""
+        view.sheet = view.below = ""
     if view.zoom and view.panel == "alerts":
         _read_all(view, frame)
     view.zoom = not view.zoom if view.panel == panel else view.zoom
@@ -42,6 +58,10 @@ def focus(panel: str, view: View, frame: Frame) -> None:
 
 
 def step_panel(step: int, view: View, frame: Frame) -> None:
+    """The next panel; on the positions sheet its other part."""
+    if view.sheet == "positions":
+        view.part = cycle(PARTS, view.part, step)
+        return
     view.panel, view.scroll = cycle(PANELS, view.panel, step), 0
 
 
@@ -98,10 +118,32 @@ def merge(step: int, view: View, frame: Frame) -> None:
     view.say(words, frame.now_ns)
 
 
+def order(step: int, view: View, frame: Frame) -> None:
+    view.order = cycle(ORDERS, view.order, step)
+    view.option = ""
+    view.say(f"options by {ORDER_WORDS[view.order]}", frame.now_ns)
+
+
+def only(step: int, view: View, frame: Frame) -> None:
+    """One expiry alone, then the next, then all."""
+    labels = ("", *(row.label for row in frame.snapshot.by_expiry)) if frame.snapshot else ("",)
+    view.only = cycle(labels, view.only, step)
+    view.option = ""
+
+
+def ask(sign: str, view: View, frame: Frame) -> None:
+    """Open the line that is typed into, with what holds now."""
+    view.prompt, view.wrong = sign, ""
+    view.typed = view.filters[view.filtered].text if sign == "/" else ""
+
+
 def move(rows: int, columns: int, view: View, frame: Frame) -> None:
-    """The cursor of the heat-map, or the place in a zoomed list; up is towards higher strikes."""
-    if view.zoom and view.panel in {"tape", "alerts"}:
-        view.scroll = max(0, min(view.scroll - rows, _length(view, frame) - 1))
+    """The cursor of the heat-map or of a list, or the place in a text; up is towards higher strikes."""
+    if view.sheet == "positions":
+        _to_option(view, frame, -rows, columns)
+        return
+    if _scrolls(view):
+        view.scroll = max(0, min(view.scroll - rows, _furthest(view, frame)))
         return
     grid = current(frame)
     if grid is None:
@@ -112,13 +154,25 @@ def move(rows: int, columns: int, view: View, frame: Frame) -> None:
     view.expiry = max(0, min(column + columns, len(grid.expiries) - 1))
 
 
+def _to_option(view: View, frame: Frame, rows: int, columns: int) -> None:
+    """Down or up the options; left and right change the expiry, as does moving in the table of expiries."""
+    if columns or view.part == "expiries":
+        only(columns or rows, view, frame)
+        return
+    have = listed(frame)
+    if have:
+        view.option = have[max(0, min(place(have, view) + rows, len(have) - 1))].name
+
+
 def first(view: View, frame: Frame) -> None:
-    view.strike, view.scroll = None, 0
+    view.strike, view.scroll, view.option = None, 0, ""
 
 
 def last(view: View, frame: Frame) -> None:
-    if view.zoom and view.panel in {"tape", "alerts"}:
-        view.scroll = max(0, _length(view, frame) - 1)
+    if view.sheet == "positions":
+        _to_option(view, frame, len(listed(frame)), 0)
+    elif _scrolls(view):
+        view.scroll = _furthest(view, frame)
     elif grid := current(frame):
         _to(view, grid, 0)
 
@@ -127,15 +181,34 @@ def _to(view: View, grid: Grid, row: int) -> None:
     view.strike = grid.strikes[max(0, min(row, len(grid.strikes) - 1))]
 
 
-def _length(view: View, frame: Frame) -> int:
-    detail = frame.detail
-    return len(frame.alerts) if view.panel == "alerts" else len(detail.tape) if detail else 0
+def _scrolls(view: View) -> bool:
+    """Whether up and down move through lines instead of moving a cursor."""
+    return view.sheet in {"help", "feeds"} or (view.zoom and view.panel in {"tape", "alerts"})
+
+
+def _furthest(view: View, frame: Frame) -> int:
+    """The scroll at which the last line comes into sight."""
+    name = view.sheet if view.sheet in SHEETS else view.panel
+    rects = plan(*view.size, panel=view.panel, zoom=view.zoom, sheet=view.sheet)
+    width, height = inner(rects[name]) if name in rects else view.size
+    match name:
+        case "help":
+            lines = len(help_rows(frame, width))
+        case "feeds":
+            lines = len(feed_rows(frame, width))
+        case "tape":
+            lines = len(prints(frame)) + FIXED_ROWS
+        case _:
+            lines = len(frame.alerts)
+    return max(0, lines - height)
 
 
 DEEDS: Final[dict[str, Deed]] = {
     "app.help": partial(toggle, "help"),
     "app.back": back,
     "app.feeds": partial(toggle, "feeds"),
+    "app.positions": partial(toggle, "positions"),
+    "list.filter": partial(ask, "/"),
     "app.alerts": alerts,
     "alert.next": next_alert,
     "app.colours": colours,
@@ -148,6 +221,10 @@ DEEDS: Final[dict[str, Deed]] = {
     "view.span.prev": partial(span, -1),
     "view.metric": partial(metric, 1),
     "view.metric.prev": partial(metric, -1),
+    "view.order": partial(order, 1),
+    "view.order.prev": partial(order, -1),
+    "view.only": partial(only, 1),
+    "view.only.prev": partial(only, -1),
     "view.more": partial(merge, 1),
     "view.less": partial(merge, -1),
     "cursor.left": partial(move, 0, -1),

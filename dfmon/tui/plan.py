@@ -14,6 +14,8 @@ MIN_WIDTH: Final = 80
 MIN_HEIGHT: Final = 24
 CELL: Final = 8  # a heat-map column inside a box; strike and SUM columns are as wide
 
+SHEETS: Final = ("help", "feeds", "positions")  # these take the place of all panels
+
 
 class Rect(NamedTuple):
     """Place and kind of border. A "divided" panel ends in the line that parts it from its right neighbour."""
@@ -31,14 +33,14 @@ Plan = dict[str, Rect]
 def plan(width: int, height: int, *, panel: str, zoom: bool, sheet: str, expiries: int = 8) -> Plan:
     """Rectangles by panel name; together they tile the screen."""
     if width < MIN_WIDTH or height < MIN_HEIGHT:
-        return {"help" if sheet == "help" else "small": Rect(0, 0, max(1, width), max(1, height))}
+        return _tiny(width, height, sheet)
     out: Plan = {
         "strip": Rect(0, 0, width, 1),
         "banner": Rect(0, 1, width, 1),
         "state": Rect(0, height - 2, width, 1),
         "keys": Rect(0, height - 1, width, 1),
     }
-    if sheet in {"help", "feeds"}:
+    if sheet in SHEETS:
         out[sheet] = Rect(0, 2, width, height - 4, "rule")
     elif zoom:
         _zoomed(out, width, height, panel, sheet)
@@ -47,6 +49,17 @@ def plan(width: int, height: int, *, panel: str, zoom: bool, sheet: str, expirie
     else:
         _boxed(out, width, height, sheet, expiries)
     return out
+
+
+def _tiny(width: int, height: int, sheet: str) -> Plan:
+    """The essentials, or as much of a sheet as there is room for."""
+    if sheet in {"feeds", "positions"} and width >= 40 and height >= 10:
+        return {
+            "strip": Rect(0, 0, width, 1),
+            sheet: Rect(0, 1, width, height - 2, "rule"),
+            "keys": Rect(0, height - 1, width, 1),
+        }
+    return {"help" if sheet == "help" else "small": Rect(0, 0, max(1, width), max(1, height))}
 
 
 def _zoomed(out: Plan, width: int, height: int, panel: str, sheet: str) -> None:

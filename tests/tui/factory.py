@@ -25,6 +25,8 @@ from dfmon.model.snapshot import (
     Metric,
     MetricRow,
     Metrics,
+    ModelRow,
+    PositionRow,
     Positions,
     Profile,
     Scenario,
@@ -144,6 +146,41 @@ def feeds() -> tuple[Feed, ...]:
     )
 
 
+def positions() -> tuple[PositionRow, ...]:
+    """Every kind of knowledge: sure, open, half seen, never printed, no band."""
+    rng = random.Random(5)
+    rows = []
+    for expiry, day in zip(EXPIRIES, DAYS, strict=True):
+        for strike in STRIKES[6:26]:
+            for kind in "CP":
+                held = 2400 * math.exp(-(((strike / SPOT - 1) / 0.1) ** 2)) * (0.05 + rng.random())
+                share, half = rng.uniform(-0.9, 0.7), rng.uniform(0.01, 0.3)
+                low, high = max(-1.0, share - half), min(1.0, share + half)
+                p_long = min(1.0, max(0.0, 0.5 + share / (2 * half)))
+                unseen = day > 100 and strike % 5000 != 0
+                rows.append(
+                    PositionRow(
+                        name=f"BTC-{expiry}-{strike:.0f}-{kind}", expiry=expiry, strike=strike,
+                        option_type="call" if kind == "C" else "put",
+                        open_interest=round(held, 1), net=round(held * share, 2), lo=round(held * low, 2),
+                        hi=round(held * high, 2), p_long=round(p_long, 3),
+                        seen=0.0 if unseen else rng.uniform(0.6, 1.0),
+                        last_ns=0 if unseen else NOW - int(rng.expovariate(1 / 4000) * SECOND),
+                    )
+                )  # fmt: skip
+    return tuple(rows)
+
+
+def models() -> tuple[ModelRow, ...]:
+    """The four models, one of them with no flip."""
+    return (
+        ModelRow("flow", -38.2e6, 12.4e6, -3.1e6, 0.4e6, FLIP, -1),
+        ModelRow("naive", 12.6e6, -4.0e6, 1.2e6, 0.1e6, 97_300.0, 1),
+        ModelRow("short-all", -261.0e6, 48.0e6, -22.0e6, -3.1e6, None, -1),
+        ModelRow("file", -30.1e6, 11.0e6, -2.9e6, None, 100_100.0, -1),
+    )
+
+
 def snapshot(**more: Any) -> FlowSnapshot:
     """The usual snapshot; any field can be replaced by name."""
     hours = [24.0 * d - 6 for d in DAYS]
@@ -156,8 +193,9 @@ def snapshot(**more: Any) -> FlowSnapshot:
         underlying="BTC",
         spot=SPOT,
         instruments=1_142,
-        positions=Positions("flow", 0.93, False, 182_000.0),
+        positions=Positions("flow", 0.93, False, 182_000.0, churn=0.21, residual=0.031, venue_share=0.4),
         metrics=metrics(),
+        models=models(),
         flip=Flip(
             FLIP, 100_200.0, 101_600.0, 0.02, 2487.5, 2.5, 1.2,
             (FlipRoot(FLIP, "up"),), (78_730.0, 118_095.0), -1, "ok", 0.4,
@@ -169,16 +207,17 @@ def snapshot(**more: Any) -> FlowSnapshot:
         levels=Levels(105_000.0, 95_000.0, 98_000.0, 100_000.0, 97_000.0),
         by_expiry=tuple(
             ExpiryRow(
-                iso(NOW + int(h * HOUR)), label, h, SPOT * (1 + h / 1e5), 0.51, -4e6, 1e6, -3e5, 4e4, 0.0, 24_000.0, 140
+                iso(NOW + int(h * HOUR)), label, h, SPOT * (1 + h / 1e5), 0.51, -4e6, 1e6, -3e5, 4e4, 0.0, 24_000.0,
+                140, net=-9_400.0 + 2_600.0 * i, coverage=0.99 - 0.03 * i, churn=0.6 - 0.15 * i, residual=0.004 * i,
             )
-            for h, label in zip(hours, EXPIRIES, strict=True)
+            for i, (h, label) in enumerate(zip(hours, EXPIRIES, strict=True))
         ),
         by_strike=tuple(StrikeRow(k, -2e6, 1e6, -2e5, 3e4, 2_140.0, 3_880.0) for k in STRIKES),
         liquidity=Liquidity(182e6, 31.2e9, 4),
         context=Context(0.523, 0.51, 0.00008, 0.061, EXPIRIES[0], 17.93, 0.0042, 0.001),
         feeds=feeds(),
         unavailable=("theta: not asked for",),
-        detail=Detail(heatmap(), profile(), tape(), alerts()),
+        detail=Detail(heatmap(), profile(), tape(), alerts(), positions()),
     )  # fmt: skip
     return msgspec.structs.replace(base, **more)
 
@@ -244,6 +283,7 @@ def absent() -> FlowSnapshot:
         liquidity=Liquidity(None, None, 0),
         by_expiry=(),
         by_strike=(),
+        models=(),
         feeds=(Feed("deribit.ticker", "connecting", None, None, 0, 0, 0, ""),),
         unavailable=("spot: no index price yet", "ngi: no option has a mark price"),
         detail=Detail(HeatMap((), (), (), (), (), (), (), ()), Profile((), (), None, None), (), ()),
@@ -258,6 +298,25 @@ def mixed_quality() -> FlowSnapshot:
     return snapshot(metrics=mixed, positions=Positions("flow", 0.62, True, 90_000.0))
 
 
+def conventional() -> FlowSnapshot:
+    """A model that is a convention: no band, no history, nothing to reconcile."""
+    base, change = snapshot(), msgspec.structs.replace
+    assert isinstance(base.detail, Detail)
+    bare = tuple(change(r, lo=None, hi=None, p_long=None, seen=None) for r in base.detail.positions)
+    rows = tuple(change(r, coverage=None, churn=None, residual=None) for r in base.by_expiry)
+    said = (
+        "positions.coverage: positions naive do not rest on history",
+        "by_expiry: positions naive are not reconciled",
+    )
+    return snapshot(
+        positions=Positions("naive", None, False, 182_000.0),
+        by_expiry=rows,
+        models=models()[:3],
+        unavailable=said,
+        detail=change(base.detail, positions=bare),
+    )
+
+
 HOSTILE = "\x1b]0;owned\x07[red]x[/red][/]\x9b2J\u202e漢字"
 
 
@@ -270,6 +329,7 @@ def hostile() -> FlowSnapshot:
         base.detail,
         alerts=(Alert(NOW - SECOND, "FEED", HOSTILE),),
         tape=tuple(change(r, expiry=HOSTILE, name=HOSTILE, option_type=HOSTILE) for r in base.detail.tape),
+        positions=tuple(change(r, expiry=HOSTILE, name=HOSTILE, option_type=HOSTILE) for r in base.detail.positions),
         heatmap=change(base.detail.heatmap, expiries=(HOSTILE,) * len(EXPIRIES)),
     )
     return snapshot(
@@ -277,6 +337,8 @@ def hostile() -> FlowSnapshot:
         underlying=HOSTILE,
         scenario=change(base.scenario, name=HOSTILE, reasons=(HOSTILE,), overlay=HOSTILE),
         positions=change(base.positions, model=HOSTILE),
+        models=tuple(change(r, model=HOSTILE) for r in base.models),
+        by_expiry=tuple(change(r, label=HOSTILE, expiry=HOSTILE) for r in base.by_expiry),
         feeds=(Feed(HOSTILE, HOSTILE, 0.1, 1.0, 1, 0, 0, HOSTILE),),
         unavailable=(HOSTILE,),
     )

@@ -9,13 +9,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from dfmon.engine.hub import Request, Runtime
+from dfmon.engine.hub import BackfillProgress, Request, Runtime
 from dfmon.model.units import SECOND
 from dfmon.tui import app as app_module
 from dfmon.tui.actions import ACTIONS, BY_ID
 from dfmon.tui.app import DfmonApp, writer_backlog
 from dfmon.tui.deeds import DEEDS
+from dfmon.tui.present.positions import listed
 from dfmon.tui.settings import ScreenSettings
+from dfmon.tui.view import ORDERS
 
 from . import factory
 from .conftest import SameScreen, Stage
@@ -36,6 +38,11 @@ async def test_main_screen(size: tuple[int, int], same_screen: SameScreen) -> No
         ("help", ["question_mark"]),
         ("feeds", ["f"]),
         ("alerts", ["a"]),
+        ("positions", ["d", "j", "j"]),
+        ("positions_expiries", ["d", "tab", "e", "e"]),
+        ("positions_filtered", ["d", "o", "e", "slash", *"put net<-200", "enter"]),
+        ("filter_wrong", ["d", "slash", *"strik>9", "enter"]),
+        ("tape_filtered", ["slash", *"call block", "enter"]),
         ("zoom_chart", ["z"]),
         ("zoom_heatmap", ["2", "2", "j", "l"]),
         ("zoom_gauges", ["3", "3"]),
@@ -72,6 +79,18 @@ async def test_states(name: str, same_screen: SameScreen) -> None:
             assert isinstance(app, DfmonApp)
             stage.app = app
             same_screen(await stage.text(pilot), f"{name}_{size[0]}")
+
+
+@pytest.mark.parametrize("name", ["snapshot", "absent", "conventional", "hostile"])
+async def test_positions(name: str, same_screen: SameScreen) -> None:
+    make: Callable[[], factory.FlowSnapshot] = getattr(factory, name)
+    snapshot = make()
+    settings = ScreenSettings((snapshot.underlying,))
+    for width, height in ((60, 20), (80, 24), (120, 40), (160, 48)):
+        stage = Stage(snapshot, settings=settings)
+        async with stage.app.run_test(size=(width, height)) as pilot:
+            await pilot.press("d")
+            same_screen(await stage.text(pilot), f"positions_{name}_{width}")
 
 
 async def test_waiting_for_the_first_snapshot(same_screen: SameScreen) -> None:
@@ -125,6 +144,10 @@ BEFORE = {
     "panel.focus.1": ["2"],
     "cursor.left": ["l"],
     "cursor.up": ["j"],
+    "view.order": ["d"],
+    "view.order.prev": ["d"],
+    "view.only": ["d"],
+    "view.only.prev": ["d"],
     "cursor.first": ["j"],
     "view.less": ["plus"],
 }
@@ -178,6 +201,104 @@ async def test_pause_freezes_the_panels_and_not_the_feeds() -> None:
         assert "90,002.0" in await stage.text(pilot)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_backfill_on_the_state_line(size: tuple[int, int], same_screen: SameScreen) -> None:
+    """The positions step from warming to covered as the prints come in, and the progress goes when it is done."""
+    stage = Stage(factory.mixed_quality())
+    width = size[0]
+    async with stage.app.run_test(size=size) as pilot:
+        stage.hub.runtime = Runtime(backfill=BackfillProgress(412, 1_852, 31_204, 118.0, 184.0))
+        same_screen(await stage.text(pilot), f"backfill_{width}")
+        trouble = BackfillProgress(412, 1_852, 31_204, 0.0, None, "archive answered 429, next try in 8 s")
+        stage.hub.runtime = Runtime(backfill=trouble)
+        same_screen(await stage.text(pilot), f"backfill_trouble_{width}")
+        assert "warming 62%" in await stage.text(pilot)
+        stage.hub.runtime = Runtime(backfill=BackfillProgress(1_852, 1_852, 140_000, 90.0, 0.0))
+        stage.hub.publish(factory.snapshot(ts_ns=factory.NOW + 1))
+        text = await stage.text(pilot)
+        assert "backfill" not in text
+        assert "covered 93%" in text
+
+
+async def test_esc_takes_the_filter_before_the_sheet() -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("d", "slash", *"27NOV C", "enter")
+        assert "/27NOV C" in await stage.text(pilot)
+        assert {(r.expiry, r.option_type) for r in listed(stage.app.frame())} == {("27NOV26", "call")}
+        await pilot.press("escape")
+        assert "no filter" in await stage.text(pilot)
+        await pilot.press("escape")
+        assert stage.app.view.sheet == ""
+
+
+async def test_what_is_typed_into_the_prompt_is_no_command() -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("d", "slash", *"qcb", "backspace", "ctrl+u", *"zz", "enter")
+        text = await stage.text(pilot)
+        assert '"zz" is no filter here' in text
+        assert stage.asked == []
+        assert stage.app.return_code is None
+        await pilot.press("escape")
+        assert stage.app.view.prompt == ""
+        assert stage.app.view.sheet == "positions"
+        await pilot.press("slash", "backspace", "o")
+        assert stage.app.view.order == "band"
+
+
+async def test_options_are_walked_by_name_and_keep_the_cursor() -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("d", "j", "j", "j")
+        chosen = stage.app.view.option
+        assert listed(stage.app.frame())[3].name == chosen
+        detail = factory.snapshot().detail
+        assert isinstance(detail, factory.Detail)
+        fewer = msgspec.structs.replace(detail, positions=tuple(r for r in detail.positions if r.name == chosen))
+        stage.hub.publish(factory.snapshot(detail=fewer, ts_ns=factory.NOW + 1))
+        assert "▶" in await stage.text(pilot)
+        assert "1 of 1 " in await stage.text(pilot)
+        stage.hub.publish(factory.snapshot(ts_ns=factory.NOW + 2))
+        assert "4 of 320" in await stage.text(pilot)
+        await pilot.press("G")
+        assert "320 of 320" in await stage.text(pilot)
+        await pilot.press("g", "k", "l")
+        assert stage.app.view.only == factory.EXPIRIES[0]
+
+
+async def test_every_order_is_an_order() -> None:
+    frame = Stage(factory.snapshot()).app.frame()
+    keys: dict[str, Callable[[factory.PositionRow], object]] = {
+        "size": lambda r: -abs(r.net),
+        "band": lambda r: -((r.hi or 0.0) - (r.lo or 0.0)),
+        "oi": lambda r: -r.open_interest,
+        "expiry": lambda r: (factory.EXPIRIES.index(r.expiry), r.strike),
+    }
+    assert tuple(keys) == ORDERS
+    for frame.view.order in ORDERS:
+        values = [keys[frame.view.order](row) for row in listed(frame)]
+        assert values == sorted(values)  # type: ignore[type-var]
+
+
+async def test_long_notes_are_readable_and_the_last_reason_is_reached() -> None:
+    note = "no data on trades.option.BTC for 42 s, which sends one in 5 s; resubscribed twice, " * 3 + "END OF NOTE"
+    noisy = msgspec.structs.replace(factory.feeds()[1], note=note)
+    reasons = tuple(f"reason {i}: " + "a long sentence about what is missing " * 4 for i in range(9))
+    stage = Stage(factory.snapshot(feeds=(factory.feeds()[0], noisy), unavailable=(*reasons, "the very last")))
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f")
+        text = await stage.text(pilot)
+        assert "END OF NOTE" in text
+        assert "the very last" not in text
+        await pilot.press("G")
+        assert "the very last" in await stage.text(pilot)
+        await pilot.press("k")
+        assert "the very last" not in await stage.text(pilot)
+        await pilot.press(*"j" * 99)
+        assert "the very last" in await stage.text(pilot)
+
+
 async def test_currency_changes_everything() -> None:
     stage = Stage(factory.snapshot())
     stage.hub.publish(factory.snapshot(underlying="ETH", spot=3_512.25))
@@ -191,7 +312,7 @@ async def test_currency_changes_everything() -> None:
 async def test_position_models_are_asked_for_in_turn() -> None:
     stage = Stage(factory.snapshot())
     async with stage.app.run_test(size=(80, 24)) as pilot:
-        for model in ("naive", "short-all", "flow"):
+        for model in ("naive", "short-all", "file", "flow"):
             await pilot.press("b")
             assert stage.asked[-1] == Request("positions", model)
             p = msgspec.structs.replace(factory.snapshot().positions, model=model)

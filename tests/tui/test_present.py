@@ -31,6 +31,7 @@ CASES = {
     "absent": factory.absent,
     "mixed": factory.mixed_quality,
     "hostile": factory.hostile,
+    "conventional": factory.conventional,
     "none": lambda: None,
 }
 
@@ -51,7 +52,11 @@ def screen(f: Frame, width: int = 80, height: int = 24) -> str:
 
 def views() -> list[View]:
     plain = [View("BTC", panel=p, zoom=z) for p in PANELS for z in (False, True)]
-    other = [View("BTC", sheet=s) for s in ("help", "feeds", "detail")]
+    other = [View("BTC", sheet=s) for s in ("help", "feeds", "detail", "positions")]
+    other += [
+        View("BTC", sheet="positions", part="expiries", only=factory.EXPIRIES[3]),
+        View("BTC", prompt="/", wrong="no"),
+    ]
     metrics = [View("BTC", metric=m, merge=k, panel="heatmap") for m in METRICS for k in (1, 2, 4)]
     return [*plain, *other, *metrics, View("BTC", icons="braille"), View("BTC", span=0, strike=140_000.0, expiry=7)]
 

@@ -23,3 +23,8 @@ def test_stale(snap_compare: Any) -> None:
 
 def test_purple_and_green(snap_compare: Any) -> None:
     assert snap_compare(Stage(factory.snapshot()).app, terminal_size=(120, 40), press=["2", "p"])
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=lambda s: f"{s[0]}x{s[1]}")
+def test_positions(size: tuple[int, int], snap_compare: Any) -> None:
+    assert snap_compare(Stage(factory.snapshot()).app, terminal_size=size, press=["d", "j"])

@@ -41,6 +41,14 @@ def framed(
     return [(*top, (joint, "edge")), *((*row, ("│", "edge")) for row in rows)]
 
 
+def scrolled(rows: Sequence[Row], height: int, scroll: int) -> tuple[Sequence[Row], str]:
+    """The rows in sight, and where they are when that is not all of them."""
+    if len(rows) <= height:
+        return rows, ""
+    first = max(0, min(scroll, len(rows) - height))
+    return rows[first : first + height], f"   {first + 1}-{first + height} of {len(rows)}, j k"
+
+
 def _line(runs: Sequence[Run], width: int, line: str, right: bool = False) -> list[Run]:
     """Runs laid into a horizontal line, at its left or right end."""
     runs = list(runs)

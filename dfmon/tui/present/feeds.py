@@ -2,48 +2,64 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from dfmon.model.snapshot import Feed
 from dfmon.tui.plan import Rect
-from dfmon.tui.present.box import framed, inner
+from dfmon.tui.present.box import framed, inner, scrolled
 from dfmon.tui.present.frame import Frame
-from dfmon.tui.present.state import health
-from dfmon.tui.present.text import Row, Run, duration, fit, foreign, percent, size_bytes
+from dfmon.tui.present.state import backfill, health
+from dfmon.tui.present.text import Row, Run, duration, fit, foreign, percent, size_bytes, width_of
 
 
 def feeds(frame: Frame, rect: Rect) -> list[Row]:
-    """The sheet at any size."""
+    """The sheet at any size; what does not fit is scrolled to."""
     width, height = inner(rect)
-    s = frame.newest
     title: list[Run] = [("FEEDS AND HEALTH", "title")]
-    if s is None:
+    if frame.newest is None:
         return framed(rect, title, [(), ((f"  {frame.waiting()}", "dim"),)], focus=False)
+    rows = feed_rows(frame, width)
+    shown, place = scrolled(rows, height, frame.view.scroll)
+    return framed(rect, [*title, (place, "dim")], shown, focus=False)
+
+
+def feed_rows(frame: Frame, width: int) -> list[Row]:
+    """All lines of the sheet: each connection with its whole note, the pipeline, and every reason for a gap."""
+    s = frame.newest
+    if s is None:
+        return []
     name = min(30, max(16, max((len(f.name) for f in s.feeds), default=0) + 1))
     head = f" {'FEED':<{name}} STATE         AGE LAG ms    FRAMES  REJ RECON  NOTE"
     body: list[Row] = [fit(((head, "head"),), width)]
-    tail = [*_pipeline(frame, width), *_missing(frame, width)]
-    room = max(3, height - 1 - len(tail))
-    body += [_line(f, name, width) for f in s.feeds[:room]]
-    if len(s.feeds) > room:
-        body[-1] = fit(((f" and {len(s.feeds) - room + 1} more", "dim"),), width)
-    body += [fit((), width)] if len(body) + len(tail) < height else []
-    return framed(rect, title, [*body, *tail], focus=False)
+    for feed in s.feeds:
+        body += _feed(feed, name, width)
+    return [*body, fit((), width), *_pipeline(frame, width), *_missing(frame, width)]
 
 
-def _line(feed: Feed, name: int, width: int) -> Row:
+def _feed(feed: Feed, name: int, width: int) -> list[Row]:
+    """One line; a note that does not fit beside the numbers goes below them."""
     glyph, style, word = health(feed)
     lag = "-" if feed.lag_ms is None else f"{feed.lag_ms:,.0f}"
     age = "-" if feed.age_s is None else duration(feed.age_s)
-    return fit(
-        (
-            (f" {foreign(feed.name, name):<{name}} ", "text"),
-            (f"{glyph} {word or 'live':<9}", style),
-            (f"{age:>6} {lag:>6} {feed.frames:>9,}", "text"),
-            (f" {feed.rejected:>4}", "warn" if feed.rejected else "text"),
-            (f" {feed.reconnects:>5}  ", "warn" if feed.reconnects else "text"),
-            (foreign(feed.note, 80), "dim"),
-        ),
-        width,
-    )
+    runs: list[Run] = [
+        (f" {foreign(feed.name, name):<{name}} ", "text"),
+        (f"{glyph} {word or 'live':<9}", style),
+        (f"{age:>6} {lag:>6} {feed.frames:>9,}", "text"),
+        (f" {feed.rejected:>4}", "warn" if feed.rejected else "text"),
+        (f" {feed.reconnects:>5}  ", "warn" if feed.reconnects else "text"),
+    ]
+    note = foreign(feed.note, 600)
+    if len(note) <= width - width_of(runs):
+        return [fit((*runs, (note, "dim")), width)]
+    return [fit(runs, width), *_wrapped("   └ ", "edge", note, width)]
+
+
+def _wrapped(lead: str, lead_style: str, text: str, width: int, style: str = "dim") -> list[Row]:
+    """A text in as many lines as it needs, indented after the first."""
+    lines = textwrap.wrap(text, max(10, width - len(lead) - 1)) or [""]
+    return [
+        fit(((lead if i == 0 else " " * len(lead), lead_style), (line, style)), width) for i, line in enumerate(lines)
+    ]
 
 
 def _rule(text: str, width: int) -> Row:
@@ -53,20 +69,25 @@ def _rule(text: str, width: int) -> Row:
 def _pipeline(frame: Frame, width: int) -> list[Row]:
     run, s = frame.runtime, frame.newest
     recorder = "not recording" if run.recorded_bytes is None else f"recorder {size_bytes(run.recorded_bytes)}"
-    rows: list[list[Run]] = [
+    lines: list[list[Run]] = [
         [(f" {run.frames_per_s:,.0f} msg/s -> step {run.step_ms:.1f} ms -> snapshot {s.seq if s else 0:,}", "text")],
         [
             (f" {recorder}, ", "text"),
             (f"{run.dropped} dropped", "bad" if run.dropped else "text"),
             (f", {run.overruns} overruns", "warn" if run.overruns else "text"),
-            *((f"   {foreign(sink, 30)}", "text") for sink in run.sinks),
         ],
         [(f" screen {frame.rate_hz:.1f} Hz, draw {frame.draw_ms:.0f} ms, {frame.skipped} frames skipped", "text")],
     ]
+    rows = [_rule("PIPELINE", width), *(fit(line, width) for line in lines)]
+    for sink in run.sinks:
+        rows += _wrapped(" ", "text", foreign(sink, 300), width, "text")
+    if filling := backfill(run.backfill):
+        rows += _wrapped(" ", "text", "".join(text for text, _ in filling), width, "text")
     if run.note:
-        rows.append([(f" {foreign(run.note, 150)}", "dim")])
-    rows += [[(" screen fault in ", "bad"), (foreign(fault, 150), "text")] for fault in frame.faults]
-    return [_rule("PIPELINE", width), *(fit(row, width) for row in rows)]
+        rows += _wrapped(" ", "text", foreign(run.note, 600), width)
+    for fault in frame.faults:
+        rows += _wrapped(" screen fault in ", "bad", foreign(fault, 600), width, "text")
+    return rows
 
 
 def _missing(frame: Frame, width: int) -> list[Row]:
@@ -76,10 +97,10 @@ def _missing(frame: Frame, width: int) -> list[Row]:
     p = s.positions
     cover = "n/a" if p.coverage is None else percent(p.coverage, 0, plus=False)
     warm = ", warming: older history not seen yet" if p.warming else ""
-    rows: list[list[Run]] = [
-        [(f" {s.instruments:,} options   positions {foreign(p.model, 12)}, coverage {cover}{warm}", "text")],
-    ]
-    rows += [[(" n/a: ", "warn"), (foreign(text, 150), "dim")] for text in s.unavailable[:4]]
+    model = f" {s.instruments:,} options   positions {foreign(p.model, 12)}, coverage {cover}{warm}"
+    rows = [_rule("BOOK, AND WHAT IS MISSING", width), fit(((model, "text"),), width)]
+    for text in s.unavailable:
+        rows += _wrapped(" n/a: ", "warn", foreign(text, 600), width)
     if not s.unavailable:
-        rows.append([(" nothing is missing", "dim")])
-    return [_rule("BOOK, AND WHAT IS MISSING", width), *(fit(row, width) for row in rows)]
+        rows.append(fit(((" nothing is missing", "dim"),), width))
+    return rows

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from dfmon.engine.hub import BackfillProgress
 from dfmon.model.snapshot import Feed
 from dfmon.tui.actions import footer
 from dfmon.tui.plan import MIN_HEIGHT, MIN_WIDTH
@@ -11,6 +14,8 @@ from dfmon.tui.present.text import (
     Row,
     Run,
     by_priority,
+    covered,
+    cut,
     duration,
     fit,
     foreign,
@@ -19,8 +24,10 @@ from dfmon.tui.present.text import (
     price,
     size_bytes,
 )
+from dfmon.tui.view import View
 
-SLOW_S = 5.0
+SLOW_S: Final = 5.0
+_HINTS: Final = {"/": "28NOV  put  strike>98k  net<-50   enter applies, esc leaves"}
 
 
 def health(feed: Feed) -> tuple[str, str, str]:
@@ -57,6 +64,41 @@ def feed_runs(name: str, feed: Feed) -> tuple[Run, ...]:
     )
 
 
+def worst(seen: list[tuple[str, Feed]]) -> tuple[Run, ...]:
+    """All venues in few cells: the one that is worst off, and how many others there are."""
+    rank = {"●": 0, "◐": 1, "○": 2}
+    name, feed = max(seen, key=lambda item: (rank[health(item[1])[0]], item[1].age_s or 0.0))
+    more = f" +{len(seen) - 1}" if len(seen) > 1 else ""
+    return (*feed_runs(name, feed), (more, "dim"))
+
+
+def backfill(progress: BackfillProgress | None, wide: bool = True) -> tuple[Run, ...]:
+    """`backfill 412/1,852 · 31 k prints · 3 min left` while one runs; nothing when it is done or none does."""
+    if progress is None or progress.done >= progress.total > 0:
+        return ()
+    p = progress
+    done: Run = (f"backfill {p.done:,}/{p.total:,}", "strong")
+    if p.trouble:
+        return done, (f" · {cut(foreign(p.trouble, 300), 120 if wide else 24)}", "warn")
+    count = (
+        f"{p.prints / 1e6:.1f} M"
+        if p.prints >= 999_500
+        else f"{p.prints / 1e3:.0f} k"
+        if p.prints >= 9_950
+        else f"{p.prints:,}"
+    )
+    rate = f", {p.per_s:,.0f}/s" if wide and p.per_s > 0 else ""
+    return done, (f" · {count} prints{rate}{_left(p.left_s)}", "dim")
+
+
+def _left(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    if seconds < 90:
+        return f" · {max(1, seconds):.0f} s left"
+    return f" · {seconds / 60:.0f} min left" if seconds < 5400 else f" · {seconds / 3600:.1f} h left"
+
+
 def state(frame: Frame, width: int) -> list[Row]:
     """Feeds with glyph and age, drops, recorder, coverage, rate; a notice takes the line for a few seconds."""
     view = frame.view
@@ -70,8 +112,13 @@ def state(frame: Frame, width: int) -> list[Row]:
         word = "END" if run.finished else "PAUSED" if run.paused else "PLAYING"
         speed = speed_word(run.replay_speed)
         parts.append((0, ((f"◆ REPLAY {word}{done}", "replay"), (f" {speed}" if speed else "", "dim"))))
-    for name, feed in venues(newest.feeds) if newest else ():
-        parts.append((1, feed_runs(name, feed)))
+    seen = venues(newest.feeds) if newest else []
+    filling = backfill(run.backfill, wide)
+    if filling and not wide:
+        parts += [(1, worst(seen)), (1, filling)] if seen else [(1, filling)]
+    else:
+        parts += [(1, feed_runs(name, feed)) for name, feed in seen]
+        parts += [(1, filling)] if filling else []
     if not parts:
         parts.append((1, ((f"feeds: {foreign(run.note, 40) or 'connecting'}", "dim"),)))
     parts += _counts(frame, wide)
@@ -83,13 +130,12 @@ def _counts(frame: Frame, wide: bool) -> list[tuple[int, tuple[Run, ...]]]:
     out: list[tuple[int, tuple[Run, ...]]] = []
     if frame.slow:
         out.append((2, ((f"screen slow, {frame.skipped} skipped", "warn"),)))
-    out.append((2, ((f"drop {run.dropped}", "bad" if run.dropped else "dim"),)))
+    out.append((2 if run.dropped else 4, ((f"drop {run.dropped}", "bad" if run.dropped else "dim"),)))
     if run.recorded_bytes is not None:
         out.append((3, ((f"rec {size_bytes(run.recorded_bytes)}", "dim"),)))
     if s is not None and s.positions.coverage is not None:
         p = s.positions
-        text = f"cover {percent(p.coverage, 0, plus=False)}{' warming' if p.warming else ''}"
-        out.append((4 if wide or p.warming else 6, ((text, "warn" if p.warming else "dim"),)))
+        out.append((2 if p.warming or run.backfill else 4 if wide else 6, (covered(p),)))
     if wide:
         if run.frames_per_s:
             out.append((6, ((f"{run.frames_per_s:,.0f} msg/s", "dim"),)))
@@ -105,13 +151,25 @@ def _counts(frame: Frame, wide: bool) -> list[tuple[int, tuple[Run, ...]]]:
 
 
 def keys(frame: Frame, width: int) -> list[Row]:
-    """The footer, from the action table: the ranked ones that work here and fit."""
+    """The footer, from the action table: the ranked ones that work here and fit. A prompt takes its place."""
+    if frame.view.prompt:
+        return [_prompt(frame.view, width)]
     runs: list[Run] = [(" ", "text")]
     parts: list[tuple[int, tuple[Run, ...]]] = []
     for rank, key, text in footer(frame.mode, frame.view.sheet, frame.view.zoom):
         parts.append((rank, ((key, "key"), (f" {text}", "dim"))))
     runs += by_priority(parts, width - 2, 3 if width >= 120 else 2)
     return [fit(runs, width)]
+
+
+def _prompt(view: View, width: int) -> Row:
+    """What is typed, and beside it what is wrong or what is allowed; a long text shows its end."""
+    tail = f"  {foreign(view.wrong, 160)}" if view.wrong else f"   {_HINTS[view.prompt]}"
+    room = max(8, width - 4 - len(tail)) if view.wrong else width - 4
+    typed = foreign(view.typed, 200)[-room:]
+    return fit(
+        ((f" {view.prompt}", "key"), (typed, "strong"), ("█", "spot"), (tail, "warn" if view.wrong else "dim")), width
+    )
 
 
 def small(frame: Frame, width: int, height: int) -> list[Row]:

@@ -13,6 +13,7 @@ from dfmon.tui.present.text import (
     Run,
     by_priority,
     clock,
+    cut,
     duration,
     fit,
     foreign,
@@ -130,7 +131,7 @@ def banner(frame: Frame, width: int) -> list[Row]:
     runs = by_priority(_scene_parts(frame, s, wide), room, 3 if wide else 2)
     if wide and scene.reasons:
         left = room - sum(len(t) for t, _ in runs) - 8
-        why = _whole_words(foreign(", ".join(scene.reasons), 300), left)
+        why = cut(foreign(", ".join(scene.reasons), 300), left)
         if why:
             runs += [("   why: ", "dim"), (why, "text")]
     return [spread([(" ", "text"), *runs], right, width)]
@@ -170,12 +171,3 @@ def _scene_parts(frame: Frame, s: FlowSnapshot, wide: bool) -> list[tuple[int, t
             ),
         ),
     ]
-
-
-def _whole_words(text: str, room: int) -> str:
-    """Cut at a word, with an ellipsis in ASCII."""
-    if len(text) <= room:
-        return text
-    if room < 8:
-        return ""
-    return text[: room - 2].rsplit(" ", 1)[0].rstrip(" ,") + " .."

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from dfmon.model.snapshot import TapeRow
 from dfmon.model.units import MINUTE
 from dfmon.tui.plan import Rect
 from dfmon.tui.present.box import framed, inner
 from dfmon.tui.present.frame import Frame
-from dfmon.tui.present.text import Row, Run, clock, expiry_short, fit, foreign, level, money, percent
+from dfmon.tui.present.text import Row, Run, clock, cut, expiry_short, fit, foreign, level, money, percent, width_of
+
+FIXED_ROWS: Final = 2  # head and summary of the zoomed list
 
 
 def prints(frame: Frame) -> list[TapeRow]:
     """The rows of the tape the view asks for, newest first."""
     detail = frame.detail
     rows = detail.tape if detail else ()
-    return sorted((r for r in rows if r.size >= frame.view.tape_min), key=lambda r: -r.ts_ns)
+    chosen = frame.view.filters["tape"]
+    return sorted((r for r in rows if r.size >= frame.view.tape_min and chosen(r)), key=lambda r: -r.ts_ns)
 
 
 def tape(frame: Frame, rect: Rect) -> list[Row]:
@@ -22,12 +27,18 @@ def tape(frame: Frame, rect: Rect) -> list[Row]:
     width, height = inner(rect)
     view, focus = frame.view, frame.view.panel == "tape"
     limit = f">={view.tape_min:g} {foreign(view.underlying, 5)}" if view.tape_min > 0 else "all sizes"
-    title: list[Run] = [("4 FLOW TAPE" if width >= 40 else "4 TAPE", "title"), (f"  {limit}", "dim")]
+    title: list[Run] = [("4 FLOW TAPE" if width >= 40 else "4 TAPE", "title")]
+    chosen = view.filters["tape"].text
+    if not chosen or view.tape_min > 0:
+        title.append((f"  {limit}", "dim"))
+    if chosen:
+        title.append((f"  /{cut(foreign(chosen, 60), width - width_of(title) - 6)}", "strong"))
     if frame.snapshot is None:
         return framed(rect, title, [(), ((f" {frame.waiting()}", "dim"),)], focus=focus)
     rows = prints(frame)
     if not rows:
-        return framed(rect, title, [(), ((" no trades yet", "dim"),)], focus=focus)
+        words = "no print passes the filter" if chosen else "no trades yet"
+        return framed(rect, title, [(), ((f" {words}", "dim"),)], focus=focus)
     body: list[Row] = []
     if width >= 40:
         body.append(fit(((_head(width), "head"),), width))

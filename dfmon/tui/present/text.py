@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from dfmon.model.snapshot import Metric
+from dfmon.model.snapshot import Metric, Positions
 from dfmon.model.units import clean, utc
 
 Run = tuple[str, str]
@@ -30,6 +30,15 @@ def foreign(text: str, limit: int = 200) -> str:
     if safe.isascii():
         return safe
     return "".join("?" if unicodedata.east_asian_width(c) in "WF" or unicodedata.combining(c) else c for c in safe)
+
+
+def cut(text: str, room: int) -> str:
+    """Cut at a word, with an ellipsis in ASCII."""
+    if len(text) <= room:
+        return text
+    if room < 8:
+        return ""
+    return text[: room - 2].rsplit(" ", 1)[0].rstrip(" ,") + " .."
 
 
 def width_of(row: Iterable[Run]) -> int:
@@ -123,6 +132,34 @@ def money(value: float | None, plus: bool = True) -> str:
     text = f"{size:.0f}" if size >= 99.95 or not letter else f"{size:.1f}"
     sign = "-" if value < 0 and float(text) else "+" if plus and float(text) else ""
     return f"{sign}{text}{letter}"
+
+
+def coins(value: float | None, plus: bool = True) -> str:
+    """A quantity in coins in at most eight characters.
+
+    >>> coins(-610.25), coins(12_345.0, plus=False), coins(2_140_000.0), coins(0.0)
+    ('-610.2', '12,345', '+2.14M', '0')
+    """
+    if value is None:
+        return NOTHING
+    size = abs(value)
+    if size == 0.0:
+        return "0"
+    if size >= 999_999.5:
+        text = f"{size / 1e6:.2f}M"
+    elif size >= 99_999.5:
+        text = f"{size / 1e3:.0f}K"
+    else:
+        text = f"{size:,.{2 if size < 9.995 else 1 if size < 999.95 else 0}f}"
+    return f"{'-' if value < 0 else '+' if plus else ''}{text}"
+
+
+def covered(p: Positions) -> Run:
+    """How much of the open interest has a history we saw: the word changes once that is enough."""
+    if p.coverage is None:
+        return f"{'warming' if p.warming else 'coverage'} {NOTHING}", "warn" if p.warming else "dim"
+    share = percent(p.coverage, 0, plus=False)
+    return (f"warming {share}", "warn") if p.warming else (f"covered {share}", "dim")
 
 
 def percent(fraction: float | None, digits: int = 1, plus: bool = True) -> str:

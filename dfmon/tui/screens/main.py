@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.events import Resize
+from textual.events import Key, Resize
 from textual.screen import Screen
 
 from dfmon.tui.actions import ACTIONS
@@ -25,6 +25,7 @@ from dfmon.tui.present.frame import Frame
 from dfmon.tui.present.gauges import gauges
 from dfmon.tui.present.heatmap import heatmap
 from dfmon.tui.present.help import help_sheet
+from dfmon.tui.present.positions import positions
 from dfmon.tui.present.profile import profile
 from dfmon.tui.present.state import keys, small, state
 from dfmon.tui.present.strip import banner, strip
@@ -45,6 +46,7 @@ PRESENT: Final[dict[str, Present]] = {
     "alerts": alerts,
     "help": help_sheet,
     "feeds": feeds,
+    "positions": positions,
     "state": lambda frame, rect: state(frame, rect.width),
     "keys": lambda frame, rect: keys(frame, rect.width),
     "small": lambda frame, rect: small(frame, rect.width, rect.height),
@@ -60,9 +62,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
         for action in ACTIONS
     ]
 
-    def __init__(self, on_size: Callable[[], None]) -> None:
+    def __init__(self, on_size: Callable[[], None], on_typed: Callable[[str, str | None], bool]) -> None:
         super().__init__()
-        self._on_size = on_size
+        self._on_size, self._on_typed = on_size, on_typed
         self._plan: Plan = {}
         self.grids = {name: RowGrid(name) for name in PRESENT}
         self.faults: dict[str, str] = {}
@@ -73,9 +75,16 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def on_resize(self, event: Resize) -> None:
         self._on_size()
 
+    def on_key(self, event: Key) -> None:
+        """What is typed into an open prompt is no command; only ctrl+c stays one."""
+        if event.key != "ctrl+c" and self._on_typed(event.key, event.character):
+            event.stop()
+            event.prevent_default()
+
     def draw(self, frame: Frame, look: Look, *, skip: frozenset[str] = frozenset()) -> int:
         """Place and fill the panels; the number of rows that changed."""
         view, known = frame.view, frame.detail
+        view.size = self.size.width, self.size.height
         expiries = len(known.heatmap.expiries) if known else 8
         new = plan(
             self.size.width, self.size.height, panel=view.panel, zoom=view.zoom, sheet=view.sheet, expiries=expiries

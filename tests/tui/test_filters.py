@@ -1,0 +1,90 @@
+"""The filter language: what passes, what a row does not know, and one sentence for what means nothing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dfmon.model.errors import UsageError
+from dfmon.model.units import clean
+from dfmon.tui.filters import FIELDS, List, parse
+
+from . import factory
+
+TAPE, POSITIONS = factory.tape(400), factory.positions()
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("put", lambda r: r.option_type == "put"),
+        ("C", lambda r: r.option_type == "call"),
+        ("type!=calls", lambda r: r.option_type == "put"),
+        ("strike>=98k", lambda r: r.strike >= 98_000),
+        ("98000", lambda r: r.strike == 98_000),
+        ("98,000 put", lambda r: r.strike == 98_000 and r.option_type == "put"),
+        ("04DEC", lambda r: r.expiry == "4DEC26"),
+        ("exp=4dec26", lambda r: r.expiry == "4DEC26"),
+        ("exp!=27NOV", lambda r: r.expiry != "27NOV26"),
+        ("net<-200 oi>1,000", lambda r: r.net < -200 and r.open_interest > 1000),
+        ("long>=40% long<=60%", lambda r: 0.4 <= r.p_long <= 0.6),
+        ("seen=0", lambda r: r.seen == 0),
+        ("", lambda r: True),
+    ],
+)
+def test_options(text: str, passes: object) -> None:
+    chosen = parse(text, "positions")
+    assert [chosen(row) for row in POSITIONS] == [passes(row) for row in POSITIONS]  # type: ignore[operator]
+    assert len({chosen(row) for row in POSITIONS}) == (2 if text else 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("qty>=40 side=buy", lambda r: r.size >= 40 and r.side > 0),
+        ("sell block", lambda r: r.side < 0 and r.block),
+        ("combo", lambda r: r.combo),
+        ("iv<50%", lambda r: True),
+    ],
+)
+def test_prints(text: str, passes: object) -> None:
+    chosen = parse(text, "tape")
+    assert [chosen(row) for row in TAPE] == [passes(row) for row in TAPE]  # type: ignore[operator]
+
+
+def test_what_is_not_known_passes_no_comparison() -> None:
+    bare = factory.conventional().detail
+    assert isinstance(bare, factory.Detail)
+    for text in ("long>=0", "long<1", "long!=7", "seen>=0"):
+        assert not any(parse(text, "positions")(row) for row in bare.positions)
+
+
+@pytest.mark.parametrize(
+    ("text", "of", "says"),
+    [
+        ("strik>9", "positions", '"strik>9" is no filter here'),
+        ("side=buy", "positions", '"side=buy" is no filter here'),
+        ("net>much", "positions", 'net wants a number, such as 10, 98k or 40%, and "much" is none'),
+        ("exp>28NOV", "tape", "exp is a word: exp=28NOV or exp!=28NOV"),
+        ("block=yes", "tape", '"block=yes" is no filter here'),
+        ("\x1b[2J", "tape", '"?[2J" is no filter here'),
+    ],
+)
+def test_mistakes_get_one_sentence(text: str, of: List, says: str) -> None:
+    with pytest.raises(UsageError) as told:
+        parse(text, of)
+    assert str(told.value).startswith(says)
+    assert "\n" not in str(told.value)
+
+
+@given(st.text(max_size=40), st.sampled_from(tuple(FIELDS)))
+def test_any_text_is_a_filter_or_a_sentence(text: str, of: List) -> None:
+    rows, told = TAPE if of == "tape" else POSITIONS, ""
+    try:
+        chosen = parse(text, of)
+    except UsageError as error:
+        told = str(error)
+    else:
+        assert all(isinstance(chosen(row), bool) for row in rows[:20])
+    assert clean(told) == told
