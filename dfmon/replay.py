@@ -70,7 +70,7 @@ class Recording:
 
     def moves(self) -> Iterator[Move]:
         for record in replayer.records(self.path):
-            if record.kind not in (RecordKind.SESSION, RecordKind.GAP):
+            if record.kind is not RecordKind.SESSION:
                 yield Move(record.recv_ns, _applying(record), record.kind is RecordKind.TICK)
 
 

@@ -12,7 +12,16 @@ SHARED = Path(__file__).parent.parent.parent / "shared"
 
 def chains() -> Path:
     """The folder of recorded boards; skips the test where it is absent."""
+    return _folder("chains", "boards")
+
+
+def trades() -> Path:
+    """The folder of recorded prints and block requests; skips the test where it is absent."""
+    return _folder("trades", "prints")
+
+
+def _folder(name: str, what: str) -> Path:
     base = Path(os.environ["DFMON_REAL_DATA"]) if "DFMON_REAL_DATA" in os.environ else SHARED / "data"
-    if not (base / "chains").is_dir():
-        pytest.skip(f"recorded boards are not at {base / 'chains'}; set DFMON_REAL_DATA to the folder that has them")
-    return base / "chains"
+    if not (base / name).is_dir():
+        pytest.skip(f"recorded {what} are not at {base / name}; set DFMON_REAL_DATA to the folder that has {name}")
+    return base / name

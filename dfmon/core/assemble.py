@@ -94,7 +94,7 @@ def assemble(
         underlying=chain.underlying,
         spot=_finite(chain.spot),
         instruments=chain.size,
-        positions=Positions(m.model, m.positions.coverage, m.warming, float(np.abs(m.cols.position).sum())),
+        positions=_positions(m),
         metrics=metrics,
         flip=flip,
         scenario=_scenario(m, inputs, rules, reasons, thresholds, metrics.hpp.value, quality),
@@ -119,6 +119,18 @@ def _quality(m: Measured) -> Quality:
     if m.age_s is None or m.age_s > m.stale_after_s:
         return "stale"
     return "ok" if m.cols.usable >= WHOLE and not m.warming else "partial"
+
+
+def _positions(m: Measured) -> Positions:
+    matched, differing = m.chain.requests
+    return Positions(
+        model=m.model,
+        coverage=m.positions.coverage,
+        warming=m.warming,
+        gross_coins=float(np.abs(m.cols.position).sum()),
+        requests_checked=matched + differing,
+        requests_differing=differing,
+    )
 
 
 # ---- numbers -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from dfmon.engine.trades import TradeBuffer
+from dfmon.engine.trades import TradeBuffer, sound, trade_columns
 from dfmon.model.events import (
     Delisted,
     Event,
@@ -23,13 +23,16 @@ from dfmon.model.events import (
     IndexPrice,
     Listed,
     ListingComplete,
+    OptionLife,
     OptionMarks,
     OptionTicker,
     OptionTrade,
+    PrintsLost,
+    RequestChecked,
     SettlementPrice,
     VolIndex,
 )
-from dfmon.model.frames import F64, I64, ChainFrame
+from dfmon.model.frames import F64, I64, ChainFrame, Life
 from dfmon.model.instrument import Instrument, Kind, Settlement
 from dfmon.model.units import NAN
 
@@ -51,6 +54,7 @@ class _Underlying:
         self.history_ns = NEVER  # prints before this were not seen, unless we watched
         self.futures: dict[int, tuple[float, int]] = {}  # expiry_ns -> (mark USD, venue time)
         self.trades = TradeBuffer()
+        self.requests: Counter[bool] = Counter()  # block requests that matched their prints, and that did not
         self.rejected: Counter[str] = Counter()
         self.live: I64 | None = None  # cached rows; None after the listing changed
 
@@ -79,6 +83,9 @@ class ChainState:
             OptionMarks: self._on_marks,
             OptionTicker: self._on_ticker,
             OptionTrade: self._on_trade,
+            OptionLife: self._on_life,
+            PrintsLost: self._on_lost,
+            RequestChecked: self._on_request,
             FutureTicker: self._on_future,
             HistorySeen: self._on_history,
             IndexPrice: self._on_index,
@@ -199,10 +206,32 @@ class ChainState:
         row = self._row.get(event.name)
         if row is None:
             self.unknown["trade"] += 1
-        elif not 0.0 < event.size < math.inf or event.side not in (1, -1) or not math.isfinite(event.price):
+        elif not sound(event):
             self.reject(self._owner[row], "trade")
         else:
             self._shared[self._owner[row]].trades.add(row, event)
+
+    def _on_life(self, event: OptionLife, _: int) -> None:
+        row = self._row.get(event.name)
+        if row is None:
+            self.unknown["life"] += 1
+            return
+        shared = self._shared[self._owner[row]]
+        good = [trade for trade in event.trades if sound(trade)]
+        if len(good) < len(event.trades):
+            shared.rejected["trade"] += len(event.trades) - len(good)
+        shared.trades.live(Life(row, trade_columns([row] * len(good), good)))
+
+    def _on_lost(self, event: PrintsLost, _: int) -> None:
+        row = self._row.get(event.name)
+        if row is None:
+            self.unknown["trade"] += event.count
+        else:
+            self._shared[self._owner[row]].trades.lose(row, event.count)
+
+    def _on_request(self, event: RequestChecked, _: int) -> None:
+        if event.underlying in self._shared:
+            self._shared[event.underlying].requests[event.matched] += 1
 
     def _on_history(self, event: HistorySeen, _: int) -> None:
         shared = self._shared.get(event.underlying)
@@ -228,6 +257,22 @@ class ChainState:
             # the venue publishes an estimate all day; it is the running average only inside the last half hour
             self._shared[event.underlying].settling = event.price if event.remaining_s <= 1800.0 else NAN
 
+    # ---- what becomes of a tick ------------------------------------------------------------------------------
+
+    def confirm(self, underlying: str) -> None:
+        """The last frame of `underlying` has been computed: its prints are counted."""
+        self._shared[underlying].trades.confirm()
+
+    def put_back(self, underlying: str) -> None:
+        """The last frame could not be computed: its prints come again with the next one."""
+        self._shared[underlying].trades.put_back()
+
+    def gap(self, recv_ns: int) -> None:
+        """Records are missing here: what was listed before is not known from its first print on any more."""
+        self._started_ns = max(self._started_ns, recv_ns)
+        for shared in self._shared.values():
+            shared.history_ns = NEVER
+
     # ---- reading ---------------------------------------------------------------------------------------------
 
     def freeze(self, underlying: str, ts_ns: int) -> ChainFrame:
@@ -243,7 +288,8 @@ class ChainState:
         frame_columns = (*value.values(), *time.values(), forward, rows)
         option_type, inverse = self._option_type[rows], self._inverse[rows]
         whole_life = time["listed_ns"] >= min(self._started_ns, shared.history_ns)
-        lost = np.zeros(rows.size)
+        trades, lives, missing = shared.trades.drain()
+        lost = np.array([missing.get(row, 0) for row in rows.tolist()] if missing else np.zeros(rows.size), np.float64)
         for column in (*frame_columns, option_type, inverse, whole_life, lost):
             column.flags.writeable = False
         return ChainFrame(
@@ -272,7 +318,9 @@ class ChainState:
             seen_ns=time["seen_ns"],
             whole_life=whole_life,
             lost=lost,
-            trades=shared.trades.drain(),
+            trades=trades,
+            lives=lives,
+            requests=(shared.requests[True], shared.requests[False]),
             rejected=shared.take_rejected(),
         )
 

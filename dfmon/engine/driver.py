@@ -118,6 +118,8 @@ class Driver:
             self._tick(record.recv_ns)
         elif record.kind is RecordKind.PARAMS:
             self.params = msgspec.json.decode(record.payload, type=FlowParams)
+        elif record.kind is RecordKind.GAP:
+            self._chains.gap(record.recv_ns)
         elif record.source in self._decoders:
             self._apply_venue(record, self._decoders[record.source], self._feeds[record.source])
 
@@ -183,6 +185,9 @@ class Driver:
                     results.append((chain.underlying, state, snapshot))
 
         def done() -> None:
+            computed = {underlying for underlying, _, _ in results}
+            for chain, _ in frames:
+                (self._chains.confirm if chain.underlying in computed else self._chains.put_back)(chain.underlying)
             for underlying, state, snapshot in results:
                 self._flow[underlying] = state
                 self._publish(snapshot)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import numpy as np
 
 from dfmon.model.events import OptionTrade
-from dfmon.model.frames import TradeColumns
+from dfmon.model.frames import Life, TradeColumns
 
 
 def event_key(event: str) -> int:
@@ -15,37 +19,76 @@ def event_key(event: str) -> int:
     return int.from_bytes(blake2b(event.encode(), digest_size=8).digest(), "little")
 
 
+def sound(trade: OptionTrade) -> bool:
+    """Whether a print can be counted: a size, a side and a price."""
+    return 0.0 < trade.size < math.inf and trade.side in (1, -1) and math.isfinite(trade.price)
+
+
+def trade_columns(rows: Sequence[int], trades: Sequence[OptionTrade]) -> TradeColumns:
+    """Prints with the rows of their options as read-only columns, in the order given."""
+    columns = TradeColumns(
+        uid=np.array(rows, np.int64),
+        seq=np.array([t.seq for t in trades], np.int64),
+        key=np.array([event_key(t.event_id or t.trade_id) for t in trades], np.uint64),
+        exch_ns=np.array([t.exch_ns for t in trades], np.int64),
+        side=np.array([t.side for t in trades], np.int8),
+        size=np.array([t.size for t in trades], np.float64),
+        price=np.array([t.price for t in trades], np.float64),
+        sigma=np.array([t.iv for t in trades], np.float64),
+        block=np.array([t.block for t in trades], np.bool_),
+        rfq=np.array([t.rfq for t in trades], np.bool_),
+        combo=np.array([t.combo for t in trades], np.bool_),
+        liquidation=tuple(t.liquidation for t in trades),
+    )
+    for name in columns.__slots__:
+        column = getattr(columns, name)
+        if isinstance(column, np.ndarray):
+            column.flags.writeable = False
+    return columns
+
+
 class TradeBuffer:
-    """Prints of one underlying since the last `drain`, in the order in which they were applied."""
+    """What the prints of one underlying told since the last tick that could be computed.
+
+    A tick takes what is here with `drain`; `confirm` says that it was computed, `put_back` that it failed: then the
+    next tick gets the same again, before what came since.
+    """
 
     def __init__(self) -> None:
-        self._rows: list[int] = []
-        self._trades: list[OptionTrade] = []
+        self._new, self._taken = _Told(), _Told()
 
     def add(self, row: int, trade: OptionTrade) -> None:
-        self._rows.append(row)
-        self._trades.append(trade)
+        self._new.rows.append(row)
+        self._new.trades.append(trade)
 
-    def drain(self) -> TradeColumns:
-        """The prints as read-only columns; the buffer is empty afterwards."""
-        rows, trades = self._rows, self._trades
-        self._rows, self._trades = [], []
-        columns = TradeColumns(
-            uid=np.array(rows, np.int64),
-            seq=np.array([t.seq for t in trades], np.int64),
-            key=np.array([event_key(t.event_id or t.trade_id) for t in trades], np.uint64),
-            exch_ns=np.array([t.exch_ns for t in trades], np.int64),
-            side=np.array([t.side for t in trades], np.int8),
-            size=np.array([t.size for t in trades], np.float64),
-            price=np.array([t.price for t in trades], np.float64),
-            sigma=np.array([t.iv for t in trades], np.float64),
-            block=np.array([t.block for t in trades], np.bool_),
-            rfq=np.array([t.rfq for t in trades], np.bool_),
-            combo=np.array([t.combo for t in trades], np.bool_),
-            liquidation=tuple(t.liquidation for t in trades),
-        )
-        for name in columns.__slots__:
-            column = getattr(columns, name)
-            if isinstance(column, np.ndarray):
-                column.flags.writeable = False
-        return columns
+    def live(self, life: Life) -> None:
+        """A whole history: it holds the prints of its option that were added before it."""
+        self._new.lives.append(life)
+
+    def lose(self, row: int, count: int) -> None:
+        self._new.lost[row] += count
+
+    def drain(self) -> tuple[TradeColumns, tuple[Life, ...], dict[int, int]]:
+        """Prints, whole histories, and lost prints by row."""
+        taken, self._new = self._new, _Told()
+        self._taken = taken
+        return trade_columns(taken.rows, taken.trades), tuple(taken.lives), dict(taken.lost)
+
+    def confirm(self) -> None:
+        self._taken = _Told()
+
+    def put_back(self) -> None:
+        taken, new, self._taken = self._taken, self._new, _Told()
+        taken.rows += new.rows
+        taken.trades += new.trades
+        taken.lives += new.lives
+        taken.lost += new.lost
+        self._new = taken
+
+
+@dataclass(slots=True)
+class _Told:
+    rows: list[int] = field(default_factory=list)
+    trades: list[OptionTrade] = field(default_factory=list)
+    lives: list[Life] = field(default_factory=list)
+    lost: Counter[int] = field(default_factory=Counter)

@@ -96,6 +96,31 @@ class OptionTrade(Event, frozen=True, gc=False):
     event_id: str = ""
 
 
+class OptionLife(Event, frozen=True, gc=False):
+    """Every print of one option from its first one on, in the order of `seq`: takes the place of all told before."""
+
+    venue: str
+    name: str
+    trades: tuple[OptionTrade, ...]
+
+
+class PrintsLost(Event, frozen=True, gc=False):
+    """So many prints of an option are missing in the order in which its prints are told, and nobody brings them."""
+
+    venue: str
+    name: str
+    count: int
+
+
+class RequestChecked(Event, frozen=True, gc=False):
+    """An executed block request was compared with the prints of its legs; `trouble` says in words what differed."""
+
+    venue: str
+    underlying: str
+    matched: bool
+    trouble: str = ""
+
+
 class HistorySeen(Event, frozen=True, gc=False):
     """Every option print of the underlying since `since_ns` has been given as an `OptionTrade`."""
 

@@ -59,7 +59,8 @@ class ChainFrame:
     `data_ns` is the venue's time of the newest message about the row; `seen_ns` the moment we first had it.
     `whole_life` marks options listed while we watched: every print of theirs was seen. `trades` are the prints since
     the last tick, each exactly once; `lost` counts, by option, prints since then that nobody can give us any more;
-    `lives` are whole histories that came in since then.
+    `lives` are whole histories that came in since then; `requests` are block requests since the start whose legs were
+    compared with the prints: that matched, and that did not.
     Settlement: `settling` is the running delivery average (USD, NaN outside the window).
     """
 
@@ -90,6 +91,7 @@ class ChainFrame:
     lost: F64
     trades: TradeColumns
     lives: tuple[Life, ...] = ()
+    requests: tuple[int, int] = (0, 0)
     rejected: tuple[tuple[str, int], ...] = ()
 
     @property

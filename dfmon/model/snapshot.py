@@ -23,7 +23,8 @@ class Positions(msgspec.Struct, frozen=True):
 
     `churn` is the change of open interest over the volume that made it, in [-1, 1]; `residual` the share of open
     interest that moved without a print we saw; both since we watch. `venue_share` is the assumed share of all open
-    interest that this venue holds: below 1 it widens every band.
+    interest that this venue holds: below 1 it widens every band. `requests_checked` are block requests whose
+    legs were compared with the prints since we watch, `requests_differing` those of them that did not agree.
     """
 
     model: str
@@ -33,6 +34,8 @@ class Positions(msgspec.Struct, frozen=True):
     churn: float | None = None
     residual: float | None = None
     venue_share: float | None = None
+    requests_checked: int = 0
+    requests_differing: int = 0
 
 
 class Metric(msgspec.Struct, frozen=True):

@@ -1,4 +1,5 @@
-from dfmon.engine.trades import TradeBuffer, event_key
+from dfmon.engine.trades import TradeBuffer, event_key, trade_columns
+from dfmon.model.frames import Life
 from tests.chains import trade
 
 
@@ -6,7 +7,7 @@ def test_prints_come_out_in_the_order_in_which_they_were_applied() -> None:
     buffer = TradeBuffer()
     for row, side in ((3, 1), (1, -1), (2, 1)):
         buffer.add(row, trade("X", side, float(row)))
-    columns = buffer.drain()
+    columns, _, _ = buffer.drain()
     assert columns.uid.tolist() == [3, 1, 2]
     assert columns.side.tolist() == [1, -1, 1]
     assert columns.size.tolist() == [3.0, 1.0, 2.0]
@@ -16,14 +17,14 @@ def test_drained_buffer_is_empty() -> None:
     buffer = TradeBuffer()
     buffer.add(0, trade("X"))
     buffer.drain()
-    assert buffer.drain().uid.size == 0
+    assert buffer.drain()[0].uid.size == 0
 
 
 def test_legs_of_one_combo_share_a_key_and_singles_do_not() -> None:
     buffer = TradeBuffer()
     for n, event_id in enumerate(("", "combo", "", "combo")):
         buffer.add(0, trade("X", ns=n, event_id=event_id))
-    first, combo, second, other_leg = buffer.drain().key.tolist()
+    first, combo, second, other_leg = buffer.drain()[0].key.tolist()
     assert combo == other_leg
     assert len({first, second, combo}) == 3
 
@@ -34,9 +35,28 @@ def test_key_of_an_event_is_the_same_in_every_run() -> None:
 
 def test_empty_drain_has_the_types_of_a_full_one() -> None:
     buffer = TradeBuffer()
-    empty = buffer.drain()
+    empty, _, _ = buffer.drain()
     buffer.add(0, trade("X", block=True, liquidation="T"))
-    full = buffer.drain()
+    full, _, _ = buffer.drain()
     assert full.liquidation == ("T",)
     for name in ("uid", "exch_ns", "side", "size", "price", "sigma", "block", "rfq", "combo", "seq", "key"):
         assert getattr(empty, name).dtype == getattr(full, name).dtype, name
+
+
+def test_what_a_failed_tick_took_comes_again_before_what_came_since() -> None:
+    buffer = TradeBuffer()
+    life = Life(3, trade_columns([], []))
+    buffer.add(1, trade("X", ns=1))
+    buffer.live(life)
+    buffer.lose(4, 2)
+    buffer.drain()
+    buffer.add(2, trade("X", ns=2))
+    buffer.lose(4, 3)
+    buffer.put_back()
+    columns, lives, lost = buffer.drain()
+    assert columns.uid.tolist() == [1, 2]
+    assert lives == (life,)
+    assert lost == {4: 5}
+    buffer.confirm()
+    buffer.put_back()
+    assert buffer.drain()[0].uid.size == 0, "a computed tick is not computed again"

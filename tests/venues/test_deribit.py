@@ -15,11 +15,12 @@ from dfmon.model.events import (
     OptionMarks,
     OptionTicker,
     OptionTrade,
+    PrintsLost,
     Rejected,
 )
 from dfmon.model.units import HOUR, MINUTE, SECOND
 from dfmon.venues.deribit.protocol import DeribitProtocol
-from dfmon.venues.deribit.tape import LARGEST_GAP, Tape
+from dfmon.venues.deribit.tape import LARGEST_JUMP, PAGE, Tape
 from dfmon.venues.deribit.wire import Trade
 from dfmon.venues.protocol import RestCall, VenueProtocol
 from tests.venues.venue_golden import NOW, Golden, assert_finite, body, goldens, mutations, plain
@@ -320,7 +321,7 @@ def test_a_print_seen_before_is_dropped_and_order_does_not_matter():
     protocol = listed()
     first = protocol.frame_received(trades(trade(2, 12), trade(1, 11), trade(2, 12)))
     again = protocol.frame_received(trades(trade(1, 11), trade(3, 13)))
-    assert [event.seq for event in of(OptionTrade, [*first, *again])] == [12, 11, 13]
+    assert [event.seq for event in of(OptionTrade, [*first, *again])] == [11, 12, 13]
     assert protocol.rest_calls() == []
 
 
@@ -335,23 +336,35 @@ def test_equal_ids_of_two_currencies_are_two_prints():
 
 def test_a_jump_of_the_sequence_asks_for_the_missing_prints_once():
     protocol = listed()
-    protocol.frame_received(trades(trade(1, 11), trade(5, 15)))
-    protocol.frame_received(trades(trade(6, 16)))
+    assert [event.seq for event in protocol.frame_received(trades(trade(1, 11), trade(5, 15)))] == [11]
+    assert protocol.frame_received(trades(trade(6, 16))) == []
     (call,) = protocol.rest_calls()
     assert call.path == "/public/get_last_trades_by_instrument"
     assert {"instrument_name": CALL, "start_seq": "12", "end_seq": "14"}.items() <= dict(call.params).items()
     page = {"trades": [trade(2, 12), trade(3, 13), trade(4, 14), trade(5, 15)], "has_more": False}
-    assert [event.seq for event in protocol.response_received(call.tag, answer(page))] == [12, 13, 14]
-    protocol.frame_received(trades(trade(7, 17)))
+    assert [event.seq for event in protocol.response_received(call.tag, answer(page))] == [12, 13, 14, 15, 16]
+    assert [event.seq for event in protocol.frame_received(trades(trade(7, 17)))] == [17]
     assert protocol.rest_calls() == []
 
 
-def test_prints_the_venue_does_not_return_are_given_up_and_told():
+def test_prints_the_venue_does_not_return_are_given_up_and_told_after_three_answers():
     protocol = listed()
     protocol.frame_received(trades(trade(1, 11), trade(5, 15)))
     (call,) = protocol.rest_calls()
-    events = protocol.response_received(call.tag, answer({"trades": [trade(2, 12)], "has_more": False}))
-    assert events[1:] == [Rejected("deribit", "gap", f"{CALL}: 2 prints not returned")]
+    (event,) = protocol.response_received(call.tag, answer({"trades": [trade(2, 12)], "has_more": False}))
+    assert event.seq == 12
+    told: list[Event] = []
+    for second in range(30):
+        protocol.due(NOW + second * SECOND)
+        for call in protocol.rest_calls():
+            if call.tag.startswith("gap"):
+                assert not told
+                told += protocol.response_received(call.tag, answer({"trades": [], "has_more": False}))
+    assert told[:2] == [
+        PrintsLost("deribit", CALL, 2),
+        Rejected("deribit", "gap", f"{CALL}: 2 prints not returned"),
+    ]
+    assert [event.seq for event in of(OptionTrade, told)] == [15]
 
 
 def test_the_missing_print_may_come_by_itself():
@@ -360,11 +373,17 @@ def test_the_missing_print_may_come_by_itself():
     assert protocol.rest_calls() == []
 
 
-def test_a_huge_jump_asks_for_one_page():
+def test_a_large_jump_is_asked_for_page_by_page_and_one_beyond_reason_is_damage():
     protocol = listed()
-    protocol.frame_received(trades(trade(1, 11), trade(2, 2**61)))
+    protocol.frame_received(trades(trade(1, 11), trade(2, 11 + 2 * PAGE)))
     (call,) = protocol.rest_calls()
-    assert int(dict(call.params)["end_seq"]) - int(dict(call.params)["start_seq"]) == LARGEST_GAP - 1
+    assert (dict(call.params)["start_seq"], dict(call.params)["end_seq"]) == ("12", str(11 + PAGE))
+    rows = [trade(100_000 + seq, seq) for seq in range(12, 12 + PAGE)]
+    assert len(protocol.response_received(call.tag, answer({"trades": rows, "has_more": True}))) == PAGE
+    (call,) = protocol.rest_calls()
+    assert (dict(call.params)["start_seq"], dict(call.params)["end_seq"]) == (str(12 + PAGE), str(10 + 2 * PAGE))
+    damaged = protocol.frame_received(trades(trade(3, LARGEST_JUMP * 3)))
+    assert damaged == [Rejected("deribit", "row", "1 prints with a number out of all order")]
 
 
 def test_after_a_reconnect_the_outage_is_filled_by_time_before_any_hole_by_number():
@@ -425,9 +444,10 @@ def test_a_hole_whose_call_was_lost_with_the_connection_is_asked_for_again():
 def test_the_memory_of_prints_is_bounded():
     tape = Tape(memory=3)
     rows = [msgspec.convert(trade(number, number), Trade) for number in range(5)]
-    assert all(tape.fresh("BTC", row) for row in rows)
-    assert not tape.fresh("BTC", rows[4])
-    assert tape.fresh("BTC", rows[0])  # forgotten
+    assert tape.take("BTC", rows) == rows
+    renumbered = [msgspec.structs.replace(rows[place], trade_seq=5) for place in (4, 0)]
+    assert tape.take("BTC", renumbered[:1]) == []
+    assert tape.take("BTC", renumbered[1:]) == renumbered[1:], "its id is forgotten"
 
 
 def test_prints_wait_for_the_listing_and_then_come_in_order():
@@ -454,7 +474,7 @@ def test_an_unknown_name_has_the_listing_read_again_but_not_every_second():
 
 def test_one_bad_print_does_not_cost_the_others():
     events = listed().frame_received(trades(trade(1, 11), {"trade_id": "x"}, trade(2, 12, amount=-1), trade(3, 13)))
-    assert [event.seq for event in of(OptionTrade, events)] == [11, 13]
+    assert [event.seq for event in of(OptionTrade, events)] == [11], "13 waits for a good 12"
     assert [event.what for event in of(Rejected, events)] == ["row", "row"]
 
 

@@ -7,13 +7,10 @@ megabyte a second, and say nothing that the marks and the book summary do not. `
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from dfmon.venues.deribit.listing import INVERSE, LINEAR, Listings, index_name
-from dfmon.venues.deribit.tape import Hole
+from dfmon.venues.deribit.tape import PAGE, Hole
 from dfmon.venues.restqueue import RestQueue
-
-PAGE: Final = 1_000  # the venue's largest page of prints
 
 
 def ticker_channel(future: str) -> str:
@@ -40,10 +37,11 @@ def channels(listings: Listings) -> Iterator[str]:
 
 
 def optional_channels(listings: Listings) -> list[str]:
-    """Channels the venue may not know; the book summary covers what they would bring."""
+    """Channels the venue may not know: marks that the book summary brings too, and requests, which only confirm."""
+    requests = [f"block_rfq.trades.{currency}" for currency in listings.currencies]
     if LINEAR not in listings.currencies:
-        return []
-    return [f"markprice.options.{name.lower()}_usdc" for name in listings.underlyings if name in INVERSE]
+        return requests
+    return [*requests, *(f"markprice.options.{name.lower()}_usdc" for name in listings.underlyings if name in INVERSE)]
 
 
 class Calls(RestQueue):

@@ -1,24 +1,29 @@
-"""Deribit's option prints on their way to events: each once, ours only, and none missing as far as the venue can tell.
+"""Deribit's option prints on their way to events: each once, in order, ours only, none missing that can be had.
 
-Prints of names that no listing has explained wait here. `tape` remembers what was seen; this module decides what is
-told and what is asked for: a page of time after an outage, a range of numbers where an instrument's sequence jumps.
+Prints of names that no listing has explained wait here. `tape` remembers what was seen and what waits for whom; this
+module decides what is told and what is asked for: a page of time after an outage, a range of numbers where an
+instrument's sequence jumps. `lives` collects whole histories, which take the place of what was told before them.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from dfmon.model.events import Event, HistorySeen
+from dfmon.model.events import Event, HistorySeen, OptionLife, OptionTrade, PrintsLost
 from dfmon.model.units import MILLISECOND
 from dfmon.venues.decoding import rejected
 from dfmon.venues.deribit import decode, wire
 from dfmon.venues.deribit.asking import Calls
-from dfmon.venues.deribit.listing import Listings
+from dfmon.venues.deribit.listing import INVERSE, Listings
+from dfmon.venues.deribit.lives import Lives
+from dfmon.venues.deribit.requests import Requests
 from dfmon.venues.deribit.tape import Tape
 
 _OVERLAP_MS: Final = 5_000  # a fill by time starts before the last print seen: prints of one moment come in any order
+_RESUME_MS: Final = 300_000  # what was kept over a restart may lack prints that waited for others when it was written
+_PATIENCE_MS: Final = 120_000  # of the venue's time, for the next page of a fill, while live prints wait for it
 _HELD: Final = 5_000
 
 
@@ -27,18 +32,30 @@ class Prints:
 
     def __init__(self, listings: Listings, calls: Calls, look_back_ms: int = 0) -> None:
         self.unknown: set[str] = set()
+        self.lives = Lives()
+        self.requests = Requests(listings)
         self._listings = listings
         self._calls = calls
         self._tape = Tape()
         self._held: deque[tuple[str, wire.Trade]] = deque()  # bounded by _HELD
-        self._filling: set[str] = set()  # currencies whose outage or past is being filled by time
+        self._filling: dict[str, int] = {}  # currencies being filled by time -> the venue's time of the last progress
         self._past: dict[str, int] = {}  # of those, currencies in their first fill -> where it began, ms
+        self._kept_ms: dict[str, int] = {}  # underlying -> newest print that was kept from an earlier run
         self._look_back_ms = look_back_ms
+
+    # ---- the connection --------------------------------------------------------------------------------------------
+
+    def restored(self, last: Mapping[str, int], newest_ms: Mapping[str, int]) -> None:
+        """What an earlier run knew: by option the number of its last print, by underlying the time of the newest."""
+        for name, seq in last.items():
+            self._tape.known_to(name, seq)
+        self._kept_ms.update(newest_ms)
 
     def reconnected(self, now_ns: int) -> None:
         """Ask for what was printed since the last print of each currency; open calls ended with the connection.
 
-        At the first connection, and after one that ended during the first fill, that is the look-back.
+        At the first connection, and after one that ended during the first fill, that is what an earlier run has not
+        seen, or the look-back.
         """
         self._tape.ask_again()
         now_ms = now_ns // MILLISECOND
@@ -46,50 +63,111 @@ class Prints:
         for currency in self._listings.currencies:
             if currency in self._tape.last_ms and currency not in self._past:
                 start_ms = self._tape.last_ms[currency] - _OVERLAP_MS
-            elif self._look_back_ms:
-                start_ms = self._past.setdefault(currency, now_ms - self._look_back_ms)
             else:
-                continue
-            self._filling.add(currency)
+                since_ms = self._kept_until(currency) or (now_ms - self._look_back_ms if self._look_back_ms else None)
+                if since_ms is None:
+                    continue
+                start_ms = self._past.setdefault(currency, since_ms)
+            self._filling[currency] = now_ms
             self._calls.prints(currency, start_ms, now_ms)
 
-    def take(self, currency: str, rows: Sequence[wire.Trade]) -> list[Event]:
-        """Prints as they come: ours at once, those of unknown names when the listing has told what they are."""
+    def _kept_until(self, currency: str) -> int | None:
+        """Where an earlier run's prints of a settlement currency end: every coin settled in it must be among them."""
+        coins = [currency] if currency in INVERSE else self._listings.underlyings
+        kept = [self._kept_ms.get(coin) for coin in coins]
+        known = [ms for ms in kept if ms is not None]
+        return min(known) - _RESUME_MS if len(known) == len(coins) else None
+
+    def due(self, now_ns: int) -> None:
+        """Ask again for holes that the first answer did not close."""
+        for hole in self._tape.holes(self._filling, now_ns):
+            self._calls.hole(hole)
+
+    # ---- prints ------------------------------------------------------------------------------------------------------
+
+    def take(self, currency: str, rows: Sequence[wire.Trade], *, filled: bool = False) -> list[Event]:
+        """Prints as they come: ours when their turn is, those of unknown names when the listing tells what they are."""
         events: list[Event] = []
+        ours: list[wire.Trade] = []
         for row in rows:
-            name = row.instrument_name
-            ours = name in self._listings.options
-            if (not ours and self._listings.known(name)) or not self._tape.fresh(currency, row):
-                continue
-            if ours:
-                events.append(decode.option_trade(row))
-                continue
-            self.unknown.add(currency)
-            self._held.append((currency, row))
-            if len(self._held) > _HELD:
-                _, lost = self._held.popleft()
-                events.append(rejected(wire.SOURCE, "instrument", lost.instrument_name))
+            if row.instrument_name in self._listings.options:
+                ours.append(row)
+            elif not self._listings.known(row.instrument_name):
+                self.unknown.add(currency)
+                self._held.append((currency, row))
+                if len(self._held) > _HELD:
+                    _, lost = self._held.popleft()
+                    events.append(rejected(wire.SOURCE, "instrument", lost.instrument_name))
+        events += self._told(self._tape.take(currency, ours, filling=currency in self._filling, filled=filled))
+        events += self._out_of_patience(currency)
         for hole in self._tape.holes(self._filling):
-            if hole.name in self._listings.options:
-                self._calls.hole(hole)
+            self._calls.hole(hole)
         return events
 
-    def listed(self, currency: str, gone: set[str]) -> list[Event]:
-        """A listing has come: each held print of it is ours, somebody else's, or of nothing listed."""
+    def _told(self, rows: Iterable[wire.Trade]) -> list[Event]:
+        events: list[Event] = []
+        for row in rows:
+            self.requests.printed(row)
+            events.append(decode.option_trade(row))
+        return events
+
+    def _out_of_patience(self, currency: str) -> list[Event]:
+        """What the venue's own clock has ended: a fill that does not go on, holes, requests without prints."""
+        now_ms, events = self._tape.now_ms, list[Event]()
+        if currency in self._filling and now_ms - self._filling[currency] > _PATIENCE_MS:
+            events += self._fill_ended(currency)
+        for name, count, rows in self._tape.overdue(self._filling):
+            events += [*self._lost(name, count), *self._told(rows)]
+        events += self.requests.settle(now_ms)
+        if self._tape.damaged:
+            events.append(rejected(wire.SOURCE, "row", f"{self._tape.damaged} prints with a number out of all order"))
+            self._tape.damaged = 0
+        return events
+
+    @staticmethod
+    def _lost(name: str, count: int) -> list[Event]:
+        if not count:
+            return []
+        return [
+            PrintsLost(wire.SOURCE, name, count),
+            rejected(wire.SOURCE, "gap", f"{name}: {count} prints not returned"),
+        ]
+
+    def born(self, names: Iterable[str]) -> None:
+        """Options that were listed while we watched."""
+        self._tape.born(names)
+
+    def executed(self, rows: Iterable[wire.BlockRequest]) -> list[Event]:
+        """Block requests as published: compared with their prints when those have come."""
+        newest_ms = self._tape.now_ms
+        for row in rows:
+            self.requests.executed(row)
+            newest_ms = max(newest_ms, row.timestamp)
+        return list(self.requests.settle(newest_ms))
+
+    def listed(self, currency: str, came: set[str], gone: set[str]) -> list[Event]:
+        """A listing has come: each held print of it is ours, somebody else's, or of nothing listed.
+
+        `came` are options that were listed while we watched.
+        """
+        self._tape.born(came)
         self._tape.forget(gone)
-        self._tape.ask_again()  # holes of names that were not ours to ask for until now
+        self.lives.forget(gone)
         self.unknown.discard(currency)
         held, self._held = self._held, deque()  # bounded by _HELD
         events: list[Event] = []
+        ours: list[wire.Trade] = []
         for waiting in held:
             name = waiting[1].instrument_name
             if waiting[0] != currency:
                 self._held.append(waiting)
             elif name in self._listings.options:
-                events.append(decode.option_trade(waiting[1]))
+                ours.append(waiting[1])
             elif not self._listings.known(name):
                 events.append(rejected(wire.SOURCE, "instrument", name))
-        return events
+        return [*self.take(currency, ours), *events]
+
+    # ---- answers -----------------------------------------------------------------------------------------------------
 
     def filled(self, currency: str, start_ms: int, end_ms: int, page: wire.Page) -> list[Event]:
         """A page of prints of a time; the next one starts at the last print of this, which comes twice."""
@@ -97,27 +175,70 @@ class Prints:
         since_ms = self._past.get(currency)
         past = since_ms is not None  # prints of what has expired since are nobody's any more
         known = [row for row in rows if not past or self._listings.known(row.instrument_name)]
+        if currency in self._filling:
+            self._filling[currency] = max(self._filling[currency], self._tape.now_ms)
+        events = [*self.take(currency, known, filled=True), *bad]
         if page.has_more and rows:
             self._calls.prints(currency, max(max(row.timestamp for row in rows), start_ms + 1), end_ms)
-            return [*self.take(currency, known), *bad]
-        self._filling.discard(currency)
-        self._past.pop(currency, None)
-        events = [*self.take(currency, known), *bad]
+            return events
+        events += self._fill_ended(currency)
         if since_ms is not None and currency in self._listings.underlyings:
             events.append(HistorySeen(wire.SOURCE, currency, since_ms * MILLISECOND))
         return events
 
-    def mended(self, currency: str, name: str, page: wire.Page) -> list[Event]:
-        """The prints of a hole, and a word about those the venue did not return."""
-        rows, bad = wire.trades.decode(page.trades)
-        events: list[Event] = [*self.take(currency, rows), *bad]
-        lost = self._tape.give_up(name)
-        return [*events, rejected(wire.SOURCE, "gap", f"{name}: {lost} prints not returned")] if lost else events
+    def _fill_ended(self, currency: str) -> list[Event]:
+        """Live prints wait for a fill no longer; what it left open is asked for by number."""
+        self._filling.pop(currency, None)
+        self._past.pop(currency, None)
+        events = self._told(self._tape.fill_ended(currency))
+        for hole in self._tape.holes(self._filling):
+            self._calls.hole(hole)
+        return events
 
-    def unanswered(self, kind: str, about: list[str]) -> None:
-        """A fill (`trades`) or a hole (`gap`) will not be answered: go on without it."""
+    def mended(self, currency: str, name: str, first: int, last: int, page: wire.Page) -> list[Event]:
+        """The prints of a hole, and a word about those the venue does not return."""
+        rows, bad = wire.trades.decode(page.trades)
+        events: list[Event] = [*self.take(currency, rows, filled=True), *bad]
+        count, behind = self._tape.answered(name, first, last)
+        events += [*self._lost(name, count), *self._told(behind)]
+        for hole in self._tape.holes(self._filling):
+            self._calls.hole(hole)
+        return events
+
+    def unanswered(self, kind: str, about: list[str], why: str) -> list[Event]:
+        """A fill (`trades`), a hole (`gap`) or a history (`life`) will not be answered: go on without it."""
         if kind == "trades":
-            self._filling.discard(about[0])
-            self._past.pop(about[0], None)
-        elif kind == "gap":
-            self._tape.give_up(about[1])
+            return self._fill_ended(about[0])
+        if kind == "gap":
+            count, behind = self._tape.give_up(about[1])
+            return [*self._lost(about[1], count), *self._told(behind)]
+        if kind == "life":
+            self.lives.failed(about[0], why)
+            return self._given_up(about[0])
+        return []
+
+    # ---- whole histories ---------------------------------------------------------------------------------------------
+
+    def life_page(self, name: str, first: int, page: wire.Page) -> list[Event]:
+        """A page of an option's history: nothing to tell until it is whole."""
+        if name not in self._listings.options:
+            return [rejected(wire.SOURCE, "life", f"{name}: not listed")]
+        rows, bad = wire.trades.decode(page.trades)
+        whole = self.lives.take(name, first, rows, has_more=page.has_more, live=self._tape.last(name))
+        return [*bad, *(self._given_up(name) if whole is None else self._lived(name, whole))]
+
+    def life_kept(self, name: str, trades: Sequence[OptionTrade]) -> list[Event]:
+        """The beginning of a history, or all of it, as an earlier run kept it."""
+        if name not in self._listings.options:
+            return [rejected(wire.SOURCE, "life", f"{name}: not listed")]
+        self.lives.begin(name, trades)
+        whole = self.lives.kept(name, self._tape.last(name))
+        return [] if whole is None else self._lived(name, whole)
+
+    def _lived(self, name: str, trades: tuple[OptionTrade, ...]) -> list[Event]:
+        following = self._told(self._tape.known_to(name, len(trades)))
+        return [OptionLife(wire.SOURCE, name, trades), *following]
+
+    def _given_up(self, name: str) -> list[Event]:
+        why = self.lives.given_up.get(name)
+        return [rejected(wire.SOURCE, "life", f"{name}: {why}")] if why else []

@@ -7,7 +7,7 @@ what exists. `wire` types the bytes, `decode` converts units, `listing` knows na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from dfmon.model.events import Event, FeedState, FeedStatus
@@ -16,6 +16,7 @@ from dfmon.venues.decoding import UNREADABLE, rejected
 from dfmon.venues.deribit import decode, wire
 from dfmon.venues.deribit.asking import Calls, channels, optional_channels, ticker_channel
 from dfmon.venues.deribit.listing import Listings, index_name
+from dfmon.venues.deribit.lives import Lives, from_kept
 from dfmon.venues.deribit.prints import Prints
 from dfmon.venues.deribit.session import FATAL, PASSING, WORDS, Session
 from dfmon.venues.meta_snap import Job, Schedule
@@ -63,6 +64,7 @@ class DeribitProtocol:
             "ticker": self._on_ticker,
             "incremental_ticker": self._on_ticker,
             "trades": self._on_trades,
+            "block_rfq": self._on_request,
             "markprice": self._on_marks,
             "deribit_price_index": self._on_index,
             "deribit_volatility_index": self._on_volatility,
@@ -75,6 +77,7 @@ class DeribitProtocol:
             "summary": self._on_summary,
             "trades": self._on_filled,
             "gap": self._on_hole,
+            "life": self._on_life,
         }
 
     # ---- the connection -------------------------------------------------------------------------------------------
@@ -97,8 +100,18 @@ class DeribitProtocol:
     def connection_lost(self, reason: str) -> Sequence[Event]:
         return [FeedStatus(self.source, FeedState.DOWN, clean(reason))]
 
+    def restored(self, last: Mapping[str, int], newest_ms: Mapping[str, int]) -> None:
+        """What an earlier run knew: by option the number of its last print, by underlying the time of the newest."""
+        self._prints.restored(last, newest_ms)
+
+    @property
+    def lives(self) -> Lives:
+        """Whole histories under way; who reads the archive asks here what to ask next."""
+        return self._prints.lives
+
     def due(self, now_ns: int) -> None:
         self._session.due(now_ns)
+        self._prints.due(now_ns)
         for job in self._schedule.due(now_ns):
             if job is Job.LISTING:
                 self._rest.listings(self.listings)
@@ -134,6 +147,8 @@ class DeribitProtocol:
 
     def response_received(self, tag: str, body: bytes) -> Sequence[Event]:
         kind, *words = tag.split(":")
+        if kind == "stored":
+            return self._on_stored(words[0], body)
         handler = self._answers.get(kind)
         if handler is None:
             return [rejected(self.source, "answer", tag)]
@@ -147,7 +162,8 @@ class DeribitProtocol:
             events = handler(words, answer)
         except (*UNREADABLE, IndexError) as exc:
             self._rest.failed(tag)
-            return [rejected(self.source, "answer", exc)]
+            again = self._prints.unanswered(kind, words, "the page cannot be read") if kind == "life" else []
+            return [rejected(self.source, "answer", exc), *again]
         self._rest.answered(tag)
         return events
 
@@ -232,6 +248,14 @@ class DeribitProtocol:
         rows, bad = wire.trades.decode(wire.array.decode(frame).params.data)
         return [*self._prints.take(tail.partition(".")[0], rows), *bad]
 
+    def _on_request(self, about: str, frame: bytes) -> Sequence[Event]:
+        if not about.startswith("trades."):
+            return [rejected(self.source, "channel", f"block_rfq.{about}")]
+        data = bytes(wire.array.decode(frame).params.data)
+        one = data.startswith(b"{")  # a notification holds one request; REST answers with an array of them
+        rows, bad = wire.requests.decode(b"[%b]" % data if one else data)
+        return [*self._prints.executed(rows), *bad]
+
     def _on_index(self, about: str, frame: bytes) -> Sequence[Event]:
         underlying = self._index_of.get(about)
         if underlying is None:
@@ -252,7 +276,10 @@ class DeribitProtocol:
 
     def _on_instrument(self, about: str, frame: bytes) -> Sequence[Event]:
         if about.startswith("creation."):
-            return self.listings.created(wire.created.decode(frame).params.data)
+            before = set(self.listings.options)
+            events = self.listings.created(wire.created.decode(frame).params.data)
+            self._prints.born(self.listings.options.keys() - before)
+            return events
         row = wire.state.decode(frame).params.data
         if not self.listings.known(row.instrument_name):
             self._prints.unknown.update({about.rpartition(".")[2]} & set(self.listings.currencies))
@@ -286,10 +313,11 @@ class DeribitProtocol:
             self._session.subscribe(map(ticker_channel, came))
             self._session.unsubscribe([ticker_channel(name) for name in gone])
             return [*bad, *events]
-        before = set(self.listings.options)
+        before, first = set(self.listings.options), not self.listings.complete(currency)
         events = self.listings.take_options(currency, rows, whole=not bad)
         self._rest.summary(currency)
-        return [*bad, *events, *self._prints.listed(currency, before - self.listings.options.keys())]
+        now = set(self.listings.options)
+        return [*bad, *events, *self._prints.listed(currency, set() if first else now - before, before - now)]
 
     def _on_summary(self, words: list[str], answer: wire.Answer) -> list[Event]:
         rows, bad = wire.summaries.decode(answer.result)
@@ -301,14 +329,27 @@ class DeribitProtocol:
         return self._prints.filled(words[0], int(words[1]), int(words[2]), wire.page.decode(answer.result))
 
     def _on_hole(self, words: list[str], answer: wire.Answer) -> list[Event]:
-        return self._prints.mended(words[0], words[1], wire.page.decode(answer.result))
+        currency, name, first, last = words
+        return self._prints.mended(currency, name, int(first), int(last), wire.page.decode(answer.result))
+
+    def _on_life(self, words: list[str], answer: wire.Answer) -> list[Event]:
+        return self._prints.life_page(words[0], int(words[1]), wire.page.decode(answer.result))
+
+    def _on_stored(self, name: str, body: bytes) -> list[Event]:
+        """A history that an earlier run kept; a damaged one is told and read from the archive again."""
+        try:
+            return self._prints.life_kept(name, from_kept(name, body))
+        except UNREADABLE as exc:
+            return [rejected(self.source, "life", exc)]
 
     def _call_failed(self, tag: str, error: wire.RpcError) -> list[Event]:
         """The venue answered with an error. A listing is asked for again whatever the reason, the rest if it passes."""
         kind, *words = tag.split(":")
-        if kind == "instruments" or error.code in PASSING:
+        why = f"{WORDS.get(error.code) or clean(error.message)} ({error.code})"
+        events: list[Event] = [rejected(self.source, "answer", f"{tag}: {why}")]
+        if kind == "instruments" or error.code in PASSING | FATAL:
             self._rest.failed(tag)
         else:
             self._rest.answered(tag)
-            self._prints.unanswered(kind, words)
-        return [rejected(self.source, "answer", f"{tag}: {WORDS.get(error.code) or error.message} ({error.code})")]
+            events += self._prints.unanswered(kind, words, why)
+        return events

@@ -1,33 +1,43 @@
-"""The completeness of Deribit's trade feed: each print once, and a call for every print that is missing.
+"""The order of Deribit's trade feed: each print once, and per instrument none before those that precede it.
 
-`trade_id` is unique within a settlement currency, `trade_seq` rises by one per instrument. A reconnect is filled by
-time, a jump of the sequence by number; both answers come back through `fresh`, so nothing is counted twice.
+`trade_id` is unique within a settlement currency, `trade_seq` rises by one per instrument. A print that comes early
+waits behind the hole that its number tells of; the hole is asked for by number, after a running fill by time. What
+nobody brings is given up after three answers, or when the venue's own clock has gone on for a minute, and counted.
+Only what was received decides what is told, never our clock: a replay gives up the same prints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from dfmon.model.units import SECOND
 from dfmon.venues.deribit.wire import Trade
 
-LARGEST_GAP: Final = 1_000  # one page of the venue; a larger hole is filled from its newest end
+PAGE: Final = 1_000  # the venue's largest page of prints
+LARGEST_JUMP: Final = 100_000  # a number further ahead is damaged: no instrument prints so much in an outage
+_HOLD_MS: Final = 60_000  # of the venue's time
+_TRIES: Final = 3
+_WAIT: Final = 2 * SECOND  # before a hole is asked for a second time; doubles
 
 
 @dataclass(slots=True)
 class _Line:
-    """The sequence of one instrument."""
+    """The sequence of one instrument. Prints up to `last` have been told, or are part of what was known before."""
 
     currency: str
-    last: int
-    missing: set[int] = field(default_factory=set)
-    asked: bool = False
+    last: int | None  # None: prints wait until a running fill has told where the line begins
+    waiting: dict[int, Trade] = field(default_factory=dict)
+    since_ms: int = 0  # the venue's time when the hole was found
+    tries: int = 0  # answers in a row that brought nothing
+    asked: tuple[int, int] | None = None  # numbers under way
+    again_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Prints `first`..`last` of an instrument that were never seen."""
+    """Prints `first`..`last` of an instrument, some of which were never seen."""
 
     currency: str
     name: str
@@ -40,12 +50,40 @@ class Tape:
 
     def __init__(self, memory: int = 50_000) -> None:
         self.last_ms: dict[str, int] = {}
+        self.now_ms = 0  # the venue's clock, as far as its prints tell
+        self.damaged = 0  # numbers that cannot be true, since the reader last set it to 0
         self._memory = memory
         self._seen: dict[tuple[str, str], None] = {}
         self._lines: dict[str, _Line] = {}
-        self._broken: dict[str, None] = {}
+        self._broken: dict[str, None] = {}  # names of lines with prints that wait
 
-    def fresh(self, currency: str, trade: Trade) -> bool:
+    # ---- prints in, prints out -------------------------------------------------------------------------------------
+
+    def take(self, currency: str, rows: Iterable[Trade], *, filling: bool = False, filled: bool = False) -> list[Trade]:
+        """The prints that may be told now. `filling`: a fill of the currency is under way; `filled`: the rows are its.
+
+        A batch is not always sorted, so a line begins with the smallest number of the batch that brings it.
+        """
+        out: list[Trade] = []
+        fresh = [row for row in rows if self._fresh(currency, row)]
+        if not (filling and not filled):
+            self._begin(currency, fresh)
+        for row in fresh:
+            self._follow(currency, row, out)
+        return out
+
+    def _begin(self, currency: str, rows: Iterable[Trade]) -> None:
+        """Lines whose first prints these are; they have no predecessor to check."""
+        begins: dict[str, int] = {}
+        for row in rows:
+            name = row.instrument_name
+            line = self._lines.get(name)
+            if line is None or line.last is None:
+                begins[name] = min(begins.get(name, row.trade_seq), row.trade_seq)
+        for name, seq in begins.items():
+            self._lines.setdefault(name, _Line(currency, None)).last = seq - 1
+
+    def _fresh(self, currency: str, trade: Trade) -> bool:
         """Note a print; false where it has been seen before."""
         key = (currency, str(trade.trade_id))
         if key in self._seen:
@@ -54,49 +92,131 @@ class Tape:
         if len(self._seen) > self._memory:
             del self._seen[next(iter(self._seen))]
         self.last_ms[currency] = max(self.last_ms.get(currency, 0), trade.timestamp)
-        self._follow(currency, trade.instrument_name, trade.trade_seq)
+        self.now_ms = max(self.now_ms, trade.timestamp)
         return True
 
-    def _follow(self, currency: str, name: str, seq: int) -> None:
-        line = self._lines.get(name)
-        if line is None:  # the first print of an instrument has no predecessor to check
-            self._lines[name] = _Line(currency, seq)
+    def _follow(self, currency: str, trade: Trade, out: list[Trade]) -> None:
+        name, seq = trade.instrument_name, trade.trade_seq
+        line = self._lines.setdefault(name, _Line(currency, None))
+        line.currency = currency
+        if line.last is None:
+            line.waiting[seq] = trade
+        elif seq > line.last + LARGEST_JUMP:
+            self.damaged += 1
         elif seq > line.last:
-            if seq > line.last + 1:
-                line.missing.update(range(max(line.last + 1, seq - LARGEST_GAP), seq))
-                line.asked = False
-                self._broken[name] = None
-            line.last = seq
+            if not line.waiting:
+                line.since_ms = self.now_ms
+            line.waiting[seq] = trade
+            self._release(name, line, out)
+
+    def _release(self, name: str, line: _Line, out: list[Trade]) -> None:
+        """Tell what stands next in line, and remember whether something still waits."""
+        assert line.last is not None
+        while line.waiting and (trade := line.waiting.pop(line.last + 1, None)) is not None:
+            line.last += 1
+            line.since_ms = self.now_ms
+            out.append(trade)
+        if line.waiting:
+            self._broken[name] = None
         else:
-            line.missing.discard(seq)
-            if not line.missing:
-                self._broken.pop(name, None)
+            line.tries, line.asked, line.again_ns = 0, None, 0
+            self._broken.pop(name, None)
 
-    def holes(self, waiting: set[str]) -> Iterator[Hole]:
-        """Holes to ask for, each once; not of currencies `waiting` for a fill by time, which may close them."""
-        for name in self._broken:
-            line = self._lines[name]
-            if line.missing and not line.asked and line.currency not in waiting:
-                line.asked = True
-                yield Hole(line.currency, name, min(line.missing), max(line.missing))
+    def fill_ended(self, currency: str) -> list[Trade]:
+        """No fill of the currency runs any more: lines of which only live prints are known begin with those."""
+        out: list[Trade] = []
+        for name, line in self._lines.items():
+            if line.currency == currency and line.last is None:
+                line.last = min(line.waiting) - 1
+                line.since_ms = self.now_ms
+                self._release(name, line, out)
+        return sorted(out, key=lambda trade: (trade.timestamp, trade.trade_seq))
 
-    def ask_again(self) -> None:
-        """Whatever was asked for may not have been: `holes` names every open one anew."""
-        for name in self._broken:
-            self._lines[name].asked = False
+    # ---- what is known from elsewhere --------------------------------------------------------------------------------
 
-    def give_up(self, name: str) -> int:
-        """The answer for an instrument's hole has come: forget what it did not bring, and say how many."""
-        self._broken.pop(name, None)
+    def known_to(self, name: str, seq: int) -> list[Trade]:
+        """Every print of the instrument up to `seq` is known already; what waited for those may be told now."""
+        line = self._lines.setdefault(name, _Line("", seq))
+        line.last = seq if line.last is None else max(line.last, seq)
+        for number in [number for number in line.waiting if number <= line.last]:
+            del line.waiting[number]
+        out: list[Trade] = []
+        self._release(name, line, out)
+        return out
+
+    def born(self, names: Iterable[str]) -> None:
+        """Instruments that were listed while we watched: their first print is number 1."""
+        for name in names:
+            self._lines.setdefault(name, _Line("", 0))
+
+    def last(self, name: str) -> int:
+        """The number of the newest print told of an instrument, 0 where there is none."""
         line = self._lines.get(name)
-        if line is None or not line.asked:
-            return 0
-        lost = len(line.missing)
-        line.missing.clear()
-        return lost
+        return 0 if line is None else line.last or 0
 
     def forget(self, names: set[str]) -> None:
         """Drop the sequences of instruments that are gone."""
         for name in names:
             self._lines.pop(name, None)
             self._broken.pop(name, None)
+
+    # ---- holes -------------------------------------------------------------------------------------------------------
+
+    def holes(self, filling: Iterable[str], now_ns: int | None = None) -> Iterator[Hole]:
+        """Holes to ask for, each once; not of currencies in `filling`, whose fill by time may close them.
+
+        With `now_ns` also those whose first answers did not close them, with growing patience.
+        """
+        for name in self._broken:
+            line = self._lines[name]
+            if line.last is None or line.asked or line.currency in filling:
+                continue
+            if line.tries:
+                if now_ns is None:
+                    continue
+                if not line.again_ns:
+                    line.again_ns = now_ns + (_WAIT << (line.tries - 1))
+                if now_ns < line.again_ns:
+                    continue
+            line.again_ns = 0
+            line.asked = line.last + 1, min(line.last + PAGE, max(line.waiting) - 1)
+            yield Hole(line.currency, name, *line.asked)
+
+    def ask_again(self) -> None:
+        """Whatever was asked for may not have been: `holes` names every open one anew."""
+        for name in self._broken:
+            self._lines[name].asked = None
+
+    def answered(self, name: str, first: int, last: int) -> tuple[int, list[Trade]]:
+        """The answer for a hole has been taken: how many prints are given up, and what is told for that.
+
+        A hole is given up when three answers in a row brought nothing.
+        """
+        line = self._lines.get(name)
+        if line is None or line.last is None or name not in self._broken:
+            return 0, []
+        line.asked = None
+        line.tries = 0 if line.last >= first else line.tries + 1
+        return (0, []) if line.tries < _TRIES else self._give_up(name, line, last)
+
+    def give_up(self, name: str) -> tuple[int, list[Trade]]:
+        """Nobody will answer for the hole of an instrument."""
+        line = self._lines.get(name)
+        return (0, []) if line is None or not line.waiting else self._give_up(name, line, max(line.waiting))
+
+    def overdue(self, filling: Iterable[str]) -> Iterator[tuple[str, int, list[Trade]]]:
+        """What has waited for more than a minute of the venue's time: instrument, prints given up, prints told."""
+        for name in list(self._broken):
+            line = self._lines[name]
+            if line.currency not in filling and self.now_ms - line.since_ms > _HOLD_MS:
+                yield (name, *self._give_up(name, line, max(line.waiting)))
+
+    def _give_up(self, name: str, line: _Line, last: int) -> tuple[int, list[Trade]]:
+        """Go on behind every hole that begins at or before `last`."""
+        lost, out = 0, list[Trade]()
+        while line.waiting and line.last is not None and line.last < last:
+            following = min(line.waiting)
+            lost += following - line.last - 1
+            line.last, line.tries = following - 1, 0
+            self._release(name, line, out)
+        return lost, out

@@ -114,6 +114,29 @@ class Trade(Struct, gc=False):
     liquidation: str | None = None
 
 
+class RequestLeg(Struct, gc=False):
+    """A leg as the structure has it: its direction is the taker's only where the request's own is "buy"."""
+
+    instrument_name: str
+    direction: Literal["buy", "sell"]
+    ratio: Positive = 1.0
+
+
+class RequestFill(Struct, gc=False):
+    amount: Positive
+
+
+class BlockRequest(Struct):
+    """A row of `block_rfq.trades.*`: an executed request. A leg's size is the amount times its ratio."""
+
+    id: int | str
+    timestamp: Ms
+    direction: Literal["buy", "sell"]
+    amount: Positive
+    legs: list[RequestLeg]
+    trades: list[RequestFill] = []
+
+
 class Page(Struct):
     trades: Raw
     has_more: bool = False
@@ -215,5 +238,6 @@ array: Final = msgspec.json.Decoder(Push[Raw])
 
 trades: Final = Rows(SOURCE, msgspec.json.Decoder(list[Trade]), msgspec.json.Decoder(Trade))
 marks: Final = Rows(SOURCE, msgspec.json.Decoder(list[Mark]), msgspec.json.Decoder(Mark))
+requests: Final = Rows(SOURCE, msgspec.json.Decoder(list[BlockRequest]), msgspec.json.Decoder(BlockRequest))
 summaries: Final = Rows(SOURCE, msgspec.json.Decoder(list[Summary]), msgspec.json.Decoder(Summary))
 records: Final = Rows(SOURCE, msgspec.json.Decoder(list[Record]), msgspec.json.Decoder(Record))

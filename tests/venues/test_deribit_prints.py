@@ -1,0 +1,255 @@
+"""Each print once and in order, whatever the feed does; block requests beside their prints; real prints of 2020."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dfmon.model.events import Event, OptionTrade, PrintsLost, RequestChecked
+from dfmon.model.units import HOUR, SECOND
+from dfmon.venues.deribit.protocol import DeribitProtocol
+from tests.shared_data import trades as real_trades
+from tests.venues.test_deribit import CALL, LINEAR, PUT, T_MS, answer, listed, of, push, trade, trades
+from tests.venues.venue_golden import NOW
+
+NAMES = (CALL, PUT)
+
+
+def stream(count: int, seed: int) -> list[dict]:
+    """Prints of two instruments in the order in which they happened, numbered from 1."""
+    draw, seq, rows = random.Random(seed), dict.fromkeys(NAMES, 0), []
+    for number in range(1, count + 1):
+        name = draw.choice(NAMES) if number > 2 else NAMES[number - 1]
+        seq[name] += 1
+        rows.append(trade(number, seq[name], name, direction=draw.choice(("buy", "sell")), amount=draw.randint(1, 50)))
+    return rows
+
+
+class Venue:
+    """Answers the calls of a protocol from the whole tape. Like the real one it may be late and may repeat."""
+
+    def __init__(self, rows: Sequence[dict], seed: int = 0) -> None:
+        self.rows, self.draw = rows, random.Random(seed)
+        self.refused = 0
+
+    def answers(self, protocol: DeribitProtocol) -> list[Event]:
+        events: list[Event] = []
+        for call in protocol.rest_calls():
+            kind = call.tag.partition(":")[0]
+            if kind not in ("gap", "trades"):
+                continue
+            said = dict(call.params)
+            if kind == "gap":
+                low, high = int(said["start_seq"]), int(said["end_seq"])
+                page = [r for r in self.rows if r["instrument_name"] == said["instrument_name"]]
+                page = [r for r in page if low <= r["trade_seq"] <= high]
+            else:
+                low, high = int(said["start_timestamp"]), int(said["end_timestamp"])
+                page = [r for r in self.rows if low <= r["timestamp"] <= high]
+            if kind == "gap" and self.draw.random() < 0.2:
+                self.refused += 1
+                page = page[: len(page) // 2]
+            self.draw.shuffle(page)
+            events += protocol.response_received(call.tag, answer({"trades": page, "has_more": False}))
+        return events
+
+
+def told(events: Sequence[Event]) -> dict[str, list[OptionTrade]]:
+    return {name: [event for event in of(OptionTrade, events) if event.name == name] for name in NAMES}
+
+
+def play(rows: Sequence[dict], heard: Sequence[dict], venue: Venue) -> list[Event]:
+    """The feed as `heard`, with the venue behind it, and some seconds more for what is still open."""
+    protocol, events = listed(), []
+    for second, row in enumerate(heard):
+        events += protocol.frame_received(trades(row))
+        events += venue.answers(protocol)
+        protocol.due(NOW + second * SECOND // 10)
+    for second in range(60):
+        protocol.due(NOW + HOUR + second * SECOND)
+        events += venue.answers(protocol)
+    return events
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(20, 150), st.integers(0, 2**32), st.sampled_from((0.01, 0.1, 0.3)))
+def test_dropped_repeated_and_shuffled_prints_change_nothing(count: int, seed: int, share: float) -> None:
+    rows = stream(count, seed)
+    draw = random.Random(seed)
+    heard = rows[:2]
+    for row in rows[2:]:
+        luck = draw.random()
+        if luck < share / 3:
+            continue
+        heard.append(row)
+        if luck < share * 2 / 3:
+            heard.append(draw.choice(heard))
+        elif luck < share and len(heard) > 4:
+            heard[-1], heard[-2] = heard[-2], heard[-1]
+    last = {row["instrument_name"]: row for row in rows}
+    heard += last.values()  # a print after which nothing comes cannot be missed
+    clean = told(play(rows, rows, Venue(rows)))
+    torn = play(rows, heard, Venue(rows, seed))
+    assert told(torn) == clean
+    assert [event.seq for event in clean[CALL]] == list(range(1, len(clean[CALL]) + 1))
+    assert not of(PrintsLost, torn)
+
+
+def test_prints_that_wait_are_told_when_the_venue_has_gone_on_for_a_minute() -> None:
+    protocol = listed()
+    protocol.frame_received(trades(trade(1, 11), trade(3, 13)))
+    later = {**trade(9, 1, PUT), "timestamp": T_MS + 61_000}
+    events = protocol.frame_received(trades(later))
+    assert of(PrintsLost, events) == [PrintsLost("deribit", CALL, 1)]
+    assert [(event.name, event.seq) for event in of(OptionTrade, events)] == [(PUT, 1), (CALL, 13)]
+
+
+def test_live_prints_wait_for_the_fill_that_brings_those_before_them() -> None:
+    protocol = DeribitProtocol(("BTC",), look_back_s=3600.0)
+    protocol.connection_made(NOW)
+    for call in protocol.rest_calls():
+        if call.tag.startswith("trades:BTC"):
+            fill = call
+    listing = listed().listings
+    protocol.listings.options.update(listing.options)
+    assert protocol.frame_received(trades(trade(5, 15), trade(4, 14))) == []
+    page = {"trades": [trade(3, 13), trade(2, 12)], "has_more": False}
+    events = protocol.response_received(fill.tag, answer(page))
+    assert [event.seq for event in of(OptionTrade, events)] == [12, 13, 14, 15]
+
+
+def test_a_fill_that_never_ends_does_not_hold_live_prints_for_ever() -> None:
+    protocol = DeribitProtocol(("BTC",), look_back_s=3600.0)
+    protocol.connection_made(NOW)
+    protocol.listings.options.update(listed().listings.options)
+    protocol.frame_received(trades({**trade(1, 11), "timestamp": NOW // 1_000_000}))
+    late = {**trade(2, 12), "timestamp": NOW // 1_000_000 + 121_000}
+    assert [event.seq for event in of(OptionTrade, protocol.frame_received(trades(late)))] == [11, 12]
+
+
+def test_an_option_listed_while_we_watch_begins_with_its_first_print() -> None:
+    protocol = listed()
+    record = {
+        "instrument_name": "BTC-4DEC26-90000-C", "kind": "option", "base_currency": "BTC", "strike": 90000.0,
+        "expiration_timestamp": T_MS + 900_000_000, "option_type": "call", "settlement_currency": "BTC",
+        "creation_timestamp": T_MS,
+    }  # fmt: skip
+    protocol.frame_received(push("instrument.creation.option.BTC", record))
+    assert protocol.frame_received(trades(trade(1, 3, "BTC-4DEC26-90000-C"))) == []
+    (call,) = protocol.rest_calls()
+    assert (dict(call.params)["start_seq"], dict(call.params)["end_seq"]) == ("1", "2")
+
+
+def test_what_an_earlier_run_knew_is_filled_from_and_mended() -> None:
+    protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=60.0)
+    protocol.restored({CALL: 11}, {"BTC": T_MS})
+    protocol.connection_made(NOW + HOUR)
+    fill = next(call for call in protocol.rest_calls() if call.tag.startswith("trades:"))
+    assert int(dict(fill.params)["start_timestamp"]) == T_MS - 300_000
+    protocol.listings.options.update(listed().listings.options)
+    page = {"trades": [trade(1, 10), trade(2, 11), trade(4, 13)], "has_more": False}
+    assert of(OptionTrade, protocol.response_received(fill.tag, answer(page))) == []
+    (gap,) = (call for call in protocol.rest_calls() if call.tag.startswith("gap:"))
+    events = protocol.response_received(gap.tag, answer({"trades": [trade(3, 12)], "has_more": False}))
+    assert [event.seq for event in of(OptionTrade, events)] == [12, 13]
+
+
+# ---- block requests --------------------------------------------------------------------------------------------------
+
+
+def request(number: int = 7, direction: str = "sell", amount: float = 25.0, **more: object) -> dict:
+    legs = [
+        {"instrument_name": CALL, "direction": "buy", "price": 0.05, "ratio": 1},
+        {"instrument_name": PUT, "direction": "sell", "price": 0.04, "ratio": 2},
+    ]
+    fill = {"direction": direction, "price": 0.01, "amount": amount}
+    return {"id": number, "timestamp": T_MS, "direction": direction, "amount": amount, "legs": legs, "trades": [fill],
+            "combo_id": None, **more}  # fmt: skip
+
+
+def leg(number: int, name: str, direction: str, amount: float, rfq: int = 7) -> dict:
+    more = {"block_trade_id": "BLOCK-1", "block_rfq_id": rfq, "direction": direction, "amount": amount}
+    return trade(number, number, name, **more)
+
+
+def check(protocol: DeribitProtocol, *frames: bytes) -> list[RequestChecked]:
+    return of(RequestChecked, [event for frame in frames for event in protocol.frame_received(frame)])
+
+
+@pytest.mark.parametrize("prints_first", [True, False])
+def test_a_request_that_was_sold_turns_its_legs_round_and_matches_its_prints(prints_first: bool) -> None:
+    published = push("block_rfq.trades.BTC", request())
+    printed = trades(leg(1, CALL, "sell", 25.0), leg(2, PUT, "buy", 50.0))
+    frames = (printed, published) if prints_first else (published, printed)
+    assert check(listed(), *frames) == [RequestChecked("deribit", "BTC", True)]
+
+
+def test_a_request_adds_no_volume() -> None:
+    protocol = listed()
+    events = [
+        *protocol.frame_received(push("block_rfq.trades.BTC", request())),
+        *protocol.frame_received(trades(leg(1, CALL, "sell", 25.0), leg(2, PUT, "buy", 50.0))),
+    ]
+    assert [(event.name, event.side, event.size) for event in of(OptionTrade, events)] == [
+        (CALL, -1, 25.0), (PUT, 1, 50.0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("legs", "words"),
+    [
+        ([leg(1, CALL, "buy", 25.0), leg(2, PUT, "sell", 50.0)], f"{CALL} +25"),
+        ([leg(1, CALL, "sell", 20.0), leg(2, PUT, "buy", 55.0)], f"{PUT} +55"),
+        ([leg(1, CALL, "sell", 25.0)], f"printed: {CALL} -25"),
+        ([], "nothing printed"),
+    ],
+)
+def test_a_request_whose_prints_differ_is_told(legs: list[dict], words: str) -> None:
+    later = {**trade(99, 99, LINEAR), "timestamp": T_MS + 200_000}
+    frames = [push("block_rfq.trades.BTC", request()), trades(*legs), trades(later, currency="USDC")]
+    (checked,) = check(listed(), *frames)
+    assert not checked.matched
+    assert words.removeprefix("printed: ") in checked.trouble
+    assert checked.trouble.startswith("request 7: ")
+
+
+def test_requests_of_nobody_and_prints_of_unpublished_requests_are_forgotten() -> None:
+    protocol = listed()
+    foreign = request(legs=[{"instrument_name": "XRP_USDC-1JAN27-2-C", "direction": "buy", "ratio": 1}])
+    later = {**trade(99, 99, LINEAR), "timestamp": T_MS + 200_000}
+    frames = [push("block_rfq.trades.USDC", foreign), trades(leg(1, CALL, "sell", 1.0, rfq=8)), trades(later)]
+    assert check(protocol, *frames) == []
+    assert protocol._prints.requests._open == {}
+
+
+def test_a_bad_request_is_counted_and_the_next_one_is_read() -> None:
+    protocol = listed()
+    (bad,) = protocol.frame_received(push("block_rfq.trades.BTC", {"id": 1}))
+    assert bad.what == "row"
+    assert protocol.frame_received(push("block_rfq.trades.BTC", [request()])) == []
+
+
+def test_the_recorded_requests_are_read_and_their_own_legs_match_them() -> None:
+    requests = json.loads((real_trades() / "openbb_block_rfq_trades_20260920.json").read_bytes())["block_rfqs"]
+    protocol = listed()
+    example = protocol.listings.options[CALL]
+    checked: list[RequestChecked] = []
+    number, seq = 0, Counter[str]()
+    for row in sorted(requests, key=lambda row: row["timestamp"]):
+        turn = {"buy": "sell", "sell": "buy"} if row["direction"] == "sell" else {"buy": "buy", "sell": "sell"}
+        for part in row["legs"]:
+            protocol.listings.options[part["instrument_name"]] = example
+        rows: list[dict] = []
+        for part in row["legs"]:
+            number += 1
+            seq[part["instrument_name"]] += 1
+            size = row["amount"] * part["ratio"]
+            print_ = leg(number, part["instrument_name"], turn[part["direction"]], size, row["id"])
+            rows.append(print_ | {"timestamp": row["timestamp"], "trade_seq": seq[part["instrument_name"]]})
+        checked += check(protocol, push("block_rfq.trades.BTC", row), trades(*rows))
+    assert len(checked) == len(requests) == 10
+    assert all(one.matched for one in checked), [one.trouble for one in checked]
