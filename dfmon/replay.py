@@ -75,7 +75,12 @@ class Recording:
 
 
 def _applying(record: Record) -> Callable[[Driver], None]:
-    return lambda driver: driver.apply(record)
+    def apply(driver: Driver) -> None:
+        driver.apply(record)
+        if record.kind in (RecordKind.TIMER, RecordKind.TICK):
+            driver.hush()
+
+    return apply
 
 
 class Boards:

@@ -12,6 +12,7 @@ from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.model.events import (
     BookLost,
     BookSnapshot,
+    ClockReading,
     Delisted,
     Event,
     FeedState,
@@ -193,6 +194,16 @@ class ToyVenue:
     def response_received(self, tag: str, body: bytes) -> Sequence[Event]:
         return self.frame_received(tag.encode() + b" " + body)
 
+    def due(self, now_ns: int) -> Sequence[Event]:
+        """Every second of a connection is a record, so what it tells is part of a replay."""
+        return [FeedStatus(self.venue, FeedState.LIVE, f"a second at {now_ns % 1_000}")]
+
+    def data_to_send(self) -> list[str]:
+        return []
+
+    def rest_calls(self) -> list[object]:
+        return []
+
     def frame_received(self, frame: bytes) -> Sequence[Event]:
         what, *rest = frame.decode().split()
         match what:
@@ -204,6 +215,8 @@ class ToyVenue:
                 return [ticker(rest[0], int(rest[1]), mark_iv=float(rest[2]), open_interest=float(rest[3]))]
             case "trade":
                 return [trade(rest[0], int(rest[1]), float(rest[2]))]
+            case "clock":
+                return [ClockReading(self.venue, int(rest[0]), int(rest[1]), int(rest[1]))]
             case "delisted":
                 return [Delisted("deribit", rest[0])]
             case "book":

@@ -6,6 +6,7 @@ Comes last in a step. Decides nothing and computes nothing that another module o
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -320,7 +321,7 @@ def _context(m: Measured) -> Context:
         funding=m.liquidity.funding_8h,
         basis=_basis(m),
         next_expiry=None if next_ns is None else iso(next_ns),
-        next_expiry_hours=None if next_ns is None else (next_ns - chain.ts_ns) / HOUR,
+        next_expiry_hours=None if next_ns is None else (next_ns - chain.venue_ns) / HOUR,
         return_1h=m.moved.ret_1h,
         return_15m=m.moved.ret_15m,
     )
@@ -344,6 +345,7 @@ def _feed(feed: FeedHealth) -> Feed:
         rejected=feed.rejected,
         reconnects=feed.reconnects,
         note=feed.reason,
+        clock_ms=_finite(feed.clock_ms),
     )
 
 
@@ -384,11 +386,13 @@ def _unavailable(m: Measured, metrics: Metrics, flip: Flip, levels: Levels, cont
         said += [
             f"levels.{name}: no strike has it" for name in Levels.__struct_fields__ if getattr(levels, name) is None
         ]
-    said += [_silent(feed) for feed in m.feeds if not math.isfinite(feed.age_s + feed.lag_ms)]
-    return tuple(said)
+    return (*said, *(sentence for feed in m.feeds for sentence in _silent(feed)))
 
 
-def _silent(feed: FeedHealth) -> str:
-    if math.isfinite(feed.age_s):
-        return f"feeds.{feed.source}.lag_ms: its data carry no time of the venue"
-    return f"feeds.{feed.source}: no data yet"
+def _silent(feed: FeedHealth) -> Iterator[str]:
+    if not math.isfinite(feed.age_s):
+        yield f"feeds.{feed.source}: no data yet"
+    elif not math.isfinite(feed.lag_ms):
+        yield f"feeds.{feed.source}.lag_ms: its data carry no time of the venue"
+    if math.isfinite(feed.age_s) and not math.isfinite(feed.clock_ms):
+        yield f"feeds.{feed.source}.clock_ms: no time of the venue to compare with"

@@ -60,7 +60,7 @@ def columns(frame: ChainFrame, positions: DealerPositions) -> Columns:
     Domain: any frame; a row without forward, volatility, time or position is left out and counted under its reason.
     Source: none; book-keeping.
     """
-    tau = (frame.expiry_ns - frame.ts_ns) / YEAR
+    tau = (frame.expiry_ns - frame.venue_ns) / YEAR
     reasons = {
         "no forward": ~((frame.forward > 1.0 / VAST) & (frame.forward < VAST)),
         "no mark volatility": ~((frame.sigma >= SIGMAS[0]) & (frame.sigma <= SIGMAS[1])),

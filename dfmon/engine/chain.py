@@ -275,13 +275,14 @@ class ChainState:
 
     # ---- reading ---------------------------------------------------------------------------------------------
 
-    def freeze(self, underlying: str, ts_ns: int) -> ChainFrame:
+    def freeze(self, underlying: str, ts_ns: int, clock_ns: int = 0) -> ChainFrame:
         """Read-only copy of the live rows of `underlying` and the trades since the last freeze.
 
-        Expiry is decided by `ts_ns`, not by the venue's word for it, which may come late or never.
+        Expiry is decided by the time, not by the venue's word for it, which may come late or never; and by the venue's
+        time, from which ours is off by `clock_ns`.
         """
         shared = self._shared[underlying]
-        rows = self._live_rows(underlying, ts_ns)
+        rows = self._live_rows(underlying, ts_ns - clock_ns)
         value = {name: column[rows] for name, column in self._float.items()}
         time = {name: column[rows] for name, column in self._time.items()}
         forward = self._forwards(shared, value, time)
@@ -322,6 +323,7 @@ class ChainState:
             lives=lives,
             requests=(shared.requests[True], shared.requests[False]),
             rejected=shared.take_rejected(),
+            clock_ns=clock_ns,
         )
 
     def _live_rows(self, underlying: str, ts_ns: int) -> I64:

@@ -1,15 +1,15 @@
 """The one writer: numbers every record, journals it, applies it, and asks for a snapshot at each tick.
 
-Live, the connections call `connected`, `frame`, `response` and `lost`, and a timer calls `on_timer`. In a replay the
-replayer calls `apply` with the records of the journal. Nothing else differs: a tick is journalled only when the worker
-is free to compute it, so a replay computes exactly the ticks that were computed, and equal records give equal
-snapshots.
+Live, the connections call `connected`, `frame`, `response`, `lost` and `timer`, and a clock calls `on_timer`. In a
+replay the replayer calls `apply` with the records of the journal. Nothing else differs: a tick is journalled only when
+the worker is free to compute it, so a replay computes exactly the ticks that were computed, and equal records give
+equal snapshots.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -22,6 +22,8 @@ from dfmon.model.events import Event, Rejected
 from dfmon.model.frames import ChainFrame, FeedHealth, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot
 
+_OPTIONS: Final = "deribit"  # the source whose clock rules the life of an option
+
 
 class Decoder(Protocol):
     """The part of a venue protocol that the driver needs."""
@@ -30,6 +32,9 @@ class Decoder(Protocol):
     def frame_received(self, frame: bytes) -> Sequence[Event]: ...
     def response_received(self, tag: str, body: bytes) -> Sequence[Event]: ...
     def connection_lost(self, reason: str) -> Sequence[Event]: ...
+    def due(self, now_ns: int) -> Sequence[Event]: ...
+    def data_to_send(self) -> Sequence[object]: ...
+    def rest_calls(self) -> Sequence[object]: ...
 
 
 class Worker(Protocol):
@@ -101,6 +106,10 @@ class Driver:
     def lost(self, source: str, recv_ns: int, reason: str) -> None:
         self.ingest(RecordKind.LOST, source, recv_ns, reason.encode())
 
+    def timer(self, source: str, now_ns: int, remark: str = "") -> None:
+        """A second of a connection has passed; `remark` is what its runner has to say, in words."""
+        self.ingest(RecordKind.TIMER, source, now_ns, remark.encode())
+
     def on_timer(self, now_ns: int) -> None:
         """Ask for a snapshot of every underlying, unless the last one is still being computed."""
         if self._worker.busy:
@@ -123,6 +132,12 @@ class Driver:
         elif record.source in self._decoders:
             self._apply_venue(record, self._decoders[record.source], self._feeds[record.source])
 
+    def hush(self) -> None:
+        """Throw away what the decoders want to send: in a replay nobody hears it, and it must not pile up."""
+        for decoder in self._decoders.values():
+            decoder.data_to_send()
+            decoder.rest_calls()
+
     def _apply_venue(self, record: Record, decoder: Decoder, feed: FeedTracker) -> None:
         recv_ns = record.recv_ns
         events: Sequence[Event] = ()
@@ -140,6 +155,9 @@ class Driver:
                 reason = record.payload.decode("utf-8", "replace")
                 events = decoder.connection_lost(reason)
                 feed.lost(reason)
+            case RecordKind.TIMER:
+                feed.remark = record.payload.decode("utf-8", "replace")
+                events = decoder.due(recv_ns)
         for event in events:
             feed.seen(event, recv_ns)
         self.apply_events(events, recv_ns)
@@ -152,7 +170,7 @@ class Driver:
                 chains.apply(event, recv_ns)
             if markets.handles(event):
                 markets.apply(event, recv_ns)
-            elif isinstance(event, Rejected) and event.source in ("board", "deribit"):
+            elif isinstance(event, Rejected) and event.source in ("board", _OPTIONS):
                 chains.reject("", event.what)
 
     # ---- snapshots out ---------------------------------------------------------------------------------------
@@ -165,7 +183,9 @@ class Driver:
         self._compute([self._freeze(name, ts_ns) for name in self.underlyings])
 
     def _freeze(self, underlying: str, ts_ns: int) -> tuple[ChainFrame, MarketFrame]:
-        return self._chains.freeze(underlying, ts_ns), self._markets.freeze(underlying, ts_ns)
+        feed = self._feeds.get(_OPTIONS)
+        clock_ns = 0 if feed is None else feed.clock.measured_ns
+        return self._chains.freeze(underlying, ts_ns, clock_ns), self._markets.freeze(underlying, ts_ns)
 
     def _compute(self, frames: list[tuple[ChainFrame, MarketFrame]]) -> None:
         self.ticks += 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dfmon.model.events import BookLost, Event, FeedState, FeedStatus, Rejected
+from dfmon.engine.clock import VenueClock
+from dfmon.model.events import BookLost, ClockReading, Event, FeedState, FeedStatus, Rejected
 from dfmon.model.frames import FeedHealth
 from dfmon.model.units import MILLISECOND, NAN, SECOND
 
@@ -16,6 +17,8 @@ class FeedTracker:
         self.source = source
         self.state = FeedState.CONNECTING
         self.reason = ""
+        self.remark = ""  # of the connection's runner
+        self.clock = VenueClock()
         self.frames = self.rejected = self.reconnects = 0
         self._data_ns = 0
         self._lag_ms = NAN
@@ -38,12 +41,15 @@ class FeedTracker:
             self.state, self.reason = event.state, event.reason
         elif isinstance(event, Rejected):
             self.rejected += 1
+        elif isinstance(event, ClockReading):
+            self.clock.read(event, recv_ns)
         elif not isinstance(event, BookLost):
             self._data_ns = recv_ns
             if self.state is FeedState.SYNCING:
                 self.state = FeedState.LIVE
             exch_ns = getattr(event, "exch_ns", 0)
             if exch_ns:
+                self.clock.stamped(exch_ns, recv_ns)
                 lag = (recv_ns - exch_ns) / MILLISECOND
                 self._lag_ms = lag if self._lag_ms != self._lag_ms else self._lag_ms + _SMOOTHING * (lag - self._lag_ms)
 
@@ -56,5 +62,6 @@ class FeedTracker:
             frames=self.frames,
             rejected=self.rejected,
             reconnects=self.reconnects,
-            reason=self.reason,
+            reason="; ".join(words for words in (self.reason, self.remark, self.clock.words()) if words),
+            clock_ms=self.clock.ms,
         )

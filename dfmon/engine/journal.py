@@ -26,6 +26,7 @@ class RecordKind(IntEnum):
     TICK = 5
     PARAMS = 6  # payload: JSON of the new parameters
     GAP = 7  # payload: how many records the recorder had to drop here
+    TIMER = 8  # once a second of each source; payload: what its runner has to say, in words
 
 
 @dataclass(frozen=True, slots=True)

@@ -276,6 +276,15 @@ class FeedStatus(Event, frozen=True, gc=False):
     reason: str = ""
 
 
+class ClockReading(Event, frozen=True, gc=False):
+    """A question and its answer: sent at `sent_ns` of our clock, worked on from `in_ns` to `out_ns` of the venue's."""
+
+    source: str
+    sent_ns: int
+    in_ns: int
+    out_ns: int
+
+
 class Rejected(Event, frozen=True, gc=False):
     """Something the decoder could not use. `what` is a short class such as "row" or "frame"; counted, never raised."""
 

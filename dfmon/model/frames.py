@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfmon.model.events import FeedState, Market
+from dfmon.model.units import NAN
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -62,6 +63,7 @@ class ChainFrame:
     `lives` are whole histories that came in since then; `requests` are block requests since the start whose legs were
     compared with the prints: that matched, and that did not.
     Settlement: `settling` is the running delivery average (USD, NaN outside the window).
+    `clock_ns` is how far our clock is ahead of the venue's, 0 while that is not known.
     """
 
     ts_ns: int
@@ -93,10 +95,16 @@ class ChainFrame:
     lives: tuple[Life, ...] = ()
     requests: tuple[int, int] = (0, 0)
     rejected: tuple[tuple[str, int], ...] = ()
+    clock_ns: int = 0
 
     @property
     def size(self) -> int:
         return len(self.names)
+
+    @property
+    def venue_ns(self) -> int:
+        """The option venue's clock at this tick: what decides how long an option still lives."""
+        return self.ts_ns - self.clock_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +138,11 @@ class MarketFrame:
 
 @dataclass(frozen=True, slots=True)
 class FeedHealth:
-    """One connection as of the tick. `lag_ms` is receive time minus venue time: it may be negative."""
+    """One connection as of the tick. `lag_ms` is receive time minus venue time: it may be negative.
+
+    `clock_ms` is how far our clock is ahead of the venue's; where the venue cannot be asked, the least latency of the
+    last minutes, which holds the way of the data too.
+    """
 
     source: str
     state: FeedState
@@ -140,3 +152,4 @@ class FeedHealth:
     rejected: int
     reconnects: int
     reason: str
+    clock_ms: float = NAN

@@ -189,7 +189,10 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Feed(msgspec.Struct, frozen=True):
-    """One connection: state in one word, age of its newest data, latency against the venue's clock."""
+    """One connection: state in one word, age of its newest data, latency and our clock against the venue's.
+
+    `clock_ms` is positive where our clock is ahead.
+    """
 
     name: str
     state: str
@@ -199,6 +202,7 @@ class Feed(msgspec.Struct, frozen=True):
     rejected: int
     reconnects: int
     note: str
+    clock_ms: float | None = None
 
 
 class TapeRow(msgspec.Struct, frozen=True):

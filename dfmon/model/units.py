@@ -19,6 +19,7 @@ from typing import Final
 
 SECOND: Final = 1_000_000_000
 MILLISECOND: Final = 1_000_000
+MICROSECOND: Final = 1_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR

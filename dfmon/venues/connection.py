@@ -40,6 +40,7 @@ class Intake(Protocol):
     def frame(self, source: str, recv_ns: int, frame: bytes) -> None: ...
     def response(self, source: str, recv_ns: int, tag: str, body: bytes) -> None: ...
     def lost(self, source: str, recv_ns: int, reason: str) -> None: ...
+    def timer(self, source: str, now_ns: int, remark: str = "") -> None: ...
 
 
 class Asks(Protocol):
@@ -182,8 +183,10 @@ class _Session:
         loop, patience = asyncio.get_running_loop(), self._protocol.patience
         while True:
             await asyncio.sleep(self._tick_s)
-            self._protocol.due(self._clock())
+            self._intake.timer(self._endpoint.source, self._clock())
             await self._drain(socket)
+            if self._protocol.broken:
+                raise SilenceError(self._protocol.broken)
             silent = loop.time() - self._heard_at
             if silent >= (patience.data_s if self.heard_data else patience.first_data_s):
                 raise SilenceError(f"no data for {silent:.0f} s" + ("" if self.heard_data else " after connecting"))

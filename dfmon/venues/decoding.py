@@ -18,6 +18,7 @@ UNREADABLE: Final = (msgspec.MsgspecError, ValueError, TypeError, OverflowError,
 """Everything a typed decode can raise: bad UTF-8 is a ValueError, deep nesting a RecursionError."""
 
 _LARGEST: Final = 1e15
+_REMEMBERED: Final = 4_096  # prints of a market: more than come while two connections overlap
 
 Ms = Annotated[int, Meta(ge=0, le=9_000_000_000_000)]
 """Milliseconds since the epoch whose nanoseconds fit into 64 bits."""
@@ -56,6 +57,25 @@ class Rows(Generic[T]):
 
 
 _RAW_ROWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class Recent:
+    """Numbers of the newest prints of each market, so that two connections can bring them and each counts once."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, dict[int | str, None]] = {}
+
+    def fresh(self, market: str, number: int | str) -> bool:
+        """Whether `number` was not given before, as far as is remembered; a print without one is."""
+        if not number:
+            return True
+        seen = self._seen.setdefault(market, {})
+        if number in seen:
+            return False
+        seen[number] = None
+        if len(seen) > _REMEMBERED:
+            del seen[next(iter(seen))]
+        return True
 
 
 def rejected(source: str, what: str, why: object) -> Rejected:

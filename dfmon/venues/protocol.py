@@ -1,8 +1,8 @@
 """The contract every venue fulfils, without a socket: bytes in, events out, and what should be sent.
 
 A protocol owns the wire state of one connection. It never reads a clock: times are handed in. The connection runner
-drives it live and the replayer drives it from a journal; it cannot tell which, and in a replay nobody reads what
-it wants to send. `frame_received` and `response_received` never raise, whatever the bytes are: what they cannot use
+drives it live and the replayer drives it from a journal; it cannot tell which, and in a replay what it wants to send is
+thrown away. `frame_received` and `response_received` never raise, whatever the bytes are: what they cannot use
 becomes a `Rejected` event.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Protocol
 
 from dfmon.model.events import Event
@@ -17,29 +18,55 @@ from dfmon.model.events import Event
 
 @dataclass(frozen=True, slots=True)
 class RestCall:
-    """A GET the protocol needs answered: `tag` comes back with the body. `path` is joined to the venue's REST base."""
+    """A GET the protocol needs answered: `tag` comes back with the body. `path` is joined to the venue's REST base.
+
+    `cost` is how many ordinary calls it counts for at the venue.
+    """
 
     tag: str
     path: str
     params: tuple[tuple[str, str], ...] = ()
+    cost: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a connection may be silent before it is given up, seconds. Data counts, heartbeats do not."""
+    """How long a connection may be silent before it is given up, seconds. Data counts, heartbeats do not.
+
+    After `life_s` the connection is replaced by a new one, before the venue ends it.
+    """
 
     first_data_s: float = 15.0
     data_s: float = 35.0
+    life_s: float = float("inf")
+
+
+class Fate(Enum):
+    """What may happen to a frame that waits while more come than can be applied."""
+
+    PRINT = auto()  # a trade: never dropped, and taken from a connection that is being replaced too
+    KEEP = auto()  # what is said once: never dropped
+    STATE = auto()  # a whole state: a newer frame of the same key replaces it
+    DELTA = auto()  # a numbered difference: may be dropped at worst, since the broken chain is seen and mended
 
 
 class VenueProtocol(Protocol):
     """One connection's wire state. Calls come in journal order, from one thread.
 
-    After any call read `data_to_send` and `rest_calls`: both empty themselves.
+    After any call read `data_to_send` and `rest_calls`: both empty themselves. `broken` and `leaving` are reasons in
+    words, or empty: the connection must be given up and made anew, or replaced by a new one before it ends. `settled`
+    tells that all subscriptions of this connection have been answered, or some data has come where none are made.
     """
 
     source: str
     patience: Patience
+
+    @property
+    def broken(self) -> str: ...
+    @property
+    def leaving(self) -> str: ...
+    @property
+    def settled(self) -> bool: ...
 
     def connection_made(self, now_ns: int) -> Sequence[Event]:
         """The socket is open: queue the greeting and the subscriptions; forget all state of the last connection."""
@@ -53,8 +80,14 @@ class VenueProtocol(Protocol):
     def connection_lost(self, reason: str) -> Sequence[Event]:
         """The socket is gone: events that say what can no longer be trusted."""
 
-    def due(self, now_ns: int) -> None:
-        """Timers: paced subscriptions, pings, resynchronisation, periodic REST calls. Called about once a second."""
+    def due(self, now_ns: int) -> Sequence[Event]:
+        """Timers: paced subscriptions, pings, stalled channels, periodic REST calls. Called about once a second.
+
+        It is called while the connection is down too. The call is a record of the journal, like a frame.
+        """
+
+    def sort(self, frame: bytes) -> tuple[Fate, str]:
+        """What may happen to a waiting frame, and the key under which it does. Cheap; changes nothing."""
 
     def data_to_send(self) -> list[str]:
         """Text frames to send now, in order."""

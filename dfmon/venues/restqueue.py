@@ -31,11 +31,11 @@ class RestQueue:
         self._out: list[RestCall] = []
         self._asked: dict[str, _Asked] = {}
 
-    def ask(self, tag: str, path: str, *, retry: bool = True, **params: str | int) -> None:
+    def ask(self, tag: str, path: str, *, retry: bool = True, cost: float = 1.0, **params: str | int) -> None:
         """Queue a call; nothing happens while one of the same tag is open."""
         if tag in self._asked:
             return
-        call = RestCall(tag, path, tuple((key, str(value)) for key, value in params.items()))
+        call = RestCall(tag, path, tuple((key, str(value)) for key, value in params.items()), cost)
         self._asked[tag] = _Asked(call, retry)
         self._out.append(call)
 

@@ -9,7 +9,7 @@ from dfmon.engine import driver as driver_module
 from dfmon.engine.driver import Driver
 from dfmon.engine.journal import Record, RecordKind, decode, encode
 from dfmon.model.snapshot import FlowSnapshot
-from dfmon.model.units import SECOND
+from dfmon.model.units import HOUR, MILLISECOND, SECOND
 from tests.chains import NOW, SPOT, ToyVenue, listing
 
 NAMES = [o.name for o in listing()]
@@ -267,3 +267,26 @@ def test_two_drivers_in_one_process_do_not_touch_each_other(
                 act(session, number, actions[number])
     assert replayed(one.records, BOTH).digests == one.digests
     assert replayed(other.records, BOTH).digests == other.digests
+
+
+def test_a_second_of_a_connection_is_a_record_and_its_remark_is_told() -> None:
+    session = open_session()
+    session.driver.timer("deribit", NOW + 7, "500 tickers were replaced by newer ones")
+    session.driver.on_timer(NOW + SECOND)
+    assert session.records[-2].kind is RecordKind.TIMER
+    assert session.snapshots[-1].feeds[0].note == "a second at 7; 500 tickers were replaced by newer ones"
+    assert replayed(session.records).digests == session.digests
+
+
+def test_an_option_lives_by_the_clock_of_its_venue() -> None:
+    """Our clock is an hour ahead: the time to expiry must not be an hour short."""
+    right, ahead = open_session(), open_session()
+    ahead.feed(f"clock {NOW} {NOW - HOUR}")
+    right.driver.on_timer(NOW)
+    ahead.driver.on_timer(NOW + HOUR)
+    (at_venue,), (at_ours,) = right.snapshots, ahead.snapshots
+    assert at_ours.metrics.ngi.value == at_venue.metrics.ngi.value
+    assert at_ours.context.next_expiry_hours == at_venue.context.next_expiry_hours
+    assert at_ours.feeds[0].clock_ms == HOUR / MILLISECOND
+    assert at_ours.feeds[0].note == "subscribing; our clock is 3600.0 s ahead of the venue's"
+    assert replayed(ahead.records).digests == ahead.digests

@@ -12,7 +12,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from dfmon.model.events import Event
 from dfmon.venues import connection
 from dfmon.venues.connection import Backoff, SilenceError, in_words, is_chatter
-from dfmon.venues.protocol import Endpoint, Patience, RestCall
+from dfmon.venues.protocol import Endpoint, Fate, Patience, RestCall
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 DATA = b'{"channel":"x","data":1}'
@@ -25,6 +25,8 @@ class EchoProtocol:
 
     def __init__(self, patience: Patience = Patience()) -> None:  # noqa: B008
         self.patience = patience
+        self.broken = self.leaving = ""
+        self.settled = True
         self.ticks = 0
         self._out: list[str] = []
         self._calls: list[RestCall] = []
@@ -47,8 +49,12 @@ class EchoProtocol:
     def connection_lost(self, reason: str) -> Sequence[Event]:
         return []
 
-    def due(self, now_ns: int) -> None:
+    def due(self, now_ns: int) -> Sequence[Event]:
         self.ticks += 1
+        return []
+
+    def sort(self, frame: bytes) -> tuple[Fate, str]:
+        return Fate.KEEP, ""
 
     def data_to_send(self) -> list[str]:
         out, self._out = self._out, []
@@ -82,6 +88,10 @@ class Journal:
     def lost(self, source: str, recv_ns: int, reason: str) -> None:
         self._protocol.connection_lost(reason)
         self._note("lost", reason)
+
+    def timer(self, source: str, now_ns: int, remark: str = "") -> None:
+        self._protocol.due(now_ns)
+        self._note("timer", remark)
 
     def _note(self, kind: str, value: object) -> None:
         self.records.append((kind, value))

@@ -27,8 +27,8 @@ def book(seq: int, before: int, action: str = "update", inst: str = SWAP) -> byt
     return body({"arg": {"channel": "books", "instId": inst}, "action": action, "data": [data]})
 
 
-def trade(size: str, inst: str = SWAP) -> bytes:
-    row = {"instId": inst, "tradeId": "1", "px": "100", "sz": size, "side": "buy", "ts": T_MS}
+def trade(size: str, inst: str = SWAP, number: str = "1") -> bytes:
+    row = {"instId": inst, "tradeId": number, "px": "100", "sz": size, "side": "buy", "ts": T_MS}
     return body({"arg": {"channel": "trades", "instId": inst}, "data": [row]})
 
 
@@ -68,7 +68,8 @@ def test_the_size_of_a_contract_is_the_listings_and_the_documented_one_before():
     assert protocol.frame_received(trade("10"))[-1].size == pytest.approx(0.1)
     listing = [{"instId": SWAP, "ctVal": "0.001", "ctMult": "2", "ctType": "linear"}]
     protocol.response_received("instruments", body({"code": "0", "msg": "", "data": listing}))
-    assert protocol.frame_received(trade("10"))[-1].size == pytest.approx(0.02)
+    assert protocol.frame_received(trade("10", number="2"))[-1].size == pytest.approx(0.02)
+    assert protocol.frame_received(trade("10", number="2")) == [], "two connections that overlap bring a print twice"
 
 
 def test_a_swap_without_a_documented_size_waits_for_the_listing():

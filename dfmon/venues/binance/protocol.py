@@ -1,7 +1,8 @@
 """Binance spot and USD-M futures as protocols without I/O: trades, tickers, marks, liquidations, local books.
 
-The streams stand in the URL, so nothing is sent after connecting. Futures need two connections: book streams are served
-under /public and trade streams under /market, and a stream asked for under the wrong one is accepted and stays silent.
+The streams stand in the URL, so nothing is sent after connecting but the repair of a silent stream. Futures need two
+connections: book streams are served under /public and trade streams under /market, and a stream asked for under the
+wrong one is accepted and stays silent.
 """
 
 from __future__ import annotations
@@ -9,27 +10,44 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import msgspec
+
 from dfmon.model.events import (
     BookLost,
     Event,
-    FeedState,
-    FeedStatus,
     Liquidation,
     Market,
     MarketTicker,
     MarketTrade,
 )
-from dfmon.model.units import NAN, SECOND, clean
+from dfmon.model.units import HOUR, NAN, SECOND, clean
 from dfmon.venues.binance import wire
 from dfmon.venues.binance.book import DepthChain
-from dfmon.venues.decoding import UNREADABLE, ns, number, rejected
-from dfmon.venues.protocol import Patience, RestCall
+from dfmon.venues.decoding import UNREADABLE, Recent, ns, number, rejected
+from dfmon.venues.protocol import Fate, Patience, RestCall
 from dfmon.venues.restqueue import RestQueue
+from dfmon.venues.status import Status
+from dfmon.venues.watchdog import Watchdog
 
 VENUE: Final = "binance"
 _STREAM: Final = b'"stream":"'
 _QUOTE: Final = "USDT"
 _INTEREST_EVERY: Final = 15 * SECOND  # there is no stream of open interest
+
+_LIFE_S: Final = 23.5 * HOUR / SECOND  # the venue ends a connection after 24 h
+_MENDED_AT_ONCE: Final = 100  # streams of one message: the venue takes five messages a second
+
+# Streams that speak by themselves: the longest silence that is in order, s. Trades of the smaller coins may pause.
+_WITHIN: Final = {"ticker": 30, "markPrice": 30, "depth": 30}
+_TRADES_WITHIN: Final = {"BTC": 30, "ETH": 60}
+_FATES: Final = {
+    "aggTrade": Fate.PRINT,
+    "forceOrder": Fate.PRINT,
+    "ticker": Fate.STATE,
+    "markPrice": Fate.STATE,
+    "bookTicker": Fate.STATE,
+    "depth": Fate.DELTA,
+}
 
 SPOT_STREAMS: Final = ("aggTrade", "ticker", "depth@100ms")
 PUBLIC_STREAMS: Final = ("depth@100ms",)
@@ -51,11 +69,12 @@ class BinanceProtocol:
         interest: bool = False,
     ) -> None:
         self.source = source
-        self.patience = Patience(first_data_s=10.0, data_s=35.0)
+        self.patience = Patience(first_data_s=10.0, data_s=35.0, life_s=_LIFE_S)
+        self.leaving = ""
         self._market = market
         self._symbols = {f"{name}{_QUOTE}".lower(): name for name in underlyings}
-        names = [f"{symbol}@{stream}" for symbol in self._symbols for stream in streams]
-        self.path = f"{route}/stream?streams={'/'.join(names)}"
+        self._names = [f"{symbol}@{stream}" for symbol in self._symbols for stream in streams]
+        self.path = f"{route}/stream?streams={'/'.join(self._names)}"
         self._depth = depth
         self._interest = interest
         self._rest = RestQueue()
@@ -64,7 +83,11 @@ class BinanceProtocol:
         self._readings = 0
         self._marks: dict[str, float] = {}
         self._interest_ns = 0
-        self._live = False
+        self._status = Status(source)
+        self._dog = Watchdog()
+        self._prints = Recent()
+        self._out: list[str] = []
+        self._messages = 0
         self._streams: dict[str, Callable[[str, bytes], Sequence[Event]]] = {
             "aggTrade": self._on_trade,
             "ticker": self._on_ticker,
@@ -81,17 +104,51 @@ class BinanceProtocol:
         self._reading.clear()
         self._marks.clear()
         self._chains = {name: DepthChain(VENUE, self._market, name) for name in self._symbols.values()}
-        self._live = False
+        self._out.clear()
+        self.leaving = ""
+        self._dog.restart()
+        for stream in self._names:
+            symbol, _, kind = stream.partition("@")
+            kind = kind.partition("@")[0]
+            within_s = _TRADES_WITHIN.get(self._symbols[symbol], 0) if kind == "aggTrade" else _WITHIN.get(kind, 0)
+            if within_s:
+                self._dog.expect(stream, within_s * SECOND)
         self._interest_ns = now_ns + 2 * SECOND  # the first mark price has come by then
-        return [FeedStatus(self.source, FeedState.SYNCING, "waiting for data")]
+        return [self._status.begin("waiting for data")]
 
     def connection_lost(self, reason: str) -> Sequence[Event]:
-        events: list[Event] = [FeedStatus(self.source, FeedState.DOWN, clean(reason))]
+        self._dog.restart()
+        events: list[Event] = [self._status.down(reason)]
         if self._depth is not None:
             events += [BookLost(VENUE, self._market, name) for name in self._symbols.values()]
         return events
 
-    def due(self, now_ns: int) -> None:
+    @property
+    def broken(self) -> str:
+        return self._dog.broken
+
+    @property
+    def settled(self) -> bool:
+        return self._status.live
+
+    def due(self, now_ns: int) -> Sequence[Event]:
+        self._ask_rest(now_ns)
+        again, silent = self._dog.due(now_ns)
+        if again:
+            self._send("UNSUBSCRIBE", again[:_MENDED_AT_ONCE])
+            self._send("SUBSCRIBE", again[:_MENDED_AT_ONCE])
+        return self._status.complain("silent", silent)
+
+    def _send(self, method: str, streams: Sequence[str]) -> None:
+        self._messages += 1
+        self._out.append(msgspec.json.encode({"method": method, "params": streams, "id": self._messages}).decode())
+
+    def sort(self, frame: bytes) -> tuple[Fate, str]:
+        at = frame.find(_STREAM) + len(_STREAM)
+        stream = frame[at : frame.find(b'"', at)].decode("ascii", "replace") if at >= len(_STREAM) else ""
+        return _FATES.get(stream.partition("@")[2].partition("@")[0], Fate.KEEP), stream
+
+    def _ask_rest(self, now_ns: int) -> None:
         if self._interest and now_ns >= self._interest_ns:
             self._interest_ns = now_ns + _INTEREST_EVERY
             for symbol, name in self._symbols.items():
@@ -99,7 +156,8 @@ class BinanceProtocol:
         self._rest.due(now_ns)
 
     def data_to_send(self) -> list[str]:
-        return []
+        out, self._out = self._out, []
+        return out
 
     def rest_calls(self) -> list[RestCall]:
         return self._rest.take()
@@ -136,8 +194,8 @@ class BinanceProtocol:
         if message.stream:
             return self._on_stream(message.stream, frame)  # the name in another spelling of the JSON
         if message.code is not None or message.error:
-            words = clean(message.msg or bytes(message.error).decode())
-            return [self._says(f"refused: {words}")]
+            words = message.msg or bytes(message.error).decode()
+            return [self._status.tell(f"refused: {clean(words)}")]
         return []
 
     def _on_stream(self, stream: str, frame: bytes) -> Sequence[Event]:
@@ -145,20 +203,21 @@ class BinanceProtocol:
         name = self._symbols.get(symbol)
         handler = self._streams.get(kind.partition("@")[0])
         if symbol == "!serverShutdown":
-            return [self._says("the venue announces a restart")]
+            self.leaving = "the venue announces a restart"
+            return self._status.complain("leaving", self.leaving)
         if name is None or handler is None:
             return [rejected(self.source, "channel", stream)]
         events = handler(name, frame)
-        if not self._live:
-            self._live = True
-            return [FeedStatus(self.source, FeedState.LIVE), *events]
+        self._dog.heard(stream)
+        if not self._status.live:
+            self._status.live = True
+            return [self._status.tell(), *events]
         return events
-
-    def _says(self, words: str) -> FeedStatus:
-        return FeedStatus(self.source, FeedState.LIVE if self._live else FeedState.SYNCING, words)
 
     def _on_trade(self, name: str, frame: bytes) -> Sequence[Event]:
         trade = wire.agg_trade.decode(frame).data
+        if not self._prints.fresh(name, trade.a):
+            return []  # two connections brought it
         side = -1 if trade.m else 1  # the buyer was the maker, so the taker sold
         return [MarketTrade(VENUE, self._market, name, ns(trade.T), trade.p, trade.q, side)]
 

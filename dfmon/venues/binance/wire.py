@@ -39,6 +39,7 @@ class AggTrade(Struct):
     q: Positive
     T: Ms
     m: bool
+    a: int = 0
 
 
 class Ticker(Struct):

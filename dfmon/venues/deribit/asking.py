@@ -6,11 +6,15 @@ megabyte a second, and say nothing that the marks and the book summary do not. `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
+from dfmon.model.units import SECOND
 from dfmon.venues.deribit.listing import INVERSE, LINEAR, Listings, index_name
 from dfmon.venues.deribit.tape import PAGE, Hole
 from dfmon.venues.restqueue import RestQueue
+
+LISTING_COST: Final = 4.0  # ordinary calls: the venue allows one listing a second
 
 
 def ticker_channel(future: str) -> str:
@@ -36,6 +40,24 @@ def channels(listings: Listings) -> Iterator[str]:
     yield from map(ticker_channel, listings.futures)
 
 
+_WITHIN: Final = {  # kinds that speak by themselves: the longest silence in order, s, and whether all rests on it
+    "deribit_price_index": (10, True),
+    "markprice": (60, True),
+    "deribit_volatility_index": (60, False),
+}
+_PERPETUAL_WITHIN: Final = 15
+
+
+def watched(channels: Iterable[str], optional: Sequence[str]) -> Iterator[tuple[str, int, bool]]:
+    """Of these channels those that must not fall silent: within how long, ns, and whether all rests on it."""
+    for channel in channels:
+        within_s, vital = _WITHIN.get(channel.partition(".")[0], (0, False))
+        if channel.endswith("-PERPETUAL"):
+            within_s = _PERPETUAL_WITHIN
+        if within_s:
+            yield channel, within_s * SECOND, vital and channel not in optional
+
+
 def optional_channels(listings: Listings) -> list[str]:
     """Channels the venue may not know: marks that the book summary brings too, and requests, which only confirm."""
     requests = [f"block_rfq.trades.{currency}" for currency in listings.currencies]
@@ -55,7 +77,7 @@ class Calls(RestQueue):
 
     def listing(self, currency: str, kind: str) -> None:
         tag = f"instruments:{currency}:{kind}"
-        self.ask(tag, "/public/get_instruments", currency=currency, kind=kind, expired="false")
+        self.ask(tag, "/public/get_instruments", cost=LISTING_COST, currency=currency, kind=kind, expired="false")
 
     def summary(self, currency: str) -> None:
         """Open interest and forwards; the next poll is the retry."""

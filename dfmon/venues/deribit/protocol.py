@@ -10,24 +10,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from dfmon.model.events import Event, FeedState, FeedStatus
-from dfmon.model.units import MINUTE, clean
+from dfmon.model.events import ClockReading, Event, FeedState, FeedStatus
+from dfmon.model.units import MICROSECOND, MINUTE, SECOND, clean
 from dfmon.venues.decoding import UNREADABLE, rejected
 from dfmon.venues.deribit import decode, wire
-from dfmon.venues.deribit.asking import Calls, channels, optional_channels, ticker_channel
+from dfmon.venues.deribit.asking import Calls, channels, optional_channels, ticker_channel, watched
 from dfmon.venues.deribit.listing import Listings, index_name
 from dfmon.venues.deribit.lives import Lives, from_kept
 from dfmon.venues.deribit.prints import Prints
-from dfmon.venues.deribit.session import FATAL, PASSING, WORDS, Session
+from dfmon.venues.deribit.session import CLOSED, FATAL, PASSING, WORDS, Session
 from dfmon.venues.meta_snap import Job, Schedule
-from dfmon.venues.protocol import Patience, RestCall
+from dfmon.venues.protocol import Fate, Patience, RestCall
+from dfmon.venues.status import Status, listed
+from dfmon.venues.watchdog import Watchdog
 
 _CHANNEL: Final = b'"channel":"'
 _BEGINS: Final = len(_CHANNEL)
 _RELIST_NS: Final = MINUTE
+_ASK_STATUS: Final = 10 * SECOND  # whether a maintenance is over
 _ROUTES: Final = 10_000  # channels remembered
 
+_FATES: Final = {
+    "trades": Fate.PRINT,
+    "ticker": Fate.STATE,
+    "quote": Fate.STATE,
+    "deribit_price_index": Fate.STATE,
+    "deribit_volatility_index": Fate.STATE,
+    "estimated_expiration_price": Fate.STATE,
+}
+
 _Handler = Callable[[str, bytes], Sequence[Event]]
+_Route = tuple[_Handler, str, str]
 
 
 class DeribitProtocol:
@@ -38,6 +51,7 @@ class DeribitProtocol:
 
     source = wire.SOURCE
     patience = Patience(first_data_s=15.0, data_s=35.0)
+    leaving = ""  # the venue announces no end
 
     def __init__(
         self,
@@ -56,10 +70,12 @@ class DeribitProtocol:
         self._futures: dict[str, decode.FutureState] = {}
         self._locked: set[str] = set()
         self._refused: list[str] = []
-        self._live = False
-        self._closed = ""  # why the whole venue is, in words
+        self._status = Status(self.source)
+        self._dog = Watchdog()
+        self._status_ns = 0
+        self._status_asked: int | None = None
         self._relisted_ns = 0
-        self._routes: dict[bytes, tuple[_Handler, str]] = {}
+        self._routes: dict[bytes, _Route] = {}
         self._pushes: dict[str, _Handler] = {
             "ticker": self._on_ticker,
             "incremental_ticker": self._on_ticker,
@@ -88,17 +104,19 @@ class DeribitProtocol:
         self._futures.clear()
         self._locked.clear()
         self._refused.clear()
-        self._live = False
-        self._closed = ""
-        self._session.greet()
+        self._dog.restart()
+        self._session.greet(now_ns)
         self._session.subscribe(channels(self.listings))
+        self._session.ask_time()
         self._schedule.restart(now_ns)
         self._rest.listings(self.listings)
         self._prints.reconnected(now_ns)
-        return [FeedStatus(self.source, FeedState.SYNCING, "subscribing")]
+        return [self._status.begin("subscribing")]
 
     def connection_lost(self, reason: str) -> Sequence[Event]:
-        return [FeedStatus(self.source, FeedState.DOWN, clean(reason))]
+        self._session = Session()
+        self._dog.restart()
+        return [self._status.down(reason)]
 
     def restored(self, last: Mapping[str, int], newest_ms: Mapping[str, int]) -> None:
         """What an earlier run knew: by option the number of its last print, by underlying the time of the newest."""
@@ -109,9 +127,34 @@ class DeribitProtocol:
         """Whole histories under way; who reads the archive asks here what to ask next."""
         return self._prints.lives
 
-    def due(self, now_ns: int) -> None:
+    @property
+    def broken(self) -> str:
+        return self._dog.broken
+
+    @property
+    def settled(self) -> bool:
+        return self._status.live and self._session.settled
+
+    def due(self, now_ns: int) -> Sequence[Event]:
         self._session.due(now_ns)
         self._prints.due(now_ns)
+        self._ask_rest(now_ns)
+        return self._watch(now_ns)
+
+    def _watch(self, now_ns: int) -> Sequence[Event]:
+        """Mend what is silent; while the venue stands still, ask whether it still does."""
+        if self._status.stands("closed") or self._status.stands("locked"):
+            self._dog.hold()
+            if now_ns >= self._status_ns:
+                self._status_ns = now_ns + _ASK_STATUS
+                self._status_asked = self._session.request("public/status")
+            return []
+        again, silent = self._dog.due(now_ns)
+        if again:
+            self._session.mend(again)
+        return self._status.complain("silent", silent)
+
+    def _ask_rest(self, now_ns: int) -> None:
         for job in self._schedule.due(now_ns):
             if job is Job.LISTING:
                 self._rest.listings(self.listings)
@@ -125,6 +168,14 @@ class DeribitProtocol:
                 self._rest.listing(currency, "option")
             self._prints.unknown.clear()
         self._rest.due(now_ns)
+
+    def sort(self, frame: bytes) -> tuple[Fate, str]:
+        """Marks and futures' tickers come as what has changed, so none of them stands for the one before."""
+        at = frame.find(_CHANNEL)
+        if at < 0:
+            return Fate.KEEP, ""
+        channel = frame[at + _BEGINS : frame.find(b'"', at + _BEGINS)].decode("ascii", "replace")
+        return _FATES.get(channel.partition(".")[0], Fate.KEEP), channel
 
     def data_to_send(self) -> list[str]:
         out, self._session.out = self._session.out, []
@@ -140,8 +191,10 @@ class DeribitProtocol:
                 return self._on_message(frame)
             channel = frame[at + _BEGINS : frame.find(b'"', at + _BEGINS)]
             route = self._routes.get(channel)
-            handler, about = self._route(channel) if route is None else route
-            return handler(about, frame)
+            handler, about, name = self._route(channel) if route is None else route
+            events = handler(about, frame)
+            self._dog.heard(name)
+            return events
         except UNREADABLE as exc:
             return [rejected(self.source, "frame", exc)]
 
@@ -176,7 +229,7 @@ class DeribitProtocol:
                 self._session.request("public/test")
             return []
         if message.method == "subscription" and message.params is not None:
-            handler, about = self._route(message.params.channel.encode())  # another spelling of the JSON
+            handler, about, _ = self._route(message.params.channel.encode())  # another spelling of the JSON
             return handler(about, frame)
         if message.error is not None:
             return self._on_error(message.id, message.error)
@@ -184,42 +237,57 @@ class DeribitProtocol:
             return [rejected(self.source, "frame", "neither answer nor notification")]
         if self._session.asks_channels(message.id):
             optional = optional_channels(self.listings)
-            missing = self._session.acknowledged(message.id, wire.channels.decode(message.result))
+            accepted = wire.channels.decode(message.result)
+            missing = self._session.acknowledged(message.id, accepted)
+            for channel, within_ns, vital in watched(accepted, optional):
+                self._dog.expect(channel, within_ns, vital=vital)
             return self._settle([channel for channel in missing if channel not in optional])
-        return []
+        if message.id == self._status_asked:
+            self._status_asked = None
+            locked = wire.venue_status.decode(message.result).locked
+            if locked in ("false", False):
+                self._locked.clear()
+                return [*self._status.complain("locked", ""), *self._status.complain("closed", "")]
+            return []
+        sent_ns = self._session.time_asked(message.id)
+        if sent_ns is None or not 0 < message.usIn <= message.usOut:
+            return []
+        return [ClockReading(self.source, sent_ns, message.usIn * MICROSECOND, message.usOut * MICROSECOND)]
 
     def _on_error(self, number: int | None, error: wire.RpcError) -> list[Event]:
         missing = self._session.refused(number, error.code)
         words = f"{WORDS.get(error.code) or clean(error.message) or 'refused'} ({error.code})"
-        state = FeedState.DOWN if error.code in FATAL else self._state()
-        return [FeedStatus(self.source, state, words), *self._settle(missing)]
-
-    def _state(self) -> FeedState:
-        return FeedState.LIVE if self._live else FeedState.SYNCING
+        if error.code in CLOSED:
+            return [*self._status.complain("closed", words), *self._settle(missing)]
+        status = self._status.tell(words)
+        if error.code in FATAL:
+            status = FeedStatus(self.source, FeedState.DOWN, status.reason)
+        return [status, *self._settle(missing)]
 
     def _settle(self, missing: Sequence[str]) -> list[Event]:
         """A subscription has been answered: report what it left out, and say so when the last one is in."""
         self._refused += missing
         events: list[Event] = [rejected(self.source, "subscription", channel) for channel in missing]
-        if self._session.settled and self._session.accepted and (missing or not self._live):
-            self._live = True
-            reason = f"not accepted: {', '.join(self._refused)}" if self._refused else ""
-            events.append(FeedStatus(self.source, FeedState.LIVE, clean(reason)))
+        if self._session.settled and self._session.accepted and (missing or not self._status.live):
+            self._status.live = True
+            self._status.complain("refused", f"not accepted: {listed(self._refused)}" if self._refused else "")
+            events.append(self._status.tell())
         return events
 
     # ---- data -----------------------------------------------------------------------------------------------------
 
-    def _route(self, channel: bytes) -> tuple[_Handler, str]:
-        """Who reads a channel, and what its name says after the kind. Remembered, since frames are many."""
-        kind, _, about = channel.decode().partition(".")
+    def _route(self, channel: bytes) -> _Route:
+        """Who reads a channel, what its name says after the kind, and its name. Remembered, since frames are many."""
+        name = channel.decode()
+        kind, _, about = name.partition(".")
         handler = self._pushes.get(kind)
         if handler is None:
-            return self._on_unknown, f"{kind}.{about}"
+            return self._on_unknown, name, name
         if len(self._routes) >= _ROUTES:
             self._routes.clear()
         if handler == self._on_ticker:
             about = about.partition(".")[0]  # the name without the interval
-        route = self._routes[channel] = handler, about
+        route = self._routes[channel] = handler, about, name
         return route
 
     def _on_unknown(self, channel: str, _frame: bytes) -> Sequence[Event]:
@@ -292,16 +360,13 @@ class DeribitProtocol:
             closed = "maintenance" if row.maintenance else ""
             if row.allow_unauthenticated_public_requests is False:
                 closed = WORDS[11056]
-            if closed == self._closed:
-                return []
-            self._closed = closed
-            return [FeedStatus(self.source, FeedState.DOWN if closed else self._state(), closed)]
+            return self._status.complain("closed", closed)
         locked = row.locked not in (None, False, "false")
         if row.price_index not in self._index_of or locked == (row.price_index in self._locked):
             return []
         (self._locked.add if locked else self._locked.discard)(row.price_index)
         reason = f"locked by the venue: {', '.join(sorted(self._locked))}" if self._locked else ""
-        return [FeedStatus(self.source, FeedState.SYNCING if self._locked else self._state(), reason)]
+        return self._status.complain("locked", reason)
 
     # ---- answers to REST calls ------------------------------------------------------------------------------------
 

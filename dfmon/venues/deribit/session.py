@@ -6,12 +6,14 @@ are compared as sets. One frame may hold 32 kB and one call 500 channels. `proto
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
-from dfmon.model.units import SECOND
+from dfmon.model.units import MINUTE, SECOND
+from dfmon.venues.pacing import Bucket
 from dfmon.version import __version__
 
 _CHUNK_CHANNELS: Final = 400
@@ -19,6 +21,10 @@ _CHUNK_BYTES: Final = 28_000
 _HEARTBEAT_S: Final = 15
 _RETRY_AFTER: Final = 3 * SECOND
 _RETRIES: Final = 5
+_CALLS_S: Final = 2.0  # subscriptions and their ends: the venue's 3,000 credits each come back 3.3 times a second
+_CALLS_BURST: Final = 8.0  # of the ten that its pool of 30,000 holds
+_CLOCK_SOON: Final = 10 * SECOND  # the first reading is made while the snapshots crowd the line
+_CLOCK_EVERY: Final = 2 * MINUTE
 
 WORDS: Final = {
     10028: "too many requests: the venue ends the connection",
@@ -44,7 +50,8 @@ WORDS: Final = {
     -32700: "request was not JSON",
 }
 PASSING: Final = frozenset({10040, 10041, 10047, 10066, 11051, 11052, 11094, 13028, 13503, 13888})
-FATAL: Final = frozenset({10028, 11051, 11056})
+CLOSED: Final = frozenset({11051, 11056})  # for everybody, until the venue says otherwise
+FATAL: Final = CLOSED | {10028}
 
 
 class Session:
@@ -55,13 +62,20 @@ class Session:
         self.accepted: set[str] = set()
         self._next_id = 1
         self._open: dict[int, tuple[str, ...]] = {}
+        self._waiting: deque[tuple[str, list[str]]] = deque()  # bounded by the channels there are
+        self._pool = Bucket(_CALLS_S, _CALLS_BURST)
+        self._asked_time: dict[int, int] = {}
+        self._clock_ns = 0
+        self._now_ns = 0
         self._again: list[str] = []
         self._again_ns = 0
         self._retries = 0
 
-    def greet(self) -> None:
+    def greet(self, now_ns: int) -> None:
+        self._now_ns = now_ns
         self.request("public/hello", client_name="dfmon", client_version=__version__)
         self.request("public/set_heartbeat", interval=_HEARTBEAT_S)
+        self._clock_ns = now_ns + _CLOCK_SOON
 
     def request(self, method: str, **params: object) -> int:
         number, self._next_id = self._next_id, self._next_id + 1
@@ -70,18 +84,38 @@ class Session:
         return number
 
     def subscribe(self, channels: Iterable[str]) -> None:
-        for chunk in _chunks(channels):
-            self._open[self.request("public/subscribe", channels=chunk)] = tuple(chunk)
+        self._waiting.extend(("public/subscribe", chunk) for chunk in _chunks(channels))
+        self._release()
 
     def unsubscribe(self, channels: Sequence[str]) -> None:
         self.accepted.difference_update(channels)
-        for chunk in _chunks(channels):
-            self.request("public/unsubscribe", channels=chunk)
+        self._waiting.extend(("public/unsubscribe", chunk) for chunk in _chunks(channels))
+        self._release()
+
+    def mend(self, channels: Sequence[str]) -> None:
+        """Subscribe anew: who only subscribes again to a channel that he holds gets no snapshot."""
+        self.unsubscribe(channels)
+        self.subscribe(channels)
+
+    def _release(self) -> None:
+        """Send the calls that wait, as fast as the venue's credits come back."""
+        while self._waiting and self._pool.try_take(self._now_ns / SECOND):
+            method, chunk = self._waiting.popleft()
+            number = self.request(method, channels=chunk)
+            if method == "public/subscribe":
+                self._open[number] = tuple(chunk)
+
+    def ask_time(self) -> None:
+        self._asked_time[self.request("public/get_time")] = self._now_ns
+
+    def time_asked(self, number: int) -> int | None:
+        """When the question with this number was sent, if it was about the time."""
+        return self._asked_time.pop(number, None)
 
     @property
     def settled(self) -> bool:
         """Whether every subscription has been answered."""
-        return not self._open and not self._again
+        return not self._open and not self._again and not self._waiting
 
     def asks_channels(self, number: int) -> bool:
         return number in self._open
@@ -103,7 +137,13 @@ class Session:
         return channels
 
     def due(self, now_ns: int) -> None:
-        """Subscribe again what a passing trouble refused."""
+        """Ask for the time, send what waits, and subscribe again what a passing trouble refused."""
+        self._now_ns = now_ns
+        if now_ns >= self._clock_ns:
+            self._clock_ns = now_ns + _CLOCK_EVERY
+            self._asked_time.clear()  # an answer that took so long says nothing
+            self.ask_time()
+        self._release()
         if not self._again:
             return
         if not self._again_ns:

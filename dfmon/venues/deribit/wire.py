@@ -17,6 +17,7 @@ T = TypeVar("T")
 SOURCE: Final = "deribit"
 
 Maybe = float | None
+Us = Annotated[int, Meta(ge=0, le=9_000_000_000_000_000)]  # microseconds since the epoch
 Quantity = Amount | None  # none of an option's numbers is negative; a frame that says so is damaged
 Field = float | None | UnsetType
 
@@ -50,6 +51,8 @@ class Envelope(Struct):
     params: AnyParams | None = None
     result: Raw = Raw(b"")
     error: RpcError | None = None
+    usIn: Us = 0
+    usOut: Us = 0
 
 
 class Stats(Struct, gc=False):
@@ -206,6 +209,12 @@ class InstrumentState(Struct, gc=False):
     timestamp: Ms = 0
 
 
+class VenueStatus(Struct):
+    """The answer to public/status: "true", "partial" or "false"."""
+
+    locked: bool | str | None = None
+
+
 class PlatformState(Struct, gc=False):
     """Three notifications on two channels; only the fields of one are present."""
 
@@ -226,6 +235,7 @@ envelope: Final = msgspec.json.Decoder(Envelope)
 answer: Final = msgspec.json.Decoder(Answer)
 page: Final = msgspec.json.Decoder(Page)
 channels: Final = msgspec.json.Decoder(list[str])
+venue_status: Final = msgspec.json.Decoder(VenueStatus)
 ticker: Final = msgspec.json.Decoder(Push[Ticker])
 future: Final = msgspec.json.Decoder(Push[FutureRow])
 index: Final = msgspec.json.Decoder(Push[Index])

@@ -16,24 +16,43 @@ from dfmon.model.events import (
     BookSnapshot,
     BookUpdate,
     Event,
-    FeedState,
-    FeedStatus,
     Liquidation,
     Market,
     MarketTicker,
     MarketTrade,
 )
-from dfmon.model.units import SECOND, clean
-from dfmon.venues.decoding import UNREADABLE, ns, number, rejected
+from dfmon.model.units import HOUR, SECOND, clean
+from dfmon.venues.decoding import UNREADABLE, Recent, ns, number, rejected
 from dfmon.venues.okx import wire
-from dfmon.venues.protocol import Patience, RestCall
+from dfmon.venues.pacing import Bucket
+from dfmon.venues.protocol import Fate, Patience, RestCall
 from dfmon.venues.restqueue import RestQueue
+from dfmon.venues.status import Status, listed
+from dfmon.venues.watchdog import Watchdog
 
 VENUE: Final = wire.SOURCE
 # Coins per contract until the listing has been read; a swap that is not here waits for it.
 _DOCUMENTED: Final = {"BTC-USDT-SWAP": 0.01, "ETH-USDT-SWAP": 0.1}
 _PING_AFTER: Final = 20 * SECOND
-_RESYNC_EVERY: Final = 30 * SECOND  # a book; the venue allows 480 subscriptions an hour
+_RESYNC_EVERY: Final = 30 * SECOND  # a book
+_OPS_HOUR, _OPS_BURST = 400.0, 60.0  # the venue allows 480 subscriptions and ends of such an hour
+_ACK_WITHIN: Final = 10 * SECOND
+_UPGRADE: Final = "64008"  # the connection ends in about a minute
+
+# Channels that speak by themselves: the longest silence that is in order, s. Trades of the smaller coins may pause.
+_WITHIN: Final = {"tickers": 30, "books": 90, "mark-price": 30, "open-interest": 30, "funding-rate": 240}
+_TRADES_WITHIN: Final = {"BTC": 30, "ETH": 60}
+_CHANNEL: Final = b'"channel":"'
+_INSTRUMENT: Final = b'"instId":"'
+_FATES: Final = {
+    "trades": Fate.PRINT,
+    "liquidation-orders": Fate.PRINT,
+    "tickers": Fate.STATE,
+    "mark-price": Fate.STATE,
+    "funding-rate": Fate.STATE,
+    "open-interest": Fate.STATE,
+    "books": Fate.DELTA,
+}
 _HOURS_8_MS: Final = 8 * 3_600_000
 
 _EVERYWHERE: Final = ("trades", "tickers", "books")
@@ -41,12 +60,13 @@ _SWAPS_ONLY: Final = ("mark-price", "funding-rate", "open-interest")
 
 
 class OkxProtocol:
-    """`underlyings` against USDT: the spot pair and the linear swap of each."""
+    """`underlyings` against USDT: the spot pair and the linear swap of each. `source` names the connection."""
 
-    source = VENUE
     patience = Patience(first_data_s=15.0, data_s=35.0)
 
-    def __init__(self, underlyings: Sequence[str] = ("BTC", "ETH")) -> None:
+    def __init__(self, underlyings: Sequence[str] = ("BTC", "ETH"), source: str = VENUE) -> None:
+        self.source = source
+        self.leaving = ""
         spot = {f"{name}-USDT": (Market.SPOT, name) for name in underlyings}
         swaps = {f"{name}-USDT-SWAP": (Market.PERP, name) for name in underlyings}
         self._instruments: dict[str, tuple[Market, str]] = spot | swaps
@@ -60,7 +80,12 @@ class OkxProtocol:
         self._last: dict[str, float] = {}
         self._frames = self._frames_before = 0
         self._heard_ns = 0
-        self._live = False
+        self._status = Status(source)
+        self._dog = Watchdog()
+        self._prints = Recent()
+        self._ops = Bucket(_OPS_HOUR * SECOND / HOUR, _OPS_BURST)
+        self._wanted: dict[str, dict[str, str]] = {}  # asked for and not acknowledged
+        self._asked_ns = 0
         self._pushes: dict[str, Callable[[wire.Message], Sequence[Event]]] = {
             "trades": self._on_trades,
             "tickers": self._on_tickers,
@@ -79,31 +104,67 @@ class OkxProtocol:
         self._seq.clear()
         self._resync.clear()
         self._resynced_ns.clear()
-        self._heard_ns = now_ns
-        self._live = False
+        self._heard_ns = self._asked_ns = now_ns
+        self.leaving = ""
+        self._dog.restart()
+        self._ops = Bucket(_OPS_HOUR * SECOND / HOUR, _OPS_BURST)
+        self._ops.try_take(now_ns / SECOND)
+        self._wanted = {_label(arg): arg for arg in self._plan()}
         self._send("subscribe", self._plan())
         self._rest.ask("instruments", "/api/v5/public/instruments", instType="SWAP")
-        return [FeedStatus(self.source, FeedState.SYNCING, "subscribing")]
+        return [self._status.begin("subscribing")]
 
     def connection_lost(self, reason: str) -> Sequence[Event]:
+        self._dog.restart()
+        self._wanted.clear()
         lost = [BookLost(VENUE, market, name) for market, name in self._instruments.values()]
-        return [FeedStatus(self.source, FeedState.DOWN, clean(reason)), *lost]
+        return [self._status.down(reason), *lost]
 
-    def due(self, now_ns: int) -> None:
-        """Ping a silent connection, mend broken books, repeat failed calls."""
+    @property
+    def broken(self) -> str:
+        return self._dog.broken
+
+    @property
+    def settled(self) -> bool:
+        return self._status.live and not self._wanted
+
+    def due(self, now_ns: int) -> Sequence[Event]:
+        """Ping a silent connection, mend broken books and silent channels, repeat failed calls."""
+        self._rest.due(now_ns)
+        self._ping(now_ns)
+        for inst in list(self._resync):
+            rested = now_ns - self._resynced_ns.get(inst, -_RESYNC_EVERY) >= _RESYNC_EVERY
+            if rested and self._anew([{"channel": "books", "instId": inst}], now_ns):
+                del self._resync[inst]
+                self._resynced_ns[inst] = now_ns
+        again, silent = self._dog.due(now_ns)
+        if again:
+            self._anew([arg for arg in self._plan() if _label(arg) in again], now_ns)
+        refused = list(self._wanted) if now_ns - self._asked_ns >= _ACK_WITHIN else []
+        return [
+            *self._status.complain("silent", silent),
+            *self._status.complain("refused", f"not accepted: {listed(refused)}" if refused else ""),
+        ]
+
+    def _anew(self, args: Sequence[dict[str, str]], now_ns: int) -> bool:
+        """End subscriptions and make them again, which alone gives a snapshot. False: not this hour."""
+        if not self._ops.try_take(now_ns / SECOND, 2.0):
+            return False
+        self._send("unsubscribe", args)
+        self._send("subscribe", args)
+        return True
+
+    def sort(self, frame: bytes) -> tuple[Fate, str]:
+        channel, inst = _word(frame, _CHANNEL), _word(frame, _INSTRUMENT)
+        fate = Fate.KEEP if b'"event":' in frame[:200] else _FATES.get(channel, Fate.KEEP)
+        return fate, f"{channel} {inst}"
+
+    def _ping(self, now_ns: int) -> None:
         if self._frames != self._frames_before:
             self._frames_before, self._heard_ns = self._frames, now_ns
         elif now_ns - self._heard_ns >= _PING_AFTER:
             self._heard_ns = now_ns
             self._out.append("ping")
-        for inst in list(self._resync):
-            if now_ns - self._resynced_ns.get(inst, -_RESYNC_EVERY) >= _RESYNC_EVERY:
-                del self._resync[inst]
-                self._resynced_ns[inst] = now_ns
-                book = [{"channel": "books", "instId": inst}]
-                self._send("unsubscribe", book)  # only a new subscription brings a snapshot
-                self._send("subscribe", book)
-        self._rest.due(now_ns)
 
     def data_to_send(self) -> list[str]:
         out, self._out = self._out, []
@@ -156,17 +217,32 @@ class OkxProtocol:
         if handler is None:
             return [rejected(self.source, "channel", channel or "none")]
         events = handler(message)
-        if not self._live:
-            self._live = True
-            return [FeedStatus(self.source, FeedState.LIVE), *events]
+        self._dog.heard(f"{channel} {message.arg.instId}")
+        if not self._status.live:
+            self._status.live = True
+            return [self._status.tell(), *events]
         return events
 
     def _on_event(self, message: wire.Message) -> Sequence[Event]:
-        """Acknowledgements say nothing new; an error or a notice is passed on in the venue's words."""
-        if message.event in ("error", "notice", "channel-conn-count-error"):
+        """One acknowledgement comes for each channel; an error or a notice is passed on in the venue's words."""
+        if message.event == "subscribe":
+            self._accepted(message.arg)
+        elif message.event in ("error", "notice", "channel-conn-count-error"):
             words = clean(f"{message.msg or message.event} ({message.code})")
-            return [FeedStatus(self.source, FeedState.LIVE if self._live else FeedState.SYNCING, words)]
+            if message.code == _UPGRADE:
+                self.leaving = words
+                return self._status.complain("leaving", words)
+            return [self._status.tell(words)]
         return []
+
+    def _accepted(self, arg: wire.Arg) -> None:
+        label = f"{arg.channel} {arg.instId or arg.instType}"
+        if self._wanted.pop(label, None) is None:
+            return
+        _, name = self._instruments.get(arg.instId, (None, ""))
+        within_s = _TRADES_WITHIN.get(name, 0) if arg.channel == "trades" else _WITHIN.get(arg.channel, 0)
+        if within_s:
+            self._dog.expect(label, within_s * SECOND)
 
     def _on_trades(self, message: wire.Message) -> Sequence[Event]:
         rows, bad = wire.trades.decode(message.data)
@@ -176,6 +252,8 @@ class OkxProtocol:
             if where is None or coins is None:
                 events.append(rejected(self.source, "instrument", row.instId))
                 continue
+            if not self._prints.fresh(row.instId, row.tradeId):
+                continue  # two connections brought it
             side = 1 if row.side == "buy" else -1
             events.append(MarketTrade(VENUE, *where, ns(row.ts), row.px, row.sz * coins, side))
         return events
@@ -277,6 +355,16 @@ class OkxProtocol:
             return []
         self._resync[inst] = None
         return [BookLost(VENUE, *self._instruments[inst])]
+
+
+def _label(arg: dict[str, str]) -> str:
+    return f"{arg['channel']} {arg.get('instId') or arg['instType']}"
+
+
+def _word(frame: bytes, key: bytes) -> str:
+    """The text after `key` in the head of a frame; "" where there is none."""
+    at = frame.find(key, 0, 200)
+    return frame[at + len(key) : frame.find(b'"', at + len(key))].decode("ascii", "replace") if at >= 0 else ""
 
 
 def _levels(levels: Sequence[wire.Level], coins: float) -> tuple[tuple[float, float], ...]:

@@ -41,6 +41,7 @@ class Trade(Struct):
     sz: Positive
     side: Literal["buy", "sell"]
     ts: Ms
+    tradeId: str = ""
 
 
 class Ticker(Struct):
