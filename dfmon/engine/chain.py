@@ -8,8 +8,10 @@ every roll; a year of Deribit listings is some 60,000 rows, about 10 MB.
 from __future__ import annotations
 
 import math
+import struct
 from collections import Counter
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +32,7 @@ from dfmon.model.events import (
     PrintsLost,
     RequestChecked,
     SettlementPrice,
+    UnreadTicker,
     VolIndex,
 )
 from dfmon.model.frames import F64, I64, ChainFrame, Life
@@ -41,7 +44,26 @@ _FLOATS = (
     "mark", "bid", "ask", "open_interest", "volume",
 )  # fmt: skip
 NEVER: Final = 2**63 - 1
-_TIMES = ("expiry_ns", "forward_ns", "mark_ns", "data_ns", "seen_ns", "listed_ns")
+_TIMES = ("expiry_ns", "ticker_ns", "mark_ns", "seen_ns", "listed_ns")
+# Fields of a ticker by the column they go to: its state, and what the stream of marks says too.
+_STATE = {
+    "open_interest": attrgetter("open_interest"), "volume": attrgetter("volume"), "bid": attrgetter("bid"),
+    "ask": attrgetter("ask"), "bid_sigma": attrgetter("bid_iv"), "ask_sigma": attrgetter("ask_iv"),
+    "forward": attrgetter("forward"), "forward_index": attrgetter("index"),
+}  # fmt: skip
+_MARKS = {"sigma": attrgetter("mark_iv"), "mark": attrgetter("mark")}
+
+
+def _column(values: list[float]) -> F64:
+    return np.frombuffer(struct.pack(f"{len(values)}d", *values))
+
+
+class _ByKind(dict[type[Event], Callable[[Any, int], None]]):
+    """What is done with an event of a kind; a venue's own subclass goes the way of its base."""
+
+    def __missing__(self, kind: type[Event]) -> Callable[[Any, int], None]:
+        found = self[kind] = next(self[base] for base in kind.__mro__ if base in self)
+        return found
 
 
 class _Underlying:
@@ -78,10 +100,16 @@ class ChainState:
         self._inverse = np.zeros(capacity, np.bool_)
         self._listed = np.zeros(capacity, np.bool_)
         self._started_ns = 0
+        self._said: dict[int, OptionTicker] = {}  # by row, since the last tick
+        self._unread: dict[int, UnreadTicker] = {}
+        self._marked: list[str] = []  # names of the newest marks, and their rows
+        self._marked_at = np.zeros(0, np.int64)
         self.unknown: Counter[str] = Counter()  # events about instruments nobody has listed, by kind
-        self._apply: dict[type[Event], Callable[[Any, int], None]] = {
+        self._apply = _ByKind()
+        self._apply |= {
             OptionMarks: self._on_marks,
             OptionTicker: self._on_ticker,
+            UnreadTicker: self._on_unread,
             OptionTrade: self._on_trade,
             OptionLife: self._on_life,
             PrintsLost: self._on_lost,
@@ -96,8 +124,9 @@ class ChainState:
             Delisted: self._on_delisted,
         }
 
-    def handles(self, event: Event) -> bool:
-        return type(event) in self._apply
+    def handles(self, kind: type[Event]) -> bool:
+        """Whether events of a kind belong here: those of a venue's own subclass if its base does."""
+        return any(base in self._apply for base in kind.__mro__)
 
     def apply(self, event: Event, recv_ns: int) -> None:
         """Store one event. Events about other underlyings or unlisted instruments are counted, never raised."""
@@ -132,6 +161,7 @@ class ChainState:
         if row == self._option_type.size:
             self._grow()
         self._row[instrument.name] = row
+        self._marked = []
         self._names.append(instrument.name)
         self._owner.append(instrument.underlying)
         self._float["strike"][row] = instrument.strike
@@ -168,39 +198,62 @@ class ChainState:
     # ---- prices ----------------------------------------------------------------------------------------------
 
     def _on_ticker(self, event: OptionTicker, _: int) -> None:
+        """Keep the newest word on an option: the columns are written once a tick, by `gather`."""
         row = self._row.get(event.name)
         if row is None:
             self.unknown["ticker"] += 1
             return
-        value, time = self._float, self._time
-        value["open_interest"][row] = event.open_interest
-        value["volume"][row] = event.volume
-        value["bid"][row] = event.bid
-        value["ask"][row] = event.ask
-        value["bid_sigma"][row] = event.bid_iv
-        value["ask_sigma"][row] = event.ask_iv
-        value["forward"][row] = event.forward
-        value["forward_index"][row] = event.index
-        time["forward_ns"][row] = event.exch_ns
-        if event.exch_ns >= time["mark_ns"][row]:  # a poll may be older than the stream
-            value["sigma"][row] = event.mark_iv
-            value["mark"][row] = event.mark
-            time["mark_ns"][row] = event.exch_ns
-        time["data_ns"][row] = max(int(time["data_ns"][row]), event.exch_ns)
+        held = self._said.get(row)
+        if held is None or event.exch_ns >= held.exch_ns:
+            self._said[row] = event
+
+    def _on_unread(self, event: UnreadTicker, _: int) -> None:
+        """The same before its units are converted, which only the newest of a tick is worth."""
+        row = self._row.get(event.name)
+        if row is None:
+            self.unknown["ticker"] += 1
+            return
+        held = self._unread.get(row)
+        if held is None or event.exch_ms >= held.exch_ms:
+            self._unread[row] = event
+
+    def gather(self) -> None:
+        """Write what was said since the last tick."""
+        said, self._said = self._said, {}
+        unread, self._unread = self._unread, {}
+        self._write(said)
+        self._write({row: event.read() for row, event in unread.items()})
+
+    def _write(self, said: dict[int, OptionTicker]) -> None:
+        """A ticker is a whole state: one older than what is known, a slow poll or a late frame, says nothing.
+
+        Its mark has a time of its own, since the stream of marks may be ahead of the ticker.
+        """
+        if not said:
+            return
+        tickers = list(said.values())
+        at = np.array(list(said), np.int64)
+        exch_ns = np.array([ticker.exch_ns for ticker in tickers], np.int64)
+        for time, columns in (("ticker_ns", _STATE), ("mark_ns", _MARKS)):
+            newer = exch_ns >= self._time[time][at]
+            rows = at[newer]
+            self._time[time][rows] = exch_ns[newer]
+            for name, value in columns.items():
+                self._float[name][rows] = _column(list(map(value, tickers)))[newer]
 
     def _on_marks(self, event: OptionMarks, _: int) -> None:
-        find = self._row.get
-        rows = [find(name, -1) for name in event.names]
-        at = np.array(rows, np.int64)
-        known = at >= 0
-        if not known.all():
-            self.unknown["mark"] += int((~known).sum())
-        known &= self._time["mark_ns"][at] <= event.exch_ns
-        at = at[known]
-        self._float["sigma"][at] = np.array(event.mark_iv)[known]
-        self._float["mark"][at] = np.array(event.mark)[known]
+        if event.names != self._marked:  # a whole chain comes in one order each time: find its rows once
+            self._marked = event.names
+            self._marked_at = np.array([self._row.get(name, -1) for name in event.names], np.int64)
+        at, sigma, mark = self._marked_at, _column(event.mark_iv), _column(event.mark)
+        use = self._time["mark_ns"][at] <= event.exch_ns
+        use &= at >= 0
+        if not use.all():
+            self.unknown["mark"] += int((at < 0).sum())
+            at, sigma, mark = at[use], sigma[use], mark[use]
+        self._float["sigma"][at] = sigma
+        self._float["mark"][at] = mark
         self._time["mark_ns"][at] = event.exch_ns
-        self._time["data_ns"][at] = np.maximum(self._time["data_ns"][at], event.exch_ns)
 
     def _on_trade(self, event: OptionTrade, _: int) -> None:
         row = self._row.get(event.name)
@@ -240,7 +293,9 @@ class ChainState:
 
     def _on_future(self, event: FutureTicker, _: int) -> None:
         shared = self._shared.get(event.underlying)
-        if shared is not None and event.expiry_ns and 0.0 < event.mark < math.inf:
+        if shared is None or not event.expiry_ns or not 0.0 < event.mark < math.inf:
+            return
+        if event.exch_ns >= shared.futures.get(event.expiry_ns, (NAN, 0))[1]:
             shared.futures[event.expiry_ns] = (event.mark, event.exch_ns)
 
     def _on_index(self, event: IndexPrice, _: int) -> None:
@@ -281,12 +336,14 @@ class ChainState:
         Expiry is decided by the time, not by the venue's word for it, which may come late or never; and by the venue's
         time, from which ours is off by `clock_ns`.
         """
+        self.gather()
         shared = self._shared[underlying]
         rows = self._live_rows(underlying, ts_ns - clock_ns)
         value = {name: column[rows] for name, column in self._float.items()}
         time = {name: column[rows] for name, column in self._time.items()}
         forward = self._forwards(shared, value, time)
-        frame_columns = (*value.values(), *time.values(), forward, rows)
+        data_ns = np.maximum(time["ticker_ns"], time["mark_ns"])
+        frame_columns = (*value.values(), *time.values(), data_ns, forward, rows)
         option_type, inverse = self._option_type[rows], self._inverse[rows]
         whole_life = time["listed_ns"] >= min(self._started_ns, shared.history_ns)
         trades, lives, missing = shared.trades.drain()
@@ -315,7 +372,7 @@ class ChainState:
             ask=value["ask"],
             open_interest=value["open_interest"],
             volume=value["volume"],
-            data_ns=time["data_ns"],
+            data_ns=data_ns,
             seen_ns=time["seen_ns"],
             whole_life=whole_life,
             lost=lost,
@@ -351,6 +408,6 @@ class ChainState:
             known = value["forward_index"] > 0.0
             forward[known] *= shared.spot / value["forward_index"][known]
         for expiry_ns, (mark, mark_ns) in shared.futures.items():
-            newer = (time["expiry_ns"] == expiry_ns) & ((time["forward_ns"] <= mark_ns) | ~np.isfinite(forward))
+            newer = (time["expiry_ns"] == expiry_ns) & ((time["ticker_ns"] <= mark_ns) | ~np.isfinite(forward))
             forward[newer] = mark
         return forward

@@ -9,7 +9,7 @@ equal snapshots.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -55,6 +55,21 @@ class InlineWorker:
         done()
 
 
+_Apply = Callable[[Any, int], None]
+
+
+class _Routes(dict[type[Event], tuple[_Apply, ...]]):
+    """Who is told of an event, by its kind; found once a kind."""
+
+    def __init__(self, states: Sequence[ChainState | MarketState], reject: _Apply) -> None:
+        self._states = states
+        self[Rejected] = (reject,)
+
+    def __missing__(self, kind: type[Event]) -> tuple[_Apply, ...]:
+        routes = self[kind] = tuple(state.apply for state in self._states if state.handles(kind))
+        return routes
+
+
 class Driver:
     """All state of a session. Every method is called from one thread."""
 
@@ -78,6 +93,7 @@ class Driver:
         self._report = report
         self._chains = ChainState(underlyings)
         self._markets = MarketState(underlyings)
+        self._routes = _Routes((self._chains, self._markets), self._reject)
         self._feeds = {source: FeedTracker(source) for source in decoders}
         self._flow = {name: FlowState.initial() for name in underlyings}
         self._seq = 0
@@ -164,14 +180,14 @@ class Driver:
 
     def apply_events(self, events: Iterable[Event], recv_ns: int) -> None:
         """Apply decoded events; recorded boards enter here, since they are events already."""
-        chains, markets = self._chains, self._markets
         for event in events:
-            if chains.handles(event):
-                chains.apply(event, recv_ns)
-            if markets.handles(event):
-                markets.apply(event, recv_ns)
-            elif isinstance(event, Rejected) and event.source in ("board", _OPTIONS):
-                chains.reject("", event.what)
+            for apply in self._routes[type(event)]:
+                apply(event, recv_ns)
+
+    def _reject(self, event: Any, _recv_ns: int) -> None:
+        """What an option venue or a board could not say belongs into the snapshot."""
+        if event.source in ("board", _OPTIONS):
+            self._chains.reject("", event.what)
 
     # ---- snapshots out ---------------------------------------------------------------------------------------
 

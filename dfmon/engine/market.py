@@ -86,8 +86,8 @@ class MarketState:
             FutureTicker: self._on_future,
         }
 
-    def handles(self, event: Event) -> bool:
-        return type(event) in self._apply
+    def handles(self, kind: type[Event]) -> bool:
+        return kind in self._apply
 
     def apply(self, event: Any, recv_ns: int) -> None:
         """Store one event; markets of underlyings that nobody asked for are passed over."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from dfmon.model.instrument import Instrument
-from dfmon.model.units import NAN
+from dfmon.model.units import MILLISECOND, NAN
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -44,11 +44,24 @@ class Delisted(Event, frozen=True, gc=False):
     exch_ns: int = 0
 
 
+class Greeks(msgspec.Struct, frozen=True, gc=False):
+    """A venue's own greeks of one coin of an option, in Deribit's units and five decimals.
+
+    `delta` of the forward without the premium, `gamma` per USD, `vega` USD per vol point, `theta` USD per day.
+    """
+
+    delta: float | None = None
+    gamma: float | None = None
+    vega: float | None = None
+    theta: float | None = None
+
+
 class OptionTicker(Event, frozen=True, gc=False):
     """State of one option: from a ticker, a book-summary row or a recorded board.
 
     `forward` (USD) is the venue's underlying price of that expiry and `index` (USD) the index at that moment.
-    Prices are in the option's own quote currency. A quote that is missing or 0.0 is NaN.
+    Prices are in the option's own quote currency. A quote that is missing or 0.0 is NaN. `greeks` are the venue's own,
+    kept to be compared with ours and never summed.
     """
 
     venue: str
@@ -64,6 +77,22 @@ class OptionTicker(Event, frozen=True, gc=False):
     forward: float = NAN
     index: float = NAN
     volume: float = NAN
+    greeks: Greeks | None = None
+
+
+class UnreadTicker(Event, frozen=True, gc=False, kw_only=True):
+    """An option's ticker still in the venue's units; only the newest of those between two ticks is worth reading."""
+
+    name: str
+    exch_ms: int = 0
+
+    @property
+    def exch_ns(self) -> int:
+        return self.exch_ms * MILLISECOND
+
+    def read(self) -> OptionTicker:
+        """The same in ours."""
+        raise NotImplementedError
 
 
 class OptionMarks(Event, frozen=True, gc=False):
@@ -71,9 +100,9 @@ class OptionMarks(Event, frozen=True, gc=False):
 
     venue: str
     exch_ns: int
-    names: tuple[str, ...]
-    mark_iv: tuple[float, ...]
-    mark: tuple[float, ...]
+    names: list[str]
+    mark_iv: list[float]
+    mark: list[float]
 
 
 class OptionTrade(Event, frozen=True, gc=False):

@@ -20,7 +20,8 @@ UNREADABLE: Final = (msgspec.MsgspecError, ValueError, TypeError, OverflowError,
 _LARGEST: Final = 1e15
 _REMEMBERED: Final = 4_096  # prints of a market: more than come while two connections overlap
 
-Ms = Annotated[int, Meta(ge=0, le=9_000_000_000_000)]
+LAST_MS: Final = 9_000_000_000_000
+Ms = Annotated[int, Meta(ge=0, le=LAST_MS)]
 """Milliseconds since the epoch whose nanoseconds fit into 64 bits."""
 
 Positive = Annotated[float, Meta(gt=0, le=1e15)]

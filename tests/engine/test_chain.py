@@ -36,7 +36,7 @@ def future(mark: float, ns: int, expiry_ns: int = CALL.expiry_ns) -> FutureTicke
 
 
 def marks(ns: int, iv: float) -> OptionMarks:
-    return OptionMarks("deribit", ns, (CALL.name, "NOT-LISTED"), (iv, iv), (0.01, 0.01))
+    return OptionMarks("deribit", ns, [CALL.name, "NOT-LISTED"], [iv, iv], [0.01, 0.01])
 
 
 def test_put_is_a_put_and_call_is_a_call_by_the_record_not_by_the_name() -> None:
@@ -63,6 +63,36 @@ def test_late_poll_never_overwrites_a_newer_mark() -> None:
     assert frame.sigma[0] == 0.7
     assert frame.data_ns[0] == NOW + 5
     assert frame.open_interest[0] == 10.0
+
+
+@pytest.mark.parametrize("ticks_between", [0, 1])
+def test_late_poll_never_overwrites_newer_quotes_interest_or_forward(ticks_between: int) -> None:
+    new = {"bid": 0.03, "ask": 0.04, "bid_iv": 0.4, "ask_iv": 0.6, "open_interest": 5.0, "volume": 2.0, "index": SPOT}
+    chain = chain_of(ticker(CALL.name, NOW + 5, forward=SPOT + 7.0, **new))
+    for _ in range(ticks_between):
+        chain.freeze("BTC", NOW)
+    chain.apply(ticker(CALL.name, NOW, bid=0.01, open_interest=99.0, mark_iv=0.1), NOW)
+    frame = chain.freeze("BTC", NOW)
+    held = (frame.bid, frame.ask, frame.bid_sigma, frame.ask_sigma, frame.open_interest, frame.volume, frame.sigma)
+    assert [column[0] for column in held] == [0.03, 0.04, 0.4, 0.6, 5.0, 2.0, 0.5]
+    assert frame.forward[0] == SPOT + 7.0
+    assert frame.data_ns[0] == NOW + 5
+
+
+def test_a_late_future_does_not_turn_its_forward_back() -> None:
+    chain = chain_of(future(SPOT + 20.0, NOW + 9), future(SPOT + 10.0, NOW + 8))
+    assert chain.freeze("BTC", NOW).forward[0] == SPOT + 20.0
+
+
+def test_marks_of_a_name_that_is_listed_later_find_its_row() -> None:
+    late = option(120_000.0)
+    chain = chain_of()
+    rows = OptionMarks("deribit", NOW, [CALL.name, late.name], [0.5, 0.6], [0.01, 0.02])
+    chain.apply(rows, NOW)
+    chain.apply(Listed(late), NOW)
+    chain.apply(rows, NOW)
+    frame = chain.freeze("BTC", NOW)
+    assert dict(zip(frame.names, frame.sigma.tolist(), strict=True))[late.name] == 0.6
 
 
 def test_newer_marks_overwrite_and_older_marks_do_not() -> None:

@@ -15,7 +15,7 @@ from dfmon.model.events import BookLost, BookSnapshot, BookUpdate, Event, Option
 from dfmon.venues.binance import protocol as binance
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.okx.protocol import OkxProtocol
-from tests.venues.venue_golden import NOW, assert_finite
+from tests.venues.venue_golden import NOW, assert_finite, read
 
 DATA = Path(os.environ.get("DFMON_REAL_DATA", Path(__file__).parents[2] / "../shared/data"))
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no recorded market data at {DATA}")
@@ -45,7 +45,7 @@ def test_deribit_of_2021_lists_and_ticks():
                 body = json.dumps({"result": rows}).encode()
                 events += protocol.response_received(f"instruments:{currency}:option", body)
         elif line["t"] == "recv":
-            events += protocol.frame_received(line["data"].encode())
+            events += read(protocol.frame_received(line["data"].encode()))
     count = census(events)
     assert count[OptionTicker] == 89
     assert {event.what for event in events if isinstance(event, Rejected)} == {"channel"}  # its books
@@ -103,4 +103,4 @@ def test_frames_of_every_venue_and_year_raise_nothing():
     for line in lines:
         frame = json.dumps(json.loads(line)["msg"], separators=(",", ":")).encode()
         for protocol in protocols.values():
-            assert_finite(list(protocol.frame_received(frame)))
+            assert_finite(read(protocol.frame_received(frame)))

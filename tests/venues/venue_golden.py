@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from dfmon.model.events import Event, Rejected
+from dfmon.model.events import Event, Rejected, UnreadTicker
 from dfmon.venues.protocol import VenueProtocol
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -34,7 +34,12 @@ class Golden:
     def play(self, protocol: VenueProtocol) -> Sequence[Event]:
         if self.tag:
             return protocol.response_received(self.tag, self.body)
-        return protocol.frame_received(self.body)
+        return read(protocol.frame_received(self.body))
+
+
+def read(events: Sequence[Event]) -> list[Event]:
+    """The events with tickers in our units."""
+    return [event.read() if isinstance(event, UnreadTicker) else event for event in events]
 
 
 def goldens(path: str) -> list[Golden]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 from msgspec import UNSET
 
 from dfmon.model.events import (
@@ -33,27 +34,31 @@ def percent(value: float | None) -> float:
     return positive(value) / 100.0
 
 
-def option_ticker(row: wire.Ticker) -> OptionTicker:
-    """The busiest conversion: written out and by position, since calls and keywords cost as much as the decoding.
+class Ticker(wire.Ticker, frozen=True, gc=False, kw_only=True):
+    """The busiest conversion: written out and by position, since calls and keywords cost as much as the decoding."""
 
-    `x or NAN` reads null and 0.0 alike as none.
-    """
-    bid, ask = row.best_bid_price or NAN, row.best_ask_price or NAN
-    return OptionTicker(
-        wire.SOURCE,
-        row.instrument_name,
-        row.timestamp * MILLISECOND,
-        (row.mark_iv or NAN) / 100.0,
-        (row.bid_iv or NAN) / 100.0 if bid == bid else NAN,
-        (row.ask_iv or NAN) / 100.0 if ask == ask else NAN,  # without an ask the venue prints its cap, 500
-        NAN if row.mark_price is None else row.mark_price,
-        bid,
-        ask,
-        NAN if row.open_interest is None else row.open_interest,
-        row.underlying_price or NAN,
-        row.index_price or NAN,
-        NAN if row.stats is None or row.stats.volume is None else row.stats.volume,
-    )
+    def read(self) -> OptionTicker:
+        """In our units: percent becomes decimal; `x or NAN` reads null and 0.0 alike as none."""
+        bid, ask = self.best_bid_price or NAN, self.best_ask_price or NAN
+        return OptionTicker(
+            wire.SOURCE,
+            self.name,
+            self.exch_ms * MILLISECOND,
+            (self.mark_iv or NAN) / 100.0,
+            (self.bid_iv or NAN) / 100.0 if bid == bid else NAN,
+            (self.ask_iv or NAN) / 100.0 if ask == ask else NAN,  # without an ask the venue prints its cap, 500
+            NAN if self.mark_price is None else self.mark_price,
+            bid,
+            ask,
+            NAN if self.open_interest is None else self.open_interest,
+            self.underlying_price or NAN,
+            self.index_price or NAN,
+            NAN if self.stats is None or self.stats.volume is None else self.stats.volume,
+            self.greeks,
+        )
+
+
+ticker: Final = msgspec.json.Decoder(wire.Push[Ticker])
 
 
 def summary(row: wire.Summary) -> OptionTicker:
@@ -74,13 +79,13 @@ def summary(row: wire.Summary) -> OptionTicker:
     )
 
 
-def option_marks(rows: Sequence[wire.Mark]) -> OptionMarks:
+def option_marks(rows: Sequence[wire.Mark], exch_ns: int) -> OptionMarks:
     return OptionMarks(
-        venue=wire.SOURCE,
-        exch_ns=ns(max([row.timestamp for row in rows])),
-        names=tuple([row.instrument_name for row in rows]),
-        mark_iv=tuple([row.iv or NAN for row in rows]),
-        mark=tuple([row.mark_price for row in rows]),
+        wire.SOURCE,
+        exch_ns,
+        [row.instrument_name for row in rows],
+        [row.iv or NAN for row in rows],
+        [row.mark_price for row in rows],
     )
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from dfmon.model.events import ClockReading, Event, FeedState, FeedStatus
 from dfmon.model.units import MICROSECOND, MINUTE, SECOND, clean
-from dfmon.venues.decoding import UNREADABLE, rejected
+from dfmon.venues.decoding import UNREADABLE, ns, rejected
 from dfmon.venues.deribit import decode, wire
 from dfmon.venues.deribit.asking import Calls, channels, optional_channels, ticker_channel, watched
 from dfmon.venues.deribit.listing import Listings, index_name
@@ -26,6 +26,7 @@ from dfmon.venues.watchdog import Watchdog
 
 _CHANNEL: Final = b'"channel":"'
 _BEGINS: Final = len(_CHANNEL)
+_TICKER: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"ticker.'
 _RELIST_NS: Final = MINUTE
 _ASK_STATUS: Final = 10 * SECOND  # whether a maintenance is over
 _ROUTES: Final = 10_000  # channels remembered
@@ -62,6 +63,7 @@ class DeribitProtocol:
         look_back_s: float = 0.0,
     ) -> None:
         self.listings = Listings(underlyings, linear=linear)
+        self._options = self.listings.options
         self._session = Session()
         self._rest = Calls()
         self._prints = Prints(self.listings, self._rest, int(look_back_s * 1e3))
@@ -186,6 +188,10 @@ class DeribitProtocol:
 
     def frame_received(self, frame: bytes) -> Sequence[Event]:
         try:
+            if frame.startswith(_TICKER):  # the busiest channel: its name is read with the rest
+                ticker = decode.ticker.decode(frame).params.data
+                if ticker.name in self._options:
+                    return (ticker,)
             at = frame.find(_CHANNEL)
             if at < 0:
                 return self._on_message(frame)
@@ -294,8 +300,8 @@ class DeribitProtocol:
         return [rejected(self.source, "channel", channel)]
 
     def _on_ticker(self, name: str, frame: bytes) -> Sequence[Event]:
-        if name in self.listings.options:
-            return [decode.option_ticker(wire.ticker.decode(frame).params.data)]
+        if name in self._options:
+            return [decode.ticker.decode(frame).params.data]
         future = self.listings.futures.get(name)
         if future is None:
             return [rejected(self.source, "instrument", name)]  # a combo's ticker would count its legs twice
@@ -306,14 +312,14 @@ class DeribitProtocol:
         return [state.apply(row)]
 
     def _on_marks(self, _about: str, frame: bytes) -> Sequence[Event]:
-        rows, bad = wire.marks.decode(wire.array.decode(frame).params.data)
-        return [decode.option_marks(rows), *bad] if rows else bad
+        rows, bad = wire.mark_frame.decode(frame)
+        return [decode.option_marks(rows, ns(wire.moment(frame))), *bad] if rows else bad
 
     def _on_trades(self, about: str, frame: bytes) -> Sequence[Event]:
         kind, _, tail = about.partition(".")
         if kind != "option":  # a combo is printed leg by leg on the option channel: its own print is the same trade
             return [rejected(self.source, "channel", f"trades.{about}")]
-        rows, bad = wire.trades.decode(wire.array.decode(frame).params.data)
+        rows, bad = wire.trade_frame.decode(frame)
         return [*self._prints.take(tail.partition(".")[0], rows), *bad]
 
     def _on_request(self, about: str, frame: bytes) -> Sequence[Event]:
