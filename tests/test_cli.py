@@ -175,15 +175,9 @@ def test_positions_from_a_file(tmp_path: Path, board: Path) -> None:
     path = tmp_path / "held.csv"
     path.write_text(f"instrument_name,position\n{first},10\n")
     done = run("snapshot", board, "--positions", f"file:{path}", "--json")
-    assert json.loads(done.stdout)["positions"] == {
-        "model": "file",
-        "coverage": None,
-        "warming": False,
-        "gross_coins": 10.0,
-        "churn": None,
-        "residual": None,
-        "venue_share": None,
-    }
+    positions = json.loads(done.stdout)["positions"]
+    assert (positions["model"], positions["coverage"], positions["warming"]) == ("file", None, False)
+    assert positions["gross_coins"] == 10.0
 
 
 def test_a_dfmon_that_is_not_there() -> None:

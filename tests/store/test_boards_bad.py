@@ -146,7 +146,7 @@ def test_neither_kind_names_what_is_missing(tmp_path: Path) -> None:
     assert "a snapshot board needs currency, open_interest" in said
 
 
-@pytest.mark.parametrize("data", [b"", b"\n", gzip.compress(b"")])
+@pytest.mark.parametrize("data", [b"", b"\n", gzip.compress(b"", mtime=0)], ids=["nothing", "a line", "gzip"])
 def test_empty_file(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "e.csv"
     path.write_bytes(data)
