@@ -69,10 +69,15 @@ class TradeBuffer:
         self._new.lost[row] += count
 
     def drain(self) -> tuple[TradeColumns, tuple[Life, ...], dict[int, int]]:
-        """Prints, whole histories, and lost prints by row."""
+        """Prints, whole histories, and lost prints by row. A print that a history holds is in the history only."""
         taken, self._new = self._new, _Told()
         self._taken = taken
-        return trade_columns(taken.rows, taken.trades), tuple(taken.lives), dict(taken.lost)
+        rows, trades = taken.rows, taken.trades
+        if taken.lives:
+            held = {life.uid: int(life.trades.seq[-1]) if life.trades.seq.size else 0 for life in taken.lives}
+            left = [place for place, row in enumerate(rows) if trades[place].seq > held.get(row, -1)]
+            rows, trades = [rows[place] for place in left], [trades[place] for place in left]
+        return trade_columns(rows, trades), tuple(taken.lives), dict(taken.lost)
 
     def confirm(self) -> None:
         self._taken = _Told()

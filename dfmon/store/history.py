@@ -20,7 +20,8 @@ from typing import Final, Self
 from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import DAY, HOUR
 from dfmon.store import history_file
-from dfmon.store.history_file import COLUMNS, Column, HistoryError, Row
+from dfmon.store.database import TROUBLE, is_busy
+from dfmon.store.history_file import COLUMNS, LAYOUT, Column, HistoryError, Row
 
 __all__ = ["History", "HistoryError", "HistoryReader"]
 
@@ -33,10 +34,10 @@ class HistoryReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._db = history_file.open_read_only(path)
+        self._db = LAYOUT.open_read_only(path)
 
     def underlyings(self) -> tuple[str, ...]:
-        with history_file.explained(self._path):
+        with LAYOUT.explained(self._path):
             return history_file.underlyings(self._db)
 
     def columns(self, underlying: str, since_ns: int, names: Sequence[str] = COLUMNS) -> dict[str, Column]:
@@ -46,7 +47,7 @@ class HistoryReader:
         """
         if unknown := [name for name in names if name not in COLUMNS]:
             raise ValueError(f"no column {unknown[0]!r}: one of {', '.join(COLUMNS)} is expected")
-        with history_file.explained(self._path):
+        with LAYOUT.explained(self._path):
             return history_file.columns(self._db, underlying, since_ns, ("ts_ns", *(n for n in names if n != "ts_ns")))
 
     def since(self, underlying: str, ts_ns: int) -> list[MetricRow]:
@@ -84,7 +85,7 @@ class History:
         self._buffer, self._file = threading.Lock(), threading.Lock()
         self._folded: dict[str, int] = {}
         self._closing = threading.Event()
-        self._db = history_file.open_read_write(path)
+        self._db = LAYOUT.open_read_write(path)
         try:
             self._tidy()
         except BaseException:
@@ -117,7 +118,7 @@ class History:
                     history_file.insert(self._db, rows)
                     if self._turn_hours(rows):
                         history_file.forget(self._db, self._clock() - self._keep_ns)
-            except history_file.TROUBLE as exc:
+            except TROUBLE as exc:
                 self._trouble(exc, rows)
 
     def close(self) -> None:
@@ -159,7 +160,7 @@ class History:
     def _tidy(self) -> None:
         """What the last run left: hours that were not full when it ended, and rows that have become too old."""
         now = self._clock()
-        with history_file.explained(self._path), self._db:
+        with LAYOUT.explained(self._path), self._db:
             for underlying in history_file.underlyings(self._db):
                 history_file.fold(self._db, underlying, now // HOUR)
             history_file.forget(self._db, now - self._keep_ns)
@@ -178,7 +179,7 @@ class History:
     def _trouble(self, exc: Exception, rows: list[Row]) -> None:
         self._folded.clear()  # the transaction is undone, and any fold with it
         with self._buffer:
-            if history_file.is_busy(exc):
+            if is_busy(exc):
                 room = _MOST_PENDING - len(self._pending)
                 kept = rows[-room:] if room > 0 else []
                 self._pending = kept + self._pending
@@ -186,4 +187,4 @@ class History:
                 return
             self.dropped += len(rows) + len(self._pending)
             self._pending = []
-            self.failed = f"history stopped: {history_file.reason(self._path, exc)}"
+            self.failed = f"history stopped: {LAYOUT.reason(self._path, exc)}"

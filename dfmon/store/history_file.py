@@ -1,4 +1,4 @@
-"""The tables of a history and what is done with them: open, insert, fold, read, forget. `history` decides when.
+"""The tables of a history and what is done with them: insert, fold, read, forget. `history` decides when.
 
 meta   the schema version
 ticks  one row a second and underlying, of hours that are not folded yet; NULL where there is no value
@@ -7,13 +7,9 @@ hours  one blob a column, hour and underlying: int64 or float64, little-endian, 
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Final
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +17,7 @@ from numpy.typing import NDArray
 from dfmon.model.errors import DfmonError
 from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import HOUR, NAN, clean
+from dfmon.store.database import Layout
 
 COLUMNS: Final = MetricRow._fields
 SCHEMA: Final = 1
@@ -28,13 +25,10 @@ SCHEMA: Final = 1
 Row = tuple[Any, ...]  # underlying, then the fields of a MetricRow
 Column = NDArray[Any]  # int64 or float64
 
-_APPLICATION: Final = 0x64666D6E  # "dfmn"
-_BUSY_S: Final = 2.0
 _WHOLE: Final = frozenset(("ts_ns", "bucket"))
 _NAMES: Final = ", ".join(COLUMNS)
 _INSERT: Final = f"INSERT OR REPLACE INTO ticks VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
 _CREATE: Final = f"""
-    CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
     CREATE TABLE ticks (
         underlying TEXT, {", ".join(f"{c} {'INTEGER' if c in _WHOLE else 'REAL'}" for c in COLUMNS)},
         PRIMARY KEY (underlying, ts_ns)
@@ -42,103 +36,14 @@ _CREATE: Final = f"""
     CREATE TABLE hours (
         underlying TEXT, name TEXT, hour INTEGER, cells BLOB, UNIQUE (underlying, name, hour)
     );
-    INSERT INTO meta VALUES ('schema', {SCHEMA});
-    PRAGMA application_id = {_APPLICATION};
 """
-
-
-# What SQLite raises, and what it or numpy raise on a value or blob that cannot be true.
-TROUBLE: Final = (sqlite3.Error, ValueError, TypeError, OverflowError)
 
 
 class HistoryError(DfmonError):
     """The history cannot be used; the monitor goes on without it."""
 
 
-def reason(path: Path, exc: Exception) -> str:
-    """What went wrong with the database, in one sentence."""
-    shown, text = clean(str(path)), clean(str(exc))
-    if is_busy(exc):
-        return f"{shown} is locked by another program: {text}"
-    if isinstance(exc, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
-        return f"{shown} is damaged or not a history: {text}; move it away to begin a new one"
-    return f"cannot use {shown}: {text}"
-
-
-def is_busy(exc: Exception) -> bool:
-    code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Trouble inside becomes a HistoryError."""
-    try:
-        yield
-    except TROUBLE as exc:
-        raise HistoryError(reason(path, exc)) from None
-
-
-# ---- opening -----------------------------------------------------------------------------------------------------
-
-
-def open_read_write(path: Path) -> sqlite3.Connection:
-    """The database, made if it is not there, readable to its owner only."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except OSError as exc:
-        raise HistoryError(f"cannot write {clean(str(path))}: {(exc.strerror or str(exc)).lower()}") from None
-    with explained(path):
-        # One thread uses it at a time: `History` holds a lock.
-        db = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
-        try:
-            _prepare(db, path)
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if not empty:
-        _check_schema(db, path)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = NORMAL")
-    if empty:
-        try:
-            db.executescript(f"BEGIN IMMEDIATE; {_CREATE} COMMIT;")
-        except sqlite3.OperationalError:
-            # Another process was faster between our look and our writing.
-            if db.in_transaction:
-                db.rollback()
-            _check_schema(db, path)
-
-
-def _check_schema(db: sqlite3.Connection, path: Path) -> None:
-    shown = clean(str(path))
-    if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
-        raise HistoryError(f"{shown} is a database of another program: a file of its own is needed")
-    found = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-    if found is None or found[0] != SCHEMA:
-        version = clean(str(found[0])) if found else "no version"
-        raise HistoryError(f"{shown} is a history in schema {version}: this dfmon reads {SCHEMA}")
-
-
-def open_read_only(path: Path) -> sqlite3.Connection:
-    if not path.is_file():
-        raise HistoryError(f"{clean(str(path))} does not exist: there is no history yet")
-    with explained(path):
-        db = sqlite3.connect(
-            f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=_BUSY_S, check_same_thread=False
-        )
-        try:
-            _check_schema(db, path)
-        except BaseException:
-            db.close()
-            raise
-        return db
+LAYOUT: Final = Layout("history", 0x64666D6E, SCHEMA, _CREATE, HistoryError)  # "dfmn"
 
 
 # ---- writing, inside the caller's transaction ----------------------------------------------------------------------

@@ -1,3 +1,5 @@
+import msgspec
+
 from dfmon.engine.trades import TradeBuffer, event_key, trade_columns
 from dfmon.model.frames import Life
 from tests.chains import trade
@@ -60,3 +62,14 @@ def test_what_a_failed_tick_took_comes_again_before_what_came_since() -> None:
     buffer.confirm()
     buffer.put_back()
     assert buffer.drain()[0].uid.size == 0, "a computed tick is not computed again"
+
+
+def test_a_print_that_a_life_holds_is_in_the_life_only() -> None:
+    buffer = TradeBuffer()
+    held, after, other = trade("X", ns=1), trade("X", ns=2), trade("Y", ns=3)
+    buffer.add(1, msgspec.structs.replace(held, seq=7))
+    buffer.live(Life(1, trade_columns([1], [msgspec.structs.replace(held, seq=7)])))
+    buffer.add(1, msgspec.structs.replace(after, seq=8))
+    buffer.add(2, other)
+    columns, _, _ = buffer.drain()
+    assert list(zip(columns.uid.tolist(), columns.seq.tolist())) == [(1, 8), (2, 1)]

@@ -15,7 +15,7 @@ import pytest
 from dfmon.model.errors import DfmonError
 from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import DAY, HOUR, NAN, SECOND
-from dfmon.store import history_file
+from dfmon.store import database, history_file
 from dfmon.store.history import History, HistoryError, HistoryReader
 
 START = 1_769_083_200 * SECOND  # a full hour
@@ -53,7 +53,7 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
         assert same(history.since("BTC", rows[20].ts_ns), rows[20:])
         assert history.since("ETH", 0)[3].spot == 3000.0
         assert history.since("SOL", 0) == []
-    found = history_file.open_read_only(tmp_path / "deep" / "h.db")
+    found = history_file.LAYOUT.open_read_only(tmp_path / "deep" / "h.db")
     assert found.execute("SELECT count(*) FROM ticks WHERE flip IS NULL").fetchone() == (100,)
     found.close()
     assert stat.S_IMODE((tmp_path / "deep" / "h.db").stat().st_mode) == 0o600
@@ -162,7 +162,7 @@ def test_readers_beside_a_writer_see_whole_prefixes(tmp_path: Path) -> None:
 
 
 def test_append_never_waits_for_a_locked_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history_file, "_BUSY_S", 0.0)
+    monkeypatch.setattr(database, "_BUSY_S", 0.0)
     path = tmp_path / "h.db"
     with opened(path) as history:
         other = sqlite3.connect(path, isolation_level=None)
@@ -177,7 +177,7 @@ def test_append_never_waits_for_a_locked_database(tmp_path: Path, monkeypatch: p
 
 
 def test_locked_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history_file, "_BUSY_S", 0.0)
+    monkeypatch.setattr(database, "_BUSY_S", 0.0)
     path = tmp_path / "h.db"
     opened(path).close()
     other = sqlite3.connect(path, isolation_level=None)
@@ -265,7 +265,7 @@ def test_damaged_blobs_are_a_sentence(tmp_path: Path) -> None:
 
 def test_reader_cannot_write(tmp_path: Path) -> None:
     opened(tmp_path / "h.db").close()
-    db = history_file.open_read_only(tmp_path / "h.db")
+    db = history_file.LAYOUT.open_read_only(tmp_path / "h.db")
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         db.execute("DELETE FROM ticks")
     db.close()

@@ -1,0 +1,120 @@
+"""An embedded database of ours: opened with its schema checked, and its troubles said in one sentence.
+
+`history_file` and `trades` each keep one; the file's application id and schema tell them apart from each other and from
+databases of other programs. SQLite in WAL mode, `synchronous=normal`: a crash of the process loses no finished
+transaction, a power failure may lose the last few, and neither leaves half of one.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from dfmon.model.errors import DfmonError
+from dfmon.model.units import clean
+
+_BUSY_S: Final = 2.0
+
+# What SQLite raises, and what it or numpy raise on a value or blob that cannot be true.
+TROUBLE: Final = (sqlite3.Error, ValueError, TypeError, OverflowError)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a database of ours is: its name in sentences, ids that the file carries, and how it is made."""
+
+    name: str
+    application: int
+    schema: int
+    create: str
+    error: type[DfmonError]
+
+    def reason(self, path: Path, exc: Exception) -> str:
+        """What went wrong with the database, in one sentence."""
+        shown, text = clean(str(path)), clean(str(exc))
+        if is_busy(exc):
+            return f"{shown} is locked by another program: {text}"
+        if isinstance(exc, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
+            return f"{shown} is damaged or not a {self.name}: {text}; move it away to begin a new one"
+        return f"cannot use {shown}: {text}"
+
+    @contextmanager
+    def explained(self, path: Path) -> Iterator[None]:
+        """Trouble inside becomes the error of this kind of database."""
+        try:
+            yield
+        except TROUBLE as exc:
+            raise self.error(self.reason(path, exc)) from None
+
+    def open_read_write(self, path: Path) -> sqlite3.Connection:
+        """The database, made if it is not there, readable to its owner only."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as exc:
+            raise self.error(f"cannot write {clean(str(path))}: {(exc.strerror or str(exc)).lower()}") from None
+        with self.explained(path):
+            # One thread uses it at a time: its owner holds a lock.
+            db = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
+            try:
+                self._prepare(db, path)
+            except BaseException:
+                db.close()
+                raise
+            return db
+
+    def open_read_only(self, path: Path) -> sqlite3.Connection:
+        if not path.is_file():
+            raise self.error(f"{clean(str(path))} does not exist: there is no {self.name} yet")
+        with self.explained(path):
+            place = f"file:{quote(str(path.absolute()))}?mode=ro"
+            db = sqlite3.connect(place, uri=True, timeout=_BUSY_S, check_same_thread=False)
+            try:
+                self._check(db, path)
+            except BaseException:
+                db.close()
+                raise
+            return db
+
+    def _prepare(self, db: sqlite3.Connection, path: Path) -> None:
+        empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if not empty:
+            self._check(db, path)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        if empty:
+            try:
+                db.executescript(f"BEGIN IMMEDIATE; {self._script()} COMMIT;")
+            except sqlite3.OperationalError:
+                # Another process was faster between our look and our writing.
+                if db.in_transaction:
+                    db.rollback()
+                self._check(db, path)
+
+    def _script(self) -> str:
+        return f"""
+            CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+            {self.create}
+            INSERT INTO meta VALUES ('schema', {self.schema});
+            PRAGMA application_id = {self.application};
+        """
+
+    def _check(self, db: sqlite3.Connection, path: Path) -> None:
+        shown = clean(str(path))
+        if db.execute("PRAGMA application_id").fetchone()[0] != self.application:
+            raise self.error(f"{shown} is a database of another program: a file of its own is needed")
+        found = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+        if found is None or found[0] != self.schema:
+            version = clean(str(found[0])) if found else "no version"
+            raise self.error(f"{shown} is a {self.name} in schema {version}: this dfmon reads {self.schema}")
+
+
+def is_busy(exc: Exception) -> bool:
+    code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
