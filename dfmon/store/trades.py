@@ -24,7 +24,9 @@ _MOST_PENDING: Final = 200_000  # prints kept while another process holds the da
 _BATCH: Final = 20_000  # prints a transaction
 _COLUMNS: Final = "trade_id, seq, exch_ns, side, price, size, iv, rate, block, rfq, combo, liquidation, event_id"
 _CREATE: Final = f"""
-    CREATE TABLE options (id INTEGER PRIMARY KEY, name TEXT UNIQUE, underlying TEXT, expiry_ns INTEGER);
+    CREATE TABLE options (
+        id INTEGER PRIMARY KEY, name TEXT UNIQUE, underlying TEXT, expiry_ns INTEGER, read_ns INTEGER DEFAULT 0
+    );
     CREATE TABLE prints (option INTEGER, {_COLUMNS}, PRIMARY KEY (option, seq)) WITHOUT ROWID;
 """
 _INSERT: Final = f"INSERT OR IGNORE INTO prints (option, {_COLUMNS}) VALUES ({', '.join('?' * 14)})"
@@ -40,11 +42,15 @@ LAYOUT: Final = Layout("trade store", 0x64666D74, 1, _CREATE, TradeStoreError)  
 
 
 class Kept(NamedTuple):
-    """What is kept of an option: prints 1 to `whole` without a gap, and the time of the newest of any number."""
+    """What is kept of an option: prints 1 to `whole` without a gap, and the time of the newest of any number.
+
+    `read_ns` is when its history was last read to its end from the archive, 0 for never.
+    """
 
     underlying: str
     whole: int
     newest_ns: int
+    read_ns: int
 
 
 class Named(NamedTuple):
@@ -71,6 +77,7 @@ class TradeStore:
         self.failed: str | None = None
         self._path = path
         self._pending: list[tuple[Named, Row]] = []
+        self._read: dict[Named, int] = {}
         self._buffer, self._file = threading.Lock(), threading.Lock()
         self._ids: dict[str, int] = {}
         self._closing = threading.Event()
@@ -86,14 +93,19 @@ class TradeStore:
 
     # ---- writing -----------------------------------------------------------------------------------------------------
 
-    def append(self, option: Named, trades: Sequence[OptionTrade]) -> None:
-        """Take prints for the next flush; those that are kept already are passed over. No I/O; never raises."""
+    def append(self, option: Named, trades: Sequence[OptionTrade], read_ns: int = 0) -> None:
+        """Take prints for the next flush; those that are kept already are passed over. No I/O; never raises.
+
+        `read_ns`: with these prints the history of the option has been read to its end, at this time.
+        """
         rows = [(option, row_of(trade)) for trade in trades]
         with self._buffer:
             if self.failed is not None or len(self._pending) + len(rows) > _MOST_PENDING:
                 self.dropped += len(rows)
-            else:
-                self._pending += rows
+                return
+            self._pending += rows
+            if read_ns:
+                self._read[option] = read_ns
 
     def flush(self) -> None:
         """Write what was appended. Never raises: see `failed`.
@@ -103,15 +115,19 @@ class TradeStore:
         with self._file:
             with self._buffer:
                 rows, self._pending = self._pending, []
-            if self.failed is not None:
+                read, self._read = self._read, {}
+            if self.failed is not None or not (rows or read):
                 return
-            for start in range(0, len(rows), _BATCH):
+            for start in range(0, max(len(rows), 1), _BATCH):
+                part = rows[start : start + _BATCH]
                 try:
                     with self._db:
                         self._db.execute("BEGIN IMMEDIATE")
-                        self._db.executemany(_INSERT, [(self._id(o), *row) for o, row in rows[start : start + _BATCH]])
+                        self._db.executemany(_INSERT, [(self._id(option), *row) for option, row in part])
+                        if start + _BATCH >= len(rows):  # a history counts as read when all its prints are written
+                            self._mark(read)
                 except TROUBLE as exc:
-                    self._trouble(exc, rows[start:])
+                    self._trouble(exc, rows[start:], read)
                     return
 
     def close(self) -> None:
@@ -137,15 +153,17 @@ class TradeStore:
     def kept(self) -> dict[str, Kept]:
         """What is kept, by option."""
         query = """
-            SELECT name, underlying, min(seq), max(seq), count(*), max(exch_ns), id
-            FROM prints JOIN options ON id = option GROUP BY option
+            SELECT name, underlying, min(seq), max(seq), count(seq), max(exch_ns), id, read_ns
+            FROM options LEFT JOIN prints ON id = option GROUP BY id
         """
         self.flush()
         with self._file, LAYOUT.explained(self._path):
             found = self._db.execute(query).fetchall()
             return {
-                name: Kept(underlying, count if low == 1 and count == high else self._whole(option, low), newest)
-                for name, underlying, low, high, count, newest, option in found
+                name: Kept(
+                    underlying, count if low == 1 and count == high else self._whole(option, low), newest or 0, read
+                )
+                for name, underlying, low, high, count, newest, option, read in found
             }
 
     def read(self, name: str, count: int) -> list[Row]:
@@ -160,6 +178,7 @@ class TradeStore:
         with self._file, LAYOUT.explained(self._path), self._db:
             for name in names:
                 self._db.execute("DELETE FROM prints WHERE option = (SELECT id FROM options WHERE name = ?)", (name,))
+                self._db.execute("UPDATE options SET read_ns = 0 WHERE name = ?", (name,))
 
     # ---- behind the buffer -------------------------------------------------------------------------------------------
 
@@ -176,7 +195,11 @@ class TradeStore:
             number = self._ids[option.name] = int(found[0])
         return number
 
-    def _whole(self, option: int, low: int) -> int:
+    def _mark(self, read: dict[Named, int]) -> None:
+        times = [(ns, self._id(option)) for option, ns in read.items()]
+        self._db.executemany("UPDATE options SET read_ns = ? WHERE id = ?", times)
+
+    def _whole(self, option: int, low: int | None) -> int:
         """How many prints there are from number 1 on without a gap."""
         if low != 1:
             return 0
@@ -193,11 +216,12 @@ class TradeStore:
             self._db.execute(f"DELETE FROM prints WHERE option IN ({gone})", (before_ns,))
             self._db.execute("DELETE FROM options WHERE expiry_ns < ?", (before_ns,))
 
-    def _trouble(self, exc: Exception, rows: list[tuple[Named, Row]]) -> None:
+    def _trouble(self, exc: Exception, rows: list[tuple[Named, Row]], read: dict[Named, int]) -> None:
         self._ids.clear()  # the transaction is undone, and with it any number it gave
         with self._buffer:
             if is_busy(exc):
                 self._pending = rows + self._pending
+                self._read = read | self._read
                 return
             self.dropped += len(rows) + len(self._pending)
             self._pending = []

@@ -50,11 +50,18 @@ def test_what_is_kept_is_told_up_to_the_first_gap(tmp_path: Path) -> None:
         kept.append(CALL, [*prints(1, 4), *prints(6, 9)])
         kept.append(PUT, prints(3, 5, PUT.name))
         assert kept.kept() == {
-            CALL.name: Kept("BTC", 4, NOW - DAY + 9),
-            PUT.name: Kept("BTC", 0, NOW - DAY + 5),
+            CALL.name: Kept("BTC", 4, NOW - DAY + 9, 0),
+            PUT.name: Kept("BTC", 0, NOW - DAY + 5, 0),
         }
         kept.append(CALL, prints(5, 5))
         assert kept.kept()[CALL.name].whole == 9
+
+
+def test_a_history_that_was_read_to_its_end_says_when_be_it_empty(tmp_path: Path) -> None:
+    with store(tmp_path) as kept:
+        kept.append(CALL, prints(1, 2), NOW)
+        kept.append(PUT, [], NOW + 1)
+        assert kept.kept() == {CALL.name: Kept("BTC", 2, NOW - DAY + 2, NOW), PUT.name: Kept("BTC", 0, 0, NOW + 1)}
 
 
 def test_a_print_that_comes_twice_is_kept_once(tmp_path: Path) -> None:

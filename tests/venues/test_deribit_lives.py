@@ -179,9 +179,18 @@ def test_a_kept_life_that_ends_before_what_was_seen_is_continued() -> None:
     protocol = listed()
     protocol.frame_received(trades(trade(9, 9)))
     assert protocol.response_received(f"stored:{CALL}", kept(7)) == []
-    assert protocol.lives.next_call(CALL).tag == f"life:{CALL}:8"
+    assert protocol.lives.next_call(CALL).tag == f"life:{CALL}:7", "the last one is asked for again"
     (life,) = collect(protocol, archive(9))
     assert numbers(life.trades) == list(range(1, 10))
+
+
+def test_kept_prints_of_another_market_are_thrown_away() -> None:
+    protocol = listed()
+    protocol.frame_received(trades(trade(9, 9)))
+    protocol.response_received(f"stored:{CALL}", kept(7))
+    (life,) = collect(protocol, lambda low, high: {"trades": [trade(500 + n, n) for n in range(low, 10)]})
+    assert protocol.lives.foreign == {CALL}
+    assert [print_.trade_id for print_ in life.trades] == [str(500 + n) for n in range(1, 10)]
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", kept_page([]) + b"x", kept(3)[:-9], kept(3).replace(b"\x02", b"\x07")])

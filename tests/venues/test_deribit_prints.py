@@ -146,7 +146,7 @@ def test_an_option_listed_while_we_watch_begins_with_its_first_print() -> None:
 
 def test_what_an_earlier_run_knew_is_filled_from_and_mended() -> None:
     protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=60.0)
-    protocol.restored({CALL: 11}, {"BTC": T_MS})
+    protocol.restored({CALL: 11}, (), {"BTC": T_MS})
     protocol.connection_made(NOW + HOUR)
     fill = next(call for call in protocol.rest_calls() if call.tag.startswith("trades:"))
     assert int(dict(fill.params)["start_timestamp"]) == T_MS - 300_000

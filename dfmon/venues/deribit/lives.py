@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from dfmon.model.events import OptionTrade
+from dfmon.model.units import clean
 from dfmon.venues.deribit import decode, wire
 from dfmon.venues.deribit.tape import PAGE
 from dfmon.venues.protocol import RestCall
@@ -45,6 +46,7 @@ class _Life:
 
     trades: list[OptionTrade] = field(default_factory=list)
     tries: int = 0
+    unproved: bool = False  # the prints were kept by an earlier run, and the venue has not confirmed the last one
 
 
 def life_call(name: str, first: int) -> RestCall:
@@ -64,28 +66,34 @@ def life_call(name: str, first: int) -> RestCall:
 
 
 class Lives:
-    """Histories under way, by option name, and those that were given up with the reason."""
+    """Histories under way, by option name; those that are `whole`, and those that were given up with the reason.
+
+    `foreign` are options whose kept prints were not the venue's: their histories have begun anew.
+    """
 
     def __init__(self) -> None:
+        self.whole: set[str] = set()
         self.given_up: dict[str, str] = {}
+        self.foreign: set[str] = set()
+        self.pages = 0  # answers that told something of an option, be it that there is nothing
         self.strange = 0  # rows outside what was asked for
         self._open: dict[str, _Life] = {}
 
     def next_call(self, name: str) -> RestCall:
-        """The page that the history of `name` needs next."""
+        """The page that the history of `name` needs next; of prints that were kept the last one is asked for again."""
         life = self._open.get(name)
-        return life_call(name, 1 if life is None else len(life.trades) + 1)
+        return life_call(name, 1 if life is None else len(life.trades) + 1 - life.unproved)
 
     def begin(self, name: str, trades: Sequence[OptionTrade]) -> None:
         """Go on from prints that were kept, where they are more than what is there. They begin with number 1."""
         life = self._life(name)
         if len(trades) > len(life.trades):
-            life.trades = list(trades)
+            life.trades, life.unproved = list(trades), True
 
-    def length(self, name: str) -> int:
-        """How many prints of a history under way there are."""
+    def collected(self, name: str, after: int = 0) -> list[OptionTrade]:
+        """The prints of a history under way, without the first `after`."""
         life = self._open.get(name)
-        return 0 if life is None else len(life.trades)
+        return [] if life is None else life.trades[after:]
 
     def take(
         self, name: str, first: int, rows: Sequence[wire.Trade], *, has_more: bool, live: int
@@ -94,11 +102,18 @@ class Lives:
 
         `live` is the number of the newest print known otherwise: a history that ends before it is not whole.
         """
+        self.pages += 1
         life = self._life(name)
         before = len(life.trades)
         mine = {row.trade_seq: row for row in rows if row.instrument_name == name}
         inside = {seq: row for seq, row in mine.items() if first <= seq < first + PAGE}
         self.strange += sum(row.instrument_name != name or not first <= row.trade_seq < first + PAGE for row in rows)
+        if life.unproved:
+            life.unproved, row = False, inside.get(before)
+            if row is None or clean(str(row.trade_id)) != life.trades[-1].trade_id:
+                self.foreign.add(name)
+                life.trades = []
+                return None
         while (row := inside.get(len(life.trades) + 1)) is not None:
             life.trades.append(decode.option_trade(row))
         reached = len(life.trades)
@@ -109,15 +124,17 @@ class Lives:
         if not (full or beyond or has_more or reached < live):
             return self._whole(name)
         if reached == before:
+            self.pages -= 1
             self.failed(name, f"the archive stops at print {reached}" + (f" of {live}" if live > reached else ""))
         return None
 
     def kept(self, name: str, live: int) -> tuple[OptionTrade, ...] | None:
         """The history begun with kept prints, if it reaches what was seen live."""
-        return self._whole(name) if self.length(name) >= max(live, 1) else None
+        return self._whole(name) if len(self.collected(name)) >= live else None
 
     def failed(self, name: str, why: str) -> None:
         """A page that brought nothing for its option. After three in a row the history is given up."""
+        self.pages += 1
         life = self._life(name)
         life.tries += 1
         if life.tries >= _TRIES:
@@ -129,6 +146,8 @@ class Lives:
         for name in names:
             self._open.pop(name, None)
             self.given_up.pop(name, None)
+            self.whole.discard(name)
+            self.foreign.discard(name)
 
     def _life(self, name: str) -> _Life:
         if name not in self._open:
@@ -137,4 +156,5 @@ class Lives:
         return self._open[name]
 
     def _whole(self, name: str) -> tuple[OptionTrade, ...]:
+        self.whole.add(name)
         return tuple(self._open.pop(name).trades)

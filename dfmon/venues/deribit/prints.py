@@ -45,10 +45,14 @@ class Prints:
 
     # ---- the connection --------------------------------------------------------------------------------------------
 
-    def restored(self, last: Mapping[str, int], newest_ms: Mapping[str, int]) -> None:
-        """What an earlier run knew: by option the number of its last print, by underlying the time of the newest."""
+    def restored(self, last: Mapping[str, int], whole: Iterable[str], newest_ms: Mapping[str, int]) -> None:
+        """What an earlier run knew: by option the number of its last print, by underlying the time of the newest.
+
+        Of the options in `whole` it knew every print.
+        """
         for name, seq in last.items():
             self._tape.known_to(name, seq)
+        self.lives.whole.update(whole)
         self._kept_ms.update(newest_ms)
 
     def reconnected(self, now_ns: int) -> None:
@@ -134,8 +138,10 @@ class Prints:
         ]
 
     def born(self, names: Iterable[str]) -> None:
-        """Options that were listed while we watched."""
-        self._tape.born(names)
+        """Options that were listed while we watched: their history is whole from the start."""
+        for name in names:
+            self._tape.born(name)
+            self.lives.whole.add(name)
 
     def executed(self, rows: Iterable[wire.BlockRequest]) -> list[Event]:
         """Block requests as published: compared with their prints when those have come."""
@@ -150,7 +156,7 @@ class Prints:
 
         `came` are options that were listed while we watched.
         """
-        self._tape.born(came)
+        self.born(came)
         self._tape.forget(gone)
         self.lives.forget(gone)
         self.unknown.discard(currency)

@@ -7,7 +7,7 @@ what exists. `wire` types the bytes, `decode` converts units, `listing` knows na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from dfmon.model.events import ClockReading, Event, FeedState, FeedStatus
@@ -120,9 +120,9 @@ class DeribitProtocol:
         self._dog.restart()
         return [self._status.down(reason)]
 
-    def restored(self, last: Mapping[str, int], newest_ms: Mapping[str, int]) -> None:
-        """What an earlier run knew: by option the number of its last print, by underlying the time of the newest."""
-        self._prints.restored(last, newest_ms)
+    def restored(self, last: Mapping[str, int], whole: Iterable[str], newest_ms: Mapping[str, int]) -> None:
+        """What an earlier run knew: see `Prints.restored`. Comes before the first connection."""
+        self._prints.restored(last, whole, newest_ms)
 
     @property
     def lives(self) -> Lives:

@@ -144,10 +144,9 @@ class Tape:
         self._release(name, line, out)
         return out
 
-    def born(self, names: Iterable[str]) -> None:
-        """Instruments that were listed while we watched: their first print is number 1."""
-        for name in names:
-            self._lines.setdefault(name, _Line("", 0))
+    def born(self, name: str) -> None:
+        """An instrument was listed while we watched: its first print is number 1."""
+        self._lines.setdefault(name, _Line("", 0))
 
     def last(self, name: str) -> int:
         """The number of the newest print told of an instrument, 0 where there is none."""
