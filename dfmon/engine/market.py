@@ -64,8 +64,14 @@ class LocalBook:
 class _VenueState:
     def __init__(self) -> None:
         self.book = LocalBook()
-        self.last = self.mark = self.volume_usd = self.open_interest_usd = self.funding_8h = NAN
+        self.last = self.mark = self.volume_usd = self.open_interest_usd = self.funding_8h = self.bid = self.ask = NAN
         self.data_ns = 0
+
+    def mid(self) -> float:
+        """Of the book; without one of the best quotes, then the last print, then the mark."""
+        book = self.book.mid()
+        quotes = (self.bid + self.ask) / 2.0 if 0.0 < self.bid < self.ask else NAN
+        return next((price for price in (book, quotes, self.last) if price == price), self.mark)
 
 
 class MarketState:
@@ -124,13 +130,14 @@ class MarketState:
 
     @staticmethod
     def _on_ticker(event: MarketTicker | FutureTicker, venue: _VenueState, _: int) -> None:
-        for name in ("last", "mark", "volume_usd", "open_interest_usd", "funding_8h"):
+        for name in ("last", "mark", "volume_usd", "open_interest_usd", "funding_8h", "bid", "ask"):
             value = getattr(event, name, NAN)
             if value == value:  # NaN: the frame did not say
                 setattr(venue, name, value)
 
     def _on_future(self, event: FutureTicker, venue: _VenueState, recv_ns: int) -> None:
         self._on_ticker(event, venue, recv_ns)
+        venue.bid, venue.ask = event.bid, event.ask  # a whole state: a quote that is not said is gone
 
     def _on_liquidation(self, event: Liquidation, _: _VenueState, recv_ns: int) -> None:
         if 0.0 < event.usd < math.inf:
@@ -152,12 +159,12 @@ class MarketState:
 
     @staticmethod
     def _measure(venue: str, market: Market, state: _VenueState, ts_ns: int) -> VenueMarket:
-        mid = state.book.mid()
+        middle = state.book.mid()
         return VenueMarket(
             venue=venue,
             market=market,
-            mid=mid if mid == mid else state.last if state.last == state.last else state.mark,
-            depth_usd=state.book.depth_usd(mid) if mid == mid else NAN,
+            mid=state.mid(),
+            depth_usd=state.book.depth_usd(middle) if middle == middle else NAN,
             volume_usd=state.volume_usd,
             open_interest_usd=state.open_interest_usd,
             funding_8h=state.funding_8h,

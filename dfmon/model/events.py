@@ -271,6 +271,8 @@ class MarketTicker(Event, frozen=True, gc=False):
     volume_usd: float = NAN
     open_interest_usd: float = NAN
     funding_8h: float = NAN
+    bid: float = NAN
+    ask: float = NAN
 
 
 class Liquidation(Event, frozen=True, gc=False):

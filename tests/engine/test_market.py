@@ -132,3 +132,20 @@ def test_taker_volumes_are_summed_by_side_over_the_hour_before_the_tick() -> Non
 
 def test_markets_of_underlyings_nobody_asked_for_are_passed_over() -> None:
     assert frozen(MarketTicker("binance", Market.PERP, "SOL", NOW, last=1.0)).markets == ()
+
+
+def test_best_quotes_stand_in_for_a_book_until_there_is_one() -> None:
+    def quotes(bid: float, ask: float) -> MarketTicker:
+        return MarketTicker("binance", Market.PERP, "BTC", NOW, last=90.0, bid=bid, ask=ask)
+
+    assert only(quotes(99.0, 101.0)).mid == 100.0
+    assert only(quotes(101.0, 99.0)).mid == 90.0, "crossed quotes are none"
+    assert only(quotes(NAN, 99.0)).mid == 90.0
+
+
+def test_a_quote_that_a_perpetuals_whole_state_leaves_out_is_gone() -> None:
+    def state(bid: float) -> FutureTicker:
+        return FutureTicker("deribit", "BTC-PERPETUAL", "BTC", 0, NOW, mark=100.5, bid=bid, ask=101.0)
+
+    assert only(state(99.0)).mid == 100.0
+    assert only(state(99.0), state(NAN)).mid == 100.5

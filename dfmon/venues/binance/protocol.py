@@ -42,6 +42,7 @@ _WITHIN: Final = {"ticker": 30, "markPrice": 30, "depth": 30}
 _TRADES_WITHIN: Final = {"BTC": 30, "ETH": 60}
 _FATES: Final = {
     "aggTrade": Fate.PRINT,
+    "trade": Fate.PRINT,
     "forceOrder": Fate.PRINT,
     "ticker": Fate.STATE,
     "markPrice": Fate.STATE,
@@ -94,6 +95,7 @@ class BinanceProtocol:
             "markPrice": self._on_mark,
             "forceOrder": self._on_liquidation,
             "bookTicker": self._on_best,
+            "trade": self._on_print,
             "depth": self._on_depth,
         }
 
@@ -223,7 +225,12 @@ class BinanceProtocol:
 
     def _on_ticker(self, name: str, frame: bytes) -> Sequence[Event]:
         day = wire.ticker.decode(frame).data
-        return [MarketTicker(VENUE, self._market, name, ns(day.E), last=day.c or NAN, volume_usd=day.q)]
+        return [
+            MarketTicker(
+                VENUE, self._market, name, ns(day.E), last=day.c or NAN, volume_usd=day.q,
+                bid=day.b or NAN, ask=day.a or NAN,
+            )
+        ]  # fmt: skip
 
     def _on_mark(self, name: str, frame: bytes) -> Sequence[Event]:
         row = wire.mark_price.decode(frame).data
@@ -239,10 +246,17 @@ class BinanceProtocol:
         side = -1 if order.S == "SELL" else 1  # the order's side: a long is sold out
         return [Liquidation(VENUE, self._market, name, ns(order.T), side, price, order.z * price)]
 
-    def _on_best(self, _name: str, frame: bytes) -> Sequence[Event]:
-        """Recordings hold it; the depth stream says the same, so it becomes no event."""
-        wire.book_ticker.decode(frame)
-        return []
+    def _on_print(self, name: str, frame: bytes) -> Sequence[Event]:
+        """Single fills: never subscribed, since `aggTrade` is the same prints; recordings hold them."""
+        fill = wire.trade.decode(frame).data
+        if fill.X not in ("", "MARKET") or not self._prints.fresh(name, fill.t):
+            return []  # of the insurance fund, or deleveraging: nobody took
+        return [MarketTrade(VENUE, self._market, name, ns(fill.T), fill.p, fill.q, -1 if fill.m else 1)]
+
+    def _on_best(self, name: str, frame: bytes) -> Sequence[Event]:
+        """The best quotes stand in for a book that is not there yet; the spot ones carry no time."""
+        best = wire.book_ticker.decode(frame).data
+        return [MarketTicker(VENUE, self._market, name, ns(best.T), bid=best.b or NAN, ask=best.a or NAN)]
 
     # ---- books ----------------------------------------------------------------------------------------------------
 

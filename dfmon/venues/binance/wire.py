@@ -42,12 +42,25 @@ class AggTrade(Struct):
     a: int = 0
 
 
+class Trade(Struct):
+    """One fill; futures name its kind in `X`."""
+
+    p: Positive
+    q: Positive
+    T: Ms
+    m: bool
+    t: int
+    X: str = ""
+
+
 class Ticker(Struct):
-    """24 hours; `q` is the quote volume."""
+    """24 hours; `q` is the quote volume. The futures' has no best bid and ask."""
 
     c: Amount
     q: Amount
     E: Ms
+    b: Amount = 0.0
+    a: Amount = 0.0
 
 
 class MarkPrice(Struct):
@@ -115,6 +128,7 @@ def _stream(kind: type[T]) -> msgspec.json.Decoder[Stream[T]]:
 
 other: Final = msgspec.json.Decoder(AnyStream)
 agg_trade: Final = _stream(AggTrade)
+trade: Final = _stream(Trade)
 ticker: Final = _stream(Ticker)
 mark_price: Final = _stream(MarkPrice)
 force_order: Final = _stream(ForceOrder)

@@ -269,7 +269,8 @@ class OkxProtocol:
             last, volume = number(row.last), number(row.volCcy24h)
             self._last[row.instId] = last
             usd = volume if where[0] is Market.SPOT else volume * last  # quote currency, or coins of the swap
-            events.append(MarketTicker(VENUE, *where, ns(row.ts), last=last, volume_usd=usd))
+            bid, ask = number(row.bidPx), number(row.askPx)
+            events.append(MarketTicker(VENUE, *where, ns(row.ts), last=last, volume_usd=usd, bid=bid, ask=ask))
         return events
 
     def _on_marks(self, message: wire.Message) -> Sequence[Event]:

@@ -50,6 +50,8 @@ class Ticker(Struct):
     instId: str
     ts: Ms
     last: str = ""
+    bidPx: str = ""
+    askPx: str = ""
     volCcy24h: str = ""
 
 
