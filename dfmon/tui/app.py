@@ -7,6 +7,7 @@ screen. A frame is skipped while the last one is still leaving.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import threading
 import time
@@ -23,7 +24,7 @@ from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.model.units import DAY, utc
 from dfmon.tui import prompt
-from dfmon.tui.actions import ACTIONS, BY_ID, works
+from dfmon.tui.actions import ACTIONS, BY_ID, Action, works
 from dfmon.tui.deeds import DEEDS
 from dfmon.tui.leave import CLOSED, Exit, signals, terminal_open
 from dfmon.tui.palette import Look
@@ -38,6 +39,7 @@ from dfmon.tui.view import View, cycle
 History = Callable[[str, int], Sequence[MetricRow]]
 _ARRIVED: Final = 10_000  # rows between two frames
 
+_SAID: Final = {"positions": "positions:", "replay.speed": "replay speed", "replay.seek": "replay to"}
 BACKLOG: Final = 2  # frames queued for the terminal above which the next one is skipped
 _SPEEDS: Final = ("0.25", "0.5", "1", "2", "4", "8", "16", "32", "64", "max")
 
@@ -136,7 +138,10 @@ class DfmonApp(App[None]):
             self._chart_ns = begun
         look = Look(self.view.palette, self.colour, self.view.icons == "ascii")
         with self.batch_update():
-            self._main.draw(self.frame(), look, skip=skip)
+            frame = self.frame()
+            if self.view.prompt:
+                frame = dataclasses.replace(frame, allowed=prompt.allowed(frame))
+            self._main.draw(frame, look, skip=skip)
         self._draw_ms += 0.2 * ((self.clock() - begun) / 1e6 - self._draw_ms)
 
     def frame(self) -> Frame:
@@ -200,14 +205,25 @@ class DfmonApp(App[None]):
 
     def typed(self, key: str, character: str | None) -> None:
         """A key while the prompt is open; what it asks for is done on enter, or refused in its own line."""
-        if prompt.press(self.view, key, character) == "entered":
+        frame = self.frame()
+        if prompt.press(self.view, frame, key, character) == "entered":
             try:
-                prompt.filtered(self.view)
+                wanted = prompt.enter(self.view, frame)
             except UsageError as error:
-                prompt.tell(self.view, error)
+                self.view.wrong = str(error)
             else:
                 prompt.close(self.view)
+                if isinstance(wanted, Action):
+                    self.action_do(wanted.id)
+                elif wanted is not None:
+                    self._ask(wanted)
         self.draw()
+
+    def _ask(self, wanted: Request) -> None:
+        """Send a wish, and say that it was sent: the answer comes with the next snapshot."""
+        self.request(wanted)
+        if text := _SAID.get(wanted.kind):
+            self.view.say(f"{text} {wanted.value}", self.clock())
 
     def do_app_quit(self) -> None:
         self.exit(return_code=0)
@@ -241,8 +257,7 @@ class DfmonApp(App[None]):
         snapshot = self.hub.latest(self.view.underlying)
         names = known_models(snapshot)
         name = cycle(names, snapshot.positions.model if snapshot else names[-1])
-        self.request(Request("positions", name))
-        self.view.say(f"positions: {name}", self.clock())
+        self._ask(Request("positions", name))
 
     def do_app_snapshot(self) -> None:
         """Save what is on screen as SVG and text into the current directory."""
@@ -270,6 +285,18 @@ class DfmonApp(App[None]):
     def do_replay_step_prev(self) -> None:
         self.request(Request("replay.step", "-1"))
 
+    def do_replay_forward(self) -> None:
+        self._ask(Request("replay.seek", "+60"))
+
+    def do_replay_back(self) -> None:
+        self._ask(Request("replay.seek", "-60"))
+
+    def do_replay_hour(self) -> None:
+        self._ask(Request("replay.seek", "+3600"))
+
+    def do_replay_hour_back(self) -> None:
+        self._ask(Request("replay.seek", "-3600"))
+
     def do_replay_faster(self) -> None:
         self._speed(1)
 
@@ -281,8 +308,7 @@ class DfmonApp(App[None]):
         word = "1" if now is None else f"{now:g}"
         at = _SPEEDS.index(word) if word in _SPEEDS else len(_SPEEDS) - 1
         chosen = _SPEEDS[max(0, min(at + step, len(_SPEEDS) - 1))]
-        self.request(Request("replay.speed", chosen))
-        self.view.say(f"replay speed {chosen}", self.clock())
+        self._ask(Request("replay.speed", chosen))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette offers the table, and only what means something now."""

@@ -22,6 +22,10 @@ from dfmon.tui.settings import ICONS, PALETTES
 from dfmon.tui.view import MERGES, METRICS, ORDERS, PANELS, PARTS, SPANS, View, cycle
 
 Deed = Callable[[View, Frame], None]
+_LAYOUT: Final = (
+    "panel", "zoom", "sheet", "below", "metric", "span", "strike", "expiry", "merge", "scroll",
+    "order", "part", "option", "only", "filters",
+)  # fmt: skip
 
 
 def back(view: View, frame: Frame) -> None:
@@ -137,6 +141,14 @@ def ask(sign: str, view: View, frame: Frame) -> None:
     view.typed = view.filters[view.filtered].text if sign == "/" else ""
 
 
+def reset(view: View, frame: Frame) -> None:
+    """Panels, cursor, orders and filters as at the start; colours, glyphs and what was read stay."""
+    fresh = View(view.underlying, tape_min=view.tape_min)
+    for name in _LAYOUT:
+        setattr(view, name, getattr(fresh, name))
+    view.say("layout as at the start", frame.now_ns)
+
+
 def move(rows: int, columns: int, view: View, frame: Frame) -> None:
     """The cursor of the heat-map or of a list, or the place in a text; up is towards higher strikes."""
     if view.sheet == "positions":
@@ -209,6 +221,9 @@ DEEDS: Final[dict[str, Deed]] = {
     "app.feeds": partial(toggle, "feeds"),
     "app.positions": partial(toggle, "positions"),
     "list.filter": partial(ask, "/"),
+    "app.command": partial(ask, ":"),
+    "replay.goto": partial(ask, "@"),
+    "panel.reset": reset,
     "app.alerts": alerts,
     "alert.next": next_alert,
     "app.colours": colours,

@@ -22,8 +22,8 @@ _COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     ">=": operator.ge, "<=": operator.le, "!=": operator.ne, ">": operator.gt, "<": operator.lt, "=": operator.eq,
 }  # fmt: skip
 _TERM = re.compile(r"([A-Za-z]+)(>=|<=|!=|=|>|<)(.+)")
-_NUMBER = re.compile(r"([+-]?\d[\d,]*(?:\.\d+)?)([kKmM%]?)")
-_EXPIRY = re.compile(r"\d{1,2}[A-Za-z]{1,3}\d{0,2}|\d{4}-\d\d(-\d\d)?")
+_NUMBER = re.compile(r"([+-]?\d[\d,]*(?:\.\d+)?)([kKmM%]?)", re.ASCII)
+_EXPIRY = re.compile(r"\d{1,2}[A-Za-z]{1,3}\d{0,2}|\d{4}-\d\d(-\d\d)?", re.ASCII)
 _SCALE: Final = {"": 1.0, "k": 1e3, "m": 1e6, "%": 0.01}
 
 

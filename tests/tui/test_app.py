@@ -17,7 +17,7 @@ from dfmon.tui.app import DfmonApp, writer_backlog
 from dfmon.tui.deeds import DEEDS
 from dfmon.tui.present.positions import listed
 from dfmon.tui.settings import ScreenSettings
-from dfmon.tui.view import ORDERS
+from dfmon.tui.view import ORDERS, View
 
 from . import factory
 from .conftest import SameScreen, Stage
@@ -124,6 +124,100 @@ async def test_replay(same_screen: SameScreen) -> None:
         ]
 
 
+async def test_replay_by_time(same_screen: SameScreen) -> None:
+    run = Runtime(replay_position=0.4, replay_speed=8.0)
+    stage = Stage(factory.snapshot(), mode="replay", runtime=run)
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("right_square_bracket", "left_square_bracket", "right_curly_bracket", "left_curly_bracket")
+        await pilot.press("r", *"13:41", "enter", "r", *"-90m", "enter", "colon", *"goto 2026-11-21 08:00", "enter")
+        kinds, values = zip(*((request.kind, request.value) for request in stage.asked), strict=True)
+        assert set(kinds) == {"replay.seek"}
+        assert values == ("+60", "-60", "+3600", "-3600", "2026-11-22T13:41:00Z", "-5400", "2026-11-21T08:00:00Z")
+        await pilot.press("r", *"25:99", "enter")
+        same_screen(await stage.text(pilot), "goto_wrong")
+        assert len(stage.asked) == 7
+        await pilot.press("escape")
+        assert stage.app.view.prompt == ""
+
+
+async def test_a_live_market_cannot_be_moved_in_time() -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("left_square_bracket", "r", "colon", *"goto 13:41", "enter")
+        assert '"goto" is no command' in await stage.text(pilot)
+        assert stage.asked == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shows"),
+    [
+        ("strike 105k", "105,000[+"),
+        ("exp 4DEC", "[-5.3]"),
+        ("metric vss", "2 VSS $M per +1pt"),
+        ("span 7d", "FLIP 7d"),
+        ("size 40", ">=40 BTC"),
+        ("filter call block", "/call block"),
+        ("order oi", "[o] by open interest"),
+        ("feeds", "FEEDS AND HEALTH"),
+        ("pos", "DEALER POSITIONS"),
+        ("panel.zoom", "▸1 SPOT v G-FLIP  5m  1h [4h]  1d"),
+    ],
+)
+async def test_commands(text: str, shows: str) -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("colon", *text, "enter")
+        stage.app.view.notice = ""
+        assert shows in await stage.text(pilot)
+        assert stage.app.view.prompt == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("strike high", '"high" is no strike: 98000, 98k or spot'),
+        ("strike", "strike wants 98000 | 98k | spot"),
+        ("metric gex", '"gex" is no metric: ngi, vss, chl, volg, oi, iv'),
+        ("exp 31FEB", '"31FEB" is no expiry: 23NOV26, '),
+        ("model bull", '"bull" is no position model: flow, naive, short-all, file'),
+        ("size -1", '"-1" is no size of a print'),
+        ("size nan", '"nan" is no size of a print'),
+        ("frobnicate", '"frobnicate" is no command'),
+        ("s", '"s" could be strike, span, size'),
+    ],
+)
+async def test_a_wrong_command_gets_a_sentence_and_changes_nothing(text: str, says: str) -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("colon", *text, "enter")
+        assert says in await stage.text(pilot)
+        assert stage.app.view.typed == text
+        await pilot.press("escape")
+        assert stage.app.view == View("BTC", size=(120, 40))
+        assert stage.asked == []
+
+
+async def test_a_command_is_completed_and_hinted(same_screen: SameScreen) -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("colon")
+        same_screen(await stage.text(pilot), "command")
+        await pilot.press("p", "a", "l", "tab")
+        assert ":palette █" in await stage.text(pilot)
+        assert "blue-orange | purple-green | mono | green-red" in await stage.text(pilot)
+        await pilot.press(*"mono", "enter")
+        assert stage.app.view.palette == "mono"
+
+
+async def test_reset_is_the_layout_of_the_start() -> None:
+    stage = Stage(factory.snapshot())
+    async with stage.app.run_test(size=(80, 24)) as pilot:
+        first = await stage.text(pilot)
+        await pilot.press("2", "m", "j", "l", "plus", "t", "slash", *"put", "enter", "d", "o", "e", "R")
+        stage.app.view.notice = ""
+        assert await stage.text(pilot) == first
+
+
 def test_every_action_is_carried_out_somewhere() -> None:
     for action in ACTIONS:
         outside = hasattr(DfmonApp, "do_" + action.id.replace(".", "_"))
@@ -144,6 +238,7 @@ BEFORE = {
     "panel.focus.1": ["2"],
     "cursor.left": ["l"],
     "cursor.up": ["j"],
+    "panel.reset": ["2"],
     "view.order": ["d"],
     "view.order.prev": ["d"],
     "view.only": ["d"],

@@ -21,7 +21,10 @@ _FLAT = 0.02  # a move below this share of the range seen is flat
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """`snapshot` is what is drawn (held while paused), `newest` what the market is at."""
+    """`snapshot` is what is drawn (held while paused), `newest` what the market is at.
+
+    `allowed` is what may be typed into an open prompt.
+    """
 
     now_ns: int
     mode: State
@@ -38,6 +41,7 @@ class Frame:
     skipped_ns: int = 0
     draw_ms: float = 0.0
     faults: tuple[str, ...] = ()
+    allowed: str = ""
 
     @property
     def stale_s(self) -> float | None:

@@ -14,6 +14,7 @@ from dfmon.tui.present.text import (
     Row,
     Run,
     by_priority,
+    clock,
     covered,
     cut,
     duration,
@@ -24,10 +25,8 @@ from dfmon.tui.present.text import (
     price,
     size_bytes,
 )
-from dfmon.tui.view import View
 
 SLOW_S: Final = 5.0
-_HINTS: Final = {"/": "28NOV  put  strike>98k  net<-50   enter applies, esc leaves"}
 
 
 def health(feed: Feed) -> tuple[str, str, str]:
@@ -112,10 +111,12 @@ def state(frame: Frame, width: int) -> list[Row]:
         word = "END" if run.finished else "PAUSED" if run.paused else "PLAYING"
         speed = speed_word(run.replay_speed)
         parts.append((0, ((f"◆ REPLAY {word}{done}", "replay"), (f" {speed}" if speed else "", "dim"))))
+        parts.append((2, ((f"at {clock(frame.clock_ns)}Z", "replay"),)))
     seen = venues(newest.feeds) if newest else []
     filling = backfill(run.backfill, wide)
-    if filling and not wide:
-        parts += [(1, worst(seen)), (1, filling)] if seen else [(1, filling)]
+    if (filling or frame.mode == "replay") and not wide:
+        parts += [(1, worst(seen))] if seen else []
+        parts += [(1, filling)] if filling else []
     else:
         parts += [(1, feed_runs(name, feed)) for name, feed in seen]
         parts += [(1, filling)] if filling else []
@@ -153,7 +154,7 @@ def _counts(frame: Frame, wide: bool) -> list[tuple[int, tuple[Run, ...]]]:
 def keys(frame: Frame, width: int) -> list[Row]:
     """The footer, from the action table: the ranked ones that work here and fit. A prompt takes its place."""
     if frame.view.prompt:
-        return [_prompt(frame.view, width)]
+        return [_prompt(frame, width)]
     runs: list[Run] = [(" ", "text")]
     parts: list[tuple[int, tuple[Run, ...]]] = []
     for rank, key, text in footer(frame.mode, frame.view.sheet, frame.view.zoom):
@@ -162,14 +163,14 @@ def keys(frame: Frame, width: int) -> list[Row]:
     return [fit(runs, width)]
 
 
-def _prompt(view: View, width: int) -> Row:
+def _prompt(frame: Frame, width: int) -> Row:
     """What is typed, and beside it what is wrong or what is allowed; a long text shows its end."""
-    tail = f"  {foreign(view.wrong, 160)}" if view.wrong else f"   {_HINTS[view.prompt]}"
-    room = max(8, width - 4 - len(tail)) if view.wrong else width - 4
+    view = frame.view
+    tail = f"  {foreign(view.wrong, 160)}" if view.wrong else f"   {frame.allowed}"
+    room = max(width // 3, width - 4 - len(tail))
     typed = foreign(view.typed, 200)[-room:]
-    return fit(
-        ((f" {view.prompt}", "key"), (typed, "strong"), ("█", "spot"), (tail, "warn" if view.wrong else "dim")), width
-    )
+    tone = "warn" if view.wrong else "dim"
+    return fit(((f" {view.prompt}", "key"), (typed, "strong"), ("█", "spot"), (tail, tone)), width)
 
 
 def small(frame: Frame, width: int, height: int) -> list[Row]:

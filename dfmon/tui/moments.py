@@ -1,0 +1,41 @@
+"""Where in a recording somebody wants to be: `13:41`, `2026-11-22 13:41:30`, `+5m`, `-1h`. Times are UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from dfmon.model.errors import UsageError
+from dfmon.model.units import clean, utc
+
+_STEP = re.compile(r"([+-])(\d{1,6}(?:\.\d+)?)(s|m|h|d|)", re.IGNORECASE | re.ASCII)
+_MOMENT = re.compile(r"(?:(\d{4}-\d\d-\d\d)[T ]+)?(\d{1,2}):(\d\d)(?::(\d\d(?:\.\d+)?))?Z?", re.IGNORECASE | re.ASCII)
+_SECONDS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+ALLOWED: Final = "13:41, 2026-11-22 13:41:30, +5m, -1h"
+
+
+def seek(text: str, now_ns: int) -> str:
+    """What "replay.seek" takes: seconds with a sign, or an ISO time. A time without a day is of the day shown.
+
+    Raises UsageError in one sentence.
+
+    >>> seek("-1.5m", 0), seek("13:41", 1_795_356_187_000_000_000)
+    ('-90', '2026-11-22T13:41:00Z')
+    """
+    words = text.strip()
+    if found := _STEP.fullmatch(words):
+        return f"{found[1]}{float(found[2]) * _SECONDS[found[3].casefold()]:g}"
+    found = _MOMENT.fullmatch(words)
+    try:
+        if found is None:
+            raise ValueError
+        day = datetime.strptime(found[1], "%Y-%m-%d").replace(tzinfo=UTC) if found[1] else utc(now_ns)
+        midnight = day.replace(hour=0, minute=0, second=0, microsecond=0)
+        hours, minutes, seconds = int(found[2]), int(found[3]), float(found[4] or 0)
+        if hours > 23 or minutes > 59 or seconds >= 60:
+            raise ValueError
+        moment = midnight + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    except (ValueError, OverflowError):
+        raise UsageError(f'"{clean(words, 30)}" is no time (UTC): {ALLOWED}') from None
+    return moment.isoformat().replace("+00:00", "Z")
