@@ -36,6 +36,9 @@ def _focus(number: int, text: str) -> Action:
     return Action(f"panel.focus.{number}", (str(number),), "1-6", text, line, "PANELS", "", 4 if first else 0, "panel")
 
 
+_LIST: Final = ("POSITIONS", "positions")  # group, and where it works
+_REPLAY: Final = ("REPLAY", "replay")
+
 ACTIONS: Final[tuple[Action, ...]] = (
     Action("app.help", ("question_mark",), "?", "Help", "this help", rank=2, footer="help"),
     Action("app.quit", ("q",), "q", "Quit", "quit (also ctrl+c)", rank=1, footer="quit"),
@@ -78,43 +81,21 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("view.less", ("minus",), "-", "Narrower range of strikes", "", "HEAT-MAP"),
     Action("cell.detail", ("enter",), "enter", "Detail of the cell", "detail of the cell", "HEAT-MAP"),
     Action("cell.copy", ("y",), "y", "Copy", "copy cell or summary", "HEAT-MAP"),
+    Action("view.order", ("o",), "o O", "Next order of the list", "order of the list", *_LIST, 4, "order"),
+    Action("view.order.prev", ("O",), "O", "Previous order of the list", "", *_LIST),
+    Action("view.only", ("e",), "e E", "Next expiry alone", "one expiry, then the next", *_LIST, 4, "expiry"),
+    Action("view.only.prev", ("E",), "E", "Previous expiry alone", "", *_LIST),
+    Action("replay.step", ("full_stop",), ", .", "Step forward", "step back, forward", *_REPLAY, 4, "step"),
+    Action("replay.step.prev", ("comma",), ",", "Step back", "", *_REPLAY),
     Action(
-        "view.order", ("o",), "o O", "Next order of the list", "order of the list", "POSITIONS", "positions", 4, "order"
+        "replay.forward", ("right_square_bracket",), "[ ]", "A minute on", "a minute back, on", *_REPLAY, 4, "1 min"
     ),
-    Action("view.order.prev", ("O",), "O", "Previous order of the list", "", "POSITIONS", "positions"),
-    Action(
-        "view.only",
-        ("e",),
-        "e E",
-        "Next expiry alone",
-        "one expiry, then the next",
-        "POSITIONS",
-        "positions",
-        4,
-        "expiry",
-    ),
-    Action("view.only.prev", ("E",), "E", "Previous expiry alone", "", "POSITIONS", "positions"),
-    Action("replay.step", ("full_stop",), ", .", "Step forward", "step back, forward", "REPLAY", "replay", 4, "step"),
-    Action("replay.step.prev", ("comma",), ",", "Step back", "", "REPLAY", "replay"),
-    Action(
-        "replay.forward",
-        ("right_square_bracket",),
-        "[ ]",
-        "A minute on",
-        "a minute back, on",
-        "REPLAY",
-        "replay",
-        4,
-        "1 min",
-    ),
-    Action("replay.back", ("left_square_bracket",), "[", "A minute back", "", "REPLAY", "replay"),
-    Action(
-        "replay.hour", ("right_curly_bracket",), "{ }", "An hour on", "an hour back, on", "REPLAY", "replay", 4, "1 h"
-    ),
-    Action("replay.hour.back", ("left_curly_bracket",), "{", "An hour back", "", "REPLAY", "replay"),
-    Action("replay.goto", ("r",), "r", "Go to a time", "go to a time", "REPLAY", "replay", 4, "goto"),
-    Action("replay.faster", ("greater_than_sign",), "< >", "Faster", "slower, faster", "REPLAY", "replay", 4, "speed"),
-    Action("replay.slower", ("less_than_sign",), "<", "Slower", "", "REPLAY", "replay"),
+    Action("replay.back", ("left_square_bracket",), "[", "A minute back", "", *_REPLAY),
+    Action("replay.hour", ("right_curly_bracket",), "{ }", "An hour on", "an hour back, on", *_REPLAY, 4, "1 h"),
+    Action("replay.hour.back", ("left_curly_bracket",), "{", "An hour back", "", *_REPLAY),
+    Action("replay.goto", ("r",), "r", "Go to a time", "go to a time", *_REPLAY, 4, "goto"),
+    Action("replay.faster", ("greater_than_sign",), "< >", "Faster", "slower, faster", *_REPLAY, 4, "speed"),
+    Action("replay.slower", ("less_than_sign",), "<", "Slower", "", *_REPLAY),
 )
 
 BY_ID: Final = {action.id: action for action in ACTIONS}

@@ -160,7 +160,7 @@ async def test_a_live_market_cannot_be_moved_in_time() -> None:
         ("order oi", "[o] by open interest"),
         ("feeds", "FEEDS AND HEALTH"),
         ("pos", "DEALER POSITIONS"),
-        ("panel.zoom", "▸1 SPOT v G-FLIP  5m  1h [4h]  1d"),
+        ("panel.zoom", "▸1 SPOT v G-FLIP 5m 1h [4h] 1d 7d"),
     ],
 )
 async def test_commands(text: str, shows: str) -> None:
