@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -72,6 +73,7 @@ class LiveSession:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._driver: Driver | None = None
         self._rows_s: dict[str, int] = {}
+        self._left_out: Counter[str] = Counter()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop`; every socket, file and thread is closed on return."""
@@ -91,8 +93,10 @@ class LiveSession:
             self.hub.listen(self._remember)
         try:
             async with RestClient(pace_s=self._rest_pace_s) as rest, asyncio.TaskGroup() as tasks:
+                gate = connection.Gate()
                 for endpoint in self._endpoints:
-                    tasks.create_task(connection.run(endpoint, driver, rest, time.time_ns, stop))
+                    life = connection.run(endpoint, driver, rest, time.time_ns, stop, gate=gate, dropped=self._left_out)
+                    tasks.create_task(life)
                 for sink in self._sinks:
                     tasks.create_task(supervise(sink, self.hub, stop))
                 tasks.create_task(self._tick(driver, worker, stop))
@@ -123,6 +127,7 @@ class LiveSession:
         troubles = [t for t in (recorder and recorder.failed, history and history.failed) if t]
         return Runtime(
             dropped=recorder.dropped if recorder else 0,
+            left_out=tuple(sorted(self._left_out.items())),
             overruns=driver.overruns,
             step_ms=worker.last_ms,
             frames_per_s=rate,

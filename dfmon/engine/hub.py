@@ -29,6 +29,7 @@ class Runtime:
     """Facts about the process itself, for the state line. Not part of a snapshot: a replay has other ones."""
 
     dropped: int = 0
+    left_out: tuple[tuple[str, int], ...] = ()  # frames that an overload left out, by kind
     overruns: int = 0
     step_ms: float = 0.0
     frames_per_s: float = 0.0

@@ -1,7 +1,8 @@
-"""One websocket runner for all venues: connect, stamp, hand over, send what the protocol wants, come back after a loss.
+"""One runner for all venues: connect, stamp, hand over, send what the protocol wants, come back after a loss.
 
-It stands between the socket and the `Intake` (the driver). It decodes nothing and decides nothing about the market; it
-owns time-outs, back-off and the words for what went wrong.
+It stands between the transport and the `Intake` (the driver). It decodes nothing and decides nothing about the market;
+it owns time-outs, back-off, the change to a new socket before the old one ends, and the words for what went wrong.
+REST calls and the protocol's timer go on while there is no socket, so that a protocol can live by REST alone.
 """
 
 from __future__ import annotations
@@ -9,25 +10,23 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-import websockets
-from websockets.asyncio.client import ClientConnection, connect
+from dfmon.venues.inbox import Inbox
+from dfmon.venues.pacing import Bucket
+from dfmon.venues.protocol import Endpoint, Fate, RestCall
+from dfmon.venues.transport import LOSSES, Open, Socket, in_words, opener
 
-from dfmon.model.units import clean
-from dfmon.venues.protocol import Endpoint, RestCall
-from dfmon.version import __version__
-
-_MAX_FRAME: Final = 16 * 1024 * 1024  # a whole chain of marks passes the library's 1 MiB
-_OPEN_S: Final = 10.0
-_CLOSE_S: Final = 0.5  # a venue that does not answer the goodbye must not hold up the end
-_PING_S: Final = 20.0
 _BACKOFF_S: Final = 30.0
 _LEAST_WAIT_S: Final = 0.25
 _MOST_CALLS: Final = 1000  # waiting for REST
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_EARLY: Final = 1000  # frames that may come before the connection has been announced
+_OVERLAP_S: Final = 5.0  # two sockets at most this long
+_SUCCEED_EVERY_S: Final = 5.0
+_GATE_S, _GATE_BURST = 0.9, 2.0  # attempts of one host: OKX allows 3 a second, Binance 300 in five minutes
 _CHATTER_BYTES: Final = 400
 # What only proves that the venue's process lives: heartbeats, pongs, answers to requests, acknowledgements.
 _CHATTER: Final = (b'"heartbeat"', b'"usOut"', b'"event":', b'"result":null')
@@ -46,11 +45,9 @@ class Intake(Protocol):
 class Asks(Protocol):
     """The part of `RestClient` that the runner uses."""
 
+    @property
+    def trouble(self) -> Mapping[str, str]: ...
     async def get(self, base: str, call: RestCall) -> bytes: ...
-
-
-class SilenceError(Exception):
-    """The connection is open and nothing comes."""
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
@@ -60,6 +57,17 @@ async def _pause(stop: asyncio.Event, seconds: float) -> None:
             await stop.wait()
     except TimeoutError:
         pass
+
+
+class Gate:
+    """Attempts to connect, paced per host: connections that fail together do not knock together."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, Bucket] = {}
+
+    async def turn(self, url: str) -> None:
+        bucket = self._buckets.setdefault(urlsplit(url).netloc, Bucket(_GATE_S, _GATE_BURST))
+        await asyncio.sleep(bucket.take(asyncio.get_running_loop().time()))
 
 
 async def run(
@@ -72,20 +80,35 @@ async def run(
     rng: random.Random | None = None,
     pause: Callable[[asyncio.Event, float], Awaitable[None]] = _pause,
     tick_s: float = 1.0,
+    gate: Gate | None = None,
+    transport: Open | None = None,
+    dropped: Counter[str] | None = None,
 ) -> None:
-    """Keep `endpoint` connected until `stop` is set. `clock` gives wall nanoseconds; errors of `intake` are raised."""
+    """Keep `endpoint` connected until `stop` is set. `clock` gives wall nanoseconds; errors of `intake` are raised.
+
+    `gate` is shared by the connections of a process; `dropped` counts frames by kind that an overload left out.
+    """
+    runner = _Runner(endpoint, intake, rest, clock, tick_s, gate, transport or opener(), dropped)
     backoff = Backoff(rng or random.Random())
-    while not stop.is_set():
-        session = _Session(endpoint, intake, rest, clock, tick_s)
-        reason = await _until(stop, session)
-        if stop.is_set():
-            intake.lost(endpoint.source, clock(), "stopped")
-            return
-        if session.heard_data:
-            backoff.reset()
-        wait = backoff.next()
-        intake.lost(endpoint.source, clock(), f"{reason}; next try in {math.ceil(wait)} s")
-        await pause(stop, wait)
+
+    async def live() -> None:
+        while True:
+            reason = await runner.one_life()
+            if runner.heard_data:
+                backoff.reset()
+            wait = backoff.next()
+            intake.lost(endpoint.source, clock(), f"{reason}; next try in {math.ceil(wait)} s")
+            await pause(stop, wait)
+
+    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(part) for part in (live(), *runner.parts(), stop.wait())]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _end(*tasks)
+        await runner.close()
+    for task in done:
+        task.result()
+    intake.lost(endpoint.source, clock(), "stopped")
 
 
 class Backoff:
@@ -104,112 +127,259 @@ class Backoff:
         self._ceiling = 1.0
 
 
-async def _until(stop: asyncio.Event, session: _Session) -> str:
-    """Run a session to its end or to `stop`; the reason in words."""
-    life = asyncio.create_task(session.live())
-    stopped = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({life, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await _end(stopped, life)
-    try:
-        return "stopped" if life.cancelled() else life.result()
-    except (OSError, TimeoutError, SilenceError, websockets.WebSocketException) as exc:
-        return in_words(exc)
-
-
-async def _end(*tasks: asyncio.Task[bool] | asyncio.Task[str] | asyncio.Task[None]) -> None:
+async def _end(*tasks: asyncio.Future[Any]) -> None:
     """Cancel what still runs and wait for it, leaving each task's outcome to be read."""
     for task in tasks:
         task.cancel()
-    await asyncio.wait(tasks)
+    if tasks:
+        await asyncio.wait(tasks)
     for task in tasks:
         if not task.cancelled():
             task.exception()  # read, so that the second failure of a session is not reported as forgotten
 
 
-class _Session:
-    """One connection from the handshake to its end."""
+class _Line:
+    """One socket's way into the inbox: closed at first, later open, for prints alone, or closed for good."""
 
-    def __init__(self, endpoint: Endpoint, intake: Intake, rest: Asks, clock: Callable[[], int], tick_s: float) -> None:
+    def __init__(self, runner: _Runner) -> None:
+        self._runner = runner
+        self._early: list[bytes] = []
+        self._take: Callable[[bytes], None] = self._hold
+
+    def __call__(self, frame: bytes) -> None:
+        self._take(frame)
+
+    def open(self) -> None:
+        self._take = self._runner.hear
+        for frame in self._early:
+            self._take(frame)
+        self._early.clear()
+
+    def prints_only(self) -> None:
+        """Another socket has taken over: of this one only what is told once is still worth hearing."""
+        self._take = self._print
+
+    def close(self) -> None:
+        self._take = lambda _: None
+
+    def _hold(self, frame: bytes) -> None:
+        if len(self._early) < _EARLY:
+            self._early.append(frame)
+
+    def _print(self, frame: bytes) -> None:
+        if self._runner.sort(frame)[0] is Fate.PRINT:
+            self._runner.hear(frame)
+
+
+class _Runner:
+    """One source for as long as the program runs: its sockets one after the other, its REST calls, its timer."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        intake: Intake,
+        rest: Asks,
+        clock: Callable[[], int],
+        tick_s: float,
+        gate: Gate | None,
+        transport: Open,
+        dropped: Counter[str] | None,
+    ) -> None:
         self.heard_data = False
-        self._endpoint = endpoint
-        self._protocol = endpoint.protocol
-        self._intake = intake
-        self._rest = rest
-        self._clock = clock
-        self._tick_s = tick_s
+        self.sort = endpoint.protocol.sort
+        self._endpoint, self._protocol = endpoint, endpoint.protocol
+        self._intake, self._rest, self._clock, self._tick_s = intake, rest, clock, tick_s
+        self._gate, self._transport = gate, transport
+        self._dropped: Counter[str] = Counter() if dropped is None else dropped
+        self._loop = asyncio.get_running_loop()
+        self._failed: asyncio.Future[None] = self._loop.create_future()
+        self._inbox = Inbox(self.sort, self._apply, self._drain, clock, self._fail, self._flow)
         self._calls: asyncio.Queue[RestCall] = asyncio.Queue(_MOST_CALLS)
-        self._heard_at = 0.0
+        self._asking = 0  # how many connections there have been: an answer to an older one's call is not handed over
+        self._texts: deque[str] = deque(maxlen=_MOST_CALLS)
+        self._has_text = asyncio.Event()
+        self._socket: Socket | None = None
+        self._verdict: asyncio.Future[str] = self._loop.create_future()  # why this socket must be given up
+        self._leave = asyncio.Event()  # another socket should take over
+        self._heard = False
+        self._heard_at = self._began = 0.0
+        self._retiring: set[asyncio.Task[None]] = set()
 
-    async def live(self) -> str:
-        """Connect and serve. Ends with an exception always, since nobody closes a good connection."""
-        async with connect(
-            self._endpoint.url,
-            max_size=_MAX_FRAME,
-            compression="deflate",
-            open_timeout=_OPEN_S,
-            close_timeout=_CLOSE_S,
-            ping_interval=_PING_S,
-            ping_timeout=_PING_S,
-            proxy=None if urlsplit(self._endpoint.url).hostname in _LOOPBACK else True,
-            user_agent_header=f"dfmon/{__version__}",
-            additional_headers=self._endpoint.headers,
-        ) as socket:
-            self._heard_at = asyncio.get_running_loop().time()
-            self._intake.connected(self._endpoint.source, self._clock())
-            await self._drain(socket)
-            tasks = [asyncio.create_task(part(socket)) for part in (self._read, self._tick, self._ask)]
+    def parts(self) -> tuple[Awaitable[None], ...]:
+        """What runs beside the sockets."""
+        return self._tick(), self._ask(), self._send(), self._failed
+
+    async def close(self) -> None:
+        await _end(*self._retiring)
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            await socket.close()
+
+    # ---- sockets ----------------------------------------------------------------------------------------------
+
+    async def one_life(self) -> str:
+        """From a handshake to the loss, over as many sockets as follow each other without one; the reason in words."""
+        self.heard_data = False
+        line = _Line(self)
+        try:
+            socket = await self._open(line)
+        except LOSSES as exc:
+            return in_words(exc)
+        while True:
+            self._begin(socket, line)
+            reason, successor = await self._serve(socket)
+            if successor is None:
+                line.close()
+                self._inbox.all()
+                self._socket = None
+                await socket.close()
+                return reason
+            self._retire(socket, line)
+            socket, line = successor
+
+    async def _open(self, line: _Line) -> Socket:
+        if self._gate is not None:
+            await self._gate.turn(self._endpoint.url)
+        return await self._transport(self._endpoint.url, self._endpoint.headers, line)
+
+    def _begin(self, socket: Socket, line: _Line) -> None:
+        self._inbox.all()  # of the socket before
+        self._asking += 1
+        while not self._calls.empty():
+            self._calls.get_nowait()
+        self._texts.clear()
+        self._socket = socket
+        self._verdict = self._loop.create_future()
+        self._leave.clear()
+        self._heard, self._heard_at = False, self._loop.time()
+        self._began = self._heard_at
+        self._intake.connected(self._endpoint.source, self._clock())
+        self._drain()
+        line.open()
+
+    async def _serve(self, socket: Socket) -> tuple[str, tuple[Socket, _Line] | None]:
+        """Until the socket ends (why), or until another one is there to take over."""
+        ended = asyncio.ensure_future(socket.ended())
+        following = asyncio.ensure_future(self._follow())
+        try:
+            waits: set[asyncio.Future[Any]] = {ended, following, self._verdict}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                return "", following.result()
+            return ended.result() if ended.done() else self._verdict.result(), None
+        finally:
+            await _end(ended, following)
+
+    async def _follow(self) -> tuple[Socket, _Line]:
+        """When it is time, the socket that takes over, however many attempts that needs."""
+        await self._leave.wait()
+        while True:
+            line = _Line(self)
             try:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                return await self._open(line), line
+            except LOSSES:
+                await asyncio.sleep(_SUCCEED_EVERY_S)
+
+    def _retire(self, socket: Socket, line: _Line) -> None:
+        """Hear prints of the old socket until the new one has all its channels."""
+
+        async def end() -> None:
+            try:
+                async with asyncio.timeout(_OVERLAP_S):
+                    while not self._protocol.settled:
+                        await asyncio.sleep(self._tick_s / 10)
+            except TimeoutError:
+                pass
             finally:
-                await _end(*tasks)
-            for task in done:
-                task.result()
-            return "closed"
+                line.close()
+                await socket.close()
 
-    async def _read(self, socket: ClientConnection) -> None:
-        loop, source = asyncio.get_running_loop(), self._endpoint.source
-        while True:
-            frame = await socket.recv(decode=False)
-            self._intake.frame(source, self._clock(), frame)
-            if not is_chatter(frame):
-                self._heard_at = loop.time()
-                self.heard_data = True
-            await self._drain(socket)
+        line.prints_only()
+        task = asyncio.ensure_future(end())
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
 
-    async def _tick(self, socket: ClientConnection) -> None:
-        """The protocol's timers, and ours: a connection may be open, answer pings, and bring nothing for hours."""
-        loop, patience = asyncio.get_running_loop(), self._protocol.patience
-        while True:
-            await asyncio.sleep(self._tick_s)
-            self._intake.timer(self._endpoint.source, self._clock())
-            await self._drain(socket)
-            if self._protocol.broken:
-                raise SilenceError(self._protocol.broken)
-            silent = loop.time() - self._heard_at
-            if silent >= (patience.data_s if self.heard_data else patience.first_data_s):
-                raise SilenceError(f"no data for {silent:.0f} s" + ("" if self.heard_data else " after connecting"))
+    def _flow(self, read: bool) -> None:
+        if self._socket is not None:
+            (self._socket.resume if read else self._socket.pause)()
 
-    async def _ask(self, socket: ClientConnection) -> None:
-        """REST calls one after the other: they are few, and their order is the protocol's."""
-        while True:
-            call = await self._calls.get()
-            body = await self._rest.get(self._endpoint.rest, call)
-            self._intake.response(self._endpoint.source, self._clock(), call.tag, body)
-            await self._drain(socket)
+    # ---- frames -----------------------------------------------------------------------------------------------
 
-    async def _drain(self, socket: ClientConnection) -> None:
+    def hear(self, frame: bytes) -> None:
+        """A frame of a socket. Must not raise."""
+        if not self._heard and not is_chatter(frame):
+            self._heard = self.heard_data = True
+        self._inbox.put(frame)
+
+    def _apply(self, recv_ns: int, frame: bytes) -> None:
+        self._intake.frame(self._endpoint.source, recv_ns, frame)
+
+    def _fail(self, exc: Exception) -> None:
+        if not self._failed.done():
+            self._failed.set_exception(exc)
+
+    def _drain(self) -> None:
         for call in self._protocol.rest_calls():
             if self._calls.full():  # unanswered like any failed call, so that the protocol asks again in its time
                 self._intake.response(self._endpoint.source, self._clock(), call.tag, b"")
             else:
                 self._calls.put_nowait(call)
-        try:
-            for text in self._protocol.data_to_send():
-                await socket.send(text)
-        except websockets.ConnectionClosed:
-            pass  # the reader ends the session, when it has read what came before the close
+        texts = self._protocol.data_to_send()
+        if texts and self._socket is not None:
+            self._texts.extend(texts)
+            self._has_text.set()
+
+    # ---- tasks ------------------------------------------------------------------------------------------------
+
+    async def _send(self) -> None:
+        while True:
+            await self._has_text.wait()
+            self._has_text.clear()
+            while self._texts and self._socket is not None:
+                await self._socket.send(self._texts.popleft())
+
+    async def _ask(self) -> None:
+        """REST calls one after the other: they are few, and their order is the protocol's."""
+        while True:
+            call, connection = await self._calls.get(), self._asking
+            body = await self._rest.get(self._endpoint.rest, call)
+            if connection == self._asking:
+                self._intake.response(self._endpoint.source, self._clock(), call.tag, body)
+                self._drain()
+
+    async def _tick(self) -> None:
+        """The protocol's timers, and ours: a connection may be open, answer pings, and bring nothing for hours."""
+        while True:
+            await asyncio.sleep(self._tick_s)
+            self._intake.timer(self._endpoint.source, self._clock(), self._remark())
+            self._drain()
+            if self._socket is not None and not self._verdict.done():
+                self._judge(self._loop.time())
+
+    def _judge(self, now: float) -> None:
+        """Whether this socket is still good."""
+        patience = self._protocol.patience
+        if self._heard:
+            self._heard, self._heard_at = False, now
+        silent, ever = now - self._heard_at, self._heard_at > self._began
+        if silent >= (patience.data_s if ever else patience.first_data_s):
+            self._verdict.set_result(f"no data for {silent:.0f} s" + ("" if ever else " after connecting"))
+        elif self._protocol.broken:
+            self._verdict.set_result(self._protocol.broken)
+        elif self._protocol.leaving or now - self._began >= patience.life_s:
+            self._leave.set()
+
+    def _remark(self) -> str:
+        """What the user should know of this second beside what the protocol says."""
+        left_out, trouble = self._inbox.dropped, self._rest.trouble.get(urlsplit(self._endpoint.rest).hostname or "")
+        words = []
+        if left_out:
+            words.append("overload, left out: " + ", ".join(f"{n} {kind}" for kind, n in sorted(left_out.items())))
+            self._dropped.update(left_out)
+            left_out.clear()
+        if trouble:
+            words.append(f"REST: {trouble}")
+        return "; ".join(words)
 
 
 def is_chatter(frame: bytes) -> bool:
@@ -217,26 +387,3 @@ def is_chatter(frame: bytes) -> bool:
     if len(frame) > _CHATTER_BYTES:
         return False
     return frame == b"pong" or any(mark in frame for mark in _CHATTER)
-
-
-def in_words(exc: BaseException) -> str:
-    """What ended a connection, as a user would say it."""
-    if isinstance(exc, SilenceError):
-        return str(exc)
-    if isinstance(exc, websockets.InvalidStatus):
-        status = exc.response.status_code
-        return f"HTTP {status}" + (": too many connections or requests" if status == 429 else "")
-    if isinstance(exc, websockets.ConnectionClosed):
-        if exc.rcvd is None:
-            return (
-                "connection broken off" if exc.sent is None else f"gave up: {clean(exc.sent.reason) or exc.sent.code}"
-            )
-        reason = clean(exc.rcvd.reason)
-        return f"closed by the venue ({exc.rcvd.code}{': ' + reason if reason else ''})"
-    if isinstance(exc, TimeoutError):
-        return f"no answer within {_OPEN_S:.0f} s"
-    if isinstance(exc, ConnectionRefusedError) or "Connect call failed" in str(exc):
-        return "connection refused"
-    if isinstance(exc, OSError) and exc.strerror:
-        return clean(exc.strerror.lower() if exc.strerror[:1].isupper() else exc.strerror)
-    return clean(f"{type(exc).__name__}: {exc}")

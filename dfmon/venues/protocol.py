@@ -87,7 +87,7 @@ class VenueProtocol(Protocol):
         """
 
     def sort(self, frame: bytes) -> tuple[Fate, str]:
-        """What may happen to a waiting frame, and the key under which it does. Cheap; changes nothing."""
+        """What may happen to a waiting frame, and the key under which it does: its kind, a space, what it is about."""
 
     def data_to_send(self) -> list[str]:
         """Text frames to send now, in order."""

@@ -11,11 +11,24 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from dfmon.model.events import Event
 from dfmon.venues import connection
-from dfmon.venues.connection import Backoff, SilenceError, in_words, is_chatter
+from dfmon.venues.connection import Backoff, is_chatter
 from dfmon.venues.protocol import Endpoint, Fate, Patience, RestCall
+from dfmon.venues.transport import Open, Socket, in_words, open_websockets
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 DATA = b'{"channel":"x","data":1}'
+
+
+@pytest.fixture(autouse=True, params=["websockets", "picows"])
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Open:
+    """Every test of this file holds for both libraries: the same frames, the same codes, the same words."""
+    if request.param == "picows":
+        pytest.importorskip("picows")
+        from dfmon.venues.fast import open_picows as chosen
+    else:
+        chosen = open_websockets
+    monkeypatch.setattr(connection, "opener", lambda: chosen)
+    return chosen
 
 
 class EchoProtocol:
@@ -108,6 +121,9 @@ class Journal:
 
 
 class NoRest:
+    def __init__(self) -> None:
+        self.trouble: dict[str, str] = {}
+
     async def get(self, base: str, call: RestCall) -> bytes:
         return f"{base}{call.path}".encode()
 
@@ -307,7 +323,7 @@ async def test_compression_is_offered():
         extensions.set_result(socket.request.headers.get("Sec-WebSocket-Extensions", ""))
         await hold(socket)
 
-    async with server(venue) as url, running(url):
+    async with server(venue) as url, running(url, transport=open_websockets):
         assert "permessage-deflate" in await extensions
 
 
@@ -363,14 +379,13 @@ async def test_a_cancelled_runner_leaves_nothing_behind():
             with pytest.raises(asyncio.CancelledError):
                 await task
         mine = {other.get_coro().__qualname__ for other in asyncio.all_tasks() - before}
-        assert not {name for name in mine if name.startswith(("run", "_Session"))}
+        assert not {name for name in mine if name.startswith(("run", "_Runner"))}
 
 
 def test_reasons_are_words():
-    assert in_words(SilenceError("no data for 35 s")) == "no data for 35 s"
     assert in_words(TimeoutError()) == "no answer within 10 s"
     assert in_words(OSError(113, "No route to host")) == "no route to host"
-    assert in_words(socket.gaierror(-2, "Name or service not known")) == "name or service not known"
+    assert in_words(socket.gaierror(-2, "Name or service not known")) == "name not found: name or service not known"
     assert in_words(OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 1)")) == "connection refused"
     assert in_words(websockets.ConnectionClosedError(None, None)) == "connection broken off"
     bad = websockets.frames.Close(4000, "a\x1b[2J")
@@ -383,3 +398,135 @@ def test_chatter_is_what_brings_no_data():
     assert is_chatter(b'{"result":null,"id":1}')
     assert not is_chatter(b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1}}')
     assert not is_chatter(b'{"method":"subscription","params":{"channel":"deribit_price_index.btc_usd","data":{}}}')
+
+
+# ---- a new socket before the old one ends ----------------------------------------------------------------------------
+
+
+class Announced(EchoProtocol):
+    """Prints begin with `p`; `bye` announces the end, and a connection is settled when it has heard `all`."""
+
+    def connection_made(self, now_ns: int) -> Sequence[Event]:
+        self.leaving, self.settled = "", False
+        return super().connection_made(now_ns)
+
+    def frame_received(self, frame: bytes) -> Sequence[Event]:
+        if frame == b"bye":
+            self.leaving = "an upgrade"
+        if frame == b"all":
+            self.settled = True
+        return super().frame_received(frame)
+
+    def sort(self, frame: bytes) -> tuple[Fate, str]:
+        return (Fate.PRINT if frame.startswith(b"p") else Fate.STATE), "x"
+
+
+async def test_an_announced_end_is_survived_without_a_loss_and_prints_of_both_sockets_are_heard():
+    lives, release = itertools.count(), asyncio.Event()
+    closed = asyncio.get_running_loop().create_future()
+
+    async def venue(socket: ServerConnection) -> None:
+        if next(lives) == 0:
+            await socket.send("bye")
+            await release.wait()
+            await socket.send("p old")
+            await socket.send("state of the old")
+            await socket.send("p old again")
+            await socket.wait_closed()
+            closed.set_result(True)
+        else:
+            await socket.recv()
+            await socket.send("p new")
+            release.set()
+            await heard.wait()
+            await socket.send("all")
+            await hold(socket)
+
+    heard = asyncio.Event()
+    async with server(venue) as url, running(url, Announced()) as journal:
+        await journal.until("frame", 4)
+        heard.set()
+        await closed
+        assert journal.all("lost") == []
+        assert len(journal.all("connected")) == 2
+        assert sorted(journal.all("frame")) == [b"all", b"bye", b"p new", b"p old", b"p old again"]
+
+
+async def test_a_connection_is_replaced_before_its_venue_would_end_it():
+    lives = itertools.count()
+
+    async def venue(socket: ServerConnection) -> None:
+        next(lives)
+        await socket.send("all")
+        await hold(socket)
+
+    async with server(venue) as url, running(url, Announced(Patience(life_s=0.1))) as journal:
+        await journal.until("connected", 4)
+        assert journal.all("lost") == []
+
+
+async def test_where_no_new_socket_is_to_be_had_the_old_one_serves_to_its_end():
+    lives = itertools.count()
+
+    async def venue(socket: ServerConnection) -> None:
+        if next(lives) == 0:
+            await socket.send("bye")
+            for number in range(50):
+                await socket.send(f"p {number}")
+                await asyncio.sleep(0.005)
+            await socket.close(1012, "service restart")
+        else:
+            await socket.close(1013)
+
+    async def refusing(url: str, headers: tuple, hand: Callable[[bytes], None]) -> Socket:
+        if next(attempts) == 1:
+            raise OSError(111, "Connection refused")
+        return await connection.opener()(url, headers, hand)
+
+    attempts = itertools.count()
+    async with server(venue) as url, running(url, Announced(), transport=refusing) as journal:
+        (reason,) = (await journal.until("lost"))[:1]
+    assert reason.startswith("closed by the venue (1012: service restart)")
+    assert [frame for frame in journal.all("frame") if frame.startswith(b"p")] == [b"p %d" % n for n in range(50)]
+
+
+async def test_a_channel_that_stays_silent_ends_the_connection_in_its_words():
+    protocol = EchoProtocol()
+    protocol.broken = "index silent for 20 s"
+    async with server(hold) as url, running(url, protocol) as journal:
+        (reason, *_) = await journal.until("lost")
+    assert reason == "index silent for 20 s; next try in 1 s"
+
+
+async def test_timer_and_rest_go_on_without_a_socket_and_rest_troubles_are_told():
+    protocol = EchoProtocol()
+    protocol._calls.append(RestCall("poll", "/p"))
+    stop, rest, times = asyncio.Event(), NoRest(), itertools.count(1)
+    rest.trouble["rest.test"] = "HTTP 503: unavailable"
+    journal = Journal(protocol)
+    endpoint = Endpoint("echo", f"ws://127.0.0.1:{free_port()}", "http://rest.test", protocol)
+    life = connection.run(endpoint, journal, rest, times.__next__, stop, tick_s=0.02, pause=Pauses())
+    task = asyncio.create_task(life)
+    async with asyncio.timeout(5):
+        assert await journal.until("response") == [("poll", b"http://rest.test/p")]
+        assert (await journal.until("timer"))[0] == "REST: HTTP 503: unavailable"
+        stop.set()
+        await task
+
+
+async def test_attempts_on_one_host_are_paced_within_the_venues_limits(monkeypatch: pytest.MonkeyPatch):
+    """OKX: three a second. Binance: 300 in five minutes."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(connection.asyncio, "sleep", sleep)
+    gate = connection.Gate()
+    for _ in range(400):
+        await gate.turn("wss://venue.test:8443/ws")
+    await gate.turn("wss://other.test/ws")
+    assert slept[-1] == 0.0
+    turns = slept[:-1]
+    assert max(sum(at <= other < at + 1.0 for other in turns) for at in turns) <= 3
+    assert sum(turn < 300.0 for turn in turns) <= 300

@@ -1,3 +1,5 @@
+import asyncio
+
 import httpx
 import pytest
 
@@ -42,7 +44,8 @@ async def test_the_path_is_joined_to_the_base_and_the_body_comes_back():
         (httpx.Response(400, content=b"<html>"), "HTTP 400"),
         (httpx.Response(302, headers={"Location": "https://elsewhere.test/"}), "HTTP 302"),
         (httpx.ConnectError("no route\x1b[2J"), "ConnectError: no route?[2J"),
-        (httpx.ReadTimeout(""), "ReadTimeout"),
+        (httpx.ReadTimeout(""), "no answer within 10 s"),
+        (httpx.RemoteProtocolError("peer closed"), "the answer broke off or was no HTTP"),
     ],
 )
 async def test_a_failed_call_has_no_body_and_a_reason(reply: httpx.Response | Exception, words: str):
@@ -68,11 +71,54 @@ async def test_calls_to_one_host_are_paced_and_hosts_do_not_wait_for_each_other(
 
 @pytest.mark.parametrize(
     ("headers", "wait"),
-    [({"Retry-After": "30"}, 30), ({"Retry-After": "soon"}, 5), ({}, 5), ({"Retry-After": "9999"}, 120)],
+    [
+        ({"Retry-After": "30"}, 30),
+        ({"Retry-After": "soon"}, 5),
+        ({}, 5),
+        ({"Retry-After": "9999"}, 120),
+        ({"Retry-After": "nan"}, 5),
+        ({"Retry-After": "Mon, 16 Nov 2099 12:00:00 GMT"}, 120),
+        ({"Retry-After": "Mon, 16 Nov 2009 12:00:00 GMT"}, 1),
+    ],
 )
-async def test_a_busy_venue_is_left_alone_as_long_as_it_asks(headers: dict[str, str], wait: int):
+@pytest.mark.parametrize("status", [418, 429, 503])
+async def test_a_busy_venue_is_left_alone_as_long_as_it_asks(status: int, headers: dict[str, str], wait: int):
     sleeps = Sleeps()
-    async with client(httpx.Response(429, headers=headers), sleep=sleeps) as rest:
+    async with client(httpx.Response(status, headers=headers), sleep=sleeps) as rest:
         assert await rest.get(BASE, CALL) == b""
+        assert rest.trouble["venue.test"].endswith(f"; next call in {wait} s")
         await rest.get(BASE, CALL)
     assert [round(seconds) for seconds in sleeps.seconds] == [wait]
+
+
+async def test_who_waits_already_waits_on_when_the_venue_becomes_busy():
+    """The second caller has its turn reserved when the answer to the first one says to stay away."""
+    slept: list[float] = []
+    arrived = asyncio.Event()
+
+    waiting = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        waiting.set()
+        await arrived.wait()
+
+    async def busy(_: httpx.Request) -> httpx.Response:
+        await waiting.wait()
+        return httpx.Response(429, headers={"Retry-After": "60"})
+
+    async with RestClient(transport=httpx.MockTransport(busy), pace_s=1.0, sleep=sleep) as rest:
+        first, second = (asyncio.create_task(rest.get(BASE, CALL)) for _ in range(2))
+        await first
+        arrived.set()
+        await second
+    assert [round(seconds) for seconds in slept] == [1, 60]
+
+
+async def test_a_dear_call_is_paid_by_those_after_it():
+    sleeps = Sleeps()
+    listing = RestCall("t", "/public/get_instruments", (), 4.0)
+    async with client(httpx.Response(200, content=b"x"), pace_s=0.25, sleep=sleeps) as rest:
+        for _ in range(3):
+            await rest.get(BASE, listing)
+    assert [round(seconds) for seconds in sleeps.seconds] == [1, 2]

@@ -148,7 +148,9 @@ class BinanceProtocol:
     def sort(self, frame: bytes) -> tuple[Fate, str]:
         at = frame.find(_STREAM) + len(_STREAM)
         stream = frame[at : frame.find(b'"', at)].decode("ascii", "replace") if at >= len(_STREAM) else ""
-        return _FATES.get(stream.partition("@")[2].partition("@")[0], Fate.KEEP), stream
+        symbol, _, kind = stream.partition("@")
+        kind = kind.partition("@")[0]
+        return _FATES.get(kind, Fate.KEEP), f"{kind} {symbol}"
 
     def _ask_rest(self, now_ns: int) -> None:
         if self._interest and now_ns >= self._interest_ns:

@@ -177,7 +177,8 @@ class DeribitProtocol:
         if at < 0:
             return Fate.KEEP, ""
         channel = frame[at + _BEGINS : frame.find(b'"', at + _BEGINS)].decode("ascii", "replace")
-        return _FATES.get(channel.partition(".")[0], Fate.KEEP), channel
+        kind, _, about = channel.partition(".")
+        return _FATES.get(kind, Fate.KEEP), f"{kind} {about}"
 
     def data_to_send(self) -> list[str]:
         out, self._session.out = self._session.out, []
