@@ -292,11 +292,16 @@ def past(config: Config, mode: State) -> Callable[[str, int], Sequence[MetricRow
     return read
 
 
-def replay_headless(source: Source, mode: State = "replay") -> int:
-    """Every snapshot of a recording as a JSON line, as fast as possible."""
+def replay_headless(source: Source, from_ns: int | None = None, until_ns: int | None = None) -> int:
+    """Every snapshot of a recording, or of a part of it, as a JSON line, as fast as possible."""
     out = sys.stdout.buffer
     try:
-        play_through(source, lambda snapshot: _line(out.write, to_json(snapshot, mode)))
+        play_through(
+            source,
+            lambda snapshot: _line(out.write, to_json(snapshot, "replay")),
+            from_ns=from_ns,
+            until_ns=until_ns,
+        )
         out.flush()
     except BrokenPipeError:
         sys.stderr.close()  # the reader has seen enough

@@ -59,6 +59,14 @@ def parser() -> Parser:
     replay.add_argument("file", type=Path, metavar="FILE", help="a recording, its folder, or a board file")
     replay.add_argument("--speed", type=_speed, default=1.0, help="times real time, or max (default 1)")
     replay.add_argument("--paused", action="store_true", help="start paused")
+    replay.add_argument(
+        "--from", dest="start", metavar="TIME",
+        help="begin there: a UTC time such as 2026-01-22T12:30:00, +S after the beginning or -S before the end (=-S)",
+    )  # fmt: skip
+    replay.add_argument("--until", metavar="TIME", help="end there, written like --from")
+    replay.add_argument(
+        "--across-gaps", action="store_true", help="go on behind missing records as after a lost connection"
+    )
 
     record = commands.add_parser("record", parents=[shared], help="record every raw frame, without a screen")
     record.add_argument("directory", metavar="DIR", help="where the segments go")

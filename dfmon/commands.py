@@ -55,15 +55,24 @@ def _replay(args: argparse.Namespace, config: Config) -> int:
         _need_terminal()
     from dfmon import app
     from dfmon.engine.hub import SnapshotHub
-    from dfmon.replay import ReplaySession, open_source
+    from dfmon.replay import ReplaySession, open_source, span_of
 
     chosen = config.market.currencies if hasattr(args, "currency") else None
     own = not any(hasattr(args, name) for name in ("positions", "numeraire", "stickiness"))
-    source = open_source(Path(args.file), chosen, flow_params(config), own_params=own)
+    source = open_source(Path(args.file), chosen, flow_params(config), own_params=own, across_gaps=args.across_gaps)
+    start, end = span_of(source, args.start, args.until)
     if getattr(args, "publish", None) == "all":
-        return app.replay_headless(source)
+        return app.replay_headless(source, start, end)
     out = app.outputs(config, getattr(args, "publish", None) or "")
-    session = ReplaySession(source, SnapshotHub(mode="replay"), speed=args.speed, sinks=out.sinks, paused=args.paused)
+    session = ReplaySession(
+        source,
+        SnapshotHub(mode="replay"),
+        speed=args.speed,
+        sinks=out.sinks,
+        paused=args.paused,
+        from_ns=start,
+        until_ns=end,
+    )
     if _draws(args):
         return app.run_with_screen(session, config, source.underlyings, vars(args))
     return app.run_headless(session, out)

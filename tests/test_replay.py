@@ -148,3 +148,42 @@ def test_what_is_neither_a_recording_nor_a_board_is_refused(tmp_path: Path) -> N
     path.write_text("a,b\n1,2\n")
     with pytest.raises(DfmonError, match=str(path)):
         open_source(path, None, FlowParams(), own_params=True)
+
+
+async def test_seeking_by_time(boards: Path) -> None:
+    """To a UTC time, and by seconds from the board on screen; beyond either end the end is shown."""
+    async with playing(boards, paused=True) as player:
+        for value, day in (
+            ("2026-03-04", DAYS[1]),
+            ("2026-03-04T12:30:00Z", DAYS[2]),
+            ("-86400", DAYS[1]),
+            ("+172800", DAYS[3]),
+            ("-999999999", DAYS[0]),
+            ("+999999999", DAYS[3]),
+            ("2026-03-03T14:00:00+01:00", DAYS[1]),
+        ):
+            player.ask("replay.seek", value)
+            await player.day(day)
+        assert player.hub.runtime.replay_position == pytest.approx(1 / 3, abs=0.02)
+
+
+async def test_a_time_that_is_none_is_said_and_changes_nothing(boards: Path) -> None:
+    async with playing(boards, paused=True) as player:
+        player.ask("replay.step", "1")
+        await player.day(DAYS[0])
+        for value in ("tomorrow", "", "+", "-x", "2026-13-01", "+1e99", "+nan"):
+            player.ask("replay.seek", value)
+            await player.until(lambda: "is no time" in player.hub.runtime.note)
+            player.ask("replay.speed", "1")
+            await player.until(lambda: not player.hub.runtime.note)
+        assert player.shown() == DAYS[0]
+
+
+async def test_steps_in_a_row_are_as_many_steps(boards: Path) -> None:
+    async with playing(boards, paused=True) as player:
+        for _ in range(3):
+            player.ask("replay.step", "1")
+        await player.day(DAYS[2])
+        for _ in range(2):
+            player.ask("replay.step", "-1")
+        await player.day(DAYS[0])

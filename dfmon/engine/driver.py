@@ -9,7 +9,7 @@ equal snapshots.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -18,7 +18,7 @@ from dfmon.engine.chain import ChainState
 from dfmon.engine.feeds import FeedTracker
 from dfmon.engine.journal import Record, RecordKind, rest_payload
 from dfmon.engine.market import MarketState
-from dfmon.model.events import Event, Rejected
+from dfmon.model.events import Event, FeedState, Rejected
 from dfmon.model.frames import ChainFrame, FeedHealth, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot
 
@@ -70,6 +70,19 @@ class _Routes(dict[type[Event], tuple[_Apply, ...]]):
         return routes
 
 
+class DriverState(NamedTuple):
+    """All that a driver has learned. `flow` never changes and may be shared; `held` must be copied before it is kept.
+
+    `held` has the decoders in it: what they remember of their connections decides how the next frame is read.
+    """
+
+    flow: Mapping[str, FlowState]
+    held: Mapping[str, Any]
+
+
+_HANDED_IN: Final = ("publish", "_worker", "_journal", "_report", "_flow", "_routes")
+
+
 class Driver:
     """All state of a session. Every method is called from one thread."""
 
@@ -87,7 +100,7 @@ class Driver:
         self.params = params
         self.overruns = 0
         self._decoders = decoders
-        self._publish = publish
+        self.publish = publish
         self._worker: Worker = worker or InlineWorker()
         self._journal = journal
         self._report = report
@@ -145,6 +158,7 @@ class Driver:
             self.params = msgspec.json.decode(record.payload, type=FlowParams)
         elif record.kind is RecordKind.GAP:
             self._chains.gap(record.recv_ns)
+            self._interrupted(record)
         elif record.source in self._decoders:
             self._apply_venue(record, self._decoders[record.source], self._feeds[record.source])
 
@@ -178,6 +192,15 @@ class Driver:
             feed.seen(event, recv_ns)
         self.apply_events(events, recv_ns)
 
+    def _interrupted(self, gap: Record) -> None:
+        """Records are missing: what may have changed meanwhile is not trusted, as after a lost connection."""
+        reason = f"{gap.payload.decode('utf-8', 'replace')} records are missing here"
+        for source, decoder in self._decoders.items():
+            if self._feeds[source].state not in (FeedState.CONNECTING, FeedState.DOWN):
+                for kind, payload in ((RecordKind.LOST, reason.encode()), (RecordKind.CONNECTED, b"")):
+                    record = Record(gap.seq, gap.recv_ns, kind, source, payload)
+                    self._apply_venue(record, decoder, self._feeds[source])
+
     def apply_events(self, events: Iterable[Event], recv_ns: int) -> None:
         """Apply decoded events; recorded boards enter here, since they are events already."""
         for event in events:
@@ -188,6 +211,19 @@ class Driver:
         """What an option venue or a board could not say belongs into the snapshot."""
         if event.source in ("board", _OPTIONS):
             self._chains.reject("", event.what)
+
+    # ---- its memory --------------------------------------------------------------------------------------------
+
+    def state(self) -> DriverState:
+        """Everything the next snapshot depends on, by reference. Only between two records, with an idle worker."""
+        held = {name: value for name, value in vars(self).items() if name not in _HANDED_IN}
+        return DriverState(dict(self._flow), held)
+
+    def resume(self, state: DriverState) -> None:
+        """Forget everything and go on from `state`, which the driver then owns."""
+        self._flow = dict(state.flow)
+        vars(self).update(state.held)
+        self._routes = _Routes((self._chains, self._markets), self._reject)
 
     # ---- snapshots out ---------------------------------------------------------------------------------------
 
@@ -226,6 +262,6 @@ class Driver:
                 (self._chains.confirm if chain.underlying in computed else self._chains.put_back)(chain.underlying)
             for underlying, state, snapshot in results:
                 self._flow[underlying] = state
-                self._publish(snapshot)
+                self.publish(snapshot)
 
         self._worker.submit(job, done)

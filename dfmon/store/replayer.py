@@ -66,16 +66,22 @@ class Recorded:
 
     def span(self) -> tuple[int, int]:
         """Receive times of the first and the last readable record, nanoseconds. SourceError where there is none."""
-        first = next((records for _, records in blocks.unpacked(self.blocks, []) if records), None)
-        last = next((records for _, records in blocks.unpacked(self.blocks[::-1], []) if records), None)
+        first, last = self._outermost(self.blocks, 0), self._outermost(self.blocks[::-1], -1)
         if first is None or last is None:
             raise SourceError(f"{clean(str(self.path))} holds no readable record")
-        return first[0].recv_ns, last[-1].recv_ns
+        return first.recv_ns, last.recv_ns
+
+    @staticmethod
+    def _outermost(ordered: list[Block], at: int) -> Record | None:
+        for _, records in blocks.unpacked(ordered, []):
+            if happened := [record for record in records if record.kind is not RecordKind.SESSION]:
+                return happened[at]
+        return None
 
     def records(
         self, *, after: Place = START, allow_gaps: bool = False, damage: list[Damage] | None = None
-    ) -> Iterator[Record]:
-        """Every readable record in order, the first one of each session a SESSION.
+    ) -> Iterator[tuple[Record, int]]:
+        """Every readable record in order with the start of its session, the first one of each a SESSION.
 
         `after` names a record that was read before: what follows it comes, from the middle of its block on.
         With `damage`, what is unreadable is listed there; without, it is a SourceError after the last record. With
@@ -90,7 +96,7 @@ class Recorded:
             if not block.later and records and records[0].kind is RecordKind.SESSION:
                 opening = records.pop(0)
                 if numbers.opened(opening.seq):
-                    yield opening
+                    yield opening, block.started_ns
             if records and numbers.passed_by(records[-1]):
                 if (block.started_ns, records[-1].seq) > after:  # else it is only what stands before `after`
                     found.append(Damage(block.path, block.at, block.end, _repeated(records), block.tail))
@@ -100,8 +106,8 @@ class Recorded:
                     continue
                 hole = numbers.hole(record, damaged=bool(found))
                 if hole is not None:
-                    yield self._allowed(hole, block, allow_gaps, found)
-                yield self._allowed(record, block, allow_gaps, found)
+                    yield self._allowed(hole, block, allow_gaps, found), block.started_ns
+                yield self._allowed(record, block, allow_gaps, found), block.started_ns
                 numbers.passed(record)
         if damage is None and found:
             more = f" (and {len(found) - 1} more places)" if len(found) > 1 else ""
@@ -193,5 +199,5 @@ def session(path: Path) -> dict[str, Any]:
 
 
 def records(path: Path, *, allow_gaps: bool = False, damage: list[Damage] | None = None) -> Iterator[Record]:
-    """`Recorded(path).records`, for one reading. A path that is no recording is a UsageError at once."""
-    return Recorded(path).records(allow_gaps=allow_gaps, damage=damage)
+    """The records alone, for one reading. A path that is no recording is a UsageError at once."""
+    return (record for record, _ in Recorded(path).records(allow_gaps=allow_gaps, damage=damage))

@@ -1,0 +1,11 @@
+"""A replayed market: the same driver, fed from a recording, a capture or recorded boards, at any speed.
+
+Sibling of `dfmon.session`. `sources` says what can be replayed, `timeline` keeps a place in it and goes anywhere
+through checkpoints, `player` paces it into the hub. Records keep their own times; pacing only decides when they are
+handed over, so speed, pause, step and seek cannot change a number.
+"""
+
+from dfmon.replay.player import ReplaySession
+from dfmon.replay.sources import Boards, Recording, Source, open_source, play_through, play_to_end, span_of
+
+__all__ = ["Boards", "Recording", "ReplaySession", "Source", "open_source", "play_through", "play_to_end", "span_of"]
