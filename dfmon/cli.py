@@ -56,7 +56,12 @@ def parser() -> Parser:
     _seed(demo)
 
     replay = commands.add_parser("replay", parents=[shared], help="the same screen on a recording or recorded boards")
-    replay.add_argument("file", type=Path, metavar="FILE", help="a recording, its folder, or a board file")
+    replay.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="a recording or its folder, a capture of cryptofeed or hftbacktest, or a board file",
+    )
     replay.add_argument("--speed", type=_speed, default=1.0, help="times real time, or max (default 1)")
     replay.add_argument("--paused", action="store_true", help="start paused")
     replay.add_argument(
@@ -73,7 +78,10 @@ def parser() -> Parser:
 
     snapshot = commands.add_parser("snapshot", parents=[shared], help="one snapshot, as text or JSON")
     snapshot.add_argument(
-        "source", nargs="?", metavar="SOURCE", help="a recording, a board file, a running dfmon's URL; nothing for live"
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="a recording, a capture, a board file, a running dfmon's URL; nothing for live",
     )
     snapshot.add_argument("--json", action="store_true", help="one JSON object")
     snapshot.add_argument("--detail", action="store_true", help="with --json: heat-map, profile, tape and alerts too")

@@ -163,7 +163,7 @@ def test_a_hole_is_refused_or_passed_over_as_a_lost_connection(recording: Path, 
         play_through(Recording(tmp_path, None), shown.append)
     before = len(shown)
     shown.clear()
-    with pytest.raises(DfmonError, match="bytes .* are unreadable"):
+    with pytest.raises(DfmonError, match=r"bytes .* are unreadable"):
         play_through(Recording(tmp_path, None, across_gaps=True), shown.append)
     assert SECONDS - 6 <= len(shown) < SECONDS
     after = shown[before]

@@ -5,7 +5,19 @@ through checkpoints, `player` paces it into the hub. Records keep their own time
 handed over, so speed, pause, step and seek cannot change a number.
 """
 
+from dfmon.replay.captured import Capture
+from dfmon.replay.opening import open_source
 from dfmon.replay.player import ReplaySession
-from dfmon.replay.sources import Boards, Recording, Source, open_source, play_through, play_to_end, span_of
+from dfmon.replay.sources import Boards, Recording, Source, play_through, play_to_end, span_of
 
-__all__ = ["Boards", "Recording", "ReplaySession", "Source", "open_source", "play_through", "play_to_end", "span_of"]
+__all__ = [
+    "Boards",
+    "Capture",
+    "Recording",
+    "ReplaySession",
+    "Source",
+    "open_source",
+    "play_through",
+    "play_to_end",
+    "span_of",
+]

@@ -84,7 +84,7 @@ class Recording:
                 fresh = True
                 continue
             ticks = record.kind is RecordKind.TICK
-            yield Move(record.recv_ns, record.recv_ns, (session, record.seq), _applying(record), ticks)
+            yield Move(record.recv_ns, record.recv_ns, (session, record.seq), applying(record), ticks)
 
     def _restarting(self, about: _About) -> Callable[[Driver], Driver]:
         return lambda driver: about.driver(driver.publish, self._chosen)
@@ -108,7 +108,7 @@ class _About:
         return Driver(self.underlyings, chosen or self.params, decoders, publish)
 
 
-def _applying(record: Record) -> Callable[[Driver], Driver]:
+def applying(record: Record) -> Callable[[Driver], Driver]:
     def apply(driver: Driver) -> Driver:
         driver.apply(record)
         if record.kind in (RecordKind.TIMER, RecordKind.TICK):
@@ -155,24 +155,6 @@ def _showing(shown: tuple[boards.Board, ...]) -> Callable[[Driver], Driver]:
         return driver
 
     return show
-
-
-def open_source(
-    path: Path,
-    underlyings: tuple[str, ...] | None,
-    params: FlowParams,
-    *,
-    own_params: bool,
-    across_gaps: bool = False,
-) -> Source:
-    """What stands at `path`. `own_params`: a recording keeps the parameters it was made with.
-
-    Without `underlyings` a board file shows all it holds. Raises UsageError in one sentence.
-    """
-    if replayer.is_recording(path):
-        return Recording(path, None if own_params else params, across_gaps=across_gaps)
-    held = boards.currencies(path)  # says in words what is wrong with the file
-    return Boards(path, tuple(held) if underlyings is None else underlyings, params)
 
 
 def span_of(source: Source, start: str | None, end: str | None) -> tuple[int | None, int | None]:

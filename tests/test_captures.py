@@ -1,0 +1,211 @@
+"""Captures of other programs replay through the same protocols: those beside the project, and small ones of our own."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from dfmon.core.step import FlowParams
+from dfmon.engine.hub import SnapshotHub
+from dfmon.engine.journal import RecordKind
+from dfmon.model.errors import DfmonError, SourceError, UsageError
+from dfmon.model.events import BookLost, BookSnapshot, BookUpdate, Event, Rejected
+from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.units import SECOND
+from dfmon.replay import Boards, Capture, open_source, play_through
+from dfmon.replay.timeline import Checkpoints, Goal, Timeline
+from tests.shared_data import SHARED
+from tests.small_board import snapshot_text
+
+RAW = Path(os.environ.get("DFMON_REAL_DATA", SHARED / "data")) / "ws_raw"
+real = pytest.mark.skipif(not RAW.is_dir(), reason=f"no captures at {RAW}")
+
+
+def replayed(path: Path) -> tuple[Capture, list[FlowSnapshot]]:
+    source = open_source(path, None, FlowParams(), own_params=True)
+    assert isinstance(source, Capture)
+    shown: list[FlowSnapshot] = []
+    play_through(source, shown.append)
+    return source, shown
+
+
+def events(source: Capture) -> Iterable[Event]:
+    """What the protocols make of every record."""
+    protocols = source._protocols()
+    for record in source.records():
+        match record.kind:
+            case RecordKind.FRAME:
+                yield from protocols[record.source].frame_received(record.payload)
+            case RecordKind.REST:
+                yield from protocols[record.source].response_received(*record.rest())
+            case RecordKind.CONNECTED:
+                yield from protocols[record.source].connection_made(record.recv_ns)
+
+
+# name: underlyings, seconds, kinds of records, what was rejected, (events of the books), mid of the last book, USD
+EXPECTED = {
+    "cryptofeed_DERIBIT.jsonl.zst": (
+        ("ETH", "BTC"), 32, {"CONNECTED": 1, "FRAME": 136, "REST": 5}, {"channel": 46}, (0, 0, 0), None,
+    ),
+    "cryptofeed_OKX.jsonl.zst": (
+        ("BTC",), 241, {"CONNECTED": 1, "FRAME": 410, "REST": 1}, {"instrument": 200}, (1, 97, 0), (30_000, 30_500),
+    ),
+    "cryptofeed_BINANCE.jsonl.zst": (
+        ("NKN",), 32, {"CONNECTED": 1, "FRAME": 265, "REST": 1}, {"channel": 40}, (1, 149, 0), (0.35, 0.36),
+    ),
+    "cryptofeed_BINANCE_FUTURES.jsonl.zst": (
+        ("SUSHI", "AKRO", "KEEP", "CTK"), 32, {"CONNECTED": 2, "FRAME": 1535, "REST": 4}, {"channel": 67}, (4, 752, 0),
+        (7.5, 7.7),
+    ),
+    "hftbacktest_binance_usdm_btcusdt_20240808.gz": (
+        ("BTC",), 345, {"CONNECTED": 2, "FRAME": 93_953, "REST": 1}, {}, (1, 6547, 0), (61_500, 61_800),
+    ),
+}  # fmt: skip
+
+
+@real
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_real_capture_replays(name: str) -> None:
+    underlyings, seconds, kinds, refused, (snapshots, updates, lost), mid = EXPECTED[name]
+    source, shown = replayed(RAW / name)
+    assert source.underlyings == underlyings
+    count = Counter(record.kind.name for record in source.records())
+    assert count.pop("TICK") == seconds
+    assert count.pop("TIMER") == seconds * len(source._captured.sources)
+    assert count == kinds
+    said = list(events(source))
+    assert Counter(event.what for event in said if isinstance(event, Rejected)) == refused
+    books = Counter(type(event) for event in said)
+    assert (books[BookSnapshot], books[BookUpdate], books[BookLost]) == (snapshots, updates, lost)
+    assert len(shown) == seconds * len(underlyings)
+    last = {snapshot.underlying: snapshot for snapshot in shown}[underlyings[0]]
+    assert {feed.state for feed in last.feeds} == {"live"}
+    if mid is not None:
+        depth = last.liquidity.depth_1pct_usd
+        assert depth is not None
+        assert depth > 10_000
+        driver = source.driver(lambda _: None)
+        for move in source.moves():
+            driver = move.apply(driver)
+        market = driver._markets.freeze(underlyings[0], last.ts_ns).markets[0]
+        assert mid[0] < market.mid < mid[1]
+
+
+@real
+@pytest.mark.parametrize("name", [name for name in EXPECTED if "hftbacktest" not in name])
+def test_a_real_capture_replays_the_same_from_anywhere(name: str) -> None:
+    source, straight = replayed(RAW / name)
+    assert [s.digest() for s in replayed(RAW / name)[1]] == [s.digest() for s in straight]
+    shown: list[FlowSnapshot] = []
+    timeline = Timeline(source, shown.append, checkpoints=Checkpoints(5))
+    for tick in (30, 7, 22):
+        shown.clear()
+        for _ in timeline.towards(Goal(tick=tick)):
+            pass
+        each = len(source.underlyings)
+        assert [s.digest() for s in shown] == [s.digest() for s in straight[each * (tick - 1) : each * tick]]
+
+
+# ---- captures of our own -------------------------------------------------------------------------------------------
+
+BEGIN = 1_700_000_000_123_000_000
+
+
+def depth(first: int, last: int, before: int, price: str) -> str:
+    event = {"e": "depthUpdate", "E": 1, "T": 1, "s": "BTCUSDT", "U": first, "u": last, "pu": before}
+    return json.dumps({"stream": "btcusdt@depth@0ms", "data": event | {"b": [[price, "1"]], "a": []}}).replace(" ", "")
+
+
+def stamped() -> list[str]:
+    """A futures book: a difference, the snapshot it continues, and one difference a second."""
+    book = '{"lastUpdateId":11,"E":1,"T":1,"bids":[["100","1"]],"asks":[["110","1"]]}'
+    lines = [f"{BEGIN} {depth(10, 12, 9, '100')}", f"{BEGIN + 1000} {book}"]
+    return lines + [f"{BEGIN + n * SECOND} {depth(12 + n, 12 + n, 11 + n, str(100 + n))}" for n in range(1, 6)]
+
+
+def feed_rows(exchange: str = "BINANCE_FUTURES") -> list[str]:
+    """The same market as cryptofeed writes it, the answer before everything else."""
+    rows = [{"t": "header", "format": 2, "exchange": exchange, "config": {}}]
+    for line in stamped():
+        stamp, _, data = line.partition(" ")
+        ts = int(stamp) / 1e9
+        if '"stream"' in data:
+            rows.append({"t": "recv", "conn": "ws", "ts": ts, "data": data})
+        else:
+            url = "https://fapi.binance.com/fapi/v1/depth?symbol=BTCUSDT&limit=1000"
+            rows.insert(1, {"t": "http", "conn": "http", "ts": ts, "url": url, "data": data})
+    rows.insert(2, {"t": "connect", "conn": "ws", "ts": BEGIN / 1e9, "addr": "wss://fstream.binance.com"})
+    return [json.dumps(row) for row in rows]
+
+
+def packed(path: Path, lines: list[str], how: str) -> Path:
+    data = ("\n".join(lines) + "\n").encode()
+    if how == "zstd":
+        zstandard = pytest.importorskip("zstandard")
+        data = zstandard.ZstdCompressor().compress(data)
+    path.write_bytes(gzip.compress(data) if how == "gzip" else data)
+    return path
+
+
+@pytest.mark.parametrize("how", ["plain", "gzip", "zstd"])
+@pytest.mark.parametrize("lines", [stamped(), feed_rows()], ids=["hftbacktest", "cryptofeed"])
+def test_layout_and_packing_are_told_by_content(tmp_path: Path, lines: list[str], how: str) -> None:
+    source, shown = replayed(packed(tmp_path / "any.name", lines, how))
+    assert source.underlyings == ("BTC",)
+    assert [s.ts_ns // SECOND - BEGIN // SECOND for s in shown] == [1, 2, 3, 4, 5, 6]
+    assert all(s.liquidity.depth_1pct_usd is None or s.liquidity.depth_1pct_usd > 0 for s in shown)
+    books = Counter(type(event) for event in events(source))
+    assert (books[BookSnapshot], books[BookUpdate], books[BookLost]) == (1, 6, 0)
+
+
+def test_another_underlying_is_chosen_by_its_name(tmp_path: Path) -> None:
+    source = open_source(packed(tmp_path / "x", stamped(), "plain"), ("ETH",), FlowParams(), own_params=True)
+    hub = SnapshotHub()
+    play_through(source, hub.publish)
+    assert hub.underlyings() == ("ETH",)
+
+
+def test_a_line_that_is_none_is_named_after_the_others_were_read(tmp_path: Path) -> None:
+    for name, lines in (("s", stamped()), ("c", feed_rows())):
+        path = packed(tmp_path / name, [*lines[:3], "rubbish", *lines[3:], '{"t":5}'], "plain")
+        source = open_source(path, None, FlowParams(), own_params=True)
+        shown: list[FlowSnapshot] = []
+        with pytest.raises(SourceError, match=r"line 4 is no line of a capture \(and 1 more lines\)"):
+            play_through(source, shown.append)
+        assert len(shown) == 5
+
+
+@pytest.mark.parametrize("how", ["gzip", "zstd"])
+def test_a_torn_capture_gives_what_can_be_unpacked(tmp_path: Path, how: str) -> None:
+    path = packed(tmp_path / "x", stamped() * 500, how)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(DfmonError, match=r"x is damaged|no line of a capture"):
+        replayed(path)
+
+
+def test_what_is_no_capture_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a capture of KRAKEN: DERIBIT, BINANCE, BINANCE_FUTURES, OKX are read"):
+        replayed(packed(tmp_path / "k", feed_rows("KRAKEN"), "plain"))
+    nothing = [f"{BEGIN} " + '{"stream":"btceur@trade","data":{}}']
+    with pytest.raises(UsageError, match="holds no market that dfmon reads"):
+        replayed(packed(tmp_path / "n", nothing, "plain"))
+    board = tmp_path / "board.csv.gz"
+    board.write_bytes(gzip.compress(snapshot_text().encode()))
+    assert isinstance(open_source(board, None, FlowParams(), own_params=True), Boards)
+
+
+def test_without_the_reader_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = packed(tmp_path / "x", stamped(), "zstd")
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(
+        UsageError, match=r"x is packed with zstd: install the reader with `pip install \"dfmon\[captures\]\"`"
+    ):
+        open_source(path, None, FlowParams(), own_params=True)
