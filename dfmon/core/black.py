@@ -10,18 +10,15 @@ from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erfcx, ndtr
+
+from dfmon.core.normal import INV_SQRT_2PI, density, mills
 
 F64: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
 
-INV_SQRT_2PI: Final = 0.3989422804014327
-_SQRT_HALF: Final = 0.7071067811865476
-_SQRT_HALF_PI: Final = 1.2533141373155003
-
 # Below this half-width the two scaled tails nearly cancel and their difference is expanded in it instead.
 _SERIES_HALF_WIDTH: Final = 0.15
-# Above this argument exp and erfcx run towards their ends while the plain difference no longer cancels.
+# Above this argument the ratio N/phi runs towards its end while the plain difference no longer cancels.
 _PLAIN_ABOVE: Final = 1.5
 
 
@@ -68,7 +65,7 @@ def out_of_the_money(x: F64, total_sd: F64) -> F64:
     wide = upper > _PLAIN_ABOVE
     if wide.any():
         hi, lo = upper[wide], lower[wide]
-        price[wide] = ndtr(hi) - np.exp(-0.5 * hi * hi) * (INV_SQRT_2PI * _tail_ratio(lo))
+        price[wide] = 1.0 - density(hi) * (mills(hi) + _tail_ratio(lo))
     return np.asarray(price)
 
 
@@ -91,7 +88,11 @@ def black_price(forward: F64, strike: F64, total_sd: F64, option_type: F64) -> F
 
 def _tail_ratio(z: F64) -> F64:
     """Y(z) = N(z) / phi(z)."""
-    return np.asarray(_SQRT_HALF_PI * erfcx(-_SQRT_HALF * z))
+    upper = mills(np.abs(z))
+    above = z > 0.0
+    if above.any():
+        upper[above] = 1.0 / density(z[above]) - upper[above]
+    return upper
 
 
 def _tail_ratio_difference(h: F64, t: F64) -> F64:

@@ -14,7 +14,8 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core.black import F64, INV_SQRT_2PI, log_moneyness
+from dfmon.core.black import F64, log_moneyness
+from dfmon.core.normal import INV_SQRT_2PI
 
 TILE: Final = 128
 """Options per tile: 128 x 201 cells of eight bytes stay in the second-level cache."""

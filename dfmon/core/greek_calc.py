@@ -11,23 +11,24 @@ import math
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from scipy.special import ndtr
 
 from dfmon.core.black import F64, Mask, black_price, log_moneyness
 from dfmon.core.closed_forms import (
     LEAST,
     MAX_SIGMA,
     MOST,
-    SQRT_2,
     Prepared,
     Work,
     aligned,
+    delta_of,
     distances,
+    in_order,
     log_moneyness_of,
     one_sided_delta,
     sensitivities,
     tail,
 )
+from dfmon.core.normal import SQRT_2, cdf
 from dfmon.core.settlement import EUROPEAN_ABOVE, Settlement, settlement_terms
 
 Numeraire: TypeAlias = Literal["usd", "coin"]
@@ -56,7 +57,7 @@ class Greeks(NamedTuple):
 class GreekBuffers:
     """Memory for the greeks of n options, owned by the caller and overwritten at each refresh."""
 
-    __slots__ = ("columns", "in_one_pass", "prepared", "result", "valid", "work")
+    __slots__ = ("columns", "in_one_pass", "prepared", "result", "rows", "valid", "work")
 
     def __init__(self, n: int) -> None:
         results, scratch = len(COLUMNS), len(COLUMNS) + Work.ROWS
@@ -67,7 +68,7 @@ class GreekBuffers:
         self.in_one_pass = False
         """Whether the last call found every row in order; then `work.x` is ln(F/K)."""
         self.valid = np.ones(n, dtype=np.bool_)
-        price, delta, gamma, vega, theta, vanna, charm, volga = self.columns
+        self.rows = price, delta, gamma, vega, theta, vanna, charm, volga = tuple(self.columns)
         self.result = Greeks(price, delta, gamma, vega, theta, vanna, charm, volga, self.valid, 0)
 
 
@@ -157,15 +158,13 @@ def delta_alone(
             terms = None if settlement == "instant" else settlement_terms(forward, strike, tau)
             K, T = (strike, tau) if terms is None else (terms.strike, terms.tau)
             prepared, work = buffers.prepared.fill(K, T), buffers.work
-            if (
-                (terms is None or np.minimum.reduce(terms.share) == 1.0)
-                and _orderly_types(option_type)
-                and prepared.orderly
-                and log_moneyness_of(forward, prepared, work)
-                and distances(sigma, prepared, work)
-                and math.isfinite(work.d1 @ work.d1)
-            ):
-                return delta_of(option_type, work, buffers.result.delta)
+            whole = terms is None or np.minimum.reduce(terms.share) == 1.0
+            if whole and _orderly_types(option_type) and prepared.orderly:
+                log_moneyness_of(forward, prepared, work)
+                distances(sigma, prepared, work)
+                if in_order(work) and math.isfinite(work.d1 @ work.d1):
+                    delta_of(option_type, work, buffers.result.delta)
+                    return buffers.result.delta
     return greeks(
         forward,
         strike,
@@ -180,21 +179,6 @@ def delta_alone(
     ).delta
 
 
-def delta_of(option_type: F64, work: Work, delta: F64) -> F64:
-    """Delta th N(th d1) from the distances alone.
-
-    Units: option type +1 call, -1 put.
-    Shapes: (n,) -> (n,).
-    Domain: distances in the scratch.
-    Source: Black (1976); the small tail of a put keeps its digits.
-    """
-    np.multiply(work.d1, option_type, delta)
-    delta *= SQRT_2
-    ndtr(delta, delta)
-    delta *= option_type
-    return delta
-
-
 def _orderly_types(option_type: F64) -> bool:
     return bool(option_type @ option_type == option_type.shape[0])
 
@@ -205,15 +189,14 @@ def _in_one_pass(forward: F64, sigma: F64, option_type: F64, prepared: Prepared,
     What the tests before let through leaves NaN or inf in gamma or volga, and one dot product of the two shows it.
     """
     work = buffers.work
-    if not (
-        prepared.orderly
-        and _orderly_types(option_type)
-        and log_moneyness_of(forward, prepared, work)
-        and distances(sigma, prepared, work)
-    ):
+    if not (prepared.orderly and _orderly_types(option_type)):
         return False
-    sensitivities(forward, sigma, prepared, work, buffers.columns)
+    log_moneyness_of(forward, prepared, work)
+    distances(sigma, prepared, work)
+    if not in_order(work):
+        return False
     result = buffers.result
+    sensitivities(forward, sigma, prepared, work, buffers.rows)
     if not math.isfinite(result.gamma @ result.volga):
         return False
     tail(work)
@@ -259,8 +242,8 @@ def _by_kind_of_row(
     work.x[:] = log_moneyness(F, K)
     distances(vol, prepared, work)
     columns[0] = black_price(F, K, vol * np.sqrt(time), th) if with_price else np.nan
-    sensitivities(F, vol, prepared, work, columns)
-    delta_of(th, work, columns[1])
+    sensitivities(F, vol, prepared, work, buffers.rows)
+    columns[1] = th * cdf(SQRT_2 * th * work.d1)
 
     pays = th * (forward - strike)
     in_the_money = 0.5 + 0.5 * np.sign(pays)
@@ -268,7 +251,7 @@ def _by_kind_of_row(
     columns[1, settled] = (th * in_the_money)[settled]
     columns[2:, settled] = 0.0
     if adjusted is not None:
-        exercise = np.where(settled, in_the_money, ndtr(-SQRT_2 * th * work.minus_d2))
+        exercise = np.where(settled, in_the_money, cdf(-SQRT_2 * th * work.minus_d2))
         _adjust_for_premium(forward, th * (strike / forward) * exercise, adjusted, columns)
     valid &= np.isfinite(columns[0 if with_price else 1 :]).all(axis=0)
     columns[:, ~valid] = np.nan

@@ -9,8 +9,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from dfmon.core.black import F64, INV_SQRT_2PI, Mask, log_moneyness, out_of_the_money
+from dfmon.core.black import F64, Mask, log_moneyness, out_of_the_money
 from dfmon.core.closed_forms import MAX_SIGMA
+from dfmon.core.normal import INV_SQRT_2PI
 
 _ITERATIONS: Final = 80
 _LEAST_SD: Final = 1e-9

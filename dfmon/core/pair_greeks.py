@@ -10,10 +10,21 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dfmon.core.black import F64
-from dfmon.core.closed_forms import Prepared, both_deltas, distances, log_moneyness_of, sensitivities, tail
+from dfmon.core.closed_forms import (
+    Prepared,
+    aligned,
+    both_deltas,
+    distances,
+    in_order,
+    log_moneyness_of,
+    sensitivities,
+    tail,
+)
 from dfmon.core.greek_calc import GreekBuffers, greeks
+from dfmon.core.pairing import Pairing, Points
 
 
 class PairGreeks(NamedTuple):
@@ -42,6 +53,7 @@ class PairBuffers(GreekBuffers):
         self.pair = PairGreeks(call, put, gamma, vega, theta, vanna, charm, volga, 0)
 
 
+@np.errstate(all="ignore")
 def pair_greeks(
     forward: F64, strike: F64, sigma: F64, tau: F64, *, prepared: Prepared | None = None, out: PairBuffers | None = None
 ) -> PairGreeks:
@@ -58,11 +70,13 @@ def pair_greeks(
     ([0.6251], [-0.3749])
     """
     buffers = PairBuffers(forward.shape[0]) if out is None else out
-    with np.errstate(all="ignore"):
-        given = buffers.prepared.fill(strike, tau) if prepared is None else prepared
-        work, pair = buffers.work, buffers.pair
-        if given.orderly and log_moneyness_of(forward, given, work) and distances(sigma, given, work):
-            sensitivities(forward, sigma, given, work, buffers.columns)
+    given = buffers.prepared.fill(strike, tau) if prepared is None else prepared
+    work, pair = buffers.work, buffers.pair
+    if given.orderly:
+        log_moneyness_of(forward, given, work)
+        distances(sigma, given, work)
+        if in_order(work):
+            sensitivities(forward, sigma, given, work, buffers.rows)
             if math.isfinite(pair.gamma @ pair.volga):
                 tail(work)
                 both_deltas(work, pair.call_delta, pair.put_delta)
@@ -71,3 +85,63 @@ def pair_greeks(
     call = greeks(forward, strike, sigma, tau, np.ones_like(forward), with_price=False, out=buffers)
     pair.put_delta[:] = put
     return pair._replace(invalid=call.invalid)
+
+
+class PairedChain:
+    """One listing, priced from flat columns at each refresh as the points on which its calls and puts agree.
+
+    Option i lies on point `points.point[i]`. Results are overwritten by the next call.
+    """
+
+    __slots__ = ("_buffers", "_checked", "_inputs", "_priced", "_strike", "_tau", "pairing", "points")
+
+    def __init__(self, strike: F64, expiry: NDArray[np.generic], option_type: F64) -> None:
+        self.pairing = Pairing.of(strike, expiry, option_type)
+        self._strike, self._tau = strike, np.full(strike.shape, np.nan)
+        self._checked: tuple[F64, ...] = (self._tau,)
+        self._use(self.pairing.all_merged)
+
+    def _use(self, points: Points) -> None:
+        size = points.option.shape[0]
+        self.points, self._buffers, self._inputs = points, PairBuffers(size), aligned(2, size)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        at = self.points.option
+        self._priced = self._strike[at], self._tau[at]
+        self._buffers.prepared.fill(*self._priced)
+
+    def at(self, tau: F64) -> PairedChain:
+        """Take over times to expiry (once a tick; those of settlement_terms, where it applies).
+
+        Units: years ACT/365.
+        Shapes: (n,).
+        Domain: any floats.
+        Source: none; book-keeping.
+        """
+        self._tau = tau
+        self._prepare()
+        self._checked = () if self.pairing.points(tau) is self.pairing.all_merged else (tau,)
+        return self
+
+    def greeks(self, forward: F64, sigma: F64) -> PairGreeks:
+        """Seven greeks at each point; that calls and puts agree is checked anew, not assumed.
+
+        Units, domain: as greeks.
+        Shapes: (n,), (n,) -> columns of the points.
+        Source: put-call parity.
+
+        >>> k, two = np.array([90.0, 90.0]), np.ones(2)
+        >>> chain = PairedChain(k, k, np.array([1.0, -1.0])).at(0.1 * two)
+        >>> chain.greeks(100 * two, 0.5 * two).gamma.shape, chain.greeks(100 * two, np.array([0.5, 0.6])).gamma.shape
+        ((1,), (2,))
+        """
+        points = self.pairing.points(forward, sigma, *self._checked)
+        if points is not self.points:
+            self._use(points)
+        buffers, (at_forward, at_sigma) = self._buffers, self._inputs
+        np.copyto(at_forward, forward[points.rows])
+        np.copyto(at_sigma, sigma[points.rows])
+        return pair_greeks(
+            at_forward, self._priced[0], at_sigma, self._priced[1], prepared=buffers.prepared, out=buffers
+        )

@@ -27,6 +27,8 @@ class Points:
     """For each option, its point."""
     second: Index
     """The options that share the point of another one."""
+    rows: Index | slice
+    """`option`, as a slice where it is regular: what reads columns fastest."""
 
     @classmethod
     def alone(cls, size: int) -> Points:
@@ -55,7 +57,7 @@ class Points:
         point = np.empty(size, dtype=np.intp)
         point[option] = np.arange(option.shape[0])
         point[second] = point[shared_with]
-        return cls(option, point, second)
+        return cls(option, point, second, _regular(option))
 
     def add(self, exposure: F64) -> F64:
         """Exposure of each point: the sum over its options.
@@ -79,6 +81,8 @@ class Pairing:
     size: int
     all_merged: Points
     """The points while every pair agrees, which is the usual case."""
+    sides: tuple[Index | slice, Index | slice]
+    """`first` and `second`, as slices where the listing is regular: what reads columns fastest."""
 
     @classmethod
     def of(cls, strike: F64, expiry: NDArray[np.generic], option_type: F64) -> Pairing:
@@ -97,21 +101,33 @@ class Pairing:
         partner = (strike[left] == strike[right]) & (expiry[left] == expiry[right])
         partner &= (option_type[left] > 0.0) & (option_type[right] < 0.0)
         first, second, size = left[partner], right[partner], strike.shape[0]
-        return cls(first, second, size, Points.of(second, first, size))
+        return cls(first, second, size, Points.of(second, first, size), (_regular(first), _regular(second)))
 
-    def points(self, forward: F64, sigma: F64, tau: F64, apart: Mask | None = None) -> Points:
+    def points(self, *columns: F64, apart: Mask | None = None) -> Points:
         """Distinct points at this refresh: a pair counts as one only where its columns agree to the last bit.
 
-        Units: as greeks.
+        Units: those of the columns: forward, sigma and, where the listing does not imply it, time.
         Shapes: (n,) each.
         Domain: any floats; a NaN agrees with nothing; pairs whose first option is in `apart` are kept apart.
         Source: put-call parity.
         """
-        agree = sigma[self.first] == sigma[self.second]
-        agree &= forward[self.first] == forward[self.second]
-        agree &= tau[self.first] == tau[self.second]
-        if apart is not None:
-            agree &= ~apart[self.first]
-        if agree.all():
+        calls, puts = self.sides
+        agree = np.empty((len(columns), self.first.shape[0]), dtype=np.bool_)
+        for row, column in zip(agree, columns):
+            np.equal(column[calls], column[puts], row)
+        if np.count_nonzero(agree) == agree.size and (apart is None or not apart.any()):
             return self.all_merged
-        return Points.of(self.second[agree], self.first[agree], self.size)
+        merged = np.logical_and.reduce(agree, axis=0)
+        if apart is not None:
+            merged &= ~apart[calls]
+        return Points.of(self.second[merged], self.first[merged], self.size)
+
+
+def _regular(rows: Index) -> Index | slice:
+    """The same rows as a slice, if they ascend in equal steps."""
+    if rows.shape[0] < 2:
+        return rows
+    step = int(rows[1] - rows[0])
+    if step <= 0 or (np.diff(rows) != step).any():
+        return rows
+    return slice(int(rows[0]), int(rows[-1]) + 1, step)

@@ -11,8 +11,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core.black import F64, INV_SQRT_2PI, log_moneyness
+from dfmon.core.black import F64, log_moneyness
 from dfmon.core.gamma_profile import Local
+from dfmon.core.normal import INV_SQRT_2PI
 
 _LEVELS_AT_ONCE: Final = 16
 _SLOPE_STEP: Final = 1e-5

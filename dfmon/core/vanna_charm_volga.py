@@ -13,11 +13,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from dfmon.core.black import F64, Mask
-from dfmon.core.closed_forms import aligned
+from dfmon.core.closed_forms import aligned, delta_of
 from dfmon.core.greek_calc import GreekBuffers, Greeks, Numeraire, delta_alone, greeks
+from dfmon.core.normal import SQRT_HALF
 from dfmon.core.settlement import DAY, WINDOW, Settlement, settlement_terms
 
 _FEW: Final = 24
@@ -182,17 +182,16 @@ def _delta_after(
     if not buffers.now.in_one_pass or not np.minimum.reduce(tau) >= WINDOW:
         return None
     later = tau if settlement == "instant" else settlement_terms(forward, strike, tau).tau
-    work, before = buffers.later.work, buffers.now.work
-    d1, total_sd = work.d1, work.total_sd
-    np.sqrt(later, total_sd)
-    total_sd *= sigma
-    np.divide(before.x, total_sd, d1)
-    total_sd *= 0.5
-    d1 += total_sd
-    d1 *= option_type
-    delta = ndtr(d1, buffers.later.result.delta)
-    delta *= option_type
-    return np.asarray(delta)
+    work, t = buffers.later.work, buffers.later.work.t
+    np.sqrt(later, t)
+    t *= sigma
+    np.divide(buffers.now.work.x, t, work.d1)
+    t *= 0.5
+    work.d1 += t
+    work.d1 *= SQRT_HALF
+    delta = buffers.later.result.delta
+    delta_of(option_type, work, delta)
+    return delta
 
 
 def _settlement_delta(forward: F64, strike: F64, option_type: F64, coin_settled: Mask) -> F64:

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
+
+from dfmon.core.normal import cdf
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -82,7 +83,7 @@ def black76(F: FloatArray, K: FloatArray, T: FloatArray, vol: FloatArray, sign: 
     """Undiscounted value in USD of calls (`sign` +1) and puts (-1)."""
     v = vol * np.sqrt(T)
     d1 = np.log(F / K) / v + 0.5 * v
-    value: FloatArray = sign * (F * ndtr(sign * d1) - K * ndtr(sign * (d1 - v)))
+    value: FloatArray = sign * (F * cdf(sign * d1) - K * cdf(sign * (d1 - v)))
     return np.maximum(value, 0.0)
 
 
@@ -95,7 +96,7 @@ def greeks(F: FloatArray, K: FloatArray, T: FloatArray, vol: FloatArray, sign: F
     d1 = np.log(F / K) / v + 0.5 * v
     d2 = d1 - v
     density = np.exp(-0.5 * d1 * d1) / SQRT_2PI
-    N1, N2 = ndtr(sign * d1), ndtr(sign * d2)
+    N1, N2 = cdf(sign * d1), cdf(sign * d2)
     return Greeks(
         value=np.maximum(sign * (F * N1 - K * N2), 0.0),
         delta=sign * N1,

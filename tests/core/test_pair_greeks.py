@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from dfmon.core.closed_forms import Prepared
 from dfmon.core.greek_calc import COLUMNS, greeks
-from dfmon.core.pair_greeks import PairBuffers, pair_greeks
+from dfmon.core.pair_greeks import PairBuffers, PairedChain, pair_greeks
 from tests.core.test_greek_oracles import grid, scaled_errors
 
 SHARED = COLUMNS[2:]
@@ -63,6 +63,44 @@ def test_prepared_columns_serve_several_repricings():
         assert (again.gamma == pair_greeks(forward * move, strike, sigma, tau).gamma).all()
         flat = greeks(forward * move, strike, sigma, tau, np.ones(300), with_price=False, prepared=prepared)
         assert (flat.vega == again.vega).all()
+
+
+def flat_columns(points: int = 40):
+    """Call, put, call, put …: forward, strike, sigma, tau, option type."""
+    columns = [np.repeat(column, 2) for column in chain(points)]
+    return (*columns, np.tile([1.0, -1.0], points))
+
+
+def read(paired: PairedChain, pair, name: str, option_type: np.ndarray) -> np.ndarray:
+    """A column of the points, as one of the options."""
+    if name == "delta":
+        both = pair.call_delta[paired.points.point], pair.put_delta[paired.points.point]
+        return np.where(option_type > 0.0, *both)
+    return getattr(pair, name)[paired.points.point]
+
+
+def test_a_listing_priced_in_pairs_gives_every_option_its_greeks_also_out_of_order_and_with_pairs_that_differ():
+    columns = flat_columns()
+    for order in (np.arange(80), np.random.default_rng(5).permutation(80)):
+        forward, strike, sigma, tau, option_type = (column[order] for column in columns)
+        paired = PairedChain(strike, tau, option_type).at(tau)
+        for vol, points in ((sigma, 40), (np.where(np.arange(80) == 7, sigma + 1e-9, sigma), 41), (sigma * 1.1, 40)):
+            pair = paired.greeks(forward, vol)
+            assert paired.points.option.size == points
+            each = greeks(forward, strike, vol, tau, option_type)
+            for name in ("delta", *SHARED):
+                np.testing.assert_allclose(read(paired, pair, name, option_type), getattr(each, name), rtol=1e-11)
+
+
+def test_times_that_differ_within_a_pair_keep_it_apart():
+    forward, strike, sigma, tau, option_type = flat_columns()
+    other = np.where(np.arange(80) == 3, tau * 1.01, tau)
+    paired = PairedChain(strike, tau, option_type).at(other)
+    pair = paired.greeks(forward, sigma)
+    assert paired.points.option.size == 41
+    each = greeks(forward, strike, sigma, other, option_type)
+    np.testing.assert_allclose(read(paired, pair, "theta", option_type), each.theta, rtol=1e-11)
+    assert paired.at(tau).greeks(forward, sigma).gamma.size == 40
 
 
 @settings(max_examples=150)

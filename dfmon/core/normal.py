@@ -1,0 +1,122 @@
+"""The normal distribution to the last digits in both tails, from the exponential that its density takes anyway.
+
+Comes before the closed forms and the price. With t = |d| / sqrt(2), N(-|d|) = exp(-t^2) / sqrt(pi) x R(t), where R is a
+smooth function that falls like 1 / 2t: one quotient of polynomials gives it for every t, without cases, so that a
+whole chain takes a handful of array operations.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+
+SQRT_2: Final = math.sqrt(2.0)
+SQRT_HALF: Final = math.sqrt(0.5)
+LOG_ROOT_PI: Final = 0.5 * math.log(math.pi)
+INV_SQRT_2PI: Final = 0.3989422804014327
+
+# All coefficients are positive, so that no digit is lost in the sums. The quotient is off by less than 6e-17 of its
+# value for 0 <= t <= 28, past which the density is zero.
+_ABOVE: Final = (
+    0.886226925452758, 1.9427216828743419, 2.1066337607160093, 1.4512765490863762, 0.6931477520123311,
+    0.2370491168894072, 0.05804197528063112, 0.009845383227325082, 0.0010578178374349646, 5.564952472420407e-05, 0.0,
+)  # fmt: skip
+_BELOW: Final = (
+    1.0, 3.320505841515642, 5.123871264077825, 4.851006749485368, 3.1298969185286944, 1.4432795963456728,
+    0.4838879708101841, 0.11714176827557216, 0.019746415982456755, 0.0021156356748235697, 0.00011129904944872224,
+)  # fmt: skip
+_PARTS: Final = np.array([[*_ABOVE[::2]], [*_ABOVE[1::2], 0.0], [*_BELOW[::2]], [*_BELOW[1::2], 0.0]])
+"""Even and odd part of each polynomial, in powers of t^2."""
+_POWERS, _SUMS = _PARTS.shape[1], _PARTS.shape[0]
+_FAR: Final = 1e20  # its tenth power is still a double; the density ended long before
+
+
+class TailScratch:
+    """Memory of `tail_ratio`; the caller puts t^2 into `squared`."""
+
+    __slots__ = ("powers", "rows", "squared", "sums")
+    ROWS: Final = _POWERS + _SUMS
+
+    def __init__(self, rows: F64) -> None:
+        rows[0] = 1.0
+        self.powers, self.sums = rows[:_POWERS], rows[_POWERS:]
+        self.squared = rows[1]
+        self.rows = tuple(rows)[1:]
+
+
+def tail_ratio(t: F64, scratch: TailScratch, ratio: F64) -> None:
+    """R(t) = sqrt(pi)/2 exp(t^2) erfc(t), for the t whose squares the scratch holds.
+
+    Units: t = |d| / sqrt(2).
+    Shapes: (n,), scratch of n, (n,).
+    Domain: 0 <= t <= 1e20.
+    Source: rational fit of degrees 9 and 10 by reweighted least squares (Sanathanan & Koerner, 1963) at 50 digits;
+    the function: Cody (1969).
+    """
+    multiply, add = np.multiply, np.add
+    first, second, third, fourth, fifth, above, odd_above, below, odd_below = scratch.rows
+    multiply(first, first, second)
+    multiply(first, second, third)
+    multiply(second, second, fourth)
+    multiply(second, third, fifth)
+    np.matmul(_PARTS, scratch.powers, scratch.sums)
+    multiply(odd_above, t, odd_above)
+    add(above, odd_above, above)
+    multiply(odd_below, t, odd_below)
+    add(below, odd_below, below)
+    np.divide(above, below, ratio)
+
+
+def mills(d: F64) -> F64:
+    """N(-d) / phi(d), the ratio of the upper tail to the density.
+
+    Units: standard deviations.
+    Shapes: any.
+    Domain: d >= 0; inf gives about 0.
+    Source: Mills (1926).
+
+    >>> mills(np.array([0.0, 2.0, 40.0])).round(12).tolist()
+    [1.253314137316, 0.421369229288, 0.024984404206]
+    """
+    return SQRT_2 * _ratio(np.minimum(SQRT_HALF * d, _FAR))
+
+
+def density(d: F64) -> F64:
+    """phi(d) = exp(-d^2/2) / sqrt(2 pi).
+
+    Units: per standard deviation.
+    Shapes: any.
+    Domain: any floats.
+    Source: definition.
+    """
+    return np.asarray(INV_SQRT_2PI * np.exp(-0.5 * d * d))
+
+
+def cdf(d: F64) -> F64:
+    """N(d), with as many digits in the lower tail as in the middle.
+
+    Units: probability.
+    Shapes: any.
+    Domain: any floats; NaN stays.
+    Source: the module's first lines; N(d) = 1 - N(-d).
+
+    >>> cdf(np.array([-1.0, 0.0, 1.0, np.inf])).round(12).tolist()
+    [0.158655253931, 0.5, 0.841344746069, 1.0]
+    """
+    t = np.minimum(np.abs(SQRT_HALF * d), _FAR)
+    tail = np.exp(-LOG_ROOT_PI - t * t) * _ratio(t)
+    return np.where(d > 0.0, 1.0 - tail, tail)
+
+
+def _ratio(t: F64) -> F64:
+    flat = np.ravel(t)
+    scratch = TailScratch(np.empty((TailScratch.ROWS, flat.shape[0])))
+    np.multiply(flat, flat, scratch.squared)
+    ratio = np.empty_like(flat)
+    tail_ratio(flat, scratch, ratio)
+    return ratio.reshape(np.shape(t))
