@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import signal
 import sys
 import threading
@@ -16,10 +17,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
 from dfmon import config as configuration
+from dfmon.backfill import Background
 from dfmon.config import Config
 from dfmon.engine.hub import Request, SnapshotHub
 from dfmon.model.errors import EXIT_OK, DfmonError
@@ -31,6 +34,7 @@ from dfmon.sinks.jsonl import JsonLines
 from dfmon.store.history import History
 from dfmon.store.history_file import HistoryError
 from dfmon.store.recorder import Recorder
+from dfmon.store.trades import TradeStore, TradeStoreError
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.registry import Address, Pace, endpoints
 from dfmon.version import __version__
@@ -131,6 +135,7 @@ def live_session(
             keep_bytes=config.record.keep_mb << 20,
             keep_days=config.record.keep_days,
         )
+    trades = open_trades(config) if mode == "live" else None
     return LiveSession(
         config.market.currencies,
         connections,
@@ -142,7 +147,28 @@ def live_session(
         recorder=recorder,
         history=open_history(config) if mode == "live" else None,
         sinks=out.sinks,
+        backfill=Background(config.deribit.archive, config.deribit.archive_pace, trades)
+        if config.deribit.backfill
+        else None,
+        trades=trades,
     )
+
+
+def market_folder(config: Config) -> Path:
+    """Where prints and positions of an exchange are kept, beside the history: one folder a host, so none are mixed."""
+    history = Path(config.history.path) if config.history.path else default_history()
+    return history.parent / re.sub(r"[^\w.-]", "_", urlsplit(config.deribit.rest).netloc)
+
+
+def open_trades(config: Config) -> TradeStore | None:
+    """The store of option prints, or None where it is switched off or cannot be used."""
+    if not config.history.enabled:
+        return None
+    try:
+        return TradeStore(market_folder(config) / "trades.sqlite", keep_days=config.history.keep_days)
+    except TradeStoreError as exc:
+        log.warning("no trade store: %s", exc)
+        return None
 
 
 def open_history(config: Config) -> History | None:

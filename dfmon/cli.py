@@ -31,6 +31,7 @@ CONFIGURED = {
     "rest": "publish.rest",
     "every": "publish.every_s",
     "record": "record.directory",
+    "pace": "deribit.archive_pace",
 }
 
 
@@ -86,6 +87,12 @@ def parser() -> Parser:
     snapshot.add_argument("--json", action="store_true", help="one JSON object")
     snapshot.add_argument("--detail", action="store_true", help="with --json: heat-map, profile, tape and alerts too")
     snapshot.add_argument("--timeout", type=_seconds, default=30.0, metavar="S", help="patience for live data")
+
+    backfill = commands.add_parser("backfill", parents=[shared], help="whole life of every listed option, resumable")
+    backfill.add_argument(
+        "--from", dest="venue", metavar="URL", help="listing and archive of another address, as of sim"
+    )
+    backfill.add_argument("--pace", metavar="N", help="calls a second to the archive (default 4)")
 
     sim = commands.add_parser("sim", help="serve the simulated exchange on loopback")
     sim.add_argument("--port", type=int, default=0, help="first of four ports; 0 takes free ones (default)")
@@ -175,6 +182,8 @@ def _dispatch(args: argparse.Namespace) -> int:
     flags = {key: getattr(args, name) for name, key in CONFIGURED.items() if getattr(args, name, None) is not None}
     if args.command == "record":
         flags["record.directory"] = args.directory
+    if args.command == "backfill" and args.venue is not None:
+        flags["deribit.rest"] = flags["deribit.archive"] = args.venue
     loaded = config.load(getattr(args, "config", None), config.environment(), flags)
     _log_to(getattr(args, "log_file", None), screen=_draws(args))
     return commands.run(args, loaded)

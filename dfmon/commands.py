@@ -22,6 +22,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
             return snapshots.run(args, config)
         case "demo":
             return _demo(args, config)
+        case "backfill":
+            from dfmon import backfill_alone
+
+            return backfill_alone.run(config)
         case "replay":
             return _replay(args, config)
         case _:

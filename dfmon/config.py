@@ -21,7 +21,7 @@ from dfmon.core.step import FlowParams
 from dfmon.model.errors import UsageError
 from dfmon.model.units import clean
 from dfmon.store.positions_file import read_positions
-from dfmon.venues.registry import ADDRESSES
+from dfmon.venues.registry import ADDRESSES, ARCHIVE
 
 PositionModel = Annotated[
     str, Meta(pattern=r"^(flow|naive|short-all|file:.+)$", description="flow, naive, short-all or file:PATH")
@@ -53,6 +53,9 @@ class DeribitSection(Section, frozen=True):
 
     websocket: Url = ADDRESSES["deribit"].ws
     rest: Url = ADDRESSES["deribit"].rest
+    archive: Url = ARCHIVE
+    archive_pace: Annotated[float, Meta(ge=0.1, le=200.0, description="calls a second from 0.1 to 200")] = 4.0
+    backfill: Annotated[bool, Meta(description="true or false")] = True
     look_back_h: Annotated[float, Meta(ge=0.0, le=20_000.0, description="hours from 0 to 20000")] = 24.0
     summary_s: Annotated[float, Meta(ge=2.0, le=600.0, description="seconds from 2 to 600")] = 30.0
 

@@ -12,15 +12,19 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from dfmon.backfill import Background
 from dfmon.core.step import FlowParams
 from dfmon.engine.driver import Driver
 from dfmon.engine.hub import Request, Runtime, SnapshotHub
+from dfmon.model.events import OptionLife, OptionTrade
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.model.units import SECOND
 from dfmon.sinks.base import Sink, supervise
 from dfmon.store.history import History
 from dfmon.store.recorder import Recorder
+from dfmon.store.trades import Named, TradeStore
 from dfmon.venues import connection
+from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.rest import RestClient
 
@@ -65,11 +69,15 @@ class LiveSession:
         recorder: Recorder | None = None,
         history: History | None = None,
         sinks: Sequence[Sink] = (),
+        backfill: Background | None = None,
+        trades: TradeStore | None = None,
     ) -> None:
         self.hub = hub
         self._underlyings, self._endpoints, self._params, self._report = underlyings, endpoints, params, report
         self._tick_s, self._rest_pace_s = tick_s, rest_pace_s
         self._recorder, self._history, self._sinks = recorder, history, sinks
+        self._backfill, self._trades = backfill, trades
+        self._options = next((e.protocol for e in endpoints if isinstance(e.protocol, DeribitProtocol)), None)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._driver: Driver | None = None
         self._rows_s: dict[str, int] = {}
@@ -87,6 +95,7 @@ class LiveSession:
             worker,
             self._recorder.offer if self._recorder else None,
             self._report,
+            self._keep if self._trades is not None else None,
         )
         self._driver, self._loop = driver, loop
         if self._history is not None:
@@ -100,6 +109,8 @@ class LiveSession:
                 for sink in self._sinks:
                     tasks.create_task(supervise(sink, self.hub, stop))
                 tasks.create_task(self._tick(driver, worker, stop))
+                if self._backfill is not None and self._options is not None:
+                    tasks.create_task(self._backfill.run(driver, self._options.lives, time.time_ns, stop))
         finally:
             self._loop = None
             worker.close()
@@ -107,6 +118,8 @@ class LiveSession:
                 self._recorder.close()
             if self._history:
                 self._history.close()
+            if self._trades:
+                self._trades.close()
 
     async def _tick(self, driver: Driver, worker: ThreadWorker, stop: asyncio.Event) -> None:
         """A tick at every whole multiple of the interval, and the facts about the process beside it."""
@@ -123,8 +136,8 @@ class LiveSession:
                 frames, at = driver.frames, now
 
     def _runtime(self, driver: Driver, worker: ThreadWorker, rate: float) -> Runtime:
-        recorder, history = self._recorder, self._history
-        troubles = [t for t in (recorder and recorder.failed, history and history.failed) if t]
+        recorder = self._recorder
+        troubles = [part.failed for part in (recorder, self._history, self._trades) if part and part.failed]
         return Runtime(
             dropped=recorder.dropped if recorder else 0,
             left_out=tuple(sorted(self._left_out.items())),
@@ -134,7 +147,19 @@ class LiveSession:
             recorded_bytes=recorder.written_bytes if recorder else None,
             sinks=tuple(str(sink.status()) for sink in self._sinks),
             note="; ".join(troubles),
+            backfill=self._backfill.progress if self._backfill else None,
         )
+
+    def _keep(self, event: OptionTrade | OptionLife) -> None:
+        """Prints and whole histories into the trade store."""
+        if self._trades is None or self._options is None:
+            return
+        option = self._options.listings.options.get(event.name)
+        if option is None:
+            return
+        whole = isinstance(event, OptionLife)
+        trades = event.trades if isinstance(event, OptionLife) else (event,)
+        self._trades.append(Named(option.name, option.underlying, option.expiry_ns), trades, time.time_ns() * whole)
 
     def _remember(self, snapshot: FlowSnapshot) -> None:
         """One row of history a second, however fast the ticks are."""

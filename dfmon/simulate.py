@@ -17,7 +17,8 @@ from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.units import clean
 from dfmon.sim.server import SimAddresses, SimConfig, run_child, serve
 
-LOOK_BACK_H = 24.0 * 500  # the simulated tape begins when its oldest option was listed
+LOOK_BACK_H = 0.25  # the rest comes from the archive, in sight of the user
+PACE = 60.0  # calls a second to its archive: the simulated exchange is ours
 
 
 def _sim_config(seed: int, port: int, speed: float, currencies: tuple[str, ...]) -> SimConfig:
@@ -86,10 +87,10 @@ def _last_words(said: bytes) -> str:
 def pointed_at(config: Config, at: SimAddresses) -> Config:
     """The configuration with every venue's address replaced by the simulator's."""
     replace = msgspec.structs.replace
-    deribit = replace(config.deribit, websocket=at.deribit_ws, rest=at.deribit_rest)
+    deribit = replace(config.deribit, websocket=at.deribit_ws, rest=at.deribit_rest, archive=at.deribit_rest)
     return replace(
         config,
-        deribit=replace(deribit, summary_s=5.0, look_back_h=LOOK_BACK_H),
+        deribit=replace(deribit, summary_s=5.0, look_back_h=LOOK_BACK_H, archive_pace=PACE),
         binance=replace(
             config.binance,
             spot_websocket=at.binance_spot_ws,

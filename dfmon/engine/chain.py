@@ -328,6 +328,15 @@ class ChainState:
         for shared in self._shared.values():
             shared.history_ns = NEVER
 
+    def by_interest(self) -> list[str]:
+        """Live options whose open interest is known, the largest first in USD: the order in which they matter."""
+        rows = np.flatnonzero(
+            self._listed[: len(self._names)] & np.isfinite(self._float["open_interest"][: len(self._names)])
+        )
+        spot = np.array([self._shared[self._owner[row]].spot for row in rows.tolist()])
+        usd = self._float["open_interest"][rows] * np.nan_to_num(spot)
+        return [self._names[row] for row in rows[np.argsort(-usd, kind="stable")].tolist()]
+
     # ---- reading ---------------------------------------------------------------------------------------------
 
     def freeze(self, underlying: str, ts_ns: int, clock_ns: int = 0) -> ChainFrame:

@@ -18,7 +18,7 @@ from dfmon.engine.chain import ChainState
 from dfmon.engine.feeds import FeedTracker
 from dfmon.engine.journal import Record, RecordKind, rest_payload
 from dfmon.engine.market import MarketState
-from dfmon.model.events import Event, FeedState, Rejected
+from dfmon.model.events import Event, FeedState, OptionLife, OptionTrade, Rejected
 from dfmon.model.frames import ChainFrame, FeedHealth, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot
 
@@ -95,7 +95,9 @@ class Driver:
         worker: Worker | None = None,
         journal: Callable[[Record], None] | None = None,
         report: Callable[[Exception], None] | None = None,
+        keep: Callable[[OptionTrade | OptionLife], None] | None = None,
     ) -> None:
+        """`keep` is told every option print and every whole history, once it has been applied."""
         self.underlyings = underlyings
         self.params = params
         self.overruns = 0
@@ -107,6 +109,9 @@ class Driver:
         self._chains = ChainState(underlyings)
         self._markets = MarketState(underlyings)
         self._routes = _Routes((self._chains, self._markets), self._reject)
+        if keep is not None:
+            for kind in (OptionTrade, OptionLife):
+                self._routes[kind] = (*self._routes[kind], lambda event, _: keep(event))
         self._feeds = {source: FeedTracker(source) for source in decoders}
         self._flow = {name: FlowState.initial() for name in underlyings}
         self._seq = 0
@@ -211,6 +216,10 @@ class Driver:
         """What an option venue or a board could not say belongs into the snapshot."""
         if event.source in ("board", _OPTIONS):
             self._chains.reject("", event.what)
+
+    def by_interest(self) -> list[str]:
+        """Live options, the largest open interest first."""
+        return self._chains.by_interest()
 
     # ---- its memory --------------------------------------------------------------------------------------------
 

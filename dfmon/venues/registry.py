@@ -42,6 +42,9 @@ ADDRESSES: Final[Mapping[str, Address]] = {
     "okx": Address("wss://ws.okx.com:8443/ws/v5/public", "https://www.okx.com"),
 }
 
+ARCHIVE: Final = "https://history.deribit.com/api/v2"
+"""Deribit's archive: the same methods as its REST, with every trade since the beginning."""
+
 Factory = Callable[[Sequence[str], Address, Pace], Endpoint]
 
 

@@ -76,6 +76,7 @@ class Lives:
         self.given_up: dict[str, str] = {}
         self.foreign: set[str] = set()
         self.pages = 0  # answers that told something of an option, be it that there is nothing
+        self.prints = 0  # collected so far, over all options
         self.strange = 0  # rows outside what was asked for
         self._open: dict[str, _Life] = {}
 
@@ -88,6 +89,7 @@ class Lives:
         """Go on from prints that were kept, where they are more than what is there. They begin with number 1."""
         life = self._life(name)
         if len(trades) > len(life.trades):
+            self.prints += len(trades) - len(life.trades)
             life.trades, life.unproved = list(trades), True
 
     def collected(self, name: str, after: int = 0) -> list[OptionTrade]:
@@ -117,6 +119,7 @@ class Lives:
         while (row := inside.get(len(life.trades) + 1)) is not None:
             life.trades.append(decode.option_trade(row))
         reached = len(life.trades)
+        self.prints += reached - before
         if reached > before:
             life.tries = 0
         full = reached >= first + PAGE - 1
