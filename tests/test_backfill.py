@@ -183,12 +183,8 @@ def test_a_signal_ends_it_with_a_summary_and_its_number(tmp_path: Path) -> None:
 
 async def _until_store(folder: Path) -> None:
     async with asyncio.timeout(30.0):
-        while not any(_kept(path) for path in folder.glob("dfmon/*/trades.sqlite-wal") if (path := _main(path))):
+        while not any(_kept(path) for path in folder.glob("dfmon/*/trades.sqlite")):
             await asyncio.sleep(0.05)
-
-
-def _main(wal: Path) -> Path:
-    return wal.with_name("trades.sqlite")
 
 
 @pytest.mark.slow
