@@ -15,15 +15,18 @@ import numpy as np
 
 from dfmon.core import report
 from dfmon.core.assemble import assemble
+from dfmon.core.attribution import Priors
 from dfmon.core.columns import Columns, atm_sigma, columns, first_of_group
-from dfmon.core.dealer_net import Inventory, dealer_positions, observe, with_draws
+from dfmon.core.dealer_net import dealer_positions
 from dfmon.core.exposure import measure
 from dfmon.core.gamma_flip import Stickiness
 from dfmon.core.greek_calc import Numeraire
 from dfmon.core.hpp_score import Scaling, rescale
+from dfmon.core.inventory import Inventory
 from dfmon.core.liquidity import MEDIAN_OVER, SAMPLE, market_view
 from dfmon.core.lookback import empty_path, moves
 from dfmon.core.measured import Measured
+from dfmon.core.observing import observe
 from dfmon.core.rolling import Window
 from dfmon.core.rules import RuleState, Thresholds, classify
 from dfmon.core.scenario_inputs import scenario_inputs
@@ -47,6 +50,7 @@ class FlowParams(msgspec.Struct, frozen=True):
     stale_after_s: float = 30.0
     iv_move_1h: float = 0.6
     thresholds: Thresholds = Thresholds()
+    priors: Priors = Priors()
 
     def with_positions(self, model: str) -> FlowParams:
         """The same parameters under another position model."""
@@ -92,7 +96,7 @@ def step(
     reason. Source: the kernels called.
     """
     ts_ns = chain.ts_ns
-    inventory = observe(with_draws(state.inventory, chain.uid, chain.names), chain.trades)
+    inventory = observe(state.inventory, chain, params.priors)
     positions = dealer_positions(params.positions, inventory, chain, params.file_positions)
     cols = columns(chain, positions)
     exposure = measure(chain, cols, params.numeraire, params.stickiness)

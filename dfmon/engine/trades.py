@@ -6,17 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 import numpy as np
 
 from dfmon.model.events import OptionTrade
 from dfmon.model.frames import Life, TradeColumns
-
-
-def event_key(event: str) -> int:
-    """64 bits that stand for the id of a print or of the event it belongs to, the same in every run."""
-    return int.from_bytes(blake2b(event.encode(), digest_size=8).digest(), "little")
+from dfmon.model.keys import stable_key
 
 
 def sound(trade: OptionTrade) -> bool:
@@ -29,7 +24,7 @@ def trade_columns(rows: Sequence[int], trades: Sequence[OptionTrade]) -> TradeCo
     columns = TradeColumns(
         uid=np.array(rows, np.int64),
         seq=np.array([t.seq for t in trades], np.int64),
-        key=np.array([event_key(t.event_id or t.trade_id) for t in trades], np.uint64),
+        key=np.array([stable_key(t.event_id or t.trade_id) for t in trades], np.uint64),
         exch_ns=np.array([t.exch_ns for t in trades], np.int64),
         side=np.array([t.side for t in trades], np.int8),
         size=np.array([t.size for t in trades], np.float64),

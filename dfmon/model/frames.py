@@ -43,6 +43,11 @@ class TradeColumns:
     combo: Bools
     liquidation: tuple[str, ...]
 
+    def rows(self, at: NDArray[np.intp]) -> TradeColumns:
+        """The prints at these places, in this order."""
+        said = {name: getattr(self, name)[at] for name in self.__slots__ if name != "liquidation"}
+        return TradeColumns(**said, liquidation=tuple(self.liquidation[i] for i in at.tolist()))
+
 
 @dataclass(frozen=True, slots=True)
 class Life:

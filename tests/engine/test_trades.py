@@ -1,7 +1,8 @@
 import msgspec
 
-from dfmon.engine.trades import TradeBuffer, event_key, trade_columns
+from dfmon.engine.trades import TradeBuffer, trade_columns
 from dfmon.model.frames import Life
+from dfmon.model.keys import stable_key
 from tests.chains import trade
 
 
@@ -32,7 +33,7 @@ def test_legs_of_one_combo_share_a_key_and_singles_do_not() -> None:
 
 
 def test_key_of_an_event_is_the_same_in_every_run() -> None:
-    assert event_key("BTC-combo-1") == 12_798_930_445_053_781_792  # of BLAKE2b; a stored state rests on it
+    assert stable_key("BTC-combo-1") == 12_798_930_445_053_781_792  # of BLAKE2b; a stored state rests on it
 
 
 def test_empty_drain_has_the_types_of_a_full_one() -> None:

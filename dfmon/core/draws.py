@@ -1,0 +1,102 @@
+"""Chance that is fixed by what it is drawn for: an event, or an option by its name.
+
+Comes before `attribution` and `inventory`. A draw never depends on the order in which things arrive, on tick
+boundaries or on how options are numbered, so a replay, a restart and a backfill see the same ensemble.
+One stream of draws serves two members, the second one mirrored (antithetic): buys for sells then give the same
+ensemble with its sign turned, exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from scipy.special import ndtri
+
+from dfmon.model.frames import F64, U64
+from dfmon.model.keys import stable_key
+
+STREAMS: Final = 64
+MEMBERS: Final = 2 * STREAMS
+EVENT, DIRECTION, START, DRIFT, UNSEEN, CLASSES, STAY, GO = range(8)  # what a draw is for
+
+COMMON: Final = 0.02  # share of the variance of the start that all options have in common
+_STRATA: Final = (np.arange(STREAMS) + 0.5) / STREAMS
+
+
+def _mixed(x: U64) -> U64:
+    """Finaliser of splitmix64: every bit of the result depends on every bit of `x`."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def _salts(purpose: int) -> U64:
+    steps = np.arange(1, STREAMS + 1, dtype=np.uint64) + np.uint64(STREAMS * purpose)
+    return _mixed(steps * np.uint64(0x9E3779B97F4A7C15))
+
+
+_SALTS: Final = [_salts(purpose) for purpose in range(8)]
+
+
+def uniforms(keys: U64, purpose: int = EVENT) -> F64:
+    """Independent uniform numbers in [0, 1), one a stream, for each key.
+
+    Units: none. Shapes: (k,) -> (k, STREAMS). Domain: any 64 bits.
+    Source: splitmix64, Steele, Lea & Flood, OOPSLA 2014, as a counter-based generator.
+
+    >>> uniforms(np.array([7], np.uint64)).shape, bool((uniforms(np.arange(9, dtype=np.uint64)) < 1.0).all())
+    ((1, 64), True)
+    """
+    bits = _mixed(keys[:, None] ^ _SALTS[purpose])
+    return np.asarray((bits >> np.uint64(11)) * 2.0**-53, np.float64)
+
+
+def strata(keys: U64, purpose: int) -> F64:
+    """The midpoints of STREAMS equal parts of [0, 1] in an order drawn for each key: an even sample of few draws.
+
+    Units: none. Shapes: (k,) -> (k, STREAMS). Domain: any 64 bits. Source: stratified sampling, Cochran (1977).
+    """
+    return np.asarray(_STRATA[np.argsort(uniforms(keys, purpose), axis=1)])
+
+
+def quantiles_of(names: Sequence[str]) -> F64:
+    """Each member's quantile of what is believed of each option's customers; a member and its mirror add up to 1.
+
+    Units: none. Shapes: n names -> (n, MEMBERS). Domain: any names. Source: none.
+    """
+    even = strata(_keys(names), DIRECTION)
+    return np.concatenate([even, 1.0 - even], axis=1)
+
+
+def chances_of(names: Sequence[str]) -> F64:
+    """Two even samples of [0, 1] for each option, a number a stream: whether it stays, and where else it goes.
+
+    Units: none. Shapes: n names -> (n, 2 STREAMS). Domain: any names. Source: none.
+    """
+    keys = _keys(names)
+    return np.concatenate([strata(keys, STAY), strata(keys, GO)], axis=1)
+
+
+def normals(names: Sequence[str], purpose: int, common: float = 0.0) -> F64:
+    """Standard normal draws of each option, mirrored; `common` is the share of variance that all options share.
+
+    Units: standard deviations. Shapes: n names -> (n, MEMBERS). Domain: 0 <= common <= 1. Source: none.
+    """
+    own = ndtri(strata(_keys(names), purpose))
+    half = np.sqrt(1.0 - common) * own + np.sqrt(common) * shared(purpose)[:STREAMS]
+    return np.concatenate([half, -half], axis=1)
+
+
+def shared(purpose: int) -> F64:
+    """Standard normal draws that belong to no option: one number a member, mirrored.
+
+    Units: standard deviations. Shapes: (MEMBERS,). Domain: none. Source: none.
+    """
+    half = ndtri(strata(np.zeros(1, np.uint64), purpose))[0]
+    return np.asarray(np.concatenate([half, -half]))
+
+
+def _keys(names: Sequence[str]) -> U64:
+    return np.array([stable_key(name) for name in names], np.uint64)
