@@ -15,9 +15,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 import numpy as np
-from scipy.special import gammaincinv
 
-from dfmon.core.draws import CLASSES, STREAMS, strata
+from dfmon.core.draws import CLASSES, STREAMS, even_normals
 from dfmon.model.frames import F64, I64, TradeColumns
 
 Shares: TypeAlias = tuple[float, float, float, float]
@@ -102,17 +101,17 @@ def attribution(priors: Priors) -> Attribution:
 def _held(priors: Priors, kind: int, shares: Shares) -> F64:
     """(4, STREAMS) class shares that each stream holds for one kind, drawn around `shares`; the sceptics come first."""
     doubting = round(priors.sceptics * STREAMS) if kind < TAKER_LIQUIDATED else 0
-    even = strata(np.arange(4, dtype=np.uint64) + np.uint64(4 * kind), CLASSES)
-    held = _dirichlet(shares, priors.certainty, even)
-    # an even sample again among the few: their ranks, spread over [0, 1]
-    few = (np.argsort(np.argsort(even[:, :doubting], axis=1), axis=1) + 0.5) / max(doubting, 1)
-    held[:, :doubting] = _dirichlet(priors.sceptic, priors.certainty, few)
+    normal = even_normals(np.arange(4, dtype=np.uint64) + np.uint64(4 * kind), CLASSES)
+    held = _dirichlet(shares, priors.certainty, normal)
+    held[:, :doubting] = _dirichlet(priors.sceptic, priors.certainty, normal[:, :doubting])
     return held
 
 
-def _dirichlet(shares: Shares, certainty: float, even: F64) -> F64:
+def _dirichlet(shares: Shares, certainty: float, normal: F64) -> F64:
+    """Gamma quantiles, made to add up to 1; the quantiles by Wilson & Hilferty (1931)."""
     alpha = certainty * np.array(shares)[:, None]
-    gamma = np.where(alpha > 0.0, gammaincinv(np.maximum(alpha, 1e-9), even), 0.0)
+    much = np.maximum(alpha, 1e-9)
+    gamma = alpha * np.maximum(1.0 - 1.0 / (9.0 * much) + normal / (3.0 * np.sqrt(much)), 0.0) ** 3
     return np.asarray(gamma / gamma.sum(axis=0))
 
 

@@ -9,12 +9,12 @@ ensemble with its sign turned, exactly.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
-from scipy.special import ndtri
 
-from dfmon.model.frames import F64, U64
+from dfmon.model.frames import F64, I64, U64
 from dfmon.model.keys import stable_key
 
 STREAMS: Final = 64
@@ -22,7 +22,8 @@ MEMBERS: Final = 2 * STREAMS
 EVENT, DIRECTION, START, DRIFT, UNSEEN, CLASSES, STAY, GO = range(8)  # what a draw is for
 
 COMMON: Final = 0.02  # share of the variance of the start that all options have in common
-_STRATA: Final = (np.arange(STREAMS) + 0.5) / STREAMS
+_MIDDLES: Final = (np.arange(STREAMS) + 0.5) / STREAMS
+_NORMALS: Final = np.array([NormalDist().inv_cdf(middle) for middle in _MIDDLES.tolist()])
 
 
 def _mixed(x: U64) -> U64:
@@ -58,7 +59,20 @@ def strata(keys: U64, purpose: int) -> F64:
 
     Units: none. Shapes: (k,) -> (k, STREAMS). Domain: any 64 bits. Source: stratified sampling, Cochran (1977).
     """
-    return np.asarray(_STRATA[np.argsort(uniforms(keys, purpose), axis=1)])
+    return np.asarray(_MIDDLES[_order(keys, purpose)])
+
+
+def even_normals(keys: U64, purpose: int) -> F64:
+    """The standard normal quantiles of `strata`.
+
+    Units: standard deviations. Shapes: (k,) -> (k, STREAMS). Domain: any 64 bits.
+    Source: Wichura (1988), AS 241, in the standard library.
+    """
+    return np.asarray(_NORMALS[_order(keys, purpose)])
+
+
+def _order(keys: U64, purpose: int) -> I64:
+    return np.argsort(uniforms(keys, purpose), axis=1)
 
 
 def quantiles_of(names: Sequence[str]) -> F64:
@@ -84,7 +98,7 @@ def normals(names: Sequence[str], purpose: int, common: float = 0.0) -> F64:
 
     Units: standard deviations. Shapes: n names -> (n, MEMBERS). Domain: 0 <= common <= 1. Source: none.
     """
-    own = ndtri(strata(_keys(names), purpose))
+    own = even_normals(_keys(names), purpose)
     half = np.sqrt(1.0 - common) * own + np.sqrt(common) * shared(purpose)[:STREAMS]
     return np.concatenate([half, -half], axis=1)
 
@@ -94,7 +108,7 @@ def shared(purpose: int) -> F64:
 
     Units: standard deviations. Shapes: (MEMBERS,). Domain: none. Source: none.
     """
-    half = ndtri(strata(np.zeros(1, np.uint64), purpose))[0]
+    half = even_normals(np.zeros(1, np.uint64), purpose)[0]
     return np.asarray(np.concatenate([half, -half]))
 
 
