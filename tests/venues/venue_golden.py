@@ -6,6 +6,7 @@ Lines of one file are one session, in order. Floats that are NaN are null in the
 import json
 import math
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -22,6 +23,15 @@ BAD = (
     b"\xff", b"null", b"1e999", b"[" * 3000, b'{"a":' * 3000, b"", b"-1", b'""', b"0", b"{}", b"[]", b'"x"',
     b"true", b"99999999999999999999", b"1e308", b"\x00", b'"nan"', b'"\\ud800"',
 )  # fmt: skip
+
+
+ODD = (
+    b"null", b"true", b"-1", b"0", b"0.0", b"-0.0", b"1e-320", b"1e15", b"1e18", b"-1e308", b"9223372036854775808", b"3.5",
+    b'"1e400"', b'"-1"', b'"0x10"', b'"NaN"', b'"Infinity"', b'" 1 "', b'"1_000"', b"[[]]", b'[{"a":null}]', b'{"data":[]}',
+    '"\u0661"'.encode(), b'"' + b"9" * 400 + b'"',
+)  # fmt: skip
+_KEY = re.compile(rb'"\w+":\s?')
+_VALUE = re.compile(rb'":\s?("[^"]*"|[-\d.eE+]+|true|false|null)')
 
 
 @dataclass(frozen=True)
@@ -73,14 +83,54 @@ def _plain(value: object) -> object:
 
 
 def mutations(frame: bytes, count: int = 300) -> list[bytes]:
-    """`count` damaged copies of a frame, the same ones every time."""
-    damaged = []
-    for seed in range(count):
-        rng = random.Random(seed)
-        start = rng.randrange(len(frame) + 1)
-        end = min(len(frame), start + rng.randrange(8))
-        damaged.append(frame[:start] + rng.choice(BAD) + frame[end:])
-    return damaged
+    """`count` damaged copies of a frame, the same ones every time: a sixth each of six kinds of damage."""
+    kinds = (_spliced, _flipped, _cut, _other_value, _said_twice, _without)
+    return [kinds[seed % len(kinds)](frame, random.Random(seed)) for seed in range(count)]
+
+
+def _spliced(frame: bytes, rng: random.Random) -> bytes:
+    start = rng.randrange(len(frame) + 1)
+    end = min(len(frame), start + rng.randrange(8))
+    return frame[:start] + rng.choice(BAD) + frame[end:]
+
+
+def _flipped(frame: bytes, rng: random.Random) -> bytes:
+    damaged = bytearray(frame or b"x")
+    for _ in range(rng.randrange(1, 4)):
+        damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
+    return bytes(damaged)
+
+
+def _cut(frame: bytes, rng: random.Random) -> bytes:
+    start, end = sorted((rng.randrange(len(frame) + 1), rng.randrange(len(frame) + 1)))
+    return rng.choice((frame[:start], frame[end:], frame[:start] + frame[end:]))
+
+
+def _other_value(frame: bytes, rng: random.Random) -> bytes:
+    """A value of another type, or a number beyond any market, in the place of a value."""
+    values = list(_VALUE.finditer(frame))
+    if not values:
+        return _spliced(frame, rng)
+    found = rng.choice(values)
+    return frame[: found.start(1)] + rng.choice(BAD + ODD) + frame[found.end(1) :]
+
+
+def _said_twice(frame: bytes, rng: random.Random) -> bytes:
+    """A key twice in an object, with two values."""
+    keys = list(_KEY.finditer(frame))
+    if not keys:
+        return _spliced(frame, rng)
+    at = rng.choice(keys).start()
+    return frame[:at] + rng.choice(keys)[0] + rng.choice(ODD) + b"," + frame[at:]
+
+
+def _without(frame: bytes, rng: random.Random) -> bytes:
+    """A field under another name."""
+    keys = list(_KEY.finditer(frame))
+    if not keys:
+        return _spliced(frame, rng)
+    found = rng.choice(keys)
+    return frame[: found.start()] + b'"new_field":' + frame[found.end() :]
 
 
 def assert_finite(events: Sequence[Event]) -> None:
