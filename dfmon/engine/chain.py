@@ -100,8 +100,8 @@ class ChainState:
         self._inverse = np.zeros(capacity, np.bool_)
         self._listed = np.zeros(capacity, np.bool_)
         self._started_ns = 0
-        self._said: dict[int, OptionTicker] = {}  # by row, since the last tick
-        self._unread: dict[int, UnreadTicker] = {}
+        self._said: dict[str, OptionTicker] = {}  # since the last tick
+        self._unread: dict[str, UnreadTicker] = {}
         self._marked: list[str] = []  # names of the newest marks, and their rows
         self._marked_at = np.zeros(0, np.int64)
         self.unknown: Counter[str] = Counter()  # events about instruments nobody has listed, by kind
@@ -199,40 +199,35 @@ class ChainState:
 
     def _on_ticker(self, event: OptionTicker, _: int) -> None:
         """Keep the newest word on an option: the columns are written once a tick, by `gather`."""
-        row = self._row.get(event.name)
-        if row is None:
-            self.unknown["ticker"] += 1
-            return
-        held = self._said.get(row)
+        held = self._said.get(event.name)
         if held is None or event.exch_ns >= held.exch_ns:
-            self._said[row] = event
+            self._said[event.name] = event
 
     def _on_unread(self, event: UnreadTicker, _: int) -> None:
         """The same before its units are converted, which only the newest of a tick is worth."""
-        row = self._row.get(event.name)
-        if row is None:
-            self.unknown["ticker"] += 1
-            return
-        held = self._unread.get(row)
+        held = self._unread.get(event.name)
         if held is None or event.exch_ms >= held.exch_ms:
-            self._unread[row] = event
+            self._unread[event.name] = event
 
     def gather(self) -> None:
         """Write what was said since the last tick."""
         said, self._said = self._said, {}
         unread, self._unread = self._unread, {}
-        self._write(said)
-        self._write({row: event.read() for row, event in unread.items()})
+        self._write(list(said.values()))
+        self._write([event.read() for event in unread.values()])
 
-    def _write(self, said: dict[int, OptionTicker]) -> None:
+    def _write(self, tickers: list[OptionTicker]) -> None:
         """A ticker is a whole state: one older than what is known, a slow poll or a late frame, says nothing.
 
         Its mark has a time of its own, since the stream of marks may be ahead of the ticker.
         """
-        if not said:
+        listed = [ticker for ticker in tickers if ticker.name in self._row]
+        if len(listed) < len(tickers):
+            self.unknown["ticker"] += len(tickers) - len(listed)
+            tickers = listed
+        if not tickers:
             return
-        tickers = list(said.values())
-        at = np.array(list(said), np.int64)
+        at = np.array([self._row[ticker.name] for ticker in tickers], np.int64)
         exch_ns = np.array([ticker.exch_ns for ticker in tickers], np.int64)
         for time, columns in (("ticker_ns", _STATE), ("mark_ns", _MARKS)):
             newer = exch_ns >= self._time[time][at]

@@ -102,6 +102,7 @@ def test_newer_marks_overwrite_and_older_marks_do_not() -> None:
 
 def test_unknown_names_are_counted_by_kind() -> None:
     chain = chain_of(ticker("X"), trade("X"), marks(NOW, 0.5))
+    chain.gather()
     assert chain.unknown == {"ticker": 1, "trade": 1, "mark": 1}
 
 

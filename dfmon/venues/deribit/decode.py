@@ -7,7 +7,7 @@ null in place of a quote becomes NaN. Amounts of options are coins already. `wir
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET
@@ -59,6 +59,30 @@ class Ticker(wire.Ticker, frozen=True, gc=False, kw_only=True):
 
 
 ticker: Final = msgspec.json.Decoder(wire.Push[Ticker])
+
+
+class OptionChanges:
+    """`incremental_ticker` of options: a snapshot begins one, and what a change does not name stays as it was."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, dict[str, Any]] = {}
+
+    def apply(self, name: str, frame: bytes) -> Ticker:
+        """The whole state after a frame. Raises where a change has no snapshot before it, or the frame is damaged."""
+        said = wire.fields.decode(frame).params.data
+        if said.get("type") == "change":
+            if name not in self._held:
+                raise ValueError(f"{name}: a change before any snapshot")
+            before = self._held[name]
+            said = {**before, **{key: _merged(before.get(key), value) for key, value in said.items()}}
+        ticker = msgspec.convert(said, Ticker)
+        if "type" in said:  # a plain ticker is whole each time
+            self._held[name] = said
+        return ticker
+
+
+def _merged(before: Any, said: Any) -> Any:
+    return {**before, **said} if isinstance(before, dict) and isinstance(said, dict) else said
 
 
 def summary(row: wire.Summary) -> OptionTicker:

@@ -70,6 +70,7 @@ class DeribitProtocol:
         self._schedule = Schedule(summary_s)
         self._index_of = {index_name(name): name for name in underlyings}
         self._futures: dict[str, decode.FutureState] = {}
+        self._changes = decode.OptionChanges()
         self._locked: set[str] = set()
         self._refused: list[str] = []
         self._status = Status(self.source)
@@ -104,6 +105,7 @@ class DeribitProtocol:
         self._session = Session()
         self._rest.clear()
         self._futures.clear()
+        self._changes = decode.OptionChanges()
         self._locked.clear()
         self._refused.clear()
         self._dog.restart()
@@ -190,9 +192,13 @@ class DeribitProtocol:
     def frame_received(self, frame: bytes) -> Sequence[Event]:
         try:
             if frame.startswith(_TICKER):  # the busiest channel: its name is read with the rest
-                ticker = decode.ticker.decode(frame).params.data
-                if ticker.name in self._options:
-                    return (ticker,)
+                try:
+                    ticker = decode.ticker.decode(frame).params.data
+                except UNREADABLE:
+                    pass  # a combo's numbers may be negative: whose they are says the channel, below
+                else:
+                    if ticker.name in self._options:
+                        return (ticker,)
             at = frame.find(_CHANNEL)
             if at < 0:
                 return self._on_message(frame)
@@ -302,7 +308,7 @@ class DeribitProtocol:
 
     def _on_ticker(self, name: str, frame: bytes) -> Sequence[Event]:
         if name in self._options:
-            return [decode.ticker.decode(frame).params.data]
+            return [self._changes.apply(name, frame)]
         future = self.listings.futures.get(name)
         if future is None:
             return [rejected(self.source, "instrument", name)]  # a combo's ticker would count its legs twice

@@ -7,7 +7,7 @@ Unknown fields are ignored, since the venue adds some unannounced.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
@@ -274,6 +274,7 @@ state: Final = msgspec.json.Decoder(Push[InstrumentState])
 platform: Final = msgspec.json.Decoder(Push[PlatformState])
 created: Final = msgspec.json.Decoder(Push[Record])
 array: Final = msgspec.json.Decoder(Push[Raw])
+fields: Final = msgspec.json.Decoder(Push[dict[str, Any]])
 
 trades: Final = Rows(SOURCE, msgspec.json.Decoder(list[Trade]), msgspec.json.Decoder(Trade))
 trade_frame: Final = Pushed(trades, msgspec.json.Decoder(Push[list[Trade]]))
