@@ -1,11 +1,12 @@
 """Every source dfmon can connect to: its name, where it is served, and how its protocol is built.
 
 An explicit table: adding a venue is adding a package and a line here. A simulated exchange changes the addresses only.
+Where a venue limits what one connection may carry, many underlyings are spread over several: `okx`, `okx.2` and so on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,25 +46,29 @@ ADDRESSES: Final[Mapping[str, Address]] = {
 ARCHIVE: Final = "https://history.deribit.com/api/v2"
 """Deribit's archive: the same methods as its REST, with every trade since the beginning."""
 
-Factory = Callable[[Sequence[str], Address, Pace], Endpoint]
+Factory = Callable[[str, Sequence[str], Address, Pace], Endpoint]
+
+# Underlyings of one connection. Binance: 200 streams are far below its 1,024 and keep the URL below 8 kB.
+# OKX: fewer than 30 books are advised, and each underlying has two.
+_MOST: Final[Mapping[str, int]] = {"binance.spot": 60, "binance.public": 200, "binance.market": 50, "okx": 14}
 
 
-def _deribit(underlyings: Sequence[str], at: Address, pace: Pace) -> Endpoint:
+def _deribit(source: str, underlyings: Sequence[str], at: Address, pace: Pace) -> Endpoint:
     return Endpoint(
-        "deribit", at.ws, at.rest, DeribitProtocol(underlyings, summary_s=pace.summary_s, look_back_s=pace.look_back_s)
+        source, at.ws, at.rest, DeribitProtocol(underlyings, summary_s=pace.summary_s, look_back_s=pace.look_back_s)
     )
 
 
-def _binance(build: Callable[[Sequence[str]], binance.BinanceProtocol]) -> Factory:
-    def make(underlyings: Sequence[str], at: Address, _pace: Pace) -> Endpoint:
-        protocol = build(underlyings)
-        return Endpoint(protocol.source, f"{at.ws}{protocol.path}", at.rest, protocol)
+def _binance(build: Callable[[Sequence[str], str], binance.BinanceProtocol]) -> Factory:
+    def make(source: str, underlyings: Sequence[str], at: Address, _pace: Pace) -> Endpoint:
+        protocol = build(underlyings, source)
+        return Endpoint(source, f"{at.ws}{protocol.path}", at.rest, protocol)
 
     return make
 
 
-def _okx(underlyings: Sequence[str], at: Address, _pace: Pace) -> Endpoint:
-    return Endpoint("okx", at.ws, at.rest, OkxProtocol(underlyings))
+def _okx(source: str, underlyings: Sequence[str], at: Address, _pace: Pace) -> Endpoint:
+    return Endpoint(source, at.ws, at.rest, OkxProtocol(underlyings, source))
 
 
 FACTORIES: Final[Mapping[str, Factory]] = {
@@ -77,10 +82,10 @@ FACTORIES: Final[Mapping[str, Factory]] = {
 
 def endpoint(source: str, underlyings: Sequence[str], at: Address | None = None, pace: Pace | None = None) -> Endpoint:
     """One connection with a fresh protocol; `at` replaces the venue's own address."""
-    factory = FACTORIES.get(source)
-    if factory is None:
+    base = _base(source)
+    if base is None:
         raise UsageError(f"no source {source!r}; there are {', '.join(FACTORIES)}")
-    return factory(underlyings, at or ADDRESSES[source], pace or Pace())
+    return FACTORIES[base](source, underlyings, at or ADDRESSES[base], pace or Pace())
 
 
 def endpoints(
@@ -89,5 +94,26 @@ def endpoints(
     addresses: Mapping[str, Address] | None = None,
     pace: Pace | None = None,
 ) -> list[Endpoint]:
-    """A connection per source, in the order given; `addresses` replaces those it names."""
-    return [endpoint(source, underlyings, (addresses or {}).get(source), pace) for source in sources]
+    """The connections of each source, in the order given; `addresses` replaces those it names.
+
+    A source may be named by any of its connections, as recordings do: the underlyings decide how many there are.
+    """
+    bases = dict.fromkeys(_base(source) or source for source in sources)
+    return [
+        endpoint(name, part, (addresses or {}).get(base), pace)
+        for base in bases
+        for name, part in _parts(base, underlyings)
+    ]
+
+
+def _base(source: str) -> str | None:
+    """The entry of the table a connection belongs to: `okx.2` to `okx`."""
+    stem, _, number = source.rpartition(".")
+    return next((name for name in (source, stem if number.isdecimal() else "") if name in FACTORIES), None)
+
+
+def _parts(base: str, underlyings: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Names of a source's connections and the underlyings of each."""
+    most = _MOST.get(base, len(underlyings) or 1)
+    for number, first in enumerate(range(0, len(underlyings) or 1, most), 1):
+        yield base if number == 1 else f"{base}.{number}", underlyings[first : first + most]

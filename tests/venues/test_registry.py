@@ -1,4 +1,5 @@
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,33 @@ def test_a_simulator_changes_addresses_and_nothing_else():
     (public,) = registry.endpoints(["BTC"], ["binance.public"], {"binance.public": at})
     assert public.url == "ws://127.0.0.1:9/public/stream?streams=btcusdt@depth@100ms"
     assert public.rest == "http://127.0.0.1:9"
+
+
+def test_many_underlyings_are_spread_over_as_many_connections_as_the_venues_advise():
+    coins = [f"C{number:03d}" for number in range(30)]
+    made = {endpoint.source: endpoint for endpoint in registry.endpoints(coins)}
+    assert [name for name in made if name.startswith("okx")] == ["okx", "okx.2", "okx.3"]
+    assert list(made)[:4] == ["deribit", "binance.spot", "binance.public", "binance.market"]
+    books = []
+    for name, endpoint in made.items():
+        assert endpoint.protocol.source == name
+        if name.startswith("okx"):
+            endpoint.protocol.connection_made(1)
+            (request,) = endpoint.protocol.data_to_send()
+            mine = [arg["instId"] for arg in json.loads(request)["args"] if arg["channel"] == "books"]
+            assert len(mine) < 30
+            books += mine
+        if name.startswith("binance"):
+            assert endpoint.url.count("@") - endpoint.url.count("@100ms") <= 1024
+            assert len(endpoint.url) < 8_000
+    assert sorted(books) == sorted(f"{coin}-{tail}" for coin in coins for tail in ("USDT", "USDT-SWAP"))
+
+
+def test_a_recording_names_its_connections_and_gets_the_same_ones():
+    coins = [f"C{number:03d}" for number in range(70)]
+    live = [endpoint.source for endpoint in registry.endpoints(coins, ["binance.spot", "okx"])]
+    assert [endpoint.source for endpoint in registry.endpoints(coins, live)] == live
+    assert live[:2] == ["binance.spot", "binance.spot.2"]
 
 
 def test_protocols_are_not_shared():

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from dfmon.model.events import ClockReading, FeedState, FeedStatus
-from dfmon.model.units import HOUR, MINUTE, SECOND
+from dfmon.model.events import ClockReading, Delisted, FeedState, FeedStatus, Listed
+from dfmon.model.units import DAY, HOUR, MINUTE, SECOND
 from dfmon.venues.binance import protocol as binance
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.okx.protocol import OkxProtocol
@@ -205,3 +205,83 @@ def test_prints_and_differences_are_told_from_states(protocol: VenueProtocol, fr
     found, key = protocol.sort(frame)
     assert found is fate
     assert key or fate is Fate.KEEP
+
+
+# ---- 08:00 UTC -------------------------------------------------------------------------------------------------------
+
+
+def answer(result: object) -> bytes:
+    return body({"jsonrpc": "2.0", "result": result, "usIn": 1, "usOut": 2})
+
+
+def record(name: str, expiry_ns: int, at: int, kind: str = "option") -> dict:
+    _, _, strike, side = (*name.split("-"), "", "")[:4]
+    return {
+        "instrument_name": name, "kind": kind, "base_currency": "BTC", "quote_currency": "BTC",
+        "settlement_currency": "BTC", "settlement_period": "day", "instrument_type": "reversed",
+        "option_type": "call" if side == "C" else "put", "strike": float(strike or 0), "state": "open",
+        "expiration_timestamp": expiry_ns // 10**6, "creation_timestamp": at // 10**6, "is_active": True,
+        "price_index": "btc_usd", "contract_size": 1.0, "instrument_id": abs(hash(name)) % 10**6,
+    }  # fmt: skip
+
+
+def error(code: int, number: int | None = None) -> bytes:
+    return body({"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": "x"}})
+
+
+def test_the_roll_needs_no_new_connection_and_new_listings_are_there_within_a_minute() -> None:
+    """Around 08:00 the venue refuses for seconds, the old day ends, the new one comes by two ways."""
+    roll = NOW - NOW % DAY + DAY + 8 * HOUR
+    old = record("BTC-17NOV26-90000-C", roll, NOW)
+    protocol = deribit()
+    protocol.rest_calls()
+    protocol.response_received("instruments:BTC:option", answer([old]))
+    protocol.connection_made(roll - MINUTE)
+    accept(protocol)
+    told = record("BTC-18NOV26-91000-C", roll + DAY, roll)
+    untold = record("BTC-18NOV26-95000-C", roll + DAY, roll)
+    times: list[int] = []  # when the listing was asked for
+    for second in range(-59, 330):
+        at_ms = roll // 10**6 + second * 1000
+        protocol.frame_received(index(second))
+        protocol.frame_received(push("markprice.options.btc_usd", []))
+        protocol.due(roll + second * SECOND)
+        protocol.data_to_send()
+        if second == 1:
+            state = {"timestamp": at_ms, "state": "delivered", "instrument_name": old["instrument_name"]}
+            (event,) = protocol.frame_received(push("instrument.state.option.BTC", state))
+            assert (type(event), event.name) == (Delisted, old["instrument_name"])
+        if second == 2:
+            (event,) = protocol.frame_received(push("instrument.creation.option.BTC", told))
+            assert (type(event), event.instrument.name) == (Listed, told["instrument_name"])
+        if second == 3:
+            state = {"timestamp": at_ms, "state": "open", "instrument_name": untold["instrument_name"]}
+            protocol.frame_received(push("instrument.state.option.BTC", state))
+        for call in protocol.rest_calls():
+            if call.tag == "instruments:BTC:option":
+                times.append(second)
+                refused = len(times) == 1
+                rows = [told, untold] if second > 3 else [old]
+                protocol.response_received(call.tag, error(10041) if refused else answer(rows))
+            elif call.tag.startswith("summary"):
+                protocol.response_received(call.tag, error(-32602) if -5 < second < 5 else answer([]))
+    assert protocol.broken == ""
+    assert "BTC-18NOV26-95000-C" in protocol.listings.options
+    assert any(3 <= second <= 63 for second in times), times
+    assert any(300 <= second <= 301 for second in times), "the reconciliation at 08:05"
+
+
+def test_a_subscription_that_the_settlement_refuses_is_made_when_it_is_over() -> None:
+    roll = NOW - NOW % DAY + DAY + 8 * HOUR
+    protocol = DeribitProtocol(("BTC",), linear=False)
+    protocol.connection_made(roll + SECOND)
+    for second in range(2, 15):
+        for call in sent(protocol):
+            if call["method"] == "public/subscribe":
+                if second < 9:
+                    (status,) = protocol.frame_received(error(10041, call["id"]))
+                    assert status.reason == "settlement in progress (10041)"
+                else:
+                    protocol.frame_received(body({"id": call["id"], "result": call["params"]["channels"]}))
+        protocol.due(roll + second * SECOND)
+    assert protocol.settled

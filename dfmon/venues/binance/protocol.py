@@ -298,17 +298,17 @@ class BinanceProtocol:
         return [MarketTicker(VENUE, self._market, name, ns(row.time), open_interest_usd=row.openInterest * mark)]
 
 
-def spot(underlyings: Sequence[str] = ("BTC", "ETH")) -> BinanceProtocol:
+def spot(underlyings: Sequence[str] = ("BTC", "ETH"), source: str = "binance.spot") -> BinanceProtocol:
     """Spot: trades, 24 h volume and a book of 5,000 levels a side at the start, which reaches 1 % on BTC."""
     return BinanceProtocol(
-        "binance.spot", Market.SPOT, underlyings, route="", streams=SPOT_STREAMS, depth=("/api/v3/depth", 5000)
+        source, Market.SPOT, underlyings, route="", streams=SPOT_STREAMS, depth=("/api/v3/depth", 5000)
     )
 
 
-def public(underlyings: Sequence[str] = ("BTC", "ETH")) -> BinanceProtocol:
+def public(underlyings: Sequence[str] = ("BTC", "ETH"), source: str = "binance.public") -> BinanceProtocol:
     """USD-M futures, book route."""
     return BinanceProtocol(
-        "binance.public",
+        source,
         Market.PERP,
         underlyings,
         route="/public",
@@ -317,8 +317,6 @@ def public(underlyings: Sequence[str] = ("BTC", "ETH")) -> BinanceProtocol:
     )
 
 
-def market(underlyings: Sequence[str] = ("BTC", "ETH")) -> BinanceProtocol:
+def market(underlyings: Sequence[str] = ("BTC", "ETH"), source: str = "binance.market") -> BinanceProtocol:
     """USD-M futures, trade route, with polled open interest."""
-    return BinanceProtocol(
-        "binance.market", Market.PERP, underlyings, route="/market", streams=MARKET_STREAMS, interest=True
-    )
+    return BinanceProtocol(source, Market.PERP, underlyings, route="/market", streams=MARKET_STREAMS, interest=True)
