@@ -1,8 +1,9 @@
 """Between a socket and the driver: frames wait here while more come than can be applied, and memory stays bounded.
 
-Reading goes first: a socket that is not read makes the venue wait, and then end the connection. So what is read is put
-here, and applied for a few milliseconds at a time. While few frames wait, all are applied in order. Under pressure a
-frame that is a whole state takes the place of the one that waits under its key; beyond the bound numbered differences
+A frame is applied at once while there is time for that. When applying has gone on for some milliseconds without a
+pause, reading goes first, since a socket that is not read makes the venue wait and then end the connection: frames are
+put here and applied for a few milliseconds at a time. While few wait, all are applied in order. Under pressure a frame
+that is a whole state takes the place of the one that waits under its key; beyond the bound numbered differences
 are dropped, which their protocol sees and mends; and if nothing but prints is left, the socket is not read for a while.
 What is applied is journalled, what is dropped is counted, so a replay is still what was seen.
 """
@@ -20,6 +21,8 @@ from dfmon.venues.protocol import Fate
 _PRESSURE: Final = 256  # frames waiting: fewer are a burst, not an overload
 _MOST_BYTES: Final = 32 * 1024 * 1024
 _MOST_FRAMES: Final = 50_000
+_AT_ONCE_S: Final = 0.005  # applied as they come, without a pause
+_PAUSE_S: Final = 0.0001  # between two frames: the loop has looked at all sockets meanwhile
 _SLICE_S: Final = 0.005  # applied before the sockets are looked at again
 _LOOK_AT_CLOCK: Final = 15  # a mask: every sixteenth frame
 
@@ -51,10 +54,13 @@ class Inbox:
         self._bytes = 0
         self._called = False
         self._stopped = False
+        self._since = self._last = 0.0  # of the frames that were applied at once, without a pause
 
     def put(self, frame: bytes) -> None:
-        """Take a frame; it is applied when the loop has turned."""
+        """Take a frame: apply it, or let it wait until the loop has turned."""
         recv_ns, key = self._clock(), ""
+        if not self._waiting and self._at_once(recv_ns, frame):
+            return
         if len(self._waiting) >= _PRESSURE:
             fate, key = self._sort(frame)
             if fate is Fate.STATE:
@@ -77,6 +83,20 @@ class Inbox:
         if not self._called:
             self._called = True
             self._loop.call_soon(self._some)
+
+    def _at_once(self, recv_ns: int, frame: bytes) -> bool:
+        now = time.perf_counter()
+        if now - self._last > _PAUSE_S:
+            self._since = now
+        elif now - self._since > _AT_ONCE_S:
+            return False
+        try:
+            self._apply(recv_ns, frame)
+            self._after()
+        except Exception as exc:
+            self._failed(exc)
+        self._last = time.perf_counter()
+        return True
 
     def all(self) -> None:
         """Apply everything that waits, now: the connection has ended."""

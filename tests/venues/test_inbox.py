@@ -44,6 +44,13 @@ class Bench:
         return self.now
 
 
+@pytest.fixture(autouse=True)
+def waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time for applying at once is over, however fast the machine is."""
+    monkeypatch.setattr(module, "_AT_ONCE_S", -1.0)
+    monkeypatch.setattr(module, "_PAUSE_S", float("inf"))
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PRESSURE", 8)
@@ -60,6 +67,13 @@ async def test_a_burst_is_applied_whole_in_order_and_drained_once() -> None:
     assert bench.applied == frames
     assert bench.times == list(range(1, 201))
     assert (bench.batches, sum(bench.inbox.dropped.values())) == (1, 0)
+
+
+async def test_a_frame_that_comes_after_a_pause_is_applied_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PAUSE_S", -1.0)
+    bench = Bench()
+    bench.inbox.put(b"k0")
+    assert (bench.applied, bench.batches) == ([b"k0"], 1)
 
 
 @pytest.mark.usefixtures("small")
