@@ -37,6 +37,7 @@ from dfmon.store.recorder import Recorder
 from dfmon.store.trades import TradeStore, TradeStoreError
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.registry import Address, Pace, endpoints
+from dfmon.venues.transport import loop_factory
 from dfmon.version import __version__
 
 log = logging.getLogger("dfmon")
@@ -229,7 +230,8 @@ def run_headless(session: Session, out: Outputs) -> int:
 def _run(main: Coroutine[Any, Any, None]) -> None:
     """Run the loop; of a group of errors the first one is told."""
     try:
-        asyncio.run(main)
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(main)
     except* DfmonError as group:
         raise _first(group) from None
 
@@ -267,7 +269,8 @@ class MarketThread:
             await self._session.run(self._stop)
 
         try:
-            asyncio.run(main())
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                runner.run(main())
         except BaseException as exc:  # a thread's exception would vanish behind the screen
             self.fault = _first(exc) if isinstance(exc, BaseExceptionGroup) else exc
             log.error("the market stopped", exc_info=exc)

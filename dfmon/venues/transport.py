@@ -6,6 +6,7 @@ chooses it where it is installed. Both tell every end in the same words.
 
 from __future__ import annotations
 
+import asyncio
 import socket as sockets
 import ssl
 from collections.abc import Awaitable, Callable
@@ -72,6 +73,16 @@ def opener() -> Open:
     except ImportError:
         return open_websockets
     return open_picows
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Makes the fastest event loop there is; None for the one of the standard library."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 async def open_websockets(url: str, headers: Headers, hand: Hand) -> Socket:
