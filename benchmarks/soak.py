@@ -1,0 +1,212 @@
+"""Does anything grow? A headless session on a simulated exchange at real rates, weighed once a minute.
+
+`python benchmarks/soak.py --minutes 60` runs the whole product without a screen: the exchange in a child process,
+five connections, journal, compute thread, snapshots. Every minute it prints the resident memory of both processes and
+the length of every container that any object of dfmon holds, queues first. At the end it says what was flat.
+
+A container counts as growing when, after the first ten minutes, its least length of the last quarter is above its
+greatest of the first quarter by more than a tenth and a hundred entries. Memory is flat when the median of the last
+quarter is at most 3 % above that of the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import os
+import statistics
+import tempfile
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from dfmon import app, simulate
+from dfmon.config import Config
+from dfmon.engine.hub import SnapshotHub
+from dfmon.model.snapshot import FlowSnapshot
+from dfmon.session import LiveSession
+
+SETTLING_MIN: Final = 10.0
+MEMORY_RISE: Final = 0.03
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+_WATCHED: Final = ("dfmon.", "websockets.asyncio")
+_QUEUES: Final = (deque, asyncio.Queue)
+
+
+def main() -> int:
+    args = _arguments()
+    with contextlib.ExitStack() as stack:
+        directory = Path(args.record or stack.enter_context(tempfile.TemporaryDirectory()))
+        config = _config(tuple(args.currency.split(",")), directory / "session")
+        at = stack.enter_context(simulate.child_exchange(args.seed, tuple(args.board.split(","))))
+        config = simulate.pointed_at(config, at)
+        return asyncio.run(soak(config, args.minutes, args.every))
+
+
+async def soak(config: Config, minutes: float, every_s: float) -> int:
+    """Run, weigh, judge; the exit code says whether everything was flat."""
+    snapshots: Counter[str] = Counter()
+    hub = SnapshotHub(mode="sim")
+
+    def count(snapshot: FlowSnapshot) -> None:
+        snapshots[snapshot.underlying] += 1
+
+    hub.listen(count)
+    session = app.live_session(config, "sim", app.Outputs((), None), _raise, hub)
+    stop = asyncio.Event()
+    running = asyncio.create_task(session.run(stop))
+    scale = Scale(session, every_s)
+    print("minute  own MB  sim MB  frames/s  dropped  overruns  threads  files  queues that hold something")
+    for _ in range(max(1, round(minutes * 60.0 / every_s))):
+        await asyncio.wait({running}, timeout=every_s)
+        if running.done():
+            running.result()  # raises what ended it
+            raise SystemExit("the session ended by itself")
+        print(scale.weigh(), flush=True)
+    stop.set()
+    await running
+    print(f"\nsnapshots: {dict(snapshots)}; journal: {(hub.runtime.recorded_bytes or 0) / 1e6:.1f} MB")
+    return scale.verdict()
+
+
+class Scale:
+    """What was weighed, minute by minute."""
+
+    def __init__(self, session: LiveSession, every_s: float) -> None:
+        self._session, self._every_s = session, every_s
+        self._began = time.monotonic()
+        self._child = next(iter(_children()), 0)
+        self._minutes: list[float] = []
+        self._own: list[float] = []
+        self._sim: list[float] = []
+        self._lengths: list[Counter[str]] = []
+        self._queues: set[str] = set()
+
+    def weigh(self) -> str:
+        """One line of the table."""
+        minute = (time.monotonic() - self._began) / 60.0
+        lengths = Counter[str]()
+        for name, value in containers():
+            lengths[name] += _length(value)
+            if isinstance(value, _QUEUES):
+                self._queues.add(name)
+        self._minutes.append(minute)
+        self._own.append(_resident_mb(os.getpid()))
+        self._sim.append(_resident_mb(self._child))
+        self._lengths.append(lengths)
+        runtime = self._session.hub.runtime
+        busy = {name: lengths[name] for name in sorted(self._queues) if lengths[name]}
+        return (
+            f"{minute:6.1f}  {self._own[-1]:6.1f}  {self._sim[-1]:6.1f}  {runtime.frames_per_s:8.1f}  "
+            f"{runtime.dropped:7d}  {runtime.overruns:8d}  {threading.active_count():7d}  {_open_files():5d}  "
+            + (", ".join(f"{name} {n}" for name, n in busy.items()) or "none")
+        )
+
+    def verdict(self) -> int:
+        """What grew after the first ten minutes; 0 when nothing did."""
+        late = [n for n, minute in enumerate(self._minutes) if minute > SETTLING_MIN]
+        if len(late) < 8:
+            print(f"no verdict: it takes eight weighings after minute {SETTLING_MIN:g}, there are {len(late)}")
+            return 2
+        quarter = len(late) // 4
+        first, last = late[:quarter], late[-quarter:]
+        flat = [self._flat(name, column, first, last) for name, column in (("own", self._own), ("sim", self._sim))]
+        grown = []
+        names = set().union(*(self._lengths[n] for n in late))
+        for name in sorted(names):
+            most, least = (max(self._lengths[n][name] for n in first), min(self._lengths[n][name] for n in last))
+            if least > 1.1 * most + 100:
+                grown.append(name)
+                kind = "queue" if name in self._queues else "memory"
+                print(f"{kind} {name}: {most} -> {least} entries: GROWS")
+        queues = [name for name in grown if name in self._queues]
+        print(f"queues: {len(self._queues)} watched, {len(queues)} grow: {'MISSED' if queues else 'met'}")
+        print(f"other containers: {len(names) - len(self._queues)} watched, {len(grown) - len(queues)} grow")
+        return 0 if flat[0] and not queues else 1
+
+    def _flat(self, name: str, column: Sequence[float], first: Sequence[int], last: Sequence[int]) -> bool:
+        before, after = (statistics.median(column[n] for n in part) for part in (first, last))
+        rise = after / before - 1.0
+        good = rise <= MEMORY_RISE
+        word = "met" if good else "MISSED"
+        print(f"{name}: {before:.1f} -> {after:.1f} MB, {100 * rise:+.1f} % (limit +{100 * MEMORY_RISE:g} %): {word}")
+        return good
+
+
+def containers() -> Iterator[tuple[str, Any]]:
+    """Every sized attribute of every living object of ours (and of the websocket library), as `Class.attribute`."""
+    for thing in gc.get_objects():
+        kind = type(thing)
+        if not str(getattr(kind, "__module__", "")).startswith(_WATCHED):
+            continue
+        names = [*getattr(thing, "__dict__", ()), *(s for base in kind.__mro__ for s in _slots(base))]
+        for name in names:
+            value = getattr(thing, name, None)
+            if isinstance(value, list | dict | set | frozenset | deque | asyncio.Queue):
+                yield f"{kind.__name__}.{name}", value
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    slots = kind.__dict__.get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
+
+
+def _length(value: Any) -> int:
+    return value.qsize() if isinstance(value, asyncio.Queue) else len(value)
+
+
+def _raise(exc: Exception) -> None:
+    raise exc
+
+
+def _children() -> list[int]:
+    own = os.getpid()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == own:
+                    found.append(int(entry.name))
+    return found
+
+
+def _resident_mb(pid: int) -> float:
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6
+    return float("nan")
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def _config(currencies: tuple[str, ...], directory: Path) -> Config:
+    base = Config()
+    replace = msgspec.structs.replace
+    return replace(
+        base,
+        market=replace(base.market, currencies=currencies),
+        record=replace(base.record, directory=str(directory)),
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60.0, help="how long; the verdict needs eighteen (60)")
+    parser.add_argument("--every", type=float, default=60.0, help="seconds between weighings (60)")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--currency", default="BTC,ETH", help="underlyings to watch (BTC,ETH)")
+    parser.add_argument("--board", default="BTC,ETH", help="boards the exchange lists (BTC,ETH)")
+    parser.add_argument("--record", help="where the journal goes; a temporary directory otherwise")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
