@@ -7,7 +7,7 @@ and silent, as is any unknown stream. The pre-2026 futures paths `/ws` and `/str
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import math
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Final
@@ -17,22 +17,17 @@ import msgspec
 from websockets.asyncio.server import ServerConnection
 
 from dfmon.model.units import MILLISECOND
-from dfmon.sim.binance_streams import (
-    MARKET,
-    PUBLIC,
-    Stream,
-    StreamMaker,
-    day_ticker,
-    premium_index,
-    sides,
-    size,
-    snapshot_id,
-)
+from dfmon.sim.binance_limits import MessageLimit, WeightLimit
+from dfmon.sim.binance_records import day_ticker, premium_index, sides, size, snapshot_id
+from dfmon.sim.binance_streams import MARKET, PUBLIC, Stream, StreamMaker
 from dfmon.sim.currency import Happenings
+from dfmon.sim.faults import Faults
 from dfmon.sim.linear import LinearMarket
 from dfmon.sim.market import Market
-from dfmon.sim.transport import Session, encode
+from dfmon.sim.transport import Answer, Session, broadcast, encode
 
+_MOST_STREAMS: Final = 1_024
+_TOO_MANY: Final = b'{"code":-1003,"msg":"Too many requests; current request has limited."}'
 _INVALID_SYMBOL: Final = b'{"code":-1121,"msg":"Invalid symbol."}'
 
 
@@ -52,23 +47,27 @@ class BinanceSession(Session):
         self.streams: dict[str, None] = dict.fromkeys(segments[1:])
         for names in parse_qs(parts.query).get("streams", []):
             self.streams.update(dict.fromkeys(n for n in names.split("/") if n))
-        self._limit = 10 if futures else 5
-        self._recent: deque[float] = deque(maxlen=self._limit)
-
-    def within_limit(self, now: float) -> bool:
-        """At most 5 (spot) or 10 (futures) messages in a second."""
-        full = len(self._recent) == self._limit and now - self._recent[0] < 1.0
-        self._recent.append(now)
-        return not full
+        self.messages = MessageLimit(10 if futures else 5)
 
 
 class Binance:
     """One product of the venue: spot, or USD-M futures."""
 
     compression: str | None = None
+    most_connections = 300  # attempts in five minutes
 
-    def __init__(self, market: Market, clock: Callable[[], int], *, futures: bool) -> None:
-        self._clock, self._futures = clock, futures
+    def __init__(
+        self,
+        market: Market,
+        clock: Callable[[], int],
+        faults: Faults,
+        life_s: float = 86_400.0,
+        hurry: float = 1.0,
+        *,
+        futures: bool,
+    ) -> None:
+        self._clock, self._faults, self._futures, self._life_s = clock, faults, futures, life_s
+        self._weights = WeightLimit(futures=futures, hurry=hurry)
         self._markets = market.linear("binance-futures" if futures else "binance-spot")
         self._maker = StreamMaker(self._markets, futures=futures)
         self._streams: dict[str, tuple[Stream | None, set[BinanceSession]]] = {}
@@ -91,20 +90,52 @@ class Binance:
                 self._leave(session, name)
 
     def tick(self, count: int, happened: Happenings) -> None:
-        """Publish what is due."""
+        """Publish what is due, and end the connections that are a day old."""
         now_ms = self._clock() // MILLISECOND
         for name, (stream, listeners) in self._streams.items():
-            if stream is not None and count % stream.every == 0:
-                for record in stream.update(happened, now_ms):
-                    self._publish(name, stream.kind, listeners, record)
+            if stream is None or count % stream.every:
+                continue
+            records = stream.update(happened, now_ms)
+            if self._faults.silent(name) or (self._faults.lose_books and stream.kind == "depth"):
+                continue
+            for record in records:
+                self._publish(name, stream.kind, listeners, record)
+        now = asyncio.get_running_loop().time()
+        for session in self.sessions:
+            if now - session.opened > self._life_s:
+                session.close(1001, "24 hours")
 
-    def get(self, path: str, query: dict[str, str]) -> tuple[HTTPStatus, bytes]:
-        """REST."""
-        now_ms = self._clock() // MILLISECOND
+    def strike(self, blows: Faults) -> None:
+        """`serverShutdown` goes to every connection, wrapped where streams are."""
+        if not blows.shutdown:
+            return
+        bare = encode({"e": "serverShutdown", "E": self._clock() // MILLISECOND})
+        for session in self.sessions:
+            wrapped = isinstance(session, BinanceSession) and session.wrapped
+            broadcast([session], b'{"stream":"!serverShutdown","data":%s}' % bare if wrapped else bare)
+
+    def get(self, path: str, query: dict[str, str]) -> Answer:
+        """REST, weighed; the weight used so far is in a header."""
         prefix, _, call = path.strip("/").partition("/")
         version, _, method = call.partition("/")
         if (prefix, version) != (("fapi", "v1") if self._futures else ("api", "v3")):
-            return HTTPStatus.NOT_FOUND, b"{}"
+            return Answer(HTTPStatus.NOT_FOUND, b"{}")
+        now = asyncio.get_running_loop().time()
+        refused, wait_s = self._weights.spend(self._weights.weight(method, query), now)
+        used = ("X-MBX-USED-WEIGHT-1M", str(self._weights.used))
+        if refused is not None:
+            return Answer(refused, self.troubled(refused), (used, ("Retry-After", str(math.ceil(wait_s)))))
+        status, body = self._call(method, query)
+        return Answer(status, body, (used,))
+
+    def troubled(self, status: HTTPStatus) -> bytes:
+        """The API's own words for too many requests; else those of the proxy before it."""
+        if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT}:
+            return _TOO_MANY
+        return f"<html><head><title>{status.value} {status.phrase}</title></head></html>".encode()
+
+    def _call(self, method: str, query: dict[str, str]) -> tuple[HTTPStatus, bytes]:
+        now_ms = self._clock() // MILLISECOND
         if method == "time":
             return HTTPStatus.OK, encode({"serverTime": now_ms})
         market = self._markets.get(query.get("symbol", ""))
@@ -130,7 +161,7 @@ class Binance:
     # -- requests -------------------------------------------------------------------------------------------------
 
     def _hear(self, session: BinanceSession, message: str | bytes) -> None:
-        if not session.within_limit(asyncio.get_running_loop().time()):
+        if not session.messages.within(asyncio.get_running_loop().time()):
             session.close(1008, "Too many requests")
             return
         try:
@@ -150,6 +181,8 @@ class Binance:
             return {"code": 2, "msg": f"Invalid request: unknown variant `{method}`"}
         if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
             return {"code": 1, "msg": "Invalid value type: params must be an array of strings"}
+        if method == "SUBSCRIBE" and len(session.streams.keys() | set(names)) > _MOST_STREAMS:
+            return {"code": 2, "msg": f"Invalid request: no more than {_MOST_STREAMS} streams per connection"}
         for name in names:
             if method == "SUBSCRIBE":
                 self._join(session, name)

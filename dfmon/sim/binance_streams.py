@@ -1,8 +1,4 @@
-"""What each Binance stream says, for spot and USD-M futures. Prices and sizes are strings, times ms integers.
-
-Order-book ids are ten per book version: an event covers a range of ids and a REST snapshot lies inside the next one,
-as on the venue.
-"""
+"""What each Binance stream says, for spot and USD-M futures. `binance_records` makes the payloads."""
 
 from __future__ import annotations
 
@@ -11,16 +7,16 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from dfmon.model.units import MILLISECOND
+from dfmon.sim.binance_records import Record, day_ticker, forced_order, mark, price, sides, size
 from dfmon.sim.currency import Happenings
-from dfmon.sim.linear import LinearMarket, LinearTrade, Liquidation
+from dfmon.sim.linear import LinearMarket, LinearTrade
 
-Record = dict[str, Any]
 Update = Callable[[Happenings, int], list[Record]]  # events and now in ms, to payloads
 
 _TICKS: Final = {"100ms": 1, "250ms": 2, "500ms": 5, "1000ms": 10, "1s": 10, "3s": 30}
-_STREAM: Final = re.compile(r"([a-z0-9]+)@([A-Za-z]+?)(\d*)(?:@(\w+))?")
+_STREAM: Final = re.compile(r"([a-z0-9]+)@([A-Za-z]+?)(\d*)(?:[@_](\w+))?")
 PUBLIC: Final = frozenset({"bookTicker", "depth"})
-MARKET: Final = frozenset({"aggTrade", "markPrice", "ticker", "miniTicker", "forceOrder"})
+MARKET: Final = frozenset({"aggTrade", "markPrice", "ticker", "kline", "forceOrder"})
 
 
 class Stream:
@@ -30,77 +26,52 @@ class Stream:
         self.kind, self.every, self.update = kind, every, update
 
 
-def price(market: LinearMarket, ticks_or_usd: float, *, ticks: bool = False) -> str:
-    """A price with the digits of the market's tick."""
-    usd = ticks_or_usd * market.spec.tick if ticks else ticks_or_usd
-    return f"{usd:.2f}"
+class Kline:
+    """The running one-minute candle; the last record of a minute is marked as closed."""
 
+    def __init__(self, market: LinearMarket, more: Record) -> None:
+        self._market, self._more = market, more
+        self._minute = -1
+        self._open = self._high = self._low = self._last = market.last
+        self._first_id, self._volume = market.trade_id + 1, market.volume
 
-def size(market: LinearMarket, coins: float) -> str:
-    """A quantity with the digits of the market's lot."""
-    return f"{coins:.{market.spec.lot_digits}f}"
+    def update(self, _: Happenings, now_ms: int) -> list[Record]:
+        """The candle as it stands, and before it the closed one at a change of minute."""
+        market, minute = self._market, now_ms // 60_000
+        records = []
+        if minute != self._minute:
+            if self._minute >= 0:
+                records.append(self._record(now_ms, closed=True))
+            self._minute = minute
+            self._open = self._high = self._low = market.last
+            self._first_id, self._volume = market.trade_id + 1, market.volume
+        self._high, self._low = max(self._high, market.last), min(self._low, market.last)
+        self._last = market.last
+        return [*records, self._record(now_ms, closed=False)]
 
-
-def sides(market: LinearMarket, n: int) -> Record:
-    """The best `n` levels of both sides as string pairs."""
-    book = market.book
-    return {
-        "bids": [[price(market, p, ticks=True), size(market, s)] for p, s in book.top_bids(n)],
-        "asks": [[price(market, p, ticks=True), size(market, s)] for p, s in book.top_asks(n)],
-    }
-
-
-def snapshot_id(market: LinearMarket) -> int:
-    """`lastUpdateId` of a REST snapshot taken now."""
-    return 10 * market.book.version + 3
-
-
-def day_ticker(market: LinearMarket, now_ms: int) -> Record:
-    """`24hrTicker`; spot shows the touch, futures do not."""
-    spec, book = market.spec, market.book
-    change = market.last - market.open_24h
-    record: Record = {
-        "e": "24hrTicker",
-        "E": now_ms,
-        "s": spec.symbol,
-        "p": price(market, change),
-        "P": f"{100.0 * change / market.open_24h:.3f}",
-        "w": price(market, market.index),
-        "c": price(market, market.last),
-        "Q": size(market, market.last_size),
-        "o": price(market, market.open_24h),
-        "h": price(market, market.high),
-        "l": price(market, market.low),
-        "v": size(market, market.volume),
-        "q": f"{market.volume * market.index:.2f}",
-        "O": now_ms - 86_400_000,
-        "C": now_ms,
-        "F": market.first_id,
-        "L": market.trade_id,
-        "n": market.trade_id - market.first_id,
-    }
-    if spec.kind == "spot":
-        record |= {
-            "b": price(market, book.bid, ticks=True),
-            "B": size(market, book.bids[book.bid]),
-            "a": price(market, book.ask, ticks=True),
-            "A": size(market, book.asks[book.ask]),
+    def _record(self, now_ms: int, *, closed: bool) -> Record:
+        market = self._market
+        coins = market.volume - self._volume
+        candle: Record = {
+            "t": self._minute * 60_000,
+            "T": self._minute * 60_000 + 59_999,
+            "s": market.spec.symbol,
+            "i": "1m",
+            "f": self._first_id,
+            "L": market.trade_id,
+            "o": price(market, self._open),
+            "c": price(market, self._last),
+            "h": price(market, self._high),
+            "l": price(market, self._low),
+            "v": size(market, coins),
+            "n": market.trade_id - self._first_id + 1,
+            "x": closed,
+            "q": f"{coins * market.index:.2f}",
+            "V": size(market, 0.5 * coins),
+            "Q": f"{0.5 * coins * market.index:.2f}",
+            "B": "0",
         }
-    return record
-
-
-def premium_index(market: LinearMarket, now_ms: int) -> Record:
-    """`GET /fapi/v1/premiumIndex`."""
-    return {
-        "symbol": market.spec.symbol,
-        "markPrice": f"{market.mark:.8f}",
-        "indexPrice": f"{market.index:.8f}",
-        "estimatedSettlePrice": f"{market.index:.8f}",
-        "lastFundingRate": f"{market.funding:.8f}",
-        "interestRate": "0.00010000",
-        "nextFundingTime": market.next_funding_ns(now_ms * MILLISECOND) // MILLISECOND,
-        "time": now_ms,
-    }
+        return {"e": "kline", "E": now_ms, "s": market.spec.symbol, "k": candle, **self._more}
 
 
 class StreamMaker:
@@ -112,7 +83,7 @@ class StreamMaker:
     def make(self, name: str) -> Stream | None:
         """The stream called `name`; unknown ones are None and stay silent."""
         if name == "!forceOrder@arr" and self._futures:
-            return Stream("forceOrder", 1, lambda h, now: [_forced(x, now) for x in self._mine(h)])
+            return Stream("forceOrder", 1, self._forced_orders(None))
         match = _STREAM.fullmatch(name)
         market = self._markets.get(match[1].upper()) if match else None
         if match is None or market is None:
@@ -125,24 +96,49 @@ class StreamMaker:
 
     def _simple(self, kind: str, market: LinearMarket, pace: str | None) -> Stream | None:
         if kind == "aggTrade":
-            return Stream(kind, 1, lambda h, now: [self._trade(t, now) for t in h.linear_trades if t.market is market])
+            return Stream(kind, 1, lambda h, now: self._trades([t for t in h.linear_trades if t.market is market], now))
+        if kind == "kline" and pace == "1m":
+            return Stream(kind, 2 if self._futures else 20, Kline(market, self._st()).update)
         if kind == "bookTicker":
             return Stream(kind, 1, self._touch(market))
         if kind == "ticker":
             return Stream(kind, 20 if self._futures else 10, lambda _, now: [day_ticker(market, now) | self._st()])
         if kind == "markPrice" and self._futures:
-            return Stream(kind, _TICKS.get(pace or "3s", 30), lambda _, now: [_mark(market, now)])
+            return Stream(kind, _TICKS.get(pace or "3s", 30), lambda _, now: [mark(market, now)])
         if kind == "forceOrder" and self._futures:
-            return Stream(kind, 1, lambda h, now: [_forced(x, now) for x in self._mine(h) if x.market is market])
+            return Stream(kind, 1, self._forced_orders(market))
         return None
 
-    def _mine(self, happened: Happenings) -> list[Liquidation]:
-        return [x for x in happened.liquidations if self._markets.get(x.market.spec.symbol) is x.market]
+    def _forced_orders(self, market: LinearMarket | None) -> Update:
+        """One order per symbol and second at most: the stream is a sample of what is forced out."""
+        shown: dict[str, int] = {}
+
+        def update(happened: Happenings, now_ms: int) -> list[Record]:
+            records = []
+            for order in happened.liquidations:
+                symbol, ts_ms = order.market.spec.symbol, order.ts_ns // MILLISECOND
+                mine = self._markets.get(symbol) is order.market and market in {None, order.market}
+                if mine and ts_ms - shown.get(symbol, -1_000) >= 1_000:
+                    shown[symbol] = ts_ms
+                    records.append(forced_order(order, now_ms))
+            return records
+
+        return update
 
     def _st(self) -> Record:
         return {"st": 1} if self._futures else {}
 
-    def _trade(self, trade: LinearTrade, now_ms: int) -> Record:
+    def _trades(self, trades: list[LinearTrade], now_ms: int) -> list[Record]:
+        """Spot: one record per taker order. Futures: one per price and side within 100 ms."""
+        if not self._futures:
+            return [self._trade([trade], now_ms) for trade in trades]
+        buckets: dict[tuple[float, int], list[LinearTrade]] = {}
+        for trade in trades:
+            buckets.setdefault((trade.price, trade.side), []).append(trade)
+        return [self._trade(bucket, now_ms) for bucket in buckets.values()]
+
+    def _trade(self, bucket: list[LinearTrade], now_ms: int) -> Record:
+        trade = bucket[-1]
         market = trade.market
         record: Record = {
             "e": "aggTrade",
@@ -150,8 +146,8 @@ class StreamMaker:
             "s": market.spec.symbol,
             "a": trade.trade_id,
             "p": price(market, trade.price),
-            "q": size(market, trade.coins),
-            "f": trade.trade_id,
+            "q": size(market, sum(t.coins for t in bucket)),
+            "f": bucket[0].trade_id,
             "l": trade.trade_id,
             "T": trade.ts_ns // MILLISECOND,
             "m": trade.side < 0,  # the buyer was the maker: the taker sold
@@ -217,37 +213,3 @@ class StreamMaker:
         head = {"e": "depthUpdate", "E": now_ms, "s": symbol, "U": last + 1, "u": 10 * market.book.version}
         extra = {"T": now_ms, "ps": symbol, "pu": last, "st": 1} if self._futures else {}
         return {**head, **extra, "b": bids, "a": asks}
-
-
-def _mark(market: LinearMarket, now_ms: int) -> Record:
-    return {
-        "e": "markPriceUpdate",
-        "E": now_ms,
-        "s": market.spec.symbol,
-        "p": f"{market.mark:.8f}",
-        "ap": f"{market.mark:.8f}",
-        "i": f"{market.index:.8f}",
-        "P": f"{market.index:.8f}",
-        "r": f"{market.funding:.8f}",
-        "T": market.next_funding_ns(now_ms * MILLISECOND) // MILLISECOND,
-        "st": 1,
-    }
-
-
-def _forced(order: Liquidation, now_ms: int) -> Record:
-    market = order.market
-    quantity, at = size(market, order.coins), price(market, order.price)
-    body = {
-        "s": market.spec.symbol,
-        "S": "BUY" if order.side > 0 else "SELL",  # the forced order's side: SELL closes a long
-        "o": "LIMIT",
-        "f": "IOC",
-        "q": quantity,
-        "p": at,
-        "ap": at,
-        "X": "FILLED",
-        "l": quantity,
-        "z": quantity,
-        "T": order.ts_ns // MILLISECOND,
-    }
-    return {"e": "forceOrder", "E": now_ms, "o": body}

@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from dfmon.model.units import DAY, MINUTE
 from dfmon.sim.listing import Expiry, OptionContract
@@ -20,6 +21,7 @@ from dfmon.sim.surface import FloatArray, Greeks, Smile, greeks
 
 IV_CAP: Final = 500.0  # what Deribit prints as ask_iv where nobody offers
 _AVERAGING: Final = 30 * MINUTE
+_PULLED_SHARE, _PULLED_NS = 0.4, 2 * MINUTE
 _FINE, _COARSE, _STEP_AT = 0.0001, 0.0005, 0.005
 
 
@@ -59,6 +61,8 @@ class Board:
         self.forwards: FloatArray = np.zeros(len(self.slices))
         self.bid_size: FloatArray = self._draw_sizes(len(self.contracts))
         self.ask_size: FloatArray = self._draw_sizes(len(self.contracts))
+        self._pulled: npt.NDArray[np.bool_] = np.zeros(len(self.contracts), np.bool_)
+        self._pulled_until = 0
 
     def forward_index(self, row: int) -> int:
         """Which of `slices` and `forwards` the option belongs to."""
@@ -86,15 +90,16 @@ class Board:
         self.delta = self.greeks.delta * np.maximum(left, 0.0)[self._of]
         self.iv = np.round(100.0 * sigma, 2)
         self.mark = self.greeks.value / F
-        self._quote(F)
+        self._quote(F, now_ns)
 
-    def _quote(self, F: FloatArray) -> None:
+    def _quote(self, F: FloatArray, now_ns: int) -> None:
         vega_coin = self.greeks.vega / F
         wing = np.abs(2.0 * np.abs(self.greeks.delta) - 1.0)
         half = vega_coin * (0.35 + 2.5 * wing**4) + 0.00004
         bid, ask = _on_tick(self.mark - half, up=False), _on_tick(self.mark + half, up=True)
         dead = np.abs(self.greeks.delta) < 0.0008
-        self.bid = np.where((bid < _FINE) | dead, np.nan, bid)
+        pulled = self._pulled if now_ns < self._pulled_until else False
+        self.bid = np.where((bid < _FINE) | dead | pulled, np.nan, bid)
         self.ask = np.where(dead & (self.strike % 4.0 == 0.0), np.nan, ask)
         scale = np.maximum(vega_coin, 1e-9)
         self.bid_iv = np.round(np.clip(self.iv + (bid - self.mark) / scale, 0.0, IV_CAP), 2)
@@ -104,6 +109,11 @@ class Board:
         fresh = self._rng.integers(0, len(self.names), 24)
         self.bid_size[fresh[:12]] = self._draw_sizes(12)
         self.ask_size[fresh[12:]] = self._draw_sizes(12)
+
+    def pull_quotes(self, now_ns: int) -> None:
+        """Two bids of five are gone for two minutes, as when one large maker leaves."""
+        self._pulled = self._rng.random(len(self.contracts)) < _PULLED_SHARE
+        self._pulled_until = now_ns + _PULLED_NS
 
     def _draw_sizes(self, n: int) -> FloatArray:
         lots = np.ceil(np.exp(self._rng.normal(4.0, 0.9, n)))

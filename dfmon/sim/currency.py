@@ -29,6 +29,8 @@ from dfmon.sim.tape import OptionTrade, Tape, parent_number
 
 AVERAGING_NS: Final = 30 * MINUTE
 _PAST_HOURS: Final = 366 * 24
+_CASCADE_S: Final = 30
+_CASCADE_DRIFT: Final = 0.6  # of a standard deviation, each step
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Happenings:
     liquidations: list[Liquidation] = field(default_factory=list)
     listed: list[OptionContract] = field(default_factory=list)
     delivered: list[OptionContract] = field(default_factory=list)
+    states: list[tuple[str, OptionContract]] = field(default_factory=list)
 
 
 class CurrencyMarket:
@@ -78,9 +81,11 @@ class CurrencyMarket:
         self.now_ns, self._dt = now_ns, step_ns / SECOND
         self.path = IndexPath(spec.path, step_ns, rng_path)
         self.flow = CustomerFlow(spec.flow, rng_flow)
+        self._cascade, self._cascade_left = 0, 0  # direction of the forced orders, seconds
         self._minute: deque[float] = deque([self.path.price], maxlen=61)
         self._window_sum, self._window_ticks = 0.0, 0
         self._next_id = 100_000
+        self._states: list[tuple[int, str, OptionContract]] = []  # still to be said of delivered series, and when
         self.delivered: list[OptionContract] = []
         self._open_board(now_ns)
         self._open_linear()
@@ -140,7 +145,7 @@ class CurrencyMarket:
     def step(self, now_ns: int, happened: Happenings) -> None:
         """One slice of market time; on whole seconds the board is repriced."""
         self.now_ns = now_ns
-        self.path.step()
+        self.path.step(self._cascade * _CASCADE_DRIFT if self._cascade_left else 0.0)
         if now_ns % SECOND == 0:
             self._second(happened)
         lean = math.tanh(0.7 * self.path.ret / self.path.step_sd)
@@ -155,20 +160,25 @@ class CurrencyMarket:
             self._window_sum += price
             self._window_ticks += 1
         if self.board.slices[0].expiry.expiry_ns <= now_ns:
-            self._roll(happened)
+            self._roll(now_ns, happened)
         self.board.reprice(now_ns, self.index, self.spec.carry, self.path.smile)
         for label, market in self.futures.items():
             carry = math.exp(self.spec.carry * self._years[label])
             happened.linear_trades += market.step(now_ns, price, 0.0, 1.0, carry)
         self._liquidate(price, happened)
+        happened.states += [(state, c) for due_ns, state, c in self._states if due_ns <= now_ns]
+        self._states = [waiting for waiting in self._states if waiting[0] > now_ns]
 
     def _liquidate(self, price: float, happened: Happenings) -> None:
         self._minute.append(price)
         move = math.log(price / self._minute[0])
         sds = move / (self.path.step_sd * math.sqrt(60.0 / self._dt))
+        rate, side = liquidation_rate(sds), 1 if move > 0.0 else -1
+        if self._cascade_left:
+            self._cascade_left -= 1
+            rate, side = 1.0, self._cascade
         for market in self.hedges:
-            if market.spec.kind == "perpetual" and self._rng_events.random() < liquidation_rate(sds):
-                side = 1 if move > 0.0 else -1
+            if market.spec.kind == "perpetual" and self._rng_events.random() < rate:
                 happened.liquidations.append(market.liquidate(self.now_ns, side))
 
     def _execute(self, order: Order, happened: Happenings) -> None:
@@ -193,6 +203,22 @@ class CurrencyMarket:
         )  # fmt: skip
         self.ledger.count(row, price, leg.amount, self.path.price)
         return trade
+
+    # -- blows ----------------------------------------------------------------------------------------------------
+
+    def cascade(self, side: int) -> None:
+        """Half a minute of forced orders on every perpetual; the price runs ahead of them. `side` +1 or -1."""
+        self._cascade, self._cascade_left = side, _CASCADE_S
+
+    def roll_now(self, happened: Happenings) -> None:
+        """Deliver the nearest series before its time and list what the calendar adds then."""
+        self._roll(self.board.slices[0].expiry.expiry_ns, happened)
+
+    def list_strike(self, happened: Happenings) -> None:
+        """One strike more in the nearest monthly series, above all others."""
+        part = next(s for s in self.board.slices if s.expiry.period in {"month", "quarter"})
+        added = self._contracts(part.expiry, [part.strikes[-1] + (part.strikes[-1] - part.strikes[-2])])
+        self._relist(self.board.contracts + added, happened, added=added, gone=[])
 
     # -- listing --------------------------------------------------------------------------------------------------
 
@@ -224,30 +250,46 @@ class CurrencyMarket:
     def _list(self, expiry: Expiry, now_ns: int) -> list[OptionContract]:
         days = (expiry.expiry_ns - now_ns) / DAY
         ladder = strikes(self.path.price, self.spec.flow.strike_step, self.spec.width, days)
+        return self._contracts(expiry, ladder)
+
+    def _contracts(self, expiry: Expiry, ladder: list[float]) -> list[OptionContract]:
         found = list(contracts(self.name, expiry, ladder, self._next_id))
         self._next_id += len(found)
         return found
 
-    def _roll(self, happened: Happenings) -> None:
+    def _roll(self, cut_ns: int, happened: Happenings) -> None:
         """08:00 UTC: deliver what expires, list what the calendar adds."""
-        old, now_ns = self.board, self.now_ns
-        self.deliveries.insert(0, (f"{utc(now_ns):%Y-%m-%d}", self.estimated_delivery))
+        old = self.board
+        self.deliveries.insert(0, (f"{utc(cut_ns):%Y-%m-%d}", self.estimated_delivery))
         self._window_sum, self._window_ticks = 0.0, 0
-        gone = [c for c in old.contracts if c.expiry.expiry_ns <= now_ns]
+        gone = [c for c in old.contracts if c.expiry.expiry_ns <= cut_ns]
         alive = {s.expiry.expiry_ns for s in old.slices}
-        added = [c for e in expiries(now_ns) if e.expiry_ns not in alive for c in self._list(e, now_ns)]
-        ordered = sorted(
-            [c for c in old.contracts if c.expiry.expiry_ns > now_ns] + added,
-            key=lambda c: (c.expiry.expiry_ns, c.strike, -c.sign),
-        )
-        self.ledger = self.ledger.regrouped([old.rows.get(c.name, -1) for c in ordered])
-        self.board = Board(ordered, now_ns, self.spec.flow.lot, self._rng_board)
+        added = [c for e in expiries(cut_ns) if e.expiry_ns not in alive for c in self._list(e, self.now_ns)]
         self.delivered = (gone + self.delivered)[:5_000]
-        for label in [k for k, m in self.futures.items() if m.spec.expiry_ns <= now_ns]:
+        for label in [k for k, m in self.futures.items() if m.spec.expiry_ns <= cut_ns]:
             del self.futures[label]
+        kept = [c for c in old.contracts if c.expiry.expiry_ns > cut_ns]
+        self._relist(kept + added, happened, added=added, gone=gone)
         self._list_futures()
+
+    def _relist(
+        self,
+        listed: list[OptionContract],
+        happened: Happenings,
+        *,
+        added: list[OptionContract],
+        gone: list[OptionContract],
+    ) -> None:
+        """A new board of `listed`, with the books of those that were listed before."""
+        ordered = sorted(listed, key=lambda c: (c.expiry.expiry_ns, c.strike, -c.sign))
+        self.ledger = self.ledger.regrouped([self.board.rows.get(c.name, -1) for c in ordered])
+        self.board = Board(ordered, self.now_ns, self.spec.flow.lot, self._rng_board)
+        self.board.reprice(self.now_ns, self.index, self.spec.carry, self.path.smile)
         happened.delivered += gone
         happened.listed += added
+        happened.states += [("open", c) for c in added] + [("settlement", c) for c in gone]
+        self._states += [(self.now_ns + SECOND, "delivered", c) for c in gone]
+        self._states += [(self.now_ns + MINUTE, "archivized", c) for c in gone]
 
 
 def _past_deliveries(past: FloatArray, now_ns: int) -> list[tuple[str, float]]:

@@ -1,51 +1,43 @@
 """Deribit as clients meet it: JSON-RPC 2.0 over websocket with subscriptions and heartbeats, and REST by GET.
 
 Kept on purpose: replies carry usIn/usOut/usDiff/testnet and notifications do not; acks come in another order; unknown
-channels are dropped silently; a second subscription to a channel brings no second snapshot.
+channels are dropped silently; a second subscription to a channel brings no second snapshot. NOTES.md names the source
+of each behaviour.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
 from websockets.asyncio.server import ServerConnection
 
+from dfmon.model.units import SECOND
 from dfmon.sim.currency import Happenings
 from dfmon.sim.deribit_channels import TopicMaker
-from dfmon.sim.deribit_rpc import DeribitMethods, Params, RpcError
-from dfmon.sim.deribit_topics import Topic
+from dfmon.sim.deribit_rpc import DeribitMethods, Params, RpcError, invalid
+from dfmon.sim.deribit_session import Credits, DeribitSession
+from dfmon.sim.deribit_topics import BookChanges, Topic
+from dfmon.sim.faults import Faults
+from dfmon.sim.listing import last_cut
 from dfmon.sim.market import Market
-from dfmon.sim.transport import Session, broadcast, encode
+from dfmon.sim.transport import Answer, Session, broadcast, encode
 
 MAX_FRAME: Final = 32_768
 REST_PREFIX: Final = "/api/v2/"
 _IDLE_S: Final = 60.0  # no subscription and nothing sent
 _GRACE_S: Final = 10.0  # to answer a test_request
-_BURST, _PER_S = 100.0, 20.0  # requests; more end the session with 10028
+_MOST_CHANNELS: Final = 500  # per call
+_SETTLING: Final = 3 * SECOND  # after 08:00 UTC
+_MAINTENANCE: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"platform_state","data":%s}}'
+# answered during the daily settlement and in maintenance, since they say nothing of the market
+_ALWAYS: Final = frozenset({"public/hello", "public/test", "public/get_time", "public/status", "public/set_heartbeat"})
 _TEST_REQUEST: Final = b'{"params":{"type":"test_request"},"method":"heartbeat","jsonrpc":"2.0"}'
-
-
-class DeribitSession(Session):
-    """One websocket client: its channels, heartbeat and request budget."""
-
-    def __init__(self, ws: ServerConnection) -> None:
-        super().__init__(ws)
-        self.channels: set[str] = set()
-        self.interval = 0.0
-        self.next_test = 0.0
-        self.unanswered: float | None = None
-        self._budget, self._spent_at = _BURST, self.heard
-
-    def spend(self, now: float) -> bool:
-        """Whether one more request is within the rate limit."""
-        self._budget = min(_BURST, self._budget + (now - self._spent_at) * _PER_S)
-        self._spent_at = now
-        self._budget -= 1.0
-        return self._budget >= 0.0
 
 
 class Deribit:
@@ -53,11 +45,15 @@ class Deribit:
 
     compression: str | None = "deflate"
     ping_interval: float | None = None
+    most_connections = 32
 
-    def __init__(self, market: Market, clock: Callable[[], int], hurry: float = 1.0) -> None:
-        self._clock, self._hurry = clock, hurry
+    def __init__(self, market: Market, clock: Callable[[], int], faults: Faults, hurry: float = 1.0) -> None:
+        self._market, self._clock, self._faults, self._hurry = market, clock, faults, hurry
+        self._order = random.Random(market.start_ns)  # of acknowledged channels
+        self._rest_credits: Credits | None = None
+        self._maintained = False
         self._methods = DeribitMethods(market, clock)
-        self._maker = TopicMaker(market, self._methods)
+        self._maker = TopicMaker(market, self._methods, faults)
         self._topics: dict[str, tuple[Topic, set[DeribitSession]]] = {}
         self.sessions: set[Session] = set()
         self._session_methods: dict[str, Callable[[DeribitSession, Params], object]] = {
@@ -72,7 +68,7 @@ class Deribit:
 
     async def connect(self, ws: ServerConnection) -> None:
         """Serve one client until it goes."""
-        session = DeribitSession(ws)
+        session = DeribitSession(ws, self._hurry)
         self.sessions.add(session)
         try:
             await session.serve(lambda message: self._hear(session, message))
@@ -80,29 +76,66 @@ class Deribit:
             self.sessions.discard(session)
             self._leave(session, list(session.channels))
 
-    def get(self, path: str, query: dict[str, str]) -> tuple[HTTPStatus, bytes]:
-        """REST: errors are status 400 with the same body."""
+    def get(self, path: str, query: dict[str, str]) -> Answer:
+        """REST: errors are status 400 with the same body, except an empty pool of credits, which is 429."""
         method = path.removeprefix(REST_PREFIX)
         us_in = self._clock() // 1_000
+        now = asyncio.get_running_loop().time()
+        self._rest_credits = self._rest_credits or Credits(now, self._hurry, websocket=False)
+        if not self._rest_credits.spend(method, now):
+            return Answer(HTTPStatus.TOO_MANY_REQUESTS, self.troubled(HTTPStatus.TOO_MANY_REQUESTS))
         try:
+            self._refuse(method)
             if method in self._session_methods:
                 raise RpcError(10030, "must_be_websocket_request")
             body: dict[str, Any] = {"jsonrpc": "2.0", "result": self._methods.call(method, query)}
         except RpcError as error:
-            return HTTPStatus.BAD_REQUEST, encode(self._stamped({"jsonrpc": "2.0", "error": error.body()}, us_in))
-        return HTTPStatus.OK, encode(self._stamped(body, us_in))
+            return Answer(HTTPStatus.BAD_REQUEST, self._error(error, us_in))
+        return Answer(HTTPStatus.OK, encode(self._stamped(body, us_in)))
+
+    def troubled(self, status: HTTPStatus) -> bytes:
+        """429 has Deribit's own words, anything else is the proxy's in front of it."""
+        if status is HTTPStatus.TOO_MANY_REQUESTS:
+            return self._error(RpcError(10028, "too_many_requests"), self._clock() // 1_000)
+        return f"<html><head><title>{status.value} {status.phrase}</title></head></html>".encode()
+
+    def strike(self, blows: Faults) -> None:
+        """Deribit announces nothing of its own before it closes."""
 
     def tick(self, count: int, happened: Happenings) -> None:
-        """Publish what is due and look after heartbeats."""
+        """Publish what is due and look after heartbeats and maintenance."""
+        happened = self._lose_prints(happened)
         for channel, (topic, listeners) in list(self._topics.items()):
             topic.collect(happened)
-            if count % topic.every == 0:
-                for payload in topic.update():
-                    broadcast(listeners, _notification(channel, payload))
+            if count % topic.every:
+                continue
+            payloads = topic.update()
+            if self._faults.silent(channel) or (self._faults.lose_books and isinstance(topic, BookChanges)):
+                continue
+            for payload in payloads:
+                broadcast(listeners, _notification(channel, payload))
+        if self._maintained is not self._faults.maintenance:
+            self._maintain()
         now = asyncio.get_running_loop().time()
         for session in list(self.sessions):
             if isinstance(session, DeribitSession):
                 self._watch(session, now)
+
+    def _lose_prints(self, happened: Happenings) -> Happenings:
+        lost = min(self._faults.lose_prints, len(happened.option_trades))
+        if not lost:
+            return happened
+        self._faults.lose_prints -= lost
+        return replace(happened, option_trades=happened.option_trades[lost:])
+
+    def _maintain(self) -> None:
+        """Say that maintenance begins; when it ends the sockets are gone."""
+        self._maintained = self._faults.maintenance
+        _, listeners = self._topics.get("platform_state", (None, set[DeribitSession]()))
+        broadcast(listeners, _MAINTENANCE % encode({"maintenance": self._maintained}))
+        if not self._maintained:
+            for session in list(self.sessions):
+                session.abort()
 
     # -- requests -------------------------------------------------------------------------------------------------
 
@@ -119,7 +152,7 @@ class Deribit:
         if not isinstance(request, dict) or not isinstance(request.get("method"), str):
             self._fail(session, RpcError(-32600, "Invalid Request"), us_in)
             return
-        if not session.spend(asyncio.get_running_loop().time()):
+        if not session.credits.spend(request["method"], asyncio.get_running_loop().time()):
             self._fail(session, RpcError(10028, "too_many_requests"), us_in, request.get("id"))
             session.close(1008, "too_many_requests")
             return
@@ -136,6 +169,7 @@ class Deribit:
                 session.unanswered = None
             if method.startswith("private/"):
                 raise RpcError(13009, "unauthorized", {"reason": "invalid_token"})
+            self._refuse(method)
             if method == "public/subscribe":
                 result, snapshots = self._join(session, params)
             elif method in self._session_methods:
@@ -150,9 +184,21 @@ class Deribit:
         for channel, payload in snapshots:
             session.send(_notification(channel, payload))
 
+    def _refuse(self, method: str) -> None:
+        """Maintenance and the seconds after 08:00 UTC let nothing through that concerns the market."""
+        if method in _ALWAYS:
+            return
+        if self._faults.maintenance:
+            raise RpcError(11051, "system_maintenance")
+        if self._market.now_ns - last_cut(self._market.now_ns) < _SETTLING:
+            raise RpcError(10041, "settlement_in_progress")
+
     def _fail(self, session: Session, error: RpcError, us_in: int, request_id: object = None) -> None:
+        session.send(self._error(error, us_in, request_id))
+
+    def _error(self, error: RpcError, us_in: int, request_id: object = None) -> bytes:
         head = {"jsonrpc": "2.0"} if request_id is None else {"jsonrpc": "2.0", "id": request_id}
-        session.send(encode(self._stamped({**head, "error": error.body()}, us_in)))
+        return encode(self._stamped({**head, "error": error.body()}, us_in))
 
     def _stamped(self, reply: dict[str, Any], us_in: int) -> dict[str, Any]:
         us_out = max(self._clock() // 1_000, us_in)
@@ -165,7 +211,7 @@ class Deribit:
 
     def _join(self, session: DeribitSession, params: Params) -> tuple[list[str], list[tuple[str, object]]]:
         """The accepted channels, in another order than asked, and the snapshots that follow the ack."""
-        wanted = _channels(params)
+        wanted = [channel for channel in _channels(params) if not self._faults.refused(channel)]
         topics = {
             channel: held[0] if (held := self._topics.get(channel)) else self._maker.make(channel) for channel in wanted
         }
@@ -185,12 +231,14 @@ class Deribit:
             payload = topic.snapshot()
             if payload is not None:
                 snapshots.append((channel, payload))
-        return accepted[::-1], snapshots
+        self._order.shuffle(accepted)
+        return accepted, [(c, p) for c, p in snapshots if not self._faults.silent(c)]
 
     def _unsubscribe(self, session: DeribitSession, params: Params) -> object:
         removed = [channel for channel in _channels(params) if channel in session.channels]
         self._leave(session, removed)
-        return removed[::-1]
+        self._order.shuffle(removed)
+        return removed
 
     def _unsubscribe_all(self, session: DeribitSession, params: Params) -> object:
         self._leave(session, list(session.channels))
@@ -239,4 +287,6 @@ def _channels(params: Params) -> list[str]:
     channels = params.get("channels")
     if not isinstance(channels, list):
         raise RpcError(-32602, "Invalid params", {"reason": "value is required", "param": "channels"})
+    if len(channels) > _MOST_CHANNELS:
+        raise invalid(f"no more than {_MOST_CHANNELS} channels per call", "channels")
     return list(dict.fromkeys(c for c in channels if isinstance(c, str)))

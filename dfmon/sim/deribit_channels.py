@@ -25,6 +25,7 @@ from dfmon.sim.deribit_topics import (
     State,
     Topic,
 )
+from dfmon.sim.faults import Faults
 from dfmon.sim.listing import OptionContract
 from dfmon.sim.market import Market
 
@@ -34,8 +35,8 @@ _PACE: Final = {"100ms": 1, "agg2": SECOND_TICKS}
 class TopicMaker:
     """Channel name to topic."""
 
-    def __init__(self, market: Market, methods: DeribitMethods) -> None:
-        self._market, self._methods = market, methods
+    def __init__(self, market: Market, methods: DeribitMethods, faults: Faults) -> None:
+        self._market, self._methods, self._faults = market, methods, faults
         name, pace = r"([\w]+-[\w-]+)", r"(100ms|agg2)"
         kinds: dict[str, Callable[..., Topic | None]] = {
             rf"trades\.(option|future|any)\.(\w+)\.{pace}": self._kind_trades,
@@ -163,12 +164,11 @@ class TopicMaker:
             return None
 
         def records(happened: Happenings) -> list[Record]:
-            steps = ((happened.delivered, "settlement"), (happened.delivered, "delivered"), (happened.listed, "open"))
             stamp = self._market.now_ns // MILLISECOND
             return [
                 {"timestamp": stamp, "state": state, "instrument_name": c.name}
-                for contracts, state in steps
-                for c in _wanted(contracts, kind, code)
+                for state, c in happened.states
+                if _wanted([c], kind, code) and not (state == "archivized" and self._faults.never_archive)
             ]
 
         return Events(records)

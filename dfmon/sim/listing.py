@@ -64,6 +64,11 @@ def next_cut(now_ns: int) -> int:
     return cut if cut > now_ns else cut + DAY
 
 
+def last_cut(now_ns: int) -> int:
+    """The last 08:00 UTC up to `now_ns`."""
+    return next_cut(now_ns) - DAY
+
+
 def expiries(now_ns: int) -> tuple[Expiry, ...]:
     """All listed expiries, nearest first."""
     cut = next_cut(now_ns)

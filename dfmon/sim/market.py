@@ -13,6 +13,7 @@ import numpy as np
 
 from dfmon.model.units import MILLISECOND
 from dfmon.sim.currency import SPECS, CurrencyMarket, Happenings
+from dfmon.sim.faults import Faults
 from dfmon.sim.linear import LinearMarket
 from dfmon.sim.surface import FloatArray
 
@@ -44,6 +45,18 @@ class Market:
             self.now_ns += STEP_NS
             for currency in self.currencies.values():
                 currency.step(self.now_ns, self._happened)
+
+    def strike(self, blows: Faults) -> None:
+        """Deal the blows that change the market itself; they show from the next step on."""
+        for currency in self.currencies.values():
+            if blows.pull_quotes:
+                currency.board.pull_quotes(self.now_ns)
+            if blows.roll:
+                currency.roll_now(self._happened)
+            if blows.list_strike:
+                currency.list_strike(self._happened)
+            if blows.cascade:
+                currency.cascade(blows.cascade)
 
     def take(self) -> Happenings:
         """What happened since the last call."""

@@ -17,13 +17,18 @@ from websockets.asyncio.server import ServerConnection
 from dfmon.model.units import MILLISECOND
 from dfmon.sim import okx_records as wire
 from dfmon.sim.currency import Happenings
+from dfmon.sim.faults import Faults
 from dfmon.sim.linear import LinearMarket
 from dfmon.sim.market import Market
 from dfmon.sim.okx_records import Record
-from dfmon.sim.transport import Session, broadcast, encode
+from dfmon.sim.okx_session import Feed, Key, OkxSession
+from dfmon.sim.transport import Answer, Session, broadcast, encode
 
 PATH: Final = "/ws/v5/public"
 _IDLE_S: Final = 30.0
+_QUIET_S: Final = 60.0  # a book without change says so
+_NOTICE_S: Final = 60.0  # between the notice of a service upgrade and the close
+_LOWER: Final = 1_000_000  # by how much the ids of a book fall after maintenance
 _DEPTH: Final = 400
 _LIQUIDATIONS: Final = ("liquidation-orders", "SWAP")
 # ticks of 100 ms between looks; what has not changed since is not sent
@@ -33,30 +38,7 @@ _EVERY: Final = {
 }  # fmt: skip
 _SWAP_ONLY: Final = frozenset({"funding-rate", "open-interest"})
 
-Key = tuple[str, str]  # channel, and instId or instType
-
-
-class Feed:
-    """One subscribed channel and who listens."""
-
-    def __init__(self, arg: Record, market: LinearMarket | None) -> None:
-        self.arg, self.market = arg, market
-        self.listeners: set[Session] = set()
-        self.version = market.book.version if market else 0
-        self.sent: object = None
-
-    def frame(self, data: list[Record], **extra: object) -> bytes:
-        """One push."""
-        return encode({"arg": self.arg, **extra, "data": data})
-
-
-class OkxSession(Session):
-    """One client."""
-
-    def __init__(self, ws: ServerConnection, number: int) -> None:
-        super().__init__(ws, too_slow=(4005, "Write buffer is full"))
-        self.connection = f"{0xA4D30000 + number:08x}"
-        self.keys: set[Key] = set()
+_UPGRADE: Final = "The connection will soon be closed for a service upgrade. Please reconnect."
 
 
 class Okx:
@@ -64,9 +46,10 @@ class Okx:
 
     compression: str | None = None
     ping_interval: float | None = None
+    most_connections = 1_000
 
-    def __init__(self, market: Market, clock: Callable[[], int], hurry: float = 1.0) -> None:
-        self._clock, self._hurry = clock, hurry
+    def __init__(self, market: Market, clock: Callable[[], int], faults: Faults, hurry: float = 1.0) -> None:
+        self._clock, self._faults, self._hurry = clock, faults, hurry
         self._markets = market.linear("okx")
         self._feeds: dict[Key, Feed] = {}
         self.sessions: set[Session] = set()
@@ -93,14 +76,30 @@ class Okx:
             for key in list(session.keys):
                 self._leave(session, key)
 
-    def get(self, path: str, query: dict[str, str]) -> tuple[HTTPStatus, bytes]:
+    def get(self, path: str, query: dict[str, str]) -> Answer:
         """REST in OKX's envelope; unknown instruments are errors inside it."""
         rows = self._rest(path.removeprefix("/api/v5/"), query)
         if rows is None:
-            return HTTPStatus.NOT_FOUND, encode({"code": "404", "msg": "Not Found", "data": []})
+            return Answer(HTTPStatus.NOT_FOUND, encode({"code": "404", "msg": "Not Found", "data": []}))
         if not rows:
-            return HTTPStatus.OK, encode({"code": "51001", "msg": "Instrument ID doesn't exist", "data": []})
-        return HTTPStatus.OK, encode({"code": "0", "msg": "", "data": rows})
+            return Answer(HTTPStatus.OK, encode({"code": "51001", "msg": "Instrument ID doesn't exist", "data": []}))
+        return Answer(HTTPStatus.OK, encode({"code": "0", "msg": "", "data": rows}))
+
+    def troubled(self, status: HTTPStatus) -> bytes:
+        """Too many requests is 50011, anything else 50001: the service is unavailable."""
+        code, text = ("50011", "Too Many Requests") if status == 429 else ("50001", "Service temporarily unavailable")
+        return encode({"code": code, "msg": text, "data": []})
+
+    def strike(self, blows: Faults) -> None:
+        """The notice of an upgrade comes a minute before the close; after it sequence ids may start lower."""
+        now = asyncio.get_running_loop().time()
+        for session in self.sessions if blows.shutdown else ():
+            if isinstance(session, OkxSession):
+                notice = {"event": "notice", "code": "64008", "msg": _UPGRADE, "connId": session.connection}
+                session.send(encode(notice))
+                session.closing = now + _NOTICE_S / self._hurry
+        for feed in self._feeds.values() if blows.reset_sequences else ():
+            feed.shift += _LOWER
 
     def tick(self, count: int, happened: Happenings) -> None:
         """Publish what changed and close idle connections."""
@@ -108,11 +107,14 @@ class Okx:
             frame = self._events(key, feed, happened)
             if frame is None and count % _EVERY.get(key[0], 1) == 0:
                 frame = self._update(key[0], feed)
-            if frame is not None:
+            lost = self._faults.silent(key[0]) or (self._faults.lose_books and key[0] == "books")
+            if frame is not None and not lost:
                 broadcast(feed.listeners, frame)
         now = asyncio.get_running_loop().time()
         for session in self.sessions:
-            if now - session.told > _IDLE_S / self._hurry:
+            if isinstance(session, OkxSession) and session.closing is not None and now >= session.closing:
+                session.close(1001, "service upgrade")
+            elif now - session.told > _IDLE_S / self._hurry:
                 session.close(4004, "No data received in 30s")
 
     # -- pushes ---------------------------------------------------------------------------------------------------
@@ -156,18 +158,20 @@ class Okx:
         return makers[channel](market, ts)
 
     def _book_update(self, feed: Feed, market: LinearMarket) -> bytes | None:
-        if market.book.version == feed.version:
+        now = asyncio.get_running_loop().time()
+        if market.book.version == feed.version and now - feed.pushed < _QUIET_S / self._hurry:
             return None
         change = market.book.since(feed.version)
+        before, feed.seq = feed.seq, change.version - feed.shift
+        feed.version, feed.pushed = change.version, now
         record = {
             "asks": [wire.level(market, p, s) for p, s in change.asks.items()],
             "bids": [wire.level(market, p, s) for p, s in change.bids.items()],
             "ts": self._ts,
             "checksum": 0,
-            "prevSeqId": feed.version,
-            "seqId": change.version,
+            "prevSeqId": before,
+            "seqId": feed.seq,
         }
-        feed.version = change.version
         return feed.frame([record], action="update")
 
     def _snapshot(self, key: Key, feed: Feed) -> bytes | None:
@@ -176,7 +180,7 @@ class Okx:
             return None
         if key[0] != "books":
             return feed.frame([self._record(key[0], market)])
-        chain = {"ts": self._ts, "checksum": 0, "prevSeqId": -1, "seqId": market.book.version}
+        chain = {"ts": self._ts, "checksum": 0, "prevSeqId": -1, "seqId": feed.seq}
         return feed.frame([{**wire.book(market, _DEPTH), **chain}], action="snapshot")
 
     # -- requests -------------------------------------------------------------------------------------------------
@@ -198,12 +202,16 @@ class Okx:
         if act is None:
             self._error(session, "60012", f"Invalid request: {msgspec.json.encode(request).decode()[:200]}", echo)
             return
+        now = asyncio.get_running_loop().time()
         for arg in request["args"]:
+            if not session.within_limit(now, self._hurry):
+                self._error(session, "60014", "Requests too frequent", echo)
+                continue
             act(session, arg if isinstance(arg, dict) else {}, echo)
 
     def _join(self, session: OkxSession, arg: Record, echo: Record) -> None:
         key = _key(arg)
-        if not self._known(key):
+        if not self._known(key) or self._faults.refused(key[0]):
             found = f"channel:{arg.get('channel')},instId:{arg.get('instId')} doesn't exist"
             advice = "Please use the correct URL, channel and parameters referring to API document."
             self._error(session, "60018", f"Wrong URL or {found}. {advice}", echo)

@@ -58,12 +58,12 @@ class IndexPath:
         v_inf = (spec.vol * 1.08 * math.exp(0.25 * self._log_vol)) ** 2
         return Smile(v0=(self.vol * 1.04) ** 2, v_inf=v_inf, rho=self._skew)
 
-    def step(self) -> None:
-        """Move one step."""
+    def step(self, push: float = 0.0) -> None:
+        """Move one step; `push` leans on it, in standard deviations of a step."""
         spec = self._spec
         e_vol, e_own, e_skew, e_jump = self._rng.standard_normal(4).tolist()
         e_spot = spec.spot_vol_corr * e_vol + math.sqrt(1.0 - spec.spot_vol_corr**2) * e_own
-        self.ret = self.step_sd * e_spot - 0.5 * self.step_sd**2
+        self.ret = self.step_sd * (e_spot + push) - 0.5 * self.step_sd**2
         if self._rng.random() < self._jump_chance:
             self.ret += spec.jump_size * e_jump
         self.price *= math.exp(self.ret)

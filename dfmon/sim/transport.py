@@ -10,7 +10,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -20,9 +20,18 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from dfmon.sim.currency import Happenings
+from dfmon.sim.faults import Faults
 
 QUEUE_BYTES: Final = 8 << 20
 encode: Final = msgspec.json.Encoder().encode
+
+
+class Answer(NamedTuple):
+    """What REST says."""
+
+    status: HTTPStatus
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Session:
@@ -32,7 +41,7 @@ class Session:
         self.ws = ws
         self.path = ws.request.path if ws.request else "/"
         self.heard = asyncio.get_running_loop().time()
-        self.told = self.heard
+        self.told = self.opened = self.heard
         self._too_slow = too_slow
         self._queue: deque[bytes] = deque()  # bounded by QUEUE_BYTES
         self._bytes = 0
@@ -93,27 +102,40 @@ class Venue(Protocol):
     ping_interval: float | None
     sessions: set[Session]
 
+    most_connections: int
+
     async def connect(self, ws: ServerConnection) -> None:
         """Serve one websocket client."""
 
-    def get(self, path: str, query: dict[str, str]) -> tuple[HTTPStatus, bytes]:
+    def get(self, path: str, query: dict[str, str]) -> Answer:
         """Answer one REST call."""
+
+    def troubled(self, status: HTTPStatus) -> bytes:
+        """The body beside a status that says the venue cannot answer."""
 
     def tick(self, count: int, happened: Happenings) -> None:
         """Publish what happened; called ten times a second with a running count."""
 
+    def strike(self, blows: Faults) -> None:
+        """Deal the blows that are this venue's own."""
 
-async def listen(venue: Venue, host: str, port: int) -> Server:
+
+async def listen(venue: Venue, faults: Faults, host: str, port: int) -> Server:
     """Open the venue's port: websocket and REST side by side."""
 
-    def answer(connection: ServerConnection, request: Request) -> Response | None:
+    async def answer(connection: ServerConnection, request: Request) -> Response | None:
         if "Upgrade" in request.headers:
-            return None
+            if len(venue.sessions) < venue.most_connections:
+                return None
+            return _response(Answer(HTTPStatus.TOO_MANY_REQUESTS, venue.troubled(HTTPStatus.TOO_MANY_REQUESTS)))
+        if faults.rest_delay_s:
+            await asyncio.sleep(faults.rest_delay_s)
+        if faults.rest_status:
+            status = HTTPStatus(faults.rest_status)
+            retry = (("Retry-After", f"{faults.rest_retry_s:g}"),)
+            return _response(Answer(status, venue.troubled(status), retry))
         parts = urlsplit(request.path)
-        status, body = venue.get(parts.path, dict(parse_qsl(parts.query)))
-        headers = Headers([("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
-        headers["Connection"] = "close"
-        return Response(status.value, status.phrase, headers, body)
+        return _response(venue.get(parts.path, dict(parse_qsl(parts.query))))
 
     return await serve(
         venue.connect,
@@ -126,6 +148,13 @@ async def listen(venue: Venue, host: str, port: int) -> Server:
         close_timeout=1.0,
         server_header=None,
     )
+
+
+def _response(answer: Answer) -> Response:
+    status, body, more = answer
+    headers = Headers([("Content-Type", "application/json"), ("Content-Length", str(len(body))), *more])
+    headers["Connection"] = "close"
+    return Response(status.value, status.phrase, headers, body)
 
 
 def port_of(server: Server) -> int:

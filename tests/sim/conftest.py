@@ -85,7 +85,13 @@ class Exchange:
             return await client.get(url, params=params)
 
     async def result(self, method: str, **params: Any) -> Any:
-        return (await self.get(f"{self.at.deribit_rest}/public/{method}", **params)).json()["result"]
+        """The result of a Deribit call, asked again while the daily settlement runs."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                body = (await self.get(f"{self.at.deribit_rest}/public/{method}", **params)).json()
+                if body.get("error", {}).get("code") != 10041:
+                    return body["result"]
+                await asyncio.sleep(0.05)
 
     async def close(self) -> None:
         await self._stack.aclose()

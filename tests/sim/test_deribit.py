@@ -297,9 +297,12 @@ async def test_eight_oclock_delivers_old_series_and_creates_new_ones(exchange: A
     assert {s["state"] for s in states} == {"settlement"}
     gone = await client.until(lambda m: m.get("params", {}).get("data", {}).get("state") == "delivered")
     assert gone["params"]["data"]["instrument_name"].startswith(old.rsplit("-", 2)[0])
-    assert (await client.call("public/ticker", instrument_name=old))["error"]["data"][
-        "reason"
-    ] == "instrument not found"
+    told = [await client.call("public/ticker", instrument_name=old)]
+    assert told[0]["error"] == {"code": 10041, "message": "settlement_in_progress"}
+    while told[-1]["error"]["code"] == 10041:
+        await client.channel("estimated_expiration_price.btc_usd")
+        told.append(await client.call("public/ticker", instrument_name=old))
+    assert told[-1]["error"]["data"]["reason"] == "instrument not found"
     fresh = {c["instrument_name"] for c in await sim.result("get_instruments", currency="BTC", kind="option")}
     assert any("-28NOV26-" in name for name in fresh)
     assert old not in fresh
