@@ -287,7 +287,7 @@ class CurrencyMarket:
         self.board.reprice(self.now_ns, self.index, self.spec.carry, self.path.smile)
         happened.delivered += gone
         happened.listed += added
-        happened.states += [("open", c) for c in added] + [("settlement", c) for c in gone]
+        happened.states += [("settlement", c) for c in gone] + [("open", c) for c in added]
         self._states += [(self.now_ns + SECOND, "delivered", c) for c in gone]
         self._states += [(self.now_ns + MINUTE, "archivized", c) for c in gone]
 

@@ -25,7 +25,7 @@ class Close(msgspec.Struct, frozen=True):
 class Faults(msgspec.Struct, forbid_unknown_fields=True):
     """Everything off is an exchange in good health.
 
-    Switches. `frozen`: market time stands still. `mute`: channels whose names begin so say nothing while heartbeats
+    Switches. `frozen`: market time stands still, while books repeat what they are. `mute`: channels whose names begin so say nothing while heartbeats
     go on. `refuse`: channels that acknowledgements leave out. `maintenance`: the venue says so, refuses requests, and
     drops every connection when it ends. `skew_s`: the exchange's clock against ours. `rest_status`, `rest_retry_s`,
     `rest_delay_s`: what REST answers with instead, its Retry-After, and how long every answer takes.

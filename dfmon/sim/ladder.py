@@ -67,6 +67,11 @@ class Ladder:
             self.version += 1
             self.log.append(change)
 
+    def touch(self) -> None:
+        """An order at the touch is replaced by its equal: an update that changes nothing."""
+        self.version += 1
+        self.log.append(Change(self.version, {self.bid: self.bids[self.bid]}, {self.ask: self.asks[self.ask]}))
+
     def since(self, version: int) -> Change:
         """All changes after `version`, merged."""
         bids: dict[int, float] = {}

@@ -46,6 +46,12 @@ class Market:
             for currency in self.currencies.values():
                 currency.step(self.now_ns, self._happened)
 
+    def hold(self) -> None:
+        """Let a moment pass in which nothing changes, while the books still speak."""
+        for currency in self.currencies.values():
+            for market in (*currency.hedges, *currency.futures.values()):
+                market.book.touch()
+
     def strike(self, blows: Faults) -> None:
         """Deal the blows that change the market itself; they show from the next step on."""
         for currency in self.currencies.values():

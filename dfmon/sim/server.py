@@ -29,7 +29,7 @@ from dfmon.sim.okx import Okx
 from dfmon.sim.transport import Venue, listen, port_of
 
 TICK_S: Final = 0.1
-_SHORTEST_S: Final = 0.01
+_SHORTEST_S: Final = 0.005
 _NO_HANDSHAKE: Final = 1006
 _FAREWELL_S: Final = 1.2  # for closing handshakes
 _CATCH_UP_NS: Final = (
@@ -156,7 +156,9 @@ class SimServer:
         while True:
             count += 1
             self._strike()
-            if not self.faults.frozen:
+            if self.faults.frozen:
+                self.market.hold()
+            else:
                 self.market.advance(min(self.clock(), self.market.now_ns + pace_ns))
             happened = self.market.take()
             for venue in self._venues:

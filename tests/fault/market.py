@@ -1,0 +1,245 @@
+"""Two sessions on one simulated exchange: one on a perfect line, one behind proxies; and how to compare what they know.
+
+Everything runs `HURRY` times as fast as on the venues: market time, the exchange's timers, the clients' clocks and the
+clients' patience. Times to heal are therefore measured in venue seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from dfmon.core.step import FlowParams
+from dfmon.engine.driver import Driver
+from dfmon.model.frames import ChainFrame
+from dfmon.model.units import HOUR, SECOND
+from dfmon.sim.server import SimAddresses, SimConfig, SimServer
+from dfmon.venues import connection
+from dfmon.venues.protocol import Patience
+from dfmon.venues.registry import Address, Pace, endpoints
+from dfmon.venues.rest import RestClient
+from tests.fault.proxy import Line, Proxy
+
+NOON = 1_795_305_600 * SECOND + 12 * HOUR  # Sunday 22 November 2026, 12:00 UTC
+HURRY = 12.0
+BOUND_S = 25.0  # of real time, for anything a test waits for
+SOURCES = ("deribit", "binance.spot", "binance.public", "binance.market", "okx")
+SUMMARY_S = 4.0
+LOOK_BACK_S = 86_400.0
+COLUMNS = (
+    "expiry_ns", "strike", "option_type", "inverse", "forward", "sigma", "bid_sigma", "ask_sigma", "mark", "bid",
+    "ask", "open_interest", "volume",
+)  # fmt: skip
+MEASURES = ("mid", "depth_usd", "volume_usd", "open_interest_usd", "funding_8h", "mark")
+
+
+class Client:
+    """The real runner, protocols, REST client and driver, without the part that computes snapshots."""
+
+    def __init__(self, server: SimServer, at: dict[str, Address], clock: Callable[[], int] | None = None) -> None:
+        self.clock = clock or server.clock
+        self.endpoints = endpoints(("BTC",), SOURCES, at, Pace(SUMMARY_S, LOOK_BACK_S))
+        self.driver = Driver(
+            ("BTC",), FlowParams(), {one.source: one.protocol for one in self.endpoints}, lambda _: None
+        )
+        self.lost: list[tuple[str, str]] = []
+        self.prints: defaultdict[str, list[tuple[int, int, float, float]]] = defaultdict(list)
+        self._names: dict[int, str] = {}
+        self._stop = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # the Intake of the runner: the driver, with an ear on what ends connections
+
+    def connected(self, source: str, recv_ns: int) -> None:
+        self.driver.connected(source, recv_ns)
+
+    def frame(self, source: str, recv_ns: int, frame: bytes) -> None:
+        self.driver.frame(source, recv_ns, frame)
+
+    def response(self, source: str, recv_ns: int, tag: str, body: bytes) -> None:
+        self.driver.response(source, recv_ns, tag, body)
+
+    def lost_connection(self, source: str, recv_ns: int, reason: str) -> None:
+        self.lost.append((source, reason))
+        self.driver.lost(source, recv_ns, reason)
+
+    async def run(self) -> None:
+        intake = _Intake(self)
+        async with RestClient(pace_s=0.005, sleep=lambda s: asyncio.sleep(s / HURRY)) as rest:
+            for one in self.endpoints:
+                patience = one.protocol.patience
+                hurried = Patience(patience.first_data_s / HURRY, patience.data_s / HURRY)
+                one.protocol.patience = hurried
+                self._tasks.append(
+                    asyncio.create_task(
+                        connection.run(
+                            one,
+                            intake,
+                            rest,
+                            self.clock,
+                            self._stop,
+                            rng=random.Random(1),
+                            pause=_hurried_pause,
+                            tick_s=1.0 / HURRY,
+                        )  # fmt: skip
+                    )
+                )
+            await asyncio.gather(*self._tasks)
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def state(self, at_ns: int) -> dict[str, Any]:
+        """All that is known of the market at `at_ns`, in a form that can be compared."""
+        chain = self.driver._chains.freeze("BTC", at_ns)
+        self._remember(chain)
+        order = np.argsort(np.array(chain.names)) if chain.names else np.array([], np.int64)
+        facts: dict[str, Any] = {name: getattr(chain, name)[order].tobytes() for name in COLUMNS}
+        facts |= {"names": tuple(sorted(chain.names)), "settling": repr(chain.settling)}
+        facts |= {"spot": chain.spot, "vol_index": chain.vol_index}
+        facts["prints"] = {name: sorted(rows) for name, rows in self.prints.items()}
+        for market in self.driver._markets.freeze("BTC", at_ns).markets:
+            measured = asdict(market)
+            # a book's depth is a sum over a dict, whose order is the order in which the levels came
+            facts[f"{market.venue} {market.market.name}"] = [f"{measured[name]:.10g}" for name in MEASURES]
+        return facts
+
+    def _remember(self, chain: ChainFrame) -> None:
+        self._names.update(zip(chain.uid.tolist(), chain.names))
+        t = chain.trades
+        for n, uid in enumerate(t.uid.tolist()):
+            name = self._names.get(uid, f"#{uid}")
+            self.prints[name].append((int(t.exch_ns[n]), int(t.side[n]), float(t.size[n]), float(t.price[n])))
+
+
+class _Intake:
+    def __init__(self, client: Client) -> None:
+        self.connected, self.frame, self.response = client.connected, client.frame, client.response
+        self.lost = client.lost_connection
+
+
+async def _hurried_pause(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds / HURRY):
+            await stop.wait()
+
+
+@dataclass
+class Pair:
+    """The exchange, the session on a perfect line, the one behind proxies, and those proxies by what they carry."""
+
+    server: SimServer
+    clean: Client
+    faulted: Client
+    proxies: dict[str, Proxy]
+
+    @property
+    def lines(self) -> list[Line]:
+        return [proxy.line for proxy in self.proxies.values()]
+
+    def line(self, **wrong: Any) -> None:
+        """Set fields of every line."""
+        for line in self.lines:
+            for name, value in wrong.items():
+                setattr(line, name, value)
+
+    def reset(self) -> None:
+        for proxy in self.proxies.values():
+            proxy.reset()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(BOUND_S):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+    async def market_time(self, seconds: float) -> None:
+        """Wait until the exchange's clock has gone on by so many venue seconds."""
+        end_ns = self.server.clock() + int(seconds * SECOND)
+        await self.until(lambda: self.server.clock() >= end_ns)
+
+    def differences(self) -> list[str]:
+        """What the two sessions do not agree on, now."""
+        at_ns = self.server.clock()
+        one, other = self.clean.state(at_ns), self.faulted.state(at_ns)
+        return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+
+    async def settled(self) -> float:
+        """Stop the market, and wait until both sessions know the same; the venue seconds that took."""
+        self.server.faults.frozen = True
+        began = self.server.clock()
+        different = ["not looked"]
+        try:
+            async with asyncio.timeout(BOUND_S):
+                while different := self.differences():
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"still different: {different}; lost: {self.faulted.lost[-5:]}") from None
+        finally:
+            self.server.faults.frozen = False
+        return (self.server.clock() - began) / SECOND
+
+
+@asynccontextmanager
+async def two_sessions(
+    clock: Callable[[SimServer], Callable[[], int]] | None = None, **settings: Any
+) -> AsyncIterator[Pair]:
+    """Both sessions connected, synchronised and equal; everything is taken down at the end."""
+    base: dict[str, Any] = {
+        "start_ns": NOON, "currencies": ("BTC",), "history": 0.02, "speed": HURRY, "hurry": HURRY,
+    }  # fmt: skip
+    server = SimServer(SimConfig(**base | settings))
+    at = await server.start()
+    ports = {
+        "deribit": at.deribit_ws,
+        "binance.spot": at.binance_spot_ws,
+        "binance.futures": at.binance_futures_ws,
+        "okx": at.okx_ws,
+    }
+    proxies = {name: Proxy(urlsplit(url).port or 0) for name, url in ports.items()}
+    through = {name: await proxy.start() for name, proxy in proxies.items()}
+    clean = Client(server, _addresses(at, {}))
+    faulted = Client(server, _addresses(at, through), clock(server) if clock else None)
+    market = asyncio.create_task(server.run())
+    running = [asyncio.create_task(client.run()) for client in (clean, faulted)]
+    pair = Pair(server, clean, faulted, proxies)
+    try:
+        await pair.settled()
+        yield pair
+        failed = [task for task in running if task.done()]
+        assert not failed, [task.exception() for task in failed]
+    finally:
+        clean.stop()
+        faulted.stop()
+        async with asyncio.timeout(10):
+            await asyncio.gather(*running, return_exceptions=True)
+        market.cancel()
+        await asyncio.gather(market, return_exceptions=True)
+        for proxy in proxies.values():
+            await proxy.stop()
+        await server.stop()
+
+
+def _addresses(at: SimAddresses, through: dict[str, int]) -> dict[str, Address]:
+    """The exchange's addresses with the ports of `through` instead, and a name that needs resolving."""
+
+    def via(url: str, name: str) -> str:
+        parts = urlsplit(url)
+        return url if name not in through else url.replace(parts.netloc, f"localhost:{through[name]}")
+
+    futures = Address(via(at.binance_futures_ws, "binance.futures"), via(at.binance_futures_rest, "binance.futures"))
+    return {
+        "deribit": Address(via(at.deribit_ws, "deribit"), via(at.deribit_rest, "deribit")),
+        "binance.spot": Address(via(at.binance_spot_ws, "binance.spot"), via(at.binance_spot_rest, "binance.spot")),
+        "binance.public": futures,
+        "binance.market": futures,
+        "okx": Address(via(at.okx_ws, "okx"), via(at.okx_rest, "okx")),
+    }

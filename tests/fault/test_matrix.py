@@ -1,0 +1,180 @@
+"""Every fault on the line, and the state afterwards against that of a session on the same exchange without it.
+
+`HEALS` states for each fault within how many venue seconds after its end both sessions know the same: prints of every
+instrument, marks, quotes, open interest, forwards, books and listings. What is polled bounds it from below: book
+summaries every 4 s here, Binance's open interest every 15 s. Taker flow of Binance and OKX during an outage is not
+asked for afterwards and therefore not compared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import pytest
+
+from dfmon.model.units import SECOND
+from dfmon.venues.connection import is_chatter
+from tests.fault.market import Pair, two_sessions
+
+Fault = Callable[[Pair], Awaitable[None]]
+
+
+async def latency(pair: Pair) -> None:
+    """Every byte of the venue two seconds late."""
+    pair.line(latency_s=0.25)
+    await pair.market_time(12.0)
+    pair.line(latency_s=0.0)
+
+
+async def bandwidth(pair: Pair) -> None:
+    """A line that cannot carry what the venues say, so that they wait for us."""
+    pair.line(bytes_per_s=60_000.0)
+    await pair.market_time(12.0)
+    pair.line(bytes_per_s=0.0)
+
+
+async def slices(pair: Pair) -> None:
+    """Frames in crumbs, cut inside headers and characters."""
+    pair.line(slice_bytes=37)
+    await pair.market_time(12.0)
+    pair.line(slice_bytes=0)
+
+
+async def reset(pair: Pair) -> None:
+    """RST on every connection at once."""
+    pair.reset()
+
+
+async def half_close(pair: Pair) -> None:
+    """FIN from the venue, which still listens."""
+    for proxy in pair.proxies.values():
+        proxy.half_close()
+
+
+async def refusal(pair: Pair) -> None:
+    """Nobody answers for ten seconds."""
+    pair.line(refuse=True)
+    pair.reset()
+    await pair.market_time(10.0)
+    pair.line(refuse=False)
+
+
+async def black_hole(pair: Pair) -> None:
+    """Connections stay open and carry nothing, neither data nor pings."""
+    lost = len(pair.faulted.lost)
+    pair.line(stalled=True)
+    await pair.until(lambda: len(pair.faulted.lost) >= lost + len(pair.proxies))
+    pair.line(stalled=False)
+
+
+async def silence(pair: Pair) -> None:
+    """Pings, heartbeats and acknowledgements go on; data has stopped."""
+    lost = len(pair.faulted.lost)
+    pair.line(edit=lambda frame: [frame] if is_chatter(frame) else [])
+    await pair.until(lambda: len({source for source, _ in pair.faulted.lost[lost:]}) == 5)
+    pair.line(edit=None)
+
+
+async def garbage(pair: Pair) -> None:
+    """Frames that are none, between the real ones."""
+    rng = random.Random(5)
+
+    def edit(frame: bytes) -> list[bytes]:
+        noise = [
+            rng.randbytes(rng.randrange(1, 200)).decode("latin-1").encode(),
+            frame[: rng.randrange(len(frame))].decode(errors="ignore").encode(),
+            b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"trades.option.BTC.100ms","data":[{}]}}',
+            b'{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","U":"x"}}',
+            b'{"arg":{"channel":"books","instId":"BTC-USDT"},"data":null}',
+            b"[[[[[[" * 300,
+        ]
+        return [rng.choice(noise), frame]
+
+    pair.line(edit=edit)
+    await pair.market_time(12.0)
+    pair.line(edit=None)
+
+
+async def duplicates(pair: Pair) -> None:
+    """Every frame twice."""
+    pair.line(edit=lambda frame: [frame, frame])
+    await pair.market_time(12.0)
+    pair.line(edit=None)
+
+
+async def reordering(pair: Pair) -> None:
+    """Neighbouring frames change places."""
+    for line in pair.lines:
+        held: list[bytes] = []
+
+        def edit(frame: bytes, held: list[bytes] = held) -> list[bytes]:
+            if held:
+                return [frame, held.pop()]
+            held.append(frame)
+            return []
+
+        line.edit = edit
+    await pair.market_time(12.0)
+    for line in pair.lines:
+        line.edit = lambda frame, edit=line.edit: edit(frame)
+    pair.line(edit=None)
+
+
+async def rest_status(pair: Pair, status: int) -> None:
+    """Reconnecting while REST refuses to answer."""
+    pair.line(http_status=status)
+    pair.reset()
+    await pair.market_time(10.0)
+    pair.line(http_status=0)
+
+
+async def no_names(pair: Pair) -> None:
+    """The resolver fails while every connection has to be made anew."""
+    loop = asyncio.get_running_loop()
+    resolve = loop.getaddrinfo
+
+    async def fail(host: Any, *rest: Any, **more: Any) -> Any:
+        if host in ("localhost", b"localhost"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return await resolve(host, *rest, **more)
+
+    loop.getaddrinfo = fail  # type: ignore[method-assign]
+    pair.reset()
+    await pair.market_time(10.0)
+    del loop.getaddrinfo
+
+
+HEALS: Final[dict[str, tuple[Fault, float]]] = {
+    "latency": (latency, 25.0),
+    "bandwidth": (bandwidth, 25.0),
+    "slices": (slices, 25.0),
+    "reset": (reset, 40.0),
+    "half-close": (half_close, 40.0),
+    "refusal": (refusal, 60.0),
+    "black hole": (black_hole, 60.0),
+    "silence with pings alive": (silence, 60.0),
+    "garbage": (garbage, 25.0),
+    "duplicates": (duplicates, 25.0),
+    "reordering": (reordering, 60.0),
+    "REST 429": (lambda pair: rest_status(pair, 429), 60.0),
+    "REST 503": (lambda pair: rest_status(pair, 503), 60.0),
+    "no DNS": (no_names, 60.0),
+}
+
+
+@pytest.mark.parametrize("name", HEALS)
+async def test_state_is_that_of_a_session_without_the_fault(name: str) -> None:
+    fault, heals_s = HEALS[name]
+    async with two_sessions() as pair:
+        await fault(pair)
+        began = pair.server.clock()
+        await pair.market_time(4.0)
+        await pair.settled()
+        took = (pair.server.clock() - began) / SECOND
+        print(f"{name}: {took:.1f} of {heals_s:g} venue seconds; {pair.faulted.lost}")
+        assert took <= heals_s
