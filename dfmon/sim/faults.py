@@ -25,11 +25,11 @@ class Close(msgspec.Struct, frozen=True):
 class Faults(msgspec.Struct, forbid_unknown_fields=True):
     """Everything off is an exchange in good health.
 
-    Switches. `frozen`: market time stands still, while books repeat what they are. `mute`: channels whose names begin so say nothing while heartbeats
-    go on. `refuse`: channels that acknowledgements leave out. `maintenance`: the venue says so, refuses requests, and
-    drops every connection when it ends. `skew_s`: the exchange's clock against ours. `rest_status`, `rest_retry_s`,
-    `rest_delay_s`: what REST answers with instead, its Retry-After, and how long every answer takes.
-    `never_archive`: delivered series are never called archivized.
+    Switches. `frozen`: market time stands still, while books repeat what they are. `mute`: channels whose names begin
+    so say nothing while heartbeats go on. `refuse`: channels that acknowledgements leave out. `maintenance`: the venue
+    says so, refuses requests, and drops every connection when it ends. `skew_s`: the exchange's clock against ours.
+    `rest_status`, `rest_retry_s`, `rest_delay_s`: what REST answers with instead, its Retry-After, and how long every
+    answer takes. `never_archive`: delivered series are never called archivized.
 
     Counters. `lose_prints`: so many option prints are missing from the channels (REST has them). `lose_books`: for so
     many ticks of 100 ms the changes of every book are lost.

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -23,7 +24,7 @@ from dfmon.engine.driver import Driver
 from dfmon.model.frames import ChainFrame
 from dfmon.model.units import HOUR, SECOND
 from dfmon.sim.server import SimAddresses, SimConfig, SimServer
-from dfmon.venues import connection
+from dfmon.venues import connection, rest
 from dfmon.venues.protocol import Patience
 from dfmon.venues.registry import Address, Pace, endpoints
 from dfmon.venues.rest import RestClient
@@ -48,51 +49,26 @@ class Client:
     def __init__(self, server: SimServer, at: dict[str, Address], clock: Callable[[], int] | None = None) -> None:
         self.clock = clock or server.clock
         self.endpoints = endpoints(("BTC",), SOURCES, at, Pace(SUMMARY_S, LOOK_BACK_S))
-        self.driver = Driver(
+        self.driver = _Driver(
             ("BTC",), FlowParams(), {one.source: one.protocol for one in self.endpoints}, lambda _: None
         )
-        self.lost: list[tuple[str, str]] = []
+        self.lost = self.driver.endings = list[tuple[str, str]]()
         self.prints: defaultdict[str, list[tuple[int, int, float, float]]] = defaultdict(list)
         self._names: dict[int, str] = {}
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    # the Intake of the runner: the driver, with an ear on what ends connections
-
-    def connected(self, source: str, recv_ns: int) -> None:
-        self.driver.connected(source, recv_ns)
-
-    def frame(self, source: str, recv_ns: int, frame: bytes) -> None:
-        self.driver.frame(source, recv_ns, frame)
-
-    def response(self, source: str, recv_ns: int, tag: str, body: bytes) -> None:
-        self.driver.response(source, recv_ns, tag, body)
-
-    def lost_connection(self, source: str, recv_ns: int, reason: str) -> None:
-        self.lost.append((source, reason))
-        self.driver.lost(source, recv_ns, reason)
-
     async def run(self) -> None:
-        intake = _Intake(self)
-        async with RestClient(pace_s=0.005, sleep=lambda s: asyncio.sleep(s / HURRY)) as rest:
+        async with RestClient(pace_s=0.005, sleep=lambda s: asyncio.sleep(s / HURRY)) as asks:
             for one in self.endpoints:
                 patience = one.protocol.patience
                 hurried = Patience(patience.first_data_s / HURRY, patience.data_s / HURRY)
                 one.protocol.patience = hurried
-                self._tasks.append(
-                    asyncio.create_task(
-                        connection.run(
-                            one,
-                            intake,
-                            rest,
-                            self.clock,
-                            self._stop,
-                            rng=random.Random(1),
-                            pause=_hurried_pause,
-                            tick_s=1.0 / HURRY,
-                        )  # fmt: skip
-                    )
-                )
+                life = connection.run(
+                    one, self.driver, asks, self.clock, self._stop,
+                    rng=random.Random(1), pause=_hurried_pause, tick_s=1.0 / HURRY,
+                )  # fmt: skip
+                self._tasks.append(asyncio.create_task(life))
             await asyncio.gather(*self._tasks)
 
     def stop(self) -> None:
@@ -121,10 +97,14 @@ class Client:
             self.prints[name].append((int(t.exch_ns[n]), int(t.side[n]), float(t.size[n]), float(t.price[n])))
 
 
-class _Intake:
-    def __init__(self, client: Client) -> None:
-        self.connected, self.frame, self.response = client.connected, client.frame, client.response
-        self.lost = client.lost_connection
+class _Driver(Driver):
+    """The driver, with an ear on what ends connections."""
+
+    endings: list[tuple[str, str]]
+
+    def lost(self, source: str, recv_ns: int, reason: str) -> None:
+        self.endings.append((source, reason))
+        super().lost(source, recv_ns, reason)
 
 
 async def _hurried_pause(stop: asyncio.Event, seconds: float) -> None:
@@ -170,7 +150,14 @@ class Pair:
         """What the two sessions do not agree on, now."""
         at_ns = self.server.clock()
         one, other = self.clean.state(at_ns), self.faulted.state(at_ns)
-        return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+        different = sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+        if different == ["prints"]:
+            mine, theirs = one["prints"], other["prints"]
+            names = mine.keys() | theirs.keys()
+            return [
+                f"{name}: {mine.get(name)} {theirs.get(name)}" for name in names if mine.get(name) != theirs.get(name)
+            ]
+        return different
 
     async def settled(self) -> float:
         """Stop the market, and wait until both sessions know the same; the venue seconds that took."""
@@ -204,6 +191,7 @@ async def two_sessions(
         "binance.futures": at.binance_futures_ws,
         "okx": at.okx_ws,
     }
+    hurried = mock.patch.multiple(connection, _OPEN_S=10.0 / HURRY, _PING_S=20.0 / HURRY)
     proxies = {name: Proxy(urlsplit(url).port or 0) for name, url in ports.items()}
     through = {name: await proxy.start() for name, proxy in proxies.items()}
     clean = Client(server, _addresses(at, {}))
@@ -212,8 +200,9 @@ async def two_sessions(
     running = [asyncio.create_task(client.run()) for client in (clean, faulted)]
     pair = Pair(server, clean, faulted, proxies)
     try:
-        await pair.settled()
-        yield pair
+        with hurried, mock.patch.object(rest, "_TIMEOUT_S", 10.0 / HURRY):
+            await pair.settled()
+            yield pair
         failed = [task for task in running if task.done()]
         assert not failed, [task.exception() for task in failed]
     finally:

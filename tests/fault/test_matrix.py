@@ -9,7 +9,6 @@ asked for afterwards and therefore not compared.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 import socket
 from collections.abc import Awaitable, Callable
