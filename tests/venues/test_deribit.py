@@ -55,6 +55,15 @@ def sent(protocol: VenueProtocol) -> list[dict]:
     return [json.loads(text) for text in protocol.data_to_send()]
 
 
+def opened(protocol: DeribitProtocol, at_ms: int = 0) -> RestCall | None:
+    """Every subscription acknowledged at the venue's `at_ms`; the fill by time that is asked for thereupon."""
+    for request in sent(protocol):
+        if request["method"] == "public/subscribe":
+            reply = {"jsonrpc": "2.0", "id": request["id"], "result": request["params"]["channels"]}
+            protocol.frame_received(body({**reply, "usOut": at_ms * 1000}))
+    return next((call for call in protocol.rest_calls() if call.tag.startswith("trades:BTC")), None)
+
+
 def push(channel: str, data: object) -> bytes:
     return body({"jsonrpc": "2.0", "method": "subscription", "params": {"channel": channel, "data": data}})
 
@@ -392,7 +401,7 @@ def test_after_a_reconnect_the_outage_is_filled_by_time_before_any_hole_by_numbe
     protocol.frame_received(trades(trade(1, 11)))
     protocol.connection_lost("x")
     protocol.connection_made(NOW + HOUR)
-    fill = next(call for call in protocol.rest_calls() if call.tag.startswith("trades:"))
+    fill = opened(protocol)
     assert int(dict(fill.params)["start_timestamp"]) == T_MS + 1 - 5000
     assert int(dict(fill.params)["end_timestamp"]) == (NOW + HOUR) // 1_000_000
     protocol.frame_received(trades(trade(9, 19)))
@@ -409,10 +418,10 @@ def test_after_a_reconnect_the_outage_is_filled_by_time_before_any_hole_by_numbe
 def test_the_first_connection_reads_the_past_page_by_page_and_says_when_it_is_whole():
     protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=3600.0)
     protocol.connection_made(NOW)
-    fill = next(call for call in protocol.rest_calls() if call.tag.startswith("trades:"))
+    named("listing BTC options").play(protocol)
+    fill = opened(protocol)
     start_ms = NOW // 1_000_000 - 3_600_000
     assert int(dict(fill.params)["start_timestamp"]) == start_ms
-    named("listing BTC options").play(protocol)
     gone = {**trade(3, 12), "instrument_name": "BTC-1JAN20-1000-C"}
     first = {"trades": [trade(1, 11), gone], "has_more": True}
     events = protocol.response_received(fill.tag, answer(first))
@@ -428,8 +437,30 @@ def test_a_first_connection_that_ends_early_reads_the_past_again():
     protocol.connection_made(NOW)
     protocol.connection_lost("x")
     protocol.connection_made(NOW + HOUR)
-    fill = next(call for call in protocol.rest_calls() if call.tag.startswith("trades:"))
+    named("listing BTC options").play(protocol)
+    fill = opened(protocol)
     assert int(dict(fill.params)["start_timestamp"]) == NOW // 1_000_000 - 3_600_000
+
+
+def test_a_fill_ends_where_the_channels_begin_not_where_we_connected():
+    """Prints between the two would be neither in the answer nor on the channel."""
+    protocol = listed()
+    protocol.frame_received(trades(trade(1, 11)))
+    protocol.connection_lost("x")
+    protocol.connection_made(NOW + HOUR)
+    assert not any(call.tag.startswith("trades:") for call in protocol.rest_calls()), "not before the channels are open"
+    opened_ms = (NOW + HOUR) // 1_000_000 + 700
+    assert int(dict(opened(protocol, opened_ms).params)["end_timestamp"]) == opened_ms
+
+
+def test_the_past_is_asked_for_when_the_listing_tells_whose_it_is():
+    """The first fill drops prints of unknown names, so that a listing that failed must not cost the past."""
+    protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=3600.0)
+    protocol.connection_made(NOW)
+    assert opened(protocol) is None
+    protocol.response_received("instruments:BTC:option", b"")
+    named("listing BTC options").play(protocol)
+    assert any(call.tag.startswith("trades:BTC") for call in protocol.rest_calls())
 
 
 def test_a_hole_whose_call_was_lost_with_the_connection_is_asked_for_again():
@@ -437,7 +468,7 @@ def test_a_hole_whose_call_was_lost_with_the_connection_is_asked_for_again():
     protocol.frame_received(trades(trade(1, 11), trade(5, 15)))
     protocol.connection_lost("x")
     protocol.connection_made(NOW + HOUR)
-    fill = next(call for call in protocol.rest_calls() if call.tag.startswith("trades:"))
+    fill = opened(protocol)
     protocol.response_received(fill.tag, answer({"trades": [trade(5, 15)], "has_more": False}))
     assert tags(protocol.rest_calls()) == [f"gap:BTC:{CALL}:12:14"]
 

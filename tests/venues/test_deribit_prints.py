@@ -13,7 +13,7 @@ from dfmon.model.events import Event, OptionTrade, PrintsLost, RequestChecked
 from dfmon.model.units import HOUR, SECOND
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from tests.shared_data import trades as real_trades
-from tests.venues.test_deribit import CALL, LINEAR, PUT, T_MS, answer, listed, of, push, trade, trades
+from tests.venues.test_deribit import CALL, LINEAR, PUT, T_MS, answer, listed, named, of, opened, push, trade, trades
 from tests.venues.venue_golden import NOW
 
 NAMES = (CALL, PUT)
@@ -111,11 +111,8 @@ def test_prints_that_wait_are_told_when_the_venue_has_gone_on_for_a_minute() -> 
 def test_live_prints_wait_for_the_fill_that_brings_those_before_them() -> None:
     protocol = DeribitProtocol(("BTC",), look_back_s=3600.0)
     protocol.connection_made(NOW)
-    for call in protocol.rest_calls():
-        if call.tag.startswith("trades:BTC"):
-            fill = call
-    listing = listed().listings
-    protocol.listings.options.update(listing.options)
+    named("listing BTC options").play(protocol)
+    fill = opened(protocol)
     assert protocol.frame_received(trades(trade(5, 15), trade(4, 14))) == []
     page = {"trades": [trade(3, 13), trade(2, 12)], "has_more": False}
     events = protocol.response_received(fill.tag, answer(page))
@@ -148,9 +145,9 @@ def test_what_an_earlier_run_knew_is_filled_from_and_mended() -> None:
     protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=60.0)
     protocol.restored({CALL: 11}, (), {"BTC": T_MS})
     protocol.connection_made(NOW + HOUR)
-    fill = next(call for call in protocol.rest_calls() if call.tag.startswith("trades:"))
+    named("listing BTC options").play(protocol)
+    fill = opened(protocol)
     assert int(dict(fill.params)["start_timestamp"]) == T_MS - 300_000
-    protocol.listings.options.update(listed().listings.options)
     page = {"trades": [trade(1, 10), trade(2, 11), trade(4, 13)], "has_more": False}
     assert of(OptionTrade, protocol.response_received(fill.tag, answer(page))) == []
     (gap,) = (call for call in protocol.rest_calls() if call.tag.startswith("gap:"))

@@ -39,6 +39,9 @@ class Prints:
         self._tape = Tape()
         self._held: deque[tuple[str, wire.Trade]] = deque()  # bounded by _HELD
         self._filling: dict[str, int] = {}  # currencies being filled by time -> the venue's time of the last progress
+        self._unasked: dict[str, int] = {}  # currencies whose fill is still to be asked for -> where it begins, ms
+        self._connected_ms = 0
+        self._until_ms: int | None = None  # where fills end; None until the channels are open
         self._past: dict[str, int] = {}  # of those, currencies in their first fill -> where it began, ms
         self._kept_ms: dict[str, int] = {}  # underlying -> newest print that was kept from an earlier run
         self._look_back_ms = look_back_ms
@@ -64,6 +67,7 @@ class Prints:
         self._tape.ask_again()
         now_ms = now_ns // MILLISECOND
         self._filling.clear()
+        self._unasked.clear()
         for currency in self._listings.currencies:
             if currency in self._tape.last_ms and currency not in self._past:
                 start_ms = self._tape.last_ms[currency] - _OVERLAP_MS
@@ -73,7 +77,24 @@ class Prints:
                     continue
                 start_ms = self._past.setdefault(currency, since_ms)
             self._filling[currency] = now_ms
-            self._calls.prints(currency, start_ms, now_ms)
+            self._unasked[currency] = start_ms
+        self._connected_ms, self._until_ms = now_ms, None
+
+    def subscribed(self, now_ms: int) -> None:
+        """The channels carry prints from the venue's `now_ms` on: fills may bring those before.
+
+        Asked any earlier, what is printed between the answer and the first frame would be in neither.
+        """
+        if self._until_ms is None:
+            self._until_ms = max(now_ms, self._connected_ms)
+            self._ask_fills()
+
+    def _ask_fills(self) -> None:
+        """Fills whose time has come: the channels are open, and the listing tells whose the prints are."""
+        if self._until_ms is None:
+            return
+        for currency in [currency for currency in self._unasked if self._listings.complete(currency)]:
+            self._calls.prints(currency, self._unasked.pop(currency), self._until_ms)
 
     def _kept_until(self, currency: str) -> int | None:
         """Where an earlier run's prints of a settlement currency end: every coin settled in it must be among them."""
@@ -157,6 +178,7 @@ class Prints:
         `came` are options that were listed while we watched.
         """
         self.born(came)
+        self._ask_fills()
         self._tape.forget(gone)
         self.lives.forget(gone)
         self.unknown.discard(currency)

@@ -254,7 +254,7 @@ class DeribitProtocol:
             missing = self._session.acknowledged(message.id, accepted)
             for channel, within_ns, vital in watched(accepted, optional):
                 self._dog.expect(channel, within_ns, vital=vital)
-            return self._settle([channel for channel in missing if channel not in optional])
+            return self._settle([channel for channel in missing if channel not in optional], message.usOut)
         if message.id == self._status_asked:
             self._status_asked = None
             locked = wire.venue_status.decode(message.result).locked
@@ -277,8 +277,13 @@ class DeribitProtocol:
             status = FeedStatus(self.source, FeedState.DOWN, status.reason)
         return [status, *self._settle(missing)]
 
-    def _settle(self, missing: Sequence[str]) -> list[Event]:
-        """A subscription has been answered: report what it left out, and say so when the last one is in."""
+    def _settle(self, missing: Sequence[str], answered_us: int = 0) -> list[Event]:
+        """A subscription has been answered: report what it left out, and say so when the last one is in.
+
+        `answered_us` is the venue's time of the answer; the prints before it are asked for now.
+        """
+        if self._session.settled:
+            self._prints.subscribed(answered_us // 1_000)
         self._refused += missing
         events: list[Event] = [rejected(self.source, "subscription", channel) for channel in missing]
         if self._session.settled and self._session.accepted and (missing or not self._status.live):
