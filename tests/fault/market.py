@@ -24,7 +24,7 @@ from dfmon.engine.driver import Driver
 from dfmon.model.frames import ChainFrame
 from dfmon.model.units import HOUR, SECOND
 from dfmon.sim.server import SimAddresses, SimConfig, SimServer
-from dfmon.venues import connection, rest
+from dfmon.venues import connection, rest, transport
 from dfmon.venues.protocol import Patience
 from dfmon.venues.registry import Address, Pace, endpoints
 from dfmon.venues.rest import RestClient
@@ -61,9 +61,8 @@ class Client:
     async def run(self) -> None:
         async with RestClient(pace_s=0.005, sleep=lambda s: asyncio.sleep(s / HURRY)) as asks:
             for one in self.endpoints:
-                patience = one.protocol.patience
-                hurried = Patience(patience.first_data_s / HURRY, patience.data_s / HURRY)
-                one.protocol.patience = hurried
+                patience = asdict(one.protocol.patience)
+                one.protocol.patience = Patience(**{name: seconds / HURRY for name, seconds in patience.items()})
                 life = connection.run(
                     one, self.driver, asks, self.clock, self._stop,
                     rng=random.Random(1), pause=_hurried_pause, tick_s=1.0 / HURRY,
@@ -191,7 +190,8 @@ async def two_sessions(
         "binance.futures": at.binance_futures_ws,
         "okx": at.okx_ws,
     }
-    hurried = mock.patch.multiple(connection, _OPEN_S=10.0 / HURRY, _PING_S=20.0 / HURRY)
+    hurried = mock.patch.multiple(transport, OPEN_S=transport.OPEN_S / HURRY, PING_S=transport.PING_S / HURRY)
+    gates = mock.patch.object(connection, "_GATE_S", 0.9 * HURRY)  # attempts a second
     proxies = {name: Proxy(urlsplit(url).port or 0) for name, url in ports.items()}
     through = {name: await proxy.start() for name, proxy in proxies.items()}
     clean = Client(server, _addresses(at, {}))
@@ -200,7 +200,7 @@ async def two_sessions(
     running = [asyncio.create_task(client.run()) for client in (clean, faulted)]
     pair = Pair(server, clean, faulted, proxies)
     try:
-        with hurried, mock.patch.object(rest, "_TIMEOUT_S", 10.0 / HURRY):
+        with hurried, mock.patch.object(rest, "_TIMEOUT_S", 10.0 / HURRY), gates:
             await pair.settled()
             yield pair
         failed = [task for task in running if task.done()]

@@ -40,6 +40,7 @@ class _Pair:
     client: asyncio.StreamWriter
     upstream: asyncio.StreamWriter
     queue: asyncio.Queue[tuple[float, bytes]] = field(default_factory=asyncio.Queue)
+    edit: Edit | None = None  # of this connection alone
 
 
 class Proxy:
@@ -70,6 +71,11 @@ class Proxy:
         """RST towards the client, in the middle of whatever was under way."""
         for pair in list(self._pairs):
             _reset(pair.client)
+
+    def edit_open(self, edit: Edit) -> None:
+        """Edit what arrives on the connections that are open now, and on none that is made later."""
+        for pair in self._pairs:
+            pair.edit = edit
 
     def half_close(self) -> None:
         """FIN towards the client, while its own half stays open: the venue has finished talking, so it seems."""
@@ -127,7 +133,7 @@ class Proxy:
         if websocket:
             pair.queue.put_nowait((loop.time(), await reader.readuntil(b"\r\n\r\n")))
         while data := await (_frame(reader) if websocket else reader.read(_CHUNK)):
-            edit = self.line.edit
+            edit = pair.edit or self.line.edit
             pieces = _edited(data, edit) if websocket and edit else [data]
             for piece in pieces:
                 pair.queue.put_nowait((loop.time() + self.line.latency_s, piece))

@@ -18,7 +18,7 @@ import pytest
 
 from dfmon.model.units import SECOND
 from dfmon.venues.connection import is_chatter
-from tests.fault.market import Pair, two_sessions
+from tests.fault.market import SOURCES, Pair, two_sessions
 
 Fault = Callable[[Pair], Awaitable[None]]
 
@@ -72,11 +72,11 @@ async def black_hole(pair: Pair) -> None:
 
 
 async def silence(pair: Pair) -> None:
-    """Pings, heartbeats and acknowledgements go on; data has stopped."""
+    """Pings, heartbeats and acknowledgements go on; data has stopped on every connection that is open."""
     lost = len(pair.faulted.lost)
-    pair.line(edit=lambda frame: [frame] if is_chatter(frame) else [])
-    await pair.until(lambda: len({source for source, _ in pair.faulted.lost[lost:]}) == 5)
-    pair.line(edit=None)
+    for proxy in pair.proxies.values():
+        proxy.edit_open(lambda frame: [frame] if is_chatter(frame) else [])
+    await pair.until(lambda: len({source for source, _ in pair.faulted.lost[lost:]}) == len(SOURCES))
 
 
 async def garbage(pair: Pair) -> None:
@@ -159,7 +159,7 @@ HEALS: Final[dict[str, tuple[Fault, float]]] = {
     "silence with pings alive": (silence, 60.0),
     "garbage": (garbage, 25.0),
     "duplicates": (duplicates, 25.0),
-    "reordering": (reordering, 60.0),
+    "reordering": (reordering, 90.0),
     "REST 429": (lambda pair: rest_status(pair, 429), 60.0),
     "REST 503": (lambda pair: rest_status(pair, 503), 60.0),
     "no DNS": (no_names, 60.0),
