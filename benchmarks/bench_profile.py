@@ -10,7 +10,7 @@ import numpy as np
 from quant_chain import Chain, chain, interleaved, show
 from scipy.stats import norm
 
-from dfmon.core.flip_roots import polish
+from dfmon.core.flip_roots import cubic_zero, polish
 from dfmon.core.gamma_profile import StickyStrike
 from dfmon.core.pairing import Pairing
 
@@ -40,6 +40,10 @@ def measured() -> tuple[dict[str, float], tuple[str, ...]]:
     net = book.profile(LEVELS, held)[0]
     low = np.flatnonzero(np.sign(net[:-1]) * np.sign(net[1:]) < 0.0)
     ends = LEVELS[low], LEVELS[low + 1], net[low], net[low + 1]
+
+    def polished() -> object:
+        return polish(book, exposure, *ends, start=cubic_zero(LEVELS, net, low, low + 1))
+
     tile = np.random.default_rng(0).uniform(-50.0, 0.0, (128, LEVELS.shape[0]))
     room = np.empty_like(tile)
     tiles = c.strike.shape[0] / 128
@@ -53,7 +57,7 @@ def measured() -> tuple[dict[str, float], tuple[str, ...]]:
     runs = {
         "profile, 2,500 x 201": lambda: book.profile(LEVELS, held),
         "profile, calls and puts merged": lambda: merged_book.profile(LEVELS, merged),
-        f"polish of {low.size} zeros, all options": lambda: polish(book, exposure, *ends, 0.0),
+        f"polish of {low.size} zeros, all options": polished,
         "bare np.exp(n m), in tiles": exp_of_all_cells,
         "naive broadcast": lambda: broadcast(c, exposure),
     }

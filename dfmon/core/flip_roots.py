@@ -115,8 +115,38 @@ def linear_zero(low: F64, high: F64, net_low: F64, net_high: F64) -> F64:
     return np.asarray(low + (high - low) * (net_low / (net_low - net_high)))
 
 
+def cubic_zero(y: F64, net: F64, low: Index, high: Index) -> F64:
+    """Zero of y as a cubic of net gamma, through the ends of each bracket and a node on either side.
+
+    Units: of y.
+    Shapes: (m,), (m,), (r,), (r,) -> (r,).
+    Domain: ends of opposite signs; where a neighbour is missing, or y is no function of net there: the chord's zero.
+    Source: inverse interpolation: Press et al., Numerical Recipes (2007), section 9.3.
+    """
+    chord = linear_zero(y[low], y[high], net[low], net[high])
+    nodes = np.stack([low - 1, low, high, high + 1])
+    inside = (nodes[0] >= 0) & (nodes[3] < y.shape[0])
+    at = np.where(inside, nodes, 0)
+    values = net[at]
+    zero = np.zeros_like(chord)
+    with np.errstate(all="ignore"):
+        for i in range(4):
+            others = [j for j in range(4) if j != i]
+            weight = -values[others] / (values[i] - values[others])
+            zero += y[at[i]] * np.multiply.reduce(weight)
+        good = inside & (zero > y[low]) & (zero < y[high])
+    return np.where(good, zero, chord)
+
+
 def polish(
-    book: Book, held: F64, low: F64, high: F64, net_low: F64, net_high: F64, tolerance: float = 0.0
+    book: Book,
+    held: F64,
+    low: F64,
+    high: F64,
+    net_low: F64,
+    net_high: F64,
+    tolerance: float = 0.0,
+    start: F64 | None = None,
 ) -> tuple[F64, F64]:
     """Zeros of net gamma inside their brackets, all at once, and the slopes there.
 
@@ -124,12 +154,12 @@ def polish(
     root is done when the error expected after the step, cubic in it, is below the tolerance or below rounding.
 
     Units: brackets and zeros in y = ln(S'/S); net gamma in USD per 1 %; slope per unit of y.
-    Shapes: held (n,) or (r, n); brackets (r,) -> (r,), (r,).
+    Shapes: held (n,) or (n, r); brackets (r,) -> (r,), (r,).
     Domain: net_low and net_high of opposite signs.
     Source: Press et al., Numerical Recipes (2007), section 9.4; third-order step: Halley (1694).
     """
     rising = net_low < 0.0
-    y = linear_zero(low, high, net_low, net_high)
+    y = linear_zero(low, high, net_low, net_high) if start is None else start
     tolerance = max(tolerance, 1e-16)
     for _ in range(_ITERATIONS):
         value, slope, curvature = book.local(y, held)

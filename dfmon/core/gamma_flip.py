@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dfmon.core.black import F64
 from dfmon.core.closed_forms import MAX_SIGMA
-from dfmon.core.flip_roots import NOISE, brackets, nearest_brackets, nodes_between, polish, signs_of
+from dfmon.core.flip_roots import brackets, cubic_zero, nearest_brackets, nodes_between, polish, signs_of
 from dfmon.core.gamma_profile import Book, StickyStrike
 from dfmon.core.sticky_moneyness import StickyMoneyness
 
@@ -92,7 +92,7 @@ def find_flip(
     >>> round(flip.level, 6), flip.roots[0].rising, flip.sign
     (99.250308, True, 1)
     """
-    rows = _live(forward, strike, sigma, tau, exposure[:, None])
+    rows = _live(forward, strike, sigma, tau, exposure)
     if not rows.size:
         ends = spot * np.array([1.0 - ranges[-1], 1.0 + ranges[-1]])
         return Flip(None, (), (float(ends[0]), float(ends[1])), 0, ends, np.zeros(2))
@@ -100,9 +100,11 @@ def find_flip(
     held = exposure[rows]
     both = np.stack([held, np.abs(held)], axis=1)
     near, blur = _near_strikes(book, sigma[rows], tau[rows]), book.blur(held)
+    known = None
     for reach in ranges:
         y = _nodes(spot, reach, near)
-        net, gross = book.profile(y, both)
+        known = y, _profile(book, y, both, known)
+        net, gross = known[1]
         signs = signs_of(net, gross, blur)
         hidden = nodes_between(book, both, y, net, signs)
         if hidden.size:
@@ -153,26 +155,37 @@ def flip_members(
         return levels
     book = _book(rows, forward, strike, sigma, tau, stickiness, expiry)
     near = _near_strikes(book, sigma[rows], tau[rows])
-    held = members if rows.size == members.shape[0] else members[rows]
-    by_member = np.ascontiguousarray(held.T)
-    largest = np.maximum(held.max(axis=1), -held.min(axis=1))[:, None]
-    searching = np.arange(members.shape[1])
-    blur = book.blur(largest[:, 0])
+    count = members.shape[1]
+    held = np.empty((rows.shape[0], count + 1))
+    held[:, :count] = members[rows]
+    largest = np.maximum(held[:, :count].max(axis=1), -held[:, :count].min(axis=1))
+    held[:, count] = largest  # a gross that is none of theirs, and at least that of each
+    blur, searching, known = book.blur(largest), np.arange(count), None
     for reach in ranges:
         y = _nodes(spot, reach, near)
-        gross = book.profile(y, largest)
-        net = book.profile(y, by_member[searching].T)
-        signs = np.sign(net)
-        signs[np.abs(net) <= NOISE * gross + blur] = 0.0
-        found, low, high = nearest_brackets(y, net, signs)
+        known = y, _profile(book, y, held, known)
+        net, gross = known[1][:-1], known[1][-1]
+        found, low, high = nearest_brackets(y, net, signs_of(net, gross, blur))
         if found.size:
-            who = searching[found]
             ends = y[low], y[high], net[found, low], net[found, high]
-            levels[who] = spot * np.exp(polish(book, by_member[who], *ends, MEMBER_TOLERANCE)[0])
+            zeros = polish(book, held[:, found], *ends, MEMBER_TOLERANCE)[0]
+            levels[searching[found]] = spot * np.exp(zeros)
             searching = np.delete(searching, found)
+            held, known = np.delete(held, found, axis=1), (y, np.delete(known[1], found, axis=0))
         if not searching.size:
             break
     return levels
+
+
+def _profile(book: Book, y: F64, exposure: F64, known: tuple[F64, F64] | None) -> F64:
+    """The profile on `y`, of which the middle part is known on some nodes already."""
+    if known is None:
+        return book.profile(y, exposure)
+    inner, values = known
+    left = int(np.searchsorted(y, inner[0]))
+    wings = np.delete(y, slice(left, left + inner.shape[0]))
+    fresh = book.profile(wings, exposure)
+    return np.concatenate([fresh[:, :left], values, fresh[:, left:]], axis=1)
 
 
 def flips_by_horizon(
@@ -229,19 +242,23 @@ def flip_band(levels: F64) -> tuple[float | None, float | None, float]:
 
 
 def _live(forward: F64, strike: F64, sigma: F64, tau: F64, exposure: F64) -> NDArray[np.intp]:
-    """Options with gamma that somebody holds; prices, times and positions beyond any market count as bad rows."""
+    """Options with gamma that somebody holds, from wide to narrow bumps; numbers beyond any market are bad rows."""
     with np.errstate(all="ignore"):
-        return np.flatnonzero(
+        total_sd, size = sigma * np.sqrt(tau), np.abs(exposure)
+        if size.ndim == 2:
+            size = size.max(axis=1)
+        rows = np.flatnonzero(
             (forward > 1.0 / _VAST)
             & (forward < _VAST)
             & (strike > 1.0 / _VAST)
             & (strike < _VAST)
             & (sigma <= MAX_SIGMA)
             & (tau < _VAST)
-            & (sigma * np.sqrt(tau) > _LEAST_SD)
-            & (np.abs(exposure) < _VAST).all(axis=1)
-            & (exposure != 0.0).any(axis=1)
+            & (total_sd > _LEAST_SD)
+            & (size < _VAST)
+            & (size > 0.0)
         )
+    return rows[np.argsort(-total_sd[rows], kind="stable")]
 
 
 def _book(
@@ -278,7 +295,8 @@ def _roots(
     """Polished zeros, ascending, and the level of the nearest one."""
     if not low.size:
         return (), None
-    zeros, slopes = polish(book, held, y[low], y[high], net[low], net[high])
+    start = cubic_zero(y, net, low, high)
+    zeros, slopes = polish(book, held, y[low], y[high], net[low], net[high], start=start)
     levels = spot * np.exp(zeros)
     roots = tuple(
         Root(float(level), bool(below < 0.0), float(slope) * 0.01)

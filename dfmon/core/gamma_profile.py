@@ -9,6 +9,7 @@ forward moved by the same factor and F phi(d1) = K phi(d2), the dollar gamma of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
@@ -17,15 +18,15 @@ from numpy.typing import NDArray
 from dfmon.core.black import F64, log_moneyness
 from dfmon.core.normal import INV_SQRT_2PI
 
-TILE: Final = 128
-"""Options per tile: 128 x 201 cells of eight bytes stay in the second-level cache."""
+CELLS: Final = 128 * 201
+"""Options times levels per tile: so many cells of eight bytes stay in the second-level cache."""
 _SHARP: Final = 0.004
 """Bumps narrower than this would lose digits in the expanded square; they are evaluated as they stand."""
 
-_SMOOTH: Final = ((0.25, 48),)
-"""Width of a bump as a share of the half-range, and the Chebyshev nodes that carry it to 1e-15 of its height."""
-_WORTHWHILE: Final = 64
+_SMOOTH: Final = ((0.5, 32), (0.25, 48))
+"""Least width of a bump as a share of the half-range, and the Chebyshev nodes that carry it to 1e-15 of its height."""
 _CUT: Final = 1e-14
+_INFINITE: Final = float("inf")
 
 
 class Local(NamedTuple):
@@ -50,31 +51,45 @@ class Book(Protocol):
         """Most by which the profile may be off for (n,) exposures beyond rounding."""
 
     def local(self, y: F64, exposure: F64) -> Local:
-        """Net gamma and derivatives at r points; exposure (n,) for all of them, or (r, n), one row for each."""
+        """Net gamma and derivatives at r points; exposure (n,) for all of them, or (n, r), a column for each."""
 
 
-def chebyshev(count: int, at: F64) -> tuple[F64, F64]:
-    """Chebyshev nodes on [-1, 1], and the matrix that takes values there to the points `at` of that interval.
+def chebyshev_nodes(count: int) -> F64:
+    """Chebyshev nodes of the first kind on [-1, 1], descending.
 
     Units: none.
-    Shapes: (m,) -> (count,), (count, m).
+    Shapes: -> (count,).
+    Domain: count >= 1.
+    Source: Berrut & Trefethen, Barycentric Lagrange interpolation (SIAM Review, 2004), section 5.
+    """
+    return np.asarray(np.cos((np.arange(count) + 0.5) * (np.pi / count)))
+
+
+def spread_from(count: int, at: F64) -> F64:
+    """The matrix that takes values on the Chebyshev nodes to the points `at` of [-1, 1].
+
+    Units: none.
+    Shapes: (m,) -> (count, m).
     Domain: -1 <= at <= 1; count >= 1.
     Source: Berrut & Trefethen, Barycentric Lagrange interpolation (SIAM Review, 2004), eqs. 4.2 and 5.3.
 
-    >>> nodes, spread = chebyshev(8, np.array([0.0, 0.3]))
-    >>> (nodes**5 @ spread).round(12).tolist()
+    >>> (chebyshev_nodes(8) ** 5 @ spread_from(8, np.array([0.0, 0.3]))).round(12).tolist()
     [0.0, 0.00243]
     """
-    angle = (np.arange(count) + 0.5) * (np.pi / count)
-    nodes = np.cos(angle)
-    gap = at - nodes[:, None]
+    gap = at - chebyshev_nodes(count)[:, None]
     if not gap.all():
         gap[gap == 0.0] = 1e-30  # so large a weight that the value at the node is all that counts
-    weights = np.sin(angle)
+    weights = np.sin((np.arange(count) + 0.5) * (np.pi / count))
     weights[1::2] *= -1.0
     spread = np.divide(weights[:, None], gap, gap)
     spread *= 1.0 / spread.sum(axis=0)
-    return nodes, spread
+    return np.asarray(spread)
+
+
+@lru_cache
+def _between(count: int, finer: int) -> F64:
+    """From one set of Chebyshev nodes to a finer one."""
+    return spread_from(count, chebyshev_nodes(finer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +99,13 @@ class StickyStrike:
     x: F64
     total_sd: F64
     height: F64
+    a: F64
+    """Scale of each bump: d2 = a y + b."""
+    b: F64
+    quadratic: F64
+    """(3, n): the exponent -d2^2/2 + ln c in powers y^2, y, 1."""
+    descending: bool
+    """Bumps stand from wide to narrow: those of some width are then a slice of all columns."""
 
     @classmethod
     def of(cls, forward: F64, strike: F64, sigma: F64, tau: F64) -> StickyStrike:
@@ -95,7 +117,10 @@ class StickyStrike:
         Source: Black (1976); F phi(d1) = K phi(d2).
         """
         total_sd = sigma * np.sqrt(tau)
-        return cls(log_moneyness(forward, strike), total_sd, 0.01 * INV_SQRT_2PI * strike / total_sd)
+        x, height, a = log_moneyness(forward, strike), 0.01 * INV_SQRT_2PI * strike / total_sd, 1.0 / total_sd
+        b = x * a - 0.5 * total_sd
+        quadratic = np.stack([-0.5 * a * a, -a * b, np.log(height) - 0.5 * b * b])
+        return cls(x, total_sd, height, a, b, quadratic, bool((total_sd[:-1] >= total_sd[1:]).all()))
 
     @property
     def log_strike_over_forward(self) -> F64:
@@ -113,18 +138,27 @@ class StickyStrike:
         Domain: |y| <= 1.
         Source: as the class.
         """
-        if y.shape[0] <= 2 * max(count for _, count in _SMOOTH):
-            return self._summed(np.arange(self.x.shape[0]), y, exposure)
-        middle, reach = 0.5 * (y.min() + y.max()), 0.5 * (y.max() - y.min())
-        net = np.zeros((exposure.shape[1], y.shape[0]))
-        rest = np.ones(self.x.shape[0], dtype=np.bool_)
+        if y.shape[0] <= 2 * _SMOOTH[-1][1]:
+            return self._summed(slice(None), y, exposure)
+        low, high = float(y.min()), float(y.max())
+        middle, reach = 0.5 * (low + high), 0.5 * (high - low)
+        widest, smooth, nodes = _INFINITE, None, 0
         for width, count in _SMOOTH:
-            rows = np.flatnonzero(rest & (self.total_sd >= width * reach))
-            if rows.shape[0] >= _WORTHWHILE:
-                nodes, spread = chebyshev(count, (y - middle) / reach)
-                net += self._summed(rows, middle + reach * nodes, exposure) @ spread
-                rest[rows] = False
-        return net + self._summed(np.flatnonzero(rest), y, exposure)
+            here = self._summed(
+                self._of_width(width * reach, widest), middle + reach * chebyshev_nodes(count), exposure
+            )
+            smooth = here if smooth is None else here + smooth @ _between(nodes, count)
+            widest, nodes = width * reach, count
+        net = self._summed(self._of_width(0.0, widest), y, exposure)
+        return net if smooth is None else net + smooth @ spread_from(nodes, (y - middle) / reach)
+
+    def _of_width(self, least: float, below: float) -> NDArray[np.intp] | slice:
+        """Bumps at least so wide, and narrower than `below`."""
+        if not self.descending:
+            return np.flatnonzero((self.total_sd >= least) & (self.total_sd < below))
+        size, ascending = self.total_sd.shape[0], self.total_sd[::-1]
+        narrower, rest = np.searchsorted(ascending, (least, below)).tolist()
+        return slice(size - rest, size - narrower)
 
     def blur(self, exposure: F64) -> float:
         """Most by which `profile` may be off through its Chebyshev sums, for one exposure column.
@@ -136,52 +170,76 @@ class StickyStrike:
         """
         return float(_CUT * (self.height @ np.abs(exposure)))
 
-    def _summed(self, rows: NDArray[np.intp], y: F64, exposure: F64) -> F64:
+    def _summed(self, rows: NDArray[np.intp] | slice, y: F64, exposure: F64) -> F64:
         """Net gamma of some rows, every option evaluated at every node.
 
         -d2^2/2 + ln c is a quadratic in y: one small matrix product a tile writes all exponents, one exp and one
         product with the exposures follow. No array of all n x m cells is ever made.
         """
-        total_sd, height, exposure = self.total_sd[rows], self.height[rows], exposure[rows]
-        a = 1.0 / total_sd
-        b = self.x[rows] * a - 0.5 * total_sd
+        quadratic, exposure, total_sd = self.quadratic[:, rows], exposure[rows], self.total_sd[rows]
         net = np.zeros((exposure.shape[1], y.shape[0]))
-        sharp = np.flatnonzero(total_sd < _SHARP)
-        for few in np.split(sharp, range(TILE, sharp.size, TILE)):
-            d2 = np.multiply.outer(a[few], y) + b[few, None]
-            net += exposure[few].T @ (height[few, None] * np.exp(-0.5 * d2 * d2))
-        if sharp.size:
-            keep = np.flatnonzero(total_sd >= _SHARP)
-            a, b, exposure, height = a[keep], b[keep], exposure[keep], height[keep]
-        quadratic = np.empty((a.shape[0], 3))
-        quadratic[:, 0] = -0.5 * a * a
-        quadratic[:, 1] = -a * b
-        quadratic[:, 2] = -0.5 * b * b + np.log(height)
+        size = total_sd.shape[0]
+        if not size:
+            return net
+        if np.minimum.reduce(total_sd) < _SHARP:
+            sharp = total_sd < _SHARP
+            net += self._summed_as_they_stand(np.arange(self.x.shape[0])[rows][sharp], y, exposure[sharp])
+            quadratic, exposure = quadratic[:, ~sharp], exposure[~sharp]
+            size = exposure.shape[0]
         powers = np.stack([y * y, y, np.ones_like(y)])
-        cells = np.empty((TILE, y.shape[0]))
-        weights = np.ascontiguousarray(exposure.T)
-        for start in range(0, a.shape[0], TILE):
-            tile = quadratic[start : start + TILE]
-            exponents = np.matmul(tile, powers, out=cells[: tile.shape[0]])
-            net += weights[:, start : start + TILE] @ np.exp(exponents, out=exponents)
+        tile = max(CELLS // y.shape[0], 1)
+        cells = np.empty((min(tile, size), y.shape[0]))
+        for start in range(0, size, tile):
+            few = quadratic[:, start : start + tile]
+            exponents = np.matmul(few.T, powers, out=cells[: few.shape[1]])
+            net += exposure[start : start + tile].T @ np.exp(exponents, out=exponents)
+        return net
+
+    def _summed_as_they_stand(self, rows: NDArray[np.intp], y: F64, exposure: F64) -> F64:
+        net = np.zeros((exposure.shape[1], y.shape[0]))
+        tile = max(CELLS // y.shape[0], 1)
+        for start in range(0, rows.shape[0], tile):
+            few = rows[start : start + tile]
+            d2 = np.multiply.outer(self.a[few], y) + self.b[few, None]
+            net += exposure[start : start + tile].T @ (self.height[few, None] * np.exp(-0.5 * d2 * d2))
         return net
 
     def local(self, y: F64, exposure: F64) -> Local:
         """Net gamma and two derivatives at r points, every option evaluated.
 
         Units: USD per 1 %, and per unit of y once and twice.
-        Shapes: y (r,), exposure (n,) or (r, n) -> three (r,).
+        Shapes: y (r,), exposure (n,) or (n, r) -> three (r,).
         Domain: any.
         Source: as the class; Hermite polynomials of the Gaussian.
         """
-        a = 1.0 / self.total_sd
-        d2 = np.multiply.outer(y, a)
-        d2 += self.x * a - 0.5 * self.total_sd
+        if exposure.ndim == 2:
+            return self._local_each(y, exposure)
+        d2 = np.multiply.outer(y, self.a)
+        d2 += self.b
         squared = d2 * d2
         bump = np.exp(-0.5 * squared)
         bump *= exposure
         d2 *= bump
         squared -= 1.0
         squared *= bump
-        slope, curvature = self.height * a, self.height * a * a
-        return Local(bump @ self.height, -(d2 @ slope), squared @ curvature)
+        slope = self.height * self.a
+        return Local(bump @ self.height, -(d2 @ slope), squared @ (slope * self.a))
+
+    def _local_each(self, y: F64, exposure: F64) -> Local:
+        """`local` of r books, each at its own point: d2 is expanded in powers of y, so that products of matrices do.
+
+        The derivatives, and the value of bumps narrower than _SHARP, lose some digits by it.
+        """
+        a, b = self.a, self.b
+        moments = np.stack([np.ones_like(a), a * a, a * b, a**4, 2.0 * a**3 * b, a * a * (b * b - 1.0)])
+        powers = np.stack([y * y, y, np.ones_like(y)])
+        sums = np.zeros((moments.shape[0], y.shape[0]))
+        tile = max(CELLS // max(y.shape[0], 1), 1)
+        for start in range(0, a.shape[0], tile):
+            stop = start + tile
+            bumps = self.quadratic[:, start:stop].T @ powers
+            np.exp(bumps, bumps)
+            bumps *= exposure[start:stop]
+            sums += moments[:, start:stop] @ bumps
+        value, aa, ab, fourth, third, second = sums
+        return Local(value, -(aa * y + ab), (fourth * y + third) * y + second)

@@ -24,7 +24,7 @@ from dfmon.core.closed_forms import (
     tail,
 )
 from dfmon.core.greek_calc import GreekBuffers, greeks
-from dfmon.core.pairing import Pairing, Points
+from dfmon.core.pairing import Pairing, Points, regular
 
 
 class PairGreeks(NamedTuple):
@@ -93,7 +93,7 @@ class PairedChain:
     Option i lies on point `points.point[i]`. Results are overwritten by the next call.
     """
 
-    __slots__ = ("_buffers", "_checked", "_inputs", "_priced", "_strike", "_tau", "pairing", "points")
+    __slots__ = ("_buffers", "_checked", "_inputs", "_priced", "_rows", "_strike", "_tau", "pairing", "points")
 
     def __init__(self, strike: F64, expiry: NDArray[np.generic], option_type: F64) -> None:
         self.pairing = Pairing.of(strike, expiry, option_type)
@@ -103,7 +103,8 @@ class PairedChain:
 
     def _use(self, points: Points) -> None:
         size = points.option.shape[0]
-        self.points, self._buffers, self._inputs = points, PairBuffers(size), aligned(2, size)
+        self.points, self._rows = points, regular(points.option)
+        self._buffers, self._inputs = PairBuffers(size), aligned(2, size)
         self._prepare()
 
     def _prepare(self) -> None:
@@ -140,8 +141,8 @@ class PairedChain:
         if points is not self.points:
             self._use(points)
         buffers, (at_forward, at_sigma) = self._buffers, self._inputs
-        np.copyto(at_forward, forward[points.rows])
-        np.copyto(at_sigma, sigma[points.rows])
+        np.copyto(at_forward, forward[self._rows])
+        np.copyto(at_sigma, sigma[self._rows])
         return pair_greeks(
             at_forward, self._priced[0], at_sigma, self._priced[1], prepared=buffers.prepared, out=buffers
         )

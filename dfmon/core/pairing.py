@@ -27,8 +27,6 @@ class Points:
     """For each option, its point."""
     second: Index
     """The options that share the point of another one."""
-    rows: Index | slice
-    """`option`, as a slice where it is regular: what reads columns fastest."""
 
     @classmethod
     def alone(cls, size: int) -> Points:
@@ -57,7 +55,7 @@ class Points:
         point = np.empty(size, dtype=np.intp)
         point[option] = np.arange(option.shape[0])
         point[second] = point[shared_with]
-        return cls(option, point, second, _regular(option))
+        return cls(option, point, second)
 
     def add(self, exposure: F64) -> F64:
         """Exposure of each point: the sum over its options.
@@ -101,7 +99,7 @@ class Pairing:
         partner = (strike[left] == strike[right]) & (expiry[left] == expiry[right])
         partner &= (option_type[left] > 0.0) & (option_type[right] < 0.0)
         first, second, size = left[partner], right[partner], strike.shape[0]
-        return cls(first, second, size, Points.of(second, first, size), (_regular(first), _regular(second)))
+        return cls(first, second, size, Points.of(second, first, size), (regular(first), regular(second)))
 
     def points(self, *columns: F64, apart: Mask | None = None) -> Points:
         """Distinct points at this refresh: a pair counts as one only where its columns agree to the last bit.
@@ -123,8 +121,17 @@ class Pairing:
         return Points.of(self.second[merged], self.first[merged], self.size)
 
 
-def _regular(rows: Index) -> Index | slice:
-    """The same rows as a slice, if they ascend in equal steps."""
+def regular(rows: Index) -> Index | slice:
+    """The same rows as a slice, if they ascend in equal steps: what reads columns fastest.
+
+    Units: none.
+    Shapes: (n,).
+    Domain: row numbers.
+    Source: none; book-keeping.
+
+    >>> regular(np.array([1, 3, 5]))
+    slice(1, 6, 2)
+    """
     if rows.shape[0] < 2:
         return rows
     step = int(rows[1] - rows[0])

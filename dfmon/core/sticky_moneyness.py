@@ -83,12 +83,12 @@ class StickyMoneyness:
         The curvature is given as NaN: it jumps at every node of a smile.
 
         Units: USD per 1 %, and per unit of y.
-        Shapes: y (r,), exposure (n,) or (r, n) -> three (r,).
+        Shapes: y (r,), exposure (n,) or (n, r) -> three (r,).
         Domain: any.
         Source: as the class.
         """
         shifts = (-_SLOPE_STEP, 0.0, _SLOPE_STEP)
-        below, at, above = ((self._cells(y + shift) * exposure).sum(axis=1) for shift in shifts)
+        below, at, above = ((self._cells(y + shift) * exposure.T).sum(axis=1) for shift in shifts)
         return Local(at, (above - below) / (2.0 * _SLOPE_STEP), np.full_like(at, np.nan))
 
     def _cells(self, y: F64) -> F64:

@@ -7,6 +7,7 @@ wider bumps and other zeros. Gather averages intensive fields (sigma, a greek); 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -24,6 +25,7 @@ EXPIRY_BANDWIDTH: Final = float(np.log(2.0))
 REACH: Final = 3.0
 """Expiries further apart than this many bandwidths do not mix."""
 LEAST_CONFIDENCE: Final = 0.2
+_SQRT_HALF: Final = math.sqrt(0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +57,27 @@ def stencil(strike: F64, forward: F64, tau: F64, atm_sigma: F64, metric: Metric 
     expiries, strikes = tau.shape[0], strike.shape[0]
     neighbour = np.arange(1, expiries + 1)
     neighbour[-1] = max(expiries - 2, 0)
-    gap = np.zeros((2, expiries))
-    across = np.zeros((3, strikes))
     if metric == "node":
-        gap[1] = 1.0
-        across[:] = np.array([[-1.0], [0.0], [1.0]])
-        distance = np.broadcast_to(across[:, None, :], (2, 3, expiries, strikes)).copy()
+        step, gap, basis = np.ones(strikes - 1), np.ones(expiries), np.zeros(expiries)
+        scale = np.full((expiries, 1), _SQRT_HALF)
     else:
-        gap[1] = np.log(tau[neighbour] / tau) / EXPIRY_BANDWIDTH
-        across[0, 1:] = np.log(strike[:-1] / strike[1:])
-        across[2, :-1] = -across[0, 1:]
-        basis = np.zeros((2, 1, expiries, 1))
-        basis[1, 0, :, 0] = np.log(forward[neighbour] / forward)
-        distance = across[:, None, :] - basis
-        distance /= (STRIKE_BANDWIDTH * atm_sigma * np.sqrt(tau))[:, None]
-    mixes = np.abs(gap) <= REACH
-    mixes[1] &= expiries > 1
-    distance *= distance
-    distance += (gap * gap)[:, None, :, None]
-    distance *= -0.5
-    weights = np.exp(distance, distance)
-    weights *= mixes[:, None, :, None]
+        step, gap = np.log(strike[1:] / strike[:-1]), np.log(tau[neighbour] / tau) / EXPIRY_BANDWIDTH
+        basis = np.log(forward[neighbour] / forward)
+        scale = (_SQRT_HALF / STRIKE_BANDWIDTH) / (atm_sigma * np.sqrt(tau))[:, None]
+    across = np.zeros((3, 1, strikes))
+    across[0, 0, 1:], across[2, 0, :-1] = -step, step
+    weights = np.empty((2, 3, expiries, strikes))
+    own, other = weights
+    beside = step * scale  # the same distance up from one strike as down from the next
+    beside *= beside
+    np.exp(np.negative(beside, beside), beside)
+    own[0, :, 1:], own[1], own[2, :, :-1] = beside, 1.0, beside
+    np.multiply(across, scale, other)
+    other -= basis[:, None] * scale
+    other *= other
+    along = np.where((np.abs(gap) <= REACH) & (expiries > 1), -0.5 * gap * gap, -np.inf)
+    np.subtract(along[:, None], other, other)
+    np.exp(other, other)
     weights[:, 0, :, 0] = 0.0
     weights[:, 2, :, -1] = 0.0
     return Stencil(weights, neighbour)
@@ -123,14 +125,16 @@ def scatter(kernel: Stencil, exposure: F64, listed: Mask | None = None) -> F64:
     >>> round(float(scatter(k, np.array([[0.0, 5.0, 2.0]])).sum()), 12)
     7.0
     """
-    mass = np.where(np.isfinite(exposure), exposure, 0.0).reshape(-1, *exposure.shape[-2:])
-    weights = kernel.weights
-    if listed is not None:
-        weights = weights * (listed | (mass != 0.0).any(axis=0))
-    given = _given(weights, kernel.neighbour)
-    share = np.divide(mass, given, out=np.zeros_like(mass), where=given > 0.0)
-    spread: F64 = _neighbours(weights, share, share[:, kernel.neighbour]).reshape(exposure.shape)
-    return spread
+    mass = exposure.reshape(-1, *exposure.shape[-2:])
+    if not math.isfinite(np.add.reduce(mass, axis=None)):
+        mass = np.where(np.isfinite(mass), mass, 0.0)
+    receives = np.ones(mass.shape[1:]) if listed is None else (listed | mass.any(axis=0)).astype(np.float64)
+    given = _given(kernel, receives)
+    given[given == 0.0] = np.inf  # nobody there to receive, and nothing to give
+    share = mass / given
+    spread = _neighbours(kernel.weights, share, share[:, kernel.neighbour])
+    spread *= receives
+    return spread.reshape(exposure.shape)
 
 
 def _neighbours(weights: F64, own: F64, other: F64) -> F64:
@@ -150,12 +154,12 @@ def _neighbours(weights: F64, own: F64, other: F64) -> F64:
     return np.asarray(total.reshape(shape))
 
 
-def _given(weights: F64, neighbour: NDArray[np.intp]) -> F64:
-    """What each node gives away before normalising: the weights of all that have it as a neighbour."""
-    given, along = weights[:, 1].copy()
-    for sums, kernel in zip((given, along), weights):
-        sums.reshape(-1)[:-1] += kernel[0].reshape(-1)[1:]
-        sums.reshape(-1)[1:] += kernel[2].reshape(-1)[:-1]
+def _given(kernel: Stencil, receives: F64) -> F64:
+    """What each node gives away before normalising: the weights of all receivers that have it as a neighbour."""
+    given, along = kernel.weights[:, 1] * receives
+    for sums, (below, _, above) in zip((given, along), kernel.weights):
+        sums.reshape(-1)[:-1] += (below * receives).reshape(-1)[1:]
+        sums.reshape(-1)[1:] += (above * receives).reshape(-1)[:-1]
     given[1:] += along[:-1]
-    given[neighbour[-1]] += along[-1]
+    given[kernel.neighbour[-1]] += along[-1]
     return np.asarray(given)

@@ -1,8 +1,8 @@
 """The roll-ups: what one unit of dealer position is worth in each exposure, and sums of it over a book.
 
 Comes after greek_calc and dealer_net; gives NGI, VSS, CHL, VOLG, vega, theta and unwind to hpp_score, rules and the
-screen. Sums over one book are pairwise in the order of the columns, sums by group run in that order, sums over
-members are one matrix product on one BLAS thread: the same input gives the same bits on one machine.
+screen. Sums over one book and over members are matrix products on one BLAS thread, sums by group run in the order of
+the columns: the same input gives the same bits on one machine.
 """
 
 from __future__ import annotations
@@ -224,9 +224,9 @@ def totals(unit: UnitExposure, exposure: F64) -> Totals:
     Units: exposure = dealer position x multiplier, in units of underlying.
     Shapes: (n,).
     Domain: finite.
-    Source: definition; pairwise summation: Higham (1993).
+    Source: definition.
     """
-    return Totals(*(unit.matrix * exposure).sum(axis=1).tolist())
+    return Totals(*(unit.matrix @ exposure).tolist())
 
 
 def group_totals(unit: UnitExposure, exposure: F64, codes: NDArray[np.intp], groups: int) -> F64:
