@@ -56,6 +56,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("app.colours", ("p",), "p", "Next palette", "palette (colour-blind sets)", rank=13, footer="palette"),
     Action("app.icons", ("i",), "i", "Next set of glyphs", "unicode, ascii, braille"),
     Action("app.snapshot", ("s",), "s", "Save the screen", "save screen as SVG and text", rank=12, footer="save"),
+    Action("app.redraw", ("ctrl+l",), "ctrl+l", "Draw everything anew", "draw everything anew"),
     Action("app.palette", ("ctrl+p",), "ctrl+p", "Command palette", "find an action by name"),
     _focus(1, "Panel 1, spot against flip"),
     _focus(2, "Panel 2, heat-map"),

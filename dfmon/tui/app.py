@@ -34,6 +34,7 @@ from dfmon.tui.present.summary import copied
 from dfmon.tui.screens.main import MainScreen
 from dfmon.tui.series import Series
 from dfmon.tui.settings import ScreenSettings
+from dfmon.tui.thrift import ThriftyDriver
 from dfmon.tui.view import View, cycle
 
 History = Callable[[str, int], Sequence[MetricRow]]
@@ -59,7 +60,7 @@ class DfmonApp(App[None]):
         history: History | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        super().__init__(ansi_color=True)
+        super().__init__(ansi_color=True, driver_class=ThriftyDriver)
         self.hub, self.settings, self.request, self.history, self.clock = hub, settings, request, history, clock
         first = settings.underlyings[0] if settings.underlyings else "BTC"
         self.view = View(first, settings.first_palette, settings.first_icons, tape_min=settings.tape_min)
@@ -119,6 +120,14 @@ class DfmonApp(App[None]):
     def _seed(self, name: str, rows: Sequence[MetricRow]) -> None:
         self._series.setdefault(name, Series()).seed(rows)
         self.draw()
+
+    def on_resize(self) -> None:
+        """A terminal moves its text about when its size changes."""
+        self._forget()
+
+    def _forget(self) -> None:
+        if isinstance(self._driver, ThriftyDriver):
+            self._driver.thrift.forget()
 
     # -- drawing
 
@@ -233,6 +242,12 @@ class DfmonApp(App[None]):
 
     def do_app_palette(self) -> None:
         self.action_command_palette()
+
+    def do_app_redraw(self) -> None:
+        """Another program wrote over the screen: send every cell again."""
+        self._forget()
+        self._main.refresh(layout=True)
+        self.view.say("drawn anew", self.clock(), 1)
 
     def do_app_pause(self) -> None:
         """Freeze the drawing; a replay is itself paused."""

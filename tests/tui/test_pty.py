@@ -173,3 +173,29 @@ def test_a_changed_cell_costs_little_and_no_change_nothing(open_terminal: Callab
     assert 50 < changed <= 700
     terminal.process.send_signal(signal.SIGUSR2)
     assert terminal.settle() <= 20
+
+
+def test_the_picture_is_the_same_when_every_cell_is_sent_again(open_terminal: Callable[..., Terminal]) -> None:
+    """What was left out as unchanged really was: over panels, sheets, the palette and a change of size."""
+    terminal = _running(open_terminal)
+
+    def picture() -> list[list[str]]:
+        cells = terminal.screen.buffer
+        return [[f"{cells[y][x].data}{cells[y][x].bg}" for x in range(80)] for y in range(22)]
+
+    for keys in (b"d", b"jj", b"\t", b"f", b"?", b"\x1b", b"2z", b"p", b"z5", b"\x10", b"\x1b", b"4", b"/put\r", b"R"):
+        os.write(terminal.master, keys)
+        terminal.settle()
+        before = picture()
+        os.write(terminal.master, b"\x0c")  # ctrl+l
+        terminal.settle()
+        assert picture() == before, keys
+    for width, height in ((100, 30), (80, 24)):
+        terminal.screen.resize(height, width)
+        fcntl.ioctl(terminal.slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        terminal.process.send_signal(signal.SIGWINCH)
+        terminal.settle()
+    before = picture()
+    os.write(terminal.master, b"\x0c")
+    terminal.settle()
+    assert picture() == before
