@@ -94,6 +94,11 @@ def parser() -> Parser:
     )
     backfill.add_argument("--pace", metavar="N", help="calls a second to the archive (default 4)")
 
+    doctor = commands.add_parser(
+        "doctor", parents=[shared], help="what is wrong with feeds, clock, limits, disk and terminal, in words"
+    )
+    doctor.add_argument("--json", action="store_true", help="one JSON object")
+
     sim = commands.add_parser("sim", help="serve the simulated exchange on loopback")
     sim.add_argument("--port", type=int, default=0, help="first of four ports; 0 takes free ones (default)")
     sim.add_argument("--speed", type=float, default=1.0, help="times real time (default 1)")

@@ -20,6 +20,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
             from dfmon import snapshots
 
             return snapshots.run(args, config)
+        case "doctor":
+            from dfmon.doctor.run import run as examine
+
+            return examine(config, json=args.json)
         case "demo":
             return _demo(args, config)
         case "backfill":

@@ -75,6 +75,7 @@ class RestClient:
         pace: Pace | None = None,
     ) -> None:
         self.trouble: dict[str, str] = {}  # host -> words of its last failure; gone when it answers
+        self.used_weight: dict[str, int] = {}  # host -> what Binance counted against this address in the last minute
         self.pace = pace or Pace(pace_s, sleep)
         self._client = httpx.AsyncClient(
             transport=transport,
@@ -96,7 +97,9 @@ class RestClient:
         return self._body(host, response)
 
     def _body(self, host: str, response: httpx.Response) -> bytes:
-        status = response.status_code
+        status, weight = response.status_code, response.headers.get("X-MBX-USED-WEIGHT-1M", "")
+        if weight.isdecimal():
+            self.used_weight[host] = int(weight)
         if status == httpx.codes.OK or (status == httpx.codes.BAD_REQUEST and response.content[:1] == b"{"):
             self.trouble.pop(host, None)  # Deribit sends its errors as 400 with a JSON-RPC body
             return response.content

@@ -1,0 +1,57 @@
+"""What the doctor found: one sentence about one thing, and whether it is in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import msgspec
+
+from dfmon.version import __version__
+
+
+class State(StrEnum):
+    """`WRONG` makes the doctor's exit code 1; `NOTE` is worth knowing and no fault."""
+
+    OK = "ok"
+    NOTE = "note"
+    WRONG = "wrong"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """`about` is a group and a thing, such as `feeds okx`; `words` are cleaned and hold no secret."""
+
+    about: str
+    state: State
+    words: str
+
+
+def ok(about: str, words: str) -> Finding:
+    return Finding(about, State.OK, words)
+
+
+def note(about: str, words: str) -> Finding:
+    return Finding(about, State.NOTE, words)
+
+
+def wrong(about: str, words: str) -> Finding:
+    return Finding(about, State.WRONG, words)
+
+
+def healthy(findings: Sequence[Finding]) -> bool:
+    return not any(finding.state is State.WRONG for finding in findings)
+
+
+def as_json(findings: Sequence[Finding]) -> str:
+    body = {"dfmon": __version__, "healthy": healthy(findings), "findings": findings}
+    return msgspec.json.encode(body).decode()
+
+
+def as_text(findings: Sequence[Finding]) -> str:
+    """A line each, what is wrong marked and summed up."""
+    width = max((len(finding.about) for finding in findings), default=0)
+    mark = {State.OK: "  ok   ", State.NOTE: "  note ", State.WRONG: "  WRONG"}
+    lines = [f"{mark[finding.state]}  {finding.about:<{width}}  {finding.words}" for finding in findings]
+    bad = sum(finding.state is State.WRONG for finding in findings)
+    things = {0: "nothing is wrong", 1: "one thing is wrong"}.get(bad, f"{bad} things are wrong")
+    return "\n".join([f"dfmon {__version__}", *lines, things])
