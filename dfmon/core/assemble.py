@@ -11,15 +11,14 @@ from typing import Literal
 
 import numpy as np
 
-from dfmon.core import report
+from dfmon.core import position_report, report
 from dfmon.core.columns import summed
-from dfmon.core.exposure import quantiles
 from dfmon.core.hpp_score import hedge_pressure
 from dfmon.core.levels import levels, max_pain
-from dfmon.core.measured import HedgeTrade, Measured
+from dfmon.core.measured import Measured
 from dfmon.core.rules import Inputs, RuleState, Thresholds
-from dfmon.core.vanna_charm_volga import METRICS, Totals
-from dfmon.model.frames import FeedHealth
+from dfmon.core.vanna_charm_volga import METRICS
+from dfmon.model.frames import F64, FeedHealth
 from dfmon.model.snapshot import (
     Alert,
     Context,
@@ -34,7 +33,6 @@ from dfmon.model.snapshot import (
     Liquidity,
     Metric,
     Metrics,
-    Positions,
     Profile,
     Quality,
     Scenario,
@@ -73,7 +71,7 @@ def assemble(
     """
     chain, ts_ns, age = m.chain, m.chain.ts_ns, m.age_s
     quality = _quality(m)
-    expiries = report.by_expiry(m.cols, m.exposure, m.atm)
+    expiries = report.by_expiry(m.cols, m.exposure, m.atm, m.positions, m.reconciled)
     strikes = report.by_strike(m.cols, m.exposure)
     metrics = _metrics(m, quality)
     flip = _flip(m, quality)
@@ -85,6 +83,7 @@ def assemble(
         profile=_profile(m),
         tape=tape,
         alerts=alerts,
+        positions=position_report.rows(m),
     )
     return FlowSnapshot(
         schema=SCHEMA,
@@ -95,7 +94,7 @@ def assemble(
         underlying=chain.underlying,
         spot=_finite(chain.spot),
         instruments=chain.size,
-        positions=_positions(m),
+        positions=position_report.summary(m),
         metrics=metrics,
         flip=flip,
         scenario=_scenario(m, inputs, rules, reasons, thresholds, metrics.hpp.value, quality),
@@ -106,6 +105,7 @@ def assemble(
         context=context,
         feeds=tuple(_feed(feed) for feed in m.feeds),
         unavailable=_unavailable(m, metrics, flip, levels, context),
+        models=position_report.models(m),
         detail=detail,
     )
 
@@ -120,18 +120,6 @@ def _quality(m: Measured) -> Quality:
     if m.age_s is None or m.age_s > m.stale_after_s:
         return "stale"
     return "ok" if m.cols.usable >= WHOLE and not m.warming else "partial"
-
-
-def _positions(m: Measured) -> Positions:
-    matched, differing = m.chain.requests
-    return Positions(
-        model=m.model,
-        coverage=m.positions.coverage,
-        warming=m.warming,
-        gross_coins=float(np.abs(m.cols.position).sum()),
-        requests_checked=matched + differing,
-        requests_differing=differing,
-    )
 
 
 # ---- numbers -------------------------------------------------------------------------------------------------------
@@ -156,18 +144,24 @@ def _metrics(m: Measured, quality: Quality) -> Metrics:
 def _rolled(m: Measured, name: str, quality: Quality) -> Metric:
     unit, sign = READS[name]
     value = getattr(m.exposure.totals, name) if m.cols.size else None
-    low, high = m.exposure.band(METRICS.index(name)) if m.cols.size else (None, None)
+    low, high = m.exposure.band(_only(name)) if m.cols.size else (None, None)
     return Metric(value, low, high, unit, sign, quality, m.age_s)
+
+
+def _only(name: str, weight: float = 1.0) -> F64:
+    """Weights that leave one roll-up."""
+    weights = np.zeros(len(METRICS))
+    weights[METRICS.index(name)] = weight
+    return weights
 
 
 def _hpp(m: Measured, quality: Quality) -> Hpp:
     value = low = high = None
     if m.cols.size:
-        total = np.array([[m.exposure.totals.ngi], [m.exposure.totals.vss], [m.exposure.totals.chl]])
-        value = float(hedge_pressure(m.moved.sign, total[0], total[1], total[2], m.scaling)[0])
-        if m.exposure.members is not None:
-            ngi, vss, chl = m.exposure.members[:3]
-            low, high = quantiles(hedge_pressure(m.moved.sign, ngi, vss, chl, m.scaling))
+        one = np.eye(3, len(METRICS))  # HPP is linear: its weights are what it makes of one dollar of each roll-up
+        weights = hedge_pressure(m.moved.sign, one[0], one[1], one[2], m.scaling, m.hedged.gamma, m.hedged.slow)
+        value = float(weights @ m.exposure.totals.column())
+        low, high = m.exposure.band(weights)
     return Hpp(
         value=value,
         lo=low,
@@ -180,16 +174,13 @@ def _hpp(m: Measured, quality: Quality) -> Hpp:
         beta=m.scaling.beta,
         calibrated=m.scaling.calibrated,
         ds_sign=m.moved.sign,
+        hedged=m.hedged.gamma,
     )
 
 
 def _psi(m: Measured, quality: Quality) -> Metric:
-    low, high = m.exposure.band(0)
     depth, psi = m.liquidity.depth_usd, m.psi
-    if psi is None or depth is None or low is None or high is None:
-        low = high = None
-    else:
-        low, high = low / depth, high / depth
+    low, high = (None, None) if psi is None or not depth else m.exposure.band(_only("ngi", 1.0 / depth))
     sign = "+ hedging damps moves, - amplifies them"
     return Metric(psi, low, high, "NGI/depth", sign, quality if psi is not None else "absent", m.age_s)
 
@@ -197,10 +188,11 @@ def _psi(m: Measured, quality: Quality) -> Metric:
 def _hedge_flow(m: Measured, quality: Quality) -> HedgeFlow:
     trade = m.hedge_trade()
     low = high = None
-    if trade is not None and m.exposure.members is not None:
-        ngi, vss, chl = m.exposure.members[:3]
-        scale = [part / total if total else 0.0 for part, total in _parts(trade, m.exposure.totals)]
-        low, high = quantiles(scale[0] * ngi + scale[1] * vss + scale[2] * chl)
+    if trade is not None:
+        parts = zip((trade.gamma, trade.vanna, trade.charm), m.exposure.totals.column()[:3].tolist())
+        weights = np.zeros(len(METRICS))
+        weights[:3] = [part / total if total else 0.0 for part, total in parts]
+        low, high = m.exposure.band(weights)
     return HedgeFlow(
         value=None if trade is None else trade.linear,
         lo=low,
@@ -214,11 +206,6 @@ def _hedge_flow(m: Measured, quality: Quality) -> HedgeFlow:
         charm=None if trade is None else trade.charm,
         residual=None if trade is None else trade.residual,
     )
-
-
-def _parts(trade: HedgeTrade, total: Totals) -> tuple[tuple[float, float], ...]:
-    """Each part of the hedge trade with the roll-up that it is proportional to."""
-    return (trade.gamma, total.ngi), (trade.vanna, total.vss), (trade.charm, total.chl)
 
 
 def _flip(m: Measured, quality: Quality) -> Flip:
@@ -368,10 +355,7 @@ def _unavailable(m: Measured, metrics: Metrics, flip: Flip, levels: Levels, cont
         said.append(f"flip.level, flip.distance: no sign change from {reach}, net {net} gamma throughout")
     if flip.searched is not None and m.exposure.members is not None and flip.lo is None:
         said.append("flip.lo, flip.hi: no member of the ensemble has a flip")
-    if m.positions.coverage is None:
-        why = "no open interest" if m.model == "flow" else f"positions {m.model} do not rest on history"
-        said.append(f"positions.coverage: {why}")
-    said.append("positions.churn, positions.residual, positions.venue_share, by_expiry: not reconciled yet")
+    said += position_report.reasons(m, flip.level)
     if m.moved.ret_15m is None:
         said.append("hedge_flow, context.return_15m: less than a minute of spot history; hpp has no gamma term yet")
     if m.moved.ret_1h is None:

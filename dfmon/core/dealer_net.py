@@ -84,6 +84,24 @@ def dealer_positions(
     )
 
 
+def other_positions(
+    chosen: str, inventory: Inventory, frame: ChainFrame, file_positions: Mapping[str, float] | None = None
+) -> dict[str, F64]:
+    """Position (n,) of every option under each model but `chosen`; `file` is one of them where a file was given.
+
+    Units: coins, + long. Shapes: (n,) each. Domain: as `dealer_positions`. Source: as `dealer_positions`.
+    """
+    found: dict[str, F64] = {}
+    for model in MODELS:
+        if model == chosen or (model == "file" and file_positions is None):
+            continue
+        if model == "flow":  # its mean alone, without the ensemble
+            found[model] = np.asarray(inventory.read[inventory.place, NET])
+        else:
+            found[model] = dealer_positions(model, inventory, frame, file_positions).position
+    return found
+
+
 def seen_share(inventory: Inventory) -> F64:
     """Share of each open interest whose history was seen: of a whole life, what was not lost of it.
 

@@ -82,9 +82,11 @@ def move_sign(log_return: float, sigma: float, span_years: float) -> int:
     return 1 if log_return > band else -1 if log_return < -band else 0
 
 
-def hedge_pressure(ds_sign: int, ngi: F64, vss: F64, chl: F64, scaling: Scaling) -> F64:
-    """HPP of each row of roll-ups: one row for the mean, or one a member of the ensemble.
+def hedge_pressure(
+    ds_sign: int, ngi: F64, vss: F64, chl: F64, scaling: Scaling, fast: float = 1.0, slow: float = 1.0
+) -> F64:
+    """HPP of each row of roll-ups; it is linear in them. `fast` and `slow` are the shares of the hedge that is traded.
 
     Units: USD, + = dealers must sell. Shapes: (m,) each -> (m,). Domain: NaN stays NaN. Source: DESIGN of dfmon.
     """
-    return ds_sign * ngi + scaling.alpha * vss + scaling.beta * chl
+    return ds_sign * fast * ngi + slow * (scaling.alpha * vss + scaling.beta * chl)

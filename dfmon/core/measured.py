@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from dfmon.core.columns import Columns
-from dfmon.core.dealer_net import DealerPositions
+from dfmon.core.dealer_net import DealerPositions, Reconciled
+from dfmon.core.desks import Hedged
 from dfmon.core.exposure import Exposure
 from dfmon.core.greek_calc import greeks
 from dfmon.core.hpp_score import Scaling
@@ -42,9 +44,13 @@ class Measured:
     model: str
     warm_coverage: float
     stale_after_s: float
+    venue_share: float
+    file_positions: Mapping[str, float] | None
     positions: DealerPositions
+    reconciled: Reconciled
     cols: Columns
     exposure: Exposure
+    hedged: Hedged
     atm: F64
     sigma: float
     liquidity: MarketView
@@ -80,7 +86,9 @@ class Measured:
         total = self.exposure.totals
         gamma, vanna = -total.ngi * move * 100.0, -total.vss * points
         charm = -total.chl * days
-        return HedgeTrade(gamma, vanna, charm, self._repriced(move, points, days) - (gamma + vanna + charm))
+        residual = self._repriced(move, points, days) - (gamma + vanna + charm)
+        fast, slow = self.hedged.gamma, self.hedged.slow
+        return HedgeTrade(fast * gamma, slow * vanna, slow * charm, slow * residual)
 
     def _repriced(self, move: float, points: float, days: float) -> float:
         """-(delta now - delta at the look-back) of the book at today's forwards, USD."""

@@ -5,11 +5,13 @@ Comes after the roll-ups; only re-arranges and smooths, computes no exposure of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from dfmon.core.columns import Columns, first_of_group, summed
+from dfmon.core.dealer_net import DealerPositions, Reconciled
 from dfmon.core.exposure import Exposure
 from dfmon.core.surface_grid import gather, scatter, stencil
 from dfmon.model.frames import F64, ChainFrame
@@ -20,8 +22,18 @@ NGI, VSS, CHL, VOLG, UNWIND = 0, 1, 2, 3, 6
 TAPE_ROWS = 100
 
 
-def by_expiry(cols: Columns, exposure: Exposure, atm: F64) -> tuple[ExpiryRow, ...]:
-    """Sums of each expiry, nearest first.
+def ratio(part: float, whole: float) -> float | None:
+    """`part` of `whole`; None where there is no whole.
+
+    Units: none. Shapes: scalars. Domain: finite. Source: none.
+    """
+    return part / whole if whole > 0.0 and math.isfinite(part / whole) else None
+
+
+def by_expiry(
+    cols: Columns, exposure: Exposure, atm: F64, held: DealerPositions, reconciled: Reconciled
+) -> tuple[ExpiryRow, ...]:
+    """Sums of each expiry, nearest first, with what its open interest says of its prints.
 
     Units: as `ExpiryRow`. Shapes: one row an expiry. Domain: an empty board gives no rows. Source: none.
     """
@@ -31,6 +43,12 @@ def by_expiry(cols: Columns, exposure: Exposure, atm: F64) -> tuple[ExpiryRow, .
     counts = np.bincount(cols.expiry_code, minlength=groups)
     forward = first_of_group(cols.expiry_code, cols.forward, groups)
     hours = first_of_group(cols.expiry_code, cols.tau, groups) * 365.0 * 24.0
+    net = summed(cols.expiry_code, cols.position, groups)
+    seen = None if held.seen is None else summed(cols.expiry_code, held.seen[cols.rows] * cols.interest, groups)
+    change, printed, unexplained = (
+        summed(cols.expiry_code, column[cols.rows], groups)
+        for column in (reconciled.change, reconciled.printed, reconciled.unexplained)
+    )
     return tuple(
         ExpiryRow(
             expiry=iso(expiry_ns),
@@ -45,6 +63,10 @@ def by_expiry(cols: Columns, exposure: Exposure, atm: F64) -> tuple[ExpiryRow, .
             unwind=float(sums[UNWIND, i]),
             open_interest=float(interest[i]),
             options=int(counts[i]),
+            net=float(net[i]),
+            coverage=None if seen is None else ratio(float(seen[i]), float(interest[i])),
+            churn=ratio(float(change[i]), float(printed[i])),
+            residual=ratio(float(unexplained[i]), float(interest[i])),
         )
         for i, expiry_ns in enumerate(cols.expiries.tolist())
     )

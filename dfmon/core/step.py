@@ -17,7 +17,8 @@ from dfmon.core import report
 from dfmon.core.assemble import assemble
 from dfmon.core.attribution import Priors
 from dfmon.core.columns import Columns, atm_sigma, columns, first_of_group
-from dfmon.core.dealer_net import dealer_positions
+from dfmon.core.dealer_net import dealer_positions, other_positions, reconciled
+from dfmon.core.desks import Desk, hedged, unseen_sd
 from dfmon.core.exposure import measure
 from dfmon.core.gamma_flip import Stickiness
 from dfmon.core.greek_calc import Numeraire
@@ -39,7 +40,8 @@ from dfmon.model.units import DAY, YEAR
 class FlowParams(msgspec.Struct, frozen=True):
     """What the numbers rest on. Everything a user may change while it runs; a change is a journal record.
 
-    `iv_move_1h` is the mean absolute move of ATM volatility in an hour, points. Ages in seconds.
+    `iv_move_1h` is the mean absolute move of ATM volatility in an hour, points. Ages in seconds. `venue_share` is the
+    share of all open interest that the venue is taken to hold; shares of `desks` add up to 1, `risk_aversion` is 1/USD.
     """
 
     positions: str = "flow"
@@ -51,6 +53,9 @@ class FlowParams(msgspec.Struct, frozen=True):
     iv_move_1h: float = 0.6
     thresholds: Thresholds = Thresholds()
     priors: Priors = Priors()
+    venue_share: float = 1.0
+    desks: tuple[Desk, ...] = (Desk(1.0),)
+    risk_aversion: float = 1e-6
 
     def with_positions(self, model: str) -> FlowParams:
         """The same parameters under another position model."""
@@ -97,9 +102,10 @@ def step(
     """
     ts_ns = chain.ts_ns
     inventory = observe(state.inventory, chain, params.priors)
-    positions = dealer_positions(params.positions, inventory, chain, params.file_positions)
+    held = inventory, chain, params.file_positions
+    positions, others = dealer_positions(params.positions, *held), other_positions(params.positions, *held)
     cols = columns(chain, positions)
-    exposure = measure(chain, cols, params.numeraire, params.stickiness)
+    exposure = measure(chain, cols, params.numeraire, params.stickiness, others, unseen_sd(params.venue_share))
     atm = atm_sigma(cols)
     sigma = daily_sigma(cols, atm)
     liquidity = market_view(market, state.depth, ts_ns)
@@ -108,8 +114,27 @@ def step(
     total = exposure.totals
     scaling = rescale(state.scaling, ts_ns, total.ngi, total.vss, total.chl) if cols.size else state.scaling
 
-    measured = Measured(chain, market, feeds, params.positions, params.warm_coverage, params.stale_after_s,
-                        positions, cols, exposure, atm, sigma, liquidity, moved, scaling)  # fmt: skip
+    move_usd = chain.spot * (moved.ret_15m or 0.0) if chain.spot > 0.0 else 0.0
+    measured = Measured(
+        chain=chain,
+        market=market,
+        feeds=feeds,
+        model=params.positions,
+        warm_coverage=params.warm_coverage,
+        stale_after_s=params.stale_after_s,
+        venue_share=params.venue_share,
+        file_positions=params.file_positions,
+        positions=positions,
+        reconciled=reconciled(inventory),
+        cols=cols,
+        exposure=exposure,
+        hedged=hedged(params.desks, params.risk_aversion, total.ngi, chain.spot, move_usd),
+        atm=atm,
+        sigma=sigma,
+        liquidity=liquidity,
+        moved=moved,
+        scaling=scaling,
+    )
     inputs = scenario_inputs(measured, params.iv_move_1h)
     rules, reasons = classify(state.rules, inputs, params.thresholds, ts_ns)
     tape = report.tape(chain, cols, exposure, state.tape)

@@ -86,6 +86,10 @@ class Totals:
     theta: float
     unwind: float
 
+    def column(self) -> F64:
+        """The seven in the order of METRICS."""
+        return np.array([getattr(self, name) for name in METRICS])
+
 
 class ExposureBuffers:
     """Memory for the greeks now and a day on, owned by the caller."""

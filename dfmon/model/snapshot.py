@@ -51,12 +51,16 @@ class Metric(msgspec.Struct, frozen=True):
 
 
 class Hpp(Metric, frozen=True):
-    """Hedge pressure with the scale factors in force; `calibrated` False while they are still 1."""
+    """Hedge pressure with the scale factors in force; `calibrated` False while they are still 1.
+
+    `hedged` is the share of the gamma that the desks hedge at the move of the look-back.
+    """
 
     alpha: float
     beta: float
     calibrated: bool
     ds_sign: int
+    hedged: float = 1.0
 
 
 class HedgeFlow(Metric, frozen=True):
