@@ -166,6 +166,40 @@ def test_a_future_that_left_the_listing_is_unsubscribed():
     assert request["params"]["channels"] == ["incremental_ticker.BTC-27NOV26"]
 
 
+def test_a_coin_with_futures_of_its_own_needs_none_in_dollars():
+    protocol = DeribitProtocol(("BTC", "SOL"))
+    protocol.connection_made(NOW)
+    named("listing BTC futures").play(protocol)
+    protocol.data_to_send()
+    row = json.loads(named("listing BTC futures").body)["result"][0] | {"instrument_type": "linear"}
+    rows = [
+        row | {"instrument_name": f"{coin}_USDC-PERPETUAL", "base_currency": coin, "settlement_currency": "USDC"}
+        for coin in ("BTC", "SOL", "XRP")
+    ]
+    for _ in range(2):
+        protocol.response_received("instruments:USDC:future", answer(rows))
+        named("listing BTC futures").play(protocol)
+    (request,) = sent(protocol)
+    assert request["params"]["channels"] == ["incremental_ticker.SOL_USDC-PERPETUAL"]
+
+
+@pytest.mark.parametrize("spoilt", [{"strike": "x"}, {"expiration_timestamp": 0, "settlement_period": "week"}])
+def test_a_bad_row_of_a_future_ends_no_future(spoilt: dict):
+    protocol = listed()
+    rows = json.loads(named("listing BTC futures").body)["result"]
+    events = protocol.response_received("instruments:BTC:future", answer([rows[0], rows[1] | spoilt]))
+    assert [event.what for event in of(Rejected, events)] == ["row"]
+    assert sent(protocol) == []
+    assert "BTC-27NOV26" in protocol.listings.futures
+
+
+def test_an_empty_listing_of_futures_is_not_believed():
+    protocol = listed()
+    events = protocol.response_received("instruments:BTC:future", answer([]))
+    assert [event.what for event in of(Rejected, events)] == ["listing"]
+    assert sent(protocol) == []
+
+
 def test_many_channels_are_sent_in_frames_the_venue_accepts():
     protocol = connected()
     protocol.data_to_send()
@@ -333,6 +367,13 @@ def test_a_print_seen_before_is_dropped_and_order_does_not_matter():
     again = protocol.frame_received(trades(trade(1, 11), trade(3, 13)))
     assert [event.seq for event in of(OptionTrade, [*first, *again])] == [11, 12, 13]
     assert protocol.rest_calls() == []
+
+
+def test_a_print_of_an_options_own_channel_is_the_same_print():
+    protocol = listed()
+    own = push(f"trades.{CALL}.raw", [trade(1, 11)])
+    events = [*protocol.frame_received(own), *protocol.frame_received(trades(trade(1, 11)))]
+    assert [event.seq for event in of(OptionTrade, events)] == [11]
 
 
 def test_equal_ids_of_two_currencies_are_two_prints():

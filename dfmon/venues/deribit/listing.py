@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from dfmon.model.events import Delisted, Event, Listed, ListingComplete, Rejected
-from dfmon.model.instrument import Instrument
+from dfmon.model.instrument import Instrument, Settlement
 from dfmon.venues.decoding import ns, rejected
 from dfmon.venues.deribit import wire
 from dfmon.venues.deribit.decode import instrument
@@ -27,6 +27,11 @@ _ALIVE: Final = frozenset({"open", "created", "started", "settlement", "settled"
 def index_name(underlying: str) -> str:
     """The index of an underlying; for BTC and ETH the USDC index has been the same number since July 2025."""
     return f"{underlying.lower()}_{'usd' if underlying in INVERSE else 'usdc'}"
+
+
+def settled_in(instrument: Instrument) -> str:
+    """The settlement currency under which an instrument is listed and its prints are told."""
+    return instrument.underlying if instrument.settlement is Settlement.INVERSE else LINEAR
 
 
 class Listings:
@@ -79,19 +84,30 @@ class Listings:
         self._names[currency] = names
         return [*events, *self._completions(currency)]
 
-    def take_futures(self, currency: str, records: Iterable[wire.Record]) -> tuple[list[str], list[str], list[Event]]:
-        """A get_instruments answer for futures: names that came, names that went, and bad rows."""
+    def take_futures(
+        self, currency: str, records: Iterable[wire.Record], *, whole: bool
+    ) -> tuple[list[str], list[str], list[Event]]:
+        """A get_instruments answer for futures: names that came, names that went, and bad rows.
+
+        A coin with futures of its own needs none of those settled in dollars: their forwards are the same.
+        """
         futures: dict[str, Instrument] = {}
         events: list[Event] = []
         for record in records:
-            if record.kind != "future" or record.base_currency not in self.underlyings or not record.is_active:
+            base = record.base_currency
+            if record.kind != "future" or base not in self.underlyings or not record.is_active:
+                continue
+            if currency == LINEAR and base in INVERSE:
                 continue
             try:
                 futures[record.instrument_name] = instrument(record, currency)
             except ValueError as exc:
                 events.append(rejected(wire.SOURCE, "row", exc))
-        mine = [name for name, future in self.futures.items() if self._future_currency(future) == currency]
-        gone = [name for name in mine if name not in futures]
+                whole = False
+        mine = [name for name, future in self.futures.items() if settled_in(future) == currency]
+        if mine and not futures:
+            return [], [], [*events, rejected(wire.SOURCE, "listing", f"no {currency} future at all; the old stand")]
+        gone = [name for name in mine if name not in futures] if whole else []
         for name in gone:
             del self.futures[name]
         came = [name for name in futures if name not in self.futures]
@@ -151,7 +167,3 @@ class Listings:
         for name in names:
             self.options.pop(name, None)
             self._foreign.discard(name)
-
-    @staticmethod
-    def _future_currency(future: Instrument) -> str:
-        return future.underlying if future.underlying in INVERSE else LINEAR

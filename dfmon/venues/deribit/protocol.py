@@ -15,7 +15,7 @@ from dfmon.model.units import MICROSECOND, MINUTE, SECOND, clean
 from dfmon.venues.decoding import UNREADABLE, ns, rejected
 from dfmon.venues.deribit import decode, wire
 from dfmon.venues.deribit.asking import Calls, channels, optional_channels, ticker_channel, watched
-from dfmon.venues.deribit.listing import Listings, index_name
+from dfmon.venues.deribit.listing import Listings, index_name, settled_in
 from dfmon.venues.deribit.lives import Lives, from_kept
 from dfmon.venues.deribit.prints import Prints
 from dfmon.venues.deribit.session import CLOSED, FATAL, PASSING, WORDS, Session
@@ -329,10 +329,13 @@ class DeribitProtocol:
 
     def _on_trades(self, about: str, frame: bytes) -> Sequence[Event]:
         kind, _, tail = about.partition(".")
-        if kind != "option":  # a combo is printed leg by leg on the option channel: its own print is the same trade
+        currency = tail.partition(".")[0]
+        if kind in self._options:  # an option's own channel, as recordings hold it
+            currency = settled_in(self._options[kind])
+        elif kind != "option":  # a combo is printed leg by leg on the option channel: its own print is the same trade
             return [rejected(self.source, "channel", f"trades.{about}")]
         rows, bad = wire.trade_frame.decode(frame)
-        return [*self._prints.take(tail.partition(".")[0], rows), *bad]
+        return [*self._prints.take(currency, rows), *bad]
 
     def _on_request(self, about: str, frame: bytes) -> Sequence[Event]:
         if not about.startswith("trades."):
@@ -392,7 +395,7 @@ class DeribitProtocol:
         currency, kind = words[0], words[1]
         rows, bad = wire.records.decode(answer.result)
         if kind == "future":
-            came, gone, events = self.listings.take_futures(currency, rows)
+            came, gone, events = self.listings.take_futures(currency, rows, whole=not bad)
             self._session.subscribe(map(ticker_channel, came))
             self._session.unsubscribe([ticker_channel(name) for name in gone])
             return [*bad, *events]

@@ -62,10 +62,10 @@ class Mark(Struct):
 
 
 class Funding(Struct):
-    """The rate of the period fundingTime .. nextFundingTime; once seen without a rate."""
+    """The rate of the period fundingTime .. nextFundingTime; once seen without a rate, before 2023 without a time."""
 
     instId: str
-    ts: Ms
+    ts: Ms = 0
     fundingRate: str = ""
     fundingTime: str = ""
     nextFundingTime: str = ""
