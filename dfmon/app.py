@@ -24,7 +24,9 @@ import msgspec
 from dfmon import config as configuration
 from dfmon.backfill import Background
 from dfmon.config import Config
+from dfmon.core.step import FlowParams
 from dfmon.engine.hub import Request, SnapshotHub
+from dfmon.engine.memory import priors_of
 from dfmon.model.errors import EXIT_OK, DfmonError
 from dfmon.model.snapshot import MetricRow, State, to_json
 from dfmon.replay import Source, play_through
@@ -33,6 +35,7 @@ from dfmon.sinks.base import Sink
 from dfmon.sinks.jsonl import JsonLines
 from dfmon.store.history import History
 from dfmon.store.history_file import HistoryError
+from dfmon.store.positions_state import StateFile
 from dfmon.store.recorder import Recorder
 from dfmon.store.trades import TradeStore, TradeStoreError
 from dfmon.venues.protocol import Endpoint
@@ -152,13 +155,26 @@ def live_session(
         if config.deribit.backfill
         else None,
         trades=trades,
+        state=open_state(config, params) if mode == "live" else None,
     )
+
+
+def exchange(config: Config) -> str:
+    """The host of the exchange whose options are watched: what is kept of one is of no use for another."""
+    return urlsplit(config.deribit.rest).netloc
 
 
 def market_folder(config: Config) -> Path:
     """Where prints and positions of an exchange are kept, beside the history: one folder a host, so none are mixed."""
     history = Path(config.history.path) if config.history.path else default_history()
-    return history.parent / re.sub(r"[^\w.-]", "_", urlsplit(config.deribit.rest).netloc)
+    return history.parent / re.sub(r"[^\w.-]", "_", exchange(config))
+
+
+def open_state(config: Config, params: FlowParams) -> StateFile | None:
+    """The file in which positions survive a restart, or None where nothing is kept."""
+    if not config.history.enabled:
+        return None
+    return StateFile(market_folder(config) / "positions.state", exchange(config), priors_of(params.priors))
 
 
 def open_trades(config: Config) -> TradeStore | None:

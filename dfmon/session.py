@@ -11,22 +11,30 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
-from dfmon.backfill import Background
+from msgspec.structs import replace
+
+from dfmon.backfill import SOURCE, Background
 from dfmon.core.step import FlowParams
 from dfmon.engine.driver import Driver
 from dfmon.engine.hub import Request, Runtime, SnapshotHub
+from dfmon.engine.journal import RecordKind
+from dfmon.engine.memory import Held, Memory, pack
 from dfmon.model.events import OptionLife, OptionTrade
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.model.units import SECOND
 from dfmon.sinks.base import Sink, supervise
 from dfmon.store.history import History
+from dfmon.store.positions_state import StateFile
 from dfmon.store.recorder import Recorder
 from dfmon.store.trades import Named, TradeStore
 from dfmon.venues import connection
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.rest import RestClient
+
+SAVE_S: Final = 60.0  # between two writings of the positions
 
 
 class ThreadWorker:
@@ -71,12 +79,14 @@ class LiveSession:
         sinks: Sequence[Sink] = (),
         backfill: Background | None = None,
         trades: TradeStore | None = None,
+        state: StateFile | None = None,
     ) -> None:
         self.hub = hub
         self._underlyings, self._endpoints, self._params, self._report = underlyings, endpoints, params, report
         self._tick_s, self._rest_pace_s = tick_s, rest_pace_s
         self._recorder, self._history, self._sinks = recorder, history, sinks
-        self._backfill, self._trades = backfill, trades
+        self._backfill, self._trades, self._state = backfill, trades, state
+        self._before: Memory | None = None
         self._options = next((e.protocol for e in endpoints if isinstance(e.protocol, DeribitProtocol)), None)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._driver: Driver | None = None
@@ -100,6 +110,7 @@ class LiveSession:
         self._driver, self._loop = driver, loop
         if self._history is not None:
             self.hub.listen(self._remember)
+        await self._restore(driver)
         try:
             async with RestClient(pace_s=self._rest_pace_s) as rest, asyncio.TaskGroup() as tasks:
                 gate = connection.Gate()
@@ -109,11 +120,16 @@ class LiveSession:
                 for sink in self._sinks:
                     tasks.create_task(supervise(sink, self.hub, stop))
                 tasks.create_task(self._tick(driver, worker, stop))
+                if self._state is not None:
+                    tasks.create_task(self._save_now_and_then(driver, self._state, stop))
                 if self._backfill is not None and self._options is not None:
                     tasks.create_task(self._backfill.run(driver, self._options.lives, time.time_ns, stop))
         finally:
             self._loop = None
             worker.close()
+            await asyncio.sleep(0)  # the last computation hands its result over
+            if self._state is not None:
+                self._state.write(self._memory(driver, self._state))
             if self._recorder:
                 self._recorder.close()
             if self._history:
@@ -138,6 +154,8 @@ class LiveSession:
     def _runtime(self, driver: Driver, worker: ThreadWorker, rate: float) -> Runtime:
         recorder = self._recorder
         troubles = [part.failed for part in (recorder, self._history, self._trades) if part and part.failed]
+        if self._state is not None and self._state.trouble:
+            troubles.append(self._state.trouble)
         return Runtime(
             dropped=recorder.dropped if recorder else 0,
             left_out=tuple(sorted(self._left_out.items())),
@@ -149,6 +167,31 @@ class LiveSession:
             note="; ".join(troubles),
             backfill=self._backfill.progress if self._backfill else None,
         )
+
+    async def _restore(self, driver: Driver) -> None:
+        """What the last run left, or at least where its prints end."""
+        if self._state is None:
+            return
+        memory = self._before = await asyncio.to_thread(self._state.read)
+        if memory is None and self._trades is not None:
+            newest = await asyncio.to_thread(self._trades.newest_ms)
+            memory = self._memory(driver, self._state)
+            memory = replace(memory, held={name: Held(b"", ms) for name, ms in newest.items()})
+        if memory is not None and memory.held:
+            driver.ingest(RecordKind.STATE, SOURCE, time.time_ns(), pack(memory))
+
+    def _memory(self, driver: Driver, file: StateFile) -> Memory:
+        return Memory.of(file.exchange, file.rests_on, time.time_ns(), driver.inventories(), self._before)
+
+    async def _save_now_and_then(self, driver: Driver, file: StateFile, stop: asyncio.Event) -> None:
+        """Positions once a minute, so that a crash costs no more than that."""
+        while not stop.is_set():
+            try:
+                async with asyncio.timeout(SAVE_S):
+                    await stop.wait()
+            except TimeoutError:
+                memory = self._memory(driver, file)
+                await asyncio.to_thread(file.write, memory)
 
     def _keep(self, event: OptionTrade | OptionLife) -> None:
         """Prints and whole histories into the trade store."""

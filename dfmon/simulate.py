@@ -17,7 +17,7 @@ from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.units import clean
 from dfmon.sim.server import SimAddresses, SimConfig, run_child, serve
 
-LOOK_BACK_H = 24.0 * 500  # the simulated tape begins when its oldest option was listed
+LOOK_BACK_H = 0.25  # the rest comes from its archive, in sight of the user
 PACE = 60.0  # calls a second to its archive: the simulated exchange is ours
 
 

@@ -9,15 +9,18 @@ equal snapshots.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from dfmon.core.inventory import Inventory
 from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.engine.chain import ChainState
 from dfmon.engine.feeds import FeedTracker
 from dfmon.engine.journal import Record, RecordKind, rest_payload
 from dfmon.engine.market import MarketState
+from dfmon.engine.memory import known, unpack
 from dfmon.model.events import Event, FeedState, OptionLife, OptionTrade, Rejected
 from dfmon.model.frames import ChainFrame, FeedHealth, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot
@@ -163,9 +166,25 @@ class Driver:
             self.params = msgspec.json.decode(record.payload, type=FlowParams)
         elif record.kind is RecordKind.GAP:
             self._chains.gap(record.recv_ns)
+        elif record.kind is RecordKind.STATE:
+            self._restore(record)
             self._interrupted(record)
         elif record.source in self._decoders:
             self._apply_venue(record, self._decoders[record.source], self._feeds[record.source])
+
+    def _restore(self, record: Record) -> None:
+        """Positions of an earlier run, and a word to the decoder about where their prints end."""
+        memory, inventories = unpack(record.payload)
+        held = {name: inventory for name, inventory in inventories.items() if name in self._flow}
+        for name, inventory in held.items():
+            self._flow[name] = replace(self._flow[name], inventory=inventory)
+        ends = known(held.values(), {name: part.newest_ms for name, part in memory.held.items()})
+        if (restored := getattr(self._decoders.get(record.source), "restored", None)) is not None:
+            restored(ends.last, ends.whole, ends.newest_ms)
+
+    def inventories(self) -> dict[str, Inventory]:
+        """What is known of positions, by underlying, as of the last tick that was computed."""
+        return {name: state.inventory for name, state in self._flow.items()}
 
     def hush(self) -> None:
         """Throw away what the decoders want to send: in a replay nobody hears it, and it must not pile up."""

@@ -27,6 +27,7 @@ class RecordKind(IntEnum):
     PARAMS = 6  # payload: JSON of the new parameters
     GAP = 7  # payload: how many records the recorder had to drop here
     TIMER = 8  # once a second of each source; payload: what its runner has to say, in words
+    STATE = 9  # payload: what an earlier run left, see `memory`; comes before the first connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from dfmon.model.errors import DfmonError
 from dfmon.model.events import OptionTrade
-from dfmon.model.units import DAY, NAN
+from dfmon.model.units import DAY, MILLISECOND, NAN
 from dfmon.store.database import TROUBLE, Layout, is_busy
 
 _EVERY_S: Final = 1.0
@@ -165,6 +165,13 @@ class TradeStore:
                 )
                 for name, underlying, low, high, count, newest, option, read in found
             }
+
+    def newest_ms(self) -> dict[str, int]:
+        """The time of the newest print kept, by underlying."""
+        query = "SELECT underlying, max(exch_ns) FROM prints JOIN options ON id = option GROUP BY underlying"
+        self.flush()
+        with self._file, LAYOUT.explained(self._path):
+            return {underlying: newest // MILLISECOND for underlying, newest in self._db.execute(query)}
 
     def read(self, name: str, count: int) -> list[Row]:
         """The first `count` prints of an option, in order."""
