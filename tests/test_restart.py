@@ -19,9 +19,10 @@ from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import SECOND
 from dfmon.store.positions_state import StateFile
 from dfmon.venues.deribit.protocol import DeribitProtocol
+from dfmon.venues.protocol import RestCall
 from tests.venues.test_deribit import CALL, PUT, SESSION, answer, push, trades
 from tests.venues.test_deribit_prints import stream
-from tests.venues.venue_golden import NOW
+from tests.venues.venue_golden import NOW, body
 
 LIFE = 40  # prints before the watching begins
 WATCHED = 60  # seconds, a print each or none
@@ -87,23 +88,33 @@ class Session:
         return [row for row in self.rows if row["timestamp"] < self.at // 1_000_000]
 
     def _answer(self) -> None:
-        for call in self.protocol.rest_calls():
+        """What the venue says to all that is asked, until nothing is."""
+        for text in self.protocol.data_to_send():
+            request = json.loads(text)
+            if request["method"] == "public/subscribe":
+                reply = {"jsonrpc": "2.0", "id": request["id"], "result": request["params"]["channels"]}
+                self.driver.frame("deribit", self.at, body({**reply, "usOut": self.at // 1_000}))
+        while calls := self.protocol.rest_calls():
+            self._answer_calls(calls)
+
+    def _answer_calls(self, calls: Sequence[RestCall]) -> None:
+        for call in calls:
             kind, said = call.tag.partition(":")[0], dict(call.params)
             golden = next((g for g in SESSION if g.tag == call.tag and g.tag.startswith("instruments")), None)
             if golden is not None:
-                body = golden.body
+                said_back = golden.body
             elif kind == "summary":
-                body = self._summary() if call.tag == "summary:BTC" else answer([])
+                said_back = self._summary() if call.tag == "summary:BTC" else answer([])
             elif kind == "trades" and call.tag.startswith("trades:BTC:"):
                 low, high = int(said["start_timestamp"]), int(said["end_timestamp"])
-                body = answer({"trades": [row for row in self._past() if low <= row["timestamp"] <= high]})
+                said_back = answer({"trades": [row for row in self._past() if low <= row["timestamp"] <= high]})
             elif kind == "gap":
                 low, high = int(said["start_seq"]), int(said["end_seq"])
                 mine = [row for row in self._past() if row["instrument_name"] == said["instrument_name"]]
-                body = answer({"trades": [row for row in mine if low <= row["trade_seq"] <= high]})
+                said_back = answer({"trades": [row for row in mine if low <= row["trade_seq"] <= high]})
             else:
-                body = answer({"trades": []})
-            self.driver.response("deribit", self.at, call.tag, body)
+                said_back = answer({"trades": []})
+            self.driver.response("deribit", self.at, call.tag, said_back)
 
     def _index(self) -> dict:
         return {"timestamp": self.at // 1_000_000, "price": 91_000.0, "index_name": "btc_usd"}
