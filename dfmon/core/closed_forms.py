@@ -92,6 +92,18 @@ class Prepared:
             np.divide(-1.0, double, per_double)
         return self
 
+    def part(self, at: slice) -> Prepared:
+        """The same for a run of the options.
+
+        Units, source: as `fill`.
+        Shapes: a slice of the columns.
+        Domain: after `fill`.
+        """
+        made = Prepared.__new__(Prepared)
+        made.columns = tuple(column[at] for column in self.columns)
+        made.strike, made.orderly = self.strike[at], self.orderly
+        return made
+
 
 class Work:
     """Scratch of the closed forms. Afterwards x = ln(F/K), d1 = h + t, minus_d2 = t - h, tail = N(-|d1|).

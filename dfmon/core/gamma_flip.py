@@ -29,6 +29,8 @@ HORIZONS: Final[Mapping[str, float]] = {"today": 1.0 / 365.0, "week": 7.0 / 365.
 NEAR_EXPIRY: Final = 2.0 / 365.0
 RESOLVED: Final = 4.0
 """Below two days, a bump narrower than this many steps slips through the grid: its strike becomes a node too."""
+FLAT: Final = 0.01
+"""Below this share of the gross throughout a range, net gamma has no sign worth the name."""
 MEMBER_TOLERANCE: Final = 1e-9
 """Of ln S: finer than any use of a band."""
 _VAST: Final = 1e60
@@ -56,7 +58,8 @@ class Flip:
     """All zeros in the searched range, ascending."""
     searched: tuple[float, float]
     sign: int
-    """Sign of net gamma at spot, which holds throughout the range if there is no zero; 0 for a book without gamma."""
+    """Sign of net gamma at spot, which holds throughout the range if there is no zero; 0 where it is undetermined:
+    a book without gamma, or with less than FLAT of its gross throughout."""
     spots: F64
     ngi: F64
     """Net gamma on `spots`, USD per 1 %."""
@@ -79,6 +82,8 @@ def find_flip(
     The strike, time and share of settlement_terms are applied by the caller (exposure times share), so that the
     profile and the roll-ups use one treatment. A subset of expiries is a call with their rows. Rows that are
     invalid, settled or without exposure are left out. Zeros are exact to the rounding of the sum over all options.
+    A zero that net gamma only touches is none: dealers trade the same way on both sides of it, and whether it is
+    touched is decided by the last digit.
 
     Units: spot, forward, strike in USD; sigma decimal; tau in years; exposure = dealer position x multiplier, in
     units of underlying, long = +; expiry any label (sticky moneyness only; default: equal times).
@@ -112,8 +117,12 @@ def find_flip(
             net, gross = book.profile(y, both)
             signs = signs_of(net, gross, blur)
         low, high = brackets(signs)
-        if low.size:
+        flat = np.abs(net).max() < FLAT * gross.max()
+        if low.size and not flat:
             break
+    if flat:
+        ends = spot * np.exp(y)
+        return Flip(None, (), (float(ends[0]), float(ends[-1])), 0, ends, net)
     roots, level = _roots(spot, book, held, y, net, low, high)
     if level is None:
         sign = int(signs[np.argmax(np.abs(net))])
@@ -165,7 +174,9 @@ def flip_members(
         y = _nodes(spot, reach, near)
         known = y, _profile(book, y, held, known)
         net, gross = known[1][:-1], known[1][-1]
-        found, low, high = nearest_brackets(y, net, signs_of(net, gross, blur))
+        signs = signs_of(net, gross, blur)
+        signs[_flat(book, y, net, gross, held)] = 0.0
+        found, low, high = nearest_brackets(y, net, signs)
         if found.size:
             ends = y[low], y[high], net[found, low], net[found, high]
             zeros = polish(book, held[:, found], *ends, MEMBER_TOLERANCE)[0]
@@ -175,6 +186,13 @@ def flip_members(
         if not searching.size:
             break
     return levels
+
+
+def _flat(book: Book, y: F64, net: F64, most: F64, held: F64) -> NDArray[np.intp]:
+    """Members whose net gamma stays below FLAT of their own gross, which is at most `most`."""
+    size = np.abs(net).max(axis=1)
+    low = np.flatnonzero(size < FLAT * most.max())
+    return low[size[low] < FLAT * book.profile(y, np.abs(held[:, low])).max(axis=1)] if low.size else low
 
 
 def _profile(book: Book, y: F64, exposure: F64, known: tuple[F64, F64] | None) -> F64:

@@ -33,6 +33,8 @@ from dfmon.core.settlement import EUROPEAN_ABOVE, Settlement, settlement_terms
 
 Numeraire: TypeAlias = Literal["usd", "coin"]
 
+TILE: Final = 4096
+"""Options priced at a time: all their columns and the scratch stay in a second-level cache."""
 COLUMNS: Final = ("price", "delta", "gamma", "vega", "theta", "vanna", "charm", "volga")
 
 
@@ -55,21 +57,42 @@ class Greeks(NamedTuple):
 
 
 class GreekBuffers:
-    """Memory for the greeks of n options, owned by the caller and overwritten at each refresh."""
+    """Memory for the greeks of n options, owned by the caller and overwritten at each refresh.
 
-    __slots__ = ("columns", "in_one_pass", "prepared", "result", "rows", "valid", "work")
+    Above TILE options the work is done in `parts` that share one scratch, so that it stays in the cache.
+    """
 
-    def __init__(self, n: int) -> None:
-        results, scratch = len(COLUMNS), len(COLUMNS) + Work.ROWS
-        rows = aligned(scratch + Prepared.ROWS, n)  # in one piece, so that no two of them collide
-        self.columns = rows[:results]
-        self.work = Work(rows[results:scratch])
-        self.prepared = Prepared(n, rows[scratch:])
+    __slots__ = ("at", "columns", "in_one_pass", "parts", "prepared", "result", "rows", "valid", "work")
+
+    def __init__(self, n: int, tile: int = TILE) -> None:
+        results, scratch = len(COLUMNS), Work.ROWS + Prepared.ROWS
+        if n <= tile:  # in one piece, so that no two rows collide
+            memory = aligned(results + scratch, n)
+            self.stand_on(memory[:results], memory[results:], np.ones(n, dtype=np.bool_), slice(0, n))
+            self.parts: tuple[GreekBuffers, ...] = ()
+            return
+        columns, room, valid = aligned(results, n), aligned(scratch, tile), np.ones(n, dtype=np.bool_)
+        self.parts = tuple(
+            GreekBuffers._part(columns, room, valid, slice(start, min(start + tile, n))) for start in range(0, n, tile)
+        )
+        self.stand_on(columns, room, valid, slice(0, n))
+
+    @classmethod
+    def _part(cls, columns: F64, room: F64, valid: Mask, at: slice) -> GreekBuffers:
+        made = cls.__new__(cls)
+        made.stand_on(columns[:, at], room[:, : at.stop - at.start], valid[at], at)
+        made.parts = ()
+        return made
+
+    def stand_on(self, columns: F64, room: F64, valid: Mask, at: slice) -> None:
+        """Use this memory, for the options `at` of the whole."""
+        self.at, self.columns, self.valid = at, columns, valid
+        self.work = Work(room[: Work.ROWS])
+        self.prepared = Prepared(room.shape[1], room[Work.ROWS :])
         self.in_one_pass = False
         """Whether the last call found every row in order; then `work.x` is ln(F/K)."""
-        self.valid = np.ones(n, dtype=np.bool_)
-        self.rows = price, delta, gamma, vega, theta, vanna, charm, volga = tuple(self.columns)
-        self.result = Greeks(price, delta, gamma, vega, theta, vanna, charm, volga, self.valid, 0)
+        self.rows = price, delta, gamma, vega, theta, vanna, charm, volga = tuple(columns)
+        self.result = Greeks(price, delta, gamma, vega, theta, vanna, charm, volga, valid, 0)
 
 
 def greeks(
@@ -113,6 +136,25 @@ def greeks(
         raise ValueError(f"buffers hold {buffers.valid.shape[0]} options, the chain has {n}")
     if not n:
         return buffers.result
+    if buffers.parts:
+        invalid = 0
+        for part in buffers.parts:
+            at = part.at
+            invalid += greeks(
+                forward[at],
+                strike[at],
+                sigma[at],
+                tau[at],
+                option_type[at],
+                with_price=with_price,
+                settlement=settlement,
+                average=None if average is None else average[at],
+                numeraire=numeraire,
+                inverse=None if inverse is None else inverse[at],
+                prepared=None if prepared is None else prepared.part(at),
+                out=part,
+            ).invalid
+        return buffers.result._replace(invalid=invalid)
     with np.errstate(all="ignore"):
         european = settlement == "instant" or bool(np.minimum.reduce(tau) >= EUROPEAN_ABOVE)
         terms = None if european else settlement_terms(forward, strike, tau, average)
@@ -153,6 +195,21 @@ def delta_alone(
     [0.6251]
     """
     buffers = GreekBuffers(forward.shape[0]) if out is None else out
+    for part in buffers.parts:
+        at = part.at
+        delta_alone(
+            forward[at],
+            strike[at],
+            sigma[at],
+            tau[at],
+            option_type[at],
+            settlement=settlement,
+            numeraire=numeraire,
+            inverse=None if inverse is None else inverse[at],
+            out=part,
+        )
+    if buffers.parts:
+        return buffers.result.delta
     if numeraire == "usd" and tau.size:
         with np.errstate(all="ignore"):
             terms = None if settlement == "instant" else settlement_terms(forward, strike, tau)

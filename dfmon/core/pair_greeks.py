@@ -47,7 +47,7 @@ class PairBuffers(GreekBuffers):
     __slots__ = ("pair",)
 
     def __init__(self, points: int) -> None:
-        super().__init__(points)
+        super().__init__(points, tile=points)
         # the price, not asked for here, leaves its row to the put's delta
         put, call, gamma, vega, theta, vanna, charm, volga = self.columns
         self.pair = PairGreeks(call, put, gamma, vega, theta, vanna, charm, volga, 0)
