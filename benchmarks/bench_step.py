@@ -52,7 +52,7 @@ def board(underlying: str, c: Chain) -> ChainFrame:
         seen_ns=np.full(n, NOW),
         whole_life=np.zeros(n, np.bool_),
         lost=np.zeros(n),
-        trades=TradeBuffer().drain(),
+        trades=TradeBuffer().drain()[0],
     )
 
 

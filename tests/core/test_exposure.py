@@ -10,6 +10,7 @@ import pytest
 from dfmon.core.columns import columns
 from dfmon.core.dealer_net import DealerPositions
 from dfmon.core.exposure import Exposure, measure
+from dfmon.core.gamma_flip import find_flip, flip_band, flip_members
 from dfmon.core.pairing import Points
 from dfmon.core.vanna_charm_volga import METRICS, unit_exposures
 from dfmon.model.frames import ChainFrame
@@ -73,6 +74,23 @@ def test_the_hedges_lifted_within_the_day_are_those_of_calls_and_puts_apart() ->
 
     assert unwind(1.0, 0.0) > 0.0 > unwind(0.0, 1.0)
     assert unwind(1.0, -1.0) == pytest.approx(SPOT)  # delta of a call less that of a put is 1
+
+
+def test_the_flip_and_its_band_weigh_what_is_settling_by_its_share() -> None:
+    chain = replace(frame(days=(0.25 / 24, 9.0)), settling=SPOT * 1.001)
+    rng = np.random.default_rng(8)
+    position = rng.normal(0.0, 10.0, chain.size)
+    books = rng.normal(0.0, 10.0, (chain.size, 12))
+    cols = columns(chain, DealerPositions("flow", position, books, None, None))
+    found = measure(chain, cols, "usd", "strike")
+    of_options = SPOT, cols.forward, cols.terms.strike, cols.sigma, cols.terms.tau
+    assert cols.terms.share.min() < 0.6
+    alone = find_flip(*of_options, position * cols.terms.share)
+    assert found.flip is not None
+    assert [root.level for root in found.flip.roots] == pytest.approx([root.level for root in alone.roots], rel=1e-9)
+    low, high, none = flip_band(flip_members(*of_options, books * cols.terms.share[:, None]))
+    assert (found.flip_lo, found.flip_hi) == pytest.approx((low, high), rel=1e-7)
+    assert found.p_none == none
 
 
 def test_an_unpriceable_option_leaves_its_partner_alone() -> None:
