@@ -193,7 +193,10 @@ def snapshot(**more: Any) -> FlowSnapshot:
         underlying="BTC",
         spot=SPOT,
         instruments=1_142,
-        positions=Positions("flow", 0.93, False, 182_000.0, churn=0.21, residual=0.031, venue_share=0.4),
+        positions=Positions(
+            "flow", 0.93, False, 182_000.0, churn=0.21, residual=0.031, venue_share=0.4,
+            requests_checked=41, requests_differing=2,
+        ),
         metrics=metrics(),
         models=models(),
         flip=Flip(

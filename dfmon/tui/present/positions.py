@@ -23,6 +23,7 @@ from dfmon.tui.present.text import (
     clock,
     coins,
     covered,
+    cut,
     duration,
     expiry_short,
     fit,
@@ -94,13 +95,15 @@ def _summary(p: Positions, width: int) -> Row:
         (1, "residual", None if p.residual is None else percent(p.residual, 1, plus=False), ""),
         (2, "venue share", None if p.venue_share is None else percent(p.venue_share, 0, plus=False), ""),
     ]
+    if p.requests_checked:
+        facts.append((2, "RFQ", f"{p.requests_differing} of {p.requests_checked}", " differ"))
     text, tone = covered(p)
     parts: list[tuple[int, tuple[Run, ...]]] = [
         (0, ((f" {foreign(p.model, 10)} model", "strong"),)),
         (0, ((text, tone),)),
     ]
     for rank, name, value, more in facts:
-        tone = "absent" if value is None else "text"
+        tone = "absent" if value is None else "warn" if name == "RFQ" and p.requests_differing else "text"
         parts.append((rank, ((f"{name} ", "dim"), (value or NOTHING, tone), (more, "dim"))))
     return fit(by_priority(parts, width, 3 if width >= 78 else 2), width)
 
@@ -267,7 +270,7 @@ def _reasons(s: FlowSnapshot, row: PositionRow) -> list[str]:
     """A sentence for each `n/a` of a row."""
     model = foreign(s.positions.model, 10)
     if model != "flow":
-        return [f"{model}: taken as given, no band, no history"]
+        return [f"{model} has no band and no history"]
     out: list[str] = []
     if row.lo is None or row.hi is None or row.p_long is None:
         out.append("no band yet")
@@ -295,7 +298,7 @@ def expiries(frame: Frame, s: FlowSnapshot, width: int, height: int) -> list[Row
     at = next((i for i, row in enumerate(rows) if row.label == frame.view.only), 0)
     out += [_expiry(frame, rows[i], cell, count, width) for i in window(len(rows), room, 0, at) if rows]
     out += [fit((), width)] * (height - 2 - len(out))
-    why = _missing(rows, s)
+    why = _missing(rows, s, width)
     return [
         *out,
         *(fit(((f" {text}", "dim"),), width) for text in ("CHURN: d(OI) / volume, + opening, - closing", why)),
@@ -317,10 +320,11 @@ def _expiry(frame: Frame, row: ExpiryRow, cell: int, count: int, width: int) -> 
     )
 
 
-def _missing(rows: tuple[ExpiryRow, ...], s: FlowSnapshot) -> str:
-    """What RESIDUAL is; where a figure is missing, the snapshot's own word for why."""
-    lost = any(None in (row.net, row.coverage, row.churn, row.residual) for row in rows)
-    said = next((text for text in s.unavailable if "by_expiry" in text or "churn" in text), "")
-    if lost:
-        return f"n/a: {foreign(said, 120) or 'not seen yet'}"
-    return "RESIDUAL: share of open interest that moved without a print we saw"
+def _missing(rows: tuple[ExpiryRow, ...], s: FlowSnapshot, width: int) -> str:
+    """What RESIDUAL is; where a figure is missing, the snapshot's own sentence for why (whole under `f`)."""
+    lost = [n for n in ("net", "coverage", "churn", "residual") if any(getattr(row, n) is None for row in rows)]
+    if not lost:
+        return "RESIDUAL: share of open interest that moved without a print we saw"
+    said = next((text for text in s.unavailable if any(name in text.partition(":")[0] for name in lost)), "")
+    text = f"n/a: {foreign(said, 300) or 'not seen yet'}"
+    return text if len(text) < width else f"{cut(text, width - 12)} [f] more"
