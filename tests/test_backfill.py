@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
+from itertools import cycle
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,7 @@ from dfmon.backfill import ArchiveError, Meter, read_history
 from dfmon.backfill_alone import Bar, Fill, clock_words, in_words
 from dfmon.config import Config
 from dfmon.engine.hub import BackfillProgress
+from dfmon.sim.archive import Trouble
 from dfmon.sim.server import SimConfig, SimServer
 from dfmon.store.trades import LAYOUT, Kept, TradeStore, TradeStoreError
 from dfmon.venues.deribit.lives import Lives
@@ -26,10 +28,15 @@ from dfmon.venues.deribit.lives import Lives
 DFMON = [sys.executable, "-m", "dfmon"]
 
 
+LISTED = 60
+
+
 @pytest.fixture
 async def exchange() -> AsyncIterator[tuple[SimServer, Config]]:
-    """A simulated exchange whose market stands still, and a configuration that points at it."""
+    """A simulated exchange that lists some options and whose market stands still, and where to find it."""
     server = SimServer(SimConfig(currencies=("BTC",), history=0.1, speed=0.001))
+    listing = server.deribit._methods._table["public/get_instruments"]
+    server.deribit._methods._table["public/get_instruments"] = lambda params: listing(params)[:LISTED]  # type: ignore[index]
     rest = (await server.start()).deribit_rest
     replace = msgspec.structs.replace
     config = replace(
@@ -41,8 +48,14 @@ async def exchange() -> AsyncIterator[tuple[SimServer, Config]]:
     await server.stop()
 
 
-def fill(config: Config, store: TradeStore) -> Fill:
-    return Fill(config, store, Bar(io.StringIO()))
+def printed(server: SimServer) -> dict[str, int]:
+    """How many prints each listed option has."""
+    market = server.market.currencies["BTC"]
+    return {name: len(market.tape.of(name)) for name in market.board.names[:LISTED]}
+
+
+def fill(config: Config, store: TradeStore, bar: Bar | None = None) -> Fill:
+    return Fill(config, store, bar or Bar(io.StringIO()))
 
 
 async def test_every_option_is_read_from_its_first_print_to_its_last(
@@ -52,31 +65,59 @@ async def test_every_option_is_read_from_its_first_print_to_its_last(
     with TradeStore(tmp_path / "t.sqlite", every_s=None) as store:
         alone = fill(config, store)
         await alone.run()
-        kept = store.kept()
-        tape, board = server.market.currencies["BTC"].tape, server.market.currencies["BTC"].board
-        assert {name: about.whole for name, about in kept.items()} == {name: len(tape.of(name)) for name in board.names}
-        busy = max(board.names, key=lambda name: len(tape.of(name)))
-        assert [(row[1], row[5]) for row in store.read(busy, 10_000)] == [(t.seq, t.amount) for t in tape.of(busy)]
+        count = printed(server)
+        assert {name: about.whole for name, about in store.kept().items()} == count
+        busy = max(count, key=lambda name: count[name])
+        tape = server.market.currencies["BTC"].tape.of(busy)
+        assert [(row[1], row[5]) for row in store.read(busy, 10_000)] == [(t.seq, t.amount) for t in tape]
         assert alone.given_up == {}
         again = fill(config, store)
         await again.run()
-        assert f"0 of 0 options read, 0 new prints, {len(board.names)} read within the hour" in again.summary(
-            Path(), ""
-        )
+        assert again.summary(Path(), "").startswith(f"0 of 0 options read, 0 new prints, {LISTED} read within the hour")
+
+
+async def test_an_archive_that_is_not_at_its_best_gives_the_same(
+    exchange: tuple[SimServer, Config], tmp_path: Path
+) -> None:
+    server, config = exchange
+    troubles: Iterator[Trouble] = cycle(("unordered", "repeats", "stops", "strange"))
+
+    class Turning(Bar):
+        def show(self, progress: BackfillProgress) -> None:
+            server.faults.archive = next(troubles)
+
+    with TradeStore(tmp_path / "t.sqlite", every_s=None) as store:
+        alone = fill(config, store, Turning(io.StringIO()))
+        await alone.run()
+        assert {name: about.whole for name, about in store.kept().items()} == printed(server)
+        assert alone.given_up == {}
+
+
+async def test_an_archive_without_rows_is_told_by_name(exchange: tuple[SimServer, Config], tmp_path: Path) -> None:
+    server, config = exchange
+    server.faults.archive = "empty"
+    with TradeStore(tmp_path / "t.sqlite", every_s=None) as store:
+        alone = fill(config, store)
+        await alone.run()
+        assert set(alone.given_up.values()) == {"the archive stops at print 0"}
+        assert alone.given_up.keys() == printed(server).keys()
+        assert f"{LISTED} without a whole history (" in alone.summary(Path(), "")
+        assert store.kept() == {}
 
 
 async def test_a_store_of_another_market_is_read_anew(exchange: tuple[SimServer, Config], tmp_path: Path) -> None:
     server, config = exchange
-    tape, board = server.market.currencies["BTC"].tape, server.market.currencies["BTC"].board
+    count = printed(server)
     with TradeStore(tmp_path / "t.sqlite", every_s=None, keep_days=9e4) as store:
         await fill(config, store).run()
-        busy = max(board.names, key=lambda name: len(tape.of(name)))
+        busy = max(count, key=lambda name: count[name])
         store._db.execute("UPDATE prints SET trade_id = 'x' || trade_id")
         store._db.execute("UPDATE options SET read_ns = 1")
         store._db.commit()
         await fill(config, store).run()
-        number = tape.of(busy)[0].number
-        assert [row[0] for row in store.read(busy, 1)] == [str(number)]
+        first = server.market.currencies["BTC"].tape.of(busy)[0]
+        assert [row[0] for row in store.read(busy, 1)] == [str(first.number)]
+        assert {name: about.whole for name, about in store.kept().items()} == count
 
 
 async def test_an_archive_that_is_away_is_waited_for_and_then_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,12 +186,12 @@ def test_a_backfill_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         words = ("backfill", "--currency", "BTC", "--from", rest, "--pace", "200")
         for kill in range(1, 4):
             with _run(*words, state=tmp_path) as child:
-                asyncio.run(_until_kept(tmp_path, 100 * kill + draw.randrange(80)))
+                asyncio.run(_until_kept(tmp_path, 60 * kill + draw.randrange(50)))
                 assert child.poll() is None
                 child.send_signal(signal.SIGKILL)
         (path,) = (tmp_path / "dfmon").glob("*/trades.sqlite")
         before = _kept(path)
-        assert len(before) >= 300
+        assert len(before) >= 180
         with _run(*words, state=tmp_path) as child:
             out, _ = child.communicate(timeout=60.0)
         assert child.returncode == 0, out

@@ -53,7 +53,7 @@ class Deribit:
         self._order = random.Random(market.start_ns)  # of acknowledged channels
         self._rest_credits: Credits | None = None
         self._maintained = False
-        self._methods = DeribitMethods(market, clock)
+        self._methods = DeribitMethods(market, clock, faults)
         self._maker = TopicMaker(market, self._methods, faults)
         self._topics: dict[str, tuple[Topic, set[DeribitSession]]] = {}
         self.sessions: set[Session] = set()

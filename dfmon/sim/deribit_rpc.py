@@ -8,8 +8,10 @@ from typing import Any, Final, TypeVar
 from dfmon.model.units import MILLISECOND
 from dfmon.sim import deribit_records as wire
 from dfmon.sim import deribit_trades as prints
+from dfmon.sim.archive import torn
 from dfmon.sim.currency import CurrencyMarket
 from dfmon.sim.deribit_records import Record
+from dfmon.sim.faults import Faults
 from dfmon.sim.linear import LinearMarket
 from dfmon.sim.market import Market
 
@@ -43,8 +45,8 @@ def invalid(reason: str, param: str) -> RpcError:
 class DeribitMethods:
     """Answers about the market; sessions and subscriptions live elsewhere."""
 
-    def __init__(self, market: Market, clock: Callable[[], int]) -> None:
-        self._market, self._clock = market, clock
+    def __init__(self, market: Market, clock: Callable[[], int], faults: Faults) -> None:
+        self._market, self._clock, self._faults = market, clock, faults
         self._table: dict[str, Callable[[Params], object]] = {
             "public/hello": lambda _: {"version": VERSION},
             "public/test": self._test,
@@ -185,6 +187,9 @@ class DeribitMethods:
             and (end is None or r["timestamp"] <= end)
         ]
         kept, more = _page(chosen, params, forward=start is not None or first is not None)
+        if self._faults.archive and params.get("include_old"):
+            kept, short = torn(kept, [r for r in records if r["trade_seq"] < (first or 0)], self._faults.archive)
+            more = more or short
         return {"trades": kept, "has_more": more}
 
     def _chosen(self, params: Params) -> list[CurrencyMarket]:

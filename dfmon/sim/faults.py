@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from dfmon.sim.archive import Trouble
+
 # what a blow is, among the fields below
 _BLOWS: Final = ("roll", "pull_quotes", "cascade", "shutdown", "reset_sequences", "list_strike")
 
@@ -29,7 +31,8 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
     so say nothing while heartbeats go on. `refuse`: channels that acknowledgements leave out. `maintenance`: the venue
     says so, refuses requests, and drops every connection when it ends. `skew_s`: the exchange's clock against ours.
     `rest_status`, `rest_retry_s`, `rest_delay_s`: what REST answers with instead, its Retry-After, and how long every
-    answer takes. `never_archive`: delivered series are never called archivized.
+    answer takes. `never_archive`: delivered series are never called archivized. `archive`: what is wrong with the pages
+    of the trade archive, see there.
 
     Counters. `lose_prints`: so many option prints are missing from the channels (REST has them). `lose_books`: for so
     many ticks of 100 ms the changes of every book are lost.
@@ -49,6 +52,7 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
     rest_retry_s: float = 1.0
     rest_delay_s: float = 0.0
     never_archive: bool = False
+    archive: Trouble = ""
     lose_prints: int = 0
     lose_books: int = 0
     roll: bool = False

@@ -1,0 +1,152 @@
+"""The 463 real option prints of 21 and 22 February 2020, from frames to the estimator."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter, defaultdict
+
+import pytest
+
+from dfmon.core.step import FlowParams
+from dfmon.engine.driver import Driver
+from dfmon.engine.journal import Record, RecordKind
+from dfmon.model.events import Rejected
+from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.units import SECOND
+from dfmon.venues.deribit.protocol import DeribitProtocol
+from tests.shared_data import trades
+from tests.venues.test_deribit import answer, push
+
+EXPIRY_MS = 1_582_876_800_000  # 28 February 2020, 08:00 UTC
+
+
+class Run:
+    """A driver with the options of those prints listed, open interest said, and the first connection made."""
+
+    def __init__(self, rows: list[dict]) -> None:
+        self.rows = rows
+        self.names = sorted({row["instrument_name"] for row in rows})
+        self.now = max(row["timestamp"] for row in rows) * 1_000_000 + SECOND
+        self.snapshots: list[FlowSnapshot] = []
+        self.records: list[Record] = []
+        self.protocol = DeribitProtocol(("BTC",), linear=False)
+        self.driver = Driver(
+            ("BTC",), FlowParams(), {"deribit": self.protocol}, self.snapshots.append, journal=self.records.append
+        )
+        self.driver.connected("deribit", self.now)
+        self.driver.response("deribit", self.now, "instruments:BTC:option", answer([_listed(n) for n in self.names]))
+        index = {"timestamp": self.now // 1_000_000, "price": 9_650.0, "index_name": "btc_usd"}
+        self.driver.frame("deribit", self.now, push("deribit_price_index.btc_usd", index))
+        self.driver.response("deribit", self.now, "summary:BTC", answer([self._summary(n) for n in self.names]))
+
+    def tick(self) -> FlowSnapshot:
+        self.now += SECOND
+        self.driver.on_timer(self.now)
+        return self.snapshots[-1]
+
+    def volumes(self) -> dict[str, float]:
+        inventory = self.driver.inventories()["BTC"]
+        return dict(zip(inventory.names, inventory.book["volume"].tolist()))
+
+    def answer_nothing(self) -> None:
+        for call in self.protocol.rest_calls():
+            assert not call.tag.startswith("gap"), "no number is missing"
+
+    def _summary(self, name: str) -> dict:
+        row = next(row for row in self.rows if row["instrument_name"] == name)
+        return {
+            "instrument_name": name, "open_interest": 500.0, "mark_iv": row["iv"] or 50.0, "mark_price": row["price"],
+            "underlying_price": 9_660.0, "creation_timestamp": self.now // 1_000_000, "volume": 1.0,
+        }  # fmt: skip
+
+
+def _listed(name: str) -> dict:
+    *_, strike, kind = name.split("-")
+    return {
+        "instrument_name": name, "kind": "option", "base_currency": "BTC", "settlement_currency": "BTC",
+        "expiration_timestamp": EXPIRY_MS, "creation_timestamp": EXPIRY_MS - 2_592_000_000, "strike": float(strike),
+        "option_type": "call" if kind == "C" else "put", "is_active": True,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict]:
+    return [
+        json.loads(line) for line in (trades() / "deribit_btc_option_trades_20200221.jsonl").read_text().splitlines()
+    ]
+
+
+def expected(rows: list[dict]) -> dict[str, float]:
+    amounts: dict[str, dict[int, float]] = defaultdict(dict)
+    for row in rows:
+        amounts[row["instrument_name"]][row["trade_seq"]] = row["amount"]
+    return {name: sum(by_seq.values()) for name, by_seq in amounts.items()}
+
+
+@pytest.mark.parametrize("order", ["as recorded", "by time", "shuffled page"])
+def test_every_print_is_counted_once_whatever_its_order(rows: list[dict], order: str) -> None:
+    run, heard = Run(rows), list(rows)
+    if order == "shuffled page":
+        random.Random(7).shuffle(heard)
+        run.driver.frame("deribit", run.now, push("trades.option.BTC.100ms", heard))
+    else:
+        if order == "by time":
+            heard.sort(key=lambda row: (row["timestamp"], row["trade_seq"]))
+        for start in range(0, len(heard), 7):
+            batch = heard[start : start + 7] if order == "by time" else heard
+            run.driver.frame("deribit", run.now, push("trades.option.BTC.100ms", batch))
+    run.answer_nothing()
+    snapshot = run.tick()
+    assert run.volumes() == pytest.approx(expected(rows), abs=1e-6)
+    assert sum(Counter(name for name in expected(rows)).values()) == 25
+    assert snapshot.metrics.ngi.value is not None
+    assert snapshot.metrics.ngi.lo is not None
+    assert snapshot.metrics.ngi.lo < snapshot.metrics.ngi.value < snapshot.metrics.ngi.hi  # type: ignore[operator]
+    assert not [said for said in snapshot.unavailable if "trade" in said or "gap" in said]
+
+
+def test_the_prints_as_whole_lives_give_the_same_volumes_and_full_coverage(rows: list[dict]) -> None:
+    run = Run(rows)
+    first = {name: min(r["trade_seq"] for r in rows if r["instrument_name"] == name) for name in run.names}
+    for name in run.names:
+        mine = {r["trade_seq"]: r for r in rows if r["instrument_name"] == name}
+        page = [{**row, "trade_seq": seq - first[name] + 1} for seq, row in mine.items()]
+        run.driver.response("deribit", run.now, run.protocol.lives.next_call(name).tag, answer({"trades": page}))
+    snapshot = run.tick()
+    assert run.volumes() == pytest.approx(expected(rows), abs=1e-6)
+    assert snapshot.positions.coverage == pytest.approx(1.0)
+
+
+def test_a_replay_of_the_real_prints_is_the_same_bit_for_bit(rows: list[dict]) -> None:
+    run, again = Run(rows), list[FlowSnapshot]()
+    run.driver.frame("deribit", run.now, push("trades.option.BTC.100ms", rows))
+    run.tick()
+    replay = Driver(("BTC",), FlowParams(), {"deribit": DeribitProtocol(("BTC",), linear=False)}, again.append)
+    for record in run.records:
+        replay.apply(record)
+    assert [one.digest() for one in again] == [one.digest() for one in run.snapshots]
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        ({"amount": 0}, "row"),
+        ({"amount": -1.0}, "row"),
+        ({"direction": "up"}, "row"),
+        ({"price": "cheap"}, "row"),
+        ({"instrument_name": "BTC-1JAN20-1-C"}, ""),
+    ],
+)
+def test_a_bad_print_among_real_ones_is_counted_and_costs_no_other(rows: list[dict], damage: dict, what: str) -> None:
+    run = Run(rows)
+    bad = {**rows[0], **damage, "trade_id": "bad", "trade_seq": 10**9}
+    run.driver.frame("deribit", run.now, push("trades.option.BTC.100ms", [bad, *rows]))
+    told = run.protocol.response_received("instruments:BTC:option", answer([_listed(name) for name in run.names]))
+    snapshot = run.tick()
+    assert run.volumes() == pytest.approx(expected(rows), abs=1e-6)
+    if what:
+        assert f"1 {what}: left out" in snapshot.unavailable
+    else:
+        assert Rejected("deribit", "instrument", "BTC-1JAN20-1-C") in told
+    assert RecordKind.FRAME in {record.kind for record in run.records}

@@ -1,0 +1,113 @@
+"""Live sessions one after the other on one exchange: the second goes on where the first ended, and replays say so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dfmon import app, simulate
+from dfmon.backfill import Background
+from dfmon.config import Config
+from dfmon.core.step import FlowParams
+from dfmon.engine.hub import SnapshotHub
+from dfmon.engine.journal import RecordKind
+from dfmon.engine.memory import priors_of
+from dfmon.model.snapshot import FlowSnapshot
+from dfmon.replay import Recording, play_through
+from dfmon.session import LiveSession
+from dfmon.sim.server import SimConfig, SimServer
+from dfmon.store import replayer
+from dfmon.store.positions_state import StateFile
+from dfmon.store.recorder import Recorder
+from dfmon.store.trades import TradeStore
+
+pytestmark = pytest.mark.slow
+COVERED = 0.999
+
+
+@pytest.fixture
+async def config() -> AsyncIterator[Config]:
+    """A configuration that points at an exchange served by this loop."""
+    server = SimServer(SimConfig(currencies=("BTC",), history=0.05))
+    addresses = await server.start()
+    market = asyncio.create_task(server.run())
+    base = Config(market=msgspec.structs.replace(Config().market, currencies=("BTC",)))
+    yield simulate.pointed_at(base, addresses)
+    market.cancel()
+    await asyncio.gather(market, return_exceptions=True)
+    await server.stop()
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def _raised(exc: Exception) -> None:
+    raise exc
+
+
+async def _watch(config: Config, folder: Path, name: str) -> tuple[list[FlowSnapshot], Counter[str]]:
+    """A session until everything is covered: its snapshots, and how many records of each kind its journal has."""
+    about = {
+        "underlyings": ["BTC"],
+        "sources": [connection.source for connection in app.venue_endpoints(config)],
+        "pace": msgspec.to_builtins(app.pace(config)),
+        "params": msgspec.to_builtins(FlowParams()),
+    }
+    hub, stop, seen = SnapshotHub(mode="live"), asyncio.Event(), list[FlowSnapshot]()
+    hub.listen(seen.append)
+    store = TradeStore(folder / "trades.sqlite")
+    session = LiveSession(
+        ("BTC",), app.venue_endpoints(config), FlowParams(), hub, _raised,
+        tick_s=0.25, rest_pace_s=0.01, recorder=Recorder(folder / name, about),
+        backfill=Background(config.deribit.archive, 200.0, store), trades=store,
+        state=StateFile(folder / "positions.state", "sim", priors_of(FlowParams().priors)),
+    )  # fmt: skip
+    running = asyncio.create_task(session.run(stop))
+    assert session._options is not None
+    listed, whole = session._options.listings.options, session._options.lives.whole
+    await _until(lambda: bool(listed) and whole >= listed.keys())
+    await _until(lambda: (seen[-1].positions.coverage or 0.0) > COVERED)
+    stop.set()
+    async with asyncio.timeout(20):
+        await running
+    kinds: Counter[str] = Counter()
+    for record in replayer.records(folder / name):
+        kind = record.rest()[0].partition(":")[0] if record.kind is RecordKind.REST else record.kind.name
+        kinds[kind] += 1
+    return seen, kinds
+
+
+def _replayed(path: Path) -> list[bytes | str]:
+    again: list[FlowSnapshot] = []
+    play_through(Recording(path, None), again.append)
+    return [snapshot.digest() for snapshot in again]
+
+
+async def test_a_second_session_needs_no_archive_and_one_without_state_reads_the_store(
+    config: Config, tmp_path: Path
+) -> None:
+    first, kinds = await _watch(config, tmp_path, "first")
+    assert kinds["life"] > 600
+    assert kinds["STATE"] == 0
+    assert first[0].positions.coverage is None or first[0].positions.coverage < 0.5, "it rose"
+
+    second, kinds = await _watch(config, tmp_path, "second")
+    assert kinds["STATE"] == 1
+    assert kinds["life"] == 0
+    assert kinds["stored"] < 60, "only what came in after the last tick of the first"
+
+    (tmp_path / "positions.state").write_bytes(b"dfmon positions\n and then nothing that makes sense")
+    third, kinds = await _watch(config, tmp_path, "third")
+    assert (tmp_path / "positions.unused").exists()
+    assert kinds["stored"] > 600
+    assert kinds["life"] < 60, "only what was printed meanwhile"
+    for name, seen in (("first", first), ("second", second), ("third", third)):
+        assert _replayed(tmp_path / name) == [snapshot.digest() for snapshot in seen], name
