@@ -117,7 +117,8 @@ def main() -> None:
     print("# Benchmarks of the pricing\n")
     print("Made by `python benchmarks/run.py`. Medians of interleaved runs on one core: trust the ratios.")
     versions = f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"
-    print(f"\n{now:%d %B %Y}; {cpu}, {platform.system()}; {versions}.\n")
+    print(f"\n{now:%d %B %Y}; {cpu}, {platform.system()}; {versions}.")
+    print(f"{os.cpu_count()} processors, of which {os.getloadavg()[0]:.1f} were busy with other work at the start.\n")
     greek_page()
     profile_page()
     refresh_page()
