@@ -103,6 +103,9 @@ def reasons(m: Measured, flip: float | None) -> list[str]:
         said.append(
             "models: without a flip the sign of flip_net holds throughout; without a board there is nothing to say"
         )
+    matched, differing = m.chain.requests
+    if differing:
+        said.append(f"{differing} of {matched + differing} block requests: not the trade that was printed")
     unlisted = len(set(m.file_positions or ()) - set(m.chain.names))
     if unlisted:
         said.append(f"{unlisted} position{'s' if unlisted > 1 else ''} of the file: not listed, left out")

@@ -8,9 +8,10 @@ from dfmon.core.step import FlowParams
 from dfmon.engine import driver as driver_module
 from dfmon.engine.driver import Driver
 from dfmon.engine.journal import Record, RecordKind, decode, encode
+from dfmon.model.events import Listed, PrintsLost, RequestChecked
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import HOUR, MILLISECOND, SECOND
-from tests.chains import NOW, SPOT, ToyVenue, listing
+from tests.chains import NOW, SPOT, ToyVenue, index, listing, option
 
 NAMES = [o.name for o in listing()]
 
@@ -290,3 +291,45 @@ def test_an_option_lives_by_the_clock_of_its_venue() -> None:
     assert at_ours.feeds[0].clock_ms == HOUR / MILLISECOND
     assert at_ours.feeds[0].note == "subscribing; our clock is 3600.0 s ahead of the venue's"
     assert replayed(ahead.records).digests == ahead.digests
+
+
+def test_prints_of_a_failed_tick_are_counted_by_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    session, real = open_session(), driver_module.step
+
+    def failing(*_args: object) -> None:
+        raise ArithmeticError("no")
+
+    session.feed(f"trade {NAMES[0]} 1 2.0")
+    monkeypatch.setattr(driver_module, "step", failing)
+    session.driver.on_timer(NOW)
+    assert session.errors
+    monkeypatch.setattr(driver_module, "step", real)
+    session.feed(f"trade {NAMES[1]} -1 3.0")
+    for second in (1, 2):
+        session.driver.on_timer(NOW + second * SECOND)
+    inventory = session.driver.inventories()["BTC"]
+    volume = dict(zip(inventory.names, inventory.book["volume"].tolist()))
+    assert (volume[NAMES[0]], volume[NAMES[1]]) == (2.0, 3.0)
+
+
+def test_a_gap_of_a_recording_takes_back_what_was_known_from_birth() -> None:
+    chain = Driver(("BTC",), FlowParams(), {}, lambda _: None)
+    young = option(listed_ns=NOW + SECOND)
+    chain.apply_events([index(), Listed(young)], NOW)
+    assert chain._chains.freeze("BTC", NOW + 2 * SECOND).whole_life.tolist() == [True]
+    chain.apply(Record(1, NOW + 3 * SECOND, RecordKind.GAP, "", b"17"))
+    assert chain._chains.freeze("BTC", NOW + 4 * SECOND).whole_life.tolist() == [False]
+
+
+def test_lost_prints_and_requests_reach_the_frame() -> None:
+    driver = Driver(("BTC",), FlowParams(), {}, lambda _: None)
+    one, other = option(), option(strike=90_000.0)
+    events = [PrintsLost("deribit", other.name, 3), PrintsLost("deribit", "BTC-1JAN20-1-C", 1)]
+    checked = [RequestChecked("deribit", "BTC", matched) for matched in (True, True, False)]
+    driver.apply_events([Listed(one), Listed(other), *events, *checked], NOW)
+    frame = driver._chains.freeze("BTC", NOW)
+    assert dict(zip(frame.names, frame.lost.tolist())) == {one.name: 0.0, other.name: 3.0}
+    assert frame.requests == (2, 1)
+    assert driver._chains.unknown["trade"] == 1
+    driver._chains.confirm("BTC")
+    assert driver._chains.freeze("BTC", NOW).lost.tolist() == [0.0, 0.0]
