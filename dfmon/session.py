@@ -7,6 +7,7 @@ a thread of its own beside one. Wishes of the screen arrive as small messages th
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -33,6 +34,8 @@ from dfmon.venues import connection
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.rest import RestClient
+
+log = logging.getLogger("dfmon")
 
 SAVE_S: Final = 60.0  # between two writings of the positions
 
@@ -173,6 +176,8 @@ class LiveSession:
         if self._state is None:
             return
         memory = self._before = await asyncio.to_thread(self._state.read)
+        if self._state.trouble:
+            log.warning("%s", self._state.trouble)
         if memory is None and self._trades is not None:
             newest = await asyncio.to_thread(self._trades.newest_ms)
             memory = self._memory(driver, self._state)

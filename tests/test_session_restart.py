@@ -92,7 +92,7 @@ def _replayed(path: Path) -> list[bytes | str]:
 
 
 async def test_a_second_session_needs_no_archive_and_one_without_state_reads_the_store(
-    config: Config, tmp_path: Path
+    config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, kinds = await _watch(config, tmp_path, "first")
     assert kinds["life"] > 600
@@ -107,6 +107,7 @@ async def test_a_second_session_needs_no_archive_and_one_without_state_reads_the
     (tmp_path / "positions.state").write_bytes(b"dfmon positions\n and then nothing that makes sense")
     third, kinds = await _watch(config, tmp_path, "third")
     assert (tmp_path / "positions.unused").exists()
+    assert "the stored positions are damaged; moved to positions.unused, positions begin anew" in caplog.text
     assert kinds["stored"] > 600
     assert kinds["life"] < 60, "only what was printed meanwhile"
     for name, seen in (("first", first), ("second", second), ("third", third)):
