@@ -6,6 +6,10 @@ The venues' own code speaks through pipes with dfmon's own protocols; only the t
 from __future__ import annotations
 
 import asyncio
+import os
+import random
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +18,10 @@ from typing import Any
 import msgspec
 
 from dfmon.core.step import FlowParams
-from dfmon.engine.driver import Driver
+from dfmon.engine.driver import Driver, InlineWorker
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import HOUR, MILLISECOND, SECOND
+from dfmon.replay import Recording, play_through
 from dfmon.sim.binance import Binance
 from dfmon.sim.deribit import Deribit
 from dfmon.sim.market import Market
@@ -25,6 +30,7 @@ from dfmon.store.recorder import Recorder
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.registry import Address, Pace, endpoints
 
+ROOT = Path(__file__).resolve().parents[1]
 START = 1_795_305_600 * SECOND + 12 * HOUR  # Sunday 22 November 2026, 12:00 UTC
 SOURCES = ("deribit", "binance.spot", "binance.public", "binance.market", "okx")
 MICROSECOND = 1_000
@@ -149,19 +155,74 @@ async def _settled(turns: int = 6) -> None:
         await asyncio.sleep(0)
 
 
+class HesitantWorker(InlineWorker):
+    """Busy now and then, so that ticks are passed over as on a slow machine; which ones, only the journal knows."""
+
+    def __init__(self) -> None:
+        self._rng = random.Random(5)
+
+    @property
+    def busy(self) -> bool:
+        return self._rng.random() < 0.05
+
+
 def record(
     directory: Path,
     seconds: float,
     currencies: tuple[str, ...] = ("BTC",),
-    params: FlowParams | None = None,
+    *,
+    eventful: bool = False,
+    worker: InlineWorker | None = None,
     **options: Any,
 ) -> list[FlowSnapshot]:
-    """Record a session of market time into `directory`; what its screen would have shown."""
-    session, params = SimulatedSession(currencies), params or FlowParams()
+    """Record a session of market time into `directory`; what its screen would have shown.
+
+    Eventful: connections break and come back, and the user changes the position model.
+    """
+    session, params = SimulatedSession(currencies), FlowParams()
     shown: list[FlowSnapshot] = []
     about = session.about | {"params": msgspec.to_builtins(params)}
-    with Recorder(directory, about, **options) as recorder:
-        driver = Driver(currencies, params, session.decoders(), shown.append, journal=recorder.offer)
-        asyncio.run(session.run(driver, seconds, lambda _: recorder.flush()))
+    with Recorder(directory, about, lambda: session.market.now_ns, **options) as recorder:
+        driver = Driver(currencies, params, session.decoders(), shown.append, worker, recorder.offer)
+
+        def each_second(now_ns: int) -> None:
+            recorder.flush()
+            second = (now_ns - START) // SECOND
+            if eventful and second % 37 == 17:
+                source = SOURCES[second % len(SOURCES)]
+                driver.lost(source, now_ns, "connection broken off")
+                driver.connected(source, now_ns + 1)
+            if eventful and second % 61 == 31:
+                model = ("naive", "flow", "short-all", "flow")[second // 61 % 4]
+                driver.set_params(driver.params.with_positions(model), now_ns)
+
+        asyncio.run(session.run(driver, seconds, each_second))
     assert recorder.dropped == 0
     return shown
+
+
+def replay(directory: Path) -> list[FlowSnapshot]:
+    shown: list[FlowSnapshot] = []
+    play_through(Recording(directory, None), shown.append)
+    return shown
+
+
+def in_process(hash_seed: str, *words: str, timeout_s: float = 600.0) -> list[str]:
+    """Digests of `record DIR SECONDS BTC,ETH` or of `replay DIR`, made by a process with a hash seed of its own."""
+    env = {**os.environ, "PYTHONHASHSEED": hash_seed, "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tests.simulated_session", *words]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout_s, check=True)
+    return done.stdout.split()
+
+
+def _main(what: str, directory: str, seconds: str = "", currencies: str = "BTC") -> None:
+    if what == "record":
+        names, worker = tuple(currencies.split(",")), HesitantWorker()
+        shown = record(Path(directory), float(seconds), names, eventful=True, worker=worker, segment_bytes=8 << 20)
+    else:
+        shown = replay(Path(directory))
+    print("\n".join(snapshot.digest() for snapshot in shown))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
