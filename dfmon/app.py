@@ -221,8 +221,17 @@ class Faults:
             log.error("a snapshot could not be computed; the last one stays and ages", exc_info=exc)
 
 
-def run_headless(session: Session, out: Outputs) -> int:
-    """Run until a signal, or until the reader of stdout is gone. The exit code: 0, or 128 + the signal."""
+def run_headless(
+    session: Session,
+    out: Outputs,
+    *,
+    beside: Callable[[asyncio.Event], Coroutine[Any, Any, None]] | None = None,
+    seconds: float | None = None,
+) -> int:
+    """Run until a signal, until the reader of stdout is gone, or for `seconds`. The exit code: 0, or 128 + the signal.
+
+    `beside` runs with it, until the event it is given is set.
+    """
     caught: list[int] = []
 
     async def main() -> None:
@@ -237,7 +246,15 @@ def run_headless(session: Session, out: Outputs) -> int:
         lines = out.lines
         if lines is not None:
             session.hub.listen(lambda _: stop.set() if lines.closed else None)
-        await session.run(stop)
+        if seconds is not None:
+            loop.call_later(seconds, stop.set)
+        watching = asyncio.create_task(beside(stop)) if beside is not None else None
+        try:
+            await session.run(stop)
+        finally:
+            stop.set()
+            if watching is not None:
+                await watching
 
     _run(main())
     return 128 + caught[0] if caught else EXIT_OK

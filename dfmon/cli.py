@@ -69,6 +69,7 @@ def parser() -> Parser:
         "--from", dest="start", metavar="TIME",
         help="begin there: a UTC time such as 2026-01-22T12:30:00, +S after the beginning or -S before the end (=-S)",
     )  # fmt: skip
+    replay.add_argument("--info", action="store_true", help="say what FILE holds and whether it is whole, and end")
     replay.add_argument("--until", metavar="TIME", help="end there, written like --from")
     replay.add_argument(
         "--across-gaps", action="store_true", help="go on behind missing records as after a lost connection"
@@ -76,6 +77,7 @@ def parser() -> Parser:
 
     record = commands.add_parser("record", parents=[shared], help="record every raw frame, without a screen")
     record.add_argument("directory", metavar="DIR", help="where the segments go")
+    record.add_argument("--minutes", type=_minutes, metavar="M", help="end after so many minutes")
 
     snapshot = commands.add_parser("snapshot", parents=[shared], help="one snapshot, as text or JSON")
     snapshot.add_argument(
@@ -150,14 +152,18 @@ def _speed(text: str) -> float:
     return speed
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str, unit: str = "seconds") -> float:
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
     if not 0.0 < seconds < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r}, seconds above 0 are expected")
+        raise argparse.ArgumentTypeError(f"{text!r}, {unit} above 0 are expected")
     return seconds
+
+
+def _minutes(text: str) -> float:
+    return _seconds(text, "minutes")
 
 
 def run(argv: Sequence[str]) -> int:
@@ -195,7 +201,11 @@ def _dispatch(args: argparse.Namespace) -> int:
 
 
 def _draws(args: argparse.Namespace) -> bool:
-    return args.command in (None, "demo", "replay") and not getattr(args, "publish", None)
+    return (
+        args.command in (None, "demo", "replay")
+        and not getattr(args, "publish", None)
+        and not getattr(args, "info", False)
+    )
 
 
 def _log_to(file: Path | None, *, screen: bool) -> None:

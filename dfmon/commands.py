@@ -6,6 +6,7 @@ Modules are imported by the command that needs them: a snapshot of a file must n
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from dfmon.config import Config, flow_params
@@ -24,6 +25,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
             from dfmon.doctor.run import run as examine
 
             return examine(config, json=args.json)
+        case "record":
+            from dfmon import recording
+
+            return recording.run(args, config)
         case "demo":
             return _demo(args, config)
         case "backfill":
@@ -46,7 +51,7 @@ def _demo(args: argparse.Namespace, config: Config) -> int:
 
 
 def _live(args: argparse.Namespace, config: Config, mode: State) -> int:
-    """The live market, or a simulated one; `record` is the same without a screen and without lines."""
+    """The live market, or a simulated one."""
     if _draws(args):
         _need_terminal()
     from dfmon import app
@@ -59,6 +64,10 @@ def _live(args: argparse.Namespace, config: Config, mode: State) -> int:
 
 
 def _replay(args: argparse.Namespace, config: Config) -> int:
+    if args.info:
+        from dfmon import recording
+
+        return recording.describe(Path(args.file), config, sys.stdout)
     if _draws(args):
         _need_terminal()
     from dfmon import app
@@ -87,7 +96,7 @@ def _replay(args: argparse.Namespace, config: Config) -> int:
 
 
 def _draws(args: argparse.Namespace) -> bool:
-    return args.command != "record" and not getattr(args, "publish", None)
+    return not getattr(args, "publish", None)
 
 
 def _need_terminal() -> None:

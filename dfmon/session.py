@@ -96,6 +96,11 @@ class LiveSession:
         self._rows_s: dict[str, int] = {}
         self._left_out: Counter[str] = Counter()
 
+    @property
+    def recorder(self) -> Recorder | None:
+        """Where the session is recorded, if it is."""
+        return self._recorder
+
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop`; every socket, file and thread is closed on return."""
         loop = asyncio.get_running_loop()

@@ -53,7 +53,7 @@ class Recorder:
 
         `keep_bytes` and `keep_days` bound what the directory keeps, 0 for no bound; see `SegmentFiles.retain`.
         """
-        self.records = self.raw_bytes = self.written_bytes = self.dropped = 0
+        self.records = self.frames = self.raw_bytes = self.written_bytes = self.dropped = 0
         self.failed: str | None = None
         self._most_records, self._most_bytes = mailbox_records, mailbox_bytes
         self._mail: list[Record] = []
@@ -76,6 +76,11 @@ class Recorder:
     def path(self) -> Path:
         """The segment being written."""
         return self._files.path
+
+    @property
+    def files(self) -> int:
+        """Segments begun so far."""
+        return self._files.number + 1
 
     def offer(self, record: Record) -> None:
         """Take a record, or count it as dropped: never waits for the disk and never raises."""
@@ -187,6 +192,7 @@ class Recorder:
         self.written_bytes += self._files.append(raw, len(records), records[0].seq)
         self.raw_bytes += len(raw)
         self.records += len(records)
+        self.frames += sum(record.kind is RecordKind.FRAME for record in records)
         self._wait_s = self._retry_s
         if self._files.full:
             self._files.sync()

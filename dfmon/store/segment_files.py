@@ -41,7 +41,7 @@ class SegmentFiles:
         except (TypeError, ValueError) as exc:
             raise DfmonError(f"the session cannot be recorded as JSON: {exc}") from None
         self._started_ns = -1
-        self._number = -1
+        self.number = -1
         self._hour = 0
         self._fd = -1
         self._whole = self._opened = 0  # bytes up to the end of the last whole block; of the head and the SESSION
@@ -63,10 +63,10 @@ class SegmentFiles:
         self._open()
         if self._started_ns < 0:  # another session in this directory has another first file, hence another start
             self._started_ns = self._named_ms * 1_000_000
-        self._number += 1
+        self.number += 1
         self._hour, self._whole, self._opened = now // HOUR, 0, 0
         opening = encode(Record(next_seq, now, RecordKind.SESSION, "", self._session))
-        head = segment.pack_segment(self._number, self._started_ns)
+        head = segment.pack_segment(self.number, self._started_ns)
         self._opened = self._write(head + segment.pack_block(opening, 1, next_seq))
         self.retain(now)
         return self._opened
