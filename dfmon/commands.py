@@ -89,6 +89,7 @@ def _replay(args: argparse.Namespace, config: Config) -> int:
         paused=args.paused,
         from_ns=start,
         until_ns=end,
+        scouting=_draws(args),
     )
     if _draws(args):
         return app.run_with_screen(session, config, source.underlyings, vars(args))

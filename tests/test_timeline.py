@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import SECOND
-from dfmon.replay import Recording, play_through, span_of
+from dfmon.replay import Recording, ReplaySession, play_through, span_of
 from dfmon.replay.timeline import Checkpoints, Goal, Timeline
 from dfmon.store import blocks, segment
 from tests import simulated_session
@@ -96,6 +98,25 @@ def test_thinning_keeps_checkpoints_all_along(recording: Path) -> None:
         timeline.step()
     ticks = [checkpoint.ticks for checkpoint in kept._kept]
     assert ticks == [8, 16, 24, 32, 40, 48, 56]
+
+
+async def test_while_it_is_paused_the_way_ahead_is_prepared(recording: Path, straight: list[FlowSnapshot]) -> None:
+    """Checkpoints all along before anything was shown; a seek far ahead goes on from there and shows the same."""
+    hub, stop = SnapshotHub(mode="replay"), asyncio.Event()
+    session = ReplaySession(Recording(recording, None), hub, paused=True, scouting=True)
+    kept = session._timeline.checkpoints
+    running = asyncio.create_task(session.run(stop))
+    async with asyncio.timeout(60):
+        while not kept.last or kept.last.ticks < SECONDS // 32 * 32:
+            await asyncio.sleep(0.005)
+    assert hub.latest("BTC") is None
+    way = session._timeline.towards(Goal(tick=SECONDS - 5))
+    assert sum(1 for _ in way) == SECONDS - 5 - 32
+    shown = hub.latest("BTC")
+    assert shown is not None
+    assert shown.digest() == straight[SECONDS - 6].digest()
+    stop.set()
+    await running
 
 
 def test_another_model_shows_the_same_tick_and_stays_after_a_seek(recording: Path) -> None:

@@ -13,13 +13,15 @@ from typing import Final
 
 from dfmon.engine.hub import Request, Runtime, SnapshotHub
 from dfmon.model.errors import DfmonError, UsageError
-from dfmon.model.units import SECOND
+from dfmon.model.units import HOUR, SECOND
 from dfmon.replay.moments import moment
-from dfmon.replay.sources import Move, Source
-from dfmon.replay.timeline import Goal, Timeline
+from dfmon.replay.sources import Move, Recording, Source
+from dfmon.replay.timeline import Goal, Scout, Timeline
 from dfmon.sinks.base import Sink, supervise
 
 _SLICE_S: Final = 0.05  # on the way to a goal, between two looks at the wishes
+_BREATH_S: Final = 0.01  # between two ticks of the scout: the screen has a thread of its own, but not a core
+_AHEAD_NS: Final = 2 * HOUR  # how far the scout goes
 
 
 class ReplaySession:
@@ -35,10 +37,14 @@ class ReplaySession:
         paused: bool = False,
         from_ns: int | None = None,
         until_ns: int | None = None,
+        scouting: bool = False,
     ) -> None:
+        """`scouting`: idle time is used to go ahead and make checkpoints, for a screen whose user may seek."""
         self.hub = hub
         self._sinks = sinks
         self._timeline = Timeline(source, hub.publish, end_ns=until_ns)
+        scouted = scouting and isinstance(source, Recording)  # boards have few ticks, and captures are short
+        self._scout = Scout(source, self._timeline.checkpoints, until_ns) if scouted else None
         self._speed, self._paused, self._finished = speed, paused, False
         self._goal: Goal | None = Goal(ts_ns=from_ns) if from_ns is not None else None
         self._model: str | None = None  # to show the tick on screen with, once more
@@ -112,6 +118,7 @@ class ReplaySession:
 
     async def _sleep(self, seconds: float | None, stop: asyncio.Event) -> None:
         """Until the time is over, a wish came, or the stop."""
+        seconds = await self._look_ahead(seconds, stop)
         waits = [asyncio.ensure_future(self._woken.wait()), asyncio.ensure_future(stop.wait())]
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -121,6 +128,18 @@ class ReplaySession:
                 with suppress(asyncio.CancelledError):
                     await wait
         self._woken.clear()
+
+    async def _look_ahead(self, seconds: float | None, stop: asyncio.Event) -> float | None:
+        """Use idle time for the scout, in short slices; what is left of it."""
+        end = None if seconds is None else time.monotonic() + seconds
+        until_ns = (self._timeline.now_ns or self._start_ns) + _AHEAD_NS
+        while self._scout is not None and not self._woken.is_set() and not stop.is_set():
+            if end is not None and end - time.monotonic() < _SLICE_S:
+                break
+            if not self._scout.advance(until_ns):
+                break
+            await asyncio.sleep(_BREATH_S)
+        return None if end is None else max(end - time.monotonic(), 0.0)
 
     # ---- wishes --------------------------------------------------------------------------------------------------
 

@@ -59,6 +59,11 @@ class Checkpoints:
     def __len__(self) -> int:
         return len(self._kept)
 
+    @property
+    def last(self) -> Checkpoint | None:
+        """The frontier: what lies before it has been passed."""
+        return self._kept[-1] if self._kept else None
+
     def wants(self, ticks: int) -> bool:
         return ticks % self._every == 0 and (not self._kept or ticks > self._kept[-1].ticks)
 
@@ -75,6 +80,25 @@ class Checkpoints:
         else:
             at = bisect_right(self._kept, goal.ts_ns or 0, key=lambda kept: kept.ts_ns)
         return self._kept[at - 1] if at else None
+
+
+class Scout:
+    """Goes ahead in idle time and leaves checkpoints, so that a seek into what was never shown finds one near."""
+
+    def __init__(self, source: Source, checkpoints: Checkpoints, end_ns: int | None) -> None:
+        self._timeline = Timeline(source, lambda _: None, end_ns=end_ns, checkpoints=checkpoints)
+
+    def advance(self, until_ns: int) -> bool:
+        """One tick further, from the last checkpoint of anybody on; False where the end or `until_ns` is reached."""
+        timeline = self._timeline
+        frontier = timeline.checkpoints.last
+        if frontier is not None and frontier.ticks > timeline.ticks:
+            timeline.restore(frontier)
+        while (move := timeline.peek()) is not None and move.ts_ns <= until_ns:
+            timeline.step()
+            if move.ticks:
+                return True
+        return False
 
 
 class Timeline:
@@ -180,14 +204,19 @@ class Timeline:
         reachable = self.ticks <= goal.tick if goal.tick is not None else self._ts_ns <= (goal.ts_ns or 0)
         if reachable and self.ticks and (best is None or best.ticks <= self.ticks):
             return
+        self.restore(best)
+
+    def restore(self, checkpoint: Checkpoint | None) -> None:
+        """Stand where a checkpoint was made, of this timeline or another of the same source; None: at the beginning."""
         self._driver = self.source.driver(self._take)
-        if best is None:
+        if checkpoint is None:
             self._shown, self.ticks, self._ts_ns = {}, 0, 0
         else:
-            self._driver.resume(DriverState(best.flow, pickle.loads(zlib.decompress(best.held))))
-            self._shown, self.ticks, self._ts_ns = dict(best.shown), best.ticks, best.ts_ns
+            held = pickle.loads(zlib.decompress(checkpoint.held))
+            self._driver.resume(DriverState(checkpoint.flow, held))
+            self._shown, self.ticks, self._ts_ns = dict(checkpoint.shown), checkpoint.ticks, checkpoint.ts_ns
         self._use_model()
-        self._go_on_from(best.place if best else START)
+        self._go_on_from(checkpoint.place if checkpoint else START)
 
     def _checkpoint(self) -> Checkpoint:
         state = self._driver.state()
