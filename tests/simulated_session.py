@@ -24,6 +24,7 @@ from dfmon.model.units import HOUR, MILLISECOND, SECOND
 from dfmon.replay import Recording, play_through
 from dfmon.sim.binance import Binance
 from dfmon.sim.deribit import Deribit
+from dfmon.sim.faults import Faults
 from dfmon.sim.market import Market
 from dfmon.sim.okx import Okx
 from dfmon.store.recorder import Recorder
@@ -80,8 +81,9 @@ class SimulatedSession:
         self.market = Market(seed, START, currencies, history)
         self.endpoints: list[Endpoint] = endpoints(currencies, SOURCES, NOWHERE, self.pace)
         clock = self._clock
-        deribit, okx = Deribit(self.market, clock), Okx(self.market, clock)
-        spot, futures = (Binance(self.market, clock, futures=futures) for futures in (False, True))
+        good = Faults()
+        deribit, okx = Deribit(self.market, clock, good), Okx(self.market, clock, good)
+        spot, futures = (Binance(self.market, clock, good, futures=futures) for futures in (False, True))
         self._venues: dict[str, Any] = dict(zip(SOURCES, (deribit, spot, futures, futures, okx)))
         self._now = START
 
@@ -111,6 +113,8 @@ class SimulatedSession:
         return self._now
 
     async def run(self, driver: Driver, seconds: float, each_second: Callable[[int], None] = lambda _: None) -> None:
+        loop = asyncio.get_running_loop()
+        loop.time = lambda: self.market.now_ns / SECOND  # type: ignore[method-assign]  # heartbeats, idle limits, credits
         pipes = {e.source: Pipe(e.url.removeprefix("ws://sim")) for e in self.endpoints}
         served = [asyncio.create_task(self._venues[source].connect(pipe)) for source, pipe in pipes.items()]
         await _settled()
@@ -145,8 +149,8 @@ class SimulatedSession:
             pipe.say(text)
         for call in endpoint.protocol.rest_calls():
             prefix = "/api/v2" if endpoint.source == "deribit" else ""
-            status, body = self._venues[endpoint.source].get(prefix + call.path, dict(call.params))
-            driver.response(endpoint.source, self._moment(), call.tag, body if status == 200 else b"")
+            answer = self._venues[endpoint.source].get(prefix + call.path, dict(call.params))
+            driver.response(endpoint.source, self._moment(), call.tag, answer.body if answer.status == 200 else b"")
 
 
 async def _settled(turns: int = 6) -> None:

@@ -166,9 +166,9 @@ class Driver:
             self.params = msgspec.json.decode(record.payload, type=FlowParams)
         elif record.kind is RecordKind.GAP:
             self._chains.gap(record.recv_ns)
+            self._interrupted(record)
         elif record.kind is RecordKind.STATE:
             self._restore(record)
-            self._interrupted(record)
         elif record.source in self._decoders:
             self._apply_venue(record, self._decoders[record.source], self._feeds[record.source])
 
