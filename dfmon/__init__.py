@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from dfmon.version import __version__
 
 if TYPE_CHECKING:
-    from dfmon.api import Board, exposures, flip, greeks, implied_vol
+    from dfmon.api import Board, exposures, flip, greeks, implied_vol, models
 
-__all__ = ["Board", "__version__", "exposures", "flip", "greeks", "implied_vol"]
+__all__ = ["Board", "__version__", "exposures", "flip", "greeks", "implied_vol", "models"]
 
 
 def __getattr__(name: str) -> object:

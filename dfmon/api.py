@@ -29,10 +29,11 @@ from dfmon.core.greek_calc import greeks as _greeks
 from dfmon.core.implied import Implied, implied_volatility
 from dfmon.core.settlement import Settlement, settlement_terms
 from dfmon.core.vanna_charm_volga import Totals, UnitExposure, group_totals, totals, unit_exposures
+from dfmon.model.snapshot import ModelRow
 
 Horizon: TypeAlias = Literal["today", "week", "all"]
 
-__all__ = ["Board", "BoardFlip", "Exposures", "Groups", "exposures", "flip", "greeks", "implied_vol"]
+__all__ = ["Board", "BoardFlip", "Exposures", "Groups", "exposures", "flip", "greeks", "implied_vol", "models"]
 
 
 class Groups(NamedTuple):
@@ -180,6 +181,25 @@ def exposures(
         unit,
         unit.invalid,
     )
+
+
+def models(board: Board, **further: Positions) -> dict[str, ModelRow]:
+    """NGI, VSS, CHL, VOLG and flip under every position model, by name: the conventions, and books given by name.
+
+    Units: USD; positions in coins, dealers long = +.
+    Shapes: one row a model.
+    Domain: ValueError for positions that do not fit the board.
+    Source: see `exposures` and `flip`.
+
+    >>> board = Board(spot=1e5, strike=[1e5], sigma=0.5, tau=7 / 365, option_type="call", open_interest=100)
+    >>> {name: round(row.ngi) for name, row in models(board, mine=[50]).items()}
+    {'naive': 575807, 'short-all': -575807, 'mine': 287903}
+    """
+    rows = {}
+    for name, held in {"naive": "naive", "short-all": "short-all", **further}.items():
+        total, found = exposures(board, held).totals, flip(board, held)
+        rows[name] = ModelRow(name, total.ngi, total.vss, total.chl, total.volg, found.level, found.sign)
+    return rows
 
 
 def flip(

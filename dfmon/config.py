@@ -7,6 +7,7 @@ A wrong key or value is one sentence: which file, which key, what was found, wha
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 import tomllib
@@ -17,6 +18,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from dfmon.core.attribution import Priors
+from dfmon.core.desks import Desk
 from dfmon.core.step import FlowParams
 from dfmon.model.errors import UsageError
 from dfmon.model.units import clean
@@ -46,6 +49,38 @@ class MarketSection(Section, frozen=True):
     stickiness: Annotated[Literal["strike", "moneyness"], Meta(description="strike or moneyness")] = "strike"
     tick_s: Annotated[float, Meta(ge=0.1, le=60.0, description="seconds from 0.1 to 60")] = 1.0
     warm_coverage: Share = 0.5
+
+
+_FOUR = "four shares that add up to 1"
+Four = Annotated[tuple[float, float, float, float], Meta(description=_FOUR)]
+DeskText = Annotated[str, Meta(pattern=r"^[\d.]+:[\d.]+:[\d.]+$", description="SHARE:RATIO:COST")]
+_PRIORS = Priors()
+
+
+class ModelSection(Section, frozen=True):
+    """What the dealer positions are believed with, and how dealers hedge. Priors, not facts."""
+
+    screen: Four = _PRIORS.screen
+    block: Four = _PRIORS.block
+    rfq: Four = _PRIORS.rfq
+    combo: Four = _PRIORS.combo
+    taker_liquidated: Four = _PRIORS.taker_liquidated
+    maker_liquidated: Four = _PRIORS.maker_liquidated
+    both_liquidated: Four = _PRIORS.both_liquidated
+    certainty: Annotated[float, Meta(ge=1.0, le=10_000.0, description="prints from 1 to 10000")] = _PRIORS.certainty
+    sceptic: Four = _PRIORS.sceptic
+    sceptics: Share = _PRIORS.sceptics
+    direction: Annotated[float, Meta(ge=0.5, le=100.0, description="a number from 0.5 to 100")] = _PRIORS.direction
+    start_mean: Annotated[float, Meta(ge=-1.0, le=1.0, description="a number from -1 to 1")] = _PRIORS.start_mean
+    start_sd: Annotated[float, Meta(ge=0.0, le=2.0, description="a number from 0 to 2")] = _PRIORS.start_sd
+    lean: Annotated[float, Meta(ge=0.0, le=3.0, description="a number from 0 to 3")] = _PRIORS.lean
+    drift: Share = _PRIORS.drift
+    venue_share: Annotated[float, Meta(ge=0.01, le=1.0, description="a share from 0.01 to 1")] = 1.0
+    desks: Annotated[
+        tuple[DeskText, ...],
+        Meta(min_length=1, description="SHARE:RATIO:COST of each desk, numbers from 0; shares add up to 1"),
+    ] = ("1:1:0",)
+    risk_aversion: Annotated[float, Meta(gt=0.0, le=1.0, description="a number above 0 and up to 1")] = 1e-6
 
 
 class DeribitSection(Section, frozen=True):
@@ -122,6 +157,7 @@ class Config(Section, frozen=True):
     """Everything that can be set. Immutable; built once, handed down as small values."""
 
     market: MarketSection = MarketSection()
+    model: ModelSection = ModelSection()
     deribit: DeribitSection = DeribitSection()
     binance: BinanceSection = BinanceSection()
     okx: OkxSection = OkxSection()
@@ -145,7 +181,10 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
 
 
 def flow_params(config: Config) -> FlowParams:
-    """What the numbers rest on, from the configuration. Reads the position file if one is named."""
+    """What the numbers rest on, from the configuration. Reads the position file if one is named.
+
+    Raises UsageError where shares do not add up to 1.
+    """
     model, _, file = config.market.positions.partition(":")
     return FlowParams(
         positions=model,
@@ -153,7 +192,30 @@ def flow_params(config: Config) -> FlowParams:
         numeraire=config.market.numeraire,
         stickiness=config.market.stickiness,
         warm_coverage=config.market.warm_coverage,
+        priors=_priors(config.model),
+        venue_share=config.model.venue_share,
+        desks=_desks(config.model.desks),
+        risk_aversion=config.model.risk_aversion,
     )
+
+
+def _priors(model: ModelSection) -> Priors:
+    values = {name: getattr(model, name) for name in Priors.__struct_fields__}
+    for name, value in values.items():
+        if isinstance(value, tuple) and (min(value) < 0.0 or not math.isclose(sum(value), 1.0, abs_tol=1e-6)):
+            raise UsageError(f"model.{name} is {list(value)}, allowed: {_FOUR}")
+    return Priors(**values)
+
+
+def _desks(texts: tuple[str, ...]) -> tuple[Desk, ...]:
+    allowed = "SHARE:RATIO:COST of each desk, with a ratio up to 2 and shares that add up to 1"
+    try:
+        desks = tuple(Desk(*(float(part) for part in text.split(":"))) for text in texts)
+    except ValueError:
+        desks = ()
+    if not math.isclose(sum(desk.share for desk in desks), 1.0, abs_tol=1e-6) or max(d.ratio for d in desks) > 2.0:
+        raise UsageError(f"model.desks is {list(texts)}, allowed: {allowed}")
+    return desks
 
 
 def default_path(environ: Mapping[str, str]) -> Path:

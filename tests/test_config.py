@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from dfmon import config
+from dfmon.core.step import FlowParams
 from dfmon.model.errors import UsageError
 
 ROOT = Path(__file__).parent.parent
@@ -27,7 +28,8 @@ def test_no_file_no_environment_no_flags_gives_the_defaults() -> None:
 def test_the_shipped_file_names_every_key_with_its_default() -> None:
     shipped = tomllib.loads((ROOT / "config.toml").read_text())
     expected = msgspec.to_builtins(config.Config())
-    expected["market"]["currencies"] = list(expected["market"]["currencies"])
+    for section in expected.values():
+        section |= {name: list(value) for name, value in section.items() if isinstance(value, tuple)}
     assert shipped == expected
 
 
@@ -56,7 +58,7 @@ def test_the_file_in_the_xdg_folder_is_read_without_being_named(tmp_path: Path) 
         ("[screen]\nrate_hz = 9", "screen.rate_hz is 9, allowed: a number from 0.1 to 4"),
         ("[screen]\nratehz = 1", "unknown key screen.ratehz; did you mean rate_hz?"),
         ("[scren]\n", "unknown key scren; did you mean screen?"),
-        ("zzz = 1", "unknown key zzz; known: market, deribit"),
+        ("zzz = 1", "unknown key zzz; known: market, model, deribit"),
         ("market = 3", "market is 3, allowed: a table [market]"),
         ("[market]\ncurrencies = ['btc']", "market.currencies is 'btc', allowed: coin names in upper case"),
         ("[market]\ncurrencies = []", "market.currencies is"),
@@ -104,3 +106,38 @@ def test_every_key_says_what_it_allows() -> None:
     for section in msgspec.structs.fields(config.Config):
         for key in msgspec.structs.fields(section.type):
             assert key.type.__metadata__[0].description, f"{section.name}.{key.name}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "screen = [0.7, 0.1, 0.1, 0.2]",
+            "model.screen is [0.7, 0.1, 0.1, 0.2], allowed: four shares",
+        ),
+        ("combo = [1.2, -0.2, 0.0, 0.0]", "model.combo is"),
+        ("desks = ['0.5:1:0', '0.2:1:0']", "model.desks is ['0.5:1:0', '0.2:1:0'], allowed: SHARE:RATIO:COST"),
+        ("desks = ['1..0:1:0']", "model.desks is"),
+        ("desks = ['1:9:0']", "model.desks is"),
+    ],
+)
+def test_shares_that_do_not_add_up_are_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+    loaded = config.load(_file(tmp_path, f"[model]\n{text}"), {}, {})
+    with pytest.raises(UsageError) as caught:
+        config.flow_params(loaded)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["screen = [0.5, 0.5]", "venue_share = 0", "desks = ['a lot']", "certainty = 'very'"])
+def test_a_model_that_cannot_be_is_refused_when_it_is_read(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match=f"model.{text.split()[0]}"):
+        config.load(_file(tmp_path, f"[model]\n{text}"), {}, {})
+
+
+def test_the_model_section_is_what_the_numbers_rest_on(tmp_path: Path) -> None:
+    text = "[model]\nscreen = [1.0, 0.0, 0.0, 0.0]\nvenue_share = 0.4\ndesks = ['0.5:1:0', '0.5:0.8:0.0005']"
+    params = config.flow_params(config.load(_file(tmp_path, text), {"DFMON_MODEL_DRIFT": "0.02"}, {}))
+    assert params.priors.screen == (1.0, 0.0, 0.0, 0.0)
+    assert (params.priors.drift, params.venue_share) == (0.02, 0.4)
+    assert [(desk.share, desk.ratio, desk.cost) for desk in params.desks] == [(0.5, 1.0, 0.0), (0.5, 0.8, 0.0005)]
+    assert config.flow_params(config.Config()) == FlowParams()

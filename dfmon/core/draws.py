@@ -21,7 +21,7 @@ STREAMS: Final = 64
 MEMBERS: Final = 2 * STREAMS
 EVENT, DIRECTION, START, DRIFT, UNSEEN, CLASSES, STAY, GO = range(8)  # what a draw is for
 
-COMMON: Final = 0.02  # share of the variance of the start that all options have in common
+COMMON: Final = 0.01  # share of the variance of the start that all options have in common
 _MIDDLES: Final = (np.arange(STREAMS) + 0.5) / STREAMS
 _NORMALS: Final = np.array([NormalDist().inv_cdf(middle) for middle in _MIDDLES.tolist()])
 
