@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from dfmon.sim.board import Board, Slice
+from dfmon.sim.ledger import CUSTOMER_TAKES, DEALER_TAKES
 
 BUY: Final = 1
 SELL: Final = -1
@@ -39,25 +40,28 @@ POPULATION: Final = (
     Segment(0.04, BUY, 0, (0.0, 400.0), (-0.3, 0.4)),  # everyone else
     Segment(0.04, SELL, 0, (0.0, 400.0), (-0.3, 0.4)),
 )
+_BEHIND_SCREEN: Final = list(accumulate((0.74, 0.12, 0.08)))  # shares of the classes of `ledger`, but the last
+_BEHIND_BLOCK: Final = list(accumulate((0.52, 0.30, 0.13)))
 _WEIGHTS: Final = list(accumulate(s.weight for s in POPULATION))
 
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One option of an order: the customer takes `side` for `amount` coins."""
+    """One option of an order: its taker takes `side` for `amount` coins."""
 
     row: int
     side: int
     amount: float
-    customer_closes: bool
-    dealer_closes: bool
+    taker_closes: bool
+    maker_closes: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a customer does at once. `structure` names a combo (`CS`, `PS`, `STRD`, `STRG`) or is empty.
+    """What is done at once. `structure` names a combo (`CS`, `PS`, `STRD`, `STRG`) or is empty.
 
-    `side` is the taker's side of the structure; a block may have been requested (`rfq`).
+    `side` is the taker's side of the structure; a block may have been requested (`rfq`). `who` stands behind it, one
+    class for all legs: nobody but the ledger learns it.
     """
 
     legs: tuple[Leg, ...]
@@ -65,6 +69,7 @@ class Order:
     structure: str = ""
     block: bool = False
     rfq: bool = False
+    who: int = CUSTOMER_TAKES
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,20 +140,24 @@ class CustomerFlow:
     def _build(
         self, part: Slice, strike: float, sign: int, segment: Segment, amount: float, structured: bool, *, block: bool
     ) -> Order:
-        side = segment.side
+        who = self._who(block)
+        side = -segment.side if who == DEALER_TAKES else segment.side  # a resting order waits for the other side
         rfq = block and bool(self._rng.random() < 0.6)
         first = self._leg(part.row(strike, sign), side, amount)
         if not structured:
-            return Order((first,), side, "", block, rfq)
+            return Order((first,), side, "", block, rfq, who)
         at_money = abs(segment.money[0]) < 0.02 and segment.side == SELL
         if at_money:
             second = self._leg(part.row(strike, -sign), side, amount)
-            return Order((first, second), side, "STRD", block, rfq)
+            return Order((first, second), side, "STRD", block, rfq, who)
         n = part.nearest(strike) + 2 * sign
         if not 0 <= n < len(part.strikes):
-            return Order((first,), side, "", block, rfq)
+            return Order((first,), side, "", block, rfq, who)
         second = self._leg(part.row(part.strikes[n], sign), -side, amount)
-        return Order((first, second), side, "CS" if sign > 0 else "PS", block, rfq)
+        return Order((first, second), side, "CS" if sign > 0 else "PS", block, rfq, who)
+
+    def _who(self, block: bool) -> int:
+        return bisect_left(_BEHIND_BLOCK if block else _BEHIND_SCREEN, self._rng.random())
 
     def _leg(self, row: int, side: int, amount: float) -> Leg:
         closes = self._rng.random(2)

@@ -11,6 +11,7 @@ import numpy as np
 
 from dfmon.sim.surface import FloatArray
 
+CUSTOMER_TAKES, DEALER_TAKES, AMONG_CUSTOMERS, AMONG_DEALERS = range(4)  # who stands behind a print
 _BOOKS = 4
 _ROWS = 10
 
@@ -40,12 +41,16 @@ class Ledger:
         net: FloatArray = self.dealer_long - self.dealer_short
         return net
 
-    def fill(self, row: int, side: int, amount: float, customer_closes: bool, dealer_closes: bool) -> None:
-        """A customer takes `side` (+1 buys) against a dealer; each first closes what it may, then opens."""
-        customer, dealer = self._data[0:2, row], self._data[2:4, row]
-        buy = 0 if side > 0 else 1  # the customer's opening book; the dealer opens the other one
-        _move(customer, opens=buy, closes=1 - buy, amount=amount, closing=customer_closes)
-        _move(dealer, opens=1 - buy, closes=buy, amount=amount, closing=dealer_closes)
+    def fill(
+        self, row: int, side: int, amount: float, taker_closes: bool, maker_closes: bool, who: int = CUSTOMER_TAKES
+    ) -> None:
+        """The taker takes `side` (+1 buys) from the maker; each first closes what it may, then opens."""
+        customers, dealers = self._data[0:2, row], self._data[2:4, row]
+        taker = dealers if who in (DEALER_TAKES, AMONG_DEALERS) else customers
+        maker = dealers if who in (CUSTOMER_TAKES, AMONG_DEALERS) else customers
+        buy = 0 if side > 0 else 1  # the taker's opening book; the maker opens the other one
+        _move(taker, opens=buy, closes=1 - buy, amount=amount, closing=taker_closes)
+        _move(maker, opens=1 - buy, closes=buy, amount=amount, closing=maker_closes)
 
     def next_seq(self, row: int) -> int:
         """The trade sequence number of the next print of this instrument."""

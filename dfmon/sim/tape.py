@@ -124,7 +124,7 @@ def record(
     price, mark, iv = quote
     name = board.names[leg.row]
     before, direction = tape.last_price(name)
-    ledger.fill(leg.row, leg.side, leg.amount, leg.customer_closes, leg.dealer_closes)
+    ledger.fill(leg.row, leg.side, leg.amount, leg.taker_closes, leg.maker_closes, order.who)
     trade = OptionTrade(
         ts_ms=ts_ms,
         number=tape.next_number(),
