@@ -13,12 +13,12 @@ from typing import Final
 import picows
 
 from dfmon.model.units import clean
+from dfmon.venues import transport as seam
 from dfmon.venues.transport import (
     AGENT,
     CLOSE_S,
     MAX_FRAME,
-    OPEN_S,
-    PING_S,
+    NO_HTTP,
     Hand,
     Headers,
     RefusedError,
@@ -34,14 +34,14 @@ _DATA: Final = (_TEXT, picows.WSMsgType.BINARY, picows.WSMsgType.CONTINUATION)
 async def open_picows(url: str, headers: Headers, hand: Hand) -> Socket:
     """As `transport.open_websockets`, without compression."""
     try:
-        async with asyncio.timeout(OPEN_S):
+        async with asyncio.timeout(seam.OPEN_S):
             transport, listener = await picows.ws_connect(
                 lambda: _Listener(hand),
                 url,
-                websocket_handshake_timeout=OPEN_S,
+                websocket_handshake_timeout=seam.OPEN_S,
                 enable_auto_ping=True,
-                auto_ping_idle_timeout=PING_S,
-                auto_ping_reply_timeout=PING_S,
+                auto_ping_idle_timeout=seam.PING_S,
+                auto_ping_reply_timeout=seam.PING_S,
                 max_frame_size=MAX_FRAME,
                 max_redirects=0,
                 extra_headers=[("User-Agent", AGENT), *headers],
@@ -50,6 +50,8 @@ async def open_picows(url: str, headers: Headers, hand: Hand) -> Socket:
         raise RefusedError(status_words(int(exc.response.status))) from None
     except picows.WSError as exc:
         raise RefusedError(f"no websocket there: {clean(str(exc))}") from None
+    if transport.response is None:  # it takes an end before the handshake for a connection
+        raise RefusedError(NO_HTTP)
     return _Picows(transport, listener)
 
 

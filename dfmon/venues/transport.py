@@ -26,6 +26,7 @@ MAX_FRAME: Final = 16 * 1024 * 1024  # a whole chain of marks passes the librari
 OPEN_S: Final = 10.0
 CLOSE_S: Final = 0.5  # a venue that does not answer the goodbye must not hold up the end
 PING_S: Final = 20.0
+NO_HTTP: Final = "no websocket there: did not receive a valid HTTP response"
 AGENT: Final = f"dfmon/{__version__}"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DATA: Final = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})

@@ -530,3 +530,20 @@ async def test_attempts_on_one_host_are_paced_within_the_venues_limits(monkeypat
     turns = slept[:-1]
     assert max(sum(at <= other < at + 1.0 for other in turns) for at in turns) <= 3
     assert sum(turn < 300.0 for turn in turns) <= 300
+
+
+@pytest.mark.parametrize("abrupt", [True, False])
+async def test_a_venue_that_hangs_up_before_the_handshake_is_no_connection(abrupt: bool):
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not abrupt:
+            await reader.read(100)
+        (writer.transport.abort if abrupt else writer.close)()
+
+    listening = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with listening, running(f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}") as journal:
+        reasons = await journal.until("lost", 3)
+    assert journal.all("connected") == []
+    assert {reason.partition(";")[0] for reason in reasons} <= {
+        "no websocket there: did not receive a valid HTTP response",
+        "connection broken off",
+    }
