@@ -17,6 +17,7 @@ class FeedTracker:
         self.source = source
         self.state = FeedState.CONNECTING
         self.reason = ""
+        self._gone = False
         self.remark = ""  # of the connection's runner
         self.clock = VenueClock()
         self.frames = self.rejected = self.reconnects = 0
@@ -24,13 +25,13 @@ class FeedTracker:
         self._lag_ms = NAN
 
     def connected(self) -> None:
-        self.state, self.reason = FeedState.SYNCING, ""
+        self.state, self.reason, self._gone = FeedState.SYNCING, "", False
         self._lag_ms = NAN
 
     def lost(self, reason: str) -> None:
-        if self.state is not FeedState.DOWN:
+        if not self._gone:  # one loss, however often a new connection fails
             self.reconnects += 1
-        self.state, self.reason = FeedState.DOWN, reason
+        self.state, self.reason, self._gone = FeedState.DOWN, reason, True
 
     def frame(self) -> None:
         self.frames += 1

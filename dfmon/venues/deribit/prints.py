@@ -80,6 +80,11 @@ class Prints:
             self._unasked[currency] = start_ms
         self._connected_ms, self._until_ms = now_ms, None
 
+    @property
+    def filling(self) -> bool:
+        """Whether a fill by time is still to be answered."""
+        return bool(self._filling)
+
     def subscribed(self, now_ms: int) -> None:
         """The channels carry prints from the venue's `now_ms` on: fills may bring those before.
 

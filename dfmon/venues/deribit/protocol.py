@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from dfmon.model.events import ClockReading, Event, FeedState, FeedStatus
-from dfmon.model.units import MICROSECOND, MINUTE, SECOND, clean
+from dfmon.model.events import ClockReading, Event, FeedState, FeedStatus, IndexPrice
+from dfmon.model.units import MICROSECOND, MILLISECOND, MINUTE, SECOND, clean
 from dfmon.venues.decoding import UNREADABLE, ns, rejected
 from dfmon.venues.deribit import decode, wire
 from dfmon.venues.deribit.asking import Calls, channels, optional_channels, ticker_channel, watched
@@ -29,6 +29,7 @@ _BEGINS: Final = len(_CHANNEL)
 _TICKER: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"ticker.'
 _RELIST_NS: Final = MINUTE
 _ASK_STATUS: Final = 10 * SECOND  # whether a maintenance is over
+_POLL_EVERY: Final = 10 * SECOND  # by REST, from so long after the loss of the websocket on
 _ROUTES: Final = 10_000  # channels remembered
 
 _FATES: Final = {
@@ -75,6 +76,9 @@ class DeribitProtocol:
         self._refused: list[str] = []
         self._status = Status(self.source)
         self._dog = Watchdog()
+        self._lost = ""  # why there is no websocket
+        self._by_rest = False  # REST answers in its place
+        self._poll_ns = 0
         self._status_ns = 0
         self._status_asked: int | None = None
         self._relisted_ns = 0
@@ -97,6 +101,7 @@ class DeribitProtocol:
             "trades": self._on_filled,
             "gap": self._on_hole,
             "life": self._on_life,
+            "index": self._on_index_asked,
         }
 
     # ---- the connection -------------------------------------------------------------------------------------------
@@ -109,6 +114,7 @@ class DeribitProtocol:
         self._locked.clear()
         self._refused.clear()
         self._dog.restart()
+        self._lost, self._by_rest, self._poll_ns = "", False, 0
         self._session.greet(now_ns)
         self._session.subscribe(channels(self.listings))
         self._session.ask_time()
@@ -120,7 +126,13 @@ class DeribitProtocol:
     def connection_lost(self, reason: str) -> Sequence[Event]:
         self._session = Session()
         self._dog.restart()
-        return [self._status.down(reason)]
+        self._lost = clean(reason) or "no connection"
+        down = self._status.down(reason)
+        return [self._rest_alone() if self._by_rest else down]
+
+    def _rest_alone(self) -> FeedStatus:
+        words = f"by REST alone, every {_POLL_EVERY // SECOND} s: {self._lost}"
+        return FeedStatus(self.source, FeedState.SYNCING, words)
 
     def restored(self, last: Mapping[str, int], whole: Iterable[str], newest_ms: Mapping[str, int]) -> None:
         """What an earlier run knew: see `Prints.restored`. Comes before the first connection."""
@@ -140,10 +152,36 @@ class DeribitProtocol:
         return self._status.live and self._session.settled
 
     def due(self, now_ns: int) -> Sequence[Event]:
+        if self._lost:
+            self._poll(now_ns)
+            return []
         self._session.due(now_ns)
         self._prints.due(now_ns)
         self._ask_rest(now_ns)
         return self._watch(now_ns)
+
+    def _poll(self, now_ns: int) -> None:
+        """What keeps the board alive without a websocket: listing, marks, open interest, forwards, index, prints."""
+        self._rest.due(now_ns)
+        self._prints.due(now_ns)
+        if now_ns < self._poll_ns:
+            return
+        first, self._poll_ns = not self._poll_ns, now_ns + _POLL_EVERY
+        if first:
+            return
+        for job in self._schedule.due(now_ns):
+            if job is Job.LISTING:
+                self._rest.listings(self.listings)
+        for currency in self.listings.currencies:
+            if self.listings.complete(currency):
+                self._rest.summary(currency)
+            else:
+                self._rest.listing(currency, "option")
+        for index in self._index_of:
+            self._rest.ask(f"index:{index}", "/public/get_index_price", retry=False, index_name=index)
+        if not self._prints.filling:
+            self._prints.reconnected(now_ns)
+            self._prints.subscribed(now_ns // MILLISECOND)
 
     def _watch(self, now_ns: int) -> Sequence[Event]:
         """Mend what is silent; while the venue stands still, ask whether it still does."""
@@ -220,6 +258,9 @@ class DeribitProtocol:
             return [rejected(self.source, "answer", tag)]
         if not body:
             self._rest.failed(tag)
+            if kind == "index" and self._by_rest:
+                self._by_rest = False
+                return [self._status.down(self._lost), rejected(self.source, "answer", f"{tag}: none")]
             return [rejected(self.source, "answer", f"{tag}: none")]
         try:
             answer = wire.answer.decode(body)
@@ -404,6 +445,15 @@ class DeribitProtocol:
         self._rest.summary(currency)
         now = set(self.listings.options)
         return [*bad, *events, *self._prints.listed(currency, set() if first else now - before, before - now)]
+
+    def _on_index_asked(self, words: list[str], answer: wire.Answer) -> list[Event]:
+        price = wire.index_asked.decode(answer.result).index_price
+        exch_ns = answer.usOut * MICROSECOND
+        events: list[Event] = [IndexPrice(self.source, self._index_of[words[0]], price, exch_ns)]
+        if self._lost and not self._by_rest:
+            self._by_rest = True
+            events.insert(0, self._rest_alone())
+        return events
 
     def _on_summary(self, words: list[str], answer: wire.Answer) -> list[Event]:
         rows, bad = wire.summaries.decode(answer.result)

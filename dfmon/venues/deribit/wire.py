@@ -259,11 +259,19 @@ class Answer(Struct):
 
     result: Raw = Raw(b"")
     error: RpcError | None = None
+    usOut: Us = 0
+
+
+class IndexAsked(Struct):
+    """The answer to public/get_index_price."""
+
+    index_price: Positive
 
 
 envelope: Final = msgspec.json.Decoder(Envelope)
 answer: Final = msgspec.json.Decoder(Answer)
 page: Final = msgspec.json.Decoder(Page)
+index_asked: Final = msgspec.json.Decoder(IndexAsked)
 channels: Final = msgspec.json.Decoder(list[str])
 venue_status: Final = msgspec.json.Decoder(VenueStatus)
 future: Final = msgspec.json.Decoder(Push[FutureRow])
