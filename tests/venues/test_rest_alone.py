@@ -13,7 +13,7 @@ from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import SECOND
 from dfmon.sim.server import SimConfig, SimServer
 from dfmon.venues import connection
-from dfmon.venues.deribit import protocol as module
+from dfmon.venues.deribit import polls as module
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.rest import RestClient
@@ -62,7 +62,7 @@ def test_where_rest_fails_too_the_feed_is_down_and_nothing_piles_up() -> None:
 
 
 async def test_the_board_lives_by_rest_and_goes_back_to_streams(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_POLL_EVERY", SECOND // 5)
+    monkeypatch.setattr(module, "EVERY_NS", SECOND // 5)
     exchange = SimServer(SimConfig(currencies=("BTC",), history=0.02))
     at = await exchange.start()
     blocked = True

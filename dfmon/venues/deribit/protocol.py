@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from dfmon.model.events import ClockReading, Event, FeedState, FeedStatus, IndexPrice
-from dfmon.model.units import MICROSECOND, MILLISECOND, MINUTE, SECOND, clean
+from dfmon.model.units import MICROSECOND, MINUTE, clean
 from dfmon.venues.decoding import UNREADABLE, ns, rejected
 from dfmon.venues.deribit import decode, wire
 from dfmon.venues.deribit.asking import Calls, channels, optional_channels, ticker_channel, watched
+from dfmon.venues.deribit.halts import Halts
 from dfmon.venues.deribit.listing import Listings, index_name, settled_in
 from dfmon.venues.deribit.lives import Lives, from_kept
+from dfmon.venues.deribit.polls import Polls
 from dfmon.venues.deribit.prints import Prints
 from dfmon.venues.deribit.session import CLOSED, FATAL, PASSING, WORDS, Session
 from dfmon.venues.meta_snap import Job, Schedule
@@ -28,8 +30,6 @@ _CHANNEL: Final = b'"channel":"'
 _BEGINS: Final = len(_CHANNEL)
 _TICKER: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"ticker.'
 _RELIST_NS: Final = MINUTE
-_ASK_STATUS: Final = 10 * SECOND  # whether a maintenance is over
-_POLL_EVERY: Final = 10 * SECOND  # by REST, from so long after the loss of the websocket on
 _ROUTES: Final = 10_000  # channels remembered
 
 _FATES: Final = {
@@ -72,15 +72,11 @@ class DeribitProtocol:
         self._index_of = {index_name(name): name for name in underlyings}
         self._futures: dict[str, decode.FutureState] = {}
         self._changes = decode.OptionChanges()
-        self._locked: set[str] = set()
         self._refused: list[str] = []
         self._status = Status(self.source)
         self._dog = Watchdog()
-        self._lost = ""  # why there is no websocket
-        self._by_rest = False  # REST answers in its place
-        self._poll_ns = 0
-        self._status_ns = 0
-        self._status_asked: int | None = None
+        self._halts = Halts(self._status, self._index_of)
+        self._polls = Polls(self._rest, self.listings, self._prints, self._index_of)
         self._relisted_ns = 0
         self._routes: dict[bytes, _Route] = {}
         self._pushes: dict[str, _Handler] = {
@@ -111,10 +107,10 @@ class DeribitProtocol:
         self._rest.clear()
         self._futures.clear()
         self._changes = decode.OptionChanges()
-        self._locked.clear()
+        self._halts.restart()
         self._refused.clear()
         self._dog.restart()
-        self._lost, self._by_rest, self._poll_ns = "", False, 0
+        self._polls.over()
         self._session.greet(now_ns)
         self._session.subscribe(channels(self.listings))
         self._session.ask_time()
@@ -126,13 +122,9 @@ class DeribitProtocol:
     def connection_lost(self, reason: str) -> Sequence[Event]:
         self._session = Session()
         self._dog.restart()
-        self._lost = clean(reason) or "no connection"
+        self._polls.begin(reason)
         down = self._status.down(reason)
-        return [self._rest_alone() if self._by_rest else down]
-
-    def _rest_alone(self) -> FeedStatus:
-        words = f"by REST alone, every {_POLL_EVERY // SECOND} s: {self._lost}"
-        return FeedStatus(self.source, FeedState.SYNCING, words)
+        return [self._polls.status() if self._polls.answering else down]
 
     def restored(self, last: Mapping[str, int], whole: Iterable[str], newest_ms: Mapping[str, int]) -> None:
         """What an earlier run knew: see `Prints.restored`. Comes before the first connection."""
@@ -152,44 +144,19 @@ class DeribitProtocol:
         return self._status.live and self._session.settled
 
     def due(self, now_ns: int) -> Sequence[Event]:
-        if self._lost:
-            self._poll(now_ns)
+        if self._polls.lost:
+            self._polls.due(now_ns, self._schedule)
             return []
         self._session.due(now_ns)
         self._prints.due(now_ns)
         self._ask_rest(now_ns)
         return self._watch(now_ns)
 
-    def _poll(self, now_ns: int) -> None:
-        """What keeps the board alive without a websocket: listing, marks, open interest, forwards, index, prints."""
-        self._rest.due(now_ns)
-        self._prints.due(now_ns)
-        if now_ns < self._poll_ns:
-            return
-        first, self._poll_ns = not self._poll_ns, now_ns + _POLL_EVERY
-        if first:
-            return
-        for job in self._schedule.due(now_ns):
-            if job is Job.LISTING:
-                self._rest.listings(self.listings)
-        for currency in self.listings.currencies:
-            if self.listings.complete(currency):
-                self._rest.summary(currency)
-            else:
-                self._rest.listing(currency, "option")
-        for index in self._index_of:
-            self._rest.ask(f"index:{index}", "/public/get_index_price", retry=False, index_name=index)
-        if not self._prints.filling:
-            self._prints.reconnected(now_ns)
-            self._prints.subscribed(now_ns // MILLISECOND)
-
     def _watch(self, now_ns: int) -> Sequence[Event]:
         """Mend what is silent; while the venue stands still, ask whether it still does."""
-        if self._status.stands("closed") or self._status.stands("locked"):
+        if self._halts.standing_still:
             self._dog.hold()
-            if now_ns >= self._status_ns:
-                self._status_ns = now_ns + _ASK_STATUS
-                self._status_asked = self._session.request("public/status")
+            self._halts.ask(now_ns, self._session)
             return []
         again, silent = self._dog.due(now_ns)
         if again:
@@ -258,9 +225,9 @@ class DeribitProtocol:
             return [rejected(self.source, "answer", tag)]
         if not body:
             self._rest.failed(tag)
-            if kind == "index" and self._by_rest:
-                self._by_rest = False
-                return [self._status.down(self._lost), rejected(self.source, "answer", f"{tag}: none")]
+            if kind == "index" and self._polls.answering:
+                self._polls.answering = False
+                return [self._status.down(self._polls.lost), rejected(self.source, "answer", f"{tag}: none")]
             return [rejected(self.source, "answer", f"{tag}: none")]
         try:
             answer = wire.answer.decode(body)
@@ -296,13 +263,8 @@ class DeribitProtocol:
             for channel, within_ns, vital in watched(accepted, optional):
                 self._dog.expect(channel, within_ns, vital=vital)
             return self._settle([channel for channel in missing if channel not in optional], message.usOut)
-        if message.id == self._status_asked:
-            self._status_asked = None
-            locked = wire.venue_status.decode(message.result).locked
-            if locked in ("false", False):
-                self._locked.clear()
-                return [*self._status.complain("locked", ""), *self._status.complain("closed", "")]
-            return []
+        if self._halts.asked(message.id):
+            return self._halts.answered(wire.venue_status.decode(message.result).locked)
         sent_ns = self._session.time_asked(message.id)
         if sent_ns is None or not 0 < message.usIn <= message.usOut:
             return []
@@ -416,19 +378,7 @@ class DeribitProtocol:
         return self.listings.changed(row)
 
     def _on_platform(self, _about: str, frame: bytes) -> Sequence[Event]:
-        """Some hundred notices a minute say that nothing is locked: only a change of ours is worth a word."""
-        row = wire.platform.decode(frame).params.data
-        if row.maintenance is not None or row.allow_unauthenticated_public_requests is not None:
-            closed = "maintenance" if row.maintenance else ""
-            if row.allow_unauthenticated_public_requests is False:
-                closed = WORDS[11056]
-            return self._status.complain("closed", closed)
-        locked = row.locked not in (None, False, "false")
-        if row.price_index not in self._index_of or locked == (row.price_index in self._locked):
-            return []
-        (self._locked.add if locked else self._locked.discard)(row.price_index)
-        reason = f"locked by the venue: {', '.join(sorted(self._locked))}" if self._locked else ""
-        return self._status.complain("locked", reason)
+        return self._halts.heard(wire.platform.decode(frame).params.data)
 
     # ---- answers to REST calls ------------------------------------------------------------------------------------
 
@@ -450,9 +400,9 @@ class DeribitProtocol:
         price = wire.index_asked.decode(answer.result).index_price
         exch_ns = answer.usOut * MICROSECOND
         events: list[Event] = [IndexPrice(self.source, self._index_of[words[0]], price, exch_ns)]
-        if self._lost and not self._by_rest:
-            self._by_rest = True
-            events.insert(0, self._rest_alone())
+        if self._polls.lost and not self._polls.answering:
+            self._polls.answering = True
+            events.insert(0, self._polls.status())
         return events
 
     def _on_summary(self, words: list[str], answer: wire.Answer) -> list[Event]:
