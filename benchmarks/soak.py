@@ -203,7 +203,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--every", type=float, default=60.0, help="seconds between weighings (60)")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--currency", default="BTC,ETH", help="underlyings to watch (BTC,ETH)")
-    parser.add_argument("--board", default="BTC,ETH", help="boards the exchange lists (BTC,ETH)")
+    parser.add_argument("--board", default="BTC,ETH,BTC_USDC,ETH_USDC", help="boards the exchange lists (all four)")
     parser.add_argument("--record", help="where the journal goes; a temporary directory otherwise")
     return parser.parse_args()
 

@@ -17,7 +17,7 @@ Record = dict[str, Any]
 def price(market: LinearMarket, ticks_or_usd: float, *, ticks: bool = False) -> str:
     """A price with the digits of the market's tick."""
     usd = ticks_or_usd * market.spec.tick if ticks else ticks_or_usd
-    return f"{usd:.2f}"
+    return f"{usd:.{market.spec.digits}f}"
 
 
 def size(market: LinearMarket, coins: float) -> str:

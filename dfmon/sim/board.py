@@ -22,7 +22,43 @@ from dfmon.sim.surface import FloatArray, Greeks, Smile, greeks
 IV_CAP: Final = 500.0  # what Deribit prints as ask_iv where nobody offers
 _AVERAGING: Final = 30 * MINUTE
 _PULLED_SHARE, _PULLED_NS = 0.4, 2 * MINUTE
-_FINE, _COARSE, _STEP_AT = 0.0001, 0.0005, 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Quotation:
+    """How a board quotes: in coin (inverse) or USDC (linear), with a finer tick below `step_at`; `digits` of a mark.
+
+    `index_digits` are those of the index and the forwards.
+    """
+
+    linear: bool = False
+    fine: float = 0.0001
+    coarse: float = 0.0005
+    step_at: float = 0.005
+    digits: int = 4
+    index_digits: int = 2
+
+    def price(self, usd: FloatArray, forward: FloatArray) -> FloatArray:
+        """A value in USD as it is quoted."""
+        return usd if self.linear else usd / forward
+
+    def tick(self, price: float) -> float:
+        """The tick at `price`."""
+        return self.fine if price < self.step_at else self.coarse
+
+    def on_tick(self, price: FloatArray, *, up: bool) -> FloatArray:
+        """The next price on the grid outwards."""
+        tick = np.where(price < self.step_at, self.fine, self.coarse)
+        steps = price / tick
+        whole = np.ceil(steps - 1e-9) if up else np.floor(steps + 1e-9)
+        return np.round(whole * tick, self.digits)
+
+    def usd(self, price: float, index: float) -> float:
+        """A quoted price in USD."""
+        return price if self.linear else price * index
+
+
+INVERSE: Final = Quotation()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +85,15 @@ class Slice:
 class Board:
     """Columns over `contracts`; everything but identity is rewritten by `reprice`."""
 
-    def __init__(self, contracts: Sequence[OptionContract], now_ns: int, lot: float, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        contracts: Sequence[OptionContract],
+        now_ns: int,
+        lot: float,
+        rng: np.random.Generator,
+        quotation: Quotation = INVERSE,
+    ) -> None:
+        self.quotation = quotation
         self.contracts = list(contracts)
         self.rows = {c.name: n for n, c in enumerate(self.contracts)}
         self.names = [c.name for c in self.contracts]
@@ -81,7 +125,7 @@ class Board:
         """
         years = np.array([s.expiry.years(now_ns) for s in self.slices])
         near = np.array([s.expiry.expiry_ns - now_ns <= DAY for s in self.slices])
-        self.forwards = np.where(near, index, np.round(index * np.exp(carry * years), 2))
+        self.forwards = np.where(near, index, np.round(index * np.exp(carry * years), self.quotation.index_digits))
         F, T = self.forwards[self._of], years[self._of]
         sigma = smile.volatility(np.log(self.strike / F), T)
         self.greeks: Greeks = greeks(F, self.strike, T, sigma, self.sign)
@@ -89,19 +133,20 @@ class Board:
         # delivery is a 30-minute average: what has been averaged already no longer moves
         self.delta = self.greeks.delta * np.maximum(left, 0.0)[self._of]
         self.iv = np.round(100.0 * sigma, 2)
-        self.mark = self.greeks.value / F
+        self.mark = self.quotation.price(self.greeks.value, F)
         self._quote(F, now_ns)
 
     def _quote(self, F: FloatArray, now_ns: int) -> None:
-        vega_coin = self.greeks.vega / F
+        quotation = self.quotation
+        vega = quotation.price(self.greeks.vega, F)
         wing = np.abs(2.0 * np.abs(self.greeks.delta) - 1.0)
-        half = vega_coin * (0.35 + 2.5 * wing**4) + 0.00004
-        bid, ask = _on_tick(self.mark - half, up=False), _on_tick(self.mark + half, up=True)
+        half = vega * (0.35 + 2.5 * wing**4) + 0.4 * quotation.fine
+        bid, ask = quotation.on_tick(self.mark - half, up=False), quotation.on_tick(self.mark + half, up=True)
         dead = np.abs(self.greeks.delta) < 0.0008
         pulled = self._pulled if now_ns < self._pulled_until else False
-        self.bid = np.where((bid < _FINE) | dead | pulled, np.nan, bid)
+        self.bid = np.where((bid < quotation.fine) | dead | pulled, np.nan, bid)
         self.ask = np.where(dead & (self.strike % 4.0 == 0.0), np.nan, ask)
-        scale = np.maximum(vega_coin, 1e-9)
+        scale = np.maximum(vega, 1e-9)
         self.bid_iv = np.round(np.clip(self.iv + (bid - self.mark) / scale, 0.0, IV_CAP), 2)
         self.ask_iv = np.round(np.clip(self.iv + (ask - self.mark) / scale, 0.0, IV_CAP), 2)
         self.bid_iv[np.isnan(self.bid)] = 0.0
@@ -117,19 +162,7 @@ class Board:
 
     def _draw_sizes(self, n: int) -> FloatArray:
         lots = np.ceil(np.exp(self._rng.normal(4.0, 0.9, n)))
-        return np.round(lots * self._lot, 1)
-
-
-def tick_of(price: float) -> float:
-    """Deribit's tick at `price`: 0.0001 coin, 0.0005 from 0.005 upwards."""
-    return _FINE if price < _STEP_AT else _COARSE
-
-
-def _on_tick(price: FloatArray, *, up: bool) -> FloatArray:
-    tick = np.where(price < _STEP_AT, _FINE, _COARSE)
-    steps = price / tick
-    whole = np.ceil(steps - 1e-9) if up else np.floor(steps + 1e-9)
-    return np.round(whole * tick, 4)
+        return np.round(lots * self._lot, 4)
 
 
 def _slices(contracts: Sequence[OptionContract], now_ns: int) -> list[Slice]:

@@ -12,7 +12,7 @@ import numpy as np
 from dfmon.model.units import DAY, HOUR, MILLISECOND, MINUTE, SECOND, utc
 from dfmon.sim import tape as prints
 from dfmon.sim.board import IV_CAP, Board
-from dfmon.sim.flow import CustomerFlow, FlowSpec, Leg, Order
+from dfmon.sim.flow import CustomerFlow, Leg, Order
 from dfmon.sim.ledger import Ledger
 from dfmon.sim.linear import (
     LinearMarket,
@@ -22,8 +22,9 @@ from dfmon.sim.linear import (
     hedge_specs,
     liquidation_rate,
 )
-from dfmon.sim.listing import Expiry, OptionContract, contracts, expiries, next_cut, strikes
-from dfmon.sim.spot import IndexPath, PathSpec, past_path
+from dfmon.sim.listing import Expiry, OptionContract, base_of, contracts, expiries, is_linear, next_cut, strikes
+from dfmon.sim.specs import CurrencySpec
+from dfmon.sim.spot import IndexPath, past_path
 from dfmon.sim.surface import FloatArray
 from dfmon.sim.tape import OptionTrade, Tape, parent_number
 
@@ -31,29 +32,6 @@ AVERAGING_NS: Final = 30 * MINUTE
 _PAST_HOURS: Final = 366 * 24
 _CASCADE_S: Final = 30
 _CASCADE_DRIFT: Final = 0.6  # of a standard deviation, each step
-
-
-@dataclass(frozen=True, slots=True)
-class CurrencySpec:
-    """One coin's constants; `width` stretches strike ladders, `carry` is the annual basis."""
-
-    name: str
-    path: PathSpec
-    flow: FlowSpec
-    width: float
-    carry: float
-    past_trades: int
-    first_trade: int
-
-
-SPECS: Final = {
-    "BTC": CurrencySpec(
-        "BTC", PathSpec(82_000.0, 0.46), FlowSpec(0.50, 0.7, 0.1, 25.0, 500.0), 1.0, 0.055, 9_000, 441_200_000
-    ),
-    "ETH": CurrencySpec(
-        "ETH", PathSpec(2_750.0, 0.66), FlowSpec(0.32, 8.0, 1.0, 250.0, 25.0), 1.35, 0.045, 6_000, 318_400_000
-    ),
-}
 
 
 @dataclass(slots=True)
@@ -70,16 +48,22 @@ class Happenings:
 
 
 class CurrencyMarket:
-    """One coin's markets, stepped together."""
+    """The markets of one board, stepped together. `path` is another board's index, which that one moves."""
 
     def __init__(
-        self, spec: CurrencySpec, now_ns: int, step_ns: int, seed: np.random.SeedSequence, history: float = 1.0
+        self,
+        spec: CurrencySpec,
+        now_ns: int,
+        step_ns: int,
+        seed: np.random.SeedSequence,
+        history: float = 1.0,
+        path: IndexPath | None = None,
     ) -> None:
-        self.spec, self.name = spec, spec.name
+        self.spec, self.name, self.base = spec, spec.name, base_of(spec.name)
         streams = [np.random.default_rng(child) for child in seed.spawn(6)]
         rng_path, rng_flow, self._rng_board, self._rng_linear, self._rng_events, rng_past = streams
         self.now_ns, self._dt = now_ns, step_ns / SECOND
-        self.path = IndexPath(spec.path, step_ns, rng_path)
+        self.path, self._leads = path or IndexPath(spec.path, step_ns, rng_path), path is None
         self.flow = CustomerFlow(spec.flow, rng_flow)
         self._cascade, self._cascade_left = 0, 0  # direction of the forced orders, seconds
         self._minute: deque[float] = deque([self.path.price], maxlen=61)
@@ -103,12 +87,12 @@ class CurrencyMarket:
     @property
     def index(self) -> float:
         """The index price as published, USD."""
-        return round(self.path.price, 2)
+        return round(self.path.price, self.spec.quotation.index_digits)
 
     @property
     def price_index(self) -> str:
-        """`btc_usd`."""
-        return f"{self.name.lower()}_usd"
+        """`btc_usd`, `btc_usdc`."""
+        return f"{self.base.lower()}_{'usdc' if is_linear(self.name) else 'usd'}"
 
     @property
     def perpetual(self) -> LinearMarket:
@@ -129,7 +113,8 @@ class CurrencyMarket:
     @property
     def estimated_delivery(self) -> float:
         """The running average inside the window, the index outside."""
-        return round(self._window_sum / self._window_ticks, 2) if self._window_ticks else self.index
+        digits = self.spec.quotation.index_digits
+        return round(self._window_sum / self._window_ticks, digits) if self._window_ticks else self.index
 
     @property
     def delivery_clock(self) -> tuple[int, int, int]:
@@ -145,7 +130,8 @@ class CurrencyMarket:
     def step(self, now_ns: int, happened: Happenings) -> None:
         """One slice of market time; on whole seconds the board is repriced."""
         self.now_ns = now_ns
-        self.path.step(self._cascade * _CASCADE_DRIFT if self._cascade_left else 0.0)
+        if self._leads:
+            self.path.step(self._cascade * _CASCADE_DRIFT if self._cascade_left else 0.0)
         if now_ns % SECOND == 0:
             self._second(happened)
         lean = math.tanh(0.7 * self.path.ret / self.path.step_sd)
@@ -194,14 +180,14 @@ class CurrencyMarket:
         price = float(board.ask[row] if leg.side > 0 else board.bid[row])
         iv = float(board.ask_iv[row] if leg.side > 0 else board.bid_iv[row])
         if math.isnan(price):
-            price = max(round(mark, 4), 0.0001)
+            price = max(round(mark, board.quotation.digits), board.quotation.fine)
         if not 1.0 < iv < IV_CAP:  # the quote is outside what any volatility explains
             iv = float(board.iv[row])
         trade = prints.record(
             self.tape, self.ledger, board, order, leg,
             self.now_ns // MILLISECOND, (price, mark, iv), self.path.price, parent,
         )  # fmt: skip
-        self.ledger.count(row, price, leg.amount, self.path.price)
+        self.ledger.count(row, price, leg.amount, board.quotation.usd(1.0, self.path.price))
         return trade
 
     # -- blows ----------------------------------------------------------------------------------------------------
@@ -224,7 +210,7 @@ class CurrencyMarket:
 
     def _open_board(self, now_ns: int) -> None:
         listed = [c for expiry in expiries(now_ns) for c in self._list(expiry, now_ns)]
-        self.board = Board(listed, now_ns, self.spec.flow.lot, self._rng_board)
+        self.board = Board(listed, now_ns, self.spec.flow.lot, self._rng_board, self.spec.quotation)
         self.ledger = Ledger(len(listed))
         self.tape = Tape(self.name, self.spec.first_trade)
         self.board.reprice(now_ns, self.index, self.spec.carry, self.path.smile)
@@ -238,8 +224,10 @@ class CurrencyMarket:
         self._list_futures()
 
     def _list_futures(self) -> None:
-        """A future for every expiry but the dailies."""
+        """A future for every expiry but the dailies; the linear boards have none and go by the index."""
         self._years = {s.expiry.label: s.expiry.years(self.now_ns) for s in self.board.slices}
+        if is_linear(self.name):
+            return
         for part in self.board.slices:
             label = part.expiry.label
             if part.expiry.period != "day" and label not in self.futures:
@@ -283,7 +271,7 @@ class CurrencyMarket:
         """A new board of `listed`, with the books of those that were listed before."""
         ordered = sorted(listed, key=lambda c: (c.expiry.expiry_ns, c.strike, -c.sign))
         self.ledger = self.ledger.regrouped([self.board.rows.get(c.name, -1) for c in ordered])
-        self.board = Board(ordered, self.now_ns, self.spec.flow.lot, self._rng_board)
+        self.board = Board(ordered, self.now_ns, self.spec.flow.lot, self._rng_board, self.spec.quotation)
         self.board.reprice(self.now_ns, self.index, self.spec.carry, self.path.smile)
         happened.delivered += gone
         happened.listed += added

@@ -26,7 +26,8 @@ from dfmon.sim.deribit_topics import (
     Topic,
 )
 from dfmon.sim.faults import Faults
-from dfmon.sim.listing import OptionContract
+from dfmon.sim.linear import LinearMarket
+from dfmon.sim.listing import OptionContract, is_linear, settlement_of
 from dfmon.sim.market import Market
 
 _PACE: Final = {"100ms": 1, "agg2": SECOND_TICKS}
@@ -41,7 +42,7 @@ class TopicMaker:
         kinds: dict[str, Callable[..., Topic | None]] = {
             rf"trades\.(option|future|any)\.(\w+)\.{pace}": self._kind_trades,
             rf"trades\.{name}\.{pace}": self._trades,
-            r"markprice\.options\.(\w+_usd)": self._marks,
+            r"markprice\.options\.(\w+_usdc?)": self._marks,
             r"(deribit_price_index|deribit_volatility_index|estimated_expiration_price)\.(\w+_usdc?)": self._index,
             rf"incremental_ticker\.{name}": lambda n: self._ticker(Increments, n, SECOND_TICKS),
             rf"ticker\.{name}\.{pace}": lambda n, p: self._ticker(State, n, _PACE[p]),
@@ -76,11 +77,11 @@ class TopicMaker:
             if kind in {"option", "any"}:
                 for trade in happened.option_trades:
                     currency = trade.name.partition("-")[0]
-                    if code in {currency, "any"}:
+                    if code in {settlement_of(currency), "any"}:
                         rows.append(prints.option_trade(trade, currency))
             if kind in {"future", "any"}:
                 mine = [t for t in happened.linear_trades if t.market.spec.venue == "deribit"]
-                rows += [prints.future_trade(t) for t in mine if code in {t.market.spec.currency, "any"}]
+                rows += [prints.future_trade(t) for t in mine if code in {_settled(t.market), "any"}]
             return rows
 
         return Events(records, _PACE[pace], batch=True)
@@ -102,16 +103,18 @@ class TopicMaker:
         return None
 
     def _marks(self, index: str) -> Topic | None:
-        currency = self._by_index(index)
-        return MarkPrices(currency) if currency else None
+        currency = self._market.indexed(index)
+        return MarkPrices(currency) if currency and currency.price_index == index else None
 
     def _index(self, channel: str, index: str) -> Topic | None:
-        currency = self._by_index(index)
+        currency = self._market.indexed(index)
         if currency is None:
             return None
         if channel == "deribit_price_index":
             return State(lambda: _index_record(currency, index, "price", currency.index), SECOND_TICKS)
         if channel == "deribit_volatility_index":
+            if currency.price_index != index or is_linear(currency.name):
+                return None
             return State(lambda: _index_record(currency, index, "volatility", currency.volatility_index), SECOND_TICKS)
         return State(lambda: _estimate(currency), SECOND_TICKS)
 
@@ -178,13 +181,11 @@ class TopicMaker:
             return None
         return Events(
             lambda h: [
-                prints.block_request(o, t) for o, t in h.requests if code in {t[0].name.partition("-")[0], "any"}
+                prints.block_request(o, t)
+                for o, t in h.requests
+                if code in {settlement_of(t[0].name.partition("-")[0]), "any"}
             ]
         )
-
-    def _by_index(self, index: str) -> CurrencyMarket | None:
-        # the USDC indices are pegged to the USD ones
-        return self._market.currencies.get(index.partition("_")[0].upper())
 
 
 def _index_record(currency: CurrencyMarket, index: str, key: str, value: float) -> Record:
@@ -198,4 +199,9 @@ def _estimate(currency: CurrencyMarket) -> Record:
 
 
 def _wanted(contracts: list[OptionContract], kind: str, code: str) -> list[OptionContract]:
-    return [c for c in contracts if code in {c.currency, "any"}] if kind in {"option", "any"} else []
+    return [c for c in contracts if code in {settlement_of(c.currency), "any"}] if kind in {"option", "any"} else []
+
+
+def _settled(market: LinearMarket) -> str:
+    """The settlement currency of a future."""
+    return settlement_of(market.spec.symbol.partition("-")[0])

@@ -12,14 +12,13 @@ from typing import Any, Final
 from dfmon.model.units import DAY, MILLISECOND
 from dfmon.sim.board import Slice
 from dfmon.sim.currency import CurrencyMarket
-from dfmon.sim.linear import LinearMarket
-from dfmon.sim.listing import PERPETUAL_MS, OptionContract
+from dfmon.sim.linear import LinearMarket, LinearSpec
+from dfmon.sim.listing import PERPETUAL_MS, OptionContract, base_of, is_linear, settlement_of
+from dfmon.sim.specs import SPECS
 
 Record = dict[str, Any]
 
 _PERIODS: Final = {"quarter": "month"}  # Deribit knows no quarter
-_BLOCK_MIN: Final = {"BTC": 25, "ETH": 250}
-_STEPS: Final = [{"above_price": 0.005, "tick_size": 0.0005}]
 
 
 def or_none(value: float) -> float | None:
@@ -29,16 +28,18 @@ def or_none(value: float) -> float | None:
 
 def option_instrument(contract: OptionContract, state: str = "open") -> Record:
     """A `get_instruments` row of an option."""
-    currency = contract.currency
+    currency, spec = contract.currency, SPECS[contract.currency]
+    base, settled, linear = base_of(currency), settlement_of(currency), is_linear(currency)
+    quotation = spec.quotation
     return {
         "kind": "option",
         "instrument_name": contract.name,
         "instrument_id": contract.instrument_id,
-        "instrument_type": "reversed",
-        "base_currency": currency,
-        "quote_currency": currency,
-        "counter_currency": "USD",
-        "settlement_currency": currency,
+        "instrument_type": "linear" if linear else "reversed",
+        "base_currency": base,
+        "quote_currency": settled,
+        "counter_currency": "USDC" if linear else "USD",
+        "settlement_currency": settled,
         "settlement_period": _PERIODS.get(contract.expiry.period, contract.expiry.period),
         "option_type": "call" if contract.sign > 0 else "put",
         "strike": contract.strike,
@@ -46,16 +47,16 @@ def option_instrument(contract: OptionContract, state: str = "open") -> Record:
         "creation_timestamp": contract.expiry.listed_ns // MILLISECOND,
         "is_active": state == "open",
         "state": state,
-        "price_index": f"{currency.lower()}_usd",
-        "tick_size": 0.0001,
-        "tick_size_steps": _STEPS,
-        "min_trade_amount": 0.1 if currency == "BTC" else 1,
-        "contract_size": 1.0,
+        "price_index": f"{base.lower()}_{'usdc' if linear else 'usd'}",
+        "tick_size": quotation.fine,
+        "tick_size_steps": [{"above_price": quotation.step_at, "tick_size": quotation.coarse}],
+        "min_trade_amount": spec.flow.lot,
+        "contract_size": spec.contract,
         "maker_commission": 0.0003,
         "taker_commission": 0.0003,
         "block_trade_commission": 0.0003,
-        "block_trade_min_trade_amount": _BLOCK_MIN[currency],
-        "block_trade_tick_size": 0.0001,
+        "block_trade_min_trade_amount": spec.flow.block_min,
+        "block_trade_tick_size": quotation.fine,
         "rfq": False,
     }
 
@@ -63,24 +64,24 @@ def option_instrument(contract: OptionContract, state: str = "open") -> Record:
 def future_instrument(market: LinearMarket, period: str) -> Record:
     """A `get_instruments` row of the perpetual or a dated future."""
     spec = market.spec
-    unit = contract_usd(spec.currency)
-    perpetual = spec.kind == "perpetual"
+    unit = contract_size(spec)
+    linear, perpetual = spec.in_coins, spec.kind == "perpetual"
     return {
         "kind": "future",
         "instrument_name": spec.symbol,
         "instrument_id": market.first_id,
-        "instrument_type": "reversed",
-        "future_type": "reversed",
+        "instrument_type": "linear" if linear else "reversed",
+        "future_type": "linear" if linear else "reversed",
         "base_currency": spec.currency,
-        "quote_currency": "USD",
-        "counter_currency": "USD",
-        "settlement_currency": spec.currency,
+        "quote_currency": "USDC" if linear else "USD",
+        "counter_currency": "USDC" if linear else "USD",
+        "settlement_currency": "USDC" if linear else spec.currency,
         "settlement_period": "perpetual" if perpetual else _PERIODS.get(period, period),
         "expiration_timestamp": PERPETUAL_MS if perpetual else spec.expiry_ns // MILLISECOND,
         "creation_timestamp": 1_534_242_287_000 if perpetual else (spec.expiry_ns - 365 * DAY) // MILLISECOND,
         "is_active": True,
         "state": "open",
-        "price_index": f"{spec.currency.lower()}_usd",
+        "price_index": f"{spec.currency.lower()}_{'usdc' if linear else 'usd'}",
         "tick_size": spec.tick,
         "tick_size_steps": [],
         "min_trade_amount": unit,
@@ -98,24 +99,26 @@ def option_ticker(market: CurrencyMarket, row: int) -> Record:
     g = board.greeks
     slice_ = board.slices[board.forward_index(row)]
     bid, ask = float(board.bid[row]), float(board.ask[row])
-    mark = float(board.mark[row])
+    mark, quotation = float(board.mark[row]), board.quotation
+    digits = max(quotation.digits, 4)  # a mark is finer than the ticks
+    band = 500.0 * quotation.fine
     return {
         "instrument_name": board.names[row],
         "timestamp": market.now_ns // MILLISECOND,
         "state": "open",
         "stats": {
-            "volume": round(float(ledger.volume[row]), 1),
+            "volume": round(float(ledger.volume[row]), 4),
             "volume_usd": round(float(ledger.volume_usd[row]), 2),
             "high": or_none(float(ledger.high[row])),
             "low": or_none(float(ledger.low[row])),
             "price_change": None,
         },
-        "open_interest": round(float(ledger.open_interest[row]), 1),
+        "open_interest": round(float(ledger.open_interest[row]), 4),
         "best_bid_price": 0.0 if math.isnan(bid) else bid,
         "best_ask_price": 0.0 if math.isnan(ask) else ask,
         "best_bid_amount": 0.0 if math.isnan(bid) else float(board.bid_size[row]),
         "best_ask_amount": 0.0 if math.isnan(ask) else float(board.ask_size[row]),
-        "mark_price": round(mark, 4),
+        "mark_price": round(mark, digits),
         "last_price": or_none(float(ledger.last[row])),
         "mark_iv": float(board.iv[row]),
         "bid_iv": float(board.bid_iv[row]),
@@ -128,11 +131,11 @@ def option_ticker(market: CurrencyMarket, row: int) -> Record:
             "rho": round(float(g.rho[row]), 5),
         },
         "index_price": index,
-        "underlying_price": round(float(board.underlying[row]), 2),
+        "underlying_price": round(float(board.underlying[row]), quotation.index_digits),
         "underlying_index": underlying_index(market, slice_),
         "interest_rate": 0.0,
-        "min_price": max(round(mark - 0.05, 4), 0.0001),
-        "max_price": round(mark + 0.05, 4),
+        "min_price": max(round(mark - band, digits), quotation.fine),
+        "max_price": round(mark + band, digits),
         "settlement_price": round(mark, 8),
         "estimated_delivery_price": market.estimated_delivery,
     }
@@ -140,7 +143,7 @@ def option_ticker(market: CurrencyMarket, row: int) -> Record:
 
 def future_ticker(currency: CurrencyMarket, market: LinearMarket) -> Record:
     """The full ticker of the perpetual or a dated future."""
-    spec, book = market.spec, market.book
+    spec, book, digits = market.spec, market.book, market.spec.digits
     record = {
         "instrument_name": spec.symbol,
         "timestamp": currency.now_ns // MILLISECOND,
@@ -151,12 +154,12 @@ def future_ticker(currency: CurrencyMarket, market: LinearMarket) -> Record:
         "best_ask_price": price_of(market, book.ask),
         "best_bid_amount": usd_amount(market, book.bids[book.bid]),
         "best_ask_amount": usd_amount(market, book.asks[book.ask]),
-        "mark_price": round(market.mark, 2),
-        "last_price": round(market.last, 2),
+        "mark_price": round(market.mark, digits),
+        "last_price": round(market.last, digits),
         "index_price": currency.index,
-        "min_price": round(market.mark * 0.985, 1),
-        "max_price": round(market.mark * 1.015, 1),
-        "settlement_price": round(market.open_24h, 2),
+        "min_price": round(market.mark * 0.985, digits),
+        "max_price": round(market.mark * 1.015, digits),
+        "settlement_price": round(market.open_24h, digits),
         "estimated_delivery_price": currency.estimated_delivery,
     }
     if spec.kind == "perpetual":
@@ -179,19 +182,19 @@ def option_summaries(market: CurrencyMarket) -> list[Record]:
         board.ask.tolist(),
         board.mark.round(4).tolist(),
         board.iv.tolist(),
-        ledger.open_interest.round(1).tolist(),
-        ledger.volume.round(1).tolist(),
+        ledger.open_interest.round(4).tolist(),
+        ledger.volume.round(4).tolist(),
         ledger.volume_usd.round(2).tolist(),
         ledger.last.tolist(),
         ledger.high.tolist(),
         ledger.low.tolist(),
-        board.underlying.round(2).tolist(),
+        board.underlying.round(board.quotation.index_digits).tolist(),
     )
     return [
         {
             "instrument_name": name,
-            "base_currency": market.name,
-            "quote_currency": market.name,
+            "base_currency": market.base,
+            "quote_currency": settlement_of(market.name),
             "volume": volume,
             "volume_usd": volume_usd,
             "high": or_none(high),
@@ -236,8 +239,8 @@ def future_summary(currency: CurrencyMarket, market: LinearMarket) -> Record:
         "bid_price": bid,
         "ask_price": ask,
         "mid_price": 0.5 * (bid + ask),
-        "base_currency": currency.name,
-        "quote_currency": "USD",
+        "base_currency": currency.base,
+        "quote_currency": "USDC" if market.spec.in_coins else "USD",
         "creation_timestamp": ticker["timestamp"],
     }
 
@@ -252,25 +255,32 @@ def underlying_index(market: CurrencyMarket, part: Slice) -> str:
 
 def price_of(market: LinearMarket, ticks: int) -> float:
     """A ladder price in USD."""
-    return round(ticks * market.spec.tick, 2)
+    return round(ticks * market.spec.tick, market.spec.digits)
 
 
 def usd_amount(market: LinearMarket, coins: float) -> float:
-    """Inverse futures count USD, in whole contracts; at a fixed price, so that a resting order keeps its size."""
-    unit = contract_usd(market.spec.currency)
+    """Inverse futures count USD, in whole contracts; at a fixed price, so that a resting order keeps its size.
+
+    Linear ones count coins.
+    """
+    if market.spec.in_coins:
+        return round(coins, market.spec.lot_digits)
+    unit = contract_size(market.spec)
     return float(max(round(coins * market.open_24h / unit), 1) * unit)
 
 
-def contract_usd(currency: str) -> int:
-    """USD per contract of the inverse futures."""
-    return 10 if currency == "BTC" else 1
+def contract_size(spec: LinearSpec) -> float:
+    """USD per contract of the inverse futures, coins of the linear ones."""
+    if spec.in_coins:
+        return float(10.0**-spec.lot_digits)
+    return 10.0 if spec.currency == "BTC" else 1.0
 
 
 def _future_stats(market: LinearMarket) -> Record:
-    volume_usd = round(market.volume * market.index, 1)
+    volume_usd, digits = round(market.volume * market.index, 1), market.spec.digits
     return {
-        "high": round(market.high, 2),
-        "low": round(market.low, 2),
+        "high": round(market.high, digits),
+        "low": round(market.low, digits),
         "price_change": round(100.0 * (market.last / market.open_24h - 1.0), 4),
         "volume": round(market.volume, 8),
         "volume_usd": volume_usd,

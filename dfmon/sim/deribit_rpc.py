@@ -13,6 +13,7 @@ from dfmon.sim.currency import CurrencyMarket
 from dfmon.sim.deribit_records import Record
 from dfmon.sim.faults import Faults
 from dfmon.sim.linear import LinearMarket
+from dfmon.sim.listing import settlement_of
 from dfmon.sim.market import Market
 
 Params = Mapping[str, Any]
@@ -156,16 +157,17 @@ class DeribitMethods:
     def _trades_by_currency(self, params: Params) -> Record:
         start, end = _integer(params, "start_timestamp"), _integer(params, "end_timestamp")
         first, last = _number(params, "start_id"), _number(params, "end_id")
-        for currency in self._chosen(params)[:1]:
-            if params.get("kind", "any") not in {"option", "any"}:
-                break
-            chosen = currency.tape.between(start, end)
-            if first is not None or last is not None:
-                low, high = first or 0, last if last is not None else currency.tape.number
-                chosen = [t for t in chosen if low <= t.number <= high]
-            kept, more = _page(chosen, params, forward=start is not None or first is not None)
-            return {"trades": [prints.option_trade(t, currency.name) for t in kept], "has_more": more}
-        return {"trades": [], "has_more": False}
+        markets = self._chosen(params)
+        if params.get("kind", "any") not in {"option", "any"}:
+            return {"trades": [], "has_more": False}
+        chosen = [t for market in markets for t in market.tape.between(start, end)]
+        if len(markets) > 1:
+            chosen.sort(key=lambda t: t.ts_ms)
+        if first is not None or last is not None:
+            low, high = first or 0, last if last is not None else max(m.tape.number for m in markets)
+            chosen = [t for t in chosen if low <= t.number <= high]
+        kept, more = _page(chosen, params, forward=start is not None or first is not None)
+        return {"trades": [prints.option_trade(t, t.name.partition("-")[0]) for t in kept], "has_more": more}
 
     def _trades_by_instrument(self, params: Params) -> Record:
         name = _text(params, "instrument_name")
@@ -193,17 +195,16 @@ class DeribitMethods:
         return {"trades": kept, "has_more": more}
 
     def _chosen(self, params: Params) -> list[CurrencyMarket]:
-        """The markets settled in `currency`; USDC and its like are known but list nothing here."""
+        """The markets settled in `currency`; USDT and its like are known but list nothing here."""
         code = _text(params, "currency")
         if code not in SETTLEMENT_CURRENCIES:
             raise invalid("invalid currency", "currency")
-        return [m for name, m in self._market.currencies.items() if code in {"any", name}]
+        return [m for name, m in self._market.currencies.items() if code in {"any", settlement_of(name)}]
 
     def _indexed(self, params: Params) -> CurrencyMarket:
         name = _text(params, "index_name")
-        code, _, counter = name.partition("_")
-        currency = self._market.currencies.get(code.upper())
-        if currency is None or counter not in {"usd", "usdc"}:
+        currency = self._market.indexed(name)
+        if currency is None or not name.endswith(("_usd", "_usdc")):
             raise invalid("invalid index", "index_name")
         return currency
 

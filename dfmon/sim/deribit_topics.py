@@ -114,7 +114,13 @@ class MarkPrices(Topic):
 
     def _rows(self) -> list[tuple[str, float, float]]:
         board = self._currency.board
-        return list(zip(board.names, (board.iv / 100.0).round(4).tolist(), board.mark.round(4).tolist()))
+        return list(
+            zip(
+                board.names,
+                (board.iv / 100.0).round(4).tolist(),
+                board.mark.round(max(board.quotation.digits, 4)).tolist(),
+            )
+        )
 
     def _records(self, rows: list[tuple[str, float, float]]) -> list[Record]:
         stamp = self._currency.now_ns // MILLISECOND

@@ -6,9 +6,10 @@ Combos and blocks appear leg by leg; `direction` is the taker's on that very ins
 from __future__ import annotations
 
 from dfmon.model.units import MILLISECOND
-from dfmon.sim.deribit_records import Record, contract_usd, usd_amount
+from dfmon.sim.deribit_records import Record, contract_size, usd_amount
 from dfmon.sim.flow import Order
 from dfmon.sim.linear import LinearTrade
+from dfmon.sim.specs import SPECS
 from dfmon.sim.tape import OptionTrade
 
 
@@ -26,7 +27,7 @@ def option_trade(trade: OptionTrade, currency: str) -> Record:
         "index_price": trade.index,
         "direction": direction(trade.side),
         "amount": trade.amount,
-        "contracts": trade.amount,
+        "contracts": round(trade.amount / SPECS[currency].contract, 4),
     }
     if trade.combo:
         record["combo_id"] = trade.combo
@@ -48,13 +49,13 @@ def future_trade(trade: LinearTrade) -> Record:
         "trade_id": trade_id(market.spec.currency, trade.trade_id),
         "timestamp": trade.ts_ns // MILLISECOND,
         "tick_direction": 1 if trade.side > 0 else 3,
-        "price": round(trade.price, 2),
-        "mark_price": round(trade.mark, 2),
+        "price": round(trade.price, market.spec.digits),
+        "mark_price": round(trade.mark, market.spec.digits),
         "instrument_name": market.spec.symbol,
-        "index_price": round(trade.index, 2),
+        "index_price": round(trade.index, market.spec.digits),
         "direction": direction(trade.side),
         "amount": amount,
-        "contracts": amount / contract_usd(market.spec.currency),
+        "contracts": round(amount / contract_size(market.spec), 4),
     }
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from dfmon.model.units import HOUR
 from dfmon.sim.ladder import Ladder, LadderSpec
 
+_INVERSE: Final = frozenset({"BTC", "ETH"})
 BASE_FUNDING: Final = 0.0001  # per 8 h: the interest part, paid even at zero premium
 
 
@@ -36,6 +37,16 @@ class LinearSpec:
     median_trade_usd: float = 2_500.0
     interest_usd: float = 0.0
     expiry_ns: int = 0
+
+    @property
+    def in_coins(self) -> bool:
+        """Whether Deribit counts this market in coins (linear), not in USD (inverse)."""
+        return "_" in self.symbol
+
+    @property
+    def digits(self) -> int:
+        """Decimals of a price, two at least."""
+        return max(2, math.ceil(-math.log10(self.tick)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,30 +157,50 @@ def liquidation_rate(move_sd: float) -> float:
     return 0.006 * math.exp(min(abs(move_sd), 4.0))
 
 
-def hedge_specs(currency: str) -> tuple[LinearSpec, ...]:
-    """The hedging venues' markets of BTC or ETH."""
-    btc = currency == "BTC"
-    size, pace = (1.0, 1.0) if btc else (0.5, 0.6)
-    fine, coarse, lots = (0.1, 0.5, 3) if btc else (0.01, 0.05, 2)
+@dataclass(frozen=True, slots=True)
+class _Coin:
+    """How large a coin's markets are against BTC's, and the grids on which they trade."""
 
-    def spec(
-        venue: str, symbol: str, kind: str, numbers: tuple[float, float, float, float], **more: float
-    ) -> LinearSpec:
+    size: float
+    pace: float
+    tick: float
+    spot_tick: float
+    deribit_tick: float
+    lots: int
+    spot_lots: int
+    swap_lots: int  # a hundredth of an OKX contract
+
+
+_COINS: Final = {
+    "BTC": _Coin(1.0, 1.0, 0.1, 0.01, 0.5, 3, 5, 4),
+    "ETH": _Coin(0.5, 0.6, 0.01, 0.01, 0.05, 2, 4, 3),
+    "SOL": _Coin(0.15, 0.4, 0.01, 0.01, 0.01, 0, 3, 2),
+    "XRP": _Coin(0.12, 0.4, 0.0001, 0.0001, 0.0001, 1, 1, 0),
+}
+
+
+def hedge_specs(board: str) -> tuple[LinearSpec, ...]:
+    """The hedging markets of a board: its Deribit perpetual, and the other venues' unless an inverse board has them."""
+    base, _, counter = board.partition("_")
+    coin = _COINS[base]
+
+    def spec(venue: str, symbol: str, kind: str, numbers: tuple[float, ...], tick: float, lots: int) -> LinearSpec:
         depth, adv, pace_s, interest = numbers
         return LinearSpec(
-            venue, symbol, currency, kind,
-            tick=more.get("tick", fine), spread=int(more.get("spread", 1)), lot_digits=int(more.get("lots", lots)),
-            depth_usd=1e6 * (depth * size), adv_usd=1e6 * (adv * size), trades_per_s=pace_s * pace,
-            interest_usd=1e6 * (interest * size),
+            venue, symbol, base, kind, tick=tick, spread=1, lot_digits=lots,
+            depth_usd=1e6 * (depth * coin.size), adv_usd=1e6 * (adv * coin.size), trades_per_s=pace_s * coin.pace,
+            interest_usd=1e6 * (interest * coin.size),
         )  # fmt: skip
 
-    swap_lots = 4 if btc else 3  # a hundredth of a contract of 0.01 BTC, 0.1 ETH
+    name = f"{board}-PERPETUAL"
+    if counter and base in _INVERSE:
+        return (spec("deribit", name, "perpetual", (5.0, 200.0, 0.3, 250.0), coin.tick, 4),)
     return (
-        spec("binance-futures", f"{currency}USDT", "perpetual", (55.0, 15_000.0, 6.0, 8_000.0)),
-        spec("binance-spot", f"{currency}USDT", "spot", (28.0, 2_500.0, 4.0, 0.0), tick=0.01, lots=lots + 2),
-        spec("okx", f"{currency}-USDT-SWAP", "perpetual", (26.0, 6_000.0, 3.0, 2_500.0), lots=swap_lots),
-        spec("okx", f"{currency}-USDT", "spot", (10.0, 800.0, 1.5, 0.0), lots=lots + 2),
-        spec("deribit", f"{currency}-PERPETUAL", "perpetual", (14.0, 700.0, 1.0, 1_100.0), tick=coarse, lots=4),
+        spec("binance-futures", f"{base}USDT", "perpetual", (55.0, 15_000.0, 6.0, 8_000.0), coin.tick, coin.lots),
+        spec("binance-spot", f"{base}USDT", "spot", (28.0, 2_500.0, 4.0, 0.0), coin.spot_tick, coin.spot_lots),
+        spec("okx", f"{base}-USDT-SWAP", "perpetual", (26.0, 6_000.0, 3.0, 2_500.0), coin.tick, coin.swap_lots),
+        spec("okx", f"{base}-USDT", "spot", (10.0, 800.0, 1.5, 0.0), coin.tick, coin.spot_lots),
+        spec("deribit", name, "perpetual", (14.0, 700.0, 1.0, 1_100.0), coin.deribit_tick, 4),
     )
 
 

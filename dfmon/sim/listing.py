@@ -57,6 +57,26 @@ class OptionContract:
     instrument_id: int
 
 
+def base_of(currency: str) -> str:
+    """The coin of a board: `BTC` of `BTC` and of `BTC_USDC`."""
+    return currency.partition("_")[0]
+
+
+def settlement_of(currency: str) -> str:
+    """What a board settles in, which is what Deribit's methods call the currency: `USDC` for `BTC_USDC`."""
+    return currency.partition("_")[2] or currency
+
+
+def is_linear(currency: str) -> bool:
+    """Whether a board is quoted and settled in USDC."""
+    return settlement_of(currency) != currency
+
+
+def strike_text(strike: float) -> str:
+    """A strike as names spell it: the decimal point is a `d`, as in `XRP_USDC-5DEC26-2d125-C`."""
+    return f"{strike:.4f}".rstrip("0").rstrip(".").replace(".", "d")
+
+
 def next_cut(now_ns: int) -> int:
     """The first 08:00 UTC after `now_ns`."""
     midnight = now_ns - now_ns % DAY
@@ -95,7 +115,7 @@ def strikes(spot: float, step: float, width: float, days: float) -> list[float]:
         low, high = spot * max(1.0 - extent * width, 0.25), spot * (1.0 + extent * width)
         for n in range(int(low // spacing) + 1, int(high // spacing) + 1):
             if abs(n * spacing / spot - 1.0) >= inner:
-                found.add(n * spacing)
+                found.add(round(n * spacing, 6))
         inner = extent * width
     return sorted(found)
 
@@ -104,7 +124,7 @@ def contracts(currency: str, expiry: Expiry, ladder: list[float], first_id: int)
     """Call and put of every strike, named as Deribit names them: `BTC-5DEC26-98000-C`."""
     for n, strike in enumerate(ladder):
         for m, (letter, sign) in enumerate((("C", 1), ("P", -1))):
-            name = f"{currency}-{expiry.label}-{strike:.0f}-{letter}"
+            name = f"{currency}-{expiry.label}-{strike_text(strike)}-{letter}"
             yield OptionContract(name, currency, expiry, strike, sign, first_id + 2 * n + m)
 
 

@@ -12,9 +12,11 @@ from typing import Final
 import numpy as np
 
 from dfmon.model.units import MILLISECOND
-from dfmon.sim.currency import SPECS, CurrencyMarket, Happenings
+from dfmon.sim.currency import CurrencyMarket, Happenings
 from dfmon.sim.faults import Faults
 from dfmon.sim.linear import LinearMarket
+from dfmon.sim.listing import base_of
+from dfmon.sim.specs import SPECS, board_name
 from dfmon.sim.surface import FloatArray
 
 STEP_NS: Final = 100 * MILLISECOND
@@ -26,17 +28,18 @@ class Market:
     def __init__(
         self, seed: int, start_ns: int, currencies: Sequence[str] = ("BTC", "ETH"), history: float = 1.0
     ) -> None:
-        unknown = [name for name in currencies if name not in SPECS]
-        if unknown or not currencies:
+        names = {board_name(name) for name in currencies}
+        if not names or not names <= SPECS.keys():
             raise ValueError(f"currencies: found {list(currencies)}, allowed {sorted(SPECS)}")
         self.start_ns = start_ns - start_ns % STEP_NS
         self.now_ns = self.start_ns
         seeds = np.random.SeedSequence(seed).spawn(len(SPECS))
-        self.currencies = {
-            name: CurrencyMarket(SPECS[name], self.start_ns, STEP_NS, child, history)
-            for name, child in zip(SPECS, seeds)
-            if name in currencies
-        }
+        self.currencies: dict[str, CurrencyMarket] = {}
+        for (name, spec), child in zip(SPECS.items(), seeds):
+            if name in names:
+                leader = self.currencies.get(base_of(name))
+                path = leader.path if leader else None
+                self.currencies[name] = CurrencyMarket(spec, self.start_ns, STEP_NS, child, history, path)
         self._happened = Happenings()
 
     def advance(self, to_ns: int) -> None:
@@ -72,6 +75,12 @@ class Market:
     def linear(self, venue: str) -> dict[str, LinearMarket]:
         """The hedging markets of one venue by symbol."""
         return {m.spec.symbol: m for c in self.currencies.values() for m in c.venue(venue)}
+
+    def indexed(self, index: str) -> CurrencyMarket | None:
+        """The board whose index is called so; the USDC indices of BTC and ETH are pegged to the USD ones."""
+        base = index.partition("_")[0].upper()
+        found = [c for c in self.currencies.values() if c.base == base]
+        return next((c for c in found if c.price_index == index), found[0] if found else None)
 
     def dealer_positions(self, currency: str) -> dict[str, float]:
         """The true dealer position of every listed option, coins, + long: what an estimator should find."""

@@ -9,7 +9,7 @@ from dfmon.sim.linear import LinearMarket, LinearTrade, Liquidation
 
 Record = dict[str, Any]
 
-CONTRACT_COINS: Final = {"BTC": 0.01, "ETH": 0.1}
+CONTRACT_COINS: Final = {"BTC": 0.01, "ETH": 0.1, "SOL": 1.0, "XRP": 100.0}
 
 
 def is_swap(market: LinearMarket) -> bool:
@@ -31,7 +31,7 @@ def size(market: LinearMarket, coins: float) -> str:
 
 def price(market: LinearMarket, usd: float) -> str:
     """With the digits of the tick."""
-    return f"{usd:.1f}" if market.spec.tick >= 0.1 else f"{usd:.2f}"
+    return f"{usd:.1f}" if market.spec.tick >= 0.1 else f"{usd:.{market.spec.digits}f}"
 
 
 def level(market: LinearMarket, ticks: int, coins: float) -> list[str]:

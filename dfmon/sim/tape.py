@@ -14,9 +14,10 @@ import msgspec
 import numpy as np
 
 from dfmon.model.units import DAY, HOUR, MILLISECOND, YEAR
-from dfmon.sim.board import Board, tick_of
+from dfmon.sim.board import Board
 from dfmon.sim.flow import CustomerFlow, Leg, Order
 from dfmon.sim.ledger import Ledger
+from dfmon.sim.listing import strike_text
 from dfmon.sim.surface import FloatArray, Smile, black76
 
 _LIMIT: Final = 250_000
@@ -106,12 +107,13 @@ def backfill(
     flat = [(int(times[n]), orders[n], leg) for n in sequence for leg in orders[n].legs]
     marks, vols, indices = _past_marks(board, flat, now_ns, past, carry, smile)
     number: dict[int, int] = {}
+    quotation = board.quotation
     for (ts_ms, order, leg), mark, vol, index in zip(flat, marks.tolist(), vols.tolist(), indices.tolist()):
         parent = number.get(id(order))
         if parent is None:
             parent = number[id(order)] = parent_number(tape, order)
-        tick = tick_of(mark)
-        price = max(round(round(mark / tick) * tick + leg.side * tick, 4), 0.0001)
+        tick = quotation.tick(mark)
+        price = max(round(round(mark / tick) * tick + leg.side * tick, quotation.digits), quotation.fine)
         record(tape, ledger, board, order, leg, ts_ms, (price, mark, vol), index, parent)
     _count_day(tape, ledger, board, now_ns)
 
@@ -134,7 +136,7 @@ def record(
         price=price,
         mark=round(mark, 8),
         iv=iv,
-        index=round(index, 2),
+        index=round(index, board.quotation.index_digits),
         amount=leg.amount,
         tick_direction=tick_direction(price, before, direction),
         combo=structure_name(board, order),
@@ -158,12 +160,13 @@ def structure_name(board: Board, order: Order) -> str:
         return ""
     contract = board.contracts[order.legs[0].row]
     strikes = sorted({board.contracts[leg.row].strike for leg in order.legs})
-    return f"{contract.currency}-{order.structure}-{contract.expiry.label}-" + "_".join(f"{K:.0f}" for K in strikes)
+    return f"{contract.currency}-{order.structure}-{contract.expiry.label}-" + "_".join(map(strike_text, strikes))
 
 
 def _count_day(tape: Tape, ledger: Ledger, board: Board, now_ns: int) -> None:
     for trade in tape.between((now_ns - DAY) // MILLISECOND, None):
-        ledger.count(board.rows[trade.name], trade.price, trade.amount, trade.index)
+        rate = board.quotation.usd(1.0, trade.index)
+        ledger.count(board.rows[trade.name], trade.price, trade.amount, rate)
 
 
 def _past_marks(
@@ -177,4 +180,4 @@ def _past_marks(
     T = (expiry - ts) / YEAR
     F, K = index * np.exp(carry * T), board.strike[rows]
     vol = np.minimum(smile.volatility(np.log(K / F), T), 4.0)
-    return black76(F, K, T, vol, board.sign[rows]) / F, np.round(100.0 * vol, 2), index
+    return board.quotation.price(black76(F, K, T, vol, board.sign[rows]), F), np.round(100.0 * vol, 2), index

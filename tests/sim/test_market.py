@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from dfmon.model.units import DAY, MILLISECOND, MINUTE, SECOND
-from dfmon.sim.currency import SPECS
 from dfmon.sim.flow import CustomerFlow
 from dfmon.sim.ladder import Ladder, LadderSpec
 from dfmon.sim.ledger import Ledger
 from dfmon.sim.market import Market
+from dfmon.sim.specs import SPECS
 
 
 def state(market: Market) -> list[Any]:

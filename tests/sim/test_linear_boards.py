@@ -1,0 +1,96 @@
+"""USDC-settled boards (venues.md 1.7): `d` in names, amounts in coins, prices in USDC, their own listing."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import pytest
+
+from dfmon.core.normal import cdf
+from dfmon.sim.market import Market
+
+BOARDS = ("BTC", "BTC_USDC", "SOL", "XRP")
+
+
+@pytest.fixture(scope="module")
+def market(noon: int) -> Market:
+    one = Market(7, noon, BOARDS, 0.1)
+    one.advance(noon + 60_000_000_000)
+    return one
+
+
+def test_a_linear_board_of_btc_follows_the_index_of_btc(market: Market, noon: int) -> None:
+    assert market.currencies["BTC_USDC"].path is market.currencies["BTC"].path
+    assert market.currencies["BTC_USDC"].board.forwards[-1] == market.currencies["BTC"].board.forwards[-1]
+    alone = Market(7, noon, ("BTC",), 0.1)
+    alone.advance(noon + 60_000_000_000)
+    assert alone.currencies["BTC"].path.price == market.currencies["BTC"].path.price, "and moves it not"
+
+
+@pytest.mark.parametrize("name", ["BTC_USDC", "SOL_USDC", "XRP_USDC"])
+def test_quotes_are_usdc_on_the_grid_and_marks_are_black76(market: Market, name: str) -> None:
+    board = market.currencies[name].board
+    q = board.quotation
+    for price in [*board.bid[board.bid == board.bid].tolist(), *board.ask[board.ask == board.ask].tolist()]:
+        tick = q.tick(price)
+        assert price / tick == pytest.approx(round(price / tick), abs=1e-6)
+    row = board.slices[3].row(board.forwards[3], 1)
+    F, K = board.forwards[3], board.strike[row]
+    v = board.iv[row] / 100.0 * (board.slices[3].expiry.years(market.now_ns)) ** 0.5
+    d1 = math.log(F / K) / v + 0.5 * v
+    value = F * float(cdf(d1)) - K * float(cdf(d1 - v))
+    assert board.mark[row] == pytest.approx(value, rel=2e-3), "USDC, not coin"
+    assert (board.ask[board.ask == board.ask] > 0).all()
+
+
+def test_strikes_below_a_dollar_grid_are_spelled_with_d(market: Market) -> None:
+    names = market.currencies["XRP_USDC"].board.names
+    assert all(re.fullmatch(r"XRP_USDC-\d+[A-Z]{3}\d\d-\d+(d\d+)?-[CP]", name) for name in names)
+    assert any("d" in name.split("-")[2] for name in names)
+    assert not any("d" in name.split("-")[2] for name in market.currencies["SOL_USDC"].board.names)
+
+
+async def test_everything_linear_is_asked_for_as_usdc(exchange: Any) -> None:
+    sim = await exchange(currencies=BOARDS, speed=60.0)
+    rows = await sim.result("get_instruments", currency="USDC", kind="option")
+    assert {row["base_currency"] for row in rows} == {"BTC", "SOL", "XRP"}
+    assert {(row["instrument_type"], row["quote_currency"], row["settlement_currency"]) for row in rows} == {
+        ("linear", "USDC", "USDC")
+    }
+    assert {row["base_currency"]: row["contract_size"] for row in rows} == {"BTC": 1.0, "SOL": 10.0, "XRP": 1000.0}
+    btc = next(row for row in rows if row["base_currency"] == "BTC")
+    assert (btc["tick_size"], btc["tick_size_steps"]) == (5.0, [{"above_price": 1000.0, "tick_size": 20.0}])
+    assert btc["price_index"] == "btc_usdc"
+    strikes = {row["instrument_name"]: row["strike"] for row in rows}
+    assert all(float(name.split("-")[2].replace("d", ".")) == strike for name, strike in strikes.items())
+    assert {r["base_currency"] for r in await sim.result("get_instruments", currency="BTC", kind="option")} == {"BTC"}
+    futures = await sim.result("get_instruments", currency="USDC", kind="future")
+    assert {"BTC_USDC-PERPETUAL", "SOL_USDC-PERPETUAL"} <= {row["instrument_name"] for row in futures}
+    summaries = await sim.result("get_book_summary_by_currency", currency="USDC", kind="option")
+    assert {row["instrument_name"] for row in summaries} == strikes.keys()
+    client = await sim.deribit()
+    wanted = ["markprice.options.btc_usdc", "deribit_price_index.sol_usdc", "trades.option.USDC.100ms"]
+    assert set((await client.call("public/subscribe", channels=wanted))["result"]) == set(wanted)
+    chain = await client.channel(wanted[0])
+    assert {row["instrument_name"] for row in chain} == {name for name in strikes if name.startswith("BTC_USDC")}
+    assert max(row["mark_price"] for row in chain) > 1_000.0
+    assert 50.0 < (await client.channel(wanted[1]))["price"] < 500.0
+    (trade, *_) = await client.channel(wanted[2])
+    assert trade["instrument_name"] in strikes
+    size = next(row["contract_size"] for row in rows if row["instrument_name"] == trade["instrument_name"])
+    assert trade["contracts"] == pytest.approx(trade["amount"] / size)
+    page = await sim.result("get_last_trades_by_currency", currency="USDC", kind="option", count=1000, sorting="asc")
+    assert {t["instrument_name"].split("-")[0] for t in page["trades"]} == {"BTC_USDC", "SOL_USDC", "XRP_USDC"}
+    stamps = [t["timestamp"] for t in page["trades"]]
+    assert stamps == sorted(stamps)
+
+
+async def test_hedging_venues_trade_the_other_coins_too(exchange: Any) -> None:
+    sim = await exchange(currencies=("XRP",))
+    rest = sim.at.binance_futures_rest
+    book = (await sim.get(f"{rest}/fapi/v1/depth", symbol="XRPUSDT", limit=5)).json()
+    assert 0 < float(book["asks"][0][0]) - float(book["bids"][0][0]) < 0.001, "four decimals"
+    swaps = (await sim.get(f"{sim.at.okx_rest}/api/v5/public/instruments", instType="SWAP")).json()["data"]
+    assert {row["instId"]: row["ctVal"] for row in swaps} == {"XRP-USDT-SWAP": "100"}
