@@ -39,6 +39,7 @@ class Happenings:
     """What happened since it was last taken; the venues turn it into frames."""
 
     option_trades: list[OptionTrade] = field(default_factory=list)
+    combos: list[tuple[Order, list[OptionTrade]]] = field(default_factory=list)  # with the prints of their legs
     requests: list[tuple[Order, list[OptionTrade]]] = field(default_factory=list)  # executed block RFQs
     linear_trades: list[LinearTrade] = field(default_factory=list)
     liquidations: list[Liquidation] = field(default_factory=list)
@@ -71,6 +72,7 @@ class CurrencyMarket:
         self._next_id = 100_000
         self._states: list[tuple[int, str, OptionContract]] = []  # still to be said of delivered series, and when
         self.delivered: list[OptionContract] = []
+        self.combos: dict[str, int] = {}  # traded since the start, with the number of trades
         self._open_board(now_ns)
         self._open_linear()
         past = past_path(self.path.price, spec.path.vol, _PAST_HOURS, rng_past)
@@ -171,6 +173,9 @@ class CurrencyMarket:
         parent = parent_number(self.tape, order)
         done = [self._print(order, leg, parent) for leg in order.legs]
         happened.option_trades += done
+        if order.structure:
+            happened.combos.append((order, done))
+            self.combos[done[0].combo] = self.combos.get(done[0].combo, 0) + 1
         if order.rfq:
             happened.requests.append((order, done))
 

@@ -154,8 +154,8 @@ class Deribit:
             self._fail(session, RpcError(-32600, "Invalid Request"), us_in)
             return
         if not session.credits.spend(request["method"], asyncio.get_running_loop().time()):
-            self._fail(session, RpcError(10028, "too_many_requests"), us_in, request.get("id"))
-            session.close(1008, "too_many_requests")
+            last = self._error(RpcError(10028, "too_many_requests"), us_in, request.get("id"))
+            session.close(1008, "too_many_requests", last)
             return
         self._answer(session, request, us_in)
 

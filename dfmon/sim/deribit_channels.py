@@ -13,6 +13,7 @@ from dfmon.model.units import MILLISECOND
 from dfmon.sim import deribit_records as wire
 from dfmon.sim import deribit_trades as prints
 from dfmon.sim.currency import CurrencyMarket, Happenings
+from dfmon.sim.deribit_option_book import OptionBook
 from dfmon.sim.deribit_records import Record
 from dfmon.sim.deribit_rpc import SETTLEMENT_CURRENCIES, DeribitMethods, RpcError, levels
 from dfmon.sim.deribit_topics import (
@@ -30,6 +31,7 @@ from dfmon.sim.linear import LinearMarket
 from dfmon.sim.listing import OptionContract, is_linear, settlement_of
 from dfmon.sim.market import Market
 
+_STRUCTURES: Final = frozenset({"CS", "PS", "STRD", "STRG", "RR", "BOX", "FS"})
 _PACE: Final = {"100ms": 1, "agg2": SECOND_TICKS}
 
 
@@ -41,7 +43,11 @@ class TopicMaker:
         name, pace = r"([\w]+-[\w-]+)", r"(100ms|agg2)"
         kinds: dict[str, Callable[..., Topic | None]] = {
             rf"trades\.(option|future|any)\.(\w+)\.{pace}": self._kind_trades,
+            rf"trades\.(?:option_combo|combo)\.(\w+)\.{pace}": lambda code, p: self._combos(code, "", p),
             rf"trades\.{name}\.{pace}": self._trades,
+            rf"perpetual\.{name}\.{pace}": self._perpetual,
+            r"deribit_price_statistics\.(\w+_usdc?)": self._statistics,
+            r"announcements": Topic,
             r"markprice\.options\.(\w+_usdc?)": self._marks,
             r"(deribit_price_index|deribit_volatility_index|estimated_expiration_price)\.(\w+_usdc?)": self._index,
             rf"incremental_ticker\.{name}": lambda n: self._ticker(Increments, n, SECOND_TICKS),
@@ -100,7 +106,50 @@ class TopicMaker:
                 _PACE[pace],
                 batch=True,
             )
-        return None
+        code, _, kind = name.partition("-")
+        return self._combos(code, name, pace) if kind.partition("-")[0] in _STRUCTURES else None
+
+    def _combos(self, code: str, name: str, pace: str) -> Topic | None:
+        """Parents of combo trades, of a settlement currency or of one combo. Their legs are on the option channels."""
+        markets = self._market.currencies
+        if code not in SETTLEMENT_CURRENCIES and code not in markets:
+            return None
+
+        def records(happened: Happenings) -> list[Record]:
+            rows = []
+            for order, trades in happened.combos:
+                currency = trades[0].name.partition("-")[0]
+                if name in {"", trades[0].combo} and code in {settlement_of(currency), currency, "any"}:
+                    seq = markets[currency].combos[trades[0].combo]
+                    rows.append(prints.combo_trade(order, trades, currency, seq))
+            return rows
+
+        return Events(records, _PACE[pace], batch=True)
+
+    def _perpetual(self, name: str, pace: str) -> Topic | None:
+        found = self._methods.future(name)
+        if found is None or found[1].spec.kind != "perpetual":
+            return None
+        currency, market = found
+
+        def read() -> Record:
+            stamp = currency.now_ns // MILLISECOND
+            return {"interest": market.funding, "index_price": currency.index, "timestamp": stamp}
+
+        return State(read, _PACE[pace])
+
+    def _statistics(self, index: str) -> Topic | None:
+        currency = self._market.indexed(index)
+        if currency is None:
+            return None
+        market = currency.perpetual
+
+        def read() -> Record:
+            change = round(100.0 * (market.last / market.open_24h - 1.0), 4)
+            day = {"low24h": market.low, "high24h": market.high, "change24h": change}
+            return {"index_name": index, "high_volatility": False, **day}
+
+        return State(read, SECOND_TICKS)
 
     def _marks(self, index: str) -> Topic | None:
         currency = self._market.indexed(index)
@@ -121,8 +170,21 @@ class TopicMaker:
     def _ticker(self, shape: type[State], name: str, every: int) -> Topic | None:
         if self._methods.ticker(name) is None:
             return None
-        pace = SECOND_TICKS if self._methods.option(name) else every  # options are repriced once a second
-        return shape(lambda: self._methods.ticker(name), pace)
+        if not self._methods.option(name):
+            return shape(lambda: self._methods.ticker(name), every)
+        last: Record | None = None
+
+        def read() -> Record | None:
+            """The ticker, and after delivery once more with what the venue says of the dead."""
+            nonlocal last
+            record = self._methods.ticker(name)
+            if record is None and last is not None:
+                record, last = last | wire.EXPIRED, None
+            elif record is not None:
+                last = record
+            return record
+
+        return shape(read, SECOND_TICKS)  # options are repriced once a second
 
     def _quote(self, name: str) -> Topic | None:
         keys = (
@@ -141,7 +203,9 @@ class TopicMaker:
         return State(read, SECOND_TICKS if self._methods.option(name) else 1) if read() else None
 
     def _window(self, name: str, depth: str, pace: str) -> Topic | None:
-        found = self._methods.future(name)
+        found, option = self._methods.future(name), self._methods.option(name)
+        if option is not None:
+            return State(OptionBook(option[0], name, int(depth)).window, SECOND_TICKS)
         if found is None:
             return None
         currency, market = found
@@ -154,7 +218,9 @@ class TopicMaker:
         return State(read, _PACE[pace])
 
     def _book(self, name: str, pace: str) -> Topic | None:
-        found = self._methods.future(name)
+        found, option = self._methods.future(name), self._methods.option(name)
+        if option is not None:
+            return OptionBook(option[0], name, 20)
         return BookChanges(*found, _PACE[pace]) if found else None
 
     def _creation(self, kind: str, code: str) -> Topic | None:

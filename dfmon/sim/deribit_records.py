@@ -7,9 +7,12 @@ book summaries and 0.0 in tickers, as the venue has it.
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import Any, Final
 
-from dfmon.model.units import DAY, MILLISECOND
+import msgspec
+
+from dfmon.model.units import DAY, MILLISECOND, MINUTE
 from dfmon.sim.board import Slice
 from dfmon.sim.currency import CurrencyMarket
 from dfmon.sim.linear import LinearMarket, LinearSpec
@@ -18,7 +21,13 @@ from dfmon.sim.specs import SPECS
 
 Record = dict[str, Any]
 
+_LAST_MINUTES: Final = 5 * MINUTE
 _PERIODS: Final = {"quarter": "month"}  # Deribit knows no quarter
+
+
+def scientific(value: float) -> msgspec.Raw:
+    """A number in scientific notation, as the venue may send any since December 2024."""
+    return msgspec.Raw(f"{Decimal(repr(value)):e}".encode())
 
 
 def or_none(value: float) -> float | None:
@@ -102,6 +111,7 @@ def option_ticker(market: CurrencyMarket, row: int) -> Record:
     mark, quotation = float(board.mark[row]), board.quotation
     digits = max(quotation.digits, 4)  # a mark is finer than the ticks
     band = 500.0 * quotation.fine
+    nobody = 0.0 if row % 2 else None  # both spellings of an empty side occur
     return {
         "instrument_name": board.names[row],
         "timestamp": market.now_ns // MILLISECOND,
@@ -114,8 +124,8 @@ def option_ticker(market: CurrencyMarket, row: int) -> Record:
             "price_change": None,
         },
         "open_interest": round(float(ledger.open_interest[row]), 4),
-        "best_bid_price": 0.0 if math.isnan(bid) else bid,
-        "best_ask_price": 0.0 if math.isnan(ask) else ask,
+        "best_bid_price": nobody if math.isnan(bid) else bid,
+        "best_ask_price": nobody if math.isnan(ask) else ask,
         "best_bid_amount": 0.0 if math.isnan(bid) else float(board.bid_size[row]),
         "best_ask_amount": 0.0 if math.isnan(ask) else float(board.ask_size[row]),
         "mark_price": round(mark, digits),
@@ -125,7 +135,7 @@ def option_ticker(market: CurrencyMarket, row: int) -> Record:
         "ask_iv": float(board.ask_iv[row]),
         "greeks": {
             "delta": round(float(board.delta[row]), 5),
-            "gamma": round(float(g.gamma[row]), 5),
+            "gamma": scientific(round(float(g.gamma[row]), 5)),
             "vega": round(float(g.vega[row]), 5),
             "theta": round(float(g.theta[row]), 5),
             "rho": round(float(g.rho[row]), 5),
@@ -149,7 +159,7 @@ def future_ticker(currency: CurrencyMarket, market: LinearMarket) -> Record:
         "timestamp": currency.now_ns // MILLISECOND,
         "state": "open",
         "stats": _future_stats(market),
-        "open_interest": usd_amount(market, market.open_interest),
+        "open_interest": scientific(usd_amount(market, market.open_interest)),
         "best_bid_price": price_of(market, book.bid),
         "best_ask_price": price_of(market, book.ask),
         "best_bid_amount": usd_amount(market, book.bids[book.bid]),
@@ -164,91 +174,30 @@ def future_ticker(currency: CurrencyMarket, market: LinearMarket) -> Record:
     }
     if spec.kind == "perpetual":
         record |= {
-            "current_funding": market.funding,
+            "current_funding": scientific(market.funding),
             "funding_8h": market.funding,
             "interest_value": round(market.funding * 28.2, 12),
         }
     return record
 
 
-def option_summaries(market: CurrencyMarket) -> list[Record]:
-    """`get_book_summary_by_currency kind=option`: whole columns at once."""
-    board, ledger = market.board, market.ledger
-    stamp, estimate = market.now_ns // MILLISECOND, market.estimated_delivery
-    names = [underlying_index(market, s) for s in board.slices]
-    columns = zip(
-        board.names,
-        board.bid.tolist(),
-        board.ask.tolist(),
-        board.mark.round(4).tolist(),
-        board.iv.tolist(),
-        ledger.open_interest.round(4).tolist(),
-        ledger.volume.round(4).tolist(),
-        ledger.volume_usd.round(2).tolist(),
-        ledger.last.tolist(),
-        ledger.high.tolist(),
-        ledger.low.tolist(),
-        board.underlying.round(board.quotation.index_digits).tolist(),
-    )
-    return [
-        {
-            "instrument_name": name,
-            "base_currency": market.base,
-            "quote_currency": settlement_of(market.name),
-            "volume": volume,
-            "volume_usd": volume_usd,
-            "high": or_none(high),
-            "low": or_none(low),
-            "last": or_none(last),
-            "bid_price": or_none(bid),
-            "ask_price": or_none(ask),
-            "mid_price": or_none(round(0.5 * (bid + ask), 8)),
-            "price_change": None,
-            "mark_price": mark,
-            "mark_iv": iv,
-            "open_interest": interest,
-            "underlying_price": forward,
-            "underlying_index": names[board.forward_index(row)],
-            "interest_rate": 0.0,
-            "estimated_delivery_price": estimate,
-            "creation_timestamp": stamp,
-        }
-        for row, (name, bid, ask, mark, iv, interest, volume, volume_usd, last, high, low, forward) in enumerate(
-            columns
-        )
-    ]
-
-
-def future_summary(currency: CurrencyMarket, market: LinearMarket) -> Record:
-    """`get_book_summary_by_currency kind=future` row."""
-    ticker = future_ticker(currency, market)
-    stats = ticker["stats"]
-    bid, ask = ticker["best_bid_price"], ticker["best_ask_price"]
-    kept = (
-        "instrument_name",
-        "open_interest",
-        "mark_price",
-        "estimated_delivery_price",
-        "current_funding",
-        "funding_8h",
-    )
-    return {
-        **{key: ticker[key] for key in kept if key in ticker},
-        **{key: stats[key] for key in ("volume", "volume_usd", "volume_notional", "high", "low", "price_change")},
-        "last": ticker["last_price"],
-        "bid_price": bid,
-        "ask_price": ask,
-        "mid_price": 0.5 * (bid + ask),
-        "base_currency": currency.base,
-        "quote_currency": "USDC" if market.spec.in_coins else "USD",
-        "creation_timestamp": ticker["timestamp"],
-    }
+# what a ticker says within seconds of its option's delivery
+EXPIRED: Final[Record] = {
+    "estimated_delivery_price": "expired",
+    "mark_iv": 250.0,
+    "greeks": dict.fromkeys(("delta", "gamma", "vega", "theta", "rho"), 0.0),
+    "underlying_index": "SYN.EXPIRY",
+}
 
 
 def underlying_index(market: CurrencyMarket, part: Slice) -> str:
-    """The future of the same expiry, a synthetic one where none is listed, the index for the last day."""
-    if part.expiry.expiry_ns - market.now_ns <= DAY:
-        return "index_price"
+    """The future of the same expiry, a synthetic one where none is listed, the index for the last day.
+
+    In the last minutes the venue names what is synthetic about it.
+    """
+    left_ns = part.expiry.expiry_ns - market.now_ns
+    if left_ns <= DAY:
+        return "SYN.EXPIRY" if left_ns <= _LAST_MINUTES else "index_price"
     label = part.expiry.label
     return f"{market.name}-{label}" if label in market.futures else f"SYN.{market.name}-{label}"
 

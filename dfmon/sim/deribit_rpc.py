@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from dfmon.model.units import MILLISECOND
+from dfmon.model.units import MILLISECOND, SECOND
 from dfmon.sim import deribit_records as wire
 from dfmon.sim import deribit_trades as prints
 from dfmon.sim.archive import torn
 from dfmon.sim.currency import CurrencyMarket
 from dfmon.sim.deribit_records import Record
+from dfmon.sim.deribit_summaries import future_summary, option_summaries
 from dfmon.sim.faults import Faults
 from dfmon.sim.linear import LinearMarket
 from dfmon.sim.listing import settlement_of
@@ -21,6 +22,7 @@ T = TypeVar("T")
 SETTLEMENT_CURRENCIES: Final = ("BTC", "ETH", "USDC", "USDT", "EURR", "any")
 VERSION: Final = "1.2.26"
 _MAX_COUNT: Final = 1_000
+_SUMMARY_NS: Final = 2 * SECOND
 
 
 class RpcError(Exception):
@@ -48,6 +50,7 @@ class DeribitMethods:
 
     def __init__(self, market: Market, clock: Callable[[], int], faults: Faults) -> None:
         self._market, self._clock, self._faults = market, clock, faults
+        self._kept: dict[str, tuple[int, list[Record]]] = {}
         self._table: dict[str, Callable[[Params], object]] = {
             "public/hello": lambda _: {"version": VERSION},
             "public/test": self._test,
@@ -59,6 +62,7 @@ class DeribitMethods:
             "public/get_order_book": self._order_book,
             "public/get_index_price": self._index_price,
             "public/get_delivery_prices": self._delivery_prices,
+            "public/get_expirations": self._expirations,
             "public/get_last_trades_by_currency": self._trades_by_currency,
             "public/get_last_trades_by_currency_and_time": self._trades_by_currency,
             "public/get_last_trades_by_instrument": self._trades_by_instrument,
@@ -120,11 +124,27 @@ class DeribitMethods:
         rows: list[Record] = []
         for currency in self._chosen(params):
             if kind in {None, "option"}:
-                rows += wire.option_summaries(currency)
+                rows += self._option_summaries(currency)
             if kind in {None, "future"}:
                 futures = [currency.perpetual, *currency.futures.values()]
-                rows += [wire.future_summary(currency, m) for m in futures]
+                rows += [future_summary(currency, m) for m in futures]
         return rows
+
+    def _option_summaries(self, currency: CurrencyMarket) -> list[Record]:
+        """The venue makes its summaries every two seconds, whenever they are asked for."""
+        slot = currency.now_ns // _SUMMARY_NS
+        kept = self._kept.get(currency.name)
+        if kept is None or kept[0] != slot:
+            kept = self._kept[currency.name] = slot, option_summaries(currency)
+        return kept[1]
+
+    def _expirations(self, params: Params) -> Record:
+        """Labels by currency and kind."""
+        found: Record = {}
+        for market in self._chosen(params):
+            options = [s.expiry.label for s in market.board.slices]
+            found[market.name.lower()] = {"option": options, "future": [*market.futures, "PERPETUAL"]}
+        return found
 
     def _ticker(self, params: Params) -> Record:
         record = self.ticker(_text(params, "instrument_name"))

@@ -59,6 +59,26 @@ def future_trade(trade: LinearTrade) -> Record:
     }
 
 
+def combo_trade(order: Order, trades: list[OptionTrade], currency: str, seq: int) -> Record:
+    """The parent of a combo's legs: the structure's own price and side, with the leg prints inside."""
+    first = trades[0]
+    signs = [t.side * order.side for t in trades]
+    return {
+        "trade_seq": seq,
+        "trade_id": trade_id(currency, first.combo_number),
+        "timestamp": first.ts_ms - 1,  # the legs follow a millisecond later
+        "tick_direction": 0,
+        "price": round(sum(sign * t.price for sign, t in zip(signs, trades)), 8),
+        "mark_price": round(sum(sign * t.mark for sign, t in zip(signs, trades)), 8),
+        "instrument_name": first.combo,
+        "index_price": first.index,
+        "direction": direction(order.side),
+        "amount": first.amount,
+        "contracts": round(first.amount / SPECS[currency].contract, 4),
+        "legs": [option_trade(t, currency) for t in trades],
+    }
+
+
 def block_request(order: Order, trades: list[OptionTrade]) -> Record:
     """One executed block RFQ.
 

@@ -59,15 +59,21 @@ class Session:
         self._queue.append(frame)
         self._filled.set()
 
-    def close(self, code: int, reason: str) -> None:
-        """Start the closing handshake; what is still queued is dropped."""
+    def close(self, code: int, reason: str, last: bytes | None = None) -> None:
+        """Start the closing handshake; what is still queued is dropped, but for the `last` word."""
         if self._closing is None:
             self._queue.clear()
-            self._closing = asyncio.create_task(self.ws.close(code, reason))
+            self._closing = asyncio.create_task(self._close(code, reason, last))
 
     def abort(self) -> None:
         """Drop the connection without a word (the client sees 1006)."""
         self.ws.transport.abort()
+
+    async def _close(self, code: int, reason: str, last: bytes | None) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            if last is not None:
+                await self.ws.send(last, text=True)
+        await self.ws.close(code, reason)
 
     async def serve(self, hear: Callable[[str | bytes], None]) -> None:
         """Hand every message to `hear` until the connection ends."""
