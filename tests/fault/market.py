@@ -81,7 +81,7 @@ class Client:
         facts: dict[str, Any] = {name: getattr(chain, name)[order].tobytes() for name in COLUMNS}
         facts |= {"names": tuple(sorted(chain.names)), "settling": repr(chain.settling)}
         facts |= {"spot": chain.spot, "vol_index": chain.vol_index}
-        facts["prints"] = {name: sorted(rows) for name, rows in self.prints.items()}
+        facts["prints"] = {name: sorted(self.prints[name]) for name in chain.names if name in self.prints}
         for market in self.driver._markets.freeze("BTC", at_ns).markets:
             measured = asdict(market)
             # a book's depth is a sum over a dict, whose order is the order in which the levels came
@@ -120,6 +120,14 @@ class Pair:
     clean: Client
     faulted: Client
     proxies: dict[str, Proxy]
+    at: SimAddresses
+    running: list[asyncio.Task[None]]
+
+    def newcomer(self) -> None:
+        """What befell the exchange befell both sessions: compare with one that begins now instead."""
+        self.clean.stop()
+        self.clean = Client(self.server, _addresses(self.at, {}))
+        self.running.append(asyncio.create_task(self.clean.run()))
 
     @property
     def lines(self) -> list[Line]:
@@ -198,15 +206,15 @@ async def two_sessions(
     faulted = Client(server, _addresses(at, through), clock(server) if clock else None)
     market = asyncio.create_task(server.run())
     running = [asyncio.create_task(client.run()) for client in (clean, faulted)]
-    pair = Pair(server, clean, faulted, proxies)
+    pair = Pair(server, clean, faulted, proxies, at, running)
     try:
         with hurried, mock.patch.object(rest, "_TIMEOUT_S", 10.0 / HURRY), gates:
             await pair.settled()
             yield pair
-        failed = [task for task in running if task.done()]
-        assert not failed, [task.exception() for task in failed]
+        failed = [task.exception() for task in running if task.done() and task.exception()]
+        assert not failed, failed
     finally:
-        clean.stop()
+        pair.clean.stop()
         faulted.stop()
         async with asyncio.timeout(10):
             await asyncio.gather(*running, return_exceptions=True)

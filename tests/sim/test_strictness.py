@@ -10,6 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from dfmon.sim.deribit_session import Credits
+from dfmon.sim.faults import Faults
 from tests.sim.test_okx import push
 from tests.sim.test_okx import subscribe as okx_subscribe
 
@@ -148,22 +149,24 @@ async def test_an_options_book_is_chained_and_agrees_with_its_ticker(exchange: A
 
 
 async def test_the_last_word_of_an_expired_ticker_is_odd(exchange: Any, before_cut: int) -> None:
-    sim = await exchange(start_ns=before_cut, speed=10.0)
+    sim = await exchange(start_ns=before_cut, speed=10.0, faults=Faults(frozen=True))
     client = await sim.deribit()
     old = sim.btc.board.names[0]
     channel = f"ticker.{old}.agg2"
     await client.call("public/subscribe", channels=[channel])
     first = await client.channel(channel)
+    sim.server.faults.frozen = False
     assert first["underlying_index"] == "SYN.EXPIRY"
     last = await client.until(lambda m: m["params"]["data"]["estimated_delivery_price"] == "expired")
     assert (last["params"]["data"]["state"], last["params"]["data"]["mark_iv"]) == ("open", 250.0)
 
 
 async def test_a_delivered_series_passes_through_its_states(exchange: Any, before_cut: int) -> None:
-    sim = await exchange(start_ns=before_cut, speed=60.0)
+    sim = await exchange(start_ns=before_cut, speed=60.0, faults=Faults(frozen=True))
     client = await sim.deribit()
     old = sim.btc.board.names[0]
     await client.call("public/subscribe", channels=["instrument.state.option.BTC"])
+    sim.server.faults.frozen = False
     seen: list[str] = []
     while "archivized" not in seen:
         row = await client.channel("instrument.state.option.BTC")
