@@ -79,8 +79,9 @@ def trades(*rows: dict, currency: str = "BTC") -> bytes:
     return push(f"trades.option.{currency}.100ms", list(rows))
 
 
-def answer(result: object) -> bytes:
-    return body({"jsonrpc": "2.0", "result": result, "usIn": 1, "usOut": 2, "usDiff": 1, "testnet": False})
+def answer(result: object, at_ms: int = 0) -> bytes:
+    us = at_ms * 1000
+    return body({"jsonrpc": "2.0", "result": result, "usIn": us + 1, "usOut": us + 2, "usDiff": 1, "testnet": False})
 
 
 def of(kind: type, events: Sequence[Event]) -> list:
@@ -398,19 +399,24 @@ def test_a_jump_of_the_sequence_asks_for_the_missing_prints_once():
     assert protocol.rest_calls() == []
 
 
-def test_prints_the_venue_does_not_return_are_given_up_and_told_after_three_answers():
+def test_prints_the_venue_does_not_return_are_given_up_and_told_after_a_minute_of_its_time():
     protocol = listed()
     protocol.frame_received(trades(trade(1, 11), trade(5, 15)))
     (call,) = protocol.rest_calls()
     (event,) = protocol.response_received(call.tag, answer({"trades": [trade(2, 12)], "has_more": False}))
     assert event.seq == 12
     told: list[Event] = []
-    for second in range(30):
+    asked = 0
+    for second in range(90):
         protocol.due(NOW + second * SECOND)
         for call in protocol.rest_calls():
             if call.tag.startswith("gap"):
                 assert not told
-                told += protocol.response_received(call.tag, answer({"trades": [], "has_more": False}))
+                asked += 1
+                told += protocol.response_received(
+                    call.tag, answer({"trades": [], "has_more": False}, T_MS + second * 1000)
+                )
+    assert asked == 7
     assert told[:2] == [
         PrintsLost("deribit", CALL, 2),
         Rejected("deribit", "gap", f"{CALL}: 2 prints not returned"),

@@ -86,9 +86,17 @@ class Calls(RestQueue):
 
     def prints(self, currency: str, start_ms: int, end_ms: int) -> None:
         """A page of the option prints of a time."""
+        self._prints("trades", currency, start_ms, end_ms)
+
+    def sweep(self, currency: str, start_ms: int, end_ms: int) -> None:
+        """The same of a time that the channels have covered; the next sweep is the retry."""
+        self._prints("sweep", currency, start_ms, end_ms, retry=False)
+
+    def _prints(self, kind: str, currency: str, start_ms: int, end_ms: int, *, retry: bool = True) -> None:
         self.ask(
-            f"trades:{currency}:{start_ms}:{end_ms}",
+            f"{kind}:{currency}:{start_ms}:{end_ms}",
             "/public/get_last_trades_by_currency_and_time",
+            retry=retry,
             currency=currency,
             kind="option",
             start_timestamp=start_ms,

@@ -2,7 +2,8 @@
 
 Prints of names that no listing has explained wait here. `tape` remembers what was seen and what waits for whom; this
 module decides what is told and what is asked for: a page of time after an outage, a range of numbers where an
-instrument's sequence jumps. `lives` collects whole histories, which take the place of what was told before them.
+instrument's sequence jumps, and every few minutes the time since the last such reading, for a print that was dropped
+and has no later one to tell of it. `lives` collects whole histories, which take the place of what was told before them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from dfmon.model.events import Event, HistorySeen, OptionLife, OptionTrade, PrintsLost
-from dfmon.model.units import MILLISECOND
+from dfmon.model.units import MILLISECOND, MINUTE
 from dfmon.venues.decoding import rejected
 from dfmon.venues.deribit import decode, wire
 from dfmon.venues.deribit.asking import Calls
@@ -22,6 +23,8 @@ from dfmon.venues.deribit.requests import Requests
 from dfmon.venues.deribit.tape import Tape
 
 _OVERLAP_MS: Final = 5_000  # a fill by time starts before the last print seen: prints of one moment come in any order
+_SWEEP: Final = 5 * MINUTE  # between two readings of what the channels should have brought
+_LATE_MS: Final = 10_000  # a print may come this late, to the channel or to the archive
 _RESUME_MS: Final = 300_000  # what was kept over a restart may lack prints that waited for others when it was written
 _PATIENCE_MS: Final = 120_000  # of the venue's time, for the next page of a fill, while live prints wait for it
 _HELD: Final = 5_000
@@ -43,6 +46,8 @@ class Prints:
         self._connected_ms = 0
         self._until_ms: int | None = None  # where fills end; None until the channels are open
         self._past: dict[str, int] = {}  # of those, currencies in their first fill -> where it began, ms
+        self._read_ms: dict[str, int] = {}  # currency -> until when the venue's archive has been read
+        self._sweep_ns = 0  # when it is to be read again
         self._kept_ms: dict[str, int] = {}  # underlying -> newest print that was kept from an earlier run
         self._look_back_ms = look_back_ms
 
@@ -61,8 +66,9 @@ class Prints:
     def reconnected(self, now_ns: int) -> None:
         """Ask for what was printed since the last print of each currency; open calls ended with the connection.
 
-        At the first connection, and after one that ended during the first fill, that is what an earlier run has not
-        seen, or the look-back.
+        What no sweep has read yet is read again with it: the connection may have dropped prints before it ended. At the
+        first connection, and after one that ended during the first fill, that is what an earlier run has not seen, or
+        the look-back.
         """
         self._tape.ask_again()
         now_ms = now_ns // MILLISECOND
@@ -71,6 +77,7 @@ class Prints:
         for currency in self._listings.currencies:
             if currency in self._tape.last_ms and currency not in self._past:
                 start_ms = self._tape.last_ms[currency] - _OVERLAP_MS
+                start_ms = min(start_ms, self._read_ms.get(currency, start_ms + _LATE_MS) - _LATE_MS)
             else:
                 since_ms = self._kept_until(currency) or (now_ms - self._look_back_ms if self._look_back_ms else None)
                 if since_ms is None:
@@ -79,6 +86,7 @@ class Prints:
             self._filling[currency] = now_ms
             self._unasked[currency] = start_ms
         self._connected_ms, self._until_ms = now_ms, None
+        self._sweep_ns = now_ns + _SWEEP
 
     @property
     def filling(self) -> bool:
@@ -91,6 +99,10 @@ class Prints:
         Asked any earlier, what is printed between the answer and the first frame would be in neither.
         """
         if self._until_ms is None:
+            self.heard(now_ms)
+            for currency in self._listings.currencies:
+                if now_ms and currency not in self._filling:
+                    self._read_ms.setdefault(currency, now_ms)
             self._until_ms = max(now_ms, self._connected_ms)
             self._ask_fills()
 
@@ -109,9 +121,19 @@ class Prints:
         return min(known) - _RESUME_MS if len(known) == len(coins) else None
 
     def due(self, now_ns: int) -> None:
-        """Ask again for holes that the first answer did not close."""
+        """Ask again for holes that the first answer did not close, and for what nothing later can tell of."""
         for hole in self._tape.holes(self._filling, now_ns):
             self._calls.hole(hole)
+        if self._until_ms is not None and now_ns >= self._sweep_ns:
+            self._sweep_ns = now_ns + _SWEEP
+            for currency in self._listings.currencies:
+                read_ms = self._read_ms.setdefault(currency, self._tape.now_ms)
+                if self._listings.complete(currency) and currency not in self._filling:
+                    self._calls.sweep(currency, read_ms - _LATE_MS, self._tape.now_ms)
+
+    def heard(self, venue_ms: int) -> None:
+        """An answer of the venue tells its time, which holes are given up by."""
+        self._tape.now_ms = max(self._tape.now_ms, venue_ms)
 
     # ---- prints ------------------------------------------------------------------------------------------------------
 
@@ -137,7 +159,7 @@ class Prints:
     def _told(self, rows: Iterable[wire.Trade]) -> list[Event]:
         events: list[Event] = []
         for row in rows:
-            self.requests.printed(row)
+            self.requests.printed(row, self._tape.now_ms)
             events.append(decode.option_trade(row))
         return events
 
@@ -173,8 +195,8 @@ class Prints:
         """Block requests as published: compared with their prints when those have come."""
         newest_ms = self._tape.now_ms
         for row in rows:
-            self.requests.executed(row)
             newest_ms = max(newest_ms, row.timestamp)
+            self.requests.executed(row, newest_ms)
         return list(self.requests.settle(newest_ms))
 
     def listed(self, currency: str, came: set[str], gone: set[str]) -> list[Event]:
@@ -214,10 +236,23 @@ class Prints:
         if page.has_more and rows:
             self._calls.prints(currency, max(max(row.timestamp for row in rows), start_ms + 1), end_ms)
             return events
+        self._read_ms[currency] = min(end_ms, self._tape.now_ms)
         events += self._fill_ended(currency)
         if since_ms is not None and currency in self._listings.underlyings:
             events.append(HistorySeen(wire.SOURCE, currency, since_ms * MILLISECOND))
         return events
+
+    def swept(self, currency: str, start_ms: int, end_ms: int, page: wire.Page) -> list[Event]:
+        """A page of what the channels should have brought; most of it, as a rule all, has been told."""
+        if currency in self._filling:  # the connection was lost meanwhile: the fill reads the same time, in order
+            return []
+        rows, bad = wire.trades.decode(page.trades)
+        events = self.take(currency, [row for row in rows if self._listings.known(row.instrument_name)], filled=True)
+        if page.has_more and rows:
+            self._calls.sweep(currency, max(max(row.timestamp for row in rows), start_ms + 1), end_ms)
+        else:
+            self._read_ms[currency] = end_ms
+        return [*events, *bad]
 
     def _fill_ended(self, currency: str) -> list[Event]:
         """Live prints wait for a fill no longer; what it left open is asked for by number."""
@@ -228,12 +263,11 @@ class Prints:
             self._calls.hole(hole)
         return events
 
-    def mended(self, currency: str, name: str, first: int, last: int, page: wire.Page) -> list[Event]:
-        """The prints of a hole, and a word about those the venue does not return."""
+    def mended(self, currency: str, name: str, first: int, page: wire.Page) -> list[Event]:
+        """The prints of a hole that begins at number `first`."""
         rows, bad = wire.trades.decode(page.trades)
         events: list[Event] = [*self.take(currency, rows, filled=True), *bad]
-        count, behind = self._tape.answered(name, first, last)
-        events += [*self._lost(name, count), *self._told(behind)]
+        self._tape.answered(name, first)
         for hole in self._tape.holes(self._filling):
             self._calls.hole(hole)
         return events

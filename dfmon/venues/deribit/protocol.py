@@ -95,6 +95,7 @@ class DeribitProtocol:
             "instruments": self._on_listing,
             "summary": self._on_summary,
             "trades": self._on_filled,
+            "sweep": self._on_swept,
             "gap": self._on_hole,
             "life": self._on_life,
             "index": self._on_index_asked,
@@ -233,6 +234,7 @@ class DeribitProtocol:
             answer = wire.answer.decode(body)
             if answer.error is not None:
                 return self._call_failed(tag, answer.error)
+            self._prints.heard(answer.usOut // 1_000)
             events = handler(words, answer)
         except (*UNREADABLE, IndexError) as exc:
             self._rest.failed(tag)
@@ -414,9 +416,12 @@ class DeribitProtocol:
     def _on_filled(self, words: list[str], answer: wire.Answer) -> list[Event]:
         return self._prints.filled(words[0], int(words[1]), int(words[2]), wire.page.decode(answer.result))
 
+    def _on_swept(self, words: list[str], answer: wire.Answer) -> list[Event]:
+        return self._prints.swept(words[0], int(words[1]), int(words[2]), wire.page.decode(answer.result))
+
     def _on_hole(self, words: list[str], answer: wire.Answer) -> list[Event]:
-        currency, name, first, last = words
-        return self._prints.mended(currency, name, int(first), int(last), wire.page.decode(answer.result))
+        currency, name, first, _ = words
+        return self._prints.mended(currency, name, int(first), wire.page.decode(answer.result))
 
     def _on_life(self, words: list[str], answer: wire.Answer) -> list[Event]:
         return self._prints.life_page(words[0], int(words[1]), wire.page.decode(answer.result))

@@ -56,8 +56,11 @@ class Requests:
         self._listings = listings
         self._open: dict[str, _Request] = {}
 
-    def executed(self, row: wire.BlockRequest) -> None:
-        """A request as the venue published it. One without an option of ours is nobody's here."""
+    def executed(self, row: wire.BlockRequest, now_ms: int) -> None:
+        """A request as the venue published it. One without an option of ours is nobody's here.
+
+        Patience begins at `now_ms`, the venue's time: what a fill brings may be of long ago.
+        """
         amount = sum(fill.amount for fill in row.trades) or row.amount
         turn = 1.0 if row.direction == "buy" else -1.0
         said: defaultdict[str, float] = defaultdict(float)
@@ -65,14 +68,14 @@ class Requests:
             if leg.instrument_name in self._listings.options:
                 said[leg.instrument_name] += turn * (1.0 if leg.direction == "buy" else -1.0) * amount * leg.ratio
         if said:
-            request = self._about(str(row.id), row.timestamp)
+            request = self._about(str(row.id), now_ms)
             request.said, request.underlying = dict(said), self._listings.options[next(iter(said))].underlying
 
-    def printed(self, row: wire.Trade) -> None:
+    def printed(self, row: wire.Trade, now_ms: int) -> None:
         """A print, told once, that names a request."""
         if row.block_rfq_id is not None:
             size = row.amount if row.direction == "buy" else -row.amount
-            self._about(str(row.block_rfq_id), row.timestamp).printed[row.instrument_name] += size
+            self._about(str(row.block_rfq_id), now_ms).printed[row.instrument_name] += size
 
     def _about(self, number: str, ms: int) -> _Request:
         request = self._open.get(number)

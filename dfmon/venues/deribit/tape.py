@@ -2,8 +2,9 @@
 
 `trade_id` is unique within a settlement currency, `trade_seq` rises by one per instrument. A print that comes early
 waits behind the hole that its number tells of; the hole is asked for by number, after a running fill by time. What
-nobody brings is given up after three answers, or when the venue's own clock has gone on for a minute, and counted.
-Only what was received decides what is told, never our clock: a replay gives up the same prints.
+nobody brings is given up when the venue's own clock, which its prints and its answers tell, has gone on for a minute,
+and counted: an archive that is some seconds late answers many times without it. Only what was received decides what is
+told, never our clock: a replay gives up the same prints.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ from dfmon.venues.deribit.wire import Trade
 PAGE: Final = 1_000  # the venue's largest page of prints
 LARGEST_JUMP: Final = 100_000  # a number further ahead is damaged: no instrument prints so much in an outage
 _HOLD_MS: Final = 60_000  # of the venue's time
-_TRIES: Final = 3
-_WAIT: Final = 2 * SECOND  # before a hole is asked for a second time; doubles
+_WAIT: Final = 2 * SECOND  # before a hole is asked for a second time; doubles three times
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Tape:
 
     def __init__(self, memory: int = 50_000) -> None:
         self.last_ms: dict[str, int] = {}
-        self.now_ms = 0  # the venue's clock, as far as its prints tell
+        self.now_ms = 0  # the venue's clock, as far as its prints and answers tell
         self.damaged = 0  # numbers that cannot be true, since the reader last set it to 0
         self._memory = memory
         self._seen: dict[tuple[str, str], None] = {}
@@ -100,6 +100,7 @@ class Tape:
         line = self._lines.setdefault(name, _Line(currency, None))
         line.currency = currency
         if line.last is None:
+            line.since_ms = self.now_ms
             line.waiting[seq] = trade
         elif seq > line.last + LARGEST_JUMP:
             self.damaged += 1
@@ -123,12 +124,17 @@ class Tape:
             self._broken.pop(name, None)
 
     def fill_ended(self, currency: str) -> list[Trade]:
-        """No fill of the currency runs any more: lines of which only live prints are known begin with those."""
+        """No fill of the currency runs any more: lines of which only live prints are known begin with those.
+
+        The minute of the holes that are left begins now: nobody has asked for them while the fill ran.
+        """
         out: list[Trade] = []
         for name, line in self._lines.items():
-            if line.currency == currency and line.last is None:
+            if line.currency != currency:
+                continue
+            line.since_ms = self.now_ms
+            if line.last is None:
                 line.last = min(line.waiting) - 1
-                line.since_ms = self.now_ms
                 self._release(name, line, out)
         return sorted(out, key=lambda trade: (trade.timestamp, trade.trade_seq))
 
@@ -174,7 +180,7 @@ class Tape:
                 if now_ns is None:
                     continue
                 if not line.again_ns:
-                    line.again_ns = now_ns + (_WAIT << (line.tries - 1))
+                    line.again_ns = now_ns + (_WAIT << min(line.tries - 1, 3))
                 if now_ns < line.again_ns:
                     continue
             line.again_ns = 0
@@ -186,17 +192,12 @@ class Tape:
         for name in self._broken:
             self._lines[name].asked = None
 
-    def answered(self, name: str, first: int, last: int) -> tuple[int, list[Trade]]:
-        """The answer for a hole has been taken: how many prints are given up, and what is told for that.
-
-        A hole is given up when three answers in a row brought nothing.
-        """
+    def answered(self, name: str, first: int) -> None:
+        """The answer for a hole that began at number `first` has been taken: the rest is asked for again."""
         line = self._lines.get(name)
-        if line is None or line.last is None or name not in self._broken:
-            return 0, []
-        line.asked = None
-        line.tries = 0 if line.last >= first else line.tries + 1
-        return (0, []) if line.tries < _TRIES else self._give_up(name, line, last)
+        if line is not None and line.last is not None and name in self._broken:
+            line.asked = None
+            line.tries = 0 if line.last >= first else line.tries + 1
 
     def give_up(self, name: str) -> tuple[int, list[Trade]]:
         """Nobody will answer for the hole of an instrument."""
