@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 import signal
@@ -25,6 +26,15 @@ from tests.small_board import snapshot_text
 from tests.store.store_samples import frames
 
 DFMON = [sys.executable, "-m", "dfmon"]
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[None]:
+    """`run` sets the log up for a whole process; the tests that come later have their own."""
+    root = logging.getLogger("dfmon")
+    before = root.handlers[:], root.level, root.propagate
+    yield
+    root.handlers[:], root.level, root.propagate = before
 
 
 @pytest.fixture(scope="module")
