@@ -5,7 +5,7 @@ Comes between gamma_profile (the values) and gamma_flip (which chooses the nodes
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,8 @@ NOISE: Final = 1e-11
 _ITERATIONS: Final = 100
 _CLOSE: Final = 0.5
 """A dip is looked into where the parabola through it leaves less than this share of the value at its node."""
-_FINER: Final = 9
-_ROUNDS: Final = 8
+_ROUNDS: Final = 16
+_OWN: Final = np.arange(4)
 
 
 def signs_of(net: F64, gross: F64, blur: float = 0.0) -> F64:
@@ -48,49 +48,72 @@ def brackets(signs: F64) -> tuple[Index, Index]:
     return signed[:-1][change], signed[1:][change]
 
 
-def nodes_between(book: Book, both: F64, y: F64, net: F64, signs: F64) -> F64:
-    """Nodes to add where two zeros hide between neighbours of one sign: one inside each dip that passes through zero.
+class Brackets(NamedTuple):
+    """Two points of log spot each, between which the net gamma of a member changes sign."""
+
+    member: Index
+    low: F64
+    high: F64
+    net_low: F64
+    net_high: F64
+
+
+class Bottoms(NamedTuple):
+    """Points where net gamma has the other sign than at the nodes around them: two zeros hide in one grid step."""
+
+    member: Index
+    node: Index
+    y: F64
+    net: F64
+
+
+def bottoms(book: Book, held: F64, y: F64, net: F64, signs: F64, least: F64) -> Bottoms:
+    """What lies below zero in the dips between nodes of one sign, for every member at once.
 
     A dip is a node with a smaller net, in absolute value, than its neighbours of the same sign. Where the parabola
-    through the three comes near zero, ever finer nodes are laid around the lowest until one has the other sign.
+    through the three comes near zero, its lowest point is sought by Newton's step on the slope, else by halving.
 
-    Units: y = ln(S'/S).
-    Shapes: both (n, 2) as for the profile, net and gross; y, net, signs (m,) -> (k,).
+    Units: y = ln(S'/S); net, and the `least` that counts as one, in USD per 1 %.
+    Shapes: held (n,), for one member, or (n, M); y, least (m,); net, signs (M, m) -> (k,) each.
     Domain: any profile.
     Source: quadratic interpolation: Brent, Algorithms for Minimization without Derivatives (1973), section 5.4.
     """
+    dip = (signs[:, :-2] == signs[:, 1:-1]) & (signs[:, 1:-1] == signs[:, 2:]) & (signs[:, 1:-1] != 0.0)
     size = np.abs(net)
-    left, at, right = size[:-2], size[1:-1], size[2:]
-    dip = (signs[:-2] == signs[1:-1]) & (signs[1:-1] == signs[2:]) & (signs[1:-1] != 0.0)
-    dip &= (at <= left) & (at <= right)
-    found = []
-    for node in np.flatnonzero(dip) + 1:
-        low, high = y[node] - y[node - 1], y[node + 1] - y[node]
-        down, up = (size[node - 1] - size[node]) / low, (size[node + 1] - size[node]) / high
-        bend = (down + up) / (low + high)
-        tilt = (up * low - down * high) / (low + high)
-        if bend > 0.0 and size[node] - tilt * tilt / (4.0 * bend) > _CLOSE * size[node]:
-            continue
-        ends = y[node - 1], y[node + 1]
-        for _ in range(_ROUNDS):
-            fine = np.linspace(*ends, _FINER)
-            value, gross = book.profile(fine, both)
-            other = signs_of(value, gross) * signs[node]
-            lowest = int(np.argmin(value * signs[node]))
-            if other[lowest] < 0.0:
-                found.append(fine[lowest])
-                break
-            ends = fine[max(lowest - 1, 0)], fine[min(lowest + 1, _FINER - 1)]
-    return np.array(found)
+    dip &= (size[:, 1:-1] <= size[:, :-2]) & (size[:, 1:-1] <= size[:, 2:])
+    member, node = np.nonzero(dip)
+    node += 1
+    left, at, right = size[member, node - 1], size[member, node], size[member, node + 1]
+    below, above = y[node] - y[node - 1], y[node + 1] - y[node]
+    down, up = (left - at) / below, (right - at) / above
+    bend, tilt = (down + up) / (below + above), (up * below - down * above) / (below + above)
+    with np.errstate(all="ignore"):
+        close = (bend <= 0.0) | (at - tilt * tilt / (4.0 * bend) <= _CLOSE * at)
+    member, node = member[close], node[close]
+    sign, columns = signs[member, node], held if held.ndim == 1 else held[:, member]
+    at, low, high, value = y[node], y[node - 1], y[node + 1], net[member, node]
+    crossed = np.zeros(node.shape, dtype=np.bool_)
+    for _ in range(_ROUNDS if node.size else 0):
+        value, slope, curvature = book.local(at, columns)
+        crossed = value * sign < -least[node]
+        if crossed.all():
+            break
+        rises = slope * sign > 0.0
+        low, high = np.where(rises, low, at), np.where(rises, at, high)
+        with np.errstate(all="ignore"):
+            newton = at - slope / curvature
+            inside = (newton > low) & (newton < high) & (curvature * sign > 0.0)
+        at = np.where(crossed, at, np.where(inside, newton, 0.5 * (low + high)))
+    return Bottoms(member[crossed], node[crossed], at[crossed], value[crossed])
 
 
-def nearest_brackets(y: F64, net: F64, signs: F64) -> tuple[Index, Index, Index]:
-    """For each member with a sign change: its number and the bracket whose linear zero is nearest to spot.
+def member_brackets(y: F64, net: F64, signs: F64) -> Brackets:
+    """Every sign change on the nodes, member by member; nodes without a sign are stepped over.
 
     Units: y = ln(S'/S).
     Shapes: (m,), (M, m), (M, m) -> (r,) each.
     Domain: signs as signs_of.
-    Source: definition.
+    Source: intermediate value theorem.
     """
     node = np.where(signs != 0.0, np.arange(y.shape[0]), 0)
     last = np.maximum.accumulate(node, axis=1)[:, :-1]
@@ -98,10 +121,41 @@ def nearest_brackets(y: F64, net: F64, signs: F64) -> tuple[Index, Index, Index]
     member, high = np.nonzero(before * signs[:, 1:] < 0.0)
     low = last[member, high]
     high += 1
-    zero = linear_zero(y[low], y[high], net[member, low], net[member, high])
+    return Brackets(member, y[low], y[high], net[member, low], net[member, high])
+
+
+def either_side(found: Bottoms, y: F64, net: F64) -> Brackets:
+    """The two brackets of each bottom: from the node before it, and to the node after it.
+
+    Units: y = ln(S'/S).
+    Shapes: (k,), (m,), (M, m) -> (2 k,) each.
+    Domain: as bottoms.
+    Source: intermediate value theorem.
+    """
+    member, node, at, value = found
+    before, after = node - 1, node + 1
+    return Brackets(
+        np.concatenate([member, member]),
+        np.concatenate([y[before], at]),
+        np.concatenate([at, y[after]]),
+        np.concatenate([net[member, before], value]),
+        np.concatenate([value, net[member, after]]),
+    )
+
+
+def nearest(*found: Brackets) -> Brackets:
+    """For each member with a bracket, the one whose linear zero is nearest to spot.
+
+    Units: y = ln(S'/S).
+    Shapes: (r,) each -> (members that have one,) each.
+    Domain: any brackets.
+    Source: definition.
+    """
+    member, low, high, net_low, net_high = (np.concatenate(columns) for columns in zip(*found))
+    zero = linear_zero(low, high, net_low, net_high)
     order = np.lexsort((np.abs(zero), member))
     first = order[np.diff(member[order], prepend=-1) != 0]
-    return member[first], low[first], high[first]
+    return Brackets(member[first], low[first], high[first], net_low[first], net_high[first])
 
 
 def linear_zero(low: F64, high: F64, net_low: F64, net_high: F64) -> F64:
@@ -126,14 +180,11 @@ def cubic_zero(y: F64, net: F64, low: Index, high: Index) -> F64:
     chord = linear_zero(y[low], y[high], net[low], net[high])
     nodes = np.stack([low - 1, low, high, high + 1])
     inside = (nodes[0] >= 0) & (nodes[3] < y.shape[0])
-    at = np.where(inside, nodes, 0)
-    values = net[at]
-    zero = np.zeros_like(chord)
+    values = net.take(nodes, mode="clip")
     with np.errstate(all="ignore"):
-        for i in range(4):
-            others = [j for j in range(4) if j != i]
-            weight = -values[others] / (values[i] - values[others])
-            zero += y[at[i]] * np.multiply.reduce(weight)
+        factors = values / (values - values[:, None])  # the weight of i is the product of its row over j != i
+        factors[_OWN, _OWN] = 1.0
+        zero = (np.multiply.reduce(factors, axis=1) * y.take(nodes, mode="clip")).sum(axis=0)
         good = inside & (zero > y[low]) & (zero < y[high])
     return np.where(good, zero, chord)
 

@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 
 from dfmon.core.black import F64
 from dfmon.core.closed_forms import MAX_SIGMA
-from dfmon.core.flip_roots import brackets, cubic_zero, nearest_brackets, nodes_between, polish, signs_of
+from dfmon.core.flip_roots import (
+    NOISE,
+    bottoms,
+    brackets,
+    cubic_zero,
+    either_side,
+    member_brackets,
+    nearest,
+    polish,
+    signs_of,
+)
 from dfmon.core.gamma_profile import Book, StickyStrike
 from dfmon.core.sticky_moneyness import StickyMoneyness
 
@@ -111,9 +121,9 @@ def find_flip(
         known = y, _profile(book, y, both, known)
         net, gross = known[1]
         signs = signs_of(net, gross, blur)
-        hidden = nodes_between(book, both, y, net, signs)
-        if hidden.size:
-            y = np.union1d(y, hidden)
+        hidden = bottoms(book, held, y, net[None], signs[None], NOISE * gross)
+        if hidden.y.size:
+            y = np.union1d(y, hidden.y)
             net, gross = book.profile(y, both)
             signs = signs_of(net, gross, blur)
         low, high = brackets(signs)
@@ -127,8 +137,8 @@ def find_flip(
     if level is None:
         sign = int(signs[np.argmax(np.abs(net))])
     else:
-        nearest = next(root for root in roots if root.level == level)
-        sign = 1 if nearest.rising == (level <= spot) else -1
+        marked = next(root for root in roots if root.level == level)
+        sign = 1 if marked.rising == (level <= spot) else -1
     spots = spot * np.exp(y)
     return Flip(level, roots, (float(spots[0]), float(spots[-1])), sign, spots, net)
 
@@ -176,10 +186,10 @@ def flip_members(
         net, gross = known[1][:-1], known[1][-1]
         signs = signs_of(net, gross, blur)
         signs[_flat(book, y, net, gross, held)] = 0.0
-        found, low, high = nearest_brackets(y, net, signs)
+        hidden = bottoms(book, held, y, net, signs, NOISE * gross + blur)
+        found, low, high, net_low, net_high = nearest(member_brackets(y, net, signs), either_side(hidden, y, net))
         if found.size:
-            ends = y[low], y[high], net[found, low], net[found, high]
-            zeros = polish(book, held[:, found], *ends, MEMBER_TOLERANCE)[0]
+            zeros = polish(book, held[:, found], low, high, net_low, net_high, MEMBER_TOLERANCE)[0]
             levels[searching[found]] = spot * np.exp(zeros)
             searching = np.delete(searching, found)
             held, known = np.delete(held, found, axis=1), (y, np.delete(known[1], found, axis=0))
@@ -295,8 +305,8 @@ def _book(
 
 
 def _near_strikes(book: Book, sigma: F64, tau: F64) -> F64:
-    narrow = (tau < NEAR_EXPIRY) & (sigma * np.sqrt(tau) < RESOLVED * STEP)
-    return np.unique(book.log_strike_over_forward[narrow])
+    narrow = np.flatnonzero((tau < NEAR_EXPIRY) & (sigma * np.sqrt(tau) < RESOLVED * STEP))
+    return np.unique(book.log_strike_over_forward[narrow]) if narrow.size else np.empty(0)
 
 
 def _nodes(spot: float, reach: float, near: F64) -> F64:

@@ -104,9 +104,11 @@ def gather(kernel: Stencil, values: F64, certainty: F64) -> tuple[F64, F64]:
     both = np.stack([field, certain])
     weighted, confidence = _neighbours(kernel.weights, both, both[:, kernel.neighbour])
     most = kernel.weights.sum(axis=(0, 1))
-    smoothed = np.full_like(field, np.nan)
-    np.divide(weighted, confidence, out=smoothed, where=confidence >= LEAST_CONFIDENCE * most)
-    return smoothed, confidence / most
+    confidence_here = confidence / most
+    with np.errstate(all="ignore"):
+        weighted /= confidence
+    weighted[confidence_here < LEAST_CONFIDENCE] = np.nan
+    return weighted, confidence_here
 
 
 def scatter(kernel: Stencil, exposure: F64, listed: Mask | None = None) -> F64:

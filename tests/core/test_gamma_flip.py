@@ -317,8 +317,14 @@ def test_two_zeros_between_neighbouring_nodes_are_both_found(place, stickiness):
     inner = [root for root in flip.roots if abs(root.level / (spot * np.exp(y[np.argmin(ratio)])) - 1.0) < 0.001]
     assert [root.rising for root in inner] == [False, True]
     assert inner[1].level / inner[0].level - 1.0 == pytest.approx(4e-4, rel=0.05)
-    above = find_flip(spot, *columns, np.array([1.0, -0.999 * ratio.min(), 1.0]), stickiness=stickiness)
+    barely = np.array([1.0, -0.999 * ratio.min(), 1.0])
+    above = find_flip(spot, *columns, barely, stickiness=stickiness)
     assert above.roots == ()
+    members = np.stack([barely, [1.0, -short, 1.0], [1.0, -4.0, 1.0]], axis=1)
+    levels = flip_members(spot, *columns, members, stickiness=stickiness)
+    assert np.isnan(levels[0])
+    assert levels[1] == pytest.approx(flip.level, rel=1e-8)
+    assert levels[2] == pytest.approx(find_flip(spot, *columns, members[:, 2], stickiness=stickiness).level, rel=1e-8)
 
 
 def test_horizons_are_subsets_of_the_book():
