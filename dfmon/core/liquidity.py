@@ -55,7 +55,7 @@ def market_view(market: MarketFrame, depth: Window, ts_ns: int) -> MarketView:
 
 def _funding(rows: list[VenueMarket]) -> float | None:
     """Mean funding of the perpetuals; weighted by open interest where every one of them says it."""
-    said = [r for r in rows if r.market is Market.PERP and math.isfinite(r.funding_8h)]
+    said = [r for r in rows if r.market is not Market.SPOT and math.isfinite(r.funding_8h)]
     if not said:
         return None
     weights = [r.open_interest_usd for r in said]

@@ -220,10 +220,11 @@ class SettlementPrice(Event, frozen=True, gc=False):
 
 
 class Market(StrEnum):
-    """Which book of a hedging venue an event is about."""
+    """Which market of a hedging venue an event is about; `INVERSE` is a coin-settled perpetual beside a linear one."""
 
     SPOT = "spot"
     PERP = "perp"
+    INVERSE = "inverse"
 
 
 class MarketTrade(Event, frozen=True, gc=False):

@@ -37,6 +37,7 @@ class LinearSpec:
     median_trade_usd: float = 2_500.0
     interest_usd: float = 0.0
     expiry_ns: int = 0
+    contract_usd: float = 0.0  # of an inverse swap, which trades in whole contracts; 0 elsewhere
 
     @property
     def in_coins(self) -> bool:
@@ -123,19 +124,19 @@ class LinearMarket:
     def liquidate(self, now_ns: int, side: int) -> Liquidation:
         """Force one position out at the far touch."""
         usd = 9_000.0 * math.exp(1.3 * float(self._rng.standard_normal()))
-        coins = self._lots(usd / self.index)
-        best = self.book.ask if side > 0 else self.book.bid
+        price = (self.book.ask if side > 0 else self.book.bid) * self.spec.tick
+        coins = self._lots(usd, price)
         self.open_interest = max(self.open_interest - coins, 0.0)
         self.revision += 1
-        return Liquidation(self, now_ns, best * self.spec.tick, coins, side)
+        return Liquidation(self, now_ns, price, coins, side)
 
     def _trade(self, now_ns: int, lean: float) -> LinearTrade:
         spec = self.spec
         u = self._rng.random(2)
         side = 1 if u[0] < 0.5 + 0.35 * lean else -1
         usd = spec.median_trade_usd * math.exp(1.2 * float(self._rng.standard_normal()))
-        coins = self._lots(usd / self.index)
         self.last = (self.book.ask if side > 0 else self.book.bid) * spec.tick
+        coins = self._lots(usd, self.last)
         self.high, self.low = max(self.high, self.last), min(self.low, self.last)
         self.last_size = coins
         self.volume += coins
@@ -147,9 +148,12 @@ class LinearMarket:
         self.recent.append(trade)
         return trade
 
-    def _lots(self, coins: float) -> float:
+    def _lots(self, usd: float, price: float) -> float:
+        """Whole lots worth about `usd`, in coins; those of an inverse contract hang on the trade's price."""
+        if contract := self.spec.contract_usd:
+            return max(round(usd / contract), 1) * contract / price
         digits = self.spec.lot_digits
-        return max(round(coins, digits), 10.0**-digits)
+        return max(round(usd / self.index, digits), 10.0**-digits)
 
 
 def liquidation_rate(move_sd: float) -> float:
@@ -169,11 +173,12 @@ class _Coin:
     lots: int
     spot_lots: int
     swap_lots: int  # a hundredth of an OKX contract
+    inverse_usd: float = 0.0  # of a contract of OKX's inverse swap; 0 where there is none
 
 
 _COINS: Final = {
-    "BTC": _Coin(1.0, 1.0, 0.1, 0.01, 0.5, 3, 5, 4),
-    "ETH": _Coin(0.5, 0.6, 0.01, 0.01, 0.05, 2, 4, 3),
+    "BTC": _Coin(1.0, 1.0, 0.1, 0.01, 0.5, 3, 5, 4, 100.0),
+    "ETH": _Coin(0.5, 0.6, 0.01, 0.01, 0.05, 2, 4, 3, 10.0),
     "SOL": _Coin(0.15, 0.4, 0.01, 0.01, 0.01, 0, 3, 2),
     "XRP": _Coin(0.12, 0.4, 0.0001, 0.0001, 0.0001, 1, 1, 0),
 }
@@ -184,24 +189,30 @@ def hedge_specs(board: str) -> tuple[LinearSpec, ...]:
     base, _, counter = board.partition("_")
     coin = _COINS[base]
 
-    def spec(venue: str, symbol: str, kind: str, numbers: tuple[float, ...], tick: float, lots: int) -> LinearSpec:
+    def spec(
+        venue: str, symbol: str, kind: str, numbers: tuple[float, ...], tick: float, lots: int, contract: float = 0.0
+    ) -> LinearSpec:
         depth, adv, pace_s, interest = numbers
         return LinearSpec(
             venue, symbol, base, kind, tick=tick, spread=1, lot_digits=lots,
             depth_usd=1e6 * (depth * coin.size), adv_usd=1e6 * (adv * coin.size), trades_per_s=pace_s * coin.pace,
-            interest_usd=1e6 * (interest * coin.size),
+            interest_usd=1e6 * (interest * coin.size), contract_usd=contract,
         )  # fmt: skip
 
     name = f"{board}-PERPETUAL"
     if counter and base in _INVERSE:
         return (spec("deribit", name, "perpetual", (5.0, 200.0, 0.3, 250.0), coin.tick, 4),)
-    return (
+    usual = (
         spec("binance-futures", f"{base}USDT", "perpetual", (55.0, 15_000.0, 6.0, 8_000.0), coin.tick, coin.lots),
         spec("binance-spot", f"{base}USDT", "spot", (28.0, 2_500.0, 4.0, 0.0), coin.spot_tick, coin.spot_lots),
         spec("okx", f"{base}-USDT-SWAP", "perpetual", (26.0, 6_000.0, 3.0, 2_500.0), coin.tick, coin.swap_lots),
         spec("okx", f"{base}-USDT", "spot", (10.0, 800.0, 1.5, 0.0), coin.tick, coin.spot_lots),
         spec("deribit", name, "perpetual", (14.0, 700.0, 1.0, 1_100.0), coin.deribit_tick, 4),
     )
+    if not coin.inverse_usd:
+        return usual
+    numbers = (9.0, 1_000.0, 0.6, 700.0)
+    return (*usual, spec("okx", f"{base}-USD-SWAP", "perpetual", numbers, coin.tick, 4, coin.inverse_usd))
 
 
 def future_spec(currency: str, name: str, expiry_ns: int) -> LinearSpec:

@@ -22,8 +22,10 @@ def inst_type(market: LinearMarket) -> str:
     return "SWAP" if is_swap(market) else "SPOT"
 
 
-def size(market: LinearMarket, coins: float) -> str:
-    """Contracts of a swap, coins of spot."""
+def size(market: LinearMarket, coins: float, usd: float) -> str:
+    """Contracts of a swap, coins of spot. Inverse contracts are whole and count USD, at `usd` a coin."""
+    if contract := market.spec.contract_usd:
+        return str(max(round(coins * usd / contract), 1 if coins > 0.0 else 0))
     if is_swap(market):
         return f"{coins / CONTRACT_COINS[market.spec.currency]:.2f}"
     return f"{coins:.{market.spec.lot_digits}f}"
@@ -36,8 +38,9 @@ def price(market: LinearMarket, usd: float) -> str:
 
 def level(market: LinearMarket, ticks: int, coins: float) -> list[str]:
     """`[price, size, "0", orders]`."""
+    usd = ticks * market.spec.tick
     orders = "0" if coins == 0.0 else str(1 + int(coins) % 20)
-    return [price(market, ticks * market.spec.tick), size(market, coins), "0", orders]
+    return [price(market, usd), size(market, coins, usd), "0", orders]
 
 
 def book(market: LinearMarket, depth: int) -> Record:
@@ -58,7 +61,7 @@ def ticker(market: LinearMarket, ts: str) -> Record:
         "instType": inst_type(market),
         "instId": market.spec.symbol,
         "last": price(market, market.last),
-        "lastSz": size(market, market.last_size),
+        "lastSz": size(market, market.last_size, market.last),
         "askPx": ask[0],
         "askSz": ask[1],
         "bidPx": bid[0],
@@ -67,7 +70,7 @@ def ticker(market: LinearMarket, ts: str) -> Record:
         "high24h": price(market, market.high),
         "low24h": price(market, market.low),
         "volCcy24h": f"{turnover:.4f}",
-        "vol24h": size(market, market.volume),
+        "vol24h": size(market, market.volume, market.last),
         "sodUtc0": opened,
         "sodUtc8": opened,
         "ts": ts,
@@ -81,7 +84,7 @@ def trade(done: LinearTrade) -> Record:
         "instId": market.spec.symbol,
         "tradeId": str(done.trade_id),
         "px": price(market, done.price),
-        "sz": size(market, done.coins),
+        "sz": size(market, done.coins, done.price),
         "side": "buy" if done.side > 0 else "sell",
         "ts": str(done.ts_ns // MILLISECOND),
         "count": "1",
@@ -129,7 +132,7 @@ def open_interest(market: LinearMarket, ts: str) -> Record:
     return {
         "instType": "SWAP",
         "instId": market.spec.symbol,
-        "oi": size(market, coins),
+        "oi": size(market, coins, market.mark),
         "oiCcy": f"{coins:.4f}",
         "oiUsd": f"{coins * market.index:.2f}",
         "ts": ts,
@@ -144,7 +147,7 @@ def liquidation(order: Liquidation) -> Record:
         "side": "buy" if order.side > 0 else "sell",
         "posSide": "short" if order.side > 0 else "long",
         "bkPx": price(market, order.price),
-        "sz": size(market, order.coins),
+        "sz": size(market, order.coins, order.price),
         "bkLoss": "0",
         "ccy": "",
         "ts": str(order.ts_ns // MILLISECOND),
@@ -161,17 +164,22 @@ def liquidation(order: Liquidation) -> Record:
 def instrument(market: LinearMarket) -> Record:
     """`GET /public/instruments` row."""
     spec = market.spec
+    lot = "1" if spec.contract_usd else "0.01" if is_swap(market) else f"{10.0**-spec.lot_digits:.{spec.lot_digits}f}"
     record = {
         "instType": inst_type(market),
         "instId": spec.symbol,
         "tickSz": price(market, spec.tick),
-        "lotSz": "0.01" if is_swap(market) else f"{10.0**-spec.lot_digits:.{spec.lot_digits}f}",
-        "minSz": "0.01" if is_swap(market) else f"{10.0**-spec.lot_digits:.{spec.lot_digits}f}",
+        "lotSz": lot,
+        "minSz": lot,
         "state": "live",
         "listTime": "1606468572000",
     }
     if not is_swap(market):
         return record | {"baseCcy": spec.currency, "quoteCcy": "USDT", "ctVal": "", "ctMult": "", "ctValCcy": ""}
-    family = f"{spec.currency}-USDT"
-    contract = {"ctType": "linear", "ctVal": f"{CONTRACT_COINS[spec.currency]:g}", "ctMult": "1"}
-    return record | contract | {"ctValCcy": spec.currency, "settleCcy": "USDT", "uly": family, "instFamily": family}
+    family = spec.symbol.removesuffix("-SWAP")
+    names = {"uly": family, "instFamily": family, "ctMult": "1"}
+    if spec.contract_usd:
+        contract = {"ctType": "inverse", "ctVal": f"{spec.contract_usd:g}", "ctValCcy": "USD"}
+        return record | names | contract | {"settleCcy": spec.currency}
+    contract = {"ctType": "linear", "ctVal": f"{CONTRACT_COINS[spec.currency]:g}", "ctValCcy": spec.currency}
+    return record | names | contract | {"settleCcy": "USDT"}

@@ -56,6 +56,7 @@ def test_funding_is_weighted_by_open_interest_where_all_say_it_and_plain_where_n
     spot = replace(ROW, market=Market.SPOT, funding_8h=9.0)
     assert view(ROW, other, spot).funding_8h == pytest.approx((1e-4 * 2 + 4e-4 * 6) / 8)
     assert view(ROW, replace(other, open_interest_usd=NAN)).funding_8h == pytest.approx(2.5e-4)
+    assert view(ROW, replace(other, market=Market.INVERSE), spot).funding_8h == view(ROW, other).funding_8h
 
 
 def test_builder_market_is_complete() -> None:

@@ -49,6 +49,15 @@ def test_snapshot_replaces_the_book_and_update_changes_single_levels() -> None:
     assert only(second, change).mid == (98.0 + 102.0) / 2
 
 
+def test_a_market_without_a_book_adds_its_volume_and_no_depth() -> None:
+    linear = book(((99.5, 5.0),), ((100.5, 5.0),))
+    inverse = MarketTicker("binance", Market.INVERSE, "BTC", NOW, last=100.0, volume_usd=7.0, funding_8h=1e-4)
+    rows = frozen(linear, inverse).markets
+    assert [(row.market.value, row.mid) for row in rows] == [("inverse", 100.0), ("perp", 100.0)]
+    assert math.isnan(rows[0].depth_usd)
+    assert (rows[0].volume_usd, rows[1].depth_usd) == (7.0, 500.0)
+
+
 def test_size_zero_removes_a_level_also_one_that_was_never_there() -> None:
     change = book(((99.0, 0.0), (90.0, 0.0)), (), BookUpdate)
     assert only(book(((99.0, 5.0), (97.0, 5.0)), ((101.0, 5.0),)), change).mid == 99.0

@@ -118,12 +118,29 @@ async def test_swaps_count_contracts_of_a_hundredth_bitcoin(exchange: Any) -> No
     assert float(spot["volCcy24h"]) == pytest.approx(float(spot["vol24h"]) * float(spot["last"]), rel=0.02)
 
 
+async def test_inverse_swaps_count_whole_contracts_of_dollars(exchange: Any) -> None:
+    sim = await exchange(speed=20.0)
+    client = await sim.ws(sim.at.okx_ws)
+    name = "BTC-USD-SWAP"
+    await subscribe(client, ("trades", name), ("tickers", name), ("open-interest", name), ("funding-rate", name))
+    trade = (await push(client, "trades"))["data"][0]
+    market = sim.server.market.linear("okx")[name]
+    truth = next(t for t in market.recent if str(t.trade_id) == trade["tradeId"])
+    assert trade["sz"].isdecimal()
+    assert int(trade["sz"]) * 100 / float(trade["px"]) == pytest.approx(truth.coins)
+    ticker = (await push(client, "tickers"))["data"][0]
+    assert float(ticker["vol24h"]) * 100 / float(ticker["last"]) == pytest.approx(float(ticker["volCcy24h"]), rel=1e-4)
+    interest = (await push(client, "open-interest"))["data"][0]
+    assert float(interest["oi"]) * 100 == pytest.approx(float(interest["oiUsd"]), rel=0.01)
+
+
 async def test_liquidations_come_by_instrument_type(exchange: Any) -> None:
     sim = await exchange(speed=80.0)
     client = await sim.ws(sim.at.okx_ws)
     await client.say({"op": "subscribe", "args": [{"channel": "liquidation-orders", "instType": "SWAP"}]})
     order = (await push(client, "liquidation-orders"))["data"][0]
-    assert (order["instId"], order["instFamily"]) == ("BTC-USDT-SWAP", "BTC-USDT")
+    assert order["instId"] in {"BTC-USDT-SWAP", "BTC-USD-SWAP"}
+    assert order["instFamily"] == order["instId"].removesuffix("-SWAP")
     (detail,) = order["details"]
     assert (detail["side"], detail["posSide"]) in {("sell", "long"), ("buy", "short")}
 
@@ -139,7 +156,10 @@ async def test_rest_is_in_the_envelope(exchange: Any) -> None:
     base = f"{sim.at.okx_rest}/api/v5"
     swaps = (await sim.get(f"{base}/public/instruments", instType="SWAP")).json()
     assert (swaps["code"], swaps["msg"]) == ("0", "")
-    assert {r["instId"]: r["ctVal"] for r in swaps["data"]} == {"BTC-USDT-SWAP": "0.01", "ETH-USDT-SWAP": "0.1"}
+    assert {r["instId"]: r["ctVal"] for r in swaps["data"]} == {
+        "BTC-USDT-SWAP": "0.01", "ETH-USDT-SWAP": "0.1", "BTC-USD-SWAP": "100", "ETH-USD-SWAP": "10",
+    }  # fmt: skip
+    assert {r["ctType"] for r in swaps["data"] if r["ctValCcy"] == "USD"} == {"inverse"}
     ticker = (await sim.get(f"{base}/market/ticker", instId="ETH-USDT")).json()["data"][0]
     assert 2_000 < float(ticker["last"]) < 4_000
     interest = (await sim.get(f"{base}/public/open-interest", instType="SWAP", instId="BTC-USDT-SWAP")).json()["data"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from dfmon.model.events import BookLost, BookSnapshot, BookUpdate, Event, FeedStatus, MarketTicker, MarketTrade
+from dfmon.model.events import BookLost, BookSnapshot, BookUpdate, Event, FeedStatus, Market, MarketTicker, MarketTrade
 from dfmon.model.units import SECOND
 from dfmon.venues.okx.protocol import OkxProtocol
 from tests.venues.venue_golden import NOW, Golden, assert_finite, body, goldens, mutations, plain
@@ -60,7 +60,9 @@ def test_one_message_subscribes_everything():
     assert {"channel": "funding-rate", "instId": SWAP} in args
     assert {"channel": "liquidation-orders", "instType": "SWAP"} in args
     assert {"channel": "mark-price", "instId": "BTC-USDT"} not in args
-    assert len(args) == 4 * 3 + 2 * 3 + 1
+    assert {"channel": "trades", "instId": "ETH-USD-SWAP"} in args
+    assert {"channel": "books", "instId": "BTC-USD-SWAP"} not in args, "fewer than thirty books are advised"
+    assert len(args) == 4 * 3 + 2 * 3 + 2 * 5 + 1
 
 
 def test_the_size_of_a_contract_is_the_listings_and_the_documented_one_before():
@@ -79,6 +81,30 @@ def test_a_swap_without_a_documented_size_waits_for_the_listing():
     listing = [{"instId": "SOL-USDT-SWAP", "ctVal": "1", "ctMult": "1", "ctType": "linear"}]
     protocol.response_received("instruments", body({"code": "0", "data": listing}))
     assert kinds(protocol.frame_received(trade("1", "SOL-USDT-SWAP"))) == [MarketTrade]
+
+
+def test_an_inverse_contract_counts_dollars_and_is_the_listings_word():
+    protocol = connected()
+    inverse = "BTC-USD-SWAP"
+    assert protocol.frame_received(trade("3", inverse))[-1].size == pytest.approx(3 * 100 / 100)
+    for mult, kind, coins in (("2", "inverse", 6.0), ("5", "linear", 6.0), ("", "inverse", 3.0)):
+        listing = [{"instId": inverse, "ctVal": "100", "ctMult": mult, "ctType": kind, "ctValCcy": "USD"}]
+        assert protocol.response_received("instruments", body({"code": "0", "data": listing})) == []
+        (event,) = protocol.frame_received(trade("3", inverse, number=f"{mult}{kind}"))
+        assert (event.market, event.size) == (Market.INVERSE, pytest.approx(coins))
+    (unknown,) = protocol.frame_received(trade("3", "ETH-USD-SWAP"))
+    assert unknown.what == "instrument", "its size is not documented"
+
+
+def test_only_coins_with_an_inverse_swap_ask_for_one():
+    assert [name for name in subscribed(("SOL", "ETH")) if name.endswith("-USD-SWAP")] == ["ETH-USD-SWAP"]
+
+
+def subscribed(underlyings: Sequence[str]) -> list[str]:
+    protocol = OkxProtocol(underlyings)
+    protocol.connection_made(NOW)
+    (text,) = protocol.data_to_send()
+    return sorted({arg["instId"] for arg in json.loads(text)["args"] if "instId" in arg})
 
 
 @pytest.mark.parametrize("reply", [b"", b"[]", b"\xff", b'{"code":"50011","msg":"Too Many Requests","data":[]}'])

@@ -220,8 +220,10 @@ def test_contracts_of_okx():
         {"instId": f"{coin}-USDT-SWAP", "tradeId": "1", "px": "10", "sz": "2", "side": "buy", "ts": "5"}
         for coin in ("BTC", "ETH", "SOL", "XRP")
     ]
+    trades += [{**trade, "instId": f"{coin}-USD-SWAP"} for coin, trade in zip(("BTC", "ETH"), trades)]
     events = frames(protocol, [{"arg": {"channel": "trades", "instId": "BTC-USDT-SWAP"}, "data": trades}])
-    assert [event.size for event in events if isinstance(event, MarketTrade)] == [0.02, 0.2, 2.0, 200.0]
+    sizes = [event.size for event in events if isinstance(event, MarketTrade)]
+    assert sizes == [0.02, 0.2, 2.0, 200.0, 2 * 100 / 10, 2 * 10 / 10]
 
 
 def test_the_prints_of_a_day_in_2020():

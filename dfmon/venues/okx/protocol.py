@@ -1,7 +1,8 @@
-"""OKX spot and USDT swaps as a protocol without I/O: one connection for trades, books, tickers and derivative facts.
+"""OKX spot, USDT swaps and inverse swaps as a protocol without I/O: one connection for trades, books and slow facts.
 
-Swaps count contracts: every size is multiplied by the coins of a contract here, once. Books follow the sequence ids
-(a break is mended by subscribing anew). The venue closes a connection that is silent for 30 s unless it is pinged.
+Swaps count contracts, of coins or, where inverse, of USD: every size becomes coins here, once. Books follow the
+sequence ids (a break is mended by subscribing anew); those of inverse swaps are not asked for, since fewer than thirty
+are advised. The venue closes a connection that is silent for 30 s unless it is pinged.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ from dfmon.venues.status import Status, listed
 from dfmon.venues.watchdog import Watchdog
 
 VENUE: Final = wire.SOURCE
-# Coins per contract until the listing has been read; a swap that is not here waits for it.
+# Coins per contract, and USD per inverse one, until the listing has been read; a swap that is not here waits for it.
 _DOCUMENTED: Final = {"BTC-USDT-SWAP": 0.01, "ETH-USDT-SWAP": 0.1}
+_DOCUMENTED_USD: Final = {"BTC-USD-SWAP": 100.0}
+_INVERSE: Final = ("BTC", "ETH")
 _PING_AFTER: Final = 20 * SECOND
 _RESYNC_EVERY: Final = 30 * SECOND  # a book
 _OPS_HOUR, _OPS_BURST = 400.0, 60.0  # the venue allows 480 subscriptions and ends of such an hour
@@ -60,7 +63,10 @@ _SWAPS_ONLY: Final = ("mark-price", "funding-rate", "open-interest")
 
 
 class OkxProtocol:
-    """`underlyings` against USDT: the spot pair and the linear swap of each. `source` names the connection."""
+    """The spot pair and the linear swap of each of `underlyings`, and the inverse swap of BTC and ETH.
+
+    `source` names the connection.
+    """
 
     patience = Patience(first_data_s=15.0, data_s=35.0)
 
@@ -69,9 +75,12 @@ class OkxProtocol:
         self.leaving = ""
         spot = {f"{name}-USDT": (Market.SPOT, name) for name in underlyings}
         swaps = {f"{name}-USDT-SWAP": (Market.PERP, name) for name in underlyings}
-        self._instruments: dict[str, tuple[Market, str]] = spot | swaps
-        self._swaps = tuple(swaps)
+        inverse = {f"{name}-USD-SWAP": (Market.INVERSE, name) for name in underlyings if name in _INVERSE}
+        self._instruments: dict[str, tuple[Market, str]] = spot | swaps | inverse
+        self._books = spot | swaps
+        self._swaps = swaps | inverse
         self._coins = dict.fromkeys(spot, 1.0) | {name: _DOCUMENTED[name] for name in swaps if name in _DOCUMENTED}
+        self._usd = {name: _DOCUMENTED_USD[name] for name in inverse if name in _DOCUMENTED_USD}
         self._out: list[str] = []
         self._rest = RestQueue()
         self._seq: dict[str, int] = {}  # last seqId of each good book
@@ -117,7 +126,7 @@ class OkxProtocol:
     def connection_lost(self, reason: str) -> Sequence[Event]:
         self._dog.restart()
         self._wanted.clear()
-        lost = [BookLost(VENUE, market, name) for market, name in self._instruments.values()]
+        lost = [BookLost(VENUE, market, name) for market, name in self._books.values()]
         return [self._status.down(reason), *lost]
 
     @property
@@ -189,18 +198,35 @@ class OkxProtocol:
                 raise ValueError(f"{answer.code} {answer.msg}")
             rows, bad = wire.contracts.decode(answer.data)
             for row in rows:
-                if row.instId in self._swaps and row.ctType == "linear":
-                    coins = number(row.ctVal) * (number(row.ctMult) if row.ctMult else 1.0)
-                    if coins > 0:
-                        self._coins[row.instId] = coins
+                self._listed(row)
         except UNREADABLE as exc:
             self._rest.failed(tag)
             return [rejected(self.source, "answer", f"{tag}: {exc if body else 'none'}")]
         self._rest.answered(tag)
         return bad
 
+    def _listed(self, row: wire.Contract) -> None:
+        """How much a contract is: coins of a linear swap, USD of an inverse one."""
+        market, _ = self._swaps.get(row.instId, (None, ""))
+        worth = number(row.ctVal) * (number(row.ctMult) if row.ctMult else 1.0)
+        if market is Market.PERP and row.ctType == "linear" and worth > 0:
+            self._coins[row.instId] = worth
+        elif market is Market.INVERSE and row.ctType == "inverse" and row.ctValCcy in ("USD", "") and worth > 0:
+            self._usd[row.instId] = worth
+
+    def _size(self, inst: str, size: float, price: float) -> float | None:
+        """Coins of `size` on the wire at `price`, USD; None where nobody has said what a contract is."""
+        if inst in self._coins:
+            return size * self._coins[inst]
+        return size * self._usd[inst] / price if inst in self._usd else None
+
     def _plan(self) -> list[dict[str, str]]:
-        wanted = [{"channel": channel, "instId": inst} for inst in self._instruments for channel in _EVERYWHERE]
+        wanted = [
+            {"channel": channel, "instId": inst}
+            for inst in self._instruments
+            for channel in _EVERYWHERE
+            if channel != "books" or inst in self._books
+        ]
         wanted += [{"channel": channel, "instId": inst} for inst in self._swaps for channel in _SWAPS_ONLY]
         return [*wanted, {"channel": "liquidation-orders", "instType": "SWAP"}]
 
@@ -240,7 +266,9 @@ class OkxProtocol:
         if self._wanted.pop(label, None) is None:
             return
         _, name = self._instruments.get(arg.instId, (None, ""))
-        within_s = _TRADES_WITHIN.get(name, 0) if arg.channel == "trades" else _WITHIN.get(arg.channel, 0)
+        within_s = _WITHIN.get(arg.channel, 0)
+        if arg.channel == "trades" and arg.instId in self._books:  # the inverse swaps may pause too
+            within_s = _TRADES_WITHIN.get(name, 0)
         if within_s:
             self._dog.expect(label, within_s * SECOND)
 
@@ -248,14 +276,14 @@ class OkxProtocol:
         rows, bad = wire.trades.decode(message.data)
         events: list[Event] = [*bad]
         for row in rows:
-            where, coins = self._instruments.get(row.instId), self._coins.get(row.instId)
+            where, coins = self._instruments.get(row.instId), self._size(row.instId, row.sz, row.px)
             if where is None or coins is None:
                 events.append(rejected(self.source, "instrument", row.instId))
                 continue
             if not self._prints.fresh(row.instId, row.tradeId):
                 continue  # two connections brought it
             side = 1 if row.side == "buy" else -1
-            events.append(MarketTrade(VENUE, *where, ns(row.ts), row.px, row.sz * coins, side))
+            events.append(MarketTrade(VENUE, *where, ns(row.ts), row.px, coins, side))
         return events
 
     def _on_tickers(self, message: wire.Message) -> Sequence[Event]:
@@ -315,13 +343,15 @@ class OkxProtocol:
         rows, bad = wire.liquidations.decode(message.data)
         events: list[Event] = [*bad]
         for row in rows:
-            where, coins = self._instruments.get(row.instId), self._coins.get(row.instId)
-            if where is None or coins is None:
+            where = self._instruments.get(row.instId)
+            if where is None:
                 continue
             for order in row.details:
+                coins = self._size(row.instId, order.sz, order.bkPx)
+                if coins is None:
+                    continue
                 side = -1 if order.side == "sell" else 1  # the order's side: a long is sold out
-                usd = order.sz * coins * order.bkPx
-                events.append(Liquidation(VENUE, *where, ns(order.ts), side, order.bkPx, usd))
+                events.append(Liquidation(VENUE, *where, ns(order.ts), side, order.bkPx, coins * order.bkPx))
         return events
 
     # ---- books ----------------------------------------------------------------------------------------------------

@@ -113,12 +113,13 @@ class Book(Struct):
 
 
 class Contract(Struct):
-    """A listing record; coins per contract are ctVal x ctMult where ctValCcy is the coin."""
+    """A listing record; ctVal x ctMult of ctValCcy are a contract: the coin of a linear swap, USD of an inverse one."""
 
     instId: str
     ctVal: str = ""
     ctMult: str = ""
     ctType: str = ""
+    ctValCcy: str = ""
 
 
 class Answer(Struct):
