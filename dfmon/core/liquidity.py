@@ -41,7 +41,8 @@ def market_view(market: MarketFrame, depth: Window, ts_ns: int) -> MarketView:
     fresh = [row for row in market.markets if row.age_s <= FRESH_S]
     depths = [row.depth_usd for row in fresh if math.isfinite(row.depth_usd)]
     if depths:
-        depth = depth.push(ts_ns, (math.fsum(depths),))
+        total = math.fsum(depths)
+        depth = depth.push(ts_ns, (total if total >= 1.0 else 0.0,))  # shares of less than a dollar leave the floats
     recent = depth.since(ts_ns - MEDIAN_OVER)
     volumes = [row.volume_usd for row in fresh if math.isfinite(row.volume_usd)]
     return MarketView(

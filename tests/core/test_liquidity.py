@@ -44,6 +44,11 @@ def test_depth_is_the_median_of_fifteen_minutes_so_a_blink_does_not_move_it() ->
     assert view(replace(ROW, depth_usd=5.0), depth=depth, ts_ns=NOW + 4 * SAMPLE).depth_usd == 1e6
 
 
+def test_less_than_a_dollar_is_no_depth() -> None:
+    assert view(replace(ROW, depth_usd=1e-303)).depth_usd == 0.0
+    assert view(replace(ROW, depth_usd=1.0)).depth_usd == 1.0
+
+
 def test_depth_is_forgotten_after_fifteen_minutes() -> None:
     depth = view(ROW).depth
     gone = replace(ROW, depth_usd=NAN)
