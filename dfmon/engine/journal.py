@@ -7,12 +7,16 @@ back. A record is a fixed head, the name of its source, and the payload exactly 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+import numpy as np
+
 _HEAD: Final = struct.Struct("<QqBBI")  # seq, recv_ns, kind, length of source, length of payload
+_SOURCE_AT: Final = 17  # where the head says the length of the source
+_COLUMNS: Final = np.dtype([("seq", "<u8"), ("recv_ns", "<u8"), ("kind", "u1"), ("source", "u1"), ("payload", "<u4")])
 
 
 class RecordKind(IntEnum):
@@ -72,3 +76,36 @@ def decode(block: bytes) -> Iterator[Record]:
             raise ValueError(f"the record of {length} bytes at byte {at} reaches past the end of the block")
         at = body + length
         yield Record(seq, recv_ns, kind, source, block[body:at])
+
+
+# ---- a block by columns: what is alike stands together, which packs a sixth smaller ----------------------------------
+
+
+def by_columns(rows: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Encoded records as their heads, field by field and byte by byte, numbers as steps; and their payloads."""
+    heads = np.frombuffer(b"".join(row[: _HEAD.size] for row in rows), _COLUMNS)
+    heads = heads.copy()
+    for field in ("seq", "recv_ns"):
+        heads[field] = np.diff(heads[field], prepend=np.uint64(0))
+    columns = heads.view(np.uint8).reshape(-1, _HEAD.size).T.tobytes()
+    bodies = [_HEAD.size + row[_SOURCE_AT] for row in rows]
+    sources = b"".join(row[_HEAD.size : body] for row, body in zip(rows, bodies, strict=True))
+    return columns + sources, b"".join(row[body:] for row, body in zip(rows, bodies, strict=True))
+
+
+def from_columns(block: bytes, count: int) -> Iterator[Record]:
+    """The `count` records of a block by columns. Raises ValueError where the block does not hold them."""
+    if count * _HEAD.size > len(block):
+        raise ValueError(f"a block of {len(block)} bytes cannot hold {count} records")
+    columns = np.frombuffer(block, np.uint8, count * _HEAD.size).reshape(_HEAD.size, count)
+    heads = np.ascontiguousarray(columns.T).view(_COLUMNS)[:, 0]
+    seqs, times = (np.cumsum(heads[field], dtype=np.uint64) for field in ("seq", "recv_ns"))
+    named = count * _HEAD.size
+    at = named + int(heads["source"].sum(dtype=np.int64))
+    if at + int(heads["payload"].sum(dtype=np.int64)) != len(block):
+        raise ValueError("the records of a block have other lengths than it says")
+    fields = (seqs, times.view(np.int64), heads["kind"], heads["source"], heads["payload"])
+    for seq, recv_ns, kind, source, payload in zip(*(field.tolist() for field in fields), strict=True):
+        name = block[named : named + source].decode()
+        yield Record(seq, recv_ns, RecordKind(kind), name, block[at : at + payload])
+        named, at = named + source, at + payload

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from dfmon.engine.journal import Record, decode
+from dfmon.engine.journal import Record
 from dfmon.model.errors import SourceError, UsageError
 from dfmon.model.units import clean
 from dfmon.store import segment
@@ -75,7 +75,7 @@ def segments(path: Path) -> list[Path]:
 def is_segment(path: Path) -> bool:
     """Whether a file begins as a segment does, or holds a block behind a damaged head."""
     with path.open("rb") as handle:
-        begin = handle.read(SEGMENT_HEAD + 4)
+        begin = handle.read(SEGMENT_HEAD + len(BLOCK_MAGIC))
     return begin.startswith(segment.MAGIC) or begin[SEGMENT_HEAD:] == BLOCK_MAGIC
 
 
@@ -95,9 +95,9 @@ def _index_file(path: Path, before_ns: int, found: list[Block], damage: list[Dam
         if head is None:
             end = min(SEGMENT_HEAD, file.size)
             damage.append(Damage(path, 0, end, "the head of the file is damaged", end == file.size))
-        elif head.version != segment.VERSION:
+        elif head.version > segment.VERSION:
             raise UsageError(
-                f"{clean(str(path))} is a recording in format {head.version}: this dfmon reads {segment.VERSION}"
+                f"{clean(str(path))} is a recording in format {head.version}: this dfmon reads up to {segment.VERSION}"
             )
         started_ns = head.started_ns if head else before_ns
         at = min(SEGMENT_HEAD, file.size)
@@ -129,7 +129,7 @@ def _next(file: _File, at: int, before: Block | None) -> tuple[BlockHead | None,
 
 def _holds(file: _File, block: Block) -> bool:
     try:
-        segment.unpack_records(block.head, file.read(block.at + BLOCK_HEAD, block.head.packed))
+        segment.check(block.head, file.read(block.at + BLOCK_HEAD, block.head.packed))
     except ValueError:
         return False
     return True
@@ -194,7 +194,7 @@ def unpacked(blocks: list[Block], damage: list[Damage]) -> Iterator[tuple[Block,
                 at += 1
                 try:
                     packed = file.read(block.at + BLOCK_HEAD, block.head.packed)
-                    records = list(decode(segment.unpack_records(block.head, packed)))
+                    records = list(segment.unpack_records(block.head, packed))
                 except ValueError as exc:
                     damage.append(Damage(path, block.at, block.end, str(exc), block.tail))
                 else:

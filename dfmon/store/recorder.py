@@ -177,7 +177,7 @@ class Recorder:
             parts.append(self._encoded(record))
             size += len(parts[-1])
             if size >= _BATCH_BYTES or at == len(mail) - 1:
-                self._put(b"".join(parts), mail[start : at + 1])
+                self._put(parts, size, mail[start : at + 1])
                 parts, size, start = [], 0, at + 1
 
     def _encoded(self, record: Record) -> bytes:
@@ -188,9 +188,9 @@ class Recorder:
             self.dropped += 1
             return encode(Record(record.seq, record.recv_ns, RecordKind.GAP, "", b"1"))
 
-    def _put(self, raw: bytes, records: list[Record]) -> None:
-        self.written_bytes += self._files.append(raw, len(records), records[0].seq)
-        self.raw_bytes += len(raw)
+    def _put(self, rows: list[bytes], size: int, records: list[Record]) -> None:
+        self.written_bytes += self._files.append(rows, records[0].seq)
+        self.raw_bytes += size
         self.records += len(records)
         self.frames += sum(record.kind is RecordKind.FRAME for record in records)
         self._wait_s = self._retry_s

@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ class SegmentFiles:
         self._hour, self._whole, self._opened = now // HOUR, 0, 0
         opening = encode(Record(next_seq, now, RecordKind.SESSION, "", self._session))
         head = segment.pack_segment(self.number, self._started_ns)
-        self._opened = self._write(head + segment.pack_block(opening, 1, next_seq))
+        self._opened = self._write(head + segment.pack_block([opening], next_seq))
         self.retain(now)
         return self._opened
 
@@ -84,8 +84,8 @@ class SegmentFiles:
         with contextlib.suppress(OSError):  # a file system without locks: only retention asks for them
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def append(self, raw: bytes, count: int, first_seq: int) -> int:
-        return self._write(segment.pack_block(raw, count, first_seq))
+    def append(self, rows: Sequence[bytes], first_seq: int) -> int:
+        return self._write(segment.pack_block(rows, first_seq))
 
     def retain(self, now: int) -> None:
         """Delete the oldest segments of the directory beyond its limits, never one that is being written.

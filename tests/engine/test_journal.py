@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfmon.engine.journal import Record, RecordKind, decode, encode, rest_payload
+from dfmon.engine.journal import Record, RecordKind, by_columns, decode, encode, from_columns, rest_payload
 
 RECORDS = st.builds(
     Record,
@@ -47,3 +47,23 @@ def test_source_that_is_no_text_raises_naming_the_byte() -> None:
 @settings(max_examples=20, deadline=None)
 def test_rest_payload_gives_back_tag_and_body(tag: str, body: bytes) -> None:
     assert Record(1, 1, RecordKind.REST, "x", rest_payload(tag, body)).rest() == (tag, body)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(RECORDS, min_size=1, max_size=8))
+def test_a_block_by_columns_gives_back_the_same_records(records: list[Record]) -> None:
+    block = b"".join(by_columns([encode(record) for record in records]))
+    assert list(from_columns(block, len(records))) == records
+    assert len(block) == sum(len(encode(record)) for record in records)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(RECORDS, min_size=1, max_size=8), st.data())
+def test_a_block_by_columns_that_is_cut_or_miscounted_raises_in_words(
+    records: list[Record], data: st.DataObject
+) -> None:
+    block = b"".join(by_columns([encode(record) for record in records]))
+    with pytest.raises(ValueError, match="block"):
+        list(from_columns(block[: data.draw(st.integers(0, len(block) - 1))], len(records)))
+    with pytest.raises(ValueError, match="block"):
+        list(from_columns(block + b"x", len(records)))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import random
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
 
-from dfmon.engine.journal import Record, RecordKind
+from dfmon.engine.journal import Record, RecordKind, encode
 from dfmon.model.errors import DfmonError, SourceError, UsageError
 from dfmon.store import blocks, replayer, segment
 from dfmon.store.recorder import Recorder
@@ -301,7 +304,64 @@ def test_what_is_no_recording_is_one_sentence(tmp_path: Path) -> None:
 def test_a_newer_format_is_refused(whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "new.dfj"
     with monkeypatch.context() as later:
-        later.setattr(segment, "VERSION", 2)
+        later.setattr(segment, "VERSION", 3)
         path.write_bytes(segment.pack_segment(0, 1) + whole[segment.SEGMENT_HEAD :])
-    with pytest.raises(DfmonError, match="recording in format 2: this dfmon reads 1"):
+    with pytest.raises(DfmonError, match="recording in format 3: this dfmon reads up to 2"):
         list(replayer.records(path))
+
+
+def first_format(records: list[Record], magic: bytes = b"DFJB") -> bytes:
+    """A block as version 1 wrote it: the records one after another, packed by zlib."""
+    raw = b"".join(map(encode, records))
+    packed = zlib.compress(raw, 6)
+    head = struct.pack("<4sIIIQI", magic, len(packed), len(raw), len(records), records[0].seq, zlib.crc32(packed))
+    return head + struct.pack("<I", zlib.crc32(head)) + packed
+
+
+def test_a_recording_of_the_first_format_is_read(tmp_path: Path) -> None:
+    """Also where its damage is named, and where newer blocks stand beside the old ones."""
+    head = struct.pack("<8sHHIq", b"\x89dfmonj\n", 1, 0, 0, 7_000)
+    opening = Record(0, 5, RecordKind.SESSION, "", json.dumps({"mode": "old"}).encode())
+    data = head + struct.pack("<I", zlib.crc32(head)) + first_format([opening])
+    for n in (0, 10):
+        data += first_format(frames(10, n))
+    path = tmp_path / "old.dfj"
+    found, damage = read(path, data + segment.pack_block([encode(record) for record in frames(5, 20)], 20))
+    assert found == [opening, *frames(25)]
+    assert not damage
+    assert replayer.session(path) == {"mode": "old"}
+    start, end = layout(data)[1]
+    hurt = bytearray(data)
+    hurt[end - 1] ^= 1
+    found, damage = read(path, bytes(hurt))
+    assert [(d.start, d.end) for d in damage] == [(start, end)]
+    assert [record.seq for record in found if record.kind is RecordKind.FRAME] == list(range(10, 20))
+
+
+def test_a_forged_block_is_damage_and_nothing_worse(whole: bytes, tmp_path: Path) -> None:
+    """The checksums hold, the content does not."""
+    rows = first_format(frames(10), b"DFJC")  # rows where columns are said
+    path = tmp_path / "forged.dfj"
+    found, damage = read(path, whole + rows)
+    assert found[1:] == frames(BLOCKS * PER_BLOCK)
+    assert [(d.start, d.end) for d in damage] == [(len(whole), len(whole) + len(rows))]
+    for packed in (
+        b"",
+        b"\1",
+        struct.pack("<BI", 1, 1 << 31),
+        struct.pack("<BI", 1, 8) + zlib.compress(b"") + b"x" * 9,
+    ):
+        head = struct.pack("<4sIIIQI", b"DFJC", len(packed), 3, 1, 0, zlib.crc32(packed))
+        block = segment.unpack_block(head + struct.pack("<I", zlib.crc32(head)))
+        assert block is not None
+        with pytest.raises(ValueError, match="block"):
+            list(segment.unpack_records(block, packed))
+
+
+def test_a_block_that_has_others_waiting_is_packed_quickly_and_read_alike() -> None:
+    records = [Record(n, n, RecordKind.FRAME, "okx", bytes(4000)) for n in range(300)]
+    for some in (records, records[:10]):
+        data = segment.pack_block([encode(record) for record in some], 0)
+        head = segment.unpack_block(data[: segment.BLOCK_HEAD])
+        assert head is not None
+        assert list(segment.unpack_records(head, data[segment.BLOCK_HEAD :])) == some
