@@ -111,7 +111,7 @@ def test_what_okx_did_not_acknowledge_is_named_after_ten_seconds() -> None:
     protocol = okx(refuse="funding-rate")
     assert protocol.due(NOW + 5 * SECOND) == []
     (status,) = protocol.due(NOW + 10 * SECOND)
-    assert status.reason == "not accepted: funding-rate BTC-USDT-SWAP"
+    assert status.reason == "not accepted: funding-rate BTC-USDT-SWAP, funding-rate BTC-USD-SWAP"
     assert not protocol.settled
 
 
