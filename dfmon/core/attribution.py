@@ -45,12 +45,12 @@ class Priors(msgspec.Struct, frozen=True):
     taker_liquidated: Shares = (0.88, 0.02, 0.09, 0.01)
     maker_liquidated: Shares = (0.02, 0.75, 0.22, 0.01)
     both_liquidated: Shares = (0.01, 0.01, 0.97, 0.01)
-    certainty: float = 60.0
+    certainty: float = 38.0
     sceptic: Shares = (0.48, 0.40, 0.08, 0.04)
-    sceptics: float = 0.10
+    sceptics: float = 0.05
     direction: float = 1.0
     start_mean: float = -0.10
-    start_sd: float = 0.60
+    start_sd: float = 0.56
     lean: float = 1.0
     drift: float = 0.015
 

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from dfmon.sim.board import Board, Slice
-from dfmon.sim.ledger import CUSTOMER_TAKES, DEALER_TAKES
+from dfmon.sim.ledger import AMONG_DEALERS, CUSTOMER_TAKES, DEALER_TAKES, DESKS
 
 BUY: Final = 1
 SELL: Final = -1
@@ -42,6 +42,7 @@ POPULATION: Final = (
 )
 _BEHIND_SCREEN: Final = list(accumulate((0.74, 0.12, 0.08)))  # shares of the classes of `ledger`, but the last
 _BEHIND_BLOCK: Final = list(accumulate((0.52, 0.30, 0.13)))
+_DESKS: Final = list(accumulate(DESKS[:-1]))
 _WEIGHTS: Final = list(accumulate(s.weight for s in POPULATION))
 
 
@@ -61,7 +62,7 @@ class Order:
     """What is done at once. `structure` names a combo (`CS`, `PS`, `STRD`, `STRG`) or is empty.
 
     `side` is the taker's side of the structure; a block may have been requested (`rfq`). `who` stands behind it, one
-    class for all legs: nobody but the ledger learns it.
+    class for all legs, and `desks` which desk takes and which makes where dealers do: nobody but the ledger learns it.
     """
 
     legs: tuple[Leg, ...]
@@ -70,6 +71,7 @@ class Order:
     block: bool = False
     rfq: bool = False
     who: int = CUSTOMER_TAKES
+    desks: tuple[int, int] = (0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class CustomerFlow:
 
     def __init__(self, spec: FlowSpec, rng: np.random.Generator) -> None:
         self._spec, self._rng = spec, rng
+        self._rng_desks = rng.spawn(1)[0]  # whose dealer it was changes nothing that the market shows
         self._heat = 0.0
         self._board: Board | None = None
         self._menus: dict[Segment, tuple[list[Slice], list[float]]] = {}
@@ -141,23 +144,31 @@ class CustomerFlow:
         self, part: Slice, strike: float, sign: int, segment: Segment, amount: float, structured: bool, *, block: bool
     ) -> Order:
         who = self._who(block)
+        desks = self._desks(who)
         side = -segment.side if who == DEALER_TAKES else segment.side  # a resting order waits for the other side
         rfq = block and bool(self._rng.random() < 0.6)
         first = self._leg(part.row(strike, sign), side, amount)
         if not structured:
-            return Order((first,), side, "", block, rfq, who)
+            return Order((first,), side, "", block, rfq, who, desks)
         at_money = abs(segment.money[0]) < 0.02 and segment.side == SELL
         if at_money:
             second = self._leg(part.row(strike, -sign), side, amount)
-            return Order((first, second), side, "STRD", block, rfq, who)
+            return Order((first, second), side, "STRD", block, rfq, who, desks)
         n = part.nearest(strike) + 2 * sign
         if not 0 <= n < len(part.strikes):
-            return Order((first,), side, "", block, rfq, who)
+            return Order((first,), side, "", block, rfq, who, desks)
         second = self._leg(part.row(part.strikes[n], sign), -side, amount)
-        return Order((first, second), side, "CS" if sign > 0 else "PS", block, rfq, who)
+        return Order((first, second), side, "CS" if sign > 0 else "PS", block, rfq, who, desks)
 
     def _who(self, block: bool) -> int:
         return bisect_left(_BEHIND_BLOCK if block else _BEHIND_SCREEN, self._rng.random())
+
+    def _desks(self, who: int) -> tuple[int, int]:
+        """The desk that takes and the one that makes, where dealers do; by their shares, and none with itself."""
+        takes, makes = (bisect_left(_DESKS, draw) for draw in self._rng_desks.random(2).tolist())
+        if who == AMONG_DEALERS and takes == makes:
+            makes = (makes + 1 + int(self._rng_desks.integers(len(DESKS) - 1))) % len(DESKS)
+        return takes, makes
 
     def _leg(self, row: int, side: int, amount: float) -> Leg:
         closes = self._rng.random(2)

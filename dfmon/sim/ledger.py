@@ -2,18 +2,22 @@
 
 Four non-negative numbers per instrument. Their invariant is the exchange's own:
 open interest = customer long + dealer long = customer short + dealer short.
+Dealers are several desks, each with a long and a short book of its own; the dealers' two numbers are their sums.
 Also the day's volume, last, high and low, and the last trade sequence number.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 
 from dfmon.sim.surface import FloatArray
 
 CUSTOMER_TAKES, DEALER_TAKES, AMONG_CUSTOMERS, AMONG_DEALERS = range(4)  # who stands behind a print
-_BOOKS = 4
-_ROWS = 10
+DESKS: Final = (0.50, 0.35, 0.15)  # shares of the dealers' business: fast hedgers, banded ones, those who do not hedge
+_BOOKS: Final = 2 + 2 * len(DESKS)  # longs and shorts of the customers and of each desk
+_ROWS: Final = _BOOKS + 6
 
 
 class Ledger:
@@ -21,13 +25,26 @@ class Ledger:
 
     def __init__(self, size: int) -> None:
         self._data: FloatArray = np.zeros((_ROWS, size))
-        self._data[6:9] = np.nan
+        self._data[_BOOKS + 2 : _BOOKS + 5] = np.nan
         self._bind()
 
     def _bind(self) -> None:
         d = self._data
-        self.customer_long, self.customer_short, self.dealer_long, self.dealer_short = d[:_BOOKS]
+        self.customer_long, self.customer_short = d[:2]
+        self.desk_long, self.desk_short = d[2:_BOOKS:2], d[3:_BOOKS:2]  # (desks, options)
         self.volume, self.volume_usd, self.last, self.high, self.low, self.seq = d[_BOOKS:]
+
+    @property
+    def dealer_long(self) -> FloatArray:
+        """Coins; what all desks are long."""
+        total: FloatArray = self.desk_long.sum(axis=0)
+        return total
+
+    @property
+    def dealer_short(self) -> FloatArray:
+        """Coins; what all desks are short."""
+        total: FloatArray = self.desk_short.sum(axis=0)
+        return total
 
     @property
     def open_interest(self) -> FloatArray:
@@ -42,15 +59,29 @@ class Ledger:
         return net
 
     def fill(
-        self, row: int, side: int, amount: float, taker_closes: bool, maker_closes: bool, who: int = CUSTOMER_TAKES
+        self,
+        row: int,
+        side: int,
+        amount: float,
+        taker_closes: bool,
+        maker_closes: bool,
+        who: int = CUSTOMER_TAKES,
+        desks: tuple[int, int] = (0, 1),
     ) -> None:
-        """The taker takes `side` (+1 buys) from the maker; each first closes what it may, then opens."""
-        customers, dealers = self._data[0:2, row], self._data[2:4, row]
-        taker = dealers if who in (DEALER_TAKES, AMONG_DEALERS) else customers
-        maker = dealers if who in (CUSTOMER_TAKES, AMONG_DEALERS) else customers
+        """The taker takes `side` (+1 buys) from the maker; each first closes what it may, then opens.
+
+        A dealer who takes is the first of `desks`, one who makes the second.
+        """
+        taker = self._books(row, desks[0] if who in (DEALER_TAKES, AMONG_DEALERS) else None)
+        maker = self._books(row, desks[1] if who in (CUSTOMER_TAKES, AMONG_DEALERS) else None)
         buy = 0 if side > 0 else 1  # the taker's opening book; the maker opens the other one
         _move(taker, opens=buy, closes=1 - buy, amount=amount, closing=taker_closes)
         _move(maker, opens=1 - buy, closes=buy, amount=amount, closing=maker_closes)
+
+    def _books(self, row: int, desk: int | None) -> FloatArray:
+        """Longs and shorts of the customers, or of a desk."""
+        first = 0 if desk is None else 2 + 2 * desk
+        return self._data[first : first + 2, row]
 
     def next_seq(self, row: int) -> int:
         """The trade sequence number of the next print of this instrument."""

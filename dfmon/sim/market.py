@@ -87,3 +87,9 @@ class Market:
         market = self.currencies[currency]
         position: FloatArray = market.ledger.dealer_position
         return dict(zip(market.board.names, position.tolist()))
+
+    def desk_positions(self, currency: str) -> tuple[dict[str, float], ...]:
+        """The same, desk by desk: they add up to the true dealer position."""
+        market = self.currencies[currency]
+        held: FloatArray = market.ledger.desk_long - market.ledger.desk_short
+        return tuple(dict(zip(market.board.names, desk)) for desk in held.tolist())

@@ -126,7 +126,7 @@ def record(
     price, mark, iv = quote
     name = board.names[leg.row]
     before, direction = tape.last_price(name)
-    ledger.fill(leg.row, leg.side, leg.amount, leg.taker_closes, leg.maker_closes, order.who)
+    ledger.fill(leg.row, leg.side, leg.amount, leg.taker_closes, leg.maker_closes, order.who, order.desks)
     trade = OptionTrade(
         ts_ms=ts_ms,
         number=tape.next_number(),

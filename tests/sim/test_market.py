@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from dfmon.model.units import DAY, MILLISECOND, MINUTE, SECOND
+from dfmon.sim.faults import Faults
 from dfmon.sim.flow import CustomerFlow
 from dfmon.sim.ladder import Ladder, LadderSpec
-from dfmon.sim.ledger import Ledger
+from dfmon.sim.ledger import AMONG_DEALERS, CUSTOMER_TAKES, DEALER_TAKES, DESKS, Ledger
 from dfmon.sim.market import Market
 from dfmon.sim.specs import SPECS
 
@@ -81,6 +82,40 @@ def test_dealers_move_by_who_stands_behind_the_print(who: int, moved: float) -> 
         books = (ledger.customer_long, ledger.customer_short, ledger.dealer_long, ledger.dealer_short)
         assert all(book.min() >= 0.0 for book in books)
         assert np.array_equal(ledger.open_interest, ledger.customer_short + ledger.dealer_short)
+
+
+def test_desks_add_up_to_the_dealers_and_trade_with_each_other() -> None:
+    ledger, rng = Ledger(2), np.random.default_rng(13)
+    for _ in range(4_000):
+        row, side, who = int(rng.integers(2)), int(rng.choice([-1, 1])), int(rng.integers(4))
+        taker, maker = rng.permutation(len(DESKS))[:2].tolist()
+        amount, closes = float(rng.integers(1, 50)), rng.random(2) < 0.5
+        before, together = ledger.desk_long - ledger.desk_short, ledger.dealer_position
+        ledger.fill(row, side, amount, bool(closes[0]), bool(closes[1]), who, (taker, maker))
+        moved = ledger.desk_long - ledger.desk_short - before
+        expected = np.zeros_like(moved)
+        expected[taker, row] += side * amount * (who in (DEALER_TAKES, AMONG_DEALERS))
+        expected[maker, row] -= side * amount * (who in (CUSTOMER_TAKES, AMONG_DEALERS))
+        assert np.array_equal(moved, expected)
+        assert np.array_equal(ledger.dealer_position - together, expected.sum(axis=0))
+        assert ledger.desk_long.min() >= 0.0
+        assert ledger.desk_short.min() >= 0.0
+        assert np.array_equal(ledger.open_interest, ledger.customer_short + ledger.dealer_short)
+
+
+def test_the_desks_of_a_board_hold_their_shares_and_stay_over_a_roll(noon: int) -> None:
+    market = Market(5, noon, ("BTC",), 0.3)
+    held = market.desk_positions("BTC")
+    assert len(held) == len(DESKS)
+    together = {name: sum(desk[name] for desk in held) for name in held[0]}
+    assert together == pytest.approx(market.dealer_positions("BTC"), abs=1e-6)
+    ledger = market.currencies["BTC"].ledger
+    gross = (ledger.desk_long + ledger.desk_short).sum(axis=1)
+    assert gross / gross.sum() == pytest.approx(np.array(DESKS), abs=0.12)
+    market.strike(Faults(roll=True))
+    after = market.desk_positions("BTC")
+    for before, desk in zip(held, after):
+        assert all(desk[name] == before[name] for name in before.keys() & desk.keys())
 
 
 def test_open_interest_is_the_outcome_of_the_tape(lived: Market) -> None:
