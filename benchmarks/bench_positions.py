@@ -192,6 +192,12 @@ def main() -> None:
     grid(list(seeds)[:2])
     print("### Seeds that nothing was chosen on\n")
     accuracy(range(HELD_OUT, HELD_OUT + count))
+    many = range(HELD_OUT, HELD_OUT + 4 * count)  # the days of one life are much alike: the flip wants many lives
+    shots = [shot for seed in many for shot in trial(seed, shots=DAYS, flips=True)]
+    held, snapshots = flip_coverage(shots)
+    print(f"| {len(many)} lives | measured | limit | |\n| --- | ---: | --- | --- |")
+    row(f"band of the flip, {snapshots} snapshots", f"{held:.3f}", "0.80 to 0.97", 0.80 <= held <= 0.97)
+    print(f"| band of NGI holds the truth | {net_gamma(shots)[1]:.3f} | | |")
 
 
 if __name__ == "__main__":
