@@ -62,9 +62,10 @@ def test_one_print_in_a_hundred_dropped_repeated_or_out_of_order_changes_no_bit(
 def test_prints_that_nobody_brings_back_are_counted_as_missed_and_move_nothing() -> None:
     rows = stream(COUNT, 4)
     heard = torn(rows, 4, 0.03)
-    silent = Venue([])  # answers every call with an empty page
-    holed = play(rows, heard, silent)
     kept = {row["trade_id"] for row in heard}
+    last = dict(rows[-1])  # the venue's clock goes on for a minute after it, and ends the waiting
+    last |= {"trade_id": "later", "trade_seq": last["trade_seq"] + 1, "timestamp": last["timestamp"] + 61_000}
+    holed = play(rows, [*heard, last], Venue([]))  # every call is answered with an empty page
     lost = sum(event.count for event in of(PrintsLost, holed))
     assert lost == COUNT - len(kept) > 0
     told = of(OptionTrade, holed)
