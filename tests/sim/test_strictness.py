@@ -229,7 +229,9 @@ async def test_klines_close_once_a_minute(exchange: Any) -> None:
     while sum(k["x"] for k in candles) < 3:
         candles.append((await client.hear())["data"]["k"])
     closed = [k for k in candles if k["x"]]
-    assert [b["t"] - a["t"] for a, b in itertools.pairwise(closed)] == [60_000, 60_000]
+    assert all(k["t"] % 60_000 == 0 and k["T"] - k["t"] == 59_999 for k in closed)
+    # of minutes that last 0.75 s a busy machine may pass over one
+    assert all(a["t"] < b["t"] for a, b in itertools.pairwise(closed))
     assert all(float(k["l"]) <= min(float(k["o"]), float(k["c"])) <= float(k["h"]) for k in candles)
 
 
