@@ -42,7 +42,7 @@ def read(inventory: Inventory, rows: I64, hours: I64, tables: Attribution, prior
     summary[rows, P_LONG] = 0.5 + 0.5 * np.sign(members).mean(axis=1)
     held, aged = list(inventory.members), inventory.hours.copy()
     for row, member in zip(rows.tolist(), members):
-        held[row] = member
+        held[row] = member.copy()  # a view of it would keep every row that was read with it
     aged[rows] = hours[rows]
     return replace(inventory, members=tuple(held), read=summary, hours=aged)
 

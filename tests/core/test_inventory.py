@@ -43,6 +43,21 @@ def held(inventory: Inventory, board: ChainFrame) -> np.ndarray:
     return members
 
 
+def owned(inventory: Inventory) -> int:
+    """Bytes that the members of an inventory keep alive."""
+    owners = [member if member.base is None else member.base for member in inventory.members]
+    return sum({id(owner): np.asarray(owner).nbytes for owner in owners}.values())
+
+
+def test_members_keep_no_more_alive_than_themselves() -> None:
+    """Rows are read many at once and replaced one by one: what is left of a reading must not keep all of it."""
+    rng, inventory = np.random.default_rng(3), observe(Inventory.empty(), BOARD, PRIORS)
+    for second in range(100):
+        told = prints(rng, 10)
+        inventory = observe(inventory, replace(BOARD, ts_ns=NOW + second * SECOND, trades=told), PRIORS)
+        assert owned(inventory) <= N * MEMBERS * 8
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32), st.lists(st.integers(0, 40), max_size=4))
 def test_splitting_prints_over_ticks_changes_no_bit(seed: int, cuts: list[int]) -> None:

@@ -529,6 +529,21 @@ def test_the_memory_of_prints_is_bounded():
     assert tape.take("BTC", renumbered[1:]) == renumbered[1:], "its id is forgotten"
 
 
+def test_hours_of_prints_leave_nothing_behind_but_where_each_line_ends():
+    """And what a sweep brings again, long after its id is forgotten, is known by its number."""
+    tape = Tape()
+    names = [f"BTC-1DEC26-{strike}000-C" for strike in range(80, 90)]
+    rows = [msgspec.convert(trade(n, n // len(names), names[n % len(names)]), Trade) for n in range(20_000)]
+    sizes = []
+    for start in range(0, len(rows), 500):
+        part = rows[start : start + 500]
+        assert tape.take("BTC", part) == part
+        assert tape.take("BTC", rows[max(0, start - 4_000) : start], filled=True) == [], "a late sweep"
+        held = sum(len(value) for value in vars(tape).values() if isinstance(value, dict))
+        sizes.append(held + sum(len(line.waiting) for line in tape._lines.values()))
+    assert max(sizes) == sizes[10] == sizes[-1], "flat after the first hour or so"
+
+
 def test_prints_wait_for_the_listing_and_then_come_in_order():
     protocol = connected()
     assert protocol.frame_received(trades(trade(1, 11), trade(2, 12), trade(3, 9, "BTC-NOT-LISTED"))) == []

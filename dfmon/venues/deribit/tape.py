@@ -46,9 +46,13 @@ class Hole:
 
 
 class Tape:
-    """Memory of prints seen. `memory` bounds the ids, `last_ms` is the newest print per currency."""
+    """Memory of prints seen. `memory` bounds the ids, `last_ms` is the newest print per currency.
 
-    def __init__(self, memory: int = 50_000) -> None:
+    Ids catch a print that is repeated under another number, which happens near its first time or not at all; whatever
+    is repeated later, a sweep or a fill, comes under its own number, which its line has passed.
+    """
+
+    def __init__(self, memory: int = 2 * PAGE) -> None:
         self.last_ms: dict[str, int] = {}
         self.now_ms = 0  # the venue's clock, as far as its prints and answers tell
         self.damaged = 0  # numbers that cannot be true, since the reader last set it to 0
