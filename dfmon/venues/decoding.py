@@ -6,6 +6,7 @@ Before it come the bytes of a frame, after it the venue's own conversion to even
 
 from __future__ import annotations
 
+from array import array
 from typing import Annotated, Final, Generic, TypeVar
 
 import msgspec
@@ -18,7 +19,7 @@ UNREADABLE: Final = (msgspec.MsgspecError, ValueError, TypeError, OverflowError,
 """Everything a typed decode can raise: bad UTF-8 is a ValueError, deep nesting a RecursionError."""
 
 _LARGEST: Final = 1e15
-_REMEMBERED: Final = 4_096  # prints of a market: more than come while two connections overlap
+_REMEMBERED: Final = 4_096  # numbers of a market: more than come while two connections overlap
 
 LAST_MS: Final = 9_000_000_000_000
 Ms = Annotated[int, Meta(ge=0, le=LAST_MS)]
@@ -27,6 +28,9 @@ Ms = Annotated[int, Meta(ge=0, le=LAST_MS)]
 Positive = Annotated[float, Meta(gt=0, le=1e15)]
 Amount = Annotated[float, Meta(ge=0, le=1e15)]
 Level = tuple[Amount, Amount]
+
+Serial = Annotated[int, Meta(ge=0, lt=2**62)]
+"""A number that a venue counts its prints by."""
 
 T = TypeVar("T")
 
@@ -61,21 +65,24 @@ _RAW_ROWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Recent:
-    """Numbers of the newest prints of each market, so that two connections can bring them and each counts once."""
+    """Numbers of the newest prints of each market, so that two connections can bring them and each counts once.
+
+    Numbers of a market rise, so each has a place by its last digits until one comes that is `_REMEMBERED` higher: the
+    memory of a market is as large from its first print on as it ever gets.
+    """
 
     def __init__(self) -> None:
-        self._seen: dict[str, dict[int | str, None]] = {}
+        self._seen: dict[str, array[int]] = {}
 
-    def fresh(self, market: str, number: int | str) -> bool:
-        """Whether `number` was not given before, as far as is remembered; a print without one is."""
-        if not number:
-            return True
-        seen = self._seen.setdefault(market, {})
-        if number in seen:
+    def fresh(self, market: str, number: int) -> bool:
+        """Whether `number`, a `Serial`, was not given before, as far as is remembered; a print without one (0) is."""
+        seen = self._seen.get(market)
+        if seen is None:
+            seen = self._seen[market] = array("q", bytes(8 * _REMEMBERED))
+        place = number % _REMEMBERED
+        if number and seen[place] == number:
             return False
-        seen[number] = None
-        if len(seen) > _REMEMBERED:
-            del seen[next(iter(seen))]
+        seen[place] = number
         return True
 
 
@@ -98,6 +105,11 @@ def known(value: float | None) -> float:
 def positive(value: float | None) -> float:
     """A number where null, 0.0 and below all mean that there is none: quotes, volatilities, prices of an index."""
     return value if value is not None and 0 < value < _LARGEST else NAN
+
+
+def serial(text: str) -> int:
+    """A `Serial` written as text; 0 for whatever is none."""
+    return int(text) if text.isdecimal() and len(text) < 19 else 0
 
 
 def number(text: str) -> float:

@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from dfmon.venues.decoding import Amount, Level, Ms, Positive
+from dfmon.venues.decoding import Amount, Level, Ms, Positive, Serial
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class AggTrade(Struct):
     q: Positive
     T: Ms
     m: bool
-    a: int = 0
+    a: Serial = 0
 
 
 class Trade(Struct):

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from dfmon.model.events import Greeks, Rejected, UnreadTicker
-from dfmon.venues.decoding import LAST_MS, UNREADABLE, Amount, Ms, Positive, Rows
+from dfmon.venues.decoding import LAST_MS, UNREADABLE, Amount, Ms, Positive, Rows, Serial
 
 T = TypeVar("T")
 SOURCE: Final = "deribit"
@@ -130,7 +130,7 @@ class Trade(Struct, gc=False):
     """A print of `trades.*` or of a REST page; `direction` is the taker's, amount in coins for options."""
 
     trade_id: str | int
-    trade_seq: Annotated[int, Meta(ge=0, lt=2**62)]
+    trade_seq: Serial
     instrument_name: str
     timestamp: Ms
     direction: Literal["buy", "sell"]

@@ -23,7 +23,7 @@ from dfmon.model.events import (
     MarketTrade,
 )
 from dfmon.model.units import HOUR, SECOND, clean
-from dfmon.venues.decoding import UNREADABLE, Recent, ns, number, rejected
+from dfmon.venues.decoding import UNREADABLE, Recent, ns, number, rejected, serial
 from dfmon.venues.okx import wire
 from dfmon.venues.pacing import Bucket
 from dfmon.venues.protocol import Fate, Patience, RestCall
@@ -280,7 +280,7 @@ class OkxProtocol:
             if where is None or coins is None:
                 events.append(rejected(self.source, "instrument", row.instId))
                 continue
-            if not self._prints.fresh(row.instId, row.tradeId):
+            if not self._prints.fresh(row.instId, serial(row.tradeId)):
                 continue  # two connections brought it
             side = 1 if row.side == "buy" else -1
             events.append(MarketTrade(VENUE, *where, ns(row.ts), row.px, coins, side))

@@ -1,0 +1,34 @@
+"""What the venues share when they decode: the memory of prints."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dfmon.model.events import MarketTrade
+from dfmon.venues.decoding import Recent
+from tests.venues import test_okx as okx
+
+
+@given(st.integers(1, 2**61), st.lists(st.integers(1, 3), min_size=1, max_size=300), st.integers(0, 1_000))
+def test_what_two_connections_bring_counts_once(first: int, steps: list[int], behind: int) -> None:
+    """Numbers rise, now and then by more than one; the second connection is some prints behind the first."""
+    numbers = [first := first + step for step in steps]
+    recent, told = Recent(), []
+    for turn in range(len(numbers) + behind):
+        told += [n for n in numbers[turn : turn + 1] if recent.fresh("BTC", n)]
+        told += [n for n in numbers[turn - behind : turn - behind + 1] if turn >= behind and recent.fresh("BTC", n)]
+    assert told == numbers
+
+
+def test_the_memory_of_a_market_is_as_large_after_hours_as_after_its_first_print() -> None:
+    recent, sizes = Recent(), set()
+    for number in range(1, 50_000):
+        assert recent.fresh("BTC", number)
+        assert not recent.fresh("BTC", number)
+        sizes.add(sum(held.buffer_info()[1] * held.itemsize for held in recent._seen.values()))
+    assert len(sizes) == 1
+
+
+def test_a_print_without_a_readable_number_is_fresh_each_time() -> None:
+    protocol = okx.connected()
+    for number in ("", "", "7x", "7x", "-7", "9" * 5_000):
+        assert okx.kinds(protocol.frame_received(okx.trade("1", number=number))) == [MarketTrade]
