@@ -97,8 +97,10 @@ def aligned(inventory: Inventory, frame: ChainFrame) -> Inventory:
     book = np.concatenate([inventory.book[kept], np.zeros(len(fresh), RECORD)])
     book["interest"][len(kept) :] = np.nan
     book["expiry_ns"][len(kept) :] = frame.expiry_ns[fresh]
+    # An array of its own before the first print, so that a session does not grow with each option that trades.
+    flows = tuple(NO_FLOW.copy() for _ in fresh)
     names = (*(inventory.names[row] for row in kept), *(frame.names[i] for i in fresh))
-    blank = Inventory.of(tuple(frame.names[i] for i in fresh), book[len(kept) :], (NO_FLOW,) * len(fresh))
+    blank = Inventory.of(tuple(frame.names[i] for i in fresh), book[len(kept) :], flows)
     at = {name: row for row, name in enumerate(names)}
     place = np.array([at[name] for name in frame.names], np.int64)
     return Inventory(

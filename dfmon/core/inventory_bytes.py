@@ -54,8 +54,8 @@ def from_bytes(data: bytes) -> Inventory:
     flat = np.frombuffer(stored.flows, np.float64)
     if len(stored.book) != count * RECORD.itemsize or flat.size != count * NODES * STREAMS:
         raise ValueError(f"stored positions: the columns do not fit {count} options")
-    flows = flat.reshape(count, NODES, STREAMS)
-    return Inventory.of(stored.names, np.frombuffer(stored.book, RECORD), tuple(flows))
+    flows = tuple(flow.copy() for flow in flat.reshape(count, NODES, STREAMS))  # views would keep all that was read
+    return Inventory.of(stored.names, np.frombuffer(stored.book, RECORD), flows)
 
 
 def _fields() -> list[str]:
