@@ -1,9 +1,9 @@
 """Decoding Deribit, frame to columns, against the peers: `python benchmarks/bench_decode.py`.
 
 A ticker is a frame of an option with IVs, greeks and quotes, as the venue documents it; marks are a whole chain of
-1,000 rows in one frame. `apply` is what the engine does with the events, the writing of its columns once a tick
-included: a 100 ms channel brings up to ten tickers of an option between two ticks of a second.
-Peers are measured where they are installed; cryptofeed 3 needs Python 3.13.
+1,000 rows in one frame, each second with other numbers. `apply` is what the engine does with the events, the writing
+of its columns once a tick included: a 100 ms channel brings up to ten tickers of an option between two ticks of a
+second. Peers are measured where they are installed; cryptofeed 3 needs Python 3.13.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from typing import ClassVar
 
@@ -54,11 +55,12 @@ def ticker(name: str, number: int = 0) -> bytes:
     return push(f"ticker.{name}.100ms", data)
 
 
-def marks() -> bytes:
+def marks(names: list[str], second: int = 0) -> bytes:
+    """A frame of the whole chain; each second has numbers of its own."""
     rows = [
-        {"timestamp": NOW_MS, "iv": 0.3 + number % 97 * 0.0031, "instrument_name": name,
-         "mark_price": round(0.0005 + number * 0.0003, 4)}
-        for number, name in enumerate(NAMES)
+        {"timestamp": NOW_MS + 1_000 * second, "iv": 0.3 + (number + second) % 97 * 0.0031, "instrument_name": name,
+         "mark_price": round(0.0005 + number * 0.0003 + second * 0.0001, 4)}
+        for number, name in enumerate(names)
     ]  # fmt: skip
     for row in rows:
         row["iv"] = round(row["iv"], 4)
@@ -179,15 +181,19 @@ def main() -> None:
     }
     show(times, TICK, bounds)
 
-    ours, frame = Ours(), marks()
+    ours, changing = Ours(), Ours()
+    frame = marks(NAMES)
+    seconds = cycle([marks(NAMES, second) for second in range(2)])
+    orders = cycle([marks(NAMES, 1), marks(NAMES[::-1], 2)])
     print(f"\nmarks of {len(NAMES)} options in {len(frame)} bytes, decoded and applied")
     runs = {
-        "dfmon": lambda: ours.take(frame),
-        "dfmon, decode alone": lambda: ours.protocol.frame_received(frame),
+        "dfmon, a chain in one order": lambda: ours.take(next(seconds)),
+        "dfmon, decode alone": lambda: ours.protocol.frame_received(next(seconds)),
+        "dfmon, each frame in another order": lambda: changing.take(next(orders)),
         "json.loads": lambda: json.loads(frame),
         "msgspec, untyped": lambda: msgspec.json.decode(frame),
     }
-    show(interleaved(runs), "dfmon", {"json.loads": ("at most", 0.30)})
+    show(interleaved(runs), "dfmon, a chain in one order", {"json.loads": ("at most", 0.30)})
 
 
 if __name__ == "__main__":

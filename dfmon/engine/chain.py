@@ -8,7 +8,6 @@ every roll; a year of Deribit listings is some 60,000 rows, about 10 MB.
 from __future__ import annotations
 
 import math
-import struct
 from collections import Counter
 from collections.abc import Callable
 from operator import attrgetter
@@ -35,7 +34,7 @@ from dfmon.model.events import (
     UnreadTicker,
     VolIndex,
 )
-from dfmon.model.frames import F64, I64, ChainFrame, Life
+from dfmon.model.frames import F64, I64, ChainFrame, Life, column
 from dfmon.model.instrument import Instrument, Kind, Settlement
 from dfmon.model.units import NAN
 
@@ -52,10 +51,6 @@ _STATE = {
     "forward": attrgetter("forward"), "forward_index": attrgetter("index"),
 }  # fmt: skip
 _MARKS = {"sigma": attrgetter("mark_iv"), "mark": attrgetter("mark")}
-
-
-def _column(values: list[float]) -> F64:
-    return np.frombuffer(struct.pack(f"{len(values)}d", *values))
 
 
 class _ByKind(dict[type[Event], Callable[[Any, int], None]]):
@@ -174,8 +169,8 @@ class ChainState:
 
     def _grow(self) -> None:
         for columns in (self._float, self._time):
-            for name, column in columns.items():
-                columns[name] = np.concatenate([column, np.full_like(column, NAN if columns is self._float else 0)])
+            for name, old in columns.items():
+                columns[name] = np.concatenate([old, np.full_like(old, NAN if columns is self._float else 0)])
         for name in ("_option_type", "_inverse", "_listed"):
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.zeros_like(column)]))
@@ -234,13 +229,14 @@ class ChainState:
             rows = at[newer]
             self._time[time][rows] = exch_ns[newer]
             for name, value in columns.items():
-                self._float[name][rows] = _column(list(map(value, tickers)))[newer]
+                self._float[name][rows] = column(list(map(value, tickers)))[newer]
 
     def _on_marks(self, event: OptionMarks, _: int) -> None:
-        if event.names != self._marked:  # a whole chain comes in one order each time: find its rows once
+        if event.names is not self._marked:
+            if event.names != self._marked:  # a whole chain comes in one order each time: find its rows once
+                self._marked_at = np.array([self._row.get(name, -1) for name in event.names], np.int64)
             self._marked = event.names
-            self._marked_at = np.array([self._row.get(name, -1) for name in event.names], np.int64)
-        at, sigma, mark = self._marked_at, _column(event.mark_iv), _column(event.mark)
+        at, sigma, mark = self._marked_at, event.mark_iv, event.mark
         use = self._time["mark_ns"][at] <= event.exch_ns
         use &= at >= 0
         if not use.all():
@@ -352,8 +348,8 @@ class ChainState:
         whole_life = time["listed_ns"] >= min(self._started_ns, shared.history_ns)
         trades, lives, missing = shared.trades.drain()
         lost = np.array([missing.get(row, 0) for row in rows.tolist()] if missing else np.zeros(rows.size), np.float64)
-        for column in (*frame_columns, option_type, inverse, whole_life, lost):
-            column.flags.writeable = False
+        for said in (*frame_columns, option_type, inverse, whole_life, lost):
+            said.flags.writeable = False
         return ChainFrame(
             ts_ns=ts_ns,
             underlying=underlying,

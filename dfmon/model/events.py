@@ -10,6 +10,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from dfmon.model.instrument import Instrument
 from dfmon.model.units import MILLISECOND, NAN
@@ -111,8 +113,8 @@ class OptionMarks(Event, frozen=True, gc=False):
     venue: str
     exch_ns: int
     names: list[str]
-    mark_iv: list[float]
-    mark: list[float]
+    mark_iv: NDArray[np.float64]
+    mark: NDArray[np.float64]
 
 
 class OptionTrade(Event, frozen=True, gc=False):

@@ -36,7 +36,7 @@ def future(mark: float, ns: int, expiry_ns: int = CALL.expiry_ns) -> FutureTicke
 
 
 def marks(ns: int, iv: float) -> OptionMarks:
-    return OptionMarks("deribit", ns, [CALL.name, "NOT-LISTED"], [iv, iv], [0.01, 0.01])
+    return OptionMarks("deribit", ns, [CALL.name, "NOT-LISTED"], np.array([iv, iv]), np.array([0.01, 0.01]))
 
 
 def test_put_is_a_put_and_call_is_a_call_by_the_record_not_by_the_name() -> None:
@@ -87,7 +87,7 @@ def test_a_late_future_does_not_turn_its_forward_back() -> None:
 def test_marks_of_a_name_that_is_listed_later_find_its_row() -> None:
     late = option(120_000.0)
     chain = chain_of()
-    rows = OptionMarks("deribit", NOW, [CALL.name, late.name], [0.5, 0.6], [0.01, 0.02])
+    rows = OptionMarks("deribit", NOW, [CALL.name, late.name], np.array([0.5, 0.6]), np.array([0.01, 0.02]))
     chain.apply(rows, NOW)
     chain.apply(Listed(late), NOW)
     chain.apply(rows, NOW)

@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from dfmon.model.events import Event, Rejected, UnreadTicker
 from dfmon.venues.protocol import VenueProtocol
@@ -71,6 +72,8 @@ def plain(events: Sequence[Event]) -> list[list[object]]:
 def _plain(value: object) -> object:
     if isinstance(value, msgspec.Struct):
         return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, frozenset | set):
@@ -138,6 +141,8 @@ def assert_finite(events: Sequence[Event]) -> None:
     for event in events:
         assert isinstance(event, Event)
         for name, value in ((field, getattr(event, field)) for field in event.__struct_fields__):
+            if isinstance(value, np.ndarray):
+                assert not np.isinf(value).any(), (event, name)
             if isinstance(value, float):
                 assert not math.isinf(value), (event, name)
             if isinstance(value, int):

@@ -6,7 +6,6 @@ null in place of a quote becomes NaN. Amounts of options are coins already. `wir
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +14,6 @@ from msgspec import UNSET
 from dfmon.model.events import (
     FutureTicker,
     IndexPrice,
-    OptionMarks,
     OptionTicker,
     OptionTrade,
     SettlementPrice,
@@ -100,16 +98,6 @@ def summary(row: wire.Summary) -> OptionTicker:
         forward=positive(row.underlying_price),
         index=NAN if isinstance(delivery, str) else positive(delivery),
         volume=known(row.volume),
-    )
-
-
-def option_marks(rows: Sequence[wire.Mark], exch_ns: int) -> OptionMarks:
-    return OptionMarks(
-        wire.SOURCE,
-        exch_ns,
-        [row.instrument_name for row in rows],
-        [row.iv or NAN for row in rows],
-        [row.mark_price for row in rows],
     )
 
 

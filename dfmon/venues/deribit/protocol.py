@@ -12,12 +12,13 @@ from typing import Final
 
 from dfmon.model.events import ClockReading, Event, FeedState, FeedStatus, IndexPrice
 from dfmon.model.units import MICROSECOND, MINUTE, clean
-from dfmon.venues.decoding import UNREADABLE, ns, rejected
+from dfmon.venues.decoding import UNREADABLE, rejected
 from dfmon.venues.deribit import decode, wire
 from dfmon.venues.deribit.asking import Calls, channels, optional_channels, ticker_channel, watched
 from dfmon.venues.deribit.halts import Halts
 from dfmon.venues.deribit.listing import Listings, index_name, settled_in
 from dfmon.venues.deribit.lives import Lives, from_kept
+from dfmon.venues.deribit.marks import Marks
 from dfmon.venues.deribit.polls import Polls
 from dfmon.venues.deribit.prints import Prints
 from dfmon.venues.deribit.session import CLOSED, FATAL, PASSING, WORDS, Session
@@ -72,6 +73,7 @@ class DeribitProtocol:
         self._index_of = {index_name(name): name for name in underlyings}
         self._futures: dict[str, decode.FutureState] = {}
         self._changes = decode.OptionChanges()
+        self._marks: dict[str, Marks] = {}  # by index
         self._refused: list[str] = []
         self._status = Status(self.source)
         self._dog = Watchdog()
@@ -328,9 +330,9 @@ class DeribitProtocol:
             state = self._futures[name] = decode.FutureState(future)
         return [state.apply(row)]
 
-    def _on_marks(self, _about: str, frame: bytes) -> Sequence[Event]:
-        rows, bad = wire.mark_frame.decode(frame)
-        return [decode.option_marks(rows, ns(wire.moment(frame))), *bad] if rows else bad
+    def _on_marks(self, about: str, frame: bytes) -> Sequence[Event]:
+        marks, bad = self._marks.setdefault(about, Marks()).read(frame)
+        return bad if marks is None else [marks, *bad]
 
     def _on_trades(self, about: str, frame: bytes) -> Sequence[Event]:
         kind, _, tail = about.partition(".")
