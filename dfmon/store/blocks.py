@@ -2,13 +2,18 @@
 
 Comes after `segment` and before `replayer`. Blocks are put in the order of their record numbers, session after session,
 whatever the order of the files or of the blocks in them; bytes that belong to no block are named.
+
+Recent files are read at once and held: a recorder may merge them into their segments while their blocks are wanted.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -46,6 +51,7 @@ class Block(NamedTuple):
     at: int
     head: BlockHead
     tail: bool
+    held: _Held | None  # the recent file it stands in
 
     @property
     def end(self) -> int:
@@ -67,7 +73,8 @@ def segments(path: Path) -> list[Path]:
             )
         if not is_segment(path):
             raise UsageError(f"{shown} is not a recording of dfmon: a {segment.SUFFIX} file is expected")
-        return [path]
+        recent = segment.recent(path)
+        return [path, recent] if recent.is_file() else [path]
     except OSError as exc:
         raise UsageError(f"cannot read {shown}: {(exc.strerror or str(exc)).lower()}") from None
 
@@ -79,41 +86,89 @@ def is_segment(path: Path) -> bool:
     return begin.startswith(segment.MAGIC) or begin[SEGMENT_HEAD:] == BLOCK_MAGIC
 
 
+@dataclass(slots=True)
+class _Part:
+    """What a file holds."""
+
+    started_ns: int
+    blocks: list[Block] = field(default_factory=list)
+    damage: list[Damage] = field(default_factory=list)
+
+
 def index(path: Path, damage: list[Damage]) -> list[Block]:
     """Every block of the recording in reading order; what stands between blocks is added to `damage`."""
+    files = segments(path)
+    # First: what is merged from now on will be found in its segment.
+    recents = {file: held for file in files if file.name.endswith(segment.RECENT) and (held := _hold(file))}
     found: list[Block] = []
     started_ns = -1
-    for file in segments(path):
-        started_ns = _index_file(file, started_ns, found, damage)
+    for file in files:
+        if file in recents:
+            part = _indexed(file, recents[file], started_ns)
+        elif file.name.endswith(segment.RECENT):
+            continue  # joined to its segment, or merged while we came here
+        else:
+            with reading(file) as content:
+                part = _indexed(file, content, started_ns)
+                if recent := recents.pop(segment.recent(file), None):
+                    _join(part, content, _indexed(segment.recent(file), recent, part.started_ns))
+        started_ns = part.started_ns
+        found += part.blocks
+        damage += part.damage
     return sorted(found, key=lambda block: (block.started_ns, block.first_seq, block.later, block.path, block.at))
 
 
-def _index_file(path: Path, before_ns: int, found: list[Block], damage: list[Damage]) -> int:
-    """Add the blocks of one file; the start of its session. A damaged head goes with the file before it."""
-    with reading(path) as file:
-        head = segment.unpack_segment(file.read(0, SEGMENT_HEAD))
-        if head is None:
-            end = min(SEGMENT_HEAD, file.size)
-            damage.append(Damage(path, 0, end, "the head of the file is damaged", end == file.size))
-        elif head.version > segment.VERSION:
-            raise UsageError(
-                f"{clean(str(path))} is a recording in format {head.version}: this dfmon reads up to {segment.VERSION}"
-            )
-        started_ns = head.started_ns if head else before_ns
-        at = min(SEGMENT_HEAD, file.size)
-        while at < file.size:
-            block, start, end, why = _next(file, at, found[-1] if found and found[-1].path == path else None)
-            if start < at:  # the block before it turned out to be damaged
-                found.pop()
-            if block is None:
-                damage.append(Damage(path, start, end, why, end >= file.size))
-            else:
-                found.append(Block(started_ns, block.first_seq, at != SEGMENT_HEAD, path, at, block, end >= file.size))
-            at = end
-    return started_ns
+def _hold(recent: Path) -> _Held | None:
+    try:
+        return _Held(recent.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise unreadable(recent, exc) from None
 
 
-def _next(file: _File, at: int, before: Block | None) -> tuple[BlockHead | None, int, int, str]:
+def _join(part: _Part, file: _File, recent: _Part) -> None:
+    """Add a recent file to its segment, unless that has it already. A merge that was cut short is no damage."""
+    first = next((block.first_seq for block in recent.blocks if block.later), None)
+    if first is not None:
+        merged = [block for block in part.blocks if block.later and block.first_seq == first]
+        if merged and _holds(file, merged[-1]):
+            return
+        if part.damage and part.damage[-1].end == file.size:
+            torn = segment.unpack_block(file.read(part.damage[-1].start, BLOCK_HEAD))
+            if part.damage[-1].start + BLOCK_HEAD > file.size or (torn is not None and torn.first_seq == first):
+                part.damage.pop()
+    part.blocks += recent.blocks
+    part.damage += recent.damage
+
+
+def _indexed(path: Path, file: _File | _Held, before_ns: int) -> _Part:
+    """The blocks of one file, and the start of its session. A damaged head goes with the file before it."""
+    head = segment.unpack_segment(file.read(0, SEGMENT_HEAD))
+    part = _Part(head.started_ns if head else before_ns)
+    at = min(SEGMENT_HEAD, file.size)
+    if head is None:
+        part.damage.append(Damage(path, 0, at, "the head of the file is damaged", at == file.size))
+    elif head.version > segment.VERSION:
+        raise UsageError(
+            f"{clean(str(path))} is a recording in format {head.version}: this dfmon reads up to {segment.VERSION}"
+        )
+    held = file if isinstance(file, _Held) else None
+    while at < file.size:
+        block, start, end, why = _next(file, at, part.blocks[-1] if part.blocks else None)
+        if start < at:  # the block before it turned out to be damaged
+            part.blocks.pop()
+        tail = end >= file.size
+        if block is None:
+            part.damage.append(Damage(path, start, end, why, tail))
+        else:
+            place = part.started_ns, block.first_seq, at != SEGMENT_HEAD, path, at
+            part.blocks.append(Block(*place, block, tail, held))
+        at = end
+    return part
+
+
+def _next(file: _File | _Held, at: int, before: Block | None) -> tuple[BlockHead | None, int, int, str]:
     """What stands at `at`: a block or damage, from where to where, and why. `before` is the block that ends there."""
     block = segment.unpack_block(file.read(at, BLOCK_HEAD))
     if block is not None and at + BLOCK_HEAD + block.packed <= file.size:
@@ -127,7 +182,7 @@ def _next(file: _File, at: int, before: Block | None) -> tuple[BlockHead | None,
     return None, at, _search(file, at + 1), "there is no block" if whole else "the last block is incomplete"
 
 
-def _holds(file: _File, block: Block) -> bool:
+def _holds(file: _File | _Held, block: Block) -> bool:
     try:
         segment.check(block.head, file.read(block.at + BLOCK_HEAD, block.head.packed))
     except ValueError:
@@ -144,6 +199,17 @@ class _File:
 
     def read(self, at: int, count: int) -> bytes:
         return os.pread(self._fd, count, at)
+
+
+class _Held:
+    """A file that has been read."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read(self, at: int, count: int) -> bytes:
+        return self._data[at : at + count]
 
 
 class reading:  # noqa: N801  a context manager, used like a function
@@ -170,7 +236,7 @@ def unreadable(path: Path, exc: OSError) -> SourceError:
     return SourceError(f"cannot read {clean(str(path))}: {(exc.strerror or str(exc)).lower()}")
 
 
-def _search(file: _File, at: int) -> int:
+def _search(file: _File | _Held, at: int) -> int:
     """Where the next block with an intact head begins, from `at` on; the end of the file where there is none."""
     while at < file.size:
         chunk = file.read(at, _CHUNK + BLOCK_HEAD)
@@ -185,17 +251,14 @@ def _search(file: _File, at: int) -> int:
 
 def unpacked(blocks: list[Block], damage: list[Damage]) -> Iterator[tuple[Block, list[Record]]]:
     """The records of each block, in the order given; a block that is not what was written is added to `damage`."""
-    at = 0
-    while at < len(blocks):
-        path = blocks[at].path
-        with reading(path) as file:  # one file is open at a time
-            while at < len(blocks) and blocks[at].path == path:
-                block = blocks[at]
-                at += 1
+    for _, together in groupby(blocks, key=attrgetter("path", "held")):
+        first, *others = together
+        with reading(first.path) if first.held is None else nullcontext(first.held) as file:  # one open at a time
+            for block in (first, *others):
                 try:
                     packed = file.read(block.at + BLOCK_HEAD, block.head.packed)
                     records = list(segment.unpack_records(block.head, packed))
                 except ValueError as exc:
-                    damage.append(Damage(path, block.at, block.end, str(exc), block.tail))
+                    damage.append(Damage(block.path, block.at, block.end, str(exc), block.tail))
                 else:
                     yield block, records

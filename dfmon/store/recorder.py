@@ -1,10 +1,11 @@
 """Writes the journal of a running session to segment files, beside the market and never in its way.
 
 `driver` offers every record before it applies it; `replayer` reads the files back. `offer` only puts the record into a
-bounded mailbox; a thread batches the mailbox into compressed blocks about once a second, or at a megabyte.
+bounded mailbox; a thread batches the mailbox into compressed blocks about once a second, or at a megabyte, and
+`segment_files` merges the small ones into large ones.
 
 Safety: a block reaches the operating system as soon as it is written, so a killed process loses at most the last
-second. It is forced to the disk every ten seconds and when a segment ends: that is what a power failure can cost.
+second. It is forced to the disk every ten seconds and when it is merged: that is what a power failure can cost.
 When the disk is full or fails, recording pauses with a reason in `failed`, monitoring goes on, and a new segment is
 tried again and again; what was missed meanwhile is one GAP record at its beginning.
 """
@@ -53,7 +54,7 @@ class Recorder:
 
         `keep_bytes` and `keep_days` bound what the directory keeps, 0 for no bound; see `SegmentFiles.retain`.
         """
-        self.records = self.frames = self.raw_bytes = self.written_bytes = self.dropped = 0
+        self.records = self.frames = self.raw_bytes = self.dropped = 0
         self.failed: str | None = None
         self._most_records, self._most_bytes = mailbox_records, mailbox_bytes
         self._mail: list[Record] = []
@@ -66,7 +67,7 @@ class Recorder:
         self._retry_s, self._wait_s, self._again_at = retry_s, retry_s, 0.0
         self._files = SegmentFiles(directory, session, clock, segment_bytes, hourly, keep_bytes, keep_days)
         try:
-            self.written_bytes += self._files.begin(0)
+            self._files.begin(0)
         except OSError as exc:
             raise UsageError(f"cannot record into {clean(str(directory))}: {_reason(exc)}") from None
         self._thread = threading.Thread(target=self._run, name="dfmon-recorder", daemon=True)
@@ -81,6 +82,11 @@ class Recorder:
     def files(self) -> int:
         """Segments begun so far."""
         return self._files.number + 1
+
+    @property
+    def written_bytes(self) -> int:
+        """What the recording takes on the disk."""
+        return self._files.size
 
     def offer(self, record: Record) -> None:
         """Take a record, or count it as dropped: never waits for the disk and never raises."""
@@ -189,14 +195,13 @@ class Recorder:
             return encode(Record(record.seq, record.recv_ns, RecordKind.GAP, "", b"1"))
 
     def _put(self, rows: list[bytes], size: int, records: list[Record]) -> None:
-        self.written_bytes += self._files.append(rows, records[0].seq)
+        self._files.append(rows, records[0].seq)
         self.raw_bytes += size
         self.records += len(records)
         self.frames += sum(record.kind is RecordKind.FRAME for record in records)
         self._wait_s = self._retry_s
         if self._files.full:
-            self._files.sync()
-            self.written_bytes += self._files.begin(_next_seq(records[-1]))
+            self._files.begin(_next_seq(records[-1]))
 
     def _fail(self, reason: str, unwritten: list[Record]) -> None:
         """Pause: what could not be written and what waits behind it become one hole."""
@@ -209,7 +214,6 @@ class Recorder:
                 else:
                     self._drop(record)
             self._mail, self._mail_bytes = [], 0
-        self._files.cut()
         self._later()
 
     def _later(self) -> None:
@@ -222,9 +226,8 @@ class Recorder:
             return
         gap = self._gap
         try:
-            self.written_bytes += self._files.begin(gap.seq if gap else 0)
+            self._files.begin(gap.seq if gap else 0)
         except OSError:
-            self._files.cut()
             self._later()
             return
         with self._lock:

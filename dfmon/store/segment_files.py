@@ -1,6 +1,10 @@
-"""The segment files of a recorder: opened, rotated, cut after a failed write, and in the end deleted.
+"""The segment files of a recorder: opened, filled, rotated, and in the end deleted.
 
 `recorder` decides what is written and when; this module owns names, locks and limits.
+
+What comes in a second is a small block of the recent file, which stands beside the segment. When a megabyte has come
+together it is packed anew as one block of the segment, forced to the disk, and only then is the recent file deleted: a
+kill at any moment leaves every record in one of the two, or in both, and `blocks` reads it once.
 """
 
 from __future__ import annotations
@@ -11,12 +15,14 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dfmon.engine.journal import Record, RecordKind, encode
 from dfmon.model.errors import DfmonError
 from dfmon.model.units import DAY, HOUR, utc
 from dfmon.store import segment
+
+_BLOCK_BYTES: Final = 1 << 20  # of a merged block, unpacked; as much of a single second has others waiting behind it
 
 
 class SegmentFiles:
@@ -42,50 +48,82 @@ class SegmentFiles:
             raise DfmonError(f"the session cannot be recorded as JSON: {exc}") from None
         self._started_ns = -1
         self.number = -1
-        self._hour = 0
-        self._fd = -1
-        self._whole = self._opened = 0  # bytes up to the end of the last whole block; of the head and the SESSION
-        self._named_ms = 0
+        self._hour = self._named_ms = 0
         self.path = directory
+        self._kept: _Written | None = None  # the segment
+        self._recent: _Written | None = None
+        self._rows: list[bytes] = []  # what the recent file holds
+        self._rows_bytes = self._first_seq = 0
+        self._ended_bytes = 0
+
+    @property
+    def size(self) -> int:
+        """What all segments of this recorder take on the disk."""
+        return self._ended_bytes + self._open_bytes
+
+    @property
+    def _open_bytes(self) -> int:
+        return sum(file.size for file in (self._kept, self._recent) if file is not None)
 
     @property
     def full(self) -> bool:
         """Whether the segment has reached its size or its hour is over."""
-        return self._whole >= self._most or (self._hourly and self._clock() // HOUR != self._hour)
+        return self._open_bytes >= self._most or (self._hourly and self._clock() // HOUR != self._hour)
 
-    def begin(self, next_seq: int) -> int:
-        """A new segment, begun with its SESSION record; returns the bytes written."""
-        self.end()
+    def begin(self, next_seq: int) -> None:
+        """A new segment, begun with its SESSION record. The one before it ends when this one stands."""
         self._directory.mkdir(parents=True, exist_ok=True)
         now = self._clock()
         # Names sort in the order of the segments, whatever the clock does meanwhile.
         self._named_ms = max(now // 1_000_000, self._named_ms + 1)
-        self._open()
-        if self._started_ns < 0:  # another session in this directory has another first file, hence another start
-            self._started_ns = self._named_ms * 1_000_000
+        # Another session in this directory has another first file, hence another start.
+        opened, started_ns = self._open(next_seq, now)
+        self.end()
+        self._kept, self.path, self._started_ns = opened, opened.path, started_ns
         self.number += 1
-        self._hour, self._whole, self._opened = now // HOUR, 0, 0
-        opening = encode(Record(next_seq, now, RecordKind.SESSION, "", self._session))
-        head = segment.pack_segment(self.number, self._started_ns)
-        self._opened = self._write(head + segment.pack_block([opening], next_seq))
+        self._hour = now // HOUR
         self.retain(now)
-        return self._opened
 
-    def _open(self) -> None:
+    def _open(self, next_seq: int, now: int) -> tuple[_Written, int]:
         while True:
-            moment = utc(self._named_ms * 1_000_000)
-            name = f"dfmon-{moment:%Y%m%dT%H%M%S}.{self._named_ms % 1000:03d}Z{segment.SUFFIX}"
-            self.path = self._directory / name
+            named_ns = self._named_ms * 1_000_000
+            started_ns = self._started_ns if self._started_ns >= 0 else named_ns
+            name = f"dfmon-{utc(named_ns):%Y%m%dT%H%M%S}.{self._named_ms % 1000:03d}Z{segment.SUFFIX}"
+            opening = self._opening(self.number + 1, started_ns, next_seq, now)
             try:
-                self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                break
+                return _Written(self._directory / name, opening), started_ns
             except FileExistsError:
                 self._named_ms += 1
-        with contextlib.suppress(OSError):  # a file system without locks: only retention asks for them
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def append(self, rows: Sequence[bytes], first_seq: int) -> int:
-        return self._write(segment.pack_block(rows, first_seq))
+    def _opening(self, number: int, started_ns: int, next_seq: int, now: int) -> bytes:
+        """How a file begins: its head, and the SESSION record."""
+        row = encode(Record(next_seq, now, RecordKind.SESSION, "", self._session))
+        return segment.pack_segment(number, started_ns) + segment.pack_block([row], next_seq, quick=True)
+
+    def append(self, rows: Sequence[bytes], first_seq: int) -> None:
+        """Write encoded records, all or, where that is an OSError, none of them."""
+        if self._kept is None:
+            raise OSError("no segment is open")
+        size = sum(map(len, rows))
+        if self._rows_bytes + size >= _BLOCK_BYTES:
+            self._merge(self._kept, rows, first_seq)
+            return
+        if self._recent is None:
+            opening = self._opening(self.number, self._started_ns, first_seq, self._clock())
+            self._recent = _Written(segment.recent(self.path), opening)
+            self._first_seq = first_seq
+        self._recent.write(segment.pack_block(rows, first_seq, quick=True))
+        self._rows += rows
+        self._rows_bytes += size
+
+    def _merge(self, kept: _Written, rows: Sequence[bytes], first_seq: int) -> None:
+        """What the recent file holds, and `rows` behind it, as one block of the segment."""
+        first_seq = self._first_seq if self._rows else first_seq
+        flood = sum(map(len, rows)) >= _BLOCK_BYTES
+        kept.write(segment.pack_block([*self._rows, *rows], first_seq, quick=flood), lasting=True)
+        if self._recent is not None:
+            self._recent.delete()
+        self._recent, self._rows, self._rows_bytes = None, [], 0
 
     def retain(self, now: int) -> None:
         """Delete the oldest segments of the directory beyond its limits, never one that is being written.
@@ -103,32 +141,71 @@ class SegmentFiles:
                     file.unlink()
 
     def sync(self) -> None:
-        if self._fd >= 0:
-            os.fsync(self._fd)
-
-    def cut(self) -> None:
-        """After a failed write: end the file at its last whole block; one without records is deleted."""
-        with contextlib.suppress(OSError):  # a torn block that stays is named by the reader
-            if self._fd >= 0:
-                os.ftruncate(self._fd, self._whole)
-                if self._whole <= self._opened:
-                    self.path.unlink()
-        self.end()
+        for file in (self._kept, self._recent):
+            if file is not None:
+                file.sync()
 
     def end(self) -> None:
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            with contextlib.suppress(OSError):  # it could only tell of a write whose result was checked already
-                os.close(fd)
+        """Close the segment, merged; what cannot be merged stays in the recent file, which is read as well."""
+        with contextlib.suppress(OSError):
+            if self._kept is not None and self._rows:
+                self._merge(self._kept, (), 0)
+        if self._kept is not None and self._kept.empty and self._recent is None and self.number:
+            self._kept.delete()  # begun after trouble, and trouble came again
+            self._kept = None
+        self._ended_bytes += self._open_bytes
+        for file in (self._kept, self._recent):
+            if file is not None:
+                file.close()
+        self._kept, self._recent, self._rows, self._rows_bytes = None, None, [], 0
 
-    def _write(self, data: bytes) -> int:
-        if self._fd < 0:
-            raise OSError("no segment is open")
+
+class _Written:
+    """A segment file being written: readable to its owner only, locked, and whole whatever fails."""
+
+    def __init__(self, path: Path, opening: bytes) -> None:
+        self.path = path
+        self.size = 0
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with contextlib.suppress(OSError):  # a file system without locks: only retention asks for them
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            self.write(opening)
+        except OSError:
+            self.delete()
+            raise
+        self._opened = self.size
+
+    @property
+    def empty(self) -> bool:
+        return self.size == self._opened
+
+    def write(self, data: bytes, *, lasting: bool = False) -> None:
+        """All of `data` or nothing; where `lasting`, it is on the disk afterwards."""
         left = memoryview(data)
-        while left:
-            left = left[os.write(self._fd, left) :]
-        self._whole += len(data)
-        return len(data)
+        try:
+            while left:
+                left = left[os.write(self._fd, left) :]
+            if lasting:
+                self.sync()
+        except OSError:
+            with contextlib.suppress(OSError):  # a torn block that stays is named by the reader
+                os.lseek(self._fd, self.size, os.SEEK_SET)
+                os.ftruncate(self._fd, self.size)
+            raise
+        self.size += len(data)
+
+    def sync(self) -> None:
+        os.fsync(self._fd)
+
+    def delete(self) -> None:
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+        self.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # it could only tell of a write whose result was checked already
+            os.close(self._fd)
 
 
 def _is_written(file: Path) -> bool:

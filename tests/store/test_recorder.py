@@ -207,7 +207,7 @@ def test_full_disk_pauses_recording_and_nothing_else(tmp_path: Path, monkeypatch
     assert recorder.failed.endswith("no space left on device")
     assert recorder.dropped == 101
     assert replayed(tmp_path) == frames(100), "the torn block was cut off"
-    assert len(list(tmp_path.iterdir())) == 1
+    assert set(tmp_path.iterdir()) == {recorder.path, segment.recent(recorder.path)}, "there was no room to merge them"
 
 
 def test_recording_goes_on_when_space_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +248,8 @@ def test_no_space_for_the_next_segment_leaves_no_empty_file(tmp_path: Path, monk
     full = [True]
 
     def no_more_files(fd: int, data: bytes) -> int:
-        if full[0] and bytes(data[:8]) == segment.MAGIC:
+        file = Path(f"/proc/self/fd/{fd}").readlink().name
+        if full[0] and bytes(data[:8]) == segment.MAGIC and not file.endswith(segment.RECENT):
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(fd, data)
 
@@ -258,7 +259,9 @@ def test_no_space_for_the_next_segment_leaves_no_empty_file(tmp_path: Path, monk
         assert not recorder.flush()
         recorder.flush()
         deadline = time.monotonic() + 10.0
-        while len(list(tmp_path.iterdir())) != 1:  # another try may be under way, and its file not yet deleted
+        while (
+            len(list(tmp_path.iterdir())) != 2
+        ):  # segment and recent file; another try may be under way, and its file not yet deleted
             assert time.monotonic() < deadline
         assert replayed(tmp_path) == frames(1), "it was written before the next segment was wanted"
         full[0] = False
@@ -364,16 +367,29 @@ from pathlib import Path
 from dfmon.engine.journal import Record, RecordKind
 from dfmon.store import recorder, segment_files
 
-def child(directory, lives, confirm):
-    written, write = 0, os.write
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def child(directory, lives, merges, after, confirm):
+    written, write, delete = 0, os.write, segment_files._Written.delete
     def deadly(fd, data):
         nonlocal written
         part = bytes(data[: max(lives - written, 0)])
         written += write(fd, part) if part else 0
         if written >= lives:
-            os.kill(os.getpid(), signal.SIGKILL)
+            die()
         return len(part)
+    def deleted(file):
+        nonlocal merges
+        merges -= 1
+        if merges < 0 and not after:
+            die()
+        delete(file)
+        if merges < 0:
+            die()
     segment_files.os = type("Os", (), {**vars(os), "write": staticmethod(deadly)})
+    segment_files._Written.delete = deleted
+    segment_files._BLOCK_BYTES = 6_000
     rng, seq = random.Random(lives), 0
     journal = recorder.Recorder(directory, {"mode": "child"}, segment_bytes=9_000)
     while True:
@@ -385,11 +401,11 @@ def child(directory, lives, confirm):
         write(confirm, b"%d " % seq)
 
 for line in sys.stdin:
-    directory, lives = line.split()
+    directory, lives, merges, after = line.split()
     out, confirm = os.pipe()
     pid = os.fork()
     if not pid:
-        child(Path(directory), int(lives), confirm)
+        child(Path(directory), int(lives), int(merges), int(after), confirm)
     os.close(confirm)
     with os.fdopen(out) as confirmed:
         flushed = confirmed.read().split()
@@ -398,26 +414,26 @@ for line in sys.stdin:
 """
 
 
-def test_kill_at_any_byte_loses_nothing_that_was_flushed(tmp_path: Path) -> None:
-    """SIGKILL after a random number of bytes, 80 times: torn heads, torn blocks, new segments, the very beginning.
+def test_kill_at_any_moment_loses_nothing_that_was_flushed(tmp_path: Path) -> None:
+    """SIGKILL after a random number of bytes, 80 times: torn heads, torn blocks, torn merges, new segments, the very
+    beginning; and 20 times between a merge and the deletion of what was merged, or right behind it.
 
-    Whatever a flush had confirmed is there, whole and in order; at most the block that was being written is lost.
+    Whatever a flush had confirmed is there, whole, once and in order; at most the block that was being written is lost.
     """
     rng = random.Random(17)
-    lives = [*range(1, 40, 6), *(rng.randrange(60, 60_000) for _ in range(73))]
+    deaths = [(lives, 10**6, 0) for lives in (*range(1, 40, 6), *(rng.randrange(60, 60_000) for _ in range(73)))]
+    deaths += [(10**9, merges, after) for merges in range(10) for after in (0, 1)]
     command = [sys.executable, "-c", KILLED]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True) as parent:
         assert parent.stdin is not None
         assert parent.stdout is not None
-        for number, after in enumerate(lives):
+        for number, death in enumerate(deaths):
             directory = tmp_path / str(number)
-            parent.stdin.write(f"{directory} {after}\n")
+            parent.stdin.write(f"{directory} {death[0]} {death[1]} {death[2]}\n")
             parent.stdin.flush()
             flushed, code = map(int, parent.stdout.readline().split())
             assert code == -signal.SIGKILL
-            files = list(directory.iterdir())
-            assert sum(file.stat().st_size for file in files) == after
-            if after < segment.SEGMENT_HEAD:
+            if death[0] < segment.SEGMENT_HEAD:
                 assert not flushed
                 continue
             damage: list[replayer.Damage] = []
@@ -426,7 +442,7 @@ def test_kill_at_any_byte_loses_nothing_that_was_flushed(tmp_path: Path) -> None
             assert len(found) >= flushed
             assert all(r.payload == b"%d" % (r.seq**2) * 9 for r in found)
             assert all(d.tail for d in damage)
-            assert len(damage) <= 1
+            assert len(damage) <= (death[1] == 10**6)
 
 
 CHILD = """
