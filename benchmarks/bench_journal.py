@@ -1,4 +1,4 @@
-"""What a recording costs: on the engine's thread, in the whole process, and on the disk.
+"""What a recording costs: on the engine's thread, in the whole process, on the disk, and when it is read back.
 
 Frames of real captures where they stand beside the project (`../shared/data`, `$DFMON_REAL_DATA`), and simulated ones.
 `python benchmarks/bench_journal.py`; the limits are those of the design: 3 us a frame, 0.15 of the raw bytes.
@@ -7,8 +7,10 @@ Frames of real captures where they stand beside the project (`../shared/data`, `
 from __future__ import annotations
 
 import asyncio
+import lzma
 import os
 import statistics
+import struct
 import sys
 import tempfile
 import time
@@ -22,8 +24,9 @@ sys.path.insert(0, str(ROOT))
 
 from dfmon.core.step import FlowParams  # noqa: E402
 from dfmon.engine.driver import Driver  # noqa: E402
-from dfmon.engine.journal import Record, RecordKind, encode  # noqa: E402
+from dfmon.engine.journal import Record, RecordKind, by_columns, encode  # noqa: E402
 from dfmon.replay import Capture  # noqa: E402
+from dfmon.store import replayer, segment  # noqa: E402
 from dfmon.store.recorder import Recorder  # noqa: E402
 from tests.simulated_session import SimulatedSession  # noqa: E402
 
@@ -66,6 +69,8 @@ def cost(parts: list[list[Record]], recorder: Recorder | None) -> tuple[float, f
         thread += time.thread_time() - began
         if recorder:
             recorder.flush()
+    if recorder:
+        recorder.close()
     return thread, time.process_time() - process
 
 
@@ -78,11 +83,62 @@ def measured(records: list[Record]) -> tuple[float, float, float, int]:
         with tempfile.TemporaryDirectory() as directory:
             recorder = Recorder(Path(directory), {"mode": "benchmark"})
             recorded.append(cost(parts, recorder))
-            recorder.close()
     thread = statistics.median(r[0] - p[0] for p, r in zip(plain, recorded))
     process = statistics.median(r[1] - p[1] for p, r in zip(plain, recorded))
     raw = sum(len(record.payload) for record in records)
     return thread / len(records) * 1e6, process / len(records) * 1e6, recorder.written_bytes / raw, recorder.dropped
+
+
+def former(parts: list[list[Record]], directory: Path, *, by_rows: bool) -> None:
+    """A segment as earlier versions wrote it: a block a second, by rows and zlib, later by columns and LZMA."""
+    data = segment.pack_segment(0, 1)
+    for part in parts:
+        rows = [encode(record) for record in part]
+        raw = b"".join(rows)
+        if by_rows:
+            packed = zlib.compress(raw, 6)
+        else:
+            heads, payloads = by_columns(rows)
+            short = zlib.compress(heads, 6)
+            fast = [{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": 1 << 20}]
+            packed = struct.pack("<BI", 1, len(short)) + short + lzma.compress(payloads, lzma.FORMAT_RAW, filters=fast)
+        magic = b"DFJB" if by_rows else b"DFJC"
+        head = struct.pack("<4sIIIQI", magic, len(packed), len(raw), len(rows), part[0].seq, zlib.crc32(packed))
+        data += head + struct.pack("<I", zlib.crc32(head)) + packed
+    (directory / f"old{segment.SUFFIX}").write_bytes(data)
+
+
+def reading(records: list[Record]) -> None:
+    """What it takes to get the records of each format back, interleaved."""
+    parts = seconds([Record(seq, *record_of) for seq, record_of in enumerate(map(_unnumbered, records))])
+    with tempfile.TemporaryDirectory() as folder:
+        formats = {name: Path(folder) / name for name in ("zlib by rows", "LZMA a second", "merged")}
+        for directory in formats.values():
+            directory.mkdir()
+        former(parts, formats["zlib by rows"], by_rows=True)
+        former(parts, formats["LZMA a second"], by_rows=False)
+        with Recorder(formats["merged"], {"mode": "benchmark"}) as recorder:
+            for part in parts:
+                for record in part:
+                    recorder.offer(record)
+                recorder.flush()
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in formats}
+        for _ in range(ROUNDS):
+            for name, directory in formats.items():
+                wall, process = time.perf_counter(), time.process_time()
+                count = sum(record.kind is not RecordKind.SESSION for record in replayer.records(directory))
+                times[name].append((time.perf_counter() - wall, time.process_time() - process))
+                assert count == len(records)
+    print("| blocks | us a record | CPU us a record | x zlib by rows |\n| --- | ---: | ---: | ---: |")
+    base = statistics.median(wall for wall, _ in times["zlib by rows"])
+    for name, taken in times.items():
+        wall, process = (statistics.median(each) / len(records) * 1e6 for each in zip(*taken))
+        print(f"| {name} | {wall:.2f} | {process:.2f} | {wall / base * len(records) / 1e6:.2f} |")
+    print()
+
+
+def _unnumbered(record: Record) -> tuple[int, RecordKind, str, bytes]:
+    return record.recv_ns, record.kind, record.source, record.payload
 
 
 def packers() -> Mapping[str, Callable[[bytes], bytes]]:
@@ -115,14 +171,20 @@ def choices(records: list[Record]) -> None:
 
 def main() -> None:
     print("# What a recording costs\n\nEach row beside the same frames unrecorded, medians of interleaved rounds.\n")
-    print(f"| frames | records | engine us (<= {THREAD_US:g}) | whole process us | size (<= {SIZE:g}) | dropped | |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | --- |")
+    print(f"| frames | records | engine us (<= {THREAD_US:g}) | process us | CPU s an hour |", end="")
+    print(f" size (<= {SIZE:g}) | dropped | |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |")
     sets = {"simulated BTC and ETH": simulated(), **captured()}
     for name, taken in sets.items():
         records = [record for record in taken if record.kind is not RecordKind.TICK]
         thread, process, size, dropped = measured(records)
         verdict = "met" if thread <= THREAD_US and size <= SIZE and not dropped else "**MISSED**"
-        print(f"| {name} | {len(records):,} | {thread:.2f} | {process:.2f} | {size:.3f} | {dropped} | {verdict} |")
+        hour = process * len(records) / ((records[-1].recv_ns - records[0].recv_ns) / SECOND) * 3600 / 1e6
+        print(f"| {name} | {len(records):,} | {thread:.2f} | {process:.2f} | {hour:.0f} |", end="")
+        print(f" {size:.3f} | {dropped} | {verdict} |")
+    print("\n## Reading it back\n")
+    for name in dict.fromkeys((*list(sets)[:1], *list(sets)[-1:])):
+        print(f"{name}\n")
+        reading([record for record in sets[name] if record.kind is not RecordKind.TICK])
     print("\n## Other ways to pack\n")
     for name in dict.fromkeys((*list(sets)[:1], *list(sets)[-1:])):
         print(f"{name}\n")

@@ -104,7 +104,7 @@ def describe(path: Path, config: Config, stream: TextIO) -> int:
     recorded = replayer.Recorded(path)
     damage: list[Damage] = []
     sessions = _count(recorded, damage)
-    size = sum(file.stat().st_size for file in {block.path for block in recorded.blocks})
+    size = sum(block.end - block.at for block in recorded.blocks)
     files = len({block.path for block in recorded.blocks})
     raw = sum(part.bytes for part in sessions)
     stream.write(f"{files} files, {_megabytes(raw)} in {_megabytes(size)}{_share(size, raw)}\n")

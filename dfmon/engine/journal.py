@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from itertools import accumulate
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -34,8 +34,10 @@ class RecordKind(IntEnum):
     STATE = 9  # payload: what an earlier run left, see `memory`; comes before the first connection
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+_KINDS: Final = tuple(RecordKind)  # by their numbers
+
+
+class Record(NamedTuple):
     """One step of a session: `seq` rises by one, `recv_ns` is our clock when it happened."""
 
     seq: int
@@ -69,8 +71,8 @@ def decode(block: bytes) -> Iterator[Record]:
             seq, recv_ns, kind, source_length, length = _HEAD.unpack_from(block, at)
             body = at + _HEAD.size + source_length
             source = block[body - source_length : body].decode()
-            kind = RecordKind(kind)
-        except (struct.error, ValueError) as exc:
+            kind = _KINDS[kind]
+        except (struct.error, ValueError, IndexError) as exc:
             raise ValueError(f"no record at byte {at} of the block: {exc}") from exc
         if body + length > len(block):
             raise ValueError(f"the record of {length} bytes at byte {at} reaches past the end of the block")
@@ -104,8 +106,15 @@ def from_columns(block: bytes, count: int) -> Iterator[Record]:
     at = named + int(heads["source"].sum(dtype=np.int64))
     if at + int(heads["payload"].sum(dtype=np.int64)) != len(block):
         raise ValueError("the records of a block have other lengths than it says")
-    fields = (seqs, times.view(np.int64), heads["kind"], heads["source"], heads["payload"])
-    for seq, recv_ns, kind, source, payload in zip(*(field.tolist() for field in fields), strict=True):
-        name = block[named : named + source].decode()
-        yield Record(seq, recv_ns, RecordKind(kind), name, block[at : at + payload])
-        named, at = named + source, at + payload
+    if count and heads["kind"].max() >= len(_KINDS):
+        raise ValueError(f"there is no record of kind {heads['kind'].max()}")
+    kinds = map(_KINDS.__getitem__, heads["kind"].tolist())
+    sources = _cut(block, named, heads["source"].tolist())
+    payloads = _cut(block, at, heads["payload"].tolist())
+    names = {source: source.decode() for source in set(sources)}
+    return map(Record, seqs.tolist(), times.view(np.int64).tolist(), kinds, map(names.__getitem__, sources), payloads)
+
+
+def _cut(block: bytes, at: int, lengths: list[int]) -> list[bytes]:
+    """What stands one after another from `at` on."""
+    return [block[end - length : end] for end, length in zip(accumulate(lengths, initial=at), (0, *lengths))][1:]

@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +22,10 @@ from dfmon.engine.journal import Record, RecordKind, encode
 from dfmon.model.errors import DfmonError
 from dfmon.model.units import DAY, HOUR, utc
 from dfmon.store import segment
+from dfmon.store.segment import Effort
 
-_BLOCK_BYTES: Final = 1 << 20  # of a merged block, unpacked; as much of a single second has others waiting behind it
+_BLOCK_BYTES: Final = 1 << 20  # of a merged block, unpacked; as much at a time has others waiting behind it
+_BUSY_BYTES: Final = 1 << 17  # at a time, which is about a second: longer searches would cost a tenth of a core
 
 
 class SegmentFiles:
@@ -52,8 +55,7 @@ class SegmentFiles:
         self.path = directory
         self._kept: _Written | None = None  # the segment
         self._recent: _Written | None = None
-        self._rows: list[bytes] = []  # what the recent file holds
-        self._rows_bytes = self._first_seq = 0
+        self._small = _Small()
         self._ended_bytes = 0
 
     @property
@@ -98,32 +100,30 @@ class SegmentFiles:
     def _opening(self, number: int, started_ns: int, next_seq: int, now: int) -> bytes:
         """How a file begins: its head, and the SESSION record."""
         row = encode(Record(next_seq, now, RecordKind.SESSION, "", self._session))
-        return segment.pack_segment(number, started_ns) + segment.pack_block([row], next_seq, quick=True)
+        return segment.pack_segment(number, started_ns) + segment.pack_block([row], next_seq, Effort.HASTE)
 
     def append(self, rows: Sequence[bytes], first_seq: int) -> None:
         """Write encoded records, all or, where that is an OSError, none of them."""
         if self._kept is None:
             raise OSError("no segment is open")
-        size = sum(map(len, rows))
-        if self._rows_bytes + size >= _BLOCK_BYTES:
-            self._merge(self._kept, rows, first_seq)
+        came = _Small(first_seq, tuple(rows), sum(map(len, rows)), 1)
+        if self._small.size + came.size >= _BLOCK_BYTES:
+            self._merge(self._kept, came)
             return
         if self._recent is None:
             opening = self._opening(self.number, self._started_ns, first_seq, self._clock())
             self._recent = _Written(segment.recent(self.path), opening)
-            self._first_seq = first_seq
-        self._recent.write(segment.pack_block(rows, first_seq, quick=True))
-        self._rows += rows
-        self._rows_bytes += size
+        self._recent.write(segment.pack_block(rows, first_seq, Effort.HASTE))
+        self._small += came
 
-    def _merge(self, kept: _Written, rows: Sequence[bytes], first_seq: int) -> None:
-        """What the recent file holds, and `rows` behind it, as one block of the segment."""
-        first_seq = self._first_seq if self._rows else first_seq
-        flood = sum(map(len, rows)) >= _BLOCK_BYTES
-        kept.write(segment.pack_block([*self._rows, *rows], first_seq, quick=flood), lasting=True)
+    def _merge(self, kept: _Written, came: _Small) -> None:
+        """What the recent file holds, and what `came` behind it, as one block of the segment."""
+        merged = self._small + came
+        effort = Effort.HASTE if came.size >= _BLOCK_BYTES else merged.effort
+        kept.write(segment.pack_block(merged.rows, merged.first_seq, effort), lasting=True)
         if self._recent is not None:
             self._recent.delete()
-        self._recent, self._rows, self._rows_bytes = None, [], 0
+        self._recent, self._small = None, _Small()
 
     def retain(self, now: int) -> None:
         """Delete the oldest segments of the directory beyond its limits, never one that is being written.
@@ -148,8 +148,8 @@ class SegmentFiles:
     def end(self) -> None:
         """Close the segment, merged; what cannot be merged stays in the recent file, which is read as well."""
         with contextlib.suppress(OSError):
-            if self._kept is not None and self._rows:
-                self._merge(self._kept, (), 0)
+            if self._kept is not None and self._small.rows:
+                self._merge(self._kept, _Small())
         if self._kept is not None and self._kept.empty and self._recent is None and self.number:
             self._kept.delete()  # begun after trouble, and trouble came again
             self._kept = None
@@ -157,7 +157,25 @@ class SegmentFiles:
         for file in (self._kept, self._recent):
             if file is not None:
                 file.close()
-        self._kept, self._recent, self._rows, self._rows_bytes = None, None, [], 0
+        self._kept, self._recent, self._small = None, None, _Small()
+
+
+@dataclass(frozen=True, slots=True)
+class _Small:
+    """Encoded records of the recent file, and in how many blocks they came."""
+
+    first_seq: int = 0
+    rows: tuple[bytes, ...] = ()
+    size: int = 0
+    batches: int = 0
+
+    def __add__(self, other: _Small) -> _Small:
+        first_seq = self.first_seq if self.rows else other.first_seq
+        return _Small(first_seq, self.rows + other.rows, self.size + other.size, self.batches + other.batches)
+
+    @property
+    def effort(self) -> Effort:
+        return Effort.BUSY if self.size >= _BUSY_BYTES * self.batches else Effort.CALM
 
 
 class _Written:

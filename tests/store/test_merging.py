@@ -10,6 +10,7 @@ import pytest
 from dfmon.engine.journal import Record, RecordKind, encode
 from dfmon.store import replayer, segment, segment_files
 from dfmon.store.recorder import Recorder
+from dfmon.store.segment import Effort
 from tests.store.store_samples import frames
 
 SESSION = {"mode": "live"}
@@ -24,7 +25,7 @@ class Files:
         self.path = directory / "dfmon-1.dfj"
         self.recent = segment.recent(self.path)
         self.path.write_bytes(self.opening(0) + self.block(0, MERGED))
-        self.small = [self.block(MERGED + n * EACH, EACH, quick=True) for n in range(RECENT)]
+        self.small = [self.block(MERGED + n * EACH, EACH, Effort.HASTE) for n in range(RECENT)]
         self.recent.write_bytes(self.opening(MERGED) + b"".join(self.small))
         self.merge = self.block(MERGED, RECENT * EACH)
 
@@ -34,8 +35,8 @@ class Files:
         return segment.pack_segment(0, 7_000) + segment.pack_block([row], seq)
 
     @staticmethod
-    def block(first: int, count: int, *, quick: bool = False) -> bytes:
-        return segment.pack_block([encode(record) for record in frames(count, first)], first, quick=quick)
+    def block(first: int, count: int, effort: Effort = Effort.CALM) -> bytes:
+        return segment.pack_block([encode(record) for record in frames(count, first)], first, effort)
 
     def add(self, data: bytes) -> None:
         with self.path.open("ab") as file:

@@ -355,10 +355,10 @@ def test_a_forged_block_is_damage_and_nothing_worse(whole: bytes, tmp_path: Path
             list(segment.unpack_records(block, packed))
 
 
-def test_a_block_packed_quickly_is_read_alike() -> None:
+def test_a_block_is_read_alike_however_it_was_packed() -> None:
     rows = [encode(record) for record in frames(300)]
-    for quick in (True, False):
-        data = segment.pack_block(rows, 0, quick=quick)
+    for effort in segment.Effort:
+        data = segment.pack_block(rows, 0, effort)
         head = segment.unpack_block(data[: segment.BLOCK_HEAD])
         assert head is not None
         assert list(segment.unpack_records(head, data[segment.BLOCK_HEAD :])) == frames(300)
