@@ -18,6 +18,7 @@ from dfmon.core.inventory import HIGH, LOW, NET, P_LONG, Inventory, unprinted
 from dfmon.model.frames import F64, I64
 
 BAND: Final = (0.05, 0.95)
+AT_ONCE: Final = 64  # rows read at once: what that takes stays small, and fits the cache
 
 
 def read(inventory: Inventory, rows: I64, hours: I64, tables: Attribution, priors: Priors) -> Inventory:
@@ -26,6 +27,21 @@ def read(inventory: Inventory, rows: I64, hours: I64, tables: Attribution, prior
     Units: coins, + dealers long; `hours` of age. Shapes: (k,) rows. Domain: rows with open interest.
     Source: position = start + flow + drift, clipped to open interest.
     """
+    summary, held, aged = inventory.read.copy(), list(inventory.members), inventory.hours.copy()
+    for start in range(0, rows.size, AT_ONCE):
+        part = rows[start : start + AT_ONCE]
+        members = _members(inventory, part, hours[part], tables, priors)
+        summary[part, NET] = members.mean(axis=1)
+        summary[part, LOW], summary[part, HIGH] = np.quantile(members, BAND, axis=1)
+        summary[part, P_LONG] = 0.5 + 0.5 * np.sign(members).mean(axis=1)
+        for row, member in zip(part.tolist(), members):
+            held[row] = member.copy()  # a view of it would keep every row that was read with it
+        aged[part] = hours[part]
+    return replace(inventory, members=tuple(held), read=summary, hours=aged)
+
+
+def _members(inventory: Inventory, rows: I64, hours: I64, tables: Attribution, priors: Priors) -> F64:
+    """Dealer position of each of `rows` under each member, (k, MEMBERS) coins."""
     book = inventory.book[rows]
     quantile, start, drift, chance = inventory.drawn[:, rows]
     stream, node = _believed(book["tally"], quantile, chance, tables)
@@ -34,17 +50,8 @@ def read(inventory: Inventory, rows: I64, hours: I64, tables: Attribution, prior
     began = priors.start_mean + priors.lean * tables.leaning[node] + priors.start_sd * start
     customers += book["unseen"][:, None] * np.clip(began, -1.0, 1.0)
     interest = book["interest"]
-    customers += _spread(book, hours[rows], priors)[:, None] * drift
-    members = np.clip(-customers, -interest[:, None], interest[:, None])
-    summary = inventory.read.copy()
-    summary[rows, NET] = members.mean(axis=1)
-    summary[rows, LOW], summary[rows, HIGH] = np.quantile(members, BAND, axis=1)
-    summary[rows, P_LONG] = 0.5 + 0.5 * np.sign(members).mean(axis=1)
-    held, aged = list(inventory.members), inventory.hours.copy()
-    for row, member in zip(rows.tolist(), members):
-        held[row] = member.copy()  # a view of it would keep every row that was read with it
-    aged[rows] = hours[rows]
-    return replace(inventory, members=tuple(held), read=summary, hours=aged)
+    customers += _spread(book, hours, priors)[:, None] * drift
+    return np.asarray(np.clip(-customers, -interest[:, None], interest[:, None]))
 
 
 def _believed(tally: F64, quantile: F64, chance: F64, tables: Attribution) -> tuple[I64, I64]:

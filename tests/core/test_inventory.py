@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dfmon.core import belief
 from dfmon.core.attribution import COMBO, NODES, TELLING, Priors, attribution, kinds_of
 from dfmon.core.dealer_net import dealer_positions
 from dfmon.core.draws import COMMON, MEMBERS, START, STREAMS, normals, quantiles_of, uniforms
@@ -60,6 +61,16 @@ def test_a_session_keeps_as_much_alive_after_its_prints_as_before_the_first() ->
         inventory = observe(inventory, replace(BOARD, ts_ns=NOW + second * SECOND, trades=told), PRIORS)
         if second == 50:
             inventory = observe(from_bytes(to_bytes(inventory)), BOARD, PRIORS)
+
+
+@pytest.mark.parametrize("rows", [1, 3, N - 1, 10 * N])
+def test_how_many_rows_are_read_at_once_changes_no_bit(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = replace(BOARD, trades=prints(np.random.default_rng(5), 40))
+    usual = observe(Inventory.empty(), told, PRIORS)
+    monkeypatch.setattr(belief, "AT_ONCE", rows)
+    other = observe(Inventory.empty(), told, PRIORS)
+    np.testing.assert_array_equal(held(other, told), held(usual, told))
+    np.testing.assert_array_equal(other.read, usual.read)
 
 
 @settings(max_examples=30, deadline=None)
