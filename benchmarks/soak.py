@@ -2,7 +2,8 @@
 
 `python benchmarks/soak.py --minutes 60` runs the whole product without a screen: the exchange in a child process,
 five connections, journal, compute thread, snapshots. Every minute it prints the resident memory of both processes and
-the length of every container that any object of dfmon holds, queues first. At the end it says what was flat.
+the length of every container that any object of dfmon holds, queues first. At the end it says what was flat, and what
+each thread used of a core.
 
 A container counts as growing when, after the first ten minutes, its least length of the last quarter is above its
 greatest of the first quarter by more than a tenth and a hundred entries. Memory is flat when the median of the last
@@ -11,15 +12,19 @@ quarter is at most 3 % above that of the first.
 
 from __future__ import annotations
 
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 import argparse
 import asyncio
 import contextlib
 import gc
-import os
 import statistics
 import tempfile
 import threading
 import time
+from array import array
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,6 +41,7 @@ from dfmon.session import LiveSession
 SETTLING_MIN: Final = 10.0
 MEMORY_RISE: Final = 0.03
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+_CLOCK: Final = os.sysconf("SC_CLK_TCK")
 _WATCHED: Final = ("dfmon.", "websockets.asyncio")
 _QUEUES: Final = (deque, asyncio.Queue)
 
@@ -70,9 +76,11 @@ async def soak(config: Config, minutes: float, every_s: float) -> int:
             running.result()  # raises what ended it
             raise SystemExit("the session ended by itself")
         print(scale.weigh(), flush=True)
+    used = ", ".join(f"{name} {share:.1%}" for name, share in scale.threads().items())
     stop.set()
     await running
-    print(f"\nsnapshots: {dict(snapshots)}; journal: {(hub.runtime.recorded_bytes or 0) / 1e6:.1f} MB")
+    print(f"\nof a core: {used}")
+    print(f"snapshots: {dict(snapshots)}; journal: {(hub.runtime.recorded_bytes or 0) / 1e6:.1f} MB")
     return scale.verdict()
 
 
@@ -86,7 +94,7 @@ class Scale:
         self._minutes: list[float] = []
         self._own: list[float] = []
         self._sim: list[float] = []
-        self._lengths: list[Counter[str]] = []
+        self._lengths: dict[str, array[int]] = {}  # columns, so that the scale itself weighs little
         self._queues: set[str] = set()
 
     def weigh(self) -> str:
@@ -97,10 +105,11 @@ class Scale:
             lengths[name] += _length(value)
             if isinstance(value, _QUEUES):
                 self._queues.add(name)
+        for name in lengths.keys() | self._lengths.keys():
+            self._lengths.setdefault(name, array("q", bytes(8 * len(self._minutes)))).append(lengths[name])
         self._minutes.append(minute)
         self._own.append(_resident_mb(os.getpid()))
         self._sim.append(_resident_mb(self._child))
-        self._lengths.append(lengths)
         runtime = self._session.hub.runtime
         busy = {name: lengths[name] for name in sorted(self._queues) if lengths[name]}
         return (
@@ -108,6 +117,13 @@ class Scale:
             f"{runtime.dropped:7d}  {runtime.overruns:8d}  {threading.active_count():7d}  {_open_files():5d}  "
             + (", ".join(f"{name} {n}" for name, n in busy.items()) or "none")
         )
+
+    def threads(self) -> dict[str, float]:
+        """CPU of each thread since the start and of the simulator, in cores; `other`: threads Python has no name of."""
+        tasks = {task.name: _ticks(task) for task in Path("/proc/self/task").iterdir()}
+        used = {thread.name: tasks.pop(str(thread.native_id), 0) for thread in threading.enumerate()}
+        used |= {"other": sum(tasks.values()), "simulator": _ticks(Path(f"/proc/{self._child}"))}
+        return {name: ticks / _CLOCK / (time.monotonic() - self._began) for name, ticks in used.items()}
 
     def verdict(self) -> int:
         """What grew after the first ten minutes; 0 when nothing did."""
@@ -119,16 +135,15 @@ class Scale:
         first, last = late[:quarter], late[-quarter:]
         flat = [self._flat(name, column, first, last) for name, column in (("own", self._own), ("sim", self._sim))]
         grown = []
-        names = set().union(*(self._lengths[n] for n in late))
-        for name in sorted(names):
-            most, least = (max(self._lengths[n][name] for n in first), min(self._lengths[n][name] for n in last))
+        for name, column in sorted(self._lengths.items()):
+            most, least = max(column[n] for n in first), min(column[n] for n in last)
             if least > 1.1 * most + 100:
                 grown.append(name)
                 kind = "queue" if name in self._queues else "memory"
                 print(f"{kind} {name}: {most} -> {least} entries: GROWS")
         queues = [name for name in grown if name in self._queues]
         print(f"queues: {len(self._queues)} watched, {len(queues)} grow: {'MISSED' if queues else 'met'}")
-        print(f"other containers: {len(names) - len(self._queues)} watched, {len(grown) - len(queues)} grow")
+        print(f"other containers: {len(self._lengths) - len(self._queues)} watched, {len(grown) - len(queues)} grow")
         return 0 if flat[0] and not queues else 1
 
     def _flat(self, name: str, column: Sequence[float], first: Sequence[int], last: Sequence[int]) -> bool:
@@ -181,6 +196,12 @@ def _resident_mb(pid: int) -> float:
     with contextlib.suppress(OSError):
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6
     return float("nan")
+
+
+def _ticks(task: Path) -> int:
+    """CPU that a process or thread has used, user and system, in ticks of the kernel's clock."""
+    fields = (task / "stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def _open_files() -> int:
