@@ -10,13 +10,14 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from msgspec.structs import replace
 
 from dfmon.backfill import SOURCE, Background
+from dfmon.core.inventory import Inventory
 from dfmon.core.step import FlowParams
 from dfmon.engine.driver import Driver
 from dfmon.engine.hub import Request, Runtime, SnapshotHub
@@ -137,7 +138,7 @@ class LiveSession:
             worker.close()
             await asyncio.sleep(0)  # the last computation hands its result over
             if self._state is not None:
-                self._state.write(self._memory(driver, self._state))
+                self._save(driver.inventories(), self._state)
             if self._recorder:
                 self._recorder.close()
             if self._history:
@@ -185,13 +186,16 @@ class LiveSession:
             log.warning("%s", self._state.trouble)
         if memory is None and self._trades is not None:
             newest = await asyncio.to_thread(self._trades.newest_ms)
-            memory = self._memory(driver, self._state)
+            memory = self._memory(driver.inventories(), self._state)
             memory = replace(memory, held={name: Held(b"", ms) for name, ms in newest.items()})
         if memory is not None and memory.held:
             driver.ingest(RecordKind.STATE, SOURCE, time.time_ns(), pack(memory))
 
-    def _memory(self, driver: Driver, file: StateFile) -> Memory:
-        return Memory.of(file.exchange, file.rests_on, time.time_ns(), driver.inventories(), self._before)
+    def _memory(self, inventories: Mapping[str, Inventory], file: StateFile) -> Memory:
+        return Memory.of(file.exchange, file.rests_on, time.time_ns(), inventories, self._before)
+
+    def _save(self, inventories: Mapping[str, Inventory], file: StateFile) -> None:
+        file.write(self._memory(inventories, file))
 
     async def _save_now_and_then(self, driver: Driver, file: StateFile, stop: asyncio.Event) -> None:
         """Positions once a minute, so that a crash costs no more than that."""
@@ -200,8 +204,7 @@ class LiveSession:
                 async with asyncio.timeout(SAVE_S):
                     await stop.wait()
             except TimeoutError:
-                memory = self._memory(driver, file)
-                await asyncio.to_thread(file.write, memory)
+                await asyncio.to_thread(self._save, driver.inventories(), file)  # they never change
 
     def _keep(self, event: OptionTrade | OptionLife) -> None:
         """Prints and whole histories into the trade store."""
