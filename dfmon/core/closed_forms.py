@@ -216,9 +216,13 @@ def tail(work: Work) -> None:
     Domain: distances below 1e20.
     Source: the module's first lines.
     """
-    np.abs(work.d1, work.room)
-    tail_ratio(work.room, work.scratch, work.tail)
+    _ratio(work)
     np.multiply(work.tail, work.density, work.tail)
+
+
+def _ratio(work: Work) -> None:
+    np.abs(work.d1, work.scratch.t)
+    tail_ratio(work.scratch, work.tail)
 
 
 def one_sided_delta(option_type: F64, work: Work, delta: F64) -> None:
@@ -237,19 +241,24 @@ def one_sided_delta(option_type: F64, work: Work, delta: F64) -> None:
 
 
 def both_deltas(work: Work, call: F64, put: F64) -> None:
-    """N(d1) and N(d1) - 1 from the one tail.
+    """N(d1) and N(d1) - 1, each as a whole number less the one signed tail.
+
+    The ratio R, signed like d1, lies between -1 and 1 and is never 0, however far the tail has sunk: rounded up it
+    says whether the call's delta starts at 1, rounded down whether the put's starts at -1.
 
     Units: none.
     Shapes: (n,), (n,).
-    Domain: distances and tail in the scratch.
+    Domain: distances below 1e20 and the density of `sensitivities` in the scratch.
     Source: N(-d) = 1 - N(d).
     """
-    side = work.room
-    np.copysign(work.tail, work.d1, put)
-    np.greater(work.d1, _ZERO, side)
-    np.subtract(side, put, call)
-    np.subtract(side, _ONE, side)
-    np.subtract(side, put, put)
+    signed = work.tail
+    _ratio(work)
+    np.copysign(signed, work.d1, signed)
+    np.ceil(signed, call)
+    np.floor(signed, put)
+    np.multiply(signed, work.density, signed)
+    np.subtract(call, signed, call)
+    np.subtract(put, signed, put)
 
 
 def delta_of(option_type: F64, work: Work, delta: F64) -> None:

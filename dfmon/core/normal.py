@@ -24,51 +24,51 @@ INV_SQRT_2PI: Final = 0.3989422804014327
 # value for 0 <= t <= 28, past which the density is zero.
 _ABOVE: Final = (
     0.886226925452758, 1.9427216828743419, 2.1066337607160093, 1.4512765490863762, 0.6931477520123311,
-    0.2370491168894072, 0.05804197528063112, 0.009845383227325082, 0.0010578178374349646, 5.564952472420407e-05, 0.0,
+    0.2370491168894072, 0.05804197528063112, 0.009845383227325082, 0.0010578178374349646, 5.564952472420407e-05,
 )  # fmt: skip
 _BELOW: Final = (
     1.0, 3.320505841515642, 5.123871264077825, 4.851006749485368, 3.1298969185286944, 1.4432795963456728,
     0.4838879708101841, 0.11714176827557216, 0.019746415982456755, 0.0021156356748235697, 0.00011129904944872224,
 )  # fmt: skip
-_PARTS: Final = np.array([[*_ABOVE[::2]], [*_ABOVE[1::2], 0.0], [*_BELOW[::2]], [*_BELOW[1::2], 0.0]])
-"""Even and odd part of each polynomial, in powers of t^2."""
-_POWERS, _SUMS = _PARTS.shape[1], _PARTS.shape[0]
+_HALF: Final = 5
+_PARTS: Final = np.array([[*_ABOVE[_HALF:], 0.0], [*_BELOW[_HALF:]], [*_ABOVE[:_HALF], 0.0], [*_BELOW[:_HALF], 0.0]])
+"""Upper and lower half of each polynomial, both in the powers of t up to the fifth."""
+_SUMS, _POWERS = _PARTS.shape
 _FAR: Final = 1e20  # its tenth power is still a double; the density ended long before
 
 
 class TailScratch:
-    """Memory of `tail_ratio`; the caller puts t^2 into `squared`."""
+    """Memory of `tail_ratio`; the caller puts t = |d| / sqrt(2) and its square into it."""
 
-    __slots__ = ("powers", "rows", "squared", "sums")
+    __slots__ = ("powers", "rows", "squared", "sums", "t")
     ROWS: Final = _POWERS + _SUMS
 
     def __init__(self, rows: F64) -> None:
         rows[0] = 1.0
         self.powers, self.sums = rows[:_POWERS], rows[_POWERS:]
-        self.squared = rows[1]
         self.rows = tuple(rows)[1:]
+        self.t, self.squared = self.rows[:2]
 
 
-def tail_ratio(t: F64, scratch: TailScratch, ratio: F64) -> None:
-    """R(t) = sqrt(pi)/2 exp(t^2) erfc(t), for the t whose squares the scratch holds.
+def tail_ratio(scratch: TailScratch, ratio: F64) -> None:
+    """R(t) = sqrt(pi)/2 exp(t^2) erfc(t), for the t that the scratch holds with its square.
 
     Units: t = |d| / sqrt(2).
-    Shapes: (n,), scratch of n, (n,).
+    Shapes: scratch of n, (n,).
     Domain: 0 <= t <= 1e20.
     Source: rational fit of degrees 9 and 10 by reweighted least squares (Sanathanan & Koerner, 1963) at 50 digits;
     the function: Cody (1969).
     """
     multiply, add = np.multiply, np.add
-    first, second, third, fourth, fifth, above, odd_above, below, odd_below = scratch.rows
-    multiply(first, first, second)
-    multiply(first, second, third)
+    t, second, third, fourth, fifth, high_above, high_below, above, below = scratch.rows
+    multiply(t, second, third)
     multiply(second, second, fourth)
     multiply(second, third, fifth)
     np.matmul(_PARTS, scratch.powers, scratch.sums)
-    multiply(odd_above, t, odd_above)
-    add(above, odd_above, above)
-    multiply(odd_below, t, odd_below)
-    add(below, odd_below, below)
+    multiply(high_above, fifth, high_above)
+    add(above, high_above, above)
+    multiply(high_below, fifth, high_below)
+    add(below, high_below, below)
     np.divide(above, below, ratio)
 
 
@@ -116,7 +116,8 @@ def cdf(d: F64) -> F64:
 def _ratio(t: F64) -> F64:
     flat = np.ravel(t)
     scratch = TailScratch(np.empty((TailScratch.ROWS, flat.shape[0])))
+    scratch.t[:] = flat
     np.multiply(flat, flat, scratch.squared)
     ratio = np.empty_like(flat)
-    tail_ratio(flat, scratch, ratio)
+    tail_ratio(scratch, ratio)
     return ratio.reshape(np.shape(t))

@@ -21,10 +21,9 @@ from dfmon.core.closed_forms import (
     in_order,
     log_moneyness_of,
     sensitivities,
-    tail,
 )
 from dfmon.core.greek_calc import GreekBuffers, greeks
-from dfmon.core.pairing import Pairing, Points, regular
+from dfmon.core.pairing import Index, Pairing, Points, regular
 
 
 class PairGreeks(NamedTuple):
@@ -78,7 +77,6 @@ def pair_greeks(
         if in_order(work):
             sensitivities(forward, sigma, given, work, buffers.rows)
             if math.isfinite(pair.gamma @ pair.volga):
-                tail(work)
                 both_deltas(work, pair.call_delta, pair.put_delta)
                 return pair
     put = greeks(forward, strike, sigma, tau, np.full_like(forward, -1.0), with_price=False).delta
@@ -87,19 +85,49 @@ def pair_greeks(
     return pair._replace(invalid=call.invalid)
 
 
+class _Sides:
+    """Forward and sigma of the calls beside those of their puts: the comparison of the pairs, and what is priced."""
+
+    __slots__ = ("agree", "calls", "inputs", "of_puts", "puts")
+
+    def __init__(self, pairs: int) -> None:
+        line = 8  # in float64: both columns of a side begin on a cache line
+        width = -(-pairs // line) * line
+        memory = aligned(2, 2 * width)
+        memory[:] = 0.0
+        self.calls, self.puts = memory
+        self.inputs = self.calls[:pairs], self.calls[width : width + pairs]
+        self.of_puts = self.puts[:pairs], self.puts[width : width + pairs]
+        self.agree = np.empty(2 * width, dtype=np.bool_)
+
+    def read(self, forward: F64, sigma: F64, calls: Index | slice, puts: Index | slice) -> bool:
+        """Copy both sides; whether they agree to the last bit. A NaN agrees with nothing."""
+        at_forward, at_sigma = self.inputs
+        put_forward, put_sigma = self.of_puts
+        at_forward[:] = forward[calls]
+        at_sigma[:] = sigma[calls]
+        put_forward[:] = forward[puts]
+        put_sigma[:] = sigma[puts]
+        np.equal(self.calls, self.puts, self.agree)
+        return np.count_nonzero(self.agree) == self.agree.shape[0]
+
+
 class PairedChain:
     """One listing, priced from flat columns at each refresh as the points on which its calls and puts agree.
 
     Option i lies on point `points.point[i]`. Results are overwritten by the next call.
     """
 
-    __slots__ = ("_buffers", "_checked", "_inputs", "_priced", "_rows", "_strike", "_tau", "pairing", "points")
+    __slots__ = ("_buffers", "_checked", "_inputs", "_priced", "_rows", "_sides", "_strike", "_tau", "pairing",
+                 "points")  # fmt: skip
 
     def __init__(self, strike: F64, expiry: NDArray[np.generic], option_type: F64) -> None:
-        self.pairing = Pairing.of(strike, expiry, option_type)
+        self.pairing = pairing = Pairing.of(strike, expiry, option_type)
         self._strike, self._tau = strike, np.full(strike.shape, np.nan)
         self._checked: tuple[F64, ...] = (self._tau,)
-        self._use(self.pairing.all_merged)
+        every_option_paired = np.array_equal(pairing.first, pairing.all_merged.option)
+        self._sides = _Sides(pairing.first.shape[0]) if every_option_paired else None
+        self._use(pairing.all_merged)
 
     def _use(self, points: Points) -> None:
         size = points.option.shape[0]
@@ -137,12 +165,21 @@ class PairedChain:
         >>> chain.greeks(100 * two, 0.5 * two).gamma.shape, chain.greeks(100 * two, np.array([0.5, 0.6])).gamma.shape
         ((1,), (2,))
         """
-        points = self.pairing.points(forward, sigma, *self._checked)
+        at_forward, at_sigma = self._read(forward, sigma)
+        buffers, (strike, tau) = self._buffers, self._priced
+        return pair_greeks(at_forward, strike, at_sigma, tau, prepared=buffers.prepared, out=buffers)
+
+    def _read(self, forward: F64, sigma: F64) -> tuple[F64, F64]:
+        """Forward and sigma of the points at this refresh."""
+        pairing, sides = self.pairing, self._sides
+        if sides is not None and not self._checked and sides.read(forward, sigma, *pairing.sides):
+            if self.points is not pairing.all_merged:
+                self._use(pairing.all_merged)
+            return sides.inputs
+        points = pairing.points(forward, sigma, *self._checked)
         if points is not self.points:
             self._use(points)
-        buffers, (at_forward, at_sigma) = self._buffers, self._inputs
-        np.copyto(at_forward, forward[self._rows])
-        np.copyto(at_sigma, sigma[self._rows])
-        return pair_greeks(
-            at_forward, self._priced[0], at_sigma, self._priced[1], prepared=buffers.prepared, out=buffers
-        )
+        at_forward, at_sigma = self._inputs
+        at_forward[:] = forward[self._rows]
+        at_sigma[:] = sigma[self._rows]
+        return at_forward, at_sigma
