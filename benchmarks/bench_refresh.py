@@ -16,7 +16,7 @@ from dfmon.core.gamma_flip import find_flip, flip_band, flip_members
 from dfmon.core.pairing import Pairing
 from dfmon.core.settlement import DAY, settlement_terms
 from dfmon.core.surface_grid import gather, scatter, stencil
-from dfmon.core.vanna_charm_volga import ExposureBuffers, group_totals, member_totals, totals, unit_exposures
+from dfmon.core.vanna_charm_volga import METRICS, ExposureBuffers, group_totals, member_totals, totals, unit_exposures
 
 MEMBERS = 128
 BUDGETS = {"whole refresh": 1e-3, f"whole refresh, {MEMBERS} members, bands": 12e-3}
@@ -30,16 +30,19 @@ class Refresh:
         self.position = c.option_type * c.open_interest
         draws = np.random.default_rng(1).normal(1.0, 0.35, (size, members))
         self.members = self.position[:, None] * draws
-        self.pairing = Pairing.of(c.strike, c.tau, c.option_type)
+        # within a day settlement lifts other hedges of a call than of a put: there they are no pairs
+        listed_apart = np.where((c.tau <= DAY) & (c.option_type < 0.0), -c.tau, c.tau)
+        self.pairing = Pairing.of(c.strike, listed_apart, c.option_type)
         self.expiries, self.expiry = np.unique(c.tau, return_inverse=True)
         self.strikes, self.strike = np.unique(c.strike, return_inverse=True)
+        self.cell = self.expiry * self.strikes.size + self.strike
         self.first = np.unique(self.expiry, return_index=True)[1]
         self.buffers: dict[int, ExposureBuffers] = {}
         self.merge()
 
     def merge(self) -> None:
         c = self.c
-        self.points = self.pairing.points(c.forward, c.sigma, c.tau, apart=c.tau <= DAY)
+        self.points = self.pairing.points(c.forward, c.sigma, c.tau)
         at = self.points.option
         self.columns = tuple(column[at] for column in c.columns)
         self.held = self.points.add(self.position)
@@ -50,8 +53,9 @@ class Refresh:
         at = self.points.option
         self.unit = unit_exposures(*self.columns, out=self.buffers[at.size])
         self.totals = totals(self.unit, self.held)
-        self.by_expiry = group_totals(self.unit, self.held, self.expiry[at], self.expiries.size)
-        self.by_strike = group_totals(self.unit, self.held, self.strike[at], self.strikes.size)
+        shape = len(METRICS), self.expiries.size, self.strikes.size
+        self.cells = group_totals(self.unit, self.held, self.cell[at], shape[1] * shape[2]).reshape(shape)
+        self.by_expiry, self.by_strike = self.cells.sum(axis=2), self.cells.sum(axis=1)
 
     def flip(self) -> None:
         forward, strike, sigma, tau, _ = self.columns
@@ -59,15 +63,16 @@ class Refresh:
         self.found = find_flip(self.c.spot, forward, terms.strike, sigma, terms.tau, self.held * terms.share)
 
     def heat_map(self) -> None:
-        shape, at = (self.expiries.size, self.strikes.size), self.points.option
-        code = (self.expiry * shape[1] + self.strike)[at]
-        counts = np.bincount(code, minlength=shape[0] * shape[1]).reshape(shape)
+        shape, code = self.cells.shape[1:], self.cell[self.points.option]
+        self.counts = np.bincount(code, minlength=shape[0] * shape[1]).reshape(shape)
+        self.kernel = stencil(self.strikes, self.c.forward[self.first], self.expiries, self.c.sigma[self.first])
+        self.map = scatter(self.kernel, self.cells[:4], self.counts > 0)
+
+    def volatilities(self) -> None:
+        code, counts, sigma = self.cell[self.points.option], self.counts, self.columns[2]
+        mean = np.bincount(code, sigma, counts.size).reshape(counts.shape) / np.maximum(counts, 1)
         listed = counts > 0
-        kernel = stencil(self.strikes, self.c.forward[self.first], self.expiries, self.c.sigma[self.first])
-        cells = np.stack([np.bincount(code, row, counts.size) for row in self.unit.matrix[:4] * self.held])
-        self.map = scatter(kernel, cells.reshape(4, *shape), listed)
-        sigma = np.bincount(code, self.columns[2], counts.size).reshape(shape) / np.maximum(counts, 1)
-        self.iv = gather(kernel, np.where(listed, sigma, np.nan), listed.astype(np.float64))
+        self.iv = gather(self.kernel, np.where(listed, mean, np.nan), listed.astype(np.float64))
 
     def bands(self) -> None:
         forward, _, sigma, _, _ = self.columns
@@ -83,8 +88,12 @@ class Refresh:
         self.flip()
         self.heat_map()
 
-    def with_members(self) -> None:
+    def with_volatilities(self) -> None:
         self.whole()
+        self.volatilities()
+
+    def with_members(self) -> None:
+        self.with_volatilities()
         self.bands()
 
 
@@ -95,8 +104,10 @@ def runs() -> dict[str, Callable[[], None]]:
         "merge calls and puts": r.merge,
         "exposures, totals, by expiry and strike": r.exposures,
         "profile and flip": r.flip,
-        "heat-map": r.heat_map,
+        "heat-map of four exposures": r.heat_map,
+        "its volatilities, holes filled": r.volatilities,
         "whole refresh": r.whole,
+        "whole refresh and volatilities": r.with_volatilities,
         f"whole refresh, {MEMBERS} members, bands": r.with_members,
     }
 

@@ -290,7 +290,7 @@ def _confidence(m: Measured) -> float:
 
 def _levels(m: Measured) -> Levels:
     cols, frame = m.cols, m.chain
-    ngi = m.exposure.by_group(cols.strike_code, cols.strikes.size)[0]
+    ngi = m.exposure.by_strike()[0]
     interest = summed(cols.strike_code, cols.interest, cols.strikes.size)
     pain = None
     if cols.size:

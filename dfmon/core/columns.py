@@ -52,6 +52,11 @@ class Columns:
     def size(self) -> int:
         return int(self.rows.size)
 
+    @property
+    def cell(self) -> NDArray[np.intp]:
+        """The place of each option on the board of expiries by strikes, written row by row."""
+        return np.asarray(self.expiry_code * self.strikes.size + self.strike_code)
+
 
 def columns(frame: ChainFrame, positions: DealerPositions) -> Columns:
     """The priceable rows of `frame` under `positions`.

@@ -13,7 +13,6 @@ from statistics import NormalDist
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dfmon.core.columns import Columns
 from dfmon.core.draws import UNSEEN, shared
@@ -49,7 +48,8 @@ class Other:
 class Exposure:
     """Roll-ups in USD as `Totals`; `members` (7, M) in the order of METRICS, None without an ensemble.
 
-    `unit` is what +1 coin is worth at each of the `points`, `held` the dealer position there, `unseen` (7,) the
+    `unit` is what +1 coin is worth at each of the `points`, `cells` (7, expiries, strikes) the book's sums over the
+    board, `unseen` (7,) the
     standard deviation that books on other venues add to each roll-up, `others` the models that are not the chosen one.
     `flip` is None while there is no spot. `flip_lo` and `flip_hi` are its band, `p_none` the share of members without
     a flip; all None without an ensemble.
@@ -57,7 +57,7 @@ class Exposure:
 
     unit: UnitExposure
     points: Points
-    held: F64
+    cells: F64
     totals: Totals
     members: F64 | None
     unseen: F64
@@ -81,9 +81,13 @@ class Exposure:
         aside = NORMAL_95 * float(np.abs(weights) @ self.unseen)
         return value - math.hypot(value - low, aside), value + math.hypot(high - value, aside)
 
-    def by_group(self, codes: NDArray[np.intp], groups: int) -> F64:
-        """Roll-ups (7, groups) of the book; `codes` number the groups of the options, pairs undivided."""
-        return group_totals(self.unit, self.held, codes[self.points.option], groups)
+    def by_expiry(self) -> F64:
+        """Roll-ups (7, expiries) of the book."""
+        return np.asarray(self.cells.sum(axis=2))
+
+    def by_strike(self) -> F64:
+        """Roll-ups (7, strikes) of the book."""
+        return np.asarray(self.cells.sum(axis=1))
 
     def unit_ngi(self) -> F64:
         """NGI of +1 coin of each option."""
@@ -132,6 +136,7 @@ def measure(
         inverse=frame.inverse[cols.rows[at]],
     )
     held = points.add(cols.position)
+    cells = group_totals(unit, held, cols.cell[at], cols.expiries.size * cols.strikes.size)
     members = None if cols.members is None else member_totals(unit.spread(points.point), cols.members)
     unseen = np.zeros(len(METRICS))
     if unseen_sd > 0.0:
@@ -141,7 +146,8 @@ def measure(
     rows = tuple(
         Other(model, totals(unit, points.add(position)), levels.get(model)) for model, position in beside.items()
     )
-    return Exposure(unit, points, held, totals(unit, held), members, unseen, rows, flip, *band)
+    board = cells.reshape(len(METRICS), cols.expiries.size, cols.strikes.size)
+    return Exposure(unit, points, board, totals(unit, held), members, unseen, rows, flip, *band)
 
 
 def _flips(

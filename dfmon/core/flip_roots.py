@@ -21,6 +21,8 @@ _ITERATIONS: Final = 100
 _CLOSE: Final = 0.5
 """A dip is looked into where the parabola through it leaves less than this share of the value at its node."""
 _ROUNDS: Final = 16
+_NOWHERE: Final = np.empty(0, dtype=np.intp)
+_AROUND: Final = np.arange(3)[:, None]
 _OWN: Final = np.arange(4)
 
 
@@ -78,22 +80,24 @@ def bottoms(book: Book, held: F64, y: F64, net: F64, signs: F64, least: F64) -> 
     Domain: any profile.
     Source: quadratic interpolation: Brent, Algorithms for Minimization without Derivatives (1973), section 5.4.
     """
-    dip = (signs[:, :-2] == signs[:, 1:-1]) & (signs[:, 1:-1] == signs[:, 2:]) & (signs[:, 1:-1] != 0.0)
-    size = np.abs(net)
-    dip &= (size[:, 1:-1] <= size[:, :-2]) & (size[:, 1:-1] <= size[:, 2:])
-    member, node = np.nonzero(dip)
-    node += 1
-    left, at, right = size[member, node - 1], size[member, node], size[member, node + 1]
-    below, above = y[node] - y[node - 1], y[node + 1] - y[node]
+    alike, size = (signs[:, :-1] == signs[:, 1:]) & (signs[:, 1:] != 0.0), np.abs(net)
+    falls = size[:, 1:] <= size[:, :-1]
+    dip = alike[:, :-1] & alike[:, 1:] & falls[:, :-1] & (size[:, 1:-1] <= size[:, 2:])
+    member, left = np.nonzero(dip)
+    node, around = left + 1, left + _AROUND
+    left, at, right = size[member, around]
+    below, above = np.diff(y[around], axis=0)
     down, up = (left - at) / below, (right - at) / above
     bend, tilt = (down + up) / (below + above), (up * below - down * above) / (below + above)
     with np.errstate(all="ignore"):
         close = (bend <= 0.0) | (at - tilt * tilt / (4.0 * bend) <= _CLOSE * at)
+    if not close.any():
+        return Bottoms(_NOWHERE, _NOWHERE, np.empty(0), np.empty(0))
     member, node = member[close], node[close]
     sign, columns = signs[member, node], held if held.ndim == 1 else held[:, member]
     at, low, high, value = y[node], y[node - 1], y[node + 1], net[member, node]
     crossed = np.zeros(node.shape, dtype=np.bool_)
-    for _ in range(_ROUNDS if node.size else 0):
+    for _ in range(_ROUNDS):
         value, slope, curvature = book.local(at, columns)
         crossed = value * sign < -least[node]
         if crossed.all():
@@ -177,16 +181,15 @@ def cubic_zero(y: F64, net: F64, low: Index, high: Index) -> F64:
     Domain: ends of opposite signs; where a neighbour is missing, or y is no function of net there: the chord's zero.
     Source: inverse interpolation: Press et al., Numerical Recipes (2007), section 9.3.
     """
-    chord = linear_zero(y[low], y[high], net[low], net[high])
     nodes = np.stack([low - 1, low, high, high + 1])
-    inside = (nodes[0] >= 0) & (nodes[3] < y.shape[0])
-    values = net.take(nodes, mode="clip")
+    values, places = net.take(nodes, mode="clip"), y.take(nodes, mode="clip")
+    _, left, right, _ = places
     with np.errstate(all="ignore"):
         factors = values / (values - values[:, None])  # the weight of i is the product of its row over j != i
         factors[_OWN, _OWN] = 1.0
-        zero = (np.multiply.reduce(factors, axis=1) * y.take(nodes, mode="clip")).sum(axis=0)
-        good = inside & (zero > y[low]) & (zero < y[high])
-    return np.where(good, zero, chord)
+        zero = (np.multiply.reduce(factors, axis=1) * places).sum(axis=0)  # NaN where a neighbour is missing
+        good = (zero > left) & (zero < right)
+    return zero if good.all() else np.where(good, zero, linear_zero(left, right, values[1], values[2]))
 
 
 def polish(
@@ -214,18 +217,22 @@ def polish(
     tolerance = max(tolerance, 1e-16)
     for _ in range(_ITERATIONS):
         value, slope, curvature = book.local(y, held)
-        below = (value < 0.0) == rising
-        low, high = np.where(below, y, low), np.where(below, high, y)
         with np.errstate(all="ignore"):
             newton = value / slope
             bend = 0.5 * newton * curvature / slope
-            step = np.where(np.abs(bend) < 0.5, newton / (1.0 - bend), newton)
+            halley = newton / (1.0 - bend)
+            target = y - halley
+            done = (target >= low) & (target <= high) & (np.abs(halley) * bend * bend <= tolerance)
+            if done.all():
+                return target, slope - curvature * halley
+            below = (value < 0.0) == rising
+            low, high = np.where(below, y, low), np.where(below, high, y)
+            step = np.where(np.abs(bend) < 0.5, halley, newton)
             target = y - step
             inside = (target >= low) & (target <= high)
-            expected = np.abs(step) * np.where(np.isnan(bend), 1.0, bend * bend)
+            expected = np.abs(step) * np.fmin(bend * bend, 1.0)
         target = np.where(inside, target, 0.5 * (low + high))
-        target = np.where(value == 0.0, y, target)
-        done = (value == 0.0) | (inside & (expected <= tolerance)) | (high - low <= tolerance)
+        done = (inside & (expected <= tolerance)) | (high - low <= tolerance)
         slope = slope + np.where(np.isnan(curvature), 0.0, curvature * (target - y))
         y = target
         if done.all():

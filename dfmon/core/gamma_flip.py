@@ -6,6 +6,7 @@ before the scenario rules and the screen. The zeros are found on a grid in log s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -43,8 +44,8 @@ FLAT: Final = 0.01
 """Below this share of the gross throughout a range, net gamma has no sign worth the name."""
 MEMBER_TOLERANCE: Final = 1e-9
 """Of ln S: finer than any use of a band."""
-_VAST: Final = 1e60
-_LEAST_SD: Final = 1e-9
+_BOUNDS: Final = np.array([[1e-60, 1e-60, 0.0, 0.0, 1e-9, 0.0], [1e60, 1e60, MAX_SIGMA, 1e60, np.inf, 1e60]])[..., None]
+"""Forward, strike, sigma, time, total deviation and size of the exposure: above the first, up to the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +108,14 @@ def find_flip(
     >>> round(flip.level, 6), flip.roots[0].rising, flip.sign
     (99.250308, True, 1)
     """
-    rows = _live(forward, strike, sigma, tau, exposure)
+    rows, columns = _live(forward, strike, sigma, tau, exposure)
     if not rows.size:
         ends = spot * np.array([1.0 - ranges[-1], 1.0 + ranges[-1]])
         return Flip(None, (), (float(ends[0]), float(ends[1])), 0, ends, np.zeros(2))
-    book = _book(rows, forward, strike, sigma, tau, stickiness, expiry)
+    book = _book(columns, stickiness, None if expiry is None else expiry[rows])
     held = exposure[rows]
-    both = np.stack([held, np.abs(held)], axis=1)
-    near, blur = _near_strikes(book, sigma[rows], tau[rows]), book.blur(held)
+    both = np.array([held, np.abs(held)]).T
+    near, blur = _near_strikes(book, columns), book.blur(held)
     known = None
     for reach in ranges:
         y = _nodes(spot, reach, near)
@@ -169,11 +170,11 @@ def flip_members(
     [99.250308, nan]
     """
     levels = np.full(members.shape[1], np.nan)
-    rows = _live(forward, strike, sigma, tau, members)
+    rows, columns = _live(forward, strike, sigma, tau, members)
     if not rows.size:
         return levels
-    book = _book(rows, forward, strike, sigma, tau, stickiness, expiry)
-    near = _near_strikes(book, sigma[rows], tau[rows])
+    book = _book(columns, stickiness, None if expiry is None else expiry[rows])
+    near = _near_strikes(book, columns)
     count = members.shape[1]
     held = np.empty((rows.shape[0], count + 1))
     held[:, :count] = members[rows]
@@ -269,51 +270,40 @@ def flip_band(levels: F64) -> tuple[float | None, float | None, float]:
     return float(low), float(high), 1.0 - found.size / levels.size
 
 
-def _live(forward: F64, strike: F64, sigma: F64, tau: F64, exposure: F64) -> NDArray[np.intp]:
-    """Options with gamma that somebody holds, from wide to narrow bumps; numbers beyond any market are bad rows."""
+def _live(forward: F64, strike: F64, sigma: F64, tau: F64, exposure: F64) -> tuple[NDArray[np.intp], F64]:
+    """Options with gamma that somebody holds, from wide to narrow bumps, and their columns in the order of _BOUNDS."""
     with np.errstate(all="ignore"):
         total_sd, size = sigma * np.sqrt(tau), np.abs(exposure)
         if size.ndim == 2:
             size = size.max(axis=1)
-        rows = np.flatnonzero(
-            (forward > 1.0 / _VAST)
-            & (forward < _VAST)
-            & (strike > 1.0 / _VAST)
-            & (strike < _VAST)
-            & (sigma <= MAX_SIGMA)
-            & (tau < _VAST)
-            & (total_sd > _LEAST_SD)
-            & (size < _VAST)
-            & (size > 0.0)
-        )
-    return rows[np.argsort(-total_sd[rows], kind="stable")]
+        columns = np.array([forward, strike, sigma, tau, total_sd, size])
+        low, high = _BOUNDS
+        rows = np.flatnonzero(((columns > low) & (columns <= high)).all(axis=0))
+    rows = rows[np.argsort(-total_sd[rows], kind="stable")]
+    return rows, np.take(columns, rows, axis=1)
 
 
-def _book(
-    rows: NDArray[np.intp],
-    forward: F64,
-    strike: F64,
-    sigma: F64,
-    tau: F64,
-    stickiness: Stickiness,
-    expiry: NDArray[np.generic] | None,
-) -> Book:
-    columns = forward[rows], strike[rows], sigma[rows], tau[rows]
+def _book(columns: F64, stickiness: Stickiness, labels: NDArray[np.generic] | None) -> Book:
+    forward, strike, sigma, tau, _, _ = columns
     if stickiness == "strike":
-        return StickyStrike.of(*columns)
-    return StickyMoneyness.of(*columns, (tau if expiry is None else expiry)[rows])
+        return StickyStrike.of(forward, strike, sigma, tau)
+    return StickyMoneyness.of(forward, strike, sigma, tau, tau if labels is None else labels)
 
 
-def _near_strikes(book: Book, sigma: F64, tau: F64) -> F64:
-    narrow = np.flatnonzero((tau < NEAR_EXPIRY) & (sigma * np.sqrt(tau) < RESOLVED * STEP))
+def _near_strikes(book: Book, columns: F64) -> F64:
+    _, _, _, tau, total_sd, _ = columns
+    narrow = np.flatnonzero((tau < NEAR_EXPIRY) & (total_sd < RESOLVED * STEP))
     return np.unique(book.log_strike_over_forward[narrow]) if narrow.size else np.empty(0)
 
 
 def _nodes(spot: float, reach: float, near: F64) -> F64:
     """Log-spot nodes over at least +-reach: whole multiples of the step in ln S, and the strikes of near expiries."""
-    anchor = np.log(spot)
-    first, last = np.floor((anchor + np.log1p(-reach)) / STEP), np.ceil((anchor + np.log1p(reach)) / STEP)
-    grid = np.arange(first, last + 1.0) * STEP - anchor
+    anchor = math.log(spot)
+    origin = math.floor(anchor / STEP)
+    first = math.floor((anchor + math.log1p(-reach)) / STEP) - origin
+    last = math.ceil((anchor + math.log1p(reach)) / STEP) - origin
+    shift = anchor - origin * STEP  # one rounding shifts all nodes alike
+    grid: F64 = np.arange(first, last + 1, dtype=np.float64) * STEP - shift
     return np.union1d(grid, near[(near > grid[0]) & (near < grid[-1])]) if near.size else grid
 
 

@@ -26,6 +26,8 @@ _SHARP: Final = 0.004
 _SMOOTH: Final = ((0.5, 32), (0.25, 48))
 """Least width of a bump as a share of the half-range, and the Chebyshev nodes that carry it to 1e-15 of its height."""
 _CUT: Final = 1e-14
+_EVEN: Final = 1e-15
+"""Of the half-range: points moved by so little change no digit that the cut leaves."""
 _INFINITE: Final = float("inf")
 
 
@@ -54,6 +56,7 @@ class Book(Protocol):
         """Net gamma and derivatives at r points; exposure (n,) for all of them, or (n, r), a column for each."""
 
 
+@lru_cache
 def chebyshev_nodes(count: int) -> F64:
     """Chebyshev nodes of the first kind on [-1, 1], descending.
 
@@ -90,6 +93,23 @@ def spread_from(count: int, at: F64) -> F64:
 def _between(count: int, finer: int) -> F64:
     """From one set of Chebyshev nodes to a finer one."""
     return spread_from(count, chebyshev_nodes(finer))
+
+
+@lru_cache
+def _even(points: int) -> F64:
+    return np.linspace(-1.0, 1.0, points)
+
+
+@lru_cache
+def _spread_evenly(count: int, points: int) -> F64:
+    return spread_from(count, _even(points))
+
+
+def _spread(count: int, at: F64) -> F64:
+    """`spread_from`, remembered for points in equal steps: the grid of every tick on which no strike is a node."""
+    if np.abs(at - _even(at.shape[0])).max() <= _EVEN:
+        return _spread_evenly(count, at.shape[0])
+    return spread_from(count, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +155,12 @@ class StickyStrike:
 
         Units: exposure in units of underlying; result USD per 1 %.
         Shapes: y (m,), exposure (n, k) -> (k, m).
-        Domain: |y| <= 1.
+        Domain: |y| <= 1, ascending.
         Source: as the class.
         """
         if y.shape[0] <= 2 * _SMOOTH[-1][1]:
             return self._summed(slice(None), y, exposure)
-        low, high = float(y.min()), float(y.max())
+        low, high = float(y[0]), float(y[-1])
         middle, reach = 0.5 * (low + high), 0.5 * (high - low)
         widest, smooth, nodes = _INFINITE, None, 0
         for width, count in _SMOOTH:
@@ -150,7 +170,7 @@ class StickyStrike:
             smooth = here if smooth is None else here + smooth @ _between(nodes, count)
             widest, nodes = width * reach, count
         net = self._summed(self._of_width(0.0, widest), y, exposure)
-        return net if smooth is None else net + smooth @ spread_from(nodes, (y - middle) / reach)
+        return net if smooth is None else net + smooth @ _spread(nodes, (y - middle) / reach)
 
     def _of_width(self, least: float, below: float) -> NDArray[np.intp] | slice:
         """Bumps at least so wide, and narrower than `below`."""

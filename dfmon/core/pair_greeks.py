@@ -109,7 +109,7 @@ class _Sides:
         put_forward[:] = forward[puts]
         put_sigma[:] = sigma[puts]
         np.equal(self.calls, self.puts, self.agree)
-        return np.count_nonzero(self.agree) == self.agree.shape[0]
+        return bool(np.count_nonzero(self.agree) == self.agree.shape[0])
 
 
 class PairedChain:

@@ -25,6 +25,7 @@ EXPIRY_BANDWIDTH: Final = float(np.log(2.0))
 REACH: Final = 3.0
 """Expiries further apart than this many bandwidths do not mix."""
 LEAST_CONFIDENCE: Final = 0.2
+_LEAST_GIVEN: Final = 1e-300
 _SQRT_HALF: Final = math.sqrt(0.5)
 
 
@@ -132,8 +133,7 @@ def scatter(kernel: Stencil, exposure: F64, listed: Mask | None = None) -> F64:
         mass = np.where(np.isfinite(mass), mass, 0.0)
     receives = np.ones(mass.shape[1:]) if listed is None else (listed | mass.any(axis=0)).astype(np.float64)
     given = _given(kernel, receives)
-    given[given == 0.0] = np.inf  # nobody there to receive, and nothing to give
-    share = mass / given
+    share = mass / np.maximum(given, _LEAST_GIVEN)  # where nobody receives there is nothing to give
     spread = _neighbours(kernel.weights, share, share[:, kernel.neighbour])
     spread *= receives
     return spread.reshape(exposure.shape)
@@ -158,10 +158,10 @@ def _neighbours(weights: F64, own: F64, other: F64) -> F64:
 
 def _given(kernel: Stencil, receives: F64) -> F64:
     """What each node gives away before normalising: the weights of all receivers that have it as a neighbour."""
-    given, along = kernel.weights[:, 1] * receives
-    for sums, (below, _, above) in zip((given, along), kernel.weights):
-        sums.reshape(-1)[:-1] += (below * receives).reshape(-1)[1:]
-        sums.reshape(-1)[1:] += (above * receives).reshape(-1)[:-1]
+    below, same, above = (kernel.weights * receives).reshape(2, 3, -1).swapaxes(0, 1)
+    same[:, :-1] += below[:, 1:]
+    same[:, 1:] += above[:, :-1]
+    given, along = same.reshape(2, *receives.shape)
     given[1:] += along[:-1]
     given[kernel.neighbour[-1]] += along[-1]
     return np.asarray(given)

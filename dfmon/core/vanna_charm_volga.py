@@ -20,7 +20,6 @@ from dfmon.core.greek_calc import GreekBuffers, Greeks, Numeraire, delta_alone, 
 from dfmon.core.normal import SQRT_HALF
 from dfmon.core.settlement import DAY, WINDOW, Settlement, settlement_terms
 
-_FEW: Final = 24
 METRICS: Final = ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind")
 
 
@@ -163,9 +162,8 @@ def unit_exposures(
             out=buffers.later,
         )
     if expiring.size:
-        coin_settled = np.full(tau.shape, numeraire == "coin") if inverse is None else inverse & (numeraire == "coin")
-        at_settlement = forward[expiring], strike[expiring], option_type[expiring], coin_settled[expiring]
-        delta_later[expiring] = _settlement_delta(*at_settlement)
+        in_coin = None if numeraire == "usd" else slice(None) if inverse is None else inverse[expiring]
+        delta_later[expiring] = _settlement_delta(forward[expiring], strike[expiring], option_type[expiring], in_coin)
     _per_unit(forward, now, delta_later, expiring, buffers.matrix)
     matrix, valid = buffers.matrix, now.valid
     with np.errstate(all="ignore"):
@@ -198,11 +196,13 @@ def _delta_after(
     return delta
 
 
-def _settlement_delta(forward: F64, strike: F64, option_type: F64, coin_settled: Mask) -> F64:
-    """Delta at settlement: +-1 in the money, else 0; premium-adjusted, K/F in place of 1."""
+def _settlement_delta(forward: F64, strike: F64, option_type: F64, in_coin: Mask | slice | None) -> F64:
+    """Delta at settlement: +-1 in the money, else 0; premium-adjusted, in the rows `in_coin`, K/F in place of 1."""
     with np.errstate(all="ignore"):
-        one = np.where(coin_settled, strike / forward, 1.0)
-        return np.where(option_type * (forward - strike) > 0.0, option_type * one, 0.0)
+        delta = option_type * (option_type * (forward - strike) > 0.0)
+        if in_coin is not None:
+            delta[in_coin] *= (strike / forward)[in_coin]
+    return delta
 
 
 def _per_unit(forward: F64, now: Greeks, delta_later: F64, expiring: NDArray[np.intp], matrix: F64) -> None:
@@ -234,18 +234,17 @@ def totals(unit: UnitExposure, exposure: F64) -> Totals:
 
 
 def group_totals(unit: UnitExposure, exposure: F64, codes: NDArray[np.intp], groups: int) -> F64:
-    """Sums by group (strike, expiry): `values, codes = np.unique(column, return_inverse=True)` gives the codes.
+    """Sums by group: strike, expiry, or cell of the two. `np.unique(column, return_inverse=True)` gives codes.
 
     Units: as totals.
     Shapes: (n,), (n,) -> (7, groups).
     Domain: codes in [0, groups).
     Source: definition.
     """
-    if groups <= _FEW:  # in a matrix product no addition waits for the one before into the same group
-        spread = np.zeros((codes.shape[0], groups))
-        spread[np.arange(codes.shape[0]), codes] = exposure
-        return np.asarray(unit.matrix @ spread)
-    return np.stack([np.bincount(codes, row, groups) for row in unit.matrix * exposure])
+    metrics = len(METRICS)
+    each = codes + groups * np.arange(metrics)[:, None]
+    sums: F64 = np.bincount(each.ravel(), (unit.matrix * exposure).ravel(), metrics * groups).astype(np.float64)
+    return sums.reshape(metrics, groups)
 
 
 def member_totals(unit: UnitExposure, members: F64) -> F64:

@@ -51,11 +51,11 @@ def test_pairs_change_no_roll_up(numeraire: str) -> None:
     np.testing.assert_allclose(found.members, each @ books, atol=1e-11 * scale[:, None].max())
     np.testing.assert_allclose(found.members[6], each[6] @ books, atol=1e-11 * scale[6])
     np.testing.assert_allclose(found.unit_ngi(), each[0], rtol=1e-12)
-    codes = columns(board(), DealerPositions("file", position, None, None, None)).strike_code
-    by_group = found.by_group(codes, codes.max() + 1)
-    for group, sums in enumerate(by_group.T):
-        rows = codes == group
-        np.testing.assert_allclose(sums, each[:, rows] @ position[rows], atol=1e-12 * scale.max())
+    cols = columns(board(), DealerPositions("file", position, None, None, None))
+    for codes, by_group in ((cols.strike_code, found.by_strike()), (cols.expiry_code, found.by_expiry())):
+        for group, sums in enumerate(by_group.T):
+            rows = codes == group
+            np.testing.assert_allclose(sums, each[:, rows] @ position[rows], atol=1e-12 * scale.max())
 
 
 def test_a_call_and_a_put_that_agree_are_one_point_unless_they_settle_within_the_day_or_count_in_coin() -> None:
