@@ -1,8 +1,8 @@
 """An embedded database of ours: opened with its schema checked, and its troubles said in one sentence.
 
-`history_file` and `trades` each keep one; the file's application id and schema tell them apart from each other and from
-databases of other programs. SQLite in WAL mode, `synchronous=normal`: a crash of the process loses no finished
-transaction, a power failure may lose the last few, and neither leaves half of one.
+`history_file` and `trades` each keep one, which `buffered` fills; the file's application id and schema tell them apart
+from each other and from databases of other programs. SQLite in WAL mode, `synchronous=normal`: a crash of the process
+loses no finished transaction, a power failure may lose the last few, and neither leaves half of one.
 """
 
 from __future__ import annotations

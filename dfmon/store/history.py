@@ -1,15 +1,13 @@
 """What gauges and charts look back on: one MetricRow a second and underlying, kept for weeks in an embedded database.
 
-Filled from snapshots by the application; read by the screen and the sinks. `append` only puts the row into a buffer and
-never touches the file; a thread writes the buffer once a second, so the market loop cannot be held up by a disk.
-Rows of the current hour are rows of a table; each full hour is folded into one blob per column, which makes a week of
-a column a hundred and sixty reads. The database is SQLite in WAL mode, `synchronous=normal`: a crash of the process
+Filled from snapshots by the application, through a buffer (see `buffered`); read by the screen and the sinks. Rows of
+the current hour are rows of a table; each full hour is folded into one blob per column, which makes a week of a column
+a hundred and sixty reads. The database is SQLite in WAL mode, `synchronous=normal`: a crash of the process
 loses the last second, a power failure may lose the last few. Without a usable database there is a reason, no history.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -20,12 +18,11 @@ from typing import Final, Self
 from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import DAY, HOUR
 from dfmon.store import history_file
-from dfmon.store.database import TROUBLE, is_busy
+from dfmon.store.buffered import EVERY_S, Buffered
 from dfmon.store.history_file import COLUMNS, LAYOUT, Column, HistoryError, Row
 
 __all__ = ["History", "HistoryError", "HistoryReader"]
 
-_EVERY_S: Final = 1.0
 _MOST_PENDING: Final = 20_000  # rows kept while another process holds the database
 
 
@@ -65,7 +62,7 @@ class HistoryReader:
         self.close()
 
 
-class History:
+class History(Buffered[Row]):
     """The writer. Raises HistoryError where the file cannot be used; later trouble is told in `failed`."""
 
     def __init__(
@@ -74,64 +71,16 @@ class History:
         *,
         retention_days: float = 35.0,
         clock: Callable[[], int] = time.time_ns,
-        every_s: float | None = _EVERY_S,
+        every_s: float | None = EVERY_S,
     ) -> None:
         """`every_s` None leaves flushing to the caller: no thread is started."""
-        self.dropped = 0
-        self.failed: str | None = None
-        self._path, self._clock = path, clock
-        self._keep_ns = int(retention_days * DAY)
-        self._pending: list[Row] = []
-        self._buffer, self._file = threading.Lock(), threading.Lock()
+        self._clock, self._keep_ns = clock, int(retention_days * DAY)
         self._folded: dict[str, int] = {}
-        self._closing = threading.Event()
-        self._db = LAYOUT.open_read_write(path)
-        try:
-            self._tidy()
-        except BaseException:
-            self._db.close()
-            raise
-        self._thread = threading.Thread(target=self._run, args=(every_s,), name="dfmon-history", daemon=True)
-        if every_s is not None:
-            self._thread.start()
+        super().__init__(LAYOUT, path, most=_MOST_PENDING, stopped="history stopped", every_s=every_s)
 
     def append(self, underlying: str, row: MetricRow) -> None:
         """Take a row for the next flush. No I/O; never raises; counts what it could not take."""
-        with self._buffer:
-            if self.failed is not None or len(self._pending) >= _MOST_PENDING:
-                self.dropped += 1
-            else:
-                self._pending.append((underlying, *row))
-
-    def flush(self) -> None:
-        """Write what was appended, in one transaction. Never raises: see `failed`.
-
-        A database that another process holds is tried again at the next flush; any other trouble ends the history.
-        """
-        with self._file:
-            with self._buffer:
-                rows, self._pending = self._pending, []
-            if not rows or self.failed is not None:
-                return
-            try:
-                with self._db:
-                    history_file.insert(self._db, rows)
-                    if self._turn_hours(rows):
-                        history_file.forget(self._db, self._clock() - self._keep_ns)
-            except TROUBLE as exc:
-                self._trouble(exc, rows)
-
-    def close(self) -> None:
-        """Flush and close. Safe to call twice."""
-        self._closing.set()
-        if self._thread.is_alive():
-            self._thread.join(10.0)
-        self.flush()
-        with self._file, self._buffer:
-            self.dropped += len(self._pending)
-            self._pending = []
-            self.failed = self.failed or "the history is closed"
-            self._db.close()
+        self._take([(underlying, *row)])
 
     def since(self, underlying: str, ts_ns: int) -> list[MetricRow]:
         """As of HistoryReader, with what was appended until now. Reads the disk: not for the market loop."""
@@ -145,25 +94,22 @@ class History:
         with closing(HistoryReader(self._path)) as reader:
             return reader.columns(underlying, since_ns, names)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
-
     # ---- behind the buffer -----------------------------------------------------------------------------------------
-
-    def _run(self, every_s: float) -> None:
-        while not self._closing.wait(every_s):
-            self.flush()
 
     def _tidy(self) -> None:
         """What the last run left: hours that were not full when it ended, and rows that have become too old."""
         now = self._clock()
-        with LAYOUT.explained(self._path), self._db:
-            for underlying in history_file.underlyings(self._db):
-                history_file.fold(self._db, underlying, now // HOUR)
-            history_file.forget(self._db, now - self._keep_ns)
+        for underlying in history_file.underlyings(self._db):
+            history_file.fold(self._db, underlying, now // HOUR)
+        history_file.forget(self._db, now - self._keep_ns)
+
+    def _write(self, items: list[Row]) -> None:
+        history_file.insert(self._db, items)
+        if self._turn_hours(items):
+            history_file.forget(self._db, self._clock() - self._keep_ns)
+
+    def _undone(self) -> None:
+        self._folded.clear()
 
     def _turn_hours(self, rows: list[Row]) -> bool:
         """Fold the hours that have become full; whether there were any."""
@@ -175,16 +121,3 @@ class History:
             history_file.fold(self._db, underlying, hour)
         self._folded.update(turned)
         return bool(turned)
-
-    def _trouble(self, exc: Exception, rows: list[Row]) -> None:
-        self._folded.clear()  # the transaction is undone, and any fold with it
-        with self._buffer:
-            if is_busy(exc):
-                room = _MOST_PENDING - len(self._pending)
-                kept = rows[-room:] if room > 0 else []
-                self._pending = kept + self._pending
-                self.dropped += len(rows) - len(kept)
-                return
-            self.dropped += len(rows) + len(self._pending)
-            self._pending = []
-            self.failed = f"history stopped: {LAYOUT.reason(self._path, exc)}"

@@ -7,21 +7,18 @@ else. Options that have expired are forgotten after a while. Without a usable da
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 from dfmon.model.errors import DfmonError
 from dfmon.model.events import OptionTrade
 from dfmon.model.units import DAY, MILLISECOND, NAN
-from dfmon.store.database import TROUBLE, Layout, is_busy
+from dfmon.store.buffered import EVERY_S, Buffered
+from dfmon.store.database import Layout
 
-_EVERY_S: Final = 1.0
 _MOST_PENDING: Final = 200_000  # prints kept while another process holds the database
-_BATCH: Final = 20_000  # prints a transaction
 _COLUMNS: Final = "trade_id, seq, exch_ns, side, price, size, iv, rate, block, rfq, combo, liquidation, event_id"
 _CREATE: Final = f"""
     CREATE TABLE options (
@@ -61,7 +58,10 @@ class Named(NamedTuple):
     expiry_ns: int
 
 
-class TradeStore:
+Item = tuple[Named, Row | None, int]  # of an option a print, and where its history has been read with it: when
+
+
+class TradeStore(Buffered[Item]):
     """One writer. Raises TradeStoreError where the file cannot be used; later trouble is told in `failed`."""
 
     def __init__(
@@ -70,26 +70,12 @@ class TradeStore:
         *,
         keep_days: float = 35.0,
         clock: Callable[[], int] = time.time_ns,
-        every_s: float | None = _EVERY_S,
+        every_s: float | None = EVERY_S,
     ) -> None:
         """`keep_days` is how long prints outlive their option. `every_s` None leaves flushing to the caller."""
-        self.dropped = 0
-        self.failed: str | None = None
-        self._path = path
-        self._pending: list[tuple[Named, Row]] = []
-        self._read: dict[Named, int] = {}
-        self._buffer, self._file = threading.Lock(), threading.Lock()
+        self._forgotten_ns = clock() - int(keep_days * DAY)
         self._ids: dict[str, int] = {}
-        self._closing = threading.Event()
-        self._db = LAYOUT.open_read_write(path)
-        try:
-            self._forget(clock() - int(keep_days * DAY))
-        except BaseException:
-            self._db.close()
-            raise
-        self._thread = threading.Thread(target=self._run, args=(every_s,), name="dfmon-trades", daemon=True)
-        if every_s is not None:
-            self._thread.start()
+        super().__init__(LAYOUT, path, most=_MOST_PENDING, stopped="prints are no longer kept", every_s=every_s)
 
     # ---- writing -----------------------------------------------------------------------------------------------------
 
@@ -98,55 +84,11 @@ class TradeStore:
 
         `read_ns`: with these prints the history of the option has been read to its end, at this time.
         """
-        rows = [(option, row_of(trade)) for trade in trades]
-        with self._buffer:
-            if self.failed is not None or len(self._pending) + len(rows) > _MOST_PENDING:
-                self.dropped += len(rows)
-                return
-            self._pending += rows
-            if read_ns:
-                self._read[option] = read_ns
-
-    def flush(self) -> None:
-        """Write what was appended. Never raises: see `failed`.
-
-        A database that another process holds is tried again at the next flush; any other trouble ends the keeping.
-        """
-        with self._file:
-            with self._buffer:
-                rows, self._pending = self._pending, []
-                read, self._read = self._read, {}
-            if self.failed is not None or not (rows or read):
-                return
-            for start in range(0, max(len(rows), 1), _BATCH):
-                part = rows[start : start + _BATCH]
-                try:
-                    with self._db:
-                        self._db.execute("BEGIN IMMEDIATE")
-                        self._db.executemany(_INSERT, [(self._id(option), *row) for option, row in part])
-                        if start + _BATCH >= len(rows):  # a history counts as read when all its prints are written
-                            self._mark(read)
-                except TROUBLE as exc:
-                    self._trouble(exc, rows[start:], read)
-                    return
-
-    def close(self) -> None:
-        """Flush and close. Safe to call twice."""
-        self._closing.set()
-        if self._thread.is_alive():
-            self._thread.join(10.0)
-        self.flush()
-        with self._file, self._buffer:
-            self.dropped += len(self._pending)
-            self._pending = []
-            self.failed = self.failed or "the trade store is closed"
-            self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        rows: list[Row | None] = [row_of(trade) for trade in trades]
+        if not rows and read_ns:
+            rows = [None]
+        # A history counts as read when the last of its prints is written.
+        self._take([(option, row, read_ns if at == len(rows) else 0) for at, row in enumerate(rows, 1)])
 
     # ---- reading -----------------------------------------------------------------------------------------------------
 
@@ -189,9 +131,20 @@ class TradeStore:
 
     # ---- behind the buffer -------------------------------------------------------------------------------------------
 
-    def _run(self, every_s: float) -> None:
-        while not self._closing.wait(every_s):
-            self.flush()
+    def _tidy(self) -> None:
+        """Remove the options that have expired long ago."""
+        gone = "SELECT id FROM options WHERE expiry_ns < ?"
+        self._db.execute(f"DELETE FROM prints WHERE option IN ({gone})", (self._forgotten_ns,))
+        self._db.execute("DELETE FROM options WHERE expiry_ns < ?", (self._forgotten_ns,))
+
+    def _write(self, items: list[Item]) -> None:
+        rows = [(self._id(option), *row) for option, row, _ in items if row is not None]
+        times = [(read_ns, self._id(option)) for option, _, read_ns in items if read_ns]
+        self._db.executemany(_INSERT, rows)
+        self._db.executemany("UPDATE options SET read_ns = ? WHERE id = ?", times)
+
+    def _undone(self) -> None:
+        self._ids.clear()
 
     def _id(self, option: Named) -> int:
         """The number of an option, given to it by the first print."""
@@ -202,10 +155,6 @@ class TradeStore:
             number = self._ids[option.name] = int(found[0])
         return number
 
-    def _mark(self, read: dict[Named, int]) -> None:
-        times = [(ns, self._id(option)) for option, ns in read.items()]
-        self._db.executemany("UPDATE options SET read_ns = ? WHERE id = ?", times)
-
     def _whole(self, option: int, low: int | None) -> int:
         """How many prints there are from number 1 on without a gap."""
         if low != 1:
@@ -215,24 +164,6 @@ class TradeStore:
             AND NOT EXISTS (SELECT 1 FROM prints WHERE option = ?1 AND seq = here.seq + 1)
         """
         return int(self._db.execute(query, (option,)).fetchone()[0])
-
-    def _forget(self, before_ns: int) -> None:
-        """Remove the options that expired before `before_ns`."""
-        gone = "SELECT id FROM options WHERE expiry_ns < ?"
-        with LAYOUT.explained(self._path), self._db:
-            self._db.execute(f"DELETE FROM prints WHERE option IN ({gone})", (before_ns,))
-            self._db.execute("DELETE FROM options WHERE expiry_ns < ?", (before_ns,))
-
-    def _trouble(self, exc: Exception, rows: list[tuple[Named, Row]], read: dict[Named, int]) -> None:
-        self._ids.clear()  # the transaction is undone, and with it any number it gave
-        with self._buffer:
-            if is_busy(exc):
-                self._pending = rows + self._pending
-                self._read = read | self._read
-                return
-            self.dropped += len(rows) + len(self._pending)
-            self._pending = []
-            self.failed = f"prints are no longer kept: {LAYOUT.reason(self._path, exc)}"
 
 
 def row_of(trade: OptionTrade) -> Row:

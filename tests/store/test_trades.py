@@ -113,6 +113,24 @@ def test_a_locked_store_is_tried_again_and_loses_nothing(tmp_path: Path, monkeyp
         assert kept.kept()[CALL.name].whole == 3
 
 
+def test_what_waits_for_a_locked_store_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by what is appended while a flush waits in vain: the newest does not fit, and is counted."""
+    monkeypatch.setattr(database, "_BUSY_S", 0.0)
+    monkeypatch.setattr("dfmon.store.trades._MOST_PENDING", 5)
+    with store(tmp_path) as kept:
+        other = sqlite3.connect(tmp_path / "trades.sqlite")
+        other.execute("BEGIN IMMEDIATE")
+        kept.append(CALL, prints(1, 4))
+        monkeypatch.setattr(kept, "_undone", lambda: kept.append(CALL, prints(5, 8), read_ns=7))
+        kept.flush()
+        monkeypatch.undo()
+        other.rollback()
+        other.close()
+        assert (kept.failed, kept.dropped) == (None, 3)
+        found = kept.kept()[CALL.name]
+        assert (found.whole, found.read_ns) == (5, 0), "a history that lost prints does not count as read"
+
+
 def test_a_damaged_store_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "trades.sqlite").write_bytes(b"no database at all, but long enough to be looked at" * 40)
     with pytest.raises(TradeStoreError, match=r"damaged or not a trade store: .*; move it away to begin a new one"):
