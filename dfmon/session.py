@@ -7,11 +7,13 @@ a thread of its own beside one. Wishes of the screen arrive as small messages th
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final
 
 from msgspec.structs import replace
@@ -39,6 +41,18 @@ from dfmon.venues.rest import RestClient
 log = logging.getLogger("dfmon")
 
 SAVE_S: Final = 60.0  # between two writings of the positions
+_TRIM, _LARGE = (-1, 4 << 20), (-3, 1 << 20)  # parameters of glibc's mallopt, bytes
+
+
+def return_large_blocks() -> None:
+    """Have the C library give blocks of a megabyte and more back to the system as soon as they are freed.
+
+    Left alone, glibc learns to keep ever larger ones, in a heap for each thread: what the journal's compression and the
+    writing of the positions need for a moment would stay resident for good. With another C library nothing happens.
+    """
+    with suppress(AttributeError):
+        for parameter in (_TRIM, _LARGE):
+            ctypes.CDLL(None).mallopt(*parameter)
 
 
 class ThreadWorker:
@@ -104,6 +118,7 @@ class LiveSession:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop`; every socket, file and thread is closed on return."""
+        return_large_blocks()
         loop = asyncio.get_running_loop()
         worker = ThreadWorker(loop)
         driver = Driver(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import subprocess
+import sys
+import textwrap
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -94,3 +98,21 @@ async def test_a_recording_stays_what_it_was_under_another_position_model(config
         assert recorder.flush()
     assert Recording(tmp_path / "session", None).params.positions == "short-all"
     assert Recording(tmp_path / "session", FlowParams(positions="naive")).params.positions == "naive"
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
+def test_large_blocks_leave_the_process_when_they_are_freed() -> None:
+    """Without it the second block comes from a heap that keeps it."""
+    source = """
+        from pathlib import Path
+        from dfmon.session import return_large_blocks
+        def resident(): return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+        return_large_blocks()
+        before = resident()
+        for _ in range(3):
+            block = bytearray(b"x") * (8 << 20)
+            del block
+        print(resident() - before)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 2 << 20
