@@ -20,6 +20,8 @@ from dfmon.core.vanna_charm_volga import METRICS, ExposureBuffers, group_totals,
 
 MEMBERS = 128
 BUDGETS = {"whole refresh": 1e-3, f"whole refresh, {MEMBERS} members, bands": 12e-3}
+COMPILED = {"whole refresh": 0.25e-3}
+"""The same where the compiled kernels price."""
 
 
 class Refresh:

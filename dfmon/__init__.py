@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from dfmon.version import __version__
 
 if TYPE_CHECKING:
-    from dfmon.api import Board, exposures, flip, greeks, implied_vol, models
+    from dfmon.api import Board, exposures, flip, greeks, implied_vol, models, use_compiled
 
-__all__ = ["Board", "__version__", "exposures", "flip", "greeks", "implied_vol", "models"]
+__all__ = ["Board", "__version__", "exposures", "flip", "greeks", "implied_vol", "models", "use_compiled"]
 
 
 def __getattr__(name: str) -> object:

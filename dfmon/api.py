@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from dfmon.api_arguments import Positions, choice, numbers, option_types, together
 from dfmon.api_board import Board
+from dfmon.core import compiled
 from dfmon.core.black import F64
 from dfmon.core.gamma_flip import (
     HORIZONS,
@@ -33,7 +34,18 @@ from dfmon.model.snapshot import ModelRow
 
 Horizon: TypeAlias = Literal["today", "week", "all"]
 
-__all__ = ["Board", "BoardFlip", "Exposures", "Groups", "exposures", "flip", "greeks", "implied_vol", "models"]
+__all__ = [
+    "Board",
+    "BoardFlip",
+    "Exposures",
+    "Groups",
+    "exposures",
+    "flip",
+    "greeks",
+    "implied_vol",
+    "models",
+    "use_compiled",
+]
 
 
 class Groups(NamedTuple):
@@ -278,3 +290,12 @@ def _named(found: Flip, low: float | None, high: float | None, p_none: float | N
         high,
         p_none,
     )
+
+
+def use_compiled(wanted: bool = True) -> bool:
+    """Let the compiled kernels of the extra `fast` price in this process, or numpy again.
+
+    The same functions give the same numbers to 1e-12 of their scale. Returns whether the kernels are there: False, and
+    numpy goes on, where numba is not installed. The first call ever compiles for some seconds; later ones only load.
+    """
+    return compiled.use(wanted)

@@ -156,6 +156,7 @@ def live_session(
         else None,
         trades=trades,
         state=open_state(config, params) if mode == "live" else None,
+        compiled=config.market.compiled,
     )
 
 

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from dfmon.backfill import SOURCE, Background
 from dfmon.core.inventory import Inventory
+from dfmon.compiling import made_ready
 from dfmon.core.step import FlowParams
 from dfmon.engine.driver import Driver
 from dfmon.engine.hub import Request, Runtime, SnapshotHub
@@ -40,6 +41,7 @@ from dfmon.venues.rest import RestClient
 
 log = logging.getLogger("dfmon")
 
+COMPILE_AFTER_S: Final = 10.0  # a shorter session would not earn back what loading the kernels costs
 SAVE_S: Final = 60.0  # between two writings of the positions
 _TRIM, _LARGE = (-1, 4 << 20), (-3, 1 << 20)  # parameters of glibc's mallopt, bytes
 
@@ -98,12 +100,14 @@ class LiveSession:
         backfill: Background | None = None,
         trades: TradeStore | None = None,
         state: StateFile | None = None,
+        compiled: bool = False,
     ) -> None:
         self.hub = hub
         self._underlyings, self._endpoints, self._params, self._report = underlyings, endpoints, params, report
         self._tick_s, self._rest_pace_s = tick_s, rest_pace_s
         self._recorder, self._history, self._sinks = recorder, history, sinks
         self._backfill, self._trades, self._state = backfill, trades, state
+        self._compiled = compiled
         self._before: Memory | None = None
         self._options = next((e.protocol for e in endpoints if isinstance(e.protocol, DeribitProtocol)), None)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -144,6 +148,8 @@ class LiveSession:
                 for sink in self._sinks:
                     tasks.create_task(supervise(sink, self.hub, stop))
                 tasks.create_task(self._tick(driver, worker, stop))
+                if self._compiled:
+                    tasks.create_task(self._compile(driver, stop))
                 if self._state is not None:
                     tasks.create_task(self._save_now_and_then(driver, self._state, stop))
                 if self._backfill is not None and self._options is not None:
@@ -185,12 +191,24 @@ class LiveSession:
             left_out=tuple(sorted(self._left_out.items())),
             overruns=driver.overruns,
             step_ms=worker.last_ms,
+            compiled=driver.params.compiled,
             frames_per_s=rate,
             recorded_bytes=recorder.written_bytes if recorder else None,
             sinks=tuple(str(sink.status()) for sink in self._sinks),
             note="; ".join(troubles),
             backfill=self._backfill.progress if self._backfill else None,
         )
+
+    async def _compile(self, driver: Driver, stop: asyncio.Event) -> None:
+        """Hand the pricing over to compiled kernels, once they are ready: numpy prices until then.
+
+        When they took over stands in the journal, so that a replay changes over at the same tick.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(COMPILE_AFTER_S):
+                await stop.wait()
+        if not stop.is_set() and await made_ready(stop):
+            driver.use_compiled(time.time_ns())
 
     async def _restore(self, driver: Driver) -> None:
         """What the last run left, or at least where its prints end."""

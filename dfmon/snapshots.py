@@ -105,7 +105,7 @@ def _live(config: Config, underlying: str, patience_s: float) -> FlowSnapshot:
     from dfmon import app
 
     hub = SnapshotHub(mode="live")
-    market = msgspec.structs.replace(config.market, currencies=(underlying,))
+    market = msgspec.structs.replace(config.market, currencies=(underlying,), compiled=False)
     quiet = msgspec.structs.replace(config.history, enabled=False)
     config = msgspec.structs.replace(config, market=market, history=quiet)
     session = app.live_session(config, "live", app.Outputs((), None), app.Faults(), hub)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import importlib.util
 import subprocess
 import sys
 import textwrap
@@ -84,6 +85,31 @@ async def test_a_session_remembers_records_and_hears_wishes(config: Config, tmp_
     seconds = [row.ts_ns // 1_000_000_000 for row in rows]
     assert len(rows) >= 2
     assert len(set(seconds)) == len(seconds), "one row a second, however fast the ticks are"
+
+
+async def test_a_session_hands_over_to_compiled_kernels_and_replays_so(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if importlib.util.find_spec("numba") is None:
+        pytest.skip("numba is not installed: pip install 'dfmon[fast]'")
+    monkeypatch.setattr("dfmon.session.COMPILE_AFTER_S", 0.0)
+    record = msgspec.structs.replace(config.record, directory=str(tmp_path / "session"))
+    hub, stop, seen = SnapshotHub(mode="sim"), asyncio.Event(), list[FlowSnapshot]()
+    hub.listen(seen.append)
+    session = app.live_session(
+        msgspec.structs.replace(config, record=record, market=msgspec.structs.replace(config.market, tick_s=0.25)),
+        "sim", app.Outputs((), None), app.Faults(), hub,
+    )  # fmt: skip
+    running = asyncio.create_task(session.run(stop))
+    await _until(lambda: hub.runtime.compiled)
+    ticks = len(seen)
+    await _until(lambda: len(seen) > ticks + 2 and seen[-1].metrics.ngi.value is not None)
+    stop.set()
+    async with asyncio.timeout(20):
+        await running
+    replayed: list[FlowSnapshot] = []
+    play_through(Recording(tmp_path / "session", None), replayed.append)
+    assert [snapshot.digest() for snapshot in replayed] == [snapshot.digest() for snapshot in seen]
 
 
 async def test_a_recording_stays_what_it_was_under_another_position_model(config: Config, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dfmon.core import compiled
 from dfmon.core.black import F64, log_moneyness
 from dfmon.core.normal import INV_SQRT_2PI
 
@@ -28,6 +29,8 @@ _SMOOTH: Final = ((0.5, 32), (0.25, 48))
 _CUT: Final = 1e-14
 _EVEN: Final = 1e-15
 """Of the half-range: points moved by so little change no digit that the cut leaves."""
+_FEW: Final = 2
+"""So many books are summed one by one where loops are compiled; more of them are a matrix product."""
 _INFINITE: Final = float("inf")
 
 
@@ -158,6 +161,9 @@ class StickyStrike:
         Domain: |y| <= 1, ascending.
         Source: as the class.
         """
+        kernels = compiled.in_use()
+        if kernels is not None and exposure.shape[1] <= _FEW:
+            return kernels.profile(self.a, self.b, self.height, y, exposure)
         if y.shape[0] <= 2 * _SMOOTH[-1][1]:
             return self._summed(slice(None), y, exposure)
         low, high = float(y[0]), float(y[-1])

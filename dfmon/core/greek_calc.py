@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from dfmon.core import compiled
 from dfmon.core.black import F64, Mask, black_price, log_moneyness
 from dfmon.core.closed_forms import (
     LEAST,
@@ -159,10 +160,14 @@ def greeks(
         european = settlement == "instant" or bool(np.minimum.reduce(tau) >= EUROPEAN_ABOVE)
         terms = None if european else settlement_terms(forward, strike, tau, average)
         K, T = (strike, tau) if terms is None else (terms.strike, terms.tau)
-        given = prepared if prepared is not None and european else buffers.prepared.fill(K, T)
-        simple = numeraire == "usd" and not with_price
+        simple, kernels = numeraire == "usd" and not with_price, compiled.in_use()
         result = buffers.result
-        buffers.in_one_pass = simple and _in_one_pass(forward, sigma, option_type, given, buffers)
+        buffers.in_one_pass = (
+            simple and kernels is not None and _compiled(kernels, forward, K, sigma, T, option_type, buffers)
+        )
+        if not buffers.in_one_pass:
+            given = prepared if prepared is not None and european else buffers.prepared.fill(K, T)
+            buffers.in_one_pass = simple and _in_one_pass(forward, sigma, option_type, given, buffers)
         if not buffers.in_one_pass:
             np.copyto(buffers.valid, _valid_rows(forward, strike, sigma, tau, option_type))
             rows = None if numeraire == "usd" else np.ones(n, dtype=np.bool_) if inverse is None else inverse
@@ -238,6 +243,17 @@ def delta_alone(
 
 def _orderly_types(option_type: F64) -> bool:
     return bool(option_type @ option_type == option_type.shape[0])
+
+
+def _compiled(
+    kernels: compiled.Kernels, forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, buffers: GreekBuffers
+) -> bool:
+    """Fill the columns by the compiled loop; False if some row is out of order."""
+    if not kernels.seven(forward, strike, sigma, tau, option_type, buffers.rows, buffers.work.x):
+        return False
+    buffers.result.price.fill(np.nan)
+    buffers.valid.fill(True)
+    return True
 
 
 def _in_one_pass(forward: F64, sigma: F64, option_type: F64, prepared: Prepared, buffers: GreekBuffers) -> bool:

@@ -22,16 +22,16 @@ INV_SQRT_2PI: Final = 0.3989422804014327
 
 # All coefficients are positive, so that no digit is lost in the sums. The quotient is off by less than 6e-17 of its
 # value for 0 <= t <= 28, past which the density is zero.
-_ABOVE: Final = (
+ABOVE: Final = (
     0.886226925452758, 1.9427216828743419, 2.1066337607160093, 1.4512765490863762, 0.6931477520123311,
     0.2370491168894072, 0.05804197528063112, 0.009845383227325082, 0.0010578178374349646, 5.564952472420407e-05,
 )  # fmt: skip
-_BELOW: Final = (
+BELOW: Final = (
     1.0, 3.320505841515642, 5.123871264077825, 4.851006749485368, 3.1298969185286944, 1.4432795963456728,
     0.4838879708101841, 0.11714176827557216, 0.019746415982456755, 0.0021156356748235697, 0.00011129904944872224,
 )  # fmt: skip
 _HALF: Final = 5
-_PARTS: Final = np.array([[*_ABOVE[_HALF:], 0.0], [*_BELOW[_HALF:]], [*_ABOVE[:_HALF], 0.0], [*_BELOW[:_HALF], 0.0]])
+_PARTS: Final = np.array([[*ABOVE[_HALF:], 0.0], [*BELOW[_HALF:]], [*ABOVE[:_HALF], 0.0], [*BELOW[:_HALF], 0.0]])
 """Upper and lower half of each polynomial, both in the powers of t up to the fifth."""
 _SUMS, _POWERS = _PARTS.shape
 _FAR: Final = 1e20  # its tenth power is still a double; the density ended long before

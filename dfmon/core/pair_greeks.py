@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dfmon.core import compiled
 from dfmon.core.black import F64
 from dfmon.core.closed_forms import (
     Prepared,
@@ -52,7 +53,6 @@ class PairBuffers(GreekBuffers):
         self.pair = PairGreeks(call, put, gamma, vega, theta, vanna, charm, volga, 0)
 
 
-@np.errstate(all="ignore")
 def pair_greeks(
     forward: F64, strike: F64, sigma: F64, tau: F64, *, prepared: Prepared | None = None, out: PairBuffers | None = None
 ) -> PairGreeks:
@@ -68,7 +68,16 @@ def pair_greeks(
     >>> (g.call_delta.round(4).tolist(), g.put_delta.round(4).tolist())
     ([0.6251], [-0.3749])
     """
-    buffers = PairBuffers(forward.shape[0]) if out is None else out
+    buffers, kernels = PairBuffers(forward.shape[0]) if out is None else out, compiled.in_use()
+    if kernels is not None and kernels.seven_of_pairs(forward, strike, sigma, tau, buffers.rows):
+        return buffers.pair
+    return _by_columns(forward, strike, sigma, tau, prepared, buffers)
+
+
+@np.errstate(all="ignore")
+def _by_columns(
+    forward: F64, strike: F64, sigma: F64, tau: F64, prepared: Prepared | None, buffers: PairBuffers
+) -> PairGreeks:
     given = buffers.prepared.fill(strike, tau) if prepared is None else prepared
     work, pair = buffers.work, buffers.pair
     if given.orderly:
@@ -165,6 +174,11 @@ class PairedChain:
         >>> chain.greeks(100 * two, 0.5 * two).gamma.shape, chain.greeks(100 * two, np.array([0.5, 0.6])).gamma.shape
         ((1,), (2,))
         """
+        kernels, given = compiled.in_use(), self._priced
+        if kernels is not None and self.points is self.pairing.all_merged and not self._checked:
+            option, rows = self.points.option, self._buffers.rows
+            if kernels.seven_of_listing(forward, sigma, option, self.pairing.partner, *given, rows):
+                return self._buffers.pair
         at_forward, at_sigma = self._read(forward, sigma)
         buffers, (strike, tau) = self._buffers, self._priced
         return pair_greeks(at_forward, strike, at_sigma, tau, prepared=buffers.prepared, out=buffers)

@@ -79,6 +79,8 @@ class Pairing:
     size: int
     all_merged: Points
     """The points while every pair agrees, which is the usual case."""
+    partner: Index
+    """For each of these points the other option on it, or the only one once more."""
     sides: tuple[Index | slice, Index | slice]
     """`first` and `second`, as slices where the listing is regular: what reads columns fastest."""
 
@@ -99,7 +101,10 @@ class Pairing:
         partner = (strike[left] == strike[right]) & (expiry[left] == expiry[right])
         partner &= (option_type[left] > 0.0) & (option_type[right] < 0.0)
         first, second, size = left[partner], right[partner], strike.shape[0]
-        return cls(first, second, size, Points.of(second, first, size), (regular(first), regular(second)))
+        merged = Points.of(second, first, size)
+        partner = merged.option.copy()
+        partner[merged.point[second]] = second
+        return cls(first, second, size, merged, partner, (regular(first), regular(second)))
 
     def points(self, *columns: F64, apart: Mask | None = None) -> Points:
         """Distinct points at this refresh: a pair counts as one only where its columns agree to the last bit.

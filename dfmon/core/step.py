@@ -17,6 +17,7 @@ from dfmon.core import report
 from dfmon.core.assemble import assemble
 from dfmon.core.attribution import Priors
 from dfmon.core.columns import Columns, atm_sigma, columns, first_of_group
+from dfmon.core.compiled import pricing
 from dfmon.core.dealer_net import dealer_positions, other_positions, reconciled
 from dfmon.core.desks import Desk, hedged, unseen_sd
 from dfmon.core.exposure import measure
@@ -42,6 +43,7 @@ class FlowParams(msgspec.Struct, frozen=True):
 
     `iv_move_1h` is the mean absolute move of ATM volatility in an hour, points. Ages in seconds. `venue_share` is the
     share of all open interest that the venue is taken to hold; shares of `desks` add up to 1, `risk_aversion` is 1/USD.
+    `compiled` prices with the compiled kernels where they can be had: other last bits, the same numbers to 1e-12.
     """
 
     positions: str = "flow"
@@ -56,6 +58,7 @@ class FlowParams(msgspec.Struct, frozen=True):
     venue_share: float = 1.0
     desks: tuple[Desk, ...] = (Desk(1.0),)
     risk_aversion: float = 1e-6
+    compiled: bool = False
 
     def with_positions(self, model: str) -> FlowParams:
         """The same parameters under another position model."""
@@ -100,6 +103,18 @@ def step(
     Units: of the frames. Shapes: any board, also an empty one. Domain: total; what cannot be computed is None with a
     reason. Source: the kernels called.
     """
+    with pricing(params.compiled):
+        return _computed(state, chain, market, feeds, params, seq)
+
+
+def _computed(
+    state: FlowState,
+    chain: ChainFrame,
+    market: MarketFrame,
+    feeds: tuple[FeedHealth, ...],
+    params: FlowParams,
+    seq: int,
+) -> tuple[FlowState, FlowSnapshot]:
     ts_ns = chain.ts_ns
     inventory = observe(state.inventory, chain, params.priors)
     held = inventory, chain, params.file_positions

@@ -26,6 +26,7 @@ from dfmon.model.frames import ChainFrame, FeedHealth, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot
 
 _OPTIONS: Final = "deribit"  # the source whose clock rules the life of an option
+COMPILED: Final = "compiled"  # the source of the record with which compiled kernels take over
 
 
 class Decoder(Protocol):
@@ -158,12 +159,19 @@ class Driver:
         """Change what the numbers rest on, from the next tick. A record like any other."""
         self.ingest(RecordKind.PARAMS, "", now_ns, msgspec.json.encode(params))
 
+    def use_compiled(self, now_ns: int) -> None:
+        """Price with the compiled kernels from the next tick. A record of its own: it leaves all else as it was set."""
+        self.ingest(RecordKind.PARAMS, COMPILED, now_ns, b"")
+
     def apply(self, record: Record) -> None:
         """Apply one record, live or replayed. A source nobody decodes is passed over."""
         if record.kind is RecordKind.TICK:
             self._tick(record.recv_ns)
         elif record.kind is RecordKind.PARAMS:
-            self.params = msgspec.json.decode(record.payload, type=FlowParams)
+            if record.source == COMPILED:
+                self.params = msgspec.structs.replace(self.params, compiled=True)
+            else:
+                self.params = msgspec.json.decode(record.payload, type=FlowParams)
         elif record.kind is RecordKind.GAP:
             self._chains.gap(record.recv_ns)
             self._interrupted(record)

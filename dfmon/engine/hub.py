@@ -32,6 +32,7 @@ class Runtime:
     left_out: tuple[tuple[str, int], ...] = ()  # frames that an overload left out, by kind
     overruns: int = 0
     step_ms: float = 0.0
+    compiled: bool = False  # whether the compiled kernels price
     frames_per_s: float = 0.0
     recorded_bytes: int | None = None
     sinks: tuple[str, ...] = ()

@@ -28,7 +28,7 @@ class RecordKind(IntEnum):
     REST = 3  # payload: tag, newline, body
     LOST = 4  # payload: reason
     TICK = 5
-    PARAMS = 6  # payload: JSON of the new parameters
+    PARAMS = 6  # payload: JSON of the new parameters; none from the source COMPILED
     GAP = 7  # payload: how many records the recorder had to drop here
     TIMER = 8  # once a second of each source; payload: what its runner has to say, in words
     STATE = 9  # payload: what an earlier run left, see `memory`; comes before the first connection

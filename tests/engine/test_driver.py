@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dfmon.core import compiled
 from dfmon.core.step import FlowParams
 from dfmon.engine import driver as driver_module
 from dfmon.engine.driver import Driver
@@ -128,6 +129,35 @@ def test_parameters_are_a_record_and_hold_from_the_next_tick() -> None:
     assert [s.positions.model for s in session.snapshots] == ["flow", "file"]
     assert session.records[-2].kind is RecordKind.PARAMS
     assert replayed(session.records).driver.params == wanted
+
+
+def test_compiled_kernels_take_over_by_a_record_that_leaves_all_else_as_it_was_set() -> None:
+    if compiled.load() is None:
+        pytest.skip("numba is not installed: pip install 'dfmon[fast]'")
+    session = open_session()
+    session.driver.set_params(FlowParams("naive"), NOW)
+    session.driver.on_timer(NOW)
+    session.driver.use_compiled(NOW + 1)
+    session.driver.on_timer(NOW)
+    first, second = session.snapshots
+    assert second.positions.model == "naive"
+    assert replayed(session.records).digests == session.digests
+    assert replayed(session.records).driver.params == FlowParams("naive", compiled=True)
+    for name in ("ngi", "vss", "chl", "volg", "vega", "theta"):
+        exact, fast = getattr(first.metrics, name).value, getattr(second.metrics, name).value
+        assert fast == pytest.approx(exact, rel=1e-11), name
+    assert second.flip.level == pytest.approx(first.flip.level, rel=1e-12)
+    assert compiled.in_use() is None, "the choice of a step is that of no other"
+
+
+def test_a_recording_of_compiled_prices_replays_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = open_session()
+    session.driver.on_timer(NOW)
+    monkeypatch.setattr(compiled, "load", lambda: None)
+    session.driver.use_compiled(NOW + 1)
+    session.driver.on_timer(NOW)
+    first, second = session.snapshots
+    assert second.metrics == first.metrics
 
 
 def test_failing_step_is_reported_and_the_last_snapshot_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,8 +69,9 @@ def _rule(text: str, width: int) -> Row:
 def _pipeline(frame: Frame, width: int) -> list[Row]:
     run, s = frame.runtime, frame.newest
     recorder = "not recording" if run.recorded_bytes is None else f"recorder {size_bytes(run.recorded_bytes)}"
+    step = f"{run.step_ms:.1f} ms" + (" compiled" if run.compiled else "")
     lines: list[list[Run]] = [
-        [(f" {run.frames_per_s:,.0f} msg/s -> step {run.step_ms:.1f} ms -> snapshot {s.seq if s else 0:,}", "text")],
+        [(f" {run.frames_per_s:,.0f} msg/s -> step {step} -> snapshot {s.seq if s else 0:,}", "text")],
         [
             (f" {recorder}, ", "text"),
             (f"{run.dropped} dropped", "bad" if run.dropped else "text"),

@@ -1,0 +1,255 @@
+"""The compiled kernels against numpy: the same oracles, the same numbers, the same masks, the same zeros."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from dfmon.core import compiled
+from dfmon.core.gamma_flip import _nodes, find_flip
+from dfmon.core.gamma_profile import StickyStrike
+from dfmon.core.greek_calc import COLUMNS, GreekBuffers, Greeks, greeks
+from dfmon.core.pair_greeks import pair_greeks
+from tests.core import test_gamma_flip, test_greek_calc, test_greek_oracles, test_pair_greeks
+
+SEVEN = COLUMNS[1:]
+NEEDED = "numba is not installed: pip install 'dfmon[fast]'"
+
+
+@pytest.fixture(scope="module")
+def kernels() -> Iterator[Any]:
+    """The compiled kernels, in use unless a test says otherwise."""
+    if not compiled.use():
+        pytest.skip(NEEDED)
+    yield compiled.in_use()
+    compiled.use(False)
+
+
+class Counted:
+    """The kernels, and how often each of them did what it was asked to."""
+
+    def __init__(self, kernels: Any) -> None:
+        self._kernels, self.done = kernels, dict.fromkeys(("seven", "seven_of_pairs", "seven_of_listing", "profile"), 0)
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any) -> Any:
+            made = getattr(self._kernels, name)(*arguments)
+            self.done[name] += made is not False
+            return made
+
+        return call
+
+
+@pytest.fixture
+def counted(kernels: Any, monkeypatch: pytest.MonkeyPatch) -> Counted:
+    watched = Counted(kernels)
+    monkeypatch.setattr(compiled, "_process", watched)
+    return watched
+
+
+# ---- the oracles -----------------------------------------------------------------------------------------------------
+
+
+def seven_and_price(*columns: Any, **options: Any) -> Greeks:
+    return greeks(*columns, with_price=False, **options)._replace(price=greeks(*columns, **options).price)
+
+
+def test_every_published_value(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(test_greek_oracles, "greeks", seven_and_price)
+    test_greek_oracles.test_every_published_value()
+    assert counted.done["seven"] > 150
+
+
+def test_every_high_precision_row(counted: Counted) -> None:
+    for name in SEVEN:
+        test_greek_oracles.test_the_one_pass_variant_is_as_exact(name)
+    test_pair_greeks.test_every_high_precision_row_keeps_its_digits()
+    assert counted.done["seven"] == len(SEVEN)
+    assert counted.done["seven_of_pairs"] == 1
+
+
+def test_the_tests_of_pairs_and_listings(counted: Counted) -> None:
+    test_pair_greeks.test_a_pair_is_its_call_and_its_put()
+    test_pair_greeks.test_a_point_out_of_order_is_masked_and_spares_the_others()
+    test_pair_greeks.test_prepared_columns_serve_several_repricings()
+    test_pair_greeks.test_times_that_differ_within_a_pair_keep_it_apart()
+    name = "test_a_listing_priced_in_pairs_gives_every_option_its_greeks_also_out_of_order_and_with_pairs_that_differ"
+    getattr(test_pair_greeks, name)()
+    assert all(counted.done[name] for name in ("seven_of_pairs", "seven_of_listing"))
+
+
+def test_the_tests_of_flips(counted: Counted) -> None:
+    for seed in range(8):
+        test_gamma_flip.test_roots_are_those_of_brentq_on_all_options(seed)
+    test_gamma_flip.test_no_root_is_missed_on_a_fine_scan()
+    assert counted.done["profile"] >= 16
+
+
+# ---- the same numbers ------------------------------------------------------------------------------------------------
+
+moneyness = st.floats(-3.0, 3.0)
+rows = st.tuples(
+    st.floats(0.01, 1e6), moneyness, st.floats(0.02, 8.0), st.floats(1e-5, 3.0), st.sampled_from([1.0, -1.0])
+)
+
+
+def columns_of(few: list[tuple[float, ...]]) -> list[np.ndarray]:
+    forward, apart, sigma, tau, option_type = (np.array(column) for column in zip(*few))
+    return [forward, forward * np.exp(apart), sigma, tau, option_type]
+
+
+def scales(columns: list[np.ndarray], plain: Greeks) -> dict[str, np.ndarray]:
+    """What each greek's error is measured by, with the conditioning of exp(-d^2/2) in it (see test_greek_oracles)."""
+    F, K, vol, T, _ = columns
+    v = vol * np.sqrt(T)
+    h, t = np.abs(np.log(F / K) / v), v / 2
+    density = np.exp(-0.5 * (np.log(F / K) / v + t) ** 2) / np.sqrt(2 * np.pi)
+    scale = {name: np.abs(getattr(plain, name)) for name in SEVEN}
+    scale["vanna"], scale["charm"] = density * (h + t) / vol, density * (h + t) / (2 * T)
+    scale["volga"] = plain.vega * (h + t) ** 2 / vol
+    return {name: column * np.maximum(1.0, (h + t) ** 2 / 100.0) for name, column in scale.items()}
+
+
+@settings(max_examples=200)
+@given(st.lists(rows, min_size=1, max_size=20))
+def test_the_same_numbers(kernels: Any, few: list[tuple[float, ...]]) -> None:
+    columns = columns_of(few)
+    fast = greeks(*columns, with_price=False)
+    pair = pair_greeks(*columns[:4])
+    with compiled.pricing(False):
+        plain = greeks(*columns, with_price=False)
+        pair_plain = pair_greeks(*columns[:4])
+    for name, scale in scales(columns, plain).items():
+        room = 1e-12 * scale + 1e-290
+        assert (np.abs(getattr(fast, name) - getattr(plain, name)) <= room).all(), name
+        if name != "delta":
+            assert (np.abs(getattr(pair, name) - getattr(pair_plain, name)) <= room).all(), name
+    for name in ("call_delta", "put_delta"):
+        np.testing.assert_allclose(getattr(pair, name), getattr(pair_plain, name), rtol=1e-11, atol=1e-290)
+    assert fast.valid.all() == plain.valid.all()
+
+
+@settings(max_examples=150)
+@given(hnp.arrays(float, st.tuples(st.just(5), st.integers(0, 6)), elements=test_greek_calc.oddities))
+def test_bad_rows_are_masked_alike(kernels: Any, columns: np.ndarray) -> None:
+    fast = greeks(*columns, with_price=False)
+    with compiled.pricing(False):
+        plain = greeks(*columns, with_price=False)
+    assert fast.invalid == plain.invalid
+    assert (fast.valid == plain.valid).all()
+    assert (np.isnan(fast.gamma) == np.isnan(plain.gamma)).all()
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 0.0, -1.0, 1e308, -1e308, 5e-324, 20.5])
+def test_one_bad_row_spares_the_others(kernels: Any, bad: int, value: float) -> None:
+    columns = [np.linspace(90.0, 110.0, 50), np.full(50, 100.0), np.full(50, 0.5), np.full(50, 0.1), np.ones(50)]
+    whole = greeks(*columns, with_price=False)
+    columns[bad][17] = value
+    fast = greeks(*columns, with_price=False)
+    with compiled.pricing(False):
+        plain = greeks(*columns, with_price=False)
+    assert fast.invalid == plain.invalid
+    assert (fast.valid == plain.valid).all()
+    others = np.arange(50) != 17
+    np.testing.assert_allclose(fast.vanna[others], whole.vanna[others], rtol=1e-11)
+
+
+def test_columns_of_any_layout_and_kind_are_taken(counted: Counted) -> None:
+    columns = np.array([(100.0, 90.0, 0.5, 0.25, 1.0), (100.0, 120.0, 0.75, 0.5, -1.0)] * 3)
+    contiguous = greeks(*np.ascontiguousarray(columns.T), with_price=False)
+    strided = greeks(*columns.T, with_price=False)
+    np.testing.assert_array_equal(strided.volga, contiguous.volga)
+    whole = [column.astype(np.float32) for column in columns.T]
+    np.testing.assert_array_equal(greeks(*whole, with_price=False).volga[1::2], contiguous.volga[1::2])
+    frozen = np.ascontiguousarray(columns.T)
+    frozen.flags.writeable = False
+    np.testing.assert_array_equal(greeks(*frozen, with_price=False).volga, contiguous.volga)
+    assert counted.done["seven"] == 4
+
+
+def test_a_chain_of_many_tiles(kernels: Any) -> None:
+    columns = [np.tile(column, 40) for column in columns_of([(1e5, m / 100, 0.6, 0.1, 1.0) for m in range(-150, 150)])]
+    out = GreekBuffers(12_000)
+    fast = greeks(*columns, with_price=False, out=out).gamma.copy()
+    with compiled.pricing(False):
+        plain = greeks(*columns, with_price=False, out=out).gamma
+    np.testing.assert_allclose(fast, plain, rtol=1e-11)
+
+
+widths = st.floats(5e-4, 2.0)
+bumps = st.tuples(st.floats(-0.6, 0.6), widths, st.floats(-100.0, 100.0))
+strikes_between = st.lists(st.floats(-0.19, 0.19), max_size=6)
+
+
+@settings(max_examples=100)
+@given(st.lists(bumps, min_size=1, max_size=30), strikes_between, st.booleans())
+def test_the_same_profile(kernels: Any, few: list[tuple[float, ...]], between: list[float], sorted_down: bool) -> None:
+    few = sorted(few, key=lambda bump: -bump[1]) if sorted_down else few
+    place, width, held = (np.array(column) for column in zip(*few))
+    book = StickyStrike.of(np.full(place.shape, 1e5), 1e5 * np.exp(place), width, np.ones_like(width))
+    both = np.stack([held, np.abs(held)], axis=1)
+    grid = _nodes(100_003.0, 0.2, np.unique(between))
+    for y in (grid, np.linspace(-0.35, 0.35, 201), np.delete(grid, slice(40, 160)), grid[:5], grid[::-1].copy()):
+        fast, one = book.profile(y, both), book.profile(y, held[:, None])
+        d2 = np.multiply.outer(book.a, y) + book.b[:, None]
+        cells = book.height[:, None] * np.exp(-0.5 * d2 * d2)
+        room = 1e-12 * (np.abs(held) * book.height).max() * len(few) + 1e-290
+        assert (np.abs(fast - both.T @ cells) <= room).all()
+        np.testing.assert_array_equal(fast[:1], one)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_same_zeros(kernels: Any, seed: int) -> None:
+    columns = test_gamma_flip.book(seed)
+    fast = find_flip(test_gamma_flip.SPOT, *columns)
+    with compiled.pricing(False):
+        plain = find_flip(test_gamma_flip.SPOT, *columns)
+    assert [root.rising for root in fast.roots] == [root.rising for root in plain.roots]
+    assert [root.level for root in fast.roots] == pytest.approx([root.level for root in plain.roots], rel=1e-12)
+    assert (fast.sign, fast.searched) == (plain.sign, plain.searched)
+    np.testing.assert_allclose(fast.ngi, plain.ngi, atol=1e-12 * np.abs(columns[-1]).sum() * 1e5)
+
+
+# ---- the choice ------------------------------------------------------------------------------------------------------
+
+
+def test_a_step_prices_by_its_own_choice(kernels: Any) -> None:
+    with compiled.pricing(False):
+        assert compiled.in_use() is None
+        with compiled.pricing(True):
+            assert compiled.in_use() is kernels
+        assert compiled.in_use() is None
+    assert compiled.in_use() is kernels
+
+
+def test_without_numba_numpy_goes_on_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = builtins.__import__
+
+    def none(name: str, *rest: Any, **named: Any) -> Any:
+        if name.split(".")[0] == "numba":
+            raise ImportError(name)
+        return found(name, *rest, **named)
+
+    monkeypatch.delitem(sys.modules, "dfmon.core.kernels", raising=False)
+    import dfmon.core
+
+    monkeypatch.delattr(dfmon.core, "kernels", raising=False)
+    monkeypatch.setattr(builtins, "__import__", none)
+    compiled.load.cache_clear()
+    try:
+        before = compiled._process
+        assert not compiled.use()
+        with compiled.pricing(True):
+            assert compiled.in_use() is None
+        compiled._process = before
+    finally:
+        compiled.load.cache_clear()
