@@ -19,8 +19,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from dfmon.backfill import SOURCE, Background
-from dfmon.core.inventory import Inventory
 from dfmon.compiling import made_ready
+from dfmon.core.inventory import Inventory
 from dfmon.core.step import FlowParams
 from dfmon.engine.driver import Driver
 from dfmon.engine.hub import Request, Runtime, SnapshotHub
