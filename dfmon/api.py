@@ -96,6 +96,8 @@ class BoardFlip:
     """5 % and 95 % of the levels over the members that have one; None without members."""
     p_none: float | None
     """Share of members without a level; None without members."""
+    weakest: tuple[float, float]
+    """Where net gamma is least in size within a fifth of spot, and its value there: how near it comes to a flip."""
 
 
 def greeks(
@@ -254,7 +256,7 @@ def flip(
             raise ValueError(f"members: shape {books.shape}, ({board.size}, M) is expected, one column a book")
         levels = flip_members(*columns, _finite(books) * share[:, None], stickiness=stickiness, expiry=board.tau)
         low, high, p_none = flip_band(levels)
-    return _named(found, low, high, p_none)
+    return _named(found, board.spot, low, high, p_none)
 
 
 def _board(board: object) -> Board:
@@ -274,7 +276,7 @@ def _grouped(unit: UnitExposure, held: F64, column: F64) -> Groups:
     return Groups(keys, *sums)
 
 
-def _named(found: Flip, low: float | None, high: float | None, p_none: float | None) -> BoardFlip:
+def _named(found: Flip, spot: float, low: float | None, high: float | None, p_none: float | None) -> BoardFlip:
     root = next((root for root in found.roots if root.level == found.level), None)
     direction: Literal["up", "down"] | None = None if root is None else "up" if root.rising else "down"
     return BoardFlip(
@@ -289,6 +291,7 @@ def _named(found: Flip, low: float | None, high: float | None, p_none: float | N
         low,
         high,
         p_none,
+        found.weakest(spot),
     )
 
 

@@ -231,6 +231,15 @@ def _flip(m: Measured, quality: Quality) -> Flip:
     )
 
 
+def _weakest(m: Measured) -> str:
+    """How near a book without a flip comes to one, in words."""
+    found = m.exposure.flip
+    if found is None or not found.sign:
+        return ""
+    level, ngi = found.weakest(m.chain.spot)
+    return f"; weakest near {level:,.0f}, {ngi:+,.0f} USD per 1 %"
+
+
 def _profile(m: Measured) -> Profile:
     flip = m.exposure.flip
     if flip is None:
@@ -352,7 +361,7 @@ def _unavailable(m: Measured, metrics: Metrics, flip: Flip, levels: Levels, cont
         net = {1: "long", -1: "short", 0: "flat"}[flip.net]
         low, high = flip.searched
         reach = f"{low:,.0f} to {high:,.0f}"
-        said.append(f"flip.level, flip.distance: no sign change from {reach}, net {net} gamma throughout")
+        said.append(f"flip.level, flip.distance: no sign change from {reach}, net {net} gamma throughout{_weakest(m)}")
     if flip.searched is not None and m.exposure.members is not None and flip.lo is None:
         said.append("flip.lo, flip.hi: no member of the ensemble has a flip")
     said += position_report.reasons(m, flip.level)

@@ -75,6 +75,18 @@ class Flip:
     ngi: F64
     """Net gamma on `spots`, USD per 1 %."""
 
+    def weakest(self, spot: float) -> tuple[float, float]:
+        """Where net gamma is least in size within RANGES[0] of spot, and its value there: how near a flip it comes.
+
+        Units: USD; USD per 1 %.
+        Shapes: scalars.
+        Domain: a profile around spot; further out every gamma dies away, which says nothing.
+        Source: definition.
+        """
+        near = np.abs(self.spots / spot - 1.0) <= RANGES[0]
+        at = int(np.argmin(np.where(near, np.abs(self.ngi), np.inf)))
+        return float(self.spots[at]), float(self.ngi[at])
+
 
 def find_flip(
     spot: float,

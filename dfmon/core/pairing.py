@@ -72,7 +72,10 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Options of one listing in pairs: `second[i]` has the strike and expiry of `first[i]` and the other type."""
+    """Options of one listing in pairs: `second[i]` has the strike and expiry of `first[i]` and the other type.
+
+    `first` are calls, ascending.
+    """
 
     first: Index
     second: Index
@@ -100,11 +103,12 @@ class Pairing:
         left, right = order[:-1], order[1:]
         partner = (strike[left] == strike[right]) & (expiry[left] == expiry[right])
         partner &= (option_type[left] > 0.0) & (option_type[right] < 0.0)
-        first, second, size = left[partner], right[partner], strike.shape[0]
+        listed = np.argsort(left[partner])
+        first, second, size = left[partner][listed], right[partner][listed], strike.shape[0]
         merged = Points.of(second, first, size)
-        partner = merged.option.copy()
-        partner[merged.point[second]] = second
-        return cls(first, second, size, merged, partner, (regular(first), regular(second)))
+        other = merged.option.copy()
+        other[merged.point[second]] = second
+        return cls(first, second, size, merged, other, (regular(first), regular(second)))
 
     def points(self, *columns: F64, apart: Mask | None = None) -> Points:
         """Distinct points at this refresh: a pair counts as one only where its columns agree to the last bit.

@@ -47,7 +47,10 @@ def test_roots_are_those_of_brentq_on_all_options(seed):
         assert root.level == pytest.approx(exact, rel=1e-12)
         low, high = (net_gamma(SPOT, level, *columns) for level in near)
         assert root.rising == (low < 0.0 < high)
-        assert root.slope == pytest.approx((high - low) / (2e-4 * 100), rel=1e-4)
+        step = 4e-4  # five points: off by its fourth power
+        down2, down, up, up2 = (net_gamma(SPOT, root.level * np.exp(i * step), *columns) for i in (-2, -1, 1, 2))
+        slope = (8.0 * (up - down) - (up2 - down2)) / (12.0 * step)
+        assert root.slope == pytest.approx(slope * 0.01, rel=2e-8)
     nearest = min(flip.roots, key=lambda root: abs(np.log(root.level / SPOT)))
     assert flip.level == nearest.level
     assert flip.sign == np.sign(net_gamma(SPOT, SPOT, *columns))
@@ -155,6 +158,11 @@ def test_none_with_the_sign_that_holds_throughout():
         assert (flip.level, flip.roots, flip.sign) == (None, (), sign)
         assert flip.searched[0] <= 0.5 * SPOT
         assert flip.searched[1] >= 1.5 * SPOT
+        level, ngi = flip.weakest(SPOT)
+        levels = np.linspace(0.8 * SPOT, 1.2 * SPOT, 4001)
+        net = np.array([net_gamma(SPOT, at, forward, strike, sigma, tau, sign * np.abs(exposure)) for at in levels])
+        assert ngi == pytest.approx(net_gamma(SPOT, level, forward, strike, sigma, tau, sign * np.abs(exposure)))
+        assert level == pytest.approx(levels[np.argmin(np.abs(net))], rel=2 * STEP)
 
 
 @pytest.mark.parametrize("exposure", [0.0, np.nan])
@@ -340,12 +348,13 @@ def test_horizons_are_subsets_of_the_book():
     assert late["week"].sign == 0
 
 
+@pytest.mark.parametrize("strikes", [(), (0.0031,), (-0.1502, 0.0874)])
 @pytest.mark.parametrize("width", [0.0505, 0.07, 0.1, 0.3])
-def test_wide_bumps_lose_nothing_on_fewer_nodes(width):
+def test_wide_bumps_lose_nothing_on_fewer_nodes(width, strikes):
     rng = np.random.default_rng(0)
     strike = SPOT * np.exp(rng.uniform(-0.3, 0.3, 200))
     book = StickyStrike.of(np.full(200, SPOT), strike, np.full(200, width), np.ones(200))
-    exposure, y = rng.normal(0.0, 1.0, 200), np.linspace(-0.2, 0.2, 205)
+    exposure, y = rng.normal(0.0, 1.0, 200), np.union1d(np.linspace(-0.2, 0.2, 205), strikes)
     d2 = (book.x[:, None] + y) / book.total_sd[:, None] - 0.5 * book.total_sd[:, None]
     expected = exposure @ (book.height[:, None] * np.exp(-0.5 * d2 * d2))
     error = np.abs(book.profile(y, exposure[:, None])[0] - expected).max()

@@ -84,10 +84,16 @@ def test_a_listing_priced_in_pairs_gives_every_option_its_greeks_also_out_of_ord
     for order in (np.arange(80), np.random.default_rng(5).permutation(80)):
         forward, strike, sigma, tau, option_type = (column[order] for column in columns)
         paired = PairedChain(strike, tau, option_type).at(tau)
-        for vol, points in ((sigma, 40), (np.where(np.arange(80) == 7, sigma + 1e-9, sigma), 41), (sigma * 1.1, 40)):
-            pair = paired.greeks(forward, vol)
+        one = np.where(np.arange(80) == 7, 1.0 + 1e-9, 1.0)
+        for at, vol, points in (
+            (forward, sigma, 40),
+            (forward, sigma * one, 41),
+            (forward, sigma * 1.1, 40),
+            (forward * one, sigma, 41),
+        ):
+            pair = paired.greeks(at, vol)
             assert paired.points.option.size == points
-            each = greeks(forward, strike, vol, tau, option_type)
+            each = greeks(at, strike, vol, tau, option_type)
             for name in ("delta", *SHARED):
                 np.testing.assert_allclose(read(paired, pair, name, option_type), getattr(each, name), rtol=1e-11)
 

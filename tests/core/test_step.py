@@ -93,8 +93,13 @@ def test_flip_is_a_sign_change_of_the_repriced_profile_not_of_the_strikes() -> N
 
 
 def test_dealers_short_everything_have_no_flip_and_the_reason_says_so() -> None:
-    flip = shot(frame(), SHORT).flip
+    snapshot = shot(frame(), SHORT)
+    flip = snapshot.flip
     assert (flip.level, flip.roots, flip.net) == (None, (), -1)
+    (said,) = (reason for reason in snapshot.unavailable if reason.startswith("flip.level"))
+    assert "net short gamma throughout; weakest near " in said
+    assert said.endswith(" USD per 1 %")
+    assert ", -" in said
 
 
 def test_short_gamma_dealers_buy_rallies_in_pressure_side_and_hedge_flow() -> None:
