@@ -116,8 +116,7 @@ class Recorded:
     def _from(self, after: Place) -> list[Block]:
         """The blocks in which something may come after a place: the one that holds it, and those behind."""
         at = bisect_right(self.blocks, after, key=lambda block: Place(block.started_ns, block.first_seq))
-        found = self.blocks[max(at - 2, 0) :]  # a segment's SESSION block has the number of the block behind it
-        return [block for block in found if block.started_ns >= after.started_ns]
+        return [block for block in self.blocks[max(at - 1, 0) :] if block.started_ns >= after.started_ns]
 
     @staticmethod
     def _allowed(record: Record, block: Block, allow_gaps: bool, damage: list[Damage]) -> Record:
