@@ -239,10 +239,9 @@ def test_without_numba_numpy_goes_on_without_a_word(monkeypatch: pytest.MonkeyPa
             raise ImportError(name)
         return found(name, *rest, **named)
 
-    monkeypatch.delitem(sys.modules, "dfmon.core.kernels", raising=False)
-    import dfmon.core
-
-    monkeypatch.delattr(dfmon.core, "kernels", raising=False)
+    for name in [name for name in sys.modules if name.startswith("dfmon.core.compiled.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(compiled, "kernels", raising=False)
     monkeypatch.setattr(builtins, "__import__", none)
     compiled.load.cache_clear()
     try:

@@ -83,7 +83,7 @@ def load() -> Kernels | None:
     Source: none; book-keeping.
     """
     try:
-        from dfmon.core import kernels
+        from dfmon.core.compiled import kernels
     except (ImportError, RuntimeError, OSError):  # no numba, one for another numpy, or nowhere to keep machine code
         return None
     return kernels

@@ -1,0 +1,8 @@
+"""All compiled kernels under the names of `Kernels`; imported only where numba is installed."""
+
+from __future__ import annotations
+
+from dfmon.core.compiled.greek_loops import seven, seven_of_listing, seven_of_pairs
+from dfmon.core.compiled.profile_loops import profile
+
+__all__ = ["profile", "seven", "seven_of_listing", "seven_of_pairs"]

@@ -1,0 +1,144 @@
+"""The gamma profile by a recurrence, and net gamma at single places."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numba import types
+
+from dfmon.core.black import F64
+from dfmon.core.compiled.parts import COLUMN, ROW, exp, inline, loop, on_contiguous, summed
+
+_LANES: Final = 256  # options whose bumps are carried along together: their five columns stay in the first-level cache
+_FAR: Final = 9.5  # so many deviations away, what is left of a bump is 3e-20 of its height: nothing
+_STRIDE: Final = 16.0  # deviations from one true exponential to the next
+_LONGEST: Final = 64  # nodes likewise: the rounding of the products grows with the square of their number
+_SHARP: Final = 250.0  # bumps with more deviations to a unit of log spot feel the rounding of a node's place
+_SAME: Final = 1e-14  # nodes so near to a place of the lattice stand on it
+
+
+@inline
+def _begin(a: F64, b: F64, weight: F64, y: float, step: float, bump: F64, ratio: F64) -> int:
+    """Bumps at y, and what takes each to the next node; how many of them are any there."""
+    seen = 0
+    for k in range(_LANES):
+        d, width = a[k] * y + b[k], a[k] * step
+        here, onward = weight[k] * exp(-0.5 * d * d), exp(-(d + 0.5 * width) * width)
+        near = (d < _FAR) & (d > -_FAR - _STRIDE)
+        seen += near
+        bump[k] = here if near else 0.0
+        ratio[k] = onward if near else 0.0
+    return seen
+
+
+@summed
+def _four_nodes(bump: F64, ratio: F64, square: F64) -> tuple[float, float, float, float]:
+    """Sums of the bumps on this node and the three after it; leaves bumps and ratios at the next one."""
+    one = two = three = four = 0.0
+    for k in range(_LANES):
+        g, r, q = bump[k], ratio[k], square[k]
+        one += g
+        g, r = g * r, r * q
+        two += g
+        g, r = g * r, r * q
+        three += g
+        g, r = g * r, r * q
+        four += g
+        bump[k], ratio[k] = g * r, r * q
+    return one, two, three, four
+
+
+@inline
+def _on_lattice(a: F64, b: F64, weight: F64, first: float, step: float, out: F64) -> None:
+    """Sum the bumps on nodes at first + j step; those sharper than _SHARP are left out.
+
+    At equal steps a Gaussian obeys g <- g r, r <- r q with a constant q: two products instead of an exponential.
+    """
+    nodes = out.shape[0] - 3
+    wide, at, high = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
+    bump, ratio, square = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
+    for start in range(0, a.shape[0], _LANES):
+        sharpest = 0.0
+        for k in range(_LANES):
+            i = start + k
+            there = i < a.shape[0] and a[i] <= _SHARP
+            wide[k], at[k], high[k] = (a[i], b[i], weight[i]) if there else (0.0, 2.0 * _FAR, 0.0)
+            sharpest = max(sharpest, wide[k])
+        for k in range(_LANES):
+            square[k] = exp(-(wide[k] * step) * (wide[k] * step))
+        stride = max(4, int(min(_STRIDE / (sharpest * step + 1e-9), _LONGEST)) // 4 * 4)
+        for base in range(0, nodes, stride):
+            if not _begin(wide, at, high, first + base * step, step, bump, ratio):
+                continue
+            for j in range(base, min(base + stride, nodes), 4):
+                one, two, three, four = _four_nodes(bump, ratio, square)
+                out[j] += one
+                out[j + 1] += two
+                out[j + 2] += three
+                out[j + 3] += four
+
+
+@summed
+def _at_node(a: F64, b: F64, weight: F64, y: float, least: float) -> float:
+    """The sum at one place, of the bumps that are sharper than `least`."""
+    total = 0.0
+    for i in range(a.shape[0]):
+        d = a[i] * y + b[i]
+        bump = weight[i] * exp(-0.5 * d * d)
+        total += bump if a[i] > least else 0.0
+    return total
+
+
+@inline
+def _sum(a: F64, b: F64, weight: F64, y: F64, places: int, step: float, out: F64) -> None:
+    """By the recurrence on the nodes that stand on a lattice of so many places, one by one on those between."""
+    lattice = np.zeros(places + 3)
+    _on_lattice(a, b, weight, y[0], step, lattice)
+    sharp = False
+    for i in range(a.shape[0]):
+        sharp |= a[i] > _SHARP
+    for j in range(y.shape[0]):
+        place = round((y[j] - y[0]) / step) if places else 0
+        if places and abs(y[0] + place * step - y[j]) < _SAME:
+            out[j] = lattice[place] + (_at_node(a, b, weight, y[j], _SHARP) if sharp else 0.0)
+        else:
+            out[j] = _at_node(a, b, weight, y[j], 0.0)
+
+
+@loop(types.void(*[COLUMN] * 5, ROW, ROW))
+def _both_sides(a: F64, b: F64, height: F64, exposure: F64, y: F64, long: F64, short: F64) -> None:
+    """Sums over the options held long and, without their sign, over those held short."""
+    nodes = y.shape[0]
+    step, places = 1.0, 0
+    if nodes > 8:
+        span, usual = y[-1] - y[0], np.median(y[1:] - y[:-1])
+        if usual > 0.0 and span < 4 * nodes * usual:
+            places = round(span / usual) + 1
+            step = span / (places - 1)
+    few = np.empty((3, a.shape[0]))
+    for side, out in ((1.0, long), (-1.0, short)):
+        count = 0
+        for i in range(a.shape[0]):
+            few[0, count], few[1, count], few[2, count] = a[i], b[i], height[i] * exposure[i] * side
+            count += exposure[i] * side > 0.0
+        _sum(few[0, :count], few[1, :count], few[2, :count], y, places, step, out)
+
+
+def profile(a: F64, b: F64, height: F64, y: F64, exposure: F64) -> F64:
+    """Sums of exposure x height x exp(-(a y + b)^2 / 2) over the options.
+
+    Units: of exposure x height.
+    Shapes: a, b, height (n,), y (m,), exposure (n, k) -> (k, m).
+    Domain: finite; a > 0; fastest where y ascends in equal steps, but for a few nodes between.
+    Source: gamma_profile; recurrence of a Gaussian at equal steps.
+    """
+    columns = np.ascontiguousarray(exposure.T)
+    sums, (long, short) = np.empty((columns.shape[0], y.shape[0])), np.empty((2, y.shape[0]))
+    for i, (held, total) in enumerate(zip(columns, sums)):
+        if i == 1 and np.array_equal(held, np.abs(columns[0])):
+            np.add(long, short, total)  # the gross comes with the net
+        else:
+            on_contiguous(_both_sides, (a, b, height, held, y), long, short)
+            np.subtract(long, short, total)
+    return sums
