@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dfmon.core import compiled
 from dfmon.core.black import F64
 from dfmon.core.closed_forms import MAX_SIGMA
 from dfmon.core.flip_roots import (
@@ -291,7 +292,8 @@ def _live(forward: F64, strike: F64, sigma: F64, tau: F64, exposure: F64) -> tup
         columns = np.array([forward, strike, sigma, tau, total_sd, size])
         low, high = _BOUNDS
         rows = np.flatnonzero(((columns > low) & (columns <= high)).all(axis=0))
-    rows = rows[np.argsort(-total_sd[rows], kind="stable")]
+    if exposure.ndim == 2 or compiled.in_use() is None:  # one book is as soon summed in any order by a compiled loop
+        rows = rows[np.argsort(-total_sd[rows], kind="stable")]
     return rows, np.take(columns, rows, axis=1)
 
 

@@ -139,6 +139,10 @@ class StickyStrike:
         Domain: all positive and finite.
         Source: Black (1976); F phi(d1) = K phi(d2).
         """
+        kernels = compiled.in_use()
+        if kernels is not None:
+            columns = kernels.bumps(forward, strike, sigma, tau)
+            return cls(*columns, bool((columns[1][:-1] >= columns[1][1:]).all()))
         total_sd = sigma * np.sqrt(tau)
         x, height, a = log_moneyness(forward, strike), 0.01 * INV_SQRT_2PI * strike / total_sd, 1.0 / total_sd
         b = x * a - 0.5 * total_sd
@@ -240,6 +244,9 @@ class StickyStrike:
         """
         if exposure.ndim == 2:
             return self._local_each(y, exposure)
+        kernels = compiled.in_use()
+        if kernels is not None:
+            return Local(*kernels.local(self.a, self.b, self.height, y, exposure))
         d2 = np.multiply.outer(y, self.a)
         d2 += self.b
         squared = d2 * d2

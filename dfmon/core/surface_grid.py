@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dfmon.core import compiled
 from dfmon.core.black import F64, Mask
 
 Metric: TypeAlias = Literal["log-moneyness", "node"]
@@ -65,6 +66,10 @@ def stencil(strike: F64, forward: F64, tau: F64, atm_sigma: F64, metric: Metric 
         step, gap = np.log(strike[1:] / strike[:-1]), np.log(tau[neighbour] / tau) / EXPIRY_BANDWIDTH
         basis = np.log(forward[neighbour] / forward)
         scale = (_SQRT_HALF / STRIKE_BANDWIDTH) / (atm_sigma * np.sqrt(tau))[:, None]
+    along = np.where((np.abs(gap) <= REACH) & (expiries > 1), -0.5 * gap * gap, -np.inf)
+    kernels = compiled.in_use()
+    if kernels is not None:
+        return Stencil(kernels.stencil(step, scale[:, 0], basis, along), neighbour)
     across = np.zeros((3, 1, strikes))
     across[0, 0, 1:], across[2, 0, :-1] = -step, step
     weights = np.empty((2, 3, expiries, strikes))
@@ -76,7 +81,6 @@ def stencil(strike: F64, forward: F64, tau: F64, atm_sigma: F64, metric: Metric 
     np.multiply(across, scale, other)
     other -= basis[:, None] * scale
     other *= other
-    along = np.where((np.abs(gap) <= REACH) & (expiries > 1), -0.5 * gap * gap, -np.inf)
     np.subtract(along[:, None], other, other)
     np.exp(other, other)
     weights[:, 0, :, 0] = 0.0
@@ -132,6 +136,9 @@ def scatter(kernel: Stencil, exposure: F64, listed: Mask | None = None) -> F64:
     if not math.isfinite(np.add.reduce(mass, axis=None)):
         mass = np.where(np.isfinite(mass), mass, 0.0)
     receives = np.ones(mass.shape[1:]) if listed is None else (listed | mass.any(axis=0)).astype(np.float64)
+    kernels = compiled.in_use()
+    if kernels is not None:
+        return kernels.scatter(kernel.weights, kernel.neighbour, mass, receives, _LEAST_GIVEN).reshape(exposure.shape)
     given = _given(kernel, receives)
     share = mass / np.maximum(given, _LEAST_GIVEN)  # where nobody receives there is nothing to give
     spread = _neighbours(kernel.weights, share, share[:, kernel.neighbour])

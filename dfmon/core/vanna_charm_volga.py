@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dfmon.core import compiled
 from dfmon.core.black import F64, Mask
 from dfmon.core.closed_forms import aligned, delta_of
 from dfmon.core.greek_calc import GreekBuffers, Greeks, Numeraire, delta_alone, greeks
@@ -135,6 +136,9 @@ def unit_exposures(
         expiring = np.flatnonzero(tau <= DAY)
         tomorrow = tau - DAY
     tomorrow[expiring] = DAY  # any valid time: these go to their settlement delta instead
+    if numeraire == "usd" and _compiled(forward, strike, sigma, tau, tomorrow, option_type, settlement, buffers):
+        buffers.now.valid.fill(True)
+        return UnitExposure(buffers.matrix, buffers.now.valid, 0)
     now = greeks(
         forward,
         strike,
@@ -172,6 +176,26 @@ def unit_exposures(
         np.isfinite(matrix).all(axis=0, out=valid)
         matrix[:, ~valid] = 0.0
     return UnitExposure(matrix, valid, valid.shape[0] - int(np.count_nonzero(valid)))
+
+
+def _compiled(
+    forward: F64,
+    strike: F64,
+    sigma: F64,
+    tau: F64,
+    tomorrow: F64,
+    option_type: F64,
+    settlement: Settlement,
+    buffers: ExposureBuffers,
+) -> bool:
+    """Fill the exposures by the compiled loop; False without one, or where a row is not plain: see _delta_after."""
+    kernels = compiled.in_use()
+    if kernels is None or not tau.size or not min(np.minimum.reduce(tau), np.minimum.reduce(tomorrow)) >= WINDOW:
+        return False
+    now, later = tau, tomorrow
+    if settlement != "instant":
+        now, later = (settlement_terms(forward, strike, time).tau for time in (tau, tomorrow))
+    return kernels.exposures(forward, strike, sigma, now, later, tau, option_type, buffers.matrix)
 
 
 def _delta_after(
@@ -241,6 +265,9 @@ def group_totals(unit: UnitExposure, exposure: F64, codes: NDArray[np.intp], gro
     Domain: codes in [0, groups).
     Source: definition.
     """
+    kernels = compiled.in_use()
+    if kernels is not None:
+        return kernels.group_sums(unit.matrix, exposure, codes, groups)
     metrics = len(METRICS)
     each = codes + groups * np.arange(metrics)[:, None]
     sums: F64 = np.bincount(each.ravel(), (unit.matrix * exposure).ravel(), metrics * groups).astype(np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,9 @@ from dfmon.core.gamma_flip import _nodes, find_flip
 from dfmon.core.gamma_profile import StickyStrike
 from dfmon.core.greek_calc import COLUMNS, GreekBuffers, Greeks, greeks
 from dfmon.core.pair_greeks import pair_greeks
-from tests.core import test_gamma_flip, test_greek_calc, test_greek_oracles, test_pair_greeks
+from dfmon.core.surface_grid import scatter, stencil
+from dfmon.core.vanna_charm_volga import METRICS, group_totals, unit_exposures
+from tests.core import test_gamma_flip, test_greek_calc, test_greek_oracles, test_pair_greeks, test_surface_grid
 
 SEVEN = COLUMNS[1:]
 NEEDED = "numba is not installed: pip install 'dfmon[fast]'"
@@ -37,7 +40,7 @@ class Counted:
     """The kernels, and how often each of them did what it was asked to."""
 
     def __init__(self, kernels: Any) -> None:
-        self._kernels, self.done = kernels, dict.fromkeys(("seven", "seven_of_pairs", "seven_of_listing", "profile"), 0)
+        self._kernels, self.done = kernels, Counter[str]()
 
     def __getattr__(self, name: str) -> Any:
         def call(*arguments: Any) -> Any:
@@ -217,6 +220,94 @@ def test_the_same_zeros(kernels: Any, seed: int) -> None:
     assert [root.level for root in fast.roots] == pytest.approx([root.level for root in plain.roots], rel=1e-12)
     assert (fast.sign, fast.searched) == (plain.sign, plain.searched)
     np.testing.assert_allclose(fast.ngi, plain.ngi, atol=1e-12 * np.abs(columns[-1]).sum() * 1e5)
+
+
+def board(seed: int, size: int = 120) -> list[np.ndarray]:
+    """A chain with options that settle within the day, calls and puts mixed."""
+    rng = np.random.default_rng(seed)
+    tau = rng.choice([0.6 / 24, 3.0 / 24, 0.9, 1.0, 1.5, 9.0, 200.0], size) / 365.0
+    forward = 1e5 * np.exp(0.05 * tau)
+    strike = np.round(forward * np.exp(rng.normal(0.0, 1.5, size) * 0.6 * np.sqrt(tau)), -1)
+    return [forward, strike, rng.uniform(0.2, 1.5, size), tau, rng.choice([1.0, -1.0], size)]
+
+
+@pytest.mark.parametrize("settlement", ["average", "instant"])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_same_exposures_and_sums(counted: Counted, settlement: Any, seed: int) -> None:
+    columns, rng = board(seed), np.random.default_rng(seed)
+    held, codes = rng.normal(0.0, 10.0, 120), rng.integers(0, 9, 120)
+    fast = unit_exposures(*columns, settlement=settlement)
+    groups = group_totals(fast, held, codes, 9)
+    assert counted.done["exposures"] == counted.done["group_sums"] == 1
+    with compiled.pricing(False):
+        plain = unit_exposures(*columns, settlement=settlement)
+        exact = group_totals(plain, held, codes, 9)
+    assert fast.invalid == plain.invalid == 0
+    assert fast.unwind.any()
+    for name, quick, slow in zip(METRICS, fast.matrix, plain.matrix):
+        assert np.abs(quick - slow).max() <= 1e-12 * np.abs(slow).max(), name
+    assert np.abs(groups - exact).max(axis=1) == pytest.approx(0.0, abs=1e-12 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("bad", range(5))
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0, 1e308, 0.1 / 24 / 365])
+def test_exposures_out_of_order_are_masked_alike(kernels: Any, bad: int, value: float) -> None:
+    columns = board(0)
+    columns[bad][5] = value
+    fast = unit_exposures(*columns)
+    with compiled.pricing(False):
+        plain = unit_exposures(*columns)
+    assert fast.invalid == plain.invalid
+    assert (fast.valid == plain.valid).all()
+    np.testing.assert_allclose(fast.matrix, plain.matrix, rtol=1e-10, atol=1e-12 * np.abs(plain.matrix).max())
+
+
+sizes = st.tuples(st.integers(1, 5), st.integers(1, 9))
+
+
+@settings(max_examples=80)
+@given(sizes, st.integers(0, 2**32 - 1), st.sampled_from(["log-moneyness", "node"]))
+def test_the_same_heat_map(kernels: Any, size: tuple[int, int], seed: int, metric: Any) -> None:
+    (expiries, strikes), rng = size, np.random.default_rng(seed)
+    tau, strike = np.cumsum(rng.uniform(0.001, 0.5, expiries)), np.cumsum(rng.uniform(1.0, 20.0, strikes)) + 50.0
+    forward, sigma = rng.uniform(80.0, 120.0, expiries), rng.uniform(0.2, 2.0, expiries)
+    mass = rng.normal(0.0, 1.0, (3, expiries, strikes)) * (rng.random((expiries, strikes)) < 0.7)
+    listed = rng.random((expiries, strikes)) < 0.8
+
+    def smoothed() -> tuple[np.ndarray, ...]:
+        kernel = stencil(strike, forward, tau, sigma, metric)
+        return kernel.weights, scatter(kernel, mass, listed), scatter(kernel, mass[0])
+
+    fast = smoothed()
+    with compiled.pricing(False):
+        plain = smoothed()
+    for quick, slow in zip(fast, plain):
+        np.testing.assert_allclose(quick, slow, rtol=1e-12, atol=1e-12 * max(np.abs(slow).max(), 1e-300))
+    assert fast[1].sum() == pytest.approx(mass.sum(), abs=1e-12 * np.abs(mass).sum())
+
+
+def test_the_tests_of_the_grid(counted: Counted) -> None:
+    for name, test in vars(test_surface_grid).items():
+        if name.startswith("test_") and not hasattr(test, "pytestmark"):
+            test()
+    assert counted.done["scatter"] > 5
+    assert counted.done["stencil"] > 5
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_same_bumps_and_derivatives(counted: Counted, seed: int) -> None:
+    columns, y = test_gamma_flip.book(seed), np.array([-0.11, 0.0, 0.07])
+    fast = StickyStrike.of(*columns[:4])
+    local = fast.local(y, columns[4])
+    assert counted.done["bumps"] == counted.done["local"] == 1
+    with compiled.pricing(False):
+        plain = StickyStrike.of(*columns[:4])
+        exact = plain.local(y, columns[4])
+    for name in ("x", "total_sd", "height", "a", "b", "quadratic"):
+        np.testing.assert_allclose(getattr(fast, name), getattr(plain, name), rtol=1e-12, atol=1e-13, err_msg=name)
+    sizes = np.abs(columns[4]) @ (plain.height * plain.a**2)
+    for quick, slow in zip(local, exact):
+        assert np.abs(quick - slow).max() <= 1e-12 * sizes
 
 
 # ---- the choice ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from dfmon.core.compiled.board_loops import exposures, group_sums, scatter, stencil
 from dfmon.core.compiled.greek_loops import seven, seven_of_listing, seven_of_pairs
-from dfmon.core.compiled.profile_loops import profile
+from dfmon.core.compiled.profile_loops import bumps, local, profile
 
-__all__ = ["profile", "seven", "seven_of_listing", "seven_of_pairs"]
+__all__ = [
+    "bumps",
+    "exposures",
+    "group_sums",
+    "local",
+    "profile",
+    "scatter",
+    "seven",
+    "seven_of_listing",
+    "seven_of_pairs",
+    "stencil",
+]

@@ -112,7 +112,7 @@ def exp(x: float) -> float:
 
 
 @inline
-def _nearest(forward: float, strike: float) -> tuple[float, float]:
+def nearest(forward: float, strike: float) -> tuple[float, float]:
     """2^n K, of the whole n that brings it nearest to F, and n: their difference has no rounding."""
     bits = np.float64(forward).view(np.int64) - np.float64(strike).view(np.int64)
     exponent = np.int64((bits + np.int64(0x3FF8000000000000)) >> 52)
@@ -121,7 +121,7 @@ def _nearest(forward: float, strike: float) -> tuple[float, float]:
 
 
 @inline
-def _log(s: float, n: float) -> float:
+def log(s: float, n: float) -> float:
     """Sum of n ln 2 and ln((1 + s)/(1 - s)), to three units in the last place."""
     squared = s * s
     p = _polynomial(_LOG, squared)
@@ -142,10 +142,10 @@ def forms(forward: float, strike: float, sigma: float, tau: float) -> tuple[floa
     """
     root = math.sqrt(tau)
     total_sd = sigma * root
-    near, n = _nearest(forward, strike)
+    near, n = nearest(forward, strike)
     quotient = 1.0 / (total_sd * forward)
     per_sd = quotient * forward
-    x = _log((forward - near) / (forward + near), n)
+    x = log((forward - near) / (forward + near), n)
     h, t = ROOT_HALF * x * per_sd, 0.5 * ROOT_HALF * total_sd
     d1, minus_d2 = h + t, t - h
     density = INV_ROOT_PI * exp(-d1 * d1)

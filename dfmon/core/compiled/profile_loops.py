@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
 from numba import types
 
 from dfmon.core.black import F64
-from dfmon.core.compiled.parts import COLUMN, ROW, exp, inline, loop, on_contiguous, summed
+from dfmon.core.compiled.parts import COLUMN, ROW, exp, inline, log, loop, nearest, on_contiguous, summed
+from dfmon.core.normal import INV_SQRT_2PI
 
+_PEAK: Final = 0.01 * INV_SQRT_2PI
 _LANES: Final = 256  # options whose bumps are carried along together: their five columns stay in the first-level cache
 _FAR: Final = 9.5  # so many deviations away, what is left of a bump is 3e-20 of its height: nothing
 _STRIDE: Final = 16.0  # deviations from one true exponential to the next
@@ -19,10 +22,10 @@ _SAME: Final = 1e-14  # nodes so near to a place of the lattice stand on it
 
 
 @inline
-def _begin(a: F64, b: F64, weight: F64, y: float, step: float, bump: F64, ratio: F64) -> int:
+def _begin(lanes: int, a: F64, b: F64, weight: F64, y: float, step: float, bump: F64, ratio: F64) -> int:
     """Bumps at y, and what takes each to the next node; how many of them are any there."""
     seen = 0
-    for k in range(_LANES):
+    for k in range(lanes):
         d, width = a[k] * y + b[k], a[k] * step
         here, onward = weight[k] * exp(-0.5 * d * d), exp(-(d + 0.5 * width) * width)
         near = (d < _FAR) & (d > -_FAR - _STRIDE)
@@ -33,10 +36,10 @@ def _begin(a: F64, b: F64, weight: F64, y: float, step: float, bump: F64, ratio:
 
 
 @summed
-def _four_nodes(bump: F64, ratio: F64, square: F64) -> tuple[float, float, float, float]:
+def _four_nodes(lanes: int, bump: F64, ratio: F64, square: F64) -> tuple[float, float, float, float]:
     """Sums of the bumps on this node and the three after it; leaves bumps and ratios at the next one."""
     one = two = three = four = 0.0
-    for k in range(_LANES):
+    for k in range(lanes):
         g, r, q = bump[k], ratio[k], square[k]
         one += g
         g, r = g * r, r * q
@@ -59,20 +62,20 @@ def _on_lattice(a: F64, b: F64, weight: F64, first: float, step: float, out: F64
     wide, at, high = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
     bump, ratio, square = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
     for start in range(0, a.shape[0], _LANES):
-        sharpest = 0.0
-        for k in range(_LANES):
+        sharpest, lanes = 0.0, min(_LANES, (a.shape[0] - start + 15) // 16 * 16)
+        for k in range(lanes):
             i = start + k
             there = i < a.shape[0] and a[i] <= _SHARP
             wide[k], at[k], high[k] = (a[i], b[i], weight[i]) if there else (0.0, 2.0 * _FAR, 0.0)
             sharpest = max(sharpest, wide[k])
-        for k in range(_LANES):
+        for k in range(lanes):
             square[k] = exp(-(wide[k] * step) * (wide[k] * step))
         stride = max(4, int(min(_STRIDE / (sharpest * step + 1e-9), _LONGEST)) // 4 * 4)
         for base in range(0, nodes, stride):
-            if not _begin(wide, at, high, first + base * step, step, bump, ratio):
+            if not _begin(lanes, wide, at, high, first + base * step, step, bump, ratio):
                 continue
             for j in range(base, min(base + stride, nodes), 4):
-                one, two, three, four = _four_nodes(bump, ratio, square)
+                one, two, three, four = _four_nodes(lanes, bump, ratio, square)
                 out[j] += one
                 out[j + 1] += two
                 out[j + 2] += three
@@ -125,6 +128,40 @@ def _both_sides(a: F64, b: F64, height: F64, exposure: F64, y: F64, long: F64, s
         _sum(few[0, :count], few[1, :count], few[2, :count], y, places, step, out)
 
 
+@summed
+def _moments(a: F64, b: F64, height: F64, exposure: F64, y: float) -> tuple[float, float, float]:
+    value = slope = curvature = 0.0
+    for i in range(a.shape[0]):
+        d = a[i] * y + b[i]
+        bump = exposure[i] * height[i] * exp(-0.5 * d * d)
+        tilt = a[i] * bump
+        value += bump
+        slope -= d * tilt
+        curvature += (d * d - 1.0) * (a[i] * tilt)
+    return value, slope, curvature
+
+
+@loop(types.void(*[COLUMN] * 5, ROW, ROW, ROW))
+def _local(a: F64, b: F64, height: F64, exposure: F64, y: F64, value: F64, slope: F64, curvature: F64) -> None:
+    for j in range(y.shape[0]):
+        value[j], slope[j], curvature[j] = _moments(a, b, height, exposure, y[j])
+
+
+@loop(types.void(*[COLUMN] * 4, types.UniTuple(ROW, 8)))
+def _bumps(forward: F64, strike: F64, sigma: F64, tau: F64, rows: tuple[F64, ...]) -> None:
+    x, total_sd, height, a, b, second, first, zeroth = rows
+    for i in range(forward.shape[0]):
+        near, n = nearest(forward[i], strike[i])
+        x[i] = log((forward[i] - near) / (forward[i] + near), n)
+        total_sd[i] = sigma[i] * math.sqrt(tau[i])
+        a[i] = 1.0 / total_sd[i]
+        b[i] = x[i] * a[i] - 0.5 * total_sd[i]
+        height[i] = _PEAK * strike[i] * a[i]
+        near, n = nearest(height[i], 1.0)
+        second[i], first[i] = -0.5 * a[i] * a[i], -a[i] * b[i]
+        zeroth[i] = log((height[i] - near) / (height[i] + near), n) - 0.5 * b[i] * b[i]
+
+
 def profile(a: F64, b: F64, height: F64, y: F64, exposure: F64) -> F64:
     """Sums of exposure x height x exp(-(a y + b)^2 / 2) over the options.
 
@@ -142,3 +179,28 @@ def profile(a: F64, b: F64, height: F64, y: F64, exposure: F64) -> F64:
             on_contiguous(_both_sides, (a, b, height, held, y), long, short)
             np.subtract(long, short, total)
     return sums
+
+
+def local(a: F64, b: F64, height: F64, y: F64, exposure: F64) -> tuple[F64, F64, F64]:
+    """Net gamma at some places with its first two derivatives.
+
+    Units, source: as gamma_profile.Local.
+    Shapes: a, b, height, exposure (n,), y (r,) -> three (r,).
+    Domain: finite.
+    """
+    value, slope, curvature = np.empty((3, y.shape[0]))
+    on_contiguous(_local, (a, b, height, exposure, y), value, slope, curvature)
+    return value, slope, curvature
+
+
+def bumps(forward: F64, strike: F64, sigma: F64, tau: F64) -> tuple[F64, F64, F64, F64, F64, F64]:
+    """The columns of gamma_profile.StickyStrike: x, total deviation, height, a, b and the quadratic.
+
+    Units, source: as StickyStrike.of.
+    Shapes: (n,) each -> five of (n,) and (3, n).
+    Domain: positive, within 1e-100 and 1e100.
+    """
+    rows = np.empty((8, forward.shape[0]))
+    on_contiguous(_bumps, (forward, strike, sigma, tau), tuple(rows))
+    x, total_sd, height, a, b = rows[:5]
+    return x, total_sd, height, a, b, rows[5:]
