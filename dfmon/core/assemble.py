@@ -342,6 +342,8 @@ def _feed(feed: FeedHealth) -> Feed:
         reconnects=feed.reconnects,
         note=feed.reason,
         clock_ms=_finite(feed.clock_ms),
+        greeks_checked=feed.greeks[0],
+        greeks_differing=feed.greeks[1],
     )
 
 

@@ -20,7 +20,9 @@ import httpx
 import msgspec
 
 from dfmon.doctor.findings import Finding, note, ok, wrong
+from dfmon.engine.chain import ChainState
 from dfmon.engine.clock import TROUBLE_MS
+from dfmon.engine.drift import GreekDrift
 from dfmon.engine.feeds import FeedTracker
 from dfmon.model.events import Event, FeedState
 from dfmon.model.units import MILLISECOND, clean
@@ -58,6 +60,8 @@ class Watch:
         self.first_s: float | None = None
         self._protocol = endpoint.protocol
         self._began = 0.0
+        listings = getattr(endpoint.protocol, "listings", None)
+        self._chain = ChainState(() if listings is None else listings.underlyings)  # what the venue's greeks are about
 
     def connected(self, source: str, recv_ns: int) -> None:
         self.made += 1
@@ -82,8 +86,16 @@ class Watch:
     def _see(self, events: Sequence[Event], recv_ns: int) -> None:
         for event in events:
             self.feed.seen(event, recv_ns)
+            if self._chain.handles(type(event)):
+                self._chain.apply(event, recv_ns)
         if self.first_s is None and self.feed.health(recv_ns).age_s == 0.0:
             self.first_s = time.monotonic() - self._began
+
+    @property
+    def drift(self) -> GreekDrift:
+        """The venue's greeks, as far as it told any, beside ours."""
+        self._chain.gather()
+        return self._chain.drift
 
     @property
     def good(self) -> bool:
@@ -126,9 +138,12 @@ def _judged(about: str, endpoint: Endpoint, watch: Watch) -> Finding:
         return wrong(about, f"{words}, then {losses[-1]}{said}")
     if rejected > max(3, frames // 20):
         return wrong(about, f"{words}, {rejected:,} of which could not be understood{said}")
+    drift = watch.drift
+    if drift.words():
+        said += f"; {drift.words()}"
     if watch.feed.state is FeedState.DOWN or said:
         return wrong(about, f"{words}{said or '; it is down'}")
-    return ok(about, words)
+    return ok(about, f"{words}{f', greeks as ours in {drift.counts[0]} options' if drift.counts[0] else ''}")
 
 
 def _route(source: str) -> str:

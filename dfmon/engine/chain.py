@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from dfmon.engine.drift import GreekDrift
 from dfmon.engine.trades import TradeBuffer, sound, trade_columns
 from dfmon.model.events import (
     Delisted,
@@ -100,6 +101,7 @@ class ChainState:
         self._marked: list[str] = []  # names of the newest marks, and their rows
         self._marked_at = np.zeros(0, np.int64)
         self.unknown: Counter[str] = Counter()  # events about instruments nobody has listed, by kind
+        self.drift = GreekDrift()
         self._apply = _ByKind()
         self._apply |= {
             OptionMarks: self._on_marks,
@@ -181,14 +183,18 @@ class ChainState:
             return
         for name, row in self._row.items():
             if self._listed[row] and self._owner[row] == event.underlying and name not in event.names:
-                self._listed[row] = False
+                self._unlist(np.array([row]))
         shared.live = None
 
     def _on_delisted(self, event: Delisted, _: int) -> None:
         row = self._row.get(event.name)
         if row is not None and self._listed[row]:
-            self._listed[row] = False
+            self._unlist(np.array([row]))
             self._shared[self._owner[row]].live = None
+
+    def _unlist(self, rows: I64) -> None:
+        self._listed[rows] = False
+        self.drift.forget(rows)
 
     # ---- prices ----------------------------------------------------------------------------------------------
 
@@ -224,6 +230,7 @@ class ChainState:
             return
         at = np.array([self._row[ticker.name] for ticker in tickers], np.int64)
         exch_ns = np.array([ticker.exch_ns for ticker in tickers], np.int64)
+        self.drift.compare(tickers, at, self._float["strike"][at], self._time["expiry_ns"][at], self._option_type[at])
         for time, columns in (("ticker_ns", _STATE), ("mark_ns", _MARKS)):
             newer = exch_ns >= self._time[time][at]
             rows = at[newer]
@@ -393,7 +400,7 @@ class ChainState:
             late = self._time["seen_ns"][shared.live] >= self._time["expiry_ns"][shared.live]
             if late.any():  # it came expired; one that expires while we watch is in order
                 shared.rejected["expired"] += int(late.sum())
-            self._listed[shared.live[expired]] = False
+            self._unlist(shared.live[expired])
             shared.live = shared.live[~expired]
         return shared.live.copy()
 

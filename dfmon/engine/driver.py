@@ -22,10 +22,10 @@ from dfmon.engine.journal import Record, RecordKind, rest_payload
 from dfmon.engine.market import MarketState
 from dfmon.engine.memory import known, unpack
 from dfmon.model.events import Event, FeedState, OptionLife, OptionTrade, Rejected
-from dfmon.model.frames import ChainFrame, FeedHealth, MarketFrame
+from dfmon.model.frames import ChainFrame, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot
 
-_OPTIONS: Final = "deribit"  # the source whose clock rules the life of an option
+_OPTIONS: Final = "deribit"  # the source whose clock rules the life of an option, and that tells greeks
 COMPILED: Final = "compiled"  # the source of the record with which compiled kernels take over
 
 
@@ -278,7 +278,10 @@ class Driver:
     def _compute(self, frames: list[tuple[ChainFrame, MarketFrame]]) -> None:
         self.ticks += 1
         ts_ns, seq, params = frames[0][0].ts_ns, self.ticks, self.params
-        feeds: tuple[FeedHealth, ...] = tuple(feed.health(ts_ns) for feed in self._feeds.values())
+        feeds = tuple(
+            feed.health(ts_ns, self._chains.drift if source == _OPTIONS else None)
+            for source, feed in self._feeds.items()
+        )
         results: list[tuple[str, FlowState, FlowSnapshot]] = []
 
         def job() -> None:

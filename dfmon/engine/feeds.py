@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dfmon.engine.clock import VenueClock
+from dfmon.engine.drift import GreekDrift
 from dfmon.model.events import BookLost, ClockReading, Event, FeedState, FeedStatus, Rejected
 from dfmon.model.frames import FeedHealth
 from dfmon.model.units import MILLISECOND, NAN, SECOND
@@ -54,7 +55,9 @@ class FeedTracker:
                 lag = (recv_ns - exch_ns) / MILLISECOND
                 self._lag_ms = lag if self._lag_ms != self._lag_ms else self._lag_ms + _SMOOTHING * (lag - self._lag_ms)
 
-    def health(self, ts_ns: int) -> FeedHealth:
+    def health(self, ts_ns: int, drift: GreekDrift | None = None) -> FeedHealth:
+        """As of `ts_ns`; `drift` where this source tells greeks of its own."""
+        words = (self.reason, self.remark, self.clock.words(), "" if drift is None else drift.words())
         return FeedHealth(
             source=self.source,
             state=self.state,
@@ -63,6 +66,7 @@ class FeedTracker:
             frames=self.frames,
             rejected=self.rejected,
             reconnects=self.reconnects,
-            reason="; ".join(words for words in (self.reason, self.remark, self.clock.words()) if words),
+            reason="; ".join(filter(None, words)),
             clock_ms=self.clock.ms,
+            greeks=(0, 0) if drift is None else drift.counts,
         )

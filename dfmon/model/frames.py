@@ -152,7 +152,8 @@ class FeedHealth:
     """One connection as of the tick. `lag_ms` is receive time minus venue time: it may be negative.
 
     `clock_ms` is how far our clock is ahead of the venue's; where the venue cannot be asked, the least latency of the
-    last minutes, which holds the way of the data too.
+    last minutes, which holds the way of the data too. `greeks` are options whose own greeks of the venue were compared
+    with ours, and those of them that differ.
     """
 
     source: str
@@ -164,3 +165,4 @@ class FeedHealth:
     reconnects: int
     reason: str
     clock_ms: float = NAN
+    greeks: tuple[int, int] = (0, 0)

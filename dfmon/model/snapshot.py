@@ -195,7 +195,8 @@ class Context(msgspec.Struct, frozen=True):
 class Feed(msgspec.Struct, frozen=True):
     """One connection: state in one word, age of its newest data, latency and our clock against the venue's.
 
-    `clock_ms` is positive where our clock is ahead.
+    `clock_ms` is positive where our clock is ahead. `greeks_checked` are the options whose greeks the venue tells too
+    and that were compared with ours, `greeks_differing` those of them that differ by more than is rounded.
     """
 
     name: str
@@ -207,6 +208,8 @@ class Feed(msgspec.Struct, frozen=True):
     reconnects: int
     note: str
     clock_ms: float | None = None
+    greeks_checked: int = 0
+    greeks_differing: int = 0
 
 
 class TapeRow(msgspec.Struct, frozen=True):

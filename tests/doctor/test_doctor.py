@@ -18,11 +18,13 @@ from dfmon.config import Config
 from dfmon.doctor import feeds, machine
 from dfmon.doctor import run as doctor
 from dfmon.doctor.findings import Finding, State, as_json, as_text, healthy, note, ok, wrong
+from dfmon.model.units import MILLISECOND
 from dfmon.sim.server import SimConfig, SimServer
 from dfmon.venues import registry
 from dfmon.venues.connection import Gate
 from dfmon.venues.registry import Address
 from dfmon.venues.rest import RestClient
+from tests.venues.venue_golden import NOW, goldens
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 REST = "http://127.0.0.1:9"
@@ -346,3 +348,26 @@ async def test_offline_every_line_has_words_and_the_time_is_bounded(
     monkeypatch.setattr(doctor, "BOUND_S", 0.1)
     found = await doctor.examine(config)
     assert wrong("feeds okx", "no verdict within 0 s") in found
+
+
+@pytest.mark.parametrize("telling", ["ticker without", "ticker asked"])
+def test_the_venues_greeks_are_compared_with_ours(telling: str) -> None:
+    endpoint = registry.endpoint("deribit", ["BTC"], Address("ws://127.0.0.1:9", REST))
+    watch, session = feeds.Watch(endpoint), goldens("deribit/session.jsonl")
+    at = NOW + 5_200 * MILLISECOND
+    watch.connected("deribit", at)
+    watch.feed.reason = ""  # its subscriptions are not what this is about
+    for golden in session[:3]:
+        watch.response("deribit", at, golden.tag, golden.body)
+    said = next(golden for golden in session if golden.name.startswith(telling))
+    if said.tag:  # the greeks of this one are made up
+        watch.response("deribit", at, said.tag, said.body)
+    else:
+        watch.frame("deribit", at, said.body)
+    finding = feeds._judged("feeds deribit", endpoint, watch)
+    if said.tag:
+        assert finding.state is State.WRONG
+        assert "the venue's greeks of 1 of 1 options are not ours: BTC-27NOV26-95000-C delta 0.41234" in finding.words
+    else:
+        assert finding.state is State.OK
+        assert "greeks" not in finding.words

@@ -6,10 +6,15 @@ import math
 import re
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 
 from dfmon.core.normal import cdf
+from dfmon.engine.drift import GreekDrift
+from dfmon.sim import deribit_records as wire
 from dfmon.sim.market import Market
+from dfmon.venues.deribit import decode
 
 BOARDS = ("BTC", "BTC_USDC", "SOL", "XRP")
 
@@ -94,3 +99,17 @@ async def test_hedging_venues_trade_the_other_coins_too(exchange: Any) -> None:
     assert 0 < float(book["asks"][0][0]) - float(book["bids"][0][0]) < 0.001, "four decimals"
     swaps = (await sim.get(f"{sim.at.okx_rest}/api/v5/public/instruments", instType="SWAP")).json()["data"]
     assert {row["instId"]: row["ctVal"] for row in swaps} == {"XRP-USDT-SWAP": "100"}
+
+
+def test_the_greeks_told_of_every_board_are_ours(market: Market) -> None:
+    for currency in market.currencies.values():
+        board = currency.board
+        told = [msgspec.json.encode(wire.option_ticker(currency, row)) for row in range(len(board.names))]
+        tickers = [decode.ticker_asked.decode(body).read() for body in told]
+        expiry_ns = np.array([contract.expiry.expiry_ns for contract in board.contracts])
+        for first in range(0, len(tickers), 200):
+            part, drift = slice(first, first + 200), GreekDrift()
+            rows = np.arange(len(tickers))[part]
+            drift.compare(tickers[part], rows, board.strike[part], expiry_ns[part], board.sign[part].astype(np.int8))
+            assert drift.words() == ""
+            assert drift.counts[0] == len(rows)

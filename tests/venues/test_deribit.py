@@ -591,12 +591,24 @@ def test_the_summary_follows_the_listing_and_comes_every_half_minute():
     protocol = connected()
     protocol.rest_calls()
     named("listing BTC options").play(protocol)
-    assert tags(protocol.rest_calls()) == ["summary:BTC"]
+    first = tags(protocol.rest_calls())
+    assert first[0] == "summary:BTC"
     named("book summary").play(protocol)
     protocol.due(NOW + 29 * SECOND)
     assert protocol.rest_calls() == []
     protocol.due(NOW + 30 * SECOND)
-    assert tags(protocol.rest_calls()) == ["summary:BTC"]
+    second = tags(protocol.rest_calls())
+    assert second[0] == "summary:BTC"
+    tickers = {tag.partition(":")[2] for tag in (*first[1:], *second[1:])}
+    assert len(tickers) == 2, "the venue's greeks of another option each time"
+    assert tickers <= protocol.listings.options.keys()
+
+
+def test_a_ticker_of_another_option_than_was_asked_for_is_counted():
+    protocol = listed()
+    (event,) = protocol.response_received(f"ticker:{PUT}", named("ticker asked").body)
+    assert isinstance(event, Rejected)
+    assert f"asked for {PUT}, told of {CALL}" in event.detail
 
 
 def test_a_summary_row_of_somebody_else_is_skipped():

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from dfmon.core.step import FlowParams
@@ -193,6 +194,10 @@ def test_the_forward_is_the_price_whatever_the_underlying_is_called(name: object
 def test_the_venues_greeks_change_no_number():
     said = {"delta": 0.9, "gamma": 0.0, "vega": 0.0, "theta": 0.0, "rho": 0.0}
     snapshots = [_snapshot_of(option_frame(greeks=greeks)) for greeks in (said, None)]
+    (told, *_), (untold, *_) = (snapshot.feeds for snapshot in snapshots)
+    assert (told.greeks_checked, told.greeks_differing, untold.greeks_checked) == (1, 1, 0)
+    assert f"the venue's greeks of 1 of 1 options are not ours: {CALL} delta 0.9 there, " in told.note
+    snapshots = [msgspec.structs.replace(snapshot, feeds=()) for snapshot in snapshots]
     assert snapshots[0].digest() == snapshots[1].digest()
     assert snapshots[0].metrics.ngi.value not in (None, 0.0)
     assert ticked(greeks=said).greeks.delta == 0.9

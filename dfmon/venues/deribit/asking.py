@@ -14,6 +14,7 @@ from dfmon.venues.deribit.listing import INVERSE, LINEAR, Listings, index_name
 from dfmon.venues.deribit.tape import PAGE, Hole
 from dfmon.venues.restqueue import RestQueue
 
+_STRIDE: Final = 7_919  # from one option to the next whose ticker is asked for: a prime, so that all have their turn
 LISTING_COST: Final = 4.0  # ordinary calls: the venue allows one listing a second
 
 
@@ -69,6 +70,10 @@ def optional_channels(listings: Listings) -> list[str]:
 class Calls(RestQueue):
     """The GETs, by what they are for. Tags begin with the kind of the answer: see the protocol's `_answers`."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._turn = 0
+
     def listings(self, listings: Listings) -> None:
         for currency in listings.currencies:
             self.listing(currency, "option")
@@ -79,10 +84,18 @@ class Calls(RestQueue):
         tag = f"instruments:{currency}:{kind}"
         self.ask(tag, "/public/get_instruments", cost=LISTING_COST, currency=currency, kind=kind, expired="false")
 
-    def summary(self, currency: str) -> None:
-        """Open interest and forwards; the next poll is the retry."""
+    def board(self, listings: Listings, currency: str) -> None:
+        """Open interest and forwards of a currency's options; and of one, another each time, the venue's own greeks.
+
+        The next poll is the retry.
+        """
         path = "/public/get_book_summary_by_currency"
         self.ask(f"summary:{currency}", path, retry=False, currency=currency, kind="option")
+        names = listings.live(currency)
+        if names:
+            self._turn += _STRIDE
+            name = names[self._turn % len(names)]
+            self.ask(f"ticker:{name}", "/public/ticker", retry=False, instrument_name=name)
 
     def prints(self, currency: str, start_ms: int, end_ms: int) -> None:
         """A page of the option prints of a time."""

@@ -57,6 +57,7 @@ class Ticker(wire.Ticker, frozen=True, gc=False, kw_only=True):
 
 
 ticker: Final = msgspec.json.Decoder(wire.Push[Ticker])
+ticker_asked: Final = msgspec.json.Decoder(Ticker)
 
 
 class OptionChanges:

@@ -54,6 +54,10 @@ class Listings:
         """Whether the options of this settlement currency have been read."""
         return currency in self._names
 
+    def live(self, currency: str) -> list[str]:
+        """Our options of the newest listing of this settlement currency, by name."""
+        return sorted(self._names.get(currency, set()) & self.options.keys())
+
     def known(self, name: str) -> bool:
         return name in self.options or name in self._foreign or name in self.futures
 

@@ -53,7 +53,7 @@ class Polls:
             self._calls.listings(self._listings)
         for currency in self._listings.currencies:
             if self._listings.complete(currency):
-                self._calls.summary(currency)
+                self._calls.board(self._listings, currency)
             else:
                 self._calls.listing(currency, "option")
         for index in self._indices:

@@ -101,6 +101,7 @@ class DeribitProtocol:
             "gap": self._on_hole,
             "life": self._on_life,
             "index": self._on_index_asked,
+            "ticker": self._on_ticker_asked,
         }
 
     # ---- the connection -------------------------------------------------------------------------------------------
@@ -173,7 +174,7 @@ class DeribitProtocol:
             else:
                 for currency in self.listings.currencies:
                     if self.listings.complete(currency):
-                        self._rest.summary(currency)
+                        self._rest.board(self.listings, currency)
         if self._prints.unknown and now_ns - self._relisted_ns >= _RELIST_NS:
             self._relisted_ns = now_ns
             for currency in sorted(self._prints.unknown):
@@ -396,7 +397,7 @@ class DeribitProtocol:
             return [*bad, *events]
         before, first = set(self.listings.options), not self.listings.complete(currency)
         events = self.listings.take_options(currency, rows, whole=not bad)
-        self._rest.summary(currency)
+        self._rest.board(self.listings, currency)
         now = set(self.listings.options)
         return [*bad, *events, *self._prints.listed(currency, set() if first else now - before, before - now)]
 
@@ -414,6 +415,12 @@ class DeribitProtocol:
         if any(not self.listings.known(row.instrument_name) for row in rows):
             self._prints.unknown.add(words[0])
         return [*(decode.summary(row) for row in rows if row.instrument_name in self.listings.options), *bad]
+
+    def _on_ticker_asked(self, words: list[str], answer: wire.Answer) -> list[Event]:
+        ticker = decode.ticker_asked.decode(answer.result)
+        if ticker.name != words[0]:
+            return [rejected(self.source, "answer", f"asked for {words[0]}, told of {ticker.name}")]
+        return [ticker.read()]
 
     def _on_filled(self, words: list[str], answer: wire.Answer) -> list[Event]:
         return self._prints.filled(words[0], int(words[1]), int(words[2]), wire.page.decode(answer.result))
