@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
 
-from dfmon.engine.drift import GreekDrift
+from dfmon.engine.drift import GreekDrift, Told
 from dfmon.engine.trades import TradeBuffer, sound, trade_columns
 from dfmon.model.events import (
     Delisted,
@@ -25,6 +25,7 @@ from dfmon.model.events import (
     IndexPrice,
     Listed,
     ListingComplete,
+    OptionGreeks,
     OptionLife,
     OptionMarks,
     OptionTicker,
@@ -107,6 +108,7 @@ class ChainState:
             OptionMarks: self._on_marks,
             OptionTicker: self._on_ticker,
             UnreadTicker: self._on_unread,
+            OptionGreeks: self._on_greeks,
             OptionTrade: self._on_trade,
             OptionLife: self._on_life,
             PrintsLost: self._on_lost,
@@ -237,6 +239,15 @@ class ChainState:
             self._time[time][rows] = exch_ns[newer]
             for name, value in columns.items():
                 self._float[name][rows] = column(list(map(value, tickers)))[newer]
+
+    def _compare(self, told: Sequence[Told], at: I64) -> None:
+        """The venue's greeks with ours."""
+        self.drift.compare(told, at, self._float["strike"][at], self._time["expiry_ns"][at], self._option_type[at])
+
+    def _on_greeks(self, event: OptionGreeks, _: int) -> None:
+        row = self._row.get(event.name)
+        if row is not None:
+            self._compare([event], np.array([row]))
 
     def _on_marks(self, event: OptionMarks, _: int) -> None:
         if event.names is not self._marked:

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from dfmon.core.greek_calc import greeks
-from dfmon.model.events import OptionTicker
+from dfmon.model.events import OptionGreeks, OptionTicker
 from dfmon.model.frames import F64, I8, I64, column
 from dfmon.model.units import MINUTE, YEAR, clean
 
@@ -21,6 +21,7 @@ _A_MINUTE: Final = 240  # so many tickers are compared in a minute of the venue'
 _SETTLING: Final = 30 * MINUTE
 _NAMES: Final = ("delta", "gamma", "vega")
 _ONE: Final = attrgetter(*_NAMES)
+Told = OptionTicker | OptionGreeks
 
 
 class GreekDrift:
@@ -31,7 +32,7 @@ class GreekDrift:
         self._said: dict[int, str] = {}  # of those that differ, in words
         self._minute = self._left = self._turn = 0
 
-    def compare(self, tickers: Sequence[OptionTicker], rows: I64, strike: F64, expiry_ns: I64, option_type: I8) -> None:
+    def compare(self, tickers: Sequence[Told], rows: I64, strike: F64, expiry_ns: I64, option_type: I8) -> None:
         """Tickers of one tick, and the columns of their options. Of many only some, and others the next time."""
         minute = tickers[-1].exch_ns // MINUTE
         if minute > self._minute:
@@ -49,9 +50,7 @@ class GreekDrift:
             signs = option_type[at].astype(np.float64)
             self._compare([tickers[place] for place in with_greeks], rows[at], strike[at], expiry_ns[at], signs)
 
-    def _compare(
-        self, tickers: Sequence[OptionTicker], rows: I64, strike: F64, expiry_ns: I64, option_type: F64
-    ) -> None:
+    def _compare(self, tickers: Sequence[Told], rows: I64, strike: F64, expiry_ns: I64, option_type: F64) -> None:
         left_ns = expiry_ns - np.array([ticker.exch_ns for ticker in tickers], np.int64)
         forward = column([ticker.forward for ticker in tickers])
         here = greeks(

@@ -82,6 +82,17 @@ class OptionTicker(Event, frozen=True, gc=False):
     greeks: Greeks | None = None
 
 
+class OptionGreeks(Event, frozen=True, gc=False):
+    """A venue's own greeks of one option, and on what it rests them: to be compared with ours, and for nothing else."""
+
+    venue: str
+    name: str
+    exch_ns: int
+    mark_iv: float
+    forward: float
+    greeks: Greeks | None
+
+
 class UnreadTicker(Event, frozen=True, gc=False):
     """An option's ticker still in the venue's units; only the newest of those between two ticks is worth reading.
 

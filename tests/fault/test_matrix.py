@@ -9,6 +9,7 @@ asked for afterwards and therefore not compared.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import socket
 from collections.abc import Awaitable, Callable
@@ -126,6 +127,43 @@ async def reordering(pair: Pair) -> None:
     pair.line(edit=None)
 
 
+async def lost_prints(pair: Pair) -> None:
+    """Prints of three options are lost on the wire, and the next ones of these tell it by their `trade_seq`.
+
+    Ends when the venue has been asked for the numbers that are missing.
+    """
+    seen, lost, asked = set[str](), dict[str, int](), set[str]()
+    driver = pair.faulted.driver
+    take = driver.response
+
+    def response(source: str, recv_ns: int, tag: str, body: bytes) -> None:
+        kind, *words = tag.split(":")
+        if kind == "gap" and lost.get(words[1]) == int(words[2]):
+            asked.add(words[1])
+        take(source, recv_ns, tag, body)
+
+    def edit(frame: bytes) -> list[bytes]:
+        if b'"channel":"trades.option.' not in frame:
+            return [frame]
+        message = json.loads(frame)
+        rows, kept = message["params"]["data"], []
+        for row in rows:
+            name = row["instrument_name"]
+            if name in seen and name not in lost and len(lost) < 3:
+                lost[name] = row["trade_seq"]
+            else:
+                kept.append(row)
+            seen.add(name)
+        message["params"]["data"] = kept
+        return [frame] if len(kept) == len(rows) else [json.dumps(message, separators=(",", ":")).encode()]
+
+    driver.response = response  # type: ignore[method-assign]
+    pair.line(edit=edit)
+    await pair.until(lambda: len(asked) == 3)
+    pair.line(edit=None)
+    del driver.response
+
+
 async def rest_status(pair: Pair, status: int) -> None:
     """Reconnecting while REST refuses to answer."""
     pair.line(http_status=status)
@@ -158,6 +196,7 @@ HEALS: Final[dict[str, tuple[Fault, float]]] = {
     "garbage": (garbage, 60.0),
     "duplicates": (duplicates, 60.0),
     "reordering": (reordering, 120.0),
+    "lost prints": (lost_prints, 60.0),
     "reset": (reset, 120.0),
     "half-close": (half_close, 120.0),
     "refusal": (refusal, 120.0),

@@ -109,7 +109,7 @@ class Answers:
         ticker = decode.ticker_asked.decode(answer.result)
         if ticker.name != words[0]:
             return [rejected(wire.SOURCE, "answer", f"asked for {words[0]}, told of {ticker.name}")]
-        return [ticker.read()]
+        return [decode.greeks(ticker.read())]
 
     def _on_filled(self, words: list[str], answer: wire.Answer) -> list[Event]:
         return self._prints.filled(words[0], int(words[1]), int(words[2]), wire.page.decode(answer.result))

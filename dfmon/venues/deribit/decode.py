@@ -14,6 +14,7 @@ from msgspec import UNSET
 from dfmon.model.events import (
     FutureTicker,
     IndexPrice,
+    OptionGreeks,
     OptionTicker,
     OptionTrade,
     SettlementPrice,
@@ -58,6 +59,11 @@ class Ticker(wire.Ticker, frozen=True, gc=False, kw_only=True):
 
 ticker: Final = msgspec.json.Decoder(wire.Push[Ticker])
 ticker_asked: Final = msgspec.json.Decoder(Ticker)
+
+
+def greeks(ticker: OptionTicker) -> OptionGreeks:
+    """What a ticker that was asked for is wanted for; its state is older than what the channels say."""
+    return OptionGreeks(ticker.venue, ticker.name, ticker.exch_ns, ticker.mark_iv, ticker.forward, ticker.greeks)
 
 
 class OptionChanges:
