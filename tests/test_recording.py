@@ -78,7 +78,7 @@ def test_record_for_some_seconds(exchange: dict[str, str], tmp_path: Path) -> No
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_record_ends_cleanly_on_a_signal(exchange: dict[str, str], tmp_path: Path, number: signal.Signals) -> None:
     with start(tmp_path, exchange) as process:
-        while not any(file.stat().st_size > 100_000 for file in tmp_path.glob("*.dfj")):
+        while not any(file.stat().st_size > 100_000 for file in tmp_path.glob("*Z.dfj")):
             assert process.poll() is None
         process.send_signal(number)
         assert process.stderr is not None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
@@ -63,7 +63,7 @@ def segments(path: Path) -> list[Path]:
     shown = clean(str(path))
     try:
         if path.is_dir():
-            files = sorted(f for f in path.glob(f"*{segment.SUFFIX}") if f.is_file() and f.stat().st_size)
+            files = sorted(file for file in path.glob(f"*{segment.SUFFIX}") if _has_bytes(file))
             if files:
                 return files
             raise UsageError(f"{shown} holds no recording: a directory with *{segment.SUFFIX} files is expected")
@@ -74,14 +74,21 @@ def segments(path: Path) -> list[Path]:
         if not is_segment(path):
             raise UsageError(f"{shown} is not a recording of dfmon: a {segment.SUFFIX} file is expected")
         recent = segment.recent(path)
-        return [path, recent] if recent.is_file() else [path]
+        return [path, recent] if _has_bytes(recent) else [path]
     except OSError as exc:
         raise UsageError(f"cannot read {shown}: {(exc.strerror or str(exc)).lower()}") from None
 
 
+def _has_bytes(file: Path) -> bool:
+    with suppress(FileNotFoundError):  # a recent file may have been merged since it was listed
+        return file.is_file() and file.stat().st_size > 0
+    return False
+
+
 def is_segment(path: Path) -> bool:
     """Whether a file begins as a segment does, or holds a block behind a damaged head."""
-    with path.open("rb") as handle:
+    begin = b""
+    with suppress(FileNotFoundError), path.open("rb") as handle:
         begin = handle.read(SEGMENT_HEAD + len(BLOCK_MAGIC))
     return begin.startswith(segment.MAGIC) or begin[SEGMENT_HEAD:] == BLOCK_MAGIC
 

@@ -36,7 +36,10 @@ LARGEST_BLOCK: Final = 1 << 28  # what a reader will allocate; a writer stays fa
 
 
 class Effort(Enum):
-    """How long it may take to pack a block: 5, 80 or 250 ns a byte, for about 0.13, 0.07 or 0.06 of the bytes."""
+    """How long packing may take: about 5, 80 or 250 ns a byte.
+
+    Of a megabyte of an option board this leaves 0.11, 0.06 or 0.05, of quotes and prints 0.22, 0.135 or 0.125.
+    """
 
     HASTE = "zlib"
     BUSY = "LZMA, shorter searches"

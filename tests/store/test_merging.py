@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,6 +110,30 @@ def test_damage_of_the_recent_file_costs_its_small_block(files: Files) -> None:
 def test_a_recent_file_without_its_segment_is_a_recording(files: Files) -> None:
     files.path.unlink()
     assert files.read() == (EVERYTHING[MERGED:], [])
+
+
+def test_a_recent_file_that_goes_while_the_folder_is_listed_is_passed_over(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recorder merges it at that moment: before its size is asked for, before it is read."""
+    for name in ("stat", "read_bytes", "open"):
+        asked = getattr(Path, name)
+
+        def gone(path: Path, *words: Any, asked: Any = asked, **options: Any) -> Any:
+            if path == files.recent:
+                raise FileNotFoundError(2, "No such file or directory", str(path))
+            return asked(path, *words, **options)
+
+        with monkeypatch.context() as merging:
+            merging.setattr(Path, name, gone)
+            assert replayer.is_recording(files.path.parent)
+            assert files.read() in ((EVERYTHING[:MERGED], []), (EVERYTHING, [])), name
+
+
+def test_an_empty_recent_file_holds_nothing(files: Files) -> None:
+    files.recent.write_bytes(b"")
+    assert files.read() == (EVERYTHING[:MERGED], [])
+    assert list(replayer.records(files.path))[1:] == EVERYTHING[:MERGED]
 
 
 def test_reading_goes_on_after_any_record_of_either_file(files: Files) -> None:
