@@ -79,7 +79,7 @@ class MarketState:
 
     def __init__(self, underlyings: tuple[str, ...]) -> None:
         self._venues: dict[str, dict[tuple[str, Market], _VenueState]] = {name: {} for name in underlyings}
-        # per underlying: (time, side, usd) of forced orders, and (minute, buy usd, sell usd) of takers
+        # per underlying: (time, side, usd) of the hour's forced orders, and (minute, buy usd, sell usd) of takers
         self._forced: dict[str, deque[tuple[int, int, float]]] = {n: deque(maxlen=20_000) for n in underlyings}
         self._takers: dict[str, deque[list[float]]] = {name: deque(maxlen=61) for name in underlyings}
         self._apply: dict[type[Event], Callable[[Any, _VenueState, int], None]] = {
@@ -147,7 +147,10 @@ class MarketState:
         """Every market of `underlying` as of `ts_ns`, and the flows of the hour before it."""
         venues = self._venues[underlying]
         rows = tuple(self._measure(*key, venues[key], ts_ns) for key in sorted(venues))
-        forced = [(side, usd) for at, side, usd in self._forced[underlying] if ts_ns - HOUR < at <= ts_ns]
+        orders = self._forced[underlying]
+        while orders and orders[0][0] <= ts_ns - HOUR:  # no later tick needs them
+            orders.popleft()
+        forced = [(side, usd) for at, side, usd in orders if ts_ns - HOUR < at <= ts_ns]
         takers = [row for row in self._takers[underlying] if row[0] > (ts_ns - HOUR) // MINUTE]
         return MarketFrame(
             markets=rows,

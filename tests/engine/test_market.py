@@ -131,6 +131,19 @@ def test_forced_order_without_an_amount_does_not_spoil_the_sums_of_the_hour(usd:
     assert frozen(*events).short_liquidated_usd == 5.0
 
 
+def test_hours_of_forced_orders_are_kept_for_one_hour_and_sum_the_same() -> None:
+    state, came = MarketState(("BTC",)), []
+    for turn in range(6 * 60 * 4):  # one every fifteen seconds for six hours
+        at, usd = NOW + turn * MINUTE // 4, float(turn % 7 + 1)
+        state.apply(Liquidation(*PERP, NOW, 1, SPOT, usd), at)
+        came.append((at, usd))
+        if turn % 97 == 0:
+            now = at + MINUTE // 8
+            expected = sum(usd for at, usd in came if now - 60 * MINUTE < at)
+            assert state.freeze("BTC", now).short_liquidated_usd == expected
+            assert len(state._forced["BTC"]) <= 240
+
+
 def test_taker_volumes_are_summed_by_side_over_the_hour_before_the_tick() -> None:
     state = MarketState(("BTC",))
     for minutes, side, size in ((0, 1, 1.0), (2, -1, 2.0), (30, 1, 4.0), (30, 1, 8.0)):
