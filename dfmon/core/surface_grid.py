@@ -70,19 +70,12 @@ def stencil(strike: F64, forward: F64, tau: F64, atm_sigma: F64, metric: Metric 
     kernels = compiled.in_use()
     if kernels is not None:
         return Stencil(kernels.stencil(step, scale[:, 0], basis, along), neighbour)
-    across = np.zeros((3, 1, strikes))
-    across[0, 0, 1:], across[2, 0, :-1] = -step, step
+    across, shift, along = step * scale, basis[:, None] * scale, along[:, None]  # as far up from one as down to it
     weights = np.empty((2, 3, expiries, strikes))
     own, other = weights
-    beside = step * scale  # the same distance up from one strike as down from the next
-    beside *= beside
-    np.exp(np.negative(beside, beside), beside)
-    own[0, :, 1:], own[1], own[2, :, :-1] = beside, 1.0, beside
-    np.multiply(across, scale, other)
-    other -= basis[:, None] * scale
-    other *= other
-    np.subtract(along[:, None], other, other)
-    np.exp(other, other)
+    own[1], other[1] = 1.0, np.exp(along - shift * shift)
+    own[0, :, 1:] = own[2, :, :-1] = np.exp(-across * across)
+    other[0, :, 1:], other[2, :, :-1] = (np.exp(along - gone * gone) for gone in (across + shift, across - shift))
     weights[:, 0, :, 0] = 0.0
     weights[:, 2, :, -1] = 0.0
     return Stencil(weights, neighbour)
@@ -152,7 +145,7 @@ def _neighbours(weights: F64, own: F64, other: F64) -> F64:
     The board is walked as one long row: where a shift runs over the end of an expiry, the weight is 0.
     """
     shape = own.shape
-    total = (weights[0, 1] * own).reshape(shape[0], -1)
+    total = own.reshape(shape[0], -1).copy()  # a node weighs 1 on itself
     room = (weights[1, 1] * other).reshape(shape[0], -1)
     total += room
     room = room[:, 1:]
