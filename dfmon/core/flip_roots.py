@@ -10,8 +10,9 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dfmon.core import compiled
 from dfmon.core.black import F64
-from dfmon.core.gamma_profile import Book
+from dfmon.core.gamma_profile import Book, StickyStrike
 
 Index: TypeAlias = NDArray[np.intp]
 
@@ -215,6 +216,9 @@ def polish(
     rising = net_low < 0.0
     y = linear_zero(low, high, net_low, net_high) if start is None else start
     tolerance = max(tolerance, 1e-16)
+    kernels = compiled.in_use()
+    if kernels is not None and isinstance(book, StickyStrike) and held.ndim == 1:
+        return kernels.polish(book.a, book.b, book.height, held, low, high, net_low, y, tolerance)
     for _ in range(_ITERATIONS):
         value, slope, curvature = book.local(y, held)
         with np.errstate(all="ignore"):

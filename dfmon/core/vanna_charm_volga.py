@@ -19,7 +19,7 @@ from dfmon.core.black import F64, Mask
 from dfmon.core.closed_forms import aligned, delta_of
 from dfmon.core.greek_calc import GreekBuffers, Greeks, Numeraire, delta_alone, greeks
 from dfmon.core.normal import SQRT_HALF
-from dfmon.core.settlement import DAY, WINDOW, Settlement, settlement_terms
+from dfmon.core.settlement import DAY, EUROPEAN_ABOVE, WINDOW, Settlement, settlement_terms
 
 METRICS: Final = ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind")
 
@@ -190,10 +190,13 @@ def _compiled(
 ) -> bool:
     """Fill the exposures by the compiled loop; False without one, or where a row is not plain: see _delta_after."""
     kernels = compiled.in_use()
-    if kernels is None or not tau.size or not min(np.minimum.reduce(tau), np.minimum.reduce(tomorrow)) >= WINDOW:
+    if kernels is None or not tau.size:
+        return False
+    soonest = min(np.minimum.reduce(tau), np.minimum.reduce(tomorrow))
+    if not soonest >= WINDOW:
         return False
     now, later = tau, tomorrow
-    if settlement != "instant":
+    if settlement != "instant" and soonest < EUROPEAN_ABOVE:
         now, later = (settlement_terms(forward, strike, time).tau for time in (tau, tomorrow))
     return kernels.exposures(forward, strike, sigma, now, later, tau, option_type, buffers.matrix)
 

@@ -32,6 +32,18 @@ class Kernels(Protocol):
     ) -> bool: ...
     def profile(self, a: F64, b: F64, height: F64, y: F64, exposure: F64) -> F64: ...
     def local(self, a: F64, b: F64, height: F64, y: F64, exposure: F64) -> tuple[F64, F64, F64]: ...
+    def polish(
+        self,
+        a: F64,
+        b: F64,
+        height: F64,
+        exposure: F64,
+        low: F64,
+        high: F64,
+        net_low: F64,
+        start: F64,
+        tolerance: float,
+    ) -> tuple[F64, F64]: ...
     def bumps(self, forward: F64, strike: F64, sigma: F64, tau: F64) -> tuple[F64, F64, F64, F64, F64, F64]: ...
     def exposures(
         self, forward: F64, strike: F64, sigma: F64, tau: F64, later: F64, left: F64, option_type: F64, matrix: F64

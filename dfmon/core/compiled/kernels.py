@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dfmon.core.compiled.board_loops import exposures, group_sums, scatter, stencil
 from dfmon.core.compiled.greek_loops import seven, seven_of_listing, seven_of_pairs
-from dfmon.core.compiled.profile_loops import bumps, local, profile
+from dfmon.core.compiled.profile_loops import bumps, local, polish, profile
 
 __all__ = [
     "bumps",
     "exposures",
     "group_sums",
     "local",
+    "polish",
     "profile",
     "scatter",
     "seven",

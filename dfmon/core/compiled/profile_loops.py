@@ -6,17 +6,18 @@ import math
 from typing import Final
 
 import numpy as np
-from numba import types
+from numba import float64, types
 
 from dfmon.core.black import F64
 from dfmon.core.compiled.parts import COLUMN, ROW, exp, inline, log, loop, nearest, on_contiguous, summed
 from dfmon.core.normal import INV_SQRT_2PI
 
 _PEAK: Final = 0.01 * INV_SQRT_2PI
+_ITERATIONS: Final = 100
 _LANES: Final = 256  # options whose bumps are carried along together: their five columns stay in the first-level cache
 _FAR: Final = 9.5  # so many deviations away, what is left of a bump is 3e-20 of its height: nothing
 _STRIDE: Final = 16.0  # deviations from one true exponential to the next
-_LONGEST: Final = 64  # nodes likewise: the rounding of the products grows with the square of their number
+_LONGEST: Final = 72  # nodes likewise: the rounding of the products grows with the square of their number
 _SHARP: Final = 250.0  # bumps with more deviations to a unit of log spot feel the rounding of a node's place
 _SAME: Final = 1e-14  # nodes so near to a place of the lattice stand on it
 
@@ -59,8 +60,8 @@ def _on_lattice(a: F64, b: F64, weight: F64, first: float, step: float, out: F64
     At equal steps a Gaussian obeys g <- g r, r <- r q with a constant q: two products instead of an exponential.
     """
     nodes = out.shape[0] - 3
-    wide, at, high = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
-    bump, ratio, square = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
+    rows = np.empty((6, _LANES + 8))  # no two of them a page apart: see closed_forms.aligned
+    wide, at, high, bump, ratio, square = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
     for start in range(0, a.shape[0], _LANES):
         sharpest, lanes = 0.0, min(_LANES, (a.shape[0] - start + 15) // 16 * 16)
         for k in range(lanes):
@@ -70,7 +71,8 @@ def _on_lattice(a: F64, b: F64, weight: F64, first: float, step: float, out: F64
             sharpest = max(sharpest, wide[k])
         for k in range(lanes):
             square[k] = exp(-(wide[k] * step) * (wide[k] * step))
-        stride = max(4, int(min(_STRIDE / (sharpest * step + 1e-9), _LONGEST)) // 4 * 4)
+        most = max(4.0, min(_STRIDE / (sharpest * step + 1e-9), _LONGEST))
+        stride = (math.ceil(nodes / math.ceil(nodes / most)) + 3) // 4 * 4  # as few starts, as short ways
         for base in range(0, nodes, stride):
             if not _begin(lanes, wide, at, high, first + base * step, step, bump, ratio):
                 continue
@@ -119,13 +121,15 @@ def _both_sides(a: F64, b: F64, height: F64, exposure: F64, y: F64, long: F64, s
         if usual > 0.0 and span < 4 * nodes * usual:
             places = round(span / usual) + 1
             step = span / (places - 1)
-    few = np.empty((3, a.shape[0]))
-    for side, out in ((1.0, long), (-1.0, short)):
-        count = 0
-        for i in range(a.shape[0]):
-            few[0, count], few[1, count], few[2, count] = a[i], b[i], height[i] * exposure[i] * side
-            count += exposure[i] * side > 0.0
-        _sum(few[0, :count], few[1, :count], few[2, :count], y, places, step, out)
+    few, longs, shorts = np.empty((3, a.shape[0])), 0, a.shape[0]
+    for i in range(a.shape[0]):
+        held = height[i] * exposure[i]
+        at = longs if held > 0.0 else shorts - 1
+        few[0, at], few[1, at], few[2, at] = a[i], b[i], abs(held)
+        longs += held > 0.0
+        shorts -= held <= 0.0
+    _sum(few[0, :longs], few[1, :longs], few[2, :longs], y, places, step, long)
+    _sum(few[0, longs:], few[1, longs:], few[2, longs:], y, places, step, short)
 
 
 @summed
@@ -145,6 +149,33 @@ def _moments(a: F64, b: F64, height: F64, exposure: F64, y: float) -> tuple[floa
 def _local(a: F64, b: F64, height: F64, exposure: F64, y: F64, value: F64, slope: F64, curvature: F64) -> None:
     for j in range(y.shape[0]):
         value[j], slope[j], curvature[j] = _moments(a, b, height, exposure, y[j])
+
+
+@loop(types.void(*[COLUMN] * 8, float64, ROW, ROW))
+def _polish(
+    a: F64, b: F64, height: F64, exposure: F64, low: F64, high: F64, net_low: F64, start: F64, tolerance: float,
+    zeros: F64, slopes: F64,
+) -> None:  # fmt: skip
+    for j in range(start.shape[0]):
+        under, over, y, slope = low[j], high[j], start[j], 0.0
+        for _ in range(_ITERATIONS):
+            value, slope, curvature = _moments(a, b, height, exposure, y)
+            newton = value / slope
+            bend = 0.5 * newton * curvature / slope
+            if (value < 0.0) == (net_low[j] < 0.0):
+                under = y
+            else:
+                over = y
+            step = newton / (1.0 - bend) if abs(bend) < 0.5 else newton
+            target = y - step
+            inside = under <= target <= over
+            if not inside:
+                target = 0.5 * (under + over)
+            slope += curvature * (target - y)
+            y = target
+            if (inside and abs(step) * min(bend * bend, 1.0) <= tolerance) or over - under <= tolerance:
+                break
+        zeros[j], slopes[j] = y, slope
 
 
 @loop(types.void(*[COLUMN] * 4, types.UniTuple(ROW, 8)))
@@ -191,6 +222,21 @@ def local(a: F64, b: F64, height: F64, y: F64, exposure: F64) -> tuple[F64, F64,
     value, slope, curvature = np.empty((3, y.shape[0]))
     on_contiguous(_local, (a, b, height, exposure, y), value, slope, curvature)
     return value, slope, curvature
+
+
+def polish(
+    a: F64, b: F64, height: F64, exposure: F64, low: F64, high: F64, net_low: F64, start: F64, tolerance: float
+) -> tuple[F64, F64]:
+    """Zeros of net gamma inside their brackets, and the slopes there.
+
+    Units, source: as flip_roots.polish.
+    Shapes: a, b, height, exposure (n,), the others (r,) -> (r,), (r,).
+    Domain: as flip_roots.polish.
+    """
+    zeros, slopes = np.empty((2, start.shape[0]))
+    columns = a, b, height, exposure, low, high, net_low, start
+    on_contiguous(_polish, columns, tolerance, zeros, slopes)
+    return zeros, slopes
 
 
 def bumps(forward: F64, strike: F64, sigma: F64, tau: F64) -> tuple[F64, F64, F64, F64, F64, F64]:
