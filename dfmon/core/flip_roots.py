@@ -81,6 +81,9 @@ def bottoms(book: Book, held: F64, y: F64, net: F64, signs: F64, least: F64) -> 
     Domain: any profile.
     Source: quadratic interpolation: Brent, Algorithms for Minimization without Derivatives (1973), section 5.4.
     """
+    kernels = compiled.in_use()
+    if kernels is not None and net.shape[0] == 1 and not kernels.dips(y, net[0], signs[0], _CLOSE):
+        return Bottoms(_NOWHERE, _NOWHERE, np.empty(0), np.empty(0))
     alike, size = (signs[:, :-1] == signs[:, 1:]) & (signs[:, 1:] != 0.0), np.abs(net)
     falls = size[:, 1:] <= size[:, :-1]
     dip = alike[:, :-1] & alike[:, 1:] & falls[:, :-1] & (size[:, 1:-1] <= size[:, 2:])

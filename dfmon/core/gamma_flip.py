@@ -285,6 +285,9 @@ def flip_band(levels: F64) -> tuple[float | None, float | None, float]:
 
 def _live(forward: F64, strike: F64, sigma: F64, tau: F64, exposure: F64) -> tuple[NDArray[np.intp], F64]:
     """Options with gamma that somebody holds, from wide to narrow bumps, and their columns in the order of _BOUNDS."""
+    kernels = compiled.in_use()
+    if kernels is not None and exposure.ndim == 1:  # a compiled loop sums one book as soon in any order
+        return kernels.counting(forward, strike, sigma, tau, exposure, _BOUNDS)
     with np.errstate(all="ignore"):
         total_sd, size = sigma * np.sqrt(tau), np.abs(exposure)
         if size.ndim == 2:
@@ -292,8 +295,7 @@ def _live(forward: F64, strike: F64, sigma: F64, tau: F64, exposure: F64) -> tup
         columns = np.array([forward, strike, sigma, tau, total_sd, size])
         low, high = _BOUNDS
         rows = np.flatnonzero(((columns > low) & (columns <= high)).all(axis=0))
-    if exposure.ndim == 2 or compiled.in_use() is None:  # one book is as soon summed in any order by a compiled loop
-        rows = rows[np.argsort(-total_sd[rows], kind="stable")]
+    rows = rows[np.argsort(-total_sd[rows], kind="stable")]
     return rows, np.take(columns, rows, axis=1)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dfmon.core.compiled.board_loops import exposures, group_sums, scatter, stencil
+from dfmon.core.compiled.flip_loops import counting, dips
 from dfmon.core.compiled.greek_loops import seven, seven_of_listing, seven_of_pairs
 from dfmon.core.compiled.profile_loops import bumps, local, polish, profile
 
 __all__ = [
     "bumps",
+    "counting",
+    "dips",
     "exposures",
     "group_sums",
     "local",
