@@ -49,7 +49,7 @@ class MarketSection(Section, frozen=True):
     stickiness: Annotated[Literal["strike", "moneyness"], Meta(description="strike or moneyness")] = "strike"
     tick_s: Annotated[float, Meta(ge=0.1, le=60.0, description="seconds from 0.1 to 60")] = 1.0
     warm_coverage: Share = 0.5
-    compiled: Annotated[bool, Meta(description="true or false")] = True
+    compiled: Annotated[bool, Meta(description="true or false")] = False
 
 
 _FOUR = "four shares that add up to 1"

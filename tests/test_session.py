@@ -96,10 +96,9 @@ async def test_a_session_hands_over_to_compiled_kernels_and_replays_so(
     record = msgspec.structs.replace(config.record, directory=str(tmp_path / "session"))
     hub, stop, seen = SnapshotHub(mode="sim"), asyncio.Event(), list[FlowSnapshot]()
     hub.listen(seen.append)
-    session = app.live_session(
-        msgspec.structs.replace(config, record=record, market=msgspec.structs.replace(config.market, tick_s=0.25)),
-        "sim", app.Outputs((), None), app.Faults(), hub,
-    )  # fmt: skip
+    market = msgspec.structs.replace(config.market, tick_s=0.25, compiled=True)
+    wanted = msgspec.structs.replace(config, record=record, market=market)
+    session = app.live_session(wanted, "sim", app.Outputs((), None), app.Faults(), hub)
     running = asyncio.create_task(session.run(stop))
     await _until(lambda: hub.runtime.compiled)
     ticks = len(seen)

@@ -23,7 +23,7 @@ _EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "redis": (("redis", "hiredis"), "--redis"),
     "server": (("fastapi", "uvicorn"), "--rest"),
     "parquet": (("pyarrow",), "parquet boards"),
-    "fast": (("numba",), "compiled pricing"),
+    "fast": (("numba",), "compiled pricing (market.compiled)"),
     "net": (("picows", "uvloop"), "the faster sockets"),
 }
 

@@ -1,7 +1,8 @@
 """Which of two paths prices: numpy's, or the same formulas compiled by numba where the extra `fast` is installed.
 
-Numpy is the default, and what is fallen back on without a word. Both give the same numbers to 1e-12 of their scale but
-not the same bits, so the choice is a parameter of a step and stands in its journal: a replay prices as the session did.
+Numpy is the default, whatever is installed, and what is fallen back on without a word. Both give the same numbers to
+1e-12 of their scale but not the same bits, so the choice is a parameter of a step and stands in its journal: a replay
+prices as the session did.
 """
 
 from __future__ import annotations
