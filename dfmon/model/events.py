@@ -220,7 +220,10 @@ class VolIndex(Event, frozen=True, gc=False):
 
 
 class SettlementPrice(Event, frozen=True, gc=False):
-    """Running delivery average: `price` USD, `remaining_s` to the delivery, `estimated` while it still moves."""
+    """Running delivery average: `price` USD, `remaining_s` to the delivery.
+
+    The average is the venue's, so its own count of the samples is not read.
+    """
 
     venue: str
     underlying: str

@@ -18,7 +18,7 @@ from websockets.asyncio.server import ServerConnection
 
 from dfmon.model.units import MILLISECOND
 from dfmon.sim.binance_limits import MessageLimit, WeightLimit
-from dfmon.sim.binance_records import day_ticker, premium_index, sides, size, snapshot_id
+from dfmon.sim.binance_records import day_ticker, funding_info, premium_index, sides, size, snapshot_id
 from dfmon.sim.binance_streams import MARKET, PUBLIC, Stream, StreamMaker
 from dfmon.sim.currency import Happenings
 from dfmon.sim.faults import Faults
@@ -138,6 +138,8 @@ class Binance:
         now_ms = self._clock() // MILLISECOND
         if method == "time":
             return HTTPStatus.OK, encode({"serverTime": now_ms})
+        if method == "fundingInfo" and self._futures:
+            return HTTPStatus.OK, encode(funding_info(self._markets.values()))
         market = self._markets.get(query.get("symbol", ""))
         if market is None:
             return HTTPStatus.BAD_REQUEST, _INVALID_SYMBOL

@@ -6,12 +6,14 @@ and a REST snapshot lies inside the next one, as on the venue.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
 from dfmon.model.units import MILLISECOND
 from dfmon.sim.linear import LinearMarket, Liquidation
 
 Record = dict[str, Any]
+FUNDING_HOURS: Final = {"SOLUSDT": 4, "XRPUSDT": 4}  # some smaller contracts settle more often than every eight hours
 
 
 def price(market: LinearMarket, ticks_or_usd: float, *, ticks: bool = False) -> str:
@@ -73,6 +75,31 @@ def day_ticker(market: LinearMarket, now_ms: int) -> Record:
     return record
 
 
+def _hours(market: LinearMarket) -> int:
+    """The funding period of a contract."""
+    return FUNDING_HOURS.get(market.spec.symbol, 8)
+
+
+def _funding(market: LinearMarket) -> str:
+    """The rate of one period."""
+    return f"{market.funding * _hours(market) / 8:.8f}"
+
+
+def funding_info(markets: Iterable[LinearMarket]) -> list[Record]:
+    """`GET /fapi/v1/fundingInfo`: only the contracts whose period or bounds were ever changed."""
+    return [
+        {
+            "symbol": market.spec.symbol,
+            "adjustedFundingRateCap": "0.02000000",
+            "adjustedFundingRateFloor": "-0.02000000",
+            "fundingIntervalHours": FUNDING_HOURS[market.spec.symbol],
+            "disclaimer": False,
+        }
+        for market in markets
+        if market.spec.symbol in FUNDING_HOURS
+    ]
+
+
 def premium_index(market: LinearMarket, now_ms: int) -> Record:
     """`GET /fapi/v1/premiumIndex`."""
     return {
@@ -80,9 +107,9 @@ def premium_index(market: LinearMarket, now_ms: int) -> Record:
         "markPrice": f"{market.mark:.8f}",
         "indexPrice": f"{market.index:.8f}",
         "estimatedSettlePrice": f"{market.index:.8f}",
-        "lastFundingRate": f"{market.funding:.8f}",
+        "lastFundingRate": _funding(market),
         "interestRate": "0.00010000",
-        "nextFundingTime": market.next_funding_ns(now_ms * MILLISECOND) // MILLISECOND,
+        "nextFundingTime": market.next_funding_ns(now_ms * MILLISECOND, _hours(market)) // MILLISECOND,
         "time": now_ms,
     }
 
@@ -96,8 +123,8 @@ def mark(market: LinearMarket, now_ms: int) -> Record:
         "ap": f"{market.mark:.8f}",
         "i": f"{market.index:.8f}",
         "P": f"{market.index:.8f}",
-        "r": f"{market.funding:.8f}",
-        "T": market.next_funding_ns(now_ms * MILLISECOND) // MILLISECOND,
+        "r": _funding(market),
+        "T": market.next_funding_ns(now_ms * MILLISECOND, _hours(market)) // MILLISECOND,
         "st": 1,
     }
 

@@ -9,6 +9,7 @@ from dfmon.model.units import MILLISECOND, SECOND
 from dfmon.sim import deribit_records as wire
 from dfmon.sim import deribit_trades as prints
 from dfmon.sim.archive import torn
+from dfmon.sim.board import INVERSE
 from dfmon.sim.currency import CurrencyMarket
 from dfmon.sim.deribit_records import Record
 from dfmon.sim.deribit_summaries import future_summary, option_summaries
@@ -23,6 +24,7 @@ SETTLEMENT_CURRENCIES: Final = ("BTC", "ETH", "USDC", "USDT", "EURR", "any")
 VERSION: Final = "1.2.26"
 _MAX_COUNT: Final = 1_000
 _SUMMARY_NS: Final = 2 * SECOND
+_CANDLES_S: Final = {"1": 1, "60": 60, "3600": 3_600, "43200": 43_200, "1D": 86_400}  # resolutions of the index
 
 
 class RpcError(Exception):
@@ -61,6 +63,7 @@ class DeribitMethods:
             "public/ticker": self._ticker,
             "public/get_order_book": self._order_book,
             "public/get_index_price": self._index_price,
+            "public/get_volatility_index_data": self._volatility_candles,
             "public/get_delivery_prices": self._delivery_prices,
             "public/get_expirations": self._expirations,
             "public/get_last_trades_by_currency": self._trades_by_currency,
@@ -167,6 +170,21 @@ class DeribitMethods:
     def _index_price(self, params: Params) -> Record:
         currency = self._indexed(params)
         return {"index_price": currency.index, "estimated_delivery_price": currency.estimated_delivery}
+
+    def _volatility_candles(self, params: Params) -> Record:
+        """Candles of the volatility index; here only the one under way is known."""
+        currency = self._market.currencies.get(_text(params, "currency"))
+        if currency is None or currency.board.quotation is not INVERSE:
+            raise invalid("invalid currency", "currency")
+        step_s = _CANDLES_S.get(_text(params, "resolution"))
+        if step_s is None:
+            raise invalid("must be one of 1, 60, 3600, 43200, 1D", "resolution")
+        start, end = _integer(params, "start_timestamp"), _integer(params, "end_timestamp")
+        if start is None or end is None:
+            raise invalid("value is required", "start_timestamp" if start is None else "end_timestamp")
+        begun = currency.now_ns // SECOND // step_s * step_s * 1_000
+        row = [begun, *[currency.volatility_index] * 4]
+        return {"data": [row] if start <= begun <= end else [], "continuation": None}
 
     def _delivery_prices(self, params: Params) -> Record:
         deliveries = self._indexed(params).deliveries

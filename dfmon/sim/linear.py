@@ -103,9 +103,9 @@ class LinearMarket:
         return round(raw, 8)
 
     @staticmethod
-    def next_funding_ns(now_ns: int) -> int:
-        """The next 00:00, 08:00 or 16:00 UTC."""
-        return now_ns - now_ns % (8 * HOUR) + 8 * HOUR
+    def next_funding_ns(now_ns: int, hours: int = 8) -> int:
+        """The end of the period under way; periods begin at 00:00 UTC."""
+        return now_ns - now_ns % (hours * HOUR) + hours * HOUR
 
     def step(self, now_ns: int, index: float, lean: float, seconds: float, carry: float = 1.0) -> list[LinearTrade]:
         """Follow `index * carry`; `lean` in [-1, 1] is the way takers are hurrying. Returns the trades."""

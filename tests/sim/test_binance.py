@@ -135,6 +135,16 @@ async def test_rest_numbers_are_strings(exchange: Any) -> None:
     assert (await sim.get(f"{spot}/fapi/v1/depth", symbol="BTCUSDT")).status_code == 404
 
 
+async def test_funding_periods_are_told_where_they_are_not_eight_hours(exchange: Any) -> None:
+    sim = await exchange(currencies=("BTC", "SOL"))
+    futures = sim.at.binance_futures_rest
+    (told,) = (await sim.get(f"{futures}/fapi/v1/fundingInfo")).json()
+    assert (told["symbol"], told["fundingIntervalHours"]) == ("SOLUSDT", 4)
+    due = (await sim.get(f"{futures}/fapi/v1/premiumIndex", symbol="SOLUSDT")).json()["nextFundingTime"]
+    assert due % (4 * 3_600_000) == 0
+    assert (await sim.get(f"{sim.at.binance_spot_rest}/api/v3/fundingInfo")).status_code == 400
+
+
 async def test_too_many_messages_are_1008(exchange: Any) -> None:
     sim = await exchange()
     client = await sim.ws(f"{sim.at.binance_spot_ws}/ws")

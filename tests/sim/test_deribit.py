@@ -327,3 +327,17 @@ def test_a_block_request_describes_the_structure(lived: Any) -> None:
     record = block_request(order, trades)
     assert record["direction"] == "sell"
     assert record["legs"][0]["direction"] == "buy", "the structure's own side, not the taker's"
+
+
+async def test_the_volatility_index_has_candles_for_those_who_ask_well(exchange: Any) -> None:
+    sim = await exchange(currencies=("BTC", "SOL"))
+    now_ms = sim.server.clock() // 1_000_000
+    asked = {"currency": "BTC", "start_timestamp": now_ms - 300_000, "end_timestamp": now_ms + 60_000, "resolution": 60}
+    told = await sim.result("get_volatility_index_data", **asked)
+    ((begun, *values),) = told["data"]
+    assert begun % 60_000 == 0
+    assert all(10.0 < value < 300.0 for value in values)
+    assert told["continuation"] is None
+    for wrong in ({"currency": "SOL"}, {"resolution": 61}, {"end_timestamp": ""}):
+        refused = (await sim.get(f"{sim.at.deribit_rest}/public/get_volatility_index_data", **asked | wrong)).json()
+        assert refused["error"]["code"] == -32602

@@ -1,9 +1,20 @@
 import json
+import math
 from collections.abc import Sequence
 
 import pytest
 
-from dfmon.model.events import BookLost, BookSnapshot, BookUpdate, Event, FeedState, FeedStatus, Market, MarketTrade
+from dfmon.model.events import (
+    BookLost,
+    BookSnapshot,
+    BookUpdate,
+    Event,
+    FeedState,
+    FeedStatus,
+    Market,
+    MarketTicker,
+    MarketTrade,
+)
 from dfmon.model.units import SECOND
 from dfmon.venues.binance import protocol as binance
 from dfmon.venues.binance.protocol import BinanceProtocol
@@ -178,7 +189,8 @@ def test_open_interest_is_polled_every_fifteen_seconds_on_one_connection_only():
     for second in range(40):
         protocol.due(NOW + second * SECOND)
         for call in protocol.rest_calls():
-            asked.append((second, call.tag))
+            if call.tag != "periods":
+                asked.append((second, call.tag))
             protocol.response_received(call.tag, b"")
     assert asked == [(at, f"interest:{name}") for at in (2, 17, 32) for name in ("BTC", "ETH")]
     other = connected("public")
@@ -190,6 +202,58 @@ def test_open_interest_without_a_mark_says_nothing():
     protocol = connected("market")
     reply = body({"openInterest": "10", "symbol": "BTCUSDT", "time": T_MS})
     assert protocol.response_received("interest:BTC", reply) == []
+
+
+def mark_of(protocol: BinanceProtocol, symbol: str, rate: str) -> float:
+    data = {"e": "markPriceUpdate", "E": T_MS, "s": symbol, "p": "100", "i": "100", "r": rate, "T": T_MS + 1}
+    frame = body({"stream": f"{symbol.lower()}@markPrice@1s", "data": data})
+    (told,) = (event for event in protocol.frame_received(frame) if isinstance(event, MarketTicker))
+    return told.funding_8h
+
+
+def test_funding_is_per_eight_hours_whatever_the_period():
+    protocol = binance.market(("BTC", "SOL", "XRP", "DOGE"))
+    protocol.connection_made(NOW)
+    assert mark_of(protocol, "BTCUSDT", "0.0001") == 0.0001
+    assert math.isnan(mark_of(protocol, "SOLUSDT", "0.0001")), "nobody has said of how many hours"
+    protocol.due(NOW)
+    (call,) = protocol.rest_calls()
+    assert (call.tag, call.path) == ("periods", "/fapi/v1/fundingInfo")
+    protocol.response_received("periods", b"")
+    protocol.due(NOW + SECOND)
+    protocol.due(NOW + 7 * SECOND)
+    assert "periods" in [call.tag for call in protocol.rest_calls()], "asked again"
+    rows = [{"symbol": "SOLUSDT", "fundingIntervalHours": 4}, {"symbol": "XRPUSDT", "fundingIntervalHours": 1}]
+    assert protocol.response_received("periods", body(rows)) == []
+    told = [mark_of(protocol, f"{name}USDT", "0.0001") for name in ("BTC", "SOL", "XRP", "DOGE")]
+    assert told == pytest.approx([0.0001, 0.0002, 0.0008, 0.0001], rel=1e-12)
+    for damaged in ([{"symbol": "SOLUSDT", "fundingIntervalHours": 0}], {"code": -1}, [7]):
+        (event,) = protocol.response_received("periods", body(damaged))
+        assert event.what == "answer"
+    assert mark_of(protocol, "SOLUSDT", "0.0001") == pytest.approx(0.0002)
+
+
+def test_without_a_websocket_marks_and_funding_come_by_rest():
+    protocol = connected("market")
+    protocol.connection_lost("HTTP 403")
+    asked = []
+    for second in range(1, 32):
+        protocol.due(NOW + second * SECOND)
+        asked += [(second, call.tag) for call in protocol.rest_calls() if call.tag.startswith("premium")]
+    assert asked == [(16, "premium:BTC"), (16, "premium:ETH")], "an ordinary reconnect asks for nothing twice"
+    reply = body({"symbol": "BTCUSDT", "markPrice": "91000", "lastFundingRate": "0.0001", "time": T_MS})
+    status, told = protocol.response_received("premium:BTC", reply)
+    assert (status.state, status.reason) == (FeedState.SYNCING, "by REST alone, every 15 s: HTTP 403")
+    assert (told.mark, told.funding_8h) == (91000.0, 0.0001)
+    interest = body({"openInterest": "10", "symbol": "BTCUSDT", "time": T_MS})
+    (told,) = protocol.response_received("interest:BTC", interest)
+    assert told.open_interest_usd == 910_000.0
+    assert protocol.connection_lost("HTTP 403")[0].state is FeedState.SYNCING
+    down, _ = protocol.response_received("premium:ETH", b"")
+    assert down.state is FeedState.DOWN
+    protocol.connection_made(NOW + 40 * SECOND)
+    protocol.due(NOW + 80 * SECOND)
+    assert not [call for call in protocol.rest_calls() if call.tag.startswith("premium")]
 
 
 def test_a_stream_name_in_another_spelling_of_the_json_is_read_too():

@@ -321,3 +321,56 @@ def test_the_recorded_requests_are_read_and_their_own_legs_match_them() -> None:
         checked += check(protocol, push("block_rfq.trades.BTC", row), trades(*rows))
     assert len(checked) == len(requests) == 10
     assert all(one.matched for one in checked), [one.trouble for one in checked]
+
+
+# ---- before the first print that is seen -----------------------------------------------------------------------------
+
+
+def asked_before(protocol: DeribitProtocol, second: int) -> list[RestCall]:
+    protocol.due(NOW + second * SECOND)
+    return [call for call in protocol.rest_calls() if call.tag.startswith("before:")]
+
+
+def test_a_print_dropped_before_the_first_one_seen_is_asked_for_by_number() -> None:
+    protocol = watching()
+    (first,) = of(OptionTrade, protocol.frame_received(trades(trade(9, 5))))
+    assert first.seq == 5, "nothing waits for the answer"
+    (call,) = asked_before(protocol, 1)
+    assert (call.tag, call.path) == (f"before:BTC:{CALL}:1:4", "/public/get_last_trades_by_instrument")
+    old = [trade(number, number, timestamp=T_MS - 60_000 + number) for number in (1, 2)]
+    rows = [trade(8, 4), *old, trade(7, 3), trade(9, 5), trade(6, 2, PUT)]
+    page = answer({"trades": rows, "has_more": False})
+    missed = of(OptionTrade, protocol.response_received(call.tag, page))
+    assert [(event.name, event.seq) for event in missed] == [(CALL, 3), (CALL, 4)], "older ones are history"
+    assert asked_before(protocol, 2) == []
+    following = protocol.frame_received(trades(trade(10, 6), trade(8, 4)))
+    assert [event.seq for event in of(OptionTrade, following)] == [6]
+
+
+def test_options_whose_first_prints_come_together_are_asked_for_one_a_second_and_once() -> None:
+    protocol = watching()
+    protocol.frame_received(trades(trade(1, 5), trade(2, 2_000, PUT)))
+    (one,) = asked_before(protocol, 1)
+    (two,) = asked_before(protocol, 2)
+    assert dict(two.params)["start_seq"] == "1000"
+    assert asked_before(protocol, 3) == []
+    protocol.response_received(one.tag, b'{"error":{"code":-32602,"message":"Invalid params"}}')
+    protocol.response_received(two.tag, b"")
+    again = [call for second in range(4, 90) for call in asked_before(protocol, second)]
+    assert {call.tag for call in again} == {two.tag}
+    protocol.connection_made(NOW + 100 * SECOND)
+    assert two.tag in {call.tag for call in asked_before(protocol, 101)}, "a call that a new connection ended"
+
+
+def test_a_first_print_with_number_one_and_those_of_a_fill_have_nothing_before_them() -> None:
+    protocol = watching()
+    protocol.frame_received(trades(trade(1, 1)))
+    assert asked_before(protocol, 1) == []
+    protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=600.0)
+    protocol.connection_made(NOW)
+    named("listing BTC options").play(protocol)
+    fill = opened(protocol, T_MS)
+    assert fill is not None
+    rows = [trade(1, 7, timestamp=T_MS - 30)]
+    assert of(OptionTrade, protocol.response_received(fill.tag, answer({"trades": rows, "has_more": False})))
+    assert asked_before(protocol, 1) == []

@@ -12,7 +12,7 @@ from tests.venues.venue_golden import NOW, goldens
 
 # `estimated_expiration_price.btc_usd` and all of its kind are one; so are the streams of two symbols.
 KINDS = {"deribit": lambda channel: channel.split(".")[0], "okx": str}
-UNTOLD = {"gap", "life"}  # answered with the pages of prints that "trades" has
+UNTOLD = {"gap", "before", "life"}  # answered with the pages of prints that "trades" has
 
 
 def kind_of(source: str, channel: str) -> str:

@@ -34,7 +34,9 @@ def test_the_first_poll_is_ten_seconds_after_the_loss_and_asks_for_everything() 
     protocol = DeribitProtocol(("BTC",), linear=False)
     protocol.connection_lost("connection refused")
     assert polled(protocol, *range(10)) == []
-    assert polled(protocol, 10) == ["instruments:BTC:option", "instruments:BTC:future", "index:btc_usd"]
+    assert polled(protocol, 10) == [
+        "instruments:BTC:option", "instruments:BTC:future", "futures:BTC", "index:btc_usd", "volatility:BTC"
+    ]  # fmt: skip
     status, price = protocol.response_received("index:btc_usd", index(90_000.0))
     assert status == FeedStatus("deribit", FeedState.SYNCING, "by REST alone, every 10 s: connection refused")
     assert price == IndexPrice("deribit", "BTC", 90_000.0, NOW)
@@ -62,7 +64,7 @@ def test_where_rest_fails_too_the_feed_is_down_and_nothing_piles_up() -> None:
 
 
 async def test_the_board_lives_by_rest_and_goes_back_to_streams(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "EVERY_NS", SECOND // 5)
+    monkeypatch.setattr(module, "EVERY_S", 0.2)
     exchange = SimServer(SimConfig(currencies=("BTC",), history=0.02))
     at = await exchange.start()
     blocked = True
@@ -96,6 +98,7 @@ async def test_the_board_lives_by_rest_and_goes_back_to_streams(monkeypatch: pyt
         assert "by REST alone" in shot.feeds[0].note
         assert "name not found" in shot.feeds[0].note
         assert shot.feeds[0].reconnects == 1, "one loss, however often a new connection fails"
+        shot = await until(lambda s: s.context.dvol is not None and s.context.funding is not None)
         spot = shot.spot
         await until(lambda s: s.spot != spot)
         blocked = False

@@ -23,17 +23,15 @@ from dfmon.model.events import (
 from dfmon.model.units import HOUR, NAN, SECOND, clean
 from dfmon.venues.binance import wire
 from dfmon.venues.binance.book import DepthChain
-from dfmon.venues.decoding import UNREADABLE, Recent, ns, number, rejected
+from dfmon.venues.binance.facts import VENUE, Facts
+from dfmon.venues.decoding import UNREADABLE, Recent, ns, rejected
 from dfmon.venues.protocol import Fate, Patience, RestCall
 from dfmon.venues.restqueue import RestQueue
 from dfmon.venues.status import Status
 from dfmon.venues.watchdog import Watchdog
 
-VENUE: Final = "binance"
 _STREAM: Final = b'"stream":"'
 _QUOTE: Final = "USDT"
-_INTEREST_EVERY: Final = 15 * SECOND  # there is no stream of open interest
-
 _LIFE_S: Final = 23.5 * HOUR / SECOND  # the venue ends a connection after 24 h
 _MENDED_AT_ONCE: Final = 100  # streams of one message: the venue takes five messages a second
 
@@ -67,7 +65,7 @@ class BinanceProtocol:
         route: str,
         streams: Sequence[str],
         depth: tuple[str, int] | None = None,
-        interest: bool = False,
+        facts: bool = False,
     ) -> None:
         self.source = source
         self.patience = Patience(first_data_s=10.0, data_s=35.0, life_s=_LIFE_S)
@@ -77,14 +75,12 @@ class BinanceProtocol:
         self._names = [f"{symbol}@{stream}" for symbol in self._symbols for stream in streams]
         self.path = f"{route}/stream?streams={'/'.join(self._names)}"
         self._depth = depth
-        self._interest = interest
         self._rest = RestQueue()
         self._chains: dict[str, DepthChain] = {}
         self._reading: dict[str, str] = {}  # underlying -> tag of the snapshot under way
         self._readings = 0
-        self._marks: dict[str, float] = {}
-        self._interest_ns = 0
         self._status = Status(source)
+        self._facts = Facts(self._symbols, self._rest, self._status, source) if facts else None
         self._dog = Watchdog()
         self._prints = Recent()
         self._out: list[str] = []
@@ -104,7 +100,6 @@ class BinanceProtocol:
     def connection_made(self, now_ns: int) -> Sequence[Event]:
         self._rest.clear()
         self._reading.clear()
-        self._marks.clear()
         self._chains = {name: DepthChain(VENUE, self._market, name) for name in self._symbols.values()}
         self._out.clear()
         self.leaving = ""
@@ -115,12 +110,13 @@ class BinanceProtocol:
             within_s = _TRADES_WITHIN.get(self._symbols[symbol], 0) if kind == "aggTrade" else _WITHIN.get(kind, 0)
             if within_s:
                 self._dog.expect(stream, within_s * SECOND)
-        self._interest_ns = now_ns + 2 * SECOND  # the first mark price has come by then
+        if self._facts is not None:
+            self._facts.restart(now_ns)
         return [self._status.begin("waiting for data")]
 
     def connection_lost(self, reason: str) -> Sequence[Event]:
         self._dog.restart()
-        events: list[Event] = [self._status.down(reason)]
+        events: list[Event] = [self._facts.alone.begin(reason) if self._facts else self._status.down(reason)]
         if self._depth is not None:
             events += [BookLost(VENUE, self._market, name) for name in self._symbols.values()]
         return events
@@ -134,7 +130,9 @@ class BinanceProtocol:
         return self._status.live
 
     def due(self, now_ns: int) -> Sequence[Event]:
-        self._ask_rest(now_ns)
+        if self._facts is not None:
+            self._facts.due(now_ns)
+        self._rest.due(now_ns)
         again, silent = self._dog.due(now_ns)
         if again:
             self._send("UNSUBSCRIBE", again[:_MENDED_AT_ONCE])
@@ -151,13 +149,6 @@ class BinanceProtocol:
         symbol, _, kind = stream.partition("@")
         kind = kind.partition("@")[0]
         return _FATES.get(kind, Fate.KEEP), f"{kind} {symbol}"
-
-    def _ask_rest(self, now_ns: int) -> None:
-        if self._interest and now_ns >= self._interest_ns:
-            self._interest_ns = now_ns + _INTEREST_EVERY
-            for symbol, name in self._symbols.items():
-                self._rest.ask(f"interest:{name}", "/fapi/v1/openInterest", retry=False, symbol=symbol.upper())
-        self._rest.due(now_ns)
 
     def data_to_send(self) -> list[str]:
         out, self._out = self._out, []
@@ -179,17 +170,18 @@ class BinanceProtocol:
     def response_received(self, tag: str, body: bytes) -> Sequence[Event]:
         kind, _, rest = tag.partition(":")
         name = rest.partition(":")[0]
-        if kind not in ("depth", "interest") or name not in self._symbols.values():
+        facts = self._facts if kind in Facts.kinds else None
+        if (facts is None and kind != "depth") or (kind != "periods" and name not in self._symbols.values()):
             return [rejected(self.source, "answer", tag)]
         try:
             if not body:
                 raise ValueError(f"{tag}: none")
-            events = self._on_interest(name, body) if kind == "interest" else self._on_snapshot(name, tag, body)
+            events = self._on_snapshot(name, tag, body) if facts is None else facts.take(kind, name, body)
             self._rest.answered(tag)
             return events
         except UNREADABLE as exc:
             self._rest.failed(tag)
-            return [rejected(self.source, "answer", exc)]
+            return [*(facts.unanswered(kind) if facts else []), rejected(self.source, "answer", exc)]
 
     # ---- frames ---------------------------------------------------------------------------------------------------
 
@@ -236,9 +228,7 @@ class BinanceProtocol:
 
     def _on_mark(self, name: str, frame: bytes) -> Sequence[Event]:
         row = wire.mark_price.decode(frame).data
-        self._marks[name] = row.p
-        index, funding = number(row.i), number(row.r)
-        return [MarketTicker(VENUE, self._market, name, ns(row.E), mark=row.p, index=index, funding_8h=funding)]
+        return [] if self._facts is None else [self._facts.mark(name, row)]
 
     def _on_liquidation(self, name: str, frame: bytes) -> Sequence[Event]:
         order = wire.force_order.decode(frame).data.o
@@ -289,14 +279,6 @@ class BinanceProtocol:
         self._read(name, chain)  # too old: once more
         return events
 
-    def _on_interest(self, name: str, body: bytes) -> Sequence[Event]:
-        """Open interest comes in coins; without a mark price it cannot be said in USD."""
-        row = wire.open_interest.decode(body)
-        mark = self._marks.get(name)
-        if mark is None:
-            return []
-        return [MarketTicker(VENUE, self._market, name, ns(row.time), open_interest_usd=row.openInterest * mark)]
-
 
 def spot(underlyings: Sequence[str] = ("BTC", "ETH"), source: str = "binance.spot") -> BinanceProtocol:
     """Spot: trades, 24 h volume and a book of 5,000 levels a side at the start, which reaches 1 % on BTC."""
@@ -318,5 +300,5 @@ def public(underlyings: Sequence[str] = ("BTC", "ETH"), source: str = "binance.p
 
 
 def market(underlyings: Sequence[str] = ("BTC", "ETH"), source: str = "binance.market") -> BinanceProtocol:
-    """USD-M futures, trade route, with polled open interest."""
-    return BinanceProtocol(source, Market.PERP, underlyings, route="/market", streams=MARKET_STREAMS, interest=True)
+    """USD-M futures, trade route, with the facts that are polled."""
+    return BinanceProtocol(source, Market.PERP, underlyings, route="/market", streams=MARKET_STREAMS, facts=True)

@@ -6,10 +6,10 @@ or not finite make the frame unreadable, so a damaged number cannot enter a book
 
 from __future__ import annotations
 
-from typing import Final, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from dfmon.venues.decoding import Amount, Level, Ms, Positive, Serial
 
@@ -122,6 +122,22 @@ class OpenInterest(Struct):
     time: Ms = 0
 
 
+class PremiumIndex(Struct):
+    """What the stream of mark prices says, by REST."""
+
+    markPrice: Positive
+    indexPrice: str = ""
+    lastFundingRate: str = ""
+    time: Ms = 0
+
+
+class FundingInfo(Struct):
+    """A contract whose funding period or bounds were ever changed."""
+
+    symbol: str
+    fundingIntervalHours: Annotated[float, Meta(gt=0, le=24)] = 8.0
+
+
 def _stream(kind: type[T]) -> msgspec.json.Decoder[Stream[T]]:
     return msgspec.json.Decoder(Stream[kind], strict=False)  # type: ignore[valid-type]
 
@@ -135,4 +151,6 @@ force_order: Final = _stream(ForceOrder)
 book_ticker: Final = _stream(BookTicker)
 depth: Final = _stream(Depth)
 snapshot: Final = msgspec.json.Decoder(DepthSnapshot, strict=False)
+premium_index: Final = msgspec.json.Decoder(PremiumIndex, strict=False)
+funding_info: Final = msgspec.json.Decoder(list[FundingInfo], strict=False)
 open_interest: Final = msgspec.json.Decoder(OpenInterest, strict=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from dfmon.model.events import Event, IndexPrice
+from dfmon.model.events import Event, IndexPrice, VolIndex
 from dfmon.model.units import MICROSECOND, clean
 from dfmon.venues.decoding import UNREADABLE, rejected
 from dfmon.venues.deribit import decode, wire
@@ -17,7 +17,6 @@ from dfmon.venues.deribit.lives import from_kept
 from dfmon.venues.deribit.polls import Polls
 from dfmon.venues.deribit.prints import Prints
 from dfmon.venues.deribit.session import FATAL, PASSING, WORDS
-from dfmon.venues.status import Status
 
 
 class Answers:
@@ -29,20 +28,22 @@ class Answers:
         calls: Calls,
         prints: Prints,
         polls: Polls,
-        status: Status,
         index_of: Mapping[str, str],
         follow: Callable[[list[str], list[str]], None],
     ) -> None:
         self._listings, self._calls, self._prints, self._polls = listings, calls, prints, polls
-        self._status, self._index_of, self._follow = status, index_of, follow
+        self._index_of, self._follow = index_of, follow
         self._by_kind: dict[str, Callable[[list[str], wire.Answer], list[Event]]] = {
             "instruments": self._on_listing,
             "summary": self._on_summary,
             "trades": self._on_filled,
             "sweep": self._on_swept,
             "gap": self._on_hole,
+            "before": self._on_preceding,
             "life": self._on_life,
+            "futures": self._on_futures,
             "index": self._on_index,
+            "volatility": self._on_volatility,
             "ticker": self._on_ticker,
         }
 
@@ -71,11 +72,7 @@ class Answers:
 
     def _unanswered(self, tag: str, kind: str) -> list[Event]:
         self._calls.failed(tag)
-        none = rejected(wire.SOURCE, "answer", f"{tag}: none")
-        if kind == "index" and self._polls.answering:
-            self._polls.answering = False
-            return [self._status.down(self._polls.lost), none]
-        return [none]
+        return [*(self._polls.failed() if kind == "index" else []), rejected(wire.SOURCE, "answer", f"{tag}: none")]
 
     def _on_listing(self, words: list[str], answer: wire.Answer) -> list[Event]:
         currency, kind = words[0], words[1]
@@ -92,12 +89,21 @@ class Answers:
 
     def _on_index(self, words: list[str], answer: wire.Answer) -> list[Event]:
         price = wire.index_asked.decode(answer.result).index_price
-        exch_ns = answer.usOut * MICROSECOND
-        events: list[Event] = [IndexPrice(wire.SOURCE, self._index_of[words[0]], price, exch_ns)]
-        if self._polls.lost and not self._polls.answering:
-            self._polls.answering = True
-            events.insert(0, self._polls.status())
-        return events
+        told = IndexPrice(wire.SOURCE, self._index_of[words[0]], price, answer.usOut * MICROSECOND)
+        return [*self._polls.answered(), told]
+
+    def _on_volatility(self, words: list[str], answer: wire.Answer) -> list[Event]:
+        """The newest minute's last value, which is as old as now at most; no candle at all is no event."""
+        candles = wire.volatility_candles.decode(answer.result).data
+        if not candles:
+            return []
+        *_, close = max(candles)
+        return [VolIndex(wire.SOURCE, words[0], close / 100.0, answer.usOut * MICROSECOND)]
+
+    def _on_futures(self, _words: list[str], answer: wire.Answer) -> list[Event]:
+        rows, bad = wire.future_summaries.decode(answer.result)
+        mine = [(self._listings.futures.get(row.instrument_name), row) for row in rows]
+        return [*(decode.future_summary(future, row) for future, row in mine if future is not None), *bad]
 
     def _on_summary(self, words: list[str], answer: wire.Answer) -> list[Event]:
         rows, bad = wire.summaries.decode(answer.result)
@@ -120,6 +126,10 @@ class Answers:
     def _on_hole(self, words: list[str], answer: wire.Answer) -> list[Event]:
         currency, name, first, _ = words
         return self._prints.mended(currency, name, int(first), wire.page.decode(answer.result))
+
+    def _on_preceding(self, words: list[str], answer: wire.Answer) -> list[Event]:
+        currency, name, _, last = words
+        return self._prints.preceding(currency, name, int(last), wire.page.decode(answer.result))
 
     def _on_life(self, words: list[str], answer: wire.Answer) -> list[Event]:
         return self._prints.life_page(words[0], int(words[1]), wire.page.decode(answer.result))

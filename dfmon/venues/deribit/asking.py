@@ -97,6 +97,23 @@ class Calls(RestQueue):
             name = names[self._turn % len(names)]
             self.ask(f"ticker:{name}", "/public/ticker", retry=False, instrument_name=name)
 
+    def futures(self, currency: str) -> None:
+        """Marks, open interest and funding of the perpetuals and dated futures; the next poll is the retry."""
+        path = "/public/get_book_summary_by_currency"
+        self.ask(f"futures:{currency}", path, retry=False, currency=currency, kind="future")
+
+    def volatility(self, underlying: str, start_ms: int, end_ms: int) -> None:
+        """The volatility index, as candles of a minute."""
+        self.ask(
+            f"volatility:{underlying}",
+            "/public/get_volatility_index_data",
+            retry=False,
+            currency=underlying,
+            start_timestamp=start_ms,
+            end_timestamp=end_ms,
+            resolution=60,
+        )
+
     def prints(self, currency: str, start_ms: int, end_ms: int) -> None:
         """A page of the option prints of a time."""
         self._prints("trades", currency, start_ms, end_ms)
@@ -120,8 +137,18 @@ class Calls(RestQueue):
 
     def hole(self, hole: Hole) -> None:
         """The prints of one instrument between two sequence numbers."""
+        self._numbered("gap", hole)
+
+    def before(self, hole: Hole) -> bool:
+        """The same before the first print that was seen. Whether it had not been asked for already."""
+        return self._numbered("before", hole)
+
+    def _numbered(self, kind: str, hole: Hole) -> bool:
+        tag = f"{kind}:{hole.currency}:{hole.name}:{hole.first}:{hole.last}"
+        if self.open(tag):
+            return False
         self.ask(
-            f"gap:{hole.currency}:{hole.name}:{hole.first}:{hole.last}",
+            tag,
             "/public/get_last_trades_by_instrument",
             instrument_name=hole.name,
             start_seq=hole.first,
@@ -129,3 +156,4 @@ class Calls(RestQueue):
             count=PAGE,
             sorting="asc",
         )
+        return True

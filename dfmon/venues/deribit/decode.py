@@ -211,3 +211,19 @@ class FutureState:
             volume_usd=self._volume,
             funding_8h=self._funding,
         )
+
+
+def future_summary(future: Instrument, row: wire.FutureSummary) -> FutureTicker:
+    """A book-summary row of a future says all of it at once."""
+    return FutureState(future).apply(
+        wire.FutureRow(
+            row.instrument_name,
+            row.creation_timestamp,
+            mark_price=row.mark_price,
+            best_bid_price=row.bid_price,
+            best_ask_price=row.ask_price,
+            open_interest=row.open_interest,
+            funding_8h=row.funding_8h,
+            stats=wire.FutureStats(row.volume_usd),
+        )
+    )

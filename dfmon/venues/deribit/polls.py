@@ -1,6 +1,6 @@
 """What keeps the board alive while no websocket is to be had: everything that REST can tell, asked every few seconds.
 
-It begins some seconds after the loss, so that an ordinary reconnect asks for nothing twice. `protocol` drives it.
+`protocol` drives it.
 """
 
 from __future__ import annotations
@@ -8,46 +8,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from dfmon.model.events import FeedState, FeedStatus
-from dfmon.model.units import MILLISECOND, SECOND, clean
+from dfmon.model.units import MILLISECOND, MINUTE
 from dfmon.venues.deribit import wire
 from dfmon.venues.deribit.asking import Calls
-from dfmon.venues.deribit.listing import Listings
+from dfmon.venues.deribit.listing import INVERSE, Listings
 from dfmon.venues.deribit.prints import Prints
 from dfmon.venues.meta_snap import Job, Schedule
+from dfmon.venues.restalone import RestAlone
+from dfmon.venues.status import Status
 
-EVERY_NS: Final = 10 * SECOND
+EVERY_S: Final = 10.0
+_DVOL_OF: Final = 5 * MINUTE
 
 
-class Polls:
-    """`lost` says why there is no websocket, or nothing; `answering` whether REST brings data in its place."""
+class Polls(RestAlone):
+    """`indices` are those of the underlyings."""
 
-    def __init__(self, calls: Calls, listings: Listings, prints: Prints, indices: Iterable[str]) -> None:
-        self.lost = ""
-        self.answering = False
+    def __init__(
+        self, status: Status, calls: Calls, listings: Listings, prints: Prints, indices: Iterable[str]
+    ) -> None:
+        super().__init__(status, wire.SOURCE, EVERY_S)
         self._calls, self._listings, self._prints, self._indices = calls, listings, prints, tuple(indices)
-        self._next_ns = 0
-
-    def over(self) -> None:
-        """There is a websocket again."""
-        self.lost, self.answering, self._next_ns = "", False, 0
-
-    def begin(self, reason: str) -> None:
-        """The websocket is gone, or another attempt has failed."""
-        self.lost = clean(reason) or "no connection"
-
-    def status(self) -> FeedStatus:
-        words = f"by REST alone, every {EVERY_NS // SECOND} s: {self.lost}"
-        return FeedStatus(wire.SOURCE, FeedState.SYNCING, words)
 
     def due(self, now_ns: int, schedule: Schedule) -> None:
-        """Listing, marks, open interest, forwards, index and prints, when it is time."""
+        """Listing, marks, open interest, forwards, futures, indices, DVOL and prints, when it is time."""
         self._calls.due(now_ns)
         self._prints.due(now_ns)
-        if now_ns < self._next_ns:
-            return
-        first, self._next_ns = not self._next_ns, now_ns + EVERY_NS
-        if first:
+        if not self.turn(now_ns):
             return
         if Job.LISTING in schedule.due(now_ns):
             self._calls.listings(self._listings)
@@ -56,8 +43,13 @@ class Polls:
                 self._calls.board(self._listings, currency)
             else:
                 self._calls.listing(currency, "option")
+        for currency in self._listings.future_currencies:
+            self._calls.futures(currency)
         for index in self._indices:
             self._calls.ask(f"index:{index}", "/public/get_index_price", retry=False, index_name=index)
+        for underlying in self._listings.underlyings:
+            if underlying in INVERSE:
+                self._calls.volatility(underlying, (now_ns - _DVOL_OF) // MILLISECOND, now_ns // MILLISECOND)
         if not self._prints.filling:
             self._prints.reconnected(now_ns)
             self._prints.subscribed(now_ns // MILLISECOND)

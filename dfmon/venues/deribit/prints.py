@@ -20,7 +20,7 @@ from dfmon.venues.deribit.asking import Calls
 from dfmon.venues.deribit.listing import INVERSE, Listings
 from dfmon.venues.deribit.lives import Lives
 from dfmon.venues.deribit.requests import Requests
-from dfmon.venues.deribit.tape import Tape
+from dfmon.venues.deribit.tape import Hole, Tape
 
 _OVERLAP_MS: Final = 5_000  # a fill by time starts before the last print seen: prints of one moment come in any order
 _SWEEP: Final = 5 * MINUTE  # between two readings of what the channels should have brought
@@ -50,6 +50,8 @@ class Prints:
         self._sweep_ns = 0  # when it is to be read again
         self._kept_ms: dict[str, int] = {}  # underlying -> newest print that was kept from an earlier run
         self._look_back_ms = look_back_ms
+        self._opened_ms: dict[str, int] = {}  # currency -> since when its channel has been open, the first time
+        self._preceding: dict[str, Hole] = {}  # options whose first print may not have been the first since then
 
     # ---- the connection --------------------------------------------------------------------------------------------
 
@@ -101,8 +103,10 @@ class Prints:
         if self._until_ms is None:
             self.heard(now_ms)
             for currency in self._listings.currencies:
-                if now_ms and currency not in self._filling:
-                    self._read_ms.setdefault(currency, now_ms)
+                if now_ms:
+                    self._opened_ms.setdefault(currency, now_ms)
+                    if currency not in self._filling:
+                        self._read_ms.setdefault(currency, now_ms)
             self._until_ms = max(now_ms, self._connected_ms)
             self._ask_fills()
 
@@ -124,6 +128,9 @@ class Prints:
         """Ask again for holes that the first answer did not close, and for what nothing later can tell of."""
         for hole in self._tape.holes(self._filling, now_ns):
             self._calls.hole(hole)
+        for hole in self._preceding.values():
+            if self._calls.before(hole):
+                break  # one a second: there is no haste, and many begin at once
         if self._until_ms is not None and now_ns >= self._sweep_ns:
             self._sweep_ns = now_ns + _SWEEP
             for currency in self._listings.currencies:
@@ -151,6 +158,8 @@ class Prints:
                     _, lost = self._held.popleft()
                     events.append(rejected(wire.SOURCE, "instrument", lost.instrument_name))
         events += self._told(self._tape.take(currency, ours, filling=currency in self._filling, filled=filled))
+        self._preceding |= {hole.name: hole for hole in self._tape.begun if hole.currency in self._opened_ms}
+        self._tape.begun.clear()
         events += self._out_of_patience(currency)
         for hole in self._tape.holes(self._filling):
             self._calls.hole(hole)
@@ -208,6 +217,8 @@ class Prints:
         self._ask_fills()
         self._tape.forget(gone)
         self.lives.forget(gone)
+        for name in gone & self._preceding.keys():
+            del self._preceding[name]
         self.unknown.discard(currency)
         held, self._held = self._held, deque()  # bounded by _HELD
         events: list[Event] = []
@@ -272,6 +283,15 @@ class Prints:
             self._calls.hole(hole)
         return events
 
+    def preceding(self, currency: str, name: str, last: int, page: wire.Page) -> list[Event]:
+        """The prints up to number `last`, before the first that was seen: told where they came while we watched."""
+        self._preceding.pop(name, None)
+        rows, bad = wire.trades.decode(page.trades)
+        since_ms = self._opened_ms[currency]
+        missed = [row for row in rows if row.instrument_name == name and row.trade_seq <= last]
+        missed = sorted((row for row in missed if row.timestamp >= since_ms), key=lambda row: row.trade_seq)
+        return [*self._told(missed), *bad]
+
     def unanswered(self, kind: str, about: list[str], why: str) -> list[Event]:
         """A fill (`trades`), a hole (`gap`) or a history (`life`) will not be answered: go on without it."""
         if kind == "trades":
@@ -279,6 +299,8 @@ class Prints:
         if kind == "gap":
             count, behind = self._tape.give_up(about[1])
             return [*self._lost(about[1], count), *self._told(behind)]
+        if kind == "before":
+            self._preceding.pop(about[1], None)
         if kind == "life":
             self.lives.failed(about[0], why)
             return self._given_up(about[0])

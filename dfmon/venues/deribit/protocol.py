@@ -72,11 +72,9 @@ class DeribitProtocol:
         self._status = Status(self.source)
         self._dog = Watchdog()
         self._halts = Halts(self._status, self._index_of)
-        self._polls = Polls(self._rest, self.listings, self._prints, self._index_of)
+        self._polls = Polls(self._status, self._rest, self.listings, self._prints, self._index_of)
         self._pushes = Pushes(self.listings, self._prints, self._halts, self._index_of)
-        self._answers = Answers(
-            self.listings, self._rest, self._prints, self._polls, self._status, self._index_of, self._follow
-        )
+        self._answers = Answers(self.listings, self._rest, self._prints, self._polls, self._index_of, self._follow)
         self._relisted_ns = 0
 
     # ---- the connection -------------------------------------------------------------------------------------------
@@ -100,9 +98,7 @@ class DeribitProtocol:
     def connection_lost(self, reason: str) -> Sequence[Event]:
         self._session = Session()
         self._dog.restart()
-        self._polls.begin(reason)
-        down = self._status.down(reason)
-        return [self._polls.status() if self._polls.answering else down]
+        return [self._polls.begin(reason)]
 
     def restored(self, last: Mapping[str, int], whole: Iterable[str], newest_ms: Mapping[str, int]) -> None:
         """What an earlier run knew: see `Prints.restored`. Comes before the first connection."""

@@ -56,6 +56,7 @@ class Tape:
         self.last_ms: dict[str, int] = {}
         self.now_ms = 0  # the venue's clock, as far as its prints and answers tell
         self.damaged = 0  # numbers that cannot be true, since the reader last set it to 0
+        self.begun: list[Hole] = []  # what may precede the first prints of lines, since the reader last emptied it
         self._memory = memory
         self._seen: dict[tuple[str, str], None] = {}
         self._lines: dict[str, _Line] = {}
@@ -71,13 +72,13 @@ class Tape:
         out: list[Trade] = []
         fresh = [row for row in rows if self._fresh(currency, row)]
         if not (filling and not filled):
-            self._begin(currency, fresh)
+            self._begin(currency, fresh, live=not filled)
         for row in fresh:
             self._follow(currency, row, out)
         return out
 
-    def _begin(self, currency: str, rows: Iterable[Trade]) -> None:
-        """Lines whose first prints these are; they have no predecessor to check."""
+    def _begin(self, currency: str, rows: Iterable[Trade], *, live: bool) -> None:
+        """Lines whose first prints these are; what precedes a live one, if anything does, nobody has read."""
         begins: dict[str, int] = {}
         for row in rows:
             name = row.instrument_name
@@ -86,6 +87,8 @@ class Tape:
                 begins[name] = min(begins.get(name, row.trade_seq), row.trade_seq)
         for name, seq in begins.items():
             self._lines.setdefault(name, _Line(currency, None)).last = seq - 1
+            if live and seq > 1:
+                self.begun.append(Hole(currency, name, max(1, seq - PAGE), seq - 1))
 
     def _fresh(self, currency: str, trade: Trade) -> bool:
         """Note a print; false where it has been seen before."""

@@ -199,6 +199,25 @@ class Summary(Struct, gc=False):
     volume: Maybe = None
 
 
+class FutureSummary(Struct, gc=False):
+    """A row of the book summary of futures: open interest of an inverse one in USD, of a linear one in coins."""
+
+    instrument_name: str
+    creation_timestamp: Ms = 0
+    mark_price: Maybe = None
+    bid_price: Maybe = None
+    ask_price: Maybe = None
+    open_interest: Maybe = None
+    funding_8h: Maybe = None
+    volume_usd: Maybe = None
+
+
+class VolatilityCandles(Struct, gc=False):
+    """The answer to public/get_volatility_index_data: start of the candle, open, high, low, close in percent."""
+
+    data: list[tuple[Ms, Amount, Amount, Amount, Positive]]
+
+
 class Record(Struct, gc=False):
     """A row of get_instruments, and the body of an instrument.creation notification."""
 
@@ -272,6 +291,7 @@ envelope: Final = msgspec.json.Decoder(Envelope)
 answer: Final = msgspec.json.Decoder(Answer)
 page: Final = msgspec.json.Decoder(Page)
 index_asked: Final = msgspec.json.Decoder(IndexAsked)
+volatility_candles: Final = msgspec.json.Decoder(VolatilityCandles)
 channels: Final = msgspec.json.Decoder(list[str])
 venue_status: Final = msgspec.json.Decoder(VenueStatus)
 future: Final = msgspec.json.Decoder(Push[FutureRow])
@@ -291,4 +311,5 @@ mark_frame: Final = Pushed(
 )
 requests: Final = Rows(SOURCE, msgspec.json.Decoder(list[BlockRequest]), msgspec.json.Decoder(BlockRequest))
 summaries: Final = Rows(SOURCE, msgspec.json.Decoder(list[Summary]), msgspec.json.Decoder(Summary))
+future_summaries: Final = Rows(SOURCE, msgspec.json.Decoder(list[FutureSummary]), msgspec.json.Decoder(FutureSummary))
 records: Final = Rows(SOURCE, msgspec.json.Decoder(list[Record]), msgspec.json.Decoder(Record))
