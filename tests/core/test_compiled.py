@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dfmon.core import compiled
-from dfmon.core.gamma_flip import _nodes, find_flip
+from dfmon.core.gamma_flip import _live, _nodes, find_flip
 from dfmon.core.gamma_profile import StickyStrike
 from dfmon.core.greek_calc import COLUMNS, GreekBuffers, Greeks, greeks
 from dfmon.core.pair_greeks import pair_greeks
@@ -310,6 +310,23 @@ def test_the_same_bumps_and_derivatives(counted: Counted, seed: int) -> None:
     sizes = np.abs(columns[4]) @ (plain.height * plain.a**2)
     for quick, slow in zip(local, exact):
         assert np.abs(quick - slow).max() <= 1e-12 * sizes
+
+
+@settings(max_examples=150)
+@given(hnp.arrays(float, st.tuples(st.just(5), st.integers(0, 8)), elements=test_greek_calc.oddities))
+def test_the_same_options_count(kernels: Any, columns: np.ndarray) -> None:
+    fast, kept = _live(*columns)
+    with compiled.pricing(False):
+        plain, expected = _live(*columns)
+    order = np.argsort(plain)
+    np.testing.assert_array_equal(fast, plain[order])
+    np.testing.assert_allclose(kept, expected[:, order], rtol=1e-15)
+
+
+def test_no_option_beyond_the_bounds_counts(kernels: Any) -> None:
+    one = np.ones(3)
+    rows, _ = _live(100.0 * one, 100.0 * one, np.array([0.5, 20.0, 20.1]), 0.1 * one, one)
+    assert rows.tolist() == [0, 1]
 
 
 # ---- the choice ------------------------------------------------------------------------------------------------------
