@@ -36,6 +36,11 @@ _EVERY: Final = {
     "tickers": 1, "bbo-tbt": 1, "books5": 1, "books": 1, "mark-price": 2, "index-tickers": 1,
     "funding-rate": 300, "open-interest": 30,
 }  # fmt: skip
+# REST calls and the parameter without which each is refused
+_NEEDED: Final = {
+    "public/instruments": "instType", "public/open-interest": "instType", "public/mark-price": "instType",
+    "public/funding-rate": "instId", "market/ticker": "instId", "market/tickers": "instType", "market/books": "instId",
+}  # fmt: skip
 _SWAP_ONLY: Final = frozenset({"funding-rate", "open-interest"})
 
 _UPGRADE: Final = "The connection will soon be closed for a service upgrade. Please reconnect."
@@ -78,7 +83,12 @@ class Okx:
 
     def get(self, path: str, query: dict[str, str]) -> Answer:
         """REST in OKX's envelope; unknown instruments are errors inside it."""
-        rows = self._rest(path.removeprefix("/api/v5/"), query)
+        call = path.removeprefix("/api/v5/")
+        needed = _NEEDED.get(call, "")
+        if needed and not query.get(needed):
+            empty = {"code": "50014", "msg": f"Parameter {needed} cannot be empty", "data": []}
+            return Answer(HTTPStatus.BAD_REQUEST, encode(empty))
+        rows = self._rest(call, query)
         if rows is None:
             return Answer(HTTPStatus.NOT_FOUND, encode({"code": "404", "msg": "Not Found", "data": []}))
         if not rows:

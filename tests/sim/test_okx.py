@@ -164,6 +164,13 @@ async def test_rest_is_in_the_envelope(exchange: Any) -> None:
     assert 2_000 < float(ticker["last"]) < 4_000
     interest = (await sim.get(f"{base}/public/open-interest", instType="SWAP", instId="BTC-USDT-SWAP")).json()["data"]
     assert len(interest) == 1
+    marks = (await sim.get(f"{base}/public/mark-price", instType="SWAP")).json()["data"]
+    assert {row["instId"] for row in marks} == {row["instId"] for row in swaps["data"]}
+    funding = (await sim.get(f"{base}/public/funding-rate", instId="BTC-USDT-SWAP")).json()["data"]
+    assert int(funding[0]["nextFundingTime"]) - int(funding[0]["fundingTime"]) == 8 * 3_600_000
+    for call in ("public/mark-price", "public/open-interest", "public/funding-rate"):
+        refused = await sim.get(f"{base}/{call}")
+        assert (refused.status_code, refused.json()["code"]) == (400, "50014")
     book = (await sim.get(f"{base}/market/books", instId="BTC-USDT", sz="400")).json()["data"][0]
     assert len(book["bids"]) > 100
     assert (await sim.get(f"{base}/market/ticker", instId="NOPE")).json()["code"] == "51001"

@@ -4,7 +4,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from dfmon.model.events import BookLost, BookSnapshot, BookUpdate, Event, FeedStatus, Market, MarketTicker, MarketTrade
+from dfmon.model.events import (
+    BookLost,
+    BookSnapshot,
+    BookUpdate,
+    Event,
+    FeedState,
+    FeedStatus,
+    Market,
+    MarketTicker,
+    MarketTrade,
+)
 from dfmon.model.units import SECOND
 from dfmon.venues.okx.protocol import OkxProtocol
 from tests.venues.venue_golden import NOW, Golden, assert_finite, body, goldens, mutations, plain
@@ -192,3 +202,28 @@ def test_a_lost_connection_takes_its_books_along():
     lost = connected().connection_lost("closed\x1b by the venue")
     assert lost[0].reason == "closed? by the venue"
     assert kinds(lost) == [BookLost] * 4
+
+
+def test_without_a_websocket_marks_interest_and_funding_come_by_rest():
+    protocol = connected()
+    protocol.connection_lost("HTTP 403")
+    asked: list[tuple[int, str]] = []
+    for second in range(1, 62):
+        protocol.due(NOW + second * SECOND)
+        asked += [(second, call.tag) for call in protocol.rest_calls() if call.tag != "instruments"]
+    swaps = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "BTC-USD-SWAP", "ETH-USD-SWAP")
+    once = ["mark-price", "open-interest", *(f"funding-rate:{inst}" for inst in swaps)]
+    assert asked == [(31, tag) for tag in once], "and not again while they are open"
+    answers = {golden.tag: golden for golden in SESSION if golden.tag in once}
+    assert len(answers) == 3
+    (status, mark), (interest,), (funding,) = (golden.play(protocol) for golden in answers.values())
+    assert (status.state, status.reason) == (FeedState.SYNCING, "by REST alone, every 30 s: HTTP 403")
+    assert (mark.mark, interest.open_interest_usd, funding.funding_8h) == (91020.5, 2275500000.0, 0.0001)
+    assert protocol.connection_lost("HTTP 403")[0].state is FeedState.SYNCING
+    down, _ = protocol.response_received("mark-price", b"")
+    assert (down.state, down.reason) == (FeedState.DOWN, "HTTP 403")
+    protocol.connection_made(NOW + 100 * SECOND)
+    for second in range(100, 200):
+        protocol.due(NOW + second * SECOND)
+    assert {call.tag for call in protocol.rest_calls()} == {"instruments"}
+    assert protocol.data_to_send()

@@ -123,7 +123,7 @@ def test_okx_allows_480_subscriptions_an_hour() -> None:
         protocol.frame_received(b"pong")
         protocol.due(NOW + second * SECOND)
         for inst in ("BTC-USDT", "BTC-USDT-SWAP"):
-            protocol._resync[inst] = None
+            protocol._books.resync[inst] = None
         ops += len(sent(protocol))
     assert 100 < ops <= 480
 
