@@ -118,9 +118,15 @@ def outputs(config: Config, publish: Publish) -> Outputs:
 
 
 def live_session(
-    config: Config, mode: State, out: Outputs, report: Callable[[Exception], None], hub: SnapshotHub | None = None
+    config: Config,
+    mode: State,
+    out: Outputs,
+    report: Callable[[Exception], None],
+    hub: SnapshotHub | None = None,
+    *,
+    keeps: bool = True,
 ) -> LiveSession:
-    """A live session, recording and remembering as configured."""
+    """A live session, recording and remembering as configured; without `keeps` it knows what others left, no more."""
     params, connections = configuration.flow_params(config), venue_endpoints(config)
     recorder = None
     if config.record.directory:
@@ -139,7 +145,8 @@ def live_session(
             keep_bytes=config.record.keep_mb << 20,
             keep_days=config.record.keep_days,
         )
-    trades = open_trades(config) if mode == "live" else None
+    lasting = keeps and mode == "live"
+    trades = open_trades(config) if lasting else None
     return LiveSession(
         config.market.currencies,
         connections,
@@ -149,13 +156,13 @@ def live_session(
         tick_s=config.market.tick_s,
         rest_pace_s=OWN_PACE_S if mode == "sim" else VENUE_PACE_S,
         recorder=recorder,
-        history=open_history(config) if mode == "live" else None,
+        history=open_history(config) if lasting else None,
         sinks=out.sinks,
         backfill=Background(config.deribit.archive, config.deribit.archive_pace, trades)
-        if config.deribit.backfill
+        if config.deribit.backfill and keeps
         else None,
         trades=trades,
-        state=open_state(config, params) if mode == "live" else None,
+        state=open_state(config, params, keeps=keeps) if mode == "live" else None,
         compiled=config.market.compiled,
     )
 
@@ -171,11 +178,12 @@ def market_folder(config: Config) -> Path:
     return history.parent / re.sub(r"[^\w.-]", "_", exchange(config))
 
 
-def open_state(config: Config, params: FlowParams) -> StateFile | None:
+def open_state(config: Config, params: FlowParams, *, keeps: bool = True) -> StateFile | None:
     """The file in which positions survive a restart, or None where nothing is kept."""
     if not config.history.enabled:
         return None
-    return StateFile(market_folder(config) / "positions.state", exchange(config), priors_of(params.priors))
+    path = market_folder(config) / "positions.state"
+    return StateFile(path, exchange(config), priors_of(params.priors), keeps=keeps)
 
 
 def open_trades(config: Config) -> TradeStore | None:

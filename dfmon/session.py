@@ -160,6 +160,7 @@ class LiveSession:
             await asyncio.sleep(0)  # the last computation hands its result over
             if self._state is not None:
                 self._save(driver.inventories(), self._state)
+                self._state.close()
             if self._recorder:
                 self._recorder.close()
             if self._history:
@@ -184,6 +185,8 @@ class LiveSession:
     def _runtime(self, driver: Driver, worker: ThreadWorker, rate: float) -> Runtime:
         recorder = self._recorder
         troubles = [part.failed for part in (recorder, self._history, self._trades) if part and part.failed]
+        if self._state is not None and self._state.trouble:
+            troubles.append(self._state.trouble)
         if self._state is not None and self._state.trouble:
             troubles.append(self._state.trouble)
         return Runtime(
@@ -214,6 +217,7 @@ class LiveSession:
         """What the last run left, or at least where its prints end."""
         if self._state is None:
             return
+        self._state.take()
         memory = self._before = await asyncio.to_thread(self._state.read)
         if self._state.trouble:
             log.warning("%s", self._state.trouble)

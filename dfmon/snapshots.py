@@ -31,7 +31,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     wanted = config.market.currencies[0] if hasattr(args, "currency") else None
     mode: State = "replay"
     if source is None:
-        snapshot, mode = _live(config, wanted or config.market.currencies[0], args.timeout), "live"
+        snapshot, mode = live(config, wanted or config.market.currencies[0], args.timeout), "live"
     elif "://" in source:
         snapshot = _running(source, wanted, config, args.timeout)
         mode = snapshot.state
@@ -100,15 +100,14 @@ def _get(url: str, underlying: str, patience_s: float) -> bytes:
     return answer.content
 
 
-def _live(config: Config, underlying: str, patience_s: float) -> FlowSnapshot:
-    """Connect, wait for a complete snapshot, disconnect."""
+def live(config: Config, underlying: str, patience_s: float) -> FlowSnapshot:
+    """Connect, wait for a complete snapshot, disconnect. Positions begin with those that a monitor left here."""
     from dfmon import app
 
     hub = SnapshotHub(mode="live")
     market = msgspec.structs.replace(config.market, currencies=(underlying,), compiled=False)
-    quiet = msgspec.structs.replace(config.history, enabled=False)
-    config = msgspec.structs.replace(config, market=market, history=quiet)
-    session = app.live_session(config, "live", app.Outputs((), None), app.Faults(), hub)
+    config = msgspec.structs.replace(config, market=market)
+    session = app.live_session(config, "live", app.Outputs((), None), app.Faults(), hub, keeps=False)
     found: list[FlowSnapshot] = []
 
     async def main() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from dfmon.core.inventory import Inventory
 from dfmon.core.inventory_bytes import to_bytes
@@ -248,6 +249,36 @@ def test_positions_of_another_market_are_not_used(
     file = state_file(tmp_path, exchange, rests_on)
     assert file.read() is None
     assert words in (file.trouble or "")
+
+
+def test_of_several_runs_the_first_writes_and_the_others_read(tmp_path: Path) -> None:
+    memory = some_memory()
+    first, second = state_file(tmp_path), state_file(tmp_path)
+    first.take()
+    second.take()
+    assert second.trouble == f"another dfmon keeps the positions in {tmp_path / 'deep'}; this one only reads them"
+    first.write(memory)
+    second.write(replace(memory, saved_ns=1))
+    assert second.read() == memory
+    assert "only reads" in second.trouble
+    first.close()
+    third = state_file(tmp_path)
+    third.take()
+    third.write(replace(memory, saved_ns=3))
+    assert third.trouble is None
+    assert first.read() == replace(memory, saved_ns=3)
+
+
+def test_who_only_looks_moves_nothing_aside(tmp_path: Path) -> None:
+    path = tmp_path / "positions.state"
+    path.write_bytes(b"no positions")
+    file = StateFile(path, HOST, "", keeps=False)
+    file.take()
+    assert file.read() is None
+    assert (file.trouble or "").endswith("; positions begin anew")
+    file.write(some_memory())
+    assert path.read_bytes() == b"no positions"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_newer_version_is_refused_in_words() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from dfmon import app, simulate
+from dfmon import app, simulate, snapshots
 from dfmon.backfill import Background
 from dfmon.config import Config
 from dfmon.core.step import FlowParams
@@ -112,3 +112,24 @@ async def test_a_second_session_needs_no_archive_and_one_without_state_reads_the
     assert kinds["life"] < 60, "only what was printed meanwhile"
     for name, seen in (("first", first), ("second", second), ("third", third)):
         assert _replayed(tmp_path / name) == [snapshot.digest() for snapshot in seen], name
+
+
+async def test_a_single_snapshot_begins_with_the_positions_a_monitor_left_and_keeps_nothing(
+    config: Config, tmp_path: Path
+) -> None:
+    config = msgspec.structs.replace(
+        config, history=msgspec.structs.replace(config.history, enabled=True, path=str(tmp_path / "history.sqlite"))
+    )
+    hub, stop, seen = SnapshotHub(mode="live"), asyncio.Event(), list[FlowSnapshot]()
+    hub.listen(seen.append)
+    session = app.live_session(config, "live", app.Outputs((), None), _raised, hub)
+    running = asyncio.create_task(session.run(stop))
+    await _until(lambda: bool(seen) and (seen[-1].positions.coverage or 0.0) > COVERED)
+    stop.set()
+    async with asyncio.timeout(20):
+        await running
+    left = {path.name: path.stat().st_mtime_ns for path in app.market_folder(config).iterdir()}
+    assert "positions.state" in left
+    snapshot = await asyncio.to_thread(snapshots.live, config, "BTC", 30.0)
+    assert (snapshot.positions.coverage or 0.0) > COVERED
+    assert {path.name: path.stat().st_mtime_ns for path in app.market_folder(config).iterdir()} == left
