@@ -101,6 +101,7 @@ class ChainState:
         self._unread: dict[str, UnreadTicker] = {}
         self._marked: list[str] = []  # names of the newest marks, and their rows
         self._marked_at = np.zeros(0, np.int64)
+        self._marked_unknown = 0
         self.unknown: Counter[str] = Counter()  # events about instruments nobody has listed, by kind
         self.drift = GreekDrift()
         self._apply = _ByKind()
@@ -253,12 +254,13 @@ class ChainState:
         if event.names is not self._marked:
             if event.names != self._marked:  # a whole chain comes in one order each time: find its rows once
                 self._marked_at = np.array([self._row.get(name, -1) for name in event.names], np.int64)
+                self._marked_unknown = int((self._marked_at < 0).sum())
             self._marked = event.names
         at, sigma, mark = self._marked_at, event.mark_iv, event.mark
         use = self._time["mark_ns"][at] <= event.exch_ns
-        use &= at >= 0
-        if not use.all():
-            self.unknown["mark"] += int((at < 0).sum())
+        if self._marked_unknown or not use.all():
+            use &= at >= 0
+            self.unknown["mark"] += self._marked_unknown
             at, sigma, mark = at[use], sigma[use], mark[use]
         self._float["sigma"][at] = sigma
         self._float["mark"][at] = mark

@@ -58,7 +58,8 @@ class Marks:
             self._learn(names, frame)
         if not names:
             return None, bad
-        sigma = np.where(sigma > 0.0, sigma, NAN)
+        if not sigma.all():
+            sigma = np.where(sigma > 0.0, sigma, NAN)
         return OptionMarks(wire.SOURCE, ns(wire.moment(frame)), names, sigma, mark), bad
 
     def _learn(self, names: list[str], frame: bytes) -> None:
@@ -98,7 +99,7 @@ class Shape:
         if found is None:
             return None
         head = found[0]
-        commas = np.flatnonzero(np.frombuffer(frame, np.uint8, stop - start, start) == ord(","))
+        (commas,) = (np.frombuffer(frame, np.uint8, stop - start, start) == ord(",")).nonzero()
         if commas.size != _COMMAS * self._count - 1:
             return None
         places = np.append(commas + start, stop).reshape(-1, _COMMAS)
@@ -143,9 +144,10 @@ def _decimals(text: bytes, starts: I64, stops: I64) -> F64 | None:
     digits = ((word & (point >> 7) - 1) << 8 | word & ~(point + less)) ^ (_ZEROS << spare + 8)
     no_digit = (digits + _PAST_NINE | digits) & _HIGH
     not_one_point = point & less | (point | less) >> 63  # or one behind the last digit
-    first, second = from_first & 0xFF, from_first >> 8 & 0xFF
+    begins = from_first.astype("<u2").view(np.uint8)
+    first, second = begins[..., ::2], begins[..., 1::2]
     no_json = (first == ord(".")) | (first == ord("0")) & (second != ord("."))
-    if (no_digit | not_one_point | no_json).any():
+    if (no_digit | not_one_point).any() or no_json.any():
         return None
     pairs = digits * 10 + (digits >> 8)
     number = ((pairs & 0xFF000000FF) * 0xF424000000064 + ((pairs >> 16) & 0xFF000000FF) * 0x271000000001) >> 32
