@@ -33,8 +33,7 @@ def _bytes(value: int) -> np.uint64:
 
 
 _POINTS, _ZEROS, _LOW, _HIGH, _PAST_NINE = (_bytes(value) for value in (ord("."), ord("0"), 0x7F, 0x80, 0x80 - 10))
-_FIRST_PLACE: Final = 128
-_TENS: Final = 10.0 ** np.arange(7, -1, -1)  # by the place of the point among eight characters
+_TENS: Final = np.concatenate([np.full(128, np.nan), 10.0 ** np.arange(7, -1, -1)])  # from 128 on by place of the point
 
 
 class Marks:
@@ -102,10 +101,10 @@ class Shape:
         (commas,) = (np.frombuffer(frame, np.uint8, stop - start, start) == ord(",")).nonzero()
         if commas.size != _COMMAS * self._count - 1:
             return None
-        places = np.append(commas + start, stop).reshape(-1, _COMMAS)
-        middles, behind = places[:, 1], places[:, 3]
+        commas += start
+        middles, behind = commas[1::_COMMAS], commas[3::_COMMAS]
         prices = middles + self._length
-        heads = behind[:-1] - 1
+        heads = behind - 1
         try:
             same = (
                 _cut(frame, heads, 2 + len(head)).tobytes() == (b"}," + head) * heads.size
@@ -116,8 +115,10 @@ class Shape:
             return None
         if not same:
             return None
-        ivs = np.append(start, behind[:-1] + 1) + len(head)
-        return _decimals(frame, np.stack([ivs, prices]), np.stack([middles, behind - 1]))
+        starts, stops = np.empty((2, 2, self._count), np.int64)
+        starts[0, 0], starts[0, 1:], starts[1] = start + len(head), behind + (1 + len(head)), prices
+        stops[0], stops[1, :-1], stops[1, -1] = middles, heads, stop - 1
+        return _decimals(frame, starts, stops)
 
 
 def _cut(text: bytes, places: I64, width: int) -> NDArray[np.void]:
@@ -151,6 +152,6 @@ def _decimals(text: bytes, starts: I64, stops: I64) -> F64 | None:
         return None
     pairs = digits * 10 + (digits >> 8)
     number = ((pairs & 0xFF000000FF) * 0xF424000000064 + ((pairs >> 16) & 0xFF000000FF) * 0x271000000001) >> 32
-    place = (point.astype(np.float64).view(np.int64) >> 55) - _FIRST_PLACE  # by the exponent of 2 ** (8 * place + 7)
+    place = point.astype(np.float64).view(np.int64) >> 55  # of 2 ** (8 * place + 7), by its exponent
     decimals: F64 = number / _TENS[place]
     return decimals
