@@ -8,47 +8,31 @@ import importlib.util
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from dfmon import app, simulate
+from dfmon import app
 from dfmon.config import Config
 from dfmon.core.step import FlowParams
 from dfmon.engine.hub import Request, SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.replay import Recording, play_through
 from dfmon.session import LiveSession
-from dfmon.sim.server import SimConfig, SimServer
 from dfmon.store.history import History, HistoryReader
 from dfmon.store.recorder import Recorder
+from tests.live_sessions import about, exchange, raised, until
 
 
 @pytest.fixture
 async def config() -> AsyncIterator[Config]:
-    """A configuration that points at an exchange served by this loop."""
-    server = SimServer(SimConfig(currencies=("BTC",), history=0.02))
-    addresses = await server.start()
-    market = asyncio.create_task(server.run())
-    base = Config(market=msgspec.structs.replace(Config().market, currencies=("BTC",)))
-    yield simulate.pointed_at(base, addresses)
-    market.cancel()
-    await asyncio.gather(market, return_exceptions=True)
-    await server.stop()
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(40):
-        while not condition():
-            await asyncio.sleep(0.01)
+    async with exchange(history=0.02) as pointed:
+        yield pointed
 
 
 def _session(config: Config, hub: SnapshotHub, recorder: Recorder, history: History) -> LiveSession:
-    def raised(exc: Exception) -> None:
-        raise exc
-
     connections = app.venue_endpoints(config)
     return LiveSession(
         ("BTC",), connections, FlowParams(), hub, raised,
@@ -57,21 +41,15 @@ def _session(config: Config, hub: SnapshotHub, recorder: Recorder, history: Hist
 
 
 async def test_a_session_remembers_records_and_hears_wishes(config: Config, tmp_path: Path) -> None:
-    about = {
-        "underlyings": ["BTC"],
-        "sources": [connection.source for connection in app.venue_endpoints(config)],
-        "pace": msgspec.to_builtins(app.pace(config)),
-        "params": msgspec.to_builtins(FlowParams()),
-    }
     hub, stop, seen = SnapshotHub(mode="sim"), asyncio.Event(), list[FlowSnapshot]()
     hub.listen(seen.append)
-    recorder, history = Recorder(tmp_path / "session", about), History(tmp_path / "history.sqlite")
+    recorder, history = Recorder(tmp_path / "session", about(config)), History(tmp_path / "history.sqlite")
     session = _session(config, hub, recorder, history)
     running = asyncio.create_task(session.run(stop))
-    await _until(lambda: bool(seen) and seen[-1].metrics.ngi.value is not None)
+    await until(lambda: bool(seen) and seen[-1].metrics.ngi.value is not None)
     session.wish(Request("positions", "naive"))
-    await _until(lambda: seen[-1].positions.model == "naive")
-    await _until(lambda: seen[-1].ts_ns - seen[0].ts_ns > 2_500_000_000)
+    await until(lambda: seen[-1].positions.model == "naive")
+    await until(lambda: seen[-1].ts_ns - seen[0].ts_ns > 2_500_000_000)
     assert hub.runtime.frames_per_s > 0
     assert hub.runtime.recorded_bytes
     stop.set()
@@ -100,9 +78,9 @@ async def test_a_session_hands_over_to_compiled_kernels_and_replays_so(
     wanted = msgspec.structs.replace(config, record=record, market=market)
     session = app.live_session(wanted, "sim", app.Outputs((), None), app.Faults(), hub)
     running = asyncio.create_task(session.run(stop))
-    await _until(lambda: hub.runtime.compiled)
+    await until(lambda: hub.runtime.compiled)
     ticks = len(seen)
-    await _until(lambda: len(seen) > ticks + 2 and seen[-1].metrics.ngi.value is not None)
+    await until(lambda: len(seen) > ticks + 2 and seen[-1].metrics.ngi.value is not None)
     stop.set()
     async with asyncio.timeout(20):
         await running
@@ -113,13 +91,7 @@ async def test_a_session_hands_over_to_compiled_kernels_and_replays_so(
 
 async def test_a_recording_stays_what_it_was_under_another_position_model(config: Config, tmp_path: Path) -> None:
     """The recording's own parameters are used unless others are asked for."""
-    about = {
-        "underlyings": ["BTC"],
-        "sources": ["deribit"],
-        "pace": msgspec.to_builtins(app.pace(config)),
-        "params": msgspec.to_builtins(FlowParams(positions="short-all")),
-    }
-    with Recorder(tmp_path / "session", about) as recorder:
+    with Recorder(tmp_path / "session", about(config, FlowParams(positions="short-all"))) as recorder:
         assert recorder.flush()
     assert Recording(tmp_path / "session", None).params.positions == "short-all"
     assert Recording(tmp_path / "session", FlowParams(positions="naive")).params.positions == "naive"

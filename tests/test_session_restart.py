@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from dfmon import app, simulate, snapshots
+from dfmon import app, snapshots
 from dfmon.backfill import Background
 from dfmon.config import Config
 from dfmon.core.step import FlowParams
@@ -20,11 +20,11 @@ from dfmon.engine.memory import priors_of
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.replay import Recording, play_through
 from dfmon.session import LiveSession
-from dfmon.sim.server import SimConfig, SimServer
 from dfmon.store import replayer
 from dfmon.store.positions_state import StateFile
 from dfmon.store.recorder import Recorder
 from dfmon.store.trades import TradeStore
+from tests.live_sessions import about, exchange, raised, until
 
 pytestmark = pytest.mark.slow
 COVERED = 0.999
@@ -32,49 +32,26 @@ COVERED = 0.999
 
 @pytest.fixture
 async def config() -> AsyncIterator[Config]:
-    """A configuration that points at an exchange served by this loop."""
-    server = SimServer(SimConfig(currencies=("BTC",), history=0.05))
-    addresses = await server.start()
-    market = asyncio.create_task(server.run())
-    base = Config(market=msgspec.structs.replace(Config().market, currencies=("BTC",)))
-    yield simulate.pointed_at(base, addresses)
-    market.cancel()
-    await asyncio.gather(market, return_exceptions=True)
-    await server.stop()
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-def _raised(exc: Exception) -> None:
-    raise exc
+    async with exchange(history=0.05) as pointed:
+        yield pointed
 
 
 async def _watch(config: Config, folder: Path, name: str) -> tuple[list[FlowSnapshot], Counter[str]]:
     """A session until everything is covered: its snapshots, and how many records of each kind its journal has."""
-    about = {
-        "underlyings": ["BTC"],
-        "sources": [connection.source for connection in app.venue_endpoints(config)],
-        "pace": msgspec.to_builtins(app.pace(config)),
-        "params": msgspec.to_builtins(FlowParams()),
-    }
     hub, stop, seen = SnapshotHub(mode="live"), asyncio.Event(), list[FlowSnapshot]()
     hub.listen(seen.append)
     store = TradeStore(folder / "trades.sqlite")
     session = LiveSession(
-        ("BTC",), app.venue_endpoints(config), FlowParams(), hub, _raised,
-        tick_s=0.25, rest_pace_s=0.01, recorder=Recorder(folder / name, about),
+        ("BTC",), app.venue_endpoints(config), FlowParams(), hub, raised,
+        tick_s=0.25, rest_pace_s=0.01, recorder=Recorder(folder / name, about(config)),
         backfill=Background(config.deribit.archive, 200.0, store), trades=store,
         state=StateFile(folder / "positions.state", "sim", priors_of(FlowParams().priors)),
     )  # fmt: skip
     running = asyncio.create_task(session.run(stop))
     assert session._options is not None
     listed, whole = session._options.listings.options, session._options.lives.whole
-    await _until(lambda: bool(listed) and whole >= listed.keys())
-    await _until(lambda: (seen[-1].positions.coverage or 0.0) > COVERED)
+    await until(lambda: bool(listed) and whole >= listed.keys())
+    await until(lambda: (seen[-1].positions.coverage or 0.0) > COVERED)
     stop.set()
     async with asyncio.timeout(20):
         await running
@@ -122,9 +99,9 @@ async def test_a_single_snapshot_begins_with_the_positions_a_monitor_left_and_ke
     )
     hub, stop, seen = SnapshotHub(mode="live"), asyncio.Event(), list[FlowSnapshot]()
     hub.listen(seen.append)
-    session = app.live_session(config, "live", app.Outputs((), None), _raised, hub)
+    session = app.live_session(config, "live", app.Outputs((), None), raised, hub)
     running = asyncio.create_task(session.run(stop))
-    await _until(lambda: bool(seen) and (seen[-1].positions.coverage or 0.0) > COVERED)
+    await until(lambda: bool(seen) and (seen[-1].positions.coverage or 0.0) > COVERED)
     stop.set()
     async with asyncio.timeout(20):
         await running

@@ -1,0 +1,52 @@
+"""What tests of live sessions share: an exchange served by the test's own loop, and waiting for a condition."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from dfmon import app, simulate
+from dfmon.config import Config
+from dfmon.core.step import FlowParams
+from dfmon.sim.server import SimConfig, SimServer
+
+
+@asynccontextmanager
+async def exchange(history: float) -> AsyncIterator[Config]:
+    """A configuration that points at an exchange of BTC served by this loop, with so much of its past."""
+    server = SimServer(SimConfig(currencies=("BTC",), history=history))
+    addresses = await server.start()
+    market = asyncio.create_task(server.run())
+    base = Config(market=msgspec.structs.replace(Config().market, currencies=("BTC",)))
+    try:
+        yield simulate.pointed_at(base, addresses)
+    finally:
+        market.cancel()
+        await asyncio.gather(market, return_exceptions=True)
+        await server.stop()
+
+
+def about(config: Config, params: FlowParams | None = None) -> dict[str, Any]:
+    """What a recording of a session says of itself."""
+    return {
+        "underlyings": ["BTC"],
+        "sources": [connection.source for connection in app.venue_endpoints(config)],
+        "pace": msgspec.to_builtins(app.pace(config)),
+        "params": msgspec.to_builtins(params or FlowParams()),
+    }
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for it, a minute at most."""
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def raised(exc: Exception) -> None:
+    """A fault of the engine is one of the test."""
+    raise exc
