@@ -99,6 +99,8 @@ async def test_the_board_lives_by_rest_and_goes_back_to_streams(monkeypatch: pyt
         assert "name not found" in shot.feeds[0].note
         assert shot.feeds[0].reconnects == 1, "one loss, however often a new connection fails"
         shot = await until(lambda s: s.context.dvol is not None and s.context.funding is not None)
+        shot = await until(lambda s: s.feeds[0].greeks_checked > 1)
+        assert shot.feeds[0].greeks_differing == 0
         spot = shot.spot
         await until(lambda s: s.spot != spot)
         blocked = False
