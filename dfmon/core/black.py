@@ -17,6 +17,7 @@ F64: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
 
 # Below this half-width the two scaled tails nearly cancel and their difference is expanded in it instead.
+LEAST_EXCESS: Final = -0.98  # below F = K/50 the quotient rounds too coarsely for log1p(F/K - 1)
 _SERIES_HALF_WIDTH: Final = 0.15
 # Above this argument the ratio N/phi runs towards its end while the plain difference no longer cancels.
 _PLAIN_ABOVE: Final = 1.5
@@ -33,8 +34,11 @@ def log_moneyness(forward: F64, strike: F64) -> F64:
     >>> log_moneyness(np.array([1.0 + 2**-40, 2.0]), np.array([1.0, 1.0])).tolist()
     [9.094947017725146e-13, 0.6931471805599453]
     """
-    smaller = np.minimum(forward, strike)
     excess = forward - strike
+    relative = excess / strike
+    if relative.min(initial=0.0) > LEAST_EXCESS and relative.max(initial=0.0) < np.inf:
+        return np.asarray(np.log1p(relative))
+    smaller = np.minimum(forward, strike)
     x = np.copysign(np.log1p(np.abs(excess) / smaller), excess)
     far = ~np.isfinite(x)
     if far.any():  # a quotient past 1e308

@@ -18,13 +18,12 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from dfmon.core.black import F64
+from dfmon.core.black import F64, LEAST_EXCESS
 from dfmon.core.normal import LOG_ROOT_PI, SQRT_2, SQRT_HALF, TailScratch, tail_ratio
 
 MAX_SIGMA: Final = 20.0
 LEAST, MOST = 1e-100, 1e200  # sigma and time beyond these change no digit, but their products overflow
 
-_LEAST_EXCESS: Final = -0.98  # below F = K/50 the quotient rounds too coarsely for log1p(F/K - 1)
 _LEAST_SD: Final = 1e-20  # a total deviation below it takes the powers of d1 out of the doubles
 _EIGHTH: Final = math.sqrt(0.125)
 
@@ -168,7 +167,7 @@ def in_order(work: Work) -> bool:
     Source: definition.
     """
     excess, t, per_sigma = np.minimum.reduce(work.checked, axis=1).tolist()
-    return bool(excess > _LEAST_EXCESS and t > _LEAST_SD and per_sigma >= 1.0 / MAX_SIGMA)
+    return bool(excess > LEAST_EXCESS and t > _LEAST_SD and per_sigma >= 1.0 / MAX_SIGMA)
 
 
 def sensitivities(forward: F64, sigma: F64, prepared: Prepared, work: Work, columns: Sequence[F64]) -> None:

@@ -87,6 +87,12 @@ def bottoms(book: Book, held: F64, y: F64, net: F64, signs: F64, least: F64) -> 
     alike, size = (signs[:, :-1] == signs[:, 1:]) & (signs[:, 1:] != 0.0), np.abs(net)
     falls = size[:, 1:] <= size[:, :-1]
     dip = alike[:, :-1] & alike[:, 1:] & falls[:, :-1] & (size[:, 1:-1] <= size[:, 2:])
+    gaps = y[1:] - y[:-1]
+    uneven = float(gaps.max() / gaps.min())
+    most = uneven * uneven / (4.0 * (1.0 + uneven))  # of the rise to its higher neighbour, a parabola falls below a dip
+    dip &= (1.0 - _CLOSE + most) * size[:, 1:-1] <= most * np.maximum(size[:, :-2], size[:, 2:])
+    if not dip.any():
+        return Bottoms(_NOWHERE, _NOWHERE, np.empty(0), np.empty(0))
     member, left = np.nonzero(dip)
     node, around = left + 1, left + _AROUND
     left, at, right = size[member, around]

@@ -158,9 +158,9 @@ def _neighbours(weights: F64, own: F64, other: F64) -> F64:
 
 def _given(kernel: Stencil, receives: F64) -> F64:
     """What each node gives away before normalising: the weights of all receivers that have it as a neighbour."""
-    below, same, above = (kernel.weights * receives).reshape(2, 3, -1).swapaxes(0, 1)
-    same[:, :-1] += below[:, 1:]
-    same[:, 1:] += above[:, :-1]
+    same = (kernel.weights[:, 1] * receives).reshape(2, -1)
+    same[:, :-1] += (kernel.weights[:, 0] * receives).reshape(2, -1)[:, 1:]
+    same[:, 1:] += (kernel.weights[:, 2] * receives).reshape(2, -1)[:, :-1]
     given, along = same.reshape(2, *receives.shape)
     given[1:] += along[:-1]
     given[kernel.neighbour[-1]] += along[-1]

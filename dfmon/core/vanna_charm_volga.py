@@ -211,10 +211,10 @@ def _delta_after(
     if not buffers.now.in_one_pass or not np.minimum.reduce(tau) >= WINDOW:
         return None
     later = tau if settlement == "instant" else settlement_terms(forward, strike, tau).tau
-    work, t = buffers.later.work, buffers.later.work.t
+    work, t = buffers.now.work, buffers.now.work.t  # its columns are done with, and still in the cache
     np.sqrt(later, t)
     t *= sigma
-    np.divide(buffers.now.work.x, t, work.d1)
+    np.divide(work.x, t, work.d1)
     t *= 0.5
     work.d1 += t
     work.d1 *= SQRT_HALF
