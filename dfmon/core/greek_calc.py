@@ -224,7 +224,7 @@ def delta_alone(
             if whole and _orderly_types(option_type) and prepared.orderly:
                 log_moneyness_of(forward, prepared, work)
                 distances(sigma, prepared, work)
-                if in_order(work) and math.isfinite(work.d1 @ work.d1):
+                if in_order(work) and math.isfinite(work.d1.dot(work.d1)):
                     delta_of(option_type, work, buffers.result.delta)
                     return buffers.result.delta
     return greeks(
@@ -270,7 +270,7 @@ def _in_one_pass(forward: F64, sigma: F64, option_type: F64, prepared: Prepared,
         return False
     result = buffers.result
     sensitivities(forward, sigma, prepared, work, buffers.rows)
-    if not math.isfinite(result.gamma @ result.volga):
+    if not math.isfinite(result.gamma.dot(result.volga)):
         return False
     tail(work)
     one_sided_delta(option_type, work, result.delta)

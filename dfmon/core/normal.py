@@ -40,14 +40,23 @@ _FAR: Final = 1e20  # its tenth power is still a double; the density ended long 
 class TailScratch:
     """Memory of `tail_ratio`; the caller puts t = |d| / sqrt(2) and its square into it."""
 
-    __slots__ = ("powers", "rows", "squared", "sums", "t")
+    __slots__ = ("high", "low", "powers", "rows", "squared", "sums", "t")
     ROWS: Final = _POWERS + _SUMS
 
     def __init__(self, rows: F64) -> None:
         rows[0] = 1.0
         self.powers, self.sums = rows[:_POWERS], rows[_POWERS:]
         self.rows = tuple(rows)[1:]
+        half = self.sums.shape[0] // 2
+        self.high, self.low = _one_run(self.sums[:half]), _one_run(self.sums[half:])
         self.t, self.squared = self.rows[:2]
+
+
+def _one_run(rows: F64) -> F64:
+    """Rows that lie in one piece of memory as a single column, with what lies between them."""
+    count, n = rows.shape
+    length = (count - 1) * (rows.strides[0] // rows.itemsize) + n if n else 0
+    return np.lib.stride_tricks.as_strided(rows, (length,), rows.strides[1:])
 
 
 def tail_ratio(scratch: TailScratch, ratio: F64) -> None:
@@ -59,16 +68,15 @@ def tail_ratio(scratch: TailScratch, ratio: F64) -> None:
     Source: rational fit of degrees 9 and 10 by reweighted least squares (Sanathanan & Koerner, 1963) at 50 digits;
     the function: Cody (1969).
     """
-    multiply, add = np.multiply, np.add
+    multiply = np.multiply
     t, second, third, fourth, fifth, high_above, high_below, above, below = scratch.rows
     multiply(t, second, third)
     multiply(second, second, fourth)
     multiply(second, third, fifth)
     np.matmul(_PARTS, scratch.powers, scratch.sums)
     multiply(high_above, fifth, high_above)
-    add(above, high_above, above)
     multiply(high_below, fifth, high_below)
-    add(below, high_below, below)
+    np.add(scratch.low, scratch.high, scratch.low)  # both polynomials in one run over memory
     np.divide(above, below, ratio)
 
 

@@ -85,7 +85,7 @@ def _by_columns(
         distances(sigma, given, work)
         if in_order(work):
             sensitivities(forward, sigma, given, work, buffers.rows)
-            if math.isfinite(pair.gamma @ pair.volga):
+            if math.isfinite(pair.gamma.dot(pair.volga)):
                 both_deltas(work, pair.call_delta, pair.put_delta)
                 return pair
     put = greeks(forward, strike, sigma, tau, np.full_like(forward, -1.0), with_price=False).delta
@@ -181,7 +181,7 @@ class PairedChain:
                 return self._buffers.pair
         at_forward, at_sigma = self._read(forward, sigma)
         buffers, (strike, tau) = self._buffers, self._priced
-        return pair_greeks(at_forward, strike, at_sigma, tau, prepared=buffers.prepared, out=buffers)
+        return _by_columns(at_forward, strike, at_sigma, tau, buffers.prepared, buffers)
 
     def _read(self, forward: F64, sigma: F64) -> tuple[F64, F64]:
         """Forward and sigma of the points at this refresh."""
