@@ -5,6 +5,7 @@ Comes between gamma_profile (the values) and gamma_flip (which chooses the nodes
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -24,7 +25,6 @@ _CLOSE: Final = 0.5
 _ROUNDS: Final = 16
 _NOWHERE: Final = np.empty(0, dtype=np.intp)
 _AROUND: Final = np.arange(3)[:, None]
-_OWN: Final = np.arange(4)
 
 
 def signs_of(net: F64, gross: F64, blur: float = 0.0) -> F64:
@@ -188,18 +188,27 @@ def cubic_zero(y: F64, net: F64, low: Index, high: Index) -> F64:
 
     Units: of y.
     Shapes: (m,), (m,), (r,), (r,) -> (r,).
-    Domain: ends of opposite signs; where a neighbour is missing, or y is no function of net there: the chord's zero.
+    Domain: ends of opposite signs; where y is no function of net there: the chord's zero.
     Source: inverse interpolation: Press et al., Numerical Recipes (2007), section 9.3.
     """
-    nodes = np.stack([low - 1, low, high, high + 1])
-    values, places = net.take(nodes, mode="clip"), y.take(nodes, mode="clip")
-    _, left, right, _ = places
-    with np.errstate(all="ignore"):
-        factors = values / (values - values[:, None])  # the weight of i is the product of its row over j != i
-        factors[_OWN, _OWN] = 1.0
-        zero = (np.multiply.reduce(factors, axis=1) * places).sum(axis=0)  # NaN where a neighbour is missing
-        good = (zero > left) & (zero < right)
-    return zero if good.all() else np.where(good, zero, linear_zero(left, right, values[1], values[2]))
+    zeros = []
+    for left, right in zip(low.tolist(), high.tolist()):  # few: plain numbers are faster than columns
+        nodes = [node for node in (left - 1, left, right, right + 1) if 0 <= node < y.shape[0]]
+        zeros.append(_inverse_zero(y[nodes].tolist(), net[nodes].tolist()))
+    zero = np.array(zeros)
+    good = (zero > y[low]) & (zero < y[high])
+    return zero if good.all() else np.where(good, zero, linear_zero(y[low], y[high], net[low], net[high]))
+
+
+def _inverse_zero(places: list[float], values: list[float]) -> float:
+    """The place of value 0 on the polynomial through places over values; NaN where a value comes twice."""
+    if len(set(values)) < len(values):
+        return math.nan
+    zero = 0.0
+    for value, place in zip(values, places):
+        others = (other for other in values if other != value)
+        zero += place * math.prod(other / (other - value) for other in others)
+    return zero
 
 
 def polish(

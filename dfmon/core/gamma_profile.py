@@ -8,8 +8,10 @@ forward moved by the same factor and F phi(d1) = K phi(d2), the dollar gamma of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
@@ -31,7 +33,6 @@ _EVEN: Final = 1e-15
 """Of the half-range: points moved by so little change no digit that the cut leaves."""
 _FEW: Final = 2
 """So many books are summed one by one where loops are compiled; more of them are a matrix product."""
-_INFINITE: Final = float("inf")
 
 
 class Local(NamedTuple):
@@ -172,23 +173,24 @@ class StickyStrike:
             return self._summed(slice(None), y, exposure)
         low, high = float(y[0]), float(y[-1])
         middle, reach = 0.5 * (low + high), 0.5 * (high - low)
-        widest, smooth, nodes = _INFINITE, None, 0
-        for width, count in _SMOOTH:
-            here = self._summed(
-                self._of_width(width * reach, widest), middle + reach * chebyshev_nodes(count), exposure
-            )
-            smooth = here if smooth is None else here + smooth @ _between(nodes, count)
-            widest, nodes = width * reach, count
-        net = self._summed(self._of_width(0.0, widest), y, exposure)
-        return net if smooth is None else net + smooth @ _spread(nodes, (y - middle) / reach)
+        *wide, narrow = self._by_width(reach)
+        smooth, nodes = np.zeros((exposure.shape[1], 1)), 1
+        for rows, (_, count) in zip(wide, _SMOOTH):
+            here = self._summed(rows, middle + reach * chebyshev_nodes(count), exposure)
+            smooth = here + smooth @ _between(nodes, count)
+            nodes = count
+        return self._summed(narrow, y, exposure) + smooth @ _spread(nodes, (y - middle) / reach)
 
-    def _of_width(self, least: float, below: float) -> NDArray[np.intp] | slice:
-        """Bumps at least so wide, and narrower than `below`."""
+    def _by_width(self, reach: float) -> Sequence[NDArray[np.intp] | slice]:
+        """Bumps of each width of _SMOOTH, widest first, and the narrower rest."""
+        least = [width * reach for width, _ in _SMOOTH]
+        size = self.total_sd.shape[0]
         if not self.descending:
-            return np.flatnonzero((self.total_sd >= least) & (self.total_sd < below))
-        size, ascending = self.total_sd.shape[0], self.total_sd[::-1]
-        narrower, rest = np.searchsorted(ascending, (least, below)).tolist()
-        return slice(size - rest, size - narrower)
+            kind = np.searchsorted(-np.array(least), -self.total_sd)
+            return [np.flatnonzero(kind == k) for k in range(len(least) + 1)]
+        narrower = np.searchsorted(self.total_sd[::-1], least).tolist()
+        ends = [0, *(size - count for count in narrower), size]
+        return [slice(start, stop) for start, stop in pairwise(ends)]
 
     def blur(self, exposure: F64) -> float:
         """Most by which `profile` may be off through its Chebyshev sums, for one exposure column.
