@@ -48,12 +48,18 @@ class TailScratch:
         self.powers, self.sums = rows[:_POWERS], rows[_POWERS:]
         self.rows = tuple(rows)[1:]
         half = self.sums.shape[0] // 2
-        self.high, self.low = _one_run(self.sums[:half]), _one_run(self.sums[half:])
+        self.high, self.low = one_run(self.sums[:half]), one_run(self.sums[half:])
         self.t, self.squared = self.rows[:2]
 
 
-def _one_run(rows: F64) -> F64:
-    """Rows that lie in one piece of memory as a single column, with what lies between them."""
+def one_run(rows: F64) -> F64:
+    """Rows that lie in one piece of memory as a single column, with what lies between them.
+
+    Units: none.
+    Shapes: (k, n) -> (at least k n,).
+    Domain: rows one after the other; what lies between them is read and written too.
+    Source: none; book-keeping.
+    """
     count, n = rows.shape
     length = (count - 1) * (rows.strides[0] // rows.itemsize) + n if n else 0
     return np.lib.stride_tricks.as_strided(rows, (length,), rows.strides[1:])

@@ -18,9 +18,10 @@ from dfmon.core import compiled
 from dfmon.core.black import F64, Mask
 from dfmon.core.closed_forms import aligned, delta_of
 from dfmon.core.greek_calc import GreekBuffers, Greeks, Numeraire, delta_alone, greeks
-from dfmon.core.normal import SQRT_HALF
+from dfmon.core.normal import SQRT_HALF, one_run
 from dfmon.core.settlement import DAY, EUROPEAN_ABOVE, WINDOW, Settlement, settlement_terms
 
+_HUNDREDTH, _SQUARED_HUNDREDTH, _DAY = (np.array(x) for x in (0.01, 1e-4, DAY))  # as closed_forms' constants
 METRICS: Final = ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind")
 
 
@@ -94,12 +95,14 @@ class Totals:
 class ExposureBuffers:
     """Memory for the greeks now and a day on, owned by the caller."""
 
-    __slots__ = ("later", "matrix", "now")
+    __slots__ = ("later", "matrix", "now", "run")
 
     def __init__(self, n: int) -> None:
         self.now = GreekBuffers(n)
         self.later = GreekBuffers(n)
         self.matrix = aligned(len(METRICS), n)
+        self.run = one_run(self.matrix)
+        self.run[:] = 0.0
 
 
 def unit_exposures(
@@ -171,7 +174,7 @@ def unit_exposures(
     _per_unit(forward, now, delta_later, expiring, buffers.matrix)
     matrix, valid = buffers.matrix, now.valid
     with np.errstate(all="ignore"):
-        clean = math.isfinite(np.add.reduce(matrix, axis=None))
+        clean = math.isfinite(np.add.reduce(buffers.run))
     if not clean:  # a masked row, or a product too large for a double
         np.isfinite(matrix).all(axis=0, out=valid)
         matrix[:, ~valid] = 0.0
@@ -236,15 +239,15 @@ def _per_unit(forward: F64, now: Greeks, delta_later: F64, expiring: NDArray[np.
     """Greeks to USD: per 1 % of spot, per vol point, per day."""
     ngi, vss, chl, volg, vega, theta, unwind = matrix
     with np.errstate(all="ignore"):
-        np.multiply(forward, 0.01, out=vss)
-        np.multiply(vss, forward, out=ngi)
-        ngi *= now.gamma
-        vss *= now.vanna
-        np.subtract(delta_later, now.delta, out=chl)
-        chl *= forward
-        np.multiply(now.volga, 1e-4, out=volg)
-        np.multiply(now.vega, 0.01, out=vega)
-        np.multiply(now.theta, DAY, out=theta)
+        np.multiply(forward, _HUNDREDTH, vss)
+        np.multiply(vss, forward, ngi)
+        np.multiply(ngi, now.gamma, ngi)
+        np.multiply(vss, now.vanna, vss)
+        np.subtract(delta_later, now.delta, chl)
+        np.multiply(chl, forward, chl)
+        np.multiply(now.volga, _SQUARED_HUNDREDTH, volg)
+        np.multiply(now.vega, _HUNDREDTH, vega)
+        np.multiply(now.theta, _DAY, theta)
         unwind[:] = 0.0
         unwind[expiring] = forward[expiring] * now.delta[expiring]
 
@@ -257,7 +260,7 @@ def totals(unit: UnitExposure, exposure: F64) -> Totals:
     Domain: finite.
     Source: definition.
     """
-    return Totals(*(unit.matrix @ exposure).tolist())
+    return Totals(*unit.matrix.dot(exposure).tolist())
 
 
 def group_totals(unit: UnitExposure, exposure: F64, codes: NDArray[np.intp], groups: int) -> F64:
