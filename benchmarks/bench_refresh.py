@@ -39,24 +39,32 @@ class Refresh:
         self.strikes, self.strike = np.unique(c.strike, return_inverse=True)
         self.cell = self.expiry * self.strikes.size + self.strike
         self.first = np.unique(self.expiry, return_index=True)[1]
-        self.buffers: dict[int, ExposureBuffers] = {}
+        self.points = self.pairing.all_merged
+        self.list_points()
         self.merge()
 
+    def list_points(self) -> None:
+        """What the listing tells of the points: anew only where other pairs agree than before."""
+        c, at, shape = self.c, self.points.option, (self.expiries.size, self.strikes.size)
+        self.listed = c.strike[at], c.option_type[at]
+        self.code = self.cell[at]
+        self.counts = np.bincount(self.code, minlength=shape[0] * shape[1]).reshape(shape)
+        self.buffers = ExposureBuffers(at.size)
+
     def merge(self) -> None:
-        c = self.c
+        c, before = self.c, self.points
         self.points = self.pairing.points(c.forward, c.sigma, c.tau)
-        at = self.points.option
-        self.columns = tuple(column[at] for column in c.columns)
+        if self.points is not before:
+            self.list_points()
+        at, (strike, option_type) = self.points.option, self.listed
+        self.columns = c.forward[at], strike, c.sigma[at], c.tau[at], option_type
         self.held = self.points.add(self.position)
-        if at.size not in self.buffers:
-            self.buffers[at.size] = ExposureBuffers(at.size)
 
     def exposures(self) -> None:
-        at = self.points.option
-        self.unit = unit_exposures(*self.columns, out=self.buffers[at.size])
+        self.unit = unit_exposures(*self.columns, out=self.buffers)
         self.totals = totals(self.unit, self.held)
-        shape = len(METRICS), self.expiries.size, self.strikes.size
-        self.cells = group_totals(self.unit, self.held, self.cell[at], shape[1] * shape[2]).reshape(shape)
+        shape = len(METRICS), *self.counts.shape
+        self.cells = group_totals(self.unit, self.held, self.code, self.counts.size).reshape(shape)
         self.by_expiry, self.by_strike = self.cells.sum(axis=2), self.cells.sum(axis=1)
 
     def flip(self) -> None:
@@ -65,14 +73,12 @@ class Refresh:
         self.found = find_flip(self.c.spot, forward, terms.strike, sigma, terms.tau, self.held * terms.share)
 
     def heat_map(self) -> None:
-        shape, code = self.cells.shape[1:], self.cell[self.points.option]
-        self.counts = np.bincount(code, minlength=shape[0] * shape[1]).reshape(shape)
         self.kernel = stencil(self.strikes, self.c.forward[self.first], self.expiries, self.c.sigma[self.first])
         self.map = scatter(self.kernel, self.cells[:4], self.counts > 0)
 
     def volatilities(self) -> None:
-        code, counts, sigma = self.cell[self.points.option], self.counts, self.columns[2]
-        mean = np.bincount(code, sigma, counts.size).reshape(counts.shape) / np.maximum(counts, 1)
+        counts, sigma = self.counts, self.columns[2]
+        mean = np.bincount(self.code, sigma, counts.size).reshape(counts.shape) / np.maximum(counts, 1)
         listed = counts > 0
         self.iv = gather(self.kernel, np.where(listed, mean, np.nan), listed.astype(np.float64))
 

@@ -97,7 +97,7 @@ def _by_columns(
 class _Sides:
     """Forward and sigma of the calls beside those of their puts: the comparison of the pairs, and what is priced."""
 
-    __slots__ = ("agree", "calls", "inputs", "of_puts", "puts")
+    __slots__ = ("agree", "calls", "everywhere", "inputs", "of_puts", "puts")
 
     def __init__(self, pairs: int) -> None:
         line = 8  # in float64: both columns of a side begin on a cache line
@@ -107,7 +107,8 @@ class _Sides:
         self.calls, self.puts = memory
         self.inputs = self.calls[:pairs], self.calls[width : width + pairs]
         self.of_puts = self.puts[:pairs], self.puts[width : width + pairs]
-        self.agree = np.empty(2 * width, dtype=np.bool_)
+        self.agree = np.ones(2 * width, dtype=np.bool_)
+        self.everywhere = self.agree.tobytes()
 
     def read(self, forward: F64, sigma: F64, calls: Index | slice, puts: Index | slice) -> bool:
         """Copy both sides; whether they agree to the last bit. A NaN agrees with nothing."""
@@ -118,7 +119,7 @@ class _Sides:
         put_forward[:] = forward[puts]
         put_sigma[:] = sigma[puts]
         np.equal(self.calls, self.puts, self.agree)
-        return bool(np.count_nonzero(self.agree) == self.agree.shape[0])
+        return self.agree.tobytes() == self.everywhere
 
 
 class PairedChain:
