@@ -22,12 +22,15 @@ def _head(s: FlowSnapshot, mode: State) -> list[str]:
     board = f"{s.instruments} options   positions {_positions(s)}"
     size = "material" if scene.material else "immaterial"
     band = f"{number(flip.lo)} .. {number(flip.hi)}"
-    away = f"{number(flip.distance_pct, 2, '%')} ({number(flip.distance_sigma, 1, ' sd')})"
+    away = f"   spot is {number(flip.distance_pct, 2, '%')} ({number(flip.distance_sigma, 1, ' sd')}) from it"
+    level = number(flip.level)
+    if flip.level is None and flip.searched is not None:
+        level, away = f"none from {number(flip.searched[0])} to {number(flip.searched[1])}", ""
     return [
         f"{s.underlying} {number(s.spot)}   {word} {s.ts}   {board}",
         f"{scene.bucket} {scene.name}   dealers {scene.side.upper()}   {size}   {scene.confidence:.0%} sure{overlay}",
         f"why: {'; '.join(scene.reasons)}",
-        f"G-Flip {number(flip.level)}   band {band}   none {number(none, 0, '%')}   spot is {away} from it",
+        f"G-Flip {level}   band {band}   none {number(none, 0, '%')}{away}",
     ]
 
 
