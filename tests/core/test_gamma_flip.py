@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.optimize import brentq
 
-from dfmon.core.flip_roots import polish
+from dfmon.core.flip_roots import cubic_zero, polish
 from dfmon.core.gamma_flip import STEP, find_flip, flip_band, flip_members, flips_by_horizon
 from dfmon.core.gamma_profile import StickyStrike
 
@@ -360,3 +360,28 @@ def test_wide_bumps_lose_nothing_on_fewer_nodes(width, strikes):
     error = np.abs(book.profile(y, exposure[:, None])[0] - expected).max()
     assert error <= book.blur(exposure)
     assert error < 1e-13 * np.abs(expected).max()
+
+
+def test_the_first_guess_is_exact_for_a_cubic_and_at_an_end_of_the_grid_for_a_parabola():
+    net = np.array([-5.0, -1.5, 2.0, 4.5, 6.0])
+    for coefficients, low in (((0.3, 0.02, -0.001, 0.0004), 1), ((0.3, 0.02, -0.001, 0.0), 0)):
+        y = np.polynomial.polynomial.polyval(net[1 - low :], coefficients)
+        zero = cubic_zero(y, net[1 - low :], np.array([low]), np.array([low + 1]))
+        assert zero[0] == pytest.approx(0.3, abs=1e-15)
+
+
+def test_a_guess_where_one_net_comes_twice_is_that_of_the_chord():
+    y, net = np.arange(4.0), np.array([2.0, -1.0, 1.0, 2.0])
+    assert cubic_zero(y, net, np.array([1]), np.array([2])).tolist() == [1.5]
+
+
+def test_a_profile_does_not_depend_on_the_order_of_the_options():
+    forward, strike, sigma, tau, exposure = book(5)
+    sigma = sigma * np.resize([0.2, 0.5, 1.0, 3.0], sigma.size)
+    wide_first = np.argsort(-sigma * np.sqrt(tau))
+    y = np.linspace(-0.2, 0.2, 205)
+    one, other = (
+        StickyStrike.of(*(column[rows] for column in (forward, strike, sigma, tau))).profile(y, exposure[rows, None])
+        for rows in (wide_first, np.random.default_rng(0).permutation(sigma.size))
+    )
+    np.testing.assert_allclose(one, other, atol=1e-13 * np.abs(one).max())

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from dfmon.core.black import log_moneyness
 from dfmon.core.normal import cdf, density, mills
 
 EPS = 2.0**-52
@@ -49,3 +50,13 @@ def test_any_shape_and_any_number(d: np.ndarray) -> None:
     found = cdf(d)
     assert found.shape == d.shape
     assert (np.isnan(found) == np.isnan(d)).all()
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_the_logarithm_of_moneyness_has_its_digits_near_the_money_and_far_from_it(together: bool) -> None:
+    forward = np.concatenate([1.0 + np.geomspace(1e-15, 1e-3, 40), np.geomspace(1e-250, 1e250, 121), [0.0201, 0.0199]])
+    chains = [forward] if together else forward[:, None]
+    found = np.concatenate([log_moneyness(chain, np.ones_like(chain)) for chain in chains])
+    with mpmath.workdps(50):
+        known = np.array([float(mpmath.log(mpmath.mpf(x))) for x in forward.tolist()])
+    assert (np.abs(found - known) <= 3.0 * EPS * np.maximum(np.abs(known), 1e-12)).all()
