@@ -16,7 +16,15 @@ from dfmon.core.gamma_flip import find_flip, flip_band, flip_members
 from dfmon.core.pairing import Pairing
 from dfmon.core.settlement import DAY, settlement_terms
 from dfmon.core.surface_grid import gather, scatter, stencil
-from dfmon.core.vanna_charm_volga import METRICS, ExposureBuffers, group_totals, member_totals, totals, unit_exposures
+from dfmon.core.vanna_charm_volga import (
+    METRICS,
+    ExposureBuffers,
+    group_totals,
+    margins,
+    member_totals,
+    totals,
+    unit_exposures,
+)
 
 MEMBERS = 128
 BUDGETS = {"whole refresh": 1e-3, f"whole refresh, {MEMBERS} members, bands": 12e-3}
@@ -65,7 +73,7 @@ class Refresh:
         self.totals = totals(self.unit, self.held)
         shape = len(METRICS), *self.counts.shape
         self.cells = group_totals(self.unit, self.held, self.code, self.counts.size).reshape(shape)
-        self.by_expiry, self.by_strike = self.cells.sum(axis=2), self.cells.sum(axis=1)
+        self.by_expiry, self.by_strike = margins(self.cells)
 
     def flip(self) -> None:
         forward, strike, sigma, tau, _ = self.columns

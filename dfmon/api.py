@@ -16,11 +16,11 @@ from dfmon.api_arguments import Positions, choice, numbers, option_types, togeth
 from dfmon.api_board import Board
 from dfmon.core import compiled
 from dfmon.core.black import F64
+from dfmon.core.flip_grid import Stickiness
 from dfmon.core.gamma_flip import (
     HORIZONS,
     Flip,
     Root,
-    Stickiness,
     find_flip,
     flip_band,
     flip_members,

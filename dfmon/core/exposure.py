@@ -16,7 +16,8 @@ import numpy as np
 
 from dfmon.core.columns import Columns
 from dfmon.core.draws import UNSEEN, shared
-from dfmon.core.gamma_flip import Flip, Stickiness, find_flip, flip_band, flip_members
+from dfmon.core.flip_grid import Stickiness
+from dfmon.core.gamma_flip import Flip, find_flip, flip_band, flip_members
 from dfmon.core.greek_calc import Numeraire
 from dfmon.core.pairing import Pairing, Points
 from dfmon.core.settlement import DAY
@@ -25,6 +26,7 @@ from dfmon.core.vanna_charm_volga import (
     Totals,
     UnitExposure,
     group_totals,
+    margins,
     member_totals,
     totals,
     unit_exposures,
@@ -83,11 +85,11 @@ class Exposure:
 
     def by_expiry(self) -> F64:
         """Roll-ups (7, expiries) of the book."""
-        return np.asarray(self.cells.sum(axis=2))
+        return margins(self.cells)[0]
 
     def by_strike(self) -> F64:
         """Roll-ups (7, strikes) of the book."""
-        return np.asarray(self.cells.sum(axis=1))
+        return margins(self.cells)[1]
 
     def unit_ngi(self) -> F64:
         """NGI of +1 coin of each option."""

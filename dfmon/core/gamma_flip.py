@@ -6,47 +6,36 @@ before the scenario rules and the screen. The zeros are found on a grid in log s
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dfmon.core import compiled
 from dfmon.core.black import F64
-from dfmon.core.closed_forms import MAX_SIGMA
-from dfmon.core.flip_roots import (
+from dfmon.core.flip_grid import Stickiness, ground, nodes
+from dfmon.core.flip_roots import cubic_zero, polish
+from dfmon.core.flip_scan import (
     NOISE,
+    Scan,
+    beyond,
     bottoms,
-    brackets,
-    cubic_zero,
     either_side,
+    flat_members,
     member_brackets,
     nearest,
-    polish,
+    scan,
     signs_of,
 )
-from dfmon.core.gamma_profile import Book, StickyStrike
-from dfmon.core.sticky_moneyness import StickyMoneyness
-
-Stickiness: TypeAlias = Literal["strike", "moneyness"]
+from dfmon.core.gamma_profile import Book
 
 RANGES: Final = (0.20, 0.35, 0.50)
-STEP: Final = 0.002
-"""Grid step in ln S; nodes are whole multiples of it, so they stay where they are while spot ticks."""
 HORIZONS: Final[Mapping[str, float]] = {"today": 1.0 / 365.0, "week": 7.0 / 365.0, "all": float("inf")}
 """Longest time to expiry of each, in years."""
-NEAR_EXPIRY: Final = 2.0 / 365.0
-RESOLVED: Final = 4.0
-"""Below two days, a bump narrower than this many steps slips through the grid: its strike becomes a node too."""
-FLAT: Final = 0.01
-"""Below this share of the gross throughout a range, net gamma has no sign worth the name."""
 MEMBER_TOLERANCE: Final = 1e-9
 """Of ln S: finer than any use of a band."""
-_BOUNDS: Final = np.array([[1e-60, 1e-60, 0.0, 0.0, 1e-9, 0.0], [1e60, 1e60, MAX_SIGMA, 1e60, np.inf, 1e60]])[..., None]
-"""Forward, strike, sigma, time, total deviation and size of the exposure: above the first, up to the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,40 +110,25 @@ def find_flip(
     >>> round(flip.level, 6), flip.roots[0].rising, flip.sign
     (99.250308, True, 1)
     """
-    rows, columns = _live(forward, strike, sigma, tau, exposure)
-    if not rows.size:
+    base = ground(forward, strike, sigma, tau, exposure, stickiness, expiry)
+    if base is None:
         ends = spot * np.array([1.0 - ranges[-1], 1.0 + ranges[-1]])
         return Flip(None, (), (float(ends[0]), float(ends[1])), 0, ends, np.zeros(2))
-    book = _book(columns, stickiness, None if expiry is None else expiry[rows])
-    held = exposure[rows]
-    both = np.array([held, np.abs(held)]).T
-    near, blur = _near_strikes(book, columns), book.blur(held)
-    known = None
-    for reach in ranges:
-        y = _nodes(spot, reach, near)
-        known = y, _profile(book, y, both, known)
-        net, gross = known[1]
-        signs = signs_of(net, gross, blur)
-        hidden = bottoms(book, held, y, net[None], signs[None], NOISE * gross)
-        if hidden.y.size:
-            y = np.union1d(y, hidden.y)
-            net, gross = book.profile(y, both)
-            signs = signs_of(net, gross, blur)
-        low, high = brackets(signs)
-        flat = np.abs(net).max() < FLAT * gross.max()
-        if low.size and not flat:
+    held = exposure[base.rows]
+    first, *wider = ranges
+    found = scan(base.book, held, nodes(spot, first, base.near))
+    for reach in wider:
+        if found.low.size and not found.flat:
             break
-    if flat:
-        ends = spot * np.exp(y)
-        return Flip(None, (), (float(ends[0]), float(ends[-1])), 0, ends, net)
-    roots, level = _roots(spot, book, held, y, net, low, high)
-    if level is None:
-        sign = int(signs[np.argmax(np.abs(net))])
-    else:
-        marked = next(root for root in roots if root.level == level)
-        sign = 1 if marked.rising == (level <= spot) else -1
-    spots = spot * np.exp(y)
-    return Flip(level, roots, (float(spots[0]), float(spots[-1])), sign, spots, net)
+        found = scan(base.book, held, nodes(spot, reach, base.near), found)
+    spots = spot * np.exp(found.y)
+    searched = float(spots[0]), float(spots[-1])
+    if found.flat or not found.low.size:
+        sign = 0 if found.flat else int(found.signs[np.abs(found.net).argmax()])
+        return Flip(None, (), searched, sign, spots, found.net)
+    roots, marked = _roots(spot, base.book, held, found)
+    sign = 1 if marked.rising == (marked.level <= spot) else -1
+    return Flip(marked.level, roots, searched, sign, spots, found.net)
 
 
 def flip_members(
@@ -183,11 +157,10 @@ def flip_members(
     [99.250308, nan]
     """
     levels = np.full(members.shape[1], np.nan)
-    rows, columns = _live(forward, strike, sigma, tau, members)
-    if not rows.size:
+    base = ground(forward, strike, sigma, tau, members, stickiness, expiry)
+    if base is None:
         return levels
-    book = _book(columns, stickiness, None if expiry is None else expiry[rows])
-    near = _near_strikes(book, columns)
+    rows, book, near = base
     count = members.shape[1]
     held = np.empty((rows.shape[0], count + 1))
     held[:, :count] = members[rows]
@@ -195,11 +168,11 @@ def flip_members(
     held[:, count] = largest  # a gross that is none of theirs, and at least that of each
     blur, searching, known = book.blur(largest), np.arange(count), None
     for reach in ranges:
-        y = _nodes(spot, reach, near)
-        known = y, _profile(book, y, held, known)
+        y = nodes(spot, reach, near)
+        known = y, beyond(book, y, held, known)
         net, gross = known[1][:-1], known[1][-1]
         signs = signs_of(net, gross, blur)
-        signs[_flat(book, y, net, gross, held)] = 0.0
+        signs[flat_members(book, y, net, gross, held)] = 0.0
         hidden = bottoms(book, held, y, net, signs, NOISE * gross + blur)
         found, low, high, net_low, net_high = nearest(member_brackets(y, net, signs), either_side(hidden, y, net))
         if found.size:
@@ -210,24 +183,6 @@ def flip_members(
         if not searching.size:
             break
     return levels
-
-
-def _flat(book: Book, y: F64, net: F64, most: F64, held: F64) -> NDArray[np.intp]:
-    """Members whose net gamma stays below FLAT of their own gross, which is at most `most`."""
-    size = np.abs(net).max(axis=1)
-    low = np.flatnonzero(size < FLAT * most.max())
-    return low[size[low] < FLAT * book.profile(y, np.abs(held[:, low])).max(axis=1)] if low.size else low
-
-
-def _profile(book: Book, y: F64, exposure: F64, known: tuple[F64, F64] | None) -> F64:
-    """The profile on `y`, of which the middle part is known on some nodes already."""
-    if known is None:
-        return book.profile(y, exposure)
-    inner, values = known
-    left = int(np.searchsorted(y, inner[0]))
-    wings = np.delete(y, slice(left, left + inner.shape[0]))
-    fresh = book.profile(wings, exposure)
-    return np.concatenate([fresh[:, :left], values, fresh[:, left:]], axis=1)
 
 
 def flips_by_horizon(
@@ -283,57 +238,13 @@ def flip_band(levels: F64) -> tuple[float | None, float | None, float]:
     return float(low), float(high), 1.0 - found.size / levels.size
 
 
-def _live(forward: F64, strike: F64, sigma: F64, tau: F64, exposure: F64) -> tuple[NDArray[np.intp], F64]:
-    """Options with gamma that somebody holds, from wide to narrow bumps, and their columns in the order of _BOUNDS."""
-    kernels = compiled.in_use()
-    if kernels is not None and exposure.ndim == 1:  # a compiled loop sums one book as soon in any order
-        return kernels.counting(forward, strike, sigma, tau, exposure, _BOUNDS)
-    with np.errstate(all="ignore"):
-        total_sd, size = sigma * np.sqrt(tau), np.abs(exposure)
-        if size.ndim == 2:
-            size = size.max(axis=1)
-        columns = np.array([forward, strike, sigma, tau, total_sd, size])
-        low, high = _BOUNDS
-        rows = np.flatnonzero(((columns > low) & (columns <= high)).all(axis=0))
-    rows = rows[np.argsort(-total_sd[rows], kind="stable")]
-    return rows, np.take(columns, rows, axis=1)
-
-
-def _book(columns: F64, stickiness: Stickiness, labels: NDArray[np.generic] | None) -> Book:
-    forward, strike, sigma, tau, _, _ = columns
-    if stickiness == "strike":
-        return StickyStrike.of(forward, strike, sigma, tau)
-    return StickyMoneyness.of(forward, strike, sigma, tau, tau if labels is None else labels)
-
-
-def _near_strikes(book: Book, columns: F64) -> F64:
-    _, _, _, tau, total_sd, _ = columns
-    narrow = np.flatnonzero((tau < NEAR_EXPIRY) & (total_sd < RESOLVED * STEP))
-    return np.unique(book.log_strike_over_forward[narrow]) if narrow.size else np.empty(0)
-
-
-def _nodes(spot: float, reach: float, near: F64) -> F64:
-    """Log-spot nodes over at least +-reach: whole multiples of the step in ln S, and the strikes of near expiries."""
-    anchor = math.log(spot)
-    origin = math.floor(anchor / STEP)
-    first = math.floor((anchor + math.log1p(-reach)) / STEP) - origin
-    last = math.ceil((anchor + math.log1p(reach)) / STEP) - origin
-    shift = anchor - origin * STEP  # one rounding shifts all nodes alike
-    grid: F64 = np.arange(first, last + 1, dtype=np.float64) * STEP - shift
-    return np.union1d(grid, near[(near > grid[0]) & (near < grid[-1])]) if near.size else grid
-
-
-def _roots(
-    spot: float, book: Book, held: F64, y: F64, net: F64, low: NDArray[np.intp], high: NDArray[np.intp]
-) -> tuple[tuple[Root, ...], float | None]:
-    """Polished zeros, ascending, and the level of the nearest one."""
-    if not low.size:
-        return (), None
-    start = cubic_zero(y, net, low, high)
-    zeros, slopes = polish(book, held, y[low], y[high], net[low], net[high], start=start)
-    levels = spot * np.exp(zeros)
-    roots = tuple(
-        Root(float(level), bool(below < 0.0), float(slope) * 0.01)
-        for level, below, slope in zip(levels, net[low], slopes)
-    )
-    return roots, roots[int(np.argmin(np.abs(zeros)))].level
+def _roots(spot: float, book: Book, held: F64, found: Scan) -> tuple[tuple[Root, ...], Root]:
+    """Polished zeros, ascending, and the one nearest to spot."""
+    y, net, low, high = found.y, found.net, found.low, found.high
+    below = net[low]
+    # a compiled step of the polish costs less than a better guess
+    start = None if compiled.in_use() else cubic_zero(y, net, low, high)
+    zeros, slopes = polish(book, held, y[low], y[high], below, net[high], start=start)
+    columns = (spot * np.exp(zeros)).tolist(), (below < 0.0).tolist(), (slopes * 0.01).tolist()
+    roots = tuple(Root(*row) for row in zip(*columns))
+    return roots, roots[int(np.abs(zeros).argmin())]

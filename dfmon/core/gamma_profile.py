@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core import compiled
+from dfmon.core import chebyshev, compiled
 from dfmon.core.black import F64, log_moneyness
 from dfmon.core.normal import INV_SQRT_2PI
 
@@ -26,8 +26,10 @@ CELLS: Final = 128 * 201
 _SHARP: Final = 0.004
 """Bumps narrower than this would lose digits in the expanded square; they are evaluated as they stand."""
 
-_SMOOTH: Final = ((0.5, 32), (0.25, 48))
+_SMOOTH: Final = ((0.7, 26), (0.25, 46), (0.1, 90))
 """Least width of a bump as a share of the half-range, and the Chebyshev nodes that carry it to 1e-15 of its height."""
+_MANY: Final = 96
+"""On so few nodes every bump is summed where it is asked for."""
 _CUT: Final = 1e-14
 _EVEN: Final = 1e-15
 """Of the half-range: points moved by so little change no digit that the cut leaves."""
@@ -60,43 +62,25 @@ class Book(Protocol):
         """Net gamma and derivatives at r points; exposure (n,) for all of them, or (n, r), a column for each."""
 
 
-@lru_cache
-def chebyshev_nodes(count: int) -> F64:
-    """Chebyshev nodes of the first kind on [-1, 1], descending.
-
-    Units: none.
-    Shapes: -> (count,).
-    Domain: count >= 1.
-    Source: Berrut & Trefethen, Barycentric Lagrange interpolation (SIAM Review, 2004), section 5.
-    """
-    return np.asarray(np.cos((np.arange(count) + 0.5) * (np.pi / count)))
-
-
-def spread_from(count: int, at: F64) -> F64:
-    """The matrix that takes values on the Chebyshev nodes to the points `at` of [-1, 1].
-
-    Units: none.
-    Shapes: (m,) -> (count, m).
-    Domain: -1 <= at <= 1; count >= 1.
-    Source: Berrut & Trefethen, Barycentric Lagrange interpolation (SIAM Review, 2004), eqs. 4.2 and 5.3.
-
-    >>> (chebyshev_nodes(8) ** 5 @ spread_from(8, np.array([0.0, 0.3]))).round(12).tolist()
-    [0.0, 0.00243]
-    """
-    gap = at - chebyshev_nodes(count)[:, None]
-    if not gap.all():
-        gap[gap == 0.0] = 1e-30  # so large a weight that the value at the node is all that counts
-    weights = np.sin((np.arange(count) + 0.5) * (np.pi / count))
-    weights[1::2] *= -1.0
-    spread = np.divide(weights[:, None], gap, gap)
-    spread *= 1.0 / spread.sum(axis=0)
-    return np.asarray(spread)
+def _powers(z: F64) -> F64:
+    """What the columns of StickyStrike.exponents are multiplied with: (m,) -> (3, m)."""
+    return np.array([-0.5 * z * z, -z, np.ones_like(z)])
 
 
 @lru_cache
-def _between(count: int, finer: int) -> F64:
-    """From one set of Chebyshev nodes to a finer one."""
-    return spread_from(count, chebyshev_nodes(finer))
+def _powers_on(count: int) -> F64:
+    return _powers(chebyshev.nodes(count))
+
+
+class _Grid(NamedTuple):
+    """Points of [-1, 1]: their powers, and the matrix that brings the sums on the last nodes of _SMOOTH there."""
+
+    powers: F64
+    spread: F64
+
+    @classmethod
+    def of(cls, z: F64) -> _Grid:
+        return cls(_powers(z), chebyshev.spread(_SMOOTH[-1][1], z))
 
 
 @lru_cache
@@ -105,15 +89,14 @@ def _even(points: int) -> F64:
 
 
 @lru_cache
-def _spread_evenly(count: int, points: int) -> F64:
-    return spread_from(count, _even(points))
+def _even_grid(points: int) -> _Grid:
+    return _Grid.of(_even(points))
 
 
-def _spread(count: int, at: F64) -> F64:
-    """`spread_from`, remembered for points in equal steps: the grid of every tick on which no strike is a node."""
-    if np.abs(at - _even(at.shape[0])).max() <= _EVEN:
-        return _spread_evenly(count, at.shape[0])
-    return spread_from(count, at)
+def _grid(z: F64) -> _Grid:
+    """Points in equal steps are remembered: the grid of every tick on which no strike is a node."""
+    points = z.shape[0]
+    return _even_grid(points) if np.abs(z - _even(points)).max() <= _EVEN else _Grid.of(z)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +109,7 @@ class StickyStrike:
     a: F64
     """Scale of each bump: d2 = a y + b."""
     b: F64
-    quadratic: F64
-    """(3, n): the exponent -d2^2/2 + ln c in powers y^2, y, 1."""
-    descending: bool
+    descending: bool = False
     """Bumps stand from wide to narrow: those of some width are then a slice of all columns."""
 
     @classmethod
@@ -140,15 +121,10 @@ class StickyStrike:
         Domain: all positive and finite.
         Source: Black (1976); F phi(d1) = K phi(d2).
         """
-        kernels = compiled.in_use()
-        if kernels is not None:
-            columns = kernels.bumps(forward, strike, sigma, tau)
-            return cls(*columns, bool((columns[1][:-1] >= columns[1][1:]).all()))
         total_sd = sigma * np.sqrt(tau)
-        x, height, a = log_moneyness(forward, strike), 0.01 * INV_SQRT_2PI * strike / total_sd, 1.0 / total_sd
-        b = x * a - 0.5 * total_sd
-        quadratic = np.stack([-0.5 * a * a, -a * b, np.log(height) - 0.5 * b * b])
-        return cls(x, total_sd, height, a, b, quadratic, bool((total_sd[:-1] >= total_sd[1:]).all()))
+        x, a = log_moneyness(forward, strike), 1.0 / total_sd
+        height, b = (0.01 * INV_SQRT_2PI) * strike * a, x * a - 0.5 * total_sd
+        return cls(x, total_sd, height, a, b, bool((total_sd[:-1] >= total_sd[1:]).all()))
 
     @property
     def log_strike_over_forward(self) -> F64:
@@ -169,21 +145,37 @@ class StickyStrike:
         kernels = compiled.in_use()
         if kernels is not None and exposure.shape[1] <= _FEW:
             return kernels.profile(self.a, self.b, self.height, y, exposure)
-        if y.shape[0] <= 2 * _SMOOTH[-1][1]:
-            return self._summed(slice(None), y, exposure)
         low, high = float(y[0]), float(y[-1])
-        middle, reach = 0.5 * (low + high), 0.5 * (high - low)
-        *wide, narrow = self._by_width(reach)
-        smooth, nodes = np.zeros((exposure.shape[1], 1)), 1
+        middle, reach = 0.5 * (low + high), 0.5 * (high - low) or 1.0
+        z, exponents = (y - middle) / reach, self._exponents(middle, reach)
+        widths = [max(width * reach, _SHARP) for width, _ in _SMOOTH] if y.shape[0] > _MANY else []
+        *wide, narrow, sharp = self._by_width([*widths, _SHARP])
+        if not widths:
+            return _summed(exponents, narrow, _powers(z), exposure) + self._as_they_stand(sharp, y, exposure)
+        grid, smooth, nodes = _grid(z), np.zeros((exposure.shape[1], 1)), 1
         for rows, (_, count) in zip(wide, _SMOOTH):
-            here = self._summed(rows, middle + reach * chebyshev_nodes(count), exposure)
-            smooth = here + smooth @ _between(nodes, count)
+            here = _summed(exponents, rows, _powers_on(count), exposure)
+            smooth = here + smooth @ chebyshev.between(nodes, count)
             nodes = count
-        return self._summed(narrow, y, exposure) + smooth @ _spread(nodes, (y - middle) / reach)
+        net = smooth @ grid.spread
+        net += _summed(exponents, narrow, grid.powers, exposure)
+        net += self._as_they_stand(sharp, y, exposure)
+        return np.asarray(net)
 
-    def _by_width(self, reach: float) -> Sequence[NDArray[np.intp] | slice]:
-        """Bumps of each width of _SMOOTH, widest first, and the narrower rest."""
-        least = [width * reach for width, _ in _SMOOTH]
+    def _exponents(self, middle: float, reach: float) -> F64:
+        """(3, n): -d2^2/2 + ln c at y = middle + reach z is the product with the powers -z^2/2, -z and 1."""
+        squared, crossed, rest = columns = np.empty((3, self.a.shape[0]))
+        scale, at_middle = self.a * reach, self.a * middle
+        at_middle += self.b
+        np.multiply(scale, scale, squared)
+        np.multiply(scale, at_middle, crossed)
+        np.multiply(at_middle, at_middle, rest)
+        rest *= -0.5
+        rest += np.log(self.height)
+        return columns
+
+    def _by_width(self, least: Sequence[float]) -> Sequence[NDArray[np.intp] | slice]:
+        """Bumps at least as wide as each of these, widest first, and the narrower rest."""
         size = self.total_sd.shape[0]
         if not self.descending:
             kind = np.searchsorted(-np.array(least), -self.total_sd)
@@ -202,38 +194,15 @@ class StickyStrike:
         """
         return float(_CUT * (self.height @ np.abs(exposure)))
 
-    def _summed(self, rows: NDArray[np.intp] | slice, y: F64, exposure: F64) -> F64:
-        """Net gamma of some rows, every option evaluated at every node.
-
-        -d2^2/2 + ln c is a quadratic in y: one small matrix product a tile writes all exponents, one exp and one
-        product with the exposures follow. No array of all n x m cells is ever made.
-        """
-        quadratic, exposure, total_sd = self.quadratic[:, rows], exposure[rows], self.total_sd[rows]
-        net = np.zeros((exposure.shape[1], y.shape[0]))
-        size = total_sd.shape[0]
-        if not size:
-            return net
-        if np.minimum.reduce(total_sd) < _SHARP:
-            sharp = total_sd < _SHARP
-            net += self._summed_as_they_stand(np.arange(self.x.shape[0])[rows][sharp], y, exposure[sharp])
-            quadratic, exposure = quadratic[:, ~sharp], exposure[~sharp]
-            size = exposure.shape[0]
-        powers = np.stack([y * y, y, np.ones_like(y)])
-        tile = max(CELLS // y.shape[0], 1)
-        cells = np.empty((min(tile, size), y.shape[0]))
-        for start in range(0, size, tile):
-            few = quadratic[:, start : start + tile]
-            exponents = np.matmul(few.T, powers, out=cells[: few.shape[1]])
-            net += exposure[start : start + tile].T @ np.exp(exponents, out=exponents)
-        return net
-
-    def _summed_as_they_stand(self, rows: NDArray[np.intp], y: F64, exposure: F64) -> F64:
+    def _as_they_stand(self, rows: NDArray[np.intp] | slice, y: F64, exposure: F64) -> F64:
+        """Net gamma of sharp bumps, whose exponents are squared as they stand."""
+        a, b, height, exposure = self.a[rows, None], self.b[rows, None], self.height[rows, None], exposure[rows]
         net = np.zeros((exposure.shape[1], y.shape[0]))
         tile = max(CELLS // y.shape[0], 1)
-        for start in range(0, rows.shape[0], tile):
-            few = rows[start : start + tile]
-            d2 = np.multiply.outer(self.a[few], y) + self.b[few, None]
-            net += exposure[start : start + tile].T @ (self.height[few, None] * np.exp(-0.5 * d2 * d2))
+        for start in range(0, a.shape[0], tile):
+            at = slice(start, start + tile)
+            d2 = a[at] * y + b[at]
+            net += exposure[at].T @ (height[at] * np.exp(-0.5 * d2 * d2))
         return net
 
     def local(self, y: F64, exposure: F64) -> Local:
@@ -267,14 +236,32 @@ class StickyStrike:
         """
         a, b = self.a, self.b
         moments = np.stack([np.ones_like(a), a * a, a * b, a**4, 2.0 * a**3 * b, a * a * (b * b - 1.0)])
-        powers = np.stack([y * y, y, np.ones_like(y)])
+        exponents, powers = self._exponents(0.0, 1.0), _powers(y)
         sums = np.zeros((moments.shape[0], y.shape[0]))
         tile = max(CELLS // max(y.shape[0], 1), 1)
         for start in range(0, a.shape[0], tile):
             stop = start + tile
-            bumps = self.quadratic[:, start:stop].T @ powers
+            bumps = exponents[:, start:stop].T @ powers
             np.exp(bumps, bumps)
             bumps *= exposure[start:stop]
             sums += moments[:, start:stop] @ bumps
         value, aa, ab, fourth, third, second = sums
         return Local(value, -(aa * y + ab), (fourth * y + third) * y + second)
+
+
+def _summed(exponents: F64, rows: NDArray[np.intp] | slice, powers: F64, exposure: F64) -> F64:
+    """Sum of some bumps, each evaluated at every node: (3, n), (3, m), (n, k) -> (k, m).
+
+    One small matrix product a tile writes all exponents, one exp and one product with the exposures follow. No array
+    of all n x m cells is ever made.
+    """
+    exponents, exposure = exponents[:, rows], exposure[rows]
+    size, nodes = exposure.shape[0], powers.shape[1]
+    net = np.zeros((exposure.shape[1], nodes))
+    tile = max(CELLS // nodes, 1)
+    cells = np.empty((min(tile, size), nodes))
+    for start in range(0, size, tile):
+        few = exponents[:, start : start + tile]
+        bumps = np.matmul(few.T, powers, out=cells[: few.shape[1]])
+        net += exposure[start : start + tile].T @ np.exp(bumps, bumps)
+    return net

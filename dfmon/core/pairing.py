@@ -27,6 +27,8 @@ class Points:
     """For each option, its point."""
     second: Index
     """The options that share the point of another one."""
+    shared: Index
+    """Their points."""
 
     @classmethod
     def alone(cls, size: int) -> Points:
@@ -55,7 +57,7 @@ class Points:
         point = np.empty(size, dtype=np.intp)
         point[option] = np.arange(option.shape[0])
         point[second] = point[shared_with]
-        return cls(option, point, second)
+        return cls(option, point, second, point[second])
 
     def add(self, exposure: F64) -> F64:
         """Exposure of each point: the sum over its options.
@@ -66,7 +68,7 @@ class Points:
         Source: linearity of the sum.
         """
         merged = exposure[self.option]
-        merged[self.point[self.second]] += exposure[self.second]  # at most one further option a point: none repeats
+        merged[self.shared] += exposure[self.second]  # at most one further option a point: none repeats
         return np.asarray(merged)
 
 

@@ -50,10 +50,12 @@ def settlement_terms(forward: F64, strike: F64, tau: F64, average: F64 | None = 
     >>> (terms.tau * YEAR_HOURS * 60).round(6).tolist(), terms.share.tolist()
     ([1440.0, 100.0, 5.0], [1.0, 1.0, 0.5])
     """
+    if not tau.size or np.minimum.reduce(tau) >= EUROPEAN_ABOVE:  # a NaN is looked at
+        return Terms(strike, tau, np.ones(tau.shape))
     with np.errstate(invalid="ignore"):
         rows = np.flatnonzero((tau > 0.0) & (tau < EUROPEAN_ABOVE))
     if not rows.size:
-        return Terms(strike, tau, np.ones_like(tau))
+        return Terms(strike, tau, np.ones(tau.shape))
     left, known = tau[rows], forward[rows]
     if average is not None:
         known = np.where(np.isnan(average[rows]), known, average[rows])

@@ -21,7 +21,7 @@ from dfmon.core.compiled import pricing
 from dfmon.core.dealer_net import dealer_positions, other_positions, reconciled
 from dfmon.core.desks import Desk, hedged, unseen_sd
 from dfmon.core.exposure import measure
-from dfmon.core.gamma_flip import Stickiness
+from dfmon.core.flip_grid import Stickiness
 from dfmon.core.greek_calc import Numeraire
 from dfmon.core.hpp_score import Scaling, rescale
 from dfmon.core.inventory import Inventory

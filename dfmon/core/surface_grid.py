@@ -59,6 +59,10 @@ def stencil(strike: F64, forward: F64, tau: F64, atm_sigma: F64, metric: Metric 
     expiries, strikes = tau.shape[0], strike.shape[0]
     neighbour = np.arange(1, expiries + 1)
     neighbour[-1] = max(expiries - 2, 0)
+    kernels = compiled.in_use()
+    if kernels is not None and metric == "log-moneyness":
+        bandwidths = STRIKE_BANDWIDTH, EXPIRY_BANDWIDTH, REACH
+        return Stencil(kernels.stencil(strike, forward, tau, atm_sigma, neighbour, bandwidths), neighbour)
     if metric == "node":
         step, gap, basis = np.ones(strikes - 1), np.ones(expiries), np.zeros(expiries)
         scale = np.full((expiries, 1), _SQRT_HALF)
@@ -67,9 +71,6 @@ def stencil(strike: F64, forward: F64, tau: F64, atm_sigma: F64, metric: Metric 
         basis = np.log(forward[neighbour] / forward)
         scale = (_SQRT_HALF / STRIKE_BANDWIDTH) / (atm_sigma * np.sqrt(tau))[:, None]
     along = np.where((np.abs(gap) <= REACH) & (expiries > 1), -0.5 * gap * gap, -np.inf)
-    kernels = compiled.in_use()
-    if kernels is not None:
-        return Stencil(kernels.stencil(step, scale[:, 0], basis, along), neighbour)
     across, shift, along = step * scale, basis[:, None] * scale, along[:, None]  # as far up from one as down to it
     weights = np.empty((2, 3, expiries, strikes))
     own, other = weights
@@ -125,13 +126,13 @@ def scatter(kernel: Stencil, exposure: F64, listed: Mask | None = None) -> F64:
     >>> round(float(scatter(k, np.array([[0.0, 5.0, 2.0]])).sum()), 12)
     7.0
     """
-    mass = exposure.reshape(-1, *exposure.shape[-2:])
+    mass, kernels = exposure.reshape(-1, *exposure.shape[-2:]), compiled.in_use()
+    if kernels is not None:
+        board = np.ones(mass.shape[1:], dtype=np.bool_) if listed is None else listed
+        return kernels.scatter(kernel.weights, kernel.neighbour, mass, board, _LEAST_GIVEN).reshape(exposure.shape)
     if not math.isfinite(np.add.reduce(mass, axis=None)):
         mass = np.where(np.isfinite(mass), mass, 0.0)
     receives = np.ones(mass.shape[1:]) if listed is None else (listed | mass.any(axis=0)).astype(np.float64)
-    kernels = compiled.in_use()
-    if kernels is not None:
-        return kernels.scatter(kernel.weights, kernel.neighbour, mass, receives, _LEAST_GIVEN).reshape(exposure.shape)
     given = _given(kernel, receives)
     share = mass / np.maximum(given, _LEAST_GIVEN)  # where nobody receives there is nothing to give
     spread = _neighbours(kernel.weights, share, share[:, kernel.neighbour])

@@ -19,7 +19,7 @@ from dfmon.core.black import F64, Mask
 from dfmon.core.closed_forms import aligned, delta_of
 from dfmon.core.greek_calc import GreekBuffers, Greeks, Numeraire, delta_alone, greeks
 from dfmon.core.normal import SQRT_HALF, one_run
-from dfmon.core.settlement import DAY, EUROPEAN_ABOVE, WINDOW, Settlement, settlement_terms
+from dfmon.core.settlement import DAY, WINDOW, Settlement, settlement_terms
 
 _HUNDREDTH, _SQUARED_HUNDREDTH, _DAY = (np.array(x) for x in (0.01, 1e-4, DAY))  # as closed_forms' constants
 METRICS: Final = ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind")
@@ -135,13 +135,16 @@ def unit_exposures(
     [575807, 5521, -19719, 2761]
     """
     buffers = ExposureBuffers(forward.shape[0]) if out is None else out
+    kernels = compiled.in_use()
+    if kernels is not None and numeraire == "usd" and tau.size:
+        columns = forward, strike, sigma, tau, option_type
+        if kernels.exposures(*columns, settlement == "average", buffers.matrix):
+            buffers.now.valid.fill(True)
+            return UnitExposure(buffers.matrix, buffers.now.valid, 0)
     with np.errstate(invalid="ignore"):
         expiring = np.flatnonzero(tau <= DAY)
         tomorrow = tau - DAY
     tomorrow[expiring] = DAY  # any valid time: these go to their settlement delta instead
-    if numeraire == "usd" and _compiled(forward, strike, sigma, tau, tomorrow, option_type, settlement, buffers):
-        buffers.now.valid.fill(True)
-        return UnitExposure(buffers.matrix, buffers.now.valid, 0)
     now = greeks(
         forward,
         strike,
@@ -179,29 +182,6 @@ def unit_exposures(
         np.isfinite(matrix).all(axis=0, out=valid)
         matrix[:, ~valid] = 0.0
     return UnitExposure(matrix, valid, valid.shape[0] - int(np.count_nonzero(valid)))
-
-
-def _compiled(
-    forward: F64,
-    strike: F64,
-    sigma: F64,
-    tau: F64,
-    tomorrow: F64,
-    option_type: F64,
-    settlement: Settlement,
-    buffers: ExposureBuffers,
-) -> bool:
-    """Fill the exposures by the compiled loop; False without one, or where a row is not plain: see _delta_after."""
-    kernels = compiled.in_use()
-    if kernels is None or not tau.size:
-        return False
-    soonest = min(np.minimum.reduce(tau), np.minimum.reduce(tomorrow))
-    if not soonest >= WINDOW:
-        return False
-    now, later = tau, tomorrow
-    if settlement != "instant" and soonest < EUROPEAN_ABOVE:
-        now, later = (settlement_terms(forward, strike, time).tau for time in (tau, tomorrow))
-    return kernels.exposures(forward, strike, sigma, now, later, tau, option_type, buffers.matrix)
 
 
 def _delta_after(
@@ -274,10 +254,22 @@ def group_totals(unit: UnitExposure, exposure: F64, codes: NDArray[np.intp], gro
     kernels = compiled.in_use()
     if kernels is not None:
         return kernels.group_sums(unit.matrix, exposure, codes, groups)
-    metrics = len(METRICS)
-    each = codes + groups * np.arange(metrics)[:, None]
-    sums: F64 = np.bincount(each.ravel(), (unit.matrix * exposure).ravel(), metrics * groups).astype(np.float64)
-    return sums.reshape(metrics, groups)
+    sums = np.empty((len(METRICS), groups))
+    for total, weight in zip(sums, unit.matrix * exposure):
+        total[:] = np.bincount(codes, weight, groups)
+    return sums
+
+
+def margins(cells: F64) -> tuple[F64, F64]:
+    """Sums of a board over its strikes and over its expiries.
+
+    Units: as totals.
+    Shapes: (7, expiries, strikes) -> (7, expiries), (7, strikes).
+    Domain: finite.
+    Source: definition.
+    """
+    _, expiries, strikes = cells.shape
+    return cells @ np.ones(strikes), np.ones(expiries) @ cells
 
 
 def member_totals(unit: UnitExposure, members: F64) -> F64:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dfmon.core import compiled
-from dfmon.core.gamma_flip import _live, _nodes, find_flip
+from dfmon.core.flip_grid import ground, nodes
+from dfmon.core.gamma_flip import find_flip
 from dfmon.core.gamma_profile import StickyStrike
 from dfmon.core.greek_calc import COLUMNS, GreekBuffers, Greeks, greeks
 from dfmon.core.pair_greeks import pair_greeks
@@ -95,7 +96,7 @@ def test_the_tests_of_flips(counted: Counted) -> None:
     for name, test in vars(test_gamma_flip).items():
         if name.startswith("test_") and not hasattr(test, "pytestmark"):
             test()
-    assert all(counted.done[name] for name in ("profile", "local", "polish", "counting", "dips", "bumps"))
+    assert all(counted.done[name] for name in ("profile", "local", "polish", "ground", "scan"))
 
 
 # ---- the same numbers ------------------------------------------------------------------------------------------------
@@ -202,7 +203,7 @@ def test_the_same_profile(kernels: Any, few: list[tuple[float, ...]], between: l
     place, width, held = (np.array(column) for column in zip(*few))
     book = StickyStrike.of(np.full(place.shape, 1e5), 1e5 * np.exp(place), width, np.ones_like(width))
     both = np.stack([held, np.abs(held)], axis=1)
-    grid = _nodes(100_003.0, 0.2, np.unique(between))
+    grid = nodes(100_003.0, 0.2, np.unique(between))
     for y in (grid, np.linspace(-0.35, 0.35, 201), np.delete(grid, slice(40, 160)), grid[:5], grid[::-1].copy()):
         fast, one = book.profile(y, both), book.profile(y, held[:, None])
         d2 = np.multiply.outer(book.a, y) + book.b[:, None]
@@ -297,36 +298,40 @@ def test_the_tests_of_the_grid(counted: Counted) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_same_bumps_and_derivatives(counted: Counted, seed: int) -> None:
+def test_the_same_derivatives(counted: Counted, seed: int) -> None:
     columns, y = test_gamma_flip.book(seed), np.array([-0.11, 0.0, 0.07])
-    fast = StickyStrike.of(*columns[:4])
-    local = fast.local(y, columns[4])
-    assert counted.done["bumps"] == counted.done["local"] == 1
+    book = StickyStrike.of(*columns[:4])
+    local = book.local(y, columns[4])
+    assert counted.done["local"] == 1
     with compiled.pricing(False):
-        plain = StickyStrike.of(*columns[:4])
-        exact = plain.local(y, columns[4])
-    for name in ("x", "total_sd", "height", "a", "b", "quadratic"):
-        np.testing.assert_allclose(getattr(fast, name), getattr(plain, name), rtol=1e-12, atol=1e-13, err_msg=name)
-    sizes = np.abs(columns[4]) @ (plain.height * plain.a**2)
+        exact = book.local(y, columns[4])
+    sizes = np.abs(columns[4]) @ (book.height * book.a**2)
     for quick, slow in zip(local, exact):
         assert np.abs(quick - slow).max() <= 1e-12 * sizes
 
 
 @settings(max_examples=150)
 @given(hnp.arrays(float, st.tuples(st.just(5), st.integers(0, 8)), elements=test_greek_calc.oddities))
-def test_the_same_options_count(kernels: Any, columns: np.ndarray) -> None:
-    fast, kept = _live(*columns)
+def test_the_same_options_count_with_the_same_bumps(kernels: Any, columns: np.ndarray) -> None:
+    fast = ground(*columns)
     with compiled.pricing(False):
-        plain, expected = _live(*columns)
-    order = np.argsort(plain)
-    np.testing.assert_array_equal(fast, plain[order])
-    np.testing.assert_allclose(kept, expected[:, order], rtol=1e-15)
+        plain = ground(*columns)
+    if fast is None or plain is None:
+        assert fast is plain
+        return
+    order = np.argsort(plain.rows)
+    np.testing.assert_array_equal(fast.rows, plain.rows[order])
+    np.testing.assert_allclose(fast.near, plain.near, rtol=1e-12, atol=1e-15)
+    for name in ("x", "total_sd", "height", "a", "b"):
+        quick, slow = getattr(fast.book, name), getattr(plain.book, name)[order]
+        np.testing.assert_allclose(quick, slow, rtol=1e-12, atol=1e-13, err_msg=name)
 
 
 def test_no_option_beyond_the_bounds_counts(kernels: Any) -> None:
     one = np.ones(3)
-    rows, _ = _live(100.0 * one, 100.0 * one, np.array([0.5, 20.0, 20.1]), 0.1 * one, one)
-    assert rows.tolist() == [0, 1]
+    base = ground(100.0 * one, 100.0 * one, np.array([0.5, 20.0, 20.1]), 0.1 * one, one)
+    assert base is not None
+    assert base.rows.tolist() == [0, 1]
 
 
 # ---- the choice ------------------------------------------------------------------------------------------------------

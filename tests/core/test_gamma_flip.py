@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.optimize import brentq
 
+from dfmon.core.flip_grid import STEP
 from dfmon.core.flip_roots import cubic_zero, polish
-from dfmon.core.gamma_flip import STEP, find_flip, flip_band, flip_members, flips_by_horizon
+from dfmon.core.gamma_flip import find_flip, flip_band, flip_members, flips_by_horizon
 from dfmon.core.gamma_profile import StickyStrike
 
 SPOT = 100_000.0

@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core.black import F64
+from dfmon.core.black import F64, Mask
 
 Index: TypeAlias = NDArray[np.intp]
 
@@ -42,20 +42,23 @@ class Kernels(Protocol):
         low: F64,
         high: F64,
         net_low: F64,
-        start: F64,
+        net_high: F64,
         tolerance: float,
     ) -> tuple[F64, F64]: ...
-    def counting(
+    def ground(
         self, forward: F64, strike: F64, sigma: F64, tau: F64, exposure: F64, bounds: F64
-    ) -> tuple[Index, F64]: ...
-    def dips(self, y: F64, net: F64, signs: F64, share: float) -> bool: ...
-    def bumps(self, forward: F64, strike: F64, sigma: F64, tau: F64) -> tuple[F64, F64, F64, F64, F64, F64]: ...
+    ) -> tuple[Index, tuple[F64, F64, F64, F64, F64]]: ...
+    def scan(
+        self, a: F64, b: F64, height: F64, exposure: F64, y: F64, noise: float, blur: float, share: float
+    ) -> tuple[F64, F64, F64, Index, Index, bool]: ...
     def exposures(
-        self, forward: F64, strike: F64, sigma: F64, tau: F64, later: F64, left: F64, option_type: F64, matrix: F64
+        self, forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, average: bool, matrix: F64
     ) -> bool: ...
     def group_sums(self, matrix: F64, exposure: F64, codes: Index, groups: int) -> F64: ...
-    def stencil(self, step: F64, scale: F64, basis: F64, along: F64) -> F64: ...
-    def scatter(self, weights: F64, neighbour: Index, mass: F64, receives: F64, least: float) -> F64: ...
+    def stencil(
+        self, strike: F64, forward: F64, tau: F64, atm_sigma: F64, neighbour: Index, bandwidths: tuple[float, ...]
+    ) -> F64: ...
+    def scatter(self, weights: F64, neighbour: Index, mass: F64, listed: Mask, least: float) -> F64: ...
 
 
 _process: Kernels | None = None

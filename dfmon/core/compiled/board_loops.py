@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numba import float64, types
 
-from dfmon.core.black import F64
+from dfmon.core.black import F64, Mask
 from dfmon.core.compiled.parts import (
     COLUMN,
     INDEX,
@@ -22,55 +22,62 @@ from dfmon.core.compiled.parts import (
     on_contiguous,
     tail,
 )
-from dfmon.core.settlement import DAY
+from dfmon.core.settlement import DAY, EUROPEAN_ABOVE, WINDOW
 
 _SEVEN: Final = types.UniTuple(types.Array(float64, 1, "C"), 7)
 _BOARD: Final = types.Array(float64, 2, "C")
 _FIELDS: Final = types.Array(float64, 3, "C")
 _WEIGHTS: Final = types.Array(float64, 4, "C")
+_LISTED: Final = types.Array(types.boolean, 2, "C")
 
 
 # ---- exposures -------------------------------------------------------------------------------------------------------
 
 
-@loop(types.int64(*[COLUMN] * 7, _SEVEN))
+@inline
+def _averaged(left: float, average: bool) -> float:
+    """Time that prices before the settlement window: see settlement_terms."""
+    return left - WINDOW * (2.0 / 3.0) if average and left < EUROPEAN_ABOVE else left
+
+
+@loop(types.int64(*[COLUMN] * 5, types.boolean, _SEVEN))
 def _exposures(
-    forward: F64, strike: F64, sigma: F64, tau: F64, later: F64, left: F64, option_type: F64, rows: tuple[F64, ...]
+    forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, average: bool, rows: tuple[F64, ...]
 ) -> int:
     ngi, vss, chl, volg, vega, theta, unwind = rows
     wrong = 0
     for i in range(forward.shape[0]):
-        f, side, vol = forward[i], option_type[i], sigma[i]
-        far, gamma, of_vol, of_time, vanna, _, volga, d1, x, fine = forms(f, strike[i], vol, tau[i])
+        f, side, vol, left = forward[i], option_type[i], sigma[i], tau[i]
+        expires = left <= DAY
+        after = DAY if expires else left - DAY  # any valid time: these go to their settlement delta instead
+        far, gamma, of_vol, of_time, vanna, _, volga, d1, x, fine = forms(f, strike[i], vol, _averaged(left, average))
         delta = side * (1.0 - far if side * d1 >= 0.0 else far)
-        total_sd = vol * math.sqrt(later[i])
+        total_sd = vol * math.sqrt(_averaged(after, average))
         d = ROOT_HALF * (x / total_sd + 0.5 * total_sd)
         rest = tail(abs(d)) * (INV_ROOT_PI * exp(-d * d))
         goes_on = side * (1.0 - rest if side * d >= 0.0 else rest)
         settled = side if side * x > 0.0 else 0.0
-        expires = left[i] <= DAY
         ngi[i], vss[i] = 0.01 * f * f * gamma, 0.01 * f * vanna
         chl[i] = f * ((settled if expires else goes_on) - delta)
         volg[i], vega[i], theta[i] = 1e-4 * volga, 0.01 * of_vol, DAY * of_time
         unwind[i] = f * delta if expires else 0.0
-        wrong |= not (fine & (abs(side) == 1.0) & (later[i] > 0.0) & (total_sd < 200.0) & (total_sd > 1e-20))
+        before = (left >= WINDOW) & (after >= WINDOW)
+        wrong |= not (fine & before & (abs(side) == 1.0) & (total_sd < 200.0) & (total_sd > 1e-20))
     return wrong
 
 
-def exposures(
-    forward: F64, strike: F64, sigma: F64, tau: F64, later: F64, left: F64, option_type: F64, matrix: F64
-) -> bool:
+def exposures(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, average: bool, matrix: F64) -> bool:
     """The seven exposures of +1 unit into the rows of `matrix`; False if a row is out of order.
 
-    `tau` is the time that prices now, `later` that of a day on, `left` the time to expiry, all on the same strikes.
+    `average`: settled on the average of the last half hour. Rows in it, now or a day on, are out of order.
 
     Units: as vanna_charm_volga.UnitExposure.
     Shapes: (n,) each, (7, n).
     Domain: any floats.
     Source: as vanna_charm_volga.unit_exposures.
     """
-    columns = forward, strike, sigma, tau, later, left, option_type
-    return not on_contiguous(_exposures, columns, tuple(matrix))
+    columns = forward, strike, sigma, tau, option_type
+    return not on_contiguous(_exposures, columns, average, tuple(matrix))
 
 
 @loop(types.void(types.Array(float64, 2, "A"), COLUMN, INDEX, _BOARD))
@@ -96,17 +103,26 @@ def group_sums(matrix: F64, exposure: F64, codes: Index, groups: int) -> F64:
 # ---- heat-map --------------------------------------------------------------------------------------------------------
 
 
-@loop(types.void(COLUMN, COLUMN, COLUMN, COLUMN, _WEIGHTS))
-def _stencil(step: F64, scale: F64, basis: F64, along: F64, weights: F64) -> None:
+@loop(types.void(*[COLUMN] * 4, INDEX, types.UniTuple(float64, 3), _WEIGHTS))
+def _stencil(
+    strike: F64, forward: F64, tau: F64, atm_sigma: F64, neighbour: Index, bandwidths: tuple[float, ...], weights: F64
+) -> None:
     expiries, strikes = weights.shape[2:]
+    across, along, reach = bandwidths
+    step = np.log(strike[1:] / strike[:-1])
     for e in range(expiries):
+        other = neighbour[e]
+        gap = math.log(tau[other] / tau[e]) / along
+        fade = -0.5 * gap * gap if abs(gap) <= reach and expiries > 1 else -np.inf
+        scale = ROOT_HALF / (across * atm_sigma[e] * math.sqrt(tau[e]))
+        basis = math.log(forward[other] / forward[e])
         for n in range(strikes - 1):
-            apart, near, far = step[n] * scale[e], (step[n] - basis[e]) * scale[e], (step[n] + basis[e]) * scale[e]
+            apart, near, far = step[n] * scale, (step[n] - basis) * scale, (step[n] + basis) * scale
             beside = exp(-apart * apart)
             weights[0, 2, e, n] = weights[0, 0, e, n + 1] = beside
-            weights[1, 2, e, n] = exp(along[e] - near * near)
-            weights[1, 0, e, n + 1] = exp(along[e] - far * far)
-        middle = exp(along[e] - (basis[e] * scale[e]) ** 2)
+            weights[1, 2, e, n] = exp(fade - near * near)
+            weights[1, 0, e, n + 1] = exp(fade - far * far)
+        middle = exp(fade - (basis * scale) ** 2)
         for n in range(strikes):
             weights[0, 1, e, n] = 1.0
             weights[1, 1, e, n] = middle
@@ -114,47 +130,64 @@ def _stencil(step: F64, scale: F64, basis: F64, along: F64, weights: F64) -> Non
             weights[k, 0, e, 0] = weights[k, 2, e, strikes - 1] = 0.0
 
 
-def stencil(step: F64, scale: F64, basis: F64, along: F64) -> F64:
-    """Weights of the six neighbours: exp(-(distance x scale)^2), times exp(along) in the neighbour expiry.
+def stencil(
+    strike: F64, forward: F64, tau: F64, atm_sigma: F64, neighbour: Index, bandwidths: tuple[float, ...]
+) -> F64:
+    """Weights of the six neighbours in log-moneyness.
 
-    Units: step and basis in ln K.
-    Shapes: step (N - 1,), the others (E,) -> (2, 3, E, N).
-    Domain: finite, `along` also -inf; N >= 1.
-    Source: as surface_grid.stencil.
+    Bandwidths: across strikes in deviations, along expiries in ln T, and how many of the latter an expiry reaches.
+
+    Units, domain, source: as surface_grid.stencil.
+    Shapes: strike (N,), the others (E,) -> (2, 3, E, N).
     """
-    weights = np.empty((2, 3, scale.shape[0], step.shape[0] + 1))
-    on_contiguous(_stencil, (step, scale, basis, along), weights)
+    weights = np.empty((2, 3, tau.shape[0], strike.shape[0]))
+    on_contiguous(_stencil, (strike, forward, tau, atm_sigma), neighbour, bandwidths, weights)
     return weights
 
 
 @inline
 def _take(below: F64, same: F64, above: F64, row: F64, out: F64) -> None:
     """Add to each node what it takes from its neighbours in one expiry."""
-    last = out.shape[0] - 1
-    for n in range(1, last):
-        out[n] += below[n] * row[n - 1] + same[n] * row[n] + above[n] * row[n + 1]
-    out[0] += same[0] * row[0]
-    if last:
-        out[0] += above[0] * row[1]
-        out[last] += below[last] * row[last - 1] + same[last] * row[last]
+    for n in range(out.shape[0]):
+        out[n] += same[n] * row[n]
+    for n in range(1, out.shape[0]):
+        out[n] += below[n] * row[n - 1]
+    for n in range(out.shape[0] - 1):
+        out[n] += above[n] * row[n + 1]
 
 
 @inline
 def _give(below: F64, same: F64, above: F64, row: F64, out: F64) -> None:
     """Add to each node of an expiry the weights with which others take from it: `_take` the other way."""
-    last = out.shape[0] - 1
-    for n in range(1, last):
-        out[n] += above[n - 1] * row[n - 1] + same[n] * row[n] + below[n + 1] * row[n + 1]
-    out[0] += same[0] * row[0]
-    if last:
-        out[0] += below[1] * row[1]
-        out[last] += above[last - 1] * row[last - 1] + same[last] * row[last]
+    for n in range(out.shape[0]):
+        out[n] += same[n] * row[n]
+    for n in range(1, out.shape[0]):
+        out[n] += above[n - 1] * row[n - 1]
+    for n in range(out.shape[0] - 1):
+        out[n] += below[n + 1] * row[n + 1]
 
 
-@loop(types.void(_WEIGHTS, INDEX, _FIELDS, _BOARD, float64, _BOARD, _FIELDS))
-def _scatter(weights: F64, neighbour: Index, mass: F64, receives: F64, least: float, given: F64, spread: F64) -> None:
-    """`given` becomes what each node gives away, then `mass` what it gives of each field for a unit of weight."""
+@inline
+def _receivers(mass: F64, listed: Mask, finite: F64, receives: F64) -> None:
+    """What is listed or has something receives; what is no number counts as nothing."""
+    for n in range(listed.shape[0]):
+        receives[n] = listed[n]
+    for f in range(mass.shape[0]):
+        for n in range(listed.shape[0]):
+            value = mass[f, n]
+            finite[f, n] = value if abs(value) < np.inf else 0.0
+            receives[n] = 1.0 if finite[f, n] != 0.0 else receives[n]
+
+
+@loop(types.void(_WEIGHTS, INDEX, _FIELDS, _LISTED, float64, _BOARD, _BOARD, _FIELDS, _FIELDS))
+def _scatter(
+    weights: F64, neighbour: Index, mass: F64, listed: Mask, least: float, receives: F64, given: F64, share: F64,
+    spread: F64,
+) -> None:  # fmt: skip
+    """`share` becomes what each node gives of each field for a unit of weight: its mass over all that it gives away."""
     fields, expiries, strikes = mass.shape
+    for e in range(expiries):
+        _receivers(mass[:, e], listed[e], share[:, e], receives[e])
     for e in range(expiries):
         for k, source in ((0, e), (1, neighbour[e])):
             _give(weights[k, 0, e], weights[k, 1, e], weights[k, 2, e], receives[e], given[source])
@@ -164,22 +197,24 @@ def _scatter(weights: F64, neighbour: Index, mass: F64, receives: F64, least: fl
     for f in range(fields):
         for e in range(expiries):
             for n in range(strikes):
-                mass[f, e, n] *= given[e, n]
+                share[f, e, n] *= given[e, n]
         for e in range(expiries):
             for k, source in ((0, e), (1, neighbour[e])):
-                _take(weights[k, 0, e], weights[k, 1, e], weights[k, 2, e], mass[f, source], spread[f, e])
+                _take(weights[k, 0, e], weights[k, 1, e], weights[k, 2, e], share[f, source], spread[f, e])
             for n in range(strikes):
                 spread[f, e, n] *= receives[e, n]
 
 
-def scatter(weights: F64, neighbour: Index, mass: F64, receives: F64, least: float) -> F64:
-    """Every node gives all it has to its neighbours that receive.
+def scatter(weights: F64, neighbour: Index, mass: F64, listed: Mask, least: float) -> F64:
+    """Every node gives all it has to those of its neighbours that are listed or have something themselves.
 
     Units: of the mass.
     Shapes: (2, 3, E, N), (E,), (k, E, N), (E, N) -> (k, E, N).
-    Domain: finite; `receives` 0 or 1; no weight below `least` counts.
+    Domain: any floats; no weight below `least` counts.
     Source: as surface_grid.scatter.
     """
-    share, given, spread = mass.copy(), np.zeros(mass.shape[1:]), np.zeros(mass.shape)
-    _scatter(weights, neighbour, share, receives, least, given, spread)
+    mass, listed = np.ascontiguousarray(mass), np.ascontiguousarray(listed)
+    receives, given, share = np.empty(listed.shape), np.zeros(listed.shape), np.empty(mass.shape)
+    spread = np.zeros(mass.shape)
+    _scatter(weights, neighbour, mass, listed, least, receives, given, share, spread)
     return spread

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dfmon.core.compiled.board_loops import exposures, group_sums, scatter, stencil
-from dfmon.core.compiled.flip_loops import counting, dips
+from dfmon.core.compiled.flip_loops import ground, scan
 from dfmon.core.compiled.greek_loops import seven, seven_of_listing, seven_of_pairs
-from dfmon.core.compiled.profile_loops import bumps, local, polish, profile
+from dfmon.core.compiled.profile_loops import local, polish, profile
 
 __all__ = [
-    "bumps",
-    "counting",
-    "dips",
     "exposures",
+    "ground",
     "group_sums",
     "local",
     "polish",
     "profile",
+    "scan",
     "scatter",
     "seven",
     "seven_of_listing",

@@ -1,4 +1,4 @@
-"""The gamma profile by a recurrence, and net gamma at single places."""
+"""The gamma profile by a recurrence, net gamma at single places, and the polish of its zeros."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import numpy as np
 from numba import float64, types
 
 from dfmon.core.black import F64
-from dfmon.core.compiled.parts import COLUMN, ROW, exp, inline, log, loop, nearest, on_contiguous, summed
-from dfmon.core.normal import INV_SQRT_2PI
+from dfmon.core.compiled.parts import COLUMN, ROW, exp, inline, loop, on_contiguous, summed
 
-_PEAK: Final = 0.01 * INV_SQRT_2PI
 _ITERATIONS: Final = 100
 _LANES: Final = 256  # options whose bumps are carried along together: their five columns stay in the first-level cache
 _FAR: Final = 9.5  # so many deviations away, what is left of a bump is 3e-20 of its height: nothing
@@ -112,7 +110,7 @@ def _sum(a: F64, b: F64, weight: F64, y: F64, places: int, step: float, out: F64
 
 
 @loop(types.void(*[COLUMN] * 5, ROW, ROW))
-def _both_sides(a: F64, b: F64, height: F64, exposure: F64, y: F64, long: F64, short: F64) -> None:
+def both_sides(a: F64, b: F64, height: F64, exposure: F64, y: F64, long: F64, short: F64) -> None:
     """Sums over the options held long and, without their sign, over those held short."""
     nodes = y.shape[0]
     step, places = 1.0, 0
@@ -153,11 +151,12 @@ def _local(a: F64, b: F64, height: F64, exposure: F64, y: F64, value: F64, slope
 
 @loop(types.void(*[COLUMN] * 8, float64, ROW, ROW))
 def _polish(
-    a: F64, b: F64, height: F64, exposure: F64, low: F64, high: F64, net_low: F64, start: F64, tolerance: float,
+    a: F64, b: F64, height: F64, exposure: F64, low: F64, high: F64, net_low: F64, net_high: F64, tolerance: float,
     zeros: F64, slopes: F64,
 ) -> None:  # fmt: skip
-    for j in range(start.shape[0]):
-        under, over, y, slope = low[j], high[j], start[j], 0.0
+    for j in range(low.shape[0]):
+        under, over, slope = low[j], high[j], 0.0
+        y = under + (over - under) * (net_low[j] / (net_low[j] - net_high[j]))
         for _ in range(_ITERATIONS):
             value, slope, curvature = _moments(a, b, height, exposure, y)
             newton = value / slope
@@ -178,21 +177,6 @@ def _polish(
         zeros[j], slopes[j] = y, slope
 
 
-@loop(types.void(*[COLUMN] * 4, types.UniTuple(ROW, 8)))
-def _bumps(forward: F64, strike: F64, sigma: F64, tau: F64, rows: tuple[F64, ...]) -> None:
-    x, total_sd, height, a, b, second, first, zeroth = rows
-    for i in range(forward.shape[0]):
-        near, n = nearest(forward[i], strike[i])
-        x[i] = log((forward[i] - near) / (forward[i] + near), n)
-        total_sd[i] = sigma[i] * math.sqrt(tau[i])
-        a[i] = 1.0 / total_sd[i]
-        b[i] = x[i] * a[i] - 0.5 * total_sd[i]
-        height[i] = _PEAK * strike[i] * a[i]
-        near, n = nearest(height[i], 1.0)
-        second[i], first[i] = -0.5 * a[i] * a[i], -a[i] * b[i]
-        zeroth[i] = log((height[i] - near) / (height[i] + near), n) - 0.5 * b[i] * b[i]
-
-
 def profile(a: F64, b: F64, height: F64, y: F64, exposure: F64) -> F64:
     """Sums of exposure x height x exp(-(a y + b)^2 / 2) over the options.
 
@@ -207,7 +191,7 @@ def profile(a: F64, b: F64, height: F64, y: F64, exposure: F64) -> F64:
         if i == 1 and np.array_equal(held, np.abs(columns[0])):
             np.add(long, short, total)  # the gross comes with the net
         else:
-            on_contiguous(_both_sides, (a, b, height, held, y), long, short)
+            on_contiguous(both_sides, (a, b, height, held, y), long, short)
             np.subtract(long, short, total)
     return sums
 
@@ -225,28 +209,15 @@ def local(a: F64, b: F64, height: F64, y: F64, exposure: F64) -> tuple[F64, F64,
 
 
 def polish(
-    a: F64, b: F64, height: F64, exposure: F64, low: F64, high: F64, net_low: F64, start: F64, tolerance: float
+    a: F64, b: F64, height: F64, exposure: F64, low: F64, high: F64, net_low: F64, net_high: F64, tolerance: float
 ) -> tuple[F64, F64]:
-    """Zeros of net gamma inside their brackets, and the slopes there.
+    """Zeros of net gamma inside their brackets, and the slopes there; the first guess is that of the chord.
 
     Units, source: as flip_roots.polish.
     Shapes: a, b, height, exposure (n,), the others (r,) -> (r,), (r,).
     Domain: as flip_roots.polish.
     """
-    zeros, slopes = np.empty((2, start.shape[0]))
-    columns = a, b, height, exposure, low, high, net_low, start
+    zeros, slopes = np.empty((2, low.shape[0]))
+    columns = a, b, height, exposure, low, high, net_low, net_high
     on_contiguous(_polish, columns, tolerance, zeros, slopes)
     return zeros, slopes
-
-
-def bumps(forward: F64, strike: F64, sigma: F64, tau: F64) -> tuple[F64, F64, F64, F64, F64, F64]:
-    """The columns of gamma_profile.StickyStrike: x, total deviation, height, a, b and the quadratic.
-
-    Units, source: as StickyStrike.of.
-    Shapes: (n,) each -> five of (n,) and (3, n).
-    Domain: positive, within 1e-100 and 1e100.
-    """
-    rows = np.empty((8, forward.shape[0]))
-    on_contiguous(_bumps, (forward, strike, sigma, tau), tuple(rows))
-    x, total_sd, height, a, b = rows[:5]
-    return x, total_sd, height, a, b, rows[5:]
