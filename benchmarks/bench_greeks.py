@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from quant_chain import Chain, chain, interleaved, show
 
-from dfmon.core.greek_calc import GreekBuffers, greeks
+from dfmon.core.greek_buffers import GreekBuffers
+from dfmon.core.greek_calc import greeks
 from dfmon.core.pair_greeks import PairBuffers, PairedChain, pair_greeks
 from dfmon.core.pairing import Pairing
 

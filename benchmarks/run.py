@@ -21,7 +21,8 @@ from quant_chain import chain, interleaved
 
 from dfmon.core import compiled
 from dfmon.core.closed_forms import Prepared
-from dfmon.core.greek_calc import GreekBuffers, greeks
+from dfmon.core.greek_buffers import GreekBuffers
+from dfmon.core.greek_calc import greeks
 
 Run = Callable[[], object]
 

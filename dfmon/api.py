@@ -25,7 +25,8 @@ from dfmon.core.gamma_flip import (
     flip_band,
     flip_members,
 )
-from dfmon.core.greek_calc import COLUMNS, Greeks, Numeraire
+from dfmon.core.greek_buffers import COLUMNS, Greeks
+from dfmon.core.greek_calc import Numeraire
 from dfmon.core.greek_calc import greeks as _greeks
 from dfmon.core.implied import Implied, implied_volatility
 from dfmon.core.settlement import Settlement, settlement_terms

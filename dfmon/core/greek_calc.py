@@ -8,7 +8,7 @@ Above 300 % volatility nothing changes: all is written in h = ln(F/K)/v and t = 
 from __future__ import annotations
 
 import math
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -19,8 +19,6 @@ from dfmon.core.closed_forms import (
     MAX_SIGMA,
     MOST,
     Prepared,
-    Work,
-    aligned,
     delta_of,
     distances,
     in_order,
@@ -29,71 +27,13 @@ from dfmon.core.closed_forms import (
     sensitivities,
     tail,
 )
+from dfmon.core.greek_buffers import GreekBuffers, Greeks
 from dfmon.core.normal import SQRT_2, cdf
 from dfmon.core.settlement import EUROPEAN_ABOVE, Settlement, settlement_terms
 
 Numeraire: TypeAlias = Literal["usd", "coin"]
-
-TILE: Final = 4096
-"""Options priced at a time: all their columns and the scratch stay in a second-level cache."""
-COLUMNS: Final = ("price", "delta", "gamma", "vega", "theta", "vanna", "charm", "volga")
-
-
-class Greeks(NamedTuple):
-    """One column per greek; NaN in every column of a masked row.
-
-    vega and vanna per 1.00 of sigma; theta and charm are calendar derivatives per year; price is NaN unless asked for.
-    """
-
-    price: F64
-    delta: F64
-    gamma: F64
-    vega: F64
-    theta: F64
-    vanna: F64
-    charm: F64
-    volga: F64
-    valid: Mask
-    invalid: int
-
-
-class GreekBuffers:
-    """Memory for the greeks of n options, owned by the caller and overwritten at each refresh.
-
-    Above TILE options the work is done in `parts` that share one scratch, so that it stays in the cache.
-    """
-
-    __slots__ = ("at", "columns", "in_one_pass", "parts", "prepared", "result", "rows", "valid", "work")
-
-    def __init__(self, n: int, tile: int = TILE) -> None:
-        results, scratch = len(COLUMNS), Work.ROWS + Prepared.ROWS
-        if n <= tile:  # in one piece, so that no two rows collide
-            memory = aligned(results + scratch, n)
-            self.stand_on(memory[:results], memory[results:], np.ones(n, dtype=np.bool_), slice(0, n))
-            self.parts: tuple[GreekBuffers, ...] = ()
-            return
-        columns, room, valid = aligned(results, n), aligned(scratch, tile), np.ones(n, dtype=np.bool_)
-        self.parts = tuple(
-            GreekBuffers._part(columns, room, valid, slice(start, min(start + tile, n))) for start in range(0, n, tile)
-        )
-        self.stand_on(columns, room, valid, slice(0, n))
-
-    @classmethod
-    def _part(cls, columns: F64, room: F64, valid: Mask, at: slice) -> GreekBuffers:
-        made = cls.__new__(cls)
-        made.stand_on(columns[:, at], room[:, : at.stop - at.start], valid[at], at)
-        made.parts = ()
-        return made
-
-    def stand_on(self, columns: F64, room: F64, valid: Mask, at: slice) -> None:
-        """Use this memory, for the options `at` of the whole."""
-        self.at, self.columns, self.valid = at, columns, valid
-        self.work = Work(room[: Work.ROWS])
-        self.prepared = Prepared(room.shape[1], room[Work.ROWS :])
-        self.in_one_pass = False
-        """Whether the last call found every row in order; then `work.x` is ln(F/K)."""
-        self.rows = price, delta, gamma, vega, theta, vanna, charm, volga = tuple(columns)
-        self.result = Greeks(price, delta, gamma, vega, theta, vanna, charm, volga, valid, 0)
+_Chain: TypeAlias = tuple[F64, F64, F64, F64, F64]
+_Column = TypeVar("_Column", F64, Mask)
 
 
 def greeks(
@@ -137,45 +77,62 @@ def greeks(
         raise ValueError(f"buffers hold {buffers.valid.shape[0]} options, the chain has {n}")
     if not n:
         return buffers.result
-    if buffers.parts:
-        invalid = 0
-        for part in buffers.parts:
-            at = part.at
-            invalid += greeks(
-                forward[at],
-                strike[at],
-                sigma[at],
-                tau[at],
-                option_type[at],
-                with_price=with_price,
-                settlement=settlement,
-                average=None if average is None else average[at],
-                numeraire=numeraire,
-                inverse=None if inverse is None else inverse[at],
-                prepared=None if prepared is None else prepared.part(at),
-                out=part,
-            ).invalid
-        return buffers.result._replace(invalid=invalid)
-    with np.errstate(all="ignore"):
-        european = settlement == "instant" or bool(np.minimum.reduce(tau) >= EUROPEAN_ABOVE)
-        terms = None if european else settlement_terms(forward, strike, tau, average)
-        K, T = (strike, tau) if terms is None else (terms.strike, terms.tau)
-        simple, kernels = numeraire == "usd" and not with_price, compiled.in_use()
-        result = buffers.result
-        buffers.in_one_pass = (
-            simple and kernels is not None and _compiled(kernels, forward, K, sigma, T, option_type, buffers)
-        )
-        if not buffers.in_one_pass:
-            given = prepared if prepared is not None and european else buffers.prepared.fill(K, T)
-            buffers.in_one_pass = simple and _in_one_pass(forward, sigma, option_type, given, buffers)
-        if not buffers.in_one_pass:
-            np.copyto(buffers.valid, _valid_rows(forward, strike, sigma, tau, option_type))
-            rows = None if numeraire == "usd" else np.ones(n, dtype=np.bool_) if inverse is None else inverse
-            _by_kind_of_row(forward, K, sigma, T, option_type, rows, with_price, buffers)
-            result = result._replace(invalid=n - int(np.count_nonzero(buffers.valid)))
-        if terms is not None and np.minimum.reduce(terms.share) < 1.0:
-            buffers.columns *= terms.share
+    columns = forward, strike, sigma, tau, option_type
+    if not buffers.parts:
+        return _tile(*columns, with_price, settlement, average, numeraire, inverse, prepared, buffers)
+    invalid = 0
+    for part in buffers.parts:
+        at = part.at
+        few, fixings, rows = _rows(columns, at), _part(average, at), _part(inverse, at)
+        given = None if prepared is None else prepared.part(at)
+        invalid += _tile(*few, with_price, settlement, fixings, numeraire, rows, given, part).invalid
+    return buffers.result._replace(invalid=invalid)
+
+
+@np.errstate(all="ignore")
+def _tile(
+    forward: F64,
+    strike: F64,
+    sigma: F64,
+    tau: F64,
+    option_type: F64,
+    with_price: bool,
+    settlement: Settlement,
+    average: F64 | None,
+    numeraire: Numeraire,
+    inverse: Mask | None,
+    prepared: Prepared | None,
+    buffers: GreekBuffers,
+) -> Greeks:
+    """`greeks` of so many options as have scratch: by the compiled loop, in one pass of numpy, or by kind of row."""
+    european = settlement == "instant" or bool(np.minimum.reduce(tau) >= EUROPEAN_ABOVE)
+    terms = None if european else settlement_terms(forward, strike, tau, average)
+    K, T = (strike, tau) if terms is None else (terms.strike, terms.tau)
+    simple, kernels = numeraire == "usd" and not with_price, compiled.in_use()
+    result = buffers.result
+    buffers.in_one_pass = (
+        simple and kernels is not None and _compiled(kernels, forward, K, sigma, T, option_type, buffers)
+    )
+    if not buffers.in_one_pass:
+        given = prepared if prepared is not None and european else buffers.prepared.fill(K, T)
+        buffers.in_one_pass = simple and _in_one_pass(forward, sigma, option_type, given, buffers)
+    if not buffers.in_one_pass:
+        np.copyto(buffers.valid, _valid_rows(forward, strike, sigma, tau, option_type))
+        rows = None if numeraire == "usd" else np.ones(tau.shape, dtype=np.bool_) if inverse is None else inverse
+        _by_kind_of_row(forward, K, sigma, T, option_type, rows, with_price, buffers)
+        result = result._replace(invalid=tau.shape[0] - int(np.count_nonzero(buffers.valid)))
+    if terms is not None and np.minimum.reduce(terms.share) < 1.0:
+        buffers.columns *= terms.share
     return result
+
+
+def _rows(chain: _Chain, at: slice) -> _Chain:
+    forward, strike, sigma, tau, option_type = chain
+    return forward[at], strike[at], sigma[at], tau[at], option_type[at]
+
+
+def _part(column: _Column | None, at: slice) -> _Column | None:
+    return None if column is None else column[at]
 
 
 def delta_alone(
@@ -200,45 +157,34 @@ def delta_alone(
     [0.6251]
     """
     buffers = GreekBuffers(forward.shape[0]) if out is None else out
-    for part in buffers.parts:
-        at = part.at
-        delta_alone(
-            forward[at],
-            strike[at],
-            sigma[at],
-            tau[at],
-            option_type[at],
-            settlement=settlement,
-            numeraire=numeraire,
-            inverse=None if inverse is None else inverse[at],
-            out=part,
-        )
-    if buffers.parts:
-        return buffers.result.delta
-    if numeraire == "usd" and tau.size:
-        with np.errstate(all="ignore"):
-            terms = None if settlement == "instant" else settlement_terms(forward, strike, tau)
-            K, T = (strike, tau) if terms is None else (terms.strike, terms.tau)
-            prepared, work = buffers.prepared.fill(K, T), buffers.work
-            whole = terms is None or np.minimum.reduce(terms.share) == 1.0
-            if whole and _orderly_types(option_type) and prepared.orderly:
-                log_moneyness_of(forward, prepared, work)
-                distances(sigma, prepared, work)
-                if in_order(work) and math.isfinite(work.d1.dot(work.d1)):
-                    delta_of(option_type, work, buffers.result.delta)
-                    return buffers.result.delta
-    return greeks(
-        forward,
-        strike,
-        sigma,
-        tau,
-        option_type,
-        with_price=False,
-        settlement=settlement,
-        numeraire=numeraire,
-        inverse=inverse,
-        out=buffers,
-    ).delta
+    columns = forward, strike, sigma, tau, option_type
+    for part in buffers.parts or (buffers,):
+        few, rows = _rows(columns, part.at), _part(inverse, part.at)
+        if numeraire != "usd" or not _delta_in_one_pass(*few, settlement, part):
+            greeks(*few, with_price=False, settlement=settlement, numeraire=numeraire, inverse=rows, out=part)
+    return buffers.result.delta
+
+
+@np.errstate(all="ignore")
+def _delta_in_one_pass(
+    forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, settlement: Settlement, buffers: GreekBuffers
+) -> bool:
+    """Fill the delta as if every row were in order; False if some are not, or settle already."""
+    if not tau.size:
+        return False
+    terms = None if settlement == "instant" else settlement_terms(forward, strike, tau)
+    K, T = (strike, tau) if terms is None else (terms.strike, terms.tau)
+    prepared, work = buffers.prepared.fill(K, T), buffers.work
+    if terms is not None and np.minimum.reduce(terms.share) < 1.0:
+        return False
+    if not (_orderly_types(option_type) and prepared.orderly):
+        return False
+    log_moneyness_of(forward, prepared, work)
+    distances(sigma, prepared, work)
+    if not (in_order(work) and math.isfinite(work.d1.dot(work.d1))):
+        return False
+    delta_of(option_type, work, buffers.result.delta)
+    return True
 
 
 def _orderly_types(option_type: F64) -> bool:

@@ -23,7 +23,8 @@ from dfmon.core.closed_forms import (
     log_moneyness_of,
     sensitivities,
 )
-from dfmon.core.greek_calc import GreekBuffers, greeks
+from dfmon.core.greek_buffers import GreekBuffers
+from dfmon.core.greek_calc import greeks
 from dfmon.core.pairing import Index, Pairing, Points, regular
 
 

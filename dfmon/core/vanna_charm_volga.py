@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from dfmon.core import compiled
 from dfmon.core.black import F64, Mask
 from dfmon.core.closed_forms import aligned, delta_of
-from dfmon.core.greek_calc import GreekBuffers, Greeks, Numeraire, delta_alone, greeks
+from dfmon.core.greek_buffers import GreekBuffers, Greeks
+from dfmon.core.greek_calc import Numeraire, delta_alone, greeks
 from dfmon.core.normal import SQRT_HALF, one_run
 from dfmon.core.settlement import DAY, WINDOW, Settlement, settlement_terms
 
@@ -141,10 +142,6 @@ def unit_exposures(
         if kernels.exposures(*columns, settlement == "average", buffers.matrix):
             buffers.now.valid.fill(True)
             return UnitExposure(buffers.matrix, buffers.now.valid, 0)
-    with np.errstate(invalid="ignore"):
-        expiring = np.flatnonzero(tau <= DAY)
-        tomorrow = tau - DAY
-    tomorrow[expiring] = DAY  # any valid time: these go to their settlement delta instead
     now = greeks(
         forward,
         strike,
@@ -158,41 +155,41 @@ def unit_exposures(
         inverse=inverse,
         out=buffers.now,
     )
-    delta_later = _delta_after(forward, strike, sigma, tomorrow, option_type, settlement, buffers)
-    if delta_later is None:
-        delta_later = delta_alone(
-            forward,
-            strike,
-            sigma,
-            tomorrow,
-            option_type,
-            settlement=settlement,
-            numeraire=numeraire,
-            inverse=inverse,
-            out=buffers.later,
-        )
-    if expiring.size:
-        in_coin = None if numeraire == "usd" else slice(None) if inverse is None else inverse[expiring]
-        delta_later[expiring] = _settlement_delta(forward[expiring], strike[expiring], option_type[expiring], in_coin)
-    _per_unit(forward, now, delta_later, expiring, buffers.matrix)
-    matrix, valid = buffers.matrix, now.valid
     with np.errstate(all="ignore"):
-        clean = math.isfinite(np.add.reduce(buffers.run))
-    if not clean:  # a masked row, or a product too large for a double
-        np.isfinite(matrix).all(axis=0, out=valid)
-        matrix[:, ~valid] = 0.0
+        expiring = np.flatnonzero(tau <= DAY)
+        later = tau - DAY
+        later[expiring] = DAY  # any valid time: these go to their settlement delta instead
+        delta_later = _delta_at(later, forward, strike, sigma, option_type, settlement, numeraire, inverse, buffers)
+        if expiring.size:
+            few = forward[expiring], strike[expiring], option_type[expiring]
+            in_coin = None if numeraire == "usd" else slice(None) if inverse is None else inverse[expiring]
+            delta_later[expiring] = _settlement_delta(*few, in_coin)
+        matrix, valid = buffers.matrix, now.valid
+        _per_unit(forward, now, delta_later, expiring, matrix)
+        if not math.isfinite(np.add.reduce(buffers.run)):  # a masked row, or a product too large for a double
+            np.isfinite(matrix).all(axis=0, out=valid)
+            matrix[:, ~valid] = 0.0
     return UnitExposure(matrix, valid, valid.shape[0] - int(np.count_nonzero(valid)))
 
 
-def _delta_after(
-    forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, settlement: Settlement, buffers: ExposureBuffers
-) -> F64 | None:
-    """Delta at another time of the chain just priced: ln(F/K) is there already; None where it does not hold.
+def _delta_at(
+    tau: F64,
+    forward: F64,
+    strike: F64,
+    sigma: F64,
+    option_type: F64,
+    settlement: Settlement,
+    numeraire: Numeraire,
+    inverse: Mask | None,
+    buffers: ExposureBuffers,
+) -> F64:
+    """Delta of the chain just priced at another time.
 
-    It holds while every row was in order and no strike is changed by an average that has begun.
+    Its ln(F/K) is there already, and holds while every row was in order and no strike is changed by an average.
     """
     if not buffers.now.in_one_pass or not np.minimum.reduce(tau) >= WINDOW:
-        return None
+        columns = forward, strike, sigma, tau, option_type
+        return delta_alone(*columns, settlement=settlement, numeraire=numeraire, inverse=inverse, out=buffers.later)
     later = tau if settlement == "instant" else settlement_terms(forward, strike, tau).tau
     work, t = buffers.now.work, buffers.now.work.t  # its columns are done with, and still in the cache
     np.sqrt(later, t)
@@ -208,28 +205,26 @@ def _delta_after(
 
 def _settlement_delta(forward: F64, strike: F64, option_type: F64, in_coin: Mask | slice | None) -> F64:
     """Delta at settlement: +-1 in the money, else 0; premium-adjusted, in the rows `in_coin`, K/F in place of 1."""
-    with np.errstate(all="ignore"):
-        delta = option_type * (option_type * (forward - strike) > 0.0)
-        if in_coin is not None:
-            delta[in_coin] *= (strike / forward)[in_coin]
+    delta = option_type * (option_type * (forward - strike) > 0.0)
+    if in_coin is not None:
+        delta[in_coin] *= (strike / forward)[in_coin]
     return delta
 
 
 def _per_unit(forward: F64, now: Greeks, delta_later: F64, expiring: NDArray[np.intp], matrix: F64) -> None:
     """Greeks to USD: per 1 % of spot, per vol point, per day."""
     ngi, vss, chl, volg, vega, theta, unwind = matrix
-    with np.errstate(all="ignore"):
-        np.multiply(forward, _HUNDREDTH, vss)
-        np.multiply(vss, forward, ngi)
-        np.multiply(ngi, now.gamma, ngi)
-        np.multiply(vss, now.vanna, vss)
-        np.subtract(delta_later, now.delta, chl)
-        np.multiply(chl, forward, chl)
-        np.multiply(now.volga, _SQUARED_HUNDREDTH, volg)
-        np.multiply(now.vega, _HUNDREDTH, vega)
-        np.multiply(now.theta, _DAY, theta)
-        unwind[:] = 0.0
-        unwind[expiring] = forward[expiring] * now.delta[expiring]
+    np.multiply(forward, _HUNDREDTH, vss)
+    np.multiply(vss, forward, ngi)
+    np.multiply(ngi, now.gamma, ngi)
+    np.multiply(vss, now.vanna, vss)
+    np.subtract(delta_later, now.delta, chl)
+    np.multiply(chl, forward, chl)
+    np.multiply(now.volga, _SQUARED_HUNDREDTH, volg)
+    np.multiply(now.vega, _HUNDREDTH, vega)
+    np.multiply(now.theta, _DAY, theta)
+    unwind[:] = 0.0
+    unwind[expiring] = forward[expiring] * now.delta[expiring]
 
 
 def totals(unit: UnitExposure, exposure: F64) -> Totals:

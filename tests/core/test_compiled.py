@@ -18,7 +18,8 @@ from dfmon.core import compiled
 from dfmon.core.flip_grid import ground, nodes
 from dfmon.core.gamma_flip import find_flip
 from dfmon.core.gamma_profile import StickyStrike
-from dfmon.core.greek_calc import COLUMNS, GreekBuffers, Greeks, greeks
+from dfmon.core.greek_buffers import COLUMNS, GreekBuffers, Greeks
+from dfmon.core.greek_calc import greeks
 from dfmon.core.pair_greeks import pair_greeks
 from dfmon.core.surface_grid import scatter, stencil
 from dfmon.core.vanna_charm_volga import METRICS, group_totals, unit_exposures

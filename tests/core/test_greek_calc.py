@@ -10,7 +10,8 @@ from hypothesis.extra import numpy as hnp
 from scipy.special import ndtr
 
 from dfmon.core.closed_forms import Prepared
-from dfmon.core.greek_calc import COLUMNS, TILE, GreekBuffers, delta_alone, greeks
+from dfmon.core.greek_buffers import COLUMNS, TILE, GreekBuffers
+from dfmon.core.greek_calc import delta_alone, greeks
 
 GREEKS = COLUMNS[1:]
 forwards = st.floats(0.01, 1e6)

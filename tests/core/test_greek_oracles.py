@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from dfmon.core.greek_calc import Greeks, greeks
+from dfmon.core.greek_buffers import Greeks
+from dfmon.core.greek_calc import greeks
 from tests.core.boards import oracle_rows
 
 EPS = 2.0**-52

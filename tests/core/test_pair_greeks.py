@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dfmon.core.closed_forms import Prepared
-from dfmon.core.greek_calc import COLUMNS, greeks
+from dfmon.core.greek_buffers import COLUMNS
+from dfmon.core.greek_calc import greeks
 from dfmon.core.pair_greeks import PairBuffers, PairedChain, pair_greeks
 from tests.core.test_greek_oracles import grid, scaled_errors
 
