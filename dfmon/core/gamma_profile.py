@@ -75,28 +75,24 @@ def _powers_on(count: int) -> F64:
 class _Grid(NamedTuple):
     """Points of [-1, 1]: their powers, and the matrix that brings the sums on the last nodes of _SMOOTH there."""
 
+    z: F64
     powers: F64
     spread: F64
 
-    @classmethod
-    def of(cls, z: F64) -> _Grid:
-        return cls(_powers(z), chebyshev.spread(_SMOOTH[-1][1], z))
 
-
-@lru_cache
-def _even(points: int) -> F64:
-    return np.linspace(-1.0, 1.0, points)
+def _grid_on(z: F64) -> _Grid:
+    return _Grid(z, _powers(z), chebyshev.spread(_SMOOTH[-1][1], z))
 
 
 @lru_cache
 def _even_grid(points: int) -> _Grid:
-    return _Grid.of(_even(points))
+    return _grid_on(np.linspace(-1.0, 1.0, points))
 
 
 def _grid(z: F64) -> _Grid:
     """Points in equal steps are remembered: the grid of every tick on which no strike is a node."""
-    points = z.shape[0]
-    return _even_grid(points) if np.abs(z - _even(points)).max() <= _EVEN else _Grid.of(z)
+    even = _even_grid(z.shape[0])
+    return even if np.abs(z - even.z).max() <= _EVEN else _grid_on(z)
 
 
 @dataclass(frozen=True, slots=True)
