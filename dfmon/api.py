@@ -6,33 +6,27 @@ names the argument. Volatilities are decimals (0.5 is 50 %), times are years (AC
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from dfmon.api_arguments import Positions, choice, numbers, option_types, together
 from dfmon.api_board import Board
+from dfmon.api_results import BoardFlip, Exposures, Groups
 from dfmon.core import compiled
 from dfmon.core.black import F64
 from dfmon.core.flip_grid import Stickiness
-from dfmon.core.gamma_flip import (
-    HORIZONS,
-    Flip,
-    Root,
-    find_flip,
-    flip_band,
-    flip_members,
-)
+from dfmon.core.gamma_flip import HORIZONS, find_flip, flip_band, flip_members
 from dfmon.core.greek_buffers import COLUMNS, Greeks
 from dfmon.core.greek_calc import Numeraire
 from dfmon.core.greek_calc import greeks as _greeks
 from dfmon.core.implied import Implied, implied_volatility
 from dfmon.core.settlement import Settlement, settlement_terms
-from dfmon.core.vanna_charm_volga import Totals, UnitExposure, group_totals, totals, unit_exposures
+from dfmon.core.vanna_charm_volga import Totals, UnitExposure, group_totals, member_totals, totals, unit_exposures
 from dfmon.model.snapshot import ModelRow
 
+BAND: Final = (0.05, 0.95)
 Horizon: TypeAlias = Literal["today", "week", "all"]
 
 __all__ = [
@@ -47,58 +41,6 @@ __all__ = [
     "models",
     "use_compiled",
 ]
-
-
-class Groups(NamedTuple):
-    """Sums by strike (USD) or by time to expiry (years), ascending; units as `Totals`, one row a key."""
-
-    key: F64
-    ngi: F64
-    vss: F64
-    chl: F64
-    volg: F64
-    vega: F64
-    theta: F64
-    unwind: F64
-
-
-@dataclass(frozen=True, slots=True)
-class Exposures:
-    """Exposures of one book: its totals, the same by strike and by expiry, and the rows that could not be priced."""
-
-    totals: Totals
-    by_strike: Groups
-    by_expiry: Groups
-    position: F64
-    """Dealer position in each option, coins."""
-    unit: UnitExposure
-    """The same for +1 coin of each option: `unit.ngi * position` is NGI by option."""
-    invalid: int
-
-
-@dataclass(frozen=True, slots=True)
-class BoardFlip:
-    """The zero of net gamma nearest to spot; `level` is None where there is none in the searched range."""
-
-    level: float | None
-    direction: Literal["up", "down"] | None
-    """Net gamma becomes positive ("up") or negative ("down") as spot rises through the level."""
-    slope: float | None
-    """USD per 1 %, per 1 % of spot."""
-    sign: int
-    """Sign of net gamma at spot; throughout the range where there is no zero."""
-    roots: tuple[Root, ...]
-    searched: tuple[float, float]
-    spots: F64
-    ngi: F64
-    """Net gamma on `spots`, USD per 1 %."""
-    low: float | None
-    high: float | None
-    """5 % and 95 % of the levels over the members that have one; None without members."""
-    p_none: float | None
-    """Share of members without a level; None without members."""
-    weakest: tuple[float, float]
-    """Where net gamma is least in size within a fifth of spot, and its value there: how near it comes to a flip."""
 
 
 def greeks(
@@ -169,12 +111,16 @@ def exposures(
     *,
     settlement: Settlement = "average",
     numeraire: Numeraire = "usd",
+    members: ArrayLike | None = None,
 ) -> Exposures:
     """NGI, VSS, CHL, VOLG, vega, theta and unwind of a book: in all, by strike and by expiry.
 
-    Units: USD, see `Totals` and `UnitExposure`; positions in coins, dealers long = +.
-    Shapes: as the board.
-    Domain: ValueError for positions that do not fit the board.
+    `members` are books drawn from what is not known about the positions, one column each; `low` and `high` are over
+    their totals.
+
+    Units: USD, see `Totals` and `UnitExposure`; positions and members in coins, dealers long = +.
+    Shapes: as the board; members (n, M).
+    Domain: ValueError for positions or members that do not fit the board.
     Source: see `dfmon.core.vanna_charm_volga`.
 
     >>> board = Board(spot=1e5, strike=[1e5], sigma=0.5, tau=7 / 365, option_type="call", open_interest=100)
@@ -188,14 +134,12 @@ def exposures(
         board.forward, board.strike, board.sigma, board.tau, board.option_type,
         settlement=settlement, numeraire=numeraire, inverse=board.inverse,
     )  # fmt: skip
-    return Exposures(
-        totals(unit, held),
-        _grouped(unit, held, board.strike),
-        _grouped(unit, held, board.tau),
-        held,
-        unit,
-        unit.invalid,
-    )
+    by_strike, by_expiry = _grouped(unit, held, board.strike), _grouped(unit, held, board.tau)
+    low = high = None
+    if members is not None:
+        sums = member_totals(unit, _books(members, board))
+        low, high = (Totals(*row) for row in np.quantile(sums, BAND, axis=1).tolist())
+    return Exposures(totals(unit, held), by_strike, by_expiry, held, unit, unit.invalid, low, high)
 
 
 def models(board: Board, **further: Positions) -> dict[str, ModelRow]:
@@ -250,14 +194,11 @@ def flip(
     share = np.where(board.tau <= within, 1.0 if terms is None else terms.share, 0.0)
     columns = board.spot, board.forward, strike, board.sigma, tau
     found = find_flip(*columns, held * share, stickiness=stickiness, expiry=board.tau)
-    low = high = p_none = None
+    band: tuple[float | None, float | None, float | None] = (None, None, None)
     if members is not None:
-        books = numbers("members", members)
-        if books.ndim != 2 or books.shape[0] != board.size or not books.shape[1]:
-            raise ValueError(f"members: shape {books.shape}, ({board.size}, M) is expected, one column a book")
-        levels = flip_members(*columns, _finite(books) * share[:, None], stickiness=stickiness, expiry=board.tau)
-        low, high, p_none = flip_band(levels)
-    return _named(found, board.spot, low, high, p_none)
+        books = _books(members, board) * share[:, None]
+        band = flip_band(flip_members(*columns, books, stickiness=stickiness, expiry=board.tau))
+    return BoardFlip.of(found, board.spot, band)
 
 
 def _board(board: object) -> Board:
@@ -271,29 +212,17 @@ def _finite(position: F64) -> F64:
     return np.where(np.isfinite(position), position, 0.0)
 
 
+def _books(members: ArrayLike, board: Board) -> F64:
+    books = numbers("members", members)
+    if books.ndim != 2 or books.shape[0] != board.size or not books.shape[1]:
+        raise ValueError(f"members: shape {books.shape}, ({board.size}, M) is expected, one column a book")
+    return _finite(books)
+
+
 def _grouped(unit: UnitExposure, held: F64, column: F64) -> Groups:
     keys, codes = np.unique(column, return_inverse=True)
     sums = group_totals(unit, held, codes, keys.shape[0])
     return Groups(keys, *sums)
-
-
-def _named(found: Flip, spot: float, low: float | None, high: float | None, p_none: float | None) -> BoardFlip:
-    root = next((root for root in found.roots if root.level == found.level), None)
-    direction: Literal["up", "down"] | None = None if root is None else "up" if root.rising else "down"
-    return BoardFlip(
-        found.level,
-        direction,
-        None if root is None else root.slope,
-        found.sign,
-        found.roots,
-        found.searched,
-        found.spots,
-        found.ngi,
-        low,
-        high,
-        p_none,
-        found.weakest(spot),
-    )
 
 
 def use_compiled(wanted: bool = True) -> bool:

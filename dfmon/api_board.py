@@ -24,7 +24,7 @@ _DELIVERY: Final = 8 * HOUR
 Rows = Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True, init=False, eq=False)
+@dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
 class Board:
     """Columns of n options. USD, decimal volatility, years (ACT/365), open interest in coins; NaN where unknown.
 
@@ -118,6 +118,15 @@ class Board:
         """Number of options."""
         return int(self.strike.shape[0])
 
+    def __repr__(self) -> str:
+        days = np.unique(self.tau[np.isfinite(self.tau)]) * 365.0
+        span = "no expiry" if not days.size else f"1 expiry in {days[0]:,.1f} days"
+        if days.size > 1:
+            span = f"{days.size} expiries in {days[0]:,.1f} .. {days[-1]:,.1f} days"
+        unknown = int(np.count_nonzero(~(self.forward > 0.0) | ~(self.sigma > 0.0)))
+        without = f", {unknown} without forward or volatility" if unknown else ""
+        return f"Board({self.size} options, {span}, spot {self.spot:,.2f}{without})"
+
     def held(self, positions: Positions) -> F64:
         """Dealer position in each option, coins, long = +.
 
@@ -147,6 +156,8 @@ def _result(name: str, source: object) -> Rows:
         except msgspec.DecodeError as exc:
             raise ValueError(f"{name}: no JSON: {exc}") from None
     if isinstance(source, Mapping):
+        if "error" in source and "result" not in source:
+            raise ValueError(f"{name}: the venue answered with an error: {str(source['error'])[:200]}")
         source = source.get("result", [source])
     if isinstance(source, Mapping):
         source = [source]
@@ -207,6 +218,8 @@ def _from_rows(
         index = _number(row, "index_price", "estimated_delivery_price")
         forward, sigma = _number(row, "underlying_price"), _number(row, "mark_iv") / 100.0
         table.append((forward, strike, sigma, expiry, sign, _number(row, "open_interest"), inverse, stamp, index))
+    if not table:
+        raise ValueError("source: it holds no options")
     columns = np.array(table, dtype=np.float64).reshape(-1, 9)
     keep = _chosen(np.array(bases, dtype=np.str_), currency)
     return _valued(cls, columns[keep], [names[at_row] for at_row in np.flatnonzero(keep)], spot, at)

@@ -128,7 +128,8 @@ def test_rows_that_cannot_be_priced_are_masked_and_counted(column, bad):
     (lambda: dfmon.Board.from_deribit("/no/such/board.csv"), "source: /no/such/board.csv does not exist"),
     (lambda: dfmon.Board.from_deribit([summary("BTC-PERPETUAL")]), "source: 'BTC-PERPETUAL' is no option name"),
     (lambda: dfmon.Board.from_deribit([summary("BTC-1XXX26-1-C")]), "names no month"),
-    (lambda: dfmon.Board.from_deribit([]), "at: no row carries a time"),
+    (lambda: dfmon.Board.from_deribit([]), "source: it holds no options"),
+    (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-1-C", creation_timestamp=None)]), "at: no row carries"),
     (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-90000-C", estimated_delivery_price=None)]), "spot: no row"),
     (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-1-C"), summary("ETH-27MAR26-1-C")]), "currency: the"),
     (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-1-C")], currency="SOL"), "currency: 'SOL' is not in"),
@@ -244,3 +245,51 @@ def test_a_board_from_a_recorded_file(tmp_path):
     assert dfmon.Board.from_deribit(str(path), currency="BTC").names == board.names
     with pytest.raises(ValueError, match="currency: 'ETH' is not in the source, which holds BTC"):
         dfmon.Board.from_deribit(path, currency="ETH")
+
+
+def test_members_give_every_total_a_band():
+    board = small(open_interest=[2.0, 3.0])
+    books = board.held("naive")[:, None] * np.linspace(0.0, 2.0, 41)
+    found = dfmon.exposures(board, "naive", members=books)
+    for name in ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind"):
+        total, low, high = (getattr(part, name) for part in (found.totals, found.low, found.high))
+        assert sorted((low, high)) == pytest.approx(sorted((0.1 * total, 1.9 * total)))
+        assert low <= high
+    assert dfmon.exposures(board, "naive").low is None
+    with pytest.raises(ValueError, match=r"members: shape \(3, 2\), \(2, M\) is expected"):
+        dfmon.exposures(board, "naive", members=np.ones((3, 2)))
+
+
+def test_results_are_short_when_they_are_looked_at():
+    board = small(sigma=[0.5, np.nan])
+    assert repr(board) == "Board(2 options, 1 expiry in 7.3 days, spot 100.00, 1 without forward or volatility)"
+    assert repr(small(strike=[], option_type=[])) == "Board(0 options, no expiry, spot 100.00)"
+    text = repr(dfmon.exposures(small(), [1.0, -1.0], members=np.ones((2, 3))))
+    assert text.startswith("Exposures of 2 options, USD\n  ngi ")
+    assert all(line.count("..") == 1 for line in text.splitlines()[1:])
+    assert "1 of them not priced" in repr(dfmon.exposures(board))
+
+
+def test_a_flip_says_in_words_what_it_is():
+    books = np.array([[-1.0, 1.0], [1.0, 1.0]])
+    text = repr(dfmon.flip(small(), members=books))
+    assert text.startswith("BoardFlip(flip at 99.25 (up), slope +")
+    assert text.endswith("dealers long gamma at spot; band 99.25 .. 99.25, 50% of the members without one)")
+    assert "dealers short gamma throughout; nearest to it at " in repr(dfmon.flip(small(), "short-all"))
+    text = repr(dfmon.flip(small(), [0.0, 0.0], members=np.zeros((2, 1))))
+    assert "dealers without gamma worth the name throughout; 100% of the members without one" in text
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            '{"error": {"code": 10028, "message": "too_many_requests"}}',
+            "source: the venue answered with an error: .*too_",
+        ),
+        ('{"result": []}', "source: it holds no options"),
+    ],
+)
+def test_a_response_without_options_says_what_it_is(source, said):
+    with pytest.raises(ValueError, match=said):
+        dfmon.Board.from_deribit(source)

@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 from dfmon.core.flip_grid import STEP
 from dfmon.core.flip_roots import cubic_zero, polish
 from dfmon.core.gamma_flip import find_flip, flip_band, flip_members, flips_by_horizon
-from dfmon.core.gamma_profile import StickyStrike
+from dfmon.core.gamma_profile import _SMOOTH, StickyStrike
 
 SPOT = 100_000.0
 
@@ -98,7 +98,19 @@ def test_profile_of_sharp_bumps_is_the_definition():
     y = np.sort(np.concatenate([held.log_strike_over_forward, np.linspace(-0.2, 0.2, 31)]))
     expected = [net_gamma(SPOT, SPOT * np.exp(at), forward, strike, sigma, tau, exposure) for at in y]
     got = held.profile(y, exposure[:, None])[0]
-    np.testing.assert_allclose(got, expected, atol=1e-9 * np.abs(expected).max())
+    np.testing.assert_allclose(got, expected, atol=1e-12 * np.abs(expected).max())
+    alone = held.profile(y[7:8], exposure[:, None])[0]
+    np.testing.assert_allclose(alone, expected[7], rtol=1e-9, atol=1e-12 * np.abs(expected).max())
+
+
+def test_on_many_nodes_close_together_sharp_bumps_are_summed_once():
+    width, one = np.array([0.0005, 0.001, 0.002, 0.0039, 0.02]), np.ones(5)
+    bumps = StickyStrike.of(SPOT * one, SPOT * np.exp([0.001, -0.002, 0.003, 0.0, 0.004]), width[::-1], one)
+    y, exposure = np.linspace(-0.006, 0.006, 201), np.array([1.0, -2.0, 3.0, -1.0, 0.5])
+    d2 = np.multiply.outer(bumps.a, y) + bumps.b[:, None]
+    expected = exposure @ (bumps.height[:, None] * np.exp(-0.5 * d2 * d2))
+    got = bumps.profile(y, exposure[:, None])[0]
+    np.testing.assert_allclose(got, expected, atol=1e-13 * np.abs(expected).max())
 
 
 def test_many_books_at_their_own_points_are_each_book_at_its_point():
@@ -350,7 +362,7 @@ def test_horizons_are_subsets_of_the_book():
 
 
 @pytest.mark.parametrize("strikes", [(), (0.0031,), (-0.1502, 0.0874)])
-@pytest.mark.parametrize("width", [0.0505, 0.07, 0.1, 0.3])
+@pytest.mark.parametrize("width", [*(0.2005 * width for width, _ in _SMOOTH), 0.07, 0.1, 0.3])
 def test_wide_bumps_lose_nothing_on_fewer_nodes(width, strikes):
     rng = np.random.default_rng(0)
     strike = SPOT * np.exp(rng.uniform(-0.3, 0.3, 200))
