@@ -162,6 +162,8 @@ def test_strikes_of_sharp_near_expiries_are_nodes():
     for level in strike:
         assert np.abs(flip.spots / level - 1).min() < 1e-12
     assert len(flip.roots) == 2
+    later = find_flip(SPOT, forward, strike, np.full(3, 0.01), np.full(3, 3.0 / 365.0), np.array([1.0, -1.0, 1.0]))
+    assert all(np.abs(later.spots / level - 1).min() > 1e-6 for level in strike)
 
 
 def test_none_with_the_sign_that_holds_throughout():
@@ -367,12 +369,13 @@ def test_wide_bumps_lose_nothing_on_fewer_nodes(width, strikes):
     rng = np.random.default_rng(0)
     strike = SPOT * np.exp(rng.uniform(-0.3, 0.3, 200))
     book = StickyStrike.of(np.full(200, SPOT), strike, np.full(200, width), np.ones(200))
-    exposure, y = rng.normal(0.0, 1.0, 200), np.union1d(np.linspace(-0.2, 0.2, 205), strikes)
-    d2 = (book.x[:, None] + y) / book.total_sd[:, None] - 0.5 * book.total_sd[:, None]
-    expected = exposure @ (book.height[:, None] * np.exp(-0.5 * d2 * d2))
-    error = np.abs(book.profile(y, exposure[:, None])[0] - expected).max()
-    assert error <= book.blur(exposure)
-    assert error < 1e-13 * np.abs(expected).max()
+    exposure, even = rng.normal(0.0, 1.0, 200), np.union1d(np.linspace(-0.2, 0.2, 205), strikes)
+    for y in (even, even + np.where(np.arange(even.size) == 50, 1e-5, 0.0)):
+        d2 = (book.x[:, None] + y) / book.total_sd[:, None] - 0.5 * book.total_sd[:, None]
+        expected = exposure @ (book.height[:, None] * np.exp(-0.5 * d2 * d2))
+        error = np.abs(book.profile(y, exposure[:, None])[0] - expected).max()
+        assert error <= book.blur(exposure)
+        assert error < 1e-13 * np.abs(expected).max()
 
 
 def test_the_first_guess_is_exact_for_a_cubic_and_at_an_end_of_the_grid_for_a_parabola():
