@@ -180,6 +180,14 @@ def test_none_with_the_sign_that_holds_throughout():
         assert level == pytest.approx(levels[np.argmin(np.abs(net))], rel=2 * STEP)
 
 
+@pytest.mark.parametrize("held", [2.0, -2.0])
+def test_the_sign_of_a_book_whose_gamma_is_gone_at_the_ends_of_the_range(held):
+    one = np.ones(1)
+    flip = find_flip(SPOT, SPOT * one, SPOT * one, 0.3 * one, one / 8760.0, held * one)
+    assert flip.ngi[0] == flip.ngi[-1] == 0.0
+    assert (flip.level, flip.sign) == (None, np.sign(held))
+
+
 @pytest.mark.parametrize("exposure", [0.0, np.nan])
 def test_a_book_without_gamma(exposure):
     forward, strike, sigma, tau, _ = book(2, n=5)
