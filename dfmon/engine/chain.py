@@ -1,22 +1,23 @@
-"""Columns of every option ever listed, one row each in the order of first appearance.
+"""All options of all underlyings: what is listed, and to which row or underlying an event belongs.
 
-Events of the decoders are applied here, one store a field; `freeze` copies the live rows of one underlying into a
-read-only `ChainFrame`. A row is never reused, so its number is a name for the option that `core` can keep across
-every roll; a year of Deribit listings is some 60,000 rows, about 10 MB.
+Events of the decoders are applied here: `tickers` writes prices into `option_rows`, prints and what options share go to
+their `underlying`. `freeze` copies the live rows of one underlying into a read-only `ChainFrame`.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from operator import attrgetter
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from dfmon.engine.drift import GreekDrift, Told
-from dfmon.engine.trades import TradeBuffer, sound, trade_columns
+from dfmon.engine.drift import GreekDrift
+from dfmon.engine.option_rows import OptionRows
+from dfmon.engine.tickers import Tickers
+from dfmon.engine.trades import sound, trade_columns
+from dfmon.engine.underlying import NEVER, SharedEvent, Underlying
 from dfmon.model.events import (
     Delisted,
     Event,
@@ -36,23 +37,8 @@ from dfmon.model.events import (
     UnreadTicker,
     VolIndex,
 )
-from dfmon.model.frames import F64, I64, ChainFrame, Life, column
-from dfmon.model.instrument import Instrument, Kind, Settlement
-from dfmon.model.units import NAN
-
-_FLOATS = (
-    "strike", "forward", "forward_index", "sigma", "bid_sigma", "ask_sigma",
-    "mark", "bid", "ask", "open_interest", "volume",
-)  # fmt: skip
-NEVER: Final = 2**63 - 1
-_TIMES = ("expiry_ns", "ticker_ns", "mark_ns", "seen_ns", "listed_ns")
-# Fields of a ticker by the column they go to: its state, and what the stream of marks says too.
-_STATE = {
-    "open_interest": attrgetter("open_interest"), "volume": attrgetter("volume"), "bid": attrgetter("bid"),
-    "ask": attrgetter("ask"), "bid_sigma": attrgetter("bid_iv"), "ask_sigma": attrgetter("ask_iv"),
-    "forward": attrgetter("forward"), "forward_index": attrgetter("index"),
-}  # fmt: skip
-_MARKS = {"sigma": attrgetter("mark_iv"), "mark": attrgetter("mark")}
+from dfmon.model.frames import I64, ChainFrame, Life
+from dfmon.model.instrument import Kind
 
 
 class _ByKind(dict[type[Event], Callable[[Any, int], None]]):
@@ -63,62 +49,31 @@ class _ByKind(dict[type[Event], Callable[[Any, int], None]]):
         return found
 
 
-class _Underlying:
-    """What all options of one underlying share."""
-
-    def __init__(self) -> None:
-        self.spot, self.spot_ns = NAN, 0
-        self.vol_index = NAN
-        self.settling = NAN
-        self.history_ns = NEVER  # prints before this were not seen, unless we watched
-        self.futures: dict[int, tuple[float, int]] = {}  # expiry_ns -> (mark USD, venue time)
-        self.trades = TradeBuffer()
-        self.requests: Counter[bool] = Counter()  # block requests that matched their prints, and that did not
-        self.rejected: Counter[str] = Counter()
-        self.live: I64 | None = None  # cached rows; None after the listing changed
-
-    def take_rejected(self) -> tuple[tuple[str, int], ...]:
-        """What could not be used since the last tick, by kind."""
-        rejected, self.rejected = self.rejected, Counter()
-        return tuple(sorted(rejected.items()))
-
-
 class ChainState:
-    """All options of all underlyings. One writer, the driver."""
+    """Rows, tickers and underlyings together. One writer, the driver."""
 
     def __init__(self, underlyings: tuple[str, ...], capacity: int = 4096) -> None:
-        self._shared = {name: _Underlying() for name in underlyings}
-        self._row: dict[str, int] = {}
-        self._names: list[str] = []
-        self._owner: list[str] = []
-        self._float = {name: np.full(capacity, NAN) for name in _FLOATS}
-        self._time = {name: np.zeros(capacity, np.int64) for name in _TIMES}
-        self._option_type = np.zeros(capacity, np.int8)
-        self._inverse = np.zeros(capacity, np.bool_)
-        self._listed = np.zeros(capacity, np.bool_)
+        self._shared = {name: Underlying() for name in underlyings}
+        self._rows = OptionRows(capacity)
         self._started_ns = 0
-        self._said: dict[str, OptionTicker] = {}  # since the last tick
-        self._unread: dict[str, UnreadTicker] = {}
-        self._marked: list[str] = []  # names of the newest marks, and their rows
-        self._marked_at = np.zeros(0, np.int64)
-        self._marked_unknown = 0
         self.unknown: Counter[str] = Counter()  # events about instruments nobody has listed, by kind
         self.drift = GreekDrift()
+        self._tickers = Tickers(self._rows, self.drift, self.unknown)
         self._apply = _ByKind()
         self._apply |= {
-            OptionMarks: self._on_marks,
-            OptionTicker: self._on_ticker,
-            UnreadTicker: self._on_unread,
-            OptionGreeks: self._on_greeks,
+            OptionMarks: self._tickers.on_marks,
+            OptionTicker: self._tickers.on_ticker,
+            UnreadTicker: self._tickers.on_unread,
+            OptionGreeks: self._tickers.on_greeks,
             OptionTrade: self._on_trade,
             OptionLife: self._on_life,
             PrintsLost: self._on_lost,
-            RequestChecked: self._on_request,
-            FutureTicker: self._on_future,
-            HistorySeen: self._on_history,
-            IndexPrice: self._on_index,
-            VolIndex: self._on_vol_index,
-            SettlementPrice: self._on_settlement,
+            RequestChecked: self._on_shared,
+            FutureTicker: self._on_shared,
+            HistorySeen: self._on_shared,
+            IndexPrice: self._on_shared,
+            VolIndex: self._on_shared,
+            SettlementPrice: self._on_shared,
             Listed: self._on_listed,
             ListingComplete: self._on_listing,
             Delisted: self._on_delisted,
@@ -149,179 +104,68 @@ class ChainState:
         if not 0.0 < instrument.strike < math.inf or not instrument.option_type:
             self.reject(instrument.underlying, "instrument")
             return
-        row = self._row.get(instrument.name)
+        row = self._rows.at.get(instrument.name)
         if row is None:
-            row = self._append(instrument, recv_ns)
-        if not self._listed[row]:
-            self._listed[row] = True
+            row = self._rows.append(instrument, recv_ns)
+            self._tickers.row_added()
+        if not self._rows.listed[row]:
+            self._rows.listed[row] = True
             self._shared[instrument.underlying].live = None
-
-    def _append(self, instrument: Instrument, recv_ns: int) -> int:
-        row = len(self._names)
-        if row == self._option_type.size:
-            self._grow()
-        self._row[instrument.name] = row
-        self._marked = []
-        self._names.append(instrument.name)
-        self._owner.append(instrument.underlying)
-        self._float["strike"][row] = instrument.strike
-        self._time["expiry_ns"][row] = instrument.expiry_ns
-        self._time["listed_ns"][row] = instrument.listed_ns
-        self._time["seen_ns"][row] = recv_ns
-        self._option_type[row] = instrument.option_type or 0
-        self._inverse[row] = instrument.settlement is Settlement.INVERSE
-        return row
-
-    def _grow(self) -> None:
-        for columns in (self._float, self._time):
-            for name, old in columns.items():
-                columns[name] = np.concatenate([old, np.full_like(old, NAN if columns is self._float else 0)])
-        for name in ("_option_type", "_inverse", "_listed"):
-            column = getattr(self, name)
-            setattr(self, name, np.concatenate([column, np.zeros_like(column)]))
 
     def _on_listing(self, event: ListingComplete, _: int) -> None:
         shared = self._shared.get(event.underlying)
         if shared is None:
             return
-        for name, row in self._row.items():
-            if self._listed[row] and self._owner[row] == event.underlying and name not in event.names:
+        for name, row in self._rows.at.items():
+            if self._rows.listed[row] and self._rows.owner[row] == event.underlying and name not in event.names:
                 self._unlist(np.array([row]))
         shared.live = None
 
     def _on_delisted(self, event: Delisted, _: int) -> None:
-        row = self._row.get(event.name)
-        if row is not None and self._listed[row]:
+        row = self._rows.at.get(event.name)
+        if row is not None and self._rows.listed[row]:
             self._unlist(np.array([row]))
-            self._shared[self._owner[row]].live = None
+            self._shared[self._rows.owner[row]].live = None
 
     def _unlist(self, rows: I64) -> None:
-        self._listed[rows] = False
+        self._rows.listed[rows] = False
         self.drift.forget(rows)
 
-    # ---- prices ----------------------------------------------------------------------------------------------
-
-    def _on_ticker(self, event: OptionTicker, _: int) -> None:
-        """Keep the newest word on an option: the columns are written once a tick, by `gather`."""
-        held = self._said.get(event.name)
-        if held is None or event.exch_ns >= held.exch_ns:
-            self._said[event.name] = event
-
-    def _on_unread(self, event: UnreadTicker, _: int) -> None:
-        """The same before its units are converted, which only the newest of a tick is worth."""
-        held = self._unread.get(event.name)
-        if held is None or event.exch_ms >= held.exch_ms:
-            self._unread[event.name] = event
-
-    def gather(self) -> None:
-        """Write what was said since the last tick."""
-        said, self._said = self._said, {}
-        unread, self._unread = self._unread, {}
-        self._write(list(said.values()))
-        self._write([event.read() for event in unread.values()])
-
-    def _write(self, tickers: list[OptionTicker]) -> None:
-        """A ticker is a whole state: one older than what is known, a slow poll or a late frame, says nothing.
-
-        Its mark has a time of its own, since the stream of marks may be ahead of the ticker.
-        """
-        listed = [ticker for ticker in tickers if ticker.name in self._row]
-        if len(listed) < len(tickers):
-            self.unknown["ticker"] += len(tickers) - len(listed)
-            tickers = listed
-        if not tickers:
-            return
-        at = np.array([self._row[ticker.name] for ticker in tickers], np.int64)
-        exch_ns = np.array([ticker.exch_ns for ticker in tickers], np.int64)
-        self.drift.compare(tickers, at, self._float["strike"][at], self._time["expiry_ns"][at], self._option_type[at])
-        for time, columns in (("ticker_ns", _STATE), ("mark_ns", _MARKS)):
-            newer = exch_ns >= self._time[time][at]
-            rows = at[newer]
-            self._time[time][rows] = exch_ns[newer]
-            for name, value in columns.items():
-                self._float[name][rows] = column(list(map(value, tickers)))[newer]
-
-    def _compare(self, told: Sequence[Told], at: I64) -> None:
-        """The venue's greeks with ours."""
-        self.drift.compare(told, at, self._float["strike"][at], self._time["expiry_ns"][at], self._option_type[at])
-
-    def _on_greeks(self, event: OptionGreeks, _: int) -> None:
-        row = self._row.get(event.name)
-        if row is not None:
-            self._compare([event], np.array([row]))
-
-    def _on_marks(self, event: OptionMarks, _: int) -> None:
-        if event.names is not self._marked:
-            if event.names != self._marked:  # a whole chain comes in one order each time: find its rows once
-                self._marked_at = np.array([self._row.get(name, -1) for name in event.names], np.int64)
-                self._marked_unknown = int((self._marked_at < 0).sum())
-            self._marked = event.names
-        at, sigma, mark = self._marked_at, event.mark_iv, event.mark
-        use = self._time["mark_ns"][at] <= event.exch_ns
-        if self._marked_unknown or not use.all():
-            use &= at >= 0
-            self.unknown["mark"] += self._marked_unknown
-            at, sigma, mark = at[use], sigma[use], mark[use]
-        self._float["sigma"][at] = sigma
-        self._float["mark"][at] = mark
-        self._time["mark_ns"][at] = event.exch_ns
+    # ---- prints ----------------------------------------------------------------------------------------------
 
     def _on_trade(self, event: OptionTrade, _: int) -> None:
-        row = self._row.get(event.name)
+        row = self._rows.at.get(event.name)
         if row is None:
             self.unknown["trade"] += 1
         elif not sound(event):
-            self.reject(self._owner[row], "trade")
+            self.reject(self._rows.owner[row], "trade")
         else:
-            self._shared[self._owner[row]].trades.add(row, event)
+            self._shared[self._rows.owner[row]].trades.add(row, event)
 
     def _on_life(self, event: OptionLife, _: int) -> None:
-        row = self._row.get(event.name)
+        row = self._rows.at.get(event.name)
         if row is None:
             self.unknown["life"] += 1
             return
-        shared = self._shared[self._owner[row]]
+        shared = self._shared[self._rows.owner[row]]
         good = [trade for trade in event.trades if sound(trade)]
         if len(good) < len(event.trades):
             shared.rejected["trade"] += len(event.trades) - len(good)
         shared.trades.live(Life(row, trade_columns([row] * len(good), good)))
 
     def _on_lost(self, event: PrintsLost, _: int) -> None:
-        row = self._row.get(event.name)
+        row = self._rows.at.get(event.name)
         if row is None:
             self.unknown["trade"] += event.count
         else:
-            self._shared[self._owner[row]].trades.lose(row, event.count)
+            self._shared[self._rows.owner[row]].trades.lose(row, event.count)
 
-    def _on_request(self, event: RequestChecked, _: int) -> None:
-        if event.underlying in self._shared:
-            self._shared[event.underlying].requests[event.matched] += 1
+    # ---- what options share ------------------------------------------------------------------------------------
 
-    def _on_history(self, event: HistorySeen, _: int) -> None:
+    def _on_shared(self, event: SharedEvent, _: int) -> None:
         shared = self._shared.get(event.underlying)
         if shared is not None:
-            shared.history_ns = min(shared.history_ns, event.since_ns)
-
-    def _on_future(self, event: FutureTicker, _: int) -> None:
-        shared = self._shared.get(event.underlying)
-        if shared is None or not event.expiry_ns or not 0.0 < event.mark < math.inf:
-            return
-        if event.exch_ns >= shared.futures.get(event.expiry_ns, (NAN, 0))[1]:
-            shared.futures[event.expiry_ns] = (event.mark, event.exch_ns)
-
-    def _on_index(self, event: IndexPrice, _: int) -> None:
-        shared = self._shared.get(event.underlying)
-        if shared is not None and 0.0 < event.price < math.inf and event.exch_ns >= shared.spot_ns:
-            shared.spot, shared.spot_ns = event.price, event.exch_ns
-
-    def _on_vol_index(self, event: VolIndex, _: int) -> None:
-        if event.underlying in self._shared:
-            self._shared[event.underlying].vol_index = event.value
-
-    def _on_settlement(self, event: SettlementPrice, _: int) -> None:
-        if event.underlying in self._shared:
-            # the venue publishes an estimate all day; it is the running average only inside the last half hour
-            self._shared[event.underlying].settling = event.price if event.remaining_s <= 1800.0 else NAN
+            shared.take(event)
 
     # ---- what becomes of a tick ------------------------------------------------------------------------------
 
@@ -341,14 +185,17 @@ class ChainState:
 
     def by_interest(self) -> list[str]:
         """Live options whose open interest is known, the largest first in USD: the order in which they matter."""
-        rows = np.flatnonzero(
-            self._listed[: len(self._names)] & np.isfinite(self._float["open_interest"][: len(self._names)])
-        )
-        spot = np.array([self._shared[self._owner[row]].spot for row in rows.tolist()])
-        usd = self._float["open_interest"][rows] * np.nan_to_num(spot)
-        return [self._names[row] for row in rows[np.argsort(-usd, kind="stable")].tolist()]
+        interest, count = self._rows.float["open_interest"], len(self._rows.names)
+        rows = np.flatnonzero(self._rows.listed[:count] & np.isfinite(interest[:count]))
+        spot = np.array([self._shared[self._rows.owner[row]].spot for row in rows.tolist()])
+        usd = interest[rows] * np.nan_to_num(spot)
+        return [self._rows.names[row] for row in rows[np.argsort(-usd, kind="stable")].tolist()]
 
     # ---- reading ---------------------------------------------------------------------------------------------
+
+    def gather(self) -> None:
+        """Write what tickers said since the last tick."""
+        self._tickers.gather()
 
     def freeze(self, underlying: str, ts_ns: int, clock_ns: int = 0) -> ChainFrame:
         """Read-only copy of the live rows of `underlying` and the trades since the last freeze.
@@ -358,13 +205,13 @@ class ChainState:
         """
         self.gather()
         shared = self._shared[underlying]
-        rows = self._live_rows(underlying, ts_ns - clock_ns)
-        value = {name: column[rows] for name, column in self._float.items()}
-        time = {name: column[rows] for name, column in self._time.items()}
-        forward = self._forwards(shared, value, time)
+        rows, names = self._live_rows(underlying, ts_ns - clock_ns), self._rows.names
+        value = {name: column[rows] for name, column in self._rows.float.items()}
+        time = {name: column[rows] for name, column in self._rows.time.items()}
+        forward = shared.forwards(value, time)
         data_ns = np.maximum(time["ticker_ns"], time["mark_ns"])
         frame_columns = (*value.values(), *time.values(), data_ns, forward, rows)
-        option_type, inverse = self._option_type[rows], self._inverse[rows]
+        option_type, inverse = self._rows.option_type[rows], self._rows.inverse[rows]
         whole_life = time["listed_ns"] >= min(self._started_ns, shared.history_ns)
         trades, lives, missing = shared.trades.drain()
         lost = np.array([missing.get(row, 0) for row in rows.tolist()] if missing else np.zeros(rows.size), np.float64)
@@ -378,7 +225,7 @@ class ChainState:
             vol_index=shared.vol_index,
             settling=shared.settling,
             uid=rows,
-            names=tuple(self._names[row] for row in rows.tolist()),
+            names=tuple([names[row] for row in rows.tolist()]),
             expiry_ns=time["expiry_ns"],
             strike=value["strike"],
             option_type=option_type,
@@ -406,28 +253,13 @@ class ChainState:
     def _live_rows(self, underlying: str, ts_ns: int) -> I64:
         shared = self._shared[underlying]
         if shared.live is None:
-            listed = np.flatnonzero(self._listed[: len(self._names)])
-            shared.live = np.array([row for row in listed.tolist() if self._owner[row] == underlying], np.int64)
-        expired = self._time["expiry_ns"][shared.live] <= ts_ns
+            listed = np.flatnonzero(self._rows.listed[: len(self._rows.names)])
+            shared.live = np.array([row for row in listed.tolist() if self._rows.owner[row] == underlying], np.int64)
+        expired = self._rows.time["expiry_ns"][shared.live] <= ts_ns
         if expired.any():
-            late = self._time["seen_ns"][shared.live] >= self._time["expiry_ns"][shared.live]
+            late = self._rows.time["seen_ns"][shared.live] >= self._rows.time["expiry_ns"][shared.live]
             if late.any():  # it came expired; one that expires while we watch is in order
                 shared.rejected["expired"] += int(late.sum())
             self._unlist(shared.live[expired])
             shared.live = shared.live[~expired]
         return shared.live.copy()
-
-    def _forwards(self, shared: _Underlying, value: dict[str, F64], time: dict[str, I64]) -> F64:
-        """Forward of each row: the dated future if its mark is newer, else the last one said, carried by the index.
-
-        Carrying is proportional and needs the index of the moment at which the forward was said; a recorded board
-        does not give that, so its forwards stay as they were written.
-        """
-        forward = value["forward"].copy()
-        if shared.spot > 0.0:
-            known = value["forward_index"] > 0.0
-            forward[known] *= shared.spot / value["forward_index"][known]
-        for expiry_ns, (mark, mark_ns) in shared.futures.items():
-            newer = (time["expiry_ns"] == expiry_ns) & ((time["ticker_ns"] <= mark_ns) | ~np.isfinite(forward))
-            forward[newer] = mark
-        return forward
