@@ -1,4 +1,4 @@
-"""The snapshot: every number with its unit, sign sentence, band, quality and age, and a reason for each null.
+"""The snapshot: the flip, the scenario and the context of a tick, and what the reports beside it say of the rest.
 
 Comes last in a step. Decides nothing and computes nothing that another module owns.
 """
@@ -6,19 +6,17 @@ Comes last in a step. Decides nothing and computes nothing that another module o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 
-from dfmon.core import position_report, report
+from dfmon.core import metric_report, position_report, report
 from dfmon.core.columns import summed
-from dfmon.core.hpp_score import hedge_pressure
 from dfmon.core.levels import levels, max_pain
 from dfmon.core.measured import Measured
 from dfmon.core.rules import Inputs, RuleState, Thresholds
-from dfmon.core.vanna_charm_volga import METRICS
-from dfmon.model.frames import F64, FeedHealth
+from dfmon.core.unavailable import unavailable
+from dfmon.model.frames import FeedHealth
 from dfmon.model.snapshot import (
     Alert,
     Context,
@@ -27,12 +25,8 @@ from dfmon.model.snapshot import (
     Flip,
     FlipRoot,
     FlowSnapshot,
-    HedgeFlow,
-    Hpp,
     Levels,
     Liquidity,
-    Metric,
-    Metrics,
     Profile,
     Quality,
     Scenario,
@@ -43,16 +37,6 @@ from dfmon.model.units import HOUR, SECOND, iso
 
 SCHEMA = 1
 WHOLE = 0.9  # share of open interest below which a number is "partial"
-
-READS = {
-    "ngi": ("USD/+1%", "+ dealers sell a rise, - they buy it"),
-    "vss": ("USD/+1 vol pt", "+ dealers sell as vol rises, - they buy"),
-    "chl": ("USD/24h", "+ dealers sell as time passes, - buy"),
-    "volg": ("USD vega/+1 vol pt", "+ they gain vega as vol rises, - lose it"),
-    "vega": ("USD/vol pt", "+ dealers gain as vol rises, - they lose"),
-    "theta": ("USD/day", "+ dealers earn as a day passes, - they pay"),
-    "unwind": ("USD", "+ dealers buy at settlement, - they sell"),
-}
 
 
 def assemble(
@@ -73,7 +57,7 @@ def assemble(
     quality = _quality(m)
     expiries = report.by_expiry(m.cols, m.exposure, m.atm, m.positions, m.reconciled)
     strikes = report.by_strike(m.cols, m.exposure)
-    metrics = _metrics(m, quality)
+    metrics = metric_report.metrics(m, quality)
     flip = _flip(m, quality)
     levels = _levels(m)
     context = _context(m)
@@ -104,7 +88,7 @@ def assemble(
         liquidity=Liquidity(m.liquidity.depth_usd, m.liquidity.adv_usd, m.liquidity.markets),
         context=context,
         feeds=tuple(_feed(feed) for feed in m.feeds),
-        unavailable=_unavailable(m, metrics, flip, levels, context),
+        unavailable=unavailable(m, flip, levels, context),
         models=position_report.models(m),
         detail=detail,
     )
@@ -122,90 +106,7 @@ def _quality(m: Measured) -> Quality:
     return "ok" if m.cols.usable >= WHOLE and not m.warming else "partial"
 
 
-# ---- numbers -------------------------------------------------------------------------------------------------------
-
-
-def _metrics(m: Measured, quality: Quality) -> Metrics:
-    rolled = {name: _rolled(m, name, quality) for name in METRICS}
-    return Metrics(
-        ngi=rolled["ngi"],
-        vss=rolled["vss"],
-        chl=rolled["chl"],
-        volg=rolled["volg"],
-        hpp=_hpp(m, quality),
-        psi=_psi(m, quality),
-        hedge_flow=_hedge_flow(m, quality),
-        unwind=rolled["unwind"],
-        vega=rolled["vega"],
-        theta=rolled["theta"],
-    )
-
-
-def _rolled(m: Measured, name: str, quality: Quality) -> Metric:
-    unit, sign = READS[name]
-    value = getattr(m.exposure.totals, name) if m.cols.size else None
-    low, high = m.exposure.band(_only(name)) if m.cols.size else (None, None)
-    return Metric(value, low, high, unit, sign, quality, m.age_s)
-
-
-def _only(name: str, weight: float = 1.0) -> F64:
-    """Weights that leave one roll-up."""
-    weights = np.zeros(len(METRICS))
-    weights[METRICS.index(name)] = weight
-    return weights
-
-
-def _hpp(m: Measured, quality: Quality) -> Hpp:
-    value = low = high = None
-    if m.cols.size:
-        one = np.eye(3, len(METRICS))  # HPP is linear: its weights are what it makes of one dollar of each roll-up
-        weights = hedge_pressure(m.moved.sign, one[0], one[1], one[2], m.scaling, m.hedged.gamma, m.hedged.slow)
-        value = float(weights @ m.exposure.totals.column())
-        low, high = m.exposure.band(weights)
-    return Hpp(
-        value=value,
-        lo=low,
-        hi=high,
-        unit="USD",
-        sign="+ dealers must sell, - they must buy",
-        quality=quality,
-        age_s=m.age_s,
-        alpha=m.scaling.alpha,
-        beta=m.scaling.beta,
-        calibrated=m.scaling.calibrated,
-        ds_sign=m.moved.sign,
-        hedged=m.hedged.gamma,
-    )
-
-
-def _psi(m: Measured, quality: Quality) -> Metric:
-    depth, psi = m.liquidity.depth_usd, m.psi
-    low, high = (None, None) if psi is None or not depth else m.exposure.band(_only("ngi", 1.0 / depth))
-    sign = "+ hedging damps moves, - amplifies them"
-    return Metric(psi, low, high, "NGI/depth", sign, quality if psi is not None else "absent", m.age_s)
-
-
-def _hedge_flow(m: Measured, quality: Quality) -> HedgeFlow:
-    trade = m.hedge_trade()
-    low = high = None
-    if trade is not None:
-        parts = zip((trade.gamma, trade.vanna, trade.charm), m.exposure.totals.column()[:3].tolist())
-        weights = np.zeros(len(METRICS))
-        weights[:3] = [part / total if total else 0.0 for part, total in parts]
-        low, high = m.exposure.band(weights)
-    return HedgeFlow(
-        value=None if trade is None else trade.linear,
-        lo=low,
-        hi=high,
-        unit="USD/15min",
-        sign="+ dealers bought, - they sold",
-        quality=quality if trade is not None else "absent",
-        age_s=m.age_s,
-        gamma=None if trade is None else trade.gamma,
-        vanna=None if trade is None else trade.vanna,
-        charm=None if trade is None else trade.charm,
-        residual=None if trade is None else trade.residual,
-    )
+# ---- flip ----------------------------------------------------------------------------------------------------------
 
 
 def _flip(m: Measured, quality: Quality) -> Flip:
@@ -229,15 +130,6 @@ def _flip(m: Measured, quality: Quality) -> Flip:
         quality=quality,
         age_s=m.age_s,
     )
-
-
-def _weakest(m: Measured) -> str:
-    """How near a book without a flip comes to one, in words."""
-    found = m.exposure.flip
-    if found is None or not found.sign:
-        return ""
-    level, ngi = found.weakest(m.chain.spot)
-    return f"; weakest near {level:,.0f}, {ngi:+,.0f} USD per 1 %"
 
 
 def _profile(m: Measured) -> Profile:
@@ -345,49 +237,3 @@ def _feed(feed: FeedHealth) -> Feed:
         greeks_checked=feed.greeks[0],
         greeks_differing=feed.greeks[1],
     )
-
-
-def _unavailable(m: Measured, metrics: Metrics, flip: Flip, levels: Levels, context: Context) -> tuple[str, ...]:
-    """A sentence for each null of the snapshot, and one for each kind of thing that was left out.
-
-    Before its colon a sentence names the fields; a name stands for the fields that start with it or lie below it.
-    """
-    said: list[str] = [*m.cols.missing, *(f"{n} {what}: left out" for what, n in m.chain.rejected)]
-    if m.chain.spot_ns == 0:
-        said.append("spot, flip, age_s: no index price yet")
-    if not m.cols.size:
-        said.append("metrics, flip, levels, context.atm_iv, context.next_expiry: no priceable option yet")
-    elif m.exposure.members is None:
-        said.append(f"lo, hi, p_none: positions {m.model} are a convention, which has no band")
-    if flip.level is None and flip.searched is not None:
-        net = {1: "long", -1: "short", 0: "flat"}[flip.net]
-        low, high = flip.searched
-        reach = f"{low:,.0f} to {high:,.0f}"
-        said.append(f"flip.level, flip.distance: no sign change from {reach}, net {net} gamma throughout{_weakest(m)}")
-    if flip.searched is not None and m.exposure.members is not None and flip.lo is None:
-        said.append("flip.lo, flip.hi: no member of the ensemble has a flip")
-    said += position_report.reasons(m, flip.level)
-    if m.moved.ret_15m is None:
-        said.append("hedge_flow, context.return_15m: less than a minute of spot history; hpp has no gamma term yet")
-    if m.moved.ret_1h is None:
-        said.append("context.return_1h: less than half an hour of spot history")
-    if not m.liquidity.depth_usd:
-        said.append("psi, liquidity.depth_1pct_usd: no venue depth")
-    if m.liquidity.adv_usd is None:
-        said.append("liquidity.adv_usd: no venue volume")
-    missing = {"dvol": "no volatility index", "funding": "no perpetual's funding", "basis": "no forward and spot"}
-    said += [f"context.{name}: {why}" for name, why in missing.items() if getattr(context, name) is None]
-    if m.cols.size:
-        said += [
-            f"levels.{name}: no strike has it" for name in Levels.__struct_fields__ if getattr(levels, name) is None
-        ]
-    return (*said, *(sentence for feed in m.feeds for sentence in _silent(feed)))
-
-
-def _silent(feed: FeedHealth) -> Iterator[str]:
-    if not math.isfinite(feed.age_s):
-        yield f"feeds.{feed.source}: no data yet"
-    elif not math.isfinite(feed.lag_ms):
-        yield f"feeds.{feed.source}.lag_ms: its data carry no time of the venue"
-    if math.isfinite(feed.age_s) and not math.isfinite(feed.clock_ms):
-        yield f"feeds.{feed.source}.clock_ms: no time of the venue to compare with"
