@@ -35,6 +35,7 @@ from dfmon.store.positions_state import StateFile
 from dfmon.store.recorder import Recorder
 from dfmon.store.trades import Named, TradeStore
 from dfmon.venues import connection
+from dfmon.venues.attempts import Gate
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.rest import RestClient
@@ -141,7 +142,7 @@ class LiveSession:
         await self._restore(driver)
         try:
             async with RestClient(pace_s=self._rest_pace_s) as rest, asyncio.TaskGroup() as tasks:
-                gate = connection.Gate()
+                gate = Gate()
                 for endpoint in self._endpoints:
                     life = connection.run(endpoint, driver, rest, time.time_ns, stop, gate=gate, dropped=self._left_out)
                     tasks.create_task(life)

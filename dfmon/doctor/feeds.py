@@ -27,6 +27,7 @@ from dfmon.engine.feeds import FeedTracker
 from dfmon.model.events import Event, FeedState
 from dfmon.model.units import MILLISECOND, clean
 from dfmon.venues import connection
+from dfmon.venues.attempts import Gate
 from dfmon.venues.protocol import Endpoint, RestCall
 from dfmon.venues.rest import RestClient
 from dfmon.venues.transport import in_words, opener
@@ -102,7 +103,7 @@ class Watch:
         return self.first_s is not None and self._protocol.settled
 
 
-async def feed(endpoint: Endpoint, rest: RestClient, gate: connection.Gate) -> Finding:
+async def feed(endpoint: Endpoint, rest: RestClient, gate: Gate) -> Finding:
     """One connection, for as long as it takes to judge it and `WATCH_S` at most."""
     about = f"feeds {endpoint.source}"
     trouble = await reach(endpoint.url)

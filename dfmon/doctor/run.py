@@ -14,7 +14,7 @@ from dfmon.config import Config
 from dfmon.doctor import feeds, machine
 from dfmon.doctor.findings import Finding, as_json, as_text, healthy, note, ok, wrong
 from dfmon.model.errors import EXIT_FAILED, EXIT_OK
-from dfmon.venues.connection import Gate
+from dfmon.venues.attempts import Gate
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.rest import RestClient
 

@@ -15,21 +15,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
+from dfmon.venues.attempts import Backoff, Gate, pause_unless
 from dfmon.venues.inbox import Inbox
-from dfmon.venues.pacing import Bucket
-from dfmon.venues.protocol import Endpoint, Fate, RestCall
+from dfmon.venues.line import Line
+from dfmon.venues.protocol import Endpoint, RestCall
+from dfmon.venues.silence import Silence, is_chatter
 from dfmon.venues.transport import LOSSES, Open, Socket, in_words, opener
 
-_BACKOFF_S: Final = 30.0
-_LEAST_WAIT_S: Final = 0.25
 _MOST_CALLS: Final = 1000  # waiting for REST
-_EARLY: Final = 1000  # frames that may come before the connection has been announced
 _OVERLAP_S: Final = 5.0  # two sockets at most this long
 _SUCCEED_EVERY_S: Final = 5.0
-_GATE_S, _GATE_BURST = 0.9, 2.0  # attempts of one host: OKX allows 3 a second, Binance 300 in five minutes
-_CHATTER_BYTES: Final = 400
-# What only proves that the venue's process lives: heartbeats, pongs, answers to requests, acknowledgements.
-_CHATTER: Final = (b'"heartbeat"', b'"usOut"', b'"event":', b'"result":null')
 
 
 class Intake(Protocol):
@@ -50,26 +45,6 @@ class Asks(Protocol):
     async def get(self, base: str, call: RestCall) -> bytes: ...
 
 
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    """Sleep, but not past `stop`."""
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        pass
-
-
-class Gate:
-    """Attempts to connect, paced per host: connections that fail together do not knock together."""
-
-    def __init__(self) -> None:
-        self._buckets: dict[str, Bucket] = {}
-
-    async def turn(self, url: str) -> None:
-        bucket = self._buckets.setdefault(urlsplit(url).netloc, Bucket(_GATE_S, _GATE_BURST))
-        await asyncio.sleep(bucket.take(asyncio.get_running_loop().time()))
-
-
 async def run(
     endpoint: Endpoint,
     intake: Intake,
@@ -78,7 +53,7 @@ async def run(
     stop: asyncio.Event,
     *,
     rng: random.Random | None = None,
-    pause: Callable[[asyncio.Event, float], Awaitable[None]] = _pause,
+    pause: Callable[[asyncio.Event, float], Awaitable[None]] = pause_unless,
     tick_s: float = 1.0,
     gate: Gate | None = None,
     transport: Open | None = None,
@@ -111,22 +86,6 @@ async def run(
     intake.lost(endpoint.source, clock(), "stopped")
 
 
-class Backoff:
-    """Full jitter: any time up to a ceiling that doubles, so that many clients do not come back together."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
-        self._ceiling = 1.0
-
-    def next(self) -> float:
-        wait = max(_LEAST_WAIT_S, self._rng.uniform(0.0, self._ceiling))
-        self._ceiling = min(_BACKOFF_S, self._ceiling * 2)
-        return wait
-
-    def reset(self) -> None:
-        self._ceiling = 1.0
-
-
 async def _end(*tasks: asyncio.Future[Any]) -> None:
     """Cancel what still runs and wait for it, leaving each task's outcome to be read."""
     for task in tasks:
@@ -136,39 +95,6 @@ async def _end(*tasks: asyncio.Future[Any]) -> None:
     for task in tasks:
         if not task.cancelled():
             task.exception()  # read, so that the second failure of a session is not reported as forgotten
-
-
-class _Line:
-    """One socket's way into the inbox: closed at first, later open, for prints alone, or closed for good."""
-
-    def __init__(self, runner: _Runner) -> None:
-        self._runner = runner
-        self._early: list[bytes] = []
-        self._take: Callable[[bytes], None] = self._hold
-
-    def __call__(self, frame: bytes) -> None:
-        self._take(frame)
-
-    def open(self) -> None:
-        self._take = self._runner.hear
-        for frame in self._early:
-            self._take(frame)
-        self._early.clear()
-
-    def prints_only(self) -> None:
-        """Another socket has taken over: of this one only what is told once is still worth hearing."""
-        self._take = self._print
-
-    def close(self) -> None:
-        self._take = lambda _: None
-
-    def _hold(self, frame: bytes) -> None:
-        if len(self._early) < _EARLY:
-            self._early.append(frame)
-
-    def _print(self, frame: bytes) -> None:
-        if self._runner.sort(frame)[0] is Fate.PRINT:
-            self._runner.hear(frame)
 
 
 class _Runner:
@@ -186,14 +112,13 @@ class _Runner:
         dropped: Counter[str] | None,
     ) -> None:
         self.heard_data = False
-        self.sort = endpoint.protocol.sort
         self._endpoint, self._protocol = endpoint, endpoint.protocol
         self._intake, self._rest, self._clock, self._tick_s = intake, rest, clock, tick_s
         self._gate, self._transport = gate, transport
         self._dropped: Counter[str] = Counter() if dropped is None else dropped
         self._loop = asyncio.get_running_loop()
         self._failed: asyncio.Future[None] = self._loop.create_future()
-        self._inbox = Inbox(self.sort, self._apply, self._drain, clock, self._fail, self._flow)
+        self._inbox = Inbox(self._protocol.sort, self._apply, self._drain, clock, self._fail, self._flow)
         self._calls: asyncio.Queue[RestCall] = asyncio.Queue(_MOST_CALLS)
         self._asking = 0  # how many connections there have been: an answer to an older one's call is not handed over
         self._texts: deque[str] = deque(maxlen=_MOST_CALLS)
@@ -201,8 +126,8 @@ class _Runner:
         self._socket: Socket | None = None
         self._verdict: asyncio.Future[str] = self._loop.create_future()  # why this socket must be given up
         self._leave = asyncio.Event()  # another socket should take over
-        self._heard = False
-        self._heard_at = self._began = 0.0
+        self._silence = Silence()
+        self._began = 0.0
         self._retiring: set[asyncio.Task[None]] = set()
 
     def parts(self) -> tuple[Awaitable[None], ...]:
@@ -220,7 +145,7 @@ class _Runner:
     async def one_life(self) -> str:
         """From a handshake to the loss, over as many sockets as follow each other without one; the reason in words."""
         self.heard_data = False
-        line = _Line(self)
+        line = self._line()
         try:
             socket = await self._open(line)
         except LOSSES as exc:
@@ -237,12 +162,15 @@ class _Runner:
             self._retire(socket, line)
             socket, line = successor
 
-    async def _open(self, line: _Line) -> Socket:
+    def _line(self) -> Line:
+        return Line(self._hear, self._protocol.sort)
+
+    async def _open(self, line: Line) -> Socket:
         if self._gate is not None:
             await self._gate.turn(self._endpoint.url)
         return await self._transport(self._endpoint.url, self._endpoint.headers, line)
 
-    def _begin(self, socket: Socket, line: _Line) -> None:
+    def _begin(self, socket: Socket, line: Line) -> None:
         self._inbox.all()  # of the socket before
         self._asking += 1
         while not self._calls.empty():
@@ -251,13 +179,13 @@ class _Runner:
         self._socket = socket
         self._verdict = self._loop.create_future()
         self._leave.clear()
-        self._heard, self._heard_at = False, self._loop.time()
-        self._began = self._heard_at
+        self._began = self._loop.time()
+        self._silence.begin(self._began)
         self._intake.connected(self._endpoint.source, self._clock())
         self._drain()
         line.open()
 
-    async def _serve(self, socket: Socket) -> tuple[str, tuple[Socket, _Line] | None]:
+    async def _serve(self, socket: Socket) -> tuple[str, tuple[Socket, Line] | None]:
         """Until the socket ends (why), or until another one is there to take over."""
         ended = asyncio.ensure_future(socket.ended())
         following = asyncio.ensure_future(self._follow())
@@ -270,17 +198,17 @@ class _Runner:
         finally:
             await _end(ended, following)
 
-    async def _follow(self) -> tuple[Socket, _Line]:
+    async def _follow(self) -> tuple[Socket, Line]:
         """When it is time, the socket that takes over, however many attempts that needs."""
         await self._leave.wait()
         while True:
-            line = _Line(self)
+            line = self._line()
             try:
                 return await self._open(line), line
             except LOSSES:
                 await asyncio.sleep(_SUCCEED_EVERY_S)
 
-    def _retire(self, socket: Socket, line: _Line) -> None:
+    def _retire(self, socket: Socket, line: Line) -> None:
         """Hear prints of the old socket until the new one has all its channels."""
 
         async def end() -> None:
@@ -305,10 +233,10 @@ class _Runner:
 
     # ---- frames -----------------------------------------------------------------------------------------------
 
-    def hear(self, frame: bytes) -> None:
+    def _hear(self, frame: bytes) -> None:
         """A frame of a socket. Must not raise."""
-        if not self._heard and not is_chatter(frame):
-            self._heard = self.heard_data = True
+        if not self._silence.heard and not is_chatter(frame):
+            self._silence.heard = self.heard_data = True
         self._inbox.put(frame)
 
     def _apply(self, recv_ns: int, frame: bytes) -> None:
@@ -348,7 +276,7 @@ class _Runner:
                 self._drain()
 
     async def _tick(self) -> None:
-        """The protocol's timers, and ours: a connection may be open, answer pings, and bring nothing for hours."""
+        """The protocol's timers, and ours."""
         while True:
             await asyncio.sleep(self._tick_s)
             self._intake.timer(self._endpoint.source, self._clock(), self._remark())
@@ -359,13 +287,8 @@ class _Runner:
     def _judge(self, now: float) -> None:
         """Whether this socket is still good."""
         patience = self._protocol.patience
-        if self._heard:
-            self._heard, self._heard_at = False, now
-        silent, ever = now - self._heard_at, self._heard_at > self._began
-        if silent >= (patience.data_s if ever else patience.first_data_s):
-            self._verdict.set_result(f"no data for {silent:.0f} s" + ("" if ever else " after connecting"))
-        elif self._protocol.broken:
-            self._verdict.set_result(self._protocol.broken)
+        if why := self._silence.too_long(now, patience) or self._protocol.broken:
+            self._verdict.set_result(why)
         elif self._protocol.leaving or now - self._began >= patience.life_s:
             self._leave.set()
 
@@ -380,10 +303,3 @@ class _Runner:
         if trouble:
             words.append(f"REST: {trouble}")
         return "; ".join(words)
-
-
-def is_chatter(frame: bytes) -> bool:
-    """Whether a frame brings no market data."""
-    if len(frame) > _CHATTER_BYTES:
-        return False
-    return frame == b"pong" or any(mark in frame for mark in _CHATTER)

@@ -21,7 +21,7 @@ from dfmon.doctor.findings import Finding, State, as_json, as_text, healthy, not
 from dfmon.model.units import MILLISECOND
 from dfmon.sim.server import SimConfig, SimServer
 from dfmon.venues import registry
-from dfmon.venues.connection import Gate
+from dfmon.venues.attempts import Gate
 from dfmon.venues.registry import Address
 from dfmon.venues.rest import RestClient
 from tests.venues.venue_golden import NOW, goldens

@@ -24,7 +24,7 @@ from dfmon.engine.driver import Driver
 from dfmon.model.frames import ChainFrame
 from dfmon.model.units import HOUR, SECOND
 from dfmon.sim.server import SimAddresses, SimConfig, SimServer
-from dfmon.venues import connection, rest, transport
+from dfmon.venues import attempts, connection, rest, transport
 from dfmon.venues.protocol import Patience
 from dfmon.venues.registry import Address, Pace, endpoints
 from dfmon.venues.rest import RestClient
@@ -199,7 +199,7 @@ async def two_sessions(
         "okx": at.okx_ws,
     }
     hurried = mock.patch.multiple(transport, OPEN_S=transport.OPEN_S / HURRY, PING_S=transport.PING_S / HURRY)
-    gates = mock.patch.object(connection, "_GATE_S", 0.9 * HURRY)  # attempts a second
+    gates = mock.patch.object(attempts, "_GATE_S", 0.9 * HURRY)  # attempts a second
     proxies = {name: Proxy(urlsplit(url).port or 0) for name, url in ports.items()}
     through = {name: await proxy.start() for name, proxy in proxies.items()}
     clean = Client(server, _addresses(at, {}))

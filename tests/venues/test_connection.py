@@ -11,7 +11,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from dfmon.model.events import Event
 from dfmon.venues import connection
-from dfmon.venues.connection import Backoff, is_chatter
+from dfmon.venues.attempts import pause_unless
 from dfmon.venues.protocol import Endpoint, Fate, Patience, RestCall
 from dfmon.venues.transport import Open, Socket, in_words, open_websockets
 
@@ -256,14 +256,6 @@ async def test_acknowledgements_and_heartbeats_are_no_reason_to_start_over():
     assert pauses.seconds[:3] == [1, 2, 4]
 
 
-def test_waits_are_spread_below_the_ceiling_and_never_zero():
-    backoff = Backoff(random.Random(7))
-    waits = [backoff.next() for _ in range(200)]
-    assert max(waits) <= 30
-    assert min(waits) >= 0.25
-    assert len({round(wait, 3) for wait in waits}) > 150
-
-
 async def test_a_refused_connection_is_told_with_the_next_try():
     async with running(f"ws://127.0.0.1:{free_port()}") as journal:
         (reason, *_) = await journal.until("lost")
@@ -328,7 +320,7 @@ async def test_compression_is_offered():
 
 
 async def test_stop_ends_a_long_pause_at_once():
-    async with running(f"ws://127.0.0.1:{free_port()}", pause=connection._pause, rng=random.Random(3)) as journal:
+    async with running(f"ws://127.0.0.1:{free_port()}", pause=pause_unless, rng=random.Random(3)) as journal:
         await journal.until("lost", 1)
 
 
@@ -390,14 +382,6 @@ def test_reasons_are_words():
     assert in_words(websockets.ConnectionClosedError(None, None)) == "connection broken off"
     bad = websockets.frames.Close(4000, "a\x1b[2J")
     assert in_words(websockets.ConnectionClosedError(bad, None)) == "closed by the venue (4000: a?[2J)"
-
-
-def test_chatter_is_what_brings_no_data():
-    assert is_chatter(b"pong")
-    assert is_chatter(b'{"id":"1","event":"subscribe","arg":{},"connId":"x"}')
-    assert is_chatter(b'{"result":null,"id":1}')
-    assert not is_chatter(b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1}}')
-    assert not is_chatter(b'{"method":"subscription","params":{"channel":"deribit_price_index.btc_usd","data":{}}}')
 
 
 # ---- a new socket before the old one ends ----------------------------------------------------------------------------
@@ -512,24 +496,6 @@ async def test_timer_and_rest_go_on_without_a_socket_and_rest_troubles_are_told(
         assert (await journal.until("timer"))[0] == "REST: HTTP 503: unavailable"
         stop.set()
         await task
-
-
-async def test_attempts_on_one_host_are_paced_within_the_venues_limits(monkeypatch: pytest.MonkeyPatch):
-    """OKX: three a second. Binance: 300 in five minutes."""
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    monkeypatch.setattr(connection.asyncio, "sleep", sleep)
-    gate = connection.Gate()
-    for _ in range(400):
-        await gate.turn("wss://venue.test:8443/ws")
-    await gate.turn("wss://other.test/ws")
-    assert slept[-1] == 0.0
-    turns = slept[:-1]
-    assert max(sum(at <= other < at + 1.0 for other in turns) for at in turns) <= 3
-    assert sum(turn < 300.0 for turn in turns) <= 300
 
 
 @pytest.mark.parametrize("abrupt", [True, False])
