@@ -57,38 +57,14 @@ def parser() -> Parser:
     _seed(demo)
 
     replay = commands.add_parser("replay", parents=[shared], help="the same screen on a recording or recorded boards")
-    replay.add_argument(
-        "file",
-        type=Path,
-        metavar="FILE",
-        help="a recording or its folder, a capture of cryptofeed or hftbacktest, or a board file",
-    )
-    replay.add_argument("--speed", type=_speed, default=1.0, help="times real time, or max (default 1)")
-    replay.add_argument("--paused", action="store_true", help="start paused")
-    replay.add_argument(
-        "--from", dest="start", metavar="TIME",
-        help="begin there: a UTC time such as 2026-01-22T12:30:00, +S after the beginning or -S before the end (=-S)",
-    )  # fmt: skip
-    replay.add_argument("--info", action="store_true", help="say what FILE holds and whether it is whole, and end")
-    replay.add_argument("--until", metavar="TIME", help="end there, written like --from")
-    replay.add_argument(
-        "--across-gaps", action="store_true", help="go on behind missing records as after a lost connection"
-    )
+    _replay_options(replay)
 
     record = commands.add_parser("record", parents=[shared], help="record every raw frame, without a screen")
     record.add_argument("directory", metavar="DIR", help="where the segments go")
     record.add_argument("--minutes", type=_minutes, metavar="M", help="end after so many minutes")
 
     snapshot = commands.add_parser("snapshot", parents=[shared], help="one snapshot, as text or JSON")
-    snapshot.add_argument(
-        "source",
-        nargs="?",
-        metavar="SOURCE",
-        help="a recording, a capture, a board file, a running dfmon's URL; nothing for live",
-    )
-    snapshot.add_argument("--json", action="store_true", help="one JSON object")
-    snapshot.add_argument("--detail", action="store_true", help="with --json: heat-map, profile, tape and alerts too")
-    snapshot.add_argument("--timeout", type=_seconds, default=30.0, metavar="S", help="patience for live data")
+    _snapshot_options(snapshot)
 
     backfill = commands.add_parser("backfill", parents=[shared], help="whole life of every listed option, resumable")
     backfill.add_argument(
@@ -102,11 +78,7 @@ def parser() -> Parser:
     doctor.add_argument("--json", action="store_true", help="one JSON object")
 
     sim = commands.add_parser("sim", help="serve the simulated exchange on loopback")
-    sim.add_argument("--port", type=int, default=0, help="first of four ports; 0 takes free ones (default)")
-    sim.add_argument("--speed", type=float, default=1.0, help="times real time (default 1)")
-    sim.add_argument("--currency", default="BTC,ETH", help="coins to trade (default BTC,ETH)")
-    sim.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    _seed(sim)
+    _sim_options(sim)
     return top
 
 
@@ -136,6 +108,46 @@ def _shared_options() -> Parser:
     out.add_argument("--record", metavar="DIR", help="also record every raw frame into DIR")
     out.add_argument("--log-file", type=Path, metavar="FILE", help="log there instead of to stderr")
     return shared
+
+
+def _replay_options(replay: argparse.ArgumentParser) -> None:
+    replay.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="a recording or its folder, a capture of cryptofeed or hftbacktest, or a board file",
+    )
+    replay.add_argument("--speed", type=_speed, default=1.0, help="times real time, or max (default 1)")
+    replay.add_argument("--paused", action="store_true", help="start paused")
+    replay.add_argument(
+        "--from", dest="start", metavar="TIME",
+        help="begin there: a UTC time such as 2026-01-22T12:30:00, +S after the beginning or -S before the end (=-S)",
+    )  # fmt: skip
+    replay.add_argument("--info", action="store_true", help="say what FILE holds and whether it is whole, and end")
+    replay.add_argument("--until", metavar="TIME", help="end there, written like --from")
+    replay.add_argument(
+        "--across-gaps", action="store_true", help="go on behind missing records as after a lost connection"
+    )
+
+
+def _snapshot_options(snapshot: argparse.ArgumentParser) -> None:
+    snapshot.add_argument(
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="a recording, a capture, a board file, a running dfmon's URL; nothing for live",
+    )
+    snapshot.add_argument("--json", action="store_true", help="one JSON object")
+    snapshot.add_argument("--detail", action="store_true", help="with --json: heat-map, profile, tape and alerts too")
+    snapshot.add_argument("--timeout", type=_seconds, default=30.0, metavar="S", help="patience for live data")
+
+
+def _sim_options(sim: argparse.ArgumentParser) -> None:
+    sim.add_argument("--port", type=int, default=0, help="first of four ports; 0 takes free ones (default)")
+    sim.add_argument("--speed", type=float, default=1.0, help="times real time (default 1)")
+    sim.add_argument("--currency", default="BTC,ETH", help="coins to trade (default BTC,ETH)")
+    sim.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    _seed(sim)
 
 
 def _seed(command: argparse.ArgumentParser) -> None:
