@@ -1,9 +1,8 @@
 """Deribit's option prints on their way to events: each once, in order, ours only, none missing that can be had.
 
-Prints of names that no listing has explained wait here. `tape` remembers what was seen and what waits for whom; this
-module decides what is told and what is asked for: a page of time after an outage, a range of numbers where an
-instrument's sequence jumps, and every few minutes the time since the last such reading, for a print that was dropped
-and has no later one to tell of it. `lives` collects whole histories, which take the place of what was told before them.
+Prints of names that no listing has explained wait here. `tape` remembers what was seen and what waits for whom, `fills`
+asks for stretches of time; this module decides what is told, and asks for a range of numbers where an instrument's
+sequence jumps. `lives` collects whole histories, which take the place of what was told before them.
 """
 
 from __future__ import annotations
@@ -13,20 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from dfmon.model.events import Event, HistorySeen, OptionLife, OptionTrade, PrintsLost
-from dfmon.model.units import MILLISECOND, MINUTE
+from dfmon.model.units import MILLISECOND
 from dfmon.venues.decoding import rejected
 from dfmon.venues.deribit import decode, wire
 from dfmon.venues.deribit.asking import Calls
-from dfmon.venues.deribit.listing import INVERSE, Listings
+from dfmon.venues.deribit.fills import Fills
+from dfmon.venues.deribit.listing import Listings
 from dfmon.venues.deribit.lives import Lives
 from dfmon.venues.deribit.requests import Requests
 from dfmon.venues.deribit.tape import Hole, Tape
 
-_OVERLAP_MS: Final = 5_000  # a fill by time starts before the last print seen: prints of one moment come in any order
-_SWEEP: Final = 5 * MINUTE  # between two readings of what the channels should have brought
-_LATE_MS: Final = 10_000  # a print may come this late, to the channel or to the archive
-_RESUME_MS: Final = 300_000  # what was kept over a restart may lack prints that waited for others when it was written
-_PATIENCE_MS: Final = 120_000  # of the venue's time, for the next page of a fill, while live prints wait for it
 _HELD: Final = 5_000
 
 
@@ -41,16 +36,7 @@ class Prints:
         self._calls = calls
         self._tape = Tape()
         self._held: deque[tuple[str, wire.Trade]] = deque()  # bounded by _HELD
-        self._filling: dict[str, int] = {}  # currencies being filled by time -> the venue's time of the last progress
-        self._unasked: dict[str, int] = {}  # currencies whose fill is still to be asked for -> where it begins, ms
-        self._connected_ms = 0
-        self._until_ms: int | None = None  # where fills end; None until the channels are open
-        self._past: dict[str, int] = {}  # of those, currencies in their first fill -> where it began, ms
-        self._read_ms: dict[str, int] = {}  # currency -> until when the venue's archive has been read
-        self._sweep_ns = 0  # when it is to be read again
-        self._kept_ms: dict[str, int] = {}  # underlying -> newest print that was kept from an earlier run
-        self._look_back_ms = look_back_ms
-        self._opened_ms: dict[str, int] = {}  # currency -> since when its channel has been open, the first time
+        self._fills = Fills(listings, calls, self._tape, look_back_ms)
         self._preceding: dict[str, Hole] = {}  # options whose first print may not have been the first since then
 
     # ---- the connection --------------------------------------------------------------------------------------------
@@ -63,84 +49,34 @@ class Prints:
         for name, seq in last.items():
             self._tape.known_to(name, seq)
         self.lives.whole.update(whole)
-        self._kept_ms.update(newest_ms)
+        self._fills.kept(newest_ms)
 
     def reconnected(self, now_ns: int) -> None:
-        """Ask for what was printed since the last print of each currency; open calls ended with the connection.
-
-        What no sweep has read yet is read again with it: the connection may have dropped prints before it ended. At the
-        first connection, and after one that ended during the first fill, that is what an earlier run has not seen, or
-        the look-back.
-        """
+        """Ask for what was printed meanwhile, and again for what was asked: open calls ended with the connection."""
         self._tape.ask_again()
-        now_ms = now_ns // MILLISECOND
-        self._filling.clear()
-        self._unasked.clear()
-        for currency in self._listings.currencies:
-            if currency in self._tape.last_ms and currency not in self._past:
-                start_ms = self._tape.last_ms[currency] - _OVERLAP_MS
-                start_ms = min(start_ms, self._read_ms.get(currency, start_ms + _LATE_MS) - _LATE_MS)
-            else:
-                since_ms = self._kept_until(currency) or (now_ms - self._look_back_ms if self._look_back_ms else None)
-                if since_ms is None:
-                    continue
-                start_ms = self._past.setdefault(currency, since_ms)
-            self._filling[currency] = now_ms
-            self._unasked[currency] = start_ms
-        self._connected_ms, self._until_ms = now_ms, None
-        self._sweep_ns = now_ns + _SWEEP
+        self._fills.reconnected(now_ns)
 
     @property
     def filling(self) -> bool:
         """Whether a fill by time is still to be answered."""
-        return bool(self._filling)
+        return bool(self._fills.running)
 
     def subscribed(self, now_ms: int) -> None:
-        """The channels carry prints from the venue's `now_ms` on: fills may bring those before.
-
-        Asked any earlier, what is printed between the answer and the first frame would be in neither.
-        """
-        if self._until_ms is None:
-            self.heard(now_ms)
-            for currency in self._listings.currencies:
-                if now_ms:
-                    self._opened_ms.setdefault(currency, now_ms)
-                    if currency not in self._filling:
-                        self._read_ms.setdefault(currency, now_ms)
-            self._until_ms = max(now_ms, self._connected_ms)
-            self._ask_fills()
-
-    def _ask_fills(self) -> None:
-        """Fills whose time has come: the channels are open, and the listing tells whose the prints are."""
-        if self._until_ms is None:
-            return
-        for currency in [currency for currency in self._unasked if self._listings.complete(currency)]:
-            self._calls.prints(currency, self._unasked.pop(currency), self._until_ms)
-
-    def _kept_until(self, currency: str) -> int | None:
-        """Where an earlier run's prints of a settlement currency end: every coin settled in it must be among them."""
-        coins = [currency] if currency in INVERSE else self._listings.underlyings
-        kept = [self._kept_ms.get(coin) for coin in coins]
-        known = [ms for ms in kept if ms is not None]
-        return min(known) - _RESUME_MS if len(known) == len(coins) else None
+        """The channels carry prints from the venue's `now_ms` on."""
+        self._fills.subscribed(now_ms)
 
     def due(self, now_ns: int) -> None:
         """Ask again for holes that the first answer did not close, and for what nothing later can tell of."""
-        for hole in self._tape.holes(self._filling, now_ns):
+        for hole in self._tape.holes(self._fills.running, now_ns):
             self._calls.hole(hole)
         for hole in self._preceding.values():
             if self._calls.before(hole):
                 break  # one a second: there is no haste, and many begin at once
-        if self._until_ms is not None and now_ns >= self._sweep_ns:
-            self._sweep_ns = now_ns + _SWEEP
-            for currency in self._listings.currencies:
-                read_ms = self._read_ms.setdefault(currency, self._tape.now_ms)
-                if self._listings.complete(currency) and currency not in self._filling:
-                    self._calls.sweep(currency, read_ms - _LATE_MS, self._tape.now_ms)
+        self._fills.sweep(now_ns)
 
     def heard(self, venue_ms: int) -> None:
         """An answer of the venue tells its time, which holes are given up by."""
-        self._tape.now_ms = max(self._tape.now_ms, venue_ms)
+        self._tape.heard(venue_ms)
 
     # ---- prints ------------------------------------------------------------------------------------------------------
 
@@ -157,11 +93,11 @@ class Prints:
                 if len(self._held) > _HELD:
                     _, lost = self._held.popleft()
                     events.append(rejected(wire.SOURCE, "instrument", lost.instrument_name))
-        events += self._told(self._tape.take(currency, ours, filling=currency in self._filling, filled=filled))
-        self._preceding |= {hole.name: hole for hole in self._tape.begun if hole.currency in self._opened_ms}
+        events += self._told(self._tape.take(currency, ours, filling=currency in self._fills.running, filled=filled))
+        self._preceding |= {hole.name: hole for hole in self._tape.begun if hole.currency in self._fills.opened_ms}
         self._tape.begun.clear()
         events += self._out_of_patience(currency)
-        for hole in self._tape.holes(self._filling):
+        for hole in self._tape.holes(self._fills.running):
             self._calls.hole(hole)
         return events
 
@@ -175,9 +111,9 @@ class Prints:
     def _out_of_patience(self, currency: str) -> list[Event]:
         """What the venue's own clock has ended: a fill that does not go on, holes, requests without prints."""
         now_ms, events = self._tape.now_ms, list[Event]()
-        if currency in self._filling and now_ms - self._filling[currency] > _PATIENCE_MS:
+        if self._fills.out_of_patience(currency):
             events += self._fill_ended(currency)
-        for name, count, rows in self._tape.overdue(self._filling):
+        for name, count, rows in self._tape.overdue(self._fills.running):
             events += [*self._lost(name, count), *self._told(rows)]
         events += self.requests.settle(now_ms)
         if self._tape.damaged:
@@ -214,7 +150,7 @@ class Prints:
         `came` are options that were listed while we watched.
         """
         self.born(came)
-        self._ask_fills()
+        self._fills.ask()
         self._tape.forget(gone)
         self.lives.forget(gone)
         for name in gone & self._preceding.keys():
@@ -238,16 +174,15 @@ class Prints:
     def filled(self, currency: str, start_ms: int, end_ms: int, page: wire.Page) -> list[Event]:
         """A page of prints of a time; the next one starts at the last print of this, which comes twice."""
         rows, bad = wire.trades.decode(page.trades)
-        since_ms = self._past.get(currency)
+        since_ms = self._fills.first.get(currency)
         past = since_ms is not None  # prints of what has expired since are nobody's any more
         known = [row for row in rows if not past or self._listings.known(row.instrument_name)]
-        if currency in self._filling:
-            self._filling[currency] = max(self._filling[currency], self._tape.now_ms)
+        self._fills.goes_on(currency)
         events = [*self.take(currency, known, filled=True), *bad]
         if page.has_more and rows:
             self._calls.prints(currency, max(max(row.timestamp for row in rows), start_ms + 1), end_ms)
             return events
-        self._read_ms[currency] = min(end_ms, self._tape.now_ms)
+        self._fills.read_ms[currency] = min(end_ms, self._tape.now_ms)
         events += self._fill_ended(currency)
         if since_ms is not None and currency in self._listings.underlyings:
             events.append(HistorySeen(wire.SOURCE, currency, since_ms * MILLISECOND))
@@ -255,22 +190,21 @@ class Prints:
 
     def swept(self, currency: str, start_ms: int, end_ms: int, page: wire.Page) -> list[Event]:
         """A page of what the channels should have brought; most of it, as a rule all, has been told."""
-        if currency in self._filling:  # the connection was lost meanwhile: the fill reads the same time, in order
+        if currency in self._fills.running:  # the connection was lost meanwhile: the fill reads the same time, in order
             return []
         rows, bad = wire.trades.decode(page.trades)
         events = self.take(currency, [row for row in rows if self._listings.known(row.instrument_name)], filled=True)
         if page.has_more and rows:
             self._calls.sweep(currency, max(max(row.timestamp for row in rows), start_ms + 1), end_ms)
         else:
-            self._read_ms[currency] = end_ms
+            self._fills.read_ms[currency] = end_ms
         return [*events, *bad]
 
     def _fill_ended(self, currency: str) -> list[Event]:
         """Live prints wait for a fill no longer; what it left open is asked for by number."""
-        self._filling.pop(currency, None)
-        self._past.pop(currency, None)
+        self._fills.end(currency)
         events = self._told(self._tape.fill_ended(currency))
-        for hole in self._tape.holes(self._filling):
+        for hole in self._tape.holes(self._fills.running):
             self._calls.hole(hole)
         return events
 
@@ -279,7 +213,7 @@ class Prints:
         rows, bad = wire.trades.decode(page.trades)
         events: list[Event] = [*self.take(currency, rows, filled=True), *bad]
         self._tape.answered(name, first)
-        for hole in self._tape.holes(self._filling):
+        for hole in self._tape.holes(self._fills.running):
             self._calls.hole(hole)
         return events
 
@@ -287,7 +221,7 @@ class Prints:
         """The prints up to number `last`, before the first that was seen: told where they came while we watched."""
         self._preceding.pop(name, None)
         rows, bad = wire.trades.decode(page.trades)
-        since_ms = self._opened_ms[currency]
+        since_ms = self._fills.opened_ms[currency]
         missed = [row for row in rows if row.instrument_name == name and row.trade_seq <= last]
         missed = sorted((row for row in missed if row.timestamp >= since_ms), key=lambda row: row.trade_seq)
         return [*self._told(missed), *bad]

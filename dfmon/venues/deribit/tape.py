@@ -62,6 +62,10 @@ class Tape:
         self._lines: dict[str, _Line] = {}
         self._broken: dict[str, None] = {}  # names of lines with prints that wait
 
+    def heard(self, venue_ms: int) -> None:
+        """An answer of the venue tells its time, which holes are given up by."""
+        self.now_ms = max(self.now_ms, venue_ms)
+
     # ---- prints in, prints out -------------------------------------------------------------------------------------
 
     def take(self, currency: str, rows: Iterable[Trade], *, filling: bool = False, filled: bool = False) -> list[Trade]:
