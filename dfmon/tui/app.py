@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -28,21 +26,17 @@ from dfmon.tui.actions import ACTIONS, BY_ID, Action, works
 from dfmon.tui.deeds import DEEDS
 from dfmon.tui.leave import CLOSED, Exit, signals, terminal_open
 from dfmon.tui.palette import Look
+from dfmon.tui.past import History, Past, read_beside
 from dfmon.tui.present.frame import Frame
-from dfmon.tui.present.models import known_models
 from dfmon.tui.present.summary import copied
 from dfmon.tui.screens.main import MainScreen
-from dfmon.tui.series import Series
 from dfmon.tui.settings import ScreenSettings
 from dfmon.tui.thrift import ThriftyDriver
 from dfmon.tui.view import View, cycle
-
-History = Callable[[str, int], Sequence[MetricRow]]
-_ARRIVED: Final = 10_000  # rows between two frames
+from dfmon.tui.wishes import WISHES
 
 _SAID: Final = {"positions": "positions:", "replay.speed": "replay speed", "replay.seek": "replay to"}
 BACKLOG: Final = 2  # frames queued for the terminal above which the next one is skipped
-_SPEEDS: Final = ("0.25", "0.5", "1", "2", "4", "8", "16", "32", "64", "max")
 
 
 class DfmonApp(App[None]):
@@ -68,9 +62,7 @@ class DfmonApp(App[None]):
         self.animation_level = "none"
         self.leaving = Exit(self._leave)
         self.skipped = self.skipped_ns = 0
-        self._series: dict[str, Series] = {}
-        self._arrived: deque[tuple[str, MetricRow]] = deque(maxlen=_ARRIVED)
-        hub.listen(self._arrive)
+        self._past = Past(hub)
         self._held: dict[str, FlowSnapshot] | None = None
         self._held_version = 0
         self._started_ns = clock()
@@ -99,27 +91,16 @@ class DfmonApp(App[None]):
             self._leave(CLOSED)
 
     def _ask_history(self) -> None:
-        """Older rows, read on a thread of their own: a slow disk or database must not hold the screen."""
-        if self.history is None or self.hub.mode == "replay":
-            return
-        loop = asyncio.get_running_loop()
-
-        def read(ask: History, name: str, start_ns: int) -> None:
-            try:
-                rows = ask(name, start_ns)
-            except Exception as error:
-                told = f"history of {name} cannot be read: {error}"
-                loop.call_soon_threadsafe(self.view.say, told, self.clock())
-            else:
-                loop.call_soon_threadsafe(self._seed, name, rows)
-
-        for name in self.settings.underlyings:
-            work = functools.partial(read, self.history, name, self.clock() - 8 * DAY)
-            threading.Thread(target=work, name=f"history-{name}", daemon=True).start()
+        if self.history is not None and self.hub.mode != "replay":
+            start_ns = self.clock() - 8 * DAY
+            read_beside(self.history, self.settings.underlyings, start_ns, self._seed, self._complain)
 
     def _seed(self, name: str, rows: Sequence[MetricRow]) -> None:
-        self._series.setdefault(name, Series()).seed(rows)
+        self._past.seed(name, rows)
         self.draw()
+
+    def _complain(self, told: str) -> None:
+        self.view.say(told, self.clock())
 
     def on_resize(self) -> None:
         """A terminal moves its text about when its size changes."""
@@ -139,7 +120,7 @@ class DfmonApp(App[None]):
             self.skipped += 1
             self.skipped_ns = self.clock()
             return
-        self._collect()
+        self._past.collect()
         begun = self.clock()
         late = begun - self._chart_ns >= self.settings.chart_s * 1e9
         skip = frozenset[str]() if late else frozenset({"chart"})
@@ -157,14 +138,13 @@ class DfmonApp(App[None]):
         """Everything the next frame is drawn from."""
         name, now = self.view.underlying, self.clock()
         newest = self.hub.latest(name)
-        series = self._series.get(name)
         return Frame(
             now_ns=now,
             mode=self.hub.mode,
             view=self.view,
             snapshot=newest if self._held is None else self._held.get(name, newest),
             newest=newest,
-            rows=series.rows() if series else (),
+            rows=self._past.rows(name),
             runtime=self.hub.runtime,
             rate_hz=1 / self.settings.frame_s,
             waited_s=(now - self._started_ns) / 1e9,
@@ -176,29 +156,16 @@ class DfmonApp(App[None]):
             faults=tuple(f"{panel}: {fault}" for panel, fault in self._main.faults.items()),
         )
 
-    def _arrive(self, snapshot: FlowSnapshot) -> None:
-        """On the market's thread: a fast replay publishes more often than the screen draws."""
-        self._arrived.append((snapshot.underlying, MetricRow.of(snapshot)))
-
-    def _collect(self) -> None:
-        """Remember a row of each new snapshot; also while paused, so that the chart has no hole after it."""
-        while self._arrived:
-            name, row = self._arrived.popleft()
-            self._series.setdefault(name, Series()).add(row)
-        for name in self.hub.underlyings():
-            snapshot = self.hub.latest(name)
-            if snapshot is not None:
-                self._series.setdefault(name, Series()).add(MetricRow.of(snapshot))
-
     # -- actions
 
     def action_do(self, name: str) -> None:
         """Run an action of the table by its id."""
         if name not in BY_ID or not works(BY_ID[name], self.hub.mode, self.view.sheet):
             return
-        deed = DEEDS.get(name)
-        if deed is not None:
+        if (deed := DEEDS.get(name)) is not None:
             deed(self.view, self.frame())
+        elif (wish := WISHES.get(name)) is not None:
+            self._ask(wish(self.frame()))
         else:
             outside = getattr(self, "do_" + name.replace(".", "_"))
             outside()
@@ -267,13 +234,6 @@ class DfmonApp(App[None]):
         if len(names) < 2:
             self.view.say(f"only {self.view.underlying} is followed", self.clock())
 
-    def do_view_model(self) -> None:
-        """Ask for the next position model; the numbers change with the next snapshot."""
-        snapshot = self.hub.latest(self.view.underlying)
-        names = known_models(snapshot)
-        name = cycle(names, snapshot.positions.model if snapshot else names[-1])
-        self._ask(Request("positions", name))
-
     def do_app_snapshot(self) -> None:
         """Save what is on screen as SVG and text into the current directory."""
         path = Path.cwd() / f"dfmon-{utc(self.clock()):%Y%m%dT%H%M%SZ}"
@@ -293,37 +253,6 @@ class DfmonApp(App[None]):
         text = copied(self.frame())
         self.copy_to_clipboard(text)
         self.view.say(f"copied: {text}", self.clock())
-
-    def do_replay_step(self) -> None:
-        self.request(Request("replay.step", "1"))
-
-    def do_replay_step_prev(self) -> None:
-        self.request(Request("replay.step", "-1"))
-
-    def do_replay_forward(self) -> None:
-        self._ask(Request("replay.seek", "+60"))
-
-    def do_replay_back(self) -> None:
-        self._ask(Request("replay.seek", "-60"))
-
-    def do_replay_hour(self) -> None:
-        self._ask(Request("replay.seek", "+3600"))
-
-    def do_replay_hour_back(self) -> None:
-        self._ask(Request("replay.seek", "-3600"))
-
-    def do_replay_faster(self) -> None:
-        self._speed(1)
-
-    def do_replay_slower(self) -> None:
-        self._speed(-1)
-
-    def _speed(self, step: int) -> None:
-        now = self.hub.runtime.replay_speed
-        word = "1" if now is None else f"{now:g}"
-        at = _SPEEDS.index(word) if word in _SPEEDS else len(_SPEEDS) - 1
-        chosen = _SPEEDS[max(0, min(at + step, len(_SPEEDS) - 1))]
-        self._ask(Request("replay.speed", chosen))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette offers the table, and only what means something now."""

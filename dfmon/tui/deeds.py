@@ -1,6 +1,6 @@
 """What the actions do to the view: pure changes of what the user chose, by action id.
 
-Actions that reach outside (quit, save, copy, requests to the market) are in `app`.
+What actions ask of the market is in `wishes`; those that reach outside (quit, save, copy) are in `app`.
 """
 
 from __future__ import annotations
