@@ -16,7 +16,7 @@ from dfmon.tui.present.feeds import feed_rows
 from dfmon.tui.present.frame import Frame
 from dfmon.tui.present.heatmap import Grid, current, cursor_of
 from dfmon.tui.present.help import help_rows
-from dfmon.tui.present.positions import ORDER_WORDS, listed, place
+from dfmon.tui.present.options import ORDER_WORDS, listed, place
 from dfmon.tui.present.tape import FIXED_ROWS, prints
 from dfmon.tui.settings import ICONS, PALETTES
 from dfmon.tui.view import MERGES, METRICS, ORDERS, PANELS, PARTS, SPANS, View, cycle

@@ -15,7 +15,7 @@ from dfmon.tui import app as app_module
 from dfmon.tui.actions import ACTIONS, BY_ID
 from dfmon.tui.app import DfmonApp, writer_backlog
 from dfmon.tui.deeds import DEEDS
-from dfmon.tui.present.positions import listed
+from dfmon.tui.present.options import listed
 from dfmon.tui.settings import ScreenSettings
 from dfmon.tui.view import ORDERS, View
 from dfmon.tui.wishes import WISHES
