@@ -18,6 +18,7 @@ from dfmon import app
 from dfmon.backfill import ArchiveError, Meter, read_history
 from dfmon.config import Config
 from dfmon.engine.hub import BackfillProgress
+from dfmon.kept import market_folder
 from dfmon.model.errors import EXIT_FAILED, EXIT_OK, DfmonError, UsageError
 from dfmon.model.events import Listed, OptionLife, OptionTicker, OptionTrade, Rejected
 from dfmon.model.instrument import Instrument
@@ -43,7 +44,7 @@ def run(config: Config) -> int:
 
 async def _until_signal(config: Config) -> int:
     loop, caught = asyncio.get_running_loop(), list[int]()
-    path = app.market_folder(config) / "trades.sqlite"
+    path = market_folder(config) / "trades.sqlite"
     with TradeStore(path, keep_days=config.history.keep_days) as store:
         fill = Fill(config, store, Bar(sys.stderr))
         work = asyncio.create_task(fill.run())

@@ -54,13 +54,13 @@ def _live(args: argparse.Namespace, config: Config, mode: State) -> int:
     """The live market, or a simulated one."""
     if _draws(args):
         _need_terminal()
-    from dfmon import app
+    from dfmon import app, running
 
     out = app.outputs(config, getattr(args, "publish", None) or "")
     session = app.live_session(config, mode, out, app.Faults())
     if _draws(args):
-        return app.run_with_screen(session, config, config.market.currencies, vars(args))
-    return app.run_headless(session, out)
+        return running.run_with_screen(session, config, config.market.currencies, vars(args))
+    return running.run_headless(session, out)
 
 
 def _replay(args: argparse.Namespace, config: Config) -> int:
@@ -70,7 +70,7 @@ def _replay(args: argparse.Namespace, config: Config) -> int:
         return recording.describe(Path(args.file), config, sys.stdout)
     if _draws(args):
         _need_terminal()
-    from dfmon import app
+    from dfmon import app, running
     from dfmon.engine.hub import SnapshotHub
     from dfmon.replay import ReplaySession, open_source, span_of
 
@@ -79,7 +79,7 @@ def _replay(args: argparse.Namespace, config: Config) -> int:
     source = open_source(Path(args.file), chosen, flow_params(config), own_params=own, across_gaps=args.across_gaps)
     start, end = span_of(source, args.start, args.until)
     if getattr(args, "publish", None) == "all":
-        return app.replay_headless(source, start, end)
+        return running.replay_headless(source, start, end)
     out = app.outputs(config, getattr(args, "publish", None) or "")
     session = ReplaySession(
         source,
@@ -92,8 +92,8 @@ def _replay(args: argparse.Namespace, config: Config) -> int:
         scouting=_draws(args),
     )
     if _draws(args):
-        return app.run_with_screen(session, config, source.underlyings, vars(args))
-    return app.run_headless(session, out)
+        return running.run_with_screen(session, config, source.underlyings, vars(args))
+    return running.run_headless(session, out)
 
 
 def _draws(args: argparse.Namespace) -> bool:

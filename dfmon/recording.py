@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TextIO
 
-from dfmon import app
+from dfmon import app, running
 from dfmon.config import Config, flow_params
 from dfmon.engine.hub import SnapshotHub
 from dfmon.engine.journal import Record, RecordKind
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     assert session.recorder is not None  # the command names the folder
     progress = Progress(session.recorder, hub, sys.stderr)
     seconds = None if args.minutes is None else args.minutes * 60.0
-    code = app.run_headless(session, out, beside=progress.watch, seconds=seconds)
+    code = running.run_headless(session, out, beside=progress.watch, seconds=seconds)
     sys.stderr.write(f"{progress.line()}\n")
     return EXIT_FAILED if session.recorder.failed else code
 

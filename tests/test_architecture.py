@@ -45,7 +45,7 @@ def test_pure_modules_load_no_io_library(module: str) -> None:
 
 
 def test_numba_is_loaded_only_where_it_is_asked_for() -> None:
-    priced = "import dfmon; dfmon.greeks(1e5, 1e5, 0.5, 0.1); import dfmon.app, dfmon.session"
+    priced = "import dfmon; dfmon.greeks(1e5, 1e5, 0.5, 0.1); import dfmon.running, dfmon.session"
     assert not {name for name in _loaded_by(priced) if name.split(".")[0] in {"numba", "llvmlite"}}
 
 

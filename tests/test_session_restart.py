@@ -17,6 +17,7 @@ from dfmon.core.step import FlowParams
 from dfmon.engine.hub import SnapshotHub
 from dfmon.engine.journal import RecordKind
 from dfmon.engine.memory import priors_of
+from dfmon.kept import market_folder
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.replay import Recording, play_through
 from dfmon.session import LiveSession
@@ -105,8 +106,8 @@ async def test_a_single_snapshot_begins_with_the_positions_a_monitor_left_and_ke
     stop.set()
     async with asyncio.timeout(20):
         await running
-    left = {path.name: path.stat().st_mtime_ns for path in app.market_folder(config).iterdir()}
+    left = {path.name: path.stat().st_mtime_ns for path in market_folder(config).iterdir()}
     assert "positions.state" in left
     snapshot = await asyncio.to_thread(snapshots.live, config, "BTC", 30.0)
     assert (snapshot.positions.coverage or 0.0) > COVERED
-    assert {path.name: path.stat().st_mtime_ns for path in app.market_folder(config).iterdir()} == left
+    assert {path.name: path.stat().st_mtime_ns for path in market_folder(config).iterdir()} == left

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from dfmon import app
+from dfmon import app, kept
 from dfmon.config import Config
 from dfmon.doctor import feeds, machine
 from dfmon.doctor.findings import Finding, as_json, as_text, healthy, note, ok, wrong
@@ -81,8 +81,7 @@ def limits(endpoints: Sequence[Endpoint]) -> list[Finding]:
 def _folders(config: Config) -> list[Finding]:
     findings = []
     if config.history.enabled:
-        path = Path(config.history.path) if config.history.path else app.default_history()
-        findings.append(machine.folder("disk history", path.parent))
+        findings.append(machine.folder("disk history", kept.history_file(config).parent))
     else:
         findings.append(note("disk history", "switched off: charts begin when dfmon does"))
     if config.record.directory:
