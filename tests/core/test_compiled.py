@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 from dfmon.core import compiled
 from dfmon.core.flip_grid import ground, nodes
+from dfmon.core.flip_scan import _CLOSE, NOISE, _dips, brackets, signs_of
 from dfmon.core.gamma_flip import find_flip
 from dfmon.core.gamma_profile import StickyStrike
 from dfmon.core.greek_buffers import COLUMNS, GreekBuffers, Greeks
@@ -226,6 +227,23 @@ def test_the_same_zeros(kernels: Any, seed: int) -> None:
     np.testing.assert_allclose(fast.ngi, plain.ngi, atol=1e-12 * np.abs(columns[-1]).sum() * 1e5)
 
 
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("apart", [0.0, 0.06])
+def test_the_same_changes_of_sign_and_dips(kernels: Any, seed: int, apart: float) -> None:
+    """Sharp bumps, with places between them where nothing is left, and sums that cancel to rounding."""
+    rng = np.random.default_rng(seed)
+    place, held = np.sort(rng.uniform(-0.2, 0.2, 6)) + apart, rng.normal(0.0, 5.0, 6)
+    book = StickyStrike.of(np.full(6, 1e5), 1e5 * np.exp(place), rng.uniform(0.001, 0.02, 6), np.ones(6))
+    y = np.linspace(-0.2, 0.2, 81)
+    if seed % 3 == 0:
+        book = StickyStrike(*(np.repeat(getattr(book, name), 2) for name in ("x", "total_sd", "height", "a", "b")))
+        held = np.stack([held, -held * (1.0 + 1e-13)], axis=1).ravel()
+    net, gross, signs, low, high, dips = kernels.scan(book.a, book.b, book.height, held, y, NOISE, 0.0, _CLOSE)
+    np.testing.assert_array_equal(signs, signs_of(net, gross))
+    np.testing.assert_array_equal((low, high), brackets(signs))
+    assert dips == bool(_dips(y, net[None], signs[None])[0].size)
+
+
 def board(seed: int, size: int = 120) -> list[np.ndarray]:
     """A chain with options that settle within the day, calls and puts mixed."""
     rng = np.random.default_rng(seed)
@@ -254,7 +272,7 @@ def test_the_same_exposures_and_sums(counted: Counted, settlement: Any, seed: in
 
 
 @pytest.mark.parametrize("bad", range(5))
-@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0, 1e308, 0.1 / 24 / 365])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0, 1e308, 0.1 / 24 / 365, 24.1 / 24 / 365])
 def test_exposures_out_of_order_are_masked_alike(kernels: Any, bad: int, value: float) -> None:
     columns = board(0)
     columns[bad][5] = value

@@ -12,6 +12,7 @@ from scipy.special import ndtr
 from dfmon.core.closed_forms import Prepared
 from dfmon.core.greek_buffers import COLUMNS, TILE, GreekBuffers
 from dfmon.core.greek_calc import delta_alone, greeks
+from dfmon.core.settlement import WINDOW, YEAR_HOURS
 
 GREEKS = COLUMNS[1:]
 forwards = st.floats(0.01, 1e6)
@@ -177,6 +178,14 @@ def test_the_cheap_variants_agree_with_the_full_one():
     np.testing.assert_allclose(delta_alone(*columns), full.delta, rtol=1e-12)
 
 
+@pytest.mark.parametrize("minutes", [10.0, 45.0, 200.0])
+def test_the_delta_alone_is_that_of_an_average_too(minutes):
+    columns = [*one(1e5, 100_050.0, 0.6, minutes / 60.0 / YEAR_HOURS, 1.0)]
+    delta = greeks(*columns, settlement="average").delta
+    assert delta_alone(*columns, settlement="average") == pytest.approx(delta, rel=1e-12)
+    assert delta[0] != pytest.approx(greeks(*columns).delta[0], rel=1e-3)
+
+
 @pytest.mark.parametrize("numeraire", ["usd", "coin"])
 def test_a_chain_of_many_tiles_is_priced_as_its_parts(numeraire):
     rng = np.random.default_rng(6)
@@ -189,7 +198,9 @@ def test_a_chain_of_many_tiles_is_priced_as_its_parts(numeraire):
         rng.choice([1.0, -1.0], n),
     ]
     columns[2][TILE + 5] = np.nan
-    average, inverse = np.full(n, 1.001e5), rng.random(n) < 0.5
+    average, inverse = 1e5 * rng.uniform(0.99, 1.01, n), rng.random(n) < 0.5
+    settling = np.array([0, TILE - 1, TILE, 2 * TILE, n - 1])
+    columns[1][settling], columns[3][settling] = 1.001e5, 0.5 * WINDOW
     buffers, prepared = GreekBuffers(n), Prepared(n).fill(columns[1], columns[3])
     for options in (
         {"with_price": False, "numeraire": numeraire, "inverse": inverse},

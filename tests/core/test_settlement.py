@@ -73,6 +73,8 @@ def test_effective_time():
     terms = settlement_terms(level, level, hours / YEAR_HOURS)
     assert (terms.tau * YEAR_HOURS * 60).tolist() == pytest.approx([1440.0, 360.0, 160.0, 10.0])
     assert terms.share.tolist() == [1.0] * 4
+    alone = settlement_terms(level[:1], level[:1], np.array([5.0 / YEAR_HOURS]))
+    assert alone.tau * YEAR_HOURS * 60 == pytest.approx(280.0)
 
 
 def test_no_jump_where_the_window_opens():

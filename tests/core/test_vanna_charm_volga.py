@@ -82,6 +82,16 @@ def test_settlement_treatment_at_both_ends():
     assert unit(101_000.0, hours / 24.0, settlement="instant").chl[0] != unit(101_000.0, hours / 24.0).chl[0]
 
 
+def test_a_day_on_inside_the_settlement_window():
+    hours = 24.0 + 1.0 / 6.0  # a day on, ten minutes are left: half the average is known
+    columns = [np.array([value]) for value in (F, 100_030.0, 0.5, hours / YEAR_HOURS, 1.0)]
+    now = greeks(*columns).delta[0]
+    columns[3] = columns[3] - DAY
+    later = greeks(*columns, settlement="average").delta[0]
+    assert unit(100_030.0, hours / 24.0).chl[0] == pytest.approx(F * (later - now), rel=1e-9)
+    assert later < 1.0 / 3.0
+
+
 def test_coin_numeraire():
     usd, coin = unit(105_000.0, 20.0, sigma=0.6), unit(105_000.0, 20.0, sigma=0.6, numeraire="coin")
     assert coin.ngi[0] / usd.ngi[0] == pytest.approx(2.378 / 2.733, rel=1e-3)
