@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,12 @@ _STATE = {
 _MARKS = {"sigma": attrgetter("mark_iv"), "mark": attrgetter("mark")}
 
 
+class _Marked(NamedTuple):
+    names: list[str]
+    at: I64
+    unknown: int
+
+
 class Tickers:
     """What is said of the options in `rows`; of others it is counted in `unknown`, by kind."""
 
@@ -33,13 +40,11 @@ class Tickers:
         self._rows, self._drift, self._unknown = rows, drift, unknown
         self._said: dict[str, OptionTicker] = {}  # since the last tick
         self._unread: dict[str, UnreadTicker] = {}
-        self._marked: list[str] = []  # names of the newest marks, and their rows
-        self._marked_at = np.zeros(0, np.int64)
-        self._marked_unknown = 0
+        self._marked: dict[str, _Marked] = {}  # by the first name: a whole chain comes in one order each time
 
     def row_added(self) -> None:
         """A name that had no row may have one now."""
-        self._marked = []
+        self._marked.clear()
 
     def on_ticker(self, event: OptionTicker, _: int) -> None:
         """Keep the newest word on an option: the columns are written once a tick, by `gather`."""
@@ -93,18 +98,24 @@ class Tickers:
             self._compare([event], np.array([row]))
 
     def on_marks(self, event: OptionMarks, _: int) -> None:
-        if event.names is not self._marked:
-            if event.names != self._marked:  # a whole chain comes in one order each time: find its rows once
-                row_of = self._rows.at
-                self._marked_at = np.array([row_of.get(name, -1) for name in event.names], np.int64)
-                self._marked_unknown = int((self._marked_at < 0).sum())
-            self._marked = event.names
-        at, sigma, mark = self._marked_at, event.mark_iv, event.mark
+        if not event.names:
+            return
+        marked = self._rows_of(event.names)
+        at, sigma, mark = marked.at, event.mark_iv, event.mark
         use = self._rows.time["mark_ns"][at] <= event.exch_ns
-        if self._marked_unknown or not use.all():
+        if marked.unknown or not use.all():
             use &= at >= 0
-            self._unknown["mark"] += self._marked_unknown
+            self._unknown["mark"] += marked.unknown
             at, sigma, mark = at[use], sigma[use], mark[use]
         self._rows.float["sigma"][at] = sigma
         self._rows.float["mark"][at] = mark
         self._rows.time["mark_ns"][at] = event.exch_ns
+
+    def _rows_of(self, names: list[str]) -> _Marked:
+        """The rows of a chain, found once; -1 where there is none."""
+        held = self._marked.get(names[0])
+        if held is None or (held.names is not names and held.names != names):
+            row_of = self._rows.at
+            at = np.array([row_of.get(name, -1) for name in names], np.int64)
+            held = self._marked[names[0]] = _Marked(names, at, int((at < 0).sum()))
+        return held

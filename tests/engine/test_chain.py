@@ -95,6 +95,14 @@ def test_marks_of_a_name_that_is_listed_later_find_its_row() -> None:
     assert dict(zip(frame.names, frame.sigma.tolist(), strict=True))[late.name] == 0.6
 
 
+def test_marks_of_chains_that_take_turns_find_their_rows_and_none_change_nothing() -> None:
+    chain = chain_of()
+    chain.apply(OptionMarks("deribit", NOW, [], np.zeros(0), np.zeros(0)), NOW)
+    for turn, (name, iv) in enumerate([(CALL.name, 0.5), (PUT.name, 0.6), (CALL.name, 0.7), (PUT.name, 0.8)]):
+        chain.apply(OptionMarks("deribit", NOW + turn, [name], np.array([iv]), np.array([0.01])), NOW)
+    assert chain.freeze("BTC", NOW).sigma.tolist() == [0.7, 0.8]
+
+
 def test_newer_marks_overwrite_and_older_marks_do_not() -> None:
     chain = chain_of(ticker(CALL.name, NOW, mark_iv=0.4), marks(NOW + 1, 0.6), marks(NOW - 1, 0.9))
     assert chain.freeze("BTC", NOW).sigma[0] == 0.6
