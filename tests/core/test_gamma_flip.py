@@ -103,6 +103,15 @@ def test_profile_of_sharp_bumps_is_the_definition():
     np.testing.assert_allclose(alone, expected[7], rtol=1e-9, atol=1e-12 * np.abs(expected).max())
 
 
+def test_a_sharp_bump_far_from_spot_keeps_its_digits():
+    one = np.ones(1)
+    bump = StickyStrike.of(SPOT * one, SPOT * np.exp(0.19) * one, 5e-4 * one, one)
+    y = np.append(np.linspace(-0.2, 0.2, 161), 0.19 + np.array([1e-4, 4e-4, 9e-4]))
+    y.sort()
+    d2 = bump.a * y + bump.b
+    np.testing.assert_allclose(bump.profile(y, one[:, None])[0], bump.height * np.exp(-0.5 * d2 * d2), rtol=1e-14)
+
+
 def test_on_many_nodes_close_together_sharp_bumps_are_summed_once():
     width, one = np.array([0.0005, 0.001, 0.002, 0.0039, 0.02]), np.ones(5)
     bumps = StickyStrike.of(SPOT * one, SPOT * np.exp([0.001, -0.002, 0.003, 0.0, 0.004]), width[::-1], one)
