@@ -22,6 +22,7 @@ from dfmon.core.gamma_profile import StickyStrike
 from dfmon.core.greek_buffers import COLUMNS, GreekBuffers, Greeks
 from dfmon.core.greek_calc import greeks
 from dfmon.core.pair_greeks import pair_greeks
+from dfmon.core.settlement import YEAR_HOURS
 from dfmon.core.surface_grid import scatter, stencil
 from dfmon.core.vanna_charm_volga import METRICS, group_totals, unit_exposures
 from tests.core import test_gamma_flip, test_greek_calc, test_greek_oracles, test_pair_greeks, test_surface_grid
@@ -233,7 +234,9 @@ def test_the_same_changes_of_sign_and_dips(kernels: Any, seed: int, apart: float
     """Sharp bumps, with places between them where nothing is left, and sums that cancel to rounding."""
     rng = np.random.default_rng(seed)
     place, held = np.sort(rng.uniform(-0.2, 0.2, 6)) + apart, rng.normal(0.0, 5.0, 6)
-    book = StickyStrike.of(np.full(6, 1e5), 1e5 * np.exp(place), rng.uniform(0.001, 0.02, 6), np.ones(6))
+    book = StickyStrike.of(
+        np.full(6, 1e5), 1e5 * np.exp(place), rng.uniform(0.001, [0.02, 0.002][seed % 2], 6), np.ones(6)
+    )
     y = np.linspace(-0.2, 0.2, 81)
     if seed % 3 == 0:
         book = StickyStrike(*(np.repeat(getattr(book, name), 2) for name in ("x", "total_sd", "height", "a", "b")))
@@ -271,8 +274,12 @@ def test_the_same_exposures_and_sums(counted: Counted, settlement: Any, seed: in
     assert np.abs(groups - exact).max(axis=1) == pytest.approx(0.0, abs=1e-12 * np.abs(exact).max())
 
 
+SETTLING = [hours / YEAR_HOURS for hours in (0.1, 25.0 / 60.0, 24.1, 24.0 + 25.0 / 60.0)]
+"""In the window of the average, now or a day on."""
+
+
 @pytest.mark.parametrize("bad", range(5))
-@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0, 1e308, 0.1 / 24 / 365, 24.1 / 24 / 365])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0, 1e308, *SETTLING])
 def test_exposures_out_of_order_are_masked_alike(kernels: Any, bad: int, value: float) -> None:
     columns = board(0)
     columns[bad][5] = value
