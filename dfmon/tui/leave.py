@@ -19,7 +19,10 @@ from typing import Any, Final
 
 GUARD_S: Final = 3.0  # a stuck terminal must not keep us longer
 CLOSED: Final = 128 + signal.SIGHUP
-_RESET: Final = b"\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[<u\x1b[0m"
+# The alternate screen is left blank, as by the driver; it is entered before, since it may have been left already.
+_RESET: Final = (
+    b"\x1b[?1049h\x1b[m\x1b[2J\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[<u\x1b[0m"
+)
 
 
 def terminal_open() -> bool:

@@ -24,6 +24,7 @@ _TOKEN = re.compile(
     r"|(?P<text>[^\x00-\x1f\x7f]+)"
     r"|(?P<other>\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]|[\s\S])"
 )
+_LEAVE: Final = "\x1b[?1049l"  # the alternate screen
 _STRING = re.compile(r"\x1b[PX^_]")  # sequences that hold text which is not drawn
 _CLEARS = re.compile(r"\x1b\[\?(?:3|47|1047|1049)[hl]")  # modes that change what stands on the screen
 _HEAL: Final = 240  # frames after which everything is sent again: another program may have written to the terminal
@@ -214,8 +215,9 @@ class ThriftyDriver(LinuxDriver):
     thrift: Thrift
 
     def write(self, data: str) -> None:
-        """Write what differs."""
+        """Write what differs. The screen is left blank: tmux hands rows of one that has grown on to the shell."""
         if not hasattr(self, "thrift"):  # the first write comes from the base class's start
             self.thrift = Thrift()
+        data = data.replace(_LEAVE, f"\x1b[m\x1b[2J{_LEAVE}")
         if text := self.thrift(data):
             super().write(text)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -14,6 +16,13 @@ import factory  # noqa: E402
 from dfmon.engine.hub import Runtime, SnapshotHub  # noqa: E402
 from dfmon.tui.settings import ScreenSettings  # noqa: E402
 from dfmon.tui.terminal import check_terminal  # noqa: E402
+
+
+def hang(where: str) -> None:
+    """Never go on, where a test asks for it."""
+    if os.environ.get("HANGS") == where:
+        os.write(2, b"hangs")
+        threading.Event().wait()
 
 
 def main() -> int:
@@ -37,8 +46,10 @@ def main() -> int:
     signal.signal(signal.SIGUSR2, publish)
     hub.publish(states[0])
     settings = ScreenSettings(("BTC",), rate_hz=4.0)
-    app = DfmonApp(hub, settings, lambda request: None, clock=lambda: factory.NOW + 400_000_000)
-    return run_screen(app)
+    app = DfmonApp(hub, settings, lambda request: hang("drawing"), clock=lambda: factory.NOW + 400_000_000)
+    code = run_screen(app)
+    hang("ending")
+    return code
 
 
 if __name__ == "__main__":

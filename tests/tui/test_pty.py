@@ -78,6 +78,9 @@ class Terminal:
         while self.read(0.05):
             pass
         assert self.written.rfind(b"\x1b[?1049l") > self.written.rfind(b"\x1b[?1049h")
+        for shown in self.written.split(b"\x1b[?1049l")[:-1]:  # tmux brings rows back after a change of size
+            assert b"\x1b[?1049h" in shown, "what is cleared is not the shell's"
+            assert shown.endswith(b"\x1b[2J")
         assert self.written.rfind(b"\x1b[?25h") > self.written.rfind(b"\x1b[?25l")
         assert termios.tcgetattr(self.slave)[:4] == self.before[:4]
 
@@ -137,6 +140,19 @@ def test_a_stuck_terminal_is_left_all_the_same(open_terminal: Callable[..., Term
     assert terminal.process.wait(PATIENCE) == 143
     assert termios.tcgetattr(terminal.slave)[:4] == terminal.before[:4]
     termios.tcflow(terminal.slave, termios.TCOON)
+
+
+@pytest.mark.parametrize("where", ["drawing", "ending"])
+def test_a_program_that_hangs_leaves_a_clean_terminal(where: str, open_terminal: Callable[..., Terminal]) -> None:
+    """While it draws, or with the terminal already left: then the shell's screen is not ours to clear."""
+    terminal = _running(open_terminal, HANGS=where)
+    os.write(terminal.master, b"b")
+    terminal.until(lambda: b"hangs" in terminal.written or where == "ending")
+    terminal.process.send_signal(signal.SIGTERM)
+    terminal.until(terminal.ended)
+    assert terminal.process.returncode == 143
+    terminal.check_restored()
+    assert b"hangs" in terminal.written
 
 
 def test_a_closed_terminal_ends_the_program(open_terminal: Callable[..., Terminal]) -> None:
