@@ -75,8 +75,7 @@ def _replay(args: argparse.Namespace, config: Config) -> int:
     from dfmon.replay import ReplaySession, open_source, span_of
 
     chosen = config.market.currencies if hasattr(args, "currency") else None
-    own = not any(hasattr(args, name) for name in ("positions", "numeraire", "stickiness"))
-    source = open_source(Path(args.file), chosen, flow_params(config), own_params=own, across_gaps=args.across_gaps)
+    source = open_source(Path(args.file), chosen, flow_params(config), named=vars(args), across_gaps=args.across_gaps)
     start, end = span_of(source, args.start, args.until)
     if getattr(args, "publish", None) == "all":
         return running.replay_headless(source, start, end)

@@ -97,7 +97,7 @@ class Progress:
 def describe(path: Path, config: Config, stream: TextIO) -> int:
     """Write what `path` holds; 0 where all of it can be read, 1 where something is missing or damaged."""
     if not replayer.is_recording(path):
-        source = open_source(path, None, flow_params(config), own_params=True)
+        source = open_source(path, None, flow_params(config))
         first, last = source.span()
         stream.write(f"{type(source).__name__.lower()} of {', '.join(source.underlyings)}\n{_span(first, last)}\n")
         return EXIT_OK

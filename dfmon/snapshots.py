@@ -10,6 +10,7 @@ import asyncio
 import logging
 import sys
 import time
+from collections.abc import Container
 from pathlib import Path
 
 import msgspec
@@ -36,8 +37,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         snapshot = _running(source, wanted, config, args.timeout)
         mode = snapshot.state
     else:
-        own = not any(hasattr(args, name) for name in ("positions", "numeraire", "stickiness"))
-        snapshot = _recorded(Path(source), wanted, config, own_params=own)
+        snapshot = _recorded(Path(source), wanted, config, vars(args))
     if args.json:
         sys.stdout.buffer.write(to_json(snapshot, mode, detail=args.detail) + b"\n")
     else:
@@ -46,9 +46,9 @@ def run(args: argparse.Namespace, config: Config) -> int:
     return EXIT_STALE if snapshot.state == "stale" else EXIT_OK
 
 
-def _recorded(path: Path, wanted: str | None, config: Config, *, own_params: bool) -> FlowSnapshot:
+def _recorded(path: Path, wanted: str | None, config: Config, named: Container[str]) -> FlowSnapshot:
     """The last snapshot of a file; without --currency of the first configured coin it holds, else of its first."""
-    source = open_source(path, (wanted,) if wanted else None, flow_params(config), own_params=own_params)
+    source = open_source(path, (wanted,) if wanted else None, flow_params(config), named=named)
     preferred = [name for name in config.market.currencies if name in source.underlyings]
     shown = wanted or (preferred or list(source.underlyings))[0]
     hub = SnapshotHub(mode="replay")

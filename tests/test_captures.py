@@ -29,7 +29,7 @@ real = pytest.mark.skipif(not RAW.is_dir(), reason=f"no captures at {RAW}")
 
 
 def replayed(path: Path) -> tuple[Capture, list[FlowSnapshot]]:
-    source = open_source(path, None, FlowParams(), own_params=True)
+    source = open_source(path, None, FlowParams())
     assert isinstance(source, Capture)
     shown: list[FlowSnapshot] = []
     play_through(source, shown.append)
@@ -166,7 +166,7 @@ def test_layout_and_packing_are_told_by_content(tmp_path: Path, lines: list[str]
 
 
 def test_another_underlying_is_chosen_by_its_name(tmp_path: Path) -> None:
-    source = open_source(packed(tmp_path / "x", stamped(), "plain"), ("ETH",), FlowParams(), own_params=True)
+    source = open_source(packed(tmp_path / "x", stamped(), "plain"), ("ETH",), FlowParams())
     hub = SnapshotHub()
     play_through(source, hub.publish)
     assert hub.underlyings() == ("ETH",)
@@ -175,7 +175,7 @@ def test_another_underlying_is_chosen_by_its_name(tmp_path: Path) -> None:
 def test_a_line_that_is_none_is_named_after_the_others_were_read(tmp_path: Path) -> None:
     for name, lines in (("s", stamped()), ("c", feed_rows())):
         path = packed(tmp_path / name, [*lines[:3], "rubbish", *lines[3:], '{"t":5}'], "plain")
-        source = open_source(path, None, FlowParams(), own_params=True)
+        source = open_source(path, None, FlowParams())
         shown: list[FlowSnapshot] = []
         with pytest.raises(SourceError, match=r"line 4 is no line of a capture \(and 1 more lines\)"):
             play_through(source, shown.append)
@@ -199,7 +199,7 @@ def test_what_is_no_capture_is_said(tmp_path: Path) -> None:
         replayed(packed(tmp_path / "n", nothing, "plain"))
     board = tmp_path / "board.csv.gz"
     board.write_bytes(gzip.compress(snapshot_text().encode()))
-    assert isinstance(open_source(board, None, FlowParams(), own_params=True), Boards)
+    assert isinstance(open_source(board, None, FlowParams()), Boards)
 
 
 def test_without_the_reader_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,4 +208,4 @@ def test_without_the_reader_one_sentence_says_what_to_install(tmp_path: Path, mo
     with pytest.raises(
         UsageError, match=r"x is packed with zstd: install the reader with `pip install \"dfmon\[captures\]\"`"
     ):
-        open_source(path, None, FlowParams(), own_params=True)
+        open_source(path, None, FlowParams())

@@ -19,6 +19,7 @@ from dfmon import recording, simulate
 from dfmon.cli import run
 from dfmon.config import Config
 from dfmon.engine.hub import SnapshotHub
+from dfmon.model.snapshot import from_json
 from dfmon.store import blocks, replayer, segment
 from dfmon.store.recorder import Recorder
 from tests import simulated_session
@@ -149,3 +150,15 @@ def test_info_of_boards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     path.write_text(snapshot_text())
     assert run(["replay", str(path), "--info"]) == 0
     assert capsys.readouterr().out.startswith("boards of BTC\n2026-03-02T12:")
+
+
+def test_a_model_that_is_named_holds_for_all_of_a_replay(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Also after the user of the recorded session had taken another one."""
+    shown = simulated_session.record(tmp_path, 36, eventful=True)
+    assert shown[-1].positions.model == "naive"
+    for words in (("replay", str(tmp_path), "--publish", "all"), ("snapshot", str(tmp_path), "--json")):
+        assert run([*words, "--positions", "short-all"]) == 0
+        lines = capfdbinary.readouterr().out.splitlines()
+        assert {from_json(line).positions.model for line in lines} == {"short-all"}

@@ -147,7 +147,7 @@ def test_what_is_neither_a_recording_nor_a_board_is_refused(tmp_path: Path) -> N
     path = tmp_path / "x.csv"
     path.write_text("a,b\n1,2\n")
     with pytest.raises(DfmonError, match=str(path)):
-        open_source(path, None, FlowParams(), own_params=True)
+        open_source(path, None, FlowParams())
 
 
 async def test_seeking_by_time(boards: Path) -> None:

@@ -94,7 +94,7 @@ async def test_a_recording_stays_what_it_was_under_another_position_model(config
     with Recorder(tmp_path / "session", about(config, FlowParams(positions="short-all"))) as recorder:
         assert recorder.flush()
     assert Recording(tmp_path / "session", None).params.positions == "short-all"
-    assert Recording(tmp_path / "session", FlowParams(positions="naive")).params.positions == "naive"
+    assert Recording(tmp_path / "session", {"positions": "naive"}).params.positions == "naive"
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")

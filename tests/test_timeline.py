@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from dfmon.core.step import FlowParams
 from dfmon.engine.hub import SnapshotHub
+from dfmon.engine.journal import RecordKind
 from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import SECOND
-from dfmon.replay import Recording, ReplaySession, play_through, span_of
+from dfmon.replay import Recording, ReplaySession, open_source, play_through, span_of
 from dfmon.replay.timeline import Checkpoints, Goal, Timeline
-from dfmon.store import blocks, segment
+from dfmon.store import blocks, replayer, segment
 from tests import simulated_session
 
 SECONDS = 60
@@ -131,6 +134,68 @@ def test_another_model_shows_the_same_tick_and_stays_after_a_seek(recording: Pat
     go(timeline, Goal(tick=15))
     timeline.step()
     assert shown[-1].positions.model == "naive"
+
+
+@pytest.fixture(scope="module")
+def changing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sessions; half a minute into each the user took another position model, which is a record."""
+    directory = tmp_path_factory.mktemp("changing")
+    for _ in range(2):
+        simulated_session.record(directory, 36, eventful=True)
+    return directory
+
+
+def recorded_but(directory: Path, **chosen: str) -> list[FlowSnapshot]:
+    """What the recorded sessions would have shown with other parameters from their beginning to their end."""
+    shown: list[FlowSnapshot] = []
+    driver = Recording(directory, None).driver(shown.append)
+    for record in replayer.records(directory):
+        if record.kind is RecordKind.SESSION:
+            driver = Recording(directory, None).driver(shown.append)
+        driver.apply(record)
+        driver.params = replace(driver.params, **chosen)
+        driver.hush()
+    return shown
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [{}, {"positions": "short-all"}, {"numeraire": "coin"}, {"positions": "flow", "stickiness": "moneyness"}],
+    ids=lambda chosen: " ".join(chosen) or "nothing",
+)
+def test_what_was_asked_for_holds_all_along_and_the_rest_as_recorded(changing: Path, chosen: dict[str, str]) -> None:
+    """Also after seeks from checkpoints; what merely stands in the configuration was not asked for."""
+    expected = recorded_but(changing, **chosen)
+    models = [snapshot.positions.model for snapshot in expected]
+    assert set(models) == ({chosen["positions"]} if "positions" in chosen else {"flow", "naive"})
+    params = FlowParams(**{"positions": "naive", "warm_coverage": 0.9} | chosen)  # type: ignore[arg-type]
+    source = open_source(changing, None, params, named=chosen)
+    shown: list[FlowSnapshot] = []
+    play_through(source, shown.append)
+    assert digests(shown) == digests(expected)
+    timeline = Timeline(source, shown.append, checkpoints=Checkpoints(4))
+    for tick in (len(shown), 34, 3, 33, 70, 40):
+        go(timeline, Goal(tick=tick))
+        assert shown[-1].digest() == expected[tick - 1].digest()
+
+
+def test_the_model_that_was_pressed_for_holds_too(changing: Path) -> None:
+    """Over a recorded change of the model, over one that was named at the start, and into the next session."""
+    for named in ({}, {"positions": "naive"}):
+        shown: list[FlowSnapshot] = []
+        timeline = Timeline(open_source(changing, None, FlowParams("naive"), named=named), shown.append)
+        go(timeline, Goal(tick=20))
+        for _ in timeline.again("short-all"):
+            pass
+        while timeline.peek():
+            timeline.step()
+        assert {snapshot.positions.model for snapshot in shown[1:]} == {"short-all"}
+
+
+def test_a_file_of_positions_that_was_asked_for_is_read(changing: Path, tmp_path: Path) -> None:
+    params = FlowParams("file", {"BTC-27NOV26-100000-C": 5.0})
+    assert open_source(changing, None, params, named=("positions",)).params == params
+    assert open_source(changing, None, params).params == FlowParams()
 
 
 def test_a_part_of_a_recording(recording: Path, straight: list[FlowSnapshot]) -> None:

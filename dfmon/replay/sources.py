@@ -5,15 +5,16 @@ A board has no clock of its own: one board a second is shown at speed 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from dfmon.core.step import FlowParams
-from dfmon.engine.driver import Driver
+from dfmon.engine.driver import COMPILED, Driver
 from dfmon.engine.journal import Record, RecordKind
 from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import FlowSnapshot
@@ -57,18 +58,19 @@ class Recording:
     """A journal: records in, through the decoders it was made with. Damage is a SourceError after the last record.
 
     With `across_gaps` missing records are passed over as a lost connection would be; without, they are a SourceError.
+    `chosen` are parameters that hold from the beginning to the end, whatever was recorded of them.
     """
 
-    def __init__(self, path: Path, params: FlowParams | None, *, across_gaps: bool = False) -> None:
+    def __init__(self, path: Path, chosen: Mapping[str, Any] | None, *, across_gaps: bool = False) -> None:
         self.path = path
         self._recorded = replayer.Recorded(path)
-        self._chosen, self._across_gaps = params, across_gaps
-        self._about = _About(path, self._recorded.session())
+        self._chosen, self._across_gaps = chosen or {}, across_gaps
+        self._about = _About(path, self._recorded.session(), self._chosen)
         self.underlyings = self._about.underlyings
-        self.params = params or self._about.params
+        self.params = self._about.params
 
     def driver(self, publish: Publish) -> Driver:
-        return self._about.driver(publish, self._chosen)
+        return self._about.driver(publish)
 
     def span(self) -> tuple[int, int]:
         return self._recorded.span()
@@ -79,33 +81,41 @@ class Recording:
         for record, session in self._recorded.records(after=place, allow_gaps=self._across_gaps):
             if record.kind is RecordKind.SESSION:
                 if fresh:  # a later session of the same directory: its numbers rest on nothing before it
-                    about = _About(self.path, replayer.about(record))
-                    yield Move(record.recv_ns, record.recv_ns, (session, -1), self._restarting(about), ticks=False)
+                    about = _About(self.path, replayer.about(record), self._chosen)
+                    yield Move(record.recv_ns, record.recv_ns, (session, -1), _restarting(about), ticks=False)
                 fresh = True
                 continue
             ticks = record.kind is RecordKind.TICK
-            yield Move(record.recv_ns, record.recv_ns, (session, record.seq), applying(record), ticks)
+            yield Move(record.recv_ns, record.recv_ns, (session, record.seq), applying(self._as_chosen(record)), ticks)
 
-    def _restarting(self, about: _About) -> Callable[[Driver], Driver]:
-        return lambda driver: about.driver(driver.publish, self._chosen)
+    def _as_chosen(self, record: Record) -> Record:
+        """A recorded change of parameters leaves the chosen ones."""
+        if not self._chosen or record.kind is not RecordKind.PARAMS or record.source == COMPILED:
+            return record
+        params = replace(msgspec.json.decode(record.payload, type=FlowParams), **self._chosen)
+        return record._replace(payload=msgspec.json.encode(params))
+
+
+def _restarting(about: _About) -> Callable[[Driver], Driver]:
+    return lambda driver: about.driver(driver.publish)
 
 
 class _About:
     """What a recording says of the session it was made in."""
 
-    def __init__(self, path: Path, made: dict[str, Any]) -> None:
+    def __init__(self, path: Path, made: dict[str, Any], chosen: Mapping[str, Any]) -> None:
         try:
             self.underlyings = tuple(msgspec.convert(made.get("underlyings"), list[str]))
             self._sources = msgspec.convert(made.get("sources"), list[str])
             self._pace = registry.Pace(**msgspec.convert(made.get("pace"), dict[str, float]))
-            self.params = msgspec.convert(made.get("params"), FlowParams)
+            self.params = replace(msgspec.convert(made.get("params"), FlowParams), **chosen)
         except (msgspec.ValidationError, TypeError) as exc:
             raise UsageError(f"{clean(str(path))}: the session record is not one of dfmon: {clean(str(exc))}") from None
 
-    def driver(self, publish: Publish, chosen: FlowParams | None) -> Driver:
+    def driver(self, publish: Publish) -> Driver:
         endpoints = registry.endpoints(self.underlyings, self._sources, pace=self._pace)  # their addresses are not used
         decoders = {endpoint.source: endpoint.protocol for endpoint in endpoints}
-        return Driver(self.underlyings, chosen or self.params, decoders, publish)
+        return Driver(self.underlyings, self.params, decoders, publish)
 
 
 def applying(record: Record) -> Callable[[Driver], Driver]:

@@ -144,10 +144,8 @@ class Timeline:
         if move is None:
             return
         self._next = None
-        driver = move.apply(self._driver)
-        if driver is not self._driver:  # another session begins
-            self._driver = driver
-            self._use_model()
+        self._driver = move.apply(self._driver)
+        self._use_model()
         self._place = move.place
         if move.ticks:
             self.ticks += 1
@@ -224,7 +222,8 @@ class Timeline:
         return Checkpoint(self.ticks, self._ts_ns, self._place, state.flow, held, dict(self._shown))
 
     def _use_model(self) -> None:
-        if self.model is not None:
+        """Also over what was recorded: a change of the model, or the beginning of another session."""
+        if self.model is not None and self.model != self._driver.params.positions:
             self._driver.params = self._driver.params.with_positions(self.model)
 
     def _take(self, snapshot: FlowSnapshot) -> None:
