@@ -14,7 +14,7 @@ from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import SECOND
 from dfmon.tui.plan import plan
 from dfmon.tui.present.frame import Frame
-from dfmon.tui.present.heatmap import current, number, window
+from dfmon.tui.present.heatmap import cell_facts, current, number, window
 from dfmon.tui.present.plot import bar, nice, spark
 from dfmon.tui.present.text import duration, expiry_short, level, millions, money, percent, price, signed, to_text
 from dfmon.tui.screens.main import PRESENT
@@ -284,3 +284,23 @@ def test_a_gauge_too_small_for_millions_keeps_its_sign_and_its_unit() -> None:
         "-38.2",
         "0.0",
     ]
+
+
+def test_dollars_below_a_thousand_are_not_taken_for_millions() -> None:
+    assert [millions(v) for v in (144.0, -960.0, 999.7, 30.0)] == ["+0.1K", "-1.0K", "+1.0K", "0.0K"]
+
+
+def test_the_cell_keeps_a_unit_in_which_its_numbers_can_be_told_from_nothing() -> None:
+    """Volga of one cell is some hundred dollars; what was 0.00M for all of them."""
+    s = factory.snapshot()
+    assert s.detail is not None
+    heat = s.detail.heatmap
+    small = msgspec.structs.replace(
+        heat, volg=[[1.2e3] * len(row) for row in heat.volg], vss=[[0.0] * len(row) for row in heat.vss]
+    )
+    detail = msgspec.structs.replace(s.detail, heatmap=small)
+    shown = frame(msgspec.structs.replace(s, detail=detail))
+    grid = current(shown)
+    assert grid is not None
+    facts = dict(cell_facts(shown, grid, 0, 0))
+    assert (facts["VOLG"], facts["VSS"]) == ("+1.2K", "0")

@@ -21,7 +21,7 @@ def detail(frame: Frame, rect: Rect) -> list[Row]:
     facts: list[tuple[str, str]] = cell_facts(frame, grid, row, col)
     at = next((r for r in s.by_strike if r.strike == strike), None)
     if at is not None:
-        facts.append(("OI calls, puts", f"{at.call_open_interest:,.0f}, {at.put_open_interest:,.0f}"))
+        facts.append(("strike OI C, P", f"{at.call_open_interest:,.0f}, {at.put_open_interest:,.0f}"))
     due = next((e for e in s.by_expiry if expiry in (e.label, e.expiry)), None)
     if due is not None:
         facts += [

@@ -16,7 +16,7 @@ from dfmon.tui.plan import CELL, Rect
 from dfmon.tui.present.box import framed, inner
 from dfmon.tui.present.frame import Frame
 from dfmon.tui.present.plot import nice
-from dfmon.tui.present.text import Row, Run, expiry_short, fit, foreign, level, percent, signed, width_of
+from dfmon.tui.present.text import Row, Run, expiry_short, fit, foreign, level, money, percent, signed, width_of
 from dfmon.tui.view import METRICS, View
 
 Cells = Sequence[float | None]
@@ -251,7 +251,9 @@ def cell_facts(frame: Frame, grid: Grid, row: int, col: int) -> list[tuple[str, 
             out.append((metric.upper(), "n/a"))
         elif metric == "iv":
             out.append(("IV", percent(sum(known) / len(known), 1, plus=False)))
+        elif metric == "oi":
+            out.append(("OI", f"{sum(known):,.0f}"))
         else:
             total = sum(known)
-            out.append((metric.upper(), f"{total:,.0f}" if metric == "oi" else f"{signed(total / 1e6, 2)}M"))
+            out.append((metric.upper(), money(total) if abs(total) < 99_500.0 else f"{signed(total / 1e6, 2)}M"))
     return out

@@ -116,7 +116,7 @@ def millions(value: float | None) -> str:
     m = value / 1e6
     size = abs(m)
     if 0.0 < size < 0.00995:
-        return money(value)
+        return money(value) if size >= 0.9995e-3 else f"{signed(value / 1e3, 1)}K"
     return signed(m, 0 if size >= 999.95 else 1 if size >= 0.0995 or size < 0.0005 else 2)
 
 
