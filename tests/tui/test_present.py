@@ -304,3 +304,19 @@ def test_the_cell_keeps_a_unit_in_which_its_numbers_can_be_told_from_nothing() -
     assert grid is not None
     facts = dict(cell_facts(shown, grid, 0, 0))
     assert (facts["VOLG"], facts["VSS"]) == ("+1.2K", "0")
+
+
+def test_what_does_not_fit_ends_at_a_word_and_says_that_it_goes_on() -> None:
+    """The last alert in one line, an output on the state line, the title of the heat-map."""
+    s = factory.snapshot()
+    assert s.detail is not None
+    long = "DAMP -> FLIP-ZONE: |x| 0.07 <= 1.58 daily sigma of the flip"
+    alert = msgspec.structs.replace(s.detail.alerts[0], text=long)
+    detail = msgspec.structs.replace(s.detail, alerts=(alert,))
+    positions = msgspec.structs.replace(s.positions, model="short-all")
+    s = msgspec.structs.replace(s, detail=detail, positions=positions)
+    assert "daily sigma of .. ─" in panels(frame(s))["alerts"]
+    assert "2 NGI $M per +1% ─ short-all model, Deribit ─" in panels(frame(s))["heatmap"]
+    run = Runtime(sinks=("rest serving (http://127.0.0.1:8765)",), note="the disk is full: recording pauses until then")
+    said = panels(frame(s, runtime=run), 240, 48)["state"]
+    assert "rest serving ..   the disk is full: recording pauses .." in said

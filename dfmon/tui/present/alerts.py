@@ -11,7 +11,7 @@ from dfmon.model.snapshot import Alert
 from dfmon.tui.plan import Rect
 from dfmon.tui.present.box import framed, inner
 from dfmon.tui.present.frame import Frame
-from dfmon.tui.present.text import Row, Run, clock, fit, foreign, spread, width_of
+from dfmon.tui.present.text import Row, Run, clock, cut, fit, foreign, spread, width_of
 
 CAVEAT: Final = "a model: Deribit book only, OTC and ETF options unseen, one desk"
 _GLYPH: Final = {"SCENE": "■", "FLIP": "▼", "FEED": "○"}
@@ -67,7 +67,7 @@ def _one_line(frame: Frame, width: int, focus: bool) -> Row:
             break
         if i:
             out.append(("  ·  ", "edge"))
-        out.append((text[:room], "strong" if new else "text"))
+        out.append((cut(text, room), "strong" if new else "text"))
     if not items:
         out.append(("none", "dim"))
     out.append((" ", "edge"))

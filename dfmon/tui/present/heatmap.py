@@ -163,8 +163,10 @@ def _title(frame: Frame, rect: Rect, grid: Grid | None) -> list[Run]:
         unit = unit.replace("$M", "$K")
     if rect.width < 60:
         short = unit.replace(" vol pt", "pt").replace("open interest, ", "")
-        tail = merged or ("" if view.metric in {"oi", "iv"} else f" ─ {model or 'no'} model, Deribit only")
-        return [(f"2 {name} {short}", "title"), (tail, "dim")]
+        said, tail = f"2 {name} {short}", f" ─ {model or 'no'} model, Deribit only"
+        if len(tail) > rect.width - 4 - len(said):
+            tail = tail.removesuffix(" only")
+        return [(said, "title"), (merged or ("" if view.metric in {"oi", "iv"} else tail), "dim")]
     picks: list[Run] = [("  ", "edge")]
     for metric in METRICS:
         chosen = metric == view.metric

@@ -144,9 +144,9 @@ def _counts(frame: Frame, wide: bool) -> list[tuple[int, tuple[Run, ...]]]:
         out.append((7, ((f"draw {frame.draw_ms:.0f} ms", "dim"),)))
         if run.overruns:
             out.append((5, ((f"overruns {run.overruns}", "warn"),)))
-        out += [(8, ((foreign(sink, 24), "dim"),)) for sink in run.sinks]
+        out += [(8, ((cut(foreign(sink), 24), "dim"),)) for sink in run.sinks]
         if run.note:
-            out.append((9, ((foreign(run.note, 40), "dim"),)))
+            out.append((9, ((cut(foreign(run.note), 40), "dim"),)))
     out.append((5, ((f"{frame.rate_hz:.1f} Hz", "dim"),)))
     return out
 
