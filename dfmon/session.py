@@ -188,8 +188,6 @@ class LiveSession:
         troubles = [part.failed for part in (recorder, self._history, self._trades) if part and part.failed]
         if self._state is not None and self._state.trouble:
             troubles.append(self._state.trouble)
-        if self._state is not None and self._state.trouble:
-            troubles.append(self._state.trouble)
         return Runtime(
             dropped=recorder.dropped if recorder else 0,
             left_out=tuple(sorted(self._left_out.items())),

@@ -18,10 +18,12 @@ from dfmon import app
 from dfmon.config import Config
 from dfmon.core.step import FlowParams
 from dfmon.engine.hub import Request, SnapshotHub
+from dfmon.engine.memory import priors_of
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.replay import Recording, play_through
 from dfmon.session import LiveSession
 from dfmon.store.history import History, HistoryReader
+from dfmon.store.positions_state import StateFile
 from dfmon.store.recorder import Recorder
 from tests.live_sessions import about, exchange, raised, until
 
@@ -95,6 +97,24 @@ async def test_a_recording_stays_what_it_was_under_another_position_model(config
         assert recorder.flush()
     assert Recording(tmp_path / "session", None).params.positions == "short-all"
     assert Recording(tmp_path / "session", {"positions": "naive"}).params.positions == "naive"
+
+
+async def test_a_trouble_with_the_positions_is_told_once(config: Config, tmp_path: Path) -> None:
+    path, rests_on = tmp_path / "positions.state", priors_of(FlowParams().priors)
+    first = StateFile(path, "sim", rests_on)
+    first.take()
+    hub, stop = SnapshotHub(mode="sim"), asyncio.Event()
+    session = LiveSession(
+        ("BTC",), app.venue_endpoints(config), FlowParams(), hub, raised,
+        tick_s=0.25, rest_pace_s=0.01, state=StateFile(path, "sim", rests_on),
+    )  # fmt: skip
+    running = asyncio.create_task(session.run(stop))
+    await until(lambda: bool(hub.runtime.note))
+    assert hub.runtime.note == f"another dfmon keeps the positions in {tmp_path}; this one only reads them"
+    stop.set()
+    async with asyncio.timeout(20):
+        await running
+    first.close()
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
