@@ -44,7 +44,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("app.quit", ("q",), "q", "Quit", "quit (also ctrl+c)", rank=1, footer="quit"),
     Action("app.interrupt", ("ctrl+c",), "ctrl+c", "Quit as interrupted"),
     Action("app.back", ("escape",), "esc", "Back", "back: close, leave zoom", rank=3, footer="back"),
-    Action("app.pause", ("space",), "space", "Pause or go on", "pause drawing; data go on", rank=3, footer="pause"),
+    Action("app.pause", ("space",), "space", "Pause or go on", "pause (live: drawing only)", rank=3, footer="pause"),
     Action("app.currency", ("c",), "c", "Next currency", "next currency", rank=9, footer="currency"),
     Action("view.model", ("b",), "b", "Next position model", "position model", rank=7, footer="model"),
     Action("app.positions", ("d",), "d", "Dealer positions", "dealer positions, models", rank=6, footer="positions"),

@@ -198,7 +198,9 @@ class DfmonApp(App[None]):
     def _ask(self, wanted: Request) -> None:
         """Send a wish, and say that it was sent: the answer comes with the next snapshot."""
         self.request(wanted)
-        if text := _SAID.get(wanted.kind):
+        if wanted.kind == "replay.seek" and wanted.value[:1] in ("+", "-"):
+            self.view.say(f"replay by {wanted.value} s", self.clock())
+        elif text := _SAID.get(wanted.kind):
             self.view.say(f"{text} {wanted.value}", self.clock())
 
     def do_app_quit(self) -> None:

@@ -130,6 +130,7 @@ async def test_replay_by_time(same_screen: SameScreen) -> None:
     stage = Stage(factory.snapshot(), mode="replay", runtime=run)
     async with stage.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("right_square_bracket", "left_square_bracket", "right_curly_bracket", "left_curly_bracket")
+        assert "replay by -3600 s" in await stage.text(pilot)
         await pilot.press("r", *"13:41", "enter", "r", *"-90m", "enter", "colon", *"goto 2026-11-21 08:00", "enter")
         kinds, values = zip(*((request.kind, request.value) for request in stage.asked), strict=True)
         assert set(kinds) == {"replay.seek"}

@@ -12,7 +12,7 @@ from dfmon.tui.present.frame import Frame
 from dfmon.tui.present.text import Row, Run, fit
 
 _READ: Final = (
-    "▲ ▼ ■  rising, falling, flat   ● ◐ ○  good, slow, down",
+    "▲ ▼ ■  rising, falling, flat   ● ◐ ○  good, slow, down   K block   + c combo",
     "~ stale   ! incomplete, or a block   · too small   n/a not known   [ ] cursor",
 )
 _MEANING: Final = {
