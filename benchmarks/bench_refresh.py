@@ -16,15 +16,8 @@ from dfmon.core.gamma_flip import find_flip, flip_band, flip_members
 from dfmon.core.pairing import Pairing
 from dfmon.core.settlement import DAY, settlement_terms
 from dfmon.core.surface_grid import gather, scatter, stencil
-from dfmon.core.vanna_charm_volga import (
-    METRICS,
-    ExposureBuffers,
-    group_totals,
-    margins,
-    member_totals,
-    totals,
-    unit_exposures,
-)
+from dfmon.core.unit_exposure import ExposureBuffers, unit_exposures
+from dfmon.core.vanna_charm_volga import member_totals, roll_up
 
 MEMBERS = 128
 BUDGETS = {"whole refresh": 1e-3, f"whole refresh, {MEMBERS} members, bands": 12e-3}
@@ -70,10 +63,7 @@ class Refresh:
 
     def exposures(self) -> None:
         self.unit = unit_exposures(*self.columns, out=self.buffers)
-        self.totals = totals(self.unit, self.held)
-        shape = len(METRICS), *self.counts.shape
-        self.cells = group_totals(self.unit, self.held, self.code, self.counts.size).reshape(shape)
-        self.by_expiry, self.by_strike = margins(self.cells)
+        self.sums = roll_up(self.unit, self.held, self.code, *self.counts.shape)
 
     def flip(self) -> None:
         forward, strike, sigma, tau, _ = self.columns
@@ -82,7 +72,7 @@ class Refresh:
 
     def heat_map(self) -> None:
         self.kernel = stencil(self.strikes, self.c.forward[self.first], self.expiries, self.c.sigma[self.first])
-        self.map = scatter(self.kernel, self.cells[:4], self.counts > 0)
+        self.map = scatter(self.kernel, self.sums.cells[:4], self.counts > 0)
 
     def volatilities(self) -> None:
         counts, sigma = self.counts, self.columns[2]

@@ -14,7 +14,7 @@ from dfmon.core.dealer_net import DealerPositions, dealer_positions
 from dfmon.core.gamma_flip import find_flip, flip_band, flip_members
 from dfmon.core.inventory import Inventory
 from dfmon.core.observing import observe
-from dfmon.core.vanna_charm_volga import UnitExposure, unit_exposures
+from dfmon.core.unit_exposure import UnitExposure, unit_exposures
 from dfmon.model.frames import ChainFrame, TradeColumns
 from dfmon.model.units import DAY, SECOND
 from dfmon.sim.population import BLOCK, COMBO, LIQUIDATION, RFQ, SPOT, Life, live

@@ -23,7 +23,8 @@ from dfmon.core.greek_calc import Numeraire
 from dfmon.core.greek_calc import greeks as _greeks
 from dfmon.core.implied import Implied, implied_volatility
 from dfmon.core.settlement import Settlement, settlement_terms
-from dfmon.core.vanna_charm_volga import Totals, UnitExposure, group_totals, member_totals, totals, unit_exposures
+from dfmon.core.unit_exposure import UnitExposure, unit_exposures
+from dfmon.core.vanna_charm_volga import Totals, group_totals, member_totals, totals
 from dfmon.model.snapshot import ModelRow
 
 BAND: Final = (0.05, 0.95)
@@ -121,7 +122,7 @@ def exposures(
     Units: USD, see `Totals` and `UnitExposure`; positions and members in coins, dealers long = +.
     Shapes: as the board; members (n, M).
     Domain: ValueError for positions or members that do not fit the board.
-    Source: see `dfmon.core.vanna_charm_volga`.
+    Source: see `dfmon.core.unit_exposure` and `dfmon.core.vanna_charm_volga`.
 
     >>> board = Board(spot=1e5, strike=[1e5], sigma=0.5, tau=7 / 365, option_type="call", open_interest=100)
     >>> round(exposures(board).totals.ngi)

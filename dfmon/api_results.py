@@ -7,7 +7,8 @@ from typing import Final, Literal, NamedTuple
 
 from dfmon.core.black import F64
 from dfmon.core.gamma_flip import Flip, Root
-from dfmon.core.vanna_charm_volga import METRICS, Totals, UnitExposure
+from dfmon.core.unit_exposure import METRICS, UnitExposure
+from dfmon.core.vanna_charm_volga import Totals
 
 _MEANS: Final = {
     "ngi": "of delta per +1 %",

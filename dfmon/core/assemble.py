@@ -191,7 +191,7 @@ def _confidence(m: Measured) -> float:
 
 def _levels(m: Measured) -> Levels:
     cols, frame = m.cols, m.chain
-    ngi = m.exposure.by_strike()[0]
+    ngi = m.exposure.sums.by_strike[0]
     interest = summed(cols.strike_code, cols.interest, cols.strikes.size)
     pain = None
     if cols.size:

@@ -36,7 +36,8 @@ def log_moneyness(forward: F64, strike: F64) -> F64:
     """
     excess = forward - strike
     relative = excess / strike
-    if relative.min(initial=0.0) > LEAST_EXCESS and relative.max(initial=0.0) < np.inf:
+    least, most = np.minimum.reduce(relative, initial=0.0), np.maximum.reduce(relative, initial=0.0)
+    if least > LEAST_EXCESS and most < np.inf:
         return np.asarray(np.log1p(relative))
     smaller = np.minimum(forward, strike)
     x = np.copysign(np.log1p(np.abs(excess) / smaller), excess)

@@ -21,16 +21,8 @@ from dfmon.core.gamma_flip import Flip, find_flip, flip_band, flip_members
 from dfmon.core.greek_calc import Numeraire
 from dfmon.core.pairing import Pairing, Points
 from dfmon.core.settlement import DAY
-from dfmon.core.vanna_charm_volga import (
-    METRICS,
-    Totals,
-    UnitExposure,
-    group_totals,
-    margins,
-    member_totals,
-    totals,
-    unit_exposures,
-)
+from dfmon.core.unit_exposure import METRICS, UnitExposure, unit_exposures
+from dfmon.core.vanna_charm_volga import RollUp, Totals, member_totals, roll_up, totals
 from dfmon.model.frames import F64, ChainFrame
 
 BAND: Final = (0.05, 0.95)
@@ -48,19 +40,17 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Roll-ups in USD as `Totals`; `members` (7, M) in the order of METRICS, None without an ensemble.
+    """Roll-ups in USD; `members` (7, M) in the order of METRICS, None without an ensemble.
 
-    `unit` is what +1 coin is worth at each of the `points`, `cells` (7, expiries, strikes) the book's sums over the
-    board, `unseen` (7,) the
-    standard deviation that books on other venues add to each roll-up, `others` the models that are not the chosen one.
+    `unit` is what +1 coin is worth at each of the `points`, `sums` those of the book, `unseen` (7,) the standard
+    deviation that books on other venues add to each roll-up, `others` the models that are not the chosen one.
     `flip` is None while there is no spot. `flip_lo` and `flip_hi` are its band, `p_none` the share of members without
     a flip; all None without an ensemble.
     """
 
     unit: UnitExposure
     points: Points
-    cells: F64
-    totals: Totals
+    sums: RollUp
     members: F64 | None
     unseen: F64
     others: tuple[Other, ...]
@@ -83,13 +73,9 @@ class Exposure:
         aside = NORMAL_95 * float(np.abs(weights) @ self.unseen)
         return value - math.hypot(value - low, aside), value + math.hypot(high - value, aside)
 
-    def by_expiry(self) -> F64:
-        """Roll-ups (7, expiries) of the book."""
-        return margins(self.cells)[0]
-
-    def by_strike(self) -> F64:
-        """Roll-ups (7, strikes) of the book."""
-        return margins(self.cells)[1]
+    @property
+    def totals(self) -> Totals:
+        return self.sums.totals
 
     def unit_ngi(self) -> F64:
         """NGI of +1 coin of each option."""
@@ -138,7 +124,7 @@ def measure(
         inverse=frame.inverse[cols.rows[at]],
     )
     held = points.add(cols.position)
-    cells = group_totals(unit, held, cols.cell[at], cols.expiries.size * cols.strikes.size)
+    sums = roll_up(unit, held, cols.cell[at], cols.expiries.size, cols.strikes.size)
     members = None if cols.members is None else member_totals(unit.spread(points.point), cols.members)
     unseen = np.zeros(len(METRICS))
     if unseen_sd > 0.0:
@@ -148,8 +134,7 @@ def measure(
     rows = tuple(
         Other(model, totals(unit, points.add(position)), levels.get(model)) for model, position in beside.items()
     )
-    board = cells.reshape(len(METRICS), cols.expiries.size, cols.strikes.size)
-    return Exposure(unit, points, board, totals(unit, held), members, unseen, rows, flip, *band)
+    return Exposure(unit, points, sums, members, unseen, rows, flip, *band)
 
 
 def _flips(

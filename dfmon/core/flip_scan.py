@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dfmon.core import compiled
 from dfmon.core.black import F64
 from dfmon.core.flip_roots import linear_zero
-from dfmon.core.gamma_profile import Book, StickyStrike
+from dfmon.core.gamma_profile import CUT, Book, StickyStrike
 
 Index: TypeAlias = NDArray[np.intp]
 
@@ -50,13 +50,15 @@ def scan(book: Book, held: F64, y: F64, before: Scan | None = None) -> Scan:
     Domain: y ascending; `before` on a middle part of these nodes.
     Source: intermediate value theorem; `bottoms`.
     """
-    kernels, blur = compiled.in_use(), book.blur(held)
+    kernels = compiled.in_use()
     if kernels is not None and isinstance(book, StickyStrike):
-        net, gross, signs, low, high, dips = kernels.scan(book.a, book.b, book.height, held, y, NOISE, blur, _CLOSE)
+        bumps = book.a, book.b, book.height
+        net, gross, signs, low, high, flat, dips = kernels.scan(*bumps, held, y, NOISE, CUT, _CLOSE, FLAT)
         if not dips:
-            return Scan(y, net, gross, signs, low, high, _flat(net, gross))
+            return Scan(y, net, gross, signs, low, high, flat)
     both = np.array([held, np.abs(held)]).T
     net, gross = beyond(book, y, both, None if before is None else (before.y, np.array([before.net, before.gross])))
+    blur = book.blur(held)
     signs = signs_of(net, gross, blur)
     hidden = bottoms(book, held, y, net[None], signs[None], NOISE * gross)
     if hidden.y.size:

@@ -30,7 +30,7 @@ _SMOOTH: Final = ((0.7, 26), (0.25, 46), (0.1, 90))
 """Least width of a bump as a share of the half-range, and the Chebyshev nodes that carry it to 1e-15 of its height."""
 _MANY: Final = 96
 """On so few nodes every bump is summed where it is asked for."""
-_CUT: Final = 1e-14
+CUT: Final = 1e-14
 _EVEN: Final = 1e-15
 """Of the half-range: points moved by so little change no digit that the cut leaves."""
 _FEW: Final = 2
@@ -188,7 +188,7 @@ class StickyStrike:
         Domain: any.
         Source: each bump's series is cut below 1e-15 of its height.
         """
-        return float(_CUT * (self.height @ np.abs(exposure)))
+        return float(CUT * (self.height @ np.abs(exposure)))
 
     def _as_they_stand(self, rows: NDArray[np.intp] | slice, y: F64, exposure: F64) -> F64:
         """Net gamma of sharp bumps, whose exponents are squared as they stand."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from dfmon.core.hpp_score import hedge_pressure
 from dfmon.core.measured import Measured
-from dfmon.core.vanna_charm_volga import METRICS
+from dfmon.core.unit_exposure import METRICS
 from dfmon.model.frames import F64
 from dfmon.model.snapshot import HedgeFlow, Hpp, Metric, Metrics, Quality
 

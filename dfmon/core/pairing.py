@@ -67,6 +67,8 @@ class Points:
         Domain: any floats.
         Source: linearity of the sum.
         """
+        if exposure.ndim == 1:
+            return np.asarray(np.bincount(self.point, exposure, self.option.shape[0]))
         merged = exposure[self.option]
         merged[self.shared] += exposure[self.second]  # at most one further option a point: none repeats
         return np.asarray(merged)

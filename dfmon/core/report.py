@@ -38,7 +38,7 @@ def by_expiry(
     Units: as `ExpiryRow`. Shapes: one row an expiry. Domain: an empty board gives no rows. Source: none.
     """
     groups = cols.expiries.size
-    sums = exposure.by_expiry()
+    sums = exposure.sums.by_expiry
     interest = summed(cols.expiry_code, cols.interest, groups)
     counts = np.bincount(cols.expiry_code, minlength=groups)
     forward = first_of_group(cols.expiry_code, cols.forward, groups)
@@ -78,7 +78,7 @@ def by_strike(cols: Columns, exposure: Exposure) -> tuple[StrikeRow, ...]:
     Units: as `StrikeRow`. Shapes: one row a strike. Domain: an empty board gives no rows. Source: none.
     """
     groups = cols.strikes.size
-    sums = exposure.by_strike()
+    sums = exposure.sums.by_strike
     calls = summed(cols.strike_code, cols.interest * (cols.option_type > 0), groups)
     puts = summed(cols.strike_code, cols.interest * (cols.option_type < 0), groups)
     rows = np.column_stack([cols.strikes, sums[NGI], sums[VSS], sums[CHL], sums[VOLG], calls, puts])
@@ -105,7 +105,7 @@ def heat_map(cols: Columns, exposure: Exposure, atm: F64) -> HeatMap:
     )
     sigma = summed(code, cols.sigma, listed.size).reshape(shape) / np.maximum(counts, 1)
     interest = summed(code, cols.interest, listed.size).reshape(shape)
-    spread = scatter(kernel, exposure.cells[: VOLG + 1], listed)
+    spread = scatter(kernel, exposure.sums.cells[: VOLG + 1], listed)
     ngi, vss, chl, volg = (_cells(values, listed) for values in spread)
     filled, _ = gather(kernel, np.where(listed, sigma, np.nan), listed.astype(np.float64))
     return HeatMap(

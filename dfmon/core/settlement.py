@@ -1,6 +1,6 @@
 """Options that settle on an average of the index: the equivalent European strike, time and share.
 
-Comes before greek_calc, gamma_flip and vanna_charm_volga, which price the equivalent option and multiply by the
+Comes before greek_calc, gamma_flip and unit_exposure, which price the equivalent option and multiply by the
 share. Deribit delivers the mean of the index over the last 30 minutes before 08:00 UTC.
 """
 

@@ -8,7 +8,8 @@ import pytest
 from dfmon.core.gamma_flip import find_flip
 from dfmon.core.greek_calc import greeks
 from dfmon.core.pairing import Pairing
-from dfmon.core.vanna_charm_volga import totals, unit_exposures
+from dfmon.core.unit_exposure import unit_exposures
+from dfmon.core.vanna_charm_volga import totals
 from tests.core.boards import YEAR_MS, Board, snapshot_board, ticker_board
 
 KNOWN = [

@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 from dfmon.core import compiled
 from dfmon.core.flip_grid import ground, nodes
-from dfmon.core.flip_scan import _CLOSE, NOISE, _dips, brackets, signs_of
+from dfmon.core.flip_scan import _CLOSE, FLAT, NOISE, _dips, _flat, brackets, signs_of
 from dfmon.core.gamma_flip import find_flip
 from dfmon.core.gamma_profile import StickyStrike
 from dfmon.core.greek_buffers import COLUMNS, GreekBuffers, Greeks
@@ -24,7 +24,8 @@ from dfmon.core.greek_calc import greeks
 from dfmon.core.pair_greeks import pair_greeks
 from dfmon.core.settlement import YEAR_HOURS
 from dfmon.core.surface_grid import scatter, stencil
-from dfmon.core.vanna_charm_volga import METRICS, group_totals, unit_exposures
+from dfmon.core.unit_exposure import METRICS, unit_exposures
+from dfmon.core.vanna_charm_volga import roll_up
 from tests.core import test_gamma_flip, test_greek_calc, test_greek_oracles, test_pair_greeks, test_surface_grid
 
 SEVEN = COLUMNS[1:]
@@ -241,7 +242,9 @@ def test_the_same_changes_of_sign_and_dips(kernels: Any, seed: int, apart: float
     if seed % 3 == 0:
         book = StickyStrike(*(np.repeat(getattr(book, name), 2) for name in ("x", "total_sd", "height", "a", "b")))
         held = np.stack([held, -held * (1.0 + 1e-13)], axis=1).ravel()
-    net, gross, signs, low, high, dips = kernels.scan(book.a, book.b, book.height, held, y, NOISE, 0.0, _CLOSE)
+    bumps = book.a, book.b, book.height
+    net, gross, signs, low, high, flat, dips = kernels.scan(*bumps, held, y, NOISE, 0.0, _CLOSE, FLAT)
+    assert flat == _flat(net, gross) == (seed % 3 == 0)
     np.testing.assert_array_equal(signs, signs_of(net, gross))
     np.testing.assert_array_equal((low, high), brackets(signs))
     assert dips == bool(_dips(y, net[None], signs[None])[0].size)
@@ -260,18 +263,19 @@ def board(seed: int, size: int = 120) -> list[np.ndarray]:
 @pytest.mark.parametrize("seed", range(4))
 def test_the_same_exposures_and_sums(counted: Counted, settlement: Any, seed: int) -> None:
     columns, rng = board(seed), np.random.default_rng(seed)
-    held, codes = rng.normal(0.0, 10.0, 120), rng.integers(0, 9, 120)
+    held, cell = rng.normal(0.0, 10.0, 120), rng.integers(0, 12, 120)
     fast = unit_exposures(*columns, settlement=settlement)
-    groups = group_totals(fast, held, codes, 9)
-    assert counted.done["exposures"] == counted.done["group_sums"] == 1
+    sums = roll_up(fast, held, cell, 3, 4)
+    assert counted.done["exposures"] == counted.done["roll_up"] == 1
     with compiled.pricing(False):
         plain = unit_exposures(*columns, settlement=settlement)
-        exact = group_totals(plain, held, codes, 9)
+        exact = roll_up(plain, held, cell, 3, 4)
     assert fast.invalid == plain.invalid == 0
     assert fast.unwind.any()
     for name, quick, slow in zip(METRICS, fast.matrix, plain.matrix):
         assert np.abs(quick - slow).max() <= 1e-12 * np.abs(slow).max(), name
-    assert np.abs(groups - exact).max(axis=1) == pytest.approx(0.0, abs=1e-12 * np.abs(exact).max())
+    for quick, slow in zip((*sums[1:], sums.totals.column()), (*exact[1:], exact.totals.column())):
+        assert np.abs(quick - slow).max() <= 1e-12 * np.abs(slow).max()
 
 
 SETTLING = [hours / YEAR_HOURS for hours in (0.1, 25.0 / 60.0, 24.1, 24.0 + 25.0 / 60.0)]

@@ -12,7 +12,7 @@ from dfmon.core.dealer_net import DealerPositions
 from dfmon.core.exposure import Exposure, measure
 from dfmon.core.gamma_flip import find_flip, flip_band, flip_members
 from dfmon.core.pairing import Points
-from dfmon.core.vanna_charm_volga import METRICS, unit_exposures
+from dfmon.core.unit_exposure import METRICS, unit_exposures
 from dfmon.model.frames import ChainFrame
 from dfmon.model.units import NAN, SECOND
 from tests.chains import NOW, SPOT, frame
@@ -52,7 +52,7 @@ def test_pairs_change_no_roll_up(numeraire: str) -> None:
     np.testing.assert_allclose(found.members[6], each[6] @ books, atol=1e-11 * scale[6])
     np.testing.assert_allclose(found.unit_ngi(), each[0], rtol=1e-12)
     cols = columns(board(), DealerPositions("file", position, None, None, None))
-    for codes, by_group in ((cols.strike_code, found.by_strike()), (cols.expiry_code, found.by_expiry())):
+    for codes, by_group in ((cols.strike_code, found.sums.by_strike), (cols.expiry_code, found.sums.by_expiry)):
         for group, sums in enumerate(by_group.T):
             rows = codes == group
             np.testing.assert_allclose(sums, each[:, rows] @ position[rows], atol=1e-12 * scale.max())

@@ -1,4 +1,4 @@
-"""What a refresh sums over the board: exposures of each option, sums by cell, the heat-map's kernel and its scatter."""
+"""What a refresh sums over the board: exposures of each option, the roll-up, the heat-map's kernel and its scatter."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from dfmon.core.compiled.parts import (
     inline,
     loop,
     on_contiguous,
+    summed,
     tail,
 )
 from dfmon.core.settlement import DAY, EUROPEAN_ABOVE, WINDOW
@@ -71,33 +72,48 @@ def exposures(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64,
 
     `average`: settled on the average of the last half hour. Rows in it, now or a day on, are out of order.
 
-    Units: as vanna_charm_volga.UnitExposure.
+    Units: as unit_exposure.UnitExposure.
     Shapes: (n,) each, (7, n).
     Domain: any floats.
-    Source: as vanna_charm_volga.unit_exposures.
+    Source: as unit_exposure.unit_exposures.
     """
     columns = forward, strike, sigma, tau, option_type
     return not on_contiguous(_exposures, columns, average, tuple(matrix))
 
 
-@loop(types.void(types.Array(float64, 2, "A"), COLUMN, INDEX, _BOARD))
-def _group_sums(matrix: F64, exposure: F64, codes: Index, sums: F64) -> None:
-    for row, total in zip(range(matrix.shape[0]), range(sums.shape[0])):
-        for i in range(codes.shape[0]):
-            sums[total, codes[i]] += matrix[row, i] * exposure[i]
+@summed
+def _sum(row: F64) -> float:
+    total = 0.0
+    for n in range(row.shape[0]):
+        total += row[n]
+    return total
 
 
-def group_sums(matrix: F64, exposure: F64, codes: Index, groups: int) -> F64:
-    """Sums of the rows of `matrix`, times `exposure`, by group.
+@loop(types.void(types.Array(float64, 2, "A"), COLUMN, INDEX, _FIELDS, _BOARD, _BOARD))
+def _roll_up(matrix: F64, exposure: F64, cell: Index, cells: F64, by_expiry: F64, by_strike: F64) -> None:
+    metrics, expiries, strikes = cells.shape
+    for k in range(metrics):
+        board = cells[k].reshape(expiries * strikes)
+        for i in range(cell.shape[0]):
+            board[cell[i]] += matrix[k, i] * exposure[i]
+        for e in range(expiries):
+            by_expiry[k, e] = _sum(cells[k, e])
+            for n in range(strikes):
+                by_strike[k, n] += cells[k, e, n]
 
-    Units: as vanna_charm_volga.group_totals.
-    Shapes: (k, n), (n,), (n,) -> (k, groups).
-    Domain: codes in [0, groups).
-    Source: definition.
+
+def roll_up(matrix: F64, exposure: F64, cell: Index, expiries: int, strikes: int) -> tuple[F64, F64, F64]:
+    """Sums of the rows of `matrix`, times `exposure`, by cell of the board, by expiry and by strike.
+
+    Units, domain, source: as vanna_charm_volga.roll_up.
+    Shapes: (k, n), (n,), (n,) -> (k, expiries, strikes), (k, expiries), (k, strikes).
     """
-    sums = np.zeros((matrix.shape[0], groups))
-    _group_sums(matrix, np.ascontiguousarray(exposure), np.ascontiguousarray(codes), sums)
-    return sums
+    metrics = matrix.shape[0]
+    cells, by_expiry = np.zeros((metrics, expiries, strikes)), np.empty((metrics, expiries))
+    by_strike = np.zeros((metrics, strikes))
+    held, at = np.ascontiguousarray(exposure), np.ascontiguousarray(cell)
+    _roll_up(matrix, held, at, cells, by_expiry, by_strike)
+    return cells, by_expiry, by_strike
 
 
 # ---- heat-map --------------------------------------------------------------------------------------------------------

@@ -94,29 +94,34 @@ def _dips(y: F64, net: F64, signs: F64, share: float) -> bool:
     return found
 
 
-@loop(types.UniTuple(types.int64, 2)(*[COLUMN] * 5, *[float64] * 3, ROW, ROW, ROW, _PLACES, _PLACES))
+@loop(types.UniTuple(types.int64, 3)(*[COLUMN] * 5, *[float64] * 4, ROW, ROW, ROW, _PLACES, _PLACES))
 def _scan(
-    a: F64, b: F64, height: F64, exposure: F64, y: F64, noise: float, blur: float, share: float,
+    a: F64, b: F64, height: F64, exposure: F64, y: F64, noise: float, cut: float, share: float, flat: float,
     net: F64, gross: F64, signs: F64, low: Index, high: Index,
-) -> tuple[int, int]:  # fmt: skip
+) -> tuple[int, bool, bool]:  # fmt: skip
     both_sides(a, b, height, exposure, y, net, gross)
+    blur, largest, whole = 0.0, 0.0, 0.0
+    for i in range(a.shape[0]):
+        blur += cut * height[i] * abs(exposure[i])
     found, last = 0, -1
     for j in range(y.shape[0]):
         long, short = net[j], gross[j]
         net[j], gross[j] = long - short, long + short
+        largest, whole = max(largest, abs(net[j])), max(whole, gross[j])
         signs[j] = np.sign(net[j]) if abs(net[j]) > noise * gross[j] + blur else 0.0
         if signs[j] != 0.0:
             if last >= 0 and signs[last] != signs[j]:
                 low[found], high[found] = last, j
                 found += 1
             last = j
-    return found, _dips(y, net, signs, share)
+    return found, largest < flat * whole, _dips(y, net, signs, share)
 
 
 def scan(
-    a: F64, b: F64, height: F64, exposure: F64, y: F64, noise: float, blur: float, share: float
-) -> tuple[F64, F64, F64, Index, Index, bool]:
-    """Net and gross gamma on the nodes, the signs of net, the nodes around each change of sign; whether there are dips.
+    a: F64, b: F64, height: F64, exposure: F64, y: F64, noise: float, cut: float, share: float, flat: float
+) -> tuple[F64, F64, F64, Index, Index, bool, bool]:
+    """Net and gross gamma on the nodes, the signs of net, the nodes around each change of sign; whether net is flat,
+    and whether it has dips. `cut` as StickyStrike.blur, `share` as flip_scan.bottoms, `flat` as Scan.flat.
 
     Units, source: as flip_scan.scan.
     Shapes: a, b, height, exposure (n,), y (m,) -> three (m,), two (r,).
@@ -125,5 +130,5 @@ def scan(
     net, gross, signs = np.empty((3, y.shape[0]))
     low, high = np.empty((2, y.shape[0]), dtype=np.intp)
     columns = a, b, height, exposure, y
-    found, dips = on_contiguous(_scan, columns, noise, blur, share, net, gross, signs, low, high)
-    return net, gross, signs, low[:found], high[:found], bool(dips)
+    found, even, dips = on_contiguous(_scan, columns, noise, cut, share, flat, net, gross, signs, low, high)
+    return net, gross, signs, low[:found], high[:found], bool(even), bool(dips)

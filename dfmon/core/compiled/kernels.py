@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dfmon.core.compiled.board_loops import exposures, group_sums, scatter, stencil
+from dfmon.core.compiled.board_loops import exposures, roll_up, scatter, stencil
 from dfmon.core.compiled.flip_loops import ground, scan
 from dfmon.core.compiled.greek_loops import seven, seven_of_listing, seven_of_pairs
 from dfmon.core.compiled.profile_loops import local, polish, profile
@@ -10,10 +10,10 @@ from dfmon.core.compiled.profile_loops import local, polish, profile
 __all__ = [
     "exposures",
     "ground",
-    "group_sums",
     "local",
     "polish",
     "profile",
+    "roll_up",
     "scan",
     "scatter",
     "seven",
