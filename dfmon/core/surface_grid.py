@@ -71,12 +71,23 @@ def stencil(strike: F64, forward: F64, tau: F64, atm_sigma: F64, metric: Metric 
         basis = np.log(forward[neighbour] / forward)
         scale = (_SQRT_HALF / STRIKE_BANDWIDTH) / (atm_sigma * np.sqrt(tau))[:, None]
     along = np.where((np.abs(gap) <= REACH) & (expiries > 1), -0.5 * gap * gap, -np.inf)
-    across, shift, along = step * scale, basis[:, None] * scale, along[:, None]  # as far up from one as down to it
+    shift, along = basis[:, None] * scale, along[:, None]
+    bells = np.empty(
+        (3, expiries, strikes - 1)
+    )  # one strike up or down in its expiry, as far; in the other, down and up
+    across, down, up = bells
+    np.multiply(step, scale, across)
+    np.add(across, shift, down)
+    np.subtract(across, shift, up)
+    np.multiply(bells, bells, bells)
+    np.subtract(0.0, across, across)
+    np.subtract(along, bells[1:], bells[1:])
+    np.exp(bells, bells)
     weights = np.empty((2, 3, expiries, strikes))
     own, other = weights
     own[1], other[1] = 1.0, np.exp(along - shift * shift)
-    own[0, :, 1:] = own[2, :, :-1] = np.exp(-across * across)
-    other[0, :, 1:], other[2, :, :-1] = (np.exp(along - gone * gone) for gone in (across + shift, across - shift))
+    own[0, :, 1:] = own[2, :, :-1] = across
+    other[0, :, 1:], other[2, :, :-1] = down, up
     weights[:, 0, :, 0] = 0.0
     weights[:, 2, :, -1] = 0.0
     return Stencil(weights, neighbour)
@@ -134,7 +145,7 @@ def scatter(kernel: Stencil, exposure: F64, listed: Mask | None = None) -> F64:
         mass = np.where(np.isfinite(mass), mass, 0.0)
     receives = np.ones(mass.shape[1:]) if listed is None else (listed | mass.any(axis=0)).astype(np.float64)
     given = _given(kernel, receives)
-    share = mass / np.maximum(given, _LEAST_GIVEN)  # where nobody receives there is nothing to give
+    share = mass * (1.0 / np.maximum(given, _LEAST_GIVEN))  # where nobody receives there is nothing to give
     spread = _neighbours(kernel.weights, share, share[:, kernel.neighbour])
     spread *= receives
     return spread.reshape(exposure.shape)

@@ -162,19 +162,8 @@ def stencil(
 
 
 @inline
-def _take(below: F64, same: F64, above: F64, row: F64, out: F64) -> None:
-    """Add to each node what it takes from its neighbours in one expiry."""
-    for n in range(out.shape[0]):
-        out[n] += same[n] * row[n]
-    for n in range(1, out.shape[0]):
-        out[n] += below[n] * row[n - 1]
-    for n in range(out.shape[0] - 1):
-        out[n] += above[n] * row[n + 1]
-
-
-@inline
 def _give(below: F64, same: F64, above: F64, row: F64, out: F64) -> None:
-    """Add to each node of an expiry the weights with which others take from it: `_take` the other way."""
+    """Add to each node of an expiry the weights with which the nodes of `row` take from it."""
     for n in range(out.shape[0]):
         out[n] += same[n] * row[n]
     for n in range(1, out.shape[0]):
@@ -184,15 +173,8 @@ def _give(below: F64, same: F64, above: F64, row: F64, out: F64) -> None:
 
 
 @inline
-def _receivers(mass: F64, listed: Mask, finite: F64, receives: F64) -> None:
-    """What is listed or has something receives; what is no number counts as nothing."""
-    for n in range(listed.shape[0]):
-        receives[n] = listed[n]
-    for f in range(mass.shape[0]):
-        for n in range(listed.shape[0]):
-            value = mass[f, n]
-            finite[f, n] = value if abs(value) < np.inf else 0.0
-            receives[n] = 1.0 if finite[f, n] != 0.0 else receives[n]
+def _finite(value: float) -> float:
+    return value if abs(value) < np.inf else 0.0
 
 
 @loop(types.void(_WEIGHTS, INDEX, _FIELDS, _LISTED, float64, _BOARD, _BOARD, _FIELDS, _FIELDS))
@@ -200,25 +182,37 @@ def _scatter(
     weights: F64, neighbour: Index, mass: F64, listed: Mask, least: float, receives: F64, given: F64, share: F64,
     spread: F64,
 ) -> None:  # fmt: skip
-    """`share` becomes what each node gives of each field for a unit of weight: its mass over all that it gives away."""
+    """`share` becomes what each node gives of each field for a unit of weight: its mass over all that it gives away.
+
+    Its rows begin and end with a 0, so that every node has a neighbour below and above.
+    """
     fields, expiries, strikes = mass.shape
     for e in range(expiries):
-        _receivers(mass[:, e], listed[e], share[:, e], receives[e])
+        for n in range(strikes):
+            receives[e, n] = listed[e, n]
+        for f in range(fields):
+            for n in range(strikes):
+                receives[e, n] = 1.0 if _finite(mass[f, e, n]) != 0.0 else receives[e, n]
     for e in range(expiries):
         for k, source in ((0, e), (1, neighbour[e])):
             _give(weights[k, 0, e], weights[k, 1, e], weights[k, 2, e], receives[e], given[source])
     for e in range(expiries):
         for n in range(strikes):
             given[e, n] = 1.0 / max(given[e, n], least)
-    for f in range(fields):
-        for e in range(expiries):
+        for f in range(fields):
+            share[f, e, 0] = share[f, e, strikes + 1] = 0.0
             for n in range(strikes):
-                share[f, e, n] *= given[e, n]
-        for e in range(expiries):
-            for k, source in ((0, e), (1, neighbour[e])):
-                _take(weights[k, 0, e], weights[k, 1, e], weights[k, 2, e], share[f, source], spread[f, e])
+                share[f, e, n + 1] = _finite(mass[f, e, n]) * given[e, n]
+    for e in range(expiries):
+        below, same, above = weights[0, 0, e], weights[0, 1, e], weights[0, 2, e]
+        beneath, beside, over = weights[1, 0, e], weights[1, 1, e], weights[1, 2, e]
+        takes = receives[e]
+        for f in range(fields):
+            row, along, out = share[f, e], share[f, neighbour[e]], spread[f, e]
             for n in range(strikes):
-                spread[f, e, n] *= receives[e, n]
+                here = below[n] * row[n] + same[n] * row[n + 1] + above[n] * row[n + 2]
+                there = beneath[n] * along[n] + beside[n] * along[n + 1] + over[n] * along[n + 2]
+                out[n] = takes[n] * (here + there)
 
 
 def scatter(weights: F64, neighbour: Index, mass: F64, listed: Mask, least: float) -> F64:
@@ -229,8 +223,8 @@ def scatter(weights: F64, neighbour: Index, mass: F64, listed: Mask, least: floa
     Domain: any floats; no weight below `least` counts.
     Source: as surface_grid.scatter.
     """
-    mass, listed = np.ascontiguousarray(mass), np.ascontiguousarray(listed)
-    receives, given, share = np.empty(listed.shape), np.zeros(listed.shape), np.empty(mass.shape)
-    spread = np.zeros(mass.shape)
+    mass, listed, (fields, expiries, strikes) = np.ascontiguousarray(mass), np.ascontiguousarray(listed), mass.shape
+    receives, given = np.empty(listed.shape), np.zeros(listed.shape)
+    share, spread = np.empty((fields, expiries, strikes + 2)), np.empty(mass.shape)
     _scatter(weights, neighbour, mass, listed, least, receives, given, share, spread)
     return spread
