@@ -72,10 +72,8 @@ def stencil(strike: F64, forward: F64, tau: F64, atm_sigma: F64, metric: Metric 
         scale = (_SQRT_HALF / STRIKE_BANDWIDTH) / (atm_sigma * np.sqrt(tau))[:, None]
     along = np.where((np.abs(gap) <= REACH) & (expiries > 1), -0.5 * gap * gap, -np.inf)
     shift, along = basis[:, None] * scale, along[:, None]
-    bells = np.empty(
-        (3, expiries, strikes - 1)
-    )  # one strike up or down in its expiry, as far; in the other, down and up
-    across, down, up = bells
+    # to the next strike in an expiry itself, as far up as down; in the other one down, and up
+    across, down, up = bells = np.empty((3, expiries, strikes - 1))
     np.multiply(step, scale, across)
     np.add(across, shift, down)
     np.subtract(across, shift, up)
