@@ -18,6 +18,8 @@ from dfmon.core.gamma_profile import Book, StickyStrike
 Index: TypeAlias = NDArray[np.intp]
 
 _ITERATIONS: Final = 100
+_ROUNDING: Final = 1e-16
+"""Of ln S: no step is smaller."""
 
 
 def linear_zero(low: F64, high: F64, net_low: F64, net_high: F64) -> F64:
@@ -58,6 +60,19 @@ def _inverse_zero(places: list[float], values: list[float]) -> float:
     return places[0]
 
 
+def zeros_between(book: Book, held: F64, y: F64, net: F64, low: Index, high: Index) -> tuple[F64, F64]:
+    """Zeros of one book between pairs of nodes, exact to rounding, and the slopes there.
+
+    Units, source: as polish.
+    Shapes: held (n,); y, net (m,); low, high (r,) -> (r,), (r,).
+    Domain: net of opposite signs at low and high.
+    """
+    ends, kernels = (y[low], y[high], net[low], net[high]), compiled.in_use()
+    if kernels is not None and isinstance(book, StickyStrike):  # another step costs less there than a better guess
+        return kernels.polish(book.a, book.b, book.height, held, *ends, _ROUNDING)
+    return polish(book, held, *ends, start=cubic_zero(y, net, low, high))
+
+
 @np.errstate(all="ignore")
 def polish(
     book: Book,
@@ -66,7 +81,7 @@ def polish(
     high: F64,
     net_low: F64,
     net_high: F64,
-    tolerance: float = 0.0,
+    tolerance: float = _ROUNDING,
     start: F64 | None = None,
 ) -> tuple[F64, F64]:
     """Zeros of net gamma inside their brackets, all at once, and the slopes there.
@@ -80,10 +95,6 @@ def polish(
     Source: Press et al., Numerical Recipes (2007), section 9.4; third-order step: Halley (1694).
     """
     rising = net_low < 0.0
-    tolerance = max(tolerance, 1e-16)
-    kernels = compiled.in_use()
-    if kernels is not None and isinstance(book, StickyStrike) and held.ndim == 1:
-        return kernels.polish(book.a, book.b, book.height, held, low, high, net_low, net_high, tolerance)
     y = linear_zero(low, high, net_low, net_high) if start is None else start
     for _ in range(_ITERATIONS):
         value, slope, curvature = book.local(y, held)

@@ -13,10 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core import compiled
 from dfmon.core.black import F64
 from dfmon.core.flip_grid import Stickiness, ground, nodes
-from dfmon.core.flip_roots import cubic_zero, polish
+from dfmon.core.flip_roots import polish, zeros_between
 from dfmon.core.flip_scan import (
     NOISE,
     Scan,
@@ -240,11 +239,8 @@ def flip_band(levels: F64) -> tuple[float | None, float | None, float]:
 
 def _roots(spot: float, book: Book, held: F64, found: Scan) -> tuple[tuple[Root, ...], Root]:
     """Polished zeros, ascending, and the one nearest to spot."""
-    y, net, low, high = found.y, found.net, found.low, found.high
-    below = net[low]
-    # a compiled step of the polish costs less than a better guess
-    start = None if compiled.in_use() else cubic_zero(y, net, low, high)
-    zeros, slopes = polish(book, held, y[low], y[high], below, net[high], start=start)
+    below = found.net[found.low]
+    zeros, slopes = zeros_between(book, held, found.y, found.net, found.low, found.high)
     columns = (spot * np.exp(zeros)).tolist(), (below < 0.0).tolist(), (slopes * 0.01).tolist()
     roots = tuple(Root(*row) for row in zip(*columns))
     return roots, roots[int(np.abs(zeros).argmin())]

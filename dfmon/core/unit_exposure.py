@@ -117,18 +117,13 @@ def unit_exposures(
     [575807, 5521, -19719, 2761]
     """
     buffers = ExposureBuffers(forward.shape[0]) if out is None else out
-    kernels = compiled.in_use()
-    if kernels is not None and numeraire == "usd" and tau.size:
-        columns = forward, strike, sigma, tau, option_type
-        if kernels.exposures(*columns, settlement == "average", buffers.matrix):
-            buffers.now.valid.fill(True)
-            return UnitExposure(buffers.matrix, buffers.now.valid, 0)
+    kernels, columns = compiled.in_use(), (forward, strike, sigma, tau, option_type)
+    plain = numeraire == "usd" and tau.size > 0
+    if kernels is not None and plain and kernels.exposures(*columns, settlement == "average", buffers.matrix):
+        buffers.now.valid.fill(True)
+        return UnitExposure(buffers.matrix, buffers.now.valid, 0)
     now = greeks(
-        forward,
-        strike,
-        sigma,
-        tau,
-        option_type,
+        *columns,
         with_price=False,
         settlement=settlement,
         average=average,
