@@ -246,6 +246,9 @@ def test_the_same_changes_of_sign_and_dips(kernels: Any, seed: int, apart: float
     net, gross, signs, low, high, flat, dips = kernels.scan(*bumps, held, y, NOISE, 0.0, _CLOSE, FLAT)
     assert flat == _flat(net, gross) == (seed % 3 == 0)
     np.testing.assert_array_equal(signs, signs_of(net, gross))
+    coarse = kernels.scan(*bumps, held, y, NOISE, 1e-3, _CLOSE, FLAT)[2]
+    np.testing.assert_array_equal(coarse, signs_of(net, gross, 1e-3 * float(book.height @ np.abs(held))))
+    assert (coarse == 0.0).sum() > (signs == 0.0).sum() or not signs.any()
     np.testing.assert_array_equal((low, high), brackets(signs))
     assert dips == bool(_dips(y, net[None], signs[None])[0].size)
 
