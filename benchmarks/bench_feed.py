@@ -24,9 +24,11 @@ import websockets
 
 from dfmon.core.step import FlowParams
 from dfmon.engine.driver import Driver
-from dfmon.venues import connection, transport
+from dfmon.venues import connection
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.protocol import Endpoint, RestCall
+from dfmon.venues.transport.base import Open
+from dfmon.venues.transport.websockets import open_websockets
 
 PACED, OVERLOAD, BEYOND = 5_000, 50_000, 200_000
 OPTIONS = 500
@@ -146,7 +148,7 @@ class Measured(Driver):
             self.run.lags_s.append(time.time() - int(frame[at : at + 13]) / 1e3)
 
 
-async def receive(port: int, opening: transport.Open, run: Run) -> None:
+async def receive(port: int, opening: Open, run: Run) -> None:
     protocol = DeribitProtocol(("BTC",), linear=False)
     driver = Measured(("BTC",), FlowParams(), {"deribit": protocol}, lambda _: None)
     driver.run = run
@@ -171,7 +173,7 @@ async def receive(port: int, opening: transport.Open, run: Run) -> None:
     run.frames = came
 
 
-async def read(port: int, opening: transport.Open, run: Run) -> None:
+async def read(port: int, opening: Open, run: Run) -> None:
     """The transport alone: every frame is counted and forgotten."""
 
     def hand(_: bytes) -> None:
@@ -188,10 +190,10 @@ async def read(port: int, opening: transport.Open, run: Run) -> None:
     await reading.close()
 
 
-Way = Callable[[int, transport.Open, Run], Coroutine[Any, Any, None]]
+Way = Callable[[int, Open, Run], Coroutine[Any, Any, None]]
 
 
-def measure(rate: int, seconds: float, opening: transport.Open, loop: Loop | None, way: Way = receive) -> Run:
+def measure(rate: int, seconds: float, opening: Open, loop: Loop | None, way: Way = receive) -> Run:
     """One run with a sender of its own."""
     listening = socket.create_server(("127.0.0.1", 0))
     sender = get_context("fork").Process(target=send, args=(listening, rate, seconds), daemon=True)
@@ -208,16 +210,16 @@ def measure(rate: int, seconds: float, opening: transport.Open, loop: Loop | Non
     return run
 
 
-def paths() -> dict[str, tuple[transport.Open, Loop | None]]:
-    found: dict[str, tuple[transport.Open, Loop | None]] = {"websockets": (transport.open_websockets, None)}
+def paths() -> dict[str, tuple[Open, Loop | None]]:
+    found: dict[str, tuple[Open, Loop | None]] = {"websockets": (open_websockets, None)}
     try:
         import uvloop
 
-        from dfmon.venues.fast import open_picows
+        from dfmon.venues.transport.picows import open_picows
     except ImportError:
         print("the extra `net` is not installed: picows and uvloop are not measured\n")
         return found
-    found["websockets + uvloop"] = transport.open_websockets, uvloop.new_event_loop
+    found["websockets + uvloop"] = open_websockets, uvloop.new_event_loop
     found["picows"] = open_picows, None
     found["picows + uvloop"] = open_picows, uvloop.new_event_loop
     return found

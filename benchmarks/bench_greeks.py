@@ -11,10 +11,10 @@ from collections.abc import Callable
 import numpy as np
 from quant_chain import Chain, chain, interleaved, show
 
-from dfmon.core.greek_buffers import GreekBuffers
-from dfmon.core.greek_calc import greeks
-from dfmon.core.pair_greeks import PairBuffers, PairedChain, pair_greeks
-from dfmon.core.pairing import Pairing
+from dfmon.core.pricing.greek_buffers import GreekBuffers
+from dfmon.core.pricing.greek_calc import greeks
+from dfmon.core.pricing.pair_greeks import PairBuffers, PairedChain, pair_greeks
+from dfmon.core.pricing.pairing import Pairing
 
 Run = Callable[[], object]
 

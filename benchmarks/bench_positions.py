@@ -17,16 +17,16 @@ from dataclasses import replace
 import numpy as np
 from positions_trial import START_NS, Figures, Shot, flip_coverage, frames, net_gamma, trades, trial
 
-from dfmon.core.attribution import Priors
+from dfmon.core.book_exposure import measure
 from dfmon.core.columns import columns
-from dfmon.core.dealer_net import dealer_positions
-from dfmon.core.exposure import measure
-from dfmon.core.inventory import Inventory
-from dfmon.core.inventory_bytes import to_bytes
-from dfmon.core.observing import observe
+from dfmon.core.positions.attribution import Priors
+from dfmon.core.positions.dealer_net import dealer_positions
+from dfmon.core.positions.inventory import Inventory
+from dfmon.core.positions.inventory_codec import to_bytes
+from dfmon.core.positions.update import observe
 from dfmon.model.frames import ChainFrame, Life
 from dfmon.model.units import DAY, SECOND
-from dfmon.sim.population import live
+from dfmon.sim.market.population import live
 
 DAYS = (5.0, 10.0, 15.0, 20.0, 25.0, 30.0)
 GRID = ((0.9, 0.05), (0.8, 0.05), (0.7, 0.05), (0.6, 0.05), (0.5, 0.05), (0.8, 0.15), (0.7, 0.15), (0.6, 0.15),

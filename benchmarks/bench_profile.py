@@ -12,9 +12,9 @@ import numpy as np
 from quant_chain import Chain, chain, interleaved, show
 from scipy.stats import norm
 
-from dfmon.core.flip_roots import cubic_zero, polish
-from dfmon.core.gamma_profile import StickyStrike
-from dfmon.core.pairing import Pairing
+from dfmon.core.flip.gamma_profile import StickyStrike
+from dfmon.core.flip.roots import cubic_zero, polish
+from dfmon.core.pricing.pairing import Pairing
 
 LEVELS = np.linspace(-0.35, 0.35, 201)
 FLOOR = "bare np.exp(n m), in tiles"

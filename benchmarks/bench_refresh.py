@@ -12,12 +12,12 @@ from collections.abc import Callable
 import numpy as np
 from quant_chain import Chain, chain, interleaved
 
-from dfmon.core.gamma_flip import find_flip, flip_band, flip_members
-from dfmon.core.pairing import Pairing
-from dfmon.core.settlement import DAY, settlement_terms
-from dfmon.core.surface_grid import gather, scatter, stencil
-from dfmon.core.unit_exposure import ExposureBuffers, unit_exposures
-from dfmon.core.vanna_charm_volga import member_totals, roll_up
+from dfmon.core.exposure.surface_grid import gather, scatter, stencil
+from dfmon.core.exposure.unit_exposure import ExposureBuffers, unit_exposures
+from dfmon.core.exposure.vanna_charm_volga import member_totals, roll_up
+from dfmon.core.flip.gamma_flip import find_flip, flip_band, flip_members
+from dfmon.core.pricing.pairing import Pairing
+from dfmon.core.pricing.settlement import DAY, settlement_terms
 
 MEMBERS = 128
 BUDGETS = {"whole refresh": 1e-3, f"whole refresh, {MEMBERS} members, bands": 12e-3}

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core.attribution import Priors
-from dfmon.core.dealer_net import DealerPositions, dealer_positions
-from dfmon.core.gamma_flip import find_flip, flip_band, flip_members
-from dfmon.core.inventory import Inventory
-from dfmon.core.observing import observe
-from dfmon.core.unit_exposure import UnitExposure, unit_exposures
+from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
+from dfmon.core.flip.gamma_flip import find_flip, flip_band, flip_members
+from dfmon.core.positions.attribution import Priors
+from dfmon.core.positions.dealer_net import DealerPositions, dealer_positions
+from dfmon.core.positions.inventory import Inventory
+from dfmon.core.positions.update import observe
 from dfmon.model.frames import ChainFrame, TradeColumns
 from dfmon.model.units import DAY, SECOND
-from dfmon.sim.population import BLOCK, COMBO, LIQUIDATION, RFQ, SPOT, Life, live
+from dfmon.sim.market.population import BLOCK, COMBO, LIQUIDATION, RFQ, SPOT, Life, live
 
 F64 = NDArray[np.float64]
 START_NS = 1_770_000_000 * SECOND

@@ -19,10 +19,10 @@ import numpy as np
 import scipy
 from quant_chain import chain, interleaved
 
-from dfmon.core import compiled
-from dfmon.core.closed_forms import Prepared
-from dfmon.core.greek_buffers import GreekBuffers
-from dfmon.core.greek_calc import greeks
+from dfmon.core.pricing import compiled
+from dfmon.core.pricing.closed_forms import Prepared
+from dfmon.core.pricing.greek_buffers import GreekBuffers
+from dfmon.core.pricing.greek_calc import greeks
 
 Run = Callable[[], object]
 

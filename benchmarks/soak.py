@@ -32,11 +32,12 @@ from typing import Any, Final
 
 import msgspec
 
-from dfmon import app, simulate
+from dfmon.cli import demo
 from dfmon.config import Config
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot
-from dfmon.session import LiveSession
+from dfmon.runtime import composition
+from dfmon.runtime.live_session import LiveSession
 
 SETTLING_MIN: Final = 10.0
 MEMORY_RISE: Final = 0.03
@@ -51,8 +52,8 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         directory = Path(args.record or stack.enter_context(tempfile.TemporaryDirectory()))
         config = _config(tuple(args.currency.split(",")), directory / "session")
-        at = stack.enter_context(simulate.child_exchange(args.seed, tuple(args.board.split(","))))
-        config = simulate.pointed_at(config, at)
+        at = stack.enter_context(demo.child_exchange(args.seed, tuple(args.board.split(","))))
+        config = demo.pointed_at(config, at)
         return asyncio.run(soak(config, args.minutes, args.every))
 
 
@@ -65,7 +66,7 @@ async def soak(config: Config, minutes: float, every_s: float) -> int:
         snapshots[snapshot.underlying] += 1
 
     hub.listen(count)
-    session = app.live_session(config, "sim", app.Outputs((), None), _raise, hub)
+    session = composition.live_session(config, "sim", composition.Outputs((), None), _raise, hub)
     stop = asyncio.Event()
     running = asyncio.create_task(session.run(stop))
     scale = Scale(session, every_s)

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 from dfmon.version import __version__
 
 if TYPE_CHECKING:
-    from dfmon.api import Board, exposures, flip, greeks, implied_vol, models, use_compiled
+    from dfmon.api import (
+        Board,
+        exposures,
+        flip,
+        greeks,
+        implied_vol,
+        models,
+        use_compiled,
+    )
 
 __all__ = ["Board", "__version__", "exposures", "flip", "greeks", "implied_vol", "models", "use_compiled"]
 

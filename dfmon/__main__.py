@@ -10,7 +10,7 @@ def main() -> int:
     """Run the command line and return its exit code."""
     # kernels work on small tiles: a second BLAS thread would only take the core that reads the sockets
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from dfmon.cli import run
+    from dfmon.cli.main import run
 
     return run(sys.argv[1:])
 

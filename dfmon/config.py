@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from dfmon.core.attribution import Priors
-from dfmon.core.desks import Desk
+from dfmon.core.exposure.desks import Desk
+from dfmon.core.positions.attribution import Priors
 from dfmon.core.step import FlowParams
 from dfmon.model.errors import UsageError
 from dfmon.model.units import clean

@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from dfmon import app, simulate
+from dfmon.cli import demo
 from dfmon.config import Config
 from dfmon.core.step import FlowParams
+from dfmon.runtime import composition
 from dfmon.sim.server import SimConfig, SimServer
 
 
@@ -23,7 +24,7 @@ async def exchange(history: float) -> AsyncIterator[Config]:
     market = asyncio.create_task(server.run())
     base = Config(market=msgspec.structs.replace(Config().market, currencies=("BTC",)))
     try:
-        yield simulate.pointed_at(base, addresses)
+        yield demo.pointed_at(base, addresses)
     finally:
         market.cancel()
         await asyncio.gather(market, return_exceptions=True)
@@ -34,8 +35,8 @@ def about(config: Config, params: FlowParams | None = None) -> dict[str, Any]:
     """What a recording of a session says of itself."""
     return {
         "underlyings": ["BTC"],
-        "sources": [connection.source for connection in app.venue_endpoints(config)],
-        "pace": msgspec.to_builtins(app.pace(config)),
+        "sources": [connection.source for connection in composition.venue_endpoints(config)],
+        "pace": msgspec.to_builtins(composition.pace(config)),
         "params": msgspec.to_builtins(params or FlowParams()),
     }
 

@@ -22,11 +22,11 @@ from dfmon.engine.driver import Driver, InlineWorker
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import HOUR, MILLISECOND, SECOND
 from dfmon.replay import Recording, play_through
-from dfmon.sim.binance import Binance
-from dfmon.sim.deribit import Deribit
+from dfmon.sim.binance.server import Binance
+from dfmon.sim.deribit.server import Deribit
 from dfmon.sim.faults import Faults
-from dfmon.sim.market import Market
-from dfmon.sim.okx import Okx
+from dfmon.sim.market.market import Market
+from dfmon.sim.okx.server import Okx
 from dfmon.store.recorder import Recorder
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.registry import Address, Pace, endpoints

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from dfmon.cli import parser
+from dfmon.cli.parser import parser
 from dfmon.config import Config
-from dfmon.core.rules import ORDER, Bucket
+from dfmon.core.scenario.rules import ORDER, Bucket
 from dfmon.model.snapshot import Metrics
 
 ROOT = Path(__file__).parent.parent

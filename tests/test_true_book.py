@@ -9,13 +9,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from dfmon import app, simulate
-from dfmon.backfill import Background
+from dfmon.cli import demo
 from dfmon.config import Config
 from dfmon.core.step import FlowParams
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot, PositionRow
-from dfmon.session import LiveSession
+from dfmon.runtime import composition
+from dfmon.runtime.backfill import Background
+from dfmon.runtime.live_session import LiveSession
 from dfmon.sim.server import SimConfig, SimServer
 
 
@@ -25,7 +26,7 @@ async def exchange() -> AsyncIterator[tuple[SimServer, Config]]:
     addresses = await server.start()
     market = asyncio.create_task(server.run())
     base = Config(market=msgspec.structs.replace(Config().market, currencies=("BTC",)))
-    yield server, simulate.pointed_at(base, addresses)
+    yield server, demo.pointed_at(base, addresses)
     market.cancel()
     await asyncio.gather(market, return_exceptions=True)
     await server.stop()
@@ -42,7 +43,7 @@ async def test_a_session_finds_the_true_dealer_book_as_its_backfill_comes_in(
     hub, stop, seen = SnapshotHub(mode="sim"), asyncio.Event(), list[FlowSnapshot]()
     hub.listen(seen.append)
     session = LiveSession(
-        ("BTC",), app.venue_endpoints(config), FlowParams(), hub, raised,
+        ("BTC",), composition.venue_endpoints(config), FlowParams(), hub, raised,
         tick_s=0.25, rest_pace_s=0.01, backfill=Background(config.deribit.archive, 500.0),
     )  # fmt: skip
     running = asyncio.create_task(session.run(stop))

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core.dealer_net import DealerPositions
-from dfmon.core.settlement import DAY, Terms, settlement_terms
+from dfmon.core.positions.dealer_net import DealerPositions
+from dfmon.core.pricing.settlement import DAY, Terms, settlement_terms
 from dfmon.model.frames import F64, I64, ChainFrame
 from dfmon.model.units import YEAR
 

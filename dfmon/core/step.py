@@ -13,26 +13,26 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from dfmon.core import report
-from dfmon.core.assemble import assemble
-from dfmon.core.attribution import Priors
+from dfmon.core.book_exposure import measure
 from dfmon.core.columns import Columns, atm_sigma, columns, first_of_group
-from dfmon.core.compiled import pricing
-from dfmon.core.dealer_net import dealer_positions, other_positions, reconciled
-from dfmon.core.desks import Desk, hedged, unseen_sd
-from dfmon.core.exposure import measure
-from dfmon.core.flip_grid import Stickiness
-from dfmon.core.greek_calc import Numeraire
-from dfmon.core.hpp_score import Scaling, rescale
-from dfmon.core.inventory import Inventory
-from dfmon.core.liquidity import MEDIAN_OVER, SAMPLE, market_view
-from dfmon.core.lookback import empty_path, moves
-from dfmon.core.measured import Measured
-from dfmon.core.observing import observe
-from dfmon.core.rolling import Window
-from dfmon.core.rules import RuleState, Thresholds, classify
-from dfmon.core.scenario_inputs import scenario_inputs
-from dfmon.core.watch import Watch, watch
+from dfmon.core.exposure.desks import Desk, hedged, unseen_sd
+from dfmon.core.flip.grid import Stickiness
+from dfmon.core.positions.attribution import Priors
+from dfmon.core.positions.dealer_net import dealer_positions, other_positions, reconciled
+from dfmon.core.positions.inventory import Inventory
+from dfmon.core.positions.update import observe
+from dfmon.core.pricing.compiled import pricing
+from dfmon.core.pricing.greek_calc import Numeraire
+from dfmon.core.scenario.alerts import Watch, watch
+from dfmon.core.scenario.features import scenario_inputs
+from dfmon.core.scenario.hpp_score import Scaling, rescale
+from dfmon.core.scenario.liquidity import MEDIAN_OVER, SAMPLE, market_view
+from dfmon.core.scenario.lookback import empty_path, moves
+from dfmon.core.scenario.rolling import Window
+from dfmon.core.scenario.rules import RuleState, Thresholds, classify
+from dfmon.core.scenario.tick_result import Measured
+from dfmon.core.snapshot import tables
+from dfmon.core.snapshot.build import assemble
 from dfmon.model.frames import F64, ChainFrame, FeedHealth, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot, TapeRow
 from dfmon.model.units import DAY, YEAR
@@ -152,7 +152,7 @@ def _computed(
     )
     inputs = scenario_inputs(measured, params.iv_move_1h)
     rules, reasons = classify(state.rules, inputs, params.thresholds, ts_ns)
-    tape = report.tape(chain, cols, exposure, state.tape)
+    tape = tables.tape(chain, cols, exposure, state.tape)
     watched = watch(state.watch, rules, exposure.flip, chain.spot, feeds, reasons, ts_ns)
     snapshot = assemble(measured, inputs, rules, reasons, params.thresholds, tape, watched.alerts, seq)
     return FlowState(inventory, scaling, path, liquidity.depth, rules, watched, tape), snapshot

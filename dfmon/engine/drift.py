@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from dfmon.core.greek_calc import greeks
+from dfmon.core.pricing.greek_calc import greeks
 from dfmon.model.events import OptionGreeks, OptionTicker
 from dfmon.model.frames import F64, I8, I64, column
 from dfmon.model.units import MINUTE, YEAR, clean

@@ -14,13 +14,13 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from dfmon.core.inventory import Inventory
+from dfmon.core.positions.inventory import Inventory
 from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.engine.chain import ChainState
+from dfmon.engine.checkpoint import known, unpack
 from dfmon.engine.feeds import FeedTracker
 from dfmon.engine.journal import Record, RecordKind, rest_payload
 from dfmon.engine.market import MarketState
-from dfmon.engine.memory import known, unpack
 from dfmon.model.events import Event, FeedState, OptionLife, OptionTrade, Rejected
 from dfmon.model.frames import ChainFrame, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot

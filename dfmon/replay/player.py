@@ -14,8 +14,8 @@ from typing import Final
 from dfmon.engine.hub import Request, Runtime, SnapshotHub
 from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.units import HOUR, SECOND
-from dfmon.replay.moments import moment
 from dfmon.replay.sources import Move, Recording, Source
+from dfmon.replay.time_spec import moment
 from dfmon.replay.timeline import Goal, Scout, Timeline
 from dfmon.sinks.base import Sink, supervise
 

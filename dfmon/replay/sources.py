@@ -19,7 +19,7 @@ from dfmon.engine.journal import Record, RecordKind
 from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import SECOND, clean, iso
-from dfmon.replay.moments import within
+from dfmon.replay.time_spec import within
 from dfmon.store import boards, replayer
 from dfmon.venues import registry
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from dfmon.sim.archive import Trouble
+from dfmon.sim.deribit.archive import Trouble
 
 # what a blow is, among the fields below
 _BLOWS: Final = ("roll", "pull_quotes", "cascade", "shutdown", "reset_sequences", "list_strike")

@@ -21,11 +21,11 @@ import msgspec
 from websockets.asyncio.server import Server
 
 from dfmon.model.units import SECOND
-from dfmon.sim.binance import Binance
-from dfmon.sim.deribit import Deribit
+from dfmon.sim.binance.server import Binance
+from dfmon.sim.deribit.server import Deribit
 from dfmon.sim.faults import Faults
-from dfmon.sim.market import Market
-from dfmon.sim.okx import Okx
+from dfmon.sim.market.market import Market
+from dfmon.sim.okx.server import Okx
 from dfmon.sim.transport import Venue, listen, port_of
 
 TICK_S: Final = 0.1

@@ -19,8 +19,8 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from dfmon.sim.currency import Happenings
 from dfmon.sim.faults import Faults
+from dfmon.sim.market.currency import Happenings
 
 QUEUE_BYTES: Final = 8 << 20
 encode: Final = msgspec.json.Encoder().encode

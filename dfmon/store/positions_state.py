@@ -11,7 +11,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from dfmon.engine.memory import Memory, pack, unpack
+from dfmon.engine.checkpoint import Memory, pack, unpack
 from dfmon.model.units import clean
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from dfmon.tui.plan import SHEETS
+from dfmon.tui.layout import SHEETS
 
 GROUPS: Final = ("SCREEN", "PANELS", "HEAT-MAP", "POSITIONS", "REPLAY")
 _OF_PANELS: Final = ("PANELS", "HEAT-MAP")  # not offered while a sheet covers the panels

@@ -23,17 +23,17 @@ from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.model.units import DAY, utc
 from dfmon.tui import prompt
 from dfmon.tui.actions import ACTIONS, BY_ID, Action, works
-from dfmon.tui.deeds import DEEDS
-from dfmon.tui.leave import CLOSED, Exit, signals, terminal_open
+from dfmon.tui.chart_history import History, Past, read_beside
+from dfmon.tui.diff_driver import ThriftyDriver
 from dfmon.tui.palette import Look
-from dfmon.tui.past import History, Past, read_beside
-from dfmon.tui.present.frame import Frame
-from dfmon.tui.present.summary import copied
+from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.summary import copied
+from dfmon.tui.request_actions import WISHES
 from dfmon.tui.screens.main import MainScreen
 from dfmon.tui.settings import ScreenSettings
-from dfmon.tui.thrift import ThriftyDriver
+from dfmon.tui.shutdown import CLOSED, Exit, signals, terminal_open
 from dfmon.tui.view import View, cycle
-from dfmon.tui.wishes import WISHES
+from dfmon.tui.view_actions import DEEDS
 
 _SAID: Final = {"positions": "positions:", "replay.speed": "replay speed", "replay.seek": "replay to"}
 BACKLOG: Final = 2  # frames queued for the terminal above which the next one is skipped

@@ -14,10 +14,10 @@ from dfmon.model.errors import UsageError
 from dfmon.model.units import clean
 from dfmon.tui.actions import ACTIONS, BY_ID, Action, works
 from dfmon.tui.filters import parse
-from dfmon.tui.moments import ALLOWED, seek
-from dfmon.tui.present.frame import Frame
-from dfmon.tui.present.heatmap import current
-from dfmon.tui.present.models import known_models
+from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.heatmap import current
+from dfmon.tui.render.models import known_models
+from dfmon.tui.seek_parser import ALLOWED, seek
 from dfmon.tui.settings import ICONS, PALETTES
 from dfmon.tui.view import METRICS, ORDERS, SPANS, View
 

@@ -9,8 +9,8 @@ from typing import Final, Literal
 
 from dfmon.engine.hub import Request
 from dfmon.tui.commands import Wanted, completed, filter_list, hint, run
-from dfmon.tui.moments import ALLOWED, seek
-from dfmon.tui.present.frame import Frame
+from dfmon.tui.render.frame import Frame
+from dfmon.tui.seek_parser import ALLOWED, seek
 from dfmon.tui.view import View
 
 LONGEST: Final = 120

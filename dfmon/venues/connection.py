@@ -15,12 +15,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from dfmon.venues.attempts import Backoff, Gate, pause_unless
-from dfmon.venues.inbox import Inbox
-from dfmon.venues.line import Line
+from dfmon.venues.backoff import Backoff, Gate, pause_unless
+from dfmon.venues.frame_queue import Inbox
+from dfmon.venues.health.socket_watchdog import Silence, is_chatter
 from dfmon.venues.protocol import Endpoint, RestCall
-from dfmon.venues.silence import Silence, is_chatter
-from dfmon.venues.transport import LOSSES, Open, Socket, in_words, opener
+from dfmon.venues.socket_gate import Line
+from dfmon.venues.transport.base import Open, Socket
+from dfmon.venues.transport.errors import LOSSES, in_words
+from dfmon.venues.transport.opener import opener
 
 _MOST_CALLS: Final = 1000  # waiting for REST
 _OVERLAP_S: Final = 5.0  # two sockets at most this long

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dfmon.core.gamma_flip import find_flip
-from dfmon.core.greek_calc import greeks
-from dfmon.core.pairing import Pairing
-from dfmon.core.unit_exposure import unit_exposures
-from dfmon.core.vanna_charm_volga import totals
+from dfmon.core.exposure.unit_exposure import unit_exposures
+from dfmon.core.exposure.vanna_charm_volga import totals
+from dfmon.core.flip.gamma_flip import find_flip
+from dfmon.core.pricing.greek_calc import greeks
+from dfmon.core.pricing.pairing import Pairing
 from tests.core.boards import YEAR_MS, Board, snapshot_board, ticker_board
 
 KNOWN = [

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dfmon.core.columns import Columns, atm_sigma, columns, first_of_group, summed
-from dfmon.core.dealer_net import Inventory, dealer_positions
+from dfmon.core.positions.dealer_net import Inventory, dealer_positions
 from dfmon.core.step import daily_sigma
 from dfmon.model.frames import ChainFrame
 from dfmon.model.units import NAN

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfmon.core.inventory_bytes import to_bytes
+from dfmon.core.positions.inventory_codec import to_bytes
 from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.model.events import FeedState
 from dfmon.model.frames import ChainFrame, FeedHealth, MarketFrame

@@ -12,15 +12,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from dfmon.core.attribution import Priors
-from dfmon.core.inventory import Inventory
-from dfmon.core.observing import observe
+from dfmon.core.positions.attribution import Priors
+from dfmon.core.positions.inventory import Inventory
+from dfmon.core.positions.update import observe
 from dfmon.engine.chain import ChainState
 from dfmon.model.events import Event, Listed, OptionTrade, PrintsLost
 from dfmon.model.units import MILLISECOND
 from tests.chains import option, ticker
 from tests.venues.test_deribit import T_MS, of
-from tests.venues.test_deribit_prints import NAMES, Venue, play, stream, torn
+from tests.venues.test_deribit_trade_feed import NAMES, Venue, play, stream, torn
 
 COUNT = 1_200
 BEFORE, AFTER = (T_MS - 1) * MILLISECOND, (T_MS + COUNT + 1) * MILLISECOND

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfmon.core import compiled
+from dfmon.core.pricing import compiled
 from dfmon.core.step import FlowParams
 from dfmon.engine import driver as driver_module
 from dfmon.engine.driver import Driver

@@ -24,10 +24,12 @@ from dfmon.engine.driver import Driver
 from dfmon.model.frames import ChainFrame
 from dfmon.model.units import HOUR, SECOND
 from dfmon.sim.server import SimAddresses, SimConfig, SimServer
-from dfmon.venues import attempts, connection, rest, transport
+from dfmon.venues import backoff, connection
 from dfmon.venues.protocol import Patience
 from dfmon.venues.registry import Address, Pace, endpoints
-from dfmon.venues.rest import RestClient
+from dfmon.venues.rest import client
+from dfmon.venues.rest.client import RestClient
+from dfmon.venues.transport import base as transport
 from tests.fault.proxy import Line, Proxy
 
 NOON = 1_795_305_600 * SECOND + 12 * HOUR  # Sunday 22 November 2026, 12:00 UTC
@@ -199,7 +201,7 @@ async def two_sessions(
         "okx": at.okx_ws,
     }
     hurried = mock.patch.multiple(transport, OPEN_S=transport.OPEN_S / HURRY, PING_S=transport.PING_S / HURRY)
-    gates = mock.patch.object(attempts, "_GATE_S", 0.9 * HURRY)  # attempts a second
+    gates = mock.patch.object(backoff, "_GATE_S", 0.9 * HURRY)  # backoff a second
     proxies = {name: Proxy(urlsplit(url).port or 0) for name, url in ports.items()}
     through = {name: await proxy.start() for name, proxy in proxies.items()}
     clean = Client(server, _addresses(at, {}))
@@ -208,7 +210,7 @@ async def two_sessions(
     running = [asyncio.create_task(client.run()) for client in (clean, faulted)]
     pair = Pair(server, clean, faulted, proxies, at, running)
     try:
-        with hurried, mock.patch.object(rest, "_TIMEOUT_S", 10.0 / HURRY), gates:
+        with hurried, mock.patch.object(client, "_TIMEOUT_S", 10.0 / HURRY), gates:
             await pair.settled()
             yield pair
         failed = [task.exception() for task in running if task.done() and task.exception()]

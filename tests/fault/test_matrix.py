@@ -20,7 +20,7 @@ import pytest
 from dfmon.model.units import SECOND
 from dfmon.sim.faults import Close
 from dfmon.sim.server import SimServer
-from dfmon.venues.silence import is_chatter
+from dfmon.venues.health.socket_watchdog import is_chatter
 from tests.fault.market import SOURCES, Pair, two_sessions
 
 Fault = Callable[[Pair], Awaitable[None]]

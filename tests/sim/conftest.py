@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from dfmon.model.units import DAY, HOUR, SECOND
-from dfmon.sim.market import Market
+from dfmon.sim.market.market import Market
 from dfmon.sim.server import SimAddresses, SimConfig, SimServer
 
 NOON = 1_795_305_600 * SECOND + 12 * HOUR  # Sunday 22 November 2026, 12:00 UTC

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from dfmon.sim.deribit_trades import block_request
-from dfmon.sim.flow import Leg, Order
+from dfmon.sim.deribit.trades import block_request
+from dfmon.sim.market.flow import Leg, Order
 from dfmon.sim.transport import QUEUE_BYTES
 
 STAMPS = {"usIn", "usOut", "usDiff", "testnet"}

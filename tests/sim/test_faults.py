@@ -162,7 +162,7 @@ async def test_the_exchanges_clock_can_be_wrong(exchange: Any) -> None:
 
 
 def test_frozen_market_time_stands_still_while_books_speak(noon: int) -> None:
-    from dfmon.sim.market import Market
+    from dfmon.sim.market.market import Market
 
     market = Market(7, noon, ("BTC",), 0.01)
     book = market.linear("okx")["BTC-USDT"].book

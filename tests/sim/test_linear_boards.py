@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from dfmon.core.normal import cdf
+from dfmon.core.pricing.normal import cdf
 from dfmon.engine.drift import GreekDrift
-from dfmon.sim import deribit_records as wire
-from dfmon.sim.market import Market
+from dfmon.sim.deribit import records
+from dfmon.sim.market.market import Market
 from dfmon.venues.deribit import decode
 
 BOARDS = ("BTC", "BTC_USDC", "SOL", "XRP")
@@ -104,7 +104,7 @@ async def test_hedging_venues_trade_the_other_coins_too(exchange: Any) -> None:
 def test_the_greeks_told_of_every_board_are_ours(market: Market) -> None:
     for currency in market.currencies.values():
         board = currency.board
-        told = [msgspec.json.encode(wire.option_ticker(currency, row)) for row in range(len(board.names))]
+        told = [msgspec.json.encode(records.option_ticker(currency, row)) for row in range(len(board.names))]
         tickers = [decode.ticker_asked.decode(body).read() for body in told]
         expiry_ns = np.array([contract.expiry.expiry_ns for contract in board.contracts])
         for first in range(0, len(tickers), 200):

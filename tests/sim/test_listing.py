@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from dfmon.model.units import DAY, HOUR, SECOND, utc
-from dfmon.sim.listing import contracts, expiries, next_cut, strikes
+from dfmon.sim.market.listing import contracts, expiries, next_cut, strikes
 
 
 def test_a_sunday_in_november_lists_what_deribit_lists(noon: int) -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from dfmon.model.units import DAY, MILLISECOND, MINUTE, SECOND
 from dfmon.sim.faults import Faults
-from dfmon.sim.flow import CustomerFlow
-from dfmon.sim.ladder import Ladder, LadderSpec
-from dfmon.sim.ledger import AMONG_DEALERS, CUSTOMER_TAKES, DEALER_TAKES, DESKS, Ledger
-from dfmon.sim.market import Market
-from dfmon.sim.specs import SPECS
+from dfmon.sim.market.flow import CustomerFlow
+from dfmon.sim.market.ladder import Ladder, LadderSpec
+from dfmon.sim.market.ledger import AMONG_DEALERS, CUSTOMER_TAKES, DEALER_TAKES, DESKS, Ledger
+from dfmon.sim.market.market import Market
+from dfmon.sim.market.specs import SPECS
 
 
 def state(market: Market) -> list[Any]:

@@ -72,7 +72,7 @@ async def test_a_broken_market_ends_serve_with_its_error(monkeypatch: pytest.Mon
     def fail(self: object, to_ns: int) -> None:
         raise ArithmeticError("broken")
 
-    monkeypatch.setattr("dfmon.sim.market.Market.advance", fail)
+    monkeypatch.setattr("dfmon.sim.market.market.Market.advance", fail)
     async with asyncio.timeout(5):
         with pytest.raises(ArithmeticError, match="broken"):
             await serve(SimConfig(currencies=("BTC",)), lambda _: None, asyncio.Event())

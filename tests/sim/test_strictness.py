@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from dfmon.sim.deribit_session import Credits
+from dfmon.sim.deribit.session import Credits
 from dfmon.sim.faults import Faults
 from tests.sim.test_okx import push
 from tests.sim.test_okx import subscribe as okx_subscribe

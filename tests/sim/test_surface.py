@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from dfmon.sim.market import Market
-from dfmon.sim.surface import Smile, black76, greeks
+from dfmon.sim.market.market import Market
+from dfmon.sim.market.surface import Smile, black76, greeks
 
 TENORS = np.array([0.25, 1.0, 4.0, 7.0, 30.0, 90.0, 365.0, 730.0]) / 365.0
 GRID = np.linspace(-3.0, 3.0, 1201)

@@ -14,11 +14,11 @@ from dfmon.model.units import SECOND
 from dfmon.tui import app as app_module
 from dfmon.tui.actions import ACTIONS, BY_ID
 from dfmon.tui.app import DfmonApp, writer_backlog
-from dfmon.tui.deeds import DEEDS
-from dfmon.tui.present.options import listed
+from dfmon.tui.render.options import listed
+from dfmon.tui.request_actions import WISHES
 from dfmon.tui.settings import ScreenSettings
 from dfmon.tui.view import ORDERS, View
-from dfmon.tui.wishes import WISHES
+from dfmon.tui.view_actions import DEEDS
 
 from . import factory
 from .conftest import SameScreen, Stage

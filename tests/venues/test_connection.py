@@ -11,9 +11,11 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from dfmon.model.events import Event
 from dfmon.venues import connection
-from dfmon.venues.attempts import pause_unless
+from dfmon.venues.backoff import pause_unless
 from dfmon.venues.protocol import Endpoint, Fate, Patience, RestCall
-from dfmon.venues.transport import Open, Socket, in_words, open_websockets
+from dfmon.venues.transport.base import Open, Socket
+from dfmon.venues.transport.errors import in_words
+from dfmon.venues.transport.websockets import open_websockets
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 DATA = b'{"channel":"x","data":1}'
@@ -24,7 +26,7 @@ def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Every test of this file holds for both libraries: the same frames, the same codes, the same words."""
     if request.param == "picows":
         pytest.importorskip("picows")
-        from dfmon.venues.fast import open_picows as chosen
+        from dfmon.venues.transport.picows import open_picows as chosen
     else:
         chosen = open_websockets
     monkeypatch.setattr(connection, "opener", lambda: chosen)

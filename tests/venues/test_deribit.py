@@ -20,7 +20,7 @@ from dfmon.model.events import (
 )
 from dfmon.model.units import HOUR, MINUTE, SECOND
 from dfmon.venues.deribit.protocol import DeribitProtocol
-from dfmon.venues.deribit.tape import LARGEST_JUMP, PAGE, Tape
+from dfmon.venues.deribit.trades.sequencer import LARGEST_JUMP, PAGE, Tape
 from dfmon.venues.deribit.wire import Trade
 from dfmon.venues.protocol import RestCall, VenueProtocol
 from tests.venues.venue_golden import NOW, Golden, assert_finite, body, goldens, mutations, plain

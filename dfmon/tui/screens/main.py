@@ -14,23 +14,23 @@ from textual.events import Key, Resize
 from textual.screen import Screen
 
 from dfmon.tui.actions import ACTIONS
-from dfmon.tui.grid import RowGrid
+from dfmon.tui.layout import Plan, Rect, plan
 from dfmon.tui.palette import Look
-from dfmon.tui.plan import Plan, Rect, plan
-from dfmon.tui.present.alerts import alerts
-from dfmon.tui.present.chart import chart
-from dfmon.tui.present.detail import detail
-from dfmon.tui.present.feeds import feeds
-from dfmon.tui.present.frame import Frame
-from dfmon.tui.present.gauges import gauges
-from dfmon.tui.present.heatmap import heatmap
-from dfmon.tui.present.help import help_sheet
-from dfmon.tui.present.positions import positions
-from dfmon.tui.present.profile import profile
-from dfmon.tui.present.state import keys, small, state
-from dfmon.tui.present.strip import banner, strip
-from dfmon.tui.present.tape import tape
-from dfmon.tui.present.text import Row, fit
+from dfmon.tui.render.alerts import alerts
+from dfmon.tui.render.chart import chart
+from dfmon.tui.render.detail import detail
+from dfmon.tui.render.feeds import feeds
+from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.gauges import gauges
+from dfmon.tui.render.heatmap import heatmap
+from dfmon.tui.render.help import help_sheet
+from dfmon.tui.render.positions import positions
+from dfmon.tui.render.profile import profile
+from dfmon.tui.render.state import keys, small, state
+from dfmon.tui.render.strip import banner, strip
+from dfmon.tui.render.tape import tape
+from dfmon.tui.render.text import Row, fit
+from dfmon.tui.widgets import RowGrid
 
 Present = Callable[[Frame, Rect], list[Row]]
 

@@ -13,9 +13,9 @@ from dfmon.model.events import Event, Market, MarketTicker
 from dfmon.model.units import HOUR, NAN, SECOND
 from dfmon.venues.binance import wire
 from dfmon.venues.decoding import ns, number
-from dfmon.venues.restalone import RestAlone
-from dfmon.venues.restqueue import RestQueue
-from dfmon.venues.status import Status
+from dfmon.venues.health.status import Status
+from dfmon.venues.rest.fallback import RestAlone
+from dfmon.venues.rest.queue import RestQueue
 
 VENUE: Final = "binance"
 _EVERY_S: Final = 15.0

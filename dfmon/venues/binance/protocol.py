@@ -25,10 +25,10 @@ from dfmon.venues.binance import wire
 from dfmon.venues.binance.book import DepthChain
 from dfmon.venues.binance.facts import VENUE, Facts
 from dfmon.venues.decoding import UNREADABLE, Recent, ns, rejected
+from dfmon.venues.health.channel_watchdog import Watchdog
+from dfmon.venues.health.status import Status
 from dfmon.venues.protocol import Fate, Patience, RestCall
-from dfmon.venues.restqueue import RestQueue
-from dfmon.venues.status import Status
-from dfmon.venues.watchdog import Watchdog
+from dfmon.venues.rest.queue import RestQueue
 
 _STREAM: Final = b'"stream":"'
 _QUOTE: Final = "USDT"

@@ -14,19 +14,25 @@ from dfmon.model.events import ClockReading, Event, FeedState, FeedStatus
 from dfmon.model.units import MICROSECOND, MINUTE, clean
 from dfmon.venues.decoding import UNREADABLE, rejected
 from dfmon.venues.deribit import decode, wire
-from dfmon.venues.deribit.answers import Answers
-from dfmon.venues.deribit.asking import Calls, channels, optional_channels, ticker_channel, watched
-from dfmon.venues.deribit.halts import Halts
+from dfmon.venues.deribit.jsonrpc import CLOSED, FATAL, WORDS, Session
 from dfmon.venues.deribit.listing import Listings, index_name
-from dfmon.venues.deribit.lives import Lives
-from dfmon.venues.deribit.polls import Polls
-from dfmon.venues.deribit.prints import Prints
-from dfmon.venues.deribit.pushes import Pushes
-from dfmon.venues.deribit.session import CLOSED, FATAL, WORDS, Session
+from dfmon.venues.deribit.notifications import Pushes
+from dfmon.venues.deribit.platform_state import Halts
+from dfmon.venues.deribit.responses import Answers
+from dfmon.venues.deribit.rest_calls import (
+    Calls,
+    channels,
+    optional_channels,
+    ticker_channel,
+    watched,
+)
+from dfmon.venues.deribit.rest_polling import Polls
+from dfmon.venues.deribit.trades.feed import Prints
+from dfmon.venues.deribit.trades.history import Lives
+from dfmon.venues.health.channel_watchdog import Watchdog
+from dfmon.venues.health.status import Status, listed
 from dfmon.venues.meta_snap import Job, Schedule
 from dfmon.venues.protocol import Fate, Patience, RestCall
-from dfmon.venues.status import Status, listed
-from dfmon.venues.watchdog import Watchdog
 
 _CHANNEL: Final = b'"channel":"'
 _BEGINS: Final = len(_CHANNEL)

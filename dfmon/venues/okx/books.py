@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dfmon.model.events import BookLost, BookSnapshot, BookUpdate, Event
 from dfmon.venues.decoding import UNREADABLE, ns, rejected
 from dfmon.venues.okx import wire
-from dfmon.venues.okx.pushes import VENUE, Where
+from dfmon.venues.okx.rows import VENUE, Where
 
 
 class Books:

@@ -19,15 +19,15 @@ from dfmon.model.events import (
 )
 from dfmon.model.units import HOUR, SECOND, clean
 from dfmon.venues.decoding import UNREADABLE, rejected
+from dfmon.venues.health.channel_watchdog import Watchdog
+from dfmon.venues.health.status import Status, listed
 from dfmon.venues.okx import wire
 from dfmon.venues.okx.books import Books
-from dfmon.venues.okx.pushes import VENUE, Pushes
-from dfmon.venues.pacing import Bucket
+from dfmon.venues.okx.rows import VENUE, Pushes
 from dfmon.venues.protocol import Fate, Patience, RestCall
-from dfmon.venues.restalone import RestAlone
-from dfmon.venues.restqueue import RestQueue
-from dfmon.venues.status import Status, listed
-from dfmon.venues.watchdog import Watchdog
+from dfmon.venues.rest.fallback import RestAlone
+from dfmon.venues.rest.queue import RestQueue
+from dfmon.venues.token_bucket import Bucket
 
 _INVERSE: Final = ("BTC", "ETH")
 _PING_AFTER: Final = 20 * SECOND

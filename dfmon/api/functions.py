@@ -1,0 +1,222 @@
+"""The Python API for notebooks and other programs: greeks, implied volatility, exposures of a board, its gamma flip.
+
+`import dfmon` gives these names. The kernels mask what they cannot price; here bad arguments raise a ValueError that
+names the argument. Volatilities are decimals (0.5 is 50 %), times are years (ACT/365), prices are in USD.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dfmon.api.board import Board
+from dfmon.api.results import BoardFlip, Exposures, Groups
+from dfmon.api.validation import Positions, choice, numbers, option_types, together
+from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
+from dfmon.core.exposure.vanna_charm_volga import Totals, group_totals, member_totals, totals
+from dfmon.core.flip.gamma_flip import HORIZONS, find_flip, flip_band, flip_members
+from dfmon.core.flip.grid import Stickiness
+from dfmon.core.pricing import compiled
+from dfmon.core.pricing.black import F64
+from dfmon.core.pricing.greek_buffers import COLUMNS, Greeks
+from dfmon.core.pricing.greek_calc import Numeraire
+from dfmon.core.pricing.greek_calc import greeks as _greeks
+from dfmon.core.pricing.implied_vol import Implied, implied_volatility
+from dfmon.core.pricing.settlement import Settlement, settlement_terms
+from dfmon.model.snapshot import ModelRow
+
+BAND: Final = (0.05, 0.95)
+Horizon: TypeAlias = Literal["today", "week", "all"]
+
+
+def greeks(
+    forward: ArrayLike,
+    strike: ArrayLike,
+    sigma: ArrayLike,
+    tau: ArrayLike,
+    option_type: ArrayLike = "call",
+    *,
+    settlement: Settlement = "instant",
+    numeraire: Numeraire = "usd",
+) -> Greeks:
+    """Price, delta, gamma, vega, theta, vanna, charm and volga: Black-76 on the forward, r = 0.
+
+    Arguments broadcast against each other; the results have their common shape. A row that cannot be priced is NaN in
+    every column, False in `valid` and counted in `invalid`.
+
+    Units: sigma 1.00 = 100 %; tau years; vega and vanna per 1.00 of sigma; theta and charm per year of calendar time.
+    Shapes: any that broadcast.
+    Domain: any numbers; ValueError for text, ragged or unmatched shapes.
+    Source: see `dfmon.core.pricing.greek_calc.greeks`.
+
+    >>> g = greeks(100_000, [90_000, 110_000], 0.5, 7 / 365, ["put", "call"])
+    >>> g.delta.round(4).tolist(), g.invalid
+    ([-0.0598, 0.0898], 0)
+    """
+    choice("settlement", settlement, ("instant", "average"))
+    choice("numeraire", numeraire, ("usd", "coin"))
+    columns, shape = together({
+        "forward": numbers("forward", forward),
+        "strike": numbers("strike", strike),
+        "sigma": numbers("sigma", sigma),
+        "tau": numbers("tau", tau),
+        "option_type": option_types("option_type", option_type),
+    })  # fmt: skip
+    g = _greeks(*columns, settlement=settlement, numeraire=numeraire)
+    shaped = {name: getattr(g, name).reshape(shape) for name in (*COLUMNS, "valid")}
+    return g._replace(**shaped)
+
+
+def implied_vol(
+    price: ArrayLike, forward: ArrayLike, strike: ArrayLike, tau: ArrayLike, option_type: ArrayLike = "call"
+) -> Implied:
+    """The volatility at which Black-76 gives the price; NaN, and counted, where none does.
+
+    Units: price and forward in one currency (a Deribit price in coins times the forward); sigma decimal.
+    Shapes: any that broadcast.
+    Domain: any numbers; ValueError for text, ragged or unmatched shapes.
+    Source: see `dfmon.core.pricing.implied_vol.implied_volatility`.
+
+    >>> implied_vol(7.9656, 100, 100, 1.0).sigma.round(5).tolist()
+    0.2
+    """
+    columns, shape = together({
+        "price": numbers("price", price),
+        "forward": numbers("forward", forward),
+        "strike": numbers("strike", strike),
+        "tau": numbers("tau", tau),
+        "option_type": option_types("option_type", option_type),
+    })  # fmt: skip
+    found = implied_volatility(*columns)
+    return Implied(found.sigma.reshape(shape), found.failed.reshape(shape), found.failures)
+
+
+def exposures(
+    board: Board,
+    positions: Positions = "naive",
+    *,
+    settlement: Settlement = "average",
+    numeraire: Numeraire = "usd",
+    members: ArrayLike | None = None,
+) -> Exposures:
+    """NGI, VSS, CHL, VOLG, vega, theta and unwind of a book: in all, by strike and by expiry.
+
+    `members` are books drawn from what is not known about the positions, one column each; `low` and `high` are over
+    their totals.
+
+    Units: USD, see `Totals` and `UnitExposure`; positions and members in coins, dealers long = +.
+    Shapes: as the board; members (n, M).
+    Domain: ValueError for positions or members that do not fit the board.
+    Source: see `dfmon.core.exposure.unit_exposure` and `dfmon.core.exposure.vanna_charm_volga`.
+
+    >>> board = Board(spot=1e5, strike=[1e5], sigma=0.5, tau=7 / 365, option_type="call", open_interest=100)
+    >>> round(exposures(board).totals.ngi)
+    575807
+    """
+    choice("settlement", settlement, ("instant", "average"))
+    choice("numeraire", numeraire, ("usd", "coin"))
+    held = _finite(_board(board).held(positions))
+    unit = unit_exposures(
+        board.forward, board.strike, board.sigma, board.tau, board.option_type,
+        settlement=settlement, numeraire=numeraire, inverse=board.inverse,
+    )  # fmt: skip
+    by_strike, by_expiry = _grouped(unit, held, board.strike), _grouped(unit, held, board.tau)
+    low = high = None
+    if members is not None:
+        sums = member_totals(unit, _books(members, board))
+        low, high = (Totals(*row) for row in np.quantile(sums, BAND, axis=1).tolist())
+    return Exposures(totals(unit, held), by_strike, by_expiry, held, unit, unit.invalid, low, high)
+
+
+def models(board: Board, **further: Positions) -> dict[str, ModelRow]:
+    """NGI, VSS, CHL, VOLG and flip under every position model, by name: the conventions, and books given by name.
+
+    Units: USD; positions in coins, dealers long = +.
+    Shapes: one row a model.
+    Domain: ValueError for positions that do not fit the board.
+    Source: see `exposures` and `flip`.
+
+    >>> board = Board(spot=1e5, strike=[1e5], sigma=0.5, tau=7 / 365, option_type="call", open_interest=100)
+    >>> {name: round(row.ngi) for name, row in models(board, mine=[50]).items()}
+    {'naive': 575807, 'short-all': -575807, 'mine': 287903}
+    """
+    rows = {}
+    for name, held in {"naive": "naive", "short-all": "short-all", **further}.items():
+        total, found = exposures(board, held).totals, flip(board, held)
+        rows[name] = ModelRow(name, total.ngi, total.vss, total.chl, total.volg, found.level, found.sign)
+    return rows
+
+
+def flip(
+    board: Board,
+    positions: Positions = "naive",
+    *,
+    horizon: Horizon = "all",
+    stickiness: Stickiness = "strike",
+    settlement: Settlement = "average",
+    members: ArrayLike | None = None,
+) -> BoardFlip:
+    """Where net gamma changes sign: the zero nearest to spot, all zeros, and a band if several books are given.
+
+    `horizon` keeps the options that expire within a day ("today"), a week, or all. `members` are books drawn from
+    what is not known about the positions, one column each; `low`, `high` and `p_none` are over them.
+
+    Units: USD; positions and members in coins.
+    Shapes: members (n, M).
+    Domain: ValueError for arguments that do not fit the board.
+    Source: see `dfmon.core.flip.gamma_flip`.
+
+    >>> board = Board(spot=100, strike=[90, 110], sigma=0.5, tau=0.02, option_type=["put", "call"], open_interest=1)
+    >>> found = flip(board)
+    >>> round(found.level, 3), found.direction
+    (99.25, 'up')
+    """
+    within = HORIZONS[choice("horizon", horizon, ("today", "week", "all"))]
+    choice("stickiness", stickiness, ("strike", "moneyness"))
+    choice("settlement", settlement, ("instant", "average"))
+    held = _finite(_board(board).held(positions))
+    terms = settlement_terms(board.forward, board.strike, board.tau) if settlement == "average" else None
+    strike, tau = (board.strike, board.tau) if terms is None else (terms.strike, terms.tau)
+    share = np.where(board.tau <= within, 1.0 if terms is None else terms.share, 0.0)
+    columns = board.spot, board.forward, strike, board.sigma, tau
+    found = find_flip(*columns, held * share, stickiness=stickiness, expiry=board.tau)
+    band: tuple[float | None, float | None, float | None] = (None, None, None)
+    if members is not None:
+        books = _books(members, board) * share[:, None]
+        band = flip_band(flip_members(*columns, books, stickiness=stickiness, expiry=board.tau))
+    return BoardFlip.of(found, board.spot, band)
+
+
+def _board(board: object) -> Board:
+    if not isinstance(board, Board):
+        raise ValueError(f"board: a dfmon.Board is expected, not {type(board).__name__}")
+    return board
+
+
+def _finite(position: F64) -> F64:
+    """Positions with 0 where none is known: a NaN there must not take the whole sum with it."""
+    return np.where(np.isfinite(position), position, 0.0)
+
+
+def _books(members: ArrayLike, board: Board) -> F64:
+    books = numbers("members", members)
+    if books.ndim != 2 or books.shape[0] != board.size or not books.shape[1]:
+        raise ValueError(f"members: shape {books.shape}, ({board.size}, M) is expected, one column a book")
+    return _finite(books)
+
+
+def _grouped(unit: UnitExposure, held: F64, column: F64) -> Groups:
+    keys, codes = np.unique(column, return_inverse=True)
+    sums = group_totals(unit, held, codes, keys.shape[0])
+    return Groups(keys, *sums)
+
+
+def use_compiled(wanted: bool = True) -> bool:
+    """Let the compiled kernels of the extra `fast` price in this process, or numpy again.
+
+    The same functions give the same numbers to 1e-12 of their scale. Returns whether the kernels are there: False, and
+    numpy goes on, where numba is not installed. The first call ever compiles for some seconds; later ones only load.
+    """
+    return compiled.use(wanted)

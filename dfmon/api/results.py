@@ -1,0 +1,113 @@
+"""What the Python API answers with: columns to go on with, and a short text for whoever looks at them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+from dfmon.core.exposure.unit_exposure import METRICS, UnitExposure
+from dfmon.core.exposure.vanna_charm_volga import Totals
+from dfmon.core.flip.gamma_flip import Flip, Root
+from dfmon.core.pricing.black import F64
+
+_MEANS: Final = {
+    "ngi": "of delta per +1 %",
+    "vss": "of delta per +1 vol point",
+    "chl": "of delta over 24 h",
+    "volg": "of vega per point, per +1 vol point",
+    "vega": "per vol point",
+    "theta": "per day",
+    "unwind": "of hedge lifted within 24 h",
+}
+
+
+class Groups(NamedTuple):
+    """Sums by strike (USD) or by time to expiry (years), ascending; units as `Totals`, one row a key."""
+
+    key: F64
+    ngi: F64
+    vss: F64
+    chl: F64
+    volg: F64
+    vega: F64
+    theta: F64
+    unwind: F64
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Exposures:
+    """Exposures of one book: its totals, the same by strike and by expiry, and the rows that could not be priced."""
+
+    totals: Totals
+    by_strike: Groups
+    by_expiry: Groups
+    position: F64
+    """Dealer position in each option, coins."""
+    unit: UnitExposure
+    """The same for +1 coin of each option: `unit.ngi * position` is NGI by option."""
+    invalid: int
+    low: Totals | None = None
+    high: Totals | None = None
+    """5 % and 95 % of each total over the members; None without members."""
+
+    def __repr__(self) -> str:
+        masked = f", {self.invalid} of them not priced" if self.invalid else ""
+        lines = [f"Exposures of {self.position.size} options{masked}, USD"]
+        for name in METRICS:
+            band = ""
+            if self.low is not None and self.high is not None:
+                band = f"  {getattr(self.low, name):>+18,.0f} .. {getattr(self.high, name):>+18,.0f}"
+            lines.append(f"  {name:6s} {getattr(self.totals, name):>+18,.0f}{band}  {_MEANS[name]}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BoardFlip:
+    """The zero of net gamma nearest to spot; `level` is None where there is none in the searched range."""
+
+    level: float | None
+    direction: Literal["up", "down"] | None
+    """Net gamma becomes positive ("up") or negative ("down") as spot rises through the level."""
+    slope: float | None
+    """USD per 1 %, per 1 % of spot."""
+    sign: int
+    """Sign of net gamma at spot; throughout the range where there is no zero."""
+    roots: tuple[Root, ...]
+    searched: tuple[float, float]
+    spots: F64
+    ngi: F64
+    """Net gamma on `spots`, USD per 1 %."""
+    low: float | None
+    high: float | None
+    """5 % and 95 % of the levels over the members that have one; None without members."""
+    p_none: float | None
+    """Share of members without a level; None without members."""
+    weakest: tuple[float, float]
+    """Where net gamma is least in size within a fifth of spot, and its value there: how near it comes to a flip."""
+
+    @classmethod
+    def of(cls, found: Flip, spot: float, band: tuple[float | None, float | None, float | None]) -> BoardFlip:
+        """Name the nearest root's direction and slope beside the rest."""
+        root = next((root for root in found.roots if root.level == found.level), None)
+        direction: Literal["up", "down"] | None = None if root is None else "up" if root.rising else "down"
+        slope = None if root is None else root.slope
+        return cls(
+            found.level, direction, slope, found.sign, found.roots, found.searched, found.spots, found.ngi, *band,
+            found.weakest(spot),
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        low, high = self.searched
+        holds = {1: "long gamma", -1: "short gamma", 0: "without gamma worth the name"}[self.sign]
+        if self.level is None:
+            place, value = self.weakest
+            nearest = f"; nearest to it at {place:,.2f}: {value:+,.0f} USD per 1 %" if self.sign else ""
+            text = f"no flip within {low:,.2f} .. {high:,.2f}: dealers {holds} throughout{nearest}"
+        else:
+            text = f"flip at {self.level:,.2f} ({self.direction}), slope {self.slope:+,.0f} USD per 1 % per 1 %"
+            more = f"one of {len(self.roots)}" if len(self.roots) > 1 else "the only one"
+            text += f"; {more} within {low:,.2f} .. {high:,.2f}; dealers {holds} at spot"
+        if self.p_none is not None:
+            found = "" if self.low is None else f"band {self.low:,.2f} .. {self.high:,.2f}, "
+            text += f"; {found}{self.p_none:.0%} of the members without one"
+        return f"BoardFlip({text})"

@@ -1,0 +1,74 @@
+"""Arguments of the Python API made into columns; what does not fit raises a ValueError that names the argument."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dfmon.core.pricing.black import F64
+
+Positions: TypeAlias = str | Mapping[str, float] | ArrayLike
+
+TYPES: Final = {"call": 1.0, "c": 1.0, "put": -1.0, "p": -1.0}
+
+
+def choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
+    """The value, if it is one of those allowed."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name}: {value!r} is not known; one of {', '.join(allowed)} is expected")
+    return value
+
+
+def numbers(name: str, value: ArrayLike) -> F64:
+    """Any array-like of real numbers as float64."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name}: rows of unequal length, one rectangular array is expected") from None
+    if array.dtype.kind not in "fiubO":
+        raise ValueError(f"{name}: numbers are expected, not {array.dtype.name} such as {_first(array)}")
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: numbers are expected, not {_first(array)}") from None
+
+
+def option_types(name: str, value: ArrayLike) -> F64:
+    """+1 for calls, -1 for puts, from signs or from "call", "put", "C", "P"."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "UO":
+        return numbers(name, value)
+    signs = np.empty(array.shape)
+    for at, item in np.ndenumerate(array):
+        sign = TYPES.get(item.strip().lower()) if isinstance(item, str) else item
+        if not isinstance(sign, int | float):
+            raise ValueError(f"{name}: {_shown(item)} is no option type; 'call', 'put', +1 or -1 is expected")
+        signs[at] = sign
+    return signs
+
+
+def together(columns: Mapping[str, F64]) -> tuple[tuple[F64, ...], tuple[int, ...]]:
+    """Flat columns of one length and their common shape."""
+    shape: tuple[int, ...] = ()
+    seen: list[str] = []
+    for name, column in columns.items():
+        try:
+            shape = np.broadcast_shapes(shape, column.shape)
+        except ValueError:
+            raise ValueError(
+                f"{name}: shape {column.shape} does not broadcast with shape {shape} of {', '.join(seen)}"
+            ) from None
+        seen.append(name)
+    flat = (np.ascontiguousarray(np.broadcast_to(column, shape)).reshape(-1) for column in columns.values())
+    return tuple(flat), shape
+
+
+def _first(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> str:
+    return _shown(array.reshape(-1).tolist()[0] if array.size else None)
+
+
+def _shown(item: object) -> str:
+    return repr(str(item) if isinstance(item, str) else item)[:40]

@@ -1,0 +1,70 @@
+"""`dfmon demo`: the live monitor on a simulated exchange in a child process."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from dfmon.cli import live
+from dfmon.config import Config
+from dfmon.model.errors import DfmonError
+from dfmon.model.units import clean
+from dfmon.sim.server import SimAddresses
+
+LOOK_BACK_H = 0.25  # the rest comes from its archive, in sight of the user
+PACE = 60.0  # calls a second to its archive: the simulated exchange is ours
+
+
+def run(args: argparse.Namespace, config: Config) -> int:
+    """Run the monitor until the user or a signal ends it, and the exchange as long."""
+    with child_exchange(args.seed, config.market.currencies) as at:
+        return live.run(args, pointed_at(config, at), "sim")
+
+
+@contextmanager
+def child_exchange(seed: int, currencies: tuple[str, ...]) -> Iterator[SimAddresses]:
+    """A simulated exchange in a child process, for as long as the block runs. It cannot outlive this process."""
+    command = [sys.executable, "-m", "dfmon", "sim", "--child", "--seed", str(seed), "--currency", ",".join(currencies)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stderr is not None
+        try:
+            line = child.stdout.readline()
+            if not line:
+                raise DfmonError(f"the simulated exchange did not start: {_last_words(child.stderr.read())}")
+            yield msgspec.json.decode(line, type=SimAddresses)
+        finally:
+            child.stdin.close()
+            try:
+                child.wait(5.0)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def _last_words(said: bytes) -> str:
+    lines = said.decode("utf-8", "replace").strip().splitlines()
+    return clean(lines[-1].removeprefix("dfmon: ")) if lines else "it said nothing"
+
+
+def pointed_at(config: Config, at: SimAddresses) -> Config:
+    """The configuration with every venue's address replaced by the simulator's."""
+    replace = msgspec.structs.replace
+    deribit = replace(config.deribit, websocket=at.deribit_ws, rest=at.deribit_rest, archive=at.deribit_rest)
+    return replace(
+        config,
+        deribit=replace(deribit, summary_s=5.0, look_back_h=LOOK_BACK_H, archive_pace=PACE),
+        binance=replace(
+            config.binance,
+            spot_websocket=at.binance_spot_ws,
+            spot_rest=at.binance_spot_rest,
+            futures_websocket=at.binance_futures_ws,
+            futures_rest=at.binance_futures_rest,
+        ),
+        okx=replace(config.okx, websocket=at.okx_ws, rest=at.okx_rest),
+    )

@@ -1,0 +1,59 @@
+"""The commands by name. Each is imported when it runs: a snapshot of a file must not wait for a web client."""
+
+from __future__ import annotations
+
+import argparse
+
+from dfmon.config import Config
+from dfmon.model.errors import UsageError
+
+
+def run(args: argparse.Namespace, config: Config) -> int:
+    """Run the command of `args` and return the exit code."""
+    match args.command:
+        case "snapshot":
+            from dfmon.cli import snapshot
+
+            return snapshot.run(args, config)
+        case "doctor":
+            from dfmon.cli.doctor import run as doctor
+
+            return doctor.run(config, json=args.json)
+        case "record":
+            from dfmon.cli import record
+
+            return record.run(args, config)
+        case "demo":
+            _require_terminal(args)
+            from dfmon.cli import demo
+
+            return demo.run(args, config)
+        case "backfill":
+            from dfmon.cli import backfill
+
+            return backfill.run(config)
+        case "replay":
+            if args.info:
+                from dfmon.cli import recording_info
+
+                return recording_info.run(args, config)
+            _require_terminal(args)
+            from dfmon.cli import replay
+
+            return replay.run(args, config)
+        case _:
+            _require_terminal(args)
+            from dfmon.cli import live
+
+            return live.run(args, config, "live")
+
+
+def _require_terminal(args: argparse.Namespace) -> None:
+    """UsageError where the command draws a screen and there is no terminal to draw on."""
+    if getattr(args, "publish", None):
+        return
+    from dfmon.tui.terminal import check_terminal
+
+    error = check_terminal()
+    if error:
+        raise UsageError(error)

@@ -1,0 +1,96 @@
+"""The command line: arguments in, one exit code out. Parses, loads the configuration, and runs the command.
+
+Errors are one sentence on stderr without a traceback: 2 wrong usage, 1 failed, 3 no snapshot in time, 4 stale data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import logging.handlers
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dfmon.cli.parser import parser
+from dfmon.model.errors import EXIT_FAILED, EXIT_USAGE, DfmonError, UsageError
+from dfmon.model.units import clean
+
+# flag on the command line -> key of the configuration
+CONFIGURED = {
+    "currency": "market.currencies",
+    "positions": "market.positions",
+    "numeraire": "market.numeraire",
+    "stickiness": "market.stickiness",
+    "tick": "market.tick_s",
+    "rate": "screen.rate_hz",
+    "palette": "screen.palette",
+    "icons": "screen.icons",
+    "redis": "publish.redis",
+    "rest": "publish.rest",
+    "every": "publish.every_s",
+    "record": "record.directory",
+    "pace": "deribit.archive_pace",
+}
+
+
+def run(argv: Sequence[str]) -> int:
+    """Parse and run; the exit code of the process."""
+    try:
+        return _dispatch(parser().parse_args(argv))
+    except DfmonError as exc:
+        print(f"dfmon: {exc}", file=sys.stderr)
+        return exc.exit_code
+    except OSError as exc:
+        print(f"dfmon: {clean(str(exc))}", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as exc:  # argparse after --help and --version
+        return exc.code if isinstance(exc.code, int) else EXIT_USAGE
+
+
+def _dispatch(args: argparse.Namespace) -> int:
+    if args.command == "sim":
+        from dfmon.cli import sim
+
+        return sim.serve_alone(args.seed, args.port, args.speed, args.currency, child=args.child)
+
+    from dfmon import config
+    from dfmon.cli import dispatch as commands
+
+    flags = {key: getattr(args, name) for name, key in CONFIGURED.items() if getattr(args, name, None) is not None}
+    if args.command == "record":
+        flags["record.directory"] = args.directory
+    if args.command == "backfill" and args.venue is not None:
+        flags["deribit.rest"] = flags["deribit.archive"] = args.venue
+    loaded = config.load(getattr(args, "config", None), config.environment(), flags)
+    _log_to(getattr(args, "log_file", None), screen=_draws(args))
+    return commands.run(args, loaded)
+
+
+def _draws(args: argparse.Namespace) -> bool:
+    return (
+        args.command in (None, "demo", "replay")
+        and not getattr(args, "publish", None)
+        and not getattr(args, "info", False)
+    )
+
+
+def _log_to(file: Path | None, *, screen: bool) -> None:
+    """Warnings to stderr without a screen; with one to a file only, since stderr is the screen."""
+    handler: logging.Handler
+    if file is not None:
+        try:
+            handler = logging.handlers.RotatingFileHandler(file, maxBytes=1 << 20, backupCount=3, encoding="utf-8")
+        except OSError as exc:
+            raise UsageError(f"--log-file {clean(str(file))}: cannot be written: {exc.strerror}") from None
+    elif screen:
+        handler = logging.NullHandler()
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger("dfmon")
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    root.propagate = False

@@ -1,0 +1,154 @@
+"""The commands and options of the command line. Help, the README's table and their test read them from here."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from dfmon.model.errors import UsageError
+from dfmon.model.units import clean
+from dfmon.version import __version__
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but an error is one sentence and points to the help."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{clean(message, 300)}; see `{self.prog} --help`")
+
+
+def parser() -> Parser:
+    """Every command and option. Help, the README's table and their test read it from here."""
+    shared = _shared_options()
+    top = Parser(
+        prog="dfmon",
+        description="Dealer flow in crypto options, in the terminal. Without a command: the live monitor.",
+        parents=[shared],
+    )
+    top.add_argument("--version", action="version", version=f"dfmon {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+
+    demo = commands.add_parser("demo", parents=[shared], help="the same screen on a simulated exchange; no network")
+    _seed(demo)
+
+    replay = commands.add_parser("replay", parents=[shared], help="the same screen on a recording or recorded boards")
+    _replay_options(replay)
+
+    record = commands.add_parser("record", parents=[shared], help="record every raw frame, without a screen")
+    record.add_argument("directory", metavar="DIR", help="where the segments go")
+    record.add_argument("--minutes", type=_minutes, metavar="M", help="end after so many minutes")
+
+    snapshot = commands.add_parser("snapshot", parents=[shared], help="one snapshot, as text or JSON")
+    _snapshot_options(snapshot)
+
+    backfill = commands.add_parser("backfill", parents=[shared], help="whole life of every listed option, resumable")
+    backfill.add_argument(
+        "--from", dest="venue", metavar="URL", help="listing and archive of another address, as of sim"
+    )
+    backfill.add_argument("--pace", metavar="N", help="calls a second to the archive (default 4)")
+
+    doctor = commands.add_parser(
+        "doctor", parents=[shared], help="what is wrong with feeds, clock, limits, disk and terminal, in words"
+    )
+    doctor.add_argument("--json", action="store_true", help="one JSON object")
+
+    sim = commands.add_parser("sim", help="serve the simulated exchange on loopback")
+    _sim_options(sim)
+    return top
+
+
+def _shared_options() -> Parser:
+    shared = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    market = shared.add_argument_group("market")
+    market.add_argument("--currency", metavar="BTC,ETH", help="underlyings, the first one is shown first")
+    market.add_argument("--positions", metavar="MODEL", help="dealer positions: flow, naive, short-all or file:PATH")
+    market.add_argument("--numeraire", metavar="usd|coin", help="dealers hedge in dollars, or premium-adjusted")
+    market.add_argument("--stickiness", metavar="strike|moneyness", help="what volatility does when spot moves")
+    market.add_argument("--tick", metavar="S", help="seconds between snapshots (default 1)")
+    market.add_argument("--config", type=Path, metavar="FILE", help="configuration file (TOML)")
+    screen = shared.add_argument_group("screen")
+    screen.add_argument("--rate", metavar="HZ", help="frames a second, 0.1 to 4 (default 1)")
+    screen.add_argument("--palette", metavar="NAME", help="blue-orange, purple-green, mono or green-red")
+    screen.add_argument("--icons", metavar="SET", help="unicode, ascii or braille")
+    screen.add_argument("--plain", action="store_true", help="ASCII, no colour: screen readers, serial lines")
+    screen.add_argument("--low-bandwidth", action="store_true", help="fewer frames and bytes for thin lines")
+    out = shared.add_argument_group("without a screen")
+    out.add_argument(
+        "--publish", nargs="?", const="changes", choices=("changes", "all"), metavar="changes|all",
+        help="no screen: JSON lines on stdout, of state changes (default) or of every snapshot",
+    )  # fmt: skip
+    out.add_argument("--every", metavar="S", help="seconds between full lines when nothing changes (default 10)")
+    out.add_argument("--redis", metavar="URL", help="also to Redis: pub/sub, a capped stream, the latest value")
+    out.add_argument("--rest", metavar="HOST:PORT", help="also over HTTP: /v1/snapshot, /healthz, /openapi.json")
+    out.add_argument("--record", metavar="DIR", help="also record every raw frame into DIR")
+    out.add_argument("--log-file", type=Path, metavar="FILE", help="log there instead of to stderr")
+    return shared
+
+
+def _replay_options(replay: argparse.ArgumentParser) -> None:
+    replay.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="a recording or its folder, a capture of cryptofeed or hftbacktest, or a board file",
+    )
+    replay.add_argument("--speed", type=_speed, default=1.0, help="times real time, or max (default 1)")
+    replay.add_argument("--paused", action="store_true", help="start paused")
+    replay.add_argument(
+        "--from", dest="start", metavar="TIME",
+        help="begin there: a UTC time such as 2026-01-22T12:30:00, +S after the beginning or -S before the end (=-S)",
+    )  # fmt: skip
+    replay.add_argument("--info", action="store_true", help="say what FILE holds and whether it is whole, and end")
+    replay.add_argument("--until", metavar="TIME", help="end there, written like --from")
+    replay.add_argument(
+        "--across-gaps", action="store_true", help="go on behind missing records as after a lost connection"
+    )
+
+
+def _snapshot_options(snapshot: argparse.ArgumentParser) -> None:
+    snapshot.add_argument(
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="a recording, a capture, a board file, a running dfmon's URL; nothing for live",
+    )
+    snapshot.add_argument("--json", action="store_true", help="one JSON object")
+    snapshot.add_argument("--detail", action="store_true", help="with --json: heat-map, profile, tape and alerts too")
+    snapshot.add_argument("--timeout", type=_seconds, default=30.0, metavar="S", help="patience for live data")
+
+
+def _sim_options(sim: argparse.ArgumentParser) -> None:
+    sim.add_argument("--port", type=int, default=0, help="first of four ports; 0 takes free ones (default)")
+    sim.add_argument("--speed", type=float, default=1.0, help="times real time (default 1)")
+    sim.add_argument("--currency", default="BTC,ETH", help="coins to trade (default BTC,ETH)")
+    sim.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    _seed(sim)
+
+
+def _seed(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--seed", type=int, default=7, help="seed of the simulated market (default 7)")
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float("inf") if text == "max" else float(text)
+    except ValueError:
+        speed = 0.0
+    if not speed > 0.0:
+        raise argparse.ArgumentTypeError(f"{text!r}, a number above 0 or max is expected")
+    return speed
+
+
+def _seconds(text: str, unit: str = "seconds") -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r}, {unit} above 0 are expected")
+    return seconds
+
+
+def _minutes(text: str) -> float:
+    return _seconds(text, "minutes")

@@ -1,0 +1,51 @@
+"""`dfmon sim`: the simulated exchange on loopback ports, until a signal or, as a child, until stdin ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+
+import msgspec
+
+from dfmon.model.errors import DfmonError, UsageError
+from dfmon.model.units import clean
+from dfmon.sim.server import SimAddresses, SimConfig, run_child, serve
+
+
+def _sim_config(seed: int, port: int, speed: float, currencies: tuple[str, ...]) -> SimConfig:
+    try:
+        return SimConfig(seed=seed, port=port, speed=speed, currencies=currencies)
+    except ValueError as exc:
+        raise UsageError(f"sim: {exc}") from None
+
+
+def serve_alone(seed: int, port: int, speed: float, currency: str, *, child: bool) -> int:
+    """Serve until a signal; the addresses go to stdout. As a child, until stdin ends."""
+    config = _sim_config(seed, port, speed, tuple(c.strip() for c in currency.split(",") if c.strip()))
+    try:
+        return run_child(config) if child else asyncio.run(_until_signal(config))
+    except OSError as exc:
+        raise DfmonError(f"sim: {config.host}, ports {port} to {port + 3}: {clean(exc.strerror or str(exc))}") from None
+    except ValueError as exc:
+        raise UsageError(f"sim: {clean(str(exc))}") from None
+
+
+async def _until_signal(config: SimConfig) -> int:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    caught: list[int] = []
+
+    def leave(number: int) -> None:
+        caught.append(number)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, leave, number)
+    await serve(config, _announce, stop)
+    return 128 + caught[0] if caught else 0
+
+
+def _announce(at: SimAddresses) -> None:
+    sys.stdout.write(json.dumps(msgspec.to_builtins(at)) + "\n")
+    sys.stdout.flush()

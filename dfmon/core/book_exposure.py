@@ -1,0 +1,170 @@
+"""One book measured: roll-ups and flip of the mean position, and of every member of the ensemble.
+
+Comes after `columns`; everything that follows in a step only reads these numbers. A call and a put of one strike and
+expiry are priced as one point while their columns agree.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Final
+
+import numpy as np
+
+from dfmon.core.columns import Columns
+from dfmon.core.exposure.unit_exposure import METRICS, UnitExposure, unit_exposures
+from dfmon.core.exposure.vanna_charm_volga import RollUp, Totals, member_totals, roll_up, totals
+from dfmon.core.flip.gamma_flip import Flip, find_flip, flip_band, flip_members
+from dfmon.core.flip.grid import Stickiness
+from dfmon.core.positions.counter_rng import UNSEEN, shared
+from dfmon.core.pricing.greek_calc import Numeraire
+from dfmon.core.pricing.pairing import Pairing, Points
+from dfmon.core.pricing.settlement import DAY
+from dfmon.model.frames import F64, ChainFrame
+
+BAND: Final = (0.05, 0.95)
+NORMAL_95: Final = NormalDist().inv_cdf(0.95)
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """What another position model says of the same board; `level` is its flip, None where it has none."""
+
+    model: str
+    totals: Totals
+    level: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Roll-ups in USD; `members` (7, M) in the order of METRICS, None without an ensemble.
+
+    `unit` is what +1 coin is worth at each of the `points`, `sums` those of the book, `unseen` (7,) the standard
+    deviation that books on other venues add to each roll-up, `others` the models that are not the chosen one.
+    `flip` is None while there is no spot. `flip_lo` and `flip_hi` are its band, `p_none` the share of members without
+    a flip; all None without an ensemble.
+    """
+
+    unit: UnitExposure
+    points: Points
+    sums: RollUp
+    members: F64 | None
+    unseen: F64
+    others: tuple[Other, ...]
+    flip: Flip | None
+    flip_lo: float | None
+    flip_hi: float | None
+    p_none: float | None
+
+    def band(self, weights: F64) -> tuple[float | None, float | None]:
+        """5 % and 95 % quantiles of a weighted sum of the roll-ups over the ensemble; weights (7,) as METRICS.
+
+        An unseen book is independent of the seen one, so its variance adds to that of the band.
+        """
+        if self.members is None:
+            return None, None
+        low, high = quantiles(weights @ self.members)
+        if not self.unseen.any():
+            return low, high
+        value = float(weights @ self.totals.column())
+        aside = NORMAL_95 * float(np.abs(weights) @ self.unseen)
+        return value - math.hypot(value - low, aside), value + math.hypot(high - value, aside)
+
+    @property
+    def totals(self) -> Totals:
+        return self.sums.totals
+
+    def unit_ngi(self) -> F64:
+        """NGI of +1 coin of each option."""
+        return np.asarray(self.unit.ngi[self.points.point])
+
+
+def quantiles(values: F64) -> tuple[float, float]:
+    """5 % and 95 % quantiles of the members.
+
+    Units: of the values. Shapes: (M,) -> two scalars. Domain: finite, M >= 1.
+    Source: Hyndman & Fan (1996), definition 7.
+    """
+    low, high = np.quantile(values, BAND)
+    return float(low), float(high)
+
+
+def measure(
+    frame: ChainFrame,
+    cols: Columns,
+    numeraire: Numeraire,
+    stickiness: Stickiness,
+    others: Mapping[str, F64] | None = None,
+    unseen_sd: float = 0.0,
+) -> Exposure:
+    """Roll-ups and flip of the book; of `others`, positions (n,) of the frame by model, totals and flip alone.
+
+    `unseen_sd` is the standard deviation of the book on other venues, as a share of the seen one without its signs.
+
+    The flip is that of the dollar gamma under either numeraire.
+    Units: USD. Shapes: as `Exposure`. Domain: an empty book has zero totals and no flip. Source: the kernels called.
+    """
+    pairing = Pairing.of(cols.strike, cols.expiry_code, cols.option_type)
+    columns = cols.forward, cols.sigma, cols.tau
+    # within a day settlement lifts other hedges of a call than of a put; in coin the premiums make all deltas differ
+    apart = cols.tau <= DAY
+    points = pairing.points(*columns, apart=apart) if numeraire == "usd" else Points.alone(cols.size)
+    at = points.option
+    unit = unit_exposures(
+        cols.forward[at],
+        cols.strike[at],
+        cols.sigma[at],
+        cols.tau[at],
+        cols.option_type[at],
+        average=None if cols.average is None else cols.average[at],
+        numeraire=numeraire,
+        inverse=frame.inverse[cols.rows[at]],
+    )
+    held = points.add(cols.position)
+    sums = roll_up(unit, held, cols.cell[at], cols.expiries.size, cols.strikes.size)
+    members = None if cols.members is None else member_totals(unit.spread(points.point), cols.members)
+    unseen = np.zeros(len(METRICS))
+    if unseen_sd > 0.0:
+        unseen = unseen_sd * (np.abs(unit.spread(points.point).matrix) @ np.abs(cols.position))
+    beside = {model: position[cols.rows] for model, position in (others or {}).items()}
+    flip, band, levels = _flips(frame.spot, cols, pairing.points(*columns), stickiness, beside, unseen_sd)
+    rows = tuple(
+        Other(model, totals(unit, points.add(position)), levels.get(model)) for model, position in beside.items()
+    )
+    return Exposure(unit, points, sums, members, unseen, rows, flip, *band)
+
+
+def _flips(
+    spot: float,
+    cols: Columns,
+    points: Points,
+    stickiness: Stickiness,
+    others: Mapping[str, F64],
+    unseen_sd: float,
+) -> tuple[Flip | None, tuple[float | None, float | None, float | None], dict[str, float]]:
+    """The flip, its band and the share without one, and the flips of other models: they are further members."""
+    if not spot > 0.0 or not cols.size:
+        return None, (None, None, None), {}
+    at = points.option
+    chain = cols.forward[at], cols.terms.strike[at], cols.sigma[at], cols.terms.tau[at]
+    share, expiry = cols.terms.share[at], cols.expiries[cols.expiry_code[at]]
+    flip = find_flip(spot, *chain, points.add(cols.position) * share, stickiness=stickiness, expiry=expiry)
+    # a book of one sign has no flip, and looking for it would search the widest range
+    asked = {model: held for model, held in others.items() if held.min() < 0.0 < held.max()}
+    size = 0 if cols.members is None else cols.members.shape[1]
+    if not size and not asked:
+        return flip, (None, None, None), {}
+    members = np.empty((at.size, size + len(asked)))
+    if cols.members is not None:
+        members[:, :size] = points.add(cols.members)
+        if unseen_sd > 0.0:
+            members[:, :size] += points.add(np.abs(cols.position))[:, None] * (unseen_sd * shared(UNSEEN))
+    for column, held in enumerate(asked.values(), size):
+        members[:, column] = points.add(held)
+    members *= share[:, None]
+    levels = flip_members(spot, *chain, members, stickiness=stickiness, expiry=expiry)
+    found = {model: float(level) for model, level in zip(asked, levels[size:]) if not np.isnan(level)}
+    return flip, (flip_band(levels[:size]) if size else (None, None, None)), found

@@ -1,0 +1,203 @@
+"""What one unit of dealer position in each option is worth in each exposure.
+
+Comes after greek_calc and settlement_terms; vanna_charm_volga sums it over books.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfmon.core.pricing import compiled
+from dfmon.core.pricing.black import F64, Mask
+from dfmon.core.pricing.closed_forms import aligned, delta_of
+from dfmon.core.pricing.greek_buffers import GreekBuffers, Greeks
+from dfmon.core.pricing.greek_calc import Numeraire, delta_alone, greeks
+from dfmon.core.pricing.normal import SQRT_HALF, one_run
+from dfmon.core.pricing.settlement import DAY, WINDOW, Settlement, settlement_terms
+
+_HUNDREDTH, _SQUARED_HUNDREDTH, _DAY = (np.array(x) for x in (0.01, 1e-4, DAY))  # as closed_forms' constants
+METRICS: Final = ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind")
+
+
+@dataclass(frozen=True, slots=True)
+class UnitExposure:
+    """Exposures of +1 unit of underlying of each option held by dealers; zero in the rows that are not valid."""
+
+    matrix: F64
+    """(7, n): one row per metric, in the order of METRICS."""
+    valid: Mask
+    invalid: int
+
+    @property
+    def ngi(self) -> F64:
+        """Net gamma impact: USD of delta per +1 %."""
+        return np.asarray(self.matrix[0])
+
+    @property
+    def vss(self) -> F64:
+        """Vanna: USD of delta per +1 vol point."""
+        return np.asarray(self.matrix[1])
+
+    @property
+    def chl(self) -> F64:
+        """Charm load: USD of delta over the next 24 h, by full reprice."""
+        return np.asarray(self.matrix[2])
+
+    @property
+    def volg(self) -> F64:
+        """Volga: USD of vega per point, per +1 vol point."""
+        return np.asarray(self.matrix[3])
+
+    @property
+    def vega(self) -> F64:
+        """USD per vol point."""
+        return np.asarray(self.matrix[4])
+
+    @property
+    def theta(self) -> F64:
+        """USD per calendar day."""
+        return np.asarray(self.matrix[5])
+
+    @property
+    def unwind(self) -> F64:
+        """USD of hedge that settlement lifts within 24 h."""
+        return np.asarray(self.matrix[6])
+
+    def spread(self, rows: NDArray[np.intp]) -> UnitExposure:
+        """The same for other rows, each with the exposure of one of these: options from the points they lie on."""
+        valid = self.valid[rows]
+        return UnitExposure(self.matrix[:, rows], valid, valid.size - int(np.count_nonzero(valid)))
+
+
+class ExposureBuffers:
+    """Memory for the greeks now and a day on, owned by the caller."""
+
+    __slots__ = ("later", "matrix", "now", "run")
+
+    def __init__(self, n: int) -> None:
+        self.now = GreekBuffers(n)
+        self.later = GreekBuffers(n)
+        self.matrix = aligned(len(METRICS), n)
+        self.run = one_run(self.matrix)
+        self.run[:] = 0.0
+
+
+def unit_exposures(
+    forward: F64,
+    strike: F64,
+    sigma: F64,
+    tau: F64,
+    option_type: F64,
+    *,
+    settlement: Settlement = "average",
+    average: F64 | None = None,
+    numeraire: Numeraire = "usd",
+    inverse: Mask | None = None,
+    out: ExposureBuffers | None = None,
+) -> UnitExposure:
+    """Exposures per +1 unit of underlying of dealer position in each option.
+
+    The charm load reprices delta a day later at the same forward and sigma, with the settlement treatment at both
+    ends; an option that expires within the day goes to its settlement delta (in the money by its forward: +-1,
+    else 0) and its hedge is counted in unwind as well.
+
+    Units: as greeks; results in USD per unit of underlying held (see UnitExposure).
+    Shapes: (n,) each -> (7, n); with `out` the next call overwrites the result.
+    Domain: any floats; an invalid row has zero exposure and is counted.
+    Source: Black (1976); finite roll instead of the derivative: Taleb, Dynamic Hedging (1997), ch. 11.
+
+    >>> one = np.ones(1)
+    >>> unit = unit_exposures(1e5 * one, 1e5 * one, 0.5 * one, 7 / 365 * one, one)
+    >>> [round(100 * float(x[0])) for x in (unit.ngi, unit.vega, unit.theta, unit.vss)]
+    [575807, 5521, -19719, 2761]
+    """
+    buffers = ExposureBuffers(forward.shape[0]) if out is None else out
+    kernels, columns = compiled.in_use(), (forward, strike, sigma, tau, option_type)
+    plain = numeraire == "usd" and tau.size > 0
+    if kernels is not None and plain and kernels.exposures(*columns, settlement == "average", buffers.matrix):
+        buffers.now.valid.fill(True)
+        return UnitExposure(buffers.matrix, buffers.now.valid, 0)
+    now = greeks(
+        *columns,
+        with_price=False,
+        settlement=settlement,
+        average=average,
+        numeraire=numeraire,
+        inverse=inverse,
+        out=buffers.now,
+    )
+    with np.errstate(all="ignore"):
+        expiring = np.flatnonzero(tau <= DAY)
+        later = tau - DAY
+        later[expiring] = DAY  # any valid time: these go to their settlement delta instead
+        delta_later = _delta_at(later, forward, strike, sigma, option_type, settlement, numeraire, inverse, buffers)
+        if expiring.size:
+            few = forward[expiring], strike[expiring], option_type[expiring]
+            in_coin = None if numeraire == "usd" else slice(None) if inverse is None else inverse[expiring]
+            delta_later[expiring] = _settlement_delta(*few, in_coin)
+        matrix, valid = buffers.matrix, now.valid
+        _per_unit(forward, now, delta_later, expiring, matrix)
+        if not math.isfinite(np.add.reduce(buffers.run)):  # a masked row, or a product too large for a double
+            np.isfinite(matrix).all(axis=0, out=valid)
+            matrix[:, ~valid] = 0.0
+    return UnitExposure(matrix, valid, valid.shape[0] - int(np.count_nonzero(valid)))
+
+
+def _delta_at(
+    tau: F64,
+    forward: F64,
+    strike: F64,
+    sigma: F64,
+    option_type: F64,
+    settlement: Settlement,
+    numeraire: Numeraire,
+    inverse: Mask | None,
+    buffers: ExposureBuffers,
+) -> F64:
+    """Delta of the chain just priced at another time.
+
+    Its ln(F/K) is there already, and holds while every row was in order and no strike is changed by an average.
+    """
+    if not buffers.now.in_one_pass or not np.minimum.reduce(tau) >= WINDOW:
+        columns = forward, strike, sigma, tau, option_type
+        return delta_alone(*columns, settlement=settlement, numeraire=numeraire, inverse=inverse, out=buffers.later)
+    later = tau if settlement == "instant" else settlement_terms(forward, strike, tau).tau
+    work, t = buffers.now.work, buffers.now.work.t  # its columns are done with, and still in the cache
+    np.sqrt(later, t)
+    t *= sigma
+    np.divide(work.x, t, work.d1)
+    t *= 0.5
+    work.d1 += t
+    work.d1 *= SQRT_HALF
+    delta = buffers.later.result.delta
+    delta_of(option_type, work, delta)
+    return delta
+
+
+def _settlement_delta(forward: F64, strike: F64, option_type: F64, in_coin: Mask | slice | None) -> F64:
+    """Delta at settlement: +-1 in the money, else 0; premium-adjusted, in the rows `in_coin`, K/F in place of 1."""
+    delta = option_type * (option_type * (forward - strike) > 0.0)
+    if in_coin is not None:
+        delta[in_coin] *= (strike / forward)[in_coin]
+    return delta
+
+
+def _per_unit(forward: F64, now: Greeks, delta_later: F64, expiring: NDArray[np.intp], matrix: F64) -> None:
+    """Greeks to USD: per 1 % of spot, per vol point, per day."""
+    ngi, vss, chl, volg, vega, theta, unwind = matrix
+    np.multiply(forward, _HUNDREDTH, vss)
+    np.multiply(vss, forward, ngi)
+    np.multiply(ngi, now.gamma, ngi)
+    np.multiply(vss, now.vanna, vss)
+    np.subtract(delta_later, now.delta, chl)
+    np.multiply(chl, forward, chl)
+    np.multiply(now.volga, _SQUARED_HUNDREDTH, volg)
+    np.multiply(now.vega, _HUNDREDTH, vega)
+    np.multiply(now.theta, _DAY, theta)
+    unwind[:] = 0.0
+    unwind[expiring] = forward[expiring] * now.delta[expiring]

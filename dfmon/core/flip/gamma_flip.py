@@ -1,0 +1,246 @@
+"""Where the dealers' net gamma changes sign: every zero of the profile, the one nearest to spot, and its band.
+
+Comes after positions and settlement_terms (which give strike, time and the share to multiply exposures with) and
+before the scenario rules and the screen. The zeros are found on a grid in log spot and polished on all options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfmon.core.flip.gamma_profile import Book
+from dfmon.core.flip.grid import Stickiness, ground, nodes
+from dfmon.core.flip.roots import polish, zeros_between
+from dfmon.core.flip.scan import (
+    NOISE,
+    Scan,
+    beyond,
+    bottoms,
+    either_side,
+    flat_members,
+    member_brackets,
+    nearest,
+    scan,
+    signs_of,
+)
+from dfmon.core.pricing.black import F64
+
+RANGES: Final = (0.20, 0.35, 0.50)
+HORIZONS: Final[Mapping[str, float]] = {"today": 1.0 / 365.0, "week": 7.0 / 365.0, "all": float("inf")}
+"""Longest time to expiry of each, in years."""
+MEMBER_TOLERANCE: Final = 1e-9
+"""Of ln S: finer than any use of a band."""
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """One zero of net gamma."""
+
+    level: float
+    rising: bool
+    """Net gamma goes from negative to positive as spot rises through the level."""
+    slope: float
+    """USD per 1 %, per 1 % of spot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """The zeros found, and the profile they were found on."""
+
+    level: float | None
+    """The zero nearest to spot in ln S; None is a state, not a failure."""
+    roots: tuple[Root, ...]
+    """All zeros in the searched range, ascending."""
+    searched: tuple[float, float]
+    sign: int
+    """Sign of net gamma at spot, which holds throughout the range if there is no zero; 0 where it is undetermined:
+    a book without gamma, or with less than FLAT of its gross throughout."""
+    spots: F64
+    ngi: F64
+    """Net gamma on `spots`, USD per 1 %."""
+
+    def weakest(self, spot: float) -> tuple[float, float]:
+        """Where net gamma is least in size within RANGES[0] of spot, and its value there: how near a flip it comes.
+
+        Units: USD; USD per 1 %.
+        Shapes: scalars.
+        Domain: a profile around spot; further out every gamma dies away, which says nothing.
+        Source: definition.
+        """
+        near = np.abs(self.spots / spot - 1.0) <= RANGES[0]
+        at = int(np.argmin(np.where(near, np.abs(self.ngi), np.inf)))
+        return float(self.spots[at]), float(self.ngi[at])
+
+
+def find_flip(
+    spot: float,
+    forward: F64,
+    strike: F64,
+    sigma: F64,
+    tau: F64,
+    exposure: F64,
+    *,
+    stickiness: Stickiness = "strike",
+    expiry: NDArray[np.generic] | None = None,
+    ranges: tuple[float, ...] = RANGES,
+) -> Flip:
+    """All zeros of the net gamma profile within the first range that has any.
+
+    The strike, time and share of settlement_terms are applied by the caller (exposure times share), so that the
+    profile and the roll-ups use one treatment. A subset of expiries is a call with their rows. Rows that are
+    invalid, settled or without exposure are left out. Zeros are exact to the rounding of the sum over all options.
+    A zero that net gamma only touches is none: dealers trade the same way on both sides of it, and whether it is
+    touched is decided by the last digit.
+
+    Units: spot, forward, strike in USD; sigma decimal; tau in years; exposure = dealer position x multiplier, in
+    units of underlying, long = +; expiry any label (sticky moneyness only; default: equal times).
+    Shapes: (n,) each.
+    Domain: spot > 0; columns any floats; ranges ascending in (0, 1).
+    Source: net gamma profile as the sum of Black (1976) gammas; Newton-bisection: Press et al., Numerical Recipes,
+    section 9.4, with Halley's third-order step.
+
+    >>> k, one = np.array([90.0, 110.0]), np.ones(2)
+    >>> flip = find_flip(100.0, 100 * one, k, 0.5 * one, 0.02 * one, np.array([-1.0, 1.0]))
+    >>> round(flip.level, 6), flip.roots[0].rising, flip.sign
+    (99.250308, True, 1)
+    """
+    base = ground(forward, strike, sigma, tau, exposure, stickiness, expiry)
+    if base is None:
+        ends = spot * np.array([1.0 - ranges[-1], 1.0 + ranges[-1]])
+        return Flip(None, (), (float(ends[0]), float(ends[1])), 0, ends, np.zeros(2))
+    held = exposure[base.rows]
+    first, *wider = ranges
+    found = scan(base.book, held, nodes(spot, first, base.near))
+    for reach in wider:
+        if found.low.size and not found.flat:
+            break
+        found = scan(base.book, held, nodes(spot, reach, base.near), found)
+    spots = spot * np.exp(found.y)
+    searched = float(spots[0]), float(spots[-1])
+    if found.flat or not found.low.size:
+        sign = 0 if found.flat else int(found.signs[np.abs(found.net).argmax()])
+        return Flip(None, (), searched, sign, spots, found.net)
+    roots, marked = _roots(spot, base.book, held, found)
+    sign = 1 if marked.rising == (marked.level <= spot) else -1
+    return Flip(marked.level, roots, searched, sign, spots, found.net)
+
+
+def flip_members(
+    spot: float,
+    forward: F64,
+    strike: F64,
+    sigma: F64,
+    tau: F64,
+    members: F64,
+    *,
+    stickiness: Stickiness = "strike",
+    expiry: NDArray[np.generic] | None = None,
+    ranges: tuple[float, ...] = RANGES,
+) -> F64:
+    """Flip level nearest to spot for every member of an ensemble of positions; NaN where a member has none.
+
+    One matrix product makes all profiles; the polish evaluates all options for each member, to 1e-9 of spot.
+
+    Units, domain: as find_flip.
+    Shapes: columns (n,), members (n, M) -> (M,).
+    Source: as find_flip.
+
+    >>> k, one = np.array([90.0, 110.0]), np.ones(2)
+    >>> members = np.array([[-1.0, 1.0], [1.0, 1.0]])
+    >>> flip_members(100.0, 100 * one, k, 0.5 * one, 0.02 * one, members).round(6).tolist()
+    [99.250308, nan]
+    """
+    levels = np.full(members.shape[1], np.nan)
+    base = ground(forward, strike, sigma, tau, members, stickiness, expiry)
+    if base is None:
+        return levels
+    rows, book, near = base
+    count = members.shape[1]
+    held = np.empty((rows.shape[0], count + 1))
+    held[:, :count] = members[rows]
+    largest = np.maximum(held[:, :count].max(axis=1), -held[:, :count].min(axis=1))
+    held[:, count] = largest  # a gross that is none of theirs, and at least that of each
+    blur, searching, known = book.blur(largest), np.arange(count), None
+    for reach in ranges:
+        y = nodes(spot, reach, near)
+        known = y, beyond(book, y, held, known)
+        net, gross = known[1][:-1], known[1][-1]
+        signs = signs_of(net, gross, blur)
+        signs[flat_members(book, y, net, gross, held)] = 0.0
+        hidden = bottoms(book, held, y, net, signs, NOISE * gross + blur)
+        found, low, high, net_low, net_high = nearest(member_brackets(y, net, signs), either_side(hidden, y, net))
+        if found.size:
+            zeros = polish(book, held[:, found], low, high, net_low, net_high, MEMBER_TOLERANCE)[0]
+            levels[searching[found]] = spot * np.exp(zeros)
+            searching = np.delete(searching, found)
+            held, known = np.delete(held, found, axis=1), (y, np.delete(known[1], found, axis=0))
+        if not searching.size:
+            break
+    return levels
+
+
+def flips_by_horizon(
+    spot: float,
+    forward: F64,
+    strike: F64,
+    sigma: F64,
+    tau: F64,
+    exposure: F64,
+    *,
+    time_left: F64 | None = None,
+    horizons: Mapping[str, float] = HORIZONS,
+    stickiness: Stickiness = "strike",
+    expiry: NDArray[np.generic] | None = None,
+) -> dict[str, Flip]:
+    """The flip of the options that expire within each horizon: what is left of it when the later ones are ignored.
+
+    Units: as find_flip; horizons and `time_left` (before settlement_terms; default tau) in years.
+    Shapes: (n,) each.
+    Domain: as find_flip.
+    Source: as find_flip, on a subset of the rows.
+
+    >>> one = np.ones(3)
+    >>> book = 100 * one, np.array([90.0, 110.0, 120.0]), 0.5 * one, np.array([0.01, 0.01, 0.2])
+    >>> flips = flips_by_horizon(100.0, *book, np.array([-1.0, 1.0, 1.0]))
+    >>> [name for name, flip in flips.items() if flip.level is not None]
+    ['week', 'all']
+    """
+    left = tau if time_left is None else time_left
+    flips = {}
+    for name, limit in horizons.items():
+        with np.errstate(invalid="ignore"):
+            held = np.where(left <= limit, exposure, 0.0)
+        flips[name] = find_flip(spot, forward, strike, sigma, tau, held, stickiness=stickiness, expiry=expiry)
+    return flips
+
+
+def flip_band(levels: F64) -> tuple[float | None, float | None, float]:
+    """5 % and 95 % quantiles of the members that have a flip, and the share of members that have none.
+
+    Units: those of the levels; share in [0, 1].
+    Shapes: (M,) -> three scalars.
+    Domain: NaN = none.
+    Source: Hyndman & Fan (1996), definition 7.
+
+    >>> flip_band(np.array([90.0, 110.0, np.nan, np.nan]))
+    (91.0, 109.0, 0.5)
+    """
+    found = levels[~np.isnan(levels)]
+    if not found.size:
+        return None, None, 1.0
+    low, high = np.quantile(found, (0.05, 0.95))
+    return float(low), float(high), 1.0 - found.size / levels.size
+
+
+def _roots(spot: float, book: Book, held: F64, found: Scan) -> tuple[tuple[Root, ...], Root]:
+    """Polished zeros, ascending, and the one nearest to spot."""
+    below = found.net[found.low]
+    zeros, slopes = zeros_between(book, held, found.y, found.net, found.low, found.high)
+    columns = (spot * np.exp(zeros)).tolist(), (below < 0.0).tolist(), (slopes * 0.01).tolist()
+    roots = tuple(Root(*row) for row in zip(*columns))
+    return roots, roots[int(np.abs(zeros).argmin())]

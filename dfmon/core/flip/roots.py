@@ -1,0 +1,120 @@
+"""Zeros of net gamma between the ends of their brackets: a first guess, and the polish on all options.
+
+Comes after flip_scan (the brackets), before gamma_flip (which names the zeros).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfmon.core.flip.gamma_profile import Book, StickyStrike
+from dfmon.core.pricing import compiled
+from dfmon.core.pricing.black import F64
+
+Index: TypeAlias = NDArray[np.intp]
+
+_ITERATIONS: Final = 100
+_ROUNDING: Final = 1e-16
+"""Of ln S: no step is smaller."""
+
+
+def linear_zero(low: F64, high: F64, net_low: F64, net_high: F64) -> F64:
+    """Zero of the chord.
+
+    Units: of the ends.
+    Shapes: (r,) each.
+    Domain: values of opposite signs.
+    Source: regula falsi.
+    """
+    return np.asarray(low + (high - low) * (net_low / (net_low - net_high)))
+
+
+def cubic_zero(y: F64, net: F64, low: Index, high: Index) -> F64:
+    """Zero of y as a cubic of net gamma, through the ends of each bracket and a node on either side.
+
+    Units: of y.
+    Shapes: (m,), (m,), (r,), (r,) -> (r,).
+    Domain: ends of opposite signs; where y is no function of net there: the chord's zero.
+    Source: inverse interpolation: Press et al., Numerical Recipes (2007), section 9.3.
+    """
+    zeros = []
+    for left, right in zip(low.tolist(), high.tolist()):  # few: plain numbers are faster than columns
+        nodes = [node for node in (left - 1, left, right, right + 1) if 0 <= node < y.shape[0]]
+        zeros.append(_inverse_zero([y.item(node) for node in nodes], [net.item(node) for node in nodes]))
+    zero = np.array(zeros)
+    good = (zero > y[low]) & (zero < y[high])
+    return zero if good.all() else np.where(good, zero, linear_zero(y[low], y[high], net[low], net[high]))
+
+
+def _inverse_zero(places: list[float], values: list[float]) -> float:
+    """The place of value 0 on the polynomial through places over values; NaN where a value comes twice."""
+    if len(set(values)) < len(values):
+        return math.nan
+    for order in range(1, len(values)):  # Neville: from one place to the one through all
+        ends = zip(values, values[order:], places, places[1:])
+        places = [(right * at - left * after) / (right - left) for left, right, at, after in ends]
+    return places[0]
+
+
+def zeros_between(book: Book, held: F64, y: F64, net: F64, low: Index, high: Index) -> tuple[F64, F64]:
+    """Zeros of one book between pairs of nodes, exact to rounding, and the slopes there.
+
+    Units, source: as polish.
+    Shapes: held (n,); y, net (m,); low, high (r,) -> (r,), (r,).
+    Domain: net of opposite signs at low and high.
+    """
+    ends, kernels = (y[low], y[high], net[low], net[high]), compiled.in_use()
+    if kernels is not None and isinstance(book, StickyStrike):  # another step costs less there than a better guess
+        return kernels.polish(book.a, book.b, book.height, held, *ends, _ROUNDING)
+    return polish(book, held, *ends, start=cubic_zero(y, net, low, high))
+
+
+@np.errstate(all="ignore")
+def polish(
+    book: Book,
+    held: F64,
+    low: F64,
+    high: F64,
+    net_low: F64,
+    net_high: F64,
+    tolerance: float = _ROUNDING,
+    start: F64 | None = None,
+) -> tuple[F64, F64]:
+    """Zeros of net gamma inside their brackets, all at once, and the slopes there.
+
+    Halley's step where it stays inside the bracket (Newton's where the curvature is unknown), else the middle. A
+    root is done when the error expected after the step, cubic in it, is below the tolerance or below rounding.
+
+    Units: brackets and zeros in y = ln(S'/S); net gamma in USD per 1 %; slope per unit of y.
+    Shapes: held (n,) or (n, r); brackets (r,) -> (r,), (r,).
+    Domain: net_low and net_high of opposite signs.
+    Source: Press et al., Numerical Recipes (2007), section 9.4; third-order step: Halley (1694).
+    """
+    rising = net_low < 0.0
+    y = linear_zero(low, high, net_low, net_high) if start is None else start
+    for _ in range(_ITERATIONS):
+        value, slope, curvature = book.local(y, held)
+        newton = value / slope
+        bend = 0.5 * newton * curvature / slope
+        halley = newton / (1.0 - bend)
+        target = y - halley
+        done = (target >= low) & (target <= high) & (np.abs(halley) * bend * bend <= tolerance)
+        if done.all():
+            return target, slope - curvature * halley
+        below = (value < 0.0) == rising
+        low, high = np.where(below, y, low), np.where(below, high, y)
+        step = np.where(np.abs(bend) < 0.5, halley, newton)
+        target = y - step
+        inside = (target >= low) & (target <= high)
+        expected = np.abs(step) * np.fmin(bend * bend, 1.0)
+        target = np.where(inside, target, 0.5 * (low + high))
+        done = (inside & (expected <= tolerance)) | (high - low <= tolerance)
+        slope = slope + np.where(np.isnan(curvature), 0.0, curvature * (target - y))
+        y = target
+        if done.all():
+            break
+    return np.asarray(y), np.asarray(slope)

@@ -1,0 +1,123 @@
+"""The smile that moves with its forward: net gamma where sigma is read at ln(K/F') as spot moves.
+
+The other dynamics beside gamma_profile.StickyStrike, with the same methods; gamma_flip uses either of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfmon.core.flip.gamma_profile import Local
+from dfmon.core.pricing.black import F64, log_moneyness
+from dfmon.core.pricing.normal import INV_SQRT_2PI
+
+_LEVELS_AT_ONCE: Final = 16
+_SLOPE_STEP: Final = 1e-5
+
+
+class Smile(NamedTuple):
+    """One expiry: its options, and sigma on ascending nodes of k = ln(K/F), linear between and flat outside."""
+
+    rows: NDArray[np.intp]
+    k: F64
+    sigma: F64
+
+
+@dataclass(frozen=True, slots=True)
+class StickyMoneyness:
+    """Every option takes on the volatility of the moneyness it comes to have."""
+
+    x: F64
+    root_tau: F64
+    height: F64
+    smiles: tuple[Smile, ...]
+
+    @classmethod
+    def of(cls, forward: F64, strike: F64, sigma: F64, tau: F64, expiry: NDArray[np.generic]) -> StickyMoneyness:
+        """Bumps of valid live options and the smile of each expiry; several quotes of one strike are averaged.
+
+        Units: forward, strike in USD; sigma decimal; tau in years; expiry any label. Heights still lack 1/sigma.
+        Shapes: (n,) each.
+        Domain: all positive and finite.
+        Source: Derman, Regimes of Volatility (1999): the sticky-moneyness rule.
+        """
+        x, root_tau = log_moneyness(forward, strike), np.sqrt(tau)
+        return cls(x, root_tau, 0.01 * INV_SQRT_2PI * strike / root_tau, smiles_of(-x, sigma, expiry))
+
+    @property
+    def log_strike_over_forward(self) -> F64:
+        """Where each bump sits: y at which its forward reaches its strike."""
+        return -self.x
+
+    def profile(self, y: F64, exposure: F64) -> F64:
+        """Net gamma on log-spot nodes, some levels at a time.
+
+        Units: exposure in units of underlying; result USD per 1 %.
+        Shapes: y (m,), exposure (n, k) -> (k, m).
+        Domain: |y| <= 1.
+        Source: as the class.
+        """
+        parts = [
+            exposure.T @ self._cells(y[start : start + _LEVELS_AT_ONCE]).T
+            for start in range(0, y.shape[0], _LEVELS_AT_ONCE)
+        ]
+        return np.concatenate(parts, axis=1) if parts else np.zeros((exposure.shape[1], 0))
+
+    def blur(self, exposure: F64) -> float:
+        """Zero: every option is evaluated at every node.
+
+        Units: USD per 1 %.
+        Shapes: (n,) -> scalar.
+        Domain: any.
+        Source: as `profile`.
+        """
+        return 0.0
+
+    def local(self, y: F64, exposure: F64) -> Local:
+        """Net gamma and its slope at r points; the slope is a central difference, good enough to steer a search.
+
+        The curvature is given as NaN: it jumps at every node of a smile.
+
+        Units: USD per 1 %, and per unit of y.
+        Shapes: y (r,), exposure (n,) or (n, r) -> three (r,).
+        Domain: any.
+        Source: as the class.
+        """
+        shifts = (-_SLOPE_STEP, 0.0, _SLOPE_STEP)
+        below, at, above = ((self._cells(y + shift) * exposure.T).sum(axis=1) for shift in shifts)
+        return Local(at, (above - below) / (2.0 * _SLOPE_STEP), np.full_like(at, np.nan))
+
+    def _cells(self, y: F64) -> F64:
+        """Dollar gamma for 1 % of one unit of each option at each spot, (r, n)."""
+        moneyness = self.x + y[:, None]
+        sigma = np.empty_like(moneyness)
+        for smile in self.smiles:
+            sigma[:, smile.rows] = np.interp(-moneyness[:, smile.rows], smile.k, smile.sigma)
+        total_sd = sigma * self.root_tau
+        d2 = moneyness / total_sd - 0.5 * total_sd
+        return np.asarray(np.exp(-0.5 * d2 * d2) * self.height / sigma)
+
+
+def smiles_of(k: F64, sigma: F64, expiry: NDArray[np.generic]) -> tuple[Smile, ...]:
+    """The quoted smile of each expiry.
+
+    Units: k = ln(K/F); sigma decimal.
+    Shapes: (n,) each.
+    Domain: finite.
+    Source: definition.
+
+    >>> smile, = smiles_of(np.array([0.1, 0.0, 0.1]), np.array([0.6, 0.5, 0.8]), np.zeros(3))
+    >>> smile.k.tolist(), smile.sigma.round(12).tolist()
+    ([0.0, 0.1], [0.5, 0.7])
+    """
+    smiles = []
+    for label in np.unique(expiry):
+        rows = np.flatnonzero(expiry == label)
+        nodes, of_node = np.unique(k[rows], return_inverse=True)
+        mean = np.bincount(of_node, sigma[rows]) / np.bincount(of_node)
+        smiles.append(Smile(rows, nodes, mean))
+    return tuple(smiles)

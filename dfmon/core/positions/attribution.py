@@ -1,0 +1,128 @@
+"""Who stood behind a print: what is assumed before any is seen, and what that makes of the taker's side.
+
+Comes before `inventory`. A print has one of four classes: a customer took from a dealer, a dealer took a customer's
+order, both were customers, both were dealers. Their shares are priors, not facts: nothing public identifies them, so
+every member of the ensemble holds its own, drawn around the ones below. Customers of an option buy with a probability
+that is not known either and learned from its prints; it stands on a few fixed nodes, and what a print adds to the
+customers' position is kept for each of them, so that the whole past is re-read when the direction becomes clear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+import msgspec
+import numpy as np
+
+from dfmon.core.positions.counter_rng import CLASSES, STREAMS, even_normals
+from dfmon.model.frames import F64, I64, TradeColumns
+
+Shares: TypeAlias = tuple[float, float, float, float]
+SCREEN, BLOCK, RFQ, COMBO, TAKER_LIQUIDATED, MAKER_LIQUIDATED, BOTH_LIQUIDATED = range(7)
+KINDS: Final = 7
+TELLING: Final = (SCREEN, BLOCK, RFQ)  # a leg says which way its combo went, a liquidation was nobody's wish
+NODES: Final = 7
+_FORCED: Final = {"T": TAKER_LIQUIDATED, "M": MAKER_LIQUIDATED, "MT": BOTH_LIQUIDATED}
+
+
+class Priors(msgspec.Struct, frozen=True):
+    """What is believed before the first print. Shares add up to 1, in the order of the classes above.
+
+    `certainty` counts the prints that the shares are worth. A share `sceptics` of the members begins with `sceptic` for
+    every kind but liquidations: takers are then hardly more often customers than not, and customers lean all the harder
+    for the same prints; without them a wrong belief about the classes would leave the band too narrow. `direction` is
+    the parameter of the symmetric Beta distribution of a customer's probability to buy. Customers start `start_mean`
+    +- `start_sd` of open interest long, and as much more as their trading since leans, times `lean`. `drift` is the
+    share of open interest that moves unseen in a day (one standard deviation).
+    """
+
+    screen: Shares = (0.74, 0.12, 0.08, 0.06)
+    block: Shares = (0.52, 0.30, 0.13, 0.05)
+    rfq: Shares = (0.52, 0.30, 0.13, 0.05)
+    combo: Shares = (0.74, 0.12, 0.08, 0.06)
+    taker_liquidated: Shares = (0.88, 0.02, 0.09, 0.01)
+    maker_liquidated: Shares = (0.02, 0.75, 0.22, 0.01)
+    both_liquidated: Shares = (0.01, 0.01, 0.97, 0.01)
+    certainty: float = 38.0
+    sceptic: Shares = (0.48, 0.40, 0.08, 0.04)
+    sceptics: float = 0.05
+    direction: float = 1.0
+    start_mean: float = -0.10
+    start_sd: float = 0.56
+    lean: float = 1.0
+    drift: float = 0.015
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """`Priors` as the tables that a print is read with.
+
+    A draw below `took` makes the taker a customer of a dealer, one from `gave` on a dealer who took a customer's
+    order: (KINDS, 2, NODES, STREAMS), the second axis 0 for a sell. `evidence` is the logarithm of the probability
+    of that side, (2 KINDS, NODES, STREAMS); `weight` the logarithm of the prior of each node, `leaning` 2 pb - 1.
+    """
+
+    took: F64
+    gave: F64
+    evidence: F64
+    weight: F64
+    leaning: F64
+
+
+@lru_cache(maxsize=8)
+def attribution(priors: Priors) -> Attribution:
+    """The tables of `priors`.
+
+    With customers who buy with probability pb, P(s = +) = p0 pb + p1 (1 - pb) + (p2 + p3) / 2, and the class behind a
+    side follows by Bayes. Kinds that do not tell keep the prior shares: all legs of a combo then have one class.
+    Units: none. Shapes: as `Attribution`. Domain: shares >= 0. Source: Bayes' rule; Dirichlet by gamma quantiles.
+    """
+    nodes = (np.arange(NODES) + 0.5) / NODES
+    took = np.empty((KINDS, 2, NODES, STREAMS))
+    gave = np.empty_like(took)
+    evidence = np.zeros_like(took)
+    kinds = (priors.screen, priors.block, priors.rfq, priors.combo,
+             priors.taker_liquidated, priors.maker_liquidated, priors.both_liquidated)  # fmt: skip
+    for kind, shares in enumerate(kinds):
+        p0, p1, p2, p3 = _held(priors, kind, shares)
+        for side, buys in enumerate((1.0 - nodes[:, None], nodes[:, None])):
+            if kind in TELLING:
+                said = p0 * buys + p1 * (1.0 - buys) + 0.5 * (p2 + p3)
+                took[kind, side], gave[kind, side] = p0 * buys / said, 1.0 - p1 * (1.0 - buys) / said
+                evidence[kind, side] = np.log(said)
+            else:
+                took[kind, side], gave[kind, side] = p0, 1.0 - p1
+    weight = (priors.direction - 1.0) * np.log(nodes * (1.0 - nodes))
+    return Attribution(took, gave, evidence.reshape(2 * KINDS, NODES, STREAMS), weight, 2.0 * nodes - 1.0)
+
+
+def _held(priors: Priors, kind: int, shares: Shares) -> F64:
+    """(4, STREAMS) class shares that each stream holds for one kind, drawn around `shares`; the sceptics come first."""
+    doubting = round(priors.sceptics * STREAMS) if kind < TAKER_LIQUIDATED else 0
+    normal = even_normals(np.arange(4, dtype=np.uint64) + np.uint64(4 * kind), CLASSES)
+    held = _dirichlet(shares, priors.certainty, normal)
+    held[:, :doubting] = _dirichlet(priors.sceptic, priors.certainty, normal[:, :doubting])
+    return held
+
+
+def _dirichlet(shares: Shares, certainty: float, normal: F64) -> F64:
+    """Gamma quantiles, made to add up to 1; the quantiles by Wilson & Hilferty (1931)."""
+    alpha = certainty * np.array(shares)[:, None]
+    much = np.maximum(alpha, 1e-9)
+    gamma = alpha * np.maximum(1.0 - 1.0 / (9.0 * much) + normal / (3.0 * np.sqrt(much)), 0.0) ** 3
+    return np.asarray(gamma / gamma.sum(axis=0))
+
+
+def kinds_of(trades: TradeColumns) -> I64:
+    """The kind of each print. A block is one whether or not it is also a combo; a liquidation before all.
+
+    Units: none. Shapes: (k,) -> (k,). Domain: any prints. Source: the venue's flags.
+    """
+    kinds = np.where(trades.combo, COMBO, SCREEN)
+    kinds = np.where(trades.block, np.where(trades.rfq, RFQ, BLOCK), kinds)
+    if any(trades.liquidation):
+        forced = np.array([_FORCED.get(flag, -1) for flag in trades.liquidation])
+        kinds = np.where(forced >= 0, forced, kinds)
+    return kinds.astype(np.int64)

@@ -1,0 +1,57 @@
+"""Chebyshev interpolation on [-1, 1]: a smooth sum is taken on a few nodes, and one matrix product carries it on.
+
+Comes before gamma_profile. What does not depend on the board is made once and kept.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from dfmon.core.pricing.black import F64
+
+
+@lru_cache
+def nodes(count: int) -> F64:
+    """Chebyshev nodes of the first kind on [-1, 1], descending.
+
+    Units: none.
+    Shapes: -> (count,).
+    Domain: count >= 1.
+    Source: Berrut & Trefethen, Barycentric Lagrange interpolation (SIAM Review, 2004), section 5.
+    """
+    return np.asarray(np.cos((np.arange(count) + 0.5) * (np.pi / count)))
+
+
+def spread(count: int, at: F64) -> F64:
+    """The matrix that takes values on the nodes to the points `at` of [-1, 1].
+
+    Units: none.
+    Shapes: (m,) -> (count, m).
+    Domain: -1 <= at <= 1; count >= 1.
+    Source: Berrut & Trefethen, Barycentric Lagrange interpolation (SIAM Review, 2004), eqs. 4.2 and 5.4.
+
+    >>> (nodes(8) ** 5 @ spread(8, np.array([0.0, 0.3]))).round(12).tolist()
+    [0.0, 0.00243]
+    """
+    gap = at - nodes(count)[:, None]
+    if not gap.all():
+        gap[gap == 0.0] = 1e-30  # so large a weight that the value at the node is all that counts
+    weights = np.sin((np.arange(count) + 0.5) * (np.pi / count))
+    weights[1::2] *= -1.0
+    matrix = np.divide(weights[:, None], gap, gap)
+    matrix *= 1.0 / matrix.sum(axis=0)
+    return np.asarray(matrix)
+
+
+@lru_cache
+def between(count: int, finer: int) -> F64:
+    """From one set of nodes to a finer one.
+
+    Units: none.
+    Shapes: -> (count, finer).
+    Domain: counts >= 1.
+    Source: as `spread`.
+    """
+    return spread(count, nodes(finer))

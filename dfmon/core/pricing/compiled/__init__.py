@@ -1,0 +1,117 @@
+"""Which of two paths prices: numpy's, or the same formulas compiled by numba where the extra `fast` is installed.
+
+Numpy is the default, whatever is installed, and what is fallen back on without a word. Both give the same numbers to
+1e-12 of their scale but not the same bits, so the choice is a parameter of a step and stands in its journal: a replay
+prices as the session did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfmon.core.pricing.black import F64, Mask
+
+Index: TypeAlias = NDArray[np.intp]
+
+
+class Kernels(Protocol):
+    """The functions of `kernels`, where they are told what they do. False means: not priced, let numpy do it."""
+
+    def seven(
+        self, forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, rows: tuple[F64, ...], x: F64
+    ) -> bool: ...
+    def seven_of_pairs(self, forward: F64, strike: F64, sigma: F64, tau: F64, rows: tuple[F64, ...]) -> bool: ...
+    def seven_of_listing(
+        self, forward: F64, sigma: F64, option: Index, partner: Index, strike: F64, tau: F64, rows: tuple[F64, ...]
+    ) -> bool: ...
+    def profile(self, a: F64, b: F64, height: F64, y: F64, exposure: F64) -> F64: ...
+    def local(self, a: F64, b: F64, height: F64, y: F64, exposure: F64) -> tuple[F64, F64, F64]: ...
+    def polish(
+        self,
+        a: F64,
+        b: F64,
+        height: F64,
+        exposure: F64,
+        low: F64,
+        high: F64,
+        net_low: F64,
+        net_high: F64,
+        tolerance: float,
+    ) -> tuple[F64, F64]: ...
+    def ground(
+        self, forward: F64, strike: F64, sigma: F64, tau: F64, exposure: F64, bounds: F64
+    ) -> tuple[Index, tuple[F64, F64, F64, F64, F64]]: ...
+    def scan(
+        self, a: F64, b: F64, height: F64, exposure: F64, y: F64, noise: float, cut: float, share: float, flat: float
+    ) -> tuple[F64, F64, F64, Index, Index, bool, bool]: ...
+    def exposures(
+        self, forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, average: bool, matrix: F64
+    ) -> bool: ...
+    def roll_up(self, matrix: F64, exposure: F64, cell: Index, expiries: int, strikes: int) -> tuple[F64, F64, F64]: ...
+    def stencil(
+        self, strike: F64, forward: F64, tau: F64, atm_sigma: F64, neighbour: Index, bandwidths: tuple[float, ...]
+    ) -> F64: ...
+    def scatter(self, weights: F64, neighbour: Index, mass: F64, listed: Mask, least: float) -> F64: ...
+
+
+_process: Kernels | None = None
+_step: ContextVar[Kernels | None] = ContextVar("kernels of this step")
+
+
+def in_use() -> Kernels | None:
+    """The compiled kernels where they are to price, else None.
+
+    Units, shapes: none.
+    Domain: any.
+    Source: none; book-keeping.
+    """
+    return _step.get(_process)
+
+
+def use(wanted: bool = True) -> bool:
+    """Choose for this process, outside of steps, which state their own choice. Returns whether compiled kernels price.
+
+    Units, shapes: none.
+    Domain: any.
+    Source: none; book-keeping.
+    """
+    global _process
+    _process = load() if wanted else None
+    return _process is not None
+
+
+@contextmanager
+def pricing(wanted: bool) -> Iterator[None]:
+    """Price with the compiled kernels, or without, whatever the process has chosen.
+
+    Units, shapes: none.
+    Domain: any.
+    Source: none; book-keeping.
+    """
+    token = _step.set(load() if wanted else None)
+    try:
+        yield
+    finally:
+        _step.reset(token)
+
+
+@cache
+def load() -> Kernels | None:
+    """The compiled kernels, None where they are not to be had: a second from the cache, several the first time.
+
+    Units, shapes: none.
+    Domain: any.
+    Source: none; book-keeping.
+    """
+    try:
+        from dfmon.core.pricing.compiled import kernels
+    except (ImportError, RuntimeError, OSError):  # no numba, one for another numpy, or nowhere to keep machine code
+        return None
+    return kernels

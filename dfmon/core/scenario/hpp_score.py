@@ -1,0 +1,92 @@
+"""HPP, the hedge-pressure projection: sign(dS) NGI + a VSS + b CHL. Positive: dealers must sell.
+
+Comes after the roll-ups. a and b put the three terms on one scale by their inter-quartile ranges; they are
+published with every value, because a number scaled by hidden factors cannot be checked.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from dfmon.core.scenario.rolling import Window
+from dfmon.model.frames import F64
+from dfmon.model.units import DAY, HOUR, MINUTE
+
+WINDOW_MINUTES: Final = 30 * 24 * 60
+ENOUGH_MINUTES: Final = 24 * 60  # below a day of samples the factors stay 1 and "uncalibrated"
+FLOOR: Final = 0.05  # an inter-quartile range counts at least this share of the median size
+DAILY_FACTOR: Final = 3.0  # a and b move at most by this factor a day
+DEAD_BAND: Final = 0.25  # of sigma sqrt(look-back): a smaller move has no sign
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """a and b in force, the hour they were set, and the samples of (NGI, VSS, CHL) they come from."""
+
+    alpha: float
+    beta: float
+    calibrated: bool
+    set_ns: int
+    window: Window
+
+    @classmethod
+    def initial(cls) -> Scaling:
+        return cls(1.0, 1.0, False, 0, Window.empty(MINUTE, WINDOW_MINUTES, 3))
+
+
+def rescale(scaling: Scaling, ts_ns: int, ngi: float, vss: float, chl: float) -> Scaling:
+    """The scaling after one more minute; a and b are read anew once an hour.
+
+    Units: USD of each roll-up. Shapes: scalars. Domain: finite values; the caller leaves gaps out.
+    Source: IQR/1.349 estimates a standard deviation and is deaf to outliers; rate limit as the constants say.
+    """
+    window = scaling.window.push(ts_ns, (ngi, vss, chl))
+    scaling = replace(scaling, window=window)
+    if window.times.size < ENOUGH_MINUTES or ts_ns - scaling.set_ns < HOUR:
+        return scaling
+    spread = _spreads(window.values)
+    if not spread.all():
+        return scaling
+    elapsed_days = (ts_ns - scaling.set_ns) / DAY if scaling.calibrated else math.inf
+    most = DAILY_FACTOR ** min(elapsed_days, 1.0) if scaling.calibrated else math.inf
+    alpha = _limited(spread[0] / spread[1], scaling.alpha, most)
+    beta = _limited(spread[0] / spread[2], scaling.beta, most)
+    return replace(scaling, alpha=alpha, beta=beta, calibrated=True, set_ns=ts_ns)
+
+
+def _spreads(values: F64) -> F64:
+    low, high = np.percentile(values, (25, 75), axis=0)
+    floor = FLOOR * np.median(np.abs(values), axis=0)
+    spreads: F64 = np.maximum(high - low, floor)
+    return spreads
+
+
+def _limited(wanted: float, now: float, factor: float) -> float:
+    return float(min(max(wanted, now / factor), now * factor))
+
+
+def move_sign(log_return: float, sigma: float, span_years: float) -> int:
+    """Sign of a spot move, 0 inside the dead band of a quarter of a standard deviation.
+
+    Units: log return; sigma decimal; span in years. Shapes: scalars. Domain: NaN anywhere gives 0.
+    Source: without a dead band HPP flips its sign at the speed of ticks.
+
+    >>> move_sign(0.002, 0.5, 15 / 525600), move_sign(0.0001, 0.5, 15 / 525600), move_sign(-0.01, 0.5, 15 / 525600)
+    (1, 0, -1)
+    """
+    band = DEAD_BAND * sigma * math.sqrt(max(span_years, 0.0))
+    return 1 if log_return > band else -1 if log_return < -band else 0
+
+
+def hedge_pressure(
+    ds_sign: int, ngi: F64, vss: F64, chl: F64, scaling: Scaling, fast: float = 1.0, slow: float = 1.0
+) -> F64:
+    """HPP of each row of roll-ups; it is linear in them. `fast` and `slow` are the shares of the hedge that is traded.
+
+    Units: USD, + = dealers must sell. Shapes: (m,) each -> (m,). Domain: NaN stays NaN. Source: DESIGN of dfmon.
+    """
+    return ds_sign * fast * ngi + slow * (scaling.alpha * vss + scaling.beta * chl)

@@ -1,0 +1,106 @@
+"""Everything measured in one step, in one place: what the rules read and the snapshot is made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from dfmon.core.book_exposure import Exposure
+from dfmon.core.columns import Columns
+from dfmon.core.exposure.desks import Hedged
+from dfmon.core.positions.dealer_net import DealerPositions, Reconciled
+from dfmon.core.pricing.greek_calc import greeks
+from dfmon.core.scenario.hpp_score import Scaling
+from dfmon.core.scenario.liquidity import MarketView
+from dfmon.core.scenario.lookback import Moves
+from dfmon.model.frames import F64, ChainFrame, FeedHealth, MarketFrame
+from dfmon.model.units import SECOND, YEAR
+
+
+@dataclass(frozen=True, slots=True)
+class HedgeTrade:
+    """What dealers traded since the look-back if they hedged: USD, + = bought. The parts add up to `linear`."""
+
+    gamma: float
+    vanna: float
+    charm: float
+    residual: float
+
+    @property
+    def linear(self) -> float:
+        return self.gamma + self.vanna + self.charm
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One underlying at one tick. `atm` is by expiry, `sigma` the ATM volatility of tomorrow; decimals."""
+
+    chain: ChainFrame
+    market: MarketFrame
+    feeds: tuple[FeedHealth, ...]
+    model: str
+    warm_coverage: float
+    stale_after_s: float
+    venue_share: float
+    file_positions: Mapping[str, float] | None
+    positions: DealerPositions
+    reconciled: Reconciled
+    cols: Columns
+    exposure: Exposure
+    hedged: Hedged
+    atm: F64
+    sigma: float
+    liquidity: MarketView
+    moved: Moves
+    scaling: Scaling
+
+    @property
+    def psi(self) -> float | None:
+        """NGI over the depth within 1 %."""
+        depth = self.liquidity.depth_usd
+        return self.exposure.totals.ngi / depth if depth and self.cols.size else None
+
+    @property
+    def age_s(self) -> float | None:
+        """Age of the older of the index and the newest chain message; None while one of them is missing."""
+        if not self.cols.size or not self.chain.spot_ns:
+            return None
+        newest = int(self.chain.data_ns.max())
+        return max(self.chain.ts_ns - min(newest, self.chain.spot_ns), 0) / SECOND
+
+    @property
+    def warming(self) -> bool:
+        """The position model rests on history, and has seen too little of it."""
+        coverage = self.positions.coverage
+        return coverage is not None and coverage < self.warm_coverage
+
+    def hedge_trade(self) -> HedgeTrade | None:
+        """Expected dealer trade over the look-back, and what a full reprice of the book says beyond it."""
+        move, points = self.moved.ret_15m, self.moved.iv_points
+        if move is None or points is None or not self.cols.size:
+            return None
+        days = self.moved.span_s * SECOND / YEAR * 365.0
+        total = self.exposure.totals
+        gamma, vanna = -total.ngi * move * 100.0, -total.vss * points
+        charm = -total.chl * days
+        residual = self._repriced(move, points, days) - (gamma + vanna + charm)
+        fast, slow = self.hedged.gamma, self.hedged.slow
+        return HedgeTrade(fast * gamma, slow * vanna, slow * charm, slow * residual)
+
+    def _repriced(self, move: float, points: float, days: float) -> float:
+        """-(delta now - delta at the look-back) of the book at today's forwards, USD."""
+        cols = self.cols
+        now = greeks(cols.forward, cols.strike, cols.sigma, cols.tau, cols.option_type, with_price=False)
+        then = greeks(
+            cols.forward * math.exp(-move),
+            cols.strike,
+            np.maximum(cols.sigma - points / 100.0, 1e-3),
+            cols.tau + days / 365.0,
+            cols.option_type,
+            with_price=False,
+        )
+        gained = np.nan_to_num((now.delta - then.delta) * cols.forward * cols.position)
+        return -float(gained.sum())

@@ -1,0 +1,171 @@
+"""Tables of the snapshot: by expiry, by strike, the heat-map, the tape. Plain numbers in the order of the screen.
+
+Comes after the roll-ups; only re-arranges and smooths, computes no exposure of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from dfmon.core.book_exposure import Exposure
+from dfmon.core.columns import Columns, first_of_group, summed
+from dfmon.core.exposure.surface_grid import gather, scatter, stencil
+from dfmon.core.positions.dealer_net import DealerPositions, Reconciled
+from dfmon.model.frames import F64, ChainFrame
+from dfmon.model.snapshot import ExpiryRow, HeatMap, StrikeRow, TapeRow
+from dfmon.model.units import expiry_label, iso
+
+NGI, VSS, CHL, VOLG, UNWIND = 0, 1, 2, 3, 6
+TAPE_ROWS = 100
+
+
+def ratio(part: float, whole: float) -> float | None:
+    """`part` of `whole`; None where there is no whole.
+
+    Units: none. Shapes: scalars. Domain: finite. Source: none.
+    """
+    return part / whole if whole > 0.0 and math.isfinite(part / whole) else None
+
+
+def by_expiry(
+    cols: Columns, exposure: Exposure, atm: F64, held: DealerPositions, reconciled: Reconciled
+) -> tuple[ExpiryRow, ...]:
+    """Sums of each expiry, nearest first, with what its open interest says of its prints.
+
+    Units: as `ExpiryRow`. Shapes: one row an expiry. Domain: an empty board gives no rows. Source: none.
+    """
+    groups = cols.expiries.size
+    sums = exposure.sums.by_expiry
+    interest = summed(cols.expiry_code, cols.interest, groups)
+    counts = np.bincount(cols.expiry_code, minlength=groups)
+    forward = first_of_group(cols.expiry_code, cols.forward, groups)
+    hours = first_of_group(cols.expiry_code, cols.tau, groups) * 365.0 * 24.0
+    net = summed(cols.expiry_code, cols.position, groups)
+    seen = None if held.seen is None else summed(cols.expiry_code, held.seen[cols.rows] * cols.interest, groups)
+    change, printed, unexplained = (
+        summed(cols.expiry_code, column[cols.rows], groups)
+        for column in (reconciled.change, reconciled.printed, reconciled.unexplained)
+    )
+    return tuple(
+        ExpiryRow(
+            expiry=iso(expiry_ns),
+            label=expiry_label(expiry_ns),
+            hours=float(hours[i]),
+            forward=float(forward[i]),
+            atm_iv=float(atm[i]),
+            ngi=float(sums[NGI, i]),
+            vss=float(sums[VSS, i]),
+            chl=float(sums[CHL, i]),
+            volg=float(sums[VOLG, i]),
+            unwind=float(sums[UNWIND, i]),
+            open_interest=float(interest[i]),
+            options=int(counts[i]),
+            net=float(net[i]),
+            coverage=None if seen is None else ratio(float(seen[i]), float(interest[i])),
+            churn=ratio(float(change[i]), float(printed[i])),
+            residual=ratio(float(unexplained[i]), float(interest[i])),
+        )
+        for i, expiry_ns in enumerate(cols.expiries.tolist())
+    )
+
+
+def by_strike(cols: Columns, exposure: Exposure) -> tuple[StrikeRow, ...]:
+    """Sums of each strike over all expiries, ascending.
+
+    Units: as `StrikeRow`. Shapes: one row a strike. Domain: an empty board gives no rows. Source: none.
+    """
+    groups = cols.strikes.size
+    sums = exposure.sums.by_strike
+    calls = summed(cols.strike_code, cols.interest * (cols.option_type > 0), groups)
+    puts = summed(cols.strike_code, cols.interest * (cols.option_type < 0), groups)
+    rows = np.column_stack([cols.strikes, sums[NGI], sums[VSS], sums[CHL], sums[VOLG], calls, puts])
+    return tuple(StrikeRow(*row) for row in rows.tolist())
+
+
+def heat_map(cols: Columns, exposure: Exposure, atm: F64) -> HeatMap:
+    """Strike x expiry cells: exposures smoothed without losing any, volatilities with holes filled from neighbours.
+
+    Units: USD; open interest coins; volatility decimal. Shapes: one row a strike, one column an expiry.
+    Domain: an empty board gives an empty map. Source: the smoothers of surface_grid.
+    """
+    if not cols.size:
+        return HeatMap((), (), (), (), (), (), (), ())
+    shape = cols.expiries.size, cols.strikes.size
+    code = cols.cell
+    counts = np.bincount(code, minlength=shape[0] * shape[1]).reshape(shape)
+    listed = counts > 0
+    kernel = stencil(
+        cols.strikes,
+        first_of_group(cols.expiry_code, cols.forward, shape[0]),
+        first_of_group(cols.expiry_code, cols.tau, shape[0]),
+        atm,
+    )
+    sigma = summed(code, cols.sigma, listed.size).reshape(shape) / np.maximum(counts, 1)
+    interest = summed(code, cols.interest, listed.size).reshape(shape)
+    spread = scatter(kernel, exposure.sums.cells[: VOLG + 1], listed)
+    ngi, vss, chl, volg = (_cells(values, listed) for values in spread)
+    filled, _ = gather(kernel, np.where(listed, sigma, np.nan), listed.astype(np.float64))
+    return HeatMap(
+        strikes=tuple(cols.strikes.tolist()),
+        expiries=tuple(expiry_label(ns) for ns in cols.expiries.tolist()),
+        ngi=ngi,
+        vss=vss,
+        chl=chl,
+        volg=volg,
+        oi=_cells(interest, listed),
+        iv=_cells(filled, np.isfinite(filled)),
+    )
+
+
+def _cells(values: F64, shown: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[tuple[float | None, ...], ...]:
+    """Rows of strikes; None where the cell is not shown."""
+    cells: list[float | None] = [None] * shown.size
+    for place, value in zip(np.flatnonzero(shown.T).tolist(), values.T[shown.T].tolist()):
+        cells[place] = value
+    return tuple(zip(*[iter(cells)] * shown.shape[0]))  # as many cells a row as there are expiries
+
+
+def tape(frame: ChainFrame, cols: Columns, exposure: Exposure, before: tuple[TapeRow, ...]) -> tuple[TapeRow, ...]:
+    """The newest prints first, by the venue's time: an answer about the past may come after the present.
+
+    Gamma is what the print adds to the dealers' NGI if the taker was a customer.
+    Units: as `TapeRow`. Shapes: at most TAPE_ROWS rows. Domain: prints of options that left the board are kept
+    without gamma. Source: dealer = minus customer.
+    """
+    trades = frame.trades
+    if not trades.uid.size:
+        return before
+    place: Mapping[int, int] = {uid: i for i, uid in enumerate(frame.uid.tolist())}
+    priced = {row: k for k, row in enumerate(cols.rows.tolist())}
+    unit_ngi = exposure.unit_ngi()
+    fresh = []
+    newest_first = np.lexsort((np.arange(trades.uid.size), trades.exch_ns))[::-1]
+    for i in newest_first.tolist():
+        at = place.get(int(trades.uid[i]))
+        if at is None:
+            continue
+        k = priced.get(at)
+        signed = -float(trades.side[i]) * float(trades.size[i])
+        sigma = float(trades.sigma[i])
+        fresh.append(
+            TapeRow(
+                ts_ns=int(trades.exch_ns[i]),
+                side=int(trades.side[i]),
+                name=frame.names[at],
+                expiry=expiry_label(int(frame.expiry_ns[at])),
+                strike=float(frame.strike[at]),
+                option_type="C" if frame.option_type[at] > 0 else "P",
+                size=float(trades.size[i]),
+                price=float(trades.price[i]),
+                iv=sigma if sigma > 0.0 else None,
+                gamma=None if k is None else signed * float(unit_ngi[k]),
+                block=bool(trades.block[i]),
+                combo=bool(trades.combo[i]),
+            )
+        )
+        if len(fresh) == TAPE_ROWS:
+            break
+    return tuple(sorted((*fresh, *before), key=lambda row: row.ts_ns, reverse=True)[:TAPE_ROWS])

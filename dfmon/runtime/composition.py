@@ -1,0 +1,151 @@
+"""The composition root: builds a live session from the configuration, with its connections, sinks and recorder.
+
+`kept` opens what survives a run, `running` takes the session from here.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from dfmon import config as configuration
+from dfmon.config import Config
+from dfmon.engine.hub import SnapshotHub
+from dfmon.model.snapshot import State
+from dfmon.runtime.backfill import Background
+from dfmon.runtime.live_session import LiveSession
+from dfmon.runtime.stores import open_history, open_state, open_trades
+from dfmon.sinks.base import Sink
+from dfmon.sinks.jsonl import JsonLines
+from dfmon.store.recorder import Recorder
+from dfmon.venues.protocol import Endpoint
+from dfmon.venues.registry import Address, Pace, endpoints
+from dfmon.version import __version__
+
+log = logging.getLogger("dfmon")
+
+VENUE_PACE_S: Final = 0.25  # between two REST calls to one host: well below every venue's limit
+OWN_PACE_S: Final = 0.01  # the simulated exchange is ours
+
+Publish = Literal["", "changes", "all"]
+
+
+def venue_endpoints(config: Config) -> list[Endpoint]:
+    """A connection per source that is switched on, at the configured addresses."""
+    sources = ["deribit"]
+    if config.binance.enabled:
+        sources += ["binance.spot", "binance.public", "binance.market"]
+    if config.okx.enabled:
+        sources.append("okx")
+    futures = Address(config.binance.futures_websocket, config.binance.futures_rest)
+    addresses = {
+        "deribit": Address(config.deribit.websocket, config.deribit.rest),
+        "binance.spot": Address(config.binance.spot_websocket, config.binance.spot_rest),
+        "binance.public": futures,
+        "binance.market": futures,
+        "okx": Address(config.okx.websocket, config.okx.rest),
+    }
+    return endpoints(config.market.currencies, sources, addresses, pace(config))
+
+
+def pace(config: Config) -> Pace:
+    """How often is polled, and how far back; a recording keeps it, since a replay must ask the same."""
+    return Pace(config.deribit.summary_s, config.deribit.look_back_h * 3600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where snapshots go besides the screen."""
+
+    sinks: tuple[Sink, ...]
+    lines: JsonLines | None
+
+
+def outputs(config: Config, publish: Publish) -> Outputs:
+    """The sinks that were asked for. Ports are bound here, so that a port in use is said before anything starts."""
+    sinks: list[Sink] = []
+    lines = JsonLines(sys.stdout.buffer, publish, heartbeat_s=config.publish.every_s) if publish else None
+    if lines is not None:
+        sinks.append(lines)
+    if config.publish.redis:
+        from dfmon.sinks.redis_stream import RedisStream
+
+        sinks.append(RedisStream(config.publish.redis, config.publish.prefix, config.publish.stream_length))
+    if config.publish.rest:
+        from dfmon.sinks.rest_service import RestService
+
+        host, _, port = config.publish.rest.rpartition(":")
+        rest = RestService(host or "127.0.0.1", int(port), lambda: tuple(sink.status() for sink in sinks))
+        rest.bind()
+        sinks.append(rest)
+        log.info("serving %s/v1/snapshot", rest.url)
+    return Outputs(tuple(sinks), lines)
+
+
+class Faults:
+    """Exceptions of the engine: the first of a kind goes to the log with its traceback, the rest are counted."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+
+    def __call__(self, exc: Exception) -> None:
+        kind = f"{type(exc).__name__}: {exc}"
+        self._seen[kind] = self._seen.get(kind, 0) + 1
+        if self._seen[kind] == 1:
+            log.error("a snapshot could not be computed; the last one stays and ages", exc_info=exc)
+
+
+def live_session(
+    config: Config,
+    mode: State,
+    out: Outputs,
+    report: Callable[[Exception], None],
+    hub: SnapshotHub | None = None,
+    *,
+    keeps: bool = True,
+) -> LiveSession:
+    """A live session, recording and remembering as configured; without `keeps` it knows what others left, no more."""
+    params, connections = configuration.flow_params(config), venue_endpoints(config)
+    recorder = None
+    if config.record.directory:
+        about: Mapping[str, Any] = {
+            "dfmon": __version__,
+            "mode": mode,
+            "underlyings": list(config.market.currencies),
+            "sources": [connection.source for connection in connections],
+            "pace": asdict(pace(config)),
+            "params": msgspec.to_builtins(params),
+        }
+        recorder = Recorder(
+            Path(config.record.directory),
+            about,
+            segment_bytes=config.record.rotate_mb << 20,
+            keep_bytes=config.record.keep_mb << 20,
+            keep_days=config.record.keep_days,
+        )
+    lasting = keeps and mode == "live"
+    trades = open_trades(config) if lasting else None
+    return LiveSession(
+        config.market.currencies,
+        connections,
+        params,
+        hub or SnapshotHub(mode=mode),
+        report,
+        tick_s=config.market.tick_s,
+        rest_pace_s=OWN_PACE_S if mode == "sim" else VENUE_PACE_S,
+        recorder=recorder,
+        history=open_history(config) if lasting else None,
+        sinks=out.sinks,
+        backfill=Background(config.deribit.archive, config.deribit.archive_pace, trades)
+        if config.deribit.backfill and keeps
+        else None,
+        trades=trades,
+        state=open_state(config, params, keeps=keeps) if mode == "live" else None,
+        compiled=config.market.compiled,
+    )

@@ -1,0 +1,89 @@
+"""What a run keeps on disk for the next one: history, option prints, positions. Where it lies, and how it is opened.
+
+A store that cannot be used is said and gone without: the monitor goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dfmon import config as configuration
+from dfmon.config import Config
+from dfmon.core.step import FlowParams
+from dfmon.engine.checkpoint import priors_of
+from dfmon.model.snapshot import MetricRow, State
+from dfmon.store.history import History, HistoryReader
+from dfmon.store.history_file import HistoryError
+from dfmon.store.positions_state import StateFile
+from dfmon.store.trades import TradeStore, TradeStoreError
+
+log = logging.getLogger("dfmon")
+
+
+def history_file(config: Config) -> Path:
+    """Where the history is, or would be if it were switched on."""
+    if config.history.path:
+        return Path(config.history.path)
+    return configuration.state_folder(configuration.environment()) / "history.sqlite"
+
+
+def exchange(config: Config) -> str:
+    """The host of the exchange whose options are watched: what is kept of one is of no use for another."""
+    return urlsplit(config.deribit.rest).netloc
+
+
+def market_folder(config: Config) -> Path:
+    """Where prints and positions of an exchange are kept, beside the history: one folder a host, so none are mixed."""
+    return history_file(config).parent / re.sub(r"[^\w.-]", "_", exchange(config))
+
+
+def open_state(config: Config, params: FlowParams, *, keeps: bool = True) -> StateFile | None:
+    """The file in which positions survive a restart, or None where nothing is kept."""
+    if not config.history.enabled:
+        return None
+    path = market_folder(config) / "positions.state"
+    return StateFile(path, exchange(config), priors_of(params.priors), keeps=keeps)
+
+
+def open_trades(config: Config) -> TradeStore | None:
+    """The store of option prints, or None where it is switched off or cannot be used."""
+    if not config.history.enabled:
+        return None
+    try:
+        return TradeStore(market_folder(config) / "trades.sqlite", keep_days=config.history.keep_days)
+    except TradeStoreError as exc:
+        log.warning("no trade store: %s", exc)
+        return None
+
+
+def open_history(config: Config) -> History | None:
+    """The embedded store, or None where it is switched off or cannot be used: the monitor goes on without."""
+    if not config.history.enabled:
+        return None
+    path = history_file(config)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return History(path, retention_days=config.history.keep_days)
+    except (HistoryError, OSError) as exc:
+        log.warning("no history: %s", exc)
+        return None
+
+
+def past(config: Config, mode: State) -> Callable[[str, int], Sequence[MetricRow]] | None:
+    """What the charts look back on at start: the embedded history."""
+    if mode != "live" or not config.history.enabled:
+        return None
+    path = history_file(config)
+
+    def read(underlying: str, since_ns: int) -> Sequence[MetricRow]:
+        try:
+            with HistoryReader(path) as reader:
+                return reader.since(underlying, since_ns)
+        except HistoryError:
+            return ()
+
+    return read

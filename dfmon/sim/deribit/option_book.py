@@ -1,0 +1,82 @@
+"""The book of one option: a few levels behind the board's quote, whole in a window or as a chain of changes.
+
+`prev_change_id` is 0 after an empty book, as the venue has it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, Final
+
+from dfmon.model.units import MILLISECOND
+from dfmon.sim.deribit.records import Record
+from dfmon.sim.deribit.topics import SECOND_TICKS, Topic
+from dfmon.sim.market.currency import CurrencyMarket
+
+_LEVELS: Final = 4
+_FIRST_ID: Final = 61_000_000_000
+
+Levels = dict[float, float]
+
+
+class OptionBook(Topic):
+    """Bids and asks of one option, price to amount in coins."""
+
+    def __init__(self, currency: CurrencyMarket, name: str, depth: int) -> None:
+        super().__init__(SECOND_TICKS)
+        self._currency, self._name, self._depth = currency, name, depth
+        self._change_id = _FIRST_ID
+        self._last: tuple[Levels, Levels] = self._sides()
+
+    def window(self) -> Record | None:
+        """`book.X.none.N`: the best levels, no type and no actions."""
+        if self._name not in self._currency.board.rows:
+            return None
+        bids, asks = self._sides()
+        levels = ([[p, a] for p, a in side.items()][: self._depth] for side in (bids, asks))
+        return {
+            **self._head(),
+            "change_id": self._currency.now_ns // MILLISECOND,
+            **dict(zip(("bids", "asks"), levels)),
+        }
+
+    def snapshot(self) -> object | None:
+        """`book.X.100ms`: every level is new."""
+        sides = ([["new", p, a] for p, a in side.items()] for side in self._last)
+        return {"type": "snapshot", **self._head(), "change_id": self._change_id, **dict(zip(("bids", "asks"), sides))}
+
+    def update(self) -> Iterable[object]:
+        """What changed since the last look, chained."""
+        if self._name not in self._currency.board.rows:
+            return ()
+        before, now = self._last, self._sides()
+        if now == before:
+            return ()
+        previous = self._change_id if any(before) else 0
+        self._last, self._change_id = now, self._change_id + 41
+        sides = (_actions(old, new) for old, new in zip(before, now))
+        chain = {"prev_change_id": previous, "change_id": self._change_id}
+        return ({"type": "change", **self._head(), **chain, **dict(zip(("bids", "asks"), sides))},)
+
+    def _head(self) -> Record:
+        return {"timestamp": self._currency.now_ns // MILLISECOND, "instrument_name": self._name}
+
+    def _sides(self) -> tuple[Levels, Levels]:
+        board = self._currency.board
+        row, q = board.rows[self._name], board.quotation
+        sides: list[Levels] = []
+        for best, size, way in ((board.bid[row], board.bid_size[row], -1), (board.ask[row], board.ask_size[row], 1)):
+            levels: Levels = {}
+            price = float(best)
+            while not math.isnan(price) and price >= q.fine and len(levels) < _LEVELS:
+                levels[round(price, q.digits)] = round(float(size) * (1 + len(levels)), 4)
+                price += way * q.tick(price)
+            sides.append(levels)
+        return sides[0], sides[1]
+
+
+def _actions(old: Levels, new: Levels) -> list[list[Any]]:
+    rows: list[list[Any]] = [["delete", price, 0.0] for price in old if price not in new]
+    changed = [(price, amount) for price, amount in new.items() if old.get(price) != amount]
+    return rows + [["change" if price in old else "new", price, amount] for price, amount in changed]

@@ -1,0 +1,93 @@
+"""Deribit's book summaries: one row an instrument, whole columns at once.
+
+Percent volatilities, no greeks, no sizes; an empty side is null, and in a rare row 0.0.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from dfmon.model.units import MILLISECOND
+from dfmon.sim.deribit.records import Record, future_ticker, or_none, underlying_index
+from dfmon.sim.market.currency import CurrencyMarket
+from dfmon.sim.market.linear import LinearMarket
+from dfmon.sim.market.listing import settlement_of
+
+_ODD_ROW: Final = 499
+
+
+def option_summaries(market: CurrencyMarket) -> list[Record]:
+    """`get_book_summary_by_currency kind=option`: whole columns at once."""
+    board, ledger = market.board, market.ledger
+    stamp, estimate = market.now_ns // MILLISECOND, market.estimated_delivery
+    names = [underlying_index(market, s) for s in board.slices]
+    columns = zip(
+        board.names,
+        board.bid.tolist(),
+        board.ask.tolist(),
+        board.mark.round(4).tolist(),
+        board.iv.tolist(),
+        ledger.open_interest.round(4).tolist(),
+        ledger.volume.round(4).tolist(),
+        ledger.volume_usd.round(2).tolist(),
+        ledger.last.tolist(),
+        ledger.high.tolist(),
+        ledger.low.tolist(),
+        board.underlying.round(board.quotation.index_digits).tolist(),
+    )
+    return [
+        {
+            "instrument_name": name,
+            "base_currency": market.base,
+            "quote_currency": settlement_of(market.name),
+            "volume": volume,
+            "volume_usd": volume_usd,
+            "high": or_none(high),
+            "low": or_none(low),
+            "last": or_none(last),
+            "bid_price": or_none(bid)
+            if row % _ODD_ROW
+            else (0.0 if math.isnan(bid) else bid),  # a 0.0 for none has been seen
+            "ask_price": or_none(ask),
+            "mid_price": or_none(round(0.5 * (bid + ask), 8)),
+            "price_change": None,
+            "mark_price": mark,
+            "mark_iv": iv,
+            "open_interest": interest,
+            "underlying_price": forward,
+            "underlying_index": names[board.forward_index(row)],
+            "interest_rate": 0.0,
+            "estimated_delivery_price": estimate,
+            "creation_timestamp": stamp,
+        }
+        for row, (name, bid, ask, mark, iv, interest, volume, volume_usd, last, high, low, forward) in enumerate(
+            columns
+        )
+    ]
+
+
+def future_summary(currency: CurrencyMarket, market: LinearMarket) -> Record:
+    """`get_book_summary_by_currency kind=future` row."""
+    ticker = future_ticker(currency, market)
+    stats = ticker["stats"]
+    bid, ask = ticker["best_bid_price"], ticker["best_ask_price"]
+    kept = (
+        "instrument_name",
+        "open_interest",
+        "mark_price",
+        "estimated_delivery_price",
+        "current_funding",
+        "funding_8h",
+    )
+    return {
+        **{key: ticker[key] for key in kept if key in ticker},
+        **{key: stats[key] for key in ("volume", "volume_usd", "volume_notional", "high", "low", "price_change")},
+        "last": ticker["last_price"],
+        "bid_price": bid,
+        "ask_price": ask,
+        "mid_price": 0.5 * (bid + ask),
+        "base_currency": currency.base,
+        "quote_currency": "USDC" if market.spec.in_coins else "USD",
+        "creation_timestamp": ticker["timestamp"],
+    }

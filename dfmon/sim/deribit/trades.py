@@ -1,0 +1,113 @@
+"""Deribit's prints: option legs, futures trades and executed block RFQs, as they look on the wire.
+
+Combos and blocks appear leg by leg; `direction` is the taker's on that very instrument.
+"""
+
+from __future__ import annotations
+
+from dfmon.model.units import MILLISECOND
+from dfmon.sim.deribit.records import Record, contract_size, usd_amount
+from dfmon.sim.market.flow import Order
+from dfmon.sim.market.linear import LinearTrade
+from dfmon.sim.market.specs import SPECS
+from dfmon.sim.market.tape import OptionTrade
+
+
+def option_trade(trade: OptionTrade, currency: str) -> Record:
+    """One leg as it appears in `trades.option.*`."""
+    record: Record = {
+        "trade_seq": trade.seq,
+        "trade_id": trade_id(currency, trade.number),
+        "timestamp": trade.ts_ms,
+        "tick_direction": trade.tick_direction,
+        "price": trade.price,
+        "mark_price": trade.mark,
+        "iv": trade.iv,
+        "instrument_name": trade.name,
+        "index_price": trade.index,
+        "direction": direction(trade.side),
+        "amount": trade.amount,
+        "contracts": round(trade.amount / SPECS[currency].contract, 4),
+    }
+    if trade.combo:
+        record["combo_id"] = trade.combo
+        record["combo_trade_id"] = trade_id(currency, trade.combo_number)
+    if trade.block:
+        record["block_trade_id"] = f"BLOCK-{trade.block % 1_000_000}"
+        record["block_trade_leg_count"] = trade.legs
+    if trade.rfq:
+        record["block_rfq_id"] = trade.rfq % 1_000_000
+    return record
+
+
+def future_trade(trade: LinearTrade) -> Record:
+    """One print of the perpetual or a dated future."""
+    market = trade.market
+    amount = usd_amount(market, trade.coins)
+    return {
+        "trade_seq": trade.trade_id - market.first_id,
+        "trade_id": trade_id(market.spec.currency, trade.trade_id),
+        "timestamp": trade.ts_ns // MILLISECOND,
+        "tick_direction": 1 if trade.side > 0 else 3,
+        "price": round(trade.price, market.spec.digits),
+        "mark_price": round(trade.mark, market.spec.digits),
+        "instrument_name": market.spec.symbol,
+        "index_price": round(trade.index, market.spec.digits),
+        "direction": direction(trade.side),
+        "amount": amount,
+        "contracts": round(amount / contract_size(market.spec), 4),
+    }
+
+
+def combo_trade(order: Order, trades: list[OptionTrade], currency: str, seq: int) -> Record:
+    """The parent of a combo's legs: the structure's own price and side, with the leg prints inside."""
+    first = trades[0]
+    signs = [t.side * order.side for t in trades]
+    return {
+        "trade_seq": seq,
+        "trade_id": trade_id(currency, first.combo_number),
+        "timestamp": first.ts_ms - 1,  # the legs follow a millisecond later
+        "tick_direction": 0,
+        "price": round(sum(sign * t.price for sign, t in zip(signs, trades)), 8),
+        "mark_price": round(sum(sign * t.mark for sign, t in zip(signs, trades)), 8),
+        "instrument_name": first.combo,
+        "index_price": first.index,
+        "direction": direction(order.side),
+        "amount": first.amount,
+        "contracts": round(first.amount / SPECS[currency].contract, 4),
+        "legs": [option_trade(t, currency) for t in trades],
+    }
+
+
+def block_request(order: Order, trades: list[OptionTrade]) -> Record:
+    """One executed block RFQ.
+
+    Leg directions describe the structure (a call spread is always buy and sell); `direction` says which way it went.
+    """
+    first = trades[0]
+    return {
+        "id": first.rfq % 1_000_000,
+        "timestamp": first.ts_ms,
+        "direction": direction(order.side),
+        "amount": first.amount,
+        "mark_price": round(sum(t.side * order.side * t.mark for t in trades), 8),
+        "combo_id": first.combo or None,
+        "index_prices": {f"{first.name.partition('-')[0].lower()}_usd": first.index},
+        "legs": [
+            {"instrument_name": t.name, "direction": direction(t.side * order.side), "price": t.price, "ratio": 1}
+            for t in trades
+        ],
+        "trades": [
+            {"direction": direction(order.side), "price": first.price, "amount": first.amount, "hedge_amount": 0.0}
+        ],
+    }
+
+
+def trade_id(currency: str, number: int) -> str:
+    """Bare for BTC, prefixed elsewhere."""
+    return str(number) if currency == "BTC" else f"{currency}-{number}"
+
+
+def direction(side: int) -> str:
+    """The taker's side in Deribit's words."""
+    return "buy" if side > 0 else "sell"

@@ -1,0 +1,110 @@
+"""The true books behind the simulated open interest: who is long and who is short, per option.
+
+Four non-negative numbers per instrument. Their invariant is the exchange's own:
+open interest = customer long + dealer long = customer short + dealer short.
+Dealers are several desks, each with a long and a short book of its own; the dealers' two numbers are their sums.
+Also the day's volume, last, high and low, and the last trade sequence number.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from dfmon.sim.market.surface import FloatArray
+
+CUSTOMER_TAKES, DEALER_TAKES, AMONG_CUSTOMERS, AMONG_DEALERS = range(4)  # who stands behind a print
+DESKS: Final = (0.50, 0.35, 0.15)  # shares of the dealers' business: fast hedgers, banded ones, those who do not hedge
+_BOOKS: Final = 2 + 2 * len(DESKS)  # longs and shorts of the customers and of each desk
+_ROWS: Final = _BOOKS + 6
+
+
+class Ledger:
+    """Columns of one currency's options, aligned with its board. All amounts in coins."""
+
+    def __init__(self, size: int) -> None:
+        self._data: FloatArray = np.zeros((_ROWS, size))
+        self._data[_BOOKS + 2 : _BOOKS + 5] = np.nan
+        self._bind()
+
+    def _bind(self) -> None:
+        d = self._data
+        self.customer_long, self.customer_short = d[:2]
+        self.desk_long, self.desk_short = d[2:_BOOKS:2], d[3:_BOOKS:2]  # (desks, options)
+        self.volume, self.volume_usd, self.last, self.high, self.low, self.seq = d[_BOOKS:]
+
+    @property
+    def dealer_long(self) -> FloatArray:
+        """Coins; what all desks are long."""
+        total: FloatArray = self.desk_long.sum(axis=0)
+        return total
+
+    @property
+    def dealer_short(self) -> FloatArray:
+        """Coins; what all desks are short."""
+        total: FloatArray = self.desk_short.sum(axis=0)
+        return total
+
+    @property
+    def open_interest(self) -> FloatArray:
+        """Coins; total longs, which equal total shorts."""
+        total: FloatArray = self.customer_long + self.dealer_long
+        return total
+
+    @property
+    def dealer_position(self) -> FloatArray:
+        """Coins, + dealers long: minus the customers' net position."""
+        net: FloatArray = self.dealer_long - self.dealer_short
+        return net
+
+    def fill(
+        self,
+        row: int,
+        side: int,
+        amount: float,
+        taker_closes: bool,
+        maker_closes: bool,
+        who: int = CUSTOMER_TAKES,
+        desks: tuple[int, int] = (0, 1),
+    ) -> None:
+        """The taker takes `side` (+1 buys) from the maker; each first closes what it may, then opens.
+
+        A dealer who takes is the first of `desks`, one who makes the second.
+        """
+        taker = self._books(row, desks[0] if who in (DEALER_TAKES, AMONG_DEALERS) else None)
+        maker = self._books(row, desks[1] if who in (CUSTOMER_TAKES, AMONG_DEALERS) else None)
+        buy = 0 if side > 0 else 1  # the taker's opening book; the maker opens the other one
+        _move(taker, opens=buy, closes=1 - buy, amount=amount, closing=taker_closes)
+        _move(maker, opens=1 - buy, closes=buy, amount=amount, closing=maker_closes)
+
+    def _books(self, row: int, desk: int | None) -> FloatArray:
+        """Longs and shorts of the customers, or of a desk."""
+        first = 0 if desk is None else 2 + 2 * desk
+        return self._data[first : first + 2, row]
+
+    def next_seq(self, row: int) -> int:
+        """The trade sequence number of the next print of this instrument."""
+        self.seq[row] += 1
+        return int(self.seq[row])
+
+    def count(self, row: int, price: float, amount: float, index: float) -> None:
+        """Add one print to the day's statistics."""
+        self.volume[row] += amount
+        self.volume_usd[row] += price * amount * index
+        self.last[row] = price
+        self.high[row] = np.fmax(self.high[row], price)
+        self.low[row] = np.fmin(self.low[row], price)
+
+    def regrouped(self, rows: list[int]) -> Ledger:
+        """The ledger after a roll: its rows come from `rows` of this one, -1 starts a fresh row."""
+        after = Ledger(len(rows))
+        kept = np.array(rows)
+        after._data[:, kept >= 0] = self._data[:, kept[kept >= 0]]
+        return after
+
+
+def _move(books: FloatArray, *, opens: int, closes: int, amount: float, closing: bool) -> None:
+    part = min(amount, float(books[closes])) if closing else 0.0
+    books[closes] -= part
+    books[opens] += amount - part

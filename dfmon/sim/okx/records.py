@@ -1,0 +1,185 @@
+"""OKX's records. Numbers and times are strings except `seqId`, `prevSeqId` and `checksum`; swaps count contracts."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dfmon.model.units import HOUR, MILLISECOND
+from dfmon.sim.market.linear import LinearMarket, LinearTrade, Liquidation
+
+Record = dict[str, Any]
+
+CONTRACT_COINS: Final = {"BTC": 0.01, "ETH": 0.1, "SOL": 1.0, "XRP": 100.0}
+
+
+def is_swap(market: LinearMarket) -> bool:
+    """Whether the market is a perpetual swap, else spot."""
+    return market.spec.kind == "perpetual"
+
+
+def inst_type(market: LinearMarket) -> str:
+    """`SWAP` or `SPOT`."""
+    return "SWAP" if is_swap(market) else "SPOT"
+
+
+def size(market: LinearMarket, coins: float, usd: float) -> str:
+    """Contracts of a swap, coins of spot. Inverse contracts are whole and count USD, at `usd` a coin."""
+    if contract := market.spec.contract_usd:
+        return str(max(round(coins * usd / contract), 1 if coins > 0.0 else 0))
+    if is_swap(market):
+        return f"{coins / CONTRACT_COINS[market.spec.currency]:.2f}"
+    return f"{coins:.{market.spec.lot_digits}f}"
+
+
+def price(market: LinearMarket, usd: float) -> str:
+    """With the digits of the tick."""
+    return f"{usd:.1f}" if market.spec.tick >= 0.1 else f"{usd:.{market.spec.digits}f}"
+
+
+def level(market: LinearMarket, ticks: int, coins: float) -> list[str]:
+    """`[price, size, "0", orders]`."""
+    usd = ticks * market.spec.tick
+    orders = "0" if coins == 0.0 else str(1 + int(coins) % 20)
+    return [price(market, usd), size(market, coins, usd), "0", orders]
+
+
+def book(market: LinearMarket, depth: int) -> Record:
+    """Both sides, best first."""
+    return {
+        "asks": [level(market, p, s) for p, s in market.book.top_asks(depth)],
+        "bids": [level(market, p, s) for p, s in market.book.top_bids(depth)],
+    }
+
+
+def ticker(market: LinearMarket, ts: str) -> Record:
+    """`tickers`: volCcy24h is coins for swaps and USD for spot."""
+    b = market.book
+    bid, ask = level(market, b.bid, b.bids[b.bid]), level(market, b.ask, b.asks[b.ask])
+    turnover = market.volume if is_swap(market) else market.volume * market.index
+    opened = price(market, market.open_24h)
+    return {
+        "instType": inst_type(market),
+        "instId": market.spec.symbol,
+        "last": price(market, market.last),
+        "lastSz": size(market, market.last_size, market.last),
+        "askPx": ask[0],
+        "askSz": ask[1],
+        "bidPx": bid[0],
+        "bidSz": bid[1],
+        "open24h": opened,
+        "high24h": price(market, market.high),
+        "low24h": price(market, market.low),
+        "volCcy24h": f"{turnover:.4f}",
+        "vol24h": size(market, market.volume, market.last),
+        "sodUtc0": opened,
+        "sodUtc8": opened,
+        "ts": ts,
+    }
+
+
+def trade(done: LinearTrade) -> Record:
+    """`trades`."""
+    market = done.market
+    return {
+        "instId": market.spec.symbol,
+        "tradeId": str(done.trade_id),
+        "px": price(market, done.price),
+        "sz": size(market, done.coins, done.price),
+        "side": "buy" if done.side > 0 else "sell",
+        "ts": str(done.ts_ns // MILLISECOND),
+        "count": "1",
+        "source": "0",
+        "seqId": market.book.version,
+    }
+
+
+def mark_price(market: LinearMarket, ts: str) -> Record:
+    """`mark-price`."""
+    return {
+        "instType": inst_type(market),
+        "instId": market.spec.symbol,
+        "markPx": price(market, market.mark),
+        "ts": ts,
+    }
+
+
+def funding(market: LinearMarket, ts: str) -> Record:
+    """`funding-rate`."""
+    due = market.next_funding_ns(int(ts) * MILLISECOND)
+    return {
+        "instType": "SWAP",
+        "instId": market.spec.symbol,
+        "method": "current_period",
+        "formulaType": "withRate",
+        "fundingRate": f"{market.funding:.10f}",
+        "fundingTime": str(due // MILLISECOND),
+        "nextFundingRate": "",
+        "nextFundingTime": str((due + 8 * HOUR) // MILLISECOND),
+        "minFundingRate": "-0.00375",
+        "maxFundingRate": "0.00375",
+        "interestRate": "0.0001",
+        "impactValue": "20000",
+        "settState": "settled",
+        "settFundingRate": f"{market.funding:.10f}",
+        "premium": f"{market.premium:.10f}",
+        "ts": ts,
+    }
+
+
+def open_interest(market: LinearMarket, ts: str) -> Record:
+    """`open-interest`: contracts, coins, USD."""
+    coins = market.open_interest
+    return {
+        "instType": "SWAP",
+        "instId": market.spec.symbol,
+        "oi": size(market, coins, market.mark),
+        "oiCcy": f"{coins:.4f}",
+        "oiUsd": f"{coins * market.index:.2f}",
+        "ts": ts,
+    }
+
+
+def liquidation(order: Liquidation) -> Record:
+    """`liquidation-orders`."""
+    market = order.market
+    pair = market.spec.symbol.removesuffix("-SWAP")
+    detail = {
+        "side": "buy" if order.side > 0 else "sell",
+        "posSide": "short" if order.side > 0 else "long",
+        "bkPx": price(market, order.price),
+        "sz": size(market, order.coins, order.price),
+        "bkLoss": "0",
+        "ccy": "",
+        "ts": str(order.ts_ns // MILLISECOND),
+    }
+    return {
+        "instType": "SWAP",
+        "instId": market.spec.symbol,
+        "instFamily": pair,
+        "uly": pair,
+        "details": [detail],
+    }
+
+
+def instrument(market: LinearMarket) -> Record:
+    """`GET /public/instruments` row."""
+    spec = market.spec
+    lot = "1" if spec.contract_usd else "0.01" if is_swap(market) else f"{10.0**-spec.lot_digits:.{spec.lot_digits}f}"
+    record = {
+        "instType": inst_type(market),
+        "instId": spec.symbol,
+        "tickSz": price(market, spec.tick),
+        "lotSz": lot,
+        "minSz": lot,
+        "state": "live",
+        "listTime": "1606468572000",
+    }
+    if not is_swap(market):
+        return record | {"baseCcy": spec.currency, "quoteCcy": "USDT", "ctVal": "", "ctMult": "", "ctValCcy": ""}
+    family = spec.symbol.removesuffix("-SWAP")
+    names = {"uly": family, "instFamily": family, "ctMult": "1"}
+    if spec.contract_usd:
+        contract = {"ctType": "inverse", "ctVal": f"{spec.contract_usd:g}", "ctValCcy": "USD"}
+        return record | names | contract | {"settleCcy": spec.currency}
+    contract = {"ctType": "linear", "ctVal": f"{CONTRACT_COINS[spec.currency]:g}", "ctValCcy": spec.currency}
+    return record | names | contract | {"settleCcy": "USDT"}

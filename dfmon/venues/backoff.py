@@ -1,0 +1,50 @@
+"""When the next attempt to connect is due: later after each failure of one source, and in turn for all of one host."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Final
+from urllib.parse import urlsplit
+
+from dfmon.venues.token_bucket import Bucket
+
+_BACKOFF_S: Final = 30.0
+_LEAST_WAIT_S: Final = 0.25
+_GATE_S, _GATE_BURST = 0.9, 2.0  # attempts of one host: OKX allows 3 a second, Binance 300 in five minutes
+
+
+class Backoff:
+    """Full jitter: any time up to a ceiling that doubles, so that many clients do not come back together."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._ceiling = 1.0
+
+    def next(self) -> float:
+        wait = max(_LEAST_WAIT_S, self._rng.uniform(0.0, self._ceiling))
+        self._ceiling = min(_BACKOFF_S, self._ceiling * 2)
+        return wait
+
+    def reset(self) -> None:
+        self._ceiling = 1.0
+
+
+class Gate:
+    """Attempts to connect, paced per host: connections that fail together do not knock together."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, Bucket] = {}
+
+    async def turn(self, url: str) -> None:
+        bucket = self._buckets.setdefault(urlsplit(url).netloc, Bucket(_GATE_S, _GATE_BURST))
+        await asyncio.sleep(bucket.take(asyncio.get_running_loop().time()))
+
+
+async def pause_unless(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep, but not past `stop`."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        pass

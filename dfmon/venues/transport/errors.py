@@ -1,0 +1,44 @@
+"""Errors of opening and reading a socket, whichever library raised them, as sentences."""
+
+from __future__ import annotations
+
+import socket as sockets
+import ssl
+from typing import Final
+
+import websockets
+
+from dfmon.model.units import clean
+from dfmon.venues.transport import base
+from dfmon.venues.transport.base import RefusedError, ended_words, status_words
+
+LOSSES: Final = (OSError, TimeoutError, websockets.WebSocketException, RefusedError)
+
+
+def in_words(exc: BaseException) -> str:
+    """What kept a connection from being made, or ended it, as a user would say it."""
+    if isinstance(exc, RefusedError):
+        return str(exc)
+    if isinstance(exc, websockets.InvalidStatus):
+        return status_words(exc.response.status_code)
+    if isinstance(exc, websockets.ConnectionClosed):
+        if exc.rcvd is None and exc.sent is not None:
+            return f"gave up: {clean(exc.sent.reason) or exc.sent.code}"
+        return ended_words(exc.rcvd.code, exc.rcvd.reason) if exc.rcvd else ended_words(None, "")
+    if isinstance(exc, TimeoutError):
+        return f"no answer within {base.OPEN_S:.0f} s"
+    if isinstance(exc, sockets.gaierror):
+        return f"name not found: {clean((exc.strerror or str(exc)).lower())}"
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"certificate refused: {clean(exc.verify_message)}"
+    if isinstance(exc, ssl.SSLError):
+        return f"TLS failed: {clean((exc.reason or str(exc)).lower().replace('_', ' '))}"
+    if isinstance(exc, ConnectionRefusedError) or "Connect call failed" in str(exc):
+        return "connection refused"
+    if isinstance(exc, ConnectionResetError | BrokenPipeError | EOFError):
+        return "connection broken off"
+    if isinstance(exc, websockets.InvalidMessage | websockets.InvalidHandshake):
+        return f"no websocket there: {clean(str(exc))}"
+    if isinstance(exc, OSError) and exc.strerror:
+        return clean(exc.strerror.lower() if exc.strerror[:1].isupper() else exc.strerror)
+    return clean(f"{type(exc).__name__}: {exc}")

@@ -1,0 +1,79 @@
+"""The transport over `websockets`: the library that is always installed. It understands proxies and compression."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.frames import Frame, Opcode
+
+from dfmon.venues.transport import base
+from dfmon.venues.transport.base import AGENT, CLOSE_S, MAX_FRAME, Hand, Headers, Socket
+from dfmon.venues.transport.errors import in_words
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_DATA: Final = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
+
+
+async def open_websockets(url: str, headers: Headers, hand: Hand) -> Socket:
+    """Over the `websockets` library, with compression offered."""
+    made: Any = lambda *args, **options: _Direct(hand, *args, **options)  # noqa: E731
+    connection = await connect(
+        url,
+        max_size=MAX_FRAME,
+        compression="deflate",
+        open_timeout=base.OPEN_S,
+        close_timeout=CLOSE_S,
+        ping_interval=base.PING_S,
+        ping_timeout=base.PING_S,
+        proxy=None if urlsplit(url).hostname in _LOOPBACK else True,
+        user_agent_header=AGENT,
+        additional_headers=headers,
+        create_connection=made,
+    )
+    return _Websocket(connection)
+
+
+class _Direct(ClientConnection):
+    """Hands frames over where they are parsed: no queue and no task stands between, a third of the cost."""
+
+    def __init__(self, hand: Hand, *args: Any, **options: Any) -> None:
+        self._hand = hand
+        self._parts: list[bytes] = []
+        super().__init__(*args, **options)
+
+    def process_event(self, event: Any) -> None:
+        if not (isinstance(event, Frame) and event.opcode in _DATA):
+            super().process_event(event)
+        elif event.fin and not self._parts:
+            self._hand(bytes(event.data))
+        else:
+            self._parts.append(bytes(event.data))
+            if event.fin:
+                whole, self._parts = b"".join(self._parts), []
+                self._hand(whole)
+
+
+class _Websocket:
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+
+    async def send(self, text: str) -> None:
+        with suppress(websockets.ConnectionClosed):
+            await self._connection.send(text)
+
+    async def ended(self) -> str:
+        await self._connection.wait_closed()
+        return in_words(self._connection.protocol.close_exc)
+
+    def pause(self) -> None:
+        self._connection.transport.pause_reading()
+
+    def resume(self) -> None:
+        self._connection.transport.resume_reading()
+
+    async def close(self) -> None:
+        await self._connection.close()

@@ -1,0 +1,373 @@
+"""The doctor against loopback servers that fail in known ways, and against the simulated exchange."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+from dfmon.cli import demo
+from dfmon.cli.doctor import feeds, machine
+from dfmon.cli.doctor import run as doctor
+from dfmon.cli.doctor.findings import Finding, State, as_json, as_text, healthy, note, ok, wrong
+from dfmon.config import Config
+from dfmon.model.units import MILLISECOND
+from dfmon.sim.server import SimConfig, SimServer
+from dfmon.venues import registry
+from dfmon.venues.backoff import Gate
+from dfmon.venues.registry import Address
+from dfmon.venues.rest.client import RestClient
+from tests.venues.venue_golden import NOW, goldens
+
+Handler = Callable[[ServerConnection], Awaitable[None]]
+REST = "http://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "WATCH_S", 1.2)
+    monkeypatch.setattr(feeds, "_LEAST_S", 0.3)
+
+
+@asynccontextmanager
+async def server(handler: Handler) -> AsyncIterator[str]:
+    async with serve(handler, "127.0.0.1", 0) as listening:
+        yield f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def look(url: str, source: str = "deribit") -> Finding:
+    endpoint = registry.endpoint(source, ["BTC"], Address(url, REST))
+
+    def nothing(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(404)
+
+    async with RestClient(transport=httpx.MockTransport(nothing)) as rest, asyncio.timeout(10):
+        return await feeds.feed(endpoint, rest, Gate())
+
+
+async def silent(venue: ServerConnection) -> None:
+    await venue.wait_closed()
+
+
+async def garbage(venue: ServerConnection) -> None:
+    for _ in range(20):
+        await venue.send('{"params": [[[')
+    await venue.wait_closed()
+
+
+async def closing(venue: ServerConnection) -> None:
+    await venue.close(1008, "go away")
+
+
+async def closing_later(venue: ServerConnection) -> None:
+    await venue.send(index())
+    await venue.close(4000, "heartbeat close")
+
+
+def index() -> str:
+    data = {"timestamp": time.time_ns() // 10**6, "price": 90_000.0, "index_name": "btc_usd"}
+    return json.dumps({"method": "subscription", "params": {"channel": "deribit_price_index.btc_usd", "data": data}})
+
+
+async def refusing(venue: ServerConnection) -> None:
+    """Accepts every channel but the marks."""
+    async for text in venue:
+        request = json.loads(text)
+        if request["method"] == "public/subscribe":
+            taken = [name for name in request["params"]["channels"] if "markprice" not in name]
+            await venue.send(json.dumps({"id": request["id"], "result": taken}))
+            await venue.send(index())
+
+
+async def maintained(venue: ServerConnection) -> None:
+    async for text in venue:
+        request = json.loads(text)
+        if request["method"] == "public/subscribe":
+            await venue.send(json.dumps({"id": request["id"], "result": request["params"]["channels"]}))
+            data = {"maintenance": True}
+            push = {"method": "subscription", "params": {"channel": "platform_state", "data": data}}
+            await venue.send(json.dumps(push))
+            await venue.send(index())
+
+
+@pytest.mark.parametrize(
+    ("handler", "source", "words"),
+    [
+        (silent, "deribit", "connected, but no data within 1 s"),
+        (silent, "binance.market", "the address the one with the routes /public and /market?"),
+        (garbage, "deribit", "connected, but none of its 20 frames could be understood"),
+        (closing, "okx", "connected, then closed by the venue (1008: go away), before any data"),
+        (closing_later, "deribit", "then closed by the venue (4000: heartbeat close)"),
+        (refusing, "deribit", "not accepted: markprice.options.btc_usd"),
+        (maintained, "deribit", "the venue says: maintenance"),
+    ],
+)
+async def test_what_is_wrong_with_a_connection_is_said(handler: Handler, source: str, words: str) -> None:
+    async with server(handler) as url:
+        finding = await look(url, source)
+    assert finding.state is State.WRONG
+    assert words in finding.words
+
+
+async def test_a_port_where_nobody_listens_and_a_name_that_is_none_are_said() -> None:
+    port = free_port()
+    refused = await look(f"ws://127.0.0.1:{port}")
+    assert refused == wrong("feeds deribit", f"127.0.0.1:{port}: connection refused")
+
+
+async def test_a_name_that_is_not_found_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(feeds.socket, "getaddrinfo", nobody)
+    monkeypatch.setattr(feeds, "getproxies", dict)
+    assert await feeds.reach("wss://nowhere.invalid/ws") == "name not found: name or service not known"
+
+
+async def test_a_resolver_that_does_not_answer_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(*_: object, **__: object) -> None:
+        asyncio.run_coroutine_threadsafe(release.wait(), loop).result()
+
+    monkeypatch.setattr(feeds.socket, "getaddrinfo", slow)
+    monkeypatch.setattr(feeds, "getproxies", dict)
+    monkeypatch.setattr(feeds, "_STEP_S", 0.05)
+    assert (await feeds.reach("wss://slow.invalid")).startswith("name not found: the resolver did not answer")
+    release.set()
+    await asyncio.sleep(0)
+
+
+async def test_plain_text_where_tls_is_spoken_is_said() -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    listening = await asyncio.start_server(plain, "127.0.0.1", 0)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        assert (await feeds.reach(f"wss://127.0.0.1:{port}")).startswith("TLS failed: ")
+
+
+async def test_what_is_no_websocket_is_said() -> None:
+    async def web(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    listening = await asyncio.start_server(web, "127.0.0.1", 0)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        finding = await look(f"ws://127.0.0.1:{port}")
+    assert finding.words == f"127.0.0.1:{port}: HTTP 429: too many connections or requests"
+
+
+# ---- REST and the clock ----------------------------------------------------------------------------------------------
+
+
+async def ask(answer: Callable[[], httpx.Response], monkeypatch: pytest.MonkeyPatch, name: str) -> list[Finding]:
+    async def reached(_: str) -> str:
+        return ""
+
+    monkeypatch.setattr(feeds, "reach", reached)
+    return await feeds.rest_side(name, "https://venue.test", httpx.MockTransport(lambda _: answer()))
+
+
+@pytest.mark.parametrize("ahead_s", [-7.0, -0.6, 0.0, 0.2, 0.6, 3600.0])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("binance.spot", lambda ms: {"serverTime": ms}),
+        ("okx", lambda ms: {"code": "0", "data": [{"ts": str(ms)}]}),
+    ],
+)
+async def test_a_wrong_clock_is_found_and_by_how_much(
+    name: str, shape: Callable[[int], object], ahead_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer() -> httpx.Response:
+        return httpx.Response(200, json=shape(int(time.time() * 1e3 - ahead_s * 1e3)))
+
+    rest, clock = await ask(answer, monkeypatch, name)
+    assert rest.state is State.OK
+    assert clock.state is (State.WRONG if abs(ahead_s) > 0.5 else State.OK), clock.words
+    if abs(ahead_s) > 0.5:
+        assert ("ahead of" if ahead_s > 0 else "behind") in clock.words
+        assert clock.words.endswith("set the clock, by NTP for instance")
+
+
+@pytest.mark.parametrize(
+    ("response", "words"),
+    [
+        (httpx.Response(429, headers={"Retry-After": "30"}), "HTTP 429: too many requests; next call in 30 s"),
+        (httpx.Response(503), "HTTP 503: unavailable; next call in 5 s"),
+        (httpx.Response(200, content=b"<html>\x1b[2J"), "answers, but not with its time: <html>?[2J"),
+        (httpx.Response(200, content=b"\xff\xfe"), "answers, but not with its time"),
+        (httpx.Response(200, content=b'{"result": "soon"}'), "answers, but not with its time"),
+        (httpx.Response(200, content=b"[" * 5000), "answers, but not with its time"),
+    ],
+)
+async def test_what_is_wrong_with_rest_is_said(
+    response: httpx.Response, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (finding,) = await ask(lambda: response, monkeypatch, "deribit")
+    assert finding.state is State.WRONG
+    assert words in finding.words
+
+
+@pytest.mark.parametrize(("used", "state"), [("40", State.OK), ("5900", State.WRONG)])
+async def test_the_weight_that_binance_has_counted_is_said(
+    used: str, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer() -> httpx.Response:
+        headers = {"X-MBX-USED-WEIGHT-1M": used}
+        return httpx.Response(200, json={"serverTime": int(time.time() * 1e3)}, headers=headers)
+
+    *_, limits = await ask(answer, monkeypatch, "binance.spot")
+    assert (limits.about, limits.state) == ("limits binance.spot", state)
+
+
+def test_an_address_is_shown_without_the_name_and_password_in_it() -> None:
+    assert feeds._host("wss://user:secret@venue.test:8443/ws?key=secret") == "venue.test:8443"
+
+
+async def test_locks_of_the_venue_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer() -> httpx.Response:
+        return httpx.Response(200, json={"result": {"locked": "partial", "locked_indices": ["btc_usd"]}})
+
+    assert feeds._status(answer().content) == [wrong("venue deribit", "locked by the venue: ['btc_usd']")]
+    assert feeds._status(b'{"result":{"locked":"false"}}')[0].state is State.OK
+    assert feeds._status(b"")[0].state is State.WRONG
+
+
+# ---- this machine ----------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_is_to_be_made_one_that_holds_something_and_one_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"1" * 3_000_000)
+    assert "writable, holds 2 MB" in machine.folder("disk", tmp_path).words
+    assert "will be made" in machine.folder("disk", tmp_path / "a" / "b").words
+    assert "is not a folder" in machine.folder("disk", tmp_path / "x" / "y").words
+
+
+def test_a_folder_that_cannot_be_written_and_a_full_disk_are_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(**_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    usage = machine.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: usage._replace(free=50 << 20))
+    full = machine.folder("disk", tmp_path)
+    assert (full.state, full.words.endswith("50 MB free: the disk is almost full")) == (State.WRONG, True)
+    monkeypatch.setattr(machine.tempfile, "TemporaryFile", read_only)
+    assert machine.folder("disk", tmp_path).words.endswith("cannot be written: Read-only file system")
+
+
+def test_a_missing_extra_is_a_note_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(machine, "getproxies", lambda: {"https": "http://user:secret@proxy.test:1"})
+    found = machine.here()
+    assert any("pip install 'dfmon[net]'" in finding.words for finding in found)
+    assert healthy(found)
+    assert "secret" not in as_text(found)
+
+
+# ---- all of it -------------------------------------------------------------------------------------------------------
+
+
+def test_the_words_sum_up_and_the_json_holds_the_same() -> None:
+    findings = [ok("a", "fine"), note("bb", "by the way"), wrong("c", "broken")]
+    assert as_text(findings).splitlines()[1:] == [
+        "  ok     a   fine",
+        "  note   bb  by the way",
+        "  WRONG  c   broken",
+        "one thing is wrong",
+    ]
+    body = json.loads(as_json(findings))
+    assert body["healthy"] is False
+    assert [finding["state"] for finding in body["findings"]] == ["ok", "note", "wrong"]
+
+
+async def test_against_the_simulated_exchange_nothing_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "WATCH_S", 8.0)
+    exchange = SimServer(SimConfig(currencies=("BTC",), history=0.02))
+    addresses = await exchange.start()
+    try:
+        base = Config()
+        config = msgspec.structs.replace(
+            base,
+            market=msgspec.structs.replace(base.market, currencies=("BTC",)),
+            history=msgspec.structs.replace(base.history, path=str(tmp_path / "h" / "history.sqlite")),
+            record=msgspec.structs.replace(base.record, directory=str(tmp_path / "rec")),
+        )
+        found = await doctor.examine(demo.pointed_at(config, addresses))
+    finally:
+        await exchange.stop()
+    assert healthy(found), as_text(found)
+    about = {finding.about for finding in found}
+    assert {"feeds deribit", "feeds okx", "clock binance.spot", "venue deribit", "limits", "disk record"} <= about
+
+
+async def test_offline_every_line_has_words_and_the_time_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No name is found; and what hangs beyond the bound is named."""
+
+    async def hangs(*_: object) -> Finding:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def nobody(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(feeds.socket, "getaddrinfo", nobody)
+    monkeypatch.setattr(feeds, "getproxies", dict)
+    base = Config()
+    config = msgspec.structs.replace(base, history=msgspec.structs.replace(base.history, path=str(tmp_path / "h")))
+    found = await doctor.examine(config)
+    bad = [finding for finding in found if finding.state is State.WRONG]
+    assert len(bad) == 9
+    assert all("name not found: temporary failure" in finding.words for finding in bad)
+    monkeypatch.setattr(feeds, "feed", hangs)
+    monkeypatch.setattr(doctor, "BOUND_S", 0.1)
+    found = await doctor.examine(config)
+    assert wrong("feeds okx", "no verdict within 0 s") in found
+
+
+@pytest.mark.parametrize("telling", ["ticker without", "ticker asked"])
+def test_the_venues_greeks_are_compared_with_ours(telling: str) -> None:
+    endpoint = registry.endpoint("deribit", ["BTC"], Address("ws://127.0.0.1:9", REST))
+    watch, session = feeds.Watch(endpoint), goldens("deribit/session.jsonl")
+    at = NOW + 5_200 * MILLISECOND
+    watch.connected("deribit", at)
+    watch.feed.reason = ""  # its subscriptions are not what this is about
+    for golden in session[:3]:
+        watch.response("deribit", at, golden.tag, golden.body)
+    said = next(golden for golden in session if golden.name.startswith(telling))
+    if said.tag:  # the greeks of this one are made up
+        watch.response("deribit", at, said.tag, said.body)
+    else:
+        watch.frame("deribit", at, said.body)
+    finding = feeds._judged("feeds deribit", endpoint, watch)
+    if said.tag:
+        assert finding.state is State.WRONG
+        assert "the venue's greeks of 1 of 1 options are not ours: BTC-27NOV26-95000-C delta 0.41234" in finding.words
+    else:
+        assert finding.state is State.OK
+        assert "greeks" not in finding.words

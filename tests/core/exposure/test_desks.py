@@ -1,0 +1,79 @@
+"""Desk mix and unseen risk: settings that change what is hedged and how sure we are, never what is held."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dfmon.core.exposure.desks import Desk, hedged
+from dfmon.core.step import FlowParams
+from dfmon.model.snapshot import FlowSnapshot
+from tests.chains import SPOT, frame, path, run, shot, trade_columns
+
+MIX = (Desk(0.5), Desk(0.35, 1.0, 0.0005), Desk(0.15, 0.0))
+N = frame().size
+TRADED = replace(
+    frame(whole_life=np.ones(N, np.bool_)),
+    trades=trade_columns(range(N), [1 if i % 3 else -1 for i in range(N)], [4.0] * N),
+)
+
+
+def ends(snapshot: FlowSnapshot, name: str) -> tuple[float, float, float]:
+    metric = getattr(snapshot.metrics, name)
+    return metric.lo, metric.value, metric.hi
+
+
+@given(st.floats(0.0, 3e4), st.floats(-1e9, 1e9))
+def test_more_is_hedged_after_a_larger_move_and_never_more_than_all(move: float, ngi: float) -> None:
+    near, far = hedged(MIX, 1e-6, ngi, SPOT, move), hedged(MIX, 1e-6, ngi, SPOT, 1.5 * move)
+    assert near.gamma <= far.gamma <= 1.0
+    assert near.slow == pytest.approx(0.85)
+    assert near == hedged(MIX, 1e-6, -ngi, SPOT, -move)
+
+
+def test_band_is_that_of_whalley_and_wilmott() -> None:
+    gamma = 0.35 * 3e7 / (0.01 * SPOT**2)
+    half = (1.5 * 0.0005 * SPOT * gamma**2 / 1e-6) ** (1 / 3)  # in delta
+    for move, share in ((0.999 * half / gamma, 0.5), (1.001 * half / gamma, 0.85)):
+        assert hedged(MIX, 1e-6, 3e7, SPOT, move).gamma == pytest.approx(share)
+
+
+def test_hpp_of_a_small_move_is_reduced_and_exposures_are_not() -> None:
+    one = run(path([SPOT * (1 + 0.0003 * i) for i in range(16)]), FlowParams("naive"))[1][-1].metrics
+    mixed = run(path([SPOT * (1 + 0.0003 * i) for i in range(16)]), FlowParams("naive", desks=MIX))[1][-1].metrics
+    assert one.hpp.ds_sign == mixed.hpp.ds_sign == 1
+    assert (one.hpp.hedged, mixed.hpp.hedged) == (1.0, 0.5)
+    assert one.hpp.value is not None
+    assert mixed.hpp.value is not None
+    assert one.ngi == mixed.ngi
+    assert mixed.hpp.value == pytest.approx(
+        0.5 * one.ngi.value + 0.85 * (one.hpp.alpha * one.vss.value + one.hpp.beta * one.chl.value)
+    )
+    assert mixed.hedge_flow.gamma == pytest.approx(0.5 * one.hedge_flow.gamma)
+    assert mixed.hedge_flow.charm == pytest.approx(0.85 * one.hedge_flow.charm)
+
+
+def test_unseen_risk_widens_every_band_as_the_share_falls_and_moves_no_value() -> None:
+    shots = [shot(TRADED, FlowParams(venue_share=c)) for c in (1.0, 0.8, 0.6, 0.4)]
+    for name in ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind", "hpp", "psi"):
+        bands = [ends(s, name) for s in shots]
+        width = [high - low for low, _, high in bands]
+        assert width == sorted(width), name
+        assert width[-1] > 1.02 * width[0] or name == "unwind", name  # nothing expires within a day
+        assert len({value for _, value, _ in bands}) == 1, name
+    assert [s.positions.venue_share for s in shots] == [1.0, 0.8, 0.6, 0.4]
+    assert shots[0].detail.positions == shots[-1].detail.positions  # type: ignore[union-attr]
+
+
+def test_unseen_gamma_has_the_standard_deviation_it_claims() -> None:
+    plain, wide = (shot(TRADED, FlowParams(venue_share=c)).metrics.ngi for c in (1.0, 0.1))
+    snapshot = shot(TRADED, FlowParams("file", {name: abs(p) for name, p in _held().items()}))
+    assert wide.hi - wide.lo == pytest.approx(2 * 1.645 * 0.3 * 9.0 * snapshot.metrics.ngi.value, rel=0.02)
+    assert wide.hi - wide.lo > 5 * (plain.hi - plain.lo)
+
+
+def _held() -> dict[str, float]:
+    detail = shot(TRADED, FlowParams()).detail
+    return {row.name: row.net for row in detail.positions}  # type: ignore[union-attr]

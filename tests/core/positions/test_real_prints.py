@@ -1,0 +1,78 @@
+"""The estimator on 463 real option prints of 21 February 2020, read from ../shared/data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dfmon.core.positions.attribution import Priors
+from dfmon.core.positions.dealer_net import dealer_positions
+from dfmon.core.positions.inventory import Inventory
+from dfmon.core.positions.update import observe
+from dfmon.model.frames import Life, TradeColumns
+from dfmon.model.keys import stable_key
+from dfmon.model.units import DAY, MILLISECOND
+from tests.chains import frame, trade_columns
+from tests.core.boards import DATA
+
+
+def rows() -> list[dict[str, Any]]:
+    path = DATA / "trades" / "deribit_btc_option_trades_20200221.jsonl"
+    if not path.exists():
+        pytest.skip("recorded trades not found under ../shared/data or $DFMON_REAL_DATA")
+    said = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+    distinct = {row["trade_id"]: row for row in said}
+    return sorted(distinct.values(), key=lambda row: (row["timestamp"], row["trade_seq"]))
+
+
+def columns(said: list[dict[str, Any]], uid: dict[str, int]) -> TradeColumns:
+    return trade_columns(
+        [uid[row["instrument_name"]] for row in said],
+        [1 if row["direction"] == "buy" else -1 for row in said],
+        [float(row["amount"]) for row in said],
+        seq=[row["trade_seq"] for row in said],
+        key=[stable_key(str(row["trade_id"])) for row in said],
+        exch_ns=[row["timestamp"] * MILLISECOND for row in said],
+        liquidation=[row.get("liquidation", "") for row in said],
+    )
+
+
+def test_real_prints_go_through_in_any_cut_and_as_whole_lives() -> None:
+    said = rows()
+    assert len(said) == 463
+    names = sorted({row["instrument_name"] for row in said})
+    uid = {name: at for at, name in enumerate(names)}
+    start = said[0]["timestamp"] * MILLISECOND
+    n = len(names)
+    board = replace(
+        frame(strikes=np.linspace(5e3, 5e4, (n + 1) // 2).tolist(), days=(9.0,), ts_ns=start),
+        open_interest=np.full(n + n % 2, 500.0),
+    )
+    board = replace(board, expiry_ns=np.full(board.size, start + 9 * DAY))
+    board = replace(board, names=(*names, *board.names[n:]))
+    opened = observe(Inventory.empty(), board, Priors())
+    late = replace(board, ts_ns=said[-1]["timestamp"] * MILLISECOND + 1)
+    once = observe(opened, replace(late, trades=columns(said, uid)), Priors())
+    parts = opened
+    for cut in range(0, 463, 50):
+        parts = observe(parts, replace(late, trades=columns(said[cut : cut + 50], uid)), Priors())
+    lives = tuple(
+        Life(uid[name], columns([row for row in said if row["instrument_name"] == name], uid)) for name in names
+    )
+    lived = observe(opened, replace(late, lives=lives), Priors())
+    for row in range(n):
+        np.testing.assert_array_equal(once.flows[row], parts.flows[row])
+        np.testing.assert_array_equal(once.flows[row], lived.flows[row])
+    found = dealer_positions("flow", lived, late)
+    volume = sum(float(row["amount"]) for row in said)
+    assert float(lived.book["volume"].sum()) == pytest.approx(volume)
+    assert found.members is not None
+    assert (np.abs(found.members) <= 500.0).all()
+    assert found.low is not None
+    assert found.high is not None
+    inside = (found.low[:n] <= found.position[:n]) & (found.position[:n] <= found.high[:n])
+    assert inside.all()

@@ -1,0 +1,174 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dfmon.core.scenario.rules import DWELL, Bucket, Inputs, RuleState, Thresholds, classify
+from dfmon.model.units import HOUR, SECOND
+from tests.chains import NOW
+
+LIMITS = Thresholds(gamma_lo=0.01, gamma_mid=0.03, gamma_hi=0.06, liquidations_hi=0.02)
+QUIET = Inputs(
+    ngi=1e6, psi=0.1, phi_gamma=0.02, phi_vanna=0.005, phi_charm=0.005, x=2.0, flip_half_width=None, z=0.1,
+    liquidations=0.0, liquidated=0, short_side=0, vanna_adds=False, slow_sign=1, expiry_hours=48.0,
+    pin_distance=1.0, pin_share=0.1,
+)  # fmt: skip
+NEAR_FLIP = replace(QUIET, x=-0.2)
+FALLING = replace(QUIET, ngi=-1e6, phi_gamma=0.07, z=-2.0, liquidations=0.03, liquidated=-1, psi=-0.2)
+UNSTABLE = replace(QUIET, ngi=-1e6, psi=-0.6)
+SHORT = replace(QUIET, ngi=-1e6, phi_gamma=0.04, z=0.8, short_side=1)
+VANNA = replace(QUIET, phi_vanna=0.03, vanna_adds=True)
+PINNED = replace(QUIET, phi_gamma=0.04, expiry_hours=6.0, pin_distance=0.1, pin_share=0.4)
+SLOW = replace(QUIET, phi_charm=0.03)
+
+
+def now(inputs: Inputs, held: Bucket | None = None, age_ns: int = 2 * DWELL) -> Bucket | None:
+    """The bucket after one tick, vanna and charm having pointed one way for two hours."""
+    state = RuleState(held, NOW - age_ns, inputs.slow_sign, NOW - 2 * HOUR)
+    return classify(state, inputs, LIMITS, NOW)[0].bucket
+
+
+def test_there_are_exactly_six_buckets_with_one_name_each() -> None:
+    assert [(int(b), b.title) for b in Bucket] == [
+        (1, "PIN"), (2, "DAMP"), (3, "DRIFT"), (4, "FLIP-ZONE"), (5, "SQUEEZE"), (6, "CASCADE"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("inputs", "bucket"),
+    [
+        (QUIET, Bucket.DAMP), (NEAR_FLIP, Bucket.FLIP_ZONE), (FALLING, Bucket.CASCADE), (UNSTABLE, Bucket.CASCADE),
+        (SHORT, Bucket.SQUEEZE), (VANNA, Bucket.SQUEEZE), (PINNED, Bucket.PIN), (SLOW, Bucket.DRIFT),
+    ],
+)  # fmt: skip
+def test_each_bucket_has_inputs_that_lead_to_it(inputs: Inputs, bucket: Bucket) -> None:
+    assert now(inputs) is bucket
+
+
+def test_first_match_in_the_order_wins() -> None:
+    everything = replace(FALLING, x=0.1, short_side=-1, phi_charm=1.0)
+    assert now(everything) is Bucket.FLIP_ZONE
+    assert now(replace(everything, x=2.0)) is Bucket.CASCADE
+    assert now(replace(everything, x=2.0, liquidations=0.0)) is Bucket.SQUEEZE
+
+
+@pytest.mark.parametrize("ngi", [0.0, -1e6])
+def test_pin_needs_long_gamma(ngi: float) -> None:
+    assert now(replace(PINNED, ngi=ngi)) is not Bucket.PIN
+
+
+@pytest.mark.parametrize("phi", [0.0, 1e-9, 0.029, None])
+def test_pin_never_holds_on_near_zero_gamma(phi: float | None) -> None:
+    assert now(replace(PINNED, phi_gamma=phi)) is not Bucket.PIN
+
+
+@pytest.mark.parametrize("missed", [{"expiry_hours": 24.1}, {"pin_distance": 0.36}, {"pin_share": 0.19}])
+def test_pin_needs_a_close_expiry_a_close_strike_and_a_heavy_one(missed: dict[str, float]) -> None:
+    assert now(replace(PINNED, **missed)) is Bucket.DAMP
+
+
+@pytest.mark.parametrize(
+    "missed", [{"ngi": 1e6}, {"phi_gamma": 0.05}, {"z": -1.4}, {"liquidations": 0.01}, {"liquidated": 1}]
+)
+def test_cascade_needs_short_gamma_a_move_and_forced_orders_with_it(missed: dict[str, float]) -> None:
+    assert now(replace(FALLING, **missed)) is not Bucket.CASCADE
+
+
+def test_squeeze_needs_the_move_to_go_toward_the_heavier_short_strikes() -> None:
+    assert now(replace(SHORT, z=-0.8)) is Bucket.DAMP
+    assert now(replace(SHORT, z=-0.8, short_side=-1)) is Bucket.SQUEEZE
+    assert now(replace(SHORT, short_side=0)) is Bucket.DAMP
+
+
+def test_wide_band_of_the_flip_widens_the_flip_zone() -> None:
+    assert now(replace(QUIET, x=1.0)) is Bucket.DAMP
+    assert now(replace(QUIET, x=1.0, flip_half_width=1.1)) is Bucket.FLIP_ZONE
+
+
+@pytest.mark.parametrize(
+    ("held", "entered", "kept", "left"),
+    [
+        (Bucket.FLIP_ZONE, {"x": 0.25}, {"x": 0.31}, {"x": 0.32}),
+        (Bucket.CASCADE, {"psi": -0.5}, {"psi": -0.41}, {"psi": -0.39}),
+        (Bucket.CASCADE, {"z": -1.5}, {"z": -1.21}, {"z": -1.19}),
+        (Bucket.CASCADE, {"liquidations": 0.02}, {"liquidations": 0.0161}, {"liquidations": 0.0159}),
+        (Bucket.SQUEEZE, {"phi_gamma": 0.03}, {"phi_gamma": 0.0241}, {"phi_gamma": 0.0239}),
+        (Bucket.SQUEEZE, {"phi_vanna": 0.02}, {"phi_vanna": 0.0161}, {"phi_vanna": 0.0159}),
+        (Bucket.PIN, {"phi_gamma": 0.03}, {"phi_gamma": 0.0241}, {"phi_gamma": 0.0239}),
+        (Bucket.PIN, {"pin_distance": 0.35}, {"pin_distance": 0.437}, {"pin_distance": 0.438}),
+        (Bucket.PIN, {"pin_share": 0.2}, {"pin_share": 0.161}, {"pin_share": 0.159}),
+        (Bucket.DRIFT, {"phi_charm": 0.015}, {"phi_charm": 0.0111}, {"phi_charm": 0.0109}),
+        (Bucket.DRIFT, {"z": 0.499}, {"z": 0.624}, {"z": 0.626}),
+    ],
+)
+def test_bucket_is_entered_at_the_threshold_and_left_at_four_fifths_of_it(
+    held: Bucket, entered: dict[str, float], kept: dict[str, float], left: dict[str, float]
+) -> None:
+    base = {Bucket.FLIP_ZONE: NEAR_FLIP, Bucket.PIN: PINNED, Bucket.DRIFT: SLOW}.get(held)
+    if held is Bucket.CASCADE:
+        base = UNSTABLE if "psi" in entered else FALLING
+    if held is Bucket.SQUEEZE:
+        base = VANNA if "phi_vanna" in entered else SHORT
+    assert base is not None
+    assert now(replace(base, **entered)) is held
+    assert now(replace(base, **kept)) is not held
+    assert now(replace(base, **kept), held) is held
+    assert now(replace(base, **left), held) is not held
+
+
+def test_reason_names_the_limit_in_force() -> None:
+    state = RuleState(Bucket.CASCADE, NOW - HOUR, 1, NOW)
+    assert classify(state, replace(UNSTABLE, psi=-0.45), LIMITS, NOW)[1] == ("psi -0.45 <= -0.4",)
+
+
+def test_change_waits_for_the_dwell_time_and_says_so() -> None:
+    state, _ = classify(RuleState.initial(), QUIET, LIMITS, NOW)
+    early, said = classify(state, NEAR_FLIP, LIMITS, NOW + 59 * SECOND)
+    assert (early.bucket, said[0].split(":")[0]) == (Bucket.DAMP, "held 1 s more before FLIP-ZONE")
+    late, _ = classify(early, NEAR_FLIP, LIMITS, NOW + 60 * SECOND)
+    assert (late.bucket, late.since_ns) == (Bucket.FLIP_ZONE, NOW + 60 * SECOND)
+
+
+def test_unstable_psi_does_not_wait() -> None:
+    assert now(UNSTABLE, Bucket.DAMP, age_ns=SECOND) is Bucket.CASCADE
+    assert now(FALLING, Bucket.DAMP, age_ns=SECOND) is Bucket.DAMP
+
+
+def test_drift_needs_vanna_and_charm_to_point_one_way_for_an_hour() -> None:
+    state = RuleState(Bucket.DAMP, 0, 0, 0)
+    found = []
+    for minutes, sign in ((0, 1), (59, 1), (60, 1), (61, -1), (120, -1), (121, -1)):
+        state, _ = classify(state, replace(SLOW, slow_sign=sign), LIMITS, NOW + minutes * 60 * SECOND)
+        found.append(state.bucket)
+    damp, drift = Bucket.DAMP, Bucket.DRIFT
+    assert found == [damp, damp, drift, damp, damp, drift]
+
+
+def test_nothing_measured_is_damp() -> None:
+    nothing = Inputs(0.0, *[None] * 8, 0, 0, False, 0, None, None, None)
+    assert now(nothing) is Bucket.DAMP
+
+
+_maybe = st.none() | st.floats(0.0, 2.0)
+INPUTS = st.builds(
+    Inputs,
+    ngi=st.floats(-1e9, 1e9), psi=st.none() | st.floats(-2, 2), phi_gamma=_maybe, phi_vanna=_maybe, phi_charm=_maybe,
+    x=st.none() | st.floats(-3, 3), flip_half_width=_maybe, z=st.none() | st.floats(-4, 4), liquidations=_maybe,
+    liquidated=st.sampled_from([-1, 0, 1]), short_side=st.sampled_from([-1, 0, 1]), vanna_adds=st.booleans(),
+    slow_sign=st.sampled_from([-1, 0, 1]), expiry_hours=st.none() | st.floats(0, 100), pin_distance=_maybe,
+    pin_share=st.none() | st.floats(0, 1),
+)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(INPUTS, st.integers(1, 90)), min_size=1, max_size=12))
+def test_any_inputs_give_one_bucket_and_changes_keep_the_dwell_time(ticks: list[tuple[Inputs, int]]) -> None:
+    state, ts_ns = RuleState.initial(), NOW
+    for inputs, seconds in ticks:
+        ts_ns += seconds * SECOND
+        before, (state, reasons) = state, classify(state, inputs, LIMITS, ts_ns)
+        assert state.bucket in Bucket
+        assert all(reasons)
+        if before.bucket is not None and state.bucket is not before.bucket:
+            assert ts_ns - before.since_ns >= DWELL or state.bucket is Bucket.CASCADE

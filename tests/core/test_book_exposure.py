@@ -1,0 +1,102 @@
+"""The book measured on call and put pairs against the same book option by option."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dfmon.core.book_exposure import Exposure, measure
+from dfmon.core.columns import columns
+from dfmon.core.exposure.unit_exposure import METRICS, unit_exposures
+from dfmon.core.flip.gamma_flip import find_flip, flip_band, flip_members
+from dfmon.core.positions.dealer_net import DealerPositions
+from dfmon.core.pricing.pairing import Points
+from dfmon.model.frames import ChainFrame
+from dfmon.model.units import NAN, SECOND
+from tests.chains import NOW, SPOT, frame
+
+DAYS = (0.01, 0.2, 0.9, 9.0, 37.0)  # inside the settlement window, inside six hours, inside a day, later
+
+
+def board() -> ChainFrame:
+    made = frame(days=DAYS)
+    sigma = made.sigma.copy()
+    sigma[-1] += 1e-4  # one pair whose volatilities differ
+    return replace(made, sigma=sigma, settling=SPOT * 1.001)
+
+
+def measured(numeraire: str, chain: ChainFrame | None = None) -> tuple[Exposure, np.ndarray, np.ndarray, np.ndarray]:
+    """The exposure, the exposures of +1 coin of each option, the positions and the books of the members."""
+    chain = board() if chain is None else chain
+    rng = np.random.default_rng(4)
+    position, books = rng.normal(0.0, 10.0, chain.size), rng.normal(0.0, 10.0, (chain.size, 16))
+    cols = columns(chain, DealerPositions("flow", position, books, None, None))
+    unit = unit_exposures(
+        cols.forward, cols.strike, cols.sigma, cols.tau, cols.option_type,
+        average=cols.average, numeraire=numeraire, inverse=chain.inverse[cols.rows],
+    )  # fmt: skip
+    found = measure(chain, cols, numeraire, "strike")
+    return found, unit.matrix, position[cols.rows], books[cols.rows]
+
+
+@pytest.mark.parametrize("numeraire", ["usd", "coin"])
+def test_pairs_change_no_roll_up(numeraire: str) -> None:
+    found, each, position, books = measured(numeraire)
+    scale = np.abs(each) @ np.abs(position)
+    for i, name in enumerate(METRICS):
+        assert getattr(found.totals, name) == pytest.approx(each[i] @ position, abs=1e-12 * scale[i]), name
+    assert found.members is not None
+    np.testing.assert_allclose(found.members, each @ books, atol=1e-11 * scale[:, None].max())
+    np.testing.assert_allclose(found.members[6], each[6] @ books, atol=1e-11 * scale[6])
+    np.testing.assert_allclose(found.unit_ngi(), each[0], rtol=1e-12)
+    cols = columns(board(), DealerPositions("file", position, None, None, None))
+    for codes, by_group in ((cols.strike_code, found.sums.by_strike), (cols.expiry_code, found.sums.by_expiry)):
+        for group, sums in enumerate(by_group.T):
+            rows = codes == group
+            np.testing.assert_allclose(sums, each[:, rows] @ position[rows], atol=1e-12 * scale.max())
+
+
+def test_a_call_and_a_put_that_agree_are_one_point_unless_they_settle_within_the_day_or_count_in_coin() -> None:
+    points = measured("usd")[0].points
+    a_day, a_pair = 2 * len(board().names) // len(DAYS) // 2, len(board().names) // len(DAYS) // 2
+    assert points.option.size == 3 * a_day + 2 * a_pair + 1  # three expiries within the day, one pair that differs
+    assert measured("coin")[0].points.option.size == board().size == Points.alone(board().size).option.size
+
+
+def test_the_hedges_lifted_within_the_day_are_those_of_calls_and_puts_apart() -> None:
+    chain = frame(days=(0.5,), strikes=(SPOT,))
+
+    def unwind(*position: float) -> float:
+        held = DealerPositions("file", np.array(position), None, None, None)
+        return measure(chain, columns(chain, held), "usd", "strike").totals.unwind
+
+    assert unwind(1.0, 0.0) > 0.0 > unwind(0.0, 1.0)
+    assert unwind(1.0, -1.0) == pytest.approx(SPOT)  # delta of a call less that of a put is 1
+
+
+def test_the_flip_and_its_band_weigh_what_is_settling_by_its_share() -> None:
+    chain = replace(frame(days=(0.25 / 24, 9.0)), settling=SPOT * 1.001)
+    rng = np.random.default_rng(8)
+    position = rng.normal(0.0, 10.0, chain.size)
+    books = rng.normal(0.0, 10.0, (chain.size, 12))
+    cols = columns(chain, DealerPositions("flow", position, books, None, None))
+    found = measure(chain, cols, "usd", "strike")
+    of_options = SPOT, cols.forward, cols.terms.strike, cols.sigma, cols.terms.tau
+    assert cols.terms.share.min() < 0.6
+    alone = find_flip(*of_options, position * cols.terms.share)
+    assert found.flip is not None
+    assert [root.level for root in found.flip.roots] == pytest.approx([root.level for root in alone.roots], rel=1e-9)
+    low, high, none = flip_band(flip_members(*of_options, books * cols.terms.share[:, None]))
+    assert (found.flip_lo, found.flip_hi) == pytest.approx((low, high), rel=1e-7)
+    assert found.p_none == none
+
+
+def test_an_unpriceable_option_leaves_its_partner_alone() -> None:
+    chain = board()
+    sigma = chain.sigma.copy()
+    sigma[-3] = NAN
+    found, each, position, _ = measured("usd", replace(chain, sigma=sigma, ts_ns=NOW + SECOND))
+    assert each.shape[1] == chain.size - 1
+    assert found.totals.ngi == pytest.approx(each[0] @ position, rel=1e-9)

@@ -1,0 +1,332 @@
+"""Panels as plain text: every state a trader can meet, without a terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from dfmon.engine.hub import Runtime
+from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.units import SECOND
+from dfmon.tui.layout import plan
+from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.heatmap import cell_facts, current, number, window
+from dfmon.tui.render.plot import bar, nice, spark
+from dfmon.tui.render.text import (
+    duration,
+    expiry_short,
+    level,
+    millions,
+    money,
+    percent,
+    price,
+    signed,
+    to_text,
+)
+from dfmon.tui.screens.main import PRESENT
+from dfmon.tui.view import METRICS, PANELS, View
+
+from . import factory
+from .factory import NOW
+
+SIZES = ((80, 24), (100, 30), (120, 40), (140, 36), (160, 48), (200, 60), (240, 24))
+CASES = {
+    "usual": factory.snapshot,
+    "no flip": factory.no_flip,
+    "several flips": factory.several_flips,
+    "absent": factory.absent,
+    "mixed": factory.mixed_quality,
+    "hostile": factory.hostile,
+    "conventional": factory.conventional,
+    "none": lambda: None,
+}
+
+
+def frame(s: FlowSnapshot | None = None, view: View | None = None, **more: Any) -> Frame:
+    fields = {"now_ns": NOW + 400_000_000, "mode": "live", "snapshot": s, "newest": s, "rows": factory.history()}
+    return Frame(view=view or View("BTC"), **(fields | more))
+
+
+def panels(f: Frame, width: int = 80, height: int = 24) -> dict[str, str]:
+    rects = plan(width, height, panel=f.view.panel, zoom=f.view.zoom, sheet=f.view.sheet)
+    return {name: to_text(PRESENT[name](f, rect)) for name, rect in rects.items()}
+
+
+def screen(f: Frame, width: int = 80, height: int = 24) -> str:
+    return "\n".join(panels(f, width, height).values())
+
+
+def views() -> list[View]:
+    plain = [View("BTC", panel=p, zoom=z) for p in PANELS for z in (False, True)]
+    other = [View("BTC", sheet=s) for s in ("help", "feeds", "detail", "positions")]
+    other += [
+        View("BTC", sheet="positions", part="expiries", only=factory.EXPIRIES[3]),
+        View("BTC", prompt="/", wrong="no"),
+    ]
+    metrics = [View("BTC", metric=m, merge=k, panel="heatmap") for m in METRICS for k in (1, 2, 4)]
+    return [*plain, *other, *metrics, View("BTC", icons="braille"), View("BTC", span=0, strike=140_000.0, expiry=7)]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_every_panel_fills_its_rectangle_exactly(case: str, width: int, height: int) -> None:
+    s = CASES[case]()
+    for view in views():
+        f = frame(s, view)
+        for name, rect in plan(width, height, panel=view.panel, zoom=view.zoom, sheet=view.sheet).items():
+            rows = PRESENT[name](f, rect)
+            assert len(rows) == rect.height, (name, view)
+            assert {sum(len(text) for text, _ in row) for row in rows} == {rect.width}, (name, view)
+
+
+@pytest.mark.parametrize("width", range(1, 80, 3))
+def test_too_small_never_overflows(width: int) -> None:
+    for height in range(1, 24, 2):
+        rows = PRESENT["small"](
+            frame(factory.snapshot()), plan(width, height, panel="chart", zoom=False, sheet="")["small"]
+        )
+        assert len(rows) == height
+        assert {sum(len(text) for text, _ in row) for row in rows} == {width}
+
+
+@pytest.mark.parametrize("width", range(80, 242, 7))
+def test_the_plan_tiles_the_screen(width: int) -> None:
+    for height in range(24, 70, 5):
+        for view in views():
+            cells = set()
+            rects = plan(width, height, panel=view.panel, zoom=view.zoom, sheet=view.sheet, expiries=11)
+            for r in rects.values():
+                here = {(x, y) for x in range(r.x, r.x + r.width) for y in (r.y, r.y + r.height - 1)}
+                assert not here & cells
+                cells |= here
+            assert sum(r.width * r.height for r in rects.values()) == width * height
+
+
+def test_foreign_text_is_only_text() -> None:
+    for view in views():
+        for width, height in SIZES:
+            text = screen(frame(factory.hostile(), view), width, height)
+            assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e漢]", text)
+
+
+def test_what_is_not_known_is_never_zero() -> None:
+    text = screen(frame(factory.absent(), rows=()), 160, 48)
+    assert "n/a" in text
+    assert not re.search(r"(NGI|VSS|CHL|VOLG|HPP) +[+-]?0", text)
+    assert "flip n/a" in text
+    assert "UNKNOWN" in text
+
+
+def test_quality_is_visible_in_each_gauge() -> None:
+    lines = panels(frame(factory.mixed_quality()))["gauges"].splitlines()
+    assert "!-38.2" in lines[1]
+    assert "~+12.4" in lines[2]
+    assert "n/a" in lines[3]
+    assert "?" in lines[3]
+    assert "62%!  warming" in lines[7]
+
+
+def test_no_flip_is_said_in_words() -> None:
+    text = screen(frame(factory.no_flip()))
+    assert "no flip, long gamma throughout" in text
+    assert "searched 49,206 .. 147,618" in screen(frame(factory.no_flip(), View("BTC", panel="profile", zoom=True)))
+
+
+def test_several_flips_are_counted() -> None:
+    assert "+2 more" in panels(frame(factory.several_flips()))["banner"]
+
+
+def test_stale_says_how_long_and_marks_values() -> None:
+    s = factory.snapshot()
+    parts = panels(frame(s, now_ns=s.ts_ns + 12 * SECOND))
+    assert "STALE 12s" in parts["strip"]
+    assert "~98,412.5" in parts["strip"]
+    assert "UNKNOWN" in parts["banner"]
+    assert "~-38.2" in parts["gauges"]
+
+
+def test_a_snapshot_that_calls_itself_stale_is_shown_so() -> None:
+    assert "STALE" in panels(frame(factory.snapshot(state="stale")))["strip"]
+
+
+def test_replay_is_never_late_and_cannot_be_mistaken() -> None:
+    run = Runtime(replay_position=0.4, replay_speed=8.0)
+    parts = panels(frame(factory.snapshot(), now_ns=NOW + 86_400 * SECOND, mode="replay", runtime=run))
+    assert "◆ REPLAY x8" in parts["strip"]
+    assert "2026-11-22 14:03:07Z" in parts["strip"]
+    assert "STALE" not in parts["strip"]
+    assert "REPLAY PLAYING 40%" in parts["state"]
+    over = panels(frame(factory.snapshot(), mode="replay", runtime=dataclasses.replace(run, finished=True)))
+    assert "REPLAY END" in over["strip"]
+
+
+def test_paused_counts_what_it_hides() -> None:
+    assert "PAUSED +37" in panels(frame(factory.snapshot(), paused=True, hidden=37))["strip"]
+
+
+def test_sim_is_called_sim() -> None:
+    assert "● SIM" in panels(frame(factory.snapshot(), mode="sim"))["strip"]
+
+
+def test_the_model_and_its_limits_are_on_the_first_screen() -> None:
+    assert "flow model, Deribit only" in screen(frame(factory.snapshot()))
+    wide = screen(frame(factory.snapshot()), 160, 48)
+    assert "a model: Deribit book only, OTC and ETF options unseen, one desk" in wide
+
+
+def test_buying_and_selling_follow_the_signs() -> None:
+    lines = panels(frame(factory.snapshot()), 160, 48)["gauges"].splitlines()
+    says = {line.split("  ")[0].strip("│ "): line for line in lines if "dealers" in line}
+    assert "BUY    38.2M" in says["spot +1%"]  # short gamma: they buy into a rise
+    assert "SELL   38.2M" in says["spot -1%"]
+    assert "must SELL" in lines[9]
+
+
+def test_a_feed_that_is_slow_or_down_has_a_word() -> None:
+    down = msgspec.structs.replace(factory.feeds()[0], state="down")
+    parts = panels(frame(factory.snapshot(feeds=(down, *factory.feeds()[1:]))))
+    assert "deribit ○ down" in parts["state"]
+    assert "okx ◐ 6.2s slow" in parts["state"]
+
+
+def test_a_small_market_is_drawn_in_thousands() -> None:
+    s = factory.snapshot()
+    assert isinstance(s.detail, factory.Detail)
+    heat = s.detail.heatmap
+    cents = tuple(tuple(None if v is None else v / 100 for v in row) for row in heat.ngi)
+    detail = msgspec.structs.replace(s.detail, heatmap=msgspec.structs.replace(heat, ngi=cents))
+    text = panels(frame(msgspec.structs.replace(s, detail=detail)))["heatmap"]
+    assert "$K per +1%" in text
+    assert "[ -34]" in text or "[-34]" in text
+
+
+def test_the_reason_for_an_unknown_scenario_is_cut_between_words() -> None:
+    scene = msgspec.structs.replace(factory.snapshot().scenario, overlay="UNKNOWN: positions warming")
+    s = factory.snapshot(scenario=scene)
+    assert "UNKNOWN  dealers" in panels(frame(s))["banner"]
+    assert "UNKNOWN: positions warming" in panels(frame(s), 160, 48)["banner"]
+
+
+def test_merged_rows_keep_the_sum() -> None:
+    sums = []
+    for merge in (1, 2, 4):
+        grid = current(frame(factory.snapshot(), View("BTC", merge=merge)))
+        assert grid is not None
+        assert grid.strikes[grid.spot_row] <= factory.SPOT
+        sums.append(sum(v for row in grid.cells for v in row if v is not None))
+    assert sums == pytest.approx([sums[0]] * 3)
+
+
+@pytest.mark.parametrize("count", [1, 5, 30])
+def test_the_window_always_holds_the_cursor(count: int) -> None:
+    for room in (1, 4, 9, 40):
+        for cursor in range(count):
+            assert cursor in window(count, room, count // 2, cursor)
+            assert len(window(count, room, count // 2, cursor)) == min(room, count)
+
+
+def test_gaps_stay_gaps() -> None:
+    rows = [r for r in factory.history() if not NOW - 7_200 * SECOND < r.ts_ns < NOW - 3_600 * SECOND]
+    lines = panels(frame(factory.snapshot(), rows=rows), 160, 48)["chart"].splitlines()[1:-2]
+    columns = ["".join(line[9:-1][x : x + 1] for line in lines).strip() for x in range(90)]
+    assert any(not c for c in columns[40:80])
+
+
+def test_young_data_fill_the_chart_from_the_left() -> None:
+    s = factory.snapshot()
+    rows = factory.history(step_s=1)[-30:]
+    text = panels(frame(s, rows=rows))["chart"]
+    assert "so far" in text
+    assert "▲ flip 100,900" in text  # out of sight, but named
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (-38.2e6, "-38.2M"),
+        (182e6, "+182M"),
+        (31.2e9, "+31.2B"),
+        (-400e3, "-400K"),
+        (0.0, "0"),
+        (999.9e6, "+1.0B"),
+        (None, "n/a"),
+    ],
+)
+def test_money(value: float | None, text: str) -> None:
+    assert money(value) == text
+
+
+def test_numbers() -> None:
+    assert [millions(v) for v in (-38.2e6, 40e3, 1_204e6, None)] == ["-38.2", "+0.04", "+1,204", "n/a"]
+    assert [signed(v, 1) for v in (-0.04, 0.06)] == ["0.0", "+0.1"]
+    assert [percent(0.0042, 2), percent(0.93, 0, plus=False), percent(None)] == ["+0.42%", "93%", "n/a"]
+    assert [price(98_412.5), price(12.345), price(0.5)] == ["98,412.5", "12.35", "0.5000"]
+    assert [level(None), level(100_900.0), level(2.5)] == ["n/a", "100,900", "2.5000"]
+    assert [duration(v) for v in (0.4, 42, 1_260, 64_560, 270_000)] == ["0.4s", "42s", "21m", "17h56m", "3d3h"]
+    assert [expiry_short("27NOV26", w) for w in (True, False)] == ["27NOV", "27NV"]
+    assert [number(v, "ngi", 4) for v in (None, 0.01, -3.94, 12.3, 1_234.0)] == ["·", "·", "-3.9", "+12", "+1k"]
+    assert [nice(v) for v in (0.03, 1.0, 11.0)] == [0.05, 1.0, 20.0]
+
+
+def test_bars() -> None:
+    assert bar(-1.0, 2.0, 4) == ("··██", "····", "neg")
+    assert bar(5.0, 2.0, 4) == ("····", "████", "pos")
+    assert bar(None, 2.0, 3) == ("???", "???", "absent")
+    assert spark([None, 1.0, 2.0], 4) == "  ▁█"
+
+
+def test_a_slow_terminal_is_named_for_a_while_and_then_forgotten() -> None:
+    just_now = frame(factory.snapshot(), skipped=2, skipped_ns=NOW)
+    assert "screen slow, 2 skipped" in screen(just_now, 160, 48)
+    long_ago = frame(factory.snapshot(), skipped=2, skipped_ns=NOW - 60_000_000_000)
+    assert "screen slow" not in screen(long_ago, 160, 48)
+
+
+def test_a_gauge_too_small_for_millions_keeps_its_sign_and_its_unit() -> None:
+    assert [millions(v) for v in (-2_300.0, 9_900.0, 40_000.0, -38.2e6, 0.0)] == [
+        "-2.3K",
+        "+9.9K",
+        "+0.04",
+        "-38.2",
+        "0.0",
+    ]
+
+
+def test_dollars_below_a_thousand_are_not_taken_for_millions() -> None:
+    assert [millions(v) for v in (144.0, -960.0, 999.7, 30.0)] == ["+0.1K", "-1.0K", "+1.0K", "0.0K"]
+
+
+def test_the_cell_keeps_a_unit_in_which_its_numbers_can_be_told_from_nothing() -> None:
+    """Volga of one cell is some hundred dollars; what was 0.00M for all of them."""
+    s = factory.snapshot()
+    assert s.detail is not None
+    heat = s.detail.heatmap
+    small = msgspec.structs.replace(
+        heat, volg=[[1.2e3] * len(row) for row in heat.volg], vss=[[0.0] * len(row) for row in heat.vss]
+    )
+    detail = msgspec.structs.replace(s.detail, heatmap=small)
+    shown = frame(msgspec.structs.replace(s, detail=detail))
+    grid = current(shown)
+    assert grid is not None
+    facts = dict(cell_facts(shown, grid, 0, 0))
+    assert (facts["VOLG"], facts["VSS"]) == ("+1.2K", "0")
+
+
+def test_what_does_not_fit_ends_at_a_word_and_says_that_it_goes_on() -> None:
+    """The last alert in one line, an output on the state line, the title of the heat-map."""
+    s = factory.snapshot()
+    assert s.detail is not None
+    long = "DAMP -> FLIP-ZONE: |x| 0.07 <= 1.58 daily sigma of the flip"
+    alert = msgspec.structs.replace(s.detail.alerts[0], text=long)
+    detail = msgspec.structs.replace(s.detail, alerts=(alert,))
+    positions = msgspec.structs.replace(s.positions, model="short-all")
+    s = msgspec.structs.replace(s, detail=detail, positions=positions)
+    assert "daily sigma of .. ─" in panels(frame(s))["alerts"]
+    assert "2 NGI $M per +1% ─ short-all model, Deribit ─" in panels(frame(s))["heatmap"]
+    run = Runtime(sinks=("rest serving (http://127.0.0.1:8765)",), note="the disk is full: recording pauses until then")
+    said = panels(frame(s, runtime=run), 240, 48)["state"]
+    assert "rest serving ..   the disk is full: recording pauses .." in said

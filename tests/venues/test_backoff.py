@@ -1,0 +1,32 @@
+import asyncio
+import random
+
+import pytest
+
+from dfmon.venues.backoff import Backoff, Gate
+
+
+def test_waits_are_spread_below_the_ceiling_and_never_zero():
+    backoff = Backoff(random.Random(7))
+    waits = [backoff.next() for _ in range(200)]
+    assert max(waits) <= 30
+    assert min(waits) >= 0.25
+    assert len({round(wait, 3) for wait in waits}) > 150
+
+
+async def test_attempts_on_one_host_are_paced_within_the_venues_limits(monkeypatch: pytest.MonkeyPatch):
+    """OKX: three a second. Binance: 300 in five minutes."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    gate = Gate()
+    for _ in range(400):
+        await gate.turn("wss://venue.test:8443/ws")
+    await gate.turn("wss://other.test/ws")
+    assert slept[-1] == 0.0
+    turns = slept[:-1]
+    assert max(sum(at <= other < at + 1.0 for other in turns) for at in turns) <= 3
+    assert sum(turn < 300.0 for turn in turns) <= 300
