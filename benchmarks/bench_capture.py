@@ -39,7 +39,7 @@ def is_book(frame: bytes) -> bool:
     return frame.startswith(b'{"lastUpdateId"')
 
 
-def decoded_and_applied(capture: list[Frame]) -> None:
+def decode_and_apply(capture: list[Frame]) -> None:
     protocol, markets = binance.public(["BTC"]), MarketState(("BTC",))
     protocol.connection_made(capture[0][0])
     for recv_ns, frame in capture:
@@ -53,7 +53,7 @@ def decoded_and_applied(capture: list[Frame]) -> None:
                 markets.apply(event, recv_ns)
 
 
-def driven(capture: list[Frame]) -> None:
+def run_through_driver(capture: list[Frame]) -> None:
     """The same as records of a driver: numbered, counted for the feed, no journal and no ticks."""
     source = "binance.public"
     protocol = binance.public(["BTC"])
@@ -67,7 +67,7 @@ def driven(capture: list[Frame]) -> None:
             driver.frame(source, recv_ns, frame)
 
 
-def parsed(capture: list[Frame]) -> None:
+def parse_json(capture: list[Frame]) -> None:
     for _, frame in capture:
         json.loads(frame)
 
@@ -79,18 +79,18 @@ def main() -> None:
         return
     capture = frames(path)
     runs: dict[str, Callable[[list[Frame]], None]] = {
-        "dfmon, decoder and books": decoded_and_applied,
-        "dfmon, through the driver": driven,
-        "json.loads alone": parsed,
+        "dfmon, decoder and books": decode_and_apply,
+        "dfmon, through the driver": run_through_driver,
+        "json.loads alone": parse_json,
     }
-    seen: dict[str, list[float]] = {name: [] for name in runs}
+    rates_by_run: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(ROUNDS):
         for name, run in runs.items():
             start = time.process_time()
             run(capture)
-            seen[name].append(len(capture) / (time.process_time() - start))
+            rates_by_run[name].append(len(capture) / (time.process_time() - start))
     print(f"{len(capture):,} frames")
-    for name, rates in seen.items():
+    for name, rates in rates_by_run.items():
         rate = statistics.median(rates)
         verdict = f"   budget {BUDGET:,}: {'met' if rate >= BUDGET else 'MISSED'}" if name.startswith("dfmon") else ""
         print(f"{name:28s} {rate:10,.0f} frames/s{verdict}")

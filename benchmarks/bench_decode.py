@@ -67,7 +67,7 @@ def marks(names: list[str], second: int = 0) -> bytes:
     return push("markprice.options.btc_usd", rows)
 
 
-class Ours:
+class DfmonDecoder:
     """A protocol that knows the board, and the columns behind it."""
 
     def __init__(self) -> None:
@@ -83,15 +83,15 @@ class Ours:
             self.protocol.listings.options[name] = option
             self.chain.apply(Listed(option), 1)
 
-    def take(self, frame: bytes) -> None:
+    def apply_frame(self, frame: bytes) -> None:
         for event in self.protocol.frame_received(frame):
             self.chain.apply(event, 1)
 
-    def ticks(self, frames: list[bytes]) -> None:
+    def apply_tick(self, frames: list[bytes]) -> None:
         """Decode, apply, and write the columns as a tick does."""
         for frame in frames:
-            self.take(frame)
-        self.chain.gather()
+            self.apply_frame(frame)
+        self.chain.flush_tickers()
 
 
 def cryptofeed(frame: str) -> Run:
@@ -103,10 +103,10 @@ def cryptofeed(frame: str) -> Run:
     name = NAMES[0]
     Symbols.set(Deribit.id, {name: name}, {"instrument_type": {name: "option"}, "tick_size": {name: 0.0001}})
 
-    async def heard(*_: object) -> None:
+    async def callback(*_: object) -> None:
         return None
 
-    feed = Deribit(symbols=[name], channels=[TICKER], callbacks={TICKER: heard})
+    feed = Deribit(symbols=[name], channels=[TICKER], callbacks={TICKER: callback})
     vars(feed)["_open_interest_cache"] = {}  # what its subscription makes
 
     def run() -> None:
@@ -145,18 +145,18 @@ PEERS: dict[str, Callable[[str], Run]] = {"cryptofeed 3 handler": cryptofeed, "c
 
 def ticker_runs() -> tuple[dict[str, Run], float]:
     """The runs, and how many frames a call of the first takes."""
-    ours = Ours()
+    decoder = DfmonDecoder()
     frames = [ticker(name, number) for number in range(FRAMES_A_TICK) for name in NAMES[:100]]
-    singles = [ticker(name) for name in NAMES]
-    alone = frames[0]
+    one_frame_each = [ticker(name) for name in NAMES]
+    first_frame = frames[0]
     runs: dict[str, Run] = {
-        TICK: lambda: ours.ticks(frames),
-        "dfmon, one frame an option a tick": lambda: ours.ticks(singles),
-        "dfmon, decode alone": lambda: [ours.protocol.frame_received(frame) for frame in frames],
+        TICK: lambda: decoder.apply_tick(frames),
+        "dfmon, one frame an option a tick": lambda: decoder.apply_tick(one_frame_each),
+        "dfmon, decode alone": lambda: [decoder.protocol.frame_received(frame) for frame in frames],
         "json.loads": lambda: [json.loads(frame) for frame in frames],
         "msgspec, untyped": lambda: [msgspec.json.decode(frame) for frame in frames],
     }
-    text = alone.decode()
+    text = first_frame.decode()
     for name, build in PEERS.items():
         try:
             peer = build(text)
@@ -181,15 +181,15 @@ def main() -> None:
     }
     show(times, TICK, bounds)
 
-    ours, changing = Ours(), Ours()
+    decoder, reordered_decoder = DfmonDecoder(), DfmonDecoder()
     frame = marks(NAMES)
     seconds = cycle([marks(NAMES, second) for second in range(2)])
     orders = cycle([marks(NAMES, 1), marks(NAMES[::-1], 2)])
     print(f"\nmarks of {len(NAMES)} options in {len(frame)} bytes, decoded and applied")
     runs = {
-        "dfmon, a chain in one order": lambda: ours.take(next(seconds)),
-        "dfmon, decode alone": lambda: ours.protocol.frame_received(next(seconds)),
-        "dfmon, each frame in another order": lambda: changing.take(next(orders)),
+        "dfmon, a chain in one order": lambda: decoder.apply_frame(next(seconds)),
+        "dfmon, decode alone": lambda: decoder.protocol.frame_received(next(seconds)),
+        "dfmon, each frame in another order": lambda: reordered_decoder.apply_frame(next(orders)),
         "json.loads": lambda: json.loads(frame),
         "msgspec, untyped": lambda: msgspec.json.decode(frame),
     }

@@ -27,10 +27,10 @@ from dfmon.engine.driver import Driver
 from dfmon.venues import connection
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.protocol import Endpoint, RestCall
-from dfmon.venues.transport.base import Open
+from dfmon.venues.transport.base import Opener
 from dfmon.venues.transport.websockets import open_websockets
 
-PACED, OVERLOAD, BEYOND = 5_000, 50_000, 200_000
+PACED, OVERLOAD, EXTREME_OVERLOAD = 5_000, 50_000, 200_000
 OPTIONS = 500
 CPU_LIMIT, RATIO_LIMIT, LAG_LIMIT_S = 60.0, 2.0, 1.0
 NAMES = tuple(f"BTC-25DEC37-{20_000 + 500 * (n // 2)}-{'CP'[n % 2]}" for n in range(OPTIONS))
@@ -79,9 +79,9 @@ def send(listening: socket.socket, rate: int, seconds: float) -> None:
         client.sendall(f"{head}{accept}\r\n\r\n".encode())
         time.sleep(0.3)
         batch = max(1, rate // 5_000)
-        began, sent = time.perf_counter(), 0
+        started, sent = time.perf_counter(), 0
         try:
-            while (now := time.perf_counter() - began) < seconds:
+            while (now := time.perf_counter() - started) < seconds:
                 if sent > now * rate:
                     time.sleep(max(0.0, sent / rate - now))
                     continue
@@ -100,7 +100,7 @@ def send(listening: socket.socket, rate: int, seconds: float) -> None:
 class Listing:
     """REST that knows the 500 options."""
 
-    trouble: dict[str, str] = {}  # noqa: RUF012
+    errors: dict[str, str] = {}  # noqa: RUF012
 
     async def get(self, base: str, call: RestCall) -> bytes:
         rows: list[dict[str, Any]] = []
@@ -126,16 +126,16 @@ class Run:
     frames: int = 0
     cpu_s: float = 0.0
     lags_s: list[float] = field(default_factory=list)
-    left_out: Counter[str] = field(default_factory=Counter)
-    grown_mb: float = 0.0
+    shed_frames: Counter[str] = field(default_factory=Counter)
+    memory_growth_mb: float = 0.0
 
     @property
     def us(self) -> float:
         """CPU of a frame that came, applied or not, in microseconds."""
-        return self.cpu_s / max(1, self.frames + sum(self.left_out.values())) * 1e6
+        return self.cpu_s / max(1, self.frames + sum(self.shed_frames.values())) * 1e6
 
 
-class Measured(Driver):
+class LatencyDriver(Driver):
     """The driver, looking at the stamp of every 16th frame after it has been applied."""
 
     run: Run
@@ -148,52 +148,54 @@ class Measured(Driver):
             self.run.lags_s.append(time.time() - int(frame[at : at + 13]) / 1e3)
 
 
-async def receive(port: int, opening: Open, run: Run) -> None:
+async def receive(port: int, open_transport: Opener, run: Run) -> None:
     protocol = DeribitProtocol(("BTC",), linear=False)
-    driver = Measured(("BTC",), FlowParams(), {"deribit": protocol}, lambda _: None)
+    driver = LatencyDriver(("BTC",), FlowParams(), {"deribit": protocol}, lambda _: None)
     driver.run = run
     stop = asyncio.Event()
     endpoint = Endpoint("deribit", f"ws://127.0.0.1:{port}", "http://127.0.0.1", protocol)
-    life = connection.run(endpoint, driver, Listing(), time.time_ns, stop, transport=opening, dropped=run.left_out)
-    task = asyncio.create_task(life)
+    connection_run = connection.run(
+        endpoint, driver, Listing(), time.time_ns, stop, transport=open_transport, dropped=run.shed_frames
+    )
+    task = asyncio.create_task(connection_run)
     async with asyncio.timeout(10):
         while run.frames < 100:
             await asyncio.sleep(0.01)
     before, frames = time.process_time(), run.frames
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.perf_counter()
+    started = time.perf_counter()
     run.lags_s.clear()
     await asyncio.sleep(run.seconds - 0.7)
     run.cpu_s = time.process_time() - before
-    came = run.frames - frames
-    run.seconds = time.perf_counter() - began
-    run.grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
+    received = run.frames - frames
+    run.seconds = time.perf_counter() - started
+    run.memory_growth_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
     stop.set()
     await task
-    run.frames = came
+    run.frames = received
 
 
-async def read(port: int, opening: Open, run: Run) -> None:
+async def read_only(port: int, open_transport: Opener, run: Run) -> None:
     """The transport alone: every frame is counted and forgotten."""
 
-    def hand(_: bytes) -> None:
+    def on_frame(_: bytes) -> None:
         run.frames += 1
 
-    reading = await opening(f"ws://127.0.0.1:{port}", (), hand)
+    connection_reader = await open_transport(f"ws://127.0.0.1:{port}", (), on_frame)
     async with asyncio.timeout(10):
         while run.frames < 100:
             await asyncio.sleep(0.01)
-    before, frames, began = time.process_time(), run.frames, time.perf_counter()
+    before, frames, started = time.process_time(), run.frames, time.perf_counter()
     await asyncio.sleep(run.seconds - 0.7)
     run.cpu_s, run.frames = time.process_time() - before, run.frames - frames
-    run.seconds = time.perf_counter() - began
-    await reading.close()
+    run.seconds = time.perf_counter() - started
+    await connection_reader.close()
 
 
-Way = Callable[[int, Open, Run], Coroutine[Any, Any, None]]
+Receiver = Callable[[int, Opener, Run], Coroutine[Any, Any, None]]
 
 
-def measure(rate: int, seconds: float, opening: Open, loop: Loop | None, way: Way = receive) -> Run:
+def measure(rate: int, seconds: float, open_transport: Opener, loop: Loop | None, receiver: Receiver = receive) -> Run:
     """One run with a sender of its own."""
     listening = socket.create_server(("127.0.0.1", 0))
     sender = get_context("fork").Process(target=send, args=(listening, rate, seconds), daemon=True)
@@ -203,26 +205,26 @@ def measure(rate: int, seconds: float, opening: Open, loop: Loop | None, way: Wa
     run = Run(seconds)
     try:
         with asyncio.Runner(loop_factory=loop) as runner:
-            runner.run(way(port, opening, run))
+            runner.run(receiver(port, open_transport, run))
     finally:
         sender.terminate()
         sender.join()
     return run
 
 
-def paths() -> dict[str, tuple[Open, Loop | None]]:
-    found: dict[str, tuple[Open, Loop | None]] = {"websockets": (open_websockets, None)}
+def available_transports() -> dict[str, tuple[Opener, Loop | None]]:
+    transports: dict[str, tuple[Opener, Loop | None]] = {"websockets": (open_websockets, None)}
     try:
         import uvloop
 
         from dfmon.venues.transport.picows import open_picows
     except ImportError:
         print("the extra `net` is not installed: picows and uvloop are not measured\n")
-        return found
-    found["websockets + uvloop"] = open_websockets, uvloop.new_event_loop
-    found["picows"] = open_picows, None
-    found["picows + uvloop"] = open_picows, uvloop.new_event_loop
-    return found
+        return transports
+    transports["websockets + uvloop"] = open_websockets, uvloop.new_event_loop
+    transports["picows"] = open_picows, None
+    transports["picows + uvloop"] = open_picows, uvloop.new_event_loop
+    return transports
 
 
 def lag(run: Run) -> tuple[float, float]:
@@ -230,16 +232,16 @@ def lag(run: Run) -> tuple[float, float]:
     return median(ordered), ordered[int(len(ordered) * 0.99)]
 
 
-def verdict(good: bool) -> str:
-    return "met" if good else "MISSED"
+def verdict(passed: bool) -> str:
+    return "met" if passed else "MISSED"
 
 
 def main(seconds: float) -> None:
     print(f"paced, {PACED:,} frames a second, one at a time")
     paced: dict[str, Run] = {}
-    ways = paths()
-    for name, (opening, loop) in ways.items():
-        run = paced[name] = measure(PACED, seconds, opening, loop)
+    transports = available_transports()
+    for name, (open_transport, loop) in transports.items():
+        run = paced[name] = measure(PACED, seconds, open_transport, loop)
         share = 100 * run.cpu_s / run.seconds
         print(
             f"  {name:<20} {run.frames / run.seconds:7,.0f} applied/s  {share:5.1f} % of a core"
@@ -248,28 +250,31 @@ def main(seconds: float) -> None:
     share = 100 * paced["websockets"].cpu_s / paced["websockets"].seconds
     print(f"  limit {CPU_LIMIT:.0f} % of a core with websockets: {share:.1f} %: {verdict(share <= CPU_LIMIT)}")
     for rate in (PACED, OVERLOAD):
-        how = "one at a time" if rate == PACED else "in bursts"
-        print(f"\nthe transport alone, {rate:,} frames a second, {how}")
-        alone = {name: measure(rate, seconds, *way, read) for name, way in ways.items()}
-        for name, run in alone.items():
+        pacing = "one at a time" if rate == PACED else "in bursts"
+        print(f"\nthe transport alone, {rate:,} frames a second, {pacing}")
+        transport_runs = {
+            name: measure(rate, seconds, *transport_and_loop, read_only)
+            for name, transport_and_loop in transports.items()
+        }
+        for name, run in transport_runs.items():
             print(f"  {name:<20} {run.us:6.2f} us a frame, {100 * run.cpu_s / run.seconds:5.1f} % of a core")
-        if "picows + uvloop" in alone:
-            ratio = alone["websockets"].us / alone["picows + uvloop"].us
-            met = verdict(ratio >= RATIO_LIMIT)
-            print(f"  picows + uvloop takes at least {RATIO_LIMIT:g} x less: {ratio:.2f} x: {met}")
-    for rate in (OVERLOAD, BEYOND):
+        if "picows + uvloop" in transport_runs:
+            ratio = transport_runs["websockets"].us / transport_runs["picows + uvloop"].us
+            ratio_verdict = verdict(ratio >= RATIO_LIMIT)
+            print(f"  picows + uvloop takes at least {RATIO_LIMIT:g} x less: {ratio:.2f} x: {ratio_verdict}")
+    for rate in (OVERLOAD, EXTREME_OVERLOAD):
         print(f"\noverload, {rate:,} frames a second")
         for name in ("websockets", "picows + uvloop"):
-            if name in ways:
-                overload(name, measure(rate, seconds, *ways[name]))
+            if name in transports:
+                overload(name, measure(rate, seconds, *transports[name]))
 
 
 def overload(name: str, run: Run) -> None:
-    came, late = run.frames + sum(run.left_out.values()), lag(run)[1]
+    received, lags_s = run.frames + sum(run.shed_frames.values()), lag(run)[1]
     print(
-        f"  {name:<20} {came / run.seconds:7,.0f} came/s, {run.frames / run.seconds:7,.0f} applied/s,"
-        f" left out {dict(run.left_out) or 'none'}, memory +{run.grown_mb:.1f} MB,"
-        f" lag 99 % {late * 1e3:.0f} ms: {verdict(late <= LAG_LIMIT_S)}"
+        f"  {name:<20} {received / run.seconds:7,.0f} came/s, {run.frames / run.seconds:7,.0f} applied/s,"
+        f" left out {dict(run.shed_frames) or 'none'}, memory +{run.memory_growth_mb:.1f} MB,"
+        f" lag 99 % {lags_s * 1e3:.0f} ms: {verdict(lags_s <= LAG_LIMIT_S)}"
     )
 
 

@@ -19,7 +19,7 @@ from dfmon.core.pricing.pairing import Pairing
 Run = Callable[[], object]
 
 
-def textbook(c: Chain) -> Run:
+def textbook_greeks(c: Chain) -> Run:
     """What a first version looks like: scipy.stats, a temporary an operation."""
     from scipy.stats import norm
 
@@ -73,25 +73,25 @@ def runs(c: Chain) -> dict[str, Run]:
     """Ours in its forms, the limit, the way it is usually written, and the peers that are installed."""
     size = c.strike.shape[0]
     buffers = GreekBuffers(size)
-    prepared = buffers.prepared.fill(c.strike, c.tau)
-    paired = PairedChain(c.strike, c.tau, c.option_type).at(c.tau)
-    pairing = Pairing.of(c.strike, c.tau, c.option_type)
+    strike_time = buffers.strike_time.fill(c.strike, c.tau)
+    price_pairs = PairedChain(c.strike, c.tau, c.option_type).set_tau(c.tau)
+    pairing = Pairing.from_listing(c.strike, c.tau, c.option_type)
     points = pairing.points(c.forward, c.sigma, c.tau).option
     forward, strike, sigma, tau, _ = (column[points] for column in c.columns)
     pairs = PairBuffers(points.size)
-    of_points = pairs.prepared.fill(strike, tau)
+    of_points = pairs.strike_time.fill(strike, tau)
     exponents = -0.5 * np.random.default_rng(0).normal(0.0, 1.5, size) ** 2
     room = np.empty_like(exponents)
     made: dict[str, Run] = {
-        "dfmon, 2,500 as pairs, checked": lambda: paired.greeks(c.forward, c.sigma),
-        "dfmon, columns of 2,500": lambda: greeks(*c.columns, with_price=False, prepared=prepared, out=buffers),
-        "dfmon, 1,250 pairs": lambda: pair_greeks(forward, strike, sigma, tau, prepared=of_points, out=pairs),
+        "dfmon, 2,500 as pairs, checked": lambda: price_pairs.greeks(c.forward, c.sigma),
+        "dfmon, columns of 2,500": lambda: greeks(*c.columns, with_price=False, strike_time=strike_time, out=buffers),
+        "dfmon, 1,250 pairs": lambda: pair_greeks(forward, strike, sigma, tau, strike_time=of_points, out=pairs),
         "dfmon, columns, nothing prepared": lambda: greeks(*c.columns, with_price=False, out=buffers),
         "dfmon, columns and price": lambda: greeks(*c.columns, out=buffers),
-        "dfmon, preparing strikes and times": lambda: prepared.fill(c.strike, c.tau),
+        "dfmon, preparing strikes and times": lambda: strike_time.fill(c.strike, c.tau),
         "dfmon, checking the pairs": lambda: pairing.points(c.forward, c.sigma, c.tau),
         "bare np.exp(n)": lambda: np.exp(exponents, out=room),
-        "numpy with scipy.stats": textbook(c),
+        "numpy with scipy.stats": textbook_greeks(c),
     }
     for name, make in (("opengreeks, seven", opengreeks), ("fast-vollib numpy, five", fast_vollib)):
         run = make(c)

@@ -24,8 +24,8 @@ sys.path.insert(0, str(ROOT))
 
 from dfmon.core.step import FlowParams  # noqa: E402
 from dfmon.engine.driver import Driver  # noqa: E402
-from dfmon.engine.journal import Record, RecordKind, by_columns, encode  # noqa: E402
-from dfmon.replay import Capture  # noqa: E402
+from dfmon.engine.journal import Record, RecordKind, encode, encode_columns  # noqa: E402
+from dfmon.replay import CaptureSource  # noqa: E402
 from dfmon.store import replayer, segment  # noqa: E402
 from dfmon.store.recorder import Recorder  # noqa: E402
 from tests.simulated_session import SimulatedSession  # noqa: E402
@@ -35,38 +35,38 @@ ROUNDS = 9
 SECOND = 1_000_000_000
 
 
-def simulated(seconds: float = 30.0) -> list[Record]:
+def simulated_records(seconds: float = 30.0) -> list[Record]:
     """Everything that BTC and ETH boards bring in half a minute."""
-    taken: list[Record] = []
+    records: list[Record] = []
     session = SimulatedSession(("BTC", "ETH"))
-    driver = Driver(session.currencies, FlowParams(), session.decoders(), lambda _: None, journal=taken.append)
+    driver = Driver(session.currencies, FlowParams(), session.decoders(), lambda _: None, journal=records.append)
     asyncio.run(session.run(driver, seconds))
-    return taken
+    return records
 
 
-def captured() -> dict[str, list[Record]]:
+def captured_records() -> dict[str, list[Record]]:
     base = Path(os.environ.get("DFMON_REAL_DATA", ROOT.parent / "shared" / "data")) / "ws_raw"
-    found = {}
+    captures = {}
     for path in sorted(base.glob("*")) if base.is_dir() else ():
-        taken = list(Capture(path, None, FlowParams()).records())
-        found[path.name.split(".")[0]] = taken[:40_000]
-    return found
+        records = list(CaptureSource(path, None, FlowParams()).records())
+        captures[path.name.split(".")[0]] = records[:40_000]
+    return captures
 
 
-def seconds(records: list[Record]) -> list[list[Record]]:
+def split_by_second(records: list[Record]) -> list[list[Record]]:
     """What came in each second: the recorder makes a block of that."""
     return [list(group) for _, group in groupby(records, key=lambda record: record.recv_ns // SECOND)]
 
 
-def cost(parts: list[list[Record]], recorder: Recorder | None) -> tuple[float, float]:
+def cost(blocks: list[list[Record]], recorder: Recorder | None) -> tuple[float, float]:
     """CPU seconds of this thread and of the process, to number, record and pass on every frame."""
     driver = Driver((), FlowParams(), {}, lambda _: None, journal=recorder.offer if recorder else None)
     thread, process = 0.0, time.process_time()
-    for part in parts:
-        began = time.thread_time()
-        for record in part:  # nobody decodes them: what is timed is numbering and recording
+    for block in blocks:
+        started = time.thread_time()
+        for record in block:  # nobody decodes them: what is timed is numbering and recording
             driver.ingest(record.kind, record.source, record.recv_ns, record.payload)
-        thread += time.thread_time() - began
+        thread += time.thread_time() - started
         if recorder:
             recorder.flush()
     if recorder:
@@ -74,52 +74,56 @@ def cost(parts: list[list[Record]], recorder: Recorder | None) -> tuple[float, f
     return thread, time.process_time() - process
 
 
-def measured(records: list[Record]) -> tuple[float, float, float, int]:
+def measure_recording(records: list[Record]) -> tuple[float, float, float, int]:
     """Microseconds a frame on the engine's thread and in the process, bytes written a raw byte, and drops."""
-    plain, recorded = [], []
-    parts = seconds(records)
+    unrecorded, recorded = [], []
+    blocks = split_by_second(records)
     for _ in range(ROUNDS):
-        plain.append(cost(parts, None))
+        unrecorded.append(cost(blocks, None))
         with tempfile.TemporaryDirectory() as directory:
             recorder = Recorder(Path(directory), {"mode": "benchmark"})
-            recorded.append(cost(parts, recorder))
-    thread = statistics.median(r[0] - p[0] for p, r in zip(plain, recorded))
-    process = statistics.median(r[1] - p[1] for p, r in zip(plain, recorded))
+            recorded.append(cost(blocks, recorder))
+    thread = statistics.median(r[0] - p[0] for p, r in zip(unrecorded, recorded))
+    process = statistics.median(r[1] - p[1] for p, r in zip(unrecorded, recorded))
     raw = sum(len(record.payload) for record in records)
     return thread / len(records) * 1e6, process / len(records) * 1e6, recorder.written_bytes / raw, recorder.dropped
 
 
-def former(parts: list[list[Record]], directory: Path, *, by_rows: bool) -> None:
+def write_former_format(blocks: list[list[Record]], directory: Path, *, by_rows: bool) -> None:
     """A segment as earlier versions wrote it: a block a second, by rows and zlib, later by columns and LZMA."""
-    data = segment.pack_segment(0, 1)
-    for part in parts:
-        rows = [encode(record) for record in part]
+    data = segment.pack_segment_header(0, 1)
+    for block in blocks:
+        rows = [encode(record) for record in block]
         raw = b"".join(rows)
         if by_rows:
             packed = zlib.compress(raw, 6)
         else:
-            heads, payloads = by_columns(rows)
-            short = zlib.compress(heads, 6)
-            fast = [{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": 1 << 20}]
-            packed = struct.pack("<BI", 1, len(short)) + short + lzma.compress(payloads, lzma.FORMAT_RAW, filters=fast)
+            headers, payloads = encode_columns(rows)
+            packed_headers = zlib.compress(headers, 6)
+            lzma_filters = [{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": 1 << 20}]
+            packed = (
+                struct.pack("<BI", 1, len(packed_headers))
+                + packed_headers
+                + lzma.compress(payloads, lzma.FORMAT_RAW, filters=lzma_filters)
+            )
         magic = b"DFJB" if by_rows else b"DFJC"
-        head = struct.pack("<4sIIIQI", magic, len(packed), len(raw), len(rows), part[0].seq, zlib.crc32(packed))
-        data += head + struct.pack("<I", zlib.crc32(head)) + packed
+        header = struct.pack("<4sIIIQI", magic, len(packed), len(raw), len(rows), block[0].seq, zlib.crc32(packed))
+        data += header + struct.pack("<I", zlib.crc32(header)) + packed
     (directory / f"old{segment.SUFFIX}").write_bytes(data)
 
 
-def reading(records: list[Record]) -> None:
+def measure_reading(records: list[Record]) -> None:
     """What it takes to get the records of each format back, interleaved."""
-    parts = seconds([Record(seq, *record_of) for seq, record_of in enumerate(map(_unnumbered, records))])
+    blocks = split_by_second([Record(seq, *fields) for seq, fields in enumerate(map(_without_seq, records))])
     with tempfile.TemporaryDirectory() as folder:
         formats = {name: Path(folder) / name for name in ("zlib by rows", "LZMA a second", "merged")}
         for directory in formats.values():
             directory.mkdir()
-        former(parts, formats["zlib by rows"], by_rows=True)
-        former(parts, formats["LZMA a second"], by_rows=False)
+        write_former_format(blocks, formats["zlib by rows"], by_rows=True)
+        write_former_format(blocks, formats["LZMA a second"], by_rows=False)
         with Recorder(formats["merged"], {"mode": "benchmark"}) as recorder:
-            for part in parts:
-                for record in part:
+            for block in blocks:
+                for record in block:
                     recorder.offer(record)
                 recorder.flush()
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in formats}
@@ -131,40 +135,40 @@ def reading(records: list[Record]) -> None:
                 assert count == len(records)
     print("| blocks | us a record | CPU us a record | x zlib by rows |\n| --- | ---: | ---: | ---: |")
     base = statistics.median(wall for wall, _ in times["zlib by rows"])
-    for name, taken in times.items():
-        wall, process = (statistics.median(each) / len(records) * 1e6 for each in zip(*taken))
+    for name, samples in times.items():
+        wall, process = (statistics.median(column) / len(records) * 1e6 for column in zip(*samples))
         print(f"| {name} | {wall:.2f} | {process:.2f} | {wall / base * len(records) / 1e6:.2f} |")
     print()
 
 
-def _unnumbered(record: Record) -> tuple[int, RecordKind, str, bytes]:
+def _without_seq(record: Record) -> tuple[int, RecordKind, str, bytes]:
     return record.recv_ns, record.kind, record.source, record.payload
 
 
 def packers() -> Mapping[str, Callable[[bytes], bytes]]:
-    found: dict[str, Callable[[bytes], bytes]] = {
+    packers_by_name: dict[str, Callable[[bytes], bytes]] = {
         f"zlib {level}": lambda raw, level=level: zlib.compress(raw, level) for level in (1, 3, 6, 9)
     }
     try:
         import zstandard
     except ImportError:
-        return found
+        return packers_by_name
     for level in (1, 3, 9):
-        found[f"zstd {level}"] = zstandard.ZstdCompressor(level=level).compress
-    return found
+        packers_by_name[f"zstd {level}"] = zstandard.ZstdCompressor(level=level).compress
+    return packers_by_name
 
 
-def choices(records: list[Record]) -> None:
+def measure_packers(records: list[Record]) -> None:
     """What other ways to pack the same blocks would give."""
-    blocks = [b"".join(map(encode, part)) for part in seconds(records)]
+    blocks = [b"".join(map(encode, second_records)) for second_records in split_by_second(records)]
     payload = sum(len(record.payload) for record in records)
     print("| packed by | us a record | of the raw bytes |\n| --- | ---: | ---: |")
     for name, pack in packers().items():
         times = []
         for _ in range(3):
-            began = time.thread_time()
+            started = time.thread_time()
             size = sum(len(pack(block)) for block in blocks)
-            times.append(time.thread_time() - began)
+            times.append(time.thread_time() - started)
         print(f"| {name} | {min(times) / len(records) * 1e6:.2f} | {size / payload:.3f} |")
     print()
 
@@ -173,22 +177,22 @@ def main() -> None:
     print("# What a recording costs\n\nEach row beside the same frames unrecorded, medians of interleaved rounds.\n")
     print(f"| frames | records | engine us (<= {THREAD_US:g}) | process us | CPU s an hour |", end="")
     print(f" size (<= {SIZE:g}) | dropped | |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |")
-    sets = {"simulated BTC and ETH": simulated(), **captured()}
-    for name, taken in sets.items():
-        records = [record for record in taken if record.kind is not RecordKind.TICK]
-        thread, process, size, dropped = measured(records)
+    record_sets = {"simulated BTC and ETH": simulated_records(), **captured_records()}
+    for name, recorded in record_sets.items():
+        records = [record for record in recorded if record.kind is not RecordKind.TICK]
+        thread, process, size, dropped = measure_recording(records)
         verdict = "met" if thread <= THREAD_US and size <= SIZE and not dropped else "**MISSED**"
-        hour = process * len(records) / ((records[-1].recv_ns - records[0].recv_ns) / SECOND) * 3600 / 1e6
-        print(f"| {name} | {len(records):,} | {thread:.2f} | {process:.2f} | {hour:.0f} |", end="")
+        cpu_s_per_hour = process * len(records) / ((records[-1].recv_ns - records[0].recv_ns) / SECOND) * 3600 / 1e6
+        print(f"| {name} | {len(records):,} | {thread:.2f} | {process:.2f} | {cpu_s_per_hour:.0f} |", end="")
         print(f" {size:.3f} | {dropped} | {verdict} |")
     print("\n## Reading it back\n")
-    for name in dict.fromkeys((*list(sets)[:1], *list(sets)[-1:])):
+    for name in dict.fromkeys((*list(record_sets)[:1], *list(record_sets)[-1:])):
         print(f"{name}\n")
-        reading([record for record in sets[name] if record.kind is not RecordKind.TICK])
+        measure_reading([record for record in record_sets[name] if record.kind is not RecordKind.TICK])
     print("\n## Other ways to pack\n")
-    for name in dict.fromkeys((*list(sets)[:1], *list(sets)[-1:])):
+    for name in dict.fromkeys((*list(record_sets)[:1], *list(record_sets)[-1:])):
         print(f"{name}\n")
-        choices(sets[name])
+        measure_packers(record_sets[name])
 
 
 if __name__ == "__main__":

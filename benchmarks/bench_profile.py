@@ -32,39 +32,39 @@ def broadcast(c: Chain, exposure: np.ndarray) -> np.ndarray:
 def exp_of_all_cells(options: int) -> Callable[[], None]:
     """The floor: numpy's exponential of as many numbers as the profile has cells, in tiles that stay in the cache."""
     tile = np.random.default_rng(0).uniform(-50.0, 0.0, (128, LEVELS.shape[0]))
-    room = np.empty_like(tile)
-    whole, rest = divmod(options, 128)
+    buffers = np.empty_like(tile)
+    full_tiles, last_tile = divmod(options, 128)
 
     def run() -> None:
-        for _ in range(whole):
-            np.exp(tile, out=room)
-        np.exp(tile[:rest], out=room[:rest])
+        for _ in range(full_tiles):
+            np.exp(tile, out=buffers)
+        np.exp(tile[:last_tile], out=buffers[:last_tile])
 
     return run
 
 
-def measured() -> tuple[dict[str, float], tuple[str, ...]]:
+def measure_profile() -> tuple[dict[str, float], tuple[str, ...]]:
     """Seconds by name, and the names: whole, pairs merged, polish, limit, naive."""
     c = chain()
     exposure = c.option_type * c.open_interest
-    pairing = Pairing.of(c.strike, c.tau, c.option_type)
+    pairing = Pairing.from_listing(c.strike, c.tau, c.option_type)
     columns = (c.forward, c.strike, c.sigma, c.tau)
-    book, held = StickyStrike.of(*columns), exposure[:, None]
+    book, exposure_column = StickyStrike.from_options(*columns), exposure[:, None]
     points = pairing.points(c.forward, c.sigma, c.tau)
-    merged_book = StickyStrike.of(*(column[points.option] for column in columns))
-    merged = points.add(held)
+    merged_book = StickyStrike.from_options(*(column[points.option] for column in columns))
+    merged_exposure = points.sum_exposure(exposure_column)
 
-    net = book.profile(LEVELS, held)[0]
+    net = book.profile(LEVELS, exposure_column)[0]
     low = np.flatnonzero(np.sign(net[:-1]) * np.sign(net[1:]) < 0.0)
     ends = LEVELS[low], LEVELS[low + 1], net[low], net[low + 1]
 
-    def polished() -> object:
+    def polish_roots() -> object:
         return polish(book, exposure, *ends, start=cubic_zero(LEVELS, net, low, low + 1))
 
     runs = {
-        "profile, 2,500 x 201": lambda: book.profile(LEVELS, held),
-        "profile, calls and puts merged": lambda: merged_book.profile(LEVELS, merged),
-        f"polish of {low.size} zeros, all options": polished,
+        "profile, 2,500 x 201": lambda: book.profile(LEVELS, exposure_column),
+        "profile, calls and puts merged": lambda: merged_book.profile(LEVELS, merged_exposure),
+        f"polish of {low.size} zeros, all options": polish_roots,
         FLOOR: exp_of_all_cells(c.strike.shape[0]),
         "naive broadcast": lambda: broadcast(c, exposure),
     }
@@ -73,12 +73,12 @@ def measured() -> tuple[dict[str, float], tuple[str, ...]]:
 
 
 def main() -> None:
-    times, names = measured()
-    whole, pairs, roots, floor, naive = names
+    times, names = measure_profile()
+    profile, merged_profile, roots, floor, naive = names
     budgets = {floor: ("at most", 2.2), naive: ("at least", 25.0)}
-    show({name: times[name] for name in (whole, floor, naive)}, whole, budgets)
-    show({name: times[name] for name in (pairs, floor)}, pairs, {floor: ("at most", 1.2)})
-    show({name: times[name] for name in (roots, whole)}, roots, {whole: ("at most", 0.25)})
+    show({name: times[name] for name in (profile, floor, naive)}, profile, budgets)
+    show({name: times[name] for name in (merged_profile, floor)}, merged_profile, {floor: ("at most", 1.2)})
+    show({name: times[name] for name in (roots, profile)}, roots, {profile: ("at most", 0.25)})
 
 
 if __name__ == "__main__":

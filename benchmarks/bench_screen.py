@@ -21,7 +21,7 @@ from statistics import mean
 
 ROOT = Path(__file__).resolve().parent.parent
 FRAMES = 8
-QUIET_S = 0.8  # longer than two frames at 4 Hz
+IDLE_S = 0.8  # longer than two frames at 4 Hz
 CASES = (
     ("80x24, every number changes", 80, 24, "", 12_000),
     ("160x48, every number changes", 160, 48, "", 12_000),
@@ -41,7 +41,7 @@ def child(low: bool) -> None:
     from dfmon.tui.app import DfmonApp, run_screen
     from dfmon.tui.settings import ScreenSettings
 
-    change, hub, count = msgspec.structs.replace, SnapshotHub(), [0]
+    replace, hub, count = msgspec.structs.replace, SnapshotHub(), [0]
 
     def publish(*_: object) -> None:
         count[0] += 1
@@ -50,28 +50,30 @@ def child(low: bool) -> None:
         detail, now = base.detail, factory.NOW + n * factory.SECOND
         assert isinstance(detail, factory.Detail)
 
-        def moved(metric: factory.Metric) -> factory.Metric:
-            def other(value: float | None) -> float | None:
+        def vary_metric(metric: factory.Metric) -> factory.Metric:
+            def vary(value: float | None) -> float | None:
                 return None if value is None else value * rng.uniform(0.6, 1.4)
 
-            return change(metric, value=other(metric.value), lo=other(metric.lo), hi=other(metric.hi))
+            return replace(metric, value=vary(metric.value), lo=vary(metric.lo), hi=vary(metric.hi))
 
         tape = tuple(
-            change(r, ts_ns=r.ts_ns + n * factory.SECOND, size=rng.choice((3.0, 25.0)), side=rng.choice((1, -1)))
+            replace(r, ts_ns=r.ts_ns + n * factory.SECOND, size=rng.choice((3.0, 25.0)), side=rng.choice((1, -1)))
             for r in detail.tape
         )
-        walk = factory.SPOT + rng.gauss(0.0, 60.0)
+        spot_price = factory.SPOT + rng.gauss(0.0, 60.0)
         curve = tuple(v * rng.uniform(0.5, 1.5) for v in detail.profile.ngi)
-        held = tuple(change(r, net=r.net * rng.uniform(0.5, 1.5)) for r in detail.positions)
-        metrics = change(base.metrics, **{f: moved(getattr(base.metrics, f)) for f in base.metrics.__struct_fields__})
+        position_rows = tuple(replace(r, net=r.net * rng.uniform(0.5, 1.5)) for r in detail.positions)
+        metrics = replace(
+            base.metrics, **{f: vary_metric(getattr(base.metrics, f)) for f in base.metrics.__struct_fields__}
+        )
         hub.runtime = Runtime(step_ms=rng.uniform(5, 15), frames_per_s=rng.uniform(900, 2900), recorded_bytes=n * 10**6)
         hub.publish(
-            change(
-                base, seq=n, ts_ns=now, spot=walk, metrics=metrics,
-                flip=change(base.flip, level=factory.FLIP + rng.gauss(0, 50), distance_sigma=rng.uniform(-2, 2)),
-                feeds=tuple(change(f, age_s=rng.uniform(0.0, 9.0)) for f in base.feeds),
-                detail=change(detail, heatmap=factory.heatmap(n), tape=tape, positions=held,
-                              profile=change(detail.profile, ngi=curve)),
+            replace(
+                base, seq=n, ts_ns=now, spot=spot_price, metrics=metrics,
+                flip=replace(base.flip, level=factory.FLIP + rng.gauss(0, 50), distance_sigma=rng.uniform(-2, 2)),
+                feeds=tuple(replace(f, age_s=rng.uniform(0.0, 9.0)) for f in base.feeds),
+                detail=replace(detail, heatmap=factory.heatmap(n), tape=tape, positions=position_rows,
+                              profile=replace(detail.profile, ngi=curve)),
             )
         )  # fmt: skip
 
@@ -95,25 +97,25 @@ def bytes_a_frame(width: int, height: int, keys: str) -> list[int]:
         [sys.executable, __file__, "--child", keys], stdin=slave, stdout=slave, stderr=slave,
         start_new_session=True, env={**base, "TERM": "xterm-256color", "TEXTUAL_ANIMATIONS": "none"},
     )  # fmt: skip
-    quiet = QUIET_S if keys != "low" else 2.6
+    idle_s = IDLE_S if keys != "low" else 2.6
 
-    def settle(patience: float) -> int:
+    def count_until_idle(timeout_s: float) -> int:
         total = 0
-        while select.select([master], [], [], patience)[0]:
+        while select.select([master], [], [], timeout_s)[0]:
             data = os.read(master, 65536)
             total += len(data)
-            patience = quiet
+            timeout_s = idle_s
         return total
 
     try:
-        settle(20.0)
+        count_until_idle(20.0)
         if keys not in ("", "low"):
             os.write(master, keys.encode())
-            settle(3.0)
+            count_until_idle(3.0)
         out = []
         for _ in range(FRAMES):
             process.send_signal(signal.SIGUSR1)
-            out.append(settle(5.0))
+            out.append(count_until_idle(5.0))
         return out
     finally:
         process.kill()

@@ -12,7 +12,7 @@ import numpy as np
 from quant_chain import Chain, chain, interleaved
 
 from dfmon.core.step import FlowParams, FlowState, step
-from dfmon.engine.trades import TradeBuffer
+from dfmon.engine.trade_buffer import TradeBuffer
 from dfmon.model.events import Market
 from dfmon.model.frames import ChainFrame, MarketFrame, VenueMarket
 from dfmon.model.units import NAN, SECOND, YEAR
@@ -24,7 +24,7 @@ SIZES = {"BTC": (1_000, 100_000.0), "ETH": (800, 3_500.0)}
 def board(underlying: str, c: Chain) -> ChainFrame:
     """The chain as a frame of the engine."""
     n = c.strike.shape[0]
-    unsaid = np.full(n, NAN)
+    missing = np.full(n, NAN)
     kind = np.where(c.option_type > 0, "C", "P")
     return ChainFrame(
         ts_ns=NOW,
@@ -32,7 +32,7 @@ def board(underlying: str, c: Chain) -> ChainFrame:
         spot=c.spot,
         spot_ns=NOW,
         vol_index=0.5,
-        settling=NAN,
+        delivery_average=NAN,
         uid=np.arange(n),
         names=tuple(f"{underlying}-{t * 8760:.0f}-{k:.0f}-{p}" for t, k, p in zip(c.tau, c.strike, kind)),
         expiry_ns=NOW + np.round(c.tau * YEAR).astype(np.int64),
@@ -41,22 +41,22 @@ def board(underlying: str, c: Chain) -> ChainFrame:
         inverse=np.ones(n, np.bool_),
         forward=c.forward,
         sigma=c.sigma,
-        bid_sigma=unsaid,
-        ask_sigma=unsaid,
-        mark=unsaid,
-        bid=unsaid,
-        ask=unsaid,
+        bid_sigma=missing,
+        ask_sigma=missing,
+        mark=missing,
+        bid=missing,
+        ask=missing,
         open_interest=c.open_interest,
-        volume=unsaid,
+        volume=missing,
         data_ns=np.full(n, NOW),
-        seen_ns=np.full(n, NOW),
-        whole_life=np.zeros(n, np.bool_),
-        lost=np.zeros(n),
+        first_seen_ns=np.full(n, NOW),
+        full_history=np.zeros(n, np.bool_),
+        lost_prints=np.zeros(n),
         trades=TradeBuffer().drain()[0],
     )
 
 
-class Live:
+class LiveEngine:
     """Both underlyings, one second on at each tick, spot moving a little so that nothing repeats."""
 
     def __init__(self, params: FlowParams) -> None:
@@ -70,23 +70,27 @@ class Live:
         self.seq += 1
         move, ts_ns = 1.0 + 1e-4 * (self.seq % 7 - 3), NOW + self.seq * SECOND
         for i, frame in enumerate(self.frames):
-            now = replace(frame, ts_ns=ts_ns, spot_ns=ts_ns, spot=frame.spot * move, forward=frame.forward * move)
-            self.states[i], _ = step(self.states[i], now, self.market, (), self.params, self.seq)
+            moved_frame = replace(
+                frame, ts_ns=ts_ns, spot_ns=ts_ns, spot=frame.spot * move, forward=frame.forward * move
+            )
+            self.states[i], _ = step(self.states[i], moved_frame, self.market, (), self.params, self.seq)
 
 
-def runs() -> dict[str, Live]:
+def runs() -> dict[str, LiveEngine]:
     """The position models with and without an ensemble, and the premium-adjusted what-if, option by option."""
     return {
-        "live tick, 128 members, bands": Live(FlowParams("flow")),
-        "live tick, 128 members, coin": Live(FlowParams("flow", numeraire="coin")),
-        "live tick, no members": Live(FlowParams("naive")),
+        "live tick, 128 members, bands": LiveEngine(FlowParams("flow")),
+        "live tick, 128 members, coin": LiveEngine(FlowParams("flow", numeraire="coin")),
+        "live tick, no members": LiveEngine(FlowParams("naive")),
     }
 
 
 def main() -> None:
-    options = sum(frame.size for frame in Live(FlowParams("naive")).frames)
+    options = sum(frame.size for frame in LiveEngine(FlowParams("naive")).frames)
     print(f"{' + '.join(SIZES)}, {options} options, one core, medians of interleaved runs")
-    for name, seconds in interleaved({name: live.tick for name, live in runs().items()}, rounds=25, batch=0.02).items():
+    for name, seconds in interleaved(
+        {name: engine.tick for name, engine in runs().items()}, rounds=25, batch=0.02
+    ).items():
         print(f"{name:45s} {seconds * 1e3:8.3f} ms")
 
 

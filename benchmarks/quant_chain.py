@@ -44,17 +44,17 @@ def chain(size: int = 2500, spot: float = 100_000.0, seed: int = 7) -> Chain:
     strike = (np.round(forward / step) + rank) * step
     moneyness = np.log(strike / forward) / np.maximum(np.sqrt(tau), 0.05)
     sigma = np.clip(base + 0.10 * moneyness**2 - 0.05 * moneyness, 0.3, 3.0)
-    both = [np.repeat(column, 2) for column in (forward, strike, sigma, tau)]
+    doubled = [np.repeat(column, 2) for column in (forward, strike, sigma, tau)]
     option_type = np.tile([1.0, -1.0], tau.size)
-    favoured = np.where(option_type > 0, both[1] > 1.01 * spot, both[1] < 0.99 * spot)
-    open_interest = np.round(rng.lognormal(3.0, 1.5, option_type.size) * np.where(favoured, 2.0, 0.5), 1)
-    return Chain(spot, *both, option_type, open_interest)
+    out_of_the_money = np.where(option_type > 0, doubled[1] > 1.01 * spot, doubled[1] < 0.99 * spot)
+    open_interest = np.round(rng.lognormal(3.0, 1.5, option_type.size) * np.where(out_of_the_money, 2.0, 0.5), 1)
+    return Chain(spot, *doubled, option_type, open_interest)
 
 
 def interleaved(runs: Mapping[str, Callable[[], object]], rounds: int = 60, batch: float = 0.002) -> dict[str, float]:
     """Median seconds per call; each round times every run once, so that drift of the clock hits all alike."""
-    counts = {name: max(1, int(batch / _quickest(run))) for name, run in runs.items()}
-    seen: dict[str, list[float]] = {name: [] for name in runs}
+    counts = {name: max(1, int(batch / _best_of_few(run))) for name, run in runs.items()}
+    samples: dict[str, list[float]] = {name: [] for name in runs}
     gc.disable()
     try:
         for _ in range(rounds):
@@ -62,20 +62,20 @@ def interleaved(runs: Mapping[str, Callable[[], object]], rounds: int = 60, batc
                 start = time.perf_counter()
                 for _ in range(counts[name]):
                     run()
-                seen[name].append((time.perf_counter() - start) / counts[name])
+                samples[name].append((time.perf_counter() - start) / counts[name])
     finally:
         gc.enable()
-    return {name: statistics.median(times) for name, times in seen.items()}
+    return {name: statistics.median(times) for name, times in samples.items()}
 
 
-def _quickest(run: Callable[[], object]) -> float:
+def _best_of_few(run: Callable[[], object]) -> float:
     """Seconds of the best of a few calls: a first call still pays for loading, and would make its batches too short."""
-    seen = []
+    samples = []
     for _ in range(6):
         start = time.perf_counter()
         run()
-        seen.append(time.perf_counter() - start)
-    return max(min(seen), 1e-7)
+        samples.append(time.perf_counter() - start)
+    return max(min(samples), 1e-7)
 
 
 def show(times: Mapping[str, float], ours: str, bounds: Mapping[str, tuple[str, float]]) -> None:
@@ -86,7 +86,7 @@ def show(times: Mapping[str, float], ours: str, bounds: Mapping[str, tuple[str, 
         if name in bounds:
             kind, bound = bounds[name]
             value = ratio if kind == "at least" else 1.0 / ratio
-            good = value >= bound if kind == "at least" else value <= bound
-            what = "it takes" if kind == "at least" else "ours takes"
-            line += f"   {what} {value:.2f} x, budget {kind} {bound:g}: {'ok' if good else 'MISSED'}"
+            met = value >= bound if kind == "at least" else value <= bound
+            verb = "it takes" if kind == "at least" else "ours takes"
+            line += f"   {verb} {value:.2f} x, budget {kind} {bound:g}: {'ok' if met else 'MISSED'}"
         print(line)

@@ -20,7 +20,7 @@ import scipy
 from quant_chain import chain, interleaved
 
 from dfmon.core.pricing import compiled
-from dfmon.core.pricing.closed_forms import Prepared
+from dfmon.core.pricing.closed_forms import StrikeTimeTerms
 from dfmon.core.pricing.greek_buffers import GreekBuffers
 from dfmon.core.pricing.greek_calc import greeks
 
@@ -35,9 +35,9 @@ def table(times: Mapping[str, float], ours: str, limits: Mapping[str, tuple[str,
         if name in limits:
             kind, bound = limits[name]
             value = ratio if kind == "at least" else 1.0 / ratio
-            good = value >= bound if kind == "at least" else value <= bound
-            what = "takes" if kind == "at least" else "ours takes"
-            limit, verdict = f"{what} {kind} {bound:g} x", f"{value:.2f} x: {'met' if good else '**missed**'}"
+            met = value >= bound if kind == "at least" else value <= bound
+            verb = "takes" if kind == "at least" else "ours takes"
+            limit, verdict = f"{verb} {kind} {bound:g} x", f"{value:.2f} x: {'met' if met else '**missed**'}"
         print(f"| {name} | {seconds * 1e6:,.1f} | {ratio:.3f} | {limit} | {verdict} |")
     print()
 
@@ -59,21 +59,21 @@ def greek_page() -> None:
     }
     table({paired: times[paired], **peers}, paired, limits)
     print("Other forms; the first prices every option for itself.\n")
-    rest = {name: seconds for name, seconds in times.items() if name.startswith("dfmon") and name != paired}
-    table({flat: times[flat], **rest, **peers}, flat, {})
-    missing = [name for name in limits if name not in times]
-    if missing:
-        print(f"Not installed and not measured: {', '.join(missing)}.\n")
+    other_times = {name: seconds for name, seconds in times.items() if name.startswith("dfmon") and name != paired}
+    table({flat: times[flat], **other_times, **peers}, flat, {})
+    unmeasured = [name for name in limits if name not in times]
+    if unmeasured:
+        print(f"Not installed and not measured: {', '.join(unmeasured)}.\n")
 
 
 def profile_page() -> None:
-    times, names = bench_profile.measured()
-    whole, pairs, roots, floor, naive = names
+    times, names = bench_profile.measure_profile()
+    profile, pairs, roots, floor, naive = names
     print("## Profile of 2,500 options on 201 levels, and the polish of its zeros\n")
     limits = {floor: ("at most", 2.2), naive: ("at least", 25.0)}
-    table({name: times[name] for name in (whole, floor, naive)}, whole, limits)
+    table({name: times[name] for name in (profile, floor, naive)}, profile, limits)
     table({name: times[name] for name in (pairs, floor)}, pairs, {floor: ("at most", 1.2)})
-    table({name: times[name] for name in (roots, whole)}, roots, {whole: ("at most", 0.25)})
+    table({name: times[name] for name in (roots, profile)}, roots, {profile: ("at most", 0.25)})
 
 
 def refresh_page() -> None:
@@ -97,26 +97,26 @@ def refresh_rows(bounds: Mapping[str, float]) -> None:
 
 def compiled_page() -> None:
     print("## The same with compiled kernels (the extra `fast`)\n")
-    if not compiled.use():
+    if not compiled.select_kernels():
         print("Not installed and not measured: numba.\n")
         return
     try:
         times, ours, exp = interleaved(bench_greeks.runs(chain())), "dfmon, 2,500 as pairs, checked", "bare np.exp(n)"
-        shown = ("dfmon, columns of 2,500", exp, "opengreeks, seven", "fast-vollib numpy, five")
+        compared_names = ("dfmon, columns of 2,500", exp, "opengreeks, seven", "fast-vollib numpy, five")
         limits = {"opengreeks, seven": ("at least", 25.0), exp: ("at most", 6.0)}
-        table({ours: times[ours], **{name: times[name] for name in shown if name in times}}, ours, limits)
-        times, (whole, pairs, _, floor, naive) = bench_profile.measured()
-        table({name: times[name] for name in (whole, floor, naive)}, whole, {floor: ("at most", 0.25)})
+        table({ours: times[ours], **{name: times[name] for name in compared_names if name in times}}, ours, limits)
+        times, (profile, pairs, _, floor, naive) = bench_profile.measure_profile()
+        table({name: times[name] for name in (profile, floor, naive)}, profile, {floor: ("at most", 0.25)})
         table({name: times[name] for name in (pairs, floor)}, pairs, {})
         refresh_rows(bench_refresh.COMPILED)
         print()
     finally:
-        compiled.use(False)
+        compiled.select_kernels(False)
 
 
 def tick_page() -> None:
     print("## One tick of the live engine: frames in, snapshots out\n\n| path | ms |\n| --- | ---: |")
-    ticks = {name: live.tick for name, live in bench_step.runs().items()}
+    ticks = {name: engine.tick for name, engine in bench_step.runs().items()}
     for name, seconds in interleaved(ticks, rounds=15, batch=0.02).items():
         print(f"| {name} | {seconds * 1e3:.2f} |")
     print()
@@ -128,11 +128,11 @@ def scaling_page() -> None:
     for size in (1_000, 2_500, 10_000, 30_000, 100_000):
         c = chain(size)
         n = c.strike.shape[0]
-        out, prepared = GreekBuffers(n), Prepared(n).fill(c.strike, c.tau)
+        out, strike_time = GreekBuffers(n), StrikeTimeTerms(n).fill(c.strike, c.tau)
         refresh = bench_refresh.Refresh(c)
-        refresh.whole()
+        refresh.full_refresh()
         runs: dict[str, Run] = {
-            "greeks": lambda c=c, p=prepared, o=out: greeks(*c.columns, with_price=False, prepared=p, out=o),
+            "greeks": lambda c=c, p=strike_time, o=out: greeks(*c.columns, with_price=False, strike_time=p, out=o),
             "refresh": lambda r=refresh: (r.merge(), r.exposures(), r.flip()),
         }
         times = interleaved(runs, rounds=9)

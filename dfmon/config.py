@@ -22,7 +22,7 @@ from dfmon.core.exposure.desks import Desk
 from dfmon.core.positions.attribution import Priors
 from dfmon.core.step import FlowParams
 from dfmon.model.errors import UsageError
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 from dfmon.store.positions_file import read_positions
 from dfmon.venues.registry import ADDRESSES, ARCHIVE
 
@@ -52,8 +52,8 @@ class MarketSection(Section, frozen=True):
     compiled: Annotated[bool, Meta(description="true or false")] = False
 
 
-_FOUR = "four shares that add up to 1"
-Four = Annotated[tuple[float, float, float, float], Meta(description=_FOUR)]
+_CLASS_SHARES_HELP = "four shares that add up to 1"
+ClassShares = Annotated[tuple[float, float, float, float], Meta(description=_CLASS_SHARES_HELP)]
 DeskText = Annotated[str, Meta(pattern=r"^[\d.]+:[\d.]+:[\d.]+$", description="SHARE:RATIO:COST")]
 _PRIORS = Priors()
 
@@ -61,15 +61,15 @@ _PRIORS = Priors()
 class ModelSection(Section, frozen=True):
     """What the dealer positions are believed with, and how dealers hedge. Priors, not facts."""
 
-    screen: Four = _PRIORS.screen
-    block: Four = _PRIORS.block
-    rfq: Four = _PRIORS.rfq
-    combo: Four = _PRIORS.combo
-    taker_liquidated: Four = _PRIORS.taker_liquidated
-    maker_liquidated: Four = _PRIORS.maker_liquidated
-    both_liquidated: Four = _PRIORS.both_liquidated
+    screen: ClassShares = _PRIORS.screen
+    block: ClassShares = _PRIORS.block
+    rfq: ClassShares = _PRIORS.rfq
+    combo: ClassShares = _PRIORS.combo
+    taker_liquidated: ClassShares = _PRIORS.taker_liquidated
+    maker_liquidated: ClassShares = _PRIORS.maker_liquidated
+    both_liquidated: ClassShares = _PRIORS.both_liquidated
     certainty: Annotated[float, Meta(ge=1.0, le=10_000.0, description="prints from 1 to 10000")] = _PRIORS.certainty
-    sceptic: Four = _PRIORS.sceptic
+    sceptic: ClassShares = _PRIORS.sceptic
     sceptics: Share = _PRIORS.sceptics
     direction: Annotated[float, Meta(ge=0.5, le=100.0, description="a number from 0.5 to 100")] = _PRIORS.direction
     start_mean: Annotated[float, Meta(ge=-1.0, le=1.0, description="a number from -1 to 1")] = _PRIORS.start_mean
@@ -204,18 +204,18 @@ def _priors(model: ModelSection) -> Priors:
     values = {name: getattr(model, name) for name in Priors.__struct_fields__}
     for name, value in values.items():
         if isinstance(value, tuple) and (min(value) < 0.0 or not math.isclose(sum(value), 1.0, abs_tol=1e-6)):
-            raise UsageError(f"model.{name} is {list(value)}, allowed: {_FOUR}")
+            raise UsageError(f"model.{name} is {list(value)}, allowed: {_CLASS_SHARES_HELP}")
     return Priors(**values)
 
 
-def _desks(texts: tuple[str, ...]) -> tuple[Desk, ...]:
+def _desks(desk_texts: tuple[str, ...]) -> tuple[Desk, ...]:
     allowed = "SHARE:RATIO:COST of each desk, with a ratio up to 2 and shares that add up to 1"
     try:
-        desks = tuple(Desk(*(float(part) for part in text.split(":"))) for text in texts)
+        desks = tuple(Desk(*(float(part) for part in text.split(":"))) for text in desk_texts)
     except ValueError:
         desks = ()
     if not math.isclose(sum(desk.share for desk in desks), 1.0, abs_tol=1e-6) or max(d.ratio for d in desks) > 2.0:
-        raise UsageError(f"model.desks is {list(texts)}, allowed: {allowed}")
+        raise UsageError(f"model.desks is {list(desk_texts)}, allowed: {allowed}")
     return desks
 
 
@@ -245,17 +245,17 @@ def _read(file: Path, *, required: bool) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as exc:
         raise UsageError(f"{file}: the configuration cannot be read: {exc}") from None
     except tomllib.TOMLDecodeError as exc:
-        raise UsageError(f"{file}: not TOML: {clean(str(exc))}") from None
+        raise UsageError(f"{file}: not TOML: {sanitize(str(exc))}") from None
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[object, str]]:
-    found: dict[str, tuple[object, str]] = {}
+    overrides: dict[str, tuple[object, str]] = {}
     for section in msgspec.structs.fields(Config):
         for key in msgspec.structs.fields(section.type):
             name = f"DFMON_{section.name}_{key.name}".upper()
             if name in environ:
-                found[f"{section.name}.{key.name}"] = (environ[name], f"environment variable {name}")
-    return found
+                overrides[f"{section.name}.{key.name}"] = (environ[name], f"environment variable {name}")
+    return overrides
 
 
 def _override(config: Config, values: Mapping[str, tuple[object, str]]) -> Config:
@@ -273,33 +273,33 @@ def _convert(tree: dict[str, Any], origin: str, *, strict: bool) -> Config:
     try:
         return msgspec.convert(tree, Config, strict=strict)
     except msgspec.ValidationError as exc:
-        raise UsageError(_sentence(tree, origin, str(exc))) from None
+        raise UsageError(_validation_message(tree, origin, str(exc))) from None
 
 
-def _sentence(tree: dict[str, Any], origin: str, message: str) -> str:
+def _validation_message(tree: dict[str, Any], origin: str, message: str) -> str:
     """What msgspec says of a value, as file, key, what was found and what is allowed."""
-    place = re.search(r"`\$([^`]*)`$", message)
-    keys = re.findall(r"\w+", place.group(1)) if place else []
+    path_match = re.search(r"`\$([^`]*)`$", message)
+    keys = re.findall(r"\w+", path_match.group(1)) if path_match else []
     unknown = re.search(r"unknown field `([^`]*)`", message)
     if unknown:
-        return _unknown(origin, keys, unknown.group(1))
-    found: Any = tree
+        return _unknown_key_message(origin, keys, unknown.group(1))
+    found_value: Any = tree
     for key in keys:
-        found = found[int(key)] if isinstance(found, list) else found[key]
+        found_value = found_value[int(key)] if isinstance(found_value, list) else found_value[key]
     name = ".".join(key for key in keys if not key.isdigit())
-    shown = "a value with a password" if "@" in str(found) else clean(repr(found), 60)
-    return f"{origin}: {name} is {shown}, allowed: {_allowed(keys)}"
+    found_text = "a value with a password" if "@" in str(found_value) else sanitize(repr(found_value), 60)
+    return f"{origin}: {name} is {found_text}, allowed: {_allowed_values(keys)}"
 
 
-def _unknown(origin: str, keys: list[str], name: str) -> str:
+def _unknown_key_message(origin: str, keys: list[str], name: str) -> str:
     sections = {field.name: field.type for field in msgspec.structs.fields(Config)}
-    known = [field.name for field in msgspec.structs.fields(sections[keys[0]])] if keys else list(sections)
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
-    return f"{origin}: unknown key {'.'.join([*keys, clean(name, 60)])}{hint}"
+    known_keys = [field.name for field in msgspec.structs.fields(sections[keys[0]])] if keys else list(sections)
+    closest = difflib.get_close_matches(name, known_keys, 1)
+    hint = f"; did you mean {closest[0]}?" if closest else f"; known: {', '.join(known_keys)}"
+    return f"{origin}: unknown key {'.'.join([*keys, sanitize(name, 60)])}{hint}"
 
 
-def _allowed(keys: list[str]) -> str:
+def _allowed_values(keys: list[str]) -> str:
     fields = {field.name: field for field in msgspec.structs.fields(Config)}
     if len(keys) < 2:
         return f"a table [{keys[0]}]" if keys else "a table of sections"

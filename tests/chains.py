@@ -57,12 +57,14 @@ def option(
     )
 
 
-def ticker(name: str, ns: int = NOW, **said: float) -> OptionTicker:
-    return OptionTicker("deribit", name, ns, **{"mark_iv": 0.5, "open_interest": 10.0, "forward": SPOT, **said})
+def ticker(name: str, ns: int = NOW, **fields: float) -> OptionTicker:
+    return OptionTicker("deribit", name, ns, **{"mark_iv": 0.5, "open_interest": 10.0, "forward": SPOT, **fields})
 
 
-def trade(name: str, side: int = 1, size: float = 1.0, ns: int = NOW, **said: Any) -> OptionTrade:
-    return OptionTrade("deribit", name, f"{name}{ns}", 1, ns, side, **{"price": 0.01, "size": size, "iv": 0.5, **said})
+def trade(name: str, side: int = 1, size: float = 1.0, ns: int = NOW, **fields: Any) -> OptionTrade:
+    return OptionTrade(
+        "deribit", name, f"{name}{ns}", 1, ns, side, **{"price": 0.01, "size": size, "iv": 0.5, **fields}
+    )
 
 
 def index(price: float = SPOT, ns: int = NOW, underlying: str = "BTC") -> IndexPrice:
@@ -77,22 +79,22 @@ def listing(underlying: str = "BTC", days: Sequence[float] = DAYS) -> list[Instr
 
 
 def trade_columns(
-    uid: Sequence[int] = (), side: Sequence[int] = (), size: Sequence[float] = (), **said: Any
+    uid: Sequence[int] = (), side: Sequence[int] = (), size: Sequence[float] = (), **fields: Any
 ) -> TradeColumns:
     k = len(uid)
     return TradeColumns(
         uid=np.array(uid, np.int64),
-        seq=np.array(said.get("seq", range(1, k + 1)), np.int64),
-        key=np.array(said.get("key", range(1, k + 1)), np.uint64),
-        exch_ns=np.array(said.get("exch_ns", [NOW] * k), np.int64),
+        seq=np.array(fields.get("seq", range(1, k + 1)), np.int64),
+        key=np.array(fields.get("key", range(1, k + 1)), np.uint64),
+        exch_ns=np.array(fields.get("exch_ns", [NOW] * k), np.int64),
         side=np.array(side, np.int8),
         size=np.array(size, np.float64),
         price=np.full(k, 0.01),
         sigma=np.full(k, 0.5),
-        block=np.array(said.get("block", [False] * k), np.bool_),
-        rfq=np.array(said.get("rfq", [False] * k), np.bool_),
-        combo=np.array(said.get("combo", [False] * k), np.bool_),
-        liquidation=tuple(said.get("liquidation", [""] * k)),
+        block=np.array(fields.get("block", [False] * k), np.bool_),
+        rfq=np.array(fields.get("rfq", [False] * k), np.bool_),
+        combo=np.array(fields.get("combo", [False] * k), np.bool_),
+        liquidation=tuple(fields.get("liquidation", [""] * k)),
     )
 
 
@@ -107,14 +109,14 @@ def frame(
     options = [option(k, kind, d) for d in days for k in strikes for kind in (1, -1)]
     n = len(options)
     strike = np.array([o.strike for o in options])
-    unsaid = np.full(n, NAN)
-    made = ChainFrame(
+    unset = np.full(n, NAN)
+    chain = ChainFrame(
         ts_ns=ts_ns,
         underlying="BTC",
         spot=spot,
         spot_ns=ts_ns if spot > 0.0 else 0,
         vol_index=0.5,
-        settling=NAN,
+        delivery_average=NAN,
         uid=np.arange(n),
         names=tuple(o.name for o in options),
         expiry_ns=np.array([o.expiry_ns for o in options], np.int64),
@@ -123,26 +125,27 @@ def frame(
         inverse=np.ones(n, np.bool_),
         forward=np.full(n, spot if spot > 0.0 else SPOT),
         sigma=0.5 + 0.1 * np.abs(np.log(strike / SPOT)),
-        bid_sigma=unsaid,
-        ask_sigma=unsaid,
-        mark=unsaid,
-        bid=unsaid,
-        ask=unsaid,
+        bid_sigma=unset,
+        ask_sigma=unset,
+        mark=unset,
+        bid=unset,
+        ask=unset,
         open_interest=10.0 + np.arange(n) * 7.0 % 11.0,
-        volume=unsaid,
+        volume=unset,
         data_ns=np.full(n, ts_ns),
-        seen_ns=np.full(n, NOW),
-        whole_life=np.zeros(n, np.bool_),
-        lost=np.zeros(n),
+        first_seen_ns=np.full(n, NOW),
+        full_history=np.zeros(n, np.bool_),
+        lost_prints=np.zeros(n),
         trades=trade_columns(),
     )
-    return replace(made, **columns)
+    return replace(chain, **columns)
 
 
 def permuted(chain: ChainFrame, order: np.ndarray) -> ChainFrame:
     """The same board with its rows in another order."""
     columns = ("uid", "expiry_ns", "strike", "option_type", "inverse", "forward", "sigma", "bid_sigma", "ask_sigma",
-               "mark", "bid", "ask", "open_interest", "volume", "data_ns", "seen_ns", "whole_life", "lost")  # fmt: skip
+               "mark", "bid", "ask", "open_interest", "volume", "data_ns", "first_seen_ns", "full_history",
+               "lost_prints")  # fmt: skip
     names = tuple(chain.names[i] for i in order)
     return replace(chain, names=names, **{name: getattr(chain, name)[order] for name in columns})
 
@@ -194,7 +197,7 @@ class ToyVenue:
     def response_received(self, tag: str, body: bytes) -> Sequence[Event]:
         return self.frame_received(tag.encode() + b" " + body)
 
-    def due(self, now_ns: int) -> Sequence[Event]:
+    def on_timer(self, now_ns: int) -> Sequence[Event]:
         """Every second of a connection is a record, so what it tells is part of a replay."""
         return [FeedStatus(self.venue, FeedState.LIVE, f"a second at {now_ns % 1_000}")]
 
@@ -205,28 +208,28 @@ class ToyVenue:
         return []
 
     def frame_received(self, frame: bytes) -> Sequence[Event]:
-        what, *rest = frame.decode().split()
-        match what:
+        verb, *args = frame.decode().split()
+        match verb:
             case "board":
-                return [Listed(o) for o in listing(rest[0])] + [ticker(o.name) for o in listing(rest[0])]
+                return [Listed(o) for o in listing(args[0])] + [ticker(o.name) for o in listing(args[0])]
             case "index":
-                return [index(float(rest[0]), int(rest[1]))]
+                return [index(float(args[0]), int(args[1]))]
             case "ticker":
-                return [ticker(rest[0], int(rest[1]), mark_iv=float(rest[2]), open_interest=float(rest[3]))]
+                return [ticker(args[0], int(args[1]), mark_iv=float(args[2]), open_interest=float(args[3]))]
             case "trade":
-                return [trade(rest[0], int(rest[1]), float(rest[2]))]
+                return [trade(args[0], int(args[1]), float(args[2]))]
             case "clock":
-                return [ClockReading(self.venue, int(rest[0]), int(rest[1]), int(rest[1]))]
+                return [ClockReading(self.venue, int(args[0]), int(args[1]), int(args[1]))]
             case "delisted":
-                return [Delisted("deribit", rest[0])]
+                return [Delisted("deribit", args[0])]
             case "book":
-                mid, size = float(rest[0]), float(rest[1])
+                mid, size = float(args[0]), float(args[1])
                 return [BookSnapshot(self.venue, Market.PERP, "BTC", 0, ((mid - 1.0, size),), ((mid + 1.0, size),))]
             case "volume":
-                return [MarketTicker(self.venue, Market.PERP, "BTC", 0, volume_usd=float(rest[0]))]
+                return [MarketTicker(self.venue, Market.PERP, "BTC", 0, volume_usd=float(args[0]))]
             case "forced":
-                return [Liquidation(self.venue, Market.PERP, "BTC", 0, int(rest[0]), SPOT, float(rest[1]))]
-        return [Rejected(self.venue, "frame", what)]
+                return [Liquidation(self.venue, Market.PERP, "BTC", 0, int(args[0]), SPOT, float(args[1]))]
+        return [Rejected(self.venue, "frame", verb)]
 
 
 def hours(n: float) -> int:

@@ -21,10 +21,10 @@ async def exchange(history: float) -> AsyncIterator[Config]:
     """A configuration that points at an exchange of BTC served by this loop, with so much of its past."""
     server = SimServer(SimConfig(currencies=("BTC",), history=history))
     addresses = await server.start()
-    market = asyncio.create_task(server.run())
+    market = asyncio.create_task(server.wait_stopped())
     base = Config(market=msgspec.structs.replace(Config().market, currencies=("BTC",)))
     try:
-        yield demo.pointed_at(base, addresses)
+        yield demo.with_sim_addresses(base, addresses)
     finally:
         market.cancel()
         await asyncio.gather(market, return_exceptions=True)
@@ -48,6 +48,6 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def raised(exc: Exception) -> None:
+def raise_error(exc: Exception) -> None:
     """A fault of the engine is one of the test."""
     raise exc

@@ -20,8 +20,8 @@ def trades() -> Path:
     return _folder("trades", "prints")
 
 
-def _folder(name: str, what: str) -> Path:
+def _folder(name: str, subject: str) -> Path:
     base = Path(os.environ["DFMON_REAL_DATA"]) if "DFMON_REAL_DATA" in os.environ else SHARED / "data"
     if not (base / name).is_dir():
-        pytest.skip(f"recorded {what} are not at {base / name}; set DFMON_REAL_DATA to the folder that has {name}")
+        pytest.skip(f"recorded {subject} are not at {base / name}; set DFMON_REAL_DATA to the folder that has {name}")
     return base / name

@@ -21,22 +21,22 @@ from dfmon.core.step import FlowParams
 from dfmon.engine.driver import Driver, InlineWorker
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import HOUR, MILLISECOND, SECOND
-from dfmon.replay import Recording, play_through
-from dfmon.sim.binance.server import Binance
-from dfmon.sim.deribit.server import Deribit
+from dfmon.replay import RecordingSource, play_through
+from dfmon.sim.binance.venue import BinanceVenue
+from dfmon.sim.deribit.venue import DeribitVenue
 from dfmon.sim.faults import Faults
-from dfmon.sim.market.market import Market
-from dfmon.sim.okx.server import Okx
+from dfmon.sim.market.simulated_market import SimulatedMarket
+from dfmon.sim.okx.venue import OkxVenue
 from dfmon.store.recorder import Recorder
 from dfmon.venues.protocol import Endpoint
-from dfmon.venues.registry import Address, Pace, endpoints
+from dfmon.venues.registry import Address, PollSettings, endpoints
 
 ROOT = Path(__file__).resolve().parents[1]
 START = 1_795_305_600 * SECOND + 12 * HOUR  # Sunday 22 November 2026, 12:00 UTC
 SOURCES = ("deribit", "binance.spot", "binance.public", "binance.market", "okx")
 MICROSECOND = 1_000
 STEP = 100 * MILLISECOND
-NOWHERE = {source: Address("ws://sim", "http://sim") for source in SOURCES} | {
+SIM_ADDRESSES = {source: Address("ws://sim", "http://sim") for source in SOURCES} | {
     "okx": Address("ws://sim/ws/v5/public", "http://sim")
 }
 
@@ -46,31 +46,31 @@ class Pipe:
 
     def __init__(self, path: str) -> None:
         self.request = SimpleNamespace(path=path)
-        self.transport = SimpleNamespace(abort=self.hang_up)
+        self.transport = SimpleNamespace(abort=self.close_now)
         self.closed = False
-        self._said: asyncio.Queue[str | None] = asyncio.Queue()
-        self._heard: list[bytes] = []
+        self._outgoing: asyncio.Queue[str | None] = asyncio.Queue()
+        self._incoming: list[bytes] = []
 
-    def say(self, text: str) -> None:
-        self._said.put_nowait(text)
+    def push(self, text: str) -> None:
+        self._outgoing.put_nowait(text)
 
-    def take(self) -> list[bytes]:
-        heard, self._heard = self._heard, []
-        return heard
+    def drain(self) -> list[bytes]:
+        drained, self._incoming = self._incoming, []
+        return drained
 
-    def hang_up(self) -> None:
+    def close_now(self) -> None:
         self.closed = True
-        self._said.put_nowait(None)
+        self._outgoing.put_nowait(None)
 
-    async def close(self, *_why: object) -> None:
-        self.hang_up()
+    async def close(self, *_reason: object) -> None:
+        self.close_now()
 
     async def send(self, frame: bytes | str, text: bool = True) -> None:
-        self._heard.append(frame.encode() if isinstance(frame, str) else frame)
+        self._incoming.append(frame.encode() if isinstance(frame, str) else frame)
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        while (said := await self._said.get()) is not None:
-            yield said
+        while (text := await self._outgoing.get()) is not None:
+            yield text
 
 
 class SimulatedSession:
@@ -78,18 +78,18 @@ class SimulatedSession:
 
     def __init__(self, currencies: tuple[str, ...], *, seed: int = 7, history: float = 0.02) -> None:
         self.currencies = currencies
-        self.market = Market(seed, START, currencies, history)
-        self.endpoints: list[Endpoint] = endpoints(currencies, SOURCES, NOWHERE, self.pace)
+        self.market = SimulatedMarket(seed, START, currencies, history)
+        self.endpoints: list[Endpoint] = endpoints(currencies, SOURCES, SIM_ADDRESSES, self.pace)
         clock = self._clock
-        good = Faults()
-        deribit, okx = Deribit(self.market, clock, good), Okx(self.market, clock, good)
-        spot, futures = (Binance(self.market, clock, good, futures=futures) for futures in (False, True))
+        no_faults = Faults()
+        deribit, okx = DeribitVenue(self.market, clock, no_faults), OkxVenue(self.market, clock, no_faults)
+        spot, futures = (BinanceVenue(self.market, clock, no_faults, futures=futures) for futures in (False, True))
         self._venues: dict[str, Any] = dict(zip(SOURCES, (deribit, spot, futures, futures, okx)))
         self._now = START
 
     @property
-    def pace(self) -> Pace:
-        return Pace(summary_s=5.0, look_back_s=12 * 3600.0)
+    def pace(self) -> PollSettings:
+        return PollSettings(summary_s=5.0, look_back_s=12 * 3600.0)
 
     @property
     def about(self) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class SimulatedSession:
     def _clock(self) -> int:
         return self.market.now_ns
 
-    def _moment(self) -> int:
+    def _next_time(self) -> int:
         """Later than the last, and not before the market's own time."""
         self._now = max(self._now + MICROSECOND, self.market.now_ns)
         return self._now
@@ -116,46 +116,48 @@ class SimulatedSession:
         loop = asyncio.get_running_loop()
         loop.time = lambda: self.market.now_ns / SECOND  # type: ignore[method-assign]  # heartbeats, idle limits, credits
         pipes = {e.source: Pipe(e.url.removeprefix("ws://sim")) for e in self.endpoints}
-        served = [asyncio.create_task(self._venues[source].connect(pipe)) for source, pipe in pipes.items()]
-        await _settled()
+        connections = [asyncio.create_task(self._venues[source].serve_client(pipe)) for source, pipe in pipes.items()]
+        await _let_tasks_run()
         for endpoint in self.endpoints:
-            driver.connected(endpoint.source, self._moment())
+            driver.connected(endpoint.source, self._next_time())
         venues = list(dict.fromkeys(self._venues.values()))
         try:
             for count in range(1, round(seconds * SECOND / STEP) + 1):
                 self.market.advance(self.market.now_ns + STEP)
-                happened = self.market.take()
+                events = self.market.drain_events()
                 for venue in venues:
-                    venue.tick(count, happened)
-                await _settled()
-                turn = count % len(self.endpoints)  # the order of arrival differs from step to step
-                for endpoint in (*self.endpoints[turn:], *self.endpoints[:turn]):
+                    venue.publish(count, events)
+                await _let_tasks_run()
+                start = count % len(self.endpoints)  # the order of arrival differs from step to step
+                for endpoint in (*self.endpoints[start:], *self.endpoints[:start]):
                     self._exchange(driver, endpoint, pipes[endpoint.source])
                 if self.market.now_ns % SECOND == 0:
                     for endpoint in self.endpoints:
-                        driver.timer(endpoint.source, self._moment())
-                    driver.on_timer(self._moment())
+                        driver.timer(endpoint.source, self._next_time())
+                    driver.request_tick(self._next_time())
                     each_second(self.market.now_ns)
         finally:
             for pipe in pipes.values():
-                pipe.hang_up()
-            await asyncio.gather(*served)
+                pipe.close_now()
+            await asyncio.gather(*connections)
 
     def _exchange(self, driver: Driver, endpoint: Endpoint, pipe: Pipe) -> None:
         assert not pipe.closed, f"the venue closed {endpoint.source}"
-        for frame in pipe.take():
-            driver.frame(endpoint.source, self._moment(), frame)
+        for frame in pipe.drain():
+            driver.frame(endpoint.source, self._next_time(), frame)
         for text in endpoint.protocol.data_to_send():
-            pipe.say(text)
+            pipe.push(text)
         for call in endpoint.protocol.rest_calls():
             prefix = "/api/v2" if endpoint.source == "deribit" else ""
-            answer = self._venues[endpoint.source].get(prefix + call.path, dict(call.params))
-            driver.response(endpoint.source, self._moment(), call.tag, answer.body if answer.status == 200 else b"")
+            response = self._venues[endpoint.source].get(prefix + call.path, dict(call.params))
+            driver.response(
+                endpoint.source, self._next_time(), call.tag, response.body if response.status == 200 else b""
+            )
 
 
-async def _settled(turns: int = 6) -> None:
+async def _let_tasks_run(rounds: int = 6) -> None:
     """Let the venues' readers and writers run until they wait again."""
-    for _ in range(turns):
+    for _ in range(rounds):
         await asyncio.sleep(0)
 
 
@@ -175,7 +177,7 @@ def record(
     seconds: float,
     currencies: tuple[str, ...] = ("BTC",),
     *,
-    eventful: bool = False,
+    with_faults: bool = False,
     worker: InlineWorker | None = None,
     **options: Any,
 ) -> list[FlowSnapshot]:
@@ -184,48 +186,52 @@ def record(
     Eventful: connections break and come back, and the user changes the position model.
     """
     session, params = SimulatedSession(currencies), FlowParams()
-    shown: list[FlowSnapshot] = []
+    snapshots: list[FlowSnapshot] = []
     about = session.about | {"params": msgspec.to_builtins(params)}
     with Recorder(directory, about, lambda: session.market.now_ns, **options) as recorder:
-        driver = Driver(currencies, params, session.decoders(), shown.append, worker, recorder.offer)
+        driver = Driver(currencies, params, session.decoders(), snapshots.append, worker, recorder.offer)
 
         def each_second(now_ns: int) -> None:
             recorder.flush()
             second = (now_ns - START) // SECOND
-            if eventful and second % 37 == 17:
+            if with_faults and second % 37 == 17:
                 source = SOURCES[second % len(SOURCES)]
                 driver.lost(source, now_ns, "connection broken off")
                 driver.connected(source, now_ns + 1)
-            if eventful and second % 61 == 31:
+            if with_faults and second % 61 == 31:
                 model = ("naive", "flow", "short-all", "flow")[second // 61 % 4]
                 driver.set_params(driver.params.with_positions(model), now_ns)
 
         asyncio.run(session.run(driver, seconds, each_second))
     assert recorder.dropped == 0
-    return shown
+    return snapshots
 
 
 def replay(directory: Path) -> list[FlowSnapshot]:
-    shown: list[FlowSnapshot] = []
-    play_through(Recording(directory, None), shown.append)
-    return shown
+    snapshots: list[FlowSnapshot] = []
+    play_through(RecordingSource(directory, None), snapshots.append)
+    return snapshots
 
 
-def in_process(hash_seed: str, *words: str, timeout_s: float = 600.0) -> list[str]:
+def in_process(hash_seed: str, *args: str, timeout_s: float = 600.0) -> list[str]:
     """Digests of `record DIR SECONDS BTC,ETH` or of `replay DIR`, made by a process with a hash seed of its own."""
     env = {**os.environ, "PYTHONHASHSEED": hash_seed, "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.simulated_session", *words]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout_s, check=True)
-    return done.stdout.split()
+    command = [sys.executable, "-m", "tests.simulated_session", *args]
+    completed = subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout_s, check=True
+    )
+    return completed.stdout.split()
 
 
-def _main(what: str, directory: str, seconds: str = "", currencies: str = "BTC") -> None:
-    if what == "record":
+def _main(command: str, directory: str, seconds: str = "", currencies: str = "BTC") -> None:
+    if command == "record":
         names, worker = tuple(currencies.split(",")), HesitantWorker()
-        shown = record(Path(directory), float(seconds), names, eventful=True, worker=worker, segment_bytes=8 << 20)
+        snapshots = record(
+            Path(directory), float(seconds), names, with_faults=True, worker=worker, segment_bytes=8 << 20
+        )
     else:
-        shown = replay(Path(directory))
-    print("\n".join(snapshot.digest() for snapshot in shown))
+        snapshots = replay(Path(directory))
+    print("\n".join(snapshot.digest() for snapshot in snapshots))
 
 
 if __name__ == "__main__":

@@ -45,19 +45,19 @@ def test_pure_modules_load_no_io_library(module: str) -> None:
 
 
 def test_numba_is_loaded_only_where_it_is_asked_for() -> None:
-    priced = "import dfmon; dfmon.greeks(1e5, 1e5, 0.5, 0.1); import dfmon.runtime.runner, dfmon.runtime.live_session"
-    assert not {name for name in _loaded_by(priced) if name.split(".")[0] in {"numba", "llvmlite"}}
+    snippet = "import dfmon; dfmon.greeks(1e5, 1e5, 0.5, 0.1); import dfmon.runtime.runner, dfmon.runtime.live_session"
+    assert not {name for name in _loaded_by(snippet) if name.split(".")[0] in {"numba", "llvmlite"}}
 
 
 def test_pure_code_asks_no_clock() -> None:
-    asked = [
+    clock_calls = [
         f"{path.name}:{node.lineno}"
         for path, tree in _trees(PURE)
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and getattr(node.func, "attr", "") in {"now", "utcnow", "today", "time_ns", "perf_counter"}
     ]
-    assert not asked
+    assert not clock_calls
 
 
 def test_every_queue_is_bounded_by_its_size_or_says_by_what() -> None:
@@ -78,7 +78,7 @@ def test_every_queue_is_bounded_by_its_size_or_says_by_what() -> None:
 
 
 def test_public_core_functions_state_units_shapes_domain_and_source() -> None:
-    lacking = [
+    undocumented = [
         f"{path.name}:{node.name} lacks {word}"
         for path, tree in _trees(("core",))
         for node in tree.body
@@ -86,9 +86,11 @@ def test_public_core_functions_state_units_shapes_domain_and_source() -> None:
         for word in ("units", "shapes", "domain", "source")
         if word not in (ast.get_docstring(node) or "").lower()
     ]
-    assert not lacking
+    assert not undocumented
 
 
 def test_no_file_has_grown_out_of_sight() -> None:
-    long = [path.name for path in PACKAGE.rglob("*.py") if len(path.read_text(encoding="utf-8").splitlines()) > 450]
-    assert not long
+    oversized = [
+        path.name for path in PACKAGE.rglob("*.py") if len(path.read_text(encoding="utf-8").splitlines()) > 450
+    ]
+    assert not oversized

@@ -26,11 +26,11 @@ def test_no_file_no_environment_no_flags_gives_the_defaults() -> None:
 
 
 def test_the_shipped_file_names_every_key_with_its_default() -> None:
-    shipped = tomllib.loads((ROOT / "config.toml").read_text())
+    shipped_config = tomllib.loads((ROOT / "config.toml").read_text())
     expected = msgspec.to_builtins(config.Config())
     for section in expected.values():
         section |= {name: list(value) for name, value in section.items() if isinstance(value, tuple)}
-    assert shipped == expected
+    assert shipped_config == expected
 
 
 def test_flags_override_the_environment_which_overrides_the_file(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_the_file_in_the_xdg_folder_is_read_without_being_named(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[screen]\nrate_hz = 'fast'", "screen.rate_hz is 'fast', allowed: a number from 0.1 to 4"),
         ("[screen]\nrate_hz = 9", "screen.rate_hz is 9, allowed: a number from 0.1 to 4"),
@@ -68,15 +68,15 @@ def test_the_file_in_the_xdg_folder_is_read_without_being_named(tmp_path: Path) 
     ],
 )
 def test_a_wrong_file_is_one_sentence_with_file_key_value_and_what_is_allowed(
-    tmp_path: Path, text: str, said: str
+    tmp_path: Path, text: str, message: str
 ) -> None:
     path = _file(tmp_path, text)
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError) as raised:
         config.load(path, {}, {})
-    assert str(caught.value).startswith(f"{path}: ")
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert caught.value.exit_code == 2
+    assert str(raised.value).startswith(f"{path}: ")
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert raised.value.exit_code == 2
 
 
 def test_a_named_file_that_is_missing_is_an_error_and_an_unnamed_one_is_not(tmp_path: Path) -> None:
@@ -97,9 +97,9 @@ def test_a_wrong_variable_is_named() -> None:
 
 
 def test_a_password_is_never_printed() -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError) as raised:
         config.load(None, {"HOME": "/nowhere"}, {"publish.redis": "http://:hunter2@host"})
-    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in str(raised.value)
 
 
 def test_every_key_says_what_it_allows() -> None:
@@ -109,7 +109,7 @@ def test_every_key_says_what_it_allows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (
             "screen = [0.7, 0.1, 0.1, 0.2]",
@@ -121,11 +121,11 @@ def test_every_key_says_what_it_allows() -> None:
         ("desks = ['1:9:0']", "model.desks is"),
     ],
 )
-def test_shares_that_do_not_add_up_are_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+def test_shares_that_do_not_add_up_are_one_sentence(tmp_path: Path, text: str, message: str) -> None:
     loaded = config.load(_file(tmp_path, f"[model]\n{text}"), {}, {})
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError) as raised:
         config.flow_params(loaded)
-    assert said in str(caught.value)
+    assert message in str(raised.value)
 
 
 @pytest.mark.parametrize("text", ["screen = [0.5, 0.5]", "venue_share = 0", "desks = ['a lot']", "certainty = 'very'"])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from dfmon.cli.parser import parser
+from dfmon.cli.parser import build_parser
 from dfmon.config import Config
-from dfmon.core.scenario.rules import ORDER, Bucket
+from dfmon.core.scenario.rules import RULE_ORDER, Bucket
 from dfmon.model.snapshot import Metrics
 
 ROOT = Path(__file__).parent.parent
@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def _commands() -> dict[str, argparse.ArgumentParser]:
-    for action in parser()._actions:
+    for action in build_parser()._actions:
         if isinstance(action, argparse._SubParsersAction):
             return dict(action.choices)
     raise AssertionError("no commands")
@@ -29,14 +29,14 @@ def test_readme_shows_every_command() -> None:
 
 
 def test_readme_promises_no_command_that_is_not_there() -> None:
-    promised = set(re.findall(r"`dfmon ([a-z]+)", README))
-    assert promised <= set(_commands())
+    documented = set(re.findall(r"`dfmon ([a-z]+)", README))
+    assert documented <= set(_commands())
 
 
 def test_every_option_has_help() -> None:
     for name, command in _commands().items():
-        silent = [a.option_strings for a in command._actions if not a.help]
-        assert not silent, name
+        without_help = [a.option_strings for a in command._actions if not a.help]
+        assert not without_help, name
 
 
 def test_the_test_command_of_the_readme_is_the_one_that_ci_runs() -> None:
@@ -53,8 +53,8 @@ def test_the_shipped_configuration_explains_each_section() -> None:
 
 def test_readme_lists_the_scenarios_in_the_order_in_which_they_are_tried() -> None:
     rows = re.findall(r"^\| (\d) ([A-Z-]+) \|", README, re.MULTILINE)
-    tried = [bucket for bucket, _ in ORDER] + [Bucket.DAMP]
-    assert rows == [(str(int(bucket)), bucket.title) for bucket in tried]
+    documented_order = [bucket for bucket, _ in RULE_ORDER] + [Bucket.DAMP]
+    assert rows == [(str(int(bucket)), bucket.title) for bucket in documented_order]
 
 
 def test_readme_explains_the_headline_metrics() -> None:

@@ -25,10 +25,8 @@ TABLE = [
 ]
 
 
-def _run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dfmon", *map(str, words)], capture_output=True, text=True, check=False
-    )
+def _run(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "dfmon", *map(str, args)], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(("name", "currency", "ngi", "vss", "chl", "volg", "flip"), TABLE)
@@ -36,12 +34,12 @@ def test_snapshot_of_a_recorded_board(
     name: str, currency: str, ngi: float, vss: float, chl: float, volg: float, flip: float
 ) -> None:
     file = chains() / f"{name}.csv.gz"
-    done = _run("snapshot", file, "--currency", currency, "--positions", "naive", "--json")
-    assert done.returncode == 0, done.stderr
-    snapshot = json.loads(done.stdout)
+    completed = _run("snapshot", file, "--currency", currency, "--positions", "naive", "--json")
+    assert completed.returncode == 0, completed.stderr
+    snapshot = json.loads(completed.stdout)
     metrics = snapshot["metrics"]
-    found = [metrics[key]["value"] for key in ("ngi", "vss", "chl", "volg")]
-    assert found == pytest.approx([ngi, vss, chl, volg], rel=0.005)
+    metrics_found = [metrics[key]["value"] for key in ("ngi", "vss", "chl", "volg")]
+    assert metrics_found == pytest.approx([ngi, vss, chl, volg], rel=0.005)
     assert snapshot["flip"]["level"] == pytest.approx(flip, rel=0.0005)
     assert snapshot["positions"]["model"] == "naive"
 
@@ -52,9 +50,9 @@ def test_many_boards_in_one_file_replay_in_order_of_time(tmp_path: Path) -> None
     later, earlier = gzip.decompress(second.read_bytes()), gzip.decompress(first.read_bytes())
     both = tmp_path / "both.csv.gz"
     both.write_bytes(gzip.compress(later + earlier.split(b"\n", 1)[1], 1))
-    done = _run("replay", both, "--publish", "all", "--currency", "BTC", "--positions", "naive")
-    assert done.returncode == 0, done.stderr
-    snapshots = [json.loads(line) for line in done.stdout.splitlines()]
+    completed = _run("replay", both, "--publish", "all", "--currency", "BTC", "--positions", "naive")
+    assert completed.returncode == 0, completed.stderr
+    snapshots = [json.loads(line) for line in completed.stdout.splitlines()]
     assert [s["ts"][:10] for s in snapshots] == ["2025-12-30", "2026-02-05"]
     assert snapshots[0]["metrics"]["ngi"]["value"] == pytest.approx(53.191e6, rel=0.005)
     assert snapshots[1]["metrics"]["ngi"]["value"] == pytest.approx(-45.134e6, rel=0.005)

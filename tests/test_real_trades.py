@@ -21,7 +21,7 @@ from tests.venues.test_deribit import answer, push
 EXPIRY_MS = 1_582_876_800_000  # 28 February 2020, 08:00 UTC
 
 
-class Run:
+class RealTrades:
     """A driver with the options of those prints listed, open interest said, and the first connection made."""
 
     def __init__(self, rows: list[dict]) -> None:
@@ -35,21 +35,23 @@ class Run:
             ("BTC",), FlowParams(), {"deribit": self.protocol}, self.snapshots.append, journal=self.records.append
         )
         self.driver.connected("deribit", self.now)
-        self.driver.response("deribit", self.now, "instruments:BTC:option", answer([_listed(n) for n in self.names]))
+        self.driver.response(
+            "deribit", self.now, "instruments:BTC:option", answer([_listing_row(n) for n in self.names])
+        )
         index = {"timestamp": self.now // 1_000_000, "price": 9_650.0, "index_name": "btc_usd"}
         self.driver.frame("deribit", self.now, push("deribit_price_index.btc_usd", index))
         self.driver.response("deribit", self.now, "summary:BTC", answer([self._summary(n) for n in self.names]))
 
     def tick(self) -> FlowSnapshot:
         self.now += SECOND
-        self.driver.on_timer(self.now)
+        self.driver.request_tick(self.now)
         return self.snapshots[-1]
 
     def volumes(self) -> dict[str, float]:
         inventory = self.driver.inventories()["BTC"]
-        return dict(zip(inventory.names, inventory.book["volume"].tolist()))
+        return dict(zip(inventory.names, inventory.records["volume"].tolist()))
 
-    def answer_nothing(self) -> None:
+    def assert_no_gap_calls(self) -> None:
         for call in self.protocol.rest_calls():
             assert not call.tag.startswith("gap"), "no number is missing"
 
@@ -61,7 +63,7 @@ class Run:
         }  # fmt: skip
 
 
-def _listed(name: str) -> dict:
+def _listing_row(name: str) -> dict:
     *_, strike, kind = name.split("-")
     return {
         "instrument_name": name, "kind": "option", "base_currency": "BTC", "settlement_currency": "BTC",
@@ -86,50 +88,50 @@ def expected(rows: list[dict]) -> dict[str, float]:
 
 @pytest.mark.parametrize("order", ["as recorded", "by time", "shuffled page"])
 def test_every_print_is_counted_once_whatever_its_order(rows: list[dict], order: str) -> None:
-    run, heard = Run(rows), list(rows)
+    run, received = RealTrades(rows), list(rows)
     if order == "shuffled page":
-        random.Random(7).shuffle(heard)
-        run.driver.frame("deribit", run.now, push("trades.option.BTC.100ms", heard))
+        random.Random(7).shuffle(received)
+        run.driver.frame("deribit", run.now, push("trades.option.BTC.100ms", received))
     else:
         if order == "by time":
-            heard.sort(key=lambda row: (row["timestamp"], row["trade_seq"]))
-        for start in range(0, len(heard), 7):
-            batch = heard[start : start + 7] if order == "by time" else heard
+            received.sort(key=lambda row: (row["timestamp"], row["trade_seq"]))
+        for start in range(0, len(received), 7):
+            batch = received[start : start + 7] if order == "by time" else received
             run.driver.frame("deribit", run.now, push("trades.option.BTC.100ms", batch))
-    run.answer_nothing()
+    run.assert_no_gap_calls()
     snapshot = run.tick()
     assert run.volumes() == pytest.approx(expected(rows), abs=1e-6)
     assert sum(Counter(name for name in expected(rows)).values()) == 25
     assert snapshot.metrics.ngi.value is not None
     assert snapshot.metrics.ngi.lo is not None
     assert snapshot.metrics.ngi.lo < snapshot.metrics.ngi.value < snapshot.metrics.ngi.hi  # type: ignore[operator]
-    assert not [said for said in snapshot.unavailable if "trade" in said or "gap" in said]
+    assert not [reason for reason in snapshot.unavailable if "trade" in reason or "gap" in reason]
 
 
 def test_the_prints_as_whole_lives_give_the_same_volumes_and_full_coverage(rows: list[dict]) -> None:
-    run = Run(rows)
+    run = RealTrades(rows)
     first = {name: min(r["trade_seq"] for r in rows if r["instrument_name"] == name) for name in run.names}
     for name in run.names:
-        mine = {r["trade_seq"]: r for r in rows if r["instrument_name"] == name}
-        page = [{**row, "trade_seq": seq - first[name] + 1} for seq, row in mine.items()]
-        run.driver.response("deribit", run.now, run.protocol.lives.next_call(name).tag, answer({"trades": page}))
+        rows_by_seq = {r["trade_seq"]: r for r in rows if r["instrument_name"] == name}
+        page = [{**row, "trade_seq": seq - first[name] + 1} for seq, row in rows_by_seq.items()]
+        run.driver.response("deribit", run.now, run.protocol.histories.next_call(name).tag, answer({"trades": page}))
     snapshot = run.tick()
     assert run.volumes() == pytest.approx(expected(rows), abs=1e-6)
     assert snapshot.positions.coverage == pytest.approx(1.0)
 
 
 def test_a_replay_of_the_real_prints_is_the_same_bit_for_bit(rows: list[dict]) -> None:
-    run, again = Run(rows), list[FlowSnapshot]()
+    run, replayed = RealTrades(rows), list[FlowSnapshot]()
     run.driver.frame("deribit", run.now, push("trades.option.BTC.100ms", rows))
     run.tick()
-    replay = Driver(("BTC",), FlowParams(), {"deribit": DeribitProtocol(("BTC",), linear=False)}, again.append)
+    replay = Driver(("BTC",), FlowParams(), {"deribit": DeribitProtocol(("BTC",), linear=False)}, replayed.append)
     for record in run.records:
         replay.apply(record)
-    assert [one.digest() for one in again] == [one.digest() for one in run.snapshots]
+    assert [snapshot.digest() for snapshot in replayed] == [snapshot.digest() for snapshot in run.snapshots]
 
 
 @pytest.mark.parametrize(
-    ("damage", "what"),
+    ("changes", "rejected_kind"),
     [
         ({"amount": 0}, "row"),
         ({"amount": -1.0}, "row"),
@@ -138,15 +140,19 @@ def test_a_replay_of_the_real_prints_is_the_same_bit_for_bit(rows: list[dict]) -
         ({"instrument_name": "BTC-1JAN20-1-C"}, ""),
     ],
 )
-def test_a_bad_print_among_real_ones_is_counted_and_costs_no_other(rows: list[dict], damage: dict, what: str) -> None:
-    run = Run(rows)
-    bad = {**rows[0], **damage, "trade_id": "bad", "trade_seq": 10**9}
-    run.driver.frame("deribit", run.now, push("trades.option.BTC.100ms", [bad, *rows]))
-    told = run.protocol.response_received("instruments:BTC:option", answer([_listed(name) for name in run.names]))
+def test_a_bad_print_among_real_ones_is_counted_and_costs_no_other(
+    rows: list[dict], changes: dict, rejected_kind: str
+) -> None:
+    run = RealTrades(rows)
+    bad_row = {**rows[0], **changes, "trade_id": "bad", "trade_seq": 10**9}
+    run.driver.frame("deribit", run.now, push("trades.option.BTC.100ms", [bad_row, *rows]))
+    events = run.protocol.response_received(
+        "instruments:BTC:option", answer([_listing_row(name) for name in run.names])
+    )
     snapshot = run.tick()
     assert run.volumes() == pytest.approx(expected(rows), abs=1e-6)
-    if what:
-        assert f"1 {what}: left out" in snapshot.unavailable
+    if rejected_kind:
+        assert f"1 {rejected_kind}: left out" in snapshot.unavailable
     else:
-        assert Rejected("deribit", "instrument", "BTC-1JAN20-1-C") in told
+        assert Rejected("deribit", "instrument", "BTC-1JAN20-1-C") in events
     assert RecordKind.FRAME in {record.kind for record in run.records}

@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dfmon.api.validation import Positions, numbers, option_types, together
+from dfmon.api.validation import Positions, broadcast_columns, float_array, option_types
 from dfmon.core.pricing.black import F64, Mask
 from dfmon.model.units import HOUR, MILLISECOND, YEAR
 
-_NAME: Final = re.compile(r"([A-Z0-9]+)(_[A-Z]+)?-(\d{1,2})([A-Z]{3})(\d{2})-(\d+(?:d\d+)?)-([CP])")
+_OPTION_NAME: Final = re.compile(r"([A-Z0-9]+)(_[A-Z]+)?-(\d{1,2})([A-Z]{3})(\d{2})-(\d+(?:d\d+)?)-([CP])")
 _MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_DELIVERY: Final = 8 * HOUR
+_DELIVERY_TIME: Final = 8 * HOUR
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -60,19 +60,19 @@ class Board:
 
         `option_type` is "call"/"put" (or "C"/"P", +1/-1); `inverse` marks coin-settled options.
         """
-        level = numbers("spot", spot)
-        if level.ndim or not (level > 0.0 and np.isfinite(level)):
+        spot_price = float_array("spot", spot)
+        if spot_price.ndim or not (spot_price > 0.0 and np.isfinite(spot_price)):
             raise ValueError(f"spot: {spot!r} is no price; one number above 0 is expected")
-        given: dict[str, F64] = {
-            "strike": numbers("strike", strike),
-            "sigma": numbers("sigma", sigma),
-            "tau": numbers("tau", tau),
+        arrays: dict[str, F64] = {
+            "strike": float_array("strike", strike),
+            "sigma": float_array("sigma", sigma),
+            "tau": float_array("tau", tau),
             "option_type": option_types("option_type", option_type),
-            "forward": level if forward is None else numbers("forward", forward),
-            "open_interest": numbers("open_interest", open_interest),
-            "inverse": numbers("inverse", inverse),
+            "forward": spot_price if forward is None else float_array("forward", forward),
+            "open_interest": float_array("open_interest", open_interest),
+            "inverse": float_array("inverse", inverse),
         }
-        columns, shape = together(given)
+        columns, shape = broadcast_columns(arrays)
         if len(shape) > 1:
             raise ValueError(f"strike: columns of one dimension are expected, not of shape {shape}")
         size = columns[0].shape[0]
@@ -80,7 +80,7 @@ class Board:
             raise ValueError(f"names: {len(names)} names for {size} options")
         for column in columns:
             column.flags.writeable = False
-        fields = dict(zip(given, columns), spot=float(level), names=tuple(names or map(str, range(size))))
+        fields = dict(zip(arrays, columns), spot=float(spot_price), names=tuple(names or map(str, range(size))))
         fields["inverse"] = columns[-1] != 0.0
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -109,8 +109,8 @@ class Board:
                 return _from_file(cls, path, currency, spot, at)
             with open(path, "rb") as file:  # noqa: PTH123  an os.PathLike need not be a Path
                 source = file.read()
-        rows = _result("source", source)
-        listed = None if instruments is None else _by_name(_result("instruments", instruments))
+        rows = _result_rows("source", source)
+        listed = None if instruments is None else _rows_by_name(_result_rows("instruments", instruments))
         return _from_rows(cls, rows, listed, currency, spot, at)
 
     @property
@@ -124,8 +124,8 @@ class Board:
         if days.size > 1:
             span = f"{days.size} expiries in {days[0]:,.1f} .. {days[-1]:,.1f} days"
         unknown = int(np.count_nonzero(~(self.forward > 0.0) | ~(self.sigma > 0.0)))
-        without = f", {unknown} without forward or volatility" if unknown else ""
-        return f"Board({self.size} options, {span}, spot {self.spot:,.2f}{without})"
+        missing_note = f", {unknown} without forward or volatility" if unknown else ""
+        return f"Board({self.size} options, {span}, spot {self.spot:,.2f}{missing_note})"
 
     def held(self, positions: Positions) -> F64:
         """Dealer position in each option, coins, long = +.
@@ -141,14 +141,14 @@ class Board:
             unknown = sorted(set(positions) - set(self.names))
             if unknown:
                 raise ValueError(f"positions: {unknown[0]!r} is not on the board ({len(unknown)} unknown names)")
-            return numbers("positions", [positions.get(name, 0.0) for name in self.names])
-        column = numbers("positions", positions)
+            return float_array("positions", [positions.get(name, 0.0) for name in self.names])
+        column = float_array("positions", positions)
         if column.shape not in ((), self.strike.shape):
             raise ValueError(f"positions: shape {column.shape}, one number for each of {self.size} options is expected")
         return np.ascontiguousarray(np.broadcast_to(column, self.strike.shape))
 
 
-def _result(name: str, source: object) -> Rows:
+def _result_rows(name: str, source: object) -> Rows:
     """The list of rows in a response, however it is wrapped."""
     if isinstance(source, str | bytes):
         try:
@@ -167,11 +167,11 @@ def _result(name: str, source: object) -> Rows:
     return [row.get("result", row) for row in rows]
 
 
-def _by_name(rows: Rows) -> dict[str, Mapping[str, Any]]:
+def _rows_by_name(rows: Rows) -> dict[str, Mapping[str, Any]]:
     return {str(row.get("instrument_name")): row for row in rows}
 
 
-def _number(row: Mapping[str, Any], *names: str) -> float:
+def _first_number(row: Mapping[str, Any], *names: str) -> float:
     """The first of the fields that is a number, else NaN."""
     for name in names:
         value = row.get(name)
@@ -180,21 +180,21 @@ def _number(row: Mapping[str, Any], *names: str) -> float:
     return float("nan")
 
 
-def _contract(name: str, listed: Mapping[str, Any] | None) -> tuple[str, float, float, int, bool]:
+def _contract_terms(name: str, listed: Mapping[str, Any] | None) -> tuple[str, float, float, int, bool]:
     """Underlying, strike, sign, expiry (ns) and whether it is coin-settled; from the listing, else from the name."""
     if listed is not None:
         sign = 1.0 if listed.get("option_type") == "call" else -1.0
-        expiry = int(_number(listed, "expiration_timestamp")) * MILLISECOND
+        expiry = int(_first_number(listed, "expiration_timestamp")) * MILLISECOND
         linear = listed.get("instrument_type") == "linear"
-        return str(listed.get("base_currency", "")), _number(listed, "strike"), sign, expiry, not linear
-    parts = _NAME.fullmatch(name)
-    if parts is None:
+        return str(listed.get("base_currency", "")), _first_number(listed, "strike"), sign, expiry, not linear
+    match = _OPTION_NAME.fullmatch(name)
+    if match is None:
         raise ValueError(f"source: {name[:40]!r} is no option name such as BTC-27DEC24-60000-C; give `instruments`")
-    base, linear_in, day, month, year, strike, letter = parts.groups()
+    base, linear_in, day, month, year, strike, letter = match.groups()
     if month not in _MONTHS:
         raise ValueError(f"source: {name[:40]!r} names no month")
     date = datetime(2000 + int(year), _MONTHS.index(month) + 1, int(day), tzinfo=UTC)
-    expiry = int(date.timestamp()) * 1_000 * MILLISECOND + _DELIVERY
+    expiry = int(date.timestamp()) * 1_000 * MILLISECOND + _DELIVERY_TIME
     return base, float(strike.replace("d", ".")), 1.0 if letter == "C" else -1.0, expiry, linear_in is None
 
 
@@ -211,42 +211,46 @@ def _from_rows(
         name = str(row.get("instrument_name", ""))
         if listed is not None and name not in listed:
             continue
-        base, strike, sign, expiry, inverse = _contract(name, None if listed is None else listed[name])
+        base, strike, sign, expiry, inverse = _contract_terms(name, None if listed is None else listed[name])
         names.append(name)
         bases.append(base)
-        stamp = _number(row, "timestamp", "creation_timestamp") * MILLISECOND
-        index = _number(row, "index_price", "estimated_delivery_price")
-        forward, sigma = _number(row, "underlying_price"), _number(row, "mark_iv") / 100.0
-        table.append((forward, strike, sigma, expiry, sign, _number(row, "open_interest"), inverse, stamp, index))
+        timestamp_ns = _first_number(row, "timestamp", "creation_timestamp") * MILLISECOND
+        index = _first_number(row, "index_price", "estimated_delivery_price")
+        forward, sigma = _first_number(row, "underlying_price"), _first_number(row, "mark_iv") / 100.0
+        table.append(
+            (forward, strike, sigma, expiry, sign, _first_number(row, "open_interest"), inverse, timestamp_ns, index)
+        )
     if not table:
         raise ValueError("source: it holds no options")
     columns = np.array(table, dtype=np.float64).reshape(-1, 9)
-    keep = _chosen(np.array(bases, dtype=np.str_), currency)
-    return _valued(cls, columns[keep], [names[at_row] for at_row in np.flatnonzero(keep)], spot, at)
+    mask = _currency_mask(np.array(bases, dtype=np.str_), currency)
+    return _build_board(cls, columns[mask], [names[row_index] for row_index in np.flatnonzero(mask)], spot, at)
 
 
-def _chosen(bases: NDArray[np.str_], currency: str | None) -> Mask:
-    found = sorted(set(bases.tolist()))
-    if currency is None and len(found) > 1:
-        raise ValueError(f"currency: the source holds {', '.join(found)}; one of them must be chosen")
-    if currency is not None and found and currency not in found:
-        raise ValueError(f"currency: {currency!r} is not in the source, which holds {', '.join(found)}")
+def _currency_mask(bases: NDArray[np.str_], currency: str | None) -> Mask:
+    currencies = sorted(set(bases.tolist()))
+    if currency is None and len(currencies) > 1:
+        raise ValueError(f"currency: the source holds {', '.join(currencies)}; one of them must be chosen")
+    if currency is not None and currencies and currency not in currencies:
+        raise ValueError(f"currency: {currency!r} is not in the source, which holds {', '.join(currencies)}")
     return np.asarray(bases == currency) if currency is not None else np.ones(bases.shape, dtype=np.bool_)
 
 
-def _valued(cls: type[Board], columns: F64, names: list[str], spot: float | None, at: datetime | None) -> Board:
+def _build_board(cls: type[Board], columns: F64, names: list[str], spot: float | None, at: datetime | None) -> Board:
     """A board from (forward, strike, sigma, expiry ns, type, open interest, inverse, time ns, index) rows."""
-    forward, strike, sigma, expiry, option_type, interest, inverse, stamp, index = columns.T
-    known = stamp[np.isfinite(stamp)]
-    if at is None and not known.size:
+    forward, strike, sigma, expiry, option_type, interest, inverse, timestamp_ns, index = columns.T
+    known_times = timestamp_ns[np.isfinite(timestamp_ns)]
+    if at is None and not known_times.size:
         raise ValueError("at: no row carries a time; the moment of valuation must be given")
-    now = at.timestamp() * 1e9 if at is not None else float(known.max())
+    now = at.timestamp() * 1e9 if at is not None else float(known_times.max())
     if spot is None:
-        newest = index[np.isfinite(index) & (stamp == (known.max() if known.size else np.nan))]
-        priced = newest if newest.size else index[np.isfinite(index)]
-        if not priced.size:
+        newest_prices = index[
+            np.isfinite(index) & (timestamp_ns == (known_times.max() if known_times.size else np.nan))
+        ]
+        index_prices = newest_prices if newest_prices.size else index[np.isfinite(index)]
+        if not index_prices.size:
             raise ValueError("spot: no row carries an index price; the spot must be given")
-        spot = float(np.median(priced))
+        spot = float(np.median(index_prices))
     return cls(
         spot=spot, forward=forward, strike=strike, sigma=sigma, tau=(expiry - now) / YEAR, option_type=option_type,
         open_interest=interest, inverse=inverse, names=names,
@@ -261,9 +265,9 @@ def _from_file(cls: type[Board], path: str, currency: str | None, spot: float | 
     from dfmon.store import boards
 
     try:
-        held = boards.currencies(path)
-        _chosen(np.array(held, dtype=np.str_), currency)
-        board = next(iter(boards.read(path, None if currency is None else [currency])))
+        currencies = boards.currencies(path)
+        _currency_mask(np.array(currencies, dtype=np.str_), currency)
+        board = next(iter(boards.read_boards(path, None if currency is None else [currency])))
     except (DfmonError, StopIteration) as exc:
         raise ValueError(f"source: {exc or 'the file holds no board'}") from None
     listed = {event.instrument.name: event.instrument for event in board.events if isinstance(event, Listed)}
@@ -271,11 +275,11 @@ def _from_file(cls: type[Board], path: str, currency: str | None, spot: float | 
     tickers = [event for event in board.events if isinstance(event, OptionTicker)]
     table = []
     for row in tickers:
-        item = listed[row.name]
-        sign = 1.0 if item.option_type is OptionType.CALL else -1.0
-        inverse = item.settlement is Settlement.INVERSE
+        option = listed[row.name]
+        sign = 1.0 if option.option_type is OptionType.CALL else -1.0
+        inverse = option.settlement is Settlement.INVERSE
         interest = row.open_interest
         table.append(
-            (row.forward, item.strike, row.mark_iv, item.expiry_ns, sign, interest, inverse, board.ts_ns, index)
+            (row.forward, option.strike, row.mark_iv, option.expiry_ns, sign, interest, inverse, board.ts_ns, index)
         )
-    return _valued(cls, np.array(table, dtype=np.float64).reshape(-1, 9), [row.name for row in tickers], spot, at)
+    return _build_board(cls, np.array(table, dtype=np.float64).reshape(-1, 9), [row.name for row in tickers], spot, at)

@@ -13,7 +13,13 @@ from numpy.typing import ArrayLike
 
 from dfmon.api.board import Board
 from dfmon.api.results import BoardFlip, Exposures, Groups
-from dfmon.api.validation import Positions, choice, numbers, option_types, together
+from dfmon.api.validation import (
+    Positions,
+    broadcast_columns,
+    check_choice,
+    float_array,
+    option_types,
+)
 from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import Totals, group_totals, member_totals, totals
 from dfmon.core.flip.gamma_flip import HORIZONS, find_flip, flip_band, flip_members
@@ -23,7 +29,7 @@ from dfmon.core.pricing.black import F64
 from dfmon.core.pricing.greek_buffers import COLUMNS, Greeks
 from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.pricing.greek_calc import greeks as _greeks
-from dfmon.core.pricing.implied_vol import Implied, implied_volatility
+from dfmon.core.pricing.implied_vol import ImpliedVolatility, implied_volatility
 from dfmon.core.pricing.settlement import Settlement, settlement_terms
 from dfmon.model.snapshot import ModelRow
 
@@ -55,13 +61,13 @@ def greeks(
     >>> g.delta.round(4).tolist(), g.invalid
     ([-0.0598, 0.0898], 0)
     """
-    choice("settlement", settlement, ("instant", "average"))
-    choice("numeraire", numeraire, ("usd", "coin"))
-    columns, shape = together({
-        "forward": numbers("forward", forward),
-        "strike": numbers("strike", strike),
-        "sigma": numbers("sigma", sigma),
-        "tau": numbers("tau", tau),
+    check_choice("settlement", settlement, ("instant", "average"))
+    check_choice("numeraire", numeraire, ("usd", "coin"))
+    columns, shape = broadcast_columns({
+        "forward": float_array("forward", forward),
+        "strike": float_array("strike", strike),
+        "sigma": float_array("sigma", sigma),
+        "tau": float_array("tau", tau),
         "option_type": option_types("option_type", option_type),
     })  # fmt: skip
     g = _greeks(*columns, settlement=settlement, numeraire=numeraire)
@@ -71,7 +77,7 @@ def greeks(
 
 def implied_vol(
     price: ArrayLike, forward: ArrayLike, strike: ArrayLike, tau: ArrayLike, option_type: ArrayLike = "call"
-) -> Implied:
+) -> ImpliedVolatility:
     """The volatility at which Black-76 gives the price; NaN, and counted, where none does.
 
     Units: price and forward in one currency (a Deribit price in coins times the forward); sigma decimal.
@@ -82,15 +88,15 @@ def implied_vol(
     >>> implied_vol(7.9656, 100, 100, 1.0).sigma.round(5).tolist()
     0.2
     """
-    columns, shape = together({
-        "price": numbers("price", price),
-        "forward": numbers("forward", forward),
-        "strike": numbers("strike", strike),
-        "tau": numbers("tau", tau),
+    columns, shape = broadcast_columns({
+        "price": float_array("price", price),
+        "forward": float_array("forward", forward),
+        "strike": float_array("strike", strike),
+        "tau": float_array("tau", tau),
         "option_type": option_types("option_type", option_type),
     })  # fmt: skip
-    found = implied_volatility(*columns)
-    return Implied(found.sigma.reshape(shape), found.failed.reshape(shape), found.failures)
+    solution = implied_volatility(*columns)
+    return ImpliedVolatility(solution.sigma.reshape(shape), solution.failed.reshape(shape), solution.failures)
 
 
 def exposures(
@@ -115,22 +121,22 @@ def exposures(
     >>> round(exposures(board).totals.ngi)
     575807
     """
-    choice("settlement", settlement, ("instant", "average"))
-    choice("numeraire", numeraire, ("usd", "coin"))
-    held = _finite(_board(board).held(positions))
+    check_choice("settlement", settlement, ("instant", "average"))
+    check_choice("numeraire", numeraire, ("usd", "coin"))
+    held = _zero_unknown(_check_board(board).held(positions))
     unit = unit_exposures(
         board.forward, board.strike, board.sigma, board.tau, board.option_type,
         settlement=settlement, numeraire=numeraire, inverse=board.inverse,
     )  # fmt: skip
-    by_strike, by_expiry = _grouped(unit, held, board.strike), _grouped(unit, held, board.tau)
+    by_strike, by_expiry = _group_exposures(unit, held, board.strike), _group_exposures(unit, held, board.tau)
     low = high = None
     if members is not None:
-        sums = member_totals(unit, _books(members, board))
+        sums = member_totals(unit, _member_books(members, board))
         low, high = (Totals(*row) for row in np.quantile(sums, BAND, axis=1).tolist())
     return Exposures(totals(unit, held), by_strike, by_expiry, held, unit, unit.invalid, low, high)
 
 
-def models(board: Board, **further: Positions) -> dict[str, ModelRow]:
+def models(board: Board, **custom: Positions) -> dict[str, ModelRow]:
     """NGI, VSS, CHL, VOLG and flip under every position model, by name: the conventions, and books given by name.
 
     Units: USD; positions in coins, dealers long = +.
@@ -142,11 +148,11 @@ def models(board: Board, **further: Positions) -> dict[str, ModelRow]:
     >>> {name: round(row.ngi) for name, row in models(board, mine=[50]).items()}
     {'naive': 575807, 'short-all': -575807, 'mine': 287903}
     """
-    rows = {}
-    for name, held in {"naive": "naive", "short-all": "short-all", **further}.items():
-        total, found = exposures(board, held).totals, flip(board, held)
-        rows[name] = ModelRow(name, total.ngi, total.vss, total.chl, total.volg, found.level, found.sign)
-    return rows
+    rows_by_model = {}
+    for name, position in {"naive": "naive", "short-all": "short-all", **custom}.items():
+        total, solution = exposures(board, position).totals, flip(board, position)
+        rows_by_model[name] = ModelRow(name, total.ngi, total.vss, total.chl, total.volg, solution.level, solution.sign)
+    return rows_by_model
 
 
 def flip(
@@ -173,43 +179,43 @@ def flip(
     >>> round(found.level, 3), found.direction
     (99.25, 'up')
     """
-    within = HORIZONS[choice("horizon", horizon, ("today", "week", "all"))]
-    choice("stickiness", stickiness, ("strike", "moneyness"))
-    choice("settlement", settlement, ("instant", "average"))
-    held = _finite(_board(board).held(positions))
+    max_tau = HORIZONS[check_choice("horizon", horizon, ("today", "week", "all"))]
+    check_choice("stickiness", stickiness, ("strike", "moneyness"))
+    check_choice("settlement", settlement, ("instant", "average"))
+    held = _zero_unknown(_check_board(board).held(positions))
     terms = settlement_terms(board.forward, board.strike, board.tau) if settlement == "average" else None
     strike, tau = (board.strike, board.tau) if terms is None else (terms.strike, terms.tau)
-    share = np.where(board.tau <= within, 1.0 if terms is None else terms.share, 0.0)
+    share = np.where(board.tau <= max_tau, 1.0 if terms is None else terms.share, 0.0)
     columns = board.spot, board.forward, strike, board.sigma, tau
-    found = find_flip(*columns, held * share, stickiness=stickiness, expiry=board.tau)
+    solution = find_flip(*columns, held * share, stickiness=stickiness, expiry=board.tau)
     band: tuple[float | None, float | None, float | None] = (None, None, None)
     if members is not None:
-        books = _books(members, board) * share[:, None]
+        books = _member_books(members, board) * share[:, None]
         band = flip_band(flip_members(*columns, books, stickiness=stickiness, expiry=board.tau))
-    return BoardFlip.of(found, board.spot, band)
+    return BoardFlip.from_flip(solution, board.spot, band)
 
 
-def _board(board: object) -> Board:
+def _check_board(board: object) -> Board:
     if not isinstance(board, Board):
         raise ValueError(f"board: a dfmon.Board is expected, not {type(board).__name__}")
     return board
 
 
-def _finite(position: F64) -> F64:
+def _zero_unknown(position: F64) -> F64:
     """Positions with 0 where none is known: a NaN there must not take the whole sum with it."""
     return np.where(np.isfinite(position), position, 0.0)
 
 
-def _books(members: ArrayLike, board: Board) -> F64:
-    books = numbers("members", members)
+def _member_books(members: ArrayLike, board: Board) -> F64:
+    books = float_array("members", members)
     if books.ndim != 2 or books.shape[0] != board.size or not books.shape[1]:
         raise ValueError(f"members: shape {books.shape}, ({board.size}, M) is expected, one column a book")
-    return _finite(books)
+    return _zero_unknown(books)
 
 
-def _grouped(unit: UnitExposure, held: F64, column: F64) -> Groups:
+def _group_exposures(unit: UnitExposure, position: F64, column: F64) -> Groups:
     keys, codes = np.unique(column, return_inverse=True)
-    sums = group_totals(unit, held, codes, keys.shape[0])
+    sums = group_totals(unit, position, codes, keys.shape[0])
     return Groups(keys, *sums)
 
 
@@ -219,4 +225,4 @@ def use_compiled(wanted: bool = True) -> bool:
     The same functions give the same numbers to 1e-12 of their scale. Returns whether the kernels are there: False, and
     numpy goes on, where numba is not installed. The first call ever compiles for some seconds; later ones only load.
     """
-    return compiled.use(wanted)
+    return compiled.select_kernels(wanted)

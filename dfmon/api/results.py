@@ -7,10 +7,10 @@ from typing import Final, Literal, NamedTuple
 
 from dfmon.core.exposure.unit_exposure import METRICS, UnitExposure
 from dfmon.core.exposure.vanna_charm_volga import Totals
-from dfmon.core.flip.gamma_flip import Flip, Root
+from dfmon.core.flip.gamma_flip import GammaFlip, Root
 from dfmon.core.pricing.black import F64
 
-_MEANS: Final = {
+_UNIT_NOTES: Final = {
     "ngi": "of delta per +1 %",
     "vss": "of delta per +1 vol point",
     "chl": "of delta over 24 h",
@@ -51,13 +51,13 @@ class Exposures:
     """5 % and 95 % of each total over the members; None without members."""
 
     def __repr__(self) -> str:
-        masked = f", {self.invalid} of them not priced" if self.invalid else ""
-        lines = [f"Exposures of {self.position.size} options{masked}, USD"]
+        invalid_note = f", {self.invalid} of them not priced" if self.invalid else ""
+        lines = [f"Exposures of {self.position.size} options{invalid_note}, USD"]
         for name in METRICS:
             band = ""
             if self.low is not None and self.high is not None:
                 band = f"  {getattr(self.low, name):>+18,.0f} .. {getattr(self.high, name):>+18,.0f}"
-            lines.append(f"  {name:6s} {getattr(self.totals, name):>+18,.0f}{band}  {_MEANS[name]}")
+            lines.append(f"  {name:6s} {getattr(self.totals, name):>+18,.0f}{band}  {_UNIT_NOTES[name]}")
         return "\n".join(lines)
 
 
@@ -86,28 +86,30 @@ class BoardFlip:
     """Where net gamma is least in size within a fifth of spot, and its value there: how near it comes to a flip."""
 
     @classmethod
-    def of(cls, found: Flip, spot: float, band: tuple[float | None, float | None, float | None]) -> BoardFlip:
+    def from_flip(
+        cls, flip: GammaFlip, spot: float, band: tuple[float | None, float | None, float | None]
+    ) -> BoardFlip:
         """Name the nearest root's direction and slope beside the rest."""
-        root = next((root for root in found.roots if root.level == found.level), None)
+        root = next((root for root in flip.roots if root.level == flip.level), None)
         direction: Literal["up", "down"] | None = None if root is None else "up" if root.rising else "down"
         slope = None if root is None else root.slope
         return cls(
-            found.level, direction, slope, found.sign, found.roots, found.searched, found.spots, found.ngi, *band,
-            found.weakest(spot),
+            flip.level, direction, slope, flip.sign, flip.roots, flip.searched, flip.spots, flip.ngi, *band,
+            flip.weakest_point(spot),
         )  # fmt: skip
 
     def __repr__(self) -> str:
         low, high = self.searched
-        holds = {1: "long gamma", -1: "short gamma", 0: "without gamma worth the name"}[self.sign]
+        regime = {1: "long gamma", -1: "short gamma", 0: "without gamma worth the name"}[self.sign]
         if self.level is None:
-            place, value = self.weakest
-            nearest = f"; nearest to it at {place:,.2f}: {value:+,.0f} USD per 1 %" if self.sign else ""
-            text = f"no flip within {low:,.2f} .. {high:,.2f}: dealers {holds} throughout{nearest}"
+            weakest_spot, value = self.weakest
+            nearest = f"; nearest to it at {weakest_spot:,.2f}: {value:+,.0f} USD per 1 %" if self.sign else ""
+            text = f"no flip within {low:,.2f} .. {high:,.2f}: dealers {regime} throughout{nearest}"
         else:
             text = f"flip at {self.level:,.2f} ({self.direction}), slope {self.slope:+,.0f} USD per 1 % per 1 %"
-            more = f"one of {len(self.roots)}" if len(self.roots) > 1 else "the only one"
-            text += f"; {more} within {low:,.2f} .. {high:,.2f}; dealers {holds} at spot"
+            count_note = f"one of {len(self.roots)}" if len(self.roots) > 1 else "the only one"
+            text += f"; {count_note} within {low:,.2f} .. {high:,.2f}; dealers {regime} at spot"
         if self.p_none is not None:
-            found = "" if self.low is None else f"band {self.low:,.2f} .. {self.high:,.2f}, "
-            text += f"; {found}{self.p_none:.0%} of the members without one"
+            band = "" if self.low is None else f"band {self.low:,.2f} .. {self.high:,.2f}, "
+            text += f"; {band}{self.p_none:.0%} of the members without one"
         return f"BoardFlip({text})"

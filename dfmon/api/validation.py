@@ -15,60 +15,60 @@ Positions: TypeAlias = str | Mapping[str, float] | ArrayLike
 TYPES: Final = {"call": 1.0, "c": 1.0, "put": -1.0, "p": -1.0}
 
 
-def choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
+def check_choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
     """The value, if it is one of those allowed."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name}: {value!r} is not known; one of {', '.join(allowed)} is expected")
     return value
 
 
-def numbers(name: str, value: ArrayLike) -> F64:
+def float_array(name: str, value: ArrayLike) -> F64:
     """Any array-like of real numbers as float64."""
     try:
         array = np.asarray(value)
     except ValueError:
         raise ValueError(f"{name}: rows of unequal length, one rectangular array is expected") from None
     if array.dtype.kind not in "fiubO":
-        raise ValueError(f"{name}: numbers are expected, not {array.dtype.name} such as {_first(array)}")
+        raise ValueError(f"{name}: numbers are expected, not {array.dtype.name} such as {_first_item(array)}")
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"{name}: numbers are expected, not {_first(array)}") from None
+        raise ValueError(f"{name}: numbers are expected, not {_first_item(array)}") from None
 
 
 def option_types(name: str, value: ArrayLike) -> F64:
     """+1 for calls, -1 for puts, from signs or from "call", "put", "C", "P"."""
     array = np.asarray(value)
     if array.dtype.kind not in "UO":
-        return numbers(name, value)
+        return float_array(name, value)
     signs = np.empty(array.shape)
-    for at, item in np.ndenumerate(array):
+    for index, item in np.ndenumerate(array):
         sign = TYPES.get(item.strip().lower()) if isinstance(item, str) else item
         if not isinstance(sign, int | float):
-            raise ValueError(f"{name}: {_shown(item)} is no option type; 'call', 'put', +1 or -1 is expected")
-        signs[at] = sign
+            raise ValueError(f"{name}: {_short_repr(item)} is no option type; 'call', 'put', +1 or -1 is expected")
+        signs[index] = sign
     return signs
 
 
-def together(columns: Mapping[str, F64]) -> tuple[tuple[F64, ...], tuple[int, ...]]:
+def broadcast_columns(columns: Mapping[str, F64]) -> tuple[tuple[F64, ...], tuple[int, ...]]:
     """Flat columns of one length and their common shape."""
     shape: tuple[int, ...] = ()
-    seen: list[str] = []
+    broadcast_names: list[str] = []
     for name, column in columns.items():
         try:
             shape = np.broadcast_shapes(shape, column.shape)
         except ValueError:
             raise ValueError(
-                f"{name}: shape {column.shape} does not broadcast with shape {shape} of {', '.join(seen)}"
+                f"{name}: shape {column.shape} does not broadcast with shape {shape} of {', '.join(broadcast_names)}"
             ) from None
-        seen.append(name)
+        broadcast_names.append(name)
     flat = (np.ascontiguousarray(np.broadcast_to(column, shape)).reshape(-1) for column in columns.values())
     return tuple(flat), shape
 
 
-def _first(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> str:
-    return _shown(array.reshape(-1).tolist()[0] if array.size else None)
+def _first_item(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> str:
+    return _short_repr(array.reshape(-1).tolist()[0] if array.size else None)
 
 
-def _shown(item: object) -> str:
+def _short_repr(item: object) -> str:
     return repr(str(item) if isinstance(item, str) else item)[:40]

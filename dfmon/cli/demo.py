@@ -13,17 +13,17 @@ import msgspec
 from dfmon.cli import live
 from dfmon.config import Config
 from dfmon.model.errors import DfmonError
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 from dfmon.sim.server import SimAddresses
 
-LOOK_BACK_H = 0.25  # the rest comes from its archive, in sight of the user
-PACE = 60.0  # calls a second to its archive: the simulated exchange is ours
+LOOKBACK_H = 0.25  # the rest comes from its archive, in sight of the user
+ARCHIVE_CALLS_PER_S = 60.0  # calls a second to its archive: the simulated exchange is ours
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """Run the monitor until the user or a signal ends it, and the exchange as long."""
-    with child_exchange(args.seed, config.market.currencies) as at:
-        return live.run(args, pointed_at(config, at), "sim")
+    with child_exchange(args.seed, config.market.currencies) as addresses:
+        return live.run(args, with_sim_addresses(config, addresses), "sim")
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def child_exchange(seed: int, currencies: tuple[str, ...]) -> Iterator[SimAddres
         try:
             line = child.stdout.readline()
             if not line:
-                raise DfmonError(f"the simulated exchange did not start: {_last_words(child.stderr.read())}")
+                raise DfmonError(f"the simulated exchange did not start: {_last_stderr_line(child.stderr.read())}")
             yield msgspec.json.decode(line, type=SimAddresses)
         finally:
             child.stdin.close()
@@ -47,24 +47,26 @@ def child_exchange(seed: int, currencies: tuple[str, ...]) -> Iterator[SimAddres
                 child.kill()
 
 
-def _last_words(said: bytes) -> str:
-    lines = said.decode("utf-8", "replace").strip().splitlines()
-    return clean(lines[-1].removeprefix("dfmon: ")) if lines else "it said nothing"
+def _last_stderr_line(stderr: bytes) -> str:
+    lines = stderr.decode("utf-8", "replace").strip().splitlines()
+    return sanitize(lines[-1].removeprefix("dfmon: ")) if lines else "it said nothing"
 
 
-def pointed_at(config: Config, at: SimAddresses) -> Config:
+def with_sim_addresses(config: Config, addresses: SimAddresses) -> Config:
     """The configuration with every venue's address replaced by the simulator's."""
     replace = msgspec.structs.replace
-    deribit = replace(config.deribit, websocket=at.deribit_ws, rest=at.deribit_rest, archive=at.deribit_rest)
+    deribit = replace(
+        config.deribit, websocket=addresses.deribit_ws, rest=addresses.deribit_rest, archive=addresses.deribit_rest
+    )
     return replace(
         config,
-        deribit=replace(deribit, summary_s=5.0, look_back_h=LOOK_BACK_H, archive_pace=PACE),
+        deribit=replace(deribit, summary_s=5.0, look_back_h=LOOKBACK_H, archive_pace=ARCHIVE_CALLS_PER_S),
         binance=replace(
             config.binance,
-            spot_websocket=at.binance_spot_ws,
-            spot_rest=at.binance_spot_rest,
-            futures_websocket=at.binance_futures_ws,
-            futures_rest=at.binance_futures_rest,
+            spot_websocket=addresses.binance_spot_ws,
+            spot_rest=addresses.binance_spot_rest,
+            futures_websocket=addresses.binance_futures_ws,
+            futures_rest=addresses.binance_futures_rest,
         ),
-        okx=replace(config.okx, websocket=at.okx_ws, rest=at.okx_rest),
+        okx=replace(config.okx, websocket=addresses.okx_ws, rest=addresses.okx_rest),
     )

@@ -12,8 +12,8 @@ from dfmon.runtime import composition, runner
 def run(args: argparse.Namespace, config: Config, mode: State) -> int:
     """Run until the user or a signal ends it; `mode` tells the venues from the simulated exchange."""
     publish = getattr(args, "publish", None)
-    out = composition.outputs(config, publish or "")
-    session = composition.live_session(config, mode, out, composition.Faults())
+    out = composition.open_outputs(config, publish or "")
+    session = composition.live_session(config, mode, out, composition.StepErrorLog())
     if publish:
         return runner.run_headless(session, out)
     return runner.run_with_screen(session, config, config.market.currencies, vars(args))

@@ -12,12 +12,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dfmon.cli.parser import parser
+from dfmon.cli.parser import build_parser
 from dfmon.model.errors import EXIT_FAILED, EXIT_USAGE, DfmonError, UsageError
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 
 # flag on the command line -> key of the configuration
-CONFIGURED = {
+CONFIG_KEY_BY_FLAG = {
     "currency": "market.currencies",
     "positions": "market.positions",
     "numeraire": "market.numeraire",
@@ -37,12 +37,12 @@ CONFIGURED = {
 def run(argv: Sequence[str]) -> int:
     """Parse and run; the exit code of the process."""
     try:
-        return _dispatch(parser().parse_args(argv))
+        return _dispatch(build_parser().parse_args(argv))
     except DfmonError as exc:
         print(f"dfmon: {exc}", file=sys.stderr)
         return exc.exit_code
     except OSError as exc:
-        print(f"dfmon: {clean(str(exc))}", file=sys.stderr)
+        print(f"dfmon: {sanitize(str(exc))}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
         return 130
@@ -54,22 +54,24 @@ def _dispatch(args: argparse.Namespace) -> int:
     if args.command == "sim":
         from dfmon.cli import sim
 
-        return sim.serve_alone(args.seed, args.port, args.speed, args.currency, child=args.child)
+        return sim.serve_standalone(args.seed, args.port, args.speed, args.currency, child=args.child)
 
     from dfmon import config
     from dfmon.cli import dispatch as commands
 
-    flags = {key: getattr(args, name) for name, key in CONFIGURED.items() if getattr(args, name, None) is not None}
+    flags = {
+        key: getattr(args, name) for name, key in CONFIG_KEY_BY_FLAG.items() if getattr(args, name, None) is not None
+    }
     if args.command == "record":
         flags["record.directory"] = args.directory
     if args.command == "backfill" and args.venue is not None:
         flags["deribit.rest"] = flags["deribit.archive"] = args.venue
-    loaded = config.load(getattr(args, "config", None), config.environment(), flags)
-    _log_to(getattr(args, "log_file", None), screen=_draws(args))
-    return commands.run(args, loaded)
+    loaded_config = config.load(getattr(args, "config", None), config.environment(), flags)
+    _configure_logging(getattr(args, "log_file", None), screen=_draws_screen(args))
+    return commands.run(args, loaded_config)
 
 
-def _draws(args: argparse.Namespace) -> bool:
+def _draws_screen(args: argparse.Namespace) -> bool:
     return (
         args.command in (None, "demo", "replay")
         and not getattr(args, "publish", None)
@@ -77,14 +79,14 @@ def _draws(args: argparse.Namespace) -> bool:
     )
 
 
-def _log_to(file: Path | None, *, screen: bool) -> None:
+def _configure_logging(log_path: Path | None, *, screen: bool) -> None:
     """Warnings to stderr without a screen; with one to a file only, since stderr is the screen."""
     handler: logging.Handler
-    if file is not None:
+    if log_path is not None:
         try:
-            handler = logging.handlers.RotatingFileHandler(file, maxBytes=1 << 20, backupCount=3, encoding="utf-8")
+            handler = logging.handlers.RotatingFileHandler(log_path, maxBytes=1 << 20, backupCount=3, encoding="utf-8")
         except OSError as exc:
-            raise UsageError(f"--log-file {clean(str(file))}: cannot be written: {exc.strerror}") from None
+            raise UsageError(f"--log-file {sanitize(str(log_path))}: cannot be written: {exc.strerror}") from None
     elif screen:
         handler = logging.NullHandler()
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dfmon.model.errors import UsageError
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 from dfmon.version import __version__
 
 
@@ -15,65 +15,65 @@ class Parser(argparse.ArgumentParser):
     """argparse, but an error is one sentence and points to the help."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{clean(message, 300)}; see `{self.prog} --help`")
+        raise UsageError(f"{sanitize(message, 300)}; see `{self.prog} --help`")
 
 
-def parser() -> Parser:
+def build_parser() -> Parser:
     """Every command and option. Help, the README's table and their test read it from here."""
-    shared = _shared_options()
-    top = Parser(
+    common = _common_options()
+    root = Parser(
         prog="dfmon",
         description="Dealer flow in crypto options, in the terminal. Without a command: the live monitor.",
-        parents=[shared],
+        parents=[common],
     )
-    top.add_argument("--version", action="version", version=f"dfmon {__version__}")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    root.add_argument("--version", action="version", version=f"dfmon {__version__}")
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
 
-    demo = commands.add_parser("demo", parents=[shared], help="the same screen on a simulated exchange; no network")
-    _seed(demo)
+    demo = commands.add_parser("demo", parents=[common], help="the same screen on a simulated exchange; no network")
+    _add_seed_option(demo)
 
-    replay = commands.add_parser("replay", parents=[shared], help="the same screen on a recording or recorded boards")
-    _replay_options(replay)
+    replay = commands.add_parser("replay", parents=[common], help="the same screen on a recording or recorded boards")
+    _add_replay_options(replay)
 
-    record = commands.add_parser("record", parents=[shared], help="record every raw frame, without a screen")
+    record = commands.add_parser("record", parents=[common], help="record every raw frame, without a screen")
     record.add_argument("directory", metavar="DIR", help="where the segments go")
     record.add_argument("--minutes", type=_minutes, metavar="M", help="end after so many minutes")
 
-    snapshot = commands.add_parser("snapshot", parents=[shared], help="one snapshot, as text or JSON")
-    _snapshot_options(snapshot)
+    snapshot = commands.add_parser("snapshot", parents=[common], help="one snapshot, as text or JSON")
+    _add_snapshot_options(snapshot)
 
-    backfill = commands.add_parser("backfill", parents=[shared], help="whole life of every listed option, resumable")
+    backfill = commands.add_parser("backfill", parents=[common], help="whole life of every listed option, resumable")
     backfill.add_argument(
         "--from", dest="venue", metavar="URL", help="listing and archive of another address, as of sim"
     )
     backfill.add_argument("--pace", metavar="N", help="calls a second to the archive (default 4)")
 
     doctor = commands.add_parser(
-        "doctor", parents=[shared], help="what is wrong with feeds, clock, limits, disk and terminal, in words"
+        "doctor", parents=[common], help="what is wrong with feeds, clock, limits, disk and terminal, in words"
     )
     doctor.add_argument("--json", action="store_true", help="one JSON object")
 
     sim = commands.add_parser("sim", help="serve the simulated exchange on loopback")
-    _sim_options(sim)
-    return top
+    _add_sim_options(sim)
+    return root
 
 
-def _shared_options() -> Parser:
-    shared = Parser(add_help=False, argument_default=argparse.SUPPRESS)
-    market = shared.add_argument_group("market")
+def _common_options() -> Parser:
+    common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    market = common.add_argument_group("market")
     market.add_argument("--currency", metavar="BTC,ETH", help="underlyings, the first one is shown first")
     market.add_argument("--positions", metavar="MODEL", help="dealer positions: flow, naive, short-all or file:PATH")
     market.add_argument("--numeraire", metavar="usd|coin", help="dealers hedge in dollars, or premium-adjusted")
     market.add_argument("--stickiness", metavar="strike|moneyness", help="what volatility does when spot moves")
     market.add_argument("--tick", metavar="S", help="seconds between snapshots (default 1)")
     market.add_argument("--config", type=Path, metavar="FILE", help="configuration file (TOML)")
-    screen = shared.add_argument_group("screen")
+    screen = common.add_argument_group("screen")
     screen.add_argument("--rate", metavar="HZ", help="frames a second, 0.1 to 4 (default 1)")
     screen.add_argument("--palette", metavar="NAME", help="blue-orange, purple-green, mono or green-red")
     screen.add_argument("--icons", metavar="SET", help="unicode, ascii or braille")
     screen.add_argument("--plain", action="store_true", help="ASCII, no colour: screen readers, serial lines")
     screen.add_argument("--low-bandwidth", action="store_true", help="fewer frames and bytes for thin lines")
-    out = shared.add_argument_group("without a screen")
+    out = common.add_argument_group("without a screen")
     out.add_argument(
         "--publish", nargs="?", const="changes", choices=("changes", "all"), metavar="changes|all",
         help="no screen: JSON lines on stdout, of state changes (default) or of every snapshot",
@@ -83,10 +83,10 @@ def _shared_options() -> Parser:
     out.add_argument("--rest", metavar="HOST:PORT", help="also over HTTP: /v1/snapshot, /healthz, /openapi.json")
     out.add_argument("--record", metavar="DIR", help="also record every raw frame into DIR")
     out.add_argument("--log-file", type=Path, metavar="FILE", help="log there instead of to stderr")
-    return shared
+    return common
 
 
-def _replay_options(replay: argparse.ArgumentParser) -> None:
+def _add_replay_options(replay: argparse.ArgumentParser) -> None:
     replay.add_argument(
         "file",
         type=Path,
@@ -106,7 +106,7 @@ def _replay_options(replay: argparse.ArgumentParser) -> None:
     )
 
 
-def _snapshot_options(snapshot: argparse.ArgumentParser) -> None:
+def _add_snapshot_options(snapshot: argparse.ArgumentParser) -> None:
     snapshot.add_argument(
         "source",
         nargs="?",
@@ -118,15 +118,15 @@ def _snapshot_options(snapshot: argparse.ArgumentParser) -> None:
     snapshot.add_argument("--timeout", type=_seconds, default=30.0, metavar="S", help="patience for live data")
 
 
-def _sim_options(sim: argparse.ArgumentParser) -> None:
+def _add_sim_options(sim: argparse.ArgumentParser) -> None:
     sim.add_argument("--port", type=int, default=0, help="first of four ports; 0 takes free ones (default)")
     sim.add_argument("--speed", type=float, default=1.0, help="times real time (default 1)")
     sim.add_argument("--currency", default="BTC,ETH", help="coins to trade (default BTC,ETH)")
     sim.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    _seed(sim)
+    _add_seed_option(sim)
 
 
-def _seed(command: argparse.ArgumentParser) -> None:
+def _add_seed_option(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=7, help="seed of the simulated market (default 7)")
 
 

@@ -17,37 +17,37 @@ from typing import Final, TextIO
 from dfmon.config import Config
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import EXIT_FAILED
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 from dfmon.runtime import composition, runner
 from dfmon.store.recorder import Recorder
 
-_LOG_EVERY_S: Final = 60
+_LOG_INTERVAL_S: Final = 60
 log = logging.getLogger("dfmon")
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """Record until a signal, or for --minutes. 0 or 128 + the signal; 1 where the end could not be written."""
     hub = SnapshotHub(mode="live")
-    out = composition.outputs(config, getattr(args, "publish", None) or "")
-    session = composition.live_session(config, "live", out, composition.Faults(), hub)
+    out = composition.open_outputs(config, getattr(args, "publish", None) or "")
+    session = composition.live_session(config, "live", out, composition.StepErrorLog(), hub)
     assert session.recorder is not None  # the command names the folder
-    progress = Progress(session.recorder, hub, sys.stderr)
+    progress = RecordingProgress(session.recorder, hub, sys.stderr)
     seconds = None if args.minutes is None else args.minutes * 60.0
-    code = runner.run_headless(session, out, beside=progress.watch, seconds=seconds)
-    sys.stderr.write(f"{progress.line()}\n")
-    return EXIT_FAILED if session.recorder.failed else code
+    code = runner.run_headless(session, out, companion=progress.show_until, seconds=seconds)
+    sys.stderr.write(f"{progress.status_line()}\n")
+    return EXIT_FAILED if session.recorder.failure else code
 
 
-class Progress:
+class RecordingProgress:
     """A line a second on a terminal, one a minute in a log."""
 
     def __init__(self, recorder: Recorder, hub: SnapshotHub, stream: TextIO) -> None:
         self._recorder, self._hub, self._stream = recorder, hub, stream
-        self._began = time.monotonic()
+        self._started = time.monotonic()
 
-    async def watch(self, stop: asyncio.Event) -> None:
+    async def show_until(self, stop: asyncio.Event) -> None:
         """Until `stop`."""
-        rewritten = self._stream.isatty()
+        is_terminal = self._stream.isatty()
         seconds = 0
         while not stop.is_set():
             try:
@@ -55,51 +55,51 @@ class Progress:
                     await stop.wait()
             except TimeoutError:
                 seconds += 1
-                if rewritten:
-                    self._stream.write(f"\r\x1b[K{self.line()[: _columns()]}")
+                if is_terminal:
+                    self._stream.write(f"\r\x1b[K{self.status_line()[: _terminal_columns()]}")
                     self._stream.flush()
-                elif seconds % _LOG_EVERY_S == 0:
-                    log.info("%s", self.line())
-        if rewritten:
+                elif seconds % _LOG_INTERVAL_S == 0:
+                    log.info("%s", self.status_line())
+        if is_terminal:
             self._stream.write("\r\x1b[K")
 
-    def line(self) -> str:
+    def status_line(self) -> str:
         """How long, how much, how small, and what is wrong."""
-        made = self._recorder
-        ratio = share(made.written_bytes, made.raw_bytes)
-        said = [
-            duration(time.monotonic() - self._began),
-            f"{made.records:,} records",
-            f"{made.frames:,} frames",
-            f"{megabytes(made.raw_bytes)} in {megabytes(made.written_bytes)}{ratio}",
-            f"{made.files} files" if made.files != 1 else "1 file",
-            f"{made.dropped:,} dropped",
-            *self._feeds(),
+        recorder = self._recorder
+        packed = packed_ratio(recorder.written_bytes, recorder.raw_bytes)
+        parts = [
+            duration(time.monotonic() - self._started),
+            f"{recorder.records:,} records",
+            f"{recorder.frames:,} frames",
+            f"{megabytes(recorder.raw_bytes)} in {megabytes(recorder.written_bytes)}{packed}",
+            f"{recorder.segment_count} files" if recorder.segment_count != 1 else "1 file",
+            f"{recorder.dropped:,} dropped",
+            *self._feed_problems(),
         ]
-        if made.failed:
-            said.append(made.failed)
-        return ", ".join(said)
+        if recorder.failure:
+            parts.append(recorder.failure)
+        return ", ".join(parts)
 
-    def _feeds(self) -> Iterator[str]:
+    def _feed_problems(self) -> Iterator[str]:
         """Those that bring nothing."""
-        last = [s for name in self._hub.underlyings() if (s := self._hub.latest(name)) is not None]
-        for feed in last[0].feeds if last else ():
+        latest_snapshots = [s for name in self._hub.underlyings() if (s := self._hub.latest(name)) is not None]
+        for feed in latest_snapshots[0].feeds if latest_snapshots else ():
             if feed.state != "live":
-                yield clean(f"{feed.name} {feed.state} {feed.note}".strip(), 80)
+                yield sanitize(f"{feed.name} {feed.state} {feed.note}".strip(), 80)
 
 
 def duration(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    total_s = round(seconds)
+    return f"{total_s // 3600}:{total_s // 60 % 60:02d}:{total_s % 60:02d}"
 
 
 def megabytes(count: int) -> str:
     return f"{count / 1e6:,.1f} MB"
 
 
-def share(packed: int, raw: int) -> str:
+def packed_ratio(packed: int, raw: int) -> str:
     return f" ({packed / raw:.2f})" if raw else ""
 
 
-def _columns() -> int:
+def _terminal_columns() -> int:
     return shutil.get_terminal_size().columns - 1

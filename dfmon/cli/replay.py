@@ -7,19 +7,21 @@ from pathlib import Path
 
 from dfmon.config import Config, flow_params
 from dfmon.engine.hub import SnapshotHub
-from dfmon.replay import ReplaySession, open_source, span_of
+from dfmon.replay import ReplaySession, open_source, resolve_span
 from dfmon.runtime import composition, runner
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """Replay FILE from --from to --until; `--publish all` writes every snapshot as fast as it can."""
     publish = getattr(args, "publish", None)
-    chosen = config.market.currencies if hasattr(args, "currency") else None
-    source = open_source(Path(args.file), chosen, flow_params(config), named=vars(args), across_gaps=args.across_gaps)
-    start, end = span_of(source, args.start, args.until)
+    currencies = config.market.currencies if hasattr(args, "currency") else None
+    source = open_source(
+        Path(args.file), currencies, flow_params(config), explicit_options=vars(args), across_gaps=args.across_gaps
+    )
+    start, end = resolve_span(source, args.start, args.until)
     if publish == "all":
         return runner.replay_headless(source, start, end)
-    out = composition.outputs(config, publish or "")
+    out = composition.open_outputs(config, publish or "")
     session = ReplaySession(
         source,
         SnapshotHub(mode="replay"),
@@ -28,7 +30,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         paused=args.paused,
         from_ns=start,
         until_ns=end,
-        scouting=not publish,
+        prefetch=not publish,
     )
     if publish:
         return runner.run_headless(session, out)

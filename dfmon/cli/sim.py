@@ -10,7 +10,7 @@ import sys
 import msgspec
 
 from dfmon.model.errors import DfmonError, UsageError
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 from dfmon.sim.server import SimAddresses, SimConfig, run_child, serve
 
 
@@ -21,31 +21,33 @@ def _sim_config(seed: int, port: int, speed: float, currencies: tuple[str, ...])
         raise UsageError(f"sim: {exc}") from None
 
 
-def serve_alone(seed: int, port: int, speed: float, currency: str, *, child: bool) -> int:
+def serve_standalone(seed: int, port: int, speed: float, currency: str, *, child: bool) -> int:
     """Serve until a signal; the addresses go to stdout. As a child, until stdin ends."""
     config = _sim_config(seed, port, speed, tuple(c.strip() for c in currency.split(",") if c.strip()))
     try:
-        return run_child(config) if child else asyncio.run(_until_signal(config))
+        return run_child(config) if child else asyncio.run(_run_until_signal(config))
     except OSError as exc:
-        raise DfmonError(f"sim: {config.host}, ports {port} to {port + 3}: {clean(exc.strerror or str(exc))}") from None
+        raise DfmonError(
+            f"sim: {config.host}, ports {port} to {port + 3}: {sanitize(exc.strerror or str(exc))}"
+        ) from None
     except ValueError as exc:
-        raise UsageError(f"sim: {clean(str(exc))}") from None
+        raise UsageError(f"sim: {sanitize(str(exc))}") from None
 
 
-async def _until_signal(config: SimConfig) -> int:
+async def _run_until_signal(config: SimConfig) -> int:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    caught: list[int] = []
+    received_signals: list[int] = []
 
-    def leave(number: int) -> None:
-        caught.append(number)
+    def on_signal(number: int) -> None:
+        received_signals.append(number)
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, leave, number)
-    await serve(config, _announce, stop)
-    return 128 + caught[0] if caught else 0
+        loop.add_signal_handler(number, on_signal, number)
+    await serve(config, _print_addresses, stop)
+    return 128 + received_signals[0] if received_signals else 0
 
 
-def _announce(at: SimAddresses) -> None:
-    sys.stdout.write(json.dumps(msgspec.to_builtins(at)) + "\n")
+def _print_addresses(addresses: SimAddresses) -> None:
+    sys.stdout.write(json.dumps(msgspec.to_builtins(addresses)) + "\n")
     sys.stdout.flush()

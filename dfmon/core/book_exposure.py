@@ -17,20 +17,20 @@ import numpy as np
 from dfmon.core.columns import Columns
 from dfmon.core.exposure.unit_exposure import METRICS, UnitExposure, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import RollUp, Totals, member_totals, roll_up, totals
-from dfmon.core.flip.gamma_flip import Flip, find_flip, flip_band, flip_members
+from dfmon.core.flip.gamma_flip import GammaFlip, find_flip, flip_band, flip_members
 from dfmon.core.flip.grid import Stickiness
-from dfmon.core.positions.counter_rng import UNSEEN, shared
+from dfmon.core.positions.counter_rng import OFF_VENUE, common_normals
 from dfmon.core.pricing.greek_calc import Numeraire
-from dfmon.core.pricing.pairing import Pairing, Points
+from dfmon.core.pricing.pairing import Pairing, PricingPoints
 from dfmon.core.pricing.settlement import DAY
 from dfmon.model.frames import F64, ChainFrame
 
-BAND: Final = (0.05, 0.95)
+BAND_QUANTILES: Final = (0.05, 0.95)
 NORMAL_95: Final = NormalDist().inv_cdf(0.95)
 
 
 @dataclass(frozen=True, slots=True)
-class Other:
+class ModelExposure:
     """What another position model says of the same board; `level` is its flip, None where it has none."""
 
     model: str
@@ -42,19 +42,19 @@ class Other:
 class Exposure:
     """Roll-ups in USD; `members` (7, M) in the order of METRICS, None without an ensemble.
 
-    `unit` is what +1 coin is worth at each of the `points`, `sums` those of the book, `unseen` (7,) the standard
-    deviation that books on other venues add to each roll-up, `others` the models that are not the chosen one.
-    `flip` is None while there is no spot. `flip_lo` and `flip_hi` are its band, `p_none` the share of members without
-    a flip; all None without an ensemble.
+    `unit` is what +1 coin is worth at each of the `points`, `sums` those of the book, `off_venue_risk` (7,) the
+    standard deviation that books on other venues add to each roll-up, `others` the models that are not the chosen one.
+    `flip` is None while there is no spot. `flip_lo` and `flip_hi` are its band, `p_none` the share of members without a
+    flip; all None without an ensemble.
     """
 
     unit: UnitExposure
-    points: Points
+    points: PricingPoints
     sums: RollUp
     members: F64 | None
-    unseen: F64
-    others: tuple[Other, ...]
-    flip: Flip | None
+    off_venue_risk: F64
+    others: tuple[ModelExposure, ...]
+    flip: GammaFlip | None
     flip_lo: float | None
     flip_hi: float | None
     p_none: float | None
@@ -66,12 +66,12 @@ class Exposure:
         """
         if self.members is None:
             return None, None
-        low, high = quantiles(weights @ self.members)
-        if not self.unseen.any():
+        low, high = band_quantiles(weights @ self.members)
+        if not self.off_venue_risk.any():
             return low, high
-        value = float(weights @ self.totals.column())
-        aside = NORMAL_95 * float(np.abs(weights) @ self.unseen)
-        return value - math.hypot(value - low, aside), value + math.hypot(high - value, aside)
+        value = float(weights @ self.totals.to_array())
+        off_venue_width = NORMAL_95 * float(np.abs(weights) @ self.off_venue_risk)
+        return value - math.hypot(value - low, off_venue_width), value + math.hypot(high - value, off_venue_width)
 
     @property
     def totals(self) -> Totals:
@@ -82,36 +82,40 @@ class Exposure:
         return np.asarray(self.unit.ngi[self.points.point])
 
 
-def quantiles(values: F64) -> tuple[float, float]:
+def band_quantiles(values: F64) -> tuple[float, float]:
     """5 % and 95 % quantiles of the members.
 
     Units: of the values. Shapes: (M,) -> two scalars. Domain: finite, M >= 1.
     Source: Hyndman & Fan (1996), definition 7.
     """
-    low, high = np.quantile(values, BAND)
+    low, high = np.quantile(values, BAND_QUANTILES)
     return float(low), float(high)
 
 
-def measure(
+def measure_exposure(
     frame: ChainFrame,
     cols: Columns,
     numeraire: Numeraire,
     stickiness: Stickiness,
     others: Mapping[str, F64] | None = None,
-    unseen_sd: float = 0.0,
+    off_venue_sd: float = 0.0,
 ) -> Exposure:
     """Roll-ups and flip of the book; of `others`, positions (n,) of the frame by model, totals and flip alone.
 
-    `unseen_sd` is the standard deviation of the book on other venues, as a share of the seen one without its signs.
+    `off_venue_sd` is the standard deviation of the book on other venues, as a share of the seen one without its signs.
 
     The flip is that of the dollar gamma under either numeraire.
     Units: USD. Shapes: as `Exposure`. Domain: an empty book has zero totals and no flip. Source: the kernels called.
     """
-    pairing = Pairing.of(cols.strike, cols.expiry_code, cols.option_type)
+    pairing = Pairing.from_listing(cols.strike, cols.expiry_code, cols.option_type)
     columns = cols.forward, cols.sigma, cols.tau
     # within a day settlement lifts other hedges of a call than of a put; in coin the premiums make all deltas differ
-    apart = cols.tau <= DAY
-    points = pairing.points(*columns, apart=apart) if numeraire == "usd" else Points.alone(cols.size)
+    keep_separate = cols.tau <= DAY
+    points = (
+        pairing.points(*columns, keep_separate=keep_separate)
+        if numeraire == "usd"
+        else PricingPoints.unmerged(cols.size)
+    )
     at = points.option
     unit = unit_exposures(
         cols.forward[at],
@@ -123,48 +127,57 @@ def measure(
         numeraire=numeraire,
         inverse=frame.inverse[cols.rows[at]],
     )
-    held = points.add(cols.position)
-    sums = roll_up(unit, held, cols.cell[at], cols.expiries.size, cols.strikes.size)
-    members = None if cols.members is None else member_totals(unit.spread(points.point), cols.members)
-    unseen = np.zeros(len(METRICS))
-    if unseen_sd > 0.0:
-        unseen = unseen_sd * (np.abs(unit.spread(points.point).matrix) @ np.abs(cols.position))
-    beside = {model: position[cols.rows] for model, position in (others or {}).items()}
-    flip, band, levels = _flips(frame.spot, cols, pairing.points(*columns), stickiness, beside, unseen_sd)
-    rows = tuple(
-        Other(model, totals(unit, points.add(position)), levels.get(model)) for model, position in beside.items()
+    point_exposure = points.sum_exposure(cols.position)
+    sums = roll_up(unit, point_exposure, cols.cell[at], cols.expiries.size, cols.strikes.size)
+    members = None if cols.members is None else member_totals(unit.for_rows(points.point), cols.members)
+    off_venue_risk = np.zeros(len(METRICS))
+    if off_venue_sd > 0.0:
+        off_venue_risk = off_venue_sd * (np.abs(unit.for_rows(points.point).matrix) @ np.abs(cols.position))
+    other_positions = {model: position[cols.rows] for model, position in (others or {}).items()}
+    flip, band, levels = _find_flips(
+        frame.spot, cols, pairing.points(*columns), stickiness, other_positions, off_venue_sd
     )
-    return Exposure(unit, points, sums, members, unseen, rows, flip, *band)
+    model_exposures = tuple(
+        ModelExposure(model, totals(unit, points.sum_exposure(position)), levels.get(model))
+        for model, position in other_positions.items()
+    )
+    return Exposure(unit, points, sums, members, off_venue_risk, model_exposures, flip, *band)
 
 
-def _flips(
+def _find_flips(
     spot: float,
     cols: Columns,
-    points: Points,
+    points: PricingPoints,
     stickiness: Stickiness,
     others: Mapping[str, F64],
-    unseen_sd: float,
-) -> tuple[Flip | None, tuple[float | None, float | None, float | None], dict[str, float]]:
+    off_venue_sd: float,
+) -> tuple[GammaFlip | None, tuple[float | None, float | None, float | None], dict[str, float]]:
     """The flip, its band and the share without one, and the flips of other models: they are further members."""
     if not spot > 0.0 or not cols.size:
         return None, (None, None, None), {}
     at = points.option
     chain = cols.forward[at], cols.terms.strike[at], cols.sigma[at], cols.terms.tau[at]
     share, expiry = cols.terms.share[at], cols.expiries[cols.expiry_code[at]]
-    flip = find_flip(spot, *chain, points.add(cols.position) * share, stickiness=stickiness, expiry=expiry)
+    flip = find_flip(spot, *chain, points.sum_exposure(cols.position) * share, stickiness=stickiness, expiry=expiry)
     # a book of one sign has no flip, and looking for it would search the widest range
-    asked = {model: held for model, held in others.items() if held.min() < 0.0 < held.max()}
+    two_sided = {
+        model: model_position
+        for model, model_position in others.items()
+        if model_position.min() < 0.0 < model_position.max()
+    }
     size = 0 if cols.members is None else cols.members.shape[1]
-    if not size and not asked:
+    if not size and not two_sided:
         return flip, (None, None, None), {}
-    members = np.empty((at.size, size + len(asked)))
+    members = np.empty((at.size, size + len(two_sided)))
     if cols.members is not None:
-        members[:, :size] = points.add(cols.members)
-        if unseen_sd > 0.0:
-            members[:, :size] += points.add(np.abs(cols.position))[:, None] * (unseen_sd * shared(UNSEEN))
-    for column, held in enumerate(asked.values(), size):
-        members[:, column] = points.add(held)
+        members[:, :size] = points.sum_exposure(cols.members)
+        if off_venue_sd > 0.0:
+            members[:, :size] += points.sum_exposure(np.abs(cols.position))[:, None] * (
+                off_venue_sd * common_normals(OFF_VENUE)
+            )
+    for column, model_position in enumerate(two_sided.values(), size):
+        members[:, column] = points.sum_exposure(model_position)
     members *= share[:, None]
     levels = flip_members(spot, *chain, members, stickiness=stickiness, expiry=expiry)
-    found = {model: float(level) for model, level in zip(asked, levels[size:]) if not np.isnan(level)}
+    found = {model: float(level) for model, level in zip(two_sided, levels[size:]) if not np.isnan(level)}
     return flip, (flip_band(levels[:size]) if size else (None, None, None)), found

@@ -17,8 +17,8 @@ from dfmon.core.pricing.settlement import DAY, Terms, settlement_terms
 from dfmon.model.frames import F64, I64, ChainFrame
 from dfmon.model.units import YEAR
 
-SIGMAS: Final = (0.001, 20.0)  # a volatility outside of these is no quote
-VAST: Final = 1e12  # nor is a price or a quantity of this size
+SIGMA_BOUNDS: Final = (0.001, 20.0)  # a volatility outside of these is no quote
+MAX_QUANTITY: Final = 1e12  # nor is a price or a quantity of this size
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Columns:
     """n priceable options. Units: USD, decimal volatility, years, coins.
 
     `rows` are their places in the frame; `strikes` and `expiries` ascend, and the codes say which one each option has.
-    `terms` are the strike, time and share of the settlement treatment. `usable` is the share of the board's open
-    interest that these options hold.
+    `terms` are the strike, time and share of the settlement treatment. `priceable_share` is the share of the board's
+    open interest that these options hold.
     """
 
     rows: I64
@@ -36,7 +36,7 @@ class Columns:
     sigma: F64
     tau: F64
     option_type: F64
-    interest: F64
+    open_interest: F64
     position: F64
     members: F64 | None
     terms: Terms
@@ -45,8 +45,8 @@ class Columns:
     strike_code: NDArray[np.intp]
     expiries: I64
     expiry_code: NDArray[np.intp]
-    usable: float
-    missing: tuple[str, ...]
+    priceable_share: float
+    exclusions: tuple[str, ...]
 
     @property
     def size(self) -> int:
@@ -67,44 +67,48 @@ def columns(frame: ChainFrame, positions: DealerPositions) -> Columns:
     """
     tau = (frame.expiry_ns - frame.venue_ns) / YEAR
     reasons = {
-        "no forward": ~((frame.forward > 1.0 / VAST) & (frame.forward < VAST)),
-        "no mark volatility": ~((frame.sigma >= SIGMAS[0]) & (frame.sigma <= SIGMAS[1])),
-        "no open interest": ~((frame.open_interest >= 0.0) & (frame.open_interest < VAST)),
-        "no position": ~(np.abs(positions.position) < VAST),
-        "bad strike": ~((frame.strike > 1.0 / VAST) & (frame.strike < VAST)),
+        "no forward": ~((frame.forward > 1.0 / MAX_QUANTITY) & (frame.forward < MAX_QUANTITY)),
+        "no mark volatility": ~((frame.sigma >= SIGMA_BOUNDS[0]) & (frame.sigma <= SIGMA_BOUNDS[1])),
+        "no open interest": ~((frame.open_interest >= 0.0) & (frame.open_interest < MAX_QUANTITY)),
+        "no position": ~(np.abs(positions.position) < MAX_QUANTITY),
+        "bad strike": ~((frame.strike > 1.0 / MAX_QUANTITY) & (frame.strike < MAX_QUANTITY)),
     }
-    good = tau > 0.0
-    missing = []
-    for reason, bad in reasons.items():
-        count = int(np.count_nonzero(bad & good))
+    priceable = tau > 0.0
+    exclusions = []
+    for reason, excluded in reasons.items():
+        count = int(np.count_nonzero(excluded & priceable))
         if count:
-            missing.append(f"{count} option{'s' if count > 1 else ''}: {reason}")
-        good &= ~bad
-    rows = np.flatnonzero(good)
+            exclusions.append(f"{count} option{'s' if count > 1 else ''}: {reason}")
+        priceable &= ~excluded
+    rows = np.flatnonzero(priceable)
     strikes, strike_code = np.unique(frame.strike[rows], return_inverse=True)
     expiries, expiry_code = np.unique(frame.expiry_ns[rows], return_inverse=True)
-    forward, strike, time = frame.forward[rows], frame.strike[rows], tau[rows]
-    average = np.where(time <= 2 * DAY, frame.settling, np.nan) if np.isfinite(frame.settling) else None
-    interest = frame.open_interest[rows]
-    held = np.nansum(np.maximum(frame.open_interest, 0.0))
+    forward, strike, live_tau = frame.forward[rows], frame.strike[rows], tau[rows]
+    average = (
+        np.where(live_tau <= 2 * DAY, frame.delivery_average, np.nan) if np.isfinite(frame.delivery_average) else None
+    )
+    open_interest = frame.open_interest[rows]
+    total_open_interest = np.nansum(np.maximum(frame.open_interest, 0.0))
     return Columns(
         rows=rows,
         forward=forward,
         strike=strike,
         sigma=frame.sigma[rows],
-        tau=time,
+        tau=live_tau,
         option_type=frame.option_type[rows].astype(np.float64),
-        interest=interest,
+        open_interest=open_interest,
         position=positions.position[rows],
         members=positions.members if positions.members is None or rows.size == frame.size else positions.members[rows],
-        terms=settlement_terms(forward, strike, time, average),
+        terms=settlement_terms(forward, strike, live_tau, average),
         average=average,
         strikes=strikes,
         strike_code=strike_code,
         expiries=expiries,
         expiry_code=expiry_code,
-        usable=float(interest.sum() / held) if held > 0.0 else (1.0 if rows.size else 0.0),
-        missing=tuple(missing),
+        priceable_share=float(open_interest.sum() / total_open_interest)
+        if total_open_interest > 0.0
+        else (1.0 if rows.size else 0.0),
+        exclusions=tuple(exclusions),
     )
 
 
@@ -123,7 +127,7 @@ def atm_sigma(cols: Columns) -> F64:
     return sigma
 
 
-def summed(codes: NDArray[np.intp], values: F64, groups: int) -> F64:
+def group_sums(codes: NDArray[np.intp], values: F64, groups: int) -> F64:
     """Sum of `values` in each group, added in the order of the rows.
 
     Units: of the values. Shapes: (n,), (n,) -> (groups,). Domain: codes in [0, groups). Source: none.

@@ -13,24 +13,28 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from dfmon.core.book_exposure import measure
+from dfmon.core.book_exposure import measure_exposure
 from dfmon.core.columns import Columns, atm_sigma, columns, first_of_group
-from dfmon.core.exposure.desks import Desk, hedged, unseen_sd
+from dfmon.core.exposure.desks import Desk, hedged, off_venue_sd
 from dfmon.core.flip.grid import Stickiness
 from dfmon.core.positions.attribution import Priors
-from dfmon.core.positions.dealer_net import dealer_positions, other_positions, reconciled
+from dfmon.core.positions.dealer_net import (
+    alternative_positions,
+    dealer_positions,
+    open_interest_check,
+)
 from dfmon.core.positions.inventory import Inventory
-from dfmon.core.positions.update import observe
-from dfmon.core.pricing.compiled import pricing
+from dfmon.core.positions.update import update_inventory
+from dfmon.core.pricing.compiled import kernels_for_step
 from dfmon.core.pricing.greek_calc import Numeraire
-from dfmon.core.scenario.alerts import Watch, watch
+from dfmon.core.scenario.alerts import AlertState, watch
 from dfmon.core.scenario.features import scenario_inputs
-from dfmon.core.scenario.hpp_score import Scaling, rescale
-from dfmon.core.scenario.liquidity import MEDIAN_OVER, SAMPLE, market_view
-from dfmon.core.scenario.lookback import empty_path, moves
-from dfmon.core.scenario.rolling import Window
+from dfmon.core.scenario.hpp_score import Scaling, update_scaling
+from dfmon.core.scenario.liquidity import DEPTH_MEDIAN_NS, DEPTH_SAMPLE_NS, market_view
+from dfmon.core.scenario.lookback import empty_spot_path, measure_moves
+from dfmon.core.scenario.rolling import RollingWindow
 from dfmon.core.scenario.rules import RuleState, Thresholds, classify
-from dfmon.core.scenario.tick_result import Measured
+from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot import tables
 from dfmon.core.snapshot.build import assemble
 from dfmon.model.frames import F64, ChainFrame, FeedHealth, MarketFrame
@@ -71,10 +75,10 @@ class FlowState:
 
     inventory: Inventory
     scaling: Scaling
-    path: Window
-    depth: Window
+    path: RollingWindow
+    depth: RollingWindow
     rules: RuleState
-    watch: Watch
+    watch: AlertState
     tape: tuple[TapeRow, ...]
 
     @classmethod
@@ -82,10 +86,10 @@ class FlowState:
         return cls(
             inventory=Inventory.empty(),
             scaling=Scaling.initial(),
-            path=empty_path(),
-            depth=Window.empty(SAMPLE, MEDIAN_OVER // SAMPLE + 1, 1),
+            path=empty_spot_path(),
+            depth=RollingWindow.empty(DEPTH_SAMPLE_NS, DEPTH_MEDIAN_NS // DEPTH_SAMPLE_NS + 1, 1),
             rules=RuleState.initial(),
-            watch=Watch.initial(),
+            watch=AlertState.initial(),
             tape=(),
         )
 
@@ -103,11 +107,11 @@ def step(
     Units: of the frames. Shapes: any board, also an empty one. Domain: total; what cannot be computed is None with a
     reason. Source: the kernels called.
     """
-    with pricing(params.compiled):
-        return _computed(state, chain, market, feeds, params, seq)
+    with kernels_for_step(params.compiled):
+        return _compute(state, chain, market, feeds, params, seq)
 
 
-def _computed(
+def _compute(
     state: FlowState,
     chain: ChainFrame,
     market: MarketFrame,
@@ -116,21 +120,26 @@ def _computed(
     seq: int,
 ) -> tuple[FlowState, FlowSnapshot]:
     ts_ns = chain.ts_ns
-    inventory = observe(state.inventory, chain, params.priors)
-    held = inventory, chain, params.file_positions
-    positions, others = dealer_positions(params.positions, *held), other_positions(params.positions, *held)
+    inventory = update_inventory(state.inventory, chain, params.priors)
+    position_inputs = inventory, chain, params.file_positions
+    positions, alternatives = (
+        dealer_positions(params.positions, *position_inputs),
+        alternative_positions(params.positions, *position_inputs),
+    )
     cols = columns(chain, positions)
-    exposure = measure(chain, cols, params.numeraire, params.stickiness, others, unseen_sd(params.venue_share))
+    exposure = measure_exposure(
+        chain, cols, params.numeraire, params.stickiness, alternatives, off_venue_sd(params.venue_share)
+    )
     atm = atm_sigma(cols)
     sigma = daily_sigma(cols, atm)
     liquidity = market_view(market, state.depth, ts_ns)
-    moved = moves(state.path, ts_ns, chain.spot, sigma)
+    spot_moves = measure_moves(state.path, ts_ns, chain.spot, sigma)
     path = state.path.push(ts_ns, (chain.spot, sigma)) if chain.spot > 0.0 and sigma > 0.0 else state.path
     total = exposure.totals
-    scaling = rescale(state.scaling, ts_ns, total.ngi, total.vss, total.chl) if cols.size else state.scaling
+    scaling = update_scaling(state.scaling, ts_ns, total.ngi, total.vss, total.chl) if cols.size else state.scaling
 
-    move_usd = chain.spot * (moved.ret_15m or 0.0) if chain.spot > 0.0 else 0.0
-    measured = Measured(
+    move_usd = chain.spot * (spot_moves.ret_15m or 0.0) if chain.spot > 0.0 else 0.0
+    tick_result = TickResult(
         chain=chain,
         market=market,
         feeds=feeds,
@@ -140,22 +149,22 @@ def _computed(
         venue_share=params.venue_share,
         file_positions=params.file_positions,
         positions=positions,
-        reconciled=reconciled(inventory),
+        open_interest_check=open_interest_check(inventory),
         cols=cols,
         exposure=exposure,
         hedged=hedged(params.desks, params.risk_aversion, total.ngi, chain.spot, move_usd),
         atm=atm,
         sigma=sigma,
         liquidity=liquidity,
-        moved=moved,
+        spot_moves=spot_moves,
         scaling=scaling,
     )
-    inputs = scenario_inputs(measured, params.iv_move_1h)
+    inputs = scenario_inputs(tick_result, params.iv_move_1h)
     rules, reasons = classify(state.rules, inputs, params.thresholds, ts_ns)
     tape = tables.tape(chain, cols, exposure, state.tape)
-    watched = watch(state.watch, rules, exposure.flip, chain.spot, feeds, reasons, ts_ns)
-    snapshot = assemble(measured, inputs, rules, reasons, params.thresholds, tape, watched.alerts, seq)
-    return FlowState(inventory, scaling, path, liquidity.depth, rules, watched, tape), snapshot
+    alert_state = watch(state.watch, rules, exposure.flip, chain.spot, feeds, reasons, ts_ns)
+    snapshot = assemble(tick_result, inputs, rules, reasons, params.thresholds, tape, alert_state.alerts, seq)
+    return FlowState(inventory, scaling, path, liquidity.depth, rules, alert_state, tape), snapshot
 
 
 def daily_sigma(cols: Columns, atm: F64) -> float:

@@ -13,69 +13,69 @@ from typing import Any
 
 import numpy as np
 
-from dfmon.engine.drift import GreekDrift
+from dfmon.engine.greek_drift import GreekDrift
 from dfmon.engine.option_rows import OptionRows
-from dfmon.engine.tickers import Tickers
-from dfmon.engine.trades import sound, trade_columns
-from dfmon.engine.underlying import NEVER, SharedEvent, Underlying
+from dfmon.engine.ticker_buffer import TickerBuffer
+from dfmon.engine.trade_buffer import is_valid_trade, trade_columns
+from dfmon.engine.underlying import NO_HISTORY_NS, UnderlyingEvent, UnderlyingState
 from dfmon.model.events import (
+    BlockRfqChecked,
     Delisted,
     Event,
     FutureTicker,
-    HistorySeen,
     IndexPrice,
     Listed,
     ListingComplete,
     OptionGreeks,
-    OptionLife,
     OptionMarks,
     OptionTicker,
     OptionTrade,
+    OptionTradeHistory,
     PrintsLost,
-    RequestChecked,
+    RawTicker,
     SettlementPrice,
-    UnreadTicker,
+    TradeHistoryComplete,
     VolIndex,
 )
-from dfmon.model.frames import I64, ChainFrame, Life
+from dfmon.model.frames import I64, ChainFrame, TradeHistory
 from dfmon.model.instrument import Kind
 
 
-class _ByKind(dict[type[Event], Callable[[Any, int], None]]):
+class _HandlerTable(dict[type[Event], Callable[[Any, int], None]]):
     """What is done with an event of a kind; a venue's own subclass goes the way of its base."""
 
     def __missing__(self, kind: type[Event]) -> Callable[[Any, int], None]:
-        found = self[kind] = next(self[base] for base in kind.__mro__ if base in self)
-        return found
+        handler = self[kind] = next(self[base] for base in kind.__mro__ if base in self)
+        return handler
 
 
 class ChainState:
     """Rows, tickers and underlyings together. One writer, the driver."""
 
     def __init__(self, underlyings: tuple[str, ...], capacity: int = 4096) -> None:
-        self._shared = {name: Underlying() for name in underlyings}
+        self._states = {name: UnderlyingState() for name in underlyings}
         self._rows = OptionRows(capacity)
         self._started_ns = 0
-        self.unknown: Counter[str] = Counter()  # events about instruments nobody has listed, by kind
+        self.unlisted_counts: Counter[str] = Counter()  # events about instruments nobody has listed, by kind
         self.drift = GreekDrift()
-        self._tickers = Tickers(self._rows, self.drift, self.unknown)
-        self._apply = _ByKind()
+        self._tickers = TickerBuffer(self._rows, self.drift, self.unlisted_counts)
+        self._apply = _HandlerTable()
         self._apply |= {
             OptionMarks: self._tickers.on_marks,
             OptionTicker: self._tickers.on_ticker,
-            UnreadTicker: self._tickers.on_unread,
+            RawTicker: self._tickers.on_raw_ticker,
             OptionGreeks: self._tickers.on_greeks,
             OptionTrade: self._on_trade,
-            OptionLife: self._on_life,
-            PrintsLost: self._on_lost,
-            RequestChecked: self._on_shared,
-            FutureTicker: self._on_shared,
-            HistorySeen: self._on_shared,
-            IndexPrice: self._on_shared,
-            VolIndex: self._on_shared,
-            SettlementPrice: self._on_shared,
+            OptionTradeHistory: self._on_trade_history,
+            PrintsLost: self._on_prints_lost,
+            BlockRfqChecked: self._on_underlying_event,
+            FutureTicker: self._on_underlying_event,
+            TradeHistoryComplete: self._on_underlying_event,
+            IndexPrice: self._on_underlying_event,
+            VolIndex: self._on_underlying_event,
+            SettlementPrice: self._on_underlying_event,
             Listed: self._on_listed,
-            ListingComplete: self._on_listing,
+            ListingComplete: self._on_listing_complete,
             Delisted: self._on_delisted,
         }
 
@@ -89,113 +89,117 @@ class ChainState:
             self._started_ns = recv_ns
         self._apply[type(event)](event, recv_ns)
 
-    def reject(self, underlying: str, what: str) -> None:
+    def count_rejected(self, underlying: str, kind: str) -> None:
         """Count something a decoder could not use, so that the snapshot can say so."""
-        for name in (underlying,) if underlying else self._shared:
-            if name in self._shared:
-                self._shared[name].rejected[what] += 1
+        for name in (underlying,) if underlying else self._states:
+            if name in self._states:
+                self._states[name].rejected[kind] += 1
 
     # ---- listing ---------------------------------------------------------------------------------------------
 
     def _on_listed(self, event: Listed, recv_ns: int) -> None:
         instrument = event.instrument
-        if instrument.kind is not Kind.OPTION or instrument.underlying not in self._shared:
+        if instrument.kind is not Kind.OPTION or instrument.underlying not in self._states:
             return
         if not 0.0 < instrument.strike < math.inf or not instrument.option_type:
-            self.reject(instrument.underlying, "instrument")
+            self.count_rejected(instrument.underlying, "instrument")
             return
-        row = self._rows.at.get(instrument.name)
+        row = self._rows.row_by_name.get(instrument.name)
         if row is None:
             row = self._rows.append(instrument, recv_ns)
-            self._tickers.row_added()
+            self._tickers.on_row_added()
         if not self._rows.listed[row]:
             self._rows.listed[row] = True
-            self._shared[instrument.underlying].live = None
+            self._states[instrument.underlying].live_rows = None
 
-    def _on_listing(self, event: ListingComplete, _: int) -> None:
-        shared = self._shared.get(event.underlying)
-        if shared is None:
+    def _on_listing_complete(self, event: ListingComplete, _: int) -> None:
+        state = self._states.get(event.underlying)
+        if state is None:
             return
-        for name, row in self._rows.at.items():
-            if self._rows.listed[row] and self._rows.owner[row] == event.underlying and name not in event.names:
+        for name, row in self._rows.row_by_name.items():
+            if (
+                self._rows.listed[row]
+                and self._rows.underlying_by_row[row] == event.underlying
+                and name not in event.names
+            ):
                 self._unlist(np.array([row]))
-        shared.live = None
+        state.live_rows = None
 
     def _on_delisted(self, event: Delisted, _: int) -> None:
-        row = self._rows.at.get(event.name)
+        row = self._rows.row_by_name.get(event.name)
         if row is not None and self._rows.listed[row]:
             self._unlist(np.array([row]))
-            self._shared[self._rows.owner[row]].live = None
+            self._states[self._rows.underlying_by_row[row]].live_rows = None
 
     def _unlist(self, rows: I64) -> None:
         self._rows.listed[rows] = False
-        self.drift.forget(rows)
+        self.drift.discard_rows(rows)
 
     # ---- prints ----------------------------------------------------------------------------------------------
 
     def _on_trade(self, event: OptionTrade, _: int) -> None:
-        row = self._rows.at.get(event.name)
+        row = self._rows.row_by_name.get(event.name)
         if row is None:
-            self.unknown["trade"] += 1
-        elif not sound(event):
-            self.reject(self._rows.owner[row], "trade")
+            self.unlisted_counts["trade"] += 1
+        elif not is_valid_trade(event):
+            self.count_rejected(self._rows.underlying_by_row[row], "trade")
         else:
-            self._shared[self._rows.owner[row]].trades.add(row, event)
+            self._states[self._rows.underlying_by_row[row]].trades.add(row, event)
 
-    def _on_life(self, event: OptionLife, _: int) -> None:
-        row = self._rows.at.get(event.name)
+    def _on_trade_history(self, event: OptionTradeHistory, _: int) -> None:
+        row = self._rows.row_by_name.get(event.name)
         if row is None:
-            self.unknown["life"] += 1
+            self.unlisted_counts["life"] += 1
             return
-        shared = self._shared[self._rows.owner[row]]
-        good = [trade for trade in event.trades if sound(trade)]
-        if len(good) < len(event.trades):
-            shared.rejected["trade"] += len(event.trades) - len(good)
-        shared.trades.live(Life(row, trade_columns([row] * len(good), good)))
+        state = self._states[self._rows.underlying_by_row[row]]
+        valid_trades = [trade for trade in event.trades if is_valid_trade(trade)]
+        if len(valid_trades) < len(event.trades):
+            state.rejected["trade"] += len(event.trades) - len(valid_trades)
+        state.trades.add_history(TradeHistory(row, trade_columns([row] * len(valid_trades), valid_trades)))
 
-    def _on_lost(self, event: PrintsLost, _: int) -> None:
-        row = self._rows.at.get(event.name)
+    def _on_prints_lost(self, event: PrintsLost, _: int) -> None:
+        row = self._rows.row_by_name.get(event.name)
         if row is None:
-            self.unknown["trade"] += event.count
+            self.unlisted_counts["trade"] += event.count
         else:
-            self._shared[self._rows.owner[row]].trades.lose(row, event.count)
+            self._states[self._rows.underlying_by_row[row]].trades.add_lost(row, event.count)
 
     # ---- what options share ------------------------------------------------------------------------------------
 
-    def _on_shared(self, event: SharedEvent, _: int) -> None:
-        shared = self._shared.get(event.underlying)
-        if shared is not None:
-            shared.take(event)
+    def _on_underlying_event(self, event: UnderlyingEvent, _: int) -> None:
+        state = self._states.get(event.underlying)
+        if state is not None:
+            state.apply_event(event)
 
     # ---- what becomes of a tick ------------------------------------------------------------------------------
 
-    def confirm(self, underlying: str) -> None:
+    def commit_drained(self, underlying: str) -> None:
         """The last frame of `underlying` has been computed: its prints are counted."""
-        self._shared[underlying].trades.confirm()
+        self._states[underlying].trades.commit_drained()
 
-    def put_back(self, underlying: str) -> None:
+    def restore_drained(self, underlying: str) -> None:
         """The last frame could not be computed: its prints come again with the next one."""
-        self._shared[underlying].trades.put_back()
+        self._states[underlying].trades.restore_drained()
 
-    def gap(self, recv_ns: int) -> None:
+    def mark_gap(self, recv_ns: int) -> None:
         """Records are missing here: what was listed before is not known from its first print on any more."""
         self._started_ns = max(self._started_ns, recv_ns)
-        for shared in self._shared.values():
-            shared.history_ns = NEVER
+        for state in self._states.values():
+            state.history_since_ns = NO_HISTORY_NS
 
-    def by_interest(self) -> list[str]:
+    def by_open_interest(self) -> list[str]:
         """Live options whose open interest is known, the largest first in USD: the order in which they matter."""
-        interest, count = self._rows.float["open_interest"], len(self._rows.names)
-        rows = np.flatnonzero(self._rows.listed[:count] & np.isfinite(interest[:count]))
-        spot = np.array([self._shared[self._rows.owner[row]].spot for row in rows.tolist()])
-        usd = interest[rows] * np.nan_to_num(spot)
+        open_interest, count = self._rows.float["open_interest"], len(self._rows.names)
+        rows = np.flatnonzero(self._rows.listed[:count] & np.isfinite(open_interest[:count]))
+        spot = np.array([self._states[self._rows.underlying_by_row[row]].spot for row in rows.tolist()])
+        usd = open_interest[rows] * np.nan_to_num(spot)
         return [self._rows.names[row] for row in rows[np.argsort(-usd, kind="stable")].tolist()]
 
     # ---- reading ---------------------------------------------------------------------------------------------
 
-    def gather(self) -> None:
+    def flush_tickers(self) -> None:
         """Write what tickers said since the last tick."""
-        self._tickers.gather()
+        self._tickers.flush_tickers()
 
     def freeze(self, underlying: str, ts_ns: int, clock_ns: int = 0) -> ChainFrame:
         """Read-only copy of the live rows of `underlying` and the trades since the last freeze.
@@ -203,27 +207,29 @@ class ChainState:
         Expiry is decided by the time, not by the venue's word for it, which may come late or never; and by the venue's
         time, from which ours is off by `clock_ns`.
         """
-        self.gather()
-        shared = self._shared[underlying]
+        self.flush_tickers()
+        state = self._states[underlying]
         rows, names = self._live_rows(underlying, ts_ns - clock_ns), self._rows.names
         value = {name: column[rows] for name, column in self._rows.float.items()}
         time = {name: column[rows] for name, column in self._rows.time.items()}
-        forward = shared.forwards(value, time)
+        forward = state.forwards(value, time)
         data_ns = np.maximum(time["ticker_ns"], time["mark_ns"])
         frame_columns = (*value.values(), *time.values(), data_ns, forward, rows)
         option_type, inverse = self._rows.option_type[rows], self._rows.inverse[rows]
-        whole_life = time["listed_ns"] >= min(self._started_ns, shared.history_ns)
-        trades, lives, missing = shared.trades.drain()
-        lost = np.array([missing.get(row, 0) for row in rows.tolist()] if missing else np.zeros(rows.size), np.float64)
-        for said in (*frame_columns, option_type, inverse, whole_life, lost):
-            said.flags.writeable = False
+        full_history = time["listed_ns"] >= min(self._started_ns, state.history_since_ns)
+        trades, trade_histories, lost_by_row = state.trades.drain()
+        lost_prints = np.array(
+            [lost_by_row.get(row, 0) for row in rows.tolist()] if lost_by_row else np.zeros(rows.size), np.float64
+        )
+        for frozen_array in (*frame_columns, option_type, inverse, full_history, lost_prints):
+            frozen_array.flags.writeable = False
         return ChainFrame(
             ts_ns=ts_ns,
             underlying=underlying,
-            spot=shared.spot,
-            spot_ns=shared.spot_ns,
-            vol_index=shared.vol_index,
-            settling=shared.settling,
+            spot=state.spot,
+            spot_ns=state.spot_ns,
+            vol_index=state.vol_index,
+            delivery_average=state.delivery_average,
             uid=rows,
             names=tuple([names[row] for row in rows.tolist()]),
             expiry_ns=time["expiry_ns"],
@@ -240,26 +246,30 @@ class ChainState:
             open_interest=value["open_interest"],
             volume=value["volume"],
             data_ns=data_ns,
-            seen_ns=time["seen_ns"],
-            whole_life=whole_life,
-            lost=lost,
+            first_seen_ns=time["seen_ns"],
+            full_history=full_history,
+            lost_prints=lost_prints,
             trades=trades,
-            lives=lives,
-            requests=(shared.requests[True], shared.requests[False]),
-            rejected=shared.take_rejected(),
+            trade_histories=trade_histories,
+            block_rfq_checks=(state.block_rfq_checks[True], state.block_rfq_checks[False]),
+            rejected=state.take_rejected(),
             clock_ns=clock_ns,
         )
 
     def _live_rows(self, underlying: str, ts_ns: int) -> I64:
-        shared = self._shared[underlying]
-        if shared.live is None:
+        state = self._states[underlying]
+        if state.live_rows is None:
             listed = np.flatnonzero(self._rows.listed[: len(self._rows.names)])
-            shared.live = np.array([row for row in listed.tolist() if self._rows.owner[row] == underlying], np.int64)
-        expired = self._rows.time["expiry_ns"][shared.live] <= ts_ns
+            state.live_rows = np.array(
+                [row for row in listed.tolist() if self._rows.underlying_by_row[row] == underlying], np.int64
+            )
+        expired = self._rows.time["expiry_ns"][state.live_rows] <= ts_ns
         if expired.any():
-            late = self._rows.time["seen_ns"][shared.live] >= self._rows.time["expiry_ns"][shared.live]
-            if late.any():  # it came expired; one that expires while we watch is in order
-                shared.rejected["expired"] += int(late.sum())
-            self._unlist(shared.live[expired])
-            shared.live = shared.live[~expired]
-        return shared.live.copy()
+            expired_on_arrival = (
+                self._rows.time["seen_ns"][state.live_rows] >= self._rows.time["expiry_ns"][state.live_rows]
+            )
+            if expired_on_arrival.any():  # it came expired; one that expires while we watch is in order
+                state.rejected["expired"] += int(expired_on_arrival.sum())
+            self._unlist(state.live_rows[expired])
+            state.live_rows = state.live_rows[~expired]
+        return state.live_rows.copy()

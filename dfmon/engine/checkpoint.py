@@ -15,90 +15,97 @@ from typing import Final
 import msgspec
 
 from dfmon.core.positions.inventory import Inventory
-from dfmon.core.positions.inventory_codec import from_bytes, to_bytes
-from dfmon.model.units import MILLISECOND, clean
+from dfmon.core.positions.inventory_codec import decode_inventory, encode_inventory
+from dfmon.model.units import MILLISECOND, sanitize
 
 VERSION: Final = 1
 _MAGIC: Final = b"dfmon positions\n"
-_DIGEST: Final = 16
+_DIGEST_SIZE: Final = 16
 
 
-class Held(msgspec.Struct, frozen=True):
+class UnderlyingCheckpoint(msgspec.Struct, frozen=True):
     """Of one underlying: the inventory as bytes (empty: none), and the time of the newest print it rests on."""
 
     positions: bytes
     newest_ms: int
 
 
-class Memory(msgspec.Struct, frozen=True):
+class PositionsCheckpoint(msgspec.Struct, frozen=True):
     """State by underlying; `exchange` is the host it is of, `rests_on` says under which priors it was made."""
 
     version: int
     exchange: str
     rests_on: str
     saved_ns: int
-    held: dict[str, Held]
+    held: dict[str, UnderlyingCheckpoint]
 
     @classmethod
-    def of(
-        cls, exchange: str, rests_on: str, saved_ns: int, inventories: Mapping[str, Inventory], before: Memory | None
-    ) -> Memory:
+    def from_inventories(
+        cls,
+        exchange: str,
+        rests_on: str,
+        saved_ns: int,
+        inventories: Mapping[str, Inventory],
+        previous: PositionsCheckpoint | None,
+    ) -> PositionsCheckpoint:
         """The state now; underlyings that only an earlier run watched stay as it left them."""
-        held = dict(before.held) if before is not None else {}
+        held = dict(previous.held) if previous is not None else {}
         for underlying, inventory in inventories.items():
             if inventory.names:
-                newest_ms = int(inventory.book["last_ns"].max()) // MILLISECOND
-                held[underlying] = Held(to_bytes(inventory), newest_ms)
+                newest_ms = int(inventory.records["last_ns"].max()) // MILLISECOND
+                held[underlying] = UnderlyingCheckpoint(encode_inventory(inventory), newest_ms)
         return cls(VERSION, exchange, rests_on, saved_ns, held)
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ResumePoint:
     """What a decoder is told: number of the last print by option, options known whole, newest print by underlying."""
 
-    last: Mapping[str, int]
-    whole: frozenset[str]
+    last_seq: Mapping[str, int]
+    full_history: frozenset[str]
     newest_ms: Mapping[str, int]
 
 
-def known(inventories: Iterable[Inventory], newest_ms: Mapping[str, int]) -> Known:
+def find_resume_point(inventories: Iterable[Inventory], newest_ms: Mapping[str, int]) -> ResumePoint:
     """Where the prints of `inventories` end. An option without a print is known only if it is known to have none."""
-    last: dict[str, int] = {}
-    whole: set[str] = set()
+    last_seq: dict[str, int] = {}
+    full_history: set[str] = set()
     for inventory in inventories:
-        for name, seq, from_birth in zip(
-            inventory.names, inventory.book["seq"].tolist(), inventory.book["whole"].tolist()
+        for name, seq, is_full in zip(
+            inventory.names, inventory.records["seq"].tolist(), inventory.records["whole"].tolist()
         ):
-            if from_birth:
-                whole.add(name)
-            if seq or from_birth:
-                last[name] = seq
-    return Known(last, frozenset(whole), {name: ms for name, ms in newest_ms.items() if ms})
+            if is_full:
+                full_history.add(name)
+            if seq or is_full:
+                last_seq[name] = seq
+    return ResumePoint(last_seq, frozenset(full_history), {name: ms for name, ms in newest_ms.items() if ms})
 
 
-def priors_of(params: msgspec.Struct) -> str:
+def priors_digest(params: msgspec.Struct) -> str:
     """A name for the priors in force."""
     return blake2b(msgspec.json.encode(params), digest_size=8).hexdigest()
 
 
-def pack(memory: Memory) -> bytes:
+def encode_checkpoint(checkpoint: PositionsCheckpoint) -> bytes:
     """The memory as bytes: a mark, a checksum, and what it holds, compressed."""
-    body = zlib.compress(msgspec.msgpack.encode(memory), 1)
-    return _MAGIC + blake2b(body, digest_size=_DIGEST).digest() + body
+    body = zlib.compress(msgspec.msgpack.encode(checkpoint), 1)
+    return _MAGIC + blake2b(body, digest_size=_DIGEST_SIZE).digest() + body
 
 
-def unpack(data: bytes) -> tuple[Memory, dict[str, Inventory]]:
-    """What `pack` made, with its inventories. Raises ValueError with one sentence for anything else."""
-    start = len(_MAGIC) + _DIGEST
+def decode_checkpoint(data: bytes) -> tuple[PositionsCheckpoint, dict[str, Inventory]]:
+    """What `encode_checkpoint` made, with its inventories. Raises ValueError with one sentence for anything else."""
+    start = len(_MAGIC) + _DIGEST_SIZE
     if not data.startswith(_MAGIC):
         raise ValueError("no stored positions of dfmon")
     body = data[start:]
-    if blake2b(body, digest_size=_DIGEST).digest() != data[len(_MAGIC) : start]:
+    if blake2b(body, digest_size=_DIGEST_SIZE).digest() != data[len(_MAGIC) : start]:
         raise ValueError(f"the checksum of {len(data)} bytes is wrong, the stored positions are damaged")
     try:
-        memory = msgspec.msgpack.decode(zlib.decompress(body), type=Memory)
+        checkpoint = msgspec.msgpack.decode(zlib.decompress(body), type=PositionsCheckpoint)
     except (zlib.error, msgspec.MsgspecError) as exc:
-        raise ValueError(f"stored positions in another form: {clean(str(exc))}") from None
-    if memory.version != VERSION:
-        raise ValueError(f"stored positions of version {memory.version}, this dfmon reads {VERSION}")
-    return memory, {name: from_bytes(held.positions) for name, held in memory.held.items() if held.positions}
+        raise ValueError(f"stored positions in another form: {sanitize(str(exc))}") from None
+    if checkpoint.version != VERSION:
+        raise ValueError(f"stored positions of version {checkpoint.version}, this dfmon reads {VERSION}")
+    return checkpoint, {
+        name: decode_inventory(held.positions) for name, held in checkpoint.held.items() if held.positions
+    }

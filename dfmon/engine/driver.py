@@ -1,6 +1,6 @@
 """The one writer: numbers every record, journals it, applies it, and asks for a snapshot at each tick.
 
-Live, the connections call `connected`, `frame`, `response`, `lost` and `timer`, and a clock calls `on_timer`. In a
+Live, the connections call `connected`, `frame`, `response`, `lost` and `timer`, and a clock calls `request_tick`. In a
 replay the replayer calls `apply` with the records of the journal. Nothing else differs: a tick is journalled only when
 the worker is free to compute it, so a replay computes exactly the ticks that were computed, and equal records give
 equal snapshots.
@@ -17,16 +17,16 @@ import msgspec
 from dfmon.core.positions.inventory import Inventory
 from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.engine.chain import ChainState
-from dfmon.engine.checkpoint import known, unpack
-from dfmon.engine.feeds import FeedTracker
-from dfmon.engine.journal import Record, RecordKind, rest_payload
+from dfmon.engine.checkpoint import decode_checkpoint, find_resume_point
+from dfmon.engine.feed_tracker import FeedTracker
+from dfmon.engine.journal import Record, RecordKind, encode_rest
 from dfmon.engine.market import MarketState
-from dfmon.model.events import Event, FeedState, OptionLife, OptionTrade, Rejected
+from dfmon.model.events import Event, FeedState, OptionTrade, OptionTradeHistory, Rejected
 from dfmon.model.frames import ChainFrame, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot
 
-_OPTIONS: Final = "deribit"  # the source whose clock rules the life of an option, and that tells greeks
-COMPILED: Final = "compiled"  # the source of the record with which compiled kernels take over
+_OPTION_SOURCE: Final = "deribit"  # the source whose clock rules the life of an option, and that tells greeks
+COMPILED_SOURCE: Final = "compiled"  # the source of the record with which compiled kernels take over
 
 
 class Decoder(Protocol):
@@ -36,7 +36,7 @@ class Decoder(Protocol):
     def frame_received(self, frame: bytes) -> Sequence[Event]: ...
     def response_received(self, tag: str, body: bytes) -> Sequence[Event]: ...
     def connection_lost(self, reason: str) -> Sequence[Event]: ...
-    def due(self, now_ns: int) -> Sequence[Event]: ...
+    def on_timer(self, now_ns: int) -> Sequence[Event]: ...
     def data_to_send(self) -> Sequence[object]: ...
     def rest_calls(self) -> Sequence[object]: ...
 
@@ -59,19 +59,19 @@ class InlineWorker:
         done()
 
 
-_Apply = Callable[[Any, int], None]
+_EventHandler = Callable[[Any, int], None]
 
 
-class _Routes(dict[type[Event], tuple[_Apply, ...]]):
+class _EventRoutes(dict[type[Event], tuple[_EventHandler, ...]]):
     """Who is told of an event, by its kind; found once a kind."""
 
-    def __init__(self, states: Sequence[ChainState | MarketState], reject: _Apply) -> None:
+    def __init__(self, states: Sequence[ChainState | MarketState], on_rejected: _EventHandler) -> None:
         self._states = states
-        self[Rejected] = (reject,)
+        self[Rejected] = (on_rejected,)
 
-    def __missing__(self, kind: type[Event]) -> tuple[_Apply, ...]:
-        routes = self[kind] = tuple(state.apply for state in self._states if state.handles(kind))
-        return routes
+    def __missing__(self, kind: type[Event]) -> tuple[_EventHandler, ...]:
+        handlers = self[kind] = tuple(state.apply for state in self._states if state.handles(kind))
+        return handlers
 
 
 class DriverState(NamedTuple):
@@ -81,10 +81,10 @@ class DriverState(NamedTuple):
     """
 
     flow: Mapping[str, FlowState]
-    held: Mapping[str, Any]
+    attributes: Mapping[str, Any]
 
 
-_HANDED_IN: Final = ("publish", "_worker", "_journal", "_report", "_flow", "_routes")
+_INJECTED: Final = ("publish", "_worker", "_journal", "_report", "_flow", "_routes")
 
 
 class Driver:
@@ -99,9 +99,9 @@ class Driver:
         worker: Worker | None = None,
         journal: Callable[[Record], None] | None = None,
         report: Callable[[Exception], None] | None = None,
-        keep: Callable[[OptionTrade | OptionLife], None] | None = None,
+        on_trade: Callable[[OptionTrade | OptionTradeHistory], None] | None = None,
     ) -> None:
-        """`keep` is told every option print and every whole history, once it has been applied."""
+        """`on_trade` is told every option print and every whole history, once it has been applied."""
         self.underlyings = underlyings
         self.params = params
         self.overruns = 0
@@ -112,10 +112,10 @@ class Driver:
         self._report = report
         self._chains = ChainState(underlyings)
         self._markets = MarketState(underlyings)
-        self._routes = _Routes((self._chains, self._markets), self._reject)
-        if keep is not None:
-            for kind in (OptionTrade, OptionLife):
-                self._routes[kind] = (*self._routes[kind], lambda event, _: keep(event))
+        self._routes = _EventRoutes((self._chains, self._markets), self._on_rejected)
+        if on_trade is not None:
+            for kind in (OptionTrade, OptionTradeHistory):
+                self._routes[kind] = (*self._routes[kind], lambda event, _: on_trade(event))
         self._feeds = {source: FeedTracker(source) for source in decoders}
         self._flow = {name: FlowState.initial() for name in underlyings}
         self._seq = 0
@@ -139,16 +139,16 @@ class Driver:
         self.ingest(RecordKind.FRAME, source, recv_ns, frame)
 
     def response(self, source: str, recv_ns: int, tag: str, body: bytes) -> None:
-        self.ingest(RecordKind.REST, source, recv_ns, rest_payload(tag, body))
+        self.ingest(RecordKind.REST, source, recv_ns, encode_rest(tag, body))
 
     def lost(self, source: str, recv_ns: int, reason: str) -> None:
         self.ingest(RecordKind.LOST, source, recv_ns, reason.encode())
 
-    def timer(self, source: str, now_ns: int, remark: str = "") -> None:
-        """A second of a connection has passed; `remark` is what its runner has to say, in words."""
-        self.ingest(RecordKind.TIMER, source, now_ns, remark.encode())
+    def timer(self, source: str, now_ns: int, runner_note: str = "") -> None:
+        """A second of a connection has passed; `runner_note` is what its runner has to say, in words."""
+        self.ingest(RecordKind.TIMER, source, now_ns, runner_note.encode())
 
-    def on_timer(self, now_ns: int) -> None:
+    def request_tick(self, now_ns: int) -> None:
         """Ask for a snapshot of every underlying, unless the last one is still being computed."""
         if self._worker.busy:
             self.overruns += 1  # not recorded, so a replay will not see it either
@@ -161,20 +161,20 @@ class Driver:
 
     def use_compiled(self, now_ns: int) -> None:
         """Price with the compiled kernels from the next tick. A record of its own: it leaves all else as it was set."""
-        self.ingest(RecordKind.PARAMS, COMPILED, now_ns, b"")
+        self.ingest(RecordKind.PARAMS, COMPILED_SOURCE, now_ns, b"")
 
     def apply(self, record: Record) -> None:
         """Apply one record, live or replayed. A source nobody decodes is passed over."""
         if record.kind is RecordKind.TICK:
             self._tick(record.recv_ns)
         elif record.kind is RecordKind.PARAMS:
-            if record.source == COMPILED:
+            if record.source == COMPILED_SOURCE:
                 self.params = msgspec.structs.replace(self.params, compiled=True)
             else:
                 self.params = msgspec.json.decode(record.payload, type=FlowParams)
         elif record.kind is RecordKind.GAP:
-            self._chains.gap(record.recv_ns)
-            self._interrupted(record)
+            self._chains.mark_gap(record.recv_ns)
+            self._apply_gap(record)
         elif record.kind is RecordKind.STATE:
             self._restore(record)
         elif record.source in self._decoders:
@@ -182,19 +182,21 @@ class Driver:
 
     def _restore(self, record: Record) -> None:
         """Positions of an earlier run, and a word to the decoder about where their prints end."""
-        memory, inventories = unpack(record.payload)
+        checkpoint, inventories = decode_checkpoint(record.payload)
         held = {name: inventory for name, inventory in inventories.items() if name in self._flow}
         for name, inventory in held.items():
             self._flow[name] = replace(self._flow[name], inventory=inventory)
-        ends = known(held.values(), {name: part.newest_ms for name, part in memory.held.items()})
-        if (restored := getattr(self._decoders.get(record.source), "restored", None)) is not None:
-            restored(ends.last, ends.whole, ends.newest_ms)
+        resume_point = find_resume_point(
+            held.values(), {name: entry.newest_ms for name, entry in checkpoint.held.items()}
+        )
+        if (restored := getattr(self._decoders.get(record.source), "restore", None)) is not None:
+            restored(resume_point.last_seq, resume_point.full_history, resume_point.newest_ms)
 
     def inventories(self) -> dict[str, Inventory]:
         """What is known of positions, by underlying, as of the last tick that was computed."""
         return {name: state.inventory for name, state in self._flow.items()}
 
-    def hush(self) -> None:
+    def discard_outgoing(self) -> None:
         """Throw away what the decoders want to send: in a replay nobody hears it, and it must not pile up."""
         for decoder in self._decoders.values():
             decoder.data_to_send()
@@ -209,7 +211,7 @@ class Driver:
                 self.frames += 1
                 events = decoder.frame_received(record.payload)
             case RecordKind.REST:
-                events = decoder.response_received(*record.rest())
+                events = decoder.response_received(*record.decode_rest())
             case RecordKind.CONNECTED:
                 feed.connected()
                 events = decoder.connection_made(recv_ns)
@@ -218,13 +220,13 @@ class Driver:
                 events = decoder.connection_lost(reason)
                 feed.lost(reason)
             case RecordKind.TIMER:
-                feed.remark = record.payload.decode("utf-8", "replace")
-                events = decoder.due(recv_ns)
+                feed.runner_note = record.payload.decode("utf-8", "replace")
+                events = decoder.on_timer(recv_ns)
         for event in events:
-            feed.seen(event, recv_ns)
+            feed.on_event(event, recv_ns)
         self.apply_events(events, recv_ns)
 
-    def _interrupted(self, gap: Record) -> None:
+    def _apply_gap(self, gap: Record) -> None:
         """Records are missing: what may have changed meanwhile is not trusted, as after a lost connection."""
         reason = f"{gap.payload.decode('utf-8', 'replace')} records are missing here"
         for source, decoder in self._decoders.items():
@@ -239,27 +241,27 @@ class Driver:
             for apply in self._routes[type(event)]:
                 apply(event, recv_ns)
 
-    def _reject(self, event: Any, _recv_ns: int) -> None:
+    def _on_rejected(self, event: Any, _recv_ns: int) -> None:
         """What an option venue or a board could not say belongs into the snapshot."""
-        if event.source in ("board", _OPTIONS):
-            self._chains.reject("", event.what)
+        if event.source in ("board", _OPTION_SOURCE):
+            self._chains.count_rejected("", event.what)
 
-    def by_interest(self) -> list[str]:
+    def by_open_interest(self) -> list[str]:
         """Live options, the largest open interest first."""
-        return self._chains.by_interest()
+        return self._chains.by_open_interest()
 
     # ---- its memory --------------------------------------------------------------------------------------------
 
     def state(self) -> DriverState:
         """Everything the next snapshot depends on, by reference. Only between two records, with an idle worker."""
-        held = {name: value for name, value in vars(self).items() if name not in _HANDED_IN}
-        return DriverState(dict(self._flow), held)
+        attributes = {name: value for name, value in vars(self).items() if name not in _INJECTED}
+        return DriverState(dict(self._flow), attributes)
 
     def resume(self, state: DriverState) -> None:
         """Forget everything and go on from `state`, which the driver then owns."""
         self._flow = dict(state.flow)
-        vars(self).update(state.held)
-        self._routes = _Routes((self._chains, self._markets), self._reject)
+        vars(self).update(state.attributes)
+        self._routes = _EventRoutes((self._chains, self._markets), self._on_rejected)
 
     # ---- snapshots out ---------------------------------------------------------------------------------------
 
@@ -271,15 +273,15 @@ class Driver:
         self._compute([self._freeze(name, ts_ns) for name in self.underlyings])
 
     def _freeze(self, underlying: str, ts_ns: int) -> tuple[ChainFrame, MarketFrame]:
-        feed = self._feeds.get(_OPTIONS)
-        clock_ns = 0 if feed is None else feed.clock.measured_ns
+        feed = self._feeds.get(_OPTION_SOURCE)
+        clock_ns = 0 if feed is None else feed.clock.offset_ns
         return self._chains.freeze(underlying, ts_ns, clock_ns), self._markets.freeze(underlying, ts_ns)
 
     def _compute(self, frames: list[tuple[ChainFrame, MarketFrame]]) -> None:
         self.ticks += 1
         ts_ns, seq, params = frames[0][0].ts_ns, self.ticks, self.params
         feeds = tuple(
-            feed.health(ts_ns, self._chains.drift if source == _OPTIONS else None)
+            feed.health(ts_ns, self._chains.drift if source == _OPTION_SOURCE else None)
             for source, feed in self._feeds.items()
         )
         results: list[tuple[str, FlowState, FlowSnapshot]] = []
@@ -298,7 +300,9 @@ class Driver:
         def done() -> None:
             computed = {underlying for underlying, _, _ in results}
             for chain, _ in frames:
-                (self._chains.confirm if chain.underlying in computed else self._chains.put_back)(chain.underlying)
+                (self._chains.commit_drained if chain.underlying in computed else self._chains.restore_drained)(
+                    chain.underlying
+                )
             for underlying, state, snapshot in results:
                 self._flow[underlying] = state
                 self.publish(snapshot)

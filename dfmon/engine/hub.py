@@ -19,9 +19,9 @@ class BackfillProgress:
     done: int
     total: int
     prints: int
-    per_s: float
-    left_s: float | None
-    trouble: str = ""
+    prints_per_s: float
+    eta_s: float | None
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Runtime:
     """Facts about the process itself, for the state line. Not part of a snapshot: a replay has other ones."""
 
     dropped: int = 0
-    left_out: tuple[tuple[str, int], ...] = ()  # frames that an overload left out, by kind
+    shed_frames: tuple[tuple[str, int], ...] = ()  # frames that an overload left out, by kind
     overruns: int = 0
     step_ms: float = 0.0
     compiled: bool = False  # whether the compiled kernels price
@@ -58,8 +58,8 @@ class SnapshotHub:
         """Replace the slot, then tell the listeners. Called on the market thread only."""
         self._latest[snapshot.underlying] = snapshot
         self.version += 1
-        for tell in self._listeners:
-            tell(snapshot)
+        for listener in self._listeners:
+            listener(snapshot)
 
     def latest(self, underlying: str) -> FlowSnapshot | None:
         return self._latest.get(underlying)
@@ -67,9 +67,9 @@ class SnapshotHub:
     def underlyings(self) -> tuple[str, ...]:
         return tuple(self._latest)
 
-    def listen(self, tell: Callable[[FlowSnapshot], None]) -> None:
-        """Call `tell` on the market thread after each publication; it must return at once and not raise."""
-        self._listeners.append(tell)
+    def add_listener(self, listener: Callable[[FlowSnapshot], None]) -> None:
+        """Call `listener` on the market thread after each publication; it must return at once and not raise."""
+        self._listeners.append(listener)
 
 
 @dataclass(frozen=True, slots=True)

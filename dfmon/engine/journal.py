@@ -14,9 +14,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-_HEAD: Final = struct.Struct("<QqBBI")  # seq, recv_ns, kind, length of source, length of payload
-_SOURCE_AT: Final = 17  # where the head says the length of the source
-_COLUMNS: Final = np.dtype([("seq", "<u8"), ("recv_ns", "<u8"), ("kind", "u1"), ("source", "u1"), ("payload", "<u4")])
+_HEADER: Final = struct.Struct("<QqBBI")  # seq, recv_ns, kind, length of source, length of payload
+_SOURCE_LENGTH_AT: Final = 17  # where the head says the length of the source
+_HEADER_DTYPE: Final = np.dtype(
+    [("seq", "<u8"), ("recv_ns", "<u8"), ("kind", "u1"), ("source", "u1"), ("payload", "<u4")]
+)
 
 
 class RecordKind(IntEnum):
@@ -46,75 +48,80 @@ class Record(NamedTuple):
     source: str
     payload: bytes
 
-    def rest(self) -> tuple[str, bytes]:
+    def decode_rest(self) -> tuple[str, bytes]:
         """Tag and body of a REST record."""
         tag, _, body = self.payload.partition(b"\n")
         return tag.decode(), body
 
 
-def rest_payload(tag: str, body: bytes) -> bytes:
+def encode_rest(tag: str, body: bytes) -> bytes:
     return tag.encode() + b"\n" + body
 
 
 def encode(record: Record) -> bytes:
     """The record as bytes; `decode` of these gives an equal record."""
     source = record.source.encode()
-    head = _HEAD.pack(record.seq, record.recv_ns, record.kind, len(source), len(record.payload))
-    return head + source + record.payload
+    header = _HEADER.pack(record.seq, record.recv_ns, record.kind, len(source), len(record.payload))
+    return header + source + record.payload
 
 
 def decode(block: bytes) -> Iterator[Record]:
     """Records of a whole block, in order. Raises ValueError where the block does not hold whole records."""
-    at = 0
-    while at < len(block):
+    offset = 0
+    while offset < len(block):
         try:
-            seq, recv_ns, kind, source_length, length = _HEAD.unpack_from(block, at)
-            body = at + _HEAD.size + source_length
-            source = block[body - source_length : body].decode()
+            seq, recv_ns, kind, source_length, length = _HEADER.unpack_from(block, offset)
+            payload_start = offset + _HEADER.size + source_length
+            source = block[payload_start - source_length : payload_start].decode()
             kind = _KINDS[kind]
         except (struct.error, ValueError, IndexError) as exc:
-            raise ValueError(f"no record at byte {at} of the block: {exc}") from exc
-        if body + length > len(block):
-            raise ValueError(f"the record of {length} bytes at byte {at} reaches past the end of the block")
-        at = body + length
-        yield Record(seq, recv_ns, kind, source, block[body:at])
+            raise ValueError(f"no record at byte {offset} of the block: {exc}") from exc
+        if payload_start + length > len(block):
+            raise ValueError(f"the record of {length} bytes at byte {offset} reaches past the end of the block")
+        offset = payload_start + length
+        yield Record(seq, recv_ns, kind, source, block[payload_start:offset])
 
 
 # ---- a block by columns: what is alike stands together, which packs a sixth smaller ----------------------------------
 
 
-def by_columns(rows: Sequence[bytes]) -> tuple[bytes, bytes]:
+def encode_columns(encoded_records: Sequence[bytes]) -> tuple[bytes, bytes]:
     """Encoded records as their heads, field by field and byte by byte, numbers as steps; and their payloads."""
-    heads = np.frombuffer(b"".join(row[: _HEAD.size] for row in rows), _COLUMNS)
-    heads = heads.copy()
+    headers = np.frombuffer(b"".join(encoded[: _HEADER.size] for encoded in encoded_records), _HEADER_DTYPE)
+    headers = headers.copy()
     for field in ("seq", "recv_ns"):
-        heads[field] = np.diff(heads[field], prepend=np.uint64(0))
-    columns = heads.view(np.uint8).reshape(-1, _HEAD.size).T.tobytes()
-    bodies = [_HEAD.size + row[_SOURCE_AT] for row in rows]
-    sources = b"".join(row[_HEAD.size : body] for row, body in zip(rows, bodies, strict=True))
-    return columns + sources, b"".join(row[body:] for row, body in zip(rows, bodies, strict=True))
+        headers[field] = np.diff(headers[field], prepend=np.uint64(0))
+    columns = headers.view(np.uint8).reshape(-1, _HEADER.size).T.tobytes()
+    payload_starts = [_HEADER.size + encoded[_SOURCE_LENGTH_AT] for encoded in encoded_records]
+    sources = b"".join(
+        encoded[_HEADER.size : payload_start]
+        for encoded, payload_start in zip(encoded_records, payload_starts, strict=True)
+    )
+    return columns + sources, b"".join(
+        encoded[payload_start:] for encoded, payload_start in zip(encoded_records, payload_starts, strict=True)
+    )
 
 
-def from_columns(block: bytes, count: int) -> Iterator[Record]:
+def decode_columns(block: bytes, count: int) -> Iterator[Record]:
     """The `count` records of a block by columns. Raises ValueError where the block does not hold them."""
-    if count * _HEAD.size > len(block):
+    if count * _HEADER.size > len(block):
         raise ValueError(f"a block of {len(block)} bytes cannot hold {count} records")
-    columns = np.frombuffer(block, np.uint8, count * _HEAD.size).reshape(_HEAD.size, count)
-    heads = np.ascontiguousarray(columns.T).view(_COLUMNS)[:, 0]
-    seqs, times = (np.cumsum(heads[field], dtype=np.uint64) for field in ("seq", "recv_ns"))
-    named = count * _HEAD.size
-    at = named + int(heads["source"].sum(dtype=np.int64))
-    if at + int(heads["payload"].sum(dtype=np.int64)) != len(block):
+    columns = np.frombuffer(block, np.uint8, count * _HEADER.size).reshape(_HEADER.size, count)
+    headers = np.ascontiguousarray(columns.T).view(_HEADER_DTYPE)[:, 0]
+    seqs, times = (np.cumsum(headers[field], dtype=np.uint64) for field in ("seq", "recv_ns"))
+    sources_start = count * _HEADER.size
+    offset = sources_start + int(headers["source"].sum(dtype=np.int64))
+    if offset + int(headers["payload"].sum(dtype=np.int64)) != len(block):
         raise ValueError("the records of a block have other lengths than it says")
-    if count and heads["kind"].max() >= len(_KINDS):
-        raise ValueError(f"there is no record of kind {heads['kind'].max()}")
-    kinds = map(_KINDS.__getitem__, heads["kind"].tolist())
-    sources = _cut(block, named, heads["source"].tolist())
-    payloads = _cut(block, at, heads["payload"].tolist())
+    if count and headers["kind"].max() >= len(_KINDS):
+        raise ValueError(f"there is no record of kind {headers['kind'].max()}")
+    kinds = map(_KINDS.__getitem__, headers["kind"].tolist())
+    sources = _split(block, sources_start, headers["source"].tolist())
+    payloads = _split(block, offset, headers["payload"].tolist())
     names = {source: source.decode() for source in set(sources)}
     return map(Record, seqs.tolist(), times.view(np.int64).tolist(), kinds, map(names.__getitem__, sources), payloads)
 
 
-def _cut(block: bytes, at: int, lengths: list[int]) -> list[bytes]:
-    """What stands one after another from `at` on."""
-    return [block[end - length : end] for end, length in zip(accumulate(lengths, initial=at), (0, *lengths))][1:]
+def _split(block: bytes, offset: int, lengths: list[int]) -> list[bytes]:
+    """What stands one after another from `offset` on."""
+    return [block[end - length : end] for end, length in zip(accumulate(lengths, initial=offset), (0, *lengths))][1:]

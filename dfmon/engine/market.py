@@ -34,11 +34,11 @@ class LocalBook:
         self.bids: dict[float, float] = {}
         self.asks: dict[float, float] = {}
 
-    def replace(self, bids: Iterable[tuple[float, float]], asks: Iterable[tuple[float, float]]) -> None:
+    def replace_levels(self, bids: Iterable[tuple[float, float]], asks: Iterable[tuple[float, float]]) -> None:
         self.bids, self.asks = {}, {}
-        self.update(bids, asks)
+        self.update_levels(bids, asks)
 
-    def update(self, bids: Iterable[tuple[float, float]], asks: Iterable[tuple[float, float]]) -> None:
+    def update_levels(self, bids: Iterable[tuple[float, float]], asks: Iterable[tuple[float, float]]) -> None:
         for side, levels in ((self.bids, bids), (self.asks, asks)):
             for price, size in levels:
                 if size > 0.0:
@@ -80,16 +80,16 @@ class MarketState:
     def __init__(self, underlyings: tuple[str, ...]) -> None:
         self._venues: dict[str, dict[tuple[str, Market], _VenueState]] = {name: {} for name in underlyings}
         # per underlying: (time, side, usd) of the hour's forced orders, and (minute, buy usd, sell usd) of takers
-        self._forced: dict[str, deque[tuple[int, int, float]]] = {n: deque(maxlen=20_000) for n in underlyings}
-        self._takers: dict[str, deque[list[float]]] = {name: deque(maxlen=61) for name in underlyings}
+        self._liquidations: dict[str, deque[tuple[int, int, float]]] = {n: deque(maxlen=20_000) for n in underlyings}
+        self._taker_volumes: dict[str, deque[list[float]]] = {name: deque(maxlen=61) for name in underlyings}
         self._apply: dict[type[Event], Callable[[Any, _VenueState, int], None]] = {
             MarketTrade: self._on_trade,
-            BookSnapshot: self._on_snapshot,
-            BookUpdate: self._on_update,
-            BookLost: self._on_lost,
+            BookSnapshot: self._on_book_snapshot,
+            BookUpdate: self._on_book_update,
+            BookLost: self._on_book_lost,
             MarketTicker: self._on_ticker,
             Liquidation: self._on_liquidation,
-            FutureTicker: self._on_future,
+            FutureTicker: self._on_future_ticker,
         }
 
     def handles(self, kind: type[Event]) -> bool:
@@ -111,21 +111,21 @@ class MarketState:
     def _on_trade(self, event: MarketTrade, venue: _VenueState, recv_ns: int) -> None:
         venue.last = event.price
         minute, usd = recv_ns // MINUTE, event.price * event.size
-        takers = self._takers[event.underlying]
-        if not takers or takers[-1][0] < minute:
-            takers.append([minute, 0.0, 0.0])
-        takers[-1][1 if event.side > 0 else 2] += usd
+        taker_volumes = self._taker_volumes[event.underlying]
+        if not taker_volumes or taker_volumes[-1][0] < minute:
+            taker_volumes.append([minute, 0.0, 0.0])
+        taker_volumes[-1][1 if event.side > 0 else 2] += usd
 
     @staticmethod
-    def _on_snapshot(event: BookSnapshot, venue: _VenueState, _: int) -> None:
-        venue.book.replace(event.bids, event.asks)
+    def _on_book_snapshot(event: BookSnapshot, venue: _VenueState, _: int) -> None:
+        venue.book.replace_levels(event.bids, event.asks)
 
     @staticmethod
-    def _on_update(event: BookUpdate, venue: _VenueState, _: int) -> None:
-        venue.book.update(event.bids, event.asks)
+    def _on_book_update(event: BookUpdate, venue: _VenueState, _: int) -> None:
+        venue.book.update_levels(event.bids, event.asks)
 
     @staticmethod
-    def _on_lost(_: BookLost, venue: _VenueState, __: int) -> None:
+    def _on_book_lost(_: BookLost, venue: _VenueState, __: int) -> None:
         venue.book = LocalBook()
 
     @staticmethod
@@ -135,39 +135,39 @@ class MarketState:
             if value == value:  # NaN: the frame did not say
                 setattr(venue, name, value)
 
-    def _on_future(self, event: FutureTicker, venue: _VenueState, recv_ns: int) -> None:
+    def _on_future_ticker(self, event: FutureTicker, venue: _VenueState, recv_ns: int) -> None:
         self._on_ticker(event, venue, recv_ns)
         venue.bid, venue.ask = event.bid, event.ask  # a whole state: a quote that is not said is gone
 
     def _on_liquidation(self, event: Liquidation, _: _VenueState, recv_ns: int) -> None:
         if 0.0 < event.usd < math.inf:
-            self._forced[event.underlying].append((recv_ns, event.side, event.usd))
+            self._liquidations[event.underlying].append((recv_ns, event.side, event.usd))
 
     def freeze(self, underlying: str, ts_ns: int) -> MarketFrame:
         """Every market of `underlying` as of `ts_ns`, and the flows of the hour before it."""
         venues = self._venues[underlying]
         rows = tuple(self._measure(*key, venues[key], ts_ns) for key in sorted(venues))
-        orders = self._forced[underlying]
-        while orders and orders[0][0] <= ts_ns - HOUR:  # no later tick needs them
-            orders.popleft()
-        forced = [(side, usd) for at, side, usd in orders if ts_ns - HOUR < at <= ts_ns]
-        takers = [row for row in self._takers[underlying] if row[0] > (ts_ns - HOUR) // MINUTE]
+        pending = self._liquidations[underlying]
+        while pending and pending[0][0] <= ts_ns - HOUR:  # no later tick needs them
+            pending.popleft()
+        liquidations = [(side, usd) for recv_ns, side, usd in pending if ts_ns - HOUR < recv_ns <= ts_ns]
+        taker_volumes = [row for row in self._taker_volumes[underlying] if row[0] > (ts_ns - HOUR) // MINUTE]
         return MarketFrame(
             markets=rows,
-            long_liquidated_usd=sum((usd for side, usd in forced if side < 0), 0.0),
-            short_liquidated_usd=sum((usd for side, usd in forced if side > 0), 0.0),
-            taker_buy_usd=sum((row[1] for row in takers), 0.0),
-            taker_sell_usd=sum((row[2] for row in takers), 0.0),
+            long_liquidated_usd=sum((usd for side, usd in liquidations if side < 0), 0.0),
+            short_liquidated_usd=sum((usd for side, usd in liquidations if side > 0), 0.0),
+            taker_buy_usd=sum((row[1] for row in taker_volumes), 0.0),
+            taker_sell_usd=sum((row[2] for row in taker_volumes), 0.0),
         )
 
     @staticmethod
     def _measure(venue: str, market: Market, state: _VenueState, ts_ns: int) -> VenueMarket:
-        middle = state.book.mid()
+        book_mid = state.book.mid()
         return VenueMarket(
             venue=venue,
             market=market,
             mid=state.mid(),
-            depth_usd=state.book.depth_usd(middle) if middle == middle else NAN,
+            depth_usd=state.book.depth_usd(book_mid) if book_mid == book_mid else NAN,
             volume_usd=state.volume_usd,
             open_interest_usd=state.open_interest_usd,
             funding_8h=state.funding_8h,

@@ -11,22 +11,22 @@ import numpy as np
 from dfmon.model.instrument import Instrument, Settlement
 from dfmon.model.units import NAN
 
-_FLOATS = (
+_FLOAT_COLUMNS = (
     "strike", "forward", "forward_index", "sigma", "bid_sigma", "ask_sigma",
     "mark", "bid", "ask", "open_interest", "volume",
 )  # fmt: skip
-_TIMES = ("expiry_ns", "ticker_ns", "mark_ns", "seen_ns", "listed_ns")
+_TIME_COLUMNS = ("expiry_ns", "ticker_ns", "mark_ns", "seen_ns", "listed_ns")
 
 
 class OptionRows:
     """The columns, and where each option stands in them; those behind the last name are spare."""
 
     def __init__(self, capacity: int) -> None:
-        self.at: dict[str, int] = {}  # name -> row
+        self.row_by_name: dict[str, int] = {}  # name -> row
         self.names: list[str] = []
-        self.owner: list[str] = []  # underlying
-        self.float = {name: np.full(capacity, NAN) for name in _FLOATS}
-        self.time = {name: np.zeros(capacity, np.int64) for name in _TIMES}
+        self.underlying_by_row: list[str] = []  # underlying
+        self.float = {name: np.full(capacity, NAN) for name in _FLOAT_COLUMNS}
+        self.time = {name: np.zeros(capacity, np.int64) for name in _TIME_COLUMNS}
         self.option_type = np.zeros(capacity, np.int8)
         self.inverse = np.zeros(capacity, np.bool_)
         self.listed = np.zeros(capacity, np.bool_)
@@ -36,9 +36,9 @@ class OptionRows:
         row = len(self.names)
         if row == self.option_type.size:
             self._grow()
-        self.at[instrument.name] = row
+        self.row_by_name[instrument.name] = row
         self.names.append(instrument.name)
-        self.owner.append(instrument.underlying)
+        self.underlying_by_row.append(instrument.underlying)
         self.float["strike"][row] = instrument.strike
         self.time["expiry_ns"][row] = instrument.expiry_ns
         self.time["listed_ns"][row] = instrument.listed_ns
@@ -49,8 +49,8 @@ class OptionRows:
 
     def _grow(self) -> None:
         for columns in (self.float, self.time):
-            for name, old in columns.items():
-                columns[name] = np.concatenate([old, np.full_like(old, NAN if columns is self.float else 0)])
+            for name, values in columns.items():
+                columns[name] = np.concatenate([values, np.full_like(values, NAN if columns is self.float else 0)])
         for name in ("option_type", "inverse", "listed"):
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.zeros_like(column)]))

@@ -11,30 +11,37 @@ from typing import Final
 
 import numpy as np
 
-from dfmon.engine.trades import TradeBuffer
-from dfmon.model.events import FutureTicker, HistorySeen, IndexPrice, RequestChecked, SettlementPrice, VolIndex
+from dfmon.engine.trade_buffer import TradeBuffer
+from dfmon.model.events import (
+    BlockRfqChecked,
+    FutureTicker,
+    IndexPrice,
+    SettlementPrice,
+    TradeHistoryComplete,
+    VolIndex,
+)
 from dfmon.model.frames import F64, I64
 from dfmon.model.units import NAN
 
-NEVER: Final = 2**63 - 1
-SharedEvent = FutureTicker | HistorySeen | IndexPrice | RequestChecked | SettlementPrice | VolIndex
+NO_HISTORY_NS: Final = 2**63 - 1
+UnderlyingEvent = FutureTicker | TradeHistoryComplete | IndexPrice | BlockRfqChecked | SettlementPrice | VolIndex
 
 
-class Underlying:
+class UnderlyingState:
     """The newest word on each. One writer, the chain."""
 
     def __init__(self) -> None:
         self.spot, self.spot_ns = NAN, 0
         self.vol_index = NAN
-        self.settling = NAN
-        self.history_ns = NEVER  # prints before this were not seen, unless we watched
+        self.delivery_average = NAN
+        self.history_since_ns = NO_HISTORY_NS  # prints before this were not seen, unless we watched
         self.futures: dict[int, tuple[float, int]] = {}  # expiry_ns -> (mark USD, venue time)
         self.trades = TradeBuffer()
-        self.requests: Counter[bool] = Counter()  # block requests that matched their prints, and that did not
+        self.block_rfq_checks: Counter[bool] = Counter()  # block requests that matched their prints, and that did not
         self.rejected: Counter[str] = Counter()
-        self.live: I64 | None = None  # cached rows; None after the listing changed
+        self.live_rows: I64 | None = None  # cached rows; None after the listing changed
 
-    def take(self, event: SharedEvent) -> None:
+    def apply_event(self, event: UnderlyingEvent) -> None:
         """Store one event of this underlying."""
         match event:
             case IndexPrice() if 0.0 < event.price < math.inf and event.exch_ns >= self.spot_ns:
@@ -46,11 +53,11 @@ class Underlying:
                 self.vol_index = event.value
             case SettlementPrice():
                 # the venue publishes an estimate all day; it is the running average only inside the last half hour
-                self.settling = event.price if event.remaining_s <= 1800.0 else NAN
-            case HistorySeen():
-                self.history_ns = min(self.history_ns, event.since_ns)
-            case RequestChecked():
-                self.requests[event.matched] += 1
+                self.delivery_average = event.price if event.remaining_s <= 1800.0 else NAN
+            case TradeHistoryComplete():
+                self.history_since_ns = min(self.history_since_ns, event.since_ns)
+            case BlockRfqChecked():
+                self.block_rfq_checks[event.matched] += 1
 
     def forwards(self, value: dict[str, F64], time: dict[str, I64]) -> F64:
         """Forward of each row: the dated future if its mark is newer, else the last one said, carried by the index.
@@ -60,8 +67,8 @@ class Underlying:
         """
         forward = value["forward"].copy()
         if self.spot > 0.0:
-            known = value["forward_index"] > 0.0
-            forward[known] *= self.spot / value["forward_index"][known]
+            has_index = value["forward_index"] > 0.0
+            forward[has_index] *= self.spot / value["forward_index"][has_index]
         for expiry_ns, (mark, mark_ns) in self.futures.items():
             newer = (time["expiry_ns"] == expiry_ns) & ((time["ticker_ns"] <= mark_ns) | ~np.isfinite(forward))
             forward[newer] = mark

@@ -93,7 +93,7 @@ class OptionGreeks(Event, frozen=True, gc=False):
     greeks: Greeks | None
 
 
-class UnreadTicker(Event, frozen=True, gc=False):
+class RawTicker(Event, frozen=True, gc=False):
     """An option's ticker still in the venue's units; only the newest of those between two ticks is worth reading.
 
     A venue's own class has these as fields, in the order of its wire: that is worth a fortieth of a frame.
@@ -113,7 +113,7 @@ class UnreadTicker(Event, frozen=True, gc=False):
     def exch_ns(self) -> int:
         return self.exch_ms * MILLISECOND
 
-    def read(self) -> OptionTicker:
+    def to_option_ticker(self) -> OptionTicker:
         """The same in ours."""
         raise NotImplementedError
 
@@ -148,7 +148,7 @@ class OptionTrade(Event, frozen=True, gc=False):
     event_id: str = ""
 
 
-class OptionLife(Event, frozen=True, gc=False):
+class OptionTradeHistory(Event, frozen=True, gc=False):
     """Every print of one option from its first one on, in the order of `seq`: takes the place of all told before."""
 
     venue: str
@@ -164,16 +164,16 @@ class PrintsLost(Event, frozen=True, gc=False):
     count: int
 
 
-class RequestChecked(Event, frozen=True, gc=False):
-    """An executed block request was compared with the prints of its legs; `trouble` says in words what differed."""
+class BlockRfqChecked(Event, frozen=True, gc=False):
+    """An executed block request was compared with the prints of its legs; `mismatch` says in words what differed."""
 
     venue: str
     underlying: str
     matched: bool
-    trouble: str = ""
+    mismatch: str = ""
 
 
-class HistorySeen(Event, frozen=True, gc=False):
+class TradeHistoryComplete(Event, frozen=True, gc=False):
     """Every option print of the underlying since `since_ns` has been given as an `OptionTrade`."""
 
     venue: str
@@ -335,12 +335,14 @@ class FeedStatus(Event, frozen=True, gc=False):
 
 
 class ClockReading(Event, frozen=True, gc=False):
-    """A question and its answer: sent at `sent_ns` of our clock, worked on from `in_ns` to `out_ns` of the venue's."""
+    """A question and its answer: sent at `sent_ns` of our clock, worked on from `venue_recv_ns` to `venue_sent_ns` of
+    the venue's.
+    """
 
     source: str
     sent_ns: int
-    in_ns: int
-    out_ns: int
+    venue_recv_ns: int
+    venue_sent_ns: int
 
 
 class Rejected(Event, frozen=True, gc=False):

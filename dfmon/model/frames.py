@@ -23,7 +23,7 @@ I8 = NDArray[np.int8]
 Bools = NDArray[np.bool_]
 
 
-def column(values: list[float]) -> F64:
+def float_column(values: list[float]) -> F64:
     """Numbers as a read-only column, at a third of the cost of `np.array`."""
     return np.frombuffer(struct.pack(f"{len(values)}d", *values))
 
@@ -51,12 +51,12 @@ class TradeColumns:
 
     def rows(self, at: NDArray[np.intp]) -> TradeColumns:
         """The prints at these places, in this order."""
-        said = {name: getattr(self, name)[at] for name in self.__slots__ if name != "liquidation"}
-        return TradeColumns(**said, liquidation=tuple(self.liquidation[i] for i in at.tolist()))
+        columns = {name: getattr(self, name)[at] for name in self.__slots__ if name != "liquidation"}
+        return TradeColumns(**columns, liquidation=tuple(self.liquidation[i] for i in at.tolist()))
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class TradeHistory:
     """Every print of one option from its first one on; takes the place of whatever was known of the option."""
 
     uid: int
@@ -68,13 +68,13 @@ class ChainFrame:
     """Columns of the n live options of one underlying.
 
     Units as in `units`: strikes and forwards USD, `sigma` decimal, open interest coins, quotes as quoted.
-    `data_ns` is the venue's time of the newest message about the row; `seen_ns` the moment we first had it.
-    `whole_life` marks options listed while we watched: every print of theirs was seen. `trades` are the prints since
-    the last tick, each exactly once; `lost` counts, by option, prints since then that nobody can give us any more;
-    `lives` are whole histories that came in since then; `requests` are block requests since the start whose legs were
-    compared with the prints: that matched, and that did not.
-    Settlement: `settling` is the running delivery average (USD, NaN outside the window).
-    `clock_ns` is how far our clock is ahead of the venue's, 0 while that is not known.
+    `data_ns` is the venue's time of the newest message about the row; `first_seen_ns` the moment we first had it.
+    `full_history` marks options listed while we watched: every print of theirs was seen. `trades` are the prints since
+    the last tick, each exactly once; `lost_prints` counts, by option, prints since then that nobody can give us any
+    more; `trade_histories` are whole histories that came in since then; `block_rfq_checks` are block requests since the
+    start whose legs were compared with the prints: that matched, and that did not. Settlement: `delivery_average` is
+    the running delivery average (USD, NaN outside the window). `clock_ns` is how far our clock is ahead of the venue's,
+    0 while that is not known.
     """
 
     ts_ns: int
@@ -82,7 +82,7 @@ class ChainFrame:
     spot: float
     spot_ns: int
     vol_index: float
-    settling: float
+    delivery_average: float
     uid: I64
     names: tuple[str, ...]
     expiry_ns: I64
@@ -99,12 +99,12 @@ class ChainFrame:
     open_interest: F64
     volume: F64
     data_ns: I64
-    seen_ns: I64
-    whole_life: Bools
-    lost: F64
+    first_seen_ns: I64
+    full_history: Bools
+    lost_prints: F64
     trades: TradeColumns
-    lives: tuple[Life, ...] = ()
-    requests: tuple[int, int] = (0, 0)
+    trade_histories: tuple[TradeHistory, ...] = ()
+    block_rfq_checks: tuple[int, int] = (0, 0)
     rejected: tuple[tuple[str, int], ...] = ()
     clock_ns: int = 0
 

@@ -337,8 +337,8 @@ def to_json(snapshot: FlowSnapshot, mode: State, *, detail: bool = False) -> byt
     slipped through would be written as null.
     """
     state: State = "stale" if snapshot.state == "stale" else mode
-    shown = msgspec.structs.replace(snapshot, state=state, detail=snapshot.detail if detail else UNSET)
-    return msgspec.json.encode(shown)
+    published = msgspec.structs.replace(snapshot, state=state, detail=snapshot.detail if detail else UNSET)
+    return msgspec.json.encode(published)
 
 
 def from_json(data: bytes) -> FlowSnapshot:
@@ -362,7 +362,7 @@ class MetricRow(NamedTuple):
     coverage: float
 
     @classmethod
-    def of(cls, snapshot: FlowSnapshot) -> MetricRow:
+    def from_snapshot(cls, snapshot: FlowSnapshot) -> MetricRow:
         def number(value: float | None) -> float:
             return NAN if value is None else value
 

@@ -54,10 +54,10 @@ def expiry_label(expiry_ns: int) -> str:
     return f"{day.day}{_MONTHS[day.month - 1]}{day.year % 100:02d}"
 
 
-def clean(text: str, limit: int = 200) -> str:
+def sanitize(text: str, limit: int = 200) -> str:
     r"""Foreign text made safe for a terminal: control, zero-width and direction marks become `?`.
 
-    >>> clean("BTC\x1b[2J")
+    >>> sanitize("BTC\x1b[2J")
     'BTC?[2J'
     """
     return _CONTROL.sub("?", text[:limit])

@@ -5,19 +5,19 @@ anywhere through checkpoints, `player` paces it into the hub. Records keep their
 they are handed over, so speed, pause, step and seek cannot change a number.
 """
 
-from dfmon.replay.captured import Capture
-from dfmon.replay.opening import open_source
+from dfmon.replay.capture_source import CaptureSource
 from dfmon.replay.player import ReplaySession
-from dfmon.replay.sources import Boards, Recording, Source, play_through, play_to_end, span_of
+from dfmon.replay.source_factory import open_source
+from dfmon.replay.sources import BoardSource, RecordingSource, ReplaySource, play_through, play_to_end, resolve_span
 
 __all__ = [
-    "Boards",
-    "Capture",
-    "Recording",
+    "BoardSource",
+    "CaptureSource",
+    "RecordingSource",
     "ReplaySession",
-    "Source",
+    "ReplaySource",
     "open_source",
     "play_through",
     "play_to_end",
-    "span_of",
+    "resolve_span",
 ]

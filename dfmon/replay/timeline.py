@@ -17,75 +17,75 @@ from dfmon.core.step import FlowState
 from dfmon.engine.driver import DriverState
 from dfmon.model.errors import DfmonError
 from dfmon.model.snapshot import FlowSnapshot
-from dfmon.replay.sources import START, Move, Place, Publish, Source
+from dfmon.replay.sources import BEGINNING, Publish, ReplaySource, ReplayStep, SourceCursor
 
-EVERY: Final = 32  # ticks between checkpoints at first: some tenths of a second of computing
-MOST: Final = 128  # kept; beyond, every second one goes and the distance doubles
+CHECKPOINT_INTERVAL_TICKS: Final = 32  # ticks between checkpoints at first: some tenths of a second of computing
+MAX_CHECKPOINTS: Final = 128  # kept; beyond, every second one goes and the distance doubles
 _COMPRESSION: Final = 1  # the columns have room for more options than there are: a tenth of their bytes is left
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
+class SeekTarget:
     """Where to go: to a tick by its number, or to the last tick at or before a time of the market."""
 
     tick: int | None = None
     ts_ns: int | None = None
 
-    def is_before(self, ticks: int, next_ns: int) -> bool:
+    def is_reached(self, ticks: int, next_ns: int) -> bool:
         """Whether it is reached after `ticks` ticks, where the next one would come at `next_ns`."""
         if self.tick is not None:
             return ticks >= self.tick
         return ticks > 0 and self.ts_ns is not None and next_ns > self.ts_ns
 
 
-class Checkpoint(NamedTuple):
+class ReplayCheckpoint(NamedTuple):
     """The driver after a tick, and what was on the screen then. Made and read in this process only."""
 
     ticks: int
     ts_ns: int
-    place: Place
+    cursor: SourceCursor
     flow: Mapping[str, FlowState]
     held: bytes  # the mutable part, pickled and compressed
-    shown: Mapping[str, FlowSnapshot]
+    snapshots: Mapping[str, FlowSnapshot]
 
 
-class Checkpoints:
+class CheckpointIndex:
     """In order of ticks, of bounded number; the distance between two grows with the length of what was passed."""
 
-    def __init__(self, every: int = EVERY, most: int = MOST) -> None:
-        self._every, self._most = every, most
-        self._kept: list[Checkpoint] = []
+    def __init__(self, interval_ticks: int = CHECKPOINT_INTERVAL_TICKS, max_checkpoints: int = MAX_CHECKPOINTS) -> None:
+        self._interval_ticks, self._max_checkpoints = interval_ticks, max_checkpoints
+        self._checkpoints: list[ReplayCheckpoint] = []
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._checkpoints)
 
     @property
-    def last(self) -> Checkpoint | None:
+    def last(self) -> ReplayCheckpoint | None:
         """The frontier: what lies before it has been passed."""
-        return self._kept[-1] if self._kept else None
+        return self._checkpoints[-1] if self._checkpoints else None
 
-    def wants(self, ticks: int) -> bool:
-        return ticks % self._every == 0 and (not self._kept or ticks > self._kept[-1].ticks)
+    def is_boundary(self, ticks: int) -> bool:
+        return ticks % self._interval_ticks == 0 and (not self._checkpoints or ticks > self._checkpoints[-1].ticks)
 
-    def add(self, checkpoint: Checkpoint) -> None:
-        self._kept.append(checkpoint)
-        if len(self._kept) > self._most:
-            self._every *= 2
-            self._kept = [kept for kept in self._kept if kept.ticks % self._every == 0]
+    def add_checkpoint(self, checkpoint: ReplayCheckpoint) -> None:
+        self._checkpoints.append(checkpoint)
+        if len(self._checkpoints) > self._max_checkpoints:
+            self._interval_ticks *= 2
+            self._checkpoints = [entry for entry in self._checkpoints if entry.ticks % self._interval_ticks == 0]
 
-    def before(self, goal: Goal) -> Checkpoint | None:
+    def last_before(self, target: SeekTarget) -> ReplayCheckpoint | None:
         """The last one at or before the goal."""
-        if goal.tick is not None:
-            at = bisect_right(self._kept, goal.tick, key=lambda kept: kept.ticks)
+        if target.tick is not None:
+            at = bisect_right(self._checkpoints, target.tick, key=lambda entry: entry.ticks)
         else:
-            at = bisect_right(self._kept, goal.ts_ns or 0, key=lambda kept: kept.ts_ns)
-        return self._kept[at - 1] if at else None
+            at = bisect_right(self._checkpoints, target.ts_ns or 0, key=lambda entry: entry.ts_ns)
+        return self._checkpoints[at - 1] if at else None
 
 
-class Scout:
+class CheckpointPrefetcher:
     """Goes ahead in idle time and leaves checkpoints, so that a seek into what was never shown finds one near."""
 
-    def __init__(self, source: Source, checkpoints: Checkpoints, end_ns: int | None) -> None:
+    def __init__(self, source: ReplaySource, checkpoints: CheckpointIndex, end_ns: int | None) -> None:
         self._timeline = Timeline(source, lambda _: None, end_ns=end_ns, checkpoints=checkpoints)
 
     def advance(self, until_ns: int) -> bool:
@@ -94,9 +94,9 @@ class Scout:
         frontier = timeline.checkpoints.last
         if frontier is not None and frontier.ticks > timeline.ticks:
             timeline.restore(frontier)
-        while (move := timeline.peek()) is not None and move.ts_ns <= until_ns:
+        while (step := timeline.peek()) is not None and step.ts_ns <= until_ns:
             timeline.step()
-            if move.ticks:
+            if step.ticks:
                 return True
         return False
 
@@ -105,128 +105,133 @@ class Timeline:
     """Applies the moves of a source one by one, or silently up to a goal. Not after `end_ns` of the market's time."""
 
     def __init__(
-        self, source: Source, publish: Publish, *, end_ns: int | None = None, checkpoints: Checkpoints | None = None
+        self,
+        source: ReplaySource,
+        publish: Publish,
+        *,
+        end_ns: int | None = None,
+        checkpoints: CheckpointIndex | None = None,
     ) -> None:
         self.source = source
-        self.trouble = ""  # why the source ended early
+        self.error = ""  # why the source ended early
         self.model: str | None = None  # of positions, where it is not the source's own
-        self.checkpoints = Checkpoints() if checkpoints is None else checkpoints
+        self.checkpoints = CheckpointIndex() if checkpoints is None else checkpoints
         self._publish, self._end_ns = publish, end_ns
-        self._silent = False
-        self._shown: dict[str, FlowSnapshot] = {}
-        self._driver = source.driver(self._take)
+        self._publish_suppressed = False
+        self._snapshots: dict[str, FlowSnapshot] = {}
+        self._driver = source.driver(self._on_snapshot)
         self.ticks = self._ts_ns = 0
-        self._moves: Iterator[Move] = iter(())
-        self._next: Move | None = None
-        self._place, self._ended = START, False
-        self._go_on_from(START)
+        self._steps: Iterator[ReplayStep] = iter(())
+        self._next_step: ReplayStep | None = None
+        self._cursor, self._at_end = BEGINNING, False
+        self._resume_after(BEGINNING)
 
     @property
     def now_ns(self) -> int | None:
         """Market time of the tick on the screen; None before the first one."""
         return self._ts_ns if self.ticks else None
 
-    def peek(self) -> Move | None:
+    def peek(self) -> ReplayStep | None:
         """The next move; None at the end."""
-        if self._next is None and not self._ended:
+        if self._next_step is None and not self._at_end:
             try:
-                self._next = next(self._moves, None)
+                self._next_step = next(self._steps, None)
             except DfmonError as exc:
-                self.trouble = str(exc)
-            if self._next is not None and self._end_ns is not None and self._next.ts_ns > self._end_ns:
-                self._next = None
-            self._ended = self._next is None
-        return self._next
+                self.error = str(exc)
+            if self._next_step is not None and self._end_ns is not None and self._next_step.ts_ns > self._end_ns:
+                self._next_step = None
+            self._at_end = self._next_step is None
+        return self._next_step
 
     def step(self) -> None:
         """Apply the next move."""
-        move = self.peek()
-        if move is None:
+        step = self.peek()
+        if step is None:
             return
-        self._next = None
-        self._driver = move.apply(self._driver)
-        self._use_model()
-        self._place = move.place
-        if move.ticks:
+        self._next_step = None
+        self._driver = step.apply_to(self._driver)
+        self._apply_model()
+        self._cursor = step.cursor
+        if step.ticks:
             self.ticks += 1
-            self._ts_ns = move.ts_ns
-            if self.checkpoints.wants(self.ticks):
-                self.checkpoints.add(self._checkpoint())
+            self._ts_ns = step.ts_ns
+            if self.checkpoints.is_boundary(self.ticks):
+                self.checkpoints.add_checkpoint(self._make_checkpoint())
 
-    def towards(self, goal: Goal) -> Iterator[None]:
-        """Go to `goal` without publishing what lies between; the snapshots of the tick reached are published.
+    def seek(self, target: SeekTarget) -> Iterator[None]:
+        """Go to `target` without publishing what lies between; the snapshots of the tick reached are published.
 
         Yields after every tick on the way, so that the caller can do other things, or give up.
         """
-        self._approach(goal)
-        self._silent = True
+        self._restore_nearest(target)
+        self._publish_suppressed = True
         try:
-            while (move := self.peek()) is not None:
-                if move.ticks and goal.is_before(self.ticks, move.ts_ns):
+            while (step := self.peek()) is not None:
+                if step.ticks and target.is_reached(self.ticks, step.ts_ns):
                     break
                 self.step()
-                if move.ticks:
+                if step.ticks:
                     yield
         finally:
-            self._silent = False
-        for snapshot in self._shown.values():
+            self._publish_suppressed = False
+        for snapshot in self._snapshots.values():
             self._publish(snapshot)
 
-    def again(self, model: str) -> Iterator[None]:
+    def replay_current_tick(self, model: str) -> Iterator[None]:
         """Show the tick on the screen once more, under another position model, and everything after it."""
         tick = self.ticks
         if tick:
-            yield from self._silently(Goal(tick=tick - 1))
+            yield from self._seek_silently(SeekTarget(tick=tick - 1))
         self.model = model
-        self._use_model()
+        self._apply_model()
         while self.ticks < tick and self.peek() is not None:
             self.step()
 
-    def _silently(self, goal: Goal) -> Iterator[None]:
+    def _seek_silently(self, target: SeekTarget) -> Iterator[None]:
         publish, self._publish = self._publish, lambda _: None
         try:
-            yield from self.towards(goal)
+            yield from self.seek(target)
         finally:
             self._publish = publish
 
     # ---- places --------------------------------------------------------------------------------------------------
 
-    def _go_on_from(self, place: Place) -> None:
-        self._place, self._next, self._ended = place, None, False
-        self._moves = self.source.moves(place)
-        self.trouble = ""
+    def _resume_after(self, cursor: SourceCursor) -> None:
+        self._cursor, self._next_step, self._at_end = cursor, None, False
+        self._steps = self.source.steps(cursor)
+        self.error = ""
 
-    def _approach(self, goal: Goal) -> None:
+    def _restore_nearest(self, target: SeekTarget) -> None:
         """Stand at the nearest known place before the goal: a checkpoint, the beginning, or where we are."""
-        best = self.checkpoints.before(goal)
-        reachable = self.ticks <= goal.tick if goal.tick is not None else self._ts_ns <= (goal.ts_ns or 0)
-        if reachable and self.ticks and (best is None or best.ticks <= self.ticks):
+        nearest = self.checkpoints.last_before(target)
+        reachable = self.ticks <= target.tick if target.tick is not None else self._ts_ns <= (target.ts_ns or 0)
+        if reachable and self.ticks and (nearest is None or nearest.ticks <= self.ticks):
             return
-        self.restore(best)
+        self.restore(nearest)
 
-    def restore(self, checkpoint: Checkpoint | None) -> None:
+    def restore(self, checkpoint: ReplayCheckpoint | None) -> None:
         """Stand where a checkpoint was made, of this timeline or another of the same source; None: at the beginning."""
-        self._driver = self.source.driver(self._take)
+        self._driver = self.source.driver(self._on_snapshot)
         if checkpoint is None:
-            self._shown, self.ticks, self._ts_ns = {}, 0, 0
+            self._snapshots, self.ticks, self._ts_ns = {}, 0, 0
         else:
             held = pickle.loads(zlib.decompress(checkpoint.held))
             self._driver.resume(DriverState(checkpoint.flow, held))
-            self._shown, self.ticks, self._ts_ns = dict(checkpoint.shown), checkpoint.ticks, checkpoint.ts_ns
-        self._use_model()
-        self._go_on_from(checkpoint.place if checkpoint else START)
+            self._snapshots, self.ticks, self._ts_ns = dict(checkpoint.snapshots), checkpoint.ticks, checkpoint.ts_ns
+        self._apply_model()
+        self._resume_after(checkpoint.cursor if checkpoint else BEGINNING)
 
-    def _checkpoint(self) -> Checkpoint:
+    def _make_checkpoint(self) -> ReplayCheckpoint:
         state = self._driver.state()
-        held = zlib.compress(pickle.dumps(state.held, pickle.HIGHEST_PROTOCOL), _COMPRESSION)
-        return Checkpoint(self.ticks, self._ts_ns, self._place, state.flow, held, dict(self._shown))
+        attributes = zlib.compress(pickle.dumps(state.attributes, pickle.HIGHEST_PROTOCOL), _COMPRESSION)
+        return ReplayCheckpoint(self.ticks, self._ts_ns, self._cursor, state.flow, attributes, dict(self._snapshots))
 
-    def _use_model(self) -> None:
+    def _apply_model(self) -> None:
         """Also over what was recorded: a change of the model, or the beginning of another session."""
         if self.model is not None and self.model != self._driver.params.positions:
             self._driver.params = self._driver.params.with_positions(self.model)
 
-    def _take(self, snapshot: FlowSnapshot) -> None:
-        self._shown[snapshot.underlying] = snapshot
-        if not self._silent:
+    def _on_snapshot(self, snapshot: FlowSnapshot) -> None:
+        self._snapshots[snapshot.underlying] = snapshot
+        if not self._publish_suppressed:
             self._publish(snapshot)

@@ -18,22 +18,22 @@ from dfmon import config as configuration
 from dfmon.config import Config
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import State
-from dfmon.runtime.backfill import Background
+from dfmon.runtime.backfill import BackgroundBackfill
 from dfmon.runtime.live_session import LiveSession
-from dfmon.runtime.stores import open_history, open_state, open_trades
+from dfmon.runtime.stores import open_history, open_positions_state, open_trades
 from dfmon.sinks.base import Sink
 from dfmon.sinks.jsonl import JsonLines
 from dfmon.store.recorder import Recorder
 from dfmon.venues.protocol import Endpoint
-from dfmon.venues.registry import Address, Pace, endpoints
+from dfmon.venues.registry import Address, PollSettings, endpoints
 from dfmon.version import __version__
 
 log = logging.getLogger("dfmon")
 
-VENUE_PACE_S: Final = 0.25  # between two REST calls to one host: well below every venue's limit
-OWN_PACE_S: Final = 0.01  # the simulated exchange is ours
+REST_INTERVAL_S: Final = 0.25  # between two REST calls to one host: well below every venue's limit
+SIM_REST_INTERVAL_S: Final = 0.01  # the simulated exchange is ours
 
-Publish = Literal["", "changes", "all"]
+PublishMode = Literal["", "changes", "all"]
 
 
 def venue_endpoints(config: Config) -> list[Endpoint]:
@@ -54,9 +54,9 @@ def venue_endpoints(config: Config) -> list[Endpoint]:
     return endpoints(config.market.currencies, sources, addresses, pace(config))
 
 
-def pace(config: Config) -> Pace:
+def pace(config: Config) -> PollSettings:
     """How often is polled, and how far back; a recording keeps it, since a replay must ask the same."""
-    return Pace(config.deribit.summary_s, config.deribit.look_back_h * 3600.0)
+    return PollSettings(config.deribit.summary_s, config.deribit.look_back_h * 3600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,15 @@ class Outputs:
     """Where snapshots go besides the screen."""
 
     sinks: tuple[Sink, ...]
-    lines: JsonLines | None
+    json_lines: JsonLines | None
 
 
-def outputs(config: Config, publish: Publish) -> Outputs:
+def open_outputs(config: Config, publish: PublishMode) -> Outputs:
     """The sinks that were asked for. Ports are bound here, so that a port in use is said before anything starts."""
     sinks: list[Sink] = []
-    lines = JsonLines(sys.stdout.buffer, publish, heartbeat_s=config.publish.every_s) if publish else None
-    if lines is not None:
-        sinks.append(lines)
+    json_lines = JsonLines(sys.stdout.buffer, publish, heartbeat_s=config.publish.every_s) if publish else None
+    if json_lines is not None:
+        sinks.append(json_lines)
     if config.publish.redis:
         from dfmon.sinks.redis_stream import RedisStream
 
@@ -85,19 +85,19 @@ def outputs(config: Config, publish: Publish) -> Outputs:
         rest.bind()
         sinks.append(rest)
         log.info("serving %s/v1/snapshot", rest.url)
-    return Outputs(tuple(sinks), lines)
+    return Outputs(tuple(sinks), json_lines)
 
 
-class Faults:
+class StepErrorLog:
     """Exceptions of the engine: the first of a kind goes to the log with its traceback, the rest are counted."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
 
     def __call__(self, exc: Exception) -> None:
         kind = f"{type(exc).__name__}: {exc}"
-        self._seen[kind] = self._seen.get(kind, 0) + 1
-        if self._seen[kind] == 1:
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        if self._counts[kind] == 1:
             log.error("a snapshot could not be computed; the last one stays and ages", exc_info=exc)
 
 
@@ -108,13 +108,13 @@ def live_session(
     report: Callable[[Exception], None],
     hub: SnapshotHub | None = None,
     *,
-    keeps: bool = True,
+    persist: bool = True,
 ) -> LiveSession:
-    """A live session, recording and remembering as configured; without `keeps` it knows what others left, no more."""
+    """A live session, recording and remembering as configured; without `persist` it knows what others left, no more."""
     params, connections = configuration.flow_params(config), venue_endpoints(config)
     recorder = None
     if config.record.directory:
-        about: Mapping[str, Any] = {
+        session_header: Mapping[str, Any] = {
             "dfmon": __version__,
             "mode": mode,
             "underlyings": list(config.market.currencies),
@@ -124,13 +124,13 @@ def live_session(
         }
         recorder = Recorder(
             Path(config.record.directory),
-            about,
+            session_header,
             segment_bytes=config.record.rotate_mb << 20,
             keep_bytes=config.record.keep_mb << 20,
             keep_days=config.record.keep_days,
         )
-    lasting = keeps and mode == "live"
-    trades = open_trades(config) if lasting else None
+    persistent = persist and mode == "live"
+    trades = open_trades(config) if persistent else None
     return LiveSession(
         config.market.currencies,
         connections,
@@ -138,14 +138,14 @@ def live_session(
         hub or SnapshotHub(mode=mode),
         report,
         tick_s=config.market.tick_s,
-        rest_pace_s=OWN_PACE_S if mode == "sim" else VENUE_PACE_S,
+        rest_pace_s=SIM_REST_INTERVAL_S if mode == "sim" else REST_INTERVAL_S,
         recorder=recorder,
-        history=open_history(config) if lasting else None,
+        history=open_history(config) if persistent else None,
         sinks=out.sinks,
-        backfill=Background(config.deribit.archive, config.deribit.archive_pace, trades)
-        if config.deribit.backfill and keeps
+        backfill=BackgroundBackfill(config.deribit.archive, config.deribit.archive_pace, trades)
+        if config.deribit.backfill and persist
         else None,
         trades=trades,
-        state=open_state(config, params, keeps=keeps) if mode == "live" else None,
+        state=open_positions_state(config, params, persist=persist) if mode == "live" else None,
         compiled=config.market.compiled,
     )

@@ -11,13 +11,15 @@ import subprocess
 import sys
 from typing import Final
 
-from dfmon.core.pricing.compiled import load
+from dfmon.core.pricing.compiled import load_kernels
 
-_LOOK_S: Final = 0.2
-_MAKE: Final = "from dfmon.core.pricing.compiled import load; raise SystemExit(load() is None)"
+_POLL_INTERVAL_S: Final = 0.2
+_COMPILE_SCRIPT: Final = (
+    "from dfmon.core.pricing.compiled import load_kernels; raise SystemExit(load_kernels() is None)"
+)
 
 
-async def made_ready(stop: asyncio.Event) -> bool:
+async def warm_up_kernels(stop: asyncio.Event) -> bool:
     """Whether the kernels can price from now on: made by another process, then loaded in a thread of this one.
 
     False where the extra `fast` is not installed or does not work here, and when `stop` comes first.
@@ -25,8 +27,8 @@ async def made_ready(stop: asyncio.Event) -> bool:
     if importlib.util.find_spec("numba") is None:
         return False
     try:
-        maker = subprocess.Popen(
-            [sys.executable, "-c", _MAKE],
+        compiler = subprocess.Popen(
+            [sys.executable, "-c", _COMPILE_SCRIPT],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -34,10 +36,10 @@ async def made_ready(stop: asyncio.Event) -> bool:
     except OSError:
         return False
     try:
-        while maker.poll() is None and not stop.is_set():
-            await asyncio.sleep(_LOOK_S)
+        while compiler.poll() is None and not stop.is_set():
+            await asyncio.sleep(_POLL_INTERVAL_S)
     finally:
-        if maker.poll() is None:
-            maker.kill()
-        maker.wait()
-    return maker.returncode == 0 and await asyncio.to_thread(load) is not None
+        if compiler.poll() is None:
+            compiler.kill()
+        compiler.wait()
+    return compiler.returncode == 0 and await asyncio.to_thread(load_kernels) is not None

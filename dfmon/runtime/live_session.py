@@ -1,7 +1,7 @@
 """A running market: live from the venues, with its recorder, history and sinks.
 
 Owns the `Driver` and publishes into the hub, as one coroutine on the market's loop: the main thread without a screen,
-a thread of its own beside one. Wishes of the screen arrive as small messages through `wish`. `replay` is its sibling.
+a thread of its own beside one. Wishes of the screen arrive as small messages through `submit`. `replay` is its sibling.
 """
 
 from __future__ import annotations
@@ -20,42 +20,42 @@ from msgspec.structs import replace
 
 from dfmon.core.positions.inventory import Inventory
 from dfmon.core.step import FlowParams
-from dfmon.engine.checkpoint import Held, Memory, pack
+from dfmon.engine.checkpoint import PositionsCheckpoint, UnderlyingCheckpoint, encode_checkpoint
 from dfmon.engine.driver import Driver
 from dfmon.engine.hub import Request, Runtime, SnapshotHub
 from dfmon.engine.journal import RecordKind
-from dfmon.model.events import OptionLife, OptionTrade
+from dfmon.model.events import OptionTrade, OptionTradeHistory
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.model.units import SECOND
-from dfmon.runtime.backfill import SOURCE, Background
-from dfmon.runtime.kernel_warmup import made_ready
+from dfmon.runtime.backfill import SOURCE, BackgroundBackfill
+from dfmon.runtime.kernel_warmup import warm_up_kernels
 from dfmon.sinks.base import Sink, supervise
 from dfmon.store.history import History
-from dfmon.store.positions_state import StateFile
+from dfmon.store.positions_state import PositionsStateFile
 from dfmon.store.recorder import Recorder
-from dfmon.store.trades import Named, TradeStore
+from dfmon.store.trades import OptionKey, TradeStore
 from dfmon.venues import connection
-from dfmon.venues.backoff import Gate
+from dfmon.venues.backoff import ConnectLimiter
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.rest.client import RestClient
 
 log = logging.getLogger("dfmon")
 
-COMPILE_AFTER_S: Final = 10.0  # a shorter session would not earn back what loading the kernels costs
-SAVE_S: Final = 60.0  # between two writings of the positions
-_TRIM, _LARGE = (-1, 4 << 20), (-3, 1 << 20)  # parameters of glibc's mallopt, bytes
+COMPILE_DELAY_S: Final = 10.0  # a shorter session would not earn back what loading the kernels costs
+SAVE_INTERVAL_S: Final = 60.0  # between two writings of the positions
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = (-1, 4 << 20), (-3, 1 << 20)  # parameters of glibc's mallopt, bytes
 
 
-def return_large_blocks() -> None:
+def limit_malloc_retention() -> None:
     """Have the C library give blocks of a megabyte and more back to the system as soon as they are freed.
 
     Left alone, glibc learns to keep ever larger ones, in a heap for each thread: what the journal's compression and the
     writing of the positions need for a moment would stay resident for good. With another C library nothing happens.
     """
     with suppress(AttributeError):
-        for parameter in (_TRIM, _LARGE):
-            ctypes.CDLL(None).mallopt(*parameter)
+        for option in (_TRIM_THRESHOLD, _MMAP_THRESHOLD):
+            ctypes.CDLL(None).mallopt(*option)
 
 
 class ThreadWorker:
@@ -63,7 +63,7 @@ class ThreadWorker:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.busy = False
-        self.last_ms = 0.0
+        self.last_step_ms = 0.0
         self._loop = loop
         self._pool = ThreadPoolExecutor(1, "step")
 
@@ -73,7 +73,7 @@ class ThreadWorker:
 
         def finished(_: object) -> None:
             self.busy = False
-            self.last_ms = (time.perf_counter() - started) * 1e3
+            self.last_step_ms = (time.perf_counter() - started) * 1e3
             done()
 
         self._loop.run_in_executor(self._pool, job).add_done_callback(finished)
@@ -98,9 +98,9 @@ class LiveSession:
         recorder: Recorder | None = None,
         history: History | None = None,
         sinks: Sequence[Sink] = (),
-        backfill: Background | None = None,
+        backfill: BackgroundBackfill | None = None,
         trades: TradeStore | None = None,
-        state: StateFile | None = None,
+        state: PositionsStateFile | None = None,
         compiled: bool = False,
     ) -> None:
         self.hub = hub
@@ -109,12 +109,12 @@ class LiveSession:
         self._recorder, self._history, self._sinks = recorder, history, sinks
         self._backfill, self._trades, self._state = backfill, trades, state
         self._compiled = compiled
-        self._before: Memory | None = None
-        self._options = next((e.protocol for e in endpoints if isinstance(e.protocol, DeribitProtocol)), None)
+        self._previous_checkpoint: PositionsCheckpoint | None = None
+        self._option_protocol = next((e.protocol for e in endpoints if isinstance(e.protocol, DeribitProtocol)), None)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._driver: Driver | None = None
-        self._rows_s: dict[str, int] = {}
-        self._left_out: Counter[str] = Counter()
+        self._last_row_s: dict[str, int] = {}
+        self._shed_frames: Counter[str] = Counter()
 
     @property
     def recorder(self) -> Recorder | None:
@@ -123,7 +123,7 @@ class LiveSession:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop`; every socket, file and thread is closed on return."""
-        return_large_blocks()
+        limit_malloc_retention()
         loop = asyncio.get_running_loop()
         worker = ThreadWorker(loop)
         driver = Driver(
@@ -134,33 +134,35 @@ class LiveSession:
             worker,
             self._recorder.offer if self._recorder else None,
             self._report,
-            self._keep if self._trades is not None else None,
+            self._store_trades if self._trades is not None else None,
         )
         self._driver, self._loop = driver, loop
         if self._history is not None:
-            self.hub.listen(self._remember)
+            self.hub.add_listener(self._append_history)
         await self._restore(driver)
         try:
             async with RestClient(pace_s=self._rest_pace_s) as rest, asyncio.TaskGroup() as tasks:
-                gate = Gate()
+                limiter = ConnectLimiter()
                 for endpoint in self._endpoints:
-                    life = connection.run(endpoint, driver, rest, time.time_ns, stop, gate=gate, dropped=self._left_out)
-                    tasks.create_task(life)
+                    connection_run = connection.run(
+                        endpoint, driver, rest, time.time_ns, stop, limiter=limiter, dropped=self._shed_frames
+                    )
+                    tasks.create_task(connection_run)
                 for sink in self._sinks:
                     tasks.create_task(supervise(sink, self.hub, stop))
                 tasks.create_task(self._tick(driver, worker, stop))
                 if self._compiled:
-                    tasks.create_task(self._compile(driver, stop))
+                    tasks.create_task(self._use_compiled_kernels(driver, stop))
                 if self._state is not None:
-                    tasks.create_task(self._save_now_and_then(driver, self._state, stop))
-                if self._backfill is not None and self._options is not None:
-                    tasks.create_task(self._backfill.run(driver, self._options.lives, time.time_ns, stop))
+                    tasks.create_task(self._save_periodically(driver, self._state, stop))
+                if self._backfill is not None and self._option_protocol is not None:
+                    tasks.create_task(self._backfill.run(driver, self._option_protocol.histories, time.time_ns, stop))
         finally:
             self._loop = None
             worker.close()
             await asyncio.sleep(0)  # the last computation hands its result over
             if self._state is not None:
-                self._save(driver.inventories(), self._state)
+                self._save_positions(driver.inventories(), self._state)
                 self._state.close()
             if self._recorder:
                 self._recorder.close()
@@ -172,96 +174,104 @@ class LiveSession:
     async def _tick(self, driver: Driver, worker: ThreadWorker, stop: asyncio.Event) -> None:
         """A tick at every whole multiple of the interval, and the facts about the process beside it."""
         interval = int(self._tick_s * SECOND)
-        frames, at = 0, time.monotonic()
+        frames, measured_at = 0, time.monotonic()
         while not stop.is_set():
             try:
                 async with asyncio.timeout((interval - time.time_ns() % interval) / SECOND):
                     await stop.wait()
             except TimeoutError:
-                driver.on_timer(time.time_ns())
+                driver.request_tick(time.time_ns())
                 now = time.monotonic()
-                self.hub.runtime = self._runtime(driver, worker, (driver.frames - frames) / (now - at))
-                frames, at = driver.frames, now
+                self.hub.runtime = self._runtime(driver, worker, (driver.frames - frames) / (now - measured_at))
+                frames, measured_at = driver.frames, now
 
     def _runtime(self, driver: Driver, worker: ThreadWorker, rate: float) -> Runtime:
         recorder = self._recorder
-        troubles = [part.failed for part in (recorder, self._history, self._trades) if part and part.failed]
-        if self._state is not None and self._state.trouble:
-            troubles.append(self._state.trouble)
+        errors = [store.failure for store in (recorder, self._history, self._trades) if store and store.failure]
+        if self._state is not None and self._state.error:
+            errors.append(self._state.error)
         return Runtime(
             dropped=recorder.dropped if recorder else 0,
-            left_out=tuple(sorted(self._left_out.items())),
+            shed_frames=tuple(sorted(self._shed_frames.items())),
             overruns=driver.overruns,
-            step_ms=worker.last_ms,
+            step_ms=worker.last_step_ms,
             compiled=driver.params.compiled,
             frames_per_s=rate,
             recorded_bytes=recorder.written_bytes if recorder else None,
             sinks=tuple(str(sink.status()) for sink in self._sinks),
-            note="; ".join(troubles),
+            note="; ".join(errors),
             backfill=self._backfill.progress if self._backfill else None,
         )
 
-    async def _compile(self, driver: Driver, stop: asyncio.Event) -> None:
+    async def _use_compiled_kernels(self, driver: Driver, stop: asyncio.Event) -> None:
         """Hand the pricing over to compiled kernels, once they are ready: numpy prices until then.
 
         When they took over stands in the journal, so that a replay changes over at the same tick.
         """
         with suppress(TimeoutError):
-            async with asyncio.timeout(COMPILE_AFTER_S):
+            async with asyncio.timeout(COMPILE_DELAY_S):
                 await stop.wait()
-        if not stop.is_set() and await made_ready(stop):
+        if not stop.is_set() and await warm_up_kernels(stop):
             driver.use_compiled(time.time_ns())
 
     async def _restore(self, driver: Driver) -> None:
         """What the last run left, or at least where its prints end."""
         if self._state is None:
             return
-        self._state.take()
-        memory = self._before = await asyncio.to_thread(self._state.read)
-        if self._state.trouble:
-            log.warning("%s", self._state.trouble)
-        if memory is None and self._trades is not None:
-            newest = await asyncio.to_thread(self._trades.newest_ms)
-            memory = self._memory(driver.inventories(), self._state)
-            memory = replace(memory, held={name: Held(b"", ms) for name, ms in newest.items()})
-        if memory is not None and memory.held:
-            driver.ingest(RecordKind.STATE, SOURCE, time.time_ns(), pack(memory))
+        self._state.lock()
+        checkpoint = self._previous_checkpoint = await asyncio.to_thread(self._state.load)
+        if self._state.error:
+            log.warning("%s", self._state.error)
+        if checkpoint is None and self._trades is not None:
+            newest_by_underlying = await asyncio.to_thread(self._trades.newest_ms)
+            checkpoint = self._make_checkpoint(driver.inventories(), self._state)
+            checkpoint = replace(
+                checkpoint, held={name: UnderlyingCheckpoint(b"", ms) for name, ms in newest_by_underlying.items()}
+            )
+        if checkpoint is not None and checkpoint.held:
+            driver.ingest(RecordKind.STATE, SOURCE, time.time_ns(), encode_checkpoint(checkpoint))
 
-    def _memory(self, inventories: Mapping[str, Inventory], file: StateFile) -> Memory:
-        return Memory.of(file.exchange, file.rests_on, time.time_ns(), inventories, self._before)
+    def _make_checkpoint(
+        self, inventories: Mapping[str, Inventory], state_file: PositionsStateFile
+    ) -> PositionsCheckpoint:
+        return PositionsCheckpoint.from_inventories(
+            state_file.exchange, state_file.rests_on, time.time_ns(), inventories, self._previous_checkpoint
+        )
 
-    def _save(self, inventories: Mapping[str, Inventory], file: StateFile) -> None:
-        file.write(self._memory(inventories, file))
+    def _save_positions(self, inventories: Mapping[str, Inventory], state_file: PositionsStateFile) -> None:
+        state_file.save(self._make_checkpoint(inventories, state_file))
 
-    async def _save_now_and_then(self, driver: Driver, file: StateFile, stop: asyncio.Event) -> None:
+    async def _save_periodically(self, driver: Driver, state_file: PositionsStateFile, stop: asyncio.Event) -> None:
         """Positions once a minute, so that a crash costs no more than that."""
         while not stop.is_set():
             try:
-                async with asyncio.timeout(SAVE_S):
+                async with asyncio.timeout(SAVE_INTERVAL_S):
                     await stop.wait()
             except TimeoutError:
-                await asyncio.to_thread(self._save, driver.inventories(), file)  # they never change
+                await asyncio.to_thread(self._save_positions, driver.inventories(), state_file)  # they never change
 
-    def _keep(self, event: OptionTrade | OptionLife) -> None:
+    def _store_trades(self, event: OptionTrade | OptionTradeHistory) -> None:
         """Prints and whole histories into the trade store."""
-        if self._trades is None or self._options is None:
+        if self._trades is None or self._option_protocol is None:
             return
-        option = self._options.listings.options.get(event.name)
+        option = self._option_protocol.listings.options.get(event.name)
         if option is None:
             return
-        whole = isinstance(event, OptionLife)
-        trades = event.trades if isinstance(event, OptionLife) else (event,)
-        self._trades.append(Named(option.name, option.underlying, option.expiry_ns), trades, time.time_ns() * whole)
+        is_full_history = isinstance(event, OptionTradeHistory)
+        trades = event.trades if isinstance(event, OptionTradeHistory) else (event,)
+        self._trades.append_trades(
+            OptionKey(option.name, option.underlying, option.expiry_ns), trades, time.time_ns() * is_full_history
+        )
 
-    def _remember(self, snapshot: FlowSnapshot) -> None:
+    def _append_history(self, snapshot: FlowSnapshot) -> None:
         """One row of history a second, however fast the ticks are."""
         second = snapshot.ts_ns // SECOND
-        if self._history is None or snapshot.spot is None or self._rows_s.get(snapshot.underlying) == second:
+        if self._history is None or snapshot.spot is None or self._last_row_s.get(snapshot.underlying) == second:
             return
-        self._rows_s[snapshot.underlying] = second
-        self._history.append(snapshot.underlying, MetricRow.of(snapshot))
+        self._last_row_s[snapshot.underlying] = second
+        self._history.append_row(snapshot.underlying, MetricRow.from_snapshot(snapshot))
 
-    def wish(self, request: Request) -> None:
+    def submit(self, request: Request) -> None:
         """Take a wish from any thread; it is applied on the market's loop, between two frames."""
         loop = self._loop
         if loop is not None:

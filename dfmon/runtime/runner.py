@@ -19,9 +19,9 @@ from dfmon.config import Config
 from dfmon.engine.hub import Request, SnapshotHub
 from dfmon.model.errors import EXIT_OK, DfmonError
 from dfmon.model.snapshot import to_json
-from dfmon.replay import Source, play_through
+from dfmon.replay import ReplaySource, play_through
 from dfmon.runtime.composition import Outputs
-from dfmon.runtime.stores import past
+from dfmon.runtime.stores import history_loader
 from dfmon.venues.transport.opener import loop_factory
 
 log = logging.getLogger("dfmon")
@@ -33,58 +33,58 @@ class Session(Protocol):
     hub: SnapshotHub
 
     async def run(self, stop: asyncio.Event) -> None: ...
-    def wish(self, request: Request) -> None: ...
+    def submit(self, request: Request) -> None: ...
 
 
 def run_headless(
     session: Session,
     out: Outputs,
     *,
-    beside: Callable[[asyncio.Event], Coroutine[Any, Any, None]] | None = None,
+    companion: Callable[[asyncio.Event], Coroutine[Any, Any, None]] | None = None,
     seconds: float | None = None,
 ) -> int:
     """Run until a signal, until the reader of stdout is gone, or for `seconds`. The exit code: 0, or 128 + the signal.
 
-    `beside` runs with it, until the event it is given is set.
+    `companion` runs with it, until the event it is given is set.
     """
-    caught: list[int] = []
+    received_signals: list[int] = []
 
     async def main() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
-        def leave(number: int) -> None:
-            caught.append(number)
+        def on_signal(number: int) -> None:
+            received_signals.append(number)
             stop.set()
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, leave, number)
-        lines = out.lines
-        if lines is not None:
-            session.hub.listen(lambda _: stop.set() if lines.closed else None)
+            loop.add_signal_handler(number, on_signal, number)
+        json_lines = out.json_lines
+        if json_lines is not None:
+            session.hub.add_listener(lambda _: stop.set() if json_lines.closed else None)
         if seconds is not None:
             loop.call_later(seconds, stop.set)
-        watching = asyncio.create_task(beside(stop)) if beside is not None else None
+        companion_task = asyncio.create_task(companion(stop)) if companion is not None else None
         try:
             await session.run(stop)
         finally:
             stop.set()
-            if watching is not None:
-                await watching
+            if companion_task is not None:
+                await companion_task
 
-    _run(main())
-    return 128 + caught[0] if caught else EXIT_OK
+    _run_loop(main())
+    return 128 + received_signals[0] if received_signals else EXIT_OK
 
 
-def _run(main: Coroutine[Any, Any, None]) -> None:
+def _run_loop(main: Coroutine[Any, Any, None]) -> None:
     """Run the loop; of a group of errors the first one is told."""
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(main)
     except* DfmonError as group:
-        raise _first(group) from None
+        raise _first_exception(group) from None
 
 
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+def _first_exception(group: BaseExceptionGroup[Any]) -> BaseException:
     exc: BaseException = group
     while isinstance(exc, BaseExceptionGroup):
         exc = exc.exceptions[0]
@@ -92,10 +92,10 @@ def _first(group: BaseExceptionGroup[Any]) -> BaseException:
 
 
 class MarketThread:
-    """The market's loop beside a screen. `fault` says why it ended, if it ended by itself."""
+    """The market's loop beside a screen. `failure` says why it ended, if it ended by itself."""
 
     def __init__(self, session: Session) -> None:
-        self.fault: BaseException | None = None
+        self.failure: BaseException | None = None
         self._session = session
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -104,12 +104,12 @@ class MarketThread:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self, patience_s: float = 5.0) -> None:
+    def stop(self, timeout_s: float = 5.0) -> None:
         """Ask the market to end and wait for it, but not for ever."""
         if self._loop is not None and self._stop is not None:
             with suppress(RuntimeError):  # the loop ended by itself
                 self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(patience_s)
+        self._thread.join(timeout_s)
 
     def _main(self) -> None:
         async def main() -> None:
@@ -120,7 +120,7 @@ class MarketThread:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 runner.run(main())
         except BaseException as exc:  # a thread's exception would vanish behind the screen
-            self.fault = _first(exc) if isinstance(exc, BaseExceptionGroup) else exc
+            self.failure = _first_exception(exc) if isinstance(exc, BaseExceptionGroup) else exc
             log.error("the market stopped", exc_info=exc)
 
 
@@ -140,24 +140,24 @@ def run_with_screen(session: Session, config: Config, underlyings: Sequence[str]
         low_bandwidth=options.get("low_bandwidth", False),
     )
     market = MarketThread(session)
-    app = DfmonApp(session.hub, settings, session.wish, past(config, session.hub.mode))
+    app = DfmonApp(session.hub, settings, session.submit, history_loader(config, session.hub.mode))
     market.start()
     try:
         code = run_screen(app)
     finally:
         market.stop()
-    if market.fault is not None:
-        raise market.fault
+    if market.failure is not None:
+        raise market.failure
     return code
 
 
-def replay_headless(source: Source, from_ns: int | None = None, until_ns: int | None = None) -> int:
+def replay_headless(source: ReplaySource, from_ns: int | None = None, until_ns: int | None = None) -> int:
     """Every snapshot of a recording, or of a part of it, as a JSON line, as fast as possible."""
     out = sys.stdout.buffer
     try:
         play_through(
             source,
-            lambda snapshot: _line(out.write, to_json(snapshot, "replay")),
+            lambda snapshot: _write_line(out.write, to_json(snapshot, "replay")),
             from_ns=from_ns,
             until_ns=until_ns,
         )
@@ -167,6 +167,6 @@ def replay_headless(source: Source, from_ns: int | None = None, until_ns: int | 
     return EXIT_OK
 
 
-def _line(write: Callable[[bytes], object], line: bytes) -> None:
+def _write_line(write: Callable[[bytes], object], line: bytes) -> None:
     write(line)
     write(b"\n")

@@ -14,39 +14,39 @@ from urllib.parse import urlsplit
 from dfmon import config as configuration
 from dfmon.config import Config
 from dfmon.core.step import FlowParams
-from dfmon.engine.checkpoint import priors_of
+from dfmon.engine.checkpoint import priors_digest
 from dfmon.model.snapshot import MetricRow, State
 from dfmon.store.history import History, HistoryReader
 from dfmon.store.history_file import HistoryError
-from dfmon.store.positions_state import StateFile
+from dfmon.store.positions_state import PositionsStateFile
 from dfmon.store.trades import TradeStore, TradeStoreError
 
 log = logging.getLogger("dfmon")
 
 
-def history_file(config: Config) -> Path:
+def history_path(config: Config) -> Path:
     """Where the history is, or would be if it were switched on."""
     if config.history.path:
         return Path(config.history.path)
     return configuration.state_folder(configuration.environment()) / "history.sqlite"
 
 
-def exchange(config: Config) -> str:
+def exchange_host(config: Config) -> str:
     """The host of the exchange whose options are watched: what is kept of one is of no use for another."""
     return urlsplit(config.deribit.rest).netloc
 
 
-def market_folder(config: Config) -> Path:
+def exchange_folder(config: Config) -> Path:
     """Where prints and positions of an exchange are kept, beside the history: one folder a host, so none are mixed."""
-    return history_file(config).parent / re.sub(r"[^\w.-]", "_", exchange(config))
+    return history_path(config).parent / re.sub(r"[^\w.-]", "_", exchange_host(config))
 
 
-def open_state(config: Config, params: FlowParams, *, keeps: bool = True) -> StateFile | None:
+def open_positions_state(config: Config, params: FlowParams, *, persist: bool = True) -> PositionsStateFile | None:
     """The file in which positions survive a restart, or None where nothing is kept."""
     if not config.history.enabled:
         return None
-    path = market_folder(config) / "positions.state"
-    return StateFile(path, exchange(config), priors_of(params.priors), keeps=keeps)
+    path = exchange_folder(config) / "positions.state"
+    return PositionsStateFile(path, exchange_host(config), priors_digest(params.priors), persist=persist)
 
 
 def open_trades(config: Config) -> TradeStore | None:
@@ -54,7 +54,7 @@ def open_trades(config: Config) -> TradeStore | None:
     if not config.history.enabled:
         return None
     try:
-        return TradeStore(market_folder(config) / "trades.sqlite", keep_days=config.history.keep_days)
+        return TradeStore(exchange_folder(config) / "trades.sqlite", keep_days=config.history.keep_days)
     except TradeStoreError as exc:
         log.warning("no trade store: %s", exc)
         return None
@@ -64,7 +64,7 @@ def open_history(config: Config) -> History | None:
     """The embedded store, or None where it is switched off or cannot be used: the monitor goes on without."""
     if not config.history.enabled:
         return None
-    path = history_file(config)
+    path = history_path(config)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return History(path, retention_days=config.history.keep_days)
@@ -73,17 +73,17 @@ def open_history(config: Config) -> History | None:
         return None
 
 
-def past(config: Config, mode: State) -> Callable[[str, int], Sequence[MetricRow]] | None:
+def history_loader(config: Config, mode: State) -> Callable[[str, int], Sequence[MetricRow]] | None:
     """What the charts look back on at start: the embedded history."""
     if mode != "live" or not config.history.enabled:
         return None
-    path = history_file(config)
+    path = history_path(config)
 
-    def read(underlying: str, since_ns: int) -> Sequence[MetricRow]:
+    def load_rows(underlying: str, since_ns: int) -> Sequence[MetricRow]:
         try:
             with HistoryReader(path) as reader:
-                return reader.since(underlying, since_ns)
+                return reader.rows_since(underlying, since_ns)
         except HistoryError:
             return ()
 
-    return read
+    return load_rows

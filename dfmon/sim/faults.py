@@ -11,13 +11,13 @@ from typing import Final
 
 import msgspec
 
-from dfmon.sim.deribit.archive import Trouble
+from dfmon.sim.deribit.archive_faults import ArchiveFault
 
 # what a blow is, among the fields below
-_BLOWS: Final = ("roll", "pull_quotes", "cascade", "shutdown", "reset_sequences", "list_strike")
+_ONE_SHOT_FAULTS: Final = ("roll", "pull_quotes", "cascade", "shutdown", "reset_sequences", "list_strike")
 
 
-class Close(msgspec.Struct, frozen=True):
+class CloseConnection(msgspec.Struct, frozen=True):
     """How every connection is ended; code 1006 drops it without a closing handshake."""
 
     code: int
@@ -52,7 +52,7 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
     rest_retry_s: float = 1.0
     rest_delay_s: float = 0.0
     never_archive: bool = False
-    archive: Trouble = ""
+    archive: ArchiveFault = ""
     lose_prints: int = 0
     lose_books: int = 0
     roll: bool = False
@@ -61,27 +61,27 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
     shutdown: bool = False
     reset_sequences: bool = False
     list_strike: bool = False
-    close: Close | None = None
+    close: CloseConnection | None = None
 
-    def silent(self, channel: str) -> bool:
+    def is_muted(self, channel: str) -> bool:
         """Whether a channel has been muted."""
         return bool(self.mute) and channel.startswith(self.mute)
 
-    def refused(self, channel: str) -> bool:
+    def is_refused(self, channel: str) -> bool:
         """Whether a channel is one the venue does not know today."""
         return bool(self.refuse) and channel.startswith(self.refuse)
 
-    def take_blows(self) -> Faults:
+    def pop_one_shots(self) -> Faults:
         """The blows that are due, which are cleared here."""
-        due = Faults(close=self.close, **{name: getattr(self, name) for name in _BLOWS})
-        for name in _BLOWS:
+        one_shots = Faults(close=self.close, **{name: getattr(self, name) for name in _ONE_SHOT_FAULTS})
+        for name in _ONE_SHOT_FAULTS:
             setattr(self, name, type(getattr(self, name))())
         self.close = None
-        return due
+        return one_shots
 
-    def set(self, line: bytes) -> None:
+    def apply_json(self, line: bytes) -> None:
         """Set the fields of one JSON object; ValueError or msgspec.DecodeError where it is none of ours."""
         fields = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-        given = msgspec.json.decode(line, type=Faults)
+        parsed = msgspec.json.decode(line, type=Faults)
         for name in fields:
-            setattr(self, name, getattr(given, name))
+            setattr(self, name, getattr(parsed, name))

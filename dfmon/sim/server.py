@@ -21,18 +21,18 @@ import msgspec
 from websockets.asyncio.server import Server
 
 from dfmon.model.units import SECOND
-from dfmon.sim.binance.server import Binance
-from dfmon.sim.deribit.server import Deribit
+from dfmon.sim.binance.venue import BinanceVenue
+from dfmon.sim.deribit.venue import DeribitVenue
 from dfmon.sim.faults import Faults
-from dfmon.sim.market.market import Market
-from dfmon.sim.okx.server import Okx
-from dfmon.sim.transport import Venue, listen, port_of
+from dfmon.sim.market.simulated_market import SimulatedMarket
+from dfmon.sim.okx.venue import OkxVenue
+from dfmon.sim.transport import Venue, bound_port, start_venue_server
 
 TICK_S: Final = 0.1
-_SHORTEST_S: Final = 0.005
-_NO_HANDSHAKE: Final = 1006
-_FAREWELL_S: Final = 1.2  # for closing handshakes
-_CATCH_UP_NS: Final = (
+_MIN_TICK_S: Final = 0.005
+_ABNORMAL_CLOSURE: Final = 1006
+_CLOSE_TIMEOUT_S: Final = 1.2  # for closing handshakes
+_MAX_CATCH_UP_NS: Final = (
     5 * SECOND
 )  # market time per tick at most, beyond its normal pace: a stall must not block the loop
 
@@ -43,8 +43,9 @@ class SimConfig:
 
     `port` is the first of four consecutive ones (Deribit, Binance spot, Binance futures, OKX), 0 takes free ones.
     `start_ns` None starts the market at the present time. `history` scales the tape before the start (15,000 prints).
-    `hurry` divides the protocols' timers and the publishing interval, for tests; `binance_life_s` is how long Binance
-    keeps a connection, before that division. `faults` is what is wrong from the beginning.
+    `timer_speedup` divides the protocols' timers and the publishing interval, for tests;
+    `binance_connection_lifetime_s` is how long Binance keeps a connection, before that division. `faults` is what is
+    wrong from the beginning.
     """
 
     seed: int = 7
@@ -53,9 +54,9 @@ class SimConfig:
     host: str = "127.0.0.1"
     port: int = 0
     start_ns: int | None = None
-    hurry: float = 1.0
+    timer_speedup: float = 1.0
     history: float = 1.0
-    binance_life_s: float = 86_400.0
+    binance_connection_lifetime_s: float = 86_400.0
     faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
@@ -88,34 +89,42 @@ class SimServer:
     def __init__(self, config: SimConfig | None = None, faults: Faults | None = None) -> None:
         self.config = config or SimConfig()
         self.faults = faults or msgspec.structs.replace(self.config.faults)  # a config may be used twice
-        self._began = time.monotonic_ns()  # before the market is built, or its clock would lag by that
+        self._started_ns = time.monotonic_ns()  # before the market is built, or its clock would lag by that
         start_ns = time.time_ns() if self.config.start_ns is None else self.config.start_ns
-        self.market = Market(self.config.seed, start_ns, self.config.currencies, self.config.history)
-        faults, hurry, life_s = self.faults, self.config.hurry, self.config.binance_life_s / self.config.hurry
-        self.deribit = Deribit(self.market, self.clock, faults, hurry)
-        self.binance_spot = Binance(self.market, self.clock, faults, life_s, hurry, futures=False)
-        self.binance_futures = Binance(self.market, self.clock, faults, life_s, hurry, futures=True)
-        self.okx = Okx(self.market, self.clock, faults, hurry)
+        self.market = SimulatedMarket(self.config.seed, start_ns, self.config.currencies, self.config.history)
+        faults, timer_speedup, connection_lifetime_s = (
+            self.faults,
+            self.config.timer_speedup,
+            self.config.binance_connection_lifetime_s / self.config.timer_speedup,
+        )
+        self.deribit = DeribitVenue(self.market, self.clock, faults, timer_speedup)
+        self.binance_spot = BinanceVenue(
+            self.market, self.clock, faults, connection_lifetime_s, timer_speedup, futures=False
+        )
+        self.binance_futures = BinanceVenue(
+            self.market, self.clock, faults, connection_lifetime_s, timer_speedup, futures=True
+        )
+        self.okx = OkxVenue(self.market, self.clock, faults, timer_speedup)
         self._venues: tuple[Venue, ...] = (self.deribit, self.binance_spot, self.binance_futures, self.okx)
         self._servers: list[Server] = []
-        self._pump: asyncio.Task[None] | None = None
+        self._market_task: asyncio.Task[None] | None = None
 
     def clock(self) -> int:
         """Market time, ns since the epoch: wall time since the start, times `speed`, and what the clock is wrong by."""
-        passed = int((time.monotonic_ns() - self._began) * self.config.speed)
-        return self.market.start_ns + passed + int(self.faults.skew_s * SECOND)
+        elapsed_ns = int((time.monotonic_ns() - self._started_ns) * self.config.speed)
+        return self.market.start_ns + elapsed_ns + int(self.faults.skew_s * SECOND)
 
     async def start(self) -> SimAddresses:
         """Open the ports and let the market run."""
         host, first = self.config.host, self.config.port
         try:
             for n, venue in enumerate(self._venues):
-                self._servers.append(await listen(venue, self.faults, host, first + n if first else 0))
+                self._servers.append(await start_venue_server(venue, self.faults, host, first + n if first else 0))
         except OSError:
             await self.stop()
             raise
-        self._pump = asyncio.create_task(self._run())
-        deribit, spot, futures, okx = (f"{host}:{port_of(server)}" for server in self._servers)
+        self._market_task = asyncio.create_task(self._run_market())
+        deribit, spot, futures, okx = (f"{host}:{bound_port(server)}" for server in self._servers)
         return SimAddresses(
             deribit_ws=f"ws://{deribit}/ws/api/v2",
             deribit_rest=f"http://{deribit}/api/v2",
@@ -127,76 +136,76 @@ class SimServer:
             okx_rest=f"http://{okx}",
         )
 
-    async def run(self) -> None:
+    async def wait_stopped(self) -> None:
         """Wait while the market runs; raises what stopped it."""
-        if self._pump is not None:
-            await self._pump
+        if self._market_task is not None:
+            await self._market_task
 
     async def stop(self) -> None:
         """Close every connection and port."""
-        if self._pump is not None:
-            self._pump.cancel()
-            await asyncio.gather(self._pump, return_exceptions=True)
+        if self._market_task is not None:
+            self._market_task.cancel()
+            await asyncio.gather(self._market_task, return_exceptions=True)
         for server in self._servers:
             server.close()
         closed = asyncio.gather(*(server.wait_closed() for server in self._servers))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(closed), _FAREWELL_S)
+            await asyncio.wait_for(asyncio.shield(closed), _CLOSE_TIMEOUT_S)
         for venue in self._venues:  # a client that neither reads nor closes must not hold the exit
             for session in list(venue.sessions):
                 session.abort()
         await closed
         self._servers.clear()
 
-    async def _run(self) -> None:
+    async def _run_market(self) -> None:
         loop = asyncio.get_running_loop()
-        count, due = 0, loop.time()
-        tick_s = max(TICK_S / self.config.hurry, _SHORTEST_S)
-        pace_ns = int(tick_s * SECOND * self.config.speed) + _CATCH_UP_NS
+        tick_number, next_tick_at = 0, loop.time()
+        tick_s = max(TICK_S / self.config.timer_speedup, _MIN_TICK_S)
+        max_step_ns = int(tick_s * SECOND * self.config.speed) + _MAX_CATCH_UP_NS
         while True:
-            count += 1
-            self._strike()
+            tick_number += 1
+            self._apply_one_shots()
             if self.faults.frozen:
-                self.market.hold()
+                self.market.refresh_books()
             else:
-                self.market.advance(min(self.clock(), self.market.now_ns + pace_ns))
-            happened = self.market.take()
+                self.market.advance(min(self.clock(), self.market.now_ns + max_step_ns))
+            events = self.market.drain_events()
             for venue in self._venues:
-                venue.tick(count, happened)
+                venue.publish(tick_number, events)
             self.faults.lose_books = max(self.faults.lose_books - 1, 0)
-            due = max(due + tick_s, loop.time())
-            await asyncio.sleep(due - loop.time())
+            next_tick_at = max(next_tick_at + tick_s, loop.time())
+            await asyncio.sleep(next_tick_at - loop.time())
 
-    def _strike(self) -> None:
-        blows = self.faults.take_blows()
-        self.market.strike(blows)
+    def _apply_one_shots(self) -> None:
+        one_shots = self.faults.pop_one_shots()
+        self.market.apply_one_shots(one_shots)
         for venue in self._venues:
-            venue.strike(blows)
-            if blows.close is None:
+            venue.apply_one_shots(one_shots)
+            if one_shots.close is None:
                 continue
             for session in list(venue.sessions):
-                if blows.close.code == _NO_HANDSHAKE:
+                if one_shots.close.code == _ABNORMAL_CLOSURE:
                     session.abort()
                 else:
-                    session.close(blows.close.code, blows.close.reason)
+                    session.close(one_shots.close.code, one_shots.close.reason)
 
 
 async def serve(
-    config: SimConfig, ready: Callable[[SimAddresses], None], stop: asyncio.Event, faults: Faults | None = None
+    config: SimConfig, on_ready: Callable[[SimAddresses], None], stop: asyncio.Event, faults: Faults | None = None
 ) -> None:
-    """Serve until `stop` is set; `ready` gets the addresses once the ports are open."""
+    """Serve until `stop` is set; `on_ready` gets the addresses once the ports are open."""
     server = SimServer(config, faults)
-    ready(await server.start())
-    waits = [asyncio.create_task(stop.wait()), asyncio.create_task(server.run())]
+    on_ready(await server.start())
+    tasks = [asyncio.create_task(stop.wait()), asyncio.create_task(server.wait_stopped())]
     try:
-        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
-        for task in waits:
+        for task in tasks:
             task.cancel()
         await server.stop()
-        await asyncio.gather(*waits, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def run_child(config: SimConfig) -> int:
@@ -210,32 +219,32 @@ def run_child(config: SimConfig) -> int:
     async def main() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
-        threading.Thread(target=_follow_input, args=(loop, stop, faults), daemon=True).start()
-        await serve(config, _announce, stop, faults)
+        threading.Thread(target=_read_fault_lines, args=(loop, stop, faults), daemon=True).start()
+        await serve(config, _print_addresses, stop, faults)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(main())
     return 0
 
 
-def _announce(addresses: SimAddresses) -> None:
+def _print_addresses(addresses: SimAddresses) -> None:
     sys.stdout.write(msgspec.json.encode(addresses).decode() + "\n")
     sys.stdout.flush()
 
 
-def _follow_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, faults: Faults) -> None:
-    def obey(line: bytes) -> None:
+def _read_fault_lines(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, faults: Faults) -> None:
+    def apply_fault_line(line: bytes) -> None:
         try:
-            faults.set(line)
+            faults.apply_json(line)
         except msgspec.DecodeError as exc:
             sys.stderr.write(f"dfmon: sim: {exc}\n")
 
-    rest = b""
+    partial_line = b""
     # a plain read: a buffered one would hold the interpreter's lock on stdin at exit
     with contextlib.suppress(OSError, RuntimeError):
-        while more := os.read(0, 4096):
-            *lines, rest = (rest + more).split(b"\n")
+        while chunk := os.read(0, 4096):
+            *lines, partial_line = (partial_line + chunk).split(b"\n")
             for line in filter(None, lines):
-                loop.call_soon_threadsafe(obey, line)
+                loop.call_soon_threadsafe(apply_fault_line, line)
     with contextlib.suppress(RuntimeError):  # the loop has ended by another way
         loop.call_soon_threadsafe(stop.set)

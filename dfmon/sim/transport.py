@@ -20,13 +20,13 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from dfmon.sim.faults import Faults
-from dfmon.sim.market.currency import Happenings
+from dfmon.sim.market.currency_market import MarketEvents
 
 QUEUE_BYTES: Final = 8 << 20
 encode: Final = msgspec.json.Encoder().encode
 
 
-class Answer(NamedTuple):
+class RestResponse(NamedTuple):
     """What REST says."""
 
     status: HTTPStatus
@@ -34,71 +34,71 @@ class Answer(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Session:
+class ClientSession:
     """One client. `send` never blocks; what the client does not read in time costs it the connection."""
 
-    def __init__(self, ws: ServerConnection, too_slow: tuple[int, str] = (1008, "connection_too_slow")) -> None:
+    def __init__(self, ws: ServerConnection, overflow_close: tuple[int, str] = (1008, "connection_too_slow")) -> None:
         self.ws = ws
         self.path = ws.request.path if ws.request else "/"
-        self.heard = asyncio.get_running_loop().time()
-        self.told = self.opened = self.heard
-        self._too_slow = too_slow
+        self.last_received_at = asyncio.get_running_loop().time()
+        self.last_sent_at = self.opened_at = self.last_received_at
+        self._overflow_close = overflow_close
         self._queue: deque[bytes] = deque()  # bounded by QUEUE_BYTES
-        self._bytes = 0
-        self._filled = asyncio.Event()
-        self._closing: asyncio.Task[None] | None = None
+        self._queued_bytes = 0
+        self._queue_ready = asyncio.Event()
+        self._close_task: asyncio.Task[None] | None = None
 
     def send(self, frame: bytes) -> None:
         """Queue one text frame."""
-        if self._closing is not None:
+        if self._close_task is not None:
             return
-        self._bytes += len(frame)
-        if self._bytes > QUEUE_BYTES:
-            self.close(*self._too_slow)
+        self._queued_bytes += len(frame)
+        if self._queued_bytes > QUEUE_BYTES:
+            self.close(*self._overflow_close)
             return
         self._queue.append(frame)
-        self._filled.set()
+        self._queue_ready.set()
 
-    def close(self, code: int, reason: str, last: bytes | None = None) -> None:
-        """Start the closing handshake; what is still queued is dropped, but for the `last` word."""
-        if self._closing is None:
+    def close(self, code: int, reason: str, final_frame: bytes | None = None) -> None:
+        """Start the closing handshake; what is still queued is dropped, but for the `final_frame` word."""
+        if self._close_task is None:
             self._queue.clear()
-            self._closing = asyncio.create_task(self._close(code, reason, last))
+            self._close_task = asyncio.create_task(self._close(code, reason, final_frame))
 
     def abort(self) -> None:
         """Drop the connection without a word (the client sees 1006)."""
         self.ws.transport.abort()
 
-    async def _close(self, code: int, reason: str, last: bytes | None) -> None:
+    async def _close(self, code: int, reason: str, final_frame: bytes | None) -> None:
         with contextlib.suppress(ConnectionClosed):
-            if last is not None:
-                await self.ws.send(last, text=True)
+            if final_frame is not None:
+                await self.ws.send(final_frame, text=True)
         await self.ws.close(code, reason)
 
-    async def serve(self, hear: Callable[[str | bytes], None]) -> None:
-        """Hand every message to `hear` until the connection ends."""
+    async def serve_messages(self, on_message: Callable[[str | bytes], None]) -> None:
+        """Hand every message to `on_message` until the connection ends."""
         loop = asyncio.get_running_loop()
         writer = asyncio.create_task(self._write())
         try:
             with contextlib.suppress(ConnectionClosed):
                 async for message in self.ws:
-                    self.heard = loop.time()
-                    hear(message)
+                    self.last_received_at = loop.time()
+                    on_message(message)
         finally:
             writer.cancel()
-            await asyncio.gather(writer, *([self._closing] if self._closing else []), return_exceptions=True)
+            await asyncio.gather(writer, *([self._close_task] if self._close_task else []), return_exceptions=True)
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(ConnectionClosed):
             while True:
-                await self._filled.wait()
-                self._filled.clear()
+                await self._queue_ready.wait()
+                self._queue_ready.clear()
                 while self._queue:
                     frame = self._queue.popleft()
                     await self.ws.send(frame, text=True)
-                    self._bytes -= len(frame)
-                    self.told = loop.time()
+                    self._queued_bytes -= len(frame)
+                    self.last_sent_at = loop.time()
 
 
 class Venue(Protocol):
@@ -106,48 +106,50 @@ class Venue(Protocol):
 
     compression: str | None
     ping_interval: float | None
-    sessions: set[Session]
+    sessions: set[ClientSession]
 
-    most_connections: int
+    max_connections: int
 
-    async def connect(self, ws: ServerConnection) -> None:
+    async def serve_client(self, ws: ServerConnection) -> None:
         """Serve one websocket client."""
 
-    def get(self, path: str, query: dict[str, str]) -> Answer:
+    def get(self, path: str, query: dict[str, str]) -> RestResponse:
         """Answer one REST call."""
 
-    def troubled(self, status: HTTPStatus) -> bytes:
+    def error_body(self, status: HTTPStatus) -> bytes:
         """The body beside a status that says the venue cannot answer."""
 
-    def tick(self, count: int, happened: Happenings) -> None:
+    def publish(self, tick_number: int, events: MarketEvents) -> None:
         """Publish what happened; called ten times a second with a running count."""
 
-    def strike(self, blows: Faults) -> None:
+    def apply_one_shots(self, one_shots: Faults) -> None:
         """Deal the blows that are this venue's own."""
 
 
-async def listen(venue: Venue, faults: Faults, host: str, port: int) -> Server:
+async def start_venue_server(venue: Venue, faults: Faults, host: str, port: int) -> Server:
     """Open the venue's port: websocket and REST side by side."""
 
-    async def answer(connection: ServerConnection, request: Request) -> Response | None:
+    async def process_request(connection: ServerConnection, request: Request) -> Response | None:
         if "Upgrade" in request.headers:
-            if len(venue.sessions) < venue.most_connections:
+            if len(venue.sessions) < venue.max_connections:
                 return None
-            return _response(Answer(HTTPStatus.TOO_MANY_REQUESTS, venue.troubled(HTTPStatus.TOO_MANY_REQUESTS)))
+            return _http_response(
+                RestResponse(HTTPStatus.TOO_MANY_REQUESTS, venue.error_body(HTTPStatus.TOO_MANY_REQUESTS))
+            )
         if faults.rest_delay_s:
             await asyncio.sleep(faults.rest_delay_s)
         if faults.rest_status:
             status = HTTPStatus(faults.rest_status)
-            retry = (("Retry-After", f"{faults.rest_retry_s:g}"),)
-            return _response(Answer(status, venue.troubled(status), retry))
+            retry_header = (("Retry-After", f"{faults.rest_retry_s:g}"),)
+            return _http_response(RestResponse(status, venue.error_body(status), retry_header))
         parts = urlsplit(request.path)
-        return _response(venue.get(parts.path, dict(parse_qsl(parts.query))))
+        return _http_response(venue.get(parts.path, dict(parse_qsl(parts.query))))
 
     return await serve(
-        venue.connect,
+        venue.serve_client,
         host,
         port,
-        process_request=answer,
+        process_request=process_request,
         compression=venue.compression,
         ping_interval=venue.ping_interval,
         ping_timeout=60.0,
@@ -156,19 +158,19 @@ async def listen(venue: Venue, faults: Faults, host: str, port: int) -> Server:
     )
 
 
-def _response(answer: Answer) -> Response:
-    status, body, more = answer
-    headers = Headers([("Content-Type", "application/json"), ("Content-Length", str(len(body))), *more])
+def _http_response(response: RestResponse) -> Response:
+    status, body, extra_headers = response
+    headers = Headers([("Content-Type", "application/json"), ("Content-Length", str(len(body))), *extra_headers])
     headers["Connection"] = "close"
     return Response(status.value, status.phrase, headers, body)
 
 
-def port_of(server: Server) -> int:
+def bound_port(server: Server) -> int:
     """The port the server got."""
     return int(next(iter(server.sockets)).getsockname()[1])
 
 
-def broadcast(sessions: Iterable[Session], frame: bytes) -> None:
+def broadcast(sessions: Iterable[ClientSession], frame: bytes) -> None:
     """One encoded frame to many."""
     for session in sessions:
         session.send(frame)

@@ -1,7 +1,7 @@
 """What every sink shares: its state in words, the newest snapshots, a bounded outbox, and restarts with back-off.
 
-A sink is a task on the market's loop. It learns of snapshots from the hub through `Latest` and hands them to the
-outside (stdout, Redis, HTTP). Whatever happens out there stays there: a slow reader costs snapshots, which are
+A sink is a task on the market's loop. It learns of snapshots from the hub through `LatestSnapshots` and hands them to
+the outside (stdout, Redis, HTTP). Whatever happens out there stays there: a slow reader costs snapshots, which are
 counted, and a sink that raises is started again by `supervise`. The engine never waits and never hears of it.
 """
 
@@ -22,10 +22,10 @@ import msgspec
 
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 
-MAX_DELAY_S: Final = 30.0
-HEALTHY_S: Final = 60.0  # a sink that ran this long has recovered: the next fault starts from a short delay again
+MAX_BACKOFF_S: Final = 30.0
+BACKOFF_RESET_S: Final = 60.0  # a sink that ran this long has recovered: the next fault starts from a short delay again
 
 log = logging.getLogger("dfmon.sinks")
 Item = TypeVar("Item")
@@ -48,7 +48,7 @@ class SinkStatus(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class Progress:
+class SinkProgress:
     """The mutable side of a SinkStatus; written by the sink and its supervisor, on the market's loop."""
 
     state: str = "off"
@@ -56,8 +56,8 @@ class Progress:
     sent: int = 0
     dropped: int = 0
 
-    def say(self, state: str, note: str = "") -> None:
-        self.state, self.note = state, clean(note)
+    def set_state(self, state: str, note: str = "") -> None:
+        self.state, self.note = state, sanitize(note)
 
     def status(self, name: str) -> SinkStatus:
         return SinkStatus(name, self.state, self.sent, self.dropped, self.note)
@@ -67,85 +67,85 @@ class Sink(Protocol):
     """Something that shows snapshots elsewhere. `run` returns after `stop`; whatever it raises is survived."""
 
     name: str
-    progress: Progress
+    progress: SinkProgress
 
     async def run(self, hub: SnapshotHub, stop: asyncio.Event) -> None: ...
 
     def status(self) -> SinkStatus: ...
 
 
-class Bell:
+class HubListener:
     """One listener on a hub, for any number of followers that come and go.
 
     The hub's listeners stay for its life, so both links are weak: a follower that nobody reads vanishes, and a bell
-    without an owner leaves a call that does nothing. `heard` is when each underlying was last published, by the
-    monotonic clock: the age of a replayed snapshot cannot be told from its own time.
+    without an owner leaves a call that does nothing. `published_at_s` is when each underlying was last published, by
+    the monotonic clock: the age of a replayed snapshot cannot be told from its own time.
     """
 
     def __init__(self, hub: SnapshotHub) -> None:
         now = time.monotonic()
         self.hub = hub
-        self.heard = dict.fromkeys(hub.underlyings(), now)
-        self._followers: weakref.WeakSet[Latest] = weakref.WeakSet()
-        bell = weakref.ref(self)
+        self.published_at_s = dict.fromkeys(hub.underlyings(), now)
+        self._followers: weakref.WeakSet[LatestSnapshots] = weakref.WeakSet()
+        listener = weakref.ref(self)
 
-        def tell(snapshot: FlowSnapshot) -> None:
-            if (alive := bell()) is not None:
-                alive.ring(snapshot)
+        def notify(snapshot: FlowSnapshot) -> None:
+            if (owner := listener()) is not None:
+                owner.on_snapshot(snapshot)
 
-        hub.listen(tell)
+        hub.add_listener(notify)
 
-    def latest(self, only: str | None = None) -> Latest:
-        """A follower that starts with what is there; `only` limits it to one underlying."""
-        latest = Latest(self, only)
-        self._followers.add(latest)
-        return latest
+    def follower(self, underlying: str | None = None) -> LatestSnapshots:
+        """A follower that starts with what is there; `underlying` limits it to one underlying."""
+        follower = LatestSnapshots(self, underlying)
+        self._followers.add(follower)
+        return follower
 
-    def ring(self, snapshot: FlowSnapshot) -> None:
-        self.heard[snapshot.underlying] = time.monotonic()
-        for latest in self._followers:
-            latest.offer(snapshot)
+    def on_snapshot(self, snapshot: FlowSnapshot) -> None:
+        self.published_at_s[snapshot.underlying] = time.monotonic()
+        for follower in self._followers:
+            follower.offer(snapshot)
 
 
-class Latest:
+class LatestSnapshots:
     """The newest snapshot of each underlying, every one at most once, and a count of those that were overtaken."""
 
-    def __init__(self, bell: Bell, only: str | None = None) -> None:
-        self._missed = 0
-        self._bell = bell  # keeps it ringing
-        self._only = only
-        self._due: dict[str, FlowSnapshot] = {}
+    def __init__(self, listener: HubListener, underlying: str | None = None) -> None:
+        self._overtaken = 0
+        self._listener = listener  # keeps it ringing
+        self._underlying = underlying
+        self._pending: dict[str, FlowSnapshot] = {}
         self._changed = asyncio.Event()
-        for name in bell.hub.underlyings():
-            if (snapshot := bell.hub.latest(name)) is not None:
+        for name in listener.hub.underlyings():
+            if (snapshot := listener.hub.latest(name)) is not None:
                 self.offer(snapshot)
 
     def offer(self, snapshot: FlowSnapshot) -> None:
-        if self._only not in (None, snapshot.underlying):
+        if self._underlying not in (None, snapshot.underlying):
             return
-        self._missed += snapshot.underlying in self._due
-        self._due[snapshot.underlying] = snapshot
+        self._overtaken += snapshot.underlying in self._pending
+        self._pending[snapshot.underlying] = snapshot
         self._changed.set()
 
-    def take_missed(self) -> int:
+    def take_overtaken(self) -> int:
         """How many were overtaken since the last call."""
-        missed, self._missed = self._missed, 0
-        return missed
+        overtaken, self._overtaken = self._overtaken, 0
+        return overtaken
 
-    async def follow(self, *ends: asyncio.Event) -> AsyncGenerator[FlowSnapshot, None]:
-        """Snapshots as they come, until one of `ends` is set; what was due by then is still given."""
-        endings = [asyncio.ensure_future(end.wait()) for end in ends]
-        for ending in endings:
-            ending.add_done_callback(lambda _: self._changed.set())
+    async def follow(self, *stop_events: asyncio.Event) -> AsyncGenerator[FlowSnapshot, None]:
+        """Snapshots as they come, until one of `stop_events` is set; what was due by then is still given."""
+        waiters = [asyncio.ensure_future(stop_event.wait()) for stop_event in stop_events]
+        for waiter in waiters:
+            waiter.add_done_callback(lambda _: self._changed.set())
         try:
-            while self._due or not any(end.is_set() for end in ends):
+            while self._pending or not any(stop_event.is_set() for stop_event in stop_events):
                 await self._changed.wait()
                 self._changed.clear()
-                while self._due:
-                    yield self._due.pop(next(iter(self._due)))
+                while self._pending:
+                    yield self._pending.pop(next(iter(self._pending)))
         finally:
-            for ending in endings:
-                ending.cancel()
+            for waiter in waiters:
+                waiter.cancel()
 
 
 class Outbox(Generic[Item]):
@@ -154,21 +154,21 @@ class Outbox(Generic[Item]):
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.dropped = 0
-        self._items: deque[Item] = deque()  # bounded by `limit` in `put`
+        self._items: deque[Item] = deque()  # bounded by `limit` in `append_item`
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, item: Item) -> None:
+    def append_item(self, item: Item) -> None:
         self._items.append(item)
         self._trim()
 
-    def take(self, most: int) -> list[Item]:
-        """Up to `most` of the oldest, removed."""
-        return [self._items.popleft() for _ in range(min(most, len(self._items)))]
+    def pop_items(self, limit: int) -> list[Item]:
+        """Up to `limit` of the oldest, removed."""
+        return [self._items.popleft() for _ in range(min(limit, len(self._items)))]
 
-    def give_back(self, items: Iterable[Item]) -> None:
-        """Items of `take` that did not get out; they are first in line again."""
+    def requeue_items(self, items: Iterable[Item]) -> None:
+        """Items of `pop_items` that did not get out; they are first in line again."""
         self._items.extendleft(reversed(list(items)))
         self._trim()
 
@@ -178,19 +178,19 @@ class Outbox(Generic[Item]):
             self.dropped += 1
 
 
-def backoff(attempt: int, first: float = 0.5) -> float:
+def backoff_delay_s(attempt: int, first_delay_s: float = 0.5) -> float:
     """Seconds before try `attempt` (0, 1, …): full jitter, so that many clients do not come back at once."""
-    return random.uniform(0.0, min(MAX_DELAY_S, first * 2.0 ** min(attempt, 16)))
+    return random.uniform(0.0, min(MAX_BACKOFF_S, first_delay_s * 2.0 ** min(attempt, 16)))
 
 
-async def pause(stop: asyncio.Event, seconds: float) -> None:
+async def sleep_unless_stopped(stop: asyncio.Event, seconds: float) -> None:
     """Wait, but not beyond `stop`."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()
 
 
-async def supervise(sink: Sink, hub: SnapshotHub, stop: asyncio.Event, *, first_delay: float = 0.5) -> None:
+async def supervise(sink: Sink, hub: SnapshotHub, stop: asyncio.Event, *, first_delay_s: float = 0.5) -> None:
     """Run `sink` until it ends or `stop` is set, and start it again whenever it raises.
 
     Nothing but cancellation leaves here. Each fault is logged once and shown in the sink's status.
@@ -202,19 +202,19 @@ async def supervise(sink: Sink, hub: SnapshotHub, stop: asyncio.Event, *, first_
             await sink.run(hub, stop)
             return
         except Exception as exc:
-            fault = _cause(exc)
-        attempt = 0 if time.monotonic() - started > HEALTHY_S else attempt
-        delay = backoff(attempt, first_delay)
+            error = _root_cause(exc)
+        attempt = 0 if time.monotonic() - started > BACKOFF_RESET_S else attempt
+        delay = backoff_delay_s(attempt, first_delay_s)
         attempt += 1
-        words = clean(str(fault) or type(fault).__name__)
-        log.error("sink %s failed: %s (%s); starting again in %.1f s", sink.name, words, type(fault).__name__, delay)
-        log.debug("sink %s", sink.name, exc_info=fault)
-        sink.progress.say("restarting", f"{words}; next try in {delay:.0f} s")
-        await pause(stop, delay)
-    sink.progress.say("off")
+        message = sanitize(str(error) or type(error).__name__)
+        log.error("sink %s failed: %s (%s); starting again in %.1f s", sink.name, message, type(error).__name__, delay)
+        log.debug("sink %s", sink.name, exc_info=error)
+        sink.progress.set_state("restarting", f"{message}; next try in {delay:.0f} s")
+        await sleep_unless_stopped(stop, delay)
+    sink.progress.set_state("off")
 
 
-def _cause(exc: BaseException) -> BaseException:
+def _root_cause(exc: BaseException) -> BaseException:
     while isinstance(exc, BaseExceptionGroup):
         exc = exc.exceptions[0]
     return exc

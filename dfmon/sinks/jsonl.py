@@ -17,9 +17,9 @@ from typing import BinaryIO, Final, Literal
 
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot, to_json
-from dfmon.sinks.base import Bell, Progress, SinkStatus
+from dfmon.sinks.base import HubListener, SinkProgress, SinkStatus
 
-FAREWELL_S: Final = 1.0  # what a slow reader is given for the last lines once everything else has stopped
+SHUTDOWN_GRACE_S: Final = 1.0  # what a slow reader is given for the last lines once everything else has stopped
 
 
 class JsonLines:
@@ -38,13 +38,13 @@ class JsonLines:
         outbox: int = 256,
     ) -> None:
         self.name = "jsonl"
-        self.progress = Progress()
+        self.progress = SinkProgress()
         self.closed = False
         self._out = out
         self._mode = mode
         self._heartbeat_s = heartbeat_s
         self._outbox = outbox
-        self._said: dict[str, tuple[object, float]] = {}  # by underlying: what the last line said, and when
+        self._last_written: dict[str, tuple[object, float]] = {}  # by underlying: what the last line said, and when
 
     def status(self) -> SinkStatus:
         return self.progress.status(self.name)
@@ -54,42 +54,42 @@ class JsonLines:
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
 
-        def tell() -> None:
+        def on_finished() -> None:
             with suppress(RuntimeError):  # the loop is gone: it had stopped waiting for this reader
                 loop.call_soon_threadsafe(done.set)
 
-        writer = _Writer(self._out, self._outbox, self.progress, tell)
+        writer = _Writer(self._out, self._outbox, self.progress, on_finished)
         writer.start()
-        self.progress.say("writing")
-        latest = Bell(hub).latest()
-        async with aclosing(latest.follow(stop, done)) as snapshots:
+        self.progress.set_state("writing")
+        follower = HubListener(hub).follower()
+        async with aclosing(follower.follow(stop, done)) as snapshots:
             async for snapshot in snapshots:
                 if self._mode == "all":
-                    self.progress.dropped += latest.take_missed()
-                if self._says_something(snapshot, loop.time()):
-                    writer.put(to_json(snapshot, hub.mode) + b"\n")
-        writer.put(None)
+                    self.progress.dropped += follower.take_overtaken()
+                if self._should_write(snapshot, loop.time()):
+                    writer.put_line(to_json(snapshot, hub.mode) + b"\n")
+        writer.put_line(None)
         with suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL_S):
+            async with asyncio.timeout(SHUTDOWN_GRACE_S):
                 await done.wait()
-        self._end(writer.fault)
+        self._finish(writer.error)
 
-    def _says_something(self, snapshot: FlowSnapshot, now: float) -> bool:
-        says = _gist(snapshot)
-        said, at = self._said.get(snapshot.underlying, (None, 0.0))
-        if self._mode == "changes" and says == said and now - at < self._heartbeat_s:
+    def _should_write(self, snapshot: FlowSnapshot, now: float) -> bool:
+        state_key = _state_key(snapshot)
+        last_key, at = self._last_written.get(snapshot.underlying, (None, 0.0))
+        if self._mode == "changes" and state_key == last_key and now - at < self._heartbeat_s:
             return False
-        self._said[snapshot.underlying] = says, now
+        self._last_written[snapshot.underlying] = state_key, now
         return True
 
-    def _end(self, fault: Exception | None) -> None:
-        if isinstance(fault, BrokenPipeError):
+    def _finish(self, error: Exception | None) -> None:
+        if isinstance(error, BrokenPipeError):
             self.closed = True
-            self.progress.say("closed", "the reader of stdout has left")
-        elif fault is not None:
-            raise fault
+            self.progress.set_state("closed", "the reader of stdout has left")
+        elif error is not None:
+            raise error
         else:
-            self.progress.say("off")
+            self.progress.set_state("off")
 
 
 class _Writer(threading.Thread):
@@ -99,16 +99,16 @@ class _Writer(threading.Thread):
     finds no lock held.
     """
 
-    def __init__(self, out: BinaryIO, limit: int, progress: Progress, tell: Callable[[], None]) -> None:
+    def __init__(self, out: BinaryIO, limit: int, progress: SinkProgress, on_finished: Callable[[], None]) -> None:
         super().__init__(name="dfmon-jsonl", daemon=True)
-        self.fault: Exception | None = None
+        self.error: Exception | None = None
         self._out = out
-        self._raw = getattr(out, "raw", out)
+        self._raw_file = getattr(out, "raw", out)
         self._lines: queue.Queue[bytes | None] = queue.Queue(limit)
         self._progress = progress
-        self._tell = tell
+        self._on_finished = on_finished
 
-    def put(self, line: bytes | None) -> None:
+    def put_line(self, line: bytes | None) -> None:
         """Queue a line at once, in place of the oldest if need be; None is the last."""
         while True:
             try:
@@ -125,26 +125,26 @@ class _Writer(threading.Thread):
                 self._write(memoryview(line))
                 self._progress.sent += 1
         except Exception as exc:
-            self.fault = exc
+            self.error = exc
         finally:
-            self._tell()
+            self._on_finished()
 
-    def _write(self, rest: memoryview) -> None:
-        while rest:
-            written: int | None = self._raw.write(rest)
+    def _write(self, remaining: memoryview) -> None:
+        while remaining:
+            written: int | None = self._raw_file.write(remaining)
             if written is None:  # somebody made the file non-blocking, and it is full
-                select.select([], [self._raw], [])
+                select.select([], [self._raw_file], [])
             else:
-                rest = rest[written:]
+                remaining = remaining[written:]
 
 
-def _gist(snapshot: FlowSnapshot) -> object:
+def _state_key(snapshot: FlowSnapshot) -> object:
     """What must differ for a snapshot to be news."""
     scenario, flip, metrics = snapshot.scenario, snapshot.flip, snapshot.metrics
-    below = None if flip.distance_usd is None else flip.distance_usd > 0.0
+    flip_is_higher = None if flip.distance_usd is None else flip.distance_usd > 0.0
     qualities = tuple(getattr(metrics, name).quality for name in metrics.__struct_fields__)
     return (
         (scenario.bucket, scenario.side, scenario.overlay),
-        (below, flip.net, flip.quality),
+        (flip_is_higher, flip.net, flip.quality),
         (snapshot.state, snapshot.positions.warming, qualities),
     )

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dfmon.model.errors import DfmonError, UsageError
-from dfmon.model.units import clean
-from dfmon.sinks.redis_stream import mask
+from dfmon.model.units import sanitize
+from dfmon.sinks.redis_stream import mask_url
 
 
-def latest_value(url: str, prefix: str, underlying: str, patience_s: float) -> bytes | None:
+def fetch_latest_json(url: str, prefix: str, underlying: str, timeout_s: float) -> bytes | None:
     """The JSON object under `prefix`, or None where there is none. The password of the URL is never printed."""
     try:
         import redis
     except ImportError as exc:
         raise UsageError(f"reading Redis needs the package {exc.name!r}: pip install 'dfmon[redis]'") from None
     try:
-        with redis.Redis.from_url(url, socket_timeout=patience_s, socket_connect_timeout=patience_s) as client:
+        with redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s) as client:
             body = client.get(f"{prefix}:snapshot:{underlying}")
     except (redis.RedisError, OSError, ValueError) as exc:
-        reason = clean(str(exc)).replace(url, mask(url))
-        raise DfmonError(f"{mask(url)}: {reason}") from None
+        reason = sanitize(str(exc)).replace(url, mask_url(url))
+        raise DfmonError(f"{mask_url(url)}: {reason}") from None
     return body if isinstance(body, bytes) else None

@@ -19,20 +19,20 @@ import msgspec
 
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot, State, to_json
-from dfmon.sinks.base import Bell, Outbox, Progress, SinkStatus, backoff, log, pause
-from dfmon.sinks.redis_wire import Link, Wire, mask, secrets
+from dfmon.sinks.base import HubListener, Outbox, SinkProgress, SinkStatus, backoff_delay_s, log, sleep_unless_stopped
+from dfmon.sinks.redis_connection import RedisConnection, RedisConnector, mask_url, url_secrets
 
-__all__ = ["RedisStream", "entry_fields", "mask"]
+__all__ = ["RedisStream", "mask_url", "stream_fields"]
 
 BATCH: Final = 100  # stream entries in one write; an entry costs no less in a larger one
-FAREWELL_S: Final = 1.0  # what the server is given for the last entries once everything else has stopped
+SHUTDOWN_GRACE_S: Final = 1.0  # what the server is given for the last entries once everything else has stopped
 
 
 class RedisStream:
     """Sink that keeps one connection to `url`, and what it could not send yet.
 
     `maxlen`: entries a stream keeps, approximately. `outbox`: entries held here while the server is away.
-    `patience_s`: how long it may leave a write unanswered before the connection is given up.
+    `timeout_s`: how long it may leave a write unanswered before the connection is given up.
     """
 
     def __init__(
@@ -42,127 +42,132 @@ class RedisStream:
         maxlen: int = 100_000,
         outbox: int = 1000,
         *,
-        patience_s: float = 10.0,
+        timeout_s: float = 10.0,
         first_delay_s: float = 0.5,
     ) -> None:
         """Raises UsageError when the package is missing or the URL cannot be read. Does not connect."""
         self.name = "redis"
-        self.progress = Progress()
-        self.where = mask(url)
-        self._link = Link(url, patience_s)
-        self._secrets = secrets(url)
+        self.progress = SinkProgress()
+        self.display_url = mask_url(url)
+        self._connector = RedisConnector(url, timeout_s)
+        self._secrets = url_secrets(url)
         self._prefix = prefix
         self._maxlen = maxlen
         self._first_delay_s = first_delay_s
         self._outbox: Outbox[bytes] = Outbox(outbox)
         self._newest: dict[str, FlowSnapshot] = {}
-        self._due = asyncio.Event()
-        self._collected = False
+        self._work_available = asyncio.Event()
+        self._collection_done = False
 
     def __repr__(self) -> str:
-        return f"RedisStream({self.where!r})"
+        return f"RedisStream({self.display_url!r})"
 
     def status(self) -> SinkStatus:
         """`sent` and `dropped` count stream entries."""
-        p = self.progress
+        progress = self.progress
         backlog = f"{len(self._outbox)} waiting" if self._outbox else ""
-        note = "; ".join(part for part in (p.note, backlog) if part)
-        return SinkStatus(self.name, p.state, p.sent, p.dropped + self._outbox.dropped, note)
+        note = "; ".join(part for part in (progress.note, backlog) if part)
+        return SinkStatus(self.name, progress.state, progress.sent, progress.dropped + self._outbox.dropped, note)
 
     async def run(self, hub: SnapshotHub, stop: asyncio.Event) -> None:
         """Send until `stop`. Faults of the server, or of the way there, end in a later try and not in an exception."""
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._keep_sending(hub, stop))
-                    await self._collect(hub, stop)
-                    limit.reschedule(asyncio.get_running_loop().time() + FAREWELL_S)
+                    tasks.create_task(self._send_with_reconnect(hub, stop))
+                    await self._collect_snapshots(hub, stop)
+                    limit.reschedule(asyncio.get_running_loop().time() + SHUTDOWN_GRACE_S)
         finally:
-            self.progress.say("off")
+            self.progress.set_state("off")
 
-    async def _collect(self, hub: SnapshotHub, stop: asyncio.Event) -> None:
-        self._collected = False
-        latest = Bell(hub).latest()
-        async with aclosing(latest.follow(stop)) as snapshots:
+    async def _collect_snapshots(self, hub: SnapshotHub, stop: asyncio.Event) -> None:
+        self._collection_done = False
+        follower = HubListener(hub).follower()
+        async with aclosing(follower.follow(stop)) as snapshots:
             async for snapshot in snapshots:
-                self.progress.dropped += latest.take_missed()
-                self._outbox.put(self._entry(snapshot, hub.mode))
+                self.progress.dropped += follower.take_overtaken()
+                self._outbox.append_item(self._entry_command(snapshot, hub.mode))
                 self._newest[snapshot.underlying] = snapshot
-                self._due.set()
-        self._collected = True
-        self._due.set()
+                self._work_available.set()
+        self._collection_done = True
+        self._work_available.set()
 
-    async def _keep_sending(self, hub: SnapshotHub, stop: asyncio.Event) -> None:
+    async def _send_with_reconnect(self, hub: SnapshotHub, stop: asyncio.Event) -> None:
         attempt = 0
         while not stop.is_set():
             sent = self.progress.sent
-            self.progress.say("connecting", self.where)
+            self.progress.set_state("connecting", self.display_url)
             try:
-                async with self._link.open() as wire:
-                    self.progress.say("sending", self.where)
-                    await self._send(wire, hub)
-            except self._link.failures as exc:
+                async with self._connector.open() as connection:
+                    self.progress.set_state("sending", self.display_url)
+                    await self._send_until_done(connection, hub)
+            except self._connector.failures as exc:
                 attempt = 0 if self.progress.sent > sent else attempt
-                delay = backoff(attempt, self._first_delay_s)
-                words = f"{self._without_secrets(exc)}; next try in {delay:.0f} s"
-                self.progress.say("away", f"{self.where}: {words}")
-                (log.debug if attempt else log.warning)("redis %s: %s", self.where, words)
+                delay = backoff_delay_s(attempt, self._first_delay_s)
+                message = f"{self._redact(exc)}; next try in {delay:.0f} s"
+                self.progress.set_state("away", f"{self.display_url}: {message}")
+                (log.debug if attempt else log.warning)("redis %s: %s", self.display_url, message)
                 attempt += 1
-                await pause(stop, delay)
+                await sleep_unless_stopped(stop, delay)
 
-    async def _send(self, wire: Wire, hub: SnapshotHub) -> None:
-        while not self._collected or self._newest or self._outbox:
-            await self._due.wait()
-            self._due.clear()
+    async def _send_until_done(self, connection: RedisConnection, hub: SnapshotHub) -> None:
+        while not self._collection_done or self._newest or self._outbox:
+            await self._work_available.wait()
+            self._work_available.clear()
             while self._newest or self._outbox:
-                await self._send_batch(wire, hub.mode)
+                await self._send_batch(connection, hub.mode)
 
-    async def _send_batch(self, wire: Wire, mode: State) -> None:
-        entries = self._outbox.take(BATCH)
+    async def _send_batch(self, connection: RedisConnection, mode: State) -> None:
+        entries = self._outbox.pop_items(BATCH)
         newest, self._newest = self._newest, {}
-        ticks = [command for snapshot in newest.values() for command in self._ticks(snapshot, mode)]
+        ticks = [command for snapshot in newest.values() for command in self._tick_commands(snapshot, mode)]
         try:
-            refused = await wire.exchange(entries + ticks)
+            rejected = await connection.send_commands(entries + ticks)
         except BaseException:
-            self._outbox.give_back(entries)
+            self._outbox.requeue_items(entries)
             self._newest = newest | self._newest
-            self._due.set()
+            self._work_available.set()
             raise
-        lost = sum(at < len(entries) for at in refused)
-        self.progress.sent += len(entries) - lost
-        self.progress.dropped += lost
-        if refused:
-            self.progress.say("refused", f"{self.where}: {self._without_secrets(next(iter(refused.values())))}")
+        rejected_entries = sum(at < len(entries) for at in rejected)
+        self.progress.sent += len(entries) - rejected_entries
+        self.progress.dropped += rejected_entries
+        if rejected:
+            self.progress.set_state("refused", f"{self.display_url}: {self._redact(next(iter(rejected.values())))}")
         elif self.progress.state != "sending":
-            self.progress.say("sending", self.where)
+            self.progress.set_state("sending", self.display_url)
 
-    def _ticks(self, snapshot: FlowSnapshot, mode: State) -> tuple[bytes, bytes]:
+    def _tick_commands(self, snapshot: FlowSnapshot, mode: State) -> tuple[bytes, bytes]:
         text = to_json(snapshot, mode)
         return (
-            self._link.pack(("SET", f"{self._prefix}:snapshot:{snapshot.underlying}", text)),
-            self._link.pack(("PUBLISH", f"{self._prefix}:{snapshot.underlying}", text)),
+            self._connector.pack(("SET", f"{self._prefix}:snapshot:{snapshot.underlying}", text)),
+            self._connector.pack(("PUBLISH", f"{self._prefix}:{snapshot.underlying}", text)),
         )
 
-    def _entry(self, snapshot: FlowSnapshot, mode: State) -> bytes:
+    def _entry_command(self, snapshot: FlowSnapshot, mode: State) -> bytes:
         """The XADD, packed at once: an outbox of snapshots would hold their heat-maps and tapes too."""
-        fields = entry_fields(snapshot, mode)
+        fields = stream_fields(snapshot, mode)
         flat = [part for field in fields.items() for part in field]
         key = f"{self._prefix}:stream:{snapshot.underlying}"
-        return self._link.pack(("XADD", key, "MAXLEN", "~", self._maxlen, "*", *flat))
+        return self._connector.pack(("XADD", key, "MAXLEN", "~", self._maxlen, "*", *flat))
 
-    def _without_secrets(self, exc: Exception) -> str:
+    def _redact(self, exc: Exception) -> str:
         text = str(exc) or "no answer in time"
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text
 
 
-def entry_fields(snapshot: FlowSnapshot, mode: State) -> dict[str, str | int | float | bytes]:
+def stream_fields(snapshot: FlowSnapshot, mode: State) -> dict[str, str | int | float | bytes]:
     """A stream entry, in the order redis-cli shows it. A missing number is an empty string."""
-    slim = msgspec.structs.replace(snapshot, by_expiry=(), by_strike=(), feeds=())
-    m, scenario = snapshot.metrics, snapshot.scenario
-    numbers = {"spot": snapshot.spot, "ngi": m.ngi.value, "vss": m.vss.value, "chl": m.chl.value}
-    numbers |= {"volg": m.volg.value, "hpp": m.hpp.value, "psi": m.psi.value, "flip": snapshot.flip.level}
+    without_rows = msgspec.structs.replace(snapshot, by_expiry=(), by_strike=(), feeds=())
+    metrics, scenario = snapshot.metrics, snapshot.scenario
+    numbers = {"spot": snapshot.spot, "ngi": metrics.ngi.value, "vss": metrics.vss.value, "chl": metrics.chl.value}
+    numbers |= {
+        "volg": metrics.volg.value,
+        "hpp": metrics.hpp.value,
+        "psi": metrics.psi.value,
+        "flip": snapshot.flip.level,
+    }
     return {
         "ts": snapshot.ts,
         "seq": snapshot.seq,
@@ -172,5 +177,5 @@ def entry_fields(snapshot: FlowSnapshot, mode: State) -> dict[str, str | int | f
         "scenario": scenario.name,
         "side": scenario.side,
         "coverage": "" if snapshot.positions.coverage is None else snapshot.positions.coverage,
-        "json": to_json(slim, mode),
+        "json": to_json(without_rows, mode),
     }

@@ -26,110 +26,110 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot, to_json
-from dfmon.model.units import clean
-from dfmon.sinks.base import Bell, Latest, Progress, SinkStatus
+from dfmon.model.units import sanitize
+from dfmon.sinks.base import HubListener, LatestSnapshots, SinkProgress, SinkStatus
 from dfmon.version import __version__
 
-FRESH_S: Final = 15.0
-JSON: Final = "application/json"
-EVENTS: Final = "text/event-stream"
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-WILDCARD: Final = frozenset({"0.0.0.0", "::", ""})
+MAX_AGE_S: Final = 15.0
+JSON_TYPE: Final = "application/json"
+EVENT_STREAM: Final = "text/event-stream"
+LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+WILDCARD_HOSTS: Final = frozenset({"0.0.0.0", "::", ""})
 SNAPSHOT: Final = {"$ref": "#/components/schemas/FlowSnapshot"}
 
 Currency = Annotated[str | None, Query(description="an underlying, such as BTC; the first one if left out")]
 Responses = dict[int | str, dict[str, Any]]
 
 
-class Board:
+class SnapshotApi:
     """What the routes read: the newest snapshots, their bytes, their age by arrival."""
 
     def __init__(
         self,
         hub: SnapshotHub,
         status: Callable[[], tuple[SinkStatus, ...]],
-        progress: Progress,
+        progress: SinkProgress,
         closing: asyncio.Event,
     ) -> None:
         self.hub = hub
-        self.bell = Bell(hub)
+        self.listener = HubListener(hub)
         self.status = status
         self.progress = progress
         self.closing = closing
-        self._bytes: dict[tuple[str, bool], tuple[FlowSnapshot, bytes]] = {}
+        self._json_cache: dict[tuple[str, bool], tuple[FlowSnapshot, bytes]] = {}
 
     def json(self, snapshot: FlowSnapshot, *, detail: bool = False) -> bytes:
         """`to_json`, made once however many clients ask."""
         key = snapshot.underlying, detail
-        of, body = self._bytes.get(key, (None, b""))
-        if of is not snapshot:
+        cached, body = self._json_cache.get(key, (None, b""))
+        if cached is not snapshot:
             body = to_json(snapshot, self.hub.mode, detail=detail)
-            self._bytes[key] = snapshot, body
+            self._json_cache[key] = snapshot, body
         return body
 
-    def tag(self, snapshot: FlowSnapshot, *, detail: bool = False) -> str:
+    def etag(self, snapshot: FlowSnapshot, *, detail: bool = False) -> str:
         """The ETag: `seq` alone would come again after a restart."""
         return f'"{snapshot.underlying}-{snapshot.ts_ns:x}-{snapshot.seq}-{self.hub.mode}{"-detail" * detail}"'
 
-    def find(self, currency: str | None) -> FlowSnapshot:
+    def find_snapshot(self, currency: str | None) -> FlowSnapshot:
         """The newest of `currency`, or of the first underlying. Raises HTTPException 503 or 404."""
         names = self.hub.underlyings()
         if not names:
             raise HTTPException(503, "No snapshot yet: dfmon is starting.", {"Retry-After": "2"})
         snapshot = self.hub.latest(currency.upper() if currency else names[0])
         if snapshot is None:
-            wanted = clean(currency or "", 20)
-            raise HTTPException(404, f"No underlying {wanted!r} here; there is {', '.join(sorted(names))}.")
+            requested = sanitize(currency or "", 20)
+            raise HTTPException(404, f"No underlying {requested!r} here; there is {', '.join(sorted(names))}.")
         return snapshot
 
     def health(self) -> tuple[int, dict[str, Any]]:
         """Status code and body of /healthz."""
         now = time.monotonic()
         rows: dict[str, dict[str, Any]] = {}
-        for name, heard in self.bell.heard.items():
+        for name, published_at_s in self.listener.published_at_s.items():
             snapshot = self.hub.latest(name)
-            stale = now - heard > FRESH_S or snapshot is None or snapshot.state == "stale"
-            rows[name] = {"age_s": round(now - heard, 3), "state": "stale" if stale else self.hub.mode}
-        fresh = any(row["state"] != "stale" for row in rows.values())
-        word = "ok" if fresh else "stale" if rows else "starting"
-        body = {"status": word, "version": __version__, "underlyings": rows, "sinks": self.status()}
-        return (200 if fresh else 503), body
+            stale = now - published_at_s > MAX_AGE_S or snapshot is None or snapshot.state == "stale"
+            rows[name] = {"age_s": round(now - published_at_s, 3), "state": "stale" if stale else self.hub.mode}
+        is_fresh = any(row["state"] != "stale" for row in rows.values())
+        status = "ok" if is_fresh else "stale" if rows else "starting"
+        body = {"status": status, "version": __version__, "underlyings": rows, "sinks": self.status()}
+        return (200 if is_fresh else 503), body
 
-    async def events(self, latest: Latest) -> AsyncGenerator[bytes, None]:
+    async def stream_events(self, follower: LatestSnapshots) -> AsyncGenerator[bytes, None]:
         """Server-sent events, for as long as the client listens and the service runs."""
-        async with aclosing(latest.follow(self.closing)) as snapshots:
+        async with aclosing(follower.follow(self.closing)) as snapshots:
             async for snapshot in snapshots:
-                self.progress.dropped += latest.take_missed()
+                self.progress.dropped += follower.take_overtaken()
                 self.progress.sent += 1
                 yield b"event: snapshot\nid: %d\ndata: %b\n\n" % (snapshot.seq, self.json(snapshot))
 
 
-class OwnHostOnly:
+class HostCheckMiddleware:
     """Refuses requests whose Host is neither a loopback name nor the address this is served on.
 
     Served on all addresses, any address will do but no foreign name: that is all a rebinding page could send.
     """
 
-    def __init__(self, app: ASGIApp, host: str, progress: Progress) -> None:
+    def __init__(self, app: ASGIApp, host: str, progress: SinkProgress) -> None:
         self._app = app
-        self._names = LOOPBACK | {host.lower()}
-        self._any_address = host in WILDCARD
+        self._names = LOOPBACK_HOSTS | {host.lower()}
+        self._any_address = host in WILDCARD_HOSTS
         self._progress = progress
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._own(dict(scope["headers"]).get(b"host", b"").decode("latin-1")):
+        if scope["type"] != "http" or self._is_own_host(dict(scope["headers"]).get(b"host", b"").decode("latin-1")):
             self._progress.sent += 1
             return await self._app(scope, receive, send)
-        refusal = Response("This host is not served here; use the address dfmon listens on.\n", 421)
-        return await refusal(scope, receive, send)
+        rejection = Response("This host is not served here; use the address dfmon listens on.\n", 421)
+        return await rejection(scope, receive, send)
 
-    def _own(self, host: str) -> bool:
+    def _is_own_host(self, host: str) -> bool:
         name = host.lower()
         name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
         return name in self._names or (self._any_address and _is_address(name))
 
 
-def application(board: Board, host: str) -> FastAPI:
+def build_app(api: SnapshotApi, host: str) -> FastAPI:
     """All routes, and the documents that describe them."""
     app = FastAPI(
         title="dfmon",
@@ -138,69 +138,77 @@ def application(board: Board, host: str) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    _add_health(app, board)
-    _add_snapshots(app, board)
-    _add_stream(app, board)
-    _describe(app)
-    app.add_middleware(OwnHostOnly, host=host, progress=board.progress)
+    _add_health(app, api)
+    _add_snapshots(app, api)
+    _add_stream(app, api)
+    _add_openapi(app)
+    app.add_middleware(HostCheckMiddleware, host=host, progress=api.progress)
     return app
 
 
-def _add_health(app: FastAPI, board: Board) -> None:
-    described: Responses = {
-        200: _body({"type": "object"}, "fresh"),
-        503: _body({"type": "object"}, "starting or stale"),
+def _add_health(app: FastAPI, api: SnapshotApi) -> None:
+    responses: Responses = {
+        200: _response_schema({"type": "object"}, "fresh"),
+        503: _response_schema({"type": "object"}, "starting or stale"),
     }
 
-    @app.get("/healthz", response_class=Response, responses=described, summary="Is anything fresh?")
+    @app.get("/healthz", response_class=Response, responses=responses, summary="Is anything fresh?")
     async def healthz() -> Response:
-        code, body = board.health()
-        return Response(msgspec.json.encode(body), code, media_type=JSON, headers={"Cache-Control": "no-store"})
+        code, body = api.health()
+        return Response(msgspec.json.encode(body), code, media_type=JSON_TYPE, headers={"Cache-Control": "no-store"})
 
 
-def _add_snapshots(app: FastAPI, board: Board) -> None:
-    problems: Responses = {404: {"description": "no such underlying"}, 503: {"description": "no snapshot yet"}}
-    one: Responses = {200: _body(SNAPSHOT, "the newest snapshot"), 304: {"description": "not changed"}, **problems}
-    many: Responses = {200: _body({"type": "array", "items": SNAPSHOT}, "the newest of each underlying")}
+def _add_snapshots(app: FastAPI, api: SnapshotApi) -> None:
+    error_responses: Responses = {404: {"description": "no such underlying"}, 503: {"description": "no snapshot yet"}}
+    snapshot_responses: Responses = {
+        200: _response_schema(SNAPSHOT, "the newest snapshot"),
+        304: {"description": "not changed"},
+        **error_responses,
+    }
+    list_responses: Responses = {
+        200: _response_schema({"type": "array", "items": SNAPSHOT}, "the newest of each underlying")
+    }
 
-    @app.get("/v1/snapshot", response_class=Response, responses=one, summary="The newest snapshot")
+    @app.get("/v1/snapshot", response_class=Response, responses=snapshot_responses, summary="The newest snapshot")
     async def snapshot(
         currency: Currency = None,
         detail: Annotated[bool, Query(description="with heat-map, profile, tape and alerts")] = False,
         if_none_match: Annotated[str | None, Header()] = None,
     ) -> Response:
-        found = board.find(currency)
-        headers = {"ETag": board.tag(found, detail=detail), "Cache-Control": "no-cache"}
+        found = api.find_snapshot(currency)
+        headers = {"ETag": api.etag(found, detail=detail), "Cache-Control": "no-cache"}
         if if_none_match == headers["ETag"]:
             return Response(status_code=304, headers=headers)
-        return Response(board.json(found, detail=detail), media_type=JSON, headers=headers)
+        return Response(api.json(found, detail=detail), media_type=JSON_TYPE, headers=headers)
 
-    @app.get("/v1/snapshots", response_class=Response, responses=many, summary="The newest of each underlying")
+    @app.get(
+        "/v1/snapshots", response_class=Response, responses=list_responses, summary="The newest of each underlying"
+    )
     async def snapshots() -> Response:
-        found = (board.hub.latest(name) for name in board.hub.underlyings())
-        body = b"[" + b",".join(board.json(each) for each in found if each is not None) + b"]"
-        return Response(body, media_type=JSON, headers={"Cache-Control": "no-cache"})
+        newest = (api.hub.latest(name) for name in api.hub.underlyings())
+        body = b"[" + b",".join(api.json(item) for item in newest if item is not None) + b"]"
+        return Response(body, media_type=JSON_TYPE, headers={"Cache-Control": "no-cache"})
 
 
-def _add_stream(app: FastAPI, board: Board) -> None:
-    described: Responses = {
+def _add_stream(app: FastAPI, api: SnapshotApi) -> None:
+    responses: Responses = {
         200: {
             "description": "one event a snapshot, the newest wins",
-            "content": {EVENTS: {"schema": {"type": "string"}}},
+            "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
         },
         404: {"description": "no such underlying"},
     }
 
-    @app.get("/v1/stream", response_class=StreamingResponse, responses=described, summary="Snapshots as they come")
+    @app.get("/v1/stream", response_class=StreamingResponse, responses=responses, summary="Snapshots as they come")
     async def stream(
         currency: Annotated[str | None, Query(description="only this underlying; all if left out")] = None,
     ) -> StreamingResponse:
-        only = board.find(currency).underlying if currency else None
-        events = board.events(board.bell.latest(only))
-        return StreamingResponse(events, media_type=EVENTS, headers={"Cache-Control": "no-store"})
+        underlying = api.find_snapshot(currency).underlying if currency else None
+        stream_events = api.stream_events(api.listener.follower(underlying))
+        return StreamingResponse(stream_events, media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
 
 
-def _describe(app: FastAPI) -> None:
+def _add_openapi(app: FastAPI) -> None:
     """The OpenAPI document, with the snapshot's own schema: what msgspec encodes, it also describes."""
 
     def openapi() -> dict[str, Any]:
@@ -214,8 +222,8 @@ def _describe(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _body(schema: dict[str, Any], description: str) -> dict[str, Any]:
-    return {"description": description, "content": {JSON: {"schema": schema}}}
+def _response_schema(schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"description": description, "content": {JSON_TYPE: {"schema": schema}}}
 
 
 def _is_address(name: str) -> bool:

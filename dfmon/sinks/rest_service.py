@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Final
 
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import DfmonError, UsageError
-from dfmon.sinks.base import Progress, SinkStatus
+from dfmon.sinks.base import SinkProgress, SinkStatus
 
 if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
-CONNECTIONS: Final = 128  # beyond these, uvicorn answers 503
+MAX_CONNECTIONS: Final = 128  # beyond these, uvicorn answers 503
 BACKLOG: Final = 128
-FAREWELL_S: Final = 2  # what open answers are given to end
+SHUTDOWN_GRACE_S: Final = 2  # what open answers are given to end
 
 
 class RestService:
@@ -42,7 +42,7 @@ class RestService:
         """Raises UsageError when the packages are missing."""
         require_packages()
         self.name = "rest"
-        self.progress = Progress()
+        self.progress = SinkProgress()
         self.host = host.strip("[]")  # an IPv6 address may come as in a URL
         self.port = port
         self._statuses = statuses
@@ -50,7 +50,7 @@ class RestService:
 
     @property
     def url(self) -> str:
-        return f"http://{_place(self.host, self.port)}"
+        return f"http://{_host_port(self.host, self.port)}"
 
     def status(self) -> SinkStatus:
         return self.progress.status(self.name)
@@ -58,27 +58,27 @@ class RestService:
     def bind(self) -> None:
         """Take the port, so that a wrong or busy one is known before anything starts. Raises DfmonError."""
         if self._socket is None:
-            self._socket = _listen(self.host, self.port)
+            self._socket = _bind_socket(self.host, self.port)
             self.port = self._socket.getsockname()[1]
 
     async def run(self, hub: SnapshotHub, stop: asyncio.Event) -> None:
         """Serve until `stop`. Raises DfmonError when the port is not free and `bind` was not called before."""
         self.bind()
         assert self._socket is not None
-        listening, self._socket = self._socket, None
+        server_socket, self._socket = self._socket, None
         app = create_app(hub, self._statuses, host=self.host, progress=self.progress, closing=stop)
-        server = _server(app)
-        ending = asyncio.ensure_future(stop.wait())
-        ending.add_done_callback(lambda _: setattr(server, "should_exit", True))
-        self.progress.say("serving", self.url)
+        server = _make_server(app)
+        stop_waiter = asyncio.ensure_future(stop.wait())
+        stop_waiter.add_done_callback(lambda _: setattr(server, "should_exit", True))
+        self.progress.set_state("serving", self.url)
         try:
-            await server.serve(sockets=[listening])
+            await server.serve(sockets=[server_socket])
         finally:
-            ending.cancel()
+            stop_waiter.cancel()
             for listener in getattr(server, "servers", ()):  # when cancelled, uvicorn closes nothing
                 listener.close()
-            listening.close()
-            self.progress.say("off")
+            server_socket.close()
+            self.progress.set_state("off")
 
 
 def create_app(
@@ -86,15 +86,15 @@ def create_app(
     status: Callable[[], tuple[SinkStatus, ...]] = tuple,
     *,
     host: str = "127.0.0.1",
-    progress: Progress | None = None,
+    progress: SinkProgress | None = None,
     closing: asyncio.Event | None = None,
 ) -> FastAPI:
     """The ASGI application over one hub. `host` is the address it is served on, `closing` ends its event streams."""
     require_packages()
-    from dfmon.sinks.rest_api import Board, application
+    from dfmon.sinks.rest_api import SnapshotApi, build_app
 
-    board = Board(hub, status, progress or Progress(), closing or asyncio.Event())
-    return application(board, host)
+    api = SnapshotApi(hub, status, progress or SinkProgress(), closing or asyncio.Event())
+    return build_app(api, host)
 
 
 def require_packages() -> None:
@@ -104,7 +104,7 @@ def require_packages() -> None:
             raise UsageError(f"the REST service needs the package {name!r}: pip install 'dfmon[server]'")
 
 
-def _server(app: FastAPI) -> uvicorn.Server:
+def _make_server(app: FastAPI) -> uvicorn.Server:
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -121,24 +121,24 @@ def _server(app: FastAPI) -> uvicorn.Server:
             lifespan="off",
             ws="none",
             server_header=False,
-            limit_concurrency=CONNECTIONS,
-            timeout_graceful_shutdown=FAREWELL_S,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
         )
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    place = _place(host, port)
+def _bind_socket(host: str, port: int) -> socket.socket:
+    host_port = _host_port(host, port)
     if not 0 <= port <= 65535:  # some systems would take the remainder and listen elsewhere
-        raise UsageError(f"REST: {place} is no address to listen on: a port is a number from 0 to 65535")
+        raise UsageError(f"REST: {host_port} is no address to listen on: a port is a number from 0 to 65535")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except socket.gaierror as exc:
-        raise UsageError(f"REST: {place} is no address to listen on: {exc.strerror}") from None
+        raise UsageError(f"REST: {host_port} is no address to listen on: {exc.strerror}") from None
     except OSError as exc:
-        raise DfmonError(f"REST: cannot listen on {place}: {exc.strerror or exc}; choose another port") from None
+        raise DfmonError(f"REST: cannot listen on {host_port}: {exc.strerror or exc}; choose another port") from None
 
 
-def _place(host: str, port: int) -> str:
+def _host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

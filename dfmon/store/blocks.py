@@ -19,11 +19,11 @@ from typing import Final, NamedTuple
 
 from dfmon.engine.journal import Record
 from dfmon.model.errors import SourceError, UsageError
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 from dfmon.store import segment
-from dfmon.store.segment import BLOCK_HEAD, BLOCK_MAGIC, SEGMENT_HEAD, BlockHead
+from dfmon.store.segment import BLOCK_HEADER_BYTES, BLOCK_MAGIC, SEGMENT_HEADER_BYTES, BlockHeader
 
-_CHUNK: Final = 1 << 20
+_SEARCH_CHUNK_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Damage:
 
     def __str__(self) -> str:
         after = "; the recording ends there" if self.tail else ""
-        return f"{clean(str(self.path))}: bytes {self.start} to {self.end} are unreadable: {self.reason}{after}"
+        return f"{sanitize(str(self.path))}: bytes {self.start} to {self.end} are unreadable: {self.reason}{after}"
 
 
 class Block(NamedTuple):
@@ -46,37 +46,37 @@ class Block(NamedTuple):
 
     started_ns: int  # of the session; -1 where no head of a file says it
     first_seq: int
-    later: bool  # not the first block of its segment, which holds the SESSION record
+    is_continuation: bool  # not the first block of its segment, which holds the SESSION record
     path: Path
-    at: int
-    head: BlockHead
+    offset: int
+    head: BlockHeader
     tail: bool
-    held: _Held | None  # the recent file it stands in
+    memory_file: _MemoryFile | None  # the recent file it stands in
 
     @property
     def end(self) -> int:
-        return self.at + BLOCK_HEAD + self.head.packed
+        return self.offset + BLOCK_HEADER_BYTES + self.head.packed
 
 
-def segments(path: Path) -> list[Path]:
+def segment_paths(path: Path) -> list[Path]:
     """The segment files at `path`, by name. A path that is no recording is a UsageError in one sentence."""
-    shown = clean(str(path))
+    display_path = sanitize(str(path))
     try:
         if path.is_dir():
             files = sorted(file for file in path.glob(f"*{segment.SUFFIX}") if _has_bytes(file))
             if files:
                 return files
-            raise UsageError(f"{shown} holds no recording: a directory with *{segment.SUFFIX} files is expected")
+            raise UsageError(f"{display_path} holds no recording: a directory with *{segment.SUFFIX} files is expected")
         if not path.exists():
             raise UsageError(
-                f"{shown} does not exist: a recording (a {segment.SUFFIX} file or a directory) is expected"
+                f"{display_path} does not exist: a recording (a {segment.SUFFIX} file or a directory) is expected"
             )
         if not is_segment(path):
-            raise UsageError(f"{shown} is not a recording of dfmon: a {segment.SUFFIX} file is expected")
-        recent = segment.recent(path)
-        return [path, recent] if _has_bytes(recent) else [path]
+            raise UsageError(f"{display_path} is not a recording of dfmon: a {segment.SUFFIX} file is expected")
+        recent_file = segment.recent_file(path)
+        return [path, recent_file] if _has_bytes(recent_file) else [path]
     except OSError as exc:
-        raise UsageError(f"cannot read {shown}: {(exc.strerror or str(exc)).lower()}") from None
+        raise UsageError(f"cannot read {display_path}: {(exc.strerror or str(exc)).lower()}") from None
 
 
 def _has_bytes(file: Path) -> bool:
@@ -87,14 +87,14 @@ def _has_bytes(file: Path) -> bool:
 
 def is_segment(path: Path) -> bool:
     """Whether a file begins as a segment does, or holds a block behind a damaged head."""
-    begin = b""
+    file_start = b""
     with suppress(FileNotFoundError), path.open("rb") as handle:
-        begin = handle.read(SEGMENT_HEAD + len(BLOCK_MAGIC))
-    return begin.startswith(segment.MAGIC) or begin[SEGMENT_HEAD:] == BLOCK_MAGIC
+        file_start = handle.read(SEGMENT_HEADER_BYTES + len(BLOCK_MAGIC))
+    return file_start.startswith(segment.MAGIC) or file_start[SEGMENT_HEADER_BYTES:] == BLOCK_MAGIC
 
 
 @dataclass(slots=True)
-class _Part:
+class _FileIndex:
     """What a file holds."""
 
     started_ns: int
@@ -102,170 +102,198 @@ class _Part:
     damage: list[Damage] = field(default_factory=list)
 
 
-def index(path: Path, damage: list[Damage]) -> list[Block]:
+def block_index(path: Path, damage: list[Damage]) -> list[Block]:
     """Every block of the recording in reading order; what stands between blocks is added to `damage`."""
-    files = segments(path)
+    files = segment_paths(path)
     # First: what is merged from now on will be found in its segment.
-    recents = {file: held for file in files if file.name.endswith(segment.RECENT) and (held := _hold(file))}
+    recent_files = {
+        file: memory_file
+        for file in files
+        if file.name.endswith(segment.RECENT_SUFFIX) and (memory_file := _load_recent(file))
+    }
     found: list[Block] = []
     started_ns = -1
     for file in files:
-        if file in recents:
-            part = _indexed(file, recents[file], started_ns)
-        elif file.name.endswith(segment.RECENT):
+        if file in recent_files:
+            file_index = _index_file(file, recent_files[file], started_ns)
+        elif file.name.endswith(segment.RECENT_SUFFIX):
             continue  # joined to its segment, or merged while we came here
         else:
-            with reading(file) as content:
-                part = _indexed(file, content, started_ns)
-                if recent := recents.pop(segment.recent(file), None):
-                    _join(part, content, _indexed(segment.recent(file), recent, part.started_ns))
-        started_ns = part.started_ns
-        found += part.blocks
-        damage += part.damage
-    return sorted(found, key=lambda block: (block.started_ns, block.first_seq, block.later, block.path, block.at))
+            with open_for_reading(file) as content:
+                file_index = _index_file(file, content, started_ns)
+                if recent_file := recent_files.pop(segment.recent_file(file), None):
+                    _join_recent(
+                        file_index, content, _index_file(segment.recent_file(file), recent_file, file_index.started_ns)
+                    )
+        started_ns = file_index.started_ns
+        found += file_index.blocks
+        damage += file_index.damage
+    return sorted(
+        found, key=lambda block: (block.started_ns, block.first_seq, block.is_continuation, block.path, block.offset)
+    )
 
 
-def _hold(recent: Path) -> _Held | None:
+def _load_recent(recent_file: Path) -> _MemoryFile | None:
     try:
-        return _Held(recent.read_bytes())
+        return _MemoryFile(recent_file.read_bytes())
     except FileNotFoundError:
         return None
     except OSError as exc:
-        raise unreadable(recent, exc) from None
+        raise read_error(recent_file, exc) from None
 
 
-def _join(part: _Part, file: _File, recent: _Part) -> None:
+def _join_recent(file_index: _FileIndex, file: _DiskFile, recent_file: _FileIndex) -> None:
     """Add a recent file to its segment, unless that has it already. A merge that was cut short is no damage."""
-    first = next((block.first_seq for block in recent.blocks if block.later), None)
+    first = next((block.first_seq for block in recent_file.blocks if block.is_continuation), None)
     if first is not None:
-        merged = [block for block in part.blocks if block.later and block.first_seq == first]
-        if merged and _holds(file, merged[-1]):
+        merged = [block for block in file_index.blocks if block.is_continuation and block.first_seq == first]
+        if merged and _is_block_intact(file, merged[-1]):
             return
-        if part.damage and part.damage[-1].end == file.size:
-            torn = segment.unpack_block(file.read(part.damage[-1].start, BLOCK_HEAD))
-            if part.damage[-1].start + BLOCK_HEAD > file.size or (torn is not None and torn.first_seq == first):
-                part.damage.pop()
-    part.blocks += recent.blocks
-    part.damage += recent.damage
+        if file_index.damage and file_index.damage[-1].end == file.size:
+            torn = segment.unpack_block_header(file.read_at(file_index.damage[-1].start, BLOCK_HEADER_BYTES))
+            if file_index.damage[-1].start + BLOCK_HEADER_BYTES > file.size or (
+                torn is not None and torn.first_seq == first
+            ):
+                file_index.damage.pop()
+    file_index.blocks += recent_file.blocks
+    file_index.damage += recent_file.damage
 
 
-def _indexed(path: Path, file: _File | _Held, before_ns: int) -> _Part:
+def _index_file(path: Path, file: _DiskFile | _MemoryFile, previous_started_ns: int) -> _FileIndex:
     """The blocks of one file, and the start of its session. A damaged head goes with the file before it."""
-    head = segment.unpack_segment(file.read(0, SEGMENT_HEAD))
-    part = _Part(head.started_ns if head else before_ns)
-    at = min(SEGMENT_HEAD, file.size)
+    head = segment.unpack_segment_header(file.read_at(0, SEGMENT_HEADER_BYTES))
+    file_index = _FileIndex(head.started_ns if head else previous_started_ns)
+    offset = min(SEGMENT_HEADER_BYTES, file.size)
     if head is None:
-        part.damage.append(Damage(path, 0, at, "the head of the file is damaged", at == file.size))
+        file_index.damage.append(Damage(path, 0, offset, "the head of the file is damaged", offset == file.size))
     elif head.version > segment.VERSION:
         raise UsageError(
-            f"{clean(str(path))} is a recording in format {head.version}: this dfmon reads up to {segment.VERSION}"
+            f"{sanitize(str(path))} is a recording in format {head.version}: this dfmon reads up to {segment.VERSION}"
         )
-    held = file if isinstance(file, _Held) else None
-    while at < file.size:
-        block, start, end, why = _next(file, at, part.blocks[-1] if part.blocks else None)
-        if start < at:  # the block before it turned out to be damaged
-            part.blocks.pop()
+    memory_file = file if isinstance(file, _MemoryFile) else None
+    while offset < file.size:
+        block, start, end, reason = _next_block(file, offset, file_index.blocks[-1] if file_index.blocks else None)
+        if start < offset:  # the block before it turned out to be damaged
+            file_index.blocks.pop()
         tail = end >= file.size
         if block is None:
-            part.damage.append(Damage(path, start, end, why, tail))
+            file_index.damage.append(Damage(path, start, end, reason, tail))
         else:
-            place = part.started_ns, block.first_seq, at != SEGMENT_HEAD, path, at
-            part.blocks.append(Block(*place, block, tail, held))
-        at = end
-    return part
+            location = file_index.started_ns, block.first_seq, offset != SEGMENT_HEADER_BYTES, path, offset
+            file_index.blocks.append(Block(*location, block, tail, memory_file))
+        offset = end
+    return file_index
 
 
-def _next(file: _File | _Held, at: int, before: Block | None) -> tuple[BlockHead | None, int, int, str]:
-    """What stands at `at`: a block or damage, from where to where, and why. `before` is the block that ends there."""
-    block = segment.unpack_block(file.read(at, BLOCK_HEAD))
-    if block is not None and at + BLOCK_HEAD + block.packed <= file.size:
-        return block, at, at + BLOCK_HEAD + block.packed, ""
+def _next_block(
+    file: _DiskFile | _MemoryFile, offset: int, previous: Block | None
+) -> tuple[BlockHeader | None, int, int, str]:
+    """What stands at `offset`: a block or damage, from where to where, and why. `previous` is the block that ends
+    there.
+    """
+    block = segment.unpack_block_header(file.read_at(offset, BLOCK_HEADER_BYTES))
+    if block is not None and offset + BLOCK_HEADER_BYTES + block.packed <= file.size:
+        return block, offset, offset + BLOCK_HEADER_BYTES + block.packed, ""
     if block is not None:  # cut short here, or bytes were lost: then another block begins inside this one
-        end = _search(file, at + BLOCK_HEAD)
-        return None, at, end, f"a block of {block.packed} bytes ends after {end - at - BLOCK_HEAD}"
-    if before is not None and not _holds(file, before):  # bytes of it may be lost, and the next one stand nearer
-        return None, before.at, _search(file, before.at + BLOCK_HEAD), "the checksum of a block does not hold"
-    whole = file.size - at >= BLOCK_HEAD
-    return None, at, _search(file, at + 1), "there is no block" if whole else "the last block is incomplete"
+        end = _find_block(file, offset + BLOCK_HEADER_BYTES)
+        return None, offset, end, f"a block of {block.packed} bytes ends after {end - offset - BLOCK_HEADER_BYTES}"
+    if previous is not None and not _is_block_intact(
+        file, previous
+    ):  # bytes of it may be lost, and the next one stand nearer
+        return (
+            None,
+            previous.offset,
+            _find_block(file, previous.offset + BLOCK_HEADER_BYTES),
+            "the checksum of a block does not hold",
+        )
+    has_header = file.size - offset >= BLOCK_HEADER_BYTES
+    return (
+        None,
+        offset,
+        _find_block(file, offset + 1),
+        "there is no block" if has_header else "the last block is incomplete",
+    )
 
 
-def _holds(file: _File | _Held, block: Block) -> bool:
+def _is_block_intact(file: _DiskFile | _MemoryFile, block: Block) -> bool:
     try:
-        segment.check(block.head, file.read(block.at + BLOCK_HEAD, block.head.packed))
+        segment.verify_block(block.head, file.read_at(block.offset + BLOCK_HEADER_BYTES, block.head.packed))
     except ValueError:
         return False
     return True
 
 
-class _File:
+class _DiskFile:
     """A file read by position."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self.size = os.fstat(fd).st_size
 
-    def read(self, at: int, count: int) -> bytes:
-        return os.pread(self._fd, count, at)
+    def read_at(self, offset: int, count: int) -> bytes:
+        return os.pread(self._fd, count, offset)
 
 
-class _Held:
+class _MemoryFile:
     """A file that has been read."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.size = len(data)
 
-    def read(self, at: int, count: int) -> bytes:
-        return self._data[at : at + count]
+    def read_at(self, offset: int, count: int) -> bytes:
+        return self._data[offset : offset + count]
 
 
-class reading:  # noqa: N801  a context manager, used like a function
+class open_for_reading:  # noqa: N801  a context manager, used like a function
     """A file opened for reading by position; its OSError becomes one sentence."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd = -1
 
-    def __enter__(self) -> _File:
+    def __enter__(self) -> _DiskFile:
         try:
             self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as exc:
-            raise unreadable(self._path, exc) from None
-        return _File(self._fd)
+            raise read_error(self._path, exc) from None
+        return _DiskFile(self._fd)
 
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, _tb: object) -> None:
+    def __exit__(self, exc_type: type[BaseException] | None, exc: BaseException | None, _tb: object) -> None:
         os.close(self._fd)
         if isinstance(exc, OSError):
-            raise unreadable(self._path, exc) from None
+            raise read_error(self._path, exc) from None
 
 
-def unreadable(path: Path, exc: OSError) -> SourceError:
-    return SourceError(f"cannot read {clean(str(path))}: {(exc.strerror or str(exc)).lower()}")
+def read_error(path: Path, exc: OSError) -> SourceError:
+    return SourceError(f"cannot read {sanitize(str(path))}: {(exc.strerror or str(exc)).lower()}")
 
 
-def _search(file: _File | _Held, at: int) -> int:
-    """Where the next block with an intact head begins, from `at` on; the end of the file where there is none."""
-    while at < file.size:
-        chunk = file.read(at, _CHUNK + BLOCK_HEAD)
+def _find_block(file: _DiskFile | _MemoryFile, offset: int) -> int:
+    """Where the next block with an intact head begins, from `offset` on; the end of the file where there is none."""
+    while offset < file.size:
+        chunk = file.read_at(offset, _SEARCH_CHUNK_BYTES + BLOCK_HEADER_BYTES)
         found = chunk.find(BLOCK_MAGIC)
-        while 0 <= found < _CHUNK:
-            if segment.unpack_block(chunk[found : found + BLOCK_HEAD]) is not None:
-                return at + found
+        while 0 <= found < _SEARCH_CHUNK_BYTES:
+            if segment.unpack_block_header(chunk[found : found + BLOCK_HEADER_BYTES]) is not None:
+                return offset + found
             found = chunk.find(BLOCK_MAGIC, found + 1)
-        at += _CHUNK
+        offset += _SEARCH_CHUNK_BYTES
     return file.size
 
 
-def unpacked(blocks: list[Block], damage: list[Damage]) -> Iterator[tuple[Block, list[Record]]]:
+def unpack_blocks(blocks: list[Block], damage: list[Damage]) -> Iterator[tuple[Block, list[Record]]]:
     """The records of each block, in the order given; a block that is not what was written is added to `damage`."""
-    for _, together in groupby(blocks, key=attrgetter("path", "held")):
-        first, *others = together
-        with reading(first.path) if first.held is None else nullcontext(first.held) as file:  # one open at a time
+    for _, group in groupby(blocks, key=attrgetter("path", "memory_file")):
+        first, *others = group
+        with (
+            open_for_reading(first.path) if first.memory_file is None else nullcontext(first.memory_file) as file
+        ):  # one open at a time
             for block in (first, *others):
                 try:
-                    packed = file.read(block.at + BLOCK_HEAD, block.head.packed)
-                    records = list(segment.unpack_records(block.head, packed))
+                    packed = file.read_at(block.offset + BLOCK_HEADER_BYTES, block.head.packed)
+                    records = list(segment.decompress_records(block.head, packed))
                 except ValueError as exc:
-                    damage.append(Damage(block.path, block.at, block.end, str(exc), block.tail))
+                    damage.append(Damage(block.path, block.offset, block.end, str(exc), block.tail))
                 else:
                     yield block, records

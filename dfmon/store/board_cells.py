@@ -1,7 +1,7 @@
 """One row of a recorded board: which columns are read, what a value may be, and what a row becomes.
 
-`board_csv` and `board_parquet` read files and make `Row`s and `BadRow`s by these rules; `boards` makes events of them.
-A rule that is broken costs the row and says so in words: "line 17: mark_iv is 'abc', a number is expected".
+`board_csv` and `board_parquet` read files and make `BoardRow`s and `BadRow`s by these rules; `boards` makes events of
+them. A rule that is broken costs the row and says so in words: "line 17: mark_iv is 'abc', a number is expected".
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from dfmon.model.events import Listed, OptionTicker
 from dfmon.model.instrument import Instrument, Kind, OptionType, Settlement
-from dfmon.model.units import MILLISECOND, NAN, SECOND, clean
+from dfmon.model.units import MILLISECOND, NAN, SECOND, sanitize
 
 VENUE: Final = "deribit"
 OPTION_TYPES: Final = {"call": OptionType.CALL, "put": OptionType.PUT, "c": OptionType.CALL, "p": OptionType.PUT}
@@ -31,7 +31,7 @@ class BadCell(ValueError):  # noqa: N818  it never leaves the store: a row is lo
     """A cell that costs its row; the text says which one and what is expected."""
 
 
-class Row(NamedTuple):
+class BoardRow(NamedTuple):
     """A usable row. `ts_ns` is the valuation time of its board, `spot` the index price in the row."""
 
     line: int
@@ -52,28 +52,28 @@ class BadRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class NumericColumn:
     """A numeric column: the largest value that can be true, its unit, and whether a zero means "none"."""
 
     column: str
-    top: float
-    per: float = 1.0
-    zero_is_none: bool = False
+    max_value: float
+    divisor: float = 1.0
+    zero_is_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """The columns of one kind of board. `fields` are in the order of `Numbers`."""
+class BoardFormat:
+    """The columns of one kind of board. `fields` are in the order of `RowValues`."""
 
     title: str
     required: tuple[str, ...]
     underlying: str
-    strike: Field
+    strike: NumericColumn
     expiry: str
-    fields: tuple[Field, ...]
+    fields: tuple[NumericColumn, ...]
 
 
-class Numbers(NamedTuple):
+class RowValues(NamedTuple):
     """What a row says about its option; NaN where it says nothing."""
 
     mark_iv: float
@@ -88,92 +88,92 @@ class Numbers(NamedTuple):
     ask_iv: float = NAN
 
 
-_PRICE, _COINS = 1e9, 1e12
+_MAX_PRICE, _MAX_COINS = 1e9, 1e12
 
-TICKER: Final = Layout(
+TICKER_FORMAT: Final = BoardFormat(
     title="ticker board",
     required=(
         "instrument_name", "base_currency", "option_type", "strike", "expiration_timestamp", "timestamp",
         "mark_iv", "underlying_price", "index_price", "open_interest",
     ),
     underlying="base_currency",
-    strike=Field("strike", _PRICE),
+    strike=NumericColumn("strike", _MAX_PRICE),
     expiry="expiration_timestamp",
     fields=(
-        Field("mark_iv", 1e4, per=100.0),
-        Field("underlying_price", _PRICE, zero_is_none=True),
-        Field("index_price", _PRICE, zero_is_none=True),
-        Field("open_interest", _COINS),
-        Field("stats_volume", _COINS),
-        Field("mark_price", _PRICE),
-        Field("best_bid_price", _PRICE, zero_is_none=True),
-        Field("best_ask_price", _PRICE, zero_is_none=True),
-        Field("bid_iv", 1e4, per=100.0, zero_is_none=True),
-        Field("ask_iv", 1e4, per=100.0, zero_is_none=True),
+        NumericColumn("mark_iv", 1e4, divisor=100.0),
+        NumericColumn("underlying_price", _MAX_PRICE, zero_is_missing=True),
+        NumericColumn("index_price", _MAX_PRICE, zero_is_missing=True),
+        NumericColumn("open_interest", _MAX_COINS),
+        NumericColumn("stats_volume", _MAX_COINS),
+        NumericColumn("mark_price", _MAX_PRICE),
+        NumericColumn("best_bid_price", _MAX_PRICE, zero_is_missing=True),
+        NumericColumn("best_ask_price", _MAX_PRICE, zero_is_missing=True),
+        NumericColumn("bid_iv", 1e4, divisor=100.0, zero_is_missing=True),
+        NumericColumn("ask_iv", 1e4, divisor=100.0, zero_is_missing=True),
     ),
 )  # fmt: skip
 
-SNAPSHOT: Final = Layout(
+SNAPSHOT_FORMAT: Final = BoardFormat(
     title="snapshot board",
     required=(
         "timestamp", "instrument_name", "currency", "option_type", "strike", "expiry_datetime",
         "implied_volatility", "underlying", "index_price", "open_interest",
     ),
     underlying="currency",
-    strike=Field("strike", _PRICE),
+    strike=NumericColumn("strike", _MAX_PRICE),
     expiry="expiry_datetime",
     fields=(
-        Field("implied_volatility", 1e2),
-        Field("underlying", _PRICE, zero_is_none=True),
-        Field("index_price", _PRICE, zero_is_none=True),
-        Field("open_interest", _COINS),
-        Field("volume", _COINS),
-        Field("mark_price", _PRICE),
-        Field("bid_price", _PRICE, zero_is_none=True),
-        Field("ask_price", _PRICE, zero_is_none=True),
+        NumericColumn("implied_volatility", 1e2),
+        NumericColumn("underlying", _MAX_PRICE, zero_is_missing=True),
+        NumericColumn("index_price", _MAX_PRICE, zero_is_missing=True),
+        NumericColumn("open_interest", _MAX_COINS),
+        NumericColumn("volume", _MAX_COINS),
+        NumericColumn("mark_price", _MAX_PRICE),
+        NumericColumn("bid_price", _MAX_PRICE, zero_is_missing=True),
+        NumericColumn("ask_price", _MAX_PRICE, zero_is_missing=True),
     ),
 )  # fmt: skip
 
 
 def quoted(text: str) -> str:
     """Foreign text as a message shows it."""
-    return f"'{clean(text, 40)}'"
+    return f"'{sanitize(text, 40)}'"
 
 
-def missing(text: str) -> bool:
+def is_missing(text: str) -> bool:
     return text.strip().lower() in _MISSING
 
 
-def range_fault(value: float, top: float) -> str:
+def range_error(value: float, max_value: float) -> str:
     """What is expected of a number that cannot be true, "" where it can."""
     if math.isinf(value):
         return "a finite number is expected"
     if value < 0.0:
         return "a number of at least 0 is expected"
-    return f"a number up to {top:g} is expected" if value > top else ""
+    return f"a number up to {max_value:g} is expected" if value > max_value else ""
 
 
-def number(text: str, field: Field) -> float:
+def parse_number(text: str, field: NumericColumn) -> float:
     """The cell in our unit, NaN where it is empty. `_` and non-Latin digits, which `float` takes, are no numbers."""
     stripped = text.strip()
-    if missing(stripped):
+    if is_missing(stripped):
         return NAN
     if not _NUMBER.fullmatch(stripped):
         raise BadCell(f"{field.column} is {quoted(text)}, a number is expected")
     value = float(stripped)
-    if fault := range_fault(value, field.top):
-        raise BadCell(f"{field.column} is {quoted(text)}, {fault}")
-    return NAN if value == 0.0 and field.zero_is_none else value / field.per
+    if error := range_error(value, field.max_value):
+        raise BadCell(f"{field.column} is {quoted(text)}, {error}")
+    return NAN if value == 0.0 and field.zero_is_missing else value / field.divisor
 
 
-def strike(text: str, field: Field) -> float:
-    value = number(text, field)
+def strike(text: str, field: NumericColumn) -> float:
+    value = parse_number(text, field)
     if not value > 0.0:
         raise BadCell(f"{field.column} is {quoted(text)}, a number above 0 is expected")
     return value
 
 
-def option_type(text: str) -> OptionType:
+def parse_option_type(text: str) -> OptionType:
     kind = OPTION_TYPES.get(text.strip().lower())
     if kind is None:
         raise BadCell(f"option_type is {quoted(text)}, call or put is expected")
@@ -183,12 +183,12 @@ def option_type(text: str) -> OptionType:
 def name(text: str, column: str, limit: int = 64) -> str:
     """An identifier: not empty, not longer than `limit`, nothing a terminal would act on."""
     stripped = text.strip()
-    if missing(stripped) or clean(stripped, limit) != stripped:
+    if is_missing(stripped) or sanitize(stripped, limit) != stripped:
         raise BadCell(f"{column} is {quoted(text)}, a name of 1 to {limit} printable characters is expected")
     return stripped
 
 
-def milliseconds(text: str, column: str) -> int:
+def parse_milliseconds(text: str, column: str) -> int:
     """A moment in milliseconds since the epoch, as nanoseconds."""
     if not _NUMBER.fullmatch(text.strip()):
         raise BadCell(f"{column} is {quoted(text)}, milliseconds since 1970 are expected")
@@ -198,12 +198,12 @@ def milliseconds(text: str, column: str) -> int:
     return int(value) * MILLISECOND
 
 
-def iso_time(text: str, column: str) -> int:
+def parse_iso_time(text: str, column: str) -> int:
     """A moment in ISO 8601, as nanoseconds; UTC where it names no zone."""
     try:
-        moment = datetime.fromisoformat(text.strip())
-        moment = moment.replace(tzinfo=moment.tzinfo or UTC)
-        ts_ns = (moment - _EPOCH) // _MICROSECOND * 1000
+        parsed = datetime.fromisoformat(text.strip())
+        parsed = parsed.replace(tzinfo=parsed.tzinfo or UTC)
+        ts_ns = (parsed - _EPOCH) // _MICROSECOND * 1000
     except (ValueError, OverflowError):
         raise BadCell(f"{column} is {quoted(text)}, a time such as 2026-01-30T08:00:00Z is expected") from None
     if not EARLIEST_NS <= ts_ns <= LATEST_NS:
@@ -211,23 +211,23 @@ def iso_time(text: str, column: str) -> int:
     return ts_ns
 
 
-def settlement(instrument_type: str, instrument: str) -> Settlement:
+def parse_settlement(instrument_type: str, instrument: str) -> Settlement:
     """What a contract pays. Boards without the venue's column: a pair before the dash (BTC_USDC-…) is linear."""
     known = {"reversed": Settlement.INVERSE, "linear": Settlement.LINEAR}.get(instrument_type.strip().lower())
     if known is not None:
         return known
-    if not missing(instrument_type):
+    if not is_missing(instrument_type):
         raise BadCell(f"instrument_type is {quoted(instrument_type)}, reversed or linear is expected")
     return Settlement.LINEAR if "_" in instrument.partition("-")[0] else Settlement.INVERSE
 
 
-def listed_option(
+def listed_event(
     instrument: str,
     underlying: str,
     option: OptionType,
     strike_usd: float,
     expiry_ns: int,
-    pays: Settlement,
+    settlement_kind: Settlement,
     *,
     contract_size: float = 1.0,
     price_index: str = "",
@@ -235,15 +235,15 @@ def listed_option(
 ) -> Listed:
     return Listed(
         Instrument(
-            VENUE, instrument, Kind.OPTION, underlying, pays, expiry_ns, strike_usd, option,
+            VENUE, instrument, Kind.OPTION, underlying, settlement_kind, expiry_ns, strike_usd, option,
             contract_size, price_index, listed_ns,
         )
     )  # fmt: skip
 
 
-def ticker(instrument: str, exch_ns: int, n: Numbers) -> OptionTicker:
+def ticker_event(instrument: str, exch_ns: int, values: RowValues) -> OptionTicker:
     """The row as an event; a board carries no index on its options, it has one spot."""
     return OptionTicker(
-        VENUE, instrument, exch_ns, n.mark_iv, n.bid_iv, n.ask_iv, n.mark, n.bid, n.ask,
-        n.open_interest, n.forward, NAN, n.volume,
+        VENUE, instrument, exch_ns, values.mark_iv, values.bid_iv, values.ask_iv, values.mark, values.bid, values.ask,
+        values.open_interest, values.forward, NAN, values.volume,
     )  # fmt: skip

@@ -16,98 +16,116 @@ from statistics import median_low
 from typing import Final
 
 from dfmon.model.errors import SourceError, UsageError
-from dfmon.model.units import HOUR, MILLISECOND, clean, iso
+from dfmon.model.units import HOUR, MILLISECOND, iso, sanitize
 from dfmon.store import board_cells as cells
-from dfmon.store.board_cells import SNAPSHOT, TICKER, BadCell, BadRow, Layout, Numbers, Row
+from dfmon.store.board_cells import SNAPSHOT_FORMAT, TICKER_FORMAT, BadCell, BadRow, BoardFormat, BoardRow, RowValues
 
 _GZIP: Final = b"\x1f\x8b"
-_LONGEST_LINE: Final = 1 << 20
-_CONTRACT_SIZE: Final = cells.Field("contract_size", 1e9, zero_is_none=True)
+_MAX_LINE_BYTES: Final = 1 << 20
+_CONTRACT_SIZE: Final = cells.NumericColumn("contract_size", 1e9, zero_is_missing=True)
 
 
-def layout_of(path: Path) -> Layout | None:
+def format_of(path: Path) -> BoardFormat | None:
     """The kind of board `path` holds, None where it is neither. Reads the header only."""
     try:
-        return _layout(_header(path, next(_lines(path), (1, ""))[1]))
+        return _detect_format(_header(path, next(_numbered_lines(path), (1, ""))[1]))
     except (UsageError, SourceError):
         return None
 
 
-def entries(path: Path) -> list[Row | BadRow]:
+def rows(path: Path) -> list[BoardRow | BadRow]:
     """Every row, ordered by the time of its board; UsageError or SourceError in one sentence."""
-    lines = _lines(path)
+    lines = _numbered_lines(path)
     header = _header(path, next(lines, (1, ""))[1])
-    layout = _layout(header)
-    if layout is None:
-        raise UsageError(_neither(path, header))
-    found = [_entry(layout, header, line, text) for line, text in lines if text.strip()]
-    if not found:
-        raise UsageError(f"{_shown(path)} is a {layout.title} without rows: at least one option is needed")
-    usable = _place_snapshot(found) if layout is SNAPSHOT else _place_tickers(found)
-    if not any(isinstance(entry, Row) for entry in usable):
-        raise UsageError(f"{_shown(path)} is a {layout.title} without a usable row: {_first_fault(usable)}")
+    board_format = _detect_format(header)
+    if board_format is None:
+        raise UsageError(_unknown_format_message(path, header))
+    rows = [_parse_line(board_format, header, line, text) for line, text in lines if text.strip()]
+    if not rows:
+        raise UsageError(f"{_display_path(path)} is a {board_format.title} without rows: at least one option is needed")
+    usable = _assign_snapshot_times(rows) if board_format is SNAPSHOT_FORMAT else _assign_ticker_times(rows)
+    if not any(isinstance(entry, BoardRow) for entry in usable):
+        raise UsageError(
+            f"{_display_path(path)} is a {board_format.title} without a usable row: {_first_error(usable)}"
+        )
     return usable
 
 
-def _first_fault(rows: list[Row | BadRow]) -> str:
+def _first_error(rows: list[BoardRow | BadRow]) -> str:
     return next(f"line {row.line}: {row.detail}" for row in rows if isinstance(row, BadRow))
 
 
 # ---- the file ----------------------------------------------------------------------------------------------------
 
 
-def _shown(path: Path) -> str:
-    return clean(str(path))
+def _display_path(path: Path) -> str:
+    return sanitize(str(path))
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Numbered lines of text. A damaged gzip file is told apart from a foreign one."""
-    whole = 0
+    line_count = 0
     try:
-        with path.open("rb") as plain:
-            packed = plain.read(2) == _GZIP
-            plain.seek(0)
-            with gzip.open(plain) if packed else plain as handle:
-                while line := handle.readline(_LONGEST_LINE):
-                    if len(line) == _LONGEST_LINE:
-                        raise UsageError(f"{_shown(path)} is no board: line {whole + 1} is longer than a megabyte")
-                    yield whole + 1, line.decode("utf-8-sig" if not whole else "utf-8").rstrip("\r\n")
-                    whole += 1
+        with path.open("rb") as raw_file:
+            is_gzip = raw_file.read(2) == _GZIP
+            raw_file.seek(0)
+            with gzip.open(raw_file) if is_gzip else raw_file as handle:
+                while line := handle.readline(_MAX_LINE_BYTES):
+                    if len(line) == _MAX_LINE_BYTES:
+                        raise UsageError(
+                            f"{_display_path(path)} is no board: line {line_count + 1} is longer than a megabyte"
+                        )
+                    yield line_count + 1, line.decode("utf-8-sig" if not line_count else "utf-8").rstrip("\r\n")
+                    line_count += 1
     except UnicodeDecodeError:
-        raise UsageError(f"{_shown(path)} is no board: line {whole + 1} is not UTF-8 text") from None
+        raise UsageError(f"{_display_path(path)} is no board: line {line_count + 1} is not UTF-8 text") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
         raise SourceError(
-            f"{_shown(path)} is damaged: {max(whole - 1, 0)} rows were readable before the gzip data broke ({exc})"
+            f"{_display_path(path)} is damaged: {max(line_count - 1, 0)} rows were readable before "
+            f"the gzip data broke ({exc})"
         ) from None
     except OSError as exc:
-        raise UsageError(f"cannot read {_shown(path)}: {(exc.strerror or str(exc)).lower()}") from None
+        raise UsageError(f"cannot read {_display_path(path)}: {(exc.strerror or str(exc)).lower()}") from None
 
 
 def _header(path: Path, text: str) -> list[str]:
     if not text.strip():
-        raise UsageError(f"{_shown(path)} is empty: a board in CSV or parquet is expected")
+        raise UsageError(f"{_display_path(path)} is empty: a board in CSV or parquet is expected")
     try:
-        return [column.strip() for column in _split(text)]
+        return [column.strip() for column in _split_cells(text)]
     except BadCell as exc:
-        raise UsageError(f"{_shown(path)} is no board: {exc}") from None
+        raise UsageError(f"{_display_path(path)} is no board: {exc}") from None
 
 
-def _layout(header: list[str]) -> Layout | None:
-    return next((layout for layout in (TICKER, SNAPSHOT) if not set(layout.required) - set(header)), None)
+def _detect_format(header: list[str]) -> BoardFormat | None:
+    return next(
+        (
+            board_format
+            for board_format in (TICKER_FORMAT, SNAPSHOT_FORMAT)
+            if not set(board_format.required) - set(header)
+        ),
+        None,
+    )
 
 
-def _neither(path: Path, header: list[str]) -> str:
+def _unknown_format_message(path: Path, header: list[str]) -> str:
     """The sentence for a file that is no board of options: what it is, what is read, what it lacks."""
     if "future_type" in header:
-        what = "it holds futures, not options"
+        description = "it holds futures, not options"
     else:
-        shown = ", ".join(header[:6]) + (", …" if len(header) > 6 else "")
-        what = f"its columns are {clean(shown)}"
-    lacks = (f"a {k.title} needs {', '.join(c for c in k.required if c not in header)}" for k in (TICKER, SNAPSHOT))
-    return f"{_shown(path)} is neither kind of option board that is read: {what}; {'; '.join(lacks)} as well"
+        listed_names = ", ".join(header[:6]) + (", …" if len(header) > 6 else "")
+        description = f"its columns are {sanitize(listed_names)}"
+    lacking_columns = (
+        f"a {board_format.title} needs {', '.join(c for c in board_format.required if c not in header)}"
+        for board_format in (TICKER_FORMAT, SNAPSHOT_FORMAT)
+    )
+    return (
+        f"{_display_path(path)} is neither kind of option board that is read: {description}; "
+        f"{'; '.join(lacking_columns)} as well"
+    )
 
 
-def _split(text: str) -> list[str]:
+def _split_cells(text: str) -> list[str]:
     """Cells of one line. Each line is split on its own, so that a stray quote cannot swallow the lines after it."""
     try:
         return next(csv.reader((text,)), [])
@@ -118,56 +136,56 @@ def _split(text: str) -> list[str]:
 # ---- its rows ----------------------------------------------------------------------------------------------------
 
 
-def _entry(layout: Layout, header: list[str], line: int, text: str) -> Row | BadRow:
+def _parse_line(board_format: BoardFormat, header: list[str], line: int, text: str) -> BoardRow | BadRow:
     ts_ns, underlying = 0, ""
     try:
-        found = _split(text)
-        if len(found) != len(header):
-            raise BadCell(f"{len(found)} cells, {len(header)} are expected")
-        row = dict(zip(header, found))
-        ts_ns = _time(layout, row)
-        underlying = cells.name(row[layout.underlying], layout.underlying, 16)
-        return _row(layout, row, line, ts_ns, underlying)
+        fields = _split_cells(text)
+        if len(fields) != len(header):
+            raise BadCell(f"{len(fields)} cells, {len(header)} are expected")
+        row = dict(zip(header, fields))
+        ts_ns = _row_time(board_format, row)
+        underlying = cells.name(row[board_format.underlying], board_format.underlying, 16)
+        return _parse_row(board_format, row, line, ts_ns, underlying)
     except BadCell as exc:
         return BadRow(line, ts_ns, underlying, str(exc))
 
 
-def _time(layout: Layout, row: dict[str, str]) -> int:
-    if layout is SNAPSHOT:
-        return cells.iso_time(row["timestamp"], "timestamp")
-    return 0 if cells.missing(row["timestamp"]) else cells.milliseconds(row["timestamp"], "timestamp")
+def _row_time(board_format: BoardFormat, row: dict[str, str]) -> int:
+    if board_format is SNAPSHOT_FORMAT:
+        return cells.parse_iso_time(row["timestamp"], "timestamp")
+    return 0 if cells.is_missing(row["timestamp"]) else cells.parse_milliseconds(row["timestamp"], "timestamp")
 
 
-def _row(layout: Layout, row: dict[str, str], line: int, ts_ns: int, underlying: str) -> Row:
+def _parse_row(board_format: BoardFormat, row: dict[str, str], line: int, ts_ns: int, underlying: str) -> BoardRow:
     kind = row.get("kind", "option").strip()
     if kind != "option":
         raise BadCell(f"kind is {cells.quoted(kind)}, option is expected")
     name = cells.name(row["instrument_name"], "instrument_name")
-    moment = cells.iso_time if layout is SNAPSHOT else cells.milliseconds
-    listed = cells.listed_option(
+    parse_time = cells.parse_iso_time if board_format is SNAPSHOT_FORMAT else cells.parse_milliseconds
+    listed = cells.listed_event(
         name,
         underlying,
-        cells.option_type(row["option_type"]),
-        cells.strike(row["strike"], layout.strike),
-        moment(row[layout.expiry], layout.expiry),
-        cells.settlement(row.get("instrument_type", ""), name),
+        cells.parse_option_type(row["option_type"]),
+        cells.strike(row["strike"], board_format.strike),
+        parse_time(row[board_format.expiry], board_format.expiry),
+        cells.parse_settlement(row.get("instrument_type", ""), name),
         contract_size=_contract_size(row.get("contract_size", "")),
-        price_index=clean(row.get("price_index", "").strip(), 32),
+        price_index=sanitize(row.get("price_index", "").strip(), 32),
         listed_ns=_listed_ns(row),
     )
-    numbers = Numbers(*(cells.number(row.get(field.column, ""), field) for field in layout.fields))
-    return Row(line, ts_ns, underlying, numbers.spot, listed, cells.ticker(name, ts_ns, numbers))
+    numbers = RowValues(*(cells.parse_number(row.get(field.column, ""), field) for field in board_format.fields))
+    return BoardRow(line, ts_ns, underlying, numbers.spot, listed, cells.ticker_event(name, ts_ns, numbers))
 
 
 def _contract_size(text: str) -> float:
-    size = cells.number(text, _CONTRACT_SIZE)
+    size = cells.parse_number(text, _CONTRACT_SIZE)
     return 1.0 if size != size else size
 
 
 def _listed_ns(row: dict[str, str]) -> int:
     """When the contract was created, 0 where the board does not say; it is no reason to lose the row."""
     try:
-        return cells.milliseconds(row.get("creation_timestamp", ""), "creation_timestamp")
+        return cells.parse_milliseconds(row.get("creation_timestamp", ""), "creation_timestamp")
     except BadCell:
         return 0
 
@@ -175,30 +193,32 @@ def _listed_ns(row: dict[str, str]) -> int:
 # ---- which board a row belongs to ----------------------------------------------------------------------------------
 
 
-def _place_snapshot(found: list[Row | BadRow]) -> list[Row | BadRow]:
+def _assign_snapshot_times(rows: list[BoardRow | BadRow]) -> list[BoardRow | BadRow]:
     """A row whose own time is unreadable belongs to the board of the row above it."""
-    known = next((entry.ts_ns for entry in found if entry.ts_ns), 0)
-    placed: list[Row | BadRow] = []
-    for entry in found:
-        known = entry.ts_ns or known
-        placed.append(entry._replace(ts_ns=known))
-    return sorted(placed, key=attrgetter("ts_ns"))
+    current_ns = next((entry.ts_ns for entry in rows if entry.ts_ns), 0)
+    assigned: list[BoardRow | BadRow] = []
+    for entry in rows:
+        current_ns = entry.ts_ns or current_ns
+        assigned.append(entry._replace(ts_ns=current_ns))
+    return sorted(assigned, key=attrgetter("ts_ns"))
 
 
-def _place_tickers(found: list[Row | BadRow]) -> list[Row | BadRow]:
+def _assign_ticker_times(rows: list[BoardRow | BadRow]) -> list[BoardRow | BadRow]:
     """One board per underlying, valued at its newest ticker. A clock far ahead of the others does not count."""
-    times = [entry.ts_ns for entry in found if isinstance(entry, Row) and entry.ts_ns]
+    times = [entry.ts_ns for entry in rows if isinstance(entry, BoardRow) and entry.ts_ns]
     latest = median_low(times) + HOUR if times else 0
-    checked = [_ahead(entry) if isinstance(entry, Row) and entry.ts_ns > latest else entry for entry in found]
+    checked = [
+        _reject_future_row(entry) if isinstance(entry, BoardRow) and entry.ts_ns > latest else entry for entry in rows
+    ]
     newest: dict[str, int] = {}
     for entry in checked:
-        if isinstance(entry, Row):
+        if isinstance(entry, BoardRow):
             newest[entry.underlying] = max(newest.get(entry.underlying, MILLISECOND), entry.ts_ns)
     fallback = min(newest.values(), default=0)
-    placed = [entry._replace(ts_ns=newest.get(entry.underlying, fallback)) for entry in checked]
-    return sorted(placed, key=attrgetter("ts_ns"))
+    assigned = [entry._replace(ts_ns=newest.get(entry.underlying, fallback)) for entry in checked]
+    return sorted(assigned, key=attrgetter("ts_ns"))
 
 
-def _ahead(row: Row) -> BadRow:
+def _reject_future_row(row: BoardRow) -> BadRow:
     detail = f"timestamp is {iso(row.ts_ns)}, within an hour of the other rows is expected"
     return BadRow(row.line, 0, row.underlying, detail)

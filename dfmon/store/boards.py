@@ -17,16 +17,16 @@ from statistics import median
 
 from dfmon.model.errors import UsageError
 from dfmon.model.events import Event, IndexPrice, ListingComplete, Rejected
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 from dfmon.store import board_csv
-from dfmon.store.board_cells import VENUE, BadRow, Row
-from dfmon.store.board_parquet import ParquetBoards, is_parquet
+from dfmon.store.board_cells import VENUE, BadRow, BoardRow
+from dfmon.store.board_parquet import ParquetBoardReader, is_parquet
 
 AnyPath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class RecordedBoard:
     """Every option of one underlying at one moment, as events in the order in which they are applied."""
 
     ts_ns: int
@@ -35,101 +35,110 @@ class Board:
 
 
 def is_board(path: AnyPath) -> bool:
-    """Whether the content looks like a board: a known header, or any parquet file (`read` then says what it lacks)."""
+    """Whether the content looks like a board: a known header, or any parquet file (`read_boards` then says what it
+    lacks).
+    """
     file = Path(path)
-    return file.is_file() and (is_parquet(file) or board_csv.layout_of(file) is not None)
+    return file.is_file() and (is_parquet(file) or board_csv.format_of(file) is not None)
 
 
 def currencies(path: AnyPath) -> tuple[str, ...]:
     """The underlyings a file holds, sorted."""
-    file = _checked(path)
+    file = _checked_path(path)
     if is_parquet(file):
-        return ParquetBoards(file).currencies()
-    return _held(board_csv.entries(file))
+        return ParquetBoardReader(file).currencies()
+    return _underlyings_of(board_csv.rows(file))
 
 
-def read(path: AnyPath, underlyings: Collection[str] | None = None) -> Iterator[Board]:
+def read_boards(path: AnyPath, underlyings: Collection[str] | None = None) -> Iterator[RecordedBoard]:
     """The boards of a file in order of time, one per moment and underlying.
 
     Raises UsageError at once where the file is no board or lacks an underlying that was asked for, SourceError where it
     is damaged: at once for CSV, whose rows may be in any order; after the last whole board for parquet.
     """
-    file = _checked(path)
-    entries: Iterable[Row | BadRow]
+    file = _checked_path(path)
+    rows: Iterable[BoardRow | BadRow]
     if is_parquet(file):
-        source = ParquetBoards(file)
-        held, entries = source.currencies(), source.entries()
-        place = "row"
+        source = ParquetBoardReader(file)
+        available, rows = source.currencies(), source.rows()
+        row_label = "row"
     else:
-        rows = board_csv.entries(file)
-        held, entries = _held(rows), rows
-        place = "line"
-    asked = {name.upper() for name in underlyings or held}
-    if lacking := sorted(asked - set(held)):
-        shown = clean(", ".join(held)) or "no currency at all"
-        raise UsageError(f"{clean(str(file))} holds no options on {clean(', '.join(lacking))}: it holds {shown}")
-    return _boards(entries, sorted(asked), place)
+        rows = board_csv.rows(file)
+        available, rows = _underlyings_of(rows), rows
+        row_label = "line"
+    requested = {name.upper() for name in underlyings or available}
+    if missing := sorted(requested - set(available)):
+        listed_names = sanitize(", ".join(available)) or "no currency at all"
+        raise UsageError(
+            f"{sanitize(str(file))} holds no options on {sanitize(', '.join(missing))}: it holds {listed_names}"
+        )
+    return _iter_boards(rows, sorted(requested), row_label)
 
 
-def _checked(path: AnyPath) -> Path:
+def _checked_path(path: AnyPath) -> Path:
     file = Path(path)
-    shown = clean(str(path))
+    display_path = sanitize(str(path))
     try:
         if file.is_dir():
-            raise UsageError(f"{shown} is a directory: a board file (csv, csv.gz or parquet) is expected")
+            raise UsageError(f"{display_path} is a directory: a board file (csv, csv.gz or parquet) is expected")
         if not file.exists():
-            raise UsageError(f"{shown} does not exist: a board file (csv, csv.gz or parquet) is expected")
+            raise UsageError(f"{display_path} does not exist: a board file (csv, csv.gz or parquet) is expected")
         if not file.is_file():
-            raise UsageError(f"{shown} is not a regular file: a board file (csv, csv.gz or parquet) is expected")
+            raise UsageError(f"{display_path} is not a regular file: a board file (csv, csv.gz or parquet) is expected")
         with file.open("rb"):
             return file
     except OSError as exc:
-        raise UsageError(f"cannot read {shown}: {(exc.strerror or str(exc)).lower()}") from None
+        raise UsageError(f"cannot read {display_path}: {(exc.strerror or str(exc)).lower()}") from None
 
 
-def _held(rows: Iterable[Row | BadRow]) -> tuple[str, ...]:
-    return tuple(sorted({row.underlying for row in rows if isinstance(row, Row)}))
+def _underlyings_of(rows: Iterable[BoardRow | BadRow]) -> tuple[str, ...]:
+    return tuple(sorted({row.underlying for row in rows if isinstance(row, BoardRow)}))
 
 
-def _boards(entries: Iterable[Row | BadRow], asked: list[str], place: str) -> Iterator[Board]:
+def _iter_boards(rows: Iterable[BoardRow | BadRow], requested: list[str], row_label: str) -> Iterator[RecordedBoard]:
     # A board whose reading broke off is never given: options it lacks would look as if they were no longer listed.
-    for ts_ns, group in groupby(entries, key=attrgetter("ts_ns")):
-        yield from _split(ts_ns, list(group), asked, place)
+    for ts_ns, group in groupby(rows, key=attrgetter("ts_ns")):
+        yield from _split_by_underlying(ts_ns, list(group), requested, row_label)
 
 
-def _split(ts_ns: int, entries: list[Row | BadRow], asked: list[str], place: str) -> Iterator[Board]:
+def _split_by_underlying(
+    ts_ns: int, entries: list[BoardRow | BadRow], requested: list[str], row_label: str
+) -> Iterator[RecordedBoard]:
     """One board per underlying. A bad row of unknown underlying is counted with the first."""
-    for at, underlying in enumerate(asked):
-        rows = [e for e in entries if isinstance(e, Row) and e.underlying == underlying]
+    for at, underlying in enumerate(requested):
+        rows = [e for e in entries if isinstance(e, BoardRow) and e.underlying == underlying]
         bad = [e for e in entries if isinstance(e, BadRow) and (e.underlying == underlying or not (at or e.underlying))]
         if rows or bad:
-            yield Board(ts_ns, underlying, tuple(_events(ts_ns, underlying, rows, bad, place)))
+            yield RecordedBoard(ts_ns, underlying, tuple(_events(ts_ns, underlying, rows, bad, row_label)))
 
 
-def _events(ts_ns: int, underlying: str, rows: list[Row], bad: list[BadRow], place: str) -> Iterator[Event]:
-    last: dict[str, Row] = {}
+def _events(ts_ns: int, underlying: str, rows: list[BoardRow], bad: list[BadRow], row_label: str) -> Iterator[Event]:
+    last_by_name: dict[str, BoardRow] = {}
     rejected: list[Rejected] = []
     for row in rows:
         name = row.ticker.name
-        if name in last:
-            where = f"{place} {row.line}: {name} is there since {place} {last[name].line}, the last row counts"
-            rejected.append(Rejected("board", "duplicate", where))
-        last[name] = row
-    kept = last.values()
-    if kept:
-        yield from (row.listed for row in kept)
-        yield ListingComplete(VENUE, underlying, frozenset(last))
-        spot = _spot(kept)
+        if name in last_by_name:
+            location = (
+                f"{row_label} {row.line}: {name} is there since {row_label} "
+                f"{last_by_name[name].line}, the last row counts"
+            )
+            rejected.append(Rejected("board", "duplicate", location))
+        last_by_name[name] = row
+    unique_rows = last_by_name.values()
+    if unique_rows:
+        yield from (row.listed for row in unique_rows)
+        yield ListingComplete(VENUE, underlying, frozenset(last_by_name))
+        spot = _spot(unique_rows)
         if spot is not None:
             yield IndexPrice(VENUE, underlying, spot, ts_ns)
         else:
             rejected.append(Rejected("board", "index", "no row carries an index_price: the board has no spot"))
-        yield from (row.ticker for row in kept)
-    yield from (Rejected("board", "row", f"{place} {row.line}: {row.detail}") for row in bad)
+        yield from (row.ticker for row in unique_rows)
+    yield from (Rejected("board", "row", f"{row_label} {row.line}: {row.detail}") for row in bad)
     yield from rejected
 
 
-def _spot(rows: Collection[Row]) -> float | None:
+def _spot(rows: Collection[BoardRow]) -> float | None:
     """The index of the newest rows: of the newest ticker, and the median where all rows have the time of the run."""
     priced = [row for row in rows if row.spot == row.spot]
     newest = max((row.ticker.exch_ns for row in priced), default=0)

@@ -18,33 +18,38 @@ from typing import IO, Any, Final, Literal, NamedTuple
 import msgspec
 
 from dfmon.model.errors import SourceError, UsageError
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 
-Layout = Literal["cryptofeed", "hftbacktest"]
-What = Literal["connected", "frame", "answer"]
+CaptureFormat = Literal["cryptofeed", "hftbacktest"]
+MessageKind = Literal["connected", "frame", "response"]
 
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
-_LONGEST_LINE: Final = 1 << 26  # a listing of every instrument is one line
-_STAMPED: Final = re.compile(rb"\d{19} \{")
-_SYMBOL: Final = re.compile(rb'"stream":"([a-z0-9]+)@')
-_DERIVATIVE: Final = b'"pu":'  # only the futures chain their differences by it
-_BOOKS: Final = (b"@depth", b"@bookTicker")
-_LOOK_AHEAD: Final = 2_000  # lines of a stamped capture, to learn what it is of
-_EXCHANGES: Final = {"DERIBIT": "deribit", "BINANCE": "binance.spot", "BINANCE_FUTURES": "binance", "OKX": "okx"}
+_MAX_LINE_BYTES: Final = 1 << 26  # a listing of every instrument is one line
+_HFTBACKTEST_LINE: Final = re.compile(rb"\d{19} \{")
+_SYMBOL_PATTERN: Final = re.compile(rb'"stream":"([a-z0-9]+)@')
+_FUTURES_FIELD: Final = b'"pu":'  # only the futures chain their differences by it
+_BOOK_STREAMS: Final = (b"@depth", b"@bookTicker")
+_PROBE_LINES: Final = 2_000  # lines of a stamped capture, to learn what it is of
+_SOURCE_BY_EXCHANGE: Final = {
+    "DERIBIT": "deribit",
+    "BINANCE": "binance.spot",
+    "BINANCE_FUTURES": "binance",
+    "OKX": "okx",
+}
 
 
-class Line(NamedTuple):
-    """Something that was received. `asked` is the URL of an answer."""
+class CapturedMessage(NamedTuple):
+    """Something that was received. `url` is the URL of an answer."""
 
-    at_ns: int
-    what: What
+    recv_ns: int
+    kind: MessageKind
     source: str
     data: bytes
-    asked: str = ""
+    url: str = ""
 
 
-class _Row(msgspec.Struct):
+class _CryptofeedRow(msgspec.Struct):
     """A line of cryptofeed's capture; `t` is header, http, connect, send or recv."""
 
     t: str
@@ -54,7 +59,7 @@ class _Row(msgspec.Struct):
     exchange: str = ""
 
 
-_row: Final = msgspec.json.Decoder(_Row)
+_row_decoder: Final = msgspec.json.Decoder(_CryptofeedRow)
 
 
 def is_capture(path: Path) -> bool:
@@ -65,125 +70,127 @@ def is_capture(path: Path) -> bool:
         with path.open("rb") as handle:
             if handle.read(4) == _ZSTD:
                 return True
-        with _unpacked(path) as lines:
-            return _layout(lines.readline(200)) is not None
+        with _open_decompressed(path) as lines:
+            return _detect_format(lines.readline(200)) is not None
     except (OSError, EOFError, zlib.error):
         return False
 
 
-class Captured:
+class CaptureReader:
     """A capture at `path`. Raises UsageError in one sentence where it cannot be read at all."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._shown = clean(str(path))
-        with self._sentences(), _unpacked(path) as lines:
-            layout = _layout(lines.readline(200))
-        if layout is None:
-            raise UsageError(f"{self._shown} is no capture of cryptofeed or hftbacktest")
-        self._layout: Layout = layout
+        self._display_path = sanitize(str(path))
+        with self._translate_errors(), _open_decompressed(path) as lines:
+            capture_format = _detect_format(lines.readline(200))
+        if capture_format is None:
+            raise UsageError(f"{self._display_path} is no capture of cryptofeed or hftbacktest")
+        self._format: CaptureFormat = capture_format
         self.sources: tuple[str, ...] = ()
         self._symbol = ""
-        self._learn()
+        self._detect_sources()
 
-    def lines(self) -> Iterator[Line]:
+    def messages(self) -> Iterator[CapturedMessage]:
         """Everything received, in order of time; what no line should be is a SourceError after the last line."""
-        yield from self._rows() if self._layout == "cryptofeed" else self._stamped()
+        yield from self._read_cryptofeed() if self._format == "cryptofeed" else self._read_hftbacktest()
 
     # ---- cryptofeed ----------------------------------------------------------------------------------------------
 
-    def _learn(self) -> None:
+    def _detect_sources(self) -> None:
         """Which connections the capture stands for, from its head."""
-        with self._sentences(), _unpacked(self.path) as lines:
-            if self._layout == "cryptofeed":
-                name = _row.decode(lines.readline(_LONGEST_LINE)).exchange
-                source = _EXCHANGES.get(name)
+        with self._translate_errors(), _open_decompressed(self.path) as lines:
+            if self._format == "cryptofeed":
+                name = _row_decoder.decode(lines.readline(_MAX_LINE_BYTES)).exchange
+                source = _SOURCE_BY_EXCHANGE.get(name)
                 if source is None:
-                    known = ", ".join(_EXCHANGES)
-                    raise UsageError(f"{self._shown} is a capture of {clean(name, 40)}: {known} are read")
+                    known = ", ".join(_SOURCE_BY_EXCHANGE)
+                    raise UsageError(f"{self._display_path} is a capture of {sanitize(name, 40)}: {known} are read")
                 self.sources = ("binance.public", "binance.market") if source == "binance" else (source,)
             else:
-                head = [lines.readline(_LONGEST_LINE) for _ in range(_LOOK_AHEAD)]
-                futures = any(_DERIVATIVE in line for line in head)
+                head = [lines.readline(_MAX_LINE_BYTES) for _ in range(_PROBE_LINES)]
+                futures = any(_FUTURES_FIELD in line for line in head)
                 self.sources = ("binance.public", "binance.market") if futures else ("binance.spot",)
-                named = next((found for line in head if (found := _SYMBOL.search(line))), None)
-                self._symbol = named.group(1).decode().upper() if named else ""
+                symbol_match = next((found for line in head if (found := _SYMBOL_PATTERN.search(line))), None)
+                self._symbol = symbol_match.group(1).decode().upper() if symbol_match else ""
 
-    def _rows(self) -> Iterator[Line]:
+    def _read_cryptofeed(self) -> Iterator[CapturedMessage]:
         """Answers and frames stand in orders of their own, each with its time."""
-        bad: list[int] = []
-        found: list[Line] = []
-        with self._sentences(), _unpacked(self.path) as lines:
-            for number, text in enumerate(iter(lambda: lines.readline(_LONGEST_LINE), b""), 1):
+        bad_lines: list[int] = []
+        found: list[CapturedMessage] = []
+        with self._translate_errors(), _open_decompressed(self.path) as lines:
+            for number, text in enumerate(iter(lambda: lines.readline(_MAX_LINE_BYTES), b""), 1):
                 try:
-                    found += self._of_row(_row.decode(text))
+                    found += self._messages_of_row(_row_decoder.decode(text))
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                    bad.append(number)
-        yield from sorted(found, key=lambda line: line.at_ns)
-        self._complain(bad)
+                    bad_lines.append(number)
+        yield from sorted(found, key=lambda message: message.recv_ns)
+        self._raise_bad_lines(bad_lines)
 
-    def _of_row(self, row: _Row) -> Iterable[Line]:
-        at_ns, data = round(row.ts * 1e6) * 1_000, row.data.encode()
+    def _messages_of_row(self, row: _CryptofeedRow) -> Iterable[CapturedMessage]:
+        recv_ns, data = round(row.ts * 1e6) * 1_000, row.data.encode()
         if row.t == "connect":
-            return [Line(at_ns, "connected", source, b"") for source in self.sources]
+            return [CapturedMessage(recv_ns, "connected", source, b"") for source in self.sources]
         if row.t == "recv":
-            return [Line(at_ns, "frame", self._source(data), data)]
+            return [CapturedMessage(recv_ns, "frame", self._source_of_frame(data), data)]
         if row.t == "http":
-            return [Line(at_ns, "answer", self.sources[0], data, row.url)]
+            return [CapturedMessage(recv_ns, "response", self.sources[0], data, row.url)]
         return []
 
     # ---- hftbacktest ---------------------------------------------------------------------------------------------
 
-    def _stamped(self) -> Iterator[Line]:
+    def _read_hftbacktest(self) -> Iterator[CapturedMessage]:
         """Nanoseconds, a space, a frame; the one line without a stream is the REST book the differences continue."""
-        bad: list[int] = []
+        bad_lines: list[int] = []
         path = "/fapi/v1/depth" if len(self.sources) > 1 else "/api/v3/depth"
-        with self._sentences(), _unpacked(self.path) as lines:
-            for number, text in enumerate(iter(lambda: lines.readline(_LONGEST_LINE), b""), 1):
+        with self._translate_errors(), _open_decompressed(self.path) as lines:
+            for number, text in enumerate(iter(lambda: lines.readline(_MAX_LINE_BYTES), b""), 1):
                 stamp, _, data = text.rstrip().partition(b" ")
                 if not stamp.isdigit() or not data.startswith(b"{"):
-                    bad.append(number)
+                    bad_lines.append(number)
                     continue
-                at_ns = int(stamp)
+                recv_ns = int(stamp)
                 if number == 1:
-                    yield from (Line(at_ns, "connected", source, b"") for source in self.sources)
+                    yield from (CapturedMessage(recv_ns, "connected", source, b"") for source in self.sources)
                 if b'"stream":' in data[:40]:
-                    yield Line(at_ns, "frame", self._source(data), data)
+                    yield CapturedMessage(recv_ns, "frame", self._source_of_frame(data), data)
                 else:
-                    yield Line(at_ns, "answer", self.sources[0], data, f"{path}?symbol={self._symbol}")
-        self._complain(bad)
+                    yield CapturedMessage(recv_ns, "response", self.sources[0], data, f"{path}?symbol={self._symbol}")
+        self._raise_bad_lines(bad_lines)
 
     # ---- both ----------------------------------------------------------------------------------------------------
 
-    def _source(self, frame: bytes) -> str:
+    def _source_of_frame(self, frame: bytes) -> str:
         """The connection that would bring the frame: the futures' books and trades came over one at that time."""
         if len(self.sources) == 1:
             return self.sources[0]
-        return self.sources[0 if any(book in frame[:80] for book in _BOOKS) else 1]
+        return self.sources[0 if any(book in frame[:80] for book in _BOOK_STREAMS) else 1]
 
-    def _complain(self, bad: list[int]) -> None:
-        if bad:
-            more = f" (and {len(bad) - 1} more lines)" if len(bad) > 1 else ""
-            raise SourceError(f"{self._shown}: line {bad[0]} is no line of a capture{more}")
+    def _raise_bad_lines(self, bad_lines: list[int]) -> None:
+        if bad_lines:
+            more_lines = f" (and {len(bad_lines) - 1} more lines)" if len(bad_lines) > 1 else ""
+            raise SourceError(f"{self._display_path}: line {bad_lines[0]} is no line of a capture{more_lines}")
 
     @contextmanager
-    def _sentences(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
-        except (EOFError, zlib.error, gzip.BadGzipFile, _TornError) as exc:
-            raise SourceError(f"{self._shown} is damaged: the packed data break off ({clean(str(exc))})") from None
+        except (EOFError, zlib.error, gzip.BadGzipFile, _TruncatedError) as exc:
+            raise SourceError(
+                f"{self._display_path} is damaged: the packed data break off ({sanitize(str(exc))})"
+            ) from None
         except msgspec.DecodeError as exc:
-            raise UsageError(f"{self._shown} is no capture of cryptofeed: {clean(str(exc))}") from None
+            raise UsageError(f"{self._display_path} is no capture of cryptofeed: {sanitize(str(exc))}") from None
         except OSError as exc:
-            raise UsageError(f"cannot read {self._shown}: {(exc.strerror or str(exc)).lower()}") from None
+            raise UsageError(f"cannot read {self._display_path}: {(exc.strerror or str(exc)).lower()}") from None
 
 
-class _TornError(Exception):
+class _TruncatedError(Exception):
     """The data of a zstd file cannot be unpacked."""
 
 
-def _layout(first: bytes) -> Layout | None:
-    if _STAMPED.match(first):
+def _detect_format(first: bytes) -> CaptureFormat | None:
+    if _HFTBACKTEST_LINE.match(first):
         return "hftbacktest"
     if first.startswith(b"{") and b'"t"' in first and b'"header"' in first:
         return "cryptofeed"
@@ -191,7 +198,7 @@ def _layout(first: bytes) -> Layout | None:
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[IO[bytes]]:
+def _open_decompressed(path: Path) -> Iterator[IO[bytes]]:
     with path.open("rb") as handle:
         magic = handle.read(4)
         handle.seek(0)
@@ -199,51 +206,51 @@ def _unpacked(path: Path) -> Iterator[IO[bytes]]:
             with gzip.open(handle) as lines:
                 yield lines  # type: ignore[misc]  # its readline is that of any binary file
         elif magic == _ZSTD:
-            yield _zstd(handle, path)
+            yield _open_zstd(handle, path)
         else:
             yield handle
 
 
-def _zstd(handle: IO[bytes], path: Path) -> IO[bytes]:
+def _open_zstd(handle: IO[bytes], path: Path) -> IO[bytes]:
     """The unpacked text of a zstd file; the package is needed only here."""
     try:
         import zstandard
     except ImportError:
         raise UsageError(
-            f'{clean(str(path))} is packed with zstd: install the reader with `pip install "dfmon[captures]"`'
+            f'{sanitize(str(path))} is packed with zstd: install the reader with `pip install "dfmon[captures]"`'
         ) from None
 
-    def parts() -> Iterator[bytes]:
-        frame, packed = zstandard.ZstdDecompressor().decompressobj(), b""
+    def chunks() -> Iterator[bytes]:
+        decompressor, packed = zstandard.ZstdDecompressor().decompressobj(), b""
         try:
             while packed := packed or handle.read(1 << 16):
-                if frame.eof:
-                    frame = zstandard.ZstdDecompressor().decompressobj()
-                yield frame.decompress(packed)
-                packed = frame.unused_data
+                if decompressor.eof:
+                    decompressor = zstandard.ZstdDecompressor().decompressobj()
+                yield decompressor.decompress(packed)
+                packed = decompressor.unused_data
         except zstandard.ZstdError as exc:
-            raise _TornError(str(exc)) from None
-        if not frame.eof:
-            raise _TornError("in the middle of a frame")
+            raise _TruncatedError(str(exc)) from None
+        if not decompressor.eof:
+            raise _TruncatedError("in the middle of a frame")
 
-    return io.BufferedReader(_Parts(parts()), 1 << 16)
+    return io.BufferedReader(_ChunkReader(chunks()), 1 << 16)
 
 
-class _Parts(io.RawIOBase):
+class _ChunkReader(io.RawIOBase):
     """Chunks of bytes as a file."""
 
-    def __init__(self, parts: Iterator[bytes]) -> None:
-        self._parts, self._left = parts, b""
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks, self._remaining = chunks, b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while not self._left:
-            part = next(self._parts, None)
-            if part is None:
+        while not self._remaining:
+            chunk = next(self._chunks, None)
+            if chunk is None:
                 return 0
-            self._left = part
-        count = min(len(buffer), len(self._left))
-        buffer[:count], self._left = self._left[:count], self._left[count:]
+            self._remaining = chunk
+        count = min(len(buffer), len(self._remaining))
+        buffer[:count], self._remaining = self._remaining[:count], self._remaining[count:]
         return count

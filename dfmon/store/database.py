@@ -17,40 +17,40 @@ from typing import Final
 from urllib.parse import quote
 
 from dfmon.model.errors import DfmonError
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 
-_BUSY_S: Final = 2.0
+_BUSY_TIMEOUT_S: Final = 2.0
 
 # What SQLite raises, and what it or numpy raise on a value or blob that cannot be true.
-TROUBLE: Final = (sqlite3.Error, ValueError, TypeError, OverflowError)
+DATABASE_ERRORS: Final = (sqlite3.Error, ValueError, TypeError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class DatabaseSchema:
     """What a database of ours is: its name in sentences, ids that the file carries, and how it is made."""
 
     name: str
-    application: int
-    schema: int
-    create: str
+    application_id: int
+    version: int
+    create_sql: str
     error: type[DfmonError]
 
-    def reason(self, path: Path, exc: Exception) -> str:
+    def describe_error(self, path: Path, exc: Exception) -> str:
         """What went wrong with the database, in one sentence."""
-        shown, text = clean(str(path)), clean(str(exc))
+        display_path, text = sanitize(str(path)), sanitize(str(exc))
         if is_busy(exc):
-            return f"{shown} is locked by another program: {text}"
+            return f"{display_path} is locked by another program: {text}"
         if isinstance(exc, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
-            return f"{shown} is damaged or not a {self.name}: {text}; move it away to begin a new one"
-        return f"cannot use {shown}: {text}"
+            return f"{display_path} is damaged or not a {self.name}: {text}; move it away to begin a new one"
+        return f"cannot use {display_path}: {text}"
 
     @contextmanager
-    def explained(self, path: Path) -> Iterator[None]:
+    def translate_errors(self, path: Path) -> Iterator[None]:
         """Trouble inside becomes the error of this kind of database."""
         try:
             yield
-        except TROUBLE as exc:
-            raise self.error(self.reason(path, exc)) from None
+        except DATABASE_ERRORS as exc:
+            raise self.error(self.describe_error(path, exc)) from None
 
     def open_read_write(self, path: Path) -> sqlite3.Connection:
         """The database, made if it is not there, readable to its owner only."""
@@ -58,10 +58,10 @@ class Layout:
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as exc:
-            raise self.error(f"cannot write {clean(str(path))}: {(exc.strerror or str(exc)).lower()}") from None
-        with self.explained(path):
+            raise self.error(f"cannot write {sanitize(str(path))}: {(exc.strerror or str(exc)).lower()}") from None
+        with self.translate_errors(path):
             # One thread uses it at a time: its owner holds a lock.
-            db = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
+            db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
             try:
                 self._prepare(db, path)
             except BaseException:
@@ -71,10 +71,10 @@ class Layout:
 
     def open_read_only(self, path: Path) -> sqlite3.Connection:
         if not path.is_file():
-            raise self.error(f"{clean(str(path))} does not exist: there is no {self.name} yet")
-        with self.explained(path):
-            place = f"file:{quote(str(path.absolute()))}?mode=ro"
-            db = sqlite3.connect(place, uri=True, timeout=_BUSY_S, check_same_thread=False)
+            raise self.error(f"{sanitize(str(path))} does not exist: there is no {self.name} yet")
+        with self.translate_errors(path):
+            uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+            db = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
             try:
                 self._check(db, path)
             except BaseException:
@@ -90,29 +90,31 @@ class Layout:
         db.execute("PRAGMA synchronous = NORMAL")
         if empty:
             try:
-                db.executescript(f"BEGIN IMMEDIATE; {self._script()} COMMIT;")
+                db.executescript(f"BEGIN IMMEDIATE; {self._create_script()} COMMIT;")
             except sqlite3.OperationalError:
                 # Another process was faster between our look and our writing.
                 if db.in_transaction:
                     db.rollback()
                 self._check(db, path)
 
-    def _script(self) -> str:
+    def _create_script(self) -> str:
         return f"""
             CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-            {self.create}
-            INSERT INTO meta VALUES ('schema', {self.schema});
-            PRAGMA application_id = {self.application};
+            {self.create_sql}
+            INSERT INTO meta VALUES ('schema', {self.version});
+            PRAGMA application_id = {self.application_id};
         """
 
     def _check(self, db: sqlite3.Connection, path: Path) -> None:
-        shown = clean(str(path))
-        if db.execute("PRAGMA application_id").fetchone()[0] != self.application:
-            raise self.error(f"{shown} is a database of another program: a file of its own is needed")
+        display_path = sanitize(str(path))
+        if db.execute("PRAGMA application_id").fetchone()[0] != self.application_id:
+            raise self.error(f"{display_path} is a database of another program: a file of its own is needed")
         found = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-        if found is None or found[0] != self.schema:
-            version = clean(str(found[0])) if found else "no version"
-            raise self.error(f"{shown} is a {self.name} in schema {version}: this dfmon reads {self.schema}")
+        if found is None or found[0] != self.version:
+            found_version = sanitize(str(found[0])) if found else "no version"
+            raise self.error(
+                f"{display_path} is a {self.name} in schema {found_version}: this dfmon reads {self.version}"
+            )
 
 
 def is_busy(exc: Exception) -> bool:

@@ -18,12 +18,12 @@ from typing import Final, Self
 from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import DAY, HOUR
 from dfmon.store import history_file
-from dfmon.store.buffered import EVERY_S, Buffered
-from dfmon.store.history_file import COLUMNS, LAYOUT, Column, HistoryError, Row
+from dfmon.store.buffered_writer import FLUSH_INTERVAL_S, BufferedWriter
+from dfmon.store.history_file import COLUMNS, HISTORY_SCHEMA, Column, HistoryError, HistoryRow
 
 __all__ = ["History", "HistoryError", "HistoryReader"]
 
-_MOST_PENDING: Final = 20_000  # rows kept while another process holds the database
+_MAX_PENDING: Final = 20_000  # rows kept while another process holds the database
 
 
 class HistoryReader:
@@ -31,10 +31,10 @@ class HistoryReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._db = LAYOUT.open_read_only(path)
+        self._db = HISTORY_SCHEMA.open_read_only(path)
 
     def underlyings(self) -> tuple[str, ...]:
-        with LAYOUT.explained(self._path):
+        with HISTORY_SCHEMA.translate_errors(self._path):
             return history_file.underlyings(self._db)
 
     def columns(self, underlying: str, since_ns: int, names: Sequence[str] = COLUMNS) -> dict[str, Column]:
@@ -42,12 +42,12 @@ class HistoryReader:
 
         `ts_ns` and `bucket` are int64, the others float64 with NaN where a snapshot had no value.
         """
-        if unknown := [name for name in names if name not in COLUMNS]:
-            raise ValueError(f"no column {unknown[0]!r}: one of {', '.join(COLUMNS)} is expected")
-        with LAYOUT.explained(self._path):
+        if unknown_columns := [name for name in names if name not in COLUMNS]:
+            raise ValueError(f"no column {unknown_columns[0]!r}: one of {', '.join(COLUMNS)} is expected")
+        with HISTORY_SCHEMA.translate_errors(self._path):
             return history_file.columns(self._db, underlying, since_ns, ("ts_ns", *(n for n in names if n != "ts_ns")))
 
-    def since(self, underlying: str, ts_ns: int) -> list[MetricRow]:
+    def rows_since(self, underlying: str, ts_ns: int) -> list[MetricRow]:
         """Rows at or after `ts_ns`, ordered by time."""
         found = self.columns(underlying, ts_ns)
         return [MetricRow(*row) for row in zip(*(found[name].tolist() for name in COLUMNS))]
@@ -62,7 +62,7 @@ class HistoryReader:
         self.close()
 
 
-class History(Buffered[Row]):
+class History(BufferedWriter[HistoryRow]):
     """The writer. Raises HistoryError where the file cannot be used; later trouble is told in `failed`."""
 
     def __init__(
@@ -71,53 +71,59 @@ class History(Buffered[Row]):
         *,
         retention_days: float = 35.0,
         clock: Callable[[], int] = time.time_ns,
-        every_s: float | None = EVERY_S,
+        flush_interval_s: float | None = FLUSH_INTERVAL_S,
     ) -> None:
-        """`every_s` None leaves flushing to the caller: no thread is started."""
-        self._clock, self._keep_ns = clock, int(retention_days * DAY)
-        self._folded: dict[str, int] = {}
-        super().__init__(LAYOUT, path, most=_MOST_PENDING, stopped="history stopped", every_s=every_s)
+        """`flush_interval_s` None leaves flushing to the caller: no thread is started."""
+        self._clock, self._retention_ns = clock, int(retention_days * DAY)
+        self._folded_hours: dict[str, int] = {}
+        super().__init__(
+            HISTORY_SCHEMA,
+            path,
+            max_pending=_MAX_PENDING,
+            failure_prefix="history stopped",
+            flush_interval_s=flush_interval_s,
+        )
 
-    def append(self, underlying: str, row: MetricRow) -> None:
+    def append_row(self, underlying: str, row: MetricRow) -> None:
         """Take a row for the next flush. No I/O; never raises; counts what it could not take."""
-        self._take([(underlying, *row)])
+        self._enqueue([(underlying, *row)])
 
-    def since(self, underlying: str, ts_ns: int) -> list[MetricRow]:
-        """As of HistoryReader, with what was appended until now. Reads the disk: not for the market loop."""
+    def rows_since(self, underlying: str, ts_ns: int) -> list[MetricRow]:
+        """As of History, with what was appended until now. Reads the disk: not for the market loop."""
         self.flush()
         with closing(HistoryReader(self._path)) as reader:
-            return reader.since(underlying, ts_ns)
+            return reader.rows_since(underlying, ts_ns)
 
     def columns(self, underlying: str, since_ns: int, names: Sequence[str] = COLUMNS) -> dict[str, Column]:
-        """As of HistoryReader, with what was appended until now."""
+        """As of History, with what was appended until now."""
         self.flush()
         with closing(HistoryReader(self._path)) as reader:
             return reader.columns(underlying, since_ns, names)
 
     # ---- behind the buffer -----------------------------------------------------------------------------------------
 
-    def _tidy(self) -> None:
+    def _clean_up(self) -> None:
         """What the last run left: hours that were not full when it ended, and rows that have become too old."""
         now = self._clock()
         for underlying in history_file.underlyings(self._db):
-            history_file.fold(self._db, underlying, now // HOUR)
-        history_file.forget(self._db, now - self._keep_ns)
+            history_file.fold_hours(self._db, underlying, now // HOUR)
+        history_file.delete_before(self._db, now - self._retention_ns)
 
-    def _write(self, items: list[Row]) -> None:
-        history_file.insert(self._db, items)
-        if self._turn_hours(items):
-            history_file.forget(self._db, self._clock() - self._keep_ns)
+    def _write_items(self, items: list[HistoryRow]) -> None:
+        history_file.insert_ticks(self._db, items)
+        if self._fold_full_hours(items):
+            history_file.delete_before(self._db, self._clock() - self._retention_ns)
 
-    def _undone(self) -> None:
-        self._folded.clear()
+    def _on_rollback(self) -> None:
+        self._folded_hours.clear()
 
-    def _turn_hours(self, rows: list[Row]) -> bool:
+    def _fold_full_hours(self, rows: list[HistoryRow]) -> bool:
         """Fold the hours that have become full; whether there were any."""
         newest: dict[str, int] = {}
         for underlying, ts_ns, *_ in rows:
             newest[underlying] = max(newest.get(underlying, 0), int(ts_ns))
-        turned = {u: ts_ns // HOUR for u, ts_ns in newest.items() if ts_ns // HOUR > self._folded.get(u, -1)}
-        for underlying, hour in turned.items():
-            history_file.fold(self._db, underlying, hour)
-        self._folded.update(turned)
-        return bool(turned)
+        completed = {u: ts_ns // HOUR for u, ts_ns in newest.items() if ts_ns // HOUR > self._folded_hours.get(u, -1)}
+        for underlying, hour in completed.items():
+            history_file.fold_hours(self._db, underlying, hour)
+        self._folded_hours.update(completed)
+        return bool(completed)

@@ -11,36 +11,38 @@ import fcntl
 import os
 from pathlib import Path
 
-from dfmon.engine.checkpoint import Memory, pack, unpack
-from dfmon.model.units import clean
+from dfmon.engine.checkpoint import PositionsCheckpoint, decode_checkpoint, encode_checkpoint
+from dfmon.model.units import sanitize
 
 
-class StateFile:
-    """One file of one exchange. `exchange` and `rests_on` must be those of the state; `trouble` says what was wrong.
+class PositionsStateFile:
+    """One file of one exchange. `exchange` and `rests_on` must be those of the state; `error` says what was wrong.
 
-    Without `keeps` it is never written.
+    Without `persist` it is never written.
     """
 
-    def __init__(self, path: Path, exchange: str, rests_on: str, *, keeps: bool = True) -> None:
+    def __init__(self, path: Path, exchange: str, rests_on: str, *, persist: bool = True) -> None:
         self.exchange, self.rests_on = exchange, rests_on
-        self.trouble: str | None = None
-        self._path, self._keeps = path, keeps
+        self.error: str | None = None
+        self._path, self._persist = path, persist
         self._lock: int | None = None
 
-    def take(self) -> None:
+    def lock(self) -> None:
         """Make the file this run's to write, until `close`; where another run has it, it is only read."""
-        if not self._keeps:
+        if not self._persist:
             return
-        folder = self._path.parent
+        directory = self._path.parent
         with contextlib.suppress(OSError):  # a folder that cannot be made is told when it is written to
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 self.close()
-                self._keeps = False
-                self.trouble = f"another dfmon keeps the positions in {clean(str(folder))}; this one only reads them"
+                self._persist = False
+                self.error = (
+                    f"another dfmon keeps the positions in {sanitize(str(directory))}; this one only reads them"
+                )
 
     def close(self) -> None:
         """Leave the file to others."""
@@ -48,44 +50,46 @@ class StateFile:
             os.close(self._lock)
             self._lock = None
 
-    def read(self) -> Memory | None:
+    def load(self) -> PositionsCheckpoint | None:
         """What the last run left, or None where there is nothing or nothing usable."""
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as exc:
-            self.trouble = f"{clean(str(self._path))} cannot be read: {(exc.strerror or str(exc)).lower()}"
+            self.error = f"{sanitize(str(self._path))} cannot be read: {(exc.strerror or str(exc)).lower()}"
             return None
         try:
-            memory, _ = unpack(data)
-            if memory.exchange != self.exchange:
-                raise ValueError(f"positions of {clean(memory.exchange)}, not of {clean(self.exchange)}")
-            if memory.rests_on != self.rests_on:
+            checkpoint, _ = decode_checkpoint(data)
+            if checkpoint.exchange != self.exchange:
+                raise ValueError(f"positions of {sanitize(checkpoint.exchange)}, not of {sanitize(self.exchange)}")
+            if checkpoint.rests_on != self.rests_on:
                 raise ValueError("positions made under other priors")
         except ValueError as exc:
-            aside = self._path.with_suffix(".unused")
-            self.trouble = f"{clean(str(self._path))}: {exc}; positions begin anew"
+            unused_path = self._path.with_suffix(".unused")
+            self.error = f"{sanitize(str(self._path))}: {exc}; positions begin anew"
             with contextlib.suppress(OSError):
-                if self._keeps:
-                    self._path.replace(aside)
-                    self.trouble = f"{clean(str(self._path))}: {exc}; moved to {aside.name}, positions begin anew"
+                if self._persist:
+                    self._path.replace(unused_path)
+                    self.error = (
+                        f"{sanitize(str(self._path))}: {exc}; moved to {unused_path.name}, positions begin anew"
+                    )
             return None
-        return memory
+        return checkpoint
 
-    def write(self, memory: Memory) -> None:
-        """Replace the file, where it is this run's. Never raises: see `trouble`."""
-        if not self._keeps:
+    def save(self, checkpoint: PositionsCheckpoint) -> None:
+        """Replace the file, where it is this run's. Never raises: see `error`."""
+        if not self._persist:
             return
-        fresh = self._path.with_suffix(".new")
+        temp_path = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            number = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(number, "wb") as file:
-                file.write(pack(memory))
+            fd = os.open(temp_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(fd, "wb") as file:
+                file.write(encode_checkpoint(checkpoint))
                 file.flush()
                 os.fsync(file.fileno())
-            fresh.replace(self._path)
-            self.trouble = None
+            temp_path.replace(self._path)
+            self.error = None
         except OSError as exc:
-            self.trouble = f"positions are not kept: {clean(str(self._path))}: {(exc.strerror or str(exc)).lower()}"
+            self.error = f"positions are not kept: {sanitize(str(self._path))}: {(exc.strerror or str(exc)).lower()}"

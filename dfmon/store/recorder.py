@@ -6,7 +6,7 @@ bounded mailbox; a thread batches the mailbox into compressed blocks about once 
 
 Safety: a block reaches the operating system as soon as it is written, so a killed process loses at most the last
 second. It is forced to the disk every ten seconds and when it is merged: that is what a power failure can cost.
-When the disk is full or fails, recording pauses with a reason in `failed`, monitoring goes on, and a new segment is
+When the disk is full or fails, recording pauses with a reason in `failure`, monitoring goes on, and a new segment is
 tried again and again; what was missed meanwhile is one GAP record at its beginning.
 """
 
@@ -22,15 +22,15 @@ from typing import Any, Final, Self
 
 from dfmon.engine.journal import Record, RecordKind, encode
 from dfmon.model.errors import UsageError
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 from dfmon.store.segment_files import SegmentFiles
 
 _BATCH_S: Final = 1.0
 _BATCH_BYTES: Final = 1 << 20
 _SYNC_S: Final = 10.0
 _RETRY_S: Final = 5.0  # after a failed write; doubled with every further failure
-_LONGEST_RETRY_S: Final = 60.0
-_HEAD_BYTES: Final = 120  # what a record weighs in memory besides its payload
+_MAX_RETRY_S: Final = 60.0
+_RECORD_OVERHEAD_BYTES: Final = 120  # what a record weighs in memory besides its payload
 
 
 class Recorder:
@@ -43,7 +43,7 @@ class Recorder:
         clock: Callable[[], int] = time.time_ns,
         *,
         segment_bytes: int = 256 << 20,
-        hourly: bool = False,
+        rotate_hourly: bool = False,
         keep_bytes: int = 0,
         keep_days: int = 0,
         mailbox_records: int = 200_000,
@@ -55,21 +55,21 @@ class Recorder:
         `keep_bytes` and `keep_days` bound what the directory keeps, 0 for no bound; see `SegmentFiles.retain`.
         """
         self.records = self.frames = self.raw_bytes = self.dropped = 0
-        self.failed: str | None = None
-        self._most_records, self._most_bytes = mailbox_records, mailbox_bytes
-        self._mail: list[Record] = []
-        self._mail_bytes = 0
+        self.failure: str | None = None
+        self._max_records, self._max_bytes = mailbox_records, mailbox_bytes
+        self._mailbox: list[Record] = []
+        self._mailbox_size_bytes = 0
         self._gap: Record | None = None
-        self._offered = self._settled = 0
+        self._offered = self._processed = 0
         self._lock = threading.Lock()
-        self._wake, self._done = threading.Event(), threading.Condition(self._lock)
+        self._wake, self._progress_made = threading.Event(), threading.Condition(self._lock)
         self._closing = False
-        self._retry_s, self._wait_s, self._again_at = retry_s, retry_s, 0.0
-        self._files = SegmentFiles(directory, session, clock, segment_bytes, hourly, keep_bytes, keep_days)
+        self._retry_s, self._backoff_s, self._retry_at_s = retry_s, retry_s, 0.0
+        self._files = SegmentFiles(directory, session, clock, segment_bytes, rotate_hourly, keep_bytes, keep_days)
         try:
-            self._files.begin(0)
+            self._files.begin_segment(0)
         except OSError as exc:
-            raise UsageError(f"cannot record into {clean(str(directory))}: {_reason(exc)}") from None
+            raise UsageError(f"cannot record into {sanitize(str(directory))}: {_reason(exc)}") from None
         self._thread = threading.Thread(target=self._run, name="dfmon-recorder", daemon=True)
         self._thread.start()
 
@@ -79,38 +79,38 @@ class Recorder:
         return self._files.path
 
     @property
-    def files(self) -> int:
+    def segment_count(self) -> int:
         """Segments begun so far."""
         return self._files.number + 1
 
     @property
     def written_bytes(self) -> int:
         """What the recording takes on the disk."""
-        return self._files.size
+        return self._files.total_bytes
 
     def offer(self, record: Record) -> None:
         """Take a record, or count it as dropped: never waits for the disk and never raises."""
-        size = len(record.payload) + _HEAD_BYTES
+        size = len(record.payload) + _RECORD_OVERHEAD_BYTES
         with self._lock:
             self._offered += 1
-            full = len(self._mail) >= self._most_records or self._mail_bytes + size > self._most_bytes
-            if full or self._closing or self.failed is not None:
-                self._drop(record)
+            is_full = len(self._mailbox) >= self._max_records or self._mailbox_size_bytes + size > self._max_bytes
+            if is_full or self._closing or self.failure is not None:
+                self._count_dropped(record)
                 return
-            self._close_gap()
-            self._mail.append(record)
-            self._mail_bytes += size
-            waiting = self._mail_bytes
-        if waiting >= _BATCH_BYTES:
+            self._enqueue_gap()
+            self._mailbox.append(record)
+            self._mailbox_size_bytes += size
+            queued_bytes = self._mailbox_size_bytes
+        if queued_bytes >= _BATCH_BYTES:
             self._wake.set()
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until everything offered so far is with the operating system; False where that did not come about."""
-        with self._done:
-            goal = self._offered
+        with self._progress_made:
+            target = self._offered
             self._wake.set()
-            self._done.wait_for(lambda: self._settled >= goal or not self._thread.is_alive(), timeout_s)
-            return self._settled >= goal and self.failed is None
+            self._progress_made.wait_for(lambda: self._processed >= target or not self._thread.is_alive(), timeout_s)
+            return self._processed >= target and self.failure is None
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Write what is left and end the segment. Safe to call twice."""
@@ -127,66 +127,68 @@ class Recorder:
 
     # ---- the mailbox; the caller holds the lock --------------------------------------------------------------------
 
-    def _drop(self, record: Record) -> None:
+    def _count_dropped(self, record: Record) -> None:
         """A hole is one GAP record where it happened: first missing seq, and how many are missing."""
         self.dropped += 1
-        self._widen(record, 1)
+        self._extend_gap(record, 1)
 
-    def _widen(self, record: Record, missing: int) -> None:
+    def _extend_gap(self, record: Record, missing_count: int) -> None:
         first, count = (self._gap, int(self._gap.payload)) if self._gap else (record, 0)
-        self._gap = Record(first.seq, first.recv_ns, RecordKind.GAP, "", str(count + missing).encode())
+        self._gap = Record(first.seq, first.recv_ns, RecordKind.GAP, "", str(count + missing_count).encode())
 
-    def _close_gap(self) -> None:
+    def _enqueue_gap(self) -> None:
         if self._gap is not None:
-            self._mail.append(self._gap)
+            self._mailbox.append(self._gap)
             self._gap = None
 
-    def _take(self) -> tuple[list[Record], int]:
+    def _drain_mailbox(self) -> tuple[list[Record], int]:
         with self._lock:
-            if self.failed is None:
-                self._close_gap()
-            mail, self._mail, self._mail_bytes = self._mail, [], 0
-            return mail, self._offered
+            if self.failure is None:
+                self._enqueue_gap()
+            records, self._mailbox, self._mailbox_size_bytes = self._mailbox, [], 0
+            return records, self._offered
 
     # ---- the writing thread ----------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         synced = time.monotonic()
-        last = False
-        while not last:
+        is_last = False
+        while not is_last:
             self._wake.wait(_BATCH_S)
             self._wake.clear()
-            last = self._closing
-            if self.failed is not None:
-                self._resume(at_once=last)
-            mail, goal = self._take()
-            before = self.records
+            is_last = self._closing
+            if self.failure is not None:
+                self._retry_segment(immediately=is_last)
+            records, target = self._drain_mailbox()
+            written_before = self.records
             try:
-                self._write(mail)
-                if last or time.monotonic() - synced >= _SYNC_S:
+                self._write_records(records)
+                if is_last or time.monotonic() - synced >= _SYNC_S:
                     self._files.sync()
                     synced = time.monotonic()
             except OSError as exc:
-                self._fail(_reason(exc), mail[self.records - before :])
+                self._pause_recording(_reason(exc), records[self.records - written_before :])
             except Exception as exc:  # the thread must not die without a word: `flush` would wait for it
-                self._fail(f"{type(exc).__name__}: {clean(str(exc))}", mail[self.records - before :])
-            with self._done:
-                self._settled = goal
-                self._done.notify_all()
-        self._files.end()
+                self._pause_recording(
+                    f"{type(exc).__name__}: {sanitize(str(exc))}", records[self.records - written_before :]
+                )
+            with self._progress_made:
+                self._processed = target
+                self._progress_made.notify_all()
+        self._files.end_segment()
 
-    def _write(self, mail: list[Record]) -> None:
+    def _write_records(self, records: list[Record]) -> None:
         """The mail as blocks of about a megabyte."""
-        parts: list[bytes] = []
+        rows: list[bytes] = []
         size = start = 0
-        for at, record in enumerate(mail):
-            parts.append(self._encoded(record))
-            size += len(parts[-1])
-            if size >= _BATCH_BYTES or at == len(mail) - 1:
-                self._put(parts, size, mail[start : at + 1])
-                parts, size, start = [], 0, at + 1
+        for at, record in enumerate(records):
+            rows.append(self._encode_or_gap(record))
+            size += len(rows[-1])
+            if size >= _BATCH_BYTES or at == len(records) - 1:
+                self._write_block(rows, size, records[start : at + 1])
+                rows, size, start = [], 0, at + 1
 
-    def _encoded(self, record: Record) -> bytes:
+    def _encode_or_gap(self, record: Record) -> bytes:
         try:
             return encode(record)
         except (struct.error, ValueError, AttributeError, TypeError):
@@ -194,44 +196,44 @@ class Recorder:
             self.dropped += 1
             return encode(Record(record.seq, record.recv_ns, RecordKind.GAP, "", b"1"))
 
-    def _put(self, rows: list[bytes], size: int, records: list[Record]) -> None:
-        self._files.append(rows, records[0].seq)
+    def _write_block(self, rows: list[bytes], size: int, records: list[Record]) -> None:
+        self._files.append_rows(rows, records[0].seq)
         self.raw_bytes += size
         self.records += len(records)
         self.frames += sum(record.kind is RecordKind.FRAME for record in records)
-        self._wait_s = self._retry_s
-        if self._files.full:
-            self._files.begin(_next_seq(records[-1]))
+        self._backoff_s = self._retry_s
+        if self._files.is_full:
+            self._files.begin_segment(_next_seq(records[-1]))
 
-    def _fail(self, reason: str, unwritten: list[Record]) -> None:
+    def _pause_recording(self, reason: str, unwritten: list[Record]) -> None:
         """Pause: what could not be written and what waits behind it become one hole."""
         with self._lock:
-            self.failed = f"recording paused: cannot write {clean(str(self.path))}: {reason}"
-            behind, self._gap = self._gap, None
-            for record in (*unwritten, *self._mail, *([behind] if behind else [])):
+            self.failure = f"recording paused: cannot write {sanitize(str(self.path))}: {reason}"
+            pending_gap, self._gap = self._gap, None
+            for record in (*unwritten, *self._mailbox, *([pending_gap] if pending_gap else [])):
                 if record.kind is RecordKind.GAP:  # counted when it was made
-                    self._widen(record, int(record.payload))
+                    self._extend_gap(record, int(record.payload))
                 else:
-                    self._drop(record)
-            self._mail, self._mail_bytes = [], 0
-        self._later()
+                    self._count_dropped(record)
+            self._mailbox, self._mailbox_size_bytes = [], 0
+        self._schedule_retry()
 
-    def _later(self) -> None:
-        self._again_at = time.monotonic() + self._wait_s
-        self._wait_s = min(2.0 * self._wait_s, max(_LONGEST_RETRY_S, self._retry_s))
+    def _schedule_retry(self) -> None:
+        self._retry_at_s = time.monotonic() + self._backoff_s
+        self._backoff_s = min(2.0 * self._backoff_s, max(_MAX_RETRY_S, self._retry_s))
 
-    def _resume(self, *, at_once: bool) -> None:
+    def _retry_segment(self, *, immediately: bool) -> None:
         """Try a new segment; recording goes on there if it can be begun."""
-        if not at_once and time.monotonic() < self._again_at:
+        if not immediately and time.monotonic() < self._retry_at_s:
             return
         gap = self._gap
         try:
-            self._files.begin(gap.seq if gap else 0)
+            self._files.begin_segment(gap.seq if gap else 0)
         except OSError:
-            self._later()
+            self._schedule_retry()
             return
         with self._lock:
-            self.failed = None
+            self.failure = None
 
 
 def _next_seq(record: Record) -> int:

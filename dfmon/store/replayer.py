@@ -15,19 +15,19 @@ from typing import Any, Final, NamedTuple
 
 from dfmon.engine.journal import Record, RecordKind
 from dfmon.model.errors import SourceError
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 from dfmon.store import blocks, segment
 from dfmon.store.blocks import Block, Damage
 
 
-class Place(NamedTuple):
+class RecordCursor(NamedTuple):
     """A record of a recording: its session, and its number in it."""
 
     started_ns: int
     seq: int
 
 
-START: Final = Place(-(1 << 63), -1)
+BEGINNING: Final = RecordCursor(-(1 << 63), -1)
 
 
 def is_recording(path: Path) -> bool:
@@ -40,46 +40,46 @@ def is_recording(path: Path) -> bool:
         return False
 
 
-def about(opening: Record) -> dict[str, Any]:
+def session_info(session_record: Record) -> dict[str, Any]:
     """What a SESSION record says: what was recorded, and how."""
-    found = json.loads(opening.payload)
+    found = json.loads(session_record.payload)
     if not isinstance(found, dict):
         raise SourceError("the session record of the recording is not a JSON object")
     return found
 
 
-class Recorded:
+class RecordingReader:
     """The recording at `path`: an index of its blocks, made once. A path that is no recording is a UsageError."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.misplaced: list[Damage] = []  # what the index found; broken blocks come to light when they are read
-        self.blocks = blocks.index(path, self.misplaced)
+        self.index_damage: list[Damage] = []  # what the index found; broken blocks come to light when they are read
+        self.blocks = blocks.block_index(path, self.index_damage)
 
-    def session(self) -> dict[str, Any]:
+    def session_info(self) -> dict[str, Any]:
         """The JSON object the recorder was given, from the first segment that still has it."""
-        openings = [block for block in self.blocks if not block.later]
-        for _, (first, *_) in blocks.unpacked(openings, []):
+        first_blocks = [block for block in self.blocks if not block.is_continuation]
+        for _, (first, *_) in blocks.unpack_blocks(first_blocks, []):
             if first.kind is RecordKind.SESSION:
-                return about(first)
-        raise SourceError(f"{clean(str(self.path))} does not say what was recorded: its session record is missing")
+                return session_info(first)
+        raise SourceError(f"{sanitize(str(self.path))} does not say what was recorded: its session record is missing")
 
     def span(self) -> tuple[int, int]:
         """Receive times of the first and the last readable record, nanoseconds. SourceError where there is none."""
-        first, last = self._outermost(self.blocks, 0), self._outermost(self.blocks[::-1], -1)
+        first, last = self._edge_record(self.blocks, 0), self._edge_record(self.blocks[::-1], -1)
         if first is None or last is None:
-            raise SourceError(f"{clean(str(self.path))} holds no readable record")
+            raise SourceError(f"{sanitize(str(self.path))} holds no readable record")
         return first.recv_ns, last.recv_ns
 
     @staticmethod
-    def _outermost(ordered: list[Block], at: int) -> Record | None:
-        for _, records in blocks.unpacked(ordered, []):
-            if happened := [record for record in records if record.kind is not RecordKind.SESSION]:
-                return happened[at]
+    def _edge_record(ordered: list[Block], at: int) -> Record | None:
+        for _, records in blocks.unpack_blocks(ordered, []):
+            if timed_records := [record for record in records if record.kind is not RecordKind.SESSION]:
+                return timed_records[at]
         return None
 
     def records(
-        self, *, after: Place = START, allow_gaps: bool = False, damage: list[Damage] | None = None
+        self, *, after: RecordCursor = BEGINNING, allow_gaps: bool = False, damage: list[Damage] | None = None
     ) -> Iterator[tuple[Record, int]]:
         """Every readable record in order with the start of its session, the first one of each a SESSION.
 
@@ -89,102 +89,103 @@ class Recorded:
         missing; without, it is a SourceError where it occurs.
         """
         found: list[Damage] = [] if damage is None else damage
-        found += self.misplaced
-        numbers = _Numbering(after)
-        for block, records in blocks.unpacked(self._from(after), found):
-            numbers.enter(block.started_ns)
-            if not block.later and records and records[0].kind is RecordKind.SESSION:
-                opening = records.pop(0)
-                if numbers.opened(opening.seq):
-                    yield opening, block.started_ns
-            if records and numbers.passed_by(records[-1]):
+        found += self.index_damage
+        tracker = _SequenceTracker(after)
+        for block, records in blocks.unpack_blocks(self._blocks_after(after), found):
+            tracker.enter_session(block.started_ns)
+            if not block.is_continuation and records and records[0].kind is RecordKind.SESSION:
+                session_record = records.pop(0)
+                if tracker.is_new_session(session_record.seq):
+                    yield session_record, block.started_ns
+            if records and tracker.is_block_already_read(records[-1]):
                 if (block.started_ns, records[-1].seq) > after:  # else it is only what stands before `after`
-                    found.append(Damage(block.path, block.at, block.end, _repeated(records), block.tail))
+                    found.append(Damage(block.path, block.offset, block.end, _describe_repeat(records), block.tail))
                 continue
             for record in records:
-                if numbers.before(record):
+                if tracker.is_already_read(record):
                     continue
-                hole = numbers.hole(record, damaged=bool(found))
-                if hole is not None:
-                    yield self._allowed(hole, block, allow_gaps, found), block.started_ns
-                yield self._allowed(record, block, allow_gaps, found), block.started_ns
-                numbers.passed(record)
+                gap = tracker.gap(record, damaged=bool(found))
+                if gap is not None:
+                    yield self._check_gap(gap, block, allow_gaps, found), block.started_ns
+                yield self._check_gap(record, block, allow_gaps, found), block.started_ns
+                tracker.advance(record)
         if damage is None and found:
-            more = f" (and {len(found) - 1} more places)" if len(found) > 1 else ""
-            raise SourceError(f"{found[0]}{more}")
+            more_places = f" (and {len(found) - 1} more places)" if len(found) > 1 else ""
+            raise SourceError(f"{found[0]}{more_places}")
 
-    def _from(self, after: Place) -> list[Block]:
+    def _blocks_after(self, after: RecordCursor) -> list[Block]:
         """The blocks in which something may come after a place: the one that holds it, and those behind."""
-        at = bisect_right(self.blocks, after, key=lambda block: Place(block.started_ns, block.first_seq))
+        at = bisect_right(self.blocks, after, key=lambda block: RecordCursor(block.started_ns, block.first_seq))
         return [block for block in self.blocks[max(at - 1, 0) :] if block.started_ns >= after.started_ns]
 
     @staticmethod
-    def _allowed(record: Record, block: Block, allow_gaps: bool, damage: list[Damage]) -> Record:
+    def _check_gap(record: Record, block: Block, allow_gaps: bool, damage: list[Damage]) -> Record:
         """The record, or SourceError where it is a hole that nobody has allowed."""
         if allow_gaps or record.kind is not RecordKind.GAP:
             return record
-        cause = next((d for d in reversed(damage) if d.path == block.path and d.end <= block.at), None)
+        cause = next((d for d in reversed(damage) if d.path == block.path and d.end <= block.offset), None)
         cause = cause or (damage[-1] if damage else None)
-        why = f": {cause.reason} at bytes {cause.start} to {cause.end}" if cause else ""
-        count = missing(record)
+        cause_text = f": {cause.reason} at bytes {cause.start} to {cause.end}" if cause else ""
+        count = missing_count(record)
         what = f"{count} records from number {record.seq} on are missing" if count else "its numbers run backwards"
         raise SourceError(
-            f"{clean(str(block.path))} has a gap: {what}{why}; a replay across it has to be allowed (--across-gaps)"
+            f"{sanitize(str(block.path))} has a gap: {what}{cause_text}; a replay across it has to be "
+            f"allowed (--across-gaps)"
         )
 
 
-def _repeated(records: list[Record]) -> str:
+def _describe_repeat(records: list[Record]) -> str:
     return f"records {records[0].seq} to {records[-1].seq} stand there once more"
 
 
-class _Numbering:
+class _SequenceTracker:
     """Which seq comes next. Every session numbers its own records; SESSION records stand beside the numbering."""
 
-    def __init__(self, after: Place) -> None:
-        resumed = after != START
-        self._started_ns = after.started_ns if resumed else -1
-        self._expected = after.seq + 1 if resumed else -1
-        self._after = after.seq if resumed else -1
-        self._floor = 0
-        self._fresh = not resumed
+    def __init__(self, after: RecordCursor) -> None:
+        is_resumed = after != BEGINNING
+        self._started_ns = after.started_ns if is_resumed else -1
+        self._expected_seq = after.seq + 1 if is_resumed else -1
+        self._after_seq = after.seq if is_resumed else -1
+        self._session_seq = 0
+        self._awaiting_session = not is_resumed
 
-    def enter(self, started_ns: int) -> None:
+    def enter_session(self, started_ns: int) -> None:
         """A record of the session begun at `started_ns` comes (-1: the file does not say, so it is the same)."""
         if started_ns not in (-1, self._started_ns):
             if self._started_ns != -1:
-                self._expected, self._floor, self._fresh, self._after = -1, 0, True, -1
+                self._expected_seq, self._session_seq, self._awaiting_session, self._after_seq = -1, 0, True, -1
             self._started_ns = started_ns
 
-    def opened(self, seq: int) -> bool:
+    def is_new_session(self, seq: int) -> bool:
         """A segment's SESSION record has been read: True for the first one of a session."""
-        first, self._fresh = self._fresh, False
-        if first and self._expected < 0:
-            self._floor = seq
+        first, self._awaiting_session = self._awaiting_session, False
+        if first and self._expected_seq < 0:
+            self._session_seq = seq
         return first
 
-    def before(self, record: Record) -> bool:
+    def is_already_read(self, record: Record) -> bool:
         """Whether a record was read before this reading began."""
-        return record.seq <= self._after
+        return record.seq <= self._after_seq
 
-    def passed_by(self, last: Record) -> bool:
+    def is_block_already_read(self, last: Record) -> bool:
         """Whether a whole block, up to its last record, has been read already."""
-        return 0 <= last.seq < self._expected
+        return 0 <= last.seq < self._expected_seq
 
-    def hole(self, record: Record, *, damaged: bool) -> Record | None:
+    def gap(self, record: Record, *, damaged: bool) -> Record | None:
         """The GAP before a record, if there is one. A first record begins the numbering, unless damage precedes it."""
-        expected = self._expected
-        if expected < 0:
-            expected = self._floor if damaged and record.seq > self._floor + 1 else record.seq
-        if record.seq == expected:
+        expected_seq = self._expected_seq
+        if expected_seq < 0:
+            expected_seq = self._session_seq if damaged and record.seq > self._session_seq + 1 else record.seq
+        if record.seq == expected_seq:
             return None
-        return Record(expected, record.recv_ns, RecordKind.GAP, "", str(max(record.seq - expected, 0)).encode())
+        return Record(expected_seq, record.recv_ns, RecordKind.GAP, "", str(max(record.seq - expected_seq, 0)).encode())
 
-    def passed(self, record: Record) -> None:
-        self._fresh = False
-        self._expected = record.seq + (missing(record) if record.kind is RecordKind.GAP else 1)
+    def advance(self, record: Record) -> None:
+        self._awaiting_session = False
+        self._expected_seq = record.seq + (missing_count(record) if record.kind is RecordKind.GAP else 1)
 
 
-def missing(record: Record) -> int:
+def missing_count(record: Record) -> int:
     """How many records a GAP stands for."""
     try:
         return int(record.payload)
@@ -192,11 +193,11 @@ def missing(record: Record) -> int:
         raise SourceError(f"the gap at record {record.seq} does not say how many records are missing") from None
 
 
-def session(path: Path) -> dict[str, Any]:
+def read_session(path: Path) -> dict[str, Any]:
     """What was recorded, and how."""
-    return Recorded(path).session()
+    return RecordingReader(path).session_info()
 
 
 def records(path: Path, *, allow_gaps: bool = False, damage: list[Damage] | None = None) -> Iterator[Record]:
     """The records alone, for one reading. A path that is no recording is a UsageError at once."""
-    return (record for record, _ in Recorded(path).records(allow_gaps=allow_gaps, damage=damage))
+    return (record for record, _ in RecordingReader(path).records(allow_gaps=allow_gaps, damage=damage))

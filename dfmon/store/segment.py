@@ -24,47 +24,50 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from dfmon.engine.journal import Record, by_columns, decode, from_columns
+from dfmon.engine.journal import Record, decode, decode_columns, encode_columns
 
 SUFFIX: Final = ".dfj"
-RECENT: Final = ".recent" + SUFFIX
+RECENT_SUFFIX: Final = ".recent" + SUFFIX
 MAGIC: Final = b"\x89dfmonj\n"
 BLOCK_MAGIC: Final = b"DFJ"  # both begin so
-_BY_ROWS, _BY_COLUMNS = b"DFJB", b"DFJC"
+_ROW_BLOCK_MAGIC, _COLUMN_BLOCK_MAGIC = b"DFJB", b"DFJC"
 VERSION: Final = 2  # what is written; all before it are read
-LARGEST_BLOCK: Final = 1 << 28  # what a reader will allocate; a writer stays far below
+MAX_BLOCK_BYTES: Final = 1 << 28  # what a reader will allocate; a writer stays far below
 
 
-class Effort(Enum):
+class Compression(Enum):
     """How long packing may take: about 5, 80 or 250 ns a byte.
 
     Of a megabyte of an option board this leaves 0.11, 0.06 or 0.05, of quotes and prints 0.22, 0.135 or 0.125.
     """
 
-    HASTE = "zlib"
-    BUSY = "LZMA, shorter searches"
-    CALM = "LZMA"
+    FAST = "zlib"
+    BALANCED = "LZMA, shorter searches"
+    BEST = "LZMA"
 
 
-def _filters(finder: int, nice: int, depth: int) -> tuple[dict[str, int], ...]:
+def _lzma_filters(match_finder: int, nice_length: int, depth: int) -> tuple[dict[str, int], ...]:
     # A dictionary of a block's size keeps the encoder within 15 MB. Digits depend on the four bits before them, and
     # not on where they stand.
-    found = {"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20, "lc": 4, "lp": 0, "pb": 0}
-    return (found | {"mode": lzma.MODE_NORMAL, "mf": finder, "nice_len": nice, "depth": depth},)
+    filter_spec = {"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20, "lc": 4, "lp": 0, "pb": 0}
+    return (filter_spec | {"mode": lzma.MODE_NORMAL, "mf": match_finder, "nice_len": nice_length, "depth": depth},)
 
 
-_LZMA: Final = {Effort.BUSY: _filters(lzma.MF_HC4, 64, 8), Effort.CALM: _filters(lzma.MF_BT4, 128, 0)}
-_HEADS: Final = 6  # zlib level of the heads
-_HASTE: Final = 3
+_LZMA_FILTERS: Final = {
+    Compression.BALANCED: _lzma_filters(lzma.MF_HC4, 64, 8),
+    Compression.BEST: _lzma_filters(lzma.MF_BT4, 128, 0),
+}
+_HEADS_LEVEL: Final = 6  # zlib level of the heads
+_FAST_LEVEL: Final = 3
 _CRC: Final = struct.Struct("<I")
-_SEGMENT: Final = struct.Struct("<8sHHIq")
-_PACKED: Final = struct.Struct("<BI")
-_BLOCK: Final = struct.Struct("<4sIIIQI")
-SEGMENT_HEAD: Final = _SEGMENT.size + _CRC.size
-BLOCK_HEAD: Final = _BLOCK.size + _CRC.size
+_SEGMENT_STRUCT: Final = struct.Struct("<8sHHIq")
+_COLUMNS_STRUCT: Final = struct.Struct("<BI")
+_BLOCK_STRUCT: Final = struct.Struct("<4sIIIQI")
+SEGMENT_HEADER_BYTES: Final = _SEGMENT_STRUCT.size + _CRC.size
+BLOCK_HEADER_BYTES: Final = _BLOCK_STRUCT.size + _CRC.size
 
 
-class SegmentHead(NamedTuple):
+class SegmentHeader(NamedTuple):
     """Which part of which session a file is."""
 
     version: int
@@ -72,10 +75,10 @@ class SegmentHead(NamedTuple):
     started_ns: int
 
 
-class BlockHead(NamedTuple):
+class BlockHeader(NamedTuple):
     """What follows: lengths in bytes, count and first seq of the records, checksum of the compressed bytes."""
 
-    columns: bool
+    columnar: bool
     packed: int
     raw: int
     records: int
@@ -83,45 +86,53 @@ class BlockHead(NamedTuple):
     crc: int
 
 
-def recent(path: Path) -> Path:
+def recent_file(path: Path) -> Path:
     """The recent file of a segment."""
-    return path.with_name(path.name.removesuffix(SUFFIX) + RECENT)
+    return path.with_name(path.name.removesuffix(SUFFIX) + RECENT_SUFFIX)
 
 
-def pack_segment(number: int, started_ns: int) -> bytes:
-    return _sealed(_SEGMENT.pack(MAGIC, VERSION, 0, number, started_ns))
+def pack_segment_header(number: int, started_ns: int) -> bytes:
+    return _append_crc(_SEGMENT_STRUCT.pack(MAGIC, VERSION, 0, number, started_ns))
 
 
-def unpack_segment(head: bytes) -> SegmentHead | None:
+def unpack_segment_header(head: bytes) -> SegmentHeader | None:
     """The head of a file, None where it is damaged or foreign."""
-    if not _intact(head, SEGMENT_HEAD) or not head.startswith(MAGIC):
+    if not _is_crc_valid(head, SEGMENT_HEADER_BYTES) or not head.startswith(MAGIC):
         return None
-    _, version, _, number, started_ns = _SEGMENT.unpack_from(head)
-    return SegmentHead(version, number, started_ns)
+    _, version, _, number, started_ns = _SEGMENT_STRUCT.unpack_from(head)
+    return SegmentHeader(version, number, started_ns)
 
 
-def pack_block(rows: Sequence[bytes], first_seq: int, effort: Effort = Effort.CALM) -> bytes:
+def compress_block(rows: Sequence[bytes], first_seq: int, compression: Compression = Compression.BEST) -> bytes:
     """A block of encoded records."""
-    heads, payloads = by_columns(rows)
-    if effort is Effort.HASTE:
-        short, long = zlib.compress(heads, _HASTE), zlib.compress(payloads, _HASTE)
+    heads, payloads = encode_columns(rows)
+    if compression is Compression.FAST:
+        packed_heads, packed_payloads = zlib.compress(heads, _FAST_LEVEL), zlib.compress(payloads, _FAST_LEVEL)
     else:
-        short, long = zlib.compress(heads, _HEADS), lzma.compress(payloads, lzma.FORMAT_RAW, filters=_LZMA[effort])
-    packed = _PACKED.pack(effort is not Effort.HASTE, len(short)) + short + long
+        packed_heads, packed_payloads = (
+            zlib.compress(heads, _HEADS_LEVEL),
+            lzma.compress(payloads, lzma.FORMAT_RAW, filters=_LZMA_FILTERS[compression]),
+        )
+    packed = (
+        _COLUMNS_STRUCT.pack(compression is not Compression.FAST, len(packed_heads)) + packed_heads + packed_payloads
+    )
     raw = len(heads) + len(payloads)
-    return _sealed(_BLOCK.pack(_BY_COLUMNS, len(packed), raw, len(rows), first_seq, zlib.crc32(packed))) + packed
+    return (
+        _append_crc(_BLOCK_STRUCT.pack(_COLUMN_BLOCK_MAGIC, len(packed), raw, len(rows), first_seq, zlib.crc32(packed)))
+        + packed
+    )
 
 
-def unpack_block(head: bytes) -> BlockHead | None:
+def unpack_block_header(head: bytes) -> BlockHeader | None:
     """The head of a block, None where it is damaged or there is none."""
-    if not _intact(head, BLOCK_HEAD) or not head.startswith((_BY_ROWS, _BY_COLUMNS)):
+    if not _is_crc_valid(head, BLOCK_HEADER_BYTES) or not head.startswith((_ROW_BLOCK_MAGIC, _COLUMN_BLOCK_MAGIC)):
         return None
-    magic, *fields = _BLOCK.unpack_from(head)
-    found = BlockHead(magic == _BY_COLUMNS, *fields)
-    return found if max(found.packed, found.raw) <= LARGEST_BLOCK else None
+    magic, *fields = _BLOCK_STRUCT.unpack_from(head)
+    header = BlockHeader(magic == _COLUMN_BLOCK_MAGIC, *fields)
+    return header if max(header.packed, header.raw) <= MAX_BLOCK_BYTES else None
 
 
-def check(head: BlockHead, packed: bytes) -> None:
+def verify_block(head: BlockHeader, packed: bytes) -> None:
     """Raises ValueError in words where the bytes of a block are not what was written."""
     if len(packed) < head.packed:
         raise ValueError(f"a block of {head.packed} bytes ends after {len(packed)}")
@@ -129,37 +140,37 @@ def check(head: BlockHead, packed: bytes) -> None:
         raise ValueError("the checksum of a block does not hold")
 
 
-def unpack_records(head: BlockHead, packed: bytes) -> Iterator[Record]:
+def decompress_records(head: BlockHeader, packed: bytes) -> Iterator[Record]:
     """The records of a block. Raises ValueError in words where they are not what was written."""
-    check(head, packed)
+    verify_block(head, packed)
     try:
-        raw = _unpacked(packed, head.raw) if head.columns else _inflated(packed, head.raw)
+        raw = _decompress_columns(packed, head.raw) if head.columnar else _decompress_zlib(packed, head.raw)
     except (zlib.error, lzma.LZMAError, struct.error) as exc:
         raise ValueError(f"a block cannot be unpacked ({exc})") from None
     if len(raw) != head.raw:
         raise ValueError("a block unpacks to another length than it was made of")
-    return from_columns(raw, head.records) if head.columns else decode(raw)
+    return decode_columns(raw, head.records) if head.columnar else decode(raw)
 
 
-def _unpacked(packed: bytes, most: int) -> bytes:
-    """Heads and payloads of a block by columns; a byte more than `most` where there is more."""
-    by_lzma, length = _PACKED.unpack_from(packed)
-    middle = _PACKED.size + length
-    heads = _inflated(packed[_PACKED.size : middle], most)
-    if not by_lzma:
-        return heads + _inflated(packed[middle:], most)
-    return heads + lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_LZMA[Effort.CALM]).decompress(
-        packed[middle:], most + 1
+def _decompress_columns(packed: bytes, max_bytes: int) -> bytes:
+    """Heads and payloads of a block by columns; a byte more than `max_bytes` where there is more."""
+    is_lzma, length = _COLUMNS_STRUCT.unpack_from(packed)
+    payloads_start = _COLUMNS_STRUCT.size + length
+    heads = _decompress_zlib(packed[_COLUMNS_STRUCT.size : payloads_start], max_bytes)
+    if not is_lzma:
+        return heads + _decompress_zlib(packed[payloads_start:], max_bytes)
+    return heads + lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_LZMA_FILTERS[Compression.BEST]).decompress(
+        packed[payloads_start:], max_bytes + 1
     )
 
 
-def _inflated(packed: bytes, most: int) -> bytes:
-    return zlib.decompressobj().decompress(packed, most + 1)
+def _decompress_zlib(packed: bytes, max_bytes: int) -> bytes:
+    return zlib.decompressobj().decompress(packed, max_bytes + 1)
 
 
-def _sealed(head: bytes) -> bytes:
+def _append_crc(head: bytes) -> bytes:
     return head + _CRC.pack(zlib.crc32(head))
 
 
-def _intact(head: bytes, size: int) -> bool:
+def _is_crc_valid(head: bytes, size: int) -> bool:
     return len(head) >= size and _CRC.unpack_from(head, size - _CRC.size)[0] == zlib.crc32(head[: size - _CRC.size])

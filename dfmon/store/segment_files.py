@@ -22,10 +22,10 @@ from dfmon.engine.journal import Record, RecordKind, encode
 from dfmon.model.errors import DfmonError
 from dfmon.model.units import DAY, HOUR, utc
 from dfmon.store import segment
-from dfmon.store.segment import Effort
+from dfmon.store.segment import Compression
 
 _BLOCK_BYTES: Final = 1 << 20  # of a merged block, unpacked; as much at a time has others waiting behind it
-_BUSY_BYTES: Final = 1 << 17  # at a time, which is about a second: longer searches would cost a tenth of a core
+_BALANCED_BYTES: Final = 1 << 17  # at a time, which is about a second: longer searches would cost a tenth of a core
 
 
 class SegmentFiles:
@@ -36,14 +36,14 @@ class SegmentFiles:
         directory: Path,
         session: Mapping[str, Any],
         clock: Callable[[], int],
-        most: int,
-        hourly: bool,
+        max_segment_bytes: int,
+        rotate_hourly: bool,
         keep_bytes: int,
         keep_days: int,
     ) -> None:
-        self._directory, self._clock, self._hourly = directory, clock, hourly
+        self._directory, self._clock, self._rotate_hourly = directory, clock, rotate_hourly
         # What retention deletes is a small part of what is kept.
-        self._most = min(most, keep_bytes // 8) if keep_bytes else most
+        self._max_segment_bytes = min(max_segment_bytes, keep_bytes // 8) if keep_bytes else max_segment_bytes
         self._keep_bytes, self._keep_days = keep_bytes, keep_days
         try:
             self._session = json.dumps(dict(session), sort_keys=True, allow_nan=False).encode()
@@ -51,160 +51,166 @@ class SegmentFiles:
             raise DfmonError(f"the session cannot be recorded as JSON: {exc}") from None
         self._started_ns = -1
         self.number = -1
-        self._hour = self._named_ms = 0
+        self._hour = self._name_time_ms = 0
         self.path = directory
-        self._kept: _Written | None = None  # the segment
-        self._recent: _Written | None = None
-        self._small = _Small()
-        self._ended_bytes = 0
+        self._segment: _SegmentWriter | None = None  # the segment
+        self._recent_file: _SegmentWriter | None = None
+        self._unmerged = _UnmergedRecords()
+        self._closed_bytes = 0
 
     @property
-    def size(self) -> int:
+    def total_bytes(self) -> int:
         """What all segments of this recorder take on the disk."""
-        return self._ended_bytes + self._open_bytes
+        return self._closed_bytes + self._open_bytes
 
     @property
     def _open_bytes(self) -> int:
-        return sum(file.size for file in (self._kept, self._recent) if file is not None)
+        return sum(file.size for file in (self._segment, self._recent_file) if file is not None)
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether the segment has reached its size or its hour is over."""
-        return self._open_bytes >= self._most or (self._hourly and self._clock() // HOUR != self._hour)
+        return self._open_bytes >= self._max_segment_bytes or (
+            self._rotate_hourly and self._clock() // HOUR != self._hour
+        )
 
-    def begin(self, next_seq: int) -> None:
+    def begin_segment(self, next_seq: int) -> None:
         """A new segment, begun with its SESSION record. The one before it ends when this one stands."""
         self._directory.mkdir(parents=True, exist_ok=True)
         now = self._clock()
         # Names sort in the order of the segments, whatever the clock does meanwhile.
-        self._named_ms = max(now // 1_000_000, self._named_ms + 1)
+        self._name_time_ms = max(now // 1_000_000, self._name_time_ms + 1)
         # Another session in this directory has another first file, hence another start.
-        opened, started_ns = self._open(next_seq, now)
-        self.end()
-        self._kept, self.path, self._started_ns = opened, opened.path, started_ns
+        new_segment, started_ns = self._create_segment(next_seq, now)
+        self.end_segment()
+        self._segment, self.path, self._started_ns = new_segment, new_segment.path, started_ns
         self.number += 1
         self._hour = now // HOUR
-        self.retain(now)
+        self.apply_retention(now)
 
-    def _open(self, next_seq: int, now: int) -> tuple[_Written, int]:
+    def _create_segment(self, next_seq: int, now: int) -> tuple[_SegmentWriter, int]:
         while True:
-            named_ns = self._named_ms * 1_000_000
-            started_ns = self._started_ns if self._started_ns >= 0 else named_ns
-            name = f"dfmon-{utc(named_ns):%Y%m%dT%H%M%S}.{self._named_ms % 1000:03d}Z{segment.SUFFIX}"
-            opening = self._opening(self.number + 1, started_ns, next_seq, now)
+            name_time_ns = self._name_time_ms * 1_000_000
+            started_ns = self._started_ns if self._started_ns >= 0 else name_time_ns
+            name = f"dfmon-{utc(name_time_ns):%Y%m%dT%H%M%S}.{self._name_time_ms % 1000:03d}Z{segment.SUFFIX}"
+            prefix = self._file_prefix(self.number + 1, started_ns, next_seq, now)
             try:
-                return _Written(self._directory / name, opening), started_ns
+                return _SegmentWriter(self._directory / name, prefix), started_ns
             except FileExistsError:
-                self._named_ms += 1
+                self._name_time_ms += 1
 
-    def _opening(self, number: int, started_ns: int, next_seq: int, now: int) -> bytes:
+    def _file_prefix(self, number: int, started_ns: int, next_seq: int, now: int) -> bytes:
         """How a file begins: its head, and the SESSION record."""
         row = encode(Record(next_seq, now, RecordKind.SESSION, "", self._session))
-        return segment.pack_segment(number, started_ns) + segment.pack_block([row], next_seq, Effort.HASTE)
+        return segment.pack_segment_header(number, started_ns) + segment.compress_block(
+            [row], next_seq, Compression.FAST
+        )
 
-    def append(self, rows: Sequence[bytes], first_seq: int) -> None:
+    def append_rows(self, rows: Sequence[bytes], first_seq: int) -> None:
         """Write encoded records, all or, where that is an OSError, none of them."""
-        if self._kept is None:
+        if self._segment is None:
             raise OSError("no segment is open")
-        came = _Small(first_seq, tuple(rows), sum(map(len, rows)), 1)
-        if self._small.size + came.size >= _BLOCK_BYTES:
-            self._merge(self._kept, came)
+        batch = _UnmergedRecords(first_seq, tuple(rows), sum(map(len, rows)), 1)
+        if self._unmerged.size + batch.size >= _BLOCK_BYTES:
+            self._merge_into_segment(self._segment, batch)
             return
-        if self._recent is None:
-            opening = self._opening(self.number, self._started_ns, first_seq, self._clock())
-            self._recent = _Written(segment.recent(self.path), opening)
-        self._recent.write(segment.pack_block(rows, first_seq, Effort.HASTE))
-        self._small += came
+        if self._recent_file is None:
+            prefix = self._file_prefix(self.number, self._started_ns, first_seq, self._clock())
+            self._recent_file = _SegmentWriter(segment.recent_file(self.path), prefix)
+        self._recent_file.write(segment.compress_block(rows, first_seq, Compression.FAST))
+        self._unmerged += batch
 
-    def _merge(self, kept: _Written, came: _Small) -> None:
-        """What the recent file holds, and what `came` behind it, as one block of the segment."""
-        merged = self._small + came
-        effort = Effort.HASTE if came.size >= _BLOCK_BYTES else merged.effort
-        kept.write(segment.pack_block(merged.rows, merged.first_seq, effort), lasting=True)
-        if self._recent is not None:
-            self._recent.delete()
-        self._recent, self._small = None, _Small()
+    def _merge_into_segment(self, segment_file: _SegmentWriter, batch: _UnmergedRecords) -> None:
+        """What the recent file holds, and what `batch` behind it, as one block of the segment."""
+        merged = self._unmerged + batch
+        compression = Compression.FAST if batch.size >= _BLOCK_BYTES else merged.compression
+        segment_file.write(segment.compress_block(merged.rows, merged.first_seq, compression), durable=True)
+        if self._recent_file is not None:
+            self._recent_file.delete()
+        self._recent_file, self._unmerged = None, _UnmergedRecords()
 
-    def retain(self, now: int) -> None:
+    def apply_retention(self, now: int) -> None:
         """Delete the oldest segments of the directory beyond its limits, never one that is being written.
 
         By name, hence by age, so that what is left is the newest; a session that lost its first segments replays
         from the first listing it still has.
         """
-        room = self._keep_bytes - self._most
+        budget_bytes = self._keep_bytes - self._max_segment_bytes
         for file in sorted(self._directory.glob(f"dfmon-*{segment.SUFFIX}"), reverse=True):
             with contextlib.suppress(OSError):  # another recorder's retention was faster, or it is not ours to delete
-                about = file.stat()
-                room -= 0 if file == self.path else about.st_size
-                old = self._keep_days and now - about.st_mtime_ns > self._keep_days * DAY
-                if file != self.path and (old or (self._keep_bytes and room < 0)) and not _is_written(file):
+                file_stat = file.stat()
+                budget_bytes -= 0 if file == self.path else file_stat.st_size
+                expired = self._keep_days and now - file_stat.st_mtime_ns > self._keep_days * DAY
+                if file != self.path and (expired or (self._keep_bytes and budget_bytes < 0)) and not _is_locked(file):
                     file.unlink()
 
     def sync(self) -> None:
-        for file in (self._kept, self._recent):
+        for file in (self._segment, self._recent_file):
             if file is not None:
                 file.sync()
 
-    def end(self) -> None:
+    def end_segment(self) -> None:
         """Close the segment, merged; what cannot be merged stays in the recent file, which is read as well."""
         with contextlib.suppress(OSError):
-            if self._kept is not None and self._small.rows:
-                self._merge(self._kept, _Small())
-        if self._kept is not None and self._kept.empty and self._recent is None and self.number:
-            self._kept.delete()  # begun after trouble, and trouble came again
-            self._kept = None
-        self._ended_bytes += self._open_bytes
-        for file in (self._kept, self._recent):
+            if self._segment is not None and self._unmerged.rows:
+                self._merge_into_segment(self._segment, _UnmergedRecords())
+        if self._segment is not None and self._segment.is_empty and self._recent_file is None and self.number:
+            self._segment.delete()  # begun after trouble, and trouble came again
+            self._segment = None
+        self._closed_bytes += self._open_bytes
+        for file in (self._segment, self._recent_file):
             if file is not None:
                 file.close()
-        self._kept, self._recent, self._small = None, None, _Small()
+        self._segment, self._recent_file, self._unmerged = None, None, _UnmergedRecords()
 
 
 @dataclass(frozen=True, slots=True)
-class _Small:
+class _UnmergedRecords:
     """Encoded records of the recent file, and in how many blocks they came."""
 
     first_seq: int = 0
     rows: tuple[bytes, ...] = ()
     size: int = 0
-    batches: int = 0
+    batch_count: int = 0
 
-    def __add__(self, other: _Small) -> _Small:
+    def __add__(self, other: _UnmergedRecords) -> _UnmergedRecords:
         first_seq = self.first_seq if self.rows else other.first_seq
-        return _Small(first_seq, self.rows + other.rows, self.size + other.size, self.batches + other.batches)
+        return _UnmergedRecords(
+            first_seq, self.rows + other.rows, self.size + other.size, self.batch_count + other.batch_count
+        )
 
     @property
-    def effort(self) -> Effort:
-        return Effort.BUSY if self.size >= _BUSY_BYTES * self.batches else Effort.CALM
+    def compression(self) -> Compression:
+        return Compression.BALANCED if self.size >= _BALANCED_BYTES * self.batch_count else Compression.BEST
 
 
-class _Written:
+class _SegmentWriter:
     """A segment file being written: readable to its owner only, locked, and whole whatever fails."""
 
-    def __init__(self, path: Path, opening: bytes) -> None:
+    def __init__(self, path: Path, prefix: bytes) -> None:
         self.path = path
         self.size = 0
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with contextlib.suppress(OSError):  # a file system without locks: only retention asks for them
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
-            self.write(opening)
+            self.write(prefix)
         except OSError:
             self.delete()
             raise
-        self._opened = self.size
+        self._prefix_bytes = self.size
 
     @property
-    def empty(self) -> bool:
-        return self.size == self._opened
+    def is_empty(self) -> bool:
+        return self.size == self._prefix_bytes
 
-    def write(self, data: bytes, *, lasting: bool = False) -> None:
-        """All of `data` or nothing; where `lasting`, it is on the disk afterwards."""
-        left = memoryview(data)
+    def write(self, data: bytes, *, durable: bool = False) -> None:
+        """All of `data` or nothing; where `durable`, it is on the disk afterwards."""
+        remaining = memoryview(data)
         try:
-            while left:
-                left = left[os.write(self._fd, left) :]
-            if lasting:
+            while remaining:
+                remaining = remaining[os.write(self._fd, remaining) :]
+            if durable:
                 self.sync()
         except OSError:
             with contextlib.suppress(OSError):  # a torn block that stays is named by the reader
@@ -226,7 +232,7 @@ class _Written:
             os.close(self._fd)
 
 
-def _is_written(file: Path) -> bool:
+def _is_locked(file: Path) -> bool:
     """Whether a recorder, ours or of another process, has the segment open."""
     fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:

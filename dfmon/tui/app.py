@@ -22,21 +22,21 @@ from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.model.units import DAY, utc
 from dfmon.tui import prompt
-from dfmon.tui.actions import ACTIONS, BY_ID, Action, works
-from dfmon.tui.chart_history import History, Past, read_beside
-from dfmon.tui.diff_driver import ThriftyDriver
-from dfmon.tui.palette import Look
+from dfmon.tui.actions import ACTIONS, ACTIONS_BY_ID, Action, is_available
+from dfmon.tui.chart_history import ChartHistory, HistoryReader, load_in_thread
+from dfmon.tui.diff_driver import DiffingDriver
+from dfmon.tui.palette import Appearance
+from dfmon.tui.render.clipboard import clipboard_text
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.summary import copied
-from dfmon.tui.request_actions import WISHES
+from dfmon.tui.request_actions import REQUEST_ACTIONS
 from dfmon.tui.screens.main import MainScreen
 from dfmon.tui.settings import ScreenSettings
-from dfmon.tui.shutdown import CLOSED, Exit, signals, terminal_open
+from dfmon.tui.shutdown import TERMINAL_CLOSED_CODE, GracefulExit, handle_signals, is_terminal_open
 from dfmon.tui.view import View, cycle
-from dfmon.tui.view_actions import DEEDS
+from dfmon.tui.view_actions import VIEW_ACTIONS
 
-_SAID: Final = {"positions": "positions:", "replay.speed": "replay speed", "replay.seek": "replay to"}
-BACKLOG: Final = 2  # frames queued for the terminal above which the next one is skipped
+_REQUEST_NOTICES: Final = {"positions": "positions:", "replay.speed": "replay speed", "replay.seek": "replay to"}
+MAX_WRITER_BACKLOG: Final = 2  # frames queued for the terminal above which the next one is skipped
 
 
 class DfmonApp(App[None]):
@@ -50,25 +50,31 @@ class DfmonApp(App[None]):
         self,
         hub: SnapshotHub,
         settings: ScreenSettings,
-        request: Callable[[Request], None],
-        history: History | None = None,
+        send_request: Callable[[Request], None],
+        history: HistoryReader | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        super().__init__(ansi_color=True, driver_class=ThriftyDriver)
-        self.hub, self.settings, self.request, self.history, self.clock = hub, settings, request, history, clock
-        first = settings.underlyings[0] if settings.underlyings else "BTC"
-        self.view = View(first, settings.first_palette, settings.first_icons, tape_min=settings.tape_min)
+        super().__init__(ansi_color=True, driver_class=DiffingDriver)
+        self.hub, self.settings, self.send_request, self.history, self.clock = (
+            hub,
+            settings,
+            send_request,
+            history,
+            clock,
+        )
+        first_underlying = settings.underlyings[0] if settings.underlyings else "BTC"
+        self.view = View(first_underlying, settings.initial_palette, settings.initial_icons, tape_min=settings.tape_min)
         self.colour = not (settings.plain or self.no_color)
         self.animation_level = "none"
-        self.leaving = Exit(self._leave)
-        self.skipped = self.skipped_ns = 0
-        self._past = Past(hub)
-        self._held: dict[str, FlowSnapshot] | None = None
-        self._held_version = 0
+        self.graceful_exit = GracefulExit(self._exit_with_code)
+        self.skipped_frames = self.last_skip_ns = 0
+        self._chart_history = ChartHistory(hub)
+        self._paused_snapshots: dict[str, FlowSnapshot] | None = None
+        self._paused_version = 0
         self._started_ns = clock()
         self._chart_ns = 0
         self._draw_ms = 0.0
-        self._main = MainScreen(self.draw, self._typing)
+        self._main = MainScreen(self.draw, self._forward_key_to_prompt)
 
     # -- life
 
@@ -76,39 +82,41 @@ class DfmonApp(App[None]):
         return self._main
 
     def on_mount(self) -> None:
-        self.set_interval(self.settings.frame_s, self.draw)
-        self.set_interval(2.0, self.check_terminal)
-        self.leaving.running(asyncio.get_running_loop())
-        self.call_after_refresh(self._ask_history)
+        self.set_interval(self.settings.frame_interval_s, self.draw)
+        self.set_interval(2.0, self.exit_if_terminal_closed)
+        self.graceful_exit.attach_loop(asyncio.get_running_loop())
+        self.call_after_refresh(self._load_history)
 
-    def _leave(self, code: int) -> None:
+    def _exit_with_code(self, code: int) -> None:
         self.exit(return_code=code)
 
-    def check_terminal(self) -> None:
+    def exit_if_terminal_closed(self) -> None:
         """A closed terminal does not always send SIGHUP; without this its end of file is read for ever."""
-        if not self.is_headless and not terminal_open():
-            self.leaving.guard(CLOSED)
-            self._leave(CLOSED)
+        if not self.is_headless and not is_terminal_open():
+            self.graceful_exit.force_exit_later(TERMINAL_CLOSED_CODE)
+            self._exit_with_code(TERMINAL_CLOSED_CODE)
 
-    def _ask_history(self) -> None:
+    def _load_history(self) -> None:
         if self.history is not None and self.hub.mode != "replay":
             start_ns = self.clock() - 8 * DAY
-            read_beside(self.history, self.settings.underlyings, start_ns, self._seed, self._complain)
+            load_in_thread(
+                self.history, self.settings.underlyings, start_ns, self._seed_history, self._show_history_error
+            )
 
-    def _seed(self, name: str, rows: Sequence[MetricRow]) -> None:
-        self._past.seed(name, rows)
+    def _seed_history(self, name: str, rows: Sequence[MetricRow]) -> None:
+        self._chart_history.seed(name, rows)
         self.draw()
 
-    def _complain(self, told: str) -> None:
-        self.view.say(told, self.clock())
+    def _show_history_error(self, message: str) -> None:
+        self.view.show_notice(message, self.clock())
 
     def on_resize(self) -> None:
         """A terminal moves its text about when its size changes."""
-        self._forget()
+        self._invalidate_terminal()
 
-    def _forget(self) -> None:
-        if isinstance(self._driver, ThriftyDriver):
-            self._driver.thrift.forget()
+    def _invalidate_terminal(self) -> None:
+        if isinstance(self._driver, DiffingDriver):
+            self._driver.diff.invalidate()
 
     # -- drawing
 
@@ -116,42 +124,44 @@ class DfmonApp(App[None]):
         """Pull the hub and repaint what changed."""
         if not self._main.is_attached or not self.is_running:
             return
-        if writer_backlog(self) > BACKLOG:
-            self.skipped += 1
-            self.skipped_ns = self.clock()
+        if writer_backlog(self) > MAX_WRITER_BACKLOG:
+            self.skipped_frames += 1
+            self.last_skip_ns = self.clock()
             return
-        self._past.collect()
-        begun = self.clock()
-        late = begun - self._chart_ns >= self.settings.chart_s * 1e9
-        skip = frozenset[str]() if late else frozenset({"chart"})
-        if late:
-            self._chart_ns = begun
-        look = Look(self.view.palette, self.colour, self.view.icons == "ascii")
+        self._chart_history.drain_pending()
+        draw_start_ns = self.clock()
+        redraw_chart = draw_start_ns - self._chart_ns >= self.settings.chart_interval_s * 1e9
+        skip = frozenset[str]() if redraw_chart else frozenset({"chart"})
+        if redraw_chart:
+            self._chart_ns = draw_start_ns
+        appearance = Appearance(self.view.palette, self.colour, self.view.icons == "ascii")
         with self.batch_update():
             frame = self.frame()
             if self.view.prompt:
-                frame = dataclasses.replace(frame, allowed=prompt.allowed(frame))
-            self._main.draw(frame, look, skip=skip)
-        self._draw_ms += 0.2 * ((self.clock() - begun) / 1e6 - self._draw_ms)
+                frame = dataclasses.replace(frame, prompt_hint=prompt.prompt_hint(frame))
+            self._main.draw(frame, appearance, skip=skip)
+        self._draw_ms += 0.2 * ((self.clock() - draw_start_ns) / 1e6 - self._draw_ms)
 
     def frame(self) -> Frame:
         """Everything the next frame is drawn from."""
         name, now = self.view.underlying, self.clock()
-        newest = self.hub.latest(name)
+        latest_snapshot = self.hub.latest(name)
         return Frame(
             now_ns=now,
             mode=self.hub.mode,
             view=self.view,
-            snapshot=newest if self._held is None else self._held.get(name, newest),
-            newest=newest,
-            rows=self._past.rows(name),
+            snapshot=latest_snapshot
+            if self._paused_snapshots is None
+            else self._paused_snapshots.get(name, latest_snapshot),
+            latest_snapshot=latest_snapshot,
+            rows=self._chart_history.rows(name),
             runtime=self.hub.runtime,
-            rate_hz=1 / self.settings.frame_s,
+            rate_hz=1 / self.settings.frame_interval_s,
             waited_s=(now - self._started_ns) / 1e9,
-            paused=self._held is not None,
-            hidden=0 if self._held is None else self.hub.version - self._held_version,
-            skipped=self.skipped,
-            skipped_ns=self.skipped_ns,
+            paused=self._paused_snapshots is not None,
+            hidden_snapshots=0 if self._paused_snapshots is None else self.hub.version - self._paused_version,
+            skipped_frames=self.skipped_frames,
+            last_skip_ns=self.last_skip_ns,
             draw_ms=self._draw_ms,
             faults=tuple(f"{panel}: {fault}" for panel, fault in self._main.faults.items()),
         )
@@ -160,48 +170,48 @@ class DfmonApp(App[None]):
 
     def action_do(self, name: str) -> None:
         """Run an action of the table by its id."""
-        if name not in BY_ID or not works(BY_ID[name], self.hub.mode, self.view.sheet):
+        if name not in ACTIONS_BY_ID or not is_available(ACTIONS_BY_ID[name], self.hub.mode, self.view.sheet):
             return
-        if (deed := DEEDS.get(name)) is not None:
-            deed(self.view, self.frame())
-        elif (wish := WISHES.get(name)) is not None:
-            self._ask(wish(self.frame()))
+        if (view_action := VIEW_ACTIONS.get(name)) is not None:
+            view_action(self.view, self.frame())
+        elif (submit := REQUEST_ACTIONS.get(name)) is not None:
+            self.submit(submit(self.frame()))
         else:
-            outside = getattr(self, "do_" + name.replace(".", "_"))
-            outside()
+            app_action = getattr(self, "do_" + name.replace(".", "_"))
+            app_action()
         self._chart_ns = 0
         self.draw()
 
-    def _typing(self, key: str, character: str | None) -> bool:
+    def _forward_key_to_prompt(self, key: str, character: str | None) -> bool:
         """Offer a key to the prompt; False where none is open."""
         if not self.view.prompt:
             return False
-        self.typed(key, character)
+        self.handle_prompt_key(key, character)
         return True
 
-    def typed(self, key: str, character: str | None) -> None:
+    def handle_prompt_key(self, key: str, character: str | None) -> None:
         """A key while the prompt is open; what it asks for is done on enter, or refused in its own line."""
         frame = self.frame()
-        if prompt.press(self.view, frame, key, character) == "entered":
+        if prompt.handle_key(self.view, frame, key, character) == "entered":
             try:
-                wanted = prompt.enter(self.view, frame)
+                result = prompt.evaluate(self.view, frame)
             except UsageError as error:
-                self.view.wrong = str(error)
+                self.view.prompt_error = str(error)
             else:
-                prompt.close(self.view)
-                if isinstance(wanted, Action):
-                    self.action_do(wanted.id)
-                elif wanted is not None:
-                    self._ask(wanted)
+                prompt.close_prompt(self.view)
+                if isinstance(result, Action):
+                    self.action_do(result.id)
+                elif result is not None:
+                    self.submit(result)
         self.draw()
 
-    def _ask(self, wanted: Request) -> None:
+    def submit(self, market_request: Request) -> None:
         """Send a wish, and say that it was sent: the answer comes with the next snapshot."""
-        self.request(wanted)
-        if wanted.kind == "replay.seek" and wanted.value[:1] in ("+", "-"):
-            self.view.say(f"replay by {wanted.value} s", self.clock())
-        elif text := _SAID.get(wanted.kind):
-            self.view.say(f"{text} {wanted.value}", self.clock())
+        self.send_request(market_request)
+        if market_request.kind == "replay.seek" and market_request.value[:1] in ("+", "-"):
+            self.view.show_notice(f"replay by {market_request.value} s", self.clock())
+        elif text := _REQUEST_NOTICES.get(market_request.kind):
+            self.view.show_notice(f"{text} {market_request.value}", self.clock())
 
     def do_app_quit(self) -> None:
         self.exit(return_code=0)
@@ -214,27 +224,27 @@ class DfmonApp(App[None]):
 
     def do_app_redraw(self) -> None:
         """Another program wrote over the screen: send every cell again."""
-        self._forget()
+        self._invalidate_terminal()
         self._main.refresh(layout=True)
-        self.view.say("drawn anew", self.clock(), 1)
+        self.view.show_notice("drawn anew", self.clock(), 1)
 
     def do_app_pause(self) -> None:
         """Freeze the drawing; a replay is itself paused."""
         if self.hub.mode == "replay":
-            self.request(Request("replay.pause"))
-        elif self._held is not None:
-            self._held = None
+            self.send_request(Request("replay.pause"))
+        elif self._paused_snapshots is not None:
+            self._paused_snapshots = None
         else:
             names = self.hub.underlyings()
-            self._held = {n: s for n in names if (s := self.hub.latest(n)) is not None}
-            self._held_version = self.hub.version
+            self._paused_snapshots = {n: s for n in names if (s := self.hub.latest(n)) is not None}
+            self._paused_version = self.hub.version
 
     def do_app_currency(self) -> None:
         names = tuple(dict.fromkeys((*self.settings.underlyings, *self.hub.underlyings())))
         self.view.underlying = cycle(names, self.view.underlying)
         self.view.strike, self.view.expiry, self.view.scroll = None, 0, 0
         if len(names) < 2:
-            self.view.say(f"only {self.view.underlying} is followed", self.clock())
+            self.view.show_notice(f"only {self.view.underlying} is followed", self.clock())
 
     def do_app_snapshot(self) -> None:
         """Save what is on screen as SVG and text into the current directory."""
@@ -243,25 +253,25 @@ class DfmonApp(App[None]):
             path.with_suffix(".svg").write_text(self.export_screenshot(title="dfmon"), encoding="utf-8")
             path.with_suffix(".txt").write_text(self.screen_text(), encoding="utf-8")
         except OSError as error:
-            self.view.say(f"not saved: {error.strerror or error}", self.clock(), 8)
+            self.view.show_notice(f"not saved: {error.strerror or error}", self.clock(), 8)
         else:
-            self.view.say(f"saved {path}.svg and .txt", self.clock(), 8)
+            self.view.show_notice(f"saved {path}.svg and .txt", self.clock(), 8)
 
     def screen_text(self) -> str:
         """The screen as plain text."""
-        return "\n".join(self._main.lines()) + "\n"
+        return "\n".join(self._main.text_lines()) + "\n"
 
     def do_cell_copy(self) -> None:
-        text = copied(self.frame())
+        text = clipboard_text(self.frame())
         self.copy_to_clipboard(text)
-        self.view.say(f"copied: {text}", self.clock())
+        self.view.show_notice(f"copied: {text}", self.clock())
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette offers the table, and only what means something now."""
         for action in ACTIONS:
-            if action.id != "app.palette" and works(action, self.hub.mode, self.view.sheet):
+            if action.id != "app.palette" and is_available(action, self.hub.mode, self.view.sheet):
                 run = functools.partial(self.action_do, action.id)
-                yield SystemCommand(action.text, f"key {action.shown}", run)
+                yield SystemCommand(action.text, f"key {action.key_label}", run)
 
 
 def writer_backlog(app: App[Any]) -> int:
@@ -272,9 +282,9 @@ def writer_backlog(app: App[Any]) -> int:
 
 def run_screen(app: DfmonApp) -> int:
     """Run to the end and return the exit code: 0 after q, 128+n after signal n or a closed terminal."""
-    with signals(app.leaving):
+    with handle_signals(app.graceful_exit):
         try:
             app.run(mouse=app.settings.mouse)
-        except SystemExit as ended:
-            return int(ended.code or 0)
+        except SystemExit as exc:
+            return int(exc.code or 0)
     return app.return_code or 0

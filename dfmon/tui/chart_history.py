@@ -1,6 +1,7 @@
 """What the charts look back on: older rows from the history, then a row of each snapshot as the hub gets it.
 
-The history is read on threads of its own, snapshots arrive on the market's, and `collect` is called before a frame.
+The history is read on threads of its own, snapshots arrive on the market's, and `drain_pending` is called before a
+frame.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ from typing import Final
 
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
-from dfmon.tui.series import Series
+from dfmon.tui.metric_series import MetricSeries
 
-History = Callable[[str, int], Sequence[MetricRow]]
-_ARRIVED: Final = 10_000  # rows between two frames
+HistoryReader = Callable[[str, int], Sequence[MetricRow]]
+_MAX_PENDING_ROWS: Final = 10_000  # rows between two frames
 
 
-class Past:
+class ChartHistory:
     """A series for each underlying of a hub."""
 
     def __init__(self, hub: SnapshotHub) -> None:
         self._hub = hub
-        self._series: dict[str, Series] = {}
-        self._arrived: deque[tuple[str, MetricRow]] = deque(maxlen=_ARRIVED)
-        hub.listen(self._arrive)
+        self._series: dict[str, MetricSeries] = {}
+        self._pending_rows: deque[tuple[str, MetricRow]] = deque(maxlen=_MAX_PENDING_ROWS)
+        hub.add_listener(self._on_snapshot)
 
     def rows(self, name: str) -> Sequence[MetricRow]:
         series = self._series.get(name)
@@ -34,43 +35,43 @@ class Past:
 
     def seed(self, name: str, rows: Iterable[MetricRow]) -> None:
         """Put older rows before those already collected."""
-        self._series.setdefault(name, Series()).seed(rows)
+        self._series.setdefault(name, MetricSeries()).seed(rows)
 
-    def _arrive(self, snapshot: FlowSnapshot) -> None:
+    def _on_snapshot(self, snapshot: FlowSnapshot) -> None:
         """On the market's thread: a fast replay publishes more often than the screen draws."""
-        self._arrived.append((snapshot.underlying, MetricRow.of(snapshot)))
+        self._pending_rows.append((snapshot.underlying, MetricRow.from_snapshot(snapshot)))
 
-    def collect(self) -> None:
+    def drain_pending(self) -> None:
         """Remember a row of each new snapshot; also while paused, so that the chart has no hole after it."""
-        while self._arrived:
-            name, row = self._arrived.popleft()
-            self._series.setdefault(name, Series()).add(row)
+        while self._pending_rows:
+            name, row = self._pending_rows.popleft()
+            self._series.setdefault(name, MetricSeries()).append(row)
         for name in self._hub.underlyings():
             snapshot = self._hub.latest(name)
             if snapshot is not None:
-                self._series.setdefault(name, Series()).add(MetricRow.of(snapshot))
+                self._series.setdefault(name, MetricSeries()).append(MetricRow.from_snapshot(snapshot))
 
 
-def read_beside(
-    history: History,
+def load_in_thread(
+    history: HistoryReader,
     names: Iterable[str],
     start_ns: int,
-    take: Callable[[str, Sequence[MetricRow]], None],
-    failed: Callable[[str], None],
+    on_rows: Callable[[str, Sequence[MetricRow]], None],
+    on_error: Callable[[str], None],
 ) -> None:
     """Read the rows from `start_ns` on, a thread for each name: a slow disk or database must not hold the screen.
 
-    `take` and `failed` are called on the loop that asks.
+    `on_rows` and `on_error` are called on the loop that asks.
     """
     loop = asyncio.get_running_loop()
 
-    def read(name: str) -> None:
+    def load(name: str) -> None:
         try:
             rows = history(name, start_ns)
         except Exception as error:
-            loop.call_soon_threadsafe(failed, f"history of {name} cannot be read: {error}")
+            loop.call_soon_threadsafe(on_error, f"history of {name} cannot be read: {error}")
         else:
-            loop.call_soon_threadsafe(take, name, rows)
+            loop.call_soon_threadsafe(on_rows, name, rows)
 
     for name in names:
-        threading.Thread(target=read, args=(name,), name=f"history-{name}", daemon=True).start()
+        threading.Thread(target=load, args=(name,), name=f"history-{name}", daemon=True).start()

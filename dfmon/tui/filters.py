@@ -12,33 +12,33 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from dfmon.model.errors import UsageError
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 
-Value = str | float | bool | None
-Reading = Callable[[Any], Value]
-List = Literal["tape", "positions"]
+FieldValue = str | float | bool | None
+FieldGetter = Callable[[Any], FieldValue]
+ListName = Literal["tape", "positions"]
 
-_COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     ">=": operator.ge, "<=": operator.le, "!=": operator.ne, ">": operator.gt, "<": operator.lt, "=": operator.eq,
 }  # fmt: skip
-_TERM = re.compile(r"([A-Za-z]+)(>=|<=|!=|=|>|<)(.+)")
-_NUMBER = re.compile(r"([+-]?\d[\d,]*(?:\.\d+)?)([kKmM%]?)", re.ASCII)
-_EXPIRY = re.compile(r"\d{1,2}[A-Za-z]{1,3}\d{0,2}|\d{4}-\d\d(-\d\d)?", re.ASCII)
-_SCALE: Final = {"": 1.0, "k": 1e3, "m": 1e6, "%": 0.01}
+_TERM_PATTERN = re.compile(r"([A-Za-z]+)(>=|<=|!=|=|>|<)(.+)")
+_NUMBER_PATTERN = re.compile(r"([+-]?\d[\d,]*(?:\.\d+)?)([kKmM%]?)", re.ASCII)
+_EXPIRY_PATTERN = re.compile(r"\d{1,2}[A-Za-z]{1,3}\d{0,2}|\d{4}-\d\d(-\d\d)?", re.ASCII)
+_SUFFIX_SCALE: Final = {"": 1.0, "k": 1e3, "m": 1e6, "%": 0.01}
 
 
-def _kind(row: Any) -> Value:
+def _option_type(row: Any) -> FieldValue:
     return "call" if str(row.option_type)[:1].upper() == "C" else "put"
 
 
-_COMMON: Final[Mapping[str, Reading]] = {
+_COMMON_FIELDS: Final[Mapping[str, FieldGetter]] = {
     "exp": lambda row: str(row.expiry).lstrip("0").casefold(),
     "strike": lambda row: float(row.strike),
-    "type": _kind,
+    "type": _option_type,
 }
-FIELDS: Final[Mapping[List, Mapping[str, Reading]]] = {
+FILTER_FIELDS: Final[Mapping[ListName, Mapping[str, FieldGetter]]] = {
     "tape": {
-        **_COMMON,
+        **_COMMON_FIELDS,
         "qty": lambda row: float(row.size),
         "side": lambda row: "buy" if row.side > 0 else "sell" if row.side < 0 else None,
         "iv": lambda row: None if row.iv is None else float(row.iv),
@@ -46,15 +46,15 @@ FIELDS: Final[Mapping[List, Mapping[str, Reading]]] = {
         "combo": lambda row: bool(row.combo),
     },
     "positions": {
-        **_COMMON,
+        **_COMMON_FIELDS,
         "oi": lambda row: float(row.open_interest),
         "net": lambda row: float(row.net),
         "long": lambda row: None if row.p_long is None else float(row.p_long),
         "seen": lambda row: None if row.seen is None else float(row.seen),
     },
 }
-_FLAGS: Final = ("block", "combo")
-_TEXTS: Final = ("exp", "type", "side")
+_FLAG_FIELDS: Final = ("block", "combo")
+_TEXT_FIELDS: Final = ("exp", "type", "side")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,60 +62,60 @@ class Filter:
     """What was typed, and the tests it stands for; an empty one accepts every row."""
 
     text: str = ""
-    tests: tuple[Callable[[Any], bool], ...] = ()
+    predicates: tuple[Callable[[Any], bool], ...] = ()
 
     def __call__(self, row: Any) -> bool:
-        return all(test(row) for test in self.tests)
+        return all(predicate(row) for predicate in self.predicates)
 
     def __repr__(self) -> str:
         return f"Filter({self.text!r})"
 
 
-def parse(text: str, of: List) -> Filter:
+def parse_filter(text: str, list_name: ListName) -> Filter:
     """The filter that `text` asks for. Raises UsageError in one sentence naming the word that means nothing."""
-    words = text.split()
-    return Filter(" ".join(words), tuple(_term(word, FIELDS[of]) for word in words))
+    terms = text.split()
+    return Filter(" ".join(terms), tuple(_parse_term(term, FILTER_FIELDS[list_name]) for term in terms))
 
 
-def _term(word: str, fields: Mapping[str, Reading]) -> Callable[[Any], bool]:
-    if found := _TERM.fullmatch(word):
-        name, sign, wanted = found[1].casefold(), found[2], found[3]
-        if name in fields and name not in _FLAGS:
-            return _comparison(name, sign, wanted, fields[name])
-    elif (test := _alone(word, fields)) is not None:
-        return test
-    known = [name if name in _FLAGS else f"{name}=" for name in fields]
-    raise UsageError(f'"{clean(word, 20)}" is no filter here: {" ".join(known)}, or 28NOV, 98000, call, put')
+def _parse_term(term: str, fields: Mapping[str, FieldGetter]) -> Callable[[Any], bool]:
+    if found := _TERM_PATTERN.fullmatch(term):
+        name, op, operand = found[1].casefold(), found[2], found[3]
+        if name in fields and name not in _FLAG_FIELDS:
+            return _build_comparison(name, op, operand, fields[name])
+    elif (predicate := _parse_unnamed_term(term, fields)) is not None:
+        return predicate
+    field_names = [name if name in _FLAG_FIELDS else f"{name}=" for name in fields]
+    raise UsageError(f'"{sanitize(term, 20)}" is no filter here: {" ".join(field_names)}, or 28NOV, 98000, call, put')
 
 
-def _alone(word: str, fields: Mapping[str, Reading]) -> Callable[[Any], bool] | None:
+def _parse_unnamed_term(term: str, fields: Mapping[str, FieldGetter]) -> Callable[[Any], bool] | None:
     """`put`, `block`, `28NOV` and `98000` need no name."""
-    low = word.casefold()
-    if low in _FLAGS and low in fields:
-        reading = fields[low]
-        return lambda row: reading(row) is True
-    if low.rstrip("s") in ("c", "p", "call", "put"):
-        return _comparison("type", "=", low, fields["type"])
-    if low in ("buy", "sell") and "side" in fields:
-        return _comparison("side", "=", low, fields["side"])
-    if _NUMBER.fullmatch(word):
-        return _comparison("strike", "=", word, fields["strike"])
-    return _comparison("exp", "=", word, fields["exp"]) if _EXPIRY.fullmatch(word) else None
+    folded = term.casefold()
+    if folded in _FLAG_FIELDS and folded in fields:
+        get_value = fields[folded]
+        return lambda row: get_value(row) is True
+    if folded.rstrip("s") in ("c", "p", "call", "put"):
+        return _build_comparison("type", "=", folded, fields["type"])
+    if folded in ("buy", "sell") and "side" in fields:
+        return _build_comparison("side", "=", folded, fields["side"])
+    if _NUMBER_PATTERN.fullmatch(term):
+        return _build_comparison("strike", "=", term, fields["strike"])
+    return _build_comparison("exp", "=", term, fields["exp"]) if _EXPIRY_PATTERN.fullmatch(term) else None
 
 
-def _comparison(name: str, sign: str, wanted: str, reading: Reading) -> Callable[[Any], bool]:
-    if name not in _TEXTS:
-        bound, compare = _number(name, wanted), _COMPARE[sign]
-        return lambda row: (value := reading(row)) is not None and compare(value, bound)
-    if sign not in ("=", "!="):
-        raise UsageError(f"{name} is a word: {name}={clean(wanted, 12)} or {name}!={clean(wanted, 12)}")
-    start, equal = wanted.casefold().lstrip("0").rstrip("s"), sign == "="
-    return lambda row: (value := reading(row)) is not None and str(value).startswith(start) is equal
+def _build_comparison(name: str, op: str, operand: str, get_value: FieldGetter) -> Callable[[Any], bool]:
+    if name not in _TEXT_FIELDS:
+        bound, compare = _parse_number(name, operand), _COMPARISONS[op]
+        return lambda row: (value := get_value(row)) is not None and compare(value, bound)
+    if op not in ("=", "!="):
+        raise UsageError(f"{name} is a word: {name}={sanitize(operand, 12)} or {name}!={sanitize(operand, 12)}")
+    prefix, equal = operand.casefold().lstrip("0").rstrip("s"), op == "="
+    return lambda row: (value := get_value(row)) is not None and str(value).startswith(prefix) is equal
 
 
-def _number(name: str, text: str) -> float:
+def _parse_number(name: str, text: str) -> float:
     """`98,000`, `98k`, `1.5m`, `40%`."""
-    found = _NUMBER.fullmatch(text)
+    found = _NUMBER_PATTERN.fullmatch(text)
     if found is None:
-        raise UsageError(f'{name} wants a number, such as 10, 98k or 40%, and "{clean(text, 20)}" is none')
-    return float(found[1].replace(",", "")) * _SCALE[found[2].casefold()]
+        raise UsageError(f'{name} wants a number, such as 10, 98k or 40%, and "{sanitize(text, 20)}" is none')
+    return float(found[1].replace(",", "")) * _SUFFIX_SCALE[found[2].casefold()]

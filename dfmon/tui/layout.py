@@ -12,7 +12,7 @@ Edge = Literal["none", "rule", "divided", "box"]
 
 MIN_WIDTH: Final = 80
 MIN_HEIGHT: Final = 24
-CELL: Final = 8  # a heat-map column inside a box; strike and SUM columns are as wide
+HEATMAP_CELL_WIDTH: Final = 8  # a heat-map column inside a box; strike and SUM columns are as wide
 
 SHEETS: Final = ("help", "feeds", "positions")  # these take the place of all panels
 
@@ -27,14 +27,14 @@ class Rect(NamedTuple):
     edge: Edge = "none"
 
 
-Plan = dict[str, Rect]
+Layout = dict[str, Rect]
 
 
-def plan(width: int, height: int, *, panel: str, zoom: bool, sheet: str, expiries: int = 8) -> Plan:
+def layout(width: int, height: int, *, panel: str, zoom: bool, sheet: str, expiries: int = 8) -> Layout:
     """Rectangles by panel name; together they tile the screen."""
     if width < MIN_WIDTH or height < MIN_HEIGHT:
-        return _tiny(width, height, sheet)
-    out: Plan = {
+        return _small_layout(width, height, sheet)
+    out: Layout = {
         "strip": Rect(0, 0, width, 1),
         "banner": Rect(0, 1, width, 1),
         "state": Rect(0, height - 2, width, 1),
@@ -43,15 +43,15 @@ def plan(width: int, height: int, *, panel: str, zoom: bool, sheet: str, expirie
     if sheet in SHEETS:
         out[sheet] = Rect(0, 2, width, height - 4, "rule")
     elif zoom:
-        _zoomed(out, width, height, panel, sheet)
+        _place_zoomed(out, width, height, panel, sheet)
     elif width < 120 or height < 36:
-        _ruled(out, width, height, panel, sheet)
+        _place_ruled(out, width, height, panel, sheet)
     else:
-        _boxed(out, width, height, sheet, expiries)
+        _place_boxed(out, width, height, sheet, expiries)
     return out
 
 
-def _tiny(width: int, height: int, sheet: str) -> Plan:
+def _small_layout(width: int, height: int, sheet: str) -> Layout:
     """The essentials, or as much of a sheet as there is room for."""
     if sheet in {"feeds", "positions"} and width >= 40 and height >= 10:
         return {
@@ -62,36 +62,46 @@ def _tiny(width: int, height: int, sheet: str) -> Plan:
     return {"help" if sheet == "help" else "small": Rect(0, 0, max(1, width), max(1, height))}
 
 
-def _zoomed(out: Plan, width: int, height: int, panel: str, sheet: str) -> None:
-    inside = height - 4
+def _place_zoomed(out: Layout, width: int, height: int, panel: str, sheet: str) -> None:
+    inner_height = height - 4
     if sheet == "detail" and panel == "heatmap":
-        out["heatmap"] = Rect(0, 2, width - 30, inside, "divided")
-        out["detail"] = Rect(width - 30, 2, 30, inside, "rule")
+        out["heatmap"] = Rect(0, 2, width - 30, inner_height, "divided")
+        out["detail"] = Rect(width - 30, 2, 30, inner_height, "rule")
     else:
-        out[panel] = Rect(0, 2, width, inside, "rule")
+        out[panel] = Rect(0, 2, width, inner_height, "rule")
 
 
-def _ruled(out: Plan, width: int, height: int, panel: str, sheet: str) -> None:
-    top = 8 + (height - MIN_HEIGHT) // 3
-    middle = height - top - 5
-    side = 30
-    out["chart"] = Rect(0, 2, width - side, top, "divided")
-    out["gauges"] = Rect(width - side, 2, side, top, "rule")
-    out["profile" if panel == "profile" else "heatmap"] = Rect(0, 2 + top, width - side, middle, "divided")
-    out["detail" if sheet == "detail" else "tape"] = Rect(width - side, 2 + top, side, middle, "rule")
-    out["alerts"] = Rect(0, 2 + top + middle, width, 1, "rule")
+def _place_ruled(out: Layout, width: int, height: int, panel: str, sheet: str) -> None:
+    top_height = 8 + (height - MIN_HEIGHT) // 3
+    middle_height = height - top_height - 5
+    side_width = 30
+    out["chart"] = Rect(0, 2, width - side_width, top_height, "divided")
+    out["gauges"] = Rect(width - side_width, 2, side_width, top_height, "rule")
+    out["profile" if panel == "profile" else "heatmap"] = Rect(
+        0, 2 + top_height, width - side_width, middle_height, "divided"
+    )
+    out["detail" if sheet == "detail" else "tape"] = Rect(
+        width - side_width, 2 + top_height, side_width, middle_height, "rule"
+    )
+    out["alerts"] = Rect(0, 2 + top_height + middle_height, width, 1, "rule")
 
 
-def _boxed(out: Plan, width: int, height: int, sheet: str, expiries: int) -> None:
-    top, alerts = (20, 6) if height >= 56 else (16, 3) if height >= 48 else (14, 3)
-    middle = height - top - alerts - 4
-    gauges = 60 if width >= 160 else 46
-    profile, tape = (34, 52 if width >= 190 else 44) if width >= 160 else (22, 32)
-    heat = min(width - profile - tape, 2 + CELL * (max(expiries, 4) + 2)) if width >= 160 else width - profile - tape
-    profile = width - heat - tape
-    out["chart"] = Rect(0, 2, width - gauges, top, "box")
-    out["gauges"] = Rect(width - gauges, 2, gauges, top, "box")
-    out["heatmap"] = Rect(0, 2 + top, heat, middle, "box")
-    out["profile"] = Rect(heat, 2 + top, profile, middle, "box")
-    out["detail" if sheet == "detail" else "tape"] = Rect(heat + profile, 2 + top, tape, middle, "box")
-    out["alerts"] = Rect(0, 2 + top + middle, width, alerts, "rule")
+def _place_boxed(out: Layout, width: int, height: int, sheet: str, expiries: int) -> None:
+    top_height, alerts_height = (20, 6) if height >= 56 else (16, 3) if height >= 48 else (14, 3)
+    middle_height = height - top_height - alerts_height - 4
+    gauges_width = 60 if width >= 160 else 46
+    profile_width, tape_width = (34, 52 if width >= 190 else 44) if width >= 160 else (22, 32)
+    heatmap_width = (
+        min(width - profile_width - tape_width, 2 + HEATMAP_CELL_WIDTH * (max(expiries, 4) + 2))
+        if width >= 160
+        else width - profile_width - tape_width
+    )
+    profile_width = width - heatmap_width - tape_width
+    out["chart"] = Rect(0, 2, width - gauges_width, top_height, "box")
+    out["gauges"] = Rect(width - gauges_width, 2, gauges_width, top_height, "box")
+    out["heatmap"] = Rect(0, 2 + top_height, heatmap_width, middle_height, "box")
+    out["profile"] = Rect(heatmap_width, 2 + top_height, profile_width, middle_height, "box")
+    out["detail" if sheet == "detail" else "tape"] = Rect(
+        heatmap_width + profile_width, 2 + top_height, tape_width, middle_height, "box"
+    )
+    out["alerts"] = Rect(0, 2 + top_height + middle_height, width, alerts_height, "rule")

@@ -13,22 +13,22 @@ from typing import Final
 from rich.color import Color
 from rich.style import Style
 
-GROUND: Final = 234
+BACKGROUND: Final = 234
 
 # nine steps from most negative to most positive, then text tones: negative, positive, their faint lines, the flip
-_STEPS: Final = {
+_HEAT_COLOURS: Final = {
     "blue-orange": (117, 75, 32, 25, 236, 130, 172, 214, 222),
     "purple-green": (183, 140, 97, 54, 236, 22, 28, 71, 120),
     "green-red": (217, 203, 160, 88, 236, 22, 28, 71, 120),
     "mono": (254, 248, 243, 239, 236, 239, 243, 248, 254),
 }
-_TONES: Final = {
+_SIGN_COLOURS: Final = {
     "blue-orange": (75, 214, 25, 94, 177),
     "purple-green": (140, 114, 54, 22, 221),
     "green-red": (203, 114, 88, 22, 177),
     "mono": (252, 252, 241, 241, 255),
 }
-_FIXED: Final = {
+_FIXED_STYLES: Final = {
     "text": (252, None, ""),
     "strong": (231, None, "bold"),
     "dim": (246, None, ""),
@@ -77,7 +77,7 @@ def rgb(index: int) -> tuple[int, int, int]:
     return levels[cube // 36], levels[cube // 6 % 6], levels[cube % 6]
 
 
-def contrast(one: int, other: int) -> float:
+def contrast(first: int, second: int) -> float:
     """WCAG contrast ratio of two indexes."""
 
     def luminance(index: int) -> float:
@@ -85,46 +85,51 @@ def contrast(one: int, other: int) -> float:
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    low, high = sorted((luminance(one), luminance(other)))
+    low, high = sorted((luminance(first), luminance(second)))
     return (high + 0.05) / (low + 0.05)
 
 
-def ink(ground: int) -> int:
-    """Black or white, whichever reads better on `ground`."""
-    return max((16, 231), key=lambda text: contrast(text, ground))
+def contrasting_text(background: int) -> int:
+    """Black or white, whichever reads better on `background`."""
+    return max((16, 231), key=lambda text: contrast(text, background))
 
 
-def _style(fore: int, back: int | None, marks: str) -> Style:
-    ground = GROUND if back is None else back
-    return Style(color=Color.from_ansi(fore), bgcolor=Color.from_ansi(ground), bold="bold" in marks or None)
+def _style(foreground: int, background: int | None, attributes: str) -> Style:
+    background_index = BACKGROUND if background is None else background
+    return Style(
+        color=Color.from_ansi(foreground), bgcolor=Color.from_ansi(background_index), bold="bold" in attributes or None
+    )
 
 
 @cache
 def styles(palette: str, colour: bool = True) -> dict[str, Style]:
     """Rich styles by name; without colour only attributes are left."""
-    out = {name: _style(*spec) for name, spec in _FIXED.items()}
-    negative, positive, faint_negative, faint_positive, flip = _TONES[palette]
+    out = {name: _style(*spec) for name, spec in _FIXED_STYLES.items()}
+    negative, positive, faint_negative, faint_positive, flip = _SIGN_COLOURS[palette]
     out["neg"] = out["buy"] = _style(negative, None, "")
     out["pos"] = out["sell"] = _style(positive, None, "")
-    out["bar.neg"], out["bar.pos"] = _style(_STEPS[palette][2], None, ""), _style(_STEPS[palette][6], None, "")
+    out["bar.neg"], out["bar.pos"] = (
+        _style(_HEAT_COLOURS[palette][2], None, ""),
+        _style(_HEAT_COLOURS[palette][6], None, ""),
+    )
     out["neg.faint"], out["pos.faint"] = _style(faint_negative, None, ""), _style(faint_positive, None, "")
     out["flip"] = _style(flip, None, "")
-    for step, ground in zip(range(-4, 5), _STEPS[palette], strict=True):
-        tone = 250 if step == 0 else ink(ground)
-        out[f"heat{step:+d}"] = _style(tone, ground, "")
-        out[f"heat{step:+d}.cursor"] = _style(231 if step == 0 else tone, ground, "bold")
-        out[f"swatch{step:+d}"] = _style(ground if step else 246, None, "")
-    return out if colour else {name: _plain(name, style) for name, style in out.items()}
+    for step, background in zip(range(-4, 5), _HEAT_COLOURS[palette], strict=True):
+        text_colour = 250 if step == 0 else contrasting_text(background)
+        out[f"heat{step:+d}"] = _style(text_colour, background, "")
+        out[f"heat{step:+d}.cursor"] = _style(231 if step == 0 else text_colour, background, "bold")
+        out[f"swatch{step:+d}"] = _style(background if step else 246, None, "")
+    return out if colour else {name: _without_colour(name, style) for name, style in out.items()}
 
 
-def _plain(name: str, style: Style) -> Style:
+def _without_colour(name: str, style: Style) -> Style:
     """The same emphasis without colour."""
-    chip = name.startswith(("mode.", "scene.", "notice")) and name != "mode.sim"
+    is_chip = name.startswith(("mode.", "scene.", "notice")) and name != "mode.sim"
     dim = name in {"dim", "faint", "edge", "absent", "axis", "caveat", "heat.none", "heat.stale"}
-    return Style(bold=style.bold, dim=dim or None, reverse=chip or name.endswith(".cursor") or None)
+    return Style(bold=style.bold, dim=dim or None, reverse=is_chip or name.endswith(".cursor") or None)
 
 
-_ASCII: Final = {
+_ASCII_GLYPHS: Final = {
     ord(glyph): plain
     for glyphs, plain in (
         ("─▔", "-"), ("╌", ":"), ("│╎", "|"), ("┌┐└┘├┤┬┴┼", "+"), ("╭╯", "/"), ("╮╰", "\\"), ("▲", "^"), ("▼", "v"),
@@ -136,7 +141,7 @@ _ASCII: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Appearance:
     """What turns a run into a segment: styles by name, and whether glyphs are ASCII."""
 
     palette: str = "blue-orange"
@@ -148,4 +153,4 @@ class Look:
         return found.get(name) or found["text"]
 
     def glyphs(self, text: str) -> str:
-        return text.translate(_ASCII) if self.ascii else text
+        return text.translate(_ASCII_GLYPHS) if self.ascii else text

@@ -8,62 +8,66 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from dfmon.engine.hub import Request
-from dfmon.tui.commands import Wanted, completed, filter_list, hint, run
+from dfmon.tui.commands import CommandResult, apply_filter, command_hint, complete_command, run_command
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.seek_parser import ALLOWED, seek
+from dfmon.tui.seek_parser import TIME_EXAMPLES, parse_seek
 from dfmon.tui.view import View
 
-LONGEST: Final = 120
-_HINTS: Final = {
+MAX_PROMPT_LENGTH: Final = 120
+_FILTER_HINTS: Final = {
     ("/", "positions"): "28NOV  put  strike>98k  net<-50  long>90%   enter applies, esc leaves",
     ("/", "tape"): "28NOV  put  buy  qty>=10  block   enter applies, esc leaves",
 }
 
-Key = Literal["typing", "left", "entered"]
+KeyOutcome = Literal["typing", "left", "entered"]
 
 
-def press(view: View, frame: Frame, key: str, character: str | None) -> Key:
+def handle_key(view: View, frame: Frame, key: str, character: str | None) -> KeyOutcome:
     """Take one key: a character, or enter, esc, tab, backspace, ctrl+u."""
     match key:
         case "enter":
             return "entered"
         case "escape":
-            close(view)
+            close_prompt(view)
             return "left"
-        case "backspace" if not view.typed:
-            close(view)
+        case "backspace" if not view.prompt_text:
+            close_prompt(view)
             return "left"
         case "backspace":
-            view.typed = view.typed[:-1]
+            view.prompt_text = view.prompt_text[:-1]
         case "ctrl+u":
-            view.typed = ""
+            view.prompt_text = ""
         case "tab":
-            view.typed = completed(frame, view.typed) if view.prompt == ":" else view.typed
+            view.prompt_text = complete_command(frame, view.prompt_text) if view.prompt == ":" else view.prompt_text
         case _ if character is not None and character.isprintable():
-            view.typed = (view.typed + character)[:LONGEST]
-    view.wrong = ""
+            view.prompt_text = (view.prompt_text + character)[:MAX_PROMPT_LENGTH]
+    view.prompt_error = ""
     return "typing"
 
 
-def enter(view: View, frame: Frame) -> Wanted:
+def evaluate(view: View, frame: Frame) -> CommandResult:
     """Do what was typed, or say what it wants from outside. Raises UsageError on what means nothing."""
     match view.prompt:
         case "/":
-            return filter_list(view, frame, view.typed)
+            return apply_filter(view, frame, view.prompt_text)
         case "@":
-            return Request("replay.seek", seek(view.typed, frame.clock_ns)) if view.typed.strip() else None
+            return (
+                Request("replay.seek", parse_seek(view.prompt_text, frame.clock_ns))
+                if view.prompt_text.strip()
+                else None
+            )
         case _:
-            return run(view, frame, view.typed)
+            return run_command(view, frame, view.prompt_text)
 
 
-def close(view: View) -> None:
+def close_prompt(view: View) -> None:
     """Away with the line and what was typed."""
-    view.prompt = view.typed = view.wrong = ""
+    view.prompt = view.prompt_text = view.prompt_error = ""
 
 
-def allowed(frame: Frame) -> str:
+def prompt_hint(frame: Frame) -> str:
     """What may be typed, in few words."""
     view = frame.view
     if view.prompt == ":":
-        return hint(frame, view.typed)
-    return f"{ALLOWED}   UTC" if view.prompt == "@" else _HINTS[view.prompt, view.filtered]
+        return command_hint(frame, view.prompt_text)
+    return f"{TIME_EXAMPLES}   UTC" if view.prompt == "@" else _FILTER_HINTS[view.prompt, view.filtered_list]

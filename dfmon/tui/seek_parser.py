@@ -7,26 +7,28 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from dfmon.model.errors import UsageError
-from dfmon.model.units import clean, utc
+from dfmon.model.units import sanitize, utc
 
-_STEP = re.compile(r"([+-])(\d{1,6}(?:\.\d+)?)(s|m|h|d|)", re.IGNORECASE | re.ASCII)
-_MOMENT = re.compile(r"(?:(\d{4}-\d\d-\d\d)[T ]+)?(\d{1,2}):(\d\d)(?::(\d\d(?:\.\d+)?))?Z?", re.IGNORECASE | re.ASCII)
-_SECONDS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-ALLOWED: Final = "13:41, 2026-11-22 13:41:30, +5m, -1h"
+_OFFSET_PATTERN = re.compile(r"([+-])(\d{1,6}(?:\.\d+)?)(s|m|h|d|)", re.IGNORECASE | re.ASCII)
+_TIME_PATTERN = re.compile(
+    r"(?:(\d{4}-\d\d-\d\d)[T ]+)?(\d{1,2}):(\d\d)(?::(\d\d(?:\.\d+)?))?Z?", re.IGNORECASE | re.ASCII
+)
+_UNIT_SECONDS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+TIME_EXAMPLES: Final = "13:41, 2026-11-22 13:41:30, +5m, -1h"
 
 
-def seek(text: str, now_ns: int) -> str:
-    """What "replay.seek" takes: seconds with a sign, or an ISO time. A time without a day is of the day shown.
+def parse_seek(text: str, now_ns: int) -> str:
+    """What "replay.parse_seek" takes: seconds with a sign, or an ISO time. A time without a day is of the day shown.
 
     Raises UsageError in one sentence.
 
-    >>> seek("-1.5m", 0), seek("13:41", 1_795_356_187_000_000_000)
+    >>> parse_seek("-1.5m", 0), parse_seek("13:41", 1_795_356_187_000_000_000)
     ('-90', '2026-11-22T13:41:00Z')
     """
-    words = text.strip()
-    if found := _STEP.fullmatch(words):
-        return f"{found[1]}{float(found[2]) * _SECONDS[found[3].casefold()]:g}"
-    found = _MOMENT.fullmatch(words)
+    stripped = text.strip()
+    if found := _OFFSET_PATTERN.fullmatch(stripped):
+        return f"{found[1]}{float(found[2]) * _UNIT_SECONDS[found[3].casefold()]:g}"
+    found = _TIME_PATTERN.fullmatch(stripped)
     try:
         if found is None:
             raise ValueError
@@ -35,7 +37,7 @@ def seek(text: str, now_ns: int) -> str:
         hours, minutes, seconds = int(found[2]), int(found[3]), float(found[4] or 0)
         if hours > 23 or minutes > 59 or seconds >= 60:
             raise ValueError
-        moment = midnight + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+        timestamp = midnight + timedelta(hours=hours, minutes=minutes, seconds=seconds)
     except (ValueError, OverflowError):
-        raise UsageError(f'"{clean(words, 30)}" is no time (UTC): {ALLOWED}') from None
-    return moment.isoformat().replace("+00:00", "Z")
+        raise UsageError(f'"{sanitize(stripped, 30)}" is no time (UTC): {TIME_EXAMPLES}') from None
+    return timestamp.isoformat().replace("+00:00", "Z")

@@ -23,20 +23,20 @@ class ScreenSettings:
     tape_min: float = 0.0
 
     @property
-    def frame_s(self) -> float:
+    def frame_interval_s(self) -> float:
         """Seconds between frames: at most four a second, one in two seconds on a thin line."""
-        slowest = 2.0 if self.low_bandwidth else 0.25
-        return max(1 / self.rate_hz if self.rate_hz > 0 else 1.0, slowest)
+        min_interval_s = 2.0 if self.low_bandwidth else 0.25
+        return max(1 / self.rate_hz if self.rate_hz > 0 else 1.0, min_interval_s)
 
     @property
-    def chart_s(self) -> float:
+    def chart_interval_s(self) -> float:
         """Seconds between redraws of the chart, the panel that changes most."""
         return 10.0 if self.low_bandwidth else 0.0
 
     @property
-    def first_palette(self) -> str:
+    def initial_palette(self) -> str:
         return "mono" if self.plain else self.palette
 
     @property
-    def first_icons(self) -> str:
+    def initial_icons(self) -> str:
         return "ascii" if self.plain else self.icons

@@ -17,15 +17,15 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Final
 
-GUARD_S: Final = 3.0  # a stuck terminal must not keep us longer
-CLOSED: Final = 128 + signal.SIGHUP
+FORCED_EXIT_DELAY_S: Final = 3.0  # a stuck terminal must not keep us longer
+TERMINAL_CLOSED_CODE: Final = 128 + signal.SIGHUP
 # The alternate screen is left blank, as by the driver; it is entered before, since it may have been left already.
-_RESET: Final = (
+_RESET_SEQUENCE: Final = (
     b"\x1b[?1049h\x1b[m\x1b[2J\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[<u\x1b[0m"
 )
 
 
-def terminal_open() -> bool:
+def is_terminal_open() -> bool:
     """False once the terminal behind standard input is gone."""
     try:
         return sys.__stdin__ is not None and os.isatty(sys.__stdin__.fileno())
@@ -33,52 +33,52 @@ def terminal_open() -> bool:
         return False
 
 
-class Exit:
+class GracefulExit:
     """Turns a signal into an orderly exit of the app, and into a hard one when that takes too long."""
 
-    def __init__(self, leave: Callable[[int], object]) -> None:
-        self._leave = leave
+    def __init__(self, exit_app: Callable[[int], object]) -> None:
+        self._exit_app = exit_app
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._terminal = _attributes()
+        self._saved_attributes = _terminal_attributes()
 
-    def running(self, loop: asyncio.AbstractEventLoop) -> None:
+    def attach_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """The app's loop is up: from now on signals go through it."""
         self._loop = loop
 
-    def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        code = 128 + number
+    def on_signal(self, signum: int, _frame: FrameType | None) -> None:
+        code = 128 + signum
         if self._loop is None:
             raise SystemExit(code)
-        self.guard(code)
+        self.force_exit_later(code)
         with contextlib.suppress(RuntimeError):  # the loop has just closed: we are leaving anyway
-            self._loop.call_soon_threadsafe(self._leave, code)
+            self._loop.call_soon_threadsafe(self._exit_app, code)
 
-    def guard(self, code: int) -> None:
+    def force_exit_later(self, code: int) -> None:
         """Leave in any case after a few seconds."""
-        timer = threading.Timer(GUARD_S, self._force, (code,))
+        timer = threading.Timer(FORCED_EXIT_DELAY_S, self._force_exit, (code,))
         timer.daemon = True
         timer.start()
 
-    def _force(self, code: int) -> None:
-        self.restore()
+    def _force_exit(self, code: int) -> None:
+        self.restore_terminal()
         os._exit(code)
 
-    def restore(self) -> None:
+    def restore_terminal(self) -> None:
         """Attributes first; then the escape sequences, without ever waiting for the terminal."""
-        if self._terminal is None:
+        if self._saved_attributes is None:
             return
         with contextlib.suppress(OSError, ValueError, termios.error):
             fd = sys.__stdin__.fileno()  # type: ignore[union-attr]
-            termios.tcsetattr(fd, termios.TCSANOW, self._terminal)
-            out = sys.__stderr__.fileno()  # type: ignore[union-attr]
-            os.set_blocking(out, False)
+            termios.tcsetattr(fd, termios.TCSANOW, self._saved_attributes)
+            stderr_fd = sys.__stderr__.fileno()  # type: ignore[union-attr]
+            os.set_blocking(stderr_fd, False)
             try:
-                os.write(out, _RESET)
+                os.write(stderr_fd, _RESET_SEQUENCE)
             finally:
-                os.set_blocking(out, True)
+                os.set_blocking(stderr_fd, True)
 
 
-def _attributes() -> list[Any] | None:
+def _terminal_attributes() -> list[Any] | None:
     try:
         return termios.tcgetattr(sys.__stdin__.fileno())  # type: ignore[union-attr]
     except (AttributeError, OSError, ValueError, termios.error):
@@ -86,11 +86,13 @@ def _attributes() -> list[Any] | None:
 
 
 @contextlib.contextmanager
-def signals(leaving: Exit) -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP lead to `leaving` inside, and to what they led to before after."""
-    before = {n: signal.signal(n, leaving.on_signal) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+def handle_signals(graceful_exit: GracefulExit) -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP lead to `graceful_exit` inside, and to what they led to before after."""
+    previous_handlers = {
+        n: signal.signal(n, graceful_exit.on_signal) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for signum, handler in previous_handlers.items():
+            signal.signal(signum, handler)

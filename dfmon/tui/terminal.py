@@ -12,10 +12,10 @@ def check_terminal() -> str | None:
     """One sentence saying why no screen can be drawn, or None where it can."""
     for name, stream in (("standard input", sys.__stdin__), ("standard error", sys.__stderr__)):
         try:
-            usable = stream is not None and os.isatty(stream.fileno())
+            is_tty = stream is not None and os.isatty(stream.fileno())
         except (OSError, ValueError):
-            usable = False
-        if not usable:
+            is_tty = False
+        if not is_tty:
             return f"no screen: {name} is not a terminal; {_ADVICE}"
     term = os.environ.get("TERM", "")
     if term in {"", "dumb"}:

@@ -6,24 +6,24 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dfmon.model.units import DAY, HOUR, MINUTE
-from dfmon.tui.filters import Filter, List
+from dfmon.tui.filters import Filter, ListName
 
 PANELS: Final = ("chart", "heatmap", "gauges", "tape", "profile", "alerts")
 METRICS: Final = ("ngi", "vss", "chl", "volg", "oi", "iv")
 SPANS: Final = (("5m", 5 * MINUTE), ("1h", HOUR), ("4h", 4 * HOUR), ("1d", DAY), ("7d", 7 * DAY))
 MODELS: Final = ("flow", "naive", "short-all")
-MERGES: Final = (1, 2, 4)
-ORDERS: Final = ("size", "band", "oi", "expiry")
-PARTS: Final = ("options", "expiries")
+MERGE_STEPS: Final = (1, 2, 4)
+SORT_KEYS: Final = ("size", "band", "oi", "expiry")
+TABLES: Final = ("options", "expiries")
 
 
 @dataclass(slots=True)
 class View:
     """`strike` None means the cursor follows spot; `merge` is the number of strikes shown in one row.
 
-    `size` is the terminal's; `option` and `only` are the option and the one expiry looked at on the positions sheet,
-    "" for the first row and for all expiries. `below` is the sheet that help was opened over. `prompt` is the sign
-    before what is being typed ("" for nothing), `wrong` what is wrong with it.
+    `size` is the terminal's; `selected_option` and `expiry_filter` are the option and the one expiry looked at on the
+    positions sheet, "" for the first row and for all expiries. `sheet_under_help` is the sheet that help was opened
+    over. `prompt` is the sign before what is being typed ("" for nothing), `prompt_error` what is wrong with it.
     """
 
     underlying: str
@@ -32,7 +32,7 @@ class View:
     panel: str = "chart"
     zoom: bool = False
     sheet: str = ""
-    below: str = ""
+    sheet_under_help: str = ""
     metric: str = "ngi"
     span: int = 2
     strike: float | None = None
@@ -43,14 +43,14 @@ class View:
     alert_shown_ns: int = 0
     tape_min: float = 0.0
     size: tuple[int, int] = (80, 24)
-    order: str = "size"
-    part: str = "options"
-    option: str = ""
-    only: str = ""
-    filters: dict[List, Filter] = field(default_factory=lambda: {"tape": Filter(), "positions": Filter()})
+    sort_key: str = "size"
+    table: str = "options"
+    selected_option: str = ""
+    expiry_filter: str = ""
+    filters: dict[ListName, Filter] = field(default_factory=lambda: {"tape": Filter(), "positions": Filter()})
     prompt: str = ""
-    typed: str = ""
-    wrong: str = ""
+    prompt_text: str = ""
+    prompt_error: str = ""
     notice: str = ""
     notice_until_ns: int = 0
 
@@ -63,11 +63,11 @@ class View:
         return SPANS[self.span][1]
 
     @property
-    def filtered(self) -> List:
+    def filtered_list(self) -> ListName:
         """The list that a filter means: the options where they are shown, else the prints."""
         return "positions" if self.sheet == "positions" else "tape"
 
-    def say(self, text: str, now_ns: int, seconds: float = 4.0) -> None:
+    def show_notice(self, text: str, now_ns: int, seconds: float = 4.0) -> None:
         """Show one sentence in the state line for a few seconds."""
         self.notice, self.notice_until_ns = text, now_ns + int(seconds * 1e9)
 

@@ -10,53 +10,53 @@ from functools import partial
 from typing import Final
 
 from dfmon.tui.filters import Filter
-from dfmon.tui.layout import SHEETS, plan
-from dfmon.tui.render.box import inner
+from dfmon.tui.layout import SHEETS, layout
+from dfmon.tui.render.box import inner_size
 from dfmon.tui.render.feeds import feed_rows
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.heatmap import Grid, current, cursor_of
+from dfmon.tui.render.heatmap import HeatmapGrid, current_grid, cursor_of
 from dfmon.tui.render.help import help_rows
-from dfmon.tui.render.options import ORDER_WORDS, listed, place
-from dfmon.tui.render.tape import FIXED_ROWS, prints
+from dfmon.tui.render.options import SORT_LABELS, cursor_index, filtered_options
+from dfmon.tui.render.tape import HEADER_AND_SUMMARY_ROWS, filtered_prints
 from dfmon.tui.settings import ICONS, PALETTES
-from dfmon.tui.view import MERGES, METRICS, ORDERS, PANELS, PARTS, SPANS, View, cycle
+from dfmon.tui.view import MERGE_STEPS, METRICS, PANELS, SORT_KEYS, SPANS, TABLES, View, cycle
 
-Deed = Callable[[View, Frame], None]
-_LAYOUT: Final = (
-    "panel", "zoom", "sheet", "below", "metric", "span", "strike", "expiry", "merge", "scroll",
-    "order", "part", "option", "only", "filters",
+ViewAction = Callable[[View, Frame], None]
+_LAYOUT_FIELDS: Final = (
+    "panel", "zoom", "sheet", "sheet_under_help", "metric", "span", "strike", "expiry", "merge", "scroll",
+    "sort_key", "table", "selected_option", "expiry_filter", "filters",
 )  # fmt: skip
 
 
-def back(view: View, frame: Frame) -> None:
+def go_back(view: View, frame: Frame) -> None:
     """Close what was opened last: a filter first, then detail or sheet, then the zoom."""
-    shown = view.sheet == "positions" or (not view.sheet and (view.panel == "tape" or not view.zoom))
-    if shown and view.filters[view.filtered].text:
-        view.filters[view.filtered] = Filter()
+    filter_visible = view.sheet == "positions" or (not view.sheet and (view.panel == "tape" or not view.zoom))
+    if filter_visible and view.filters[view.filtered_list].text:
+        view.filters[view.filtered_list] = Filter()
     elif view.sheet:
-        toggle(view.sheet, view, frame)
+        toggle_sheet(view.sheet, view, frame)
     elif view.zoom:
         view.zoom = False
         if view.panel == "alerts":
-            _read_all(view, frame)
+            _mark_alerts_read(view, frame)
 
 
-def toggle(sheet: str, view: View, frame: Frame) -> None:
+def toggle_sheet(sheet: str, view: View, frame: Frame) -> None:
     """Open a sheet, or close it; help goes back to the sheet it was opened over."""
     if view.sheet == sheet:
-        view.sheet, view.below = view.below, ""
+        view.sheet, view.sheet_under_help = view.sheet_under_help, ""
     else:
-        view.below = view.sheet if sheet == "help" and view.sheet in SHEETS else ""
+        view.sheet_under_help = view.sheet if sheet == "help" and view.sheet in SHEETS else ""
         view.sheet = sheet
     view.scroll = 0
 
 
-def focus(panel: str, view: View, frame: Frame) -> None:
+def focus_panel(panel: str, view: View, frame: Frame) -> None:
     """Focus a panel; again: zoom it; again: back."""
     if view.sheet != "detail":
-        view.sheet = view.below = ""
+        view.sheet = view.sheet_under_help = ""
     if view.zoom and view.panel == "alerts":
-        _read_all(view, frame)
+        _mark_alerts_read(view, frame)
     view.zoom = not view.zoom if view.panel == panel else view.zoom
     view.panel, view.scroll = panel, 0
 
@@ -64,189 +64,191 @@ def focus(panel: str, view: View, frame: Frame) -> None:
 def step_panel(step: int, view: View, frame: Frame) -> None:
     """The next panel; on the positions sheet its other part."""
     if view.sheet == "positions":
-        view.part = cycle(PARTS, view.part, step)
+        view.table = cycle(TABLES, view.table, step)
         return
     view.panel, view.scroll = cycle(PANELS, view.panel, step), 0
 
 
-def zoom(view: View, frame: Frame) -> None:
+def toggle_zoom(view: View, frame: Frame) -> None:
     view.zoom, view.scroll = not view.zoom, 0
 
 
-def alerts(view: View, frame: Frame) -> None:
+def toggle_alerts(view: View, frame: Frame) -> None:
     """The list of alerts, and away with it; what was listed has been read."""
     if view.zoom and view.panel == "alerts":
         view.zoom = False
-        _read_all(view, frame)
+        _mark_alerts_read(view, frame)
     else:
         view.sheet, view.panel, view.zoom, view.scroll = "", "alerts", True, 0
 
 
-def _read_all(view: View, frame: Frame) -> None:
+def _mark_alerts_read(view: View, frame: Frame) -> None:
     view.alerts_read_ns = max((a.ts_ns for a in frame.alerts), default=view.alerts_read_ns)
 
 
-def next_alert(view: View, frame: Frame) -> None:
+def show_next_alert(view: View, frame: Frame) -> None:
     """Bring the oldest unread alert to the front of the line and count it as read."""
-    unread = [a for a in reversed(frame.alerts) if a.ts_ns > view.alerts_read_ns]
-    if unread:
-        view.alerts_read_ns = view.alert_shown_ns = unread[0].ts_ns
+    unread_alerts = [a for a in reversed(frame.alerts) if a.ts_ns > view.alerts_read_ns]
+    if unread_alerts:
+        view.alerts_read_ns = view.alert_shown_ns = unread_alerts[0].ts_ns
     else:
         view.alert_shown_ns = 0
-        view.say("no new alerts", frame.now_ns)
+        view.show_notice("no new alerts", frame.now_ns)
 
 
-def colours(view: View, frame: Frame) -> None:
+def next_palette(view: View, frame: Frame) -> None:
     view.palette = cycle(PALETTES, view.palette)
-    view.say(f"palette {view.palette}", frame.now_ns)
+    view.show_notice(f"palette {view.palette}", frame.now_ns)
 
 
-def icons(view: View, frame: Frame) -> None:
+def next_icons(view: View, frame: Frame) -> None:
     view.icons = cycle(ICONS, view.icons)
-    view.say(f"glyphs {view.icons}", frame.now_ns)
+    view.show_notice(f"glyphs {view.icons}", frame.now_ns)
 
 
-def metric(step: int, view: View, frame: Frame) -> None:
+def step_metric(step: int, view: View, frame: Frame) -> None:
     view.metric = cycle(METRICS, view.metric, step)
 
 
-def span(step: int, view: View, frame: Frame) -> None:
+def step_span(step: int, view: View, frame: Frame) -> None:
     view.span = (view.span + step) % len(SPANS)
 
 
-def merge(step: int, view: View, frame: Frame) -> None:
-    at = MERGES.index(view.merge) + step
-    if 0 <= at < len(MERGES):
-        view.merge = MERGES[at]
-    words = "one strike a row" if view.merge == 1 else f"{view.merge} strikes summed in a row"
-    view.say(words, frame.now_ns)
+def step_merge(step: int, view: View, frame: Frame) -> None:
+    index = MERGE_STEPS.index(view.merge) + step
+    if 0 <= index < len(MERGE_STEPS):
+        view.merge = MERGE_STEPS[index]
+    message = "one strike a row" if view.merge == 1 else f"{view.merge} strikes summed in a row"
+    view.show_notice(message, frame.now_ns)
 
 
-def order(step: int, view: View, frame: Frame) -> None:
-    view.order = cycle(ORDERS, view.order, step)
-    view.option = ""
-    view.say(f"options by {ORDER_WORDS[view.order]}", frame.now_ns)
+def step_sort_key(step: int, view: View, frame: Frame) -> None:
+    view.sort_key = cycle(SORT_KEYS, view.sort_key, step)
+    view.selected_option = ""
+    view.show_notice(f"options by {SORT_LABELS[view.sort_key]}", frame.now_ns)
 
 
-def only(step: int, view: View, frame: Frame) -> None:
+def step_expiry_filter(step: int, view: View, frame: Frame) -> None:
     """One expiry alone, then the next, then all."""
     labels = ("", *(row.label for row in frame.snapshot.by_expiry)) if frame.snapshot else ("",)
-    view.only = cycle(labels, view.only, step)
-    view.option = ""
+    view.expiry_filter = cycle(labels, view.expiry_filter, step)
+    view.selected_option = ""
 
 
-def ask(sign: str, view: View, frame: Frame) -> None:
+def open_prompt(prompt_sign: str, view: View, frame: Frame) -> None:
     """Open the line that is typed into, with what holds now."""
-    view.prompt, view.wrong = sign, ""
-    view.typed = view.filters[view.filtered].text if sign == "/" else ""
+    view.prompt, view.prompt_error = prompt_sign, ""
+    view.prompt_text = view.filters[view.filtered_list].text if prompt_sign == "/" else ""
 
 
-def reset(view: View, frame: Frame) -> None:
+def reset_layout(view: View, frame: Frame) -> None:
     """Panels, cursor, orders and filters as at the start; colours, glyphs and what was read stay."""
-    fresh = View(view.underlying, tape_min=view.tape_min)
-    for name in _LAYOUT:
-        setattr(view, name, getattr(fresh, name))
-    view.say("layout as at the start", frame.now_ns)
+    initial_view = View(view.underlying, tape_min=view.tape_min)
+    for name in _LAYOUT_FIELDS:
+        setattr(view, name, getattr(initial_view, name))
+    view.show_notice("layout as at the start", frame.now_ns)
 
 
-def move(rows: int, columns: int, view: View, frame: Frame) -> None:
+def move_cursor(rows: int, columns: int, view: View, frame: Frame) -> None:
     """The cursor of the heat-map or of a list, or the place in a text; up is towards higher strikes."""
     if view.sheet == "positions":
-        _to_option(view, frame, -rows, columns)
+        _move_option_cursor(view, frame, -rows, columns)
         return
-    if _scrolls(view):
-        view.scroll = max(0, min(view.scroll - rows, _furthest(view, frame)))
+    if _is_scrollable(view):
+        view.scroll = max(0, min(view.scroll - rows, _max_scroll(view, frame)))
         return
-    grid = current(frame)
+    grid = current_grid(frame)
     if grid is None:
         return
     row, column = cursor_of(grid, view)
     if rows:
-        _to(view, grid, row + rows)
+        _set_cursor_strike(view, grid, row + rows)
     view.expiry = max(0, min(column + columns, len(grid.expiries) - 1))
 
 
-def _to_option(view: View, frame: Frame, rows: int, columns: int) -> None:
+def _move_option_cursor(view: View, frame: Frame, rows: int, columns: int) -> None:
     """Down or up the options; left and right change the expiry, as does moving in the table of expiries."""
-    if columns or view.part == "expiries":
-        only(columns or rows, view, frame)
+    if columns or view.table == "expiries":
+        step_expiry_filter(columns or rows, view, frame)
         return
-    have = listed(frame)
-    if have:
-        view.option = have[max(0, min(place(have, view) + rows, len(have) - 1))].name
+    rows_listed = filtered_options(frame)
+    if rows_listed:
+        view.selected_option = rows_listed[
+            max(0, min(cursor_index(rows_listed, view) + rows, len(rows_listed) - 1))
+        ].name
 
 
-def first(view: View, frame: Frame) -> None:
-    view.strike, view.scroll, view.option = None, 0, ""
+def move_to_first(view: View, frame: Frame) -> None:
+    view.strike, view.scroll, view.selected_option = None, 0, ""
 
 
-def last(view: View, frame: Frame) -> None:
+def move_to_last(view: View, frame: Frame) -> None:
     if view.sheet == "positions":
-        _to_option(view, frame, len(listed(frame)), 0)
-    elif _scrolls(view):
-        view.scroll = _furthest(view, frame)
-    elif grid := current(frame):
-        _to(view, grid, 0)
+        _move_option_cursor(view, frame, len(filtered_options(frame)), 0)
+    elif _is_scrollable(view):
+        view.scroll = _max_scroll(view, frame)
+    elif grid := current_grid(frame):
+        _set_cursor_strike(view, grid, 0)
 
 
-def _to(view: View, grid: Grid, row: int) -> None:
+def _set_cursor_strike(view: View, grid: HeatmapGrid, row: int) -> None:
     view.strike = grid.strikes[max(0, min(row, len(grid.strikes) - 1))]
 
 
-def _scrolls(view: View) -> bool:
+def _is_scrollable(view: View) -> bool:
     """Whether up and down move through lines instead of moving a cursor."""
     return view.sheet in {"help", "feeds"} or (view.zoom and view.panel in {"tape", "alerts"})
 
 
-def _furthest(view: View, frame: Frame) -> int:
+def _max_scroll(view: View, frame: Frame) -> int:
     """The scroll at which the last line comes into sight."""
     name = view.sheet if view.sheet in SHEETS else view.panel
-    rects = plan(*view.size, panel=view.panel, zoom=view.zoom, sheet=view.sheet)
-    width, height = inner(rects[name]) if name in rects else view.size
+    rects = layout(*view.size, panel=view.panel, zoom=view.zoom, sheet=view.sheet)
+    width, height = inner_size(rects[name]) if name in rects else view.size
     match name:
         case "help":
             lines = len(help_rows(frame, width))
         case "feeds":
             lines = len(feed_rows(frame, width))
         case "tape":
-            lines = len(prints(frame)) + FIXED_ROWS
+            lines = len(filtered_prints(frame)) + HEADER_AND_SUMMARY_ROWS
         case _:
             lines = len(frame.alerts)
     return max(0, lines - height)
 
 
-DEEDS: Final[dict[str, Deed]] = {
-    "app.help": partial(toggle, "help"),
-    "app.back": back,
-    "app.feeds": partial(toggle, "feeds"),
-    "app.positions": partial(toggle, "positions"),
-    "list.filter": partial(ask, "/"),
-    "app.command": partial(ask, ":"),
-    "replay.goto": partial(ask, "@"),
-    "panel.reset": reset,
-    "app.alerts": alerts,
-    "alert.next": next_alert,
-    "app.colours": colours,
-    "app.icons": icons,
-    **{f"panel.focus.{i}": partial(focus, name) for i, name in enumerate(PANELS, start=1)},
+VIEW_ACTIONS: Final[dict[str, ViewAction]] = {
+    "app.help": partial(toggle_sheet, "help"),
+    "app.back": go_back,
+    "app.feeds": partial(toggle_sheet, "feeds"),
+    "app.positions": partial(toggle_sheet, "positions"),
+    "list.filter": partial(open_prompt, "/"),
+    "app.command": partial(open_prompt, ":"),
+    "replay.goto": partial(open_prompt, "@"),
+    "panel.reset": reset_layout,
+    "app.alerts": toggle_alerts,
+    "alert.next": show_next_alert,
+    "app.colours": next_palette,
+    "app.icons": next_icons,
+    **{f"panel.focus.{i}": partial(focus_panel, name) for i, name in enumerate(PANELS, start=1)},
     "panel.next": partial(step_panel, 1),
     "panel.prev": partial(step_panel, -1),
-    "panel.zoom": zoom,
-    "view.span": partial(span, 1),
-    "view.span.prev": partial(span, -1),
-    "view.metric": partial(metric, 1),
-    "view.metric.prev": partial(metric, -1),
-    "view.order": partial(order, 1),
-    "view.order.prev": partial(order, -1),
-    "view.only": partial(only, 1),
-    "view.only.prev": partial(only, -1),
-    "view.more": partial(merge, 1),
-    "view.less": partial(merge, -1),
-    "cursor.left": partial(move, 0, -1),
-    "cursor.right": partial(move, 0, 1),
-    "cursor.up": partial(move, 1, 0),
-    "cursor.down": partial(move, -1, 0),
-    "cursor.first": first,
-    "cursor.last": last,
-    "cell.detail": partial(toggle, "detail"),
+    "panel.zoom": toggle_zoom,
+    "view.span": partial(step_span, 1),
+    "view.span.prev": partial(step_span, -1),
+    "view.metric": partial(step_metric, 1),
+    "view.metric.prev": partial(step_metric, -1),
+    "view.order": partial(step_sort_key, 1),
+    "view.order.prev": partial(step_sort_key, -1),
+    "view.only": partial(step_expiry_filter, 1),
+    "view.only.prev": partial(step_expiry_filter, -1),
+    "view.more": partial(step_merge, 1),
+    "view.less": partial(step_merge, -1),
+    "cursor.left": partial(move_cursor, 0, -1),
+    "cursor.right": partial(move_cursor, 0, 1),
+    "cursor.up": partial(move_cursor, 1, 0),
+    "cursor.down": partial(move_cursor, -1, 0),
+    "cursor.first": move_to_first,
+    "cursor.last": move_to_last,
+    "cell.detail": partial(toggle_sheet, "detail"),
 }

@@ -7,11 +7,11 @@ import random
 from typing import Final
 from urllib.parse import urlsplit
 
-from dfmon.venues.token_bucket import Bucket
+from dfmon.venues.token_bucket import TokenBucket
 
-_BACKOFF_S: Final = 30.0
-_LEAST_WAIT_S: Final = 0.25
-_GATE_S, _GATE_BURST = 0.9, 2.0  # attempts of one host: OKX allows 3 a second, Binance 300 in five minutes
+_MAX_BACKOFF_S: Final = 30.0
+_MIN_BACKOFF_S: Final = 0.25
+_CONNECTS_PER_S, _CONNECT_BURST = 0.9, 2.0  # attempts of one host: OKX allows 3 a second, Binance 300 in five minutes
 
 
 class Backoff:
@@ -21,27 +21,27 @@ class Backoff:
         self._rng = rng
         self._ceiling = 1.0
 
-    def next(self) -> float:
-        wait = max(_LEAST_WAIT_S, self._rng.uniform(0.0, self._ceiling))
-        self._ceiling = min(_BACKOFF_S, self._ceiling * 2)
+    def next_wait_s(self) -> float:
+        wait = max(_MIN_BACKOFF_S, self._rng.uniform(0.0, self._ceiling))
+        self._ceiling = min(_MAX_BACKOFF_S, self._ceiling * 2)
         return wait
 
     def reset(self) -> None:
         self._ceiling = 1.0
 
 
-class Gate:
+class ConnectLimiter:
     """Attempts to connect, paced per host: connections that fail together do not knock together."""
 
     def __init__(self) -> None:
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[str, TokenBucket] = {}
 
-    async def turn(self, url: str) -> None:
-        bucket = self._buckets.setdefault(urlsplit(url).netloc, Bucket(_GATE_S, _GATE_BURST))
-        await asyncio.sleep(bucket.take(asyncio.get_running_loop().time()))
+    async def acquire(self, url: str) -> None:
+        bucket = self._buckets.setdefault(urlsplit(url).netloc, TokenBucket(_CONNECTS_PER_S, _CONNECT_BURST))
+        await asyncio.sleep(bucket.reserve(asyncio.get_running_loop().time()))
 
 
-async def pause_unless(stop: asyncio.Event, seconds: float) -> None:
+async def sleep_unless_stopped(stop: asyncio.Event, seconds: float) -> None:
     """Sleep, but not past `stop`."""
     try:
         async with asyncio.timeout(seconds):

@@ -1,8 +1,8 @@
 """One runner for all venues: connect, stamp, hand over, send what the protocol wants, come back after a loss.
 
-It stands between the transport and the `Intake` (the driver). It decodes nothing and decides nothing about the market;
-it owns time-outs, back-off, the change to a new socket before the old one ends, and the words for what went wrong.
-REST calls and the protocol's timer go on while there is no socket, so that a protocol can live by REST alone.
+It stands between the transport and the `RecordSink` (the driver). It decodes nothing and decides nothing about the
+market; it owns time-outs, back-off, the change to a new socket before the old one ends, and the words for what went
+wrong. REST calls and the protocol's timer go on while there is no socket, so that a protocol can live by REST alone.
 """
 
 from __future__ import annotations
@@ -15,80 +15,82 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from dfmon.venues.backoff import Backoff, Gate, pause_unless
-from dfmon.venues.frame_queue import Inbox
-from dfmon.venues.health.socket_watchdog import Silence, is_chatter
+from dfmon.venues.backoff import Backoff, ConnectLimiter, sleep_unless_stopped
+from dfmon.venues.frame_queue import FrameQueue
+from dfmon.venues.health.socket_watchdog import SocketWatchdog, is_non_data
 from dfmon.venues.protocol import Endpoint, RestCall
-from dfmon.venues.socket_gate import Line
-from dfmon.venues.transport.base import Open, Socket
-from dfmon.venues.transport.errors import LOSSES, in_words
-from dfmon.venues.transport.opener import opener
+from dfmon.venues.socket_gate import SocketFilter
+from dfmon.venues.transport.base import Opener, Socket
+from dfmon.venues.transport.errors import TRANSPORT_ERRORS, describe_loss
+from dfmon.venues.transport.opener import choose_opener
 
-_MOST_CALLS: Final = 1000  # waiting for REST
-_OVERLAP_S: Final = 5.0  # two sockets at most this long
-_SUCCEED_EVERY_S: Final = 5.0
+_MAX_QUEUED_CALLS: Final = 1000  # waiting for REST
+_MAX_OVERLAP_S: Final = 5.0  # two sockets at most this long
+_SUCCESSOR_RETRY_S: Final = 5.0
 
 
-class Intake(Protocol):
+class RecordSink(Protocol):
     """Where everything goes, in order: it numbers, records, and calls the protocol. Must not block."""
 
     def connected(self, source: str, recv_ns: int) -> None: ...
     def frame(self, source: str, recv_ns: int, frame: bytes) -> None: ...
     def response(self, source: str, recv_ns: int, tag: str, body: bytes) -> None: ...
     def lost(self, source: str, recv_ns: int, reason: str) -> None: ...
-    def timer(self, source: str, now_ns: int, remark: str = "") -> None: ...
+    def timer(self, source: str, now_ns: int, runner_note: str = "") -> None: ...
 
 
-class Asks(Protocol):
+class RestGetter(Protocol):
     """The part of `RestClient` that the runner uses."""
 
     @property
-    def trouble(self) -> Mapping[str, str]: ...
+    def errors(self) -> Mapping[str, str]: ...
     async def get(self, base: str, call: RestCall) -> bytes: ...
 
 
 async def run(
     endpoint: Endpoint,
-    intake: Intake,
-    rest: Asks,
+    sink: RecordSink,
+    rest: RestGetter,
     clock: Callable[[], int],
     stop: asyncio.Event,
     *,
     rng: random.Random | None = None,
-    pause: Callable[[asyncio.Event, float], Awaitable[None]] = pause_unless,
+    pause: Callable[[asyncio.Event, float], Awaitable[None]] = sleep_unless_stopped,
     tick_s: float = 1.0,
-    gate: Gate | None = None,
-    transport: Open | None = None,
+    limiter: ConnectLimiter | None = None,
+    transport: Opener | None = None,
     dropped: Counter[str] | None = None,
 ) -> None:
-    """Keep `endpoint` connected until `stop` is set. `clock` gives wall nanoseconds; errors of `intake` are raised.
+    """Keep `endpoint` connected until `stop` is set. `clock` gives wall nanoseconds; errors of `sink` are raised.
 
-    `gate` is shared by the connections of a process; `dropped` counts frames by kind that an overload left out.
+    `limiter` is shared by the connections of a process; `dropped` counts frames by kind that an overload left out.
     """
-    runner = _Runner(endpoint, intake, rest, clock, tick_s, gate, transport or opener(), dropped)
+    runner = _Runner(endpoint, sink, rest, clock, tick_s, limiter, transport or choose_opener(), dropped)
     backoff = Backoff(rng or random.Random())
 
-    async def live() -> None:
+    async def reconnect_loop() -> None:
         while True:
-            reason = await runner.one_life()
-            if runner.heard_data:
+            reason = await runner.run_until_lost()
+            if runner.had_data:
                 backoff.reset()
-            wait = backoff.next()
-            intake.lost(endpoint.source, clock(), f"{reason}; next try in {math.ceil(wait)} s")
+            wait = backoff.next_wait_s()
+            sink.lost(endpoint.source, clock(), f"{reason}; next try in {math.ceil(wait)} s")
             await pause(stop, wait)
 
-    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(part) for part in (live(), *runner.parts(), stop.wait())]
+    tasks: list[asyncio.Future[Any]] = [
+        asyncio.ensure_future(coroutine) for coroutine in (reconnect_loop(), *runner.background_tasks(), stop.wait())
+    ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await _end(*tasks)
+        await _cancel_all(*tasks)
         await runner.close()
     for task in done:
         task.result()
-    intake.lost(endpoint.source, clock(), "stopped")
+    sink.lost(endpoint.source, clock(), "stopped")
 
 
-async def _end(*tasks: asyncio.Future[Any]) -> None:
+async def _cancel_all(*tasks: asyncio.Future[Any]) -> None:
     """Cancel what still runs and wait for it, leaving each task's outcome to be read."""
     for task in tasks:
         task.cancel()
@@ -105,144 +107,148 @@ class _Runner:
     def __init__(
         self,
         endpoint: Endpoint,
-        intake: Intake,
-        rest: Asks,
+        sink: RecordSink,
+        rest: RestGetter,
         clock: Callable[[], int],
         tick_s: float,
-        gate: Gate | None,
-        transport: Open,
+        limiter: ConnectLimiter | None,
+        transport: Opener,
         dropped: Counter[str] | None,
     ) -> None:
-        self.heard_data = False
+        self.had_data = False
         self._endpoint, self._protocol = endpoint, endpoint.protocol
-        self._intake, self._rest, self._clock, self._tick_s = intake, rest, clock, tick_s
-        self._gate, self._transport = gate, transport
+        self._sink, self._rest, self._clock, self._tick_s = sink, rest, clock, tick_s
+        self._limiter, self._transport = limiter, transport
         self._dropped: Counter[str] = Counter() if dropped is None else dropped
         self._loop = asyncio.get_running_loop()
         self._failed: asyncio.Future[None] = self._loop.create_future()
-        self._inbox = Inbox(self._protocol.sort, self._apply, self._drain, clock, self._fail, self._flow)
-        self._calls: asyncio.Queue[RestCall] = asyncio.Queue(_MOST_CALLS)
-        self._asking = 0  # how many connections there have been: an answer to an older one's call is not handed over
-        self._texts: deque[str] = deque(maxlen=_MOST_CALLS)
-        self._has_text = asyncio.Event()
+        self._frame_queue = FrameQueue(
+            self._protocol.classify, self._apply, self._drain, clock, self._fail, self._set_reading
+        )
+        self._calls: asyncio.Queue[RestCall] = asyncio.Queue(_MAX_QUEUED_CALLS)
+        self._connection_number = (
+            0  # how many connections there have been: an answer to an older one's call is not handed over
+        )
+        self._outgoing: deque[str] = deque(maxlen=_MAX_QUEUED_CALLS)
+        self._outgoing_ready = asyncio.Event()
         self._socket: Socket | None = None
-        self._verdict: asyncio.Future[str] = self._loop.create_future()  # why this socket must be given up
-        self._leave = asyncio.Event()  # another socket should take over
-        self._silence = Silence()
-        self._began = 0.0
+        self._socket_failure: asyncio.Future[str] = self._loop.create_future()  # why this socket must be given up
+        self._handover_due = asyncio.Event()  # another socket should take over
+        self._watchdog = SocketWatchdog()
+        self._opened_s = 0.0
         self._retiring: set[asyncio.Task[None]] = set()
 
-    def parts(self) -> tuple[Awaitable[None], ...]:
+    def background_tasks(self) -> tuple[Awaitable[None], ...]:
         """What runs beside the sockets."""
-        return self._tick(), self._ask(), self._send(), self._failed
+        return self._timer_loop(), self._rest_loop(), self._send_loop(), self._failed
 
     async def close(self) -> None:
-        await _end(*self._retiring)
+        await _cancel_all(*self._retiring)
         socket, self._socket = self._socket, None
         if socket is not None:
             await socket.close()
 
     # ---- sockets ----------------------------------------------------------------------------------------------
 
-    async def one_life(self) -> str:
+    async def run_until_lost(self) -> str:
         """From a handshake to the loss, over as many sockets as follow each other without one; the reason in words."""
-        self.heard_data = False
-        line = self._line()
+        self.had_data = False
+        socket_filter = self._new_filter()
         try:
-            socket = await self._open(line)
-        except LOSSES as exc:
-            return in_words(exc)
+            socket = await self._open_socket(socket_filter)
+        except TRANSPORT_ERRORS as exc:
+            return describe_loss(exc)
         while True:
-            self._begin(socket, line)
+            self._attach(socket, socket_filter)
             reason, successor = await self._serve(socket)
             if successor is None:
-                line.close()
-                self._inbox.all()
+                socket_filter.close()
+                self._frame_queue.flush()
                 self._socket = None
                 await socket.close()
                 return reason
-            self._retire(socket, line)
-            socket, line = successor
+            self._retire(socket, socket_filter)
+            socket, socket_filter = successor
 
-    def _line(self) -> Line:
-        return Line(self._hear, self._protocol.sort)
+    def _new_filter(self) -> SocketFilter:
+        return SocketFilter(self._on_frame, self._protocol.classify)
 
-    async def _open(self, line: Line) -> Socket:
-        if self._gate is not None:
-            await self._gate.turn(self._endpoint.url)
-        return await self._transport(self._endpoint.url, self._endpoint.headers, line)
+    async def _open_socket(self, socket_filter: SocketFilter) -> Socket:
+        if self._limiter is not None:
+            await self._limiter.acquire(self._endpoint.url)
+        return await self._transport(self._endpoint.url, self._endpoint.headers, socket_filter)
 
-    def _begin(self, socket: Socket, line: Line) -> None:
-        self._inbox.all()  # of the socket before
-        self._asking += 1
+    def _attach(self, socket: Socket, socket_filter: SocketFilter) -> None:
+        self._frame_queue.flush()  # of the socket before
+        self._connection_number += 1
         while not self._calls.empty():
             self._calls.get_nowait()
-        self._texts.clear()
+        self._outgoing.clear()
         self._socket = socket
-        self._verdict = self._loop.create_future()
-        self._leave.clear()
-        self._began = self._loop.time()
-        self._silence.begin(self._began)
-        self._intake.connected(self._endpoint.source, self._clock())
+        self._socket_failure = self._loop.create_future()
+        self._handover_due.clear()
+        self._opened_s = self._loop.time()
+        self._watchdog.start(self._opened_s)
+        self._sink.connected(self._endpoint.source, self._clock())
         self._drain()
-        line.open()
+        socket_filter.open()
 
-    async def _serve(self, socket: Socket) -> tuple[str, tuple[Socket, Line] | None]:
+    async def _serve(self, socket: Socket) -> tuple[str, tuple[Socket, SocketFilter] | None]:
         """Until the socket ends (why), or until another one is there to take over."""
         ended = asyncio.ensure_future(socket.ended())
-        following = asyncio.ensure_future(self._follow())
+        handover = asyncio.ensure_future(self._open_successor())
         try:
-            waits: set[asyncio.Future[Any]] = {ended, following, self._verdict}
+            waits: set[asyncio.Future[Any]] = {ended, handover, self._socket_failure}
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            if following.done():
-                return "", following.result()
-            return ended.result() if ended.done() else self._verdict.result(), None
+            if handover.done():
+                return "", handover.result()
+            return ended.result() if ended.done() else self._socket_failure.result(), None
         finally:
-            await _end(ended, following)
+            await _cancel_all(ended, handover)
 
-    async def _follow(self) -> tuple[Socket, Line]:
+    async def _open_successor(self) -> tuple[Socket, SocketFilter]:
         """When it is time, the socket that takes over, however many attempts that needs."""
-        await self._leave.wait()
+        await self._handover_due.wait()
         while True:
-            line = self._line()
+            socket_filter = self._new_filter()
             try:
-                return await self._open(line), line
-            except LOSSES:
-                await asyncio.sleep(_SUCCEED_EVERY_S)
+                return await self._open_socket(socket_filter), socket_filter
+            except TRANSPORT_ERRORS:
+                await asyncio.sleep(_SUCCESSOR_RETRY_S)
 
-    def _retire(self, socket: Socket, line: Line) -> None:
+    def _retire(self, socket: Socket, socket_filter: SocketFilter) -> None:
         """Hear prints of the old socket until the new one has all its channels."""
 
-        async def end() -> None:
+        async def close_old() -> None:
             try:
-                async with asyncio.timeout(_OVERLAP_S):
-                    while not self._protocol.settled:
+                async with asyncio.timeout(_MAX_OVERLAP_S):
+                    while not self._protocol.subscribed:
                         await asyncio.sleep(self._tick_s / 10)
             except TimeoutError:
                 pass
             finally:
-                line.close()
+                socket_filter.close()
                 await socket.close()
 
-        line.prints_only()
-        task = asyncio.ensure_future(end())
+        socket_filter.prints_only()
+        task = asyncio.ensure_future(close_old())
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
-    def _flow(self, read: bool) -> None:
+    def _set_reading(self, enabled: bool) -> None:
         if self._socket is not None:
-            (self._socket.resume if read else self._socket.pause)()
+            (self._socket.resume if enabled else self._socket.pause)()
 
     # ---- frames -----------------------------------------------------------------------------------------------
 
-    def _hear(self, frame: bytes) -> None:
+    def _on_frame(self, frame: bytes) -> None:
         """A frame of a socket. Must not raise."""
-        if not self._silence.heard and not is_chatter(frame):
-            self._silence.heard = self.heard_data = True
-        self._inbox.put(frame)
+        if not self._watchdog.received_data and not is_non_data(frame):
+            self._watchdog.received_data = self.had_data = True
+        self._frame_queue.enqueue(frame)
 
     def _apply(self, recv_ns: int, frame: bytes) -> None:
-        self._intake.frame(self._endpoint.source, recv_ns, frame)
+        self._sink.frame(self._endpoint.source, recv_ns, frame)
 
     def _fail(self, exc: Exception) -> None:
         if not self._failed.done():
@@ -251,57 +257,62 @@ class _Runner:
     def _drain(self) -> None:
         for call in self._protocol.rest_calls():
             if self._calls.full():  # unanswered like any failed call, so that the protocol asks again in its time
-                self._intake.response(self._endpoint.source, self._clock(), call.tag, b"")
+                self._sink.response(self._endpoint.source, self._clock(), call.tag, b"")
             else:
                 self._calls.put_nowait(call)
-        texts = self._protocol.data_to_send()
-        if texts and self._socket is not None:
-            self._texts.extend(texts)
-            self._has_text.set()
+        frames = self._protocol.data_to_send()
+        if frames and self._socket is not None:
+            self._outgoing.extend(frames)
+            self._outgoing_ready.set()
 
     # ---- tasks ------------------------------------------------------------------------------------------------
 
-    async def _send(self) -> None:
+    async def _send_loop(self) -> None:
         while True:
-            await self._has_text.wait()
-            self._has_text.clear()
-            while self._texts and self._socket is not None:
-                await self._socket.send(self._texts.popleft())
+            await self._outgoing_ready.wait()
+            self._outgoing_ready.clear()
+            while self._outgoing and self._socket is not None:
+                await self._socket.send(self._outgoing.popleft())
 
-    async def _ask(self) -> None:
+    async def _rest_loop(self) -> None:
         """REST calls one after the other: they are few, and their order is the protocol's."""
         while True:
-            call, connection = await self._calls.get(), self._asking
+            call, connection = await self._calls.get(), self._connection_number
             body = await self._rest.get(self._endpoint.rest, call)
-            if connection == self._asking:
-                self._intake.response(self._endpoint.source, self._clock(), call.tag, body)
+            if connection == self._connection_number:
+                self._sink.response(self._endpoint.source, self._clock(), call.tag, body)
                 self._drain()
 
-    async def _tick(self) -> None:
+    async def _timer_loop(self) -> None:
         """The protocol's timers, and ours."""
         while True:
             await asyncio.sleep(self._tick_s)
-            self._intake.timer(self._endpoint.source, self._clock(), self._remark())
+            self._sink.timer(self._endpoint.source, self._clock(), self._runner_note())
             self._drain()
-            if self._socket is not None and not self._verdict.done():
-                self._judge(self._loop.time())
+            if self._socket is not None and not self._socket_failure.done():
+                self._check_health(self._loop.time())
 
-    def _judge(self, now: float) -> None:
+    def _check_health(self, now: float) -> None:
         """Whether this socket is still good."""
-        patience = self._protocol.patience
-        if why := self._silence.too_long(now, patience) or self._protocol.broken:
-            self._verdict.set_result(why)
-        elif self._protocol.leaving or now - self._began >= patience.life_s:
-            self._leave.set()
+        timeouts = self._protocol.timeouts
+        if reason := self._watchdog.check(now, timeouts) or self._protocol.failure_reason:
+            self._socket_failure.set_result(reason)
+        elif self._protocol.closing_reason or now - self._opened_s >= timeouts.max_age_s:
+            self._handover_due.set()
 
-    def _remark(self) -> str:
+    def _runner_note(self) -> str:
         """What the user should know of this second beside what the protocol says."""
-        left_out, trouble = self._inbox.dropped, self._rest.trouble.get(urlsplit(self._endpoint.rest).hostname or "")
-        words = []
-        if left_out:
-            words.append("overload, left out: " + ", ".join(f"{n} {kind}" for kind, n in sorted(left_out.items())))
-            self._dropped.update(left_out)
-            left_out.clear()
-        if trouble:
-            words.append(f"REST: {trouble}")
-        return "; ".join(words)
+        dropped_frames, errors = (
+            self._frame_queue.dropped,
+            self._rest.errors.get(urlsplit(self._endpoint.rest).hostname or ""),
+        )
+        notes = []
+        if dropped_frames:
+            notes.append(
+                "overload, left out: " + ", ".join(f"{n} {kind}" for kind, n in sorted(dropped_frames.items()))
+            )
+            self._dropped.update(dropped_frames)
+            dropped_frames.clear()
+        if errors:
+            notes.append(f"REST: {errors}")
+        return "; ".join(notes)

@@ -16,122 +16,122 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final
 
-from dfmon.venues.protocol import Fate
+from dfmon.venues.protocol import DropPolicy
 
-_PRESSURE: Final = 256  # frames waiting: fewer are a burst, not an overload
-_MOST_BYTES: Final = 32 * 1024 * 1024
-_MOST_FRAMES: Final = 50_000
-_AT_ONCE_S: Final = 0.005  # applied as they come, without a pause
-_PAUSE_S: Final = 0.0001  # between two frames: the loop has looked at all sockets meanwhile
+_PRESSURE_FRAMES: Final = 256  # frames waiting: fewer are a burst, not an overload
+_MAX_BYTES: Final = 32 * 1024 * 1024
+_MAX_FRAMES: Final = 50_000
+_MAX_INLINE_S: Final = 0.005  # applied as they come, without a pause
+_IDLE_GAP_S: Final = 0.0001  # between two frames: the loop has looked at all sockets meanwhile
 _SLICE_S: Final = 0.005  # applied before the sockets are looked at again
-_LOOK_AT_CLOCK: Final = 15  # a mask: every sixteenth frame
+_CLOCK_CHECK_MASK: Final = 15  # a mask: every sixteenth frame
 
-Sort = Callable[[bytes], tuple[Fate, str]]
+FrameClassifier = Callable[[bytes], tuple[DropPolicy, str]]
 
 
-class Inbox:
-    """One source's frames. `apply` takes the time of receipt and the frame, `after` is called once a batch.
+class FrameQueue:
+    """One source's frames. `apply` takes the time of receipt and the frame, `on_batch_end` is called once a batch.
 
-    What they raise goes to `failed`, since nobody waits for a frame. `flow` is called with False when the socket should
-    not be read, and with True when it should again.
+    What they raise goes to `on_error`, since nobody waits for a frame. `set_reading` is called with False when the
+    socket should not be read, and with True when it should again.
     """
 
     def __init__(
         self,
-        sort: Sort,
+        classify: FrameClassifier,
         apply: Callable[[int, bytes], None],
-        after: Callable[[], None],
+        on_batch_end: Callable[[], None],
         clock: Callable[[], int],
-        failed: Callable[[Exception], None],
-        flow: Callable[[bool], None] = lambda _: None,
+        on_error: Callable[[Exception], None],
+        set_reading: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self.dropped: Counter[str] = Counter()  # kind -> frames that were replaced or dropped
-        self._sort, self._apply, self._after, self._clock = sort, apply, after, clock
-        self._failed, self._flow = failed, flow
+        self._classify, self._apply, self._on_batch_end, self._clock = classify, apply, on_batch_end, clock
+        self._on_error, self._set_reading = on_error, set_reading
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[tuple[int, bytes, str]] = deque()  # bounded by _MOST_FRAMES and _MOST_BYTES
-        self._newest: dict[str, tuple[int, bytes]] = {}  # of the states that wait under a key
+        self._waiting: deque[tuple[int, bytes, str]] = deque()  # bounded by _MAX_FRAMES and _MAX_BYTES
+        self._latest_by_key: dict[str, tuple[int, bytes]] = {}  # of the states that wait under a key
         self._bytes = 0
-        self._called = False
-        self._stopped = False
-        self._since = self._last = 0.0  # of the frames that were applied at once, without a pause
+        self._scheduled = False
+        self._reading_paused = False
+        self._busy_since = self._last_applied = 0.0  # of the frames that were applied at once, without a pause
 
-    def put(self, frame: bytes) -> None:
+    def enqueue(self, frame: bytes) -> None:
         """Take a frame: apply it, or let it wait until the loop has turned."""
         recv_ns, key = self._clock(), ""
-        if not self._waiting and self._at_once(recv_ns, frame):
+        if not self._waiting and self._apply_now(recv_ns, frame):
             return
-        if len(self._waiting) >= _PRESSURE:
-            fate, key = self._sort(frame)
-            if fate is Fate.STATE:
-                before = self._newest.get(key)
-                self._newest[key] = (recv_ns, frame)
-                if before is not None:
-                    self._bytes += len(frame) - len(before[1])
+        if len(self._waiting) >= _PRESSURE_FRAMES:
+            policy, key = self._classify(frame)
+            if policy is DropPolicy.CONFLATE:
+                replaced = self._latest_by_key.get(key)
+                self._latest_by_key[key] = (recv_ns, frame)
+                if replaced is not None:
+                    self._bytes += len(frame) - len(replaced[1])
                     self.dropped[key.partition(" ")[0]] += 1
                     return
-            elif self._full and fate is Fate.DELTA:
+            elif self._full and policy is DropPolicy.DROPPABLE:
                 self.dropped[key.partition(" ")[0]] += 1
                 return
             else:
                 key = ""
         self._waiting.append((recv_ns, b"" if key else frame, key))
         self._bytes += len(frame)
-        if self._full and not self._stopped:
-            self._stopped = True
-            self._flow(False)
-        if not self._called:
-            self._called = True
-            self._loop.call_soon(self._some)
+        if self._full and not self._reading_paused:
+            self._reading_paused = True
+            self._set_reading(False)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._apply_slice)
 
-    def _at_once(self, recv_ns: int, frame: bytes) -> bool:
+    def _apply_now(self, recv_ns: int, frame: bytes) -> bool:
         now = time.perf_counter()
-        if now - self._last > _PAUSE_S:
-            self._since = now
-        elif now - self._since > _AT_ONCE_S:
+        if now - self._last_applied > _IDLE_GAP_S:
+            self._busy_since = now
+        elif now - self._busy_since > _MAX_INLINE_S:
             return False
         try:
             self._apply(recv_ns, frame)
-            self._after()
+            self._on_batch_end()
         except Exception as exc:
-            self._failed(exc)
-        self._last = time.perf_counter()
+            self._on_error(exc)
+        self._last_applied = time.perf_counter()
         return True
 
-    def all(self) -> None:
+    def flush(self) -> None:
         """Apply everything that waits, now: the connection has ended."""
-        self._deliver(float("inf"))
+        self._apply_waiting(float("inf"))
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     @property
     def _full(self) -> bool:
-        return self._bytes > _MOST_BYTES or len(self._waiting) > _MOST_FRAMES
+        return self._bytes > _MAX_BYTES or len(self._waiting) > _MAX_FRAMES
 
-    def _some(self) -> None:
-        self._called = False
-        self._deliver(_SLICE_S)
+    def _apply_slice(self) -> None:
+        self._scheduled = False
+        self._apply_waiting(_SLICE_S)
 
-    def _deliver(self, seconds: float) -> None:
-        waiting, until, count = self._waiting, time.perf_counter() + seconds, 0
+    def _apply_waiting(self, seconds: float) -> None:
+        waiting, deadline, count = self._waiting, time.perf_counter() + seconds, 0
         try:
             while waiting:
                 recv_ns, frame, key = waiting.popleft()
                 if key:
-                    recv_ns, frame = self._newest.pop(key)
+                    recv_ns, frame = self._latest_by_key.pop(key)
                 self._bytes -= len(frame)
                 self._apply(recv_ns, frame)
                 count += 1
-                if not count & _LOOK_AT_CLOCK and time.perf_counter() > until:
+                if not count & _CLOCK_CHECK_MASK and time.perf_counter() > deadline:
                     break
-            self._after()
+            self._on_batch_end()
         except Exception as exc:
-            self._failed(exc)
+            self._on_error(exc)
             return
-        if self._stopped and 2 * self._bytes < _MOST_BYTES and 2 * len(waiting) < _MOST_FRAMES:
-            self._stopped = False
-            self._flow(True)
-        if waiting and not self._called:
-            self._called = True
-            self._loop.call_soon(self._some)
+        if self._reading_paused and 2 * self._bytes < _MAX_BYTES and 2 * len(waiting) < _MAX_FRAMES:
+            self._reading_paused = False
+            self._set_reading(True)
+        if waiting and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._apply_slice)

@@ -1,6 +1,6 @@
 """The hourly REST reading of the venue's listing, and the map from contract ids to names across the 08:00 UTC roll.
 
-Streams tell what changes; this tells what is. `Schedule` says when to read, `RollMap` what the reading changed.
+Streams tell what changes; this tells what is. `PollSchedule` says when to read, `RollMap` what the reading changed.
 A protocol owns both, turns `Job`s into REST calls and feeds the answers back; there is no I/O here.
 """
 
@@ -13,8 +13,8 @@ from typing import Final
 
 from dfmon.model.units import HOUR, MINUTE, SECOND
 
-_READ_AT: Final = 5 * MINUTE  # past each hour: the new dailies of 08:00 UTC are listed by then
-_MEMORY: Final = 50_000  # ids that are remembered after their contract is gone
+_LISTING_OFFSET: Final = 5 * MINUTE  # past each hour: the new dailies of 08:00 UTC are listed by then
+_MAX_IDS: Final = 50_000  # ids that are remembered after their contract is gone
 
 
 class Job(Enum):
@@ -24,33 +24,33 @@ class Job(Enum):
     SUMMARY = auto()
 
 
-class Schedule:
+class PollSchedule:
     """Listing at five minutes past every hour, book summaries every `summary_s` seconds."""
 
     def __init__(self, summary_s: float = 30.0) -> None:
-        self._every = int(summary_s * SECOND)
+        self._summary_interval_ns = int(summary_s * SECOND)
         self._slot = 0
         self._summary_ns = 0
 
     def restart(self, now_ns: int) -> None:
         """Everything has been asked for at `now_ns`."""
         self._slot = _slot(now_ns)
-        self._summary_ns = now_ns + self._every
+        self._summary_ns = now_ns + self._summary_interval_ns
 
-    def due(self, now_ns: int) -> list[Job]:
+    def due_jobs(self, now_ns: int) -> list[Job]:
         """Jobs whose time has come since the last call; one that was missed comes once, not once per miss."""
         jobs: list[Job] = []
         if _slot(now_ns) != self._slot:
             self._slot = _slot(now_ns)
             jobs.append(Job.LISTING)
         if now_ns >= self._summary_ns:
-            self._summary_ns = now_ns + self._every
+            self._summary_ns = now_ns + self._summary_interval_ns
             jobs.append(Job.SUMMARY)
         return jobs
 
 
 def _slot(now_ns: int) -> int:
-    return (now_ns - _READ_AT) // HOUR
+    return (now_ns - _LISTING_OFFSET) // HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class RollMap:
         self._names: dict[int, str] = {}
         self._live: dict[str, dict[str, int]] = {}
 
-    def update(self, group: str, contracts: Iterable[tuple[int, str]]) -> Roll:
+    def apply_listing(self, group: str, contracts: Iterable[tuple[int, str]]) -> Roll:
         """Take a whole reading of `group` as (id, name) pairs; id 0 stands for a venue that gives none."""
         before = self._live.get(group, {})
         after: dict[str, int] = {}
@@ -86,7 +86,7 @@ class RollMap:
                     renamed.append((contract_id, old, name))
                 self._names[contract_id] = name
         self._live[group] = after
-        while len(self._names) > _MEMORY:
+        while len(self._names) > _MAX_IDS:
             del self._names[next(iter(self._names))]
         added, removed = frozenset(after.keys() - before.keys()), frozenset(before.keys() - after.keys())
         return Roll(group, added, removed, tuple(renamed))

@@ -30,43 +30,44 @@ class RestCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How long a connection may be silent before it is given up, seconds. Data counts, heartbeats do not.
 
-    After `life_s` the connection is replaced by a new one, before the venue ends it.
+    After `max_age_s` the connection is replaced by a new one, before the venue ends it.
     """
 
     first_data_s: float = 15.0
-    data_s: float = 35.0
-    life_s: float = float("inf")
+    max_silence_s: float = 35.0
+    max_age_s: float = float("inf")
 
 
-class Fate(Enum):
+class DropPolicy(Enum):
     """What may happen to a frame that waits while more come than can be applied."""
 
     PRINT = auto()  # a trade: never dropped, and taken from a connection that is being replaced too
-    KEEP = auto()  # what is said once: never dropped
-    STATE = auto()  # a whole state: a newer frame of the same key replaces it
-    DELTA = auto()  # a numbered difference: may be dropped at worst, since the broken chain is seen and mended
+    NEVER = auto()  # what is said once: never dropped
+    CONFLATE = auto()  # a whole state: a newer frame of the same key replaces it
+    DROPPABLE = auto()  # a numbered difference: may be dropped at worst, since the broken chain is seen and mended
 
 
 class VenueProtocol(Protocol):
     """One connection's wire state. Calls come in journal order, from one thread.
 
-    After any call read `data_to_send` and `rest_calls`: both empty themselves. `broken` and `leaving` are reasons in
-    words, or empty: the connection must be given up and made anew, or replaced by a new one before it ends. `settled`
-    tells that all subscriptions of this connection have been answered, or some data has come where none are made.
+    After any call read `data_to_send` and `rest_calls`: both empty themselves. `failure_reason` and `closing_reason`
+    are reasons in words, or empty: the connection must be given up and made anew, or replaced by a new one before it
+    ends. `subscribed` tells that all subscriptions of this connection have been answered, or some data has come where
+    none are made.
     """
 
     source: str
-    patience: Patience
+    timeouts: Timeouts
 
     @property
-    def broken(self) -> str: ...
+    def failure_reason(self) -> str: ...
     @property
-    def leaving(self) -> str: ...
+    def closing_reason(self) -> str: ...
     @property
-    def settled(self) -> bool: ...
+    def subscribed(self) -> bool: ...
 
     def connection_made(self, now_ns: int) -> Sequence[Event]:
         """The socket is open: queue the greeting and the subscriptions; forget all state of the last connection."""
@@ -80,13 +81,13 @@ class VenueProtocol(Protocol):
     def connection_lost(self, reason: str) -> Sequence[Event]:
         """The socket is gone: events that say what can no longer be trusted."""
 
-    def due(self, now_ns: int) -> Sequence[Event]:
+    def on_timer(self, now_ns: int) -> Sequence[Event]:
         """Timers: paced subscriptions, pings, stalled channels, periodic REST calls. Called about once a second.
 
         It is called while the connection is down too. The call is a record of the journal, like a frame.
         """
 
-    def sort(self, frame: bytes) -> tuple[Fate, str]:
+    def classify(self, frame: bytes) -> tuple[DropPolicy, str]:
         """What may happen to a waiting frame, and the key under which it does: its kind, a space, what it is about."""
 
     def data_to_send(self) -> list[str]:

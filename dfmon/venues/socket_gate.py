@@ -8,40 +8,40 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from dfmon.venues.frame_queue import Sort
-from dfmon.venues.protocol import Fate
+from dfmon.venues.frame_queue import FrameClassifier
+from dfmon.venues.protocol import DropPolicy
 
-_EARLY: Final = 1000  # frames that may come before the connection has been announced
+_MAX_BUFFERED: Final = 1000  # frames that may come before the connection has been announced
 
 
-class Line:
+class SocketFilter:
     """One socket's way into the inbox: closed at first, later open, for prints alone, or closed for good."""
 
-    def __init__(self, hear: Callable[[bytes], None], sort: Sort) -> None:
-        self._hear, self._sort = hear, sort
-        self._early: list[bytes] = []
-        self._take: Callable[[bytes], None] = self._hold
+    def __init__(self, forward: Callable[[bytes], None], classify: FrameClassifier) -> None:
+        self._forward, self._classify = forward, classify
+        self._buffered: list[bytes] = []
+        self._handler: Callable[[bytes], None] = self._buffer
 
     def __call__(self, frame: bytes) -> None:
-        self._take(frame)
+        self._handler(frame)
 
     def open(self) -> None:
-        self._take = self._hear
-        for frame in self._early:
-            self._take(frame)
-        self._early.clear()
+        self._handler = self._forward
+        for frame in self._buffered:
+            self._handler(frame)
+        self._buffered.clear()
 
     def prints_only(self) -> None:
         """Another socket has taken over: of this one only what is told once is still worth hearing."""
-        self._take = self._print
+        self._handler = self._forward_print
 
     def close(self) -> None:
-        self._take = lambda _: None
+        self._handler = lambda _: None
 
-    def _hold(self, frame: bytes) -> None:
-        if len(self._early) < _EARLY:
-            self._early.append(frame)
+    def _buffer(self, frame: bytes) -> None:
+        if len(self._buffered) < _MAX_BUFFERED:
+            self._buffered.append(frame)
 
-    def _print(self, frame: bytes) -> None:
-        if self._sort(frame)[0] is Fate.PRINT:
-            self._hear(frame)
+    def _forward_print(self, frame: bytes) -> None:
+        if self._classify(frame)[0] is DropPolicy.PRINT:
+            self._forward(frame)

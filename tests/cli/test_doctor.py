@@ -16,12 +16,12 @@ from websockets.asyncio.server import ServerConnection, serve
 from dfmon.cli import demo
 from dfmon.cli.doctor import feeds, machine
 from dfmon.cli.doctor import run as doctor
-from dfmon.cli.doctor.findings import Finding, State, as_json, as_text, healthy, note, ok, wrong
+from dfmon.cli.doctor.findings import Finding, State, as_json, as_text, failure, healthy, note, ok
 from dfmon.config import Config
 from dfmon.model.units import MILLISECOND
 from dfmon.sim.server import SimConfig, SimServer
 from dfmon.venues import registry
-from dfmon.venues.backoff import Gate
+from dfmon.venues.backoff import ConnectLimiter
 from dfmon.venues.registry import Address
 from dfmon.venues.rest.client import RestClient
 from tests.venues.venue_golden import NOW, goldens
@@ -31,9 +31,9 @@ REST = "http://127.0.0.1:9"
 
 
 @pytest.fixture(autouse=True)
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "WATCH_S", 1.2)
-    monkeypatch.setattr(feeds, "_LEAST_S", 0.3)
+def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "PROBE_S", 1.2)
+    monkeypatch.setattr(feeds, "_MIN_PROBE_S", 0.3)
 
 
 @asynccontextmanager
@@ -48,17 +48,17 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-async def look(url: str, source: str = "deribit") -> Finding:
+async def check_source(url: str, source: str = "deribit") -> Finding:
     endpoint = registry.endpoint(source, ["BTC"], Address(url, REST))
 
-    def nothing(_: httpx.Request) -> httpx.Response:
+    def not_found(_: httpx.Request) -> httpx.Response:
         return httpx.Response(404)
 
-    async with RestClient(transport=httpx.MockTransport(nothing)) as rest, asyncio.timeout(10):
-        return await feeds.feed(endpoint, rest, Gate())
+    async with RestClient(transport=httpx.MockTransport(not_found)) as rest, asyncio.timeout(10):
+        return await feeds.check_feed(endpoint, rest, ConnectLimiter())
 
 
-async def silent(venue: ServerConnection) -> None:
+async def never_sends(venue: ServerConnection) -> None:
     await venue.wait_closed()
 
 
@@ -68,11 +68,11 @@ async def garbage(venue: ServerConnection) -> None:
     await venue.wait_closed()
 
 
-async def closing(venue: ServerConnection) -> None:
+async def close_at_once(venue: ServerConnection) -> None:
     await venue.close(1008, "go away")
 
 
-async def closing_later(venue: ServerConnection) -> None:
+async def close_after_data(venue: ServerConnection) -> None:
     await venue.send(index())
     await venue.close(4000, "heartbeat close")
 
@@ -82,17 +82,17 @@ def index() -> str:
     return json.dumps({"method": "subscription", "params": {"channel": "deribit_price_index.btc_usd", "data": data}})
 
 
-async def refusing(venue: ServerConnection) -> None:
+async def refuse_marks(venue: ServerConnection) -> None:
     """Accepts every channel but the marks."""
     async for text in venue:
         request = json.loads(text)
         if request["method"] == "public/subscribe":
-            taken = [name for name in request["params"]["channels"] if "markprice" not in name]
-            await venue.send(json.dumps({"id": request["id"], "result": taken}))
+            accepted = [name for name in request["params"]["channels"] if "markprice" not in name]
+            await venue.send(json.dumps({"id": request["id"], "result": accepted}))
             await venue.send(index())
 
 
-async def maintained(venue: ServerConnection) -> None:
+async def under_maintenance(venue: ServerConnection) -> None:
     async for text in venue:
         request = json.loads(text)
         if request["method"] == "public/subscribe":
@@ -106,106 +106,110 @@ async def maintained(venue: ServerConnection) -> None:
 @pytest.mark.parametrize(
     ("handler", "source", "words"),
     [
-        (silent, "deribit", "connected, but no data within 1 s"),
-        (silent, "binance.market", "the address the one with the routes /public and /market?"),
+        (never_sends, "deribit", "connected, but no data within 1 s"),
+        (never_sends, "binance.market", "the address the one with the routes /public and /market?"),
         (garbage, "deribit", "connected, but none of its 20 frames could be understood"),
-        (closing, "okx", "connected, then closed by the venue (1008: go away), before any data"),
-        (closing_later, "deribit", "then closed by the venue (4000: heartbeat close)"),
-        (refusing, "deribit", "not accepted: markprice.options.btc_usd"),
-        (maintained, "deribit", "the venue says: maintenance"),
+        (close_at_once, "okx", "connected, then closed by the venue (1008: go away), before any data"),
+        (close_after_data, "deribit", "then closed by the venue (4000: heartbeat close)"),
+        (refuse_marks, "deribit", "not accepted: markprice.options.btc_usd"),
+        (under_maintenance, "deribit", "the venue says: maintenance"),
     ],
 )
 async def test_what_is_wrong_with_a_connection_is_said(handler: Handler, source: str, words: str) -> None:
     async with server(handler) as url:
-        finding = await look(url, source)
-    assert finding.state is State.WRONG
+        finding = await check_source(url, source)
+    assert finding.state is State.FAILED
     assert words in finding.words
 
 
 async def test_a_port_where_nobody_listens_and_a_name_that_is_none_are_said() -> None:
     port = free_port()
-    refused = await look(f"ws://127.0.0.1:{port}")
-    assert refused == wrong("feeds deribit", f"127.0.0.1:{port}: connection refused")
+    refused = await check_source(f"ws://127.0.0.1:{port}")
+    assert refused == failure("feeds deribit", f"127.0.0.1:{port}: connection refused")
 
 
 async def test_a_name_that_is_not_found_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nobody(*_: object, **__: object) -> None:
+    def name_error(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(feeds.socket, "getaddrinfo", nobody)
+    monkeypatch.setattr(feeds.socket, "getaddrinfo", name_error)
     monkeypatch.setattr(feeds, "getproxies", dict)
-    assert await feeds.reach("wss://nowhere.invalid/ws") == "name not found: name or service not known"
+    assert await feeds.unreachable_reason("wss://nowhere.invalid/ws") == "name not found: name or service not known"
 
 
 async def test_a_resolver_that_does_not_answer_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     release = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def slow(*_: object, **__: object) -> None:
+    def slow_resolver(*_: object, **__: object) -> None:
         asyncio.run_coroutine_threadsafe(release.wait(), loop).result()
 
-    monkeypatch.setattr(feeds.socket, "getaddrinfo", slow)
+    monkeypatch.setattr(feeds.socket, "getaddrinfo", slow_resolver)
     monkeypatch.setattr(feeds, "getproxies", dict)
-    monkeypatch.setattr(feeds, "_STEP_S", 0.05)
-    assert (await feeds.reach("wss://slow.invalid")).startswith("name not found: the resolver did not answer")
+    monkeypatch.setattr(feeds, "_STEP_TIMEOUT_S", 0.05)
+    assert (await feeds.unreachable_reason("wss://slow.invalid")).startswith(
+        "name not found: the resolver did not answer"
+    )
     release.set()
     await asyncio.sleep(0)
 
 
 async def test_plain_text_where_tls_is_spoken_is_said() -> None:
-    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def plain_text(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
 
-    listening = await asyncio.start_server(plain, "127.0.0.1", 0)
+    listening = await asyncio.start_server(plain_text, "127.0.0.1", 0)
     async with listening:
         port = listening.sockets[0].getsockname()[1]
-        assert (await feeds.reach(f"wss://127.0.0.1:{port}")).startswith("TLS failed: ")
+        assert (await feeds.unreachable_reason(f"wss://127.0.0.1:{port}")).startswith("TLS failed: ")
 
 
 async def test_what_is_no_websocket_is_said() -> None:
-    async def web(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def http_429(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
         writer.write(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
         writer.close()
 
-    listening = await asyncio.start_server(web, "127.0.0.1", 0)
+    listening = await asyncio.start_server(http_429, "127.0.0.1", 0)
     async with listening:
         port = listening.sockets[0].getsockname()[1]
-        finding = await look(f"ws://127.0.0.1:{port}")
+        finding = await check_source(f"ws://127.0.0.1:{port}")
     assert finding.words == f"127.0.0.1:{port}: HTTP 429: too many connections or requests"
 
 
 # ---- REST and the clock ----------------------------------------------------------------------------------------------
 
 
-async def ask(answer: Callable[[], httpx.Response], monkeypatch: pytest.MonkeyPatch, name: str) -> list[Finding]:
-    async def reached(_: str) -> str:
+async def check_rest_with(
+    respond: Callable[[], httpx.Response], monkeypatch: pytest.MonkeyPatch, name: str
+) -> list[Finding]:
+    async def reachable(_: str) -> str:
         return ""
 
-    monkeypatch.setattr(feeds, "reach", reached)
-    return await feeds.rest_side(name, "https://venue.test", httpx.MockTransport(lambda _: answer()))
+    monkeypatch.setattr(feeds, "unreachable_reason", reachable)
+    return await feeds.check_rest(name, "https://venue.test", httpx.MockTransport(lambda _: respond()))
 
 
 @pytest.mark.parametrize("ahead_s", [-7.0, -0.6, 0.0, 0.2, 0.6, 3600.0])
 @pytest.mark.parametrize(
-    ("name", "shape"),
+    ("name", "reply_shape"),
     [
         ("binance.spot", lambda ms: {"serverTime": ms}),
         ("okx", lambda ms: {"code": "0", "data": [{"ts": str(ms)}]}),
     ],
 )
 async def test_a_wrong_clock_is_found_and_by_how_much(
-    name: str, shape: Callable[[int], object], ahead_s: float, monkeypatch: pytest.MonkeyPatch
+    name: str, reply_shape: Callable[[int], object], ahead_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def answer() -> httpx.Response:
-        return httpx.Response(200, json=shape(int(time.time() * 1e3 - ahead_s * 1e3)))
+    def respond() -> httpx.Response:
+        return httpx.Response(200, json=reply_shape(int(time.time() * 1e3 - ahead_s * 1e3)))
 
-    rest, clock = await ask(answer, monkeypatch, name)
+    rest, clock = await check_rest_with(respond, monkeypatch, name)
     assert rest.state is State.OK
-    assert clock.state is (State.WRONG if abs(ahead_s) > 0.5 else State.OK), clock.words
+    assert clock.state is (State.FAILED if abs(ahead_s) > 0.5 else State.OK), clock.words
     if abs(ahead_s) > 0.5:
         assert ("ahead of" if ahead_s > 0 else "behind") in clock.words
         assert clock.words.endswith("set the clock, by NTP for instance")
@@ -225,20 +229,20 @@ async def test_a_wrong_clock_is_found_and_by_how_much(
 async def test_what_is_wrong_with_rest_is_said(
     response: httpx.Response, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (finding,) = await ask(lambda: response, monkeypatch, "deribit")
-    assert finding.state is State.WRONG
+    (finding,) = await check_rest_with(lambda: response, monkeypatch, "deribit")
+    assert finding.state is State.FAILED
     assert words in finding.words
 
 
-@pytest.mark.parametrize(("used", "state"), [("40", State.OK), ("5900", State.WRONG)])
+@pytest.mark.parametrize(("used", "state"), [("40", State.OK), ("5900", State.FAILED)])
 async def test_the_weight_that_binance_has_counted_is_said(
     used: str, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def answer() -> httpx.Response:
+    def respond() -> httpx.Response:
         headers = {"X-MBX-USED-WEIGHT-1M": used}
         return httpx.Response(200, json={"serverTime": int(time.time() * 1e3)}, headers=headers)
 
-    *_, limits = await ask(answer, monkeypatch, "binance.spot")
+    *_, limits = await check_rest_with(respond, monkeypatch, "binance.spot")
     assert (limits.about, limits.state) == ("limits binance.spot", state)
 
 
@@ -247,12 +251,12 @@ def test_an_address_is_shown_without_the_name_and_password_in_it() -> None:
 
 
 async def test_locks_of_the_venue_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def answer() -> httpx.Response:
+    def respond() -> httpx.Response:
         return httpx.Response(200, json={"result": {"locked": "partial", "locked_indices": ["btc_usd"]}})
 
-    assert feeds._status(answer().content) == [wrong("venue deribit", "locked by the venue: ['btc_usd']")]
-    assert feeds._status(b'{"result":{"locked":"false"}}')[0].state is State.OK
-    assert feeds._status(b"")[0].state is State.WRONG
+    assert feeds._check_status(respond().content) == [failure("venue deribit", "locked by the venue: ['btc_usd']")]
+    assert feeds._check_status(b'{"result":{"locked":"false"}}')[0].state is State.OK
+    assert feeds._check_status(b"")[0].state is State.FAILED
 
 
 # ---- this machine ----------------------------------------------------------------------------------------------------
@@ -260,9 +264,9 @@ async def test_locks_of_the_venue_are_said(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_folder_that_is_to_be_made_one_that_holds_something_and_one_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"1" * 3_000_000)
-    assert "writable, holds 2 MB" in machine.folder("disk", tmp_path).words
-    assert "will be made" in machine.folder("disk", tmp_path / "a" / "b").words
-    assert "is not a folder" in machine.folder("disk", tmp_path / "x" / "y").words
+    assert "writable, holds 2 MB" in machine.check_folder("disk", tmp_path).words
+    assert "will be made" in machine.check_folder("disk", tmp_path / "a" / "b").words
+    assert "is not a folder" in machine.check_folder("disk", tmp_path / "x" / "y").words
 
 
 def test_a_folder_that_cannot_be_written_and_a_full_disk_are_wrong(
@@ -273,26 +277,26 @@ def test_a_folder_that_cannot_be_written_and_a_full_disk_are_wrong(
 
     usage = machine.shutil.disk_usage(tmp_path)
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: usage._replace(free=50 << 20))
-    full = machine.folder("disk", tmp_path)
-    assert (full.state, full.words.endswith("50 MB free: the disk is almost full")) == (State.WRONG, True)
+    full_disk = machine.check_folder("disk", tmp_path)
+    assert (full_disk.state, full_disk.words.endswith("50 MB free: the disk is almost full")) == (State.FAILED, True)
     monkeypatch.setattr(machine.tempfile, "TemporaryFile", read_only)
-    assert machine.folder("disk", tmp_path).words.endswith("cannot be written: Read-only file system")
+    assert machine.check_folder("disk", tmp_path).words.endswith("cannot be written: Read-only file system")
 
 
 def test_a_missing_extra_is_a_note_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine.importlib.util, "find_spec", lambda _: None)
     monkeypatch.setattr(machine, "getproxies", lambda: {"https": "http://user:secret@proxy.test:1"})
-    found = machine.here()
-    assert any("pip install 'dfmon[net]'" in finding.words for finding in found)
-    assert healthy(found)
-    assert "secret" not in as_text(found)
+    findings = machine.check_environment()
+    assert any("pip install 'dfmon[net]'" in finding.words for finding in findings)
+    assert healthy(findings)
+    assert "secret" not in as_text(findings)
 
 
 # ---- all of it -------------------------------------------------------------------------------------------------------
 
 
 def test_the_words_sum_up_and_the_json_holds_the_same() -> None:
-    findings = [ok("a", "fine"), note("bb", "by the way"), wrong("c", "broken")]
+    findings = [ok("a", "fine"), note("bb", "by the way"), failure("c", "broken")]
     assert as_text(findings).splitlines()[1:] == [
         "  ok     a   fine",
         "  note   bb  by the way",
@@ -305,7 +309,7 @@ def test_the_words_sum_up_and_the_json_holds_the_same() -> None:
 
 
 async def test_against_the_simulated_exchange_nothing_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "WATCH_S", 8.0)
+    monkeypatch.setattr(feeds, "PROBE_S", 8.0)
     exchange = SimServer(SimConfig(currencies=("BTC",), history=0.02))
     addresses = await exchange.start()
     try:
@@ -316,11 +320,11 @@ async def test_against_the_simulated_exchange_nothing_is_wrong(tmp_path: Path, m
             history=msgspec.structs.replace(base.history, path=str(tmp_path / "h" / "history.sqlite")),
             record=msgspec.structs.replace(base.record, directory=str(tmp_path / "rec")),
         )
-        found = await doctor.examine(demo.pointed_at(config, addresses))
+        findings = await doctor.diagnose(demo.with_sim_addresses(config, addresses))
     finally:
         await exchange.stop()
-    assert healthy(found), as_text(found)
-    about = {finding.about for finding in found}
+    assert healthy(findings), as_text(findings)
+    about = {finding.about for finding in findings}
     assert {"feeds deribit", "feeds okx", "clock binance.spot", "venue deribit", "limits", "disk record"} <= about
 
 
@@ -329,44 +333,44 @@ async def test_offline_every_line_has_words_and_the_time_is_bounded(
 ) -> None:
     """No name is found; and what hangs beyond the bound is named."""
 
-    async def hangs(*_: object) -> Finding:
+    async def hang(*_: object) -> Finding:
         await asyncio.Event().wait()
         raise AssertionError
 
-    def nobody(*_: object, **__: object) -> None:
+    def name_error(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
-    monkeypatch.setattr(feeds.socket, "getaddrinfo", nobody)
+    monkeypatch.setattr(feeds.socket, "getaddrinfo", name_error)
     monkeypatch.setattr(feeds, "getproxies", dict)
     base = Config()
     config = msgspec.structs.replace(base, history=msgspec.structs.replace(base.history, path=str(tmp_path / "h")))
-    found = await doctor.examine(config)
-    bad = [finding for finding in found if finding.state is State.WRONG]
-    assert len(bad) == 9
-    assert all("name not found: temporary failure" in finding.words for finding in bad)
-    monkeypatch.setattr(feeds, "feed", hangs)
-    monkeypatch.setattr(doctor, "BOUND_S", 0.1)
-    found = await doctor.examine(config)
-    assert wrong("feeds okx", "no verdict within 0 s") in found
+    findings = await doctor.diagnose(config)
+    failures = [finding for finding in findings if finding.state is State.FAILED]
+    assert len(failures) == 9
+    assert all("name not found: temporary failure" in finding.words for finding in failures)
+    monkeypatch.setattr(feeds, "check_feed", hang)
+    monkeypatch.setattr(doctor, "TIMEOUT_S", 0.1)
+    findings = await doctor.diagnose(config)
+    assert failure("feeds okx", "no verdict within 0 s") in findings
 
 
-@pytest.mark.parametrize("telling", ["ticker without", "ticker asked"])
-def test_the_venues_greeks_are_compared_with_ours(telling: str) -> None:
+@pytest.mark.parametrize("golden_name", ["ticker without", "ticker asked"])
+def test_the_venues_greeks_are_compared_with_ours(golden_name: str) -> None:
     endpoint = registry.endpoint("deribit", ["BTC"], Address("ws://127.0.0.1:9", REST))
-    watch, session = feeds.Watch(endpoint), goldens("deribit/session.jsonl")
-    at = NOW + 5_200 * MILLISECOND
-    watch.connected("deribit", at)
-    watch.feed.reason = ""  # its subscriptions are not what this is about
+    probe, session = feeds.FeedProbe(endpoint), goldens("deribit/session.jsonl")
+    at_ns = NOW + 5_200 * MILLISECOND
+    probe.connected("deribit", at_ns)
+    probe.feed.reason = ""  # its subscriptions are not what this is about
     for golden in session[:3]:
-        watch.response("deribit", at, golden.tag, golden.body)
-    said = next(golden for golden in session if golden.name.startswith(telling))
-    if said.tag:  # the greeks of this one are made up
-        watch.response("deribit", at, said.tag, said.body)
+        probe.response("deribit", at_ns, golden.tag, golden.body)
+    sample = next(golden for golden in session if golden.name.startswith(golden_name))
+    if sample.tag:  # the greeks of this one are made up
+        probe.response("deribit", at_ns, sample.tag, sample.body)
     else:
-        watch.frame("deribit", at, said.body)
-    finding = feeds._judged("feeds deribit", endpoint, watch)
-    if said.tag:
-        assert finding.state is State.WRONG
+        probe.frame("deribit", at_ns, sample.body)
+    finding = feeds._verdict("feeds deribit", endpoint, probe)
+    if sample.tag:
+        assert finding.state is State.FAILED
         assert "the venue's greeks of 1 of 1 options are not ours: BTC-27NOV26-95000-C delta 0.41234" in finding.words
     else:
         assert finding.state is State.OK

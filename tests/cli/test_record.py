@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from dfmon.cli import demo
+from dfmon.cli import demo, record
 from dfmon.cli.main import run
 from dfmon.config import Config
 from dfmon.engine.hub import SnapshotHub
@@ -23,26 +23,26 @@ from dfmon.model.snapshot import from_json
 from dfmon.store import blocks, replayer, segment
 from dfmon.store.recorder import Recorder
 from tests import simulated_session
-from tests.small_board import snapshot_text
-from tests.store.store_samples import frames
+from tests.board_files import snapshot_text
+from tests.store.store_samples import frame_records
 
 DFMON = [sys.executable, "-m", "dfmon"]
 
 
 @pytest.fixture(autouse=True)
-def log() -> Iterator[None]:
+def restore_log() -> Iterator[None]:
     """`run` sets the log up for a whole process; the tests that come later have their own."""
     root = logging.getLogger("dfmon")
-    before = root.handlers[:], root.level, root.propagate
+    saved = root.handlers[:], root.level, root.propagate
     yield
-    root.handlers[:], root.level, root.propagate = before
+    root.handlers[:], root.level, root.propagate = saved
 
 
 @pytest.fixture(scope="module")
 def exchange() -> Iterator[dict[str, str]]:
     """The environment that points dfmon at a simulated exchange."""
-    with demo.child_exchange(7, ("BTC",)) as at:
-        config = demo.pointed_at(Config(), at)
+    with demo.child_exchange(7, ("BTC",)) as sim_addresses:
+        config = demo.with_sim_addresses(Config(), sim_addresses)
         keys = msgspec.to_builtins(config)
         addresses = {
             f"DFMON_{section}_{key}".upper(): str(value)
@@ -53,8 +53,8 @@ def exchange() -> Iterator[dict[str, str]]:
         yield {**os.environ, **addresses, "DFMON_HISTORY_ENABLED": "false", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def start(directory: Path, env: dict[str, str], *words: str) -> subprocess.Popen[str]:
-    command = [*DFMON, "record", str(directory), "--currency", "BTC", *words]
+def start(directory: Path, env: dict[str, str], *args: str) -> subprocess.Popen[str]:
+    command = [*DFMON, "record", str(directory), "--currency", "BTC", *args]
     return subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
 
 
@@ -63,15 +63,15 @@ def test_record_for_some_seconds(exchange: dict[str, str], tmp_path: Path) -> No
     """It ends by itself, says what it did, and the recording is whole."""
     with start(tmp_path / "session", exchange, "--minutes", "0.07") as process:
         assert process.stderr is not None
-        said = process.stderr.read()
+        output = process.stderr.read()
         assert process.wait(60) == 0
-    summary = said.splitlines()[-1]
-    found = re.match(
+    summary = output.splitlines()[-1]
+    match = re.match(
         r"0:00:0\d, ([\d,]+) records, ([\d,]+) frames, .* MB in .* MB \(0\.\d\d\), 1 file, 0 dropped", summary
     )
-    assert found, said
-    taken = list(replayer.records(tmp_path / "session"))
-    assert len(taken) - 1 == int(found.group(1).replace(",", ""))
+    assert match, output
+    records = list(replayer.records(tmp_path / "session"))
+    assert len(records) - 1 == int(match.group(1).replace(",", ""))
     assert run(["replay", str(tmp_path / "session"), "--info"]) == 0
 
 
@@ -83,10 +83,10 @@ def test_record_ends_cleanly_on_a_signal(exchange: dict[str, str], tmp_path: Pat
             assert process.poll() is None
         process.send_signal(number)
         assert process.stderr is not None
-        said = process.stderr.read()
+        output = process.stderr.read()
         assert process.wait(60) == 128 + number
-    assert "0 dropped" in said.splitlines()[-1]
-    assert "Traceback" not in said
+    assert "0 dropped" in output.splitlines()[-1]
+    assert "Traceback" not in output
     assert len(list(replayer.records(tmp_path))) > 100
 
 
@@ -99,16 +99,16 @@ def test_progress_says_what_is_wrong(tmp_path: Path) -> None:
     hub, stream = SnapshotHub(), io.StringIO()
     session = simulated_session.SimulatedSession(("BTC",))
     with Recorder(tmp_path, session.about) as recorder:
-        for record in frames(50):
-            recorder.offer(record)
+        for frame in frame_records(50):
+            recorder.offer(frame)
         recorder.flush()
-        recorder.failed = "recording paused: no space"
+        recorder.failure = "recording paused: no space"
         for snapshot in simulated_session.record(tmp_path / "other", 2):
             hub.publish(snapshot)
-        line = record.Progress(recorder, hub, stream).line()
-        recorder.failed = None
-    assert line.startswith("0:00:00, 50 records, 50 frames, 0.0 MB in 0.0 MB (0.")
-    assert line.endswith("0 dropped, recording paused: no space")
+        status_line = record.RecordingProgress(recorder, hub, stream).status_line()
+        recorder.failure = None
+    assert status_line.startswith("0:00:00, 50 records, 50 frames, 0.0 MB in 0.0 MB (0.")
+    assert status_line.endswith("0 dropped, recording paused: no space")
 
 
 # ---- what is in it ---------------------------------------------------------------------------------------------------
@@ -124,25 +124,28 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_info_of_a_recording(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["replay", str(session), "--info"]) == 0
-    said = capsys.readouterr().out
-    assert said.count("session of dfmon ?, sim: BTC") == 2
-    assert re.search(r"  2026-11-22T12:00:00\.\d{3}Z to 2026-11-22T12:00:05\.\d{3}Z, 0:00:05", said)
-    assert re.search(r"records: [\d,]+ frame, [\d,]+ timer,", said)
-    assert re.search(r"  binance.spot: [\d,]+ records, [\d.]+ MB", said)
-    assert said.endswith("whole\n")
+    output = capsys.readouterr().out
+    assert output.count("session of dfmon ?, sim: BTC") == 2
+    assert re.search(r"  2026-11-22T12:00:00\.\d{3}Z to 2026-11-22T12:00:05\.\d{3}Z, 0:00:05", output)
+    assert re.search(r"records: [\d,]+ frame, [\d,]+ timer,", output)
+    assert re.search(r"  binance.spot: [\d,]+ records, [\d.]+ MB", output)
+    assert output.endswith("whole\n")
 
 
 def test_info_names_damage_and_fails(session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for file in session.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    hurt = next(block for block in blocks.index(tmp_path, []) if block.later)
-    data = bytearray(hurt.path.read_bytes())
-    data[hurt.at + segment.BLOCK_HEAD] ^= 1
-    hurt.path.write_bytes(data)
+    damaged_block = next(block for block in blocks.block_index(tmp_path, []) if block.is_continuation)
+    data = bytearray(damaged_block.path.read_bytes())
+    data[damaged_block.offset + segment.BLOCK_HEADER_BYTES] ^= 1
+    damaged_block.path.write_bytes(data)
     assert run(["replay", str(tmp_path), "--info"]) == 1
-    said = capsys.readouterr().out
-    assert f"bytes {hurt.at} to {hurt.end} are unreadable: the checksum of a block does not hold" in said
-    assert re.search(r"damaged: [1-9][\d,]* records are missing\n$", said)
+    output = capsys.readouterr().out
+    assert (
+        f"bytes {damaged_block.offset} to {damaged_block.end} are unreadable: the checksum of a block does not hold"
+        in output
+    )
+    assert re.search(r"damaged: [1-9][\d,]* records are missing\n$", output)
 
 
 def test_info_of_boards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,9 +159,9 @@ def test_a_model_that_is_named_holds_for_all_of_a_replay(
     tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     """Also after the user of the recorded session had taken another one."""
-    shown = simulated_session.record(tmp_path, 36, eventful=True)
-    assert shown[-1].positions.model == "naive"
-    for words in (("replay", str(tmp_path), "--publish", "all"), ("snapshot", str(tmp_path), "--json")):
-        assert run([*words, "--positions", "short-all"]) == 0
+    snapshots = simulated_session.record(tmp_path, 36, with_faults=True)
+    assert snapshots[-1].positions.model == "naive"
+    for args in (("replay", str(tmp_path), "--publish", "all"), ("snapshot", str(tmp_path), "--json")):
+        assert run([*args, "--positions", "short-all"]) == 0
         lines = capfdbinary.readouterr().out.splitlines()
         assert {from_json(line).positions.model for line in lines} == {"short-all"}

@@ -54,10 +54,10 @@ def test_a_far_flip_needs_the_wider_range():
 @pytest.mark.parametrize(("stamp", "currency"), [(row[0], row[1]) for row in KNOWN])
 def test_merging_pairs_changes_nothing_but_the_cost(stamp, currency):
     b = board(stamp, currency)
-    points = Pairing.of(b.strike, b.expiry_ms, b.option_type).points(b.forward, b.sigma, b.tau)
+    points = Pairing.from_listing(b.strike, b.expiry_ms, b.option_type).points(b.forward, b.sigma, b.tau)
     assert points.option.size < b.strike.size
     one = find_flip(b.spot, *b.columns[:4], b.naive)
-    merged = find_flip(b.spot, *(column[points.option] for column in b.columns[:4]), points.add(b.naive))
+    merged = find_flip(b.spot, *(column[points.option] for column in b.columns[:4]), points.sum_exposure(b.naive))
     assert merged.level == pytest.approx(one.level, rel=1e-12)
     np.testing.assert_allclose(merged.ngi, one.ngi, atol=1e-11 * np.abs(one.ngi).max())
 

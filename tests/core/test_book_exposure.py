@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dfmon.core.book_exposure import Exposure, measure
+from dfmon.core.book_exposure import Exposure, measure_exposure
 from dfmon.core.columns import columns
 from dfmon.core.exposure.unit_exposure import METRICS, unit_exposures
 from dfmon.core.flip.gamma_flip import find_flip, flip_band, flip_members
 from dfmon.core.positions.dealer_net import DealerPositions
-from dfmon.core.pricing.pairing import Points
+from dfmon.core.pricing.pairing import PricingPoints
 from dfmon.model.frames import ChainFrame
 from dfmon.model.units import NAN, SECOND
 from tests.chains import NOW, SPOT, frame
@@ -24,7 +24,7 @@ def board() -> ChainFrame:
     made = frame(days=DAYS)
     sigma = made.sigma.copy()
     sigma[-1] += 1e-4  # one pair whose volatilities differ
-    return replace(made, sigma=sigma, settling=SPOT * 1.001)
+    return replace(made, sigma=sigma, delivery_average=SPOT * 1.001)
 
 
 def measured(numeraire: str, chain: ChainFrame | None = None) -> tuple[Exposure, np.ndarray, np.ndarray, np.ndarray]:
@@ -37,7 +37,7 @@ def measured(numeraire: str, chain: ChainFrame | None = None) -> tuple[Exposure,
         cols.forward, cols.strike, cols.sigma, cols.tau, cols.option_type,
         average=cols.average, numeraire=numeraire, inverse=chain.inverse[cols.rows],
     )  # fmt: skip
-    found = measure(chain, cols, numeraire, "strike")
+    found = measure_exposure(chain, cols, numeraire, "strike")
     return found, unit.matrix, position[cols.rows], books[cols.rows]
 
 
@@ -62,7 +62,7 @@ def test_a_call_and_a_put_that_agree_are_one_point_unless_they_settle_within_the
     points = measured("usd")[0].points
     a_day, a_pair = 2 * len(board().names) // len(DAYS) // 2, len(board().names) // len(DAYS) // 2
     assert points.option.size == 3 * a_day + 2 * a_pair + 1  # three expiries within the day, one pair that differs
-    assert measured("coin")[0].points.option.size == board().size == Points.alone(board().size).option.size
+    assert measured("coin")[0].points.option.size == board().size == PricingPoints.unmerged(board().size).option.size
 
 
 def test_the_hedges_lifted_within_the_day_are_those_of_calls_and_puts_apart() -> None:
@@ -70,19 +70,19 @@ def test_the_hedges_lifted_within_the_day_are_those_of_calls_and_puts_apart() ->
 
     def unwind(*position: float) -> float:
         held = DealerPositions("file", np.array(position), None, None, None)
-        return measure(chain, columns(chain, held), "usd", "strike").totals.unwind
+        return measure_exposure(chain, columns(chain, held), "usd", "strike").totals.unwind
 
     assert unwind(1.0, 0.0) > 0.0 > unwind(0.0, 1.0)
     assert unwind(1.0, -1.0) == pytest.approx(SPOT)  # delta of a call less that of a put is 1
 
 
 def test_the_flip_and_its_band_weigh_what_is_settling_by_its_share() -> None:
-    chain = replace(frame(days=(0.25 / 24, 9.0)), settling=SPOT * 1.001)
+    chain = replace(frame(days=(0.25 / 24, 9.0)), delivery_average=SPOT * 1.001)
     rng = np.random.default_rng(8)
     position = rng.normal(0.0, 10.0, chain.size)
     books = rng.normal(0.0, 10.0, (chain.size, 12))
     cols = columns(chain, DealerPositions("flow", position, books, None, None))
-    found = measure(chain, cols, "usd", "strike")
+    found = measure_exposure(chain, cols, "usd", "strike")
     of_options = SPOT, cols.forward, cols.terms.strike, cols.sigma, cols.terms.tau
     assert cols.terms.share.min() < 0.6
     alone = find_flip(*of_options, position * cols.terms.share)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dfmon.core.columns import Columns, atm_sigma, columns, first_of_group, summed
+from dfmon.core.columns import Columns, atm_sigma, columns, first_of_group, group_sums
 from dfmon.core.positions.dealer_net import Inventory, dealer_positions
 from dfmon.core.step import daily_sigma
 from dfmon.model.frames import ChainFrame
@@ -13,7 +13,7 @@ def priceable(board: ChainFrame) -> Columns:
     return columns(board, dealer_positions("naive", Inventory.empty(), board))
 
 
-def with_first(column: str, value: float) -> ChainFrame:
+def board_with_first(column: str, value: float) -> ChainFrame:
     board = frame()
     changed = getattr(board, column).copy()
     changed[0] = value
@@ -35,27 +35,27 @@ def with_first(column: str, value: float) -> ChainFrame:
 def test_row_that_cannot_be_priced_is_left_out_and_counted_under_its_reason(
     column: str, value: float, reason: str
 ) -> None:
-    cols = priceable(with_first(column, value))
+    cols = priceable(board_with_first(column, value))
     assert 0 not in cols.rows
     assert cols.size == frame().size - 1
-    assert cols.missing == (f"1 option: {reason}",)
+    assert cols.exclusions == (f"1 option: {reason}",)
 
 
 def test_row_counts_under_its_first_reason_only() -> None:
-    assert priceable(frame(forward=np.full(42, NAN), sigma=np.full(42, NAN))).missing == ("42 options: no forward",)
+    assert priceable(frame(forward=np.full(42, NAN), sigma=np.full(42, NAN))).exclusions == ("42 options: no forward",)
 
 
 def test_expired_row_is_left_out_silently() -> None:
     cols = priceable(frame(ts_ns=NOW + hours(36.0)))
     assert cols.expiries.size == 2
-    assert cols.missing == ()
+    assert cols.exclusions == ()
 
 
 def test_usable_is_the_share_of_open_interest_that_can_be_priced() -> None:
-    board = with_first("sigma", NAN)
-    assert priceable(board).usable == pytest.approx(1.0 - board.open_interest[0] / board.open_interest.sum())
-    assert priceable(frame(strikes=())).usable == 0.0
-    assert priceable(frame(open_interest=np.zeros(42))).usable == 1.0
+    board = board_with_first("sigma", NAN)
+    assert priceable(board).priceable_share == pytest.approx(1.0 - board.open_interest[0] / board.open_interest.sum())
+    assert priceable(frame(strikes=())).priceable_share == 0.0
+    assert priceable(frame(open_interest=np.zeros(42))).priceable_share == 1.0
 
 
 def test_codes_name_the_strike_and_expiry_of_each_row() -> None:
@@ -67,7 +67,7 @@ def test_codes_name_the_strike_and_expiry_of_each_row() -> None:
 
 
 def test_running_average_matters_only_to_what_settles_on_it() -> None:
-    board = frame(days=(0.01, 9.0), settling=90_000.0)
+    board = frame(days=(0.01, 9.0), delivery_average=90_000.0)
     cols = priceable(board)
     assert cols.average is not None
     assert set(cols.average[cols.tau < 0.01]) == {90_000.0}
@@ -93,5 +93,5 @@ def test_daily_volatility_is_of_the_first_expiry_at_least_a_day_away() -> None:
 
 def test_group_helpers() -> None:
     codes = np.array([1, 0, 1])
-    assert summed(codes, np.array([1.0, 2.0, 4.0]), 3).tolist() == [2.0, 5.0, 0.0]
+    assert group_sums(codes, np.array([1.0, 2.0, 4.0]), 3).tolist() == [2.0, 5.0, 0.0]
     assert first_of_group(codes, np.array([1.0, 2.0, 4.0]), 2).tolist() == [2.0, 1.0]

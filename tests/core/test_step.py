@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfmon.core.positions.inventory_codec import to_bytes
+from dfmon.core.positions.inventory_codec import encode_inventory
 from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.model.events import FeedState
 from dfmon.model.frames import ChainFrame, FeedHealth, MarketFrame
@@ -160,7 +160,7 @@ CASES = {
     "one option": frame(strikes=(SPOT,), days=(9.0,), sigma=np.array([0.5, NAN])),
     "no open interest": frame(open_interest=np.zeros(42)),
     "no volatility index": frame(vol_index=NAN),
-    "inside the settlement window": frame(days=(0.01, 9.0), settling=SPOT),
+    "inside the settlement window": frame(days=(0.01, 9.0), delivery_average=SPOT),
 }
 
 
@@ -247,7 +247,7 @@ def test_thin_board_is_partial_and_unseen_history_is_warming() -> None:
     unseen = shot(frame(), FLOW)
     assert unseen.positions.warming
     assert unseen.scenario.overlay == "UNKNOWN: positions warming"
-    assert not shot(frame(whole_life=np.ones(42, np.bool_)), FLOW).positions.warming
+    assert not shot(frame(full_history=np.ones(42, np.bool_)), FLOW).positions.warming
 
 
 def test_band_holds_the_value_and_psi_is_ngi_over_depth() -> None:
@@ -266,9 +266,9 @@ def test_parts_of_the_hedge_flow_add_up_and_the_residual_is_small_for_a_small_mo
 
 def test_step_changes_neither_its_state_nor_its_frames() -> None:
     state, _ = run([frame()], FLOW)
-    stored = to_bytes(state.inventory)
+    stored = encode_inventory(state.inventory)
     board = frame(ts_ns=NOW + SECOND, trades=trade_columns([0], [1], [2.0]))
     one = step(state, board, market(), (), FLOW, 2)[1]
     other = step(state, board, market(), (), FLOW, 2)[1]
     assert one.digest() == other.digest()
-    assert to_bytes(state.inventory) == stored
+    assert encode_inventory(state.inventory) == stored

@@ -30,17 +30,17 @@ for i in range(12):
     for source in ("okx", "binance"):
         driver.frame(source, now, f"book {SPOT + i} 20".encode())
         driver.frame(source, now, b"volume 2e9")
-    driver.on_timer(now)
+    driver.request_tick(now)
 print("\\n".join(digests))
 """
 
 
 def digests(hash_seed: str) -> list[str]:
     env = {**os.environ, "PYTHONHASHSEED": hash_seed, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", SESSION], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=True
     )
-    return done.stdout.split()
+    return completed.stdout.split()
 
 
 @pytest.mark.slow

@@ -10,11 +10,11 @@ from dfmon.model.events import (
     Delisted,
     Event,
     FutureTicker,
-    HistorySeen,
     Listed,
     ListingComplete,
     OptionMarks,
     SettlementPrice,
+    TradeHistoryComplete,
     VolIndex,
 )
 from dfmon.model.instrument import Instrument
@@ -73,8 +73,8 @@ def test_late_poll_never_overwrites_newer_quotes_interest_or_forward(ticks_betwe
         chain.freeze("BTC", NOW)
     chain.apply(ticker(CALL.name, NOW, bid=0.01, open_interest=99.0, mark_iv=0.1), NOW)
     frame = chain.freeze("BTC", NOW)
-    held = (frame.bid, frame.ask, frame.bid_sigma, frame.ask_sigma, frame.open_interest, frame.volume, frame.sigma)
-    assert [column[0] for column in held] == [0.03, 0.04, 0.4, 0.6, 5.0, 2.0, 0.5]
+    columns = (frame.bid, frame.ask, frame.bid_sigma, frame.ask_sigma, frame.open_interest, frame.volume, frame.sigma)
+    assert [column[0] for column in columns] == [0.03, 0.04, 0.4, 0.6, 5.0, 2.0, 0.5]
     assert frame.forward[0] == SPOT + 7.0
     assert frame.data_ns[0] == NOW + 5
 
@@ -85,21 +85,21 @@ def test_a_late_future_does_not_turn_its_forward_back() -> None:
 
 
 def test_marks_of_a_name_that_is_listed_later_find_its_row() -> None:
-    late = option(120_000.0)
+    listed_later = option(120_000.0)
     chain = chain_of()
-    rows = OptionMarks("deribit", NOW, [CALL.name, late.name], np.array([0.5, 0.6]), np.array([0.01, 0.02]))
+    rows = OptionMarks("deribit", NOW, [CALL.name, listed_later.name], np.array([0.5, 0.6]), np.array([0.01, 0.02]))
     chain.apply(rows, NOW)
-    chain.apply(Listed(late), NOW)
+    chain.apply(Listed(listed_later), NOW)
     chain.apply(rows, NOW)
     frame = chain.freeze("BTC", NOW)
-    assert dict(zip(frame.names, frame.sigma.tolist(), strict=True))[late.name] == 0.6
+    assert dict(zip(frame.names, frame.sigma.tolist(), strict=True))[listed_later.name] == 0.6
 
 
 def test_marks_of_chains_that_take_turns_find_their_rows_and_none_change_nothing() -> None:
     chain = chain_of()
     chain.apply(OptionMarks("deribit", NOW, [], np.zeros(0), np.zeros(0)), NOW)
-    for turn, (name, iv) in enumerate([(CALL.name, 0.5), (PUT.name, 0.6), (CALL.name, 0.7), (PUT.name, 0.8)]):
-        chain.apply(OptionMarks("deribit", NOW + turn, [name], np.array([iv]), np.array([0.01])), NOW)
+    for second, (name, iv) in enumerate([(CALL.name, 0.5), (PUT.name, 0.6), (CALL.name, 0.7), (PUT.name, 0.8)]):
+        chain.apply(OptionMarks("deribit", NOW + second, [name], np.array([iv]), np.array([0.01])), NOW)
     assert chain.freeze("BTC", NOW).sigma.tolist() == [0.7, 0.8]
 
 
@@ -110,8 +110,8 @@ def test_newer_marks_overwrite_and_older_marks_do_not() -> None:
 
 def test_unknown_names_are_counted_by_kind() -> None:
     chain = chain_of(ticker("X"), trade("X"), marks(NOW, 0.5))
-    chain.gather()
-    assert chain.unknown == {"ticker": 1, "trade": 1, "mark": 1}
+    chain.flush_tickers()
+    assert chain.unlisted_counts == {"ticker": 1, "trade": 1, "mark": 1}
 
 
 def test_complete_listing_removes_what_it_does_not_name_and_nothing_of_another_underlying() -> None:
@@ -147,10 +147,12 @@ def test_an_instrument_that_comes_expired_is_left_out_and_counted_once() -> None
 
 
 def test_columns_grow_beyond_the_capacity_and_keep_what_they_held() -> None:
-    many = tuple(option(50_000.0 + 100.0 * i) for i in range(40))
-    chain = chain_of(*(ticker(o.name, mark_iv=0.3 + i / 100) for i, o in enumerate(many)), instruments=many, capacity=3)
+    options = tuple(option(50_000.0 + 100.0 * i) for i in range(40))
+    chain = chain_of(
+        *(ticker(o.name, mark_iv=0.3 + i / 100) for i, o in enumerate(options)), instruments=options, capacity=3
+    )
     frame = chain.freeze("BTC", NOW)
-    assert frame.strike.tolist() == [o.strike for o in many]
+    assert frame.strike.tolist() == [o.strike for o in options]
     assert frame.sigma.tolist() == [0.3 + i / 100 for i in range(40)]
     assert np.isnan(frame.bid).all()
 
@@ -172,9 +174,9 @@ def test_late_index_does_not_turn_spot_back() -> None:
 
 
 def test_forward_of_a_dated_future_wins_where_it_is_newer() -> None:
-    old, new = future(101_000.0, NOW - 1), future(102_000.0, NOW + 1)
-    assert chain_of(ticker(CALL.name), old).freeze("BTC", NOW).forward[0] == SPOT
-    assert chain_of(ticker(CALL.name), new).freeze("BTC", NOW).forward[0] == 102_000.0
+    older_future, newer_future = future(101_000.0, NOW - 1), future(102_000.0, NOW + 1)
+    assert chain_of(ticker(CALL.name), older_future).freeze("BTC", NOW).forward[0] == SPOT
+    assert chain_of(ticker(CALL.name), newer_future).freeze("BTC", NOW).forward[0] == 102_000.0
 
 
 def test_forward_of_a_dated_future_stands_in_for_one_that_was_never_said() -> None:
@@ -191,9 +193,9 @@ def test_forward_is_carried_by_the_index_since_it_was_said() -> None:
     assert chain.freeze("BTC", NOW).forward[0] == pytest.approx(1.01 * 102_000.0)
 
 
-@pytest.mark.parametrize("said", [NAN, 0.0])
-def test_forward_of_a_board_without_an_index_is_not_carried(said: float) -> None:
-    chain = chain_of(ticker(CALL.name, forward=102_000.0, index=said), index(1.01 * SPOT))
+@pytest.mark.parametrize("index_price", [NAN, 0.0])
+def test_forward_of_a_board_without_an_index_is_not_carried(index_price: float) -> None:
+    chain = chain_of(ticker(CALL.name, forward=102_000.0, index=index_price), index(1.01 * SPOT))
     assert chain.freeze("BTC", NOW).forward[0] == 102_000.0
 
 
@@ -205,10 +207,14 @@ def test_trade_without_an_amount_or_a_side_is_counted_not_raised(size: float, si
 
 
 def test_whole_life_is_that_of_options_listed_while_we_watched() -> None:
-    young = option(90_000.0, listed_ns=NOW + SECOND)
-    old = option(95_000.0, listed_ns=NOW - SECOND)
+    listed_later = option(90_000.0, listed_ns=NOW + SECOND)
+    listed_earlier = option(95_000.0, listed_ns=NOW - SECOND)
     unknown = option(97_000.0)
-    assert chain_of(instruments=(unknown, old, young)).freeze("BTC", NOW).whole_life.tolist() == [False, False, True]
+    assert chain_of(instruments=(unknown, listed_earlier, listed_later)).freeze("BTC", NOW).full_history.tolist() == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_frame_is_read_only_and_later_events_do_not_change_it() -> None:
@@ -219,8 +225,8 @@ def test_frame_is_read_only_and_later_events_do_not_change_it() -> None:
     assert frame.sigma[0] == 0.5
     assert frame.forward[0] == SPOT
     assert frame.names == (CALL.name, PUT.name)
-    columns = [c for part in (frame, frame.trades) for name in part.__slots__
-               if isinstance(c := getattr(part, name), np.ndarray)]  # fmt: skip
+    columns = [c for source in (frame, frame.trades) for name in source.__slots__
+               if isinstance(c := getattr(source, name), np.ndarray)]  # fmt: skip
     assert len(columns) > 20
     for column in columns:
         with pytest.raises(ValueError, match="read-only"):
@@ -234,38 +240,38 @@ def test_trades_are_handed_out_once() -> None:
 
 
 def test_events_of_underlyings_nobody_asked_for_change_nothing() -> None:
-    stray = option(10.0, underlying="SOL")
-    events = Listed(stray), index(200.0, underlying="SOL"), VolIndex("deribit", "SOL", 0.9, NOW)
+    other_underlying = option(10.0, underlying="SOL")
+    events = Listed(other_underlying), index(200.0, underlying="SOL"), VolIndex("deribit", "SOL", 0.9, NOW)
     frame = chain_of(*events).freeze("BTC", NOW)
     assert frame.size == 2
     assert math.isnan(frame.vol_index)
 
 
 def test_running_settlement_counts_only_inside_the_last_half_hour() -> None:
-    early, late = (SettlementPrice("deribit", "BTC", SPOT, left) for left in (3600.0, 600.0))
-    assert math.isnan(chain_of(early).freeze("BTC", NOW).settling)
-    assert chain_of(early, late).freeze("BTC", NOW).settling == SPOT
+    before_window, in_window = (SettlementPrice("deribit", "BTC", SPOT, remaining_s) for remaining_s in (3600.0, 600.0))
+    assert math.isnan(chain_of(before_window).freeze("BTC", NOW).delivery_average)
+    assert chain_of(before_window, in_window).freeze("BTC", NOW).delivery_average == SPOT
 
 
-@pytest.mark.parametrize("said", [{"strike": 0.0}, {"strike": NAN}, {"strike": math.inf}, {"option_type": None}])
-def test_option_without_a_strike_or_a_type_is_counted_not_listed(said: dict[str, Any]) -> None:
-    frame = chain_of(instruments=(msgspec.structs.replace(CALL, **said), PUT)).freeze("BTC", NOW)
+@pytest.mark.parametrize("changes", [{"strike": 0.0}, {"strike": NAN}, {"strike": math.inf}, {"option_type": None}])
+def test_option_without_a_strike_or_a_type_is_counted_not_listed(changes: dict[str, Any]) -> None:
+    frame = chain_of(instruments=(msgspec.structs.replace(CALL, **changes), PUT)).freeze("BTC", NOW)
     assert (frame.names, frame.rejected) == ((PUT.name,), (("instrument", 1),))
 
 
 def test_rejected_rows_are_counted_for_the_snapshot() -> None:
     chain = chain_of()
-    chain.reject("BTC", "row")
-    chain.reject("", "row")
+    chain.count_rejected("BTC", "row")
+    chain.count_rejected("", "row")
     assert chain.freeze("BTC", NOW).rejected == (("row", 2),)
     assert chain.freeze("ETH", NOW).rejected == (("row", 1),)
 
 
 def test_an_option_listed_after_the_history_begins_has_its_whole_life_seen() -> None:
-    old, young = option(90_000.0, listed_ns=NOW - 9 * DAY), option(95_000.0, listed_ns=NOW - DAY)
-    chain = chain_of(instruments=(old, young))
-    assert chain.freeze("BTC", NOW).whole_life.tolist() == [False, False]
-    chain.apply(HistorySeen("deribit", "BTC", NOW - 2 * DAY), NOW)
-    assert chain.freeze("BTC", NOW).whole_life.tolist() == [False, True]
-    chain.apply(HistorySeen("deribit", "XRP", 0), NOW)
-    assert chain.freeze("BTC", NOW).whole_life.tolist() == [False, True]
+    listed_earlier, listed_later = option(90_000.0, listed_ns=NOW - 9 * DAY), option(95_000.0, listed_ns=NOW - DAY)
+    chain = chain_of(instruments=(listed_earlier, listed_later))
+    assert chain.freeze("BTC", NOW).full_history.tolist() == [False, False]
+    chain.apply(TradeHistoryComplete("deribit", "BTC", NOW - 2 * DAY), NOW)
+    assert chain.freeze("BTC", NOW).full_history.tolist() == [False, True]
+    chain.apply(TradeHistoryComplete("deribit", "XRP", 0), NOW)
+    assert chain.freeze("BTC", NOW).full_history.tolist() == [False, True]

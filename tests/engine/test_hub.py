@@ -16,11 +16,11 @@ def test_hub_holds_the_newest_snapshot_of_each_underlying() -> None:
 
 
 def test_listeners_hear_of_a_snapshot_after_it_is_in_the_slot() -> None:
-    hub, heard = SnapshotHub(), []
+    hub, in_slot = SnapshotHub(), []
 
-    def listen(snapshot: FlowSnapshot) -> None:
-        heard.append(hub.latest("BTC") is snapshot)
+    def add_listener(snapshot: FlowSnapshot) -> None:
+        in_slot.append(hub.latest("BTC") is snapshot)
 
-    hub.listen(listen)
+    hub.add_listener(add_listener)
     hub.publish(shot(frame()))
-    assert heard == [True]
+    assert in_slot == [True]

@@ -20,7 +20,7 @@ _CHUNK = 65_536
 
 
 @dataclass
-class Line:
+class Link:
     """What is wrong just now; everything off is a perfect line."""
 
     latency_s: float = 0.0
@@ -44,11 +44,11 @@ class _Pair:
 
 
 class Proxy:
-    """`line` may be changed at any time; `reset` and `half_close` strike the connections that are open."""
+    """`link` may be changed at any time; `reset` and `half_close` strike the connections that are open."""
 
     def __init__(self, port: int) -> None:
-        self.line = Line()
-        self._to = port
+        self.link = Link()
+        self._port = port
         self._pairs: set[_Pair] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -72,7 +72,7 @@ class Proxy:
         for pair in list(self._pairs):
             _reset(pair.client)
 
-    def edit_open(self, edit: Edit) -> None:
+    def edit_existing(self, edit: Edit) -> None:
         """Edit what arrives on the connections that are open now, and on none that is made later."""
         for pair in self._pairs:
             pair.edit = edit
@@ -88,7 +88,7 @@ class Proxy:
         assert task is not None
         self._tasks.add(task)
         try:
-            if self.line.refuse:
+            if self.link.refuse:
                 _reset(writer)
                 return
             with contextlib.suppress(OSError, EOFError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -101,13 +101,13 @@ class Proxy:
         head = await reader.readuntil(b"\r\n\r\n")
         websocket = b"upgrade: websocket" in head.lower()
         if not websocket:
-            self.line.calls += 1
-            if self.line.http_status:
-                writer.write(_answer(self.line.http_status))
+            self.link.calls += 1
+            if self.link.http_status:
+                writer.write(_http_response(self.link.http_status))
                 await writer.drain()
                 return
         lines = [part for part in head.split(b"\r\n") if not part.lower().startswith(b"sec-websocket-extensions")]
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._to)
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._port)
         pair = _Pair(writer, up_writer)
         self._pairs.add(pair)
         up_writer.write(b"\r\n".join(lines))
@@ -133,32 +133,32 @@ class Proxy:
         if websocket:
             pair.queue.put_nowait((loop.time(), await reader.readuntil(b"\r\n\r\n")))
         while data := await (_frame(reader) if websocket else reader.read(_CHUNK)):
-            edit = pair.edit or self.line.edit
+            edit = pair.edit or self.link.edit
             pieces = _edited(data, edit) if websocket and edit else [data]
             for piece in pieces:
-                pair.queue.put_nowait((loop.time() + self.line.latency_s, piece))
+                pair.queue.put_nowait((loop.time() + self.link.latency_s, piece))
         await pair.queue.join()
 
     async def _send(self, pair: _Pair) -> None:
         """What the venue said, late, slowly or in crumbs."""
         loop = asyncio.get_running_loop()
         while True:
-            due, data = await pair.queue.get()
-            if due > loop.time():
-                await asyncio.sleep(due - loop.time())
+            release_s, data = await pair.queue.get()
+            if release_s > loop.time():
+                await asyncio.sleep(release_s - loop.time())
             await self._while_stalled()
-            size = self.line.slice_bytes or len(data)
+            size = self.link.slice_bytes or len(data)
             for at in range(0, len(data), size):
                 pair.client.write(data[at : at + size])
                 await pair.client.drain()
-                if self.line.bytes_per_s:
-                    await asyncio.sleep(min(size, len(data) - at) / self.line.bytes_per_s)
+                if self.link.bytes_per_s:
+                    await asyncio.sleep(min(size, len(data) - at) / self.link.bytes_per_s)
                 elif size < len(data):
                     await asyncio.sleep(0)
             pair.queue.task_done()
 
     async def _while_stalled(self) -> None:
-        while self.line.stalled:
+        while self.link.stalled:
             await asyncio.sleep(0.01)
 
 
@@ -191,7 +191,7 @@ def _edited(frame: bytes, edit: Edit) -> list[bytes]:
     return [text_frame(payload) for payload in edit(frame[header:])]
 
 
-def _answer(status: int) -> bytes:
+def _http_response(status: int) -> bytes:
     return b"HTTP/1.1 %d Trouble\r\nRetry-After: 1\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}" % status
 
 

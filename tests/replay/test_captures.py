@@ -19,24 +19,24 @@ from dfmon.model.errors import DfmonError, SourceError, UsageError
 from dfmon.model.events import BookLost, BookSnapshot, BookUpdate, Event, Rejected
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import SECOND
-from dfmon.replay import Boards, Capture, open_source, play_through
-from dfmon.replay.timeline import Checkpoints, Goal, Timeline
+from dfmon.replay import BoardSource, CaptureSource, open_source, play_through
+from dfmon.replay.timeline import CheckpointIndex, SeekTarget, Timeline
+from tests.board_files import snapshot_text
 from tests.shared_data import SHARED
-from tests.small_board import snapshot_text
 
 RAW = Path(os.environ.get("DFMON_REAL_DATA", SHARED / "data")) / "ws_raw"
-real = pytest.mark.skipif(not RAW.is_dir(), reason=f"no captures at {RAW}")
+needs_captures = pytest.mark.skipif(not RAW.is_dir(), reason=f"no captures at {RAW}")
 
 
-def replayed(path: Path) -> tuple[Capture, list[FlowSnapshot]]:
+def replay_capture(path: Path) -> tuple[CaptureSource, list[FlowSnapshot]]:
     source = open_source(path, None, FlowParams())
-    assert isinstance(source, Capture)
-    shown: list[FlowSnapshot] = []
-    play_through(source, shown.append)
-    return source, shown
+    assert isinstance(source, CaptureSource)
+    published: list[FlowSnapshot] = []
+    play_through(source, published.append)
+    return source, published
 
 
-def events(source: Capture) -> Iterable[Event]:
+def events(source: CaptureSource) -> Iterable[Event]:
     """What the protocols make of every record."""
     protocols = source._protocols()
     for record in source.records():
@@ -44,7 +44,7 @@ def events(source: Capture) -> Iterable[Event]:
             case RecordKind.FRAME:
                 yield from protocols[record.source].frame_received(record.payload)
             case RecordKind.REST:
-                yield from protocols[record.source].response_received(*record.rest())
+                yield from protocols[record.source].response_received(*record.decode_rest())
             case RecordKind.CONNECTED:
                 yield from protocols[record.source].connection_made(record.recv_ns)
 
@@ -70,47 +70,49 @@ EXPECTED = {
 }  # fmt: skip
 
 
-@real
+@needs_captures
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_real_capture_replays(name: str) -> None:
-    underlyings, seconds, kinds, refused, (snapshots, updates, lost), mid = EXPECTED[name]
-    source, shown = replayed(RAW / name)
+    underlyings, seconds, kinds, rejected, (snapshots, updates, lost), mid = EXPECTED[name]
+    source, published = replay_capture(RAW / name)
     assert source.underlyings == underlyings
     count = Counter(record.kind.name for record in source.records())
     assert count.pop("TICK") == seconds
-    assert count.pop("TIMER") == seconds * len(source._captured.sources)
+    assert count.pop("TIMER") == seconds * len(source._reader.sources)
     assert count == kinds
-    said = list(events(source))
-    assert Counter(event.what for event in said if isinstance(event, Rejected)) == refused
-    books = Counter(type(event) for event in said)
+    capture_events = list(events(source))
+    assert Counter(event.what for event in capture_events if isinstance(event, Rejected)) == rejected
+    books = Counter(type(event) for event in capture_events)
     assert (books[BookSnapshot], books[BookUpdate], books[BookLost]) == (snapshots, updates, lost)
-    assert len(shown) == seconds * len(underlyings)
-    last = {snapshot.underlying: snapshot for snapshot in shown}[underlyings[0]]
+    assert len(published) == seconds * len(underlyings)
+    last = {snapshot.underlying: snapshot for snapshot in published}[underlyings[0]]
     assert {feed.state for feed in last.feeds} == {"live"}
     if mid is not None:
         depth = last.liquidity.depth_1pct_usd
         assert depth is not None
         assert depth > 10_000
         driver = source.driver(lambda _: None)
-        for move in source.moves():
-            driver = move.apply(driver)
+        for step in source.steps():
+            driver = step.apply_to(driver)
         market = driver._markets.freeze(underlyings[0], last.ts_ns).markets[0]
         assert mid[0] < market.mid < mid[1]
 
 
-@real
+@needs_captures
 @pytest.mark.parametrize("name", [name for name in EXPECTED if "hftbacktest" not in name])
 def test_a_real_capture_replays_the_same_from_anywhere(name: str) -> None:
-    source, straight = replayed(RAW / name)
-    assert [s.digest() for s in replayed(RAW / name)[1]] == [s.digest() for s in straight]
-    shown: list[FlowSnapshot] = []
-    timeline = Timeline(source, shown.append, checkpoints=Checkpoints(5))
+    source, straight_replay = replay_capture(RAW / name)
+    assert [s.digest() for s in replay_capture(RAW / name)[1]] == [s.digest() for s in straight_replay]
+    published: list[FlowSnapshot] = []
+    timeline = Timeline(source, published.append, checkpoints=CheckpointIndex(5))
     for tick in (30, 7, 22):
-        shown.clear()
-        for _ in timeline.towards(Goal(tick=tick)):
+        published.clear()
+        for _ in timeline.seek(SeekTarget(tick=tick)):
             pass
-        each = len(source.underlyings)
-        assert [s.digest() for s in shown] == [s.digest() for s in straight[each * (tick - 1) : each * tick]]
+        per_tick = len(source.underlyings)
+        assert [s.digest() for s in published] == [
+            s.digest() for s in straight_replay[per_tick * (tick - 1) : per_tick * tick]
+        ]
 
 
 # ---- captures of our own -------------------------------------------------------------------------------------------
@@ -123,17 +125,17 @@ def depth(first: int, last: int, before: int, price: str) -> str:
     return json.dumps({"stream": "btcusdt@depth@0ms", "data": event | {"b": [[price, "1"]], "a": []}}).replace(" ", "")
 
 
-def stamped() -> list[str]:
+def hftbacktest_lines() -> list[str]:
     """A futures book: a difference, the snapshot it continues, and one difference a second."""
     book = '{"lastUpdateId":11,"E":1,"T":1,"bids":[["100","1"]],"asks":[["110","1"]]}'
     lines = [f"{BEGIN} {depth(10, 12, 9, '100')}", f"{BEGIN + 1000} {book}"]
     return lines + [f"{BEGIN + n * SECOND} {depth(12 + n, 12 + n, 11 + n, str(100 + n))}" for n in range(1, 6)]
 
 
-def feed_rows(exchange: str = "BINANCE_FUTURES") -> list[str]:
+def cryptofeed_lines(exchange: str = "BINANCE_FUTURES") -> list[str]:
     """The same market as cryptofeed writes it, the answer before everything else."""
     rows = [{"t": "header", "format": 2, "exchange": exchange, "config": {}}]
-    for line in stamped():
+    for line in hftbacktest_lines():
         stamp, _, data = line.partition(" ")
         ts = int(stamp) / 1e9
         if '"stream"' in data:
@@ -145,65 +147,65 @@ def feed_rows(exchange: str = "BINANCE_FUTURES") -> list[str]:
     return [json.dumps(row) for row in rows]
 
 
-def packed(path: Path, lines: list[str], how: str) -> Path:
+def write_capture(path: Path, lines: list[str], packing: str) -> Path:
     data = ("\n".join(lines) + "\n").encode()
-    if how == "zstd":
+    if packing == "zstd":
         zstandard = pytest.importorskip("zstandard")
         data = zstandard.ZstdCompressor().compress(data)
-    path.write_bytes(gzip.compress(data) if how == "gzip" else data)
+    path.write_bytes(gzip.compress(data) if packing == "gzip" else data)
     return path
 
 
-@pytest.mark.parametrize("how", ["plain", "gzip", "zstd"])
-@pytest.mark.parametrize("lines", [stamped(), feed_rows()], ids=["hftbacktest", "cryptofeed"])
-def test_layout_and_packing_are_told_by_content(tmp_path: Path, lines: list[str], how: str) -> None:
-    source, shown = replayed(packed(tmp_path / "any.name", lines, how))
+@pytest.mark.parametrize("packing", ["plain", "gzip", "zstd"])
+@pytest.mark.parametrize("lines", [hftbacktest_lines(), cryptofeed_lines()], ids=["hftbacktest", "cryptofeed"])
+def test_layout_and_packing_are_told_by_content(tmp_path: Path, lines: list[str], packing: str) -> None:
+    source, published = replay_capture(write_capture(tmp_path / "any.name", lines, packing))
     assert source.underlyings == ("BTC",)
-    assert [s.ts_ns // SECOND - BEGIN // SECOND for s in shown] == [1, 2, 3, 4, 5, 6]
-    assert all(s.liquidity.depth_1pct_usd is None or s.liquidity.depth_1pct_usd > 0 for s in shown)
+    assert [s.ts_ns // SECOND - BEGIN // SECOND for s in published] == [1, 2, 3, 4, 5, 6]
+    assert all(s.liquidity.depth_1pct_usd is None or s.liquidity.depth_1pct_usd > 0 for s in published)
     books = Counter(type(event) for event in events(source))
     assert (books[BookSnapshot], books[BookUpdate], books[BookLost]) == (1, 6, 0)
 
 
 def test_another_underlying_is_chosen_by_its_name(tmp_path: Path) -> None:
-    source = open_source(packed(tmp_path / "x", stamped(), "plain"), ("ETH",), FlowParams())
+    source = open_source(write_capture(tmp_path / "x", hftbacktest_lines(), "plain"), ("ETH",), FlowParams())
     hub = SnapshotHub()
     play_through(source, hub.publish)
     assert hub.underlyings() == ("ETH",)
 
 
 def test_a_line_that_is_none_is_named_after_the_others_were_read(tmp_path: Path) -> None:
-    for name, lines in (("s", stamped()), ("c", feed_rows())):
-        path = packed(tmp_path / name, [*lines[:3], "rubbish", *lines[3:], '{"t":5}'], "plain")
+    for name, lines in (("s", hftbacktest_lines()), ("c", cryptofeed_lines())):
+        path = write_capture(tmp_path / name, [*lines[:3], "rubbish", *lines[3:], '{"t":5}'], "plain")
         source = open_source(path, None, FlowParams())
-        shown: list[FlowSnapshot] = []
+        published: list[FlowSnapshot] = []
         with pytest.raises(SourceError, match=r"line 4 is no line of a capture \(and 1 more lines\)"):
-            play_through(source, shown.append)
-        assert len(shown) == 5
+            play_through(source, published.append)
+        assert len(published) == 5
 
 
-@pytest.mark.parametrize("how", ["gzip", "zstd"])
-def test_a_torn_capture_gives_what_can_be_unpacked(tmp_path: Path, how: str) -> None:
-    path = packed(tmp_path / "x", stamped() * 500, how)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) * 2 // 3])
+@pytest.mark.parametrize("packing", ["gzip", "zstd"])
+def test_a_torn_capture_gives_what_can_be_unpacked(tmp_path: Path, packing: str) -> None:
+    path = write_capture(tmp_path / "x", hftbacktest_lines() * 500, packing)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3])
     with pytest.raises(DfmonError, match=r"x is damaged|no line of a capture"):
-        replayed(path)
+        replay_capture(path)
 
 
 def test_what_is_no_capture_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a capture of KRAKEN: DERIBIT, BINANCE, BINANCE_FUTURES, OKX are read"):
-        replayed(packed(tmp_path / "k", feed_rows("KRAKEN"), "plain"))
-    nothing = [f"{BEGIN} " + '{"stream":"btceur@trade","data":{}}']
+        replay_capture(write_capture(tmp_path / "k", cryptofeed_lines("KRAKEN"), "plain"))
+    unknown_market = [f"{BEGIN} " + '{"stream":"btceur@trade","data":{}}']
     with pytest.raises(UsageError, match="holds no market that dfmon reads"):
-        replayed(packed(tmp_path / "n", nothing, "plain"))
+        replay_capture(write_capture(tmp_path / "n", unknown_market, "plain"))
     board = tmp_path / "board.csv.gz"
     board.write_bytes(gzip.compress(snapshot_text().encode()))
-    assert isinstance(open_source(board, None, FlowParams()), Boards)
+    assert isinstance(open_source(board, None, FlowParams()), BoardSource)
 
 
 def test_without_the_reader_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = packed(tmp_path / "x", stamped(), "zstd")
+    path = write_capture(tmp_path / "x", hftbacktest_lines(), "zstd")
     monkeypatch.setitem(sys.modules, "zstandard", None)
     with pytest.raises(
         UsageError, match=r"x is packed with zstd: install the reader with `pip install \"dfmon\[captures\]\"`"

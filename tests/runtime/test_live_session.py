@@ -16,52 +16,52 @@ import pytest
 
 from dfmon.config import Config
 from dfmon.core.step import FlowParams
-from dfmon.engine.checkpoint import priors_of
+from dfmon.engine.checkpoint import priors_digest
 from dfmon.engine.hub import Request, SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot
-from dfmon.replay import Recording, play_through
+from dfmon.replay import RecordingSource, play_through
 from dfmon.runtime import composition
 from dfmon.runtime.live_session import LiveSession
 from dfmon.store.history import History, HistoryReader
-from dfmon.store.positions_state import StateFile
+from dfmon.store.positions_state import PositionsStateFile
 from dfmon.store.recorder import Recorder
-from tests.live_sessions import about, exchange, raised, until
+from tests.live_sessions import about, exchange, raise_error, until
 
 
 @pytest.fixture
 async def config() -> AsyncIterator[Config]:
-    async with exchange(history=0.02) as pointed:
-        yield pointed
+    async with exchange(history=0.02) as sim_config:
+        yield sim_config
 
 
 def _session(config: Config, hub: SnapshotHub, recorder: Recorder, history: History) -> LiveSession:
     connections = composition.venue_endpoints(config)
     return LiveSession(
-        ("BTC",), connections, FlowParams(), hub, raised,
+        ("BTC",), connections, FlowParams(), hub, raise_error,
         tick_s=0.25, rest_pace_s=0.01, recorder=recorder, history=history,
     )  # fmt: skip
 
 
 async def test_a_session_remembers_records_and_hears_wishes(config: Config, tmp_path: Path) -> None:
-    hub, stop, seen = SnapshotHub(mode="sim"), asyncio.Event(), list[FlowSnapshot]()
-    hub.listen(seen.append)
+    hub, stop, snapshots = SnapshotHub(mode="sim"), asyncio.Event(), list[FlowSnapshot]()
+    hub.add_listener(snapshots.append)
     recorder, history = Recorder(tmp_path / "session", about(config)), History(tmp_path / "history.sqlite")
     session = _session(config, hub, recorder, history)
     running = asyncio.create_task(session.run(stop))
-    await until(lambda: bool(seen) and seen[-1].metrics.ngi.value is not None)
-    session.wish(Request("positions", "naive"))
-    await until(lambda: seen[-1].positions.model == "naive")
-    await until(lambda: seen[-1].ts_ns - seen[0].ts_ns > 2_500_000_000)
+    await until(lambda: bool(snapshots) and snapshots[-1].metrics.ngi.value is not None)
+    session.submit(Request("positions", "naive"))
+    await until(lambda: snapshots[-1].positions.model == "naive")
+    await until(lambda: snapshots[-1].ts_ns - snapshots[0].ts_ns > 2_500_000_000)
     assert hub.runtime.frames_per_s > 0
     assert hub.runtime.recorded_bytes
     stop.set()
     async with asyncio.timeout(20):
         await running
     replayed: list[FlowSnapshot] = []
-    play_through(Recording(tmp_path / "session", None), replayed.append)
-    assert [snapshot.digest() for snapshot in replayed] == [snapshot.digest() for snapshot in seen]
+    play_through(RecordingSource(tmp_path / "session", None), replayed.append)
+    assert [snapshot.digest() for snapshot in replayed] == [snapshot.digest() for snapshot in snapshots]
     with HistoryReader(tmp_path / "history.sqlite") as reader:
-        rows = reader.since("BTC", 0)
+        rows = reader.rows_since("BTC", 0)
     seconds = [row.ts_ns // 1_000_000_000 for row in rows]
     assert len(rows) >= 2
     assert len(set(seconds)) == len(seconds), "one row a second, however fast the ticks are"
@@ -72,41 +72,43 @@ async def test_a_session_hands_over_to_compiled_kernels_and_replays_so(
 ) -> None:
     if importlib.util.find_spec("numba") is None:
         pytest.skip("numba is not installed: pip install 'dfmon[fast]'")
-    monkeypatch.setattr("dfmon.runtime.live_session.COMPILE_AFTER_S", 0.0)
+    monkeypatch.setattr("dfmon.runtime.live_session.COMPILE_DELAY_S", 0.0)
     record = msgspec.structs.replace(config.record, directory=str(tmp_path / "session"))
-    hub, stop, seen = SnapshotHub(mode="sim"), asyncio.Event(), list[FlowSnapshot]()
-    hub.listen(seen.append)
+    hub, stop, snapshots = SnapshotHub(mode="sim"), asyncio.Event(), list[FlowSnapshot]()
+    hub.add_listener(snapshots.append)
     market = msgspec.structs.replace(config.market, tick_s=0.25, compiled=True)
-    wanted = msgspec.structs.replace(config, record=record, market=market)
-    session = composition.live_session(wanted, "sim", composition.Outputs((), None), composition.Faults(), hub)
+    compiled_config = msgspec.structs.replace(config, record=record, market=market)
+    session = composition.live_session(
+        compiled_config, "sim", composition.Outputs((), None), composition.StepErrorLog(), hub
+    )
     running = asyncio.create_task(session.run(stop))
     await until(lambda: hub.runtime.compiled)
-    ticks = len(seen)
-    await until(lambda: len(seen) > ticks + 2 and seen[-1].metrics.ngi.value is not None)
+    ticks = len(snapshots)
+    await until(lambda: len(snapshots) > ticks + 2 and snapshots[-1].metrics.ngi.value is not None)
     stop.set()
     async with asyncio.timeout(20):
         await running
     replayed: list[FlowSnapshot] = []
-    play_through(Recording(tmp_path / "session", None), replayed.append)
-    assert [snapshot.digest() for snapshot in replayed] == [snapshot.digest() for snapshot in seen]
+    play_through(RecordingSource(tmp_path / "session", None), replayed.append)
+    assert [snapshot.digest() for snapshot in replayed] == [snapshot.digest() for snapshot in snapshots]
 
 
 async def test_a_recording_stays_what_it_was_under_another_position_model(config: Config, tmp_path: Path) -> None:
     """The recording's own parameters are used unless others are asked for."""
     with Recorder(tmp_path / "session", about(config, FlowParams(positions="short-all"))) as recorder:
         assert recorder.flush()
-    assert Recording(tmp_path / "session", None).params.positions == "short-all"
-    assert Recording(tmp_path / "session", {"positions": "naive"}).params.positions == "naive"
+    assert RecordingSource(tmp_path / "session", None).params.positions == "short-all"
+    assert RecordingSource(tmp_path / "session", {"positions": "naive"}).params.positions == "naive"
 
 
 async def test_a_trouble_with_the_positions_is_told_once(config: Config, tmp_path: Path) -> None:
-    path, rests_on = tmp_path / "positions.state", priors_of(FlowParams().priors)
-    first = StateFile(path, "sim", rests_on)
-    first.take()
+    path, rests_on = tmp_path / "positions.state", priors_digest(FlowParams().priors)
+    first = PositionsStateFile(path, "sim", rests_on)
+    first.lock()
     hub, stop = SnapshotHub(mode="sim"), asyncio.Event()
     session = LiveSession(
-        ("BTC",), composition.venue_endpoints(config), FlowParams(), hub, raised,
-        tick_s=0.25, rest_pace_s=0.01, state=StateFile(path, "sim", rests_on),
+        ("BTC",), composition.venue_endpoints(config), FlowParams(), hub, raise_error,
+        tick_s=0.25, rest_pace_s=0.01, state=PositionsStateFile(path, "sim", rests_on),
     )  # fmt: skip
     running = asyncio.create_task(session.run(stop))
     await until(lambda: bool(hub.runtime.note))
@@ -122,14 +124,16 @@ def test_large_blocks_leave_the_process_when_they_are_freed() -> None:
     """Without it the second block comes from a heap that keeps it."""
     source = """
         from pathlib import Path
-        from dfmon.session import return_large_blocks
+        from dfmon.runtime.live_session import limit_malloc_retention
         def resident(): return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-        return_large_blocks()
+        limit_malloc_retention()
         before = resident()
         for _ in range(3):
             block = bytearray(b"x") * (8 << 20)
             del block
         print(resident() - before)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 2 << 20
+    completed = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, check=True
+    )
+    assert int(completed.stdout) < 2 << 20

@@ -13,13 +13,19 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from dfmon.model.units import DAY, HOUR, SECOND
-from dfmon.sim.market.market import Market
+from dfmon.sim.market.simulated_market import SimulatedMarket
 from dfmon.sim.server import SimAddresses, SimConfig, SimServer
 
 NOON = 1_795_305_600 * SECOND + 12 * HOUR  # Sunday 22 November 2026, 12:00 UTC
-PATIENCE_S = 8.0
+TIMEOUT_S = 8.0
 # one coin, a short past, and everything four times as fast as on the venues
-BRISK: dict[str, Any] = {"start_ns": NOON, "currencies": ("BTC",), "history": 0.1, "speed": 4.0, "hurry": 4.0}
+FAST_SETTINGS: dict[str, Any] = {
+    "start_ns": NOON,
+    "currencies": ("BTC",),
+    "history": 0.1,
+    "speed": 4.0,
+    "timer_speedup": 4.0,
+}
 
 
 class Client:
@@ -28,33 +34,33 @@ class Client:
     def __init__(self, ws: ClientConnection) -> None:
         self.ws = ws
 
-    async def say(self, message: Any) -> None:
+    async def send_json(self, message: Any) -> None:
         await self.ws.send(message if isinstance(message, str) else msgspec.json.encode(message).decode())
 
-    async def hear(self) -> Any:
-        async with asyncio.timeout(PATIENCE_S):
+    async def receive(self) -> Any:
+        async with asyncio.timeout(TIMEOUT_S):
             text = await self.ws.recv()
         return text if text == "pong" else msgspec.json.decode(text)
 
-    async def until(self, wanted: Callable[[Any], bool]) -> Any:
-        async with asyncio.timeout(PATIENCE_S):
+    async def receive_until(self, predicate: Callable[[Any], bool]) -> Any:
+        async with asyncio.timeout(TIMEOUT_S):
             while True:
-                if wanted(message := await self.hear()):
+                if predicate(message := await self.receive()):
                     return message
 
     async def call(self, method: str, **params: Any) -> Any:
         """A Deribit request and its reply."""
-        await self.say({"jsonrpc": "2.0", "id": 77, "method": method, "params": params})
-        return await self.until(lambda m: m.get("id") == 77)
+        await self.send_json({"jsonrpc": "2.0", "id": 77, "method": method, "params": params})
+        return await self.receive_until(lambda m: m.get("id") == 77)
 
     async def channel(self, name: str) -> Any:
         """The next Deribit notification of one channel."""
-        frame = await self.until(lambda m: m.get("params", {}).get("channel") == name)
+        frame = await self.receive_until(lambda m: m.get("params", {}).get("channel") == name)
         return frame["params"]["data"]
 
-    async def closed(self) -> tuple[int | None, str | None]:
+    async def wait_until_closed(self) -> tuple[int | None, str | None]:
         """Read on until the other side closes; its code and reason."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             await self.ws.wait_closed()
         return self.ws.close_code, self.ws.close_reason
 
@@ -63,7 +69,7 @@ class Exchange:
     """A running server with its addresses."""
 
     def __init__(self, server: SimServer, addresses: SimAddresses) -> None:
-        self.server, self.at = server, addresses
+        self.server, self.addresses = server, addresses
         self._stack = contextlib.AsyncExitStack()
 
     @property
@@ -78,7 +84,7 @@ class Exchange:
         )
 
     async def deribit(self) -> Client:
-        return await self.ws(self.at.deribit_ws)
+        return await self.ws(self.addresses.deribit_ws)
 
     async def get(self, url: str, **params: Any) -> httpx.Response:
         async with httpx.AsyncClient(trust_env=False) as client:
@@ -86,9 +92,9 @@ class Exchange:
 
     async def result(self, method: str, **params: Any) -> Any:
         """The result of a Deribit call, asked again while the daily settlement runs."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while True:
-                body = (await self.get(f"{self.at.deribit_rest}/public/{method}", **params)).json()
+                body = (await self.get(f"{self.addresses.deribit_rest}/public/{method}", **params)).json()
                 if body.get("error", {}).get("code") != 10041:
                     return body["result"]
                 await asyncio.sleep(0.05)
@@ -104,13 +110,13 @@ async def exchange() -> AsyncIterator[Callable[..., Any]]:
     running: list[Exchange] = []
 
     async def start(**settings: Any) -> Exchange:
-        server = SimServer(SimConfig(**{**BRISK, **settings}))
+        server = SimServer(SimConfig(**{**FAST_SETTINGS, **settings}))
         running.append(Exchange(server, await server.start()))
         return running[-1]
 
     yield start
-    for one in running:
-        await one.close()
+    for instance in running:
+        await instance.close()
 
 
 @pytest.fixture(scope="session")
@@ -119,14 +125,14 @@ def noon() -> int:
 
 
 @pytest.fixture(scope="session")
-def before_cut() -> int:
+def before_delivery() -> int:
     """Five seconds before the 08:00 UTC delivery of Tuesday, whose fifth day is not listed yet."""
     return NOON + 2 * DAY - 4 * HOUR - 5 * SECOND
 
 
 @pytest.fixture(scope="session")
-def lived() -> Market:
+def aged_market() -> SimulatedMarket:
     """A market some minutes on; read only."""
-    market = Market(7, NOON)
+    market = SimulatedMarket(7, NOON)
     market.advance(NOON + 400 * SECOND)
     return market

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dfmon.sim.deribit.trades import block_request
+from dfmon.sim.deribit.trades import block_rfq_record
 from dfmon.sim.market.flow import Leg, Order
 from dfmon.sim.transport import QUEUE_BYTES
 
@@ -23,7 +23,7 @@ async def test_replies_are_stamped_and_notifications_are_not(exchange: Any) -> N
     assert reply["usDiff"] == reply["usOut"] - reply["usIn"]
     assert abs(reply["result"] * 1_000 - reply["usIn"]) < 2_000
     await subscribe(client, "deribit_price_index.btc_usd")
-    frame = await client.until(lambda m: "params" in m)
+    frame = await client.receive_until(lambda m: "params" in m)
     assert frame.keys() == {"jsonrpc", "method", "params"}
     for method in ("public/hello", "public/test"):
         assert "version" in (await client.call(method))["result"]
@@ -78,38 +78,38 @@ async def test_errors_are_deribits(exchange: Any) -> None:
         "message": "Invalid params",
         "data": {"reason": "instrument not found", "param": "instrument_name"},
     }
-    await client.say("{nonsense")
-    broken = await client.hear()
+    await client.send_json("{nonsense")
+    broken = await client.receive()
     assert (broken["error"]["code"], broken["error"]["data"]) == (11050, "invalid json")
     assert "id" not in broken
-    await client.say({"jsonrpc": "2.0", "id": 1, "method": "public/test", "params": {"x": "y" * 33_000}})
-    large = await client.hear()
+    await client.send_json({"jsonrpc": "2.0", "id": 1, "method": "public/test", "params": {"x": "y" * 33_000}})
+    large = await client.receive()
     assert large["error"] == {"code": -32600, "message": "Request entity too large"}
 
 
 async def test_too_many_requests_end_the_session(exchange: Any) -> None:
     client = await (await exchange()).deribit()
     for n in range(130):
-        await client.say({"jsonrpc": "2.0", "id": n, "method": "public/test", "params": {}})
-    await client.closed()
+        await client.send_json({"jsonrpc": "2.0", "id": n, "method": "public/test", "params": {}})
+    await client.wait_until_closed()
     assert client.ws.close_code == 1008
 
 
 async def test_heartbeat_asks_and_an_answer_keeps_the_session(exchange: Any) -> None:
-    client = await (await exchange(hurry=25.0)).deribit()
+    client = await (await exchange(timer_speedup=25.0)).deribit()
     refused = await client.call("public/set_heartbeat", interval=5)
     assert refused["error"]["code"] == -32602
     assert (await client.call("public/set_heartbeat", interval=10))["result"] == "ok"
     for _ in range(2):
-        asked = await client.until(lambda m: m.get("method") == "heartbeat")
-        assert asked == {"params": {"type": "test_request"}, "method": "heartbeat", "jsonrpc": "2.0"}
+        heartbeat = await client.receive_until(lambda m: m.get("method") == "heartbeat")
+        assert heartbeat == {"params": {"type": "test_request"}, "method": "heartbeat", "jsonrpc": "2.0"}
         await client.call("public/test")
-    assert await client.closed() == (4000, "heartbeat close")
+    assert await client.wait_until_closed() == (4000, "heartbeat close")
 
 
 async def test_an_idle_session_is_dropped_without_a_word(exchange: Any) -> None:
-    client = await (await exchange(hurry=120.0)).deribit()
-    assert (await client.closed())[0] == 1006
+    client = await (await exchange(timer_speedup=120.0)).deribit()
+    assert (await client.wait_until_closed())[0] == 1006
 
 
 async def test_a_client_that_does_not_read_is_closed(exchange: Any) -> None:
@@ -119,7 +119,7 @@ async def test_a_client_that_does_not_read_is_closed(exchange: Any) -> None:
     (session,) = sim.server.deribit.sessions
     for _ in range(3):
         session.send(b'"' + b"x" * (QUEUE_BYTES // 2) + b'"')
-    assert (await client.closed())[0] == 1008
+    assert (await client.wait_until_closed())[0] == 1008
 
 
 async def test_markprice_iv_is_a_fraction_and_changes_are_rows(exchange: Any) -> None:
@@ -159,10 +159,10 @@ async def test_book_changes_chain_and_rebuild_the_book(exchange: Any) -> None:
     frame = await client.channel(channel)
     assert frame["type"] == "snapshot"
     sides = {side: {price: size for _, price, size in frame[side]} for side in ("bids", "asks")}
-    other = await sim.deribit()
+    second_client = await sim.deribit()
     for n in range(15):
         if n == 5:  # a second listener must not break the first one's chain
-            await subscribe(other, channel)
+            await subscribe(second_client, channel)
         last, frame = frame["change_id"], await client.channel(channel)
         assert (frame["type"], frame["prev_change_id"]) == ("change", last)
         for side, book in sides.items():
@@ -173,9 +173,9 @@ async def test_book_changes_chain_and_rebuild_the_book(exchange: Any) -> None:
                 else:
                     book[price] = size
     assert max(sides["bids"]) < min(sides["asks"])
-    theirs = await other.channel(channel)
-    while theirs["type"] == "snapshot" or theirs["change_id"] < frame["change_id"]:
-        theirs = await other.channel(channel)
+    second_frame = await second_client.channel(channel)
+    while second_frame["type"] == "snapshot" or second_frame["change_id"] < frame["change_id"]:
+        second_frame = await second_client.channel(channel)
     book = sim.btc.perpetual.book
     assert len(sides["bids"]) == len(book.bids)
     assert len(sides["asks"]) == len(book.asks)
@@ -183,12 +183,14 @@ async def test_book_changes_chain_and_rebuild_the_book(exchange: Any) -> None:
 
 async def test_trades_are_legs_with_sequences(exchange: Any) -> None:
     sim = await exchange(speed=60.0, currencies=("BTC", "ETH"))
-    before = {n: len(c.tape.of(n)) for c in sim.server.market.currencies.values() for n in c.board.names}
+    before = {
+        n: len(c.trade_log.instrument_trades(n)) for c in sim.server.market.currencies.values() for n in c.board.names
+    }
     client = await sim.deribit()
     await subscribe(client, "trades.option.BTC.100ms", "trades.option.ETH.100ms", "block_rfq.trades.any")
     prints: list[Any] = []
     while not (any("combo_id" in t for t in prints) and any("block_trade_id" in t for t in prints)):
-        frame = await client.until(lambda m: m.get("params", {}).get("channel", "").startswith("trades."))
+        frame = await client.receive_until(lambda m: m.get("params", {}).get("channel", "").startswith("trades."))
         prints += frame["params"]["data"]
     seen: dict[str, int] = {}
     for t in prints:
@@ -245,32 +247,34 @@ async def test_tickers_round_as_deribit_does(exchange: Any) -> None:
 
 async def test_trade_pages_cover_the_tape_once(exchange: Any) -> None:
     sim = await exchange()
-    tape = sim.btc.tape
+    trade_log = sim.btc.trade_log
     ids: list[str] = []
-    start, end, more = tape.trades[0].ts_ms, tape.trades[-1].ts_ms, True
-    while more:
+    start, end, has_more = trade_log.trades[0].ts_ms, trade_log.trades[-1].ts_ms, True
+    while has_more:
         page = await sim.result(
             "get_last_trades_by_currency_and_time",
             currency="BTC", kind="option", start_timestamp=start, end_timestamp=end, count=1_000, sorting="asc",
         )  # fmt: skip
         ids += [t["trade_id"] for t in page["trades"]]
-        start, more = page["trades"][-1]["timestamp"], page["has_more"]
-    assert list(dict.fromkeys(ids)) == [str(t.number) for t in tape.trades if t.ts_ms <= end]
-    name = max(sim.btc.board.names, key=lambda n: len(tape.of(n)))
-    part = await sim.result("get_last_trades_by_instrument", instrument_name=name, start_seq=3, end_seq=9, count=5)
-    assert [t["trade_seq"] for t in part["trades"]] == [3, 4, 5, 6, 7]
-    assert part["has_more"]
+        start, has_more = page["trades"][-1]["timestamp"], page["has_more"]
+    assert list(dict.fromkeys(ids)) == [str(t.number) for t in trade_log.trades if t.ts_ms <= end]
+    name = max(sim.btc.board.names, key=lambda n: len(trade_log.instrument_trades(n)))
+    trade_page = await sim.result(
+        "get_last_trades_by_instrument", instrument_name=name, start_seq=3, end_seq=9, count=5
+    )
+    assert [t["trade_seq"] for t in trade_page["trades"]] == [3, 4, 5, 6, 7]
+    assert trade_page["has_more"]
     newest = await sim.result("get_last_trades_by_currency", currency="BTC", kind="option")
     stamps = [t["timestamp"] for t in newest["trades"]]
     assert len(stamps) == 10
     assert stamps == sorted(stamps, reverse=True)
-    other = await sim.result("get_last_trades_by_currency", currency="BTC", start_id=ids[4], count=2)
-    assert [t["trade_id"] for t in other["trades"]] == ids[4:6]
+    by_start_id = await sim.result("get_last_trades_by_currency", currency="BTC", start_id=ids[4], count=2)
+    assert [t["trade_id"] for t in by_start_id["trades"]] == ids[4:6]
 
 
 async def test_rest_errors_are_status_400(exchange: Any) -> None:
     sim = await exchange()
-    base = f"{sim.at.deribit_rest}/public"
+    base = f"{sim.addresses.deribit_rest}/public"
     unknown = await sim.get(f"{base}/get_index")
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (400, -32601)
     assert (await sim.get(f"{base}/set_heartbeat")).json()["error"]["code"] == 10030
@@ -284,8 +288,8 @@ async def test_rest_errors_are_status_400(exchange: Any) -> None:
     assert book["bids"][-1][0] < 0.99 * book["bids"][0][0]
 
 
-async def test_eight_oclock_delivers_old_series_and_creates_new_ones(exchange: Any, before_cut: int) -> None:
-    sim = await exchange(start_ns=before_cut, speed=10.0)
+async def test_eight_oclock_delivers_old_series_and_creates_new_ones(exchange: Any, before_delivery: int) -> None:
+    sim = await exchange(start_ns=before_delivery, speed=10.0)
     client = await sim.deribit()
     old = sim.btc.board.names[0]
     await subscribe(
@@ -295,23 +299,23 @@ async def test_eight_oclock_delivers_old_series_and_creates_new_ones(exchange: A
     assert estimate["total_ticks"] == 1_800
     states = [await client.channel("instrument.state.option.BTC") for _ in range(3)]
     assert {s["state"] for s in states} == {"settlement"}
-    gone = await client.until(lambda m: m.get("params", {}).get("data", {}).get("state") == "delivered")
-    assert gone["params"]["data"]["instrument_name"].startswith(old.rsplit("-", 2)[0])
-    told = [await client.call("public/ticker", instrument_name=old)]
-    assert told[0]["error"] == {"code": 10041, "message": "settlement_in_progress"}
-    while told[-1]["error"]["code"] == 10041:
+    delivered = await client.receive_until(lambda m: m.get("params", {}).get("data", {}).get("state") == "delivered")
+    assert delivered["params"]["data"]["instrument_name"].startswith(old.rsplit("-", 2)[0])
+    responses = [await client.call("public/ticker", instrument_name=old)]
+    assert responses[0]["error"] == {"code": 10041, "message": "settlement_in_progress"}
+    while responses[-1]["error"]["code"] == 10041:
         await client.channel("estimated_expiration_price.btc_usd")
-        told.append(await client.call("public/ticker", instrument_name=old))
-    assert told[-1]["error"]["data"]["reason"] == "instrument not found"
-    fresh = {c["instrument_name"] for c in await sim.result("get_instruments", currency="BTC", kind="option")}
-    assert any("-28NOV26-" in name for name in fresh)
-    assert old not in fresh
+        responses.append(await client.call("public/ticker", instrument_name=old))
+    assert responses[-1]["error"]["data"]["reason"] == "instrument not found"
+    listed_names = {c["instrument_name"] for c in await sim.result("get_instruments", currency="BTC", kind="option")}
+    assert any("-28NOV26-" in name for name in listed_names)
+    assert old not in listed_names
     expired = await sim.result("get_instruments", currency="BTC", kind="option", expired="true")
     assert old in {c["instrument_name"] for c in expired}
 
 
-async def test_new_series_are_announced_with_their_record(exchange: Any, before_cut: int) -> None:
-    sim = await exchange(start_ns=before_cut, speed=10.0)
+async def test_new_series_are_announced_with_their_record(exchange: Any, before_delivery: int) -> None:
+    sim = await exchange(start_ns=before_delivery, speed=10.0)
     client = await sim.deribit()
     await subscribe(client, "instrument.creation.option.BTC")
     record = await client.channel("instrument.creation.option.BTC")
@@ -319,12 +323,12 @@ async def test_new_series_are_announced_with_their_record(exchange: Any, before_
     assert record in listed
 
 
-def test_a_block_request_describes_the_structure(lived: Any) -> None:
-    btc = lived.currencies["BTC"]
+def test_a_block_request_describes_the_structure(aged_market: Any) -> None:
+    btc = aged_market.currencies["BTC"]
     order = Order((Leg(0, -1, 50.0, False, False), Leg(2, 1, 50.0, False, False)), -1, "CS", block=True, rfq=True)
-    trades = [t for t in btc.tape.trades if t.rfq and t.legs == 2 and t.side < 0][:1]
-    trades.append(next(t for t in btc.tape.trades if t.rfq == trades[0].rfq and t is not trades[0]))
-    record = block_request(order, trades)
+    trades = [t for t in btc.trade_log.trades if t.rfq and t.legs == 2 and t.side < 0][:1]
+    trades.append(next(t for t in btc.trade_log.trades if t.rfq == trades[0].rfq and t is not trades[0]))
+    record = block_rfq_record(order, trades)
     assert record["direction"] == "sell"
     assert record["legs"][0]["direction"] == "buy", "the structure's own side, not the taker's"
 
@@ -332,12 +336,19 @@ def test_a_block_request_describes_the_structure(lived: Any) -> None:
 async def test_the_volatility_index_has_candles_for_those_who_ask_well(exchange: Any) -> None:
     sim = await exchange(currencies=("BTC", "SOL"))
     now_ms = sim.server.clock() // 1_000_000
-    asked = {"currency": "BTC", "start_timestamp": now_ms - 300_000, "end_timestamp": now_ms + 60_000, "resolution": 60}
-    told = await sim.result("get_volatility_index_data", **asked)
-    ((begun, *values),) = told["data"]
+    params = {
+        "currency": "BTC",
+        "start_timestamp": now_ms - 300_000,
+        "end_timestamp": now_ms + 60_000,
+        "resolution": 60,
+    }
+    candles = await sim.result("get_volatility_index_data", **params)
+    ((begun, *values),) = candles["data"]
     assert begun % 60_000 == 0
     assert all(10.0 < value < 300.0 for value in values)
-    assert told["continuation"] is None
-    for wrong in ({"currency": "SOL"}, {"resolution": 61}, {"end_timestamp": ""}):
-        refused = (await sim.get(f"{sim.at.deribit_rest}/public/get_volatility_index_data", **asked | wrong)).json()
+    assert candles["continuation"] is None
+    for bad_params in ({"currency": "SOL"}, {"resolution": 61}, {"end_timestamp": ""}):
+        refused = (
+            await sim.get(f"{sim.addresses.deribit_rest}/public/get_volatility_index_data", **params | bad_params)
+        ).json()
         assert refused["error"]["code"] == -32602

@@ -11,10 +11,10 @@ import httpx
 import msgspec
 import pytest
 
-from dfmon.sim.faults import Close, Faults
+from dfmon.sim.faults import CloseConnection, Faults
 
 
-async def joined(sim: Any, *channels: str) -> Any:
+async def subscribed_client(sim: Any, *channels: str) -> Any:
     client = await sim.deribit()
     await client.call("public/subscribe", channels=list(channels))
     return client
@@ -22,14 +22,16 @@ async def joined(sim: Any, *channels: str) -> Any:
 
 async def test_a_lost_print_is_a_gap_that_rest_can_fill(exchange: Any) -> None:
     sim = await exchange(speed=80.0, faults=Faults(lose_prints=1))
-    client = await joined(sim, "trades.option.BTC.100ms")
-    tape = sim.btc.tape
-    first = len(tape.trades)
-    heard: set[str] = set()
-    while len(heard) < 20:
-        heard |= {t["trade_id"] for t in await client.channel("trades.option.BTC.100ms")}
+    client = await subscribed_client(sim, "trades.option.BTC.100ms")
+    trade_log = sim.btc.trade_log
+    first = len(trade_log.trades)
+    received: set[str] = set()
+    while len(received) < 20:
+        received |= {t["trade_id"] for t in await client.channel("trades.option.BTC.100ms")}
     assert sim.server.faults.lose_prints == 0
-    missing = [t for t in tape.trades[first - 20 :] if str(t.number) not in heard and t.number < int(max(heard))]
+    missing = [
+        t for t in trade_log.trades[first - 20 :] if str(t.number) not in received and t.number < int(max(received))
+    ]
     lost = missing[-1]
     page = await sim.result(
         "get_last_trades_by_instrument", instrument_name=lost.name, start_seq=lost.seq, end_seq=lost.seq
@@ -39,27 +41,27 @@ async def test_a_lost_print_is_a_gap_that_rest_can_fill(exchange: Any) -> None:
 
 async def test_a_lost_change_breaks_the_chain_of_every_venue(exchange: Any) -> None:
     sim = await exchange()
-    deribit = await joined(sim, "book.BTC-PERPETUAL.100ms")
+    deribit = await subscribed_client(sim, "book.BTC-PERPETUAL.100ms")
     last = (await deribit.channel("book.BTC-PERPETUAL.100ms"))["change_id"]
-    futures = await sim.ws(f"{sim.at.binance_futures_ws}/public/stream?streams=btcusdt@depth@100ms")
-    u = (await futures.hear())["data"]["u"]
+    futures = await sim.ws(f"{sim.addresses.binance_futures_ws}/public/stream?streams=btcusdt@depth@100ms")
+    u = (await futures.receive())["data"]["u"]
     sim.server.faults.lose_books = 5
     while (frame := await deribit.channel("book.BTC-PERPETUAL.100ms"))["prev_change_id"] == last:
         last = frame["change_id"]
     assert frame["prev_change_id"] > last
-    while (event := (await futures.hear())["data"])["pu"] == u:
+    while (event := (await futures.receive())["data"])["pu"] == u:
         u = event["u"]
     assert event["pu"] > u
 
 
 async def test_a_muted_channel_is_silent_while_heartbeats_go_on(exchange: Any) -> None:
-    sim = await exchange(hurry=25.0, faults=Faults(mute=("trades.", "deribit_price_index")))
-    client = await joined(sim, "deribit_price_index.btc_usd", "platform_state")
+    sim = await exchange(timer_speedup=25.0, faults=Faults(mute=("trades.", "deribit_price_index")))
+    client = await subscribed_client(sim, "deribit_price_index.btc_usd", "platform_state")
     await client.call("public/set_heartbeat", interval=10)
-    heard = []
-    while {"method": "heartbeat"}.items() - (heard[-1].items() if heard else set()):
-        frame = await client.hear()
-        heard.append({"method": frame.get("method")})
+    received = []
+    while {"method": "heartbeat"}.items() - (received[-1].items() if received else set()):
+        frame = await client.receive()
+        received.append({"method": frame.get("method")})
         assert frame.get("params", {}).get("channel") != "deribit_price_index.btc_usd"
     sim.server.faults.mute = ()
     await client.channel("deribit_price_index.btc_usd")
@@ -74,36 +76,36 @@ async def test_refused_channels_are_left_out_without_a_word(exchange: Any) -> No
 
 async def test_maintenance_is_announced_refuses_and_drops(exchange: Any) -> None:
     sim = await exchange()
-    client = await joined(sim, "platform_state")
+    client = await subscribed_client(sim, "platform_state")
     sim.server.faults.maintenance = True
-    await client.until(lambda m: m.get("params", {}).get("data") == {"maintenance": True})
+    await client.receive_until(lambda m: m.get("params", {}).get("data") == {"maintenance": True})
     assert (await client.call("public/ticker", instrument_name="BTC-PERPETUAL"))["error"]["code"] == 11051
     assert "version" in (await client.call("public/test"))["result"]
-    rest = await sim.get(f"{sim.at.deribit_rest}/public/get_instruments", currency="BTC")
+    rest = await sim.get(f"{sim.addresses.deribit_rest}/public/get_instruments", currency="BTC")
     assert (rest.status_code, rest.json()["error"]["code"]) == (400, 11051)
     sim.server.faults.maintenance = False
-    assert (await client.closed())[0] == 1006
+    assert (await client.wait_until_closed())[0] == 1006
     await sim.result("get_instruments", currency="BTC", kind="option")
 
 
 async def test_quotes_are_pulled_in_masses(exchange: Any) -> None:
     sim = await exchange()
 
-    async def unbid() -> float:
+    async def unbid_share() -> float:
         rows = await sim.result("get_book_summary_by_currency", currency="BTC", kind="option")
         return sum(not row["bid_price"] for row in rows) / len(rows)
 
-    before = await unbid()
+    before = await unbid_share()
     sim.server.faults.pull_quotes = True
-    client = await joined(sim, "deribit_price_index.btc_usd")
-    while await unbid() < before + 0.15:
+    client = await subscribed_client(sim, "deribit_price_index.btc_usd")
+    while await unbid_share() < before + 0.15:
         await client.channel("deribit_price_index.btc_usd")
     assert not sim.server.faults.pull_quotes, "a blow clears itself"
 
 
 async def test_a_roll_and_a_new_strike_on_demand(exchange: Any) -> None:
     sim = await exchange()
-    client = await joined(sim, "instrument.state.option.BTC", "instrument.creation.option.BTC")
+    client = await subscribed_client(sim, "instrument.state.option.BTC", "instrument.creation.option.BTC")
     front = sim.btc.board.slices[0].expiry.label
     sim.server.faults.roll = True
     state = await client.channel("instrument.state.option.BTC")
@@ -118,13 +120,13 @@ async def test_a_roll_and_a_new_strike_on_demand(exchange: Any) -> None:
 
 async def test_a_cascade_liquidates_one_way_and_moves_the_price(exchange: Any) -> None:
     sim = await exchange(speed=40.0)
-    client = await sim.ws(sim.at.okx_ws)
-    await client.say({"op": "subscribe", "args": [{"channel": "liquidation-orders", "instType": "SWAP"}]})
+    client = await sim.ws(sim.addresses.okx_ws)
+    await client.send_json({"op": "subscribe", "args": [{"channel": "liquidation-orders", "instType": "SWAP"}]})
     before = sim.btc.path.price
     sim.server.faults.cascade = -1
     sides = []
     while len(sides) < 25:
-        frame = await client.until(lambda m: "data" in m)
+        frame = await client.receive_until(lambda m: "data" in m)
         sides += [detail["side"] for row in frame["data"] for detail in row["details"]]
     assert sides.count("sell") >= 24
     assert sim.btc.path.price < before
@@ -133,25 +135,29 @@ async def test_a_cascade_liquidates_one_way_and_moves_the_price(exchange: Any) -
 @pytest.mark.parametrize("code", [1001, 4000, 1006])
 async def test_connections_are_closed_as_asked(exchange: Any, code: int) -> None:
     sim = await exchange()
-    clients = [await sim.deribit(), await sim.ws(f"{sim.at.binance_spot_ws}/ws"), await sim.ws(sim.at.okx_ws)]
-    sim.server.faults.close = Close(code, "because")
-    assert {(await client.closed())[0] for client in clients} == {code}
+    clients = [
+        await sim.deribit(),
+        await sim.ws(f"{sim.addresses.binance_spot_ws}/ws"),
+        await sim.ws(sim.addresses.okx_ws),
+    ]
+    sim.server.faults.close = CloseConnection(code, "because")
+    assert {(await client.wait_until_closed())[0] for client in clients} == {code}
 
 
 async def test_rest_answers_late_and_with_errors(exchange: Any) -> None:
     sim = await exchange()
     sim.server.faults.rest_status, sim.server.faults.rest_retry_s = 503, 7.0
-    for url in (f"{sim.at.deribit_rest}/public/get_time", f"{sim.at.binance_spot_rest}/api/v3/time"):
-        answer = await sim.get(url)
-        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
-        assert answer.text.startswith("<html>")
-    assert (await sim.get(f"{sim.at.okx_rest}/api/v5/public/time")).json()["code"] == "50001"
+    for url in (f"{sim.addresses.deribit_rest}/public/get_time", f"{sim.addresses.binance_spot_rest}/api/v3/time"):
+        response = await sim.get(url)
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "7")
+        assert response.text.startswith("<html>")
+    assert (await sim.get(f"{sim.addresses.okx_rest}/api/v5/public/time")).json()["code"] == "50001"
     sim.server.faults.rest_status = 429
-    assert (await sim.get(f"{sim.at.okx_rest}/api/v5/public/time")).json()["code"] == "50011"
+    assert (await sim.get(f"{sim.addresses.okx_rest}/api/v5/public/time")).json()["code"] == "50011"
     sim.server.faults.rest_status, sim.server.faults.rest_delay_s = 0, 60.0
-    async with httpx.AsyncClient(trust_env=False, timeout=0.2) as hasty:
+    async with httpx.AsyncClient(trust_env=False, timeout=0.2) as impatient_client:
         with pytest.raises(httpx.ReadTimeout):
-            await hasty.get(f"{sim.at.deribit_rest}/public/get_time")
+            await impatient_client.get(f"{sim.addresses.deribit_rest}/public/get_time")
 
 
 async def test_the_exchanges_clock_can_be_wrong(exchange: Any) -> None:
@@ -162,12 +168,12 @@ async def test_the_exchanges_clock_can_be_wrong(exchange: Any) -> None:
 
 
 def test_frozen_market_time_stands_still_while_books_speak(noon: int) -> None:
-    from dfmon.sim.market.market import Market
+    from dfmon.sim.market.simulated_market import SimulatedMarket
 
-    market = Market(7, noon, ("BTC",), 0.01)
-    book = market.linear("okx")["BTC-USDT"].book
+    market = SimulatedMarket(7, noon, ("BTC",), 0.01)
+    book = market.linear_markets("okx")["BTC-USDT"].book
     before, touch = book.version, (book.bid, dict(book.bids))
-    market.hold()
+    market.refresh_books()
     assert market.now_ns == noon
     assert book.version == before + 1
     assert (book.bid, book.bids) == touch
@@ -175,15 +181,15 @@ def test_frozen_market_time_stands_still_while_books_speak(noon: int) -> None:
 
 def test_fields_are_set_from_a_line_and_nothing_else_is() -> None:
     faults = Faults(lose_prints=3)
-    faults.set(b'{"mute": ["trades."], "close": {"code": 1001}}')
-    assert (faults.mute, faults.close, faults.lose_prints) == (("trades.",), Close(1001), 3)
-    for bad in (b"{", b'{"mut": 1}', b'{"mute": 3}', b"[]"):
+    faults.apply_json(b'{"mute": ["trades."], "close": {"code": 1001}}')
+    assert (faults.mute, faults.close, faults.lose_prints) == (("trades.",), CloseConnection(1001), 3)
+    for payload in (b"{", b'{"mut": 1}', b'{"mute": 3}', b"[]"):
         with pytest.raises(msgspec.DecodeError):
-            faults.set(bad)
-    assert faults.silent("trades.option.BTC.100ms")
-    assert not faults.silent("book.X")
-    blows = faults.take_blows()
-    assert blows.close == Close(1001)
+            faults.apply_json(payload)
+    assert faults.is_muted("trades.option.BTC.100ms")
+    assert not faults.is_muted("book.X")
+    one_shots = faults.pop_one_shots()
+    assert one_shots.close == CloseConnection(1001)
     assert faults.close is None
     assert faults.mute == ("trades.",), "switches stay"
 

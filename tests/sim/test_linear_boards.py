@@ -11,46 +11,46 @@ import numpy as np
 import pytest
 
 from dfmon.core.pricing.normal import cdf
-from dfmon.engine.drift import GreekDrift
+from dfmon.engine.greek_drift import GreekDrift
 from dfmon.sim.deribit import records
-from dfmon.sim.market.market import Market
+from dfmon.sim.market.simulated_market import SimulatedMarket
 from dfmon.venues.deribit import decode
 
 BOARDS = ("BTC", "BTC_USDC", "SOL", "XRP")
 
 
 @pytest.fixture(scope="module")
-def market(noon: int) -> Market:
-    one = Market(7, noon, BOARDS, 0.1)
-    one.advance(noon + 60_000_000_000)
-    return one
+def market(noon: int) -> SimulatedMarket:
+    simulated = SimulatedMarket(7, noon, BOARDS, 0.1)
+    simulated.advance(noon + 60_000_000_000)
+    return simulated
 
 
-def test_a_linear_board_of_btc_follows_the_index_of_btc(market: Market, noon: int) -> None:
+def test_a_linear_board_of_btc_follows_the_index_of_btc(market: SimulatedMarket, noon: int) -> None:
     assert market.currencies["BTC_USDC"].path is market.currencies["BTC"].path
     assert market.currencies["BTC_USDC"].board.forwards[-1] == market.currencies["BTC"].board.forwards[-1]
-    alone = Market(7, noon, ("BTC",), 0.1)
+    alone = SimulatedMarket(7, noon, ("BTC",), 0.1)
     alone.advance(noon + 60_000_000_000)
     assert alone.currencies["BTC"].path.price == market.currencies["BTC"].path.price, "and moves it not"
 
 
 @pytest.mark.parametrize("name", ["BTC_USDC", "SOL_USDC", "XRP_USDC"])
-def test_quotes_are_usdc_on_the_grid_and_marks_are_black76(market: Market, name: str) -> None:
+def test_quotes_are_usdc_on_the_grid_and_marks_are_black76(market: SimulatedMarket, name: str) -> None:
     board = market.currencies[name].board
     q = board.quotation
     for price in [*board.bid[board.bid == board.bid].tolist(), *board.ask[board.ask == board.ask].tolist()]:
-        tick = q.tick(price)
-        assert price / tick == pytest.approx(round(price / tick), abs=1e-6)
-    row = board.slices[3].row(board.forwards[3], 1)
-    F, K = board.forwards[3], board.strike[row]
-    v = board.iv[row] / 100.0 * (board.slices[3].expiry.years(market.now_ns)) ** 0.5
+        tick_size = q.tick_size(price)
+        assert price / tick_size == pytest.approx(round(price / tick_size), abs=1e-6)
+    nearest_row = board.slices[3].nearest_row(board.forwards[3], 1)
+    F, K = board.forwards[3], board.strike[nearest_row]
+    v = board.iv[nearest_row] / 100.0 * (board.slices[3].expiry.years(market.now_ns)) ** 0.5
     d1 = math.log(F / K) / v + 0.5 * v
     value = F * float(cdf(d1)) - K * float(cdf(d1 - v))
-    assert board.mark[row] == pytest.approx(value, rel=2e-3), "USDC, not coin"
+    assert board.mark[nearest_row] == pytest.approx(value, rel=2e-3), "USDC, not coin"
     assert (board.ask[board.ask == board.ask] > 0).all()
 
 
-def test_strikes_below_a_dollar_grid_are_spelled_with_d(market: Market) -> None:
+def test_strikes_below_a_dollar_grid_are_spelled_with_d(market: SimulatedMarket) -> None:
     names = market.currencies["XRP_USDC"].board.names
     assert all(re.fullmatch(r"XRP_USDC-\d+[A-Z]{3}\d\d-\d+(d\d+)?-[CP]", name) for name in names)
     assert any("d" in name.split("-")[2] for name in names)
@@ -94,22 +94,24 @@ async def test_everything_linear_is_asked_for_as_usdc(exchange: Any) -> None:
 
 async def test_hedging_venues_trade_the_other_coins_too(exchange: Any) -> None:
     sim = await exchange(currencies=("XRP",))
-    rest = sim.at.binance_futures_rest
+    rest = sim.addresses.binance_futures_rest
     book = (await sim.get(f"{rest}/fapi/v1/depth", symbol="XRPUSDT", limit=5)).json()
     assert 0 < float(book["asks"][0][0]) - float(book["bids"][0][0]) < 0.001, "four decimals"
-    swaps = (await sim.get(f"{sim.at.okx_rest}/api/v5/public/instruments", instType="SWAP")).json()["data"]
+    swaps = (await sim.get(f"{sim.addresses.okx_rest}/api/v5/public/instruments", instType="SWAP")).json()["data"]
     assert {row["instId"]: row["ctVal"] for row in swaps} == {"XRP-USDT-SWAP": "100"}
 
 
-def test_the_greeks_told_of_every_board_are_ours(market: Market) -> None:
+def test_the_greeks_told_of_every_board_are_ours(market: SimulatedMarket) -> None:
     for currency in market.currencies.values():
         board = currency.board
-        told = [msgspec.json.encode(records.option_ticker(currency, row)) for row in range(len(board.names))]
-        tickers = [decode.ticker_asked.decode(body).read() for body in told]
+        bodies = [msgspec.json.encode(records.option_ticker(currency, row)) for row in range(len(board.names))]
+        tickers = [decode.ticker_response.decode(body).to_option_ticker() for body in bodies]
         expiry_ns = np.array([contract.expiry.expiry_ns for contract in board.contracts])
         for first in range(0, len(tickers), 200):
-            part, drift = slice(first, first + 200), GreekDrift()
-            rows = np.arange(len(tickers))[part]
-            drift.compare(tickers[part], rows, board.strike[part], expiry_ns[part], board.sign[part].astype(np.int8))
-            assert drift.words() == ""
+            chunk, drift = slice(first, first + 200), GreekDrift()
+            rows = np.arange(len(tickers))[chunk]
+            drift.compare(
+                tickers[chunk], rows, board.strike[chunk], expiry_ns[chunk], board.sign[chunk].astype(np.int8)
+            )
+            assert drift.status_text() == ""
             assert drift.counts[0] == len(rows)

@@ -6,69 +6,69 @@ import pytest
 
 
 async def subscribe(client: Any, *args: tuple[str, str]) -> None:
-    await client.say({"op": "subscribe", "args": [{"channel": c, "instId": i} for c, i in args]})
+    await client.send_json({"op": "subscribe", "args": [{"channel": c, "instId": i} for c, i in args]})
 
 
-async def push(client: Any, channel: str) -> Any:
-    return await client.until(lambda m: "data" in m and m["arg"]["channel"] == channel)
+async def next_push(client: Any, channel: str) -> Any:
+    return await client.receive_until(lambda m: "data" in m and m["arg"]["channel"] == channel)
 
 
-def strings(value: Any, *but: str) -> bool:
+def all_strings(value: Any, *exempt: str) -> bool:
     """Whether every number is a string, except the named fields."""
     if isinstance(value, dict):
-        return all(key in but or strings(inner, *but) for key, inner in value.items())
+        return all(key in exempt or all_strings(inner, *exempt) for key, inner in value.items())
     if isinstance(value, list):
-        return all(strings(inner, *but) for inner in value)
+        return all(all_strings(inner, *exempt) for inner in value)
     return isinstance(value, str)
 
 
 async def test_every_argument_gets_its_own_ack(exchange: Any) -> None:
     sim = await exchange()
-    client = await sim.ws(sim.at.okx_ws)
+    client = await sim.ws(sim.addresses.okx_ws)
     args = [{"channel": "trades", "instId": "BTC-USDT-SWAP"}, {"channel": "trades", "instId": "BTC-USDT"}]
-    await client.say({"id": "1512", "op": "subscribe", "args": args})
-    acks = [await client.until(lambda m: m.get("event") == "subscribe") for _ in args]
+    await client.send_json({"id": "1512", "op": "subscribe", "args": args})
+    acks = [await client.receive_until(lambda m: m.get("event") == "subscribe") for _ in args]
     assert [ack["arg"] for ack in acks] == args
     assert {ack["id"] for ack in acks} == {"1512"}
     assert len({ack["connId"] for ack in acks}) == 1
-    await client.say({"op": "unsubscribe", "args": args[:1]})
-    assert (await client.until(lambda m: m.get("event") == "unsubscribe"))["arg"] == args[0]
+    await client.send_json({"op": "unsubscribe", "args": args[:1]})
+    assert (await client.receive_until(lambda m: m.get("event") == "unsubscribe"))["arg"] == args[0]
 
 
 async def test_ping_is_text(exchange: Any) -> None:
     sim = await exchange()
-    client = await sim.ws(sim.at.okx_ws)
-    await client.say("ping")
-    assert await client.hear() == "pong"
+    client = await sim.ws(sim.addresses.okx_ws)
+    await client.send_json("ping")
+    assert await client.receive() == "pong"
 
 
 async def test_errors(exchange: Any) -> None:
     sim = await exchange()
-    client = await sim.ws(sim.at.okx_ws)
+    client = await sim.ws(sim.addresses.okx_ws)
     for message in ("{", {"op": "explode", "args": []}, {"op": "subscribe"}):
-        await client.say(message)
-        assert (await client.hear())["code"] == "60012"
+        await client.send_json(message)
+        assert (await client.receive())["code"] == "60012"
     await subscribe(client, ("trades", "DOGE-USDT"), ("nothing", "BTC-USDT"), ("funding-rate", "BTC-USDT"))
     for _ in range(3):
-        error = await client.hear()
+        error = await client.receive()
         assert (error["event"], error["code"]) == ("error", "60018")
 
 
 async def test_books_chain_by_sequence_with_checksum_zero(exchange: Any) -> None:
     sim = await exchange()
-    client = await sim.ws(sim.at.okx_ws)
+    client = await sim.ws(sim.addresses.okx_ws)
     await subscribe(client, ("books", "BTC-USDT-SWAP"))
-    frame = await push(client, "books")
+    frame = await next_push(client, "books")
     snapshot = frame["data"][0]
     assert (frame["action"], snapshot["prevSeqId"], snapshot["checksum"]) == ("snapshot", -1, 0)
-    assert strings(snapshot, "seqId", "prevSeqId", "checksum")
+    assert all_strings(snapshot, "seqId", "prevSeqId", "checksum")
     book = {side: {row[0]: row[1] for row in snapshot[side]} for side in ("bids", "asks")}
     last = snapshot["seqId"]
     for n in range(10):
         if n == 4:  # a second listener must not break the first one's chain
-            other = await sim.ws(sim.at.okx_ws)
+            other = await sim.ws(sim.addresses.okx_ws)
             await subscribe(other, ("books", "BTC-USDT-SWAP"))
-        frame = await push(client, "books")
+        frame = await next_push(client, "books")
         update = frame["data"][0]
         assert (frame["action"], update["prevSeqId"], update["checksum"]) == ("update", last, 0)
         last = update["seqId"]
@@ -84,7 +84,7 @@ async def test_books_chain_by_sequence_with_checksum_zero(exchange: Any) -> None
 
 async def test_every_channel_speaks_in_strings(exchange: Any) -> None:
     sim = await exchange(speed=20.0)
-    client = await sim.ws(sim.at.okx_ws)
+    client = await sim.ws(sim.addresses.okx_ws)
     channels = (
         "trades",
         "tickers",
@@ -97,48 +97,48 @@ async def test_every_channel_speaks_in_strings(exchange: Any) -> None:
     )
     for channel in channels:
         await subscribe(client, (channel, "BTC-USDT-SWAP"))
-        frame = await push(client, channel)
+        frame = await next_push(client, channel)
         assert frame["arg"] == {"channel": channel, "instId": "BTC-USDT-SWAP"}
-        assert strings(frame["data"], "seqId")
+        assert all_strings(frame["data"], "seqId")
         assert "ts" in frame["data"][0]
 
 
 async def test_swaps_count_contracts_of_a_hundredth_bitcoin(exchange: Any) -> None:
     sim = await exchange(speed=10.0)
-    client = await sim.ws(sim.at.okx_ws)
+    client = await sim.ws(sim.addresses.okx_ws)
     await subscribe(client, ("trades", "BTC-USDT-SWAP"), ("open-interest", "BTC-USDT-SWAP"), ("tickers", "BTC-USDT"))
-    trade = (await push(client, "trades"))["data"][0]
-    market = sim.server.market.linear("okx")["BTC-USDT-SWAP"]
-    truth = next(t for t in market.recent if str(t.trade_id) == trade["tradeId"])
-    assert float(trade["sz"]) * 0.01 == pytest.approx(truth.coins)
-    assert trade["side"] == ("buy" if truth.side > 0 else "sell")
-    interest = (await push(client, "open-interest"))["data"][0]
+    trade = (await next_push(client, "trades"))["data"][0]
+    market = sim.server.market.linear_markets("okx")["BTC-USDT-SWAP"]
+    simulated_trade = next(t for t in market.recent_trades if str(t.trade_id) == trade["tradeId"])
+    assert float(trade["sz"]) * 0.01 == pytest.approx(simulated_trade.coins)
+    assert trade["side"] == ("buy" if simulated_trade.side > 0 else "sell")
+    interest = (await next_push(client, "open-interest"))["data"][0]
     assert float(interest["oi"]) * 0.01 == pytest.approx(float(interest["oiCcy"]))
-    spot = (await push(client, "tickers"))["data"][0]
+    spot = (await next_push(client, "tickers"))["data"][0]
     assert float(spot["volCcy24h"]) == pytest.approx(float(spot["vol24h"]) * float(spot["last"]), rel=0.02)
 
 
 async def test_inverse_swaps_count_whole_contracts_of_dollars(exchange: Any) -> None:
     sim = await exchange(speed=20.0)
-    client = await sim.ws(sim.at.okx_ws)
+    client = await sim.ws(sim.addresses.okx_ws)
     name = "BTC-USD-SWAP"
     await subscribe(client, ("trades", name), ("tickers", name), ("open-interest", name), ("funding-rate", name))
-    trade = (await push(client, "trades"))["data"][0]
-    market = sim.server.market.linear("okx")[name]
-    truth = next(t for t in market.recent if str(t.trade_id) == trade["tradeId"])
+    trade = (await next_push(client, "trades"))["data"][0]
+    market = sim.server.market.linear_markets("okx")[name]
+    simulated_trade = next(t for t in market.recent_trades if str(t.trade_id) == trade["tradeId"])
     assert trade["sz"].isdecimal()
-    assert int(trade["sz"]) * 100 / float(trade["px"]) == pytest.approx(truth.coins)
-    ticker = (await push(client, "tickers"))["data"][0]
+    assert int(trade["sz"]) * 100 / float(trade["px"]) == pytest.approx(simulated_trade.coins)
+    ticker = (await next_push(client, "tickers"))["data"][0]
     assert float(ticker["vol24h"]) * 100 / float(ticker["last"]) == pytest.approx(float(ticker["volCcy24h"]), rel=1e-4)
-    interest = (await push(client, "open-interest"))["data"][0]
+    interest = (await next_push(client, "open-interest"))["data"][0]
     assert float(interest["oi"]) * 100 == pytest.approx(float(interest["oiUsd"]), rel=0.01)
 
 
 async def test_liquidations_come_by_instrument_type(exchange: Any) -> None:
     sim = await exchange(speed=80.0)
-    client = await sim.ws(sim.at.okx_ws)
-    await client.say({"op": "subscribe", "args": [{"channel": "liquidation-orders", "instType": "SWAP"}]})
-    order = (await push(client, "liquidation-orders"))["data"][0]
+    client = await sim.ws(sim.addresses.okx_ws)
+    await client.send_json({"op": "subscribe", "args": [{"channel": "liquidation-orders", "instType": "SWAP"}]})
+    order = (await next_push(client, "liquidation-orders"))["data"][0]
     assert order["instId"] in {"BTC-USDT-SWAP", "BTC-USD-SWAP"}
     assert order["instFamily"] == order["instId"].removesuffix("-SWAP")
     (detail,) = order["details"]
@@ -146,14 +146,14 @@ async def test_liquidations_come_by_instrument_type(exchange: Any) -> None:
 
 
 async def test_a_silent_connection_is_closed_with_4004(exchange: Any) -> None:
-    sim = await exchange(hurry=60.0)
-    client = await sim.ws(sim.at.okx_ws)
-    assert (await client.closed())[0] == 4004
+    sim = await exchange(timer_speedup=60.0)
+    client = await sim.ws(sim.addresses.okx_ws)
+    assert (await client.wait_until_closed())[0] == 4004
 
 
 async def test_rest_is_in_the_envelope(exchange: Any) -> None:
     sim = await exchange(currencies=("BTC", "ETH"))
-    base = f"{sim.at.okx_rest}/api/v5"
+    base = f"{sim.addresses.okx_rest}/api/v5"
     swaps = (await sim.get(f"{base}/public/instruments", instType="SWAP")).json()
     assert (swaps["code"], swaps["msg"]) == ("0", "")
     assert {r["instId"]: r["ctVal"] for r in swaps["data"]} == {

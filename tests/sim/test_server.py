@@ -40,14 +40,20 @@ def test_child_announces_itself_and_ends_with_its_parent(end: str) -> None:
 
 
 async def test_addresses_have_the_shape_of_the_real_ones(exchange: Any) -> None:
-    at = (await exchange()).at
-    assert at.deribit_ws.startswith("ws://127.0.0.1:")
-    assert at.deribit_ws.endswith("/ws/api/v2")
-    assert at.deribit_rest.endswith("/api/v2")
-    assert at.okx_ws.endswith("/ws/v5/public")
-    bases = (at.binance_spot_ws, at.binance_spot_rest, at.binance_futures_ws, at.binance_futures_rest, at.okx_rest)
+    addresses = (await exchange()).addresses
+    assert addresses.deribit_ws.startswith("ws://127.0.0.1:")
+    assert addresses.deribit_ws.endswith("/ws/api/v2")
+    assert addresses.deribit_rest.endswith("/api/v2")
+    assert addresses.okx_ws.endswith("/ws/v5/public")
+    bases = (
+        addresses.binance_spot_ws,
+        addresses.binance_spot_rest,
+        addresses.binance_futures_ws,
+        addresses.binance_futures_rest,
+        addresses.okx_rest,
+    )
     assert all(base.count("/") == 2 for base in bases)
-    assert msgspec.json.decode(msgspec.json.encode(at), type=SimAddresses) == at
+    assert msgspec.json.decode(msgspec.json.encode(addresses), type=SimAddresses) == addresses
 
 
 async def test_a_port_in_use_is_an_oserror_and_leaves_nothing_open() -> None:
@@ -72,7 +78,7 @@ async def test_a_broken_market_ends_serve_with_its_error(monkeypatch: pytest.Mon
     def fail(self: object, to_ns: int) -> None:
         raise ArithmeticError("broken")
 
-    monkeypatch.setattr("dfmon.sim.market.market.Market.advance", fail)
+    monkeypatch.setattr("dfmon.sim.market.simulated_market.SimulatedMarket.advance", fail)
     async with asyncio.timeout(5):
         with pytest.raises(ArithmeticError, match="broken"):
             await serve(SimConfig(currencies=("BTC",)), lambda _: None, asyncio.Event())

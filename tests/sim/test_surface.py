@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from dfmon.sim.market.market import Market
+from dfmon.sim.market.simulated_market import SimulatedMarket
 from dfmon.sim.market.surface import Smile, black76, greeks
 
 TENORS = np.array([0.25, 1.0, 4.0, 7.0, 30.0, 90.0, 365.0, 730.0]) / 365.0
@@ -18,7 +18,7 @@ def test_surface_admits_no_static_arbitrage(rho: float, v0: float, v_inf: float)
     smile = Smile(v0, v_inf, rho=rho)
     total = [smile.total_variance(GRID, np.full_like(GRID, T)) for T in TENORS]
     for T in TENORS:
-        assert np.all(smile.butterfly(GRID, np.full_like(GRID, T)) >= 0.0)
+        assert np.all(smile.durrleman_g(GRID, np.full_like(GRID, T)) >= 0.0)
     for near, far in itertools.pairwise(total):
         assert np.all(far > near)
 
@@ -38,24 +38,24 @@ def test_density_matches_finite_differences_of_the_price() -> None:
         k = np.log(np.array([K]) / 100.0)
         w = smile.total_variance(k, T)
         d2 = -k / np.sqrt(w) - 0.5 * np.sqrt(w)
-        expected = smile.butterfly(k, T) * np.exp(-0.5 * d2**2) / np.sqrt(2.0 * np.pi * w) / K
+        expected = smile.durrleman_g(k, T) * np.exp(-0.5 * d2**2) / np.sqrt(2.0 * np.pi * w) / K
         assert density == pytest.approx(float(expected[0]), rel=2e-4)
 
 
-def test_board_has_no_arbitrage_after_some_minutes(lived: Market) -> None:
-    for currency in lived.currencies.values():
+def test_board_has_no_arbitrage_after_some_minutes(aged_market: SimulatedMarket) -> None:
+    for currency in aged_market.currencies.values():
         board = currency.board
-        for part, F in zip(board.slices, board.forwards):
-            calls, puts = (board.mark[rows] * F for rows in (part.calls, part.puts))
-            K = np.array(part.strikes)
+        for expiry_slice, F in zip(board.slices, board.forwards):
+            calls, puts = (board.mark[rows] * F for rows in (expiry_slice.calls, expiry_slice.puts))
+            K = np.array(expiry_slice.strikes)
             assert np.allclose(calls - puts, F - K, atol=1e-6 * F)
             slope = np.diff(calls) / np.diff(K)
             assert np.all((slope <= 1e-12) & (slope >= -1.0 - 1e-12))
             assert np.all(np.diff(slope) >= -1e-9), "a butterfly costs less than nothing"
 
 
-def test_variance_grows_with_expiry_at_every_moneyness(lived: Market) -> None:
-    for currency in lived.currencies.values():
+def test_variance_grows_with_expiry_at_every_moneyness(aged_market: SimulatedMarket) -> None:
+    for currency in aged_market.currencies.values():
         years = np.array([s.expiry.years(currency.now_ns) for s in currency.board.slices])
         grid = np.linspace(-1.0, 1.0, 81)
         total = np.array([currency.path.smile.total_variance(grid, np.full_like(grid, T)) for T in years])

@@ -31,7 +31,7 @@ async def run(hub: SnapshotHub, stop: asyncio.Event) -> AsyncIterator[Run]:
     tasks: list[asyncio.Task[None]] = []
 
     def start(sink: Sink) -> asyncio.Task[None]:
-        tasks.append(asyncio.create_task(supervise(sink, hub, stop, first_delay=0.01)))
+        tasks.append(asyncio.create_task(supervise(sink, hub, stop, first_delay_s=0.01)))
         return tasks[-1]
 
     yield start

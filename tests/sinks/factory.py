@@ -93,11 +93,11 @@ def snapshot(
     )
 
 
-def in_scenario(seq: int, bucket: int, name: str) -> FlowSnapshot:
+def snapshot_in_scenario(seq: int, bucket: int, name: str) -> FlowSnapshot:
     return snapshot(seq, scenario=msgspec.structs.replace(SCENARIO, bucket=bucket, name=name))
 
 
-async def until(condition: Callable[[], object], seconds: float = 8.0) -> None:
+async def wait_until(condition: Callable[[], object], seconds: float = 8.0) -> None:
     """Let the loop run until `condition` holds; fails after `seconds`."""
     async with asyncio.timeout(seconds):
         while not condition():

@@ -14,7 +14,7 @@ import pytest
 
 from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
 from dfmon.sinks.jsonl import JsonLines
-from tests.sinks.factory import in_scenario, snapshot, until
+from tests.sinks.factory import snapshot, snapshot_in_scenario, wait_until
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def test_every_snapshot_is_one_line_as_the_model_writes_it(hub, run, stop)
     sink = JsonLines(out, "all")
     hub.mode = "sim"
     task = run(sink)
-    await until(lambda: sink.progress.state == "writing")
+    await wait_until(lambda: sink.progress.state == "writing")
     await publish(hub, sink, snapshot(1), snapshot(2, "ETH"), snapshot(3, state="stale"))
     stop.set()
     await task
@@ -58,14 +58,14 @@ async def test_only_news_is_written_between_heartbeats(hub, run, stop):
     out = io.BytesIO()
     sink = JsonLines(out)
     task = run(sink)
-    await until(lambda: sink.progress.state == "writing")
+    await wait_until(lambda: sink.progress.state == "writing")
     await publish(
         hub,
         sink,
         snapshot(1),
         snapshot(2),
-        in_scenario(3, 6, "CASCADE"),
-        in_scenario(4, 6, "CASCADE"),
+        snapshot_in_scenario(3, 6, "CASCADE"),
+        snapshot_in_scenario(4, 6, "CASCADE"),
         snapshot(5),
         snapshot(6, state="stale"),
         snapshot(7, "ETH"),
@@ -80,7 +80,7 @@ async def test_a_heartbeat_repeats_the_state(hub, run, stop):
     out = io.BytesIO()
     sink = JsonLines(out, heartbeat_s=0.0)
     task = run(sink)
-    await until(lambda: sink.progress.state == "writing")
+    await wait_until(lambda: sink.progress.state == "writing")
     await publish(hub, sink, snapshot(1), snapshot(2))
     stop.set()
     await task
@@ -92,7 +92,7 @@ async def test_a_reader_that_leaves_ends_the_sink_without_an_error(hub, run, pip
     sink = JsonLines(out, "all")
     task = run(sink)
     hub.publish(snapshot(1))
-    await until(lambda: sink.progress.sent == 1)
+    await wait_until(lambda: sink.progress.sent == 1)
     os.close(reader)
     hub.publish(snapshot(2))
     async with asyncio.timeout(3):
@@ -106,16 +106,16 @@ async def test_a_reader_that_sleeps_costs_lines_and_blocks_nobody(hub, run, stop
     reader, out = pipe
     sink = JsonLines(out, "all", outbox=10)
     task = run(sink)
-    await until(lambda: sink.progress.state == "writing")
+    await wait_until(lambda: sink.progress.state == "writing")
     for seq in (1, 2, 3):
         hub.publish(snapshot(seq))
-        await until(lambda seq=seq: sink.progress.sent == seq)
+        await wait_until(lambda seq=seq: sink.progress.sent == seq)
     async with asyncio.timeout(8):
         while sink.progress.dropped < 20:
             seq += 1
             await publish(hub, sink, snapshot(seq, strikes=100))
     stop.set()
-    await until(task.done)  # although the thread still hangs in its write
+    await wait_until(task.done)  # although the thread still hangs in its write
     assert not sink.closed
     os.set_blocking(reader, False)
     received = os.read(reader, 1 << 20).splitlines()
@@ -127,7 +127,7 @@ async def test_a_full_disk_is_a_fault_and_not_the_end(hub, run, stop):
         sink = JsonLines(out, "all")
         task = run(sink)
         hub.publish(snapshot(1))
-        await until(lambda: "No space left" in sink.status().note)
+        await wait_until(lambda: "No space left" in sink.status().note)
         assert sink.status().state == "restarting"
         assert not sink.closed
         stop.set()
@@ -138,7 +138,7 @@ async def test_what_waits_at_the_end_is_still_written(hub, run, stop, pipe):
     reader, out = pipe
     sink = JsonLines(out, "all")
     task = run(sink)
-    await until(lambda: sink.progress.state == "writing")
+    await wait_until(lambda: sink.progress.state == "writing")
     hub.publish(snapshot(1))
     stop.set()
     await task

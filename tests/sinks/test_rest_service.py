@@ -21,24 +21,24 @@ from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
 from dfmon.sinks import rest_api
 from dfmon.sinks.base import SinkStatus
 from dfmon.sinks.rest_service import RestService, create_app
-from tests.sinks.factory import snapshot, until
+from tests.sinks.factory import snapshot, wait_until
 
 REDIS = SinkStatus("redis", "away", 3, 1, "next try in 2 s")
 
 
 @pytest.fixture
 async def service(run) -> RestService:
-    made = RestService(port=0, statuses=lambda: (REDIS,))
-    made.bind()
-    run(made)
-    await until(lambda: made.progress.state == "serving")
-    return made
+    service = RestService(port=0, statuses=lambda: (REDIS,))
+    service.bind()
+    run(service)
+    await wait_until(lambda: service.progress.state == "serving")
+    return service
 
 
 @pytest.fixture
 async def client(service) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=service.url, timeout=5, trust_env=False) as made:
-        yield made
+    async with httpx.AsyncClient(base_url=service.url, timeout=5, trust_env=False) as http_client:
+        yield http_client
 
 
 async def events(response: httpx.Response) -> AsyncIterator[FlowSnapshot]:
@@ -53,38 +53,38 @@ async def test_health_tells_starting_fresh_and_stale(hub, client, monkeypatch):
     assert first.json()["status"] == "starting"
     hub.publish(snapshot(1))
     hub.publish(snapshot(2, "ETH", state="stale"))
-    fresh = await client.get("/healthz")
-    assert fresh.status_code == 200
-    body = fresh.json()
+    fresh_response = await client.get("/healthz")
+    assert fresh_response.status_code == 200
+    body = fresh_response.json()
     assert (body["status"], body["version"]) == ("ok", dfmon.__version__)
     assert {name: row["state"] for name, row in body["underlyings"].items()} == {"BTC": "live", "ETH": "stale"}
     assert 0.0 <= body["underlyings"]["BTC"]["age_s"] < 5.0  # by arrival: the snapshot's own time may be a replay's
     assert body["sinks"] == [msgspec.to_builtins(REDIS)]
-    monkeypatch.setattr(rest_api, "FRESH_S", -1.0)
-    old = await client.get("/healthz")
-    assert (old.status_code, old.json()["status"]) == (503, "stale")
+    monkeypatch.setattr(rest_api, "MAX_AGE_S", -1.0)
+    stale_response = await client.get("/healthz")
+    assert (stale_response.status_code, stale_response.json()["status"]) == (503, "stale")
 
 
 async def test_a_snapshot_is_the_bytes_of_the_model(hub, client):
     hub.mode = "sim"
     hub.publish(snapshot(1))
     hub.publish(snapshot(2, "ETH"))
-    plain = await client.get("/v1/snapshot", params={"currency": "BTC"})
-    assert plain.status_code == 200
-    assert plain.headers["content-type"] == "application/json"
-    assert plain.content == to_json(snapshot(1), "sim")
-    assert (await client.get("/v1/snapshot")).content == plain.content
+    plain_response = await client.get("/v1/snapshot", params={"currency": "BTC"})
+    assert plain_response.status_code == 200
+    assert plain_response.headers["content-type"] == "application/json"
+    assert plain_response.content == to_json(snapshot(1), "sim")
+    assert (await client.get("/v1/snapshot")).content == plain_response.content
     detailed = await client.get("/v1/snapshot", params={"currency": "eth", "detail": "true"})
     assert detailed.content == to_json(snapshot(2, "ETH"), "sim", detail=True)
-    everything = await client.get("/v1/snapshots")
-    assert [each["underlying"] for each in everything.json()] == ["BTC", "ETH"]
+    all_snapshots = await client.get("/v1/snapshots")
+    assert [each["underlying"] for each in all_snapshots.json()] == ["BTC", "ETH"]
     hub.publish(snapshot(3))
     assert from_json((await client.get("/v1/snapshot")).content).seq == 3
 
 
 async def test_what_is_not_there_is_said_in_a_sentence(hub, client):
-    starting = await client.get("/v1/snapshot", params={"currency": "BTC"})
-    assert (starting.status_code, starting.headers["retry-after"]) == (503, "2")
+    starting_response = await client.get("/v1/snapshot", params={"currency": "BTC"})
+    assert (starting_response.status_code, starting_response.headers["retry-after"]) == (503, "2")
     assert (await client.get("/v1/snapshots")).json() == []
     hub.publish(snapshot(1, "ETH"))
     hub.publish(snapshot(1))
@@ -96,13 +96,13 @@ async def test_what_is_not_there_is_said_in_a_sentence(hub, client):
 
 async def test_an_unchanged_snapshot_is_not_sent_twice(hub, client):
     hub.publish(snapshot(1))
-    tag = (await client.get("/v1/snapshot")).headers["etag"]
-    again = await client.get("/v1/snapshot", headers={"If-None-Match": tag})
-    assert (again.status_code, again.content) == (304, b"")
-    detailed = await client.get("/v1/snapshot?detail=1", headers={"If-None-Match": tag})
+    etag = (await client.get("/v1/snapshot")).headers["etag"]
+    not_modified = await client.get("/v1/snapshot", headers={"If-None-Match": etag})
+    assert (not_modified.status_code, not_modified.content) == (304, b"")
+    detailed = await client.get("/v1/snapshot?detail=1", headers={"If-None-Match": etag})
     assert detailed.status_code == 200
     hub.publish(snapshot(2))
-    assert (await client.get("/v1/snapshot", headers={"If-None-Match": tag})).status_code == 200
+    assert (await client.get("/v1/snapshot", headers={"If-None-Match": etag})).status_code == 200
 
 
 async def test_the_stream_gives_each_new_snapshot(hub, client):
@@ -148,15 +148,15 @@ async def test_streams_end_with_the_service(hub, service, client, stop):
         stop.set()
         async with asyncio.timeout(4):
             assert [each async for each in received] == []
-    await until(lambda: service.progress.state == "off")
+    await wait_until(lambda: service.progress.state == "off")
 
 
 async def test_many_clients_at_once(hub, service):
     hub.publish(snapshot(1))
     expected = to_json(snapshot(1), "live")
     async with httpx.AsyncClient(base_url=service.url, timeout=8, trust_env=False) as client:
-        answers = await asyncio.gather(*(client.get("/v1/snapshot") for _ in range(60)))
-    assert {answer.content for answer in answers} == {expected}
+        responses = await asyncio.gather(*(client.get("/v1/snapshot") for _ in range(60)))
+    assert {response.content for response in responses} == {expected}
     assert service.status().sent >= 60
 
 
@@ -167,9 +167,9 @@ async def test_many_clients_at_once(hub, service):
 )
 async def test_only_its_own_names_are_answered(hub, service, client, host, code):
     hub.publish(snapshot(1))
-    answer = await client.get("/v1/snapshot", headers={"Host": host.format(port=service.port)})
-    assert answer.status_code == code
-    assert "access-control-allow-origin" not in answer.headers
+    response = await client.get("/v1/snapshot", headers={"Host": host.format(port=service.port)})
+    assert response.status_code == code
+    assert "access-control-allow-origin" not in response.headers
 
 
 async def test_served_on_all_addresses_any_address_will_do_but_no_name(hub):
@@ -186,10 +186,10 @@ async def test_the_openapi_document_describes_the_snapshot(client):
     assert set(document["paths"]) == {"/healthz", "/v1/snapshot", "/v1/snapshots", "/v1/stream"}
     schema = document["paths"]["/v1/snapshot"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/FlowSnapshot"}
-    known = document["components"]["schemas"]
-    assert list(known["FlowSnapshot"]["properties"]) == list(FlowSnapshot.__struct_fields__)
+    schemas = document["components"]["schemas"]
+    assert list(schemas["FlowSnapshot"]["properties"]) == list(FlowSnapshot.__struct_fields__)
     references = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
-    assert references <= set(known)
+    assert references <= set(schemas)
     for path, operations in document["paths"].items():
         assert operations["get"]["responses"].keys() >= {"200"}, path
         assert operations["get"]["summary"]
@@ -203,9 +203,9 @@ async def test_no_page_loads_scripts_from_elsewhere(client):
 async def test_a_busy_port_is_told_in_one_sentence():
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         port = other.getsockname()[1]
-        with pytest.raises(DfmonError, match=rf"127\.0\.0\.1:{port}.*in use") as refused:
+        with pytest.raises(DfmonError, match=rf"127\.0\.0\.1:{port}.*in use") as caught:
             RestService(port=port).bind()
-        assert refused.value.exit_code == 1
+        assert caught.value.exit_code == 1
 
 
 @pytest.mark.parametrize(("host", "port"), [("999.0.0.1", 8765), ("127.0.0.1", 70000)])
@@ -218,16 +218,16 @@ async def test_a_busy_port_is_tried_again_when_supervised(run):
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         service = RestService(port=other.getsockname()[1])
         run(service)
-        await until(lambda: service.progress.state == "restarting")
+        await wait_until(lambda: service.progress.state == "restarting")
         assert "in use" in service.status().note
-    await until(lambda: service.progress.state == "serving")
+    await wait_until(lambda: service.progress.state == "serving")
 
 
 async def test_an_ipv6_address_may_be_written_as_in_a_url(hub, run):
     hub.publish(snapshot(1))
     service = RestService("[::1]", 0)
     run(service)
-    await until(lambda: service.progress.state == "serving")
+    await wait_until(lambda: service.progress.state == "serving")
     assert service.url.startswith("http://[::1]:")
     async with httpx.AsyncClient(trust_env=False) as client:
         assert (await client.get(f"{service.url}/healthz")).status_code == 200

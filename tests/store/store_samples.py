@@ -16,7 +16,7 @@ E = TypeVar("E", bound=Event)
 
 TICKER_MS = 1_769_085_000_000
 EXPIRY_MS = 1_769_155_200_000
-RUN = "2026-02-05T21:29:37.885165+00:00"
+RUN_TIME = "2026-02-05T21:29:37.885165+00:00"
 RUN_NS = 1_770_326_977_885_165_000
 
 
@@ -35,7 +35,7 @@ def ticker_row(name: str = "BTC-23JAN26-90000-C", **cells: object) -> dict[str, 
 
 def snapshot_row(name: str = "BTC-27MAR26-70000-C", **cells: object) -> dict[str, object]:
     row: dict[str, object] = {
-        "timestamp": RUN, "instrument_name": name, "underlying": 64_195.9, "underlying_name": "SYN.BTC-27MAR26",
+        "timestamp": RUN_TIME, "instrument_name": name, "underlying": 64_195.9, "underlying_name": "SYN.BTC-27MAR26",
         "option_type": "put" if name.endswith("P") else "call", "strike": 70_000.0,
         "expiry_datetime": "2026-03-27T08:00:00+00:00", "bid_price": 0.0185, "ask_price": 0.02, "mark_price": 0.019,
         "implied_volatility": 0.5988, "open_interest": 226.4, "volume": 30.8, "currency": name.split("-")[0],
@@ -53,18 +53,18 @@ def csv_text(rows: Iterable[Mapping[str, object]]) -> str:
     return out.getvalue()
 
 
-def write(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
+def write_board(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
     """A board file; gzip where the name says so."""
     data = csv_text(rows).encode()
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
     return path
 
 
-def of(kind: type[E], events: Iterable[Event]) -> list[E]:
+def events_of_type(kind: type[E], events: Iterable[Event]) -> list[E]:
     return [event for event in events if isinstance(event, kind)]
 
 
-def frames(count: int, first: int = 0) -> list[Record]:
+def frame_records(count: int, first: int = 0) -> list[Record]:
     """Records as alike as ticker frames are."""
     return [
         Record(n, 1_769_085_000_000_000_000 + n, RecordKind.FRAME, "deribit", b'{"n":%d,"data":"%s"}' % (n, b"x" * 80))

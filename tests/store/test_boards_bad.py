@@ -12,14 +12,14 @@ import pytest
 from dfmon.model.errors import DfmonError, SourceError, UsageError
 from dfmon.model.events import ListingComplete, OptionTicker, Rejected
 from dfmon.store import boards
-from tests.store.store_samples import csv_text, of, snapshot_row, ticker_row, write
+from tests.store.store_samples import csv_text, events_of_type, snapshot_row, ticker_row, write_board
 from tests.store.test_boards import write_parquet
 
 GOOD = "BTC-23JAN26-95000-C"
 
 
 @pytest.mark.parametrize(
-    ("cells", "says"),
+    ("cells", "message"),
     [
         ({"mark_iv": "abc"}, "line 2: mark_iv is 'abc', a number is expected"),
         ({"mark_iv": "inf"}, "line 2: mark_iv is 'inf', a finite number is expected"),
@@ -49,17 +49,17 @@ GOOD = "BTC-23JAN26-95000-C"
         ({"base_currency": ""}, "line 2: base_currency is ''"),
     ],
 )
-def test_bad_row_of_a_ticker_board(tmp_path: Path, cells: dict[str, object], says: str) -> None:
-    (board,) = boards.read(write(tmp_path / "b.csv", [ticker_row(**cells), ticker_row(GOOD)]))
-    (rejected,) = of(Rejected, board.events)
+def test_bad_row_of_a_ticker_board(tmp_path: Path, cells: dict[str, object], message: str) -> None:
+    (board,) = boards.read_boards(write_board(tmp_path / "b.csv", [ticker_row(**cells), ticker_row(GOOD)]))
+    (rejected,) = events_of_type(Rejected, board.events)
     assert (rejected.source, rejected.what) == ("board", "row")
-    assert says in rejected.detail
-    assert [e.name for e in of(OptionTicker, board.events)] == [GOOD]
-    assert of(ListingComplete, board.events)[0].names == {GOOD}
+    assert message in rejected.detail
+    assert [e.name for e in events_of_type(OptionTicker, board.events)] == [GOOD]
+    assert events_of_type(ListingComplete, board.events)[0].names == {GOOD}
 
 
 @pytest.mark.parametrize(
-    ("cells", "says"),
+    ("cells", "message"),
     [
         ({"timestamp": "yesterday"}, "line 3: timestamp is 'yesterday', a time such as"),
         ({"timestamp": ""}, "line 3: timestamp is ''"),
@@ -70,18 +70,18 @@ def test_bad_row_of_a_ticker_board(tmp_path: Path, cells: dict[str, object], say
         ({"implied_volatility": 3000}, "line 3: implied_volatility is '3000', a number up to 100 is expected"),
     ],
 )
-def test_bad_row_of_a_snapshot_board(tmp_path: Path, cells: dict[str, object], says: str) -> None:
+def test_bad_row_of_a_snapshot_board(tmp_path: Path, cells: dict[str, object], message: str) -> None:
     rows = [snapshot_row(), snapshot_row("BTC-27MAR26-80000-C", **cells)]
-    (board,) = boards.read(write(tmp_path / "s.csv", rows))
-    assert says in of(Rejected, board.events)[0].detail
-    assert len(of(OptionTicker, board.events)) == 1
+    (board,) = boards.read_boards(write_board(tmp_path / "s.csv", rows))
+    assert message in events_of_type(Rejected, board.events)[0].detail
+    assert len(events_of_type(OptionTicker, board.events)) == 1
 
 
 def test_duplicate_rows_last_wins(tmp_path: Path) -> None:
     rows = [ticker_row(open_interest=1), ticker_row(GOOD), ticker_row(open_interest=2)]
-    (board,) = boards.read(write(tmp_path / "b.csv", rows))
-    assert [t.open_interest for t in of(OptionTicker, board.events)] == [2.0, 12.5]
-    (rejected,) = of(Rejected, board.events)
+    (board,) = boards.read_boards(write_board(tmp_path / "b.csv", rows))
+    assert [t.open_interest for t in events_of_type(OptionTicker, board.events)] == [2.0, 12.5]
+    (rejected,) = events_of_type(Rejected, board.events)
     assert rejected.what == "duplicate"
     assert "line 4: BTC-23JAN26-90000-C is there since line 2" in rejected.detail
 
@@ -90,110 +90,112 @@ def test_ragged_lines_and_stray_quotes_cost_their_line(tmp_path: Path) -> None:
     lines = csv_text([ticker_row(), ticker_row(GOOD)]).splitlines()
     path = tmp_path / "b.csv"
     path.write_text("\n".join([lines[0], lines[1] + ",1", '"' + lines[1], "", "x", lines[2]]) + "\n")
-    (board,) = boards.read(path)
-    assert len(of(Rejected, board.events)) == 3
-    assert [e.name for e in of(OptionTicker, board.events)] == [GOOD]
+    (board,) = boards.read_boards(path)
+    assert len(events_of_type(Rejected, board.events)) == 3
+    assert [e.name for e in events_of_type(OptionTicker, board.events)] == [GOOD]
 
 
 def test_other_currencies_are_skipped_silently(tmp_path: Path) -> None:
     rows = [snapshot_row(), snapshot_row("ETH-27MAR26-2000-C"), snapshot_row("ETH-27MAR26-2100-C", strike="x")]
-    (board,) = boards.read(write(tmp_path / "s.csv", rows), ["BTC"])
+    (board,) = boards.read_boards(write_board(tmp_path / "s.csv", rows), ["BTC"])
     assert board.underlying == "BTC"
-    assert not of(Rejected, board.events)
+    assert not events_of_type(Rejected, board.events)
 
 
 # ---- files -------------------------------------------------------------------------------------------------------
 
 
-def refusal(path: Path, underlyings: list[str] | None = None) -> UsageError:
+def usage_error(path: Path, underlyings: list[str] | None = None) -> UsageError:
     with pytest.raises(UsageError) as caught:
-        boards.read(path, underlyings)
+        boards.read_boards(path, underlyings)
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
     return caught.value
 
 
 def test_missing_file_and_directory(tmp_path: Path) -> None:
-    assert "none.csv does not exist" in str(refusal(tmp_path / "none.csv"))
-    assert "is a directory" in str(refusal(tmp_path))
+    assert "none.csv does not exist" in str(usage_error(tmp_path / "none.csv"))
+    assert "is a directory" in str(usage_error(tmp_path))
     os.mkfifo(tmp_path / "pipe")
-    assert "is not a regular file" in str(refusal(tmp_path / "pipe"))
-    assert "a?b does not exist" in str(refusal(Path("a\0b")))
+    assert "is not a regular file" in str(usage_error(tmp_path / "pipe"))
+    assert "a?b does not exist" in str(usage_error(Path("a\0b")))
 
 
 def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write(tmp_path / "b.csv", [ticker_row()])
+    path = write_board(tmp_path / "b.csv", [ticker_row()])
 
-    def refuse(*_: object, **__: object) -> None:
+    def deny(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
-    assert str(refusal(path)).endswith("b.csv: permission denied")
+    monkeypatch.setattr(Path, "open", deny)
+    assert str(usage_error(path)).endswith("b.csv: permission denied")
 
 
 def test_futures_are_named(tmp_path: Path) -> None:
     row = {"kind": "future", "instrument_name": "BTC-16JAN26", "future_type": "reversed", "timestamp": 1}
-    said = str(refusal(write(tmp_path / "f.csv.gz", [row])))
-    assert "it holds futures, not options" in said
-    assert "a ticker board needs" in said
-    assert "a snapshot board needs" in said
+    message = str(usage_error(write_board(tmp_path / "f.csv.gz", [row])))
+    assert "it holds futures, not options" in message
+    assert "a ticker board needs" in message
+    assert "a snapshot board needs" in message
 
 
 def test_neither_kind_names_what_is_missing(tmp_path: Path) -> None:
     row = snapshot_row()
     del row["open_interest"], row["currency"]
-    said = str(refusal(write(tmp_path / "n.csv", [row])))
-    assert "a snapshot board needs currency, open_interest" in said
+    message = str(usage_error(write_board(tmp_path / "n.csv", [row])))
+    assert "a snapshot board needs currency, open_interest" in message
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", gzip.compress(b"", mtime=0)], ids=["nothing", "a line", "gzip"])
 def test_empty_file(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "e.csv"
     path.write_bytes(data)
-    assert "is empty" in str(refusal(path))
+    assert "is empty" in str(usage_error(path))
 
 
 def test_header_only(tmp_path: Path) -> None:
     path = tmp_path / "h.csv"
     path.write_text(csv_text([ticker_row()]).splitlines()[0] + "\n")
-    assert "is a ticker board without rows" in str(refusal(path))
+    assert "is a ticker board without rows" in str(usage_error(path))
 
 
 def test_no_usable_row(tmp_path: Path) -> None:
-    said = str(refusal(write(tmp_path / "b.csv", [ticker_row(strike="x")] * 3)))
-    assert "without a usable row: line 2: strike is 'x'" in said
+    message = str(usage_error(write_board(tmp_path / "b.csv", [ticker_row(strike="x")] * 3)))
+    assert "without a usable row: line 2: strike is 'x'" in message
 
 
 def test_not_text(tmp_path: Path) -> None:
     for data, line in ((csv_text([ticker_row()]).encode("utf-16"), 1), (b"a,b\n\xff\xfe\n", 2)):
         path = tmp_path / "t.csv"
         path.write_bytes(data if line == 1 else csv_text([ticker_row()]).encode() + data)
-        assert "is not UTF-8 text" in str(refusal(path))
+        assert "is not UTF-8 text" in str(usage_error(path))
     path.write_bytes(b"x" * (3 << 20))
-    assert "longer than a megabyte" in str(refusal(path))
+    assert "longer than a megabyte" in str(usage_error(path))
 
 
 def test_currency_that_is_not_there(tmp_path: Path) -> None:
-    path = write(tmp_path / "b.csv", [ticker_row()])
-    assert str(refusal(path, ["SOL", "BTC"])).endswith("b.csv holds no options on SOL: it holds BTC")
+    path = write_board(tmp_path / "b.csv", [ticker_row()])
+    assert str(usage_error(path, ["SOL", "BTC"])).endswith("b.csv holds no options on SOL: it holds BTC")
 
 
 def test_control_characters_do_not_reach_the_message(tmp_path: Path) -> None:
     path = tmp_path / "x\x1b[31m.csv"
     path.write_text("a\x1b[2J,b\n1,2\n")
-    assert "\x1b" not in str(refusal(path))
+    assert "\x1b" not in str(usage_error(path))
 
 
 def test_truncated_and_corrupt_gzip(tmp_path: Path) -> None:
-    path = write(tmp_path / "b.csv.gz", [ticker_row(f"BTC-23JAN26-{n}-C", index_price=n * 7) for n in range(1, 900)])
+    path = write_board(
+        tmp_path / "b.csv.gz", [ticker_row(f"BTC-23JAN26-{n}-C", index_price=n * 7) for n in range(1, 900)]
+    )
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(SourceError, match=r"b\.csv\.gz is damaged: \d{3} rows were readable before") as caught:
-        boards.read(path)
+        boards.read_boards(path)
     assert caught.value.exit_code == 1
     path.write_bytes(data[:-8] + b"\0" * 8)
     with pytest.raises(SourceError, match="899 rows were readable"):
-        boards.read(path)
+        boards.read_boards(path)
 
 
 def test_damaged_or_foreign_parquet(tmp_path: Path) -> None:
@@ -201,17 +203,17 @@ def test_damaged_or_foreign_parquet(tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(SourceError, match="footer is unreadable"):
-        boards.read(path)
-    lacking = {k: v for k, v in snapshot_row().items() if k != "currency"}
-    assert "it lacks currency" in str(refusal(write_parquet(tmp_path / "l.parquet", [lacking])))
-    wrong = write_parquet(tmp_path / "w.parquet", [snapshot_row(strike="high")])
-    assert "column strike is string, numbers are expected" in str(refusal(wrong))
+        boards.read_boards(path)
+    without_currency = {k: v for k, v in snapshot_row().items() if k != "currency"}
+    assert "it lacks currency" in str(usage_error(write_parquet(tmp_path / "l.parquet", [without_currency])))
+    bad_strike = write_parquet(tmp_path / "w.parquet", [snapshot_row(strike="high")])
+    assert "column strike is string, numbers are expected" in str(usage_error(bad_strike))
 
 
-def outcome(path: Path) -> str | None:
+def error_of(path: Path) -> str | None:
     """None where boards came out, else what the error says."""
     try:
-        return None if all(board.events for board in boards.read(path)) else "a board without events"
+        return None if all(board.events for board in boards.read_boards(path)) else "a board without events"
     except DfmonError as exc:
         return str(exc)
 
@@ -220,15 +222,15 @@ def test_mutated_files_give_boards_or_one_sentence(tmp_path: Path) -> None:
     """Seeded mutations of good files, text and parquet: nothing but DfmonError ever comes out."""
     rng = random.Random(7)
     sources = [
-        write(tmp_path / "a.csv", [ticker_row(), ticker_row(GOOD)]),
-        write(tmp_path / "b.csv.gz", [snapshot_row(), snapshot_row("ETH-27MAR26-2000-C")]),
+        write_board(tmp_path / "a.csv", [ticker_row(), ticker_row(GOOD)]),
+        write_board(tmp_path / "b.csv.gz", [snapshot_row(), snapshot_row("ETH-27MAR26-2000-C")]),
         write_parquet(tmp_path / "c.parquet", [snapshot_row(), snapshot_row("ETH-27MAR26-2000-C")]),
     ]
     target = tmp_path / "mutant"
-    for round_ in range(300):
-        data = bytearray(sources[round_ % 3].read_bytes())
+    for iteration in range(300):
+        data = bytearray(sources[iteration % 3].read_bytes())
         for _ in range(rng.randint(1, 6)):
             data[rng.randrange(len(data))] = rng.randrange(256)
         target.write_bytes(data[: rng.randint(1, len(data))] if rng.random() < 0.2 else data)
-        said = outcome(target)
-        assert said is None or "\n" not in said
+        message = error_of(target)
+        assert message is None or "\n" not in message

@@ -11,7 +11,7 @@ import pytest
 from dfmon.model.events import IndexPrice, Listed, OptionTicker, Rejected
 from dfmon.model.units import iso
 from dfmon.store import boards
-from tests.store.store_samples import of
+from tests.store.store_samples import events_of_type
 
 DATA = Path(os.environ.get("DFMON_REAL_DATA") or Path(__file__).parents[3] / "shared" / "data") / "chains"
 pytestmark = pytest.mark.skipif(
@@ -34,12 +34,12 @@ pytestmark = pytest.mark.skipif(
     ],
 )
 def test_recorded_board(name: str, options: dict[str, int], spots: dict[str, float]) -> None:
-    found = {board.underlying: board for board in boards.read(DATA / name)}
-    assert {u: len(of(Listed, b.events)) for u, b in found.items()} == options
-    assert {u: len(of(OptionTicker, b.events)) for u, b in found.items()} == options
+    found = {board.underlying: board for board in boards.read_boards(DATA / name)}
+    assert {u: len(events_of_type(Listed, b.events)) for u, b in found.items()} == options
+    assert {u: len(events_of_type(OptionTicker, b.events)) for u, b in found.items()} == options
     for underlying, spot in spots.items():
-        assert of(IndexPrice, found[underlying].events)[0].price == pytest.approx(spot, rel=1e-6)
-    assert not [e for b in found.values() for e in of(Rejected, b.events)]
+        assert events_of_type(IndexPrice, found[underlying].events)[0].price == pytest.approx(spot, rel=1e-6)
+    assert not [e for b in found.values() for e in events_of_type(Rejected, b.events)]
     assert boards.is_board(DATA / name)
 
 
@@ -50,16 +50,16 @@ def test_futures_files_are_no_boards() -> None:
 def test_months_of_boards() -> None:
     pytest.importorskip("pyarrow", reason="parquet boards need pyarrow (dfmon[parquet])")
     path = DATA / "deribit_chains_20251230_20260331.parquet"
-    began = time.perf_counter()
-    source = boards.read(path)
+    started_s = time.perf_counter()
+    source = boards.read_boards(path)
     first = next(source)
-    first_s = time.perf_counter() - began
-    count, rows, last = 1, len(of(OptionTicker, first.events)), first
+    first_s = time.perf_counter() - started_s
+    count, rows, last = 1, len(events_of_type(OptionTicker, first.events)), first
     for board in source:
         assert (board.ts_ns, board.underlying) > (last.ts_ns, last.underlying)
-        count, rows, last = count + 1, rows + len(of(OptionTicker, board.events)), board
+        count, rows, last = count + 1, rows + len(events_of_type(OptionTicker, board.events)), board
     assert (count, rows) == (2 * 359, 568_354)
     assert (iso(first.ts_ns)[:16], iso(last.ts_ns)[:10]) == ("2025-12-30T17:31", "2026-03-31")
     assert first_s < 5.0, "the first board waits for a batch, not for the file"
-    assert time.perf_counter() - began < 60.0
+    assert time.perf_counter() - started_s < 60.0
     assert boards.currencies(path) == ("BTC", "ETH")

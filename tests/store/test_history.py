@@ -26,11 +26,11 @@ def row(n: int, step_s: int = 1, **cells: float) -> MetricRow:
     return base._replace(**cells)
 
 
-def opened(path: Path, now_ns: int = START, **options: float) -> History:
-    return History(path, clock=lambda: now_ns, every_s=None, **options)
+def open_history(path: Path, now_ns: int = START, **options: float) -> History:
+    return History(path, clock=lambda: now_ns, flush_interval_s=None, **options)
 
 
-def same(found: list[MetricRow], expected: list[MetricRow]) -> bool:
+def equal_rows(found: list[MetricRow], expected: list[MetricRow]) -> bool:
     return np.array_equal(np.array(found, float), np.array(expected, float), equal_nan=True)
 
 
@@ -45,24 +45,24 @@ def counts(path: Path) -> tuple[int, int]:
 
 def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
     rows = [row(n) for n in range(50)]
-    with opened(tmp_path / "deep" / "h.db") as history:
-        for each in rows:
-            history.append("BTC", each)
-            history.append("ETH", each._replace(spot=3000.0))
-        assert same(history.since("BTC", 0), rows)
-        assert same(history.since("BTC", rows[20].ts_ns), rows[20:])
-        assert history.since("ETH", 0)[3].spot == 3000.0
-        assert history.since("SOL", 0) == []
-    found = history_file.LAYOUT.open_read_only(tmp_path / "deep" / "h.db")
+    with open_history(tmp_path / "deep" / "h.db") as history:
+        for metric_row in rows:
+            history.append_row("BTC", metric_row)
+            history.append_row("ETH", metric_row._replace(spot=3000.0))
+        assert equal_rows(history.rows_since("BTC", 0), rows)
+        assert equal_rows(history.rows_since("BTC", rows[20].ts_ns), rows[20:])
+        assert history.rows_since("ETH", 0)[3].spot == 3000.0
+        assert history.rows_since("SOL", 0) == []
+    found = history_file.HISTORY_SCHEMA.open_read_only(tmp_path / "deep" / "h.db")
     assert found.execute("SELECT count(*) FROM ticks WHERE flip IS NULL").fetchone() == (100,)
     found.close()
     assert stat.S_IMODE((tmp_path / "deep" / "h.db").stat().st_mode) == 0o600
 
 
 def test_types_of_a_row(tmp_path: Path) -> None:
-    with opened(tmp_path / "h.db") as history:
-        history.append("BTC", row(7))
-        (found,) = history.since("BTC", 0)
+    with open_history(tmp_path / "h.db") as history:
+        history.append_row("BTC", row(7))
+        (found,) = history.rows_since("BTC", 0)
     assert isinstance(found, MetricRow)
     assert [type(v) for v in found] == [int, *[float] * 8, int, float]
     assert math.isnan(found.flip)
@@ -71,14 +71,14 @@ def test_types_of_a_row(tmp_path: Path) -> None:
 def test_full_hours_are_folded_and_read_the_same(tmp_path: Path) -> None:
     path = tmp_path / "h.db"
     rows = [row(n, 60) for n in range(200)]  # three hours and twenty minutes
-    with opened(path) as history:
-        for each in rows:
-            history.append("BTC", each)
+    with open_history(path) as history:
+        for metric_row in rows:
+            history.append_row("BTC", metric_row)
             history.flush()
         assert counts(path) == (20, 3 * len(MetricRow._fields))
-        assert same(history.since("BTC", 0), rows)
-        assert same(history.since("BTC", rows[70].ts_ns), rows[70:])
-        assert same(history.since("BTC", rows[190].ts_ns), rows[190:])
+        assert equal_rows(history.rows_since("BTC", 0), rows)
+        assert equal_rows(history.rows_since("BTC", rows[70].ts_ns), rows[70:])
+        assert equal_rows(history.rows_since("BTC", rows[190].ts_ns), rows[190:])
         found = history.columns("BTC", rows[100].ts_ns, ["ngi", "bucket"])
     assert {name: values.dtype.str for name, values in found.items()} == {"ts_ns": "<i8", "ngi": "<f8", "bucket": "<i8"}
     assert found["ngi"].tolist() == [r.ngi for r in rows[100:]]
@@ -86,134 +86,134 @@ def test_full_hours_are_folded_and_read_the_same(tmp_path: Path) -> None:
 
 def test_late_and_repeated_rows_are_merged(tmp_path: Path) -> None:
     """A clock stepped back into an hour that is folded already."""
-    late, again = row(30, 60)._replace(ts_ns=row(30, 60).ts_ns + SECOND), row(10, 60, ngi=77.0)
-    with opened(tmp_path / "h.db") as history:
+    late, repeated = row(30, 60)._replace(ts_ns=row(30, 60).ts_ns + SECOND), row(10, 60, ngi=77.0)
+    with open_history(tmp_path / "h.db") as history:
         for n in range(70):
-            history.append("BTC", row(n, 60))
+            history.append_row("BTC", row(n, 60))
         history.flush()
-        history.append("BTC", late)
-        history.append("BTC", again)
+        history.append_row("BTC", late)
+        history.append_row("BTC", repeated)
         expected = [row(n, 60) for n in range(70)]
-        expected[10] = again
+        expected[10] = repeated
         expected.insert(31, late)
-        assert same(history.since("BTC", 0), expected)
-        history.append("BTC", row(125, 60))  # the next hour folds the late ones
-        assert same(history.since("BTC", 0), [*expected, row(125, 60)])
+        assert equal_rows(history.rows_since("BTC", 0), expected)
+        history.append_row("BTC", row(125, 60))  # the next hour folds the late ones
+        assert equal_rows(history.rows_since("BTC", 0), [*expected, row(125, 60)])
     assert counts(tmp_path / "h.db")[0] == 1
 
 
 def test_hours_left_by_the_last_run_are_folded_at_the_start(tmp_path: Path) -> None:
     path = tmp_path / "h.db"
-    with opened(path) as history:
+    with open_history(path) as history:
         for n in range(50):
-            history.append("BTC", row(n))
+            history.append_row("BTC", row(n))
     assert counts(path) == (50, 0)
-    with opened(path, START + 2 * HOUR) as history:
+    with open_history(path, START + 2 * HOUR) as history:
         assert counts(path) == (0, len(MetricRow._fields))
-        assert same(history.since("BTC", 0), [row(n) for n in range(50)])
+        assert equal_rows(history.rows_since("BTC", 0), [row(n) for n in range(50)])
 
 
 def test_retention(tmp_path: Path) -> None:
     path = tmp_path / "h.db"
-    with opened(path) as history:
+    with open_history(path) as history:
         for n in range(30):
-            history.append("BTC", row(n, 3600))
-    with opened(path, START + DAY + 5 * HOUR, retention_days=1.0) as history:
-        assert [r.ts_ns for r in history.since("BTC", 0)] == [START + n * HOUR for n in range(5, 30)]
+            history.append_row("BTC", row(n, 3600))
+    with open_history(path, START + DAY + 5 * HOUR, retention_days=1.0) as history:
+        assert [r.ts_ns for r in history.rows_since("BTC", 0)] == [START + n * HOUR for n in range(5, 30)]
 
 
 def test_thread_flushes_by_itself(tmp_path: Path) -> None:
     seen = threading.Event()
-    with History(tmp_path / "h.db", clock=lambda: START, every_s=0.01) as history:
-        history.append("BTC", row(1))
+    with History(tmp_path / "h.db", clock=lambda: START, flush_interval_s=0.01) as history:
+        history.append_row("BTC", row(1))
         with HistoryReader(tmp_path / "h.db") as reader:
             for _ in range(1000):
-                if reader.since("BTC", 0):
+                if reader.rows_since("BTC", 0):
                     break
                 seen.wait(0.01)
-            assert same(reader.since("BTC", 0), [row(1)])
+            assert equal_rows(reader.rows_since("BTC", 0), [row(1)])
 
 
 def test_readers_beside_a_writer_see_whole_prefixes(tmp_path: Path) -> None:
     """Folding moves rows between tables: a reader at any moment sees each row once."""
     path = tmp_path / "h.db"
-    wrong: list[int] = []
+    wrong_lengths: list[int] = []
     done = threading.Event()
 
-    def look() -> None:
+    def read_repeatedly() -> None:
         with HistoryReader(path) as reader:
             while not done.is_set():
                 times = reader.columns("BTC", 0, ["ngi"])["ts_ns"]
                 if len(times) and not np.array_equal(times, START + 300 * SECOND * np.arange(len(times))):
-                    wrong.append(len(times))
+                    wrong_lengths.append(len(times))
 
-    with opened(path) as history:
-        reader = threading.Thread(target=look)
+    with open_history(path) as history:
+        reader = threading.Thread(target=read_repeatedly)
         reader.start()
         for n in range(400):
-            history.append("BTC", row(n, 300))
+            history.append_row("BTC", row(n, 300))
             history.flush()
         done.set()
         reader.join()
-    assert not wrong
+    assert not wrong_lengths
 
 
 # ---- trouble -----------------------------------------------------------------------------------------------------
 
 
 def test_append_never_waits_for_a_locked_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "_BUSY_S", 0.0)
+    monkeypatch.setattr(database, "_BUSY_TIMEOUT_S", 0.0)
     path = tmp_path / "h.db"
-    with opened(path) as history:
-        other = sqlite3.connect(path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        history.append("BTC", row(1))
+    with open_history(path) as history:
+        blocker = sqlite3.connect(path, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        history.append_row("BTC", row(1))
         history.flush()
-        assert (history.failed, history.dropped) == (None, 0)
-        history.append("BTC", row(2))
-        other.execute("ROLLBACK")
-        other.close()
-        assert same(history.since("BTC", 0), [row(1), row(2)])
+        assert (history.failure, history.dropped) == (None, 0)
+        history.append_row("BTC", row(2))
+        blocker.execute("ROLLBACK")
+        blocker.close()
+        assert equal_rows(history.rows_since("BTC", 0), [row(1), row(2)])
 
 
 def test_locked_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "_BUSY_S", 0.0)
+    monkeypatch.setattr(database, "_BUSY_TIMEOUT_S", 0.0)
     path = tmp_path / "h.db"
-    opened(path).close()
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
+    open_history(path).close()
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("BEGIN EXCLUSIVE")
     with pytest.raises(HistoryError, match=r"h\.db is locked by another program"):
-        opened(path)
-    other.close()
+        open_history(path)
+    blocker.close()
 
 
 def test_buffer_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dfmon.store.history._MOST_PENDING", 5)
-    with opened(tmp_path / "h.db") as history:
+    monkeypatch.setattr("dfmon.store.history._MAX_PENDING", 5)
+    with open_history(tmp_path / "h.db") as history:
         for n in range(8):
-            history.append("BTC", row(n))
-        assert len(history.since("BTC", 0)) == 5
+            history.append_row("BTC", row(n))
+        assert len(history.rows_since("BTC", 0)) == 5
         assert history.dropped == 3
 
 
 def test_corrupt_and_foreign_files(tmp_path: Path) -> None:
-    noise, foreign, later = tmp_path / "noise.db", tmp_path / "foreign.db", tmp_path / "later.db"
-    noise.write_bytes(os.urandom(5000))
-    for path, statement in ((foreign, "CREATE TABLE t (x)"), (later, "UPDATE meta SET value = 2")):
-        if path is later:
-            opened(path).close()
+    random_file, foreign_file, newer_file = tmp_path / "noise.db", tmp_path / "foreign.db", tmp_path / "later.db"
+    random_file.write_bytes(os.urandom(5000))
+    for path, statement in ((foreign_file, "CREATE TABLE t (x)"), (newer_file, "UPDATE meta SET value = 2")):
+        if path is newer_file:
+            open_history(path).close()
         db = sqlite3.connect(path)
         db.execute(statement)
         db.commit()
         db.close()
-    for path, says in (
-        (noise, "is damaged or not a history"),
-        (foreign, "is a database of another program"),
-        (later, "is a history in schema 2: this dfmon reads 1"),
+    for path, message in (
+        (random_file, "is damaged or not a history"),
+        (foreign_file, "is a database of another program"),
+        (newer_file, "is a history in schema 2: this dfmon reads 1"),
         (tmp_path, "is a directory"),
     ):
-        with pytest.raises(HistoryError, match=says) as caught:
-            opened(path)
+        with pytest.raises(HistoryError, match=message) as caught:
+            open_history(path)
         assert isinstance(caught.value, DfmonError)
         assert "\n" not in str(caught.value)
 
@@ -221,56 +221,56 @@ def test_corrupt_and_foreign_files(tmp_path: Path) -> None:
 def test_unwritable_and_missing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HistoryError, match=r"cannot write .*: (not a directory|file exists)"):
-        opened(tmp_path / "file" / "h.db")
+        open_history(tmp_path / "file" / "h.db")
     with pytest.raises(HistoryError, match="there is no history yet"):
         HistoryReader(tmp_path / "none.db")
 
 
 def test_trouble_while_running_stops_the_history_only(tmp_path: Path) -> None:
     path = tmp_path / "h.db"
-    with opened(path) as history:
+    with open_history(path) as history:
         db = sqlite3.connect(path)
         db.execute("DROP TABLE ticks")
         db.commit()
         db.close()
-        history.append("BTC", row(1))
+        history.append_row("BTC", row(1))
         history.flush()
-        assert history.failed is not None
-        assert history.failed.startswith("history stopped: cannot use")
-        history.append("BTC", row(2))
+        assert history.failure is not None
+        assert history.failure.startswith("history stopped: cannot use")
+        history.append_row("BTC", row(2))
         assert history.dropped == 2
 
 
 def test_a_row_that_cannot_be_stored_stops_the_history_only(tmp_path: Path) -> None:
-    with opened(tmp_path / "h.db") as history:
-        history.append("BTC", row(1)._replace(ts_ns=1 << 70))
+    with open_history(tmp_path / "h.db") as history:
+        history.append_row("BTC", row(1)._replace(ts_ns=1 << 70))
         history.flush()
-        assert history.failed is not None
-        assert (history.dropped, history.since("BTC", 0)) == (1, [])
+        assert history.failure is not None
+        assert (history.dropped, history.rows_since("BTC", 0)) == (1, [])
 
 
 def test_damaged_blobs_are_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "h.db"
-    with opened(path) as history:
+    with open_history(path) as history:
         for n in range(100):
-            history.append("BTC", row(n, 60))
+            history.append_row("BTC", row(n, 60))
     for damage in ("x'00'", "x''", "x'0000000000000000'"):
         db = sqlite3.connect(path)
         db.execute(f"UPDATE hours SET cells = {damage} WHERE name = 'ngi'")
         db.commit()
         db.close()
         with HistoryReader(path) as reader, pytest.raises(HistoryError, match="cannot use"):
-            reader.since("BTC", 0)
+            reader.rows_since("BTC", 0)
 
 
 def test_reader_cannot_write(tmp_path: Path) -> None:
-    opened(tmp_path / "h.db").close()
-    db = history_file.LAYOUT.open_read_only(tmp_path / "h.db")
+    open_history(tmp_path / "h.db").close()
+    db = history_file.HISTORY_SCHEMA.open_read_only(tmp_path / "h.db")
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         db.execute("DELETE FROM ticks")
     db.close()
 
 
 def test_unknown_column_is_named(tmp_path: Path) -> None:
-    with opened(tmp_path / "h.db") as history, pytest.raises(ValueError, match="no column 'gamma'"):
+    with open_history(tmp_path / "h.db") as history, pytest.raises(ValueError, match="no column 'gamma'"):
         history.columns("BTC", 0, ["gamma"])

@@ -23,35 +23,35 @@ from dfmon.engine.journal import Record, RecordKind
 from dfmon.model.errors import DfmonError, UsageError
 from dfmon.store import replayer, segment
 from dfmon.store.recorder import Recorder
-from tests.store.store_samples import frames
+from tests.store.store_samples import frame_records
 
 ROOT = Path(__file__).parents[2]
 SESSION = {"mode": "live", "underlyings": ["BTC", "ETH"]}
 
 
-def recorded(directory: Path, items: list[Record], **options: int | bool) -> Recorder:
+def record_all(directory: Path, items: list[Record], **options: int | bool) -> Recorder:
     with Recorder(directory, SESSION, **options) as recorder:
         for record in items:
             recorder.offer(record)
     return recorder
 
 
-def replayed(path: Path, *, allow_gaps: bool = False) -> list[Record]:
+def replay_records(path: Path, *, allow_gaps: bool = False) -> list[Record]:
     """Records after the SESSION."""
-    opening, *rest = replayer.records(path, allow_gaps=allow_gaps)
+    opening, *records = replayer.records(path, allow_gaps=allow_gaps)
     assert opening.kind is RecordKind.SESSION
-    return rest
+    return records
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    items = frames(5000)
-    recorder = recorded(tmp_path / "new" / "dir", items)
-    assert replayed(tmp_path / "new" / "dir") == items
-    assert replayed(recorder.path) == items
-    assert replayer.session(recorder.path) == SESSION
+    items = frame_records(5000)
+    recorder = record_all(tmp_path / "new" / "dir", items)
+    assert replay_records(tmp_path / "new" / "dir") == items
+    assert replay_records(recorder.path) == items
+    assert replayer.read_session(recorder.path) == SESSION
     assert recorder.path.suffix == segment.SUFFIX
     assert stat.S_IMODE(recorder.path.stat().st_mode) == 0o600
-    assert (recorder.records, recorder.dropped, recorder.failed) == (5000, 0, None)
+    assert (recorder.records, recorder.dropped, recorder.failure) == (5000, 0, None)
     assert recorder.written_bytes == recorder.path.stat().st_size < recorder.raw_bytes / 4
 
 
@@ -70,27 +70,27 @@ def test_any_records_round_trip(
 ) -> None:
     items = [Record(first + n, *step) for n, step in enumerate(steps)]
     directory = tmp_path_factory.mktemp("r")
-    recorded(directory, items)
-    assert replayed(directory) == items
+    record_all(directory, items)
+    assert replay_records(directory) == items
 
 
 def test_flush_makes_everything_offered_readable(tmp_path: Path) -> None:
     with Recorder(tmp_path, SESSION) as recorder:
         for part in range(3):
-            for record in frames(10, 10 * part):
+            for record in frame_records(10, 10 * part):
                 recorder.offer(record)
             assert recorder.flush()
-            assert replayed(tmp_path) == frames(10 * part + 10)
+            assert replay_records(tmp_path) == frame_records(10 * part + 10)
     assert recorder.flush(), "after the end there is nothing to wait for"
 
 
 def test_rotation_by_size(tmp_path: Path) -> None:
     rng = random.Random(3)
     items = [Record(n, n, RecordKind.FRAME, "okx", rng.randbytes(4000)) for n in range(2000)]
-    recorded(tmp_path, items, segment_bytes=2 << 20)
+    record_all(tmp_path, items, segment_bytes=2 << 20)
     files = sorted(tmp_path.glob("*.dfj"))
     assert len(files) >= 3
-    assert replayed(tmp_path) == items
+    assert replay_records(tmp_path) == items
     opening = [next(replayer.records(file)) for file in files]
     assert [json.loads(r.payload) for r in opening] == [SESSION] * len(files)
     assert [r.kind for r in opening] == [RecordKind.SESSION] * len(files)
@@ -98,19 +98,19 @@ def test_rotation_by_size(tmp_path: Path) -> None:
 
 def test_rotation_by_hour_and_names_in_order_whatever_the_clock_does(tmp_path: Path) -> None:
     ticks = count(1_769_085_000_000_000_000, -1_800_000_000_000)
-    with Recorder(tmp_path, SESSION, lambda: next(ticks), hourly=True) as recorder:
-        for record in frames(6):
+    with Recorder(tmp_path, SESSION, lambda: next(ticks), rotate_hourly=True) as recorder:
+        for record in frame_records(6):
             recorder.offer(record)
             assert recorder.flush()
     assert len(list(tmp_path.glob("*.dfj"))) >= 2
-    assert replayed(tmp_path) == frames(6)
+    assert replay_records(tmp_path) == frame_records(6)
 
 
 def test_two_recorders_of_one_moment_do_not_share_a_file(tmp_path: Path) -> None:
-    one, other = (Recorder(tmp_path, SESSION, lambda: 1_769_085_000_000_000_000) for _ in range(2))
-    one.close()
-    other.close()
-    assert one.path != other.path
+    first_recorder, second_recorder = (Recorder(tmp_path, SESSION, lambda: 1_769_085_000_000_000_000) for _ in range(2))
+    first_recorder.close()
+    second_recorder.close()
+    assert first_recorder.path != second_recorder.path
 
 
 # ---- the mailbox -------------------------------------------------------------------------------------------------
@@ -118,56 +118,58 @@ def test_two_recorders_of_one_moment_do_not_share_a_file(tmp_path: Path) -> None
 
 def test_overflow_is_one_gap_record_where_it_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The writer is held while 30 records come into a mailbox of 10: 20 are missing, and the record says so."""
-    held, go = threading.Event(), threading.Event()
+    writing, release = threading.Event(), threading.Event()
     write = os.write
 
-    def slow(fd: int, data: bytes) -> int:
-        held.set()
-        assert go.wait(10)
+    def blocked_write(fd: int, data: bytes) -> int:
+        writing.set()
+        assert release.wait(10)
         return write(fd, data)
 
     recorder = Recorder(tmp_path, SESSION, mailbox_records=10)
-    monkeypatch.setattr("dfmon.store.segment_files.os.write", slow)
-    recorder.offer(frames(1)[0])
+    monkeypatch.setattr("dfmon.store.segment_files.os.write", blocked_write)
+    recorder.offer(frame_records(1)[0])
     waiter = threading.Thread(target=recorder.flush)
     waiter.start()
-    assert held.wait(10)
-    for record in frames(30, 1):
+    assert writing.wait(10)
+    for record in frame_records(30, 1):
         recorder.offer(record)
-    go.set()
+    release.set()
     waiter.join()
     recorder.flush()
-    recorder.offer(frames(1, 31)[0])
+    recorder.offer(frame_records(1, 31)[0])
     recorder.close()
     assert recorder.dropped == 20
-    found = replayed(tmp_path, allow_gaps=True)
-    gap = Record(11, frames(1, 11)[0].recv_ns, RecordKind.GAP, "", b"20")
-    assert found == [*frames(11), gap, *frames(1, 31)]
+    found = replay_records(tmp_path, allow_gaps=True)
+    gap = Record(11, frame_records(1, 11)[0].recv_ns, RecordKind.GAP, "", b"20")
+    assert found == [*frame_records(11), gap, *frame_records(1, 31)]
     with pytest.raises(DfmonError, match="20 records from number 11 on are missing"):
-        replayed(tmp_path)
+        replay_records(tmp_path)
 
 
 def test_mailbox_is_bounded_in_bytes(tmp_path: Path) -> None:
     huge = Record(0, 0, RecordKind.REST, "deribit", b"x" * 5000)
-    recorder = recorded(tmp_path, [huge, *frames(1, 1)], mailbox_bytes=4000)
+    recorder = record_all(tmp_path, [huge, *frame_records(1, 1)], mailbox_bytes=4000)
     assert recorder.dropped == 1
-    assert [r.kind for r in replayed(tmp_path, allow_gaps=True)] == [RecordKind.GAP, RecordKind.FRAME]
+    assert [r.kind for r in replay_records(tmp_path, allow_gaps=True)] == [RecordKind.GAP, RecordKind.FRAME]
 
 
 def test_gap_at_the_very_end_is_written(tmp_path: Path) -> None:
-    recorded(tmp_path, [*frames(1), Record(1, 0, RecordKind.REST, "", b"x" * 5000)], mailbox_bytes=4000)
-    assert [r.kind for r in replayed(tmp_path, allow_gaps=True)] == [RecordKind.FRAME, RecordKind.GAP]
+    record_all(tmp_path, [*frame_records(1), Record(1, 0, RecordKind.REST, "", b"x" * 5000)], mailbox_bytes=4000)
+    assert [r.kind for r in replay_records(tmp_path, allow_gaps=True)] == [RecordKind.FRAME, RecordKind.GAP]
 
 
 def test_record_the_format_cannot_hold_is_a_gap_of_one(tmp_path: Path) -> None:
-    recorder = recorded(tmp_path, [*frames(1), Record(1, 0, RecordKind.FRAME, "s" * 300, b""), *frames(1, 2)])
+    recorder = record_all(
+        tmp_path, [*frame_records(1), Record(1, 0, RecordKind.FRAME, "s" * 300, b""), *frame_records(1, 2)]
+    )
     assert recorder.dropped == 1
-    assert [r.seq for r in replayed(tmp_path, allow_gaps=True)] == [0, 1, 2]
+    assert [r.seq for r in replay_records(tmp_path, allow_gaps=True)] == [0, 1, 2]
 
 
 def test_offer_after_close_is_only_counted(tmp_path: Path) -> None:
-    recorder = recorded(tmp_path, frames(3))
-    recorder.offer(frames(1, 3)[0])
+    recorder = record_all(tmp_path, frame_records(3))
+    recorder.offer(frame_records(1, 3)[0])
     recorder.close()
     assert recorder.dropped == 1
 
@@ -175,15 +177,15 @@ def test_offer_after_close_is_only_counted(tmp_path: Path) -> None:
 # ---- trouble -----------------------------------------------------------------------------------------------------
 
 
-class Disk:
+class FullDisk:
     """Stands before `os.write`: while it is full it takes a part of a block, then there is no space."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.full = False
         self._write = os.write
-        monkeypatch.setattr("dfmon.store.segment_files.os.write", self._take)
+        monkeypatch.setattr("dfmon.store.segment_files.os.write", self._write_or_fail)
 
-    def _take(self, fd: int, data: bytes) -> int:
+    def _write_or_fail(self, fd: int, data: bytes) -> int:
         if not self.full:
             return self._write(fd, data)
         if len(data) > 40:
@@ -192,53 +194,55 @@ class Disk:
 
 
 def test_full_disk_pauses_recording_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk = Disk(monkeypatch)
+    disk = FullDisk(monkeypatch)
     with Recorder(tmp_path, SESSION) as recorder:
-        for record in frames(100):
+        for record in frame_records(100):
             recorder.offer(record)
         assert recorder.flush()
         disk.full = True
-        for record in frames(100, 100):
+        for record in frame_records(100, 100):
             recorder.offer(record)
         assert not recorder.flush()
-        recorder.offer(frames(1, 200)[0])
-    assert recorder.failed is not None
-    assert recorder.failed.startswith("recording paused: cannot write")
-    assert recorder.failed.endswith("no space left on device")
+        recorder.offer(frame_records(1, 200)[0])
+    assert recorder.failure is not None
+    assert recorder.failure.startswith("recording paused: cannot write")
+    assert recorder.failure.endswith("no space left on device")
     assert recorder.dropped == 101
-    assert replayed(tmp_path) == frames(100), "the torn block was cut off"
-    assert set(tmp_path.iterdir()) == {recorder.path, segment.recent(recorder.path)}, "there was no room to merge them"
+    assert replay_records(tmp_path) == frame_records(100), "the torn block was cut off"
+    assert set(tmp_path.iterdir()) == {recorder.path, segment.recent_file(recorder.path)}, (
+        "there was no room to merge them"
+    )
 
 
 def test_recording_goes_on_when_space_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three times: what was missed is one hole, counted once, and what comes after it is read."""
-    disk = Disk(monkeypatch)
+    disk = FullDisk(monkeypatch)
     expected: list[Record] = []
     at = 0
     with Recorder(tmp_path, SESSION, retry_s=0.0) as recorder:
         for _ in range(3):
-            for record in frames(50, at):
+            for record in frame_records(50, at):
                 recorder.offer(record)
             assert recorder.flush()
             disk.full = True
-            for part in (frames(15, at + 50), frames(5, at + 65)):
+            for part in (frame_records(15, at + 50), frame_records(5, at + 65)):
                 for record in part:
                     recorder.offer(record)
                 assert not recorder.flush()
-            for record in frames(5, at + 70):
+            for record in frame_records(5, at + 70):
                 recorder.offer(record)
-            expected += frames(50, at)
+            expected += frame_records(50, at)
             disk.full = False
             at += 75
-            hole = Record(at - 25, frames(1, at - 25)[0].recv_ns, RecordKind.GAP, "", b"25")
-            expected.append(hole)
-            while recorder.failed is not None:
+            gap = Record(at - 25, frame_records(1, at - 25)[0].recv_ns, RecordKind.GAP, "", b"25")
+            expected.append(gap)
+            while recorder.failure is not None:
                 recorder.flush()
-        for record in frames(10, at):
+        for record in frame_records(10, at):
             recorder.offer(record)
-    assert recorder.failed is None
+    assert recorder.failure is None
     assert recorder.dropped == 75
-    assert replayed(tmp_path, allow_gaps=True) == expected + frames(10, at)
+    assert replay_records(tmp_path, allow_gaps=True) == expected + frame_records(10, at)
     assert recorder.records == len(expected) + 10
     assert len(list(tmp_path.iterdir())) == 4
 
@@ -247,15 +251,15 @@ def test_no_space_for_the_next_segment_leaves_no_empty_file(tmp_path: Path, monk
     write = os.write
     full = [True]
 
-    def no_more_files(fd: int, data: bytes) -> int:
+    def refuse_new_segments(fd: int, data: bytes) -> int:
         file = Path(f"/proc/self/fd/{fd}").readlink().name
-        if full[0] and bytes(data[:8]) == segment.MAGIC and not file.endswith(segment.RECENT):
+        if full[0] and bytes(data[:8]) == segment.MAGIC and not file.endswith(segment.RECENT_SUFFIX):
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(fd, data)
 
     with Recorder(tmp_path, SESSION, segment_bytes=1, retry_s=0.0) as recorder:
-        monkeypatch.setattr("dfmon.store.segment_files.os.write", no_more_files)
-        recorder.offer(frames(1)[0])
+        monkeypatch.setattr("dfmon.store.segment_files.os.write", refuse_new_segments)
+        recorder.offer(frame_records(1)[0])
         assert not recorder.flush()
         recorder.flush()
         deadline = time.monotonic() + 10.0
@@ -263,21 +267,21 @@ def test_no_space_for_the_next_segment_leaves_no_empty_file(tmp_path: Path, monk
             len(list(tmp_path.iterdir())) != 2
         ):  # segment and recent file; another try may be under way, and its file not yet deleted
             assert time.monotonic() < deadline
-        assert replayed(tmp_path) == frames(1), "it was written before the next segment was wanted"
+        assert replay_records(tmp_path) == frame_records(1), "it was written before the next segment was wanted"
         full[0] = False
-        while recorder.failed is not None:
+        while recorder.failure is not None:
             recorder.flush()
-        recorder.offer(frames(1, 1)[0])
+        recorder.offer(frame_records(1, 1)[0])
     assert recorder.dropped == 0
-    assert replayed(tmp_path) == frames(2)
+    assert replay_records(tmp_path) == frame_records(2)
 
 
-LIMITED = """
+LIMITED_SCRIPT = """
 import resource, sys
 from pathlib import Path
 from dfmon.store import replayer
 from dfmon.store.recorder import Recorder
-from tests.store.store_samples import frames
+from tests.store.store_samples import frame_records
 import random
 from dfmon.engine.journal import Record, RecordKind
 
@@ -291,9 +295,9 @@ with Recorder(Path(sys.argv[1]), {"mode": "live"}, retry_s=0.0) as recorder:
     for record in records[30:100]:
         recorder.offer(record)
     assert not recorder.flush()
-    print(recorder.failed)
+    print(recorder.failure)
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    while recorder.failed is not None:
+    while recorder.failure is not None:
         recorder.flush()
     for record in records[100:]:
         recorder.offer(record)
@@ -306,47 +310,52 @@ print(len(found), gap.kind.name, gap.payload.decode(), found == records[:30] + r
 def test_a_limit_of_the_kernel_is_met_and_lifted(tmp_path: Path) -> None:
     """The real errno of a real file system, in a process of its own: RLIMIT_FSIZE stands for the full disk."""
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", LIMITED_SCRIPT, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
-    said, result = done.stdout.splitlines()
-    assert said.endswith("file too large")
+    reported, result = done.stdout.splitlines()
+    assert reported.endswith("file too large")
     assert result == "230 GAP 70 True"
 
 
 # ---- retention ---------------------------------------------------------------------------------------------------
 
 
-def noise(count: int, first: int = 0) -> list[Record]:
+def random_records(count: int, first: int = 0) -> list[Record]:
     rng = random.Random(first)
     return [Record(n, n, RecordKind.FRAME, "okx", rng.randbytes(2000)) for n in range(first, first + count)]
 
 
 def test_retention_by_size_keeps_the_newest(tmp_path: Path) -> None:
-    keep = 400_000
-    with Recorder(tmp_path, SESSION, keep_bytes=keep) as recorder:
+    keep_bytes = 400_000
+    with Recorder(tmp_path, SESSION, keep_bytes=keep_bytes) as recorder:
         for n in range(0, 1000, 10):
-            for record in noise(10, n):
+            for record in random_records(10, n):
                 recorder.offer(record)
             assert recorder.flush()
-            assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= keep + 25_000
-    found = replayed(tmp_path)
-    assert found[-1] == noise(10, 990)[-1]
-    assert found == [r for n in range(0, 1000, 10) for r in noise(10, n)][-len(found) :]
-    assert len(found) > 0.6 * keep / 2000
+            assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= keep_bytes + 25_000
+    found = replay_records(tmp_path)
+    assert found[-1] == random_records(10, 990)[-1]
+    assert found == [r for n in range(0, 1000, 10) for r in random_records(10, n)][-len(found) :]
+    assert len(found) > 0.6 * keep_bytes / 2000
 
 
 def test_retention_by_age_spares_what_is_being_written(tmp_path: Path) -> None:
-    with Recorder(tmp_path, SESSION) as other:
+    with Recorder(tmp_path, SESSION) as second_recorder:
         for _ in range(2):
-            recorded(tmp_path, frames(3))
+            record_all(tmp_path, frame_records(3))
         for file in tmp_path.iterdir():
             os.utime(file, (1e9, 1e9))
-        recorder = recorded(tmp_path, frames(5), keep_days=7)
-        assert sorted(tmp_path.iterdir()) == sorted([other.path, recorder.path])
+        recorder = record_all(tmp_path, frame_records(5), keep_days=7)
+        assert sorted(tmp_path.iterdir()) == sorted([second_recorder.path, recorder.path])
     (tmp_path / "notes.txt").write_text("mine")
     for file in tmp_path.iterdir():
         os.utime(file, (1e9, 1e9))
-    last = recorded(tmp_path, frames(5), keep_days=7)
+    last = record_all(tmp_path, frame_records(5), keep_days=7)
     assert {file.name for file in tmp_path.iterdir()} == {last.path.name, "notes.txt"}
 
 
@@ -361,7 +370,7 @@ def test_session_must_be_json(tmp_path: Path) -> None:
         Recorder(tmp_path, {"clock": threading})
 
 
-KILLED = """
+KILLED_SCRIPT = """
 import os, random, signal, sys
 from pathlib import Path
 from dfmon.engine.journal import Record, RecordKind
@@ -370,13 +379,13 @@ from dfmon.store import recorder, segment_files
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
-def child(directory, lives, merges, after, confirm):
-    written, write, delete = 0, os.write, segment_files._Written.delete
+def child(directory, byte_limit, merges, after, confirm):
+    written, write, delete = 0, os.write, segment_files._SegmentWriter.delete
     def deadly(fd, data):
         nonlocal written
-        part = bytes(data[: max(lives - written, 0)])
+        part = bytes(data[: max(byte_limit - written, 0)])
         written += write(fd, part) if part else 0
-        if written >= lives:
+        if written >= byte_limit:
             die()
         return len(part)
     def deleted(file):
@@ -388,9 +397,9 @@ def child(directory, lives, merges, after, confirm):
         if merges < 0:
             die()
     segment_files.os = type("Os", (), {**vars(os), "write": staticmethod(deadly)})
-    segment_files._Written.delete = deleted
+    segment_files._SegmentWriter.delete = deleted
     segment_files._BLOCK_BYTES = 6_000
-    rng, seq = random.Random(lives), 0
+    rng, seq = random.Random(byte_limit), 0
     journal = recorder.Recorder(directory, {"mode": "child"}, segment_bytes=9_000)
     while True:
         for _ in range(rng.randint(1, 60)):
@@ -401,11 +410,11 @@ def child(directory, lives, merges, after, confirm):
         write(confirm, b"%d " % seq)
 
 for line in sys.stdin:
-    directory, lives, merges, after = line.split()
+    directory, byte_limit, merges, after = line.split()
     out, confirm = os.pipe()
     pid = os.fork()
     if not pid:
-        child(Path(directory), int(lives), int(merges), int(after), confirm)
+        child(Path(directory), int(byte_limit), int(merges), int(after), confirm)
     os.close(confirm)
     with os.fdopen(out) as confirmed:
         flushed = confirmed.read().split()
@@ -421,19 +430,21 @@ def test_kill_at_any_moment_loses_nothing_that_was_flushed(tmp_path: Path) -> No
     Whatever a flush had confirmed is there, whole, once and in order; at most the block that was being written is lost.
     """
     rng = random.Random(17)
-    deaths = [(lives, 10**6, 0) for lives in (*range(1, 40, 6), *(rng.randrange(60, 60_000) for _ in range(73)))]
-    deaths += [(10**9, merges, after) for merges in range(10) for after in (0, 1)]
-    command = [sys.executable, "-c", KILLED]
+    kills = [
+        (byte_limit, 10**6, 0) for byte_limit in (*range(1, 40, 6), *(rng.randrange(60, 60_000) for _ in range(73)))
+    ]
+    kills += [(10**9, merges, after) for merges in range(10) for after in (0, 1)]
+    command = [sys.executable, "-c", KILLED_SCRIPT]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True) as parent:
         assert parent.stdin is not None
         assert parent.stdout is not None
-        for number, death in enumerate(deaths):
+        for number, kill in enumerate(kills):
             directory = tmp_path / str(number)
-            parent.stdin.write(f"{directory} {death[0]} {death[1]} {death[2]}\n")
+            parent.stdin.write(f"{directory} {kill[0]} {kill[1]} {kill[2]}\n")
             parent.stdin.flush()
             flushed, code = map(int, parent.stdout.readline().split())
             assert code == -signal.SIGKILL
-            if death[0] < segment.SEGMENT_HEAD:
+            if kill[0] < segment.SEGMENT_HEADER_BYTES:
                 assert not flushed
                 continue
             damage: list[replayer.Damage] = []
@@ -442,10 +453,10 @@ def test_kill_at_any_moment_loses_nothing_that_was_flushed(tmp_path: Path) -> No
             assert len(found) >= flushed
             assert all(r.payload == b"%d" % (r.seq**2) * 9 for r in found)
             assert all(d.tail for d in damage)
-            assert len(damage) <= (death[1] == 10**6)
+            assert len(damage) <= (kill[1] == 10**6)
 
 
-CHILD = """
+CHILD_SCRIPT = """
 import sys
 from pathlib import Path
 from dfmon.engine.journal import Record, RecordKind
@@ -466,7 +477,7 @@ while True:
 def test_kill_from_outside_loses_nothing_that_was_flushed(tmp_path: Path, seed: int) -> None:
     """The same by another process, at a moment the recorder knows nothing of."""
     lines = random.Random(seed).randint(1, 40)
-    command = [sys.executable, "-c", CHILD, str(tmp_path)]
+    command = [sys.executable, "-c", CHILD_SCRIPT, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as child:
         assert child.stdout is not None
         for _ in range(lines):

@@ -15,7 +15,7 @@ from dfmon.tui.settings import ScreenSettings
 
 from . import factory
 
-SameScreen = Callable[[str, str], None]
+ScreenCheck = Callable[[str, str], None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's terminal settings do not change the picture."""
     for name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_COLOR_SYSTEM", "FORCE_COLOR", "COLORTERM"):
         monkeypatch.delenv(name, raising=False)
@@ -31,7 +31,7 @@ def _same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def same_screen(request: pytest.FixtureRequest) -> SameScreen:
+def check_screen(request: pytest.FixtureRequest) -> ScreenCheck:
     """Compare text with tests/tui/screens/<name>.txt; `--accept` writes the file instead."""
 
     def check(text: str, name: str) -> None:
@@ -45,7 +45,7 @@ def same_screen(request: pytest.FixtureRequest) -> SameScreen:
     return check
 
 
-class Clock:
+class FakeClock:
     """Time that stands still until it is moved."""
 
     def __init__(self) -> None:
@@ -55,8 +55,8 @@ class Clock:
         return self.now_ns
 
 
-class Stage:
-    """An app on a fixed hub; what it asks for is kept in `asked`."""
+class AppHarness:
+    """An app on a fixed hub; what it asks for is kept in `requests`."""
 
     def __init__(
         self,
@@ -66,14 +66,16 @@ class Stage:
         settings: ScreenSettings | None = None,
         history: bool = True,
     ) -> None:
-        self.clock, self.asked = Clock(), list[Request]()
+        self.clock, self.requests = FakeClock(), list[Request]()
         self.hub = SnapshotHub(mode=mode)
         self.hub.runtime = runtime or Runtime(step_ms=9.1, frames_per_s=1_900.0, recorded_bytes=41_000_000)
         if snapshot is not None:
             self.hub.publish(snapshot)
-        self.app = DfmonApp(self.hub, settings or ScreenSettings(("BTC", "ETH")), self.asked.append, clock=self.clock)
+        self.app = DfmonApp(
+            self.hub, settings or ScreenSettings(("BTC", "ETH")), self.requests.append, clock=self.clock
+        )
         if history:
-            self.app._seed("BTC", factory.history())
+            self.app._seed_history("BTC", factory.history())
 
     async def text(self, pilot: Pilot[None]) -> str:
         await pilot.pause()

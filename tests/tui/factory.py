@@ -50,14 +50,14 @@ DAYS = (1, 2, 5, 12, 33, 68, 124, 215)
 EXPIRIES = tuple(expiry_label(NOW + d * 24 * HOUR - 6 * HOUR) for d in DAYS)
 
 
-def metric(value: float | None, lo: float | None = None, hi: float | None = None, **more: Any) -> Metric:
+def metric(value: float | None, lo: float | None = None, hi: float | None = None, **overrides: Any) -> Metric:
     fields: dict[str, Any] = {
         "unit": "USD",
         "sign": "",
         "quality": "ok" if value is not None else "absent",
         "age_s": 0.4,
     }
-    return Metric(value=value, lo=lo, hi=hi, **(fields | more))
+    return Metric(value=value, lo=lo, hi=hi, **(fields | overrides))
 
 
 def metrics() -> Metrics:
@@ -80,14 +80,14 @@ def metrics() -> Metrics:
 def heatmap(seed: int = 7) -> HeatMap:
     rng = random.Random(seed)
 
-    def table(size: float, turn: float, plus: bool = False) -> tuple[tuple[float | None, ...], ...]:
+    def table(size: float, pivot: float, plus: bool = False) -> tuple[tuple[float | None, ...], ...]:
         rows = []
         for k in STRIKES:
             bell = math.exp(-(((k / SPOT - 1) / 0.09) ** 2))
             row = [
                 None
                 if d < 3 and abs(k / SPOT - 1) > 0.2
-                else size * bell * (0.4 + rng.random()) * (1 if plus or k > turn else -1)
+                else size * bell * (0.4 + rng.random()) * (1 if plus or k > pivot else -1)
                 for d in DAYS
             ]
             rows.append(tuple(row))
@@ -153,19 +153,19 @@ def positions() -> tuple[PositionRow, ...]:
     for expiry, day in zip(EXPIRIES, DAYS, strict=True):
         for strike in STRIKES[6:26]:
             for kind in "CP":
-                held = 2400 * math.exp(-(((strike / SPOT - 1) / 0.1) ** 2)) * (0.05 + rng.random())
+                oi = 2400 * math.exp(-(((strike / SPOT - 1) / 0.1) ** 2)) * (0.05 + rng.random())
                 share, half = rng.uniform(-0.9, 0.7), rng.uniform(0.01, 0.3)
                 low, high = max(-1.0, share - half), min(1.0, share + half)
                 p_long = min(1.0, max(0.0, 0.5 + share / (2 * half)))
-                unseen = day > 100 and strike % 5000 != 0
+                never_printed = day > 100 and strike % 5000 != 0
                 rows.append(
                     PositionRow(
                         name=f"BTC-{expiry}-{strike:.0f}-{kind}", expiry=expiry, strike=strike,
                         option_type="call" if kind == "C" else "put",
-                        open_interest=round(held, 1), net=round(held * share, 2), lo=round(held * low, 2),
-                        hi=round(held * high, 2), p_long=round(p_long, 3),
-                        seen=0.0 if unseen else rng.uniform(0.6, 1.0),
-                        last_ns=0 if unseen else NOW - int(rng.expovariate(1 / 4000) * SECOND),
+                        open_interest=round(oi, 1), net=round(oi * share, 2), lo=round(oi * low, 2),
+                        hi=round(oi * high, 2), p_long=round(p_long, 3),
+                        seen=0.0 if never_printed else rng.uniform(0.6, 1.0),
+                        last_ns=0 if never_printed else NOW - int(rng.expovariate(1 / 4000) * SECOND),
                     )
                 )  # fmt: skip
     return tuple(rows)
@@ -181,7 +181,7 @@ def models() -> tuple[ModelRow, ...]:
     )
 
 
-def snapshot(**more: Any) -> FlowSnapshot:
+def snapshot(**overrides: Any) -> FlowSnapshot:
     """The usual snapshot; any field can be replaced by name."""
     hours = [24.0 * d - 6 for d in DAYS]
     base = FlowSnapshot(
@@ -222,13 +222,13 @@ def snapshot(**more: Any) -> FlowSnapshot:
         unavailable=("theta: not asked for",),
         detail=Detail(heatmap(), profile(), tape(), alerts(), positions()),
     )  # fmt: skip
-    return msgspec.structs.replace(base, **more)
+    return msgspec.structs.replace(base, **overrides)
 
 
 def history(minutes: int = 240, step_s: int = 60, end_ns: int = NOW) -> list[MetricRow]:
     """A walk that ends at the usual snapshot."""
     rng = random.Random(11)
-    last = MetricRow.of(snapshot())
+    last = MetricRow.from_snapshot(snapshot())
     rows, spot, flip = [], SPOT, FLIP
     for i in range(minutes * 60 // step_s):
         rows.append(
@@ -252,8 +252,11 @@ def one_cell_changed(s: FlowSnapshot) -> FlowSnapshot:
     """The next snapshot, where only one cell of the spot row differs."""
     assert isinstance(s.detail, Detail)
     rows = [list(row) for row in s.detail.heatmap.ngi]
-    at = STRIKES.index(98_000.0)
-    rows[at][2], rows[at][3] = (rows[at][2] or 0.0) - 2.1e6, (rows[at][3] or 0.0) + 2.1e6  # the sum stays
+    spot_row = STRIKES.index(98_000.0)
+    rows[spot_row][2], rows[spot_row][3] = (
+        (rows[spot_row][2] or 0.0) - 2.1e6,
+        (rows[spot_row][3] or 0.0) + 2.1e6,
+    )  # the sum stays
     changed = msgspec.structs.replace(s.detail.heatmap, ngi=tuple(tuple(row) for row in rows))
     detail = msgspec.structs.replace(s.detail, heatmap=changed)
     return msgspec.structs.replace(s, seq=s.seq + 1, detail=detail)
@@ -305,9 +308,9 @@ def conventional() -> FlowSnapshot:
     """A model that is a convention: no band, no history, nothing to reconcile."""
     base, change = snapshot(), msgspec.structs.replace
     assert isinstance(base.detail, Detail)
-    bare = tuple(change(r, lo=None, hi=None, p_long=None, seen=None) for r in base.detail.positions)
+    rows_without_bands = tuple(change(r, lo=None, hi=None, p_long=None, seen=None) for r in base.detail.positions)
     rows = tuple(change(r, coverage=None, churn=None, residual=None) for r in base.by_expiry)
-    said = (
+    unavailable = (
         "positions.coverage: positions naive do not rest on history",
         "by_expiry: positions naive are not reconciled",
     )
@@ -315,8 +318,8 @@ def conventional() -> FlowSnapshot:
         positions=Positions("naive", None, False, 182_000.0),
         by_expiry=rows,
         models=models()[:3],
-        unavailable=said,
-        detail=change(base.detail, positions=bare),
+        unavailable=unavailable,
+        detail=change(base.detail, positions=rows_without_bands),
     )
 
 

@@ -18,7 +18,7 @@ from dfmon.tui.settings import ScreenSettings  # noqa: E402
 from dfmon.tui.terminal import check_terminal  # noqa: E402
 
 
-def hang(where: str) -> None:
+def block_forever(where: str) -> None:
     """Never go on, where a test asks for it."""
     if os.environ.get("HANGS") == where:
         os.write(2, b"hangs")
@@ -26,9 +26,9 @@ def hang(where: str) -> None:
 
 
 def main() -> int:
-    refused = check_terminal()
-    if refused is not None:
-        print(refused, file=sys.stderr)
+    problem = check_terminal()
+    if problem is not None:
+        print(problem, file=sys.stderr)
         return 2
     assert "textual" not in sys.modules
     from dfmon.tui.app import DfmonApp, run_screen
@@ -37,8 +37,8 @@ def main() -> int:
     hub.runtime = Runtime(step_ms=9.1)
     states = [factory.snapshot(), factory.one_cell_changed(factory.snapshot())]
 
-    def publish(number: int, _frame: object) -> None:
-        if number == signal.SIGUSR1:
+    def publish(signum: int, _frame: object) -> None:
+        if signum == signal.SIGUSR1:
             states.reverse()
         hub.publish(states[0])
 
@@ -46,9 +46,9 @@ def main() -> int:
     signal.signal(signal.SIGUSR2, publish)
     hub.publish(states[0])
     settings = ScreenSettings(("BTC",), rate_hz=4.0)
-    app = DfmonApp(hub, settings, lambda request: hang("drawing"), clock=lambda: factory.NOW + 400_000_000)
+    app = DfmonApp(hub, settings, lambda request: block_forever("drawing"), clock=lambda: factory.NOW + 400_000_000)
     code = run_screen(app)
-    hang("ending")
+    block_forever("ending")
     return code
 
 

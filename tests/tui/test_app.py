@@ -12,25 +12,25 @@ import pytest
 from dfmon.engine.hub import BackfillProgress, Request, Runtime
 from dfmon.model.units import SECOND
 from dfmon.tui import app as app_module
-from dfmon.tui.actions import ACTIONS, BY_ID
+from dfmon.tui.actions import ACTIONS, ACTIONS_BY_ID
 from dfmon.tui.app import DfmonApp, writer_backlog
-from dfmon.tui.render.options import listed
-from dfmon.tui.request_actions import WISHES
+from dfmon.tui.render.options import filtered_options
+from dfmon.tui.request_actions import REQUEST_ACTIONS
 from dfmon.tui.settings import ScreenSettings
-from dfmon.tui.view import ORDERS, View
-from dfmon.tui.view_actions import DEEDS
+from dfmon.tui.view import SORT_KEYS, View
+from dfmon.tui.view_actions import VIEW_ACTIONS
 
 from . import factory
-from .conftest import SameScreen, Stage
+from .conftest import AppHarness, ScreenCheck
 
 SIZES = [(80, 24), (120, 40), (160, 48), (200, 60), (60, 20)]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
-async def test_main_screen(size: tuple[int, int], same_screen: SameScreen) -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=size) as pilot:
-        same_screen(await stage.text(pilot), f"main_{size[0]}x{size[1]}")
+async def test_main_screen(size: tuple[int, int], check_screen: ScreenCheck) -> None:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=size) as pilot:
+        check_screen(await harness.text(pilot), f"main_{size[0]}x{size[1]}")
 
 
 @pytest.mark.parametrize(
@@ -58,65 +58,65 @@ async def test_main_screen(size: tuple[int, int], same_screen: SameScreen) -> No
         ("merged", ["plus", "plus"]),
     ],
 )
-async def test_other_screens(name: str, keys: list[str], same_screen: SameScreen) -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(80, 24)) as pilot:
-        await stage.text(pilot)
+async def test_other_screens(name: str, keys: list[str], check_screen: ScreenCheck) -> None:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
+        await harness.text(pilot)
         await pilot.press(*keys)
-        stage.app.view.notice = ""
-        same_screen(await stage.text(pilot), name)
+        harness.app.view.notice = ""
+        check_screen(await harness.text(pilot), name)
 
 
 @pytest.mark.parametrize("name", ["no_flip", "several_flips", "absent", "mixed_quality", "hostile"])
-async def test_states(name: str, same_screen: SameScreen) -> None:
+async def test_states(name: str, check_screen: ScreenCheck) -> None:
     make: Callable[[], object] = getattr(factory, name)
     snapshot = make()
     assert isinstance(snapshot, factory.FlowSnapshot)
     settings = ScreenSettings((snapshot.underlying,))
-    stage = Stage(snapshot, settings=settings)
+    harness = AppHarness(snapshot, settings=settings)
     for size in ((80, 24), (160, 48)):
-        async with Stage(snapshot, settings=settings).app.run_test(size=size) as pilot:
+        async with AppHarness(snapshot, settings=settings).app.run_test(size=size) as pilot:
             app = pilot.app
             assert isinstance(app, DfmonApp)
-            stage.app = app
-            same_screen(await stage.text(pilot), f"{name}_{size[0]}")
+            harness.app = app
+            check_screen(await harness.text(pilot), f"{name}_{size[0]}")
 
 
 @pytest.mark.parametrize("name", ["snapshot", "absent", "conventional", "hostile"])
-async def test_positions(name: str, same_screen: SameScreen) -> None:
+async def test_positions(name: str, check_screen: ScreenCheck) -> None:
     make: Callable[[], factory.FlowSnapshot] = getattr(factory, name)
     snapshot = make()
     settings = ScreenSettings((snapshot.underlying,))
     for width, height in ((60, 20), (80, 24), (120, 40), (160, 48)):
-        stage = Stage(snapshot, settings=settings)
-        async with stage.app.run_test(size=(width, height)) as pilot:
+        harness = AppHarness(snapshot, settings=settings)
+        async with harness.app.run_test(size=(width, height)) as pilot:
             await pilot.press("d")
-            same_screen(await stage.text(pilot), f"positions_{name}_{width}")
+            check_screen(await harness.text(pilot), f"positions_{name}_{width}")
 
 
-async def test_waiting_for_the_first_snapshot(same_screen: SameScreen) -> None:
-    stage = Stage(history=False)
-    async with stage.app.run_test(size=(80, 24)) as pilot:
-        stage.clock.now_ns += 7 * SECOND
-        same_screen(await stage.text(pilot), "waiting")
-        stage.hub.publish(factory.snapshot())
-        assert "waiting" not in await stage.text(pilot)
+async def test_waiting_for_the_first_snapshot(check_screen: ScreenCheck) -> None:
+    harness = AppHarness(history=False)
+    async with harness.app.run_test(size=(80, 24)) as pilot:
+        harness.clock.now_ns += 7 * SECOND
+        check_screen(await harness.text(pilot), "waiting")
+        harness.hub.publish(factory.snapshot())
+        assert "waiting" not in await harness.text(pilot)
 
 
-async def test_stale(same_screen: SameScreen) -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(80, 24)) as pilot:
-        stage.clock.now_ns = factory.NOW + 12 * SECOND
-        same_screen(await stage.text(pilot), "stale")
+async def test_stale(check_screen: ScreenCheck) -> None:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
+        harness.clock.now_ns = factory.NOW + 12 * SECOND
+        check_screen(await harness.text(pilot), "stale")
 
 
-async def test_replay(same_screen: SameScreen) -> None:
-    run = Runtime(replay_position=0.4, replay_speed=8.0)
-    stage = Stage(factory.snapshot(), mode="replay", runtime=run)
-    async with stage.app.run_test(size=(80, 24)) as pilot:
-        same_screen(await stage.text(pilot), "replay")
+async def test_replay(check_screen: ScreenCheck) -> None:
+    runtime = Runtime(replay_position=0.4, replay_speed=8.0)
+    harness = AppHarness(factory.snapshot(), mode="replay", runtime=runtime)
+    async with harness.app.run_test(size=(80, 24)) as pilot:
+        check_screen(await harness.text(pilot), "replay")
         await pilot.press("space", "full_stop", "comma", "greater_than_sign", "less_than_sign")
-        assert stage.asked == [
+        assert harness.requests == [
             Request("replay.pause"),
             Request("replay.step", "1"),
             Request("replay.step", "-1"),
@@ -125,33 +125,33 @@ async def test_replay(same_screen: SameScreen) -> None:
         ]
 
 
-async def test_replay_by_time(same_screen: SameScreen) -> None:
-    run = Runtime(replay_position=0.4, replay_speed=8.0)
-    stage = Stage(factory.snapshot(), mode="replay", runtime=run)
-    async with stage.app.run_test(size=(80, 24)) as pilot:
+async def test_replay_by_time(check_screen: ScreenCheck) -> None:
+    runtime = Runtime(replay_position=0.4, replay_speed=8.0)
+    harness = AppHarness(factory.snapshot(), mode="replay", runtime=runtime)
+    async with harness.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("right_square_bracket", "left_square_bracket", "right_curly_bracket", "left_curly_bracket")
-        assert "replay by -3600 s" in await stage.text(pilot)
+        assert "replay by -3600 s" in await harness.text(pilot)
         await pilot.press("r", *"13:41", "enter", "r", *"-90m", "enter", "colon", *"goto 2026-11-21 08:00", "enter")
-        kinds, values = zip(*((request.kind, request.value) for request in stage.asked), strict=True)
+        kinds, values = zip(*((request.kind, request.value) for request in harness.requests), strict=True)
         assert set(kinds) == {"replay.seek"}
         assert values == ("+60", "-60", "+3600", "-3600", "2026-11-22T13:41:00Z", "-5400", "2026-11-21T08:00:00Z")
         await pilot.press("r", *"25:99", "enter")
-        same_screen(await stage.text(pilot), "goto_wrong")
-        assert len(stage.asked) == 7
+        check_screen(await harness.text(pilot), "goto_wrong")
+        assert len(harness.requests) == 7
         await pilot.press("escape")
-        assert stage.app.view.prompt == ""
+        assert harness.app.view.prompt == ""
 
 
 async def test_a_live_market_cannot_be_moved_in_time() -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(80, 24)) as pilot:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("left_square_bracket", "r", "colon", *"goto 13:41", "enter")
-        assert '"goto" is no command' in await stage.text(pilot)
-        assert stage.asked == []
+        assert '"goto" is no command' in await harness.text(pilot)
+        assert harness.requests == []
 
 
 @pytest.mark.parametrize(
-    ("text", "shows"),
+    ("text", "expected"),
     [
         ("strike 105k", "105,000[+"),
         ("exp 4DEC", "[-5.3]"),
@@ -165,17 +165,17 @@ async def test_a_live_market_cannot_be_moved_in_time() -> None:
         ("panel.zoom", "▸1 SPOT v G-FLIP 5m 1h [4h] 1d 7d"),
     ],
 )
-async def test_commands(text: str, shows: str) -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(80, 24)) as pilot:
+async def test_commands(text: str, expected: str) -> None:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("colon", *text, "enter")
-        stage.app.view.notice = ""
-        assert shows in await stage.text(pilot)
-        assert stage.app.view.prompt == ""
+        harness.app.view.notice = ""
+        assert expected in await harness.text(pilot)
+        assert harness.app.view.prompt == ""
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("strike high", '"high" is no strike: 98000, 98k or spot'),
         ("strike", "strike wants 98000 | 98k | spot"),
@@ -188,54 +188,60 @@ async def test_commands(text: str, shows: str) -> None:
         ("s", '"s" could be strike, span, size'),
     ],
 )
-async def test_a_wrong_command_gets_a_sentence_and_changes_nothing(text: str, says: str) -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(120, 40)) as pilot:
+async def test_a_wrong_command_gets_a_sentence_and_changes_nothing(text: str, message: str) -> None:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(120, 40)) as pilot:
         await pilot.press("colon", *text, "enter")
-        assert says in await stage.text(pilot)
-        assert stage.app.view.typed == text
+        assert message in await harness.text(pilot)
+        assert harness.app.view.prompt_text == text
         await pilot.press("escape")
-        assert stage.app.view == View("BTC", size=(120, 40))
-        assert stage.asked == []
+        assert harness.app.view == View("BTC", size=(120, 40))
+        assert harness.requests == []
 
 
-async def test_a_command_is_completed_and_hinted(same_screen: SameScreen) -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(80, 24)) as pilot:
+async def test_a_command_is_completed_and_hinted(check_screen: ScreenCheck) -> None:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("colon")
-        same_screen(await stage.text(pilot), "command")
+        check_screen(await harness.text(pilot), "command")
         await pilot.press("p", "a", "l", "tab")
-        assert ":palette █" in await stage.text(pilot)
-        assert "blue-orange | purple-green | mono | green-red" in await stage.text(pilot)
+        assert ":palette █" in await harness.text(pilot)
+        assert "blue-orange | purple-green | mono | green-red" in await harness.text(pilot)
         await pilot.press(*"mono", "enter")
-        assert stage.app.view.palette == "mono"
+        assert harness.app.view.palette == "mono"
 
 
 async def test_reset_is_the_layout_of_the_start() -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(80, 24)) as pilot:
-        first = await stage.text(pilot)
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
+        first = await harness.text(pilot)
         await pilot.press("2", "m", "j", "l", "plus", "t", "slash", *"put", "enter", "d", "o", "e", "R")
-        stage.app.view.notice = ""
-        assert await stage.text(pilot) == first
+        harness.app.view.notice = ""
+        assert await harness.text(pilot) == first
 
 
 def test_every_action_is_carried_out_somewhere() -> None:
     for action in ACTIONS:
-        outside = hasattr(DfmonApp, "do_" + action.id.replace(".", "_"))
-        assert (action.id in DEEDS) + (action.id in WISHES) + outside == 1, action.id
-    assert len({a.id for a in ACTIONS}) == len(ACTIONS) == len(BY_ID)
+        app_action = hasattr(DfmonApp, "do_" + action.id.replace(".", "_"))
+        assert (action.id in VIEW_ACTIONS) + (action.id in REQUEST_ACTIONS) + app_action == 1, action.id
+    assert len({a.id for a in ACTIONS}) == len(ACTIONS) == len(ACTIONS_BY_ID)
     keys = [k for a in ACTIONS for k in a.keys]
     assert len(set(keys)) == len(keys)
 
 
-def _fingerprint(stage: Stage) -> tuple[object, ...]:
-    app = stage.app
-    return (repr(app.view), tuple(stage.asked), app._held is None, app.return_code, len(app.screen_stack))
+def _fingerprint(harness: AppHarness) -> tuple[object, ...]:
+    app = harness.app
+    return (
+        repr(app.view),
+        tuple(harness.requests),
+        app._paused_snapshots is None,
+        app.return_code,
+        len(app.screen_stack),
+    )
 
 
 # what has to be done first so that a key has something to do
-BEFORE = {
+SETUP_KEYS = {
     "app.back": ["z"],
     "panel.focus.1": ["2"],
     "cursor.left": ["l"],
@@ -251,273 +257,275 @@ BEFORE = {
 
 
 @pytest.mark.parametrize("action", [a for a in ACTIONS if a.id != "app.snapshot"], ids=lambda a: a.id)
-async def test_every_key_does_something(action: app_module.BY_ID.__class__) -> None:
+async def test_every_key_does_something(action: app_module.ACTIONS_BY_ID.__class__) -> None:
     for key in action.keys:
-        mode = "replay" if action.where == "replay" else "live"
-        stage = Stage(factory.snapshot(), mode=mode, runtime=Runtime(replay_speed=4.0))
-        async with stage.app.run_test(size=(80, 24)) as pilot:
-            await pilot.press(*BEFORE.get(action.id, []))
-            before = _fingerprint(stage)
+        mode = "replay" if action.available_in == "replay" else "live"
+        harness = AppHarness(factory.snapshot(), mode=mode, runtime=Runtime(replay_speed=4.0))
+        async with harness.app.run_test(size=(80, 24)) as pilot:
+            await pilot.press(*SETUP_KEYS.get(action.id, []))
+            before = _fingerprint(harness)
             await pilot.press(key)
             await pilot.pause()
-            assert _fingerprint(stage) != before, key
+            assert _fingerprint(harness) != before, key
 
 
 @pytest.mark.parametrize(("key", "code"), [("q", 0), ("ctrl+c", 130)])
 async def test_leaving(key: str, code: int) -> None:
     for size in ((80, 24), (30, 5)):
-        stage = Stage(factory.snapshot())
-        async with stage.app.run_test(size=size) as pilot:
+        harness = AppHarness(factory.snapshot())
+        async with harness.app.run_test(size=size) as pilot:
             await pilot.press(key)
-        assert stage.app.return_code == code
+        assert harness.app.return_code == code
 
 
 async def test_resize_and_back() -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(80, 24)) as pilot:
-        first = await stage.text(pilot)
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
+        first = await harness.text(pilot)
         for size in ((160, 48), (60, 20), (1, 1), (200, 24), (80, 24)):
             await pilot.resize_terminal(*size)
-            text = await stage.text(pilot)
+            text = await harness.text(pilot)
             assert len(text.splitlines()) <= size[1]
         assert text == first
 
 
 async def test_pause_freezes_the_panels_and_not_the_feeds() -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(80, 24)) as pilot:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("space")
-        down = msgspec.structs.replace(factory.feeds()[0], state="down")
+        feed_down = msgspec.structs.replace(factory.feeds()[0], state="down")
         for i in range(3):
-            stage.hub.publish(factory.snapshot(spot=90_000.0 + i, ts_ns=factory.NOW + i + 1, feeds=(down,)))
-        text = await stage.text(pilot)
+            harness.hub.publish(factory.snapshot(spot=90_000.0 + i, ts_ns=factory.NOW + i + 1, feeds=(feed_down,)))
+        text = await harness.text(pilot)
         assert "PAUSED +3" in text
         assert "98,412.5" in text
         assert "deribit ○ down" in text
         await pilot.press("space")
-        assert "90,002.0" in await stage.text(pilot)
+        assert "90,002.0" in await harness.text(pilot)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=lambda s: f"{s[0]}x{s[1]}")
-async def test_backfill_on_the_state_line(size: tuple[int, int], same_screen: SameScreen) -> None:
+async def test_backfill_on_the_state_line(size: tuple[int, int], check_screen: ScreenCheck) -> None:
     """The positions step from warming to covered as the prints come in, and the progress goes when it is done."""
-    stage = Stage(factory.mixed_quality())
+    harness = AppHarness(factory.mixed_quality())
     width = size[0]
-    async with stage.app.run_test(size=size) as pilot:
-        stage.hub.runtime = Runtime(backfill=BackfillProgress(412, 1_852, 31_204, 118.0, 184.0))
-        same_screen(await stage.text(pilot), f"backfill_{width}")
-        trouble = BackfillProgress(412, 1_852, 31_204, 0.0, None, "archive answered 429, next try in 8 s")
-        stage.hub.runtime = Runtime(backfill=trouble)
-        same_screen(await stage.text(pilot), f"backfill_trouble_{width}")
-        assert "warming 62%" in await stage.text(pilot)
-        stage.hub.runtime = Runtime(backfill=BackfillProgress(1_852, 1_852, 140_000, 90.0, 0.0))
-        stage.hub.publish(factory.snapshot(ts_ns=factory.NOW + 1))
-        text = await stage.text(pilot)
+    async with harness.app.run_test(size=size) as pilot:
+        harness.hub.runtime = Runtime(backfill=BackfillProgress(412, 1_852, 31_204, 118.0, 184.0))
+        check_screen(await harness.text(pilot), f"backfill_{width}")
+        failing_backfill = BackfillProgress(412, 1_852, 31_204, 0.0, None, "archive answered 429, next try in 8 s")
+        harness.hub.runtime = Runtime(backfill=failing_backfill)
+        check_screen(await harness.text(pilot), f"backfill_trouble_{width}")
+        assert "warming 62%" in await harness.text(pilot)
+        harness.hub.runtime = Runtime(backfill=BackfillProgress(1_852, 1_852, 140_000, 90.0, 0.0))
+        harness.hub.publish(factory.snapshot(ts_ns=factory.NOW + 1))
+        text = await harness.text(pilot)
         assert "backfill" not in text
         assert "covered 93%" in text
 
 
 async def test_esc_takes_the_filter_before_the_sheet() -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(80, 24)) as pilot:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("d", "slash", *"27NOV C", "enter")
-        assert "/27NOV C" in await stage.text(pilot)
-        assert {(r.expiry, r.option_type) for r in listed(stage.app.frame())} == {("27NOV26", "call")}
+        assert "/27NOV C" in await harness.text(pilot)
+        assert {(r.expiry, r.option_type) for r in filtered_options(harness.app.frame())} == {("27NOV26", "call")}
         await pilot.press("escape")
-        assert "no filter" in await stage.text(pilot)
+        assert "no filter" in await harness.text(pilot)
         await pilot.press("escape")
-        assert stage.app.view.sheet == ""
+        assert harness.app.view.sheet == ""
 
 
 async def test_what_is_typed_into_the_prompt_is_no_command() -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(80, 24)) as pilot:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("d", "slash", *"qcb", "backspace", "ctrl+u", *"zz", "enter")
-        text = await stage.text(pilot)
+        text = await harness.text(pilot)
         assert '"zz" is no filter here' in text
-        assert stage.asked == []
-        assert stage.app.return_code is None
+        assert harness.requests == []
+        assert harness.app.return_code is None
         await pilot.press("escape")
-        assert stage.app.view.prompt == ""
-        assert stage.app.view.sheet == "positions"
+        assert harness.app.view.prompt == ""
+        assert harness.app.view.sheet == "positions"
         await pilot.press("slash", "backspace", "o")
-        assert stage.app.view.order == "band"
+        assert harness.app.view.sort_key == "band"
 
 
 async def test_options_are_walked_by_name_and_keep_the_cursor() -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(80, 24)) as pilot:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("d", "j", "j", "j")
-        chosen = stage.app.view.option
-        assert listed(stage.app.frame())[3].name == chosen
+        chosen = harness.app.view.selected_option
+        assert filtered_options(harness.app.frame())[3].name == chosen
         detail = factory.snapshot().detail
         assert isinstance(detail, factory.Detail)
         fewer = msgspec.structs.replace(detail, positions=tuple(r for r in detail.positions if r.name == chosen))
-        stage.hub.publish(factory.snapshot(detail=fewer, ts_ns=factory.NOW + 1))
-        assert "▶" in await stage.text(pilot)
-        assert "1 of 1 " in await stage.text(pilot)
-        stage.hub.publish(factory.snapshot(ts_ns=factory.NOW + 2))
-        assert "4 of 320" in await stage.text(pilot)
+        harness.hub.publish(factory.snapshot(detail=fewer, ts_ns=factory.NOW + 1))
+        assert "▶" in await harness.text(pilot)
+        assert "1 of 1 " in await harness.text(pilot)
+        harness.hub.publish(factory.snapshot(ts_ns=factory.NOW + 2))
+        assert "4 of 320" in await harness.text(pilot)
         await pilot.press("G")
-        assert "320 of 320" in await stage.text(pilot)
+        assert "320 of 320" in await harness.text(pilot)
         await pilot.press("g", "k", "l")
-        assert stage.app.view.only == factory.EXPIRIES[0]
+        assert harness.app.view.expiry_filter == factory.EXPIRIES[0]
 
 
 async def test_every_order_is_an_order() -> None:
-    frame = Stage(factory.snapshot()).app.frame()
+    frame = AppHarness(factory.snapshot()).app.frame()
     keys: dict[str, Callable[[factory.PositionRow], object]] = {
         "size": lambda r: -abs(r.net),
         "band": lambda r: -((r.hi or 0.0) - (r.lo or 0.0)),
         "oi": lambda r: -r.open_interest,
         "expiry": lambda r: (factory.EXPIRIES.index(r.expiry), r.strike),
     }
-    assert tuple(keys) == ORDERS
-    for frame.view.order in ORDERS:
-        values = [keys[frame.view.order](row) for row in listed(frame)]
+    assert tuple(keys) == SORT_KEYS
+    for frame.view.sort_key in SORT_KEYS:
+        values = [keys[frame.view.sort_key](row) for row in filtered_options(frame)]
         assert values == sorted(values)  # type: ignore[type-var]
 
 
 async def test_long_notes_are_readable_and_the_last_reason_is_reached() -> None:
     note = "no data on trades.option.BTC for 42 s, which sends one in 5 s; resubscribed twice, " * 3 + "END OF NOTE"
-    noisy = msgspec.structs.replace(factory.feeds()[1], note=note)
+    feed_with_long_note = msgspec.structs.replace(factory.feeds()[1], note=note)
     reasons = tuple(f"reason {i}: " + "a long sentence about what is missing " * 4 for i in range(9))
-    stage = Stage(factory.snapshot(feeds=(factory.feeds()[0], noisy), unavailable=(*reasons, "the very last")))
-    async with stage.app.run_test(size=(80, 24)) as pilot:
+    harness = AppHarness(
+        factory.snapshot(feeds=(factory.feeds()[0], feed_with_long_note), unavailable=(*reasons, "the very last"))
+    )
+    async with harness.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("f")
-        text = await stage.text(pilot)
+        text = await harness.text(pilot)
         assert "END OF NOTE" in text
         assert "the very last" not in text
         await pilot.press("G")
-        assert "the very last" in await stage.text(pilot)
+        assert "the very last" in await harness.text(pilot)
         await pilot.press("k")
-        assert "the very last" not in await stage.text(pilot)
+        assert "the very last" not in await harness.text(pilot)
         await pilot.press(*"j" * 99)
-        assert "the very last" in await stage.text(pilot)
+        assert "the very last" in await harness.text(pilot)
 
 
 async def test_currency_changes_everything() -> None:
-    stage = Stage(factory.snapshot())
-    stage.hub.publish(factory.snapshot(underlying="ETH", spot=3_512.25))
-    async with stage.app.run_test(size=(80, 24)) as pilot:
+    harness = AppHarness(factory.snapshot())
+    harness.hub.publish(factory.snapshot(underlying="ETH", spot=3_512.25))
+    async with harness.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("c")
-        assert "ETH 3,512.2" in await stage.text(pilot)
+        assert "ETH 3,512.2" in await harness.text(pilot)
         await pilot.press("c")
-        assert "BTC 98,412.5" in await stage.text(pilot)
+        assert "BTC 98,412.5" in await harness.text(pilot)
 
 
 async def test_position_models_are_asked_for_in_turn() -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(80, 24)) as pilot:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
         for model in ("naive", "short-all", "file", "flow"):
             await pilot.press("b")
-            assert stage.asked[-1] == Request("positions", model)
+            assert harness.requests[-1] == Request("positions", model)
             p = msgspec.structs.replace(factory.snapshot().positions, model=model)
-            stage.hub.publish(factory.snapshot(positions=p))
-            assert f"{model} model" in await stage.text(pilot)
+            harness.hub.publish(factory.snapshot(positions=p))
+            assert f"{model} model" in await harness.text(pilot)
 
 
 async def test_save_writes_a_picture_and_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(80, 24)) as pilot:
-        await stage.text(pilot)
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
+        await harness.text(pilot)
         await pilot.press("s")
         files = sorted(p.name for p in tmp_path.iterdir())
         assert files == ["dfmon-20261122T140307Z.svg", "dfmon-20261122T140307Z.txt"]
         assert "SQUEEZE" in (tmp_path / files[1]).read_text(encoding="utf-8")
-        assert "saved" in await stage.text(pilot)
+        assert "saved" in await harness.text(pilot)
 
 
 async def test_copy_gives_the_cell(monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(80, 24)) as pilot:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("y")
-        assert "flip 100,900" in stage.app.clipboard
+        assert "flip 100,900" in harness.app.clipboard
         await pilot.press("2", "y")
-        assert "98,000 x 23NOV26  NGI -3.45M" in stage.app.clipboard
+        assert "98,000 x 23NOV26  NGI -3.45M" in harness.app.clipboard
 
 
 async def test_alerts_are_read_one_by_one() -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(80, 24)) as pilot:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
         for left in (2, 1):
             await pilot.press("n")
-            assert f"[n] {left} !" in await stage.text(pilot)
+            assert f"[n] {left} !" in await harness.text(pilot)
         await pilot.press("n", "n")
-        assert "no new alerts" in await stage.text(pilot)
+        assert "no new alerts" in await harness.text(pilot)
 
 
 async def test_history_is_read_beside_the_screen() -> None:
-    release, asked = threading.Event(), []
+    release, loaded = threading.Event(), []
 
     def slow(name: str, start_ns: int) -> list[factory.MetricRow]:
         release.wait(5)
-        asked.append(name)
+        loaded.append(name)
         return factory.history() if name == "BTC" else []
 
-    stage = Stage(factory.snapshot(), history=False)
-    stage.app.history = slow
-    async with stage.app.run_test(size=(80, 24)) as pilot:
-        assert "so far" in await stage.text(pilot)
+    harness = AppHarness(factory.snapshot(), history=False)
+    harness.app.history = slow
+    async with harness.app.run_test(size=(80, 24)) as pilot:
+        assert "so far" in await harness.text(pilot)
         release.set()
         for _ in range(200):
-            if "so far" not in await stage.text(pilot):
+            if "so far" not in await harness.text(pilot):
                 break
-        assert "so far" not in await stage.text(pilot)
-        assert sorted(asked) == ["BTC", "ETH"]
+        assert "so far" not in await harness.text(pilot)
+        assert sorted(loaded) == ["BTC", "ETH"]
 
 
 async def test_a_broken_history_is_told_and_survived() -> None:
-    def broken(name: str, start_ns: int) -> list[factory.MetricRow]:
+    def failing(name: str, start_ns: int) -> list[factory.MetricRow]:
         raise OSError("disk on fire")
 
-    stage = Stage(factory.snapshot(), history=False)
-    stage.app.history = broken
-    async with stage.app.run_test(size=(80, 24)) as pilot:
+    harness = AppHarness(factory.snapshot(), history=False)
+    harness.app.history = failing
+    async with harness.app.run_test(size=(80, 24)) as pilot:
         for _ in range(200):
-            if "disk on fire" in await stage.text(pilot):
+            if "disk on fire" in await harness.text(pilot):
                 break
-        assert "disk on fire" in await stage.text(pilot)
+        assert "disk on fire" in await harness.text(pilot)
 
 
 async def test_a_panel_that_fails_does_not_take_the_others_along(monkeypatch: pytest.MonkeyPatch) -> None:
     from dfmon.tui.screens import main
 
-    def broken(*_: object) -> list[object]:
+    def failing(*_: object) -> list[object]:
         raise ValueError("no")
 
-    monkeypatch.setitem(main.PRESENT, "tape", broken)
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(80, 24)) as pilot:
+    monkeypatch.setitem(main.RENDERERS, "tape", failing)
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        text = stage.app.screen_text()
+        text = harness.app.screen_text()
         assert "tape failed, see feeds (f)" in text
         assert "SQUEEZE" in text
         await pilot.press("f")
         await pilot.pause()
-        assert "screen fault in tape: ValueError: no" in stage.app.screen_text()
+        assert "screen fault in tape: ValueError: no" in harness.app.screen_text()
 
 
 async def test_a_full_writer_skips_the_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = Stage(factory.snapshot())
-    async with stage.app.run_test(size=(120, 40)) as pilot:
-        await stage.text(pilot)
-        assert writer_backlog(stage.app) == 0
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(120, 40)) as pilot:
+        await harness.text(pilot)
+        assert writer_backlog(harness.app) == 0
         monkeypatch.setattr(app_module, "writer_backlog", lambda app: 3)
-        stage.app.draw()
+        harness.app.draw()
         monkeypatch.undo()
-        assert "screen slow, 1 skipped" in await stage.text(pilot)
+        assert "screen slow, 1 skipped" in await harness.text(pilot)
 
 
 async def test_plain_has_no_glyph_and_no_colour() -> None:
-    stage = Stage(factory.snapshot(), settings=ScreenSettings(("BTC",), plain=True))
-    async with stage.app.run_test(size=(160, 48)) as pilot:
-        assert (await stage.text(pilot)).isascii()
-        assert not stage.app.colour
+    harness = AppHarness(factory.snapshot(), settings=ScreenSettings(("BTC",), plain=True))
+    async with harness.app.run_test(size=(160, 48)) as pilot:
+        assert (await harness.text(pilot)).isascii()
+        assert not harness.app.colour
 
 
 def test_low_bandwidth_draws_less_often() -> None:
-    assert ScreenSettings(("BTC",), low_bandwidth=True).frame_s == 2.0
-    assert ScreenSettings(("BTC",), low_bandwidth=True).chart_s == 10.0
-    assert ScreenSettings(("BTC",), rate_hz=50.0).frame_s == 0.25
+    assert ScreenSettings(("BTC",), low_bandwidth=True).frame_interval_s == 2.0
+    assert ScreenSettings(("BTC",), low_bandwidth=True).chart_interval_s == 10.0
+    assert ScreenSettings(("BTC",), rate_hz=50.0).frame_interval_s == 0.25

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfmon.model.errors import UsageError
-from dfmon.model.units import clean
-from dfmon.tui.filters import FIELDS, List, parse
+from dfmon.model.units import sanitize
+from dfmon.tui.filters import FILTER_FIELDS, ListName, parse_filter
 
 from . import factory
 
@@ -34,9 +34,9 @@ TAPE, POSITIONS = factory.tape(400), factory.positions()
     ],
 )
 def test_options(text: str, passes: object) -> None:
-    chosen = parse(text, "positions")
-    assert [chosen(row) for row in POSITIONS] == [passes(row) for row in POSITIONS]  # type: ignore[operator]
-    assert len({chosen(row) for row in POSITIONS}) == (2 if text else 1)
+    row_filter = parse_filter(text, "positions")
+    assert [row_filter(row) for row in POSITIONS] == [passes(row) for row in POSITIONS]  # type: ignore[operator]
+    assert len({row_filter(row) for row in POSITIONS}) == (2 if text else 1)
 
 
 @pytest.mark.parametrize(
@@ -49,19 +49,19 @@ def test_options(text: str, passes: object) -> None:
     ],
 )
 def test_prints(text: str, passes: object) -> None:
-    chosen = parse(text, "tape")
-    assert [chosen(row) for row in TAPE] == [passes(row) for row in TAPE]  # type: ignore[operator]
+    row_filter = parse_filter(text, "tape")
+    assert [row_filter(row) for row in TAPE] == [passes(row) for row in TAPE]  # type: ignore[operator]
 
 
 def test_what_is_not_known_passes_no_comparison() -> None:
-    bare = factory.conventional().detail
-    assert isinstance(bare, factory.Detail)
+    detail = factory.conventional().detail
+    assert isinstance(detail, factory.Detail)
     for text in ("long>=0", "long<1", "long!=7", "seen>=0"):
-        assert not any(parse(text, "positions")(row) for row in bare.positions)
+        assert not any(parse_filter(text, "positions")(row) for row in detail.positions)
 
 
 @pytest.mark.parametrize(
-    ("text", "of", "says"),
+    ("text", "list_name", "message"),
     [
         ("strik>9", "positions", '"strik>9" is no filter here'),
         ("side=buy", "positions", '"side=buy" is no filter here'),
@@ -71,20 +71,20 @@ def test_what_is_not_known_passes_no_comparison() -> None:
         ("\x1b[2J", "tape", '"?[2J" is no filter here'),
     ],
 )
-def test_mistakes_get_one_sentence(text: str, of: List, says: str) -> None:
-    with pytest.raises(UsageError) as told:
-        parse(text, of)
-    assert str(told.value).startswith(says)
-    assert "\n" not in str(told.value)
+def test_mistakes_get_one_sentence(text: str, list_name: ListName, message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse_filter(text, list_name)
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
 
 
-@given(st.text(max_size=40), st.sampled_from(tuple(FIELDS)))
-def test_any_text_is_a_filter_or_a_sentence(text: str, of: List) -> None:
-    rows, told = TAPE if of == "tape" else POSITIONS, ""
+@given(st.text(max_size=40), st.sampled_from(tuple(FILTER_FIELDS)))
+def test_any_text_is_a_filter_or_a_sentence(text: str, list_name: ListName) -> None:
+    rows, message = TAPE if list_name == "tape" else POSITIONS, ""
     try:
-        chosen = parse(text, of)
+        row_filter = parse_filter(text, list_name)
     except UsageError as error:
-        told = str(error)
+        message = str(error)
     else:
-        assert all(isinstance(chosen(row), bool) for row in rows[:20])
-    assert clean(told) == told
+        assert all(isinstance(row_filter(row), bool) for row in rows[:20])
+    assert sanitize(message) == message

@@ -19,7 +19,7 @@ import pyte
 import pytest
 
 CHILD = Path(__file__).with_name("pty_child.py")
-PATIENCE = 20.0
+TIMEOUT_S = 20.0
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ class Terminal:
     def __init__(self, width: int = 80, height: int = 24, **env: str) -> None:
         self.master, self.slave = pty.openpty()
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
-        self.before = termios.tcgetattr(self.slave)
+        self.initial_attributes = termios.tcgetattr(self.slave)
         self.screen = pyte.Screen(width, height)
         self._stream = pyte.ByteStream(self.screen)
         self.written = b""
@@ -54,24 +54,24 @@ class Terminal:
         self._stream.feed(data)
         return len(data)
 
-    def until(self, done: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE
+    def wait_until(self, done: Callable[[], bool]) -> None:
+        end = time.monotonic() + TIMEOUT_S
         while not done():
             assert time.monotonic() < end, "\n".join(self.screen.display)
             self.read(0.05)
 
-    def shows(self, text: str) -> bool:
+    def is_showing(self, text: str) -> bool:
         return any(text in line for line in self.screen.display)
 
-    def settle(self, quiet: float = 0.7) -> int:
+    def settle(self, idle_s: float = 0.7) -> int:
         """Bytes written until nothing was for a while (longer than two frames)."""
-        total, end = 0, time.monotonic() + PATIENCE
-        while count := self.read(quiet):
+        total, end = 0, time.monotonic() + TIMEOUT_S
+        while count := self.read(idle_s):
             total += count
             assert time.monotonic() < end, f"the screen never comes to rest: {self.written[-200:]!r}"
         return total
 
-    def ended(self) -> bool:
+    def has_exited(self) -> bool:
         return self.process.poll() is not None
 
     def check_restored(self) -> None:
@@ -82,10 +82,10 @@ class Terminal:
             assert b"\x1b[?1049h" in shown, "what is cleared is not the shell's"
             assert shown.endswith(b"\x1b[2J")
         assert self.written.rfind(b"\x1b[?25h") > self.written.rfind(b"\x1b[?25l")
-        assert termios.tcgetattr(self.slave)[:4] == self.before[:4]
+        assert termios.tcgetattr(self.slave)[:4] == self.initial_attributes[:4]
 
     def close(self) -> None:
-        if not self.ended():
+        if not self.has_exited():
             self.process.kill()
         self.process.wait()
         for fd in (self.master, self.slave):
@@ -106,67 +106,67 @@ def open_terminal() -> Iterator[Callable[..., Terminal]]:
         terminal.close()
 
 
-def _running(make: Callable[..., Terminal], **env: str) -> Terminal:
+def _start(make: Callable[..., Terminal], **env: str) -> Terminal:
     terminal = make(**env)
-    terminal.until(lambda: terminal.shows("SQUEEZE") and terminal.shows("quit"))
+    terminal.wait_until(lambda: terminal.is_showing("SQUEEZE") and terminal.is_showing("quit"))
     terminal.settle()
     return terminal
 
 
 @pytest.mark.parametrize(("key", "code"), [(b"q", 0), (b"\x03", 130)], ids=["q", "ctrl-c"])
 def test_keys_leave_a_clean_terminal(key: bytes, code: int, open_terminal: Callable[..., Terminal]) -> None:
-    terminal = _running(open_terminal)
+    terminal = _start(open_terminal)
     os.write(terminal.master, key)
-    terminal.until(terminal.ended)
+    terminal.wait_until(terminal.has_exited)
     assert terminal.process.returncode == code
     terminal.check_restored()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda n: n.name)
-def test_signals_leave_a_clean_terminal(number: signal.Signals, open_terminal: Callable[..., Terminal]) -> None:
-    terminal = _running(open_terminal)
-    terminal.process.send_signal(number)
-    terminal.until(terminal.ended)
-    assert terminal.process.returncode == 128 + number
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda n: n.name)
+def test_signals_leave_a_clean_terminal(signum: signal.Signals, open_terminal: Callable[..., Terminal]) -> None:
+    terminal = _start(open_terminal)
+    terminal.process.send_signal(signum)
+    terminal.wait_until(terminal.has_exited)
+    assert terminal.process.returncode == 128 + signum
     terminal.check_restored()
 
 
 def test_a_stuck_terminal_is_left_all_the_same(open_terminal: Callable[..., Terminal]) -> None:
-    terminal = _running(open_terminal)
+    terminal = _start(open_terminal)
     termios.tcflow(terminal.slave, termios.TCOOFF)
     terminal.process.send_signal(signal.SIGUSR1)
     terminal.settle()
     terminal.process.send_signal(signal.SIGTERM)
-    assert terminal.process.wait(PATIENCE) == 143
-    assert termios.tcgetattr(terminal.slave)[:4] == terminal.before[:4]
+    assert terminal.process.wait(TIMEOUT_S) == 143
+    assert termios.tcgetattr(terminal.slave)[:4] == terminal.initial_attributes[:4]
     termios.tcflow(terminal.slave, termios.TCOON)
 
 
 @pytest.mark.parametrize("where", ["drawing", "ending"])
 def test_a_program_that_hangs_leaves_a_clean_terminal(where: str, open_terminal: Callable[..., Terminal]) -> None:
     """While it draws, or with the terminal already left: then the shell's screen is not ours to clear."""
-    terminal = _running(open_terminal, HANGS=where)
+    terminal = _start(open_terminal, HANGS=where)
     os.write(terminal.master, b"b")
-    terminal.until(lambda: b"hangs" in terminal.written or where == "ending")
+    terminal.wait_until(lambda: b"hangs" in terminal.written or where == "ending")
     terminal.process.send_signal(signal.SIGTERM)
-    terminal.until(terminal.ended)
+    terminal.wait_until(terminal.has_exited)
     assert terminal.process.returncode == 143
     terminal.check_restored()
     assert b"hangs" in terminal.written
 
 
 def test_a_closed_terminal_ends_the_program(open_terminal: Callable[..., Terminal]) -> None:
-    terminal = _running(open_terminal)
+    terminal = _start(open_terminal)
     os.close(terminal.slave)
     os.close(terminal.master)
     terminal.slave = terminal.master = -1
-    assert terminal.process.wait(PATIENCE) == 129
+    assert terminal.process.wait(TIMEOUT_S) == 129
 
 
 @pytest.mark.parametrize("term", ["dumb", ""])
 def test_a_terminal_without_a_cursor_is_refused(term: str, open_terminal: Callable[..., Terminal]) -> None:
     terminal = open_terminal(TERM=term)
-    terminal.until(terminal.ended)
+    terminal.wait_until(terminal.has_exited)
     while terminal.read(0.1):
         pass
     assert terminal.process.returncode == 2
@@ -175,16 +175,16 @@ def test_a_terminal_without_a_cursor_is_refused(term: str, open_terminal: Callab
 
 
 def test_no_color_is_respected(open_terminal: Callable[..., Terminal]) -> None:
-    terminal = _running(open_terminal, NO_COLOR="1")
+    terminal = _start(open_terminal, NO_COLOR="1")
     os.write(terminal.master, b"2pz")
     terminal.settle()
     assert b"[38;" not in terminal.written
     assert b"[48;" not in terminal.written
-    assert terminal.shows("2 NGI $M per +1%")
+    assert terminal.is_showing("2 NGI $M per +1%")
 
 
 def test_a_changed_cell_costs_little_and_no_change_nothing(open_terminal: Callable[..., Terminal]) -> None:
-    terminal = _running(open_terminal)
+    terminal = _start(open_terminal)
     terminal.process.send_signal(signal.SIGUSR1)
     changed = terminal.settle()
     assert 50 < changed <= 700
@@ -194,7 +194,7 @@ def test_a_changed_cell_costs_little_and_no_change_nothing(open_terminal: Callab
 
 def test_the_picture_is_the_same_when_every_cell_is_sent_again(open_terminal: Callable[..., Terminal]) -> None:
     """What was left out as unchanged really was: over panels, sheets, a prompt and a change of size."""
-    terminal = _running(open_terminal)
+    terminal = _start(open_terminal)
 
     def picture() -> list[list[str]]:
         cells = terminal.screen.buffer

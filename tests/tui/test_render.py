@@ -12,22 +12,22 @@ import pytest
 from dfmon.engine.hub import Runtime
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import SECOND
-from dfmon.tui.layout import plan
-from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.heatmap import cell_facts, current, number, window
-from dfmon.tui.render.plot import bar, nice, spark
-from dfmon.tui.render.text import (
-    duration,
-    expiry_short,
+from dfmon.tui.layout import layout
+from dfmon.tui.render.formatting import (
+    format_duration,
+    format_millions,
+    format_percent,
+    format_price,
+    format_signed,
+    format_usd,
     level,
-    millions,
-    money,
-    percent,
-    price,
-    signed,
-    to_text,
+    rows_to_text,
+    short_expiry,
 )
-from dfmon.tui.screens.main import PRESENT
+from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.heatmap import cell_facts, current_grid, format_cell, visible_range
+from dfmon.tui.render.plot import bar, nice_number, sparkline
+from dfmon.tui.screens.main import RENDERERS
 from dfmon.tui.view import METRICS, PANELS, View
 
 from . import factory
@@ -46,14 +46,20 @@ CASES = {
 }
 
 
-def frame(s: FlowSnapshot | None = None, view: View | None = None, **more: Any) -> Frame:
-    fields = {"now_ns": NOW + 400_000_000, "mode": "live", "snapshot": s, "newest": s, "rows": factory.history()}
-    return Frame(view=view or View("BTC"), **(fields | more))
+def frame(s: FlowSnapshot | None = None, view: View | None = None, **overrides: Any) -> Frame:
+    fields = {
+        "now_ns": NOW + 400_000_000,
+        "mode": "live",
+        "snapshot": s,
+        "latest_snapshot": s,
+        "rows": factory.history(),
+    }
+    return Frame(view=view or View("BTC"), **(fields | overrides))
 
 
 def panels(f: Frame, width: int = 80, height: int = 24) -> dict[str, str]:
-    rects = plan(width, height, panel=f.view.panel, zoom=f.view.zoom, sheet=f.view.sheet)
-    return {name: to_text(PRESENT[name](f, rect)) for name, rect in rects.items()}
+    rects = layout(width, height, panel=f.view.panel, zoom=f.view.zoom, sheet=f.view.sheet)
+    return {name: rows_to_text(RENDERERS[name](f, rect)) for name, rect in rects.items()}
 
 
 def screen(f: Frame, width: int = 80, height: int = 24) -> str:
@@ -61,14 +67,20 @@ def screen(f: Frame, width: int = 80, height: int = 24) -> str:
 
 
 def views() -> list[View]:
-    plain = [View("BTC", panel=p, zoom=z) for p in PANELS for z in (False, True)]
-    other = [View("BTC", sheet=s) for s in ("help", "feeds", "detail", "positions")]
-    other += [
-        View("BTC", sheet="positions", part="expiries", only=factory.EXPIRIES[3]),
-        View("BTC", prompt="/", wrong="no"),
+    zoomed_or_not = [View("BTC", panel=p, zoom=z) for p in PANELS for z in (False, True)]
+    sheets = [View("BTC", sheet=s) for s in ("help", "feeds", "detail", "positions")]
+    sheets += [
+        View("BTC", sheet="positions", table="expiries", expiry_filter=factory.EXPIRIES[3]),
+        View("BTC", prompt="/", prompt_error="no"),
     ]
     metrics = [View("BTC", metric=m, merge=k, panel="heatmap") for m in METRICS for k in (1, 2, 4)]
-    return [*plain, *other, *metrics, View("BTC", icons="braille"), View("BTC", span=0, strike=140_000.0, expiry=7)]
+    return [
+        *zoomed_or_not,
+        *sheets,
+        *metrics,
+        View("BTC", icons="braille"),
+        View("BTC", span=0, strike=140_000.0, expiry=7),
+    ]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -77,8 +89,8 @@ def test_every_panel_fills_its_rectangle_exactly(case: str, width: int, height: 
     s = CASES[case]()
     for view in views():
         f = frame(s, view)
-        for name, rect in plan(width, height, panel=view.panel, zoom=view.zoom, sheet=view.sheet).items():
-            rows = PRESENT[name](f, rect)
+        for name, rect in layout(width, height, panel=view.panel, zoom=view.zoom, sheet=view.sheet).items():
+            rows = RENDERERS[name](f, rect)
             assert len(rows) == rect.height, (name, view)
             assert {sum(len(text) for text, _ in row) for row in rows} == {rect.width}, (name, view)
 
@@ -86,8 +98,8 @@ def test_every_panel_fills_its_rectangle_exactly(case: str, width: int, height: 
 @pytest.mark.parametrize("width", range(1, 80, 3))
 def test_too_small_never_overflows(width: int) -> None:
     for height in range(1, 24, 2):
-        rows = PRESENT["small"](
-            frame(factory.snapshot()), plan(width, height, panel="chart", zoom=False, sheet="")["small"]
+        rows = RENDERERS["small"](
+            frame(factory.snapshot()), layout(width, height, panel="chart", zoom=False, sheet="")["small"]
         )
         assert len(rows) == height
         assert {sum(len(text) for text, _ in row) for row in rows} == {width}
@@ -98,11 +110,11 @@ def test_the_plan_tiles_the_screen(width: int) -> None:
     for height in range(24, 70, 5):
         for view in views():
             cells = set()
-            rects = plan(width, height, panel=view.panel, zoom=view.zoom, sheet=view.sheet, expiries=11)
+            rects = layout(width, height, panel=view.panel, zoom=view.zoom, sheet=view.sheet, expiries=11)
             for r in rects.values():
-                here = {(x, y) for x in range(r.x, r.x + r.width) for y in (r.y, r.y + r.height - 1)}
-                assert not here & cells
-                cells |= here
+                border_cells = {(x, y) for x in range(r.x, r.x + r.width) for y in (r.y, r.y + r.height - 1)}
+                assert not border_cells & cells
+                cells |= border_cells
             assert sum(r.width * r.height for r in rects.values()) == width * height
 
 
@@ -154,18 +166,18 @@ def test_a_snapshot_that_calls_itself_stale_is_shown_so() -> None:
 
 
 def test_replay_is_never_late_and_cannot_be_mistaken() -> None:
-    run = Runtime(replay_position=0.4, replay_speed=8.0)
-    parts = panels(frame(factory.snapshot(), now_ns=NOW + 86_400 * SECOND, mode="replay", runtime=run))
+    runtime = Runtime(replay_position=0.4, replay_speed=8.0)
+    parts = panels(frame(factory.snapshot(), now_ns=NOW + 86_400 * SECOND, mode="replay", runtime=runtime))
     assert "◆ REPLAY x8" in parts["strip"]
     assert "2026-11-22 14:03:07Z" in parts["strip"]
     assert "STALE" not in parts["strip"]
     assert "REPLAY PLAYING 40%" in parts["state"]
-    over = panels(frame(factory.snapshot(), mode="replay", runtime=dataclasses.replace(run, finished=True)))
-    assert "REPLAY END" in over["strip"]
+    finished = panels(frame(factory.snapshot(), mode="replay", runtime=dataclasses.replace(runtime, finished=True)))
+    assert "REPLAY END" in finished["strip"]
 
 
 def test_paused_counts_what_it_hides() -> None:
-    assert "PAUSED +37" in panels(frame(factory.snapshot(), paused=True, hidden=37))["strip"]
+    assert "PAUSED +37" in panels(frame(factory.snapshot(), paused=True, hidden_snapshots=37))["strip"]
 
 
 def test_sim_is_called_sim() -> None:
@@ -174,21 +186,21 @@ def test_sim_is_called_sim() -> None:
 
 def test_the_model_and_its_limits_are_on_the_first_screen() -> None:
     assert "flow model, Deribit only" in screen(frame(factory.snapshot()))
-    wide = screen(frame(factory.snapshot()), 160, 48)
-    assert "a model: Deribit book only, OTC and ETF options unseen, one desk" in wide
+    wide_screen = screen(frame(factory.snapshot()), 160, 48)
+    assert "a model: Deribit book only, OTC and ETF options unseen, one desk" in wide_screen
 
 
 def test_buying_and_selling_follow_the_signs() -> None:
     lines = panels(frame(factory.snapshot()), 160, 48)["gauges"].splitlines()
-    says = {line.split("  ")[0].strip("│ "): line for line in lines if "dealers" in line}
-    assert "BUY    38.2M" in says["spot +1%"]  # short gamma: they buy into a rise
-    assert "SELL   38.2M" in says["spot -1%"]
+    gauge_lines = {line.split("  ")[0].strip("│ "): line for line in lines if "dealers" in line}
+    assert "BUY    38.2M" in gauge_lines["spot +1%"]  # short gamma: they buy into a rise
+    assert "SELL   38.2M" in gauge_lines["spot -1%"]
     assert "must SELL" in lines[9]
 
 
 def test_a_feed_that_is_slow_or_down_has_a_word() -> None:
-    down = msgspec.structs.replace(factory.feeds()[0], state="down")
-    parts = panels(frame(factory.snapshot(feeds=(down, *factory.feeds()[1:]))))
+    feed_down = msgspec.structs.replace(factory.feeds()[0], state="down")
+    parts = panels(frame(factory.snapshot(feeds=(feed_down, *factory.feeds()[1:]))))
     assert "deribit ○ down" in parts["state"]
     assert "okx ◐ 6.2s slow" in parts["state"]
 
@@ -205,8 +217,8 @@ def test_a_small_market_is_drawn_in_thousands() -> None:
 
 
 def test_the_reason_for_an_unknown_scenario_is_cut_between_words() -> None:
-    scene = msgspec.structs.replace(factory.snapshot().scenario, overlay="UNKNOWN: positions warming")
-    s = factory.snapshot(scenario=scene)
+    scenario = msgspec.structs.replace(factory.snapshot().scenario, overlay="UNKNOWN: positions warming")
+    s = factory.snapshot(scenario=scenario)
     assert "UNKNOWN  dealers" in panels(frame(s))["banner"]
     assert "UNKNOWN: positions warming" in panels(frame(s), 160, 48)["banner"]
 
@@ -214,7 +226,7 @@ def test_the_reason_for_an_unknown_scenario_is_cut_between_words() -> None:
 def test_merged_rows_keep_the_sum() -> None:
     sums = []
     for merge in (1, 2, 4):
-        grid = current(frame(factory.snapshot(), View("BTC", merge=merge)))
+        grid = current_grid(frame(factory.snapshot(), View("BTC", merge=merge)))
         assert grid is not None
         assert grid.strikes[grid.spot_row] <= factory.SPOT
         sums.append(sum(v for row in grid.cells for v in row if v is not None))
@@ -223,10 +235,10 @@ def test_merged_rows_keep_the_sum() -> None:
 
 @pytest.mark.parametrize("count", [1, 5, 30])
 def test_the_window_always_holds_the_cursor(count: int) -> None:
-    for room in (1, 4, 9, 40):
+    for available in (1, 4, 9, 40):
         for cursor in range(count):
-            assert cursor in window(count, room, count // 2, cursor)
-            assert len(window(count, room, count // 2, cursor)) == min(room, count)
+            assert cursor in visible_range(count, available, count // 2, cursor)
+            assert len(visible_range(count, available, count // 2, cursor)) == min(available, count)
 
 
 def test_gaps_stay_gaps() -> None:
@@ -257,37 +269,41 @@ def test_young_data_fill_the_chart_from_the_left() -> None:
     ],
 )
 def test_money(value: float | None, text: str) -> None:
-    assert money(value) == text
+    assert format_usd(value) == text
 
 
 def test_numbers() -> None:
-    assert [millions(v) for v in (-38.2e6, 40e3, 1_204e6, None)] == ["-38.2", "+0.04", "+1,204", "n/a"]
-    assert [signed(v, 1) for v in (-0.04, 0.06)] == ["0.0", "+0.1"]
-    assert [percent(0.0042, 2), percent(0.93, 0, plus=False), percent(None)] == ["+0.42%", "93%", "n/a"]
-    assert [price(98_412.5), price(12.345), price(0.5)] == ["98,412.5", "12.35", "0.5000"]
+    assert [format_millions(v) for v in (-38.2e6, 40e3, 1_204e6, None)] == ["-38.2", "+0.04", "+1,204", "n/a"]
+    assert [format_signed(v, 1) for v in (-0.04, 0.06)] == ["0.0", "+0.1"]
+    assert [format_percent(0.0042, 2), format_percent(0.93, 0, plus=False), format_percent(None)] == [
+        "+0.42%",
+        "93%",
+        "n/a",
+    ]
+    assert [format_price(98_412.5), format_price(12.345), format_price(0.5)] == ["98,412.5", "12.35", "0.5000"]
     assert [level(None), level(100_900.0), level(2.5)] == ["n/a", "100,900", "2.5000"]
-    assert [duration(v) for v in (0.4, 42, 1_260, 64_560, 270_000)] == ["0.4s", "42s", "21m", "17h56m", "3d3h"]
-    assert [expiry_short("27NOV26", w) for w in (True, False)] == ["27NOV", "27NV"]
-    assert [number(v, "ngi", 4) for v in (None, 0.01, -3.94, 12.3, 1_234.0)] == ["·", "·", "-3.9", "+12", "+1k"]
-    assert [nice(v) for v in (0.03, 1.0, 11.0)] == [0.05, 1.0, 20.0]
+    assert [format_duration(v) for v in (0.4, 42, 1_260, 64_560, 270_000)] == ["0.4s", "42s", "21m", "17h56m", "3d3h"]
+    assert [short_expiry("27NOV26", w) for w in (True, False)] == ["27NOV", "27NV"]
+    assert [format_cell(v, "ngi", 4) for v in (None, 0.01, -3.94, 12.3, 1_234.0)] == ["·", "·", "-3.9", "+12", "+1k"]
+    assert [nice_number(v) for v in (0.03, 1.0, 11.0)] == [0.05, 1.0, 20.0]
 
 
 def test_bars() -> None:
     assert bar(-1.0, 2.0, 4) == ("··██", "····", "neg")
     assert bar(5.0, 2.0, 4) == ("····", "████", "pos")
     assert bar(None, 2.0, 3) == ("???", "???", "absent")
-    assert spark([None, 1.0, 2.0], 4) == "  ▁█"
+    assert sparkline([None, 1.0, 2.0], 4) == "  ▁█"
 
 
 def test_a_slow_terminal_is_named_for_a_while_and_then_forgotten() -> None:
-    just_now = frame(factory.snapshot(), skipped=2, skipped_ns=NOW)
+    just_now = frame(factory.snapshot(), skipped_frames=2, last_skip_ns=NOW)
     assert "screen slow, 2 skipped" in screen(just_now, 160, 48)
-    long_ago = frame(factory.snapshot(), skipped=2, skipped_ns=NOW - 60_000_000_000)
+    long_ago = frame(factory.snapshot(), skipped_frames=2, last_skip_ns=NOW - 60_000_000_000)
     assert "screen slow" not in screen(long_ago, 160, 48)
 
 
 def test_a_gauge_too_small_for_millions_keeps_its_sign_and_its_unit() -> None:
-    assert [millions(v) for v in (-2_300.0, 9_900.0, 40_000.0, -38.2e6, 0.0)] == [
+    assert [format_millions(v) for v in (-2_300.0, 9_900.0, 40_000.0, -38.2e6, 0.0)] == [
         "-2.3K",
         "+9.9K",
         "+0.04",
@@ -297,7 +313,7 @@ def test_a_gauge_too_small_for_millions_keeps_its_sign_and_its_unit() -> None:
 
 
 def test_dollars_below_a_thousand_are_not_taken_for_millions() -> None:
-    assert [millions(v) for v in (144.0, -960.0, 999.7, 30.0)] == ["+0.1K", "-1.0K", "+1.0K", "0.0K"]
+    assert [format_millions(v) for v in (144.0, -960.0, 999.7, 30.0)] == ["+0.1K", "-1.0K", "+1.0K", "0.0K"]
 
 
 def test_the_cell_keeps_a_unit_in_which_its_numbers_can_be_told_from_nothing() -> None:
@@ -310,7 +326,7 @@ def test_the_cell_keeps_a_unit_in_which_its_numbers_can_be_told_from_nothing() -
     )
     detail = msgspec.structs.replace(s.detail, heatmap=small)
     shown = frame(msgspec.structs.replace(s, detail=detail))
-    grid = current(shown)
+    grid = current_grid(shown)
     assert grid is not None
     facts = dict(cell_facts(shown, grid, 0, 0))
     assert (facts["VOLG"], facts["VSS"]) == ("+1.2K", "0")
@@ -327,6 +343,8 @@ def test_what_does_not_fit_ends_at_a_word_and_says_that_it_goes_on() -> None:
     s = msgspec.structs.replace(s, detail=detail, positions=positions)
     assert "daily sigma of .. ─" in panels(frame(s))["alerts"]
     assert "2 NGI $M per +1% ─ short-all model, Deribit ─" in panels(frame(s))["heatmap"]
-    run = Runtime(sinks=("rest serving (http://127.0.0.1:8765)",), note="the disk is full: recording pauses until then")
-    said = panels(frame(s, runtime=run), 240, 48)["state"]
-    assert "rest serving ..   the disk is full: recording pauses .." in said
+    runtime = Runtime(
+        sinks=("rest serving (http://127.0.0.1:8765)",), note="the disk is full: recording pauses until then"
+    )
+    state_line = panels(frame(s, runtime=runtime), 240, 48)["state"]
+    assert "rest serving ..   the disk is full: recording pauses .." in state_line

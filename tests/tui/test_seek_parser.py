@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfmon.model.errors import UsageError
-from dfmon.model.units import clean
-from dfmon.tui.seek_parser import seek
+from dfmon.model.units import sanitize
+from dfmon.tui.seek_parser import parse_seek
 
 from .factory import NOW
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("13:41", "2026-11-22T13:41:00Z"),
         (" 7:05:30 ", "2026-11-22T07:05:30Z"),
@@ -26,21 +26,21 @@ from .factory import NOW
         ("+90", "+90"),
     ],
 )
-def test_times(text: str, wanted: str) -> None:
-    assert seek(text, NOW) == wanted
+def test_times(text: str, expected: str) -> None:
+    assert parse_seek(text, NOW) == expected
 
 
 @pytest.mark.parametrize("text", ["", "25:00", "13:60", "noon", "2026-02-30 08:00", "60", "+5y", "13:41 CET", "١٣:٤١"])
 def test_what_is_no_time_gets_a_sentence(text: str) -> None:
     with pytest.raises(UsageError, match=r"is no time \(UTC\): 13:41"):
-        seek(text, NOW)
+        parse_seek(text, NOW)
 
 
 @given(st.text(max_size=40))
 def test_any_text_is_a_time_or_a_sentence(text: str) -> None:
-    told = ""
+    message = ""
     try:
-        seek(text, NOW)
+        parse_seek(text, NOW)
     except UsageError as error:
-        told = str(error)
-    assert clean(told) == told
+        message = str(error)
+    assert sanitize(message) == message

@@ -7,24 +7,24 @@ from typing import Any
 import pytest
 
 from . import factory
-from .conftest import Stage
+from .conftest import AppHarness
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 48), (60, 20)], ids=lambda s: f"{s[0]}x{s[1]}")
 def test_main(size: tuple[int, int], snap_compare: Any) -> None:
-    assert snap_compare(Stage(factory.snapshot()).app, terminal_size=size)
+    assert snap_compare(AppHarness(factory.snapshot()).app, terminal_size=size)
 
 
 def test_stale(snap_compare: Any) -> None:
-    stage = Stage(factory.snapshot())
-    stage.clock.now_ns += 12_000_000_000
-    assert snap_compare(stage.app, terminal_size=(80, 24))
+    harness = AppHarness(factory.snapshot())
+    harness.clock.now_ns += 12_000_000_000
+    assert snap_compare(harness.app, terminal_size=(80, 24))
 
 
 def test_purple_and_green(snap_compare: Any) -> None:
-    assert snap_compare(Stage(factory.snapshot()).app, terminal_size=(120, 40), press=["2", "p"])
+    assert snap_compare(AppHarness(factory.snapshot()).app, terminal_size=(120, 40), press=["2", "p"])
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=lambda s: f"{s[0]}x{s[1]}")
 def test_positions(size: tuple[int, int], snap_compare: Any) -> None:
-    assert snap_compare(Stage(factory.snapshot()).app, terminal_size=size, press=["d", "j"])
+    assert snap_compare(AppHarness(factory.snapshot()).app, terminal_size=size, press=["d", "j"])

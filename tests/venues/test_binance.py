@@ -69,7 +69,7 @@ def test_streams_stand_on_the_route_that_serves_them():
     assert binance.public(["BTC", "ETH"]).path == "/public/stream?streams=btcusdt@depth@100ms/ethusdt@depth@100ms"
     path = binance.market(["BTC"]).path
     assert path == "/market/stream?streams=btcusdt@aggTrade/btcusdt@markPrice@1s/btcusdt@ticker/btcusdt@forceOrder"
-    assert binance.market().patience.first_data_s <= 10.0
+    assert binance.market().timeouts.first_data_s <= 10.0
 
 
 def test_the_first_data_make_the_feed_live_and_only_once():
@@ -163,9 +163,9 @@ def test_a_book_that_failed_is_asked_for_again_later(reply: bytes):
     protocol.frame_received(spot(1, 5))
     (call,) = protocol.rest_calls()
     protocol.response_received(call.tag, reply)
-    protocol.due(NOW + SECOND)
+    protocol.on_timer(NOW + SECOND)
     assert protocol.rest_calls() == []
-    protocol.due(NOW + 7 * SECOND)
+    protocol.on_timer(NOW + 7 * SECOND)
     assert protocol.rest_calls() == [call]
     assert kinds(protocol.response_received(call.tag, book(5))) == [BookSnapshot]
 
@@ -185,16 +185,16 @@ def test_a_damaged_difference_breaks_the_chain_at_the_next_one():
 
 def test_open_interest_is_polled_every_fifteen_seconds_on_one_connection_only():
     protocol = connected("market")
-    asked = []
+    requested = []
     for second in range(40):
-        protocol.due(NOW + second * SECOND)
+        protocol.on_timer(NOW + second * SECOND)
         for call in protocol.rest_calls():
             if call.tag != "periods":
-                asked.append((second, call.tag))
+                requested.append((second, call.tag))
             protocol.response_received(call.tag, b"")
-    assert asked == [(at, f"interest:{name}") for at in (2, 17, 32) for name in ("BTC", "ETH")]
+    assert requested == [(at, f"interest:{name}") for at in (2, 17, 32) for name in ("BTC", "ETH")]
     other = connected("public")
-    other.due(NOW + 60 * SECOND)
+    other.on_timer(NOW + 60 * SECOND)
     assert other.rest_calls() == []
 
 
@@ -207,8 +207,8 @@ def test_open_interest_without_a_mark_says_nothing():
 def mark_of(protocol: BinanceProtocol, symbol: str, rate: str) -> float:
     data = {"e": "markPriceUpdate", "E": T_MS, "s": symbol, "p": "100", "i": "100", "r": rate, "T": T_MS + 1}
     frame = body({"stream": f"{symbol.lower()}@markPrice@1s", "data": data})
-    (told,) = (event for event in protocol.frame_received(frame) if isinstance(event, MarketTicker))
-    return told.funding_8h
+    (ticker,) = (event for event in protocol.frame_received(frame) if isinstance(event, MarketTicker))
+    return ticker.funding_8h
 
 
 def test_funding_is_per_eight_hours_whatever_the_period():
@@ -216,17 +216,17 @@ def test_funding_is_per_eight_hours_whatever_the_period():
     protocol.connection_made(NOW)
     assert mark_of(protocol, "BTCUSDT", "0.0001") == 0.0001
     assert math.isnan(mark_of(protocol, "SOLUSDT", "0.0001")), "nobody has said of how many hours"
-    protocol.due(NOW)
+    protocol.on_timer(NOW)
     (call,) = protocol.rest_calls()
     assert (call.tag, call.path) == ("periods", "/fapi/v1/fundingInfo")
     protocol.response_received("periods", b"")
-    protocol.due(NOW + SECOND)
-    protocol.due(NOW + 7 * SECOND)
+    protocol.on_timer(NOW + SECOND)
+    protocol.on_timer(NOW + 7 * SECOND)
     assert "periods" in [call.tag for call in protocol.rest_calls()], "asked again"
     rows = [{"symbol": "SOLUSDT", "fundingIntervalHours": 4}, {"symbol": "XRPUSDT", "fundingIntervalHours": 1}]
     assert protocol.response_received("periods", body(rows)) == []
-    told = [mark_of(protocol, f"{name}USDT", "0.0001") for name in ("BTC", "SOL", "XRP", "DOGE")]
-    assert told == pytest.approx([0.0001, 0.0002, 0.0008, 0.0001], rel=1e-12)
+    rates = [mark_of(protocol, f"{name}USDT", "0.0001") for name in ("BTC", "SOL", "XRP", "DOGE")]
+    assert rates == pytest.approx([0.0001, 0.0002, 0.0008, 0.0001], rel=1e-12)
     for damaged in ([{"symbol": "SOLUSDT", "fundingIntervalHours": 0}], {"code": -1}, [7]):
         (event,) = protocol.response_received("periods", body(damaged))
         assert event.what == "answer"
@@ -236,23 +236,23 @@ def test_funding_is_per_eight_hours_whatever_the_period():
 def test_without_a_websocket_marks_and_funding_come_by_rest():
     protocol = connected("market")
     protocol.connection_lost("HTTP 403")
-    asked = []
+    requested = []
     for second in range(1, 32):
-        protocol.due(NOW + second * SECOND)
-        asked += [(second, call.tag) for call in protocol.rest_calls() if call.tag.startswith("premium")]
-    assert asked == [(16, "premium:BTC"), (16, "premium:ETH")], "an ordinary reconnect asks for nothing twice"
+        protocol.on_timer(NOW + second * SECOND)
+        requested += [(second, call.tag) for call in protocol.rest_calls() if call.tag.startswith("premium")]
+    assert requested == [(16, "premium:BTC"), (16, "premium:ETH")], "an ordinary reconnect asks for nothing twice"
     reply = body({"symbol": "BTCUSDT", "markPrice": "91000", "lastFundingRate": "0.0001", "time": T_MS})
-    status, told = protocol.response_received("premium:BTC", reply)
+    status, ticker = protocol.response_received("premium:BTC", reply)
     assert (status.state, status.reason) == (FeedState.SYNCING, "by REST alone, every 15 s: HTTP 403")
-    assert (told.mark, told.funding_8h) == (91000.0, 0.0001)
+    assert (ticker.mark, ticker.funding_8h) == (91000.0, 0.0001)
     interest = body({"openInterest": "10", "symbol": "BTCUSDT", "time": T_MS})
-    (told,) = protocol.response_received("interest:BTC", interest)
-    assert told.open_interest_usd == 910_000.0
+    (ticker,) = protocol.response_received("interest:BTC", interest)
+    assert ticker.open_interest_usd == 910_000.0
     assert protocol.connection_lost("HTTP 403")[0].state is FeedState.SYNCING
     down, _ = protocol.response_received("premium:ETH", b"")
     assert down.state is FeedState.DOWN
     protocol.connection_made(NOW + 40 * SECOND)
-    protocol.due(NOW + 80 * SECOND)
+    protocol.on_timer(NOW + 80 * SECOND)
     assert not [call for call in protocol.rest_calls() if call.tag.startswith("premium")]
 
 

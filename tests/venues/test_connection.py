@@ -11,10 +11,10 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from dfmon.model.events import Event
 from dfmon.venues import connection
-from dfmon.venues.backoff import pause_unless
-from dfmon.venues.protocol import Endpoint, Fate, Patience, RestCall
-from dfmon.venues.transport.base import Open, Socket
-from dfmon.venues.transport.errors import in_words
+from dfmon.venues.backoff import sleep_unless_stopped
+from dfmon.venues.protocol import DropPolicy, Endpoint, RestCall, Timeouts
+from dfmon.venues.transport.base import Opener, Socket
+from dfmon.venues.transport.errors import describe_loss
 from dfmon.venues.transport.websockets import open_websockets
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
@@ -22,14 +22,14 @@ DATA = b'{"channel":"x","data":1}'
 
 
 @pytest.fixture(autouse=True, params=["websockets", "picows"])
-def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Open:
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Opener:
     """Every test of this file holds for both libraries: the same frames, the same codes, the same words."""
     if request.param == "picows":
         pytest.importorskip("picows")
         from dfmon.venues.transport.picows import open_picows as chosen
     else:
         chosen = open_websockets
-    monkeypatch.setattr(connection, "opener", lambda: chosen)
+    monkeypatch.setattr(connection, "choose_opener", lambda: chosen)
     return chosen
 
 
@@ -38,10 +38,10 @@ class EchoProtocol:
 
     source = "echo"
 
-    def __init__(self, patience: Patience = Patience()) -> None:  # noqa: B008
-        self.patience = patience
-        self.broken = self.leaving = ""
-        self.settled = True
+    def __init__(self, timeouts: Timeouts = Timeouts()) -> None:  # noqa: B008
+        self.timeouts = timeouts
+        self.failure_reason = self.closing_reason = ""
+        self.subscribed = True
         self.ticks = 0
         self._out: list[str] = []
         self._calls: list[RestCall] = []
@@ -64,12 +64,12 @@ class EchoProtocol:
     def connection_lost(self, reason: str) -> Sequence[Event]:
         return []
 
-    def due(self, now_ns: int) -> Sequence[Event]:
+    def on_timer(self, now_ns: int) -> Sequence[Event]:
         self.ticks += 1
         return []
 
-    def sort(self, frame: bytes) -> tuple[Fate, str]:
-        return Fate.KEEP, ""
+    def classify(self, frame: bytes) -> tuple[DropPolicy, str]:
+        return DropPolicy.NEVER, ""
 
     def data_to_send(self) -> list[str]:
         out, self._out = self._out, []
@@ -90,41 +90,41 @@ class Journal:
 
     def connected(self, source: str, recv_ns: int) -> None:
         self._protocol.connection_made(recv_ns)
-        self._note("connected", source)
+        self._record_call("connected", source)
 
     def frame(self, source: str, recv_ns: int, frame: bytes) -> None:
         self._protocol.frame_received(frame)
-        self._note("frame", frame)
+        self._record_call("frame", frame)
 
     def response(self, source: str, recv_ns: int, tag: str, body: bytes) -> None:
         self._protocol.response_received(tag, body)
-        self._note("response", (tag, body))
+        self._record_call("response", (tag, body))
 
     def lost(self, source: str, recv_ns: int, reason: str) -> None:
         self._protocol.connection_lost(reason)
-        self._note("lost", reason)
+        self._record_call("lost", reason)
 
-    def timer(self, source: str, now_ns: int, remark: str = "") -> None:
-        self._protocol.due(now_ns)
-        self._note("timer", remark)
+    def timer(self, source: str, now_ns: int, runner_note: str = "") -> None:
+        self._protocol.on_timer(now_ns)
+        self._record_call("timer", runner_note)
 
-    def _note(self, kind: str, value: object) -> None:
+    def _record_call(self, kind: str, value: object) -> None:
         self.records.append((kind, value))
         self._changed.set()
 
-    def all(self, kind: str) -> list:
+    def values_of(self, kind: str) -> list:
         return [value for what, value in self.records if what == kind]
 
     async def until(self, kind: str, count: int = 1) -> list:
-        while len(self.all(kind)) < count:
+        while len(self.values_of(kind)) < count:
             self._changed.clear()
             await self._changed.wait()
-        return self.all(kind)
+        return self.values_of(kind)
 
 
 class NoRest:
     def __init__(self) -> None:
-        self.trouble: dict[str, str] = {}
+        self.errors: dict[str, str] = {}
 
     async def get(self, base: str, call: RestCall) -> bytes:
         return f"{base}{call.path}".encode()
@@ -163,14 +163,14 @@ async def running(url: str, protocol: EchoProtocol | None = None, **options) -> 
         stop.set()
         async with asyncio.timeout(1):
             await task
-        left = {other for other in asyncio.all_tasks() - before - {task} if "connection.run" in repr(other)}
-        assert not left
+        leftover = {other for other in asyncio.all_tasks() - before - {task} if "connection.run" in repr(other)}
+        assert not leftover
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def hold(socket: ServerConnection) -> None:
+async def keep_open(socket: ServerConnection) -> None:
     await socket.wait_closed()
 
 
@@ -181,19 +181,19 @@ def free_port() -> int:
 
 
 async def test_frames_go_in_as_bytes_in_order_and_out_as_the_protocol_says():
-    heard: list[str] = []
+    received: list[str] = []
 
     async def venue(socket: ServerConnection) -> None:
-        heard.append(await socket.recv())
+        received.append(await socket.recv())
         await socket.send("hello?")
-        heard.append(await socket.recv())
+        received.append(await socket.recv())
         for number in range(20):
             await socket.send(f"{number}")
-        await hold(socket)
+        await keep_open(socket)
 
     async with server(venue) as url, running(url) as journal:
         frames = await journal.until("frame", 21)
-    assert heard == ["subscribe", "hello!"]
+    assert received == ["subscribe", "hello!"]
     assert frames == [b"hello?", *(str(number).encode() for number in range(20))]
     assert journal.records[0] == ("connected", "echo")
     assert journal.records[-1] == ("lost", "stopped")
@@ -206,7 +206,7 @@ async def test_an_answer_goes_through_the_intake_and_its_echo_to_the_socket():
         await socket.recv()
         await socket.send("ask")
         echo.set_result(await socket.recv())
-        await hold(socket)
+        await keep_open(socket)
 
     async with server(venue) as url, running(url) as journal:
         assert await journal.until("response") == [("tag", b"http://rest.test/path")]
@@ -230,10 +230,10 @@ async def test_after_a_loss_it_connects_and_subscribes_again():
 
 
 async def test_the_wait_grows_while_no_data_come_and_starts_over_when_they_do():
-    lives = itertools.count()
+    connections = itertools.count()
 
     async def venue(socket: ServerConnection) -> None:
-        if next(lives) == 6:
+        if next(connections) == 6:
             await socket.send(DATA.decode())
         await socket.close(1001)
 
@@ -262,18 +262,18 @@ async def test_a_refused_connection_is_told_with_the_next_try():
     async with running(f"ws://127.0.0.1:{free_port()}") as journal:
         (reason, *_) = await journal.until("lost")
     assert reason == "connection refused; next try in 1 s"
-    assert journal.all("connected") == []
+    assert journal.values_of("connected") == []
 
 
 async def test_silence_after_connecting_and_silence_later_both_end_the_connection():
-    lives = itertools.count()
+    connections = itertools.count()
 
     async def venue(socket: ServerConnection) -> None:
-        if next(lives):
+        if next(connections):
             await socket.send(DATA.decode())
-        await hold(socket)
+        await keep_open(socket)
 
-    protocol = EchoProtocol(Patience(first_data_s=0.1, data_s=0.2))
+    protocol = EchoProtocol(Timeouts(first_data_s=0.1, max_silence_s=0.2))
     async with server(venue) as url, running(url, protocol) as journal:
         first, second, *_ = await journal.until("lost", 2)
     assert first.startswith("no data for 0 s after connecting")
@@ -286,15 +286,15 @@ async def test_heartbeats_do_not_count_as_data():
             await socket.send('{"method":"heartbeat","params":{"type":"heartbeat"}}')
             await asyncio.sleep(0.02)
 
-    protocol = EchoProtocol(Patience(first_data_s=0.15, data_s=9))
+    protocol = EchoProtocol(Timeouts(first_data_s=0.15, max_silence_s=9))
     async with server(venue) as url, running(url, protocol) as journal:
         await journal.until("lost")
-    assert len(journal.all("frame")) > 1
+    assert len(journal.values_of("frame")) > 1
 
 
 async def test_the_protocols_timer_runs():
     protocol = EchoProtocol()
-    async with server(hold) as url, running(url, protocol):
+    async with server(keep_open) as url, running(url, protocol):
         async with asyncio.timeout(2):
             while protocol.ticks < 3:
                 await asyncio.sleep(0.005)
@@ -303,7 +303,7 @@ async def test_the_protocols_timer_runs():
 async def test_a_frame_larger_than_the_librarys_limit_is_taken():
     async def venue(socket: ServerConnection) -> None:
         await socket.send("x" * 3_000_000)
-        await hold(socket)
+        await keep_open(socket)
 
     async with server(venue) as url, running(url) as journal:
         (frame,) = await journal.until("frame")
@@ -315,19 +315,19 @@ async def test_compression_is_offered():
 
     async def venue(socket: ServerConnection) -> None:
         extensions.set_result(socket.request.headers.get("Sec-WebSocket-Extensions", ""))
-        await hold(socket)
+        await keep_open(socket)
 
     async with server(venue) as url, running(url, transport=open_websockets):
         assert "permessage-deflate" in await extensions
 
 
 async def test_stop_ends_a_long_pause_at_once():
-    async with running(f"ws://127.0.0.1:{free_port()}", pause=pause_unless, rng=random.Random(3)) as journal:
+    async with running(f"ws://127.0.0.1:{free_port()}", pause=sleep_unless_stopped, rng=random.Random(3)) as journal:
         await journal.until("lost", 1)
 
 
 async def test_stop_does_not_wait_for_a_venue_that_does_not_say_goodbye():
-    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def never_closes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await reader.readuntil(b"\r\n\r\n")
         key = next(line for line in request.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key"))
         accept = websockets.utils.accept_key(key.split(b":")[1].strip().decode())
@@ -336,7 +336,7 @@ async def test_stop_does_not_wait_for_a_venue_that_does_not_say_goodbye():
         await reader.read(-1)
         writer.close()
 
-    listening = await asyncio.start_server(deaf, "127.0.0.1", 0)
+    listening = await asyncio.start_server(never_closes, "127.0.0.1", 0)
     async with listening:
         port = listening.sockets[0].getsockname()[1]
         async with running(f"ws://127.0.0.1:{port}") as journal:
@@ -346,7 +346,7 @@ async def test_stop_does_not_wait_for_a_venue_that_does_not_say_goodbye():
 async def test_an_error_of_the_intake_is_not_taken_for_a_loss():
     async def venue(socket: ServerConnection) -> None:
         await socket.send(DATA.decode())
-        await hold(socket)
+        await keep_open(socket)
 
     class Broken(Journal):
         def frame(self, source: str, recv_ns: int, frame: bytes) -> None:
@@ -363,7 +363,7 @@ async def test_an_error_of_the_intake_is_not_taken_for_a_loss():
 async def test_a_cancelled_runner_leaves_nothing_behind():
     protocol = EchoProtocol()
     journal = Journal(protocol)
-    async with server(hold) as url:
+    async with server(keep_open) as url:
         endpoint = Endpoint("echo", url, "", protocol)
         before = asyncio.all_tasks()
         task = asyncio.create_task(connection.run(endpoint, journal, NoRest(), lambda: 1, asyncio.Event()))
@@ -372,47 +372,52 @@ async def test_a_cancelled_runner_leaves_nothing_behind():
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-        mine = {other.get_coro().__qualname__ for other in asyncio.all_tasks() - before}
-        assert not {name for name in mine if name.startswith(("run", "_Runner"))}
+        leftover_names = {other.get_coro().__qualname__ for other in asyncio.all_tasks() - before}
+        assert not {name for name in leftover_names if name.startswith(("run", "_Runner"))}
 
 
 def test_reasons_are_words():
-    assert in_words(TimeoutError()) == "no answer within 10 s"
-    assert in_words(OSError(113, "No route to host")) == "no route to host"
-    assert in_words(socket.gaierror(-2, "Name or service not known")) == "name not found: name or service not known"
-    assert in_words(OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 1)")) == "connection refused"
-    assert in_words(websockets.ConnectionClosedError(None, None)) == "connection broken off"
+    assert describe_loss(TimeoutError()) == "no answer within 10 s"
+    assert describe_loss(OSError(113, "No route to host")) == "no route to host"
+    assert (
+        describe_loss(socket.gaierror(-2, "Name or service not known")) == "name not found: name or service not known"
+    )
+    assert (
+        describe_loss(OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 1)"))
+        == "connection refused"
+    )
+    assert describe_loss(websockets.ConnectionClosedError(None, None)) == "connection broken off"
     bad = websockets.frames.Close(4000, "a\x1b[2J")
-    assert in_words(websockets.ConnectionClosedError(bad, None)) == "closed by the venue (4000: a?[2J)"
+    assert describe_loss(websockets.ConnectionClosedError(bad, None)) == "closed by the venue (4000: a?[2J)"
 
 
 # ---- a new socket before the old one ends ----------------------------------------------------------------------------
 
 
 class Announced(EchoProtocol):
-    """Prints begin with `p`; `bye` announces the end, and a connection is settled when it has heard `all`."""
+    """Prints begin with `p`; `bye` announces the end, and a connection is settled when it has heard `values_of`."""
 
     def connection_made(self, now_ns: int) -> Sequence[Event]:
-        self.leaving, self.settled = "", False
+        self.closing_reason, self.subscribed = "", False
         return super().connection_made(now_ns)
 
     def frame_received(self, frame: bytes) -> Sequence[Event]:
         if frame == b"bye":
-            self.leaving = "an upgrade"
+            self.closing_reason = "an upgrade"
         if frame == b"all":
-            self.settled = True
+            self.subscribed = True
         return super().frame_received(frame)
 
-    def sort(self, frame: bytes) -> tuple[Fate, str]:
-        return (Fate.PRINT if frame.startswith(b"p") else Fate.STATE), "x"
+    def classify(self, frame: bytes) -> tuple[DropPolicy, str]:
+        return (DropPolicy.PRINT if frame.startswith(b"p") else DropPolicy.CONFLATE), "x"
 
 
 async def test_an_announced_end_is_survived_without_a_loss_and_prints_of_both_sockets_are_heard():
-    lives, release = itertools.count(), asyncio.Event()
+    connections, release = itertools.count(), asyncio.Event()
     closed = asyncio.get_running_loop().create_future()
 
     async def venue(socket: ServerConnection) -> None:
-        if next(lives) == 0:
+        if next(connections) == 0:
             await socket.send("bye")
             await release.wait()
             await socket.send("p old")
@@ -424,38 +429,38 @@ async def test_an_announced_end_is_survived_without_a_loss_and_prints_of_both_so
             await socket.recv()
             await socket.send("p new")
             release.set()
-            await heard.wait()
+            await all_received.wait()
             await socket.send("all")
-            await hold(socket)
+            await keep_open(socket)
 
-    heard = asyncio.Event()
+    all_received = asyncio.Event()
     async with server(venue) as url, running(url, Announced()) as journal:
         await journal.until("frame", 4)
-        heard.set()
+        all_received.set()
         await closed
-        assert journal.all("lost") == []
-        assert len(journal.all("connected")) == 2
-        assert sorted(journal.all("frame")) == [b"all", b"bye", b"p new", b"p old", b"p old again"]
+        assert journal.values_of("lost") == []
+        assert len(journal.values_of("connected")) == 2
+        assert sorted(journal.values_of("frame")) == [b"all", b"bye", b"p new", b"p old", b"p old again"]
 
 
 async def test_a_connection_is_replaced_before_its_venue_would_end_it():
-    lives = itertools.count()
+    connections = itertools.count()
 
     async def venue(socket: ServerConnection) -> None:
-        next(lives)
+        next(connections)
         await socket.send("all")
-        await hold(socket)
+        await keep_open(socket)
 
-    async with server(venue) as url, running(url, Announced(Patience(life_s=0.1))) as journal:
+    async with server(venue) as url, running(url, Announced(Timeouts(max_age_s=0.1))) as journal:
         await journal.until("connected", 4)
-        assert journal.all("lost") == []
+        assert journal.values_of("lost") == []
 
 
 async def test_where_no_new_socket_is_to_be_had_the_old_one_serves_to_its_end():
-    lives = itertools.count()
+    connections = itertools.count()
 
     async def venue(socket: ServerConnection) -> None:
-        if next(lives) == 0:
+        if next(connections) == 0:
             await socket.send("bye")
             for number in range(50):
                 await socket.send(f"p {number}")
@@ -464,22 +469,22 @@ async def test_where_no_new_socket_is_to_be_had_the_old_one_serves_to_its_end():
         else:
             await socket.close(1013)
 
-    async def refusing(url: str, headers: tuple, hand: Callable[[bytes], None]) -> Socket:
+    async def refusing(url: str, headers: tuple, on_frame: Callable[[bytes], None]) -> Socket:
         if next(attempts) == 1:
             raise OSError(111, "Connection refused")
-        return await connection.opener()(url, headers, hand)
+        return await connection.choose_opener()(url, headers, on_frame)
 
     attempts = itertools.count()
     async with server(venue) as url, running(url, Announced(), transport=refusing) as journal:
         (reason,) = (await journal.until("lost"))[:1]
     assert reason.startswith("closed by the venue (1012: service restart)")
-    assert [frame for frame in journal.all("frame") if frame.startswith(b"p")] == [b"p %d" % n for n in range(50)]
+    assert [frame for frame in journal.values_of("frame") if frame.startswith(b"p")] == [b"p %d" % n for n in range(50)]
 
 
 async def test_a_channel_that_stays_silent_ends_the_connection_in_its_words():
     protocol = EchoProtocol()
-    protocol.broken = "index silent for 20 s"
-    async with server(hold) as url, running(url, protocol) as journal:
+    protocol.failure_reason = "index silent for 20 s"
+    async with server(keep_open) as url, running(url, protocol) as journal:
         (reason, *_) = await journal.until("lost")
     assert reason == "index silent for 20 s; next try in 1 s"
 
@@ -488,11 +493,11 @@ async def test_timer_and_rest_go_on_without_a_socket_and_rest_troubles_are_told(
     protocol = EchoProtocol()
     protocol._calls.append(RestCall("poll", "/p"))
     stop, rest, times = asyncio.Event(), NoRest(), itertools.count(1)
-    rest.trouble["rest.test"] = "HTTP 503: unavailable"
+    rest.errors["rest.test"] = "HTTP 503: unavailable"
     journal = Journal(protocol)
     endpoint = Endpoint("echo", f"ws://127.0.0.1:{free_port()}", "http://rest.test", protocol)
-    life = connection.run(endpoint, journal, rest, times.__next__, stop, tick_s=0.02, pause=Pauses())
-    task = asyncio.create_task(life)
+    run_coroutine = connection.run(endpoint, journal, rest, times.__next__, stop, tick_s=0.02, pause=Pauses())
+    task = asyncio.create_task(run_coroutine)
     async with asyncio.timeout(5):
         assert await journal.until("response") == [("poll", b"http://rest.test/p")]
         assert (await journal.until("timer"))[0] == "REST: HTTP 503: unavailable"
@@ -502,15 +507,15 @@ async def test_timer_and_rest_go_on_without_a_socket_and_rest_troubles_are_told(
 
 @pytest.mark.parametrize("abrupt", [True, False])
 async def test_a_venue_that_hangs_up_before_the_handshake_is_no_connection(abrupt: bool):
-    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def close_early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not abrupt:
             await reader.read(100)
         (writer.transport.abort if abrupt else writer.close)()
 
-    listening = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    listening = await asyncio.start_server(close_early, "127.0.0.1", 0)
     async with listening, running(f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}") as journal:
         reasons = await journal.until("lost", 3)
-    assert journal.all("connected") == []
+    assert journal.values_of("connected") == []
     assert {reason.partition(";")[0] for reason in reasons} <= {
         "no websocket there: did not receive a valid HTTP response",
         "connection broken off",

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfmon.model.events import MarketTrade
-from dfmon.venues.decoding import Recent
+from dfmon.venues.decoding import TradeDeduplicator
 from tests.venues import test_okx as okx
 
 
@@ -12,19 +12,21 @@ from tests.venues import test_okx as okx
 def test_what_two_connections_bring_counts_once(first: int, steps: list[int], behind: int) -> None:
     """Numbers rise, now and then by more than one; the second connection is some prints behind the first."""
     numbers = [first := first + step for step in steps]
-    recent, told = Recent(), []
-    for turn in range(len(numbers) + behind):
-        told += [n for n in numbers[turn : turn + 1] if recent.fresh("BTC", n)]
-        told += [n for n in numbers[turn - behind : turn - behind + 1] if turn >= behind and recent.fresh("BTC", n)]
-    assert told == numbers
+    deduplicator, new_numbers = TradeDeduplicator(), []
+    for index in range(len(numbers) + behind):
+        new_numbers += [n for n in numbers[index : index + 1] if deduplicator.is_new("BTC", n)]
+        new_numbers += [
+            n for n in numbers[index - behind : index - behind + 1] if index >= behind and deduplicator.is_new("BTC", n)
+        ]
+    assert new_numbers == numbers
 
 
 def test_the_memory_of_a_market_is_as_large_after_hours_as_after_its_first_print() -> None:
-    recent, sizes = Recent(), set()
+    deduplicator, sizes = TradeDeduplicator(), set()
     for number in range(1, 50_000):
-        assert recent.fresh("BTC", number)
-        assert not recent.fresh("BTC", number)
-        sizes.add(sum(held.buffer_info()[1] * held.itemsize for held in recent._seen.values()))
+        assert deduplicator.is_new("BTC", number)
+        assert not deduplicator.is_new("BTC", number)
+        sizes.add(sum(id_table.buffer_info()[1] * id_table.itemsize for id_table in deduplicator._seen.values()))
     assert len(sizes) == 1
 
 

@@ -20,7 +20,7 @@ from dfmon.model.events import (
 )
 from dfmon.model.units import HOUR, MINUTE, SECOND
 from dfmon.venues.deribit.protocol import DeribitProtocol
-from dfmon.venues.deribit.trades.sequencer import LARGEST_JUMP, PAGE, Tape
+from dfmon.venues.deribit.trades.sequencer import MAX_SEQUENCE_JUMP, PAGE_SIZE, TradeSequencer
 from dfmon.venues.deribit.wire import Trade
 from dfmon.venues.protocol import RestCall, VenueProtocol
 from tests.venues.venue_golden import NOW, Golden, assert_finite, body, goldens, mutations, plain
@@ -30,7 +30,7 @@ CALL, PUT, LINEAR = "BTC-27NOV26-95000-C", "BTC-27NOV26-88000-P", "BTC_USDC-27NO
 T_MS = 1_794_830_405_123
 
 
-def named(name: str) -> Golden:
+def golden_named(name: str) -> Golden:
     return next(golden for golden in SESSION if golden.name.startswith(name))
 
 
@@ -40,7 +40,7 @@ def connected() -> DeribitProtocol:
     return protocol
 
 
-def listed() -> DeribitProtocol:
+def listed_protocol() -> DeribitProtocol:
     """A connection whose BTC and USDC listings have been read and whose queues are empty."""
     protocol = connected()
     for golden in SESSION:
@@ -55,7 +55,7 @@ def sent(protocol: VenueProtocol) -> list[dict]:
     return [json.loads(text) for text in protocol.data_to_send()]
 
 
-def opened(protocol: DeribitProtocol, at_ms: int = 0) -> RestCall | None:
+def acknowledge_subscriptions(protocol: DeribitProtocol, at_ms: int = 0) -> RestCall | None:
     """Every subscription acknowledged at the venue's `at_ms`; the fill by time that is asked for thereupon."""
     for request in sent(protocol):
         if request["method"] == "public/subscribe":
@@ -84,7 +84,7 @@ def answer(result: object, at_ms: int = 0) -> bytes:
     return body({"jsonrpc": "2.0", "result": result, "usIn": us + 1, "usOut": us + 2, "usDiff": 1, "testnet": False})
 
 
-def of(kind: type, events: Sequence[Event]) -> list:
+def of_type(kind: type, events: Sequence[Event]) -> list:
     return [event for event in events if isinstance(event, kind)]
 
 
@@ -103,29 +103,29 @@ def test_the_golden_session_gives_exactly_these_events():
 
 @pytest.mark.parametrize("golden", SESSION, ids=lambda golden: golden.name)
 def test_damaged_frames_become_events_or_rejections(golden: Golden):
-    protocol = listed()
+    protocol = listed_protocol()
     for damaged in mutations(golden.body):
         assert_finite(Golden("", damaged, [], golden.tag).play(protocol))
 
 
 def test_marks_are_fractions_and_everything_else_is_percent():
-    protocol = listed()
-    (marks,) = of(OptionMarks, named("markprice").play(protocol))
-    (ticker,) = of(OptionTicker, named("ticker of an option").play(protocol))
-    (summary,) = of(OptionTicker, named("book summary").play(protocol))
+    protocol = listed_protocol()
+    (marks,) = of_type(OptionMarks, golden_named("markprice").play(protocol))
+    (ticker,) = of_type(OptionTicker, golden_named("ticker of an option").play(protocol))
+    (summary,) = of_type(OptionTicker, golden_named("book summary").play(protocol))
     assert marks.mark_iv[0] == ticker.mark_iv == summary.mark_iv == pytest.approx(0.5706)
 
 
 def test_a_side_without_quote_has_neither_price_nor_volatility():
-    (ticker,) = of(OptionTicker, named("ticker without").play(listed()))
+    (ticker,) = of_type(OptionTicker, golden_named("ticker without").play(listed_protocol()))
     assert all(math.isnan(value) for value in (ticker.bid, ticker.ask, ticker.bid_iv, ticker.ask_iv))
     assert ticker.mark == 0.0012
 
 
 def test_a_channel_in_another_spelling_of_the_json_is_read_too():
-    spaced = json.dumps(json.loads(named("index").body)).encode()
+    spaced = json.dumps(json.loads(golden_named("index").body)).encode()
     assert b'"channel": ' in spaced
-    assert connected().frame_received(spaced) == named("index").play(connected())
+    assert connected().frame_received(spaced) == golden_named("index").play(connected())
 
 
 # ---- the connection --------------------------------------------------------------------------------------------------
@@ -148,19 +148,19 @@ def test_the_greeting_sets_a_heartbeat_and_subscribes_kinds_not_options():
 def test_futures_are_subscribed_when_the_listing_names_them_and_again_after_a_reconnect():
     protocol = connected()
     protocol.data_to_send()
-    named("listing BTC futures").play(protocol)
-    wanted = ["incremental_ticker.BTC-PERPETUAL", "incremental_ticker.BTC-27NOV26"]
-    assert sent(protocol)[0]["params"]["channels"] == wanted
+    golden_named("listing BTC futures").play(protocol)
+    expected = ["incremental_ticker.BTC-PERPETUAL", "incremental_ticker.BTC-27NOV26"]
+    assert sent(protocol)[0]["params"]["channels"] == expected
     protocol.connection_lost("x")
     protocol.connection_made(NOW + MINUTE)
-    assert set(wanted) <= set(sent(protocol)[2]["params"]["channels"])
-    named("listing BTC futures").play(protocol)
+    assert set(expected) <= set(sent(protocol)[2]["params"]["channels"])
+    golden_named("listing BTC futures").play(protocol)
     assert sent(protocol) == []
 
 
 def test_a_future_that_left_the_listing_is_unsubscribed():
-    protocol = listed()
-    rows = json.loads(named("listing BTC futures").body)["result"]
+    protocol = listed_protocol()
+    rows = json.loads(golden_named("listing BTC futures").body)["result"]
     protocol.response_received("instruments:BTC:future", answer(rows[:1]))
     (request,) = sent(protocol)
     assert request["method"] == "public/unsubscribe"
@@ -170,41 +170,41 @@ def test_a_future_that_left_the_listing_is_unsubscribed():
 def test_a_coin_with_futures_of_its_own_needs_none_in_dollars():
     protocol = DeribitProtocol(("BTC", "SOL"))
     protocol.connection_made(NOW)
-    named("listing BTC futures").play(protocol)
+    golden_named("listing BTC futures").play(protocol)
     protocol.data_to_send()
-    row = json.loads(named("listing BTC futures").body)["result"][0] | {"instrument_type": "linear"}
+    row = json.loads(golden_named("listing BTC futures").body)["result"][0] | {"instrument_type": "linear"}
     rows = [
         row | {"instrument_name": f"{coin}_USDC-PERPETUAL", "base_currency": coin, "settlement_currency": "USDC"}
         for coin in ("BTC", "SOL", "XRP")
     ]
     for _ in range(2):
         protocol.response_received("instruments:USDC:future", answer(rows))
-        named("listing BTC futures").play(protocol)
+        golden_named("listing BTC futures").play(protocol)
     (request,) = sent(protocol)
     assert request["params"]["channels"] == ["incremental_ticker.SOL_USDC-PERPETUAL"]
 
 
 @pytest.mark.parametrize("spoilt", [{"strike": "x"}, {"expiration_timestamp": 0, "settlement_period": "week"}])
 def test_a_bad_row_of_a_future_ends_no_future(spoilt: dict):
-    protocol = listed()
-    rows = json.loads(named("listing BTC futures").body)["result"]
+    protocol = listed_protocol()
+    rows = json.loads(golden_named("listing BTC futures").body)["result"]
     events = protocol.response_received("instruments:BTC:future", answer([rows[0], rows[1] | spoilt]))
-    assert [event.what for event in of(Rejected, events)] == ["row"]
+    assert [event.what for event in of_type(Rejected, events)] == ["row"]
     assert sent(protocol) == []
     assert "BTC-27NOV26" in protocol.listings.futures
 
 
 def test_an_empty_listing_of_futures_is_not_believed():
-    protocol = listed()
+    protocol = listed_protocol()
     events = protocol.response_received("instruments:BTC:future", answer([]))
-    assert [event.what for event in of(Rejected, events)] == ["listing"]
+    assert [event.what for event in of_type(Rejected, events)] == ["listing"]
     assert sent(protocol) == []
 
 
 def test_many_channels_are_sent_in_frames_the_venue_accepts():
     protocol = connected()
     protocol.data_to_send()
-    base = json.loads(named("listing BTC futures").body)["result"][1]
+    base = json.loads(golden_named("listing BTC futures").body)["result"][1]
     rows = [base | {"instrument_name": f"BTC-{number:04d}-a-rather-long-name"} for number in range(1000)]
     protocol.response_received("instruments:BTC:future", answer(rows))
     frames = protocol.data_to_send()
@@ -234,10 +234,10 @@ def test_channels_left_out_of_the_acknowledgement_are_named_optional_ones_are_no
 
 
 def test_a_test_request_is_answered_at_once_a_heartbeat_is_not():
-    protocol = listed()
-    assert named("test request").play(protocol) == []
+    protocol = listed_protocol()
+    assert golden_named("test request").play(protocol) == []
     assert [request["method"] for request in sent(protocol)] == ["public/test"]
-    named("heartbeat").play(protocol)
+    golden_named("heartbeat").play(protocol)
     assert sent(protocol) == []
 
 
@@ -248,9 +248,9 @@ def test_a_subscription_refused_by_the_settlement_is_sent_again_later():
     assert protocol.frame_received(body(error)) == [
         FeedStatus("deribit", FeedState.SYNCING, "settlement in progress (10041)")
     ]
-    protocol.due(NOW + SECOND)
+    protocol.on_timer(NOW + SECOND)
     assert sent(protocol) == []
-    protocol.due(NOW + 5 * SECOND)
+    protocol.on_timer(NOW + 5 * SECOND)
     assert sent(protocol)[0]["params"] == request["params"]
 
 
@@ -260,9 +260,9 @@ def test_a_subscription_refused_for_good_is_not_repeated():
     error = {"jsonrpc": "2.0", "id": request["id"], "error": {"code": 13778, "message": "raw"}}
     events = protocol.frame_received(body(error))
     assert events[0] == FeedStatus("deribit", FeedState.SYNCING, "raw channels need an account (13778)")
-    assert len(of(Rejected, events)) == len(request["params"]["channels"])
+    assert len(of_type(Rejected, events)) == len(request["params"]["channels"])
     for later in range(100):
-        protocol.due(NOW + later * SECOND)
+        protocol.on_timer(NOW + later * SECOND)
     assert {request["method"] for request in sent(protocol)} == {"public/get_time"}
 
 
@@ -276,8 +276,8 @@ def test_foreign_words_cannot_move_the_cursor():
 
 def test_the_listing_is_complete_when_both_settlement_currencies_are_read():
     protocol = connected()
-    assert of(ListingComplete, named("listing BTC options").play(protocol)) == []
-    (complete,) = of(ListingComplete, named("listing USDC").play(protocol))
+    assert of_type(ListingComplete, golden_named("listing BTC options").play(protocol)) == []
+    (complete,) = of_type(ListingComplete, golden_named("listing USDC").play(protocol))
     assert complete == ListingComplete("deribit", "BTC", frozenset({CALL, PUT, LINEAR}))
 
 
@@ -285,43 +285,43 @@ def test_without_linear_options_one_currency_is_the_whole_listing():
     protocol = DeribitProtocol(("BTC",), linear=False)
     protocol.connection_made(NOW)
     assert tags(protocol.rest_calls()) == ["instruments:BTC:option", "instruments:BTC:future"]
-    assert len(of(ListingComplete, named("listing BTC options").play(protocol))) == 1
+    assert len(of_type(ListingComplete, golden_named("listing BTC options").play(protocol))) == 1
 
 
 def test_a_later_reading_without_an_option_ends_it_and_the_roll_is_told():
-    protocol = listed()
-    rows = json.loads(named("listing BTC options").body)["result"]
+    protocol = listed_protocol()
+    rows = json.loads(golden_named("listing BTC options").body)["result"]
     new = rows[1] | {"instrument_name": "BTC-18NOV26-92000-P", "instrument_id": 650}
-    (complete,) = of(ListingComplete, protocol.response_received("instruments:BTC:option", answer([rows[0], new])))
+    (complete,) = of_type(ListingComplete, protocol.response_received("instruments:BTC:option", answer([rows[0], new])))
     assert complete.names == {CALL, "BTC-18NOV26-92000-P", LINEAR}
     roll = protocol.listings.last_roll
     assert roll is not None
     assert (roll.added, roll.removed) == ({"BTC-18NOV26-92000-P"}, {PUT})
-    assert protocol.listings.rolls.name(602) == PUT
+    assert protocol.listings.roll_map.name(602) == PUT
 
 
 def test_a_bad_row_is_rejected_and_ends_no_option():
-    protocol = listed()
-    rows = json.loads(named("listing BTC options").body)["result"]
+    protocol = listed_protocol()
+    rows = json.loads(golden_named("listing BTC options").body)["result"]
     events = protocol.response_received("instruments:BTC:option", answer([rows[0], {"kind": "option"}]))
-    assert [event.what for event in of(Rejected, events)] == ["row"]
-    assert len(of(Listed, events)) == 1
-    assert PUT in of(ListingComplete, events)[0].names
+    assert [event.what for event in of_type(Rejected, events)] == ["row"]
+    assert len(of_type(Listed, events)) == 1
+    assert PUT in of_type(ListingComplete, events)[0].names
 
 
 def test_an_answer_to_another_question_ends_no_option():
-    protocol = listed()
-    futures = json.loads(named("listing BTC futures").body)["result"]
+    protocol = listed_protocol()
+    futures = json.loads(golden_named("listing BTC futures").body)["result"]
     events = protocol.response_received("instruments:BTC:option", answer(futures))
-    assert of(ListingComplete, events) == []
-    assert {event.what for event in of(Rejected, events)} == {"row", "listing"}
+    assert of_type(ListingComplete, events) == []
+    assert {event.what for event in of_type(Rejected, events)} == {"row", "listing"}
 
 
 def test_an_option_without_a_strike_is_no_option():
-    protocol = listed()
-    rows = json.loads(named("listing BTC options").body)["result"]
+    protocol = listed_protocol()
+    rows = json.loads(golden_named("listing BTC options").body)["result"]
     events = protocol.response_received("instruments:BTC:option", answer([rows[0], rows[1] | {"strike": None}]))
-    assert [event.instrument.name for event in of(Listed, events)] == [CALL]
+    assert [event.instrument.name for event in of_type(Listed, events)] == [CALL]
 
 
 def test_records_of_2021_say_less_and_are_understood():
@@ -340,12 +340,12 @@ def test_records_of_2021_say_less_and_are_understood():
 @pytest.mark.parametrize("state", ["delivered", "archivized", "inactive", "closed", "terminated"])
 def test_final_states_delist(state: str):
     row = {"timestamp": T_MS, "state": state, "instrument_name": CALL}
-    events = listed().frame_received(push("instrument.state.option.BTC", row))
+    events = listed_protocol().frame_received(push("instrument.state.option.BTC", row))
     assert events == [Delisted("deribit", CALL, T_MS * 1_000_000)]
 
 
 def test_an_unknown_state_is_counted_and_a_pause_is_not():
-    protocol = listed()
+    protocol = listed_protocol()
     for state, expected in (("halted", []), ("dreaming", [Rejected("deribit", "state", "dreaming")])):
         row = {"timestamp": T_MS, "state": state, "instrument_name": CALL}
         assert protocol.frame_received(push("instrument.state.option.BTC", row)) == expected
@@ -355,39 +355,39 @@ def test_an_unknown_state_is_counted_and_a_pause_is_not():
 
 
 def test_a_combo_is_counted_leg_by_leg_and_once():
-    protocol = listed()
-    events = [*named("combo print").play(protocol), *named("trades: the two legs").play(protocol)]
-    legs = [event for event in of(OptionTrade, events) if event.combo]
+    protocol = listed_protocol()
+    events = [*golden_named("combo print").play(protocol), *golden_named("trades: the two legs").play(protocol)]
+    legs = [event for event in of_type(OptionTrade, events) if event.combo]
     assert [(leg.name, leg.side, leg.size) for leg in legs] == [(CALL, 1, 3.0), (PUT, -1, 3.0)]
     assert {leg.event_id for leg in legs} == {"415305280"}
 
 
 def test_a_print_seen_before_is_dropped_and_order_does_not_matter():
-    protocol = listed()
+    protocol = listed_protocol()
     first = protocol.frame_received(trades(trade(2, 12), trade(1, 11), trade(2, 12)))
     again = protocol.frame_received(trades(trade(1, 11), trade(3, 13)))
-    assert [event.seq for event in of(OptionTrade, [*first, *again])] == [11, 12, 13]
+    assert [event.seq for event in of_type(OptionTrade, [*first, *again])] == [11, 12, 13]
     assert protocol.rest_calls() == []
 
 
 def test_a_print_of_an_options_own_channel_is_the_same_print():
-    protocol = listed()
+    protocol = listed_protocol()
     own = push(f"trades.{CALL}.raw", [trade(1, 11)])
     events = [*protocol.frame_received(own), *protocol.frame_received(trades(trade(1, 11)))]
-    assert [event.seq for event in of(OptionTrade, events)] == [11]
+    assert [event.seq for event in of_type(OptionTrade, events)] == [11]
 
 
 def test_equal_ids_of_two_currencies_are_two_prints():
-    protocol = listed()
+    protocol = listed_protocol()
     events = [
         *protocol.frame_received(trades(trade(1, 11))),
         *protocol.frame_received(trades(trade(1, 5, LINEAR), currency="USDC")),
     ]
-    assert len(of(OptionTrade, events)) == 2
+    assert len(of_type(OptionTrade, events)) == 2
 
 
 def test_a_jump_of_the_sequence_asks_for_the_missing_prints_once():
-    protocol = listed()
+    protocol = listed_protocol()
     assert [event.seq for event in protocol.frame_received(trades(trade(1, 11), trade(5, 15)))] == [11]
     assert protocol.frame_received(trades(trade(6, 16))) == []
     (call,) = protocol.rest_calls()
@@ -400,55 +400,58 @@ def test_a_jump_of_the_sequence_asks_for_the_missing_prints_once():
 
 
 def test_prints_the_venue_does_not_return_are_given_up_and_told_after_a_minute_of_its_time():
-    protocol = listed()
+    protocol = listed_protocol()
     protocol.frame_received(trades(trade(1, 11), trade(5, 15)))
     (call,) = protocol.rest_calls()
     (event,) = protocol.response_received(call.tag, answer({"trades": [trade(2, 12)], "has_more": False}))
     assert event.seq == 12
-    told: list[Event] = []
-    asked = 0
+    emitted: list[Event] = []
+    request_count = 0
     for second in range(90):
-        protocol.due(NOW + second * SECOND)
+        protocol.on_timer(NOW + second * SECOND)
         for call in protocol.rest_calls():
             if call.tag.startswith("gap"):
-                assert not told
-                asked += 1
-                told += protocol.response_received(
+                assert not emitted
+                request_count += 1
+                emitted += protocol.response_received(
                     call.tag, answer({"trades": [], "has_more": False}, T_MS + second * 1000)
                 )
-    assert asked == 7
-    assert told[:2] == [
+    assert request_count == 7
+    assert emitted[:2] == [
         PrintsLost("deribit", CALL, 2),
         Rejected("deribit", "gap", f"{CALL}: 2 prints not returned"),
     ]
-    assert [event.seq for event in of(OptionTrade, told)] == [15]
+    assert [event.seq for event in of_type(OptionTrade, emitted)] == [15]
 
 
 def test_the_missing_print_may_come_by_itself():
-    protocol = listed()
+    protocol = listed_protocol()
     protocol.frame_received(trades(trade(1, 11), trade(3, 13), trade(2, 12)))
     assert protocol.rest_calls() == []
 
 
 def test_a_large_jump_is_asked_for_page_by_page_and_one_beyond_reason_is_damage():
-    protocol = listed()
-    protocol.frame_received(trades(trade(1, 11), trade(2, 11 + 2 * PAGE)))
+    protocol = listed_protocol()
+    protocol.frame_received(trades(trade(1, 11), trade(2, 11 + 2 * PAGE_SIZE)))
     (call,) = protocol.rest_calls()
-    assert (dict(call.params)["start_seq"], dict(call.params)["end_seq"]) == ("12", str(11 + PAGE))
-    rows = [trade(100_000 + seq, seq) for seq in range(12, 12 + PAGE)]
-    assert len(protocol.response_received(call.tag, answer({"trades": rows, "has_more": True}))) == PAGE
+    assert (dict(call.params)["start_seq"], dict(call.params)["end_seq"]) == ("12", str(11 + PAGE_SIZE))
+    rows = [trade(100_000 + seq, seq) for seq in range(12, 12 + PAGE_SIZE)]
+    assert len(protocol.response_received(call.tag, answer({"trades": rows, "has_more": True}))) == PAGE_SIZE
     (call,) = protocol.rest_calls()
-    assert (dict(call.params)["start_seq"], dict(call.params)["end_seq"]) == (str(12 + PAGE), str(10 + 2 * PAGE))
-    damaged = protocol.frame_received(trades(trade(3, LARGEST_JUMP * 3)))
+    assert (dict(call.params)["start_seq"], dict(call.params)["end_seq"]) == (
+        str(12 + PAGE_SIZE),
+        str(10 + 2 * PAGE_SIZE),
+    )
+    damaged = protocol.frame_received(trades(trade(3, MAX_SEQUENCE_JUMP * 3)))
     assert damaged == [Rejected("deribit", "row", "1 prints with a number out of all order")]
 
 
 def test_after_a_reconnect_the_outage_is_filled_by_time_before_any_hole_by_number():
-    protocol = listed()
+    protocol = listed_protocol()
     protocol.frame_received(trades(trade(1, 11)))
     protocol.connection_lost("x")
     protocol.connection_made(NOW + HOUR)
-    fill = opened(protocol)
+    fill = acknowledge_subscriptions(protocol)
     assert int(dict(fill.params)["start_timestamp"]) == T_MS + 1 - 5000
     assert int(dict(fill.params)["end_timestamp"]) == (NOW + HOUR) // 1_000_000
     protocol.frame_received(trades(trade(9, 19)))
@@ -465,8 +468,8 @@ def test_after_a_reconnect_the_outage_is_filled_by_time_before_any_hole_by_numbe
 def test_the_first_connection_reads_the_past_page_by_page_and_says_when_it_is_whole():
     protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=3600.0)
     protocol.connection_made(NOW)
-    named("listing BTC options").play(protocol)
-    fill = opened(protocol)
+    golden_named("listing BTC options").play(protocol)
+    fill = acknowledge_subscriptions(protocol)
     start_ms = NOW // 1_000_000 - 3_600_000
     assert int(dict(fill.params)["start_timestamp"]) == start_ms
     gone = {**trade(3, 12), "instrument_name": "BTC-1JAN20-1000-C"}
@@ -475,7 +478,7 @@ def test_the_first_connection_reads_the_past_page_by_page_and_says_when_it_is_wh
     assert [type(event).__name__ for event in events] == ["OptionTrade"]
     (more,) = (call for call in protocol.rest_calls() if call.tag.startswith("trades:"))
     events = protocol.response_received(more.tag, answer({"trades": [trade(1, 11), trade(4, 12)], "has_more": False}))
-    assert [type(event).__name__ for event in events] == ["OptionTrade", "HistorySeen"]
+    assert [type(event).__name__ for event in events] == ["OptionTrade", "TradeHistoryComplete"]
     assert (events[-1].underlying, events[-1].since_ns) == ("BTC", start_ms * 1_000_000)
 
 
@@ -484,81 +487,81 @@ def test_a_first_connection_that_ends_early_reads_the_past_again():
     protocol.connection_made(NOW)
     protocol.connection_lost("x")
     protocol.connection_made(NOW + HOUR)
-    named("listing BTC options").play(protocol)
-    fill = opened(protocol)
+    golden_named("listing BTC options").play(protocol)
+    fill = acknowledge_subscriptions(protocol)
     assert int(dict(fill.params)["start_timestamp"]) == NOW // 1_000_000 - 3_600_000
 
 
 def test_a_fill_ends_where_the_channels_begin_not_where_we_connected():
     """Prints between the two would be neither in the answer nor on the channel."""
-    protocol = listed()
+    protocol = listed_protocol()
     protocol.frame_received(trades(trade(1, 11)))
     protocol.connection_lost("x")
     protocol.connection_made(NOW + HOUR)
     assert not any(call.tag.startswith("trades:") for call in protocol.rest_calls()), "not before the channels are open"
     opened_ms = (NOW + HOUR) // 1_000_000 + 700
-    assert int(dict(opened(protocol, opened_ms).params)["end_timestamp"]) == opened_ms
+    assert int(dict(acknowledge_subscriptions(protocol, opened_ms).params)["end_timestamp"]) == opened_ms
 
 
 def test_the_past_is_asked_for_when_the_listing_tells_whose_it_is():
     """The first fill drops prints of unknown names, so that a listing that failed must not cost the past."""
     protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=3600.0)
     protocol.connection_made(NOW)
-    assert opened(protocol) is None
+    assert acknowledge_subscriptions(protocol) is None
     protocol.response_received("instruments:BTC:option", b"")
-    named("listing BTC options").play(protocol)
+    golden_named("listing BTC options").play(protocol)
     assert any(call.tag.startswith("trades:BTC") for call in protocol.rest_calls())
 
 
 def test_a_hole_whose_call_was_lost_with_the_connection_is_asked_for_again():
-    protocol = listed()
+    protocol = listed_protocol()
     protocol.frame_received(trades(trade(1, 11), trade(5, 15)))
     protocol.connection_lost("x")
     protocol.connection_made(NOW + HOUR)
-    fill = opened(protocol)
+    fill = acknowledge_subscriptions(protocol)
     protocol.response_received(fill.tag, answer({"trades": [trade(5, 15)], "has_more": False}))
     assert tags(protocol.rest_calls()) == [f"gap:BTC:{CALL}:12:14"]
 
 
 def test_the_memory_of_prints_is_bounded():
-    tape = Tape(memory=3)
+    sequencer = TradeSequencer(max_ids=3)
     rows = [msgspec.convert(trade(number, number), Trade) for number in range(5)]
-    assert tape.take("BTC", rows) == rows
+    assert sequencer.accept("BTC", rows) == rows
     renumbered = [msgspec.structs.replace(rows[place], trade_seq=5) for place in (4, 0)]
-    assert tape.take("BTC", renumbered[:1]) == []
-    assert tape.take("BTC", renumbered[1:]) == renumbered[1:], "its id is forgotten"
+    assert sequencer.accept("BTC", renumbered[:1]) == []
+    assert sequencer.accept("BTC", renumbered[1:]) == renumbered[1:], "its id is forgotten"
 
 
 def test_hours_of_prints_leave_nothing_behind_but_where_each_line_ends():
     """And what a sweep brings again, long after its id is forgotten, is known by its number."""
-    tape = Tape()
+    sequencer = TradeSequencer()
     names = [f"BTC-1DEC26-{strike}000-C" for strike in range(80, 90)]
     rows = [msgspec.convert(trade(n, n // len(names), names[n % len(names)]), Trade) for n in range(20_000)]
     sizes = []
     for start in range(0, len(rows), 500):
-        part = rows[start : start + 500]
-        assert tape.take("BTC", part) == part
-        assert tape.take("BTC", rows[max(0, start - 4_000) : start], filled=True) == [], "a late sweep"
-        held = sum(len(value) for value in vars(tape).values() if isinstance(value, dict))
-        sizes.append(held + sum(len(line.waiting) for line in tape._lines.values()))
+        batch = rows[start : start + 500]
+        assert sequencer.accept("BTC", batch) == batch
+        assert sequencer.accept("BTC", rows[max(0, start - 4_000) : start], from_fill=True) == [], "a late sweep"
+        entry_count = sum(len(value) for value in vars(sequencer).values() if isinstance(value, dict))
+        sizes.append(entry_count + sum(len(sequence.waiting) for sequence in sequencer._sequences.values()))
     assert max(sizes) == sizes[10] == sizes[-1], "flat after the first hour or so"
 
 
 def test_prints_wait_for_the_listing_and_then_come_in_order():
     protocol = connected()
     assert protocol.frame_received(trades(trade(1, 11), trade(2, 12), trade(3, 9, "BTC-NOT-LISTED"))) == []
-    events = named("listing BTC options").play(protocol)
-    assert [event.seq for event in of(OptionTrade, events)] == [11, 12]
-    assert of(Rejected, events) == [Rejected("deribit", "instrument", "BTC-NOT-LISTED")]
+    events = golden_named("listing BTC options").play(protocol)
+    assert [event.seq for event in of_type(OptionTrade, events)] == [11, 12]
+    assert of_type(Rejected, events) == [Rejected("deribit", "instrument", "BTC-NOT-LISTED")]
 
 
 def test_an_unknown_name_has_the_listing_read_again_but_not_every_second():
-    protocol = listed()
-    listing = json.loads(named("listing BTC options").body)["result"]
+    protocol = listed_protocol()
+    listing = json.loads(golden_named("listing BTC options").body)["result"]
     asked = []
     for second in range(90):
         protocol.frame_received(trades(trade(second, second, "BTC-1DEC26-90000-C")))
-        protocol.due(NOW + second * SECOND)
+        protocol.on_timer(NOW + second * SECOND)
         for call in protocol.rest_calls():
             if call.tag == "instruments:BTC:option":
                 asked.append(second)
@@ -567,9 +570,11 @@ def test_an_unknown_name_has_the_listing_read_again_but_not_every_second():
 
 
 def test_one_bad_print_does_not_cost_the_others():
-    events = listed().frame_received(trades(trade(1, 11), {"trade_id": "x"}, trade(2, 12, amount=-1), trade(3, 13)))
-    assert [event.seq for event in of(OptionTrade, events)] == [11], "13 waits for a good 12"
-    assert [event.what for event in of(Rejected, events)] == ["row", "row"]
+    events = listed_protocol().frame_received(
+        trades(trade(1, 11), {"trade_id": "x"}, trade(2, 12, amount=-1), trade(3, 13))
+    )
+    assert [event.seq for event in of_type(OptionTrade, events)] == [11], "13 waits for a good 12"
+    assert [event.what for event in of_type(Rejected, events)] == ["row", "row"]
 
 
 # ---- REST ------------------------------------------------------------------------------------------------------------
@@ -581,22 +586,22 @@ def test_the_listing_is_read_at_start_and_at_five_past_every_hour():
     for golden in SESSION[:3]:
         golden.play(protocol)
     protocol.rest_calls()
-    protocol.due(NOW + 4 * MINUTE)
+    protocol.on_timer(NOW + 4 * MINUTE)
     assert not [tag for tag in tags(protocol.rest_calls()) if tag.startswith("instruments:BTC")]
-    protocol.due(NOW + 5 * MINUTE)
+    protocol.on_timer(NOW + 5 * MINUTE)
     assert "instruments:BTC:option" in tags(protocol.rest_calls())
 
 
 def test_the_summary_follows_the_listing_and_comes_every_half_minute():
     protocol = connected()
     protocol.rest_calls()
-    named("listing BTC options").play(protocol)
+    golden_named("listing BTC options").play(protocol)
     first = tags(protocol.rest_calls())
     assert first[0] == "summary:BTC"
-    named("book summary").play(protocol)
-    protocol.due(NOW + 29 * SECOND)
+    golden_named("book summary").play(protocol)
+    protocol.on_timer(NOW + 29 * SECOND)
     assert protocol.rest_calls() == []
-    protocol.due(NOW + 30 * SECOND)
+    protocol.on_timer(NOW + 30 * SECOND)
     second = tags(protocol.rest_calls())
     assert second[0] == "summary:BTC"
     tickers = {tag.partition(":")[2] for tag in (*first[1:], *second[1:])}
@@ -605,15 +610,15 @@ def test_the_summary_follows_the_listing_and_comes_every_half_minute():
 
 
 def test_a_ticker_of_another_option_than_was_asked_for_is_counted():
-    protocol = listed()
-    (event,) = protocol.response_received(f"ticker:{PUT}", named("ticker asked").body)
+    protocol = listed_protocol()
+    (event,) = protocol.response_received(f"ticker:{PUT}", golden_named("ticker asked").body)
     assert isinstance(event, Rejected)
     assert f"asked for {PUT}, told of {CALL}" in event.detail
 
 
 def test_a_summary_row_of_somebody_else_is_skipped():
-    protocol = listed()
-    rows = json.loads(named("book summary").body)["result"]
+    protocol = listed_protocol()
+    rows = json.loads(golden_named("book summary").body)["result"]
     other = rows[0] | {"instrument_name": "XRP_USDC-27NOV26-2d125-C"}
     assert len(protocol.response_received("summary:USDC", answer([other, *rows]))) == 1
 
@@ -625,32 +630,34 @@ def test_a_listing_that_failed_is_asked_for_again(reply: bytes):
     protocol = connected()
     protocol.rest_calls()
     events = protocol.response_received("instruments:BTC:option", reply)
-    assert [event.what for event in of(Rejected, events)] == ["answer"]
-    protocol.due(NOW + SECOND)
-    protocol.due(NOW + 3 * SECOND)
+    assert [event.what for event in of_type(Rejected, events)] == ["answer"]
+    protocol.on_timer(NOW + SECOND)
+    protocol.on_timer(NOW + 3 * SECOND)
     assert protocol.rest_calls() == []
-    protocol.due(NOW + 7 * SECOND)
+    protocol.on_timer(NOW + 7 * SECOND)
     assert tags(protocol.rest_calls()) == ["instruments:BTC:option"]
 
 
 def test_a_tag_of_nobody_is_rejected():
-    assert listed().response_received("weather:BTC", b"{}") == [Rejected("deribit", "answer", "weather:BTC")]
+    assert listed_protocol().response_received("weather:BTC", b"{}") == [Rejected("deribit", "answer", "weather:BTC")]
 
 
 def test_two_protocols_fed_alike_tell_alike_whatever_their_timers_did():
     live, replayed = connected(), connected()
     for number, golden in enumerate(SESSION):
-        live.due(NOW + number * MINUTE)
+        live.on_timer(NOW + number * MINUTE)
         live.data_to_send()
         live.rest_calls()
         assert plain(golden.play(live)) == plain(golden.play(replayed))
 
 
 def test_only_a_change_of_the_venues_own_state_is_told():
-    protocol = listed()
+    protocol = listed_protocol()
     closed = push("platform_state", {"maintenance": True})
-    opened = push("platform_state.public_methods_state", {"allow_unauthenticated_public_requests": True})
-    assert protocol.frame_received(opened) == []
+    acknowledge_subscriptions = push(
+        "platform_state.public_methods_state", {"allow_unauthenticated_public_requests": True}
+    )
+    assert protocol.frame_received(acknowledge_subscriptions) == []
     assert protocol.frame_received(closed) == [FeedStatus("deribit", FeedState.DOWN, "maintenance")]
     assert protocol.frame_received(closed) == []
-    assert protocol.frame_received(opened) == [FeedStatus("deribit", FeedState.SYNCING)]
+    assert protocol.frame_received(acknowledge_subscriptions) == [FeedStatus("deribit", FeedState.SYNCING)]

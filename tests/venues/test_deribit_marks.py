@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dfmon.model.events import OptionMarks
 from dfmon.venues.decoding import UNREADABLE
-from dfmon.venues.deribit.marks import Marks, Shape
+from dfmon.venues.deribit.marks import FrameTemplate, MarksDecoder
 from tests.venues.venue_golden import BAD, ODD, mutations, plain
 
 T_MS = 1_794_830_405_123
@@ -38,17 +38,17 @@ def ordinary(seed: int = 1) -> bytes:
     return frame_of(NAMES, ivs, prices, T_MS + seed)
 
 
-def trained(frame: bytes) -> Marks:
-    marks = Marks()
+def trained(frame: bytes) -> MarksDecoder:
+    marks = MarksDecoder()
     for _ in range(2):
-        marks.read(frame)
+        marks.decode_frame(frame)
     return marks
 
 
-def said(marks: Marks, frame: bytes) -> Any:
+def decoded(marks: MarksDecoder, frame: bytes) -> Any:
     """What is made of a frame, or that it is none."""
     try:
-        event, bad = marks.read(frame)
+        event, bad = marks.decode_frame(frame)
     except UNREADABLE:
         return "unreadable"
     return plain([*([event] if event else []), *bad])
@@ -58,24 +58,24 @@ def said(marks: Marks, frame: bytes) -> Any:
 def test_numbers_are_those_of_a_json_reader_bit_for_bit(numbers: list[tuple[str, str]]):
     names = NAMES[: len(numbers)]
     frame = frame_of(names, [iv for iv, _ in numbers], [price for _, price in numbers])
-    read = Shape(names, frame_of(names, ["0.5"] * len(names), ["1.25"] * len(names))).numbers(frame)
-    assert read is not None
-    assert read.T.tolist() == [[float(iv), float(price)] for iv, price in numbers]
+    decode_frame = FrameTemplate(names, frame_of(names, ["0.5"] * len(names), ["1.25"] * len(names))).numbers(frame)
+    assert decode_frame is not None
+    assert decode_frame.T.tolist() == [[float(iv), float(price)] for iv, price in numbers]
 
 
 @given(st.text('0123456789.-+eE ,]}"\\n', min_size=1, max_size=9))
 def test_what_is_no_such_number_is_left_to_the_strict_reader(text: str):
     frame = frame_of(NAMES, ["0.5"] * len(NAMES), [*["0.25"] * (len(NAMES) - 1), text])
-    read = Shape(NAMES, ordinary()).numbers(frame)
-    if read is not None:
-        assert read[1].tolist() == [row["mark_price"] for row in json.loads(frame)["params"]["data"]]
+    decode_frame = FrameTemplate(NAMES, ordinary()).numbers(frame)
+    if decode_frame is not None:
+        assert decode_frame[1].tolist() == [row["mark_price"] for row in json.loads(frame)["params"]["data"]]
 
 
 def test_a_repeated_chain_is_read_by_its_shape_and_another_one_is_not():
     first, second = ordinary(1), ordinary(2)
-    shape = Shape(NAMES, first)
+    shape = FrameTemplate(NAMES, first)
     assert shape.numbers(second) is not None
-    assert said(trained(first), second) == said(Marks(), second)
+    assert decoded(trained(first), second) == decoded(MarksDecoder(), second)
     for other in (
         frame_of(NAMES[::-1], ["0.5"] * 12, ["0.5"] * 12),
         frame_of(NAMES[:-1], ["0.5"] * 11, ["0.5"] * 11),
@@ -85,12 +85,12 @@ def test_a_repeated_chain_is_read_by_its_shape_and_another_one_is_not():
         first.replace(str(T_MS + 1).encode(), b"0000000000001"),
     ):
         assert shape.numbers(other) is None
-        assert said(trained(first), other) == said(Marks(), other)
+        assert decoded(trained(first), other) == decoded(MarksDecoder(), other)
 
 
 def test_an_iv_of_zero_is_none():
     frame = frame_of(NAMES, ["0.0", *["0.5"] * 11], ["0.25"] * 12)
-    event, _ = trained(ordinary()).read(frame)
+    event, _ = trained(ordinary()).decode_frame(frame)
     assert isinstance(event, OptionMarks)
     assert np.isnan(event.mark_iv).tolist() == [True, *[False] * 11]
 
@@ -99,7 +99,7 @@ def test_an_iv_of_zero_is_none():
 def test_a_damaged_frame_is_read_as_the_strict_reader_does(seed: int):
     marks, frame = trained(ordinary(1)), ordinary(seed)
     for damaged in mutations(frame, 600):
-        assert said(marks, damaged) == said(Marks(), damaged), damaged
+        assert decoded(marks, damaged) == decoded(MarksDecoder(), damaged), damaged
         marks = trained(ordinary(1))
 
 
@@ -112,21 +112,21 @@ def test_an_odd_value_is_read_as_the_strict_reader_does(value: bytes, what: byte
         tail = parts[place + 1]
         parts[place + 1] = value + tail[min(at for at in (tail.find(b","), tail.find(b"}")) if at >= 0) :]
         odd = what.join(parts)
-        assert said(trained(ordinary(1)), odd) == said(Marks(), odd)
+        assert decoded(trained(ordinary(1)), odd) == decoded(MarksDecoder(), odd)
 
 
 def test_a_chain_whose_numbers_do_not_fit_is_tried_again_only_now_and_then():
     long = frame_of(NAMES, ["0.5"] * 12, ["12345.6789"] * 12)
     marks, tries = trained(long), []
 
-    class Counted(Shape):
+    class Counted(FrameTemplate):
         def numbers(self, frame: bytes) -> Any:
             tries.append(frame)
             return super().numbers(frame)
 
-    marks._shape = Counted(NAMES, long)
+    marks._template = Counted(NAMES, long)
     for _ in range(2 * REST):
-        event, _ = marks.read(long)
+        event, _ = marks.decode_frame(long)
         assert event is not None
     assert len(tries) == 2
-    assert said(marks, ordinary(2)) == said(Marks(), ordinary(2))
+    assert decoded(marks, ordinary(2)) == decoded(MarksDecoder(), ordinary(2))

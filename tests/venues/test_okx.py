@@ -123,8 +123,8 @@ def test_a_listing_that_failed_is_asked_for_again(reply: bytes):
     protocol.connection_made(NOW)
     (call,) = protocol.rest_calls()
     assert [event.what for event in protocol.response_received(call.tag, reply)] == ["answer"]
-    protocol.due(NOW + SECOND)
-    protocol.due(NOW + 10 * SECOND)
+    protocol.on_timer(NOW + SECOND)
+    protocol.on_timer(NOW + 10 * SECOND)
     assert protocol.rest_calls() == [call]
 
 
@@ -132,7 +132,7 @@ def test_a_silent_connection_is_pinged_and_a_busy_one_is_not():
     protocol = connected()
     pings = []
     for second in range(1, 60):
-        protocol.due(NOW + second * SECOND)
+        protocol.on_timer(NOW + second * SECOND)
         if "ping" in protocol.data_to_send():
             pings.append(second)
             assert protocol.frame_received(b"pong") == []
@@ -140,7 +140,7 @@ def test_a_silent_connection_is_pinged_and_a_busy_one_is_not():
     assert pings[0] == 20
     for second in range(60, 120):
         protocol.frame_received(trade("1"))
-        protocol.due(NOW + second * SECOND)
+        protocol.on_timer(NOW + second * SECOND)
         assert protocol.data_to_send() == []
 
 
@@ -167,7 +167,7 @@ def test_a_broken_book_is_subscribed_anew_and_not_more_than_twice_a_minute():
     for second in range(60):
         protocol.frame_received(book(10, -1, "snapshot"))
         protocol.frame_received(book(30, 20))
-        protocol.due(NOW + second * SECOND)
+        protocol.on_timer(NOW + second * SECOND)
         sent += [(second, json.loads(text)) for text in protocol.data_to_send()]
     assert [(second, message["op"]) for second, message in sent] == [
         (0, "unsubscribe"), (0, "subscribe"), (30, "unsubscribe"), (30, "subscribe"),
@@ -207,13 +207,13 @@ def test_a_lost_connection_takes_its_books_along():
 def test_without_a_websocket_marks_interest_and_funding_come_by_rest():
     protocol = connected()
     protocol.connection_lost("HTTP 403")
-    asked: list[tuple[int, str]] = []
+    requested: list[tuple[int, str]] = []
     for second in range(1, 62):
-        protocol.due(NOW + second * SECOND)
-        asked += [(second, call.tag) for call in protocol.rest_calls() if call.tag != "instruments"]
+        protocol.on_timer(NOW + second * SECOND)
+        requested += [(second, call.tag) for call in protocol.rest_calls() if call.tag != "instruments"]
     swaps = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "BTC-USD-SWAP", "ETH-USD-SWAP")
     once = ["mark-price", "open-interest", *(f"funding-rate:{inst}" for inst in swaps)]
-    assert asked == [(31, tag) for tag in once], "and not again while they are open"
+    assert requested == [(31, tag) for tag in once], "and not again while they are open"
     answers = {golden.tag: golden for golden in SESSION if golden.tag in once}
     assert len(answers) == 3
     (status, mark), (interest,), (funding,) = (golden.play(protocol) for golden in answers.values())
@@ -224,6 +224,6 @@ def test_without_a_websocket_marks_interest_and_funding_come_by_rest():
     assert (down.state, down.reason) == (FeedState.DOWN, "HTTP 403")
     protocol.connection_made(NOW + 100 * SECOND)
     for second in range(100, 200):
-        protocol.due(NOW + second * SECOND)
+        protocol.on_timer(NOW + second * SECOND)
     assert {call.tag for call in protocol.rest_calls()} == {"instruments"}
     assert protocol.data_to_send()

@@ -51,8 +51,8 @@ def expect(events: Sequence[Event], **counts: int) -> None:
     assert_finite(events)
     for event in events:
         if isinstance(event, Rejected):
-            said = f"{event.what} {event.detail}"
-            assert any(re.fullmatch(pattern, said) for pattern in REFUSED), said
+            description = f"{event.what} {event.detail}"
+            assert any(re.fullmatch(pattern, description) for pattern in REFUSED), description
     found = Counter(type(event).__name__ for event in events if not isinstance(event, Rejected | FeedStatus))
     assert found == counts
 
@@ -119,10 +119,10 @@ TARDIS: dict[str, tuple[Callable[[str], object], dict[str, int]]] = {
 @pytest.mark.parametrize("venue", TARDIS)
 def test_messages_of_many_years(venue: str):
     lines = map(json.loads, (DATA / "messages" / "tardis_node_mapper_messages.jsonl").read_text().splitlines())
-    mine = [line["msg"] for line in lines if line["venue"] == venue]
-    assert mine
+    venue_messages = [line["msg"] for line in lines if line["venue"] == venue]
+    assert venue_messages
     build, counts = TARDIS[venue]
-    expect(frames(build(json.dumps(mine)), mine), **counts)
+    expect(frames(build(json.dumps(venue_messages)), venue_messages), **counts)
 
 
 SINGLE: dict[str, dict[str, int]] = {
@@ -156,9 +156,9 @@ def test_no_file_of_frames_is_forgotten():
 @pytest.mark.parametrize("name", SINGLE)
 def test_single_frames(name: str):
     text = (DATA / "messages" / name).read_text()
-    said = json.loads(text)
+    payload = json.loads(text)
     protocol = connected(OkxProtocol()) if "okx" in name else deribit(text)
-    expect(frames(protocol, said if isinstance(said, list) else [said]), **SINGLE[name])
+    expect(frames(protocol, payload if isinstance(payload, list) else [payload]), **SINGLE[name])
 
 
 def test_transcribed_frames():
@@ -177,8 +177,8 @@ def test_transcribed_frames():
 def records(name: str) -> list[dict]:
     path = DATA / "instruments" / name
     data = path.read_bytes()
-    said = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
-    return said["result"] if isinstance(said, dict) and "result" in said else said
+    payload = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+    return payload["result"] if isinstance(payload, dict) and "result" in payload else payload
 
 
 @pytest.mark.parametrize(

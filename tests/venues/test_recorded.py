@@ -93,9 +93,9 @@ def test_the_binance_capture_of_2024_rebuilds_the_book_its_best_quotes_describe(
             count.update(type(event) for event in events)
             for event in events:
                 if isinstance(event, BookSnapshot):
-                    book.replace(event.bids, event.asks)
+                    book.replace_levels(event.bids, event.asks)
                 elif isinstance(event, BookUpdate):
-                    book.update(event.bids, event.asks)
+                    book.update_levels(event.bids, event.asks)
             if b"@bookTicker" in frame:
                 data = json.loads(frame)["data"]
                 best = (data["u"], float(data["b"]), float(data["a"]))

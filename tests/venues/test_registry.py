@@ -8,7 +8,7 @@ import pytest
 
 from dfmon.model.errors import UsageError
 from dfmon.venues import registry
-from dfmon.venues.registry import ADDRESSES, FACTORIES, Address, Pace
+from dfmon.venues.registry import ADDRESSES, FACTORIES, Address, PollSettings
 
 VENUES = Path(registry.__file__).parent
 
@@ -60,8 +60,8 @@ def test_protocols_are_not_shared():
 
 
 def test_the_pace_reaches_the_protocol():
-    protocol = registry.endpoint("deribit", ["BTC"], pace=Pace(summary_s=10)).protocol
-    assert protocol._schedule._every == 10 * 10**9
+    protocol = registry.endpoint("deribit", ["BTC"], pace=PollSettings(summary_s=10)).protocol
+    assert protocol._schedule._summary_interval_ns == 10 * 10**9
 
 
 def test_an_unknown_source_is_named_with_those_there_are():
@@ -79,7 +79,11 @@ def test_protocols_load_no_network_library():
     assert not {"websockets", "httpx"} & set(loaded)
 
 
-@pytest.mark.parametrize("path", sorted(VENUES.glob("*/*.py")), ids=lambda path: f"{path.parent.name}/{path.name}")
+@pytest.mark.parametrize(
+    "path",
+    [path for venue in ("binance", "deribit", "okx") for path in sorted((VENUES / venue).rglob("*.py"))],
+    ids=lambda path: str(path.relative_to(VENUES)),
+)
 def test_decoders_read_no_clock(path: Path):
     called = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
     assert not called & {"utcnow", "today", "time_ns", "monotonic", "now"}

@@ -51,13 +51,13 @@ async def test_the_path_is_joined_to_the_base_and_the_body_comes_back():
 async def test_a_failed_call_has_no_body_and_a_reason(reply: httpx.Response | Exception, words: str):
     async with client(reply) as rest:
         assert await rest.get(BASE, CALL) == b""
-        assert rest.trouble == {"venue.test": words}
+        assert rest.errors == {"venue.test": words}
 
 
 async def test_an_error_of_the_venue_is_an_answer():
     async with client(httpx.Response(400, content=b'{"error":{"code":-32602}}')) as rest:
         assert await rest.get(BASE, CALL) == b'{"error":{"code":-32602}}'
-        assert rest.trouble == {}
+        assert rest.errors == {}
 
 
 async def test_calls_to_one_host_are_paced_and_hosts_do_not_wait_for_each_other():
@@ -86,7 +86,7 @@ async def test_a_busy_venue_is_left_alone_as_long_as_it_asks(status: int, header
     sleeps = Sleeps()
     async with client(httpx.Response(status, headers=headers), sleep=sleeps) as rest:
         assert await rest.get(BASE, CALL) == b""
-        assert rest.trouble["venue.test"].endswith(f"; next call in {wait} s")
+        assert rest.errors["venue.test"].endswith(f"; next call in {wait} s")
         await rest.get(BASE, CALL)
     assert [round(seconds) for seconds in sleeps.seconds] == [wait]
 

@@ -34,7 +34,7 @@ from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.okx.protocol import OkxProtocol
 from tests.chains import NOW as BOARD_NOW
 from tests.chains import index, listing, ticker
-from tests.venues.test_deribit import CALL, PUT, answer, listed, named, of, push, trade, trades
+from tests.venues.test_deribit import CALL, PUT, answer, golden_named, listed_protocol, of_type, push, trade, trades
 from tests.venues.venue_golden import NOW, Golden, body, goldens, plain, read
 
 TRAPS: dict[str, str] = {
@@ -165,64 +165,64 @@ def test_the_list_is_whole_and_every_test_here_is_on_it():
 # ---- Deribit: tickers ------------------------------------------------------------------------------------------------
 
 
-def option_data(**said: object) -> dict:
-    return {**json.loads(named("ticker of an option").body)["params"]["data"], **said}
+def option_data(**overrides: object) -> dict:
+    return {**json.loads(golden_named("ticker of an option").body)["params"]["data"], **overrides}
 
 
-def option_frame(name: str = CALL, **said: object) -> bytes:
-    return push(f"ticker.{name}.100ms", option_data(instrument_name=name, **said))
+def option_frame(name: str = CALL, **overrides: object) -> bytes:
+    return push(f"ticker.{name}.100ms", option_data(instrument_name=name, **overrides))
 
 
-def ticked(name: str = CALL, **said: object) -> OptionTicker:
-    (event,) = read(listed().frame_received(option_frame(name, **said)))
+def ticker_of(name: str = CALL, **overrides: object) -> OptionTicker:
+    (event,) = read(listed_protocol().frame_received(option_frame(name, **overrides)))
     assert isinstance(event, OptionTicker)
     return event
 
 
-def summarised(**said: object) -> OptionTicker:
-    row = {**json.loads(named("book summary").body)["result"][0], **said}
-    (event,) = of(OptionTicker, listed().response_received("summary:BTC", answer([row])))
+def summary_of(**overrides: object) -> OptionTicker:
+    row = {**json.loads(golden_named("book summary").body)["result"][0], **overrides}
+    (event,) = of_type(OptionTicker, listed_protocol().response_received("summary:BTC", answer([row])))
     return event
 
 
 @pytest.mark.parametrize("name", ["BTC-27NOV26", "SYN.BTC-1JAN26", "index_price", "SYN.EXPIRY", "", None, 7])
 def test_the_forward_is_the_price_whatever_the_underlying_is_called(name: object):
-    assert ticked(underlying_index=name, underlying_price=91240.5).forward == 91240.5
-    assert summarised(underlying_index=name, underlying_price=91240.5).forward == 91240.5
+    assert ticker_of(underlying_index=name, underlying_price=91240.5).forward == 91240.5
+    assert summary_of(underlying_index=name, underlying_price=91240.5).forward == 91240.5
 
 
 def test_the_venues_greeks_change_no_number():
-    said = {"delta": 0.9, "gamma": 0.0, "vega": 0.0, "theta": 0.0, "rho": 0.0}
-    snapshots = [_snapshot_of(option_frame(greeks=greeks)) for greeks in (said, None)]
-    (told, *_), (untold, *_) = (snapshot.feeds for snapshot in snapshots)
-    assert (told.greeks_checked, told.greeks_differing, untold.greeks_checked) == (1, 1, 0)
-    assert f"the venue's greeks of 1 of 1 options are not ours: {CALL} delta 0.9 there, " in told.note
+    venue_greeks = {"delta": 0.9, "gamma": 0.0, "vega": 0.0, "theta": 0.0, "rho": 0.0}
+    snapshots = [_snapshot_of(option_frame(greeks=greeks)) for greeks in (venue_greeks, None)]
+    (with_greeks, *_), (without_greeks, *_) = (snapshot.feeds for snapshot in snapshots)
+    assert (with_greeks.greeks_checked, with_greeks.greeks_differing, without_greeks.greeks_checked) == (1, 1, 0)
+    assert f"the venue's greeks of 1 of 1 options are not ours: {CALL} delta 0.9 there, " in with_greeks.note
     snapshots = [msgspec.structs.replace(snapshot, feeds=()) for snapshot in snapshots]
     assert snapshots[0].digest() == snapshots[1].digest()
     assert snapshots[0].metrics.ngi.value not in (None, 0.0)
-    assert ticked(greeks=said).greeks.delta == 0.9
+    assert ticker_of(greeks=venue_greeks).greeks.delta == 0.9
 
 
 @pytest.mark.parametrize("mark", [1.0105, 9.4, 0.0, 0.02])
 def test_a_mark_is_taken_as_it_is(mark: float):
-    event = ticked(PUT, mark_price=mark, best_bid_price=0.03, best_ask_price=0.031)
+    event = ticker_of(PUT, mark_price=mark, best_bid_price=0.03, best_ask_price=0.031)
     assert (event.mark, event.bid, event.ask) == (mark, 0.03, 0.031)
 
 
 @pytest.mark.parametrize("price", [None, 0.0, 0])
 def test_no_quote_in_any_spelling_is_nan(price: object):
-    event = ticked(best_bid_price=price, best_bid_amount=price, bid_iv=0.0, best_ask_price=price, ask_iv=500.0)
+    event = ticker_of(best_bid_price=price, best_bid_amount=price, bid_iv=0.0, best_ask_price=price, ask_iv=500.0)
     assert all(math.isnan(value) for value in (event.bid, event.ask, event.bid_iv, event.ask_iv))
-    row = summarised(bid_price=price, ask_price=price)
+    row = summary_of(bid_price=price, ask_price=price)
     assert math.isnan(row.bid)
     assert math.isnan(row.ask)
-    below = ticked(best_bid_price=0.01, bid_iv=0.0)  # a bid below intrinsic has a price and no volatility
+    below = ticker_of(best_bid_price=0.01, bid_iv=0.0)  # a bid below intrinsic has a price and no volatility
     assert (below.bid, math.isnan(below.bid_iv)) == (0.01, True)
 
 
 def test_a_ticker_after_expiry_brings_nothing_back():
-    chain, protocol = ChainState(("BTC",)), listed()
-    for golden in (named("listing BTC options"), named("ticker of an option")):
+    chain, protocol = ChainState(("BTC",)), listed_protocol()
+    for golden in (golden_named("listing BTC options"), golden_named("ticker of an option")):
         _apply(chain, golden.play(protocol))
     expiry_ns = protocol.listings.options[CALL].expiry_ns
     assert CALL in chain.freeze("BTC", expiry_ns - SECOND).names
@@ -237,7 +237,7 @@ def test_a_ticker_after_expiry_brings_nothing_back():
 
 
 def test_nulls_in_any_field_cost_that_field_only():
-    whole = plain([ticked()])[0][1]
+    baseline = plain([ticker_of()])[0][1]
     costs = {
         "mark_price": {"mark"}, "open_interest": {"open_interest"}, "mark_iv": {"mark_iv"}, "index_price": {"index"},
         "best_bid_price": {"bid", "bid_iv"}, "best_ask_price": {"ask", "ask_iv"}, "bid_iv": {"bid_iv"},
@@ -246,35 +246,40 @@ def test_nulls_in_any_field_cost_that_field_only():
     for field in option_data():
         if field in ("instrument_name", "timestamp"):
             continue
-        now = plain([ticked(**{field: None})])[0][1]
-        assert {name for name in whole if now[name] != whole[name]} == costs.get(field, set()), field
+        now = plain([ticker_of(**{field: None})])[0][1]
+        assert {name for name in baseline if now[name] != baseline[name]} == costs.get(field, set()), field
     stats = dict.fromkeys(("high", "low", "price_change", "volume", "volume_usd"))
-    assert math.isnan(ticked(stats=stats).volume)
-    perpetual = json.loads(named("perpetual: snapshot").body)["params"]["data"] | {"stats": stats, "last_price": None}
-    (state,) = listed().frame_received(push("incremental_ticker.BTC-PERPETUAL", perpetual))
+    assert math.isnan(ticker_of(stats=stats).volume)
+    perpetual = json.loads(golden_named("perpetual: snapshot").body)["params"]["data"] | {
+        "stats": stats,
+        "last_price": None,
+    }
+    (state,) = listed_protocol().frame_received(push("incremental_ticker.BTC-PERPETUAL", perpetual))
     assert isinstance(state, FutureTicker)
     assert state.mark > 0.0
 
 
 def test_numbers_in_scientific_notation_are_numbers():
     frame = option_frame().replace(b"91240.5", b"9.12405e4").replace(b"0.0327", b"3.27e-2")
-    assert plain(read(listed().frame_received(frame))) == plain([ticked()])
-    marks = named("markprice").body
+    assert plain(read(listed_protocol().frame_received(frame))) == plain([ticker_of()])
+    marks = golden_named("markprice").body
     assert b"0.5706" in marks
-    (event,) = listed().frame_received(marks.replace(b"0.5706", b"5.706E-1"))
+    (event,) = listed_protocol().frame_received(marks.replace(b"0.5706", b"5.706E-1"))
     assert event.mark_iv[0] == 0.5706
 
 
 def test_a_combos_own_ticker_is_counted_and_used_for_nothing():
     for name in ("BTC-STRD-30SEP22-20000", "BTC-CSR12-16SEP22-21000_23000", "BTC-FS-30SEP22_PERP"):
-        (event,) = listed().frame_received(option_frame(name, mark_iv=-12.5, mark_price=-0.004, best_bid_price=-0.01))
+        (event,) = listed_protocol().frame_received(
+            option_frame(name, mark_iv=-12.5, mark_price=-0.004, best_bid_price=-0.01)
+        )
         assert event == Rejected("deribit", "instrument", name)
-    (event,) = listed().frame_received(option_frame(CALL, mark_iv=-12.5))
+    (event,) = listed_protocol().frame_received(option_frame(CALL, mark_iv=-12.5))
     assert isinstance(event, Rejected), "no number of an option is negative"
 
 
 def test_an_options_change_keeps_what_it_does_not_name():
-    protocol, channel = listed(), f"incremental_ticker.{CALL}"
+    protocol, channel = listed_protocol(), f"incremental_ticker.{CALL}"
     (first,) = read(protocol.frame_received(push(channel, option_data(type="snapshot"))))
     change = {
         "type": "change", "instrument_name": CALL, "timestamp": first.exch_ns // 1_000_000 + 500,
@@ -290,7 +295,7 @@ def test_an_options_change_keeps_what_it_does_not_name():
 
 def test_a_change_before_its_snapshot_is_no_state():
     change = {"type": "change", "instrument_name": CALL, "timestamp": NOW // 1_000_000, "mark_iv": 60.0}
-    (event,) = listed().frame_received(push(f"incremental_ticker.{CALL}", change))
+    (event,) = listed_protocol().frame_received(push(f"incremental_ticker.{CALL}", change))
     assert event.what == "frame"
     assert "before any snapshot" in event.detail
 
@@ -299,7 +304,7 @@ def test_a_change_before_its_snapshot_is_no_state():
 
 
 def linear_record(coin: str, name: str, strike: float, size: float = 1.0) -> dict:
-    (row, *_) = json.loads(named("listing USDC").body)["result"]
+    (row, *_) = json.loads(golden_named("listing USDC").body)["result"]
     return row | {"instrument_name": name, "base_currency": coin, "strike": strike, "contract_size": size}
 
 
@@ -311,7 +316,7 @@ def test_strike_and_kind_are_the_records_whatever_the_name():
     rows = [linear_record("XRP", name, 1.325, 1000.0), linear_record("BTC", "BTC_USDC-4JUN26-80000-P", 80_000.0), combo]
     rows[1] |= {"option_type": "put"}
     events = protocol.response_received("instruments:USDC:option", answer(rows))
-    made = {event.instrument.name: event.instrument for event in of(Listed, events)}
+    made = {event.instrument.name: event.instrument for event in of_type(Listed, events)}
     assert made[name].strike == 1.325
     assert made["BTC_USDC-4JUN26-80000-P"].option_type == -1
     assert "BTC-STRD-30SEP22-20000" not in made
@@ -323,17 +328,17 @@ def test_open_interest_and_amounts_in_coins_and_dollars():
     name = "XRP_USDC-27NOV26-2d125-C"
     protocol.response_received("instruments:USDC:option", answer([linear_record("XRP", name, 2.125, 1000.0)]))
     rows = [trade(1, 1, name, amount=4000.0, contracts=4.0, price=0.05)]
-    (fill,) = of(OptionTrade, protocol.frame_received(trades(*rows, currency="USDC")))
+    (fill,) = of_type(OptionTrade, protocol.frame_received(trades(*rows, currency="USDC")))
     assert fill.size == 4000.0, "an amount is coins already: the size of a contract is not applied"
-    for golden in (named("listing BTC futures"),):
+    for golden in (golden_named("listing BTC futures"),):
         golden.play(protocol)
-    (inverse,) = of(FutureTicker, protocol.frame_received(_future("BTC-PERPETUAL", 1_132_329_370.0)))
+    (inverse,) = of_type(FutureTicker, protocol.frame_received(_future("BTC-PERPETUAL", 1_132_329_370.0)))
     assert inverse.open_interest_usd == 1_132_329_370.0, "of an inverse future: dollars"
-    perpetual = json.loads(named("listing BTC futures").body)["result"][0] | {
+    perpetual = json.loads(golden_named("listing BTC futures").body)["result"][0] | {
         "instrument_name": "XRP_USDC-PERPETUAL", "instrument_type": "linear", "base_currency": "XRP",
     }  # fmt: skip
     protocol.response_received("instruments:USDC:future", answer([perpetual]))
-    (linear,) = of(FutureTicker, protocol.frame_received(_future("XRP_USDC-PERPETUAL", 1000.0, mark=2.5)))
+    (linear,) = of_type(FutureTicker, protocol.frame_received(_future("XRP_USDC-PERPETUAL", 1000.0, mark=2.5)))
     assert linear.open_interest_usd == 2500.0, "of a linear one: coins, at the mark"
 
 
@@ -344,7 +349,7 @@ def _future(name: str, interest: float, mark: float = 91_000.0) -> bytes:
 
 def test_a_block_keeps_what_marks_it_and_its_odd_volatility():
     row = trade(7, 1, block_trade_id="BLOCK-123", block_trade_leg_count=2, block_rfq_id=81, iv=13.35)
-    (fill,) = of(OptionTrade, listed().frame_received(trades(row)))
+    (fill,) = of_type(OptionTrade, listed_protocol().frame_received(trades(row)))
     assert (fill.block, fill.rfq, fill.combo, fill.event_id, fill.iv) == (True, True, False, "BLOCK-123", 0.1335)
 
 
@@ -352,26 +357,26 @@ def test_a_block_keeps_what_marks_it_and_its_odd_volatility():
 @pytest.mark.parametrize("combo", ["244365193", 244365193, None])
 def test_ids_are_texts_or_numbers(number: object, combo: object):
     row = trade(7, 1, combo_trade_id=combo) | {"trade_id": number}
-    (fill,) = of(OptionTrade, listed().frame_received(trades(row)))
+    (fill,) = of_type(OptionTrade, listed_protocol().frame_received(trades(row)))
     assert (fill.trade_id, fill.combo, fill.event_id) == (str(number), combo is not None, str(combo or ""))
 
 
 def test_data_that_comes_before_the_acknowledgement_is_used():
     protocol = DeribitProtocol()
     protocol.connection_made(NOW)
-    (event,) = of(type(named("index").play(DeribitProtocol())[0]), named("index").play(protocol))
+    (event,) = of_type(type(golden_named("index").play(DeribitProtocol())[0]), golden_named("index").play(protocol))
     assert event.price > 0.0
 
 
 def test_a_question_about_an_expired_name_is_dropped():
-    protocol = listed()
+    protocol = listed_protocol()
     protocol.frame_received(trades(trade(1, 11), trade(5, 15)))
     (call,) = protocol.rest_calls()
     error = {"code": -32602, "message": "Invalid params", "data": {"reason": "instrument is not active"}}
     events = protocol.response_received(call.tag, body({"error": error}))
-    assert not of(FeedStatus, events), "no word about the feed"
+    assert not of_type(FeedStatus, events), "no word about the feed"
     for second in range(300):
-        protocol.due(NOW + second * SECOND)
+        protocol.on_timer(NOW + second * SECOND)
         assert call.tag not in [again.tag for again in protocol.rest_calls()]
 
 
@@ -406,8 +411,8 @@ def test_a_new_field_anywhere_changes_nothing(path: str):
 
 def test_the_side_is_the_takers_at_every_venue():
     sides = [
-        (named("trade of a taker who bought").play(listed())[0].side, 1),
-        (listed().frame_received(trades(trade(1, 1, direction="sell")))[0].side, -1),
+        (golden_named("trade of a taker who bought").play(listed_protocol())[0].side, 1),
+        (listed_protocol().frame_received(trades(trade(1, 1, direction="sell")))[0].side, -1),
         (_market(binance.market(), "binance/market.jsonl", "the taker sold").side, -1),
         (_market(binance.market(), "binance/market.jsonl", "the taker bought").side, 1),
         (_market(OkxProtocol(), "okx/session.jsonl", "swap trade").side, 1),
@@ -520,9 +525,9 @@ def _snapshot_of(*frames: bytes) -> FlowSnapshot:
     for golden in goldens("deribit/session.jsonl"):
         if golden.tag.startswith("instruments"):
             driver.response("deribit", NOW, golden.tag, golden.body)
-    for frame in (named("index").body, *frames):
+    for frame in (golden_named("index").body, *frames):
         driver.frame("deribit", NOW, frame)
-    driver.on_timer(NOW + 5 * SECOND)
+    driver.request_tick(NOW + 5 * SECOND)
     return snapshots[-1]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from dfmon.model.events import Event, Rejected, UnreadTicker
+from dfmon.model.events import Event, RawTicker, Rejected
 from dfmon.venues.protocol import VenueProtocol
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -50,7 +50,7 @@ class Golden:
 
 def read(events: Sequence[Event]) -> list[Event]:
     """The events with tickers in our units."""
-    return [event.read() if isinstance(event, UnreadTicker) else event for event in events]
+    return [event.to_option_ticker() if isinstance(event, RawTicker) else event for event in events]
 
 
 def goldens(path: str) -> list[Golden]:
@@ -87,7 +87,7 @@ def _plain(value: object) -> object:
 
 def mutations(frame: bytes, count: int = 300) -> list[bytes]:
     """`count` damaged copies of a frame, the same ones every time: a sixth each of six kinds of damage."""
-    kinds = (_spliced, _flipped, _cut, _other_value, _said_twice, _without)
+    kinds = (_spliced, _flipped, _cut, _other_value, _duplicate_key, _renamed_key)
     return [kinds[seed % len(kinds)](frame, random.Random(seed)) for seed in range(count)]
 
 
@@ -118,7 +118,7 @@ def _other_value(frame: bytes, rng: random.Random) -> bytes:
     return frame[: found.start(1)] + rng.choice(BAD + ODD) + frame[found.end(1) :]
 
 
-def _said_twice(frame: bytes, rng: random.Random) -> bytes:
+def _duplicate_key(frame: bytes, rng: random.Random) -> bytes:
     """A key twice in an object, with two values."""
     keys = list(_KEY.finditer(frame))
     if not keys:
@@ -127,7 +127,7 @@ def _said_twice(frame: bytes, rng: random.Random) -> bytes:
     return frame[:at] + rng.choice(keys)[0] + rng.choice(ODD) + b"," + frame[at:]
 
 
-def _without(frame: bytes, rng: random.Random) -> bytes:
+def _renamed_key(frame: bytes, rng: random.Random) -> bytes:
     """A field under another name."""
     keys = list(_KEY.finditer(frame))
     if not keys:

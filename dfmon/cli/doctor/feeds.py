@@ -19,31 +19,31 @@ from urllib.request import getproxies
 import httpx
 import msgspec
 
-from dfmon.cli.doctor.findings import Finding, note, ok, wrong
+from dfmon.cli.doctor.findings import Finding, failure, note, ok
 from dfmon.engine.chain import ChainState
-from dfmon.engine.clock import TROUBLE_MS
-from dfmon.engine.drift import GreekDrift
-from dfmon.engine.feeds import FeedTracker
+from dfmon.engine.feed_tracker import FeedTracker
+from dfmon.engine.greek_drift import GreekDrift
+from dfmon.engine.venue_clock import CLOCK_WARN_MS
 from dfmon.model.events import Event, FeedState
-from dfmon.model.units import MILLISECOND, clean
+from dfmon.model.units import MILLISECOND, sanitize
 from dfmon.venues import connection
-from dfmon.venues.backoff import Gate
+from dfmon.venues.backoff import ConnectLimiter
 from dfmon.venues.protocol import Endpoint, RestCall
 from dfmon.venues.rest.client import RestClient
-from dfmon.venues.transport.errors import in_words
-from dfmon.venues.transport.opener import opener
+from dfmon.venues.transport.errors import describe_loss
+from dfmon.venues.transport.opener import choose_opener
 
-WATCH_S: Final = 8.0
-_LEAST_S: Final = 3.0  # a connection that looks good is looked at this long
-_STEP_S: Final = 4.0
-_REST_S: Final = 6.0
-_SLOW_S: Final = 1.0
-_WEIGHT_SPOT, _WEIGHT_FUTURES = 6_000, 2_400  # Binance's request weight a minute
-_SECURE: Final = frozenset({"wss", "https"})
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+PROBE_S: Final = 8.0
+_MIN_PROBE_S: Final = 3.0  # a connection that looks good is looked at this long
+_STEP_TIMEOUT_S: Final = 4.0
+_REST_TIMEOUT_S: Final = 6.0
+_SLOW_RESPONSE_S: Final = 1.0
+_MAX_WEIGHT_SPOT, _MAX_WEIGHT_FUTURES = 6_000, 2_400  # Binance's request weight a minute
+_TLS_SCHEMES: Final = frozenset({"wss", "https"})
+_LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 # Base name of a source -> where its REST side tells the time.
-_TIME: Final[Mapping[str, str]] = {
+_TIME_PATHS: Final[Mapping[str, str]] = {
     "deribit": "/public/get_time",
     "binance.spot": "/api/v3/time",
     "binance.public": "/fapi/v1/time",
@@ -52,155 +52,159 @@ _TIME: Final[Mapping[str, str]] = {
 }
 
 
-class Watch:
+class FeedProbe:
     """The intake of one connection under examination: the protocol decodes, and what it says is kept."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.feed = FeedTracker(endpoint.source)
         self.losses: list[str] = []
-        self.made = 0
-        self.first_s: float | None = None
+        self.connections = 0
+        self.first_data_s: float | None = None
         self._protocol = endpoint.protocol
-        self._began = 0.0
+        self._connected_at = 0.0
         listings = getattr(endpoint.protocol, "listings", None)
         self._chain = ChainState(() if listings is None else listings.underlyings)  # what the venue's greeks are about
 
     def connected(self, source: str, recv_ns: int) -> None:
-        self.made += 1
-        self._began = time.monotonic()
+        self.connections += 1
+        self._connected_at = time.monotonic()
         self.feed.connected()
-        self._see(self._protocol.connection_made(recv_ns), recv_ns)
+        self._apply_events(self._protocol.connection_made(recv_ns), recv_ns)
 
     def frame(self, source: str, recv_ns: int, frame: bytes) -> None:
         self.feed.frame()
-        self._see(self._protocol.frame_received(frame), recv_ns)
+        self._apply_events(self._protocol.frame_received(frame), recv_ns)
 
     def response(self, source: str, recv_ns: int, tag: str, body: bytes) -> None:
-        self._see(self._protocol.response_received(tag, body), recv_ns)
+        self._apply_events(self._protocol.response_received(tag, body), recv_ns)
 
     def lost(self, source: str, recv_ns: int, reason: str) -> None:
         self.losses.append(reason.partition("; next try")[0])
-        self._see(self._protocol.connection_lost(reason), recv_ns)
+        self._apply_events(self._protocol.connection_lost(reason), recv_ns)
 
-    def timer(self, source: str, now_ns: int, remark: str = "") -> None:
-        self._see(self._protocol.due(now_ns), now_ns)
+    def timer(self, source: str, now_ns: int, runner_note: str = "") -> None:
+        self._apply_events(self._protocol.on_timer(now_ns), now_ns)
 
-    def _see(self, events: Sequence[Event], recv_ns: int) -> None:
+    def _apply_events(self, events: Sequence[Event], recv_ns: int) -> None:
         for event in events:
-            self.feed.seen(event, recv_ns)
+            self.feed.on_event(event, recv_ns)
             if self._chain.handles(type(event)):
                 self._chain.apply(event, recv_ns)
-        if self.first_s is None and self.feed.health(recv_ns).age_s == 0.0:
-            self.first_s = time.monotonic() - self._began
+        if self.first_data_s is None and self.feed.health(recv_ns).age_s == 0.0:
+            self.first_data_s = time.monotonic() - self._connected_at
 
     @property
     def drift(self) -> GreekDrift:
         """The venue's greeks, as far as it told any, beside ours."""
-        self._chain.gather()
+        self._chain.flush_tickers()
         return self._chain.drift
 
     @property
-    def good(self) -> bool:
-        return self.first_s is not None and self._protocol.settled
+    def complete(self) -> bool:
+        return self.first_data_s is not None and self._protocol.subscribed
 
 
-async def feed(endpoint: Endpoint, rest: RestClient, gate: Gate) -> Finding:
-    """One connection, for as long as it takes to judge it and `WATCH_S` at most."""
+async def check_feed(endpoint: Endpoint, rest: RestClient, limiter: ConnectLimiter) -> Finding:
+    """One connection, for as long as it takes to judge it and `PROBE_S` at most."""
     about = f"feeds {endpoint.source}"
-    trouble = await reach(endpoint.url)
-    if trouble:
-        return wrong(about, f"{_host(endpoint.url)}: {trouble}")
-    watch, stop = Watch(endpoint), asyncio.Event()
-    life = asyncio.create_task(connection.run(endpoint, watch, rest, time.time_ns, stop, gate=gate, transport=opener()))
-    began = time.monotonic()
-    while (spent := time.monotonic() - began) < WATCH_S and not life.done():
-        if watch.good and spent >= _LEAST_S:
+    error = await unreachable_reason(endpoint.url)
+    if error:
+        return failure(about, f"{_host(endpoint.url)}: {error}")
+    probe, stop = FeedProbe(endpoint), asyncio.Event()
+    connection_task = asyncio.create_task(
+        connection.run(endpoint, probe, rest, time.time_ns, stop, limiter=limiter, transport=choose_opener())
+    )
+    started = time.monotonic()
+    while (elapsed_s := time.monotonic() - started) < PROBE_S and not connection_task.done():
+        if probe.complete and elapsed_s >= _MIN_PROBE_S:
             break
         await asyncio.sleep(0.1)
-    finding = _judged(about, endpoint, watch)  # before the stop, which is a loss too
+    finding = _verdict(about, endpoint, probe)  # before the stop, which is a loss too
     stop.set()
-    await life
+    await connection_task
     return finding
 
 
-def _judged(about: str, endpoint: Endpoint, watch: Watch) -> Finding:
-    reason, losses = watch.feed.health(time.time_ns()).reason, watch.losses
-    frames, rejected = watch.feed.frames, watch.feed.rejected
-    if not watch.made:
-        return wrong(about, f"{_host(endpoint.url)}: {losses[-1] if losses else 'no connection within 8 s'}")
-    said = f"; the venue says: {reason}" if reason and reason not in ("subscribing", "waiting for data") else ""
-    if watch.first_s is None:
+def _verdict(about: str, endpoint: Endpoint, probe: FeedProbe) -> Finding:
+    reason, losses = probe.feed.health(time.time_ns()).reason, probe.losses
+    frames, rejected = probe.feed.frames, probe.feed.rejected
+    if not probe.connections:
+        return failure(about, f"{_host(endpoint.url)}: {losses[-1] if losses else 'no connection within 8 s'}")
+    venue_note = f"; the venue says: {reason}" if reason and reason not in ("subscribing", "waiting for data") else ""
+    if probe.first_data_s is None:
         if losses:
-            return wrong(about, f"connected, then {losses[-1]}, before any data{said}")
+            return failure(about, f"connected, then {losses[-1]}, before any data{venue_note}")
         if frames and rejected >= frames:
-            return wrong(about, f"connected, but none of its {frames} frames could be understood")
-        return wrong(about, f"connected, but no data within {WATCH_S:.0f} s{_route(endpoint.source)}{said}")
-    words = f"first data {watch.first_s:.1f} s after connecting, {frames:,} frames"
+            return failure(about, f"connected, but none of its {frames} frames could be understood")
+        return failure(
+            about, f"connected, but no data within {PROBE_S:.0f} s{_route_hint(endpoint.source)}{venue_note}"
+        )
+    text = f"first data {probe.first_data_s:.1f} s after connecting, {frames:,} frames"
     if losses:
-        return wrong(about, f"{words}, then {losses[-1]}{said}")
+        return failure(about, f"{text}, then {losses[-1]}{venue_note}")
     if rejected > max(3, frames // 20):
-        return wrong(about, f"{words}, {rejected:,} of which could not be understood{said}")
-    drift = watch.drift
-    if drift.words():
-        said += f"; {drift.words()}"
-    if watch.feed.state is FeedState.DOWN or said:
-        return wrong(about, f"{words}{said or '; it is down'}")
-    return ok(about, f"{words}{f', greeks as ours in {drift.counts[0]} options' if drift.counts[0] else ''}")
+        return failure(about, f"{text}, {rejected:,} of which could not be understood{venue_note}")
+    drift = probe.drift
+    if drift.status_text():
+        venue_note += f"; {drift.status_text()}"
+    if probe.feed.state is FeedState.DOWN or venue_note:
+        return failure(about, f"{text}{venue_note or '; it is down'}")
+    return ok(about, f"{text}{f', greeks as ours in {drift.counts[0]} options' if drift.counts[0] else ''}")
 
 
-def _route(source: str) -> str:
+def _route_hint(source: str) -> str:
     """What most likely keeps the data away."""
     if source.startswith(("binance.public", "binance.market")):
         return ": is the address the one with the routes /public and /market?"
     return ""
 
 
-async def reach(url: str) -> str:
+async def unreachable_reason(url: str) -> str:
     """Why nothing can be had from the host of `url`, step by step; empty where the steps go well, or by a proxy."""
     parts = urlsplit(url)
-    host, secure = parts.hostname or "", parts.scheme in _SECURE
-    if host not in _LOOPBACK and getproxies():
+    host, secure = parts.hostname or "", parts.scheme in _TLS_SCHEMES
+    if host not in _LOOPBACK_HOSTS and getproxies():
         return ""
     port = parts.port or (443 if secure else 80)
     try:
-        async with asyncio.timeout(_STEP_S):
-            await _look_up(host, port)
+        async with asyncio.timeout(_STEP_TIMEOUT_S):
+            await _resolve_host(host, port)
     except TimeoutError:
-        return f"name not found: the resolver did not answer within {_STEP_S:.0f} s"
+        return f"name not found: the resolver did not answer within {_STEP_TIMEOUT_S:.0f} s"
     except OSError as exc:
-        return in_words(exc)
+        return describe_loss(exc)
     try:
-        async with asyncio.timeout(_STEP_S):
+        async with asyncio.timeout(_STEP_TIMEOUT_S):
             _, writer = await asyncio.open_connection(host, port, ssl=ssl.create_default_context() if secure else None)
     except TimeoutError:
-        return f"no connection to port {port} within {_STEP_S:.0f} s: a firewall?"
+        return f"no connection to port {port} within {_STEP_TIMEOUT_S:.0f} s: a firewall?"
     except OSError as exc:
-        return in_words(exc)
+        return describe_loss(exc)
     writer.transport.abort()
     return ""
 
 
-async def _look_up(host: str, port: int) -> None:
+async def _resolve_host(host: str, port: int) -> None:
     """Getaddrinfo in a thread that nobody waits for: the loop's own would hold up the end of the program."""
     loop = asyncio.get_running_loop()
-    found: asyncio.Future[None] = loop.create_future()
+    resolved: asyncio.Future[None] = loop.create_future()
 
-    def tell(exc: OSError | None) -> None:
-        if not found.done():
-            found.set_exception(exc) if exc else found.set_result(None)
+    def set_outcome(exc: OSError | None) -> None:
+        if not resolved.done():
+            resolved.set_exception(exc) if exc else resolved.set_result(None)
 
-    def work() -> None:
+    def resolve() -> None:
         try:
             socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as exc:
-            answer: OSError | None = exc
+            error: OSError | None = exc
         else:
-            answer = None
+            error = None
         if not loop.is_closed():
-            loop.call_soon_threadsafe(tell, answer)
+            loop.call_soon_threadsafe(set_outcome, error)
 
-    threading.Thread(target=work, daemon=True).start()
-    await found
+    threading.Thread(target=resolve, daemon=True).start()
+    await resolved
 
 
 def _host(url: str) -> str:
@@ -212,67 +216,69 @@ def _host(url: str) -> str:
 # ---- REST, clock, limits ---------------------------------------------------------------------------------------------
 
 
-async def rest_side(base_name: str, base: str, transport: httpx.AsyncBaseTransport | None = None) -> list[Finding]:
+async def check_rest(base_name: str, base: str, transport: httpx.AsyncBaseTransport | None = None) -> list[Finding]:
     """Whether REST answers, how far our clock is from the venue's, what the venue says of maintenance and limits."""
-    about, call = f"rest {base_name}", RestCall("time", _TIME[base_name])
-    trouble = await reach(base)
-    if trouble:
-        return [wrong(about, f"{_host(base)}: {trouble}")]
+    about, call = f"rest {base_name}", RestCall("time", _TIME_PATHS[base_name])
+    error = await unreachable_reason(base)
+    if error:
+        return [failure(about, f"{_host(base)}: {error}")]
     async with RestClient(pace_s=0.05, transport=transport) as client:
-        readings: list[tuple[float, float]] = []  # time of the way, our clock less theirs; ms
+        samples: list[tuple[float, float]] = []  # time of the way, our clock less theirs; ms
         for _ in range(3):
-            sent = time.time_ns()
+            sent_ns = time.time_ns()
             body = b""
             try:
-                async with asyncio.timeout(_REST_S):
+                async with asyncio.timeout(_REST_TIMEOUT_S):
                     body = await client.get(base, call)
             except TimeoutError:
-                return [wrong(about, f"{_host(base)}: no answer within {_REST_S:.0f} s")]
-            back = time.time_ns()
+                return [failure(about, f"{_host(base)}: no answer within {_REST_TIMEOUT_S:.0f} s")]
+            recv_ns = time.time_ns()
             if not body:
                 return [
-                    wrong(about, f"{_host(base)}: {client.trouble.get(urlsplit(base).hostname or '', 'no answer')}")
+                    failure(about, f"{_host(base)}: {client.errors.get(urlsplit(base).hostname or '', 'no answer')}")
                 ]
-            theirs = _time(body)
-            if theirs is None:
-                return [wrong(about, f"{_host(base)}: answers, but not with its time: {_start(body)}")]
-            readings.append(((back - sent) / MILLISECOND, (sent + back) / 2 / MILLISECOND - theirs))
-        way_ms, offset_ms = min(readings)
-        slow = way_ms > _SLOW_S * 1e3
-        findings = [(note if slow else ok)(about, f"answers in {way_ms:,.0f} ms{', which is slow' if slow else ''}")]
-        findings.append(clock(base_name, offset_ms, way_ms))
-        findings += _weight(base_name, client.used_weight.get(urlsplit(base).hostname or ""))
+            venue_ms = _venue_time_ms(body)
+            if venue_ms is None:
+                return [failure(about, f"{_host(base)}: answers, but not with its time: {_excerpt(body)}")]
+            samples.append(((recv_ns - sent_ns) / MILLISECOND, (sent_ns + recv_ns) / 2 / MILLISECOND - venue_ms))
+        round_trip_ms, offset_ms = min(samples)
+        slow = round_trip_ms > _SLOW_RESPONSE_S * 1e3
+        findings = [
+            (note if slow else ok)(about, f"answers in {round_trip_ms:,.0f} ms{', which is slow' if slow else ''}")
+        ]
+        findings.append(check_clock(base_name, offset_ms, round_trip_ms))
+        findings += _check_weight(base_name, client.used_weight_1m.get(urlsplit(base).hostname or ""))
         if base_name == "deribit":
             body = await client.get(base, RestCall("status", "/public/status"))
-            findings += _status(body)
+            findings += _check_status(body)
     return findings
 
 
-def _weight(base_name: str, used: int | None) -> list[Finding]:
+def _check_weight(base_name: str, used: int | None) -> list[Finding]:
     """What Binance has counted against this address, by whatever program."""
     if used is None:
         return []
-    allowed = _WEIGHT_SPOT if base_name == "binance.spot" else _WEIGHT_FUTURES
-    words = f"{used:,} of {allowed:,} request weight used in the last minute by this address"
-    return [(wrong if used > 0.8 * allowed else ok)(f"limits {base_name}", words)]
+    allowed = _MAX_WEIGHT_SPOT if base_name == "binance.spot" else _MAX_WEIGHT_FUTURES
+    text = f"{used:,} of {allowed:,} request weight used in the last minute by this address"
+    return [(failure if used > 0.8 * allowed else ok)(f"limits {base_name}", text)]
 
 
-def clock(base_name: str, offset_ms: float, way_ms: float) -> Finding:
-    """Our clock against a venue's; `way_ms` bounds the error."""
-    about, off = f"clock {base_name}", abs(offset_ms)
-    said = f"our clock is {off / 1e3:,.3f} s {'ahead of' if offset_ms > 0 else 'behind'} the venue's"
-    if off - way_ms / 2 > TROUBLE_MS:
-        return wrong(about, f"{said}: set the clock, by NTP for instance")
-    return ok(about, f"{said} (to {way_ms / 2:,.0f} ms)")
+def check_clock(base_name: str, offset_ms: float, round_trip_ms: float) -> Finding:
+    """Our clock against a venue's; `round_trip_ms` bounds the error."""
+    about, abs_offset_ms = f"clock {base_name}", abs(offset_ms)
+    message = f"our clock is {abs_offset_ms / 1e3:,.3f} s {'ahead of' if offset_ms > 0 else 'behind'} the venue's"
+    if abs_offset_ms - round_trip_ms / 2 > CLOCK_WARN_MS:
+        return failure(about, f"{message}: set the clock, by NTP for instance")
+    return ok(about, f"{message} (to {round_trip_ms / 2:,.0f} ms)")
 
 
-def _time(body: bytes) -> float | None:
+def _venue_time_ms(body: bytes) -> float | None:
     """Milliseconds since the epoch of an answer of any venue."""
     try:
-        answer: Any = msgspec.json.decode(body)
-        for find in _FINDERS:
+        body_json: Any = msgspec.json.decode(body)
+        for get_time in _TIME_GETTERS:
             try:
-                value = float(find(answer))
+                value = float(get_time(body_json))
             except (KeyError, TypeError, IndexError, ValueError):
                 continue
             return value if 0.0 < value < 1e14 else None
@@ -281,25 +287,27 @@ def _time(body: bytes) -> float | None:
     return None
 
 
-_FINDERS: Final[tuple[Callable[[Any], Any], ...]] = (
-    lambda answer: answer["result"],
-    lambda answer: answer["serverTime"],
-    lambda answer: answer["data"][0]["ts"],
+_TIME_GETTERS: Final[tuple[Callable[[Any], Any], ...]] = (
+    lambda body_json: body_json["result"],
+    lambda body_json: body_json["serverTime"],
+    lambda body_json: body_json["data"][0]["ts"],
 )
 
 
-def _start(body: bytes) -> str:
-    return clean(body[:60].decode("utf-8", "replace"))
+def _excerpt(body: bytes) -> str:
+    return sanitize(body[:60].decode("utf-8", "replace"))
 
 
-def _status(body: bytes) -> list[Finding]:
+def _check_status(body: bytes) -> list[Finding]:
     """What Deribit says of locks and maintenance."""
     try:
-        answer: Any = msgspec.json.decode(body)
-        locked = str(answer["result"]["locked"]).lower()
+        body_json: Any = msgspec.json.decode(body)
+        locked = str(body_json["result"]["locked"]).lower()
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
-        return [wrong("venue deribit", f"its status is not to be had: {_start(body) or 'no answer'}")]
+        return [failure("venue deribit", f"its status is not to be had: {_excerpt(body) or 'no answer'}")]
     if locked == "false":
         return [ok("venue deribit", "open, nothing is locked")]
-    where = answer["result"].get("locked_indices") or answer["result"].get("locked_currencies") or "everything"
-    return [wrong("venue deribit", clean(f"locked by the venue: {where}"))]
+    locked_part = (
+        body_json["result"].get("locked_indices") or body_json["result"].get("locked_currencies") or "everything"
+    )
+    return [failure("venue deribit", sanitize(f"locked by the venue: {locked_part}"))]

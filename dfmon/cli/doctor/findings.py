@@ -11,11 +11,11 @@ from dfmon.version import __version__
 
 
 class State(StrEnum):
-    """`WRONG` makes the doctor's exit code 1; `NOTE` is worth knowing and no fault."""
+    """`FAILED` makes the doctor's exit code 1; `NOTE` is worth knowing and no fault."""
 
     OK = "ok"
     NOTE = "note"
-    WRONG = "wrong"
+    FAILED = "wrong"
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -34,12 +34,12 @@ def note(about: str, words: str) -> Finding:
     return Finding(about, State.NOTE, words)
 
 
-def wrong(about: str, words: str) -> Finding:
-    return Finding(about, State.WRONG, words)
+def failure(about: str, words: str) -> Finding:
+    return Finding(about, State.FAILED, words)
 
 
 def healthy(findings: Sequence[Finding]) -> bool:
-    return not any(finding.state is State.WRONG for finding in findings)
+    return not any(finding.state is State.FAILED for finding in findings)
 
 
 def as_json(findings: Sequence[Finding]) -> str:
@@ -50,8 +50,8 @@ def as_json(findings: Sequence[Finding]) -> str:
 def as_text(findings: Sequence[Finding]) -> str:
     """A line each, what is wrong marked and summed up."""
     width = max((len(finding.about) for finding in findings), default=0)
-    mark = {State.OK: "  ok   ", State.NOTE: "  note ", State.WRONG: "  WRONG"}
-    lines = [f"{mark[finding.state]}  {finding.about:<{width}}  {finding.words}" for finding in findings]
-    bad = sum(finding.state is State.WRONG for finding in findings)
-    things = {0: "nothing is wrong", 1: "one thing is wrong"}.get(bad, f"{bad} things are wrong")
-    return "\n".join([f"dfmon {__version__}", *lines, things])
+    labels = {State.OK: "  ok   ", State.NOTE: "  note ", State.FAILED: "  WRONG"}
+    lines = [f"{labels[finding.state]}  {finding.about:<{width}}  {finding.words}" for finding in findings]
+    failures = sum(finding.state is State.FAILED for finding in findings)
+    verdict = {0: "nothing is wrong", 1: "one thing is wrong"}.get(failures, f"{failures} things are wrong")
+    return "\n".join([f"dfmon {__version__}", *lines, verdict])

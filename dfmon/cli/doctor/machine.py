@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Final
 from urllib.request import getproxies
 
-from dfmon.cli.doctor.findings import Finding, note, ok, wrong
-from dfmon.model.units import clean
+from dfmon.cli.doctor.findings import Finding, failure, note, ok
+from dfmon.model.units import sanitize
 from dfmon.tui.terminal import check_terminal
 
 _MEGABYTE: Final = 1 << 20
-_LEAST_FREE_MB: Final = 200
-_LITTLE_FREE_MB: Final = 2_000
+_MIN_FREE_MB: Final = 200
+_LOW_FREE_MB: Final = 2_000
 _EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "redis": (("redis", "hiredis"), "--redis"),
     "server": (("fastapi", "uvicorn"), "--rest"),
@@ -28,28 +28,28 @@ _EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
 }
 
 
-def folder(about: str, path: Path) -> Finding:
+def check_folder(about: str, path: Path) -> Finding:
     """Whether a folder can be written, how much room there is, how much it holds."""
-    there = path
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    shown = clean(str(path))
-    if not there.is_dir():
-        return wrong(about, f"{shown}: {clean(str(there))} is not a folder")
+    existing = path
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    path_text = sanitize(str(path))
+    if not existing.is_dir():
+        return failure(about, f"{path_text}: {sanitize(str(existing))} is not a folder")
     try:
-        with tempfile.TemporaryFile(dir=there):
+        with tempfile.TemporaryFile(dir=existing):
             pass
-        free = shutil.disk_usage(there).free // _MEGABYTE
+        free = shutil.disk_usage(existing).free // _MEGABYTE
     except OSError as exc:
-        return wrong(about, f"{shown}: cannot be written: {clean(exc.strerror or str(exc))}")
-    held = _held(path) // _MEGABYTE
-    words = f"{shown}: {'writable' if path.exists() else 'will be made'}, holds {held:,} MB, {free:,} MB free"
-    if free < _LEAST_FREE_MB:
-        return wrong(about, f"{words}: the disk is almost full")
-    return (note if free < _LITTLE_FREE_MB else ok)(about, words)
+        return failure(about, f"{path_text}: cannot be written: {sanitize(exc.strerror or str(exc))}")
+    used_mb = _folder_bytes(path) // _MEGABYTE
+    text = f"{path_text}: {'writable' if path.exists() else 'will be made'}, holds {used_mb:,} MB, {free:,} MB free"
+    if free < _MIN_FREE_MB:
+        return failure(about, f"{text}: the disk is almost full")
+    return (note if free < _LOW_FREE_MB else ok)(about, text)
 
 
-def _held(path: Path) -> int:
+def _folder_bytes(path: Path) -> int:
     """Bytes below a folder; what cannot be read counts nothing."""
     total = 0
     for root, _, names in os.walk(path):
@@ -61,16 +61,16 @@ def _held(path: Path) -> int:
     return total
 
 
-def here() -> list[Finding]:
+def check_environment() -> list[Finding]:
     """Interpreter, terminal, extras, proxy."""
     findings = [ok("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")]
-    trouble = check_terminal()
-    findings.append(note("terminal", clean(trouble)) if trouble else ok("terminal", "a screen can be drawn"))
+    error = check_terminal()
+    findings.append(note("terminal", sanitize(error)) if error else ok("terminal", "a screen can be drawn"))
     for extra, (modules, purpose) in _EXTRAS.items():
         missing = [name for name in modules if importlib.util.find_spec(name) is None]
         if missing:
-            words = f"not installed ({', '.join(missing)}): for {purpose} run `pip install 'dfmon[{extra}]'`"
-            findings.append(note(f"extra {extra}", words))
+            text = f"not installed ({', '.join(missing)}): for {purpose} run `pip install 'dfmon[{extra}]'`"
+            findings.append(note(f"extra {extra}", text))
         else:
             findings.append(ok(f"extra {extra}", "installed"))
     if getproxies():

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-UNSEEN_SD: Final = 0.3  # of the gross exposure of the unseen book: how lopsided it may be
+OFF_VENUE_SD: Final = 0.3  # of the gross exposure of the unseen book: how lopsided it may be
 
 
 class Desk(msgspec.Struct, frozen=True):
@@ -26,14 +26,14 @@ class Desk(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Hedged:
-    """Shares of the book's hedge that are traded: `gamma` at this move, `slow` as volatility and time pass."""
+class HedgeShares:
+    """Shares of the book's hedge that are traded: `gamma` at this move, `vanna_charm` as volatility and time pass."""
 
     gamma: float = 1.0
-    slow: float = 1.0
+    vanna_charm: float = 1.0
 
 
-def hedged(desks: tuple[Desk, ...], risk_aversion: float, ngi: float, spot: float, move_usd: float) -> Hedged:
+def hedged(desks: tuple[Desk, ...], risk_aversion: float, ngi: float, spot: float, move_usd: float) -> HedgeShares:
     """What the desks trade after a move of spot.
 
     The half-width of a desk's no-trade band is (3/2 cost S gamma^2 / risk aversion)^(1/3) in delta, so that it trades
@@ -43,28 +43,28 @@ def hedged(desks: tuple[Desk, ...], risk_aversion: float, ngi: float, spot: floa
     Source: Whalley & Wilmott (1997), small-cost asymptotics.
 
     >>> hedged((Desk(0.5), Desk(0.35, 1.0, 0.0005), Desk(0.15, 0.0)), 1e-6, 3e7, 1e5, 500.0)
-    Hedged(gamma=0.5, slow=0.85)
+    HedgeShares(gamma=0.5, slow=0.85)
     >>> hedged((Desk(0.5), Desk(0.35, 1.0, 0.0005), Desk(0.15, 0.0)), 1e-6, 3e7, 1e5, 1500.0).gamma
     0.85
     """
-    fast = slow = 0.0
+    gamma_hedged = vanna_charm = 0.0
     for desk in desks:
         weight = desk.share * desk.ratio
-        slow += weight
-        gamma = desk.share * abs(ngi) / (0.01 * spot * spot) if spot > 0.0 else 0.0
-        if desk.cost == 0.0 or abs(move_usd) ** 3 * risk_aversion * gamma > 1.5 * desk.cost * spot:
-            fast += weight
-    return Hedged(fast, slow)
+        vanna_charm += weight
+        desk_gamma = desk.share * abs(ngi) / (0.01 * spot * spot) if spot > 0.0 else 0.0
+        if desk.cost == 0.0 or abs(move_usd) ** 3 * risk_aversion * desk_gamma > 1.5 * desk.cost * spot:
+            gamma_hedged += weight
+    return HedgeShares(gamma_hedged, vanna_charm)
 
 
-def unseen_sd(venue_share: float) -> float:
+def off_venue_sd(venue_share: float) -> float:
     """Standard deviation of what other venues hold, as a share of the book seen here taken without its signs.
 
     U ~ N(0, (rho G (1/c - 1))^2) with G the gross exposure seen and c this venue's share of all open interest: the
     value of a roll-up stays, its band widens, and at c = 1 nothing changes.
     Units: none. Shapes: scalar. Domain: 0 < c <= 1. Source: none; rho is an assumption.
 
-    >>> unseen_sd(1.0), round(unseen_sd(0.4), 3)
+    >>> off_venue_sd(1.0), round(off_venue_sd(0.4), 3)
     (0.0, 0.45)
     """
-    return UNSEEN_SD * (1.0 / venue_share - 1.0)
+    return OFF_VENUE_SD * (1.0 / venue_share - 1.0)

@@ -11,7 +11,7 @@ from dfmon.model.frames import F64, I8
 from dfmon.model.snapshot import Levels
 
 
-def levels(strikes: F64, ngi: F64, interest: F64, max_pain: float | None) -> Levels:
+def levels(strikes: F64, ngi: F64, open_interest: F64, max_pain: float | None) -> Levels:
     """Levels from sums by strike.
 
     `call_wall` is the strike with the largest positive and `put_wall` that with the largest negative dealer gamma;
@@ -21,19 +21,19 @@ def levels(strikes: F64, ngi: F64, interest: F64, max_pain: float | None) -> Lev
     """
 
     def strike_of(values: F64) -> float | None:
-        best = int(np.argmax(values)) if values.size else 0
-        return float(strikes[best]) if values.size and values[best] > 0.0 else None
+        top = int(np.argmax(values)) if values.size else 0
+        return float(strikes[top]) if values.size and values[top] > 0.0 else None
 
     return Levels(
         call_wall=strike_of(ngi),
         put_wall=strike_of(-ngi),
         key_gamma=strike_of(np.abs(ngi)),
-        oi_wall=strike_of(interest),
+        oi_wall=strike_of(open_interest),
         max_pain=max_pain,
     )
 
 
-def max_pain(strike: F64, option_type: I8, interest: F64) -> float | None:
+def max_pain(strike: F64, option_type: I8, open_interest: F64) -> float | None:
     """The listed strike of one expiry at which its options pay out least.
 
     Units: USD; interest coins. Shapes: (n,) each. Domain: NaN interest counts as none; None without any.
@@ -44,9 +44,9 @@ def max_pain(strike: F64, option_type: I8, interest: F64) -> float | None:
     >>> max_pain(k, cp, np.array([0.0, 5.0, 9.0, 9.0, 5.0, 0.0]))
     100.0
     """
-    held = np.nan_to_num(interest)
-    if not held.any():
+    weights = np.nan_to_num(open_interest)
+    if not weights.any():
         return None
     candidates = np.unique(strike)
     intrinsic = np.maximum(option_type[None, :] * (candidates[:, None] - strike[None, :]), 0.0)
-    return float(candidates[int(np.argmin((intrinsic * held).sum(axis=1)))])
+    return float(candidates[int(np.argmin((intrinsic * weights).sum(axis=1)))])

@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from dfmon.core.pricing import compiled
 from dfmon.core.pricing.black import F64, Mask
 
-Metric: TypeAlias = Literal["log-moneyness", "node"]
+StencilMetric: TypeAlias = Literal["log-moneyness", "node"]
 
 STRIKE_BANDWIDTH: Final = 0.5
 """In standard deviations sigma sqrt(T) of the node's own expiry."""
 EXPIRY_BANDWIDTH: Final = float(np.log(2.0))
 """In ln T: a doubling of time to expiry."""
-REACH: Final = 3.0
+MAX_BANDWIDTHS: Final = 3.0
 """Expiries further apart than this many bandwidths do not mix."""
-LEAST_CONFIDENCE: Final = 0.2
-_LEAST_GIVEN: Final = 1e-300
+MIN_CONFIDENCE: Final = 0.2
+_MIN_WEIGHT_SUM: Final = 1e-300
 _SQRT_HALF: Final = math.sqrt(0.5)
 
 
@@ -40,7 +40,7 @@ class Stencil:
     """(E,): the expiry after each one, for the last the one before."""
 
 
-def stencil(strike: F64, forward: F64, tau: F64, atm_sigma: F64, metric: Metric = "log-moneyness") -> Stencil:
+def stencil(strike: F64, forward: F64, tau: F64, atm_sigma: F64, metric: StencilMetric = "log-moneyness") -> Stencil:
     """Truncated separable Gaussian over {i-1, i, i+1} strikes and {j, j+1} expiries (the last: {j-1, j}).
 
     Log-moneyness: distances are differences of ln(K/F) over 0.5 sigma sqrt(T), and of ln T over ln 2. Node: index
@@ -59,9 +59,9 @@ def stencil(strike: F64, forward: F64, tau: F64, atm_sigma: F64, metric: Metric 
     expiries, strikes = tau.shape[0], strike.shape[0]
     neighbour = np.arange(1, expiries + 1)
     neighbour[-1] = max(expiries - 2, 0)
-    kernels = compiled.in_use()
+    kernels = compiled.active_kernels()
     if kernels is not None and metric == "log-moneyness":
-        bandwidths = STRIKE_BANDWIDTH, EXPIRY_BANDWIDTH, REACH
+        bandwidths = STRIKE_BANDWIDTH, EXPIRY_BANDWIDTH, MAX_BANDWIDTHS
         return Stencil(kernels.stencil(strike, forward, tau, atm_sigma, neighbour, bandwidths), neighbour)
     if metric == "node":
         step, gap, basis = np.ones(strikes - 1), np.ones(expiries), np.zeros(expiries)
@@ -70,17 +70,17 @@ def stencil(strike: F64, forward: F64, tau: F64, atm_sigma: F64, metric: Metric 
         step, gap = np.log(strike[1:] / strike[:-1]), np.log(tau[neighbour] / tau) / EXPIRY_BANDWIDTH
         basis = np.log(forward[neighbour] / forward)
         scale = (_SQRT_HALF / STRIKE_BANDWIDTH) / (atm_sigma * np.sqrt(tau))[:, None]
-    along = np.where((np.abs(gap) <= REACH) & (expiries > 1), -0.5 * gap * gap, -np.inf)
+    along = np.where((np.abs(gap) <= MAX_BANDWIDTHS) & (expiries > 1), -0.5 * gap * gap, -np.inf)
     shift, along = basis[:, None] * scale, along[:, None]
     # to the next strike in an expiry itself, as far up as down; in the other one down, and up
-    across, down, up = bells = np.empty((3, expiries, strikes - 1))
+    across, down, up = gaussians = np.empty((3, expiries, strikes - 1))
     np.multiply(step, scale, across)
     np.add(across, shift, down)
     np.subtract(across, shift, up)
-    np.multiply(bells, bells, bells)
+    np.multiply(gaussians, gaussians, gaussians)
     np.subtract(0.0, across, across)
-    np.subtract(along, bells[1:], bells[1:])
-    np.exp(bells, bells)
+    np.subtract(along, gaussians[1:], gaussians[1:])
+    np.exp(gaussians, gaussians)
     weights = np.empty((2, 3, expiries, strikes))
     own, other = weights
     own[1], other[1] = 1.0, np.exp(along - shift * shift)
@@ -106,17 +106,17 @@ def gather(kernel: Stencil, values: F64, certainty: F64) -> tuple[F64, F64]:
     >>> gather(k, np.array([[4.0, np.nan, 4.0]]), np.ones((1, 3)))[0].tolist()
     [[4.0, 4.0, 4.0]]
     """
-    certain = np.where(np.isfinite(values) & (certainty > 0.0), certainty, 0.0)
-    field = np.where(certain > 0.0, values, 0.0)
-    field *= certain
-    both = np.stack([field, certain])
-    weighted, confidence = _neighbours(kernel.weights, both, both[:, kernel.neighbour])
-    most = kernel.weights.sum(axis=(0, 1))
-    confidence_here = confidence / most
+    valid_certainty = np.where(np.isfinite(values) & (certainty > 0.0), certainty, 0.0)
+    field = np.where(valid_certainty > 0.0, values, 0.0)
+    field *= valid_certainty
+    stacked = np.stack([field, valid_certainty])
+    weighted, confidence = _weighted_neighbours(kernel.weights, stacked, stacked[:, kernel.neighbour])
+    total_weight = kernel.weights.sum(axis=(0, 1))
+    relative_confidence = confidence / total_weight
     with np.errstate(all="ignore"):
         weighted /= confidence
-    weighted[confidence_here < LEAST_CONFIDENCE] = np.nan
-    return weighted, confidence_here
+    weighted[relative_confidence < MIN_CONFIDENCE] = np.nan
+    return weighted, relative_confidence
 
 
 def scatter(kernel: Stencil, exposure: F64, listed: Mask | None = None) -> F64:
@@ -135,43 +135,43 @@ def scatter(kernel: Stencil, exposure: F64, listed: Mask | None = None) -> F64:
     >>> round(float(scatter(k, np.array([[0.0, 5.0, 2.0]])).sum()), 12)
     7.0
     """
-    mass, kernels = exposure.reshape(-1, *exposure.shape[-2:]), compiled.in_use()
+    mass, kernels = exposure.reshape(-1, *exposure.shape[-2:]), compiled.active_kernels()
     if kernels is not None:
         board = np.ones(mass.shape[1:], dtype=np.bool_) if listed is None else listed
-        return kernels.scatter(kernel.weights, kernel.neighbour, mass, board, _LEAST_GIVEN).reshape(exposure.shape)
+        return kernels.scatter(kernel.weights, kernel.neighbour, mass, board, _MIN_WEIGHT_SUM).reshape(exposure.shape)
     if not math.isfinite(np.add.reduce(mass, axis=None)):
         mass = np.where(np.isfinite(mass), mass, 0.0)
-    receives = np.ones(mass.shape[1:]) if listed is None else (listed | mass.any(axis=0)).astype(np.float64)
-    given = _given(kernel, receives)
-    share = mass * (1.0 / np.maximum(given, _LEAST_GIVEN))  # where nobody receives there is nothing to give
-    spread = _neighbours(kernel.weights, share, share[:, kernel.neighbour])
-    spread *= receives
-    return spread.reshape(exposure.shape)
+    receivers = np.ones(mass.shape[1:]) if listed is None else (listed | mass.any(axis=0)).astype(np.float64)
+    weight_sums = _weight_sums(kernel, receivers)
+    share = mass * (1.0 / np.maximum(weight_sums, _MIN_WEIGHT_SUM))  # where nobody receives there is nothing to give
+    smoothed = _weighted_neighbours(kernel.weights, share, share[:, kernel.neighbour])
+    smoothed *= receivers
+    return smoothed.reshape(exposure.shape)
 
 
-def _neighbours(weights: F64, own: F64, other: F64) -> F64:
+def _weighted_neighbours(weights: F64, own: F64, other: F64) -> F64:
     """Weighted sum of k fields over the six neighbours of each node; `other` is the field of the neighbour expiry.
 
     The board is walked as one long row: where a shift runs over the end of an expiry, the weight is 0.
     """
     shape = own.shape
     total = own.reshape(shape[0], -1).copy()  # a node weighs 1 on itself
-    room = (weights[1, 1] * other).reshape(shape[0], -1)
-    total += room
-    room = room[:, 1:]
+    shifted = (weights[1, 1] * other).reshape(shape[0], -1)
+    total += shifted
+    shifted = shifted[:, 1:]
     for field, kernel in zip((own, other), weights):
         row = field.reshape(shape[0], -1)
-        total[:, 1:] += np.multiply(kernel[0].reshape(-1)[1:], row[:, :-1], room)
-        total[:, :-1] += np.multiply(kernel[2].reshape(-1)[:-1], row[:, 1:], room)
+        total[:, 1:] += np.multiply(kernel[0].reshape(-1)[1:], row[:, :-1], shifted)
+        total[:, :-1] += np.multiply(kernel[2].reshape(-1)[:-1], row[:, 1:], shifted)
     return np.asarray(total.reshape(shape))
 
 
-def _given(kernel: Stencil, receives: F64) -> F64:
+def _weight_sums(kernel: Stencil, receivers: F64) -> F64:
     """What each node gives away before normalising: the weights of all receivers that have it as a neighbour."""
-    same = (kernel.weights[:, 1] * receives).reshape(2, -1)
-    same[:, :-1] += (kernel.weights[:, 0] * receives).reshape(2, -1)[:, 1:]
-    same[:, 1:] += (kernel.weights[:, 2] * receives).reshape(2, -1)[:, :-1]
-    given, along = same.reshape(2, *receives.shape)
-    given[1:] += along[:-1]
-    given[kernel.neighbour[-1]] += along[-1]
-    return np.asarray(given)
+    by_expiry = (kernel.weights[:, 1] * receivers).reshape(2, -1)
+    by_expiry[:, :-1] += (kernel.weights[:, 0] * receivers).reshape(2, -1)[:, 1:]
+    by_expiry[:, 1:] += (kernel.weights[:, 2] * receivers).reshape(2, -1)[:, :-1]
+    weight_sums, along = by_expiry.reshape(2, *receivers.shape)
+    weight_sums[1:] += along[:-1]
+    weight_sums[kernel.neighbour[-1]] += along[-1]
+    return np.asarray(weight_sums)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from dfmon.core.pricing import compiled
 from dfmon.core.pricing.black import F64, Mask
-from dfmon.core.pricing.closed_forms import aligned, delta_of
+from dfmon.core.pricing.closed_forms import aligned_rows, fill_delta
 from dfmon.core.pricing.greek_buffers import GreekBuffers, Greeks
-from dfmon.core.pricing.greek_calc import Numeraire, delta_alone, greeks
-from dfmon.core.pricing.normal import SQRT_HALF, one_run
+from dfmon.core.pricing.greek_calc import Numeraire, delta_only, greeks
+from dfmon.core.pricing.normal import SQRT_HALF, contiguous_view
 from dfmon.core.pricing.settlement import DAY, WINDOW, Settlement, settlement_terms
 
 _HUNDREDTH, _SQUARED_HUNDREDTH, _DAY = (np.array(x) for x in (0.01, 1e-4, DAY))  # as closed_forms' constants
@@ -68,7 +68,7 @@ class UnitExposure:
         """USD of hedge that settlement lifts within 24 h."""
         return np.asarray(self.matrix[6])
 
-    def spread(self, rows: NDArray[np.intp]) -> UnitExposure:
+    def for_rows(self, rows: NDArray[np.intp]) -> UnitExposure:
         """The same for other rows, each with the exposure of one of these: options from the points they lie on."""
         valid = self.valid[rows]
         return UnitExposure(self.matrix[:, rows], valid, valid.size - int(np.count_nonzero(valid)))
@@ -77,14 +77,14 @@ class UnitExposure:
 class ExposureBuffers:
     """Memory for the greeks now and a day on, owned by the caller."""
 
-    __slots__ = ("later", "matrix", "now", "run")
+    __slots__ = ("flat_matrix", "later", "matrix", "now")
 
     def __init__(self, n: int) -> None:
         self.now = GreekBuffers(n)
         self.later = GreekBuffers(n)
-        self.matrix = aligned(len(METRICS), n)
-        self.run = one_run(self.matrix)
-        self.run[:] = 0.0
+        self.matrix = aligned_rows(len(METRICS), n)
+        self.flat_matrix = contiguous_view(self.matrix)
+        self.flat_matrix[:] = 0.0
 
 
 def unit_exposures(
@@ -117,9 +117,9 @@ def unit_exposures(
     [575807, 5521, -19719, 2761]
     """
     buffers = ExposureBuffers(forward.shape[0]) if out is None else out
-    kernels, columns = compiled.in_use(), (forward, strike, sigma, tau, option_type)
-    plain = numeraire == "usd" and tau.size > 0
-    if kernels is not None and plain and kernels.exposures(*columns, settlement == "average", buffers.matrix):
+    kernels, columns = compiled.active_kernels(), (forward, strike, sigma, tau, option_type)
+    usd_numeraire = numeraire == "usd" and tau.size > 0
+    if kernels is not None and usd_numeraire and kernels.exposures(*columns, settlement == "average", buffers.matrix):
         buffers.now.valid.fill(True)
         return UnitExposure(buffers.matrix, buffers.now.valid, 0)
     now = greeks(
@@ -137,12 +137,12 @@ def unit_exposures(
         later[expiring] = DAY  # any valid time: these go to their settlement delta instead
         delta_later = _delta_at(later, forward, strike, sigma, option_type, settlement, numeraire, inverse, buffers)
         if expiring.size:
-            few = forward[expiring], strike[expiring], option_type[expiring]
-            in_coin = None if numeraire == "usd" else slice(None) if inverse is None else inverse[expiring]
-            delta_later[expiring] = _settlement_delta(*few, in_coin)
+            expiring_columns = forward[expiring], strike[expiring], option_type[expiring]
+            coin_rows = None if numeraire == "usd" else slice(None) if inverse is None else inverse[expiring]
+            delta_later[expiring] = _settlement_delta(*expiring_columns, coin_rows)
         matrix, valid = buffers.matrix, now.valid
-        _per_unit(forward, now, delta_later, expiring, matrix)
-        if not math.isfinite(np.add.reduce(buffers.run)):  # a masked row, or a product too large for a double
+        _to_usd(forward, now, delta_later, expiring, matrix)
+        if not math.isfinite(np.add.reduce(buffers.flat_matrix)):  # a masked row, or a product too large for a double
             np.isfinite(matrix).all(axis=0, out=valid)
             matrix[:, ~valid] = 0.0
     return UnitExposure(matrix, valid, valid.shape[0] - int(np.count_nonzero(valid)))
@@ -163,9 +163,9 @@ def _delta_at(
 
     Its ln(F/K) is there already, and holds while every row was in order and no strike is changed by an average.
     """
-    if not buffers.now.in_one_pass or not np.minimum.reduce(tau) >= WINDOW:
+    if not buffers.now.single_pass or not np.minimum.reduce(tau) >= WINDOW:
         columns = forward, strike, sigma, tau, option_type
-        return delta_alone(*columns, settlement=settlement, numeraire=numeraire, inverse=inverse, out=buffers.later)
+        return delta_only(*columns, settlement=settlement, numeraire=numeraire, inverse=inverse, out=buffers.later)
     later = tau if settlement == "instant" else settlement_terms(forward, strike, tau).tau
     work, t = buffers.now.work, buffers.now.work.t  # its columns are done with, and still in the cache
     np.sqrt(later, t)
@@ -175,19 +175,19 @@ def _delta_at(
     work.d1 += t
     work.d1 *= SQRT_HALF
     delta = buffers.later.result.delta
-    delta_of(option_type, work, delta)
+    fill_delta(option_type, work, delta)
     return delta
 
 
-def _settlement_delta(forward: F64, strike: F64, option_type: F64, in_coin: Mask | slice | None) -> F64:
-    """Delta at settlement: +-1 in the money, else 0; premium-adjusted, in the rows `in_coin`, K/F in place of 1."""
+def _settlement_delta(forward: F64, strike: F64, option_type: F64, coin_rows: Mask | slice | None) -> F64:
+    """Delta at settlement: +-1 in the money, else 0; premium-adjusted, in the rows `coin_rows`, K/F in place of 1."""
     delta = option_type * (option_type * (forward - strike) > 0.0)
-    if in_coin is not None:
-        delta[in_coin] *= (strike / forward)[in_coin]
+    if coin_rows is not None:
+        delta[coin_rows] *= (strike / forward)[coin_rows]
     return delta
 
 
-def _per_unit(forward: F64, now: Greeks, delta_later: F64, expiring: NDArray[np.intp], matrix: F64) -> None:
+def _to_usd(forward: F64, now: Greeks, delta_later: F64, expiring: NDArray[np.intp], matrix: F64) -> None:
     """Greeks to USD: per 1 % of spot, per vol point, per day."""
     ngi, vss, chl, volg, vega, theta, unwind = matrix
     np.multiply(forward, _HUNDREDTH, vss)

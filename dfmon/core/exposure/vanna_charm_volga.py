@@ -30,7 +30,7 @@ class Totals:
     theta: float
     unwind: float
 
-    def column(self) -> F64:
+    def to_array(self) -> F64:
         """The seven in the order of METRICS."""
         return np.array([getattr(self, name) for name in METRICS])
 
@@ -80,7 +80,7 @@ def roll_up(unit: UnitExposure, exposure: F64, cell: NDArray[np.intp], expiries:
     Domain: cell in [0, expiries x strikes).
     Source: definition.
     """
-    kernels = compiled.in_use()
+    kernels = compiled.active_kernels()
     if kernels is not None:
         cells, by_expiry, by_strike = kernels.roll_up(unit.matrix, exposure, cell, expiries, strikes)
     else:

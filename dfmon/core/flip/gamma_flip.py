@@ -13,24 +13,24 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core.flip.gamma_profile import Book
-from dfmon.core.flip.grid import Stickiness, ground, nodes
+from dfmon.core.flip.gamma_profile import GammaBumps
+from dfmon.core.flip.grid import Stickiness, flip_inputs, log_spot_nodes
 from dfmon.core.flip.roots import polish, zeros_between
 from dfmon.core.flip.scan import (
-    NOISE,
-    Scan,
-    beyond,
-    bottoms,
-    either_side,
+    ROUNDING_SHARE,
+    ProfileScan,
+    dip_brackets,
+    extend_profile,
+    find_dip_minima,
     flat_members,
+    gamma_signs,
     member_brackets,
-    nearest,
-    scan,
-    signs_of,
+    nearest_brackets,
+    scan_profile,
 )
 from dfmon.core.pricing.black import F64
 
-RANGES: Final = (0.20, 0.35, 0.50)
+SEARCH_RANGES: Final = (0.20, 0.35, 0.50)
 HORIZONS: Final[Mapping[str, float]] = {"today": 1.0 / 365.0, "week": 7.0 / 365.0, "all": float("inf")}
 """Longest time to expiry of each, in years."""
 MEMBER_TOLERANCE: Final = 1e-9
@@ -49,7 +49,7 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True)
-class Flip:
+class GammaFlip:
     """The zeros found, and the profile they were found on."""
 
     level: float | None
@@ -64,7 +64,7 @@ class Flip:
     ngi: F64
     """Net gamma on `spots`, USD per 1 %."""
 
-    def weakest(self, spot: float) -> tuple[float, float]:
+    def weakest_point(self, spot: float) -> tuple[float, float]:
         """Where net gamma is least in size within RANGES[0] of spot, and its value there: how near a flip it comes.
 
         Units: USD; USD per 1 %.
@@ -72,7 +72,7 @@ class Flip:
         Domain: a profile around spot; further out every gamma dies away, which says nothing.
         Source: definition.
         """
-        near = np.abs(self.spots / spot - 1.0) <= RANGES[0]
+        near = np.abs(self.spots / spot - 1.0) <= SEARCH_RANGES[0]
         at = int(np.argmin(np.where(near, np.abs(self.ngi), np.inf)))
         return float(self.spots[at]), float(self.ngi[at])
 
@@ -87,8 +87,8 @@ def find_flip(
     *,
     stickiness: Stickiness = "strike",
     expiry: NDArray[np.generic] | None = None,
-    ranges: tuple[float, ...] = RANGES,
-) -> Flip:
+    ranges: tuple[float, ...] = SEARCH_RANGES,
+) -> GammaFlip:
     """All zeros of the net gamma profile within the first range that has any.
 
     The strike, time and share of settlement_terms are applied by the caller (exposure times share), so that the
@@ -109,25 +109,27 @@ def find_flip(
     >>> round(flip.level, 6), flip.roots[0].rising, flip.sign
     (99.250308, True, 1)
     """
-    base = ground(forward, strike, sigma, tau, exposure, stickiness, expiry)
-    if base is None:
+    inputs = flip_inputs(forward, strike, sigma, tau, exposure, stickiness, expiry)
+    if inputs is None:
         ends = spot * np.array([1.0 - ranges[-1], 1.0 + ranges[-1]])
-        return Flip(None, (), (float(ends[0]), float(ends[1])), 0, ends, np.zeros(2))
-    held = exposure[base.rows]
-    first, *wider = ranges
-    found = scan(base.book, held, nodes(spot, first, base.near))
-    for reach in wider:
-        if found.low.size and not found.flat:
+        return GammaFlip(None, (), (float(ends[0]), float(ends[1])), 0, ends, np.zeros(2))
+    live_exposure = exposure[inputs.rows]
+    first_range, *wider_ranges = ranges
+    profile = scan_profile(inputs.book, live_exposure, log_spot_nodes(spot, first_range, inputs.extra_nodes))
+    for search_range in wider_ranges:
+        if profile.low.size and not profile.flat:
             break
-        found = scan(base.book, held, nodes(spot, reach, base.near), found)
-    spots = spot * np.exp(found.y)
+        profile = scan_profile(
+            inputs.book, live_exposure, log_spot_nodes(spot, search_range, inputs.extra_nodes), profile
+        )
+    spots = spot * np.exp(profile.y)
     searched = float(spots[0]), float(spots[-1])
-    if found.flat or not found.low.size:
-        sign = 0 if found.flat else int(found.signs[np.abs(found.net).argmax()])
-        return Flip(None, (), searched, sign, spots, found.net)
-    roots, marked = _roots(spot, base.book, held, found)
-    sign = 1 if marked.rising == (marked.level <= spot) else -1
-    return Flip(marked.level, roots, searched, sign, spots, found.net)
+    if profile.flat or not profile.low.size:
+        sign = 0 if profile.flat else int(profile.signs[np.abs(profile.net).argmax()])
+        return GammaFlip(None, (), searched, sign, spots, profile.net)
+    roots, nearest_root = _roots(spot, inputs.book, live_exposure, profile)
+    sign = 1 if nearest_root.rising == (nearest_root.level <= spot) else -1
+    return GammaFlip(nearest_root.level, roots, searched, sign, spots, profile.net)
 
 
 def flip_members(
@@ -140,7 +142,7 @@ def flip_members(
     *,
     stickiness: Stickiness = "strike",
     expiry: NDArray[np.generic] | None = None,
-    ranges: tuple[float, ...] = RANGES,
+    ranges: tuple[float, ...] = SEARCH_RANGES,
 ) -> F64:
     """Flip level nearest to spot for every member of an ensemble of positions; NaN where a member has none.
 
@@ -156,30 +158,35 @@ def flip_members(
     [99.250308, nan]
     """
     levels = np.full(members.shape[1], np.nan)
-    base = ground(forward, strike, sigma, tau, members, stickiness, expiry)
-    if base is None:
+    inputs = flip_inputs(forward, strike, sigma, tau, members, stickiness, expiry)
+    if inputs is None:
         return levels
-    rows, book, near = base
+    rows, book, extra_nodes = inputs
     count = members.shape[1]
-    held = np.empty((rows.shape[0], count + 1))
-    held[:, :count] = members[rows]
-    largest = np.maximum(held[:, :count].max(axis=1), -held[:, :count].min(axis=1))
-    held[:, count] = largest  # a gross that is none of theirs, and at least that of each
-    blur, searching, known = book.blur(largest), np.arange(count), None
-    for reach in ranges:
-        y = nodes(spot, reach, near)
-        known = y, beyond(book, y, held, known)
-        net, gross = known[1][:-1], known[1][-1]
-        signs = signs_of(net, gross, blur)
-        signs[flat_members(book, y, net, gross, held)] = 0.0
-        hidden = bottoms(book, held, y, net, signs, NOISE * gross + blur)
-        found, low, high, net_low, net_high = nearest(member_brackets(y, net, signs), either_side(hidden, y, net))
+    live_exposure = np.empty((rows.shape[0], count + 1))
+    live_exposure[:, :count] = members[rows]
+    max_exposure = np.maximum(live_exposure[:, :count].max(axis=1), -live_exposure[:, :count].min(axis=1))
+    live_exposure[:, count] = max_exposure  # a gross that is none of theirs, and at least that of each
+    error_bound, unresolved, inner_profile = book.error_bound(max_exposure), np.arange(count), None
+    for search_range in ranges:
+        y = log_spot_nodes(spot, search_range, extra_nodes)
+        inner_profile = y, extend_profile(book, y, live_exposure, inner_profile)
+        net, gross = inner_profile[1][:-1], inner_profile[1][-1]
+        signs = gamma_signs(net, gross, error_bound)
+        signs[flat_members(book, y, net, gross, live_exposure)] = 0.0
+        dip_minima = find_dip_minima(book, live_exposure, y, net, signs, ROUNDING_SHARE * gross + error_bound)
+        found, low, high, net_low, net_high = nearest_brackets(
+            member_brackets(y, net, signs), dip_brackets(dip_minima, y, net)
+        )
         if found.size:
-            zeros = polish(book, held[:, found], low, high, net_low, net_high, MEMBER_TOLERANCE)[0]
-            levels[searching[found]] = spot * np.exp(zeros)
-            searching = np.delete(searching, found)
-            held, known = np.delete(held, found, axis=1), (y, np.delete(known[1], found, axis=0))
-        if not searching.size:
+            zeros = polish(book, live_exposure[:, found], low, high, net_low, net_high, MEMBER_TOLERANCE)[0]
+            levels[unresolved[found]] = spot * np.exp(zeros)
+            unresolved = np.delete(unresolved, found)
+            live_exposure, inner_profile = (
+                np.delete(live_exposure, found, axis=1),
+                (y, np.delete(inner_profile[1], found, axis=0)),
+            )
+        if not unresolved.size:
             break
     return levels
 
@@ -196,7 +203,7 @@ def flips_by_horizon(
     horizons: Mapping[str, float] = HORIZONS,
     stickiness: Stickiness = "strike",
     expiry: NDArray[np.generic] | None = None,
-) -> dict[str, Flip]:
+) -> dict[str, GammaFlip]:
     """The flip of the options that expire within each horizon: what is left of it when the later ones are ignored.
 
     Units: as find_flip; horizons and `time_left` (before settlement_terms; default tau) in years.
@@ -210,12 +217,14 @@ def flips_by_horizon(
     >>> [name for name, flip in flips.items() if flip.level is not None]
     ['week', 'all']
     """
-    left = tau if time_left is None else time_left
+    remaining = tau if time_left is None else time_left
     flips = {}
     for name, limit in horizons.items():
         with np.errstate(invalid="ignore"):
-            held = np.where(left <= limit, exposure, 0.0)
-        flips[name] = find_flip(spot, forward, strike, sigma, tau, held, stickiness=stickiness, expiry=expiry)
+            horizon_exposure = np.where(remaining <= limit, exposure, 0.0)
+        flips[name] = find_flip(
+            spot, forward, strike, sigma, tau, horizon_exposure, stickiness=stickiness, expiry=expiry
+        )
     return flips
 
 
@@ -237,10 +246,10 @@ def flip_band(levels: F64) -> tuple[float | None, float | None, float]:
     return float(low), float(high), 1.0 - found.size / levels.size
 
 
-def _roots(spot: float, book: Book, held: F64, found: Scan) -> tuple[tuple[Root, ...], Root]:
+def _roots(spot: float, book: GammaBumps, exposure: F64, profile: ProfileScan) -> tuple[tuple[Root, ...], Root]:
     """Polished zeros, ascending, and the one nearest to spot."""
-    below = found.net[found.low]
-    zeros, slopes = zeros_between(book, held, found.y, found.net, found.low, found.high)
-    columns = (spot * np.exp(zeros)).tolist(), (below < 0.0).tolist(), (slopes * 0.01).tolist()
+    net_before = profile.net[profile.low]
+    zeros, slopes = zeros_between(book, exposure, profile.y, profile.net, profile.low, profile.high)
+    columns = (spot * np.exp(zeros)).tolist(), (net_before < 0.0).tolist(), (slopes * 0.01).tolist()
     roots = tuple(Root(*row) for row in zip(*columns))
     return roots, roots[int(np.abs(zeros).argmin())]

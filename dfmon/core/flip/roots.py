@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core.flip.gamma_profile import Book, StickyStrike
+from dfmon.core.flip.gamma_profile import GammaBumps, StickyStrike
 from dfmon.core.pricing import compiled
 from dfmon.core.pricing.black import F64
 
@@ -44,39 +44,39 @@ def cubic_zero(y: F64, net: F64, low: Index, high: Index) -> F64:
     zeros = []
     for left, right in zip(low.tolist(), high.tolist()):  # few: plain numbers are faster than columns
         nodes = [node for node in (left - 1, left, right, right + 1) if 0 <= node < y.shape[0]]
-        zeros.append(_inverse_zero([y.item(node) for node in nodes], [net.item(node) for node in nodes]))
+        zeros.append(_neville_zero([y.item(node) for node in nodes], [net.item(node) for node in nodes]))
     zero = np.array(zeros)
-    good = (zero > y[low]) & (zero < y[high])
-    return zero if good.all() else np.where(good, zero, linear_zero(y[low], y[high], net[low], net[high]))
+    bracketed = (zero > y[low]) & (zero < y[high])
+    return zero if bracketed.all() else np.where(bracketed, zero, linear_zero(y[low], y[high], net[low], net[high]))
 
 
-def _inverse_zero(places: list[float], values: list[float]) -> float:
+def _neville_zero(points: list[float], values: list[float]) -> float:
     """The place of value 0 on the polynomial through places over values; NaN where a value comes twice."""
     if len(set(values)) < len(values):
         return math.nan
     for order in range(1, len(values)):  # Neville: from one place to the one through all
-        ends = zip(values, values[order:], places, places[1:])
-        places = [(right * at - left * after) / (right - left) for left, right, at, after in ends]
-    return places[0]
+        ends = zip(values, values[order:], points, points[1:])
+        points = [(right * point - left * next_point) / (right - left) for left, right, point, next_point in ends]
+    return points[0]
 
 
-def zeros_between(book: Book, held: F64, y: F64, net: F64, low: Index, high: Index) -> tuple[F64, F64]:
+def zeros_between(book: GammaBumps, exposure: F64, y: F64, net: F64, low: Index, high: Index) -> tuple[F64, F64]:
     """Zeros of one book between pairs of nodes, exact to rounding, and the slopes there.
 
     Units, source: as polish.
     Shapes: held (n,); y, net (m,); low, high (r,) -> (r,), (r,).
     Domain: net of opposite signs at low and high.
     """
-    ends, kernels = (y[low], y[high], net[low], net[high]), compiled.in_use()
+    ends, kernels = (y[low], y[high], net[low], net[high]), compiled.active_kernels()
     if kernels is not None and isinstance(book, StickyStrike):  # another step costs less there than a better guess
-        return kernels.polish(book.a, book.b, book.height, held, *ends, _ROUNDING)
-    return polish(book, held, *ends, start=cubic_zero(y, net, low, high))
+        return kernels.polish(book.a, book.b, book.height, exposure, *ends, _ROUNDING)
+    return polish(book, exposure, *ends, start=cubic_zero(y, net, low, high))
 
 
 @np.errstate(all="ignore")
 def polish(
-    book: Book,
-    held: F64,
+    book: GammaBumps,
+    exposure: F64,
     low: F64,
     high: F64,
     net_low: F64,
@@ -97,24 +97,24 @@ def polish(
     rising = net_low < 0.0
     y = linear_zero(low, high, net_low, net_high) if start is None else start
     for _ in range(_ITERATIONS):
-        value, slope, curvature = book.local(y, held)
+        value, slope, curvature = book.gamma_derivatives(y, exposure)
         newton = value / slope
-        bend = 0.5 * newton * curvature / slope
-        halley = newton / (1.0 - bend)
+        halley_term = 0.5 * newton * curvature / slope
+        halley = newton / (1.0 - halley_term)
         target = y - halley
-        done = (target >= low) & (target <= high) & (np.abs(halley) * bend * bend <= tolerance)
-        if done.all():
+        converged = (target >= low) & (target <= high) & (np.abs(halley) * halley_term * halley_term <= tolerance)
+        if converged.all():
             return target, slope - curvature * halley
-        below = (value < 0.0) == rising
-        low, high = np.where(below, y, low), np.where(below, high, y)
-        step = np.where(np.abs(bend) < 0.5, halley, newton)
+        same_side_as_low = (value < 0.0) == rising
+        low, high = np.where(same_side_as_low, y, low), np.where(same_side_as_low, high, y)
+        step = np.where(np.abs(halley_term) < 0.5, halley, newton)
         target = y - step
         inside = (target >= low) & (target <= high)
-        expected = np.abs(step) * np.fmin(bend * bend, 1.0)
+        expected_error = np.abs(step) * np.fmin(halley_term * halley_term, 1.0)
         target = np.where(inside, target, 0.5 * (low + high))
-        done = (inside & (expected <= tolerance)) | (high - low <= tolerance)
+        converged = (inside & (expected_error <= tolerance)) | (high - low <= tolerance)
         slope = slope + np.where(np.isnan(curvature), 0.0, curvature * (target - y))
         y = target
-        if done.all():
+        if converged.all():
             break
     return np.asarray(y), np.asarray(slope)

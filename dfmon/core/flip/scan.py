@@ -10,25 +10,25 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core.flip.gamma_profile import CUT, Book, StickyStrike
+from dfmon.core.flip.gamma_profile import CHEBYSHEV_CUTOFF, GammaBumps, StickyStrike
 from dfmon.core.flip.roots import linear_zero
 from dfmon.core.pricing import compiled
 from dfmon.core.pricing.black import F64
 
 Index: TypeAlias = NDArray[np.intp]
 
-NOISE: Final = 1e-11
+ROUNDING_SHARE: Final = 1e-11
 """A net below this share of the gross is rounding, not a sign."""
-FLAT: Final = 0.01
+FLAT_SHARE: Final = 0.01
 """Below this share of the gross throughout a range, net gamma has no sign worth the name."""
-_CLOSE: Final = 0.5
+DIP_SHARE: Final = 0.5
 """A dip is looked into where the parabola through it leaves less than this share of the value at its node."""
-_ROUNDS: Final = 16
-_NOWHERE: Final = np.empty(0, dtype=np.intp)
-_AROUND: Final = np.arange(3)[:, None]
+_MAX_ITERATIONS: Final = 16
+_NO_ROWS: Final = np.empty(0, dtype=np.intp)
+_NEIGHBOUR_OFFSETS: Final = np.arange(3)[:, None]
 
 
-class Scan(NamedTuple):
+class ProfileScan(NamedTuple):
     """Net gamma of one book on nodes, and the pairs of nodes between which it changes sign."""
 
     y: F64
@@ -42,37 +42,41 @@ class Scan(NamedTuple):
     """Net gamma stays below FLAT of the gross."""
 
 
-def scan(book: Book, held: F64, y: F64, before: Scan | None = None) -> Scan:
+def scan_profile(book: GammaBumps, exposure: F64, y: F64, previous: ProfileScan | None = None) -> ProfileScan:
     """Net gamma on the nodes, to which places are added where a pair of zeros hides between two of them.
 
     Units: y = ln(S'/S); held in units of underlying; net and gross in USD per 1 %.
     Shapes: held (n,), y (m,).
-    Domain: y ascending; `before` on a middle part of these nodes.
-    Source: intermediate value theorem; `bottoms`.
+    Domain: y ascending; `previous` on a middle part of these nodes.
+    Source: intermediate value theorem; `find_dip_minima`.
     """
-    kernels = compiled.in_use()
+    kernels = compiled.active_kernels()
     if kernels is not None and isinstance(book, StickyStrike):
         bumps = book.a, book.b, book.height
-        net, gross, signs, low, high, flat, dips = kernels.scan(*bumps, held, y, NOISE, CUT, _CLOSE, FLAT)
+        net, gross, signs, low, high, flat, dips = kernels.scan_profile(
+            *bumps, exposure, y, ROUNDING_SHARE, CHEBYSHEV_CUTOFF, DIP_SHARE, FLAT_SHARE
+        )
         if not dips:
-            return Scan(y, net, gross, signs, low, high, flat)
-    both = np.array([held, np.abs(held)]).T
-    net, gross = beyond(book, y, both, None if before is None else (before.y, np.array([before.net, before.gross])))
-    blur = book.blur(held)
-    signs = signs_of(net, gross, blur)
-    hidden = bottoms(book, held, y, net[None], signs[None], NOISE * gross)
-    if hidden.y.size:
-        y = np.union1d(y, hidden.y)
-        net, gross = book.profile(y, both)
-        signs = signs_of(net, gross, blur)
-    return Scan(y, net, gross, signs, *brackets(signs), _flat(net, gross))
+            return ProfileScan(y, net, gross, signs, low, high, flat)
+    net_and_gross = np.array([exposure, np.abs(exposure)]).T
+    net, gross = extend_profile(
+        book, y, net_and_gross, None if previous is None else (previous.y, np.array([previous.net, previous.gross]))
+    )
+    error_bound = book.error_bound(exposure)
+    signs = gamma_signs(net, gross, error_bound)
+    dip_minima = find_dip_minima(book, exposure, y, net[None], signs[None], ROUNDING_SHARE * gross)
+    if dip_minima.y.size:
+        y = np.union1d(y, dip_minima.y)
+        net, gross = book.profile(y, net_and_gross)
+        signs = gamma_signs(net, gross, error_bound)
+    return ProfileScan(y, net, gross, signs, *brackets(signs), _flat(net, gross))
 
 
 def _flat(net: F64, gross: F64) -> bool:
-    return bool(np.abs(net).max() < FLAT * gross.max())
+    return bool(np.abs(net).max() < FLAT_SHARE * gross.max())
 
 
-def beyond(book: Book, y: F64, exposure: F64, known: tuple[F64, F64] | None) -> F64:
+def extend_profile(book: GammaBumps, y: F64, exposure: F64, inner_profile: tuple[F64, F64] | None) -> F64:
     """The profile on `y`, of which a middle part may be known already: nodes (i,) and values (k, i).
 
     Units: as Book.profile.
@@ -80,18 +84,18 @@ def beyond(book: Book, y: F64, exposure: F64, known: tuple[F64, F64] | None) -> 
     Domain: nodes that are not all among `y` are of no use, and no harm.
     Source: none; book-keeping.
     """
-    if known is None:
+    if inner_profile is None:
         return book.profile(y, exposure)
-    inner, values = known
+    inner, values = inner_profile
     left = int(np.searchsorted(y, inner[0]))
     right = left + inner.shape[0]
     if not np.array_equal(y[left:right], inner):
         return book.profile(y, exposure)
-    fresh = book.profile(np.concatenate([y[:left], y[right:]]), exposure)
-    return np.concatenate([fresh[:, :left], values, fresh[:, left:]], axis=1)
+    new_values = book.profile(np.concatenate([y[:left], y[right:]]), exposure)
+    return np.concatenate([new_values[:, :left], values, new_values[:, left:]], axis=1)
 
 
-def signs_of(net: F64, gross: F64, blur: float = 0.0) -> F64:
+def gamma_signs(net: F64, gross: F64, error_bound: float = 0.0) -> F64:
     """Sign of net gamma, 0 where it is lost in the rounding of the gross or in the blur of the profile.
 
     Units: any.
@@ -99,7 +103,7 @@ def signs_of(net: F64, gross: F64, blur: float = 0.0) -> F64:
     Domain: finite.
     Source: definition.
     """
-    return np.asarray(np.sign(net) * (np.abs(net) > NOISE * gross + blur))
+    return np.asarray(np.sign(net) * (np.abs(net) > ROUNDING_SHARE * gross + error_bound))
 
 
 def brackets(signs: F64) -> tuple[Index, Index]:
@@ -125,7 +129,7 @@ class Brackets(NamedTuple):
     net_high: F64
 
 
-class Bottoms(NamedTuple):
+class DipMinima(NamedTuple):
     """Points where net gamma has the other sign than at the nodes around them: two zeros hide in one grid step."""
 
     member: Index
@@ -134,26 +138,26 @@ class Bottoms(NamedTuple):
     net: F64
 
 
-def bottoms(book: Book, held: F64, y: F64, net: F64, signs: F64, least: F64) -> Bottoms:
+def find_dip_minima(book: GammaBumps, exposure: F64, y: F64, net: F64, signs: F64, min_size: F64) -> DipMinima:
     """What lies below zero in the dips between nodes of one sign, for every member at once.
 
     A dip is a node with a smaller net, in absolute value, than its neighbours of the same sign. Where the parabola
     through the three comes near zero, its lowest point is sought by Newton's step on the slope, else by halving.
 
-    Units: y = ln(S'/S); net, and the `least` that counts as one, in USD per 1 %.
+    Units: y = ln(S'/S); net, and the `min_size` that counts as one, in USD per 1 %.
     Shapes: held (n,), for one member, or (n, M); y, least (m,); net, signs (M, m) -> (k,) each.
     Domain: any profile.
     Source: quadratic interpolation: Brent, Algorithms for Minimization without Derivatives (1973), section 5.4.
     """
-    member, node = _dips(y, net, signs)
+    member, node = _find_dips(y, net, signs)
     if not node.size:
-        return Bottoms(_NOWHERE, _NOWHERE, np.empty(0), np.empty(0))
-    sign, columns = signs[member, node], held if held.ndim == 1 else held[:, member]
+        return DipMinima(_NO_ROWS, _NO_ROWS, np.empty(0), np.empty(0))
+    sign, columns = signs[member, node], exposure if exposure.ndim == 1 else exposure[:, member]
     at, low, high, value = y[node], y[node - 1], y[node + 1], net[member, node]
     crossed = np.zeros(node.shape, dtype=np.bool_)
-    for _ in range(_ROUNDS):
-        value, slope, curvature = book.local(at, columns)
-        crossed = value * sign < -least[node]
+    for _ in range(_MAX_ITERATIONS):
+        value, slope, curvature = book.gamma_derivatives(at, columns)
+        crossed = value * sign < -min_size[node]
         if crossed.all():
             break
         rises = slope * sign > 0.0
@@ -162,24 +166,26 @@ def bottoms(book: Book, held: F64, y: F64, net: F64, signs: F64, least: F64) -> 
             newton = at - slope / curvature
             inside = (newton > low) & (newton < high) & (curvature * sign > 0.0)
         at = np.where(crossed, at, np.where(inside, newton, 0.5 * (low + high)))
-    return Bottoms(member[crossed], node[crossed], at[crossed], value[crossed])
+    return DipMinima(member[crossed], node[crossed], at[crossed], value[crossed])
 
 
-def _dips(y: F64, net: F64, signs: F64) -> tuple[Index, Index]:
-    """Members and nodes of the dips whose parabola, if it has a lowest point, comes down to the share _CLOSE there."""
+def _find_dips(y: F64, net: F64, signs: F64) -> tuple[Index, Index]:
+    """Members and nodes of the dips whose parabola, if it has a lowest point, comes down to the share DIP_SHARE
+    there.
+    """
     size = np.abs(net)
     member, left = np.nonzero((size[:, 1:-1] <= size[:, :-2]) & (size[:, 1:-1] <= size[:, 2:]))
-    around = left + _AROUND
-    alike = np.abs(signs[member, around].sum(axis=0)) == 3.0
-    if not alike.any():
-        return _NOWHERE, _NOWHERE
+    around = left + _NEIGHBOUR_OFFSETS
+    same_sign = np.abs(signs[member, around].sum(axis=0)) == 3.0
+    if not same_sign.any():
+        return _NO_ROWS, _NO_ROWS
     before, here, after = y[around]
-    falling, at, rising = size[member, around]
-    onward = after - here
-    up = (rising - at) / onward
-    bend = ((falling - at) / (here - before) + up) / (after - before)
-    tilt = up - bend * onward
-    found = alike & (tilt * tilt >= (4.0 - 4.0 * _CLOSE) * bend * at)
+    size_before, size_at, size_after = size[member, around]
+    step_after = after - here
+    slope_after = (size_after - size_at) / step_after
+    second_difference = ((size_before - size_at) / (here - before) + slope_after) / (after - before)
+    slope_at = slope_after - second_difference * step_after
+    found = same_sign & (slope_at * slope_at >= (4.0 - 4.0 * DIP_SHARE) * second_difference * size_at)
     return member[found], left[found] + 1
 
 
@@ -188,7 +194,7 @@ def member_brackets(y: F64, net: F64, signs: F64) -> Brackets:
 
     Units: y = ln(S'/S).
     Shapes: (m,), (M, m), (M, m) -> (r,) each.
-    Domain: signs as signs_of.
+    Domain: signs as gamma_signs.
     Source: intermediate value theorem.
     """
     node = np.where(signs != 0.0, np.arange(y.shape[0]), 0)
@@ -200,7 +206,7 @@ def member_brackets(y: F64, net: F64, signs: F64) -> Brackets:
     return Brackets(member, y[low], y[high], net[member, low], net[member, high])
 
 
-def either_side(found: Bottoms, y: F64, net: F64) -> Brackets:
+def dip_brackets(minima: DipMinima, y: F64, net: F64) -> Brackets:
     """The two brackets of each bottom: from the node before it, and to the node after it.
 
     Units: y = ln(S'/S).
@@ -208,7 +214,7 @@ def either_side(found: Bottoms, y: F64, net: F64) -> Brackets:
     Domain: as bottoms.
     Source: intermediate value theorem.
     """
-    member, node, at, value = found
+    member, node, at, value = minima
     before, after = node - 1, node + 1
     return Brackets(
         np.concatenate([member, member]),
@@ -219,7 +225,7 @@ def either_side(found: Bottoms, y: F64, net: F64) -> Brackets:
     )
 
 
-def nearest(*found: Brackets) -> Brackets:
+def nearest_brackets(*found: Brackets) -> Brackets:
     """For each member with a bracket, the one whose linear zero is nearest to spot.
 
     Units: y = ln(S'/S).
@@ -234,8 +240,8 @@ def nearest(*found: Brackets) -> Brackets:
     return Brackets(member[first], low[first], high[first], net_low[first], net_high[first])
 
 
-def flat_members(book: Book, y: F64, net: F64, most: F64, held: F64) -> Index:
-    """Members whose net gamma stays below FLAT of their own gross, which is at most `most`.
+def flat_members(book: GammaBumps, y: F64, net: F64, max_gross: F64, exposure: F64) -> Index:
+    """Members whose net gamma stays below FLAT of their own gross, which is at most `max_gross`.
 
     Units: USD per 1 %.
     Shapes: y (m,), net (M, m), most (m,), held (n, >= M) -> (k,).
@@ -243,5 +249,9 @@ def flat_members(book: Book, y: F64, net: F64, most: F64, held: F64) -> Index:
     Source: definition.
     """
     size = np.abs(net).max(axis=1)
-    low = np.flatnonzero(size < FLAT * most.max())
-    return low[size[low] < FLAT * book.profile(y, np.abs(held[:, low])).max(axis=1)] if low.size else low
+    candidates = np.flatnonzero(size < FLAT_SHARE * max_gross.max())
+    return (
+        candidates[size[candidates] < FLAT_SHARE * book.profile(y, np.abs(exposure[:, candidates])).max(axis=1)]
+        if candidates.size
+        else candidates
+    )

@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core.flip.gamma_profile import Local
+from dfmon.core.flip.gamma_profile import GammaDerivatives
 from dfmon.core.pricing.black import F64, log_moneyness
 from dfmon.core.pricing.normal import INV_SQRT_2PI
 
-_LEVELS_AT_ONCE: Final = 16
+_LEVELS_PER_BATCH: Final = 16
 _SLOPE_STEP: Final = 1e-5
 
 
@@ -37,7 +37,9 @@ class StickyMoneyness:
     smiles: tuple[Smile, ...]
 
     @classmethod
-    def of(cls, forward: F64, strike: F64, sigma: F64, tau: F64, expiry: NDArray[np.generic]) -> StickyMoneyness:
+    def from_options(
+        cls, forward: F64, strike: F64, sigma: F64, tau: F64, expiry: NDArray[np.generic]
+    ) -> StickyMoneyness:
         """Bumps of valid live options and the smile of each expiry; several quotes of one strike are averaged.
 
         Units: forward, strike in USD; sigma decimal; tau in years; expiry any label. Heights still lack 1/sigma.
@@ -46,7 +48,7 @@ class StickyMoneyness:
         Source: Derman, Regimes of Volatility (1999): the sticky-moneyness rule.
         """
         x, root_tau = log_moneyness(forward, strike), np.sqrt(tau)
-        return cls(x, root_tau, 0.01 * INV_SQRT_2PI * strike / root_tau, smiles_of(-x, sigma, expiry))
+        return cls(x, root_tau, 0.01 * INV_SQRT_2PI * strike / root_tau, expiry_smiles(-x, sigma, expiry))
 
     @property
     def log_strike_over_forward(self) -> F64:
@@ -61,13 +63,13 @@ class StickyMoneyness:
         Domain: |y| <= 1.
         Source: as the class.
         """
-        parts = [
-            exposure.T @ self._cells(y[start : start + _LEVELS_AT_ONCE]).T
-            for start in range(0, y.shape[0], _LEVELS_AT_ONCE)
+        batches = [
+            exposure.T @ self._bump_values(y[start : start + _LEVELS_PER_BATCH]).T
+            for start in range(0, y.shape[0], _LEVELS_PER_BATCH)
         ]
-        return np.concatenate(parts, axis=1) if parts else np.zeros((exposure.shape[1], 0))
+        return np.concatenate(batches, axis=1) if batches else np.zeros((exposure.shape[1], 0))
 
-    def blur(self, exposure: F64) -> float:
+    def error_bound(self, exposure: F64) -> float:
         """Zero: every option is evaluated at every node.
 
         Units: USD per 1 %.
@@ -77,7 +79,7 @@ class StickyMoneyness:
         """
         return 0.0
 
-    def local(self, y: F64, exposure: F64) -> Local:
+    def gamma_derivatives(self, y: F64, exposure: F64) -> GammaDerivatives:
         """Net gamma and its slope at r points; the slope is a central difference, good enough to steer a search.
 
         The curvature is given as NaN: it jumps at every node of a smile.
@@ -88,10 +90,10 @@ class StickyMoneyness:
         Source: as the class.
         """
         shifts = (-_SLOPE_STEP, 0.0, _SLOPE_STEP)
-        below, at, above = ((self._cells(y + shift) * exposure.T).sum(axis=1) for shift in shifts)
-        return Local(at, (above - below) / (2.0 * _SLOPE_STEP), np.full_like(at, np.nan))
+        lower, centre, upper = ((self._bump_values(y + shift) * exposure.T).sum(axis=1) for shift in shifts)
+        return GammaDerivatives(centre, (upper - lower) / (2.0 * _SLOPE_STEP), np.full_like(centre, np.nan))
 
-    def _cells(self, y: F64) -> F64:
+    def _bump_values(self, y: F64) -> F64:
         """Dollar gamma for 1 % of one unit of each option at each spot, (r, n)."""
         moneyness = self.x + y[:, None]
         sigma = np.empty_like(moneyness)
@@ -102,7 +104,7 @@ class StickyMoneyness:
         return np.asarray(np.exp(-0.5 * d2 * d2) * self.height / sigma)
 
 
-def smiles_of(k: F64, sigma: F64, expiry: NDArray[np.generic]) -> tuple[Smile, ...]:
+def expiry_smiles(k: F64, sigma: F64, expiry: NDArray[np.generic]) -> tuple[Smile, ...]:
     """The quoted smile of each expiry.
 
     Units: k = ln(K/F); sigma decimal.
@@ -110,14 +112,14 @@ def smiles_of(k: F64, sigma: F64, expiry: NDArray[np.generic]) -> tuple[Smile, .
     Domain: finite.
     Source: definition.
 
-    >>> smile, = smiles_of(np.array([0.1, 0.0, 0.1]), np.array([0.6, 0.5, 0.8]), np.zeros(3))
+    >>> smile, = expiry_smiles(np.array([0.1, 0.0, 0.1]), np.array([0.6, 0.5, 0.8]), np.zeros(3))
     >>> smile.k.tolist(), smile.sigma.round(12).tolist()
     ([0.0, 0.1], [0.5, 0.7])
     """
     smiles = []
     for label in np.unique(expiry):
         rows = np.flatnonzero(expiry == label)
-        nodes, of_node = np.unique(k[rows], return_inverse=True)
-        mean = np.bincount(of_node, sigma[rows]) / np.bincount(of_node)
+        nodes, node_index = np.unique(k[rows], return_inverse=True)
+        mean = np.bincount(node_index, sigma[rows]) / np.bincount(node_index)
         smiles.append(Smile(rows, nodes, mean))
     return tuple(smiles)

@@ -16,15 +16,15 @@ from typing import Final, TypeAlias
 import msgspec
 import numpy as np
 
-from dfmon.core.positions.counter_rng import CLASSES, STREAMS, even_normals
+from dfmon.core.positions.counter_rng import CLASSES, STREAMS, stratified_normals
 from dfmon.model.frames import F64, I64, TradeColumns
 
-Shares: TypeAlias = tuple[float, float, float, float]
+ClassShares: TypeAlias = tuple[float, float, float, float]
 SCREEN, BLOCK, RFQ, COMBO, TAKER_LIQUIDATED, MAKER_LIQUIDATED, BOTH_LIQUIDATED = range(7)
-KINDS: Final = 7
-TELLING: Final = (SCREEN, BLOCK, RFQ)  # a leg says which way its combo went, a liquidation was nobody's wish
-NODES: Final = 7
-_FORCED: Final = {"T": TAKER_LIQUIDATED, "M": MAKER_LIQUIDATED, "MT": BOTH_LIQUIDATED}
+PRINT_KINDS: Final = 7
+INFORMATIVE_KINDS: Final = (SCREEN, BLOCK, RFQ)  # a leg says which way its combo went, a liquidation was nobody's wish
+DIRECTION_NODES: Final = 7
+_LIQUIDATION_KINDS: Final = {"T": TAKER_LIQUIDATED, "M": MAKER_LIQUIDATED, "MT": BOTH_LIQUIDATED}
 
 
 class Priors(msgspec.Struct, frozen=True):
@@ -38,15 +38,15 @@ class Priors(msgspec.Struct, frozen=True):
     share of open interest that moves unseen in a day (one standard deviation).
     """
 
-    screen: Shares = (0.74, 0.12, 0.08, 0.06)
-    block: Shares = (0.52, 0.30, 0.13, 0.05)
-    rfq: Shares = (0.52, 0.30, 0.13, 0.05)
-    combo: Shares = (0.74, 0.12, 0.08, 0.06)
-    taker_liquidated: Shares = (0.88, 0.02, 0.09, 0.01)
-    maker_liquidated: Shares = (0.02, 0.75, 0.22, 0.01)
-    both_liquidated: Shares = (0.01, 0.01, 0.97, 0.01)
+    screen: ClassShares = (0.74, 0.12, 0.08, 0.06)
+    block: ClassShares = (0.52, 0.30, 0.13, 0.05)
+    rfq: ClassShares = (0.52, 0.30, 0.13, 0.05)
+    combo: ClassShares = (0.74, 0.12, 0.08, 0.06)
+    taker_liquidated: ClassShares = (0.88, 0.02, 0.09, 0.01)
+    maker_liquidated: ClassShares = (0.02, 0.75, 0.22, 0.01)
+    both_liquidated: ClassShares = (0.01, 0.01, 0.97, 0.01)
     certainty: float = 38.0
-    sceptic: Shares = (0.48, 0.40, 0.08, 0.04)
+    sceptic: ClassShares = (0.48, 0.40, 0.08, 0.04)
     sceptics: float = 0.05
     direction: float = 1.0
     start_mean: float = -0.10
@@ -56,66 +56,76 @@ class Priors(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Attribution:
+class AttributionTables:
     """`Priors` as the tables that a print is read with.
 
-    A draw below `took` makes the taker a customer of a dealer, one from `gave` on a dealer who took a customer's
-    order: (KINDS, 2, NODES, STREAMS), the second axis 0 for a sell. `evidence` is the logarithm of the probability
-    of that side, (2 KINDS, NODES, STREAMS); `weight` the logarithm of the prior of each node, `leaning` 2 pb - 1.
+    A draw below `customer_taker_below` makes the taker a customer of a dealer, one from `customer_maker_from` on a
+    dealer who took a customer's order: (KINDS, 2, NODES, STREAMS), the second axis 0 for a sell. `log_likelihood` is
+    the logarithm of the probability of that side, (2 KINDS, NODES, STREAMS); `log_prior` the logarithm of the prior of
+    each node, `trend` 2 pb - 1.
     """
 
-    took: F64
-    gave: F64
-    evidence: F64
-    weight: F64
-    leaning: F64
+    customer_taker_below: F64
+    customer_maker_from: F64
+    log_likelihood: F64
+    log_prior: F64
+    trend: F64
 
 
 @lru_cache(maxsize=8)
-def attribution(priors: Priors) -> Attribution:
+def attribution(priors: Priors) -> AttributionTables:
     """The tables of `priors`.
 
     With customers who buy with probability pb, P(s = +) = p0 pb + p1 (1 - pb) + (p2 + p3) / 2, and the class behind a
     side follows by Bayes. Kinds that do not tell keep the prior shares: all legs of a combo then have one class.
-    Units: none. Shapes: as `Attribution`. Domain: shares >= 0. Source: Bayes' rule; Dirichlet by gamma quantiles.
+    Units: none. Shapes: as `AttributionTables`. Domain: shares >= 0. Source: Bayes' rule; Dirichlet by gamma quantiles.
     """
-    nodes = (np.arange(NODES) + 0.5) / NODES
-    took = np.empty((KINDS, 2, NODES, STREAMS))
-    gave = np.empty_like(took)
-    evidence = np.zeros_like(took)
+    nodes = (np.arange(DIRECTION_NODES) + 0.5) / DIRECTION_NODES
+    customer_taker_below = np.empty((PRINT_KINDS, 2, DIRECTION_NODES, STREAMS))
+    customer_maker_from = np.empty_like(customer_taker_below)
+    log_likelihood = np.zeros_like(customer_taker_below)
     kinds = (priors.screen, priors.block, priors.rfq, priors.combo,
              priors.taker_liquidated, priors.maker_liquidated, priors.both_liquidated)  # fmt: skip
     for kind, shares in enumerate(kinds):
-        p0, p1, p2, p3 = _held(priors, kind, shares)
+        p0, p1, p2, p3 = _stream_class_shares(priors, kind, shares)
         for side, buys in enumerate((1.0 - nodes[:, None], nodes[:, None])):
-            if kind in TELLING:
-                said = p0 * buys + p1 * (1.0 - buys) + 0.5 * (p2 + p3)
-                took[kind, side], gave[kind, side] = p0 * buys / said, 1.0 - p1 * (1.0 - buys) / said
-                evidence[kind, side] = np.log(said)
+            if kind in INFORMATIVE_KINDS:
+                side_probability = p0 * buys + p1 * (1.0 - buys) + 0.5 * (p2 + p3)
+                customer_taker_below[kind, side], customer_maker_from[kind, side] = (
+                    p0 * buys / side_probability,
+                    1.0 - p1 * (1.0 - buys) / side_probability,
+                )
+                log_likelihood[kind, side] = np.log(side_probability)
             else:
-                took[kind, side], gave[kind, side] = p0, 1.0 - p1
-    weight = (priors.direction - 1.0) * np.log(nodes * (1.0 - nodes))
-    return Attribution(took, gave, evidence.reshape(2 * KINDS, NODES, STREAMS), weight, 2.0 * nodes - 1.0)
+                customer_taker_below[kind, side], customer_maker_from[kind, side] = p0, 1.0 - p1
+    log_prior = (priors.direction - 1.0) * np.log(nodes * (1.0 - nodes))
+    return AttributionTables(
+        customer_taker_below,
+        customer_maker_from,
+        log_likelihood.reshape(2 * PRINT_KINDS, DIRECTION_NODES, STREAMS),
+        log_prior,
+        2.0 * nodes - 1.0,
+    )
 
 
-def _held(priors: Priors, kind: int, shares: Shares) -> F64:
+def _stream_class_shares(priors: Priors, kind: int, shares: ClassShares) -> F64:
     """(4, STREAMS) class shares that each stream holds for one kind, drawn around `shares`; the sceptics come first."""
-    doubting = round(priors.sceptics * STREAMS) if kind < TAKER_LIQUIDATED else 0
-    normal = even_normals(np.arange(4, dtype=np.uint64) + np.uint64(4 * kind), CLASSES)
-    held = _dirichlet(shares, priors.certainty, normal)
-    held[:, :doubting] = _dirichlet(priors.sceptic, priors.certainty, normal[:, :doubting])
-    return held
+    contrarian_streams = round(priors.sceptics * STREAMS) if kind < TAKER_LIQUIDATED else 0
+    normal = stratified_normals(np.arange(4, dtype=np.uint64) + np.uint64(4 * kind), CLASSES)
+    class_shares = _dirichlet(shares, priors.certainty, normal)
+    class_shares[:, :contrarian_streams] = _dirichlet(priors.sceptic, priors.certainty, normal[:, :contrarian_streams])
+    return class_shares
 
 
-def _dirichlet(shares: Shares, certainty: float, normal: F64) -> F64:
+def _dirichlet(shares: ClassShares, concentration: float, normal: F64) -> F64:
     """Gamma quantiles, made to add up to 1; the quantiles by Wilson & Hilferty (1931)."""
-    alpha = certainty * np.array(shares)[:, None]
-    much = np.maximum(alpha, 1e-9)
-    gamma = alpha * np.maximum(1.0 - 1.0 / (9.0 * much) + normal / (3.0 * np.sqrt(much)), 0.0) ** 3
+    alpha = concentration * np.array(shares)[:, None]
+    positive_alpha = np.maximum(alpha, 1e-9)
+    gamma = alpha * np.maximum(1.0 - 1.0 / (9.0 * positive_alpha) + normal / (3.0 * np.sqrt(positive_alpha)), 0.0) ** 3
     return np.asarray(gamma / gamma.sum(axis=0))
 
 
-def kinds_of(trades: TradeColumns) -> I64:
+def print_kinds(trades: TradeColumns) -> I64:
     """The kind of each print. A block is one whether or not it is also a combo; a liquidation before all.
 
     Units: none. Shapes: (k,) -> (k,). Domain: any prints. Source: the venue's flags.
@@ -123,6 +133,6 @@ def kinds_of(trades: TradeColumns) -> I64:
     kinds = np.where(trades.combo, COMBO, SCREEN)
     kinds = np.where(trades.block, np.where(trades.rfq, RFQ, BLOCK), kinds)
     if any(trades.liquidation):
-        forced = np.array([_FORCED.get(flag, -1) for flag in trades.liquidation])
+        forced = np.array([_LIQUIDATION_KINDS.get(flag, -1) for flag in trades.liquidation])
         kinds = np.where(forced >= 0, forced, kinds)
     return kinds.astype(np.int64)

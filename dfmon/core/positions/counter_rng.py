@@ -19,14 +19,14 @@ from dfmon.model.keys import stable_key
 
 STREAMS: Final = 64
 MEMBERS: Final = 2 * STREAMS
-EVENT, DIRECTION, START, DRIFT, UNSEEN, CLASSES, STAY, GO = range(8)  # what a draw is for
+EVENT, DIRECTION, START, DRIFT, OFF_VENUE, CLASSES, KEEP_STREAM, NEW_STREAM = range(8)  # what a draw is for
 
-COMMON: Final = 0.01  # share of the variance of the start that all options have in common
-_MIDDLES: Final = (np.arange(STREAMS) + 0.5) / STREAMS
-_NORMALS: Final = np.array([NormalDist().inv_cdf(middle) for middle in _MIDDLES.tolist()])
+COMMON_VARIANCE_SHARE: Final = 0.01  # share of the variance of the start that all options have in common
+_STRATUM_MIDPOINTS: Final = (np.arange(STREAMS) + 0.5) / STREAMS
+_STRATUM_NORMALS: Final = np.array([NormalDist().inv_cdf(midpoint) for midpoint in _STRATUM_MIDPOINTS.tolist()])
 
 
-def _mixed(x: U64) -> U64:
+def _splitmix64(x: U64) -> U64:
     """Finaliser of splitmix64: every bit of the result depends on every bit of `x`."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -35,7 +35,7 @@ def _mixed(x: U64) -> U64:
 
 def _salts(purpose: int) -> U64:
     steps = np.arange(1, STREAMS + 1, dtype=np.uint64) + np.uint64(STREAMS * purpose)
-    return _mixed(steps * np.uint64(0x9E3779B97F4A7C15))
+    return _splitmix64(steps * np.uint64(0x9E3779B97F4A7C15))
 
 
 _SALTS: Final = [_salts(purpose) for purpose in range(8)]
@@ -50,65 +50,65 @@ def uniforms(keys: U64, purpose: int = EVENT) -> F64:
     >>> uniforms(np.array([7], np.uint64)).shape, bool((uniforms(np.arange(9, dtype=np.uint64)) < 1.0).all())
     ((1, 64), True)
     """
-    bits = _mixed(keys[:, None] ^ _SALTS[purpose])
+    bits = _splitmix64(keys[:, None] ^ _SALTS[purpose])
     return np.asarray((bits >> np.uint64(11)) * 2.0**-53, np.float64)
 
 
-def strata(keys: U64, purpose: int) -> F64:
+def stratified_uniforms(keys: U64, purpose: int) -> F64:
     """The midpoints of STREAMS equal parts of [0, 1] in an order drawn for each key: an even sample of few draws.
 
     Units: none. Shapes: (k,) -> (k, STREAMS). Domain: any 64 bits. Source: stratified sampling, Cochran (1977).
     """
-    return np.asarray(_MIDDLES[_order(keys, purpose)])
+    return np.asarray(_STRATUM_MIDPOINTS[_stratum_order(keys, purpose)])
 
 
-def even_normals(keys: U64, purpose: int) -> F64:
-    """The standard normal quantiles of `strata`.
+def stratified_normals(keys: U64, purpose: int) -> F64:
+    """The standard normal quantiles of `stratified_uniforms`.
 
     Units: standard deviations. Shapes: (k,) -> (k, STREAMS). Domain: any 64 bits.
     Source: Wichura (1988), AS 241, in the standard library.
     """
-    return np.asarray(_NORMALS[_order(keys, purpose)])
+    return np.asarray(_STRATUM_NORMALS[_stratum_order(keys, purpose)])
 
 
-def _order(keys: U64, purpose: int) -> I64:
+def _stratum_order(keys: U64, purpose: int) -> I64:
     return np.argsort(uniforms(keys, purpose), axis=1)
 
 
-def quantiles_of(names: Sequence[str]) -> F64:
+def direction_quantiles(names: Sequence[str]) -> F64:
     """Each member's quantile of what is believed of each option's customers; a member and its mirror add up to 1.
 
     Units: none. Shapes: n names -> (n, MEMBERS). Domain: any names. Source: none.
     """
-    even = strata(_keys(names), DIRECTION)
-    return np.concatenate([even, 1.0 - even], axis=1)
+    quantiles = stratified_uniforms(_keys(names), DIRECTION)
+    return np.concatenate([quantiles, 1.0 - quantiles], axis=1)
 
 
-def chances_of(names: Sequence[str]) -> F64:
+def stream_uniforms(names: Sequence[str]) -> F64:
     """Two even samples of [0, 1] for each option, a number a stream: whether it stays, and where else it goes.
 
     Units: none. Shapes: n names -> (n, 2 STREAMS). Domain: any names. Source: none.
     """
     keys = _keys(names)
-    return np.concatenate([strata(keys, STAY), strata(keys, GO)], axis=1)
+    return np.concatenate([stratified_uniforms(keys, KEEP_STREAM), stratified_uniforms(keys, NEW_STREAM)], axis=1)
 
 
-def normals(names: Sequence[str], purpose: int, common: float = 0.0) -> F64:
+def option_normals(names: Sequence[str], purpose: int, common: float = 0.0) -> F64:
     """Standard normal draws of each option, mirrored; `common` is the share of variance that all options share.
 
     Units: standard deviations. Shapes: n names -> (n, MEMBERS). Domain: 0 <= common <= 1. Source: none.
     """
-    own = even_normals(_keys(names), purpose)
-    half = np.sqrt(1.0 - common) * own + np.sqrt(common) * shared(purpose)[:STREAMS]
+    own = stratified_normals(_keys(names), purpose)
+    half = np.sqrt(1.0 - common) * own + np.sqrt(common) * common_normals(purpose)[:STREAMS]
     return np.concatenate([half, -half], axis=1)
 
 
-def shared(purpose: int) -> F64:
+def common_normals(purpose: int) -> F64:
     """Standard normal draws that belong to no option: one number a member, mirrored.
 
     Units: standard deviations. Shapes: (MEMBERS,). Domain: none. Source: none.
     """
-    half = even_normals(np.zeros(1, np.uint64), purpose)[0]
+    half = stratified_normals(np.zeros(1, np.uint64), purpose)[0]
     return np.asarray(np.concatenate([half, -half]))
 
 

@@ -16,7 +16,7 @@ from dfmon.core.positions.counter_rng import MEMBERS
 from dfmon.core.positions.inventory import HIGH, LOW, NET, P_LONG, Inventory
 from dfmon.model.frames import F64, I64, ChainFrame
 
-MODELS: Final = ("flow", "naive", "short-all", "file")
+POSITION_MODELS: Final = ("flow", "naive", "short-all", "file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class DealerPositions:
 
 
 @dataclass(frozen=True, slots=True)
-class Reconciled:
+class OpenInterestCheck:
     """What open interest did since we watch, against the prints, for the n options of a frame. Coins.
 
     `change` is signed, `printed` the volume behind it, `unexplained` what moved without a print; `last_ns` is the
@@ -61,30 +61,30 @@ def dealer_positions(
     that has observed this frame.
     Source: naive and short-all are the conventions of the equity vendors; flow as `inventory` says.
     """
-    interest = frame.open_interest
+    open_interest = frame.open_interest
     if model == "naive":
-        return DealerPositions(model, frame.option_type * interest)
+        return DealerPositions(model, frame.option_type * open_interest)
     if model == "short-all":
-        return DealerPositions(model, -interest)
+        return DealerPositions(model, -open_interest)
     if model == "file":
-        held = file_positions or {}
-        return DealerPositions(model, np.array([held.get(name, 0.0) for name in frame.names]))
-    read = inventory.read[inventory.place].T
-    members = [inventory.members[row] for row in inventory.place.tolist()]
-    seen = seen_share(inventory)
+        named_positions = file_positions or {}
+        return DealerPositions(model, np.array([named_positions.get(name, 0.0) for name in frame.names]))
+    summary = inventory.summary[inventory.frame_rows].T
+    members = [inventory.members[row] for row in inventory.frame_rows.tolist()]
+    seen = observed_share(inventory)
     return DealerPositions(
         model="flow",
-        position=read[NET],
+        position=summary[NET],
         members=np.concatenate(members).reshape(-1, MEMBERS) if members else np.zeros((0, MEMBERS)),
-        low=read[LOW],
-        high=read[HIGH],
-        p_long=read[P_LONG],
+        low=summary[LOW],
+        high=summary[HIGH],
+        p_long=summary[P_LONG],
         seen=seen,
-        coverage=mean_share(seen, interest),
+        coverage=mean_share(seen, open_interest),
     )
 
 
-def other_positions(
+def alternative_positions(
     chosen: str, inventory: Inventory, frame: ChainFrame, file_positions: Mapping[str, float] | None = None
 ) -> dict[str, F64]:
     """Position (n,) of every option under each model but `chosen`; `file` is one of them where a file was given.
@@ -92,45 +92,47 @@ def other_positions(
     Units: coins, + long. Shapes: (n,) each. Domain: as `dealer_positions`. Source: as `dealer_positions`.
     """
     found: dict[str, F64] = {}
-    for model in MODELS:
+    for model in POSITION_MODELS:
         if model == chosen or (model == "file" and file_positions is None):
             continue
         if model == "flow":  # its mean alone, without the ensemble
-            found[model] = np.asarray(inventory.read[inventory.place, NET])
+            found[model] = np.asarray(inventory.summary[inventory.frame_rows, NET])
         else:
             found[model] = dealer_positions(model, inventory, frame, file_positions).position
     return found
 
 
-def seen_share(inventory: Inventory) -> F64:
+def observed_share(inventory: Inventory) -> F64:
     """Share of each open interest whose history was seen: of a whole life, what was not lost of it.
 
     Units: none. Shapes: (n,) of the frame last observed. Domain: 1 where there is no open interest.
     Source: volume since we watch over open interest, at most 1.
     """
-    book = inventory.book[inventory.place]
-    volume, interest = book["volume"], book["interest"]
+    records = inventory.records[inventory.frame_rows]
+    volume, open_interest = records["volume"], records["interest"]
     with np.errstate(invalid="ignore", divide="ignore"):
-        part = np.where(interest > 0.0, np.minimum(volume / interest, 1.0), 1.0)
-        kept = np.where(book["missed"] > 0.0, volume / (volume + book["missed"]), 1.0)
-    return np.asarray(np.where(book["whole"] == 1, 1.0, part) * kept)
+        volume_share = np.where(open_interest > 0.0, np.minimum(volume / open_interest, 1.0), 1.0)
+        share_not_lost = np.where(records["missed"] > 0.0, volume / (volume + records["missed"]), 1.0)
+    return np.asarray(np.where(records["whole"] == 1, 1.0, volume_share) * share_not_lost)
 
 
-def mean_share(share: F64, interest: F64) -> float | None:
+def mean_share(share: F64, open_interest: F64) -> float | None:
     """Mean of `share` weighted by open interest; None where there is none.
 
     Units: none. Shapes: (n,), (n,) -> scalar. Domain: open interest NaN or negative counts as none. Source: none.
     """
-    held = np.where(interest > 0.0, interest, 0.0)
-    whole = float(held.sum())
-    return float((share * held).sum()) / whole if 0.0 < whole < np.inf else None
+    weights = np.where(open_interest > 0.0, open_interest, 0.0)
+    total = float(weights.sum())
+    return float((share * weights).sum()) / total if 0.0 < total < np.inf else None
 
 
-def reconciled(inventory: Inventory) -> Reconciled:
+def open_interest_check(inventory: Inventory) -> OpenInterestCheck:
     """Open interest against prints for the frame last observed.
 
-    Units: coins. Shapes: as `Reconciled`. Domain: zero where an option has not started. Source: `inventory`.
+    Units: coins. Shapes: as `OpenInterestCheck`. Domain: zero where an option has not started. Source: `inventory`.
     """
-    book = inventory.book[inventory.place]
-    change = np.nan_to_num(book["interest"] - book["opened"])
-    return Reconciled(change, book["watched"].copy(), book["unexplained"].copy(), book["last_ns"].copy())
+    records = inventory.records[inventory.frame_rows]
+    change = np.nan_to_num(records["interest"] - records["opened"])
+    return OpenInterestCheck(
+        change, records["watched"].copy(), records["unexplained"].copy(), records["last_ns"].copy()
+    )

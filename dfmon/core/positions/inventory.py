@@ -16,22 +16,22 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core.positions.attribution import KINDS, NODES
+from dfmon.core.positions.attribution import DIRECTION_NODES, PRINT_KINDS
 from dfmon.core.positions.counter_rng import (
-    COMMON,
+    COMMON_VARIANCE_SHARE,
     DRIFT,
     MEMBERS,
     START,
     STREAMS,
-    chances_of,
-    normals,
-    quantiles_of,
+    direction_quantiles,
+    option_normals,
+    stream_uniforms,
 )
 from dfmon.model.frames import F64, I64, ChainFrame
 
-GRAIN: Final = 2.0**26  # parts of a coin: sums of sizes stay exact up to 10^8 coins, in any order
-UNPRINTED: Final = 0.05  # of open interest: the typical print of an option that has none yet
-NO_FLOW: Final = np.zeros((NODES, STREAMS))
+SIZE_UNITS_PER_COIN: Final = 2.0**26  # parts of a coin: sums of sizes stay exact up to 10^8 coins, in any order
+DEFAULT_PRINT_SHARE: Final = 0.05  # of open interest: the typical print of an option that has none yet
+NO_FLOW: Final = np.zeros((DIRECTION_NODES, STREAMS))
 
 RECORD: Final = np.dtype(
     [
@@ -51,46 +51,58 @@ RECORD: Final = np.dtype(
         ("balance", "<f8"),  # prints that open interest may not show yet; negative: moves without a print so far
         ("unexplained", "<f8"),  # coins that open interest moved without a print
         ("variance", "<f8"),  # what that adds to the variance of the position
-        ("tally", "<f8", (2 * KINDS,)),  # number of prints of each kind, sells and buys
+        ("tally", "<f8", (2 * PRINT_KINDS,)),  # number of prints of each kind, sells and buys
     ]
 )
-NET, LOW, HIGH, P_LONG = range(4)  # columns of `Inventory.read`
+NET, LOW, HIGH, P_LONG = range(4)  # columns of `Inventory.summary`
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """One row an option, by name. `flows` is what prints added to customers' positions, (NODES, STREAMS) an option.
 
-    The rest follows from these and from the frame last seen: `place` is the row of each of its options, `drawn` the
-    fixed draws (quantile, start, drift, chance) of each row, `hours` its age when it was last read, `members` and
-    `read` the dealer position of each row in coins: a number a member, and their mean, 5 %, 95 % and share of longs.
+    The rest follows from these and from the frame last seen: `frame_rows` is the row of each of its options,
+    `member_draws` the fixed draws (quantile, start, drift, chance) of each row, `age_hours` its age when it was last
+    read, `members` and `summary` the dealer position of each row in coins: a number a member, and their mean, 5 %, 95 %
+    and share of longs.
     """
 
     names: tuple[str, ...]
-    book: NDArray[np.void]
+    records: NDArray[np.void]
     flows: tuple[F64, ...]
     uid: I64
-    place: I64
-    row_of: dict[int, int]
-    drawn: F64
+    frame_rows: I64
+    row_by_uid: dict[int, int]
+    member_draws: F64
     members: tuple[F64, ...]
-    read: F64
-    hours: I64
+    summary: F64
+    age_hours: I64
 
     @classmethod
     def empty(cls) -> Inventory:
-        return cls.of((), np.zeros(0, RECORD), ())
+        return cls.from_records((), np.zeros(0, RECORD), ())
 
     @classmethod
-    def of(cls, names: tuple[str, ...], book: NDArray[np.void], flows: tuple[F64, ...]) -> Inventory:
+    def from_records(cls, names: tuple[str, ...], records: NDArray[np.void], flows: tuple[F64, ...]) -> Inventory:
         """The inventory behind a stored state; the next frame brings the rest."""
-        none, size = np.zeros(0, np.int64), len(names)
-        unread = np.full(MEMBERS, np.nan)
-        read, hours = np.full((size, 4), np.nan), np.full(size, -1, np.int64)
-        return cls(names, book, flows, none, none, {}, _draws(names), (unread,) * size, read, hours)
+        no_rows, size = np.zeros(0, np.int64), len(names)
+        empty_members = np.full(MEMBERS, np.nan)
+        summary, age_hours = np.full((size, 4), np.nan), np.full(size, -1, np.int64)
+        return cls(
+            names,
+            records,
+            flows,
+            no_rows,
+            no_rows,
+            {},
+            _draw_members(names),
+            (empty_members,) * size,
+            summary,
+            age_hours,
+        )
 
 
-def aligned(inventory: Inventory, frame: ChainFrame) -> Inventory:
+def align_to_frame(inventory: Inventory, frame: ChainFrame) -> Inventory:
     """The inventory with a row for every option of the frame; who has expired is forgotten.
 
     Units: none. Shapes: any frame. Domain: an option that is not listed but has not expired keeps its row.
@@ -98,51 +110,58 @@ def aligned(inventory: Inventory, frame: ChainFrame) -> Inventory:
     """
     if np.array_equal(frame.uid, inventory.uid):
         return inventory
-    row_of = {name: row for row, name in enumerate(inventory.names)}
-    here = set(frame.names)
-    ended = inventory.book["expiry_ns"] <= frame.ts_ns
-    kept = [row for row, name in enumerate(inventory.names) if name in here or not ended[row]]
-    fresh = [i for i, name in enumerate(frame.names) if name not in row_of]
-    book = np.concatenate([inventory.book[kept], np.zeros(len(fresh), RECORD)])
-    book["interest"][len(kept) :] = np.nan
-    book["expiry_ns"][len(kept) :] = frame.expiry_ns[fresh]
+    row_by_name = {name: row for row, name in enumerate(inventory.names)}
+    listed_names = set(frame.names)
+    expired = inventory.records["expiry_ns"] <= frame.ts_ns
+    kept_rows = [row for row, name in enumerate(inventory.names) if name in listed_names or not expired[row]]
+    new_options = [i for i, name in enumerate(frame.names) if name not in row_by_name]
+    records = np.concatenate([inventory.records[kept_rows], np.zeros(len(new_options), RECORD)])
+    records["interest"][len(kept_rows) :] = np.nan
+    records["expiry_ns"][len(kept_rows) :] = frame.expiry_ns[new_options]
     # An array of its own before the first print, so that a session does not grow with each option that trades.
-    flows = tuple(NO_FLOW.copy() for _ in fresh)
-    names = (*(inventory.names[row] for row in kept), *(frame.names[i] for i in fresh))
-    blank = Inventory.of(tuple(frame.names[i] for i in fresh), book[len(kept) :], flows)
-    at = {name: row for row, name in enumerate(names)}
-    place = np.array([at[name] for name in frame.names], np.int64)
+    flows = tuple(NO_FLOW.copy() for _ in new_options)
+    names = (*(inventory.names[row] for row in kept_rows), *(frame.names[i] for i in new_options))
+    new_inventory = Inventory.from_records(tuple(frame.names[i] for i in new_options), records[len(kept_rows) :], flows)
+    new_row_by_name = {name: row for row, name in enumerate(names)}
+    frame_rows = np.array([new_row_by_name[name] for name in frame.names], np.int64)
     return Inventory(
         names=names,
-        book=book,
-        flows=(*(inventory.flows[row] for row in kept), *blank.flows),
+        records=records,
+        flows=(*(inventory.flows[row] for row in kept_rows), *new_inventory.flows),
         uid=frame.uid,
-        place=place,
-        row_of=dict(zip(frame.uid.tolist(), place.tolist())),
-        drawn=np.concatenate([inventory.drawn[:, kept], blank.drawn], axis=1),
-        members=(*(inventory.members[row] for row in kept), *blank.members),
-        read=np.concatenate([inventory.read[kept], blank.read]),
-        hours=np.concatenate([inventory.hours[kept], blank.hours]),
+        frame_rows=frame_rows,
+        row_by_uid=dict(zip(frame.uid.tolist(), frame_rows.tolist())),
+        member_draws=np.concatenate([inventory.member_draws[:, kept_rows], new_inventory.member_draws], axis=1),
+        members=(*(inventory.members[row] for row in kept_rows), *new_inventory.members),
+        summary=np.concatenate([inventory.summary[kept_rows], new_inventory.summary]),
+        age_hours=np.concatenate([inventory.age_hours[kept_rows], new_inventory.age_hours]),
     )
 
 
-def _draws(names: Sequence[str]) -> F64:
+def _draw_members(names: Sequence[str]) -> F64:
     if not names:
         return np.zeros((4, 0, MEMBERS))
-    return np.stack([quantiles_of(names), normals(names, START, COMMON), normals(names, DRIFT), chances_of(names)])
+    return np.stack(
+        [
+            direction_quantiles(names),
+            option_normals(names, START, COMMON_VARIANCE_SHARE),
+            option_normals(names, DRIFT),
+            stream_uniforms(names),
+        ]
+    )
 
 
-def on_grain(coins: F64) -> F64:
+def round_to_size_grid(coins: F64) -> F64:
     """Amounts rounded to the grain, so that their sums are exact.
 
     Units: coins. Shapes: any. Domain: below 10^8. Source: sums of multiples of one power of two.
     """
-    return np.asarray(np.rint(coins * GRAIN) / GRAIN)
+    return np.asarray(np.rint(coins * SIZE_UNITS_PER_COIN) / SIZE_UNITS_PER_COIN)
 
 
-def unprinted(book: NDArray[np.void]) -> F64:
+def default_print_size(records: NDArray[np.void]) -> F64:
     """The typical print of an option that has none yet.
 
     Units: coins. Shapes: (k,) records -> (k,). Domain: zero without open interest. Source: none; a guess.
     """
-    return np.asarray(UNPRINTED * np.nan_to_num(book["interest"]))
+    return np.asarray(DEFAULT_PRINT_SHARE * np.nan_to_num(records["interest"]))

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from dfmon.core.positions.attribution import NODES
+from dfmon.core.positions.attribution import DIRECTION_NODES
 from dfmon.core.positions.counter_rng import STREAMS
 from dfmon.core.positions.inventory import RECORD, Inventory
 
@@ -16,7 +16,7 @@ VERSION: Final = 1
 _DIGEST: Final = 16
 
 
-class _Stored(msgspec.Struct, frozen=True):
+class _StoredInventory(msgspec.Struct, frozen=True):
     version: int
     fields: list[str]
     shape: tuple[int, int]
@@ -25,19 +25,21 @@ class _Stored(msgspec.Struct, frozen=True):
     flows: bytes
 
 
-def to_bytes(inventory: Inventory) -> bytes:
+def encode_inventory(inventory: Inventory) -> bytes:
     """The inventory as bytes: a checksum and a MessagePack record with the columns as they lie in memory.
 
     Units: none. Shapes: about 4 kB an option. Domain: any inventory. Source: none.
     """
     flows = b"".join(flow.tobytes() for flow in inventory.flows)
-    stored = _Stored(VERSION, _fields(), (NODES, STREAMS), inventory.names, inventory.book.tobytes(), flows)
+    stored = _StoredInventory(
+        VERSION, _record_schema(), (DIRECTION_NODES, STREAMS), inventory.names, inventory.records.tobytes(), flows
+    )
     body = msgspec.msgpack.encode(stored)
     return blake2b(body, digest_size=_DIGEST).digest() + body
 
 
-def from_bytes(data: bytes) -> Inventory:
-    """The inventory behind `to_bytes`. Raises ValueError with one sentence for anything else.
+def decode_inventory(data: bytes) -> Inventory:
+    """The inventory behind `encode_inventory`. Raises ValueError with one sentence for anything else.
 
     Units, shapes: as `Inventory`. Domain: bytes of this version. Source: none.
     """
@@ -45,18 +47,20 @@ def from_bytes(data: bytes) -> Inventory:
     if blake2b(body, digest_size=_DIGEST).digest() != digest:
         raise ValueError(f"stored positions: the checksum of {len(data)} bytes is wrong, the state is damaged")
     try:
-        stored = msgspec.msgpack.decode(body, type=_Stored)
+        stored = msgspec.msgpack.decode(body, type=_StoredInventory)
     except (msgspec.DecodeError, msgspec.ValidationError) as exc:
         raise ValueError(f"stored positions: no state of dfmon: {exc}") from None
-    if stored.version != VERSION or stored.fields != _fields() or stored.shape != (NODES, STREAMS):
+    if stored.version != VERSION or stored.fields != _record_schema() or stored.shape != (DIRECTION_NODES, STREAMS):
         raise ValueError(f"stored positions: version {stored.version} is not read by this dfmon, {VERSION} is")
     count = len(stored.names)
     flat = np.frombuffer(stored.flows, np.float64)
-    if len(stored.book) != count * RECORD.itemsize or flat.size != count * NODES * STREAMS:
+    if len(stored.book) != count * RECORD.itemsize or flat.size != count * DIRECTION_NODES * STREAMS:
         raise ValueError(f"stored positions: the columns do not fit {count} options")
-    flows = tuple(flow.copy() for flow in flat.reshape(count, NODES, STREAMS))  # views would keep all that was read
-    return Inventory.of(stored.names, np.frombuffer(stored.book, RECORD), flows)
+    flows = tuple(
+        flow.copy() for flow in flat.reshape(count, DIRECTION_NODES, STREAMS)
+    )  # views would keep all that was read
+    return Inventory.from_records(stored.names, np.frombuffer(stored.book, RECORD), flows)
 
 
-def _fields() -> list[str]:
+def _record_schema() -> list[str]:
     return [f"{name} {RECORD[name].str}{RECORD[name].shape}" for name in RECORD.names or ()]

@@ -12,49 +12,62 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core.positions.attribution import NODES, TELLING, Attribution, Priors
+from dfmon.core.positions.attribution import (
+    DIRECTION_NODES,
+    INFORMATIVE_KINDS,
+    AttributionTables,
+    Priors,
+)
 from dfmon.core.positions.counter_rng import STREAMS
-from dfmon.core.positions.inventory import HIGH, LOW, NET, P_LONG, Inventory, unprinted
+from dfmon.core.positions.inventory import HIGH, LOW, NET, P_LONG, Inventory, default_print_size
 from dfmon.model.frames import F64, I64
 
-BAND: Final = (0.05, 0.95)
-AT_ONCE: Final = 64  # rows read at once: what that takes stays small, and fits the cache
+BAND_QUANTILES: Final = (0.05, 0.95)
+BATCH_ROWS: Final = 64  # rows read at once: what that takes stays small, and fits the cache
 
 
-def read(inventory: Inventory, rows: I64, hours: I64, tables: Attribution, priors: Priors) -> Inventory:
+def sample_posterior(
+    inventory: Inventory, rows: I64, age_hours: I64, tables: AttributionTables, priors: Priors
+) -> Inventory:
     """Dealer positions of `rows`: each member's flow under what it believes, where it started, drift, bound.
 
-    Units: coins, + dealers long; `hours` of age. Shapes: (k,) rows. Domain: rows with open interest.
+    Units: coins, + dealers long; `age_hours` of age. Shapes: (k,) rows. Domain: rows with open interest.
     Source: position = start + flow + drift, clipped to open interest.
     """
-    summary, held, aged = inventory.read.copy(), list(inventory.members), inventory.hours.copy()
-    for start in range(0, rows.size, AT_ONCE):
-        part = rows[start : start + AT_ONCE]
-        members = _members(inventory, part, hours[part], tables, priors)
-        summary[part, NET] = members.mean(axis=1)
-        summary[part, LOW], summary[part, HIGH] = np.quantile(members, BAND, axis=1)
-        summary[part, P_LONG] = 0.5 + 0.5 * np.sign(members).mean(axis=1)
-        for row, member in zip(part.tolist(), members):
-            held[row] = member.copy()  # a view of it would keep every row that was read with it
-        aged[part] = hours[part]
-    return replace(inventory, members=tuple(held), read=summary, hours=aged)
+    summary, members_by_row, updated_hours = (
+        inventory.summary.copy(),
+        list(inventory.members),
+        inventory.age_hours.copy(),
+    )
+    for start in range(0, rows.size, BATCH_ROWS):
+        batch = rows[start : start + BATCH_ROWS]
+        members = _member_positions(inventory, batch, age_hours[batch], tables, priors)
+        summary[batch, NET] = members.mean(axis=1)
+        summary[batch, LOW], summary[batch, HIGH] = np.quantile(members, BAND_QUANTILES, axis=1)
+        summary[batch, P_LONG] = 0.5 + 0.5 * np.sign(members).mean(axis=1)
+        for row, member in zip(batch.tolist(), members):
+            members_by_row[row] = member.copy()  # a view of it would keep every row that was read with it
+        updated_hours[batch] = age_hours[batch]
+    return replace(inventory, members=tuple(members_by_row), summary=summary, age_hours=updated_hours)
 
 
-def _members(inventory: Inventory, rows: I64, hours: I64, tables: Attribution, priors: Priors) -> F64:
+def _member_positions(
+    inventory: Inventory, rows: I64, age_hours: I64, tables: AttributionTables, priors: Priors
+) -> F64:
     """Dealer position of each of `rows` under each member, (k, MEMBERS) coins."""
-    book = inventory.book[rows]
-    quantile, start, drift, chance = inventory.drawn[:, rows]
-    stream, node = _believed(book["tally"], quantile, chance, tables)
+    records = inventory.records[rows]
+    quantiles, start_normals, drift_normals, stream_draws = inventory.member_draws[:, rows]
+    stream, node = _draw_stream_and_node(records["tally"], quantiles, stream_draws, tables)
     flows = np.stack([inventory.flows[row] for row in rows.tolist()])
-    customers = flows[np.arange(rows.size)[:, None], node, stream]
-    began = priors.start_mean + priors.lean * tables.leaning[node] + priors.start_sd * start
-    customers += book["unseen"][:, None] * np.clip(began, -1.0, 1.0)
-    interest = book["interest"]
-    customers += _spread(book, hours, priors)[:, None] * drift
-    return np.asarray(np.clip(-customers, -interest[:, None], interest[:, None]))
+    customer_position = flows[np.arange(rows.size)[:, None], node, stream]
+    start_share = priors.start_mean + priors.lean * tables.trend[node] + priors.start_sd * start_normals
+    customer_position += records["unseen"][:, None] * np.clip(start_share, -1.0, 1.0)
+    open_interest = records["interest"]
+    customer_position += _drift_sd(records, age_hours, priors)[:, None] * drift_normals
+    return np.asarray(np.clip(-customer_position, -open_interest[:, None], open_interest[:, None]))
 
 
-def _believed(tally: F64, quantile: F64, chance: F64, tables: Attribution) -> tuple[I64, I64]:
+def _draw_stream_and_node(counts: F64, quantile: F64, stream_draws: F64, tables: AttributionTables) -> tuple[I64, I64]:
     """The stream of class shares and the node of customers' direction that each member holds of each option.
 
     A stream keeps its members with its probability, given the prints, over that of the likeliest one; the others go
@@ -63,31 +76,35 @@ def _believed(tally: F64, quantile: F64, chance: F64, tables: Attribution) -> tu
     rows are read at once.
     Source: Rao-Blackwellised importance resampling; Liu, Chen & Wong (1998), rejection control.
     """
-    logs = np.zeros((tally.shape[0], NODES, STREAMS)) + tables.weight[:, None]
-    for kind in TELLING:
+    weights = np.zeros((counts.shape[0], DIRECTION_NODES, STREAMS)) + tables.log_prior[:, None]
+    for kind in INFORMATIVE_KINDS:
         for code in (2 * kind, 2 * kind + 1):
-            logs += tally[:, code, None, None] * tables.evidence[code]
-    logs -= logs.max(axis=(1, 2), keepdims=True)
-    np.exp(logs, out=logs)
-    below = np.cumsum(logs, axis=1)
-    likely = below[:, -1].copy()
-    likely /= likely.max(axis=1, keepdims=True)
-    stream = np.broadcast_to(np.arange(STREAMS), likely.shape).copy()
-    option, left = np.nonzero(chance[:, :STREAMS] >= likely)
+            weights += counts[:, code, None, None] * tables.log_likelihood[code]
+    weights -= weights.max(axis=(1, 2), keepdims=True)
+    np.exp(weights, out=weights)
+    cumulative = np.cumsum(weights, axis=1)
+    stream_weight = cumulative[:, -1].copy()
+    stream_weight /= stream_weight.max(axis=1, keepdims=True)
+    stream = np.broadcast_to(np.arange(STREAMS), stream_weight.shape).copy()
+    option, redrawn = np.nonzero(stream_draws[:, :STREAMS] >= stream_weight)
     if option.size:
-        upto = np.cumsum(likely, axis=1)
-        wanted = chance[option, STREAMS + left] * upto[option, -1]
-        stream[option, left] = (wanted[:, None] > upto[option]).sum(axis=1)
-    both = np.concatenate([stream, stream], axis=1)
-    shares = np.take_along_axis(below, both[:, None, :], axis=2)
-    return both, np.asarray((quantile[:, None, :] * shares[:, -1:] > shares[:, :-1]).sum(axis=1))
+        cumulative_stream = np.cumsum(stream_weight, axis=1)
+        target = stream_draws[option, STREAMS + redrawn] * cumulative_stream[option, -1]
+        stream[option, redrawn] = (target[:, None] > cumulative_stream[option]).sum(axis=1)
+    member_stream = np.concatenate([stream, stream], axis=1)
+    node_cdf = np.take_along_axis(cumulative, member_stream[:, None, :], axis=2)
+    return member_stream, np.asarray((quantile[:, None, :] * node_cdf[:, -1:] > node_cdf[:, :-1]).sum(axis=1))
 
 
-def _spread(book: NDArray[np.void], hours: I64, priors: Priors) -> F64:
+def _drift_sd(records: NDArray[np.void], age_hours: I64, priors: Priors) -> F64:
     """Standard deviation of what moved without a print: transfers by the day, open interest unexplained, losses."""
-    days = np.maximum(hours, 0) / 24.0
+    days = np.maximum(age_hours, 0) / 24.0
     with np.errstate(invalid="ignore", divide="ignore"):
-        typical = np.where(book["volume"] > 0.0, book["squares"] / book["volume"], unprinted(book))
+        typical_size = np.where(
+            records["volume"] > 0.0, records["squares"] / records["volume"], default_print_size(records)
+        )
     return np.asarray(
-        np.sqrt((priors.drift * book["interest"]) ** 2 * days + book["variance"] + book["missed"] * typical)
+        np.sqrt(
+            (priors.drift * records["interest"]) ** 2 * days + records["variance"] + records["missed"] * typical_size
+        )
     )

@@ -24,34 +24,34 @@ def nodes(count: int) -> F64:
     return np.asarray(np.cos((np.arange(count) + 0.5) * (np.pi / count)))
 
 
-def spread(count: int, at: F64) -> F64:
-    """The matrix that takes values on the nodes to the points `at` of [-1, 1].
+def interpolation_matrix(count: int, points: F64) -> F64:
+    """The matrix that takes values on the nodes to the points `points` of [-1, 1].
 
     Units: none.
     Shapes: (m,) -> (count, m).
     Domain: -1 <= at <= 1; count >= 1.
     Source: Berrut & Trefethen, Barycentric Lagrange interpolation (SIAM Review, 2004), eqs. 4.2 and 5.4.
 
-    >>> (nodes(8) ** 5 @ spread(8, np.array([0.0, 0.3]))).round(12).tolist()
+    >>> (nodes(8) ** 5 @ interpolation_matrix(8, np.array([0.0, 0.3]))).round(12).tolist()
     [0.0, 0.00243]
     """
-    gap = at - nodes(count)[:, None]
-    if not gap.all():
-        gap[gap == 0.0] = 1e-30  # so large a weight that the value at the node is all that counts
+    distance = points - nodes(count)[:, None]
+    if not distance.all():
+        distance[distance == 0.0] = 1e-30  # so large a weight that the value at the node is all that counts
     weights = np.sin((np.arange(count) + 0.5) * (np.pi / count))
     weights[1::2] *= -1.0
-    matrix = np.divide(weights[:, None], gap, gap)
+    matrix = np.divide(weights[:, None], distance, distance)
     matrix *= 1.0 / matrix.sum(axis=0)
     return np.asarray(matrix)
 
 
 @lru_cache
-def between(count: int, finer: int) -> F64:
+def refinement_matrix(count: int, finer_count: int) -> F64:
     """From one set of nodes to a finer one.
 
     Units: none.
     Shapes: -> (count, finer).
     Domain: counts >= 1.
-    Source: as `spread`.
+    Source: as `interpolation_matrix`.
     """
-    return spread(count, nodes(finer))
+    return interpolation_matrix(count, nodes(finer_count))

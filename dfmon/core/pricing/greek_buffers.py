@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from dfmon.core.pricing.black import F64, Mask
-from dfmon.core.pricing.closed_forms import Prepared, Work, aligned
+from dfmon.core.pricing.closed_forms import StrikeTimeTerms, Workspace, aligned_rows
 
 TILE: Final = 4096
 """Options priced at a time: all their columns and the scratch stay in a second-level cache."""
@@ -38,37 +38,38 @@ class Greeks(NamedTuple):
 class GreekBuffers:
     """Memory for the greeks of n options, owned by the caller and overwritten at each refresh.
 
-    Above TILE options the work is done in `parts` that share one scratch, so that it stays in the cache.
+    Above TILE options the work is done in `tiles` that share one scratch, so that it stays in the cache.
     """
 
-    __slots__ = ("at", "columns", "in_one_pass", "parts", "prepared", "result", "rows", "valid", "work")
+    __slots__ = ("at", "columns", "result", "rows", "single_pass", "strike_time", "tiles", "valid", "work")
 
     def __init__(self, n: int, tile: int = TILE) -> None:
-        results, scratch = len(COLUMNS), Work.ROWS + Prepared.ROWS
+        results, scratch = len(COLUMNS), Workspace.ROWS + StrikeTimeTerms.ROWS
         if n <= tile:  # in one piece, so that no two rows collide
-            memory = aligned(results + scratch, n)
-            self.stand_on(memory[:results], memory[results:], np.ones(n, dtype=np.bool_), slice(0, n))
-            self.parts: tuple[GreekBuffers, ...] = ()
+            memory = aligned_rows(results + scratch, n)
+            self.bind_memory(memory[:results], memory[results:], np.ones(n, dtype=np.bool_), slice(0, n))
+            self.tiles: tuple[GreekBuffers, ...] = ()
             return
-        columns, room, valid = aligned(results, n), aligned(scratch, tile), np.ones(n, dtype=np.bool_)
-        self.parts = tuple(
-            GreekBuffers._part(columns, room, valid, slice(start, min(start + tile, n))) for start in range(0, n, tile)
+        columns, scratch_rows, valid = aligned_rows(results, n), aligned_rows(scratch, tile), np.ones(n, dtype=np.bool_)
+        self.tiles = tuple(
+            GreekBuffers._tile_view(columns, scratch_rows, valid, slice(start, min(start + tile, n)))
+            for start in range(0, n, tile)
         )
-        self.stand_on(columns, room, valid, slice(0, n))
+        self.bind_memory(columns, scratch_rows, valid, slice(0, n))
 
     @classmethod
-    def _part(cls, columns: F64, room: F64, valid: Mask, at: slice) -> GreekBuffers:
-        made = cls.__new__(cls)
-        made.stand_on(columns[:, at], room[:, : at.stop - at.start], valid[at], at)
-        made.parts = ()
-        return made
+    def _tile_view(cls, columns: F64, scratch_rows: F64, valid: Mask, at: slice) -> GreekBuffers:
+        tile_buffers = cls.__new__(cls)
+        tile_buffers.bind_memory(columns[:, at], scratch_rows[:, : at.stop - at.start], valid[at], at)
+        tile_buffers.tiles = ()
+        return tile_buffers
 
-    def stand_on(self, columns: F64, room: F64, valid: Mask, at: slice) -> None:
+    def bind_memory(self, columns: F64, scratch_rows: F64, valid: Mask, at: slice) -> None:
         """Use this memory, for the options `at` of the whole."""
         self.at, self.columns, self.valid = at, columns, valid
-        self.work = Work(room[: Work.ROWS])
-        self.prepared = Prepared(room.shape[1], room[Work.ROWS :])
-        self.in_one_pass = False
+        self.work = Workspace(scratch_rows[: Workspace.ROWS])
+        self.strike_time = StrikeTimeTerms(scratch_rows.shape[1], scratch_rows[Workspace.ROWS :])
+        self.single_pass = False
         """Whether the last call found every row in order; then `work.x` is ln(F/K)."""
         self.rows = price, delta, gamma, vega, theta, vanna, charm, volga = tuple(columns)
         self.result = Greeks(price, delta, gamma, vega, theta, vanna, charm, volga, valid, 0)

@@ -15,24 +15,24 @@ import numpy as np
 from dfmon.core.pricing import compiled
 from dfmon.core.pricing.black import F64, Mask, black_price, log_moneyness
 from dfmon.core.pricing.closed_forms import (
-    LEAST,
+    MAX_CLAMP,
     MAX_SIGMA,
-    MOST,
-    Prepared,
-    delta_of,
-    distances,
-    in_order,
-    log_moneyness_of,
-    one_sided_delta,
-    sensitivities,
-    tail,
+    MIN_CLAMP,
+    StrikeTimeTerms,
+    fill_delta,
+    fill_distances,
+    fill_log_moneyness,
+    fill_one_sided_delta,
+    fill_sensitivities,
+    fill_tail,
+    inputs_in_domain,
 )
 from dfmon.core.pricing.greek_buffers import GreekBuffers, Greeks
 from dfmon.core.pricing.normal import SQRT_2, cdf
 from dfmon.core.pricing.settlement import EUROPEAN_ABOVE, Settlement, settlement_terms
 
 Numeraire: TypeAlias = Literal["usd", "coin"]
-_Chain: TypeAlias = tuple[F64, F64, F64, F64, F64]
+_ChainColumns: TypeAlias = tuple[F64, F64, F64, F64, F64]
 _Column = TypeVar("_Column", F64, Mask)
 
 
@@ -48,7 +48,7 @@ def greeks(
     average: F64 | None = None,
     numeraire: Numeraire = "usd",
     inverse: Mask | None = None,
-    prepared: Prepared | None = None,
+    strike_time: StrikeTimeTerms | None = None,
     out: GreekBuffers | None = None,
 ) -> Greeks:
     """Price and seven greeks of n options on their forwards.
@@ -58,7 +58,7 @@ def greeks(
     "average" replaces strike and time by their settlement equivalents (both settlements agree from 6 h up).
     "coin" makes the delta of inverse options (default: all) premium-adjusted, delta - V/F, with gamma, vanna and charm
     its derivatives; price, vega, theta and volga stay. Without `with_price` the common case is five times as fast.
-    `prepared` holds what depends on strike and time only, for callers that price the same ones again.
+    `strike_time` holds what depends on strike and time only, for callers that price the same ones again.
 
     Units: forward, strike in quote currency; sigma 1.00 = 100 %; tau in years ACT/365; option type +1 call, -1 put.
     Shapes: (n,) float64 each -> columns (n,); with `out` they are views that the next call overwrites.
@@ -78,14 +78,18 @@ def greeks(
     if not n:
         return buffers.result
     columns = forward, strike, sigma, tau, option_type
-    if not buffers.parts:
-        return _tile(*columns, with_price, settlement, average, numeraire, inverse, prepared, buffers)
+    if not buffers.tiles:
+        return _tile(*columns, with_price, settlement, average, numeraire, inverse, strike_time, buffers)
     invalid = 0
-    for part in buffers.parts:
-        at = part.at
-        few, fixings, rows = _rows(columns, at), _part(average, at), _part(inverse, at)
-        given = None if prepared is None else prepared.part(at)
-        invalid += _tile(*few, with_price, settlement, fixings, numeraire, rows, given, part).invalid
+    for tile in buffers.tiles:
+        at = tile.at
+        tile_chain, tile_average, rows = (
+            _slice_chain(columns, at),
+            _slice_column(average, at),
+            _slice_column(inverse, at),
+        )
+        tile_terms = None if strike_time is None else strike_time.slice_rows(at)
+        invalid += _tile(*tile_chain, with_price, settlement, tile_average, numeraire, rows, tile_terms, tile).invalid
     return buffers.result._replace(invalid=invalid)
 
 
@@ -101,41 +105,45 @@ def _tile(
     average: F64 | None,
     numeraire: Numeraire,
     inverse: Mask | None,
-    prepared: Prepared | None,
+    strike_time: StrikeTimeTerms | None,
     buffers: GreekBuffers,
 ) -> Greeks:
     """`greeks` of so many options as have scratch: by the compiled loop, in one pass of numpy, or by kind of row."""
     european = settlement == "instant" or bool(np.minimum.reduce(tau) >= EUROPEAN_ABOVE)
     terms = None if european else settlement_terms(forward, strike, tau, average)
     K, T = (strike, tau) if terms is None else (terms.strike, terms.tau)
-    simple, kernels = numeraire == "usd" and not with_price, compiled.in_use()
+    usd_without_price, kernels = numeraire == "usd" and not with_price, compiled.active_kernels()
     result = buffers.result
-    buffers.in_one_pass = (
-        simple and kernels is not None and _compiled(kernels, forward, K, sigma, T, option_type, buffers)
+    buffers.single_pass = (
+        usd_without_price
+        and kernels is not None
+        and _fill_compiled(kernels, forward, K, sigma, T, option_type, buffers)
     )
-    if not buffers.in_one_pass:
-        given = prepared if prepared is not None and european else buffers.prepared.fill(K, T)
-        buffers.in_one_pass = simple and _in_one_pass(forward, sigma, option_type, given, buffers)
-    if not buffers.in_one_pass:
+    if not buffers.single_pass:
+        active_terms = strike_time if strike_time is not None and european else buffers.strike_time.fill(K, T)
+        buffers.single_pass = usd_without_price and _fill_single_pass(
+            forward, sigma, option_type, active_terms, buffers
+        )
+    if not buffers.single_pass:
         np.copyto(buffers.valid, _valid_rows(forward, strike, sigma, tau, option_type))
         rows = None if numeraire == "usd" else np.ones(tau.shape, dtype=np.bool_) if inverse is None else inverse
-        _by_kind_of_row(forward, K, sigma, T, option_type, rows, with_price, buffers)
+        _fill_by_row_kind(forward, K, sigma, T, option_type, rows, with_price, buffers)
         result = result._replace(invalid=tau.shape[0] - int(np.count_nonzero(buffers.valid)))
     if terms is not None and np.minimum.reduce(terms.share) < 1.0:
         buffers.columns *= terms.share
     return result
 
 
-def _rows(chain: _Chain, at: slice) -> _Chain:
+def _slice_chain(chain: _ChainColumns, at: slice) -> _ChainColumns:
     forward, strike, sigma, tau, option_type = chain
     return forward[at], strike[at], sigma[at], tau[at], option_type[at]
 
 
-def _part(column: _Column | None, at: slice) -> _Column | None:
+def _slice_column(column: _Column | None, at: slice) -> _Column | None:
     return None if column is None else column[at]
 
 
-def delta_alone(
+def delta_only(
     forward: F64,
     strike: F64,
     sigma: F64,
@@ -153,20 +161,20 @@ def delta_alone(
     Shapes: (n,) each -> (n,), a view of `out`.
 
     >>> one = np.ones(1)
-    >>> delta_alone(105 * one, 100 * one, 0.36 * one, 0.5 * one, one).round(4).tolist()  # Haug: 0.5946 e^(0.1/2)
+    >>> delta_only(105 * one, 100 * one, 0.36 * one, 0.5 * one, one).round(4).tolist()  # Haug: 0.5946 e^(0.1/2)
     [0.6251]
     """
     buffers = GreekBuffers(forward.shape[0]) if out is None else out
     columns = forward, strike, sigma, tau, option_type
-    for part in buffers.parts or (buffers,):
-        few, rows = _rows(columns, part.at), _part(inverse, part.at)
-        if numeraire != "usd" or not _delta_in_one_pass(*few, settlement, part):
-            greeks(*few, with_price=False, settlement=settlement, numeraire=numeraire, inverse=rows, out=part)
+    for tile in buffers.tiles or (buffers,):
+        tile_chain, rows = _slice_chain(columns, tile.at), _slice_column(inverse, tile.at)
+        if numeraire != "usd" or not _fill_delta_single_pass(*tile_chain, settlement, tile):
+            greeks(*tile_chain, with_price=False, settlement=settlement, numeraire=numeraire, inverse=rows, out=tile)
     return buffers.result.delta
 
 
 @np.errstate(all="ignore")
-def _delta_in_one_pass(
+def _fill_delta_single_pass(
     forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, settlement: Settlement, buffers: GreekBuffers
 ) -> bool:
     """Fill the delta as if every row were in order; False if some are not, or settle already."""
@@ -174,52 +182,54 @@ def _delta_in_one_pass(
         return False
     terms = None if settlement == "instant" else settlement_terms(forward, strike, tau)
     K, T = (strike, tau) if terms is None else (terms.strike, terms.tau)
-    prepared, work = buffers.prepared.fill(K, T), buffers.work
+    strike_time, work = buffers.strike_time.fill(K, T), buffers.work
     if terms is not None and np.minimum.reduce(terms.share) < 1.0:
         return False
-    if not (_orderly_types(option_type) and prepared.orderly):
+    if not (_valid_option_types(option_type) and strike_time.in_domain):
         return False
-    log_moneyness_of(forward, prepared, work)
-    distances(sigma, prepared, work)
-    if not (in_order(work) and math.isfinite(work.d1.dot(work.d1))):
+    fill_log_moneyness(forward, strike_time, work)
+    fill_distances(sigma, strike_time, work)
+    if not (inputs_in_domain(work) and math.isfinite(work.d1.dot(work.d1))):
         return False
-    delta_of(option_type, work, buffers.result.delta)
+    fill_delta(option_type, work, buffers.result.delta)
     return True
 
 
-def _orderly_types(option_type: F64) -> bool:
+def _valid_option_types(option_type: F64) -> bool:
     return bool(option_type @ option_type == option_type.shape[0])
 
 
-def _compiled(
+def _fill_compiled(
     kernels: compiled.Kernels, forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, buffers: GreekBuffers
 ) -> bool:
     """Fill the columns by the compiled loop; False if some row is out of order."""
-    if not kernels.seven(forward, strike, sigma, tau, option_type, buffers.rows, buffers.work.x):
+    if not kernels.fill_greeks(forward, strike, sigma, tau, option_type, buffers.rows, buffers.work.x):
         return False
     buffers.result.price.fill(np.nan)
     buffers.valid.fill(True)
     return True
 
 
-def _in_one_pass(forward: F64, sigma: F64, option_type: F64, prepared: Prepared, buffers: GreekBuffers) -> bool:
+def _fill_single_pass(
+    forward: F64, sigma: F64, option_type: F64, strike_time: StrikeTimeTerms, buffers: GreekBuffers
+) -> bool:
     """Fill the columns as if every row were in order; False if some are not.
 
     What the tests before let through leaves NaN or inf in gamma or volga, and one dot product of the two shows it.
     """
     work = buffers.work
-    if not (prepared.orderly and _orderly_types(option_type)):
+    if not (strike_time.in_domain and _valid_option_types(option_type)):
         return False
-    log_moneyness_of(forward, prepared, work)
-    distances(sigma, prepared, work)
-    if not in_order(work):
+    fill_log_moneyness(forward, strike_time, work)
+    fill_distances(sigma, strike_time, work)
+    if not inputs_in_domain(work):
         return False
     result = buffers.result
-    sensitivities(forward, sigma, prepared, work, buffers.rows)
+    fill_sensitivities(forward, sigma, strike_time, work, buffers.rows)
     if not math.isfinite(result.gamma.dot(result.volga)):
         return False
-    tail(work)
-    one_sided_delta(option_type, work, result.delta)
+    fill_tail(work)
+    fill_one_sided_delta(option_type, work, result.delta)
     result.price.fill(np.nan)
     buffers.valid.fill(True)
     return True
@@ -240,13 +250,13 @@ def _valid_rows(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F6
     )
 
 
-def _by_kind_of_row(
+def _fill_by_row_kind(
     forward: F64,
     strike: F64,
     sigma: F64,
     tau: F64,
     option_type: F64,
-    adjusted: Mask | None,
+    premium_adjusted: Mask | None,
     with_price: bool,
     buffers: GreekBuffers,
 ) -> None:
@@ -255,23 +265,23 @@ def _by_kind_of_row(
     live = valid & (tau > 0.0)
     settled = valid & ~live
     F, K = np.where(live, forward, 1.0), np.where(live, strike, 1.0)
-    vol, time = np.where(live, sigma, 1.0).clip(LEAST), np.where(live, tau, 1.0).clip(LEAST, MOST)
+    vol, time = np.where(live, sigma, 1.0).clip(MIN_CLAMP), np.where(live, tau, 1.0).clip(MIN_CLAMP, MAX_CLAMP)
     th = np.where(valid, option_type, 1.0)
-    prepared, work = buffers.prepared.fill(K, time), buffers.work
+    strike_time, work = buffers.strike_time.fill(K, time), buffers.work
     work.x[:] = log_moneyness(F, K)
-    distances(vol, prepared, work)
+    fill_distances(vol, strike_time, work)
     columns[0] = black_price(F, K, vol * np.sqrt(time), th) if with_price else np.nan
-    sensitivities(F, vol, prepared, work, buffers.rows)
+    fill_sensitivities(F, vol, strike_time, work, buffers.rows)
     columns[1] = th * cdf(SQRT_2 * th * work.d1)
 
-    pays = th * (forward - strike)
-    in_the_money = 0.5 + 0.5 * np.sign(pays)
-    columns[0, settled] = np.maximum(pays, 0.0)[settled] if with_price else np.nan
+    payoff = th * (forward - strike)
+    in_the_money = 0.5 + 0.5 * np.sign(payoff)
+    columns[0, settled] = np.maximum(payoff, 0.0)[settled] if with_price else np.nan
     columns[1, settled] = (th * in_the_money)[settled]
     columns[2:, settled] = 0.0
-    if adjusted is not None:
+    if premium_adjusted is not None:
         exercise = np.where(settled, in_the_money, cdf(-SQRT_2 * th * work.minus_d2))
-        _adjust_for_premium(forward, th * (strike / forward) * exercise, adjusted, columns)
+        _adjust_for_premium(forward, th * (strike / forward) * exercise, premium_adjusted, columns)
     valid &= np.isfinite(columns[0 if with_price else 1 :]).all(axis=0)
     columns[:, ~valid] = np.nan
 

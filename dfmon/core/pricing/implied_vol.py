@@ -9,15 +9,15 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from dfmon.core.pricing.black import F64, Mask, log_moneyness, out_of_the_money
+from dfmon.core.pricing.black import F64, Mask, log_moneyness, otm_price
 from dfmon.core.pricing.closed_forms import MAX_SIGMA
 from dfmon.core.pricing.normal import INV_SQRT_2PI
 
 _ITERATIONS: Final = 80
-_LEAST_SD: Final = 1e-9
+_MIN_TOTAL_SD: Final = 1e-9
 
 
-class Implied(NamedTuple):
+class ImpliedVolatility(NamedTuple):
     """Implied volatilities and the rows that have none."""
 
     sigma: F64
@@ -25,7 +25,7 @@ class Implied(NamedTuple):
     failures: int
 
 
-def implied_volatility(price: F64, forward: F64, strike: F64, tau: F64, option_type: F64) -> Implied:
+def implied_volatility(price: F64, forward: F64, strike: F64, tau: F64, option_type: F64) -> ImpliedVolatility:
     """Sigma at which Black-76 gives the price.
 
     The out-of-the-money side is solved (in the money: price less intrinsic), for ln of its price as a function of
@@ -45,38 +45,38 @@ def implied_volatility(price: F64, forward: F64, strike: F64, tau: F64, option_t
     """
     sigma = np.full(price.shape, np.nan)
     with np.errstate(all="ignore"):
-        smaller = np.minimum(forward, strike)
-        share = (price - np.maximum(option_type * (forward - strike), 0.0)) / smaller
-        solvable = (share > 0.0) & (share < 1.0) & (smaller > 0.0) & (np.maximum(forward, strike) < np.inf)
+        min_forward_strike = np.minimum(forward, strike)
+        share = (price - np.maximum(option_type * (forward - strike), 0.0)) / min_forward_strike
+        solvable = (share > 0.0) & (share < 1.0) & (min_forward_strike > 0.0) & (np.maximum(forward, strike) < np.inf)
         solvable &= (tau > 0.0) & (tau < np.inf) & (np.abs(option_type) == 1.0)
         rows = np.flatnonzero(solvable)
         if rows.size:
-            root = np.sqrt(tau[rows])
+            root_tau = np.sqrt(tau[rows])
             x = -np.abs(log_moneyness(forward[rows], strike[rows]))
-            sigma[rows] = _total_sd(share[rows], x, MAX_SIGMA * root) / root
+            sigma[rows] = _solve_total_sd(share[rows], x, MAX_SIGMA * root_tau) / root_tau
     failed = np.isnan(sigma)
-    return Implied(sigma, failed, int(np.count_nonzero(failed)))
+    return ImpliedVolatility(sigma, failed, int(np.count_nonzero(failed)))
 
 
-def _total_sd(share: F64, x: F64, most: F64) -> F64:
-    """Total deviation v with out_of_the_money(x, v) = share; NaN where v would pass `most`."""
-    goal = np.log(share)
-    low, high = np.full_like(x, _LEAST_SD), most
+def _solve_total_sd(share: F64, x: F64, max_sd: F64) -> F64:
+    """Total deviation v with otm_price(x, v) = share; NaN where v would pass `max_sd`."""
+    log_target = np.log(share)
+    low, high = np.full_like(x, _MIN_TOTAL_SD), max_sd
     v = np.clip(np.sqrt(-2.0 * x) + share, low, high)  # the inflection of the price; at the money about the price
     for _ in range(_ITERATIONS):
-        value = out_of_the_money(x, v)
-        excess = np.log(value) - goal
+        value = otm_price(x, v)
+        excess = np.log(value) - log_target
         low, high = np.where(excess < 0.0, v, low), np.where(excess < 0.0, high, v)
         h, t = x / v, 0.5 * v
         slope = INV_SQRT_2PI * np.exp(-0.5 * (h + t) ** 2) / value  # d ln(price) / dv
         newton = excess / slope
-        bend = 0.5 * newton * ((h * h - t * t) / v - slope)
-        step = np.where(np.abs(bend) < 0.5, newton / (1.0 - bend), newton)
+        halley_term = 0.5 * newton * ((h * h - t * t) / v - slope)
+        step = np.where(np.abs(halley_term) < 0.5, newton / (1.0 - halley_term), newton)
         target = v - step
         inside = (target > low) & (target < high)
         target = np.where(inside, target, 0.5 * (low + high))
-        settled = (excess == 0.0) | (np.abs(target - v) <= 4e-16 * v) | (high - low <= 4e-16 * v)
+        converged = (excess == 0.0) | (np.abs(target - v) <= 4e-16 * v) | (high - low <= 4e-16 * v)
         v = np.where(excess == 0.0, v, target)
-        if settled.all():
+        if converged.all():
             break
-    return np.where(v < most * (1.0 - 1e-12), v, np.nan)
+    return np.where(v < max_sd * (1.0 - 1e-12), v, np.nan)

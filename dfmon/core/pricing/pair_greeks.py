@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from dfmon.core.pricing import compiled
 from dfmon.core.pricing.black import F64
 from dfmon.core.pricing.closed_forms import (
-    Prepared,
-    aligned,
-    both_deltas,
-    distances,
-    in_order,
-    log_moneyness_of,
-    sensitivities,
+    StrikeTimeTerms,
+    aligned_rows,
+    fill_call_put_deltas,
+    fill_distances,
+    fill_log_moneyness,
+    fill_sensitivities,
+    inputs_in_domain,
 )
 from dfmon.core.pricing.greek_buffers import GreekBuffers
 from dfmon.core.pricing.greek_calc import greeks
-from dfmon.core.pricing.pairing import Index, Pairing, Points, regular
+from dfmon.core.pricing.pairing import Index, Pairing, PricingPoints, as_slice
 
 
 class PairGreeks(NamedTuple):
@@ -55,11 +55,17 @@ class PairBuffers(GreekBuffers):
 
 
 def pair_greeks(
-    forward: F64, strike: F64, sigma: F64, tau: F64, *, prepared: Prepared | None = None, out: PairBuffers | None = None
+    forward: F64,
+    strike: F64,
+    sigma: F64,
+    tau: F64,
+    *,
+    strike_time: StrikeTimeTerms | None = None,
+    out: PairBuffers | None = None,
 ) -> PairGreeks:
     """Seven greeks of the call and the put at each of m points.
 
-    Strike, time and share of settlement_terms are the caller's to apply. `prepared` must hold `strike` and `tau`.
+    Strike, time and share of settlement_terms are the caller's to apply. `strike_time` must hold `strike` and `tau`.
 
     Units, domain, source: as greeks.
     Shapes: (m,) each -> (m,) each; with `out` the next call overwrites them.
@@ -69,25 +75,25 @@ def pair_greeks(
     >>> (g.call_delta.round(4).tolist(), g.put_delta.round(4).tolist())
     ([0.6251], [-0.3749])
     """
-    buffers, kernels = PairBuffers(forward.shape[0]) if out is None else out, compiled.in_use()
-    if kernels is not None and kernels.seven_of_pairs(forward, strike, sigma, tau, buffers.rows):
+    buffers, kernels = PairBuffers(forward.shape[0]) if out is None else out, compiled.active_kernels()
+    if kernels is not None and kernels.fill_pair_greeks(forward, strike, sigma, tau, buffers.rows):
         return buffers.pair
-    return _by_columns(forward, strike, sigma, tau, prepared, buffers)
+    return _by_columns(forward, strike, sigma, tau, strike_time, buffers)
 
 
 @np.errstate(all="ignore")
 def _by_columns(
-    forward: F64, strike: F64, sigma: F64, tau: F64, prepared: Prepared | None, buffers: PairBuffers
+    forward: F64, strike: F64, sigma: F64, tau: F64, strike_time: StrikeTimeTerms | None, buffers: PairBuffers
 ) -> PairGreeks:
-    given = buffers.prepared.fill(strike, tau) if prepared is None else prepared
+    active_terms = buffers.strike_time.fill(strike, tau) if strike_time is None else strike_time
     work, pair = buffers.work, buffers.pair
-    if given.orderly:
-        log_moneyness_of(forward, given, work)
-        distances(sigma, given, work)
-        if in_order(work):
-            sensitivities(forward, sigma, given, work, buffers.rows)
+    if active_terms.in_domain:
+        fill_log_moneyness(forward, active_terms, work)
+        fill_distances(sigma, active_terms, work)
+        if inputs_in_domain(work):
+            fill_sensitivities(forward, sigma, active_terms, work, buffers.rows)
             if math.isfinite(pair.gamma.dot(pair.volga)):
-                both_deltas(work, pair.call_delta, pair.put_delta)
+                fill_call_put_deltas(work, pair.call_delta, pair.put_delta)
                 return pair
     put = greeks(forward, strike, sigma, tau, np.full_like(forward, -1.0), with_price=False).delta
     call = greeks(forward, strike, sigma, tau, np.ones_like(forward), with_price=False, out=buffers)
@@ -95,32 +101,32 @@ def _by_columns(
     return pair._replace(invalid=call.invalid)
 
 
-class _Sides:
+class _CallPutInputs:
     """Forward and sigma of the calls beside those of their puts: the comparison of the pairs, and what is priced."""
 
-    __slots__ = ("agree", "calls", "everywhere", "inputs", "of_puts", "puts")
+    __slots__ = ("all_equal_bytes", "calls", "equal", "inputs", "put_inputs", "puts")
 
     def __init__(self, pairs: int) -> None:
-        line = 8  # in float64: both columns of a side begin on a cache line
-        width = -(-pairs // line) * line
-        memory = aligned(2, 2 * width)
-        memory[:] = 0.0
-        self.calls, self.puts = memory
+        cache_line = 8  # in float64: both columns of a side begin on a cache line
+        width = -(-pairs // cache_line) * cache_line
+        storage = aligned_rows(2, 2 * width)
+        storage[:] = 0.0
+        self.calls, self.puts = storage
         self.inputs = self.calls[:pairs], self.calls[width : width + pairs]
-        self.of_puts = self.puts[:pairs], self.puts[width : width + pairs]
-        self.agree = np.ones(2 * width, dtype=np.bool_)
-        self.everywhere = self.agree.tobytes()
+        self.put_inputs = self.puts[:pairs], self.puts[width : width + pairs]
+        self.equal = np.ones(2 * width, dtype=np.bool_)
+        self.all_equal_bytes = self.equal.tobytes()
 
-    def read(self, forward: F64, sigma: F64, calls: Index | slice, puts: Index | slice) -> bool:
+    def copy_and_compare(self, forward: F64, sigma: F64, calls: Index | slice, puts: Index | slice) -> bool:
         """Copy both sides; whether they agree to the last bit. A NaN agrees with nothing."""
         at_forward, at_sigma = self.inputs
-        put_forward, put_sigma = self.of_puts
+        put_forward, put_sigma = self.put_inputs
         at_forward[:] = forward[calls]
         at_sigma[:] = sigma[calls]
         put_forward[:] = forward[puts]
         put_sigma[:] = sigma[puts]
-        np.equal(self.calls, self.puts, self.agree)
-        return self.agree.tobytes() == self.everywhere
+        np.equal(self.calls, self.puts, self.equal)
+        return self.equal.tobytes() == self.all_equal_bytes
 
 
 class PairedChain:
@@ -129,29 +135,39 @@ class PairedChain:
     Option i lies on point `points.point[i]`. Results are overwritten by the next call.
     """
 
-    __slots__ = ("_buffers", "_checked", "_inputs", "_priced", "_rows", "_sides", "_strike", "_tau", "pairing",
-                 "points")  # fmt: skip
+    __slots__ = (
+        "_buffers",
+        "_call_put_inputs",
+        "_compared_columns",
+        "_inputs",
+        "_point_terms",
+        "_rows",
+        "_strike",
+        "_tau",
+        "pairing",
+        "points",
+    )  # fmt: skip
 
     def __init__(self, strike: F64, expiry: NDArray[np.generic], option_type: F64) -> None:
-        self.pairing = pairing = Pairing.of(strike, expiry, option_type)
+        self.pairing = pairing = Pairing.from_listing(strike, expiry, option_type)
         self._strike, self._tau = strike, np.full(strike.shape, np.nan)
-        self._checked: tuple[F64, ...] = (self._tau,)
+        self._compared_columns: tuple[F64, ...] = (self._tau,)
         every_option_paired = np.array_equal(pairing.first, pairing.all_merged.option)
-        self._sides = _Sides(pairing.first.shape[0]) if every_option_paired else None
-        self._use(pairing.all_merged)
+        self._call_put_inputs = _CallPutInputs(pairing.first.shape[0]) if every_option_paired else None
+        self._bind_points(pairing.all_merged)
 
-    def _use(self, points: Points) -> None:
+    def _bind_points(self, points: PricingPoints) -> None:
         size = points.option.shape[0]
-        self.points, self._rows = points, regular(points.option)
-        self._buffers, self._inputs = PairBuffers(size), aligned(2, size)
+        self.points, self._rows = points, as_slice(points.option)
+        self._buffers, self._inputs = PairBuffers(size), aligned_rows(2, size)
         self._prepare()
 
     def _prepare(self) -> None:
         at = self.points.option
-        self._priced = self._strike[at], self._tau[at]
-        self._buffers.prepared.fill(*self._priced)
+        self._point_terms = self._strike[at], self._tau[at]
+        self._buffers.strike_time.fill(*self._point_terms)
 
-    def at(self, tau: F64) -> PairedChain:
+    def set_tau(self, tau: F64) -> PairedChain:
         """Take over times to expiry (once a tick; those of settlement_terms, where it applies).
 
         Units: years ACT/365.
@@ -161,7 +177,7 @@ class PairedChain:
         """
         self._tau = tau
         self._prepare()
-        self._checked = () if self.pairing.points(tau) is self.pairing.all_merged else (tau,)
+        self._compared_columns = () if self.pairing.points(tau) is self.pairing.all_merged else (tau,)
         return self
 
     def greeks(self, forward: F64, sigma: F64) -> PairGreeks:
@@ -176,25 +192,25 @@ class PairedChain:
         >>> chain.greeks(100 * two, 0.5 * two).gamma.shape, chain.greeks(100 * two, np.array([0.5, 0.6])).gamma.shape
         ((1,), (2,))
         """
-        kernels, given = compiled.in_use(), self._priced
-        if kernels is not None and self.points is self.pairing.all_merged and not self._checked:
+        kernels, point_terms = compiled.active_kernels(), self._point_terms
+        if kernels is not None and self.points is self.pairing.all_merged and not self._compared_columns:
             option, rows = self.points.option, self._buffers.rows
-            if kernels.seven_of_listing(forward, sigma, option, self.pairing.partner, *given, rows):
+            if kernels.fill_listing_greeks(forward, sigma, option, self.pairing.partner, *point_terms, rows):
                 return self._buffers.pair
-        at_forward, at_sigma = self._read(forward, sigma)
-        buffers, (strike, tau) = self._buffers, self._priced
-        return _by_columns(at_forward, strike, at_sigma, tau, buffers.prepared, buffers)
+        at_forward, at_sigma = self._point_inputs(forward, sigma)
+        buffers, (strike, tau) = self._buffers, self._point_terms
+        return _by_columns(at_forward, strike, at_sigma, tau, buffers.strike_time, buffers)
 
-    def _read(self, forward: F64, sigma: F64) -> tuple[F64, F64]:
+    def _point_inputs(self, forward: F64, sigma: F64) -> tuple[F64, F64]:
         """Forward and sigma of the points at this refresh."""
-        pairing, sides = self.pairing, self._sides
-        if sides is not None and not self._checked and sides.read(forward, sigma, *pairing.sides):
+        pairing, sides = self.pairing, self._call_put_inputs
+        if sides is not None and not self._compared_columns and sides.copy_and_compare(forward, sigma, *pairing.sides):
             if self.points is not pairing.all_merged:
-                self._use(pairing.all_merged)
+                self._bind_points(pairing.all_merged)
             return sides.inputs
-        points = pairing.points(forward, sigma, *self._checked)
+        points = pairing.points(forward, sigma, *self._compared_columns)
         if points is not self.points:
-            self._use(points)
+            self._bind_points(points)
         at_forward, at_sigma = self._inputs
         at_forward[:] = forward[self._rows]
         at_sigma[:] = sigma[self._rows]

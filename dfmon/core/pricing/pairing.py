@@ -18,7 +18,7 @@ Index: TypeAlias = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class Points:
+class PricingPoints:
     """Distinct (forward, strike, sigma, time) points of a chain at one refresh."""
 
     option: Index
@@ -31,7 +31,7 @@ class Points:
     """Their points."""
 
     @classmethod
-    def alone(cls, size: int) -> Points:
+    def unmerged(cls, size: int) -> PricingPoints:
         """Each of `size` options on a point of its own.
 
         Units: none.
@@ -39,27 +39,27 @@ class Points:
         Domain: size >= 0.
         Source: definition.
         """
-        nobody = np.empty(0, dtype=np.intp)
-        return cls.of(nobody, nobody, size)
+        no_rows = np.empty(0, dtype=np.intp)
+        return cls.from_merged(no_rows, no_rows, size)
 
     @classmethod
-    def of(cls, second: Index, shared_with: Index, size: int) -> Points:
-        """Points of `size` options of which `second` lie where `shared_with` do.
+    def from_merged(cls, second: Index, partner_rows: Index, size: int) -> PricingPoints:
+        """Points of `size` options of which `second` lie where `partner_rows` do.
 
         Units: none.
         Shapes: (s,), (s,).
         Domain: row numbers, none in both columns.
         Source: definition.
         """
-        own = np.ones(size, dtype=np.bool_)
-        own[second] = False
-        option = np.flatnonzero(own)
+        is_representative = np.ones(size, dtype=np.bool_)
+        is_representative[second] = False
+        option = np.flatnonzero(is_representative)
         point = np.empty(size, dtype=np.intp)
         point[option] = np.arange(option.shape[0])
-        point[second] = point[shared_with]
+        point[second] = point[partner_rows]
         return cls(option, point, second, point[second])
 
-    def add(self, exposure: F64) -> F64:
+    def sum_exposure(self, exposure: F64) -> F64:
         """Exposure of each point: the sum over its options.
 
         Units: any, additive.
@@ -84,7 +84,7 @@ class Pairing:
     first: Index
     second: Index
     size: int
-    all_merged: Points
+    all_merged: PricingPoints
     """The points while every pair agrees, which is the usual case."""
     partner: Index
     """For each of these points the other option on it, or the only one once more."""
@@ -92,7 +92,7 @@ class Pairing:
     """`first` and `second`, as slices where the listing is regular: what reads columns fastest."""
 
     @classmethod
-    def of(cls, strike: F64, expiry: NDArray[np.generic], option_type: F64) -> Pairing:
+    def from_listing(cls, strike: F64, expiry: NDArray[np.generic], option_type: F64) -> Pairing:
         """Pair calls with puts; an option without a partner stays alone.
 
         Units: strike in quote currency; expiry any sortable label; option type +1 call, -1 put.
@@ -100,41 +100,41 @@ class Pairing:
         Domain: labels without NaN.
         Source: put-call parity.
 
-        >>> Pairing.of(np.array([9.0, 8.0, 9.0]), np.array([1, 1, 1]), np.array([-1.0, 1.0, 1.0])).second
+        >>> Pairing.from_listing(np.array([9.0, 8.0, 9.0]), np.array([1, 1, 1]), np.array([-1.0, 1.0, 1.0])).second
         array([0])
         """
         order = np.lexsort((-option_type, strike, expiry))
         left, right = order[:-1], order[1:]
-        partner = (strike[left] == strike[right]) & (expiry[left] == expiry[right])
-        partner &= (option_type[left] > 0.0) & (option_type[right] < 0.0)
-        listed = np.argsort(left[partner])
-        first, second, size = left[partner][listed], right[partner][listed], strike.shape[0]
-        merged = Points.of(second, first, size)
-        other = merged.option.copy()
-        other[merged.point[second]] = second
-        return cls(first, second, size, merged, other, (regular(first), regular(second)))
+        is_pair = (strike[left] == strike[right]) & (expiry[left] == expiry[right])
+        is_pair &= (option_type[left] > 0.0) & (option_type[right] < 0.0)
+        call_order = np.argsort(left[is_pair])
+        first, second, size = left[is_pair][call_order], right[is_pair][call_order], strike.shape[0]
+        merged = PricingPoints.from_merged(second, first, size)
+        partner_row = merged.option.copy()
+        partner_row[merged.point[second]] = second
+        return cls(first, second, size, merged, partner_row, (as_slice(first), as_slice(second)))
 
-    def points(self, *columns: F64, apart: Mask | None = None) -> Points:
+    def points(self, *columns: F64, keep_separate: Mask | None = None) -> PricingPoints:
         """Distinct points at this refresh: a pair counts as one only where its columns agree to the last bit.
 
         Units: those of the columns: forward, sigma and, where the listing does not imply it, time.
         Shapes: (n,) each.
-        Domain: any floats; a NaN agrees with nothing; pairs whose first option is in `apart` are kept apart.
+        Domain: any floats; a NaN agrees with nothing; pairs whose first option is in `keep_separate` are kept apart.
         Source: put-call parity.
         """
         calls, puts = self.sides
-        agree = np.empty((len(columns), self.first.shape[0]), dtype=np.bool_)
-        for row, column in zip(agree, columns):
+        equal = np.empty((len(columns), self.first.shape[0]), dtype=np.bool_)
+        for row, column in zip(equal, columns):
             np.equal(column[calls], column[puts], row)
-        if np.count_nonzero(agree) == agree.size and (apart is None or not apart.any()):
+        if np.count_nonzero(equal) == equal.size and (keep_separate is None or not keep_separate.any()):
             return self.all_merged
-        merged = np.logical_and.reduce(agree, axis=0)
-        if apart is not None:
-            merged &= ~apart[calls]
-        return Points.of(self.second[merged], self.first[merged], self.size)
+        merged = np.logical_and.reduce(equal, axis=0)
+        if keep_separate is not None:
+            merged &= ~keep_separate[calls]
+        return PricingPoints.from_merged(self.second[merged], self.first[merged], self.size)
 
 
-def regular(rows: Index) -> Index | slice:
+def as_slice(rows: Index) -> Index | slice:
     """The same rows as a slice, if they ascend in equal steps: what reads columns fastest.
 
     Units: none.
@@ -142,7 +142,7 @@ def regular(rows: Index) -> Index | slice:
     Domain: row numbers.
     Source: none; book-keeping.
 
-    >>> regular(np.array([1, 3, 5]))
+    >>> as_slice(np.array([1, 3, 5]))
     slice(1, 6, 2)
     """
     if rows.shape[0] < 2:

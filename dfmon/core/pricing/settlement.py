@@ -56,16 +56,16 @@ def settlement_terms(forward: F64, strike: F64, tau: F64, average: F64 | None = 
         rows = np.flatnonzero((tau > 0.0) & (tau < EUROPEAN_ABOVE))
     if not rows.size:
         return Terms(strike, tau, np.ones(tau.shape))
-    left, known = tau[rows], forward[rows]
+    time_left, fixed_average = tau[rows], forward[rows]
     if average is not None:
-        known = np.where(np.isnan(average[rows]), known, average[rows])
-    inside = left < WINDOW
-    share = np.where(inside, left / WINDOW, 1.0)
+        fixed_average = np.where(np.isnan(average[rows]), fixed_average, average[rows])
+    inside = time_left < WINDOW
+    share = np.where(inside, time_left / WINDOW, 1.0)
     with np.errstate(all="ignore"):
-        level = np.where(inside, (strike[rows] - (1.0 - share) * known) / share, strike[rows])
-    time = np.where(inside, left / 3.0, left - WINDOW * (2.0 / 3.0))
-    time[inside & ((level <= 0.0) | (left < _SECOND))] = 0.0
+        level = np.where(inside, (strike[rows] - (1.0 - share) * fixed_average) / share, strike[rows])
+    time = np.where(inside, time_left / 3.0, time_left - WINDOW * (2.0 / 3.0))
+    time[inside & ((level <= 0.0) | (time_left < _SECOND))] = 0.0
     terms = Terms(strike.copy(), tau.copy(), np.ones_like(tau))
-    for column, short in zip(terms, (level, time, share)):
-        column[rows] = short
+    for column, near_values in zip(terms, (level, time, share)):
+        column[rows] = near_values
     return terms

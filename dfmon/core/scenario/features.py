@@ -10,70 +10,71 @@ import math
 
 import numpy as np
 
-from dfmon.core.scenario.rules import Inputs
-from dfmon.core.scenario.tick_result import Measured
+from dfmon.core.scenario.rules import ScenarioInputs
+from dfmon.core.scenario.tick_result import TickResult
 from dfmon.model.units import DAY, HOUR, YEAR
 
 
-def scenario_inputs(m: Measured, iv_move_1h: float) -> Inputs:
+def scenario_inputs(tick: TickResult, iv_move_1h: float) -> ScenarioInputs:
     """Inputs of the rules.
 
-    Units: as `Inputs`. Shapes: scalars. Domain: what cannot be computed is None. Source: table of scenarios, README.
+    Units: as `ScenarioInputs`. Shapes: scalars. Domain: what cannot be computed is None. Source: table of scenarios,
+    README.
     """
-    total, flip = m.exposure.totals, m.exposure.flip
-    hourly = m.liquidity.adv_usd / 24.0 if m.liquidity.adv_usd else None
-    sigma_1h_pct = m.sigma * math.sqrt(HOUR / YEAR) * 100.0
+    total, flip = tick.exposure.totals, tick.exposure.flip
+    hourly_volume = tick.liquidity.adv_usd / 24.0 if tick.liquidity.adv_usd else None
+    sigma_1h_pct = tick.sigma * math.sqrt(HOUR / YEAR) * 100.0
 
-    def share(usd: float) -> float | None:
-        return usd / hourly if hourly and m.cols.size and math.isfinite(usd) else None
+    def share_of_volume(usd: float) -> float | None:
+        return usd / hourly_volume if hourly_volume and tick.cols.size and math.isfinite(usd) else None
 
-    forced = m.market.short_liquidated_usd - m.market.long_liquidated_usd
-    distance = None if flip is None or flip.level is None else (m.chain.spot - flip.level) / m.chain.spot
-    daily = m.sigma * math.sqrt(DAY / YEAR)
-    low, high = m.exposure.flip_lo, m.exposure.flip_hi
-    pin_distance, pin_share, hours = _pin(m)
-    move, points = m.moved.ret_15m, m.moved.iv_points
-    return Inputs(
+    net_liquidated_usd = tick.market.short_liquidated_usd - tick.market.long_liquidated_usd
+    distance = None if flip is None or flip.level is None else (tick.chain.spot - flip.level) / tick.chain.spot
+    daily_sigma = tick.sigma * math.sqrt(DAY / YEAR)
+    low, high = tick.exposure.flip_lo, tick.exposure.flip_hi
+    pin_distance, pin_share, hours = _pin(tick)
+    move, points = tick.spot_moves.ret_15m, tick.spot_moves.iv_points
+    return ScenarioInputs(
         ngi=total.ngi,
-        psi=m.psi,
-        phi_gamma=share(abs(total.ngi) * sigma_1h_pct),
-        phi_vanna=share(abs(total.vss) * iv_move_1h),
-        phi_charm=share(abs(total.chl) / 24.0),
-        x=None if distance is None else distance / daily,
-        flip_half_width=None if low is None or high is None else (high - low) / 2.0 / m.chain.spot / daily,
-        z=m.moved.z_1h,
-        liquidations=share(m.market.long_liquidated_usd + m.market.short_liquidated_usd),
-        liquidated=int(np.sign(forced)),
-        short_side=_short_side(m),
+        psi=tick.psi,
+        phi_gamma=share_of_volume(abs(total.ngi) * sigma_1h_pct),
+        phi_vanna=share_of_volume(abs(total.vss) * iv_move_1h),
+        phi_charm=share_of_volume(abs(total.chl) / 24.0),
+        flip_distance=None if distance is None else distance / daily_sigma,
+        flip_half_width=None if low is None or high is None else (high - low) / 2.0 / tick.chain.spot / daily_sigma,
+        return_z=tick.spot_moves.z_1h,
+        liquidations=share_of_volume(tick.market.long_liquidated_usd + tick.market.short_liquidated_usd),
+        liquidation_sign=int(np.sign(net_liquidated_usd)),
+        heavier_short_side=_heavier_short_side(tick),
         # dealers trade -VSS x points: with the move where the vanna flow has the sign of the move
-        vanna_adds=bool(move is not None and points is not None and -total.vss * points * move > 0.0),
-        slow_sign=int(np.sign(total.vss + total.chl)),
+        vanna_with_move=bool(move is not None and points is not None and -total.vss * points * move > 0.0),
+        vanna_charm_sign=int(np.sign(total.vss + total.chl)),
         expiry_hours=hours,
         pin_distance=pin_distance,
         pin_share=pin_share,
     )
 
 
-def _short_side(m: Measured) -> int:
+def _heavier_short_side(tick: TickResult) -> int:
     """+1 where more short gamma stands above spot than below, -1 the other way round."""
-    ngi = m.exposure.unit_ngi() * m.cols.position
+    ngi = tick.exposure.unit_ngi() * tick.cols.position
     short = np.minimum(ngi, 0.0)
-    above = m.cols.strike > m.chain.spot
+    above = tick.cols.strike > tick.chain.spot
     return int(np.sign(abs(short[above].sum()) - abs(short[~above].sum())))
 
 
-def _pin(m: Measured) -> tuple[float | None, float | None, float | None]:
+def _pin(tick: TickResult) -> tuple[float | None, float | None, float | None]:
     """Distance in sigma sqrt(T) and share of |gamma| of the top strike of the nearest expiry, and its hours."""
-    if not m.cols.size:
+    if not tick.cols.size:
         return None, None, None
-    rows = np.flatnonzero(m.cols.expiry_code == 0)
-    tau = float(m.cols.tau[rows[0]])
-    weight = np.abs(m.exposure.unit_ngi()[rows] * m.cols.position[rows])
-    by_strike = np.bincount(m.cols.strike_code[rows], weight, m.cols.strikes.size)
+    rows = np.flatnonzero(tick.cols.expiry_code == 0)
+    tau = float(tick.cols.tau[rows[0]])
+    weight = np.abs(tick.exposure.unit_ngi()[rows] * tick.cols.position[rows])
+    by_strike = np.bincount(tick.cols.strike_code[rows], weight, tick.cols.strikes.size)
     hours = tau * YEAR / HOUR
     if not by_strike.sum() > 0.0:
         return None, None, hours
     top = int(np.argmax(by_strike))
-    sd = float(m.atm[0]) * math.sqrt(tau)
-    distance = abs(math.log(float(m.cols.strikes[top]) / float(m.cols.forward[rows[0]]))) / sd
+    sd = float(tick.atm[0]) * math.sqrt(tau)
+    distance = abs(math.log(float(tick.cols.strikes[top]) / float(tick.cols.forward[rows[0]]))) / sd
     return distance, float(by_strike[top] / by_strike.sum()), hours

@@ -12,14 +12,14 @@ from typing import Final
 
 import numpy as np
 
-from dfmon.core.scenario.rolling import Window
+from dfmon.core.scenario.rolling import RollingWindow
 from dfmon.model.frames import F64
 from dfmon.model.units import DAY, HOUR, MINUTE
 
 WINDOW_MINUTES: Final = 30 * 24 * 60
-ENOUGH_MINUTES: Final = 24 * 60  # below a day of samples the factors stay 1 and "uncalibrated"
-FLOOR: Final = 0.05  # an inter-quartile range counts at least this share of the median size
-DAILY_FACTOR: Final = 3.0  # a and b move at most by this factor a day
+MIN_CALIBRATION_MINUTES: Final = 24 * 60  # below a day of samples the factors stay 1 and "uncalibrated"
+IQR_FLOOR_SHARE: Final = 0.05  # an inter-quartile range counts at least this share of the median size
+MAX_DAILY_FACTOR: Final = 3.0  # a and b move at most by this factor a day
 DEAD_BAND: Final = 0.25  # of sigma sqrt(look-back): a smaller move has no sign
 
 
@@ -31,14 +31,14 @@ class Scaling:
     beta: float
     calibrated: bool
     set_ns: int
-    window: Window
+    window: RollingWindow
 
     @classmethod
     def initial(cls) -> Scaling:
-        return cls(1.0, 1.0, False, 0, Window.empty(MINUTE, WINDOW_MINUTES, 3))
+        return cls(1.0, 1.0, False, 0, RollingWindow.empty(MINUTE, WINDOW_MINUTES, 3))
 
 
-def rescale(scaling: Scaling, ts_ns: int, ngi: float, vss: float, chl: float) -> Scaling:
+def update_scaling(scaling: Scaling, ts_ns: int, ngi: float, vss: float, chl: float) -> Scaling:
     """The scaling after one more minute; a and b are read anew once an hour.
 
     Units: USD of each roll-up. Shapes: scalars. Domain: finite values; the caller leaves gaps out.
@@ -46,27 +46,27 @@ def rescale(scaling: Scaling, ts_ns: int, ngi: float, vss: float, chl: float) ->
     """
     window = scaling.window.push(ts_ns, (ngi, vss, chl))
     scaling = replace(scaling, window=window)
-    if window.times.size < ENOUGH_MINUTES or ts_ns - scaling.set_ns < HOUR:
+    if window.times.size < MIN_CALIBRATION_MINUTES or ts_ns - scaling.set_ns < HOUR:
         return scaling
-    spread = _spreads(window.values)
-    if not spread.all():
+    iqr = _interquartile_ranges(window.values)
+    if not iqr.all():
         return scaling
     elapsed_days = (ts_ns - scaling.set_ns) / DAY if scaling.calibrated else math.inf
-    most = DAILY_FACTOR ** min(elapsed_days, 1.0) if scaling.calibrated else math.inf
-    alpha = _limited(spread[0] / spread[1], scaling.alpha, most)
-    beta = _limited(spread[0] / spread[2], scaling.beta, most)
+    max_factor = MAX_DAILY_FACTOR ** min(elapsed_days, 1.0) if scaling.calibrated else math.inf
+    alpha = _rate_limited(iqr[0] / iqr[1], scaling.alpha, max_factor)
+    beta = _rate_limited(iqr[0] / iqr[2], scaling.beta, max_factor)
     return replace(scaling, alpha=alpha, beta=beta, calibrated=True, set_ns=ts_ns)
 
 
-def _spreads(values: F64) -> F64:
+def _interquartile_ranges(values: F64) -> F64:
     low, high = np.percentile(values, (25, 75), axis=0)
-    floor = FLOOR * np.median(np.abs(values), axis=0)
-    spreads: F64 = np.maximum(high - low, floor)
-    return spreads
+    floor = IQR_FLOOR_SHARE * np.median(np.abs(values), axis=0)
+    ranges: F64 = np.maximum(high - low, floor)
+    return ranges
 
 
-def _limited(wanted: float, now: float, factor: float) -> float:
-    return float(min(max(wanted, now / factor), now * factor))
+def _rate_limited(target: float, current: float, factor: float) -> float:
+    return float(min(max(target, current / factor), current * factor))
 
 
 def move_sign(log_return: float, sigma: float, span_years: float) -> int:
@@ -83,10 +83,17 @@ def move_sign(log_return: float, sigma: float, span_years: float) -> int:
 
 
 def hedge_pressure(
-    ds_sign: int, ngi: F64, vss: F64, chl: F64, scaling: Scaling, fast: float = 1.0, slow: float = 1.0
+    ds_sign: int,
+    ngi: F64,
+    vss: F64,
+    chl: F64,
+    scaling: Scaling,
+    gamma_share: float = 1.0,
+    vanna_charm_share: float = 1.0,
 ) -> F64:
-    """HPP of each row of roll-ups; it is linear in them. `fast` and `slow` are the shares of the hedge that is traded.
+    """HPP of each row of roll-ups; it is linear in them. `gamma_share` and `vanna_charm_share` are the shares of the
+    hedge that is traded.
 
     Units: USD, + = dealers must sell. Shapes: (m,) each -> (m,). Domain: NaN stays NaN. Source: DESIGN of dfmon.
     """
-    return ds_sign * fast * ngi + slow * (scaling.alpha * vss + scaling.beta * chl)
+    return ds_sign * gamma_share * ngi + vanna_charm_share * (scaling.alpha * vss + scaling.beta * chl)

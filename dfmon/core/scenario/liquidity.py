@@ -11,14 +11,14 @@ from typing import Final
 
 import numpy as np
 
-from dfmon.core.scenario.rolling import Window
+from dfmon.core.scenario.rolling import RollingWindow
 from dfmon.model.events import Market
 from dfmon.model.frames import MarketFrame, VenueMarket
 from dfmon.model.units import MINUTE, SECOND
 
-FRESH_S: Final = 60.0  # a market that was silent for longer does not count
-SAMPLE: Final = 10 * SECOND
-MEDIAN_OVER: Final = 15 * MINUTE
+MAX_MARKET_AGE_S: Final = 60.0  # a market that was silent for longer does not count
+DEPTH_SAMPLE_NS: Final = 10 * SECOND
+DEPTH_MEDIAN_NS: Final = 15 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,37 +29,37 @@ class MarketView:
     adv_usd: float | None
     funding_8h: float | None
     markets: int
-    depth: Window
+    depth: RollingWindow
 
 
-def market_view(market: MarketFrame, depth: Window, ts_ns: int) -> MarketView:
+def market_view(market: MarketFrame, depth: RollingWindow, ts_ns: int) -> MarketView:
     """Sums over the fresh markets of one underlying, and the depth window with this tick's sample.
 
     Units: USD. Shapes: scalars. Domain: NaN of a venue leaves that venue out of that sum only.
     Source: a single book blinks; the median over fifteen minutes is what a hedger can count on.
     """
-    fresh = [row for row in market.markets if row.age_s <= FRESH_S]
-    depths = [row.depth_usd for row in fresh if math.isfinite(row.depth_usd)]
+    live_markets = [row for row in market.markets if row.age_s <= MAX_MARKET_AGE_S]
+    depths = [row.depth_usd for row in live_markets if math.isfinite(row.depth_usd)]
     if depths:
         total = math.fsum(depths)
         depth = depth.push(ts_ns, (total if total >= 1.0 else 0.0,))  # shares of less than a dollar leave the floats
-    recent = depth.since(ts_ns - MEDIAN_OVER)
-    volumes = [row.volume_usd for row in fresh if math.isfinite(row.volume_usd)]
+    recent = depth.since(ts_ns - DEPTH_MEDIAN_NS)
+    volumes = [row.volume_usd for row in live_markets if math.isfinite(row.volume_usd)]
     return MarketView(
         depth_usd=float(np.median(recent)) if recent.size else None,
         adv_usd=math.fsum(volumes) if volumes else None,
-        funding_8h=_funding(fresh),
-        markets=len(fresh),
+        funding_8h=_funding(live_markets),
+        markets=len(live_markets),
         depth=depth,
     )
 
 
 def _funding(rows: list[VenueMarket]) -> float | None:
     """Mean funding of the perpetuals; weighted by open interest where every one of them says it."""
-    said = [r for r in rows if r.market is not Market.SPOT and math.isfinite(r.funding_8h)]
-    if not said:
+    with_funding = [r for r in rows if r.market is not Market.SPOT and math.isfinite(r.funding_8h)]
+    if not with_funding:
         return None
-    weights = [r.open_interest_usd for r in said]
+    weights = [r.open_interest_usd for r in with_funding]
     if not all(w > 0.0 for w in weights):
-        weights = [1.0] * len(said)
-    return math.fsum(w * r.funding_8h for w, r in zip(weights, said)) / math.fsum(weights)
+        weights = [1.0] * len(with_funding)
+    return math.fsum(w * r.funding_8h for w, r in zip(weights, with_funding)) / math.fsum(weights)

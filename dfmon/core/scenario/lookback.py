@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from dfmon.core.scenario.hpp_score import move_sign
-from dfmon.core.scenario.rolling import Window
+from dfmon.core.scenario.rolling import RollingWindow
 from dfmon.model.units import HOUR, MINUTE, SECOND, YEAR
 
-SAMPLE: Final = 15 * SECOND
-ROWS: Final = 300  # 75 minutes
-LOOK_BACK: Final = 15 * MINUTE
-SHORTEST: Final = MINUTE  # a younger session has no move yet
+PATH_SAMPLE_NS: Final = 15 * SECOND
+PATH_ROWS: Final = 300  # 75 minutes
+LOOKBACK_NS: Final = 15 * MINUTE
+MIN_LOOKBACK_NS: Final = MINUTE  # a younger session has no move yet
 
 
 @dataclass(frozen=True, slots=True)
-class Moves:
+class SpotMoves:
     """Log returns, volatility change in points, and z of the hour; None after a start or a gap in the data.
 
     `span_s` is the look-back there was, at most 15 minutes; `sign` is 0 inside the dead band.
@@ -34,35 +34,37 @@ class Moves:
     z_1h: float | None
 
 
-def empty_path() -> Window:
+def empty_spot_path() -> RollingWindow:
     """Window of (spot, ATM volatility).
 
     Units: USD, decimal. Shapes: (0, 2). Domain: none. Source: none.
     """
-    return Window.empty(SAMPLE, ROWS, 2)
+    return RollingWindow.empty(PATH_SAMPLE_NS, PATH_ROWS, 2)
 
 
-def moves(path: Window, ts_ns: int, spot: float, sigma: float) -> Moves:
+def measure_moves(path: RollingWindow, ts_ns: int, spot: float, sigma: float) -> SpotMoves:
     """Moves up to now against the samples of `path`.
 
     Units: log returns; points of volatility. Shapes: scalars. Domain: NaN spot or sigma gives no move.
     Source: a fixed look-back with a dead band; tick by tick the sign would be noise.
     """
-    then = path.first_since(ts_ns - LOOK_BACK)
-    if then is None or not spot > 0.0 or not sigma > 0.0 or ts_ns - then[0] < SHORTEST:
-        return Moves(0, 0.0 if then is None else max(ts_ns - then[0], 0) / SECOND, None, None, None, None)
-    span = ts_ns - then[0]
-    before, sigma_before = then[1].tolist()
-    ret = math.log(spot / before)
-    hour = path.first_since(ts_ns - HOUR)
+    lookback_sample = path.first_since(ts_ns - LOOKBACK_NS)
+    if lookback_sample is None or not spot > 0.0 or not sigma > 0.0 or ts_ns - lookback_sample[0] < MIN_LOOKBACK_NS:
+        return SpotMoves(
+            0, 0.0 if lookback_sample is None else max(ts_ns - lookback_sample[0], 0) / SECOND, None, None, None, None
+        )
+    span = ts_ns - lookback_sample[0]
+    spot_before, sigma_before = lookback_sample[1].tolist()
+    log_return = math.log(spot / spot_before)
+    hour_sample = path.first_since(ts_ns - HOUR)
     ret_1h = z_1h = None
-    if hour is not None and ts_ns - hour[0] >= HOUR // 2:
-        ret_1h = math.log(spot / float(hour[1][0]))
-        z_1h = ret_1h / (sigma * math.sqrt((ts_ns - hour[0]) / YEAR))
-    return Moves(
-        sign=move_sign(ret, sigma, span / YEAR),
+    if hour_sample is not None and ts_ns - hour_sample[0] >= HOUR // 2:
+        ret_1h = math.log(spot / float(hour_sample[1][0]))
+        z_1h = ret_1h / (sigma * math.sqrt((ts_ns - hour_sample[0]) / YEAR))
+    return SpotMoves(
+        sign=move_sign(log_return, sigma, span / YEAR),
         span_s=span / SECOND,
-        ret_15m=ret,
+        ret_15m=log_return,
         iv_points=(sigma - sigma_before) * 100.0,
         ret_1h=ret_1h,
         z_1h=z_1h,

@@ -14,7 +14,7 @@ from dfmon.model.frames import F64, I64
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class RollingWindow:
     """Rows of one width, sampled at most every `step_ns`, at most `rows` of them; times ascend."""
 
     step_ns: int
@@ -23,20 +23,20 @@ class Window:
     values: F64  # (k, width)
 
     @classmethod
-    def empty(cls, step_ns: int, rows: int, width: int) -> Window:
+    def empty(cls, step_ns: int, rows: int, width: int) -> RollingWindow:
         return cls(step_ns, rows, np.zeros(0, np.int64), np.zeros((0, width)))
 
-    def due(self, ts_ns: int) -> bool:
+    def is_sample_due(self, ts_ns: int) -> bool:
         return not self.times.size or ts_ns - int(self.times[-1]) >= self.step_ns
 
-    def push(self, ts_ns: int, row: tuple[float, ...]) -> Window:
+    def push(self, ts_ns: int, row: tuple[float, ...]) -> RollingWindow:
         """The window with this sample, or the same window while the next sample is not due."""
-        if not self.due(ts_ns):
+        if not self.is_sample_due(ts_ns):
             return self
         keep = slice(1, None) if self.times.size >= self.rows else slice(None)
         times = np.concatenate([self.times[keep], [ts_ns]])
         values = np.concatenate([self.values[keep], [row]])
-        return Window(self.step_ns, self.rows, times, values)
+        return RollingWindow(self.step_ns, self.rows, times, values)
 
     def since(self, ts_ns: int) -> F64:
         """Samples taken at or after `ts_ns`, (k, width)."""
@@ -44,5 +44,5 @@ class Window:
 
     def first_since(self, ts_ns: int) -> tuple[int, F64] | None:
         """The oldest sample taken at or after `ts_ns`: (its time, its row)."""
-        place = int(np.searchsorted(self.times, ts_ns))
-        return None if place == self.times.size else (int(self.times[place]), self.values[place])
+        index = int(np.searchsorted(self.times, ts_ns))
+        return None if index == self.times.size else (int(self.times[index]), self.values[index])

@@ -15,8 +15,8 @@ import msgspec
 
 from dfmon.model.units import HOUR, SECOND
 
-LEAVE_AT: Final = 0.8
-DWELL: Final = 60 * SECOND
+EXIT_RATIO: Final = 0.8
+DWELL_NS: Final = 60 * SECOND
 FLIP_SIGMAS: Final = 0.25
 PIN_SIGMAS: Final = 0.35
 PIN_SHARE: Final = 0.2
@@ -50,12 +50,12 @@ class Thresholds(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
+class ScenarioInputs:
     """What the rules read. None where it could not be computed: a rule that needs it then does not hold.
 
     phi_*: shares of hourly venue volume; x: signed distance spot - flip in daily sigmas; z: one-hour return in
-    sigmas; liquidations: share of hourly volume, `liquidated` the direction forced orders pushed (+1 up);
-    `short_side`: +1 when the heavier short strikes are above spot.
+    sigmas; liquidations: share of hourly volume, `liquidation_sign` the direction forced orders pushed (+1 up);
+    `heavier_short_side`: +1 when the heavier short strikes are above spot.
     """
 
     ngi: float
@@ -63,14 +63,14 @@ class Inputs:
     phi_gamma: float | None
     phi_vanna: float | None
     phi_charm: float | None
-    x: float | None
+    flip_distance: float | None
     flip_half_width: float | None
-    z: float | None
+    return_z: float | None
     liquidations: float | None
-    liquidated: int
-    short_side: int
-    vanna_adds: bool
-    slow_sign: int
+    liquidation_sign: int
+    heavier_short_side: int
+    vanna_with_move: bool
+    vanna_charm_sign: int
     expiry_hours: float | None
     pin_distance: float | None
     pin_share: float | None
@@ -82,70 +82,77 @@ class RuleState:
 
     bucket: Bucket | None
     since_ns: int
-    slow_sign: int
-    slow_since_ns: int
+    vanna_charm_sign: int
+    vanna_charm_since_ns: int
 
     @classmethod
     def initial(cls) -> RuleState:
         return cls(None, 0, 0, 0)
 
 
-Rule = Callable[[Inputs, Thresholds, float, int], str]  # "" where the rule does not hold, else the reason
+Rule = Callable[[ScenarioInputs, Thresholds, float, int], str]  # "" where the rule does not hold, else the reason
 
 
-def _flip_zone(i: Inputs, t: Thresholds, ease: float, _: int) -> str:
-    if i.x is None:
+def _flip_zone(i: ScenarioInputs, t: Thresholds, hysteresis: float, _: int) -> str:
+    if i.flip_distance is None:
         return ""
-    limit = max(FLIP_SIGMAS, i.flip_half_width or 0.0) / ease
-    return f"|x| {abs(i.x):.2f} <= {limit:.2f} daily sigma of the flip" if abs(i.x) <= limit else ""
+    limit = max(FLIP_SIGMAS, i.flip_half_width or 0.0) / hysteresis
+    return (
+        f"|x| {abs(i.flip_distance):.2f} <= {limit:.2f} daily sigma of the flip"
+        if abs(i.flip_distance) <= limit
+        else ""
+    )
 
 
-def _cascade(i: Inputs, t: Thresholds, ease: float, _: int) -> str:
-    if i.psi is not None and i.psi <= UNSTABLE_PSI * ease:
-        return f"psi {i.psi:.2f} <= {UNSTABLE_PSI * ease}"
-    if i.ngi >= 0.0 or i.phi_gamma is None or i.z is None or i.liquidations is None:
+def _cascade(i: ScenarioInputs, t: Thresholds, hysteresis: float, _: int) -> str:
+    if i.psi is not None and i.psi <= UNSTABLE_PSI * hysteresis:
+        return f"psi {i.psi:.2f} <= {UNSTABLE_PSI * hysteresis}"
+    if i.ngi >= 0.0 or i.phi_gamma is None or i.return_z is None or i.liquidations is None:
         return ""
-    forced = i.liquidations >= t.liquidations_hi * ease and i.liquidated * i.z > 0.0
-    if forced and i.phi_gamma >= t.gamma_hi * ease and abs(i.z) >= CASCADE_Z * ease:
-        return f"NGI < 0, phi_g {i.phi_gamma:.3f} >= hi, z {i.z:+.1f}, liquidations with the move"
+    with_liquidations = i.liquidations >= t.liquidations_hi * hysteresis and i.liquidation_sign * i.return_z > 0.0
+    if with_liquidations and i.phi_gamma >= t.gamma_hi * hysteresis and abs(i.return_z) >= CASCADE_Z * hysteresis:
+        return f"NGI < 0, phi_g {i.phi_gamma:.3f} >= hi, z {i.return_z:+.1f}, liquidations with the move"
     return ""
 
 
-def _squeeze(i: Inputs, t: Thresholds, ease: float, _: int) -> str:
+def _squeeze(i: ScenarioInputs, t: Thresholds, hysteresis: float, _: int) -> str:
     if i.phi_gamma is None:
         return ""
-    toward = i.z is not None and i.z * i.short_side > 0.0
-    if i.ngi < 0.0 and i.phi_gamma >= t.gamma_mid * ease and toward:
-        side = "above" if i.short_side > 0 else "below"
-        return f"NGI < 0, phi_g {i.phi_gamma:.3f} >= mid, z {i.z:+.1f} toward the short strikes {side}"
-    if i.phi_vanna is None or not i.vanna_adds:
+    toward_short_strikes = i.return_z is not None and i.return_z * i.heavier_short_side > 0.0
+    if i.ngi < 0.0 and i.phi_gamma >= t.gamma_mid * hysteresis and toward_short_strikes:
+        side = "above" if i.heavier_short_side > 0 else "below"
+        return f"NGI < 0, phi_g {i.phi_gamma:.3f} >= mid, z {i.return_z:+.1f} toward the short strikes {side}"
+    if i.phi_vanna is None or not i.vanna_with_move:
         return ""
-    if i.phi_vanna >= i.phi_gamma * ease and i.phi_gamma >= t.gamma_lo * ease:
+    if i.phi_vanna >= i.phi_gamma * hysteresis and i.phi_gamma >= t.gamma_lo * hysteresis:
         return f"phi_v {i.phi_vanna:.3f} >= phi_g {i.phi_gamma:.3f}, vol and spot add up"
     return ""
 
 
-def _pin(i: Inputs, t: Thresholds, ease: float, _: int) -> str:
+def _pin(i: ScenarioInputs, t: Thresholds, hysteresis: float, _: int) -> str:
     if i.ngi <= 0.0 or i.phi_gamma is None or i.expiry_hours is None:
         return ""
     if i.pin_distance is None or i.pin_share is None or i.expiry_hours > 24.0:
         return ""
-    close, heavy = i.pin_distance <= PIN_SIGMAS / ease, i.pin_share >= PIN_SHARE * ease
-    if close and heavy and i.phi_gamma >= t.gamma_mid * ease:
+    is_near, is_heavy = i.pin_distance <= PIN_SIGMAS / hysteresis, i.pin_share >= PIN_SHARE * hysteresis
+    if is_near and is_heavy and i.phi_gamma >= t.gamma_mid * hysteresis:
         return f"NGI > 0, top strike {i.pin_distance:.2f} sigma away holds {i.pin_share:.0%} of the gamma"
     return ""
 
 
-def _drift(i: Inputs, t: Thresholds, ease: float, slow_ns: int) -> str:
-    if i.phi_gamma is None or i.phi_vanna is None or i.phi_charm is None or i.z is None:
+def _drift(i: ScenarioInputs, t: Thresholds, hysteresis: float, vanna_charm_ns: int) -> str:
+    if i.phi_gamma is None or i.phi_vanna is None or i.phi_charm is None or i.return_z is None:
         return ""
-    slow = i.phi_charm + i.phi_vanna
-    if slow >= i.phi_gamma * ease and slow_ns >= HOUR and abs(i.z) < DRIFT_Z / ease:
-        return f"phi_c + phi_v {slow:.3f} >= phi_g {i.phi_gamma:.3f}, one sign for an hour, |z| {abs(i.z):.1f}"
+    vanna_charm = i.phi_charm + i.phi_vanna
+    if vanna_charm >= i.phi_gamma * hysteresis and vanna_charm_ns >= HOUR and abs(i.return_z) < DRIFT_Z / hysteresis:
+        return (
+            f"phi_c + phi_v {vanna_charm:.3f} >= phi_g {i.phi_gamma:.3f}, one sign for an hour, "
+            f"|z| {abs(i.return_z):.1f}"
+        )
     return ""
 
 
-ORDER: Final[tuple[tuple[Bucket, Rule], ...]] = (
+RULE_ORDER: Final[tuple[tuple[Bucket, Rule], ...]] = (
     (Bucket.FLIP_ZONE, _flip_zone),
     (Bucket.CASCADE, _cascade),
     (Bucket.SQUEEZE, _squeeze),
@@ -154,31 +161,33 @@ ORDER: Final[tuple[tuple[Bucket, Rule], ...]] = (
 )
 
 
-def classify(state: RuleState, inputs: Inputs, thresholds: Thresholds, ts_ns: int) -> tuple[RuleState, tuple[str, ...]]:
+def classify(
+    state: RuleState, inputs: ScenarioInputs, thresholds: Thresholds, ts_ns: int
+) -> tuple[RuleState, tuple[str, ...]]:
     """The next state and the inputs that decided.
 
     A change waits until the old bucket is a minute old, except into CASCADE by an unstable psi.
-    Units: as `Inputs`. Shapes: scalars. Domain: total, every input gives exactly one bucket.
+    Units: as `ScenarioInputs`. Shapes: scalars. Domain: total, every input gives exactly one bucket.
     Source: scenario table of dfmon's README; hysteresis as a Schmitt trigger with dwell.
     """
-    state = _track_slow_sign(state, inputs.slow_sign, ts_ns)
-    slow_ns = ts_ns - state.slow_since_ns if state.slow_sign else 0
+    state = _track_vanna_charm_sign(state, inputs.vanna_charm_sign, ts_ns)
+    vanna_charm_ns = ts_ns - state.vanna_charm_since_ns if state.vanna_charm_sign else 0
     bucket, reason = Bucket.DAMP, "no other rule holds"
-    for candidate, rule in ORDER:
-        said = rule(inputs, thresholds, LEAVE_AT if candidate is state.bucket else 1.0, slow_ns)
-        if said:
-            bucket, reason = candidate, said
+    for candidate, rule in RULE_ORDER:
+        rule_reason = rule(inputs, thresholds, EXIT_RATIO if candidate is state.bucket else 1.0, vanna_charm_ns)
+        if rule_reason:
+            bucket, reason = candidate, rule_reason
             break
     if bucket is state.bucket:
         return state, (reason,)
     unstable = inputs.psi is not None and inputs.psi <= UNSTABLE_PSI
-    if state.bucket is not None and ts_ns - state.since_ns < DWELL and not (bucket is Bucket.CASCADE and unstable):
-        waiting = (DWELL - (ts_ns - state.since_ns)) // SECOND
-        return state, (f"held {waiting} s more before {bucket.title}: {reason}",)
+    if state.bucket is not None and ts_ns - state.since_ns < DWELL_NS and not (bucket is Bucket.CASCADE and unstable):
+        remaining_s = (DWELL_NS - (ts_ns - state.since_ns)) // SECOND
+        return state, (f"held {remaining_s} s more before {bucket.title}: {reason}",)
     return replace(state, bucket=bucket, since_ns=ts_ns), (reason,)
 
 
-def _track_slow_sign(state: RuleState, sign: int, ts_ns: int) -> RuleState:
-    if sign == state.slow_sign:
+def _track_vanna_charm_sign(state: RuleState, sign: int, ts_ns: int) -> RuleState:
+    if sign == state.vanna_charm_sign:
         return state
-    return replace(state, slow_sign=sign, slow_since_ns=ts_ns)
+    return replace(state, vanna_charm_sign=sign, vanna_charm_since_ns=ts_ns)

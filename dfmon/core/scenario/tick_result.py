@@ -10,12 +10,12 @@ import numpy as np
 
 from dfmon.core.book_exposure import Exposure
 from dfmon.core.columns import Columns
-from dfmon.core.exposure.desks import Hedged
-from dfmon.core.positions.dealer_net import DealerPositions, Reconciled
+from dfmon.core.exposure.desks import HedgeShares
+from dfmon.core.positions.dealer_net import DealerPositions, OpenInterestCheck
 from dfmon.core.pricing.greek_calc import greeks
 from dfmon.core.scenario.hpp_score import Scaling
 from dfmon.core.scenario.liquidity import MarketView
-from dfmon.core.scenario.lookback import Moves
+from dfmon.core.scenario.lookback import SpotMoves
 from dfmon.model.frames import F64, ChainFrame, FeedHealth, MarketFrame
 from dfmon.model.units import SECOND, YEAR
 
@@ -35,7 +35,7 @@ class HedgeTrade:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class TickResult:
     """One underlying at one tick. `atm` is by expiry, `sigma` the ATM volatility of tomorrow; decimals."""
 
     chain: ChainFrame
@@ -47,14 +47,14 @@ class Measured:
     venue_share: float
     file_positions: Mapping[str, float] | None
     positions: DealerPositions
-    reconciled: Reconciled
+    open_interest_check: OpenInterestCheck
     cols: Columns
     exposure: Exposure
-    hedged: Hedged
+    hedged: HedgeShares
     atm: F64
     sigma: float
     liquidity: MarketView
-    moved: Moves
+    spot_moves: SpotMoves
     scaling: Scaling
 
     @property
@@ -79,16 +79,16 @@ class Measured:
 
     def hedge_trade(self) -> HedgeTrade | None:
         """Expected dealer trade over the look-back, and what a full reprice of the book says beyond it."""
-        move, points = self.moved.ret_15m, self.moved.iv_points
+        move, points = self.spot_moves.ret_15m, self.spot_moves.iv_points
         if move is None or points is None or not self.cols.size:
             return None
-        days = self.moved.span_s * SECOND / YEAR * 365.0
+        days = self.spot_moves.span_s * SECOND / YEAR * 365.0
         total = self.exposure.totals
         gamma, vanna = -total.ngi * move * 100.0, -total.vss * points
         charm = -total.chl * days
         residual = self._repriced(move, points, days) - (gamma + vanna + charm)
-        fast, slow = self.hedged.gamma, self.hedged.slow
-        return HedgeTrade(fast * gamma, slow * vanna, slow * charm, slow * residual)
+        gamma_share, vanna_charm = self.hedged.gamma, self.hedged.vanna_charm
+        return HedgeTrade(gamma_share * gamma, vanna_charm * vanna, vanna_charm * charm, vanna_charm * residual)
 
     def _repriced(self, move: float, points: float, days: float) -> float:
         """-(delta now - delta at the look-back) of the book at today's forwards, USD."""

@@ -10,15 +10,15 @@ from typing import Literal
 
 import numpy as np
 
-from dfmon.core.columns import summed
+from dfmon.core.columns import group_sums
 from dfmon.core.exposure.levels import levels, max_pain
-from dfmon.core.scenario.rules import Inputs, RuleState, Thresholds
-from dfmon.core.scenario.tick_result import Measured
+from dfmon.core.scenario.rules import RuleState, ScenarioInputs, Thresholds
+from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot import (
-    metrics as metric_report,
+    metric_values as metric_report,
 )
 from dfmon.core.snapshot import (
-    positions as position_report,
+    position_rows as position_report,
 )
 from dfmon.core.snapshot import (
     tables as report,
@@ -44,12 +44,12 @@ from dfmon.model.snapshot import (
 from dfmon.model.units import HOUR, SECOND, iso
 
 SCHEMA = 1
-WHOLE = 0.9  # share of open interest below which a number is "partial"
+MIN_PRICEABLE_SHARE = 0.9  # share of open interest below which a number is "partial"
 
 
 def assemble(
-    m: Measured,
-    inputs: Inputs,
+    tick: TickResult,
+    inputs: ScenarioInputs,
     rules: RuleState,
     reasons: tuple[str, ...],
     thresholds: Thresholds,
@@ -61,21 +61,21 @@ def assemble(
 
     Units: as the snapshot's fields. Shapes: one underlying. Domain: any. Source: none.
     """
-    chain, ts_ns, age = m.chain, m.chain.ts_ns, m.age_s
-    quality = _quality(m)
-    expiries = report.by_expiry(m.cols, m.exposure, m.atm, m.positions, m.reconciled)
-    strikes = report.by_strike(m.cols, m.exposure)
-    metrics = metric_report.metrics(m, quality)
-    flip = _flip(m, quality)
-    levels = _levels(m)
-    context = _context(m)
-    state: State = "live" if age is not None and age <= m.stale_after_s else "stale"
+    chain, ts_ns, age = tick.chain, tick.chain.ts_ns, tick.age_s
+    quality = _quality(tick)
+    expiries = report.by_expiry(tick.cols, tick.exposure, tick.atm, tick.positions, tick.open_interest_check)
+    strikes = report.by_strike(tick.cols, tick.exposure)
+    metrics = metric_report.metrics(tick, quality)
+    flip = _flip(tick, quality)
+    levels = _levels(tick)
+    context = _context(tick)
+    state: State = "live" if age is not None and age <= tick.stale_after_s else "stale"
     detail = Detail(
-        heatmap=report.heat_map(m.cols, m.exposure, m.atm),
-        profile=_profile(m),
+        heatmap=report.heat_map(tick.cols, tick.exposure, tick.atm),
+        profile=_profile(tick),
         tape=tape,
         alerts=alerts,
-        positions=position_report.rows(m),
+        positions=position_report.position_rows(tick),
     )
     return FlowSnapshot(
         schema=SCHEMA,
@@ -84,64 +84,64 @@ def assemble(
         ts_ns=ts_ns,
         state=state,
         underlying=chain.underlying,
-        spot=_finite(chain.spot),
+        spot=_finite_or_none(chain.spot),
         instruments=chain.size,
-        positions=position_report.summary(m),
+        positions=position_report.positions_summary(tick),
         metrics=metrics,
         flip=flip,
-        scenario=_scenario(m, inputs, rules, reasons, thresholds, metrics.hpp.value, quality),
+        scenario=_scenario(tick, inputs, rules, reasons, thresholds, metrics.hpp.value, quality),
         levels=levels,
         by_expiry=expiries,
         by_strike=strikes,
-        liquidity=Liquidity(m.liquidity.depth_usd, m.liquidity.adv_usd, m.liquidity.markets),
+        liquidity=Liquidity(tick.liquidity.depth_usd, tick.liquidity.adv_usd, tick.liquidity.markets),
         context=context,
-        feeds=tuple(_feed(feed) for feed in m.feeds),
-        unavailable=unavailable(m, flip, levels, context),
-        models=position_report.models(m),
+        feeds=tuple(_feed(feed) for feed in tick.feeds),
+        unavailable=unavailable(tick, flip, levels, context),
+        models=position_report.models(tick),
         detail=detail,
     )
 
 
-def _finite(value: float) -> float | None:
+def _finite_or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _quality(m: Measured) -> Quality:
-    if not m.cols.size:
+def _quality(tick: TickResult) -> Quality:
+    if not tick.cols.size:
         return "absent"
-    if m.age_s is None or m.age_s > m.stale_after_s:
+    if tick.age_s is None or tick.age_s > tick.stale_after_s:
         return "stale"
-    return "ok" if m.cols.usable >= WHOLE and not m.warming else "partial"
+    return "ok" if tick.cols.priceable_share >= MIN_PRICEABLE_SHARE and not tick.warming else "partial"
 
 
 # ---- flip ----------------------------------------------------------------------------------------------------------
 
 
-def _flip(m: Measured, quality: Quality) -> Flip:
-    found, spot = m.exposure.flip, m.chain.spot
-    if found is None:
-        return Flip(None, None, None, None, None, None, None, (), None, 0, "absent", m.age_s)
-    distance = None if found.level is None else spot - found.level
+def _flip(tick: TickResult, quality: Quality) -> Flip:
+    gamma_flip, spot = tick.exposure.flip, tick.chain.spot
+    if gamma_flip is None:
+        return Flip(None, None, None, None, None, None, None, (), None, 0, "absent", tick.age_s)
+    distance = None if gamma_flip.level is None else spot - gamma_flip.level
     share = None if distance is None else distance / spot
-    daily = m.sigma / math.sqrt(365.0)
+    daily_sigma = tick.sigma / math.sqrt(365.0)
     return Flip(
-        level=found.level,
-        lo=m.exposure.flip_lo,
-        hi=m.exposure.flip_hi,
-        p_none=m.exposure.p_none,
+        level=gamma_flip.level,
+        lo=tick.exposure.flip_lo,
+        hi=tick.exposure.flip_hi,
+        p_none=tick.exposure.p_none,
         distance_usd=distance,
         distance_pct=None if share is None else share * 100.0,
-        distance_sigma=None if share is None or not daily > 0.0 else share / daily,
-        roots=tuple(FlipRoot(root.level, "up" if root.rising else "down") for root in found.roots),
-        searched=found.searched,
-        net=found.sign,
+        distance_sigma=None if share is None or not daily_sigma > 0.0 else share / daily_sigma,
+        roots=tuple(FlipRoot(root.level, "up" if root.rising else "down") for root in gamma_flip.roots),
+        searched=gamma_flip.searched,
+        net=gamma_flip.sign,
         quality=quality,
-        age_s=m.age_s,
+        age_s=tick.age_s,
     )
 
 
-def _profile(m: Measured) -> Profile:
-    flip = m.exposure.flip
+def _profile(tick: TickResult) -> Profile:
+    flip = tick.exposure.flip
     if flip is None:
         return Profile((), (), None, None)
     return Profile(tuple(flip.spots.tolist()), tuple(flip.ngi.tolist()), None, None)
@@ -151,8 +151,8 @@ def _profile(m: Measured) -> Profile:
 
 
 def _scenario(
-    m: Measured,
-    inputs: Inputs,
+    tick: TickResult,
+    inputs: ScenarioInputs,
     rules: RuleState,
     reasons: tuple[str, ...],
     thresholds: Thresholds,
@@ -168,80 +168,80 @@ def _scenario(
         name=bucket.title,
         side=side,
         material=sum(phis) >= thresholds.gamma_lo if phis else False,
-        age_s=(m.chain.ts_ns - rules.since_ns) / SECOND,
+        age_s=(tick.chain.ts_ns - rules.since_ns) / SECOND,
         since=iso(rules.since_ns),
-        confidence=_confidence(m),
+        confidence=_confidence(tick),
         reasons=reasons,
-        overlay=_overlay(m, quality, bool(phis)),
+        overlay=_overlay(tick, quality, bool(phis)),
     )
 
 
-def _overlay(m: Measured, quality: Quality, has_volume: bool) -> str:
+def _overlay(tick: TickResult, quality: Quality, has_volume: bool) -> str:
     if quality in ("absent", "stale"):
         return f"UNKNOWN: inputs {quality}"
     if not has_volume:
         return "UNKNOWN: no venue volume"
-    return "UNKNOWN: positions warming" if m.warming else ""
+    return "UNKNOWN: positions warming" if tick.warming else ""
 
 
-def _confidence(m: Measured) -> float:
+def _confidence(tick: TickResult) -> float:
     """Usable share of the board x coverage x agreement of the ensemble on the sign of NGI, 0 to 1."""
-    coverage = m.positions.coverage if m.positions.coverage is not None else 1.0
-    agree = 1.0
-    if m.exposure.members is not None and m.cols.size:
-        long = float(np.mean(m.exposure.members[0] > 0.0))
-        agree = max(long, 1.0 - long)
-    return m.cols.usable * coverage * agree
+    coverage = tick.positions.coverage if tick.positions.coverage is not None else 1.0
+    agreement = 1.0
+    if tick.exposure.members is not None and tick.cols.size:
+        long_share = float(np.mean(tick.exposure.members[0] > 0.0))
+        agreement = max(long_share, 1.0 - long_share)
+    return tick.cols.priceable_share * coverage * agreement
 
 
 # ---- the rest ------------------------------------------------------------------------------------------------------
 
 
-def _levels(m: Measured) -> Levels:
-    cols, frame = m.cols, m.chain
-    ngi = m.exposure.sums.by_strike[0]
-    interest = summed(cols.strike_code, cols.interest, cols.strikes.size)
-    pain = None
+def _levels(tick: TickResult) -> Levels:
+    cols, frame = tick.cols, tick.chain
+    ngi = tick.exposure.sums.by_strike[0]
+    open_interest = group_sums(cols.strike_code, cols.open_interest, cols.strikes.size)
+    max_pain_level = None
     if cols.size:
         nearest = cols.rows[cols.expiry_code == 0]
-        pain = max_pain(frame.strike[nearest], frame.option_type[nearest], frame.open_interest[nearest])
-    return levels(cols.strikes, ngi, interest, pain)
+        max_pain_level = max_pain(frame.strike[nearest], frame.option_type[nearest], frame.open_interest[nearest])
+    return levels(cols.strikes, ngi, open_interest, max_pain_level)
 
 
-def _context(m: Measured) -> Context:
-    chain, cols = m.chain, m.cols
+def _context(tick: TickResult) -> Context:
+    chain, cols = tick.chain, tick.cols
     next_ns = int(cols.expiries[0]) if cols.size else None
     return Context(
-        dvol=_finite(chain.vol_index),
-        atm_iv=_finite(m.sigma),
-        funding=m.liquidity.funding_8h,
-        basis=_basis(m),
+        dvol=_finite_or_none(chain.vol_index),
+        atm_iv=_finite_or_none(tick.sigma),
+        funding=tick.liquidity.funding_8h,
+        basis=_basis(tick),
         next_expiry=None if next_ns is None else iso(next_ns),
         next_expiry_hours=None if next_ns is None else (next_ns - chain.venue_ns) / HOUR,
-        return_1h=m.moved.ret_1h,
-        return_15m=m.moved.ret_15m,
+        return_1h=tick.spot_moves.ret_1h,
+        return_15m=tick.spot_moves.ret_15m,
     )
 
 
-def _basis(m: Measured) -> float | None:
+def _basis(tick: TickResult) -> float | None:
     """Annualised premium of the forward nearest to thirty days over spot."""
-    if not m.cols.size or not m.chain.spot > 0.0:
+    if not tick.cols.size or not tick.chain.spot > 0.0:
         return None
-    nearest = int(np.argmin(np.abs(m.cols.tau - 30.0 / 365.0)))
-    return math.log(float(m.cols.forward[nearest]) / m.chain.spot) / float(m.cols.tau[nearest])
+    nearest = int(np.argmin(np.abs(tick.cols.tau - 30.0 / 365.0)))
+    return math.log(float(tick.cols.forward[nearest]) / tick.chain.spot) / float(tick.cols.tau[nearest])
 
 
 def _feed(feed: FeedHealth) -> Feed:
     return Feed(
         name=feed.source,
         state=str(feed.state),
-        age_s=_finite(feed.age_s),
-        lag_ms=_finite(feed.lag_ms),
+        age_s=_finite_or_none(feed.age_s),
+        lag_ms=_finite_or_none(feed.lag_ms),
         frames=feed.frames,
         rejected=feed.rejected,
         reconnects=feed.reconnects,
         note=feed.reason,
-        clock_ms=_finite(feed.clock_ms),
+        clock_ms=_finite_or_none(feed.clock_ms),
         greeks_checked=feed.greeks[0],
         greeks_differing=feed.greeks[1],
     )

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from dfmon.core.book_exposure import Exposure
-from dfmon.core.columns import Columns, first_of_group, summed
+from dfmon.core.columns import Columns, first_of_group, group_sums
 from dfmon.core.exposure.surface_grid import gather, scatter, stencil
-from dfmon.core.positions.dealer_net import DealerPositions, Reconciled
+from dfmon.core.positions.dealer_net import DealerPositions, OpenInterestCheck
 from dfmon.model.frames import F64, ChainFrame
 from dfmon.model.snapshot import ExpiryRow, HeatMap, StrikeRow, TapeRow
 from dfmon.model.units import expiry_label, iso
@@ -22,16 +22,16 @@ NGI, VSS, CHL, VOLG, UNWIND = 0, 1, 2, 3, 6
 TAPE_ROWS = 100
 
 
-def ratio(part: float, whole: float) -> float | None:
-    """`part` of `whole`; None where there is no whole.
+def ratio(numerator: float, denominator: float) -> float | None:
+    """`numerator` of `denominator`; None where there is no whole.
 
     Units: none. Shapes: scalars. Domain: finite. Source: none.
     """
-    return part / whole if whole > 0.0 and math.isfinite(part / whole) else None
+    return numerator / denominator if denominator > 0.0 and math.isfinite(numerator / denominator) else None
 
 
 def by_expiry(
-    cols: Columns, exposure: Exposure, atm: F64, held: DealerPositions, reconciled: Reconciled
+    cols: Columns, exposure: Exposure, atm: F64, positions: DealerPositions, open_interest_check: OpenInterestCheck
 ) -> tuple[ExpiryRow, ...]:
     """Sums of each expiry, nearest first, with what its open interest says of its prints.
 
@@ -39,15 +39,19 @@ def by_expiry(
     """
     groups = cols.expiries.size
     sums = exposure.sums.by_expiry
-    interest = summed(cols.expiry_code, cols.interest, groups)
+    open_interest = group_sums(cols.expiry_code, cols.open_interest, groups)
     counts = np.bincount(cols.expiry_code, minlength=groups)
     forward = first_of_group(cols.expiry_code, cols.forward, groups)
     hours = first_of_group(cols.expiry_code, cols.tau, groups) * 365.0 * 24.0
-    net = summed(cols.expiry_code, cols.position, groups)
-    seen = None if held.seen is None else summed(cols.expiry_code, held.seen[cols.rows] * cols.interest, groups)
+    net = group_sums(cols.expiry_code, cols.position, groups)
+    seen = (
+        None
+        if positions.seen is None
+        else group_sums(cols.expiry_code, positions.seen[cols.rows] * cols.open_interest, groups)
+    )
     change, printed, unexplained = (
-        summed(cols.expiry_code, column[cols.rows], groups)
-        for column in (reconciled.change, reconciled.printed, reconciled.unexplained)
+        group_sums(cols.expiry_code, column[cols.rows], groups)
+        for column in (open_interest_check.change, open_interest_check.printed, open_interest_check.unexplained)
     )
     return tuple(
         ExpiryRow(
@@ -61,12 +65,12 @@ def by_expiry(
             chl=float(sums[CHL, i]),
             volg=float(sums[VOLG, i]),
             unwind=float(sums[UNWIND, i]),
-            open_interest=float(interest[i]),
+            open_interest=float(open_interest[i]),
             options=int(counts[i]),
             net=float(net[i]),
-            coverage=None if seen is None else ratio(float(seen[i]), float(interest[i])),
+            coverage=None if seen is None else ratio(float(seen[i]), float(open_interest[i])),
             churn=ratio(float(change[i]), float(printed[i])),
-            residual=ratio(float(unexplained[i]), float(interest[i])),
+            residual=ratio(float(unexplained[i]), float(open_interest[i])),
         )
         for i, expiry_ns in enumerate(cols.expiries.tolist())
     )
@@ -79,8 +83,8 @@ def by_strike(cols: Columns, exposure: Exposure) -> tuple[StrikeRow, ...]:
     """
     groups = cols.strikes.size
     sums = exposure.sums.by_strike
-    calls = summed(cols.strike_code, cols.interest * (cols.option_type > 0), groups)
-    puts = summed(cols.strike_code, cols.interest * (cols.option_type < 0), groups)
+    calls = group_sums(cols.strike_code, cols.open_interest * (cols.option_type > 0), groups)
+    puts = group_sums(cols.strike_code, cols.open_interest * (cols.option_type < 0), groups)
     rows = np.column_stack([cols.strikes, sums[NGI], sums[VSS], sums[CHL], sums[VOLG], calls, puts])
     return tuple(StrikeRow(*row) for row in rows.tolist())
 
@@ -94,8 +98,8 @@ def heat_map(cols: Columns, exposure: Exposure, atm: F64) -> HeatMap:
     if not cols.size:
         return HeatMap((), (), (), (), (), (), (), ())
     shape = cols.expiries.size, cols.strikes.size
-    code = cols.cell
-    counts = np.bincount(code, minlength=shape[0] * shape[1]).reshape(shape)
+    cell_code = cols.cell
+    counts = np.bincount(cell_code, minlength=shape[0] * shape[1]).reshape(shape)
     listed = counts > 0
     kernel = stencil(
         cols.strikes,
@@ -103,10 +107,10 @@ def heat_map(cols: Columns, exposure: Exposure, atm: F64) -> HeatMap:
         first_of_group(cols.expiry_code, cols.tau, shape[0]),
         atm,
     )
-    sigma = summed(code, cols.sigma, listed.size).reshape(shape) / np.maximum(counts, 1)
-    interest = summed(code, cols.interest, listed.size).reshape(shape)
-    spread = scatter(kernel, exposure.sums.cells[: VOLG + 1], listed)
-    ngi, vss, chl, volg = (_cells(values, listed) for values in spread)
+    sigma = group_sums(cell_code, cols.sigma, listed.size).reshape(shape) / np.maximum(counts, 1)
+    open_interest = group_sums(cell_code, cols.open_interest, listed.size).reshape(shape)
+    smoothed = scatter(kernel, exposure.sums.cells[: VOLG + 1], listed)
+    ngi, vss, chl, volg = (_cells(values, listed) for values in smoothed)
     filled, _ = gather(kernel, np.where(listed, sigma, np.nan), listed.astype(np.float64))
     return HeatMap(
         strikes=tuple(cols.strikes.tolist()),
@@ -115,7 +119,7 @@ def heat_map(cols: Columns, exposure: Exposure, atm: F64) -> HeatMap:
         vss=vss,
         chl=chl,
         volg=volg,
-        oi=_cells(interest, listed),
+        oi=_cells(open_interest, listed),
         iv=_cells(filled, np.isfinite(filled)),
     )
 
@@ -123,12 +127,12 @@ def heat_map(cols: Columns, exposure: Exposure, atm: F64) -> HeatMap:
 def _cells(values: F64, shown: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[tuple[float | None, ...], ...]:
     """Rows of strikes; None where the cell is not shown."""
     cells: list[float | None] = [None] * shown.size
-    for place, value in zip(np.flatnonzero(shown.T).tolist(), values.T[shown.T].tolist()):
-        cells[place] = value
+    for index, value in zip(np.flatnonzero(shown.T).tolist(), values.T[shown.T].tolist()):
+        cells[index] = value
     return tuple(zip(*[iter(cells)] * shown.shape[0]))  # as many cells a row as there are expiries
 
 
-def tape(frame: ChainFrame, cols: Columns, exposure: Exposure, before: tuple[TapeRow, ...]) -> tuple[TapeRow, ...]:
+def tape(frame: ChainFrame, cols: Columns, exposure: Exposure, previous: tuple[TapeRow, ...]) -> tuple[TapeRow, ...]:
     """The newest prints first, by the venue's time: an answer about the past may come after the present.
 
     Gamma is what the print adds to the dealers' NGI if the taker was a customer.
@@ -137,27 +141,27 @@ def tape(frame: ChainFrame, cols: Columns, exposure: Exposure, before: tuple[Tap
     """
     trades = frame.trades
     if not trades.uid.size:
-        return before
-    place: Mapping[int, int] = {uid: i for i, uid in enumerate(frame.uid.tolist())}
-    priced = {row: k for k, row in enumerate(cols.rows.tolist())}
+        return previous
+    row_by_uid: Mapping[int, int] = {uid: i for i, uid in enumerate(frame.uid.tolist())}
+    column_by_row = {row: k for k, row in enumerate(cols.rows.tolist())}
     unit_ngi = exposure.unit_ngi()
-    fresh = []
+    new_rows = []
     newest_first = np.lexsort((np.arange(trades.uid.size), trades.exch_ns))[::-1]
     for i in newest_first.tolist():
-        at = place.get(int(trades.uid[i]))
-        if at is None:
+        frame_row = row_by_uid.get(int(trades.uid[i]))
+        if frame_row is None:
             continue
-        k = priced.get(at)
+        k = column_by_row.get(frame_row)
         signed = -float(trades.side[i]) * float(trades.size[i])
         sigma = float(trades.sigma[i])
-        fresh.append(
+        new_rows.append(
             TapeRow(
                 ts_ns=int(trades.exch_ns[i]),
                 side=int(trades.side[i]),
-                name=frame.names[at],
-                expiry=expiry_label(int(frame.expiry_ns[at])),
-                strike=float(frame.strike[at]),
-                option_type="C" if frame.option_type[at] > 0 else "P",
+                name=frame.names[frame_row],
+                expiry=expiry_label(int(frame.expiry_ns[frame_row])),
+                strike=float(frame.strike[frame_row]),
+                option_type="C" if frame.option_type[frame_row] > 0 else "P",
                 size=float(trades.size[i]),
                 price=float(trades.price[i]),
                 iv=sigma if sigma > 0.0 else None,
@@ -166,6 +170,6 @@ def tape(frame: ChainFrame, cols: Columns, exposure: Exposure, before: tuple[Tap
                 combo=bool(trades.combo[i]),
             )
         )
-        if len(fresh) == TAPE_ROWS:
+        if len(new_rows) == TAPE_ROWS:
             break
-    return tuple(sorted((*fresh, *before), key=lambda row: row.ts_ns, reverse=True)[:TAPE_ROWS])
+    return tuple(sorted((*new_rows, *previous), key=lambda row: row.ts_ns, reverse=True)[:TAPE_ROWS])

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from dfmon.model.units import MILLISECOND
-from dfmon.sim.market.linear import LinearMarket, Liquidation
+from dfmon.sim.market.linear_market import LinearMarket, Liquidation
 
 Record = dict[str, Any]
 FUNDING_HOURS: Final = {"SOLUSDT": 4, "XRPUSDT": 4}  # some smaller contracts settle more often than every eight hours
@@ -27,7 +27,7 @@ def size(market: LinearMarket, coins: float) -> str:
     return f"{coins:.{market.spec.lot_digits}f}"
 
 
-def sides(market: LinearMarket, n: int) -> Record:
+def book_sides(market: LinearMarket, n: int) -> Record:
     """The best `n` levels of both sides as string pairs."""
     book = market.book
     return {
@@ -75,14 +75,14 @@ def day_ticker(market: LinearMarket, now_ms: int) -> Record:
     return record
 
 
-def _hours(market: LinearMarket) -> int:
+def _funding_hours(market: LinearMarket) -> int:
     """The funding period of a contract."""
     return FUNDING_HOURS.get(market.spec.symbol, 8)
 
 
-def _funding(market: LinearMarket) -> str:
+def _funding_rate(market: LinearMarket) -> str:
     """The rate of one period."""
-    return f"{market.funding * _hours(market) / 8:.8f}"
+    return f"{market.funding * _funding_hours(market) / 8:.8f}"
 
 
 def funding_info(markets: Iterable[LinearMarket]) -> list[Record]:
@@ -107,14 +107,14 @@ def premium_index(market: LinearMarket, now_ms: int) -> Record:
         "markPrice": f"{market.mark:.8f}",
         "indexPrice": f"{market.index:.8f}",
         "estimatedSettlePrice": f"{market.index:.8f}",
-        "lastFundingRate": _funding(market),
+        "lastFundingRate": _funding_rate(market),
         "interestRate": "0.00010000",
-        "nextFundingTime": market.next_funding_ns(now_ms * MILLISECOND, _hours(market)) // MILLISECOND,
+        "nextFundingTime": market.next_funding_ns(now_ms * MILLISECOND, _funding_hours(market)) // MILLISECOND,
         "time": now_ms,
     }
 
 
-def mark(market: LinearMarket, now_ms: int) -> Record:
+def mark_price_update(market: LinearMarket, now_ms: int) -> Record:
     return {
         "e": "markPriceUpdate",
         "E": now_ms,
@@ -123,23 +123,23 @@ def mark(market: LinearMarket, now_ms: int) -> Record:
         "ap": f"{market.mark:.8f}",
         "i": f"{market.index:.8f}",
         "P": f"{market.index:.8f}",
-        "r": _funding(market),
-        "T": market.next_funding_ns(now_ms * MILLISECOND, _hours(market)) // MILLISECOND,
+        "r": _funding_rate(market),
+        "T": market.next_funding_ns(now_ms * MILLISECOND, _funding_hours(market)) // MILLISECOND,
         "st": 1,
     }
 
 
-def forced_order(order: Liquidation, now_ms: int) -> Record:
+def force_order(order: Liquidation, now_ms: int) -> Record:
     market = order.market
-    quantity, at = size(market, order.coins), price(market, order.price)
+    quantity, order_price = size(market, order.coins), price(market, order.price)
     body = {
         "s": market.spec.symbol,
         "S": "BUY" if order.side > 0 else "SELL",  # the forced order's side: SELL closes a long
         "o": "LIMIT",
         "f": "IOC",
         "q": quantity,
-        "p": at,
-        "ap": at,
+        "p": order_price,
+        "ap": order_price,
         "X": "FILLED",
         "l": quantity,
         "z": quantity,

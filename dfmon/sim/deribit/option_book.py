@@ -12,24 +12,24 @@ from typing import Any, Final
 from dfmon.model.units import MILLISECOND
 from dfmon.sim.deribit.records import Record
 from dfmon.sim.deribit.topics import SECOND_TICKS, Topic
-from dfmon.sim.market.currency import CurrencyMarket
+from dfmon.sim.market.currency_market import CurrencyMarket
 
-_LEVELS: Final = 4
-_FIRST_ID: Final = 61_000_000_000
+_MAX_LEVELS: Final = 4
+_FIRST_CHANGE_ID: Final = 61_000_000_000
 
 Levels = dict[float, float]
 
 
-class OptionBook(Topic):
+class OptionBookTopic(Topic):
     """Bids and asks of one option, price to amount in coins."""
 
     def __init__(self, currency: CurrencyMarket, name: str, depth: int) -> None:
         super().__init__(SECOND_TICKS)
         self._currency, self._name, self._depth = currency, name, depth
-        self._change_id = _FIRST_ID
-        self._last: tuple[Levels, Levels] = self._sides()
+        self._change_id = _FIRST_CHANGE_ID
+        self._last_sides: tuple[Levels, Levels] = self._sides()
 
-    def window(self) -> Record | None:
+    def depth_record(self) -> Record | None:
         """`book.X.none.N`: the best levels, no type and no actions."""
         if self._name not in self._currency.board.rows:
             return None
@@ -43,20 +43,20 @@ class OptionBook(Topic):
 
     def snapshot(self) -> object | None:
         """`book.X.100ms`: every level is new."""
-        sides = ([["new", p, a] for p, a in side.items()] for side in self._last)
+        sides = ([["new", p, a] for p, a in side.items()] for side in self._last_sides)
         return {"type": "snapshot", **self._head(), "change_id": self._change_id, **dict(zip(("bids", "asks"), sides))}
 
-    def update(self) -> Iterable[object]:
+    def next_payloads(self) -> Iterable[object]:
         """What changed since the last look, chained."""
         if self._name not in self._currency.board.rows:
             return ()
-        before, now = self._last, self._sides()
-        if now == before:
+        previous_sides, current_sides = self._last_sides, self._sides()
+        if current_sides == previous_sides:
             return ()
-        previous = self._change_id if any(before) else 0
-        self._last, self._change_id = now, self._change_id + 41
-        sides = (_actions(old, new) for old, new in zip(before, now))
-        chain = {"prev_change_id": previous, "change_id": self._change_id}
+        previous_change_id = self._change_id if any(previous_sides) else 0
+        self._last_sides, self._change_id = current_sides, self._change_id + 41
+        sides = (_actions(old, new) for old, new in zip(previous_sides, current_sides))
+        chain = {"prev_change_id": previous_change_id, "change_id": self._change_id}
         return ({"type": "change", **self._head(), **chain, **dict(zip(("bids", "asks"), sides))},)
 
     def _head(self) -> Record:
@@ -64,14 +64,17 @@ class OptionBook(Topic):
 
     def _sides(self) -> tuple[Levels, Levels]:
         board = self._currency.board
-        row, q = board.rows[self._name], board.quotation
+        row, quotation = board.rows[self._name], board.quotation
         sides: list[Levels] = []
-        for best, size, way in ((board.bid[row], board.bid_size[row], -1), (board.ask[row], board.ask_size[row], 1)):
+        for best, size, direction in (
+            (board.bid[row], board.bid_size[row], -1),
+            (board.ask[row], board.ask_size[row], 1),
+        ):
             levels: Levels = {}
             price = float(best)
-            while not math.isnan(price) and price >= q.fine and len(levels) < _LEVELS:
-                levels[round(price, q.digits)] = round(float(size) * (1 + len(levels)), 4)
-                price += way * q.tick(price)
+            while not math.isnan(price) and price >= quotation.fine_tick and len(levels) < _MAX_LEVELS:
+                levels[round(price, quotation.digits)] = round(float(size) * (1 + len(levels)), 4)
+                price += direction * quotation.tick_size(price)
             sides.append(levels)
         return sides[0], sides[1]
 

@@ -13,24 +13,30 @@ from typing import Any, Final
 import msgspec
 
 from dfmon.model.units import DAY, MILLISECOND, MINUTE
-from dfmon.sim.market.board import Slice
-from dfmon.sim.market.currency import CurrencyMarket
-from dfmon.sim.market.linear import LinearMarket, LinearSpec
-from dfmon.sim.market.listing import PERPETUAL_MS, OptionContract, base_of, is_linear, settlement_of
-from dfmon.sim.market.specs import SPECS
+from dfmon.sim.market.board import ExpirySlice
+from dfmon.sim.market.board_specs import SPECS
+from dfmon.sim.market.currency_market import CurrencyMarket
+from dfmon.sim.market.linear_market import LinearMarket, LinearSpec
+from dfmon.sim.market.listing import (
+    PERPETUAL_MS,
+    OptionContract,
+    base_coin,
+    is_linear,
+    settlement_currency,
+)
 
 Record = dict[str, Any]
 
-_LAST_MINUTES: Final = 5 * MINUTE
-_PERIODS: Final = {"quarter": "month"}  # Deribit knows no quarter
+_FINAL_MINUTES_NS: Final = 5 * MINUTE
+_SETTLEMENT_PERIODS: Final = {"quarter": "month"}  # Deribit knows no quarter
 
 
-def scientific(value: float) -> msgspec.Raw:
+def scientific_number(value: float) -> msgspec.Raw:
     """A number in scientific notation, as the venue may send any since December 2024."""
     return msgspec.Raw(f"{Decimal(repr(value)):e}".encode())
 
 
-def or_none(value: float) -> float | None:
+def none_if_nan(value: float) -> float | None:
     """JSON knows no NaN."""
     return None if math.isnan(value) else value
 
@@ -38,7 +44,7 @@ def or_none(value: float) -> float | None:
 def option_instrument(contract: OptionContract, state: str = "open") -> Record:
     """A `get_instruments` row of an option."""
     currency, spec = contract.currency, SPECS[contract.currency]
-    base, settled, linear = base_of(currency), settlement_of(currency), is_linear(currency)
+    base, settlement, linear = base_coin(currency), settlement_currency(currency), is_linear(currency)
     quotation = spec.quotation
     return {
         "kind": "option",
@@ -46,10 +52,10 @@ def option_instrument(contract: OptionContract, state: str = "open") -> Record:
         "instrument_id": contract.instrument_id,
         "instrument_type": "linear" if linear else "reversed",
         "base_currency": base,
-        "quote_currency": settled,
+        "quote_currency": settlement,
         "counter_currency": "USDC" if linear else "USD",
-        "settlement_currency": settled,
-        "settlement_period": _PERIODS.get(contract.expiry.period, contract.expiry.period),
+        "settlement_currency": settlement,
+        "settlement_period": _SETTLEMENT_PERIODS.get(contract.expiry.period, contract.expiry.period),
         "option_type": "call" if contract.sign > 0 else "put",
         "strike": contract.strike,
         "expiration_timestamp": contract.expiry.expiry_ns // MILLISECOND,
@@ -57,15 +63,15 @@ def option_instrument(contract: OptionContract, state: str = "open") -> Record:
         "is_active": state == "open",
         "state": state,
         "price_index": f"{base.lower()}_{'usdc' if linear else 'usd'}",
-        "tick_size": quotation.fine,
-        "tick_size_steps": [{"above_price": quotation.step_at, "tick_size": quotation.coarse}],
+        "tick_size": quotation.fine_tick,
+        "tick_size_steps": [{"above_price": quotation.tick_step_price, "tick_size": quotation.coarse_tick}],
         "min_trade_amount": spec.flow.lot,
-        "contract_size": spec.contract,
+        "contract_size": spec.contract_coins,
         "maker_commission": 0.0003,
         "taker_commission": 0.0003,
         "block_trade_commission": 0.0003,
         "block_trade_min_trade_amount": spec.flow.block_min,
-        "block_trade_tick_size": quotation.fine,
+        "block_trade_tick_size": quotation.fine_tick,
         "rfq": False,
     }
 
@@ -85,7 +91,7 @@ def future_instrument(market: LinearMarket, period: str) -> Record:
         "quote_currency": "USDC" if linear else "USD",
         "counter_currency": "USDC" if linear else "USD",
         "settlement_currency": "USDC" if linear else spec.currency,
-        "settlement_period": "perpetual" if perpetual else _PERIODS.get(period, period),
+        "settlement_period": "perpetual" if perpetual else _SETTLEMENT_PERIODS.get(period, period),
         "expiration_timestamp": PERPETUAL_MS if perpetual else spec.expiry_ns // MILLISECOND,
         "creation_timestamp": 1_534_242_287_000 if perpetual else (spec.expiry_ns - 365 * DAY) // MILLISECOND,
         "is_active": True,
@@ -106,12 +112,12 @@ def option_ticker(market: CurrencyMarket, row: int) -> Record:
     """The full ticker of one option."""
     board, ledger, index = market.board, market.ledger, market.index
     g = board.greeks
-    slice_ = board.slices[board.forward_index(row)]
+    expiry_slice = board.slices[board.slice_index(row)]
     bid, ask = float(board.bid[row]), float(board.ask[row])
     mark, quotation = float(board.mark[row]), board.quotation
     digits = max(quotation.digits, 4)  # a mark is finer than the ticks
-    band = 500.0 * quotation.fine
-    nobody = 0.0 if row % 2 else None  # both spellings of an empty side occur
+    price_band = 500.0 * quotation.fine_tick
+    empty_side = 0.0 if row % 2 else None  # both spellings of an empty side occur
     return {
         "instrument_name": board.names[row],
         "timestamp": market.now_ns // MILLISECOND,
@@ -119,33 +125,33 @@ def option_ticker(market: CurrencyMarket, row: int) -> Record:
         "stats": {
             "volume": round(float(ledger.volume[row]), 4),
             "volume_usd": round(float(ledger.volume_usd[row]), 2),
-            "high": or_none(float(ledger.high[row])),
-            "low": or_none(float(ledger.low[row])),
+            "high": none_if_nan(float(ledger.high[row])),
+            "low": none_if_nan(float(ledger.low[row])),
             "price_change": None,
         },
         "open_interest": round(float(ledger.open_interest[row]), 4),
-        "best_bid_price": nobody if math.isnan(bid) else bid,
-        "best_ask_price": nobody if math.isnan(ask) else ask,
+        "best_bid_price": empty_side if math.isnan(bid) else bid,
+        "best_ask_price": empty_side if math.isnan(ask) else ask,
         "best_bid_amount": 0.0 if math.isnan(bid) else float(board.bid_size[row]),
         "best_ask_amount": 0.0 if math.isnan(ask) else float(board.ask_size[row]),
         "mark_price": round(mark, digits),
-        "last_price": or_none(float(ledger.last[row])),
+        "last_price": none_if_nan(float(ledger.last[row])),
         "mark_iv": float(board.iv[row]),
         "bid_iv": float(board.bid_iv[row]),
         "ask_iv": float(board.ask_iv[row]),
         "greeks": {
             "delta": round(float(board.delta[row]), 5),
-            "gamma": scientific(round(float(g.gamma[row]), 5)),
+            "gamma": scientific_number(round(float(g.gamma[row]), 5)),
             "vega": round(float(g.vega[row]), 5),
             "theta": round(float(g.theta[row]), 5),
             "rho": round(float(g.rho[row]), 5),
         },
         "index_price": index,
         "underlying_price": round(float(board.underlying[row]), quotation.index_digits),
-        "underlying_index": underlying_index(market, slice_),
+        "underlying_index": underlying_index(market, expiry_slice),
         "interest_rate": 0.0,
-        "min_price": max(round(mark - band, digits), quotation.fine),
-        "max_price": round(mark + band, digits),
+        "min_price": max(round(mark - price_band, digits), quotation.fine_tick),
+        "max_price": round(mark + price_band, digits),
         "settlement_price": round(mark, 8),
         "estimated_delivery_price": market.estimated_delivery,
     }
@@ -159,11 +165,11 @@ def future_ticker(currency: CurrencyMarket, market: LinearMarket) -> Record:
         "timestamp": currency.now_ns // MILLISECOND,
         "state": "open",
         "stats": _future_stats(market),
-        "open_interest": scientific(usd_amount(market, market.open_interest)),
-        "best_bid_price": price_of(market, book.bid),
-        "best_ask_price": price_of(market, book.ask),
-        "best_bid_amount": usd_amount(market, book.bids[book.bid]),
-        "best_ask_amount": usd_amount(market, book.asks[book.ask]),
+        "open_interest": scientific_number(contract_amount(market, market.open_interest)),
+        "best_bid_price": ladder_price(market, book.bid),
+        "best_ask_price": ladder_price(market, book.ask),
+        "best_bid_amount": contract_amount(market, book.bids[book.bid]),
+        "best_ask_amount": contract_amount(market, book.asks[book.ask]),
         "mark_price": round(market.mark, digits),
         "last_price": round(market.last, digits),
         "index_price": currency.index,
@@ -174,7 +180,7 @@ def future_ticker(currency: CurrencyMarket, market: LinearMarket) -> Record:
     }
     if spec.kind == "perpetual":
         record |= {
-            "current_funding": scientific(market.funding),
+            "current_funding": scientific_number(market.funding),
             "funding_8h": market.funding,
             "interest_value": round(market.funding * 28.2, 12),
         }
@@ -182,7 +188,7 @@ def future_ticker(currency: CurrencyMarket, market: LinearMarket) -> Record:
 
 
 # what a ticker says within seconds of its option's delivery
-EXPIRED: Final[Record] = {
+EXPIRED_FIELDS: Final[Record] = {
     "estimated_delivery_price": "expired",
     "mark_iv": 250.0,
     "greeks": dict.fromkeys(("delta", "gamma", "vega", "theta", "rho"), 0.0),
@@ -190,24 +196,24 @@ EXPIRED: Final[Record] = {
 }
 
 
-def underlying_index(market: CurrencyMarket, part: Slice) -> str:
+def underlying_index(market: CurrencyMarket, expiry_slice: ExpirySlice) -> str:
     """The future of the same expiry, a synthetic one where none is listed, the index for the last day.
 
     In the last minutes the venue names what is synthetic about it.
     """
-    left_ns = part.expiry.expiry_ns - market.now_ns
-    if left_ns <= DAY:
-        return "SYN.EXPIRY" if left_ns <= _LAST_MINUTES else "index_price"
-    label = part.expiry.label
+    remaining_ns = expiry_slice.expiry.expiry_ns - market.now_ns
+    if remaining_ns <= DAY:
+        return "SYN.EXPIRY" if remaining_ns <= _FINAL_MINUTES_NS else "index_price"
+    label = expiry_slice.expiry.label
     return f"{market.name}-{label}" if label in market.futures else f"SYN.{market.name}-{label}"
 
 
-def price_of(market: LinearMarket, ticks: int) -> float:
+def ladder_price(market: LinearMarket, ticks: int) -> float:
     """A ladder price in USD."""
     return round(ticks * market.spec.tick, market.spec.digits)
 
 
-def usd_amount(market: LinearMarket, coins: float) -> float:
+def contract_amount(market: LinearMarket, coins: float) -> float:
     """Inverse futures count USD, in whole contracts; at a fixed price, so that a resting order keeps its size.
 
     Linear ones count coins.

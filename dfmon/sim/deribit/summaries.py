@@ -9,18 +9,18 @@ import math
 from typing import Final
 
 from dfmon.model.units import MILLISECOND
-from dfmon.sim.deribit.records import Record, future_ticker, or_none, underlying_index
-from dfmon.sim.market.currency import CurrencyMarket
-from dfmon.sim.market.linear import LinearMarket
-from dfmon.sim.market.listing import settlement_of
+from dfmon.sim.deribit.records import Record, future_ticker, none_if_nan, underlying_index
+from dfmon.sim.market.currency_market import CurrencyMarket
+from dfmon.sim.market.linear_market import LinearMarket
+from dfmon.sim.market.listing import settlement_currency
 
-_ODD_ROW: Final = 499
+_ZERO_BID_EVERY: Final = 499
 
 
 def option_summaries(market: CurrencyMarket) -> list[Record]:
     """`get_book_summary_by_currency kind=option`: whole columns at once."""
     board, ledger = market.board, market.ledger
-    stamp, estimate = market.now_ns // MILLISECOND, market.estimated_delivery
+    now_ms, estimate = market.now_ns // MILLISECOND, market.estimated_delivery
     names = [underlying_index(market, s) for s in board.slices]
     columns = zip(
         board.names,
@@ -40,28 +40,28 @@ def option_summaries(market: CurrencyMarket) -> list[Record]:
         {
             "instrument_name": name,
             "base_currency": market.base,
-            "quote_currency": settlement_of(market.name),
+            "quote_currency": settlement_currency(market.name),
             "volume": volume,
             "volume_usd": volume_usd,
-            "high": or_none(high),
-            "low": or_none(low),
-            "last": or_none(last),
-            "bid_price": or_none(bid)
-            if row % _ODD_ROW
+            "high": none_if_nan(high),
+            "low": none_if_nan(low),
+            "last": none_if_nan(last),
+            "bid_price": none_if_nan(bid)
+            if row % _ZERO_BID_EVERY
             else (0.0 if math.isnan(bid) else bid),  # a 0.0 for none has been seen
-            "ask_price": or_none(ask),
-            "mid_price": or_none(round(0.5 * (bid + ask), 8)),
+            "ask_price": none_if_nan(ask),
+            "mid_price": none_if_nan(round(0.5 * (bid + ask), 8)),
             "price_change": None,
             "mark_price": mark,
             "mark_iv": iv,
-            "open_interest": interest,
+            "open_interest": open_interest,
             "underlying_price": forward,
-            "underlying_index": names[board.forward_index(row)],
+            "underlying_index": names[board.slice_index(row)],
             "interest_rate": 0.0,
             "estimated_delivery_price": estimate,
-            "creation_timestamp": stamp,
+            "creation_timestamp": now_ms,
         }
-        for row, (name, bid, ask, mark, iv, interest, volume, volume_usd, last, high, low, forward) in enumerate(
+        for row, (name, bid, ask, mark, iv, open_interest, volume, volume_usd, last, high, low, forward) in enumerate(
             columns
         )
     ]
@@ -72,7 +72,7 @@ def future_summary(currency: CurrencyMarket, market: LinearMarket) -> Record:
     ticker = future_ticker(currency, market)
     stats = ticker["stats"]
     bid, ask = ticker["best_bid_price"], ticker["best_ask_price"]
-    kept = (
+    copied_keys = (
         "instrument_name",
         "open_interest",
         "mark_price",
@@ -81,7 +81,7 @@ def future_summary(currency: CurrencyMarket, market: LinearMarket) -> Record:
         "funding_8h",
     )
     return {
-        **{key: ticker[key] for key in kept if key in ticker},
+        **{key: ticker[key] for key in copied_keys if key in ticker},
         **{key: stats[key] for key in ("volume", "volume_usd", "volume_notional", "high", "low", "price_change")},
         "last": ticker["last_price"],
         "bid_price": bid,

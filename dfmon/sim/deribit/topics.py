@@ -11,105 +11,107 @@ from typing import Any, Final
 from dfmon.model.units import MILLISECOND
 from dfmon.sim.deribit import records
 from dfmon.sim.deribit.records import Record
-from dfmon.sim.deribit.rpc import levels
-from dfmon.sim.market.currency import CurrencyMarket, Happenings
-from dfmon.sim.market.linear import LinearMarket
+from dfmon.sim.deribit.rpc import book_levels
+from dfmon.sim.market.currency_market import CurrencyMarket, MarketEvents
+from dfmon.sim.market.linear_market import LinearMarket
 
 SECOND_TICKS: Final = 10
-_NOISE: Final = ("sol_usdc", "xrp_usdc", "avax_usdc", "trx_usdc", "ada_usdc")
+_NOISE_INDICES: Final = ("sol_usdc", "xrp_usdc", "avax_usdc", "trx_usdc", "ada_usdc")
 
 
 class Topic:
-    """One channel. `every` is the number of 100 ms ticks between updates."""
+    """One channel. `interval_ticks` is the number of 100 ms ticks between updates."""
 
-    def __init__(self, every: int = 1) -> None:
-        self.every = every
+    def __init__(self, interval_ticks: int = 1) -> None:
+        self.interval_ticks = interval_ticks
 
     def snapshot(self) -> object | None:
         """What a new subscriber gets at once; most trade-like channels say nothing."""
         return None
 
-    def collect(self, happened: Happenings) -> None:
+    def on_events(self, events: MarketEvents) -> None:
         """See every tick's events, also between updates."""
 
-    def update(self) -> Iterable[object]:
+    def next_payloads(self) -> Iterable[object]:
         """The payloads due now."""
         return ()
 
 
-class Events(Topic):
+class EventTopic(Topic):
     """Payloads made from events: trades in one array, everything else one notification each."""
 
-    def __init__(self, make: Callable[[Happenings], list[Record]], every: int = 1, *, batch: bool = False) -> None:
-        super().__init__(every)
-        self._make, self._batch = make, batch
+    def __init__(
+        self, build_records: Callable[[MarketEvents], list[Record]], interval_ticks: int = 1, *, batch: bool = False
+    ) -> None:
+        super().__init__(interval_ticks)
+        self._build_records, self._batch = build_records, batch
         self._pending: list[Record] = []
 
-    def collect(self, happened: Happenings) -> None:
-        self._pending += self._make(happened)
+    def on_events(self, events: MarketEvents) -> None:
+        self._pending += self._build_records(events)
 
-    def update(self) -> Iterable[object]:
+    def next_payloads(self) -> Iterable[object]:
         pending, self._pending = self._pending, []
         return ([pending] if pending else []) if self._batch else pending
 
 
-class State(Topic):
+class StateTopic(Topic):
     """A record sent whole whenever anything but its timestamp changed."""
 
-    def __init__(self, read: Callable[[], Record | None], every: int) -> None:
-        super().__init__(every)
-        self.read = read
-        self.last: Record = {}
+    def __init__(self, build_record: Callable[[], Record | None], interval_ticks: int) -> None:
+        super().__init__(interval_ticks)
+        self.build_record = build_record
+        self.last_record: Record = {}
 
     def snapshot(self) -> object | None:
-        return self.read()
+        return self.build_record()
 
-    def update(self) -> Iterable[object]:
-        record = self.read()
-        if record is None or _same(record, self.last):
+    def next_payloads(self) -> Iterable[object]:
+        record = self.build_record()
+        if record is None or _unchanged(record, self.last_record):
             return ()
-        self.last = record
+        self.last_record = record
         return (record,)
 
 
-class Increments(State):
+class IncrementalTopic(StateTopic):
     """`incremental_ticker`: the whole record once, then only the fields that changed."""
 
     def snapshot(self) -> object | None:
-        record = self.read()
+        record = self.build_record()
         if record is None:
             return None
-        if not self.last:
-            self.last = record
+        if not self.last_record:
+            self.last_record = record
         return {"type": "snapshot", **record}
 
-    def update(self) -> Iterable[object]:
-        record = self.read()
-        if record is None or _same(record, self.last):
+    def next_payloads(self) -> Iterable[object]:
+        record = self.build_record()
+        if record is None or _unchanged(record, self.last_record):
             return ()
-        changed = {key: value for key, value in record.items() if self.last.get(key) != value}
-        self.last = record
+        changed = {key: value for key, value in record.items() if self.last_record.get(key) != value}
+        self.last_record = record
         return ({"type": "change", "instrument_name": record["instrument_name"], **changed},)
 
 
-class MarkPrices(Topic):
+class MarkPriceTopic(Topic):
     """`markprice.options`: the whole chain, then the rows that moved. Here, and only here, iv is a fraction."""
 
     def __init__(self, currency: CurrencyMarket) -> None:
         super().__init__(SECOND_TICKS)
         self._currency = currency
-        self._last: dict[str, tuple[float, float]] = {}
+        self._last_rows: dict[str, tuple[float, float]] = {}
 
     def snapshot(self) -> object | None:
         rows = self._rows()
-        if not self._last:
-            self._last = {name: (iv, mark) for name, iv, mark in rows}
+        if not self._last_rows:
+            self._last_rows = {name: (iv, mark) for name, iv, mark in rows}
         return self._records(rows)
 
-    def update(self) -> Iterable[object]:
+    def next_payloads(self) -> Iterable[object]:
         rows = self._rows()
-        changed = [row for row in rows if self._last.get(row[0]) != row[1:]]
-        self._last = {name: (iv, mark) for name, iv, mark in rows}
+        changed = [row for row in rows if self._last_rows.get(row[0]) != row[1:]]
+        self._last_rows = {name: (iv, mark) for name, iv, mark in rows}
         return (self._records(changed),) if changed else ()
 
     def _rows(self) -> list[tuple[str, float, float]]:
@@ -123,21 +125,21 @@ class MarkPrices(Topic):
         )
 
     def _records(self, rows: list[tuple[str, float, float]]) -> list[Record]:
-        stamp = self._currency.now_ns // MILLISECOND
-        return [{"timestamp": stamp, "iv": iv, "instrument_name": name, "mark_price": mark} for name, iv, mark in rows]
+        now_ms = self._currency.now_ns // MILLISECOND
+        return [{"timestamp": now_ms, "iv": iv, "instrument_name": name, "mark_price": mark} for name, iv, mark in rows]
 
 
-class BookChanges(Topic):
+class BookTopic(Topic):
     """`book.X.100ms`: the whole book, then changes chained by `prev_change_id`."""
 
-    def __init__(self, currency: CurrencyMarket, market: LinearMarket, every: int) -> None:
-        super().__init__(every)
+    def __init__(self, currency: CurrencyMarket, market: LinearMarket, interval_ticks: int) -> None:
+        super().__init__(interval_ticks)
         self._currency, self._market = currency, market
         self._version = market.book.version
         self._bids, self._asks = set(market.book.bids), set(market.book.asks)
 
     def snapshot(self) -> object | None:
-        bids, asks = levels(self._market, 10_000)
+        bids, asks = book_levels(self._market, 10_000)
         return {
             "type": "snapshot",
             **self._head(),
@@ -145,16 +147,16 @@ class BookChanges(Topic):
             "asks": [["new", *level] for level in asks],
         }
 
-    def update(self) -> Iterable[object]:
+    def next_payloads(self) -> Iterable[object]:
         if self._market.book.version == self._version:
             return ()
-        change = self._market.book.since(self._version)
+        change = self._market.book.changes_since(self._version)
         record = {
             "type": "change",
             **self._head(),
             "prev_change_id": self._change_id(self._version),
-            "bids": self._side(change.bids, self._bids),
-            "asks": self._side(change.asks, self._asks),
+            "bids": self._side_actions(change.bids, self._bids),
+            "asks": self._side_actions(change.asks, self._asks),
         }
         self._version = change.version
         return (record,)
@@ -166,16 +168,18 @@ class BookChanges(Topic):
             "change_id": self._change_id(self._market.book.version),
         }
 
-    def _side(self, change: dict[int, float], known: set[int]) -> list[list[Any]]:
+    def _side_actions(self, change: dict[int, float], known: set[int]) -> list[list[Any]]:
         """One side's actions; `known` are the prices the listeners hold."""
         rows: list[list[Any]] = []
         for ticks, size in change.items():
             if size:
                 action = "change" if ticks in known else "new"
-                rows.append([action, records.price_of(self._market, ticks), records.usd_amount(self._market, size)])
+                rows.append(
+                    [action, records.ladder_price(self._market, ticks), records.contract_amount(self._market, size)]
+                )
                 known.add(ticks)
             elif ticks in known:
-                rows.append(["delete", records.price_of(self._market, ticks), 0.0])
+                rows.append(["delete", records.ladder_price(self._market, ticks), 0.0])
                 known.discard(ticks)
         return rows
 
@@ -184,17 +188,23 @@ class BookChanges(Topic):
         return 193_809_000_000 + 37 * version  # shared between instruments on the venue, so it jumps
 
 
-class Platform(Topic):
+class PlatformStateTopic(Topic):
     """`platform_state`: mostly noise about other indices, which clients must not take for an outage."""
 
     def __init__(self) -> None:
         super().__init__(4)
-        self._n = 0
+        self._update_count = 0
 
-    def update(self) -> Iterable[object]:
-        self._n += 1
-        return ({"price_index": _NOISE[self._n % len(_NOISE)], "locked": False, "reasons": []},)
+    def next_payloads(self) -> Iterable[object]:
+        self._update_count += 1
+        return (
+            {"price_index": _NOISE_INDICES[self._update_count % len(_NOISE_INDICES)], "locked": False, "reasons": []},
+        )
 
 
-def _same(record: Record, last: Record) -> bool:
-    return record == last | {"timestamp": record.get("timestamp")} if "timestamp" in record else record == last
+def _unchanged(record: Record, last_record: Record) -> bool:
+    return (
+        record == last_record | {"timestamp": record.get("timestamp")}
+        if "timestamp" in record
+        else record == last_record
+    )

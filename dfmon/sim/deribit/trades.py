@@ -6,11 +6,11 @@ Combos and blocks appear leg by leg; `direction` is the taker's on that very ins
 from __future__ import annotations
 
 from dfmon.model.units import MILLISECOND
-from dfmon.sim.deribit.records import Record, contract_size, usd_amount
+from dfmon.sim.deribit.records import Record, contract_amount, contract_size
+from dfmon.sim.market.board_specs import SPECS
 from dfmon.sim.market.flow import Order
-from dfmon.sim.market.linear import LinearTrade
-from dfmon.sim.market.specs import SPECS
-from dfmon.sim.market.tape import OptionTrade
+from dfmon.sim.market.linear_market import LinearTrade
+from dfmon.sim.market.trade_log import OptionTrade
 
 
 def option_trade(trade: OptionTrade, currency: str) -> Record:
@@ -27,7 +27,7 @@ def option_trade(trade: OptionTrade, currency: str) -> Record:
         "index_price": trade.index,
         "direction": direction(trade.side),
         "amount": trade.amount,
-        "contracts": round(trade.amount / SPECS[currency].contract, 4),
+        "contracts": round(trade.amount / SPECS[currency].contract_coins, 4),
     }
     if trade.combo:
         record["combo_id"] = trade.combo
@@ -43,7 +43,7 @@ def option_trade(trade: OptionTrade, currency: str) -> Record:
 def future_trade(trade: LinearTrade) -> Record:
     """One print of the perpetual or a dated future."""
     market = trade.market
-    amount = usd_amount(market, trade.coins)
+    amount = contract_amount(market, trade.coins)
     return {
         "trade_seq": trade.trade_id - market.first_id,
         "trade_id": trade_id(market.spec.currency, trade.trade_id),
@@ -61,44 +61,49 @@ def future_trade(trade: LinearTrade) -> Record:
 
 def combo_trade(order: Order, trades: list[OptionTrade], currency: str, seq: int) -> Record:
     """The parent of a combo's legs: the structure's own price and side, with the leg prints inside."""
-    first = trades[0]
+    first_leg = trades[0]
     signs = [t.side * order.side for t in trades]
     return {
         "trade_seq": seq,
-        "trade_id": trade_id(currency, first.combo_number),
-        "timestamp": first.ts_ms - 1,  # the legs follow a millisecond later
+        "trade_id": trade_id(currency, first_leg.combo_number),
+        "timestamp": first_leg.ts_ms - 1,  # the legs follow a millisecond later
         "tick_direction": 0,
         "price": round(sum(sign * t.price for sign, t in zip(signs, trades)), 8),
         "mark_price": round(sum(sign * t.mark for sign, t in zip(signs, trades)), 8),
-        "instrument_name": first.combo,
-        "index_price": first.index,
+        "instrument_name": first_leg.combo,
+        "index_price": first_leg.index,
         "direction": direction(order.side),
-        "amount": first.amount,
-        "contracts": round(first.amount / SPECS[currency].contract, 4),
+        "amount": first_leg.amount,
+        "contracts": round(first_leg.amount / SPECS[currency].contract_coins, 4),
         "legs": [option_trade(t, currency) for t in trades],
     }
 
 
-def block_request(order: Order, trades: list[OptionTrade]) -> Record:
+def block_rfq_record(order: Order, trades: list[OptionTrade]) -> Record:
     """One executed block RFQ.
 
     Leg directions describe the structure (a call spread is always buy and sell); `direction` says which way it went.
     """
-    first = trades[0]
+    first_leg = trades[0]
     return {
-        "id": first.rfq % 1_000_000,
-        "timestamp": first.ts_ms,
+        "id": first_leg.rfq % 1_000_000,
+        "timestamp": first_leg.ts_ms,
         "direction": direction(order.side),
-        "amount": first.amount,
+        "amount": first_leg.amount,
         "mark_price": round(sum(t.side * order.side * t.mark for t in trades), 8),
-        "combo_id": first.combo or None,
-        "index_prices": {f"{first.name.partition('-')[0].lower()}_usd": first.index},
+        "combo_id": first_leg.combo or None,
+        "index_prices": {f"{first_leg.name.partition('-')[0].lower()}_usd": first_leg.index},
         "legs": [
             {"instrument_name": t.name, "direction": direction(t.side * order.side), "price": t.price, "ratio": 1}
             for t in trades
         ],
         "trades": [
-            {"direction": direction(order.side), "price": first.price, "amount": first.amount, "hedge_amount": 0.0}
+            {
+                "direction": direction(order.side),
+                "price": first_leg.price,
+                "amount": first_leg.amount,
+                "hedge_amount": 0.0,
+            }
         ],
     }
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from dfmon.sim.market.board import Board, Slice
+from dfmon.sim.market.board import ExpirySlice, OptionBoard
 from dfmon.sim.market.ledger import AMONG_DEALERS, CUSTOMER_TAKES, DEALER_TAKES, DESKS
 
 BUY: Final = 1
@@ -22,28 +22,30 @@ SELL: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """One kind of customer. `sign` 0: calls and puts alike; `money` is strike / spot - 1."""
+class CustomerSegment:
+    """One kind of customer. `sign` 0: calls and puts alike; `moneyness` is strike / spot - 1."""
 
     weight: float
     side: int
     sign: int
     days: tuple[float, float]
-    money: tuple[float, float]
+    moneyness: tuple[float, float]
 
 
 POPULATION: Final = (
-    Segment(0.27, SELL, +1, (5.0, 60.0), (0.05, 0.15)),  # yield sellers
-    Segment(0.29, BUY, -1, (5.0, 120.0), (-0.20, -0.04)),  # hedgers
-    Segment(0.26, BUY, +1, (0.0, 7.0), (0.01, 0.07)),  # directional
-    Segment(0.10, SELL, 0, (0.5, 35.0), (-0.015, 0.015)),  # volatility sellers
-    Segment(0.04, BUY, 0, (0.0, 400.0), (-0.3, 0.4)),  # everyone else
-    Segment(0.04, SELL, 0, (0.0, 400.0), (-0.3, 0.4)),
+    CustomerSegment(0.27, SELL, +1, (5.0, 60.0), (0.05, 0.15)),  # yield sellers
+    CustomerSegment(0.29, BUY, -1, (5.0, 120.0), (-0.20, -0.04)),  # hedgers
+    CustomerSegment(0.26, BUY, +1, (0.0, 7.0), (0.01, 0.07)),  # directional
+    CustomerSegment(0.10, SELL, 0, (0.5, 35.0), (-0.015, 0.015)),  # volatility sellers
+    CustomerSegment(0.04, BUY, 0, (0.0, 400.0), (-0.3, 0.4)),  # everyone else
+    CustomerSegment(0.04, SELL, 0, (0.0, 400.0), (-0.3, 0.4)),
 )
-_BEHIND_SCREEN: Final = list(accumulate((0.74, 0.12, 0.08)))  # shares of the classes of `ledger`, but the last
-_BEHIND_BLOCK: Final = list(accumulate((0.52, 0.30, 0.13)))
-_DESKS: Final = list(accumulate(DESKS[:-1]))
-_WEIGHTS: Final = list(accumulate(s.weight for s in POPULATION))
+_SCREEN_CLASS_CUM_SHARES: Final = list(
+    accumulate((0.74, 0.12, 0.08))
+)  # shares of the classes of `ledger`, but the last
+_BLOCK_CLASS_CUM_SHARES: Final = list(accumulate((0.52, 0.30, 0.13)))
+_DESK_CUM_SHARES: Final = list(accumulate(DESKS[:-1]))
+_SEGMENT_CUM_WEIGHTS: Final = list(accumulate(s.weight for s in POPULATION))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,9 @@ class Leg:
 class Order:
     """What is done at once. `structure` names a combo (`CS`, `PS`, `STRD`, `STRG`) or is empty.
 
-    `side` is the taker's side of the structure; a block may have been requested (`rfq`). `who` stands behind it, one
-    class for all legs, and `desks` which desk takes and which makes where dealers do: nobody but the ledger learns it.
+    `side` is the taker's side of the structure; a block may have been requested (`rfq`). `party_class` stands behind
+    it, one class for all legs, and `desks` which desk takes and which makes where dealers do: nobody but the ledger
+    learns it.
     """
 
     legs: tuple[Leg, ...]
@@ -70,7 +73,7 @@ class Order:
     structure: str = ""
     block: bool = False
     rfq: bool = False
-    who: int = CUSTOMER_TAKES
+    party_class: int = CUSTOMER_TAKES
     desks: tuple[int, int] = (0, 1)
 
 
@@ -95,94 +98,107 @@ class CustomerFlow:
     def __init__(self, spec: FlowSpec, rng: np.random.Generator) -> None:
         self._spec, self._rng = spec, rng
         self._rng_desks = rng.spawn(1)[0]  # whose dealer it was changes nothing that the market shows
-        self._heat = 0.0
-        self._board: Board | None = None
-        self._menus: dict[Segment, tuple[list[Slice], list[float]]] = {}
+        self._excited_rate = 0.0
+        self._board: OptionBoard | None = None
+        self._expiry_choices_by_segment: dict[CustomerSegment, tuple[list[ExpirySlice], list[float]]] = {}
 
-    def arrivals(self, seconds: float) -> int:
+    def draw_arrivals(self, seconds: float) -> int:
         """How many orders come in this slice: a Hawkes process with an exponential kernel."""
         spec = self._spec
-        self._heat *= math.exp(-spec.decay_per_s * seconds)
-        n = int(self._rng.poisson((spec.rate + self._heat) * seconds))
-        self._heat += n * spec.excitation * spec.decay_per_s
+        self._excited_rate *= math.exp(-spec.decay_per_s * seconds)
+        n = int(self._rng.poisson((spec.rate + self._excited_rate) * seconds))
+        self._excited_rate += n * spec.excitation * spec.decay_per_s
         return n
 
-    def order(self, board: Board, spot: float, scale: float = 1.0) -> Order:
+    def draw_order(self, board: OptionBoard, spot: float, scale: float = 1.0) -> Order:
         """One order; `scale` multiplies screen sizes."""
         rng, spec = self._rng, self._spec
-        segment = POPULATION[min(bisect_left(_WEIGHTS, rng.random()), len(POPULATION) - 1)]
-        part = self._pick_expiry(board, segment)
+        segment = POPULATION[min(bisect_left(_SEGMENT_CUM_WEIGHTS, rng.random()), len(POPULATION) - 1)]
+        expiry_slice = self._pick_expiry(board, segment)
         sign = segment.sign or (1 if rng.random() < 0.5 else -1)
-        strike = self._pick_strike(part, spot * (1.0 + rng.uniform(*segment.money)))
+        strike = self._pick_strike(expiry_slice, spot * (1.0 + rng.uniform(*segment.moneyness)))
         u = float(rng.random())
         if u < spec.block_chance:
-            amount = self._size(spec.block_min * 1.15, 0.5, spec.block_min)
-            structured = rng.random() < 0.5
-            return self._build(part, strike, sign, segment, amount, structured, block=True)
-        combo = u < spec.block_chance + spec.combo_chance
-        tenor = min(max(math.sqrt(part.days / 20.0), 0.3), 1.6)  # short-dated tickets are small
-        amount = self._size(spec.median_size * scale * tenor * (1.25 if combo else 1.0), 1.1, spec.lot)
-        return self._build(part, strike, sign, segment, amount, combo, block=False)
+            amount = self._draw_size(spec.block_min * 1.15, 0.5, spec.block_min)
+            is_combo = rng.random() < 0.5
+            return self._build_order(expiry_slice, strike, sign, segment, amount, is_combo, block=True)
+        is_combo = u < spec.block_chance + spec.combo_chance
+        tenor = min(max(math.sqrt(expiry_slice.days / 20.0), 0.3), 1.6)  # short-dated tickets are small
+        amount = self._draw_size(spec.median_size * scale * tenor * (1.25 if is_combo else 1.0), 1.1, spec.lot)
+        return self._build_order(expiry_slice, strike, sign, segment, amount, is_combo, block=False)
 
-    def _pick_expiry(self, board: Board, segment: Segment) -> Slice:
+    def _pick_expiry(self, board: OptionBoard, segment: CustomerSegment) -> ExpirySlice:
         if board is not self._board:
-            self._board, self._menus = board, {s: _menu(board, s) for s in POPULATION}
-        fitting, shares = self._menus[segment]
-        return fitting[min(bisect_left(shares, self._rng.random()), len(fitting) - 1)]
+            self._board, self._expiry_choices_by_segment = board, {s: _expiry_choices(board, s) for s in POPULATION}
+        candidates, cum_shares = self._expiry_choices_by_segment[segment]
+        return candidates[min(bisect_left(cum_shares, self._rng.random()), len(candidates) - 1)]
 
-    def _pick_strike(self, part: Slice, target: float) -> float:
-        n = part.nearest(target)
+    def _pick_strike(self, expiry_slice: ExpirySlice, target: float) -> float:
+        n = expiry_slice.nearest_index(target)
         if self._rng.random() < 0.5:
-            return part.strikes[n]
-        near = part.strikes[max(n - 2, 0) : n + 3]
+            return expiry_slice.strikes[n]
+        nearby_strikes = expiry_slice.strikes[max(n - 2, 0) : n + 3]
         step = self._spec.strike_step
         return max(
-            near, key=lambda K: (K % (20 * step) == 0, K % (10 * step) == 0, K % (4 * step) == 0, -abs(K - target))
+            nearby_strikes,
+            key=lambda K: (K % (20 * step) == 0, K % (10 * step) == 0, K % (4 * step) == 0, -abs(K - target)),
         )
 
-    def _build(
-        self, part: Slice, strike: float, sign: int, segment: Segment, amount: float, structured: bool, *, block: bool
+    def _build_order(
+        self,
+        expiry_slice: ExpirySlice,
+        strike: float,
+        sign: int,
+        segment: CustomerSegment,
+        amount: float,
+        is_combo: bool,
+        *,
+        block: bool,
     ) -> Order:
-        who = self._who(block)
-        desks = self._desks(who)
-        side = -segment.side if who == DEALER_TAKES else segment.side  # a resting order waits for the other side
+        party_class = self._draw_party_class(block)
+        desks = self._draw_desks(party_class)
+        side = (
+            -segment.side if party_class == DEALER_TAKES else segment.side
+        )  # a resting order waits for the other side
         rfq = block and bool(self._rng.random() < 0.6)
-        first = self._leg(part.row(strike, sign), side, amount)
-        if not structured:
-            return Order((first,), side, "", block, rfq, who, desks)
-        at_money = abs(segment.money[0]) < 0.02 and segment.side == SELL
-        if at_money:
-            second = self._leg(part.row(strike, -sign), side, amount)
-            return Order((first, second), side, "STRD", block, rfq, who, desks)
-        n = part.nearest(strike) + 2 * sign
-        if not 0 <= n < len(part.strikes):
-            return Order((first,), side, "", block, rfq, who, desks)
-        second = self._leg(part.row(part.strikes[n], sign), -side, amount)
-        return Order((first, second), side, "CS" if sign > 0 else "PS", block, rfq, who, desks)
+        first = self._draw_leg(expiry_slice.nearest_row(strike, sign), side, amount)
+        if not is_combo:
+            return Order((first,), side, "", block, rfq, party_class, desks)
+        at_the_money = abs(segment.moneyness[0]) < 0.02 and segment.side == SELL
+        if at_the_money:
+            second = self._draw_leg(expiry_slice.nearest_row(strike, -sign), side, amount)
+            return Order((first, second), side, "STRD", block, rfq, party_class, desks)
+        n = expiry_slice.nearest_index(strike) + 2 * sign
+        if not 0 <= n < len(expiry_slice.strikes):
+            return Order((first,), side, "", block, rfq, party_class, desks)
+        second = self._draw_leg(expiry_slice.nearest_row(expiry_slice.strikes[n], sign), -side, amount)
+        return Order((first, second), side, "CS" if sign > 0 else "PS", block, rfq, party_class, desks)
 
-    def _who(self, block: bool) -> int:
-        return bisect_left(_BEHIND_BLOCK if block else _BEHIND_SCREEN, self._rng.random())
+    def _draw_party_class(self, block: bool) -> int:
+        return bisect_left(_BLOCK_CLASS_CUM_SHARES if block else _SCREEN_CLASS_CUM_SHARES, self._rng.random())
 
-    def _desks(self, who: int) -> tuple[int, int]:
+    def _draw_desks(self, party_class: int) -> tuple[int, int]:
         """The desk that takes and the one that makes, where dealers do; by their shares, and none with itself."""
-        takes, makes = (bisect_left(_DESKS, draw) for draw in self._rng_desks.random(2).tolist())
-        if who == AMONG_DEALERS and takes == makes:
-            makes = (makes + 1 + int(self._rng_desks.integers(len(DESKS) - 1))) % len(DESKS)
-        return takes, makes
+        taking_desk, making_desk = (
+            bisect_left(_DESK_CUM_SHARES, u_desk) for u_desk in self._rng_desks.random(2).tolist()
+        )
+        if party_class == AMONG_DEALERS and taking_desk == making_desk:
+            making_desk = (making_desk + 1 + int(self._rng_desks.integers(len(DESKS) - 1))) % len(DESKS)
+        return taking_desk, making_desk
 
-    def _leg(self, row: int, side: int, amount: float) -> Leg:
+    def _draw_leg(self, row: int, side: int, amount: float) -> Leg:
         closes = self._rng.random(2)
         return Leg(row, side, amount, bool(closes[0] < 0.25), bool(closes[1] < 0.35))
 
-    def _size(self, median: float, spread: float, least: float) -> float:
+    def _draw_size(self, median: float, log_sd: float, min_amount: float) -> float:
         lot = self._spec.lot
-        amount = median * math.exp(spread * float(self._rng.standard_normal()))
-        return max(round(round(amount / lot) * lot, 1), least)
+        amount = median * math.exp(log_sd * float(self._rng.standard_normal()))
+        return max(round(round(amount / lot) * lot, 1), min_amount)
 
 
-def _menu(board: Board, segment: Segment) -> tuple[list[Slice], list[float]]:
+def _expiry_choices(board: OptionBoard, segment: CustomerSegment) -> tuple[list[ExpirySlice], list[float]]:
     """The expiries a segment trades with their cumulative shares: activity thins out with time to expiry."""
     low, high = segment.days
-    fitting = [s for s in board.slices if low <= s.days <= high] or [board.slices[0]]
-    weights = [1.0 / math.sqrt(max(s.days, 0.3)) for s in fitting]
-    return fitting, [share / sum(weights) for share in accumulate(weights)]
+    candidates = [s for s in board.slices if low <= s.days <= high] or [board.slices[0]]
+    weights = [1.0 / math.sqrt(max(s.days, 0.3)) for s in candidates]
+    return candidates, [share / sum(weights) for share in accumulate(weights)]

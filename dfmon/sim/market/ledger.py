@@ -16,23 +16,23 @@ from dfmon.sim.market.surface import FloatArray
 
 CUSTOMER_TAKES, DEALER_TAKES, AMONG_CUSTOMERS, AMONG_DEALERS = range(4)  # who stands behind a print
 DESKS: Final = (0.50, 0.35, 0.15)  # shares of the dealers' business: fast hedgers, banded ones, those who do not hedge
-_BOOKS: Final = 2 + 2 * len(DESKS)  # longs and shorts of the customers and of each desk
-_ROWS: Final = _BOOKS + 6
+_BOOK_ROWS: Final = 2 + 2 * len(DESKS)  # longs and shorts of the customers and of each desk
+_ROW_COUNT: Final = _BOOK_ROWS + 6
 
 
 class Ledger:
     """Columns of one currency's options, aligned with its board. All amounts in coins."""
 
     def __init__(self, size: int) -> None:
-        self._data: FloatArray = np.zeros((_ROWS, size))
-        self._data[_BOOKS + 2 : _BOOKS + 5] = np.nan
-        self._bind()
+        self._data: FloatArray = np.zeros((_ROW_COUNT, size))
+        self._data[_BOOK_ROWS + 2 : _BOOK_ROWS + 5] = np.nan
+        self._bind_columns()
 
-    def _bind(self) -> None:
+    def _bind_columns(self) -> None:
         d = self._data
         self.customer_long, self.customer_short = d[:2]
-        self.desk_long, self.desk_short = d[2:_BOOKS:2], d[3:_BOOKS:2]  # (desks, options)
-        self.volume, self.volume_usd, self.last, self.high, self.low, self.seq = d[_BOOKS:]
+        self.desk_long, self.desk_short = d[2:_BOOK_ROWS:2], d[3:_BOOK_ROWS:2]  # (desks, options)
+        self.volume, self.volume_usd, self.last, self.high, self.low, self.seq = d[_BOOK_ROWS:]
 
     @property
     def dealer_long(self) -> FloatArray:
@@ -58,27 +58,27 @@ class Ledger:
         net: FloatArray = self.dealer_long - self.dealer_short
         return net
 
-    def fill(
+    def apply_trade(
         self,
         row: int,
         side: int,
         amount: float,
         taker_closes: bool,
         maker_closes: bool,
-        who: int = CUSTOMER_TAKES,
+        party_class: int = CUSTOMER_TAKES,
         desks: tuple[int, int] = (0, 1),
     ) -> None:
         """The taker takes `side` (+1 buys) from the maker; each first closes what it may, then opens.
 
         A dealer who takes is the first of `desks`, one who makes the second.
         """
-        taker = self._books(row, desks[0] if who in (DEALER_TAKES, AMONG_DEALERS) else None)
-        maker = self._books(row, desks[1] if who in (CUSTOMER_TAKES, AMONG_DEALERS) else None)
-        buy = 0 if side > 0 else 1  # the taker's opening book; the maker opens the other one
-        _move(taker, opens=buy, closes=1 - buy, amount=amount, closing=taker_closes)
-        _move(maker, opens=1 - buy, closes=buy, amount=amount, closing=maker_closes)
+        taker = self._party_books(row, desks[0] if party_class in (DEALER_TAKES, AMONG_DEALERS) else None)
+        maker = self._party_books(row, desks[1] if party_class in (CUSTOMER_TAKES, AMONG_DEALERS) else None)
+        opening_book = 0 if side > 0 else 1  # the taker's opening book; the maker opens the other one
+        _trade_books(taker, opens=opening_book, closes=1 - opening_book, amount=amount, closes_first=taker_closes)
+        _trade_books(maker, opens=1 - opening_book, closes=opening_book, amount=amount, closes_first=maker_closes)
 
-    def _books(self, row: int, desk: int | None) -> FloatArray:
+    def _party_books(self, row: int, desk: int | None) -> FloatArray:
         """Longs and shorts of the customers, or of a desk."""
         first = 0 if desk is None else 2 + 2 * desk
         return self._data[first : first + 2, row]
@@ -88,7 +88,7 @@ class Ledger:
         self.seq[row] += 1
         return int(self.seq[row])
 
-    def count(self, row: int, price: float, amount: float, index: float) -> None:
+    def update_day_stats(self, row: int, price: float, amount: float, index: float) -> None:
         """Add one print to the day's statistics."""
         self.volume[row] += amount
         self.volume_usd[row] += price * amount * index
@@ -96,15 +96,15 @@ class Ledger:
         self.high[row] = np.fmax(self.high[row], price)
         self.low[row] = np.fmin(self.low[row], price)
 
-    def regrouped(self, rows: list[int]) -> Ledger:
+    def reindexed(self, rows: list[int]) -> Ledger:
         """The ledger after a roll: its rows come from `rows` of this one, -1 starts a fresh row."""
-        after = Ledger(len(rows))
-        kept = np.array(rows)
-        after._data[:, kept >= 0] = self._data[:, kept[kept >= 0]]
-        return after
+        reindexed_ledger = Ledger(len(rows))
+        source_rows = np.array(rows)
+        reindexed_ledger._data[:, source_rows >= 0] = self._data[:, source_rows[source_rows >= 0]]
+        return reindexed_ledger
 
 
-def _move(books: FloatArray, *, opens: int, closes: int, amount: float, closing: bool) -> None:
-    part = min(amount, float(books[closes])) if closing else 0.0
-    books[closes] -= part
-    books[opens] += amount - part
+def _trade_books(books: FloatArray, *, opens: int, closes: int, amount: float, closes_first: bool) -> None:
+    closed_amount = min(amount, float(books[closes])) if closes_first else 0.0
+    books[closes] -= closed_amount
+    books[opens] += amount - closed_amount

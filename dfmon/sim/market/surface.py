@@ -51,7 +51,7 @@ class Smile:
         vol: FloatArray = np.sqrt(self.total_variance(k, T) / T)
         return vol
 
-    def butterfly(self, k: FloatArray, T: FloatArray) -> FloatArray:
+    def durrleman_g(self, k: FloatArray, T: FloatArray) -> FloatArray:
         """Durrleman's g(k): the risk-neutral density is positive exactly where g is."""
         theta = self.theta(T)
         phi = self._phi(theta)
@@ -68,7 +68,7 @@ class Smile:
         return phi
 
 
-class Greeks(NamedTuple):
+class GreekColumns(NamedTuple):
     """Black-76 value (USD) and greeks in Deribit's units: vega per vol point, theta per day, rho per 1 %."""
 
     value: FloatArray
@@ -87,7 +87,7 @@ def black76(F: FloatArray, K: FloatArray, T: FloatArray, vol: FloatArray, sign: 
     return np.maximum(value, 0.0)
 
 
-def greeks(F: FloatArray, K: FloatArray, T: FloatArray, vol: FloatArray, sign: FloatArray) -> Greeks:
+def greeks(F: FloatArray, K: FloatArray, T: FloatArray, vol: FloatArray, sign: FloatArray) -> GreekColumns:
     """Value and greeks, r = 0, forward delta (not premium adjusted).
 
     Theta is the smaller of one day's and the whole remaining life's, as Deribit defines it.
@@ -97,7 +97,7 @@ def greeks(F: FloatArray, K: FloatArray, T: FloatArray, vol: FloatArray, sign: F
     d2 = d1 - v
     density = np.exp(-0.5 * d1 * d1) / SQRT_2PI
     N1, N2 = cdf(sign * d1), cdf(sign * d2)
-    return Greeks(
+    return GreekColumns(
         value=np.maximum(sign * (F * N1 - K * N2), 0.0),
         delta=sign * N1,
         gamma=density / (F * v),

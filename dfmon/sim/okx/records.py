@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dfmon.model.units import HOUR, MILLISECOND
-from dfmon.sim.market.linear import LinearMarket, LinearTrade, Liquidation
+from dfmon.sim.market.linear_market import LinearMarket, LinearTrade, Liquidation
 
 Record = dict[str, Any]
 
@@ -56,7 +56,7 @@ def ticker(market: LinearMarket, ts: str) -> Record:
     b = market.book
     bid, ask = level(market, b.bid, b.bids[b.bid]), level(market, b.ask, b.asks[b.ask])
     turnover = market.volume if is_swap(market) else market.volume * market.index
-    opened = price(market, market.open_24h)
+    open_price = price(market, market.open_24h)
     return {
         "instType": inst_type(market),
         "instId": market.spec.symbol,
@@ -66,27 +66,27 @@ def ticker(market: LinearMarket, ts: str) -> Record:
         "askSz": ask[1],
         "bidPx": bid[0],
         "bidSz": bid[1],
-        "open24h": opened,
+        "open24h": open_price,
         "high24h": price(market, market.high),
         "low24h": price(market, market.low),
         "volCcy24h": f"{turnover:.4f}",
         "vol24h": size(market, market.volume, market.last),
-        "sodUtc0": opened,
-        "sodUtc8": opened,
+        "sodUtc0": open_price,
+        "sodUtc8": open_price,
         "ts": ts,
     }
 
 
-def trade(done: LinearTrade) -> Record:
+def trade(linear_trade: LinearTrade) -> Record:
     """`trades`."""
-    market = done.market
+    market = linear_trade.market
     return {
         "instId": market.spec.symbol,
-        "tradeId": str(done.trade_id),
-        "px": price(market, done.price),
-        "sz": size(market, done.coins, done.price),
-        "side": "buy" if done.side > 0 else "sell",
-        "ts": str(done.ts_ns // MILLISECOND),
+        "tradeId": str(linear_trade.trade_id),
+        "px": price(market, linear_trade.price),
+        "sz": size(market, linear_trade.coins, linear_trade.price),
+        "side": "buy" if linear_trade.side > 0 else "sell",
+        "ts": str(linear_trade.ts_ns // MILLISECOND),
         "count": "1",
         "source": "0",
         "seqId": market.book.version,
@@ -105,16 +105,16 @@ def mark_price(market: LinearMarket, ts: str) -> Record:
 
 def funding(market: LinearMarket, ts: str) -> Record:
     """`funding-rate`."""
-    due = market.next_funding_ns(int(ts) * MILLISECOND)
+    funding_time_ns = market.next_funding_ns(int(ts) * MILLISECOND)
     return {
         "instType": "SWAP",
         "instId": market.spec.symbol,
         "method": "current_period",
         "formulaType": "withRate",
         "fundingRate": f"{market.funding:.10f}",
-        "fundingTime": str(due // MILLISECOND),
+        "fundingTime": str(funding_time_ns // MILLISECOND),
         "nextFundingRate": "",
-        "nextFundingTime": str((due + 8 * HOUR) // MILLISECOND),
+        "nextFundingTime": str((funding_time_ns + 8 * HOUR) // MILLISECOND),
         "minFundingRate": "-0.00375",
         "maxFundingRate": "0.00375",
         "interestRate": "0.0001",

@@ -9,46 +9,55 @@ from typing import Final
 
 from dfmon.model.snapshot import Alert
 from dfmon.tui.layout import Rect
-from dfmon.tui.render.box import framed, inner
+from dfmon.tui.render.box import bordered_panel, inner_size
+from dfmon.tui.render.formatting import (
+    Row,
+    Run,
+    cell_text,
+    fit,
+    format_time,
+    justify,
+    row_width,
+    truncate,
+)
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.text import Row, Run, clock, cut, fit, foreign, spread, width_of
 
 CAVEAT: Final = "a model: Deribit book only, OTC and ETF options unseen, one desk"
-_GLYPH: Final = {"SCENE": "■", "FLIP": "▼", "FEED": "○"}
-_STYLE: Final = {"SCENE": "scene", "FLIP": "flip", "FEED": "bad"}
+_KIND_GLYPHS: Final = {"SCENE": "■", "FLIP": "▼", "FEED": "○"}
+_KIND_STYLES: Final = {"SCENE": "scene", "FLIP": "flip", "FEED": "bad"}
 
 
 def alerts(frame: Frame, rect: Rect) -> list[Row]:
     """The panel at any size."""
-    width, height = inner(rect)
+    width, height = inner_size(rect)
     focus = frame.view.panel == "alerts"
     if rect.height == 1:
-        return [_one_line(frame, width, focus)]
+        return [_single_row(frame, width, focus)]
     title: list[Run] = [("6 ALERTS", "title")]
-    if frame.unread:
-        title.append((f"  {frame.unread} new", "warn"))
+    if frame.unread_alert_count:
+        title.append((f"  {frame.unread_alert_count} new", "warn"))
     items = frame.alerts
     if frame.view.zoom:
         first = min(frame.view.scroll, max(0, len(items) - height))
-        body = [_long(frame, a, width) for a in items[first : first + height]] or [((" none", "dim"),)]
-        return framed(rect, title, body, focus=focus)
+        body = [_alert_row(frame, a, width) for a in items[first : first + height]] or [((" none", "dim"),)]
+        return bordered_panel(rect, title, body, focus=focus)
     caveat: Run = (f"{CAVEAT} ", "caveat")
     if width < 150:
-        body = [_long(frame, a, width) for a in items[: height - 1]] or [((" none", "dim"),)]
+        body = [_alert_row(frame, a, width) for a in items[: height - 1]] or [((" none", "dim"),)]
         body += [fit((), width)] * (height - 1 - len(body))
-        body.append(spread((), [caveat], width))
-        return framed(rect, title, body, focus=focus)
-    left = width // 2
-    cells = [_long(frame, a, left) for a in items[: 2 * height - 1]]
-    cells += [fit((), left)] * (2 * height - 1 - len(cells))
+        body.append(justify((), [caveat], width))
+        return bordered_panel(rect, title, body, focus=focus)
+    left_width = width // 2
+    cells = [_alert_row(frame, a, left_width) for a in items[: 2 * height - 1]]
+    cells += [fit((), left_width)] * (2 * height - 1 - len(cells))
     if not items:
-        cells[0] = fit(((" none", "dim"),), left)
-    rest = [*cells[height:], spread((), [caveat], width - left)]
-    rows = [(*a, *fit(b, width - left)) for a, b in zip(cells[:height], rest, strict=True)]
-    return framed(rect, title, rows, focus=focus)
+        cells[0] = fit(((" none", "dim"),), left_width)
+    right_cells = [*cells[height:], justify((), [caveat], width - left_width)]
+    rows = [(*a, *fit(b, width - left_width)) for a, b in zip(cells[:height], right_cells, strict=True)]
+    return bordered_panel(rect, title, rows, focus=focus)
 
 
-def _one_line(frame: Frame, width: int, focus: bool) -> Row:
+def _single_row(frame: Frame, width: int, focus: bool) -> Row:
     head: list[Run] = [
         ("─▸" if focus else "─ ", "edge"),
         ("6 ALERTS", "title.focus" if focus else "title"),
@@ -60,26 +69,26 @@ def _one_line(frame: Frame, width: int, focus: bool) -> Row:
         items = items[items.index(chosen) :]
     out = list(head)
     for i, alert in enumerate(items):
-        new = alert.ts_ns > frame.view.alerts_read_ns
-        text = f"{clock(alert.ts_ns, seconds=False)} {foreign(alert.text, 120)}"
-        room = width - width_of(out) - 5
-        if i and len(text) > room:
+        is_unread = alert.ts_ns > frame.view.alerts_read_ns
+        text = f"{format_time(alert.ts_ns, seconds=False)} {cell_text(alert.text, 120)}"
+        available = width - row_width(out) - 5
+        if i and len(text) > available:
             break
         if i:
             out.append(("  ·  ", "edge"))
-        out.append((cut(text, room), "strong" if new else "text"))
+        out.append((truncate(text, available), "strong" if is_unread else "text"))
     if not items:
         out.append(("none", "dim"))
     out.append((" ", "edge"))
-    return fit((*out, ("─" * max(0, width - width_of(out)), "edge")), width)
+    return fit((*out, ("─" * max(0, width - row_width(out)), "edge")), width)
 
 
-def _long(frame: Frame, alert: Alert, width: int) -> Row:
-    kind = foreign(alert.kind, 6)
-    new = alert.ts_ns > frame.view.alerts_read_ns
+def _alert_row(frame: Frame, alert: Alert, width: int) -> Row:
+    kind = cell_text(alert.kind, 6)
+    is_unread = alert.ts_ns > frame.view.alerts_read_ns
     runs = (
-        (f" {clock(alert.ts_ns)}  ", "dim"),
-        (f"{_GLYPH.get(alert.kind, '!')} {kind:<6} ", _STYLE.get(alert.kind, "warn")),
-        (foreign(alert.text, 160), "strong" if new else "text"),
+        (f" {format_time(alert.ts_ns)}  ", "dim"),
+        (f"{_KIND_GLYPHS.get(alert.kind, '!')} {kind:<6} ", _KIND_STYLES.get(alert.kind, "warn")),
+        (cell_text(alert.text, 160), "strong" if is_unread else "text"),
     )
     return (*fit(runs, width - 1), (" ", "text"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dfmon.tui.layout import Rect
-from dfmon.tui.render.text import Row, Run, fit, width_of
+from dfmon.tui.render.formatting import Row, Run, fit, row_width
 
 
-def inner(rect: Rect) -> tuple[int, int]:
+def inner_size(rect: Rect) -> tuple[int, int]:
     """Columns and rows left for content."""
     if rect.edge == "box":
         return rect.width - 2, rect.height - 2
@@ -17,31 +17,31 @@ def inner(rect: Rect) -> tuple[int, int]:
     return rect.width, rect.height - (rect.edge == "rule")
 
 
-def framed(
+def bordered_panel(
     rect: Rect, title: Sequence[Run], body: Sequence[Row], *, focus: bool, foot: Sequence[Run] = (), joint: str = "┬"
 ) -> list[Row]:
     """Title, content cut or padded to the rectangle, and where there is a box its foot."""
-    width, height = inner(rect)
-    line = "edge.focus" if focus else "edge"
+    width, height = inner_size(rect)
+    edge_style = "edge.focus" if focus else "edge"
     rows = [fit(row, width) for row in body[:height]]
     rows += [fit((), width)] * (height - len(rows))
     mark = "▸" if focus else " "
-    bright = {"title": "title.focus"} if focus else {}
-    head = ((mark, "title.focus"), *((text, bright.get(style, style)) for text, style in title))
+    focus_styles = {"title": "title.focus"} if focus else {}
+    head = ((mark, "title.focus"), *((text, focus_styles.get(style, style)) for text, style in title))
     if rect.edge == "none":
         return rows
     if rect.edge == "box":
-        first = (("┌", line), *_line(head, width, line), ("┐", line))
-        last = (("└", line), *_line(foot, width, line, right=True), ("┘", line))
-        wall: Run = ("│", line)
-        return [first, *((wall, *row, wall) for row in rows), last]
-    top = tuple(_line((("─", line), *head), width, line))
+        first = (("┌", edge_style), *_edge_with_runs(head, width, edge_style), ("┐", edge_style))
+        last = (("└", edge_style), *_edge_with_runs(foot, width, edge_style, right=True), ("┘", edge_style))
+        side_border: Run = ("│", edge_style)
+        return [first, *((side_border, *row, side_border) for row in rows), last]
+    top = tuple(_edge_with_runs((("─", edge_style), *head), width, edge_style))
     if rect.edge == "rule":
         return [top, *rows]
     return [(*top, (joint, "edge")), *((*row, ("│", "edge")) for row in rows)]
 
 
-def scrolled(rows: Sequence[Row], height: int, scroll: int) -> tuple[Sequence[Row], str]:
+def scroll_window(rows: Sequence[Row], height: int, scroll: int) -> tuple[Sequence[Row], str]:
     """The rows in sight, and where they are when that is not all of them."""
     if len(rows) <= height:
         return rows, ""
@@ -49,15 +49,15 @@ def scrolled(rows: Sequence[Row], height: int, scroll: int) -> tuple[Sequence[Ro
     return rows[first : first + height], f"   {first + 1}-{first + height} of {len(rows)}, j k"
 
 
-def _line(runs: Sequence[Run], width: int, line: str, right: bool = False) -> list[Run]:
+def _edge_with_runs(runs: Sequence[Run], width: int, edge_style: str, right: bool = False) -> list[Run]:
     """Runs laid into a horizontal line, at its left or right end."""
     runs = list(runs)
     if runs and not right:
-        runs.append((" ", line))
+        runs.append((" ", edge_style))
     elif runs:
-        runs.append(("─", line))
-    room = width - width_of(runs)
-    if room < 0:
+        runs.append(("─", edge_style))
+    available = width - row_width(runs)
+    if available < 0:
         return list(fit(runs, width))
-    fill: Run = ("─" * room, line)
+    fill: Run = ("─" * available, edge_style)
     return [fill, *runs] if right else [*runs, fill]

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 from dfmon.tui.layout import Rect
-from dfmon.tui.render.box import framed, inner
+from dfmon.tui.render.box import bordered_panel, inner_size
+from dfmon.tui.render.formatting import (
+    Row,
+    Run,
+    cell_text,
+    format_duration,
+    format_percent,
+    format_usd,
+    justify,
+    level,
+)
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.heatmap import cell_facts, current, cursor_of
-from dfmon.tui.render.text import Row, Run, duration, foreign, level, money, percent, spread
+from dfmon.tui.render.heatmap import cell_facts, current_grid, cursor_of
 
 
 def detail(frame: Frame, rect: Rect) -> list[Row]:
     """The panel at any size; takes the tape's place."""
-    width, height = inner(rect)
-    grid, s = current(frame), frame.snapshot
-    if grid is None or s is None:
-        return framed(rect, [("CELL", "title")], [(), ((f" {frame.waiting()}", "dim"),)], focus=True)
+    width, height = inner_size(rect)
+    grid, snapshot = current_grid(frame), frame.snapshot
+    if grid is None or snapshot is None:
+        return bordered_panel(rect, [("CELL", "title")], [(), ((f" {frame.waiting_text()}", "dim"),)], focus=True)
     row, col = cursor_of(grid, frame.view)
     strike, expiry = grid.strikes[row], grid.expiries[col]
-    title: list[Run] = [(f"CELL {level(strike)} x {foreign(expiry, 9)}", "title")]
+    title: list[Run] = [(f"CELL {level(strike)} x {cell_text(expiry, 9)}", "title")]
     facts: list[tuple[str, str]] = cell_facts(frame, grid, row, col)
-    at = next((r for r in s.by_strike if r.strike == strike), None)
-    if at is not None:
-        facts.append(("strike OI C, P", f"{at.call_open_interest:,.0f}, {at.put_open_interest:,.0f}"))
-    due = next((e for e in s.by_expiry if expiry in (e.label, e.expiry)), None)
-    if due is not None:
+    strike_row = next((r for r in snapshot.by_strike if r.strike == strike), None)
+    if strike_row is not None:
+        facts.append(("strike OI C, P", f"{strike_row.call_open_interest:,.0f}, {strike_row.put_open_interest:,.0f}"))
+    expiry_row = next((e for e in snapshot.by_expiry if expiry in (e.label, e.expiry)), None)
+    if expiry_row is not None:
         facts += [
-            ("expires in", duration(due.hours * 3600)),
-            ("forward", level(due.forward)),
-            ("ATM vol", percent(due.atm_iv, 1, plus=False)),
-            ("expiry NGI", money(due.ngi)),
+            ("expires in", format_duration(expiry_row.hours * 3600)),
+            ("forward", level(expiry_row.forward)),
+            ("ATM vol", format_percent(expiry_row.atm_iv, 1, plus=False)),
+            ("expiry NGI", format_usd(expiry_row.ngi)),
         ]
-    if at is not None:
-        facts.append(("strike NGI", money(at.ngi)))
-    body = [spread([(f" {name}", "dim")], [(text, "text"), (" ", "text")], width) for name, text in facts[:height]]
-    return framed(rect, title, body, focus=True)
+    if strike_row is not None:
+        facts.append(("strike NGI", format_usd(strike_row.ngi)))
+    body = [justify([(f" {name}", "dim")], [(text, "text"), (" ", "text")], width) for name, text in facts[:height]]
+    return bordered_panel(rect, title, body, focus=True)

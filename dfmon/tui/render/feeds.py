@@ -6,102 +6,125 @@ import textwrap
 
 from dfmon.model.snapshot import Feed
 from dfmon.tui.layout import Rect
-from dfmon.tui.render.box import framed, inner, scrolled
+from dfmon.tui.render.box import bordered_panel, inner_size, scroll_window
+from dfmon.tui.render.formatting import (
+    Row,
+    Run,
+    cell_text,
+    fit,
+    format_bytes,
+    format_duration,
+    format_percent,
+    row_width,
+)
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.state import backfill, health
-from dfmon.tui.render.text import Row, Run, duration, fit, foreign, percent, size_bytes, width_of
+from dfmon.tui.render.status_line import backfill, feed_health
 
 
 def feeds(frame: Frame, rect: Rect) -> list[Row]:
     """The sheet at any size; what does not fit is scrolled to."""
-    width, height = inner(rect)
+    width, height = inner_size(rect)
     title: list[Run] = [("FEEDS AND HEALTH", "title")]
-    if frame.newest is None:
-        return framed(rect, title, [(), ((f"  {frame.waiting()}", "dim"),)], focus=False)
+    if frame.latest_snapshot is None:
+        return bordered_panel(rect, title, [(), ((f"  {frame.waiting_text()}", "dim"),)], focus=False)
     rows = feed_rows(frame, width)
-    shown, place = scrolled(rows, height, frame.view.scroll)
-    return framed(rect, [*title, (place, "dim")], shown, focus=False)
+    visible, position_text = scroll_window(rows, height, frame.view.scroll)
+    return bordered_panel(rect, [*title, (position_text, "dim")], visible, focus=False)
 
 
 def feed_rows(frame: Frame, width: int) -> list[Row]:
     """All lines of the sheet: each connection with its whole note, the pipeline, and every reason for a gap."""
-    s = frame.newest
-    if s is None:
+    snapshot = frame.latest_snapshot
+    if snapshot is None:
         return []
-    name = min(30, max(16, max((len(f.name) for f in s.feeds), default=0) + 1))
+    name = min(30, max(16, max((len(f.name) for f in snapshot.feeds), default=0) + 1))
     head = f" {'FEED':<{name}} STATE         AGE LAG ms    FRAMES  REJ RECON  NOTE"
     body: list[Row] = [fit(((head, "head"),), width)]
-    for feed in s.feeds:
-        body += _feed(feed, name, width)
-    return [*body, fit((), width), *_pipeline(frame, width), *_missing(frame, width)]
+    for feed in snapshot.feeds:
+        body += _rows_of_feed(feed, name, width)
+    return [*body, fit((), width), *_pipeline_rows(frame, width), *_missing_rows(frame, width)]
 
 
-def _feed(feed: Feed, name: int, width: int) -> list[Row]:
+def _rows_of_feed(feed: Feed, name: int, width: int) -> list[Row]:
     """One line; a note that does not fit beside the numbers goes below them."""
-    glyph, style, word = health(feed)
+    glyph, style, status = feed_health(feed)
     lag = "-" if feed.lag_ms is None else f"{feed.lag_ms:,.0f}"
-    age = "-" if feed.age_s is None else duration(feed.age_s)
+    age = "-" if feed.age_s is None else format_duration(feed.age_s)
     runs: list[Run] = [
-        (f" {foreign(feed.name, name):<{name}} ", "text"),
-        (f"{glyph} {word or 'live':<9}", style),
+        (f" {cell_text(feed.name, name):<{name}} ", "text"),
+        (f"{glyph} {status or 'live':<9}", style),
         (f"{age:>6} {lag:>6} {feed.frames:>9,}", "text"),
         (f" {feed.rejected:>4}", "warn" if feed.rejected else "text"),
         (f" {feed.reconnects:>5}  ", "warn" if feed.reconnects else "text"),
     ]
-    note = foreign(feed.note, 600)
-    if len(note) <= width - width_of(runs):
+    note = cell_text(feed.note, 600)
+    if len(note) <= width - row_width(runs):
         return [fit((*runs, (note, "dim")), width)]
-    return [fit(runs, width), *_wrapped("   └ ", "edge", note, width)]
+    return [fit(runs, width), *_wrap_rows("   └ ", "edge", note, width)]
 
 
-def _wrapped(lead: str, lead_style: str, text: str, width: int, style: str = "dim") -> list[Row]:
+def _wrap_rows(prefix: str, prefix_style: str, text: str, width: int, style: str = "dim") -> list[Row]:
     """A text in as many lines as it needs, indented after the first."""
-    lines = textwrap.wrap(text, max(10, width - len(lead) - 1)) or [""]
+    lines = textwrap.wrap(text, max(10, width - len(prefix) - 1)) or [""]
     return [
-        fit(((lead if i == 0 else " " * len(lead), lead_style), (line, style)), width) for i, line in enumerate(lines)
+        fit(((prefix if i == 0 else " " * len(prefix), prefix_style), (line, style)), width)
+        for i, line in enumerate(lines)
     ]
 
 
-def _rule(text: str, width: int) -> Row:
+def _section_rule(text: str, width: int) -> Row:
     return fit((("─ ", "edge"), (text, "title"), (" " + "─" * width, "edge")), width)
 
 
-def _pipeline(frame: Frame, width: int) -> list[Row]:
-    run, s = frame.runtime, frame.newest
-    recorder = "not recording" if run.recorded_bytes is None else f"recorder {size_bytes(run.recorded_bytes)}"
-    step = f"{run.step_ms:.1f} ms" + (" compiled" if run.compiled else "")
+def _pipeline_rows(frame: Frame, width: int) -> list[Row]:
+    runtime, snapshot = frame.runtime, frame.latest_snapshot
+    recorder = "not recording" if runtime.recorded_bytes is None else f"recorder {format_bytes(runtime.recorded_bytes)}"
+    step = f"{runtime.step_ms:.1f} ms" + (" compiled" if runtime.compiled else "")
     lines: list[list[Run]] = [
-        [(f" {run.frames_per_s:,.0f} msg/s -> step {step} -> snapshot {s.seq if s else 0:,}", "text")],
+        [
+            (
+                f" {runtime.frames_per_s:,.0f} msg/s -> step {step} -> snapshot {snapshot.seq if snapshot else 0:,}",
+                "text",
+            )
+        ],
         [
             (f" {recorder}, ", "text"),
-            (f"{run.dropped} dropped", "bad" if run.dropped else "text"),
-            (f", {run.overruns} overruns", "warn" if run.overruns else "text"),
+            (f"{runtime.dropped} dropped", "bad" if runtime.dropped else "text"),
+            (f", {runtime.overruns} overruns", "warn" if runtime.overruns else "text"),
         ],
-        [(f" screen {frame.rate_hz:.1f} Hz, draw {frame.draw_ms:.0f} ms, {frame.skipped} frames skipped", "text")],
+        [
+            (
+                f" screen {frame.rate_hz:.1f} Hz, draw {frame.draw_ms:.0f} ms, {frame.skipped_frames} frames skipped",
+                "text",
+            )
+        ],
     ]
-    rows = [_rule("PIPELINE", width), *(fit(line, width) for line in lines)]
-    for sink in run.sinks:
-        rows += _wrapped(" ", "text", foreign(sink, 300), width, "text")
-    if filling := backfill(run.backfill):
-        rows += _wrapped(" ", "text", "".join(text for text, _ in filling), width, "text")
-    if run.note:
-        rows += _wrapped(" ", "text", foreign(run.note, 600), width)
+    rows = [_section_rule("PIPELINE", width), *(fit(line, width) for line in lines)]
+    for sink in runtime.sinks:
+        rows += _wrap_rows(" ", "text", cell_text(sink, 300), width, "text")
+    if progress_runs := backfill(runtime.backfill):
+        rows += _wrap_rows(" ", "text", "".join(text for text, _ in progress_runs), width, "text")
+    if runtime.note:
+        rows += _wrap_rows(" ", "text", cell_text(runtime.note, 600), width)
     for fault in frame.faults:
-        rows += _wrapped(" screen fault in ", "bad", foreign(fault, 600), width, "text")
+        rows += _wrap_rows(" screen fault in ", "bad", cell_text(fault, 600), width, "text")
     return rows
 
 
-def _missing(frame: Frame, width: int) -> list[Row]:
-    s = frame.newest
-    if s is None:
+def _missing_rows(frame: Frame, width: int) -> list[Row]:
+    snapshot = frame.latest_snapshot
+    if snapshot is None:
         return []
-    p = s.positions
-    cover = "n/a" if p.coverage is None else percent(p.coverage, 0, plus=False)
-    warm = ", warming: older history not seen yet" if p.warming else ""
-    model = f" {s.instruments:,} options   positions {foreign(p.model, 12)}, coverage {cover}{warm}"
-    rows = [_rule("BOOK, AND WHAT IS MISSING", width), fit(((model, "text"),), width)]
-    for text in s.unavailable:
-        rows += _wrapped(" n/a: ", "warn", foreign(text, 600), width)
-    if not s.unavailable:
+    p = snapshot.positions
+    coverage_text = "n/a" if p.coverage is None else format_percent(p.coverage, 0, plus=False)
+    warming_text = ", warming: older history not seen yet" if p.warming else ""
+    model = (
+        f" {snapshot.instruments:,} options   positions {cell_text(p.model, 12)}, coverage "
+        f"{coverage_text}{warming_text}"
+    )
+    rows = [_section_rule("BOOK, AND WHAT IS MISSING", width), fit(((model, "text"),), width)]
+    for text in snapshot.unavailable:
+        rows += _wrap_rows(" n/a: ", "warn", cell_text(text, 600), width)
+    if not snapshot.unavailable:
         rows.append(fit(((" nothing is missing", "dim"),), width))
     return rows

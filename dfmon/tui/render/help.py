@@ -7,15 +7,15 @@ from typing import Final
 
 from dfmon.tui.actions import ACTIONS, GROUPS
 from dfmon.tui.layout import Rect
-from dfmon.tui.render.box import framed, inner, scrolled
+from dfmon.tui.render.box import bordered_panel, inner_size, scroll_window
+from dfmon.tui.render.formatting import Row, Run, fit
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.text import Row, Run, fit
 
-_READ: Final = (
+_LEGEND: Final = (
     "▲ ▼ ■  rising, falling, flat   ● ◐ ○  good, slow, down   K block   + c combo",
     "~ stale   ! incomplete, or a block   · too small   n/a not known   [ ] cursor",
 )
-_MEANING: Final = {
+_PANEL_HELP: Final = {
     "chart": "Spot against the flip: the price where dealers' net gamma turns.",
     "heatmap": "NGI: USD of delta dealers gain per +1%. Positive: they sell a rise; negative: buy it.",
     "gauges": "HPP: hedge pressure. Positive: dealers must sell. psi: NGI over market depth.",
@@ -29,25 +29,28 @@ _MEANING: Final = {
 
 def help_sheet(frame: Frame, rect: Rect) -> list[Row]:
     """Keys and legend; what does not fit is scrolled to."""
-    width, height = inner(rect)
-    shown, place = scrolled(help_rows(frame, width), height, frame.view.scroll)
-    return framed(rect, [("HELP", "title"), (f"  esc closes{place}", "dim")], shown, focus=False)
+    width, height = inner_size(rect)
+    visible, position_text = scroll_window(help_rows(frame, width), height, frame.view.scroll)
+    return bordered_panel(rect, [("HELP", "title"), (f"  esc closes{position_text}", "dim")], visible, focus=False)
 
 
 def help_rows(frame: Frame, width: int) -> list[Row]:
     """How to read the panel in focus and its glyphs, then two columns of keys from the table."""
     half = width // 2
-    meaning = _MEANING[frame.view.below or frame.view.panel]
-    body: list[Row] = [fit(((f" {text}", "text"),), width) for text in (meaning, *_READ)]
-    at = min(range(1, len(GROUPS)), key=lambda i: max(len(_column(GROUPS[:i])), len(_column(GROUPS[i:]))))
-    pairs = zip_longest(_column(GROUPS[:at]), _column(GROUPS[at:]))
-    return [*body, *((*fit(one or (), half), *fit(other or (), width - half)) for one, other in pairs)]
+    panel_help = _PANEL_HELP[frame.view.sheet_under_help or frame.view.panel]
+    body: list[Row] = [fit(((f" {text}", "text"),), width) for text in (panel_help, *_LEGEND)]
+    split = min(range(1, len(GROUPS)), key=lambda i: max(len(_key_rows(GROUPS[:i])), len(_key_rows(GROUPS[i:]))))
+    pairs = zip_longest(_key_rows(GROUPS[:split]), _key_rows(GROUPS[split:]))
+    return [
+        *body,
+        *((*fit(left_row or (), half), *fit(right_row or (), width - half)) for left_row, right_row in pairs),
+    ]
 
 
-def _column(groups: tuple[str, ...]) -> list[list[Run]]:
+def _key_rows(groups: tuple[str, ...]) -> list[list[Run]]:
     """The actions of some groups, one to a line."""
     out: list[list[Run]] = []
     for group in groups:
         out.append([(f" {group}", "head")])
-        out += [[(f" {a.shown:<8}", "key"), (a.help, "text")] for a in ACTIONS if a.group == group and a.help]
+        out += [[(f" {a.key_label:<8}", "key"), (a.help, "text")] for a in ACTIONS if a.group == group and a.help]
     return out

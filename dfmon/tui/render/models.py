@@ -7,71 +7,84 @@ from __future__ import annotations
 from typing import Final
 
 from dfmon.model.snapshot import FlowSnapshot, ModelRow
-from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.text import (
-    NOTHING,
+from dfmon.tui.render.formatting import (
+    NOT_AVAILABLE,
     Row,
     Run,
+    cell_text,
     fit,
-    foreign,
+    format_percent,
+    format_usd,
     level,
-    money,
-    percent,
+    row_width,
     sign_style,
-    width_of,
 )
+from dfmon.tui.render.frame import Frame
 from dfmon.tui.view import MODELS
 
-COLUMNS: Final = (("NGI/+1%", "ngi"), ("VSS/+1pt", "vss"), ("CHL/24h", "chl"), ("VOLG/+1pt", "volg"))
+MODEL_COLUMNS: Final = (("NGI/+1%", "ngi"), ("VSS/+1pt", "vss"), ("CHL/24h", "chl"), ("VOLG/+1pt", "volg"))
 _NO_FILE: Final = "needs --positions file:PATH"
 
 
-def models_of(s: FlowSnapshot) -> tuple[ModelRow, ...]:
+def model_rows(snapshot: FlowSnapshot) -> tuple[ModelRow, ...]:
     """The rows of the snapshot; the model in force alone where it has none."""
-    if s.models:
-        return s.models
-    m = s.metrics
+    if snapshot.models:
+        return snapshot.models
+    m = snapshot.metrics
     numbers = (m.ngi.value, m.vss.value, m.chl.value, m.volg.value)
-    return (ModelRow(s.positions.model, *numbers, s.flip.level, s.flip.net),)
+    return (ModelRow(snapshot.positions.model, *numbers, snapshot.flip.level, snapshot.flip.net),)
 
 
-def known_models(s: FlowSnapshot | None) -> tuple[str, ...]:
+def known_models(snapshot: FlowSnapshot | None) -> tuple[str, ...]:
     """The models `b` goes through: those that have numbers; a file is among them only where one was given."""
-    return tuple(row.model for row in (s.models if s is not None else ()) if row.ngi is not None) or MODELS
+    return (
+        tuple(row.model for row in (snapshot.models if snapshot is not None else ()) if row.ngi is not None) or MODELS
+    )
 
 
-def models(frame: Frame, s: FlowSnapshot, width: int) -> list[Row]:
+def models(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Row]:
     """A header and a row a model, the one in force marked."""
-    cell = 10 if width >= 72 else 8
-    count = max(1, min(len(COLUMNS), (width - 24) // cell))
-    head = "".join(f"{name if cell > 8 else name.split('/')[0]:>{cell}}" for name, _ in COLUMNS[:count])
+    cell_width = 10 if width >= 72 else 8
+    column_count = max(1, min(len(MODEL_COLUMNS), (width - 24) // cell_width))
+    head = "".join(
+        f"{name if cell_width > 8 else name.split('/')[0]:>{cell_width}}" for name, _ in MODEL_COLUMNS[:column_count]
+    )
     rows: list[Row] = [fit(((f" {'MODEL':<11}{head}  G-FLIP", "head"),), width)]
-    have = models_of(s)
-    rows += [_line(frame, s, row, cell, count, width) for row in have]
-    missing = [name for name in (*MODELS, "file") if name not in {row.model for row in have}]
-    for name in missing if s.models else ():
-        why = _NO_FILE if name == "file" else "not computed"
-        rows.append(fit(((f"  {name:<10}", "dim"), (f"{NOTHING:>{cell}}", "absent"), (f"  {why}", "dim")), width))
+    available_rows = model_rows(snapshot)
+    rows += [_model_row(frame, snapshot, row, cell_width, column_count, width) for row in available_rows]
+    missing = [name for name in (*MODELS, "file") if name not in {row.model for row in available_rows}]
+    for name in missing if snapshot.models else ():
+        reason = _NO_FILE if name == "file" else "not computed"
+        rows.append(
+            fit(((f"  {name:<10}", "dim"), (f"{NOT_AVAILABLE:>{cell_width}}", "absent"), (f"  {reason}", "dim")), width)
+        )
     return rows
 
 
-def _line(frame: Frame, s: FlowSnapshot, row: ModelRow, cell: int, count: int, width: int) -> Row:
-    active = row.model == s.positions.model
-    name = f"{'▶' if active else ' '} {foreign(row.model, 9):<10}"
+def _model_row(
+    frame: Frame, snapshot: FlowSnapshot, row: ModelRow, cell_width: int, column_count: int, width: int
+) -> Row:
+    active = row.model == snapshot.positions.model
+    name = f"{'▶' if active else ' '} {cell_text(row.model, 9):<10}"
     out: list[Run] = [(name, "strong" if active else "text")]
-    for _, field in COLUMNS[:count]:
+    for _, field in MODEL_COLUMNS[:column_count]:
         value: float | None = getattr(row, field)
-        out.append((f"{money(value):>{cell}}", "absent" if value is None else frame.shade(sign_style(value))))
-    return fit((*out, ("  ", "text"), *_flip(frame, s, row, width - width_of(out) - 2)), width)
+        out.append(
+            (f"{format_usd(value):>{cell_width}}", "absent" if value is None else frame.dim_if_stale(sign_style(value)))
+        )
+    return fit((*out, ("  ", "text"), *_flip_runs(frame, snapshot, row, width - row_width(out) - 2)), width)
 
 
-def _flip(frame: Frame, s: FlowSnapshot, row: ModelRow, room: int) -> list[Run]:
+def _flip_runs(frame: Frame, snapshot: FlowSnapshot, row: ModelRow, available: int) -> list[Run]:
     """The level and how far spot is from it, or the sign that holds throughout."""
     if row.flip is None:
         if row.ngi is None:
-            return [(NOTHING, "absent")]
+            return [(NOT_AVAILABLE, "absent")]
         side = "long" if row.flip_net > 0 else "short" if row.flip_net < 0 else "flat"
-        return [(f"none, {side}{' throughout' if room >= 22 else ''}", "text")]
+        return [(f"none, {side}{' throughout' if available >= 22 else ''}", "text")]
     text = level(row.flip)
-    away = f" ({percent(s.spot / row.flip - 1)})" if s.spot is not None else ""
-    return [(text, frame.shade("flip")), (away if len(text + away) <= room else "", "dim")]
+    distance_text = f" ({format_percent(snapshot.spot / row.flip - 1)})" if snapshot.spot is not None else ""
+    return [
+        (text, frame.dim_if_stale("flip")),
+        (distance_text if len(text + distance_text) <= available else "", "dim"),
+    ]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dfmon.tui.render.text import Row, fit
+from dfmon.tui.render.formatting import Row, fit
 
 Values = Sequence[float | None]
-_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+_BRAILLE_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
 class Canvas:
@@ -26,72 +26,76 @@ class Canvas:
         share = (self.hi - value) / (self.hi - self.lo) if self.hi > self.lo else 0.5
         return min(last, max(0, round(share * last)))
 
-    def inside(self, value: float | None) -> bool:
+    def contains(self, value: float | None) -> bool:
         return value is not None and self.lo <= value <= self.hi
 
-    def put(self, x: int, y: int, char: str, style: str, *, over: bool = True) -> None:
-        if 0 <= x < self.width and 0 <= y < self.height and (over or self._cells[y][x][0] == " "):
+    def set_cell(self, x: int, y: int, char: str, style: str, *, overwrite: bool = True) -> None:
+        if 0 <= x < self.width and 0 <= y < self.height and (overwrite or self._cells[y][x][0] == " "):
             self._cells[y][x] = (char, style)
 
-    def write(self, x: int, y: int, text: str, style: str) -> None:
+    def write_text(self, x: int, y: int, text: str, style: str) -> None:
         for i, char in enumerate(text):
-            self.put(x + i, y, char, style)
+            self.set_cell(x + i, y, char, style)
 
-    def level(self, value: float | None, char: str, style: str) -> None:
+    def draw_level(self, value: float | None, char: str, style: str) -> None:
         """A horizontal line where nothing else is drawn; nothing where the value is out of sight."""
-        if value is not None and self.inside(value):
+        if value is not None and self.contains(value):
             y = self.row_of(value)
             for x in range(self.width):
-                self.put(x, y, char, style, over=False)
+                self.set_cell(x, y, char, style, overwrite=False)
 
-    def dashes(self, values: Values, char: str, style: str) -> None:
+    def draw_dashes(self, values: Values, char: str, style: str) -> None:
         """One mark per column, without joints: for levels that jump."""
         for x, value in enumerate(values):
-            if value is not None and self.inside(value):
-                self.put(x, self.row_of(value), char, style)
+            if value is not None and self.contains(value):
+                self.set_cell(x, self.row_of(value), char, style)
 
-    def line(self, values: Values, style: str) -> None:
+    def draw_line(self, values: Values, style: str) -> None:
         """A joined line in box-drawing characters."""
-        last: int | None = None
+        previous_y: int | None = None
         for x, value in enumerate(values):
             if value is None:
-                last = None
+                previous_y = None
                 continue
             y = self.row_of(value)
-            if last is None or last == y:
-                self.put(x, y, "─", style)
+            if previous_y is None or previous_y == y:
+                self.set_cell(x, y, "─", style)
             else:
-                self.put(x, last, "╮" if y > last else "╯", style)
-                self.put(x, y, "╰" if y > last else "╭", style)
-                for between in range(min(y, last) + 1, max(y, last)):
-                    self.put(x, between, "│", style)
-            last = y
+                self.set_cell(x, previous_y, "╮" if y > previous_y else "╯", style)
+                self.set_cell(x, y, "╰" if y > previous_y else "╭", style)
+                for mid_y in range(min(y, previous_y) + 1, max(y, previous_y)):
+                    self.set_cell(x, mid_y, "│", style)
+            previous_y = y
 
-    def dots(self, values: Values, style: str) -> None:
+    def draw_braille(self, values: Values, style: str) -> None:
         """A line in braille: two points across and four down in each cell; `values` has two per column."""
         masks: dict[tuple[int, int], int] = {}
-        last: int | None = None
+        previous_y: int | None = None
         for i, value in enumerate(values):
             if value is None:
-                last = None
+                previous_y = None
                 continue
             y = self.row_of(value, 4)
-            low, high = (y, y) if last is None else (min(y, last + (y > last)), max(y, last - (y < last)))
+            low, high = (
+                (y, y)
+                if previous_y is None
+                else (min(y, previous_y + (y > previous_y)), max(y, previous_y - (y < previous_y)))
+            )
             for dot in range(low, high + 1):
-                at = (i // 2, dot // 4)
-                masks[at] = masks.get(at, 0) | _DOTS[dot % 4][i % 2]
-            last = y
+                cell = (i // 2, dot // 4)
+                masks[cell] = masks.get(cell, 0) | _BRAILLE_DOTS[dot % 4][i % 2]
+            previous_y = y
         for (x, y), mask in masks.items():
-            self.put(x, y, chr(0x2800 + mask), style)
+            self.set_cell(x, y, chr(0x2800 + mask), style)
 
     def rows(self) -> list[Row]:
         return [fit(row, self.width) for row in self._cells]
 
 
-def nice(size: float) -> float:
+def nice_number(size: float) -> float:
     """The next of 1, 2, 5 times a power of ten.
 
-    >>> nice(0.7), nice(3.0), nice(200.0)
+    >>> nice_number(0.7), nice_number(3.0), nice_number(200.0)
     (1.0, 5.0, 200.0)
     """
     if size <= 0:
@@ -111,16 +115,16 @@ def bar(value: float | None, scale: float, half: int) -> tuple[str, str, str]:
     cells = 0 if scale <= 0 else min(half, round(abs(value) / scale * half))
     if cells == 0 and value and scale > 0 and abs(value) > 0.1 * scale / half:
         cells = 1
-    full, free = "█" * cells, "·" * (half - cells)
-    return (free + full, "·" * half, "neg") if value < 0 else ("·" * half, full + free, "pos")
+    filled, empty = "█" * cells, "·" * (half - cells)
+    return (empty + filled, "·" * half, "neg") if value < 0 else ("·" * half, filled + empty, "pos")
 
 
-def spark(values: Values, width: int) -> str:
+def sparkline(values: Values, width: int) -> str:
     """History as one row of eighths, scaled to itself; a space where there is nothing."""
-    known = [v for v in values if v is not None]
-    if not known:
+    known_values = [v for v in values if v is not None]
+    if not known_values:
         return " " * width
-    low, high = min(known), max(known)
+    low, high = min(known_values), max(known_values)
     blocks = "▁▂▃▄▅▆▇█"
     span = high - low
     tail = list(values)[-width:]

@@ -14,27 +14,27 @@ from textual.events import Key, Resize
 from textual.screen import Screen
 
 from dfmon.tui.actions import ACTIONS
-from dfmon.tui.layout import Plan, Rect, plan
-from dfmon.tui.palette import Look
+from dfmon.tui.layout import Layout, Rect, layout
+from dfmon.tui.palette import Appearance
 from dfmon.tui.render.alerts import alerts
 from dfmon.tui.render.chart import chart
 from dfmon.tui.render.detail import detail
 from dfmon.tui.render.feeds import feeds
+from dfmon.tui.render.formatting import Row, fit
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.gauges import gauges
 from dfmon.tui.render.heatmap import heatmap
 from dfmon.tui.render.help import help_sheet
 from dfmon.tui.render.positions import positions
 from dfmon.tui.render.profile import profile
-from dfmon.tui.render.state import keys, small, state
+from dfmon.tui.render.status_line import footer_line, small_screen, status_line
 from dfmon.tui.render.strip import banner, strip
 from dfmon.tui.render.tape import tape
-from dfmon.tui.render.text import Row, fit
-from dfmon.tui.widgets import RowGrid
+from dfmon.tui.row_grid import RowGrid
 
-Present = Callable[[Frame, Rect], list[Row]]
+Renderer = Callable[[Frame, Rect], list[Row]]
 
-PRESENT: Final[dict[str, Present]] = {
+RENDERERS: Final[dict[str, Renderer]] = {
     "strip": lambda frame, rect: strip(frame, rect.width),
     "banner": lambda frame, rect: banner(frame, rect.width),
     "chart": chart,
@@ -47,14 +47,14 @@ PRESENT: Final[dict[str, Present]] = {
     "help": help_sheet,
     "feeds": feeds,
     "positions": positions,
-    "state": lambda frame, rect: state(frame, rect.width),
-    "keys": lambda frame, rect: keys(frame, rect.width),
-    "small": lambda frame, rect: small(frame, rect.width, rect.height),
+    "state": lambda frame, rect: status_line(frame, rect.width),
+    "keys": lambda frame, rect: footer_line(frame, rect.width),
+    "small": lambda frame, rect: small_screen(frame, rect.width, rect.height),
 }
 
 
 class MainScreen(Screen[None], inherit_bindings=False):
-    """Holds the grids. What they show is decided in `present`, where they are in `plan`."""
+    """Holds the grids. What they show is decided in `present`, where they are in `layout`."""
 
     AUTO_FOCUS = None
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -62,63 +62,63 @@ class MainScreen(Screen[None], inherit_bindings=False):
         for action in ACTIONS
     ]
 
-    def __init__(self, on_size: Callable[[], None], on_typed: Callable[[str, str | None], bool]) -> None:
+    def __init__(self, redraw: Callable[[], None], forward_key: Callable[[str, str | None], bool]) -> None:
         super().__init__()
-        self._on_size, self._on_typed = on_size, on_typed
-        self._plan: Plan = {}
-        self.grids = {name: RowGrid(name) for name in PRESENT}
+        self._redraw, self._forward_key = redraw, forward_key
+        self._panel_layout: Layout = {}
+        self.grids = {name: RowGrid(name) for name in RENDERERS}
         self.faults: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
         yield from self.grids.values()
 
     def on_resize(self, event: Resize) -> None:
-        self._on_size()
+        self._redraw()
 
     def on_key(self, event: Key) -> None:
         """What is typed into an open prompt is no command; only ctrl+c stays one."""
-        if event.key != "ctrl+c" and self._on_typed(event.key, event.character):
+        if event.key != "ctrl+c" and self._forward_key(event.key, event.character):
             event.stop()
             event.prevent_default()
 
-    def draw(self, frame: Frame, look: Look, *, skip: frozenset[str] = frozenset()) -> int:
+    def draw(self, frame: Frame, appearance: Appearance, *, skip: frozenset[str] = frozenset()) -> int:
         """Place and fill the panels; the number of rows that changed."""
-        view, known = frame.view, frame.detail
+        view, snapshot_detail = frame.view, frame.detail
         view.size = self.size.width, self.size.height
-        expiries = len(known.heatmap.expiries) if known else 8
-        new = plan(
+        expiries = len(snapshot_detail.heatmap.expiries) if snapshot_detail else 8
+        new_layout = layout(
             self.size.width, self.size.height, panel=view.panel, zoom=view.zoom, sheet=view.sheet, expiries=expiries
         )
-        moved = new != self._plan
-        if moved:
-            self._place(new)
+        layout_changed = new_layout != self._panel_layout
+        if layout_changed:
+            self._place_panels(new_layout)
         changed = 0
-        for name, rect in new.items():
-            if moved or name not in skip:
-                changed += self.grids[name].show(self._rows(name, frame, rect), look)
+        for name, rect in new_layout.items():
+            if layout_changed or name not in skip:
+                changed += self.grids[name].show_rows(self._panel_rows(name, frame, rect), appearance)
         return changed
 
-    def lines(self) -> list[str]:
+    def text_lines(self) -> list[str]:
         """What is on screen, as text."""
         return [strip.text.rstrip() for strip in self._compositor.render_strips()]
 
-    def _rows(self, name: str, frame: Frame, rect: Rect) -> list[Row]:
+    def _panel_rows(self, name: str, frame: Frame, rect: Rect) -> list[Row]:
         """A panel that fails says so in its place; the others go on."""
         try:
-            return PRESENT[name](frame, rect)
+            return RENDERERS[name](frame, rect)
         except Exception as error:
             self.faults[name] = f"{type(error).__name__}: {error}"
             self.log.error(f"panel {name}: {self.faults[name]}")
             return [fit(((f" {name} failed, see feeds (f)", "bad"),), rect.width)]
 
-    def _place(self, new: Plan) -> None:
+    def _place_panels(self, new_layout: Layout) -> None:
         for name, grid in self.grids.items():
-            rect = new.get(name)
-            old = self._plan.get(name)
+            rect = new_layout.get(name)
+            old_rect = self._panel_layout.get(name)
             if rect is None:
                 grid.display = False
-            elif rect != old:
+            elif rect != old_rect:
                 grid.display = True
                 grid.styles.offset = (rect.x, rect.y)
                 grid.styles.width, grid.styles.height = rect.width, rect.height
-        self._plan = new
+        self._panel_layout = new_layout

@@ -12,85 +12,85 @@ from typing import Final
 
 from dfmon.model.events import BookLost, BookSnapshot, BookUpdate, Event, Market
 from dfmon.venues.binance.wire import Depth, DepthSnapshot
-from dfmon.venues.decoding import ns
+from dfmon.venues.decoding import ms_to_ns
 
-_WAITING: Final = 2_000  # differences kept while a snapshot is under way: some minutes
+_MAX_PENDING: Final = 2_000  # differences kept while a snapshot is under way: some minutes
 
 
-class _Fit(Enum):
+class _Continuity(Enum):
     """How a difference relates to the book."""
 
     NEXT = auto()
     OLD = auto()
-    BROKEN = auto()
+    GAP = auto()
 
 
-class DepthChain:
+class DepthSequencer:
     """One book. `wants_snapshot` is true from the first difference without one until a snapshot is taken."""
 
     def __init__(self, venue: str, market: Market, underlying: str) -> None:
         self._venue = venue
         self._market = market
         self._underlying = underlying
-        self._waiting: deque[Depth] = deque(maxlen=_WAITING)
+        self._pending: deque[Depth] = deque(maxlen=_MAX_PENDING)
         self._last: int | None = None
-        self._fresh = False  # the snapshot has not been continued yet
+        self._just_synced = False  # the snapshot has not been continued yet
         self.wants_snapshot = False
 
     def update(self, diff: Depth) -> list[Event]:
         """A difference from the stream."""
         if self._last is None:
-            self._waiting.append(diff)
+            self._pending.append(diff)
             self.wants_snapshot = True
             return []
-        fit = self._fit(diff)
-        if fit is _Fit.BROKEN:
+        continuity = self._continuity(diff)
+        if continuity is _Continuity.GAP:
             self._restart(diff)
             return [self.lost()]
-        return [self._apply(diff)] if fit is _Fit.NEXT else []
+        return [self._apply(diff)] if continuity is _Continuity.NEXT else []
 
     def snapshot(self, book: DepthSnapshot) -> list[Event]:
         """The REST book, and the kept differences that continue it; nothing where it is too old."""
         if self._last is not None:
             return []
-        self._last, self._fresh = book.lastUpdateId, True
-        kept, self._waiting = self._waiting, deque(maxlen=_WAITING)
+        self._last, self._just_synced = book.lastUpdateId, True
+        pending, self._pending = self._pending, deque(maxlen=_MAX_PENDING)
         updates: list[Event] = []
-        while kept:
-            diff = kept.popleft()
-            fit = self._fit(diff)
-            if fit is _Fit.BROKEN:
-                self._restart(diff, *kept)
+        while pending:
+            diff = pending.popleft()
+            continuity = self._continuity(diff)
+            if continuity is _Continuity.GAP:
+                self._restart(diff, *pending)
                 return []  # nothing of this book has been told yet
-            if fit is _Fit.NEXT:
+            if continuity is _Continuity.NEXT:
                 updates.append(self._apply(diff))
         self.wants_snapshot = False
-        exch_ns = ns(book.E)
+        exch_ns = ms_to_ns(book.E)
         first = BookSnapshot(self._venue, self._market, self._underlying, exch_ns, book.bids, book.asks)
         return [first, *updates]
 
     def lost(self) -> BookLost:
         return BookLost(self._venue, self._market, self._underlying)
 
-    def _fit(self, diff: Depth) -> _Fit:
+    def _continuity(self, diff: Depth) -> _Continuity:
         last = self._last or 0
         if self._market is Market.SPOT:
             if diff.u <= last:
-                return _Fit.OLD
-            return _Fit.NEXT if last + 1 >= diff.U else _Fit.BROKEN
-        if self._fresh:  # the first one covers the snapshot's id
+                return _Continuity.OLD
+            return _Continuity.NEXT if last + 1 >= diff.U else _Continuity.GAP
+        if self._just_synced:  # the first one covers the snapshot's id
             if diff.u < last:
-                return _Fit.OLD
-            return _Fit.NEXT if last >= diff.U or diff.pu == last else _Fit.BROKEN
+                return _Continuity.OLD
+            return _Continuity.NEXT if last >= diff.U or diff.pu == last else _Continuity.GAP
         if diff.pu == last:
-            return _Fit.NEXT
-        return _Fit.OLD if diff.u <= last else _Fit.BROKEN
+            return _Continuity.NEXT
+        return _Continuity.OLD if diff.u <= last else _Continuity.GAP
 
     def _apply(self, diff: Depth) -> BookUpdate:
-        self._last, self._fresh = diff.u, False
-        exch_ns = ns(diff.T or diff.E)
+        self._last, self._just_synced = diff.u, False
+        exch_ns = ms_to_ns(diff.T or diff.E)
         return BookUpdate(self._venue, self._market, self._underlying, exch_ns, diff.b, diff.a)
 
     def _restart(self, *diffs: Depth) -> None:
         self._last, self.wants_snapshot = None, True
-        self._waiting = deque(diffs, maxlen=_WAITING)
+        self._pending = deque(diffs, maxlen=_MAX_PENDING)

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Generic, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from dfmon.venues.decoding import Amount, Level, Ms, Positive, Serial
+from dfmon.venues.decoding import EpochMs, Level, NonNegativeFloat, PositiveFloat, TradeNumber
 
 T = TypeVar("T")
 
@@ -35,19 +35,19 @@ class AnyStream(Struct):
 class AggTrade(Struct):
     """Taker prints of one price and side; `m`: the buyer was the maker."""
 
-    p: Positive
-    q: Positive
-    T: Ms
+    p: PositiveFloat
+    q: PositiveFloat
+    T: EpochMs
     m: bool
-    a: Serial = 0
+    a: TradeNumber = 0
 
 
 class Trade(Struct):
     """One fill; futures name its kind in `X`."""
 
-    p: Positive
-    q: Positive
-    T: Ms
+    p: PositiveFloat
+    q: PositiveFloat
+    T: EpochMs
     m: bool
     t: int
     X: str = ""
@@ -56,18 +56,18 @@ class Trade(Struct):
 class Ticker(Struct):
     """24 hours; `q` is the quote volume. The futures' has no best bid and ask."""
 
-    c: Amount
-    q: Amount
-    E: Ms
-    b: Amount = 0.0
-    a: Amount = 0.0
+    c: NonNegativeFloat
+    q: NonNegativeFloat
+    E: EpochMs
+    b: NonNegativeFloat = 0.0
+    a: NonNegativeFloat = 0.0
 
 
 class MarkPrice(Struct):
     """Mark `p`, index `i`, funding rate `r` (a fraction, "" where there is none)."""
 
-    E: Ms
-    p: Positive
+    E: EpochMs
+    p: PositiveFloat
     i: str = ""
     r: str = ""
 
@@ -76,10 +76,10 @@ class Order(Struct):
     """The liquidation order: `z` filled so far at the average price `ap`."""
 
     S: str
-    p: Amount
-    ap: Amount
-    z: Amount
-    T: Ms
+    p: NonNegativeFloat
+    ap: NonNegativeFloat
+    z: NonNegativeFloat
+    T: EpochMs
 
 
 class ForceOrder(Struct):
@@ -89,22 +89,22 @@ class ForceOrder(Struct):
 class BookTicker(Struct):
     """Best bid and ask; the spot one carries no time at all."""
 
-    b: Amount
-    B: Amount
-    a: Amount
-    A: Amount
-    T: Ms = 0
+    b: NonNegativeFloat
+    B: NonNegativeFloat
+    a: NonNegativeFloat
+    A: NonNegativeFloat
+    T: EpochMs = 0
 
 
 class Depth(Struct):
     """A difference of the book: update ids `U`..`u`; futures name the id before them in `pu`."""
 
-    E: Ms
+    E: EpochMs
     U: int
     u: int
     b: tuple[Level, ...]
     a: tuple[Level, ...]
-    T: Ms = 0
+    T: EpochMs = 0
     pu: int = -1
 
 
@@ -114,21 +114,21 @@ class DepthSnapshot(Struct):
     lastUpdateId: int
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
-    E: Ms = 0
+    E: EpochMs = 0
 
 
 class OpenInterest(Struct):
-    openInterest: Amount
-    time: Ms = 0
+    openInterest: NonNegativeFloat
+    time: EpochMs = 0
 
 
 class PremiumIndex(Struct):
     """What the stream of mark prices says, by REST."""
 
-    markPrice: Positive
+    markPrice: PositiveFloat
     indexPrice: str = ""
     lastFundingRate: str = ""
-    time: Ms = 0
+    time: EpochMs = 0
 
 
 class FundingInfo(Struct):
@@ -142,7 +142,7 @@ def _stream(kind: type[T]) -> msgspec.json.Decoder[Stream[T]]:
     return msgspec.json.Decoder(Stream[kind], strict=False)  # type: ignore[valid-type]
 
 
-other: Final = msgspec.json.Decoder(AnyStream)
+any_stream: Final = msgspec.json.Decoder(AnyStream)
 agg_trade: Final = _stream(AggTrade)
 trade: Final = _stream(Trade)
 ticker: Final = _stream(Ticker)

@@ -21,22 +21,22 @@ from dfmon.model.events import (
     VolIndex,
 )
 from dfmon.model.instrument import Instrument, Kind, OptionType, Settlement
-from dfmon.model.units import MILLISECOND, NAN, clean
-from dfmon.venues.decoding import known, ns, positive
+from dfmon.model.units import MILLISECOND, NAN, sanitize
+from dfmon.venues.decoding import ms_to_ns, or_nan, positive_or_nan
 from dfmon.venues.deribit import wire
 
-_LAST_EXPIRY_MS: Final = 9_000_000_000_000
+_MAX_EXPIRY_MS: Final = 9_000_000_000_000
 
 
 def percent(value: float | None) -> float:
     """An IV in percent as a decimal; 0.0 means that none solves, not a volatility of zero."""
-    return positive(value) / 100.0
+    return positive_or_nan(value) / 100.0
 
 
 class Ticker(wire.Ticker, frozen=True, gc=False, kw_only=True):
     """The busiest conversion: written out and by position, since calls and keywords cost as much as the decoding."""
 
-    def read(self) -> OptionTicker:
+    def to_option_ticker(self) -> OptionTicker:
         """In our units: percent becomes decimal; `x or NAN` reads null and 0.0 alike as none."""
         bid, ask = self.best_bid_price or NAN, self.best_ask_price or NAN
         return OptionTicker(
@@ -57,8 +57,8 @@ class Ticker(wire.Ticker, frozen=True, gc=False, kw_only=True):
         )
 
 
-ticker: Final = msgspec.json.Decoder(wire.Push[Ticker])
-ticker_asked: Final = msgspec.json.Decoder(Ticker)
+ticker: Final = msgspec.json.Decoder(wire.Notification[Ticker])
+ticker_response: Final = msgspec.json.Decoder(Ticker)
 
 
 def greeks(ticker: OptionTicker) -> OptionGreeks:
@@ -66,28 +66,28 @@ def greeks(ticker: OptionTicker) -> OptionGreeks:
     return OptionGreeks(ticker.venue, ticker.name, ticker.exch_ns, ticker.mark_iv, ticker.forward, ticker.greeks)
 
 
-class OptionChanges:
+class OptionTickerStates:
     """`incremental_ticker` of options: a snapshot begins one, and what a change does not name stays as it was."""
 
     def __init__(self) -> None:
-        self._held: dict[str, dict[str, Any]] = {}
+        self._states: dict[str, dict[str, Any]] = {}
 
     def apply(self, name: str, frame: bytes) -> Ticker:
         """The whole state after a frame. Raises where a change has no snapshot before it, or the frame is damaged."""
-        said = wire.fields.decode(frame).params.data
-        if said.get("type") == "change":
-            if name not in self._held:
+        update = wire.fields.decode(frame).params.data
+        if update.get("type") == "change":
+            if name not in self._states:
                 raise ValueError(f"{name}: a change before any snapshot")
-            before = self._held[name]
-            said = {**before, **{key: _merged(before.get(key), value) for key, value in said.items()}}
-        ticker = msgspec.convert(said, Ticker)
-        if "type" in said:  # a plain ticker is whole each time
-            self._held[name] = said
+            before = self._states[name]
+            update = {**before, **{key: _merged(before.get(key), value) for key, value in update.items()}}
+        ticker = msgspec.convert(update, Ticker)
+        if "type" in update:  # a plain ticker is whole each time
+            self._states[name] = update
         return ticker
 
 
-def _merged(before: Any, said: Any) -> Any:
-    return {**before, **said} if isinstance(before, dict) and isinstance(said, dict) else said
+def _merged(before: Any, update: Any) -> Any:
+    return {**before, **update} if isinstance(before, dict) and isinstance(update, dict) else update
 
 
 def summary(row: wire.Summary) -> OptionTicker:
@@ -96,15 +96,15 @@ def summary(row: wire.Summary) -> OptionTicker:
     return OptionTicker(
         venue=wire.SOURCE,
         name=row.instrument_name,
-        exch_ns=ns(row.creation_timestamp),
+        exch_ns=ms_to_ns(row.creation_timestamp),
         mark_iv=percent(row.mark_iv),
-        mark=known(row.mark_price),
-        bid=positive(row.bid_price),
-        ask=positive(row.ask_price),
-        open_interest=known(row.open_interest),
-        forward=positive(row.underlying_price),
-        index=NAN if isinstance(delivery, str) else positive(delivery),
-        volume=known(row.volume),
+        mark=or_nan(row.mark_price),
+        bid=positive_or_nan(row.bid_price),
+        ask=positive_or_nan(row.ask_price),
+        open_interest=or_nan(row.open_interest),
+        forward=positive_or_nan(row.underlying_price),
+        index=NAN if isinstance(delivery, str) else positive_or_nan(delivery),
+        volume=or_nan(row.volume),
     )
 
 
@@ -113,28 +113,28 @@ def option_trade(row: wire.Trade) -> OptionTrade:
     return OptionTrade(
         venue=wire.SOURCE,
         name=row.instrument_name,
-        trade_id=clean(str(row.trade_id)),
+        trade_id=sanitize(str(row.trade_id)),
         seq=row.trade_seq,
-        exch_ns=ns(row.timestamp),
+        exch_ns=ms_to_ns(row.timestamp),
         side=1 if row.direction == "buy" else -1,
         price=row.price,
         size=row.amount,
         iv=percent(row.iv),
-        index=positive(row.index_price),
+        index=positive_or_nan(row.index_price),
         block=row.block_trade_id is not None,
         rfq=row.block_rfq_id is not None,
         combo=row.combo_id is not None or row.combo_trade_id is not None,
-        liquidation=clean(row.liquidation or ""),
-        event_id="" if event is None else clean(str(event)),
+        liquidation=sanitize(row.liquidation or ""),
+        event_id="" if event is None else sanitize(str(event)),
     )
 
 
 def index_price(underlying: str, row: wire.Index) -> IndexPrice:
-    return IndexPrice(wire.SOURCE, underlying, row.price, ns(row.timestamp))
+    return IndexPrice(wire.SOURCE, underlying, row.price, ms_to_ns(row.timestamp))
 
 
 def vol_index(underlying: str, row: wire.Volatility) -> VolIndex:
-    return VolIndex(wire.SOURCE, underlying, row.volatility / 100.0, ns(row.timestamp))
+    return VolIndex(wire.SOURCE, underlying, row.volatility / 100.0, ms_to_ns(row.timestamp))
 
 
 def settlement_price(underlying: str, row: wire.Expiration) -> SettlementPrice:
@@ -152,7 +152,7 @@ def instrument(record: wire.Record, currency: str) -> Instrument:
             raise ValueError(f"option without strike or type: {record.instrument_name}")
         strike = record.strike
         option_type = OptionType.CALL if record.option_type == "call" else OptionType.PUT
-    if not perpetual and not 0 < record.expiration_timestamp < _LAST_EXPIRY_MS:
+    if not perpetual and not 0 < record.expiration_timestamp < _MAX_EXPIRY_MS:
         raise ValueError(f"no expiry in {record.instrument_name}")
     return Instrument(
         venue=wire.SOURCE,
@@ -160,16 +160,16 @@ def instrument(record: wire.Record, currency: str) -> Instrument:
         kind=Kind.OPTION if record.kind == "option" else Kind.PERPETUAL if perpetual else Kind.FUTURE,
         underlying=record.base_currency,
         settlement=Settlement.INVERSE if inverse else Settlement.LINEAR,
-        expiry_ns=0 if perpetual else ns(record.expiration_timestamp),
+        expiry_ns=0 if perpetual else ms_to_ns(record.expiration_timestamp),
         strike=strike,
         option_type=option_type,
         contract_size=record.contract_size,
         price_index=record.price_index,
-        listed_ns=ns(record.creation_timestamp),
+        listed_ns=ms_to_ns(record.creation_timestamp),
     )
 
 
-class FutureState:
+class FutureTickerState:
     """The merged incremental ticker of one future: what a change does not name stays as it was."""
 
     def __init__(self, future: Instrument) -> None:
@@ -179,20 +179,20 @@ class FutureState:
 
     def apply(self, row: wire.FutureRow) -> FutureTicker:
         if row.mark_price is not UNSET:
-            self._mark = positive(row.mark_price)
+            self._mark = positive_or_nan(row.mark_price)
         if row.best_bid_price is not UNSET:
-            self._bid = positive(row.best_bid_price)
+            self._bid = positive_or_nan(row.best_bid_price)
         if row.best_ask_price is not UNSET:
-            self._ask = positive(row.best_ask_price)
+            self._ask = positive_or_nan(row.best_ask_price)
         if row.index_price is not UNSET:
-            self._index = positive(row.index_price)
+            self._index = positive_or_nan(row.index_price)
         if row.open_interest is not UNSET:
-            self._interest = known(row.open_interest)
+            self._interest = or_nan(row.open_interest)
         if row.funding_8h is not UNSET:
-            self._funding = known(row.funding_8h)
+            self._funding = or_nan(row.funding_8h)
         if row.stats is not None and row.stats.volume_usd is not UNSET:
-            self._volume = known(row.stats.volume_usd)
-        return self._ticker(ns(row.timestamp))
+            self._volume = or_nan(row.stats.volume_usd)
+        return self._ticker(ms_to_ns(row.timestamp))
 
     def _ticker(self, exch_ns: int) -> FutureTicker:
         # An inverse contract counts its open interest in USD, a linear one in coins.
@@ -215,7 +215,7 @@ class FutureState:
 
 def future_summary(future: Instrument, row: wire.FutureSummary) -> FutureTicker:
     """A book-summary row of a future says all of it at once."""
-    return FutureState(future).apply(
+    return FutureTickerState(future).apply(
         wire.FutureRow(
             row.instrument_name,
             row.creation_timestamp,

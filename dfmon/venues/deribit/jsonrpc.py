@@ -1,7 +1,7 @@
 """The JSON-RPC side of one Deribit connection: greeting, heartbeat, subscriptions and what was made of them.
 
 The venue drops channels it does not know without a word and acknowledges the rest in any order, so wanted and accepted
-are compared as sets. One frame may hold 32 kB and one call 500 channels. `protocol` drives this and reads `out`.
+are compared as sets. One frame may hold 32 kB and one call 500 channels. `protocol` drives this and reads `outgoing`.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import Final
 import msgspec
 
 from dfmon.model.units import MINUTE, SECOND
-from dfmon.venues.token_bucket import Bucket
+from dfmon.venues.token_bucket import TokenBucket
 from dfmon.version import __version__
 
-_CHUNK_CHANNELS: Final = 400
-_CHUNK_BYTES: Final = 28_000
+_MAX_CHUNK_CHANNELS: Final = 400
+_MAX_CHUNK_BYTES: Final = 28_000
 _HEARTBEAT_S: Final = 15
 _RETRY_AFTER: Final = 3 * SECOND
-_RETRIES: Final = 5
-_CALLS_S: Final = 2.0  # subscriptions and their ends: the venue's 3,000 credits each come back 3.3 times a second
+_MAX_RETRIES: Final = 5
+_CALLS_PER_S: Final = 2.0  # subscriptions and their ends: the venue's 3,000 credits each come back 3.3 times a second
 _CALLS_BURST: Final = 8.0  # of the ten that its pool of 30,000 holds
-_CLOCK_SOON: Final = 10 * SECOND  # the first reading is made while the snapshots crowd the line
-_CLOCK_EVERY: Final = 2 * MINUTE
+_FIRST_CLOCK_DELAY: Final = 10 * SECOND  # the first reading is made while the snapshots crowd the line
+_CLOCK_INTERVAL: Final = 2 * MINUTE
 
-WORDS: Final = {
+ERROR_MESSAGES: Final = {
     10028: "too many requests: the venue ends the connection",
     10030: "request works on a websocket only",
     10040: "the venue asks to retry",
@@ -49,39 +49,39 @@ WORDS: Final = {
     -32602: "invalid parameters",
     -32700: "request was not JSON",
 }
-PASSING: Final = frozenset({10040, 10041, 10047, 10066, 11051, 11052, 11094, 13028, 13503, 13888})
-CLOSED: Final = frozenset({11051, 11056})  # for everybody, until the venue says otherwise
-FATAL: Final = CLOSED | {10028}
+TRANSIENT_ERRORS: Final = frozenset({10040, 10041, 10047, 10066, 11051, 11052, 11094, 13028, 13503, 13888})
+CLOSED_ERRORS: Final = frozenset({11051, 11056})  # for everybody, until the venue says otherwise
+FATAL_ERRORS: Final = CLOSED_ERRORS | {10028}
 
 
-class Session:
+class JsonRpcClient:
     """Requests of one connection with their numbers, and what each number was about."""
 
     def __init__(self) -> None:
-        self.out: list[str] = []
+        self.outgoing: list[str] = []
         self.accepted: set[str] = set()
         self._next_id = 1
-        self._open: dict[int, tuple[str, ...]] = {}
+        self._pending: dict[int, tuple[str, ...]] = {}
         self._waiting: deque[tuple[str, list[str]]] = deque()  # bounded by the channels there are
-        self._pool = Bucket(_CALLS_S, _CALLS_BURST)
-        self._asked_time: dict[int, int] = {}
-        self._clock_ns = 0
+        self._bucket = TokenBucket(_CALLS_PER_S, _CALLS_BURST)
+        self._time_requests: dict[int, int] = {}
+        self._next_clock_ns = 0
         self._now_ns = 0
-        self._again: list[str] = []
-        self._again_ns = 0
+        self._to_retry: list[str] = []
+        self._retry_ns = 0
         self._retries = 0
 
-    def greet(self, now_ns: int) -> None:
+    def handshake(self, now_ns: int) -> None:
         self._now_ns = now_ns
         self.request("public/hello", client_name="dfmon", client_version=__version__)
         self.request("public/set_heartbeat", interval=_HEARTBEAT_S)
-        self._clock_ns = now_ns + _CLOCK_SOON
+        self._next_clock_ns = now_ns + _FIRST_CLOCK_DELAY
 
     def request(self, method: str, **params: object) -> int:
-        number, self._next_id = self._next_id, self._next_id + 1
-        body = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-        self.out.append(msgspec.json.encode(body).decode())
-        return number
+        request_id, self._next_id = self._next_id, self._next_id + 1
+        body = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
+        self.outgoing.append(msgspec.json.encode(body).decode())
+        return request_id
 
     def subscribe(self, channels: Iterable[str]) -> None:
         self._waiting.extend(("public/subscribe", chunk) for chunk in _chunks(channels))
@@ -92,64 +92,64 @@ class Session:
         self._waiting.extend(("public/unsubscribe", chunk) for chunk in _chunks(channels))
         self._release()
 
-    def mend(self, channels: Sequence[str]) -> None:
+    def resubscribe(self, channels: Sequence[str]) -> None:
         """Subscribe anew: who only subscribes again to a channel that he holds gets no snapshot."""
         self.unsubscribe(channels)
         self.subscribe(channels)
 
     def _release(self) -> None:
         """Send the calls that wait, as fast as the venue's credits come back."""
-        while self._waiting and self._pool.try_take(self._now_ns / SECOND):
+        while self._waiting and self._bucket.try_acquire(self._now_ns / SECOND):
             method, chunk = self._waiting.popleft()
-            number = self.request(method, channels=chunk)
+            request_id = self.request(method, channels=chunk)
             if method == "public/subscribe":
-                self._open[number] = tuple(chunk)
+                self._pending[request_id] = tuple(chunk)
 
-    def ask_time(self) -> None:
-        self._asked_time[self.request("public/get_time")] = self._now_ns
+    def request_time(self) -> None:
+        self._time_requests[self.request("public/get_time")] = self._now_ns
 
-    def time_asked(self, number: int) -> int | None:
+    def pop_time_request(self, request_id: int) -> int | None:
         """When the question with this number was sent, if it was about the time."""
-        return self._asked_time.pop(number, None)
+        return self._time_requests.pop(request_id, None)
 
     @property
-    def settled(self) -> bool:
+    def subscribed(self) -> bool:
         """Whether every subscription has been answered."""
-        return not self._open and not self._again and not self._waiting
+        return not self._pending and not self._to_retry and not self._waiting
 
-    def asks_channels(self, number: int) -> bool:
-        return number in self._open
+    def is_subscription(self, request_id: int) -> bool:
+        return request_id in self._pending
 
-    def acknowledged(self, number: int, accepted: Iterable[str]) -> list[str]:
+    def on_acknowledged(self, request_id: int, accepted: Iterable[str]) -> list[str]:
         """The answer to a subscription: the channels that were asked for and left out."""
-        wanted = self._open.pop(number, ())
-        got = set(accepted)
-        self.accepted |= got.intersection(wanted)
-        return [channel for channel in wanted if channel not in got]
+        requested = self._pending.pop(request_id, ())
+        received = set(accepted)
+        self.accepted |= received.intersection(requested)
+        return [channel for channel in requested if channel not in received]
 
-    def refused(self, number: int | None, code: int) -> tuple[str, ...]:
-        """An error: the channels that are lost by it; a passing trouble is tried again by `due`."""
-        channels = self._open.pop(number, ()) if number is not None else ()
-        if channels and code in PASSING and self._retries < _RETRIES:
+    def on_refused(self, request_id: int | None, code: int) -> tuple[str, ...]:
+        """An error: the channels that are lost by it; a passing trouble is tried again by `on_timer`."""
+        channels = self._pending.pop(request_id, ()) if request_id is not None else ()
+        if channels and code in TRANSIENT_ERRORS and self._retries < _MAX_RETRIES:
             self._retries += 1
-            self._again += channels
+            self._to_retry += channels
             return ()
         return channels
 
-    def due(self, now_ns: int) -> None:
+    def on_timer(self, now_ns: int) -> None:
         """Ask for the time, send what waits, and subscribe again what a passing trouble refused."""
         self._now_ns = now_ns
-        if now_ns >= self._clock_ns:
-            self._clock_ns = now_ns + _CLOCK_EVERY
-            self._asked_time.clear()  # an answer that took so long says nothing
-            self.ask_time()
+        if now_ns >= self._next_clock_ns:
+            self._next_clock_ns = now_ns + _CLOCK_INTERVAL
+            self._time_requests.clear()  # an answer that took so long says nothing
+            self.request_time()
         self._release()
-        if not self._again:
+        if not self._to_retry:
             return
-        if not self._again_ns:
-            self._again_ns = now_ns + _RETRY_AFTER
-        elif now_ns >= self._again_ns:
-            channels, self._again, self._again_ns = self._again, [], 0
+        if not self._retry_ns:
+            self._retry_ns = now_ns + _RETRY_AFTER
+        elif now_ns >= self._retry_ns:
+            channels, self._to_retry, self._retry_ns = self._to_retry, [], 0
             self.subscribe(channels)
 
 
@@ -157,7 +157,7 @@ def _chunks(channels: Iterable[str]) -> Iterator[list[str]]:
     chunk: list[str] = []
     size = 0
     for channel in channels:
-        if chunk and (len(chunk) >= _CHUNK_CHANNELS or size + len(channel) + 3 > _CHUNK_BYTES):
+        if chunk and (len(chunk) >= _MAX_CHUNK_CHANNELS or size + len(channel) + 3 > _MAX_CHUNK_BYTES):
             yield chunk
             chunk, size = [], 0
         chunk.append(channel)

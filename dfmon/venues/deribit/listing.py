@@ -12,7 +12,7 @@ from typing import Final
 
 from dfmon.model.events import Delisted, Event, Listed, ListingComplete, Rejected
 from dfmon.model.instrument import Instrument, Settlement
-from dfmon.venues.decoding import ns, rejected
+from dfmon.venues.decoding import ms_to_ns, rejected
 from dfmon.venues.deribit import wire
 from dfmon.venues.deribit.decode import instrument
 from dfmon.venues.meta_snap import Roll, RollMap
@@ -20,8 +20,8 @@ from dfmon.venues.meta_snap import Roll, RollMap
 INVERSE: Final = frozenset({"BTC", "ETH"})  # coins with coin-settled options of their own
 LINEAR: Final = "USDC"
 # Names of January 2026 and the names they replaced. A pause (locked, halted, settlement) is not an end.
-_GONE: Final = frozenset({"delivered", "archivized", "inactive", "closed", "deactivated", "terminated"})
-_ALIVE: Final = frozenset({"open", "created", "started", "settlement", "settled", "locked", "halted"})
+_FINAL_STATES: Final = frozenset({"delivered", "archivized", "inactive", "closed", "deactivated", "terminated"})
+_ACTIVE_STATES: Final = frozenset({"open", "created", "started", "settlement", "settled", "locked", "halted"})
 
 
 def index_name(underlying: str) -> str:
@@ -29,7 +29,7 @@ def index_name(underlying: str) -> str:
     return f"{underlying.lower()}_{'usd' if underlying in INVERSE else 'usdc'}"
 
 
-def settled_in(instrument: Instrument) -> str:
+def listing_currency(instrument: Instrument) -> str:
     """The settlement currency under which an instrument is listed and its prints are told."""
     return instrument.underlying if instrument.settlement is Settlement.INVERSE else LINEAR
 
@@ -41,55 +41,55 @@ class Listings:
         self.underlyings = tuple(underlyings)
         self.options: dict[str, Instrument] = {}
         self.futures: dict[str, Instrument] = {}
-        self.rolls = RollMap()
+        self.roll_map = RollMap()
         self.last_roll: Roll | None = None
         inverse = [name for name in underlyings if name in INVERSE]
-        others = linear or len(inverse) < len(self.underlyings)
-        self.currencies = (*inverse, *([LINEAR] if others else []))
+        has_linear = linear or len(inverse) < len(self.underlyings)
+        self.currencies = (*inverse, *([LINEAR] if has_linear else []))
         self.future_currencies = (*inverse, *([LINEAR] if len(inverse) < len(self.underlyings) else []))
-        self._foreign: set[str] = set()
+        self._other_names: set[str] = set()
         self._names: dict[str, set[str]] = {}  # live options of the newest answer, by currency
 
     def complete(self, currency: str) -> bool:
         """Whether the options of this settlement currency have been read."""
         return currency in self._names
 
-    def live(self, currency: str) -> list[str]:
+    def live_options(self, currency: str) -> list[str]:
         """Our options of the newest listing of this settlement currency, by name."""
         return sorted(self._names.get(currency, set()) & self.options.keys())
 
     def known(self, name: str) -> bool:
-        return name in self.options or name in self._foreign or name in self.futures
+        return name in self.options or name in self._other_names or name in self.futures
 
-    def take_options(self, currency: str, records: Sequence[wire.Record], *, whole: bool) -> list[Event]:
-        """A get_instruments answer. `whole` is false where rows were bad: then nothing may be called gone."""
+    def apply_options(self, currency: str, records: Sequence[wire.Record], *, is_complete: bool) -> list[Event]:
+        """A get_instruments answer. `is_complete` is false where rows were bad: then nothing may be called gone."""
         events: list[Event] = []
         names: set[str] = set()
         pairs: list[tuple[int, str]] = []
         for record in records:
             if record.kind != "option" or (record.settlement_currency or currency) != currency:
-                whole = False  # a cached answer to another question has been seen
+                is_complete = False  # a cached answer to another question has been seen
                 events.append(rejected(wire.SOURCE, "row", f"{record.instrument_name} is no {currency} option"))
             elif record.is_active:
                 pairs.append((record.instrument_id, record.instrument_name))
-                made = self._list(record, currency)
-                events += made
-                if any(isinstance(event, Rejected) for event in made):
-                    whole = False
+                listed_events = self._add_option(record, currency)
+                events += listed_events
+                if any(isinstance(event, Rejected) for event in listed_events):
+                    is_complete = False
                 names.add(record.instrument_name)
         before = self._names.get(currency, set())
         if before and not names:
             return [*events, rejected(wire.SOURCE, "listing", f"no {currency} option at all; the old listing stands")]
-        if not whole:
+        if not is_complete:
             names |= before
         else:
-            self.last_roll = self.rolls.update(f"{currency}:option", pairs)
-            self._forget(before - names)
+            self.last_roll = self.roll_map.apply_listing(f"{currency}:option", pairs)
+            self._drop(before - names)
         self._names[currency] = names
-        return [*events, *self._completions(currency)]
+        return [*events, *self._completed_listings(currency)]
 
-    def take_futures(
-        self, currency: str, records: Iterable[wire.Record], *, whole: bool
+    def apply_futures(
+        self, currency: str, records: Iterable[wire.Record], *, is_complete: bool
     ) -> tuple[list[str], list[str], list[Event]]:
         """A get_instruments answer for futures: names that came, names that went, and bad rows.
 
@@ -107,42 +107,42 @@ class Listings:
                 futures[record.instrument_name] = instrument(record, currency)
             except ValueError as exc:
                 events.append(rejected(wire.SOURCE, "row", exc))
-                whole = False
-        mine = [name for name, future in self.futures.items() if settled_in(future) == currency]
-        if mine and not futures:
+                is_complete = False
+        own_names = [name for name, future in self.futures.items() if listing_currency(future) == currency]
+        if own_names and not futures:
             return [], [], [*events, rejected(wire.SOURCE, "listing", f"no {currency} future at all; the old stand")]
-        gone = [name for name in mine if name not in futures] if whole else []
-        for name in gone:
+        removed = [name for name in own_names if name not in futures] if is_complete else []
+        for name in removed:
             del self.futures[name]
-        came = [name for name in futures if name not in self.futures]
+        added = [name for name in futures if name not in self.futures]
         self.futures |= futures
-        return came, gone, events
+        return added, removed, events
 
     def created(self, record: wire.Record) -> list[Event]:
         """An instrument.creation notification of an option."""
         if record.kind != "option":
             return []
         currency = record.settlement_currency or record.base_currency
-        events = self._list(record, currency)
+        events = self._add_option(record, currency)
         if record.instrument_name in self.options and currency in self._names:
             self._names[currency].add(record.instrument_name)
         return events
 
-    def changed(self, row: wire.InstrumentState) -> list[Event]:
+    def on_state(self, row: wire.InstrumentState) -> list[Event]:
         """An instrument.state notification. Our own clock has expired the series already; this confirms."""
-        if row.state in _GONE:
+        if row.state in _FINAL_STATES:
             return (
-                [Delisted(wire.SOURCE, row.instrument_name, ns(row.timestamp))]
+                [Delisted(wire.SOURCE, row.instrument_name, ms_to_ns(row.timestamp))]
                 if row.instrument_name in self.options
                 else []
             )
-        if row.state in _ALIVE:
+        if row.state in _ACTIVE_STATES:
             return []
         return [rejected(wire.SOURCE, "state", row.state)]
 
-    def _list(self, record: wire.Record, currency: str) -> list[Event]:
+    def _add_option(self, record: wire.Record, currency: str) -> list[Event]:
         if record.base_currency not in self.underlyings:
-            self._foreign.add(record.instrument_name)
+            self._other_names.add(record.instrument_name)
             return []
         try:
             option = instrument(record, currency)
@@ -151,23 +151,23 @@ class Listings:
         self.options[option.name] = option
         return [Listed(option)]
 
-    def _completions(self, currency: str) -> list[Event]:
+    def _completed_listings(self, currency: str) -> list[Event]:
         """ListingComplete for every underlying all of whose currencies have been read."""
-        done: list[Event] = []
+        completed: list[Event] = []
         for underlying in self.underlyings:
-            parts = [underlying] if underlying in INVERSE else []
-            parts += [LINEAR] if LINEAR in self.currencies else []
-            if currency in parts and all(part in self._names for part in parts):
-                live = (name for part in parts for name in self._names[part])
-                mine = frozenset(name for name in live if self._belongs(name, underlying))
-                done.append(ListingComplete(wire.SOURCE, underlying, mine))
-        return done
+            required = [underlying] if underlying in INVERSE else []
+            required += [LINEAR] if LINEAR in self.currencies else []
+            if currency in required and all(code in self._names for code in required):
+                live_names = (name for code in required for name in self._names[code])
+                own_names = frozenset(name for name in live_names if self._belongs(name, underlying))
+                completed.append(ListingComplete(wire.SOURCE, underlying, own_names))
+        return completed
 
     def _belongs(self, name: str, underlying: str) -> bool:
         option = self.options.get(name)
         return option is not None and option.underlying == underlying
 
-    def _forget(self, names: set[str]) -> None:
+    def _drop(self, names: set[str]) -> None:
         for name in names:
             self.options.pop(name, None)
-            self._foreign.discard(name)
+            self._other_names.discard(name)

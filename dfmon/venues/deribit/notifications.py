@@ -11,32 +11,43 @@ from typing import Final
 from dfmon.model.events import Event
 from dfmon.venues.decoding import rejected
 from dfmon.venues.deribit import decode, wire
-from dfmon.venues.deribit.listing import Listings, settled_in
-from dfmon.venues.deribit.marks import Marks
-from dfmon.venues.deribit.platform_state import Halts
-from dfmon.venues.deribit.trades.feed import Prints
+from dfmon.venues.deribit.listing import Listings, listing_currency
+from dfmon.venues.deribit.marks import MarksDecoder
+from dfmon.venues.deribit.platform_state import PlatformMonitor
+from dfmon.venues.deribit.trades.feed import TradeFeed
 
-_ROUTES: Final = 10_000  # channels remembered
+_MAX_ROUTES: Final = 10_000  # channels remembered
 
 Handler = Callable[[str, bytes], Sequence[Event]]
 Route = tuple[Handler, str, str]
 
 
-class Pushes:
-    """`index_of` are underlyings by index. `routes` are the channels met so far."""
+class NotificationHandler:
+    """`underlying_by_index` are underlyings by index. `routes` are the channels met so far."""
 
-    def __init__(self, listings: Listings, prints: Prints, halts: Halts, index_of: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        listings: Listings,
+        trade_feed: TradeFeed,
+        platform_monitor: PlatformMonitor,
+        underlying_by_index: Mapping[str, str],
+    ) -> None:
         self.routes: dict[bytes, Route] = {}
-        self._listings, self._prints, self._halts, self._index_of = listings, prints, halts, index_of
+        self._listings, self._trade_feed, self._platform_monitor, self._underlying_by_index = (
+            listings,
+            trade_feed,
+            platform_monitor,
+            underlying_by_index,
+        )
         self._options = listings.options
-        self._futures: dict[str, decode.FutureState] = {}
-        self._changes = decode.OptionChanges()
-        self._marks: dict[str, Marks] = {}  # by index
+        self._futures: dict[str, decode.FutureTickerState] = {}
+        self._option_states = decode.OptionTickerStates()
+        self._marks: dict[str, MarksDecoder] = {}  # by index
         self._by_kind: dict[str, Handler] = {
             "ticker": self._on_ticker,
             "incremental_ticker": self._on_ticker,
             "trades": self._on_trades,
-            "block_rfq": self._on_request,
+            "block_rfq": self._on_block_rfq,
             "markprice": self._on_marks,
             "deribit_price_index": self._on_index,
             "deribit_volatility_index": self._on_volatility,
@@ -48,20 +59,20 @@ class Pushes:
     def restart(self) -> None:
         """A new connection continues nothing that an earlier one said."""
         self._futures.clear()
-        self._changes = decode.OptionChanges()
+        self._option_states = decode.OptionTickerStates()
 
     def route(self, channel: bytes) -> Route:
         """Who reads a channel, what its name says after the kind, and its name. Remembered, since frames are many."""
         name = channel.decode()
-        kind, _, about = name.partition(".")
+        kind, _, suffix = name.partition(".")
         handler = self._by_kind.get(kind)
         if handler is None:
             return self._on_unknown, name, name
-        if len(self.routes) >= _ROUTES:
+        if len(self.routes) >= _MAX_ROUTES:
             self.routes.clear()
         if handler == self._on_ticker:
-            about = about.partition(".")[0]  # the name without the interval
-        route = self.routes[channel] = handler, about, name
+            suffix = suffix.partition(".")[0]  # the name without the interval
+        route = self.routes[channel] = handler, suffix, name
         return route
 
     def _on_unknown(self, channel: str, _frame: bytes) -> Sequence[Event]:
@@ -69,66 +80,66 @@ class Pushes:
 
     def _on_ticker(self, name: str, frame: bytes) -> Sequence[Event]:
         if name in self._options:
-            return [self._changes.apply(name, frame)]
+            return [self._option_states.apply(name, frame)]
         future = self._listings.futures.get(name)
         if future is None:
             return [rejected(wire.SOURCE, "instrument", name)]  # a combo's ticker would count its legs twice
         row = wire.future.decode(frame).params.data
         state = self._futures.get(name)
         if state is None or row.type == "snapshot":
-            state = self._futures[name] = decode.FutureState(future)
+            state = self._futures[name] = decode.FutureTickerState(future)
         return [state.apply(row)]
 
-    def _on_marks(self, about: str, frame: bytes) -> Sequence[Event]:
-        marks, bad = self._marks.setdefault(about, Marks()).read(frame)
-        return bad if marks is None else [marks, *bad]
+    def _on_marks(self, suffix: str, frame: bytes) -> Sequence[Event]:
+        marks, rejections = self._marks.setdefault(suffix, MarksDecoder()).decode_frame(frame)
+        return rejections if marks is None else [marks, *rejections]
 
-    def _on_trades(self, about: str, frame: bytes) -> Sequence[Event]:
-        kind, _, tail = about.partition(".")
-        currency = tail.partition(".")[0]
+    def _on_trades(self, suffix: str, frame: bytes) -> Sequence[Event]:
+        kind, _, remainder = suffix.partition(".")
+        currency = remainder.partition(".")[0]
         if kind in self._options:  # an option's own channel, as recordings hold it
-            currency = settled_in(self._options[kind])
+            currency = listing_currency(self._options[kind])
         elif kind != "option":  # a combo is printed leg by leg on the option channel: its own print is the same trade
-            return [rejected(wire.SOURCE, "channel", f"trades.{about}")]
-        rows, bad = wire.trade_frame.decode(frame)
-        return [*self._prints.take(currency, rows), *bad]
+            return [rejected(wire.SOURCE, "channel", f"trades.{suffix}")]
+        rows, rejections = wire.trade_frame.decode(frame)
+        return [*self._trade_feed.add_prints(currency, rows), *rejections]
 
-    def _on_request(self, about: str, frame: bytes) -> Sequence[Event]:
-        if not about.startswith("trades."):
-            return [rejected(wire.SOURCE, "channel", f"block_rfq.{about}")]
+    def _on_block_rfq(self, suffix: str, frame: bytes) -> Sequence[Event]:
+        if not suffix.startswith("trades."):
+            return [rejected(wire.SOURCE, "channel", f"block_rfq.{suffix}")]
         data = bytes(wire.array.decode(frame).params.data)
-        one = data.startswith(b"{")  # a notification holds one request; REST answers with an array of them
-        rows, bad = wire.requests.decode(b"[%b]" % data if one else data)
-        return [*self._prints.executed(rows), *bad]
+        is_single = data.startswith(b"{")  # a notification holds one request; REST answers with an array of them
+        rows, rejections = wire.block_rfqs.decode(b"[%b]" % data if is_single else data)
+        return [*self._trade_feed.on_published(rows), *rejections]
 
-    def _on_index(self, about: str, frame: bytes) -> Sequence[Event]:
-        underlying = self._index_of.get(about)
+    def _on_index(self, suffix: str, frame: bytes) -> Sequence[Event]:
+        underlying = self._underlying_by_index.get(suffix)
         if underlying is None:
-            return [rejected(wire.SOURCE, "channel", about)]
+            return [rejected(wire.SOURCE, "channel", suffix)]
         return [decode.index_price(underlying, wire.index.decode(frame).params.data)]
 
-    def _on_volatility(self, about: str, frame: bytes) -> Sequence[Event]:
-        underlying = self._index_of.get(about)
+    def _on_volatility(self, suffix: str, frame: bytes) -> Sequence[Event]:
+        underlying = self._underlying_by_index.get(suffix)
         if underlying is None:
-            return [rejected(wire.SOURCE, "channel", about)]
+            return [rejected(wire.SOURCE, "channel", suffix)]
         return [decode.vol_index(underlying, wire.volatility.decode(frame).params.data)]
 
-    def _on_expiration(self, about: str, frame: bytes) -> Sequence[Event]:
-        underlying = self._index_of.get(about)
+    def _on_expiration(self, suffix: str, frame: bytes) -> Sequence[Event]:
+        underlying = self._underlying_by_index.get(suffix)
         if underlying is None:
-            return [rejected(wire.SOURCE, "channel", about)]
+            return [rejected(wire.SOURCE, "channel", suffix)]
         return [decode.settlement_price(underlying, wire.expiration.decode(frame).params.data)]
 
-    def _on_instrument(self, about: str, frame: bytes) -> Sequence[Event]:
-        if about.startswith("creation."):
+    def _on_instrument(self, suffix: str, frame: bytes) -> Sequence[Event]:
+        if suffix.startswith("creation."):
             before = set(self._listings.options)
             events = self._listings.created(wire.created.decode(frame).params.data)
-            self._prints.born(self._listings.options.keys() - before)
+            self._trade_feed.mark_listed(self._listings.options.keys() - before)
             return events
         row = wire.state.decode(frame).params.data
         if not self._listings.known(row.instrument_name):
-            self._prints.unknown.update({about.rpartition(".")[2]} & set(self._listings.currencies))
-        return self._listings.changed(row)
+            self._trade_feed.stale_listings.update({suffix.rpartition(".")[2]} & set(self._listings.currencies))
+        return self._listings.on_state(row)
 
-    def _on_platform(self, _about: str, frame: bytes) -> Sequence[Event]:
-        return self._halts.heard(wire.platform.decode(frame).params.data)
+    def _on_platform(self, _get_or_create: str, frame: bytes) -> Sequence[Event]:
+        return self._platform_monitor.on_notification(wire.platform.decode(frame).params.data)

@@ -11,41 +11,41 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from dfmon.model.events import ClockReading, Event, FeedState, FeedStatus
-from dfmon.model.units import MICROSECOND, MINUTE, clean
+from dfmon.model.units import MICROSECOND, MINUTE, sanitize
 from dfmon.venues.decoding import UNREADABLE, rejected
 from dfmon.venues.deribit import decode, wire
-from dfmon.venues.deribit.jsonrpc import CLOSED, FATAL, WORDS, Session
+from dfmon.venues.deribit.jsonrpc import CLOSED_ERRORS, ERROR_MESSAGES, FATAL_ERRORS, JsonRpcClient
 from dfmon.venues.deribit.listing import Listings, index_name
-from dfmon.venues.deribit.notifications import Pushes
-from dfmon.venues.deribit.platform_state import Halts
-from dfmon.venues.deribit.responses import Answers
+from dfmon.venues.deribit.notifications import NotificationHandler
+from dfmon.venues.deribit.platform_state import PlatformMonitor
+from dfmon.venues.deribit.responses import ResponseHandler
 from dfmon.venues.deribit.rest_calls import (
-    Calls,
+    DeribitRestQueue,
     channels,
+    monitored_channels,
     optional_channels,
     ticker_channel,
-    watched,
 )
-from dfmon.venues.deribit.rest_polling import Polls
-from dfmon.venues.deribit.trades.feed import Prints
-from dfmon.venues.deribit.trades.history import Lives
-from dfmon.venues.health.channel_watchdog import Watchdog
-from dfmon.venues.health.status import Status, listed
-from dfmon.venues.meta_snap import Job, Schedule
-from dfmon.venues.protocol import Fate, Patience, RestCall
+from dfmon.venues.deribit.rest_poller import RestPoller
+from dfmon.venues.deribit.trades.feed import TradeFeed
+from dfmon.venues.deribit.trades.history import TradeHistoryCollector
+from dfmon.venues.health.channel_watchdog import ChannelWatchdog
+from dfmon.venues.health.status import StatusTracker, join_names
+from dfmon.venues.meta_snap import Job, PollSchedule
+from dfmon.venues.protocol import DropPolicy, RestCall, Timeouts
 
-_CHANNEL: Final = b'"channel":"'
-_BEGINS: Final = len(_CHANNEL)
-_TICKER: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"ticker.'
-_RELIST_NS: Final = MINUTE
+_CHANNEL_KEY: Final = b'"channel":"'
+_CHANNEL_OFFSET: Final = len(_CHANNEL_KEY)
+_TICKER_PREFIX: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"ticker.'
+_RELIST_INTERVAL_NS: Final = MINUTE
 
-_FATES: Final = {
-    "trades": Fate.PRINT,
-    "ticker": Fate.STATE,
-    "quote": Fate.STATE,
-    "deribit_price_index": Fate.STATE,
-    "deribit_volatility_index": Fate.STATE,
-    "estimated_expiration_price": Fate.STATE,
+_DROP_POLICIES: Final = {
+    "trades": DropPolicy.PRINT,
+    "ticker": DropPolicy.CONFLATE,
+    "quote": DropPolicy.CONFLATE,
+    "deribit_price_index": DropPolicy.CONFLATE,
+    "deribit_volatility_index": DropPolicy.CONFLATE,
+    "estimated_expiration_price": DropPolicy.CONFLATE,
 }
 
 
@@ -56,8 +56,8 @@ class DeribitProtocol:
     """
 
     source = wire.SOURCE
-    patience = Patience(first_data_s=15.0, data_s=35.0)
-    leaving = ""  # the venue announces no end
+    timeouts = Timeouts(first_data_s=15.0, max_silence_s=35.0)
+    closing_reason = ""  # the venue announces no end
 
     def __init__(
         self,
@@ -69,114 +69,125 @@ class DeribitProtocol:
     ) -> None:
         self.listings = Listings(underlyings, linear=linear)
         self._options = self.listings.options
-        self._session = Session()
-        self._rest = Calls()
-        self._prints = Prints(self.listings, self._rest, int(look_back_s * 1e3))
-        self._schedule = Schedule(summary_s)
-        self._index_of = {index_name(name): name for name in underlyings}
+        self._rpc = JsonRpcClient()
+        self._rest = DeribitRestQueue()
+        self._trade_feed = TradeFeed(self.listings, self._rest, int(look_back_s * 1e3))
+        self._schedule = PollSchedule(summary_s)
+        self._underlying_by_index = {index_name(name): name for name in underlyings}
         self._refused: list[str] = []
-        self._status = Status(self.source)
-        self._dog = Watchdog()
-        self._halts = Halts(self._status, self._index_of)
-        self._polls = Polls(self._status, self._rest, self.listings, self._prints, self._index_of)
-        self._pushes = Pushes(self.listings, self._prints, self._halts, self._index_of)
-        self._answers = Answers(self.listings, self._rest, self._prints, self._polls, self._index_of, self._follow)
+        self._status = StatusTracker(self.source)
+        self._watchdog = ChannelWatchdog()
+        self._platform_monitor = PlatformMonitor(self._status, self._underlying_by_index)
+        self._poller = RestPoller(self._status, self._rest, self.listings, self._trade_feed, self._underlying_by_index)
+        self._notifications = NotificationHandler(
+            self.listings, self._trade_feed, self._platform_monitor, self._underlying_by_index
+        )
+        self._responses = ResponseHandler(
+            self.listings,
+            self._rest,
+            self._trade_feed,
+            self._poller,
+            self._underlying_by_index,
+            self._on_futures_changed,
+        )
         self._relisted_ns = 0
 
     # ---- the connection -------------------------------------------------------------------------------------------
 
     def connection_made(self, now_ns: int) -> Sequence[Event]:
-        self._session = Session()
+        self._rpc = JsonRpcClient()
         self._rest.clear()
-        self._pushes.restart()
-        self._halts.restart()
+        self._notifications.restart()
+        self._platform_monitor.restart()
         self._refused.clear()
-        self._dog.restart()
-        self._polls.over()
-        self._session.greet(now_ns)
-        self._session.subscribe(channels(self.listings))
-        self._session.ask_time()
+        self._watchdog.restart()
+        self._poller.stop()
+        self._rpc.handshake(now_ns)
+        self._rpc.subscribe(channels(self.listings))
+        self._rpc.request_time()
         self._schedule.restart(now_ns)
         self._rest.listings(self.listings)
-        self._prints.reconnected(now_ns)
-        return [self._status.begin("subscribing")]
+        self._trade_feed.reconnected(now_ns)
+        return [self._status.start("subscribing")]
 
     def connection_lost(self, reason: str) -> Sequence[Event]:
-        self._session = Session()
-        self._dog.restart()
-        return [self._polls.begin(reason)]
+        self._rpc = JsonRpcClient()
+        self._watchdog.restart()
+        return [self._poller.start(reason)]
 
-    def restored(self, last: Mapping[str, int], whole: Iterable[str], newest_ms: Mapping[str, int]) -> None:
-        """What an earlier run knew: see `Prints.restored`. Comes before the first connection."""
-        self._prints.restored(last, whole, newest_ms)
+    def restore(self, last_seq: Mapping[str, int], complete: Iterable[str], newest_ms: Mapping[str, int]) -> None:
+        """What an earlier run knew: see `TradeFeed.restore`. Comes before the first connection."""
+        self._trade_feed.restore(last_seq, complete, newest_ms)
 
     @property
-    def lives(self) -> Lives:
+    def histories(self) -> TradeHistoryCollector:
         """Whole histories under way; who reads the archive asks here what to ask next."""
-        return self._prints.lives
+        return self._trade_feed.histories
 
     @property
-    def broken(self) -> str:
-        return self._dog.broken
+    def failure_reason(self) -> str:
+        return self._watchdog.failure_reason
 
     @property
-    def settled(self) -> bool:
-        return self._status.live and self._session.settled
+    def subscribed(self) -> bool:
+        return self._status.live and self._rpc.subscribed
 
-    def due(self, now_ns: int) -> Sequence[Event]:
-        if self._polls.lost:
-            self._polls.due(now_ns, self._schedule)
+    def on_timer(self, now_ns: int) -> Sequence[Event]:
+        if self._poller.lost_reason:
+            self._poller.poll(now_ns, self._schedule)
             return []
-        self._session.due(now_ns)
-        self._prints.due(now_ns)
-        self._ask_rest(now_ns)
-        return self._watch(now_ns)
+        self._rpc.on_timer(now_ns)
+        self._trade_feed.request_missing(now_ns)
+        self._request_by_rest(now_ns)
+        return self._check_channels(now_ns)
 
-    def _watch(self, now_ns: int) -> Sequence[Event]:
+    def _check_channels(self, now_ns: int) -> Sequence[Event]:
         """Mend what is silent; while the venue stands still, ask whether it still does."""
-        if self._halts.standing_still:
-            self._dog.hold()
-            self._halts.ask(now_ns, self._session)
+        if self._platform_monitor.is_halted:
+            self._watchdog.reset_timers()
+            self._platform_monitor.poll_status(now_ns, self._rpc)
             return []
-        again, silent = self._dog.due(now_ns)
-        if again:
-            self._session.mend(again)
-        return self._status.complain("silent", silent)
+        to_resubscribe, silent = self._watchdog.check(now_ns)
+        if to_resubscribe:
+            self._rpc.resubscribe(to_resubscribe)
+        return self._status.set_issue("silent", silent)
 
-    def _ask_rest(self, now_ns: int) -> None:
-        for job in self._schedule.due(now_ns):
+    def _request_by_rest(self, now_ns: int) -> None:
+        for job in self._schedule.due_jobs(now_ns):
             if job is Job.LISTING:
                 self._rest.listings(self.listings)
             else:
                 for currency in self.listings.currencies:
                     if self.listings.complete(currency):
-                        self._rest.board(self.listings, currency)
-        if self._prints.unknown and now_ns - self._relisted_ns >= _RELIST_NS:
+                        self._rest.request_summary(self.listings, currency)
+        if self._trade_feed.stale_listings and now_ns - self._relisted_ns >= _RELIST_INTERVAL_NS:
             self._relisted_ns = now_ns
-            for currency in sorted(self._prints.unknown):
-                self._rest.listing(currency, "option")
-            self._prints.unknown.clear()
-        self._rest.due(now_ns)
+            for currency in sorted(self._trade_feed.stale_listings):
+                self._rest.request_listing(currency, "option")
+            self._trade_feed.stale_listings.clear()
+        self._rest.release_retries(now_ns)
 
-    def sort(self, frame: bytes) -> tuple[Fate, str]:
+    def classify(self, frame: bytes) -> tuple[DropPolicy, str]:
         """Marks and futures' tickers come as what has changed, so none of them stands for the one before."""
-        at = frame.find(_CHANNEL)
-        if at < 0:
-            return Fate.KEEP, ""
-        channel = frame[at + _BEGINS : frame.find(b'"', at + _BEGINS)].decode("ascii", "replace")
-        kind, _, about = channel.partition(".")
-        return _FATES.get(kind, Fate.KEEP), f"{kind} {about}"
+        position = frame.find(_CHANNEL_KEY)
+        if position < 0:
+            return DropPolicy.NEVER, ""
+        channel = frame[position + _CHANNEL_OFFSET : frame.find(b'"', position + _CHANNEL_OFFSET)].decode(
+            "ascii", "replace"
+        )
+        kind, _, suffix = channel.partition(".")
+        return _DROP_POLICIES.get(kind, DropPolicy.NEVER), f"{kind} {suffix}"
 
     def data_to_send(self) -> list[str]:
-        out, self._session.out = self._session.out, []
-        return out
+        outgoing, self._rpc.outgoing = self._rpc.outgoing, []
+        return outgoing
 
     def rest_calls(self) -> list[RestCall]:
-        return self._rest.take()
+        return self._rest.pop_calls()
 
     def frame_received(self, frame: bytes) -> Sequence[Event]:
         try:
-            if frame.startswith(_TICKER):  # the busiest channel: its name is read with the rest
+            if frame.startswith(_TICKER_PREFIX):  # the busiest channel: its name is read with the rest
                 try:
                     ticker = decode.ticker.decode(frame).params.data
                 except UNREADABLE:
@@ -184,20 +195,20 @@ class DeribitProtocol:
                 else:
                     if ticker.name in self._options:
                         return (ticker,)
-            at = frame.find(_CHANNEL)
-            if at < 0:
+            position = frame.find(_CHANNEL_KEY)
+            if position < 0:
                 return self._on_message(frame)
-            channel = frame[at + _BEGINS : frame.find(b'"', at + _BEGINS)]
-            route = self._pushes.routes.get(channel)
-            handler, about, name = self._pushes.route(channel) if route is None else route
-            events = handler(about, frame)
-            self._dog.heard(name)
+            channel = frame[position + _CHANNEL_OFFSET : frame.find(b'"', position + _CHANNEL_OFFSET)]
+            route = self._notifications.routes.get(channel)
+            handler, suffix, name = self._notifications.route(channel) if route is None else route
+            events = handler(suffix, frame)
+            self._watchdog.on_data(name)
             return events
         except UNREADABLE as exc:
             return [rejected(self.source, "frame", exc)]
 
     def response_received(self, tag: str, body: bytes) -> Sequence[Event]:
-        return self._answers.take(tag, body)
+        return self._responses.handle(tag, body)
 
     # ---- messages that are no data --------------------------------------------------------------------------------
 
@@ -205,55 +216,59 @@ class DeribitProtocol:
         message = wire.envelope.decode(frame)
         if message.method == "heartbeat":
             if message.params is not None and message.params.type == "test_request":
-                self._session.request("public/test")
+                self._rpc.request("public/test")
             return []
         if message.method == "subscription" and message.params is not None:
-            handler, about, _ = self._pushes.route(message.params.channel.encode())  # another spelling of the JSON
-            return handler(about, frame)
+            handler, suffix, _ = self._notifications.route(
+                message.params.channel.encode()
+            )  # another spelling of the JSON
+            return handler(suffix, frame)
         if message.error is not None:
             return self._on_error(message.id, message.error)
         if message.id is None:
             return [rejected(self.source, "frame", "neither answer nor notification")]
-        if self._session.asks_channels(message.id):
+        if self._rpc.is_subscription(message.id):
             optional = optional_channels(self.listings)
             accepted = wire.channels.decode(message.result)
-            missing = self._session.acknowledged(message.id, accepted)
-            for channel, within_ns, vital in watched(accepted, optional):
-                self._dog.expect(channel, within_ns, vital=vital)
-            return self._settle([channel for channel in missing if channel not in optional], message.usOut)
-        if self._halts.asked(message.id):
-            return self._halts.answered(wire.venue_status.decode(message.result).locked)
-        sent_ns = self._session.time_asked(message.id)
+            missing = self._rpc.on_acknowledged(message.id, accepted)
+            for channel, max_silence_ns, critical in monitored_channels(accepted, optional):
+                self._watchdog.expect(channel, max_silence_ns, critical=critical)
+            return self._on_subscription_response(
+                [channel for channel in missing if channel not in optional], message.usOut
+            )
+        if self._platform_monitor.is_status_response(message.id):
+            return self._platform_monitor.on_status_response(wire.venue_status.decode(message.result).locked)
+        sent_ns = self._rpc.pop_time_request(message.id)
         if sent_ns is None or not 0 < message.usIn <= message.usOut:
             return []
         return [ClockReading(self.source, sent_ns, message.usIn * MICROSECOND, message.usOut * MICROSECOND)]
 
-    def _on_error(self, number: int | None, error: wire.RpcError) -> list[Event]:
-        missing = self._session.refused(number, error.code)
-        words = f"{WORDS.get(error.code) or clean(error.message) or 'refused'} ({error.code})"
-        if error.code in CLOSED:
-            return [*self._status.complain("closed", words), *self._settle(missing)]
-        status = self._status.tell(words)
-        if error.code in FATAL:
+    def _on_error(self, request_id: int | None, error: wire.RpcError) -> list[Event]:
+        missing = self._rpc.on_refused(request_id, error.code)
+        message_text = f"{ERROR_MESSAGES.get(error.code) or sanitize(error.message) or 'refused'} ({error.code})"
+        if error.code in CLOSED_ERRORS:
+            return [*self._status.set_issue("closed", message_text), *self._on_subscription_response(missing)]
+        status = self._status.report(message_text)
+        if error.code in FATAL_ERRORS:
             status = FeedStatus(self.source, FeedState.DOWN, status.reason)
-        return [status, *self._settle(missing)]
+        return [status, *self._on_subscription_response(missing)]
 
-    def _settle(self, missing: Sequence[str], answered_us: int = 0) -> list[Event]:
+    def _on_subscription_response(self, missing: Sequence[str], response_us: int = 0) -> list[Event]:
         """A subscription has been answered: report what it left out, and say so when the last one is in.
 
-        `answered_us` is the venue's time of the answer; the prints before it are asked for now.
+        `response_us` is the venue's time of the answer; the prints before it are asked for now.
         """
-        if self._session.settled:
-            self._prints.subscribed(answered_us // 1_000)
+        if self._rpc.subscribed:
+            self._trade_feed.channels_opened(response_us // 1_000)
         self._refused += missing
         events: list[Event] = [rejected(self.source, "subscription", channel) for channel in missing]
-        if self._session.settled and self._session.accepted and (missing or not self._status.live):
+        if self._rpc.subscribed and self._rpc.accepted and (missing or not self._status.live):
             self._status.live = True
-            self._status.complain("refused", f"not accepted: {listed(self._refused)}" if self._refused else "")
-            events.append(self._status.tell())
+            self._status.set_issue("refused", f"not accepted: {join_names(self._refused)}" if self._refused else "")
+            events.append(self._status.report())
         return events
 
-    def _follow(self, came: Sequence[str], gone: Sequence[str]) -> None:
+    def _on_futures_changed(self, added: Sequence[str], removed: Sequence[str]) -> None:
         """Futures have been listed, or are listed no more."""
-        self._session.subscribe(map(ticker_channel, came))
-        self._session.unsubscribe([ticker_channel(name) for name in gone])
+        self._rpc.subscribe(map(ticker_channel, added))
+        self._rpc.unsubscribe([ticker_channel(name) for name in removed])

@@ -8,147 +8,154 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from dfmon.model.events import Event, IndexPrice, VolIndex
-from dfmon.model.units import MICROSECOND, clean
+from dfmon.model.units import MICROSECOND, sanitize
 from dfmon.venues.decoding import UNREADABLE, rejected
 from dfmon.venues.deribit import decode, wire
-from dfmon.venues.deribit.jsonrpc import FATAL, PASSING, WORDS
+from dfmon.venues.deribit.jsonrpc import ERROR_MESSAGES, FATAL_ERRORS, TRANSIENT_ERRORS
 from dfmon.venues.deribit.listing import Listings
-from dfmon.venues.deribit.rest_calls import Calls
-from dfmon.venues.deribit.rest_polling import Polls
-from dfmon.venues.deribit.trades.feed import Prints
-from dfmon.venues.deribit.trades.history import from_kept
+from dfmon.venues.deribit.rest_calls import DeribitRestQueue
+from dfmon.venues.deribit.rest_poller import RestPoller
+from dfmon.venues.deribit.trades.feed import TradeFeed
+from dfmon.venues.deribit.trades.history import decode_stored
 
 
-class Answers:
-    """`index_of` are underlyings by index; `follow` is told which futures came and which went."""
+class ResponseHandler:
+    """`underlying_by_index`: underlyings by index; `on_futures_changed` takes the futures that came and that went."""
 
     def __init__(
         self,
         listings: Listings,
-        calls: Calls,
-        prints: Prints,
-        polls: Polls,
-        index_of: Mapping[str, str],
-        follow: Callable[[list[str], list[str]], None],
+        calls: DeribitRestQueue,
+        trade_feed: TradeFeed,
+        poller: RestPoller,
+        underlying_by_index: Mapping[str, str],
+        on_futures_changed: Callable[[list[str], list[str]], None],
     ) -> None:
-        self._listings, self._calls, self._prints, self._polls = listings, calls, prints, polls
-        self._index_of, self._follow = index_of, follow
-        self._by_kind: dict[str, Callable[[list[str], wire.Answer], list[Event]]] = {
+        self._listings, self._calls, self._trade_feed, self._poller = listings, calls, trade_feed, poller
+        self._underlying_by_index, self._on_futures_changed = underlying_by_index, on_futures_changed
+        self._by_kind: dict[str, Callable[[list[str], wire.Response], list[Event]]] = {
             "instruments": self._on_listing,
             "summary": self._on_summary,
-            "trades": self._on_filled,
-            "sweep": self._on_swept,
-            "gap": self._on_hole,
-            "before": self._on_preceding,
-            "life": self._on_life,
+            "trades": self._on_fill_page,
+            "sweep": self._on_sweep_page,
+            "gap": self._on_gap_page,
+            "before": self._on_preceding_page,
+            "life": self._on_history_page,
             "futures": self._on_futures,
             "index": self._on_index,
             "volatility": self._on_volatility,
             "ticker": self._on_ticker,
         }
 
-    def take(self, tag: str, body: bytes) -> list[Event]:
+    def handle(self, tag: str, body: bytes) -> list[Event]:
         """The answer to the call of this tag; an empty body means that the call failed."""
-        kind, *words = tag.split(":")
+        kind, *args = tag.split(":")
         if kind == "stored":
-            return self._on_stored(words[0], body)
+            return self._on_stored_history(args[0], body)
         handler = self._by_kind.get(kind)
         if handler is None:
             return [rejected(wire.SOURCE, "answer", tag)]
         if not body:
-            return self._unanswered(tag, kind)
+            return self._on_no_response(tag, kind)
         try:
-            answer = wire.answer.decode(body)
-            if answer.error is not None:
-                return self._refused(tag, answer.error)
-            self._prints.heard(answer.usOut // 1_000)
-            events = handler(words, answer)
+            response = wire.response.decode(body)
+            if response.error is not None:
+                return self._refused(tag, response.error)
+            self._trade_feed.advance_clock(response.usOut // 1_000)
+            events = handler(args, response)
         except (*UNREADABLE, IndexError) as exc:
             self._calls.failed(tag)
-            again = self._prints.unanswered(kind, words, "the page cannot be read") if kind == "life" else []
-            return [rejected(wire.SOURCE, "answer", exc), *again]
-        self._calls.answered(tag)
+            failures = self._trade_feed.on_no_response(kind, args, "the page cannot be read") if kind == "life" else []
+            return [rejected(wire.SOURCE, "answer", exc), *failures]
+        self._calls.completed(tag)
         return events
 
-    def _unanswered(self, tag: str, kind: str) -> list[Event]:
+    def _on_no_response(self, tag: str, kind: str) -> list[Event]:
         self._calls.failed(tag)
-        return [*(self._polls.failed() if kind == "index" else []), rejected(wire.SOURCE, "answer", f"{tag}: none")]
+        return [
+            *(self._poller.on_failure() if kind == "index" else []),
+            rejected(wire.SOURCE, "answer", f"{tag}: none"),
+        ]
 
-    def _on_listing(self, words: list[str], answer: wire.Answer) -> list[Event]:
-        currency, kind = words[0], words[1]
-        rows, bad = wire.records.decode(answer.result)
+    def _on_listing(self, args: list[str], response: wire.Response) -> list[Event]:
+        currency, kind = args[0], args[1]
+        rows, rejections = wire.records.decode(response.result)
         if kind == "future":
-            came, gone, events = self._listings.take_futures(currency, rows, whole=not bad)
-            self._follow(came, gone)
-            return [*bad, *events]
+            added, removed, events = self._listings.apply_futures(currency, rows, is_complete=not rejections)
+            self._on_futures_changed(added, removed)
+            return [*rejections, *events]
         before, first = set(self._listings.options), not self._listings.complete(currency)
-        events = self._listings.take_options(currency, rows, whole=not bad)
-        self._calls.board(self._listings, currency)
+        events = self._listings.apply_options(currency, rows, is_complete=not rejections)
+        self._calls.request_summary(self._listings, currency)
         now = set(self._listings.options)
-        return [*bad, *events, *self._prints.listed(currency, set() if first else now - before, before - now)]
+        return [
+            *rejections,
+            *events,
+            *self._trade_feed.on_listing(currency, set() if first else now - before, before - now),
+        ]
 
-    def _on_index(self, words: list[str], answer: wire.Answer) -> list[Event]:
-        price = wire.index_asked.decode(answer.result).index_price
-        told = IndexPrice(wire.SOURCE, self._index_of[words[0]], price, answer.usOut * MICROSECOND)
-        return [*self._polls.answered(), told]
+    def _on_index(self, args: list[str], response: wire.Response) -> list[Event]:
+        price = wire.index_price_response.decode(response.result).index_price
+        event = IndexPrice(wire.SOURCE, self._underlying_by_index[args[0]], price, response.usOut * MICROSECOND)
+        return [*self._poller.on_response(), event]
 
-    def _on_volatility(self, words: list[str], answer: wire.Answer) -> list[Event]:
+    def _on_volatility(self, args: list[str], response: wire.Response) -> list[Event]:
         """The newest minute's last value, which is as old as now at most; no candle at all is no event."""
-        candles = wire.volatility_candles.decode(answer.result).data
+        candles = wire.volatility_candles.decode(response.result).data
         if not candles:
             return []
         *_, close = max(candles)
-        return [VolIndex(wire.SOURCE, words[0], close / 100.0, answer.usOut * MICROSECOND)]
+        return [VolIndex(wire.SOURCE, args[0], close / 100.0, response.usOut * MICROSECOND)]
 
-    def _on_futures(self, _words: list[str], answer: wire.Answer) -> list[Event]:
-        rows, bad = wire.future_summaries.decode(answer.result)
-        mine = [(self._listings.futures.get(row.instrument_name), row) for row in rows]
-        return [*(decode.future_summary(future, row) for future, row in mine if future is not None), *bad]
+    def _on_futures(self, _words: list[str], response: wire.Response) -> list[Event]:
+        rows, rejections = wire.future_summaries.decode(response.result)
+        matched = [(self._listings.futures.get(row.instrument_name), row) for row in rows]
+        return [*(decode.future_summary(future, row) for future, row in matched if future is not None), *rejections]
 
-    def _on_summary(self, words: list[str], answer: wire.Answer) -> list[Event]:
-        rows, bad = wire.summaries.decode(answer.result)
+    def _on_summary(self, args: list[str], response: wire.Response) -> list[Event]:
+        rows, rejections = wire.summaries.decode(response.result)
         if any(not self._listings.known(row.instrument_name) for row in rows):
-            self._prints.unknown.add(words[0])
-        return [*(decode.summary(row) for row in rows if row.instrument_name in self._listings.options), *bad]
+            self._trade_feed.stale_listings.add(args[0])
+        return [*(decode.summary(row) for row in rows if row.instrument_name in self._listings.options), *rejections]
 
-    def _on_ticker(self, words: list[str], answer: wire.Answer) -> list[Event]:
-        ticker = decode.ticker_asked.decode(answer.result)
-        if ticker.name != words[0]:
-            return [rejected(wire.SOURCE, "answer", f"asked for {words[0]}, told of {ticker.name}")]
-        return [decode.greeks(ticker.read())]
+    def _on_ticker(self, args: list[str], response: wire.Response) -> list[Event]:
+        ticker = decode.ticker_response.decode(response.result)
+        if ticker.name != args[0]:
+            return [rejected(wire.SOURCE, "answer", f"asked for {args[0]}, told of {ticker.name}")]
+        return [decode.greeks(ticker.to_option_ticker())]
 
-    def _on_filled(self, words: list[str], answer: wire.Answer) -> list[Event]:
-        return self._prints.filled(words[0], int(words[1]), int(words[2]), wire.page.decode(answer.result))
+    def _on_fill_page(self, args: list[str], response: wire.Response) -> list[Event]:
+        return self._trade_feed.on_fill_page(args[0], int(args[1]), int(args[2]), wire.page.decode(response.result))
 
-    def _on_swept(self, words: list[str], answer: wire.Answer) -> list[Event]:
-        return self._prints.swept(words[0], int(words[1]), int(words[2]), wire.page.decode(answer.result))
+    def _on_sweep_page(self, args: list[str], response: wire.Response) -> list[Event]:
+        return self._trade_feed.on_sweep_page(args[0], int(args[1]), int(args[2]), wire.page.decode(response.result))
 
-    def _on_hole(self, words: list[str], answer: wire.Answer) -> list[Event]:
-        currency, name, first, _ = words
-        return self._prints.mended(currency, name, int(first), wire.page.decode(answer.result))
+    def _on_gap_page(self, args: list[str], response: wire.Response) -> list[Event]:
+        currency, name, first, _ = args
+        return self._trade_feed.on_gap_page(currency, name, int(first), wire.page.decode(response.result))
 
-    def _on_preceding(self, words: list[str], answer: wire.Answer) -> list[Event]:
-        currency, name, _, last = words
-        return self._prints.preceding(currency, name, int(last), wire.page.decode(answer.result))
+    def _on_preceding_page(self, args: list[str], response: wire.Response) -> list[Event]:
+        currency, name, _, last = args
+        return self._trade_feed.on_preceding_page(currency, name, int(last), wire.page.decode(response.result))
 
-    def _on_life(self, words: list[str], answer: wire.Answer) -> list[Event]:
-        return self._prints.life_page(words[0], int(words[1]), wire.page.decode(answer.result))
+    def _on_history_page(self, args: list[str], response: wire.Response) -> list[Event]:
+        return self._trade_feed.on_history_page(args[0], int(args[1]), wire.page.decode(response.result))
 
-    def _on_stored(self, name: str, body: bytes) -> list[Event]:
+    def _on_stored_history(self, name: str, body: bytes) -> list[Event]:
         """A history that an earlier run kept; a damaged one is told and read from the archive again."""
         try:
-            return self._prints.life_kept(name, from_kept(name, body))
+            return self._trade_feed.on_stored_history(name, decode_stored(name, body))
         except UNREADABLE as exc:
             return [rejected(wire.SOURCE, "life", exc)]
 
     def _refused(self, tag: str, error: wire.RpcError) -> list[Event]:
         """The venue answered with an error. A listing is asked for again whatever the reason, the rest if it passes."""
-        kind, *words = tag.split(":")
-        why = f"{WORDS.get(error.code) or clean(error.message)} ({error.code})"
-        events: list[Event] = [rejected(wire.SOURCE, "answer", f"{tag}: {why}")]
-        if kind == "instruments" or error.code in PASSING | FATAL:
+        kind, *args = tag.split(":")
+        reason = f"{ERROR_MESSAGES.get(error.code) or sanitize(error.message)} ({error.code})"
+        events: list[Event] = [rejected(wire.SOURCE, "answer", f"{tag}: {reason}")]
+        if kind == "instruments" or error.code in TRANSIENT_ERRORS | FATAL_ERRORS:
             self._calls.failed(tag)
         else:
-            self._calls.answered(tag)
-            events += self._prints.unanswered(kind, words, why)
+            self._calls.completed(tag)
+            events += self._trade_feed.on_no_response(kind, args, reason)
         return events

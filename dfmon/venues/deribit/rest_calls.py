@@ -11,10 +11,12 @@ from typing import Final
 
 from dfmon.model.units import SECOND
 from dfmon.venues.deribit.listing import INVERSE, LINEAR, Listings, index_name
-from dfmon.venues.deribit.trades.sequencer import PAGE, Hole
+from dfmon.venues.deribit.trades.sequencer import PAGE_SIZE, SequenceGap
 from dfmon.venues.rest.queue import RestQueue
 
-_STRIDE: Final = 7_919  # from one option to the next whose ticker is asked for: a prime, so that all have their turn
+_TICKER_STRIDE: Final = (
+    7_919  # from one option to the next whose ticker is asked for: a prime, so that all have their turn
+)
 LISTING_COST: Final = 4.0  # ordinary calls: the venue allows one listing a second
 
 
@@ -41,70 +43,74 @@ def channels(listings: Listings) -> Iterator[str]:
     yield from map(ticker_channel, listings.futures)
 
 
-_WITHIN: Final = {  # kinds that speak by themselves: the longest silence in order, s, and whether all rests on it
+# by channel kind: the longest silence in order, s, and whether a new connection is made when it is over
+_MAX_SILENCE_S: Final = {
     "deribit_price_index": (10, True),
     "markprice": (60, True),
     "deribit_volatility_index": (60, False),
 }
-_PERPETUAL_WITHIN: Final = 15
+_PERPETUAL_MAX_SILENCE_S: Final = 15
 
 
-def watched(channels: Iterable[str], optional: Sequence[str]) -> Iterator[tuple[str, int, bool]]:
+def monitored_channels(channels: Iterable[str], optional: Sequence[str]) -> Iterator[tuple[str, int, bool]]:
     """Of these channels those that must not fall silent: within how long, ns, and whether all rests on it."""
     for channel in channels:
-        within_s, vital = _WITHIN.get(channel.partition(".")[0], (0, False))
+        max_channel_silence_s, critical = _MAX_SILENCE_S.get(channel.partition(".")[0], (0, False))
         if channel.endswith("-PERPETUAL"):
-            within_s = _PERPETUAL_WITHIN
-        if within_s:
-            yield channel, within_s * SECOND, vital and channel not in optional
+            max_channel_silence_s = _PERPETUAL_MAX_SILENCE_S
+        if max_channel_silence_s:
+            yield channel, max_channel_silence_s * SECOND, critical and channel not in optional
 
 
 def optional_channels(listings: Listings) -> list[str]:
     """Channels the venue may not know: marks that the book summary brings too, and requests, which only confirm."""
-    requests = [f"block_rfq.trades.{currency}" for currency in listings.currencies]
+    block_rfqs = [f"block_rfq.trades.{currency}" for currency in listings.currencies]
     if LINEAR not in listings.currencies:
-        return requests
-    return [*requests, *(f"markprice.options.{name.lower()}_usdc" for name in listings.underlyings if name in INVERSE)]
+        return block_rfqs
+    return [
+        *block_rfqs,
+        *(f"markprice.options.{name.lower()}_usdc" for name in listings.underlyings if name in INVERSE),
+    ]
 
 
-class Calls(RestQueue):
+class DeribitRestQueue(RestQueue):
     """The GETs, by what they are for. Tags begin with the kind of the answer: see the protocol's `_answers`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._turn = 0
+        self._ticker_index = 0
 
     def listings(self, listings: Listings) -> None:
         for currency in listings.currencies:
-            self.listing(currency, "option")
+            self.request_listing(currency, "option")
         for currency in listings.future_currencies:
-            self.listing(currency, "future")
+            self.request_listing(currency, "future")
 
-    def listing(self, currency: str, kind: str) -> None:
+    def request_listing(self, currency: str, kind: str) -> None:
         tag = f"instruments:{currency}:{kind}"
-        self.ask(tag, "/public/get_instruments", cost=LISTING_COST, currency=currency, kind=kind, expired="false")
+        self.enqueue(tag, "/public/get_instruments", cost=LISTING_COST, currency=currency, kind=kind, expired="false")
 
-    def board(self, listings: Listings, currency: str) -> None:
+    def request_summary(self, listings: Listings, currency: str) -> None:
         """Open interest and forwards of a currency's options; and of one, another each time, the venue's own greeks.
 
         The next poll is the retry.
         """
         path = "/public/get_book_summary_by_currency"
-        self.ask(f"summary:{currency}", path, retry=False, currency=currency, kind="option")
-        names = listings.live(currency)
+        self.enqueue(f"summary:{currency}", path, retry=False, currency=currency, kind="option")
+        names = listings.live_options(currency)
         if names:
-            self._turn += _STRIDE
-            name = names[self._turn % len(names)]
-            self.ask(f"ticker:{name}", "/public/ticker", retry=False, instrument_name=name)
+            self._ticker_index += _TICKER_STRIDE
+            name = names[self._ticker_index % len(names)]
+            self.enqueue(f"ticker:{name}", "/public/ticker", retry=False, instrument_name=name)
 
-    def futures(self, currency: str) -> None:
+    def request_futures(self, currency: str) -> None:
         """Marks, open interest and funding of the perpetuals and dated futures; the next poll is the retry."""
         path = "/public/get_book_summary_by_currency"
-        self.ask(f"futures:{currency}", path, retry=False, currency=currency, kind="future")
+        self.enqueue(f"futures:{currency}", path, retry=False, currency=currency, kind="future")
 
-    def volatility(self, underlying: str, start_ms: int, end_ms: int) -> None:
+    def request_volatility_index(self, underlying: str, start_ms: int, end_ms: int) -> None:
         """The volatility index, as candles of a minute."""
-        self.ask(
+        self.enqueue(
             f"volatility:{underlying}",
             "/public/get_volatility_index_data",
             retry=False,
@@ -114,16 +120,16 @@ class Calls(RestQueue):
             resolution=60,
         )
 
-    def prints(self, currency: str, start_ms: int, end_ms: int) -> None:
+    def request_prints(self, currency: str, start_ms: int, end_ms: int) -> None:
         """A page of the option prints of a time."""
-        self._prints("trades", currency, start_ms, end_ms)
+        self._request_by_time("trades", currency, start_ms, end_ms)
 
-    def sweep(self, currency: str, start_ms: int, end_ms: int) -> None:
+    def request_sweep(self, currency: str, start_ms: int, end_ms: int) -> None:
         """The same of a time that the channels have covered; the next sweep is the retry."""
-        self._prints("sweep", currency, start_ms, end_ms, retry=False)
+        self._request_by_time("sweep", currency, start_ms, end_ms, retry=False)
 
-    def _prints(self, kind: str, currency: str, start_ms: int, end_ms: int, *, retry: bool = True) -> None:
-        self.ask(
+    def _request_by_time(self, kind: str, currency: str, start_ms: int, end_ms: int, *, retry: bool = True) -> None:
+        self.enqueue(
             f"{kind}:{currency}:{start_ms}:{end_ms}",
             "/public/get_last_trades_by_currency_and_time",
             retry=retry,
@@ -131,29 +137,29 @@ class Calls(RestQueue):
             kind="option",
             start_timestamp=start_ms,
             end_timestamp=end_ms,
-            count=PAGE,
+            count=PAGE_SIZE,
             sorting="asc",
         )
 
-    def hole(self, hole: Hole) -> None:
+    def gap(self, gap: SequenceGap) -> None:
         """The prints of one instrument between two sequence numbers."""
-        self._numbered("gap", hole)
+        self._request_by_sequence("gap", gap)
 
-    def before(self, hole: Hole) -> bool:
+    def request_preceding(self, gap: SequenceGap) -> bool:
         """The same before the first print that was seen. Whether it had not been asked for already."""
-        return self._numbered("before", hole)
+        return self._request_by_sequence("before", gap)
 
-    def _numbered(self, kind: str, hole: Hole) -> bool:
-        tag = f"{kind}:{hole.currency}:{hole.name}:{hole.first}:{hole.last}"
-        if self.open(tag):
+    def _request_by_sequence(self, kind: str, gap: SequenceGap) -> bool:
+        tag = f"{kind}:{gap.currency}:{gap.name}:{gap.first_seq}:{gap.last_seq}"
+        if self.is_pending(tag):
             return False
-        self.ask(
+        self.enqueue(
             tag,
             "/public/get_last_trades_by_instrument",
-            instrument_name=hole.name,
-            start_seq=hole.first,
-            end_seq=hole.last,
-            count=PAGE,
+            instrument_name=gap.name,
+            start_seq=gap.first_seq,
+            end_seq=gap.last_seq,
+            count=PAGE_SIZE,
             sorting="asc",
         )
         return True

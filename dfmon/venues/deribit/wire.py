@@ -1,6 +1,6 @@
 """Deribit's JSON as typed structs, field by field as the venue names them. No conversion: see `decode`.
 
-Frames of one object are decoded whole in one pass; arrays go through `Rows`, which survives a bad row.
+Frames of one object are decoded whole in one pass; arrays go through `RowDecoder`, which survives a bad row.
 Unknown fields are ignored, since the venue adds some unannounced.
 """
 
@@ -12,32 +12,40 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-from dfmon.model.events import Greeks, Rejected, UnreadTicker
-from dfmon.venues.decoding import LAST_MS, UNREADABLE, Amount, Ms, Positive, Rows, Serial
+from dfmon.model.events import Greeks, RawTicker, Rejected
+from dfmon.venues.decoding import (
+    MAX_TIMESTAMP_MS,
+    UNREADABLE,
+    EpochMs,
+    NonNegativeFloat,
+    PositiveFloat,
+    RowDecoder,
+    TradeNumber,
+)
 
 T = TypeVar("T")
 SOURCE: Final = "deribit"
 
-Maybe = float | None
-Us = Annotated[int, Meta(ge=0, le=9_000_000_000_000_000)]  # microseconds since the epoch
-Quantity = Amount | None  # none of an option's numbers is negative; a frame that says so is damaged
-Field = float | None | UnsetType
+OptionalFloat = float | None
+EpochUs = Annotated[int, Meta(ge=0, le=9_000_000_000_000_000)]  # microseconds since the epoch
+OptionalAmount = NonNegativeFloat | None  # none of an option's numbers is negative; a frame that says so is damaged
+FieldUpdate = float | None | UnsetType
 
 
 class Params(Struct, Generic[T], gc=False):
     data: T
 
 
-class Push(Struct, Generic[T], gc=False):
+class Notification(Struct, Generic[T], gc=False):
     """A subscription frame; the channel was read before, from the bytes."""
 
     params: Params[T]
 
 
-class Pushed(Generic[T]):
+class NotificationRows(Generic[T]):
     """The rows of a subscription frame: the frame in one go, and row by row where one is bad."""
 
-    def __init__(self, rows: Rows[T], frame: msgspec.json.Decoder[Push[list[T]]]) -> None:
+    def __init__(self, rows: RowDecoder[T], frame: msgspec.json.Decoder[Notification[list[T]]]) -> None:
         self._rows = rows
         self._frame = frame
 
@@ -49,14 +57,14 @@ class Pushed(Generic[T]):
             return self._rows.decode(array.decode(frame).params.data)
 
 
-_TIME: Final = re.compile(rb'"timestamp":\s*(\d{1,13})(?!\d)')
+_TIMESTAMP: Final = re.compile(rb'"timestamp":\s*(\d{1,13})(?!\d)')
 
 
-def moment(frame: bytes) -> int:
+def timestamp_ms(frame: bytes) -> int:
     """The first `timestamp` of a frame, ms; 0 where there is none that could be."""
-    found = _TIME.search(frame)
+    found = _TIMESTAMP.search(frame)
     ms = int(found[1]) if found else 0
-    return ms if ms <= LAST_MS else 0
+    return ms if ms <= MAX_TIMESTAMP_MS else 0
 
 
 class AnyParams(Struct):
@@ -78,51 +86,51 @@ class Envelope(Struct):
     params: AnyParams | None = None
     result: Raw = Raw(b"")
     error: RpcError | None = None
-    usIn: Us = 0
-    usOut: Us = 0
+    usIn: EpochUs = 0
+    usOut: EpochUs = 0
 
 
 class Stats(Struct, gc=False):
-    volume: Quantity = None
+    volume: OptionalAmount = None
 
 
-class Ticker(UnreadTicker, frozen=True, gc=False, kw_only=True):
+class Ticker(RawTicker, frozen=True, gc=False, kw_only=True):
     """`ticker` of an option: IVs in percent, prices in the quote currency, OI in coins.
 
     The fields stand in the order of the wire, which makes the decoder faster.
     """
 
-    exch_ms: Ms = field(default=0, name="timestamp")
+    exch_ms: EpochMs = field(default=0, name="timestamp")
     stats: Stats | None = None
     greeks: Greeks | None = None
-    index_price: Quantity = None
+    index_price: OptionalAmount = None
     name: str = field(name="instrument_name")
-    open_interest: Quantity = None
-    mark_price: Quantity = None
-    best_ask_price: Quantity = None
-    best_bid_price: Quantity = None
-    mark_iv: Quantity = None
-    bid_iv: Quantity = None
-    ask_iv: Quantity = None
-    underlying_price: Quantity = None
+    open_interest: OptionalAmount = None
+    mark_price: OptionalAmount = None
+    best_ask_price: OptionalAmount = None
+    best_bid_price: OptionalAmount = None
+    mark_iv: OptionalAmount = None
+    bid_iv: OptionalAmount = None
+    ask_iv: OptionalAmount = None
+    underlying_price: OptionalAmount = None
 
 
 class FutureStats(Struct, gc=False):
-    volume_usd: Field = UNSET
+    volume_usd: FieldUpdate = UNSET
 
 
 class FutureRow(Struct, gc=False):
     """`ticker` and `incremental_ticker` of a future: a field that is absent has not changed, null is none."""
 
     instrument_name: str
-    timestamp: Ms = 0
+    timestamp: EpochMs = 0
     type: str = ""
-    mark_price: Field = UNSET
-    best_bid_price: Field = UNSET
-    best_ask_price: Field = UNSET
-    index_price: Field = UNSET
-    open_interest: Field = UNSET
-    funding_8h: Field = UNSET
+    mark_price: FieldUpdate = UNSET
+    best_bid_price: FieldUpdate = UNSET
+    best_ask_price: FieldUpdate = UNSET
+    index_price: FieldUpdate = UNSET
+    open_interest: FieldUpdate = UNSET
+    funding_8h: FieldUpdate = UNSET
     stats: FutureStats | None = None
 
 
@@ -130,14 +138,14 @@ class Trade(Struct, gc=False):
     """A print of `trades.*` or of a REST page; `direction` is the taker's, amount in coins for options."""
 
     trade_id: str | int
-    trade_seq: Serial
+    trade_seq: TradeNumber
     instrument_name: str
-    timestamp: Ms
+    timestamp: EpochMs
     direction: Literal["buy", "sell"]
-    price: Amount
-    amount: Positive
-    iv: Maybe = None
-    index_price: Maybe = None
+    price: NonNegativeFloat
+    amount: PositiveFloat
+    iv: OptionalFloat = None
+    index_price: OptionalFloat = None
     combo_id: str | None = None
     combo_trade_id: str | int | float | None = None
     block_trade_id: str | int | None = None
@@ -145,27 +153,27 @@ class Trade(Struct, gc=False):
     liquidation: str | None = None
 
 
-class RequestLeg(Struct, gc=False):
+class BlockRfqLeg(Struct, gc=False):
     """A leg as the structure has it: its direction is the taker's only where the request's own is "buy"."""
 
     instrument_name: str
     direction: Literal["buy", "sell"]
-    ratio: Positive = 1.0
+    ratio: PositiveFloat = 1.0
 
 
-class RequestFill(Struct, gc=False):
-    amount: Positive
+class BlockRfqFill(Struct, gc=False):
+    amount: PositiveFloat
 
 
-class BlockRequest(Struct):
+class BlockRfq(Struct):
     """A row of `block_rfq.trades.*`: an executed request. A leg's size is the amount times its ratio."""
 
     id: int | str
-    timestamp: Ms
+    timestamp: EpochMs
     direction: Literal["buy", "sell"]
-    amount: Positive
-    legs: list[RequestLeg]
-    trades: list[RequestFill] = []
+    amount: PositiveFloat
+    legs: list[BlockRfqLeg]
+    trades: list[BlockRfqFill] = []
 
 
 class Page(Struct):
@@ -176,46 +184,47 @@ class Page(Struct):
 class Mark(Struct, gc=False):
     """A row of `markprice.options.*`: the only place where Deribit's iv is a fraction.
 
-    The rows of a frame share one time, which `moment` reads once: a thousand times would cost a tenth of the frame.
+    The rows of a frame share one time, which `timestamp_ms` reads once: a thousand times would cost a tenth of the
+    frame.
     """
 
-    iv: Amount
+    iv: NonNegativeFloat
     instrument_name: str
-    mark_price: Amount
+    mark_price: NonNegativeFloat
 
 
 class Summary(Struct, gc=False):
     """A row of the book summary: mark_iv in percent, null for an absent quote."""
 
     instrument_name: str
-    creation_timestamp: Ms = 0
-    mark_iv: Maybe = None
-    mark_price: Maybe = None
-    bid_price: Maybe = None
-    ask_price: Maybe = None
-    open_interest: Maybe = None
-    underlying_price: Maybe = None
+    creation_timestamp: EpochMs = 0
+    mark_iv: OptionalFloat = None
+    mark_price: OptionalFloat = None
+    bid_price: OptionalFloat = None
+    ask_price: OptionalFloat = None
+    open_interest: OptionalFloat = None
+    underlying_price: OptionalFloat = None
     estimated_delivery_price: float | str | None = None  # the string "expired" after delivery
-    volume: Maybe = None
+    volume: OptionalFloat = None
 
 
 class FutureSummary(Struct, gc=False):
     """A row of the book summary of futures: open interest of an inverse one in USD, of a linear one in coins."""
 
     instrument_name: str
-    creation_timestamp: Ms = 0
-    mark_price: Maybe = None
-    bid_price: Maybe = None
-    ask_price: Maybe = None
-    open_interest: Maybe = None
-    funding_8h: Maybe = None
-    volume_usd: Maybe = None
+    creation_timestamp: EpochMs = 0
+    mark_price: OptionalFloat = None
+    bid_price: OptionalFloat = None
+    ask_price: OptionalFloat = None
+    open_interest: OptionalFloat = None
+    funding_8h: OptionalFloat = None
+    volume_usd: OptionalFloat = None
 
 
 class VolatilityCandles(Struct, gc=False):
     """The answer to public/get_volatility_index_data: start of the candle, open, high, low, close in percent."""
 
-    data: list[tuple[Ms, Amount, Amount, Amount, Positive]]
+    data: list[tuple[EpochMs, NonNegativeFloat, NonNegativeFloat, NonNegativeFloat, PositiveFloat]]
 
 
 class Record(Struct, gc=False):
@@ -231,31 +240,31 @@ class Record(Struct, gc=False):
     settlement_period: str = ""
     option_type: str | None = None
     strike: float | None = None
-    contract_size: Positive = 1.0
+    contract_size: PositiveFloat = 1.0
     price_index: str = ""
-    creation_timestamp: Ms = 0
+    creation_timestamp: EpochMs = 0
     is_active: bool = True
 
 
 class Index(Struct, gc=False):
-    price: Positive
-    timestamp: Ms = 0
+    price: PositiveFloat
+    timestamp: EpochMs = 0
 
 
 class Volatility(Struct, gc=False):
-    volatility: Positive
-    timestamp: Ms = 0
+    volatility: PositiveFloat
+    timestamp: EpochMs = 0
 
 
 class Expiration(Struct, gc=False):
-    price: Positive
-    seconds: Amount
+    price: PositiveFloat
+    seconds: NonNegativeFloat
 
 
 class InstrumentState(Struct, gc=False):
     instrument_name: str
     state: str
-    timestamp: Ms = 0
+    timestamp: EpochMs = 0
 
 
 class VenueStatus(Struct):
@@ -273,43 +282,46 @@ class PlatformState(Struct, gc=False):
     allow_unauthenticated_public_requests: bool | None = None
 
 
-class Answer(Struct):
+class Response(Struct):
     """A REST body."""
 
     result: Raw = Raw(b"")
     error: RpcError | None = None
-    usOut: Us = 0
+    usOut: EpochUs = 0
 
 
-class IndexAsked(Struct):
+class IndexPriceResponse(Struct):
     """The answer to public/get_index_price."""
 
-    index_price: Positive
+    index_price: PositiveFloat
 
 
 envelope: Final = msgspec.json.Decoder(Envelope)
-answer: Final = msgspec.json.Decoder(Answer)
+response: Final = msgspec.json.Decoder(Response)
 page: Final = msgspec.json.Decoder(Page)
-index_asked: Final = msgspec.json.Decoder(IndexAsked)
+index_price_response: Final = msgspec.json.Decoder(IndexPriceResponse)
 volatility_candles: Final = msgspec.json.Decoder(VolatilityCandles)
 channels: Final = msgspec.json.Decoder(list[str])
 venue_status: Final = msgspec.json.Decoder(VenueStatus)
-future: Final = msgspec.json.Decoder(Push[FutureRow])
-index: Final = msgspec.json.Decoder(Push[Index])
-volatility: Final = msgspec.json.Decoder(Push[Volatility])
-expiration: Final = msgspec.json.Decoder(Push[Expiration])
-state: Final = msgspec.json.Decoder(Push[InstrumentState])
-platform: Final = msgspec.json.Decoder(Push[PlatformState])
-created: Final = msgspec.json.Decoder(Push[Record])
-array: Final = msgspec.json.Decoder(Push[Raw])
-fields: Final = msgspec.json.Decoder(Push[dict[str, Any]])
+future: Final = msgspec.json.Decoder(Notification[FutureRow])
+index: Final = msgspec.json.Decoder(Notification[Index])
+volatility: Final = msgspec.json.Decoder(Notification[Volatility])
+expiration: Final = msgspec.json.Decoder(Notification[Expiration])
+state: Final = msgspec.json.Decoder(Notification[InstrumentState])
+platform: Final = msgspec.json.Decoder(Notification[PlatformState])
+created: Final = msgspec.json.Decoder(Notification[Record])
+array: Final = msgspec.json.Decoder(Notification[Raw])
+fields: Final = msgspec.json.Decoder(Notification[dict[str, Any]])
 
-trades: Final = Rows(SOURCE, msgspec.json.Decoder(list[Trade]), msgspec.json.Decoder(Trade))
-trade_frame: Final = Pushed(trades, msgspec.json.Decoder(Push[list[Trade]]))
-mark_frame: Final = Pushed(
-    Rows(SOURCE, msgspec.json.Decoder(list[Mark]), msgspec.json.Decoder(Mark)), msgspec.json.Decoder(Push[list[Mark]])
+trades: Final = RowDecoder(SOURCE, msgspec.json.Decoder(list[Trade]), msgspec.json.Decoder(Trade))
+trade_frame: Final = NotificationRows(trades, msgspec.json.Decoder(Notification[list[Trade]]))
+mark_frame: Final = NotificationRows(
+    RowDecoder(SOURCE, msgspec.json.Decoder(list[Mark]), msgspec.json.Decoder(Mark)),
+    msgspec.json.Decoder(Notification[list[Mark]]),
 )
-requests: Final = Rows(SOURCE, msgspec.json.Decoder(list[BlockRequest]), msgspec.json.Decoder(BlockRequest))
-summaries: Final = Rows(SOURCE, msgspec.json.Decoder(list[Summary]), msgspec.json.Decoder(Summary))
-future_summaries: Final = Rows(SOURCE, msgspec.json.Decoder(list[FutureSummary]), msgspec.json.Decoder(FutureSummary))
-records: Final = Rows(SOURCE, msgspec.json.Decoder(list[Record]), msgspec.json.Decoder(Record))
+block_rfqs: Final = RowDecoder(SOURCE, msgspec.json.Decoder(list[BlockRfq]), msgspec.json.Decoder(BlockRfq))
+summaries: Final = RowDecoder(SOURCE, msgspec.json.Decoder(list[Summary]), msgspec.json.Decoder(Summary))
+future_summaries: Final = RowDecoder(
+    SOURCE, msgspec.json.Decoder(list[FutureSummary]), msgspec.json.Decoder(FutureSummary)
+)
+records: Final = RowDecoder(SOURCE, msgspec.json.Decoder(list[Record]), msgspec.json.Decoder(Record))

@@ -7,37 +7,37 @@ from __future__ import annotations
 
 from typing import Final
 
-from dfmon.venues.protocol import Patience
+from dfmon.venues.protocol import Timeouts
 
-_CHATTER_BYTES: Final = 400
+_MAX_NON_DATA_BYTES: Final = 400
 # What only proves that the venue's process lives: heartbeats, pongs, answers to requests, acknowledgements.
-_CHATTER: Final = (b'"heartbeat"', b'"usOut"', b'"event":', b'"result":null')
+_NON_DATA_MARKERS: Final = (b'"heartbeat"', b'"usOut"', b'"event":', b'"result":null')
 
 
-def is_chatter(frame: bytes) -> bool:
+def is_non_data(frame: bytes) -> bool:
     """Whether a frame brings no market data."""
-    if len(frame) > _CHATTER_BYTES:
+    if len(frame) > _MAX_NON_DATA_BYTES:
         return False
-    return frame == b"pong" or any(mark in frame for mark in _CHATTER)
+    return frame == b"pong" or any(marker in frame for marker in _NON_DATA_MARKERS)
 
 
-class Silence:
-    """Times are seconds of the loop. `heard` is set by whoever hears data, and read once a second."""
+class SocketWatchdog:
+    """Times are seconds of the loop. `received_data` is set by whoever hears data, and read once a second."""
 
     def __init__(self) -> None:
-        self.heard = self._ever = False
+        self.received_data = self._had_data = False
         self._since = 0.0
 
-    def begin(self, now: float) -> None:
+    def start(self, now: float) -> None:
         """A new socket."""
-        self.heard = self._ever = False
+        self.received_data = self._had_data = False
         self._since = now
 
-    def too_long(self, now: float, patience: Patience) -> str:
+    def check(self, now: float, timeouts: Timeouts) -> str:
         """Why the socket should be given up, or nothing."""
-        if self.heard:
-            self.heard, self._ever, self._since = False, True, now
-        silent = now - self._since
-        if silent < (patience.data_s if self._ever else patience.first_data_s):
+        if self.received_data:
+            self.received_data, self._had_data, self._since = False, True, now
+        silence_s = now - self._since
+        if silence_s < (timeouts.max_silence_s if self._had_data else timeouts.first_data_s):
             return ""
-        return f"no data for {silent:.0f} s" + ("" if self._ever else " after connecting")
+        return f"no data for {silence_s:.0f} s" + ("" if self._had_data else " after connecting")

@@ -9,56 +9,56 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from dfmon.model.events import FeedState, FeedStatus
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 
-_NAMED: Final = 4
-_GRAVE: Final[Mapping[str, FeedState]] = {"closed": FeedState.DOWN, "locked": FeedState.SYNCING}
+_MAX_NAMES: Final = 4
+_OVERRIDING_STATES: Final[Mapping[str, FeedState]] = {"closed": FeedState.DOWN, "locked": FeedState.SYNCING}
 
 
-class Status:
+class StatusTracker:
     """Complaints go by what they are about; `closed` and `locked` rule the state as long as they stand."""
 
     def __init__(self, source: str) -> None:
         self.live = False
         self._source = source
-        self._complaints: dict[str, str] = {}
+        self._issues: dict[str, str] = {}
 
-    def begin(self, words: str) -> FeedStatus:
+    def start(self, reason: str) -> FeedStatus:
         """A new connection: nothing stands against it."""
         self.live = False
-        self._complaints.clear()
-        return FeedStatus(self._source, FeedState.SYNCING, words)
+        self._issues.clear()
+        return FeedStatus(self._source, FeedState.SYNCING, reason)
 
-    def down(self, reason: str) -> FeedStatus:
+    def disconnected(self, reason: str) -> FeedStatus:
         self.live = False
-        self._complaints.clear()
-        return FeedStatus(self._source, FeedState.DOWN, clean(reason))
+        self._issues.clear()
+        return FeedStatus(self._source, FeedState.DOWN, sanitize(reason))
 
-    def complain(self, about: str, words: str) -> list[FeedStatus]:
+    def set_issue(self, topic: str, reason: str) -> list[FeedStatus]:
         """Let a complaint stand; no words withdraw it. The status to tell, where that changes anything."""
-        if self._complaints.get(about, "") == words:
+        if self._issues.get(topic, "") == reason:
             return []
-        self._complaints.pop(about, None)
-        if words:
-            self._complaints[about] = clean(words)
-        return [self.tell()]
+        self._issues.pop(topic, None)
+        if reason:
+            self._issues[topic] = sanitize(reason)
+        return [self.report()]
 
-    def stands(self, about: str) -> bool:
-        return about in self._complaints
+    def has_issue(self, topic: str) -> bool:
+        return topic in self._issues
 
-    def tell(self, passing: str = "") -> FeedStatus:
+    def report(self, note: str = "") -> FeedStatus:
         """State and standing complaints, after words that hold for this moment only."""
         state = FeedState.LIVE if self.live else FeedState.SYNCING
-        for about, worse in _GRAVE.items():
-            if about in self._complaints:
-                state = worse
+        for topic, override in _OVERRIDING_STATES.items():
+            if topic in self._issues:
+                state = override
                 break
-        words = (clean(passing), *self._complaints.values())
-        return FeedStatus(self._source, state, clean("; ".join(word for word in words if word)))
+        reasons = (sanitize(note), *self._issues.values())
+        return FeedStatus(self._source, state, sanitize("; ".join(text for text in reasons if text)))
 
 
-def listed(names: Iterable[str]) -> str:
+def join_names(names: Iterable[str]) -> str:
     """A few names, and how many more there are."""
     ordered = list(names)
-    rest = len(ordered) - _NAMED
-    return ", ".join(ordered[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+    remaining = len(ordered) - _MAX_NAMES
+    return ", ".join(ordered[:_MAX_NAMES]) + (f" and {remaining} more" if remaining > 0 else "")

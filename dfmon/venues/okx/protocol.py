@@ -17,42 +17,42 @@ from dfmon.model.events import (
     Event,
     Market,
 )
-from dfmon.model.units import HOUR, SECOND, clean
+from dfmon.model.units import HOUR, SECOND, sanitize
 from dfmon.venues.decoding import UNREADABLE, rejected
-from dfmon.venues.health.channel_watchdog import Watchdog
-from dfmon.venues.health.status import Status, listed
+from dfmon.venues.health.channel_watchdog import ChannelWatchdog
+from dfmon.venues.health.status import StatusTracker, join_names
 from dfmon.venues.okx import wire
-from dfmon.venues.okx.books import Books
-from dfmon.venues.okx.rows import VENUE, Pushes
-from dfmon.venues.protocol import Fate, Patience, RestCall
-from dfmon.venues.rest.fallback import RestAlone
+from dfmon.venues.okx.books import BookSequencer
+from dfmon.venues.okx.channel_decoder import VENUE, ChannelDecoder
+from dfmon.venues.protocol import DropPolicy, RestCall, Timeouts
+from dfmon.venues.rest.fallback import RestFallback
 from dfmon.venues.rest.queue import RestQueue
-from dfmon.venues.token_bucket import Bucket
+from dfmon.venues.token_bucket import TokenBucket
 
 _INVERSE: Final = ("BTC", "ETH")
 _PING_AFTER: Final = 20 * SECOND
-_RESYNC_EVERY: Final = 30 * SECOND  # a book
-_OPS_HOUR, _OPS_BURST = 400.0, 60.0  # the venue allows 480 subscriptions and ends of such an hour
-_ACK_WITHIN: Final = 10 * SECOND
-_ALONE_S: Final = 30.0
-_UPGRADE: Final = "64008"  # the connection ends in about a minute
+_RESYNC_INTERVAL: Final = 30 * SECOND  # a book
+_OPS_PER_HOUR, _OPS_BURST = 400.0, 60.0  # the venue allows 480 subscriptions and ends of such an hour
+_ACK_TIMEOUT: Final = 10 * SECOND
+_FALLBACK_INTERVAL_S: Final = 30.0
+_UPGRADE_NOTICE_CODE: Final = "64008"  # the connection ends in about a minute
 
 # Channels that speak by themselves: the longest silence that is in order, s. Trades of the smaller coins may pause.
-_WITHIN: Final = {"tickers": 30, "books": 90, "mark-price": 30, "open-interest": 30, "funding-rate": 240}
-_TRADES_WITHIN: Final = {"BTC": 30, "ETH": 60}
-_CHANNEL: Final = b'"channel":"'
+_MAX_SILENCE_S: Final = {"tickers": 30, "books": 90, "mark-price": 30, "open-interest": 30, "funding-rate": 240}
+_TRADES_MAX_SILENCE_S: Final = {"BTC": 30, "ETH": 60}
+_CHANNEL_KEY: Final = b'"channel":"'
 _INSTRUMENT: Final = b'"instId":"'
-_FATES: Final = {
-    "trades": Fate.PRINT,
-    "liquidation-orders": Fate.PRINT,
-    "tickers": Fate.STATE,
-    "mark-price": Fate.STATE,
-    "funding-rate": Fate.STATE,
-    "open-interest": Fate.STATE,
-    "books": Fate.DELTA,
+_DROP_POLICIES: Final = {
+    "trades": DropPolicy.PRINT,
+    "liquidation-orders": DropPolicy.PRINT,
+    "tickers": DropPolicy.CONFLATE,
+    "mark-price": DropPolicy.CONFLATE,
+    "funding-rate": DropPolicy.CONFLATE,
+    "open-interest": DropPolicy.CONFLATE,
+    "books": DropPolicy.DROPPABLE,
 }
-_EVERYWHERE: Final = ("trades", "tickers", "books")
-_SWAPS_ONLY: Final = ("mark-price", "funding-rate", "open-interest")
+_COMMON_CHANNELS: Final = ("trades", "tickers", "books")
+_SWAP_CHANNELS: Final = ("mark-price", "funding-rate", "open-interest")
 
 
 class OkxProtocol:
@@ -61,30 +61,30 @@ class OkxProtocol:
     `source` names the connection.
     """
 
-    patience = Patience(first_data_s=15.0, data_s=35.0)
+    timeouts = Timeouts(first_data_s=15.0, max_silence_s=35.0)
 
     def __init__(self, underlyings: Sequence[str] = ("BTC", "ETH"), source: str = VENUE) -> None:
         self.source = source
-        self.leaving = ""
+        self.closing_reason = ""
         spot = {f"{name}-USDT": (Market.SPOT, name) for name in underlyings}
         swaps = {f"{name}-USDT-SWAP": (Market.PERP, name) for name in underlyings}
         inverse = {f"{name}-USD-SWAP": (Market.INVERSE, name) for name in underlyings if name in _INVERSE}
         self._instruments: dict[str, tuple[Market, str]] = spot | swaps | inverse
         self._linear = spot | swaps  # whose books are asked for
         self._swaps = swaps | inverse
-        self._pushes = Pushes(self._instruments, source)
-        self._books = Books(self._instruments, self._pushes.coins, source)
+        self._channel_decoder = ChannelDecoder(self._instruments, source)
+        self._books = BookSequencer(self._instruments, self._channel_decoder.coins, source)
         self._out: list[str] = []
         self._rest = RestQueue()
         self._resynced_ns: dict[str, int] = {}
         self._frames = self._frames_before = 0
-        self._heard_ns = 0
-        self._status = Status(source)
-        self._dog = Watchdog()
-        self._alone = RestAlone(self._status, source, _ALONE_S)
-        self._ops = Bucket(_OPS_HOUR * SECOND / HOUR, _OPS_BURST)
-        self._wanted: dict[str, dict[str, str]] = {}  # asked for and not acknowledged
-        self._asked_ns = 0
+        self._last_frame_ns = 0
+        self._status = StatusTracker(source)
+        self._watchdog = ChannelWatchdog()
+        self._fallback = RestFallback(self._status, source, _FALLBACK_INTERVAL_S)
+        self._op_bucket = TokenBucket(_OPS_PER_HOUR * SECOND / HOUR, _OPS_BURST)
+        self._unacknowledged: dict[str, dict[str, str]] = {}  # asked for and not acknowledged
+        self._subscribed_ns = 0
 
     # ---- the connection -------------------------------------------------------------------------------------------
 
@@ -93,79 +93,79 @@ class OkxProtocol:
         self._rest.clear()
         self._books.restart()
         self._resynced_ns.clear()
-        self._alone.over()
-        self._heard_ns = self._asked_ns = now_ns
-        self.leaving = ""
-        self._dog.restart()
-        self._ops = Bucket(_OPS_HOUR * SECOND / HOUR, _OPS_BURST)
-        self._ops.try_take(now_ns / SECOND)
-        self._wanted = {_label(arg): arg for arg in self._plan()}
-        self._send("subscribe", self._plan())
-        self._rest.ask("instruments", "/api/v5/public/instruments", instType="SWAP")
-        return [self._status.begin("subscribing")]
+        self._fallback.stop()
+        self._last_frame_ns = self._subscribed_ns = now_ns
+        self.closing_reason = ""
+        self._watchdog.restart()
+        self._op_bucket = TokenBucket(_OPS_PER_HOUR * SECOND / HOUR, _OPS_BURST)
+        self._op_bucket.try_acquire(now_ns / SECOND)
+        self._unacknowledged = {_label(arg): arg for arg in self._subscription_args()}
+        self._send("subscribe", self._subscription_args())
+        self._rest.enqueue("instruments", "/api/v5/public/instruments", instType="SWAP")
+        return [self._status.start("subscribing")]
 
     def connection_lost(self, reason: str) -> Sequence[Event]:
-        self._dog.restart()
-        self._wanted.clear()
+        self._watchdog.restart()
+        self._unacknowledged.clear()
         lost = [BookLost(VENUE, market, name) for market, name in self._linear.values()]
-        return [self._alone.begin(reason), *lost]
+        return [self._fallback.start(reason), *lost]
 
     @property
-    def broken(self) -> str:
-        return self._dog.broken
+    def failure_reason(self) -> str:
+        return self._watchdog.failure_reason
 
     @property
-    def settled(self) -> bool:
-        return self._status.live and not self._wanted
+    def subscribed(self) -> bool:
+        return self._status.live and not self._unacknowledged
 
-    def due(self, now_ns: int) -> Sequence[Event]:
+    def on_timer(self, now_ns: int) -> Sequence[Event]:
         """Ping a silent connection, mend broken books and silent channels, repeat failed calls."""
-        self._rest.due(now_ns)
-        if self._alone.lost:
-            self._ask_rest(now_ns)
+        self._rest.release_retries(now_ns)
+        if self._fallback.lost_reason:
+            self._request_by_rest(now_ns)
             return []
         self._ping(now_ns)
-        for inst in list(self._books.resync):
-            rested = now_ns - self._resynced_ns.get(inst, -_RESYNC_EVERY) >= _RESYNC_EVERY
-            if rested and self._anew([{"channel": "books", "instId": inst}], now_ns):
-                del self._books.resync[inst]
-                self._resynced_ns[inst] = now_ns
-        again, silent = self._dog.due(now_ns)
-        if again:
-            self._anew([arg for arg in self._plan() if _label(arg) in again], now_ns)
-        refused = list(self._wanted) if now_ns - self._asked_ns >= _ACK_WITHIN else []
+        for inst_id in list(self._books.resync):
+            cooled_down = now_ns - self._resynced_ns.get(inst_id, -_RESYNC_INTERVAL) >= _RESYNC_INTERVAL
+            if cooled_down and self._resubscribe([{"channel": "books", "instId": inst_id}], now_ns):
+                del self._books.resync[inst_id]
+                self._resynced_ns[inst_id] = now_ns
+        to_resubscribe, silent = self._watchdog.check(now_ns)
+        if to_resubscribe:
+            self._resubscribe([arg for arg in self._subscription_args() if _label(arg) in to_resubscribe], now_ns)
+        refused = list(self._unacknowledged) if now_ns - self._subscribed_ns >= _ACK_TIMEOUT else []
         return [
-            *self._status.complain("silent", silent),
-            *self._status.complain("refused", f"not accepted: {listed(refused)}" if refused else ""),
+            *self._status.set_issue("silent", silent),
+            *self._status.set_issue("refused", f"not accepted: {join_names(refused)}" if refused else ""),
         ]
 
-    def _ask_rest(self, now_ns: int) -> None:
+    def _request_by_rest(self, now_ns: int) -> None:
         """What REST can tell of the swaps while there is no websocket: marks, open interest, funding."""
-        if not self._alone.turn(now_ns):
+        if not self._fallback.poll_due(now_ns):
             return
         for channel in ("mark-price", "open-interest"):
-            self._rest.ask(channel, f"/api/v5/public/{channel}", retry=False, instType="SWAP")
-        for inst in self._swaps:
-            self._rest.ask(f"funding-rate:{inst}", "/api/v5/public/funding-rate", retry=False, instId=inst)
+            self._rest.enqueue(channel, f"/api/v5/public/{channel}", retry=False, instType="SWAP")
+        for inst_id in self._swaps:
+            self._rest.enqueue(f"funding-rate:{inst_id}", "/api/v5/public/funding-rate", retry=False, instId=inst_id)
 
-    def _anew(self, args: Sequence[dict[str, str]], now_ns: int) -> bool:
+    def _resubscribe(self, args: Sequence[dict[str, str]], now_ns: int) -> bool:
         """End subscriptions and make them again, which alone gives a snapshot. False: not this hour."""
-        if not self._ops.try_take(now_ns / SECOND, 2.0):
+        if not self._op_bucket.try_acquire(now_ns / SECOND, 2.0):
             return False
         self._send("unsubscribe", args)
         self._send("subscribe", args)
         return True
 
-    def sort(self, frame: bytes) -> tuple[Fate, str]:
-        channel, inst = _word(frame, _CHANNEL), _word(frame, _INSTRUMENT)
-        fate = Fate.KEEP if b'"event":' in frame[:200] else _FATES.get(channel, Fate.KEEP)
-        return fate, f"{channel} {inst}"
+    def classify(self, frame: bytes) -> tuple[DropPolicy, str]:
+        channel, inst_id = _json_text(frame, _CHANNEL_KEY), _json_text(frame, _INSTRUMENT)
+        policy = DropPolicy.NEVER if b'"event":' in frame[:200] else _DROP_POLICIES.get(channel, DropPolicy.NEVER)
+        return policy, f"{channel} {inst_id}"
 
     def _ping(self, now_ns: int) -> None:
         if self._frames != self._frames_before:
-            self._frames_before, self._heard_ns = self._frames, now_ns
-        elif now_ns - self._heard_ns >= _PING_AFTER:
-            self._heard_ns = now_ns
+            self._frames_before, self._last_frame_ns = self._frames, now_ns
+        elif now_ns - self._last_frame_ns >= _PING_AFTER:
+            self._last_frame_ns = now_ns
             self._out.append("ping")
 
     def data_to_send(self) -> list[str]:
@@ -173,7 +173,7 @@ class OkxProtocol:
         return out
 
     def rest_calls(self) -> list[RestCall]:
-        return self._rest.take()
+        return self._rest.pop_calls()
 
     def frame_received(self, frame: bytes) -> Sequence[Event]:
         self._frames += 1
@@ -186,35 +186,37 @@ class OkxProtocol:
 
     def response_received(self, tag: str, body: bytes) -> Sequence[Event]:
         try:
-            answer = wire.answer.decode(body)
-            if answer.code != "0":
-                raise ValueError(f"{answer.code} {answer.msg}")
-            events = self._answered(tag.partition(":")[0], answer.data)
+            response = wire.response.decode(body)
+            if response.code != "0":
+                raise ValueError(f"{response.code} {response.msg}")
+            events = self._decode_response(tag.partition(":")[0], response.data)
         except UNREADABLE as exc:
             self._rest.failed(tag)
-            down = self._alone.failed() if tag == "mark-price" else []
-            return [*down, rejected(self.source, "answer", f"{tag}: {exc if body else 'none'}")]
-        self._rest.answered(tag)
+            fallback_status = self._fallback.on_failure() if tag == "mark-price" else []
+            return [*fallback_status, rejected(self.source, "answer", f"{tag}: {exc if body else 'none'}")]
+        self._rest.completed(tag)
         return events
 
-    def _answered(self, kind: str, data: msgspec.Raw) -> Sequence[Event]:
+    def _decode_response(self, kind: str, data: msgspec.Raw) -> Sequence[Event]:
         """Rows of the listing, or those that a channel of this name would bring."""
-        if kind in _SWAPS_ONLY:
-            return [*self._alone.answered(), *self._pushes.by_channel[kind](data)]
-        rows, bad = wire.contracts.decode(data)
+        if kind in _SWAP_CHANNELS:
+            return [*self._fallback.on_response(), *self._channel_decoder.by_channel[kind](data)]
+        rows, rejections = wire.contracts.decode(data)
         for row in rows:
-            self._pushes.listed(row)
-        return bad
+            self._channel_decoder.add_contract(row)
+        return rejections
 
-    def _plan(self) -> list[dict[str, str]]:
-        wanted = [
-            {"channel": channel, "instId": inst}
-            for inst in self._instruments
-            for channel in _EVERYWHERE
-            if channel != "books" or inst in self._linear
+    def _subscription_args(self) -> list[dict[str, str]]:
+        subscription_args = [
+            {"channel": channel, "instId": inst_id}
+            for inst_id in self._instruments
+            for channel in _COMMON_CHANNELS
+            if channel != "books" or inst_id in self._linear
         ]
-        wanted += [{"channel": channel, "instId": inst} for inst in self._swaps for channel in _SWAPS_ONLY]
-        return [*wanted, {"channel": "liquidation-orders", "instType": "SWAP"}]
+        subscription_args += [
+            {"channel": channel, "instId": inst_id} for inst_id in self._swaps for channel in _SWAP_CHANNELS
+        ]
+        return [*subscription_args, {"channel": "liquidation-orders", "instType": "SWAP"}]
 
     def _send(self, op: str, args: Sequence[dict[str, str]]) -> None:
         self._out.append(msgspec.json.encode({"op": op, "args": args}).decode())
@@ -226,15 +228,15 @@ class OkxProtocol:
         if message.event:
             return self._on_event(message)
         if channel == "books":
-            events = self._books.take(message)
-        elif handler := self._pushes.by_channel.get(channel):
+            events = self._books.apply_message(message)
+        elif handler := self._channel_decoder.by_channel.get(channel):
             events = handler(message.data)
         else:
             return [rejected(self.source, "channel", channel or "none")]
-        self._dog.heard(f"{channel} {message.arg.instId}")
+        self._watchdog.on_data(f"{channel} {message.arg.instId}")
         if not self._status.live:
             self._status.live = True
-            return [self._status.tell(), *events]
+            return [self._status.report(), *events]
         return events
 
     def _on_event(self, message: wire.Message) -> Sequence[Event]:
@@ -242,30 +244,34 @@ class OkxProtocol:
         if message.event == "subscribe":
             self._accepted(message.arg)
         elif message.event in ("error", "notice", "channel-conn-count-error"):
-            words = clean(f"{message.msg or message.event} ({message.code})")
-            if message.code == _UPGRADE:
-                self.leaving = words
-                return self._status.complain("leaving", words)
-            return [self._status.tell(words)]
+            reason = sanitize(f"{message.msg or message.event} ({message.code})")
+            if message.code == _UPGRADE_NOTICE_CODE:
+                self.closing_reason = reason
+                return self._status.set_issue("leaving", reason)
+            return [self._status.report(reason)]
         return []
 
     def _accepted(self, arg: wire.Arg) -> None:
         label = f"{arg.channel} {arg.instId or arg.instType}"
-        if self._wanted.pop(label, None) is None:
+        if self._unacknowledged.pop(label, None) is None:
             return
         _, name = self._instruments.get(arg.instId, (None, ""))
-        within_s = _WITHIN.get(arg.channel, 0)
+        max_channel_silence_s = _MAX_SILENCE_S.get(arg.channel, 0)
         if arg.channel == "trades" and arg.instId in self._linear:  # the inverse swaps may pause too
-            within_s = _TRADES_WITHIN.get(name, 0)
-        if within_s:
-            self._dog.expect(label, within_s * SECOND)
+            max_channel_silence_s = _TRADES_MAX_SILENCE_S.get(name, 0)
+        if max_channel_silence_s:
+            self._watchdog.expect(label, max_channel_silence_s * SECOND)
 
 
 def _label(arg: dict[str, str]) -> str:
     return f"{arg['channel']} {arg.get('instId') or arg['instType']}"
 
 
-def _word(frame: bytes, key: bytes) -> str:
+def _json_text(frame: bytes, key: bytes) -> str:
     """The text after `key` in the head of a frame; "" where there is none."""
-    at = frame.find(key, 0, 200)
-    return frame[at + len(key) : frame.find(b'"', at + len(key))].decode("ascii", "replace") if at >= 0 else ""
+    position = frame.find(key, 0, 200)
+    return (
+        frame[position + len(key) : frame.find(b'"', position + len(key))].decode("ascii", "replace")
+        if position >= 0
+        else ""
+    )

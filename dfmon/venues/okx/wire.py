@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from dfmon.venues.decoding import Amount, Ms, Positive, Rows
+from dfmon.venues.decoding import EpochMs, NonNegativeFloat, PositiveFloat, RowDecoder
 
 SOURCE: Final = "okx"
 
@@ -37,10 +37,10 @@ class Message(Struct):
 
 class Trade(Struct):
     instId: str
-    px: Positive
-    sz: Positive
+    px: PositiveFloat
+    sz: PositiveFloat
     side: Literal["buy", "sell"]
-    ts: Ms
+    ts: EpochMs
     tradeId: str = ""
 
 
@@ -48,7 +48,7 @@ class Ticker(Struct):
     """`volCcy24h` is quote currency for spot, base coin for swaps."""
 
     instId: str
-    ts: Ms
+    ts: EpochMs
     last: str = ""
     bidPx: str = ""
     askPx: str = ""
@@ -57,7 +57,7 @@ class Ticker(Struct):
 
 class Mark(Struct):
     instId: str
-    ts: Ms
+    ts: EpochMs
     markPx: str = ""
 
 
@@ -65,7 +65,7 @@ class Funding(Struct):
     """The rate of the period fundingTime .. nextFundingTime; once seen without a rate, before 2023 without a time."""
 
     instId: str
-    ts: Ms = 0
+    ts: EpochMs = 0
     fundingRate: str = ""
     fundingTime: str = ""
     nextFundingTime: str = ""
@@ -73,7 +73,7 @@ class Funding(Struct):
 
 class Interest(Struct):
     instId: str
-    ts: Ms
+    ts: EpochMs
     oiCcy: str = ""
     oiUsd: str = ""
 
@@ -82,9 +82,9 @@ class Detail(Struct):
     """One liquidation order: `side` of the order, `sz` in contracts, `bkPx` the bankruptcy price."""
 
     side: Literal["buy", "sell"]
-    bkPx: Positive
-    sz: Positive
-    ts: Ms
+    bkPx: PositiveFloat
+    sz: PositiveFloat
+    ts: EpochMs
 
 
 class LiquidationRow(Struct):
@@ -95,8 +95,8 @@ class LiquidationRow(Struct):
 class Level(Struct, array_like=True, gc=False):
     """A level; what follows on the wire, a retired field and the number of orders, is not read."""
 
-    price: Amount
-    size: Amount
+    price: NonNegativeFloat
+    size: NonNegativeFloat
 
 
 class Book(Struct):
@@ -107,7 +107,7 @@ class Book(Struct):
 
     asks: tuple[Level, ...]
     bids: tuple[Level, ...]
-    ts: Ms
+    ts: EpochMs
     seqId: int = -1
     prevSeqId: int = -1
 
@@ -122,29 +122,33 @@ class Contract(Struct):
     ctValCcy: str = ""
 
 
-class Answer(Struct):
+class Response(Struct):
     code: str
     msg: str = ""
     data: Raw = Raw(b"[]")
 
 
 message: Final = msgspec.json.Decoder(Message)
-answer: Final = msgspec.json.Decoder(Answer)
+response: Final = msgspec.json.Decoder(Response)
 books: Final = msgspec.json.Decoder(tuple[Book], strict=False)
-trades: Final = Rows(SOURCE, msgspec.json.Decoder(list[Trade], strict=False), msgspec.json.Decoder(Trade, strict=False))
-tickers: Final = Rows(
+trades: Final = RowDecoder(
+    SOURCE, msgspec.json.Decoder(list[Trade], strict=False), msgspec.json.Decoder(Trade, strict=False)
+)
+tickers: Final = RowDecoder(
     SOURCE, msgspec.json.Decoder(list[Ticker], strict=False), msgspec.json.Decoder(Ticker, strict=False)
 )
-marks: Final = Rows(SOURCE, msgspec.json.Decoder(list[Mark], strict=False), msgspec.json.Decoder(Mark, strict=False))
-fundings: Final = Rows(
+marks: Final = RowDecoder(
+    SOURCE, msgspec.json.Decoder(list[Mark], strict=False), msgspec.json.Decoder(Mark, strict=False)
+)
+fundings: Final = RowDecoder(
     SOURCE, msgspec.json.Decoder(list[Funding], strict=False), msgspec.json.Decoder(Funding, strict=False)
 )
-interests: Final = Rows(
+interests: Final = RowDecoder(
     SOURCE, msgspec.json.Decoder(list[Interest], strict=False), msgspec.json.Decoder(Interest, strict=False)
 )
-liquidations: Final = Rows(
+liquidations: Final = RowDecoder(
     SOURCE,
     msgspec.json.Decoder(list[LiquidationRow], strict=False),
     msgspec.json.Decoder(LiquidationRow, strict=False),
 )
-contracts: Final = Rows(SOURCE, msgspec.json.Decoder(list[Contract]), msgspec.json.Decoder(Contract))
+contracts: Final = RowDecoder(SOURCE, msgspec.json.Decoder(list[Contract]), msgspec.json.Decoder(Contract))

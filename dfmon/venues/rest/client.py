@@ -1,6 +1,6 @@
 """The venues' REST side: one HTTP client, paced per host, that answers with a body or with nothing.
 
-A call that fails is not an exception here: the protocol that asked gets an empty body, the reason is kept in `trouble`,
+A call that fails is not an exception here: the protocol that asked gets an empty body, the reason is kept in `errors`,
 and the protocol decides whether to ask again.
 """
 
@@ -15,55 +15,55 @@ from typing import Final, Self
 
 import httpx
 
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 from dfmon.venues.protocol import RestCall
-from dfmon.venues.token_bucket import Bucket
+from dfmon.venues.token_bucket import TokenBucket
 from dfmon.version import __version__
 
 _TIMEOUT_S: Final = 10.0
-_LARGEST_WAIT_S: Final = 120.0
-_WAIT_S: Final = 5.0  # where a busy venue does not say how long
+_MAX_WAIT_S: Final = 120.0
+_DEFAULT_WAIT_S: Final = 5.0  # where a busy venue does not say how long
 # Binance answers 418 to who goes on after 429; 503 is an overload or a maintenance.
-_BUSY: Final[Mapping[int, str]] = {
+_OVERLOAD_STATUSES: Final[Mapping[int, str]] = {
     418: "banned for a while after too many requests",
     429: "too many requests",
     503: "unavailable",
 }
 
 
-class Pace:
+class HostLimiter:
     """Turns per host: `pace_s` between ordinary calls, and none at all while a host wants to be left alone."""
 
     def __init__(self, pace_s: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._rate = 1.0 / pace_s
         self._sleep = sleep
-        self._buckets: dict[str, Bucket] = {}
-        self._until: dict[str, float] = {}
+        self._buckets: dict[str, TokenBucket] = {}
+        self._blocked_until: dict[str, float] = {}
 
-    async def turn(self, host: str, cost: float = 1.0) -> None:
+    async def acquire(self, host: str, cost: float = 1.0) -> None:
         """Wait for this host's next free moment; callers queue by reserving theirs at once."""
         now = asyncio.get_running_loop().time
-        wait = self._buckets.setdefault(host, Bucket(self._rate)).take(now(), cost)
-        waited_for = 0.0
+        wait = self._buckets.setdefault(host, TokenBucket(self._rate)).reserve(now(), cost)
+        waited_until = 0.0
         while True:
-            until = self._until.get(host, 0.0)  # may move while we wait
-            if until > waited_for:
-                waited_for, wait = until, max(wait, until - now())
+            blocked_until = self._blocked_until.get(host, 0.0)  # may move while we wait
+            if blocked_until > waited_until:
+                waited_until, wait = blocked_until, max(wait, blocked_until - now())
             if wait <= 0.0:
                 return
             await self._sleep(wait)
             wait = 0.0
 
-    def leave_alone(self, host: str, seconds: float) -> None:
-        until = asyncio.get_running_loop().time() + seconds
-        self._until[host] = max(self._until.get(host, 0.0), until)
+    def block_host(self, host: str, seconds: float) -> None:
+        blocked_until = asyncio.get_running_loop().time() + seconds
+        self._blocked_until[host] = max(self._blocked_until.get(host, 0.0), blocked_until)
 
 
 class RestClient:
     """GETs against any base URL. `pace_s` is the least time between two calls to one host.
 
-    Use as an async context manager, or close with `aclose`. `transport` replaces the network in tests; `pace` is given
-    where several clients share the venues' limits.
+    Use as an async context manager, or close with `aclose`. `transport` replaces the network in tests; `limiter` is
+    given where several clients share the venues' limits.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class RestClient:
         pace_s: float = 0.25,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        pace: Pace | None = None,
+        limiter: HostLimiter | None = None,
     ) -> None:
-        self.trouble: dict[str, str] = {}  # host -> words of its last failure; gone when it answers
-        self.used_weight: dict[str, int] = {}  # host -> what Binance counted against this address in the last minute
-        self.pace = pace or Pace(pace_s, sleep)
+        self.errors: dict[str, str] = {}  # host -> words of its last failure; gone when it answers
+        self.used_weight_1m: dict[str, int] = {}  # host -> what Binance counted against this address in the last minute
+        self.limiter = limiter or HostLimiter(pace_s, sleep)
         self._client = httpx.AsyncClient(
             transport=transport,
             timeout=_TIMEOUT_S,
@@ -88,26 +88,26 @@ class RestClient:
         """The body of the answer, error bodies of the venue included; empty where there is none to be read."""
         url = f"{base.rstrip('/')}{call.path}"
         host = httpx.URL(base).host
-        await self.pace.turn(host, call.cost)
+        await self.limiter.acquire(host, call.cost)
         try:
             response = await self._client.get(url, params=dict(call.params))
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            self.trouble[host] = _in_words(exc)
+            self.errors[host] = _describe_error(exc)
             return b""
-        return self._body(host, response)
+        return self._accept_response(host, response)
 
-    def _body(self, host: str, response: httpx.Response) -> bytes:
+    def _accept_response(self, host: str, response: httpx.Response) -> bytes:
         status, weight = response.status_code, response.headers.get("X-MBX-USED-WEIGHT-1M", "")
         if weight.isdecimal():
-            self.used_weight[host] = int(weight)
+            self.used_weight_1m[host] = int(weight)
         if status == httpx.codes.OK or (status == httpx.codes.BAD_REQUEST and response.content[:1] == b"{"):
-            self.trouble.pop(host, None)  # Deribit sends its errors as 400 with a JSON-RPC body
+            self.errors.pop(host, None)  # Deribit sends its errors as 400 with a JSON-RPC body
             return response.content
-        self.trouble[host] = f"HTTP {status}"
-        if status in _BUSY:
+        self.errors[host] = f"HTTP {status}"
+        if status in _OVERLOAD_STATUSES:
             wait_s = _retry_after(response.headers)
-            self.pace.leave_alone(host, wait_s)
-            self.trouble[host] += f": {_BUSY[status]}; next call in {wait_s:.0f} s"
+            self.limiter.block_host(host, wait_s)
+            self.errors[host] += f": {_OVERLOAD_STATUSES[status]}; next call in {wait_s:.0f} s"
         return b""
 
     async def aclose(self) -> None:
@@ -124,27 +124,27 @@ class RestClient:
 
 def _retry_after(headers: Mapping[str, str]) -> float:
     """Seconds the venue asks for: a number or a date, or a few where it says neither."""
-    asked = headers.get("Retry-After", "")
+    header = headers.get("Retry-After", "")
     try:
-        seconds = float(asked)
+        seconds = float(header)
     except ValueError:
         try:
-            seconds = (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds()
+            seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
         except (ValueError, TypeError):
-            seconds = _WAIT_S
-    return min(_LARGEST_WAIT_S, max(1.0, seconds)) if seconds == seconds else _WAIT_S
+            seconds = _DEFAULT_WAIT_S
+    return min(_MAX_WAIT_S, max(1.0, seconds)) if seconds == seconds else _DEFAULT_WAIT_S
 
 
-def _in_words(exc: Exception) -> str:
-    words: Mapping[type[Exception], str] = {
+def _describe_error(exc: Exception) -> str:
+    messages: Mapping[type[Exception], str] = {
         httpx.ConnectTimeout: "no connection within 10 s",
         httpx.TimeoutException: "no answer within 10 s",
         httpx.RemoteProtocolError: "the answer broke off or was no HTTP",
     }
-    for kind, said in words.items():
+    for kind, message in messages.items():
         if isinstance(exc, kind):
-            return said
+            return message
     text = str(exc)
     if "refused" in text or "connection attempts failed" in text:
         return "connection refused"
-    return clean(f"{type(exc).__name__}: {text}".rstrip(": "))
+    return sanitize(f"{type(exc).__name__}: {text}".rstrip(": "))

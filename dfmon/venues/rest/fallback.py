@@ -6,50 +6,52 @@ It begins some seconds after the loss, so that an ordinary reconnect asks for no
 from __future__ import annotations
 
 from dfmon.model.events import FeedState, FeedStatus
-from dfmon.model.units import SECOND, clean
-from dfmon.venues.health.status import Status
+from dfmon.model.units import SECOND, sanitize
+from dfmon.venues.health.status import StatusTracker
 
 
-class RestAlone:
-    """`lost` says why there is no websocket, or nothing; `answering` whether REST brings data in its place."""
+class RestFallback:
+    """`lost_reason` says why there is no websocket, or nothing; `active` whether REST brings data in its place."""
 
-    def __init__(self, status: Status, source: str, every_s: float) -> None:
-        self.lost = ""
-        self.answering = False
-        self.every_s = every_s
+    def __init__(self, status: StatusTracker, source: str, interval_s: float) -> None:
+        self.lost_reason = ""
+        self.active = False
+        self.interval_s = interval_s
         self._status, self._source = status, source
         self._next_ns = 0
 
-    def over(self) -> None:
+    def stop(self) -> None:
         """There is a websocket again."""
-        self.lost, self.answering, self._next_ns = "", False, 0
+        self.lost_reason, self.active, self._next_ns = "", False, 0
 
-    def begin(self, reason: str) -> FeedStatus:
+    def start(self, reason: str) -> FeedStatus:
         """The websocket is gone, or another attempt has failed; what REST brings is not lost by that."""
-        self.lost = clean(reason) or "no connection"
-        down = self._status.down(reason)
-        return self._tell() if self.answering else down
+        self.lost_reason = sanitize(reason) or "no connection"
+        disconnected = self._status.disconnected(reason)
+        return self._fallback_status() if self.active else disconnected
 
-    def _tell(self) -> FeedStatus:
-        return FeedStatus(self._source, FeedState.SYNCING, f"by REST alone, every {self.every_s:g} s: {self.lost}")
+    def _fallback_status(self) -> FeedStatus:
+        return FeedStatus(
+            self._source, FeedState.SYNCING, f"by REST alone, every {self.interval_s:g} s: {self.lost_reason}"
+        )
 
-    def turn(self, now_ns: int) -> bool:
+    def poll_due(self, now_ns: int) -> bool:
         """Whether it is time to ask; the first call only begins the wait."""
-        if not self.lost or now_ns < self._next_ns:
+        if not self.lost_reason or now_ns < self._next_ns:
             return False
-        first, self._next_ns = not self._next_ns, now_ns + int(self.every_s * SECOND)
-        return not first
+        starting, self._next_ns = not self._next_ns, now_ns + int(self.interval_s * SECOND)
+        return not starting
 
-    def answered(self) -> list[FeedStatus]:
+    def on_response(self) -> list[FeedStatus]:
         """REST has brought data: worth a word the first time."""
-        if not self.lost or self.answering:
+        if not self.lost_reason or self.active:
             return []
-        self.answering = True
-        return [self._tell()]
+        self.active = True
+        return [self._fallback_status()]
 
-    def failed(self) -> list[FeedStatus]:
+    def on_failure(self) -> list[FeedStatus]:
         """REST does not answer either."""
-        if not self.answering:
+        if not self.active:
             return []
-        self.answering = False
-        return [self._status.down(self.lost)]
+        self.active = False
+        return [self._status.disconnected(self.lost_reason)]

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 from dfmon.version import __version__
 
 MAX_FRAME: Final = 16 * 1024 * 1024  # a whole chain of marks passes the libraries' 1 MiB
-OPEN_S: Final = 10.0
-CLOSE_S: Final = 0.5  # a venue that does not answer the goodbye must not hold up the end
-PING_S: Final = 20.0
-NO_HTTP: Final = "no websocket there: did not receive a valid HTTP response"
-AGENT: Final = f"dfmon/{__version__}"
+OPEN_TIMEOUT_S: Final = 10.0
+CLOSE_TIMEOUT_S: Final = 0.5  # a venue that does not answer the goodbye must not hold up the end
+PING_INTERVAL_S: Final = 20.0
+NO_HTTP_MESSAGE: Final = "no websocket there: did not receive a valid HTTP response"
+USER_AGENT: Final = f"dfmon/{__version__}"
 
 Headers = tuple[tuple[str, str], ...]
-Hand = Callable[[bytes], None]
+FrameHandler = Callable[[bytes], None]
 """Takes each frame as soon as it is there. Must not raise."""
 
 
@@ -41,7 +41,7 @@ class Socket(Protocol):
         """Say goodbye, but not for long."""
 
 
-Open = Callable[[str, Headers, Hand], Awaitable[Socket]]
+Opener = Callable[[str, Headers, FrameHandler], Awaitable[Socket]]
 """URL, headers, where the frames go. Raises `LOSSES`, of which `in_words` makes words."""
 
 
@@ -49,13 +49,13 @@ class RefusedError(Exception):
     """The venue answered the handshake with something else; the words are the message."""
 
 
-def ended_words(code: int | None, reason: str) -> str:
+def describe_close(code: int | None, reason: str) -> str:
     """The end of a connection that the venue closed, or that just ended (no code)."""
     if code is None:
         return "connection broken off"
-    said = clean(reason)
-    return f"closed by the venue ({code}{': ' + said if said else ''})"
+    reason_text = sanitize(reason)
+    return f"closed by the venue ({code}{': ' + reason_text if reason_text else ''})"
 
 
-def status_words(status: int) -> str:
+def describe_http_status(status: int) -> str:
     return f"HTTP {status}" + (": too many connections or requests" if status == 429 else "")

@@ -8,37 +8,37 @@ from typing import Final
 
 import websockets
 
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 from dfmon.venues.transport import base
-from dfmon.venues.transport.base import RefusedError, ended_words, status_words
+from dfmon.venues.transport.base import RefusedError, describe_close, describe_http_status
 
-LOSSES: Final = (OSError, TimeoutError, websockets.WebSocketException, RefusedError)
+TRANSPORT_ERRORS: Final = (OSError, TimeoutError, websockets.WebSocketException, RefusedError)
 
 
-def in_words(exc: BaseException) -> str:
+def describe_loss(exc: BaseException) -> str:
     """What kept a connection from being made, or ended it, as a user would say it."""
     if isinstance(exc, RefusedError):
         return str(exc)
     if isinstance(exc, websockets.InvalidStatus):
-        return status_words(exc.response.status_code)
+        return describe_http_status(exc.response.status_code)
     if isinstance(exc, websockets.ConnectionClosed):
         if exc.rcvd is None and exc.sent is not None:
-            return f"gave up: {clean(exc.sent.reason) or exc.sent.code}"
-        return ended_words(exc.rcvd.code, exc.rcvd.reason) if exc.rcvd else ended_words(None, "")
+            return f"gave up: {sanitize(exc.sent.reason) or exc.sent.code}"
+        return describe_close(exc.rcvd.code, exc.rcvd.reason) if exc.rcvd else describe_close(None, "")
     if isinstance(exc, TimeoutError):
-        return f"no answer within {base.OPEN_S:.0f} s"
+        return f"no answer within {base.OPEN_TIMEOUT_S:.0f} s"
     if isinstance(exc, sockets.gaierror):
-        return f"name not found: {clean((exc.strerror or str(exc)).lower())}"
+        return f"name not found: {sanitize((exc.strerror or str(exc)).lower())}"
     if isinstance(exc, ssl.SSLCertVerificationError):
-        return f"certificate refused: {clean(exc.verify_message)}"
+        return f"certificate refused: {sanitize(exc.verify_message)}"
     if isinstance(exc, ssl.SSLError):
-        return f"TLS failed: {clean((exc.reason or str(exc)).lower().replace('_', ' '))}"
+        return f"TLS failed: {sanitize((exc.reason or str(exc)).lower().replace('_', ' '))}"
     if isinstance(exc, ConnectionRefusedError) or "Connect call failed" in str(exc):
         return "connection refused"
     if isinstance(exc, ConnectionResetError | BrokenPipeError | EOFError):
         return "connection broken off"
     if isinstance(exc, websockets.InvalidMessage | websockets.InvalidHandshake):
-        return f"no websocket there: {clean(str(exc))}"
+        return f"no websocket there: {sanitize(str(exc))}"
     if isinstance(exc, OSError) and exc.strerror:
-        return clean(exc.strerror.lower() if exc.strerror[:1].isupper() else exc.strerror)
-    return clean(f"{type(exc).__name__}: {exc}")
+        return sanitize(exc.strerror.lower() if exc.strerror[:1].isupper() else exc.strerror)
+    return sanitize(f"{type(exc).__name__}: {exc}")

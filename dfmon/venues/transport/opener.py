@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 from urllib.request import getproxies
 
-from dfmon.venues.transport.base import Open
+from dfmon.venues.transport.base import Opener
 from dfmon.venues.transport.websockets import open_websockets
 
 
-def opener() -> Open:
+def choose_opener() -> Opener:
     """The fastest transport there is. A proxy of the environment is understood by `websockets` alone."""
     if {"http", "https", "all", "socks", "ws", "wss"} & set(getproxies()):
         return open_websockets

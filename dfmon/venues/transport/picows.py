@@ -12,65 +12,65 @@ from typing import Final
 
 import picows
 
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 from dfmon.venues.transport import base
 from dfmon.venues.transport.base import (
-    AGENT,
-    CLOSE_S,
+    CLOSE_TIMEOUT_S,
     MAX_FRAME,
-    NO_HTTP,
-    Hand,
+    NO_HTTP_MESSAGE,
+    USER_AGENT,
+    FrameHandler,
     Headers,
     RefusedError,
     Socket,
-    ended_words,
-    status_words,
+    describe_close,
+    describe_http_status,
 )
 
 _TEXT: Final = picows.WSMsgType.TEXT
 _DATA: Final = (_TEXT, picows.WSMsgType.BINARY, picows.WSMsgType.CONTINUATION)
 
 
-async def open_picows(url: str, headers: Headers, hand: Hand) -> Socket:
+async def open_picows(url: str, headers: Headers, on_frame: FrameHandler) -> Socket:
     """As `open_websockets`, without compression."""
     try:
-        async with asyncio.timeout(base.OPEN_S):
+        async with asyncio.timeout(base.OPEN_TIMEOUT_S):
             transport, listener = await picows.ws_connect(
-                lambda: _Listener(hand),
+                lambda: _Listener(on_frame),
                 url,
-                websocket_handshake_timeout=base.OPEN_S,
+                websocket_handshake_timeout=base.OPEN_TIMEOUT_S,
                 enable_auto_ping=True,
-                auto_ping_idle_timeout=base.PING_S,
-                auto_ping_reply_timeout=base.PING_S,
+                auto_ping_idle_timeout=base.PING_INTERVAL_S,
+                auto_ping_reply_timeout=base.PING_INTERVAL_S,
                 max_frame_size=MAX_FRAME,
                 max_redirects=0,
-                extra_headers=[("User-Agent", AGENT), *headers],
+                extra_headers=[("User-Agent", USER_AGENT), *headers],
             )
     except picows.WSInvalidStatusError as exc:
-        raise RefusedError(status_words(int(exc.response.status))) from None
+        raise RefusedError(describe_http_status(int(exc.response.status))) from None
     except picows.WSError as exc:
-        raise RefusedError(f"no websocket there: {clean(str(exc))}") from None
+        raise RefusedError(f"no websocket there: {sanitize(str(exc))}") from None
     if transport.response is None:  # it takes an end before the handshake for a connection
-        raise RefusedError(NO_HTTP)
+        raise RefusedError(NO_HTTP_MESSAGE)
     return _Picows(transport, listener)
 
 
 class _Listener(picows.WSListener):
-    def __init__(self, hand: Hand) -> None:
+    def __init__(self, on_frame: FrameHandler) -> None:
         self.closed: tuple[int, str] | None = None
-        self._hand = hand
-        self._parts: list[bytes] = []
+        self._on_frame = on_frame
+        self._fragments: list[bytes] = []
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         kind = frame.msg_type
         if kind in _DATA:
-            if frame.fin and not self._parts:
-                self._hand(frame.get_payload_as_bytes())
+            if frame.fin and not self._fragments:
+                self._on_frame(frame.get_payload_as_bytes())
                 return
-            self._parts.append(frame.get_payload_as_bytes())
+            self._fragments.append(frame.get_payload_as_bytes())
             if frame.fin:
-                whole, self._parts = b"".join(self._parts), []
-                self._hand(whole)
+                message, self._fragments = b"".join(self._fragments), []
+                self._on_frame(message)
         elif kind == picows.WSMsgType.CLOSE:
             self.closed = int(frame.get_close_code()), frame.get_close_reason() or ""
             transport.send_close(frame.get_close_code())
@@ -89,9 +89,9 @@ class _Picows:
         try:
             await self._transport.wait_disconnected()
         except (picows.WSError, OSError) as exc:  # a violation of the protocol, seen by us
-            return f"gave up: {clean(str(exc))}"
+            return f"gave up: {sanitize(str(exc))}"
         code, reason = self._listener.closed or (None, "")
-        return ended_words(code, reason)
+        return describe_close(code, reason)
 
     def pause(self) -> None:
         self._transport.underlying_transport.pause_reading()
@@ -103,7 +103,7 @@ class _Picows:
         with suppress(picows.WSError, OSError, TimeoutError):
             if not self._transport.is_disconnected:
                 self._transport.send_close(picows.WSCloseCode.OK)
-                async with asyncio.timeout(CLOSE_S):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await self._transport.wait_disconnected()
         if not self._transport.is_disconnected:
             self._transport.disconnect(graceful=False)

@@ -11,50 +11,50 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
 
 from dfmon.venues.transport import base
-from dfmon.venues.transport.base import AGENT, CLOSE_S, MAX_FRAME, Hand, Headers, Socket
-from dfmon.venues.transport.errors import in_words
+from dfmon.venues.transport.base import CLOSE_TIMEOUT_S, MAX_FRAME, USER_AGENT, FrameHandler, Headers, Socket
+from dfmon.venues.transport.errors import describe_loss
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DATA: Final = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 
 
-async def open_websockets(url: str, headers: Headers, hand: Hand) -> Socket:
+async def open_websockets(url: str, headers: Headers, on_frame: FrameHandler) -> Socket:
     """Over the `websockets` library, with compression offered."""
-    made: Any = lambda *args, **options: _Direct(hand, *args, **options)  # noqa: E731
+    make_connection: Any = lambda *args, **options: _InlineConnection(on_frame, *args, **options)  # noqa: E731
     connection = await connect(
         url,
         max_size=MAX_FRAME,
         compression="deflate",
-        open_timeout=base.OPEN_S,
-        close_timeout=CLOSE_S,
-        ping_interval=base.PING_S,
-        ping_timeout=base.PING_S,
+        open_timeout=base.OPEN_TIMEOUT_S,
+        close_timeout=CLOSE_TIMEOUT_S,
+        ping_interval=base.PING_INTERVAL_S,
+        ping_timeout=base.PING_INTERVAL_S,
         proxy=None if urlsplit(url).hostname in _LOOPBACK else True,
-        user_agent_header=AGENT,
+        user_agent_header=USER_AGENT,
         additional_headers=headers,
-        create_connection=made,
+        create_connection=make_connection,
     )
     return _Websocket(connection)
 
 
-class _Direct(ClientConnection):
+class _InlineConnection(ClientConnection):
     """Hands frames over where they are parsed: no queue and no task stands between, a third of the cost."""
 
-    def __init__(self, hand: Hand, *args: Any, **options: Any) -> None:
-        self._hand = hand
-        self._parts: list[bytes] = []
+    def __init__(self, on_frame: FrameHandler, *args: Any, **options: Any) -> None:
+        self._on_frame = on_frame
+        self._fragments: list[bytes] = []
         super().__init__(*args, **options)
 
     def process_event(self, event: Any) -> None:
         if not (isinstance(event, Frame) and event.opcode in _DATA):
             super().process_event(event)
-        elif event.fin and not self._parts:
-            self._hand(bytes(event.data))
+        elif event.fin and not self._fragments:
+            self._on_frame(bytes(event.data))
         else:
-            self._parts.append(bytes(event.data))
+            self._fragments.append(bytes(event.data))
             if event.fin:
-                whole, self._parts = b"".join(self._parts), []
-                self._hand(whole)
+                message, self._fragments = b"".join(self._fragments), []
+                self._on_frame(message)
 
 
 class _Websocket:
@@ -67,7 +67,7 @@ class _Websocket:
 
     async def ended(self) -> str:
         await self._connection.wait_closed()
-        return in_words(self._connection.protocol.close_exc)
+        return describe_loss(self._connection.protocol.close_exc)
 
     def pause(self) -> None:
         self._connection.transport.pause_reading()

@@ -15,7 +15,7 @@ from tests.chains import SPOT, frame, path, run, shot, trade_columns
 MIX = (Desk(0.5), Desk(0.35, 1.0, 0.0005), Desk(0.15, 0.0))
 N = frame().size
 TRADED = replace(
-    frame(whole_life=np.ones(N, np.bool_)),
+    frame(full_history=np.ones(N, np.bool_)),
     trades=trade_columns(range(N), [1 if i % 3 else -1 for i in range(N)], [4.0] * N),
 )
 
@@ -29,7 +29,7 @@ def ends(snapshot: FlowSnapshot, name: str) -> tuple[float, float, float]:
 def test_more_is_hedged_after_a_larger_move_and_never_more_than_all(move: float, ngi: float) -> None:
     near, far = hedged(MIX, 1e-6, ngi, SPOT, move), hedged(MIX, 1e-6, ngi, SPOT, 1.5 * move)
     assert near.gamma <= far.gamma <= 1.0
-    assert near.slow == pytest.approx(0.85)
+    assert near.vanna_charm == pytest.approx(0.85)
     assert near == hedged(MIX, 1e-6, -ngi, SPOT, -move)
 
 

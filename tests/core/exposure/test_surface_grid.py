@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dfmon.core.exposure.surface_grid import LEAST_CONFIDENCE, gather, scatter, stencil
+from dfmon.core.exposure.surface_grid import MIN_CONFIDENCE, gather, scatter, stencil
 
 STRIKES = np.array([80.0, 90.0, 95.0, 100.0, 105.0, 115.0])
 TAUS = np.array([1.0, 2.0, 7.0, 30.0]) / 365.0
@@ -88,15 +88,15 @@ def by_hand(k, field, certainty):
     out = np.full(SHAPE, np.nan)
     for j in range(SHAPE[0]):
         for i in range(SHAPE[1]):
-            top = bottom = most = 0.0
+            top = bottom = total_weight = 0.0
             for along, row in enumerate((j, k.neighbour[j])):
                 for across in (-1, 0, 1):
                     if 0 <= i + across < SHAPE[1]:
                         w = k.weights[along, across + 1, j, i]
                         top += w * certainty[row, i + across] * field[row, i + across]
                         bottom += w * certainty[row, i + across]
-                        most += w
-            if bottom >= LEAST_CONFIDENCE * most:
+                        total_weight += w
+            if bottom >= MIN_CONFIDENCE * total_weight:
                 out[j, i] = top / bottom
     return out
 
@@ -110,7 +110,7 @@ def test_little_confidence_is_nan():
     assert confidence[2, 3] == pytest.approx(0.45186 * 0.62246, abs=1e-5)
     assert smoothed[2, 3] == 1.0
     assert np.isnan(smoothed[1, 2])  # seen only from the next expiry and a strike away
-    assert 0.0 < confidence[1, 2] < LEAST_CONFIDENCE
+    assert 0.0 < confidence[1, 2] < MIN_CONFIDENCE
 
 
 @given(fields, fields, st.floats(-10, 10), metrics)

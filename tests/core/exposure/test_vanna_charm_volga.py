@@ -13,7 +13,7 @@ from tests.core.exposure.test_unit_exposure import book
 def test_groups_and_members_add_up_to_the_totals():
     columns, exposure = book()
     u = unit_exposures(*columns)
-    sums = totals(u, exposure).column()
+    sums = totals(u, exposure).to_array()
     dates, codes = np.unique(columns[3], return_inverse=True)
     by_expiry = group_totals(u, exposure, codes, dates.size)
     np.testing.assert_allclose(by_expiry.sum(axis=1), sums, rtol=1e-10)
@@ -28,7 +28,7 @@ def test_a_board_adds_up_by_expiry_by_strike_and_in_all():
     dates, date = np.unique(columns[3], return_inverse=True)
     levels, level = np.unique(np.round(columns[1], -4), return_inverse=True)
     sums = roll_up(u, exposure, date * levels.size + level, dates.size, levels.size)
-    np.testing.assert_allclose(sums.totals.column(), totals(u, exposure).column(), rtol=1e-10)
+    np.testing.assert_allclose(sums.totals.to_array(), totals(u, exposure).to_array(), rtol=1e-10)
     for found, codes, groups in ((sums.by_expiry, date, dates.size), (sums.by_strike, level, levels.size)):
         expected = group_totals(u, exposure, codes, groups)
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())

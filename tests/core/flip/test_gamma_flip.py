@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.optimize import brentq
 
 from dfmon.core.flip.gamma_flip import find_flip, flip_band, flip_members, flips_by_horizon
-from dfmon.core.flip.gamma_profile import _SMOOTH, StickyStrike
+from dfmon.core.flip.gamma_profile import _CHEBYSHEV_LEVELS, StickyStrike
 from dfmon.core.flip.grid import STEP
 from dfmon.core.flip.roots import cubic_zero, polish
 
@@ -94,18 +94,18 @@ def test_profile_is_the_definition():
 def test_profile_of_sharp_bumps_is_the_definition():
     forward, strike, sigma, tau, exposure = book(3, n=60)
     tau = np.resize([1e-6, 1e-5, 0.05], 60)
-    held = StickyStrike.of(forward, strike, sigma, tau)
-    y = np.sort(np.concatenate([held.log_strike_over_forward, np.linspace(-0.2, 0.2, 31)]))
+    bumps = StickyStrike.from_options(forward, strike, sigma, tau)
+    y = np.sort(np.concatenate([bumps.log_strike_over_forward, np.linspace(-0.2, 0.2, 31)]))
     expected = [net_gamma(SPOT, SPOT * np.exp(at), forward, strike, sigma, tau, exposure) for at in y]
-    got = held.profile(y, exposure[:, None])[0]
+    got = bumps.profile(y, exposure[:, None])[0]
     np.testing.assert_allclose(got, expected, atol=1e-12 * np.abs(expected).max())
-    alone = held.profile(y[7:8], exposure[:, None])[0]
+    alone = bumps.profile(y[7:8], exposure[:, None])[0]
     np.testing.assert_allclose(alone, expected[7], rtol=1e-9, atol=1e-12 * np.abs(expected).max())
 
 
 def test_a_sharp_bump_far_from_spot_keeps_its_digits():
     one = np.ones(1)
-    bump = StickyStrike.of(SPOT * one, SPOT * np.exp(0.19) * one, 5e-4 * one, one)
+    bump = StickyStrike.from_options(SPOT * one, SPOT * np.exp(0.19) * one, 5e-4 * one, one)
     y = np.append(np.linspace(-0.2, 0.2, 161), 0.19 + np.array([1e-4, 4e-4, 9e-4]))
     y.sort()
     d2 = bump.a * y + bump.b
@@ -114,7 +114,7 @@ def test_a_sharp_bump_far_from_spot_keeps_its_digits():
 
 def test_on_many_nodes_close_together_sharp_bumps_are_summed_once():
     width, one = np.array([0.0005, 0.001, 0.002, 0.0039, 0.02]), np.ones(5)
-    bumps = StickyStrike.of(SPOT * one, SPOT * np.exp([0.001, -0.002, 0.003, 0.0, 0.004]), width[::-1], one)
+    bumps = StickyStrike.from_options(SPOT * one, SPOT * np.exp([0.001, -0.002, 0.003, 0.0, 0.004]), width[::-1], one)
     y, exposure = np.linspace(-0.006, 0.006, 201), np.array([1.0, -2.0, 3.0, -1.0, 0.5])
     d2 = np.multiply.outer(bumps.a, y) + bumps.b[:, None]
     expected = exposure @ (bumps.height[:, None] * np.exp(-0.5 * d2 * d2))
@@ -124,35 +124,35 @@ def test_on_many_nodes_close_together_sharp_bumps_are_summed_once():
 
 def test_many_books_at_their_own_points_are_each_book_at_its_point():
     forward, strike, sigma, tau, exposure = book(2)
-    bumps = StickyStrike.of(forward, strike, sigma, tau)
+    bumps = StickyStrike.from_options(forward, strike, sigma, tau)
     books = exposure[:, None] * np.random.default_rng(3).normal(1.0, 1.0, (exposure.size, 7))
     y = np.linspace(-0.1, 0.12, 7)
-    together = bumps.local(y, books)
+    together = bumps.gamma_derivatives(y, books)
     for column in range(7):
-        alone = bumps.local(y[column : column + 1], books[:, column])
+        alone = bumps.gamma_derivatives(y[column : column + 1], books[:, column])
         for many, one in zip(together, alone):
             assert many[column] == pytest.approx(one[0], rel=1e-9)
     step = 1e-5
-    below, at, above = (bumps.local(np.array([0.03 + shift]), exposure) for shift in (-step, 0.0, step))
+    below, at, above = (bumps.gamma_derivatives(np.array([0.03 + shift]), exposure) for shift in (-step, 0.0, step))
     assert at.slope[0] == pytest.approx((above.value - below.value)[0] / (2 * step), rel=1e-6)
     assert at.curvature[0] == pytest.approx((above.slope - below.slope)[0] / (2 * step), rel=1e-6)
 
 
 def test_the_polish_needs_two_looks_at_all_options():
     columns = book(1)
-    bumps, looks = StickyStrike.of(*columns[:4]), []
+    bumps, sizes = StickyStrike.from_options(*columns[:4]), []
 
     class Counting:
-        def local(self, y, exposure):
-            looks.append(y.size)
-            return bumps.local(y, exposure)
+        def gamma_derivatives(self, y, exposure):
+            sizes.append(y.size)
+            return bumps.gamma_derivatives(y, exposure)
 
     flip = find_flip(SPOT, *columns)
     y = np.log(flip.spots / SPOT)
     low = np.flatnonzero(np.sign(flip.ngi[:-1]) != np.sign(flip.ngi[1:]))
     zeros, _ = polish(Counting(), columns[4], y[low], y[low + 1], flip.ngi[low], flip.ngi[low + 1])
     assert zeros == pytest.approx(np.log([root.level / SPOT for root in flip.roots]), abs=1e-13)
-    assert len(looks) <= 2
+    assert len(sizes) <= 2
 
 
 def test_nodes_do_not_slide_with_the_spot():
@@ -182,7 +182,7 @@ def test_none_with_the_sign_that_holds_throughout():
         assert (flip.level, flip.roots, flip.sign) == (None, (), sign)
         assert flip.searched[0] <= 0.5 * SPOT
         assert flip.searched[1] >= 1.5 * SPOT
-        level, ngi = flip.weakest(SPOT)
+        level, ngi = flip.weakest_point(SPOT)
         levels = np.linspace(0.8 * SPOT, 1.2 * SPOT, 4001)
         net = np.array([net_gamma(SPOT, at, forward, strike, sigma, tau, sign * np.abs(exposure)) for at in levels])
         assert ngi == pytest.approx(net_gamma(SPOT, level, forward, strike, sigma, tau, sign * np.abs(exposure)))
@@ -237,7 +237,7 @@ def test_a_zero_that_is_only_touched_is_no_flip():
     one = np.ones(3)
     columns = SPOT * one, SPOT * np.exp([-0.08, 0.0, 0.08]), 0.5 * one, 0.02 * one
     y = np.linspace(-0.05, 0.05, 20_001)
-    unit = StickyStrike.of(*columns).profile(y, np.eye(3))
+    unit = StickyStrike.from_options(*columns).profile(y, np.eye(3))
     least = ((unit[0] + unit[2]) / unit[1]).min()
     for share, roots in ((1.0 - 1e-9, 0), (1.0 + 1e-5, 2)):
         found = find_flip(SPOT, *columns, np.array([1.0, -least * share, 1.0])).roots
@@ -350,7 +350,7 @@ def test_two_zeros_between_neighbouring_nodes_are_both_found(place, stickiness):
     one = np.ones(3)
     columns = spot * one, spot * np.exp([-0.08, 0.0, 0.08]), 0.5 * one, 0.02 * one
     y = np.linspace(-0.05, 0.05, 200_001)
-    unit = StickyStrike.of(*columns).profile(y, np.eye(3))
+    unit = StickyStrike.from_options(*columns).profile(y, np.eye(3))
     ratio = (unit[0] + unit[2]) / unit[1]
     short = ratio.min() + 0.25 * (ratio[np.argmin(ratio) + 800] - ratio.min())  # zeros 0.0004 apart, a fifth of a step
     flip = find_flip(spot, *columns, np.array([1.0, -short, 1.0]), stickiness=stickiness)
@@ -381,17 +381,17 @@ def test_horizons_are_subsets_of_the_book():
 
 
 @pytest.mark.parametrize("strikes", [(), (0.0031,), (-0.1502, 0.0874)])
-@pytest.mark.parametrize("width", [*(0.2005 * width for width, _ in _SMOOTH), 0.07, 0.1, 0.3])
+@pytest.mark.parametrize("width", [*(0.2005 * width for width, _ in _CHEBYSHEV_LEVELS), 0.07, 0.1, 0.3])
 def test_wide_bumps_lose_nothing_on_fewer_nodes(width, strikes):
     rng = np.random.default_rng(0)
     strike = SPOT * np.exp(rng.uniform(-0.3, 0.3, 200))
-    book = StickyStrike.of(np.full(200, SPOT), strike, np.full(200, width), np.ones(200))
+    book = StickyStrike.from_options(np.full(200, SPOT), strike, np.full(200, width), np.ones(200))
     exposure, even = rng.normal(0.0, 1.0, 200), np.union1d(np.linspace(-0.2, 0.2, 205), strikes)
     for y in (even, even + np.where(np.arange(even.size) == 50, 1e-5, 0.0)):
         d2 = (book.x[:, None] + y) / book.total_sd[:, None] - 0.5 * book.total_sd[:, None]
         expected = exposure @ (book.height[:, None] * np.exp(-0.5 * d2 * d2))
         error = np.abs(book.profile(y, exposure[:, None])[0] - expected).max()
-        assert error <= book.blur(exposure)
+        assert error <= book.error_bound(exposure)
         assert error < 1e-13 * np.abs(expected).max()
 
 
@@ -414,7 +414,9 @@ def test_a_profile_does_not_depend_on_the_order_of_the_options():
     wide_first = np.argsort(-sigma * np.sqrt(tau))
     y = np.linspace(-0.2, 0.2, 205)
     one, other = (
-        StickyStrike.of(*(column[rows] for column in (forward, strike, sigma, tau))).profile(y, exposure[rows, None])
+        StickyStrike.from_options(*(column[rows] for column in (forward, strike, sigma, tau))).profile(
+            y, exposure[rows, None]
+        )
         for rows in (wide_first, np.random.default_rng(0).permutation(sigma.size))
     )
     np.testing.assert_allclose(one, other, atol=1e-13 * np.abs(one).max())

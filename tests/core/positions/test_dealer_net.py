@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from dfmon.core.positions.attribution import Priors
 from dfmon.core.positions.counter_rng import MEMBERS
-from dfmon.core.positions.dealer_net import DealerPositions, dealer_positions, reconciled
+from dfmon.core.positions.dealer_net import DealerPositions, dealer_positions, open_interest_check
 from dfmon.core.positions.inventory import Inventory
-from dfmon.core.positions.update import observe
+from dfmon.core.positions.update import update_inventory
 from dfmon.core.step import FlowParams
 from dfmon.model.frames import ChainFrame, TradeColumns
 from dfmon.model.units import NAN, SECOND
@@ -17,7 +17,7 @@ from tests.chains import NOW, frame, permuted, shot, trade_columns
 
 BOARD = frame()
 N = BOARD.size
-WHOLE = replace(BOARD, whole_life=np.ones(N, np.bool_))
+WHOLE = replace(BOARD, full_history=np.ones(N, np.bool_))
 FAIR = Priors(start_mean=0.0)  # buyers and sellers alike
 SURE = Priors(screen=(1.0, 0.0, 0.0, 0.0), sceptics=0.0, drift=0.0)
 PRINTS = st.lists(st.tuples(st.integers(0, N - 1), st.sampled_from([1, -1]), st.floats(0.1, 500.0)), max_size=60)
@@ -29,10 +29,10 @@ def columns(prints: list[tuple[int, int, float]], sign: int = 1) -> TradeColumns
 
 def flow(trades: TradeColumns, board: ChainFrame = BOARD, priors: Priors | None = None) -> DealerPositions:
     board = replace(board, trades=trades)
-    return dealer_positions("flow", observe(Inventory.empty(), board, priors or Priors()), board)
+    return dealer_positions("flow", update_inventory(Inventory.empty(), board, priors or Priors()), board)
 
 
-def ensemble(found: DealerPositions) -> np.ndarray:
+def members_of(found: DealerPositions) -> np.ndarray:
     assert found.members is not None
     return found.members
 
@@ -41,17 +41,17 @@ def ensemble(found: DealerPositions) -> np.ndarray:
 @given(PRINTS)
 def test_position_and_every_member_are_within_open_interest(prints: list[tuple[int, int, float]]) -> None:
     found = flow(columns(prints))
-    assert ensemble(found).shape == (N, MEMBERS)
+    assert members_of(found).shape == (N, MEMBERS)
     assert (np.abs(found.position) <= BOARD.open_interest * (1 + 1e-12)).all()
-    assert (np.abs(ensemble(found)) <= BOARD.open_interest[:, None]).all()
+    assert (np.abs(members_of(found)) <= BOARD.open_interest[:, None]).all()
 
 
 @settings(max_examples=40, deadline=None)
 @given(PRINTS, st.sampled_from([BOARD, WHOLE]))
 def test_buys_for_sells_mirror_the_whole_ensemble(prints: list[tuple[int, int, float]], board: ChainFrame) -> None:
     there, back = flow(columns(prints), board, FAIR), flow(columns(prints, -1), board, FAIR)
-    mirrored = np.roll(ensemble(back), MEMBERS // 2, axis=1)  # a member and its mirror change places
-    np.testing.assert_allclose(ensemble(there), -mirrored, rtol=1e-12, atol=1e-9)
+    mirrored = np.roll(members_of(back), MEMBERS // 2, axis=1)  # a member and its mirror change places
+    np.testing.assert_allclose(members_of(there), -mirrored, rtol=1e-12, atol=1e-9)
     np.testing.assert_allclose(there.position, -back.position, rtol=1e-9, atol=1e-9)
     assert there.low is not None
     assert back.high is not None
@@ -65,7 +65,7 @@ def test_order_of_options_and_of_prints_changes_no_bit(prints: list[tuple[int, i
     mixed = flow(numbered.rows(np.arange(len(prints))[::-1]), permuted(BOARD, rows))
     plain = flow(numbered)
     np.testing.assert_array_equal(mixed.position, plain.position[rows])
-    np.testing.assert_array_equal(ensemble(mixed), ensemble(plain)[rows])
+    np.testing.assert_array_equal(members_of(mixed), members_of(plain)[rows])
 
 
 def test_dealers_are_the_other_side_of_the_taker() -> None:
@@ -79,11 +79,11 @@ def test_dealers_are_the_other_side_of_the_taker() -> None:
 def test_options_watched_from_their_listing_are_exact_where_every_taker_is_a_customer(
     prints: list[tuple[int, int, float]],
 ) -> None:
-    roomy = replace(WHOLE, open_interest=np.full(N, 1e5))
+    large_open_interest = replace(WHOLE, open_interest=np.full(N, 1e5))
     net = np.zeros(N)
     for row, side, size in prints:
         net[row] -= side * size
-    found = ensemble(flow(columns(prints), roomy, SURE))
+    found = members_of(flow(columns(prints), large_open_interest, SURE))
     np.testing.assert_allclose(found, np.repeat(net[:, None], MEMBERS, axis=1), rtol=0.0, atol=1e-6)
 
 
@@ -127,10 +127,10 @@ def test_coverage_grows_with_what_was_seen_and_is_whole_for_watched_listings() -
 
 def test_lost_prints_take_from_the_coverage_and_add_to_the_band() -> None:
     prints = trade_columns(range(N), [1] * N, [2.0] * N)
-    lossy = replace(WHOLE, lost=np.full(N, 3.0))
+    lossy = replace(WHOLE, lost_prints=np.full(N, 3.0))
     clean, holed = flow(prints, WHOLE), flow(prints, lossy)
     assert holed.coverage == pytest.approx(0.25)
-    assert ensemble(holed).std() > ensemble(clean).std()
+    assert members_of(holed).std() > members_of(clean).std()
 
 
 def test_coverage_without_open_interest_is_unknown() -> None:
@@ -139,8 +139,8 @@ def test_coverage_without_open_interest_is_unknown() -> None:
 
 def test_nothing_seen_has_a_wide_band_and_a_watched_listing_none() -> None:
     unseen, seen = flow(trade_columns()), flow(trade_columns(), WHOLE)
-    assert ensemble(unseen).std(axis=1).min() > 0.3 * BOARD.open_interest.min()
-    assert not ensemble(seen).any()
+    assert members_of(unseen).std(axis=1).min() > 0.3 * BOARD.open_interest.min()
+    assert not members_of(seen).any()
 
 
 def test_option_without_open_interest_has_no_position() -> None:
@@ -159,34 +159,36 @@ def test_open_interest_that_cannot_be_is_taken_for_none(wrong: float) -> None:
 
 def test_prints_of_options_that_are_not_listed_are_passed_over() -> None:
     found = flow(trade_columns([0, 999], [1, 1], [1.0, 5.0]))
-    np.testing.assert_array_equal(ensemble(found), ensemble(flow(trade_columns([0], [1], [1.0]))))
+    np.testing.assert_array_equal(members_of(found), members_of(flow(trade_columns([0], [1], [1.0]))))
 
 
 def test_expired_option_leaves_no_trace_in_the_positions_of_others() -> None:
-    inventory = observe(Inventory.empty(), replace(BOARD, trades=trade_columns([0, 5], [1, 1], [3.0, 4.0])), Priors())
+    inventory = update_inventory(
+        Inventory.empty(), replace(BOARD, trades=trade_columns([0, 5], [1, 1], [3.0, 4.0])), Priors()
+    )
     late = int(BOARD.expiry_ns.min())
     rows = np.flatnonzero(BOARD.expiry_ns > late)
     rest = replace(permuted(BOARD, rows), ts_ns=late)
-    after = observe(inventory, rest, Priors())
+    after = update_inventory(inventory, rest, Priors())
     assert not set(after.names) & {BOARD.names[0], BOARD.names[5]}
     before = replace(permuted(BOARD, rows), trades=trade_columns([5], [1], [4.0]))
-    never = observe(observe(Inventory.empty(), before, Priors()), rest, Priors())
+    never = update_inventory(update_inventory(Inventory.empty(), before, Priors()), rest, Priors())
     one, other = dealer_positions("flow", after, rest), dealer_positions("flow", never, rest)
-    np.testing.assert_array_equal(ensemble(one), ensemble(other))
+    np.testing.assert_array_equal(members_of(one), members_of(other))
     assert one.coverage == other.coverage
 
 
 def test_open_interest_against_prints_is_reconciled_after_two_quiet_minutes() -> None:
-    inventory = observe(Inventory.empty(), BOARD, Priors())
+    inventory = update_inventory(Inventory.empty(), BOARD, Priors())
     traded = replace(BOARD, ts_ns=NOW + SECOND, trades=trade_columns([0, 1], [1, -1], [2.0, 3.0]))
     moved = BOARD.open_interest.copy()
     moved[0] += 2.0  # shows its print
     moved[2] -= 4.0  # moves without one
-    inventory = observe(inventory, traded, Priors())
-    inventory = observe(inventory, replace(BOARD, ts_ns=NOW + 30 * SECOND, open_interest=moved), Priors())
-    assert not reconciled(inventory).unexplained.any()
+    inventory = update_inventory(inventory, traded, Priors())
+    inventory = update_inventory(inventory, replace(BOARD, ts_ns=NOW + 30 * SECOND, open_interest=moved), Priors())
+    assert not open_interest_check(inventory).unexplained.any()
     later = replace(BOARD, ts_ns=NOW + 200 * SECOND, open_interest=moved)
-    said = reconciled(observe(inventory, later, Priors()))
+    said = open_interest_check(update_inventory(inventory, later, Priors()))
     assert said.unexplained.tolist() == [0.0, 0.0, 4.0] + [0.0] * (N - 3)
     assert said.change[:4].tolist() == [2.0, 0.0, -4.0, 0.0]
     assert said.printed[:4].tolist() == [2.0, 3.0, 0.0, 0.0]
@@ -194,23 +196,25 @@ def test_open_interest_against_prints_is_reconciled_after_two_quiet_minutes() ->
 
 
 def test_a_print_that_comes_after_its_open_interest_explains_it_too() -> None:
-    inventory = observe(Inventory.empty(), BOARD, Priors())
+    inventory = update_inventory(Inventory.empty(), BOARD, Priors())
     moved = BOARD.open_interest.copy()
     moved[0] += 2.0
-    inventory = observe(inventory, replace(BOARD, ts_ns=NOW + SECOND, open_interest=moved), Priors())
+    inventory = update_inventory(inventory, replace(BOARD, ts_ns=NOW + SECOND, open_interest=moved), Priors())
     late = trade_columns([0], [1], [2.0], exch_ns=[NOW + SECOND])
-    inventory = observe(inventory, replace(BOARD, ts_ns=NOW + 60 * SECOND, open_interest=moved, trades=late), Priors())
+    inventory = update_inventory(
+        inventory, replace(BOARD, ts_ns=NOW + 60 * SECOND, open_interest=moved, trades=late), Priors()
+    )
     quiet = replace(BOARD, ts_ns=NOW + 300 * SECOND, open_interest=moved)
-    assert not reconciled(observe(inventory, quiet, Priors())).unexplained.any()
+    assert not open_interest_check(update_inventory(inventory, quiet, Priors())).unexplained.any()
 
 
 def test_what_open_interest_moved_unexplained_widens_the_band_and_leaves_the_mean() -> None:
-    whole = observe(Inventory.empty(), replace(WHOLE, trades=trade_columns([0], [1], [1.0])), Priors())
+    whole = update_inventory(Inventory.empty(), replace(WHOLE, trades=trade_columns([0], [1], [1.0])), Priors())
     fell = BOARD.open_interest.copy()
     fell[0] -= 6.0
     before = dealer_positions("flow", whole, WHOLE)
-    inventory = observe(whole, replace(WHOLE, ts_ns=NOW + SECOND, open_interest=fell), Priors())
+    inventory = update_inventory(whole, replace(WHOLE, ts_ns=NOW + SECOND, open_interest=fell), Priors())
     quiet = replace(WHOLE, ts_ns=NOW + 300 * SECOND, open_interest=fell)
-    after = dealer_positions("flow", observe(inventory, quiet, Priors()), quiet)
-    assert ensemble(after)[0].std() > 2.0 * ensemble(before)[0].std()
+    after = dealer_positions("flow", update_inventory(inventory, quiet, Priors()), quiet)
+    assert members_of(after)[0].std() > 2.0 * members_of(before)[0].std()
     assert after.position[0] == pytest.approx(before.position[0], abs=0.4)

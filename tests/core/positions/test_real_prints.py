@@ -12,8 +12,8 @@ import pytest
 from dfmon.core.positions.attribution import Priors
 from dfmon.core.positions.dealer_net import dealer_positions
 from dfmon.core.positions.inventory import Inventory
-from dfmon.core.positions.update import observe
-from dfmon.model.frames import Life, TradeColumns
+from dfmon.core.positions.update import update_inventory
+from dfmon.model.frames import TradeColumns, TradeHistory
 from dfmon.model.keys import stable_key
 from dfmon.model.units import DAY, MILLISECOND
 from tests.chains import frame, trade_columns
@@ -24,29 +24,29 @@ def rows() -> list[dict[str, Any]]:
     path = DATA / "trades" / "deribit_btc_option_trades_20200221.jsonl"
     if not path.exists():
         pytest.skip("recorded trades not found under ../shared/data or $DFMON_REAL_DATA")
-    said = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-    distinct = {row["trade_id"]: row for row in said}
+    print_rows = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+    distinct = {row["trade_id"]: row for row in print_rows}
     return sorted(distinct.values(), key=lambda row: (row["timestamp"], row["trade_seq"]))
 
 
-def columns(said: list[dict[str, Any]], uid: dict[str, int]) -> TradeColumns:
+def columns(print_rows: list[dict[str, Any]], uid: dict[str, int]) -> TradeColumns:
     return trade_columns(
-        [uid[row["instrument_name"]] for row in said],
-        [1 if row["direction"] == "buy" else -1 for row in said],
-        [float(row["amount"]) for row in said],
-        seq=[row["trade_seq"] for row in said],
-        key=[stable_key(str(row["trade_id"])) for row in said],
-        exch_ns=[row["timestamp"] * MILLISECOND for row in said],
-        liquidation=[row.get("liquidation", "") for row in said],
+        [uid[row["instrument_name"]] for row in print_rows],
+        [1 if row["direction"] == "buy" else -1 for row in print_rows],
+        [float(row["amount"]) for row in print_rows],
+        seq=[row["trade_seq"] for row in print_rows],
+        key=[stable_key(str(row["trade_id"])) for row in print_rows],
+        exch_ns=[row["timestamp"] * MILLISECOND for row in print_rows],
+        liquidation=[row.get("liquidation", "") for row in print_rows],
     )
 
 
 def test_real_prints_go_through_in_any_cut_and_as_whole_lives() -> None:
-    said = rows()
-    assert len(said) == 463
-    names = sorted({row["instrument_name"] for row in said})
+    print_rows = rows()
+    assert len(print_rows) == 463
+    names = sorted({row["instrument_name"] for row in print_rows})
     uid = {name: at for at, name in enumerate(names)}
-    start = said[0]["timestamp"] * MILLISECOND
+    start = print_rows[0]["timestamp"] * MILLISECOND
     n = len(names)
     board = replace(
         frame(strikes=np.linspace(5e3, 5e4, (n + 1) // 2).tolist(), days=(9.0,), ts_ns=start),
@@ -54,22 +54,23 @@ def test_real_prints_go_through_in_any_cut_and_as_whole_lives() -> None:
     )
     board = replace(board, expiry_ns=np.full(board.size, start + 9 * DAY))
     board = replace(board, names=(*names, *board.names[n:]))
-    opened = observe(Inventory.empty(), board, Priors())
-    late = replace(board, ts_ns=said[-1]["timestamp"] * MILLISECOND + 1)
-    once = observe(opened, replace(late, trades=columns(said, uid)), Priors())
-    parts = opened
+    initial = update_inventory(Inventory.empty(), board, Priors())
+    last_frame = replace(board, ts_ns=print_rows[-1]["timestamp"] * MILLISECOND + 1)
+    once = update_inventory(initial, replace(last_frame, trades=columns(print_rows, uid)), Priors())
+    parts = initial
     for cut in range(0, 463, 50):
-        parts = observe(parts, replace(late, trades=columns(said[cut : cut + 50], uid)), Priors())
-    lives = tuple(
-        Life(uid[name], columns([row for row in said if row["instrument_name"] == name], uid)) for name in names
+        parts = update_inventory(parts, replace(last_frame, trades=columns(print_rows[cut : cut + 50], uid)), Priors())
+    trade_histories = tuple(
+        TradeHistory(uid[name], columns([row for row in print_rows if row["instrument_name"] == name], uid))
+        for name in names
     )
-    lived = observe(opened, replace(late, lives=lives), Priors())
+    from_histories = update_inventory(initial, replace(last_frame, trade_histories=trade_histories), Priors())
     for row in range(n):
         np.testing.assert_array_equal(once.flows[row], parts.flows[row])
-        np.testing.assert_array_equal(once.flows[row], lived.flows[row])
-    found = dealer_positions("flow", lived, late)
-    volume = sum(float(row["amount"]) for row in said)
-    assert float(lived.book["volume"].sum()) == pytest.approx(volume)
+        np.testing.assert_array_equal(once.flows[row], from_histories.flows[row])
+    found = dealer_positions("flow", from_histories, last_frame)
+    volume = sum(float(row["amount"]) for row in print_rows)
+    assert float(from_histories.records["volume"].sum()) == pytest.approx(volume)
     assert found.members is not None
     assert (np.abs(found.members) <= 500.0).all()
     assert found.low is not None

@@ -19,8 +19,16 @@ from dfmon.core.exposure.unit_exposure import METRICS, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import roll_up
 from dfmon.core.flip.gamma_flip import find_flip
 from dfmon.core.flip.gamma_profile import StickyStrike
-from dfmon.core.flip.grid import ground, nodes
-from dfmon.core.flip.scan import _CLOSE, FLAT, NOISE, _dips, _flat, brackets, signs_of
+from dfmon.core.flip.grid import flip_inputs, log_spot_nodes
+from dfmon.core.flip.scan import (
+    DIP_SHARE,
+    FLAT_SHARE,
+    ROUNDING_SHARE,
+    _find_dips,
+    _flat,
+    brackets,
+    gamma_signs,
+)
 from dfmon.core.pricing import compiled
 from dfmon.core.pricing.greek_buffers import COLUMNS, GreekBuffers, Greeks
 from dfmon.core.pricing.greek_calc import greeks
@@ -30,20 +38,20 @@ from tests.core.exposure import test_surface_grid
 from tests.core.flip import test_gamma_flip
 from tests.core.pricing import test_greek_calc, test_greek_oracles, test_pair_greeks
 
-SEVEN = COLUMNS[1:]
-NEEDED = "numba is not installed: pip install 'dfmon[fast]'"
+GREEK_NAMES = COLUMNS[1:]
+NUMBA_MISSING = "numba is not installed: pip install 'dfmon[fast]'"
 
 
 @pytest.fixture(scope="module")
 def kernels() -> Iterator[Any]:
     """The compiled kernels, in use unless a test says otherwise."""
-    if not compiled.use():
-        pytest.skip(NEEDED)
-    yield compiled.in_use()
-    compiled.use(False)
+    if not compiled.select_kernels():
+        pytest.skip(NUMBA_MISSING)
+    yield compiled.active_kernels()
+    compiled.select_kernels(False)
 
 
-class Counted:
+class CountingKernels:
     """The kernels, and how often each of them did what it was asked to."""
 
     def __init__(self, kernels: Any) -> None:
@@ -51,18 +59,18 @@ class Counted:
 
     def __getattr__(self, name: str) -> Any:
         def call(*arguments: Any) -> Any:
-            made = getattr(self._kernels, name)(*arguments)
-            self.done[name] += made is not False
-            return made
+            result = getattr(self._kernels, name)(*arguments)
+            self.done[name] += result is not False
+            return result
 
         return call
 
 
 @pytest.fixture
-def counted(kernels: Any, monkeypatch: pytest.MonkeyPatch) -> Counted:
-    watched = Counted(kernels)
-    monkeypatch.setattr(compiled, "_process", watched)
-    return watched
+def counted(kernels: Any, monkeypatch: pytest.MonkeyPatch) -> CountingKernels:
+    counting = CountingKernels(kernels)
+    monkeypatch.setattr(compiled, "_process_kernels", counting)
+    return counting
 
 
 # ---- the oracles -----------------------------------------------------------------------------------------------------
@@ -72,37 +80,37 @@ def seven_and_price(*columns: Any, **options: Any) -> Greeks:
     return greeks(*columns, with_price=False, **options)._replace(price=greeks(*columns, **options).price)
 
 
-def test_every_published_value(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_published_value(counted: CountingKernels, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(test_greek_oracles, "greeks", seven_and_price)
     test_greek_oracles.test_every_published_value()
-    assert counted.done["seven"] > 150
+    assert counted.done["fill_greeks"] > 150
 
 
-def test_every_high_precision_row(counted: Counted) -> None:
-    for name in SEVEN:
+def test_every_high_precision_row(counted: CountingKernels) -> None:
+    for name in GREEK_NAMES:
         test_greek_oracles.test_the_one_pass_variant_is_as_exact(name)
     test_pair_greeks.test_every_high_precision_row_keeps_its_digits()
-    assert counted.done["seven"] == len(SEVEN)
-    assert counted.done["seven_of_pairs"] == 1
+    assert counted.done["fill_greeks"] == len(GREEK_NAMES)
+    assert counted.done["fill_pair_greeks"] == 1
 
 
-def test_the_tests_of_pairs_and_listings(counted: Counted) -> None:
+def test_the_tests_of_pairs_and_listings(counted: CountingKernels) -> None:
     test_pair_greeks.test_a_pair_is_its_call_and_its_put()
     test_pair_greeks.test_a_point_out_of_order_is_masked_and_spares_the_others()
     test_pair_greeks.test_prepared_columns_serve_several_repricings()
     test_pair_greeks.test_times_that_differ_within_a_pair_keep_it_apart()
     name = "test_a_listing_priced_in_pairs_gives_every_option_its_greeks_also_out_of_order_and_with_pairs_that_differ"
     getattr(test_pair_greeks, name)()
-    assert all(counted.done[name] for name in ("seven_of_pairs", "seven_of_listing"))
+    assert all(counted.done[name] for name in ("fill_pair_greeks", "fill_listing_greeks"))
 
 
-def test_the_tests_of_flips(counted: Counted) -> None:
+def test_the_tests_of_flips(counted: CountingKernels) -> None:
     for seed in range(8):
         test_gamma_flip.test_roots_are_those_of_brentq_on_all_options(seed)
     for name, test in vars(test_gamma_flip).items():
         if name.startswith("test_") and not hasattr(test, "pytestmark"):
             test()
-    assert all(counted.done[name] for name in ("profile", "local", "polish", "ground", "scan"))
+    assert all(counted.done[name] for name in ("profile", "gamma_derivatives", "polish", "flip_inputs", "scan_profile"))
 
 
 # ---- the same numbers ------------------------------------------------------------------------------------------------
@@ -124,7 +132,7 @@ def scales(columns: list[np.ndarray], plain: Greeks) -> dict[str, np.ndarray]:
     v = vol * np.sqrt(T)
     h, t = np.abs(np.log(F / K) / v), v / 2
     density = np.exp(-0.5 * (np.log(F / K) / v + t) ** 2) / np.sqrt(2 * np.pi)
-    scale = {name: np.abs(getattr(plain, name)) for name in SEVEN}
+    scale = {name: np.abs(getattr(plain, name)) for name in GREEK_NAMES}
     scale["vanna"], scale["charm"] = density * (h + t) / vol, density * (h + t) / (2 * T)
     scale["volga"] = plain.vega * (h + t) ** 2 / vol
     return {name: column * np.maximum(1.0, (h + t) ** 2 / 100.0) for name, column in scale.items()}
@@ -136,14 +144,14 @@ def test_the_same_numbers(kernels: Any, few: list[tuple[float, ...]]) -> None:
     columns = columns_of(few)
     fast = greeks(*columns, with_price=False)
     pair = pair_greeks(*columns[:4])
-    with compiled.pricing(False):
+    with compiled.kernels_for_step(False):
         plain = greeks(*columns, with_price=False)
         pair_plain = pair_greeks(*columns[:4])
     for name, scale in scales(columns, plain).items():
-        room = 1e-12 * scale + 1e-290
-        assert (np.abs(getattr(fast, name) - getattr(plain, name)) <= room).all(), name
+        tolerance = 1e-12 * scale + 1e-290
+        assert (np.abs(getattr(fast, name) - getattr(plain, name)) <= tolerance).all(), name
         if name != "delta":
-            assert (np.abs(getattr(pair, name) - getattr(pair_plain, name)) <= room).all(), name
+            assert (np.abs(getattr(pair, name) - getattr(pair_plain, name)) <= tolerance).all(), name
     for name in ("call_delta", "put_delta"):
         np.testing.assert_allclose(getattr(pair, name), getattr(pair_plain, name), rtol=1e-11, atol=1e-290)
     assert fast.valid.all() == plain.valid.all()
@@ -153,7 +161,7 @@ def test_the_same_numbers(kernels: Any, few: list[tuple[float, ...]]) -> None:
 @given(hnp.arrays(float, st.tuples(st.just(5), st.integers(0, 6)), elements=test_greek_calc.oddities))
 def test_bad_rows_are_masked_alike(kernels: Any, columns: np.ndarray) -> None:
     fast = greeks(*columns, with_price=False)
-    with compiled.pricing(False):
+    with compiled.kernels_for_step(False):
         plain = greeks(*columns, with_price=False)
     assert fast.invalid == plain.invalid
     assert (fast.valid == plain.valid).all()
@@ -167,7 +175,7 @@ def test_one_bad_row_spares_the_others(kernels: Any, bad: int, value: float) -> 
     whole = greeks(*columns, with_price=False)
     columns[bad][17] = value
     fast = greeks(*columns, with_price=False)
-    with compiled.pricing(False):
+    with compiled.kernels_for_step(False):
         plain = greeks(*columns, with_price=False)
     assert fast.invalid == plain.invalid
     assert (fast.valid == plain.valid).all()
@@ -175,7 +183,7 @@ def test_one_bad_row_spares_the_others(kernels: Any, bad: int, value: float) -> 
     np.testing.assert_allclose(fast.vanna[others], whole.vanna[others], rtol=1e-11)
 
 
-def test_columns_of_any_layout_and_kind_are_taken(counted: Counted) -> None:
+def test_columns_of_any_layout_and_kind_are_taken(counted: CountingKernels) -> None:
     columns = np.array([(100.0, 90.0, 0.5, 0.25, 1.0), (100.0, 120.0, 0.75, 0.5, -1.0)] * 3)
     contiguous = greeks(*np.ascontiguousarray(columns.T), with_price=False)
     strided = greeks(*columns.T, with_price=False)
@@ -185,14 +193,14 @@ def test_columns_of_any_layout_and_kind_are_taken(counted: Counted) -> None:
     frozen = np.ascontiguousarray(columns.T)
     frozen.flags.writeable = False
     np.testing.assert_array_equal(greeks(*frozen, with_price=False).volga, contiguous.volga)
-    assert counted.done["seven"] == 4
+    assert counted.done["fill_greeks"] == 4
 
 
 def test_a_chain_of_many_tiles(kernels: Any) -> None:
     columns = [np.tile(column, 40) for column in columns_of([(1e5, m / 100, 0.6, 0.1, 1.0) for m in range(-150, 150)])]
     out = GreekBuffers(12_000)
     fast = greeks(*columns, with_price=False, out=out).gamma.copy()
-    with compiled.pricing(False):
+    with compiled.kernels_for_step(False):
         plain = greeks(*columns, with_price=False, out=out).gamma
     np.testing.assert_allclose(fast, plain, rtol=1e-11)
 
@@ -206,16 +214,16 @@ strikes_between = st.lists(st.floats(-0.19, 0.19), max_size=6)
 @given(st.lists(bumps, min_size=1, max_size=30), strikes_between, st.booleans())
 def test_the_same_profile(kernels: Any, few: list[tuple[float, ...]], between: list[float], sorted_down: bool) -> None:
     few = sorted(few, key=lambda bump: -bump[1]) if sorted_down else few
-    place, width, held = (np.array(column) for column in zip(*few))
-    book = StickyStrike.of(np.full(place.shape, 1e5), 1e5 * np.exp(place), width, np.ones_like(width))
-    both = np.stack([held, np.abs(held)], axis=1)
-    grid = nodes(100_003.0, 0.2, np.unique(between))
+    place, width, exposure = (np.array(column) for column in zip(*few))
+    book = StickyStrike.from_options(np.full(place.shape, 1e5), 1e5 * np.exp(place), width, np.ones_like(width))
+    both = np.stack([exposure, np.abs(exposure)], axis=1)
+    grid = log_spot_nodes(100_003.0, 0.2, np.unique(between))
     for y in (grid, np.linspace(-0.35, 0.35, 201), np.delete(grid, slice(40, 160)), grid[:5], grid[::-1].copy()):
-        fast, one = book.profile(y, both), book.profile(y, held[:, None])
+        fast, one = book.profile(y, both), book.profile(y, exposure[:, None])
         d2 = np.multiply.outer(book.a, y) + book.b[:, None]
         cells = book.height[:, None] * np.exp(-0.5 * d2 * d2)
-        room = 1e-12 * (np.abs(held) * book.height).max() * len(few) + 1e-290
-        assert (np.abs(fast - both.T @ cells) <= room).all()
+        tolerance = 1e-12 * (np.abs(exposure) * book.height).max() * len(few) + 1e-290
+        assert (np.abs(fast - both.T @ cells) <= tolerance).all()
         np.testing.assert_array_equal(fast[:1], one)
 
 
@@ -223,7 +231,7 @@ def test_the_same_profile(kernels: Any, few: list[tuple[float, ...]], between: l
 def test_the_same_zeros(kernels: Any, seed: int) -> None:
     columns = test_gamma_flip.book(seed)
     fast = find_flip(test_gamma_flip.SPOT, *columns)
-    with compiled.pricing(False):
+    with compiled.kernels_for_step(False):
         plain = find_flip(test_gamma_flip.SPOT, *columns)
     assert [root.rising for root in fast.roots] == [root.rising for root in plain.roots]
     assert [root.level for root in fast.roots] == pytest.approx([root.level for root in plain.roots], rel=1e-12)
@@ -236,23 +244,25 @@ def test_the_same_zeros(kernels: Any, seed: int) -> None:
 def test_the_same_changes_of_sign_and_dips(kernels: Any, seed: int, apart: float) -> None:
     """Sharp bumps, with places between them where nothing is left, and sums that cancel to rounding."""
     rng = np.random.default_rng(seed)
-    place, held = np.sort(rng.uniform(-0.2, 0.2, 6)) + apart, rng.normal(0.0, 5.0, 6)
-    book = StickyStrike.of(
+    place, exposure = np.sort(rng.uniform(-0.2, 0.2, 6)) + apart, rng.normal(0.0, 5.0, 6)
+    book = StickyStrike.from_options(
         np.full(6, 1e5), 1e5 * np.exp(place), rng.uniform(0.001, [0.02, 0.002][seed % 2], 6), np.ones(6)
     )
     y = np.linspace(-0.2, 0.2, 81)
     if seed % 3 == 0:
         book = StickyStrike(*(np.repeat(getattr(book, name), 2) for name in ("x", "total_sd", "height", "a", "b")))
-        held = np.stack([held, -held * (1.0 + 1e-13)], axis=1).ravel()
+        exposure = np.stack([exposure, -exposure * (1.0 + 1e-13)], axis=1).ravel()
     bumps = book.a, book.b, book.height
-    net, gross, signs, low, high, flat, dips = kernels.scan(*bumps, held, y, NOISE, 0.0, _CLOSE, FLAT)
+    net, gross, signs, low, high, flat, dips = kernels.scan_profile(
+        *bumps, exposure, y, ROUNDING_SHARE, 0.0, DIP_SHARE, FLAT_SHARE
+    )
     assert flat == _flat(net, gross) == (seed % 3 == 0)
-    np.testing.assert_array_equal(signs, signs_of(net, gross))
-    coarse = kernels.scan(*bumps, held, y, NOISE, 1e-3, _CLOSE, FLAT)[2]
-    np.testing.assert_array_equal(coarse, signs_of(net, gross, 1e-3 * float(book.height @ np.abs(held))))
+    np.testing.assert_array_equal(signs, gamma_signs(net, gross))
+    coarse = kernels.scan_profile(*bumps, exposure, y, ROUNDING_SHARE, 1e-3, DIP_SHARE, FLAT_SHARE)[2]
+    np.testing.assert_array_equal(coarse, gamma_signs(net, gross, 1e-3 * float(book.height @ np.abs(exposure))))
     assert (coarse == 0.0).sum() > (signs == 0.0).sum() or not signs.any()
     np.testing.assert_array_equal((low, high), brackets(signs))
-    assert dips == bool(_dips(y, net[None], signs[None])[0].size)
+    assert dips == bool(_find_dips(y, net[None], signs[None])[0].size)
 
 
 def board(seed: int, size: int = 120) -> list[np.ndarray]:
@@ -266,34 +276,34 @@ def board(seed: int, size: int = 120) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("settlement", ["average", "instant"])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_same_exposures_and_sums(counted: Counted, settlement: Any, seed: int) -> None:
+def test_the_same_exposures_and_sums(counted: CountingKernels, settlement: Any, seed: int) -> None:
     columns, rng = board(seed), np.random.default_rng(seed)
     held, cell = rng.normal(0.0, 10.0, 120), rng.integers(0, 12, 120)
     fast = unit_exposures(*columns, settlement=settlement)
     sums = roll_up(fast, held, cell, 3, 4)
     assert counted.done["exposures"] == counted.done["roll_up"] == 1
-    with compiled.pricing(False):
+    with compiled.kernels_for_step(False):
         plain = unit_exposures(*columns, settlement=settlement)
         exact = roll_up(plain, held, cell, 3, 4)
     assert fast.invalid == plain.invalid == 0
     assert fast.unwind.any()
     for name, quick, slow in zip(METRICS, fast.matrix, plain.matrix):
         assert np.abs(quick - slow).max() <= 1e-12 * np.abs(slow).max(), name
-    for quick, slow in zip((*sums[1:], sums.totals.column()), (*exact[1:], exact.totals.column())):
+    for quick, slow in zip((*sums[1:], sums.totals.to_array()), (*exact[1:], exact.totals.to_array())):
         assert np.abs(quick - slow).max() <= 1e-12 * np.abs(slow).max()
 
 
-SETTLING = [hours / YEAR_HOURS for hours in (0.1, 25.0 / 60.0, 24.1, 24.0 + 25.0 / 60.0)]
+IN_WINDOW_TAUS = [hours / YEAR_HOURS for hours in (0.1, 25.0 / 60.0, 24.1, 24.0 + 25.0 / 60.0)]
 """In the window of the average, now or a day on."""
 
 
 @pytest.mark.parametrize("bad", range(5))
-@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0, 1e308, *SETTLING])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0, 1e308, *IN_WINDOW_TAUS])
 def test_exposures_out_of_order_are_masked_alike(kernels: Any, bad: int, value: float) -> None:
     columns = board(0)
     columns[bad][5] = value
     fast = unit_exposures(*columns)
-    with compiled.pricing(False):
+    with compiled.kernels_for_step(False):
         plain = unit_exposures(*columns)
     assert fast.invalid == plain.invalid
     assert (fast.valid == plain.valid).all()
@@ -317,14 +327,14 @@ def test_the_same_heat_map(kernels: Any, size: tuple[int, int], seed: int, metri
         return kernel.weights, scatter(kernel, mass, listed), scatter(kernel, mass[0])
 
     fast = smoothed()
-    with compiled.pricing(False):
+    with compiled.kernels_for_step(False):
         plain = smoothed()
     for quick, slow in zip(fast, plain):
         np.testing.assert_allclose(quick, slow, rtol=1e-12, atol=1e-12 * max(np.abs(slow).max(), 1e-300))
     assert fast[1].sum() == pytest.approx(mass.sum(), abs=1e-12 * np.abs(mass).sum())
 
 
-def test_the_tests_of_the_grid(counted: Counted) -> None:
+def test_the_tests_of_the_grid(counted: CountingKernels) -> None:
     for name, test in vars(test_surface_grid).items():
         if name.startswith("test_") and not hasattr(test, "pytestmark"):
             test()
@@ -333,30 +343,30 @@ def test_the_tests_of_the_grid(counted: Counted) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_same_derivatives(counted: Counted, seed: int) -> None:
+def test_the_same_derivatives(counted: CountingKernels, seed: int) -> None:
     columns, y = test_gamma_flip.book(seed), np.array([-0.11, 0.0, 0.07])
-    book = StickyStrike.of(*columns[:4])
-    local = book.local(y, columns[4])
-    assert counted.done["local"] == 1
-    with compiled.pricing(False):
-        exact = book.local(y, columns[4])
+    book = StickyStrike.from_options(*columns[:4])
+    gamma_derivatives = book.gamma_derivatives(y, columns[4])
+    assert counted.done["gamma_derivatives"] == 1
+    with compiled.kernels_for_step(False):
+        exact = book.gamma_derivatives(y, columns[4])
     sizes = np.abs(columns[4]) @ (book.height * book.a**2)
-    for quick, slow in zip(local, exact):
+    for quick, slow in zip(gamma_derivatives, exact):
         assert np.abs(quick - slow).max() <= 1e-12 * sizes
 
 
 @settings(max_examples=150)
 @given(hnp.arrays(float, st.tuples(st.just(5), st.integers(0, 8)), elements=test_greek_calc.oddities))
 def test_the_same_options_count_with_the_same_bumps(kernels: Any, columns: np.ndarray) -> None:
-    fast = ground(*columns)
-    with compiled.pricing(False):
-        plain = ground(*columns)
+    fast = flip_inputs(*columns)
+    with compiled.kernels_for_step(False):
+        plain = flip_inputs(*columns)
     if fast is None or plain is None:
         assert fast is plain
         return
     order = np.argsort(plain.rows)
     np.testing.assert_array_equal(fast.rows, plain.rows[order])
-    np.testing.assert_allclose(fast.near, plain.near, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(fast.extra_nodes, plain.extra_nodes, rtol=1e-12, atol=1e-15)
     for name in ("x", "total_sd", "height", "a", "b"):
         quick, slow = getattr(fast.book, name), getattr(plain.book, name)[order]
         np.testing.assert_allclose(quick, slow, rtol=1e-12, atol=1e-13, err_msg=name)
@@ -364,7 +374,7 @@ def test_the_same_options_count_with_the_same_bumps(kernels: Any, columns: np.nd
 
 def test_no_option_beyond_the_bounds_counts(kernels: Any) -> None:
     one = np.ones(3)
-    base = ground(100.0 * one, 100.0 * one, np.array([0.5, 20.0, 20.1]), 0.1 * one, one)
+    base = flip_inputs(100.0 * one, 100.0 * one, np.array([0.5, 20.0, 20.1]), 0.1 * one, one)
     assert base is not None
     assert base.rows.tolist() == [0, 1]
 
@@ -373,12 +383,12 @@ def test_no_option_beyond_the_bounds_counts(kernels: Any) -> None:
 
 
 def test_a_step_prices_by_its_own_choice(kernels: Any) -> None:
-    with compiled.pricing(False):
-        assert compiled.in_use() is None
-        with compiled.pricing(True):
-            assert compiled.in_use() is kernels
-        assert compiled.in_use() is None
-    assert compiled.in_use() is kernels
+    with compiled.kernels_for_step(False):
+        assert compiled.active_kernels() is None
+        with compiled.kernels_for_step(True):
+            assert compiled.active_kernels() is kernels
+        assert compiled.active_kernels() is None
+    assert compiled.active_kernels() is kernels
 
 
 def test_without_numba_numpy_goes_on_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,12 +403,12 @@ def test_without_numba_numpy_goes_on_without_a_word(monkeypatch: pytest.MonkeyPa
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr(compiled, "kernels", raising=False)
     monkeypatch.setattr(builtins, "__import__", none)
-    compiled.load.cache_clear()
+    compiled.load_kernels.cache_clear()
     try:
-        before = compiled._process
-        assert not compiled.use()
-        with compiled.pricing(True):
-            assert compiled.in_use() is None
-        compiled._process = before
+        before = compiled._process_kernels
+        assert not compiled.select_kernels()
+        with compiled.kernels_for_step(True):
+            assert compiled.active_kernels() is None
+        compiled._process_kernels = before
     finally:
-        compiled.load.cache_clear()
+        compiled.load_kernels.cache_clear()

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import ndtr
 
-from dfmon.core.pricing.closed_forms import Prepared
+from dfmon.core.pricing.closed_forms import StrikeTimeTerms
 from dfmon.core.pricing.greek_buffers import COLUMNS, TILE, GreekBuffers
-from dfmon.core.pricing.greek_calc import delta_alone, greeks
+from dfmon.core.pricing.greek_calc import delta_only, greeks
 from dfmon.core.pricing.settlement import WINDOW, YEAR_HOURS
 
 GREEKS = COLUMNS[1:]
@@ -156,7 +156,7 @@ def test_nothing_raises_or_warns(columns, settlement, numeraire, with_price):
     for name in COLUMNS if with_price else GREEKS:
         assert np.isfinite(getattr(g, name)[g.valid]).all()
         assert np.isnan(getattr(g, name)[~g.valid]).all()
-    alone = delta_alone(*columns, settlement=settlement, numeraire=numeraire)
+    alone = delta_only(*columns, settlement=settlement, numeraire=numeraire)
     both = g.valid & np.isfinite(alone)
     np.testing.assert_allclose(alone[both], g.delta[both], rtol=1e-12, atol=1e-300)
 
@@ -175,14 +175,14 @@ def test_the_cheap_variants_agree_with_the_full_one():
     full, quick = greeks(*columns), greeks(*columns, with_price=False)
     for name in GREEKS:
         np.testing.assert_allclose(getattr(quick, name), getattr(full, name), rtol=1e-11, atol=1e-300)
-    np.testing.assert_allclose(delta_alone(*columns), full.delta, rtol=1e-12)
+    np.testing.assert_allclose(delta_only(*columns), full.delta, rtol=1e-12)
 
 
 @pytest.mark.parametrize("minutes", [10.0, 45.0, 200.0])
 def test_the_delta_alone_is_that_of_an_average_too(minutes):
     columns = [*one(1e5, 100_050.0, 0.6, minutes / 60.0 / YEAR_HOURS, 1.0)]
     delta = greeks(*columns, settlement="average").delta
-    assert delta_alone(*columns, settlement="average") == pytest.approx(delta, rel=1e-12)
+    assert delta_only(*columns, settlement="average") == pytest.approx(delta, rel=1e-12)
     assert delta[0] != pytest.approx(greeks(*columns).delta[0], rel=1e-3)
 
 
@@ -201,21 +201,21 @@ def test_a_chain_of_many_tiles_is_priced_as_its_parts(numeraire):
     average, inverse = 1e5 * rng.uniform(0.99, 1.01, n), rng.random(n) < 0.5
     settling = np.array([0, TILE - 1, TILE, 2 * TILE, n - 1])
     columns[1][settling], columns[3][settling] = 1.001e5, 0.5 * WINDOW
-    buffers, prepared = GreekBuffers(n), Prepared(n).fill(columns[1], columns[3])
+    buffers, strike_time = GreekBuffers(n), StrikeTimeTerms(n).fill(columns[1], columns[3])
     for options in (
         {"with_price": False, "numeraire": numeraire, "inverse": inverse},
         {"settlement": "average", "average": average, "numeraire": numeraire, "inverse": inverse},
-        {"with_price": False, "prepared": prepared},
+        {"with_price": False, "strike_time": strike_time},
     ):
         g = greeks(*columns, **options, out=buffers)
         assert g.invalid == 1 == np.count_nonzero(~g.valid)
         for row in (0, TILE - 1, TILE, TILE + 5, 2 * TILE, n - 1):
             at = slice(row, row + 1)
-            same = {k: v[at] if isinstance(v, np.ndarray) else v for k, v in options.items() if k != "prepared"}
+            same = {k: v[at] if isinstance(v, np.ndarray) else v for k, v in options.items() if k != "strike_time"}
             alone = greeks(*(column[at] for column in columns), **same)
             for name in COLUMNS:
                 np.testing.assert_allclose(getattr(g, name)[row], getattr(alone, name)[0], rtol=1e-11)
-    delta = delta_alone(*columns, out=GreekBuffers(n))
+    delta = delta_only(*columns, out=GreekBuffers(n))
     np.testing.assert_allclose(delta, greeks(*columns).delta, rtol=1e-12)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dfmon.core.pricing.closed_forms import Prepared
+from dfmon.core.pricing.closed_forms import StrikeTimeTerms
 from dfmon.core.pricing.greek_buffers import COLUMNS
 from dfmon.core.pricing.greek_calc import greeks
 from dfmon.core.pricing.pair_greeks import PairBuffers, PairedChain, pair_greeks
@@ -58,11 +58,11 @@ def test_a_point_out_of_order_is_masked_and_spares_the_others():
 
 def test_prepared_columns_serve_several_repricings():
     forward, strike, sigma, tau = chain()
-    prepared, out = Prepared(300).fill(strike, tau), PairBuffers(300)
+    strike_time, out = StrikeTimeTerms(300).fill(strike, tau), PairBuffers(300)
     for move in (1.0, 1.01):
-        again = pair_greeks(forward * move, strike, sigma, tau, prepared=prepared, out=out)
+        again = pair_greeks(forward * move, strike, sigma, tau, strike_time=strike_time, out=out)
         assert (again.gamma == pair_greeks(forward * move, strike, sigma, tau).gamma).all()
-        flat = greeks(forward * move, strike, sigma, tau, np.ones(300), with_price=False, prepared=prepared)
+        flat = greeks(forward * move, strike, sigma, tau, np.ones(300), with_price=False, strike_time=strike_time)
         assert (flat.vega == again.vega).all()
 
 
@@ -84,7 +84,7 @@ def test_a_listing_priced_in_pairs_gives_every_option_its_greeks_also_out_of_ord
     columns = flat_columns()
     for order in (np.arange(80), np.random.default_rng(5).permutation(80)):
         forward, strike, sigma, tau, option_type = (column[order] for column in columns)
-        paired = PairedChain(strike, tau, option_type).at(tau)
+        paired = PairedChain(strike, tau, option_type).set_tau(tau)
         one = np.where(np.arange(80) == 7, 1.0 + 1e-9, 1.0)
         for at, vol, points in (
             (forward, sigma, 40),
@@ -102,12 +102,12 @@ def test_a_listing_priced_in_pairs_gives_every_option_its_greeks_also_out_of_ord
 def test_times_that_differ_within_a_pair_keep_it_apart():
     forward, strike, sigma, tau, option_type = flat_columns()
     other = np.where(np.arange(80) == 3, tau * 1.01, tau)
-    paired = PairedChain(strike, tau, option_type).at(other)
+    paired = PairedChain(strike, tau, option_type).set_tau(other)
     pair = paired.greeks(forward, sigma)
     assert paired.points.option.size == 41
     each = greeks(forward, strike, sigma, other, option_type)
     np.testing.assert_allclose(read(paired, pair, "theta", option_type), each.theta, rtol=1e-11)
-    assert paired.at(tau).greeks(forward, sigma).gamma.size == 40
+    assert paired.set_tau(tau).greeks(forward, sigma).gamma.size == 40
 
 
 @settings(max_examples=150)

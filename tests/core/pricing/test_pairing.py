@@ -17,19 +17,19 @@ def listing():
 
 
 def test_only_one_call_and_one_put_of_one_strike_and_expiry_pair():
-    pairing = Pairing.of(*listing())
+    pairing = Pairing.from_listing(*listing())
     assert pairing.first.tolist() == [0]
     assert pairing.second.tolist() == [2]
 
 
 def test_a_pair_is_one_point_while_its_columns_agree():
-    pairing = Pairing.of(*listing())
+    pairing = Pairing.from_listing(*listing())
     forward, sigma, tau = np.full(6, 100.0), np.full(6, 0.5), np.full(6, 0.1)
     points = pairing.points(forward, sigma, tau)
     assert points.option.tolist() == [0, 1, 3, 4, 5]
     assert points.point.tolist() == [0, 1, 0, 2, 3, 4]
-    assert points.add(np.arange(6.0)).tolist() == [2.0, 1.0, 3.0, 4.0, 5.0]
-    assert points.add(np.ones((6, 2))).tolist() == [[2.0, 2.0]] + [[1.0, 1.0]] * 4
+    assert points.sum_exposure(np.arange(6.0)).tolist() == [2.0, 1.0, 3.0, 4.0, 5.0]
+    assert points.sum_exposure(np.ones((6, 2))).tolist() == [[2.0, 2.0]] + [[1.0, 1.0]] * 4
     for column in (forward, sigma, tau):
         column[2] *= 1 + 2**-52
         assert pairing.points(forward, sigma, tau).option.size == 6
@@ -38,22 +38,22 @@ def test_a_pair_is_one_point_while_its_columns_agree():
 
 def test_nan_agrees_with_nothing():
     sigma = np.full(6, np.nan)
-    assert Pairing.of(*listing()).points(np.ones(6), sigma, np.ones(6)).option.size == 6
+    assert Pairing.from_listing(*listing()).points(np.ones(6), sigma, np.ones(6)).option.size == 6
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 3), st.sampled_from([1.0, -1.0])), max_size=30))
 def test_nothing_is_lost_whatever_is_listed(rows):
     strike, expiry, option_type = (np.array([row[i] for row in rows], dtype=float) for i in range(3))
-    pairing = Pairing.of(strike, expiry, option_type)
+    pairing = Pairing.from_listing(strike, expiry, option_type)
     n = len(rows)
     points = pairing.points(np.ones(n), np.ones(n), np.ones(n))
     exposure = np.arange(1.0, n + 1)
-    assert points.add(exposure).sum() == exposure.sum()
+    assert points.sum_exposure(exposure).sum() == exposure.sum()
     assert (strike[points.option[points.point]] == strike).all()
     assert (expiry[points.option[points.point]] == expiry).all()
 
 
 def test_pairs_may_be_kept_apart():
     columns = np.full(6, 100.0), np.full(6, 0.5), np.full(6, 0.1)
-    assert Pairing.of(*listing()).points(*columns, apart=np.ones(6, dtype=bool)).option.size == 6
-    assert Pairing.of(*listing()).points(*columns, apart=np.zeros(6, dtype=bool)).option.size == 5
+    assert Pairing.from_listing(*listing()).points(*columns, keep_separate=np.ones(6, dtype=bool)).option.size == 6
+    assert Pairing.from_listing(*listing()).points(*columns, keep_separate=np.zeros(6, dtype=bool)).option.size == 5

@@ -4,28 +4,37 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfmon.core.scenario.rules import DWELL, Bucket, Inputs, RuleState, Thresholds, classify
+from dfmon.core.scenario.rules import (
+    DWELL_NS,
+    Bucket,
+    RuleState,
+    ScenarioInputs,
+    Thresholds,
+    classify,
+)
 from dfmon.model.units import HOUR, SECOND
 from tests.chains import NOW
 
 LIMITS = Thresholds(gamma_lo=0.01, gamma_mid=0.03, gamma_hi=0.06, liquidations_hi=0.02)
-QUIET = Inputs(
-    ngi=1e6, psi=0.1, phi_gamma=0.02, phi_vanna=0.005, phi_charm=0.005, x=2.0, flip_half_width=None, z=0.1,
-    liquidations=0.0, liquidated=0, short_side=0, vanna_adds=False, slow_sign=1, expiry_hours=48.0,
+QUIET = ScenarioInputs(
+    ngi=1e6, psi=0.1, phi_gamma=0.02, phi_vanna=0.005, phi_charm=0.005, flip_distance=2.0, flip_half_width=None,
+    return_z=0.1,
+    liquidations=0.0, liquidation_sign=0, heavier_short_side=0, vanna_with_move=False, vanna_charm_sign=1,
+    expiry_hours=48.0,
     pin_distance=1.0, pin_share=0.1,
 )  # fmt: skip
-NEAR_FLIP = replace(QUIET, x=-0.2)
-FALLING = replace(QUIET, ngi=-1e6, phi_gamma=0.07, z=-2.0, liquidations=0.03, liquidated=-1, psi=-0.2)
+NEAR_FLIP = replace(QUIET, flip_distance=-0.2)
+FALLING = replace(QUIET, ngi=-1e6, phi_gamma=0.07, return_z=-2.0, liquidations=0.03, liquidation_sign=-1, psi=-0.2)
 UNSTABLE = replace(QUIET, ngi=-1e6, psi=-0.6)
-SHORT = replace(QUIET, ngi=-1e6, phi_gamma=0.04, z=0.8, short_side=1)
-VANNA = replace(QUIET, phi_vanna=0.03, vanna_adds=True)
+SHORT = replace(QUIET, ngi=-1e6, phi_gamma=0.04, return_z=0.8, heavier_short_side=1)
+VANNA = replace(QUIET, phi_vanna=0.03, vanna_with_move=True)
 PINNED = replace(QUIET, phi_gamma=0.04, expiry_hours=6.0, pin_distance=0.1, pin_share=0.4)
 SLOW = replace(QUIET, phi_charm=0.03)
 
 
-def now(inputs: Inputs, held: Bucket | None = None, age_ns: int = 2 * DWELL) -> Bucket | None:
+def now(inputs: ScenarioInputs, held: Bucket | None = None, age_ns: int = 2 * DWELL_NS) -> Bucket | None:
     """The bucket after one tick, vanna and charm having pointed one way for two hours."""
-    state = RuleState(held, NOW - age_ns, inputs.slow_sign, NOW - 2 * HOUR)
+    state = RuleState(held, NOW - age_ns, inputs.vanna_charm_sign, NOW - 2 * HOUR)
     return classify(state, inputs, LIMITS, NOW)[0].bucket
 
 
@@ -42,15 +51,15 @@ def test_there_are_exactly_six_buckets_with_one_name_each() -> None:
         (SHORT, Bucket.SQUEEZE), (VANNA, Bucket.SQUEEZE), (PINNED, Bucket.PIN), (SLOW, Bucket.DRIFT),
     ],
 )  # fmt: skip
-def test_each_bucket_has_inputs_that_lead_to_it(inputs: Inputs, bucket: Bucket) -> None:
+def test_each_bucket_has_inputs_that_lead_to_it(inputs: ScenarioInputs, bucket: Bucket) -> None:
     assert now(inputs) is bucket
 
 
 def test_first_match_in_the_order_wins() -> None:
-    everything = replace(FALLING, x=0.1, short_side=-1, phi_charm=1.0)
+    everything = replace(FALLING, flip_distance=0.1, heavier_short_side=-1, phi_charm=1.0)
     assert now(everything) is Bucket.FLIP_ZONE
-    assert now(replace(everything, x=2.0)) is Bucket.CASCADE
-    assert now(replace(everything, x=2.0, liquidations=0.0)) is Bucket.SQUEEZE
+    assert now(replace(everything, flip_distance=2.0)) is Bucket.CASCADE
+    assert now(replace(everything, flip_distance=2.0, liquidations=0.0)) is Bucket.SQUEEZE
 
 
 @pytest.mark.parametrize("ngi", [0.0, -1e6])
@@ -69,29 +78,29 @@ def test_pin_needs_a_close_expiry_a_close_strike_and_a_heavy_one(missed: dict[st
 
 
 @pytest.mark.parametrize(
-    "missed", [{"ngi": 1e6}, {"phi_gamma": 0.05}, {"z": -1.4}, {"liquidations": 0.01}, {"liquidated": 1}]
+    "missed", [{"ngi": 1e6}, {"phi_gamma": 0.05}, {"return_z": -1.4}, {"liquidations": 0.01}, {"liquidation_sign": 1}]
 )
 def test_cascade_needs_short_gamma_a_move_and_forced_orders_with_it(missed: dict[str, float]) -> None:
     assert now(replace(FALLING, **missed)) is not Bucket.CASCADE
 
 
 def test_squeeze_needs_the_move_to_go_toward_the_heavier_short_strikes() -> None:
-    assert now(replace(SHORT, z=-0.8)) is Bucket.DAMP
-    assert now(replace(SHORT, z=-0.8, short_side=-1)) is Bucket.SQUEEZE
-    assert now(replace(SHORT, short_side=0)) is Bucket.DAMP
+    assert now(replace(SHORT, return_z=-0.8)) is Bucket.DAMP
+    assert now(replace(SHORT, return_z=-0.8, heavier_short_side=-1)) is Bucket.SQUEEZE
+    assert now(replace(SHORT, heavier_short_side=0)) is Bucket.DAMP
 
 
 def test_wide_band_of_the_flip_widens_the_flip_zone() -> None:
-    assert now(replace(QUIET, x=1.0)) is Bucket.DAMP
-    assert now(replace(QUIET, x=1.0, flip_half_width=1.1)) is Bucket.FLIP_ZONE
+    assert now(replace(QUIET, flip_distance=1.0)) is Bucket.DAMP
+    assert now(replace(QUIET, flip_distance=1.0, flip_half_width=1.1)) is Bucket.FLIP_ZONE
 
 
 @pytest.mark.parametrize(
     ("held", "entered", "kept", "left"),
     [
-        (Bucket.FLIP_ZONE, {"x": 0.25}, {"x": 0.31}, {"x": 0.32}),
+        (Bucket.FLIP_ZONE, {"flip_distance": 0.25}, {"flip_distance": 0.31}, {"flip_distance": 0.32}),
         (Bucket.CASCADE, {"psi": -0.5}, {"psi": -0.41}, {"psi": -0.39}),
-        (Bucket.CASCADE, {"z": -1.5}, {"z": -1.21}, {"z": -1.19}),
+        (Bucket.CASCADE, {"return_z": -1.5}, {"return_z": -1.21}, {"return_z": -1.19}),
         (Bucket.CASCADE, {"liquidations": 0.02}, {"liquidations": 0.0161}, {"liquidations": 0.0159}),
         (Bucket.SQUEEZE, {"phi_gamma": 0.03}, {"phi_gamma": 0.0241}, {"phi_gamma": 0.0239}),
         (Bucket.SQUEEZE, {"phi_vanna": 0.02}, {"phi_vanna": 0.0161}, {"phi_vanna": 0.0159}),
@@ -99,7 +108,7 @@ def test_wide_band_of_the_flip_widens_the_flip_zone() -> None:
         (Bucket.PIN, {"pin_distance": 0.35}, {"pin_distance": 0.437}, {"pin_distance": 0.438}),
         (Bucket.PIN, {"pin_share": 0.2}, {"pin_share": 0.161}, {"pin_share": 0.159}),
         (Bucket.DRIFT, {"phi_charm": 0.015}, {"phi_charm": 0.0111}, {"phi_charm": 0.0109}),
-        (Bucket.DRIFT, {"z": 0.499}, {"z": 0.624}, {"z": 0.626}),
+        (Bucket.DRIFT, {"return_z": 0.499}, {"return_z": 0.624}, {"return_z": 0.626}),
     ],
 )
 def test_bucket_is_entered_at_the_threshold_and_left_at_four_fifths_of_it(
@@ -139,31 +148,35 @@ def test_drift_needs_vanna_and_charm_to_point_one_way_for_an_hour() -> None:
     state = RuleState(Bucket.DAMP, 0, 0, 0)
     found = []
     for minutes, sign in ((0, 1), (59, 1), (60, 1), (61, -1), (120, -1), (121, -1)):
-        state, _ = classify(state, replace(SLOW, slow_sign=sign), LIMITS, NOW + minutes * 60 * SECOND)
+        state, _ = classify(state, replace(SLOW, vanna_charm_sign=sign), LIMITS, NOW + minutes * 60 * SECOND)
         found.append(state.bucket)
     damp, drift = Bucket.DAMP, Bucket.DRIFT
     assert found == [damp, damp, drift, damp, damp, drift]
 
 
 def test_nothing_measured_is_damp() -> None:
-    nothing = Inputs(0.0, *[None] * 8, 0, 0, False, 0, None, None, None)
+    nothing = ScenarioInputs(0.0, *[None] * 8, 0, 0, False, 0, None, None, None)
     assert now(nothing) is Bucket.DAMP
 
 
-_maybe = st.none() | st.floats(0.0, 2.0)
+_optional_share = st.none() | st.floats(0.0, 2.0)
 INPUTS = st.builds(
-    Inputs,
-    ngi=st.floats(-1e9, 1e9), psi=st.none() | st.floats(-2, 2), phi_gamma=_maybe, phi_vanna=_maybe, phi_charm=_maybe,
-    x=st.none() | st.floats(-3, 3), flip_half_width=_maybe, z=st.none() | st.floats(-4, 4), liquidations=_maybe,
-    liquidated=st.sampled_from([-1, 0, 1]), short_side=st.sampled_from([-1, 0, 1]), vanna_adds=st.booleans(),
-    slow_sign=st.sampled_from([-1, 0, 1]), expiry_hours=st.none() | st.floats(0, 100), pin_distance=_maybe,
+    ScenarioInputs,
+    ngi=st.floats(-1e9, 1e9), psi=st.none() | st.floats(-2, 2), phi_gamma=_optional_share,
+    phi_vanna=_optional_share, phi_charm=_optional_share,
+    flip_distance=st.none() | st.floats(-3, 3), flip_half_width=_optional_share,
+    return_z=st.none() | st.floats(-4, 4), liquidations=_optional_share,
+    liquidation_sign=st.sampled_from([-1, 0, 1]), heavier_short_side=st.sampled_from([-1, 0, 1]),
+    vanna_with_move=st.booleans(),
+    vanna_charm_sign=st.sampled_from([-1, 0, 1]), expiry_hours=st.none() | st.floats(0, 100),
+    pin_distance=_optional_share,
     pin_share=st.none() | st.floats(0, 1),
 )  # fmt: skip
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(INPUTS, st.integers(1, 90)), min_size=1, max_size=12))
-def test_any_inputs_give_one_bucket_and_changes_keep_the_dwell_time(ticks: list[tuple[Inputs, int]]) -> None:
+def test_any_inputs_give_one_bucket_and_changes_keep_the_dwell_time(ticks: list[tuple[ScenarioInputs, int]]) -> None:
     state, ts_ns = RuleState.initial(), NOW
     for inputs, seconds in ticks:
         ts_ns += seconds * SECOND
@@ -171,4 +184,4 @@ def test_any_inputs_give_one_bucket_and_changes_keep_the_dwell_time(ticks: list[
         assert state.bucket in Bucket
         assert all(reasons)
         if before.bucket is not None and state.bucket is not before.bucket:
-            assert ts_ns - before.since_ns >= DWELL or state.bucket is Bucket.CASCADE
+            assert ts_ns - before.since_ns >= DWELL_NS or state.bucket is Bucket.CASCADE

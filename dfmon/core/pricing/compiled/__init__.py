@@ -24,15 +24,15 @@ Index: TypeAlias = NDArray[np.intp]
 class Kernels(Protocol):
     """The functions of `kernels`, where they are told what they do. False means: not priced, let numpy do it."""
 
-    def seven(
+    def fill_greeks(
         self, forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, rows: tuple[F64, ...], x: F64
     ) -> bool: ...
-    def seven_of_pairs(self, forward: F64, strike: F64, sigma: F64, tau: F64, rows: tuple[F64, ...]) -> bool: ...
-    def seven_of_listing(
+    def fill_pair_greeks(self, forward: F64, strike: F64, sigma: F64, tau: F64, rows: tuple[F64, ...]) -> bool: ...
+    def fill_listing_greeks(
         self, forward: F64, sigma: F64, option: Index, partner: Index, strike: F64, tau: F64, rows: tuple[F64, ...]
     ) -> bool: ...
     def profile(self, a: F64, b: F64, height: F64, y: F64, exposure: F64) -> F64: ...
-    def local(self, a: F64, b: F64, height: F64, y: F64, exposure: F64) -> tuple[F64, F64, F64]: ...
+    def gamma_derivatives(self, a: F64, b: F64, height: F64, y: F64, exposure: F64) -> tuple[F64, F64, F64]: ...
     def polish(
         self,
         a: F64,
@@ -45,10 +45,10 @@ class Kernels(Protocol):
         net_high: F64,
         tolerance: float,
     ) -> tuple[F64, F64]: ...
-    def ground(
+    def flip_inputs(
         self, forward: F64, strike: F64, sigma: F64, tau: F64, exposure: F64, bounds: F64
     ) -> tuple[Index, tuple[F64, F64, F64, F64, F64]]: ...
-    def scan(
+    def scan_profile(
         self, a: F64, b: F64, height: F64, exposure: F64, y: F64, noise: float, cut: float, share: float, flat: float
     ) -> tuple[F64, F64, F64, Index, Index, bool, bool]: ...
     def exposures(
@@ -58,52 +58,52 @@ class Kernels(Protocol):
     def stencil(
         self, strike: F64, forward: F64, tau: F64, atm_sigma: F64, neighbour: Index, bandwidths: tuple[float, ...]
     ) -> F64: ...
-    def scatter(self, weights: F64, neighbour: Index, mass: F64, listed: Mask, least: float) -> F64: ...
+    def scatter(self, weights: F64, neighbour: Index, mass: F64, listed: Mask, min_weight: float) -> F64: ...
 
 
-_process: Kernels | None = None
-_step: ContextVar[Kernels | None] = ContextVar("kernels of this step")
+_process_kernels: Kernels | None = None
+_step_kernels: ContextVar[Kernels | None] = ContextVar("kernels of this step")
 
 
-def in_use() -> Kernels | None:
+def active_kernels() -> Kernels | None:
     """The compiled kernels where they are to price, else None.
 
     Units, shapes: none.
     Domain: any.
     Source: none; book-keeping.
     """
-    return _step.get(_process)
+    return _step_kernels.get(_process_kernels)
 
 
-def use(wanted: bool = True) -> bool:
+def select_kernels(enabled: bool = True) -> bool:
     """Choose for this process, outside of steps, which state their own choice. Returns whether compiled kernels price.
 
     Units, shapes: none.
     Domain: any.
     Source: none; book-keeping.
     """
-    global _process
-    _process = load() if wanted else None
-    return _process is not None
+    global _process_kernels
+    _process_kernels = load_kernels() if enabled else None
+    return _process_kernels is not None
 
 
 @contextmanager
-def pricing(wanted: bool) -> Iterator[None]:
+def kernels_for_step(enabled: bool) -> Iterator[None]:
     """Price with the compiled kernels, or without, whatever the process has chosen.
 
     Units, shapes: none.
     Domain: any.
     Source: none; book-keeping.
     """
-    token = _step.set(load() if wanted else None)
+    token = _step_kernels.set(load_kernels() if enabled else None)
     try:
         yield
     finally:
-        _step.reset(token)
+        _step_kernels.reset(token)
 
 
 @cache
-def load() -> Kernels | None:
+def load_kernels() -> Kernels | None:
     """The compiled kernels, None where they are not to be had: a second from the cache, several the first time.
 
     Units, shapes: none.

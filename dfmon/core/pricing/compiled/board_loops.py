@@ -9,62 +9,64 @@ import numpy as np
 from numba import float64, types
 
 from dfmon.core.pricing.black import F64, Mask
-from dfmon.core.pricing.compiled.parts import (
-    COLUMN,
-    INDEX,
+from dfmon.core.pricing.compiled.primitives import (
+    COLUMN_TYPE,
+    INDEX_TYPE,
     INV_ROOT_PI,
     ROOT_HALF,
     Index,
+    call_with_contiguous,
     exp,
-    forms,
     inline,
     loop,
-    on_contiguous,
-    summed,
+    row_closed_forms,
+    sum_inline,
     tail,
 )
 from dfmon.core.pricing.settlement import DAY, EUROPEAN_ABOVE, WINDOW
 
-_SEVEN: Final = types.UniTuple(types.Array(float64, 1, "C"), 7)
-_BOARD: Final = types.Array(float64, 2, "C")
-_FIELDS: Final = types.Array(float64, 3, "C")
-_WEIGHTS: Final = types.Array(float64, 4, "C")
-_LISTED: Final = types.Array(types.boolean, 2, "C")
+_SEVEN_ROWS_TYPE: Final = types.UniTuple(types.Array(float64, 1, "C"), 7)
+_BOARD_TYPE: Final = types.Array(float64, 2, "C")
+_FIELDS_TYPE: Final = types.Array(float64, 3, "C")
+_WEIGHTS_TYPE: Final = types.Array(float64, 4, "C")
+_LISTED_TYPE: Final = types.Array(types.boolean, 2, "C")
 
 
 # ---- exposures -------------------------------------------------------------------------------------------------------
 
 
 @inline
-def _averaged(left: float, average: bool) -> float:
+def _pricing_time(time_left: float, average: bool) -> float:
     """Time that prices before the settlement window: see settlement_terms."""
-    return left - WINDOW * (2.0 / 3.0) if average and left < EUROPEAN_ABOVE else left
+    return time_left - WINDOW * (2.0 / 3.0) if average and time_left < EUROPEAN_ABOVE else time_left
 
 
-@loop(types.int64(*[COLUMN] * 5, types.boolean, _SEVEN))
+@loop(types.int64(*[COLUMN_TYPE] * 5, types.boolean, _SEVEN_ROWS_TYPE))
 def _exposures(
     forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, average: bool, rows: tuple[F64, ...]
 ) -> int:
     ngi, vss, chl, volg, vega, theta, unwind = rows
-    wrong = 0
+    out_of_domain = 0
     for i in range(forward.shape[0]):
-        f, side, vol, left = forward[i], option_type[i], sigma[i], tau[i]
-        expires = left <= DAY
-        after = DAY if expires else left - DAY  # any valid time: these go to their settlement delta instead
-        far, gamma, of_vol, of_time, vanna, _, volga, d1, x, fine = forms(f, strike[i], vol, _averaged(left, average))
-        delta = side * (1.0 - far if side * d1 >= 0.0 else far)
-        total_sd = vol * math.sqrt(_averaged(after, average))
+        f, side, vol, time_left = forward[i], option_type[i], sigma[i], tau[i]
+        expires = time_left <= DAY
+        time_later = DAY if expires else time_left - DAY  # any valid time: these go to their settlement delta instead
+        tail_probability, gamma, vega_per_vol, theta_per_year, vanna, _, volga, d1, x, in_domain = row_closed_forms(
+            f, strike[i], vol, _pricing_time(time_left, average)
+        )
+        delta = side * (1.0 - tail_probability if side * d1 >= 0.0 else tail_probability)
+        total_sd = vol * math.sqrt(_pricing_time(time_later, average))
         d = ROOT_HALF * (x / total_sd + 0.5 * total_sd)
-        rest = tail(abs(d)) * (INV_ROOT_PI * exp(-d * d))
-        goes_on = side * (1.0 - rest if side * d >= 0.0 else rest)
+        tail_later = tail(abs(d)) * (INV_ROOT_PI * exp(-d * d))
+        delta_later = side * (1.0 - tail_later if side * d >= 0.0 else tail_later)
         settled = side if side * x > 0.0 else 0.0
         ngi[i], vss[i] = 0.01 * f * f * gamma, 0.01 * f * vanna
-        chl[i] = f * ((settled if expires else goes_on) - delta)
-        volg[i], vega[i], theta[i] = 1e-4 * volga, 0.01 * of_vol, DAY * of_time
+        chl[i] = f * ((settled if expires else delta_later) - delta)
+        volg[i], vega[i], theta[i] = 1e-4 * volga, 0.01 * vega_per_vol, DAY * theta_per_year
         unwind[i] = f * delta if expires else 0.0
-        before = (left >= WINDOW) & (after >= WINDOW)
-        wrong |= not (fine & before & (abs(side) == 1.0) & (total_sd < 200.0) & (total_sd > 1e-20))
-    return wrong
+        outside_window = (time_left >= WINDOW) & (time_later >= WINDOW)
+        out_of_domain |= not (in_domain & outside_window & (abs(side) == 1.0) & (total_sd < 200.0) & (total_sd > 1e-20))
+    return out_of_domain
 
 
 def exposures(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, average: bool, matrix: F64) -> bool:
@@ -78,10 +80,10 @@ def exposures(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64,
     Source: as unit_exposure.unit_exposures.
     """
     columns = forward, strike, sigma, tau, option_type
-    return not on_contiguous(_exposures, columns, average, tuple(matrix))
+    return not call_with_contiguous(_exposures, columns, average, tuple(matrix))
 
 
-@summed
+@sum_inline
 def _sum(row: F64) -> float:
     total = 0.0
     for n in range(row.shape[0]):
@@ -89,7 +91,7 @@ def _sum(row: F64) -> float:
     return total
 
 
-@loop(types.void(types.Array(float64, 2, "A"), COLUMN, INDEX, _FIELDS, _BOARD, _BOARD))
+@loop(types.void(types.Array(float64, 2, "A"), COLUMN_TYPE, INDEX_TYPE, _FIELDS_TYPE, _BOARD_TYPE, _BOARD_TYPE))
 def _roll_up(matrix: F64, exposure: F64, cell: Index, cells: F64, by_expiry: F64, by_strike: F64) -> None:
     metrics, expiries, strikes = cells.shape
     for k in range(metrics):
@@ -111,37 +113,37 @@ def roll_up(matrix: F64, exposure: F64, cell: Index, expiries: int, strikes: int
     metrics = matrix.shape[0]
     cells, by_expiry = np.zeros((metrics, expiries, strikes)), np.empty((metrics, expiries))
     by_strike = np.zeros((metrics, strikes))
-    held, at = np.ascontiguousarray(exposure), np.ascontiguousarray(cell)
-    _roll_up(matrix, held, at, cells, by_expiry, by_strike)
+    contiguous_exposure, contiguous_cell = np.ascontiguousarray(exposure), np.ascontiguousarray(cell)
+    _roll_up(matrix, contiguous_exposure, contiguous_cell, cells, by_expiry, by_strike)
     return cells, by_expiry, by_strike
 
 
 # ---- heat-map --------------------------------------------------------------------------------------------------------
 
 
-@loop(types.void(*[COLUMN] * 4, INDEX, types.UniTuple(float64, 3), _WEIGHTS))
+@loop(types.void(*[COLUMN_TYPE] * 4, INDEX_TYPE, types.UniTuple(float64, 3), _WEIGHTS_TYPE))
 def _stencil(
     strike: F64, forward: F64, tau: F64, atm_sigma: F64, neighbour: Index, bandwidths: tuple[float, ...], weights: F64
 ) -> None:
     expiries, strikes = weights.shape[2:]
-    across, along, reach = bandwidths
+    across, along, max_bandwidths = bandwidths
     step = np.log(strike[1:] / strike[:-1])
     for e in range(expiries):
         other = neighbour[e]
         gap = math.log(tau[other] / tau[e]) / along
-        fade = -0.5 * gap * gap if abs(gap) <= reach and expiries > 1 else -np.inf
+        expiry_exponent = -0.5 * gap * gap if abs(gap) <= max_bandwidths and expiries > 1 else -np.inf
         scale = ROOT_HALF / (across * atm_sigma[e] * math.sqrt(tau[e]))
         basis = math.log(forward[other] / forward[e])
         for n in range(strikes - 1):
-            apart, near, far = step[n] * scale, (step[n] - basis) * scale, (step[n] + basis) * scale
-            beside = exp(-apart * apart)
-            weights[0, 2, e, n] = weights[0, 0, e, n + 1] = beside
-            weights[1, 2, e, n] = exp(fade - near * near)
-            weights[1, 0, e, n + 1] = exp(fade - far * far)
-        middle = exp(fade - (basis * scale) ** 2)
+            same_expiry, other_up, other_down = step[n] * scale, (step[n] - basis) * scale, (step[n] + basis) * scale
+            kernel_weight = exp(-same_expiry * same_expiry)
+            weights[0, 2, e, n] = weights[0, 0, e, n + 1] = kernel_weight
+            weights[1, 2, e, n] = exp(expiry_exponent - other_up * other_up)
+            weights[1, 0, e, n + 1] = exp(expiry_exponent - other_down * other_down)
+        expiry_weight = exp(expiry_exponent - (basis * scale) ** 2)
         for n in range(strikes):
             weights[0, 1, e, n] = 1.0
-            weights[1, 1, e, n] = middle
+            weights[1, 1, e, n] = expiry_weight
         for k in range(2):
             weights[k, 0, e, 0] = weights[k, 2, e, strikes - 1] = 0.0
 
@@ -157,12 +159,12 @@ def stencil(
     Shapes: strike (N,), the others (E,) -> (2, 3, E, N).
     """
     weights = np.empty((2, 3, tau.shape[0], strike.shape[0]))
-    on_contiguous(_stencil, (strike, forward, tau, atm_sigma), neighbour, bandwidths, weights)
+    call_with_contiguous(_stencil, (strike, forward, tau, atm_sigma), neighbour, bandwidths, weights)
     return weights
 
 
 @inline
-def _give(below: F64, same: F64, above: F64, row: F64, out: F64) -> None:
+def _add_neighbour_weights(below: F64, same: F64, above: F64, row: F64, out: F64) -> None:
     """Add to each node of an expiry the weights with which the nodes of `row` take from it."""
     for n in range(out.shape[0]):
         out[n] += same[n] * row[n]
@@ -177,10 +179,22 @@ def _finite(value: float) -> float:
     return value if abs(value) < np.inf else 0.0
 
 
-@loop(types.void(_WEIGHTS, INDEX, _FIELDS, _LISTED, float64, _BOARD, _BOARD, _FIELDS, _FIELDS))
+@loop(
+    types.void(
+        _WEIGHTS_TYPE,
+        INDEX_TYPE,
+        _FIELDS_TYPE,
+        _LISTED_TYPE,
+        float64,
+        _BOARD_TYPE,
+        _BOARD_TYPE,
+        _FIELDS_TYPE,
+        _FIELDS_TYPE,
+    )
+)
 def _scatter(
-    weights: F64, neighbour: Index, mass: F64, listed: Mask, least: float, receives: F64, given: F64, share: F64,
-    spread: F64,
+    weights: F64, neighbour: Index, mass: F64, listed: Mask, min_weight: float, receivers: F64, weight_sums: F64, share:
+    F64, smoothed: F64,
 ) -> None:  # fmt: skip
     """`share` becomes what each node gives of each field for a unit of weight: its mass over all that it gives away.
 
@@ -189,42 +203,44 @@ def _scatter(
     fields, expiries, strikes = mass.shape
     for e in range(expiries):
         for n in range(strikes):
-            receives[e, n] = listed[e, n]
+            receivers[e, n] = listed[e, n]
         for f in range(fields):
             for n in range(strikes):
-                receives[e, n] = 1.0 if _finite(mass[f, e, n]) != 0.0 else receives[e, n]
+                receivers[e, n] = 1.0 if _finite(mass[f, e, n]) != 0.0 else receivers[e, n]
     for e in range(expiries):
         for k, source in ((0, e), (1, neighbour[e])):
-            _give(weights[k, 0, e], weights[k, 1, e], weights[k, 2, e], receives[e], given[source])
+            _add_neighbour_weights(
+                weights[k, 0, e], weights[k, 1, e], weights[k, 2, e], receivers[e], weight_sums[source]
+            )
     for e in range(expiries):
         for n in range(strikes):
-            given[e, n] = 1.0 / max(given[e, n], least)
+            weight_sums[e, n] = 1.0 / max(weight_sums[e, n], min_weight)
         for f in range(fields):
             share[f, e, 0] = share[f, e, strikes + 1] = 0.0
             for n in range(strikes):
-                share[f, e, n + 1] = _finite(mass[f, e, n]) * given[e, n]
+                share[f, e, n + 1] = _finite(mass[f, e, n]) * weight_sums[e, n]
     for e in range(expiries):
         below, same, above = weights[0, 0, e], weights[0, 1, e], weights[0, 2, e]
-        beneath, beside, over = weights[1, 0, e], weights[1, 1, e], weights[1, 2, e]
-        takes = receives[e]
+        other_below, other_same, other_above = weights[1, 0, e], weights[1, 1, e], weights[1, 2, e]
+        row_receivers = receivers[e]
         for f in range(fields):
-            row, along, out = share[f, e], share[f, neighbour[e]], spread[f, e]
+            row, along, out = share[f, e], share[f, neighbour[e]], smoothed[f, e]
             for n in range(strikes):
-                here = below[n] * row[n] + same[n] * row[n + 1] + above[n] * row[n + 2]
-                there = beneath[n] * along[n] + beside[n] * along[n + 1] + over[n] * along[n + 2]
-                out[n] = takes[n] * (here + there)
+                own_sum = below[n] * row[n] + same[n] * row[n + 1] + above[n] * row[n + 2]
+                other_sum = other_below[n] * along[n] + other_same[n] * along[n + 1] + other_above[n] * along[n + 2]
+                out[n] = row_receivers[n] * (own_sum + other_sum)
 
 
-def scatter(weights: F64, neighbour: Index, mass: F64, listed: Mask, least: float) -> F64:
+def scatter(weights: F64, neighbour: Index, mass: F64, listed: Mask, min_weight: float) -> F64:
     """Every node gives all it has to those of its neighbours that are listed or have something themselves.
 
     Units: of the mass.
     Shapes: (2, 3, E, N), (E,), (k, E, N), (E, N) -> (k, E, N).
-    Domain: any floats; no weight below `least` counts.
+    Domain: any floats; no weight below `min_weight` counts.
     Source: as surface_grid.scatter.
     """
     mass, listed, (fields, expiries, strikes) = np.ascontiguousarray(mass), np.ascontiguousarray(listed), mass.shape
-    receives, given = np.empty(listed.shape), np.zeros(listed.shape)
-    share, spread = np.empty((fields, expiries, strikes + 2)), np.empty(mass.shape)
-    _scatter(weights, neighbour, mass, listed, least, receives, given, share, spread)
-    return spread
+    receivers, weight_sums = np.empty(listed.shape), np.zeros(listed.shape)
+    share, smoothed = np.empty((fields, expiries, strikes + 2)), np.empty(mass.shape)
+    _scatter(weights, neighbour, mass, listed, min_weight, receivers, weight_sums, share, smoothed)
+    return smoothed

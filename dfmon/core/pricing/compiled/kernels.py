@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dfmon.core.pricing.compiled.board_loops import exposures, roll_up, scatter, stencil
-from dfmon.core.pricing.compiled.flip_loops import ground, scan
-from dfmon.core.pricing.compiled.greek_loops import seven, seven_of_listing, seven_of_pairs
-from dfmon.core.pricing.compiled.profile_loops import local, polish, profile
+from dfmon.core.pricing.compiled.flip_loops import flip_inputs, scan_profile
+from dfmon.core.pricing.compiled.greek_loops import (
+    fill_greeks,
+    fill_listing_greeks,
+    fill_pair_greeks,
+)
+from dfmon.core.pricing.compiled.profile_loops import gamma_derivatives, polish, profile
 
 __all__ = [
     "exposures",
-    "ground",
-    "local",
+    "fill_greeks",
+    "fill_listing_greeks",
+    "fill_pair_greeks",
+    "flip_inputs",
+    "gamma_derivatives",
     "polish",
     "profile",
     "roll_up",
-    "scan",
+    "scan_profile",
     "scatter",
-    "seven",
-    "seven_of_listing",
-    "seven_of_pairs",
     "stencil",
 ]

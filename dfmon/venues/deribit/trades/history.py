@@ -15,149 +15,153 @@ from typing import Final
 import msgspec
 
 from dfmon.model.events import OptionTrade
-from dfmon.model.units import clean
+from dfmon.model.units import sanitize
 from dfmon.venues.deribit import decode, wire
-from dfmon.venues.deribit.trades.sequencer import PAGE
+from dfmon.venues.deribit.trades.sequencer import PAGE_SIZE
 from dfmon.venues.protocol import RestCall
 
-_TRIES: Final = 3
+_MAX_TRIES: Final = 3
 
 # A print as it is kept between two runs: everything but venue and name, which stand beside many of them.
-KeptPrint = tuple[str, int, int, int, float, float, float, float, bool, bool, bool, str, str]
-_kept: Final = msgspec.msgpack.Decoder(list[KeptPrint])
+StoredPrint = tuple[str, int, int, int, float, float, float, float, bool, bool, bool, str, str]
+_stored_decoder: Final = msgspec.msgpack.Decoder(list[StoredPrint])
 
 
-def kept_page(rows: Sequence[KeptPrint]) -> bytes:
+def encode_stored(rows: Sequence[StoredPrint]) -> bytes:
     """Kept prints as the body of an answer, so that they enter like any page and are recorded like it."""
     return msgspec.msgpack.encode(rows)
 
 
-def from_kept(name: str, body: bytes) -> list[OptionTrade]:
-    """The prints of `kept_page`. Raises where the bytes or the order of the prints are not those of a history."""
-    trades = [OptionTrade(wire.SOURCE, name, *row) for row in _kept.decode(body)]
-    if any(trade.seq != place for place, trade in enumerate(trades, 1)):
+def decode_stored(name: str, body: bytes) -> list[OptionTrade]:
+    """The prints of `encode_stored`. Raises where the bytes or the order of the prints are not those of a history."""
+    trades = [OptionTrade(wire.SOURCE, name, *row) for row in _stored_decoder.decode(body)]
+    if any(trade.seq != number for number, trade in enumerate(trades, 1)):
         raise ValueError(f"the kept prints of {name} are not a history from the first one on")
     return trades
 
 
 @dataclass(slots=True)
-class _Life:
-    """The prints of an option from number 1 to `len(trades)`; `tries` counts pages in a row that brought nothing."""
+class _TradeHistory:
+    """The prints of an option from number 1 to `len(trades)`; `attempts` counts pages in a row that brought nothing."""
 
     trades: list[OptionTrade] = field(default_factory=list)
-    tries: int = 0
-    unproved: bool = False  # the prints were kept by an earlier run, and the venue has not confirmed the last one
+    attempts: int = 0
+    unconfirmed: bool = False  # the prints were kept by an earlier run, and the venue has not confirmed the last one
 
 
-def life_call(name: str, first: int) -> RestCall:
-    """A page of one option's prints, `PAGE` numbers wide."""
+def history_call(name: str, first: int) -> RestCall:
+    """A page of one option's prints, `PAGE_SIZE` numbers wide."""
     return RestCall(
         f"life:{name}:{first}",
         "/public/get_last_trades_by_instrument",
         (
             ("instrument_name", name),
             ("start_seq", str(first)),
-            ("end_seq", str(first + PAGE - 1)),
-            ("count", str(PAGE)),
+            ("end_seq", str(first + PAGE_SIZE - 1)),
+            ("count", str(PAGE_SIZE)),
             ("sorting", "asc"),
             ("include_old", "true"),
         ),
     )
 
 
-class Lives:
-    """Histories under way, by option name; those that are `whole`, and those that were given up with the reason.
+class TradeHistoryCollector:
+    """Histories under way, by option name; those that are `complete`, and those that were given up with the reason.
 
-    `foreign` are options whose kept prints were not the venue's: their histories have begun anew.
+    `mismatched` are options whose kept prints were not the venue's: their histories have begun anew.
     """
 
     def __init__(self) -> None:
-        self.whole: set[str] = set()
+        self.complete: set[str] = set()
         self.given_up: dict[str, str] = {}
-        self.foreign: set[str] = set()
+        self.mismatched: set[str] = set()
         self.pages = 0  # answers that told something of an option, be it that there is nothing
         self.prints = 0  # collected so far, over all options
-        self.strange = 0  # rows outside what was asked for
-        self._open: dict[str, _Life] = {}
+        self.unexpected_rows = 0  # rows outside what was asked for
+        self._histories: dict[str, _TradeHistory] = {}
 
     def next_call(self, name: str) -> RestCall:
         """The page that the history of `name` needs next; of prints that were kept the last one is asked for again."""
-        life = self._open.get(name)
-        return life_call(name, 1 if life is None else len(life.trades) + 1 - life.unproved)
+        history = self._histories.get(name)
+        return history_call(name, 1 if history is None else len(history.trades) + 1 - history.unconfirmed)
 
-    def begin(self, name: str, trades: Sequence[OptionTrade]) -> None:
+    def resume(self, name: str, trades: Sequence[OptionTrade]) -> None:
         """Go on from prints that were kept, where they are more than what is there. They begin with number 1."""
-        life = self._life(name)
-        if len(trades) > len(life.trades):
-            self.prints += len(trades) - len(life.trades)
-            life.trades, life.unproved = list(trades), True
+        history = self._history(name)
+        if len(trades) > len(history.trades):
+            self.prints += len(trades) - len(history.trades)
+            history.trades, history.unconfirmed = list(trades), True
 
-    def collected(self, name: str, after: int = 0) -> list[OptionTrade]:
-        """The prints of a history under way, without the first `after`."""
-        life = self._open.get(name)
-        return [] if life is None else life.trades[after:]
+    def collected(self, name: str, skip: int = 0) -> list[OptionTrade]:
+        """The prints of a history under way, without the first `skip`."""
+        history = self._histories.get(name)
+        return [] if history is None else history.trades[skip:]
 
-    def take(
-        self, name: str, first: int, rows: Sequence[wire.Trade], *, has_more: bool, live: int
+    def add_page(
+        self, name: str, first: int, rows: Sequence[wire.Trade], *, has_more: bool, live_seq: int
     ) -> tuple[OptionTrade, ...] | None:
         """A page that was asked for from number `first` on: the whole history, or None where more is needed.
 
-        `live` is the number of the newest print known otherwise: a history that ends before it is not whole.
+        `live_seq` is the number of the newest print known otherwise: a history that ends before it is not whole.
         """
         self.pages += 1
-        life = self._life(name)
-        before = len(life.trades)
-        mine = {row.trade_seq: row for row in rows if row.instrument_name == name}
-        inside = {seq: row for seq, row in mine.items() if first <= seq < first + PAGE}
-        self.strange += sum(row.instrument_name != name or not first <= row.trade_seq < first + PAGE for row in rows)
-        if life.unproved:
-            life.unproved, row = False, inside.get(before)
-            if row is None or clean(str(row.trade_id)) != life.trades[-1].trade_id:
-                self.foreign.add(name)
-                life.trades = []
+        history = self._history(name)
+        before = len(history.trades)
+        rows_by_seq = {row.trade_seq: row for row in rows if row.instrument_name == name}
+        in_window = {seq: row for seq, row in rows_by_seq.items() if first <= seq < first + PAGE_SIZE}
+        self.unexpected_rows += sum(
+            row.instrument_name != name or not first <= row.trade_seq < first + PAGE_SIZE for row in rows
+        )
+        if history.unconfirmed:
+            history.unconfirmed, row = False, in_window.get(before)
+            if row is None or sanitize(str(row.trade_id)) != history.trades[-1].trade_id:
+                self.mismatched.add(name)
+                history.trades = []
                 return None
-        while (row := inside.get(len(life.trades) + 1)) is not None:
-            life.trades.append(decode.option_trade(row))
-        reached = len(life.trades)
+        while (row := in_window.get(len(history.trades) + 1)) is not None:
+            history.trades.append(decode.option_trade(row))
+        reached = len(history.trades)
         self.prints += reached - before
         if reached > before:
-            life.tries = 0
-        full = reached >= first + PAGE - 1
-        beyond = any(seq > reached for seq in inside)
-        if not (full or beyond or has_more or reached < live):
-            return self._whole(name)
+            history.attempts = 0
+        page_full = reached >= first + PAGE_SIZE - 1
+        has_gap = any(seq > reached for seq in in_window)
+        if not (page_full or has_gap or has_more or reached < live_seq):
+            return self._complete(name)
         if reached == before:
             self.pages -= 1
-            self.failed(name, f"the archive stops at print {reached}" + (f" of {live}" if live > reached else ""))
+            self.failed(
+                name, f"the archive stops at print {reached}" + (f" of {live_seq}" if live_seq > reached else "")
+            )
         return None
 
-    def kept(self, name: str, live: int) -> tuple[OptionTrade, ...] | None:
+    def finish_restored(self, name: str, live_seq: int) -> tuple[OptionTrade, ...] | None:
         """The history begun with kept prints, if it reaches what was seen live."""
-        return self._whole(name) if len(self.collected(name)) >= live else None
+        return self._complete(name) if len(self.collected(name)) >= live_seq else None
 
-    def failed(self, name: str, why: str) -> None:
+    def failed(self, name: str, reason: str) -> None:
         """A page that brought nothing for its option. After three in a row the history is given up."""
         self.pages += 1
-        life = self._life(name)
-        life.tries += 1
-        if life.tries >= _TRIES:
-            del self._open[name]
-            self.given_up[name] = why
+        history = self._history(name)
+        history.attempts += 1
+        if history.attempts >= _MAX_TRIES:
+            del self._histories[name]
+            self.given_up[name] = reason
 
-    def forget(self, names: set[str]) -> None:
+    def drop(self, names: set[str]) -> None:
         """Drop what is known of instruments that are gone."""
         for name in names:
-            self._open.pop(name, None)
+            self._histories.pop(name, None)
             self.given_up.pop(name, None)
-            self.whole.discard(name)
-            self.foreign.discard(name)
+            self.complete.discard(name)
+            self.mismatched.discard(name)
 
-    def _life(self, name: str) -> _Life:
-        if name not in self._open:
-            self._open[name] = _Life()
+    def _history(self, name: str) -> _TradeHistory:
+        if name not in self._histories:
+            self._histories[name] = _TradeHistory()
             self.given_up.pop(name, None)
-        return self._open[name]
+        return self._histories[name]
 
-    def _whole(self, name: str) -> tuple[OptionTrade, ...]:
-        self.whole.add(name)
-        return tuple(self._open.pop(name).trades)
+    def _complete(self, name: str) -> tuple[OptionTrade, ...]:
+        self.complete.add(name)
+        return tuple(self._histories.pop(name).trades)

@@ -1,0 +1,77 @@
+"""Health of each connection, from the records alone: state, age of its data, latency, counts."""
+
+from __future__ import annotations
+
+from dfmon.engine.greek_drift import GreekDrift
+from dfmon.engine.venue_clock import VenueClock
+from dfmon.model.events import BookLost, ClockReading, Event, FeedState, FeedStatus, Rejected
+from dfmon.model.frames import FeedHealth
+from dfmon.model.units import MILLISECOND, NAN, SECOND
+
+_SMOOTHING = 0.05  # weight of the newest latency in its running mean
+
+
+class FeedTracker:
+    """Counts and times of one source. Updated on every record, read at every tick."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.state = FeedState.CONNECTING
+        self.reason = ""
+        self._disconnected = False
+        self.runner_note = ""  # of the connection's runner
+        self.clock = VenueClock()
+        self.frames = self.rejected = self.reconnects = 0
+        self._data_ns = 0
+        self._lag_ms = NAN
+
+    def connected(self) -> None:
+        self.state, self.reason, self._disconnected = FeedState.SYNCING, "", False
+        self._lag_ms = NAN
+
+    def lost(self, reason: str) -> None:
+        if not self._disconnected:  # one loss, however often a new connection fails
+            self.reconnects += 1
+        self.state, self.reason, self._disconnected = FeedState.DOWN, reason, True
+
+    def frame(self) -> None:
+        self.frames += 1
+
+    def on_event(self, event: Event, recv_ns: int) -> None:
+        """Learn from a decoded event that it is about live data, or that it is a complaint."""
+        if isinstance(event, FeedStatus):
+            self.state, self.reason = event.state, event.reason
+        elif isinstance(event, Rejected):
+            self.rejected += 1
+        elif isinstance(event, ClockReading):
+            self.clock.add_reading(event, recv_ns)
+        elif not isinstance(event, BookLost):
+            self._data_ns = recv_ns
+            if self.state is FeedState.SYNCING:
+                self.state = FeedState.LIVE
+            exch_ns = getattr(event, "exch_ns", 0)
+            if exch_ns:
+                self.clock.add_timestamp(exch_ns, recv_ns)
+                lag = (recv_ns - exch_ns) / MILLISECOND
+                self._lag_ms = lag if self._lag_ms != self._lag_ms else self._lag_ms + _SMOOTHING * (lag - self._lag_ms)
+
+    def health(self, ts_ns: int, drift: GreekDrift | None = None) -> FeedHealth:
+        """As of `ts_ns`; `drift` where this source tells greeks of its own."""
+        status_text = (
+            self.reason,
+            self.runner_note,
+            self.clock.status_text(),
+            "" if drift is None else drift.status_text(),
+        )
+        return FeedHealth(
+            source=self.source,
+            state=self.state,
+            age_s=(ts_ns - self._data_ns) / SECOND if self._data_ns else NAN,
+            lag_ms=self._lag_ms,
+            frames=self.frames,
+            rejected=self.rejected,
+            reconnects=self.reconnects,
+            reason="; ".join(filter(None, status_text)),
+            clock_ms=self.clock.offset_ms,
+            greeks=(0, 0) if drift is None else drift.counts,
+        )

@@ -1,0 +1,121 @@
+"""Tickers and marks on their way into the columns: the newest word on each option wins, by the venue's time.
+
+Tickers are kept until `flush_tickers` writes them, once a tick; marks come for a whole chain at once and are written at
+once. The greeks the venue says go to `drift`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import NamedTuple
+
+import numpy as np
+
+from dfmon.engine.greek_drift import GreekDrift, GreekSource
+from dfmon.engine.option_rows import OptionRows
+from dfmon.model.events import OptionGreeks, OptionMarks, OptionTicker, RawTicker
+from dfmon.model.frames import I64, float_column
+
+# Fields of a ticker by the column they go to: its state, and what the stream of marks says too.
+_STATE_FIELDS = {
+    "open_interest": attrgetter("open_interest"), "volume": attrgetter("volume"), "bid": attrgetter("bid"),
+    "ask": attrgetter("ask"), "bid_sigma": attrgetter("bid_iv"), "ask_sigma": attrgetter("ask_iv"),
+    "forward": attrgetter("forward"), "forward_index": attrgetter("index"),
+}  # fmt: skip
+_MARK_FIELDS = {"sigma": attrgetter("mark_iv"), "mark": attrgetter("mark")}
+
+
+class _MarkRows(NamedTuple):
+    names: list[str]
+    at: I64
+    unlisted: int
+
+
+class TickerBuffer:
+    """What is said of the options in `rows`; of others it is counted in `unknown`, by kind."""
+
+    def __init__(self, rows: OptionRows, drift: GreekDrift, unlisted_counts: Counter[str]) -> None:
+        self._rows, self._drift, self._unlisted_counts = rows, drift, unlisted_counts
+        self._pending: dict[str, OptionTicker] = {}  # since the last tick
+        self._pending_raw: dict[str, RawTicker] = {}
+        self._mark_rows: dict[str, _MarkRows] = {}  # by the first name: a whole chain comes in one order each time
+
+    def on_row_added(self) -> None:
+        """A name that had no row may have one now."""
+        self._mark_rows.clear()
+
+    def on_ticker(self, event: OptionTicker, _: int) -> None:
+        """Keep the newest word on an option: the columns are written once a tick, by `flush_tickers`."""
+        previous = self._pending.get(event.name)
+        if previous is None or event.exch_ns >= previous.exch_ns:
+            self._pending[event.name] = event
+
+    def on_raw_ticker(self, event: RawTicker, _: int) -> None:
+        """The same before its units are converted, which only the newest of a tick is worth."""
+        previous = self._pending_raw.get(event.name)
+        if previous is None or event.exch_ms >= previous.exch_ms:
+            self._pending_raw[event.name] = event
+
+    def flush_tickers(self) -> None:
+        """Write what was said since the last tick."""
+        pending, self._pending = self._pending, {}
+        pending_raw, self._pending_raw = self._pending_raw, {}
+        self._write(list(pending.values()))
+        self._write([event.to_option_ticker() for event in pending_raw.values()])
+
+    def _write(self, tickers: list[OptionTicker]) -> None:
+        """A ticker is a whole state: one older than what is known, a slow poll or a late frame, says nothing.
+
+        Its mark has a time of its own, since the stream of marks may be ahead of the ticker.
+        """
+        columns, row_of = self._rows, self._rows.row_by_name
+        listed = [ticker for ticker in tickers if ticker.name in row_of]
+        if len(listed) < len(tickers):
+            self._unlisted_counts["ticker"] += len(tickers) - len(listed)
+            tickers = listed
+        if not tickers:
+            return
+        at = np.array([row_of[ticker.name] for ticker in tickers], np.int64)
+        exch_ns = np.array([ticker.exch_ns for ticker in tickers], np.int64)
+        self._compare(tickers, at)
+        for time, fields in (("ticker_ns", _STATE_FIELDS), ("mark_ns", _MARK_FIELDS)):
+            newer = exch_ns >= columns.time[time][at]
+            rows = at[newer]
+            columns.time[time][rows] = exch_ns[newer]
+            for name, value in fields.items():
+                columns.float[name][rows] = float_column(list(map(value, tickers)))[newer]
+
+    def _compare(self, tickers: Sequence[GreekSource], at: I64) -> None:
+        """The venue's greeks with ours."""
+        rows = self._rows
+        self._drift.compare(tickers, at, rows.float["strike"][at], rows.time["expiry_ns"][at], rows.option_type[at])
+
+    def on_greeks(self, event: OptionGreeks, _: int) -> None:
+        row = self._rows.row_by_name.get(event.name)
+        if row is not None:
+            self._compare([event], np.array([row]))
+
+    def on_marks(self, event: OptionMarks, _: int) -> None:
+        if not event.names:
+            return
+        mark_rows = self._find_mark_rows(event.names)
+        at, sigma, mark = mark_rows.at, event.mark_iv, event.mark
+        newer = self._rows.time["mark_ns"][at] <= event.exch_ns
+        if mark_rows.unlisted or not newer.all():
+            newer &= at >= 0
+            self._unlisted_counts["mark"] += mark_rows.unlisted
+            at, sigma, mark = at[newer], sigma[newer], mark[newer]
+        self._rows.float["sigma"][at] = sigma
+        self._rows.float["mark"][at] = mark
+        self._rows.time["mark_ns"][at] = event.exch_ns
+
+    def _find_mark_rows(self, names: list[str]) -> _MarkRows:
+        """The rows of a chain, found once; -1 where there is none."""
+        cached = self._mark_rows.get(names[0])
+        if cached is None or (cached.names is not names and cached.names != names):
+            row_of = self._rows.row_by_name
+            at = np.array([row_of.get(name, -1) for name in names], np.int64)
+            cached = self._mark_rows[names[0]] = _MarkRows(names, at, int((at < 0).sum()))
+        return cached

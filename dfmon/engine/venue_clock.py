@@ -1,0 +1,65 @@
+"""How far our clock is ahead of a venue's, from the records alone.
+
+A question the venue answers with its own time gives the offset to half the way there and back; of several the one
+that took least time is believed. A venue that is not asked leaves the times of its data: the least latency of the last
+minutes is the offset plus the shortest way of the data, which is an upper bound, and below zero a proof.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from dfmon.model.events import ClockReading
+from dfmon.model.units import MILLISECOND, MINUTE, NAN
+
+_MAX_READINGS: Final = 8
+_ROUND_TRIP_SLACK_NS: Final = (
+    5 * MILLISECOND
+)  # a reading whose way took this much longer than the best one's is as good
+_WINDOW_MINUTES: Final = 5
+CLOCK_WARN_MS: Final = 500.0
+
+
+class VenueClock:
+    """Offset of one venue. `offset_ns` is 0 until a question was answered."""
+
+    def __init__(self) -> None:
+        self.offset_ns = 0
+        self._readings: deque[tuple[int, int]] = deque(maxlen=_MAX_READINGS)  # time of the way, offset
+        self._min_latencies: deque[tuple[int, int]] = deque(maxlen=_WINDOW_MINUTES)  # minute, least latency in it
+
+    def add_reading(self, reading: ClockReading, recv_ns: int) -> None:
+        """An answer that came at `recv_ns`. The newest of the readings with a short way counts: clocks drift."""
+        round_trip_ns = (recv_ns - reading.sent_ns) - (reading.venue_sent_ns - reading.venue_recv_ns)
+        if round_trip_ns < 0:
+            return  # a clock was set meanwhile
+        offset = (reading.sent_ns + recv_ns - reading.venue_recv_ns - reading.venue_sent_ns) // 2
+        self._readings.append((round_trip_ns, offset))
+        max_round_trip_ns = min(self._readings)[0] + _ROUND_TRIP_SLACK_NS
+        self.offset_ns = next(
+            offset for round_trip_ns, offset in reversed(self._readings) if round_trip_ns <= max_round_trip_ns
+        )
+
+    def add_timestamp(self, exch_ns: int, recv_ns: int) -> None:
+        """Data the venue stamped `exch_ns` came at `recv_ns`."""
+        minute, latency = recv_ns // MINUTE, recv_ns - exch_ns
+        if not self._min_latencies or self._min_latencies[-1][0] != minute:
+            self._min_latencies.append((minute, latency))
+        elif latency < self._min_latencies[-1][1]:
+            self._min_latencies[-1] = (minute, latency)
+
+    @property
+    def offset_ms(self) -> float:
+        """The offset, positive where our clock is ahead; NaN while nothing is known."""
+        if self._readings:
+            return self.offset_ns / MILLISECOND
+        return min(latency for _, latency in self._min_latencies) / MILLISECOND if self._min_latencies else NAN
+
+    def status_text(self) -> str:
+        """What is wrong with the clock; empty while nothing is."""
+        offset_ms = self.offset_ms
+        if not abs(offset_ms) > CLOCK_WARN_MS:
+            return ""
+        message = f"our clock is {abs(offset_ms) / 1e3:.1f} s {'ahead of' if offset_ms > 0 else 'behind'} the venue's"
+        return message if self._readings or offset_ms < 0 else f"{message}, or its data are that late"

@@ -1,0 +1,175 @@
+"""A capture of another program as a source: its lines become the records that dfmon would have made of them.
+
+Comes after `store.captures`. Protocols of our own listen along, to learn which of the captured answers they would have
+asked for, and when: a captured book is given to the call that wants it. A tick comes at every second of receive time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar, Final
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from dfmon.core.step import FlowParams
+from dfmon.engine.driver import Driver
+from dfmon.engine.journal import Record, RecordKind, encode_rest
+from dfmon.model.errors import SourceError, UsageError
+from dfmon.model.units import SECOND, sanitize
+from dfmon.replay.sources import BEGINNING, Publish, ReplayStep, SourceCursor, apply_record
+from dfmon.store.captures import CapturedMessage, CaptureReader
+from dfmon.venues import registry
+from dfmon.venues.protocol import RestCall
+
+# What a frame is about, where dfmon could make something of it.
+_UNDERLYING_PATTERN: Final = re.compile(
+    rb'"stream":"([a-z0-9]{2,10})usdt@|"instId":"([A-Z0-9]{2,10})-USDT(?:-SWAP)?"|"channel":"[a-z_]+\.([A-Z]{2,10})[-_]'
+)
+_PROBE_LINES: Final = 5_000  # lines, to learn what the capture is of
+_IGNORED_PARAMS: Final = frozenset({"limit", "count"})  # a captured book may be deeper or flatter than ours
+
+
+class CaptureSource:
+    """Captured frames through the venues' own protocols. Damage is a SourceError after the last readable line."""
+
+    kind: ClassVar = "capture"
+
+    def __init__(self, path: Path, underlyings: tuple[str, ...] | None, params: FlowParams) -> None:
+        self.path, self.params = path, params
+        self._reader = CaptureReader(path)
+        self._span: tuple[int, int] | None = None
+        self.underlyings = underlyings or self._detect_underlyings()
+
+    def driver(self, publish: Publish) -> Driver:
+        return Driver(self.underlyings, self.params, self._protocols(), publish)
+
+    def span(self) -> tuple[int, int]:
+        if self._span is None:
+            times = [message.recv_ns for message in self._readable_messages()]
+            self._span = times[0], times[-1] + SECOND
+        return self._span
+
+    def steps(self, after: SourceCursor = BEGINNING) -> Iterator[ReplayStep]:
+        for record in self.records():
+            cursor = (0, record.seq)
+            if cursor > after:
+                yield ReplayStep(
+                    record.recv_ns, record.recv_ns, cursor, apply_record(record), record.kind is RecordKind.TICK
+                )
+
+    def records(self) -> Iterator[Record]:
+        """What a recorder beside the capturing program would have written."""
+        return _RecordTranslator(self._protocols()).records(self._reader.messages())
+
+    def _protocols(self) -> dict[str, Any]:
+        endpoints = registry.endpoints(self.underlyings, self._reader.sources)
+        return {endpoint.source: endpoint.protocol for endpoint in endpoints}
+
+    def _readable_messages(self) -> Iterator[CapturedMessage]:
+        """The lines without a word about damage: a replay says it, when it has come to the end."""
+        with suppress(SourceError):
+            yield from self._reader.messages()
+
+    def _detect_underlyings(self) -> tuple[str, ...]:
+        """The underlyings of the frames, in order of first appearance."""
+        found: dict[str, None] = {}
+        for message in islice(self._readable_messages(), _PROBE_LINES):
+            if message.kind == "frame" and (name_match := _UNDERLYING_PATTERN.search(message.data)):
+                found[next(name for name in name_match.groups() if name).decode().upper()] = None
+        if not found:
+            raise UsageError(f"{sanitize(str(self.path))} holds no market that dfmon reads")
+        return tuple(found)
+
+
+class _RecordTranslator:
+    """Numbers the records, and answers the calls of the protocols that listen along."""
+
+    def __init__(self, protocols: dict[str, Any]) -> None:
+        self._protocols = protocols
+        self._seq = 0
+        self._responses: list[CapturedMessage] = []
+        self._pending_calls: list[tuple[str, RestCall]] = []
+        self._delivered: set[tuple[int, str, tuple[tuple[str, str], ...]]] = set()
+
+    def records(self, messages: Iterator[CapturedMessage]) -> Iterator[Record]:
+        next_tick = now_ns = 0
+        for message in messages:
+            now_ns = max(message.recv_ns, now_ns)
+            next_tick = next_tick or (now_ns // SECOND + 1) * SECOND
+            while now_ns >= next_tick:
+                yield from self._tick_second(next_tick)
+                next_tick += SECOND
+            if message.kind == "response":
+                self._responses.append(message)
+                yield from self._deliver_responses(now_ns)
+            else:
+                kind = RecordKind.FRAME if message.kind == "frame" else RecordKind.CONNECTED
+                yield from self._record(kind, message.source, now_ns, message.data)
+        if next_tick:
+            yield from self._tick_second(next_tick)
+
+    def _tick_second(self, at_ns: int) -> Iterator[Record]:
+        for source in self._protocols:
+            yield from self._record(RecordKind.TIMER, source, at_ns, b"")
+        self._seq += 1
+        yield Record(self._seq, at_ns, RecordKind.TICK, "", b"")
+
+    def _record(self, kind: RecordKind, source: str, at_ns: int, payload: bytes) -> Iterator[Record]:
+        self._seq += 1
+        record = Record(self._seq, at_ns, kind, source, payload)
+        protocol = self._protocols[source]
+        match kind:
+            case RecordKind.FRAME:
+                protocol.frame_received(payload)
+            case RecordKind.CONNECTED:
+                protocol.connection_made(at_ns)
+            case RecordKind.TIMER:
+                protocol.on_timer(at_ns)
+            case _:
+                protocol.response_received(*record.decode_rest())
+        protocol.data_to_send()
+        yield record
+        calls = protocol.rest_calls()
+        if calls:
+            self._pending_calls += [(source, call) for call in calls]
+            yield from self._deliver_responses(at_ns)
+
+    def _deliver_responses(self, at_ns: int) -> Iterator[Record]:
+        """Answers that are there for calls that are open, each once: a book asked for anew must be newer."""
+        while (found := self._next_match()) is not None:
+            index, (source, call) = found
+            self._pending_calls.remove((source, call))
+            self._delivered.add((index, call.path, call.params))
+            body = _filter_kind(self._responses[index].data, dict(call.params).get("kind"))
+            yield from self._record(RecordKind.REST, source, at_ns, encode_rest(call.tag, body))
+
+    def _next_match(self) -> tuple[int, tuple[str, RestCall]] | None:
+        for source, call in self._pending_calls:
+            for index, message in enumerate(self._responses):
+                if (index, call.path, call.params) not in self._delivered and _is_response_to(call, message.url):
+                    return index, (source, call)
+        return None
+
+
+def _is_response_to(call: RestCall, url: str) -> bool:
+    url_parts = urlsplit(url)
+    query = dict(parse_qsl(url_parts.query))
+    params_match = all(query.get(key, value) == value for key, value in call.params if key not in _IGNORED_PARAMS)
+    return url_parts.path.endswith(call.path) and params_match
+
+
+def _filter_kind(body: bytes, kind: str | None) -> bytes:
+    """The part of a listing that was asked for; captures hold listings of all kinds in one."""
+    if kind is None:
+        return body
+    try:
+        response = msgspec.json.decode(body)
+        response["result"] = [row for row in response["result"] if row.get("kind", kind) == kind]
+    except (msgspec.DecodeError, TypeError, KeyError, AttributeError, UnicodeDecodeError):
+        return body
+    return msgspec.json.encode(response)

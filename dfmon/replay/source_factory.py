@@ -1,0 +1,42 @@
+"""Which kind of source stands at a path, told by its content."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from pathlib import Path
+from typing import Any, Final
+
+from dfmon.core.step import FlowParams
+from dfmon.replay.capture_source import CaptureSource
+from dfmon.replay.sources import BoardSource, RecordingSource, ReplaySource
+from dfmon.store import boards, captures, replayer
+
+_OVERRIDABLE_OPTIONS: Final = ("positions", "numeraire", "stickiness")  # of the command line, each a parameter
+
+
+def open_source(
+    path: Path,
+    underlyings: tuple[str, ...] | None,
+    params: FlowParams,
+    *,
+    explicit_options: Container[str] = (),
+    across_gaps: bool = False,
+) -> ReplaySource:
+    """What stands at `path`. A recording keeps the parameters it was made with, but for the options `explicit_options`.
+
+    Without `underlyings` boards and captures show all they hold. Raises UsageError in one sentence.
+    """
+    if replayer.is_recording(path):
+        return RecordingSource(path, _overrides(params, explicit_options), across_gaps=across_gaps)
+    if captures.is_capture(path):
+        return CaptureSource(path, underlyings, params)
+    available = boards.currencies(path)  # says in words what is wrong with the file
+    return BoardSource(path, tuple(available) if underlyings is None else underlyings, params)
+
+
+def _overrides(params: FlowParams, explicit_options: Container[str]) -> dict[str, Any]:
+    """The parameters that `explicit_options` options set."""
+    overrides = {option: getattr(params, option) for option in _OVERRIDABLE_OPTIONS if option in explicit_options}
+    if "positions" in overrides and params.file_positions is not None:
+        overrides["file_positions"] = params.file_positions
+    return overrides

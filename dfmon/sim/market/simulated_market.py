@@ -1,0 +1,95 @@
+"""The simulated market: all currencies on one clock, deterministic given a seed and a start.
+
+`advance` moves in fixed steps, so the state at a market time does not depend on how it was reached. There is no wall
+clock here; the server decides how fast market time runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from dfmon.model.units import MILLISECOND
+from dfmon.sim.faults import Faults
+from dfmon.sim.market.board_specs import SPECS, resolve_board
+from dfmon.sim.market.currency_market import CurrencyMarket, MarketEvents
+from dfmon.sim.market.linear_market import LinearMarket
+from dfmon.sim.market.listing import base_coin
+from dfmon.sim.market.surface import FloatArray
+
+STEP_NS: Final = 100 * MILLISECOND
+
+
+class SimulatedMarket:
+    """The truth behind the simulated venues."""
+
+    def __init__(
+        self, seed: int, start_ns: int, currencies: Sequence[str] = ("BTC", "ETH"), history: float = 1.0
+    ) -> None:
+        names = {resolve_board(name) for name in currencies}
+        if not names or not names <= SPECS.keys():
+            raise ValueError(f"currencies: found {list(currencies)}, allowed {sorted(SPECS)}")
+        self.start_ns = start_ns - start_ns % STEP_NS
+        self.now_ns = self.start_ns
+        seeds = np.random.SeedSequence(seed).spawn(len(SPECS))
+        self.currencies: dict[str, CurrencyMarket] = {}
+        for (name, spec), child in zip(SPECS.items(), seeds):
+            if name in names:
+                leader = self.currencies.get(base_coin(name))
+                path = leader.path if leader else None
+                self.currencies[name] = CurrencyMarket(spec, self.start_ns, STEP_NS, child, history, path)
+        self._events = MarketEvents()
+
+    def advance(self, to_ns: int) -> None:
+        """Run every whole step up to `to_ns`."""
+        while self.now_ns + STEP_NS <= to_ns:
+            self.now_ns += STEP_NS
+            for currency in self.currencies.values():
+                currency.step(self.now_ns, self._events)
+
+    def refresh_books(self) -> None:
+        """Let a moment pass in which nothing changes, while the books still speak."""
+        for currency in self.currencies.values():
+            for market in (*currency.hedges, *currency.futures.values()):
+                market.book.refresh_touch()
+
+    def apply_one_shots(self, one_shots: Faults) -> None:
+        """Deal the blows that change the market itself; they show from the next step on."""
+        for currency in self.currencies.values():
+            if one_shots.pull_quotes:
+                currency.board.pull_quotes(self.now_ns)
+            if one_shots.roll:
+                currency.roll_now(self._events)
+            if one_shots.list_strike:
+                currency.list_strike(self._events)
+            if one_shots.cascade:
+                currency.cascade(one_shots.cascade)
+
+    def drain_events(self) -> MarketEvents:
+        """What happened since the last call."""
+        events, self._events = self._events, MarketEvents()
+        return events
+
+    def linear_markets(self, venue: str) -> dict[str, LinearMarket]:
+        """The hedging markets of one venue by symbol."""
+        return {m.spec.symbol: m for c in self.currencies.values() for m in c.venue(venue)}
+
+    def currency_by_index(self, index: str) -> CurrencyMarket | None:
+        """The board whose index is called so; the USDC indices of BTC and ETH are pegged to the USD ones."""
+        base = index.partition("_")[0].upper()
+        boards = [c for c in self.currencies.values() if c.base == base]
+        return next((c for c in boards if c.price_index == index), boards[0] if boards else None)
+
+    def true_dealer_positions(self, currency: str) -> dict[str, float]:
+        """The true dealer position of every listed option, coins, + long: what an estimator should find."""
+        market = self.currencies[currency]
+        position: FloatArray = market.ledger.dealer_position
+        return dict(zip(market.board.names, position.tolist()))
+
+    def true_desk_positions(self, currency: str) -> tuple[dict[str, float], ...]:
+        """The same, desk by desk: they add up to the true dealer position."""
+        market = self.currencies[currency]
+        net: FloatArray = market.ledger.desk_long - market.ledger.desk_short
+        return tuple(dict(zip(market.board.names, desk)) for desk in net.tolist())

@@ -1,0 +1,99 @@
+"""One snapshot as plain text, at most 100 columns: for pipes, mails and screen readers. No colour, no control codes."""
+
+from __future__ import annotations
+
+from dfmon.model.snapshot import FlowSnapshot, Metric, State
+from dfmon.model.units import sanitize
+
+WIDTH = 100
+
+
+def format_snapshot(snapshot: FlowSnapshot, mode: State) -> str:
+    """The snapshot in the order in which a trader reads it; ends with a newline."""
+    lines = [*_head(snapshot, mode), "", *_metrics(snapshot), "", *_expiries(snapshot), "", *_caveats(snapshot)]
+    return "".join(f"{sanitize(line, WIDTH)}\n" for line in lines)
+
+
+def _head(s: FlowSnapshot, mode: State) -> list[str]:
+    scenario, flip = s.scenario, s.flip
+    state_label = "STALE" if s.state == "stale" else mode.upper()
+    overlay = f"  {scenario.overlay}" if scenario.overlay else ""
+    none_pct = None if flip.p_none is None else flip.p_none * 100
+    counts = f"{s.instruments} options   positions {_positions(s)}"
+    materiality = "material" if scenario.material else "immaterial"
+    band = f"{format_number(flip.lo)} .. {format_number(flip.hi)}"
+    distance = (
+        f"   spot is {format_number(flip.distance_pct, 2, '%')} "
+        f"({format_number(flip.distance_sigma, 1, ' sd')}) from it"
+    )
+    level = format_number(flip.level)
+    if flip.level is None and flip.searched is not None:
+        level, distance = f"none from {format_number(flip.searched[0])} to {format_number(flip.searched[1])}", ""
+    side = f"dealers {scenario.side.upper()}"
+    return [
+        f"{s.underlying} {format_number(s.spot)}   {state_label} {s.ts}   {counts}",
+        f"{scenario.bucket} {scenario.name}   {side}   {materiality}   {scenario.confidence:.0%} sure{overlay}",
+        f"why: {'; '.join(scenario.reasons)}",
+        f"G-Flip {level}   band {band}   none {format_number(none_pct, 0, '%')}{distance}",
+    ]
+
+
+def _positions(s: FlowSnapshot) -> str:
+    if s.positions.coverage is None:
+        return s.positions.model
+    return f"{s.positions.model}, cover {s.positions.coverage:.0%}{' warming' if s.positions.warming else ''}"
+
+
+def _metrics(s: FlowSnapshot) -> list[str]:
+    names = ("ngi", "vss", "chl", "volg", "hpp", "psi", "hedge_flow", "unwind")
+    rows = [_metric(name, getattr(s.metrics, name)) for name in names]
+    return [f"{'':10}{'value':>9}{'5 %':>10}{'95 %':>10}  {'unit':18} how to read it", *rows]
+
+
+def _metric(name: str, metric: Metric) -> str:
+    value, low, high = format_signed(metric.value), format_signed(metric.lo), format_signed(metric.hi)
+    quality_mark = {"ok": " ", "partial": "!", "stale": "~", "absent": " "}[metric.quality]
+    return f"{name.upper():10}{value:>9}{quality_mark}{low:>9}{high:>10}  {metric.unit:18} {metric.sign}"
+
+
+def _expiries(s: FlowSnapshot) -> list[str]:
+    header = f"{'EXPIRY':9}{'HOURS':>8}{'FORWARD':>12}{'ATM IV':>8}{'NGI':>10}{'VSS':>10}{'CHL':>10}{'OI':>11}"
+    rows = [
+        f"{row.label:9}{row.hours:8.1f}{format_number(row.forward):>12}{format_number(_percent(row.atm_iv), 1, '%'):>8}"
+        f"{format_signed(row.ngi):>10}{format_signed(row.vss):>10}{format_signed(row.chl):>10}{row.open_interest:11,.0f}"
+        for row in s.by_expiry
+    ]
+    return [header, *rows]
+
+
+def _caveats(s: FlowSnapshot) -> list[str]:
+    legend = "! partial input   ~ stale   exposures in USD, + and - read as the last column says"
+    model = "A model, not a measurement: Deribit book only, OTC and ETF options unseen, dealers as one desk."
+    return [legend, model, *(f"n/a: {reason}" for reason in s.unavailable)]
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else value * 100.0
+
+
+def format_number(value: float | None, digits: int = 1, unit: str = "") -> str:
+    """A plain number with thousands, or n/a.
+
+    >>> format_number(98412.5), format_number(None), format_number(-2.5, 2, '%')
+    ('98,412.5', 'n/a', '-2.50%')
+    """
+    return "n/a" if value is None else f"{value:,.{digits}f}{unit}"
+
+
+def format_signed(value: float | None) -> str:
+    """A signed number with k, M or B, or n/a.
+
+    >>> format_signed(-38_200_000.0), format_signed(126_032.0), format_signed(0.21), format_signed(None)
+    ('-38.20M', '+126.03k', '+0.210', 'n/a')
+    """
+    if value is None:
+        return "n/a"
+    for materiality, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= materiality:
+            return f"{value / materiality:+.2f}{letter}"
+    return f"{value:+.3f}"

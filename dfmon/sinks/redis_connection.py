@@ -1,0 +1,115 @@
+"""The connection under `redis_stream`: opened by redis-py, then used as two bare streams of packed commands.
+
+Also what may be shown of a URL that can hold a password, and what may not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from urllib.parse import unquote
+
+from dfmon.model.errors import UsageError
+
+CONNECT_TIMEOUT_S: Final = 5.0
+RETRYABLE_ERRORS: Final = ("LOADING", "MASTERDOWN", "READONLY", "TRYAGAIN")  # start and failover: another try will do
+URL_FORMS: Final = "redis://[[user]:password@]host[:port][/db], rediss://… for TLS, unix:///path"
+
+
+class RedisConnector:
+    """Opens connections: redis-py reads the URL, does TLS, logs in and selects the database."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        try:
+            import hiredis
+            from redis.asyncio import ConnectionPool
+            from redis.exceptions import RedisError
+        except ImportError as exc:
+            raise UsageError(f"Redis output needs the package {exc.name!r}: pip install 'dfmon[redis]'") from None
+        self.failures = (RedisError, OSError, TimeoutError)
+        pack: Any = hiredis.pack_command
+        self.pack: Callable[[tuple[str | int | float | bytes, ...]], bytes] = pack
+        self._timeout_s = timeout_s
+        try:
+            pool: Any = ConnectionPool.from_url(url, protocol=2)
+            self._make_connection: Callable[[], Any] = pool.make_connection
+            self._make_connection()
+        except (ValueError, TypeError):  # the reason is withheld: it can quote a piece of the password
+            raise UsageError(f"redis: {_describe_url(url)} cannot be read; allowed: {URL_FORMS}") from None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[RedisConnection]:
+        """A wire for as long as the context lasts. Raises one of `failures`."""
+        connection = self._make_connection()
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            await connection.connect()
+        reader, writer = connection._reader, connection._writer  # noqa: SLF001
+        try:
+            yield RedisConnection(reader, writer, self._timeout_s)
+        finally:
+            # `disconnect` leaves the socket open for as long as the server does not read what it was sent
+            writer.transport.abort()
+            await connection.disconnect(nowait=True)
+
+
+class RedisConnection:
+    """The streams of an open connection: packed commands out in one write, replies counted.
+
+    redis-py's pipeline would spend most of its time on a Python object a command and a reply.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float) -> None:
+        from hiredis import Reader, ReplyError
+
+        self._reader = reader
+        self._writer = writer
+        self._replies = Reader()
+        self._reply_error = ReplyError
+        self._timeout_s = timeout_s
+
+    async def send_commands(self, commands: list[bytes]) -> dict[int, Exception]:
+        """Send all, read as many replies. Returns what was refused for good, by the command's place.
+
+        Raises TimeoutError, or OSError when the connection is lost or the server says "not now".
+        """
+        rejected: dict[int, Exception] = {}
+        at = 0
+        async with asyncio.timeout(self._timeout_s):
+            self._writer.writelines(commands)
+            await self._writer.drain()
+            while at < len(commands):
+                if not (block := await self._reader.read(65536)):
+                    raise ConnectionError("the server closed the connection")
+                self._replies.feed(block)
+                while (reply := self._replies.gets()) is not False:
+                    if isinstance(reply, self._reply_error):
+                        if str(reply).startswith(RETRYABLE_ERRORS):
+                            raise ConnectionError(str(reply))
+                        rejected[at] = reply
+                    at += 1
+        return rejected
+
+
+def mask_url(url: str) -> str:
+    """The URL as it may be shown: no user, no password, no options.
+
+    >>> mask_url("redis://desk:p@ss@10.0.0.7:6379/2?ssl_password=x")
+    'redis://***@10.0.0.7:6379/2?***'
+    """
+    scheme, separator, remainder = url.partition("://")
+    _, credentials, location = remainder.rpartition("@")
+    location, options, _ = location.partition("?")
+    return f"{scheme}://{credentials and '***@'}{location}{options and '?***'}" if separator else "***"
+
+
+def url_secrets(url: str) -> list[str]:
+    login = url.partition("://")[2].rpartition("@")[0]
+    password = login.partition(":")[2] or login
+    return sorted({password, unquote(password)} - {""}, key=len, reverse=True)
+
+
+def _describe_url(url: str) -> str:
+    scheme, separator, _ = url.partition("://")
+    return f"the URL that starts with {scheme + separator!r}" if separator else "a URL without redis://"

@@ -1,0 +1,27 @@
+"""What `y` copies: one line that can be pasted into a chat and parsed by a script."""
+
+from __future__ import annotations
+
+from dfmon.model.units import iso
+from dfmon.tui.render.formatting import format_price, format_usd, level
+from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.heatmap import cell_facts, current_grid, cursor_of
+
+
+def clipboard_text(frame: Frame) -> str:
+    """The cell under the cursor when the heat-map is in focus, else the headline numbers."""
+    snapshot = frame.snapshot
+    if snapshot is None:
+        return f"{frame.view.underlying} no data"
+    head = f"{iso(snapshot.ts_ns)} {snapshot.underlying}"
+    grid = current_grid(frame)
+    if frame.view.panel == "heatmap" and grid is not None:
+        row, col = cursor_of(grid, frame.view)
+        facts = "  ".join(f"{name} {text}" for name, text in cell_facts(frame, grid, row, col))
+        return f"{head} {level(grid.strikes[row])} x {grid.expiries[col]}  {facts}"
+    m = snapshot.metrics
+    numbers = "  ".join(f"{n.upper()} {format_usd(getattr(m, n).value)}" for n in ("ngi", "vss", "chl", "volg", "hpp"))
+    return (
+        f"{head} {format_price(snapshot.spot)}  flip {level(snapshot.flip.level)}  {numbers}  "
+        f"{snapshot.scenario.bucket} {snapshot.scenario.name}  ({snapshot.positions.model})"
+    )

@@ -1,0 +1,248 @@
+"""Runs, rows and numbers: the alphabet of every panel.
+
+A run is (text, style name), a row is a tuple of runs. Every character is one cell wide, so `len` measures; foreign
+text passes `cell_text` first. Numbers carry their sign, and what cannot be computed is `n/a`, never 0.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from dfmon.model.snapshot import Metric, Positions
+from dfmon.model.units import sanitize, utc
+
+Run = tuple[str, str]
+Row = tuple[Run, ...]
+
+NOT_AVAILABLE: Final = "n/a"
+_EXPIRY_LABEL = re.compile(r"(\d{1,2})([A-Z]{3})(\d\d)")
+_ISO_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_SHORT_MONTHS = ("JA", "FB", "MR", "AP", "MY", "JN", "JL", "AG", "SP", "OC", "NV", "DC")
+
+
+def cell_text(text: str, limit: int = 200) -> str:
+    """Text from outside, safe and exactly one cell per character."""
+    safe = sanitize(text, limit)
+    if safe.isascii():
+        return safe
+    return "".join("?" if unicodedata.east_asian_width(c) in "WF" or unicodedata.combining(c) else c for c in safe)
+
+
+def truncate(text: str, available: int) -> str:
+    """Cut at a word, with an ellipsis in ASCII."""
+    if len(text) <= available:
+        return text
+    if available < 8:
+        return ""
+    return text[: available - 2].rsplit(" ", 1)[0].rstrip(" ,") + " .."
+
+
+def row_width(row: Iterable[Run]) -> int:
+    return sum(len(text) for text, _ in row)
+
+
+def fit(row: Iterable[Run], width: int, style: str = "text") -> Row:
+    """The row cut or padded to exactly `width` cells; neighbours of one style become one run."""
+    out: list[Run] = []
+    remaining = width
+    for text, name in row:
+        piece = text[:remaining]
+        if not piece:
+            continue
+        remaining -= len(piece)
+        if out and out[-1][1] == name:
+            piece = out.pop()[0] + piece
+        out.append((piece, name))
+    if remaining > 0:
+        if out and out[-1][1] == style:
+            out.append((out.pop()[0] + " " * remaining, style))
+        else:
+            out.append((" " * remaining, style))
+    return tuple(out)
+
+
+def justify(left: Iterable[Run], right: Iterable[Run], width: int, style: str = "text") -> Row:
+    """`left` flush left, `right` flush right; the left side gives way."""
+    tail = tuple(right)
+    return (*fit(left, max(0, width - row_width(tail)), style), *fit(tail, min(width, row_width(tail)), style))
+
+
+def join_by_priority(parts: Sequence[tuple[int, tuple[Run, ...]]], width: int, gap: int = 2) -> list[Run]:
+    """Join the parts that fit, in their order: the lowest ranks choose first, rank 0 is always in."""
+    available, selected = width + gap, set[int]()
+    for i in sorted(range(len(parts)), key=lambda i: (parts[i][0], i)):
+        rank, runs = parts[i]
+        needed = row_width(runs) + gap
+        if needed > gap and (rank == 0 or needed <= available):
+            selected.add(i)
+            available -= needed
+    out: list[Run] = []
+    for i in sorted(selected):
+        if out:
+            out.append((" " * gap, "text"))
+        out.extend(parts[i][1])
+    return out
+
+
+def rows_to_text(rows: Iterable[Row]) -> str:
+    """Rows as plain text, for tests and for saving."""
+    return "\n".join("".join(text for text, _ in row).rstrip() for row in rows)
+
+
+def sign_style(value: float | None) -> str:
+    if value is None or value == 0:
+        return "text"
+    return "pos" if value > 0 else "neg"
+
+
+def format_signed(value: float, digits: int) -> str:
+    """With its sign; what rounds to zero has none.
+
+    >>> format_signed(-0.04, 1), format_signed(2.25, 1)
+    ('0.0', '+2.2')
+    """
+    text = f"{value:+,.{digits}f}"
+    return text[1:] if float(text.replace(",", "")) == 0 else text
+
+
+def format_millions(value: float | None) -> str:
+    """USD in millions without the letter: -38.2, +0.04, +1,204; what would round to nothing keeps its own: -2.3K."""
+    if value is None:
+        return NOT_AVAILABLE
+    m = value / 1e6
+    size = abs(m)
+    if 0.0 < size < 0.00995:
+        return format_usd(value) if size >= 0.9995e-3 else f"{format_signed(value / 1e3, 1)}K"
+    return format_signed(m, 0 if size >= 999.95 else 1 if size >= 0.0995 or size < 0.0005 else 2)
+
+
+def format_usd(value: float | None, plus: bool = True) -> str:
+    """USD with the letter that keeps it short: -38.2M, 182M, +31.2B."""
+    if value is None:
+        return NOT_AVAILABLE
+    size, letter = abs(value), ""
+    for limit, name in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if size >= 0.9995 * limit:
+            size, letter = size / limit, name
+            break
+    text = f"{size:.0f}" if size >= 99.95 or not letter else f"{size:.1f}"
+    sign = "-" if value < 0 and float(text) else "+" if plus and float(text) else ""
+    return f"{sign}{text}{letter}"
+
+
+def format_coins(value: float | None, plus: bool = True) -> str:
+    """A quantity in coins in at most eight characters.
+
+    >>> format_coins(-610.25), format_coins(12_345.0, plus=False), format_coins(2_140_000.0), format_coins(0.0)
+    ('-610.2', '12,345', '+2.14M', '0')
+    """
+    if value is None:
+        return NOT_AVAILABLE
+    size = abs(value)
+    if size == 0.0:
+        return "0"
+    if size >= 999_999.5:
+        text = f"{size / 1e6:.2f}M"
+    elif size >= 99_999.5:
+        text = f"{size / 1e3:.0f}K"
+    else:
+        text = f"{size:,.{2 if size < 9.995 else 1 if size < 999.95 else 0}f}"
+    return f"{'-' if value < 0 else '+' if plus else ''}{text}"
+
+
+def coverage_run(p: Positions) -> Run:
+    """How much of the open interest has a history we saw: the word changes once that is enough."""
+    if p.coverage is None:
+        return f"{'warming' if p.warming else 'coverage'} {NOT_AVAILABLE}", "warn" if p.warming else "dim"
+    share = format_percent(p.coverage, 0, plus=False)
+    return (f"warming {share}", "warn") if p.warming else (f"covered {share}", "dim")
+
+
+def format_percent(fraction: float | None, digits: int = 1, plus: bool = True) -> str:
+    if fraction is None:
+        return NOT_AVAILABLE
+    text = format_signed(100 * fraction, digits)
+    return f"{text if plus else text.lstrip('+')}%"
+
+
+def format_price(value: float | None) -> str:
+    """A spot price: one decimal above 1,000, else enough to tell ticks apart."""
+    if value is None:
+        return NOT_AVAILABLE
+    return f"{value:,.1f}" if value >= 1000 else f"{value:,.2f}" if value >= 10 else f"{value:.4f}"
+
+
+def level(value: float | None) -> str:
+    """A strike or flip level: whole dollars where that is fine enough."""
+    if value is None:
+        return NOT_AVAILABLE
+    return (
+        f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:,.2f}" if value >= 10 else f"{value:.4f}"
+    )
+
+
+def format_duration(seconds: float | None) -> str:
+    """The two units that matter: 0.4s, 42s, 21m, 17h56m, 3d4h."""
+    if seconds is None:
+        return NOT_AVAILABLE
+    s = max(0.0, seconds)
+    if s < 9.95:
+        return f"{s:.1f}s"
+    if s < 99.5:
+        return f"{s:.0f}s"
+    minutes = int(s // 60)
+    if minutes < 100:
+        return f"{minutes}m"
+    hours = minutes // 60
+    return f"{hours}h{minutes % 60:02d}m" if hours < 48 else f"{hours // 24}d{hours % 24}h"
+
+
+def format_bytes(count: int) -> str:
+    for limit, name in ((1e9, "GB"), (1e6, "MB")):
+        if count >= limit:
+            return f"{count / limit:.1f} {name}" if count < 10 * limit else f"{count / limit:.0f} {name}"
+    return f"{count / 1e3:.0f} kB"
+
+
+def format_time(ts_ns: int, seconds: bool = True) -> str:
+    return f"{utc(ts_ns):%H:%M:%S}" if seconds else f"{utc(ts_ns):%H:%M}"
+
+
+def short_expiry(label: str, is_wide: bool) -> str:
+    """27NOV25 as 27NOV where there is room, 27NV where not; anything else cut.
+
+    >>> short_expiry("2JAN26", True), short_expiry("2JAN26", False)
+    ('02JAN', '02JA')
+    """
+    if found := _EXPIRY_LABEL.fullmatch(label):
+        day, month = int(found[1]), found[2]
+        index = _MONTHS.index(month) if month in _MONTHS else -1
+    elif found := _ISO_DATE.match(label):
+        day, index = int(found[3]), int(found[2]) - 1
+    else:
+        return cell_text(label, 5 if is_wide else 4)
+    if not 0 <= index < 12:
+        return cell_text(label, 5 if is_wide else 4)
+    return f"{day:02d}{_MONTHS[index] if is_wide else _SHORT_MONTHS[index]}"
+
+
+def quality_mark(metric: Metric, stale: bool) -> str:
+    """`~` older than its limit, `!` from incomplete inputs, blank otherwise."""
+    if metric.value is None:
+        return " "
+    if stale or metric.quality == "stale":
+        return "~"
+    return "!" if metric.quality == "partial" else " "
+
+
+def quality_style(metric: Metric, stale: bool) -> str:
+    """The style of a metric's number: its sign's colour while it can be believed."""
+    if metric.value is None:
+        return "absent"
+    if stale or metric.quality == "stale":
+        return "dim"
+    return "warn" if metric.quality == "partial" else sign_style(metric.value)

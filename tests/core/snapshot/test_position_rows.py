@@ -1,0 +1,124 @@
+"""What the snapshot says of positions: option by option, model by model, and what open interest says of the prints."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dfmon.core.step import FlowParams, FlowState, step
+from dfmon.model.frames import ChainFrame
+from dfmon.model.snapshot import Detail, FlowSnapshot
+from dfmon.model.units import NAN, SECOND
+from tests.chains import NOW, frame, market, run, shot, trade_columns
+
+BOARD = frame()
+N = BOARD.size
+WHOLE = replace(BOARD, full_history=np.ones(N, np.bool_))
+PRINTS = trade_columns(range(N), [1 if i % 3 else -1 for i in range(N)], [2.0] * N)
+FILE = {name: float(i % 5 - 2) for i, name in enumerate(BOARD.names)}
+
+
+def detail(snapshot: FlowSnapshot) -> Detail:
+    assert isinstance(snapshot.detail, Detail)
+    return snapshot.detail
+
+
+@pytest.mark.parametrize("chosen", ["flow", "naive", "short-all", "file"])
+def test_all_models_stand_side_by_side_whichever_is_chosen(chosen: str) -> None:
+    board = replace(BOARD, trades=PRINTS)
+    rows = shot(board, FlowParams(chosen, FILE)).models
+    assert [row.model for row in rows] == ["flow", "naive", "short-all", "file"]
+    for row in rows:
+        alone = shot(board, FlowParams(row.model, FILE))
+        for name in ("ngi", "vss", "chl", "volg"):
+            assert getattr(row, name) == pytest.approx(getattr(alone.metrics, name).value, rel=1e-9), (row.model, name)
+        if alone.flip.level is None:
+            assert row.flip is None
+            assert row.flip_net == alone.flip.net
+        else:
+            assert row.flip == pytest.approx(alone.flip.level, rel=1e-7)
+
+
+def test_file_is_a_model_only_where_one_was_given() -> None:
+    assert [row.model for row in shot(BOARD, FlowParams()).models] == ["flow", "naive", "short-all"]
+
+
+def test_names_of_the_file_that_are_not_listed_are_counted() -> None:
+    said = shot(BOARD, FlowParams("file", {**FILE, "BTC-1JAN70-1-C": 3.0, "NOT-AN-OPTION": 1.0})).unavailable
+    assert "2 positions of the file: not listed, left out" in said
+
+
+def test_positions_option_by_option_carry_band_sign_and_last_print() -> None:
+    snapshot = shot(replace(WHOLE, trades=trade_columns([0], [1], [5.0])))
+    first, second = detail(snapshot).positions[:2]
+    assert (first.name, first.strike, first.option_type) == (BOARD.names[0], BOARD.strike[0], "C")
+    assert first.lo is not None
+    assert first.hi is not None
+    assert first.p_long is not None
+    assert -5.0 <= first.lo <= first.net < 0.0
+    assert first.net <= first.hi <= 5.0
+    assert first.p_long < 0.5
+    assert (first.seen, first.last_ns) == (1.0, NOW)
+    assert (second.net, second.lo, second.hi, second.last_ns) == (0.0, 0.0, 0.0, 0)
+    naive = detail(shot(BOARD, FlowParams("naive"))).positions[0]
+    assert (naive.net, naive.lo, naive.p_long, naive.seen) == (BOARD.open_interest[0], None, None, None)
+
+
+def test_options_that_cannot_be_priced_have_no_row() -> None:
+    sigma = BOARD.sigma.copy()
+    sigma[4] = NAN
+    rows = detail(shot(replace(BOARD, sigma=sigma))).positions
+    assert BOARD.names[4] not in {row.name for row in rows}
+    assert len(rows) == N - 1
+
+
+def snapshot_after(change: np.ndarray, trades: ChainFrame) -> FlowSnapshot:
+    later = BOARD.open_interest + change
+    return run([
+        BOARD,
+        replace(trades, ts_ns=NOW + SECOND),
+        replace(BOARD, ts_ns=NOW + 2 * SECOND, open_interest=later),
+        replace(BOARD, ts_ns=NOW + 300 * SECOND, open_interest=later),
+    ])[1][-1]  # fmt: skip
+
+
+def test_churn_is_the_move_of_open_interest_over_the_volume_behind_it() -> None:
+    opened, half = np.zeros(N), np.zeros(N)
+    opened[:] = 2.0
+    half[: N // 3] = 1.0
+    traded = replace(BOARD, trades=PRINTS)
+    assert snapshot_after(opened, traded).positions.churn == pytest.approx(1.0)
+    assert snapshot_after(-opened, traded).positions.churn == pytest.approx(-1.0)
+    part = snapshot_after(half, traded)
+    assert part.positions.churn == pytest.approx(1.0 / 6.0)
+    assert [row.churn for row in part.by_expiry] == pytest.approx([0.5, 0.0, 0.0])
+    assert part.positions.residual == 0.0
+
+
+def test_residual_is_what_moved_without_a_print() -> None:
+    fell = np.zeros(N)
+    fell[0] = -4.0
+    said = snapshot_after(fell, BOARD)
+    whole = float(BOARD.open_interest.sum()) - 4.0
+    assert said.positions.residual == pytest.approx(4.0 / whole)
+    assert said.by_expiry[0].residual == pytest.approx(4.0 / said.by_expiry[0].open_interest)
+    assert [row.residual for row in said.by_expiry[1:]] == [0.0, 0.0]
+    assert said.positions.churn is None
+
+
+def test_expiries_carry_net_and_coverage_that_add_up() -> None:
+    snapshot = shot(replace(BOARD, trades=PRINTS))
+    rows = snapshot.by_expiry
+    assert sum(row.net or 0.0 for row in rows) == pytest.approx(sum(p.net for p in detail(snapshot).positions))
+    interest = np.array([row.open_interest for row in rows])
+    covered = np.array([row.coverage for row in rows], np.float64)
+    assert snapshot.positions.coverage == pytest.approx(float(interest @ covered / interest.sum()))
+
+
+def test_bands_shrink_as_history_comes_in() -> None:
+    state, before = step(FlowState.initial(), BOARD, market(), (), FlowParams(), 1)
+    _, after = step(state, replace(WHOLE, ts_ns=NOW + SECOND, trades=PRINTS), market(), (), FlowParams(), 2)
+    for name in ("ngi", "vss", "volg", "vega", "hpp", "psi"):
+        old, new = getattr(before.metrics, name), getattr(after.metrics, name)
+        assert new.hi - new.lo < 0.8 * (old.hi - old.lo), name
+    assert (before.positions.coverage, after.positions.coverage) == (0.0, 1.0)

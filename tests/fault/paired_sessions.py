@@ -1,0 +1,258 @@
+"""Two sessions on one simulated exchange: one on a perfect line, one behind proxies; and how to compare what they know.
+
+Everything runs `SPEEDUP` times as fast as on the venues: market time, the exchange's timers, the clients' clocks and
+the clients' patience. Times to heal are therefore measured in venue seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+from unittest import mock
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from dfmon.core.step import FlowParams
+from dfmon.engine.driver import Driver
+from dfmon.model.frames import ChainFrame
+from dfmon.model.units import HOUR, SECOND
+from dfmon.sim.server import SimAddresses, SimConfig, SimServer
+from dfmon.venues import backoff, connection
+from dfmon.venues.protocol import Timeouts
+from dfmon.venues.registry import Address, PollSettings, endpoints
+from dfmon.venues.rest import client
+from dfmon.venues.rest.client import RestClient
+from dfmon.venues.transport import base as transport
+from tests.fault.proxy import Link, Proxy
+
+NOON = 1_795_305_600 * SECOND + 12 * HOUR  # Sunday 22 November 2026, 12:00 UTC
+SPEEDUP = 12.0
+BOUND_S = 25.0  # of real time, for anything a test waits for
+SOURCES = ("deribit", "binance.spot", "binance.public", "binance.market", "okx")
+SUMMARY_S = 4.0
+LOOK_BACK_S = 86_400.0
+COLUMNS = (
+    "expiry_ns", "strike", "option_type", "inverse", "forward", "sigma", "bid_sigma", "ask_sigma", "mark", "bid",
+    "ask", "open_interest", "volume",
+)  # fmt: skip
+MEASURES = ("mid", "depth_usd", "volume_usd", "open_interest_usd", "funding_8h", "mark")
+
+
+class Client:
+    """The real runner, protocols, REST client and driver, without the part that computes snapshots."""
+
+    def __init__(
+        self, server: SimServer, addresses: dict[str, Address], clock: Callable[[], int] | None = None
+    ) -> None:
+        self.clock = clock or server.clock
+        self.endpoints = endpoints(("BTC",), SOURCES, addresses, PollSettings(SUMMARY_S, LOOK_BACK_S))
+        self.driver = _Driver(
+            ("BTC",), FlowParams(), {endpoint.source: endpoint.protocol for endpoint in self.endpoints}, lambda _: None
+        )
+        self.lost = self.driver.losses = list[tuple[str, str]]()
+        self.prints: defaultdict[str, list[tuple[int, int, float, float]]] = defaultdict(list)
+        self._names: dict[int, str] = {}
+        self._stop = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def run(self) -> None:
+        async with RestClient(pace_s=0.005, sleep=lambda s: asyncio.sleep(s / SPEEDUP)) as rest_client:
+            for endpoint in self.endpoints:
+                timeouts = asdict(endpoint.protocol.timeouts)
+                endpoint.protocol.timeouts = Timeouts(**{name: seconds / SPEEDUP for name, seconds in timeouts.items()})
+                run_coroutine = connection.run(
+                    endpoint, self.driver, rest_client, self.clock, self._stop,
+                    rng=random.Random(1), pause=_scaled_pause, tick_s=1.0 / SPEEDUP,
+                )  # fmt: skip
+                self._tasks.append(asyncio.create_task(run_coroutine))
+            await asyncio.gather(*self._tasks)
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def state(self, at_ns: int) -> dict[str, Any]:
+        """All that is known of the market at `at_ns`, in a form that can be compared."""
+        chain = self.driver._chains.freeze("BTC", at_ns)
+        self._collect_prints(chain)
+        order = np.argsort(np.array(chain.names)) if chain.names else np.array([], np.int64)
+        known_state: dict[str, Any] = {name: getattr(chain, name)[order].tobytes() for name in COLUMNS}
+        known_state |= {"names": tuple(sorted(chain.names)), "settling": repr(chain.delivery_average)}
+        known_state |= {"spot": chain.spot, "vol_index": chain.vol_index}
+        known_state["prints"] = {name: sorted(self.prints[name]) for name in chain.names if name in self.prints}
+        for market in self.driver._markets.freeze("BTC", at_ns).markets:
+            values = asdict(market)
+            # a book's depth is a sum over a dict, whose order is the order in which the levels came
+            known_state[f"{market.venue} {market.market.name}"] = [f"{values[name]:.10g}" for name in MEASURES]
+        return known_state
+
+    def _collect_prints(self, chain: ChainFrame) -> None:
+        self._names.update(zip(chain.uid.tolist(), chain.names))
+        t = chain.trades
+        for n, uid in enumerate(t.uid.tolist()):
+            name = self._names.get(uid, f"#{uid}")
+            self.prints[name].append((int(t.exch_ns[n]), int(t.side[n]), float(t.size[n]), float(t.price[n])))
+
+
+class _Driver(Driver):
+    """The driver, with an ear on what ends connections."""
+
+    losses: list[tuple[str, str]]
+
+    def lost(self, source: str, recv_ns: int, reason: str) -> None:
+        self.losses.append((source, reason))
+        super().lost(source, recv_ns, reason)
+
+
+async def _scaled_pause(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds / SPEEDUP):
+            await stop.wait()
+
+
+@dataclass
+class Pair:
+    """The exchange, the session on a perfect line, the one behind proxies, and those proxies by what they carry."""
+
+    server: SimServer
+    clean: Client
+    faulted: Client
+    proxies: dict[str, Proxy]
+    addresses: SimAddresses
+    running: list[asyncio.Task[None]]
+
+    def restart_clean_session(self) -> None:
+        """What befell the exchange befell both sessions: compare with one that begins now instead."""
+        self.clean.stop()
+        self.clean = Client(self.server, _addresses(self.addresses, {}))
+        self.running.append(asyncio.create_task(self.clean.run()))
+
+    @property
+    def links(self) -> list[Link]:
+        return [proxy.link for proxy in self.proxies.values()]
+
+    def set_links(self, **conditions: Any) -> None:
+        """Set fields of every line."""
+        for link in self.links:
+            for name, value in conditions.items():
+                setattr(link, name, value)
+
+    def reset(self) -> None:
+        for proxy in self.proxies.values():
+            proxy.reset()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(BOUND_S):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+    async def market_time(self, seconds: float) -> None:
+        """Wait until the exchange's clock has gone on by so many venue seconds."""
+        end_ns = self.server.clock() + int(seconds * SECOND)
+        await self.until(lambda: self.server.clock() >= end_ns)
+
+    def differences(self) -> list[str]:
+        """What the two sessions do not agree on, now."""
+        at_ns = self.server.clock()
+        clean_state, faulted_state = self.clean.state(at_ns), self.faulted.state(at_ns)
+        different = sorted(
+            key for key in clean_state.keys() | faulted_state.keys() if clean_state.get(key) != faulted_state.get(key)
+        )
+        if different == ["prints"]:
+            clean_prints, faulted_prints = clean_state["prints"], faulted_state["prints"]
+            names = clean_prints.keys() | faulted_prints.keys()
+            return [
+                f"{name}: {clean_prints.get(name)} {faulted_prints.get(name)}"
+                for name in names
+                if clean_prints.get(name) != faulted_prints.get(name)
+            ]
+        return different
+
+    async def wait_until_equal(self) -> float:
+        """Stop the market, and wait until both sessions know the same; the venue seconds that took."""
+        self.server.faults.frozen = True
+        start_ns = self.server.clock()
+        different = ["not looked"]
+        try:
+            async with asyncio.timeout(BOUND_S):
+                while different := self.differences():
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"still different: {different}; lost: {self.faulted.lost[-5:]}") from None
+        finally:
+            self.server.faults.frozen = False
+        return (self.server.clock() - start_ns) / SECOND
+
+
+@asynccontextmanager
+async def two_sessions(
+    clock: Callable[[SimServer], Callable[[], int]] | None = None, **settings: Any
+) -> AsyncIterator[Pair]:
+    """Both sessions connected, synchronised and equal; everything is taken down at the end."""
+    base: dict[str, Any] = {
+        "start_ns": NOON, "currencies": ("BTC",), "history": 0.02, "speed": SPEEDUP, "timer_speedup": SPEEDUP,
+    }  # fmt: skip
+    server = SimServer(SimConfig(**base | settings))
+    addresses = await server.start()
+    ports = {
+        "deribit": addresses.deribit_ws,
+        "binance.spot": addresses.binance_spot_ws,
+        "binance.futures": addresses.binance_futures_ws,
+        "okx": addresses.okx_ws,
+    }
+    timeout_patch = mock.patch.multiple(
+        transport,
+        OPEN_TIMEOUT_S=transport.OPEN_TIMEOUT_S / SPEEDUP,
+        PING_INTERVAL_S=transport.PING_INTERVAL_S / SPEEDUP,
+    )
+    connect_rate_patch = mock.patch.object(backoff, "_CONNECTS_PER_S", 0.9 * SPEEDUP)  # attempts a second
+    proxies = {name: Proxy(urlsplit(url).port or 0) for name, url in ports.items()}
+    proxy_ports = {name: await proxy.start() for name, proxy in proxies.items()}
+    clean = Client(server, _addresses(addresses, {}))
+    faulted = Client(server, _addresses(addresses, proxy_ports), clock(server) if clock else None)
+    market = asyncio.create_task(server.wait_stopped())
+    running = [asyncio.create_task(client.run()) for client in (clean, faulted)]
+    pair = Pair(server, clean, faulted, proxies, addresses, running)
+    try:
+        with timeout_patch, mock.patch.object(client, "_TIMEOUT_S", 10.0 / SPEEDUP), connect_rate_patch:
+            await pair.wait_until_equal()
+            yield pair
+        failed = [task.exception() for task in running if task.done() and task.exception()]
+        assert not failed, failed
+    finally:
+        pair.clean.stop()
+        faulted.stop()
+        async with asyncio.timeout(10):
+            await asyncio.gather(*running, return_exceptions=True)
+        market.cancel()
+        await asyncio.gather(market, return_exceptions=True)
+        for proxy in proxies.values():
+            await proxy.stop()
+        await server.stop()
+
+
+def _addresses(addresses: SimAddresses, proxy_ports: dict[str, int]) -> dict[str, Address]:
+    """The exchange's addresses with the ports of `proxy_ports` instead, and a name that needs resolving."""
+
+    def via(url: str, name: str) -> str:
+        parts = urlsplit(url)
+        return url if name not in proxy_ports else url.replace(parts.netloc, f"localhost:{proxy_ports[name]}")
+
+    futures = Address(
+        via(addresses.binance_futures_ws, "binance.futures"), via(addresses.binance_futures_rest, "binance.futures")
+    )
+    return {
+        "deribit": Address(via(addresses.deribit_ws, "deribit"), via(addresses.deribit_rest, "deribit")),
+        "binance.spot": Address(
+            via(addresses.binance_spot_ws, "binance.spot"), via(addresses.binance_spot_rest, "binance.spot")
+        ),
+        "binance.public": futures,
+        "binance.market": futures,
+        "okx": Address(via(addresses.okx_ws, "okx"), via(addresses.okx_rest, "okx")),
+    }
