@@ -227,7 +227,7 @@ class DiffingDriver(LinuxDriver):
 
     def write(self, data: str) -> None:
         """Write what differs. The screen is left blank: tmux hands rows of one that has grown on to the shell."""
-        if not hasattr(self, "thrift"):  # the first write comes from the base class's start
+        if not hasattr(self, "diff"):  # the first write comes from the base class's start
             self.diff = TerminalDiff()
         data = data.replace(_EXIT_ALT_SCREEN, f"\x1b[m\x1b[2J{_EXIT_ALT_SCREEN}")
         if text := self.diff(data):
