@@ -15,10 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from dfmon.api.validation import Positions, broadcast_columns, float_array, option_types
 from dfmon.core.pricing.black import F64, Mask
-from dfmon.model.units import HOUR, MILLISECOND, YEAR
+from dfmon.model.units import HOUR, MILLISECOND, MONTHS, YEAR
 
 _OPTION_NAME: Final = re.compile(r"([A-Z0-9]+)(_[A-Z]+)?-(\d{1,2})([A-Z]{3})(\d{2})-(\d+(?:d\d+)?)-([CP])")
-_MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DELIVERY_TIME: Final = 8 * HOUR
 
 Rows = Sequence[Mapping[str, Any]]
@@ -191,9 +190,9 @@ def _contract_terms(name: str, listed: Mapping[str, Any] | None) -> tuple[str, f
     if match is None:
         raise ValueError(f"source: {name[:40]!r} is no option name such as BTC-27DEC24-60000-C; give `instruments`")
     base, linear_in, day, month, year, strike, letter = match.groups()
-    if month not in _MONTHS:
+    if month not in MONTHS:
         raise ValueError(f"source: {name[:40]!r} names no month")
-    date = datetime(2000 + int(year), _MONTHS.index(month) + 1, int(day), tzinfo=UTC)
+    date = datetime(2000 + int(year), MONTHS.index(month) + 1, int(day), tzinfo=UTC)
     expiry = int(date.timestamp()) * 1_000 * MILLISECOND + _DELIVERY_TIME
     return base, float(strike.replace("d", ".")), 1.0 if letter == "C" else -1.0, expiry, linear_in is None
 

@@ -7,19 +7,20 @@ store is of this venue. Ends by itself, or at a signal with what it has.
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TextIO
 
+from dfmon.aio import StopSignals
 from dfmon.config import Config
 from dfmon.engine.hub import BackfillProgress
+from dfmon.model.backoff import backoff_delay
 from dfmon.model.errors import EXIT_FAILED, EXIT_OK, DfmonError, UsageError
 from dfmon.model.events import Listed, OptionTicker, OptionTrade, OptionTradeHistory, Rejected
 from dfmon.model.instrument import Instrument
-from dfmon.model.units import HOUR, sanitize
+from dfmon.model.units import HOUR, format_hms, sanitize
 from dfmon.runtime import composition
 from dfmon.runtime.backfill import ArchiveError, BackfillMeter, fetch_history
 from dfmon.runtime.stores import exchange_folder
@@ -29,6 +30,7 @@ from dfmon.venues.deribit.trades.history import decode_stored, encode_stored
 from dfmon.venues.rest.client import RestClient
 
 RECENT_NS: Final = HOUR  # a history read to its end this recently is not looked at again
+_MAX_BACKOFF_S: Final = 30.0
 _MAX_RETRIES: Final = 6  # for an archive that does not answer: about two minutes
 _DRAW_INTERVAL_S: Final = 0.2  # between two looks of the bar
 _LOG_INTERVAL_S: Final = 10.0  # between two lines where there is no terminal
@@ -43,18 +45,11 @@ def run(config: Config) -> int:
 
 
 async def _run_until_signal(config: Config) -> int:
-    loop, received_signals = asyncio.get_running_loop(), list[int]()
     path = exchange_folder(config) / "trades.sqlite"
     with TradeStore(path, keep_days=config.history.keep_days) as store:
         backfill = StandaloneBackfill(config, store, ProgressBar(sys.stderr))
         task = asyncio.create_task(backfill.run())
-
-        def on_signal(number: int) -> None:
-            received_signals.append(number)
-            task.cancel()
-
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, on_signal, number)
+        signals = StopSignals(task.cancel)
         await asyncio.wait({task})
         backfill.bar.clear()
         error = None if task.cancelled() else task.exception()
@@ -62,11 +57,15 @@ async def _run_until_signal(config: Config) -> int:
             raise error
         store.flush()
         stop_reason = (
-            f"{error}; run it again to go on" if error else "stopped; run it again to go on" if received_signals else ""
+            f"{error}; run it again to go on"
+            if error
+            else "stopped; run it again to go on"
+            if signals.exit_code
+            else ""
         )
         sys.stdout.write(backfill.summary(path, stop_reason) + "\n")
-        if received_signals:
-            return 128 + received_signals[0]
+        if signals.exit_code:
+            return signals.exit_code
         return EXIT_FAILED if error or backfill.given_up or store.failure else EXIT_OK
 
 
@@ -101,18 +100,11 @@ def progress_text(progress: BackfillProgress) -> str:
     """Options, prints, rate and time left.
 
     >>> progress_text(BackfillProgress(12, 1200, 34567, 890.1, 75.0))
-    '12/1200, 34,567 prints, 890/s, 1:15 left'
+    '12/1200, 34,567 prints, 890/s, 0:01:15 left'
     """
-    remaining = "" if progress.eta_s is None else f", {format_duration(progress.eta_s)} left"
+    remaining = "" if progress.eta_s is None else f", {format_hms(progress.eta_s)} left"
     text = f"{progress.done}/{progress.total}, {progress.prints:,} prints, {progress.prints_per_s:,.0f}/s{remaining}"
     return progress.error or text
-
-
-def format_duration(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are any."""
-    minutes, s = divmod(round(seconds), 60)
-    hours, m = divmod(minutes, 60)
-    return f"{hours}:{m:02d}:{s:02d}" if hours else f"{m}:{s:02d}"
 
 
 class StandaloneBackfill:
@@ -189,7 +181,7 @@ class StandaloneBackfill:
                     if attempts > _MAX_RETRIES:
                         reason = next(iter(rest.errors.values()), sanitize(body.decode("utf-8", "replace"), 80))
                         raise ArchiveError(f"{call.path} at {sanitize(self._config.deribit.rest)} failed: {reason}")
-                    await asyncio.sleep(min(2.0**attempts, 30.0))
+                    await asyncio.sleep(backoff_delay(attempts, 1.0, _MAX_BACKOFF_S))
 
     def _apply_response(self, tag: str, body: bytes) -> bool:
         """An answer; false where it was none."""

@@ -14,10 +14,11 @@ import time
 from collections.abc import Iterator
 from typing import Final, TextIO
 
+from dfmon.aio import wait_until_set
 from dfmon.config import Config
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import EXIT_FAILED
-from dfmon.model.units import sanitize
+from dfmon.model.units import format_hms, sanitize
 from dfmon.runtime import composition, runner
 from dfmon.store.recorder import Recorder
 
@@ -49,17 +50,13 @@ class RecordingProgress:
         """Until `stop`."""
         is_terminal = self._stream.isatty()
         seconds = 0
-        while not stop.is_set():
-            try:
-                async with asyncio.timeout(1.0):
-                    await stop.wait()
-            except TimeoutError:
-                seconds += 1
-                if is_terminal:
-                    self._stream.write(f"\r\x1b[K{self.status_line()[: _terminal_columns()]}")
-                    self._stream.flush()
-                elif seconds % _LOG_INTERVAL_S == 0:
-                    log.info("%s", self.status_line())
+        while not await wait_until_set(stop, 1.0):
+            seconds += 1
+            if is_terminal:
+                self._stream.write(f"\r\x1b[K{self.status_line()[: _terminal_columns()]}")
+                self._stream.flush()
+            elif seconds % _LOG_INTERVAL_S == 0:
+                log.info("%s", self.status_line())
         if is_terminal:
             self._stream.write("\r\x1b[K")
 
@@ -68,7 +65,7 @@ class RecordingProgress:
         recorder = self._recorder
         packed = packed_ratio(recorder.written_bytes, recorder.raw_bytes)
         parts = [
-            duration(time.monotonic() - self._started),
+            format_hms(time.monotonic() - self._started),
             f"{recorder.records:,} records",
             f"{recorder.frames:,} frames",
             f"{megabytes(recorder.raw_bytes)} in {megabytes(recorder.written_bytes)}{packed}",
@@ -86,11 +83,6 @@ class RecordingProgress:
         for feed in latest_snapshots[0].feeds if latest_snapshots else ():
             if feed.state != "live":
                 yield sanitize(f"{feed.name} {feed.state} {feed.note}".strip(), 80)
-
-
-def duration(seconds: float) -> str:
-    total_s = round(seconds)
-    return f"{total_s // 3600}:{total_s // 60 % 60:02d}:{total_s % 60:02d}"
 
 
 def megabytes(count: int) -> str:

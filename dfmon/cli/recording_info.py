@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from dfmon.cli.record import duration, megabytes, packed_ratio
+from dfmon.cli.record import megabytes, packed_ratio
 from dfmon.config import Config, flow_params
 from dfmon.engine.journal import Record, RecordKind
 from dfmon.model.errors import EXIT_FAILED, EXIT_OK
-from dfmon.model.units import SECOND, iso, sanitize
+from dfmon.model.units import SECOND, format_hms, iso, sanitize
 from dfmon.replay import open_source
 from dfmon.store import replayer
 from dfmon.store.blocks import Damage
@@ -94,4 +94,4 @@ def _summarize(recorded: replayer.RecordingReader, damage: list[Damage]) -> list
 
 
 def _span(first_ns: int, last_ns: int) -> str:
-    return f"{iso(first_ns)} to {iso(last_ns)}, {duration((last_ns - first_ns) / SECOND)}"
+    return f"{iso(first_ns)} to {iso(last_ns)}, {format_hms((last_ns - first_ns) / SECOND)}"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 
 import msgspec
 
+from dfmon.aio import StopSignals
 from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.units import sanitize
 from dfmon.sim.server import SimAddresses, SimConfig, run_child, serve
@@ -35,17 +35,10 @@ def serve_standalone(seed: int, port: int, speed: float, currency: str, *, child
 
 
 async def _run_until_signal(config: SimConfig) -> int:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    received_signals: list[int] = []
-
-    def on_signal(number: int) -> None:
-        received_signals.append(number)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, on_signal, number)
+    stop = asyncio.Event()
+    signals = StopSignals(stop.set)
     await serve(config, _print_addresses, stop)
-    return 128 + received_signals[0] if received_signals else 0
+    return signals.exit_code
 
 
 def _print_addresses(addresses: SimAddresses) -> None:

@@ -26,7 +26,7 @@ DAY: Final = 24 * HOUR
 YEAR: Final = 365 * DAY
 NAN: Final = math.nan
 
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
@@ -51,7 +51,17 @@ def expiry_label(expiry_ns: int) -> str:
     '2JAN26'
     """
     day = utc(expiry_ns)
-    return f"{day.day}{_MONTHS[day.month - 1]}{day.year % 100:02d}"
+    return f"{day.day}{MONTHS[day.month - 1]}{day.year % 100:02d}"
+
+
+def format_hms(seconds: float) -> str:
+    """A duration in hours, minutes and seconds.
+
+    >>> format_hms(4_503.6)
+    '1:15:04'
+    """
+    minutes, s = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{s:02d}"
 
 
 def sanitize(text: str, limit: int = 200) -> str:

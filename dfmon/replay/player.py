@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
+from dfmon.aio import cancel_and_wait
 from dfmon.engine.hub import Request, Runtime, SnapshotHub
 from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.units import HOUR, SECOND
@@ -123,10 +124,7 @@ class ReplaySession:
         try:
             await asyncio.wait(waiters, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for waiter in waiters:
-                waiter.cancel()
-                with suppress(asyncio.CancelledError):
-                    await waiter
+            await cancel_and_wait(*waiters)
         self._wake.clear()
 
     async def _prefetch_while_idle(self, seconds: float | None, stop: asyncio.Event) -> float | None:

@@ -12,7 +12,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
+from dfmon.aio import run_until_set
 from dfmon.engine.hub import BackfillProgress
+from dfmon.model.backoff import backoff_delay
 from dfmon.model.errors import DfmonError
 from dfmon.store.trades import StoredTrades, TradeStore
 from dfmon.venues.deribit.trades.history import TradeHistoryCollector, encode_stored
@@ -82,7 +84,7 @@ async def fetch_history(
             continue
         if max_retries is not None and retries >= max_retries:
             raise ArchiveError(f"the archive does not answer: {error}")
-        delay_s = min(_MIN_BACKOFF_S * 2.0**retries, _MAX_BACKOFF_S)
+        delay_s = backoff_delay(retries, _MIN_BACKOFF_S, _MAX_BACKOFF_S)
         meter.error = f"archive: {error}; next try in {delay_s:.0f} s"
         retries += 1
         await sleep(delay_s)
@@ -104,16 +106,7 @@ class BackgroundBackfill:
         self, target: BackfillTarget, histories: TradeHistoryCollector, clock: Callable[[], int], stop: asyncio.Event
     ) -> None:
         """Read until `stop`; what raises here is raised by the session."""
-        backfill_task = asyncio.create_task(self._backfill_all(target, histories, clock))
-        stop_task = asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait({backfill_task, stop_task}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (backfill_task, stop_task):
-                task.cancel()
-            await asyncio.wait({backfill_task, stop_task})
-        if not backfill_task.cancelled():
-            backfill_task.result()
+        await run_until_set(stop, self._backfill_all(target, histories, clock))
 
     async def _backfill_all(
         self, target: BackfillTarget, histories: TradeHistoryCollector, clock: Callable[[], int]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from typing import Final
 
+from dfmon.aio import wait_until_set
 from dfmon.core.pricing.compiled import load_kernels
 
 _POLL_INTERVAL_S: Final = 0.2
@@ -36,8 +37,8 @@ async def warm_up_kernels(stop: asyncio.Event) -> bool:
     except OSError:
         return False
     try:
-        while compiler.poll() is None and not stop.is_set():
-            await asyncio.sleep(_POLL_INTERVAL_S)
+        while compiler.poll() is None and not await wait_until_set(stop, _POLL_INTERVAL_S):
+            pass
     finally:
         if compiler.poll() is None:
             compiler.kill()

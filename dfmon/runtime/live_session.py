@@ -18,6 +18,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from dfmon.aio import wait_until_set
 from dfmon.core.positions.inventory import Inventory
 from dfmon.core.step import FlowParams
 from dfmon.engine.checkpoint import PositionsCheckpoint, UnderlyingCheckpoint, encode_checkpoint
@@ -175,15 +176,11 @@ class LiveSession:
         """A tick at every whole multiple of the interval, and the facts about the process beside it."""
         interval = int(self._tick_s * SECOND)
         frames, measured_at = 0, time.monotonic()
-        while not stop.is_set():
-            try:
-                async with asyncio.timeout((interval - time.time_ns() % interval) / SECOND):
-                    await stop.wait()
-            except TimeoutError:
-                driver.request_tick(time.time_ns())
-                now = time.monotonic()
-                self.hub.runtime = self._runtime(driver, worker, (driver.frames - frames) / (now - measured_at))
-                frames, measured_at = driver.frames, now
+        while not await wait_until_set(stop, (interval - time.time_ns() % interval) / SECOND):
+            driver.request_tick(time.time_ns())
+            now = time.monotonic()
+            self.hub.runtime = self._runtime(driver, worker, (driver.frames - frames) / (now - measured_at))
+            frames, measured_at = driver.frames, now
 
     def _runtime(self, driver: Driver, worker: ThreadWorker, rate: float) -> Runtime:
         recorder = self._recorder
@@ -208,10 +205,7 @@ class LiveSession:
 
         When they took over stands in the journal, so that a replay changes over at the same tick.
         """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(COMPILE_DELAY_S):
-                await stop.wait()
-        if not stop.is_set() and await warm_up_kernels(stop):
+        if not await wait_until_set(stop, COMPILE_DELAY_S) and await warm_up_kernels(stop):
             driver.use_compiled(time.time_ns())
 
     async def _restore(self, driver: Driver) -> None:
@@ -243,12 +237,8 @@ class LiveSession:
 
     async def _save_periodically(self, driver: Driver, state_file: PositionsStateFile, stop: asyncio.Event) -> None:
         """Positions once a minute, so that a crash costs no more than that."""
-        while not stop.is_set():
-            try:
-                async with asyncio.timeout(SAVE_INTERVAL_S):
-                    await stop.wait()
-            except TimeoutError:
-                await asyncio.to_thread(self._save_positions, driver.inventories(), state_file)  # they never change
+        while not await wait_until_set(stop, SAVE_INTERVAL_S):
+            await asyncio.to_thread(self._save_positions, driver.inventories(), state_file)  # they never change
 
     def _store_trades(self, event: OptionTrade | OptionTradeHistory) -> None:
         """Prints and whole histories into the trade store."""

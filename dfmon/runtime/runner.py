@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+from dfmon.aio import StopSignals, loop_factory
 from dfmon.config import Config
 from dfmon.engine.hub import Request, SnapshotHub
 from dfmon.model.errors import EXIT_OK, DfmonError
@@ -22,7 +22,6 @@ from dfmon.model.snapshot import to_json
 from dfmon.replay import ReplaySource, play_through
 from dfmon.runtime.composition import Outputs
 from dfmon.runtime.stores import history_loader
-from dfmon.venues.transport.opener import loop_factory
 
 log = logging.getLogger("dfmon")
 
@@ -47,22 +46,15 @@ def run_headless(
 
     `companion` runs with it, until the event it is given is set.
     """
-    received_signals: list[int] = []
 
-    async def main() -> None:
-        stop, loop = asyncio.Event(), asyncio.get_running_loop()
-
-        def on_signal(number: int) -> None:
-            received_signals.append(number)
-            stop.set()
-
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, on_signal, number)
+    async def main() -> int:
+        stop = asyncio.Event()
+        signals = StopSignals(stop.set)
         json_lines = out.json_lines
         if json_lines is not None:
             session.hub.add_listener(lambda _: stop.set() if json_lines.closed else None)
         if seconds is not None:
-            loop.call_later(seconds, stop.set)
+            asyncio.get_running_loop().call_later(seconds, stop.set)
         companion_task = asyncio.create_task(companion(stop)) if companion is not None else None
         try:
             await session.run(stop)
@@ -70,16 +62,16 @@ def run_headless(
             stop.set()
             if companion_task is not None:
                 await companion_task
+        return signals.exit_code
 
-    _run_loop(main())
-    return 128 + received_signals[0] if received_signals else EXIT_OK
+    return _run_loop(main())
 
 
-def _run_loop(main: Coroutine[Any, Any, None]) -> None:
-    """Run the loop; of a group of errors the first one is told."""
+def _run_loop(main: Coroutine[Any, Any, int]) -> int:
+    """Runs the loop to the end of `main`. Of a group of errors the first is raised."""
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(main)
+            return runner.run(main)
     except* DfmonError as group:
         raise _first_exception(group) from None
 

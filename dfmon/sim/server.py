@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 from websockets.asyncio.server import Server
 
+from dfmon.aio import run_until_set
 from dfmon.model.units import SECOND
 from dfmon.sim.binance.venue import BinanceVenue
 from dfmon.sim.deribit.venue import DeribitVenue
@@ -196,16 +197,10 @@ async def serve(
     """Serve until `stop` is set; `on_ready` gets the addresses once the ports are open."""
     server = SimServer(config, faults)
     on_ready(await server.start())
-    tasks = [asyncio.create_task(stop.wait()), asyncio.create_task(server.wait_stopped())]
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        await run_until_set(stop, server.wait_stopped())
     finally:
-        for task in tasks:
-            task.cancel()
         await server.stop()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def run_child(config: SimConfig) -> int:

@@ -14,13 +14,14 @@ import time
 import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
+from dfmon.aio import wait_until_set
 from dfmon.engine.hub import SnapshotHub
+from dfmon.model.backoff import backoff_delay
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import sanitize
 
@@ -178,16 +179,9 @@ class Outbox(Generic[Item]):
             self.dropped += 1
 
 
-def backoff_delay_s(attempt: int, first_delay_s: float = 0.5) -> float:
-    """Seconds before try `attempt` (0, 1, …): full jitter, so that many clients do not come back at once."""
-    return random.uniform(0.0, min(MAX_BACKOFF_S, first_delay_s * 2.0 ** min(attempt, 16)))
-
-
-async def sleep_unless_stopped(stop: asyncio.Event, seconds: float) -> None:
-    """Wait, but not beyond `stop`."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()
+def jittered_backoff_s(attempt: int, first_delay_s: float) -> float:
+    """Seconds before retry `attempt` (0, 1, …), with full jitter, so that many clients do not return at once."""
+    return random.uniform(0.0, backoff_delay(attempt, first_delay_s, MAX_BACKOFF_S))
 
 
 async def supervise(sink: Sink, hub: SnapshotHub, stop: asyncio.Event, *, first_delay_s: float = 0.5) -> None:
@@ -204,13 +198,13 @@ async def supervise(sink: Sink, hub: SnapshotHub, stop: asyncio.Event, *, first_
         except Exception as exc:
             error = _root_cause(exc)
         attempt = 0 if time.monotonic() - started > BACKOFF_RESET_S else attempt
-        delay = backoff_delay_s(attempt, first_delay_s)
+        delay = jittered_backoff_s(attempt, first_delay_s)
         attempt += 1
         message = sanitize(str(error) or type(error).__name__)
         log.error("sink %s failed: %s (%s); starting again in %.1f s", sink.name, message, type(error).__name__, delay)
         log.debug("sink %s", sink.name, exc_info=error)
         sink.progress.set_state("restarting", f"{message}; next try in {delay:.0f} s")
-        await sleep_unless_stopped(stop, delay)
+        await wait_until_set(stop, delay)
     sink.progress.set_state("off")
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 from typing import BinaryIO, Final, Literal
 
+from dfmon.aio import wait_until_set
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot, to_json
 from dfmon.sinks.base import HubListener, SinkProgress, SinkStatus
@@ -69,9 +70,7 @@ class JsonLines:
                 if self._should_write(snapshot, loop.time()):
                     writer.put_line(to_json(snapshot, hub.mode) + b"\n")
         writer.put_line(None)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SHUTDOWN_GRACE_S):
-                await done.wait()
+        await wait_until_set(done, SHUTDOWN_GRACE_S)
         self._finish(writer.error)
 
     def _should_write(self, snapshot: FlowSnapshot, now: float) -> bool:

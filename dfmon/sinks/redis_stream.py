@@ -17,9 +17,10 @@ from typing import Final
 
 import msgspec
 
+from dfmon.aio import wait_until_set
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot, State, to_json
-from dfmon.sinks.base import HubListener, Outbox, SinkProgress, SinkStatus, backoff_delay_s, log, sleep_unless_stopped
+from dfmon.sinks.base import HubListener, Outbox, SinkProgress, SinkStatus, jittered_backoff_s, log
 from dfmon.sinks.redis_connection import RedisConnection, RedisConnector, mask_url, url_secrets
 
 __all__ = ["RedisStream", "mask_url", "stream_fields"]
@@ -103,12 +104,12 @@ class RedisStream:
                     await self._send_until_done(connection, hub)
             except self._connector.failures as exc:
                 attempt = 0 if self.progress.sent > sent else attempt
-                delay = backoff_delay_s(attempt, self._first_delay_s)
+                delay = jittered_backoff_s(attempt, self._first_delay_s)
                 message = f"{self._redact(exc)}; next try in {delay:.0f} s"
                 self.progress.set_state("away", f"{self.display_url}: {message}")
                 (log.debug if attempt else log.warning)("redis %s: %s", self.display_url, message)
                 attempt += 1
-                await sleep_unless_stopped(stop, delay)
+                await wait_until_set(stop, delay)
 
     async def _send_until_done(self, connection: RedisConnection, hub: SnapshotHub) -> None:
         while not self._collection_done or self._newest or self._outbox:

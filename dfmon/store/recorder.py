@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from dfmon.engine.journal import Record, RecordKind, encode
+from dfmon.model.backoff import backoff_delay
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
 from dfmon.store.segment_files import SegmentFiles
@@ -64,7 +65,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._wake, self._progress_made = threading.Event(), threading.Condition(self._lock)
         self._closing = False
-        self._retry_s, self._backoff_s, self._retry_at_s = retry_s, retry_s, 0.0
+        self._retry_s, self._failures, self._retry_at_s = retry_s, 0, 0.0
         self._files = SegmentFiles(directory, session, clock, segment_bytes, rotate_hourly, keep_bytes, keep_days)
         try:
             self._files.begin_segment(0)
@@ -201,7 +202,7 @@ class Recorder:
         self.raw_bytes += size
         self.records += len(records)
         self.frames += sum(record.kind is RecordKind.FRAME for record in records)
-        self._backoff_s = self._retry_s
+        self._failures = 0
         if self._files.is_full:
             self._files.begin_segment(_next_seq(records[-1]))
 
@@ -219,8 +220,9 @@ class Recorder:
         self._schedule_retry()
 
     def _schedule_retry(self) -> None:
-        self._retry_at_s = time.monotonic() + self._backoff_s
-        self._backoff_s = min(2.0 * self._backoff_s, max(_MAX_RETRY_S, self._retry_s))
+        delay_s = backoff_delay(self._failures, self._retry_s, max(_MAX_RETRY_S, self._retry_s))
+        self._failures += 1
+        self._retry_at_s = time.monotonic() + delay_s
 
     def _retry_segment(self, *, immediately: bool) -> None:
         """Try a new segment; recording goes on there if it can be begun."""

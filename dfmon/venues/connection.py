@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from dfmon.venues.backoff import Backoff, ConnectLimiter, sleep_unless_stopped
+from dfmon.aio import cancel_and_wait, run_until_set, wait_until_set
+from dfmon.venues.backoff import Backoff, ConnectLimiter
 from dfmon.venues.frame_queue import FrameQueue
 from dfmon.venues.health.socket_watchdog import SocketWatchdog, is_non_data
 from dfmon.venues.protocol import Endpoint, RestCall
@@ -55,7 +56,7 @@ async def run(
     stop: asyncio.Event,
     *,
     rng: random.Random | None = None,
-    pause: Callable[[asyncio.Event, float], Awaitable[None]] = sleep_unless_stopped,
+    pause: Callable[[asyncio.Event, float], Awaitable[object]] = wait_until_set,
     tick_s: float = 1.0,
     limiter: ConnectLimiter | None = None,
     transport: Opener | None = None,
@@ -77,28 +78,11 @@ async def run(
             sink.lost(endpoint.source, clock(), f"{reason}; next try in {math.ceil(wait)} s")
             await pause(stop, wait)
 
-    tasks: list[asyncio.Future[Any]] = [
-        asyncio.ensure_future(coroutine) for coroutine in (reconnect_loop(), *runner.background_tasks(), stop.wait())
-    ]
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await run_until_set(stop, reconnect_loop(), *runner.background_tasks())
     finally:
-        await _cancel_all(*tasks)
         await runner.close()
-    for task in done:
-        task.result()
     sink.lost(endpoint.source, clock(), "stopped")
-
-
-async def _cancel_all(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel what still runs and wait for it, leaving each task's outcome to be read."""
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()  # read, so that the second failure of a session is not reported as forgotten
 
 
 class _Runner:
@@ -143,7 +127,7 @@ class _Runner:
         return self._timer_loop(), self._rest_loop(), self._send_loop(), self._failed
 
     async def close(self) -> None:
-        await _cancel_all(*self._retiring)
+        await cancel_and_wait(*self._retiring)
         socket, self._socket = self._socket, None
         if socket is not None:
             await socket.close()
@@ -204,7 +188,7 @@ class _Runner:
                 return "", handover.result()
             return ended.result() if ended.done() else self._socket_failure.result(), None
         finally:
-            await _cancel_all(ended, handover)
+            await cancel_and_wait(ended, handover)
 
     async def _open_successor(self) -> tuple[Socket, SocketFilter]:
         """When it is time, the socket that takes over, however many attempts that needs."""

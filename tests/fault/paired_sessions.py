@@ -7,7 +7,6 @@ the clients' patience. Times to heal are therefore measured in venue seconds.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from dfmon.aio import wait_until_set
 from dfmon.core.step import FlowParams
 from dfmon.engine.driver import Driver
 from dfmon.model.frames import ChainFrame
@@ -111,9 +111,7 @@ class _Driver(Driver):
 
 
 async def _scaled_pause(stop: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds / SPEEDUP):
-            await stop.wait()
+    await wait_until_set(stop, seconds / SPEEDUP)
 
 
 @dataclass

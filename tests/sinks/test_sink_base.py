@@ -16,8 +16,7 @@ from dfmon.sinks.base import (
     Outbox,
     SinkProgress,
     SinkStatus,
-    backoff_delay_s,
-    sleep_unless_stopped,
+    jittered_backoff_s,
     supervise,
 )
 from tests.sinks.factory import snapshot, wait_until
@@ -113,16 +112,10 @@ def test_outbox_drops_the_oldest_and_counts():
 
 
 def test_backoff_is_jittered_and_limited():
-    delays = [backoff_delay_s(attempt) for attempt in range(40) for _ in range(20)]
+    delays = [jittered_backoff_s(attempt, 0.5) for attempt in range(40) for _ in range(20)]
     assert all(0.0 <= delay <= MAX_BACKOFF_S for delay in delays)
-    assert max(backoff_delay_s(0) for _ in range(50)) <= 0.5
+    assert max(jittered_backoff_s(0, 0.5) for _ in range(50)) <= 0.5
     assert len(set(delays)) > 700
-
-
-async def test_a_pause_ends_with_stop(stop):
-    stop.set()
-    async with asyncio.timeout(1):
-        await sleep_unless_stopped(stop, 3600)
 
 
 async def test_a_sink_that_raises_is_started_again_and_says_so(hub, run, caplog):

@@ -9,9 +9,9 @@ import pytest
 import websockets
 from websockets.asyncio.server import ServerConnection, serve
 
+from dfmon.aio import wait_until_set
 from dfmon.model.events import Event
 from dfmon.venues import connection
-from dfmon.venues.backoff import sleep_unless_stopped
 from dfmon.venues.protocol import DropPolicy, Endpoint, RestCall, Timeouts
 from dfmon.venues.transport.base import Opener, Socket
 from dfmon.venues.transport.errors import describe_loss
@@ -322,7 +322,7 @@ async def test_compression_is_offered():
 
 
 async def test_stop_ends_a_long_pause_at_once():
-    async with running(f"ws://127.0.0.1:{free_port()}", pause=sleep_unless_stopped, rng=random.Random(3)) as journal:
+    async with running(f"ws://127.0.0.1:{free_port()}", pause=wait_until_set, rng=random.Random(3)) as journal:
         await journal.until("lost", 1)
 
 

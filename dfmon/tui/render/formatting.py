@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from dfmon.model.snapshot import Metric, Positions
-from dfmon.model.units import sanitize, utc
+from dfmon.model.units import MONTHS, sanitize, utc
 
 Run = tuple[str, str]
 Row = tuple[Run, ...]
@@ -20,7 +20,6 @@ Row = tuple[Run, ...]
 NOT_AVAILABLE: Final = "n/a"
 _EXPIRY_LABEL = re.compile(r"(\d{1,2})([A-Z]{3})(\d\d)")
 _ISO_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _SHORT_MONTHS = ("JA", "FB", "MR", "AP", "MY", "JN", "JL", "AG", "SP", "OC", "NV", "DC")
 
 
@@ -220,14 +219,14 @@ def short_expiry(label: str, is_wide: bool) -> str:
     """
     if found := _EXPIRY_LABEL.fullmatch(label):
         day, month = int(found[1]), found[2]
-        index = _MONTHS.index(month) if month in _MONTHS else -1
+        index = MONTHS.index(month) if month in MONTHS else -1
     elif found := _ISO_DATE.match(label):
         day, index = int(found[3]), int(found[2]) - 1
     else:
         return cell_text(label, 5 if is_wide else 4)
     if not 0 <= index < 12:
         return cell_text(label, 5 if is_wide else 4)
-    return f"{day:02d}{_MONTHS[index] if is_wide else _SHORT_MONTHS[index]}"
+    return f"{day:02d}{MONTHS[index] if is_wide else _SHORT_MONTHS[index]}"
 
 
 def quality_mark(metric: Metric, stale: bool) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from dfmon.model.backoff import backoff_delay
 from dfmon.model.units import SECOND
 from dfmon.venues.protocol import RestCall
 
@@ -59,7 +60,7 @@ class RestQueue:
             if not pending.failed:
                 continue
             if not pending.retry_ns:
-                pending.retry_ns = now_ns + min(_MAX_BACKOFF, _MIN_BACKOFF << min(pending.failures - 1, 8))
+                pending.retry_ns = now_ns + backoff_delay(pending.failures - 1, _MIN_BACKOFF, _MAX_BACKOFF)
             elif pending.retry_ns <= now_ns:
                 pending.failed = False
                 self._outgoing.append(pending.call)

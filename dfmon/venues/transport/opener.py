@@ -1,9 +1,7 @@
-"""Chooses the fastest transport and event loop that are installed."""
+"""Chooses the fastest transport that is installed."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from urllib.request import getproxies
 
 from dfmon.venues.transport.base import Opener
@@ -19,13 +17,3 @@ def choose_opener() -> Opener:
     except ImportError:
         return open_websockets
     return open_picows
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Makes the fastest event loop there is; None for the one of the standard library."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory

@@ -13,13 +13,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from dfmon.model.backoff import backoff_delay
 from dfmon.model.units import SECOND
 from dfmon.venues.deribit.wire import Trade
 
 PAGE_SIZE: Final = 1_000  # the venue's largest page of prints
 MAX_SEQUENCE_JUMP: Final = 100_000  # a number further ahead is damaged: no instrument prints so much in an outage
 _MAX_WAIT_MS: Final = 60_000  # of the venue's time
-_RETRY_BACKOFF: Final = 2 * SECOND  # before a hole is asked for a second time; doubles three times
+_MIN_BACKOFF, _MAX_BACKOFF = 2 * SECOND, 16 * SECOND  # before a gap is requested again
 
 
 @dataclass(slots=True)
@@ -196,7 +197,7 @@ class TradeSequencer:
                 if now_ns is None:
                     continue
                 if not sequence.retry_ns:
-                    sequence.retry_ns = now_ns + (_RETRY_BACKOFF << min(sequence.attempts - 1, 3))
+                    sequence.retry_ns = now_ns + backoff_delay(sequence.attempts - 1, _MIN_BACKOFF, _MAX_BACKOFF)
                 if now_ns < sequence.retry_ns:
                     continue
             sequence.retry_ns = 0
