@@ -242,7 +242,7 @@ class DfmonApp(App[None]):
     def do_app_currency(self) -> None:
         names = tuple(dict.fromkeys((*self.settings.underlyings, *self.hub.underlyings())))
         self.view.underlying = cycle(names, self.view.underlying)
-        self.view.strike, self.view.expiry, self.view.scroll = None, 0, 0
+        self.view.cursor_strike, self.view.cursor_column, self.view.scroll = None, 0, 0
         if len(names) < 2:
             self.view.show_notice(f"only {self.view.underlying} is followed", self.clock())
 

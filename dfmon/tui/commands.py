@@ -51,7 +51,7 @@ def _set_strike(view: View, frame: Frame, text: str) -> CommandResult:
     if grid is None:
         raise UsageError("no options are listed yet")
     strike = None if text.casefold() == "spot" else _parse_number(text, "strike: 98000, 98k or spot")
-    view.strike = None if strike is None else min(grid.strikes, key=lambda candidate: abs(candidate - strike))
+    view.cursor_strike = None if strike is None else min(grid.strikes, key=lambda candidate: abs(candidate - strike))
     view.sheet, view.panel = "", "heatmap"
     return None
 
@@ -78,7 +78,7 @@ def _set_expiry(view: View, frame: Frame, text: str) -> CommandResult:
     if view.sheet != "positions":
         grid = current_grid(frame)
         view.sheet, view.panel = "", "heatmap"
-        view.expiry = grid.expiries.index(label) if grid is not None and label in grid.expiries else 0
+        view.cursor_column = grid.expiries.index(label) if grid is not None and label in grid.expiries else 0
     return None
 
 

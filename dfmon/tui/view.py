@@ -19,7 +19,7 @@ TABLES: Final = ("options", "expiries")
 
 @dataclass(slots=True)
 class View:
-    """`strike` None means the cursor follows spot; `merge` is the number of strikes shown in one row.
+    """`cursor_strike` None means the cursor follows spot; `merge` is the number of strikes shown in one row.
 
     `size` is the terminal's; `selected_option` and `expiry_filter` are the option and the one expiry looked at on the
     positions sheet, "" for the first row and for all expiries. `sheet_under_help` is the sheet that help was opened
@@ -35,8 +35,8 @@ class View:
     sheet_under_help: str = ""
     metric: str = "ngi"
     span: int = 2
-    strike: float | None = None
-    expiry: int = 0
+    cursor_strike: float | None = None
+    cursor_column: int = 0
     merge: int = 1
     scroll: int = 0
     alerts_read_ns: int = 0

@@ -23,7 +23,7 @@ from dfmon.tui.view import MERGE_STEPS, METRICS, PANELS, SORT_KEYS, SPANS, TABLE
 
 ViewAction = Callable[[View, Frame], None]
 _LAYOUT_FIELDS: Final = (
-    "panel", "zoom", "sheet", "sheet_under_help", "metric", "span", "strike", "expiry", "merge", "scroll",
+    "panel", "zoom", "sheet", "sheet_under_help", "metric", "span", "cursor_strike", "cursor_column", "merge", "scroll",
     "sort_key", "table", "selected_option", "expiry_filter", "filters",
 )  # fmt: skip
 
@@ -163,7 +163,7 @@ def move_cursor(rows: int, columns: int, view: View, frame: Frame) -> None:
     row, column = cursor_of(grid, view)
     if rows:
         _set_cursor_strike(view, grid, row + rows)
-    view.expiry = max(0, min(column + columns, len(grid.expiries) - 1))
+    view.cursor_column = max(0, min(column + columns, len(grid.expiries) - 1))
 
 
 def _move_option_cursor(view: View, frame: Frame, rows: int, columns: int) -> None:
@@ -179,7 +179,7 @@ def _move_option_cursor(view: View, frame: Frame, rows: int, columns: int) -> No
 
 
 def move_to_first(view: View, frame: Frame) -> None:
-    view.strike, view.scroll, view.selected_option = None, 0, ""
+    view.cursor_strike, view.scroll, view.selected_option = None, 0, ""
 
 
 def move_to_last(view: View, frame: Frame) -> None:
@@ -192,7 +192,7 @@ def move_to_last(view: View, frame: Frame) -> None:
 
 
 def _set_cursor_strike(view: View, grid: HeatmapGrid, row: int) -> None:
-    view.strike = grid.strikes[max(0, min(row, len(grid.strikes) - 1))]
+    view.cursor_strike = grid.strikes[max(0, min(row, len(grid.strikes) - 1))]
 
 
 def _is_scrollable(view: View) -> bool:

@@ -15,12 +15,12 @@ from dfmon.model.units import SECOND
 from dfmon.tui.layout import layout
 from dfmon.tui.render.formatting import (
     format_duration,
+    format_level,
     format_millions,
     format_percent,
     format_price,
     format_signed,
     format_usd,
-    level,
     rows_to_text,
     short_expiry,
 )
@@ -79,7 +79,7 @@ def views() -> list[View]:
         *sheets,
         *metrics,
         View("BTC", icons="braille"),
-        View("BTC", span=0, strike=140_000.0, expiry=7),
+        View("BTC", span=0, cursor_strike=140_000.0, cursor_column=7),
     ]
 
 
@@ -281,7 +281,7 @@ def test_numbers() -> None:
         "n/a",
     ]
     assert [format_price(98_412.5), format_price(12.345), format_price(0.5)] == ["98,412.5", "12.35", "0.5000"]
-    assert [level(None), level(100_900.0), level(2.5)] == ["n/a", "100,900", "2.5000"]
+    assert [format_level(None), format_level(100_900.0), format_level(2.5)] == ["n/a", "100,900", "2.5000"]
     assert [format_duration(v) for v in (0.4, 42, 1_260, 64_560, 270_000)] == ["0.4s", "42s", "21m", "17h56m", "3d3h"]
     assert [short_expiry("27NOV26", w) for w in (True, False)] == ["27NOV", "27NV"]
     assert [format_cell(v, "ngi", 4) for v in (None, 0.01, -3.94, 12.3, 1_234.0)] == ["·", "·", "-3.9", "+12", "+1k"]

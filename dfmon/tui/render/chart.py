@@ -19,9 +19,9 @@ from dfmon.tui.render.formatting import (
     Row,
     Run,
     format_duration,
+    format_level,
     format_percent,
     format_time,
-    level,
 )
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.plot import Canvas
@@ -76,9 +76,9 @@ def _title_runs(frame: Frame, rect: Rect) -> list[Run]:
     if flip.level is None:
         out.append(("   no flip", "warn"))
         return out
-    out.append((f"   flip {level(flip.level)}", "flip"))
+    out.append((f"   flip {format_level(flip.level)}", "flip"))
     if flip.lo is not None and flip.hi is not None:
-        out.append((f"  band {level(flip.lo)}..{level(flip.hi)}", "dim"))
+        out.append((f"  band {format_level(flip.lo)}..{format_level(flip.hi)}", "dim"))
     if flip.p_none is not None and rect.width >= 96:
         out.append((f"  none {format_percent(flip.p_none, 0, plus=False)}", "dim"))
     return out
@@ -186,7 +186,7 @@ def _label_hidden_flip(canvas: Canvas, flip: float | None) -> None:
     if flip is None or canvas.contains(flip):
         return
     above = flip > canvas.hi
-    text = f"{'▲' if above else '▼'} flip {level(flip)} "
+    text = f"{'▲' if above else '▼'} flip {format_level(flip)} "
     canvas.write_text(canvas.width - len(text), 0 if above else canvas.height - 1, text, "flip")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dfmon.model.units import iso
-from dfmon.tui.render.formatting import format_price, format_usd, level
+from dfmon.tui.render.formatting import format_level, format_price, format_usd
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap import cell_facts, current_grid, cursor_of
 
@@ -18,10 +18,10 @@ def clipboard_text(frame: Frame) -> str:
     if frame.view.panel == "heatmap" and grid is not None:
         row, col = cursor_of(grid, frame.view)
         facts = "  ".join(f"{name} {text}" for name, text in cell_facts(frame, grid, row, col))
-        return f"{head} {level(grid.strikes[row])} x {grid.expiries[col]}  {facts}"
+        return f"{head} {format_level(grid.strikes[row])} x {grid.expiries[col]}  {facts}"
     m = snapshot.metrics
     numbers = "  ".join(f"{n.upper()} {format_usd(getattr(m, n).value)}" for n in ("ngi", "vss", "chl", "volg", "hpp"))
     return (
-        f"{head} {format_price(snapshot.spot)}  flip {level(snapshot.flip.level)}  {numbers}  "
+        f"{head} {format_price(snapshot.spot)}  flip {format_level(snapshot.flip.level)}  {numbers}  "
         f"{snapshot.scenario.bucket} {snapshot.scenario.name}  ({snapshot.positions.model})"
     )

@@ -9,10 +9,10 @@ from dfmon.tui.render.formatting import (
     Run,
     cell_text,
     format_duration,
+    format_level,
     format_percent,
     format_usd,
     justify,
-    level,
 )
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap import cell_facts, current_grid, cursor_of
@@ -26,7 +26,7 @@ def detail(frame: Frame, rect: Rect) -> list[Row]:
         return bordered_panel(rect, [("CELL", "title")], [(), ((f" {frame.waiting_text()}", "dim"),)], focus=True)
     row, col = cursor_of(grid, frame.view)
     strike, expiry = grid.strikes[row], grid.expiries[col]
-    title: list[Run] = [(f"CELL {level(strike)} x {cell_text(expiry, 9)}", "title")]
+    title: list[Run] = [(f"CELL {format_level(strike)} x {cell_text(expiry, 9)}", "title")]
     facts: list[tuple[str, str]] = cell_facts(frame, grid, row, col)
     strike_row = next((r for r in snapshot.by_strike if r.strike == strike), None)
     if strike_row is not None:
@@ -35,7 +35,7 @@ def detail(frame: Frame, rect: Rect) -> list[Row]:
     if expiry_row is not None:
         facts += [
             ("expires in", format_duration(expiry_row.hours * 3600)),
-            ("forward", level(expiry_row.forward)),
+            ("forward", format_level(expiry_row.forward)),
             ("ATM vol", format_percent(expiry_row.atm_iv, 1, plus=False)),
             ("expiry NGI", format_usd(expiry_row.ngi)),
         ]

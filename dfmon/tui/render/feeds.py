@@ -18,7 +18,7 @@ from dfmon.tui.render.formatting import (
     row_width,
 )
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.status_line import backfill, feed_health
+from dfmon.tui.render.status_line import backfill_runs, feed_health
 
 
 def feeds(frame: Frame, rect: Rect) -> list[Row]:
@@ -102,7 +102,7 @@ def _pipeline_rows(frame: Frame, width: int) -> list[Row]:
     rows = [_section_rule("PIPELINE", width), *(fit(line, width) for line in lines)]
     for sink in runtime.sinks:
         rows += _wrap_rows(" ", "text", cell_text(sink, 300), width, "text")
-    if progress_runs := backfill(runtime.backfill):
+    if progress_runs := backfill_runs(runtime.backfill):
         rows += _wrap_rows(" ", "text", "".join(text for text, _ in progress_runs), width, "text")
     if runtime.note:
         rows += _wrap_rows(" ", "text", cell_text(runtime.note, 600), width)

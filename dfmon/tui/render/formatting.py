@@ -175,7 +175,7 @@ def format_price(value: float | None) -> str:
     return f"{value:,.1f}" if value >= 1000 else f"{value:,.2f}" if value >= 10 else f"{value:.4f}"
 
 
-def level(value: float | None) -> str:
+def format_level(value: float | None) -> str:
     """A strike or flip level: whole dollars where that is fine enough."""
     if value is None:
         return NOT_AVAILABLE

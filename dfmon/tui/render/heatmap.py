@@ -19,10 +19,10 @@ from dfmon.tui.render.formatting import (
     Run,
     cell_text,
     fit,
+    format_level,
     format_percent,
     format_signed,
     format_usd,
-    level,
     row_width,
     short_expiry,
 )
@@ -103,9 +103,9 @@ def current_grid(frame: Frame) -> HeatmapGrid | None:
 def cursor_of(grid: HeatmapGrid, view: View) -> tuple[int, int]:
     """Row and column of the cursor; on the spot row until it is moved."""
     row = grid.spot_row
-    if view.strike is not None:
-        row = min(range(len(grid.strikes)), key=lambda i: abs(grid.strikes[i] - (view.strike or 0.0)))
-    return row, min(view.expiry, max(0, len(grid.expiries) - 1))
+    if view.cursor_strike is not None:
+        row = min(range(len(grid.strikes)), key=lambda i: abs(grid.strikes[i] - (view.cursor_strike or 0.0)))
+    return row, min(view.cursor_column, max(0, len(grid.expiries) - 1))
 
 
 def visible_range(count: int, available: int, centre: int, cursor: int) -> range:
@@ -200,7 +200,7 @@ def _header_row(grid: HeatmapGrid, cols: range, label_width: int, cell_width: in
 def _strike_row(frame: Frame, grid: HeatmapGrid, i: int, cols: range, widths: tuple[int, int, int], cursor: int) -> Row:
     label_width, cell_width, sum_width = widths
     at_spot = i == grid.spot_row
-    strike = level(grid.strikes[i])
+    strike = format_level(grid.strikes[i])
     mark = "▶" if at_spot else " "
     out: list[Run] = [(f"{mark}{strike:>{label_width - 1}}"[:label_width], "row.spot" if at_spot else "label")]
     metric, stale = frame.view.metric, frame.stale
@@ -249,7 +249,7 @@ def _legend_row(grid: HeatmapGrid, metric: str) -> Row:
 def cell_row(frame: Frame, grid: HeatmapGrid, row: int, col: int) -> Row:
     """Everything known about the cell under the cursor, in one line."""
     parts = [f"{name} {text}" for name, text in cell_facts(frame, grid, row, col)]
-    label = f" {level(grid.strikes[row])} x {short_expiry(grid.expiries[col], is_wide=True)}"
+    label = f" {format_level(grid.strikes[row])} x {short_expiry(grid.expiries[col], is_wide=True)}"
     return ((label, "strong"), ("  " + " ".join(parts), "text"))
 
 

@@ -13,9 +13,9 @@ from dfmon.tui.render.formatting import (
     Run,
     cell_text,
     fit,
+    format_level,
     format_percent,
     format_usd,
-    level,
     row_width,
     sign_style,
 )
@@ -82,7 +82,7 @@ def _flip_runs(frame: Frame, snapshot: FlowSnapshot, row: ModelRow, available: i
             return [(NOT_AVAILABLE, "absent")]
         side = "long" if row.flip_net > 0 else "short" if row.flip_net < 0 else "flat"
         return [(f"none, {side}{' throughout' if available >= 22 else ''}", "text")]
-    text = level(row.flip)
+    text = format_level(row.flip)
     distance_text = f" ({format_percent(snapshot.spot / row.flip - 1)})" if snapshot.spot is not None else ""
     return [
         (text, frame.dim_if_stale("flip")),

@@ -17,10 +17,10 @@ from dfmon.tui.render.formatting import (
     fit,
     format_coins,
     format_duration,
+    format_level,
     format_percent,
     format_time,
     join_by_priority,
-    level,
     row_width,
     short_expiry,
     sign_style,
@@ -126,7 +126,7 @@ def _option_row(
     }
     option_letter = cell_text(row.option_type, 4)[:1].upper()
     mark = "▶" if is_selected else " "
-    label = f"{mark}{short_expiry(row.expiry, is_wide=True):<5} {level(row.strike):>8}{option_letter}"
+    label = f"{mark}{short_expiry(row.expiry, is_wide=True):<5} {format_level(row.strike):>8}{option_letter}"
     out: list[Run] = [(f"{label:<{_LABEL_WIDTH}}"[:_LABEL_WIDTH], "row.spot" if is_selected else "label")]
     out += [(f"{cells[name][0]:>{size}}", cells[name][1]) for name, size, _ in columns]
     if plot_width:

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from dfmon.model.snapshot import FlowSnapshot, Profile
 from dfmon.tui.layout import Rect
 from dfmon.tui.render.box import bordered_panel, inner_size
-from dfmon.tui.render.formatting import Row, Run, cell_text, fit, format_signed, format_usd, level
+from dfmon.tui.render.formatting import Row, Run, cell_text, fit, format_level, format_signed, format_usd
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap import current_grid, visible_rows
 from dfmon.tui.render.plot import Canvas, bar, nice_number
@@ -137,7 +137,7 @@ def _curve_rows(frame: Frame, snapshot: FlowSnapshot, profile: Profile, rect: Re
     else:
         canvas.draw_line(values, frame.dim_if_stale("spot"))
     if (x := column(snapshot.spot)) is not None and snapshot.spot is not None:
-        text = f"▲ spot {level(snapshot.spot)}" if x + 16 < columns else f"spot {level(snapshot.spot)} ▲"
+        text = f"▲ spot {format_level(snapshot.spot)}" if x + 16 < columns else f"spot {format_level(snapshot.spot)} ▲"
         canvas.write_text(x if text[0] == "▲" else x - len(text) + 1, plot_height - 1, text, "strong")
     return [*_with_axis(canvas, y_limit, gutter), _price_axis(spots, columns, gutter + 1), *notes]
 
@@ -163,7 +163,7 @@ def _price_axis(spots: tuple[float, ...], columns: int, gutter: int) -> Row:
     step = nice_number(span / max(1, columns // 12))
     price = math.ceil(spots[0] / step) * step
     while price <= spots[-1] and span > 0:
-        text = level(price)
+        text = format_level(price)
         x = round((price - spots[0]) / span * (columns - 1)) - len(text) // 2
         if x >= 0 and x + len(text) <= columns:
             cells[x : x + len(text)] = text
@@ -179,11 +179,16 @@ def _note_rows(snapshot: FlowSnapshot, width: int) -> list[Row]:
         named_levels += [("key gamma", levels.key_gamma, "text"), ("max pain", levels.max_pain, "text")]
     first: list[Run] = []
     for name, value, style in named_levels:
-        first += [(f" {name} ", "dim"), (f"{level(value)}  ", style if value is not None else "absent")]
+        first += [(f" {name} ", "dim"), (f"{format_level(value)}  ", style if value is not None else "absent")]
     second: list[Run] = [(" ", "text"), *flip_runs(snapshot.flip, snapshot.spot)]
     if snapshot.flip.lo is not None and snapshot.flip.hi is not None and width >= 60:
-        second.append((f"  [{level(snapshot.flip.lo)} .. {level(snapshot.flip.hi)}]", "dim"))
+        second.append((f"  [{format_level(snapshot.flip.lo)} .. {format_level(snapshot.flip.hi)}]", "dim"))
     if snapshot.flip.level is None and snapshot.flip.searched is not None:
-        second.append((f"  searched {level(snapshot.flip.searched[0])} .. {level(snapshot.flip.searched[1])}", "dim"))
+        second.append(
+            (
+                f"  searched {format_level(snapshot.flip.searched[0])} .. {format_level(snapshot.flip.searched[1])}",
+                "dim",
+            )
+        )
     second.append((f"   NGI here {format_usd(snapshot.metrics.ngi.value)}", "text"))
     return [fit(first, width), fit(second, width)]

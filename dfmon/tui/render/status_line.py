@@ -74,7 +74,7 @@ def worst_feed_runs(venue_feeds: list[tuple[str, Feed]]) -> tuple[Run, ...]:
     return (*feed_runs(name, feed), (others_text, "dim"))
 
 
-def backfill(progress: BackfillProgress | None, is_wide: bool = True) -> tuple[Run, ...]:
+def backfill_runs(progress: BackfillProgress | None, is_wide: bool = True) -> tuple[Run, ...]:
     """`backfill 412/1,852 · 31 k prints · 3 min left` while one runs; nothing when it is done or none does."""
     if progress is None or progress.done >= progress.total > 0:
         return ()
@@ -118,7 +118,7 @@ def status_line(frame: Frame, width: int) -> list[Row]:
         parts.append((0, ((f"◆ REPLAY {status}{position_text}", "replay"), (f" {speed}" if speed else "", "dim"))))
         parts.append((2, ((f"at {format_time(frame.clock_ns)}Z", "replay"),)))
     venue_feeds = worst_feed_by_venue(latest_snapshot.feeds) if latest_snapshot else []
-    progress_runs = backfill(runtime.backfill, is_wide)
+    progress_runs = backfill_runs(runtime.backfill, is_wide)
     if (progress_runs or frame.mode == "replay") and not is_wide:
         parts += [(1, worst_feed_runs(venue_feeds))] if venue_feeds else []
         parts += [(1, progress_runs)] if progress_runs else []

@@ -13,13 +13,13 @@ from dfmon.tui.render.formatting import (
     cell_text,
     fit,
     format_duration,
+    format_level,
     format_percent,
     format_price,
     format_time,
     format_usd,
     join_by_priority,
     justify,
-    level,
     truncate,
 )
 from dfmon.tui.render.frame import Frame
@@ -120,7 +120,7 @@ def flip_runs(flip: Flip, spot: float | None, verbose: bool = True) -> list[Run]
             return [("flip ", "dim"), ("n/a", "absent")]
         side = "long" if flip.net > 0 else "short" if flip.net < 0 else "flat"
         return [("no flip", "flip"), (f", {side} gamma throughout" if verbose else f", {side} gamma", "text")]
-    out: list[Run] = [("flip ", "dim"), (level(flip.level), "flip")]
+    out: list[Run] = [("flip ", "dim"), (format_level(flip.level), "flip")]
     if spot is not None:
         distance = spot / flip.level - 1
         sigma = (

@@ -13,10 +13,10 @@ from dfmon.tui.render.formatting import (
     Run,
     cell_text,
     fit,
+    format_level,
     format_percent,
     format_time,
     format_usd,
-    level,
     row_width,
     short_expiry,
     truncate,
@@ -76,7 +76,7 @@ def _print_row(row: TapeRow, width: int) -> Row:
     side, style_name = ("▲B", "buy") if row.side > 0 else ("▼S", "sell") if row.side < 0 else ("■ ", "dim")
     option_letter = cell_text(row.option_type, 4)[:1].upper()
     if width < 40:
-        strike = level(row.strike)
+        strike = format_level(row.strike)
         if row.strike >= 10_000:
             strike = f"{row.strike / 1000:.4g}"
         size = _size_text(row.size)
@@ -95,7 +95,7 @@ def _print_row(row: TapeRow, width: int) -> Row:
         (f"{format_time(row.ts_ns)} ", "dim"),
         (f"{side} ", style_name),
         (f"{_expiry_text(row)} ", "text"),
-        (f"{level(row.strike):>7}{option_letter} ", "text"),
+        (f"{format_level(row.strike):>7}{option_letter} ", "text"),
         (f"{row.size:>6,.1f} ", "strong" if row.block else "text"),
         (f"{format_usd(row.gamma):>6}", "absent" if row.gamma is None else "pos" if row.gamma > 0 else "neg"),
     ]
