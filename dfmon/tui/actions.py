@@ -1,4 +1,4 @@
-"""The one table of actions. Key bindings, footer, help sheet and command palette all come from it.
+"""Actions: key bindings, footer, help and command palette come from these rows and from those of `sheets`.
 
 `keys` are Textual's names, `key_label` is what is printed. An action without `help` shares the line of the one before.
 """
@@ -8,10 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from dfmon.tui.layout import SHEETS
-
-GROUPS: Final = ("SCREEN", "PANELS", "HEAT-MAP", "POSITIONS", "REPLAY")
-_PANEL_GROUPS: Final = ("PANELS", "HEAT-MAP")  # not offered while a sheet covers the panels
+GROUPS: Final = ("SHEETS", "SCREEN", "PANELS", "HEAT-MAP", "POSITIONS", "REPLAY")
+PANEL_GROUPS: Final = ("PANELS", "HEAT-MAP")  # not offered while a sheet covers the panels
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +29,17 @@ class Action:
     footer_label: str = ""
 
 
-def _focus_action(number: int, text: str) -> Action:
-    """All six share one line of help and one place in the footer."""
-    first = number == 1
-    help_text = "focus panel, again: zoom" if first else ""
-    return Action(
-        f"panel.focus.{number}", (str(number),), "1-6", text, help_text, "PANELS", "", 4 if first else 0, "panel"
-    )
+def focus_action(number: int, title: str) -> Action:
+    """The action of a panel's number; all of them share the help and the footer entry of the first."""
+    help_text, footer_rank = ("focus panel, again: zoom", 4) if number == 1 else ("", 0)
+    text = f"Panel {number}, {title.lower()}"
+    return Action(f"panel.focus.{number}", (str(number),), "1-6", text, help_text, "PANELS", "", footer_rank, "panel")
 
 
 _POSITIONS_SHEET: Final = ("POSITIONS", "positions")  # group, and where it works
 _REPLAY_MODE: Final = ("REPLAY", "replay")
 
-ACTIONS: Final[tuple[Action, ...]] = (
-    Action("app.help", ("question_mark",), "?", "Help", "this help", footer_rank=2, footer_label="help"),
+SCREEN_ACTIONS: Final[tuple[Action, ...]] = (
     Action("app.quit", ("q",), "q", "Quit", "quit (also ctrl+c)", footer_rank=1, footer_label="quit"),
     Action("app.interrupt", ("ctrl+c",), "ctrl+c", "Quit as interrupted"),
     Action("app.back", ("escape",), "esc", "Back", "back: close, leave zoom", footer_rank=3, footer_label="back"),
@@ -59,15 +54,6 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action("app.currency", ("c",), "c", "Next currency", "next currency", footer_rank=9, footer_label="currency"),
     Action("view.model", ("b",), "b", "Next position model", "position model", footer_rank=7, footer_label="model"),
-    Action(
-        "app.positions",
-        ("d",),
-        "d",
-        "Dealer positions",
-        "dealer positions, models",
-        footer_rank=6,
-        footer_label="positions",
-    ),
     Action(
         "list.filter",
         ("slash",),
@@ -86,11 +72,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
         footer_rank=14,
         footer_label="command",
     ),
-    Action("app.feeds", ("f",), "f", "Feeds and health", "feeds and health", footer_rank=10, footer_label="feeds"),
-    Action(
-        "app.alerts", ("a",), "a", "List of alerts", "alerts (n: next new one)", footer_rank=11, footer_label="alerts"
-    ),
-    Action("alert.next", ("n",), "n", "Next new alert"),
+    Action("app.alerts", ("a",), "a", "List of alerts", "alerts (n: next new one)", "SHEETS", "", 11, "alerts"),
+    Action("alert.next", ("n",), "n", "Next new alert", group="SHEETS"),
     Action(
         "app.colours",
         ("p",),
@@ -112,12 +95,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action("app.redraw", ("ctrl+l",), "ctrl+l", "Draw everything anew", "draw everything anew"),
     Action("app.palette", ("ctrl+p",), "ctrl+p", "Command palette", "find an action by name"),
-    _focus_action(1, "Panel 1, spot against flip"),
-    _focus_action(2, "Panel 2, heat-map"),
-    _focus_action(3, "Panel 3, gauges"),
-    _focus_action(4, "Panel 4, flow tape"),
-    _focus_action(5, "Panel 5, gamma profile"),
-    _focus_action(6, "Panel 6, alerts"),
+)
+
+# of the panels, of one sheet or of a replay
+CONTEXT_ACTIONS: Final[tuple[Action, ...]] = (
     Action("panel.next", ("tab",), "tab", "Next panel", "next panel, shift+tab back", "PANELS"),
     Action("panel.prev", ("shift+tab",), "shift+tab", "Previous panel", "", "PANELS"),
     Action("panel.zoom", ("z",), "z", "Zoom the panel", "zoom the panel", "PANELS", footer_rank=5, footer_label="zoom"),
@@ -180,26 +161,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("replay.slower", ("less_than_sign",), "<", "Slower", "", *_REPLAY_MODE),
 )
 
-ACTIONS_BY_ID: Final = {action.id: action for action in ACTIONS}
-
 
 def is_available(action: Action, mode: str, sheet: str = "") -> bool:
     """Whether an action means anything in this mode, on this sheet."""
     return not action.available_in or action.available_in in (mode, sheet)
-
-
-def footer_entries(mode: str, sheet: str, zoom: bool) -> list[tuple[int, str, str]]:
-    """(rank, key, word) of the ranked actions that do something now, in the order of the table."""
-    can_go_back, panels_hidden = bool(sheet) or zoom, sheet in SHEETS
-    out = []
-    for action in ACTIONS:
-        if (
-            not action.footer_rank
-            or not is_available(action, mode, sheet)
-            or (action.id == "app.back" and not can_go_back)
-        ):
-            continue
-        if panels_hidden and action.group in _PANEL_GROUPS:
-            continue
-        out.append((action.footer_rank, action.key_label, action.footer_label))
-    return sorted(out, key=lambda item: item[0])

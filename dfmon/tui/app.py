@@ -22,7 +22,7 @@ from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.model.units import DAY, utc
 from dfmon.tui import prompt
-from dfmon.tui.actions import ACTIONS, ACTIONS_BY_ID, Action, is_available
+from dfmon.tui.actions import Action, is_available
 from dfmon.tui.chart_history import ChartHistory, HistoryReader, load_in_thread
 from dfmon.tui.diff_driver import DiffingDriver
 from dfmon.tui.palette import Appearance
@@ -31,6 +31,7 @@ from dfmon.tui.render.frame import Frame
 from dfmon.tui.request_actions import REQUEST_ACTIONS
 from dfmon.tui.screens.main import MainScreen
 from dfmon.tui.settings import ScreenSettings
+from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID
 from dfmon.tui.shutdown import TERMINAL_CLOSED_CODE, GracefulExit, handle_signals, is_terminal_open
 from dfmon.tui.view import View, cycle
 from dfmon.tui.view_actions import VIEW_ACTIONS

@@ -12,13 +12,14 @@ from typing import Final
 from dfmon.engine.hub import Request
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
-from dfmon.tui.actions import ACTIONS, ACTIONS_BY_ID, Action, is_available
+from dfmon.tui.actions import Action, is_available
 from dfmon.tui.filters import parse_filter
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap import current_grid
 from dfmon.tui.render.models import known_models
 from dfmon.tui.seek_parser import TIME_EXAMPLES, parse_seek
 from dfmon.tui.settings import ICONS, PALETTES
+from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, filtered_list
 from dfmon.tui.view import METRICS, SORT_KEYS, SPANS, View
 
 CommandResult = Request | Action | None
@@ -121,7 +122,8 @@ def _set_tape_min(view: View, frame: Frame, text: str) -> CommandResult:
 
 def apply_filter(view: View, frame: Frame, text: str) -> CommandResult:
     """Only the rows of the list in sight that pass; no text, all of them."""
-    view.filters[view.filtered_list] = parse_filter(text, view.filtered_list)
+    list_name = filtered_list(view)
+    view.filters[list_name] = parse_filter(text, list_name)
     view.selected_option, view.scroll = "", 0
     return None
 

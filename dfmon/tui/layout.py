@@ -6,26 +6,15 @@ borders; above that they are boxes. Spare columns go to chart and expiries, spar
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
-Edge = Literal["none", "rule", "divided", "box"]
+from dfmon.tui.render.box import Rect
+from dfmon.tui.render.heatmap import CELL_WIDTH
+from dfmon.tui.sheets import SPECS_BY_NAME, covers_panels
 
 MIN_WIDTH: Final = 80
 MIN_HEIGHT: Final = 24
-HEATMAP_CELL_WIDTH: Final = 8  # a heat-map column inside a box; strike and SUM columns are as wide
-
-SHEETS: Final = ("help", "feeds", "positions")  # these take the place of all panels
-
-
-class Rect(NamedTuple):
-    """Place and kind of border. A "divided" panel ends in the line that parts it from its right neighbour."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-    edge: Edge = "none"
-
+MIN_FRAMED_SIZE: Final = (40, 10)  # from here on a sheet has strip and footer around it
 
 Layout = dict[str, Rect]
 
@@ -40,7 +29,7 @@ def layout(width: int, height: int, *, panel: str, zoom: bool, sheet: str, expir
         "state": Rect(0, height - 2, width, 1),
         "keys": Rect(0, height - 1, width, 1),
     }
-    if sheet in SHEETS:
+    if covers_panels(sheet):
         out[sheet] = Rect(0, 2, width, height - 4, "rule")
     elif zoom:
         _place_zoomed(out, width, height, panel, sheet)
@@ -53,20 +42,31 @@ def layout(width: int, height: int, *, panel: str, zoom: bool, sheet: str, expir
 
 def _small_layout(width: int, height: int, sheet: str) -> Layout:
     """The essentials, or as much of a sheet as there is room for."""
-    if sheet in {"feeds", "positions"} and width >= 40 and height >= 10:
-        return {
-            "strip": Rect(0, 0, width, 1),
-            sheet: Rect(0, 1, width, height - 2, "rule"),
-            "keys": Rect(0, height - 1, width, 1),
-        }
-    return {"help" if sheet == "help" else "small": Rect(0, 0, max(1, width), max(1, height))}
+    if not covers_panels(sheet) or not _fits(SPECS_BY_NAME[sheet].min_size, width, height):
+        return {"small": Rect(0, 0, max(1, width), max(1, height))}
+    if not _fits(MIN_FRAMED_SIZE, width, height):
+        return {sheet: Rect(0, 0, max(1, width), max(1, height))}
+    return {
+        "strip": Rect(0, 0, width, 1),
+        sheet: Rect(0, 1, width, height - 2, "rule"),
+        "keys": Rect(0, height - 1, width, 1),
+    }
+
+
+def _fits(size: tuple[int, int], width: int, height: int) -> bool:
+    return width >= size[0] and height >= size[1]
+
+
+def _tape_or_inset(sheet: str) -> str:
+    """The name of what stands in the tape's place."""
+    return sheet if sheet in SPECS_BY_NAME and SPECS_BY_NAME[sheet].replaces == "tape" else "tape"
 
 
 def _place_zoomed(out: Layout, width: int, height: int, panel: str, sheet: str) -> None:
     inner_height = height - 4
-    if sheet == "detail" and panel == "heatmap":
+    if (inset := _tape_or_inset(sheet)) != "tape" and panel == "heatmap":
         out["heatmap"] = Rect(0, 2, width - 30, inner_height, "divided")
-        out["detail"] = Rect(width - 30, 2, 30, inner_height, "rule")
+        out[inset] = Rect(width - 30, 2, 30, inner_height, "rule")
     else:
         out[panel] = Rect(0, 2, width, inner_height, "rule")
 
@@ -80,9 +80,7 @@ def _place_ruled(out: Layout, width: int, height: int, panel: str, sheet: str) -
     out["profile" if panel == "profile" else "heatmap"] = Rect(
         0, 2 + top_height, width - side_width, middle_height, "divided"
     )
-    out["detail" if sheet == "detail" else "tape"] = Rect(
-        width - side_width, 2 + top_height, side_width, middle_height, "rule"
-    )
+    out[_tape_or_inset(sheet)] = Rect(width - side_width, 2 + top_height, side_width, middle_height, "rule")
     out["alerts"] = Rect(0, 2 + top_height + middle_height, width, 1, "rule")
 
 
@@ -92,7 +90,7 @@ def _place_boxed(out: Layout, width: int, height: int, sheet: str, expiries: int
     gauges_width = 60 if width >= 160 else 46
     profile_width, tape_width = (34, 52 if width >= 190 else 44) if width >= 160 else (22, 32)
     heatmap_width = (
-        min(width - profile_width - tape_width, 2 + HEATMAP_CELL_WIDTH * (max(expiries, 4) + 2))
+        min(width - profile_width - tape_width, 2 + CELL_WIDTH * (max(expiries, 4) + 2))
         if width >= 160
         else width - profile_width - tape_width
     )
@@ -101,7 +99,5 @@ def _place_boxed(out: Layout, width: int, height: int, sheet: str, expiries: int
     out["gauges"] = Rect(width - gauges_width, 2, gauges_width, top_height, "box")
     out["heatmap"] = Rect(0, 2 + top_height, heatmap_width, middle_height, "box")
     out["profile"] = Rect(heatmap_width, 2 + top_height, profile_width, middle_height, "box")
-    out["detail" if sheet == "detail" else "tape"] = Rect(
-        heatmap_width + profile_width, 2 + top_height, tape_width, middle_height, "box"
-    )
+    out[_tape_or_inset(sheet)] = Rect(heatmap_width + profile_width, 2 + top_height, tape_width, middle_height, "box")
     out["alerts"] = Rect(0, 2 + top_height + middle_height, width, alerts_height, "rule")

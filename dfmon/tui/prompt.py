@@ -11,6 +11,7 @@ from dfmon.engine.hub import Request
 from dfmon.tui.commands import CommandResult, apply_filter, command_hint, complete_command, run_command
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.seek_parser import TIME_EXAMPLES, parse_seek
+from dfmon.tui.sheets import filtered_list
 from dfmon.tui.view import View
 
 MAX_PROMPT_LENGTH: Final = 120
@@ -70,4 +71,4 @@ def prompt_hint(frame: Frame) -> str:
     view = frame.view
     if view.prompt == ":":
         return command_hint(frame, view.prompt_text)
-    return f"{TIME_EXAMPLES}   UTC" if view.prompt == "@" else _FILTER_HINTS[view.prompt, view.filtered_list]
+    return f"{TIME_EXAMPLES}   UTC" if view.prompt == "@" else _FILTER_HINTS[view.prompt, filtered_list(view)]

@@ -8,7 +8,6 @@ from typing import Final
 from dfmon.model.units import DAY, HOUR, MINUTE
 from dfmon.tui.filters import Filter, ListName
 
-PANELS: Final = ("chart", "heatmap", "gauges", "tape", "profile", "alerts")
 METRICS: Final = ("ngi", "vss", "chl", "volg", "oi", "iv")
 SPANS: Final = (("5m", 5 * MINUTE), ("1h", HOUR), ("4h", 4 * HOUR), ("1d", DAY), ("7d", 7 * DAY))
 MODELS: Final = ("flow", "naive", "short-all")
@@ -61,11 +60,6 @@ class View:
     @property
     def span_ns(self) -> int:
         return SPANS[self.span][1]
-
-    @property
-    def filtered_list(self) -> ListName:
-        """The list that a filter means: the options where they are shown, else the prints."""
-        return "positions" if self.sheet == "positions" else "tape"
 
     def show_notice(self, text: str, now_ns: int, seconds: float = 4.0) -> None:
         """Show one sentence in the state line for a few seconds."""

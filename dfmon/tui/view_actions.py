@@ -10,16 +10,14 @@ from functools import partial
 from typing import Final
 
 from dfmon.tui.filters import Filter
-from dfmon.tui.layout import SHEETS, layout
+from dfmon.tui.layout import layout
 from dfmon.tui.render.box import inner_size
-from dfmon.tui.render.feeds import feed_rows
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap import HeatmapGrid, current_grid, cursor_of
-from dfmon.tui.render.help import help_rows
 from dfmon.tui.render.options import SORT_LABELS, cursor_index, filtered_options
-from dfmon.tui.render.tape import HEADER_AND_SUMMARY_ROWS, filtered_prints
 from dfmon.tui.settings import ICONS, PALETTES
-from dfmon.tui.view import MERGE_STEPS, METRICS, PANELS, SORT_KEYS, SPANS, TABLES, View, cycle
+from dfmon.tui.sheets import PANELS, SHEETS, SPECS_BY_NAME, LineSource, covers_panels, filtered_list, front_sheet
+from dfmon.tui.view import MERGE_STEPS, METRICS, SORT_KEYS, SPANS, TABLES, View, cycle
 
 ViewAction = Callable[[View, Frame], None]
 _LAYOUT_FIELDS: Final = (
@@ -30,9 +28,10 @@ _LAYOUT_FIELDS: Final = (
 
 def go_back(view: View, frame: Frame) -> None:
     """Close what was opened last: a filter first, then detail or sheet, then the zoom."""
-    filter_visible = view.sheet == "positions" or (not view.sheet and (view.panel == "tape" or not view.zoom))
-    if filter_visible and view.filters[view.filtered_list].text:
-        view.filters[view.filtered_list] = Filter()
+    fills_screen = view.sheet or view.zoom
+    filter_visible = not fills_screen or SPECS_BY_NAME[view.sheet or view.panel].list_name is not None
+    if filter_visible and view.filters[filtered_list(view)].text:
+        view.filters[filtered_list(view)] = Filter()
     elif view.sheet:
         toggle_sheet(view.sheet, view, frame)
     elif view.zoom:
@@ -46,14 +45,14 @@ def toggle_sheet(sheet: str, view: View, frame: Frame) -> None:
     if view.sheet == sheet:
         view.sheet, view.sheet_under_help = view.sheet_under_help, ""
     else:
-        view.sheet_under_help = view.sheet if sheet == "help" and view.sheet in SHEETS else ""
+        view.sheet_under_help = view.sheet if sheet == "help" and covers_panels(view.sheet) else ""
         view.sheet = sheet
     view.scroll = 0
 
 
 def focus_panel(panel: str, view: View, frame: Frame) -> None:
     """Focus a panel; again: zoom it; again: back."""
-    if view.sheet != "detail":
+    if covers_panels(view.sheet):
         view.sheet = view.sheet_under_help = ""
     if view.zoom and view.panel == "alerts":
         _mark_alerts_read(view, frame)
@@ -66,7 +65,7 @@ def step_panel(step: int, view: View, frame: Frame) -> None:
     if view.sheet == "positions":
         view.table = cycle(TABLES, view.table, step)
         return
-    view.panel, view.scroll = cycle(PANELS, view.panel, step), 0
+    view.panel, view.scroll = cycle(tuple(spec.name for spec in PANELS), view.panel, step), 0
 
 
 def toggle_zoom(view: View, frame: Frame) -> None:
@@ -138,7 +137,7 @@ def step_expiry_filter(step: int, view: View, frame: Frame) -> None:
 def open_prompt(prompt_sign: str, view: View, frame: Frame) -> None:
     """Open the line that is typed into, with what holds now."""
     view.prompt, view.prompt_error = prompt_sign, ""
-    view.prompt_text = view.filters[view.filtered_list].text if prompt_sign == "/" else ""
+    view.prompt_text = view.filters[filtered_list(view)].text if prompt_sign == "/" else ""
 
 
 def reset_layout(view: View, frame: Frame) -> None:
@@ -154,7 +153,7 @@ def move_cursor(rows: int, columns: int, view: View, frame: Frame) -> None:
     if view.sheet == "positions":
         _move_option_cursor(view, frame, -rows, columns)
         return
-    if _is_scrollable(view):
+    if _scrolled_lines(view) is not None:
         view.scroll = max(0, min(view.scroll - rows, _max_scroll(view, frame)))
         return
     grid = current_grid(frame)
@@ -185,7 +184,7 @@ def move_to_first(view: View, frame: Frame) -> None:
 def move_to_last(view: View, frame: Frame) -> None:
     if view.sheet == "positions":
         _move_option_cursor(view, frame, len(filtered_options(frame)), 0)
-    elif _is_scrollable(view):
+    elif _scrolled_lines(view) is not None:
         view.scroll = _max_scroll(view, frame)
     elif grid := current_grid(frame):
         _set_cursor_strike(view, grid, 0)
@@ -195,33 +194,22 @@ def _set_cursor_strike(view: View, grid: HeatmapGrid, row: int) -> None:
     view.cursor_strike = grid.strikes[max(0, min(row, len(grid.strikes) - 1))]
 
 
-def _is_scrollable(view: View) -> bool:
-    """Whether up and down move through lines instead of moving a cursor."""
-    return view.sheet in {"help", "feeds"} or (view.zoom and view.panel in {"tape", "alerts"})
+def _scrolled_lines(view: View) -> LineSource | None:
+    """The lines that up and down move through; None where they move a cursor."""
+    return front_sheet(view).lines if covers_panels(view.sheet) or view.zoom else None
 
 
 def _max_scroll(view: View, frame: Frame) -> int:
     """The scroll at which the last line comes into sight."""
-    name = view.sheet if view.sheet in SHEETS else view.panel
     rects = layout(*view.size, panel=view.panel, zoom=view.zoom, sheet=view.sheet)
+    name, lines = front_sheet(view).name, _scrolled_lines(view)
     width, height = inner_size(rects[name]) if name in rects else view.size
-    match name:
-        case "help":
-            lines = len(help_rows(frame, width))
-        case "feeds":
-            lines = len(feed_rows(frame, width))
-        case "tape":
-            lines = len(filtered_prints(frame)) + HEADER_AND_SUMMARY_ROWS
-        case _:
-            lines = len(frame.alerts)
-    return max(0, lines - height)
+    return max(0, len(lines(frame, width)) - height) if lines is not None else 0
 
 
 VIEW_ACTIONS: Final[dict[str, ViewAction]] = {
-    "app.help": partial(toggle_sheet, "help"),
     "app.back": go_back,
-    "app.feeds": partial(toggle_sheet, "feeds"),
-    "app.positions": partial(toggle_sheet, "positions"),
+    **{spec.action.id: partial(toggle_sheet, spec.name) for spec in SHEETS if spec.key},
     "list.filter": partial(open_prompt, "/"),
     "app.command": partial(open_prompt, ":"),
     "replay.goto": partial(open_prompt, "@"),
@@ -230,7 +218,7 @@ VIEW_ACTIONS: Final[dict[str, ViewAction]] = {
     "alert.next": show_next_alert,
     "app.colours": next_palette,
     "app.icons": next_icons,
-    **{f"panel.focus.{i}": partial(focus_panel, name) for i, name in enumerate(PANELS, start=1)},
+    **{f"panel.focus.{i}": partial(focus_panel, spec.name) for i, spec in enumerate(PANELS, start=1)},
     "panel.next": partial(step_panel, 1),
     "panel.prev": partial(step_panel, -1),
     "panel.zoom": toggle_zoom,

@@ -12,11 +12,11 @@ import pytest
 from dfmon.engine.hub import BackfillProgress, Request, Runtime
 from dfmon.model.units import SECOND
 from dfmon.tui import app as app_module
-from dfmon.tui.actions import ACTIONS, ACTIONS_BY_ID
 from dfmon.tui.app import DfmonApp, writer_backlog
 from dfmon.tui.render.options import filtered_options
 from dfmon.tui.request_actions import REQUEST_ACTIONS
 from dfmon.tui.settings import ScreenSettings
+from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID
 from dfmon.tui.view import SORT_KEYS, View
 from dfmon.tui.view_actions import VIEW_ACTIONS
 

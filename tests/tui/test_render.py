@@ -28,7 +28,8 @@ from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap import cell_facts, current_grid, format_cell, visible_range
 from dfmon.tui.render.plot import bar, nice_number, sparkline
 from dfmon.tui.screens.main import RENDERERS
-from dfmon.tui.view import METRICS, PANELS, View
+from dfmon.tui.sheets import PANELS, SHEETS
+from dfmon.tui.view import METRICS, View
 
 from . import factory
 from .factory import NOW
@@ -67,8 +68,8 @@ def screen(f: Frame, width: int = 80, height: int = 24) -> str:
 
 
 def views() -> list[View]:
-    zoomed_or_not = [View("BTC", panel=p, zoom=z) for p in PANELS for z in (False, True)]
-    sheets = [View("BTC", sheet=s) for s in ("help", "feeds", "detail", "positions")]
+    zoomed_or_not = [View("BTC", panel=p.name, zoom=z) for p in PANELS for z in (False, True)]
+    sheets = [View("BTC", sheet=s.name) for s in SHEETS]
     sheets += [
         View("BTC", sheet="positions", table="expiries", expiry_filter=factory.EXPIRIES[3]),
         View("BTC", prompt="/", prompt_error="no"),

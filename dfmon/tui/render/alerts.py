@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from dfmon.model.snapshot import Alert
-from dfmon.tui.layout import Rect
-from dfmon.tui.render.box import bordered_panel, inner_size
+from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.formatting import (
     Row,
     Run,
@@ -39,7 +38,7 @@ def alerts(frame: Frame, rect: Rect) -> list[Row]:
     items = frame.alerts
     if frame.view.zoom:
         first = min(frame.view.scroll, max(0, len(items) - height))
-        body = [_alert_row(frame, a, width) for a in items[first : first + height]] or [((" none", "dim"),)]
+        body = alert_rows(frame, width)[first : first + height] or [((" none", "dim"),)]
         return bordered_panel(rect, title, body, focus=focus)
     caveat: Run = (f"{CAVEAT} ", "caveat")
     if width < 150:
@@ -55,6 +54,11 @@ def alerts(frame: Frame, rect: Rect) -> list[Row]:
     right_cells = [*cells[height:], justify((), [caveat], width - left_width)]
     rows = [(*a, *fit(b, width - left_width)) for a, b in zip(cells[:height], right_cells, strict=True)]
     return bordered_panel(rect, title, rows, focus=focus)
+
+
+def alert_rows(frame: Frame, width: int) -> list[Row]:
+    """All alerts, newest first."""
+    return [_alert_row(frame, alert, width) for alert in frame.alerts]
 
 
 def _single_row(frame: Frame, width: int, focus: bool) -> Row:

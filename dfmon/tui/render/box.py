@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
-from dfmon.tui.layout import Rect
 from dfmon.tui.render.formatting import Row, Run, fit, row_width
+
+Edge = Literal["none", "rule", "divided", "box"]
+
+
+class Rect(NamedTuple):
+    """Place and kind of border. A "divided" panel ends in the line that parts it from its right neighbour."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    edge: Edge = "none"
 
 
 def inner_size(rect: Rect) -> tuple[int, int]:
@@ -41,12 +53,13 @@ def bordered_panel(
     return [(*top, (joint, "edge")), *((*row, ("│", "edge")) for row in rows)]
 
 
-def scroll_window(rows: Sequence[Row], height: int, scroll: int) -> tuple[Sequence[Row], str]:
-    """The rows in sight, and where they are when that is not all of them."""
-    if len(rows) <= height:
-        return rows, ""
+def scrolled_panel(rect: Rect, title: str, rows: Sequence[Row], scroll: int) -> list[Row]:
+    """Lines under a title that shows their place where they do not all fit."""
+    height = inner_size(rect)[1]
     first = max(0, min(scroll, len(rows) - height))
-    return rows[first : first + height], f"   {first + 1}-{first + height} of {len(rows)}, j k"
+    position_text = f"   {first + 1}-{first + height} of {len(rows)}, j k" if len(rows) > height else ""
+    head = [(title, "title"), (f"  esc closes{position_text}", "dim")]
+    return bordered_panel(rect, head, rows[first : first + height], focus=False)
 
 
 def _edge_with_runs(runs: Sequence[Run], width: int, edge_style: str, right: bool = False) -> list[Run]:

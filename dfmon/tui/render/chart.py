@@ -12,9 +12,8 @@ from typing import Final
 
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.model.units import DAY, HOUR, MINUTE, SECOND, expiry_label
-from dfmon.tui.layout import Rect
 from dfmon.tui.metric_series import rows_since
-from dfmon.tui.render.box import bordered_panel, inner_size
+from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.formatting import (
     Row,
     Run,

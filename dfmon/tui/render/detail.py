@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dfmon.tui.layout import Rect
-from dfmon.tui.render.box import bordered_panel, inner_size
+from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.formatting import (
     Row,
     Run,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from dfmon.model.snapshot import Feed
-from dfmon.tui.layout import Rect
-from dfmon.tui.render.box import bordered_panel, inner_size, scroll_window
+from dfmon.tui.render.feed_status import backfill_runs, feed_health
 from dfmon.tui.render.formatting import (
     Row,
     Run,
@@ -18,25 +17,13 @@ from dfmon.tui.render.formatting import (
     row_width,
 )
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.status_line import backfill_runs, feed_health
-
-
-def feeds(frame: Frame, rect: Rect) -> list[Row]:
-    """The sheet at any size; what does not fit is scrolled to."""
-    width, height = inner_size(rect)
-    title: list[Run] = [("FEEDS AND HEALTH", "title")]
-    if frame.latest_snapshot is None:
-        return bordered_panel(rect, title, [(), ((f"  {frame.waiting_text()}", "dim"),)], focus=False)
-    rows = feed_rows(frame, width)
-    visible, position_text = scroll_window(rows, height, frame.view.scroll)
-    return bordered_panel(rect, [*title, (position_text, "dim")], visible, focus=False)
 
 
 def feed_rows(frame: Frame, width: int) -> list[Row]:
     """All lines of the sheet: each connection with its whole note, the pipeline, and every reason for a gap."""
     snapshot = frame.latest_snapshot
     if snapshot is None:
-        return []
+        return [(), ((f"  {frame.waiting_text()}", "dim"),)]
     name = min(30, max(16, max((len(f.name) for f in snapshot.feeds), default=0) + 1))
     head = f" {'FEED':<{name}} STATE         AGE LAG ms    FRAMES  REJ RECON  NOTE"
     body: list[Row] = [fit(((head, "head"),), width)]

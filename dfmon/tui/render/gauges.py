@@ -9,9 +9,8 @@ from typing import Final
 
 from dfmon.model.snapshot import FlowSnapshot, Metric
 from dfmon.model.units import MINUTE
-from dfmon.tui.layout import Rect
 from dfmon.tui.metric_series import rows_since
-from dfmon.tui.render.box import bordered_panel, inner_size
+from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.chart import bin_values
 from dfmon.tui.render.formatting import (
     Row,

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dfmon.model.snapshot import HeatMap
-from dfmon.tui.layout import HEATMAP_CELL_WIDTH, Rect
-from dfmon.tui.render.box import bordered_panel, inner_size
+from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.formatting import (
     Row,
     Run,
@@ -30,6 +29,7 @@ from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.plot import nice_number
 from dfmon.tui.view import METRICS, View
 
+CELL_WIDTH: Final = 8  # of a column inside a box; the columns of strikes and sums are as wide
 Cells = Sequence[float | None]
 METRIC_UNITS: Final = {
     "ngi": "$M per +1%",
@@ -147,7 +147,7 @@ def heatmap(frame: Frame, rect: Rect) -> list[Row]:
     if grid is None:
         message = frame.waiting_text() if frame.snapshot is None else "no options listed yet"
         return bordered_panel(rect, title, [(), ((f"  {message}", "dim"),)], focus=focus, joint="┼")
-    cell_width = HEATMAP_CELL_WIDTH if rect.edge == "box" or width >= 110 else 7 if view.zoom else 6
+    cell_width = CELL_WIDTH if rect.edge == "box" or width >= 110 else 7 if view.zoom else 6
     label_width = max(8, cell_width)
     sum_width = cell_width if cell_width > 6 else 5
     footer_rows = 2 if view.zoom else 0

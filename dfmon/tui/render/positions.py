@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from dfmon.model.snapshot import ExpiryRow, FlowSnapshot, Positions
-from dfmon.tui.layout import Rect
-from dfmon.tui.render.box import bordered_panel, inner_size
+from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.formatting import (
     NOT_AVAILABLE,
     Row,

@@ -9,8 +9,7 @@ import math
 from bisect import bisect_left
 
 from dfmon.model.snapshot import FlowSnapshot, Profile
-from dfmon.tui.layout import Rect
-from dfmon.tui.render.box import bordered_panel, inner_size
+from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.formatting import Row, Run, cell_text, fit, format_level, format_signed, format_usd
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap import current_grid, visible_rows

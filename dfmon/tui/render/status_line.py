@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from dfmon.engine.hub import BackfillProgress
-from dfmon.model.snapshot import Feed
-from dfmon.tui.actions import footer_entries
+from dfmon.tui.actions import PANEL_GROUPS, Action, is_available
 from dfmon.tui.layout import MIN_HEIGHT, MIN_WIDTH
+from dfmon.tui.render.feed_status import backfill_runs, feed_runs, worst_feed_by_venue, worst_feed_runs
 from dfmon.tui.render.formatting import (
     Row,
     Run,
@@ -15,7 +12,6 @@ from dfmon.tui.render.formatting import (
     coverage_run,
     fit,
     format_bytes,
-    format_duration,
     format_percent,
     format_price,
     format_time,
@@ -25,80 +21,8 @@ from dfmon.tui.render.formatting import (
 )
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.strip import flip_runs, mode_runs, speed_text
-
-SLOW_FEED_AGE_S: Final = 5.0
-
-
-def feed_health(feed: Feed) -> tuple[str, str, str]:
-    """Glyph, style and word of a feed; no word when all is well."""
-    if feed.state == "live":
-        if feed.age_s is not None and feed.age_s > SLOW_FEED_AGE_S:
-            return "◐", "warn", "slow"
-        return "●", "ok", ""
-    if feed.state in {"connecting", "syncing"}:
-        return "◐", "warn", feed.state
-    return "○", "bad", cell_text(feed.state, 12)
-
-
-def worst_feed_by_venue(feeds: tuple[Feed, ...]) -> list[tuple[str, Feed]]:
-    """One feed per venue, the worst: a venue is the first word of a feed's name."""
-    worst_feeds: dict[str, Feed] = {}
-    rank = {"●": 0, "◐": 1, "○": 2}
-    for feed in feeds:
-        name = cell_text(feed.name, 24).replace(".", " ").replace(":", " ").replace("/", " ").split(" ")[0] or "?"
-        current_worst = worst_feeds.get(name)
-        if current_worst is None or (rank[feed_health(feed)[0]], feed.age_s or 0.0) > (
-            rank[feed_health(current_worst)[0]],
-            current_worst.age_s or 0.0,
-        ):
-            worst_feeds[name] = feed
-    return list(worst_feeds.items())
-
-
-def feed_runs(name: str, feed: Feed) -> tuple[Run, ...]:
-    glyph, style, status = feed_health(feed)
-    age = "" if feed.age_s is None else f" {format_duration(feed.age_s)}"
-    return (
-        (f"{name[:10]} ", "text"),
-        (glyph, style),
-        (age if status != "down" else "", "dim"),
-        (f" {status}" if status else "", style),
-    )
-
-
-def worst_feed_runs(venue_feeds: list[tuple[str, Feed]]) -> tuple[Run, ...]:
-    """All venues in few cells: the one that is worst off, and how many others there are."""
-    rank = {"●": 0, "◐": 1, "○": 2}
-    name, feed = max(venue_feeds, key=lambda item: (rank[feed_health(item[1])[0]], item[1].age_s or 0.0))
-    others_text = f" +{len(venue_feeds) - 1}" if len(venue_feeds) > 1 else ""
-    return (*feed_runs(name, feed), (others_text, "dim"))
-
-
-def backfill_runs(progress: BackfillProgress | None, is_wide: bool = True) -> tuple[Run, ...]:
-    """`backfill 412/1,852 · 31 k prints · 3 min left` while one runs; nothing when it is done or none does."""
-    if progress is None or progress.done >= progress.total > 0:
-        return ()
-    p = progress
-    done: Run = (f"backfill {p.done:,}/{p.total:,}", "strong")
-    if p.error:
-        return done, (f" · {truncate(cell_text(p.error, 300), 120 if is_wide else 24)}", "warn")
-    count = (
-        f"{p.prints / 1e6:.1f} M"
-        if p.prints >= 999_500
-        else f"{p.prints / 1e3:.0f} k"
-        if p.prints >= 9_950
-        else f"{p.prints:,}"
-    )
-    rate = f", {p.prints_per_s:,.0f}/s" if is_wide and p.prints_per_s > 0 else ""
-    return done, (f" · {count} prints{rate}{_time_left(p.eta_s)}", "dim")
-
-
-def _time_left(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    if seconds < 90:
-        return f" · {max(1, seconds):.0f} s left"
-    return f" · {seconds / 60:.0f} min left" if seconds < 5400 else f" · {seconds / 3600:.1f} h left"
+from dfmon.tui.sheets import ACTIONS, covers_panels
+from dfmon.tui.view import View
 
 
 def status_line(frame: Frame, width: int) -> list[Row]:
@@ -160,12 +84,22 @@ def footer_line(frame: Frame, width: int) -> list[Row]:
     """The footer, from the action table: the ranked ones that work here and fit. A prompt takes its place."""
     if frame.view.prompt:
         return [_prompt_row(frame, width)]
-    runs: list[Run] = [(" ", "text")]
-    parts: list[tuple[int, tuple[Run, ...]]] = []
-    for rank, key, text in footer_entries(frame.mode, frame.view.sheet, frame.view.zoom):
-        parts.append((rank, ((key, "key"), (f" {text}", "dim"))))
-    runs += join_by_priority(parts, width - 2, 3 if width >= 120 else 2)
-    return [fit(runs, width)]
+    actions = sorted(footer_actions(frame.mode, frame.view), key=lambda action: action.footer_rank)
+    parts = [(a.footer_rank, ((a.key_label, "key"), (f" {a.footer_label}", "dim"))) for a in actions]
+    return [fit(((" ", "text"), *join_by_priority(parts, width - 2, 3 if width >= 120 else 2)), width)]
+
+
+def footer_actions(mode: str, view: View) -> list[Action]:
+    """The actions of the footer that do something now, in the order of the table."""
+    can_go_back, panels_hidden = bool(view.sheet) or view.zoom, covers_panels(view.sheet)
+    return [
+        action
+        for action in ACTIONS
+        if action.footer_rank
+        and is_available(action, mode, view.sheet)
+        and (action.id != "app.back" or can_go_back)
+        and not (panels_hidden and action.group in PANEL_GROUPS)
+    ]
 
 
 def _prompt_row(frame: Frame, width: int) -> Row:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from dfmon.model.snapshot import TapeRow
 from dfmon.model.units import MINUTE
-from dfmon.tui.layout import Rect
-from dfmon.tui.render.box import bordered_panel, inner_size
+from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.formatting import (
     Row,
     Run,
@@ -22,8 +19,6 @@ from dfmon.tui.render.formatting import (
     truncate,
 )
 from dfmon.tui.render.frame import Frame
-
-HEADER_AND_SUMMARY_ROWS: Final = 2  # head and summary of the zoomed list
 
 
 def filtered_prints(frame: Frame) -> list[TapeRow]:
@@ -65,6 +60,13 @@ def tape(frame: Frame, rect: Rect) -> list[Row]:
         body = [((" ", "text"), *row) for row in body[:-1]] + body[-1:]
     foot = [*_summary_runs(frame, rows, 0)[: 2 if width >= 40 else 1], (" ─", "edge")] if rect.edge == "box" else ()
     return bordered_panel(rect, title, body, focus=focus, foot=foot)
+
+
+def tape_rows(frame: Frame, width: int) -> list[Row]:
+    """The zoomed list with nothing left out: header, prints, summary."""
+    rows = filtered_prints(frame)
+    summary = _summary_runs(frame, rows, 0) if rows else ()
+    return [((_header_text(width), "head"),), *(_print_row(row, width) for row in rows), tuple(summary)]
 
 
 def _header_text(width: int) -> str:

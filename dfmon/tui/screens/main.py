@@ -13,40 +13,20 @@ from textual.binding import Binding, BindingType
 from textual.events import Key, Resize
 from textual.screen import Screen
 
-from dfmon.tui.actions import ACTIONS
-from dfmon.tui.layout import Layout, Rect, layout
+from dfmon.tui.layout import Layout, layout
 from dfmon.tui.palette import Appearance
-from dfmon.tui.render.alerts import alerts
-from dfmon.tui.render.chart import chart
-from dfmon.tui.render.detail import detail
-from dfmon.tui.render.feeds import feeds
+from dfmon.tui.render.box import Rect
 from dfmon.tui.render.formatting import Row, fit
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.gauges import gauges
-from dfmon.tui.render.heatmap import heatmap
-from dfmon.tui.render.help import help_sheet
-from dfmon.tui.render.positions import positions
-from dfmon.tui.render.profile import profile
 from dfmon.tui.render.status_line import footer_line, small_screen, status_line
 from dfmon.tui.render.strip import banner, strip
-from dfmon.tui.render.tape import tape
 from dfmon.tui.row_grid import RowGrid
-
-Renderer = Callable[[Frame, Rect], list[Row]]
+from dfmon.tui.sheets import ACTIONS, SPECS_BY_NAME, Renderer
 
 RENDERERS: Final[dict[str, Renderer]] = {
     "strip": lambda frame, rect: strip(frame, rect.width),
     "banner": lambda frame, rect: banner(frame, rect.width),
-    "chart": chart,
-    "gauges": gauges,
-    "heatmap": heatmap,
-    "profile": profile,
-    "tape": tape,
-    "detail": detail,
-    "alerts": alerts,
-    "help": help_sheet,
-    "feeds": feeds,
-    "positions": positions,
+    **{name: spec.draw for name, spec in SPECS_BY_NAME.items()},
     "state": lambda frame, rect: status_line(frame, rect.width),
     "keys": lambda frame, rect: footer_line(frame, rect.width),
     "small": lambda frame, rect: small_screen(frame, rect.width, rect.height),

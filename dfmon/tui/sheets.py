@@ -1,0 +1,164 @@
+"""The one table of what the screen can show: the panels of the main screen, and the sheets that open over it.
+
+Layout, key bindings, footer, help, command palette, scrolling and filters read it. A new sheet is a file in `render/`
+and a row of `SHEETS`; docs/howto/add-a-panel.md walks through one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from dfmon.tui.actions import CONTEXT_ACTIONS, SCREEN_ACTIONS, Action, focus_action
+from dfmon.tui.filters import ListName
+from dfmon.tui.render.alerts import alert_rows, alerts
+from dfmon.tui.render.box import Rect, inner_size, scrolled_panel
+from dfmon.tui.render.chart import chart
+from dfmon.tui.render.detail import detail
+from dfmon.tui.render.feeds import feed_rows
+from dfmon.tui.render.formatting import Row
+from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.gauges import gauges
+from dfmon.tui.render.heatmap import heatmap
+from dfmon.tui.render.help import help_rows
+from dfmon.tui.render.positions import positions
+from dfmon.tui.render.profile import profile
+from dfmon.tui.render.tape import tape, tape_rows
+from dfmon.tui.view import View
+
+Renderer = Callable[[Frame, Rect], list[Row]]
+LineSource = Callable[[Frame, int], list[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class SheetSpec:
+    """A panel or a sheet.
+
+    `title` heads the sheet and names its action; `explanation` is the first line of help while it is in front.
+    `lines` returns every line at a width: they scroll, and without a `render` they are the sheet.
+    `list_name` is the list that `/` filters. `replaces` is the one panel that a sheet covers; "" for all of them.
+    `min_size` is the smallest terminal, columns and rows, that shows the sheet.
+    """
+
+    name: str
+    title: str
+    explanation: str
+    render: Renderer | None = None
+    lines: LineSource | None = None
+    key: str = ""
+    footer_rank: int = 15
+    list_name: ListName | None = None
+    replaces: str = ""
+    min_size: tuple[int, int] = (40, 10)
+
+    @property
+    def action(self) -> Action:
+        """The action that opens and closes the sheet, for a sheet with a key."""
+        return Action(
+            f"app.{self.name}", (self.key,), self.key, self.title, self.title.lower(), "SHEETS",
+            footer_rank=self.footer_rank, footer_label=self.name,
+        )  # fmt: skip
+
+    def draw(self, frame: Frame, rect: Rect) -> list[Row]:
+        """The rows that fill `rect`."""
+        if self.render is not None:
+            return self.render(frame, rect)
+        rows = self.lines(frame, inner_size(rect)[0]) if self.lines is not None else []
+        return scrolled_panel(rect, self.title.upper(), rows, frame.view.scroll)
+
+
+def _help_lines(frame: Frame, width: int) -> list[Row]:
+    """The help lists the actions of this table, so it reads the table when it is drawn."""
+    return help_rows(SPECS_BY_NAME[frame.view.sheet_under_help or frame.view.panel].explanation, ACTIONS, width)
+
+
+# Numbered from 1 on screen. Their places on the main screen are in `layout`.
+PANELS: Final = (
+    SheetSpec(
+        "chart",
+        "Spot against flip",
+        "Spot against the flip: the price where dealers' net gamma turns.",
+        chart,
+    ),
+    SheetSpec(
+        "heatmap",
+        "Heat-map",
+        "NGI: USD of delta dealers gain per +1%. Positive: they sell a rise; negative: buy it.",
+        heatmap,
+    ),
+    SheetSpec(
+        "gauges",
+        "Gauges",
+        "HPP: hedge pressure. Positive: dealers must sell. psi: NGI over market depth.",
+        gauges,
+    ),
+    SheetSpec(
+        "tape",
+        "Flow tape",
+        "Side is the taker's. GAMMA: change of the dealers' NGI, taker a customer.",
+        tape,
+        lines=tape_rows,
+        list_name="tape",
+    ),
+    SheetSpec(
+        "profile",
+        "Gamma profile",
+        "Net gamma if spot were elsewhere. Left of 0 dealers amplify, right of 0 they damp.",
+        profile,
+    ),
+    SheetSpec(
+        "alerts",
+        "Alerts",
+        "SCENE: the scenario changed. FLIP: spot crossed the flip. FEED: data lost or back.",
+        alerts,
+        lines=alert_rows,
+    ),
+)
+
+SHEETS: Final = (
+    SheetSpec("help", "Help", "", lines=_help_lines, key="?", footer_rank=2, min_size=(1, 1)),
+    SheetSpec(
+        "positions",
+        "Dealer positions",
+        "NET: coins dealers hold, + long. P(LONG): in how many members of the ensemble they are.",
+        positions,
+        key="d",
+        footer_rank=6,
+        list_name="positions",
+    ),
+    SheetSpec(
+        "feeds",
+        "Feeds and health",
+        "Can the screen be believed: what each connection delivers, and why a number is missing.",
+        lines=feed_rows,
+        key="f",
+        footer_rank=10,
+    ),
+    SheetSpec("detail", "Detail of the cell", "", detail, replaces="tape"),
+)
+
+SPECS_BY_NAME: Final = {spec.name: spec for spec in (*PANELS, *SHEETS)}
+
+ACTIONS: Final[tuple[Action, ...]] = (
+    *(spec.action for spec in SHEETS if spec.key),
+    *SCREEN_ACTIONS,
+    *(focus_action(number, spec.title) for number, spec in enumerate(PANELS, start=1)),
+    *CONTEXT_ACTIONS,
+)
+ACTIONS_BY_ID: Final = {action.id: action for action in ACTIONS}
+
+
+def covers_panels(sheet: str) -> bool:
+    """Whether the sheet of this name is open in the place of all panels."""
+    return sheet in SPECS_BY_NAME and not SPECS_BY_NAME[sheet].replaces
+
+
+def front_sheet(view: View) -> SheetSpec:
+    """The sheet over the panels, else the panel in focus."""
+    return SPECS_BY_NAME[view.sheet if covers_panels(view.sheet) else view.panel]
+
+
+def filtered_list(view: View) -> ListName:
+    """The list that a filter means: that of the sheet in front, else the tape."""
+    return front_sheet(view).list_name or "tape"
