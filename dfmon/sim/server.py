@@ -87,10 +87,16 @@ class SimAddresses:
 class SimServer:
     """The venues, their sockets and the task that moves the market."""
 
-    def __init__(self, config: SimConfig | None = None, faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        config: SimConfig | None = None,
+        faults: Faults | None = None,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         self.config = config or SimConfig()
         self.faults = faults or msgspec.structs.replace(self.config.faults)  # a config may be used twice
-        self._started_ns = time.monotonic_ns()  # before the market is built, or its clock would lag by that
+        self._monotonic_ns = monotonic_ns
+        self._started_ns = monotonic_ns()  # before the market is built, or its clock would lag by that
         start_ns = time.time_ns() if self.config.start_ns is None else self.config.start_ns
         self.market = SimulatedMarket(self.config.seed, start_ns, self.config.currencies, self.config.history)
         faults, timer_speedup, connection_lifetime_s = (
@@ -112,7 +118,7 @@ class SimServer:
 
     def clock(self) -> int:
         """Market time, ns since the epoch: wall time since the start, times `speed`, and what the clock is wrong by."""
-        elapsed_ns = int((time.monotonic_ns() - self._started_ns) * self.config.speed)
+        elapsed_ns = int((self._monotonic_ns() - self._started_ns) * self.config.speed)
         return self.market.start_ns + elapsed_ns + int(self.faults.skew_s * SECOND)
 
     async def start(self) -> SimAddresses:

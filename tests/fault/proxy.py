@@ -159,7 +159,7 @@ class Proxy:
 
     async def _while_stalled(self) -> None:
         while self.link.stalled:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
 
 
 async def _frame(reader: asyncio.StreamReader) -> bytes:

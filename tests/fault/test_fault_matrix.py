@@ -22,20 +22,21 @@ from dfmon.sim.faults import CloseConnection
 from dfmon.sim.server import SimServer
 from dfmon.venues.health.socket_watchdog import is_non_data
 from tests.fault.paired_sessions import SOURCES, Pair, two_sessions
+from tests.fault.virtual_time import in_virtual_time
 
 Fault = Callable[[Pair], Awaitable[None]]
 
 
 async def latency(pair: Pair) -> None:
     """Every byte of the venue two seconds late."""
-    pair.set_links(latency_s=0.25)
+    pair.set_links(latency_s=2.0)
     await pair.market_time(12.0)
     pair.set_links(latency_s=0.0)
 
 
 async def bandwidth(pair: Pair) -> None:
     """A line that cannot carry what the venues say, so that they wait for us."""
-    pair.set_links(bytes_per_s=60_000.0)
+    pair.set_links(bytes_per_s=5_000.0)
     await pair.market_time(12.0)
     pair.set_links(bytes_per_s=0.0)
 
@@ -262,6 +263,7 @@ async def time_to_heal(pair: Pair) -> float:
 
 
 @pytest.mark.parametrize("name", LINK_FAULTS)
+@in_virtual_time
 async def test_state_is_that_of_a_session_without_the_fault(name: str) -> None:
     fault, heals_s = LINK_FAULTS[name]
     async with two_sessions() as pair:
@@ -272,6 +274,7 @@ async def test_state_is_that_of_a_session_without_the_fault(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXCHANGE_FAULTS)
+@in_virtual_time
 async def test_state_is_that_of_a_session_that_began_afterwards(name: str) -> None:
     fault, heals_s = EXCHANGE_FAULTS[name]
     async with two_sessions() as pair:
@@ -283,6 +286,7 @@ async def test_state_is_that_of_a_session_that_began_afterwards(name: str) -> No
 
 
 @pytest.mark.parametrize("ahead_s", [-2.0, 2.0])
+@in_virtual_time
 async def test_a_wrong_clock_of_ours_changes_nothing_we_know(ahead_s: float) -> None:
     def skewed(server: SimServer) -> Callable[[], int]:
         return lambda: server.clock() + int(ahead_s * SECOND)
