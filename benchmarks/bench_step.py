@@ -64,7 +64,7 @@ class LiveEngine:
         self.frames = [board(name, chain(size, spot)) for name, (size, spot) in SIZES.items()]
         self.states = [FlowState.initial() for _ in self.frames]
         perp = VenueMarket("binance", Market.PERP, 1e5, 3e7, 2.4e9, 1e9, 1e-4, 1e5, 0.5)
-        self.market = MarketFrame((perp,), 0.0, 0.0, 0.0, 0.0)
+        self.market = MarketFrame((perp,), 0.0, 0.0)
 
     def tick(self) -> None:
         self.seq += 1

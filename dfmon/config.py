@@ -20,6 +20,7 @@ from msgspec import Meta
 
 from dfmon.core.exposure.desks import Desk
 from dfmon.core.positions.attribution import Priors
+from dfmon.core.scenario.rules import Thresholds
 from dfmon.core.step import FlowParams
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
@@ -49,6 +50,7 @@ class MarketSection(Section, frozen=True):
     stickiness: Annotated[Literal["strike", "moneyness"], Meta(description="strike or moneyness")] = "strike"
     tick_s: Annotated[float, Meta(ge=0.1, le=60.0, description="seconds from 0.1 to 60")] = 1.0
     warm_coverage: Share = 0.5
+    stale_after_s: Annotated[float, Meta(ge=1.0, le=3600.0, description="seconds from 1 to 3600")] = 30.0
     compiled: Annotated[bool, Meta(description="true or false")] = False
 
 
@@ -82,6 +84,20 @@ class ModelSection(Section, frozen=True):
         Meta(min_length=1, description="SHARE:RATIO:COST of each desk, numbers from 0; shares add up to 1"),
     ] = ("1:1:0",)
     risk_aversion: Annotated[float, Meta(gt=0.0, le=1.0, description="a number above 0 and up to 1")] = 1e-6
+
+
+_THRESHOLDS = Thresholds()
+PositiveShare = Annotated[float, Meta(gt=0.0, le=1.0, description="a share above 0 and up to 1")]
+
+
+class ScenarioSection(Section, frozen=True):
+    """What the scenario rules compare with."""
+
+    gamma_lo: PositiveShare = _THRESHOLDS.gamma_lo
+    gamma_mid: PositiveShare = _THRESHOLDS.gamma_mid
+    gamma_hi: PositiveShare = _THRESHOLDS.gamma_hi
+    liquidations_hi: PositiveShare = _THRESHOLDS.liquidations_hi
+    iv_move_1h: Annotated[float, Meta(gt=0.0, le=50.0, description="points above 0 and up to 50")] = 0.6
 
 
 class DeribitSection(Section, frozen=True):
@@ -159,6 +175,7 @@ class Config(Section, frozen=True):
 
     market: MarketSection = MarketSection()
     model: ModelSection = ModelSection()
+    scenario: ScenarioSection = ScenarioSection()
     deribit: DeribitSection = DeribitSection()
     binance: BinanceSection = BinanceSection()
     okx: OkxSection = OkxSection()
@@ -184,7 +201,7 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
 def flow_params(config: Config) -> FlowParams:
     """What the numbers rest on, from the configuration. Reads the position file if one is named.
 
-    Raises UsageError where shares do not add up to 1.
+    Raises UsageError where shares do not add up to 1, or thresholds do not ascend.
     """
     model, _, file = config.market.positions.partition(":")
     return FlowParams(
@@ -193,6 +210,9 @@ def flow_params(config: Config) -> FlowParams:
         numeraire=config.market.numeraire,
         stickiness=config.market.stickiness,
         warm_coverage=config.market.warm_coverage,
+        stale_after_s=config.market.stale_after_s,
+        iv_move_1h=config.scenario.iv_move_1h,
+        thresholds=_thresholds(config.scenario),
         priors=_priors(config.model),
         venue_share=config.model.venue_share,
         desks=_desks(config.model.desks),
@@ -206,6 +226,13 @@ def _priors(model: ModelSection) -> Priors:
         if isinstance(value, tuple) and (min(value) < 0.0 or not math.isclose(sum(value), 1.0, abs_tol=1e-6)):
             raise UsageError(f"model.{name} is {list(value)}, allowed: {_CLASS_SHARES_HELP}")
     return Priors(**values)
+
+
+def _thresholds(scenario: ScenarioSection) -> Thresholds:
+    low, mid, high = scenario.gamma_lo, scenario.gamma_mid, scenario.gamma_hi
+    if not low <= mid <= high:
+        raise UsageError(f"scenario.gamma_lo, gamma_mid, gamma_hi are {[low, mid, high]}, allowed: ascending shares")
+    return Thresholds(low, mid, high, scenario.liquidations_hi)
 
 
 def _desks(desk_texts: tuple[str, ...]) -> tuple[Desk, ...]:

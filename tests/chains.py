@@ -155,7 +155,7 @@ def market(depth: float = 3e7, volume: float = 2.4e9, **flows: float) -> MarketF
     return MarketFrame((row,), **{**dict.fromkeys(FLOWS, 0.0), **flows})
 
 
-FLOWS = ("long_liquidated_usd", "short_liquidated_usd", "taker_buy_usd", "taker_sell_usd")
+FLOWS = ("long_liquidated_usd", "short_liquidated_usd")
 
 
 def run(

@@ -22,7 +22,7 @@ from dfmon.model.events import (
     MarketTrade,
 )
 from dfmon.model.frames import MarketFrame, VenueMarket
-from dfmon.model.units import HOUR, MINUTE, NAN, SECOND
+from dfmon.model.units import HOUR, NAN, SECOND
 
 DEPTH_RANGE = 0.01  # depth is counted within 1 % of mid
 
@@ -79,9 +79,8 @@ class MarketState:
 
     def __init__(self, underlyings: tuple[str, ...]) -> None:
         self._venues: dict[str, dict[tuple[str, Market], _VenueState]] = {name: {} for name in underlyings}
-        # per underlying: (time, side, usd) of the hour's forced orders, and (minute, buy usd, sell usd) of takers
+        # per underlying: (time, side, usd) of the hour's forced orders
         self._liquidations: dict[str, deque[tuple[int, int, float]]] = {n: deque(maxlen=20_000) for n in underlyings}
-        self._taker_volumes: dict[str, deque[list[float]]] = {name: deque(maxlen=61) for name in underlyings}
         self._apply: dict[type[Event], Callable[[Any, _VenueState, int], None]] = {
             MarketTrade: self._on_trade,
             BookSnapshot: self._on_book_snapshot,
@@ -108,13 +107,9 @@ class MarketState:
             venue.data_ns = recv_ns
         self._apply[type(event)](event, venue, recv_ns)
 
-    def _on_trade(self, event: MarketTrade, venue: _VenueState, recv_ns: int) -> None:
+    @staticmethod
+    def _on_trade(event: MarketTrade, venue: _VenueState, _: int) -> None:
         venue.last = event.price
-        minute, usd = recv_ns // MINUTE, event.price * event.size
-        taker_volumes = self._taker_volumes[event.underlying]
-        if not taker_volumes or taker_volumes[-1][0] < minute:
-            taker_volumes.append([minute, 0.0, 0.0])
-        taker_volumes[-1][1 if event.side > 0 else 2] += usd
 
     @staticmethod
     def _on_book_snapshot(event: BookSnapshot, venue: _VenueState, _: int) -> None:
@@ -151,13 +146,10 @@ class MarketState:
         while pending and pending[0][0] <= ts_ns - HOUR:  # no later tick needs them
             pending.popleft()
         liquidations = [(side, usd) for recv_ns, side, usd in pending if ts_ns - HOUR < recv_ns <= ts_ns]
-        taker_volumes = [row for row in self._taker_volumes[underlying] if row[0] > (ts_ns - HOUR) // MINUTE]
         return MarketFrame(
             markets=rows,
             long_liquidated_usd=sum((usd for side, usd in liquidations if side < 0), 0.0),
             short_liquidated_usd=sum((usd for side, usd in liquidations if side > 0), 0.0),
-            taker_buy_usd=sum((row[1] for row in taker_volumes), 0.0),
-            taker_sell_usd=sum((row[2] for row in taker_volumes), 0.0),
         )
 
     @staticmethod

@@ -137,14 +137,12 @@ class VenueMarket:
 class MarketFrame:
     """Hedging markets of one underlying, ordered by (venue, market).
 
-    Liquidations and taker volumes are sums over the last hour, USD; `long_liquidated_usd` are longs sold out.
+    Liquidations are sums over the last hour, USD; `long_liquidated_usd` are longs sold out.
     """
 
     markets: tuple[VenueMarket, ...]
     long_liquidated_usd: float
     short_liquidated_usd: float
-    taker_buy_usd: float
-    taker_sell_usd: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,14 +25,6 @@ _MAX_LINE_BYTES: Final = 1 << 20
 _CONTRACT_SIZE: Final = cells.NumericColumn("contract_size", 1e9, zero_is_missing=True)
 
 
-def format_of(path: Path) -> BoardFormat | None:
-    """The kind of board `path` holds, None where it is neither. Reads the header only."""
-    try:
-        return _detect_format(_header(path, next(_numbered_lines(path), (1, ""))[1]))
-    except (UsageError, SourceError):
-        return None
-
-
 def rows(path: Path) -> list[BoardRow | BadRow]:
     """Every row, ordered by the time of its board; UsageError or SourceError in one sentence."""
     lines = _numbered_lines(path)

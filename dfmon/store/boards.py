@@ -34,14 +34,6 @@ class RecordedBoard:
     events: tuple[Event, ...]
 
 
-def is_board(path: AnyPath) -> bool:
-    """Whether the content looks like a board: a known header, or any parquet file (`read_boards` then says what it
-    lacks).
-    """
-    file = Path(path)
-    return file.is_file() and (is_parquet(file) or board_csv.format_of(file) is not None)
-
-
 def currencies(path: AnyPath) -> tuple[str, ...]:
     """The underlyings a file holds, sorted."""
     file = _checked_path(path)

@@ -19,7 +19,7 @@ from dfmon.model.units import NAN, SECOND
 from tests.chains import NOW, SPOT, frame, market, path, run, shot, trade_columns
 
 NAIVE, SHORT, FLOW = FlowParams("naive"), FlowParams("short-all"), FlowParams("flow")
-NO_MARKET = MarketFrame((), 0.0, 0.0, 0.0, 0.0)
+NO_MARKET = MarketFrame((), 0.0, 0.0)
 
 
 def nulls(value: Any, path: str = "") -> Iterator[str]:

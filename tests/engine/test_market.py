@@ -12,7 +12,6 @@ from dfmon.model.events import (
     Liquidation,
     Market,
     MarketTicker,
-    MarketTrade,
 )
 from dfmon.model.frames import MarketFrame, VenueMarket
 from dfmon.model.units import HOUR, MINUTE, NAN, SECOND
@@ -144,14 +143,6 @@ def test_hours_of_forced_orders_are_kept_for_one_hour_and_sum_the_same() -> None
             expected = sum(usd for recv_ns, usd in orders if now - 60 * MINUTE < recv_ns)
             assert state.freeze("BTC", now).short_liquidated_usd == expected
             assert len(state._liquidations["BTC"]) <= 240
-
-
-def test_taker_volumes_are_summed_by_side_over_the_hour_before_the_tick() -> None:
-    state = MarketState(("BTC",))
-    for minutes, side, size in ((0, 1, 1.0), (2, -1, 2.0), (30, 1, 4.0), (30, 1, 8.0)):
-        state.apply(MarketTrade(*PERP, NOW, 10.0, size, side), NOW + minutes * MINUTE)
-    frame = state.freeze("BTC", NOW + HOUR + MINUTE)
-    assert (frame.taker_buy_usd, frame.taker_sell_usd) == (120.0, 20.0)
 
 
 def test_markets_of_underlyings_nobody_asked_for_are_passed_over() -> None:

@@ -2,8 +2,8 @@
 
 `LINK_FAULTS` states for each fault within how many venue seconds after its end both sessions know the same: prints of
 every instrument, marks, quotes, open interest, forwards, books and listings. What is polled bounds it from below: book
-summaries every 4 s here, Binance's open interest every 15 s. Taker flow of Binance and OKX during an outage is not
-asked for afterwards and therefore not compared.
+summaries every 4 s here, Binance's open interest every 15 s. Trades of Binance and OKX during an outage are not
+requested afterwards and therefore not compared.
 """
 
 from __future__ import annotations

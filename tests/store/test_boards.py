@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dfmon.model.errors import UsageError
+from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.events import IndexPrice, Listed, ListingComplete, OptionTicker, Rejected
 from dfmon.model.instrument import Instrument, Kind, OptionType, Settlement
 from dfmon.store import boards
@@ -120,13 +120,15 @@ def test_board_without_any_index_has_no_spot(tmp_path: Path) -> None:
     assert events_of_type(Rejected, board.events)[0].what == "index"
 
 
-def test_is_board_looks_at_the_content(tmp_path: Path) -> None:
-    assert boards.is_board(write_board(tmp_path / "x.dfj", [ticker_row()]))
-    assert boards.is_board(write_board(tmp_path / "y.gz", [snapshot_row()]))
+def test_the_content_and_not_the_name_makes_a_board(tmp_path: Path) -> None:
+    assert boards.currencies(write_board(tmp_path / "x.dfj", [ticker_row()])) == ("BTC",)
+    assert boards.currencies(write_board(tmp_path / "y.gz", [snapshot_row()])) == ("BTC",)
     (tmp_path / "n.csv").write_text("a,b\n1,2\n")
     (tmp_path / "empty.csv").write_bytes(b"")
     (tmp_path / "noise.csv.gz").write_bytes(b"\x1f\x8b\xff\xff\xff\xff")
-    assert not any(boards.is_board(tmp_path / name) for name in ("n.csv", "empty.csv", "noise.csv.gz", "none", ""))
+    for name in ("n.csv", "empty.csv", "noise.csv.gz", "none", ""):
+        with pytest.raises(DfmonError):
+            boards.currencies(tmp_path / name)
 
 
 # ---- parquet -----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dfmon.model.errors import UsageError
 from dfmon.model.events import IndexPrice, Listed, OptionTicker, Rejected
 from dfmon.model.units import iso
 from dfmon.store import boards
@@ -40,11 +41,11 @@ def test_recorded_board(name: str, options: dict[str, int], spots: dict[str, flo
     for underlying, spot in spots.items():
         assert events_of_type(IndexPrice, found[underlying].events)[0].price == pytest.approx(spot, rel=1e-6)
     assert not [e for b in found.values() for e in events_of_type(Rejected, b.events)]
-    assert boards.is_board(DATA / name)
 
 
 def test_futures_files_are_no_boards() -> None:
-    assert not boards.is_board(DATA / "deribit_BTC_20260114_futures_raw.csv.gz")
+    with pytest.raises(UsageError):
+        boards.currencies(DATA / "deribit_BTC_20260114_futures_raw.csv.gz")
 
 
 def test_months_of_boards() -> None:

@@ -14,7 +14,7 @@ ROW = VenueMarket("a", Market.PERP, 100.0, 1e6, 1e9, 2e8, 1e-4, 100.0, 0.0)
 
 
 def view(*rows: VenueMarket, depth: RollingWindow = EMPTY, ts_ns: int = NOW) -> MarketView:
-    return market_view(MarketFrame(rows, 0.0, 0.0, 0.0, 0.0), depth, ts_ns)
+    return market_view(MarketFrame(rows, 0.0, 0.0), depth, ts_ns)
 
 
 def test_sums_run_over_all_markets() -> None:
