@@ -1,4 +1,4 @@
-"""What every coroutine that runs until a stop needs: interruptible waits, cancellation, signals, the event loop."""
+"""Shared asyncio helpers: interruptible waits, cancellation, stop signals, the event loop."""
 
 from __future__ import annotations
 

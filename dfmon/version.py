@@ -1,3 +1,3 @@
-"""The version, where everybody can read it without importing the package's public names."""
+"""The version, readable without an import of the public names."""
 
 __version__ = "0.1.0"

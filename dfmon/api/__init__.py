@@ -1,4 +1,4 @@
-"""The Python API for notebooks and other programs; `import dfmon` gives the same names."""
+"""The Python API for notebooks and programs; `import dfmon` gives the same names."""
 
 from dfmon.api.board import Board
 from dfmon.api.functions import exposures, flip, greeks, implied_vol, models, use_compiled

@@ -1,4 +1,4 @@
-"""One tick of one underlying: the previous state and two frames in, the next state and a snapshot out.
+"""One tick of one underlying: state and frames in, next state and snapshot out.
 
 The only place that knows the order of the kernels. Pure: nothing here reads a clock or keeps anything between calls,
 so a recording replayed gives the same snapshots bit for bit.

@@ -1,4 +1,4 @@
-"""A replayed market: the same driver, fed from a recording, a capture or recorded boards, at any speed.
+"""A replayed market: the same driver, fed from a recording, a capture or boards.
 
 Sibling of `dfmon.runtime.live_session`. `sources` says what can be replayed, `timeline` keeps a place in it and goes
 anywhere through checkpoints, `player` paces it into the hub. Records keep their own times; pacing only decides when

@@ -1,0 +1,1 @@
+"""The life of a session: composition, threads, signals, stores and backfill."""

@@ -1,0 +1,1 @@
+"""The simulated exchange: a seeded market behind the venues' own wire protocols."""

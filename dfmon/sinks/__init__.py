@@ -1,0 +1,1 @@
+"""The consumers of snapshots: JSON lines, Redis, REST and plain text."""

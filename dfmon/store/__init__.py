@@ -1,0 +1,1 @@
+"""The files on disk: recordings, history, trades, positions and boards."""

@@ -1,0 +1,1 @@
+"""Roll-ups of the book: NGI, VSS, CHL, VOLG, by strike and by expiry."""

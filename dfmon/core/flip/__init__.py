@@ -1,0 +1,1 @@
+"""The gamma profile over spot, its roots and their bands."""

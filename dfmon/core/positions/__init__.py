@@ -1,0 +1,1 @@
+"""Dealer positions: an ensemble estimated from prints and open interest."""

@@ -1,0 +1,1 @@
+"""The state of the market: moves, liquidity, HPP, the six buckets, alerts."""

@@ -1,0 +1,1 @@
+"""Assembly of the `FlowSnapshot` from what a tick has computed."""
