@@ -1,0 +1,30 @@
+"""A hook of mkdocs: the README and CONTRIBUTING.md become pages of the site, with their links into docs/ adjusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from mkdocs.structure.files import File, Files
+
+ROOT: Final = Path(__file__).parent.parent
+PAGES: Final = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Adds the pages that stand at the top of the repository."""
+    for source, page in PAGES.items():
+        text = (ROOT / source).read_text(encoding="utf-8").replace("](docs/", "](")
+        files.append(File.generated(config, page, content=_link_pages(text)))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Points links out of docs/ to the pages made from these files."""
+    return _link_pages(markdown)
+
+
+def _link_pages(text: str) -> str:
+    for source, page in PAGES.items():
+        text = text.replace(f"](../{source}", f"]({page}").replace(f"]({source}", f"]({page}")
+    return text
