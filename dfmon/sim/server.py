@@ -1,7 +1,7 @@
 """The simulated exchange on loopback: Deribit, Binance and OKX over real sockets, driven by one market clock.
 
-Each venue has one port for websocket and REST; Binance has two, since spot and futures differ by host on the real
-thing. A client only swaps base URLs.
+Each venue has one port for websocket and REST; Binance has two, since spot and futures are separate
+hosts. A client only swaps base URLs.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _MAX_CATCH_UP_NS: Final = (
 
 @dataclass(frozen=True)
 class SimConfig:
-    """What to simulate and where to serve it.
+    """Parameters of the simulation and its addresses.
 
     `port` is the first of four consecutive ones (Deribit, Binance spot, Binance futures, OKX), 0 takes free ones.
-    `start_ns` None starts the market at the present time. `history` scales the tape before the start (15,000 prints).
+    `start_ns` None starts the market at the present time. `history` scales the prints before the start (15,000).
     `timer_speedup` divides the protocols' timers and the publishing interval, for tests;
-    `binance_connection_lifetime_s` is how long Binance keeps a connection, before that division. `faults` is what is
-    wrong from the beginning.
+    `binance_connection_lifetime_s` is how long Binance keeps a connection, before that division. `faults` are the
+    initial ones.
     """
 
     seed: int = 7
@@ -117,7 +117,7 @@ class SimServer:
         self._market_task: asyncio.Task[None] | None = None
 
     def clock(self) -> int:
-        """Market time, ns since the epoch: wall time since the start, times `speed`, and what the clock is wrong by."""
+        """Market time, ns since the epoch: wall time since the start, times `speed`, plus the clock's error."""
         elapsed_ns = int((self._monotonic_ns() - self._started_ns) * self.config.speed)
         return self.market.start_ns + elapsed_ns + int(self.faults.skew_s * SECOND)
 
@@ -213,7 +213,7 @@ def run_child(config: SimConfig) -> int:
     """Serve as a child process: one JSON line of addresses on stdout; ends when stdin does, or on SIGTERM.
 
     The parent holds the other end of stdin, so the child cannot outlive it; each line on it is a JSON object of
-    `Faults` fields to set. An interrupt typed at the terminal reaches both; it is the parent's to act on.
+    `Faults` fields to set. An interrupt typed at the terminal reaches both; the parent handles it.
     """
     faults = msgspec.structs.replace(config.faults)
 

@@ -27,7 +27,7 @@ encode: Final = msgspec.json.Encoder().encode
 
 
 class RestResponse(NamedTuple):
-    """What REST says."""
+    """Status, body and headers of a REST response."""
 
     status: HTTPStatus
     body: bytes
@@ -35,7 +35,7 @@ class RestResponse(NamedTuple):
 
 
 class ClientSession:
-    """One client. `send` never blocks; what the client does not read in time costs it the connection."""
+    """One client. `send` never blocks; a client that reads too slowly is disconnected."""
 
     def __init__(self, ws: ServerConnection, overflow_close: tuple[int, str] = (1008, "connection_too_slow")) -> None:
         self.ws = ws
@@ -60,13 +60,13 @@ class ClientSession:
         self._queue_ready.set()
 
     def close(self, code: int, reason: str, final_frame: bytes | None = None) -> None:
-        """Start the closing handshake; what is still queued is dropped, but for the `final_frame` word."""
+        """Start the closing handshake; what is still queued is dropped, except `final_frame`."""
         if self._close_task is None:
             self._queue.clear()
             self._close_task = asyncio.create_task(self._close(code, reason, final_frame))
 
     def abort(self) -> None:
-        """Drop the connection without a word (the client sees 1006)."""
+        """Drop the connection without a closing handshake (the client sees 1006)."""
         self.ws.transport.abort()
 
     async def _close(self, code: int, reason: str, final_frame: bytes | None) -> None:
@@ -102,7 +102,7 @@ class ClientSession:
 
 
 class Venue(Protocol):
-    """What a server needs to know of a venue."""
+    """The part of a venue that a server calls."""
 
     compression: str | None
     ping_interval: float | None
@@ -117,13 +117,13 @@ class Venue(Protocol):
         """Answer one REST call."""
 
     def error_body(self, status: HTTPStatus) -> bytes:
-        """The body beside a status that says the venue cannot answer."""
+        """The body of an error response of that status."""
 
     def publish(self, tick_number: int, events: MarketEvents) -> None:
-        """Publish what happened; called ten times a second with a running count."""
+        """Publish `events`; called ten times a second with a running count."""
 
     def apply_one_shots(self, one_shots: Faults) -> None:
-        """Deal the blows that are this venue's own."""
+        """Apply the one-shots that concern this venue."""
 
 
 async def start_venue_server(venue: Venue, faults: Faults, host: str, port: int) -> Server:

@@ -1,7 +1,6 @@
-"""Typed decoding shared by the venues: what counts as unreadable, and arrays that survive one bad row.
+"""Typed decoding shared by the venues: the errors of unreadable input, and arrays that survive one bad row.
 
-The decoders of each venue declare what a row looks like; this module says what happens when a row does not look so.
-Before it come the bytes of a frame, after it the venue's own conversion to events.
+The structs of each venue declare its rows; this module handles rows that do not match.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ UNREADABLE: Final = (msgspec.MsgspecError, ValueError, TypeError, OverflowError,
 """Everything a typed decode can raise: bad UTF-8 is a ValueError, deep nesting a RecursionError."""
 
 _MAX_VALUE: Final = 1e15
-_ID_SLOTS: Final = 4_096  # numbers of a market: more than come while two connections overlap
+_ID_SLOTS: Final = 4_096  # per market: more prints than come while two connections overlap
 
 MAX_TIMESTAMP_MS: Final = 9_000_000_000_000
 EpochMs = Annotated[int, Meta(ge=0, le=MAX_TIMESTAMP_MS)]
@@ -30,13 +29,13 @@ NonNegativeFloat = Annotated[float, Meta(ge=0, le=1e15)]
 Level = tuple[NonNegativeFloat, NonNegativeFloat]
 
 TradeNumber = Annotated[int, Meta(ge=0, lt=2**62)]
-"""A number that a venue counts its prints by."""
+"""The number that a venue gives to a print."""
 
 T = TypeVar("T")
 
 
 class RowDecoder(Generic[T]):
-    """An array of rows: decoded in one go, and one by one where a row is bad."""
+    """Decodes an array of rows at once, and one by one where a row is bad."""
 
     def __init__(
         self, source: str, array_decoder: msgspec.json.Decoder[list[T]], row_decoder: msgspec.json.Decoder[T]
@@ -46,7 +45,7 @@ class RowDecoder(Generic[T]):
         self._row_decoder = row_decoder
 
     def decode(self, raw: bytes | msgspec.Raw) -> tuple[list[T], list[Rejected]]:
-        """Good rows in order, and one Rejected for each bad one. Raises where there is no array at all."""
+        """Good rows in order, and one Rejected for each bad one. Raises where it is not an array."""
         try:
             return self._array_decoder.decode(raw), []
         except UNREADABLE:
@@ -67,19 +66,17 @@ _RAW_ROWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class TradeDeduplicator:
-    """Numbers of the newest prints of each market, so that two connections can bring them and each counts once.
+    """Recognises prints that two overlapping connections both bring.
 
-    Numbers of a market rise, so each has a place by its last digits until one comes that is `_ID_SLOTS` higher: the
-    memory of a market is as large from its first print on as it ever gets.
+    Numbers of a market rise, so each has a slot by its last digits until one comes that is `_ID_SLOTS` higher: the
+    memory of a market is constant from its first print on.
     """
 
     def __init__(self) -> None:
         self._seen: dict[str, array[int]] = {}
 
     def is_new(self, market: str, number: int) -> bool:
-        """Whether `number`, a `TradeNumber`, was not given before, as far as is remembered; a print without one (0)
-        is.
-        """
+        """True for a `TradeNumber` not seen before, as far as is remembered, and for 0, a print without a number."""
         seen = self._seen.get(market)
         if seen is None:
             seen = self._seen[market] = array("q", bytes(8 * _ID_SLOTS))
@@ -91,7 +88,7 @@ class TradeDeduplicator:
 
 
 def rejected(source: str, what: str, reason: object) -> Rejected:
-    """A Rejected whose detail is safe to show: an exception's words or a foreign text."""
+    """A Rejected with a detail that is safe to show: an exception's message or a foreign text."""
     if isinstance(reason, BaseException):
         reason = f"{type(reason).__name__}: {reason}"
     return Rejected(source, what, sanitize(str(reason)))
@@ -102,22 +99,22 @@ def ms_to_ns(ms: int) -> int:
 
 
 def or_nan(value: float | None) -> float:
-    """A number the venue may leave out; what is beyond any market is none either."""
+    """A number that may be absent; NaN for that, and for values beyond any market."""
     return value if value is not None and -_MAX_VALUE < value < _MAX_VALUE else NAN
 
 
 def positive_or_nan(value: float | None) -> float:
-    """A number where null, 0.0 and below all mean that there is none: quotes, volatilities, prices of an index."""
+    """A number, NaN for null, 0.0 and below: quotes, volatilities, index prices."""
     return value if value is not None and 0 < value < _MAX_VALUE else NAN
 
 
 def parse_trade_number(text: str) -> int:
-    """A `TradeNumber` written as text; 0 for whatever is none."""
+    """A `TradeNumber` written as text; 0 for anything else."""
     return int(text) if text.isdecimal() and len(text) < 19 else 0
 
 
 def parse_number(text: str) -> float:
-    """A number written as text; "" is none, and so is what is not finite. Raises ValueError for other text."""
+    """A number written as text; NaN for "" and for what is not finite. Raises ValueError for other text."""
     if not text:
         return NAN
     value = float(text)

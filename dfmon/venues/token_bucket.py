@@ -1,10 +1,10 @@
-"""Token buckets: how often something may be done, where a venue counts. The time is handed in; nobody waits here."""
+"""Token buckets for the rate limits of venues. The caller passes the time and does the waiting."""
 
 from __future__ import annotations
 
 
 class TokenBucket:
-    """`burst` at once, then `rate` a second. Times are seconds of any clock that does not go back."""
+    """`burst` at once, then `rate` a second. Times are seconds of a monotonic clock."""
 
     def __init__(self, rate: float, burst: float = 1.0) -> None:
         self._rate, self._burst = rate, burst
@@ -12,14 +12,14 @@ class TokenBucket:
         self._updated_s: float | None = None
 
     def reserve(self, now_s: float, cost: float = 1.0) -> float:
-        """Reserve a turn, however far away; the seconds until it comes."""
+        """Reserves `cost` tokens. Returns the seconds until they are available."""
         self._refill(now_s)
         self._tokens -= cost
         deficit_tokens = min(cost, self._burst) - (self._tokens + cost)
         return max(0.0, deficit_tokens) / self._rate
 
     def try_acquire(self, now_s: float, cost: float = 1.0) -> bool:
-        """Take a turn if it is there now."""
+        """Takes `cost` tokens if they are available now; false if not."""
         self._refill(now_s)
         if self._tokens < cost:
             return False

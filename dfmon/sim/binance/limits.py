@@ -31,7 +31,7 @@ class MessageRateLimit:
 
 
 class RequestWeightLimit:
-    """The weight one address has used in this minute: 429 above the limit, 418 for who goes on regardless."""
+    """The weight one address has used in this minute: 429 above the limit, then 418 for a client that continues."""
 
     def __init__(self, *, futures: bool, timer_speedup: float) -> None:
         self._futures, self._timer_speedup = futures, timer_speedup
@@ -57,7 +57,7 @@ class RequestWeightLimit:
         return HTTPStatus.TOO_MANY_REQUESTS, self._window_start + _WINDOW_S / self._timer_speedup - now
 
     def request_weight(self, method: str, query: Mapping[str, str]) -> int:
-        """What a call costs."""
+        """The request weight of a call."""
         limit = query.get("limit", "")
         rows = int(limit) if limit.isdecimal() else 500
         if method == "depth":

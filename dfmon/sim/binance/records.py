@@ -1,4 +1,4 @@
-"""Binance's records: how tickers, marks, books and forced orders look on the wire, for spot and USD-M futures.
+"""Binance's wire records of tickers, marks, books and forced orders, for spot and USD-M futures.
 
 Prices and sizes are strings, times ms integers. Order-book ids are ten per book version: an event covers a range of ids
 and a REST snapshot lies inside the next one, as on the venue.

@@ -1,4 +1,4 @@
-"""What each Binance stream says, for spot and USD-M futures. `binance_records` makes the payloads."""
+"""Binance's streams, for spot and USD-M futures. `records` makes the payloads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MARKET_KINDS: Final = frozenset({"aggTrade", "markPrice", "ticker", "kline", "fo
 
 
 class Stream:
-    """One stream: its update, and every how many 100 ms ticks it runs."""
+    """One stream: its update function, and its interval in ticks of 100 ms."""
 
     def __init__(self, kind: str, interval_ticks: int, next_payloads: PayloadBuilder) -> None:
         self.kind, self.interval_ticks, self.next_payloads = kind, interval_ticks, next_payloads
@@ -89,7 +89,7 @@ class StreamFactory:
         self._markets, self._futures = markets, futures
 
     def create_stream(self, name: str) -> Stream | None:
-        """The stream called `name`; unknown ones are None and stay silent."""
+        """The stream called `name`; None for an unknown one, which stays silent."""
         if name == "!forceOrder@arr" and self._futures:
             return Stream("forceOrder", 1, self._force_orders(None))
         match = _STREAM_NAME.fullmatch(name)
@@ -130,7 +130,7 @@ class StreamFactory:
         return None
 
     def _force_orders(self, market: LinearMarket | None) -> PayloadBuilder:
-        """One order per symbol and second at most: the stream is a sample of what is forced out."""
+        """One order per symbol and second at most: the stream is a sample."""
         last_sent_ms: dict[str, int] = {}
 
         def next_payloads(events: MarketEvents, now_ms: int) -> list[Record]:

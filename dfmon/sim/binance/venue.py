@@ -1,6 +1,6 @@
-"""Binance as clients meet it: one server for spot and one for USD-M futures, each with websocket and REST.
+"""Binance's public API: one server for spot and one for USD-M futures, each with websocket and REST.
 
-Futures streams are routed: `/public` carries book data, `/market` the rest, and a stream on the wrong route is acked
+Futures streams are routed: `/public` carries book data, `/market` the rest; a stream on the wrong route is acknowledged
 and silent, as is any unknown stream. The pre-2026 futures paths `/ws` and `/stream` still answer but carry only books.
 """
 
@@ -89,7 +89,7 @@ class BinanceVenue:
     # -- edges ----------------------------------------------------------------------------------------------------
 
     async def serve_client(self, ws: ServerConnection) -> None:
-        """Serve one client until it goes."""
+        """Serve one client until it disconnects."""
         session = BinanceSession(ws, futures=self._futures)
         self.sessions.add(session)
         for name in session.streams:
@@ -102,7 +102,7 @@ class BinanceVenue:
                 self._remove_subscription(session, name)
 
     def publish(self, tick_number: int, events: MarketEvents) -> None:
-        """Publish what is due, and end the connections that are a day old."""
+        """Publish due updates, and close connections that are a day old."""
         now_ms = self._clock() // MILLISECOND
         for name, (stream, subscribers) in self._streams.items():
             if stream is None or tick_number % stream.interval_ticks:
@@ -127,7 +127,7 @@ class BinanceVenue:
             broadcast([session], b'{"stream":"!serverShutdown","data":%s}' % raw if combined else raw)
 
     def get(self, path: str, query: dict[str, str]) -> RestResponse:
-        """REST, weighed; the weight used so far is in a header."""
+        """Serve one REST call; the weight used so far is in a header."""
         prefix, _, endpoint = path.strip("/").partition("/")
         version, _, method = endpoint.partition("/")
         if (prefix, version) != (("fapi", "v1") if self._futures else ("api", "v3")):
@@ -145,7 +145,7 @@ class BinanceVenue:
         return RestResponse(status, body, (used_weight,))
 
     def error_body(self, status: HTTPStatus) -> bytes:
-        """The API's own words for too many requests; else those of the proxy before it."""
+        """The body beside an error status: the API's own for too many requests, else that of the proxy in front."""
         if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT}:
             return _TOO_MANY_REQUESTS
         return f"<html><head><title>{status.value} {status.phrase}</title></head></html>".encode()

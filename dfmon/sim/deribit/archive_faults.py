@@ -1,4 +1,4 @@
-"""Pages of the trade archive as the real one has been seen to serve them when it is not at its best."""
+"""Faulty pages of the trade archive, each of a kind that the real one has served."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _SHUFFLE_RNG: Final = random.Random(20_261_122)
 
 
 def apply_archive_fault(page: list[Record], preceding: list[Record], fault: ArchiveFault) -> tuple[list[Record], bool]:
-    """A page under `fault`, and whether it says that there is more.
+    """Returns the page under `fault`, and its `has_more`.
 
     `preceding` are the rows before it. "unordered" and "strange": rows in any order, some of them outside the window;
-    "repeats": rows come twice; "stops": half a page that says there is more; "empty": no row, and that there is more.
+    "repeats": rows come twice; "stops": half a page with `has_more`; "empty": no row, with `has_more`.
     """
     match fault:
         case "unordered":

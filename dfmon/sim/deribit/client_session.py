@@ -12,7 +12,7 @@ from dfmon.sim.transport import ClientSession
 
 @dataclass(frozen=True, slots=True)
 class CreditPool:
-    """Credits a request costs, credits held at most, credits that come back per second."""
+    """Credits: cost of a request, capacity, refill per second."""
 
     cost: float
     max_credits: float
@@ -38,7 +38,7 @@ class DeribitSession(ClientSession):
 
 
 class RequestCredits:
-    """What one client may still ask. `timer_speedup` speeds up the refill as it does every timer."""
+    """The remaining credits of one client. `timer_speedup` multiplies the refill."""
 
     def __init__(self, now: float, timer_speedup: float, *, websocket: bool) -> None:
         self._timer_speedup = timer_speedup
@@ -47,7 +47,7 @@ class RequestCredits:
         self._balances = {pool: (pool.max_credits, now) for pool in (_DEFAULT_POOL, *self._method_pools.values())}
 
     def consume(self, method: str, now: float) -> bool:
-        """Take the credits of one request; false where they do not suffice."""
+        """Spend the credits of one request; false where they do not suffice."""
         pool = self._method_pools.get(method, _DEFAULT_POOL)
         balance, updated_at = self._balances[pool]
         balance = min(pool.max_credits, balance + (now - updated_at) * pool.refill_per_s * self._timer_speedup)

@@ -1,4 +1,4 @@
-"""The book of one option: a few levels behind the board's quote, whole in a window or as a chain of changes.
+"""The book of one option: a few levels behind the board's quote, as snapshots of the best or as a chain of changes.
 
 `prev_change_id` is 0 after an empty book, as the venue has it.
 """
@@ -47,7 +47,7 @@ class OptionBookTopic(Topic):
         return {"type": "snapshot", **self._head(), "change_id": self._change_id, **dict(zip(("bids", "asks"), sides))}
 
     def next_payloads(self) -> Iterable[object]:
-        """What changed since the last look, chained."""
+        """The changes since the last call, chained."""
         if self._name not in self._currency.board.rows:
             return ()
         previous_sides, current_sides = self._last_sides, self._sides()

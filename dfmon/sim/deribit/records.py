@@ -1,4 +1,4 @@
-"""Deribit's records: how instruments, tickers and summaries look on the wire.
+"""Deribit's wire records of instruments and tickers.
 
 Percent volatilities, coin prices, option amounts in coins, inverse futures' amounts in USD. Empty sides are null in
 book summaries and 0.0 in tickers, as the venue has it.
@@ -28,7 +28,7 @@ from dfmon.sim.market.listing import (
 Record = dict[str, Any]
 
 _FINAL_MINUTES_NS: Final = 5 * MINUTE
-_SETTLEMENT_PERIODS: Final = {"quarter": "month"}  # Deribit knows no quarter
+_SETTLEMENT_PERIODS: Final = {"quarter": "month"}  # Deribit has no period "quarter"
 
 
 def scientific_number(value: float) -> msgspec.Raw:
@@ -37,7 +37,7 @@ def scientific_number(value: float) -> msgspec.Raw:
 
 
 def none_if_nan(value: float) -> float | None:
-    """JSON knows no NaN."""
+    """None for NaN, which JSON lacks."""
     return None if math.isnan(value) else value
 
 
@@ -187,7 +187,7 @@ def future_ticker(currency: CurrencyMarket, market: LinearMarket) -> Record:
     return record
 
 
-# what a ticker says within seconds of its option's delivery
+# the ticker of an option within seconds after its delivery
 EXPIRED_FIELDS: Final[Record] = {
     "estimated_delivery_price": "expired",
     "mark_iv": 250.0,
@@ -199,7 +199,7 @@ EXPIRED_FIELDS: Final[Record] = {
 def underlying_index(market: CurrencyMarket, expiry_slice: ExpirySlice) -> str:
     """The future of the same expiry, a synthetic one where none is listed, the index for the last day.
 
-    In the last minutes the venue names what is synthetic about it.
+    In the last minutes the venue names it "SYN.EXPIRY".
     """
     remaining_ns = expiry_slice.expiry.expiry_ns - market.now_ns
     if remaining_ns <= DAY:

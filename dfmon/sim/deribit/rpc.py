@@ -1,4 +1,4 @@
-"""Deribit's public methods, the same over websocket and REST: parameters in, result out, `RpcError` for the rest."""
+"""Deribit's public methods, the same over websocket and REST: parameters in, result out, or `RpcError`."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class RpcError(Exception):
 
 
 def invalid_params(reason: str, param: str) -> RpcError:
-    """-32602 as Deribit words it."""
+    """Deribit's error -32602."""
     return RpcError(-32602, "Invalid params", {"reason": reason, "param": param})
 
 
 class DeribitMethods:
-    """Answers about the market; sessions and subscriptions live elsewhere."""
+    """The methods that read the market; `venue` has sessions and subscriptions."""
 
     def __init__(self, market: SimulatedMarket, clock: Callable[[], int], faults: Faults) -> None:
         self._market, self._clock, self._faults = market, clock, faults
@@ -133,7 +133,7 @@ class DeribitMethods:
         return rows
 
     def _option_summaries(self, currency: CurrencyMarket) -> list[Record]:
-        """The venue makes its summaries every two seconds, whenever they are asked for."""
+        """Book summaries, recomputed every two seconds as on the venue."""
         slot = currency.now_ns // _SUMMARY_INTERVAL_NS
         cached = self._summary_cache.get(currency.name)
         if cached is None or cached[0] != slot:
@@ -171,7 +171,7 @@ class DeribitMethods:
         return {"index_price": currency.index, "estimated_delivery_price": currency.estimated_delivery}
 
     def _volatility_candles(self, params: Params) -> Record:
-        """Candles of the volatility index; here only the one under way is known."""
+        """Candles of the volatility index; only the current one is simulated."""
         currency = self._market.currencies.get(_string_param(params, "currency"))
         if currency is None or currency.board.quotation is not INVERSE:
             raise invalid_params("invalid currency", "currency")
@@ -234,7 +234,7 @@ class DeribitMethods:
         return {"trades": page, "has_more": has_more}
 
     def _selected_markets(self, params: Params) -> list[CurrencyMarket]:
-        """The markets settled in `currency`; USDT and its like are known but list nothing here."""
+        """The markets settled in `currency`; USDT and other known currencies list nothing here."""
         code = _string_param(params, "currency")
         if code not in SETTLEMENT_CURRENCIES:
             raise invalid_params("invalid currency", "currency")

@@ -1,4 +1,4 @@
-"""Deribit's book summaries: one row an instrument, whole columns at once.
+"""Deribit's book summaries: one row per instrument, computed by column.
 
 Percent volatilities, no greeks, no sizes; an empty side is null, and in a rare row 0.0.
 """
@@ -18,7 +18,7 @@ _ZERO_BID_EVERY: Final = 499
 
 
 def option_summaries(market: CurrencyMarket) -> list[Record]:
-    """`get_book_summary_by_currency kind=option`: whole columns at once."""
+    """Rows of `get_book_summary_by_currency kind=option`."""
     board, ledger = market.board, market.ledger
     now_ms, estimate = market.now_ns // MILLISECOND, market.estimated_delivery
     names = [underlying_index(market, s) for s in board.slices]
@@ -48,7 +48,7 @@ def option_summaries(market: CurrencyMarket) -> list[Record]:
             "last": none_if_nan(last),
             "bid_price": none_if_nan(bid)
             if row % _ZERO_BID_EVERY
-            else (0.0 if math.isnan(bid) else bid),  # a 0.0 for none has been seen
+            else (0.0 if math.isnan(bid) else bid),  # seen on the venue
             "ask_price": none_if_nan(ask),
             "mid_price": none_if_nan(round(0.5 * (bid + ask), 8)),
             "price_change": None,
@@ -68,7 +68,7 @@ def option_summaries(market: CurrencyMarket) -> list[Record]:
 
 
 def future_summary(currency: CurrencyMarket, market: LinearMarket) -> Record:
-    """`get_book_summary_by_currency kind=future` row."""
+    """A row of `get_book_summary_by_currency kind=future`."""
     ticker = future_ticker(currency, market)
     stats = ticker["stats"]
     bid, ask = ticker["best_bid_price"], ticker["best_ask_price"]

@@ -1,6 +1,6 @@
-"""Deribit's channel names and what each of them carries.
+"""Topics by Deribit's channel names.
 
-Names nobody knows have no topic; the session drops them silently, as the venue does.
+An unknown name has no topic; the session drops it silently, as the venue does.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _INTERVAL_TICKS: Final = {"100ms": 1, "agg2": SECOND_TICKS}
 
 
 class TopicFactory:
-    """Channel name to topic."""
+    """Makes the topic of a channel name."""
 
     def __init__(self, market: SimulatedMarket, methods: DeribitMethods, faults: Faults) -> None:
         self._market, self._methods, self._faults = market, methods, faults
@@ -176,7 +176,7 @@ class TopicFactory:
         last: Record | None = None
 
         def build_record() -> Record | None:
-            """The ticker, and after delivery once more with what the venue says of the dead."""
+            """The ticker, and once more after delivery, in the venue's final form."""
             nonlocal last
             record = self._methods.ticker(name)
             if record is None and last is not None:

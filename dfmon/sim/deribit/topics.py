@@ -1,6 +1,6 @@
 """The kinds of Deribit channels: a snapshot for a new subscriber, then updates on change.
 
-A topic lives while somebody listens.
+A topic exists while it has a subscriber.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Topic:
         self.interval_ticks = interval_ticks
 
     def snapshot(self) -> object | None:
-        """What a new subscriber gets at once; most trade-like channels say nothing."""
+        """The payloads that a new subscriber gets at once; none on most trade-like channels."""
         return None
 
     def on_events(self, events: MarketEvents) -> None:
-        """See every tick's events, also between updates."""
+        """Takes the events of every tick, also between updates."""
 
     def next_payloads(self) -> Iterable[object]:
         """The payloads due now."""
@@ -56,7 +56,7 @@ class EventTopic(Topic):
 
 
 class StateTopic(Topic):
-    """A record sent whole whenever anything but its timestamp changed."""
+    """A record sent in full whenever anything but its timestamp changed."""
 
     def __init__(self, build_record: Callable[[], Record | None], interval_ticks: int) -> None:
         super().__init__(interval_ticks)
@@ -75,7 +75,7 @@ class StateTopic(Topic):
 
 
 class IncrementalTopic(StateTopic):
-    """`incremental_ticker`: the whole record once, then only the fields that changed."""
+    """`incremental_ticker`: the full record once, then only the fields that changed."""
 
     def snapshot(self) -> object | None:
         record = self.build_record()
@@ -95,7 +95,7 @@ class IncrementalTopic(StateTopic):
 
 
 class MarkPriceTopic(Topic):
-    """`markprice.options`: the whole chain, then the rows that moved. Here, and only here, iv is a fraction."""
+    """`markprice.options`: the full chain, then the rows that changed. Here, and only here, iv is a fraction."""
 
     def __init__(self, currency: CurrencyMarket) -> None:
         super().__init__(SECOND_TICKS)
@@ -130,7 +130,7 @@ class MarkPriceTopic(Topic):
 
 
 class BookTopic(Topic):
-    """`book.X.100ms`: the whole book, then changes chained by `prev_change_id`."""
+    """`book.X.100ms`: the full book, then changes chained by `prev_change_id`."""
 
     def __init__(self, currency: CurrencyMarket, market: LinearMarket, interval_ticks: int) -> None:
         super().__init__(interval_ticks)
@@ -169,7 +169,7 @@ class BookTopic(Topic):
         }
 
     def _side_actions(self, change: dict[int, float], known: set[int]) -> list[list[Any]]:
-        """One side's actions; `known` are the prices the listeners hold."""
+        """One side's actions; `known` are the prices that subscribers have."""
         rows: list[list[Any]] = []
         for ticks, size in change.items():
             if size:

@@ -1,4 +1,4 @@
-"""Deribit's prints: option legs, futures trades and executed block RFQs, as they look on the wire.
+"""Deribit's wire records of option legs, futures trades and executed block RFQs.
 
 Combos and blocks appear leg by leg; `direction` is the taker's on that very instrument.
 """
@@ -82,7 +82,7 @@ def combo_trade(order: Order, trades: list[OptionTrade], currency: str, seq: int
 def block_rfq_record(order: Order, trades: list[OptionTrade]) -> Record:
     """One executed block RFQ.
 
-    Leg directions describe the structure (a call spread is always buy and sell); `direction` says which way it went.
+    Leg directions describe the structure (a call spread is always buy and sell); `direction` is the taker's.
     """
     first_leg = trades[0]
     return {
@@ -114,5 +114,5 @@ def trade_id(currency: str, number: int) -> str:
 
 
 def direction(side: int) -> str:
-    """The taker's side in Deribit's words."""
+    """The taker's side, "buy" or "sell"."""
     return "buy" if side > 0 else "sell"

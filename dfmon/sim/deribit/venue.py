@@ -1,8 +1,8 @@
-"""Deribit as clients meet it: JSON-RPC 2.0 over websocket with subscriptions and heartbeats, and REST by GET.
+"""Deribit's public API: JSON-RPC 2.0 over websocket with subscriptions and heartbeats, and REST by GET.
 
-Kept on purpose: replies carry usIn/usOut/usDiff/testnet and notifications do not; acks come in another order; unknown
-channels are dropped silently; a second subscription to a channel brings no second snapshot. NOTES.md names the source
-of each behaviour.
+Quirks of the venue: responses carry usIn/usOut/usDiff/testnet and notifications do not; acknowledgements list channels
+in another order; unknown channels are dropped silently; a second subscription to a channel brings no second snapshot.
+NOTES.md names the source of each behaviour.
 """
 
 from __future__ import annotations
@@ -35,13 +35,11 @@ _TEST_REQUEST_TIMEOUT_S: Final = 10.0  # to answer a test_request
 _MAX_CHANNELS: Final = 500  # per call
 _SETTLEMENT_NS: Final = 3 * SECOND  # after 08:00 UTC
 _MAINTENANCE_FRAME: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"platform_state","data":%s}}'
-# answered during the daily settlement and in maintenance, since they say nothing of the market
+# served during the daily settlement and in maintenance: they do not concern the market
 _EXEMPT_METHODS: Final = frozenset(
     {"public/hello", "public/test", "public/get_time", "public/status", "public/set_heartbeat"}
 )
-_ARCHIVE_METHOD_PREFIX: Final = (
-    "public/get_last_trades_by_"  # the archive's host counts for itself, and does not say how
-)
+_ARCHIVE_METHOD_PREFIX: Final = "public/get_last_trades_by_"  # of the archive's host, whose limits are not published
 _TEST_REQUEST_FRAME: Final = b'{"params":{"type":"test_request"},"method":"heartbeat","jsonrpc":"2.0"}'
 
 
@@ -74,7 +72,7 @@ class DeribitVenue:
     # -- edges ----------------------------------------------------------------------------------------------------
 
     async def serve_client(self, ws: ServerConnection) -> None:
-        """Serve one client until it goes."""
+        """Serve one client until it disconnects."""
         session = DeribitSession(ws, self._timer_speedup)
         self.sessions.add(session)
         try:
@@ -101,7 +99,7 @@ class DeribitVenue:
         return RestResponse(HTTPStatus.OK, encode(self._with_timestamps(body, us_in)))
 
     def error_body(self, status: HTTPStatus) -> bytes:
-        """429 has Deribit's own words, anything else is the proxy's in front of it."""
+        """The body beside an error status: Deribit's own for 429, otherwise that of the proxy in front."""
         if status is HTTPStatus.TOO_MANY_REQUESTS:
             return self._error_frame(RpcError(10028, "too_many_requests"), self._clock() // 1_000)
         return f"<html><head><title>{status.value} {status.phrase}</title></head></html>".encode()
@@ -110,7 +108,7 @@ class DeribitVenue:
         """Deribit announces nothing of its own before it closes."""
 
     def publish(self, tick_number: int, events: MarketEvents) -> None:
-        """Publish what is due and look after heartbeats and maintenance."""
+        """Publish due updates, and run heartbeats and maintenance."""
         events = self._drop_prints(events)
         for channel, (topic, subscribers) in list(self._topics.items()):
             topic.on_events(events)
@@ -136,7 +134,7 @@ class DeribitVenue:
         return replace(events, option_trades=events.option_trades[drop_count:])
 
     def _switch_maintenance(self) -> None:
-        """Say that maintenance begins; when it ends the sockets are gone."""
+        """Announce the start of maintenance, and drop every connection at its end."""
         self._in_maintenance = self._faults.maintenance
         _, subscribers = self._topics.get("platform_state", (None, set[DeribitSession]()))
         broadcast(subscribers, _MAINTENANCE_FRAME % encode({"maintenance": self._in_maintenance}))
@@ -192,7 +190,7 @@ class DeribitVenue:
             session.send(_notification(channel, payload))
 
     def _check_available(self, method: str) -> None:
-        """Maintenance and the seconds after 08:00 UTC let nothing through that concerns the market."""
+        """Raises RpcError for market methods during maintenance and in the seconds after 08:00 UTC."""
         if method in _EXEMPT_METHODS:
             return
         if self._faults.maintenance:
@@ -217,7 +215,7 @@ class DeribitVenue:
         return self._add_subscriptions(session, params)[0]
 
     def _add_subscriptions(self, session: DeribitSession, params: Params) -> tuple[list[str], list[tuple[str, object]]]:
-        """The accepted channels, in another order than asked, and the snapshots that follow the ack."""
+        """The accepted channels, in another order than requested, and the snapshots that follow."""
         requested = [channel for channel in _channels(params) if not self._faults.is_refused(channel)]
         topics = {
             channel: entry[0] if (entry := self._topics.get(channel)) else self._topic_factory.create_topic(channel)
@@ -232,7 +230,7 @@ class DeribitVenue:
                 continue
             session.channels.add(channel)
             _, subscribers = self._topics.setdefault(channel, (topic, set()))
-            # bring the others up to the state this snapshot shows, or their change chain would break
+            # send the others the changes up to this snapshot, or their chain would break
             for payload in topic.next_payloads() if subscribers else ():
                 broadcast(subscribers, _notification(channel, payload))
             subscribers.add(session)

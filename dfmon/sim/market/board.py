@@ -1,7 +1,7 @@
 """The option board of one currency: columns of every listed option, repriced once a second.
 
 Marks come from the surface; quotes lie around them, wider in the wings and absent in the deepest ones.
-Prices are in coin (inverse options), volatilities in percent as Deribit prints them, NaN where nobody quotes.
+Prices are in coin (inverse options), volatilities in percent as Deribit prints them, NaN without a quote.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ from dfmon.model.units import DAY, MINUTE
 from dfmon.sim.market.listing import Expiry, OptionContract
 from dfmon.sim.market.surface import FloatArray, GreekColumns, Smile, greeks
 
-IV_CAP: Final = 500.0  # what Deribit prints as ask_iv where nobody offers
+IV_CAP: Final = 500.0  # ask_iv of Deribit without an offer
 _AVERAGING_NS: Final = 30 * MINUTE
 _PULLED_SHARE, _PULLED_NS = 0.4, 2 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
 class Quotation:
-    """How a board quotes: in coin (inverse) or USDC (linear), with a finer tick below `tick_step_price`; `digits` of a
-    mark.
+    """The quotation of a board: in coin (inverse) or USDC (linear), with a finer tick below `tick_step_price`.
 
-    `index_digits` are those of the index and the forwards.
+    `digits` are the decimals of a mark, `index_digits` those of the index and the forwards.
     """
 
     linear: bool = False
@@ -110,7 +109,7 @@ class OptionBoard:
         self._pulled_until = 0
 
     def slice_index(self, row: int) -> int:
-        """Which of `slices` and `forwards` the option belongs to."""
+        """Index of the option's expiry in `slices` and `forwards`."""
         return int(self._slice_indices[row])
 
     @property
@@ -162,7 +161,7 @@ class OptionBoard:
         self.ask_size[resized_rows[12:]] = self._draw_sizes(12)
 
     def pull_quotes(self, now_ns: int) -> None:
-        """Two bids of five are gone for two minutes, as when one large maker leaves."""
+        """Remove two bids of five for two minutes, as when a large maker withdraws."""
         self._pulled = self._rng.random(len(self.contracts)) < _PULLED_SHARE
         self._pulled_until = now_ns + _PULLED_NS
 

@@ -68,5 +68,5 @@ SPECS: Final = {
 
 
 def resolve_board(currency: str) -> str:
-    """The board that is meant by a name: coins without inverse options have a linear board only."""
+    """The board of a name: coins without inverse options have a linear board only."""
     return currency if currency in SPECS else f"{currency}_USDC"

@@ -1,4 +1,4 @@
-"""Everything that trades on one coin: index, options with their true dealer book, futures, and the hedging venues."""
+"""The markets of one coin: index, options with their true dealer book, futures, and the hedging venues."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _CASCADE_DRIFT: Final = 0.6  # of a standard deviation, each step
 
 @dataclass(slots=True)
 class MarketEvents:
-    """What happened since it was last taken; the venues turn it into frames."""
+    """Events since the last drain; the venues turn them into frames."""
 
     option_trades: list[OptionTrade] = field(default_factory=list)
     combos: list[tuple[Order, list[OptionTrade]]] = field(default_factory=list)  # with the prints of their legs
@@ -81,7 +81,7 @@ class CurrencyMarket:
         self._next_instrument_id = 100_000
         self._pending_states: list[
             tuple[int, str, OptionContract]
-        ] = []  # still to be said of delivered series, and when
+        ] = []  # states of delivered series still to be published, and when
         self.delivered: list[OptionContract] = []
         self.combo_trade_counts: dict[str, int] = {}  # traded since the start, with the number of trades
         self._create_board(now_ns)
@@ -120,7 +120,7 @@ class CurrencyMarket:
 
     @property
     def in_averaging_window(self) -> bool:
-        """Whether the half-hour average before 08:00 UTC is running."""
+        """True during the half-hour average before 08:00 UTC."""
         return next_delivery_ns(self.now_ns) - self.now_ns <= AVERAGING_NS
 
     @property
@@ -141,7 +141,7 @@ class CurrencyMarket:
     # -- time -----------------------------------------------------------------------------------------------------
 
     def step(self, now_ns: int, events: MarketEvents) -> None:
-        """One slice of market time; on whole seconds the board is repriced."""
+        """Advance by one step; on whole seconds the board is repriced."""
         self.now_ns = now_ns
         if self._owns_path:
             self.path.step_price(self._cascade_side * _CASCADE_DRIFT if self._cascade_left_s else 0.0)
@@ -208,7 +208,7 @@ class CurrencyMarket:
         self.ledger.update_day_stats(row, price, leg.amount, board.quotation.to_usd(1.0, self.path.price))
         return trade
 
-    # -- blows ----------------------------------------------------------------------------------------------------
+    # -- one-shots ------------------------------------------------------------------------------------------------
 
     def cascade(self, side: int) -> None:
         """Half a minute of forced orders on every perpetual; the price runs ahead of them. `side` +1 or -1."""
@@ -219,7 +219,7 @@ class CurrencyMarket:
         self._roll(self.board.slices[0].expiry.expiry_ns, events)
 
     def list_strike(self, events: MarketEvents) -> None:
-        """One strike more in the nearest monthly series, above all others."""
+        """List one more strike in the nearest monthly series, above all others."""
         expiry_slice = next(s for s in self.board.slices if s.expiry.period in {"month", "quarter"})
         added = self._new_contracts(
             expiry_slice.expiry, [expiry_slice.strikes[-1] + (expiry_slice.strikes[-1] - expiry_slice.strikes[-2])]

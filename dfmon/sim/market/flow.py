@@ -1,4 +1,4 @@
-"""Customer flow in options: who trades, what, which way, how much, and when.
+"""Customer flow in options: segments, instruments, sides, sizes and times.
 
 Yield sellers write calls above the market, hedgers buy puts below it, the impatient buy short-dated calls, volatility
 sellers write the money; arrivals excite each other (Hawkes). Blocks carry about 30 % of the volume, combos about 20 %.
@@ -61,11 +61,11 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is done at once. `structure` names a combo (`CS`, `PS`, `STRD`, `STRG`) or is empty.
+    """Legs that trade together. `structure` names a combo (`CS`, `PS`, `STRD`, `STRG`) or is empty.
 
-    `side` is the taker's side of the structure; a block may have been requested (`rfq`). `party_class` stands behind
-    it, one class for all legs, and `desks` which desk takes and which makes where dealers do: nobody but the ledger
-    learns it.
+    `side` is the taker's side of the structure; a block may have been requested (`rfq`). `party_class` is the
+    class of its parties, one for all legs, and `desks` are the taking and the making desk where dealers trade; both
+    are known to the ledger only.
     """
 
     legs: tuple[Leg, ...]
@@ -97,13 +97,13 @@ class CustomerFlow:
 
     def __init__(self, spec: FlowSpec, rng: np.random.Generator) -> None:
         self._spec, self._rng = spec, rng
-        self._rng_desks = rng.spawn(1)[0]  # whose dealer it was changes nothing that the market shows
+        self._rng_desks = rng.spawn(1)[0]  # apart, so that desks change nothing that the market shows
         self._excited_rate = 0.0
         self._board: OptionBoard | None = None
         self._expiry_choices_by_segment: dict[CustomerSegment, tuple[list[ExpirySlice], list[float]]] = {}
 
     def draw_arrivals(self, seconds: float) -> int:
-        """How many orders come in this slice: a Hawkes process with an exponential kernel."""
+        """Number of orders in this step, by a Hawkes process with an exponential kernel."""
         spec = self._spec
         self._excited_rate *= math.exp(-spec.decay_per_s * seconds)
         n = int(self._rng.poisson((spec.rate + self._excited_rate) * seconds))

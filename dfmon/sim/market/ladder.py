@@ -1,7 +1,7 @@
 """A limit order book as a moving ladder: one price at the touch, then one level every `level_spacing` ticks.
 
 Prices are integer ticks, sizes are coins rounded to the venue's lot. Each step records only the levels it changed,
-so a venue's diff stream costs what changed and not what rests.
+so the cost of a venue's diff stream is that of the changes and not of the book.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The true books behind the simulated open interest: who is long and who is short, per option.
+"""The true books behind the simulated open interest: longs and shorts of customers and dealers, per option.
 
 Four non-negative numbers per instrument. Their invariant is the exchange's own:
 open interest = customer long + dealer long = customer short + dealer short.
@@ -14,7 +14,7 @@ import numpy as np
 
 from dfmon.sim.market.surface import FloatArray
 
-CUSTOMER_TAKES, DEALER_TAKES, AMONG_CUSTOMERS, AMONG_DEALERS = range(4)  # who stands behind a print
+CUSTOMER_TAKES, DEALER_TAKES, AMONG_CUSTOMERS, AMONG_DEALERS = range(4)  # customer or dealer, of taker and maker
 DESKS: Final = (0.50, 0.35, 0.15)  # shares of the dealers' business: fast hedgers, banded ones, those who do not hedge
 _BOOK_ROWS: Final = 2 + 2 * len(DESKS)  # longs and shorts of the customers and of each desk
 _ROW_COUNT: Final = _BOOK_ROWS + 6

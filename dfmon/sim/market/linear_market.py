@@ -41,7 +41,7 @@ class LinearSpec:
 
     @property
     def in_coins(self) -> bool:
-        """Whether Deribit counts this market in coins (linear), not in USD (inverse)."""
+        """True where Deribit counts contracts in coins (linear), false for USD (inverse)."""
         return "_" in self.symbol
 
     @property
@@ -110,7 +110,7 @@ class LinearMarket:
     def step_market(
         self, now_ns: int, index: float, taker_imbalance: float, seconds: float, carry: float = 1.0
     ) -> list[LinearTrade]:
-        """Follow `index * carry`; `taker_imbalance` in [-1, 1] is the way takers are hurrying. Returns the trades."""
+        """Follow `index * carry`; `taker_imbalance` is the takers' net side, in [-1, 1]. Returns the trades."""
         spec = self.spec
         draw = self._rng.standard_normal()
         reversion = seconds / 120.0
@@ -165,7 +165,7 @@ def liquidation_rate(move_sd: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _CoinScale:
-    """How large a coin's markets are against BTC's, and the grids on which they trade."""
+    """The size of a coin's markets relative to BTC's, and their price and lot grids."""
 
     market_scale: float
     activity_scale: float

@@ -1,4 +1,4 @@
-"""Which contracts are listed: Deribit's expiry calendar, strike ladders and names.
+"""The listed contracts: Deribit's expiry calendar, strike ladders and names.
 
 Everything expires at 08:00 UTC. Listed are the next four days, the next four Fridays, the last Fridays of three
 months and of four quarter months; an expiry that qualifies twice belongs to the longer-lived class.
@@ -63,17 +63,17 @@ def base_coin(currency: str) -> str:
 
 
 def settlement_currency(currency: str) -> str:
-    """What a board settles in, which is what Deribit's methods call the currency: `USDC` for `BTC_USDC`."""
+    """The settlement currency of a board, `currency` in Deribit's methods: `USDC` for `BTC_USDC`."""
     return currency.partition("_")[2] or currency
 
 
 def is_linear(currency: str) -> bool:
-    """Whether a board is quoted and settled in USDC."""
+    """True for a board quoted and settled in USDC."""
     return settlement_currency(currency) != currency
 
 
 def format_strike(strike: float) -> str:
-    """A strike as names spell it: the decimal point is a `d`, as in `XRP_USDC-5DEC26-2d125-C`."""
+    """A strike as in names: the decimal point is a `d`, as in `XRP_USDC-5DEC26-2d125-C`."""
     return f"{strike:.4f}".rstrip("0").rstrip(".").replace(".", "d")
 
 

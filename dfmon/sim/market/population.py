@@ -1,4 +1,4 @@
-"""A month of option prints whose true books are known, without an exchange around it: to test estimators against.
+"""A month of option prints with known true books and without an exchange, for tests of estimators.
 
 The customers are those of `flow`: each option is sold or bought by the segments that trade its strike and tenor, so
 customers of one option lean one way and keep leaning. Every print has a latent class (customer takes, dealer takes a
@@ -65,7 +65,7 @@ class PopulationHistory:
         """`column` (interest or customers) of every option as it stood at `day`, zero before its first print."""
         out = np.zeros(self.strike.size)
         end_row = int(np.searchsorted(self.time, day, side="right"))
-        out[self.option[:end_row]] = column[:end_row]  # the last one written stays
+        out[self.option[:end_row]] = column[:end_row]  # the last of repeated rows wins
         return out
 
 
@@ -79,7 +79,7 @@ def simulate_population(
     persistent: bool = True,
     screen: tuple[float, float] | None = None,
 ) -> PopulationHistory:
-    """Lives of `options` options up to `days`; three in four were listed `listed_before_days` days ahead of the watch.
+    """Simulates `options` options up to `days`; three in four were listed `listed_before_days` days ahead of the watch.
 
     `persistent` False lets customers of every option buy and sell alike. `screen` overrides the shares of the first
     two classes of screen and combo prints.

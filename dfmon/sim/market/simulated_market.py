@@ -23,7 +23,7 @@ STEP_NS: Final = 100 * MILLISECOND
 
 
 class SimulatedMarket:
-    """The truth behind the simulated venues."""
+    """The state that the simulated venues publish."""
 
     def __init__(
         self, seed: int, start_ns: int, currencies: Sequence[str] = ("BTC", "ETH"), history: float = 1.0
@@ -50,13 +50,13 @@ class SimulatedMarket:
                 currency.step(self.now_ns, self._events)
 
     def refresh_books(self) -> None:
-        """Let a moment pass in which nothing changes, while the books still speak."""
+        """Repeat the books' touch while nothing else changes."""
         for currency in self.currencies.values():
             for market in (*currency.hedges, *currency.futures.values()):
                 market.book.refresh_touch()
 
     def apply_one_shots(self, one_shots: Faults) -> None:
-        """Deal the blows that change the market itself; they show from the next step on."""
+        """Apply the one-shots that change the market itself; they take effect with the next step."""
         for currency in self.currencies.values():
             if one_shots.pull_quotes:
                 currency.board.pull_quotes(self.now_ns)
@@ -68,7 +68,7 @@ class SimulatedMarket:
                 currency.cascade(one_shots.cascade)
 
     def drain_events(self) -> MarketEvents:
-        """What happened since the last call."""
+        """Returns the events since the last call."""
         events, self._events = self._events, MarketEvents()
         return events
 
@@ -77,13 +77,13 @@ class SimulatedMarket:
         return {m.spec.symbol: m for c in self.currencies.values() for m in c.venue(venue)}
 
     def currency_by_index(self, index: str) -> CurrencyMarket | None:
-        """The board whose index is called so; the USDC indices of BTC and ETH are pegged to the USD ones."""
+        """The board of an index name; the USDC indices of BTC and ETH are pegged to the USD ones."""
         base = index.partition("_")[0].upper()
         boards = [c for c in self.currencies.values() if c.base == base]
         return next((c for c in boards if c.price_index == index), boards[0] if boards else None)
 
     def true_dealer_positions(self, currency: str) -> dict[str, float]:
-        """The true dealer position of every listed option, coins, + long: what an estimator should find."""
+        """The true dealer position of every listed option, coins, + long: the target of an estimator."""
         market = self.currencies[currency]
         position: FloatArray = market.ledger.dealer_position
         return dict(zip(market.board.names, position.tolist()))

@@ -1,4 +1,4 @@
-"""The option tape of one currency: every print since listing, numbered as Deribit numbers them.
+"""The option prints of one currency since listing, numbered as Deribit numbers them.
 
 `trade_seq` counts per instrument, `trade_id` per currency. Prints before the start are drawn from the same customers,
 so the open interest on the board is the outcome of trades a client can fetch.
@@ -46,7 +46,7 @@ class OptionTrade(msgspec.Struct, frozen=True, gc=False):
 
 
 class TradeLog:
-    """Prints in time order, with the order in which each instrument saw them."""
+    """Prints in time order, and by instrument."""
 
     def __init__(self, currency: str, first_number: int) -> None:
         self.currency = currency
@@ -56,7 +56,7 @@ class TradeLog:
         self._by_name: defaultdict[str, list[OptionTrade]] = defaultdict(list)
 
     def append_trade(self, trade: OptionTrade) -> None:
-        """Append one print; the oldest are forgotten beyond a quarter of a million."""
+        """Append one print; the oldest are dropped beyond a quarter of a million."""
         self.trades.append(trade)
         self._times.append(trade.ts_ms)
         self._by_name[trade.name].append(trade)
@@ -124,7 +124,7 @@ def print_leg(
     trade_log: TradeLog, ledger: Ledger, board: OptionBoard, order: Order, leg: Leg,
     ts_ms: int, quote: tuple[float, float, float], index: float, parent_id: int,
 ) -> OptionTrade:  # fmt: skip
-    """Print one leg at `quote` (price, mark, iv), on the tape and in the books."""
+    """Print one leg at `quote` (price, mark, iv), in the log and in the ledger."""
     price, mark, iv = quote
     name = board.names[leg.row]
     previous_price, direction = trade_log.last_price(name)

@@ -1,4 +1,4 @@
-"""One OKX connection with its limits, and one channel with its listeners."""
+"""One OKX connection with its limits, and one channel with its subscribers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_OPERATIONS_PER_HOUR: Final = 480  # per hour and connection
 
 
 class ChannelFeed:
-    """One subscribed channel and who listens."""
+    """A channel and its subscribers."""
 
     def __init__(self, arg: Record, market: LinearMarket | None) -> None:
         self.arg, self.market = arg, market
@@ -41,11 +41,11 @@ class OkxSession(ClientSession):
         super().__init__(ws, overflow_close=(4005, "Write buffer is full"))
         self.connection_id = f"{0xA4D30000 + connection_number:08x}"
         self.channel_keys: set[ChannelKey] = set()
-        self.close_at: float | None = None  # when a notice of the end becomes true
+        self.close_at: float | None = None  # when an announced close is due
         self._operation_times: deque[float] = deque(maxlen=_MAX_OPERATIONS_PER_HOUR)
 
     def try_acquire_operation(self, now: float, timer_speedup: float) -> bool:
-        """Count one subscription or its end: 480 an hour."""
+        """Count one subscribe or unsubscribe operation; false above 480 an hour."""
         if (
             len(self._operation_times) == _MAX_OPERATIONS_PER_HOUR
             and now - self._operation_times[0] < 3_600.0 / timer_speedup

@@ -13,7 +13,7 @@ CONTRACT_COINS: Final = {"BTC": 0.01, "ETH": 0.1, "SOL": 1.0, "XRP": 100.0}
 
 
 def is_swap(market: LinearMarket) -> bool:
-    """Whether the market is a perpetual swap, else spot."""
+    """True for a perpetual swap, false for spot."""
     return market.spec.kind == "perpetual"
 
 
@@ -32,7 +32,7 @@ def size(market: LinearMarket, coins: float, usd: float) -> str:
 
 
 def price(market: LinearMarket, usd: float) -> str:
-    """With the digits of the tick."""
+    """A price with the digits of the tick."""
     return f"{usd:.1f}" if market.spec.tick >= 0.1 else f"{usd:.{market.spec.digits}f}"
 
 
@@ -44,7 +44,7 @@ def level(market: LinearMarket, ticks: int, coins: float) -> list[str]:
 
 
 def book(market: LinearMarket, depth: int) -> Record:
-    """Both sides, best first."""
+    """Levels of both sides, best first."""
     return {
         "asks": [level(market, p, s) for p, s in market.book.top_asks(depth)],
         "bids": [level(market, p, s) for p, s in market.book.top_bids(depth)],

@@ -1,6 +1,6 @@
-"""OKX v5 public as clients meet it: one ack per argument, text ping and pong, books chained by `seqId`, REST by GET.
+"""OKX's public v5 API: one acknowledgement per argument, text ping and pong, books chained by `seqId`, REST by GET.
 
-`checksum` is always 0, as on the venue since June 2026. A connection on which nothing was said for 30 s is closed
+`checksum` is always 0, as on the venue since June 2026. A connection that was idle for 30 s is closed
 with 4004.
 """
 
@@ -26,12 +26,12 @@ from dfmon.sim.transport import ClientSession, RestResponse, broadcast, encode
 
 PATH: Final = "/ws/v5/public"
 _IDLE_TIMEOUT_S: Final = 30.0
-_BOOK_KEEPALIVE_S: Final = 60.0  # a book without change says so
+_BOOK_KEEPALIVE_S: Final = 60.0  # an unchanged book sends an empty update
 _UPGRADE_NOTICE_S: Final = 60.0  # between the notice of a service upgrade and the close
 _SEQUENCE_RESET_STEP: Final = 1_000_000  # by how much the ids of a book fall after maintenance
 _BOOK_DEPTH: Final = 400
 _LIQUIDATIONS_KEY: Final = ("liquidation-orders", "SWAP")
-# ticks of 100 ms between looks; what has not changed since is not sent
+# ticks of 100 ms between updates; unchanged rows are not sent
 _INTERVAL_TICKS: Final = {
     "tickers": 1, "bbo-tbt": 1, "books5": 1, "books": 1, "mark-price": 2, "index-tickers": 1,
     "funding-rate": 300, "open-interest": 30,
@@ -69,7 +69,7 @@ class OkxVenue:
     # -- edges ----------------------------------------------------------------------------------------------------
 
     async def serve_client(self, ws: ServerConnection) -> None:
-        """Serve one client until it goes."""
+        """Serve one client until it disconnects."""
         self._connection_count += 1
         session = OkxSession(ws, self._connection_count)
         if session.path.partition("?")[0] != PATH:
@@ -100,7 +100,7 @@ class OkxVenue:
         return RestResponse(HTTPStatus.OK, encode({"code": "0", "msg": "", "data": rows}))
 
     def error_body(self, status: HTTPStatus) -> bytes:
-        """Too many requests is 50011, anything else 50001: the service is unavailable."""
+        """The body beside an error status: 50011 (too many requests) for 429, otherwise 50001 (service unavailable)."""
         code, text = ("50011", "Too Many Requests") if status == 429 else ("50001", "Service temporarily unavailable")
         return encode({"code": code, "msg": text, "data": []})
 

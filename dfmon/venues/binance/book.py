@@ -1,7 +1,7 @@
-"""The update chain of one Binance book: which differences continue the REST snapshot, and when the chain is broken.
+"""The update chain of one Binance book: a REST snapshot and the differences that continue it.
 
-Differences are kept until a snapshot comes that is not older than the first of them. Spot ids count every change, so
-the next difference starts right after the last; futures ids jump, and each difference names the one before it.
+Differences are buffered until a snapshot comes that is not older than the first of them. Spot ids count every change,
+so the next difference starts right after the last; futures ids jump, and each difference names the one before it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dfmon.model.events import BookLost, BookSnapshot, BookUpdate, Event, Market
 from dfmon.venues.binance.wire import Depth, DepthSnapshot
 from dfmon.venues.decoding import ms_to_ns
 
-_MAX_PENDING: Final = 2_000  # differences kept while a snapshot is under way: some minutes
+_MAX_PENDING: Final = 2_000  # differences buffered while a snapshot is in flight: some minutes
 
 
 class _Continuity(Enum):
-    """How a difference relates to the book."""
+    """Relation of a difference to the book."""
 
     NEXT = auto()
     OLD = auto()
@@ -38,7 +38,7 @@ class DepthSequencer:
         self.wants_snapshot = False
 
     def update(self, diff: Depth) -> list[Event]:
-        """A difference from the stream."""
+        """Takes a difference of the stream."""
         if self._last is None:
             self._pending.append(diff)
             self.wants_snapshot = True
@@ -50,7 +50,7 @@ class DepthSequencer:
         return [self._apply(diff)] if continuity is _Continuity.NEXT else []
 
     def snapshot(self, book: DepthSnapshot) -> list[Event]:
-        """The REST book, and the kept differences that continue it; nothing where it is too old."""
+        """Takes the REST book. Returns the buffered differences that continue it; None where it is too old."""
         if self._last is not None:
             return []
         self._last, self._just_synced = book.lastUpdateId, True
@@ -61,7 +61,7 @@ class DepthSequencer:
             continuity = self._continuity(diff)
             if continuity is _Continuity.GAP:
                 self._restart(diff, *pending)
-                return []  # nothing of this book has been told yet
+                return []  # no event of this book has been emitted yet
             if continuity is _Continuity.NEXT:
                 updates.append(self._apply(diff))
         self.wants_snapshot = False

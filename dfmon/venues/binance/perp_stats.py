@@ -1,7 +1,7 @@
-"""The slow facts of USD-M perpetuals: marks, funding per eight hours, open interest; by REST what no stream tells.
+"""Polled statistics of USD-M perpetuals: marks, funding per eight hours, open interest.
 
-Open interest has no stream. The rate of a stream is per period of the contract, and only REST tells the period. Where
-no websocket is to be had, marks and funding are asked for too.
+Open interest has no stream. The rate of a stream is per period of the contract, and only REST has the period. Where
+there is no websocket, marks and funding are polled too.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ VENUE: Final = "binance"
 _POLL_INTERVAL_S: Final = 15.0
 _FUNDING_INFO_INTERVAL: Final = HOUR  # the venue shortens a period when a rate hits its bound
 _DEFAULT_FUNDING_HOURS: Final = 8.0  # of a contract whose period was never changed
-_EIGHT_HOUR_COINS: Final = ("BTC", "ETH")  # of eight hours; other contracts wait for the venue's word
+_EIGHT_HOUR_COINS: Final = ("BTC", "ETH")  # of eight hours; for other contracts only the venue's own period counts
 
 
 class PerpStats:
-    """`symbols` are underlyings by symbol, lower case. `kinds` are those of the calls whose answers belong here."""
+    """`symbols` are underlyings by symbol, lower case. `kinds` are the kinds of the calls that this class decodes."""
 
     kinds: Final = ("interest", "premium", "periods")
 
@@ -37,7 +37,7 @@ class PerpStats:
         self._next_open_interest_ns = self._next_funding_info_ns = 0
 
     def restart(self, now_ns: int) -> None:
-        """There is a websocket: its first mark price comes within two seconds."""
+        """The websocket is open: its first mark price comes within two seconds."""
         self.fallback.stop()
         self._marks.clear()
         self._next_open_interest_ns, self._next_funding_info_ns = now_ns + 2 * SECOND, now_ns
@@ -57,7 +57,7 @@ class PerpStats:
             self._rest.enqueue(f"{kind}:{name}", path, retry=False, symbol=symbol.upper())
 
     def decode_response(self, kind: str, name: str, body: bytes) -> list[Event]:
-        """An answer that is not empty. Raises one of UNREADABLE."""
+        """Decodes a response that is not empty. Raises one of UNREADABLE."""
         if kind == "periods":
             return self._on_funding_info(body)
         return self._on_premium(name, body) if kind == "premium" else self._on_open_interest(name, body)
@@ -66,7 +66,7 @@ class PerpStats:
         return list(self.fallback.on_failure()) if kind == "premium" else []
 
     def mark(self, name: str, row: wire.MarkPrice) -> MarketTicker:
-        """A mark price, with the index and the rate of the period under way."""
+        """A mark price, with the index and the rate of the current period."""
         return self._ticker(name, ms_to_ns(row.E), row.p, parse_number(row.i), parse_number(row.r))
 
     def _ticker(self, name: str, exch_ns: int, mark: float, index: float, rate: float) -> MarketTicker:
@@ -90,7 +90,7 @@ class PerpStats:
         return [*self.fallback.on_response(), event]
 
     def _on_open_interest(self, name: str, body: bytes) -> list[Event]:
-        """Open interest comes in coins; without a mark price it cannot be said in USD."""
+        """Open interest comes in coins; without a mark price it cannot be converted to USD."""
         row = wire.open_interest.decode(body)
         mark = self._marks.get(name)
         if mark is None:

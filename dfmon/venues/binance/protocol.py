@@ -35,7 +35,7 @@ _QUOTE: Final = "USDT"
 _MAX_AGE_S: Final = 23.5 * HOUR / SECOND  # the venue ends a connection after 24 h
 _MAX_RESUBSCRIBED: Final = 100  # streams of one message: the venue takes five messages a second
 
-# Streams that speak by themselves: the longest silence that is in order, s. Trades of the smaller coins may pause.
+# Streams with regular data: the longest acceptable silence, s. Trades of the smaller coins may pause.
 _MAX_SILENCE_S: Final = {"ticker": 30, "markPrice": 30, "depth": 30}
 _TRADES_MAX_SILENCE_S: Final = {"BTC": 30, "ETH": 60}
 _DROP_POLICIES: Final = {
@@ -253,10 +253,10 @@ class BinanceProtocol:
         return [Liquidation(VENUE, self._market, name, ms_to_ns(order.T), side, price, order.z * price)]
 
     def _on_single_trade(self, name: str, frame: bytes) -> Sequence[Event]:
-        """Single fills: never subscribed, since `aggTrade` is the same prints; recordings hold them."""
+        """Single fills: in recordings only, since `aggTrade` carries the same prints."""
         single_trade = wire.trade.decode(frame).data
         if single_trade.X not in ("", "MARKET") or not self._deduplicator.is_new(name, single_trade.t):
-            return []  # of the insurance fund, or deleveraging: nobody took
+            return []  # of the insurance fund, or deleveraging: no taker
         return [
             MarketTrade(
                 VENUE,
@@ -270,7 +270,7 @@ class BinanceProtocol:
         ]
 
     def _on_book_ticker(self, name: str, frame: bytes) -> Sequence[Event]:
-        """The best quotes stand in for a book that is not there yet; the spot ones carry no time."""
+        """Best quotes, used until there is a book; those of spot carry no time."""
         quote = wire.book_ticker.decode(frame).data
         return [MarketTicker(VENUE, self._market, name, ms_to_ns(quote.T), bid=quote.b or NAN, ask=quote.a or NAN)]
 
@@ -285,7 +285,7 @@ class BinanceProtocol:
         return events
 
     def _request_snapshot(self, name: str, sequencer: DepthSequencer) -> None:
-        """Ask for a book once a difference is there to continue it; the number tells its answer from older ones."""
+        """Request a book once a difference can continue it. The number in its tag marks its response."""
         if not sequencer.wants_snapshot or self._depth is None or name in self._snapshot_tags:
             return
         self._snapshot_count += 1
@@ -295,7 +295,7 @@ class BinanceProtocol:
 
     def _on_snapshot(self, name: str, tag: str, body: bytes) -> Sequence[Event]:
         if self._snapshot_tags.get(name) != tag:
-            return []  # asked for by an earlier connection
+            return []  # requested by an earlier connection
         book = wire.snapshot.decode(body)
         del self._snapshot_tags[name]
         sequencer = self._sequencers[name]
@@ -324,5 +324,5 @@ def public(underlyings: Sequence[str] = ("BTC", "ETH"), source: str = "binance.p
 
 
 def market(underlyings: Sequence[str] = ("BTC", "ETH"), source: str = "binance.market") -> BinanceProtocol:
-    """USD-M futures, trade route, with the facts that are polled."""
+    """USD-M futures, trade route, with the polled statistics."""
     return BinanceProtocol(source, Market.PERP, underlyings, route="/market", streams=MARKET_STREAMS, perp_stats=True)

@@ -23,7 +23,7 @@ class Stream(Struct, Generic[T]):
 
 
 class AnyStream(Struct):
-    """Whatever is not a stream in its usual spelling: answers and errors."""
+    """Any other message: acknowledgements and errors."""
 
     stream: str = ""
     id: int | str | None = None
@@ -123,7 +123,7 @@ class OpenInterest(Struct):
 
 
 class PremiumIndex(Struct):
-    """What the stream of mark prices says, by REST."""
+    """The REST form of the stream of mark prices."""
 
     markPrice: PositiveFloat
     indexPrice: str = ""

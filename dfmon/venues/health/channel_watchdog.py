@@ -1,8 +1,8 @@
-"""Silence of single channels: a socket may bring frames by the hundred while one channel has died on it.
+"""Silence of single channels: a socket may bring hundreds of frames while one of its channels is dead.
 
-A protocol tells what it expects and what it heard, and reads `check` once a second. A channel that is silent for longer
-than it should be is first subscribed anew, then the connection is given up; if that does not help either, it is only
-named, since the fault is the venue's. Heartbeats and acknowledgements are no data and never come here.
+A protocol states the channels that it expects, reports their data, and calls `check` once a second. A channel that is
+silent beyond its limit is resubscribed, then the connection is replaced; if that does not help either, it is only
+reported, since the fault is the venue's. Heartbeats and acknowledgements are not data.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ _SETTLEMENT_GRACE: Final = 30 * SECOND
 class _ChannelState:
     max_silence_ns: int
     critical: bool
-    last_data_ns: int = 0  # 0: the wait begins with the next look
+    last_data_ns: int = 0  # 0: counts from the next check
     resubscribed: bool = False
 
 
 class ChannelWatchdog:
-    """Times are nanoseconds. `failure_reason` says why the connection should be given up, or nothing."""
+    """Times are nanoseconds. `failure_reason` is why the connection should be replaced, or empty."""
 
     def __init__(self) -> None:
         self.failure_reason = ""
         self._channels: dict[str, _ChannelState] = {}
         self._active: set[str] = set()
-        self._reconnect_tried: set[str] = set()  # a new connection was made for these already
+        self._reconnect_tried: set[str] = set()  # the connection was already replaced for these
         self.on_data: Callable[[str], None] = self._active.add
 
     def restart(self) -> None:
@@ -44,14 +44,12 @@ class ChannelWatchdog:
         self._active.clear()
 
     def expect(self, channel: str, max_silence_ns: int, *, critical: bool = True) -> None:
-        """From now on `channel` should speak at least every `max_silence_ns`; a new connection is made for vital
-        ones.
-        """
+        """Expect data on `channel` at least every `max_silence_ns`; only critical ones replace the connection."""
         if channel not in self._channels:
             self._channels[channel] = _ChannelState(max_silence_ns, critical)
 
     def reset_timers(self) -> None:
-        """The venue says that it stands still: all waits begin anew."""
+        """The venue has announced a halt: all silences count from now."""
         for state in self._channels.values():
             state.last_data_ns = 0
 
@@ -60,7 +58,7 @@ class ChannelWatchdog:
         self._reconnect_tried.discard(channel)
 
     def check(self, now_ns: int) -> tuple[list[str], str]:
-        """Channels to subscribe anew now, and a sentence about all that are silent."""
+        """Returns the channels to resubscribe now, and a sentence about all that are silent."""
         for channel in self._active:
             state = self._channels.get(channel)
             if state is not None:

@@ -1,6 +1,6 @@
-"""Silence of a whole socket: it may be open, answer pings, and bring nothing for hours.
+"""Silence of a whole socket: it may be open, answer pings, and bring no data for hours.
 
-Only data end it. `watchdog` has the silence of single channels.
+`channel_watchdog` has the silence of single channels.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from typing import Final
 from dfmon.venues.protocol import Timeouts
 
 _MAX_NON_DATA_BYTES: Final = 400
-# What only proves that the venue's process lives: heartbeats, pongs, answers to requests, acknowledgements.
+# Frames that prove no more than a running process: heartbeats, pongs, responses, acknowledgements.
 _NON_DATA_MARKERS: Final = (b'"heartbeat"', b'"usOut"', b'"event":', b'"result":null')
 
 
 def is_non_data(frame: bytes) -> bool:
-    """Whether a frame brings no market data."""
+    """True for a frame without market data."""
     if len(frame) > _MAX_NON_DATA_BYTES:
         return False
     return frame == b"pong" or any(marker in frame for marker in _NON_DATA_MARKERS)
 
 
 class SocketWatchdog:
-    """Times are seconds of the loop. `received_data` is set by whoever hears data, and read once a second."""
+    """Times are seconds of the loop. The owner sets `received_data`; `check` runs once a second."""
 
     def __init__(self) -> None:
         self.received_data = self._had_data = False
@@ -34,7 +34,7 @@ class SocketWatchdog:
         self._since = now
 
     def check(self, now: float, timeouts: Timeouts) -> str:
-        """Why the socket should be given up, or nothing."""
+        """Returns why the socket should be replaced, or an empty string."""
         if self.received_data:
             self.received_data, self._had_data, self._since = False, True, now
         silence_s = now - self._since

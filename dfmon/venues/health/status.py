@@ -1,6 +1,6 @@
-"""What one connection says of itself: its state, and every complaint that stands until it is withdrawn.
+"""The status of one connection: its state, and the open issues by topic.
 
-A protocol owns one and returns what it gives. Foreign text is cleaned here.
+A protocol owns one and returns its statuses as events. Foreign text is sanitized here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _OVERRIDING_STATES: Final[Mapping[str, FeedState]] = {"closed": FeedState.DOWN, 
 
 
 class StatusTracker:
-    """Complaints go by what they are about; `closed` and `locked` rule the state as long as they stand."""
+    """Open issues by topic; `closed` and `locked` override the state while they are open."""
 
     def __init__(self, source: str) -> None:
         self.live = False
@@ -24,7 +24,7 @@ class StatusTracker:
         self._issues: dict[str, str] = {}
 
     def start(self, reason: str) -> FeedStatus:
-        """A new connection: nothing stands against it."""
+        """A new connection, without issues."""
         self.live = False
         self._issues.clear()
         return FeedStatus(self._source, FeedState.SYNCING, reason)
@@ -35,7 +35,7 @@ class StatusTracker:
         return FeedStatus(self._source, FeedState.DOWN, sanitize(reason))
 
     def set_issue(self, topic: str, reason: str) -> list[FeedStatus]:
-        """Let a complaint stand; no words withdraw it. The status to tell, where that changes anything."""
+        """Opens an issue, or closes it where `reason` is empty. Returns the new status, if that changed anything."""
         if self._issues.get(topic, "") == reason:
             return []
         self._issues.pop(topic, None)
@@ -47,7 +47,7 @@ class StatusTracker:
         return topic in self._issues
 
     def report(self, note: str = "") -> FeedStatus:
-        """State and standing complaints, after words that hold for this moment only."""
+        """The state with `note`, which holds for this status only, and the open issues."""
         state = FeedState.LIVE if self.live else FeedState.SYNCING
         for topic, override in _OVERRIDING_STATES.items():
             if topic in self._issues:
@@ -58,7 +58,7 @@ class StatusTracker:
 
 
 def join_names(names: Iterable[str]) -> str:
-    """A few names, and how many more there are."""
+    """The first few names, and the number of the others."""
     ordered = list(names)
     remaining = len(ordered) - _MAX_NAMES
     return ", ".join(ordered[:_MAX_NAMES]) + (f" and {remaining} more" if remaining > 0 else "")

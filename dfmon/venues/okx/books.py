@@ -1,4 +1,4 @@
-"""OKX's books: whether an update continues the one before it, by its ids alone."""
+"""The update chains of OKX's books, checked by sequence ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OKX's rows to events: prints, tickers, marks, funding, open interest, forced orders; contracts become coins here.
+"""Decodes OKX's rows to events: prints, tickers, marks, funding, open interest, forced orders; contracts to coins.
 
 A stream and the REST call of the same name bring the same rows. `books` has the books, `protocol` the connection.
 """
@@ -24,7 +24,7 @@ MarketKey = tuple[Market, str]
 
 
 class ChannelDecoder:
-    """`instruments` are markets and underlyings by instrument. `by_channel` says who reads the rows of a channel."""
+    """`instruments` are markets and underlyings by instrument. `by_channel` decodes the rows of each channel."""
 
     def __init__(self, instruments: Mapping[str, MarketKey], source: str) -> None:
         self.coins = {name: 1.0 for name, (market, _) in instruments.items() if market is Market.SPOT}
@@ -47,7 +47,7 @@ class ChannelDecoder:
         }
 
     def add_contract(self, row: wire.Contract) -> None:
-        """How much a contract is: coins of a linear swap, USD of an inverse one."""
+        """Takes contract sizes: coins of a linear swap, USD of an inverse one."""
         market, _ = self._instruments.get(row.instId, (None, ""))
         contract_value = parse_number(row.ctVal) * (parse_number(row.ctMult) if row.ctMult else 1.0)
         if market is Market.PERP and row.ctType == "linear" and contract_value > 0:
@@ -58,7 +58,7 @@ class ChannelDecoder:
             self._usd[row.instId] = contract_value
 
     def _to_coins(self, inst_id: str, size: float, price: float) -> float | None:
-        """Coins of `size` on the wire at `price`, USD; None where nobody has said what a contract is."""
+        """Coins of `size` on the wire at `price`, USD; None while the contract size is unknown."""
         if inst_id in self.coins:
             return size * self.coins[inst_id]
         return size * self._usd[inst_id] / price if inst_id in self._usd else None
@@ -132,7 +132,7 @@ class ChannelDecoder:
         return events
 
     def _on_liquidations(self, data: Raw) -> Sequence[Event]:
-        """All swaps come on one channel, so most rows are of contracts that nobody here watches."""
+        """All swaps come on one channel, so most rows are of other contracts."""
         rows, rejections = wire.liquidations.decode(data)
         events: list[Event] = [*rejections]
         for row in rows:

@@ -1,7 +1,7 @@
-"""OKX spot, USDT swaps and inverse swaps as a protocol without I/O: one connection for trades, books and slow facts.
+"""OKX spot, USDT swaps and inverse swaps as a protocol without I/O: one connection for trades, books and statistics.
 
 Swaps count contracts, of coins or, where inverse, of USD: every size becomes coins here, once. Books follow the
-sequence ids (a break is mended by subscribing anew); those of inverse swaps are not asked for, since fewer than thirty
+sequence ids (a break is repaired by resubscribing); those of inverse swaps are not subscribed, since fewer than thirty
 are advised. The venue closes a connection that is silent for 30 s unless it is pinged.
 """
 
@@ -37,7 +37,7 @@ _ACK_TIMEOUT: Final = 10 * SECOND
 _FALLBACK_INTERVAL_S: Final = 30.0
 _UPGRADE_NOTICE_CODE: Final = "64008"  # the connection ends in about a minute
 
-# Channels that speak by themselves: the longest silence that is in order, s. Trades of the smaller coins may pause.
+# Channels with regular data: the longest acceptable silence, s. Trades of the smaller coins may pause.
 _MAX_SILENCE_S: Final = {"tickers": 30, "books": 90, "mark-price": 30, "open-interest": 30, "funding-rate": 240}
 _TRADES_MAX_SILENCE_S: Final = {"BTC": 30, "ETH": 60}
 _CHANNEL_KEY: Final = b'"channel":"'
@@ -70,7 +70,7 @@ class OkxProtocol:
         swaps = {f"{name}-USDT-SWAP": (Market.PERP, name) for name in underlyings}
         inverse = {f"{name}-USD-SWAP": (Market.INVERSE, name) for name in underlyings if name in _INVERSE}
         self._instruments: dict[str, tuple[Market, str]] = spot | swaps | inverse
-        self._linear = spot | swaps  # whose books are asked for
+        self._linear = spot | swaps  # whose books are subscribed
         self._swaps = swaps | inverse
         self._channel_decoder = ChannelDecoder(self._instruments, source)
         self._books = BookSequencer(self._instruments, self._channel_decoder.coins, source)
@@ -83,7 +83,7 @@ class OkxProtocol:
         self._watchdog = ChannelWatchdog()
         self._fallback = RestFallback(self._status, source, _FALLBACK_INTERVAL_S)
         self._op_bucket = TokenBucket(_OPS_PER_HOUR * SECOND / HOUR, _OPS_BURST)
-        self._unacknowledged: dict[str, dict[str, str]] = {}  # asked for and not acknowledged
+        self._unacknowledged: dict[str, dict[str, str]] = {}  # requested and not acknowledged
         self._subscribed_ns = 0
 
     # ---- the connection -------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ class OkxProtocol:
         ]
 
     def _request_by_rest(self, now_ns: int) -> None:
-        """What REST can tell of the swaps while there is no websocket: marks, open interest, funding."""
+        """Requests marks, open interest and funding of the swaps by REST while there is no websocket."""
         if not self._fallback.poll_due(now_ns):
             return
         for channel in ("mark-price", "open-interest"):
@@ -149,7 +149,7 @@ class OkxProtocol:
             self._rest.enqueue(f"funding-rate:{inst_id}", "/api/v5/public/funding-rate", retry=False, instId=inst_id)
 
     def _resubscribe(self, args: Sequence[dict[str, str]], now_ns: int) -> bool:
-        """End subscriptions and make them again, which alone gives a snapshot. False: not this hour."""
+        """Unsubscribes and subscribes again, the only way to a snapshot. False where the hourly limit forbids it."""
         if not self._op_bucket.try_acquire(now_ns / SECOND, 2.0):
             return False
         self._send("unsubscribe", args)
@@ -240,7 +240,7 @@ class OkxProtocol:
         return events
 
     def _on_event(self, message: wire.Message) -> Sequence[Event]:
-        """One acknowledgement comes for each channel; an error or a notice is passed on in the venue's words."""
+        """An acknowledgement of a channel, or an error or notice, which is passed on in the venue's wording."""
         if message.event == "subscribe":
             self._accepted(message.arg)
         elif message.event in ("error", "notice", "channel-conn-count-error"):

@@ -17,7 +17,7 @@ SOURCE: Final = "okx"
 
 
 class Arg(Struct, frozen=True):
-    """What a message is about."""
+    """The channel and instrument of a message."""
 
     channel: str = ""
     instId: str = ""
@@ -62,7 +62,7 @@ class Mark(Struct):
 
 
 class Funding(Struct):
-    """The rate of the period fundingTime .. nextFundingTime; once seen without a rate, before 2023 without a time."""
+    """The rate of the period fundingTime .. nextFundingTime; some lack a rate, those before 2023 a time."""
 
     instId: str
     ts: EpochMs = 0

@@ -1,7 +1,7 @@
-"""The venues' REST side: one HTTP client, paced per host, that answers with a body or with nothing.
+"""The REST client of the venues: HTTP GETs, paced per host, that return a body or nothing.
 
-A call that fails is not an exception here: the protocol that asked gets an empty body, the reason is kept in `errors`,
-and the protocol decides whether to ask again.
+A failed call is not an exception here: the protocol gets an empty body and decides about a retry; the reason is in
+`errors`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from dfmon.version import __version__
 
 _TIMEOUT_S: Final = 10.0
 _MAX_WAIT_S: Final = 120.0
-_DEFAULT_WAIT_S: Final = 5.0  # where a busy venue does not say how long
-# Binance answers 418 to who goes on after 429; 503 is an overload or a maintenance.
+_DEFAULT_WAIT_S: Final = 5.0  # without a Retry-After header
+# Binance sends 418 to clients that continue after 429; 503 is an overload or a maintenance.
 _OVERLOAD_STATUSES: Final[Mapping[int, str]] = {
     418: "banned for a while after too many requests",
     429: "too many requests",
@@ -32,7 +32,7 @@ _OVERLOAD_STATUSES: Final[Mapping[int, str]] = {
 
 
 class HostLimiter:
-    """Turns per host: `pace_s` between ordinary calls, and none at all while a host wants to be left alone."""
+    """Call slots per host: one each `pace_s`, and none while the host is blocked."""
 
     def __init__(self, pace_s: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._rate = 1.0 / pace_s
@@ -41,7 +41,7 @@ class HostLimiter:
         self._blocked_until: dict[str, float] = {}
 
     async def acquire(self, host: str, cost: float = 1.0) -> None:
-        """Wait for this host's next free moment; callers queue by reserving theirs at once."""
+        """Wait for the next slot of this host; concurrent callers reserve theirs in order."""
         now = asyncio.get_running_loop().time
         wait = self._buckets.setdefault(host, TokenBucket(self._rate)).reserve(now(), cost)
         waited_until = 0.0
@@ -60,7 +60,7 @@ class HostLimiter:
 
 
 class RestClient:
-    """GETs against any base URL. `pace_s` is the least time between two calls to one host.
+    """GETs against any base URL. `pace_s` is the minimum time between two calls to one host.
 
     Use as an async context manager, or close with `aclose`. `transport` replaces the network in tests; `limiter` is
     given where several clients share the venues' limits.
@@ -74,7 +74,7 @@ class RestClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         limiter: HostLimiter | None = None,
     ) -> None:
-        self.errors: dict[str, str] = {}  # host -> words of its last failure; gone when it answers
+        self.errors: dict[str, str] = {}  # host -> its last failure; removed when it answers
         self.used_weight_1m: dict[str, int] = {}  # host -> what Binance counted against this address in the last minute
         self.limiter = limiter or HostLimiter(pace_s, sleep)
         self._client = httpx.AsyncClient(
@@ -85,7 +85,7 @@ class RestClient:
         )
 
     async def get(self, base: str, call: RestCall) -> bytes:
-        """The body of the answer, error bodies of the venue included; empty where there is none to be read."""
+        """Returns the body of the response, the venue's error bodies included; empty on failure."""
         url = f"{base.rstrip('/')}{call.path}"
         host = httpx.URL(base).host
         await self.limiter.acquire(host, call.cost)
@@ -123,7 +123,7 @@ class RestClient:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds the venue asks for: a number or a date, or a few where it says neither."""
+    """Seconds of the Retry-After header, a number or a date; a default for anything else."""
     header = headers.get("Retry-After", "")
     try:
         seconds = float(header)

@@ -1,6 +1,6 @@
-"""No websocket is to be had: when REST is to be asked in its place, and what is said of it.
+"""Polling by REST while there is no websocket: its schedule and its status.
 
-It begins some seconds after the loss, so that an ordinary reconnect asks for nothing twice. A protocol owns one.
+It begins some seconds after the loss, so that an ordinary reconnect requests nothing twice. A protocol owns one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dfmon.venues.health.status import StatusTracker
 
 
 class RestFallback:
-    """`lost_reason` says why there is no websocket, or nothing; `active` whether REST brings data in its place."""
+    """`lost_reason` is why there is no websocket, or empty; `active` is true while REST brings data in its place."""
 
     def __init__(self, status: StatusTracker, source: str, interval_s: float) -> None:
         self.lost_reason = ""
@@ -21,11 +21,11 @@ class RestFallback:
         self._next_ns = 0
 
     def stop(self) -> None:
-        """There is a websocket again."""
+        """The websocket is back."""
         self.lost_reason, self.active, self._next_ns = "", False, 0
 
     def start(self, reason: str) -> FeedStatus:
-        """The websocket is gone, or another attempt has failed; what REST brings is not lost by that."""
+        """The websocket is lost, or another attempt failed; REST stays active if it was."""
         self.lost_reason = sanitize(reason) or "no connection"
         disconnected = self._status.disconnected(reason)
         return self._fallback_status() if self.active else disconnected
@@ -36,21 +36,21 @@ class RestFallback:
         )
 
     def poll_due(self, now_ns: int) -> bool:
-        """Whether it is time to ask; the first call only begins the wait."""
+        """True when a poll is due; the first call only starts the interval."""
         if not self.lost_reason or now_ns < self._next_ns:
             return False
         starting, self._next_ns = not self._next_ns, now_ns + int(self.interval_s * SECOND)
         return not starting
 
     def on_response(self) -> list[FeedStatus]:
-        """REST has brought data: worth a word the first time."""
+        """REST has brought data: a status the first time."""
         if not self.lost_reason or self.active:
             return []
         self.active = True
         return [self._fallback_status()]
 
     def on_failure(self) -> list[FeedStatus]:
-        """REST does not answer either."""
+        """REST has failed too."""
         if not self.active:
             return []
         self.active = False

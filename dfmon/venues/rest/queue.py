@@ -1,6 +1,6 @@
-"""The GETs a protocol wants: one per tag at a time, and failed ones asked again with growing patience.
+"""The REST calls of a protocol: one per tag at a time, failed ones retried with back-off.
 
-Every protocol owns one. It knows no clock: a failed call waits for the next `release_retries`, which brings the time.
+Every protocol owns one. It has no clock: a failed call waits for the next `release_retries`, which takes the time.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class _PendingCall:
 
 
 class RestQueue:
-    """Calls to make, calls under way, calls that failed."""
+    """Queued, pending and failed calls."""
 
     def __init__(self) -> None:
         self._outgoing: list[RestCall] = []
         self._pending: dict[str, _PendingCall] = {}
 
     def enqueue(self, tag: str, path: str, *, retry: bool = True, cost: float = 1.0, **params: str | int) -> None:
-        """Queue a call; nothing happens while one of the same tag is open."""
+        """Queue a call, unless one of the same tag is pending."""
         if tag in self._pending:
             return
         call = RestCall(tag, path, tuple((key, str(value)) for key, value in params.items()), cost)
@@ -44,7 +44,7 @@ class RestQueue:
         self._pending.pop(tag, None)
 
     def failed(self, tag: str) -> None:
-        """The call came back empty: ask again later, or forget it where a newer one will come anyway."""
+        """Schedule the retry of a call, or drop it where the next poll replaces it."""
         pending = self._pending.get(tag)
         if pending is None:
             return
@@ -55,7 +55,7 @@ class RestQueue:
         pending.failed, pending.retry_ns = True, 0
 
     def release_retries(self, now_ns: int) -> None:
-        """Release the failed calls whose wait is over."""
+        """Queue the failed calls whose back-off is over."""
         for pending in self._pending.values():
             if not pending.failed:
                 continue
@@ -66,7 +66,7 @@ class RestQueue:
                 self._outgoing.append(pending.call)
 
     def is_pending(self, tag: str) -> bool:
-        """Whether a call of this tag is queued, under way or waiting."""
+        """True while a call of this tag is queued, in flight or waiting for its retry."""
         return tag in self._pending
 
     def clear(self) -> None:

@@ -1,6 +1,6 @@
-"""The seam to the websocket libraries: what a transport is given, what it returns, and the limits that all keep.
+"""The interface of the websocket transports, and the limits that all keep.
 
-`websockets` is always there; `picows` costs a fraction a frame. `opener` chooses between them.
+`websockets` is always installed; `picows` costs a fraction per frame. `opener` chooses between them.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from typing import Final, Protocol
 from dfmon.model.units import sanitize
 from dfmon.version import __version__
 
-MAX_FRAME: Final = 16 * 1024 * 1024  # a whole chain of marks passes the libraries' 1 MiB
+MAX_FRAME: Final = 16 * 1024 * 1024  # the marks of a full chain exceed the libraries' 1 MiB
 OPEN_TIMEOUT_S: Final = 10.0
-CLOSE_TIMEOUT_S: Final = 0.5  # a venue that does not answer the goodbye must not hold up the end
+CLOSE_TIMEOUT_S: Final = 0.5  # a venue that does not answer the close frame must not delay the shutdown
 PING_INTERVAL_S: Final = 20.0
 NO_HTTP_MESSAGE: Final = "no websocket there: did not receive a valid HTTP response"
 USER_AGENT: Final = f"dfmon/{__version__}"
 
 Headers = tuple[tuple[str, str], ...]
 FrameHandler = Callable[[bytes], None]
-"""Takes each frame as soon as it is there. Must not raise."""
+"""Called with each frame as it arrives. Must not raise."""
 
 
 class Socket(Protocol):
     """An open connection."""
 
     async def send(self, text: str) -> None:
-        """Send a text frame; nothing happens where the connection is gone, since `ended` tells that."""
+        """Send a text frame; does nothing on a lost connection, which `ended` reports."""
 
     async def ended(self) -> str:
-        """Wait for the end; why it came, in words."""
+        """Wait for the end of the connection; returns the reason as text."""
 
     def pause(self) -> None:
         """Read nothing until `resume`: what the venue sends waits in the network."""
@@ -38,15 +38,15 @@ class Socket(Protocol):
     def resume(self) -> None: ...
 
     async def close(self) -> None:
-        """Say goodbye, but not for long."""
+        """Close with a handshake, at most `CLOSE_TIMEOUT_S` long."""
 
 
 Opener = Callable[[str, Headers, FrameHandler], Awaitable[Socket]]
-"""URL, headers, where the frames go. Raises `LOSSES`, of which `in_words` makes words."""
+"""Takes URL, headers and the handler of frames. Raises `TRANSPORT_ERRORS`; `describe_loss` describes them."""
 
 
 class RefusedError(Exception):
-    """The venue answered the handshake with something else; the words are the message."""
+    """The venue refused the handshake; the message says how."""
 
 
 def describe_close(code: int | None, reason: str) -> str:

@@ -1,4 +1,4 @@
-"""Errors of opening and reading a socket, whichever library raised them, as sentences."""
+"""Sentences for the errors of opening and reading a socket, whichever library raised them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRANSPORT_ERRORS: Final = (OSError, TimeoutError, websockets.WebSocketException,
 
 
 def describe_loss(exc: BaseException) -> str:
-    """What kept a connection from being made, or ended it, as a user would say it."""
+    """Describes the error that prevented or ended a connection."""
     if isinstance(exc, RefusedError):
         return str(exc)
     if isinstance(exc, websockets.InvalidStatus):

@@ -9,7 +9,7 @@ from dfmon.venues.transport.websockets import open_websockets
 
 
 def choose_opener() -> Opener:
-    """The fastest transport there is. A proxy of the environment is understood by `websockets` alone."""
+    """Returns the fastest transport installed; `websockets` behind a proxy, which only it supports."""
     if {"http", "https", "all", "socks", "ws", "wss"} & set(getproxies()):
         return open_websockets
     try:

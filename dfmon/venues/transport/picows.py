@@ -1,7 +1,7 @@
 """The transport over picows, chosen by `opener` where the extra `net` is installed.
 
-It parses in C and calls straight into our code: a frame costs a fraction of what it costs in `websockets`. It knows no
-compression, so more bytes come over the line.
+It parses in C and calls our code directly: a frame costs a fraction of its cost in `websockets`. It does not support
+compression, so more bytes are transferred.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ async def open_picows(url: str, headers: Headers, on_frame: FrameHandler) -> Soc
         raise RefusedError(describe_http_status(int(exc.response.status))) from None
     except picows.WSError as exc:
         raise RefusedError(f"no websocket there: {sanitize(str(exc))}") from None
-    if transport.response is None:  # it takes an end before the handshake for a connection
+    if transport.response is None:  # it reports an end before the handshake as a connection
         raise RefusedError(NO_HTTP_MESSAGE)
     return _Picows(transport, listener)
 

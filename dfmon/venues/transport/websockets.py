@@ -38,7 +38,7 @@ async def open_websockets(url: str, headers: Headers, on_frame: FrameHandler) ->
 
 
 class _InlineConnection(ClientConnection):
-    """Hands frames over where they are parsed: no queue and no task stands between, a third of the cost."""
+    """Passes frames on where they are parsed, without a queue and a task: a third of the cost."""
 
     def __init__(self, on_frame: FrameHandler, *args: Any, **options: Any) -> None:
         self._on_frame = on_frame
