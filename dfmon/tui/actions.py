@@ -1,6 +1,6 @@
 """Actions: key bindings, footer, help and command palette come from these rows and from those of `sheets`.
 
-`keys` are Textual's names, `key_label` is what is printed. An action without `help` shares the line of the one before.
+`keys` are Textual's names, `key_label` is printed. An action without `help` shares the line of the one before it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ PANEL_GROUPS: Final = ("PANELS", "HEAT-MAP")  # not offered while a sheet covers
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`available_in`: "" everywhere, else the mode or sheet it works in. `footer_rank`: place in the footer, 0 for not
-    there.
-    """
+    """One action. `available_in` is the mode or sheet it works in, "" for all; `footer_rank` 0 is not in the footer."""
 
     id: str
     keys: tuple[str, ...]
@@ -36,19 +34,19 @@ def focus_action(number: int, title: str) -> Action:
     return Action(f"panel.focus.{number}", (str(number),), "1-6", text, help_text, "PANELS", "", footer_rank, "panel")
 
 
-_POSITIONS_SHEET: Final = ("POSITIONS", "positions")  # group, and where it works
+_POSITIONS_SHEET: Final = ("POSITIONS", "positions")  # group, and `available_in`
 _REPLAY_MODE: Final = ("REPLAY", "replay")
 
 SCREEN_ACTIONS: Final[tuple[Action, ...]] = (
     Action("app.quit", ("q",), "q", "Quit", "quit (also ctrl+c)", footer_rank=1, footer_label="quit"),
     Action("app.interrupt", ("ctrl+c",), "ctrl+c", "Quit as interrupted"),
-    Action("app.back", ("escape",), "esc", "Back", "back: close, leave zoom", footer_rank=3, footer_label="back"),
+    Action("app.back", ("escape",), "esc", "Back", "close, leave zoom", footer_rank=3, footer_label="back"),
     Action(
         "app.pause",
         ("space",),
         "space",
-        "Pause or go on",
-        "pause (live: drawing only)",
+        "Pause or resume",
+        "pause (live: the screen only)",
         footer_rank=3,
         footer_label="pause",
     ),
@@ -72,18 +70,18 @@ SCREEN_ACTIONS: Final[tuple[Action, ...]] = (
         footer_rank=14,
         footer_label="command",
     ),
-    Action("app.alerts", ("a",), "a", "List of alerts", "alerts (n: next new one)", "SHEETS", "", 11, "alerts"),
+    Action("app.alerts", ("a",), "a", "List of alerts", "alerts (n: next new alert)", "SHEETS", "", 11, "alerts"),
     Action("alert.next", ("n",), "n", "Next new alert", group="SHEETS"),
     Action(
         "app.colours",
         ("p",),
         "p",
         "Next palette",
-        "palette (colour-blind sets)",
+        "next colour palette",
         footer_rank=13,
         footer_label="palette",
     ),
-    Action("app.icons", ("i",), "i", "Next set of glyphs", "unicode, ascii, braille"),
+    Action("app.icons", ("i",), "i", "Next set of glyphs", "glyphs: unicode, ascii, braille"),
     Action(
         "app.snapshot",
         ("s",),
@@ -93,7 +91,7 @@ SCREEN_ACTIONS: Final[tuple[Action, ...]] = (
         footer_rank=12,
         footer_label="save",
     ),
-    Action("app.redraw", ("ctrl+l",), "ctrl+l", "Draw everything anew", "draw everything anew"),
+    Action("app.redraw", ("ctrl+l",), "ctrl+l", "Redraw the screen", "redraw the screen"),
     Action("app.palette", ("ctrl+p",), "ctrl+p", "Command palette", "find an action by name"),
 )
 
@@ -102,13 +100,13 @@ CONTEXT_ACTIONS: Final[tuple[Action, ...]] = (
     Action("panel.next", ("tab",), "tab", "Next panel", "next panel, shift+tab back", "PANELS"),
     Action("panel.prev", ("shift+tab",), "shift+tab", "Previous panel", "", "PANELS"),
     Action("panel.zoom", ("z",), "z", "Zoom the panel", "zoom the panel", "PANELS", footer_rank=5, footer_label="zoom"),
-    Action("panel.reset", ("R",), "R", "The layout of the start", "the layout of the start", "PANELS"),
+    Action("panel.reset", ("R",), "R", "Reset the layout", "reset the layout", "PANELS"),
     Action(
         "view.span",
         ("t",),
         "t T",
         "Longer time span",
-        "longer, shorter span",
+        "longer, shorter time span",
         "PANELS",
         footer_rank=8,
         footer_label="span",
@@ -118,7 +116,7 @@ CONTEXT_ACTIONS: Final[tuple[Action, ...]] = (
     Action("cursor.down", ("j", "down"), "j", "Cursor down", "", "HEAT-MAP"),
     Action("cursor.up", ("k", "up"), "k", "Cursor up", "", "HEAT-MAP"),
     Action("cursor.right", ("l", "right"), "l", "Cursor right", "", "HEAT-MAP"),
-    Action("cursor.first", ("g",), "g G", "Spot row, top of a list", "spot row or top; last row", "HEAT-MAP"),
+    Action("cursor.first", ("g",), "g G", "Spot row, top of a list", "spot row or top, last row", "HEAT-MAP"),
     Action("cursor.last", ("G",), "G", "Last row", "", "HEAT-MAP"),
     Action(
         "view.metric",
@@ -131,31 +129,40 @@ CONTEXT_ACTIONS: Final[tuple[Action, ...]] = (
         footer_label="metric",
     ),
     Action("view.metric.prev", ("M",), "M", "Previous metric", "", "HEAT-MAP"),
-    Action("view.more", ("plus",), "+ -", "Wider range of strikes", "more, fewer strikes a row", "HEAT-MAP"),
+    Action("view.more", ("plus",), "+ -", "Wider range of strikes", "more, fewer strikes per row", "HEAT-MAP"),
     Action("view.less", ("minus",), "-", "Narrower range of strikes", "", "HEAT-MAP"),
     Action("cell.detail", ("enter",), "enter", "Detail of the cell", "detail of the cell", "HEAT-MAP"),
     Action("cell.copy", ("y",), "y", "Copy", "copy cell or summary", "HEAT-MAP"),
-    Action("view.order", ("o",), "o O", "Next order of the list", "order of the list", *_POSITIONS_SHEET, 4, "order"),
-    Action("view.order.prev", ("O",), "O", "Previous order of the list", "", *_POSITIONS_SHEET),
+    Action("view.order", ("o",), "o O", "Next sort order", "sort order", *_POSITIONS_SHEET, 4, "order"),
+    Action("view.order.prev", ("O",), "O", "Previous sort order", "", *_POSITIONS_SHEET),
     Action(
-        "view.only", ("e",), "e E", "Next expiry alone", "one expiry, then the next", *_POSITIONS_SHEET, 4, "expiry"
+        "view.only", ("e",), "e E", "Show only the next expiry", "one expiry at a time", *_POSITIONS_SHEET, 4, "expiry"
     ),
-    Action("view.only.prev", ("E",), "E", "Previous expiry alone", "", *_POSITIONS_SHEET),
+    Action("view.only.prev", ("E",), "E", "Show only the previous expiry", "", *_POSITIONS_SHEET),
     Action("replay.step", ("full_stop",), ", .", "Step forward", "step back, forward", *_REPLAY_MODE, 4, "step"),
     Action("replay.step.prev", ("comma",), ",", "Step back", "", *_REPLAY_MODE),
     Action(
         "replay.forward",
         ("right_square_bracket",),
         "[ ]",
-        "A minute on",
-        "a minute back, on",
+        "One minute forward",
+        "one minute back, forward",
         *_REPLAY_MODE,
         4,
         "1 min",
     ),
-    Action("replay.back", ("left_square_bracket",), "[", "A minute back", "", *_REPLAY_MODE),
-    Action("replay.hour", ("right_curly_bracket",), "{ }", "An hour on", "an hour back, on", *_REPLAY_MODE, 4, "1 h"),
-    Action("replay.hour.back", ("left_curly_bracket",), "{", "An hour back", "", *_REPLAY_MODE),
+    Action("replay.back", ("left_square_bracket",), "[", "One minute back", "", *_REPLAY_MODE),
+    Action(
+        "replay.hour",
+        ("right_curly_bracket",),
+        "{ }",
+        "One hour forward",
+        "one hour back, forward",
+        *_REPLAY_MODE,
+        4,
+        "1 h",
+    ),
+    Action("replay.hour.back", ("left_curly_bracket",), "{", "One hour back", "", *_REPLAY_MODE),
     Action("replay.goto", ("r",), "r", "Go to a time", "go to a time", *_REPLAY_MODE, 4, "goto"),
     Action("replay.faster", ("greater_than_sign",), "< >", "Faster", "slower, faster", *_REPLAY_MODE, 4, "speed"),
     Action("replay.slower", ("less_than_sign",), "<", "Slower", "", *_REPLAY_MODE),
@@ -163,5 +170,5 @@ CONTEXT_ACTIONS: Final[tuple[Action, ...]] = (
 
 
 def is_available(action: Action, mode: str, sheet: str = "") -> bool:
-    """Whether an action means anything in this mode, on this sheet."""
+    """True for an action that works in this mode and on this sheet."""
     return not action.available_in or action.available_in in (mode, sheet)

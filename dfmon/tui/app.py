@@ -1,7 +1,7 @@
-"""DfmonApp: one timer that pulls the hub and draws, and the actions that reach outside.
+"""The Textual app: one timer that reads the hub and draws, and the actions that reach outside the view.
 
-The market runs on its own thread and is only read here, so a terminal that stops reading stops nothing but this
-screen. A frame is skipped while the last one is still leaving.
+The market runs on its own thread and is only read here, so a terminal that stops reading blocks nothing but this
+screen. A frame is skipped while the last one is still being written.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MAX_WRITER_BACKLOG: Final = 2  # frames queued for the terminal above which the 
 
 
 class DfmonApp(App[None]):
-    """The terminal monitor. It reads the hub and sends nothing but `Request`s."""
+    """The terminal monitor. It reads the hub and sends only `Request`s."""
 
     CSS_PATH = "dfmon.tcss"
     TITLE = "dfmon"
@@ -77,7 +77,7 @@ class DfmonApp(App[None]):
         self._draw_ms = 0.0
         self._main = MainScreen(self.draw, self._forward_key_to_prompt)
 
-    # -- life
+    # -- start and exit
 
     def get_default_screen(self) -> Screen[Any]:
         return self._main
@@ -92,7 +92,7 @@ class DfmonApp(App[None]):
         self.exit(return_code=code)
 
     def exit_if_terminal_closed(self) -> None:
-        """A closed terminal does not always send SIGHUP; without this its end of file is read for ever."""
+        """Exits once the terminal is closed: some send no SIGHUP, and Textual would read end of file for ever."""
         if not self.is_headless and not is_terminal_open():
             self.graceful_exit.force_exit_later(TERMINAL_CLOSED_CODE)
             self._exit_with_code(TERMINAL_CLOSED_CODE)
@@ -112,7 +112,7 @@ class DfmonApp(App[None]):
         self.view.show_notice(message, self.clock())
 
     def on_resize(self) -> None:
-        """A terminal moves its text about when its size changes."""
+        """Forgets the cells on the terminal, which reflows its text when its size changes."""
         self._invalidate_terminal()
 
     def _invalidate_terminal(self) -> None:
@@ -122,7 +122,7 @@ class DfmonApp(App[None]):
     # -- drawing
 
     def draw(self) -> None:
-        """Pull the hub and repaint what changed."""
+        """Reads the hub and repaints what changed."""
         if not self._main.is_attached or not self.is_running:
             return
         if writer_backlog(self) > MAX_WRITER_BACKLOG:
@@ -144,7 +144,7 @@ class DfmonApp(App[None]):
         self._draw_ms += 0.2 * ((self.clock() - draw_start_ns) / 1e6 - self._draw_ms)
 
     def frame(self) -> Frame:
-        """Everything the next frame is drawn from."""
+        """The input of the next frame."""
         name, now = self.view.underlying, self.clock()
         latest_snapshot = self.hub.latest(name)
         return Frame(
@@ -170,7 +170,7 @@ class DfmonApp(App[None]):
     # -- actions
 
     def action_do(self, name: str) -> None:
-        """Run an action of the table by its id."""
+        """Runs an action by its id."""
         if name not in ACTIONS_BY_ID or not is_available(ACTIONS_BY_ID[name], self.hub.mode, self.view.sheet):
             return
         if (view_action := VIEW_ACTIONS.get(name)) is not None:
@@ -184,14 +184,14 @@ class DfmonApp(App[None]):
         self.draw()
 
     def _forward_key_to_prompt(self, key: str, character: str | None) -> bool:
-        """Offer a key to the prompt; False where none is open."""
+        """Passes a key to the prompt; False where none is open."""
         if not self.view.prompt:
             return False
         self.handle_prompt_key(key, character)
         return True
 
     def handle_prompt_key(self, key: str, character: str | None) -> None:
-        """A key while the prompt is open; what it asks for is done on enter, or refused in its own line."""
+        """Handles a key while the prompt is open; enter carries the text out, or shows the error beside it."""
         frame = self.frame()
         if prompt.handle_key(self.view, frame, key, character) == "entered":
             try:
@@ -207,7 +207,7 @@ class DfmonApp(App[None]):
         self.draw()
 
     def submit(self, market_request: Request) -> None:
-        """Send a wish, and say that it was sent: the answer comes with the next snapshot."""
+        """Sends a request and shows a notice; its effect comes with a later snapshot."""
         self.send_request(market_request)
         if market_request.kind == "replay.seek" and market_request.value[:1] in ("+", "-"):
             self.view.show_notice(f"replay by {market_request.value} s", self.clock())
@@ -224,13 +224,13 @@ class DfmonApp(App[None]):
         self.action_command_palette()
 
     def do_app_redraw(self) -> None:
-        """Another program wrote over the screen: send every cell again."""
+        """Sends every cell again, after another program wrote to the terminal."""
         self._invalidate_terminal()
         self._main.refresh(layout=True)
-        self.view.show_notice("drawn anew", self.clock(), 1)
+        self.view.show_notice("redrawn", self.clock(), 1)
 
     def do_app_pause(self) -> None:
-        """Freeze the drawing; a replay is itself paused."""
+        """Freezes the panels; a replay itself is paused."""
         if self.hub.mode == "replay":
             self.send_request(Request("replay.pause"))
         elif self._paused_snapshots is not None:
@@ -245,10 +245,10 @@ class DfmonApp(App[None]):
         self.view.underlying = cycle(names, self.view.underlying)
         self.view.cursor_strike, self.view.cursor_column, self.view.scroll = None, 0, 0
         if len(names) < 2:
-            self.view.show_notice(f"only {self.view.underlying} is followed", self.clock())
+            self.view.show_notice(f"{self.view.underlying} is the only currency", self.clock())
 
     def do_app_snapshot(self) -> None:
-        """Save what is on screen as SVG and text into the current directory."""
+        """Saves the screen as SVG and text in the current directory."""
         path = Path.cwd() / f"dfmon-{utc(self.clock()):%Y%m%dT%H%M%SZ}"
         try:
             path.with_suffix(".svg").write_text(self.export_screenshot(title="dfmon"), encoding="utf-8")
@@ -268,7 +268,7 @@ class DfmonApp(App[None]):
         self.view.show_notice(f"copied: {text}", self.clock())
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The palette offers the table, and only what means something now."""
+        """The actions that are available now, for the command palette."""
         for action in ACTIONS:
             if action.id != "app.palette" and is_available(action, self.hub.mode, self.view.sheet):
                 run = functools.partial(self.action_do, action.id)
@@ -276,13 +276,13 @@ class DfmonApp(App[None]):
 
 
 def writer_backlog(app: App[Any]) -> int:
-    """Frames queued for the terminal. Private names of the pinned Textual: one place, one test."""
+    """Frames queued for the terminal. Uses private names of the pinned Textual; test_app checks them."""
     thread = getattr(app._driver, "_writer_thread", None)  # noqa: SLF001
     return 0 if thread is None else int(thread._queue.qsize())  # noqa: SLF001
 
 
 def run_screen(app: DfmonApp) -> int:
-    """Run to the end and return the exit code: 0 after q, 128+n after signal n or a closed terminal."""
+    """Runs the app and returns the exit code: 0 after q, 128+n after signal n or a closed terminal."""
     with handle_signals(app.graceful_exit):
         try:
             app.run(mouse=app.settings.mouse)

@@ -1,7 +1,7 @@
-"""What the charts look back on: older rows from the history, then a row of each snapshot as the hub gets it.
+"""Rows behind the charts: older ones from the stored history, then one for each snapshot that the hub receives.
 
-The history is read on threads of its own, snapshots arrive on the market's, and `drain_pending` is called before a
-frame.
+The history is read on threads of its own, snapshots arrive on the market's thread, and the app calls `drain_pending`
+before each frame.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MAX_PENDING_ROWS: Final = 10_000  # rows between two frames
 
 
 class ChartHistory:
-    """A series for each underlying of a hub."""
+    """One series for each underlying of a hub."""
 
     def __init__(self, hub: SnapshotHub) -> None:
         self._hub = hub
@@ -34,15 +34,15 @@ class ChartHistory:
         return series.rows() if series else ()
 
     def seed(self, name: str, rows: Iterable[MetricRow]) -> None:
-        """Put older rows before those already collected."""
+        """Inserts older rows before those already collected."""
         self._series.setdefault(name, MetricSeries()).seed(rows)
 
     def _on_snapshot(self, snapshot: FlowSnapshot) -> None:
-        """On the market's thread: a fast replay publishes more often than the screen draws."""
+        """Queues a row; runs on the market's thread, and a fast replay publishes more often than the screen draws."""
         self._pending_rows.append((snapshot.underlying, MetricRow.from_snapshot(snapshot)))
 
     def drain_pending(self) -> None:
-        """Remember a row of each new snapshot; also while paused, so that the chart has no hole after it."""
+        """Appends a row for each new snapshot; also while paused, so that the pause leaves no gap in the chart."""
         while self._pending_rows:
             name, row = self._pending_rows.popleft()
             self._series.setdefault(name, MetricSeries()).append(row)
@@ -59,9 +59,9 @@ def load_in_thread(
     on_rows: Callable[[str, Sequence[MetricRow]], None],
     on_error: Callable[[str], None],
 ) -> None:
-    """Read the rows from `start_ns` on, a thread for each name: a slow disk or database must not hold the screen.
+    """Reads the rows from `start_ns` on, in one thread per name: a slow disk or database must not block the screen.
 
-    `on_rows` and `on_error` are called on the loop that asks.
+    `on_rows` and `on_error` are called on the loop of the caller.
     """
     loop = asyncio.get_running_loop()
 
@@ -69,7 +69,7 @@ def load_in_thread(
         try:
             rows = history(name, start_ns)
         except Exception as error:
-            loop.call_soon_threadsafe(on_error, f"history of {name} cannot be read: {error}")
+            loop.call_soon_threadsafe(on_error, f"cannot read the history of {name}: {error}")
         else:
             loop.call_soon_threadsafe(on_rows, name, rows)
 

@@ -1,6 +1,6 @@
-"""The command line, `:`. A word and what it is about, or the name of any action; every mistake gets one sentence.
+"""The command line, `:`. A command and its argument, or the name of any action; every mistake gets one sentence.
 
-A command changes the view, or says what is wanted from outside: a request to the market, or an action to run.
+A command changes the view, or returns what the app has to do: a request to the market, or an action to run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CommandHandler = Callable[[View, Frame, str], CommandResult]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`usage` is what may follow the word; `available_in`: "" everywhere, else the mode it works in."""
+    """One command. `usage` shows its argument; `available_in` is the mode it works in, "" for all."""
 
     name: str
     usage: str
@@ -37,42 +37,42 @@ class Command:
 
 
 def resolve_choice(text: str, allowed: Sequence[str], kind: str) -> str:
-    """The one of `allowed` that `text` begins. Raises UsageError naming all."""
+    """The only one of `allowed` that starts with `text`. Raises UsageError with the list."""
     folded = text.casefold()
     matches = [a for a in allowed if a.casefold() == folded] or [
         a for a in allowed if folded and a.casefold().startswith(folded)
     ]
     if len(matches) != 1:
-        raise UsageError(f'"{sanitize(text, 20)}" is no {kind}: {", ".join(allowed)}')
+        raise UsageError(f'unknown {kind} "{sanitize(text, 20)}": {", ".join(allowed)}')
     return matches[0]
 
 
 def _set_strike(view: View, frame: Frame, text: str) -> CommandResult:
     grid = current_grid(frame)
     if grid is None:
-        raise UsageError("no options are listed yet")
-    strike = None if text.casefold() == "spot" else _parse_number(text, "strike: 98000, 98k or spot")
+        raise UsageError("no options listed yet")
+    strike = None if text.casefold() == "spot" else _parse_number(text, "strike", "98000, 98k or spot")
     view.cursor_strike = None if strike is None else min(grid.strikes, key=lambda candidate: abs(candidate - strike))
     view.sheet, view.panel = "", "heatmap"
     return None
 
 
-def _parse_number(text: str, kind: str, minimum: float = 0.0) -> float:
-    """A number from `minimum` on, with k for thousands. Raises UsageError: no `kind`."""
+def _parse_number(text: str, kind: str, examples: str, minimum: float = 0.0) -> float:
+    """A number of at least `minimum`, with k for thousands. Raises UsageError with the examples."""
     try:
         number = float(text.casefold().replace(",", "").removesuffix("k")) * (1e3 if text[-1:] in ("k", "K") else 1.0)
         if not minimum <= number < 1e12:
             raise ValueError
     except ValueError:
-        raise UsageError(f'"{sanitize(text, 20)}" is no {kind}') from None
+        raise UsageError(f'invalid {kind} "{sanitize(text, 20)}": {examples}') from None
     return number
 
 
 def _set_expiry(view: View, frame: Frame, text: str) -> CommandResult:
-    """On the positions sheet that expiry alone; else its column of the heat-map."""
+    """Filters the positions sheet by an expiry, or moves the cursor of the heat-map to it."""
     listed_expiries = tuple(row.label for row in frame.snapshot.by_expiry) if frame.snapshot else ()
     if not listed_expiries:
-        raise UsageError("no expiry is listed yet")
+        raise UsageError("no expiries listed yet")
     allowed = (*listed_expiries, "all")
     label = resolve_choice(text.lstrip("0"), allowed, "expiry")
     view.expiry_filter, view.selected_option = "" if label == "all" else label, ""
@@ -104,24 +104,24 @@ def _set_palette(view: View, frame: Frame, text: str) -> CommandResult:
 
 
 def _set_icons(view: View, frame: Frame, text: str) -> CommandResult:
-    view.icons = resolve_choice(text, ICONS, "set of glyphs")
+    view.icons = resolve_choice(text, ICONS, "glyph set")
     return None
 
 
 def _set_sort_key(view: View, frame: Frame, text: str) -> CommandResult:
-    view.sort_key, view.selected_option = resolve_choice(text, SORT_KEYS, "order of the options"), ""
+    view.sort_key, view.selected_option = resolve_choice(text, SORT_KEYS, "sort order"), ""
     view.sheet = "positions"
     return None
 
 
 def _set_tape_min(view: View, frame: Frame, text: str) -> CommandResult:
-    size = _parse_number(text, "size of a print: a number of coins, 0 for all")
+    size = _parse_number(text, "print size", "coins, 0 for all prints")
     view.tape_min, view.scroll = size, 0
     return None
 
 
 def apply_filter(view: View, frame: Frame, text: str) -> CommandResult:
-    """Only the rows of the list in sight that pass; no text, all of them."""
+    """Filters the list on screen; no text clears the filter."""
     list_name = filtered_list(view)
     view.filters[list_name] = parse_filter(text, list_name)
     view.selected_option, view.scroll = "", 0
@@ -135,7 +135,7 @@ def _request_seek(view: View, frame: Frame, text: str) -> CommandResult:
 def _request_speed(view: View, frame: Frame, text: str) -> CommandResult:
     if text.casefold() == "max":
         return Request("replay.speed", "max")
-    speed = _parse_number(text.casefold().removeprefix("x"), "speed: 0.5, 8, 64 or max", minimum=0.01)
+    speed = _parse_number(text.casefold().removeprefix("x"), "speed", "0.5, 8, 64 or max", minimum=0.01)
     return Request("replay.speed", f"{speed:g}")
 
 
@@ -147,7 +147,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("span", " | ".join(name for name, _ in SPANS), _set_span),
     Command("order", " | ".join(SORT_KEYS), _set_sort_key),
     Command("filter", "put  strike>98k  net<-50", apply_filter),
-    Command("size", "coins a print has at least", _set_tape_min),
+    Command("size", "smallest print shown, in coins", _set_tape_min),
     Command("palette", " | ".join(PALETTES), _set_palette),
     Command("icons", " | ".join(ICONS), _set_icons),
     Command("goto", TIME_EXAMPLES, _request_seek, "replay"),
@@ -156,7 +156,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
 
 
 def run_command(view: View, frame: Frame, text: str) -> CommandResult:
-    """Do what was typed. Raises UsageError in one sentence; then nothing has changed."""
+    """Runs a command. Raises UsageError, having changed nothing, where it is not understood."""
     name, _, argument = text.strip().partition(" ")
     if not name:
         return None
@@ -165,32 +165,30 @@ def run_command(view: View, frame: Frame, text: str) -> CommandResult:
         return by_id
     matches = _match_names(name, [c.name for c in commands]) or _match_names(name, list(actions))
     if len(matches) != 1:
-        problem = (
-            f'"{sanitize(name, 20)}" could be {", ".join(matches[:6])}'
-            if matches
-            else f'"{sanitize(name, 20)}" is no command'
-        )
-        raise UsageError(f"{problem}; : and tab, or ?, show them")
+        typed = sanitize(name, 20)
+        if matches:
+            raise UsageError(f'ambiguous command "{typed}": {", ".join(matches[:6])}')
+        raise UsageError(f'unknown command "{typed}"; ? lists the actions')
     if matches[0] in actions:
         return actions[matches[0]]
     command = next(c for c in commands if c.name == matches[0])
     if not argument.strip() and command.name != "filter":
-        raise UsageError(f"{command.name} wants {command.usage}")
+        raise UsageError(f"usage: {command.name} {command.usage}")
     return command.handler(view, frame, argument.strip())
 
 
 def command_hint(frame: Frame, text: str) -> str:
-    """What can follow what has been typed so far."""
+    """The continuations of the text typed so far."""
     name, space, _ = text.lstrip().partition(" ")
     commands, actions = _available_commands(frame.mode, frame.view.sheet)
     matches = _match_names(name, [c.name for c in commands]) if name else [c.name for c in commands]
     if len(matches) == 1 and (space or matches[0] == name):
         return next(c.usage for c in commands if c.name == matches[0])
-    return "  ".join([*matches, *(_match_names(name, list(actions)) if name else ["…and every action"])][:12])
+    return "  ".join([*matches, *(_match_names(name, list(actions)) if name else ["… or any action"])][:12])
 
 
 def complete_command(frame: Frame, text: str) -> str:
-    """The word finished as far as it is the only one."""
+    """The text with its first word completed, where only one command matches."""
     name, space, _ = text.lstrip().partition(" ")
     commands, actions = _available_commands(frame.mode, frame.view.sheet)
     matches = _match_names(name, [c.name for c in commands]) or _match_names(name, list(actions))
@@ -198,13 +196,13 @@ def complete_command(frame: Frame, text: str) -> str:
 
 
 def _match_names(prefix: str, names: list[str]) -> list[str]:
-    """The name itself, else all that begin so."""
+    """The exact match, else all names with this prefix."""
     folded = prefix.casefold()
     return [folded] if folded in names else [name for name in names if name.startswith(folded)]
 
 
 def _available_commands(mode: str, sheet: str) -> tuple[list[Command], dict[str, Action]]:
-    """What means something now; an action is called by its word in the footer or by its id."""
+    """The commands and actions that work now; an action is called by its footer label or its id."""
     commands = [c for c in COMMANDS if c.available_in in ("", mode)]
     command_names = {c.name for c in commands}
     actions: dict[str, Action] = {}

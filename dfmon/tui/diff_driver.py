@@ -1,8 +1,8 @@
-"""Fewer bytes to the terminal: only cells that changed, and only the part of a style that changed.
+"""A terminal driver that sends only the cells that changed, and only the part of a style that changed.
 
-Textual repaints whole lines of a widget and sets and resets every style in full. `TerminalDiff` sits between it and the
-terminal, remembers what stands on the screen, and sends the difference. What it does not understand goes through as it
-is, and nothing is then taken for known, so the picture is always the one that was asked for.
+Textual repaints full lines of a widget and sets and resets every style in full. `TerminalDiff` sits between it and the
+terminal, records the cells on screen and sends the difference. A sequence that it does not parse passes unchanged and
+clears the record, so the picture is always the one that Textual drew.
 """
 
 from __future__ import annotations
@@ -26,21 +26,19 @@ _TOKEN = re.compile(
 )
 _EXIT_ALT_SCREEN: Final = "\x1b[?1049l"  # the alternate screen
 _STRING_SEQUENCE = re.compile(r"\x1b[PX^_]")  # sequences that hold text which is not drawn
-_CLEARING_MODE = re.compile(r"\x1b\[\?(?:3|47|1047|1049)[hl]")  # modes that change what stands on the screen
-_FULL_REDRAW_FRAMES: Final = (
-    240  # frames after which everything is sent again: another program may have written to the terminal
-)
-_MAX_RETYPED_CELLS: Final = 4  # cells that are as cheap to send again as to jump over
-_VISIBLE_ON_BLANK: Final = frozenset({"4", "7", "9", "21", "53"})  # underline, reverse and their like
+_CLEARING_MODE = re.compile(r"\x1b\[\?(?:3|47|1047|1049)[hl]")  # modes that change the cells on screen
+_FULL_REDRAW_FRAMES: Final = 240  # frames between full redraws: another program may have written to the terminal
+_MAX_RETYPED_CELLS: Final = 4  # unchanged cells that are as cheap to send again as to skip
+_VISIBLE_ON_BLANK: Final = frozenset({"4", "7", "9", "21", "53"})  # underline, reverse, overline and the like
 
 
 class TerminalDiff:
-    """Turns what is to be written into less that has the same effect."""
+    """Turns output into shorter output with the same effect."""
 
     def __init__(self) -> None:
         self._rows: dict[int, dict[int, Cell]] = {}
         self._cursor: tuple[int, int] | None = None  # where the terminal's cursor is, None where not known
-        self._parked_cursor: tuple[int, int] | None = None  # where it was asked to rest after the last frame
+        self._parked_cursor: tuple[int, int] | None = None  # its place after the last frame
         self._terminal_style: str | None = None
         self._target_x = self._target_y = 0
         self._target_style = ""
@@ -48,12 +46,12 @@ class TerminalDiff:
         self._frame_count = 0
 
     def invalidate(self) -> None:
-        """Take nothing on the terminal for known: after a resize, or when somebody asks for a clean screen."""
+        """Forgets the cells on screen: after a resize, or for a full redraw."""
         self._rows.clear()
         self._cursor = self._parked_cursor = self._terminal_style = None
 
     def __call__(self, data: str) -> str:
-        """What to send so that the terminal shows `data`. The style is left as `data` leaves it."""
+        """The output that makes the terminal show `data` and leaves the style that `data` leaves."""
         self._frame_count += 1
         if self._frame_count % _FULL_REDRAW_FRAMES == 0:
             self.invalidate()
@@ -90,7 +88,7 @@ class TerminalDiff:
         return "".join(out)
 
     def _write_text(self, text: str, out: list[str]) -> None:
-        """Send the cells of `text` that differ from what stands there."""
+        """Sends the cells of `text` that differ from those on screen."""
         if self._cursor_unknown or (not text.isascii() and any(_has_uncertain_width(char) for char in text)):
             self._pass_through(text, out)
             return
@@ -112,7 +110,7 @@ class TerminalDiff:
         self._target_x = x
 
     def _pass_through(self, text: str, out: list[str]) -> None:
-        """Characters that may take two cells, or none: until the next move only the terminal knows where it is."""
+        """Sends characters of two cells or none unchanged: until the next move only the terminal knows the cursor."""
         if not self._cursor_unknown:
             out.append(self._cursor_to(self._target_x, self._target_y))
         out += [self._switch_style(self._target_style), text]
@@ -120,7 +118,7 @@ class TerminalDiff:
         self._cursor_unknown, self._cursor = True, None
 
     def _move_cursor(self, x: int, y: int, row: dict[int, Cell], out: list[str]) -> None:
-        """The cursor to a cell, the cheapest way."""
+        """Moves the cursor to a cell with the fewest bytes."""
         if self._cursor == (x, y):
             return
         if self._cursor is not None and self._cursor[1] == y and (distance := x - self._cursor[0]) > 0:
@@ -136,7 +134,7 @@ class TerminalDiff:
         self._cursor = x, y
 
     def _has_active_style(self, cell: Cell) -> bool:
-        """Whether a cell can be sent with the style in force."""
+        """True for a cell that can be sent without a change of style."""
         return self._terminal_style is not None and (
             cell[1] == self._terminal_style or (cell[0] == " " and cell[1] == _blank_style(self._terminal_style))
         )
@@ -185,7 +183,7 @@ def _parse_style(style: str) -> tuple[frozenset[str], str, str]:
 
 @lru_cache(maxsize=1024)
 def _blank_style(style: str) -> str:
-    """What of a style can be seen on a blank."""
+    """The part of a style that is visible on a space."""
     attributes, _, background = _parse_style(style)
     return style if attributes & _VISIBLE_ON_BLANK else f"blank {background}"
 

@@ -1,6 +1,6 @@
-"""The filter of a list: `exp=28NOV strike>100k put net<-50`. Parsed once, asked of every row.
+"""Filters of the lists: `exp=28NOV strike>100k put net<-50`. Parsed once, then applied to every row.
 
-A word alone is a kind of option, a flag, an expiry or a strike. What a row does not know never matches.
+A term without an operator is an option type, a side, a flag, an expiry or a strike. An unknown value never matches.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _TEXT_FIELDS: Final = ("exp", "type", "side")
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What was typed, and the tests it stands for; an empty one accepts every row."""
+    """The text typed and its predicates; an empty filter accepts every row."""
 
     text: str = ""
     predicates: tuple[Callable[[Any], bool], ...] = ()
@@ -72,7 +72,7 @@ class Filter:
 
 
 def parse_filter(text: str, list_name: ListName) -> Filter:
-    """The filter that `text` asks for. Raises UsageError in one sentence naming the word that means nothing."""
+    """Parses a filter. Raises UsageError naming the term that is not understood."""
     terms = text.split()
     return Filter(" ".join(terms), tuple(_parse_term(term, FILTER_FIELDS[list_name]) for term in terms))
 
@@ -85,11 +85,11 @@ def _parse_term(term: str, fields: Mapping[str, FieldGetter]) -> Callable[[Any],
     elif (predicate := _parse_unnamed_term(term, fields)) is not None:
         return predicate
     field_names = [name if name in _FLAG_FIELDS else f"{name}=" for name in fields]
-    raise UsageError(f'"{sanitize(term, 20)}" is no filter here: {" ".join(field_names)}, or 28NOV, 98000, call, put')
+    raise UsageError(f'unknown filter "{sanitize(term, 20)}": {" ".join(field_names)}, or 28NOV, 98000, call, put')
 
 
 def _parse_unnamed_term(term: str, fields: Mapping[str, FieldGetter]) -> Callable[[Any], bool] | None:
-    """`put`, `block`, `28NOV` and `98000` need no name."""
+    """The predicate of a term without a name: `put`, `block`, `28NOV`, `98000`."""
     folded = term.casefold()
     if folded in _FLAG_FIELDS and folded in fields:
         get_value = fields[folded]
@@ -108,14 +108,14 @@ def _build_comparison(name: str, op: str, operand: str, get_value: FieldGetter) 
         bound, compare = _parse_number(name, operand), _COMPARISONS[op]
         return lambda row: (value := get_value(row)) is not None and compare(value, bound)
     if op not in ("=", "!="):
-        raise UsageError(f"{name} is a word: {name}={sanitize(operand, 12)} or {name}!={sanitize(operand, 12)}")
+        raise UsageError(f"{name} takes = or !=: {name}={sanitize(operand, 12)} or {name}!={sanitize(operand, 12)}")
     prefix, equal = operand.casefold().lstrip("0").rstrip("s"), op == "="
     return lambda row: (value := get_value(row)) is not None and str(value).startswith(prefix) is equal
 
 
 def _parse_number(name: str, text: str) -> float:
-    """`98,000`, `98k`, `1.5m`, `40%`."""
+    """The value of `98,000`, `98k`, `1.5m` or `40%`."""
     found = _NUMBER_PATTERN.fullmatch(text)
     if found is None:
-        raise UsageError(f'{name} wants a number, such as 10, 98k or 40%, and "{sanitize(text, 20)}" is none')
+        raise UsageError(f'{name} needs a number such as 10, 98k or 40%, not "{sanitize(text, 20)}"')
     return float(found[1].replace(",", "")) * _SUFFIX_SCALE[found[2].casefold()]

@@ -1,7 +1,7 @@
-"""Where each panel goes, for any size of terminal: one pure function, so that every size can be tested.
+"""The place of each panel in a terminal of any size, as one pure function.
 
-Below 80 x 24 only the essentials are shown. Up to 120 x 36 panels are divided by rules, so no cell is lost to
-borders; above that they are boxes. Spare columns go to chart and expiries, spare rows to strikes; text never stretches.
+Below 80 x 24 only the essentials are shown. Below 120 x 36 panels are divided by rules, which take fewer cells than
+boxes. Spare columns go to chart and expiries, spare rows to strikes; text never stretches.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def layout(width: int, height: int, *, panel: str, zoom: bool, sheet: str, expir
 
 
 def _small_layout(width: int, height: int, sheet: str) -> Layout:
-    """The essentials, or as much of a sheet as there is room for."""
+    """The essentials, or a sheet that fits."""
     if not covers_panels(sheet) or not _fits(SPECS_BY_NAME[sheet].min_size, width, height):
         return {"small": Rect(0, 0, max(1, width), max(1, height))}
     if not _fits(MIN_FRAMED_SIZE, width, height):
@@ -58,7 +58,7 @@ def _fits(size: tuple[int, int], width: int, height: int) -> bool:
 
 
 def _tape_or_inset(sheet: str) -> str:
-    """The name of what stands in the tape's place."""
+    """The name of the panel in the tape's place."""
     return sheet if sheet in SPECS_BY_NAME and SPECS_BY_NAME[sheet].replaces == "tape" else "tape"
 
 

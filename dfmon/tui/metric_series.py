@@ -1,6 +1,6 @@
-"""Bounded memory of what was on screen: every row of the last two hours, then one a minute for eight days.
+"""Bounded series of metric rows: every row of the last two hours, then one a minute for eight days.
 
-Fed from the history at start and from each new snapshot after that; charts, gauges and trend glyphs look back on it.
+Seeded from the history at start and extended by each snapshot; charts, gauges and trend glyphs read it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _MINUTE_ROWS_NS = 8 * DAY
 
 
 class MetricSeries:
-    """Rows of one underlying in order of time."""
+    """Rows of one underlying in time order."""
 
     def __init__(self) -> None:
         self._fine_rows: list[MetricRow] = []
         self._minute_rows: list[MetricRow] = []
 
     def append(self, row: MetricRow) -> None:
-        """Append; a row from before the newest one (a seek in a replay) forgets what came after it."""
+        """Appends a row; one that is older than the last (a seek in a replay) drops the rows after it."""
         if self._fine_rows and row.ts_ns <= self._fine_rows[-1].ts_ns:
             self._drop_from(row.ts_ns)
         self._fine_rows.append(row)
@@ -32,7 +32,7 @@ class MetricSeries:
             self._downsample()
 
     def seed(self, rows: Iterable[MetricRow]) -> None:
-        """Put older rows before those already collected."""
+        """Inserts older rows before those already collected."""
         current_rows = self.rows()
         first_ts_ns = current_rows[0].ts_ns if current_rows else None
         older_rows = sorted((r for r in rows if first_ts_ns is None or r.ts_ns < first_ts_ns), key=lambda r: r.ts_ns)

@@ -1,7 +1,7 @@
 """Colours by xterm-256 index: four diverging palettes and the fixed tones around them.
 
-256 indexes are what ssh and tmux carry, and a third fewer bytes than 24 bits. Colour never carries meaning alone:
-every sign is printed too, and with NO_COLOR the same names become bold, dim and reverse.
+ssh and tmux carry 256 indexes everywhere, in a third fewer bytes than 24-bit colour. Colour never carries meaning
+alone: every sign is printed too, and with NO_COLOR the same names become bold, dim and reverse.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _FIXED_STYLES: Final = {
 
 
 def rgb(index: int) -> tuple[int, int, int]:
-    """The colour of an index 16..255: a 6 x 6 x 6 cube, then greys."""
+    """The RGB colour of an index 16..255: a 6 x 6 x 6 cube, then greys."""
     if index >= 232:
         grey = 8 + 10 * (index - 232)
         return grey, grey, grey
@@ -90,7 +90,7 @@ def contrast(first: int, second: int) -> float:
 
 
 def contrasting_text(background: int) -> int:
-    """Black or white, whichever reads better on `background`."""
+    """Black or white, whichever has the higher contrast on `background`."""
     return max((16, 231), key=lambda text: contrast(text, background))
 
 
@@ -103,7 +103,7 @@ def _style(foreground: int, background: int | None, attributes: str) -> Style:
 
 @cache
 def styles(palette: str, colour: bool = True) -> dict[str, Style]:
-    """Rich styles by name; without colour only attributes are left."""
+    """Rich styles by name; without colour only their attributes."""
     out = {name: _style(*spec) for name, spec in _FIXED_STYLES.items()}
     negative, positive, faint_negative, faint_positive, flip = _SIGN_COLOURS[palette]
     out["neg"] = out["buy"] = _style(negative, None, "")
@@ -142,7 +142,7 @@ _ASCII_GLYPHS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """What turns a run into a segment: styles by name, and whether glyphs are ASCII."""
+    """Palette, colour and glyphs: turns the style names and characters of runs into those of segments."""
 
     palette: str = "blue-orange"
     colour: bool = True

@@ -1,6 +1,6 @@
-"""The line that is typed into. Its sign says what for: `/` a filter, `:` a command, `@` a time of the recording.
+"""The input line. Its sign is the kind of input: `/` a filter, `:` a command, `@` a time of the recording.
 
-Nothing is lost by a mistake: what is wrong stays in the line beside what was typed, and esc leaves all as it was.
+An error is shown beside the text, which stays; esc closes the line and changes nothing.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from dfmon.tui.view import View
 
 MAX_PROMPT_LENGTH: Final = 120
 _FILTER_HINTS: Final = {
-    ("/", "positions"): "28NOV  put  strike>98k  net<-50  long>90%   enter applies, esc leaves",
-    ("/", "tape"): "28NOV  put  buy  qty>=10  block   enter applies, esc leaves",
+    ("/", "positions"): "28NOV  put  strike>98k  net<-50  long>90%   enter applies, esc cancels",
+    ("/", "tape"): "28NOV  put  buy  qty>=10  block   enter applies, esc cancels",
 }
 
-KeyOutcome = Literal["typing", "left", "entered"]
+KeyOutcome = Literal["typing", "cancelled", "entered"]
 
 
 def handle_key(view: View, frame: Frame, key: str, character: str | None) -> KeyOutcome:
-    """Take one key: a character, or enter, esc, tab, backspace, ctrl+u."""
+    """Handles one key: a character, or enter, esc, tab, backspace, ctrl+u."""
     match key:
         case "enter":
             return "entered"
         case "escape":
             close_prompt(view)
-            return "left"
+            return "cancelled"
         case "backspace" if not view.prompt_text:
             close_prompt(view)
-            return "left"
+            return "cancelled"
         case "backspace":
             view.prompt_text = view.prompt_text[:-1]
         case "ctrl+u":
@@ -47,7 +47,7 @@ def handle_key(view: View, frame: Frame, key: str, character: str | None) -> Key
 
 
 def evaluate(view: View, frame: Frame) -> CommandResult:
-    """Do what was typed, or say what it wants from outside. Raises UsageError on what means nothing."""
+    """Applies the text, or returns the request or action it stands for. Raises UsageError with the mistake."""
     match view.prompt:
         case "/":
             return apply_filter(view, frame, view.prompt_text)
@@ -62,12 +62,12 @@ def evaluate(view: View, frame: Frame) -> CommandResult:
 
 
 def close_prompt(view: View) -> None:
-    """Away with the line and what was typed."""
+    """Closes the line and drops its text."""
     view.prompt = view.prompt_text = view.prompt_error = ""
 
 
 def prompt_hint(frame: Frame) -> str:
-    """What may be typed, in few words."""
+    """A short hint about the input that the open line takes."""
     view = frame.view
     if view.prompt == ":":
         return command_hint(frame, view.prompt_text)

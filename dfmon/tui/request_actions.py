@@ -1,6 +1,6 @@
-"""What the actions ask of the market, by action id: another position model, and the ways through a replay.
+"""Actions that send a request to the market, by action id: another position model, moves through a replay.
 
-The answer comes with the next snapshot. What changes the view alone is in `deeds`.
+The effect comes with a later snapshot. Actions that change only the view are in `view_actions`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SPEEDS: Final = ("0.25", "0.5", "1", "2", "4", "8", "16", "32", "64", "max")
 
 
 def next_model(frame: Frame) -> Request:
-    """The next position model; the numbers change with the next snapshot."""
+    """Requests the next position model; the numbers change with the next snapshot."""
     snapshot = frame.latest_snapshot
     names = known_models(snapshot)
     return Request("positions", cycle(names, snapshot.positions.model if snapshot else names[-1]))
@@ -34,7 +34,7 @@ def seek_replay(seconds: str, frame: Frame) -> Request:
 
 
 def change_speed(step: int, frame: Frame) -> Request:
-    """The next faster or slower one; a speed that is none of them counts as the fastest."""
+    """Requests the next faster or slower speed; a speed not in the list counts as the fastest."""
     current_speed = frame.runtime.replay_speed
     speed_text = "1" if current_speed is None else f"{current_speed:g}"
     index = _SPEEDS.index(speed_text) if speed_text in _SPEEDS else len(_SPEEDS) - 1

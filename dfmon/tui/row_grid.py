@@ -1,7 +1,7 @@
-"""RowGrid: draws rows of (text, style name) runs and repaints only the rows that changed.
+"""A widget that draws rows of (text, style name) runs and repaints only the rows that changed.
 
-Textual has no cell diff; repainting by row costs a fortieth of a table widget's bytes. This is the one place where
-runs become segments, so it is here that every text is made safe and every segment gets a style.
+Repainting by row costs a fortieth of a table widget's bytes. This is the one place where runs become segments, so every
+text is sanitized here and every segment gets its style here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MAX_RUN_CELLS = 2000  # cells of one run; wider than any terminal
 
 
 class RowGrid(Widget):
-    """One panel of the screen. It formats nothing: rows come ready from `present`."""
+    """One panel of the screen. It formats nothing: rows come ready from `render`."""
 
     def __init__(self, name: str) -> None:
         super().__init__(id=name)
@@ -31,7 +31,7 @@ class RowGrid(Widget):
         self._strips: dict[int, Strip] = {}
 
     def show_rows(self, rows: Sequence[Row], appearance: Appearance | None = None) -> int:
-        """Take the new rows and repaint those that differ; the number of them."""
+        """Repaints the rows that differ and returns their number."""
         if appearance is not None and appearance != self.appearance:
             self.appearance, self._rows = appearance, []
             self._strips.clear()

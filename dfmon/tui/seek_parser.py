@@ -1,4 +1,4 @@
-"""Where in a recording somebody wants to be: `13:41`, `2026-11-22 13:41:30`, `+5m`, `-1h`. Times are UTC."""
+"""Parser of times in a recording: `13:41`, `2026-11-22 13:41:30`, `+5m`, `-1h`. Times are UTC."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ TIME_EXAMPLES: Final = "13:41, 2026-11-22 13:41:30, +5m, -1h"
 
 
 def parse_seek(text: str, now_ns: int) -> str:
-    """What "replay.parse_seek" takes: seconds with a sign, or an ISO time. A time without a day is of the day shown.
+    """The value of a "replay.seek" request: signed seconds or an ISO time. Without a date it is on the day of `now_ns`.
 
-    Raises UsageError in one sentence.
+    Raises UsageError with examples.
 
     >>> parse_seek("-1.5m", 0), parse_seek("13:41", 1_795_356_187_000_000_000)
     ('-90', '2026-11-22T13:41:00Z')
@@ -39,5 +39,5 @@ def parse_seek(text: str, now_ns: int) -> str:
             raise ValueError
         timestamp = midnight + timedelta(hours=hours, minutes=minutes, seconds=seconds)
     except (ValueError, OverflowError):
-        raise UsageError(f'"{sanitize(stripped, 30)}" is no time (UTC): {TIME_EXAMPLES}') from None
+        raise UsageError(f'invalid time "{sanitize(stripped, 30)}" (UTC): {TIME_EXAMPLES}') from None
     return timestamp.isoformat().replace("+00:00", "Z")

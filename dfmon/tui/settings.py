@@ -1,4 +1,4 @@
-"""What the screen is told at start. No Textual here: configuration is read before the screen is imported."""
+"""Settings of the screen. Without Textual: configuration is read before the screen is imported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ICONS: Final = ("unicode", "ascii", "braille")
 
 @dataclass(frozen=True)
 class ScreenSettings:
-    """`plain` is for screen readers and serial lines: ASCII glyphs, no colour. `tape_min` is in coins."""
+    """Settings at start. `plain` is ASCII without colour, for screen readers and serial lines; `tape_min` in coins."""
 
     underlyings: tuple[str, ...]
     rate_hz: float = 1.0
@@ -24,7 +24,7 @@ class ScreenSettings:
 
     @property
     def frame_interval_s(self) -> float:
-        """Seconds between frames: at most four a second, one in two seconds on a thin line."""
+        """Seconds between frames: at most four a second, one in two seconds at low bandwidth."""
         min_interval_s = 2.0 if self.low_bandwidth else 0.25
         return max(1 / self.rate_hz if self.rate_hz > 0 else 1.0, min_interval_s)
 

@@ -69,7 +69,7 @@ class SheetSpec:
 
 
 def _help_lines(frame: Frame, width: int) -> list[Row]:
-    """The help lists the actions of this table, so it reads the table when it is drawn."""
+    """The help lists the actions of this table, so it reads the table when drawn."""
     return help_rows(SPECS_BY_NAME[frame.view.sheet_under_help or frame.view.panel].explanation, ACTIONS, width)
 
 
@@ -78,13 +78,13 @@ PANELS: Final = (
     SheetSpec(
         "chart",
         "Spot against flip",
-        "Spot against the flip: the price where dealers' net gamma turns.",
+        "Spot and the flip: the price at which dealers' net gamma changes sign.",
         chart,
     ),
     SheetSpec(
         "heatmap",
         "Heat-map",
-        "NGI: USD of delta dealers gain per +1%. Positive: they sell a rise; negative: buy it.",
+        "NGI: USD of delta per +1% of spot. Positive: dealers sell rallies; negative: buy them.",
         heatmap,
     ),
     SheetSpec(
@@ -96,7 +96,7 @@ PANELS: Final = (
     SheetSpec(
         "tape",
         "Flow tape",
-        "Side is the taker's. GAMMA: change of the dealers' NGI, taker a customer.",
+        "SIDE: the taker's. GAMMA: change of dealers' NGI if the taker is a customer.",
         tape,
         lines=tape_rows,
         list_name="tape",
@@ -104,7 +104,7 @@ PANELS: Final = (
     SheetSpec(
         "profile",
         "Gamma profile",
-        "Net gamma if spot were elsewhere. Left of 0 dealers amplify, right of 0 they damp.",
+        "Net gamma at other spot prices. Left of 0 dealers amplify moves, right they damp.",
         profile,
     ),
     SheetSpec(
@@ -121,7 +121,7 @@ SHEETS: Final = (
     SheetSpec(
         "positions",
         "Dealer positions",
-        "NET: coins dealers hold, + long. P(LONG): in how many members of the ensemble they are.",
+        "NET: dealers' position in coins, + long. P(LONG): share of the ensemble that is long.",
         positions,
         key="d",
         footer_rank=6,
@@ -130,7 +130,7 @@ SHEETS: Final = (
     SheetSpec(
         "feeds",
         "Feeds and health",
-        "Can the screen be believed: what each connection delivers, and why a number is missing.",
+        "The health of each connection, and the reason for each missing number.",
         lines=feed_rows,
         key="f",
         footer_rank=10,
@@ -150,7 +150,7 @@ ACTIONS_BY_ID: Final = {action.id: action for action in ACTIONS}
 
 
 def covers_panels(sheet: str) -> bool:
-    """Whether the sheet of this name is open in the place of all panels."""
+    """True for a sheet that takes the place of all panels."""
     return sheet in SPECS_BY_NAME and not SPECS_BY_NAME[sheet].replaces
 
 

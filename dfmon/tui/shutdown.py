@@ -1,7 +1,7 @@
-"""Leaving: signals, a closed or stuck terminal, and the terminal restored on every way out.
+"""Exit on signals or on a closed or stuck terminal, with the terminal restored in every case.
 
-Textual restores the terminal on quit and crash; not on SIGTERM or SIGHUP, and a terminal that has stopped reading
-would keep it for ever. Handlers are set with `signal.signal`, because a loop's own handlers need a free loop.
+Textual restores the terminal on quit and crash, but not on SIGTERM or SIGHUP, and blocks on a terminal that has stopped
+reading. Handlers are set with `signal.signal`, because a loop's own handlers do not run while the loop is blocked.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Final
 
-FORCED_EXIT_DELAY_S: Final = 3.0  # a stuck terminal must not keep us longer
+FORCED_EXIT_DELAY_S: Final = 3.0  # a stuck terminal delays the exit no longer
 TERMINAL_CLOSED_CODE: Final = 128 + signal.SIGHUP
-# The alternate screen is left blank, as by the driver; it is entered before, since it may have been left already.
+# Blanks the alternate screen before leaving it, as the driver does; enters it first, in case it was left already.
 _RESET_SEQUENCE: Final = (
     b"\x1b[?1049h\x1b[m\x1b[2J\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[<u\x1b[0m"
 )
@@ -34,7 +34,7 @@ def is_terminal_open() -> bool:
 
 
 class GracefulExit:
-    """Turns a signal into an orderly exit of the app, and into a hard one when that takes too long."""
+    """Turns a signal into an orderly exit of the app, and into a forced one where that takes too long."""
 
     def __init__(self, exit_app: Callable[[int], object]) -> None:
         self._exit_app = exit_app
@@ -42,7 +42,7 @@ class GracefulExit:
         self._saved_attributes = _terminal_attributes()
 
     def attach_loop(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The app's loop is up: from now on signals go through it."""
+        """Routes signals through the app's loop from now on."""
         self._loop = loop
 
     def on_signal(self, signum: int, _frame: FrameType | None) -> None:
@@ -50,11 +50,11 @@ class GracefulExit:
         if self._loop is None:
             raise SystemExit(code)
         self.force_exit_later(code)
-        with contextlib.suppress(RuntimeError):  # the loop has just closed: we are leaving anyway
+        with contextlib.suppress(RuntimeError):  # the loop has just closed: the app is exiting anyway
             self._loop.call_soon_threadsafe(self._exit_app, code)
 
     def force_exit_later(self, code: int) -> None:
-        """Leave in any case after a few seconds."""
+        """Starts the timer that ends the process whatever the app does."""
         timer = threading.Timer(FORCED_EXIT_DELAY_S, self._force_exit, (code,))
         timer.daemon = True
         timer.start()
@@ -64,7 +64,7 @@ class GracefulExit:
         os._exit(code)
 
     def restore_terminal(self) -> None:
-        """Attributes first; then the escape sequences, without ever waiting for the terminal."""
+        """Restores the attributes, then writes the escape sequences without blocking on the terminal."""
         if self._saved_attributes is None:
             return
         with contextlib.suppress(OSError, ValueError, termios.error):
@@ -87,7 +87,7 @@ def _terminal_attributes() -> list[Any] | None:
 
 @contextlib.contextmanager
 def handle_signals(graceful_exit: GracefulExit) -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP lead to `graceful_exit` inside, and to what they led to before after."""
+    """Routes SIGINT, SIGTERM and SIGHUP to `graceful_exit`; restores the previous handlers at the end."""
     previous_handlers = {
         n: signal.signal(n, graceful_exit.on_signal) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }

@@ -1,4 +1,4 @@
-"""Whether a screen can be drawn at all. Imports no Textual: asked before the screen is loaded."""
+"""Check that the terminal can show the screen. Without Textual: it runs before the screen is loaded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _ADVICE = "use `dfmon snapshot` for one picture or `dfmon --publish` to run with
 
 
 def check_terminal() -> str | None:
-    """One sentence saying why no screen can be drawn, or None where it can."""
+    """The reason why no screen can be drawn, or None where it can."""
     for name, stream in (("standard input", sys.__stdin__), ("standard error", sys.__stderr__)):
         try:
             is_tty = stream is not None and os.isatty(stream.fileno())

@@ -1,4 +1,4 @@
-"""What the user chose: panel, metric, span, cursor, palette. Pure data, changed by the actions, read by `present`."""
+"""The user's choices: panel, metric, span, cursor, palette. Plain data, changed by actions, read by `render`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ TABLES: Final = ("options", "expiries")
 
 @dataclass(slots=True)
 class View:
-    """`cursor_strike` None means the cursor follows spot; `merge` is the number of strikes shown in one row.
+    """The state of the view. `cursor_strike` None follows spot; `merge` is the number of strikes per row.
 
-    `size` is the terminal's; `selected_option` and `expiry_filter` are the option and the one expiry looked at on the
-    positions sheet, "" for the first row and for all expiries. `sheet_under_help` is the sheet that help was opened
-    over. `prompt` is the sign before what is being typed ("" for nothing), `prompt_error` what is wrong with it.
+    `size` is the terminal's. `selected_option` and `expiry_filter` belong to the positions sheet, "" for the first row
+    and for all expiries. `sheet_under_help` is the sheet that help was opened over. `prompt` is the sign of the open
+    input line, "" for none, and `prompt_error` the error in its text.
     """
 
     underlying: str
@@ -62,10 +62,10 @@ class View:
         return SPANS[self.span][1]
 
     def show_notice(self, text: str, now_ns: int, seconds: float = 4.0) -> None:
-        """Show one sentence in the state line for a few seconds."""
+        """Shows one sentence on the state line for a few seconds."""
         self.notice, self.notice_until_ns = text, now_ns + int(seconds * 1e9)
 
 
 def cycle(choices: tuple[str, ...], current: str, step: int = 1) -> str:
-    """The neighbour of `current`, round the end; the first choice where `current` is not one of them."""
+    """The choice `step` places after `current`, wrapping round; the first one where `current` is not among them."""
     return choices[(choices.index(current) + step) % len(choices)] if current in choices else choices[0]

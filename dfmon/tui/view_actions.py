@@ -1,6 +1,6 @@
-"""What the actions do to the view: pure changes of what the user chose, by action id.
+"""Actions that change only the view, by action id.
 
-What actions ask of the market is in `wishes`; those that reach outside (quit, save, copy) are in `app`.
+Actions that send a request to the market are in `request_actions`; quit, save and copy are in `app`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LAYOUT_FIELDS: Final = (
 
 
 def go_back(view: View, frame: Frame) -> None:
-    """Close what was opened last: a filter first, then detail or sheet, then the zoom."""
+    """Clears the filter on screen, else closes the sheet or detail, else leaves the zoom."""
     fills_screen = view.sheet or view.zoom
     filter_visible = not fills_screen or SPECS_BY_NAME[view.sheet or view.panel].list_name is not None
     if filter_visible and view.filters[filtered_list(view)].text:
@@ -41,7 +41,7 @@ def go_back(view: View, frame: Frame) -> None:
 
 
 def toggle_sheet(sheet: str, view: View, frame: Frame) -> None:
-    """Open a sheet, or close it; help goes back to the sheet it was opened over."""
+    """Opens a sheet or closes it; help returns to the sheet it was opened over."""
     if view.sheet == sheet:
         view.sheet, view.sheet_under_help = view.sheet_under_help, ""
     else:
@@ -51,7 +51,7 @@ def toggle_sheet(sheet: str, view: View, frame: Frame) -> None:
 
 
 def focus_panel(panel: str, view: View, frame: Frame) -> None:
-    """Focus a panel; again: zoom it; again: back."""
+    """Focuses a panel; zooms it and leaves the zoom where it has the focus already."""
     if covers_panels(view.sheet):
         view.sheet = view.sheet_under_help = ""
     if view.zoom and view.panel == "alerts":
@@ -61,7 +61,7 @@ def focus_panel(panel: str, view: View, frame: Frame) -> None:
 
 
 def step_panel(step: int, view: View, frame: Frame) -> None:
-    """The next panel; on the positions sheet its other part."""
+    """Focuses the next panel; on the positions sheet the other table."""
     if view.sheet == "positions":
         view.table = cycle(TABLES, view.table, step)
         return
@@ -73,7 +73,7 @@ def toggle_zoom(view: View, frame: Frame) -> None:
 
 
 def toggle_alerts(view: View, frame: Frame) -> None:
-    """The list of alerts, and away with it; what was listed has been read."""
+    """Opens the list of alerts, or closes it and marks them as read."""
     if view.zoom and view.panel == "alerts":
         view.zoom = False
         _mark_alerts_read(view, frame)
@@ -86,7 +86,7 @@ def _mark_alerts_read(view: View, frame: Frame) -> None:
 
 
 def show_next_alert(view: View, frame: Frame) -> None:
-    """Bring the oldest unread alert to the front of the line and count it as read."""
+    """Shows the oldest unread alert first on its line and marks it as read."""
     unread_alerts = [a for a in reversed(frame.alerts) if a.ts_ns > view.alerts_read_ns]
     if unread_alerts:
         view.alerts_read_ns = view.alert_shown_ns = unread_alerts[0].ts_ns
@@ -117,39 +117,39 @@ def step_merge(step: int, view: View, frame: Frame) -> None:
     index = MERGE_STEPS.index(view.merge) + step
     if 0 <= index < len(MERGE_STEPS):
         view.merge = MERGE_STEPS[index]
-    message = "one strike a row" if view.merge == 1 else f"{view.merge} strikes summed in a row"
+    message = "one strike per row" if view.merge == 1 else f"{view.merge} strikes summed per row"
     view.show_notice(message, frame.now_ns)
 
 
 def step_sort_key(step: int, view: View, frame: Frame) -> None:
     view.sort_key = cycle(SORT_KEYS, view.sort_key, step)
     view.selected_option = ""
-    view.show_notice(f"options by {SORT_LABELS[view.sort_key]}", frame.now_ns)
+    view.show_notice(f"options sorted by {SORT_LABELS[view.sort_key]}", frame.now_ns)
 
 
 def step_expiry_filter(step: int, view: View, frame: Frame) -> None:
-    """One expiry alone, then the next, then all."""
+    """Shows one expiry, then the next, then all."""
     labels = ("", *(row.label for row in frame.snapshot.by_expiry)) if frame.snapshot else ("",)
     view.expiry_filter = cycle(labels, view.expiry_filter, step)
     view.selected_option = ""
 
 
 def open_prompt(prompt_sign: str, view: View, frame: Frame) -> None:
-    """Open the line that is typed into, with what holds now."""
+    """Opens the input line, with the current filter for `/`."""
     view.prompt, view.prompt_error = prompt_sign, ""
     view.prompt_text = view.filters[filtered_list(view)].text if prompt_sign == "/" else ""
 
 
 def reset_layout(view: View, frame: Frame) -> None:
-    """Panels, cursor, orders and filters as at the start; colours, glyphs and what was read stay."""
+    """Resets panels, cursor, sort order and filters; colours, glyphs and read marks stay."""
     initial_view = View(view.underlying, tape_min=view.tape_min)
     for name in _LAYOUT_FIELDS:
         setattr(view, name, getattr(initial_view, name))
-    view.show_notice("layout as at the start", frame.now_ns)
+    view.show_notice("layout reset", frame.now_ns)
 
 
 def move_cursor(rows: int, columns: int, view: View, frame: Frame) -> None:
-    """The cursor of the heat-map or of a list, or the place in a text; up is towards higher strikes."""
+    """Moves the cursor of the heat-map or the options, or scrolls; up is towards higher strikes."""
     if view.sheet == "positions":
         _move_option_cursor(view, frame, -rows, columns)
         return
@@ -166,7 +166,7 @@ def move_cursor(rows: int, columns: int, view: View, frame: Frame) -> None:
 
 
 def _move_option_cursor(view: View, frame: Frame, rows: int, columns: int) -> None:
-    """Down or up the options; left and right change the expiry, as does moving in the table of expiries."""
+    """Moves through the options; left and right change the expiry, as do up and down in the table of expiries."""
     if columns or view.table == "expiries":
         step_expiry_filter(columns or rows, view, frame)
         return
@@ -200,7 +200,7 @@ def _scrolled_lines(view: View) -> LineSource | None:
 
 
 def _max_scroll(view: View, frame: Frame) -> int:
-    """The scroll at which the last line comes into sight."""
+    """The scroll at which the last line is visible."""
     rects = layout(*view.size, panel=view.panel, zoom=view.zoom, sheet=view.sheet)
     name, lines = front_sheet(view).name, _scrolled_lines(view)
     width, height = inner_size(rects[name]) if name in rects else view.size

@@ -56,7 +56,7 @@ class FakeClock:
 
 
 class AppHarness:
-    """An app on a fixed hub; what it asks for is kept in `requests`."""
+    """An app on a fixed hub; its requests are in `requests`."""
 
     def __init__(
         self,

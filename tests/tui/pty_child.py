@@ -1,4 +1,4 @@
-"""The screen on a real terminal, for test_pty: a fixed market that moves only when told to by a signal."""
+"""The screen on a real terminal, for test_pty: a fixed market that moves only on a signal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dfmon.tui.terminal import check_terminal  # noqa: E402
 
 
 def block_forever(where: str) -> None:
-    """Never go on, where a test asks for it."""
+    """Block for ever where a test sets HANGS."""
     if os.environ.get("HANGS") == where:
         os.write(2, b"hangs")
         threading.Event().wait()

@@ -146,7 +146,7 @@ async def test_a_live_market_cannot_be_moved_in_time() -> None:
     harness = AppHarness(factory.snapshot())
     async with harness.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("left_square_bracket", "r", "colon", *"goto 13:41", "enter")
-        assert '"goto" is no command' in await harness.text(pilot)
+        assert 'unknown command "goto"' in await harness.text(pilot)
         assert harness.requests == []
 
 
@@ -177,15 +177,15 @@ async def test_commands(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("strike high", '"high" is no strike: 98000, 98k or spot'),
-        ("strike", "strike wants 98000 | 98k | spot"),
-        ("metric gex", '"gex" is no metric: ngi, vss, chl, volg, oi, iv'),
-        ("exp 31FEB", '"31FEB" is no expiry: 23NOV26, '),
-        ("model bull", '"bull" is no position model: flow, naive, short-all, file'),
-        ("size -1", '"-1" is no size of a print'),
-        ("size nan", '"nan" is no size of a print'),
-        ("frobnicate", '"frobnicate" is no command'),
-        ("s", '"s" could be strike, span, size'),
+        ("strike high", 'invalid strike "high": 98000, 98k or spot'),
+        ("strike", "usage: strike 98000 | 98k | spot"),
+        ("metric gex", 'unknown metric "gex": ngi, vss, chl, volg, oi, iv'),
+        ("exp 31FEB", 'unknown expiry "31FEB": 23NOV26, '),
+        ("model bull", 'unknown position model "bull": flow, naive, short-all, file'),
+        ("size -1", 'invalid print size "-1"'),
+        ("size nan", 'invalid print size "nan"'),
+        ("frobnicate", 'unknown command "frobnicate"'),
+        ("s", 'ambiguous command "s": strike, span, size'),
     ],
 )
 async def test_a_wrong_command_gets_a_sentence_and_changes_nothing(text: str, message: str) -> None:
@@ -340,7 +340,7 @@ async def test_what_is_typed_into_the_prompt_is_no_command() -> None:
     async with harness.app.run_test(size=(80, 24)) as pilot:
         await pilot.press("d", "slash", *"qcb", "backspace", "ctrl+u", *"zz", "enter")
         text = await harness.text(pilot)
-        assert '"zz" is no filter here' in text
+        assert 'unknown filter "zz"' in text
         assert harness.requests == []
         assert harness.app.return_code is None
         await pilot.press("escape")
@@ -504,7 +504,7 @@ async def test_a_panel_that_fails_does_not_take_the_others_along(monkeypatch: py
         assert "SQUEEZE" in text
         await pilot.press("f")
         await pilot.pause()
-        assert "screen fault in tape: ValueError: no" in harness.app.screen_text()
+        assert "screen error in tape: ValueError: no" in harness.app.screen_text()
 
 
 async def test_a_full_writer_skips_the_frame(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Fewer bytes, the same picture: whatever is written, a terminal shows the same with and without thrift."""
+"""Fewer bytes, the same picture: whatever is written, a terminal shows the same with and without the diff."""
 
 from __future__ import annotations
 

@@ -63,12 +63,12 @@ def test_what_is_not_known_passes_no_comparison() -> None:
 @pytest.mark.parametrize(
     ("text", "list_name", "message"),
     [
-        ("strik>9", "positions", '"strik>9" is no filter here'),
-        ("side=buy", "positions", '"side=buy" is no filter here'),
-        ("net>much", "positions", 'net wants a number, such as 10, 98k or 40%, and "much" is none'),
-        ("exp>28NOV", "tape", "exp is a word: exp=28NOV or exp!=28NOV"),
-        ("block=yes", "tape", '"block=yes" is no filter here'),
-        ("\x1b[2J", "tape", '"?[2J" is no filter here'),
+        ("strik>9", "positions", 'unknown filter "strik>9"'),
+        ("side=buy", "positions", 'unknown filter "side=buy"'),
+        ("net>much", "positions", 'net needs a number such as 10, 98k or 40%, not "much"'),
+        ("exp>28NOV", "tape", "exp takes = or !=: exp=28NOV or exp!=28NOV"),
+        ("block=yes", "tape", 'unknown filter "block=yes"'),
+        ("\x1b[2J", "tape", 'unknown filter "?[2J"'),
     ],
 )
 def test_mistakes_get_one_sentence(text: str, list_name: ListName, message: str) -> None:

@@ -188,7 +188,7 @@ def test_sim_is_called_sim() -> None:
 def test_the_model_and_its_limits_are_on_the_first_screen() -> None:
     assert "flow model, Deribit only" in screen(frame(factory.snapshot()))
     wide_screen = screen(frame(factory.snapshot()), 160, 48)
-    assert "a model: Deribit book only, OTC and ETF options unseen, one desk" in wide_screen
+    assert "model: Deribit only, no OTC or ETF options, all dealers as one desk" in wide_screen
 
 
 def test_buying_and_selling_follow_the_signs() -> None:

@@ -1,4 +1,4 @@
-"""Pure presentation: a frame (snapshot, history, what the user chose) becomes rows of (text, style name) runs.
+"""Pure rendering: turns a frame (snapshot, history, the user's choices) into rows of (text, style name) runs.
 
-One module per panel. No Textual, no clock, no I/O: what is drawn can be tested as text.
+One module per panel. No Textual, no clock, no I/O, so every panel can be tested as text.
 """

@@ -1,6 +1,6 @@
-"""Panel 6: what changed that a trader wants to know. One line where space is short, a list when zoomed.
+"""Panel 6: the alerts. One line where space is short, a list when zoomed.
 
-Wide screens say here what the model cannot see.
+Wide screens also show here what the model leaves out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dfmon.tui.render.formatting import (
 )
 from dfmon.tui.render.frame import Frame
 
-CAVEAT: Final = "a model: Deribit book only, OTC and ETF options unseen, one desk"
+CAVEAT: Final = "model: Deribit only, no OTC or ETF options, all dealers as one desk"
 _KIND_GLYPHS: Final = {"SCENE": "■", "FLIP": "▼", "FEED": "○"}
 _KIND_STYLES: Final = {"SCENE": "scene", "FLIP": "flip", "FEED": "bad"}
 

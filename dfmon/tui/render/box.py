@@ -1,4 +1,4 @@
-"""Borders and titles: a panel's rows put into the rectangle the plan gave it."""
+"""Borders and titles of panels, and the rectangles that `layout` gives them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Rect(NamedTuple):
 
 
 def inner_size(rect: Rect) -> tuple[int, int]:
-    """Columns and rows left for content."""
+    """Columns and rows inside the border."""
     if rect.edge == "box":
         return rect.width - 2, rect.height - 2
     if rect.edge == "divided":
@@ -32,7 +32,7 @@ def inner_size(rect: Rect) -> tuple[int, int]:
 def bordered_panel(
     rect: Rect, title: Sequence[Run], body: Sequence[Row], *, focus: bool, foot: Sequence[Run] = (), joint: str = "┬"
 ) -> list[Row]:
-    """Title, content cut or padded to the rectangle, and where there is a box its foot."""
+    """Title and body cut or padded to the rectangle; a box has a foot too."""
     width, height = inner_size(rect)
     edge_style = "edge.focus" if focus else "edge"
     rows = [fit(row, width) for row in body[:height]]
@@ -54,7 +54,7 @@ def bordered_panel(
 
 
 def scrolled_panel(rect: Rect, title: str, rows: Sequence[Row], scroll: int) -> list[Row]:
-    """Lines under a title that shows their place where they do not all fit."""
+    """Lines under a title, with the visible range in it where they do not all fit."""
     height = inner_size(rect)[1]
     first = max(0, min(scroll, len(rows) - height))
     position_text = f"   {first + 1}-{first + height} of {len(rows)}, j k" if len(rows) > height else ""

@@ -1,6 +1,6 @@
 """Panel 1: spot against the flip level over time, with the walls where there is room.
 
-Columns are whole time bins, and the range is rounded, so the picture stands still between steps and costs few bytes.
+A column is a time bin and the range is rounded, so most cells stay the same from frame to frame.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.plot import Canvas
 from dfmon.tui.view import SPANS
 
-_MAX_JOINED_GAP_NS: Final = 150 * SECOND  # history has a row a minute: a longer hole is a gap
+_MAX_JOINED_GAP_NS: Final = 150 * SECOND  # history has a row a minute: a longer hole is drawn as a gap
 _MIN_WINDOW_NS: Final = 2 * MINUTE
 _TICK_STEPS_NS: Final = tuple(
     SECOND * s for s in (10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800)
 )
-_MAX_FLIP_RANGES: Final = 3.0  # a flip further off than this many ranges of spot is pinned to the edge
+_MAX_FLIP_RANGES: Final = 3.0  # a flip further away than this many spot ranges is labelled at the edge
 _LEGEND: Final[tuple[Run, ...]] = (
     ("╌ flip", "flip"),
     ("   ", "edge"),
@@ -84,7 +84,7 @@ def _title_runs(frame: Frame, rect: Rect) -> list[Run]:
 
 
 def _time_window(rows: Sequence[MetricRow], span_ns: int, columns: int, now_ns: int) -> tuple[int, int]:
-    """Start and bin width. Young data fill from the left and rescale now and then; a full span slides by bins."""
+    """Start and bin width in ns. A young series fills from the left and rescales in steps; a full one slides."""
     first = rows[0].ts_ns
     covered_ns = now_ns - first
     if covered_ns >= 0.9 * span_ns:
@@ -98,7 +98,7 @@ def _time_window(rows: Sequence[MetricRow], span_ns: int, columns: int, now_ns: 
 
 
 def bin_values(rows: Sequence[MetricRow], name: str, start: int, bin_ns: int, columns: int) -> list[float | None]:
-    """The last value in each bin, carried over short holes; None before the first, in gaps and after the last."""
+    """The last value of each bin, carried over short holes; None before the first, in gaps and after the last."""
     field_index = MetricRow._fields.index(name)
     out: list[float | None] = [None] * columns
     last_ts_ns = [0] * columns
@@ -121,13 +121,13 @@ def bin_values(rows: Sequence[MetricRow], name: str, start: int, bin_ns: int, co
 
 
 def _max_joined_gap_ns(rows: Sequence[MetricRow]) -> int:
-    """Longest hole that is still a line: a few minutes, or three steps of rows that stand further apart."""
+    """The longest hole drawn as a line, in ns: a few minutes, or three steps of a sparser series."""
     steps = sorted(later.ts_ns - row.ts_ns for row, later in pairwise(rows))
     return max(_MAX_JOINED_GAP_NS, 3 * steps[len(steps) // 2]) if steps else _MAX_JOINED_GAP_NS
 
 
 def _price_limits(spots: list[float], flips: list[float], rows: int) -> tuple[float, float]:
-    """Rounded bottom and top; the flip is in sight unless it would flatten spot."""
+    """Rounded bottom and top; includes the flip unless it would flatten spot."""
     lo, hi = min(spots), max(spots)
     span = max(hi - lo, 0.0005 * hi)
     nearby_flips = [v for v in flips if lo - _MAX_FLIP_RANGES * span <= v <= hi + _MAX_FLIP_RANGES * span]
@@ -136,7 +136,7 @@ def _price_limits(spots: list[float], flips: list[float], rows: int) -> tuple[fl
 
 
 def round_range(lo: float, hi: float, rows: int) -> tuple[float, float]:
-    """Limits that hold lo..hi and put a round number on every row."""
+    """Limits that contain lo..hi and put a round number on every row."""
     min_step = max(hi - lo, 0.0005 * hi, 1e-9) / max(1, rows - 1)
     unit = 10.0 ** math.floor(math.log10(min_step))
     for step in (unit * k for k in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30)):
@@ -181,7 +181,7 @@ def _plot_rows(
 
 
 def _label_hidden_flip(canvas: Canvas, flip: float | None) -> None:
-    """A flip out of sight is named at the edge it lies beyond."""
+    """Labels a flip outside the range at the edge it lies beyond."""
     if flip is None or canvas.contains(flip):
         return
     above = flip > canvas.hi
@@ -194,7 +194,7 @@ def _price_label(value: float) -> str:
 
 
 def _time_axis(start: int, bin_ns: int, columns: int, gutter: int, *, legend: bool) -> Row:
-    """Times under the chart, at round moments."""
+    """Round times under the chart."""
     step = next((s for s in _TICK_STEPS_NS if s >= 11 * bin_ns), _TICK_STEPS_NS[-1])
     available = columns - (7 if legend else 0)
     cells = [" "] * columns

@@ -1,4 +1,4 @@
-"""What `y` copies: one line that can be pasted into a chat and parsed by a script."""
+"""The line that `y` copies, fit for a chat message and for a script."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dfmon.tui.render.heatmap import cell_facts, current_grid, cursor_of
 
 
 def clipboard_text(frame: Frame) -> str:
-    """The cell under the cursor when the heat-map is in focus, else the headline numbers."""
+    """The cell under the cursor where the heat-map has the focus, else the headline numbers."""
     snapshot = frame.snapshot
     if snapshot is None:
         return f"{frame.view.underlying} no data"

@@ -1,4 +1,4 @@
-"""The cell under the cursor in full: its exposures, its strike and its expiry."""
+"""The cell under the cursor in full: its exposures, strike and expiry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dfmon.tui.render.heatmap import cell_facts, current_grid, cursor_of
 
 
 def detail(frame: Frame, rect: Rect) -> list[Row]:
-    """The panel at any size; takes the tape's place."""
+    """The panel at any size, in the tape's place."""
     width, height = inner_size(rect)
     grid, snapshot = current_grid(frame), frame.snapshot
     if grid is None or snapshot is None:

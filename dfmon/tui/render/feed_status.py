@@ -1,4 +1,4 @@
-"""Feeds and backfill in a few cells: glyph, style and word of each, for the state line and the feeds sheet."""
+"""Feeds and backfill in a few cells, for the state line and the feeds sheet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SLOW_FEED_AGE_S: Final = 5.0
 
 
 def feed_health(feed: Feed) -> tuple[str, str, str]:
-    """Glyph, style and word of a feed; no word when all is well."""
+    """Glyph, style and status of a feed; an empty status for a healthy one."""
     if feed.state == "live":
         if feed.age_s is not None and feed.age_s > SLOW_FEED_AGE_S:
             return "◐", "warn", "slow"
@@ -23,7 +23,7 @@ def feed_health(feed: Feed) -> tuple[str, str, str]:
 
 
 def worst_feed_by_venue(feeds: tuple[Feed, ...]) -> list[tuple[str, Feed]]:
-    """One feed per venue, the worst: a venue is the first word of a feed's name."""
+    """The worst feed of each venue; the venue is the first word of a feed's name."""
     worst_feeds: dict[str, Feed] = {}
     rank = {"●": 0, "◐": 1, "○": 2}
     for feed in feeds:
@@ -49,7 +49,7 @@ def feed_runs(name: str, feed: Feed) -> tuple[Run, ...]:
 
 
 def worst_feed_runs(venue_feeds: list[tuple[str, Feed]]) -> tuple[Run, ...]:
-    """All venues in few cells: the one that is worst off, and how many others there are."""
+    """All venues in few cells: the worst one, and the number of others."""
     rank = {"●": 0, "◐": 1, "○": 2}
     name, feed = max(venue_feeds, key=lambda item: (rank[feed_health(item[1])[0]], item[1].age_s or 0.0))
     others_text = f" +{len(venue_feeds) - 1}" if len(venue_feeds) > 1 else ""
@@ -57,7 +57,7 @@ def worst_feed_runs(venue_feeds: list[tuple[str, Feed]]) -> tuple[Run, ...]:
 
 
 def backfill_runs(progress: BackfillProgress | None, is_wide: bool = True) -> tuple[Run, ...]:
-    """`backfill 412/1,852 · 31 k prints · 3 min left` while one runs; nothing when it is done or none does."""
+    """`backfill 412/1,852 · 31 k prints · 3 min left`; nothing where no backfill is running."""
     if progress is None or progress.done >= progress.total > 0:
         return ()
     p = progress

@@ -1,4 +1,4 @@
-"""The feeds screen: can I believe what I see? Each connection, the chain's freshness, the pipeline, what is missing."""
+"""The feeds sheet: each connection, the pipeline, the option book, and the reason for each missing number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dfmon.tui.render.frame import Frame
 
 
 def feed_rows(frame: Frame, width: int) -> list[Row]:
-    """All lines of the sheet: each connection with its whole note, the pipeline, and every reason for a gap."""
+    """All lines of the sheet."""
     snapshot = frame.latest_snapshot
     if snapshot is None:
         return [(), ((f"  {frame.waiting_text()}", "dim"),)]
@@ -33,7 +33,7 @@ def feed_rows(frame: Frame, width: int) -> list[Row]:
 
 
 def _rows_of_feed(feed: Feed, name: int, width: int) -> list[Row]:
-    """One line; a note that does not fit beside the numbers goes below them."""
+    """One line; a note too long for it goes below."""
     glyph, style, status = feed_health(feed)
     lag = "-" if feed.lag_ms is None else f"{feed.lag_ms:,.0f}"
     age = "-" if feed.age_s is None else format_duration(feed.age_s)
@@ -51,7 +51,7 @@ def _rows_of_feed(feed: Feed, name: int, width: int) -> list[Row]:
 
 
 def _wrap_rows(prefix: str, prefix_style: str, text: str, width: int, style: str = "dim") -> list[Row]:
-    """A text in as many lines as it needs, indented after the first."""
+    """Text wrapped to the width, indented after the first line."""
     lines = textwrap.wrap(text, max(10, width - len(prefix) - 1)) or [""]
     return [
         fit(((prefix if i == 0 else " " * len(prefix), prefix_style), (line, style)), width)
@@ -94,7 +94,7 @@ def _pipeline_rows(frame: Frame, width: int) -> list[Row]:
     if runtime.note:
         rows += _wrap_rows(" ", "text", cell_text(runtime.note, 600), width)
     for fault in frame.faults:
-        rows += _wrap_rows(" screen fault in ", "bad", cell_text(fault, 600), width, "text")
+        rows += _wrap_rows(" screen error in ", "bad", cell_text(fault, 600), width, "text")
     return rows
 
 
@@ -104,12 +104,12 @@ def _missing_rows(frame: Frame, width: int) -> list[Row]:
         return []
     p = snapshot.positions
     coverage_text = "n/a" if p.coverage is None else format_percent(p.coverage, 0, plus=False)
-    warming_text = ", warming: older history not seen yet" if p.warming else ""
+    warming_text = ", warming up: older history not loaded yet" if p.warming else ""
     model = (
         f" {snapshot.instruments:,} options   positions {cell_text(p.model, 12)}, coverage "
         f"{coverage_text}{warming_text}"
     )
-    rows = [_section_rule("BOOK, AND WHAT IS MISSING", width), fit(((model, "text"),), width)]
+    rows = [_section_rule("BOOK AND MISSING DATA", width), fit(((model, "text"),), width)]
     for text in snapshot.unavailable:
         rows += _wrap_rows(" n/a: ", "warn", cell_text(text, 600), width)
     if not snapshot.unavailable:

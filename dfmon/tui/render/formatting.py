@@ -1,7 +1,7 @@
-"""Runs, rows and numbers: the alphabet of every panel.
+"""Runs and rows, and the formatters of numbers that all panels share.
 
-A run is (text, style name), a row is a tuple of runs. Every character is one cell wide, so `len` measures; foreign
-text passes `cell_text` first. Numbers carry their sign, and what cannot be computed is `n/a`, never 0.
+A run is (text, style name), a row is a tuple of runs. Every character is one cell wide, so `len` is the width; text
+from outside passes `cell_text` first. Numbers carry their sign, and an unknown value is `n/a`, never 0.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SHORT_MONTHS = ("JA", "FB", "MR", "AP", "MY", "JN", "JL", "AG", "SP", "OC", "NV
 
 
 def cell_text(text: str, limit: int = 200) -> str:
-    """Text from outside, safe and exactly one cell per character."""
+    """Text from outside, sanitized, one cell per character."""
     safe = sanitize(text, limit)
     if safe.isascii():
         return safe
@@ -32,7 +32,7 @@ def cell_text(text: str, limit: int = 200) -> str:
 
 
 def truncate(text: str, available: int) -> str:
-    """Cut at a word, with an ellipsis in ASCII."""
+    """The text cut at a word, with an ASCII ellipsis."""
     if len(text) <= available:
         return text
     if available < 8:
@@ -65,13 +65,13 @@ def fit(row: Iterable[Run], width: int, style: str = "text") -> Row:
 
 
 def justify(left: Iterable[Run], right: Iterable[Run], width: int, style: str = "text") -> Row:
-    """`left` flush left, `right` flush right; the left side gives way."""
+    """`left` flush left and `right` flush right; the left side is cut where both do not fit."""
     tail = tuple(right)
     return (*fit(left, max(0, width - row_width(tail)), style), *fit(tail, min(width, row_width(tail)), style))
 
 
 def join_by_priority(parts: Sequence[tuple[int, tuple[Run, ...]]], width: int, gap: int = 2) -> list[Run]:
-    """Join the parts that fit, in their order: the lowest ranks choose first, rank 0 is always in."""
+    """Joins the parts that fit, in their order: lower ranks are placed first, rank 0 always."""
     available, selected = width + gap, set[int]()
     for i in sorted(range(len(parts)), key=lambda i: (parts[i][0], i)):
         rank, runs = parts[i]
@@ -88,7 +88,7 @@ def join_by_priority(parts: Sequence[tuple[int, tuple[Run, ...]]], width: int, g
 
 
 def rows_to_text(rows: Iterable[Row]) -> str:
-    """Rows as plain text, for tests and for saving."""
+    """Rows as plain text."""
     return "\n".join("".join(text for text, _ in row).rstrip() for row in rows)
 
 
@@ -99,7 +99,7 @@ def sign_style(value: float | None) -> str:
 
 
 def format_signed(value: float, digits: int) -> str:
-    """With its sign; what rounds to zero has none.
+    """The value with its sign; none where it rounds to zero.
 
     >>> format_signed(-0.04, 1), format_signed(2.25, 1)
     ('0.0', '+2.2')
@@ -109,7 +109,7 @@ def format_signed(value: float, digits: int) -> str:
 
 
 def format_millions(value: float | None) -> str:
-    """USD in millions without the letter: -38.2, +0.04, +1,204; what would round to nothing keeps its own: -2.3K."""
+    """USD in millions without the letter: -38.2, +0.04, +1,204; a value that would round to 0 has a letter: -2.3K."""
     if value is None:
         return NOT_AVAILABLE
     m = value / 1e6
@@ -120,7 +120,7 @@ def format_millions(value: float | None) -> str:
 
 
 def format_usd(value: float | None, plus: bool = True) -> str:
-    """USD with the letter that keeps it short: -38.2M, 182M, +31.2B."""
+    """USD with a unit letter: -38.2M, 182M, +31.2B."""
     if value is None:
         return NOT_AVAILABLE
     size, letter = abs(value), ""
@@ -134,7 +134,7 @@ def format_usd(value: float | None, plus: bool = True) -> str:
 
 
 def format_coins(value: float | None, plus: bool = True) -> str:
-    """A quantity in coins in at most eight characters.
+    """Coins in at most eight characters.
 
     >>> format_coins(-610.25), format_coins(12_345.0, plus=False), format_coins(2_140_000.0), format_coins(0.0)
     ('-610.2', '12,345', '+2.14M', '0')
@@ -154,7 +154,7 @@ def format_coins(value: float | None, plus: bool = True) -> str:
 
 
 def coverage_run(p: Positions) -> Run:
-    """How much of the open interest has a history we saw: the word changes once that is enough."""
+    """The share of open interest with a known history: "warming" until it is enough, then "covered"."""
     if p.coverage is None:
         return f"{'warming' if p.warming else 'coverage'} {NOT_AVAILABLE}", "warn" if p.warming else "dim"
     share = format_percent(p.coverage, 0, plus=False)
@@ -169,14 +169,14 @@ def format_percent(fraction: float | None, digits: int = 1, plus: bool = True) -
 
 
 def format_price(value: float | None) -> str:
-    """A spot price: one decimal above 1,000, else enough to tell ticks apart."""
+    """A spot price: one decimal from 1,000 on, more below."""
     if value is None:
         return NOT_AVAILABLE
     return f"{value:,.1f}" if value >= 1000 else f"{value:,.2f}" if value >= 10 else f"{value:.4f}"
 
 
 def format_level(value: float | None) -> str:
-    """A strike or flip level: whole dollars where that is fine enough."""
+    """A strike or flip level: whole dollars from 1,000 on, decimals below."""
     if value is None:
         return NOT_AVAILABLE
     return (
@@ -185,7 +185,7 @@ def format_level(value: float | None) -> str:
 
 
 def format_duration(seconds: float | None) -> str:
-    """The two units that matter: 0.4s, 42s, 21m, 17h56m, 3d4h."""
+    """Seconds in the two largest units: 0.4s, 42s, 21m, 17h56m, 3d4h."""
     if seconds is None:
         return NOT_AVAILABLE
     s = max(0.0, seconds)
@@ -212,7 +212,7 @@ def format_time(ts_ns: int, seconds: bool = True) -> str:
 
 
 def short_expiry(label: str, is_wide: bool) -> str:
-    """27NOV25 as 27NOV where there is room, 27NV where not; anything else cut.
+    """27NOV25 as 27NOV, or as 27NV where space is short; other labels are cut.
 
     >>> short_expiry("2JAN26", True), short_expiry("2JAN26", False)
     ('02JAN', '02JA')
@@ -239,7 +239,7 @@ def quality_mark(metric: Metric, stale: bool) -> str:
 
 
 def quality_style(metric: Metric, stale: bool) -> str:
-    """The style of a metric's number: its sign's colour while it can be believed."""
+    """The style of a metric's number: the colour of its sign, unless it is stale, partial or absent."""
     if metric.value is None:
         return "absent"
     if stale or metric.quality == "stale":

@@ -1,4 +1,4 @@
-"""Everything one frame is drawn from, gathered once: snapshot, history, runtime and the user's choices."""
+"""The input of one frame: snapshot, history, runtime and the user's choices."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from dfmon.tui.view import SPANS, View
 STALE_AFTER_NS: Final = 3 * SECOND
 SLOW_NOTICE_NS: Final = 15 * SECOND
 _MIN_SPAN_ROWS: Final = 4
-_FLAT_SHARE = 0.02  # a move below this share of the range seen is flat
+_FLAT_SHARE = 0.02  # a change below this share of the range is flat
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """`snapshot` is what is drawn (held while paused), `latest_snapshot` what the market is at.
+    """One frame. `snapshot` is drawn and stands still while paused; `latest_snapshot` is the newest one.
 
-    `prompt_hint` is what may be typed into an open prompt.
+    `prompt_hint` is the hint beside an open input line.
     """
 
     now_ns: int
@@ -45,7 +45,7 @@ class Frame:
 
     @property
     def stale_s(self) -> float | None:
-        """Seconds without a snapshot, once that is too long; a replay is never late."""
+        """Seconds without a snapshot where that is too long; None for a replay."""
         if self.latest_snapshot is None or self.mode == "replay":
             return None
         age_ns = self.now_ns - self.latest_snapshot.ts_ns
@@ -62,17 +62,17 @@ class Frame:
 
     @property
     def clock_ns(self) -> int:
-        """The time the screen speaks of: now, or the moment of the recording."""
+        """The time shown: now, or that of the recording."""
         return self.snapshot.ts_ns if self.mode == "replay" and self.snapshot is not None else self.now_ns
 
     @property
     def terminal_slow(self) -> bool:
-        """The terminal has lately been too slow for a frame; one hiccup at the start is soon forgotten."""
+        """True for some seconds after a frame was skipped."""
         return self.skipped_frames > 0 and self.now_ns - self.last_skip_ns < SLOW_NOTICE_NS
 
     @property
     def shown_span(self) -> tuple[str, int]:
-        """The span chosen, or the next one with something to draw: recorded boards stand hours apart."""
+        """The span chosen, or the next one with enough rows: recorded boards are hours apart."""
         for name, span_ns in SPANS[self.view.span :]:
             if len(rows_since(self.rows, self.clock_ns - span_ns)) >= min(_MIN_SPAN_ROWS, len(self.rows)):
                 return name, span_ns
@@ -93,25 +93,25 @@ class Frame:
         return "dim" if self.stale else style
 
     def waiting_text(self) -> str:
-        """What an empty panel says."""
+        """The text of an empty panel."""
         return f"waiting for data  {self.waited_s:.0f}s"
 
 
 def column_values(rows: Sequence[MetricRow], name: str) -> list[float]:
-    """One column of history, NaN where there was no value."""
+    """One column of history, NaN for unknown values."""
     field_index = MetricRow._fields.index(name)
     return [float(row[field_index]) for row in rows]
 
 
 def observed_range(rows: Sequence[MetricRow], name: str, metric: Metric) -> float:
-    """The largest size of a metric in the history at hand and in its own band: the full length of its bar."""
+    """The largest absolute value of a metric in the rows and in its own band: the full length of its bar."""
     magnitudes = [abs(v) for v in column_values(rows, name) if not math.isnan(v)]
     magnitudes += [abs(v) for v in (metric.value, metric.lo, metric.hi) if v is not None]
     return max(magnitudes, default=0.0)
 
 
 def trend(rows: Sequence[MetricRow], name: str, scale: float) -> str:
-    """▲ ▼ ■ against the value a minute ago (or the oldest, when younger); blank before ten seconds are known."""
+    """▲ ▼ ■ against the value a minute ago, or the oldest one; blank for the first ten seconds."""
     if not rows:
         return " "
     newest = rows[-1]

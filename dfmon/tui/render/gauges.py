@@ -1,6 +1,6 @@
 """Panel 3: the four roll-ups as bars from zero, and what hedging does if spot, vol or time moves.
 
-A bar shows the place of a value in the range seen so far; the number is USD. A positive HPP means dealers must sell.
+A full bar is the largest value seen; numbers are USD. A positive HPP means dealers must sell.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def gauges(frame: Frame, rect: Rect) -> list[Row]:
     width, height = inner_size(rect)
     focus = frame.view.panel == "gauges"
     is_wide = width >= 42
-    title: list[Run] = [("3 GAUGES", "title"), ("  USD, bar = place in range seen" if is_wide else " $M", "dim")]
+    title: list[Run] = [("3 GAUGES", "title"), ("  USD, bar scaled to range seen" if is_wide else " $M", "dim")]
     snapshot = frame.snapshot
     if snapshot is None:
         return bordered_panel(rect, title, [(), ((f" {frame.waiting_text()}", "dim"),)], focus=focus)
@@ -124,13 +124,13 @@ def _wide_gauge(frame: Frame, snapshot: FlowSnapshot, name: str, width: int) -> 
 
 
 def _compact_usd(value: float) -> str:
-    """Money without a decimal where two digits say enough."""
+    """USD without the decimal of a two-digit number."""
     text = format_usd(value)
     return text.replace(text[-3:-1], "") if text[-3:-2] == "." and len(text) > 5 else text
 
 
 def _history_rows(frame: Frame, name: str, width: int, rows: int) -> list[Row]:
-    """The same span as the chart, as blocks of one colour."""
+    """A sparkline over the span of the chart."""
     columns = (width - 31) // 2 * 2 + 1
     label, span_ns = frame.shown_span
     rows_in_span = rows_since(frame.rows, frame.clock_ns - span_ns)
@@ -223,7 +223,7 @@ def _wide_pressure(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Row
 
 
 def _shock_row(frame: Frame, text: str, metric: Metric, sign: float, scale: float, width: int) -> Row:
-    """What dealers trade then: buying is drawn to the left, selling to the right, as on the meter."""
+    """The dealers' trade after a shock: buying is drawn to the left, selling to the right, as on the meter."""
     if metric.value is None:
         return fit(((f" {text:<10} ", "dim"), ("n/a", "absent")), width)
     trade = sign * metric.value  # + dealers buy
@@ -258,7 +258,7 @@ def _calibration_row(snapshot: FlowSnapshot, width: int) -> Row:
 
 
 def _model_runs(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Run]:
-    """`flow  cover 93%  age 0.4s`: on whose word the numbers stand."""
+    """`flow  cover 93%  age 0.4s`: the position model, its coverage and the age of the numbers."""
     p = snapshot.positions
     coverage_text = "cover n/a" if p.coverage is None else f"cover {format_percent(p.coverage, 0, plus=False)}"
     low_coverage = p.warming or (p.coverage is not None and p.coverage < 0.9)

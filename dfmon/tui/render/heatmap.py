@@ -1,7 +1,7 @@
-"""Panel 2: strike by expiry. Every cell prints its number; nine steps of colour only help the eye.
+"""Panel 2: strike by expiry. Every cell prints its number over one of nine steps of colour.
 
-Steps and texts are rounded before rows are compared, so a quiet market repaints few rows. Rows may merge two or four
-strikes (`+`), which widens the range without leaving anything out of the sums.
+Steps and texts are rounded before rows are compared, so a quiet market repaints few rows. A row may sum two or four
+strikes (`+`), which widens the range without leaving a strike out.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ METRIC_UNITS: Final = {
     "oi": "open interest, coins",
     "iv": "implied vol, %",
 }
-_THOUSANDS_BELOW_USD: Final = 0.5e6  # USD: below this the whole map is drawn in thousands
-_STEP_THRESHOLDS: Final = (0.03, 0.2, 0.45, 0.75)  # of the scale, where a stronger step begins
+_THOUSANDS_BELOW_USD: Final = 0.5e6  # largest cell below this: the map is drawn in thousands
+_STEP_THRESHOLDS: Final = (0.03, 0.2, 0.45, 0.75)  # shares of the scale at which the next step begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def _sum_known(values: object) -> float | None:
 
 
 def current_grid(frame: Frame) -> HeatmapGrid | None:
-    """The grid the view asks for, or None before there is one."""
+    """The grid of the chosen metric, or None without data."""
     if frame.snapshot is None or frame.detail is None or not frame.detail.heatmap.strikes:
         return None
     return build_grid(frame.detail.heatmap, frame.view.metric, frame.view.merge, frame.snapshot.spot)
@@ -109,7 +109,7 @@ def cursor_of(grid: HeatmapGrid, view: View) -> tuple[int, int]:
 
 
 def visible_range(count: int, available: int, centre: int, cursor: int) -> range:
-    """Which rows are shown: spot in the middle, moved just far enough to have the cursor in sight."""
+    """The rows shown: `centre` in the middle, moved as little as possible to include the cursor."""
     available = max(1, min(available, count))
     first = centre - available // 2
     first = min(max(first, cursor - available + 1), cursor)
@@ -122,7 +122,7 @@ def visible_rows(frame: Frame, grid: HeatmapGrid, available: int) -> range:
 
 
 def format_cell(value: float | None, metric: str, available: int) -> str:
-    """A cell's number in at most `available` characters; `·` where nothing is listed or it is too small to print."""
+    """A cell's number in at most `available` characters; `·` for no option or a value too small to print."""
     if value is None:
         return "·"
     if metric in {"oi", "iv"}:
@@ -168,7 +168,7 @@ def heatmap(frame: Frame, rect: Rect) -> list[Row]:
 def _title_runs(frame: Frame, rect: Rect, grid: HeatmapGrid | None) -> list[Run]:
     view = frame.view
     model = cell_text(frame.snapshot.positions.model, 10) if frame.snapshot else ""
-    merged = f"  {view.merge} strikes a row" if view.merge > 1 and view.metric != "iv" else ""
+    merged = f"  {view.merge} strikes per row" if view.merge > 1 and view.metric != "iv" else ""
     name, unit = view.metric.upper(), METRIC_UNITS[view.metric]
     if grid is not None and grid.in_thousands:
         unit = unit.replace("$M", "$K")
@@ -218,7 +218,7 @@ def _strike_row(frame: Frame, grid: HeatmapGrid, i: int, cols: range, widths: tu
     total = grid.sums[i]
     style_name = "dim" if stale or total is None else _sum_style(total, metric)
     out.append((f"{format_cell(total, metric, min(6, sum_width)):>{sum_width}}", style_name))
-    return fit(out, row_width(out))  # neighbours of one step become one run: a third fewer bytes
+    return fit(out, row_width(out))  # joins neighbours of one style: a third fewer bytes
 
 
 def _sum_style(total: float, metric: str) -> str:
@@ -247,7 +247,7 @@ def _legend_row(grid: HeatmapGrid, metric: str) -> Row:
 
 
 def cell_row(frame: Frame, grid: HeatmapGrid, row: int, col: int) -> Row:
-    """Everything known about the cell under the cursor, in one line."""
+    """All metrics of the cell under the cursor in one line."""
     parts = [f"{name} {text}" for name, text in cell_facts(frame, grid, row, col)]
     label = f" {format_level(grid.strikes[row])} x {short_expiry(grid.expiries[col], is_wide=True)}"
     return ((label, "strong"), ("  " + " ".join(parts), "text"))

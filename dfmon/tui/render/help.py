@@ -1,4 +1,4 @@
-"""The help sheet: every key of the action table, and how to read the screen."""
+"""The help sheet: how to read the screen, and every key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEGEND: Final = (
 
 
 def help_rows(explanation: str, actions: Sequence[Action], width: int) -> list[Row]:
-    """How to read what is in front and its glyphs, then two columns of keys."""
+    """The explanation of the open sheet or panel, the legend of glyphs, then two columns of keys."""
     half = width // 2
     body: list[Row] = [fit(((f" {text}", "text"),), width) for text in (explanation, *_LEGEND)]
     splits = [(_key_rows(actions, GROUPS[:i]), _key_rows(actions, GROUPS[i:])) for i in range(1, len(GROUPS))]
@@ -26,7 +26,7 @@ def help_rows(explanation: str, actions: Sequence[Action], width: int) -> list[R
 
 
 def _key_rows(actions: Sequence[Action], groups: Sequence[str]) -> list[list[Run]]:
-    """The actions of some groups, one to a line."""
+    """The actions of some groups, one per line."""
     out: list[list[Run]] = []
     for group in groups:
         out.append([(f" {group}", "head")])

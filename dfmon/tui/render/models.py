@@ -1,6 +1,4 @@
-"""The position models side by side: what each would say of the same market. The sign of a dealer's position is an
-assumption, and a screen that shows one model alone would hide it.
-"""
+"""The position models side by side: the same market under each assumption about the sign of dealers' positions."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ _NO_FILE: Final = "needs --positions file:PATH"
 
 
 def model_rows(snapshot: FlowSnapshot) -> tuple[ModelRow, ...]:
-    """The rows of the snapshot; the model in force alone where it has none."""
+    """The models of the snapshot; only the active one where it has none."""
     if snapshot.models:
         return snapshot.models
     m = snapshot.metrics
@@ -36,14 +34,14 @@ def model_rows(snapshot: FlowSnapshot) -> tuple[ModelRow, ...]:
 
 
 def known_models(snapshot: FlowSnapshot | None) -> tuple[str, ...]:
-    """The models `b` goes through: those that have numbers; a file is among them only where one was given."""
+    """The models that `b` cycles through: those with numbers, so `file` only where one was given."""
     return (
         tuple(row.model for row in (snapshot.models if snapshot is not None else ()) if row.ngi is not None) or MODELS
     )
 
 
 def models(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Row]:
-    """A header and a row a model, the one in force marked."""
+    """A header and one row per model, the active one marked."""
     cell_width = 10 if width >= 72 else 8
     column_count = max(1, min(len(MODEL_COLUMNS), (width - 24) // cell_width))
     head = "".join(
@@ -76,7 +74,7 @@ def _model_row(
 
 
 def _flip_runs(frame: Frame, snapshot: FlowSnapshot, row: ModelRow, available: int) -> list[Run]:
-    """The level and how far spot is from it, or the sign that holds throughout."""
+    """The flip and the distance of spot from it, or the sign that holds at every spot."""
     if row.flip is None:
         if row.ngi is None:
             return [(NOT_AVAILABLE, "absent")]

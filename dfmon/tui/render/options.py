@@ -1,6 +1,6 @@
-"""The options of the positions sheet: a row an option in the order chosen, and a sentence about the one looked at.
+"""The options of the positions sheet: one row per option in the chosen order, and a sentence about the selected one.
 
-Columns give way by rank where the screen is narrow; a wide one has a plot of each position in its open interest.
+On a narrow screen columns are dropped by rank; a wide one also plots each position within its open interest.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from dfmon.tui.view import View
 SORT_LABELS: Final = {"size": "|net|", "band": "band", "oi": "open interest", "expiry": "expiry"}
 _P_SURE, _P_LIKELY = 0.95, 0.75
 
-# name, cells, rank: the lowest ranks are there on any screen
+# name, cells, rank: the lowest ranks are on every screen
 _COLUMNS: Final = (
     ("OI", 9, 3), ("NET", 9, 0), ("5%", 9, 1), ("95%", 9, 1), ("P(LONG)", 8, 2), ("SEEN", 6, 4), ("LAST", 7, 5)
 )  # fmt: skip
 _LABEL_WIDTH: Final = 16
-_MIN_PLOT_WIDTH: Final = 8  # a space and at least seven cells
+_MIN_PLOT_WIDTH: Final = 8  # a space and seven cells
 
 
 def filtered_options(frame: Frame) -> list[PositionRow]:
-    """The options the view asks for, in its order."""
+    """The options that pass the filters, in the chosen order."""
     view, detail = frame.view, frame.detail
     option_filter = view.filters["positions"]
     rows = [
@@ -63,12 +63,12 @@ def filtered_options(frame: Frame) -> list[PositionRow]:
 
 
 def cursor_index(rows: list[PositionRow], view: View) -> int:
-    """Where the option looked at stands; the first row until one is chosen, or when it is gone."""
+    """The row of the selected option; the first one where none is selected or it is gone."""
     return next((i for i, row in enumerate(rows) if row.name == view.selected_option), 0)
 
 
 def options(frame: Frame, snapshot: FlowSnapshot, width: int, height: int) -> list[Row]:
-    """Head, the rows round the cursor, and a sentence about the row it is on."""
+    """Header, the rows around the cursor, and a sentence about the selected row."""
     rows = filtered_options(frame)
     columns, plot_width = _visible_columns(width)
     head = f" {'OPTION':<{_LABEL_WIDTH - 1}}" + "".join(f"{name:>{cells}}" for name, cells, _ in columns)
@@ -93,13 +93,13 @@ def _empty_text(frame: Frame) -> str:
     text = frame.view.filters["positions"].text
     if frame.detail is not None and frame.detail.positions:
         return (
-            f"no option of {frame.view.expiry_filter or 'any expiry'} passes the filter {cell_text(text, 40)}".rstrip()
+            f"no options of {frame.view.expiry_filter or 'any expiry'} match the filter {cell_text(text, 40)}".rstrip()
         )
-    return "no position known yet: no option has open interest and a mark price"
+    return "no positions yet: no option has both open interest and a mark price"
 
 
 def _visible_columns(width: int) -> tuple[list[tuple[str, int, int]], int]:
-    """The columns that fit, and the cells of the plot (odd), 0 for none."""
+    """The columns that fit, and the width of the plot (odd; 0 for none)."""
     available, selected = width - _LABEL_WIDTH, set[str]()
     for name, cells, _ in sorted(_COLUMNS, key=lambda c: c[2]):
         if cells > available:
@@ -139,7 +139,7 @@ def _bound_run(value: float | None) -> Run:
 
 
 def format_probability(p: float | None) -> str:
-    """Whole per cent; what is not quite sure never reads 0 or 100."""
+    """Whole per cent; only certainty is shown as 0% or 100%."""
     if p is None:
         return NOT_AVAILABLE
     if 0.0 < p < 0.005:
@@ -158,7 +158,7 @@ def _last_print_age(frame: Frame, row: PositionRow) -> str:
 
 
 def _position_plot(row: PositionRow, width: int, style_name: str) -> list[Run]:
-    """The band as a line and the position on it as a point, from all of the open interest short to all of it long."""
+    """The band as a line and the position as a point, from all open interest short to all of it long."""
     if row.open_interest <= 0:
         return [("·" * (width // 2) + "│" + "·" * (width // 2), "faint")]
 
@@ -176,7 +176,7 @@ def _position_plot(row: PositionRow, width: int, style_name: str) -> list[Run]:
 
 
 def _list_status(frame: Frame, cursor_row: int, count: int, width: int) -> Row:
-    """The place in the list, its order, and what keeps rows out of it."""
+    """The place in the list, its order and its filters."""
     view = frame.view
     text = view.filters["positions"].text
     parts: list[tuple[int, tuple[Run, ...]]] = [
@@ -196,7 +196,7 @@ def _list_status(frame: Frame, cursor_row: int, count: int, width: int) -> Row:
 
 
 def _option_summary(frame: Frame, snapshot: FlowSnapshot, row: PositionRow, width: int) -> Row:
-    """What the row says in words, and why something in it is missing; the end gives way."""
+    """The row as a sentence, with the reason for a missing value; cut at the end."""
     side = "long" if row.net > 0 else "short" if row.net < 0 else "flat"
     out: list[Run] = [
         (f" dealers {side} ", "text"),
@@ -205,7 +205,8 @@ def _option_summary(frame: Frame, snapshot: FlowSnapshot, row: PositionRow, widt
     ]
     if row.p_long is not None:
         sure = max(row.p_long, 1 - row.p_long)
-        out.append((f", sign {'sure' if sure >= _P_SURE else 'likely' if sure >= _P_LIKELY else 'open'}", "text"))
+        certainty = "certain" if sure >= _P_SURE else "likely" if sure >= _P_LIKELY else "uncertain"
+        out.append((f", sign {certainty}", "text"))
     out += [(f"; {reason}", "warn") for reason in _missing_reasons(snapshot, row)]
     if row.last_ns > 0:
         out.append((f"; last print {format_time(row.last_ns)}Z", "dim"))
@@ -213,7 +214,7 @@ def _option_summary(frame: Frame, snapshot: FlowSnapshot, row: PositionRow, widt
 
 
 def _missing_reasons(snapshot: FlowSnapshot, row: PositionRow) -> list[str]:
-    """A sentence for each `n/a` of a row."""
+    """The reason for each `n/a` of a row."""
     model = cell_text(snapshot.positions.model, 10)
     if model != "flow":
         return [f"{model} has no band and no history"]
@@ -221,7 +222,7 @@ def _missing_reasons(snapshot: FlowSnapshot, row: PositionRow) -> list[str]:
     if row.lo is None or row.hi is None or row.p_long is None:
         out.append("no band yet")
     if row.seen is None:
-        out.append("no open interest" if row.open_interest <= 0 else "share seen not known")
+        out.append("no open interest" if row.open_interest <= 0 else "share seen unknown")
     if row.last_ns <= 0:
         out.append("no print seen")
     return out

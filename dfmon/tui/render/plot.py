@@ -1,6 +1,6 @@
-"""A canvas of cells and the lines drawn on it: box-drawing, ASCII stars or braille dots.
+"""A canvas of cells with lines in box-drawing characters or braille dots, bars and sparklines.
 
-Gaps in the data stay gaps: two values are joined only when their columns are neighbours.
+A gap in the data stays a gap: two values are joined only where their columns are neighbours.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ _BRAILLE_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
 class Canvas:
-    """Rows of (character, style); row 0 is the top and stands for `hi`."""
+    """Cells of (character, style); row 0 is the top, at `hi`."""
 
     def __init__(self, width: int, height: int, lo: float, hi: float) -> None:
         self.width, self.height, self.lo, self.hi = width, height, lo, hi
         self._cells: list[list[tuple[str, str]]] = [[(" ", "text")] * width for _ in range(height)]
 
     def row_of(self, value: float, steps: int = 1) -> int:
-        """The row of a value, in `steps` parts of a cell; beyond the edges it stays on them."""
+        """The row of a value, in units of 1/`steps` of a cell, clipped to the edges."""
         last = self.height * steps - 1
         share = (self.hi - value) / (self.hi - self.lo) if self.hi > self.lo else 0.5
         return min(last, max(0, round(share * last)))
@@ -38,20 +38,20 @@ class Canvas:
             self.set_cell(x + i, y, char, style)
 
     def draw_level(self, value: float | None, char: str, style: str) -> None:
-        """A horizontal line where nothing else is drawn; nothing where the value is out of sight."""
+        """Draws a horizontal line in the empty cells; nothing for a value out of range."""
         if value is not None and self.contains(value):
             y = self.row_of(value)
             for x in range(self.width):
                 self.set_cell(x, y, char, style, overwrite=False)
 
     def draw_dashes(self, values: Values, char: str, style: str) -> None:
-        """One mark per column, without joints: for levels that jump."""
+        """Draws one mark per column without joining them, for levels that jump."""
         for x, value in enumerate(values):
             if value is not None and self.contains(value):
                 self.set_cell(x, self.row_of(value), char, style)
 
     def draw_line(self, values: Values, style: str) -> None:
-        """A joined line in box-drawing characters."""
+        """Draws a joined line in box-drawing characters."""
         previous_y: int | None = None
         for x, value in enumerate(values):
             if value is None:
@@ -68,7 +68,7 @@ class Canvas:
             previous_y = y
 
     def draw_braille(self, values: Values, style: str) -> None:
-        """A line in braille: two points across and four down in each cell; `values` has two per column."""
+        """Draws a line in braille, two points across and four down per cell; `values` has two per column."""
         masks: dict[tuple[int, int], int] = {}
         previous_y: int | None = None
         for i, value in enumerate(values):
@@ -93,7 +93,7 @@ class Canvas:
 
 
 def nice_number(size: float) -> float:
-    """The next of 1, 2, 5 times a power of ten.
+    """The next larger 1, 2 or 5 times a power of ten.
 
     >>> nice_number(0.7), nice_number(3.0), nice_number(200.0)
     (1.0, 5.0, 200.0)
@@ -109,7 +109,7 @@ def nice_number(size: float) -> float:
 
 
 def bar(value: float | None, scale: float, half: int) -> tuple[str, str, str]:
-    """A bar from the centre: left part, right part, and the style of its sign. `?` where there is no value."""
+    """A bar from the centre: left part, right part, and the style of its sign; `?` for no value."""
     if value is None:
         return "?" * half, "?" * half, "absent"
     cells = 0 if scale <= 0 else min(half, round(abs(value) / scale * half))
@@ -120,7 +120,7 @@ def bar(value: float | None, scale: float, half: int) -> tuple[str, str, str]:
 
 
 def sparkline(values: Values, width: int) -> str:
-    """History as one row of eighths, scaled to itself; a space where there is nothing."""
+    """One row of block characters scaled to the values; a space for no value."""
     known_values = [v for v in values if v is not None]
     if not known_values:
         return " " * width

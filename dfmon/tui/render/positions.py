@@ -1,7 +1,7 @@
-"""The positions sheet: what dealers probably hold, option by option, and how far that can be believed.
+"""The positions sheet: the estimated dealer position in every option, with its band and coverage.
 
-Coins, + where dealers are long. Three parts: the models side by side, the options, the expiries. A wide screen shows
-all three, a small one the models and one of the others (tab).
+Coins, + where dealers are long. Three tables: models, options, expiries. A wide screen shows all three, a small one
+the models and one of the others (tab).
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from dfmon.tui.render.heatmap import visible_range
 from dfmon.tui.render.models import models
 from dfmon.tui.render.options import options
 
-_MIN_WIDE_WIDTH: Final = 132  # from here on options stand beside models and expiries
+_MIN_WIDE_WIDTH: Final = 132  # from here on the options are beside models and expiries
 _RIGHT_WIDTH: Final = 74
 _COLUMN_GUIDE: Final = (
-    "NET      what dealers hold of the option in the middle case",
-    "5% 95%   nine in ten members of the ensemble lie between these",
-    "P(LONG)  share of the members in which dealers are long",
-    "SEEN     share of its open interest whose history was seen",
-    "LAST     age of its last print; none: no print seen",
+    "NET      dealers' position, mean of the ensemble",
+    "5% 95%   the range of nine in ten members of the ensemble",
+    "P(LONG)  share of members in which dealers are long",
+    "SEEN     share of open interest with a known trade history",
+    "LAST     age of the last print",
 )
 
 
@@ -43,7 +43,7 @@ def positions(frame: Frame, rect: Rect) -> list[Row]:
     """The sheet at any size."""
     width, height = inner_size(rect)
     snapshot, detail = frame.snapshot, frame.detail
-    title: list[Run] = [("DEALER POSITIONS", "title"), ("  coins, + dealers are long, - short", "dim")]
+    title: list[Run] = [("DEALER POSITIONS", "title"), ("  coins, + dealers long, - short", "dim")]
     if snapshot is None or detail is None:
         return bordered_panel(rect, title, [(), ((f"  {frame.waiting_text()}", "dim"),)], focus=False)
     if frame.mode == "sim" and width >= 100:
@@ -79,7 +79,7 @@ def _side_by_side_tables(frame: Frame, snapshot: FlowSnapshot, width: int, heigh
 
 
 def _summary_row(p: Positions, width: int) -> Row:
-    """On what the positions rest; each figure that is missing says so."""
+    """Quality of the positions; a missing figure is `n/a`."""
     churn = "" if p.churn is None else " opening" if p.churn > 0 else " closing" if p.churn < 0 else ""
     facts: list[tuple[int, str, str | None, str]] = [
         (3, "gross", format_coins(p.gross_coins), ""),
@@ -104,7 +104,7 @@ def _summary_row(p: Positions, width: int) -> Row:
 
 
 def expiries(frame: Frame, snapshot: FlowSnapshot, width: int, height: int) -> list[Row]:
-    """A row an expiry: what dealers hold there, how much of it was seen, and what the prints leave unexplained."""
+    """One row per expiry: position, coverage, churn and the residual that prints do not explain."""
     cell_width = 10 if width >= 70 else 9
     names = ("OI", "NET", "COVER", "CHURN", "RESIDUAL")
     column_count = max(2, min(len(names), (width - 10) // cell_width))
@@ -150,12 +150,12 @@ def _expiry_row(frame: Frame, row: ExpiryRow, cell_width: int, column_count: int
 
 
 def _missing_note(rows: tuple[ExpiryRow, ...], snapshot: FlowSnapshot, width: int) -> str:
-    """What RESIDUAL is; where a figure is missing, the snapshot's own sentence for why (whole under `f`)."""
+    """The legend of RESIDUAL, or the reason for a missing figure, in full on the feeds sheet."""
     missing_fields = [
         n for n in ("net", "coverage", "churn", "residual") if any(getattr(row, n) is None for row in rows)
     ]
     if not missing_fields:
-        return "RESIDUAL: share of open interest that moved without a print we saw"
+        return "RESIDUAL: share of open interest that changed without a print"
     reason = next(
         (text for text in snapshot.unavailable if any(name in text.partition(":")[0] for name in missing_fields)), ""
     )

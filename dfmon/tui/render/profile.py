@@ -1,4 +1,4 @@
-"""Panel 5: net gamma as spot moves. Beside the heat-map it shares the strike rows; zoomed it is a curve.
+"""Panel 5: net gamma at other spot prices. Beside the heat-map it shares the strike rows; zoomed it is a curve.
 
 Left of zero dealers amplify moves, right of zero they damp them.
 """
@@ -18,7 +18,7 @@ from dfmon.tui.render.strip import flip_runs
 
 
 def profile_at(profile: Profile, spot: float) -> float | None:
-    """Net gamma at a spot, between the grid points; None outside them."""
+    """Net gamma at a spot, interpolated; None outside the grid."""
     x = profile.spots
     if not x or not x[0] <= spot <= x[-1]:
         return None
@@ -30,7 +30,7 @@ def profile_at(profile: Profile, spot: float) -> float | None:
 
 
 def profile(frame: Frame, rect: Rect) -> list[Row]:
-    """Bars beside the strikes in a box, the curve everywhere else."""
+    """Bars beside the strikes in a box, the curve elsewhere."""
     snapshot, detail = frame.snapshot, frame.detail
     focus = frame.view.panel == "profile"
     title: list[Run] = [("5 GAMMA PROFILE" if rect.width >= 30 else "5 PROFILE", "title")]
@@ -87,7 +87,7 @@ def _bar_rows(frame: Frame, profile: Profile, rect: Rect) -> list[Row]:
 
 
 def _mark_spot(row: Row) -> Row:
-    """The spot mark in the first cell."""
+    """The row with the spot mark in its first cell."""
     (text, style), *remaining_runs = row
     return (
         (("▶", "row.spot"), (text[1:], style), *remaining_runs)
@@ -171,7 +171,7 @@ def _price_axis(spots: tuple[float, ...], columns: int, gutter: int) -> Row:
 
 
 def _note_rows(snapshot: FlowSnapshot, width: int) -> list[Row]:
-    """Levels in words; no flip in the searched range is said, not left empty."""
+    """The levels, then the flip or the range that has none."""
     levels = snapshot.levels
     named_levels = [("call wall", levels.call_wall, "pos"), ("put wall", levels.put_wall, "neg")]
     if width >= 60:

@@ -1,4 +1,4 @@
-"""The last two lines: can the screen be believed, and which keys are there. And the screen that is too small."""
+"""The last two lines, state and keys, and the screen for a terminal that is too small."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dfmon.tui.view import View
 
 
 def status_line(frame: Frame, width: int) -> list[Row]:
-    """Feeds with glyph and age, drops, recorder, coverage, rate; a notice takes the line for a few seconds."""
+    """Feeds, drops, recorder, coverage and rate; a notice replaces them for a few seconds."""
     view = frame.view
     if view.notice and frame.now_ns < view.notice_until_ns:
         return [fit(((f" {view.notice} ", "notice"),), width)]
@@ -81,7 +81,7 @@ def _counter_parts(frame: Frame, is_wide: bool) -> list[tuple[int, tuple[Run, ..
 
 
 def footer_line(frame: Frame, width: int) -> list[Row]:
-    """The footer, from the action table: the ranked ones that work here and fit. A prompt takes its place."""
+    """The footer: the ranked actions that work here and fit. An open prompt takes its place."""
     if frame.view.prompt:
         return [_prompt_row(frame, width)]
     actions = sorted(footer_actions(frame.mode, frame.view), key=lambda action: action.footer_rank)
@@ -90,7 +90,7 @@ def footer_line(frame: Frame, width: int) -> list[Row]:
 
 
 def footer_actions(mode: str, view: View) -> list[Action]:
-    """The actions of the footer that do something now, in the order of the table."""
+    """The footer's actions that work now, in the order of the table."""
     can_go_back, panels_hidden = bool(view.sheet) or view.zoom, covers_panels(view.sheet)
     return [
         action
@@ -103,7 +103,7 @@ def footer_actions(mode: str, view: View) -> list[Action]:
 
 
 def _prompt_row(frame: Frame, width: int) -> Row:
-    """What is typed, and beside it what is wrong or what is allowed; a long text shows its end."""
+    """The input line with its error or hint; only the end of a long text."""
     view = frame.view
     tail = f"  {cell_text(view.prompt_error, 160)}" if view.prompt_error else f"   {frame.prompt_hint}"
     available = max(width // 3, width - 4 - len(tail))
@@ -113,7 +113,7 @@ def _prompt_row(frame: Frame, width: int) -> Row:
 
 
 def small_screen(frame: Frame, width: int, height: int) -> list[Row]:
-    """Too small for the panels: the essentials, the size needed, and that nothing is lost."""
+    """The screen of a small terminal: the essentials and the size that the panels need."""
     snapshot = frame.snapshot
     mode = mode_runs(frame)[0]
     name = cell_text(frame.view.underlying, 8)
@@ -147,7 +147,7 @@ def small_screen(frame: Frame, width: int, height: int) -> list[Row]:
         lines.append([(f"{n} {format_usd(x.value)}  ", "text") for n, x in zip(names, m, strict=True)])
     lines += [
         [],
-        [(f"window {width} x {height}, the screen needs {MIN_WIDTH} x {MIN_HEIGHT}", "warn")],
+        [(f"terminal {width} x {height}, panels need {MIN_WIDTH} x {MIN_HEIGHT}", "warn")],
         [("data and recording continue", "dim")],
         [("q", "key"), (" quit   or use: dfmon snapshot", "dim")],
     ]

@@ -1,4 +1,4 @@
-"""The two lines above the panels: the market in short, and the scenario that holds."""
+"""The two lines above the panels: the market, and the current scenario."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BUCKET_STYLE = {1: _CALM_STYLE, 2: _CALM_STYLE, 3: _CALM_STYLE, 4: _WATCH_STYLE
 
 
 def mode_runs(frame: Frame) -> list[Run]:
-    """`● LIVE 14:03:07Z`: what kind of screen this is, in a word that cannot be missed."""
+    """`● LIVE 14:03:07Z`: the mode and the time."""
     now = f" {format_time(frame.clock_ns)}Z"
     if frame.paused:
         hidden_snapshots = f" +{frame.hidden_snapshots}" if frame.hidden_snapshots else ""
@@ -53,12 +53,12 @@ def _replay_runs(frame: Frame) -> list[Run]:
 
 
 def speed_text(speed: float | None) -> str:
-    """`x8`, or nothing where the speed is not known."""
+    """`x8`, or nothing for an unknown speed."""
     return "" if speed is None else "max" if math.isinf(speed) or speed <= 0 else f"x{speed:g}"
 
 
 def strip(frame: Frame, width: int) -> list[Row]:
-    """Spot first, the mode at the right; what lies between gives way by rank."""
+    """Spot on the left, the mode on the right; the facts between are dropped by rank."""
     right = [*mode_runs(frame), (" ", "text")]
     snapshot = frame.snapshot
     if snapshot is None:
@@ -75,7 +75,7 @@ def strip(frame: Frame, width: int) -> list[Row]:
 
 
 def _market_facts(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> list[tuple[int, tuple[Run, ...]]]:
-    """(rank, runs) of each fact; what is not known is `n/a` where there is room for that."""
+    """(rank, runs) of each fact; an unknown one is `n/a` on a wide screen and left out on a narrow one."""
     context, dollar = snapshot.context, "$" if is_wide else ""
     depth, adv, hours = snapshot.liquidity.depth_1pct_usd, snapshot.liquidity.adv_usd, context.next_expiry_hours
     facts: list[tuple[int, str, str | None]] = [
@@ -114,7 +114,7 @@ def _spot_runs(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> tuple[Run
 
 
 def flip_runs(flip: Flip, spot: float | None, verbose: bool = True) -> list[Run]:
-    """`flip 100,900 (-2.5%, -1.2 sd)`: the distance is spot's, seen from the flip."""
+    """`flip 100,900 (-2.5%, -1.2 sd)`: the distance of spot from the flip."""
     if flip.level is None:
         if flip.quality == "absent":
             return [("flip ", "dim"), ("n/a", "absent")]
@@ -133,7 +133,7 @@ def flip_runs(flip: Flip, spot: float | None, verbose: bool = True) -> list[Run]
 
 
 def banner(frame: Frame, width: int) -> list[Row]:
-    """The scenario, who trades which way, where the flip is, and how sure all this is."""
+    """The scenario, the dealers' side, the flip and the confidence."""
     snapshot = frame.snapshot
     if snapshot is None:
         return [fit(((" no scenario yet", "dim"),), width)]
@@ -162,9 +162,7 @@ def _scenario_parts(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> list
     style = "scene.unknown" if is_unknown else _BUCKET_STYLE.get(scenario.bucket, "scene.unknown")
     label_runs: list[Run] = [(name, style)]
     overlay_text = cell_text(scenario.overlay, 48 if is_wide else 200) or "UNKNOWN"
-    overlay_text = (
-        overlay_text if is_wide else overlay_text.partition(":")[0][:16]
-    )  # the reason only where there is room
+    overlay_text = overlay_text if is_wide else overlay_text.partition(":")[0][:16]  # the reason only on a wide screen
     if is_unknown and overlay_text != scenario.name:
         label_runs.append((f" {overlay_text}", "warn"))
     if not scenario.bucket:

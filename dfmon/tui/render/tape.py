@@ -1,4 +1,4 @@
-"""Panel 4: option prints as they come, newest on top, with what each did to the dealers' gamma."""
+"""Panel 4: option prints, newest first, with the change of dealers' gamma by each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dfmon.tui.render.frame import Frame
 
 
 def filtered_prints(frame: Frame) -> list[TapeRow]:
-    """The rows of the tape the view asks for, newest first."""
+    """The prints that pass the filter and the minimum size, newest first."""
     detail = frame.detail
     rows = detail.tape if detail else ()
     tape_filter = frame.view.filters["tape"]
@@ -44,7 +44,7 @@ def tape(frame: Frame, rect: Rect) -> list[Row]:
         return bordered_panel(rect, title, [(), ((f" {frame.waiting_text()}", "dim"),)], focus=focus)
     rows = filtered_prints(frame)
     if not rows:
-        message = "no print passes the filter" if filter_text else "no trades yet"
+        message = "no prints match the filter" if filter_text else "no trades yet"
         return bordered_panel(rect, title, [(), ((f" {message}", "dim"),)], focus=focus)
     body: list[Row] = []
     if width >= 40:
@@ -63,7 +63,7 @@ def tape(frame: Frame, rect: Rect) -> list[Row]:
 
 
 def tape_rows(frame: Frame, width: int) -> list[Row]:
-    """The zoomed list with nothing left out: header, prints, summary."""
+    """The zoomed list in full: header, prints, summary."""
     rows = filtered_prints(frame)
     summary = _summary_runs(frame, rows, 0) if rows else ()
     return [((_header_text(width), "head"),), *(_print_row(row, width) for row in rows), tuple(summary)]
@@ -125,7 +125,7 @@ def _size_text(size: float) -> str:
 
 
 def _summary_runs(frame: Frame, rows: list[TapeRow], first: int) -> list[Run]:
-    """Who was the taker in the last five minutes, and what that did to the dealers."""
+    """The takers' side in the last five minutes, and the change of dealers' gamma."""
     newest = max(frame.clock_ns, rows[0].ts_ns)
     recent = [r for r in rows if newest - r.ts_ns <= 5 * MINUTE] or rows
     volume = sum(r.size for r in recent)

@@ -1,6 +1,7 @@
-"""The one screen: a grid for every panel, placed by the plan. Help, feeds and zoom are other plans of it.
+"""The one screen: a grid for every panel, placed by `layout`. Help, feeds and zoom are other layouts of it.
 
-One screen, not a stack: strip and state line stay alive over every sheet, and opening one repaints only what changed.
+One screen instead of a stack: strip and state line stay live around a sheet, and opening one repaints only the cells
+that change.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ RENDERERS: Final[dict[str, Renderer]] = {
 
 
 class MainScreen(Screen[None], inherit_bindings=False):
-    """Holds the grids. What they show is decided in `present`, where they are in `layout`."""
+    """The grids. `render` decides their content, `layout` their places."""
 
     AUTO_FOCUS = None
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -56,13 +57,13 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._redraw()
 
     def on_key(self, event: Key) -> None:
-        """What is typed into an open prompt is no command; only ctrl+c stays one."""
+        """Sends keys to an open prompt instead of their actions; only ctrl+c keeps its action."""
         if event.key != "ctrl+c" and self._forward_key(event.key, event.character):
             event.stop()
             event.prevent_default()
 
     def draw(self, frame: Frame, appearance: Appearance, *, skip: frozenset[str] = frozenset()) -> int:
-        """Place and fill the panels; the number of rows that changed."""
+        """Places and fills the panels; returns the number of rows that changed."""
         view, snapshot_detail = frame.view, frame.detail
         view.size = self.size.width, self.size.height
         expiries = len(snapshot_detail.heatmap.expiries) if snapshot_detail else 8
@@ -79,11 +80,11 @@ class MainScreen(Screen[None], inherit_bindings=False):
         return changed
 
     def text_lines(self) -> list[str]:
-        """What is on screen, as text."""
+        """The screen as plain text."""
         return [strip.text.rstrip() for strip in self._compositor.render_strips()]
 
     def _panel_rows(self, name: str, frame: Frame, rect: Rect) -> list[Row]:
-        """A panel that fails says so in its place; the others go on."""
+        """The rows of a panel; one that fails shows a message in its place and leaves the others running."""
         try:
             return RENDERERS[name](frame, rect)
         except Exception as error:
