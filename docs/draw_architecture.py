@@ -7,12 +7,10 @@ it imports. An arrow that follows from a path of other arrows is left out.
 from __future__ import annotations
 
 import ast
-import itertools
-import random
 import re
 import textwrap
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -20,20 +18,14 @@ from pathlib import Path
 from typing import Final
 
 import grimp
+from layered_layout import BOX_WIDTH, MARGIN, WIDTH, Diagram, Edge, Node, arrange
 
 DOCS: Final = Path(__file__).parent
 DRAWINGS: Final = {"architecture.svg": "dfmon", "core.svg": "dfmon.core"}
 
-WIDTH: Final = 1000
-MARGIN: Final = 28
-BOX_WIDTH, BOX_HEIGHT, FLOOR_HEIGHT = 218, 80, 136
-BOX_GAP: Final = 22
-LANE_WIDTH: Final = 20  # of an arrow that passes a floor
-LANE_WEIGHT: Final = 8  # straightness of such an arrow, in joins of a box
-ORDERS_TRIED: Final = 60  # random orders of the floors that are improved; the best is drawn
+BOX_HEIGHT, FLOOR_HEIGHT, LEGEND_HEIGHT = 80, 136, 50
 TEXT_COLUMNS: Final = 31  # letters of a line in a box
-
-Edge = tuple[str, str]
+PORT_GAP: Final = 30.0  # between two arrows at one box
 
 
 @dataclass(frozen=True)
@@ -46,6 +38,7 @@ class Rooms:
 
     @classmethod
     def from_code(cls, package: str) -> Rooms:
+        """Reads the imports of all modules below `package`."""
         graph = grimp.build_graph("dfmon", cache_dir=None)
         prefix, depth = f"{package}.", package.count(".") + 2
         modules = [module for module in graph.modules if module.startswith(prefix)]
@@ -101,123 +94,6 @@ class Rooms:
         )
 
 
-# ---- layout: an arrow that passes floors gets a lane on each of them ----------------------------------------------
-
-
-@dataclass(frozen=True)
-class Node:
-    """A room, or with `lane` the place where the arrow `name` passes a floor."""
-
-    name: str
-    floor: int
-    lane: bool = False
-
-    @property
-    def width(self) -> float:
-        return LANE_WIDTH if self.lane else BOX_WIDTH
-
-
-@dataclass(frozen=True)
-class Diagram:
-    """Nodes by floor from left to right, their centres, and the path of each arrow from the top down."""
-
-    rows: list[list[Node]]
-    centre: dict[Node, float]
-    paths: list[list[Node]]
-
-
-def arrange(rooms: Rooms) -> Diagram:
-    """Order the floors with few crossings, then place every node near the nodes it is joined to."""
-    paths = [_path(rooms, edge) for edge in rooms.arrows]
-    nodes = {Node(name, floor) for name, floor in rooms.floors.items()} | set(itertools.chain(*paths))
-    links = [pair for path in paths for pair in itertools.pairwise(path)]
-    floors = [
-        sorted((n for n in nodes if n.floor == floor), key=lambda n: n.name)
-        for floor in range(1 + max(rooms.floors.values()))
-    ]
-    starts = ([rng.sample(row, len(row)) for row in floors] for rng in map(random.Random, range(ORDERS_TRIED)))
-    rows = min((_order(start, links) for start in starts), key=lambda rows: _cost(rows, links))
-    return Diagram(rows, _place(rows, links), paths)
-
-
-def _path(rooms: Rooms, edge: Edge) -> list[Node]:
-    top, bottom = (rooms.floors[name] for name in edge)
-    lanes = [Node("->".join(edge), floor, lane=True) for floor in range(top - 1, bottom, -1)]
-    return [Node(edge[0], top), *lanes, Node(edge[1], bottom)]
-
-
-def _order(rows: list[list[Node]], links: Sequence[tuple[Node, Node]]) -> list[list[Node]]:
-    """Move one node after the other along its floor while that removes crossings or shortens arrows."""
-    improved = True
-    while improved:
-        improved = False
-        for floor, row in enumerate(rows):
-            touching = [link for link in links if link[0].floor in (floor, floor + 1)]
-            cost = _cost(rows, touching)
-            for candidate in _moves(row):
-                candidate_cost = _cost([*rows[:floor], candidate, *rows[floor + 1 :]], touching)
-                if candidate_cost < cost:
-                    rows[floor], cost, improved = candidate, candidate_cost, True
-    return rows
-
-
-def _moves(row: Sequence[Node]) -> Iterable[list[Node]]:
-    """The orders that differ from `row` by the place of one node."""
-    for node in row:
-        others = [other for other in row if other != node]
-        yield from ([*others[:place], node, *others[place:]] for place in range(len(row)))
-
-
-def _cost(rows: list[list[Node]], links: Sequence[tuple[Node, Node]]) -> tuple[int, float]:
-    place = {node: (index + 0.5) / len(row) for row in rows for index, node in enumerate(row)}
-    spans = [(upper.floor, place[upper], place[lower]) for upper, lower in links]
-    crossings = sum(a[0] == b[0] and (a[1] - b[1]) * (a[2] - b[2]) < 0 for a, b in itertools.combinations(spans, 2))
-    return crossings, round(sum((upper - lower) ** 2 for _, upper, lower in spans), 9)
-
-
-def _place(rows: list[list[Node]], links: Sequence[tuple[Node, Node]]) -> dict[Node, float]:
-    """Centres: each floor in turn as near to its neighbours' centres as order and widths allow."""
-    joined: dict[Node, list[Node]] = {}
-    for upper, lower in links:
-        weight = LANE_WEIGHT if upper.lane and lower.lane else 1
-        joined.setdefault(upper, []).extend([lower] * weight)
-        joined.setdefault(lower, []).extend([upper] * weight)
-    centre = {node: WIDTH / 2 for row in rows for node in row}
-    for _ in range(100):
-        for row in rows:
-            wanted = [
-                sum(centre[n] for n in joined[node]) / len(joined[node]) if node in joined else WIDTH / 2
-                for node in row
-            ]
-            centre |= zip(row, _spread(row, wanted), strict=True)
-    shift = (
-        WIDTH - min(c - n.width / 2 for n, c in centre.items()) - max(c + n.width / 2 for n, c in centre.items())
-    ) / 2
-    return {node: place + shift for node, place in centre.items()}
-
-
-def _spread(row: Sequence[Node], wanted: Sequence[float]) -> list[float]:
-    """The centres nearest to `wanted` that keep order, gaps and margins (pool adjacent violators)."""
-    offsets = [0.0]
-    for left, right in itertools.pairwise(row):
-        offsets.append(offsets[-1] + (left.width + right.width) / 2 + BOX_GAP)
-    groups: list[list[float]] = []
-    for place, offset in zip(wanted, offsets, strict=True):
-        groups.append([place - offset])
-        while len(groups) > 1 and _mean(groups[-2]) > _mean(groups[-1]):
-            groups[-2:] = [groups[-2] + groups[-1]]
-    low = MARGIN + row[0].width / 2
-    high = WIDTH - MARGIN - row[-1].width / 2 - offsets[-1]
-    starts = [min(max(_mean(group), low), high) for group in groups for _ in group]
-    return [start + offset for start, offset in zip(starts, offsets, strict=True)]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-# ---- drawing ------------------------------------------------------------------------------------------------------
-
 _STYLE: Final = """
   text { font-family: system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; fill: #44505c; font-size: 12px }
   .name { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; font-size: 15px;
@@ -234,8 +110,8 @@ _ARROW_HEAD: Final = (
 
 def draw(rooms: Rooms) -> str:
     """The drawing as SVG."""
-    diagram = arrange(rooms)
-    height = 2 * MARGIN + (len(diagram.rows) - 1) * FLOOR_HEIGHT + BOX_HEIGHT + 50
+    diagram = arrange(rooms.floors, rooms.arrows)
+    height = 2 * MARGIN + (len(diagram.rows) - 1) * FLOOR_HEIGHT + BOX_HEIGHT + LEGEND_HEIGHT
     pure = pure_rooms(rooms.package)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">',
@@ -296,10 +172,10 @@ def _arrows(diagram: Diagram, floors: int) -> Iterable[str]:
 
 
 def _port(node: Node, towards: Node, ends: Iterable[list[Node]], diagram: Diagram) -> float:
-    """Where on the edge of `node` the arrow to or from `towards` stands."""
+    """The place on the edge of `node` of the arrow to or from `towards`."""
     others = sorted((diagram.centre[end[1]], end[1].name) for end in ends if end[0] == node)
     rank = others.index((diagram.centre[towards], towards.name))
-    return diagram.centre[node] + (rank - (len(others) - 1) / 2) * min(30.0, (BOX_WIDTH - 40) / len(others))
+    return diagram.centre[node] + (rank - (len(others) - 1) / 2) * min(PORT_GAP, (BOX_WIDTH - 40) / len(others))
 
 
 def _legend(rooms: Rooms, height: int, *, has_both: bool) -> Iterable[str]:

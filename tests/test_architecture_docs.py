@@ -10,8 +10,7 @@ from functools import reduce
 from pathlib import Path
 
 import pytest
-
-from docs.draw_architecture import DRAWINGS, Rooms, draw
+from draw_architecture import DRAWINGS, Rooms, draw
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = (DOCS / "architecture.md", DOCS.parent / "CONTRIBUTING.md", *sorted((DOCS / "adr").glob("*.md")))
