@@ -12,6 +12,7 @@ from dfmon.model.events import (
     Liquidation,
     Market,
     MarketTicker,
+    MarketTrade,
 )
 from dfmon.model.frames import MarketFrame, VenueMarket
 from dfmon.model.units import HOUR, MINUTE, NAN, SECOND
@@ -143,6 +144,11 @@ def test_hours_of_forced_orders_are_kept_for_one_hour_and_sum_the_same() -> None
             expected = sum(usd for recv_ns, usd in orders if now - 60 * MINUTE < recv_ns)
             assert state.freeze("BTC", now).short_liquidated_usd == expected
             assert len(state._liquidations["BTC"]) <= 240
+
+
+def test_the_number_of_fills_of_a_print_changes_nothing() -> None:
+    fills = [MarketTrade(*PERP, NOW, SPOT, size, 1) for size in (0.5, 1.0, 1.5)]
+    assert freeze_after(*fills) == freeze_after(MarketTrade(*PERP, NOW, SPOT, 3.0, 1))
 
 
 def test_markets_of_underlyings_nobody_asked_for_are_passed_over() -> None:

@@ -86,7 +86,7 @@ TRAPS: dict[str, str] = {
     "P12 the checksum is 0": "test_the_checksum_is_not_read",
     "P13 a notice of the end": "test_a_notice_of_the_end_asks_for_another_connection",
     "P14 aggregated prints: sums compare, counts do not":
-        "test_taker_volumes_are_summed_by_side_over_the_hour_before_the_tick",
+        "test_the_number_of_fills_of_a_print_changes_nothing",
     "P15 a typo in a channel gives no error":
         "test_channels_left_out_of_the_acknowledgement_are_named_optional_ones_are_not",
     "P16 subscribing again brings no snapshot":
