@@ -1,4 +1,8 @@
-"""A hook of mkdocs: the README and CONTRIBUTING.md become pages of the site, with their links into docs/ adjusted."""
+"""A hook of mkdocs: pages from the top of the repository, and folders as entries of the navigation.
+
+The README and CONTRIBUTING.md become pages of the site, with their links into docs/ adjusted. An entry `howto/` of the
+navigation stands for all pages of that folder.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,23 @@ from mkdocs.structure.files import File, Files
 
 ROOT: Final = Path(__file__).parent.parent
 PAGES: Final = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
+
+
+def on_config(config: Any) -> Any:
+    """Replaces each folder in the navigation by its pages, the index first."""
+    config.nav = _expand(config.nav, Path(config.docs_dir))
+    return config
+
+
+def _expand(entry: Any, docs: Path) -> Any:
+    if isinstance(entry, list):
+        return [_expand(item, docs) for item in entry]
+    if isinstance(entry, dict):
+        return {title: _expand(item, docs) for title, item in entry.items()}
+    if not entry.endswith("/"):
+        return entry
+    pages = sorted((docs / entry).glob("*.md"), key=lambda page: (page.name != "index.md", page.name))
+    return [f"{entry}{page.name}" for page in pages]
 
 
 def on_files(files: Files, config: Any) -> Files:
