@@ -1,6 +1,6 @@
 """dfmon: a terminal monitor of dealer flow in crypto options, and its pricing as a library.
 
-The names of `dfmon.api` are imported when they are first used, so that the monitor's own start pays for none of them.
+The names of `dfmon.api` are imported on first use, so that they do not slow the start of the monitor.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m dfmon` and the console script. Settles what must be settled before numpy is loaded."""
+"""`python -m dfmon` and the console script. Sets the number of BLAS threads before numpy is loaded."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 
 
 def main() -> int:
-    """Run the command line and return its exit code."""
-    # kernels work on small tiles: a second BLAS thread would only take the core that reads the sockets
+    """Runs the command line and returns its exit code."""
+    # Kernels work on small tiles: a second BLAS thread would only take the core that reads the sockets.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from dfmon.cli.main import run
 

@@ -1,7 +1,7 @@
 """The only reader of config.toml and of the environment: both become one frozen `Config`.
 
 Flags override the environment (DFMON_<SECTION>_<KEY>), which overrides the file, which overrides the defaults.
-A wrong key or value is one sentence: which file, which key, what was found, what is allowed.
+An invalid key or value is a UsageError with the file, the key, what was found and what is allowed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MarketSection(Section, frozen=True):
-    """What is watched and how it is read."""
+    """Underlyings, and the model of their numbers."""
 
     currencies: Annotated[
         tuple[Currency, ...], Meta(min_length=1, description="coin names in upper case, such as BTC")
@@ -61,7 +61,7 @@ _PRIORS = Priors()
 
 
 class ModelSection(Section, frozen=True):
-    """What the dealer positions are believed with, and how dealers hedge. Priors, not facts."""
+    """Priors of the dealer positions, and how dealers hedge."""
 
     screen: ClassShares = _PRIORS.screen
     block: ClassShares = _PRIORS.block
@@ -91,7 +91,7 @@ PositiveShare = Annotated[float, Meta(gt=0.0, le=1.0, description="a share above
 
 
 class ScenarioSection(Section, frozen=True):
-    """What the scenario rules compare with."""
+    """Thresholds of the scenario rules."""
 
     gamma_lo: PositiveShare = _THRESHOLDS.gamma_lo
     gamma_mid: PositiveShare = _THRESHOLDS.gamma_mid
@@ -101,7 +101,7 @@ class ScenarioSection(Section, frozen=True):
 
 
 class DeribitSection(Section, frozen=True):
-    """Where Deribit is reached."""
+    """Addresses and rates of Deribit."""
 
     websocket: Url = ADDRESSES["deribit"].ws
     rest: Url = ADDRESSES["deribit"].rest
@@ -113,7 +113,7 @@ class DeribitSection(Section, frozen=True):
 
 
 class BinanceSection(Section, frozen=True):
-    """Where Binance is reached."""
+    """Addresses of Binance."""
 
     enabled: Annotated[bool, Meta(description="true or false")] = True
     spot_websocket: Url = ADDRESSES["binance.spot"].ws
@@ -123,7 +123,7 @@ class BinanceSection(Section, frozen=True):
 
 
 class OkxSection(Section, frozen=True):
-    """Where OKX is reached."""
+    """Addresses of OKX."""
 
     enabled: Annotated[bool, Meta(description="true or false")] = True
     websocket: Url = ADDRESSES["okx"].ws
@@ -131,7 +131,7 @@ class OkxSection(Section, frozen=True):
 
 
 class ScreenSection(Section, frozen=True):
-    """How the screen looks and how often it is drawn."""
+    """Appearance and frame rate of the screen."""
 
     rate_hz: Annotated[float, Meta(ge=0.1, le=4.0, description="a number from 0.1 to 4")] = 1.0
     palette: Annotated[
@@ -144,7 +144,7 @@ class ScreenSection(Section, frozen=True):
 
 
 class PublishSection(Section, frozen=True):
-    """Where snapshots go without a screen. Empty: nowhere."""
+    """Outputs of snapshots. An empty address is none."""
 
     redis: Annotated[str, Meta(pattern=r"^$|^(rediss?|unix)://", description="a redis:// URL or nothing")] = ""
     rest: Annotated[str, Meta(pattern=r"^$|^[^\s:]*:\d+$", description="HOST:PORT or nothing")] = ""
@@ -171,7 +171,7 @@ class RecordSection(Section, frozen=True):
 
 
 class Config(Section, frozen=True):
-    """Everything that can be set. Immutable; built once, handed down as small values."""
+    """All settings. Immutable; built once and passed down as small values."""
 
     market: MarketSection = MarketSection()
     model: ModelSection = ModelSection()
@@ -199,9 +199,9 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
 
 
 def flow_params(config: Config) -> FlowParams:
-    """What the numbers rest on, from the configuration. Reads the position file if one is named.
+    """The parameters of the model. Reads the position file if there is one.
 
-    Raises UsageError where shares do not add up to 1, or thresholds do not ascend.
+    Raises UsageError if shares do not add up to 1, or thresholds do not ascend.
     """
     model, _, file = config.market.positions.partition(":")
     return FlowParams(
@@ -252,13 +252,13 @@ def default_path(environ: Mapping[str, str]) -> Path:
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
-    """Where history and logs live: the XDG state folder."""
+    """The XDG state folder, for history, prints and positions."""
     base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".local" / "state")
     return Path(base) / "dfmon"
 
 
 def environment() -> Mapping[str, str]:
-    """The process environment; nobody else in dfmon reads it."""
+    """The process environment; no other module reads it."""
     return os.environ
 
 
@@ -304,7 +304,7 @@ def _convert(tree: dict[str, Any], origin: str, *, strict: bool) -> Config:
 
 
 def _validation_message(tree: dict[str, Any], origin: str, message: str) -> str:
-    """What msgspec says of a value, as file, key, what was found and what is allowed."""
+    """A validation error of msgspec as file, key, what was found and what is allowed."""
     path_match = re.search(r"`\$([^`]*)`$", message)
     keys = re.findall(r"\w+", path_match.group(1)) if path_match else []
     unknown = re.search(r"unknown field `([^`]*)`", message)
@@ -331,4 +331,4 @@ def _allowed_values(keys: list[str]) -> str:
     if len(keys) < 2:
         return f"a table [{keys[0]}]" if keys else "a table of sections"
     key = next(field for field in msgspec.structs.fields(fields[keys[0]].type) if field.name == keys[1])
-    return str(key.type.__metadata__[0].description)  # every key states what it allows; a test insists
+    return str(key.type.__metadata__[0].description)  # a test checks that every key has one

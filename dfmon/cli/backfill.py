@@ -1,7 +1,7 @@
-"""`dfmon backfill`: the whole life of every listed option into the trade store, without a market behind it.
+"""`dfmon backfill`: downloads the full trade history of every listed option into the trade store, without a session.
 
-Goes on where an earlier run ended: what is kept is not asked for again but for its last print, which proves that the
-store is of this venue. Ends by itself, or at a signal with what it has.
+Resumes where an earlier run ended. Of stored prints only the last one of each option is requested again, which proves
+that the store is of this venue. Ends by itself, or at a signal with the prints so far.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.deribit.trades.history import decode_stored, encode_stored
 from dfmon.venues.rest.client import RestClient
 
-RECENT_NS: Final = HOUR  # a history read to its end this recently is not looked at again
+RECENT_NS: Final = HOUR  # a history read to its end this recently is not requested again
 _MAX_BACKOFF_S: Final = 30.0
-_MAX_RETRIES: Final = 6  # for an archive that does not answer: about two minutes
-_DRAW_INTERVAL_S: Final = 0.2  # between two looks of the bar
-_LOG_INTERVAL_S: Final = 10.0  # between two lines where there is no terminal
+_MAX_RETRIES: Final = 6  # for an archive that does not respond: about two minutes
+_DRAW_INTERVAL_S: Final = 0.2  # between two updates of the bar
+_LOG_INTERVAL_S: Final = 10.0  # between two lines if there is no terminal
 _BAR_WIDTH: Final = 24
 
 
 def run(config: Config) -> int:
-    """Read until everything is there, or until a signal. The exit code."""
+    """Downloads until everything is stored, or until a signal. Returns the exit code."""
     if not config.history.enabled:
-        raise UsageError("backfill: history.enabled is false, so there is nowhere to keep prints; allowed: true")
+        raise UsageError("backfill: history.enabled is false, so prints cannot be stored; allowed: true")
     return asyncio.run(_run_until_signal(config))
 
 
@@ -57,9 +57,9 @@ async def _run_until_signal(config: Config) -> int:
             raise error
         store.flush()
         stop_reason = (
-            f"{error}; run it again to go on"
+            f"{error}; run it again to resume"
             if error
-            else "stopped; run it again to go on"
+            else "stopped; run it again to resume"
             if signals.exit_code
             else ""
         )
@@ -70,7 +70,7 @@ async def _run_until_signal(config: Config) -> int:
 
 
 class ProgressBar:
-    """Progress on a terminal as one line that is drawn over, elsewhere as a line now and then."""
+    """Progress as one line that is rewritten on a terminal, else as a line every ten seconds."""
 
     def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._out, self._clock = out, clock
@@ -78,7 +78,7 @@ class ProgressBar:
         self._next_draw = clock() + (0.0 if self._terminal else _LOG_INTERVAL_S)
 
     def draw(self, progress: BackfillProgress) -> None:
-        """Draw, unless that was done a moment ago."""
+        """Draws, unless it is too soon after the last time."""
         if self._clock() < self._next_draw:
             return
         self._next_draw = self._clock() + (_DRAW_INTERVAL_S if self._terminal else _LOG_INTERVAL_S)
@@ -124,24 +124,24 @@ class StandaloneBackfill:
 
     @property
     def given_up(self) -> dict[str, str]:
-        """Options whose history could not be had, with the reason."""
+        """Options whose history could not be downloaded, with the reason."""
         return self._protocol.histories.given_up
 
     def summary(self, path: Path, stop_reason: str) -> str:
-        """What was done, in one line."""
+        """The result in one line."""
         done = self._meter.progress()
         text = f"{done.done} of {done.total} options read, {done.prints:,} new prints"
         if self._recent_count:
             text += f", {self._recent_count} read within the hour"
         if self.given_up:
             examples = "; ".join(f"{name}: {reason}" for name, reason in list(self.given_up.items())[:3])
-            text += f", {len(self.given_up)} without a whole history ({examples})"
+            text += f", {len(self.given_up)} without a full history ({examples})"
         if self._store.failure:
             text += f"; {self._store.failure}"
-        return sanitize(f"{text}; kept in {path}" + (f"; {stop_reason}" if stop_reason else ""), 1000)
+        return sanitize(f"{text}; stored in {path}" + (f"; {stop_reason}" if stop_reason else ""), 1000)
 
     async def run(self) -> None:
-        """Read everything. Raises ArchiveError where the venue does not answer."""
+        """Downloads everything. Raises ArchiveError if the venue does not respond."""
         deribit = self._config.deribit
         async with RestClient(pace_s=composition.REST_INTERVAL_S) as rest:
             await self._fetch_listing(rest)
@@ -167,7 +167,7 @@ class StandaloneBackfill:
                 self.bar.draw(self._meter.progress())
 
     async def _fetch_listing(self, rest: RestClient) -> None:
-        """The listing of every currency, and its open interest where that can be had."""
+        """Fetches the listing of every currency, and its open interest where it is available."""
         self._protocol.connection_made(self._clock())
         attempts = 0
         while calls := [
@@ -184,7 +184,7 @@ class StandaloneBackfill:
                     await asyncio.sleep(backoff_delay(attempts, 1.0, _MAX_BACKOFF_S))
 
     def _apply_response(self, tag: str, body: bytes) -> bool:
-        """An answer; false where it was none."""
+        """Applies a response. Returns False if it was not a valid one."""
         events = self._protocol.response_received(tag, body)
         for event in events:
             if isinstance(event, Listed):
@@ -196,7 +196,7 @@ class StandaloneBackfill:
         return not any(isinstance(event, Rejected) and event.what == "answer" for event in events)
 
     def _resume_history(self, name: str, stored: StoredTrades | None) -> None:
-        """Begin a history with what is kept of it."""
+        """Starts a history with its stored prints."""
         contiguous_count = stored.contiguous_count if stored is not None else 0
         if contiguous_count:
             trades = decode_stored(name, encode_stored(self._store.read_rows(name, contiguous_count)))
@@ -205,7 +205,7 @@ class StandaloneBackfill:
         self._stored_counts[name] = contiguous_count
 
     def _store_page(self, name: str) -> None:
-        """What the last page brought of a history that is not whole yet, so that a kill costs a page at most."""
+        """Stores the last page of an incomplete history, so that a kill costs at most a page."""
         histories = self._protocol.histories
         if name in histories.mismatched:
             histories.mismatched.discard(name)

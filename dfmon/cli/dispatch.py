@@ -1,4 +1,4 @@
-"""The commands by name. Each is imported when it runs: a snapshot of a file must not wait for a web client."""
+"""Runs a command by name. Each is imported when it runs: a snapshot of a file must not wait for a web client."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dfmon.model.errors import UsageError
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
-    """Run the command of `args` and return the exit code."""
+    """Runs the command of `args` and returns the exit code."""
     match args.command:
         case "snapshot":
             from dfmon.cli import snapshot
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
 
 
 def _require_terminal(args: argparse.Namespace) -> None:
-    """UsageError where the command draws a screen and there is no terminal to draw on."""
+    """Raises UsageError if the command draws a screen and there is no terminal."""
     if getattr(args, "publish", None):
         return
     from dfmon.tui.terminal import check_terminal

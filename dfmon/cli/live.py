@@ -10,7 +10,7 @@ from dfmon.runtime import composition, runner
 
 
 def run(args: argparse.Namespace, config: Config, mode: State) -> int:
-    """Run until the user or a signal ends it; `mode` tells the venues from the simulated exchange."""
+    """Runs until the user or a signal ends it; `mode` is live for the venues and sim for the simulated exchange."""
     publish = getattr(args, "publish", None)
     out = composition.open_outputs(config, publish or "")
     session = composition.live_session(config, mode, out, composition.StepErrorLog())

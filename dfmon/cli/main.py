@@ -1,4 +1,4 @@
-"""The command line: arguments in, one exit code out. Parses, loads the configuration, and runs the command.
+"""The command line: parses the arguments, loads the configuration, runs the command, returns the exit code.
 
 Errors are one sentence on stderr without a traceback: 2 wrong usage, 1 failed, 3 no snapshot in time, 4 stale data.
 """
@@ -35,7 +35,7 @@ CONFIG_KEY_BY_FLAG = {
 
 
 def run(argv: Sequence[str]) -> int:
-    """Parse and run; the exit code of the process."""
+    """Parses the arguments and runs the command. Returns the exit code of the process."""
     try:
         return _dispatch(build_parser().parse_args(argv))
     except DfmonError as exc:
@@ -80,13 +80,13 @@ def _draws_screen(args: argparse.Namespace) -> bool:
 
 
 def _configure_logging(log_path: Path | None, *, screen: bool) -> None:
-    """Warnings to stderr without a screen; with one to a file only, since stderr is the screen."""
+    """Logs to --log-file, else to stderr; with a screen to a file only, since stderr is the screen."""
     handler: logging.Handler
     if log_path is not None:
         try:
             handler = logging.handlers.RotatingFileHandler(log_path, maxBytes=1 << 20, backupCount=3, encoding="utf-8")
         except OSError as exc:
-            raise UsageError(f"--log-file {sanitize(str(log_path))}: cannot be written: {exc.strerror}") from None
+            raise UsageError(f"--log-file {sanitize(str(log_path))} cannot be written: {exc.strerror}") from None
     elif screen:
         handler = logging.NullHandler()
     else:

@@ -1,4 +1,4 @@
-"""The commands and options of the command line. Help, the README's table and their test read them from here."""
+"""The commands and options of the command line."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from dfmon.version import __version__
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, but an error is one sentence and points to the help."""
+    """An argument parser whose errors are one sentence that points to the help."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{sanitize(message, 300)}; see `{self.prog} --help`")
 
 
 def build_parser() -> Parser:
-    """Every command and option. Help, the README's table and their test read it from here."""
+    """The parser of every command and option."""
     common = _common_options()
     root = Parser(
         prog="dfmon",
@@ -29,28 +29,32 @@ def build_parser() -> Parser:
     root.add_argument("--version", action="version", version=f"dfmon {__version__}")
     commands = root.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
 
-    demo = commands.add_parser("demo", parents=[common], help="the same screen on a simulated exchange; no network")
+    demo = commands.add_parser(
+        "demo", parents=[common], help="the live monitor on a simulated exchange, without a network"
+    )
     _add_seed_option(demo)
 
-    replay = commands.add_parser("replay", parents=[common], help="the same screen on a recording or recorded boards")
+    replay = commands.add_parser(
+        "replay", parents=[common], help="a recording, a capture or recorded boards on the screen"
+    )
     _add_replay_options(replay)
 
     record = commands.add_parser("record", parents=[common], help="record every raw frame, without a screen")
-    record.add_argument("directory", metavar="DIR", help="where the segments go")
-    record.add_argument("--minutes", type=_minutes, metavar="M", help="end after so many minutes")
+    record.add_argument("directory", metavar="DIR", help="directory of the recording")
+    record.add_argument("--minutes", type=_minutes, metavar="M", help="stop after M minutes")
 
     snapshot = commands.add_parser("snapshot", parents=[common], help="one snapshot, as text or JSON")
     _add_snapshot_options(snapshot)
 
-    backfill = commands.add_parser("backfill", parents=[common], help="whole life of every listed option, resumable")
+    backfill = commands.add_parser(
+        "backfill", parents=[common], help="download the trade history of every listed option; resumable"
+    )
     backfill.add_argument(
-        "--from", dest="venue", metavar="URL", help="listing and archive of another address, as of sim"
+        "--from", dest="venue", metavar="URL", help="address of listing and archive, such as that of dfmon sim"
     )
     backfill.add_argument("--pace", metavar="N", help="calls a second to the archive (default 4)")
 
-    doctor = commands.add_parser(
-        "doctor", parents=[common], help="what is wrong with feeds, clock, limits, disk and terminal, in words"
-    )
+    doctor = commands.add_parser("doctor", parents=[common], help="check feeds, clock, rate limits, disk and terminal")
     doctor.add_argument("--json", action="store_true", help="one JSON object")
 
     sim = commands.add_parser("sim", help="serve the simulated exchange on loopback")
@@ -61,28 +65,34 @@ def build_parser() -> Parser:
 def _common_options() -> Parser:
     common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     market = common.add_argument_group("market")
-    market.add_argument("--currency", metavar="BTC,ETH", help="underlyings, the first one is shown first")
+    market.add_argument("--currency", metavar="BTC,ETH", help="underlyings; the first one is shown first")
     market.add_argument("--positions", metavar="MODEL", help="dealer positions: flow, naive, short-all or file:PATH")
-    market.add_argument("--numeraire", metavar="usd|coin", help="dealers hedge in dollars, or premium-adjusted")
-    market.add_argument("--stickiness", metavar="strike|moneyness", help="what volatility does when spot moves")
+    market.add_argument(
+        "--numeraire", metavar="usd|coin", help="dealers hedge in dollars, or in coins (premium-adjusted)"
+    )
+    market.add_argument(
+        "--stickiness", metavar="strike|moneyness", help="what stays fixed in volatility when spot moves"
+    )
     market.add_argument("--tick", metavar="S", help="seconds between snapshots (default 1)")
     market.add_argument("--config", type=Path, metavar="FILE", help="configuration file (TOML)")
     screen = common.add_argument_group("screen")
     screen.add_argument("--rate", metavar="HZ", help="frames a second, 0.1 to 4 (default 1)")
     screen.add_argument("--palette", metavar="NAME", help="blue-orange, purple-green, mono or green-red")
     screen.add_argument("--icons", metavar="SET", help="unicode, ascii or braille")
-    screen.add_argument("--plain", action="store_true", help="ASCII, no colour: screen readers, serial lines")
-    screen.add_argument("--low-bandwidth", action="store_true", help="fewer frames and bytes for thin lines")
+    screen.add_argument(
+        "--plain", action="store_true", help="ASCII without colours, for screen readers and serial lines"
+    )
+    screen.add_argument("--low-bandwidth", action="store_true", help="fewer frames and bytes for slow connections")
     out = common.add_argument_group("without a screen")
     out.add_argument(
         "--publish", nargs="?", const="changes", choices=("changes", "all"), metavar="changes|all",
-        help="no screen: JSON lines on stdout, of state changes (default) or of every snapshot",
+        help="JSON lines on stdout instead of a screen: at state changes (default) or of every snapshot",
     )  # fmt: skip
-    out.add_argument("--every", metavar="S", help="seconds between full lines when nothing changes (default 10)")
-    out.add_argument("--redis", metavar="URL", help="also to Redis: pub/sub, a capped stream, the latest value")
-    out.add_argument("--rest", metavar="HOST:PORT", help="also over HTTP: /v1/snapshot, /healthz, /openapi.json")
+    out.add_argument("--every", metavar="S", help="seconds between lines while nothing changes (default 10)")
+    out.add_argument("--redis", metavar="URL", help="also publish to Redis: pub/sub, a capped stream, the latest value")
+    out.add_argument("--rest", metavar="HOST:PORT", help="also serve HTTP: /v1/snapshot, /healthz, /openapi.json")
     out.add_argument("--record", metavar="DIR", help="also record every raw frame into DIR")
-    out.add_argument("--log-file", type=Path, metavar="FILE", help="log there instead of to stderr")
+    out.add_argument("--log-file", type=Path, metavar="FILE", help="log to FILE instead of stderr")
     return common
 
 
@@ -91,18 +101,18 @@ def _add_replay_options(replay: argparse.ArgumentParser) -> None:
         "file",
         type=Path,
         metavar="FILE",
-        help="a recording or its folder, a capture of cryptofeed or hftbacktest, or a board file",
+        help="a recording (file or directory), a capture of cryptofeed or hftbacktest, or a board file",
     )
-    replay.add_argument("--speed", type=_speed, default=1.0, help="times real time, or max (default 1)")
+    replay.add_argument("--speed", type=_speed, default=1.0, help="multiple of real time, or max (default 1)")
     replay.add_argument("--paused", action="store_true", help="start paused")
     replay.add_argument(
         "--from", dest="start", metavar="TIME",
-        help="begin there: a UTC time such as 2026-01-22T12:30:00, +S after the beginning or -S before the end (=-S)",
+        help="start: a UTC time such as 2026-01-22T12:30:00, +S seconds after the beginning, or =-S before the end",
     )  # fmt: skip
-    replay.add_argument("--info", action="store_true", help="say what FILE holds and whether it is whole, and end")
-    replay.add_argument("--until", metavar="TIME", help="end there, written like --from")
+    replay.add_argument("--info", action="store_true", help="print what FILE contains and whether it is complete")
+    replay.add_argument("--until", metavar="TIME", help="end, written like --from")
     replay.add_argument(
-        "--across-gaps", action="store_true", help="go on behind missing records as after a lost connection"
+        "--across-gaps", action="store_true", help="continue behind missing records as after a lost connection"
     )
 
 
@@ -111,16 +121,18 @@ def _add_snapshot_options(snapshot: argparse.ArgumentParser) -> None:
         "source",
         nargs="?",
         metavar="SOURCE",
-        help="a recording, a capture, a board file, a running dfmon's URL; nothing for live",
+        help="a recording, a capture, a board file, or the URL of a running dfmon; without it the live market",
     )
     snapshot.add_argument("--json", action="store_true", help="one JSON object")
-    snapshot.add_argument("--detail", action="store_true", help="with --json: heat-map, profile, tape and alerts too")
-    snapshot.add_argument("--timeout", type=_seconds, default=30.0, metavar="S", help="patience for live data")
+    snapshot.add_argument("--detail", action="store_true", help="with --json: add heat-map, profile, tape and alerts")
+    snapshot.add_argument(
+        "--timeout", type=_seconds, default=30.0, metavar="S", help="seconds to wait for live data (default 30)"
+    )
 
 
 def _add_sim_options(sim: argparse.ArgumentParser) -> None:
     sim.add_argument("--port", type=int, default=0, help="first of four ports; 0 takes free ones (default)")
-    sim.add_argument("--speed", type=float, default=1.0, help="times real time (default 1)")
+    sim.add_argument("--speed", type=float, default=1.0, help="multiple of real time (default 1)")
     sim.add_argument("--currency", default="BTC,ETH", help="coins to trade (default BTC,ETH)")
     sim.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     _add_seed_option(sim)

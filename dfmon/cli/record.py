@@ -1,6 +1,6 @@
-"""`dfmon record`: every raw frame into a directory, with a line of progress.
+"""`dfmon record`: records every raw frame into a directory and shows its progress.
 
-Everything goes to stderr while recording, since stdout may carry lines; a terminal gets one line that is rewritten.
+Progress goes to stderr, since stdout may have JSON lines; on a terminal it is one line that is rewritten.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ log = logging.getLogger("dfmon")
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
-    """Record until a signal, or for --minutes. 0 or 128 + the signal; 1 where the end could not be written."""
+    """Records until a signal, or for --minutes. Returns 0 or 128 + the signal; 1 if recording failed at the end."""
     hub = SnapshotHub(mode="live")
     out = composition.open_outputs(config, getattr(args, "publish", None) or "")
     session = composition.live_session(config, "live", out, composition.StepErrorLog(), hub)
-    assert session.recorder is not None  # the command names the folder
+    assert session.recorder is not None  # the command has a directory
     progress = RecordingProgress(session.recorder, hub, sys.stderr)
     seconds = None if args.minutes is None else args.minutes * 60.0
     code = runner.run_headless(session, out, companion=progress.show_until, seconds=seconds)
@@ -40,14 +40,14 @@ def run(args: argparse.Namespace, config: Config) -> int:
 
 
 class RecordingProgress:
-    """A line a second on a terminal, one a minute in a log."""
+    """The progress of a recorder: a line a second on a terminal, one a minute in a log."""
 
     def __init__(self, recorder: Recorder, hub: SnapshotHub, stream: TextIO) -> None:
         self._recorder, self._hub, self._stream = recorder, hub, stream
         self._started = time.monotonic()
 
     async def show_until(self, stop: asyncio.Event) -> None:
-        """Until `stop`."""
+        """Shows the progress until `stop`."""
         is_terminal = self._stream.isatty()
         seconds = 0
         while not await wait_until_set(stop, 1.0):
@@ -61,7 +61,7 @@ class RecordingProgress:
             self._stream.write("\r\x1b[K")
 
     def status_line(self) -> str:
-        """How long, how much, how small, and what is wrong."""
+        """Duration, records, sizes, and problems."""
         recorder = self._recorder
         packed = packed_ratio(recorder.written_bytes, recorder.raw_bytes)
         parts = [
@@ -78,7 +78,7 @@ class RecordingProgress:
         return ", ".join(parts)
 
     def _feed_problems(self) -> Iterator[str]:
-        """Those that bring nothing."""
+        """Feeds that are not live, with their notes."""
         latest_snapshots = [s for name in self._hub.underlyings() if (s := self._hub.latest(name)) is not None]
         for feed in latest_snapshots[0].feeds if latest_snapshots else ():
             if feed.state != "live":

@@ -1,4 +1,4 @@
-"""`dfmon replay --info`: the sessions of a recording, its span, and what of it is damaged or missing."""
+"""`dfmon replay --info`: the sessions of a recording, its span, and its damaged or missing parts."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from dfmon.store.blocks import Damage
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
-    """Describe FILE on stdout."""
+    """Describes FILE on stdout."""
     return describe_recording(Path(args.file), config, sys.stdout)
 
 
 def describe_recording(path: Path, config: Config, stream: TextIO) -> int:
-    """Write what `path` holds; 0 where all of it can be read, 1 where something is missing or damaged."""
+    """Writes the contents of `path`. Returns 0 if all of it is readable, 1 if something is missing or damaged."""
     if not replayer.is_recording(path):
         source = open_source(path, None, flow_params(config))
         first, latest_snapshots = source.span()
@@ -41,12 +41,14 @@ def describe_recording(path: Path, config: Config, stream: TextIO) -> int:
     stream.writelines("\n".join(session.summary_lines()) + "\n" for session in sessions)
     stream.writelines(f"{damaged}\n" for damaged in damage)
     missing_count = sum(session.missing_count for session in sessions)
-    stream.write("whole\n" if not damage and not missing_count else f"damaged: {missing_count:,} records are missing\n")
+    stream.write(
+        "complete\n" if not damage and not missing_count else f"damaged: {missing_count:,} records are missing\n"
+    )
     return EXIT_OK if not damage and not missing_count else EXIT_FAILED
 
 
 class _SessionSummary:
-    """One session of a recording."""
+    """Counts of one session of a recording."""
 
     def __init__(self, session_info: dict[str, object]) -> None:
         self._session_info = session_info

@@ -1,4 +1,4 @@
-"""`dfmon replay`: a recording, a capture or recorded boards, on the screen or headless."""
+"""`dfmon replay`: replays a recording, a capture or recorded boards on the screen or headless."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dfmon.runtime import composition, runner
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
-    """Replay FILE from --from to --until; `--publish all` writes every snapshot as fast as it can."""
+    """Replays FILE from --from to --until; `--publish all` writes every snapshot as fast as it can."""
     publish = getattr(args, "publish", None)
     currencies = config.market.currencies if hasattr(args, "currency") else None
     source = open_source(

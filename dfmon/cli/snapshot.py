@@ -1,6 +1,6 @@
 """`dfmon snapshot`: one snapshot of a board, a recording, a running dfmon or the live market, as text or JSON.
 
-Never imports Textual. The object is the same wherever it comes from, and the exit code says whether to trust it.
+Never imports Textual. The JSON object is the same for every source; the exit code is 4 for stale data.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from dfmon.model.units import sanitize
 from dfmon.replay import open_source, play_to_end
 from dfmon.sinks.plain_text import format_snapshot
 
-MARKETS_OPTIONAL_AFTER = 0.5  # of the patience: after that a snapshot without the hedging venues will do
+MARKETS_OPTIONAL_AFTER = 0.5  # share of the timeout after which a snapshot without the hedging venues suffices
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
-    """Print one snapshot; 0, or 4 where its data are stale."""
+    """Prints one snapshot. Returns 0, or 4 if its data are stale."""
     source = args.source
     currency = config.market.currencies[0] if hasattr(args, "currency") else None
     mode: State = "replay"
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
 def _recorded_snapshot(
     path: Path, currency: str | None, config: Config, explicit_options: Container[str]
 ) -> FlowSnapshot:
-    """The last snapshot of a file; without --currency of the first configured coin it holds, else of its first."""
+    """The last snapshot of a file: of --currency, else of the first configured coin in it, else of its first."""
     source = open_source(
         path, (currency,) if currency else None, flow_params(config), explicit_options=explicit_options
     )
@@ -61,36 +61,36 @@ def _recorded_snapshot(
     except SourceError as exc:
         if hub.latest(underlying) is None:
             raise
-        logging.getLogger("dfmon").warning("%s", exc)  # what could be read is still worth showing
+        logging.getLogger("dfmon").warning("%s", exc)  # the readable part has a snapshot
     last = hub.latest(underlying)
     if last is None:
         raise UsageError(
-            f"{sanitize(str(path))} holds no snapshot of {underlying}; it holds {', '.join(source.underlyings)}"
+            f"{sanitize(str(path))} has no snapshot of {underlying}; available: {', '.join(source.underlyings)}"
         )
     return last
 
 
 def _remote_snapshot(url: str, currency: str | None, config: Config, timeout_s: float) -> FlowSnapshot:
-    """What another dfmon says: http(s)://HOST:PORT of its --rest, or the redis:// of its --redis."""
+    """The snapshot of another dfmon: http(s)://HOST:PORT of its --rest, or the redis:// of its --redis."""
     underlying = currency or config.market.currencies[0]
     if url.startswith(("redis://", "rediss://", "unix://")):
         from dfmon.sinks.redis_latest import fetch_latest_json
 
         body = fetch_latest_json(url, config.publish.prefix, underlying, timeout_s)
         if body is None:
-            raise NoSnapshotError(f"redis holds no snapshot of {underlying} under {config.publish.prefix!r}")
+            raise NoSnapshotError(f"redis has no snapshot of {underlying} under {config.publish.prefix!r}")
     elif url.startswith(("http://", "https://")):
         body = _http_get_snapshot(url, underlying, timeout_s)
     else:
-        raise UsageError(f"{sanitize(url)}: http://, https:// or redis:// is expected")
+        raise UsageError(f"{sanitize(url)}: unknown scheme; allowed: http://, https://, redis://")
     try:
         return from_json(body)
     except msgspec.DecodeError as exc:
-        raise DfmonError(f"{sanitize(url)} did not answer with a snapshot: {sanitize(str(exc))}") from None
+        raise DfmonError(f"{sanitize(url)} did not return a snapshot: {sanitize(str(exc))}") from None
 
 
 def _http_get_snapshot(url: str, underlying: str, timeout_s: float) -> bytes:
-    import httpx  # 100 ms that a board file does not need
+    import httpx  # takes 100 ms, which the snapshot of a file does not need
 
     base = url.rstrip("/").removesuffix("/v1/snapshot")
     try:
@@ -98,18 +98,18 @@ def _http_get_snapshot(url: str, underlying: str, timeout_s: float) -> bytes:
             f"{base}/v1/snapshot", params={"currency": underlying, "detail": "true"}, timeout=timeout_s
         )
     except httpx.TimeoutException:
-        raise NoSnapshotError(f"{sanitize(base)} did not answer within {timeout_s:g} s") from None
+        raise NoSnapshotError(f"{sanitize(base)} did not respond within {timeout_s:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
         raise DfmonError(f"{sanitize(base)}: {sanitize(str(exc))}") from None
     if response.status_code != httpx.codes.OK:
         message = sanitize(response.text.strip() or response.reason_phrase)
         error_type = NoSnapshotError if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else DfmonError
-        raise error_type(f"{sanitize(base)} answered {response.status_code}: {message}")
+        raise error_type(f"{sanitize(base)} responded {response.status_code}: {message}")
     return response.content
 
 
 def live_snapshot(config: Config, underlying: str, timeout_s: float) -> FlowSnapshot:
-    """Connect, wait for a complete snapshot, disconnect. Positions begin with those that a monitor left here."""
+    """Connects, waits for a complete snapshot, disconnects. Positions start from those that a monitor saved here."""
     from dfmon.runtime import composition
 
     hub = SnapshotHub(mode="live")
@@ -144,7 +144,7 @@ def live_snapshot(config: Config, underlying: str, timeout_s: float) -> FlowSnap
 
 
 def is_complete(snapshot: FlowSnapshot, *, with_markets: bool) -> bool:
-    """Whether the numbers of the first screen are there; `with_markets` asks for depth and volume as well."""
+    """True if spot, NGI and flip are available, and `with_markets` also depth and volume."""
     has_core_metrics = (
         snapshot.spot is not None and snapshot.metrics.ngi.value is not None and snapshot.flip.searched is not None
     )

@@ -1,8 +1,8 @@
-"""A replayed market: the same driver, fed from a recording, a capture or boards.
+"""Replays recordings, captures and boards through the driver of a live session.
 
-Sibling of `dfmon.runtime.live_session`. `sources` says what can be replayed, `timeline` keeps a place in it and goes
-anywhere through checkpoints, `player` paces it into the hub. Records keep their own times; pacing only decides when
-they are handed over, so speed, pause, step and seek cannot change a number.
+`sources` are what can be replayed, `timeline` moves through a source by checkpoints, and `player` paces it into the
+hub. Records keep their own times and pacing only decides when they are applied, so speed, pause, step and seek cannot
+change a number.
 """
 
 from dfmon.replay.capture_source import CaptureSource

@@ -1,7 +1,7 @@
-"""A capture of another program as a source: its lines become the records that dfmon would have made of them.
+"""A capture of another program as a source: its messages become the records that dfmon would have made of them.
 
-Comes after `store.captures`. Protocols of our own listen along, to learn which of the captured answers they would have
-asked for, and when: a captured book is given to the call that wants it. A tick comes at every second of receive time.
+Protocols of our own process the messages too, to find out which REST calls they would make and when: each call gets the
+captured response that matches it. There is a tick at every second of receive time.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from dfmon.store.captures import CapturedMessage, CaptureReader
 from dfmon.venues import registry
 from dfmon.venues.protocol import RestCall
 
-# What a frame is about, where dfmon could make something of it.
+# The underlying of a frame that dfmon can decode.
 _UNDERLYING_PATTERN: Final = re.compile(
     rb'"stream":"([a-z0-9]{2,10})usdt@|"instId":"([A-Z0-9]{2,10})-USDT(?:-SWAP)?"|"channel":"[a-z_]+\.([A-Z]{2,10})[-_]'
 )
-_PROBE_LINES: Final = 5_000  # lines, to learn what the capture is of
-_IGNORED_PARAMS: Final = frozenset({"limit", "count"})  # a captured book may be deeper or flatter than ours
+_PROBE_LINES: Final = 5_000  # lines from which the underlyings are detected
+_IGNORED_PARAMS: Final = frozenset({"limit", "count"})  # a captured book may have another depth than ours
 
 
 class CaptureSource:
-    """Captured frames through the venues' own protocols. Damage is a SourceError after the last readable line."""
+    """Captured frames decoded by the venues' protocols. Damage is a SourceError after the last readable line."""
 
     kind: ClassVar = "capture"
 
@@ -63,7 +63,7 @@ class CaptureSource:
                 )
 
     def records(self) -> Iterator[Record]:
-        """What a recorder beside the capturing program would have written."""
+        """The records that a session with the same messages would have written."""
         return _RecordTranslator(self._protocols()).records(self._reader.messages())
 
     def _protocols(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class CaptureSource:
         return {endpoint.source: endpoint.protocol for endpoint in endpoints}
 
     def _readable_messages(self) -> Iterator[CapturedMessage]:
-        """The lines without a word about damage: a replay says it, when it has come to the end."""
+        """The readable lines; damage is reported by a replay when it has reached the end."""
         with suppress(SourceError):
             yield from self._reader.messages()
 
@@ -82,12 +82,12 @@ class CaptureSource:
             if message.kind == "frame" and (name_match := _UNDERLYING_PATTERN.search(message.data)):
                 found[next(name for name in name_match.groups() if name).decode().upper()] = None
         if not found:
-            raise UsageError(f"{sanitize(str(self.path))} holds no market that dfmon reads")
+            raise UsageError(f"{sanitize(str(self.path))} has no market that dfmon reads")
         return tuple(found)
 
 
 class _RecordTranslator:
-    """Numbers the records, and answers the calls of the protocols that listen along."""
+    """Makes numbered records of messages, and matches responses to the calls of its protocols."""
 
     def __init__(self, protocols: dict[str, Any]) -> None:
         self._protocols = protocols
@@ -140,7 +140,7 @@ class _RecordTranslator:
             yield from self._deliver_responses(at_ns)
 
     def _deliver_responses(self, at_ns: int) -> Iterator[Record]:
-        """Answers that are there for calls that are open, each once: a book asked for anew must be newer."""
+        """Responses to pending calls. Each response is used once a call: a book requested again must be newer."""
         while (found := self._next_match()) is not None:
             index, (source, call) = found
             self._pending_calls.remove((source, call))
@@ -164,7 +164,7 @@ def _is_response_to(call: RestCall, url: str) -> bool:
 
 
 def _filter_kind(body: bytes, kind: str | None) -> bytes:
-    """The part of a listing that was asked for; captures hold listings of all kinds in one."""
+    """The requested kind of instruments; captures have listings of all kinds in one."""
     if kind is None:
         return body
     try:

@@ -1,6 +1,6 @@
 """Paces a source into the hub: pause, step either way, seek by time, speed.
 
-Comes after `timeline`, which knows the way; here is the clock, and the wishes of the screen.
+`timeline` moves through the source; here are the clock and the requests of the screen.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from dfmon.replay.time_spec import parse_time
 from dfmon.replay.timeline import CheckpointPrefetcher, SeekTarget, Timeline
 from dfmon.sinks.base import Sink, supervise
 
-_YIELD_INTERVAL_S: Final = 0.05  # on the way to a goal, between two looks at the wishes
-_PREFETCH_PAUSE_S: Final = 0.01  # between two ticks of the scout: the screen has a thread of its own, but not a core
-_PREFETCH_NS: Final = 2 * HOUR  # how far the scout goes
+_YIELD_INTERVAL_S: Final = 0.05  # during a seek, between two checks for requests
+_PREFETCH_PAUSE_S: Final = 0.01  # between two ticks of the prefetch: the screen's thread shares the core
+_PREFETCH_NS: Final = 2 * HOUR  # how far the prefetch goes ahead
 
 
 class ReplaySession:
-    """A replay as a session: `run` plays, `submit` is heard. `from_ns` and `until_ns` are times of the market."""
+    """A replay as a session: `run` plays, `submit` takes requests. `from_ns` and `until_ns` are market times."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class ReplaySession:
         until_ns: int | None = None,
         prefetch: bool = False,
     ) -> None:
-        """`prefetch`: idle time is used to go ahead and make checkpoints, for a screen whose user may seek."""
+        """`prefetch` makes checkpoints ahead of the replay in idle time, for a screen whose user may seek."""
         self.hub = hub
         self._sinks = sinks
         self._timeline = Timeline(source, hub.publish, end_ns=until_ns)
@@ -48,15 +48,15 @@ class ReplaySession:
         self._prefetcher = CheckpointPrefetcher(source, self._timeline.checkpoints, until_ns) if prefetches else None
         self._speed, self._paused, self._finished = speed, paused, False
         self._target: SeekTarget | None = SeekTarget(ts_ns=from_ns) if from_ns is not None else None
-        self._requested_model: str | None = None  # to show the tick on screen with, once more
+        self._requested_model: str | None = None  # with which to show the current tick again
         self._start_ns = self._end_ns = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
         self._note = ""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Play to the end, then stay on the last snapshot until `stop`."""
-        with suppress(DfmonError):  # a source without a span says why when it is played
+        """Plays to the end, then stays on the last snapshot until `stop`."""
+        with suppress(DfmonError):  # a source without a span raises again when it is played
             self._start_ns, self._end_ns = self._timeline.source.span()
         self._loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as tasks:
@@ -76,7 +76,7 @@ class ReplaySession:
                 self._timeline.step()
 
     async def _go_to_target(self, stop: asyncio.Event) -> None:
-        """To the goal, or to the tick on screen under another model; a newer wish ends the way."""
+        """Seeks to the target, or shows the current tick under another model; a newer request interrupts it."""
         target, model = self._target, self._requested_model
         self._finished = False
         steps: Iterator[None]
@@ -97,9 +97,9 @@ class ReplaySession:
         self._update_runtime()
 
     async def _wait_for_step(self, clock: _ReplayClock, step: ReplayStep, stop: asyncio.Event) -> bool:
-        """Wait until it is time for `step`; False where something else came first."""
+        """Waits until `step` is due; False if something else came first."""
         if not step.ticks and not self._paused:
-            return True  # only ticks are paced: what lies between them is applied with the next one
+            return True  # only ticks are paced: the steps between them are applied with the next one
         self._finished = False
         self._update_runtime()
         delay = None if self._paused else clock.delay(step.at_ns, self._speed)
@@ -118,7 +118,7 @@ class ReplaySession:
         await self._wait(None, stop)
 
     async def _wait(self, seconds: float | None, stop: asyncio.Event) -> None:
-        """Until the time is over, a wish came, or the stop."""
+        """Waits for the time to pass, a request, or the stop."""
         seconds = await self._prefetch_while_idle(seconds, stop)
         waiters = [asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(stop.wait())]
         try:
@@ -128,7 +128,7 @@ class ReplaySession:
         self._wake.clear()
 
     async def _prefetch_while_idle(self, seconds: float | None, stop: asyncio.Event) -> float | None:
-        """Use idle time for the scout, in short slices; what is left of it."""
+        """Uses idle time to prefetch in short slices. Returns the time left."""
         end = None if seconds is None else time.monotonic() + seconds
         until_ns = (self._timeline.now_ns or self._start_ns) + _PREFETCH_NS
         while self._prefetcher is not None and not self._wake.is_set() and not stop.is_set():
@@ -139,15 +139,15 @@ class ReplaySession:
             await asyncio.sleep(_PREFETCH_PAUSE_S)
         return None if end is None else max(end - time.monotonic(), 0.0)
 
-    # ---- wishes --------------------------------------------------------------------------------------------------
+    # ---- requests ------------------------------------------------------------------------------------------------
 
     @property
     def is_running(self) -> bool:
-        """Whether wishes are heard."""
+        """True while requests are taken."""
         return self._loop is not None
 
     def submit(self, request: Request) -> None:
-        """Take a wish from any thread."""
+        """Takes a request from any thread."""
         loop = self._loop
         if loop is not None:
             loop.call_soon_threadsafe(self._apply_request, request)
@@ -170,12 +170,12 @@ class ReplaySession:
         self._wake.set()
 
     def _target_tick(self) -> int:
-        """Two steps in a row are two steps, however long the way to the first one is."""
+        """The tick that a step counts from: a pending target, so that two steps in a row are two steps."""
         pending = self._target.tick if self._target is not None else None
         return self._timeline.ticks if pending is None else pending
 
     def _seek(self, value: str) -> None:
-        """Seconds count from the tick on screen, or from where the last seek is still going."""
+        """Seeks to a time; seconds count from the current tick, or from the target of a pending seek."""
         pending = self._target.ts_ns if self._target is not None else None
         current_ns = pending or self._timeline.now_ns or self._start_ns
         try:
@@ -198,7 +198,7 @@ class ReplaySession:
 
 
 class _ReplayClock:
-    """Maps the times of the moves to the wall, from the last stop or change of speed on."""
+    """Maps the times of steps to the monotonic clock, from the last pause or change of speed on."""
 
     def __init__(self) -> None:
         self._origin_ns: int | None = None
@@ -206,7 +206,7 @@ class _ReplayClock:
         self._speed = 1.0
 
     def reset(self) -> None:
-        """The next move is due at once, and those after it at their distance from it."""
+        """Makes the next step due at once, and later ones at their distance from it."""
         self._origin_ns = None
 
     def delay(self, at_ns: int, speed: float) -> float:

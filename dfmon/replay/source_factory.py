@@ -1,4 +1,4 @@
-"""Which kind of source stands at a path, told by its content."""
+"""Opens the source at a path, whose kind is detected from the content."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def open_source(
     explicit_options: Container[str] = (),
     across_gaps: bool = False,
 ) -> ReplaySource:
-    """What stands at `path`. A recording keeps the parameters it was made with, but for the options `explicit_options`.
+    """The source at `path`. A recording keeps the parameters it was made with, except `explicit_options`.
 
-    Without `underlyings` boards and captures show all they hold. Raises UsageError in one sentence.
+    Without `underlyings` boards and captures show all of theirs. Raises UsageError.
     """
     if replayer.is_recording(path):
         return RecordingSource(path, _overrides(params, explicit_options), across_gaps=across_gaps)
     if captures.is_capture(path):
         return CaptureSource(path, underlyings, params)
-    available = boards.currencies(path)  # says in words what is wrong with the file
+    available = boards.currencies(path)  # raises the error of a file of no known kind
     return BoardSource(path, tuple(available) if underlyings is None else underlyings, params)
 
 
 def _overrides(params: FlowParams, explicit_options: Container[str]) -> dict[str, Any]:
-    """The parameters that `explicit_options` options set."""
+    """The parameters that are set by `explicit_options`."""
     overrides = {option: getattr(params, option) for option in _OVERRIDABLE_OPTIONS if option in explicit_options}
     if "positions" in overrides and params.file_positions is not None:
         overrides["file_positions"] = params.file_positions

@@ -1,6 +1,6 @@
-"""What can be replayed, as moves of a driver: recordings and recorded boards.
+"""Sources of a replay as steps of a driver: recordings and recorded boards.
 
-A board has no clock of its own: one board a second is shown at speed 1.
+Boards are shown one a second at speed 1, whatever their times.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ BOARD_INTERVAL_NS: Final = SECOND
 BEGINNING: Final = (replayer.BEGINNING.started_ns, replayer.BEGINNING.seq)
 
 Publish = Callable[[FlowSnapshot], None]
-SourceCursor = tuple[int, int]  # of a move in its source; later moves have greater ones
+SourceCursor = tuple[int, int]  # position of a step in its source; rises from step to step
 
 
 class ReplayStep(NamedTuple):
-    """One thing to apply at `at_ns` of the replay's clock, which stands for `ts_ns` of the market's.
+    """One step, applied at `at_ns` of the replay's clock; its market time is `ts_ns`.
 
-    `ticks` is True where it publishes snapshots. `apply` gives the driver to go on with: mostly the one it was given.
+    `ticks` is True if it publishes snapshots. `apply_to` returns the driver to continue with, mostly the same one.
     """
 
     at_ns: int
@@ -44,7 +44,7 @@ class ReplayStep(NamedTuple):
 
 
 class ReplaySource(Protocol):
-    """What can be replayed: its underlyings, a fresh driver for it, and its moves in order, from any place on."""
+    """A source of a replay: its underlyings, a new driver for it, and its steps in order from any position."""
 
     kind: ClassVar[str]
     underlyings: tuple[str, ...]
@@ -52,14 +52,14 @@ class ReplaySource(Protocol):
     def driver(self, publish: Publish) -> Driver: ...
     def steps(self, after: SourceCursor = BEGINNING) -> Iterator[ReplayStep]: ...
     def span(self) -> tuple[int, int]:
-        """Times of the market at the beginning and at the end, ns."""
+        """First and last market time, ns."""
 
 
 class RecordingSource:
-    """A journal: records in, through the decoders it was made with. Damage is a SourceError after the last record.
+    """The records of a journal, decoded as when they were recorded. Damage is a SourceError after the last record.
 
-    With `across_gaps` missing records are passed over as a lost connection would be; without, they are a SourceError.
-    `overrides` are parameters that hold from the beginning to the end, whatever was recorded of them.
+    With `across_gaps` missing records are treated as a lost connection; without, they are a SourceError.
+    `overrides` are parameters that replace the recorded ones throughout.
     """
 
     kind: ClassVar = "recording"
@@ -83,7 +83,7 @@ class RecordingSource:
         started_ns, restarts = cursor.started_ns, cursor != replayer.BEGINNING
         for record, started_ns in self._reader.records(after=cursor, allow_gaps=self._across_gaps):
             if record.kind is RecordKind.SESSION:
-                if restarts:  # a later session of the same directory: its numbers rest on nothing before it
+                if restarts:  # a later session of the same directory starts with a new driver
                     session_info = _SessionInfo(self.path, replayer.session_info(record), self._overrides)
                     yield ReplayStep(
                         record.recv_ns, record.recv_ns, (started_ns, -1), _restart_driver(session_info), ticks=False
@@ -100,7 +100,7 @@ class RecordingSource:
             )
 
     def _with_overrides(self, record: Record) -> Record:
-        """A recorded change of parameters leaves the chosen ones."""
+        """The record; a change of parameters keeps the overridden ones."""
         if not self._overrides or record.kind is not RecordKind.PARAMS or record.source == COMPILED_SOURCE:
             return record
         params = replace(msgspec.json.decode(record.payload, type=FlowParams), **self._overrides)
@@ -112,7 +112,7 @@ def _restart_driver(session_info: _SessionInfo) -> Callable[[Driver], Driver]:
 
 
 class _SessionInfo:
-    """What a recording says of the session it was made in."""
+    """The underlyings, connections and parameters of a recorded session."""
 
     def __init__(self, path: Path, session: dict[str, Any], overrides: Mapping[str, Any]) -> None:
         try:
@@ -121,9 +121,7 @@ class _SessionInfo:
             self._pace = registry.PollSettings(**msgspec.convert(session.get("pace"), dict[str, float]))
             self.params = replace(msgspec.convert(session.get("params"), FlowParams), **overrides)
         except (msgspec.ValidationError, TypeError) as exc:
-            raise UsageError(
-                f"{sanitize(str(path))}: the session record is not one of dfmon: {sanitize(str(exc))}"
-            ) from None
+            raise UsageError(f"{sanitize(str(path))}: the session record is not valid: {sanitize(str(exc))}") from None
 
     def driver(self, publish: Publish) -> Driver:
         endpoints = registry.endpoints(self.underlyings, self._sources, pace=self._pace)  # their addresses are not used
@@ -142,7 +140,7 @@ def apply_record(record: Record) -> Callable[[Driver], Driver]:
 
 
 class BoardSource:
-    """Recorded boards: events already, one tick each."""
+    """Recorded boards, one tick each."""
 
     kind: ClassVar = "boards"
 
@@ -160,7 +158,7 @@ class BoardSource:
         return self._span
 
     def steps(self, after: SourceCursor = BEGINNING) -> Iterator[ReplayStep]:
-        """One move a moment: the boards of all underlyings at that time."""
+        """One step for each time, with the boards of all underlyings."""
         board_groups = groupby(boards.read_boards(self.path, self.underlyings), key=lambda board: board.ts_ns)
         shown_count = max(after[1], 0)
         for number, (ts_ns, group) in enumerate(islice(board_groups, shown_count, None), shown_count + 1):
@@ -169,7 +167,7 @@ class BoardSource:
             )
 
     def latest_boards(self) -> Iterator[ReplayStep]:
-        """The last board of each underlying alone: a board is a whole listing and rests on nothing before it."""
+        """The last board of each underlying only: a board is a complete listing and needs none before it."""
         last_boards = {board.underlying: board for board in boards.read_boards(self.path, self.underlyings)}
         yield ReplayStep(0, 0, (0, 1), _apply_boards(tuple(last_boards.values())), ticks=True)
 
@@ -185,7 +183,7 @@ def _apply_boards(board_group: tuple[boards.RecordedBoard, ...]) -> Callable[[Dr
 
 
 def resolve_span(source: ReplaySource, start: str | None, end: str | None) -> tuple[int | None, int | None]:
-    """The part of a source that --from and --until name, ns; None where they name nothing. Raises UsageError."""
+    """The times of --from and --until in a source, ns; None where they are not given. Raises UsageError."""
     if start is None and end is None:
         return None, None
     first_ns, last_ns = source.span()
@@ -199,7 +197,7 @@ def resolve_span(source: ReplaySource, start: str | None, end: str | None) -> tu
 def play_through(
     source: ReplaySource, publish: Publish, *, from_ns: int | None = None, until_ns: int | None = None
 ) -> None:
-    """Every snapshot of `source` between two times, as fast as possible, in this thread."""
+    """Publishes every snapshot of `source` between two market times, as fast as possible, in this thread."""
     step_snapshots: list[FlowSnapshot] = []
     driver = source.driver(step_snapshots.append)
     for step in source.steps():
@@ -213,7 +211,7 @@ def play_through(
 
 
 def play_to_end(source: ReplaySource, publish: Publish) -> None:
-    """The last snapshots of `source`, and of a recording every one before them."""
+    """Publishes the last snapshots of `source`; for a recording all snapshots before them too."""
     if not isinstance(source, BoardSource):
         play_through(source, publish)
         return

@@ -1,4 +1,4 @@
-"""Times as a user writes them: seconds from a known moment, or a UTC time."""
+"""Parses times as a user writes them: seconds from a known time, or a UTC time."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dfmon.model.errors import UsageError
 from dfmon.model.units import SECOND, iso, sanitize
 
 _EXPECTED_FORMS = "seconds such as +60 or -3600, or a UTC time such as 2026-01-22T12:30:00"
-_MAX_OFFSET_S = 10_000_000_000  # some three hundred years: what fits into nanoseconds
+_MAX_OFFSET_S = 10_000_000_000  # about 300 years, which fit into 64 bits of nanoseconds
 
 
 def parse_time(text: str, start_ns: int, end_ns: int) -> int:
-    """The time that `text` means, ns: +S counts from `start_ns`, -S from `end_ns`; UsageError where it means none."""
+    """The time in `text`, ns: +S counts from `start_ns`, -S from `end_ns`. Raises UsageError."""
     spec = text.strip()
     try:
         seconds = float(spec) if spec[:1] in ("+", "-") else None
@@ -24,18 +24,17 @@ def parse_time(text: str, start_ns: int, end_ns: int) -> int:
             return round(at.timestamp() * 1e6) * 1_000
     except (ValueError, OverflowError):
         pass
-    raise UsageError(f"{sanitize(repr(text), 60)} is no time: {_EXPECTED_FORMS} is expected")
+    raise UsageError(f"{sanitize(repr(text), 60)} is not a time; allowed: {_EXPECTED_FORMS}")
 
 
 def parse_time_within(name: str, text: str, start_ns: int, end_ns: int) -> int:
-    """The same for an option of the command line; outside of the recording it is a UsageError."""
+    """The time of a command-line option. Raises UsageError if it is outside of the recording."""
     try:
         at_ns = parse_time(text, start_ns, end_ns)
     except UsageError as exc:
         raise UsageError(f"{name}: {exc}") from None
     if not start_ns <= at_ns <= end_ns:
         raise UsageError(
-            f"{name} {sanitize(text, 60)}: {iso(at_ns)} is outside of what is recorded, "
-            f"{iso(start_ns)} to {iso(end_ns)}"
+            f"{name} {sanitize(text, 60)}: {iso(at_ns)} is outside of the recording, {iso(start_ns)} to {iso(end_ns)}"
         )
     return at_ns

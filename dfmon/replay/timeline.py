@@ -1,7 +1,7 @@
-"""A place in a source, and the way to any other: checkpoints of the whole driver, taken while it passes.
+"""Position in a source, and seeking in it by checkpoints of the driver, which are made during the replay.
 
-Comes after `sources`; `player` moves it. A checkpoint is everything the next snapshot depends on, so that what follows
-it is bit for bit what a straight replay gives; a seek goes on from the last one before its goal.
+A checkpoint is everything the next snapshot depends on, so that the snapshots after it equal those of a straight replay
+bit for bit; a seek continues from the last one before its target.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from dfmon.model.snapshot import FlowSnapshot
 from dfmon.replay.sources import BEGINNING, Publish, ReplaySource, ReplayStep, SourceCursor
 
 CHECKPOINT_INTERVAL_TICKS: Final = 32  # ticks between checkpoints at first: some tenths of a second of computing
-MAX_CHECKPOINTS: Final = 128  # kept; beyond, every second one goes and the distance doubles
-_COMPRESSION: Final = 1  # the columns have room for more options than there are: a tenth of their bytes is left
+MAX_CHECKPOINTS: Final = 128  # beyond these every second one is dropped, and the interval doubles
+_COMPRESSION: Final = 1  # level of zlib; columns are mostly unused capacity and shrink to a tenth
 
 
 @dataclass(frozen=True, slots=True)
 class SeekTarget:
-    """Where to go: to a tick by its number, or to the last tick at or before a time of the market."""
+    """Target of a seek: a tick by its number, or the last tick at or before a market time."""
 
     tick: int | None = None
     ts_ns: int | None = None
 
     def is_reached(self, ticks: int, next_ns: int) -> bool:
-        """Whether it is reached after `ticks` ticks, where the next one would come at `next_ns`."""
+        """True if it is reached after `ticks` ticks, with the next one at `next_ns`."""
         if self.tick is not None:
             return ticks >= self.tick
         return ticks > 0 and self.ts_ns is not None and next_ns > self.ts_ns
 
 
 class ReplayCheckpoint(NamedTuple):
-    """The driver after a tick, and what was on the screen then. Made and read in this process only."""
+    """The driver after a tick, and the snapshots shown then. Made and read in this process only."""
 
     ticks: int
     ts_ns: int
@@ -50,7 +50,7 @@ class ReplayCheckpoint(NamedTuple):
 
 
 class CheckpointIndex:
-    """In order of ticks, of bounded number; the distance between two grows with the length of what was passed."""
+    """Checkpoints in order of ticks, bounded in number; their interval grows with the length of the replay."""
 
     def __init__(self, interval_ticks: int = CHECKPOINT_INTERVAL_TICKS, max_checkpoints: int = MAX_CHECKPOINTS) -> None:
         self._interval_ticks, self._max_checkpoints = interval_ticks, max_checkpoints
@@ -61,7 +61,7 @@ class CheckpointIndex:
 
     @property
     def last(self) -> ReplayCheckpoint | None:
-        """The frontier: what lies before it has been passed."""
+        """The last checkpoint, the frontier of what has been replayed."""
         return self._checkpoints[-1] if self._checkpoints else None
 
     def is_boundary(self, ticks: int) -> bool:
@@ -74,7 +74,7 @@ class CheckpointIndex:
             self._checkpoints = [entry for entry in self._checkpoints if entry.ticks % self._interval_ticks == 0]
 
     def last_before(self, target: SeekTarget) -> ReplayCheckpoint | None:
-        """The last one at or before the goal."""
+        """The last checkpoint at or before the target."""
         if target.tick is not None:
             at = bisect_right(self._checkpoints, target.tick, key=lambda entry: entry.ticks)
         else:
@@ -83,13 +83,13 @@ class CheckpointIndex:
 
 
 class CheckpointPrefetcher:
-    """Goes ahead in idle time and leaves checkpoints, so that a seek into what was never shown finds one near."""
+    """Makes checkpoints ahead of the replay in idle time, so that a seek forward finds one near."""
 
     def __init__(self, source: ReplaySource, checkpoints: CheckpointIndex, end_ns: int | None) -> None:
         self._timeline = Timeline(source, lambda _: None, end_ns=end_ns, checkpoints=checkpoints)
 
     def advance(self, until_ns: int) -> bool:
-        """One tick further, from the last checkpoint of anybody on; False where the end or `until_ns` is reached."""
+        """One tick further, from the last checkpoint on; False once the end or `until_ns` is reached."""
         timeline = self._timeline
         frontier = timeline.checkpoints.last
         if frontier is not None and frontier.ticks > timeline.ticks:
@@ -102,7 +102,7 @@ class CheckpointPrefetcher:
 
 
 class Timeline:
-    """Applies the moves of a source one by one, or silently up to a goal. Not after `end_ns` of the market's time."""
+    """Applies the steps of a source one by one, or silently up to a target, until `end_ns` of market time."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class Timeline:
     ) -> None:
         self.source = source
         self.error = ""  # why the source ended early
-        self.model: str | None = None  # of positions, where it is not the source's own
+        self.model: str | None = None  # position model, if not that of the source
         self.checkpoints = CheckpointIndex() if checkpoints is None else checkpoints
         self._publish, self._end_ns = publish, end_ns
         self._publish_suppressed = False
@@ -128,11 +128,11 @@ class Timeline:
 
     @property
     def now_ns(self) -> int | None:
-        """Market time of the tick on the screen; None before the first one."""
+        """Market time of the current tick; None before the first one."""
         return self._ts_ns if self.ticks else None
 
     def peek(self) -> ReplayStep | None:
-        """The next move; None at the end."""
+        """The next step; None at the end."""
         if self._next_step is None and not self._at_end:
             try:
                 self._next_step = next(self._steps, None)
@@ -144,7 +144,7 @@ class Timeline:
         return self._next_step
 
     def step(self) -> None:
-        """Apply the next move."""
+        """Applies the next step."""
         step = self.peek()
         if step is None:
             return
@@ -159,7 +159,7 @@ class Timeline:
                 self.checkpoints.add_checkpoint(self._make_checkpoint())
 
     def seek(self, target: SeekTarget) -> Iterator[None]:
-        """Go to `target` without publishing what lies between; the snapshots of the tick reached are published.
+        """Goes to `target` and publishes its snapshots only.
 
         Yields after every tick on the way, so that the caller can do other things, or give up.
         """
@@ -178,7 +178,7 @@ class Timeline:
             self._publish(snapshot)
 
     def replay_current_tick(self, model: str) -> Iterator[None]:
-        """Show the tick on the screen once more, under another position model, and everything after it."""
+        """Publishes the current tick again under another position model, which then stays."""
         tick = self.ticks
         if tick:
             yield from self._seek_silently(SeekTarget(tick=tick - 1))
@@ -202,7 +202,7 @@ class Timeline:
         self.error = ""
 
     def _restore_nearest(self, target: SeekTarget) -> None:
-        """Stand at the nearest known place before the goal: a checkpoint, the beginning, or where we are."""
+        """Goes to the nearest known position before the target: a checkpoint, the beginning, or the current one."""
         nearest = self.checkpoints.last_before(target)
         reachable = self.ticks <= target.tick if target.tick is not None else self._ts_ns <= (target.ts_ns or 0)
         if reachable and self.ticks and (nearest is None or nearest.ticks <= self.ticks):
@@ -210,7 +210,7 @@ class Timeline:
         self.restore(nearest)
 
     def restore(self, checkpoint: ReplayCheckpoint | None) -> None:
-        """Stand where a checkpoint was made, of this timeline or another of the same source; None: at the beginning."""
+        """Goes to a checkpoint of this timeline or another of the same source; None is the beginning."""
         self._driver = self.source.driver(self._on_snapshot)
         if checkpoint is None:
             self._snapshots, self.ticks, self._ts_ns = {}, 0, 0
@@ -227,7 +227,7 @@ class Timeline:
         return ReplayCheckpoint(self.ticks, self._ts_ns, self._cursor, state.flow, attributes, dict(self._snapshots))
 
     def _apply_model(self) -> None:
-        """Also over what was recorded: a change of the model, or the beginning of another session."""
+        """Sets the position model again after a recorded change of it or the beginning of another session."""
         if self.model is not None and self.model != self._driver.params.positions:
             self._driver.params = self._driver.params.with_positions(self.model)
 

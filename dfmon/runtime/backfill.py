@@ -1,8 +1,8 @@
-"""Whole histories of options from the venue's archive, at a pace the venue does not mind, behind a running market.
+"""Full trade histories from the venue's archive, downloaded at a limited rate behind a running market.
 
-`fetch_history` asks page after page until an option's history is whole or given up; the pages go to the driver like any
-answer, so a recording holds them and a replay collects the same. `BackgroundBackfill` does so for every option that is
-not known from its first print on, most open interest first; what the trade store has already comes from there.
+`fetch_history` requests page after page until an option's history is complete or given up. The pages go to the driver
+like any response, so a recording contains them and a replay collects the same. `BackgroundBackfill` does this for every
+option that is not known from its first print on, largest open interest first; stored prints come from the trade store.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from dfmon.venues.rest.client import RestClient
 SOURCE: Final = "deribit"
 _MIN_BACKOFF_S: Final = 2.0
 _MAX_BACKOFF_S: Final = 60.0
-_MAX_PRINTS_PER_TICK: Final = 5_000  # out of the store, so that a tick stays short
+_MAX_PRINTS_PER_TICK: Final = 5_000  # from the store, so that a tick stays short
 _POLL_INTERVAL_S: Final = 0.1
-_IDLE_INTERVAL_S: Final = 30.0  # between two looks for options that are not known yet
+_IDLE_INTERVAL_S: Final = 30.0  # between two checks for options without a history
 
 
 class ArchiveError(DfmonError):
-    """The archive does not answer."""
+    """The archive does not respond."""
 
 
 class BackfillTarget(Protocol):
-    """What the backfill needs of a driver: where pages go, what to read first, and when a tick has passed."""
+    """The part of a driver that the backfill needs."""
 
     ticks: int
 
@@ -42,7 +42,7 @@ class BackfillTarget(Protocol):
 
 
 class BackfillMeter:
-    """Options and prints so far, how fast it goes, and how long it will take."""
+    """Options and prints so far, their rate, and the time left."""
 
     def __init__(self, histories: TradeHistoryCollector, clock: Callable[[], float] = time.monotonic) -> None:
         self.done = self.total = 0
@@ -51,7 +51,7 @@ class BackfillMeter:
         self._started, self._initial_prints = clock(), histories.prints
 
     def exclude_prints(self, prints: int) -> None:
-        """So many prints were collected that did not come from the archive."""
+        """Excludes prints that did not come from the archive from the rate."""
         self._initial_prints += prints
 
     def progress(self) -> BackfillProgress:
@@ -70,10 +70,11 @@ async def fetch_history(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     max_retries: int | None = None,
 ) -> None:
-    """Page after page of one option until its history is whole or given up.
+    """Fetches page after page of one option until its history is complete or given up.
 
-    `fetch_page` makes the next call for `name`, hands its answer over, and says what was wrong with the connection. An
-    archive that is busy or away is waited for, ever longer; after `max_retries` waits in a row ArchiveError is raised.
+    `fetch_page` makes the next call for `name`, applies its response, and returns what was wrong with the connection.
+    While the archive is busy or away the next try comes after a growing delay. Raises ArchiveError after `max_retries`
+    delays in a row.
     """
     retries = 0
     while name not in histories.complete and name not in histories.given_up:
@@ -83,7 +84,7 @@ async def fetch_history(
             retries, meter.error = 0, ""
             continue
         if max_retries is not None and retries >= max_retries:
-            raise ArchiveError(f"the archive does not answer: {error}")
+            raise ArchiveError(f"the archive does not respond: {error}")
         delay_s = backoff_delay(retries, _MIN_BACKOFF_S, _MAX_BACKOFF_S)
         meter.error = f"archive: {error}; next try in {delay_s:.0f} s"
         retries += 1
@@ -91,7 +92,7 @@ async def fetch_history(
 
 
 class BackgroundBackfill:
-    """The backfill of a session. `archive` is a REST base, asked at most `calls_per_s` times a second."""
+    """The backfill of a session. `archive` is a REST base, called at most `calls_per_s` times a second."""
 
     def __init__(self, archive: str, calls_per_s: float, store: TradeStore | None = None) -> None:
         self._archive, self._pace_s, self._store = archive, 1.0 / calls_per_s, store
@@ -99,13 +100,13 @@ class BackgroundBackfill:
 
     @property
     def progress(self) -> BackfillProgress | None:
-        """How far it is; None before it begins and when nothing is left to read."""
+        """The progress; None before it begins and when nothing is left to read."""
         return None if self._meter is None else self._meter.progress()
 
     async def run(
         self, target: BackfillTarget, histories: TradeHistoryCollector, clock: Callable[[], int], stop: asyncio.Event
     ) -> None:
-        """Read until `stop`; what raises here is raised by the session."""
+        """Reads until `stop`."""
         await run_until_set(stop, self._backfill_all(target, histories, clock))
 
     async def _backfill_all(
@@ -153,7 +154,7 @@ class BackgroundBackfill:
         clock: Callable[[], int],
         stored_by_name: dict[str, StoredTrades],
     ) -> None:
-        """Histories out of the store, some thousand prints a tick."""
+        """Applies histories from the store, some thousand prints a tick."""
         assert self._store is not None or not stored_by_name
         ticks, prints = target.ticks, 0
         for name, stored_history in stored_by_name.items():

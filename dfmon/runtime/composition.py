@@ -1,6 +1,6 @@
 """The composition root: builds a live session from the configuration, with its connections, sinks and recorder.
 
-`kept` opens what survives a run, `running` takes the session from here.
+`stores` opens the files that survive a run; `runner` runs the session.
 """
 
 from __future__ import annotations
@@ -55,20 +55,20 @@ def venue_endpoints(config: Config) -> list[Endpoint]:
 
 
 def pace(config: Config) -> PollSettings:
-    """How often is polled, and how far back; a recording keeps it, since a replay must ask the same."""
+    """Poll intervals and look-back. They are part of a recording, since a replay must make the same requests."""
     return PollSettings(config.deribit.summary_s, config.deribit.look_back_h * 3600.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where snapshots go besides the screen."""
+    """The sinks of a session."""
 
     sinks: tuple[Sink, ...]
     json_lines: JsonLines | None
 
 
 def open_outputs(config: Config, publish: PublishMode) -> Outputs:
-    """The sinks that were asked for. Ports are bound here, so that a port in use is said before anything starts."""
+    """The configured sinks. Ports are bound here, so that a port in use is reported before anything starts."""
     sinks: list[Sink] = []
     json_lines = JsonLines(sys.stdout.buffer, publish, heartbeat_s=config.publish.every_s) if publish else None
     if json_lines is not None:
@@ -89,7 +89,7 @@ def open_outputs(config: Config, publish: PublishMode) -> Outputs:
 
 
 class StepErrorLog:
-    """Exceptions of the engine: the first of a kind goes to the log with its traceback, the rest are counted."""
+    """Logs exceptions of the engine: the first of a kind with its traceback, the others are counted."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
@@ -110,7 +110,7 @@ def live_session(
     *,
     persist: bool = True,
 ) -> LiveSession:
-    """A live session, recording and remembering as configured; without `persist` it knows what others left, no more."""
+    """A live session as configured. Without `persist` it reads the stores of other runs and writes nothing."""
     params, connections = configuration.flow_params(config), venue_endpoints(config)
     recorder = None
     if config.record.directory:

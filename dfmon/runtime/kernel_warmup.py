@@ -1,6 +1,6 @@
-"""The compiled kernels, made ready beside a running session.
+"""Compiles the pricing kernels beside a running session.
 
-The compiler takes seconds where it keeps nothing from an earlier run, and would hold up whatever shares its process.
+Without a cache of an earlier run the compiler takes seconds, in which it would block everything in its process.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _COMPILE_SCRIPT: Final = (
 
 
 async def warm_up_kernels(stop: asyncio.Event) -> bool:
-    """Whether the kernels can price from now on: made by another process, then loaded in a thread of this one.
+    """Compiles the kernels in another process and loads them in a thread of this one. Returns True once they are ready.
 
-    False where the extra `fast` is not installed or does not work here, and when `stop` comes first.
+    False if the extra `fast` is not installed or does not work here, and if `stop` is set first.
     """
     if importlib.util.find_spec("numba") is None:
         return False

@@ -1,7 +1,7 @@
-"""A running market: live from the venues, with its recorder, history and sinks.
+"""A live session: connections to the venues, driver, recorder, history and sinks.
 
-Owns the `Driver` and publishes into the hub, as one coroutine on the market's loop: the main thread without a screen,
-a thread of its own beside one. Wishes of the screen arrive as small messages through `submit`. `replay` is its sibling.
+Owns the `Driver` and publishes into the hub, as one coroutine on the market's loop: in the main thread without a
+screen, in a thread of its own beside one. Requests of the screen arrive through `submit`.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ from dfmon.venues.rest.client import RestClient
 log = logging.getLogger("dfmon")
 
 COMPILE_DELAY_S: Final = 10.0  # a shorter session would not earn back what loading the kernels costs
-SAVE_INTERVAL_S: Final = 60.0  # between two writings of the positions
+SAVE_INTERVAL_S: Final = 60.0  # between two saves of the positions
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = (-1, 4 << 20), (-3, 1 << 20)  # parameters of glibc's mallopt, bytes
 
 
 def limit_malloc_retention() -> None:
-    """Have the C library give blocks of a megabyte and more back to the system as soon as they are freed.
+    """Has glibc return blocks of a megabyte and more to the system as soon as they are freed.
 
-    Left alone, glibc learns to keep ever larger ones, in a heap for each thread: what the journal's compression and the
-    writing of the positions need for a moment would stay resident for good. With another C library nothing happens.
+    By default its threshold rises with the blocks it sees, in a heap for each thread: memory that compression and the
+    saving of positions need for a moment would stay resident. No effect with another C library.
     """
     with suppress(AttributeError):
         for option in (_TRIM_THRESHOLD, _MMAP_THRESHOLD):
@@ -119,11 +119,11 @@ class LiveSession:
 
     @property
     def recorder(self) -> Recorder | None:
-        """Where the session is recorded, if it is."""
+        """The recorder, if the session is recorded."""
         return self._recorder
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until `stop`; every socket, file and thread is closed on return."""
+        """Runs until `stop`; every socket, file and thread is closed on return."""
         limit_malloc_retention()
         loop = asyncio.get_running_loop()
         worker = ThreadWorker(loop)
@@ -161,7 +161,7 @@ class LiveSession:
         finally:
             self._loop = None
             worker.close()
-            await asyncio.sleep(0)  # the last computation hands its result over
+            await asyncio.sleep(0)  # lets the last computation deliver its result
             if self._state is not None:
                 self._save_positions(driver.inventories(), self._state)
                 self._state.close()
@@ -201,15 +201,15 @@ class LiveSession:
         )
 
     async def _use_compiled_kernels(self, driver: Driver, stop: asyncio.Event) -> None:
-        """Hand the pricing over to compiled kernels, once they are ready: numpy prices until then.
+        """Switches the pricing from numpy to compiled kernels once they are ready.
 
-        When they took over stands in the journal, so that a replay changes over at the same tick.
+        The switch is a record of the journal, so that a replay makes it at the same tick.
         """
         if not await wait_until_set(stop, COMPILE_DELAY_S) and await warm_up_kernels(stop):
             driver.use_compiled(time.time_ns())
 
     async def _restore(self, driver: Driver) -> None:
-        """What the last run left, or at least where its prints end."""
+        """Restores the positions of the last run, or at least the time of its last prints."""
         if self._state is None:
             return
         self._state.lock()
@@ -236,12 +236,12 @@ class LiveSession:
         state_file.save(self._make_checkpoint(inventories, state_file))
 
     async def _save_periodically(self, driver: Driver, state_file: PositionsStateFile, stop: asyncio.Event) -> None:
-        """Positions once a minute, so that a crash costs no more than that."""
+        """Saves the positions once a minute, so that a crash costs at most a minute."""
         while not await wait_until_set(stop, SAVE_INTERVAL_S):
-            await asyncio.to_thread(self._save_positions, driver.inventories(), state_file)  # they never change
+            await asyncio.to_thread(self._save_positions, driver.inventories(), state_file)  # inventories are immutable
 
     def _store_trades(self, event: OptionTrade | OptionTradeHistory) -> None:
-        """Prints and whole histories into the trade store."""
+        """Appends prints and full histories to the trade store."""
         if self._trades is None or self._option_protocol is None:
             return
         option = self._option_protocol.listings.options.get(event.name)
@@ -254,7 +254,7 @@ class LiveSession:
         )
 
     def _append_history(self, snapshot: FlowSnapshot) -> None:
-        """One row of history a second, however fast the ticks are."""
+        """Appends a row of history, at most one a second."""
         second = snapshot.ts_ns // SECOND
         if self._history is None or snapshot.spot is None or self._last_row_s.get(snapshot.underlying) == second:
             return
@@ -262,7 +262,7 @@ class LiveSession:
         self._history.append_row(snapshot.underlying, MetricRow.from_snapshot(snapshot))
 
     def submit(self, request: Request) -> None:
-        """Take a wish from any thread; it is applied on the market's loop, between two frames."""
+        """Takes a request from any thread; it is applied on the market's loop, between two frames."""
         loop = self._loop
         if loop is not None:
             loop.call_soon_threadsafe(self._apply, request)

@@ -1,7 +1,7 @@
-"""A session from its start to its end: signals, threads, the exit code.
+"""Runs a session to its end: signals, threads, the exit code.
 
-Without a screen the market's loop runs in the main thread. With one, Textual has the main thread and the market runs
-beside it in its own; they meet only in the hub. Textual is imported here and only when a screen is drawn.
+Without a screen the market's loop runs in the main thread. With one, Textual has the main thread and the market a
+thread of its own; they share only the hub. Textual is imported only when a screen is drawn.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger("dfmon")
 
 
 class Session(Protocol):
-    """What runs on the market's loop."""
+    """A live session or a replay, which runs on the market's loop."""
 
     hub: SnapshotHub
 
@@ -42,9 +42,9 @@ def run_headless(
     companion: Callable[[asyncio.Event], Coroutine[Any, Any, None]] | None = None,
     seconds: float | None = None,
 ) -> int:
-    """Run until a signal, until the reader of stdout is gone, or for `seconds`. The exit code: 0, or 128 + the signal.
+    """Runs until a signal, until the reader of stdout closes it, or for `seconds`. Returns 0, or 128 + the signal.
 
-    `companion` runs with it, until the event it is given is set.
+    `companion` runs beside it, until the event that it is passed is set.
     """
 
     async def main() -> int:
@@ -84,7 +84,7 @@ def _first_exception(group: BaseExceptionGroup[Any]) -> BaseException:
 
 
 class MarketThread:
-    """The market's loop beside a screen. `failure` says why it ended, if it ended by itself."""
+    """The market's loop in a thread beside the screen. `failure` is the exception that ended it, if any."""
 
     def __init__(self, session: Session) -> None:
         self.failure: BaseException | None = None
@@ -97,7 +97,7 @@ class MarketThread:
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Ask the market to end and wait for it, but not for ever."""
+        """Stops the market and waits for its end, at most `timeout_s`."""
         if self._loop is not None and self._stop is not None:
             with suppress(RuntimeError):  # the loop ended by itself
                 self._loop.call_soon_threadsafe(self._stop.set)
@@ -111,13 +111,13 @@ class MarketThread:
         try:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 runner.run(main())
-        except BaseException as exc:  # a thread's exception would vanish behind the screen
+        except BaseException as exc:  # raised again after the screen is closed
             self.failure = _first_exception(exc) if isinstance(exc, BaseExceptionGroup) else exc
             log.error("the market stopped", exc_info=exc)
 
 
 def run_with_screen(session: Session, config: Config, underlyings: Sequence[str], options: Mapping[str, bool]) -> int:
-    """Draw the screen until the user leaves; the market runs beside it. Returns the exit code."""
+    """Draws the screen until the user quits; the market runs beside it. Returns the exit code."""
     from dfmon.tui.app import DfmonApp, run_screen
     from dfmon.tui.settings import ScreenSettings
 
@@ -144,7 +144,7 @@ def run_with_screen(session: Session, config: Config, underlyings: Sequence[str]
 
 
 def replay_headless(source: ReplaySource, from_ns: int | None = None, until_ns: int | None = None) -> int:
-    """Every snapshot of a recording, or of a part of it, as a JSON line, as fast as possible."""
+    """Writes every snapshot of a source, or of a part of it, as a JSON line, as fast as possible."""
     out = sys.stdout.buffer
     try:
         play_through(
@@ -155,7 +155,7 @@ def replay_headless(source: ReplaySource, from_ns: int | None = None, until_ns: 
         )
         out.flush()
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has seen enough
+        sys.stderr.close()  # else the interpreter reports the broken pipe once more at exit
     return EXIT_OK
 
 

@@ -1,6 +1,6 @@
-"""What a run keeps on disk for the next one: history, option prints, positions. Where it lies, and how it is opened.
+"""Paths and openers of the files that a run leaves for the next one: history, option prints, positions.
 
-A store that cannot be used is said and gone without: the monitor goes on.
+A store that cannot be used is logged, and the monitor runs without it.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ log = logging.getLogger("dfmon")
 
 
 def history_path(config: Config) -> Path:
-    """Where the history is, or would be if it were switched on."""
+    """The path of the history, also while it is disabled."""
     if config.history.path:
         return Path(config.history.path)
     return configuration.state_folder(configuration.environment()) / "history.sqlite"
 
 
 def exchange_host(config: Config) -> str:
-    """The host of the exchange whose options are watched: what is kept of one is of no use for another."""
+    """The host of the options exchange; prints and positions of one are of no use for another."""
     return urlsplit(config.deribit.rest).netloc
 
 
 def exchange_folder(config: Config) -> Path:
-    """Where prints and positions of an exchange are kept, beside the history: one folder a host, so none are mixed."""
+    """The directory of prints and positions, beside the history: one for each host."""
     return history_path(config).parent / re.sub(r"[^\w.-]", "_", exchange_host(config))
 
 
 def open_positions_state(config: Config, params: FlowParams, *, persist: bool = True) -> PositionsStateFile | None:
-    """The file in which positions survive a restart, or None where nothing is kept."""
+    """The file of the positions, None if the history is disabled."""
     if not config.history.enabled:
         return None
     path = exchange_folder(config) / "positions.state"
@@ -50,7 +50,7 @@ def open_positions_state(config: Config, params: FlowParams, *, persist: bool = 
 
 
 def open_trades(config: Config) -> TradeStore | None:
-    """The store of option prints, or None where it is switched off or cannot be used."""
+    """The store of option prints, None if it is disabled or cannot be used."""
     if not config.history.enabled:
         return None
     try:
@@ -61,7 +61,7 @@ def open_trades(config: Config) -> TradeStore | None:
 
 
 def open_history(config: Config) -> History | None:
-    """The embedded store, or None where it is switched off or cannot be used: the monitor goes on without."""
+    """The embedded history, None if it is disabled or cannot be used."""
     if not config.history.enabled:
         return None
     path = history_path(config)
@@ -74,7 +74,7 @@ def open_history(config: Config) -> History | None:
 
 
 def history_loader(config: Config, mode: State) -> Callable[[str, int], Sequence[MetricRow]] | None:
-    """What the charts look back on at start: the embedded history."""
+    """A function that loads the charts' past from the embedded history; None if there is none."""
     if mode != "live" or not config.history.enabled:
         return None
     path = history_path(config)

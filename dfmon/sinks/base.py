@@ -1,8 +1,7 @@
-"""What every sink shares: its state in words, the newest snapshots, a bounded outbox, and restarts with back-off.
+"""The parts that sinks share: status, latest snapshots, a bounded outbox, and restarts with back-off.
 
-A sink is a task on the market's loop. It learns of snapshots from the hub through `LatestSnapshots` and hands them to
-the outside (stdout, Redis, HTTP). Whatever happens out there stays there: a slow reader costs snapshots, which are
-counted, and a sink that raises is started again by `supervise`. The engine never waits and never hears of it.
+A sink is a task on the market's loop that passes snapshots from the hub on to stdout, Redis or HTTP. A slow reader
+costs snapshots, which are counted; a sink that raises is restarted by `supervise`. The engine is never affected.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import sanitize
 
 MAX_BACKOFF_S: Final = 30.0
-BACKOFF_RESET_S: Final = 60.0  # a sink that ran this long has recovered: the next fault starts from a short delay again
+BACKOFF_RESET_S: Final = 60.0  # a sink that ran this long has recovered: the next error starts from a short delay
 
 log = logging.getLogger("dfmon.sinks")
 Item = TypeVar("Item")
 
 
 class SinkStatus(msgspec.Struct, frozen=True):
-    """How a sink is doing: `state` in a word or two, `sent` and `dropped` in snapshots, `note` says why."""
+    """State of a sink: `state` in a word or two, `sent` and `dropped` in snapshots, `note` with the reason."""
 
     name: str
     state: str
@@ -50,7 +49,7 @@ class SinkStatus(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class SinkProgress:
-    """The mutable side of a SinkStatus; written by the sink and its supervisor, on the market's loop."""
+    """The mutable part of a SinkStatus; written by the sink and its supervisor, on the market's loop."""
 
     state: str = "off"
     note: str = ""
@@ -65,7 +64,7 @@ class SinkProgress:
 
 
 class Sink(Protocol):
-    """Something that shows snapshots elsewhere. `run` returns after `stop`; whatever it raises is survived."""
+    """An output of snapshots. `run` returns after `stop`; if it raises, `supervise` runs it again."""
 
     name: str
     progress: SinkProgress
@@ -76,11 +75,11 @@ class Sink(Protocol):
 
 
 class HubListener:
-    """One listener on a hub, for any number of followers that come and go.
+    """One listener on a hub for any number of followers.
 
-    The hub's listeners stay for its life, so both links are weak: a follower that nobody reads vanishes, and a bell
-    without an owner leaves a call that does nothing. `published_at_s` is when each underlying was last published, by
-    the monotonic clock: the age of a replayed snapshot cannot be told from its own time.
+    The hub keeps its listeners for good, so both links are weak: followers and listeners that are no longer used are
+    collected. `published_at_s` is when each underlying was last published, by the monotonic clock: a replayed snapshot
+    has a time of the past.
     """
 
     def __init__(self, hub: SnapshotHub) -> None:
@@ -97,7 +96,7 @@ class HubListener:
         hub.add_listener(notify)
 
     def follower(self, underlying: str | None = None) -> LatestSnapshots:
-        """A follower that starts with what is there; `underlying` limits it to one underlying."""
+        """A follower that starts with the latest snapshots; `underlying` limits it to one underlying."""
         follower = LatestSnapshots(self, underlying)
         self._followers.add(follower)
         return follower
@@ -109,11 +108,11 @@ class HubListener:
 
 
 class LatestSnapshots:
-    """The newest snapshot of each underlying, every one at most once, and a count of those that were overtaken."""
+    """The newest unread snapshot of each underlying, and a count of those that were overtaken by a newer one."""
 
     def __init__(self, listener: HubListener, underlying: str | None = None) -> None:
         self._overtaken = 0
-        self._listener = listener  # keeps it ringing
+        self._listener = listener  # keeps it alive
         self._underlying = underlying
         self._pending: dict[str, FlowSnapshot] = {}
         self._changed = asyncio.Event()
@@ -129,12 +128,12 @@ class LatestSnapshots:
         self._changed.set()
 
     def take_overtaken(self) -> int:
-        """How many were overtaken since the last call."""
+        """The number of overtaken snapshots since the last call."""
         overtaken, self._overtaken = self._overtaken, 0
         return overtaken
 
     async def follow(self, *stop_events: asyncio.Event) -> AsyncGenerator[FlowSnapshot, None]:
-        """Snapshots as they come, until one of `stop_events` is set; what was due by then is still given."""
+        """Snapshots as they arrive, until one of `stop_events` is set and none is pending."""
         waiters = [asyncio.ensure_future(stop_event.wait()) for stop_event in stop_events]
         for waiter in waiters:
             waiter.add_done_callback(lambda _: self._changed.set())
@@ -150,7 +149,7 @@ class LatestSnapshots:
 
 
 class Outbox(Generic[Item]):
-    """A queue that holds at most `limit` items: when it is full, the oldest makes room and is counted."""
+    """A queue of at most `limit` items; when it is full the oldest is dropped and counted."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -169,7 +168,7 @@ class Outbox(Generic[Item]):
         return [self._items.popleft() for _ in range(min(limit, len(self._items)))]
 
     def requeue_items(self, items: Iterable[Item]) -> None:
-        """Items of `pop_items` that did not get out; they are first in line again."""
+        """Puts items of `pop_items` that were not sent back in front."""
         self._items.extendleft(reversed(list(items)))
         self._trim()
 
@@ -185,9 +184,9 @@ def jittered_backoff_s(attempt: int, first_delay_s: float) -> float:
 
 
 async def supervise(sink: Sink, hub: SnapshotHub, stop: asyncio.Event, *, first_delay_s: float = 0.5) -> None:
-    """Run `sink` until it ends or `stop` is set, and start it again whenever it raises.
+    """Runs `sink` until it ends or `stop` is set, and restarts it whenever it raises.
 
-    Nothing but cancellation leaves here. Each fault is logged once and shown in the sink's status.
+    Raises nothing but cancellation. Each error is logged once and shown in the sink's status.
     """
     attempt = 0
     while not stop.is_set():

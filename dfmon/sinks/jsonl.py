@@ -1,8 +1,8 @@
-"""Snapshots as JSON lines on stdout: what `dfmon --publish` gives to a shell.
+"""Snapshots as JSON lines on stdout: the output of `dfmon --publish`.
 
-Either every snapshot, or only those that say something new (scenario, side of the flip, live or stale, quality,
-warming) and a heartbeat now and then; a line is always a whole snapshot. A pipe whose reader sleeps blocks the
-thread that writes and nothing else; one whose reader left ends the sink with `closed` set, and no error.
+Either every snapshot, or only changes of state (scenario, side of the flip, live or stale, quality, warming) and a
+heartbeat; a line is always a complete snapshot. A reader that stalls blocks only the writing thread; a reader that
+closes the pipe ends the sink with `closed` set and without an error.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot, to_json
 from dfmon.sinks.base import HubListener, SinkProgress, SinkStatus
 
-SHUTDOWN_GRACE_S: Final = 1.0  # what a slow reader is given for the last lines once everything else has stopped
+SHUTDOWN_GRACE_S: Final = 1.0  # time for a slow reader to take the last lines once everything else has stopped
 
 
 class JsonLines:
     """Sink that writes one JSON object a line to `out`.
 
-    `mode` "all" writes every snapshot; "changes" those that say something new, and one every `heartbeat_s`.
-    Lines that the reader was too slow for are dropped, the oldest first, beyond `outbox` of them.
+    `mode` "all" writes every snapshot; "changes" those with a new state, and one every `heartbeat_s`.
+    At most `outbox` lines wait for a slow reader; beyond that the oldest are dropped.
     """
 
     def __init__(
@@ -45,18 +45,18 @@ class JsonLines:
         self._mode = mode
         self._heartbeat_s = heartbeat_s
         self._outbox = outbox
-        self._last_written: dict[str, tuple[object, float]] = {}  # by underlying: what the last line said, and when
+        self._last_written: dict[str, tuple[object, float]] = {}  # by underlying: state key of the last line, time
 
     def status(self) -> SinkStatus:
         return self.progress.status(self.name)
 
     async def run(self, hub: SnapshotHub, stop: asyncio.Event) -> None:
-        """Write until `stop`, or until the reader closes its end. Raises OSError when writing fails otherwise."""
+        """Writes until `stop`, or until the reader closes its end. Raises OSError if writing fails otherwise."""
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
 
         def on_finished() -> None:
-            with suppress(RuntimeError):  # the loop is gone: it had stopped waiting for this reader
+            with suppress(RuntimeError):  # the loop is closed: it no longer waited for this reader
                 loop.call_soon_threadsafe(done.set)
 
         writer = _Writer(self._out, self._outbox, self.progress, on_finished)
@@ -84,7 +84,7 @@ class JsonLines:
     def _finish(self, error: Exception | None) -> None:
         if isinstance(error, BrokenPipeError):
             self.closed = True
-            self.progress.set_state("closed", "the reader of stdout has left")
+            self.progress.set_state("closed", "the reader of stdout closed it")
         elif error is not None:
             raise error
         else:
@@ -92,10 +92,10 @@ class JsonLines:
 
 
 class _Writer(threading.Thread):
-    """Writes lines to a file that may block for as long as it likes. Lines come from one other thread.
+    """Thread that writes lines to a file whose writes may block. Lines come from one other thread.
 
-    A daemon on the raw file: the process can end while a write hangs, and the interpreter's own flush of stdout
-    finds no lock held.
+    A daemon that writes to the raw file: the process can end while a write hangs, and the interpreter's own flush of
+    stdout finds no lock taken.
     """
 
     def __init__(self, out: BinaryIO, limit: int, progress: SinkProgress, on_finished: Callable[[], None]) -> None:
@@ -108,12 +108,12 @@ class _Writer(threading.Thread):
         self._on_finished = on_finished
 
     def put_line(self, line: bytes | None) -> None:
-        """Queue a line at once, in place of the oldest if need be; None is the last."""
+        """Queues a line without waiting, in place of the oldest if the queue is full; None ends the thread."""
         while True:
             try:
                 return self._lines.put_nowait(line)
             except queue.Full:
-                with suppress(queue.Empty):  # the writer was quicker
+                with suppress(queue.Empty):  # the writer took it meanwhile
                     self._lines.get_nowait()
                     self._progress.dropped += 1
 
@@ -131,14 +131,14 @@ class _Writer(threading.Thread):
     def _write(self, remaining: memoryview) -> None:
         while remaining:
             written: int | None = self._raw_file.write(remaining)
-            if written is None:  # somebody made the file non-blocking, and it is full
+            if written is None:  # the file is non-blocking, and its buffer is full
                 select.select([], [self._raw_file], [])
             else:
                 remaining = remaining[written:]
 
 
 def _state_key(snapshot: FlowSnapshot) -> object:
-    """What must differ for a snapshot to be news."""
+    """The fields whose change makes a snapshot worth a line."""
     scenario, flip, metrics = snapshot.scenario, snapshot.flip, snapshot.metrics
     flip_is_higher = None if flip.distance_usd is None else flip.distance_usd > 0.0
     qualities = tuple(getattr(metrics, name).quality for name in metrics.__struct_fields__)

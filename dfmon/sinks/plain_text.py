@@ -1,4 +1,4 @@
-"""One snapshot as plain text, at most 100 columns: for pipes, mails and screen readers. No colour, no control codes."""
+"""One snapshot as plain text of at most 100 columns, without colours or control codes: for pipes and screen readers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ WIDTH = 100
 
 
 def format_snapshot(snapshot: FlowSnapshot, mode: State) -> str:
-    """The snapshot in the order in which a trader reads it; ends with a newline."""
+    """The snapshot in a trader's reading order; ends with a newline."""
     lines = [*_head(snapshot, mode), "", *_metrics(snapshot), "", *_expiries(snapshot), "", *_caveats(snapshot)]
     return "".join(f"{sanitize(line, WIDTH)}\n" for line in lines)
 

@@ -1,6 +1,6 @@
-"""The connection under `redis_stream`: opened by redis-py, then used as two bare streams of packed commands.
+"""The connection of `redis_stream`: opened by redis-py, then used as two plain streams of packed commands.
 
-Also what may be shown of a URL that can hold a password, and what may not.
+Also masks URLs, which can contain a password.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from urllib.parse import unquote
 from dfmon.model.errors import UsageError
 
 CONNECT_TIMEOUT_S: Final = 5.0
-RETRYABLE_ERRORS: Final = ("LOADING", "MASTERDOWN", "READONLY", "TRYAGAIN")  # start and failover: another try will do
+RETRYABLE_ERRORS: Final = ("LOADING", "MASTERDOWN", "READONLY", "TRYAGAIN")  # during start and failover
 URL_FORMS: Final = "redis://[[user]:password@]host[:port][/db], rediss://… for TLS, unix:///path"
 
 
 class RedisConnector:
-    """Opens connections: redis-py reads the URL, does TLS, logs in and selects the database."""
+    """Opens connections; redis-py parses the URL, sets up TLS, authenticates and selects the database."""
 
     def __init__(self, url: str, timeout_s: float) -> None:
         try:
@@ -36,12 +36,12 @@ class RedisConnector:
             pool: Any = ConnectionPool.from_url(url, protocol=2)
             self._make_connection: Callable[[], Any] = pool.make_connection
             self._make_connection()
-        except (ValueError, TypeError):  # the reason is withheld: it can quote a piece of the password
-            raise UsageError(f"redis: {_describe_url(url)} cannot be read; allowed: {URL_FORMS}") from None
+        except (ValueError, TypeError):  # without the reason, which can quote a part of the password
+            raise UsageError(f"redis: {_describe_url(url)} is invalid; allowed: {URL_FORMS}") from None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[RedisConnection]:
-        """A wire for as long as the context lasts. Raises one of `failures`."""
+        """A connection for as long as the context lasts. Raises one of `failures`."""
         connection = self._make_connection()
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             await connection.connect()
@@ -49,15 +49,15 @@ class RedisConnector:
         try:
             yield RedisConnection(reader, writer, self._timeout_s)
         finally:
-            # `disconnect` leaves the socket open for as long as the server does not read what it was sent
+            # `disconnect` alone leaves the socket open until the server has read everything that was sent
             writer.transport.abort()
             await connection.disconnect(nowait=True)
 
 
 class RedisConnection:
-    """The streams of an open connection: packed commands out in one write, replies counted.
+    """The streams of an open connection: writes packed commands at once and counts the replies.
 
-    redis-py's pipeline would spend most of its time on a Python object a command and a reply.
+    redis-py's pipeline would spend most of its time on Python objects for each command and reply.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float) -> None:
@@ -70,9 +70,9 @@ class RedisConnection:
         self._timeout_s = timeout_s
 
     async def send_commands(self, commands: list[bytes]) -> dict[int, Exception]:
-        """Send all, read as many replies. Returns what was refused for good, by the command's place.
+        """Sends all and reads as many replies. Returns the errors of rejected commands by index.
 
-        Raises TimeoutError, or OSError when the connection is lost or the server says "not now".
+        Raises TimeoutError, or OSError if the connection is lost or the server replies with a retryable error.
         """
         rejected: dict[int, Exception] = {}
         at = 0
@@ -93,7 +93,7 @@ class RedisConnection:
 
 
 def mask_url(url: str) -> str:
-    """The URL as it may be shown: no user, no password, no options.
+    """The URL without user, password and options, for messages.
 
     >>> mask_url("redis://desk:p@ss@10.0.0.7:6379/2?ssl_password=x")
     'redis://***@10.0.0.7:6379/2?***'

@@ -1,4 +1,4 @@
-"""Reads back the latest snapshot that a `redis_stream` sink left in Redis."""
+"""Reads the latest snapshot that a `redis_stream` sink stored in Redis."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dfmon.sinks.redis_stream import mask_url
 
 
 def fetch_latest_json(url: str, prefix: str, underlying: str, timeout_s: float) -> bytes | None:
-    """The JSON object under `prefix`, or None where there is none. The password of the URL is never printed."""
+    """The JSON object under `prefix`, None if there is none. Raises DfmonError, without the password of the URL."""
     try:
         import redis
     except ImportError as exc:

@@ -1,12 +1,12 @@
-"""Snapshots for Redis or Valkey: a pub/sub tick, a stream to look back on, and the newest value for late joiners.
+"""Snapshots for Redis or Valkey: a pub/sub channel, a capped stream as history, and the latest value as a key.
 
-    dfmon:<UNDERLYING>            PUBLISH  the whole JSON object
+    dfmon:<UNDERLYING>            PUBLISH  the complete JSON object
     dfmon:stream:<UNDERLYING>     XADD     flat fields for redis-cli, and `json`: the object without its long rows
-    dfmon:snapshot:<UNDERLYING>   SET      the whole JSON object
+    dfmon:snapshot:<UNDERLYING>   SET      the complete JSON object
 
-One write a refresh, and as many replies to count. While the server is slow or away, stream entries wait in a bounded
-outbox, whose oldest are dropped and counted; ticks and newest values are only ever the newest. An entry whose reply
-was lost is sent again: readers that must not see one twice go by `seq`.
+While the server is slow or away, stream entries wait in a bounded outbox, whose oldest are dropped and counted; of the
+channel and the key only the newest value is sent. An entry whose reply was lost is sent again: readers deduplicate by
+`seq`.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from dfmon.sinks.redis_connection import RedisConnection, RedisConnector, mask_u
 
 __all__ = ["RedisStream", "mask_url", "stream_fields"]
 
-BATCH: Final = 100  # stream entries in one write; an entry costs no less in a larger one
-SHUTDOWN_GRACE_S: Final = 1.0  # what the server is given for the last entries once everything else has stopped
+BATCH: Final = 100  # stream entries in one write; larger ones are not cheaper per entry
+SHUTDOWN_GRACE_S: Final = 1.0  # time for the server to take the last entries once everything else has stopped
 
 
 class RedisStream:
-    """Sink that keeps one connection to `url`, and what it could not send yet.
+    """Sink with one connection to `url`.
 
-    `maxlen`: entries a stream keeps, approximately. `outbox`: entries held here while the server is away.
-    `timeout_s`: how long it may leave a write unanswered before the connection is given up.
+    `maxlen`: approximate length of each stream. `outbox`: stream entries that wait here while the server is away.
+    `timeout_s`: time for the replies to a write, after which the connection is closed.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class RedisStream:
         timeout_s: float = 10.0,
         first_delay_s: float = 0.5,
     ) -> None:
-        """Raises UsageError when the package is missing or the URL cannot be read. Does not connect."""
+        """Raises UsageError if the package is missing or the URL is invalid. Does not connect."""
         self.name = "redis"
         self.progress = SinkProgress()
         self.display_url = mask_url(url)
@@ -71,7 +71,7 @@ class RedisStream:
         return SinkStatus(self.name, progress.state, progress.sent, progress.dropped + self._outbox.dropped, note)
 
     async def run(self, hub: SnapshotHub, stop: asyncio.Event) -> None:
-        """Send until `stop`. Faults of the server, or of the way there, end in a later try and not in an exception."""
+        """Sends until `stop`. Errors of the server or the connection lead to another try, not to an exception."""
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as tasks:
@@ -145,7 +145,7 @@ class RedisStream:
         )
 
     def _entry_command(self, snapshot: FlowSnapshot, mode: State) -> bytes:
-        """The XADD, packed at once: an outbox of snapshots would hold their heat-maps and tapes too."""
+        """The packed XADD: an outbox of snapshots would keep their heat-maps and tapes in memory too."""
         fields = stream_fields(snapshot, mode)
         flat = [part for field in fields.items() for part in field]
         key = f"{self._prefix}:stream:{snapshot.underlying}"
@@ -159,7 +159,7 @@ class RedisStream:
 
 
 def stream_fields(snapshot: FlowSnapshot, mode: State) -> dict[str, str | int | float | bytes]:
-    """A stream entry, in the order redis-cli shows it. A missing number is an empty string."""
+    """Fields of a stream entry, in the order in which redis-cli shows them. A missing number is an empty string."""
     without_rows = msgspec.structs.replace(snapshot, by_expiry=(), by_strike=(), feeds=())
     metrics, scenario = snapshot.metrics, snapshot.scenario
     numbers = {"spot": snapshot.spot, "ngi": metrics.ngi.value, "vss": metrics.vss.value, "chl": metrics.chl.value}

@@ -1,12 +1,12 @@
-"""The HTTP interface: FastAPI routes over one hub. Imported by `rest_service` when a service is wanted.
+"""The HTTP interface: FastAPI routes over one hub. Imported by `rest_service` when a service is made.
 
     GET /healthz                         200 while anything is fresh, else 503 "stale" or "starting"
     GET /v1/snapshot?currency=&detail=   the newest snapshot, the bytes of `to_json`
-    GET /v1/snapshots                    all of them
-    GET /v1/stream?currency=             server-sent events; a slow client sees fewer, the newest always
+    GET /v1/snapshots                    the newest snapshot of each underlying
+    GET /v1/stream?currency=             server-sent events; a slow client sees fewer, but always the newest
 
-No other origin is allowed, and only requests that name this host are answered: a page on another site cannot have
-its name resolve to here and read along (DNS rebinding). No page of it loads scripts from elsewhere.
+No other origin is allowed, and only requests whose Host is this service are served: else a page of another site could
+have its name resolve to this address and read along (DNS rebinding). No page loads scripts from elsewhere.
 """
 
 # Annotations are not postponed here: FastAPI reads those of the routes.
@@ -42,7 +42,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 class SnapshotApi:
-    """What the routes read: the newest snapshots, their bytes, their age by arrival."""
+    """The data behind the routes: newest snapshots, their JSON, their age since arrival."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class SnapshotApi:
         self._json_cache: dict[tuple[str, bool], tuple[FlowSnapshot, bytes]] = {}
 
     def json(self, snapshot: FlowSnapshot, *, detail: bool = False) -> bytes:
-        """`to_json`, made once however many clients ask."""
+        """`to_json`, cached for all clients."""
         key = snapshot.underlying, detail
         cached, body = self._json_cache.get(key, (None, b""))
         if cached is not snapshot:
@@ -68,7 +68,7 @@ class SnapshotApi:
         return body
 
     def etag(self, snapshot: FlowSnapshot, *, detail: bool = False) -> str:
-        """The ETag: `seq` alone would come again after a restart."""
+        """The ETag; `seq` alone would repeat after a restart."""
         return f'"{snapshot.underlying}-{snapshot.ts_ns:x}-{snapshot.seq}-{self.hub.mode}{"-detail" * detail}"'
 
     def find_snapshot(self, currency: str | None) -> FlowSnapshot:
@@ -96,7 +96,7 @@ class SnapshotApi:
         return (200 if is_fresh else 503), body
 
     async def stream_events(self, follower: LatestSnapshots) -> AsyncGenerator[bytes, None]:
-        """Server-sent events, for as long as the client listens and the service runs."""
+        """Server-sent events until the client leaves or the service stops."""
         async with aclosing(follower.follow(self.closing)) as snapshots:
             async for snapshot in snapshots:
                 self.progress.dropped += follower.take_overtaken()
@@ -105,9 +105,9 @@ class SnapshotApi:
 
 
 class HostCheckMiddleware:
-    """Refuses requests whose Host is neither a loopback name nor the address this is served on.
+    """Refuses requests whose Host is neither a loopback name nor the address of the service.
 
-    Served on all addresses, any address will do but no foreign name: that is all a rebinding page could send.
+    A service on all addresses accepts any IP address but no other name, which is what a rebinding page would send.
     """
 
     def __init__(self, app: ASGIApp, host: str, progress: SinkProgress) -> None:
@@ -130,7 +130,7 @@ class HostCheckMiddleware:
 
 
 def build_app(api: SnapshotApi, host: str) -> FastAPI:
-    """All routes, and the documents that describe them."""
+    """The application: all routes and its OpenAPI document."""
     app = FastAPI(
         title="dfmon",
         version=__version__,
@@ -209,7 +209,7 @@ def _add_stream(app: FastAPI, api: SnapshotApi) -> None:
 
 
 def _add_openapi(app: FastAPI) -> None:
-    """The OpenAPI document, with the snapshot's own schema: what msgspec encodes, it also describes."""
+    """The OpenAPI document, with the snapshot's schema from msgspec."""
 
     def openapi() -> dict[str, Any]:
         if not app.openapi_schema:

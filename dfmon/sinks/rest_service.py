@@ -1,7 +1,7 @@
-"""The sink that serves snapshots over HTTP: uvicorn inside the market's loop, around the application of `rest_api`.
+"""The sink that serves snapshots over HTTP: uvicorn in the market's loop with the application of `rest_api`.
 
-Read-only and on loopback unless another address is named. The packages it needs are an extra and are imported when
-a service is made, so that nobody else pays for them.
+Read-only, and on loopback unless another address is given. Its packages are an extra and are imported only when a
+service is made.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
-MAX_CONNECTIONS: Final = 128  # beyond these, uvicorn answers 503
+MAX_CONNECTIONS: Final = 128  # beyond these, uvicorn responds 503
 BACKLOG: Final = 128
-SHUTDOWN_GRACE_S: Final = 2  # what open answers are given to end
+SHUTDOWN_GRACE_S: Final = 2  # time for open responses to end
 
 
 class RestService:
-    """Sink that serves the hub on `host`:`port`; port 0 takes a free one, and `port` then says which.
+    """Sink that serves the hub on `host`:`port`; port 0 takes a free one, which `port` then has.
 
-    `statuses` gives the states of all sinks for /healthz. `sent` counts answers and stream events, `dropped` the
-    stream events that a slow client did not get because a newer one had come.
+    `statuses` returns the states of all sinks for /healthz. `sent` counts responses and stream events, `dropped` the
+    stream events that a slow client missed because a newer one had arrived.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class RestService:
         port: int = 8765,
         statuses: Callable[[], tuple[SinkStatus, ...]] = tuple,
     ) -> None:
-        """Raises UsageError when the packages are missing."""
+        """Raises UsageError if the packages are missing."""
         require_packages()
         self.name = "rest"
         self.progress = SinkProgress()
@@ -56,13 +56,13 @@ class RestService:
         return self.progress.status(self.name)
 
     def bind(self) -> None:
-        """Take the port, so that a wrong or busy one is known before anything starts. Raises DfmonError."""
+        """Binds the port, so that an invalid or busy one is reported before anything starts. Raises DfmonError."""
         if self._socket is None:
             self._socket = _bind_socket(self.host, self.port)
             self.port = self._socket.getsockname()[1]
 
     async def run(self, hub: SnapshotHub, stop: asyncio.Event) -> None:
-        """Serve until `stop`. Raises DfmonError when the port is not free and `bind` was not called before."""
+        """Serves until `stop`. Raises DfmonError if `bind` was not called before and the port is not free."""
         self.bind()
         assert self._socket is not None
         server_socket, self._socket = self._socket, None
@@ -89,7 +89,7 @@ def create_app(
     progress: SinkProgress | None = None,
     closing: asyncio.Event | None = None,
 ) -> FastAPI:
-    """The ASGI application over one hub. `host` is the address it is served on, `closing` ends its event streams."""
+    """The ASGI application over one hub. `host` is its address; `closing` ends its event streams."""
     require_packages()
     from dfmon.sinks.rest_api import SnapshotApi, build_app
 
@@ -98,7 +98,7 @@ def create_app(
 
 
 def require_packages() -> None:
-    """Raises UsageError naming what to install."""
+    """Raises UsageError, with the command that installs what is missing."""
     for name in ("fastapi", "uvicorn"):
         if find_spec(name) is None:
             raise UsageError(f"the REST service needs the package {name!r}: pip install 'dfmon[server]'")
@@ -129,13 +129,13 @@ def _make_server(app: FastAPI) -> uvicorn.Server:
 
 def _bind_socket(host: str, port: int) -> socket.socket:
     host_port = _host_port(host, port)
-    if not 0 <= port <= 65535:  # some systems would take the remainder and listen elsewhere
-        raise UsageError(f"REST: {host_port} is no address to listen on: a port is a number from 0 to 65535")
+    if not 0 <= port <= 65535:  # some systems would truncate it and listen on another port
+        raise UsageError(f"REST: {host_port} is not an address to listen on: allowed are ports from 0 to 65535")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except socket.gaierror as exc:
-        raise UsageError(f"REST: {host_port} is no address to listen on: {exc.strerror}") from None
+        raise UsageError(f"REST: {host_port} is not an address to listen on: {exc.strerror}") from None
     except OSError as exc:
         raise DfmonError(f"REST: cannot listen on {host_port}: {exc.strerror or exc}; choose another port") from None
 

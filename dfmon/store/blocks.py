@@ -1,9 +1,9 @@
-"""Where the blocks of a recording stand: an index of their heads, without unpacking one.
+"""An index of the blocks of a recording, made from their headers without decompressing any.
 
-Comes after `segment` and before `replayer`. Blocks are put in the order of their record numbers, session after session,
-whatever the order of the files or of the blocks in them; bytes that belong to no block are named.
+Comes after `segment` and before `replayer`. Blocks are sorted by session and record number, whatever the order of the
+files or of the blocks in them; bytes that belong to no block are reported as damage.
 
-Recent files are read at once and held: a recorder may merge them into their segments while their blocks are wanted.
+Recent files are read into memory first: a recorder may merge and delete them while the index is in use.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SEARCH_CHUNK_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Bytes `start` up to `end` of a segment that could not be read. `tail`: nothing readable follows in the file."""
+    """Unreadable bytes of a segment, from `start` up to `end`. `tail`: nothing readable follows in the file."""
 
     path: Path
     start: int
@@ -42,16 +42,16 @@ class Damage:
 
 
 class Block(NamedTuple):
-    """One block of a file. Compares in reading order: by session, by number of its first record, then by place."""
+    """One block of a file."""
 
-    started_ns: int  # of the session; -1 where no head of a file says it
+    started_ns: int  # of the session; -1 if no intact file header has it
     first_seq: int
-    is_continuation: bool  # not the first block of its segment, which holds the SESSION record
+    is_continuation: bool  # not the first block of its file, which holds the SESSION record
     path: Path
     offset: int
     head: BlockHeader
     tail: bool
-    memory_file: _MemoryFile | None  # the recent file it stands in
+    memory_file: _MemoryFile | None  # the recent file that contains it
 
     @property
     def end(self) -> int:
@@ -59,14 +59,14 @@ class Block(NamedTuple):
 
 
 def segment_paths(path: Path) -> list[Path]:
-    """The segment files at `path`, by name. A path that is no recording is a UsageError in one sentence."""
+    """The segment files at `path`, by name. Raises UsageError where `path` is not a recording."""
     display_path = sanitize(str(path))
     try:
         if path.is_dir():
             files = sorted(file for file in path.glob(f"*{segment.SUFFIX}") if _has_bytes(file))
             if files:
                 return files
-            raise UsageError(f"{display_path} holds no recording: a directory with *{segment.SUFFIX} files is expected")
+            raise UsageError(f"{display_path} has no recording: a directory with *{segment.SUFFIX} files is expected")
         if not path.exists():
             raise UsageError(
                 f"{display_path} does not exist: a recording (a {segment.SUFFIX} file or a directory) is expected"
@@ -80,13 +80,13 @@ def segment_paths(path: Path) -> list[Path]:
 
 
 def _has_bytes(file: Path) -> bool:
-    with suppress(FileNotFoundError):  # a recent file may have been merged since it was listed
+    with suppress(FileNotFoundError):  # a recent file may have been merged after it was listed
         return file.is_file() and file.stat().st_size > 0
     return False
 
 
 def is_segment(path: Path) -> bool:
-    """Whether a file begins as a segment does, or holds a block behind a damaged head."""
+    """True if a file begins as a segment does, or has a block behind a damaged header."""
     file_start = b""
     with suppress(FileNotFoundError), path.open("rb") as handle:
         file_start = handle.read(SEGMENT_HEADER_BYTES + len(BLOCK_MAGIC))
@@ -95,7 +95,7 @@ def is_segment(path: Path) -> bool:
 
 @dataclass(slots=True)
 class _FileIndex:
-    """What a file holds."""
+    """Blocks and damage of one file."""
 
     started_ns: int
     blocks: list[Block] = field(default_factory=list)
@@ -103,9 +103,9 @@ class _FileIndex:
 
 
 def block_index(path: Path, damage: list[Damage]) -> list[Block]:
-    """Every block of the recording in reading order; what stands between blocks is added to `damage`."""
+    """Every block of the recording in reading order; bytes between blocks are added to `damage`."""
     files = segment_paths(path)
-    # First: what is merged from now on will be found in its segment.
+    # Recent files first: blocks that are merged from now on will be found in their segment.
     recent_files = {
         file: memory_file
         for file in files
@@ -117,7 +117,7 @@ def block_index(path: Path, damage: list[Damage]) -> list[Block]:
         if file in recent_files:
             file_index = _index_file(file, recent_files[file], started_ns)
         elif file.name.endswith(segment.RECENT_SUFFIX):
-            continue  # joined to its segment, or merged while we came here
+            continue  # joined to its segment, or merged and deleted since the listing
         else:
             with open_for_reading(file) as content:
                 file_index = _index_file(file, content, started_ns)
@@ -143,7 +143,7 @@ def _load_recent(recent_file: Path) -> _MemoryFile | None:
 
 
 def _join_recent(file_index: _FileIndex, file: _DiskFile, recent_file: _FileIndex) -> None:
-    """Add a recent file to its segment, unless that has it already. A merge that was cut short is no damage."""
+    """Adds a recent file to its segment, unless it was merged. An interrupted merge is not damage."""
     first = next((block.first_seq for block in recent_file.blocks if block.is_continuation), None)
     if first is not None:
         merged = [block for block in file_index.blocks if block.is_continuation and block.first_seq == first]
@@ -160,12 +160,12 @@ def _join_recent(file_index: _FileIndex, file: _DiskFile, recent_file: _FileInde
 
 
 def _index_file(path: Path, file: _DiskFile | _MemoryFile, previous_started_ns: int) -> _FileIndex:
-    """The blocks of one file, and the start of its session. A damaged head goes with the file before it."""
+    """The blocks of one file and the start of its session; with a damaged header, that of the file before it."""
     head = segment.unpack_segment_header(file.read_at(0, SEGMENT_HEADER_BYTES))
     file_index = _FileIndex(head.started_ns if head else previous_started_ns)
     offset = min(SEGMENT_HEADER_BYTES, file.size)
     if head is None:
-        file_index.damage.append(Damage(path, 0, offset, "the head of the file is damaged", offset == file.size))
+        file_index.damage.append(Damage(path, 0, offset, "the file header is damaged", offset == file.size))
     elif head.version > segment.VERSION:
         raise UsageError(
             f"{sanitize(str(path))} is a recording in format {head.version}: this dfmon reads up to {segment.VERSION}"
@@ -188,31 +188,23 @@ def _index_file(path: Path, file: _DiskFile | _MemoryFile, previous_started_ns: 
 def _next_block(
     file: _DiskFile | _MemoryFile, offset: int, previous: Block | None
 ) -> tuple[BlockHeader | None, int, int, str]:
-    """What stands at `offset`: a block or damage, from where to where, and why. `previous` is the block that ends
-    there.
+    """The block or the damage at `offset`: block, start, end, and the reason of the damage.
+
+    `previous` is the block that ends at `offset`.
     """
     block = segment.unpack_block_header(file.read_at(offset, BLOCK_HEADER_BYTES))
     if block is not None and offset + BLOCK_HEADER_BYTES + block.packed <= file.size:
         return block, offset, offset + BLOCK_HEADER_BYTES + block.packed, ""
-    if block is not None:  # cut short here, or bytes were lost: then another block begins inside this one
+    if block is not None:  # truncated, or bytes were lost: then another block begins inside this one
         end = _find_block(file, offset + BLOCK_HEADER_BYTES)
         return None, offset, end, f"a block of {block.packed} bytes ends after {end - offset - BLOCK_HEADER_BYTES}"
-    if previous is not None and not _is_block_intact(
-        file, previous
-    ):  # bytes of it may be lost, and the next one stand nearer
-        return (
-            None,
-            previous.offset,
-            _find_block(file, previous.offset + BLOCK_HEADER_BYTES),
-            "the checksum of a block does not hold",
-        )
+    if previous is not None and not _is_block_intact(file, previous):
+        # Bytes of it may be lost: then the next block begins earlier than its length suggests.
+        end = _find_block(file, previous.offset + BLOCK_HEADER_BYTES)
+        return None, previous.offset, end, "the checksum of a block does not match"
     has_header = file.size - offset >= BLOCK_HEADER_BYTES
-    return (
-        None,
-        offset,
-        _find_block(file, offset + 1),
-        "there is no block" if has_header else "the last block is incomplete",
-    )
+    reason = "there is no block" if has_header else "the last block is incomplete"
+    return None, offset, _find_block(file, offset + 1), reason
 
 
 def _is_block_intact(file: _DiskFile | _MemoryFile, block: Block) -> bool:
@@ -235,7 +227,7 @@ class _DiskFile:
 
 
 class _MemoryFile:
-    """A file that has been read."""
+    """A file in memory."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -246,7 +238,7 @@ class _MemoryFile:
 
 
 class open_for_reading:  # noqa: N801  a context manager, used like a function
-    """A file opened for reading by position; its OSError becomes one sentence."""
+    """A file opened for reading by position; an OSError becomes a SourceError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -270,7 +262,7 @@ def read_error(path: Path, exc: OSError) -> SourceError:
 
 
 def _find_block(file: _DiskFile | _MemoryFile, offset: int) -> int:
-    """Where the next block with an intact head begins, from `offset` on; the end of the file where there is none."""
+    """Offset of the next block with an intact header, from `offset` on; the end of the file if there is none."""
     while offset < file.size:
         chunk = file.read_at(offset, _SEARCH_CHUNK_BYTES + BLOCK_HEADER_BYTES)
         found = chunk.find(BLOCK_MAGIC)
@@ -283,7 +275,7 @@ def _find_block(file: _DiskFile | _MemoryFile, offset: int) -> int:
 
 
 def unpack_blocks(blocks: list[Block], damage: list[Damage]) -> Iterator[tuple[Block, list[Record]]]:
-    """The records of each block, in the order given; a block that is not what was written is added to `damage`."""
+    """The records of each block, in the order given; damaged blocks are added to `damage`."""
     for _, group in groupby(blocks, key=attrgetter("path", "memory_file")):
         first, *others = group
         with (

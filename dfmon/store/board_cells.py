@@ -1,7 +1,7 @@
-"""One row of a recorded board: which columns are read, what a value may be, and what a row becomes.
+"""Columns and value rules of a recorded board, and the events that a row becomes.
 
-`board_csv` and `board_parquet` read files and make `BoardRow`s and `BadRow`s by these rules; `boards` makes events of
-them. A rule that is broken costs the row and says so in words: "line 17: mark_iv is 'abc', a number is expected".
+`board_csv` and `board_parquet` read files into `BoardRow`s and `BadRow`s by these rules; `boards` makes events of them.
+A value that breaks a rule costs its row, with a reason: "line 17: mark_iv is 'abc', a number is expected".
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class BadCell(ValueError):  # noqa: N818  it never leaves the store: a row is lost, nothing failed
-    """A cell that costs its row; the text says which one and what is expected."""
+    """A cell that costs its row; the message has the column, the value, and what is expected."""
 
 
 class BoardRow(NamedTuple):
@@ -43,7 +43,7 @@ class BoardRow(NamedTuple):
 
 
 class BadRow(NamedTuple):
-    """A row that could not be used; time and underlying as far as they are known (0, "")."""
+    """A row that could not be used; time and underlying are 0 and "" where they are unknown."""
 
     line: int
     ts_ns: int
@@ -53,7 +53,7 @@ class BadRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NumericColumn:
-    """A numeric column: the largest value that can be true, its unit, and whether a zero means "none"."""
+    """A numeric column: its largest plausible value, the divisor to our unit, and whether a zero means "none"."""
 
     column: str
     max_value: float
@@ -74,7 +74,7 @@ class BoardFormat:
 
 
 class RowValues(NamedTuple):
-    """What a row says about its option; NaN where it says nothing."""
+    """The numbers of a row; NaN where a cell is empty."""
 
     mark_iv: float
     forward: float
@@ -136,7 +136,7 @@ SNAPSHOT_FORMAT: Final = BoardFormat(
 
 
 def quoted(text: str) -> str:
-    """Foreign text as a message shows it."""
+    """Foreign text, sanitised and in quotes, for messages."""
     return f"'{sanitize(text, 40)}'"
 
 
@@ -145,7 +145,7 @@ def is_missing(text: str) -> bool:
 
 
 def range_error(value: float, max_value: float) -> str:
-    """What is expected of a number that cannot be true, "" where it can."""
+    """The expectation that a number breaks, "" if it breaks none."""
     if math.isinf(value):
         return "a finite number is expected"
     if value < 0.0:
@@ -154,7 +154,7 @@ def range_error(value: float, max_value: float) -> str:
 
 
 def parse_number(text: str, field: NumericColumn) -> float:
-    """The cell in our unit, NaN where it is empty. `_` and non-Latin digits, which `float` takes, are no numbers."""
+    """The cell in our unit, NaN if it is empty. `_` and non-Latin digits, which `float` accepts, are refused."""
     stripped = text.strip()
     if is_missing(stripped):
         return NAN
@@ -189,17 +189,17 @@ def name(text: str, column: str, limit: int = 64) -> str:
 
 
 def parse_milliseconds(text: str, column: str) -> int:
-    """A moment in milliseconds since the epoch, as nanoseconds."""
+    """A time in milliseconds since the epoch, as nanoseconds."""
     if not _NUMBER.fullmatch(text.strip()):
         raise BadCell(f"{column} is {quoted(text)}, milliseconds since 1970 are expected")
     value = float(text)
     if not EARLIEST_NS <= value * MILLISECOND <= LATEST_NS:
-        raise BadCell(f"{column} is {quoted(text)}, milliseconds of a day between 2009 and 2100 are expected")
+        raise BadCell(f"{column} is {quoted(text)}, milliseconds of a time between 2009 and 2100 are expected")
     return int(value) * MILLISECOND
 
 
 def parse_iso_time(text: str, column: str) -> int:
-    """A moment in ISO 8601, as nanoseconds; UTC where it names no zone."""
+    """An ISO 8601 time as nanoseconds; UTC if it has no zone."""
     try:
         parsed = datetime.fromisoformat(text.strip())
         parsed = parsed.replace(tzinfo=parsed.tzinfo or UTC)
@@ -212,7 +212,7 @@ def parse_iso_time(text: str, column: str) -> int:
 
 
 def parse_settlement(instrument_type: str, instrument: str) -> Settlement:
-    """What a contract pays. Boards without the venue's column: a pair before the dash (BTC_USDC-…) is linear."""
+    """The settlement of a contract. In boards without the venue's column a pair (BTC_USDC-…) is linear."""
     known = {"reversed": Settlement.INVERSE, "linear": Settlement.LINEAR}.get(instrument_type.strip().lower())
     if known is not None:
         return known
@@ -242,7 +242,7 @@ def listed_event(
 
 
 def ticker_event(instrument: str, exch_ns: int, values: RowValues) -> OptionTicker:
-    """The row as an event; a board carries no index on its options, it has one spot."""
+    """The row as an event; without an index of its own, since a board has one spot."""
     return OptionTicker(
         VENUE, instrument, exch_ns, values.mark_iv, values.bid_iv, values.ask_iv, values.mark, values.bid, values.ask,
         values.open_interest, values.forward, NAN, values.volume,

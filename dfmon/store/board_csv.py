@@ -1,7 +1,7 @@
-"""Boards in CSV, plain or gzip, told apart by their header: rows out, in the order of their boards.
+"""Reads boards in CSV, plain or gzip, into rows in the order of their boards; the header decides the kind of board.
 
-Comes after `board_cells` (what a cell may be) and before `boards` (events). A file is small, one to a few boards, and
-its rows need not be in order of time: it is read whole before anything is handed on.
+Comes after `board_cells` (rules) and before `boards` (events). Files are small, one to a few boards, and their rows
+need not be in order of time: a file is read completely before the first row is returned.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CONTRACT_SIZE: Final = cells.NumericColumn("contract_size", 1e9, zero_is_missin
 
 
 def rows(path: Path) -> list[BoardRow | BadRow]:
-    """Every row, ordered by the time of its board; UsageError or SourceError in one sentence."""
+    """Every row, ordered by the time of its board. Raises UsageError or SourceError."""
     lines = _numbered_lines(path)
     header = _header(path, next(lines, (1, ""))[1])
     board_format = _detect_format(header)
@@ -55,7 +55,7 @@ def _display_path(path: Path) -> str:
 
 
 def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines of text. A damaged gzip file is told apart from a foreign one."""
+    """Numbered lines of text. Raises SourceError for a damaged gzip file, UsageError for a file of another kind."""
     line_count = 0
     try:
         with path.open("rb") as raw_file:
@@ -65,16 +65,16 @@ def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
                 while line := handle.readline(_MAX_LINE_BYTES):
                     if len(line) == _MAX_LINE_BYTES:
                         raise UsageError(
-                            f"{_display_path(path)} is no board: line {line_count + 1} is longer than a megabyte"
+                            f"{_display_path(path)} is not a board: line {line_count + 1} is longer than a megabyte"
                         )
                     yield line_count + 1, line.decode("utf-8-sig" if not line_count else "utf-8").rstrip("\r\n")
                     line_count += 1
     except UnicodeDecodeError:
-        raise UsageError(f"{_display_path(path)} is no board: line {line_count + 1} is not UTF-8 text") from None
+        raise UsageError(f"{_display_path(path)} is not a board: line {line_count + 1} is not UTF-8 text") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
         raise SourceError(
             f"{_display_path(path)} is damaged: {max(line_count - 1, 0)} rows were readable before "
-            f"the gzip data broke ({exc})"
+            f"the gzip data ended ({exc})"
         ) from None
     except OSError as exc:
         raise UsageError(f"cannot read {_display_path(path)}: {(exc.strerror or str(exc)).lower()}") from None
@@ -86,7 +86,7 @@ def _header(path: Path, text: str) -> list[str]:
     try:
         return [column.strip() for column in _split_cells(text)]
     except BadCell as exc:
-        raise UsageError(f"{_display_path(path)} is no board: {exc}") from None
+        raise UsageError(f"{_display_path(path)} is not a board: {exc}") from None
 
 
 def _detect_format(header: list[str]) -> BoardFormat | None:
@@ -101,9 +101,9 @@ def _detect_format(header: list[str]) -> BoardFormat | None:
 
 
 def _unknown_format_message(path: Path, header: list[str]) -> str:
-    """The sentence for a file that is no board of options: what it is, what is read, what it lacks."""
+    """The error for a file that is not an option board: its contents, and the columns it lacks."""
     if "future_type" in header:
-        description = "it holds futures, not options"
+        description = "it contains futures, not options"
     else:
         listed_names = ", ".join(header[:6]) + (", …" if len(header) > 6 else "")
         description = f"its columns are {sanitize(listed_names)}"
@@ -111,14 +111,11 @@ def _unknown_format_message(path: Path, header: list[str]) -> str:
         f"a {board_format.title} needs {', '.join(c for c in board_format.required if c not in header)}"
         for board_format in (TICKER_FORMAT, SNAPSHOT_FORMAT)
     )
-    return (
-        f"{_display_path(path)} is neither kind of option board that is read: {description}; "
-        f"{'; '.join(lacking_columns)} as well"
-    )
+    return f"{_display_path(path)} is neither kind of option board: {description}; {'; '.join(lacking_columns)} as well"
 
 
 def _split_cells(text: str) -> list[str]:
-    """Cells of one line. Each line is split on its own, so that a stray quote cannot swallow the lines after it."""
+    """Cells of one line. Each line is split by itself, so that a stray quote cannot swallow the lines after it."""
     try:
         return next(csv.reader((text,)), [])
     except csv.Error as exc:
@@ -175,7 +172,7 @@ def _contract_size(text: str) -> float:
 
 
 def _listed_ns(row: dict[str, str]) -> int:
-    """When the contract was created, 0 where the board does not say; it is no reason to lose the row."""
+    """Creation time of the contract; 0 if it is missing or invalid, which does not cost the row."""
     try:
         return cells.parse_milliseconds(row.get("creation_timestamp", ""), "creation_timestamp")
     except BadCell:
@@ -186,7 +183,7 @@ def _listed_ns(row: dict[str, str]) -> int:
 
 
 def _assign_snapshot_times(rows: list[BoardRow | BadRow]) -> list[BoardRow | BadRow]:
-    """A row whose own time is unreadable belongs to the board of the row above it."""
+    """Assigns rows to boards; a row with an unreadable time belongs to the board of the row above it."""
     current_ns = next((entry.ts_ns for entry in rows if entry.ts_ns), 0)
     assigned: list[BoardRow | BadRow] = []
     for entry in rows:
@@ -196,7 +193,7 @@ def _assign_snapshot_times(rows: list[BoardRow | BadRow]) -> list[BoardRow | Bad
 
 
 def _assign_ticker_times(rows: list[BoardRow | BadRow]) -> list[BoardRow | BadRow]:
-    """One board per underlying, valued at its newest ticker. A clock far ahead of the others does not count."""
+    """One board per underlying, valued at its newest ticker. Tickers an hour ahead of the others are refused."""
     times = [entry.ts_ns for entry in rows if isinstance(entry, BoardRow) and entry.ts_ns]
     latest = median_low(times) + HOUR if times else 0
     checked = [

@@ -1,7 +1,7 @@
-"""Snapshot boards in parquet: months of boards in one file, read a batch at a time, in the order of their time.
+"""Reads snapshot boards in parquet: months of boards in one file, a batch at a time, in the order of their time.
 
-Comes after `board_cells` (what a value may be) and before `boards` (events). pyarrow is an extra and is imported only
-when such a file is read. Checks run on whole columns; only a bad row is looked at by itself.
+Comes after `board_cells` (rules) and before `boards` (events). pyarrow is an extra and is imported only when such a
+file is read. Checks run on entire columns; only a bad row is examined by itself.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ class ParquetBoardReader:
             ) from None
         schema = self._file.schema_arrow
         if missing := [column for column in SNAPSHOT_FORMAT.required if column not in schema.names]:
-            raise UsageError(f"{self._display_path} is no parquet of boards: it lacks {', '.join(missing)}")
+            raise UsageError(f"{self._display_path} is not a parquet board: it lacks {', '.join(missing)}")
         self._check_column_types(schema)
         self._columns = [
             c for c in (*_TIME_COLUMNS, *_TEXT_COLUMNS, *(f.column for f in _NUMERIC_COLUMNS)) if c in schema.names
         ]
         self._listed: dict[tuple[str, str, float, int, str], Listed] = {}
         if not self._file.metadata.num_rows:
-            raise UsageError(f"{self._display_path} is a parquet of boards without rows: at least one option is needed")
+            raise UsageError(f"{self._display_path} is a parquet board without rows: at least one option is needed")
 
     def _check_column_types(self, schema: Any) -> None:
         types = self._arrow.types
@@ -94,7 +94,7 @@ class ParquetBoardReader:
             ) from None
 
     def rows(self) -> Iterator[BoardRow | BadRow]:
-        """Rows in the order of time; what comes before a damaged part is still given."""
+        """Rows in the order of time. Raises SourceError at a damaged part, after the rows before it."""
         rows_read = 0
         try:
             times, has_time = self._times()
@@ -111,7 +111,7 @@ class ParquetBoardReader:
             ) from None
 
     def _times(self) -> tuple[I64, NDArray[np.bool_]]:
-        """Time of every row, and where the row itself says it; a row without one goes with the row above it."""
+        """Time of every row, and a mask of the rows that have one; a row without takes that of the row above."""
         times = self._nanoseconds(self._file.read(columns=["timestamp"]).column(0))
         has_time = times > 0
         if not has_time.all():
@@ -159,12 +159,12 @@ class ParquetBoardReader:
             )
 
     def _listing(self, name: str, currency: str, kind: str, strike: float, expiry_ns: int) -> Listed:
-        """The listing of an option, the same object on every board: an option is on hundreds of them."""
+        """The listing of an option, one object for all boards: an option is on hundreds of them."""
         key = (name, currency, strike, expiry_ns, kind)
         listed = self._listed.get(key)
         if listed is None:
             if not expiry_ns:
-                raise BadCell("expiry_datetime is empty or absurd, a time between 2009 and 2100 is expected")
+                raise BadCell("expiry_datetime is empty or out of range, a time between 2009 and 2100 is expected")
             settlement_kind = cells.parse_settlement("", name)
             name, currency = cells.name(name, "instrument_name"), cells.name(currency, "currency", 16)
             listed = cells.listed_event(
@@ -179,14 +179,14 @@ class ParquetBoardReader:
         return [value or "" for value in batch.column(column).cast(self._arrow.string()).to_pylist()]
 
     def _nanoseconds(self, column: Any) -> I64:
-        """Times as nanoseconds, 0 for an empty or absurd one, which in nanoseconds might not fit 64 bits."""
+        """Times as nanoseconds; 0 for an empty one or one out of range, which might not fit 64 bits."""
         ns_per_tick = _NS_PER_UNIT[column.type.unit]
         ticks = np.asarray(column.cast(self._arrow.int64()).fill_null(0), dtype=np.int64)
         in_range = (ticks >= cells.EARLIEST_NS // ns_per_tick) & (ticks <= cells.LATEST_NS // ns_per_tick)
         return np.where(in_range, ticks, 0) * ns_per_tick
 
     def _numbers(self, batch: Any, column: str) -> F64:
-        """A column as float64, NaN for empty; all NaN where the file does not have it."""
+        """A column as float64, NaN for empty cells; all NaN if the file does not have it."""
         if column not in self._columns:
             return np.full(batch.num_rows, NAN)
         values = batch.column(column).cast(self._arrow.float64(), safe=False).fill_null(NAN)
@@ -206,7 +206,7 @@ def _scaled_values(values: F64, field: cells.NumericColumn) -> list[float]:
 
 
 def _invalid_rows(strikes: F64, fields: list[F64]) -> NDArray[np.bool_]:
-    """Rows with a number that cannot be true; NaN is only a missing one."""
+    """Mask of the rows with a number out of range; NaN is a missing one and valid."""
     invalid = ~(strikes > 0.0) | (strikes > SNAPSHOT_FORMAT.strike.max_value)
     for values, field in zip(fields, SNAPSHOT_FORMAT.fields):
         invalid |= (values < 0.0) | (values > field.max_value)
@@ -214,9 +214,9 @@ def _invalid_rows(strikes: F64, fields: list[F64]) -> NDArray[np.bool_]:
 
 
 def _row_error(at: int, strikes: F64, fields: list[F64], has_time: NDArray[np.bool_]) -> str:
-    """The first fault of one row in words."""
+    """The first error of one row."""
     if not has_time[at]:
-        return "timestamp is empty or absurd, a time between 2009 and 2100 is expected"
+        return "timestamp is empty or out of range, a time between 2009 and 2100 is expected"
     if not strikes[at] > 0.0:
         return f"strike is {strikes[at]:g}, a number above 0 is expected"
     errors = (

@@ -1,8 +1,8 @@
-"""Recorded option boards as events: what `replay` and `snapshot` read besides recordings.
+"""Recorded option boards as events.
 
 Two kinds of file are read, by content and not by name: ticker boards (get_instruments joined with ticker) and snapshot
 boards (book summary, one or many runs), as CSV, gzipped CSV and, snapshots only, parquet. `board_csv` and
-`board_parquet` give rows; here they become boards, each the complete listing of one underlying at one time.
+`board_parquet` read the rows; here they become boards, each the complete listing of one underlying at one time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ AnyPath = str | os.PathLike[str]
 
 @dataclass(frozen=True, slots=True)
 class RecordedBoard:
-    """Every option of one underlying at one moment, as events in the order in which they are applied."""
+    """Every option of one underlying at one time, as events in the order in which they are applied."""
 
     ts_ns: int
     underlying: str
@@ -35,7 +35,7 @@ class RecordedBoard:
 
 
 def currencies(path: AnyPath) -> tuple[str, ...]:
-    """The underlyings a file holds, sorted."""
+    """The underlyings of a file, sorted."""
     file = _checked_path(path)
     if is_parquet(file):
         return ParquetBoardReader(file).currencies()
@@ -43,10 +43,10 @@ def currencies(path: AnyPath) -> tuple[str, ...]:
 
 
 def read_boards(path: AnyPath, underlyings: Collection[str] | None = None) -> Iterator[RecordedBoard]:
-    """The boards of a file in order of time, one per moment and underlying.
+    """The boards of a file in order of time, one for each time and underlying.
 
-    Raises UsageError at once where the file is no board or lacks an underlying that was asked for, SourceError where it
-    is damaged: at once for CSV, whose rows may be in any order; after the last whole board for parquet.
+    Raises UsageError at once if the file is not a board or lacks a requested underlying, and SourceError if it is
+    damaged: at once for CSV, whose rows may be in any order; after the last complete board for parquet.
     """
     file = _checked_path(path)
     rows: Iterable[BoardRow | BadRow]
@@ -60,9 +60,9 @@ def read_boards(path: AnyPath, underlyings: Collection[str] | None = None) -> It
         row_label = "line"
     requested = {name.upper() for name in underlyings or available}
     if missing := sorted(requested - set(available)):
-        listed_names = sanitize(", ".join(available)) or "no currency at all"
+        listed_names = sanitize(", ".join(available)) or "none"
         raise UsageError(
-            f"{sanitize(str(file))} holds no options on {sanitize(', '.join(missing))}: it holds {listed_names}"
+            f"{sanitize(str(file))} has no options on {sanitize(', '.join(missing))}; available: {listed_names}"
         )
     return _iter_boards(rows, sorted(requested), row_label)
 
@@ -88,7 +88,7 @@ def _underlyings_of(rows: Iterable[BoardRow | BadRow]) -> tuple[str, ...]:
 
 
 def _iter_boards(rows: Iterable[BoardRow | BadRow], requested: list[str], row_label: str) -> Iterator[RecordedBoard]:
-    # A board whose reading broke off is never given: options it lacks would look as if they were no longer listed.
+    # An incomplete board is never returned: options it lacks would look as if they were no longer listed.
     for ts_ns, group in groupby(rows, key=attrgetter("ts_ns")):
         yield from _split_by_underlying(ts_ns, list(group), requested, row_label)
 
@@ -110,11 +110,10 @@ def _events(ts_ns: int, underlying: str, rows: list[BoardRow], bad: list[BadRow]
     for row in rows:
         name = row.ticker.name
         if name in last_by_name:
-            location = (
-                f"{row_label} {row.line}: {name} is there since {row_label} "
-                f"{last_by_name[name].line}, the last row counts"
+            detail = (
+                f"{row_label} {row.line}: {name} repeats {row_label} {last_by_name[name].line}, the last row counts"
             )
-            rejected.append(Rejected("board", "duplicate", location))
+            rejected.append(Rejected("board", "duplicate", detail))
         last_by_name[name] = row
     unique_rows = last_by_name.values()
     if unique_rows:
@@ -131,7 +130,7 @@ def _events(ts_ns: int, underlying: str, rows: list[BoardRow], bad: list[BadRow]
 
 
 def _spot(rows: Collection[BoardRow]) -> float | None:
-    """The index of the newest rows: of the newest ticker, and the median where all rows have the time of the run."""
+    """The index price of the newest ticker; the median where all rows have the time of the run."""
     priced = [row for row in rows if row.spot == row.spot]
     newest = max((row.ticker.exch_ns for row in priced), default=0)
     return median(row.spot for row in priced if row.ticker.exch_ns == newest) if priced else None

@@ -1,7 +1,7 @@
-"""A database that is filled beside the market: what is appended waits in memory, a thread writes it once a second.
+"""Base of a database writer: items are appended to memory, and a thread writes them once a second.
 
-`history` and `trades` are two of them. Appending never touches the file, so no disk holds up the market loop; writing
-goes in transactions of bounded size, so a kill at any moment leaves whole ones and nothing else.
+`history` and `trades` derive from it. Appending never touches the file, so a slow disk cannot delay the market loop.
+Writes are transactions of bounded size, so a kill at any moment leaves complete ones only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 
 
 class BufferedWriter(ABC, Generic[Item]):
-    """One writer. Raises the error of its layout where the file cannot be used; later trouble is told in `failure`."""
+    """The one writer of a file. Raises the schema's error if the file cannot be used; `failure` has later errors."""
 
     def __init__(
         self,
@@ -33,10 +33,9 @@ class BufferedWriter(ABC, Generic[Item]):
         failure_prefix: str,
         flush_interval_s: float | None,
     ) -> None:
-        """`max_pending` items wait while another process holds the database. `flush_interval_s` None leaves flushing to
-        the caller.
+        """Opens the database. At most `max_pending` items wait while another process has it locked.
 
-        A subclass has what `_clean_up` needs before it comes here.
+        With `flush_interval_s` None the caller flushes. A subclass sets what `_clean_up` needs before this call.
         """
         self.dropped = 0
         self.failure: str | None = None
@@ -57,24 +56,24 @@ class BufferedWriter(ABC, Generic[Item]):
         if flush_interval_s is not None:
             self._thread.start()
 
-    # ---- what a subclass says; each in a transaction -----------------------------------------------------------------
+    # ---- for subclasses; each is called in a transaction -------------------------------------------------------------
 
     @abstractmethod
     def _clean_up(self) -> None:
-        """Put in order what the last run left."""
+        """Deletes what has expired since the last run."""
 
     @abstractmethod
     def _write_items(self, items: list[Item]) -> None:
-        """Write them all."""
+        """Writes them all."""
 
     @abstractmethod
     def _on_rollback(self) -> None:
-        """The last `_write_items` has been undone: forget what it found out."""
+        """The last `_write_items` was rolled back: drop what it cached."""
 
     # ---- the buffer and its thread -----------------------------------------------------------------------------------
 
     def _enqueue(self, items: Sequence[Item]) -> None:
-        """Keep all of `items` for the next flush, or none. No I/O; never raises; counts what it could not take."""
+        """Appends all of `items` for the next flush, or none, which counts as dropped. No I/O; never raises."""
         with self._buffer_lock:
             if self.failure is not None or len(self._pending) + len(items) > self._max_pending:
                 self.dropped += len(items)
@@ -82,9 +81,9 @@ class BufferedWriter(ABC, Generic[Item]):
                 self._pending += items
 
     def flush(self) -> None:
-        """Write what was appended. Never raises: see `failure`.
+        """Writes what was appended. Never raises: see `failure`.
 
-        A database that another process holds is tried again at the next flush; any other trouble ends the keeping.
+        A database locked by another process is tried again at the next flush; any other error is final.
         """
         with self._db_lock:
             while self.failure is None:
@@ -114,7 +113,7 @@ class BufferedWriter(ABC, Generic[Item]):
             self.flush()
 
     def close(self) -> None:
-        """Flush and close. Safe to call twice."""
+        """Flushes and closes. Safe to call twice."""
         self._closing.set()
         if self._thread.is_alive():
             self._thread.join(10.0)

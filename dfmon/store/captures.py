@@ -1,7 +1,7 @@
-"""Captures of other programs, line by line: cryptofeed's JSON lines and hftbacktest's stamped frames.
+"""Reads captures of other programs line by line: cryptofeed's JSON lines and hftbacktest's time-stamped frames.
 
-A sibling of `replayer`: what it gives was recorded by others, in the venues' own frames. Told apart by content, packed
-with zstd, gzip or not at all. `replay.captured` turns the lines into records.
+Both contain the venues' own frames. The format is detected from the content; files may be compressed with zstd or gzip.
+`replay.capture_source` turns the messages into records.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _MAX_LINE_BYTES: Final = 1 << 26  # a listing of every instrument is one line
 _HFTBACKTEST_LINE: Final = re.compile(rb"\d{19} \{")
 _SYMBOL_PATTERN: Final = re.compile(rb'"stream":"([a-z0-9]+)@')
-_FUTURES_FIELD: Final = b'"pu":'  # only the futures chain their differences by it
+_FUTURES_FIELD: Final = b'"pu":'  # previous update id: only in the book differences of futures
 _BOOK_STREAMS: Final = (b"@depth", b"@bookTicker")
-_PROBE_LINES: Final = 2_000  # lines of a stamped capture, to learn what it is of
+_PROBE_LINES: Final = 2_000  # lines of an hftbacktest capture from which market and symbol are detected
 _SOURCE_BY_EXCHANGE: Final = {
     "DERIBIT": "deribit",
     "BINANCE": "binance.spot",
@@ -40,7 +40,7 @@ _SOURCE_BY_EXCHANGE: Final = {
 
 
 class CapturedMessage(NamedTuple):
-    """Something that was received. `url` is the URL of an answer."""
+    """A received message. `url` is that of a REST response."""
 
     recv_ns: int
     kind: MessageKind
@@ -63,7 +63,7 @@ _row_decoder: Final = msgspec.json.Decoder(_CryptofeedRow)
 
 
 def is_capture(path: Path) -> bool:
-    """Whether the content looks like a capture. One that is packed with zstd is taken for one: nothing else is."""
+    """True if the content looks like a capture. Any zstd file does: no other source is compressed with it."""
     try:
         if not path.is_file():
             return False
@@ -77,7 +77,7 @@ def is_capture(path: Path) -> bool:
 
 
 class CaptureReader:
-    """A capture at `path`. Raises UsageError in one sentence where it cannot be read at all."""
+    """The capture at `path`. Raises UsageError if it cannot be read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -85,27 +85,27 @@ class CaptureReader:
         with self._translate_errors(), _open_decompressed(path) as lines:
             capture_format = _detect_format(lines.readline(200))
         if capture_format is None:
-            raise UsageError(f"{self._display_path} is no capture of cryptofeed or hftbacktest")
+            raise UsageError(f"{self._display_path} is not a capture of cryptofeed or hftbacktest")
         self._format: CaptureFormat = capture_format
         self.sources: tuple[str, ...] = ()
         self._symbol = ""
         self._detect_sources()
 
     def messages(self) -> Iterator[CapturedMessage]:
-        """Everything received, in order of time; what no line should be is a SourceError after the last line."""
+        """Every message in order of time. Raises SourceError for invalid lines, after the last line."""
         yield from self._read_cryptofeed() if self._format == "cryptofeed" else self._read_hftbacktest()
 
     # ---- cryptofeed ----------------------------------------------------------------------------------------------
 
     def _detect_sources(self) -> None:
-        """Which connections the capture stands for, from its head."""
+        """Sets the connections that the capture stands for, from its first lines."""
         with self._translate_errors(), _open_decompressed(self.path) as lines:
             if self._format == "cryptofeed":
                 name = _row_decoder.decode(lines.readline(_MAX_LINE_BYTES)).exchange
                 source = _SOURCE_BY_EXCHANGE.get(name)
                 if source is None:
                     known = ", ".join(_SOURCE_BY_EXCHANGE)
-                    raise UsageError(f"{self._display_path} is a capture of {sanitize(name, 40)}: {known} are read")
+                    raise UsageError(f"{self._display_path} is a capture of {sanitize(name, 40)}; allowed: {known}")
                 self.sources = ("binance.public", "binance.market") if source == "binance" else (source,)
             else:
                 head = [lines.readline(_MAX_LINE_BYTES) for _ in range(_PROBE_LINES)]
@@ -115,7 +115,7 @@ class CaptureReader:
                 self._symbol = symbol_match.group(1).decode().upper() if symbol_match else ""
 
     def _read_cryptofeed(self) -> Iterator[CapturedMessage]:
-        """Answers and frames stand in orders of their own, each with its time."""
+        """Responses and frames are each in order, but not with each other: all are sorted by time."""
         bad_lines: list[int] = []
         found: list[CapturedMessage] = []
         with self._translate_errors(), _open_decompressed(self.path) as lines:
@@ -140,7 +140,7 @@ class CaptureReader:
     # ---- hftbacktest ---------------------------------------------------------------------------------------------
 
     def _read_hftbacktest(self) -> Iterator[CapturedMessage]:
-        """Nanoseconds, a space, a frame; the one line without a stream is the REST book the differences continue."""
+        """Lines of nanoseconds, a space, a frame; the one without a stream is the REST book before the differences."""
         bad_lines: list[int] = []
         path = "/fapi/v1/depth" if len(self.sources) > 1 else "/api/v3/depth"
         with self._translate_errors(), _open_decompressed(self.path) as lines:
@@ -161,7 +161,7 @@ class CaptureReader:
     # ---- both ----------------------------------------------------------------------------------------------------
 
     def _source_of_frame(self, frame: bytes) -> str:
-        """The connection that would bring the frame: the futures' books and trades came over one at that time."""
+        """The connection on which dfmon receives such a frame: captures have books and trades of futures on one."""
         if len(self.sources) == 1:
             return self.sources[0]
         return self.sources[0 if any(book in frame[:80] for book in _BOOK_STREAMS) else 1]
@@ -169,7 +169,7 @@ class CaptureReader:
     def _raise_bad_lines(self, bad_lines: list[int]) -> None:
         if bad_lines:
             more_lines = f" (and {len(bad_lines) - 1} more lines)" if len(bad_lines) > 1 else ""
-            raise SourceError(f"{self._display_path}: line {bad_lines[0]} is no line of a capture{more_lines}")
+            raise SourceError(f"{self._display_path}: line {bad_lines[0]} is not a line of a capture{more_lines}")
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
@@ -177,16 +177,16 @@ class CaptureReader:
             yield
         except (EOFError, zlib.error, gzip.BadGzipFile, _TruncatedError) as exc:
             raise SourceError(
-                f"{self._display_path} is damaged: the packed data break off ({sanitize(str(exc))})"
+                f"{self._display_path} is damaged: the compressed data end early ({sanitize(str(exc))})"
             ) from None
         except msgspec.DecodeError as exc:
-            raise UsageError(f"{self._display_path} is no capture of cryptofeed: {sanitize(str(exc))}") from None
+            raise UsageError(f"{self._display_path} is not a capture of cryptofeed: {sanitize(str(exc))}") from None
         except OSError as exc:
             raise UsageError(f"cannot read {self._display_path}: {(exc.strerror or str(exc)).lower()}") from None
 
 
 class _TruncatedError(Exception):
-    """The data of a zstd file cannot be unpacked."""
+    """The data of a zstd file end early or are damaged."""
 
 
 def _detect_format(first: bytes) -> CaptureFormat | None:
@@ -212,12 +212,12 @@ def _open_decompressed(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _open_zstd(handle: IO[bytes], path: Path) -> IO[bytes]:
-    """The unpacked text of a zstd file; the package is needed only here."""
+    """The decompressed text of a zstd file."""
     try:
         import zstandard
     except ImportError:
         raise UsageError(
-            f'{sanitize(str(path))} is packed with zstd: install the reader with `pip install "dfmon[captures]"`'
+            f"{sanitize(str(path))} is compressed with zstd, which needs a package: pip install 'dfmon[captures]'"
         ) from None
 
     def chunks() -> Iterator[bytes]:
@@ -237,7 +237,7 @@ def _open_zstd(handle: IO[bytes], path: Path) -> IO[bytes]:
 
 
 class _ChunkReader(io.RawIOBase):
-    """Chunks of bytes as a file."""
+    """An iterator of chunks as a binary file."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks, self._remaining = chunks, b""

@@ -1,4 +1,4 @@
-"""Positions from a CSV file: `instrument_name,position` in coins, dealers long = +."""
+"""Reads dealer positions from a CSV file: `instrument_name,position` in coins, + is long."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADER = ["instrument_name", "position"]
 
 
 def read_positions(path: Path) -> dict[str, float]:
-    """Position by option name. Raises UsageError naming the file, the line, what stands there, what is allowed."""
+    """Position by option name. Raises UsageError with the file, the line, what was found and what is allowed."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.reader(file))
@@ -38,6 +38,6 @@ def read_positions(path: Path) -> dict[str, float]:
                 f"{location}: the position of {sanitize(name)} is {sanitize(text)!r}, a number is expected"
             )
         if name in positions:
-            raise UsageError(f"{location}: {sanitize(name)} stands there twice")
+            raise UsageError(f"{location}: {sanitize(name)} is listed twice")
         positions[name] = value
     return positions

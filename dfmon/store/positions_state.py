@@ -1,7 +1,7 @@
-"""The file in which a run leaves its positions for the next one: written whole or not at all, refused in one sentence.
+"""The file in which a run stores its positions for the next one; it is replaced atomically.
 
-What cannot be used is moved aside, not overwritten: nothing of it is lost, and the prints are in the trade store.
-Of several runs on one host the first writes it, the others only read.
+A file that cannot be used is moved aside, not overwritten. Of several runs on one host the first one writes it, the
+others only read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dfmon.model.units import sanitize
 
 
 class PositionsStateFile:
-    """One file of one exchange. `exchange` and `rests_on` must be those of the state; `error` says what was wrong.
+    """The positions of one exchange. A state with another `exchange` or `rests_on` is refused; `error` has the reason.
 
     Without `persist` it is never written.
     """
@@ -28,11 +28,11 @@ class PositionsStateFile:
         self._lock: int | None = None
 
     def lock(self) -> None:
-        """Make the file this run's to write, until `close`; where another run has it, it is only read."""
+        """Locks the file for writing by this run, until `close`; if another run has it, it is only read."""
         if not self._persist:
             return
         directory = self._path.parent
-        with contextlib.suppress(OSError):  # a folder that cannot be made is told when it is written to
+        with contextlib.suppress(OSError):  # reported by `save`
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
@@ -41,17 +41,17 @@ class PositionsStateFile:
                 self.close()
                 self._persist = False
                 self.error = (
-                    f"another dfmon keeps the positions in {sanitize(str(directory))}; this one only reads them"
+                    f"another dfmon writes the positions in {sanitize(str(directory))}; this one only reads them"
                 )
 
     def close(self) -> None:
-        """Leave the file to others."""
+        """Releases the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def load(self) -> PositionsCheckpoint | None:
-        """What the last run left, or None where there is nothing or nothing usable."""
+        """The state of the last run; None if there is none or it cannot be used."""
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:
@@ -67,18 +67,18 @@ class PositionsStateFile:
                 raise ValueError("positions made under other priors")
         except ValueError as exc:
             unused_path = self._path.with_suffix(".unused")
-            self.error = f"{sanitize(str(self._path))}: {exc}; positions begin anew"
+            self.error = f"{sanitize(str(self._path))}: {exc}; positions start over"
             with contextlib.suppress(OSError):
                 if self._persist:
                     self._path.replace(unused_path)
                     self.error = (
-                        f"{sanitize(str(self._path))}: {exc}; moved to {unused_path.name}, positions begin anew"
+                        f"{sanitize(str(self._path))}: {exc}; moved to {unused_path.name}, positions start over"
                     )
             return None
         return checkpoint
 
     def save(self, checkpoint: PositionsCheckpoint) -> None:
-        """Replace the file, where it is this run's. Never raises: see `error`."""
+        """Replaces the file, if this run may write it. Never raises: see `error`."""
         if not self._persist:
             return
         temp_path = self._path.with_suffix(".new")
@@ -92,4 +92,4 @@ class PositionsStateFile:
             temp_path.replace(self._path)
             self.error = None
         except OSError as exc:
-            self.error = f"positions are not kept: {sanitize(str(self._path))}: {(exc.strerror or str(exc)).lower()}"
+            self.error = f"positions are not saved: {sanitize(str(self._path))}: {(exc.strerror or str(exc)).lower()}"

@@ -1,13 +1,13 @@
-"""Writes the journal of a running session to segment files, beside the market and never in its way.
+"""Writes the journal of a running session to segment files without ever delaying the market.
 
-`driver` offers every record before it applies it; `replayer` reads the files back. `offer` only puts the record into a
-bounded mailbox; a thread batches the mailbox into compressed blocks about once a second, or at a megabyte, and
-`segment_files` merges the small ones into large ones.
+`driver` offers every record before it applies it; `replayer` reads the files back. `offer` only appends the record to a
+bounded mailbox; a thread writes the mailbox as compressed blocks about once a second, or at a megabyte, and
+`segment_files` merges small blocks into large ones.
 
 Safety: a block reaches the operating system as soon as it is written, so a killed process loses at most the last
-second. It is forced to the disk every ten seconds and when it is merged: that is what a power failure can cost.
-When the disk is full or fails, recording pauses with a reason in `failure`, monitoring goes on, and a new segment is
-tried again and again; what was missed meanwhile is one GAP record at its beginning.
+second. It is forced to the disk every ten seconds and when it is merged, so a power failure costs at most that.
+When the disk is full or fails, recording pauses with the reason in `failure`, monitoring continues, and a new segment
+is tried with back-off; the records missed meanwhile are one GAP record at its beginning.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _BATCH_BYTES: Final = 1 << 20
 _SYNC_S: Final = 10.0
 _RETRY_S: Final = 5.0  # after a failed write; doubled with every further failure
 _MAX_RETRY_S: Final = 60.0
-_RECORD_OVERHEAD_BYTES: Final = 120  # what a record weighs in memory besides its payload
+_RECORD_OVERHEAD_BYTES: Final = 120  # memory of a record besides its payload
 
 
 class Recorder:
-    """Records offered from one thread, written by another. Counters may be read from any thread."""
+    """Takes records from one thread and writes them in another. Counters may be read from any thread."""
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class Recorder:
         mailbox_bytes: int = 64 << 20,
         retry_s: float = _RETRY_S,
     ) -> None:
-        """Opens the first segment, so that an unusable directory is a UsageError now and not a surprise later.
+        """Opens the first segment, so that an unusable directory raises UsageError at the start.
 
-        `keep_bytes` and `keep_days` bound what the directory keeps, 0 for no bound; see `SegmentFiles.retain`.
+        `keep_bytes` and `keep_days` limit the directory, 0 for no limit; see `SegmentFiles.apply_retention`.
         """
         self.records = self.frames = self.raw_bytes = self.dropped = 0
         self.failure: str | None = None
@@ -81,16 +81,16 @@ class Recorder:
 
     @property
     def segment_count(self) -> int:
-        """Segments begun so far."""
+        """Number of segments begun so far."""
         return self._files.number + 1
 
     @property
     def written_bytes(self) -> int:
-        """What the recording takes on the disk."""
+        """Size of the recording on disk."""
         return self._files.total_bytes
 
     def offer(self, record: Record) -> None:
-        """Take a record, or count it as dropped: never waits for the disk and never raises."""
+        """Takes a record, or counts it as dropped. Never waits for the disk and never raises."""
         size = len(record.payload) + _RECORD_OVERHEAD_BYTES
         with self._lock:
             self._offered += 1
@@ -106,7 +106,7 @@ class Recorder:
             self._wake.set()
 
     def flush(self, timeout_s: float = 10.0) -> bool:
-        """Wait until everything offered so far is with the operating system; False where that did not come about."""
+        """Waits until everything offered so far is with the operating system; False on a timeout or a failure."""
         with self._progress_made:
             target = self._offered
             self._wake.set()
@@ -114,7 +114,7 @@ class Recorder:
             return self._processed >= target and self.failure is None
 
     def close(self, timeout_s: float = 10.0) -> None:
-        """Write what is left and end the segment. Safe to call twice."""
+        """Writes the rest and ends the segment. Safe to call twice."""
         with self._lock:
             self._closing = True
         self._wake.set()
@@ -129,7 +129,7 @@ class Recorder:
     # ---- the mailbox; the caller holds the lock --------------------------------------------------------------------
 
     def _count_dropped(self, record: Record) -> None:
-        """A hole is one GAP record where it happened: first missing seq, and how many are missing."""
+        """Consecutive drops are one GAP record in their place: first missing seq, and the number missing."""
         self.dropped += 1
         self._extend_gap(record, 1)
 
@@ -179,7 +179,7 @@ class Recorder:
         self._files.end_segment()
 
     def _write_records(self, records: list[Record]) -> None:
-        """The mail as blocks of about a megabyte."""
+        """Writes records as blocks of about a megabyte."""
         rows: list[bytes] = []
         size = start = 0
         for at, record in enumerate(records):
@@ -193,7 +193,7 @@ class Recorder:
         try:
             return encode(record)
         except (struct.error, ValueError, AttributeError, TypeError):
-            # Not a record the format can hold (a source of 300 letters): a hole of one, said where it is.
+            # The format cannot hold it (a source of 300 letters): a GAP of one record in its place.
             self.dropped += 1
             return encode(Record(record.seq, record.recv_ns, RecordKind.GAP, "", b"1"))
 
@@ -207,12 +207,12 @@ class Recorder:
             self._files.begin_segment(_next_seq(records[-1]))
 
     def _pause_recording(self, reason: str, unwritten: list[Record]) -> None:
-        """Pause: what could not be written and what waits behind it become one hole."""
+        """Pauses recording; unwritten and waiting records become one gap."""
         with self._lock:
             self.failure = f"recording paused: cannot write {sanitize(str(self.path))}: {reason}"
             pending_gap, self._gap = self._gap, None
             for record in (*unwritten, *self._mailbox, *([pending_gap] if pending_gap else [])):
-                if record.kind is RecordKind.GAP:  # counted when it was made
+                if record.kind is RecordKind.GAP:  # its records are counted already
                     self._extend_gap(record, int(record.payload))
                 else:
                     self._count_dropped(record)
@@ -225,7 +225,7 @@ class Recorder:
         self._retry_at_s = time.monotonic() + delay_s
 
     def _retry_segment(self, *, immediately: bool) -> None:
-        """Try a new segment; recording goes on there if it can be begun."""
+        """Tries to begin a new segment, and to resume recording there."""
         if not immediately and time.monotonic() < self._retry_at_s:
             return
         gap = self._gap

@@ -1,8 +1,7 @@
-"""Reads recordings back: the records of a segment, or of a directory of segments, as they were offered.
+"""Reads the records of a segment, or of a directory of segments, as they were offered to the recorder.
 
-Comes after `recorder`; its records go to the same driver that made them. What is damaged is stepped over to the next
-whole block and named by its bytes, and a hole in the numbering is refused unless the caller allows it: a replay
-across a hole is not what was seen.
+Damage is skipped up to the next intact block and reported by its bytes. A gap in the numbering is an error unless the
+caller allows it: a replay across a gap is not what was seen.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from dfmon.store.blocks import Block, Damage
 
 
 class RecordCursor(NamedTuple):
-    """A record of a recording: its session, and its number in it."""
+    """Position in a recording: the session, and the number of the record in it."""
 
     started_ns: int
     seq: int
@@ -31,7 +30,7 @@ BEGINNING: Final = RecordCursor(-(1 << 63), -1)
 
 
 def is_recording(path: Path) -> bool:
-    """Whether `path` is a segment, or a directory that holds one."""
+    """True if `path` is a segment, or a directory that contains one."""
     try:
         if path.is_dir():
             return any(blocks.is_segment(file) for file in path.glob(f"*{segment.SUFFIX}") if file.is_file())
@@ -41,7 +40,7 @@ def is_recording(path: Path) -> bool:
 
 
 def session_info(session_record: Record) -> dict[str, Any]:
-    """What a SESSION record says: what was recorded, and how."""
+    """The JSON object of a SESSION record."""
     found = json.loads(session_record.payload)
     if not isinstance(found, dict):
         raise SourceError("the session record of the recording is not a JSON object")
@@ -49,26 +48,26 @@ def session_info(session_record: Record) -> dict[str, Any]:
 
 
 class RecordingReader:
-    """The recording at `path`: an index of its blocks, made once. A path that is no recording is a UsageError."""
+    """The recording at `path`, indexed once. Raises UsageError where `path` is not a recording."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.index_damage: list[Damage] = []  # what the index found; broken blocks come to light when they are read
+        self.index_damage: list[Damage] = []  # found by the index; damaged block bodies are found when they are read
         self.blocks = blocks.block_index(path, self.index_damage)
 
     def session_info(self) -> dict[str, Any]:
-        """The JSON object the recorder was given, from the first segment that still has it."""
+        """The JSON object of the session, from the first segment that still has it."""
         first_blocks = [block for block in self.blocks if not block.is_continuation]
         for _, (first, *_) in blocks.unpack_blocks(first_blocks, []):
             if first.kind is RecordKind.SESSION:
                 return session_info(first)
-        raise SourceError(f"{sanitize(str(self.path))} does not say what was recorded: its session record is missing")
+        raise SourceError(f"{sanitize(str(self.path))} has no readable session record")
 
     def span(self) -> tuple[int, int]:
-        """Receive times of the first and the last readable record, nanoseconds. SourceError where there is none."""
+        """Receive times of the first and the last readable record, ns. Raises SourceError if there is none."""
         first, last = self._edge_record(self.blocks, 0), self._edge_record(self.blocks[::-1], -1)
         if first is None or last is None:
-            raise SourceError(f"{sanitize(str(self.path))} holds no readable record")
+            raise SourceError(f"{sanitize(str(self.path))} has no readable record")
         return first.recv_ns, last.recv_ns
 
     @staticmethod
@@ -81,12 +80,11 @@ class RecordingReader:
     def records(
         self, *, after: RecordCursor = BEGINNING, allow_gaps: bool = False, damage: list[Damage] | None = None
     ) -> Iterator[tuple[Record, int]]:
-        """Every readable record in order with the start of its session, the first one of each a SESSION.
+        """Every readable record in order with the start of its session; the first one of each session is its SESSION.
 
-        `after` names a record that was read before: what follows it comes, from the middle of its block on.
-        With `damage`, what is unreadable is listed there; without, it is a SourceError after the last record. With
-        `allow_gaps`, a hole is a GAP record whose seq is the first missing one and whose payload says how many are
-        missing; without, it is a SourceError where it occurs.
+        Reading starts behind `after`. Damage is appended to `damage`, or without it raised as a SourceError after the
+        last record. With `allow_gaps` a gap is a GAP record whose seq is the first missing one and whose payload is the
+        number of missing records; without, it is a SourceError where it occurs.
         """
         found: list[Damage] = [] if damage is None else damage
         found += self.index_damage
@@ -98,7 +96,7 @@ class RecordingReader:
                 if tracker.is_new_session(session_record.seq):
                     yield session_record, block.started_ns
             if records and tracker.is_block_already_read(records[-1]):
-                if (block.started_ns, records[-1].seq) > after:  # else it is only what stands before `after`
+                if (block.started_ns, records[-1].seq) > after:  # else all of it is before `after`
                     found.append(Damage(block.path, block.offset, block.end, _describe_repeat(records), block.tail))
                 continue
             for record in records:
@@ -114,32 +112,29 @@ class RecordingReader:
             raise SourceError(f"{found[0]}{more_places}")
 
     def _blocks_after(self, after: RecordCursor) -> list[Block]:
-        """The blocks in which something may come after a place: the one that holds it, and those behind."""
+        """The blocks that can have records behind `after`: the one that contains it, and those behind."""
         at = bisect_right(self.blocks, after, key=lambda block: RecordCursor(block.started_ns, block.first_seq))
         return [block for block in self.blocks[max(at - 1, 0) :] if block.started_ns >= after.started_ns]
 
     @staticmethod
     def _check_gap(record: Record, block: Block, allow_gaps: bool, damage: list[Damage]) -> Record:
-        """The record, or SourceError where it is a hole that nobody has allowed."""
+        """The record; raises SourceError for a gap that is not allowed."""
         if allow_gaps or record.kind is not RecordKind.GAP:
             return record
         cause = next((d for d in reversed(damage) if d.path == block.path and d.end <= block.offset), None)
         cause = cause or (damage[-1] if damage else None)
         cause_text = f": {cause.reason} at bytes {cause.start} to {cause.end}" if cause else ""
         count = missing_count(record)
-        what = f"{count} records from number {record.seq} on are missing" if count else "its numbers run backwards"
-        raise SourceError(
-            f"{sanitize(str(block.path))} has a gap: {what}{cause_text}; a replay across it has to be "
-            f"allowed (--across-gaps)"
-        )
+        what = f"{count} records from number {record.seq} are missing" if count else "record numbers run backwards"
+        raise SourceError(f"{sanitize(str(block.path))} has a gap: {what}{cause_text}; --across-gaps replays across it")
 
 
 def _describe_repeat(records: list[Record]) -> str:
-    return f"records {records[0].seq} to {records[-1].seq} stand there once more"
+    return f"records {records[0].seq} to {records[-1].seq} are repeated"
 
 
 class _SequenceTracker:
-    """Which seq comes next. Every session numbers its own records; SESSION records stand beside the numbering."""
+    """Tracks the next seq. Every session numbers its own records; SESSION records stand outside of the numbering."""
 
     def __init__(self, after: RecordCursor) -> None:
         is_resumed = after != BEGINNING
@@ -150,29 +145,29 @@ class _SequenceTracker:
         self._awaiting_session = not is_resumed
 
     def enter_session(self, started_ns: int) -> None:
-        """A record of the session begun at `started_ns` comes (-1: the file does not say, so it is the same)."""
+        """The next record is of the session begun at `started_ns` (-1: unknown, so the same session)."""
         if started_ns not in (-1, self._started_ns):
             if self._started_ns != -1:
                 self._expected_seq, self._session_seq, self._awaiting_session, self._after_seq = -1, 0, True, -1
             self._started_ns = started_ns
 
     def is_new_session(self, seq: int) -> bool:
-        """A segment's SESSION record has been read: True for the first one of a session."""
+        """True for the first SESSION record of a session; every segment has one."""
         first, self._awaiting_session = self._awaiting_session, False
         if first and self._expected_seq < 0:
             self._session_seq = seq
         return first
 
     def is_already_read(self, record: Record) -> bool:
-        """Whether a record was read before this reading began."""
+        """True for a record at or before `after`."""
         return record.seq <= self._after_seq
 
     def is_block_already_read(self, last: Record) -> bool:
-        """Whether a whole block, up to its last record, has been read already."""
+        """True if a block up to its last record has been read already."""
         return 0 <= last.seq < self._expected_seq
 
     def gap(self, record: Record, *, damaged: bool) -> Record | None:
-        """The GAP before a record, if there is one. A first record begins the numbering, unless damage precedes it."""
+        """The GAP before a record, if any. The first record begins the numbering, unless damage precedes it."""
         expected_seq = self._expected_seq
         if expected_seq < 0:
             expected_seq = self._session_seq if damaged and record.seq > self._session_seq + 1 else record.seq
@@ -186,18 +181,18 @@ class _SequenceTracker:
 
 
 def missing_count(record: Record) -> int:
-    """How many records a GAP stands for."""
+    """The number of records that a GAP stands for."""
     try:
         return int(record.payload)
     except ValueError:
-        raise SourceError(f"the gap at record {record.seq} does not say how many records are missing") from None
+        raise SourceError(f"the gap at record {record.seq} does not state how many records are missing") from None
 
 
 def read_session(path: Path) -> dict[str, Any]:
-    """What was recorded, and how."""
+    """The JSON object of the first session of a recording."""
     return RecordingReader(path).session_info()
 
 
 def records(path: Path, *, allow_gaps: bool = False, damage: list[Damage] | None = None) -> Iterator[Record]:
-    """The records alone, for one reading. A path that is no recording is a UsageError at once."""
+    """The records of a recording, without their sessions. Raises UsageError at once where `path` is not a recording."""
     return (record for record, _ in RecordingReader(path).records(allow_gaps=allow_gaps, damage=damage))

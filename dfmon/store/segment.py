@@ -1,17 +1,14 @@
-r"""The bytes of a recording: a segment file is a head, then blocks of compressed journal records.
-
-`recorder` writes them and `replayer` reads them. Both heads carry a checksum of their own, so a length is believed
-only where it is intact, and the compressed records carry another; a block is whole or it is nothing.
+r"""The byte layout of a recording: a segment file is a header, then blocks of compressed journal records.
 
     segment   magic "\x89dfmonj\n", version, number of the segment, start of the session (ns), crc32
     block     magic "DFJC", bytes compressed, bytes raw, records, first seq, crc32 of the compressed bytes, crc32
 
-The records of a block stand by columns: how the payloads are packed (0 zlib, 1 LZMA), the length of the packed heads,
-the packed heads, the packed payloads. Blocks of version 1, with the magic "DFJB", hold them one after another. Every
-block is packed by itself, so that damage costs no other one.
+docs/recording-format.md has the details. Headers carry a checksum of their own, so that a length is used only if it is
+intact. Every block is compressed by itself, so that damage costs no other one. Blocks of version 1, with the magic
+"DFJB", store records in rows instead of columns.
 
-Beside a segment that is being written stands its recent file, a segment as well: the small blocks of what is not yet
-in a large one. `segment_files` merges them, `blocks` tells which of the two counts where both have a record.
+A segment that is being written has a recent file beside it, with the same layout: small blocks that are not yet merged.
+`segment_files` merges them; `blocks` decides which of the two counts where both have a record.
 """
 
 from __future__ import annotations
@@ -29,16 +26,16 @@ from dfmon.engine.journal import Record, decode, decode_columns, encode_columns
 SUFFIX: Final = ".dfj"
 RECENT_SUFFIX: Final = ".recent" + SUFFIX
 MAGIC: Final = b"\x89dfmonj\n"
-BLOCK_MAGIC: Final = b"DFJ"  # both begin so
+BLOCK_MAGIC: Final = b"DFJ"  # common prefix of both versions
 _ROW_BLOCK_MAGIC, _COLUMN_BLOCK_MAGIC = b"DFJB", b"DFJC"
-VERSION: Final = 2  # what is written; all before it are read
-MAX_BLOCK_BYTES: Final = 1 << 28  # what a reader will allocate; a writer stays far below
+VERSION: Final = 2  # written; earlier ones are read too
+MAX_BLOCK_BYTES: Final = 1 << 28  # limit of what a reader allocates; a writer stays far below
 
 
 class Compression(Enum):
-    """How long packing may take: about 5, 80 or 250 ns a byte.
+    """Levels of compression, which cost about 5, 80 and 250 ns a byte.
 
-    Of a megabyte of an option board this leaves 0.11, 0.06 or 0.05, of quotes and prints 0.22, 0.135 or 0.125.
+    They reduce option boards to 0.11, 0.06 and 0.05 of their size, quotes and prints to 0.22, 0.135 and 0.125.
     """
 
     FAST = "zlib"
@@ -47,8 +44,8 @@ class Compression(Enum):
 
 
 def _lzma_filters(match_finder: int, nice_length: int, depth: int) -> tuple[dict[str, int], ...]:
-    # A dictionary of a block's size keeps the encoder within 15 MB. Digits depend on the four bits before them, and
-    # not on where they stand.
+    # A dictionary of a block's size limits the encoder to 15 MB. The payload is text: a byte depends on the four high
+    # bits of the one before it (lc), not on its position (lp, pb).
     filter_spec = {"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20, "lc": 4, "lp": 0, "pb": 0}
     return (filter_spec | {"mode": lzma.MODE_NORMAL, "mf": match_finder, "nice_len": nice_length, "depth": depth},)
 
@@ -68,7 +65,7 @@ BLOCK_HEADER_BYTES: Final = _BLOCK_STRUCT.size + _CRC.size
 
 
 class SegmentHeader(NamedTuple):
-    """Which part of which session a file is."""
+    """The session of a file, and the file's number within it."""
 
     version: int
     number: int
@@ -76,7 +73,7 @@ class SegmentHeader(NamedTuple):
 
 
 class BlockHeader(NamedTuple):
-    """What follows: lengths in bytes, count and first seq of the records, checksum of the compressed bytes."""
+    """Lengths in bytes, count and first seq of the records, checksum of the compressed bytes."""
 
     columnar: bool
     packed: int
@@ -96,7 +93,7 @@ def pack_segment_header(number: int, started_ns: int) -> bytes:
 
 
 def unpack_segment_header(head: bytes) -> SegmentHeader | None:
-    """The head of a file, None where it is damaged or foreign."""
+    """The header of a file; None if it is damaged or not one of dfmon."""
     if not _is_crc_valid(head, SEGMENT_HEADER_BYTES) or not head.startswith(MAGIC):
         return None
     _, version, _, number, started_ns = _SEGMENT_STRUCT.unpack_from(head)
@@ -124,7 +121,7 @@ def compress_block(rows: Sequence[bytes], first_seq: int, compression: Compressi
 
 
 def unpack_block_header(head: bytes) -> BlockHeader | None:
-    """The head of a block, None where it is damaged or there is none."""
+    """The header of a block; None if it is damaged or there is none."""
     if not _is_crc_valid(head, BLOCK_HEADER_BYTES) or not head.startswith((_ROW_BLOCK_MAGIC, _COLUMN_BLOCK_MAGIC)):
         return None
     magic, *fields = _BLOCK_STRUCT.unpack_from(head)
@@ -133,27 +130,27 @@ def unpack_block_header(head: bytes) -> BlockHeader | None:
 
 
 def verify_block(head: BlockHeader, packed: bytes) -> None:
-    """Raises ValueError in words where the bytes of a block are not what was written."""
+    """Raises ValueError where the bytes of a block are not those that were written."""
     if len(packed) < head.packed:
         raise ValueError(f"a block of {head.packed} bytes ends after {len(packed)}")
     if zlib.crc32(packed) != head.crc:
-        raise ValueError("the checksum of a block does not hold")
+        raise ValueError("the checksum of a block does not match")
 
 
 def decompress_records(head: BlockHeader, packed: bytes) -> Iterator[Record]:
-    """The records of a block. Raises ValueError in words where they are not what was written."""
+    """The records of a block. Raises ValueError where they are not those that were written."""
     verify_block(head, packed)
     try:
         raw = _decompress_columns(packed, head.raw) if head.columnar else _decompress_zlib(packed, head.raw)
     except (zlib.error, lzma.LZMAError, struct.error) as exc:
-        raise ValueError(f"a block cannot be unpacked ({exc})") from None
+        raise ValueError(f"a block cannot be decompressed ({exc})") from None
     if len(raw) != head.raw:
-        raise ValueError("a block unpacks to another length than it was made of")
+        raise ValueError("a block decompresses to a length other than its header states")
     return decode_columns(raw, head.records) if head.columnar else decode(raw)
 
 
 def _decompress_columns(packed: bytes, max_bytes: int) -> bytes:
-    """Heads and payloads of a block by columns; a byte more than `max_bytes` where there is more."""
+    """Heads and payloads of a columnar block; one byte more than `max_bytes` if there is more."""
     is_lzma, length = _COLUMNS_STRUCT.unpack_from(packed)
     payloads_start = _COLUMNS_STRUCT.size + length
     heads = _decompress_zlib(packed[_COLUMNS_STRUCT.size : payloads_start], max_bytes)

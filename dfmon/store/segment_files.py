@@ -1,10 +1,10 @@
-"""The segment files of a recorder: opened, filled, rotated, and in the end deleted.
+"""The segment files of a recorder: creation, appending, rotation, retention.
 
 `recorder` decides what is written and when; this module owns names, locks and limits.
 
-What comes in a second is a small block of the recent file, which stands beside the segment. When a megabyte has come
-together it is packed anew as one block of the segment, forced to the disk, and only then is the recent file deleted: a
-kill at any moment leaves every record in one of the two, or in both, and `blocks` reads it once.
+The records of a second are one small block of the recent file beside the segment. When a megabyte has accumulated it is
+compressed again as one block of the segment and forced to the disk; only then is the recent file deleted. A kill at any
+moment leaves every record in one of the two, or in both, and `blocks` reads it once.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from dfmon.model.units import DAY, HOUR, utc
 from dfmon.store import segment
 from dfmon.store.segment import Compression
 
-_BLOCK_BYTES: Final = 1 << 20  # of a merged block, unpacked; as much at a time has others waiting behind it
-_BALANCED_BYTES: Final = 1 << 17  # at a time, which is about a second: longer searches would cost a tenth of a core
+_BLOCK_BYTES: Final = 1 << 20  # of a merged block, uncompressed; a batch this large is behind and compressed fast
+_BALANCED_BYTES: Final = 1 << 17  # per batch, about a second: BEST would take a tenth of a core beyond this rate
 
 
 class SegmentFiles:
-    """The files: numbered, named by the time they begin, readable to their owner only, locked while written."""
+    """Segments numbered within the session, named by their start, readable by their owner only, locked while open."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class SegmentFiles:
         keep_days: int,
     ) -> None:
         self._directory, self._clock, self._rotate_hourly = directory, clock, rotate_hourly
-        # What retention deletes is a small part of what is kept.
+        # Retention deletes whole segments: small ones, so that it stays near its limit.
         self._max_segment_bytes = min(max_segment_bytes, keep_bytes // 8) if keep_bytes else max_segment_bytes
         self._keep_bytes, self._keep_days = keep_bytes, keep_days
         try:
@@ -53,14 +53,14 @@ class SegmentFiles:
         self.number = -1
         self._hour = self._name_time_ms = 0
         self.path = directory
-        self._segment: _SegmentWriter | None = None  # the segment
+        self._segment: _SegmentWriter | None = None
         self._recent_file: _SegmentWriter | None = None
         self._unmerged = _UnmergedRecords()
         self._closed_bytes = 0
 
     @property
     def total_bytes(self) -> int:
-        """What all segments of this recorder take on the disk."""
+        """Size on disk of all segments of this recorder."""
         return self._closed_bytes + self._open_bytes
 
     @property
@@ -69,18 +69,18 @@ class SegmentFiles:
 
     @property
     def is_full(self) -> bool:
-        """Whether the segment has reached its size or its hour is over."""
+        """True once the segment has reached its size or its hour is over."""
         return self._open_bytes >= self._max_segment_bytes or (
             self._rotate_hourly and self._clock() // HOUR != self._hour
         )
 
     def begin_segment(self, next_seq: int) -> None:
-        """A new segment, begun with its SESSION record. The one before it ends when this one stands."""
+        """Opens a new segment with its SESSION record, then closes the one before it."""
         self._directory.mkdir(parents=True, exist_ok=True)
         now = self._clock()
         # Names sort in the order of the segments, whatever the clock does meanwhile.
         self._name_time_ms = max(now // 1_000_000, self._name_time_ms + 1)
-        # Another session in this directory has another first file, hence another start.
+        # The start identifies the session: another one in this directory has another first file, hence another start.
         new_segment, started_ns = self._create_segment(next_seq, now)
         self.end_segment()
         self._segment, self.path, self._started_ns = new_segment, new_segment.path, started_ns
@@ -100,14 +100,14 @@ class SegmentFiles:
                 self._name_time_ms += 1
 
     def _file_prefix(self, number: int, started_ns: int, next_seq: int, now: int) -> bytes:
-        """How a file begins: its head, and the SESSION record."""
+        """The beginning of a file: its header and the SESSION record."""
         row = encode(Record(next_seq, now, RecordKind.SESSION, "", self._session))
         return segment.pack_segment_header(number, started_ns) + segment.compress_block(
             [row], next_seq, Compression.FAST
         )
 
     def append_rows(self, rows: Sequence[bytes], first_seq: int) -> None:
-        """Write encoded records, all or, where that is an OSError, none of them."""
+        """Writes encoded records. Raises OSError, after which none of them are in the file."""
         if self._segment is None:
             raise OSError("no segment is open")
         batch = _UnmergedRecords(first_seq, tuple(rows), sum(map(len, rows)), 1)
@@ -121,7 +121,7 @@ class SegmentFiles:
         self._unmerged += batch
 
     def _merge_into_segment(self, segment_file: _SegmentWriter, batch: _UnmergedRecords) -> None:
-        """What the recent file holds, and what `batch` behind it, as one block of the segment."""
+        """Writes the records of the recent file and then of `batch` as one block of the segment."""
         merged = self._unmerged + batch
         compression = Compression.FAST if batch.size >= _BLOCK_BYTES else merged.compression
         segment_file.write(segment.compress_block(merged.rows, merged.first_seq, compression), durable=True)
@@ -130,14 +130,14 @@ class SegmentFiles:
         self._recent_file, self._unmerged = None, _UnmergedRecords()
 
     def apply_retention(self, now: int) -> None:
-        """Delete the oldest segments of the directory beyond its limits, never one that is being written.
+        """Deletes the oldest segments of the directory beyond its limits, never one that is being written.
 
-        By name, hence by age, so that what is left is the newest; a session that lost its first segments replays
-        from the first listing it still has.
+        The order is that of the names, which is that of age. A session without its first segments replays from the
+        first listing that is left.
         """
         budget_bytes = self._keep_bytes - self._max_segment_bytes
         for file in sorted(self._directory.glob(f"dfmon-*{segment.SUFFIX}"), reverse=True):
-            with contextlib.suppress(OSError):  # another recorder's retention was faster, or it is not ours to delete
+            with contextlib.suppress(OSError):  # deleted by another recorder, or without permission
                 file_stat = file.stat()
                 budget_bytes -= 0 if file == self.path else file_stat.st_size
                 expired = self._keep_days and now - file_stat.st_mtime_ns > self._keep_days * DAY
@@ -150,12 +150,12 @@ class SegmentFiles:
                 file.sync()
 
     def end_segment(self) -> None:
-        """Close the segment, merged; what cannot be merged stays in the recent file, which is read as well."""
+        """Merges and closes the segment; what cannot be merged stays in the recent file, which is read too."""
         with contextlib.suppress(OSError):
             if self._segment is not None and self._unmerged.rows:
                 self._merge_into_segment(self._segment, _UnmergedRecords())
         if self._segment is not None and self._segment.is_empty and self._recent_file is None and self.number:
-            self._segment.delete()  # begun after trouble, and trouble came again
+            self._segment.delete()  # begun after a failed write, and the next write failed too
             self._segment = None
         self._closed_bytes += self._open_bytes
         for file in (self._segment, self._recent_file):
@@ -166,7 +166,7 @@ class SegmentFiles:
 
 @dataclass(frozen=True, slots=True)
 class _UnmergedRecords:
-    """Encoded records of the recent file, and in how many blocks they came."""
+    """Encoded records of the recent file, and the number of batches they arrived in."""
 
     first_seq: int = 0
     rows: tuple[bytes, ...] = ()
@@ -185,13 +185,13 @@ class _UnmergedRecords:
 
 
 class _SegmentWriter:
-    """A segment file being written: readable to its owner only, locked, and whole whatever fails."""
+    """A segment file open for writing: readable by its owner only, locked, truncated to whole blocks on errors."""
 
     def __init__(self, path: Path, prefix: bytes) -> None:
         self.path = path
         self.size = 0
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with contextlib.suppress(OSError):  # a file system without locks: only retention asks for them
+        with contextlib.suppress(OSError):  # a file system without locks: only retention checks them
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             self.write(prefix)
@@ -205,7 +205,7 @@ class _SegmentWriter:
         return self.size == self._prefix_bytes
 
     def write(self, data: bytes, *, durable: bool = False) -> None:
-        """All of `data` or nothing; where `durable`, it is on the disk afterwards."""
+        """Writes all of `data` or nothing; `durable` forces it to the disk."""
         remaining = memoryview(data)
         try:
             while remaining:
@@ -213,7 +213,7 @@ class _SegmentWriter:
             if durable:
                 self.sync()
         except OSError:
-            with contextlib.suppress(OSError):  # a torn block that stays is named by the reader
+            with contextlib.suppress(OSError):  # else a torn block stays, which a reader reports
                 os.lseek(self._fd, self.size, os.SEEK_SET)
                 os.ftruncate(self._fd, self.size)
             raise
@@ -228,12 +228,12 @@ class _SegmentWriter:
         self.close()
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # it could only tell of a write whose result was checked already
+        with contextlib.suppress(OSError):  # the results of all writes were checked already
             os.close(self._fd)
 
 
 def _is_locked(file: Path) -> bool:
-    """Whether a recorder, ours or of another process, has the segment open."""
+    """True if a recorder of this or another process has the segment open."""
     fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)

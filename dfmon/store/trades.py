@@ -1,9 +1,7 @@
-"""Option prints kept for good: by option and number, so that no print is kept twice and a history can be gone on with.
+"""The store of option prints, keyed by option and trade number, so that prints are unique and histories resumable.
 
-Filled from the archive and from the live feed; read at the next start instead of the network. `append_trades` only
-buffers; a thread writes once a second, in transactions of bounded size, so a kill at any moment leaves whole pages and
-nothing else. Options that have expired are forgotten after a while. Without a usable database there is a reason, no
-store.
+Filled from the archive and from the live feed; read at the next start instead of the network. Options are deleted some
+time after their expiry.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from dfmon.model.units import DAY, MILLISECOND, NAN
 from dfmon.store.buffered_writer import FLUSH_INTERVAL_S, BufferedWriter
 from dfmon.store.database import DatabaseSchema
 
-_MAX_PENDING: Final = 200_000  # prints kept while another process holds the database
+_MAX_PENDING: Final = 200_000  # prints buffered while another process has the database locked
 _COLUMNS: Final = "trade_id, seq, exch_ns, side, price, size, iv, rate, block, rfq, combo, liquidation, event_id"
 _CREATE_SQL: Final = f"""
     CREATE TABLE options (
@@ -33,17 +31,16 @@ TradeRow = tuple[Any, ...]  # a print without venue and name, in the order of Op
 
 
 class TradeStoreError(DfmonError):
-    """Prints cannot be kept; the monitor goes on without, and reads the archive at every start."""
+    """Prints cannot be stored; the monitor works without, and reads the archive at every start."""
 
 
 TRADES_SCHEMA: Final = DatabaseSchema("trade store", 0x64666D74, 1, _CREATE_SQL, TradeStoreError)  # "dfmt"
 
 
 class StoredTrades(NamedTuple):
-    """What is kept of an option: prints 1 to `contiguous_count` without a gap, and the time of the newest of any
-    number.
+    """What is stored of an option: prints 1 to `contiguous_count` without a gap, and the time of the newest print.
 
-    `read_ns` is when its history was last read to its end from the archive, 0 for never.
+    `read_ns` is when its history was last read to the end from the archive, 0 for never.
     """
 
     underlying: str
@@ -53,20 +50,18 @@ class StoredTrades(NamedTuple):
 
 
 class OptionKey(NamedTuple):
-    """An option whose prints are kept."""
+    """An option whose prints are stored."""
 
     name: str
     underlying: str
     expiry_ns: int
 
 
-PendingRow = tuple[
-    OptionKey, TradeRow | None, int
-]  # of an option a print, and where its history has been read with it: when
+PendingRow = tuple[OptionKey, TradeRow | None, int]  # option, print, and `read_ns` if its history ends with this print
 
 
 class TradeStore(BufferedWriter[PendingRow]):
-    """One writer. Raises TradeStoreError where the file cannot be used; later trouble is told in `failed`."""
+    """The one writer of a file. Raises TradeStoreError if the file cannot be used; `failure` has later errors."""
 
     def __init__(
         self,
@@ -76,34 +71,34 @@ class TradeStore(BufferedWriter[PendingRow]):
         clock: Callable[[], int] = time.time_ns,
         flush_interval_s: float | None = FLUSH_INTERVAL_S,
     ) -> None:
-        """`keep_days`: days that prints outlive their option. `flush_interval_s` None leaves flushing to the caller."""
+        """`keep_days`: days that prints are kept after expiry. With `flush_interval_s` None the caller flushes."""
         self._expired_before_ns = clock() - int(keep_days * DAY)
         self._ids: dict[str, int] = {}
         super().__init__(
             TRADES_SCHEMA,
             path,
             max_pending=_MAX_PENDING,
-            failure_prefix="prints are no longer kept",
+            failure_prefix="prints are no longer stored",
             flush_interval_s=flush_interval_s,
         )
 
     # ---- writing -----------------------------------------------------------------------------------------------------
 
     def append_trades(self, option: OptionKey, trades: Sequence[OptionTrade], read_ns: int = 0) -> None:
-        """Take prints for the next flush; those that are kept already are passed over. No I/O; never raises.
+        """Takes prints for the next flush; those that are stored already are ignored. No I/O; never raises.
 
-        `read_ns`: with these prints the history of the option has been read to its end, at this time.
+        `read_ns`: when the history of the option was read to the end, if it ends with these prints.
         """
         rows: list[TradeRow | None] = [row_from_trade(trade) for trade in trades]
         if not rows and read_ns:
             rows = [None]
-        # A history counts as read when the last of its prints is written.
+        # The history counts as read once its last print is written.
         self._enqueue([(option, row, read_ns if at == len(rows) else 0) for at, row in enumerate(rows, 1)])
 
     # ---- reading -----------------------------------------------------------------------------------------------------
 
     def stored(self) -> dict[str, StoredTrades]:
-        """What is kept, by option."""
+        """The stored prints of each option, in summary."""
         query = """
             SELECT name, underlying, min(seq), max(seq), count(seq), max(exch_ns), id, read_ns
             FROM options LEFT JOIN prints ON id = option GROUP BY id
@@ -122,7 +117,7 @@ class TradeStore(BufferedWriter[PendingRow]):
             }
 
     def newest_ms(self) -> dict[str, int]:
-        """The time of the newest print kept, by underlying."""
+        """The time of the newest print, by underlying."""
         query = "SELECT underlying, max(exch_ns) FROM prints JOIN options ON id = option GROUP BY underlying"
         self.flush()
         with self._db_lock, TRADES_SCHEMA.translate_errors(self._path):
@@ -136,7 +131,7 @@ class TradeStore(BufferedWriter[PendingRow]):
             return [_decode_row(row) for row in self._db.execute(query, (name, count))]
 
     def drop_options(self, names: Iterable[str]) -> None:
-        """Forget options whose prints turned out to be of another market."""
+        """Deletes the prints of options, which turned out to be of another market."""
         with self._db_lock, TRADES_SCHEMA.translate_errors(self._path), self._db:
             for name in names:
                 self._db.execute("DELETE FROM prints WHERE option = (SELECT id FROM options WHERE name = ?)", (name,))
@@ -145,7 +140,7 @@ class TradeStore(BufferedWriter[PendingRow]):
     # ---- behind the buffer -------------------------------------------------------------------------------------------
 
     def _clean_up(self) -> None:
-        """Remove the options that have expired long ago."""
+        """Deletes options that expired long ago."""
         expired = "SELECT id FROM options WHERE expiry_ns < ?"
         self._db.execute(f"DELETE FROM prints WHERE option IN ({expired})", (self._expired_before_ns,))
         self._db.execute("DELETE FROM options WHERE expiry_ns < ?", (self._expired_before_ns,))
@@ -160,7 +155,7 @@ class TradeStore(BufferedWriter[PendingRow]):
         self._ids.clear()
 
     def _option_id(self, option: OptionKey) -> int:
-        """The number of an option, given to it by the first print."""
+        """The row id of an option, which is added if it is new."""
         option_id = self._ids.get(option.name)
         if option_id is None:
             self._db.execute("INSERT OR IGNORE INTO options (name, underlying, expiry_ns) VALUES (?, ?, ?)", option)
@@ -169,7 +164,7 @@ class TradeStore(BufferedWriter[PendingRow]):
         return option_id
 
     def _contiguous_count(self, option: int, first_seq: int | None) -> int:
-        """How many prints there are from number 1 on without a gap."""
+        """The number of prints from 1 on without a gap."""
         if first_seq != 1:
             return 0
         query = """
@@ -180,7 +175,7 @@ class TradeStore(BufferedWriter[PendingRow]):
 
 
 def row_from_trade(trade: OptionTrade) -> TradeRow:
-    """A print as it is kept: all of it but venue and name."""
+    """A print as it is stored: without venue and name."""
     return (
         trade.trade_id, trade.seq, trade.exch_ns, trade.side, trade.price, trade.size, trade.iv, trade.index,
         trade.block, trade.rfq, trade.combo, trade.liquidation, trade.event_id,
@@ -188,7 +183,7 @@ def row_from_trade(trade: OptionTrade) -> TradeRow:
 
 
 def _decode_row(row: TradeRow) -> TradeRow:
-    """A row as it was kept: SQLite makes NULL of NaN and 1 of True."""
+    """A row as it was given: SQLite stores NaN as NULL and True as 1."""
     number, seq, ns, side, price, size, iv, rate, block, rfq, combo, liquidation, event = row
     iv, rate = NAN if iv is None else iv, NAN if rate is None else rate
     return number, seq, ns, side, price, size, iv, rate, bool(block), bool(rfq), bool(combo), liquidation, event

@@ -129,7 +129,7 @@ def test_info_of_a_recording(session: Path, capsys: pytest.CaptureFixture[str]) 
     assert re.search(r"  2026-11-22T12:00:00\.\d{3}Z to 2026-11-22T12:00:05\.\d{3}Z, 0:00:05", output)
     assert re.search(r"records: [\d,]+ frame, [\d,]+ timer,", output)
     assert re.search(r"  binance.spot: [\d,]+ records, [\d.]+ MB", output)
-    assert output.endswith("whole\n")
+    assert output.endswith("complete\n")
 
 
 def test_info_names_damage_and_fails(session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +142,7 @@ def test_info_names_damage_and_fails(session: Path, tmp_path: Path, capsys: pyte
     assert run(["replay", str(tmp_path), "--info"]) == 1
     output = capsys.readouterr().out
     assert (
-        f"bytes {damaged_block.offset} to {damaged_block.end} are unreadable: the checksum of a block does not hold"
+        f"bytes {damaged_block.offset} to {damaged_block.end} are unreadable: the checksum of a block does not match"
         in output
     )
     assert re.search(r"damaged: [1-9][\d,]* records are missing\n$", output)

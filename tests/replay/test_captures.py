@@ -179,7 +179,7 @@ def test_a_line_that_is_none_is_named_after_the_others_were_read(tmp_path: Path)
         path = write_capture(tmp_path / name, [*lines[:3], "rubbish", *lines[3:], '{"t":5}'], "plain")
         source = open_source(path, None, FlowParams())
         published: list[FlowSnapshot] = []
-        with pytest.raises(SourceError, match=r"line 4 is no line of a capture \(and 1 more lines\)"):
+        with pytest.raises(SourceError, match=r"line 4 is not a line of a capture \(and 1 more lines\)"):
             play_through(source, published.append)
         assert len(published) == 5
 
@@ -189,15 +189,15 @@ def test_a_torn_capture_gives_what_can_be_unpacked(tmp_path: Path, packing: str)
     path = write_capture(tmp_path / "x", hftbacktest_lines() * 500, packing)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 2 // 3])
-    with pytest.raises(DfmonError, match=r"x is damaged|no line of a capture"):
+    with pytest.raises(DfmonError, match=r"x is damaged|not a line of a capture"):
         replay_capture(path)
 
 
 def test_what_is_no_capture_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is a capture of KRAKEN: DERIBIT, BINANCE, BINANCE_FUTURES, OKX are read"):
+    with pytest.raises(UsageError, match="is a capture of KRAKEN; allowed: DERIBIT, BINANCE, BINANCE_FUTURES, OKX"):
         replay_capture(write_capture(tmp_path / "k", cryptofeed_lines("KRAKEN"), "plain"))
     unknown_market = [f"{BEGIN} " + '{"stream":"btceur@trade","data":{}}']
-    with pytest.raises(UsageError, match="holds no market that dfmon reads"):
+    with pytest.raises(UsageError, match="has no market that dfmon reads"):
         replay_capture(write_capture(tmp_path / "n", unknown_market, "plain"))
     board = tmp_path / "board.csv.gz"
     board.write_bytes(gzip.compress(snapshot_text().encode()))
@@ -208,6 +208,6 @@ def test_without_the_reader_one_sentence_says_what_to_install(tmp_path: Path, mo
     path = write_capture(tmp_path / "x", hftbacktest_lines(), "zstd")
     monkeypatch.setitem(sys.modules, "zstandard", None)
     with pytest.raises(
-        UsageError, match=r"x is packed with zstd: install the reader with `pip install \"dfmon\[captures\]\"`"
+        UsageError, match=r"x is compressed with zstd, which needs a package: pip install 'dfmon\[captures\]'"
     ):
         open_source(path, None, FlowParams())

@@ -173,7 +173,7 @@ async def test_a_time_that_is_none_is_said_and_changes_nothing(boards: Path) -> 
         await harness.day(DAYS[0])
         for value in ("tomorrow", "", "+", "-x", "2026-13-01", "+1e99", "+nan"):
             harness.submit_request("replay.seek", value)
-            await harness.wait_until(lambda: "is no time" in harness.hub.runtime.note)
+            await harness.wait_until(lambda: "is not a time" in harness.hub.runtime.note)
             harness.submit_request("replay.speed", "1")
             await harness.wait_until(lambda: not harness.hub.runtime.note)
         assert harness.shown_day() == DAYS[0]

@@ -103,7 +103,7 @@ async def test_an_archive_without_rows_is_told_by_name(exchange: tuple[SimServer
         await first_run.run()
         assert set(first_run.given_up.values()) == {"the archive stops at print 0"}
         assert first_run.given_up.keys() == print_counts(server).keys()
-        assert f"{LISTED} without a whole history (" in first_run.summary(Path(), "")
+        assert f"{LISTED} without a full history (" in first_run.summary(Path(), "")
         assert store.stored() == {}
 
 
@@ -133,7 +133,7 @@ async def test_an_archive_that_is_away_is_waited_for_and_then_said(monkeypatch: 
         delays.append(seconds)
         assert "HTTP 429; next try in" in meter.progress().error
 
-    with pytest.raises(ArchiveError, match="the archive does not answer: HTTP 429"):
+    with pytest.raises(ArchiveError, match="the archive does not respond: HTTP 429"):
         await fetch_history("X", histories, fetch_page, meter, sleep=sleep, max_retries=6)
     assert delays == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0]
 
@@ -222,7 +222,7 @@ def test_a_signal_ends_it_with_a_summary_and_its_number(tmp_path: Path) -> None:
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=20.0)
     assert child.returncode == 130
-    assert b"stopped; run it again to go on" in out
+    assert b"stopped; run it again to resume" in out
     assert out.count(b"\n") == 1
     assert err == b""
 
@@ -250,4 +250,4 @@ def test_without_a_place_to_keep_prints_it_is_wrong_usage(tmp_path: Path) -> Non
     with _run("backfill", state=tmp_path) as child:
         _, err = child.communicate(timeout=20.0)
     assert child.returncode == 2
-    assert err == b"dfmon: backfill: history.enabled is false, so there is nowhere to keep prints; allowed: true\n"
+    assert err == b"dfmon: backfill: history.enabled is false, so prints cannot be stored; allowed: true\n"

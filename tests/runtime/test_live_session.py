@@ -112,7 +112,7 @@ async def test_a_trouble_with_the_positions_is_told_once(config: Config, tmp_pat
     )  # fmt: skip
     running = asyncio.create_task(session.run(stop))
     await until(lambda: bool(hub.runtime.note))
-    assert hub.runtime.note == f"another dfmon keeps the positions in {tmp_path}; this one only reads them"
+    assert hub.runtime.note == f"another dfmon writes the positions in {tmp_path}; this one only reads them"
     stop.set()
     async with asyncio.timeout(20):
         await running

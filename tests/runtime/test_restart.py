@@ -247,7 +247,7 @@ def test_damage_at_any_byte_is_one_sentence_and_kept_aside(seed: int, tmp_path: 
     assert file.load() is None
     assert file.error is not None
     assert file.error.startswith(f"{path}: ")
-    assert file.error.endswith("; moved to positions.unused, positions begin anew")
+    assert file.error.endswith("; moved to positions.unused, positions start over")
     assert path.with_suffix(".unused").read_bytes() == bytes(data)
 
 
@@ -272,7 +272,7 @@ def test_of_several_runs_the_first_writes_and_the_others_read(tmp_path: Path) ->
     first, second = state_file(tmp_path), state_file(tmp_path)
     first.lock()
     second.lock()
-    assert second.error == f"another dfmon keeps the positions in {tmp_path / 'deep'}; this one only reads them"
+    assert second.error == f"another dfmon writes the positions in {tmp_path / 'deep'}; this one only reads them"
     first.save(checkpoint)
     second.save(replace(checkpoint, saved_ns=1))
     assert second.load() == checkpoint
@@ -291,7 +291,7 @@ def test_who_only_looks_moves_nothing_aside(tmp_path: Path) -> None:
     file = PositionsStateFile(path, HOST, "", persist=False)
     file.lock()
     assert file.load() is None
-    assert (file.error or "").endswith("; positions begin anew")
+    assert (file.error or "").endswith("; positions start over")
     file.save(make_checkpoint())
     assert path.read_bytes() == b"no positions"
     assert list(tmp_path.iterdir()) == [path]
@@ -307,7 +307,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_goes_on(tmp_path: Path) -> 
     (tmp_path / "deep").write_text("a file, where a folder should be")
     file = state_file(tmp_path)
     file.save(make_checkpoint())
-    assert (file.error or "").startswith("positions are not kept: ")
+    assert (file.error or "").startswith("positions are not saved: ")
 
 
 def test_a_run_of_one_coin_leaves_the_positions_of_the_other_as_they_were() -> None:

@@ -86,7 +86,7 @@ async def test_a_second_session_needs_no_archive_and_one_without_state_reads_the
     (tmp_path / "positions.state").write_bytes(b"dfmon positions\n and then nothing that makes sense")
     third, kinds = await _run_until_covered(config, tmp_path, "third")
     assert (tmp_path / "positions.unused").exists()
-    assert "the stored positions are damaged; moved to positions.unused, positions begin anew" in caplog.text
+    assert "the stored positions are damaged; moved to positions.unused, positions start over" in caplog.text
     assert kinds["stored"] > 600
     assert kinds["life"] < 60, "only what was printed meanwhile"
     for name, published in (("first", first), ("second", second), ("third", third)):

@@ -169,7 +169,7 @@ def test_parquet_gives_the_same_boards_as_csv(tmp_path: Path) -> None:
         "row 4: strike is -1, a number above 0 is expected",
         "row 5: open_interest is inf, a finite number is expected",
         "row 6: option_type is 'straddle', call or put is expected",
-        "row 7: expiry_datetime is empty or absurd, a time between 2009 and 2100 is expected",
+        "row 7: expiry_datetime is empty or out of range, a time between 2009 and 2100 is expected",
     ]
 
 

@@ -41,8 +41,8 @@ GOOD = "BTC-23JAN26-95000-C"
         ({"option_type": "future"}, "line 2: option_type is 'future', call or put is expected"),
         ({"expiration_timestamp": ""}, "line 2: expiration_timestamp is ''"),
         ({"expiration_timestamp": "soon"}, "milliseconds since 1970 are expected"),
-        ({"expiration_timestamp": 1e300}, "milliseconds of a day between 2009 and 2100 are expected"),
-        ({"expiration_timestamp": "inf"}, "milliseconds of a day between 2009 and 2100 are expected"),
+        ({"expiration_timestamp": 1e300}, "milliseconds of a time between 2009 and 2100 are expected"),
+        ({"expiration_timestamp": "inf"}, "milliseconds of a time between 2009 and 2100 are expected"),
         ({"timestamp": "-7"}, "line 2: timestamp is '-7'"),
         ({"instrument_type": "quanto"}, "line 2: instrument_type is 'quanto', reversed or linear is expected"),
         ({"kind": "option_combo"}, "line 2: kind is 'option_combo', option is expected"),
@@ -83,7 +83,7 @@ def test_duplicate_rows_last_wins(tmp_path: Path) -> None:
     assert [t.open_interest for t in events_of_type(OptionTicker, board.events)] == [2.0, 12.5]
     (rejected,) = events_of_type(Rejected, board.events)
     assert rejected.what == "duplicate"
-    assert "line 4: BTC-23JAN26-90000-C is there since line 2" in rejected.detail
+    assert "line 4: BTC-23JAN26-90000-C repeats line 2" in rejected.detail
 
 
 def test_ragged_lines_and_stray_quotes_cost_their_line(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_futures_are_named(tmp_path: Path) -> None:
     row = {"kind": "future", "instrument_name": "BTC-16JAN26", "future_type": "reversed", "timestamp": 1}
     message = str(usage_error(write_board(tmp_path / "f.csv.gz", [row])))
-    assert "it holds futures, not options" in message
+    assert "it contains futures, not options" in message
     assert "a ticker board needs" in message
     assert "a snapshot board needs" in message
 
@@ -175,7 +175,7 @@ def test_not_text(tmp_path: Path) -> None:
 
 def test_currency_that_is_not_there(tmp_path: Path) -> None:
     path = write_board(tmp_path / "b.csv", [ticker_row()])
-    assert str(usage_error(path, ["SOL", "BTC"])).endswith("b.csv holds no options on SOL: it holds BTC")
+    assert str(usage_error(path, ["SOL", "BTC"])).endswith("b.csv has no options on SOL; available: BTC")
 
 
 def test_control_characters_do_not_reach_the_message(tmp_path: Path) -> None:

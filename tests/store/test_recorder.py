@@ -143,7 +143,7 @@ def test_overflow_is_one_gap_record_where_it_happened(tmp_path: Path, monkeypatc
     found = replay_records(tmp_path, allow_gaps=True)
     gap = Record(11, frame_records(1, 11)[0].recv_ns, RecordKind.GAP, "", b"20")
     assert found == [*frame_records(11), gap, *frame_records(1, 31)]
-    with pytest.raises(DfmonError, match="20 records from number 11 on are missing"):
+    with pytest.raises(DfmonError, match="20 records from number 11 are missing"):
         replay_records(tmp_path)
 
 

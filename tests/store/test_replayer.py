@@ -135,9 +135,7 @@ def test_a_hole_is_refused_with_its_cause(sample_segment: bytes, tmp_path: Path)
     data[end - 1] ^= 1
     path = tmp_path / "hole.dfj"
     path.write_bytes(data)
-    message = (
-        f"20 records from number 20 on are missing: the checksum of a block does not hold at bytes {start} to {end}"
-    )
+    message = f"20 records from number 20 are missing: the checksum of a block does not match at bytes {start} to {end}"
     with pytest.raises(SourceError, match=message):
         list(replayer.records(path))
 
@@ -153,7 +151,7 @@ def write_segments(directory: Path, parts: int, mode: str = "live") -> list[Path
 
 def test_a_missing_segment_is_a_hole(tmp_path: Path) -> None:
     write_segments(tmp_path, 4)[1].unlink()
-    with pytest.raises(SourceError, match="10 records from number 10 on are missing"):
+    with pytest.raises(SourceError, match="10 records from number 10 are missing"):
         list(replayer.records(tmp_path))
     found = list(replayer.records(tmp_path, allow_gaps=True))
     assert [r.kind.name for r in found].count("GAP") == 1
@@ -216,7 +214,7 @@ def test_a_repeated_block_is_read_once_and_named(sample_segment: bytes, tmp_path
     found, damage = read_damaged(tmp_path / "twice.dfj", sample_segment + sample_segment[start:end])
     assert found[1:] == frame_records(BLOCKS * PER_BLOCK)
     assert [(d.start, d.end) for d in damage] == [(len(sample_segment), len(sample_segment) + end - start)]
-    assert damage[0].reason == "records 40 to 59 stand there once more"
+    assert damage[0].reason == "records 40 to 59 are repeated"
 
 
 def test_a_missing_block_is_a_hole(sample_segment: bytes, tmp_path: Path) -> None:
@@ -282,7 +280,7 @@ def test_session_comes_from_any_segment_that_still_has_it(tmp_path: Path) -> Non
     data[block_ranges(bytes(data))[0][1] - 1] ^= 1
     first.write_bytes(data)
     assert replayer.read_session(tmp_path) == {"mode": "live"}
-    with pytest.raises(SourceError, match="does not say what was recorded"):
+    with pytest.raises(SourceError, match="has no readable session record"):
         replayer.read_session(first)
 
 
@@ -303,7 +301,7 @@ def test_what_is_no_recording_is_one_sentence(tmp_path: Path) -> None:
     for name, message in (
         ("none", "does not exist"),
         ("x.txt", "not a recording of dfmon"),
-        ("dir", "holds no recording"),
+        ("dir", "has no recording"),
     ):
         with pytest.raises(UsageError, match=message):
             replayer.records(tmp_path / name)
