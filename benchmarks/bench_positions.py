@@ -221,7 +221,7 @@ def main() -> None:
     accuracy(seeds)
     missing_prints(list(seeds)[:2])
     grid(list(seeds)[:2])
-    print("### Seeds that nothing was chosen on\n")
+    print("### Out of sample\n")
     accuracy(range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + count))
     extra_seeds = range(
         FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + 4 * count

@@ -60,7 +60,7 @@ def start(directory: Path, env: dict[str, str], *args: str) -> subprocess.Popen[
 
 @pytest.mark.slow
 def test_record_for_some_seconds(exchange: dict[str, str], tmp_path: Path) -> None:
-    """It ends by itself, says what it did, and the recording is whole."""
+    """It ends by itself, prints a summary, and the recording is complete."""
     with start(tmp_path / "session", exchange, "--minutes", "0.07") as process:
         assert process.stderr is not None
         output = process.stderr.read()
@@ -95,18 +95,17 @@ def test_bad_minutes_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "'0', minutes above 0 are expected" in capsys.readouterr().err
 
 
-def test_progress_says_what_is_wrong(tmp_path: Path) -> None:
+def test_progress_shows_what_is_wrong(tmp_path: Path) -> None:
     hub, stream = SnapshotHub(), io.StringIO()
     session = simulated_session.SimulatedSession(("BTC",))
     with Recorder(tmp_path, session.about) as recorder:
         for frame in frame_records(50):
             recorder.offer(frame)
-        recorder.flush()
-        recorder.failure = "recording paused: no space"
-        for snapshot in simulated_session.record(tmp_path / "other", 2):
-            hub.publish(snapshot)
-        status_line = record.RecordingProgress(recorder, hub, stream).status_line()
-        recorder.failure = None
+    for snapshot in simulated_session.record(tmp_path / "other", 2):
+        hub.publish(snapshot)
+    progress = record.RecordingProgress(recorder, hub, stream)
+    recorder.failure = "recording paused: no space"  # after its thread has ended, which would clear it and try again
+    status_line = progress.status_line()
     assert status_line.startswith("0:00:00, 50 records, 50 frames, 0.0 MB in 0.0 MB (0.")
     assert status_line.endswith("0 dropped, recording paused: no space")
 
