@@ -84,7 +84,7 @@ PANELS: Final = (
     SheetSpec(
         "heatmap",
         "Heat-map",
-        "NGI: USD of delta per +1% of spot. Positive: dealers sell rallies; negative: buy them.",
+        "NGI: USD of delta per +1%. Positive: dealers sell rallies; negative: they buy.",
         heatmap,
     ),
     SheetSpec(
@@ -104,13 +104,13 @@ PANELS: Final = (
     SheetSpec(
         "profile",
         "Gamma profile",
-        "Net gamma at other spot prices. Left of 0 dealers amplify moves, right they damp.",
+        "Net gamma at other spots. Left of 0 dealers amplify moves, right they damp.",
         profile,
     ),
     SheetSpec(
         "alerts",
         "Alerts",
-        "SCENE: the scenario changed. FLIP: spot crossed the flip. FEED: data lost or back.",
+        "SCENE: new scenario. FLIP: spot crossed the flip. FEED: data lost or back.",
         alerts,
         lines=alert_rows,
     ),
@@ -121,7 +121,7 @@ SHEETS: Final = (
     SheetSpec(
         "positions",
         "Dealer positions",
-        "NET: dealers' position in coins, + long. P(LONG): share of the ensemble that is long.",
+        "NET: dealers' position in coins. P(LONG): share of members that are long.",
         positions,
         key="d",
         footer_rank=6,

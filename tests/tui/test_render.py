@@ -349,3 +349,14 @@ def test_what_does_not_fit_ends_at_a_word_and_says_that_it_goes_on() -> None:
     )
     state_line = panels(frame(s, runtime=runtime), 240, 48)["state"]
     assert "rest serving ..   the disk is full: recording pauses .." in state_line
+
+
+def test_the_help_of_every_sheet_fits_one_line() -> None:
+    assert not [spec.name for spec in (*PANELS, *SHEETS) if len(spec.explanation) > 78]
+
+
+def test_the_help_is_wrapped_and_in_one_column_on_a_narrow_screen() -> None:
+    text = screen(frame(factory.snapshot(), View("BTC", sheet="help")), 50, 60)
+    assert "changes sign.\n" in text
+    assert "\n HEAT-MAP\n" in text
+    assert "q quit" in text

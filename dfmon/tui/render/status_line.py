@@ -105,10 +105,11 @@ def footer_actions(mode: str, view: View) -> list[Action]:
 def _prompt_row(frame: Frame, width: int) -> Row:
     """The input line with its error or hint; only the end of a long text."""
     view = frame.view
-    tail = f"  {cell_text(view.prompt_error, 160)}" if view.prompt_error else f"   {frame.prompt_hint}"
-    available = max(width // 3, width - 4 - len(tail))
+    message, style_name = (view.prompt_error, "warn") if view.prompt_error else (frame.prompt_hint, "dim")
+    message = cell_text(message, 160)
+    available = max(width // 3, width - 7 - len(message))
     prompt_text = cell_text(view.prompt_text, 200)[-available:]
-    style_name = "warn" if view.prompt_error else "dim"
+    tail = f"   {truncate(message, width - 6 - len(prompt_text))}"
     return fit(((f" {view.prompt}", "key"), (prompt_text, "strong"), ("█", "spot"), (tail, style_name)), width)
 
 
