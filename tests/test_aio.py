@@ -14,7 +14,7 @@ def stop() -> asyncio.Event:
     return asyncio.Event()
 
 
-async def test_a_wait_ends_with_the_event_and_reports_it(stop: asyncio.Event):
+async def test_a_wait_ends_with_the_event_and_reports_it(stop: asyncio.Event) -> None:
     assert not await wait_until_set(stop, 0.0)
     assert not await wait_until_set(stop, 0.001)
     asyncio.get_running_loop().call_soon(stop.set)
@@ -23,7 +23,7 @@ async def test_a_wait_ends_with_the_event_and_reports_it(stop: asyncio.Event):
     assert await wait_until_set(stop, 0.0)
 
 
-async def test_the_event_cancels_what_runs_and_waits_for_its_end(stop: asyncio.Event):
+async def test_the_event_cancels_what_runs_and_waits_for_its_end(stop: asyncio.Event) -> None:
     ended = []
 
     async def run() -> None:
@@ -38,7 +38,7 @@ async def test_the_event_cancels_what_runs_and_waits_for_its_end(stop: asyncio.E
     assert ended == ["run", "run"]
 
 
-async def test_the_first_to_end_ends_the_others_and_its_error_is_raised(stop: asyncio.Event):
+async def test_the_first_to_end_ends_the_others_and_its_error_is_raised(stop: asyncio.Event) -> None:
     async def fail() -> None:
         raise OSError("the first")
 
@@ -48,7 +48,7 @@ async def test_the_first_to_end_ends_the_others_and_its_error_is_raised(stop: as
     assert forever.cancelled()
 
 
-async def test_cancellation_leaves_outcomes_in_the_tasks():
+async def test_cancellation_leaves_outcomes_in_the_tasks() -> None:
     async def fail() -> None:
         raise OSError("unread")
 
@@ -60,7 +60,7 @@ async def test_cancellation_leaves_outcomes_in_the_tasks():
     assert isinstance(failed.exception(), OSError)
 
 
-async def test_the_first_signal_is_the_exit_code(stop: asyncio.Event):
+async def test_the_first_signal_is_the_exit_code(stop: asyncio.Event) -> None:
     signals = StopSignals(stop.set)
     assert signals.exit_code == 0
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -36,7 +36,7 @@ def small(**changed: object) -> dfmon.Board:
     return dfmon.Board(**(columns | changed))
 
 
-def test_importing_dfmon_is_cheap_and_using_it_pulls_in_neither_the_screen_nor_statistics():
+def test_importing_dfmon_is_cheap_and_using_it_pulls_in_neither_the_screen_nor_statistics() -> None:
     code = (
         "import sys, time; start = time.perf_counter(); import dfmon; spent = time.perf_counter() - start\n"
         "early = [m for m in ('numpy', 'scipy', 'textual') if m in sys.modules]\n"
@@ -50,7 +50,7 @@ def test_importing_dfmon_is_cheap_and_using_it_pulls_in_neither_the_screen_nor_s
     assert float(elapsed_s) < 0.25
 
 
-def test_the_guide_runs_as_written(capsys):
+def test_the_guide_runs_as_written(capsys: pytest.CaptureFixture[str]) -> None:
     blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     assert len(blocks) >= 10
     names: dict[str, object] = {}
@@ -59,7 +59,7 @@ def test_the_guide_runs_as_written(capsys):
     assert "sigma: shape (3,) does not broadcast with shape (2,) of forward, strike" in capsys.readouterr().out
 
 
-def test_the_package_lists_its_names_and_knows_no_others():
+def test_the_package_lists_its_names_and_knows_no_others() -> None:
     assert {"Board", "exposures", "flip", "greeks", "implied_vol", "__version__"} <= set(dir(dfmon))
     with pytest.raises(AttributeError, match="'dfmon' has no attribute 'gamma'"):
         _ = dfmon.gamma
@@ -69,13 +69,13 @@ def test_the_package_lists_its_names_and_knows_no_others():
     (100.0, 90.0, ()), (100, [90, 110], (2,)), ([[100], [101]], [90, 95, 110], (2, 3)), (np.float32(100), (), (0,)),
     (100.0, [], (0,)),
 ])  # fmt: skip
-def test_greeks_have_the_shape_of_the_arguments(forward, strike, shape):
+def test_greeks_have_the_shape_of_the_arguments(forward, strike, shape) -> None:
     g = dfmon.greeks(forward, strike if strike != () else [], 0.5, 0.1)
     assert g.price.shape == g.valid.shape == g.volga.shape == shape
     assert g.invalid == 0
 
 
-def test_greeks_of_one_option_are_those_of_the_kernel():
+def test_greeks_of_one_option_are_those_of_the_kernel() -> None:
     g = dfmon.greeks(105, 100, 0.36, 0.5, "PUT")
     assert float(g.delta) == pytest.approx(-0.3566 * np.exp(0.05), abs=1e-4)
     assert dfmon.greeks(105, 100, 0.36, 0.5, -1).delta == g.delta
@@ -83,7 +83,7 @@ def test_greeks_of_one_option_are_those_of_the_kernel():
 
 
 @pytest.mark.parametrize(("column", "bad"), [(at, bad) for at in range(4) for bad in (np.nan, np.inf, 0.0, -1.0)])
-def test_rows_that_cannot_be_priced_are_masked_and_counted(column, bad):
+def test_rows_that_cannot_be_priced_are_masked_and_counted(column: str, bad) -> None:
     arguments = [np.array([100.0, 100.0]), np.array([90.0, 90.0]), np.array([0.5, 0.5]), np.array([0.1, 0.1])]
     arguments[column][0] = bad
     g = dfmon.greeks(*arguments)
@@ -134,12 +134,12 @@ def test_rows_that_cannot_be_priced_are_masked_and_counted(column, bad):
     (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-1-C"), summary("ETH-27MAR26-1-C")]), "currency: the"),
     (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-1-C")], currency="SOL"), "currency: 'SOL' is not in"),
 ])  # fmt: skip
-def test_a_bad_argument_is_named(function, message):
+def test_a_bad_argument_is_named(function, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         function()
 
 
-def test_an_empty_board_one_option_and_no_positions():
+def test_an_empty_board_one_option_and_no_positions() -> None:
     empty = dfmon.Board(spot=100.0, strike=[], sigma=[], tau=[], option_type=[])
     book, found = dfmon.exposures(empty), dfmon.flip(empty)
     assert (book.totals.ngi, book.by_strike.key.size, found.level, found.sign) == (0.0, 0, None, 0)
@@ -150,7 +150,7 @@ def test_an_empty_board_one_option_and_no_positions():
     assert dfmon.exposures(small(), 0.0).totals.vega == 0.0
 
 
-def test_positions_by_model_name_and_array():
+def test_positions_by_model_name_and_array() -> None:
     board = small(open_interest=[3.0, 5.0], names=["A", "B"])
     assert board.held("naive").tolist() == [-3.0, 5.0]
     assert board.held("short-all").tolist() == [-3.0, -5.0]
@@ -159,7 +159,7 @@ def test_positions_by_model_name_and_array():
     assert dfmon.exposures(board, {"A": -3, "B": 5}).totals == dfmon.exposures(board).totals
 
 
-def test_exposures_by_strike_and_expiry_add_up():
+def test_exposures_by_strike_and_expiry_add_up() -> None:
     board = small(strike=[90.0, 110.0, 90.0], option_type=["put", "call", "call"], tau=[0.02, 0.02, 0.1])
     book = dfmon.exposures(board)
     assert book.by_strike.key.tolist() == [90.0, 110.0]
@@ -171,7 +171,7 @@ def test_exposures_by_strike_and_expiry_add_up():
     assert (book.unit.ngi * book.position).sum() == pytest.approx(book.totals.ngi, rel=1e-12)
 
 
-def test_the_flip_is_that_of_the_kernel_and_its_horizons_are_subsets():
+def test_the_flip_is_that_of_the_kernel_and_its_horizons_are_subsets() -> None:
     board = small(
         strike=[90.0, 110.0, 95.0, 105.0], option_type=["put", "call"] * 2, tau=[0.1 / 365, 0.9 / 365, 0.01, 0.2]
     )
@@ -189,7 +189,7 @@ def test_the_flip_is_that_of_the_kernel_and_its_horizons_are_subsets():
         assert dfmon.flip(board, horizon=horizon).level == dfmon.flip(short_dated).level
 
 
-def test_a_band_over_members():
+def test_a_band_over_members() -> None:
     board = small()
     members = np.array([[-1.0, -1.0, 1.0], [1.0, 2.0, 1.0]])
     found = dfmon.flip(board, members=members)
@@ -198,7 +198,7 @@ def test_a_band_over_members():
     assert dfmon.flip(board).p_none is None
 
 
-def test_a_board_from_book_summaries():
+def test_a_board_from_book_summaries() -> None:
     rows = [summary("BTC-27MAR26-90000-P"), summary("BTC-27MAR26-100000-C", mark_iv=None, open_interest=4)]
     board = dfmon.Board.from_deribit({"jsonrpc": "2.0", "result": rows})
     assert (board.size, board.spot) == (2, 89_500.0)
@@ -214,7 +214,7 @@ def test_a_board_from_book_summaries():
     assert (later.spot, float(later.tau[0] * 8760)) == (1.0, pytest.approx(1.0))
 
 
-def test_a_board_from_instruments_and_tickers(tmp_path):
+def test_a_board_from_instruments_and_tickers(tmp_path: Path) -> None:
     listing = [{"instrument_name": name, "base_currency": "XRP", "strike": 2.5, "option_type": kind,
                 "expiration_timestamp": NOW_MS + 86_400_000, "instrument_type": "linear"}
                for name, kind in (("A", "call"), ("B", "put"))]  # fmt: skip
@@ -236,7 +236,7 @@ def test_a_board_from_instruments_and_tickers(tmp_path):
     assert (linear.strike.tolist(), linear.inverse.tolist()) == ([2.5], [False])
 
 
-def test_a_board_from_a_recorded_file(tmp_path):
+def test_a_board_from_a_recorded_file(tmp_path: Path) -> None:
     header = ("instrument_name,base_currency,option_type,strike,expiration_timestamp,timestamp,mark_iv,"
               "underlying_price,index_price,open_interest\n")  # fmt: skip
     path = tmp_path / "board.csv"
@@ -249,7 +249,7 @@ def test_a_board_from_a_recorded_file(tmp_path):
         dfmon.Board.from_deribit(path, currency="ETH")
 
 
-def test_members_give_every_total_a_band():
+def test_members_give_every_total_a_band() -> None:
     board = small(open_interest=[2.0, 3.0])
     books = board.held("naive")[:, None] * np.linspace(0.0, 2.0, 41)
     found = dfmon.exposures(board, "naive", members=books)
@@ -262,7 +262,7 @@ def test_members_give_every_total_a_band():
         dfmon.exposures(board, "naive", members=np.ones((3, 2)))
 
 
-def test_results_are_short_when_they_are_looked_at():
+def test_results_are_short_when_they_are_looked_at() -> None:
     board = small(sigma=[0.5, np.nan])
     assert repr(board) == "Board(2 options, 1 expiry in 7.3 days, spot 100.00, 1 without forward or volatility)"
     assert repr(small(strike=[], option_type=[])) == "Board(0 options, no expiry, spot 100.00)"
@@ -272,7 +272,7 @@ def test_results_are_short_when_they_are_looked_at():
     assert "1 of them not priced" in repr(dfmon.exposures(board))
 
 
-def test_a_flip_says_in_words_what_it_is():
+def test_a_flip_says_in_words_what_it_is() -> None:
     books = np.array([[-1.0, 1.0], [1.0, 1.0]])
     text = repr(dfmon.flip(small(), members=books))
     assert text.startswith("BoardFlip(flip at 99.25 (up), slope +")
@@ -292,6 +292,6 @@ def test_a_flip_says_in_words_what_it_is():
         ('{"result": []}', "source: it holds no options"),
     ],
 )
-def test_a_response_without_options_says_what_it_is(source, message):
+def test_a_response_without_options_says_what_it_is(source, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dfmon.Board.from_deribit(source)

@@ -31,7 +31,7 @@ def board(stamp: str, currency: str | None) -> Board:
 
 @pytest.mark.parametrize("settlement", ["average", "instant"])
 @pytest.mark.parametrize(("stamp", "currency", "ngi", "vss", "chl", "volg", "flip"), KNOWN)
-def test_roll_ups_and_flip(stamp, currency, ngi, vss, chl, volg, flip, settlement):
+def test_roll_ups_and_flip(stamp: str, currency: str, ngi, vss, chl, volg, flip, settlement) -> None:
     b = board(stamp, currency)
     unit = unit_exposures(*b.columns, settlement=settlement)
     sums = totals(unit, b.naive)
@@ -45,14 +45,14 @@ def test_roll_ups_and_flip(stamp, currency, ngi, vss, chl, volg, flip, settlemen
     assert found.sign == np.sign(ngi)
 
 
-def test_a_far_flip_needs_the_wider_range():
+def test_a_far_flip_needs_the_wider_range() -> None:
     b = snapshot_board("20260205T212937Z", "ETH")
     assert find_flip(b.spot, *b.columns[:4], b.naive, ranges=(0.20,)).level is None
     assert find_flip(b.spot, *b.columns[:4], b.naive).searched[1] > 1.35 * b.spot
 
 
 @pytest.mark.parametrize(("stamp", "currency"), [(row[0], row[1]) for row in KNOWN])
-def test_merging_pairs_changes_nothing_but_the_cost(stamp, currency):
+def test_merging_pairs_changes_nothing_but_the_cost(stamp: str, currency: str) -> None:
     b = board(stamp, currency)
     points = Pairing.from_listing(b.strike, b.expiry_ms, b.option_type).points(b.forward, b.sigma, b.tau)
     assert points.option.size < b.strike.size
@@ -63,7 +63,7 @@ def test_merging_pairs_changes_nothing_but_the_cost(stamp, currency):
 
 
 @pytest.mark.parametrize("day", ["20260114", "20260122"])
-def test_deribit_prints_the_same_greeks(day):
+def test_deribit_prints_the_same_greeks(day) -> None:
     b = ticker_board(day)
     printed = {name: np.array([float(row[f"greeks_{name}"]) for row in b.rows]) for name in ("delta", "gamma", "vega")}
     stamps = np.array([float(row["timestamp"]) for row in b.rows])
@@ -74,7 +74,7 @@ def test_deribit_prints_the_same_greeks(day):
     assert np.abs(0.01 * g.vega - printed["vega"]).max() < 0.04
 
 
-def test_sticky_moneyness_moves_the_flip_a_little():
+def test_sticky_moneyness_moves_the_flip_a_little() -> None:
     b = ticker_board("20260122")
     strike = find_flip(b.spot, *b.columns[:4], b.naive)
     moneyness = find_flip(b.spot, *b.columns[:4], b.naive, stickiness="moneyness", expiry=b.expiry_ms)

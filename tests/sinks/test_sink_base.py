@@ -19,6 +19,7 @@ from dfmon.sinks.base import (
     jittered_backoff_s,
     supervise,
 )
+from tests.sinks.conftest import Run
 from tests.sinks.factory import snapshot, wait_until
 
 
@@ -46,7 +47,9 @@ class Flaky:
                 self.received.append(each.seq)
 
 
-async def test_each_snapshot_is_given_once_and_overtaken_ones_are_counted(hub, stop):
+async def test_each_snapshot_is_given_once_and_overtaken_ones_are_counted(
+    hub: SnapshotHub, stop: asyncio.Event
+) -> None:
     hub.publish(snapshot(1))
     follower = HubListener(hub).follower()
     hub.publish(snapshot(2))
@@ -58,7 +61,7 @@ async def test_each_snapshot_is_given_once_and_overtaken_ones_are_counted(hub, s
     assert follower.take_overtaken() == 0
 
 
-async def test_a_follower_of_one_underlying_sees_no_other(hub, stop):
+async def test_a_follower_of_one_underlying_sees_no_other(hub: SnapshotHub, stop: asyncio.Event) -> None:
     listener = HubListener(hub)
     follower = listener.follower("ETH")
     hub.publish(snapshot(1))
@@ -68,7 +71,7 @@ async def test_a_follower_of_one_underlying_sees_no_other(hub, stop):
     assert set(listener.published_at_s) == {"BTC", "ETH"}
 
 
-async def test_following_wakes_for_new_snapshots_and_for_either_end(hub, stop):
+async def test_following_wakes_for_new_snapshots_and_for_either_end(hub: SnapshotHub, stop: asyncio.Event) -> None:
     received, other = [], asyncio.Event()
 
     async def follow() -> None:
@@ -85,7 +88,7 @@ async def test_following_wakes_for_new_snapshots_and_for_either_end(hub, stop):
         await task
 
 
-async def test_followers_that_nobody_reads_vanish(hub):
+async def test_followers_that_nobody_reads_vanish(hub: SnapshotHub) -> None:
     listener = HubListener(hub)
     follower, _ = listener.follower(), listener.follower()
     del _
@@ -96,7 +99,7 @@ async def test_followers_that_nobody_reads_vanish(hub):
     hub.publish(snapshot(1))  # the listener that is left does nothing
 
 
-def test_outbox_drops_the_oldest_and_counts():
+def test_outbox_drops_the_oldest_and_counts() -> None:
     outbox: Outbox[int] = Outbox(3)
     for item in range(5):
         outbox.append_item(item)
@@ -111,14 +114,16 @@ def test_outbox_drops_the_oldest_and_counts():
     assert not outbox
 
 
-def test_backoff_is_jittered_and_limited():
+def test_backoff_is_jittered_and_limited() -> None:
     delays = [jittered_backoff_s(attempt, 0.5) for attempt in range(40) for _ in range(20)]
     assert all(0.0 <= delay <= MAX_BACKOFF_S for delay in delays)
     assert max(jittered_backoff_s(0, 0.5) for _ in range(50)) <= 0.5
     assert len(set(delays)) > 700
 
 
-async def test_a_sink_that_raises_is_started_again_and_says_so(hub, run, caplog):
+async def test_a_sink_that_raises_is_started_again_and_says_so(
+    hub: SnapshotHub, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.ERROR, "dfmon.sinks")
     sink = Flaky(3)
     hub.publish(snapshot(1))
@@ -130,7 +135,7 @@ async def test_a_sink_that_raises_is_started_again_and_says_so(hub, run, caplog)
     assert [record.levelname for record in caplog.records] == ["ERROR"] * 3
 
 
-async def test_supervision_ends_while_it_waits_to_start_again(hub, stop):
+async def test_supervision_ends_while_it_waits_to_start_again(hub: SnapshotHub, stop: asyncio.Event) -> None:
     sink = Flaky(1000)
     task = asyncio.create_task(supervise(sink, hub, stop, first_delay_s=1e9))
     await wait_until(lambda: sink.progress.state == "restarting")
@@ -140,7 +145,7 @@ async def test_supervision_ends_while_it_waits_to_start_again(hub, stop):
     assert sink.progress.state == "off"
 
 
-async def test_cancellation_is_not_mistaken_for_a_fault(hub, stop):
+async def test_cancellation_is_not_mistaken_for_a_fault(hub: SnapshotHub, stop: asyncio.Event) -> None:
     sink = Flaky(0)
     task = asyncio.create_task(supervise(sink, hub, stop))
     await wait_until(lambda: sink.progress.state == "running")

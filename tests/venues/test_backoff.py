@@ -6,7 +6,7 @@ import pytest
 from dfmon.venues.backoff import Backoff, ConnectLimiter
 
 
-def test_waits_are_spread_below_the_ceiling_and_never_zero():
+def test_waits_are_spread_below_the_ceiling_and_never_zero() -> None:
     backoff = Backoff(random.Random(7))
     waits = [backoff.next_wait_s() for _ in range(200)]
     assert max(waits) <= 30
@@ -14,7 +14,7 @@ def test_waits_are_spread_below_the_ceiling_and_never_zero():
     assert len({round(wait, 3) for wait in waits}) > 150
 
 
-async def test_attempts_on_one_host_are_paced_within_the_venues_limits(monkeypatch: pytest.MonkeyPatch):
+async def test_attempts_on_one_host_are_paced_within_the_venues_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """OKX: three a second. Binance: 300 in five minutes."""
     slept: list[float] = []
 

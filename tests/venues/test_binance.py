@@ -50,21 +50,21 @@ def kinds(events: Sequence[Event]) -> list[type]:
 
 
 @pytest.mark.parametrize("name", BUILD)
-def test_the_golden_session_gives_exactly_these_events(name: str):
+def test_the_golden_session_gives_exactly_these_events(name: str) -> None:
     protocol = connected(name)
     for golden in goldens(f"binance/{name}.jsonl"):
         assert plain(golden.play(protocol)) == golden.events, golden.name
 
 
 @pytest.mark.parametrize(("name", "golden"), LINES, ids=lambda value: getattr(value, "name", value))
-def test_damaged_frames_become_events_or_rejections(name: str, golden: Golden):
+def test_damaged_frames_become_events_or_rejections(name: str, golden: Golden) -> None:
     protocol = connected(name)
     for damaged in mutations(golden.body):
         protocol.frame_received(spot(1, 2) if name == "spot" else perp(1, 2, 0))
         assert_finite(Golden("", damaged, [], golden.tag).play(protocol))
 
 
-def test_streams_stand_on_the_route_that_serves_them():
+def test_streams_stand_on_the_route_that_serves_them() -> None:
     assert binance.spot(["BTC"]).path == "/stream?streams=btcusdt@aggTrade/btcusdt@ticker/btcusdt@depth@100ms"
     assert binance.public(["BTC", "ETH"]).path == "/public/stream?streams=btcusdt@depth@100ms/ethusdt@depth@100ms"
     path = binance.market(["BTC"]).path
@@ -72,7 +72,7 @@ def test_streams_stand_on_the_route_that_serves_them():
     assert binance.market().timeouts.first_data_s <= 10.0
 
 
-def test_the_first_data_make_the_feed_live_and_only_once():
+def test_the_first_data_make_the_feed_live_and_only_once() -> None:
     protocol = connected("spot")
     golden = goldens("binance/market.jsonl")[0]
     assert golden.play(protocol)[0] == FeedStatus("binance.spot", FeedState.LIVE)
@@ -80,7 +80,7 @@ def test_the_first_data_make_the_feed_live_and_only_once():
     assert golden.play(protocol) == [], "two connections that overlap bring a print twice"
 
 
-def test_only_the_underlyings_asked_for_are_mapped():
+def test_only_the_underlyings_asked_for_are_mapped() -> None:
     protocol = binance.market(["ETH"])
     protocol.connection_made(NOW)
     (event,) = goldens("binance/market.jsonl")[0].play(protocol)
@@ -90,7 +90,7 @@ def test_only_the_underlyings_asked_for_are_mapped():
 # ---- books -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_book_is_asked_for_when_there_is_something_to_continue_it_with():
+def test_a_book_is_asked_for_when_there_is_something_to_continue_it_with() -> None:
     protocol = connected("spot")
     assert protocol.rest_calls() == []
     protocol.frame_received(spot(1, 5))
@@ -99,7 +99,7 @@ def test_a_book_is_asked_for_when_there_is_something_to_continue_it_with():
     assert (call.path, dict(call.params)) == ("/api/v3/depth", {"symbol": "BTCUSDT", "limit": "5000"})
 
 
-def test_a_spot_book_older_than_the_first_difference_is_asked_for_again():
+def test_a_spot_book_older_than_the_first_difference_is_asked_for_again() -> None:
     protocol = connected("spot")
     protocol.frame_received(spot(10, 15))
     (call,) = protocol.rest_calls()
@@ -109,7 +109,7 @@ def test_a_spot_book_older_than_the_first_difference_is_asked_for_again():
     assert kinds(protocol.response_received(again.tag, book(9))) == [BookSnapshot, BookUpdate]
 
 
-def test_spot_ids_follow_each_other():
+def test_spot_ids_follow_each_other() -> None:
     protocol = connected("spot")
     protocol.frame_received(spot(1, 5))
     (call,) = protocol.rest_calls()
@@ -122,7 +122,7 @@ def test_spot_ids_follow_each_other():
     assert kinds(protocol.response_received(call.tag, book(10))) == [BookSnapshot, BookUpdate]
 
 
-def test_futures_ids_name_the_one_before():
+def test_futures_ids_name_the_one_before() -> None:
     protocol = connected("public")
     protocol.frame_received(perp(10, 20, 8))
     (call,) = protocol.rest_calls()
@@ -136,7 +136,7 @@ def test_futures_ids_name_the_one_before():
     assert kinds(protocol.response_received(call.tag, book(38))) == [BookSnapshot, BookUpdate, BookUpdate]
 
 
-def test_a_futures_book_newer_than_every_difference_waits_for_the_one_that_covers_it():
+def test_a_futures_book_newer_than_every_difference_waits_for_the_one_that_covers_it() -> None:
     protocol = connected("public")
     protocol.frame_received(perp(10, 20, 8))
     (call,) = protocol.rest_calls()
@@ -145,7 +145,7 @@ def test_a_futures_book_newer_than_every_difference_waits_for_the_one_that_cover
     assert kinds(protocol.frame_received(perp(31, 40, 30))) == [BookUpdate]
 
 
-def test_the_answer_to_an_earlier_connection_is_no_book():
+def test_the_answer_to_an_earlier_connection_is_no_book() -> None:
     protocol = connected("spot")
     protocol.frame_received(spot(1, 5))
     (old,) = protocol.rest_calls()
@@ -158,7 +158,7 @@ def test_the_answer_to_an_earlier_connection_is_no_book():
 
 
 @pytest.mark.parametrize("reply", [b"", b"{}", b"\xff", b'{"code":-1121,"msg":"Invalid symbol."}'])
-def test_a_book_that_failed_is_asked_for_again_later(reply: bytes):
+def test_a_book_that_failed_is_asked_for_again_later(reply: bytes) -> None:
     protocol = connected("spot")
     protocol.frame_received(spot(1, 5))
     (call,) = protocol.rest_calls()
@@ -170,7 +170,7 @@ def test_a_book_that_failed_is_asked_for_again_later(reply: bytes):
     assert kinds(protocol.response_received(call.tag, book(5))) == [BookSnapshot]
 
 
-def test_a_damaged_difference_breaks_the_chain_at_the_next_one():
+def test_a_damaged_difference_breaks_the_chain_at_the_next_one() -> None:
     protocol = connected("spot")
     protocol.frame_received(spot(1, 5))
     (call,) = protocol.rest_calls()
@@ -183,7 +183,7 @@ def test_a_damaged_difference_breaks_the_chain_at_the_next_one():
 # ---- the rest --------------------------------------------------------------------------------------------------------
 
 
-def test_open_interest_is_polled_every_fifteen_seconds_on_one_connection_only():
+def test_open_interest_is_polled_every_fifteen_seconds_on_one_connection_only() -> None:
     protocol = connected("market")
     requested = []
     for second in range(40):
@@ -198,7 +198,7 @@ def test_open_interest_is_polled_every_fifteen_seconds_on_one_connection_only():
     assert other.rest_calls() == []
 
 
-def test_open_interest_without_a_mark_says_nothing():
+def test_open_interest_without_a_mark_says_nothing() -> None:
     protocol = connected("market")
     reply = body({"openInterest": "10", "symbol": "BTCUSDT", "time": T_MS})
     assert protocol.response_received("interest:BTC", reply) == []
@@ -211,7 +211,7 @@ def mark_of(protocol: BinanceProtocol, symbol: str, rate: str) -> float:
     return ticker.funding_8h
 
 
-def test_funding_is_per_eight_hours_whatever_the_period():
+def test_funding_is_per_eight_hours_whatever_the_period() -> None:
     protocol = binance.market(("BTC", "SOL", "XRP", "DOGE"))
     protocol.connection_made(NOW)
     assert mark_of(protocol, "BTCUSDT", "0.0001") == 0.0001
@@ -233,7 +233,7 @@ def test_funding_is_per_eight_hours_whatever_the_period():
     assert mark_of(protocol, "SOLUSDT", "0.0001") == pytest.approx(0.0002)
 
 
-def test_without_a_websocket_marks_and_funding_come_by_rest():
+def test_without_a_websocket_marks_and_funding_come_by_rest() -> None:
     protocol = connected("market")
     protocol.connection_lost("HTTP 403")
     requested = []
@@ -256,13 +256,13 @@ def test_without_a_websocket_marks_and_funding_come_by_rest():
     assert not [call for call in protocol.rest_calls() if call.tag.startswith("premium")]
 
 
-def test_a_stream_name_in_another_spelling_of_the_json_is_read_too():
+def test_a_stream_name_in_another_spelling_of_the_json_is_read_too() -> None:
     golden = goldens("binance/market.jsonl")[1]
     spaced = json.dumps(json.loads(golden.body)).encode()
     assert kinds(connected("market").frame_received(spaced)) == [MarketTrade]
 
 
-def test_sides_are_the_takers():
+def test_sides_are_the_takers() -> None:
     sold, bought = (goldens("binance/market.jsonl")[number].play(connected("market"))[-1] for number in (0, 1))
     assert (sold.side, bought.side) == (-1, 1)
     assert sold.market is Market.PERP

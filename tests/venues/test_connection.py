@@ -180,7 +180,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-async def test_frames_go_in_as_bytes_in_order_and_out_as_the_protocol_says():
+async def test_frames_go_in_as_bytes_in_order_and_out_as_the_protocol_says() -> None:
     received: list[str] = []
 
     async def venue(socket: ServerConnection) -> None:
@@ -200,7 +200,7 @@ async def test_frames_go_in_as_bytes_in_order_and_out_as_the_protocol_says():
     assert records[-1] == ("lost", "stopped")
 
 
-async def test_an_answer_goes_through_the_intake_and_its_echo_to_the_socket():
+async def test_an_answer_goes_through_the_intake_and_its_echo_to_the_socket() -> None:
     echo = asyncio.get_running_loop().create_future()
 
     async def venue(socket: ServerConnection) -> None:
@@ -214,7 +214,7 @@ async def test_an_answer_goes_through_the_intake_and_its_echo_to_the_socket():
         assert await echo == "tag=http://rest.test/path"
 
 
-async def test_after_a_loss_it_connects_and_subscribes_again():
+async def test_after_a_loss_it_connects_and_subscribes_again() -> None:
     subscriptions = 0
 
     async def venue(socket: ServerConnection) -> None:
@@ -230,7 +230,7 @@ async def test_after_a_loss_it_connects_and_subscribes_again():
     assert reasons[0] == "closed by the venue (4000: heartbeat close); next try in 1 s"
 
 
-async def test_the_wait_grows_while_no_data_come_and_starts_over_when_they_do():
+async def test_the_wait_grows_while_no_data_come_and_starts_over_when_they_do() -> None:
     connections = itertools.count()
 
     async def venue(socket: ServerConnection) -> None:
@@ -246,7 +246,7 @@ async def test_the_wait_grows_while_no_data_come_and_starts_over_when_they_do():
     assert pauses.seconds[:9] == [1, 2, 4, 8, 16, 30, 1, 2, 4]
 
 
-async def test_acknowledgements_and_heartbeats_are_no_reason_to_start_over():
+async def test_acknowledgements_and_heartbeats_are_no_reason_to_start_over() -> None:
     async def venue(socket: ServerConnection) -> None:
         await socket.send('{"jsonrpc":"2.0","id":1,"result":[],"usIn":1,"usOut":2}')
         await socket.close(1001)
@@ -259,14 +259,14 @@ async def test_acknowledgements_and_heartbeats_are_no_reason_to_start_over():
     assert pauses.seconds[:3] == [1, 2, 4]
 
 
-async def test_a_refused_connection_is_told_with_the_next_try():
+async def test_a_refused_connection_is_told_with_the_next_try() -> None:
     async with running(f"ws://127.0.0.1:{free_port()}") as journal:
         (reason, *_) = await journal.until("lost")
     assert reason == "connection refused; next try in 1 s"
     assert journal.values_of("connected") == []
 
 
-async def test_silence_after_connecting_and_silence_later_both_end_the_connection():
+async def test_silence_after_connecting_and_silence_later_both_end_the_connection() -> None:
     connections = itertools.count()
 
     async def venue(socket: ServerConnection) -> None:
@@ -281,7 +281,7 @@ async def test_silence_after_connecting_and_silence_later_both_end_the_connectio
     assert second.startswith("no data for 0 s; next try")
 
 
-async def test_heartbeats_do_not_count_as_data():
+async def test_heartbeats_do_not_count_as_data() -> None:
     async def venue(socket: ServerConnection) -> None:
         while True:
             await socket.send('{"method":"heartbeat","params":{"type":"heartbeat"}}')
@@ -293,7 +293,7 @@ async def test_heartbeats_do_not_count_as_data():
     assert len(journal.values_of("frame")) > 1
 
 
-async def test_the_protocols_timer_runs():
+async def test_the_protocols_timer_runs() -> None:
     protocol = EchoProtocol()
     async with server(keep_open) as url, running(url, protocol):
         async with asyncio.timeout(2):
@@ -301,7 +301,7 @@ async def test_the_protocols_timer_runs():
                 await asyncio.sleep(0.005)
 
 
-async def test_a_frame_larger_than_the_librarys_limit_is_taken():
+async def test_a_frame_larger_than_the_librarys_limit_is_taken() -> None:
     async def venue(socket: ServerConnection) -> None:
         await socket.send("x" * 3_000_000)
         await keep_open(socket)
@@ -311,7 +311,7 @@ async def test_a_frame_larger_than_the_librarys_limit_is_taken():
     assert len(frame) == 3_000_000
 
 
-async def test_compression_is_offered():
+async def test_compression_is_offered() -> None:
     extensions = asyncio.get_running_loop().create_future()
 
     async def venue(socket: ServerConnection) -> None:
@@ -322,12 +322,12 @@ async def test_compression_is_offered():
         assert "permessage-deflate" in await extensions
 
 
-async def test_stop_ends_a_long_pause_at_once():
+async def test_stop_ends_a_long_pause_at_once() -> None:
     async with running(f"ws://127.0.0.1:{free_port()}", pause=wait_until_set, rng=random.Random(3)) as journal:
         await journal.until("lost", 1)
 
 
-async def test_stop_does_not_wait_for_a_venue_that_does_not_say_goodbye():
+async def test_stop_does_not_wait_for_a_venue_that_does_not_say_goodbye() -> None:
     async def never_closes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await reader.readuntil(b"\r\n\r\n")
         key = next(line for line in request.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key"))
@@ -344,7 +344,7 @@ async def test_stop_does_not_wait_for_a_venue_that_does_not_say_goodbye():
             await journal.until("connected")
 
 
-async def test_an_error_of_the_intake_is_not_taken_for_a_loss():
+async def test_an_error_of_the_intake_is_not_taken_for_a_loss() -> None:
     async def venue(socket: ServerConnection) -> None:
         await socket.send(DATA.decode())
         await keep_open(socket)
@@ -361,7 +361,7 @@ async def test_an_error_of_the_intake_is_not_taken_for_a_loss():
                 await connection.run(endpoint, Broken(protocol), NoRest(), lambda: 1, asyncio.Event())
 
 
-async def test_a_cancelled_runner_leaves_nothing_behind():
+async def test_a_cancelled_runner_leaves_nothing_behind() -> None:
     protocol = EchoProtocol()
     journal = Journal(protocol)
     async with server(keep_open) as url:
@@ -377,7 +377,7 @@ async def test_a_cancelled_runner_leaves_nothing_behind():
         assert not {name for name in leftover_names if name.startswith(("run", "_Runner"))}
 
 
-def test_reasons_are_words():
+def test_reasons_are_words() -> None:
     assert describe_loss(TimeoutError()) == "no answer within 10 s"
     assert describe_loss(OSError(113, "No route to host")) == "no route to host"
     assert (
@@ -413,7 +413,7 @@ class Announced(EchoProtocol):
         return (DropPolicy.PRINT if frame.startswith(b"p") else DropPolicy.CONFLATE), "x"
 
 
-async def test_an_announced_end_is_survived_without_a_loss_and_prints_of_both_sockets_are_heard():
+async def test_an_announced_end_is_survived_without_a_loss_and_prints_of_both_sockets_are_heard() -> None:
     connections, release = itertools.count(), asyncio.Event()
     closed = asyncio.get_running_loop().create_future()
 
@@ -444,7 +444,7 @@ async def test_an_announced_end_is_survived_without_a_loss_and_prints_of_both_so
         assert sorted(journal.values_of("frame")) == [b"all", b"bye", b"p new", b"p old", b"p old again"]
 
 
-async def test_a_connection_is_replaced_before_its_venue_would_end_it():
+async def test_a_connection_is_replaced_before_its_venue_would_end_it() -> None:
     connections = itertools.count()
 
     async def venue(socket: ServerConnection) -> None:
@@ -457,7 +457,7 @@ async def test_a_connection_is_replaced_before_its_venue_would_end_it():
         assert journal.values_of("lost") == []
 
 
-async def test_where_no_new_socket_is_to_be_had_the_old_one_serves_to_its_end():
+async def test_where_no_new_socket_is_to_be_had_the_old_one_serves_to_its_end() -> None:
     connections = itertools.count()
 
     async def venue(socket: ServerConnection) -> None:
@@ -482,7 +482,7 @@ async def test_where_no_new_socket_is_to_be_had_the_old_one_serves_to_its_end():
     assert [frame for frame in journal.values_of("frame") if frame.startswith(b"p")] == [b"p %d" % n for n in range(50)]
 
 
-async def test_a_channel_that_stays_silent_ends_the_connection_in_its_words():
+async def test_a_channel_that_stays_silent_ends_the_connection_in_its_words() -> None:
     protocol = EchoProtocol()
     protocol.failure_reason = "index silent for 20 s"
     async with server(keep_open) as url, running(url, protocol) as journal:
@@ -490,7 +490,7 @@ async def test_a_channel_that_stays_silent_ends_the_connection_in_its_words():
     assert reason == "index silent for 20 s; next try in 1 s"
 
 
-async def test_timer_and_rest_go_on_without_a_socket_and_rest_troubles_are_told():
+async def test_timer_and_rest_go_on_without_a_socket_and_rest_troubles_are_told() -> None:
     protocol = EchoProtocol()
     protocol._calls.append(RestCall("poll", "/p"))
     stop, rest, times = asyncio.Event(), NoRest(), itertools.count(1)
@@ -507,7 +507,7 @@ async def test_timer_and_rest_go_on_without_a_socket_and_rest_troubles_are_told(
 
 
 @pytest.mark.parametrize("abrupt", [True, False])
-async def test_a_venue_that_hangs_up_before_the_handshake_is_no_connection(abrupt: bool):
+async def test_a_venue_that_hangs_up_before_the_handshake_is_no_connection(abrupt: bool) -> None:
     async def close_early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not abrupt:
             await reader.read(100)

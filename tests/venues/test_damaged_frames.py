@@ -33,13 +33,13 @@ def numbers(value: object) -> list[float]:
     return [value] if isinstance(value, float) else []
 
 
-def test_every_source_has_golden_frames():
+def test_every_source_has_golden_frames() -> None:
     assert set(SESSIONS) == set(FACTORIES)
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("source", SESSIONS)
-def test_no_damage_reaches_the_snapshot(source: str):
+def test_no_damage_reaches_the_snapshot(source: str) -> None:
     snapshots: list[FlowSnapshot] = []
     decoders = {name: endpoint(name, ("BTC", "ETH")).protocol for name in SESSIONS}
     driver = Driver(("BTC", "ETH"), FlowParams(), decoders, snapshots.append)

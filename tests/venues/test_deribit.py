@@ -95,20 +95,20 @@ def tags(calls: Sequence[RestCall]) -> list[str]:
 # ---- golden frames ---------------------------------------------------------------------------------------------------
 
 
-def test_the_golden_session_gives_exactly_these_events():
+def test_the_golden_session_gives_exactly_these_events() -> None:
     protocol = connected()
     for golden in SESSION:
         assert plain(golden.play(protocol)) == golden.events, golden.name
 
 
 @pytest.mark.parametrize("golden", SESSION, ids=lambda golden: golden.name)
-def test_damaged_frames_become_events_or_rejections(golden: Golden):
+def test_damaged_frames_become_events_or_rejections(golden: Golden) -> None:
     protocol = listed_protocol()
     for damaged in mutations(golden.body):
         assert_finite(Golden("", damaged, [], golden.tag).play(protocol))
 
 
-def test_marks_are_fractions_and_everything_else_is_percent():
+def test_marks_are_fractions_and_everything_else_is_percent() -> None:
     protocol = listed_protocol()
     (marks,) = of_type(OptionMarks, golden_named("markprice").play(protocol))
     (ticker,) = of_type(OptionTicker, golden_named("ticker of an option").play(protocol))
@@ -116,13 +116,13 @@ def test_marks_are_fractions_and_everything_else_is_percent():
     assert marks.mark_iv[0] == ticker.mark_iv == summary.mark_iv == pytest.approx(0.5706)
 
 
-def test_a_side_without_quote_has_neither_price_nor_volatility():
+def test_a_side_without_quote_has_neither_price_nor_volatility() -> None:
     (ticker,) = of_type(OptionTicker, golden_named("ticker without").play(listed_protocol()))
     assert all(math.isnan(value) for value in (ticker.bid, ticker.ask, ticker.bid_iv, ticker.ask_iv))
     assert ticker.mark == 0.0012
 
 
-def test_a_channel_in_another_spelling_of_the_json_is_read_too():
+def test_a_channel_in_another_spelling_of_the_json_is_read_too() -> None:
     spaced = json.dumps(json.loads(golden_named("index").body)).encode()
     assert b'"channel": ' in spaced
     assert connected().frame_received(spaced) == golden_named("index").play(connected())
@@ -131,7 +131,7 @@ def test_a_channel_in_another_spelling_of_the_json_is_read_too():
 # ---- the connection --------------------------------------------------------------------------------------------------
 
 
-def test_the_greeting_sets_a_heartbeat_and_subscribes_kinds_not_options():
+def test_the_greeting_sets_a_heartbeat_and_subscribes_kinds_not_options() -> None:
     protocol = connected()
     requests = sent(protocol)
     greeting = ["public/hello", "public/set_heartbeat", "public/subscribe", "public/get_time"]
@@ -145,7 +145,7 @@ def test_the_greeting_sets_a_heartbeat_and_subscribes_kinds_not_options():
     assert protocol.data_to_send() == []
 
 
-def test_futures_are_subscribed_when_the_listing_names_them_and_again_after_a_reconnect():
+def test_futures_are_subscribed_when_the_listing_names_them_and_again_after_a_reconnect() -> None:
     protocol = connected()
     protocol.data_to_send()
     golden_named("listing BTC futures").play(protocol)
@@ -158,7 +158,7 @@ def test_futures_are_subscribed_when_the_listing_names_them_and_again_after_a_re
     assert sent(protocol) == []
 
 
-def test_a_future_that_left_the_listing_is_unsubscribed():
+def test_a_future_that_left_the_listing_is_unsubscribed() -> None:
     protocol = listed_protocol()
     rows = json.loads(golden_named("listing BTC futures").body)["result"]
     protocol.response_received("instruments:BTC:future", answer(rows[:1]))
@@ -167,7 +167,7 @@ def test_a_future_that_left_the_listing_is_unsubscribed():
     assert request["params"]["channels"] == ["incremental_ticker.BTC-27NOV26"]
 
 
-def test_a_coin_with_futures_of_its_own_needs_none_in_dollars():
+def test_a_coin_with_futures_of_its_own_needs_none_in_dollars() -> None:
     protocol = DeribitProtocol(("BTC", "SOL"))
     protocol.connection_made(NOW)
     golden_named("listing BTC futures").play(protocol)
@@ -185,7 +185,7 @@ def test_a_coin_with_futures_of_its_own_needs_none_in_dollars():
 
 
 @pytest.mark.parametrize("spoilt", [{"strike": "x"}, {"expiration_timestamp": 0, "settlement_period": "week"}])
-def test_a_bad_row_of_a_future_ends_no_future(spoilt: dict):
+def test_a_bad_row_of_a_future_ends_no_future(spoilt: dict) -> None:
     protocol = listed_protocol()
     rows = json.loads(golden_named("listing BTC futures").body)["result"]
     events = protocol.response_received("instruments:BTC:future", answer([rows[0], rows[1] | spoilt]))
@@ -194,14 +194,14 @@ def test_a_bad_row_of_a_future_ends_no_future(spoilt: dict):
     assert "BTC-27NOV26" in protocol.listings.futures
 
 
-def test_an_empty_listing_of_futures_is_not_believed():
+def test_an_empty_listing_of_futures_is_not_believed() -> None:
     protocol = listed_protocol()
     events = protocol.response_received("instruments:BTC:future", answer([]))
     assert [event.what for event in of_type(Rejected, events)] == ["listing"]
     assert sent(protocol) == []
 
 
-def test_many_channels_are_sent_in_frames_the_venue_accepts():
+def test_many_channels_are_sent_in_frames_the_venue_accepts() -> None:
     protocol = connected()
     protocol.data_to_send()
     base = json.loads(golden_named("listing BTC futures").body)["result"][1]
@@ -213,14 +213,14 @@ def test_many_channels_are_sent_in_frames_the_venue_accepts():
     assert sum(len(json.loads(frame)["params"]["channels"]) for frame in frames) == 1000
 
 
-def test_a_full_acknowledgement_in_any_order_makes_the_feed_live():
+def test_a_full_acknowledgement_in_any_order_makes_the_feed_live() -> None:
     protocol = connected()
     request = sent(protocol)[2]
     reply = body({"jsonrpc": "2.0", "id": request["id"], "result": request["params"]["channels"][::-1]})
     assert protocol.frame_received(reply) == [FeedStatus("deribit", FeedState.LIVE)]
 
 
-def test_channels_left_out_of_the_acknowledgement_are_named_optional_ones_are_not():
+def test_channels_left_out_of_the_acknowledgement_are_named_optional_ones_are_not() -> None:
     protocol = connected()
     request = sent(protocol)[2]
     accepted = [
@@ -233,7 +233,7 @@ def test_channels_left_out_of_the_acknowledgement_are_named_optional_ones_are_no
     ]
 
 
-def test_a_test_request_is_answered_at_once_a_heartbeat_is_not():
+def test_a_test_request_is_answered_at_once_a_heartbeat_is_not() -> None:
     protocol = listed_protocol()
     assert golden_named("test request").play(protocol) == []
     assert [request["method"] for request in sent(protocol)] == ["public/test"]
@@ -241,7 +241,7 @@ def test_a_test_request_is_answered_at_once_a_heartbeat_is_not():
     assert sent(protocol) == []
 
 
-def test_a_subscription_refused_by_the_settlement_is_sent_again_later():
+def test_a_subscription_refused_by_the_settlement_is_sent_again_later() -> None:
     protocol = connected()
     request = sent(protocol)[2]
     error = {"jsonrpc": "2.0", "id": request["id"], "error": {"code": 10041, "message": "settlement_in_progress"}}
@@ -254,7 +254,7 @@ def test_a_subscription_refused_by_the_settlement_is_sent_again_later():
     assert sent(protocol)[0]["params"] == request["params"]
 
 
-def test_a_subscription_refused_for_good_is_not_repeated():
+def test_a_subscription_refused_for_good_is_not_repeated() -> None:
     protocol = connected()
     request = sent(protocol)[2]
     error = {"jsonrpc": "2.0", "id": request["id"], "error": {"code": 13778, "message": "raw"}}
@@ -266,7 +266,7 @@ def test_a_subscription_refused_for_good_is_not_repeated():
     assert {request["method"] for request in sent(protocol)} == {"public/get_time"}
 
 
-def test_foreign_words_cannot_move_the_cursor():
+def test_foreign_words_cannot_move_the_cursor() -> None:
     (status, *_) = connected().frame_received(body({"id": 77, "error": {"code": 5, "message": "a\x1b[2Jb"}}))
     assert status == FeedStatus("deribit", FeedState.SYNCING, "a?[2Jb (5)")
 
@@ -274,21 +274,21 @@ def test_foreign_words_cannot_move_the_cursor():
 # ---- the listing -----------------------------------------------------------------------------------------------------
 
 
-def test_the_listing_is_complete_when_both_settlement_currencies_are_read():
+def test_the_listing_is_complete_when_both_settlement_currencies_are_read() -> None:
     protocol = connected()
     assert of_type(ListingComplete, golden_named("listing BTC options").play(protocol)) == []
     (complete,) = of_type(ListingComplete, golden_named("listing USDC").play(protocol))
     assert complete == ListingComplete("deribit", "BTC", frozenset({CALL, PUT, LINEAR}))
 
 
-def test_without_linear_options_one_currency_is_the_whole_listing():
+def test_without_linear_options_one_currency_is_the_whole_listing() -> None:
     protocol = DeribitProtocol(("BTC",), linear=False)
     protocol.connection_made(NOW)
     assert tags(protocol.rest_calls()) == ["instruments:BTC:option", "instruments:BTC:future"]
     assert len(of_type(ListingComplete, golden_named("listing BTC options").play(protocol))) == 1
 
 
-def test_a_later_reading_without_an_option_ends_it_and_the_roll_is_told():
+def test_a_later_reading_without_an_option_ends_it_and_the_roll_is_told() -> None:
     protocol = listed_protocol()
     rows = json.loads(golden_named("listing BTC options").body)["result"]
     new = rows[1] | {"instrument_name": "BTC-18NOV26-92000-P", "instrument_id": 650}
@@ -300,7 +300,7 @@ def test_a_later_reading_without_an_option_ends_it_and_the_roll_is_told():
     assert protocol.listings.roll_map.name(602) == PUT
 
 
-def test_a_bad_row_is_rejected_and_ends_no_option():
+def test_a_bad_row_is_rejected_and_ends_no_option() -> None:
     protocol = listed_protocol()
     rows = json.loads(golden_named("listing BTC options").body)["result"]
     events = protocol.response_received("instruments:BTC:option", answer([rows[0], {"kind": "option"}]))
@@ -309,7 +309,7 @@ def test_a_bad_row_is_rejected_and_ends_no_option():
     assert PUT in of_type(ListingComplete, events)[0].names
 
 
-def test_an_answer_to_another_question_ends_no_option():
+def test_an_answer_to_another_question_ends_no_option() -> None:
     protocol = listed_protocol()
     futures = json.loads(golden_named("listing BTC futures").body)["result"]
     events = protocol.response_received("instruments:BTC:option", answer(futures))
@@ -317,14 +317,14 @@ def test_an_answer_to_another_question_ends_no_option():
     assert {event.what for event in of_type(Rejected, events)} == {"row", "listing"}
 
 
-def test_an_option_without_a_strike_is_no_option():
+def test_an_option_without_a_strike_is_no_option() -> None:
     protocol = listed_protocol()
     rows = json.loads(golden_named("listing BTC options").body)["result"]
     events = protocol.response_received("instruments:BTC:option", answer([rows[0], rows[1] | {"strike": None}]))
     assert [event.instrument.name for event in of_type(Listed, events)] == [CALL]
 
 
-def test_records_of_2021_say_less_and_are_understood():
+def test_records_of_2021_say_less_and_are_understood() -> None:
     protocol = DeribitProtocol(("BTC",), linear=False)
     protocol.connection_made(NOW)
     old = {
@@ -338,13 +338,13 @@ def test_records_of_2021_say_less_and_are_understood():
 
 
 @pytest.mark.parametrize("state", ["delivered", "archivized", "inactive", "closed", "terminated"])
-def test_final_states_delist(state: str):
+def test_final_states_delist(state: str) -> None:
     row = {"timestamp": T_MS, "state": state, "instrument_name": CALL}
     events = listed_protocol().frame_received(push("instrument.state.option.BTC", row))
     assert events == [Delisted("deribit", CALL, T_MS * 1_000_000)]
 
 
-def test_an_unknown_state_is_counted_and_a_pause_is_not():
+def test_an_unknown_state_is_counted_and_a_pause_is_not() -> None:
     protocol = listed_protocol()
     for state, expected in (("halted", []), ("dreaming", [Rejected("deribit", "state", "dreaming")])):
         row = {"timestamp": T_MS, "state": state, "instrument_name": CALL}
@@ -354,7 +354,7 @@ def test_an_unknown_state_is_counted_and_a_pause_is_not():
 # ---- trades ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_combo_is_counted_leg_by_leg_and_once():
+def test_a_combo_is_counted_leg_by_leg_and_once() -> None:
     protocol = listed_protocol()
     events = [*golden_named("combo print").play(protocol), *golden_named("trades: the two legs").play(protocol)]
     legs = [event for event in of_type(OptionTrade, events) if event.combo]
@@ -362,7 +362,7 @@ def test_a_combo_is_counted_leg_by_leg_and_once():
     assert {leg.event_id for leg in legs} == {"415305280"}
 
 
-def test_a_print_seen_before_is_dropped_and_order_does_not_matter():
+def test_a_print_seen_before_is_dropped_and_order_does_not_matter() -> None:
     protocol = listed_protocol()
     first = protocol.frame_received(trades(trade(2, 12), trade(1, 11), trade(2, 12)))
     again = protocol.frame_received(trades(trade(1, 11), trade(3, 13)))
@@ -370,14 +370,14 @@ def test_a_print_seen_before_is_dropped_and_order_does_not_matter():
     assert protocol.rest_calls() == []
 
 
-def test_a_print_of_an_options_own_channel_is_the_same_print():
+def test_a_print_of_an_options_own_channel_is_the_same_print() -> None:
     protocol = listed_protocol()
     own = push(f"trades.{CALL}.raw", [trade(1, 11)])
     events = [*protocol.frame_received(own), *protocol.frame_received(trades(trade(1, 11)))]
     assert [event.seq for event in of_type(OptionTrade, events)] == [11]
 
 
-def test_equal_ids_of_two_currencies_are_two_prints():
+def test_equal_ids_of_two_currencies_are_two_prints() -> None:
     protocol = listed_protocol()
     events = [
         *protocol.frame_received(trades(trade(1, 11))),
@@ -386,7 +386,7 @@ def test_equal_ids_of_two_currencies_are_two_prints():
     assert len(of_type(OptionTrade, events)) == 2
 
 
-def test_a_jump_of_the_sequence_asks_for_the_missing_prints_once():
+def test_a_jump_of_the_sequence_asks_for_the_missing_prints_once() -> None:
     protocol = listed_protocol()
     assert [event.seq for event in protocol.frame_received(trades(trade(1, 11), trade(5, 15)))] == [11]
     assert protocol.frame_received(trades(trade(6, 16))) == []
@@ -399,7 +399,7 @@ def test_a_jump_of_the_sequence_asks_for_the_missing_prints_once():
     assert protocol.rest_calls() == []
 
 
-def test_prints_the_venue_does_not_return_are_given_up_and_told_after_a_minute_of_its_time():
+def test_prints_the_venue_does_not_return_are_given_up_and_told_after_a_minute_of_its_time() -> None:
     protocol = listed_protocol()
     protocol.frame_received(trades(trade(1, 11), trade(5, 15)))
     (call,) = protocol.rest_calls()
@@ -424,13 +424,13 @@ def test_prints_the_venue_does_not_return_are_given_up_and_told_after_a_minute_o
     assert [event.seq for event in of_type(OptionTrade, emitted)] == [15]
 
 
-def test_the_missing_print_may_come_by_itself():
+def test_the_missing_print_may_come_by_itself() -> None:
     protocol = listed_protocol()
     protocol.frame_received(trades(trade(1, 11), trade(3, 13), trade(2, 12)))
     assert protocol.rest_calls() == []
 
 
-def test_a_large_jump_is_asked_for_page_by_page_and_one_beyond_reason_is_damage():
+def test_a_large_jump_is_asked_for_page_by_page_and_one_beyond_reason_is_damage() -> None:
     protocol = listed_protocol()
     protocol.frame_received(trades(trade(1, 11), trade(2, 11 + 2 * PAGE_SIZE)))
     (call,) = protocol.rest_calls()
@@ -446,7 +446,7 @@ def test_a_large_jump_is_asked_for_page_by_page_and_one_beyond_reason_is_damage(
     assert damaged == [Rejected("deribit", "row", "1 prints with a number out of all order")]
 
 
-def test_after_a_reconnect_the_outage_is_filled_by_time_before_any_hole_by_number():
+def test_after_a_reconnect_the_outage_is_filled_by_time_before_any_hole_by_number() -> None:
     protocol = listed_protocol()
     protocol.frame_received(trades(trade(1, 11)))
     protocol.connection_lost("x")
@@ -465,7 +465,7 @@ def test_after_a_reconnect_the_outage_is_filled_by_time_before_any_hole_by_numbe
     assert tags(protocol.rest_calls()) == [f"gap:BTC:{CALL}:18:18"]
 
 
-def test_the_first_connection_reads_the_past_page_by_page_and_says_when_it_is_whole():
+def test_the_first_connection_reads_the_past_page_by_page_and_says_when_it_is_whole() -> None:
     protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=3600.0)
     protocol.connection_made(NOW)
     golden_named("listing BTC options").play(protocol)
@@ -482,7 +482,7 @@ def test_the_first_connection_reads_the_past_page_by_page_and_says_when_it_is_wh
     assert (events[-1].underlying, events[-1].since_ns) == ("BTC", start_ms * 1_000_000)
 
 
-def test_a_first_connection_that_ends_early_reads_the_past_again():
+def test_a_first_connection_that_ends_early_reads_the_past_again() -> None:
     protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=3600.0)
     protocol.connection_made(NOW)
     protocol.connection_lost("x")
@@ -492,7 +492,7 @@ def test_a_first_connection_that_ends_early_reads_the_past_again():
     assert int(dict(fill.params)["start_timestamp"]) == NOW // 1_000_000 - 3_600_000
 
 
-def test_a_fill_ends_where_the_channels_begin_not_where_we_connected():
+def test_a_fill_ends_where_the_channels_begin_not_where_we_connected() -> None:
     """Prints between the two would be neither in the answer nor on the channel."""
     protocol = listed_protocol()
     protocol.frame_received(trades(trade(1, 11)))
@@ -503,7 +503,7 @@ def test_a_fill_ends_where_the_channels_begin_not_where_we_connected():
     assert int(dict(acknowledge_subscriptions(protocol, opened_ms).params)["end_timestamp"]) == opened_ms
 
 
-def test_the_past_is_asked_for_when_the_listing_tells_whose_it_is():
+def test_the_past_is_asked_for_when_the_listing_tells_whose_it_is() -> None:
     """The first fill drops prints of unknown names, so that a listing that failed must not cost the past."""
     protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=3600.0)
     protocol.connection_made(NOW)
@@ -513,7 +513,7 @@ def test_the_past_is_asked_for_when_the_listing_tells_whose_it_is():
     assert any(call.tag.startswith("trades:BTC") for call in protocol.rest_calls())
 
 
-def test_a_hole_whose_call_was_lost_with_the_connection_is_asked_for_again():
+def test_a_hole_whose_call_was_lost_with_the_connection_is_asked_for_again() -> None:
     protocol = listed_protocol()
     protocol.frame_received(trades(trade(1, 11), trade(5, 15)))
     protocol.connection_lost("x")
@@ -523,7 +523,7 @@ def test_a_hole_whose_call_was_lost_with_the_connection_is_asked_for_again():
     assert tags(protocol.rest_calls()) == [f"gap:BTC:{CALL}:12:14"]
 
 
-def test_the_memory_of_prints_is_bounded():
+def test_the_memory_of_prints_is_bounded() -> None:
     sequencer = TradeSequencer(max_ids=3)
     rows = [msgspec.convert(trade(number, number), Trade) for number in range(5)]
     assert sequencer.accept("BTC", rows) == rows
@@ -532,7 +532,7 @@ def test_the_memory_of_prints_is_bounded():
     assert sequencer.accept("BTC", renumbered[1:]) == renumbered[1:], "its id is forgotten"
 
 
-def test_hours_of_prints_leave_nothing_behind_but_where_each_line_ends():
+def test_hours_of_prints_leave_nothing_behind_but_where_each_line_ends() -> None:
     """And what a sweep brings again, long after its id is forgotten, is known by its number."""
     sequencer = TradeSequencer()
     names = [f"BTC-1DEC26-{strike}000-C" for strike in range(80, 90)]
@@ -547,7 +547,7 @@ def test_hours_of_prints_leave_nothing_behind_but_where_each_line_ends():
     assert max(sizes) == sizes[10] == sizes[-1], "flat after the first hour or so"
 
 
-def test_prints_wait_for_the_listing_and_then_come_in_order():
+def test_prints_wait_for_the_listing_and_then_come_in_order() -> None:
     protocol = connected()
     assert protocol.frame_received(trades(trade(1, 11), trade(2, 12), trade(3, 9, "BTC-NOT-LISTED"))) == []
     events = golden_named("listing BTC options").play(protocol)
@@ -555,7 +555,7 @@ def test_prints_wait_for_the_listing_and_then_come_in_order():
     assert of_type(Rejected, events) == [Rejected("deribit", "instrument", "BTC-NOT-LISTED")]
 
 
-def test_an_unknown_name_has_the_listing_read_again_but_not_every_second():
+def test_an_unknown_name_has_the_listing_read_again_but_not_every_second() -> None:
     protocol = listed_protocol()
     listing = json.loads(golden_named("listing BTC options").body)["result"]
     asked = []
@@ -569,7 +569,7 @@ def test_an_unknown_name_has_the_listing_read_again_but_not_every_second():
     assert asked == [0, 60]
 
 
-def test_one_bad_print_does_not_cost_the_others():
+def test_one_bad_print_does_not_cost_the_others() -> None:
     events = listed_protocol().frame_received(
         trades(trade(1, 11), {"trade_id": "x"}, trade(2, 12, amount=-1), trade(3, 13))
     )
@@ -580,7 +580,7 @@ def test_one_bad_print_does_not_cost_the_others():
 # ---- REST ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_listing_is_read_at_start_and_at_five_past_every_hour():
+def test_the_listing_is_read_at_start_and_at_five_past_every_hour() -> None:
     protocol = connected()
     assert tags(protocol.rest_calls())[:3] == [f"instruments:{name}:option" for name in ("BTC", "ETH", "USDC")]
     for golden in SESSION[:3]:
@@ -592,7 +592,7 @@ def test_the_listing_is_read_at_start_and_at_five_past_every_hour():
     assert "instruments:BTC:option" in tags(protocol.rest_calls())
 
 
-def test_the_summary_follows_the_listing_and_comes_every_half_minute():
+def test_the_summary_follows_the_listing_and_comes_every_half_minute() -> None:
     protocol = connected()
     protocol.rest_calls()
     golden_named("listing BTC options").play(protocol)
@@ -609,14 +609,14 @@ def test_the_summary_follows_the_listing_and_comes_every_half_minute():
     assert tickers <= protocol.listings.options.keys()
 
 
-def test_a_ticker_of_another_option_than_was_asked_for_is_counted():
+def test_a_ticker_of_another_option_than_was_asked_for_is_counted() -> None:
     protocol = listed_protocol()
     (event,) = protocol.response_received(f"ticker:{PUT}", golden_named("ticker asked").body)
     assert isinstance(event, Rejected)
     assert f"asked for {PUT}, told of {CALL}" in event.detail
 
 
-def test_a_summary_row_of_somebody_else_is_skipped():
+def test_a_summary_row_of_somebody_else_is_skipped() -> None:
     protocol = listed_protocol()
     rows = json.loads(golden_named("book summary").body)["result"]
     other = rows[0] | {"instrument_name": "XRP_USDC-27NOV26-2d125-C"}
@@ -626,7 +626,7 @@ def test_a_summary_row_of_somebody_else_is_skipped():
 @pytest.mark.parametrize(
     "reply", [b"", b"not json", b'{"error":{"code":-32602,"message":"Invalid params"}}', b'{"result":7}', b"\xff"]
 )
-def test_a_listing_that_failed_is_asked_for_again(reply: bytes):
+def test_a_listing_that_failed_is_asked_for_again(reply: bytes) -> None:
     protocol = connected()
     protocol.rest_calls()
     events = protocol.response_received("instruments:BTC:option", reply)
@@ -638,11 +638,11 @@ def test_a_listing_that_failed_is_asked_for_again(reply: bytes):
     assert tags(protocol.rest_calls()) == ["instruments:BTC:option"]
 
 
-def test_a_tag_of_nobody_is_rejected():
+def test_a_tag_of_nobody_is_rejected() -> None:
     assert listed_protocol().response_received("weather:BTC", b"{}") == [Rejected("deribit", "answer", "weather:BTC")]
 
 
-def test_two_protocols_fed_alike_tell_alike_whatever_their_timers_did():
+def test_two_protocols_fed_alike_tell_alike_whatever_their_timers_did() -> None:
     live, replayed = connected(), connected()
     for number, golden in enumerate(SESSION):
         live.on_timer(NOW + number * MINUTE)
@@ -651,7 +651,7 @@ def test_two_protocols_fed_alike_tell_alike_whatever_their_timers_did():
         assert plain(golden.play(live)) == plain(golden.play(replayed))
 
 
-def test_only_a_change_of_the_venues_own_state_is_told():
+def test_only_a_change_of_the_venues_own_state_is_told() -> None:
     protocol = listed_protocol()
     closed = push("platform_state", {"maintenance": True})
     acknowledge_subscriptions = push(

@@ -55,7 +55,7 @@ def decoded(marks: MarksDecoder, frame: bytes) -> Any:
 
 
 @given(st.lists(st.tuples(decimals, decimals), min_size=1, max_size=12))
-def test_numbers_are_those_of_a_json_reader_bit_for_bit(numbers: list[tuple[str, str]]):
+def test_numbers_are_those_of_a_json_reader_bit_for_bit(numbers: list[tuple[str, str]]) -> None:
     names = NAMES[: len(numbers)]
     frame = frame_of(names, [iv for iv, _ in numbers], [price for _, price in numbers])
     decode_frame = FrameTemplate(names, frame_of(names, ["0.5"] * len(names), ["1.25"] * len(names))).numbers(frame)
@@ -64,14 +64,14 @@ def test_numbers_are_those_of_a_json_reader_bit_for_bit(numbers: list[tuple[str,
 
 
 @given(st.text('0123456789.-+eE ,]}"\\n', min_size=1, max_size=9))
-def test_what_is_no_such_number_is_left_to_the_strict_reader(text: str):
+def test_what_is_no_such_number_is_left_to_the_strict_reader(text: str) -> None:
     frame = frame_of(NAMES, ["0.5"] * len(NAMES), [*["0.25"] * (len(NAMES) - 1), text])
     decode_frame = FrameTemplate(NAMES, ordinary()).numbers(frame)
     if decode_frame is not None:
         assert decode_frame[1].tolist() == [row["mark_price"] for row in json.loads(frame)["params"]["data"]]
 
 
-def test_a_repeated_chain_is_read_by_its_shape_and_another_one_is_not():
+def test_a_repeated_chain_is_read_by_its_shape_and_another_one_is_not() -> None:
     first, second = ordinary(1), ordinary(2)
     shape = FrameTemplate(NAMES, first)
     assert shape.numbers(second) is not None
@@ -88,7 +88,7 @@ def test_a_repeated_chain_is_read_by_its_shape_and_another_one_is_not():
         assert decoded(trained(first), other) == decoded(MarksDecoder(), other)
 
 
-def test_an_iv_of_zero_is_none():
+def test_an_iv_of_zero_is_none() -> None:
     frame = frame_of(NAMES, ["0.0", *["0.5"] * 11], ["0.25"] * 12)
     event, _ = trained(ordinary()).decode_frame(frame)
     assert isinstance(event, OptionMarks)
@@ -96,7 +96,7 @@ def test_an_iv_of_zero_is_none():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_damaged_frame_is_read_as_the_strict_reader_does(seed: int):
+def test_a_damaged_frame_is_read_as_the_strict_reader_does(seed: int) -> None:
     marks, frame = trained(ordinary(1)), ordinary(seed)
     for damaged in mutations(frame, 600):
         assert decoded(marks, damaged) == decoded(MarksDecoder(), damaged), damaged
@@ -105,7 +105,7 @@ def test_a_damaged_frame_is_read_as_the_strict_reader_does(seed: int):
 
 @pytest.mark.parametrize("value", [*BAD, *ODD, b".5", b"5.", b"00.5", b"1.2.3", b"0.12345678", b"1e-4", b"0x1p3"])
 @pytest.mark.parametrize("what", [b'"iv":', b'"mark_price":'])
-def test_an_odd_value_is_read_as_the_strict_reader_does(value: bytes, what: bytes):
+def test_an_odd_value_is_read_as_the_strict_reader_does(value: bytes, what: bytes) -> None:
     frame = ordinary(3)
     for place in (0, 5, 11):
         parts = frame.split(what)
@@ -115,7 +115,7 @@ def test_an_odd_value_is_read_as_the_strict_reader_does(value: bytes, what: byte
         assert decoded(trained(ordinary(1)), odd) == decoded(MarksDecoder(), odd)
 
 
-def test_a_chain_whose_numbers_do_not_fit_is_tried_again_only_now_and_then():
+def test_a_chain_whose_numbers_do_not_fit_is_tried_again_only_now_and_then() -> None:
     long = frame_of(NAMES, ["0.5"] * 12, ["12345.6789"] * 12)
     marks, tries = trained(long), []
 

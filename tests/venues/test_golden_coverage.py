@@ -54,7 +54,7 @@ def channels_covered(source: str) -> set[str]:
 
 
 @pytest.mark.parametrize("source", FACTORIES)
-def test_every_channel_asked_for_has_a_golden_frame(source: str):
+def test_every_channel_asked_for_has_a_golden_frame(source: str) -> None:
     protocol = endpoint(source, ("BTC", "ETH")).protocol
     protocol.connection_made(NOW)
     for golden in goldens(SESSIONS[source]):
@@ -68,7 +68,7 @@ def test_every_channel_asked_for_has_a_golden_frame(source: str):
 
 
 @pytest.mark.parametrize("source", FACTORIES)
-def test_every_call_has_a_golden_answer(source: str):
+def test_every_call_has_a_golden_answer(source: str) -> None:
     protocol = endpoint(source, ("BTC", "ETH")).protocol
     protocol.connection_made(NOW)
     calls: set[str] = set()

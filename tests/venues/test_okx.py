@@ -46,21 +46,21 @@ def kinds(events: Sequence[Event]) -> list[type]:
     return [type(event) for event in events if not isinstance(event, FeedStatus)]
 
 
-def test_the_golden_session_gives_exactly_these_events():
+def test_the_golden_session_gives_exactly_these_events() -> None:
     protocol = connected()
     for golden in SESSION:
         assert plain(golden.play(protocol)) == golden.events, golden.name
 
 
 @pytest.mark.parametrize("golden", SESSION, ids=lambda golden: golden.name)
-def test_damaged_frames_become_events_or_rejections(golden: Golden):
+def test_damaged_frames_become_events_or_rejections(golden: Golden) -> None:
     protocol = connected()
     for damaged in mutations(golden.body):
         protocol.frame_received(book(123456, -1, "snapshot"))
         assert_finite(Golden("", damaged, [], golden.tag).play(protocol))
 
 
-def test_one_message_subscribes_everything():
+def test_one_message_subscribes_everything() -> None:
     protocol = OkxProtocol()
     protocol.connection_made(NOW)
     (text,) = protocol.data_to_send()
@@ -75,7 +75,7 @@ def test_one_message_subscribes_everything():
     assert len(args) == 4 * 3 + 2 * 3 + 2 * 5 + 1
 
 
-def test_the_size_of_a_contract_is_the_listings_and_the_documented_one_before():
+def test_the_size_of_a_contract_is_the_listings_and_the_documented_one_before() -> None:
     protocol = connected()
     assert protocol.frame_received(trade("10"))[-1].size == pytest.approx(0.1)
     listing = [{"instId": SWAP, "ctVal": "0.001", "ctMult": "2", "ctType": "linear"}]
@@ -84,7 +84,7 @@ def test_the_size_of_a_contract_is_the_listings_and_the_documented_one_before():
     assert protocol.frame_received(trade("10", number="2")) == [], "two connections that overlap bring a print twice"
 
 
-def test_a_swap_without_a_documented_size_waits_for_the_listing():
+def test_a_swap_without_a_documented_size_waits_for_the_listing() -> None:
     protocol = OkxProtocol(["SOL"])
     protocol.connection_made(NOW)
     assert [event.what for event in protocol.frame_received(trade("1", "SOL-USDT-SWAP"))[1:]] == ["instrument"]
@@ -93,7 +93,7 @@ def test_a_swap_without_a_documented_size_waits_for_the_listing():
     assert kinds(protocol.frame_received(trade("1", "SOL-USDT-SWAP"))) == [MarketTrade]
 
 
-def test_an_inverse_contract_counts_dollars_and_is_the_listings_word():
+def test_an_inverse_contract_counts_dollars_and_is_the_listings_word() -> None:
     protocol = connected()
     inverse = "BTC-USD-SWAP"
     assert protocol.frame_received(trade("3", inverse))[-1].size == pytest.approx(3 * 100 / 100)
@@ -106,7 +106,7 @@ def test_an_inverse_contract_counts_dollars_and_is_the_listings_word():
     assert unknown.what == "instrument", "its size is not documented"
 
 
-def test_only_coins_with_an_inverse_swap_ask_for_one():
+def test_only_coins_with_an_inverse_swap_ask_for_one() -> None:
     assert [name for name in subscribed(("SOL", "ETH")) if name.endswith("-USD-SWAP")] == ["ETH-USD-SWAP"]
 
 
@@ -118,7 +118,7 @@ def subscribed(underlyings: Sequence[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("reply", [b"", b"[]", b"\xff", b'{"code":"50011","msg":"Too Many Requests","data":[]}'])
-def test_a_listing_that_failed_is_asked_for_again(reply: bytes):
+def test_a_listing_that_failed_is_asked_for_again(reply: bytes) -> None:
     protocol = OkxProtocol()
     protocol.connection_made(NOW)
     (call,) = protocol.rest_calls()
@@ -128,7 +128,7 @@ def test_a_listing_that_failed_is_asked_for_again(reply: bytes):
     assert protocol.rest_calls() == [call]
 
 
-def test_a_silent_connection_is_pinged_and_a_busy_one_is_not():
+def test_a_silent_connection_is_pinged_and_a_busy_one_is_not() -> None:
     protocol = connected()
     pings = []
     for second in range(1, 60):
@@ -144,7 +144,7 @@ def test_a_silent_connection_is_pinged_and_a_busy_one_is_not():
         assert protocol.data_to_send() == []
 
 
-def test_the_chain_is_the_link_and_not_the_order_of_ids():
+def test_the_chain_is_the_link_and_not_the_order_of_ids() -> None:
     protocol = connected()
     steps = [
         (book(10, -1, "snapshot"), [BookSnapshot]),
@@ -161,7 +161,7 @@ def test_the_chain_is_the_link_and_not_the_order_of_ids():
         assert kinds(protocol.frame_received(frame)) == expected
 
 
-def test_a_broken_book_is_subscribed_anew_and_not_more_than_twice_a_minute():
+def test_a_broken_book_is_subscribed_anew_and_not_more_than_twice_a_minute() -> None:
     protocol = connected()
     sent = []
     for second in range(60):
@@ -175,13 +175,13 @@ def test_a_broken_book_is_subscribed_anew_and_not_more_than_twice_a_minute():
     assert sent[0][1]["args"] == [{"channel": "books", "instId": SWAP}]
 
 
-def test_a_damaged_book_frame_gives_up_the_book():
+def test_a_damaged_book_frame_gives_up_the_book() -> None:
     protocol = connected()
     protocol.frame_received(book(10, -1, "snapshot"))
     assert kinds(protocol.frame_received(book(20, 10).replace(b'"3"', b'"-3"')))[1:] == [BookLost]
 
 
-def test_books_of_two_instruments_are_two_chains():
+def test_books_of_two_instruments_are_two_chains() -> None:
     protocol = connected()
     protocol.frame_received(book(10, -1, "snapshot"))
     protocol.frame_received(book(100, -1, "snapshot", "BTC-USDT"))
@@ -190,7 +190,7 @@ def test_books_of_two_instruments_are_two_chains():
     assert update.asks == ((101.0, 3.0),)
 
 
-def test_nothing_said_is_nan():
+def test_nothing_said_is_nan() -> None:
     row = {"instType": "SPOT", "instId": "BTC-USDT", "last": "", "volCcy24h": "", "ts": T_MS}
     frame = body({"arg": {"channel": "tickers", "instId": "BTC-USDT"}, "data": [row]})
     (ticker,) = [event for event in connected().frame_received(frame) if isinstance(event, MarketTicker)]
@@ -198,13 +198,13 @@ def test_nothing_said_is_nan():
     assert math.isnan(ticker.volume_usd)
 
 
-def test_a_lost_connection_takes_its_books_along():
+def test_a_lost_connection_takes_its_books_along() -> None:
     lost = connected().connection_lost("closed\x1b by the venue")
     assert lost[0].reason == "closed? by the venue"
     assert kinds(lost) == [BookLost] * 4
 
 
-def test_without_a_websocket_marks_interest_and_funding_come_by_rest():
+def test_without_a_websocket_marks_interest_and_funding_come_by_rest() -> None:
     protocol = connected()
     protocol.connection_lost("HTTP 403")
     requested: list[tuple[int, str]] = []

@@ -117,7 +117,7 @@ TARDIS: dict[str, tuple[Callable[[str], object], dict[str, int]]] = {
 
 
 @pytest.mark.parametrize("venue", TARDIS)
-def test_messages_of_many_years(venue: str):
+def test_messages_of_many_years(venue: str) -> None:
     lines = map(json.loads, (DATA / "messages" / "tardis_node_mapper_messages.jsonl").read_text().splitlines())
     venue_messages = [line["msg"] for line in lines if line["venue"] == venue]
     assert venue_messages
@@ -148,20 +148,20 @@ SINGLE: dict[str, dict[str, int]] = {
 }
 
 
-def test_no_file_of_frames_is_forgotten():
+def test_no_file_of_frames_is_forgotten() -> None:
     there = {f"{path.parent.name}/{path.name}" for path in (DATA / "messages").glob("*/*_ws_*.json")}
     assert there == set(SINGLE)
 
 
 @pytest.mark.parametrize("name", SINGLE)
-def test_single_frames(name: str):
+def test_single_frames(name: str) -> None:
     text = (DATA / "messages" / name).read_text()
     payload = json.loads(text)
     protocol = connected(OkxProtocol()) if "okx" in name else deribit(text)
     expect(frames(protocol, payload if isinstance(payload, list) else [payload]), **SINGLE[name])
 
 
-def test_transcribed_frames():
+def test_transcribed_frames() -> None:
     lines = (DATA / "messages" / "deribit_transcribed.jsonl").read_text().splitlines()
     messages = [json.loads(line)["msg"] for line in lines]
     rows = [message for message in messages if "trade_id" in message]  # one is a print without its frame
@@ -191,7 +191,7 @@ def records(name: str) -> list[dict]:
         ("openbb_instruments_option_20260920.json", "BTC", "BTC", None),
     ],
 )
-def test_listings_of_every_schema(name: str, currency: str, coin: str, options: int | None):
+def test_listings_of_every_schema(name: str, currency: str, coin: str, options: int | None) -> None:
     rows = [row for row in records(name) if row["kind"] == "option" and row["is_active"]]
     rows = [row for row in rows if row.get("settlement_currency", currency) == currency]
     protocol = connected(DeribitProtocol((coin,), linear=currency == "USDC"))
@@ -203,7 +203,7 @@ def test_listings_of_every_schema(name: str, currency: str, coin: str, options: 
     assert all((item.option_type == 1) == item.name.endswith("C") for item in made)
 
 
-def test_futures_of_2026():
+def test_futures_of_2026() -> None:
     rows = records("openbb_instruments_future_20260920.json")
     protocol = connected(DeribitProtocol(("BTC",), linear=False))
     assert not protocol.response_received("instruments:BTC:future", body({"result": rows}))  # type: ignore[attr-defined]
@@ -211,7 +211,7 @@ def test_futures_of_2026():
     assert set(protocol.listings.futures) == live  # type: ignore[attr-defined]
 
 
-def test_contracts_of_okx():
+def test_contracts_of_okx() -> None:
     text = gzip.decompress((DATA / "instruments" / "okx_instruments_SWAP_202205.json.gz").read_bytes())
     protocol = OkxProtocol(("BTC", "ETH", "SOL", "XRP"))
     protocol.connection_made(NOW)
@@ -226,7 +226,7 @@ def test_contracts_of_okx():
     assert sizes == [0.02, 0.2, 2.0, 200.0, 2 * 100 / 10, 2 * 10 / 10]
 
 
-def test_the_prints_of_a_day_in_2020():
+def test_the_prints_of_a_day_in_2020() -> None:
     lines = (DATA / "trades" / "deribit_btc_option_trades_20200221.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     protocol = deribit("\n".join(lines))
@@ -238,7 +238,7 @@ def test_the_prints_of_a_day_in_2020():
     assert len(prints) == len({event.trade_id for event in prints})
 
 
-def test_tickers_of_2026():
+def test_tickers_of_2026() -> None:
     tickers = json.loads((DATA / "messages" / "openbb_rest" / "option_tickers_20260920.json").read_text())
     protocol = deribit(json.dumps(tickers))
     messages = [
@@ -270,19 +270,19 @@ def received(protocol: object, name: str) -> list[Event]:
     return frames(protocol, [json.loads(line["data"]) for line in capture(name) if line["t"] == "recv"])
 
 
-def test_binance_spot_of_2021():
+def test_binance_spot_of_2021() -> None:
     protocol = connected(binance.spot(["NKN"]))
     events = received(protocol, "cryptofeed_BINANCE.jsonl.zst")
     expect(events, MarketTicker=74, MarketTrade=1)  # its differences wait for a book nobody read
 
 
-def test_binance_futures_of_2021():
+def test_binance_futures_of_2021() -> None:
     protocol = connected(binance.public(["SUSHI", "AKRO", "KEEP", "CTK"]))
     events = received(protocol, "cryptofeed_BINANCE_FUTURES.jsonl.zst")
     expect(events, MarketTicker=613, MarketTrade=91)
 
 
-def test_okx_of_2022():
+def test_okx_of_2022() -> None:
     protocol = connected(OkxProtocol(["BTC"]))
     events = received(protocol, "cryptofeed_OKX.jsonl.zst")
     expect(events, BookSnapshot=1, BookUpdate=97, MarketTrade=69, MarketTicker=25)

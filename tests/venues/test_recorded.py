@@ -43,7 +43,7 @@ def census(events: list[Event]) -> Counter:
     return Counter(type(event) for event in events)
 
 
-def test_deribit_of_2021_lists_and_ticks():
+def test_deribit_of_2021_lists_and_ticks() -> None:
     protocol = DeribitProtocol(linear=False)
     protocol.connection_made(NOW)
     events: list[Event] = []
@@ -63,7 +63,7 @@ def test_deribit_of_2021_lists_and_ticks():
     assert all(0.2 < tick.mark_iv < 4 and tick.forward > 1000 for tick in ticks)
 
 
-def test_okx_of_2022_chains_its_spot_book():
+def test_okx_of_2022_chains_its_spot_book() -> None:
     protocol = OkxProtocol(["BTC"])
     protocol.connection_made(NOW)
     events: list[Event] = []
@@ -76,7 +76,7 @@ def test_okx_of_2022_chains_its_spot_book():
     assert count[BookLost] == 0
 
 
-def test_the_binance_capture_of_2024_rebuilds_the_book_its_best_quotes_describe():
+def test_the_binance_capture_of_2024_rebuilds_the_book_its_best_quotes_describe() -> None:
     """Every frame is used, no chain breaks, and the book agrees with the stream of best quotes on the way."""
     protocol, book = binance.public(["BTC"]), LocalBook()
     protocol.connection_made(NOW)
@@ -110,7 +110,7 @@ def test_the_binance_capture_of_2024_rebuilds_the_book_its_best_quotes_describe(
     assert agreed / compared > 0.99, (agreed, compared)
 
 
-def test_a_recorded_mark_frame_is_fractions():
+def test_a_recorded_mark_frame_is_fractions() -> None:
     lines = (json.loads(line) for line in (DATA / "messages" / "deribit_transcribed.jsonl").read_text().splitlines())
     protocol = DeribitProtocol()
     protocol.connection_made(NOW)
@@ -120,7 +120,7 @@ def test_a_recorded_mark_frame_is_fractions():
     assert all(0.1 < iv < 3 for event in marks for iv in event.mark_iv)
 
 
-def test_frames_of_every_venue_and_year_raise_nothing():
+def test_frames_of_every_venue_and_year_raise_nothing() -> None:
     protocols = {"deribit": DeribitProtocol(), "binance": binance.market(), "okx": OkxProtocol()}
     for protocol in protocols.values():
         protocol.connection_made(NOW)

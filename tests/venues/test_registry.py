@@ -13,7 +13,7 @@ from dfmon.venues.registry import ADDRESSES, FACTORIES, Address, PollSettings
 VENUES = Path(registry.__file__).parent
 
 
-def test_every_source_has_an_address_and_answers_to_its_name():
+def test_every_source_has_an_address_and_answers_to_its_name() -> None:
     assert set(ADDRESSES) == set(FACTORIES)
     for endpoint in registry.endpoints(["BTC", "ETH"]):
         assert endpoint.source == endpoint.protocol.source
@@ -21,14 +21,14 @@ def test_every_source_has_an_address_and_answers_to_its_name():
         assert endpoint.rest.startswith("https://")
 
 
-def test_a_simulator_changes_addresses_and_nothing_else():
+def test_a_simulator_changes_addresses_and_nothing_else() -> None:
     at = Address("ws://127.0.0.1:9", "http://127.0.0.1:9")
     (public,) = registry.endpoints(["BTC"], ["binance.public"], {"binance.public": at})
     assert public.url == "ws://127.0.0.1:9/public/stream?streams=btcusdt@depth@100ms"
     assert public.rest == "http://127.0.0.1:9"
 
 
-def test_many_underlyings_are_spread_over_as_many_connections_as_the_venues_advise():
+def test_many_underlyings_are_spread_over_as_many_connections_as_the_venues_advise() -> None:
     coins = [f"C{number:03d}" for number in range(30)]
     made = {endpoint.source: endpoint for endpoint in registry.endpoints(coins)}
     assert [name for name in made if name.startswith("okx")] == ["okx", "okx.2", "okx.3"]
@@ -48,28 +48,28 @@ def test_many_underlyings_are_spread_over_as_many_connections_as_the_venues_advi
     assert sorted(books) == sorted(f"{coin}-{tail}" for coin in coins for tail in ("USDT", "USDT-SWAP"))
 
 
-def test_a_recording_names_its_connections_and_gets_the_same_ones():
+def test_a_recording_names_its_connections_and_gets_the_same_ones() -> None:
     coins = [f"C{number:03d}" for number in range(70)]
     live = [endpoint.source for endpoint in registry.endpoints(coins, ["binance.spot", "okx"])]
     assert [endpoint.source for endpoint in registry.endpoints(coins, live)] == live
     assert live[:2] == ["binance.spot", "binance.spot.2"]
 
 
-def test_protocols_are_not_shared():
+def test_protocols_are_not_shared() -> None:
     assert registry.endpoint("okx", ["BTC"]).protocol is not registry.endpoint("okx", ["BTC"]).protocol
 
 
-def test_the_pace_reaches_the_protocol():
+def test_the_pace_reaches_the_protocol() -> None:
     protocol = registry.endpoint("deribit", ["BTC"], pace=PollSettings(summary_s=10)).protocol
     assert protocol._schedule._summary_interval_ns == 10 * 10**9
 
 
-def test_an_unknown_source_is_named_with_those_there_are():
+def test_an_unknown_source_is_named_with_those_there_are() -> None:
     with pytest.raises(UsageError, match="no source 'mtgox'; there are deribit, "):
         registry.endpoint("mtgox", ["BTC"])
 
 
-def test_protocols_load_no_network_library():
+def test_protocols_load_no_network_library() -> None:
     code = (
         "import sys, dfmon.venues.deribit.protocol, dfmon.venues.binance.protocol, dfmon.venues.okx.protocol\n"
         "print([name for name in ('asyncio', 'websockets', 'httpx', 'logging', 'random') if name in sys.modules])"
@@ -84,6 +84,6 @@ def test_protocols_load_no_network_library():
     [path for venue in ("binance", "deribit", "okx") for path in sorted((VENUES / venue).rglob("*.py"))],
     ids=lambda path: str(path.relative_to(VENUES)),
 )
-def test_decoders_read_no_clock(path: Path):
+def test_decoders_read_no_clock(path: Path) -> None:
     called = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
     assert not called & {"utcnow", "today", "time_ns", "monotonic", "now"}

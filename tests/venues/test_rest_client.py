@@ -29,7 +29,7 @@ def client(reply: httpx.Response | Exception, seen: list[httpx.Request] | None =
     return RestClient(transport=httpx.MockTransport(handle), **options)
 
 
-async def test_the_path_is_joined_to_the_base_and_the_body_comes_back():
+async def test_the_path_is_joined_to_the_base_and_the_body_comes_back() -> None:
     seen: list[httpx.Request] = []
     async with client(httpx.Response(200, content=b'{"result":[]}'), seen) as rest:
         assert await rest.get(BASE + "/", CALL) == b'{"result":[]}'
@@ -48,19 +48,19 @@ async def test_the_path_is_joined_to_the_base_and_the_body_comes_back():
         (httpx.RemoteProtocolError("peer closed"), "the answer broke off or was no HTTP"),
     ],
 )
-async def test_a_failed_call_has_no_body_and_a_reason(reply: httpx.Response | Exception, words: str):
+async def test_a_failed_call_has_no_body_and_a_reason(reply: httpx.Response | Exception, words: str) -> None:
     async with client(reply) as rest:
         assert await rest.get(BASE, CALL) == b""
         assert rest.errors == {"venue.test": words}
 
 
-async def test_an_error_of_the_venue_is_an_answer():
+async def test_an_error_of_the_venue_is_an_answer() -> None:
     async with client(httpx.Response(400, content=b'{"error":{"code":-32602}}')) as rest:
         assert await rest.get(BASE, CALL) == b'{"error":{"code":-32602}}'
         assert rest.errors == {}
 
 
-async def test_calls_to_one_host_are_paced_and_hosts_do_not_wait_for_each_other():
+async def test_calls_to_one_host_are_paced_and_hosts_do_not_wait_for_each_other() -> None:
     sleeps = Sleeps()
     async with client(httpx.Response(200, content=b"x"), pace_s=10.0, sleep=sleeps) as rest:
         for _ in range(3):
@@ -82,7 +82,7 @@ async def test_calls_to_one_host_are_paced_and_hosts_do_not_wait_for_each_other(
     ],
 )
 @pytest.mark.parametrize("status", [418, 429, 503])
-async def test_a_busy_venue_is_left_alone_as_long_as_it_asks(status: int, headers: dict[str, str], wait: int):
+async def test_a_busy_venue_is_left_alone_as_long_as_it_asks(status: int, headers: dict[str, str], wait: int) -> None:
     sleeps = Sleeps()
     async with client(httpx.Response(status, headers=headers), sleep=sleeps) as rest:
         assert await rest.get(BASE, CALL) == b""
@@ -91,7 +91,7 @@ async def test_a_busy_venue_is_left_alone_as_long_as_it_asks(status: int, header
     assert [round(seconds) for seconds in sleeps.seconds] == [wait]
 
 
-async def test_who_waits_already_waits_on_when_the_venue_becomes_busy():
+async def test_who_waits_already_waits_on_when_the_venue_becomes_busy() -> None:
     """The second caller has its turn reserved when the answer to the first one says to stay away."""
     slept: list[float] = []
     arrived = asyncio.Event()
@@ -115,7 +115,7 @@ async def test_who_waits_already_waits_on_when_the_venue_becomes_busy():
     assert [round(seconds) for seconds in slept] == [1, 60]
 
 
-async def test_a_dear_call_is_paid_by_those_after_it():
+async def test_a_dear_call_is_paid_by_those_after_it() -> None:
     sleeps = Sleeps()
     listing = RestCall("t", "/public/get_instruments", (), 4.0)
     async with client(httpx.Response(200, content=b"x"), pace_s=0.25, sleep=sleeps) as rest:

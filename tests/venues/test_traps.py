@@ -149,12 +149,12 @@ def cases(path: Path) -> set[str]:
     return {node.name for node in functions if node.name.startswith("test_")}
 
 
-def test_every_trap_on_the_list_has_a_test_that_exists():
+def test_every_trap_on_the_list_has_a_test_that_exists() -> None:
     known = {name for path in TESTS.rglob("test_*.py") for name in cases(path)}
     assert {trap: name for trap, name in TRAPS.items() if name not in known} == {}
 
 
-def test_the_list_is_whole_and_every_test_here_is_on_it():
+def test_the_list_is_whole_and_every_test_here_is_on_it() -> None:
     numbers = {kind: [int(trap.split()[0][1:]) for trap in TRAPS if trap[0] == kind] for kind in "FRPDBO"}
     assert all(found == list(range(1, len(found) + 1)) for found in numbers.values())
     assert [len(numbers[kind]) for kind in "FRP"] == [20, 5, 23]
@@ -186,12 +186,12 @@ def summary_of(**overrides: object) -> OptionTicker:
 
 
 @pytest.mark.parametrize("name", ["BTC-27NOV26", "SYN.BTC-1JAN26", "index_price", "SYN.EXPIRY", "", None, 7])
-def test_the_forward_is_the_price_whatever_the_underlying_is_called(name: object):
+def test_the_forward_is_the_price_whatever_the_underlying_is_called(name: object) -> None:
     assert ticker_of(underlying_index=name, underlying_price=91240.5).forward == 91240.5
     assert summary_of(underlying_index=name, underlying_price=91240.5).forward == 91240.5
 
 
-def test_the_venues_greeks_change_no_number():
+def test_the_venues_greeks_change_no_number() -> None:
     venue_greeks = {"delta": 0.9, "gamma": 0.0, "vega": 0.0, "theta": 0.0, "rho": 0.0}
     snapshots = [_snapshot_of(option_frame(greeks=greeks)) for greeks in (venue_greeks, None)]
     (with_greeks, *_), (without_greeks, *_) = (snapshot.feeds for snapshot in snapshots)
@@ -204,13 +204,13 @@ def test_the_venues_greeks_change_no_number():
 
 
 @pytest.mark.parametrize("mark", [1.0105, 9.4, 0.0, 0.02])
-def test_a_mark_is_taken_as_it_is(mark: float):
+def test_a_mark_is_taken_as_it_is(mark: float) -> None:
     event = ticker_of(PUT, mark_price=mark, best_bid_price=0.03, best_ask_price=0.031)
     assert (event.mark, event.bid, event.ask) == (mark, 0.03, 0.031)
 
 
 @pytest.mark.parametrize("price", [None, 0.0, 0])
-def test_no_quote_in_any_spelling_is_nan(price: object):
+def test_no_quote_in_any_spelling_is_nan(price: object) -> None:
     event = ticker_of(best_bid_price=price, best_bid_amount=price, bid_iv=0.0, best_ask_price=price, ask_iv=500.0)
     assert all(math.isnan(value) for value in (event.bid, event.ask, event.bid_iv, event.ask_iv))
     row = summary_of(bid_price=price, ask_price=price)
@@ -220,7 +220,7 @@ def test_no_quote_in_any_spelling_is_nan(price: object):
     assert (below.bid, math.isnan(below.bid_iv)) == (0.01, True)
 
 
-def test_a_ticker_after_expiry_brings_nothing_back():
+def test_a_ticker_after_expiry_brings_nothing_back() -> None:
     chain, protocol = ChainState(("BTC",)), listed_protocol()
     for golden in (golden_named("listing BTC options"), golden_named("ticker of an option")):
         _apply(chain, golden.play(protocol))
@@ -236,7 +236,7 @@ def test_a_ticker_after_expiry_brings_nothing_back():
     assert chain.freeze("BTC", expiry_ns + 4 * SECOND).size == 0
 
 
-def test_nulls_in_any_field_cost_that_field_only():
+def test_nulls_in_any_field_cost_that_field_only() -> None:
     baseline = plain([ticker_of()])[0][1]
     costs = {
         "mark_price": {"mark"}, "open_interest": {"open_interest"}, "mark_iv": {"mark_iv"}, "index_price": {"index"},
@@ -259,7 +259,7 @@ def test_nulls_in_any_field_cost_that_field_only():
     assert state.mark > 0.0
 
 
-def test_numbers_in_scientific_notation_are_numbers():
+def test_numbers_in_scientific_notation_are_numbers() -> None:
     frame = option_frame().replace(b"91240.5", b"9.12405e4").replace(b"0.0327", b"3.27e-2")
     assert plain(read(listed_protocol().frame_received(frame))) == plain([ticker_of()])
     marks = golden_named("markprice").body
@@ -268,7 +268,7 @@ def test_numbers_in_scientific_notation_are_numbers():
     assert event.mark_iv[0] == 0.5706
 
 
-def test_a_combos_own_ticker_is_counted_and_used_for_nothing():
+def test_a_combos_own_ticker_is_counted_and_used_for_nothing() -> None:
     for name in ("BTC-STRD-30SEP22-20000", "BTC-CSR12-16SEP22-21000_23000", "BTC-FS-30SEP22_PERP"):
         (event,) = listed_protocol().frame_received(
             option_frame(name, mark_iv=-12.5, mark_price=-0.004, best_bid_price=-0.01)
@@ -278,7 +278,7 @@ def test_a_combos_own_ticker_is_counted_and_used_for_nothing():
     assert isinstance(event, Rejected), "no number of an option is negative"
 
 
-def test_an_options_change_keeps_what_it_does_not_name():
+def test_an_options_change_keeps_what_it_does_not_name() -> None:
     protocol, channel = listed_protocol(), f"incremental_ticker.{CALL}"
     (first,) = read(protocol.frame_received(push(channel, option_data(type="snapshot"))))
     change = {
@@ -293,7 +293,7 @@ def test_an_options_change_keeps_what_it_does_not_name():
     assert isinstance(lost, Rejected), "what an earlier connection said is not continued"
 
 
-def test_a_change_before_its_snapshot_is_no_state():
+def test_a_change_before_its_snapshot_is_no_state() -> None:
     change = {"type": "change", "instrument_name": CALL, "timestamp": NOW // 1_000_000, "mark_iv": 60.0}
     (event,) = listed_protocol().frame_received(push(f"incremental_ticker.{CALL}", change))
     assert event.what == "frame"
@@ -308,7 +308,7 @@ def linear_record(coin: str, name: str, strike: float, size: float = 1.0) -> dic
     return row | {"instrument_name": name, "base_currency": coin, "strike": strike, "contract_size": size}
 
 
-def test_strike_and_kind_are_the_records_whatever_the_name():
+def test_strike_and_kind_are_the_records_whatever_the_name() -> None:
     protocol = DeribitProtocol(("XRP", "BTC"))
     protocol.connection_made(NOW)
     name = "XRP_USDC-21SEP26-1d325-C"
@@ -322,7 +322,7 @@ def test_strike_and_kind_are_the_records_whatever_the_name():
     assert "BTC-STRD-30SEP22-20000" not in made
 
 
-def test_open_interest_and_amounts_in_coins_and_dollars():
+def test_open_interest_and_amounts_in_coins_and_dollars() -> None:
     protocol = DeribitProtocol(("XRP", "BTC"))
     protocol.connection_made(NOW)
     name = "XRP_USDC-27NOV26-2d125-C"
@@ -347,7 +347,7 @@ def _future(name: str, interest: float, mark: float = 91_000.0) -> bytes:
     return push(f"incremental_ticker.{name}", data)
 
 
-def test_a_block_keeps_what_marks_it_and_its_odd_volatility():
+def test_a_block_keeps_what_marks_it_and_its_odd_volatility() -> None:
     row = trade(7, 1, block_trade_id="BLOCK-123", block_trade_leg_count=2, block_rfq_id=81, iv=13.35)
     (fill,) = of_type(OptionTrade, listed_protocol().frame_received(trades(row)))
     assert (fill.block, fill.rfq, fill.combo, fill.event_id, fill.iv) == (True, True, False, "BLOCK-123", 0.1335)
@@ -355,20 +355,20 @@ def test_a_block_keeps_what_marks_it_and_its_odd_volatility():
 
 @pytest.mark.parametrize("number", ["403691824", "ETH-123", "ETH_USDC-16", 403691824])
 @pytest.mark.parametrize("combo", ["244365193", 244365193, None])
-def test_ids_are_texts_or_numbers(number: object, combo: object):
+def test_ids_are_texts_or_numbers(number: object, combo: object) -> None:
     row = trade(7, 1, combo_trade_id=combo) | {"trade_id": number}
     (fill,) = of_type(OptionTrade, listed_protocol().frame_received(trades(row)))
     assert (fill.trade_id, fill.combo, fill.event_id) == (str(number), combo is not None, str(combo or ""))
 
 
-def test_data_that_comes_before_the_acknowledgement_is_used():
+def test_data_that_comes_before_the_acknowledgement_is_used() -> None:
     protocol = DeribitProtocol()
     protocol.connection_made(NOW)
     (event,) = of_type(type(golden_named("index").play(DeribitProtocol())[0]), golden_named("index").play(protocol))
     assert event.price > 0.0
 
 
-def test_a_question_about_an_expired_name_is_dropped():
+def test_a_question_about_an_expired_name_is_dropped() -> None:
     protocol = listed_protocol()
     protocol.frame_received(trades(trade(1, 11), trade(5, 15)))
     (call,) = protocol.rest_calls()
@@ -399,7 +399,7 @@ def with_more_fields(value: object) -> object:
 
 
 @pytest.mark.parametrize("path", SESSIONS)
-def test_a_new_field_anywhere_changes_nothing(path: str):
+def test_a_new_field_anywhere_changes_nothing(path: str) -> None:
     protocol = SESSIONS[path]()
     protocol.connection_made(NOW)
     for golden in goldens(path):
@@ -409,7 +409,7 @@ def test_a_new_field_anywhere_changes_nothing(path: str):
         assert plain(Golden(golden.name, grown, [], golden.tag).play(protocol)) == golden.events, golden.name
 
 
-def test_the_side_is_the_takers_at_every_venue():
+def test_the_side_is_the_takers_at_every_venue() -> None:
     sides = [
         (golden_named("trade of a taker who bought").play(listed_protocol())[0].side, 1),
         (listed_protocol().frame_received(trades(trade(1, 1, direction="sell")))[0].side, -1),
@@ -435,7 +435,7 @@ def _market(protocol: binance.BinanceProtocol | OkxProtocol, path: str, name: st
 @pytest.mark.parametrize(
     "reply", [{"code": 2, "msg": "Invalid request"}, {"error": {"code": 2, "msg": "Invalid request"}, "id": 1}]
 )
-def test_binances_errors_are_told_in_either_envelope(reply: dict):
+def test_binances_errors_are_told_in_either_envelope(reply: dict) -> None:
     protocol = binance.market()
     protocol.connection_made(NOW)
     (status,) = protocol.frame_received(body(reply))
@@ -444,7 +444,7 @@ def test_binances_errors_are_told_in_either_envelope(reply: dict):
     assert protocol.frame_received(body({"result": None, "id": 1})) == []
 
 
-def test_a_symbol_that_was_not_asked_for_is_counted():
+def test_a_symbol_that_was_not_asked_for_is_counted() -> None:
     protocol = binance.market()
     protocol.connection_made(NOW)
     data = {"e": "markPriceUpdate", "E": 1, "s": "BTCUSD_PERP", "p": "1", "st": 2, "ps": "BTCUSD"}
@@ -453,7 +453,7 @@ def test_a_symbol_that_was_not_asked_for_is_counted():
 
 
 @pytest.mark.parametrize(("kind", "count"), [("MARKET", 1), ("INSURANCE_FUND", 0), ("ADL", 0), ("NA", 0)])
-def test_only_market_fills_are_prints(kind: str, count: int):
+def test_only_market_fills_are_prints(kind: str, count: int) -> None:
     protocol = binance.market()
     protocol.connection_made(NOW)
     data = {"e": "trade", "E": 1, "T": 1, "s": "BTCUSDT", "t": 5, "p": "100", "q": "1", "X": kind, "m": False}
@@ -473,13 +473,13 @@ def okx(channel: str, row: dict, inst: str = "BTC-USDT-SWAP", action: str = "") 
 
 
 @pytest.mark.parametrize("checksum", [0, -855196043, None, "x"])
-def test_the_checksum_is_not_read(checksum: object):
+def test_the_checksum_is_not_read(checksum: object) -> None:
     row = {"asks": [["8476.98", "415", "0", "13"]], "bids": [], "seqId": 5, "prevSeqId": -1, "checksum": checksum}
     (book,) = okx("books", row, action="snapshot")
     assert book.asks == ((8476.98, 4.15),)
 
 
-def test_okx_volumes_of_spot_and_swap_are_both_dollars():
+def test_okx_volumes_of_spot_and_swap_are_both_dollars() -> None:
     row = {"last": "50000", "vol24h": "1000000", "volCcy24h": "10000"}
     (swap,) = okx("tickers", row)
     assert swap.volume_usd == 10_000 * 50_000.0, "coins of the swap, at the last price"
@@ -488,14 +488,14 @@ def test_okx_volumes_of_spot_and_swap_are_both_dollars():
 
 
 @pytest.mark.parametrize(("hours", "rate"), [(8, 0.0001), (4, 0.0002), (1, 0.0008)])
-def test_funding_is_said_for_eight_hours(hours: int, rate: float):
+def test_funding_is_said_for_eight_hours(hours: int, rate: float) -> None:
     row = {"fundingRate": "0.0001", "fundingTime": "1790150400000", "nextFundingRate": ""}
     (event,) = okx("funding-rate", row | {"nextFundingTime": str(1790150400000 + hours * 3_600_000)})
     assert isinstance(event, MarketTicker)
     assert event.funding_8h == pytest.approx(rate)
 
 
-def test_liquidations_of_other_swaps_are_passed_over():
+def test_liquidations_of_other_swaps_are_passed_over() -> None:
     protocol = OkxProtocol()
     protocol.connection_made(NOW)
     order = {"side": "sell", "posSide": "long", "bkPx": "100", "sz": "1", "bkLoss": "0", "ccy": "", "ts": "5"}
@@ -542,7 +542,7 @@ def _board(*changes: Sequence[Event]) -> list[FlowSnapshot]:
     return snapshots
 
 
-def test_a_board_without_quotes_is_priced_by_its_marks():
+def test_a_board_without_quotes_is_priced_by_its_marks() -> None:
     names = [option.name for option in listing()]
     quoted = [ticker(name, BOARD_NOW, bid=0.01, ask=0.02, bid_iv=0.4, ask_iv=0.6, mark=0.015) for name in names]
     bare = [ticker(name, BOARD_NOW, mark=0.015) for name in names]
@@ -551,7 +551,7 @@ def test_a_board_without_quotes_is_priced_by_its_marks():
     assert without.metrics.ngi.value is not None
 
 
-def test_open_interest_that_falls_without_trades_is_no_flow_and_no_error():
+def test_open_interest_that_falls_without_trades_is_no_flow_and_no_error() -> None:
     names = [option.name for option in listing()]
     steps = [
         [ticker(name, BOARD_NOW + n, open_interest=amount) for name in names]

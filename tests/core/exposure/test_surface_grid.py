@@ -24,14 +24,14 @@ fields = hnp.arrays(float, SHAPE, elements=st.floats(-1e6, 1e6, allow_subnormal=
 metrics = st.sampled_from(["log-moneyness", "node"])
 
 
-def test_weights_of_the_node_metric():
+def test_weights_of_the_node_metric() -> None:
     six = kernel("node").weights[:, :, 1, 2]
     six = six / six.sum()
     assert six.sum(axis=0) == pytest.approx([0.27407, 0.45186, 0.27407], abs=5e-6)
     assert six.sum(axis=1) == pytest.approx([0.62246, 0.37754], abs=5e-6)
 
 
-def test_weights_of_the_log_moneyness_metric():
+def test_weights_of_the_log_moneyness_metric() -> None:
     weights = kernel().weights
     scale = 0.5 * 0.8 * np.sqrt(TAUS[2])
     across = np.exp(-0.5 * (np.log(95.0 / 100.0) / scale) ** 2)
@@ -42,7 +42,7 @@ def test_weights_of_the_log_moneyness_metric():
     assert weights[1, 0, 2, 3] == pytest.approx(across * along, rel=1e-12)
 
 
-def test_forwards_enter_the_distance():
+def test_forwards_enter_the_distance() -> None:
     shifted = stencil(STRIKES, np.array([100.0, 105.0]), TAUS[2:], np.full(2, 0.8))
     scale = 0.5 * 0.8 * np.sqrt(TAUS[2])
     along = np.exp(-0.5 * (np.log(30.0 / 7.0) / np.log(2.0)) ** 2)
@@ -50,19 +50,19 @@ def test_forwards_enter_the_distance():
     assert shifted.weights[1, 1, 0, 3] == pytest.approx(along * np.exp(-0.5 * (np.log(1.05) / scale) ** 2), rel=1e-12)
 
 
-def test_the_last_expiry_looks_back():
+def test_the_last_expiry_looks_back() -> None:
     assert kernel().neighbour.tolist() == [1, 2, 3, 2]
 
 
 @given(st.floats(-1e3, 1e3), metrics)
-def test_gather_keeps_constants(value, metric):
+def test_gather_keeps_constants(value, metric) -> None:
     smoothed, confidence = gather(kernel(metric), np.full(SHAPE, value), EVERYWHERE)
     np.testing.assert_allclose(smoothed, value, rtol=1e-14, atol=1e-300)
     np.testing.assert_allclose(confidence, 1.0, rtol=1e-14)
 
 
 @given(fields, metrics)
-def test_gather_stays_between_its_extremes(field, metric):
+def test_gather_stays_between_its_extremes(field, metric) -> None:
     smoothed, _ = gather(kernel(metric), field, EVERYWHERE)
     room = 1e-12 * np.abs(field).max() + 1e-300
     assert smoothed.min() >= field.min() - room
@@ -70,7 +70,7 @@ def test_gather_stays_between_its_extremes(field, metric):
 
 
 @given(fields, st.integers(0, 23), st.floats(width=64), metrics)
-def test_a_hole_is_a_node_that_is_not_there(field, at, rubbish, metric):
+def test_a_hole_is_a_node_that_is_not_there(field, at, rubbish, metric) -> None:
     certainty = EVERYWHERE.copy()
     certainty.flat[at] = 0.0
     spoilt = field.copy()
@@ -101,7 +101,7 @@ def by_hand(k, field, certainty):
     return out
 
 
-def test_little_confidence_is_nan():
+def test_little_confidence_is_nan() -> None:
     certainty = np.zeros(SHAPE)
     certainty[2, 3] = 1.0
     smoothed, confidence = gather(kernel("node"), np.ones(SHAPE), certainty)
@@ -114,7 +114,7 @@ def test_little_confidence_is_nan():
 
 
 @given(fields, fields, st.floats(-10, 10), metrics)
-def test_both_are_linear(one, other, factor, metric):
+def test_both_are_linear(one, other, factor, metric) -> None:
     k = kernel(metric)
     room = 1e-11 * (1.0 + np.abs(one).max() + np.abs(factor * other).max())
     for operation in (lambda f: gather(k, f, EVERYWHERE)[0], lambda f: scatter(k, f)):
@@ -124,7 +124,7 @@ def test_both_are_linear(one, other, factor, metric):
 
 
 @given(fields, metrics)
-def test_scatter_keeps_the_sum(exposure, metric):
+def test_scatter_keeps_the_sum(exposure, metric) -> None:
     spread = scatter(kernel(metric), exposure)
     assert spread.sum() == pytest.approx(exposure.sum(), abs=1e-12 * np.abs(exposure).sum() + 1e-300)
     positive = scatter(kernel(metric), np.abs(exposure))
@@ -132,21 +132,21 @@ def test_scatter_keeps_the_sum(exposure, metric):
 
 
 @given(fields, hnp.arrays(bool, SHAPE), metrics)
-def test_scatter_gives_nothing_to_what_is_not_listed(exposure, listed, metric):
+def test_scatter_gives_nothing_to_what_is_not_listed(exposure, listed, metric) -> None:
     held = np.where(listed, exposure, np.nan)
     spread = scatter(kernel(metric), held, listed)
     assert (spread[~listed] == 0.0).all()
     assert spread.sum() == pytest.approx(np.nansum(held), abs=1e-12 * np.nansum(np.abs(held)) + 1e-300)
 
 
-def test_an_exposure_at_an_unlisted_node_is_not_lost():
+def test_an_exposure_at_an_unlisted_node_is_not_lost() -> None:
     exposure = np.zeros(SHAPE)
     exposure[1, 1] = 7.0
     assert scatter(kernel(), exposure, np.zeros(SHAPE, dtype=bool)).sum() == pytest.approx(7.0, rel=1e-12)
 
 
 @pytest.mark.parametrize("metric", ["log-moneyness", "node"])
-def test_symmetric_input_stays_symmetric(metric):
+def test_symmetric_input_stays_symmetric(metric) -> None:
     strikes = 100.0 * np.exp(np.array([-0.2, -0.1, 0.0, 0.1, 0.2]))
     k = kernel(metric, strikes)
     field = np.abs(np.arange(-2.0, 3.0)) + TAUS[:, None]
@@ -154,7 +154,7 @@ def test_symmetric_input_stays_symmetric(metric):
         np.testing.assert_allclose(smoothed, smoothed[:, ::-1], rtol=1e-12)
 
 
-def test_expiries_far_apart_do_not_mix():
+def test_expiries_far_apart_do_not_mix() -> None:
     taus = np.array([1.0, 9.0, 90.0]) / 365.0  # ln 9 and ln 10 are more than three doublings
     k = kernel(taus=taus)
     assert (k.weights[1] == 0.0).all()
@@ -167,13 +167,13 @@ def test_expiries_far_apart_do_not_mix():
         np.testing.assert_allclose(scatter(k, field)[row], scatter(alone, field[[row]])[0])
 
 
-def test_one_node_alone_is_left_as_it_is():
+def test_one_node_alone_is_left_as_it_is() -> None:
     k = stencil(np.array([100.0]), np.array([100.0]), np.array([0.1]), np.array([0.5]))
     assert gather(k, np.array([[3.0]]), np.ones((1, 1)))[0].tolist() == [[3.0]]
     assert scatter(k, np.array([[3.0]])).tolist() == [[3.0]]
 
 
-def test_smoothing_moves_mass_only_to_the_neighbours():
+def test_smoothing_moves_mass_only_to_the_neighbours() -> None:
     exposure = np.zeros(SHAPE)
     exposure[2, 3] = 1.0
     spread = scatter(kernel("node"), exposure)
@@ -182,6 +182,6 @@ def test_smoothing_moves_mass_only_to_the_neighbours():
 
 
 @given(hnp.arrays(float, SHAPE, elements=st.floats(width=64)), hnp.arrays(float, SHAPE, elements=st.floats(0, 1)))
-def test_nothing_raises_or_warns(field, certainty):
+def test_nothing_raises_or_warns(field, certainty) -> None:
     gather(kernel(), np.clip(field, -1e300, 1e300), certainty)
     scatter(kernel(), np.clip(field, -1e300, 1e300))

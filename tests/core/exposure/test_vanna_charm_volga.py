@@ -10,7 +10,7 @@ from dfmon.core.exposure.vanna_charm_volga import group_totals, member_totals, r
 from tests.core.exposure.test_unit_exposure import book
 
 
-def test_groups_and_members_add_up_to_the_totals():
+def test_groups_and_members_add_up_to_the_totals() -> None:
     columns, exposure = book()
     u = unit_exposures(*columns)
     sums = totals(u, exposure).to_array()
@@ -22,7 +22,7 @@ def test_groups_and_members_add_up_to_the_totals():
     np.testing.assert_allclose(member_totals(u, members), sums[:, None] * [1.0, -2.0, 0.0], rtol=1e-10, atol=1e-6)
 
 
-def test_a_board_adds_up_by_expiry_by_strike_and_in_all():
+def test_a_board_adds_up_by_expiry_by_strike_and_in_all() -> None:
     columns, exposure = book()
     u = unit_exposures(*columns)
     dates, date = np.unique(columns[3], return_inverse=True)

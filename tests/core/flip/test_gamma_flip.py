@@ -38,7 +38,7 @@ def net_gamma(spot, level, forward, strike, sigma, tau, exposure):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_roots_are_those_of_brentq_on_all_options(seed):
+def test_roots_are_those_of_brentq_on_all_options(seed: int) -> None:
     columns = book(seed)
     flip = find_flip(SPOT, *columns)
     assert flip.roots
@@ -57,7 +57,7 @@ def test_roots_are_those_of_brentq_on_all_options(seed):
     assert flip.sign == np.sign(net_gamma(SPOT, SPOT, *columns))
 
 
-def test_no_root_is_missed_on_a_fine_scan():
+def test_no_root_is_missed_on_a_fine_scan() -> None:
     for seed in range(8):
         columns = book(seed)
         flip = find_flip(SPOT, *columns)
@@ -69,7 +69,7 @@ def test_no_root_is_missed_on_a_fine_scan():
 
 
 @pytest.mark.parametrize("spot", [85_000.0, 97_000.0, 106_000.0, 113_000.0])
-def test_of_several_roots_the_nearest_to_spot_is_the_flip(spot):
+def test_of_several_roots_the_nearest_to_spot_is_the_flip(spot) -> None:
     strike = np.array([80_000.0, 90_000.0, 100_000.0, 110_000.0, 120_000.0])
     one = np.ones(5)
     flip = find_flip(spot, spot * one, strike, 0.5 * one, 0.003 * one, np.array([-1.0, 1.0, -1.0, 1.0, -1.0]))
@@ -84,14 +84,14 @@ def test_of_several_roots_the_nearest_to_spot_is_the_flip(spot):
     assert both.tolist() == pytest.approx([flip.level] * 2, rel=1e-8)
 
 
-def test_profile_is_the_definition():
+def test_profile_is_the_definition() -> None:
     columns = book(3)
     flip = find_flip(SPOT, *columns)
     expected = np.array([net_gamma(SPOT, level, *columns) for level in flip.spots])
     np.testing.assert_allclose(flip.ngi, expected, atol=1e-12 * np.abs(expected).max())
 
 
-def test_profile_of_sharp_bumps_is_the_definition():
+def test_profile_of_sharp_bumps_is_the_definition() -> None:
     forward, strike, sigma, tau, exposure = book(3, n=60)
     tau = np.resize([1e-6, 1e-5, 0.05], 60)
     bumps = StickyStrike.from_options(forward, strike, sigma, tau)
@@ -103,7 +103,7 @@ def test_profile_of_sharp_bumps_is_the_definition():
     np.testing.assert_allclose(alone, expected[7], rtol=1e-9, atol=1e-12 * np.abs(expected).max())
 
 
-def test_a_sharp_bump_far_from_spot_keeps_its_digits():
+def test_a_sharp_bump_far_from_spot_keeps_its_digits() -> None:
     one = np.ones(1)
     bump = StickyStrike.from_options(SPOT * one, SPOT * np.exp(0.19) * one, 5e-4 * one, one)
     y = np.append(np.linspace(-0.2, 0.2, 161), 0.19 + np.array([1e-4, 4e-4, 9e-4]))
@@ -112,7 +112,7 @@ def test_a_sharp_bump_far_from_spot_keeps_its_digits():
     np.testing.assert_allclose(bump.profile(y, one[:, None])[0], bump.height * np.exp(-0.5 * d2 * d2), rtol=2e-12)
 
 
-def test_on_many_nodes_close_together_sharp_bumps_are_summed_once():
+def test_on_many_nodes_close_together_sharp_bumps_are_summed_once() -> None:
     width, one = np.array([0.0005, 0.001, 0.002, 0.0039, 0.02]), np.ones(5)
     bumps = StickyStrike.from_options(SPOT * one, SPOT * np.exp([0.001, -0.002, 0.003, 0.0, 0.004]), width[::-1], one)
     y, exposure = np.linspace(-0.006, 0.006, 201), np.array([1.0, -2.0, 3.0, -1.0, 0.5])
@@ -122,7 +122,7 @@ def test_on_many_nodes_close_together_sharp_bumps_are_summed_once():
     np.testing.assert_allclose(got, expected, atol=1e-13 * np.abs(expected).max())
 
 
-def test_many_books_at_their_own_points_are_each_book_at_its_point():
+def test_many_books_at_their_own_points_are_each_book_at_its_point() -> None:
     forward, strike, sigma, tau, exposure = book(2)
     bumps = StickyStrike.from_options(forward, strike, sigma, tau)
     books = exposure[:, None] * np.random.default_rng(3).normal(1.0, 1.0, (exposure.size, 7))
@@ -138,7 +138,7 @@ def test_many_books_at_their_own_points_are_each_book_at_its_point():
     assert at.curvature[0] == pytest.approx((above.slope - below.slope)[0] / (2 * step), rel=1e-6)
 
 
-def test_the_polish_needs_two_looks_at_all_options():
+def test_the_polish_needs_two_looks_at_all_options() -> None:
     columns = book(1)
     bumps, sizes = StickyStrike.from_options(*columns[:4]), []
 
@@ -155,7 +155,7 @@ def test_the_polish_needs_two_looks_at_all_options():
     assert len(sizes) <= 2
 
 
-def test_nodes_do_not_slide_with_the_spot():
+def test_nodes_do_not_slide_with_the_spot() -> None:
     columns = book(1)
     one, other = (find_flip(spot, *columns) for spot in (SPOT, SPOT * 1.0001))
     steps = np.log(one.spots) / STEP
@@ -164,7 +164,7 @@ def test_nodes_do_not_slide_with_the_spot():
     assert shared.size >= one.spots.size - 1
 
 
-def test_strikes_of_sharp_near_expiries_are_nodes():
+def test_strikes_of_sharp_near_expiries_are_nodes() -> None:
     forward, strike = np.full(3, SPOT), np.array([97_123.0, 100_777.0, 104_031.0])
     tau = np.full(3, 1.0 / 8760.0)
     flip = find_flip(SPOT, forward, strike, np.full(3, 0.4), tau, np.array([1.0, -1.0, 1.0]))
@@ -175,7 +175,7 @@ def test_strikes_of_sharp_near_expiries_are_nodes():
     assert all(np.abs(later.spots / level - 1).min() > 1e-6 for level in strike)
 
 
-def test_none_with_the_sign_that_holds_throughout():
+def test_none_with_the_sign_that_holds_throughout() -> None:
     forward, strike, sigma, tau, exposure = book(2)
     for sign in (1, -1):
         flip = find_flip(SPOT, forward, strike, sigma, tau, sign * np.abs(exposure))
@@ -190,7 +190,7 @@ def test_none_with_the_sign_that_holds_throughout():
 
 
 @pytest.mark.parametrize("held", [2.0, -2.0])
-def test_the_sign_of_a_book_whose_gamma_is_gone_at_the_ends_of_the_range(held):
+def test_the_sign_of_a_book_whose_gamma_is_gone_at_the_ends_of_the_range(held) -> None:
     one = np.ones(1)
     flip = find_flip(SPOT, SPOT * one, SPOT * one, 0.3 * one, one / 8760.0, held * one)
     assert flip.ngi[0] == flip.ngi[-1] == 0.0
@@ -198,7 +198,7 @@ def test_the_sign_of_a_book_whose_gamma_is_gone_at_the_ends_of_the_range(held):
 
 
 @pytest.mark.parametrize("exposure", [0.0, np.nan])
-def test_a_book_without_gamma(exposure):
+def test_a_book_without_gamma(exposure) -> None:
     forward, strike, sigma, tau, _ = book(2, n=5)
     flip = find_flip(SPOT, forward, strike, sigma, tau, np.full(5, exposure))
     assert (flip.level, flip.sign, flip.ngi.tolist()) == (None, 0, [0.0, 0.0])
@@ -206,7 +206,7 @@ def test_a_book_without_gamma(exposure):
     assert settled.sign == 0
 
 
-def test_rounding_of_a_cancelling_book_is_no_root():
+def test_rounding_of_a_cancelling_book_is_no_root() -> None:
     forward, strike, sigma, tau, exposure = book(4)
     twice = [np.concatenate([column, column]) for column in (forward, strike, sigma, tau)]
     flip = find_flip(SPOT, *twice, np.concatenate([exposure, -exposure]))
@@ -222,7 +222,7 @@ def flat_book(share: float):
 
 
 @pytest.mark.parametrize(("share", "sign"), [(0.0005, 0), (0.05, 1)])
-def test_a_net_within_a_hundredth_of_the_gross_is_undetermined(share, sign):
+def test_a_net_within_a_hundredth_of_the_gross_is_undetermined(share, sign) -> None:
     columns = flat_book(share)
     flip = find_flip(SPOT, *columns)
     assert abs(flip.sign) == sign
@@ -233,7 +233,7 @@ def test_a_net_within_a_hundredth_of_the_gross_is_undetermined(share, sign):
     assert not np.isnan(levels[1])
 
 
-def test_a_zero_that_is_only_touched_is_no_flip():
+def test_a_zero_that_is_only_touched_is_no_flip() -> None:
     one = np.ones(3)
     columns = SPOT * one, SPOT * np.exp([-0.08, 0.0, 0.08]), 0.5 * one, 0.02 * one
     y = np.linspace(-0.05, 0.05, 20_001)
@@ -244,7 +244,7 @@ def test_a_zero_that_is_only_touched_is_no_flip():
         assert [root.rising for root in found] == [False, True][:roots]
 
 
-def test_widening_stops_at_the_first_range_with_a_root():
+def test_widening_stops_at_the_first_range_with_a_root() -> None:
     one = np.ones(2)
     columns = SPOT * one, np.array([0.6, 1.0]) * SPOT, 0.5 * one, 0.02 * one, np.array([-1.0, 1.0])
     assert find_flip(SPOT, *columns, ranges=(0.15,)).level is None
@@ -255,7 +255,7 @@ def test_widening_stops_at_the_first_range_with_a_root():
 
 
 @given(st.floats(0.6, 1.6), st.floats(0.6, 1.6), st.floats(0.1, 2.0), st.floats(0.005, 1.0), st.floats(0.5, 2.0))
-def test_two_strikes_have_their_closed_form(low, high, sigma, tau, basis):
+def test_two_strikes_have_their_closed_form(low, high, sigma, tau, basis) -> None:
     """Exposures as 1/K: both bumps have one height and the zero is half-way between their centres."""
     v2 = sigma**2 * tau
     if abs(np.log(high / low)) < 0.01 or abs(np.log(high / low)) > 12 * np.sqrt(v2):
@@ -272,7 +272,7 @@ def test_two_strikes_have_their_closed_form(low, high, sigma, tau, basis):
         assert undetermined or abs(np.exp(y) - 1.0) > 0.49 or abs(np.log(high / low)) > 5 * np.sqrt(v2)
 
 
-def test_a_flat_smile_is_the_same_under_both_dynamics():
+def test_a_flat_smile_is_the_same_under_both_dynamics() -> None:
     forward, strike, _, tau, exposure = book(5)
     columns = forward, strike, np.full_like(strike, 0.6), tau, exposure
     strikes, moneyness = (find_flip(SPOT, *columns, stickiness=kind) for kind in ("strike", "moneyness"))
@@ -280,7 +280,7 @@ def test_a_flat_smile_is_the_same_under_both_dynamics():
     assert moneyness.level == pytest.approx(strikes.level, rel=1e-12)
 
 
-def test_sticky_moneyness_is_the_definition():
+def test_sticky_moneyness_is_the_definition() -> None:
     forward, strike, sigma, tau, exposure = book(6)
     flip = find_flip(SPOT, forward, strike, sigma, tau, exposure, stickiness="moneyness", expiry=tau)
     for level in flip.spots[::40]:
@@ -298,7 +298,7 @@ def test_sticky_moneyness_is_the_definition():
 
 
 @pytest.mark.parametrize("stickiness", ["strike", "moneyness"])
-def test_members_are_many_books_at_once(stickiness):
+def test_members_are_many_books_at_once(stickiness) -> None:
     forward, strike, sigma, tau, exposure = book(7, n=200)
     rng = np.random.default_rng(1)
     members = exposure[:, None] * rng.normal(1.0, 1.0, (200, 16))
@@ -313,7 +313,7 @@ def test_members_are_many_books_at_once(stickiness):
     assert without == np.isnan(levels).mean() >= 2 / 16
 
 
-def test_no_member_has_a_flip():
+def test_no_member_has_a_flip() -> None:
     forward, strike, sigma, tau, exposure = book(7, n=20)
     levels = flip_members(SPOT, forward, strike, sigma, tau, np.abs(exposure)[:, None].repeat(3, axis=1))
     assert np.isnan(levels).all()
@@ -321,7 +321,7 @@ def test_no_member_has_a_flip():
     assert np.isnan(flip_members(SPOT, forward, strike, sigma, tau, np.zeros((20, 2)))).all()
 
 
-def test_the_same_input_gives_the_same_bits():
+def test_the_same_input_gives_the_same_bits() -> None:
     columns = book(9)
     one, other = find_flip(SPOT, *columns), find_flip(SPOT, *(column.copy() for column in columns))
     assert one.roots == other.roots
@@ -337,7 +337,7 @@ oddities = st.one_of(st.floats(width=64), st.sampled_from([0.0, 1.0, -1.0, 100.0
     st.floats(1e-3, 1e7),
     st.sampled_from(["strike", "moneyness"]),
 )
-def test_nothing_raises_or_warns(columns, spot, stickiness):
+def test_nothing_raises_or_warns(columns, spot, stickiness) -> None:
     flip = find_flip(spot, *columns, stickiness=stickiness)
     assert flip.sign in (-1, 0, 1)
     flip_members(spot, *columns[:4], np.stack([columns[4], -columns[4]], axis=1), stickiness=stickiness)
@@ -345,7 +345,7 @@ def test_nothing_raises_or_warns(columns, spot, stickiness):
 
 @pytest.mark.parametrize("place", np.linspace(0.0, 0.0019, 7))
 @pytest.mark.parametrize("stickiness", ["strike", "moneyness"])
-def test_two_zeros_between_neighbouring_nodes_are_both_found(place, stickiness):
+def test_two_zeros_between_neighbouring_nodes_are_both_found(place, stickiness) -> None:
     spot = SPOT * np.exp(place)
     one = np.ones(3)
     columns = spot * one, spot * np.exp([-0.08, 0.0, 0.08]), 0.5 * one, 0.02 * one
@@ -367,7 +367,7 @@ def test_two_zeros_between_neighbouring_nodes_are_both_found(place, stickiness):
     assert levels[2] == pytest.approx(find_flip(spot, *columns, members[:, 2], stickiness=stickiness).level, rel=1e-8)
 
 
-def test_horizons_are_subsets_of_the_book():
+def test_horizons_are_subsets_of_the_book() -> None:
     forward, strike, sigma, tau, exposure = book(3)
     tau = np.resize([0.5 / 365, 5.0 / 365, 0.1], tau.size)
     flips = flips_by_horizon(SPOT, forward, strike, sigma, tau, exposure)
@@ -382,7 +382,7 @@ def test_horizons_are_subsets_of_the_book():
 
 @pytest.mark.parametrize("strikes", [(), (0.0031,), (-0.1502, 0.0874)])
 @pytest.mark.parametrize("width", [*(0.2005 * width for width, _ in _CHEBYSHEV_LEVELS), 0.07, 0.1, 0.3])
-def test_wide_bumps_lose_nothing_on_fewer_nodes(width, strikes):
+def test_wide_bumps_lose_nothing_on_fewer_nodes(width, strikes) -> None:
     rng = np.random.default_rng(0)
     strike = SPOT * np.exp(rng.uniform(-0.3, 0.3, 200))
     book = StickyStrike.from_options(np.full(200, SPOT), strike, np.full(200, width), np.ones(200))
@@ -395,7 +395,7 @@ def test_wide_bumps_lose_nothing_on_fewer_nodes(width, strikes):
         assert error < 1e-13 * np.abs(expected).max()
 
 
-def test_the_first_guess_is_exact_for_a_cubic_and_at_an_end_of_the_grid_for_a_parabola():
+def test_the_first_guess_is_exact_for_a_cubic_and_at_an_end_of_the_grid_for_a_parabola() -> None:
     net = np.array([-5.0, -1.5, 2.0, 4.5, 6.0])
     for coefficients, low in (((0.3, 0.02, -0.001, 0.0004), 1), ((0.3, 0.02, -0.001, 0.0), 0)):
         y = np.polynomial.polynomial.polyval(net[1 - low :], coefficients)
@@ -403,12 +403,12 @@ def test_the_first_guess_is_exact_for_a_cubic_and_at_an_end_of_the_grid_for_a_pa
         assert zero[0] == pytest.approx(0.3, abs=1e-15)
 
 
-def test_a_guess_where_one_net_comes_twice_is_that_of_the_chord():
+def test_a_guess_where_one_net_comes_twice_is_that_of_the_chord() -> None:
     y, net = np.arange(4.0), np.array([2.0, -1.0, 1.0, 2.0])
     assert cubic_zero(y, net, np.array([1]), np.array([2])).tolist() == [1.5]
 
 
-def test_a_profile_does_not_depend_on_the_order_of_the_options():
+def test_a_profile_does_not_depend_on_the_order_of_the_options() -> None:
     forward, strike, sigma, tau, exposure = book(5)
     sigma = sigma * np.resize([0.2, 0.5, 1.0, 3.0], sigma.size)
     wide_first = np.argsort(-sigma * np.sqrt(tau))

@@ -33,7 +33,7 @@ def price_all(forward, strike, sigma, tau, th=1.0, **options):
 
 
 @given(forwards, ratios, sigmas, taus)
-def test_calls_and_puts(forward, ratio, sigma, tau):
+def test_calls_and_puts(forward, ratio, sigma, tau) -> None:
     call, put = (price_all(forward, forward * ratio, sigma, tau, th) for th in (1.0, -1.0))
     room = 1e-13 * forward * (1 + ratio)
     assert call.price[0] - put.price[0] == pytest.approx(forward - forward * ratio, abs=room)
@@ -47,7 +47,7 @@ def test_calls_and_puts(forward, ratio, sigma, tau):
 
 
 @given(forwards, ratios, sigmas, taus, signs, st.sampled_from([0.125, 0.5, 4.0, 1024.0]))
-def test_homogeneity(forward, ratio, sigma, tau, th, scale):
+def test_homogeneity(forward, ratio, sigma, tau, th, scale) -> None:
     g = price_all(forward, forward * ratio, sigma, tau, th)
     big = price_all(forward * scale, forward * ratio * scale, sigma, tau, th)
     powers = {"price": 1, "delta": 0, "gamma": -1, "vega": 1, "theta": 1, "vanna": 0, "charm": 0, "volga": 1}
@@ -56,7 +56,7 @@ def test_homogeneity(forward, ratio, sigma, tau, th, scale):
 
 
 @given(forwards, ratios, sigmas, taus, signs)
-def test_identities(forward, ratio, sigma, tau, th):
+def test_identities(forward, ratio, sigma, tau, th) -> None:
     g = price_all(forward, forward * ratio, sigma, tau, th)
     v = sigma * np.sqrt(tau)
     assert g.theta[0] == pytest.approx(-0.5 * sigma**2 * forward**2 * g.gamma[0], rel=1e-12, abs=1e-300)
@@ -73,7 +73,7 @@ def test_identities(forward, ratio, sigma, tau, th):
 
 
 @given(st.floats(0.5, 2.0), st.floats(0.2, 2.0), st.floats(0.02, 2.0), signs)
-def test_each_greek_is_the_difference_of_the_one_below(ratio, sigma, tau, th):
+def test_each_greek_is_the_difference_of_the_one_below(ratio, sigma, tau, th) -> None:
     F = 100.0
     K, up, down = F * ratio, 1.0 + 2e-5, 1.0 - 2e-5
     g = price_all(F, K, sigma, tau, th)
@@ -106,7 +106,7 @@ def test_each_greek_is_the_difference_of_the_one_below(ratio, sigma, tau, th):
         assert getattr(g, name)[0] == pytest.approx(sign * slope(below, vary), abs=tolerance * size), name
 
 
-def test_limits():
+def test_limits() -> None:
     far = price_all(100.0, 100.0, 8.0, 300.0)  # v -> infinity: a call is worth the forward
     assert far.price[0] == pytest.approx(100.0, rel=1e-12)
     assert far.gamma[0] == pytest.approx(0.0, abs=1e-12)
@@ -119,7 +119,7 @@ def test_limits():
     (-1.0, 110.0, 0.0, 0.0), (-1.0, 90.0, 10.0, -1.0), (-1.0, 100.0, 0.0, -0.5),
 ])  # fmt: skip
 @pytest.mark.parametrize("settlement", ["instant", "average"])
-def test_no_time_left(th, forward, price, delta, settlement):
+def test_no_time_left(th, forward, price, delta, settlement) -> None:
     g = price_all(forward, 100.0, 0.5, 0.0, th, settlement=settlement)
     assert (g.price[0], g.delta[0]) == (price, delta)
     assert [getattr(g, name)[0] for name in GREEKS[1:]] == [0.0] * 6
@@ -129,7 +129,7 @@ def test_no_time_left(th, forward, price, delta, settlement):
 @pytest.mark.parametrize("column", range(5))
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 0.0, -1.0, 20.5])
 @pytest.mark.parametrize("with_price", [True, False])
-def test_a_bad_row_is_masked_and_counted_and_spares_the_others(column, bad, with_price):
+def test_a_bad_row_is_masked_and_counted_and_spares_the_others(column: str, bad, with_price) -> None:
     good = one(100.0, 110.0, 0.6, 0.1, -1.0)
     columns = [np.repeat(value, 3) for value in good]
     columns[column][1] = bad
@@ -150,7 +150,7 @@ def test_a_bad_row_is_masked_and_counted_and_spares_the_others(column, bad, with
     st.sampled_from(["usd", "coin"]),
     st.booleans(),
 )
-def test_nothing_raises_or_warns(columns, settlement, numeraire, with_price):
+def test_nothing_raises_or_warns(columns, settlement, numeraire, with_price) -> None:
     g = greeks(*columns, settlement=settlement, numeraire=numeraire, with_price=with_price)
     assert g.invalid == np.count_nonzero(~g.valid)
     for name in COLUMNS if with_price else GREEKS:
@@ -161,7 +161,7 @@ def test_nothing_raises_or_warns(columns, settlement, numeraire, with_price):
     np.testing.assert_allclose(alone[both], g.delta[both], rtol=1e-12, atol=1e-300)
 
 
-def test_the_cheap_variants_agree_with_the_full_one():
+def test_the_cheap_variants_agree_with_the_full_one() -> None:
     rng = np.random.default_rng(3)
     n = 400
     forward = np.full(n, 1e5)
@@ -179,7 +179,7 @@ def test_the_cheap_variants_agree_with_the_full_one():
 
 
 @pytest.mark.parametrize("minutes", [10.0, 45.0, 200.0])
-def test_the_delta_alone_is_that_of_an_average_too(minutes):
+def test_the_delta_alone_is_that_of_an_average_too(minutes) -> None:
     columns = [*one(1e5, 100_050.0, 0.6, minutes / 60.0 / YEAR_HOURS, 1.0)]
     delta = greeks(*columns, settlement="average").delta
     assert delta_only(*columns, settlement="average") == pytest.approx(delta, rel=1e-12)
@@ -187,7 +187,7 @@ def test_the_delta_alone_is_that_of_an_average_too(minutes):
 
 
 @pytest.mark.parametrize("numeraire", ["usd", "coin"])
-def test_a_chain_of_many_tiles_is_priced_as_its_parts(numeraire):
+def test_a_chain_of_many_tiles_is_priced_as_its_parts(numeraire) -> None:
     rng = np.random.default_rng(6)
     n = 2 * TILE + 77
     columns = [
@@ -219,7 +219,7 @@ def test_a_chain_of_many_tiles_is_priced_as_its_parts(numeraire):
     np.testing.assert_allclose(delta, greeks(*columns).delta, rtol=1e-12)
 
 
-def test_buffers_are_reused_and_their_size_is_checked():
+def test_buffers_are_reused_and_their_size_is_checked() -> None:
     columns = one(100.0, 110.0, 0.6, 0.1, -1.0)
     buffers = GreekBuffers(1)
     g = greeks(*columns, out=buffers)
@@ -232,7 +232,7 @@ def test_buffers_are_reused_and_their_size_is_checked():
 
 
 @given(forwards, ratios, sigmas, taus, signs)
-def test_premium_adjustment(forward, ratio, sigma, tau, th):
+def test_premium_adjustment(forward, ratio, sigma, tau, th) -> None:
     usd, coin = (price_all(forward, forward * ratio, sigma, tau, th, numeraire=unit) for unit in ("usd", "coin"))
     assert coin.delta[0] == pytest.approx(usd.delta[0] - usd.price[0] / forward, abs=1e-13 * (1 + ratio))
     v = sigma * np.sqrt(tau)
@@ -243,7 +243,7 @@ def test_premium_adjustment(forward, ratio, sigma, tau, th):
         assert getattr(coin, name)[0] == getattr(usd, name)[0]
 
 
-def test_premium_adjusted_numbers_and_linear_options_left_alone():
+def test_premium_adjusted_numbers_and_linear_options_left_alone() -> None:
     columns = [np.repeat(value, 2) for value in one(1e5, 1.05e5, 0.6, 20 / 365, 1.0)]
     g = greeks(*columns, numeraire="coin", inverse=np.array([True, False]))
     assert g.gamma == pytest.approx([2.378e-5, 2.733e-5], rel=1e-3)
@@ -255,7 +255,7 @@ def test_premium_adjusted_numbers_and_linear_options_left_alone():
     assert -(up.delta - down.delta)[0] / (2e-5 * columns[3][0]) == pytest.approx(g.charm[0], rel=1e-6)
 
 
-def test_a_forward_far_below_the_strike_keeps_its_digits_without_a_price():
+def test_a_forward_far_below_the_strike_keeps_its_digits_without_a_price() -> None:
     columns = one(1.0 + 1e-9, 997.3, 8.0, 1.0, 1.0)
     full, quick = greeks(*columns), greeks(*columns, with_price=False)
     for name in GREEKS:

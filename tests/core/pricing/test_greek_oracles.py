@@ -19,7 +19,7 @@ def one(*values: float) -> list[np.ndarray]:
     return [np.array([value]) for value in values]
 
 
-def test_every_published_value():
+def test_every_published_value() -> None:
     rows = oracle_rows("greek_oracles.csv")
     assert len(rows) == 192
     for row in rows:
@@ -103,7 +103,7 @@ def scaled_errors(inputs: list[np.ndarray], known: dict[str, np.ndarray], g: Gre
 
 
 @pytest.mark.parametrize("name", ["price", "delta", "gamma", "vega", "theta", "vanna", "charm", "volga"])
-def test_every_high_precision_row(name):
+def test_every_high_precision_row(name: str) -> None:
     inputs, known = grid()
     g = greeks(*inputs)
     assert g.invalid == 0
@@ -111,7 +111,7 @@ def test_every_high_precision_row(name):
 
 
 @pytest.mark.parametrize("name", ["delta", "gamma", "vega", "theta", "vanna", "charm", "volga"])
-def test_the_one_pass_variant_is_as_exact(name):
+def test_the_one_pass_variant_is_as_exact(name: str) -> None:
     inputs, known = grid()
     near = inputs[0] > 0.021 * inputs[1]  # where it applies
     assert near.sum() > 550

@@ -22,7 +22,7 @@ def chain(n: int = 300):
     return forward, forward * rng.uniform(0.3, 3.0, n), rng.uniform(0.2, 4.0, n), rng.uniform(1e-3, 2.0, n)
 
 
-def test_a_pair_is_its_call_and_its_put():
+def test_a_pair_is_its_call_and_its_put() -> None:
     columns = chain()
     one = np.ones(300)
     pair, call, put = pair_greeks(*columns), greeks(*columns, one), greeks(*columns, -one)
@@ -32,7 +32,7 @@ def test_a_pair_is_its_call_and_its_put():
         np.testing.assert_allclose(getattr(pair, name), getattr(call, name), rtol=1e-11)
 
 
-def test_every_high_precision_row_keeps_its_digits():
+def test_every_high_precision_row_keeps_its_digits() -> None:
     inputs, known = grid()
     near = inputs[0] > 0.021 * inputs[1]
     columns = [np.ascontiguousarray(column[near]) for column in inputs]
@@ -44,7 +44,7 @@ def test_every_high_precision_row_keeps_its_digits():
         assert scaled_errors(columns, known, result, name).max() < 64.0, name
 
 
-def test_a_point_out_of_order_is_masked_and_spares_the_others():
+def test_a_point_out_of_order_is_masked_and_spares_the_others() -> None:
     columns = [column[:5].copy() for column in chain()]
     columns[2][3] = np.nan
     columns[3][1] = 0.0
@@ -56,7 +56,7 @@ def test_a_point_out_of_order_is_masked_and_spares_the_others():
     np.testing.assert_allclose(pair.volga, call.volga, rtol=1e-11)
 
 
-def test_prepared_columns_serve_several_repricings():
+def test_prepared_columns_serve_several_repricings() -> None:
     forward, strike, sigma, tau = chain()
     strike_time, out = StrikeTimeTerms(300).fill(strike, tau), PairBuffers(300)
     for move in (1.0, 1.01):
@@ -80,7 +80,7 @@ def read(paired: PairedChain, pair, name: str, option_type: np.ndarray) -> np.nd
     return getattr(pair, name)[paired.points.point]
 
 
-def test_a_listing_priced_in_pairs_gives_every_option_its_greeks_also_out_of_order_and_with_pairs_that_differ():
+def test_a_listing_priced_in_pairs_gives_every_option_its_greeks_also_out_of_order_and_with_pairs_that_differ() -> None:
     columns = flat_columns()
     for order in (np.arange(80), np.random.default_rng(5).permutation(80)):
         forward, strike, sigma, tau, option_type = (column[order] for column in columns)
@@ -99,7 +99,7 @@ def test_a_listing_priced_in_pairs_gives_every_option_its_greeks_also_out_of_ord
                 np.testing.assert_allclose(read(paired, pair, name, option_type), getattr(each, name), rtol=1e-11)
 
 
-def test_times_that_differ_within_a_pair_keep_it_apart():
+def test_times_that_differ_within_a_pair_keep_it_apart() -> None:
     forward, strike, sigma, tau, option_type = flat_columns()
     other = np.where(np.arange(80) == 3, tau * 1.01, tau)
     paired = PairedChain(strike, tau, option_type).set_tau(other)
@@ -112,6 +112,6 @@ def test_times_that_differ_within_a_pair_keep_it_apart():
 
 @settings(max_examples=150)
 @given(hnp.arrays(float, st.tuples(st.just(4), st.integers(0, 5)), elements=st.floats(width=64)))
-def test_nothing_raises_or_warns(columns):
+def test_nothing_raises_or_warns(columns) -> None:
     pair = pair_greeks(*columns)
     assert pair.invalid == np.count_nonzero(np.isnan(pair.gamma))

@@ -16,13 +16,13 @@ def listing():
     return strike, expiry, option_type
 
 
-def test_only_one_call_and_one_put_of_one_strike_and_expiry_pair():
+def test_only_one_call_and_one_put_of_one_strike_and_expiry_pair() -> None:
     pairing = Pairing.from_listing(*listing())
     assert pairing.first.tolist() == [0]
     assert pairing.second.tolist() == [2]
 
 
-def test_a_pair_is_one_point_while_its_columns_agree():
+def test_a_pair_is_one_point_while_its_columns_agree() -> None:
     pairing = Pairing.from_listing(*listing())
     forward, sigma, tau = np.full(6, 100.0), np.full(6, 0.5), np.full(6, 0.1)
     points = pairing.points(forward, sigma, tau)
@@ -36,13 +36,13 @@ def test_a_pair_is_one_point_while_its_columns_agree():
         column[2] = column[0]
 
 
-def test_nan_agrees_with_nothing():
+def test_nan_agrees_with_nothing() -> None:
     sigma = np.full(6, np.nan)
     assert Pairing.from_listing(*listing()).points(np.ones(6), sigma, np.ones(6)).option.size == 6
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 3), st.sampled_from([1.0, -1.0])), max_size=30))
-def test_nothing_is_lost_whatever_is_listed(rows):
+def test_nothing_is_lost_whatever_is_listed(rows) -> None:
     strike, expiry, option_type = (np.array([row[i] for row in rows], dtype=float) for i in range(3))
     pairing = Pairing.from_listing(strike, expiry, option_type)
     n = len(rows)
@@ -53,7 +53,7 @@ def test_nothing_is_lost_whatever_is_listed(rows):
     assert (expiry[points.option[points.point]] == expiry).all()
 
 
-def test_pairs_may_be_kept_apart():
+def test_pairs_may_be_kept_apart() -> None:
     columns = np.full(6, 100.0), np.full(6, 0.5), np.full(6, 0.1)
     assert Pairing.from_listing(*listing()).points(*columns, keep_separate=np.ones(6, dtype=bool)).option.size == 6
     assert Pairing.from_listing(*listing()).points(*columns, keep_separate=np.zeros(6, dtype=bool)).option.size == 5

@@ -26,7 +26,7 @@ def average_greeks(forward: float, strike: float, minutes: float, known: float |
     (100030.0, 15.0, 100050.0, 0.2394, 1.08e-3),
     (100030.0, 5.0, 100050.0, 0.1240, 5.02e-4),
 ])  # fmt: skip
-def test_known_numbers(strike, minutes, known, delta, gamma):
+def test_known_numbers(strike, minutes, known, delta, gamma) -> None:
     g = average_greeks(1e5, strike, minutes, known)
     if delta is not None:
         assert g.delta[0] == pytest.approx(delta, abs=6e-4)
@@ -35,7 +35,7 @@ def test_known_numbers(strike, minutes, known, delta, gamma):
 
 
 @pytest.mark.parametrize(("minutes", "known"), [(45.0, None), (30.0, None), (15.0, 100050.0), (5.0, 100050.0)])
-def test_monte_carlo_of_the_fixings(minutes, known):
+def test_monte_carlo_of_the_fixings(minutes, known) -> None:
     """300 fixings of 6 s; delta from the path derivative, gamma from the density of the average at the strike."""
     rng = np.random.default_rng(11)
     paths, strike, vol = 60_000, 100030.0, 0.6
@@ -60,14 +60,14 @@ def test_monte_carlo_of_the_fixings(minutes, known):
     assert g.gamma[0] == pytest.approx(share**2 * density, rel=0.06)
 
 
-def test_both_settlements_are_one_from_six_hours_up():
+def test_both_settlements_are_one_from_six_hours_up() -> None:
     columns = one(1e5, 1.01e5, 0.6, EUROPEAN_ABOVE, 1.0)
     instant, average = (greeks(*columns, settlement=kind) for kind in ("instant", "average"))
     assert average.gamma[0] == instant.gamma[0]
     assert average.price[0] == instant.price[0]
 
 
-def test_effective_time():
+def test_effective_time() -> None:
     hours = np.array([24.0, 6.0, 3.0, 0.5])
     level = np.full(4, 1e5)
     terms = settlement_terms(level, level, hours / YEAR_HOURS)
@@ -77,19 +77,19 @@ def test_effective_time():
     assert alone.tau * YEAR_HOURS * 60 == pytest.approx(280.0)
 
 
-def test_no_jump_where_the_window_opens():
+def test_no_jump_where_the_window_opens() -> None:
     before, inside = (average_greeks(1e5, 100100.0, 30.0 + shift) for shift in (1e-6, -1e-6))
     for name in ("price", "delta", "gamma", "vega", "theta", "vanna"):
         assert getattr(inside, name)[0] == pytest.approx(getattr(before, name)[0], rel=1e-5)
 
 
-def test_gamma_dies_with_the_square_root_of_the_time_left():
+def test_gamma_dies_with_the_square_root_of_the_time_left() -> None:
     long, short = (average_greeks(1e5, 1e5, minutes).gamma[0] for minutes in (4.0, 1.0))
     assert long / short == pytest.approx(2.0, rel=1e-3)
 
 
 @pytest.mark.parametrize(("th", "delta"), [(1.0, 0.1), (-1.0, 0.0)])
-def test_a_strike_the_average_has_left_behind(th, delta):
+def test_a_strike_the_average_has_left_behind(th, delta) -> None:
     g = average_greeks(1e5, 5e4, 3.0, known=1e5, th=th)  # even fixings of zero could not bring it back
     assert g.delta[0] == pytest.approx(delta, abs=1e-15)
     assert (g.gamma[0], g.vega[0], g.theta[0]) == (0.0, 0.0, 0.0)
@@ -97,7 +97,7 @@ def test_a_strike_the_average_has_left_behind(th, delta):
     assert g.invalid == 0
 
 
-def test_the_clock_inside_the_window_is_the_price_s_own():
+def test_the_clock_inside_the_window_is_the_price_s_own() -> None:
     """As time passes at a constant spot, the average takes in fixings at spot: theta is the total derivative."""
     dt = 0.01
     known = 100050.0
@@ -108,7 +108,7 @@ def test_the_clock_inside_the_window_is_the_price_s_own():
     assert (later.price[0] - now.price[0]) / (dt * MINUTE) == pytest.approx(now.theta[0], rel=5e-3)
 
 
-def test_less_than_a_second_is_settled_and_nan_average_means_unknown():
+def test_less_than_a_second_is_settled_and_nan_average_means_unknown() -> None:
     g = greeks(*one(1e5, 99_000.0, 0.6, 0.5 / 3600 / YEAR_HOURS, 1.0), settlement="average")
     assert g.gamma[0] == 0.0
     plain = average_greeks(1e5, 100030.0, 10.0)
