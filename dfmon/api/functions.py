@@ -21,7 +21,7 @@ from dfmon.api.validation import (
     option_types,
 )
 from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
-from dfmon.core.exposure.vanna_charm_volga import Totals, group_totals, member_totals, totals
+from dfmon.core.exposure.vanna_charm_volga import Totals, group_totals, member_totals, model_row, totals
 from dfmon.core.flip.gamma_flip import HORIZONS, find_flip, flip_band, flip_members
 from dfmon.core.flip.grid import Stickiness
 from dfmon.core.pricing import compiled
@@ -31,6 +31,7 @@ from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.pricing.greek_calc import greeks as _greeks
 from dfmon.core.pricing.implied_vol import ImpliedVolatility, implied_volatility
 from dfmon.core.pricing.settlement import Settlement, settlement_terms
+from dfmon.model.metrics import EXPOSURE_NAMES
 from dfmon.model.snapshot import ModelRow
 
 BAND: Final = (0.05, 0.95)
@@ -132,7 +133,7 @@ def exposures(
     low = high = None
     if members is not None:
         sums = member_totals(unit, _member_books(members, board))
-        low, high = (Totals(*row) for row in np.quantile(sums, BAND, axis=1).tolist())
+        low, high = map(Totals.from_array, np.quantile(sums, BAND, axis=1))
     return Exposures(totals(unit, held), by_strike, by_expiry, held, unit, unit.invalid, low, high)
 
 
@@ -151,7 +152,7 @@ def models(board: Board, **custom: Positions) -> dict[str, ModelRow]:
     rows_by_model = {}
     for name, position in {"naive": "naive", "short-all": "short-all", **custom}.items():
         total, solution = exposures(board, position).totals, flip(board, position)
-        rows_by_model[name] = ModelRow(name, total.ngi, total.vss, total.chl, total.volg, solution.level, solution.sign)
+        rows_by_model[name] = model_row(name, total, solution.level, solution.sign)
     return rows_by_model
 
 
@@ -216,7 +217,7 @@ def _member_books(members: ArrayLike, board: Board) -> F64:
 def _group_exposures(unit: UnitExposure, position: F64, column: F64) -> Groups:
     keys, codes = np.unique(column, return_inverse=True)
     sums = group_totals(unit, position, codes, keys.shape[0])
-    return Groups(keys, *sums)
+    return Groups(keys, **dict(zip(EXPOSURE_NAMES, sums)))
 
 
 def use_compiled(wanted: bool = True) -> bool:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Literal
 
-from dfmon.core.exposure.unit_exposure import METRICS, UnitExposure
+import msgspec
+
+from dfmon.core.exposure.unit_exposure import UnitExposure
 from dfmon.core.exposure.vanna_charm_volga import Totals
 from dfmon.core.flip.gamma_flip import GammaFlip, Root
 from dfmon.core.pricing.black import F64
-
-_UNIT_NOTES: Final = {
-    "ngi": "of delta per +1 %",
-    "vss": "of delta per +1 vol point",
-    "chl": "of delta over 24 h",
-    "volg": "of vega per point, per +1 vol point",
-    "vega": "per vol point",
-    "theta": "per day",
-    "unwind": "of hedge lifted within 24 h",
-}
+from dfmon.model.metrics import EXPOSURE_NAMES, METRICS, metric_fields
 
 
-class Groups(NamedTuple):
+@metric_fields(None, lambda spec: (F64, None))
+class Groups(msgspec.Struct, frozen=True, eq=False):
     """Sums by strike (USD) or by time to expiry (years), ascending; units as `Totals`, one row a key."""
 
     key: F64
@@ -52,12 +46,12 @@ class Exposures:
 
     def __repr__(self) -> str:
         invalid_note = f", {self.invalid} of them not priced" if self.invalid else ""
-        lines = [f"Exposures of {self.position.size} options{invalid_note}, USD"]
-        for name in METRICS:
+        lines = [f"Exposures of {self.position.size} options{invalid_note}"]
+        for name in EXPOSURE_NAMES:
             band = ""
             if self.low is not None and self.high is not None:
                 band = f"  {getattr(self.low, name):>+18,.0f} .. {getattr(self.high, name):>+18,.0f}"
-            lines.append(f"  {name:6s} {getattr(self.totals, name):>+18,.0f}{band}  {_UNIT_NOTES[name]}")
+            lines.append(f"  {name:6s} {getattr(self.totals, name):>+18,.0f}{band}  {METRICS[name].unit}")
         return "\n".join(lines)
 
 

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from dfmon.core.columns import Columns
-from dfmon.core.exposure.unit_exposure import METRICS, UnitExposure, unit_exposures
+from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import RollUp, Totals, member_totals, roll_up, totals
 from dfmon.core.flip.gamma_flip import GammaFlip, find_flip, flip_band, flip_members
 from dfmon.core.flip.grid import Stickiness
@@ -24,6 +24,7 @@ from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.pricing.pairing import Pairing, PricingPoints
 from dfmon.core.pricing.settlement import DAY
 from dfmon.model.frames import F64, ChainFrame
+from dfmon.model.metrics import EXPOSURE_NAMES, EXPOSURES
 
 BAND_QUANTILES: Final = (0.05, 0.95)
 NORMAL_95: Final = NormalDist().inv_cdf(0.95)
@@ -40,9 +41,9 @@ class ModelExposure:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Roll-ups in USD; `members` (7, M) in the order of METRICS, None without an ensemble.
+    """Roll-ups in USD; `members` (exposures, M) in the order of EXPOSURE_NAMES, None without an ensemble.
 
-    `unit` is what +1 coin is worth at each of the `points`, `sums` those of the book, `off_venue_risk` (7,) the
+    `unit` is what +1 coin is worth at each of the `points`, `sums` those of the book, `off_venue_risk` (exposures,) the
     standard deviation that books on other venues add to each roll-up, `others` the models that are not the chosen one.
     `flip` is None while there is no spot. `flip_lo` and `flip_hi` are its band, `p_none` the share of members without a
     flip; all None without an ensemble.
@@ -60,7 +61,7 @@ class Exposure:
     p_none: float | None
 
     def band(self, weights: F64) -> tuple[float | None, float | None]:
-        """5 % and 95 % quantiles of a weighted sum of the roll-ups over the ensemble; weights (7,) as METRICS.
+        """5 % and 95 % quantiles of a weighted sum of the roll-ups over the ensemble; weights as EXPOSURE_NAMES.
 
         An unseen book is independent of the seen one, so its variance adds to that of the band.
         """
@@ -109,13 +110,7 @@ def measure_exposure(
     """
     pairing = Pairing.from_listing(cols.strike, cols.expiry_code, cols.option_type)
     columns = cols.forward, cols.sigma, cols.tau
-    # within a day settlement lifts other hedges of a call than of a put; in coin the premiums make all deltas differ
-    keep_separate = cols.tau <= DAY
-    points = (
-        pairing.points(*columns, keep_separate=keep_separate)
-        if numeraire == "usd"
-        else PricingPoints.unmerged(cols.size)
-    )
+    points = _exposure_points(pairing, cols, numeraire)
     at = points.option
     unit = unit_exposures(
         cols.forward[at],
@@ -130,7 +125,7 @@ def measure_exposure(
     point_exposure = points.sum_exposure(cols.position)
     sums = roll_up(unit, point_exposure, cols.cell[at], cols.expiries.size, cols.strikes.size)
     members = None if cols.members is None else member_totals(unit.for_rows(points.point), cols.members)
-    off_venue_risk = np.zeros(len(METRICS))
+    off_venue_risk = np.zeros(len(EXPOSURE_NAMES))
     if off_venue_sd > 0.0:
         off_venue_risk = off_venue_sd * (np.abs(unit.for_rows(points.point).matrix) @ np.abs(cols.position))
     other_positions = {model: position[cols.rows] for model, position in (others or {}).items()}
@@ -142,6 +137,15 @@ def measure_exposure(
         for model, position in other_positions.items()
     )
     return Exposure(unit, points, sums, members, off_venue_risk, model_exposures, flip, *band)
+
+
+def _exposure_points(pairing: Pairing, cols: Columns, numeraire: Numeraire) -> PricingPoints:
+    """A call and its put on one point where every exposure is the same for both."""
+    equality = {spec.same_for_call_and_put for spec in EXPOSURES}
+    if numeraire == "coin" or "never" in equality:  # in coin the premium makes all deltas differ
+        return PricingPoints.unmerged(cols.size)
+    keep_separate = cols.tau <= DAY if "beyond a day" in equality else None
+    return pairing.points(cols.forward, cols.sigma, cols.tau, keep_separate=keep_separate)
 
 
 def _find_flips(

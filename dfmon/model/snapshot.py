@@ -7,11 +7,12 @@ is None and says why in `unavailable`; NaN never occurs. Field order is the orde
 from __future__ import annotations
 
 import hashlib
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from dfmon.model.metrics import metric_fields, metrics_at
 from dfmon.model.units import NAN
 
 Quality = Literal["ok", "partial", "stale", "absent"]
@@ -39,7 +40,7 @@ class Positions(msgspec.Struct, frozen=True):
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """A number with its 5-95 % band, unit, what its sign says, quality, and the age of its oldest live input."""
+    """A number with its 5-95 % band, unit, meaning of its sign, quality, and the age of its oldest live input."""
 
     value: float | None
     lo: float | None
@@ -72,8 +73,9 @@ class HedgeFlow(Metric, frozen=True):
     residual: float | None
 
 
+@metric_fields(None, lambda spec: (Metric, Metric(None, None, None, spec.unit, spec.sign, "absent", None)))
 class Metrics(msgspec.Struct, frozen=True):
-    """All roll-ups. `vega` USD per point, `theta` USD per day, `unwind` USD lifted at the next settlement."""
+    """All metrics of `model.metrics`."""
 
     ngi: Metric
     vss: Metric
@@ -138,6 +140,7 @@ class Levels(msgspec.Struct, frozen=True):
     max_pain: float | None
 
 
+@metric_fields("by_expiry", lambda spec: (float, 0.0))
 class ExpiryRow(msgspec.Struct, frozen=True):
     """Sums of one expiry: exposures USD, open interest coins, ATM volatility decimal."""
 
@@ -159,6 +162,7 @@ class ExpiryRow(msgspec.Struct, frozen=True):
     residual: float | None = None
 
 
+@metric_fields("by_strike", lambda spec: (float, 0.0))
 class StrikeRow(msgspec.Struct, frozen=True):
     """Sums of one strike over all expiries."""
 
@@ -237,6 +241,7 @@ class Alert(msgspec.Struct, frozen=True):
     text: str
 
 
+@metric_fields("heatmap", lambda spec: (tuple[tuple[float | None, ...], ...], ()))
 class HeatMap(msgspec.Struct, frozen=True):
     """Strike x expiry cells, rows ascending in strike. None where nothing is listed."""
 
@@ -278,6 +283,7 @@ class PositionRow(msgspec.Struct, frozen=True):
     last_ns: int
 
 
+@metric_fields("gauge", lambda spec: (float | None, None))
 class ModelRow(msgspec.Struct, frozen=True):
     """The headline numbers of one position model, beside the others. USD as in `Metrics`; None where unknown."""
 
@@ -346,7 +352,8 @@ def from_json(data: bytes) -> FlowSnapshot:
     return msgspec.json.decode(data, type=FlowSnapshot)
 
 
-class MetricRow(NamedTuple):
+@metric_fields("history", lambda spec: (float, NAN))
+class MetricRow(msgspec.Struct, frozen=True, gc=False):
     """One row of history: what charts and gauges look back on. NaN where the snapshot had no value."""
 
     ts_ns: int
@@ -363,20 +370,15 @@ class MetricRow(NamedTuple):
 
     @classmethod
     def from_snapshot(cls, snapshot: FlowSnapshot) -> MetricRow:
-        def number(value: float | None) -> float:
-            return NAN if value is None else value
-
-        m = snapshot.metrics
         return cls(
             ts_ns=snapshot.ts_ns,
-            spot=number(snapshot.spot),
-            flip=number(snapshot.flip.level),
-            ngi=number(m.ngi.value),
-            vss=number(m.vss.value),
-            chl=number(m.chl.value),
-            volg=number(m.volg.value),
-            hpp=number(m.hpp.value),
-            psi=number(m.psi.value),
+            spot=_nan_if_none(snapshot.spot),
+            flip=_nan_if_none(snapshot.flip.level),
             bucket=snapshot.scenario.bucket,
-            coverage=number(snapshot.positions.coverage),
+            coverage=_nan_if_none(snapshot.positions.coverage),
+            **{name: _nan_if_none(getattr(snapshot.metrics, name).value) for name in metrics_at("history")},
         )
+
+
+def _nan_if_none(value: float | None) -> float:
+    return NAN if value is None else value

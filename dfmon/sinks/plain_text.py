@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dfmon.model.snapshot import FlowSnapshot, Metric, State
+from dfmon.model.metrics import metrics_at
+from dfmon.model.snapshot import FlowSnapshot, Metric, Metrics, State
 from dfmon.model.units import sanitize
 
 WIDTH = 100
@@ -45,7 +46,8 @@ def _positions(s: FlowSnapshot) -> str:
 
 
 def _metrics(s: FlowSnapshot) -> list[str]:
-    names = ("ngi", "vss", "chl", "volg", "hpp", "psi", "hedge_flow", "unwind")
+    shown = frozenset(metrics_at("text"))
+    names = [name for name in Metrics.__struct_fields__ if name in shown]
     rows = [_metric(name, getattr(s.metrics, name)) for name in names]
     return [f"{'':10}{'value':>9}{'5 %':>10}{'95 %':>10}  {'unit':18} how to read it", *rows]
 

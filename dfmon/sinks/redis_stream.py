@@ -19,6 +19,7 @@ import msgspec
 
 from dfmon.aio import wait_until_set
 from dfmon.engine.hub import SnapshotHub
+from dfmon.model.metrics import metrics_at
 from dfmon.model.snapshot import FlowSnapshot, State, to_json
 from dfmon.sinks.base import HubListener, Outbox, SinkProgress, SinkStatus, jittered_backoff_s, log
 from dfmon.sinks.redis_connection import RedisConnection, RedisConnector, mask_url, url_secrets
@@ -162,11 +163,9 @@ def stream_fields(snapshot: FlowSnapshot, mode: State) -> dict[str, str | int | 
     """Fields of a stream entry, in the order in which redis-cli shows them. A missing number is an empty string."""
     without_rows = msgspec.structs.replace(snapshot, by_expiry=(), by_strike=(), feeds=())
     metrics, scenario = snapshot.metrics, snapshot.scenario
-    numbers = {"spot": snapshot.spot, "ngi": metrics.ngi.value, "vss": metrics.vss.value, "chl": metrics.chl.value}
-    numbers |= {
-        "volg": metrics.volg.value,
-        "hpp": metrics.hpp.value,
-        "psi": metrics.psi.value,
+    numbers = {
+        "spot": snapshot.spot,
+        **{name: getattr(metrics, name).value for name in metrics_at("history")},
         "flip": snapshot.flip.level,
     }
     return {

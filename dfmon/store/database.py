@@ -31,9 +31,14 @@ class DatabaseSchema:
 
     name: str
     application_id: int
-    version: int
     create_sql: str
     error: type[DfmonError]
+    migrations: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> int:
+        """The schema of a new file: `create_sql` is schema 1, each migration the step to the next one."""
+        return 1 + len(self.migrations)
 
     def describe_error(self, path: Path, exc: Exception) -> str:
         """What went wrong with the database, in one sentence."""
@@ -95,26 +100,46 @@ class DatabaseSchema:
                 # Another process was faster between our look and our writing.
                 if db.in_transaction:
                     db.rollback()
-                self._check(db, path)
+        self._migrate(db, path)
 
     def _create_script(self) -> str:
         return f"""
             CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
             {self.create_sql}
-            INSERT INTO meta VALUES ('schema', {self.version});
+            INSERT INTO meta VALUES ('schema', 1);
             PRAGMA application_id = {self.application_id};
         """
 
-    def _check(self, db: sqlite3.Connection, path: Path) -> None:
+    def _migrate(self, db: sqlite3.Connection, path: Path) -> None:
+        """Takes the steps from the file's schema to this one, all or none of them."""
+        if self._check(db, path) == self.version:
+            return
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            found = self._check(db, path)  # once more: another process may have taken them meanwhile
+            for step in self.migrations[found - 1 :]:
+                db.execute(step)
+            db.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (self.version,))
+        except BaseException:
+            db.rollback()
+            raise
+        db.commit()
+
+    def _check(self, db: sqlite3.Connection, path: Path) -> int:
+        """The schema of the file. Raises `error` where this program cannot read it."""
         display_path = sanitize(str(path))
         if db.execute("PRAGMA application_id").fetchone()[0] != self.application_id:
             raise self.error(f"{display_path} is a database of another program: a file of its own is needed")
         found = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-        if found is None or found[0] != self.version:
-            found_version = sanitize(str(found[0])) if found else "no version"
+        version = found[0] if found else None
+        if not isinstance(version, int) or version < 1:
+            raise self.error(f"{display_path} is a {self.name} without a schema: move it away to begin a new one")
+        if version > self.version:
             raise self.error(
-                f"{display_path} is a {self.name} in schema {found_version}: this dfmon reads {self.version}"
+                f"{display_path} is a {self.name} of a newer dfmon, in schema {version}, and this one reads up to"
+                f" {self.version}: update dfmon, or move the file away to begin a new one"
             )
+        return version
 
 
 def is_busy(exc: Exception) -> bool:

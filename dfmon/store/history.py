@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from msgspec.structs import astuple
+
 from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import DAY, HOUR
 from dfmon.store import history_file
@@ -86,7 +88,7 @@ class History(BufferedWriter[HistoryRow]):
 
     def append_row(self, underlying: str, row: MetricRow) -> None:
         """Take a row for the next flush. No I/O; never raises; counts what it could not take."""
-        self._enqueue([(underlying, *row)])
+        self._enqueue([(underlying, *astuple(row))])
 
     def rows_since(self, underlying: str, ts_ns: int) -> list[MetricRow]:
         """As of History, with what was appended until now. Reads the disk: not for the market loop."""

@@ -19,18 +19,23 @@ from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import HOUR, NAN, sanitize
 from dfmon.store.database import DatabaseSchema
 
-COLUMNS: Final = MetricRow._fields
-SCHEMA_VERSION: Final = 1
+COLUMNS: Final = MetricRow.__struct_fields__
+FIRST_COLUMNS: Final = (
+    "ts_ns", "spot", "flip", "ngi", "vss", "chl", "volg", "hpp", "psi", "bucket", "coverage",
+)  # fmt: skip
+"""Columns of schema 1. Each metric recorded since is a schema of its own, in the order of `model.metrics`."""
+ADDED_COLUMNS: Final = COLUMNS[len(FIRST_COLUMNS) :]
 
 HistoryRow = tuple[Any, ...]  # underlying, then the fields of a MetricRow
 Column = NDArray[Any]  # int64 or float64
 
 _INTEGER_COLUMNS: Final = frozenset(("ts_ns", "bucket"))
-_COLUMN_LIST: Final = ", ".join(COLUMNS)
-_INSERT_TICKS: Final = f"INSERT OR REPLACE INTO ticks VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+_INSERT_TICKS: Final = (
+    f"INSERT OR REPLACE INTO ticks (underlying, {', '.join(COLUMNS)}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+)
 _CREATE_SQL: Final = f"""
     CREATE TABLE ticks (
-        underlying TEXT, {", ".join(f"{c} {'INTEGER' if c in _INTEGER_COLUMNS else 'REAL'}" for c in COLUMNS)},
+        underlying TEXT, {", ".join(f"{c} {'INTEGER' if c in _INTEGER_COLUMNS else 'REAL'}" for c in FIRST_COLUMNS)},
         PRIMARY KEY (underlying, ts_ns)
     ) WITHOUT ROWID;
     CREATE TABLE hours (
@@ -43,7 +48,13 @@ class HistoryError(DfmonError):
     """The history cannot be used; the monitor goes on without it."""
 
 
-HISTORY_SCHEMA: Final = DatabaseSchema("history", 0x64666D6E, SCHEMA_VERSION, _CREATE_SQL, HistoryError)  # "dfmn"
+HISTORY_SCHEMA: Final = DatabaseSchema(
+    "history",
+    0x64666D6E,  # "dfmn"
+    _CREATE_SQL,
+    HistoryError,
+    migrations=tuple(f"ALTER TABLE ticks ADD COLUMN {name} REAL" for name in ADDED_COLUMNS),
+)
 
 
 # ---- writing, inside the caller's transaction ----------------------------------------------------------------------
@@ -57,7 +68,7 @@ def insert_ticks(db: sqlite3.Connection, rows: Sequence[HistoryRow]) -> None:
 def fold_hours(db: sqlite3.Connection, underlying: str, hour: int) -> None:
     """Move the ticks of hours before `hour` into blobs. A late tick is merged with the hour it belongs to."""
     end_ns = hour * HOUR
-    query = f"SELECT {_COLUMN_LIST} FROM ticks WHERE underlying = ? AND ts_ns < ? ORDER BY ts_ns"
+    query = f"SELECT {', '.join(COLUMNS)} FROM ticks WHERE underlying = ? AND ts_ns < ? ORDER BY ts_ns"
     rows = db.execute(query, (underlying, end_ns)).fetchall()
     if not rows:
         return
@@ -88,9 +99,14 @@ def underlyings(db: sqlite3.Connection) -> tuple[str, ...]:
 
 def columns(db: sqlite3.Connection, underlying: str, since_ns: int, names: tuple[str, ...]) -> dict[str, Column]:
     """Columns from `since_ns` on, of one moment of the database: a fold between two reads would hide an hour."""
-    query = f"SELECT {', '.join(names)} FROM ticks WHERE underlying = ? AND ts_ns >= ? ORDER BY ts_ns"
     db.execute("BEGIN")
     try:
+        existing = {name for (name,) in db.execute("SELECT name FROM pragma_table_info('ticks')")}
+        # a file that only older programs have written lacks the columns added since
+        selected = ", ".join(
+            f"NULL AS {name}" if name in ADDED_COLUMNS and name not in existing else name for name in names
+        )
+        query = f"SELECT {selected} FROM ticks WHERE underlying = ? AND ts_ns >= ? ORDER BY ts_ns"
         folded = _columns_from_hours(db, underlying, since_ns // HOUR, None, names)
         ticks = _columns_from_ticks(db.execute(query, (underlying, since_ns)).fetchall(), names)
     finally:
@@ -116,20 +132,23 @@ def _columns_from_ticks(rows: list[tuple[Any, ...]], names: tuple[str, ...]) -> 
 def _columns_from_hours(
     db: sqlite3.Connection, underlying: str, first_hour: int, until_hour: int | None, names: tuple[str, ...]
 ) -> dict[str, list[Column]]:
-    """The blobs of each column, one array an hour."""
-    query = "SELECT cells FROM hours WHERE underlying = ? AND name = ? AND hour BETWEEN ? AND ? ORDER BY hour"
+    """The blobs of each column, one array an hour. An added column is NaN in the hours folded before it was known."""
+    query = "SELECT hour, cells FROM hours WHERE underlying = ? AND name = ? AND hour BETWEEN ? AND ? ORDER BY hour"
     last_hour = 1 << 62 if until_hour is None else until_hour
     blobs = {
-        name: [
-            np.frombuffer(cells, _dtype(name))
-            for (cells,) in db.execute(query, (underlying, name, first_hour, last_hour))
-        ]
+        name: {
+            hour: np.frombuffer(cells, _dtype(name))
+            for hour, cells in db.execute(query, (underlying, name, first_hour, last_hour))
+        }
         for name in names
     }
-    lengths = {tuple(map(len, hours)) for hours in blobs.values()}
-    if len(lengths) > 1 or 0 in min(lengths):
-        raise ValueError(f"the hours of {sanitize(underlying)} are damaged: columns differ in length")
-    return blobs
+    lengths = {hour: len(cells) for hour, cells in blobs["ts_ns"].items()}
+    for name in names:
+        if name in ADDED_COLUMNS:
+            blobs[name] = {hour: np.full(length, NAN) for hour, length in lengths.items()} | blobs[name]
+        if {hour: len(cells) for hour, cells in blobs[name].items()} != lengths or 0 in lengths.values():
+            raise ValueError(f"the hours of {sanitize(underlying)} are damaged: columns differ in length")
+    return {name: list(hours.values()) for name, hours in blobs.items()}
 
 
 def _merge(hours: dict[str, list[Column]], ticks: dict[str, Column]) -> dict[str, Column]:

@@ -34,7 +34,7 @@ class TradeStoreError(DfmonError):
     """Prints cannot be stored; the monitor works without, and reads the archive at every start."""
 
 
-TRADES_SCHEMA: Final = DatabaseSchema("trade store", 0x64666D74, 1, _CREATE_SQL, TradeStoreError)  # "dfmt"
+TRADES_SCHEMA: Final = DatabaseSchema("trade store", 0x64666D74, _CREATE_SQL, TradeStoreError)  # "dfmt"
 
 
 class StoredTrades(NamedTuple):

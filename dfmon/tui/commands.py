@@ -20,7 +20,7 @@ from dfmon.tui.render.models import known_models
 from dfmon.tui.seek_parser import TIME_EXAMPLES, parse_seek
 from dfmon.tui.settings import ICONS, PALETTES
 from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, filtered_list
-from dfmon.tui.view import METRICS, SORT_KEYS, SPANS, View
+from dfmon.tui.view import HEATMAP_LAYERS, SORT_KEYS, SPANS, View
 
 CommandResult = Request | Action | None
 CommandHandler = Callable[[View, Frame, str], CommandResult]
@@ -88,7 +88,7 @@ def _request_model(view: View, frame: Frame, text: str) -> CommandResult:
 
 
 def _set_metric(view: View, frame: Frame, text: str) -> CommandResult:
-    view.metric, view.sheet, view.panel = resolve_choice(text, METRICS, "metric"), "", "heatmap"
+    view.metric, view.sheet, view.panel = resolve_choice(text, HEATMAP_LAYERS, "metric"), "", "heatmap"
     return None
 
 
@@ -143,7 +143,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("strike", "98000 | 98k | spot", _set_strike),
     Command("exp", "28NOV | all", _set_expiry),
     Command("model", "flow | naive | short-all | file", _request_model),
-    Command("metric", " | ".join(METRICS), _set_metric),
+    Command("metric", " | ".join(HEATMAP_LAYERS), _set_metric),
     Command("span", " | ".join(name for name, _ in SPANS), _set_span),
     Command("order", " | ".join(SORT_KEYS), _set_sort_key),
     Command("filter", "put  strike>98k  net<-50", apply_filter),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from dfmon.model.metrics import metrics_at
 from dfmon.model.units import DAY, HOUR, MINUTE
 from dfmon.tui.filters import Filter, ListName
 
-METRICS: Final = ("ngi", "vss", "chl", "volg", "oi", "iv")
+HEATMAP_LAYERS: Final = (*metrics_at("heatmap"), "oi", "iv")
 SPANS: Final = (("5m", 5 * MINUTE), ("1h", HOUR), ("4h", 4 * HOUR), ("1d", DAY), ("7d", 7 * DAY))
 MODELS: Final = ("flow", "naive", "short-all")
 MERGE_STEPS: Final = (1, 2, 4)

@@ -17,7 +17,7 @@ from dfmon.tui.render.heatmap import HeatmapGrid, current_grid, cursor_of
 from dfmon.tui.render.options import SORT_LABELS, cursor_index, filtered_options
 from dfmon.tui.settings import ICONS, PALETTES
 from dfmon.tui.sheets import PANELS, SHEETS, SPECS_BY_NAME, LineSource, covers_panels, filtered_list, front_sheet
-from dfmon.tui.view import MERGE_STEPS, METRICS, SORT_KEYS, SPANS, TABLES, View, cycle
+from dfmon.tui.view import HEATMAP_LAYERS, MERGE_STEPS, SORT_KEYS, SPANS, TABLES, View, cycle
 
 ViewAction = Callable[[View, Frame], None]
 _LAYOUT_FIELDS: Final = (
@@ -106,7 +106,7 @@ def next_icons(view: View, frame: Frame) -> None:
 
 
 def step_metric(step: int, view: View, frame: Frame) -> None:
-    view.metric = cycle(METRICS, view.metric, step)
+    view.metric = cycle(HEATMAP_LAYERS, view.metric, step)
 
 
 def step_span(step: int, view: View, frame: Frame) -> None:

@@ -267,7 +267,7 @@ def test_results_are_short_when_they_are_looked_at() -> None:
     assert repr(board) == "Board(2 options, 1 expiry in 7.3 days, spot 100.00, 1 without forward or volatility)"
     assert repr(small(strike=[], option_type=[])) == "Board(0 options, no expiry, spot 100.00)"
     text = repr(dfmon.exposures(small(), [1.0, -1.0], members=np.ones((2, 3))))
-    assert text.startswith("Exposures of 2 options, USD\n  ngi ")
+    assert text.startswith("Exposures of 2 options\n  ngi ")
     assert all(line.count("..") == 1 for line in text.splitlines()[1:])
     assert "1 of them not priced" in repr(dfmon.exposures(board))
 

@@ -11,19 +11,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import astuple, replace
 
 from dfmon.model.errors import DfmonError
 from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import DAY, HOUR, NAN, SECOND
 from dfmon.store import database, history_file
 from dfmon.store.history import History, HistoryError, HistoryReader
+from dfmon.store.history_file import COLUMNS
+from tests.shared_data import compat
 
 START = 1_769_083_200 * SECOND  # a full hour
+NEWER = history_file.HISTORY_SCHEMA.version + 1
 
 
 def row(n: int, step_s: int = 1, **cells: float) -> MetricRow:
     base = MetricRow(START + n * step_s * SECOND, 90_000.0 + n, NAN, n * 1.5, -n, 0.0, 1e7, 2.0, -0.25, n % 6 + 1, 0.93)
-    return base._replace(**cells)
+    return replace(base, **cells)
 
 
 def open_history(path: Path, now_ns: int = START, **options: float) -> History:
@@ -31,7 +35,7 @@ def open_history(path: Path, now_ns: int = START, **options: float) -> History:
 
 
 def equal_rows(found: list[MetricRow], expected: list[MetricRow]) -> bool:
-    return np.array_equal(np.array(found, float), np.array(expected, float), equal_nan=True)
+    return np.array_equal([astuple(r) for r in found], [astuple(r) for r in expected], equal_nan=True)
 
 
 def counts(path: Path) -> tuple[int, int]:
@@ -48,7 +52,7 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
     with open_history(tmp_path / "deep" / "h.db") as history:
         for metric_row in rows:
             history.append_row("BTC", metric_row)
-            history.append_row("ETH", metric_row._replace(spot=3000.0))
+            history.append_row("ETH", replace(metric_row, spot=3000.0))
         assert equal_rows(history.rows_since("BTC", 0), rows)
         assert equal_rows(history.rows_since("BTC", rows[20].ts_ns), rows[20:])
         assert history.rows_since("ETH", 0)[3].spot == 3000.0
@@ -64,7 +68,7 @@ def test_types_of_a_row(tmp_path: Path) -> None:
         history.append_row("BTC", row(7))
         (found,) = history.rows_since("BTC", 0)
     assert isinstance(found, MetricRow)
-    assert [type(v) for v in found] == [int, *[float] * 8, int, float]
+    assert [type(v) for v in astuple(found)] == [int, *[float] * 8, int, float]
     assert math.isnan(found.flip)
 
 
@@ -75,7 +79,7 @@ def test_full_hours_are_folded_and_read_the_same(tmp_path: Path) -> None:
         for metric_row in rows:
             history.append_row("BTC", metric_row)
             history.flush()
-        assert counts(path) == (20, 3 * len(MetricRow._fields))
+        assert counts(path) == (20, 3 * len(COLUMNS))
         assert equal_rows(history.rows_since("BTC", 0), rows)
         assert equal_rows(history.rows_since("BTC", rows[70].ts_ns), rows[70:])
         assert equal_rows(history.rows_since("BTC", rows[190].ts_ns), rows[190:])
@@ -86,7 +90,7 @@ def test_full_hours_are_folded_and_read_the_same(tmp_path: Path) -> None:
 
 def test_late_and_repeated_rows_are_merged(tmp_path: Path) -> None:
     """A clock stepped back into an hour that is folded already."""
-    late, repeated = row(30, 60)._replace(ts_ns=row(30, 60).ts_ns + SECOND), row(10, 60, ngi=77.0)
+    late, repeated = replace(row(30, 60), ts_ns=row(30, 60).ts_ns + SECOND), row(10, 60, ngi=77.0)
     with open_history(tmp_path / "h.db") as history:
         for n in range(70):
             history.append_row("BTC", row(n, 60))
@@ -109,7 +113,7 @@ def test_hours_left_by_the_last_run_are_folded_at_the_start(tmp_path: Path) -> N
             history.append_row("BTC", row(n))
     assert counts(path) == (50, 0)
     with open_history(path, START + 2 * HOUR) as history:
-        assert counts(path) == (0, len(MetricRow._fields))
+        assert counts(path) == (0, len(COLUMNS))
         assert equal_rows(history.rows_since("BTC", 0), [row(n) for n in range(50)])
 
 
@@ -199,7 +203,7 @@ def test_buffer_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_corrupt_and_foreign_files(tmp_path: Path) -> None:
     random_file, foreign_file, newer_file = tmp_path / "noise.db", tmp_path / "foreign.db", tmp_path / "later.db"
     random_file.write_bytes(os.urandom(5000))
-    for path, statement in ((foreign_file, "CREATE TABLE t (x)"), (newer_file, "UPDATE meta SET value = 2")):
+    for path, statement in ((foreign_file, "CREATE TABLE t (x)"), (newer_file, f"UPDATE meta SET value = {NEWER}")):
         if path is newer_file:
             open_history(path).close()
         db = sqlite3.connect(path)
@@ -209,7 +213,7 @@ def test_corrupt_and_foreign_files(tmp_path: Path) -> None:
     for path, message in (
         (random_file, "is damaged or not a history"),
         (foreign_file, "is a database of another program"),
-        (newer_file, "is a history in schema 2: this dfmon reads 1"),
+        (newer_file, f"newer dfmon, in schema {NEWER}, and this one reads up to {NEWER - 1}: update dfmon"),
         (tmp_path, "is a directory"),
     ):
         with pytest.raises(HistoryError, match=message) as caught:
@@ -243,7 +247,7 @@ def test_trouble_while_running_stops_the_history_only(tmp_path: Path) -> None:
 
 def test_a_row_that_cannot_be_stored_stops_the_history_only(tmp_path: Path) -> None:
     with open_history(tmp_path / "h.db") as history:
-        history.append_row("BTC", row(1)._replace(ts_ns=1 << 70))
+        history.append_row("BTC", replace(row(1), ts_ns=1 << 70))
         history.flush()
         assert history.failure is not None
         assert (history.dropped, history.rows_since("BTC", 0)) == (1, [])
@@ -274,3 +278,15 @@ def test_reader_cannot_write(tmp_path: Path) -> None:
 def test_unknown_column_is_named(tmp_path: Path) -> None:
     with open_history(tmp_path / "h.db") as history, pytest.raises(ValueError, match="no column 'gamma'"):
         history.columns("BTC", 0, ["gamma"])
+
+
+def test_a_history_of_an_earlier_version_is_read_and_continued(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    path.write_bytes((compat() / "history.sqlite").read_bytes())
+    with HistoryReader(path) as reader:
+        (first, *_, newest) = found = reader.rows_since("BTC", 0)
+    assert (len(found), newest.ts_ns, newest.spot, newest.bucket) == (50, 1_796_006_526_000_866_153, 82_061.48, 2)
+    assert (newest.ngi, newest.psi, newest.coverage) == (2577576.824238393, 0.02134807591076769, 1.0)
+    with open_history(path, first.ts_ns) as history:
+        history.append_row("BTC", replace(newest, ts_ns=newest.ts_ns + HOUR))  # folds the hour before
+        assert equal_rows(history.rows_since("BTC", 0)[:50], found)

@@ -7,6 +7,7 @@ import random
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from dfmon.model.snapshot import (
     Alert,
@@ -232,7 +233,8 @@ def history(minutes: int = 240, step_s: int = 60, end_ns: int = NOW) -> list[Met
     rows, spot, flip = [], SPOT, FLIP
     for i in range(minutes * 60 // step_s):
         rows.append(
-            last._replace(
+            replace(
+                last,
                 ts_ns=end_ns - i * step_s * SECOND,
                 spot=spot,
                 flip=flip,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from dfmon.model.units import HOUR, MINUTE, SECOND
 from dfmon.tui.metric_series import MetricSeries, rows_since
 
@@ -11,7 +13,7 @@ ROW = factory.history(minutes=1)[0]
 
 
 def _row(ts_ns: int) -> factory.MetricRow:
-    return ROW._replace(ts_ns=ts_ns)
+    return replace(ROW, ts_ns=ts_ns)
 
 
 def test_rows_stay_in_order_and_bounded() -> None:

@@ -29,7 +29,7 @@ from dfmon.tui.render.heatmap import cell_facts, current_grid, format_cell, visi
 from dfmon.tui.render.plot import bar, nice_number, sparkline
 from dfmon.tui.screens.main import RENDERERS
 from dfmon.tui.sheets import PANELS, SHEETS
-from dfmon.tui.view import METRICS, View
+from dfmon.tui.view import HEATMAP_LAYERS, View
 
 from . import factory
 from .factory import NOW
@@ -74,7 +74,7 @@ def views() -> list[View]:
         View("BTC", sheet="positions", table="expiries", expiry_filter=factory.EXPIRIES[3]),
         View("BTC", prompt="/", prompt_error="no"),
     ]
-    metrics = [View("BTC", metric=m, merge=k, panel="heatmap") for m in METRICS for k in (1, 2, 4)]
+    metrics = [View("BTC", metric=m, merge=k, panel="heatmap") for m in HEATMAP_LAYERS for k in (1, 2, 4)]
     return [
         *zoomed_or_not,
         *sheets,

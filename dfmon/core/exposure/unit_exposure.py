@@ -1,4 +1,4 @@
-"""What one unit of dealer position in each option is worth in each exposure.
+"""Exposures of one unit of dealer position in each option: a chain priced once, then a kernel for each exposure.
 
 Comes after greek_calc and settlement_terms; vanna_charm_volga sums it over books.
 """
@@ -12,16 +12,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dfmon.core.exposure.kernels import KERNELS, PricedOptions
 from dfmon.core.pricing import compiled
 from dfmon.core.pricing.black import F64, Mask
 from dfmon.core.pricing.closed_forms import aligned_rows, fill_delta
-from dfmon.core.pricing.greek_buffers import GreekBuffers, Greeks
+from dfmon.core.pricing.greek_buffers import GreekBuffers
 from dfmon.core.pricing.greek_calc import Numeraire, delta_only, greeks
 from dfmon.core.pricing.normal import SQRT_HALF, contiguous_view
 from dfmon.core.pricing.settlement import DAY, WINDOW, Settlement, settlement_terms
+from dfmon.model.metrics import EXPOSURE_INDEX, EXPOSURE_NAMES
 
-_HUNDREDTH, _SQUARED_HUNDREDTH, _DAY = (np.array(x) for x in (0.01, 1e-4, DAY))  # as closed_forms' constants
-METRICS: Final = ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind")
+_COMPILED: Final = ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind")
+"""What the compiled loop fills, row by row. A table with other rows is filled from the greeks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,44 +31,48 @@ class UnitExposure:
     """Exposures of +1 unit of underlying of each option held by dealers; zero in the rows that are not valid."""
 
     matrix: F64
-    """(7, n): one row per metric, in the order of METRICS."""
+    """(exposures, n): one row per metric, in the order of EXPOSURE_NAMES."""
     valid: Mask
     invalid: int
+
+    def column(self, name: str) -> F64:
+        """One exposure of each option, in the unit of its row in `model.metrics`."""
+        return np.asarray(self.matrix[EXPOSURE_INDEX[name]])
 
     @property
     def ngi(self) -> F64:
         """Net gamma impact: USD of delta per +1 %."""
-        return np.asarray(self.matrix[0])
+        return self.column("ngi")
 
     @property
     def vss(self) -> F64:
         """Vanna: USD of delta per +1 vol point."""
-        return np.asarray(self.matrix[1])
+        return self.column("vss")
 
     @property
     def chl(self) -> F64:
         """Charm load: USD of delta over the next 24 h, by full reprice."""
-        return np.asarray(self.matrix[2])
+        return self.column("chl")
 
     @property
     def volg(self) -> F64:
         """Volga: USD of vega per point, per +1 vol point."""
-        return np.asarray(self.matrix[3])
+        return self.column("volg")
 
     @property
     def vega(self) -> F64:
         """USD per vol point."""
-        return np.asarray(self.matrix[4])
+        return self.column("vega")
 
     @property
     def theta(self) -> F64:
         """USD per calendar day."""
-        return np.asarray(self.matrix[5])
+        return self.column("theta")
 
     @property
     def unwind(self) -> F64:
         """USD of hedge that settlement lifts within 24 h."""
-        return np.asarray(self.matrix[6])
+        return self.column("unwind")
 
     def for_rows(self, rows: NDArray[np.intp]) -> UnitExposure:
         """The same for other rows, each with the exposure of one of these: options from the points they lie on."""
@@ -82,7 +88,7 @@ class ExposureBuffers:
     def __init__(self, n: int) -> None:
         self.now = GreekBuffers(n)
         self.later = GreekBuffers(n)
-        self.matrix = aligned_rows(len(METRICS), n)
+        self.matrix = aligned_rows(len(EXPOSURE_NAMES), n)
         self.flat_matrix = contiguous_view(self.matrix)
         self.flat_matrix[:] = 0.0
 
@@ -107,7 +113,7 @@ def unit_exposures(
     else 0) and its hedge is counted in unwind as well.
 
     Units: as greeks; results in USD per unit of underlying held (see UnitExposure).
-    Shapes: (n,) each -> (7, n); with `out` the next call overwrites the result.
+    Shapes: (n,) each -> (exposures, n); with `out` the next call overwrites the result.
     Domain: any floats; an invalid row has zero exposure and is counted.
     Source: Black (1976); finite roll instead of the derivative: Taleb, Dynamic Hedging (1997), ch. 11.
 
@@ -118,8 +124,8 @@ def unit_exposures(
     """
     buffers = ExposureBuffers(forward.shape[0]) if out is None else out
     kernels, columns = compiled.active_kernels(), (forward, strike, sigma, tau, option_type)
-    usd_numeraire = numeraire == "usd" and tau.size > 0
-    if kernels is not None and usd_numeraire and kernels.exposures(*columns, settlement == "average", buffers.matrix):
+    compilable = numeraire == "usd" and tau.size > 0 and EXPOSURE_NAMES == _COMPILED
+    if kernels is not None and compilable and kernels.exposures(*columns, settlement == "average", buffers.matrix):
         buffers.now.valid.fill(True)
         return UnitExposure(buffers.matrix, buffers.now.valid, 0)
     now = greeks(
@@ -141,7 +147,9 @@ def unit_exposures(
             coin_rows = None if numeraire == "usd" else slice(None) if inverse is None else inverse[expiring]
             delta_later[expiring] = _settlement_delta(*expiring_columns, coin_rows)
         matrix, valid = buffers.matrix, now.valid
-        _to_usd(forward, now, delta_later, expiring, matrix)
+        chain = PricedOptions(*columns, now, delta_later, expiring)
+        for kernel, row in zip(KERNELS.values(), matrix):
+            kernel(chain, row)
         if not math.isfinite(np.add.reduce(buffers.flat_matrix)):  # a masked row, or a product too large for a double
             np.isfinite(matrix).all(axis=0, out=valid)
             matrix[:, ~valid] = 0.0
@@ -185,19 +193,3 @@ def _settlement_delta(forward: F64, strike: F64, option_type: F64, coin_rows: Ma
     if coin_rows is not None:
         delta[coin_rows] *= (strike / forward)[coin_rows]
     return delta
-
-
-def _to_usd(forward: F64, now: Greeks, delta_later: F64, expiring: NDArray[np.intp], matrix: F64) -> None:
-    """Greeks to USD: per 1 % of spot, per vol point, per day."""
-    ngi, vss, chl, volg, vega, theta, unwind = matrix
-    np.multiply(forward, _HUNDREDTH, vss)
-    np.multiply(vss, forward, ngi)
-    np.multiply(ngi, now.gamma, ngi)
-    np.multiply(vss, now.vanna, vss)
-    np.subtract(delta_later, now.delta, chl)
-    np.multiply(chl, forward, chl)
-    np.multiply(now.volga, _SQUARED_HUNDREDTH, volg)
-    np.multiply(now.vega, _HUNDREDTH, vega)
-    np.multiply(now.theta, _DAY, theta)
-    unwind[:] = 0.0
-    unwind[expiring] = forward[expiring] * now.delta[expiring]

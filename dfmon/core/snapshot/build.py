@@ -14,17 +14,11 @@ from dfmon.core.columns import group_sums
 from dfmon.core.exposure.levels import levels, max_pain
 from dfmon.core.scenario.rules import RuleState, ScenarioInputs, Thresholds
 from dfmon.core.scenario.tick_result import TickResult
-from dfmon.core.snapshot import (
-    metric_values as metric_report,
-)
-from dfmon.core.snapshot import (
-    position_rows as position_report,
-)
-from dfmon.core.snapshot import (
-    tables as report,
-)
+from dfmon.core.snapshot import position_rows, tables
+from dfmon.core.snapshot.metric_values import build_metrics
 from dfmon.core.snapshot.unavailable import unavailable
 from dfmon.model.frames import FeedHealth
+from dfmon.model.metrics import EXPOSURE_INDEX
 from dfmon.model.snapshot import (
     Alert,
     Context,
@@ -63,19 +57,19 @@ def assemble(
     """
     chain, ts_ns, age = tick.chain, tick.chain.ts_ns, tick.age_s
     quality = _quality(tick)
-    expiries = report.by_expiry(tick.cols, tick.exposure, tick.atm, tick.positions, tick.open_interest_check)
-    strikes = report.by_strike(tick.cols, tick.exposure)
-    metrics = metric_report.metrics(tick, quality)
+    expiries = tables.by_expiry(tick.cols, tick.exposure, tick.atm, tick.positions, tick.open_interest_check)
+    strikes = tables.by_strike(tick.cols, tick.exposure)
+    metrics = build_metrics(tick, quality)
     flip = _flip(tick, quality)
     levels = _levels(tick)
     context = _context(tick)
     state: State = "live" if age is not None and age <= tick.stale_after_s else "stale"
     detail = Detail(
-        heatmap=report.heat_map(tick.cols, tick.exposure, tick.atm),
+        heatmap=tables.heat_map(tick.cols, tick.exposure, tick.atm),
         profile=_profile(tick),
         tape=tape,
         alerts=alerts,
-        positions=position_report.position_rows(tick),
+        positions=position_rows.position_rows(tick),
     )
     return FlowSnapshot(
         schema=SCHEMA,
@@ -86,7 +80,7 @@ def assemble(
         underlying=chain.underlying,
         spot=_finite_or_none(chain.spot),
         instruments=chain.size,
-        positions=position_report.positions_summary(tick),
+        positions=position_rows.positions_summary(tick),
         metrics=metrics,
         flip=flip,
         scenario=_scenario(tick, inputs, rules, reasons, thresholds, metrics.hpp.value, quality),
@@ -97,7 +91,7 @@ def assemble(
         context=context,
         feeds=tuple(_feed(feed) for feed in tick.feeds),
         unavailable=unavailable(tick, flip, levels, context),
-        models=position_report.models(tick),
+        models=position_rows.models(tick),
         detail=detail,
     )
 
@@ -189,7 +183,7 @@ def _confidence(tick: TickResult) -> float:
     coverage = tick.positions.coverage if tick.positions.coverage is not None else 1.0
     agreement = 1.0
     if tick.exposure.members is not None and tick.cols.size:
-        long_share = float(np.mean(tick.exposure.members[0] > 0.0))
+        long_share = float(np.mean(tick.exposure.members[EXPOSURE_INDEX["ngi"]] > 0.0))
         agreement = max(long_share, 1.0 - long_share)
     return tick.cols.priceable_share * coverage * agreement
 
@@ -199,7 +193,7 @@ def _confidence(tick: TickResult) -> float:
 
 def _levels(tick: TickResult) -> Levels:
     cols, frame = tick.cols, tick.chain
-    ngi = tick.exposure.sums.by_strike[0]
+    ngi = tick.exposure.sums.by_strike[EXPOSURE_INDEX["ngi"]]
     open_interest = group_sums(cols.strike_code, cols.open_interest, cols.strikes.size)
     max_pain_level = None
     if cols.size:

@@ -1,86 +1,66 @@
-"""What the snapshot says of each metric: its value, its band, its unit, what its sign means, its quality and age.
+"""The metrics of the snapshot: value, band, unit, sign, quality and age of each.
 
-Comes last in a step, beside `report`. A band is that of the ensemble's roll-ups, weighted as the metric weighs them.
+Comes last in a step, beside `tables`. A band is that of the ensemble's roll-ups, weighted as the metric weighs them.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
-from dfmon.core.exposure.unit_exposure import METRICS
 from dfmon.core.scenario.hpp_score import hedge_pressure
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.model.frames import F64
+from dfmon.model.metrics import EXPOSURE_INDEX, EXPOSURE_NAMES, EXPOSURES, METRICS, MetricSpec
 from dfmon.model.snapshot import HedgeFlow, Hpp, Metric, Metrics, Quality
 
-METRIC_LABELS = {
-    "ngi": ("USD/+1%", "+ dealers sell a rise, - they buy it"),
-    "vss": ("USD/+1 vol pt", "+ dealers sell as vol rises, - they buy"),
-    "chl": ("USD/24h", "+ dealers sell as time passes, - buy"),
-    "volg": ("USD vega/+1 vol pt", "+ they gain vega as vol rises, - lose it"),
-    "vega": ("USD/vol pt", "+ dealers gain as vol rises, - they lose"),
-    "theta": ("USD/day", "+ dealers earn as a day passes, - they pay"),
-    "unwind": ("USD", "+ dealers buy at settlement, - they sell"),
-}
+_PARTS: Final = ("ngi", "vss", "chl")  # of hedge pressure and of hedge flow
 
 
-def metrics(tick: TickResult, quality: Quality) -> Metrics:
+def build_metrics(tick: TickResult, quality: Quality) -> Metrics:
     """Every metric of the snapshot, at the quality of the board.
 
-    Units: as `METRIC_LABELS`. Shapes: one underlying. Domain: without a board their numbers are None. Source: none.
+    Units: as `model.metrics`. Shapes: one underlying. Domain: without a board their numbers are None.
+    Source: the roll-ups and the functions called.
     """
-    rolled_up = {name: _rolled_up_metric(tick, name, quality) for name in METRICS}
     return Metrics(
-        ngi=rolled_up["ngi"],
-        vss=rolled_up["vss"],
-        chl=rolled_up["chl"],
-        volg=rolled_up["volg"],
         hpp=_hpp(tick, quality),
         psi=_psi(tick, quality),
         hedge_flow=_hedge_flow(tick, quality),
-        unwind=rolled_up["unwind"],
-        vega=rolled_up["vega"],
-        theta=rolled_up["theta"],
+        **{spec.name: _exposure_metric(tick, spec, quality) for spec in EXPOSURES},
     )
 
 
-def _rolled_up_metric(tick: TickResult, name: str, quality: Quality) -> Metric:
-    unit, sign = METRIC_LABELS[name]
-    value = getattr(tick.exposure.totals, name) if tick.cols.size else None
-    low, high = tick.exposure.band(_single_weight(name)) if tick.cols.size else (None, None)
-    return Metric(value, low, high, unit, sign, quality, tick.age_s)
+def _exposure_metric(tick: TickResult, spec: MetricSpec, quality: Quality) -> Metric:
+    value = getattr(tick.exposure.totals, spec.name) if tick.cols.size else None
+    low, high = tick.exposure.band(_weights({spec.name: 1.0})) if tick.cols.size else (None, None)
+    return Metric(value, low, high, spec.unit, spec.sign, quality, tick.age_s)
 
 
-def _single_weight(name: str, weight: float = 1.0) -> F64:
-    """Weights that leave one roll-up."""
-    weights = np.zeros(len(METRICS))
-    weights[METRICS.index(name)] = weight
+def _weights(weight_by_name: dict[str, float]) -> F64:
+    """Weights of a sum of roll-ups, 0 for those not named."""
+    weights = np.zeros(len(EXPOSURE_NAMES))
+    for name, weight in weight_by_name.items():
+        weights[EXPOSURE_INDEX[name]] = weight
     return weights
 
 
 def _hpp(tick: TickResult, quality: Quality) -> Hpp:
     value = low = high = None
     if tick.cols.size:
-        unit_vectors = np.eye(
-            3, len(METRICS)
-        )  # HPP is linear: its weights are what it makes of one dollar of each roll-up
-        weights = hedge_pressure(
-            tick.spot_moves.sign,
-            unit_vectors[0],
-            unit_vectors[1],
-            unit_vectors[2],
-            tick.scaling,
-            tick.hedged.gamma,
-            tick.hedged.vanna_charm,
-        )
+        ngi, vss, chl = np.eye(3)  # HPP is linear: its weights are its values for one dollar of each roll-up
+        shares = tick.hedged.gamma, tick.hedged.vanna_charm
+        pressure = hedge_pressure(tick.spot_moves.sign, ngi, vss, chl, tick.scaling, *shares)
+        weights = _weights(dict(zip(_PARTS, pressure.tolist())))
         value = float(weights @ tick.exposure.totals.to_array())
         low, high = tick.exposure.band(weights)
     return Hpp(
         value=value,
         lo=low,
         hi=high,
-        unit="USD",
-        sign="+ dealers must sell, - they must buy",
+        unit=METRICS["hpp"].unit,
+        sign=METRICS["hpp"].sign,
         quality=quality,
         age_s=tick.age_s,
         alpha=tick.scaling.alpha,
@@ -92,26 +72,26 @@ def _hpp(tick: TickResult, quality: Quality) -> Hpp:
 
 
 def _psi(tick: TickResult, quality: Quality) -> Metric:
-    depth, psi = tick.liquidity.depth_usd, tick.psi
-    low, high = (None, None) if psi is None or not depth else tick.exposure.band(_single_weight("ngi", 1.0 / depth))
-    sign = "+ hedging damps moves, - amplifies them"
-    return Metric(psi, low, high, "NGI/depth", sign, quality if psi is not None else "absent", tick.age_s)
+    spec, depth, psi = METRICS["psi"], tick.liquidity.depth_usd, tick.psi
+    low, high = (None, None) if psi is None or not depth else tick.exposure.band(_weights({"ngi": 1.0 / depth}))
+    return Metric(psi, low, high, spec.unit, spec.sign, quality if psi is not None else "absent", tick.age_s)
 
 
 def _hedge_flow(tick: TickResult, quality: Quality) -> HedgeFlow:
     trade = tick.hedge_trade()
     low = high = None
     if trade is not None:
-        parts = zip((trade.gamma, trade.vanna, trade.charm), tick.exposure.totals.to_array()[:3].tolist())
-        weights = np.zeros(len(METRICS))
-        weights[:3] = [part / total if total else 0.0 for part, total in parts]
-        low, high = tick.exposure.band(weights)
+        parts = zip(_PARTS, (trade.gamma, trade.vanna, trade.charm))
+        totals = {name: getattr(tick.exposure.totals, name) for name in _PARTS}
+        low, high = tick.exposure.band(
+            _weights({name: part / totals[name] if totals[name] else 0.0 for name, part in parts})
+        )
     return HedgeFlow(
         value=None if trade is None else trade.linear,
         lo=low,
         hi=high,
-        unit="USD/15min",
-        sign="+ dealers bought, - they sold",
+        unit=METRICS["hedge_flow"].unit,
+        sign=METRICS["hedge_flow"].sign,
         quality=quality if trade is not None else "absent",
         age_s=tick.age_s,
         gamma=None if trade is None else trade.gamma,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from dfmon.core.columns import group_sums
-from dfmon.core.exposure.vanna_charm_volga import Totals
+from dfmon.core.exposure.vanna_charm_volga import Totals, model_row
 from dfmon.core.positions.dealer_net import POSITION_MODELS
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot.tables import ratio
@@ -82,7 +82,7 @@ def models(tick: TickResult) -> tuple[ModelRow, ...]:
 def _model_row(tick: TickResult, model: str, total: Totals, flip: float | None) -> ModelRow:
     if not tick.cols.size:
         return ModelRow(model, None, None, None, None, None, 0)
-    return ModelRow(model, total.ngi, total.vss, total.chl, total.volg, flip, int(np.sign(total.ngi)))
+    return model_row(model, total, flip, int(np.sign(total.ngi)))
 
 
 def missing_position_reasons(tick: TickResult, flip: float | None) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 
@@ -15,10 +16,14 @@ from dfmon.core.columns import Columns, first_of_group, group_sums
 from dfmon.core.exposure.surface_grid import gather, scatter, stencil
 from dfmon.core.positions.dealer_net import DealerPositions, OpenInterestCheck
 from dfmon.model.frames import F64, ChainFrame
+from dfmon.model.metrics import EXPOSURE_INDEX, metrics_at
 from dfmon.model.snapshot import ExpiryRow, HeatMap, StrikeRow, TapeRow
 from dfmon.model.units import expiry_label, iso
 
-NGI, VSS, CHL, VOLG, UNWIND = 0, 1, 2, 3, 6
+_EXPIRY_EXPOSURES: Final = metrics_at("by_expiry")
+_STRIKE_EXPOSURES: Final = metrics_at("by_strike")
+_HEATMAP_EXPOSURES: Final = metrics_at("heatmap")
+_HEATMAP_ROWS: Final = [EXPOSURE_INDEX[name] for name in _HEATMAP_EXPOSURES]
 TAPE_ROWS = 100
 
 
@@ -60,17 +65,13 @@ def by_expiry(
             hours=float(hours[i]),
             forward=float(forward[i]),
             atm_iv=float(atm[i]),
-            ngi=float(sums[NGI, i]),
-            vss=float(sums[VSS, i]),
-            chl=float(sums[CHL, i]),
-            volg=float(sums[VOLG, i]),
-            unwind=float(sums[UNWIND, i]),
             open_interest=float(open_interest[i]),
             options=int(counts[i]),
             net=float(net[i]),
             coverage=None if seen is None else ratio(float(seen[i]), float(open_interest[i])),
             churn=ratio(float(change[i]), float(printed[i])),
             residual=ratio(float(unexplained[i]), float(open_interest[i])),
+            **{name: float(sums[EXPOSURE_INDEX[name], i]) for name in _EXPIRY_EXPOSURES},
         )
         for i, expiry_ns in enumerate(cols.expiries.tolist())
     )
@@ -85,7 +86,13 @@ def by_strike(cols: Columns, exposure: Exposure) -> tuple[StrikeRow, ...]:
     sums = exposure.sums.by_strike
     calls = group_sums(cols.strike_code, cols.open_interest * (cols.option_type > 0), groups)
     puts = group_sums(cols.strike_code, cols.open_interest * (cols.option_type < 0), groups)
-    rows = np.column_stack([cols.strikes, sums[NGI], sums[VSS], sums[CHL], sums[VOLG], calls, puts])
+    columns = {
+        "strike": cols.strikes,
+        "call_open_interest": calls,
+        "put_open_interest": puts,
+        **{name: sums[EXPOSURE_INDEX[name]] for name in _STRIKE_EXPOSURES},
+    }
+    rows = np.column_stack([columns[field] for field in StrikeRow.__struct_fields__])
     return tuple(StrikeRow(*row) for row in rows.tolist())
 
 
@@ -109,18 +116,14 @@ def heat_map(cols: Columns, exposure: Exposure, atm: F64) -> HeatMap:
     )
     sigma = group_sums(cell_code, cols.sigma, listed.size).reshape(shape) / np.maximum(counts, 1)
     open_interest = group_sums(cell_code, cols.open_interest, listed.size).reshape(shape)
-    smoothed = scatter(kernel, exposure.sums.cells[: VOLG + 1], listed)
-    ngi, vss, chl, volg = (_cells(values, listed) for values in smoothed)
+    smoothed = scatter(kernel, exposure.sums.cells[_HEATMAP_ROWS], listed)
     filled, _ = gather(kernel, np.where(listed, sigma, np.nan), listed.astype(np.float64))
     return HeatMap(
         strikes=tuple(cols.strikes.tolist()),
         expiries=tuple(expiry_label(ns) for ns in cols.expiries.tolist()),
-        ngi=ngi,
-        vss=vss,
-        chl=chl,
-        volg=volg,
         oi=_cells(open_interest, listed),
         iv=_cells(filled, np.isfinite(filled)),
+        **{name: _cells(values, listed) for name, values in zip(_HEATMAP_EXPOSURES, smoothed)},
     )
 
 

@@ -99,13 +99,12 @@ def _time_window(rows: Sequence[MetricRow], span_ns: int, columns: int, now_ns: 
 
 def bin_values(rows: Sequence[MetricRow], name: str, start: int, bin_ns: int, columns: int) -> list[float | None]:
     """The last value of each bin, carried over short holes; None before the first, in gaps and after the last."""
-    field_index = MetricRow._fields.index(name)
     out: list[float | None] = [None] * columns
     last_ts_ns = [0] * columns
     for row in rows:
         x = (row.ts_ns - start) // bin_ns
         if 0 <= x < columns:
-            value = float(row[field_index])
+            value = getattr(row, name)
             out[x], last_ts_ns[x] = (None if math.isnan(value) else value), row.ts_ns
     newest, max_joined_gap_ns = rows[-1].ts_ns, _max_joined_gap_ns(rows)
     for x in range(1, columns):

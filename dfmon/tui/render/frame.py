@@ -99,8 +99,7 @@ class Frame:
 
 def column_values(rows: Sequence[MetricRow], name: str) -> list[float]:
     """One column of history, NaN for unknown values."""
-    field_index = MetricRow._fields.index(name)
-    return [float(row[field_index]) for row in rows]
+    return [getattr(row, name) for row in rows]
 
 
 def observed_range(rows: Sequence[MetricRow], name: str, metric: Metric) -> float:
@@ -122,8 +121,7 @@ def trend(rows: Sequence[MetricRow], name: str, scale: float) -> str:
             break
     if newest.ts_ns - reference.ts_ns < 10 * SECOND:
         return " "
-    field_index = MetricRow._fields.index(name)
-    change = float(newest[field_index]) - float(reference[field_index])
+    change = getattr(newest, name) - getattr(reference, name)
     if math.isnan(change):
         return " "
     return "■" if abs(change) <= _FLAT_SHARE * scale else "▲" if change > 0 else "▼"

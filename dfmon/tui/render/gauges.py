@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from dfmon.model.metrics import metrics_at
 from dfmon.model.snapshot import FlowSnapshot, Metric
 from dfmon.model.units import MINUTE
 from dfmon.tui.metric_series import rows_since
@@ -29,7 +30,7 @@ from dfmon.tui.render.formatting import (
 from dfmon.tui.render.frame import Frame, observed_range, trend
 from dfmon.tui.render.plot import bar, sparkline
 
-GAUGE_METRICS: Final = ("ngi", "vss", "chl", "volg")
+GAUGE_METRICS: Final = metrics_at("gauge")
 
 
 def gauges(frame: Frame, rect: Rect) -> list[Row]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from dfmon.model.metrics import METRICS, metrics_at
 from dfmon.model.snapshot import HeatMap
 from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.formatting import (
@@ -27,15 +28,12 @@ from dfmon.tui.render.formatting import (
 )
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.plot import nice_number
-from dfmon.tui.view import METRICS, View
+from dfmon.tui.view import HEATMAP_LAYERS, View
 
 CELL_WIDTH: Final = 8  # of a column inside a box; the columns of strikes and sums are as wide
 Cells = Sequence[float | None]
-METRIC_UNITS: Final = {
-    "ngi": "$M per +1%",
-    "vss": "$M per +1 vol pt",
-    "chl": "$M next 24h",
-    "volg": "$M vega per vol pt",
+_LAYER_UNITS: Final = {
+    **{name: METRICS[name].unit.replace("USD", "$M").replace("/", " per ") for name in metrics_at("heatmap")},
     "oi": "open interest, coins",
     "iv": "implied vol, %",
 }
@@ -169,7 +167,7 @@ def _title_runs(frame: Frame, rect: Rect, grid: HeatmapGrid | None) -> list[Run]
     view = frame.view
     model = cell_text(frame.snapshot.positions.model, 10) if frame.snapshot else ""
     merged = f"  {view.merge} strikes per row" if view.merge > 1 and view.metric != "iv" else ""
-    name, unit = view.metric.upper(), METRIC_UNITS[view.metric]
+    name, unit = view.metric.upper(), _LAYER_UNITS[view.metric]
     if grid is not None and grid.in_thousands:
         unit = unit.replace("$M", "$K")
     if rect.width < 60:
@@ -179,7 +177,7 @@ def _title_runs(frame: Frame, rect: Rect, grid: HeatmapGrid | None) -> list[Run]
             tail = tail.removesuffix(" only")
         return [(heading, "title"), (merged or ("" if view.metric in {"oi", "iv"} else tail), "dim")]
     metric_tabs: list[Run] = [("  ", "edge")]
-    for metric in METRICS:
+    for metric in HEATMAP_LAYERS:
         chosen = metric == view.metric
         metric_tabs.append((f"[{metric.upper()}]" if chosen else f" {metric.upper()} ", "strong" if chosen else "dim"))
     head: list[Run] = [(f"2 {name} {unit}", "title"), *metric_tabs]
@@ -261,7 +259,7 @@ def cell_facts(frame: Frame, grid: HeatmapGrid, row: int, col: int) -> list[tupl
     heat, merge = detail.heatmap, frame.view.merge if frame.view.metric != "iv" else 1
     merged_rows = range(row * merge, min((row + 1) * merge, len(heat.strikes)))
     out: list[tuple[str, str]] = []
-    for metric in METRICS:
+    for metric in HEATMAP_LAYERS:
         known_values = [v for i in merged_rows if (v := getattr(heat, metric)[i][col]) is not None]
         if not known_values:
             out.append((metric.upper(), "n/a"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from dfmon.model.metrics import METRICS, metrics_at
 from dfmon.model.snapshot import FlowSnapshot, ModelRow
 from dfmon.tui.render.formatting import (
     NOT_AVAILABLE,
@@ -20,7 +21,7 @@ from dfmon.tui.render.formatting import (
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.view import MODELS
 
-MODEL_COLUMNS: Final = (("NGI/+1%", "ngi"), ("VSS/+1pt", "vss"), ("CHL/24h", "chl"), ("VOLG/+1pt", "volg"))
+_COLUMNS: Final = metrics_at("gauge")
 _NO_FILE: Final = "needs --positions file:PATH"
 
 
@@ -28,9 +29,9 @@ def model_rows(snapshot: FlowSnapshot) -> tuple[ModelRow, ...]:
     """The models of the snapshot; only the active one where it has none."""
     if snapshot.models:
         return snapshot.models
-    m = snapshot.metrics
-    numbers = (m.ngi.value, m.vss.value, m.chl.value, m.volg.value)
-    return (ModelRow(snapshot.positions.model, *numbers, snapshot.flip.level, snapshot.flip.net),)
+    values = {name: getattr(snapshot.metrics, name).value for name in _COLUMNS}
+    flip = snapshot.flip
+    return (ModelRow(snapshot.positions.model, flip=flip.level, flip_net=flip.net, **values),)
 
 
 def known_models(snapshot: FlowSnapshot | None) -> tuple[str, ...]:
@@ -43,10 +44,8 @@ def known_models(snapshot: FlowSnapshot | None) -> tuple[str, ...]:
 def models(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Row]:
     """A header and one row per model, the active one marked."""
     cell_width = 10 if width >= 72 else 8
-    column_count = max(1, min(len(MODEL_COLUMNS), (width - 24) // cell_width))
-    head = "".join(
-        f"{name if cell_width > 8 else name.split('/')[0]:>{cell_width}}" for name, _ in MODEL_COLUMNS[:column_count]
-    )
+    column_count = max(1, min(len(_COLUMNS), (width - 24) // cell_width))
+    head = "".join(f"{_column_title(name, cell_width):>{cell_width}}" for name in _COLUMNS[:column_count])
     rows: list[Row] = [fit(((f" {'MODEL':<11}{head}  G-FLIP", "head"),), width)]
     available_rows = model_rows(snapshot)
     rows += [_model_row(frame, snapshot, row, cell_width, column_count, width) for row in available_rows]
@@ -59,13 +58,20 @@ def models(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Row]:
     return rows
 
 
+def _column_title(name: str, width: int) -> str:
+    """`NGI/+1%`, or the name alone in a narrow column."""
+    title = name.upper()
+    per = METRICS[name].unit.partition("/")[2].replace(" vol pt", "pt")
+    return f"{title}/{per}" if per and width > 8 else title
+
+
 def _model_row(
     frame: Frame, snapshot: FlowSnapshot, row: ModelRow, cell_width: int, column_count: int, width: int
 ) -> Row:
     active = row.model == snapshot.positions.model
     name = f"{'▶' if active else ' '} {cell_text(row.model, 9):<10}"
     out: list[Run] = [(name, "strong" if active else "text")]
-    for _, field in MODEL_COLUMNS[:column_count]:
+    for field in _COLUMNS[:column_count]:
         value: float | None = getattr(row, field)
         out.append(
             (f"{format_usd(value):>{cell_width}}", "absent" if value is None else frame.dim_if_stale(sign_style(value)))

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dfmon.core.exposure.unit_exposure import METRICS, ExposureBuffers, unit_exposures
+from dfmon.core.exposure.unit_exposure import ExposureBuffers, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import totals
 from dfmon.core.pricing.greek_calc import greeks
 from dfmon.core.pricing.settlement import DAY, YEAR_HOURS
+from dfmon.model.metrics import EXPOSURE_NAMES
 
 F = 100_000.0
 
@@ -117,7 +118,7 @@ def test_bad_rows_add_nothing_and_are_counted() -> None:
     assert not u.valid[0]
     assert (u.matrix[:, 0] == 0.0).all()
     dirty = totals(u, exposure)
-    for name in METRICS:
+    for name in EXPOSURE_NAMES:
         assert getattr(dirty, name) == pytest.approx(getattr(clean, name), rel=1e-12)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dfmon.core.exposure.unit_exposure import METRICS, unit_exposures
+from dfmon.core.exposure.unit_exposure import unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import group_totals, member_totals, roll_up, totals
+from dfmon.model.metrics import EXPOSURE_NAMES
 from tests.core.exposure.test_unit_exposure import book
 
 
@@ -34,5 +35,5 @@ def test_a_board_adds_up_by_expiry_by_strike_and_in_all() -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
     one = (date == 1) & (level == 2)
     assert one.any()
-    for name, cell in zip(METRICS, sums.cells[:, 1, 2]):
+    for name, cell in zip(EXPOSURE_NAMES, sums.cells[:, 1, 2]):
         assert cell == pytest.approx((getattr(u, name) * exposure)[one].sum(), rel=1e-10)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dfmon.core.exposure.surface_grid import scatter, stencil
-from dfmon.core.exposure.unit_exposure import METRICS, unit_exposures
+from dfmon.core.exposure.unit_exposure import unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import roll_up
 from dfmon.core.flip.gamma_flip import find_flip
 from dfmon.core.flip.gamma_profile import StickyStrike
@@ -34,6 +34,7 @@ from dfmon.core.pricing.greek_buffers import COLUMNS, GreekBuffers, Greeks
 from dfmon.core.pricing.greek_calc import greeks
 from dfmon.core.pricing.pair_greeks import pair_greeks
 from dfmon.core.pricing.settlement import YEAR_HOURS
+from dfmon.model.metrics import EXPOSURE_NAMES
 from tests.core.exposure import test_surface_grid
 from tests.core.flip import test_gamma_flip
 from tests.core.pricing import test_greek_calc, test_greek_oracles, test_pair_greeks
@@ -287,7 +288,7 @@ def test_the_same_exposures_and_sums(counted: CountingKernels, settlement: Any, 
         exact = roll_up(plain, held, cell, 3, 4)
     assert fast.invalid == plain.invalid == 0
     assert fast.unwind.any()
-    for name, quick, slow in zip(METRICS, fast.matrix, plain.matrix):
+    for name, quick, slow in zip(EXPOSURE_NAMES, fast.matrix, plain.matrix):
         assert np.abs(quick - slow).max() <= 1e-12 * np.abs(slow).max(), name
     for quick, slow in zip((*sums[1:], sums.totals.to_array()), (*exact[1:], exact.totals.to_array())):
         assert np.abs(quick - slow).max() <= 1e-12 * np.abs(slow).max()

@@ -1,0 +1,77 @@
+"""Schemas of a database: steps from one to the next, taken together or not at all; newer files are refused."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dfmon.model.errors import DfmonError
+from dfmon.store.database import DatabaseSchema
+
+FIRST = DatabaseSchema("store", 0x64666D00, "CREATE TABLE t (a);", DfmonError)
+THIRD = replace(FIRST, migrations=("ALTER TABLE t ADD COLUMN b", "CREATE INDEX t_b ON t (b)"))
+
+
+def schema_of(path: Path) -> tuple[int, list[str]]:
+    """The number in the file, and what its tables and columns are."""
+    with closing(sqlite3.connect(path)) as db:
+        (version,) = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+        columns = [name for (name,) in db.execute("SELECT name FROM pragma_table_info('t')")]
+        return version, columns + [name for (name,) in db.execute("SELECT name FROM pragma_index_list('t')")]
+
+
+def test_an_older_file_takes_each_step_once_and_keeps_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with closing(FIRST.open_read_write(path)) as db, db:
+        db.execute("INSERT INTO t VALUES (7)")
+    assert schema_of(path) == (1, ["a"])
+    for _ in range(2):
+        with closing(THIRD.open_read_write(path)) as db:
+            assert db.execute("SELECT a, b FROM t").fetchall() == [(7, None)]
+        assert schema_of(path) == (3, ["a", "b", "t_b"])
+
+
+def test_a_new_file_is_as_one_that_took_the_steps(tmp_path: Path) -> None:
+    THIRD.open_read_write(tmp_path / "s.db").close()
+    assert schema_of(tmp_path / "s.db") == (3, ["a", "b", "t_b"])
+
+
+def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    FIRST.open_read_write(path).close()
+    with pytest.raises(DfmonError, match="cannot use"):
+        replace(THIRD, migrations=(*THIRD.migrations, "no SQL")).open_read_write(path)
+    assert schema_of(path) == (1, ["a"])
+
+
+def test_an_older_file_is_read_without_being_changed(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    FIRST.open_read_write(path).close()
+    THIRD.open_read_only(path).close()
+    assert schema_of(path) == (1, ["a"])
+
+
+def test_a_newer_file_is_refused_in_a_sentence_and_not_changed(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    THIRD.open_read_write(path).close()
+    message = (
+        rf"^{path} is a store of a newer dfmon, in schema 3, and this one reads up to 1: "
+        "update dfmon, or move the file away to begin a new one$"
+    )
+    for open_file in (FIRST.open_read_write, FIRST.open_read_only):
+        with pytest.raises(DfmonError, match=message):
+            open_file(path)
+    assert schema_of(path) == (3, ["a", "b", "t_b"])
+
+
+@pytest.mark.parametrize("damage", ["UPDATE meta SET value = 'x'", "UPDATE meta SET value = 0", "DELETE FROM meta"])
+def test_a_file_without_a_schema_is_refused(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "s.db"
+    with closing(FIRST.open_read_write(path)) as db, db:
+        db.execute(damage)
+    with pytest.raises(DfmonError, match="is a store without a schema: move it away"):
+        THIRD.open_read_write(path)
