@@ -26,7 +26,7 @@ class MetricSpec:
     position in coins, + long), F (forward), T (years) and the greeks of Black-76.
 
     `same_for_call_and_put`: one coin of a call has the value of one coin of the put of its strike and expiry. "beyond a
-    day": only while more than a day is left. Elsewhere the two are priced apart.
+    day": only while the settlement window opens more than a day from now. Elsewhere the two are priced apart.
 
     `places`: "text" is the plain-text snapshot, "history" the columns of the history and the fields of the Redis
     stream, "gauge" the gauges and the table of position models. The JSON object has every metric.

@@ -18,7 +18,8 @@ from dfmon.model.metrics import EXPOSURE_NAMES
 from dfmon.model.units import NAN, SECOND
 from tests.chains import NOW, SPOT, frame
 
-DAYS = (0.01, 0.2, 0.9, 9.0, 37.0)  # inside the settlement window, inside six hours, inside a day, later
+# inside the settlement window, inside six hours, inside a day, a day before the settlement window, later
+DAYS = (0.01, 0.2, 0.9, 1.01, 9.0, 37.0)
 
 
 def board() -> ChainFrame:
@@ -61,7 +62,7 @@ def test_pairs_change_no_roll_up(numeraire: str) -> None:
 def test_a_call_and_a_put_that_agree_are_one_point_unless_they_settle_within_the_day_or_count_in_coin() -> None:
     points = measured("usd")[0].points
     a_day, a_pair = 2 * len(board().names) // len(DAYS) // 2, len(board().names) // len(DAYS) // 2
-    assert points.option.size == 3 * a_day + 2 * a_pair + 1  # three expiries within the day, one pair that differs
+    assert points.option.size == 4 * a_day + 2 * a_pair + 1  # four expiries settle within the day, one pair differs
     assert measured("coin")[0].points.option.size == board().size == PricingPoints.unmerged(board().size).option.size
 
 

@@ -22,6 +22,8 @@ from dfmon.core.pricing.normal import SQRT_HALF, contiguous_view
 from dfmon.core.pricing.settlement import DAY, WINDOW, Settlement, settlement_terms
 from dfmon.model.metrics import EXPOSURE_INDEX, EXPOSURE_NAMES
 
+SETTLES_WITHIN: Final = DAY + WINDOW
+"""An option with less time left settles, at least in part, by the end of the day over which charm is taken."""
 _COMPILED: Final = ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind")
 """What the compiled loop fills, row by row. A table with other rows is filled from the greeks."""
 
