@@ -254,6 +254,11 @@ class HeatMap(msgspec.Struct, frozen=True):
     oi: tuple[tuple[float | None, ...], ...]
     iv: tuple[tuple[float | None, ...], ...]
 
+    def layer(self, name: str) -> tuple[tuple[float | None, ...], ...]:
+        """The cells of a metric; all None where the program that made the snapshot did not have it."""
+        cells: tuple[tuple[float | None, ...], ...] = getattr(self, name)
+        return cells or ((None,) * len(self.expiries),) * len(self.strikes)
+
 
 class Profile(msgspec.Struct, frozen=True):
     """Net gamma against spot, USD per +1 %, with the band of the ensemble where there is one."""

@@ -14,7 +14,7 @@ from dfmon.core.flip.gamma_flip import find_flip, flip_band, flip_members
 from dfmon.core.positions.dealer_net import DealerPositions
 from dfmon.core.pricing.pairing import PricingPoints
 from dfmon.model.frames import ChainFrame
-from dfmon.model.metrics import EXPOSURE_NAMES
+from dfmon.model.metrics import EXPOSURE_NAMES, EXPOSURES
 from dfmon.model.units import NAN, SECOND
 from tests.chains import NOW, SPOT, frame
 
@@ -59,11 +59,21 @@ def test_pairs_change_no_roll_up(numeraire: str) -> None:
             np.testing.assert_allclose(sums, each[:, rows] @ position[rows], atol=1e-12 * scale.max())
 
 
-def test_a_call_and_a_put_that_agree_are_one_point_unless_they_settle_within_the_day_or_count_in_coin() -> None:
+def test_a_call_and_a_put_that_agree_are_one_point_unless_they_settle_within_the_day_or_count_in_coin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    merging = [spec for spec in EXPOSURES if spec.same_for_call_and_put != "never"]
+    monkeypatch.setattr("dfmon.core.book_exposure.EXPOSURES", merging)
     points = measured("usd")[0].points
     a_day, a_pair = 2 * len(board().names) // len(DAYS) // 2, len(board().names) // len(DAYS) // 2
     assert points.option.size == 4 * a_day + 2 * a_pair + 1  # four expiries settle within the day, one pair differs
     assert measured("coin")[0].points.option.size == board().size == PricingPoints.unmerged(board().size).option.size
+
+
+def test_one_metric_that_differs_sets_every_option_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    differing = replace(EXPOSURES[0], same_for_call_and_put="never")
+    monkeypatch.setattr("dfmon.core.book_exposure.EXPOSURES", (*EXPOSURES, differing))
+    assert measured("usd")[0].points.option.size == board().size
 
 
 def test_the_hedges_lifted_within_the_day_are_those_of_calls_and_puts_apart() -> None:

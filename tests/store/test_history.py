@@ -18,7 +18,7 @@ from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import DAY, HOUR, NAN, SECOND
 from dfmon.store import database, history_file
 from dfmon.store.history import History, HistoryError, HistoryReader
-from dfmon.store.history_file import COLUMNS
+from dfmon.store.history_file import ADDED_COLUMNS, COLUMNS, FIRST_COLUMNS
 from tests.shared_data import compat
 
 START = 1_769_083_200 * SECOND  # a full hour
@@ -68,8 +68,12 @@ def test_types_of_a_row(tmp_path: Path) -> None:
         history.append_row("BTC", row(7))
         (found,) = history.rows_since("BTC", 0)
     assert isinstance(found, MetricRow)
-    assert [type(v) for v in astuple(found)] == [int, *[float] * 8, int, float]
+    assert [type(v) for v in astuple(found)] == [int, *[float] * 8, int, float, *[float] * len(ADDED_COLUMNS)]
     assert math.isnan(found.flip)
+
+
+def test_columns_begin_with_those_of_the_first_schema() -> None:
+    assert (*FIRST_COLUMNS, *ADDED_COLUMNS) == COLUMNS
 
 
 def test_full_hours_are_folded_and_read_the_same(tmp_path: Path) -> None:

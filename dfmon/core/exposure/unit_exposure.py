@@ -24,7 +24,7 @@ from dfmon.model.metrics import EXPOSURE_INDEX, EXPOSURE_NAMES
 
 SETTLES_WITHIN: Final = DAY + WINDOW
 """An option with less time left settles, at least in part, by the end of the day over which charm is taken."""
-_COMPILED: Final = ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind")
+COMPILED_EXPOSURES: Final = ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind")
 """What the compiled loop fills, row by row. A table with other rows is filled from the greeks."""
 
 
@@ -126,7 +126,7 @@ def unit_exposures(
     """
     buffers = ExposureBuffers(forward.shape[0]) if out is None else out
     kernels, columns = compiled.active_kernels(), (forward, strike, sigma, tau, option_type)
-    compilable = numeraire == "usd" and tau.size > 0 and EXPOSURE_NAMES == _COMPILED
+    compilable = numeraire == "usd" and tau.size > 0 and EXPOSURE_NAMES == COMPILED_EXPOSURES
     if kernels is not None and compilable and kernels.exposures(*columns, settlement == "average", buffers.matrix):
         buffers.now.valid.fill(True)
         return UnitExposure(buffers.matrix, buffers.now.valid, 0)

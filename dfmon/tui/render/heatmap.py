@@ -64,7 +64,7 @@ class HeatmapGrid:
 
 def build_grid(heat: HeatMap, metric: str, merge: int, spot: float | None) -> HeatmapGrid:
     """One metric of the heat-map, ready to draw."""
-    table: tuple[tuple[float | None, ...], ...] = getattr(heat, metric)
+    table = heat.layer(metric)
     largest = max((abs(v) for row in table for v in row if v is not None), default=0.0)
     in_thousands = metric not in {"oi", "iv"} and largest < _THOUSANDS_BELOW_USD
     unit = {"oi": 1.0, "iv": 0.01}.get(metric, 1e3 if in_thousands else 1e6)
@@ -260,7 +260,8 @@ def cell_facts(frame: Frame, grid: HeatmapGrid, row: int, col: int) -> list[tupl
     merged_rows = range(row * merge, min((row + 1) * merge, len(heat.strikes)))
     out: list[tuple[str, str]] = []
     for metric in HEATMAP_LAYERS:
-        known_values = [v for i in merged_rows if (v := getattr(heat, metric)[i][col]) is not None]
+        layer = heat.layer(metric)
+        known_values = [v for i in merged_rows if (v := layer[i][col]) is not None]
         if not known_values:
             out.append((metric.upper(), "n/a"))
         elif metric == "iv":

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dfmon.core.exposure.surface_grid import scatter, stencil
-from dfmon.core.exposure.unit_exposure import unit_exposures
+from dfmon.core.exposure.unit_exposure import COMPILED_EXPOSURES, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import roll_up
 from dfmon.core.flip.gamma_flip import find_flip
 from dfmon.core.flip.gamma_profile import StickyStrike
@@ -282,7 +282,8 @@ def test_the_same_exposures_and_sums(counted: CountingKernels, settlement: Any, 
     held, cell = rng.normal(0.0, 10.0, 120), rng.integers(0, 12, 120)
     fast = unit_exposures(*columns, settlement=settlement)
     sums = roll_up(fast, held, cell, 3, 4)
-    assert counted.done["exposures"] == counted.done["roll_up"] == 1
+    assert counted.done["exposures"] == (EXPOSURE_NAMES == COMPILED_EXPOSURES)  # else from the greeks
+    assert counted.done["roll_up"] == 1
     with compiled.kernels_for_step(False):
         plain = unit_exposures(*columns, settlement=settlement)
         exact = roll_up(plain, held, cell, 3, 4)
@@ -413,3 +414,16 @@ def test_without_numba_numpy_goes_on_without_a_word(monkeypatch: pytest.MonkeyPa
         compiled._process_kernels = before
     finally:
         compiled.load_kernels.cache_clear()
+
+
+def test_exposures_beyond_those_compiled_come_from_compiled_greeks(
+    counted: CountingKernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = board(5)
+    fused, calls = unit_exposures(*columns, settlement="instant"), counted.done.copy()
+    monkeypatch.setattr("dfmon.core.exposure.unit_exposure.COMPILED_EXPOSURES", COMPILED_EXPOSURES[:-1])
+    by_kernel = unit_exposures(*columns, settlement="instant")
+    assert (counted.done - calls)["fill_greeks"] == 1
+    assert counted.done["exposures"] == calls["exposures"]
+    for name, quick, slow in zip(EXPOSURE_NAMES, by_kernel.matrix, fused.matrix):
+        assert np.abs(quick - slow).max() <= 1e-12 * np.abs(slow).max(), name
