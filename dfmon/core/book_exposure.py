@@ -1,4 +1,4 @@
-"""One book measured: roll-ups and flip of the mean position, and of every member of the ensemble.
+"""Exposure of one book: roll-ups and flip of the mean position, and of every member of the ensemble.
 
 Comes after `columns`; everything that follows in a step only reads these numbers. A call and a put of one strike and
 expiry are priced as one point while their columns agree.
@@ -31,7 +31,7 @@ NORMAL_95: Final = NormalDist().inv_cdf(0.95)
 
 @dataclass(frozen=True, slots=True)
 class ModelExposure:
-    """What another position model says of the same board; `level` is its flip, None where it has none."""
+    """Totals and flip of the same board under another position model; `level` is None where it has no flip."""
 
     model: str
     totals: Totals

@@ -1,7 +1,7 @@
-"""The one thing that leaves the engine: a frozen, complete picture of one underlying at one tick.
+"""The output of the engine: a frozen, complete picture of one underlying at one tick.
 
-Screen, Redis, REST, history and `dfmon snapshot --json` all show this and nothing else. A number that is missing
-is None and says why in `unavailable`; NaN never occurs. Field order is the order of the JSON object.
+Screen, Redis, REST, history and `dfmon snapshot --json` show this and nothing else. A missing number is None, with its
+reason in `unavailable`; NaN never occurs. Field order is the order of the JSON object.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ State = Literal["live", "sim", "replay", "stale"]
 
 
 class Positions(msgspec.Struct, frozen=True):
-    """Where the dealer positions come from. `coverage`: share of open interest whose history was seen.
+    """Source of the dealer positions. `coverage`: share of open interest whose history was seen.
 
     `churn` is the change of open interest over the volume that made it, in [-1, 1]; `residual` the share of open
     interest that moved without a print we saw; both since we watch. `venue_share` is the assumed share of all open
@@ -65,7 +65,7 @@ class Hpp(Metric, frozen=True):
 
 
 class HedgeFlow(Metric, frozen=True):
-    """Expected dealer trade since the look-back, its three parts, and what a full reprice says beyond them."""
+    """Expected dealer trade since the look-back, its three parts, and the residual of a full reprice."""
 
     gamma: float | None
     vanna: float | None
@@ -199,8 +199,8 @@ class Context(msgspec.Struct, frozen=True):
 class Feed(msgspec.Struct, frozen=True):
     """One connection: state in one word, age of its newest data, latency and our clock against the venue's.
 
-    `clock_ms` is positive where our clock is ahead. `greeks_checked` are the options whose greeks the venue tells too
-    and that were compared with ours, `greeks_differing` those of them that differ by more than is rounded.
+    `clock_ms` is positive where our clock is ahead. `greeks_checked` are the options whose greeks the venue publishes
+    and that were compared with ours, `greeks_differing` those of them that differ by more than rounding.
     """
 
     name: str
@@ -234,7 +234,7 @@ class TapeRow(msgspec.Struct, frozen=True):
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """Something changed that a trader wants to know: kind is SCENE, FLIP or FEED."""
+    """A change that matters to a trader: kind is SCENE, FLIP or FEED."""
 
     ts_ns: int
     kind: str
@@ -270,7 +270,7 @@ class Profile(msgspec.Struct, frozen=True):
 
 
 class PositionRow(msgspec.Struct, frozen=True):
-    """What dealers probably hold of one option: coins, + long, with its 5-95 % band and the probability of long.
+    """Estimated dealer position in one option: coins, + long, with its 5-95 % band and the probability of long.
 
     `seen` is the share of its open interest whose history was seen, `last_ns` its last print (0: none seen).
     """
@@ -302,7 +302,7 @@ class ModelRow(msgspec.Struct, frozen=True):
 
 
 class Detail(msgspec.Struct, frozen=True):
-    """What a screen draws and a script rarely wants; left out of the JSON unless asked for."""
+    """Tables for the screen; left out of the JSON unless requested."""
 
     heatmap: HeatMap
     profile: Profile
@@ -312,7 +312,7 @@ class Detail(msgspec.Struct, frozen=True):
 
 
 class FlowSnapshot(msgspec.Struct, frozen=True):
-    """Everything dfmon says about one underlying at one tick. Equal inputs give equal bytes."""
+    """All results for one underlying at one tick. Equal inputs give equal bytes."""
 
     schema: int
     seq: int
@@ -344,8 +344,7 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
 def to_json(snapshot: FlowSnapshot, mode: State, *, detail: bool = False) -> bytes:
     """The public JSON object, on one line.
 
-    `mode` says what the reader is looking at (live, sim, replay); a stale snapshot stays "stale". A NaN that
-    slipped through would be written as null.
+    `mode` is the kind of session (live, sim, replay); a stale snapshot stays "stale". A NaN would be written as null.
     """
     state: State = "stale" if snapshot.state == "stale" else mode
     published = msgspec.structs.replace(snapshot, state=state, detail=snapshot.detail if detail else UNSET)
@@ -359,7 +358,7 @@ def from_json(data: bytes) -> FlowSnapshot:
 
 @metric_fields("history", lambda spec: (float, NAN))
 class MetricRow(msgspec.Struct, frozen=True, gc=False):
-    """One row of history: what charts and gauges look back on. NaN where the snapshot had no value."""
+    """One row of history, for charts and gauges. NaN where the snapshot had no value."""
 
     ts_ns: int
     spot: float

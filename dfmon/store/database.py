@@ -1,8 +1,8 @@
-"""An embedded database of ours: opened with its schema checked, and its troubles said in one sentence.
+"""Embedded databases: opened with their schema checked and migrated, errors as one sentence.
 
-`history_file` and `trades` each keep one, which `buffered` fills; the file's application id and schema tell them apart
+`history_file` and `trades` define one each, which `buffered_writer` fills; the file's application id distinguishes them
 from each other and from databases of other programs. SQLite in WAL mode, `synchronous=normal`: a crash of the process
-loses no finished transaction, a power failure may lose the last few, and neither leaves half of one.
+loses no committed transaction, a power failure may lose the last few, and neither leaves half of one.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ from dfmon.model.units import sanitize
 
 _BUSY_TIMEOUT_S: Final = 2.0
 
-# What SQLite raises, and what it or numpy raise on a value or blob that cannot be true.
+# Errors of SQLite, and those that it or numpy raise on an impossible value or blob.
 DATABASE_ERRORS: Final = (sqlite3.Error, ValueError, TypeError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSchema:
-    """What a database of ours is: its name in sentences, ids that the file carries, and how it is made."""
+    """A kind of database: its name in messages, the id in its files, the tables of schema 1 and the steps since.
+
+    `migrations` are single statements; the first leads from schema 1 to 2.
+    """
 
     name: str
     application_id: int
@@ -41,7 +44,7 @@ class DatabaseSchema:
         return 1 + len(self.migrations)
 
     def describe_error(self, path: Path, exc: Exception) -> str:
-        """What went wrong with the database, in one sentence."""
+        """The error of the database as one sentence."""
         display_path, text = sanitize(str(path)), sanitize(str(exc))
         if is_busy(exc):
             return f"{display_path} is locked by another program: {text}"
@@ -51,21 +54,21 @@ class DatabaseSchema:
 
     @contextmanager
     def translate_errors(self, path: Path) -> Iterator[None]:
-        """Trouble inside becomes the error of this kind of database."""
+        """Turns errors inside into the error of this kind of database."""
         try:
             yield
         except DATABASE_ERRORS as exc:
             raise self.error(self.describe_error(path, exc)) from None
 
     def open_read_write(self, path: Path) -> sqlite3.Connection:
-        """The database, made if it is not there, readable to its owner only."""
+        """Opens the database, creates or migrates it where needed. Readable to its owner only."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as exc:
             raise self.error(f"cannot write {sanitize(str(path))}: {(exc.strerror or str(exc)).lower()}") from None
         with self.translate_errors(path):
-            # One thread uses it at a time: its owner holds a lock.
+            # used by one thread at a time: the owner locks
             db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
             try:
                 self._prepare(db, path)
@@ -97,7 +100,7 @@ class DatabaseSchema:
             try:
                 db.executescript(f"BEGIN IMMEDIATE; {self._create_script()} COMMIT;")
             except sqlite3.OperationalError:
-                # Another process was faster between our look and our writing.
+                # another process created it between the check and the script
                 if db.in_transaction:
                     db.rollback()
         self._migrate(db, path)
@@ -111,12 +114,12 @@ class DatabaseSchema:
         """
 
     def _migrate(self, db: sqlite3.Connection, path: Path) -> None:
-        """Takes the steps from the file's schema to this one, all or none of them."""
+        """Applies the steps from the file's schema to this one, all of them or none."""
         if self._check(db, path) == self.version:
             return
         db.execute("BEGIN IMMEDIATE")
         try:
-            found = self._check(db, path)  # once more: another process may have taken them meanwhile
+            found = self._check(db, path)  # again, under the lock: another process may have applied them
             for step in self.migrations[found - 1 :]:
                 db.execute(step)
             db.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (self.version,))

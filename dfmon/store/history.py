@@ -1,9 +1,9 @@
-"""What gauges and charts look back on: one MetricRow a second and underlying, kept for weeks in an embedded database.
+"""History for gauges and charts: one MetricRow a second and underlying, for weeks, in an embedded database.
 
-Filled from snapshots by the application, through a buffer (see `buffered`); read by the screen and the sinks. Rows of
-the current hour are rows of a table; each full hour is folded into one blob per column, which makes a week of a column
-a hundred and sixty reads. The database is SQLite in WAL mode, `synchronous=normal`: a crash of the process
-loses the last second, a power failure may lose the last few. Without a usable database there is a reason, no history.
+Filled from snapshots through a buffer (see `buffered_writer`); read by the screen and the sinks. Rows of the current
+hour are rows of a table; each full hour is folded into one blob per column, so a week of a column is about 160 reads.
+The database is SQLite in WAL mode, `synchronous=normal`: a crash of the process loses the last second, a power failure
+may lose the last few. Without a usable database the monitor runs without a history and shows the reason.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dfmon.store.history_file import COLUMNS, HISTORY_SCHEMA, Column, HistoryErr
 
 __all__ = ["History", "HistoryError", "HistoryReader"]
 
-_MAX_PENDING: Final = 20_000  # rows kept while another process holds the database
+_MAX_PENDING: Final = 20_000  # rows in memory while another process locks the database
 
 
 class HistoryReader:
@@ -65,7 +65,7 @@ class HistoryReader:
 
 
 class History(BufferedWriter[HistoryRow]):
-    """The writer. Raises HistoryError where the file cannot be used; later trouble is told in `failed`."""
+    """The writer. Raises HistoryError where the file cannot be used; a later error is in `failure`."""
 
     def __init__(
         self,
@@ -87,17 +87,17 @@ class History(BufferedWriter[HistoryRow]):
         )
 
     def append_row(self, underlying: str, row: MetricRow) -> None:
-        """Take a row for the next flush. No I/O; never raises; counts what it could not take."""
+        """Appends a row for the next flush. No I/O; never raises; a row without room is counted in `dropped`."""
         self._enqueue([(underlying, *astuple(row))])
 
     def rows_since(self, underlying: str, ts_ns: int) -> list[MetricRow]:
-        """As of History, with what was appended until now. Reads the disk: not for the market loop."""
+        """As HistoryReader, with all rows appended so far. Reads the disk: not for the market loop."""
         self.flush()
         with closing(HistoryReader(self._path)) as reader:
             return reader.rows_since(underlying, ts_ns)
 
     def columns(self, underlying: str, since_ns: int, names: Sequence[str] = COLUMNS) -> dict[str, Column]:
-        """As of History, with what was appended until now."""
+        """As HistoryReader, with all rows appended so far."""
         self.flush()
         with closing(HistoryReader(self._path)) as reader:
             return reader.columns(underlying, since_ns, names)
@@ -105,7 +105,7 @@ class History(BufferedWriter[HistoryRow]):
     # ---- behind the buffer -----------------------------------------------------------------------------------------
 
     def _clean_up(self) -> None:
-        """What the last run left: hours that were not full when it ended, and rows that have become too old."""
+        """Folds the hours that the last run left open, and deletes expired rows."""
         now = self._clock()
         for underlying in history_file.underlyings(self._db):
             history_file.fold_hours(self._db, underlying, now // HOUR)
@@ -120,7 +120,7 @@ class History(BufferedWriter[HistoryRow]):
         self._folded_hours.clear()
 
     def _fold_full_hours(self, rows: list[HistoryRow]) -> bool:
-        """Fold the hours that have become full; whether there were any."""
+        """Folds the hours that have become full. Returns False where there were none."""
         newest: dict[str, int] = {}
         for underlying, ts_ns, *_ in rows:
             newest[underlying] = max(newest.get(underlying, 0), int(ts_ns))

@@ -1,4 +1,4 @@
-"""The tables of a history and what is done with them: insert, fold, read, forget. `history` decides when.
+"""The tables of a history and their statements: insert, fold, read, delete. `history` decides when.
 
 meta   the schema version
 ticks  one row a second and underlying, of hours that are not folded yet; NULL where there is no value
@@ -45,7 +45,7 @@ _CREATE_SQL: Final = f"""
 
 
 class HistoryError(DfmonError):
-    """The history cannot be used; the monitor goes on without it."""
+    """The history cannot be used; the monitor runs without it."""
 
 
 HISTORY_SCHEMA: Final = DatabaseSchema(
@@ -61,12 +61,12 @@ HISTORY_SCHEMA: Final = DatabaseSchema(
 
 
 def insert_ticks(db: sqlite3.Connection, rows: Sequence[HistoryRow]) -> None:
-    """SQLite stores NaN as NULL by itself."""
+    """Inserts ticks. SQLite itself stores NaN as NULL."""
     db.executemany(_INSERT_TICKS, rows)
 
 
 def fold_hours(db: sqlite3.Connection, underlying: str, hour: int) -> None:
-    """Move the ticks of hours before `hour` into blobs. A late tick is merged with the hour it belongs to."""
+    """Moves the ticks of hours before `hour` into blobs. A late tick is merged into its hour."""
     end_ns = hour * HOUR
     query = f"SELECT {', '.join(COLUMNS)} FROM ticks WHERE underlying = ? AND ts_ns < ? ORDER BY ts_ns"
     rows = db.execute(query, (underlying, end_ns)).fetchall()
@@ -84,7 +84,7 @@ def fold_hours(db: sqlite3.Connection, underlying: str, hour: int) -> None:
 
 
 def delete_before(db: sqlite3.Connection, before_ns: int) -> None:
-    """Remove the hours that ended before `before_ns`, and single ticks older than it."""
+    """Deletes the hours that ended before `before_ns`, and ticks older than it."""
     db.execute("DELETE FROM hours WHERE hour < ?", (before_ns // HOUR,))
     db.execute("DELETE FROM ticks WHERE ts_ns < ?", (before_ns,))
 
@@ -98,7 +98,7 @@ def underlyings(db: sqlite3.Connection) -> tuple[str, ...]:
 
 
 def columns(db: sqlite3.Connection, underlying: str, since_ns: int, names: tuple[str, ...]) -> dict[str, Column]:
-    """Columns from `since_ns` on, of one moment of the database: a fold between two reads would hide an hour."""
+    """Columns from `since_ns` on, read in one transaction: a fold between two reads would hide an hour."""
     db.execute("BEGIN")
     try:
         existing = {name for (name,) in db.execute("SELECT name FROM pragma_table_info('ticks')")}
@@ -152,7 +152,7 @@ def _columns_from_hours(
 
 
 def _merge(hours: dict[str, list[Column]], ticks: dict[str, Column]) -> dict[str, Column]:
-    """Both in the order of time; where both have a moment, the tick counts."""
+    """Hours and ticks in time order; of two rows with equal time the tick wins."""
     merged = {name: np.concatenate((*hours[name], values)) for name, values in ticks.items()}
     older, newer = hours["ts_ns"], ticks["ts_ns"]
     if not older or not len(newer) or older[-1][-1] < newer[0]:

@@ -120,11 +120,10 @@ def gather(kernel: Stencil, values: F64, certainty: F64) -> tuple[F64, F64]:
 
 
 def scatter(kernel: Stencil, exposure: F64, listed: Mask | None = None) -> F64:
-    """Spread an extensive field over its neighbours without losing any of it.
+    """Spreads an extensive field over its neighbours and preserves its sum.
 
     e'_i = sum over j of w_ij / (sum over i of w_ij) e_j: each node gives away all it has, so the sum over the board is
-    kept to rounding. Nodes that are not listed and carry nothing (in any
-    of the fields) receive nothing; a NaN exposure counts as nothing.
+    preserved to rounding. Nodes that are not listed and are 0 in every field receive nothing; NaN counts as 0.
 
     Units: any, additive (USD per node).
     Shapes: (E, N) or (k, E, N), for k fields at once; listed (E, N) -> as the exposure.
@@ -167,7 +166,7 @@ def _weighted_neighbours(weights: F64, own: F64, other: F64) -> F64:
 
 
 def _weight_sums(kernel: Stencil, receivers: F64) -> F64:
-    """What each node gives away before normalising: the weights of all receivers that have it as a neighbour."""
+    """Sum of the weights that each node gives before normalising: those of all receivers beside it."""
     by_expiry = (kernel.weights[:, 1] * receivers).reshape(2, -1)
     by_expiry[:, :-1] += (kernel.weights[:, 0] * receivers).reshape(2, -1)[:, 1:]
     by_expiry[:, 1:] += (kernel.weights[:, 2] * receivers).reshape(2, -1)[:, :-1]

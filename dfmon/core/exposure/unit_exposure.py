@@ -25,7 +25,7 @@ from dfmon.model.metrics import EXPOSURE_INDEX, EXPOSURE_NAMES
 SETTLES_WITHIN: Final = DAY + WINDOW
 """An option with less time left settles, at least in part, by the end of the day over which charm is taken."""
 COMPILED_EXPOSURES: Final = ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind")
-"""What the compiled loop fills, row by row. A table with other rows is filled from the greeks."""
+"""The rows that the compiled loop fills. A table with other rows is filled from the greeks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,12 +108,6 @@ def member_totals(unit: UnitExposure, members: F64) -> F64:
 
 
 def model_row(model: str, total: Totals, flip: float | None, flip_net: int) -> ModelRow:
-    """The row of a position model with these totals, for the table of models.
-
-    Units: as totals; flip USD.
-    Shapes: scalars.
-    Domain: any.
-    Source: definition.
-    """
+    """The row of a position model with these totals, in the table of models."""
     values = {name: getattr(total, name) for name in metrics_at("gauge")}
     return ModelRow(model, flip=flip, flip_net=flip_net, **values)

@@ -1,6 +1,6 @@
-"""The snapshot: the flip, the scenario and the context of a tick, and what the reports beside it say of the rest.
+"""The snapshot of a tick: its flip, scenario and context, and the parts made by the modules beside this one.
 
-Comes last in a step. Decides nothing and computes nothing that another module owns.
+Comes last in a step. Computes nothing that another module owns.
 """
 
 from __future__ import annotations
@@ -51,10 +51,7 @@ def assemble(
     alerts: tuple[Alert, ...],
     seq: int,
 ) -> FlowSnapshot:
-    """The frozen snapshot of this tick.
-
-    Units: as the snapshot's fields. Shapes: one underlying. Domain: any. Source: none.
-    """
+    """The frozen snapshot of this tick."""
     chain, ts_ns, age = tick.chain, tick.chain.ts_ns, tick.age_s
     quality = _quality(tick)
     expiries = tables.by_expiry(tick.cols, tick.exposure, tick.atm, tick.positions, tick.open_interest_check)

@@ -19,11 +19,7 @@ _PARTS: Final = ("ngi", "vss", "chl")  # of hedge pressure and of hedge flow
 
 
 def build_metrics(tick: TickResult, quality: Quality) -> Metrics:
-    """Every metric of the snapshot, at the quality of the board.
-
-    Units: as `model.metrics`. Shapes: one underlying. Domain: without a board their numbers are None.
-    Source: the roll-ups and the functions called.
-    """
+    """Every metric of the snapshot, at the quality of the board. Without a board their numbers are None."""
     return Metrics(
         hpp=_hpp(tick, quality),
         psi=_psi(tick, quality),

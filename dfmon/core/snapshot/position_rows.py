@@ -1,7 +1,7 @@
-"""What the snapshot says of dealer positions: in total, option by option, model by model, and why a number is missing.
+"""Dealer positions in the snapshot: in total, by option and by model, with the reasons for missing numbers.
 
-Comes last in a step, beside `report`. Open interest that is reconciled and prices that are shown are of the same
-options: those that can be priced.
+Comes last in a step, beside `tables`. Open interest is reconciled over the options that can be priced, which are those
+shown.
 """
 
 from __future__ import annotations
@@ -19,10 +19,7 @@ from dfmon.model.units import expiry_label
 
 
 def positions_summary(tick: TickResult) -> Positions:
-    """Where the positions come from, and how prints and open interest agree.
-
-    Units: as `Positions`. Shapes: one underlying. Domain: any board. Source: none.
-    """
+    """Source of the positions, and agreement of prints with open interest."""
     rows, oi_check = tick.cols.rows, tick.open_interest_check
     matched, differing = tick.chain.block_rfq_checks
     return Positions(
@@ -39,10 +36,7 @@ def positions_summary(tick: TickResult) -> Positions:
 
 
 def position_rows(tick: TickResult) -> tuple[PositionRow, ...]:
-    """What dealers hold of each option, in the order of the frame.
-
-    Units: as `PositionRow`. Shapes: one row a priceable option. Domain: a convention has no band. Source: none.
-    """
+    """Dealer position in each option that can be priced, in the order of the frame. A convention has no band."""
     frame, positions, priced_rows = tick.chain, tick.positions, tick.cols.rows
     label = [expiry_label(ns) for ns in tick.cols.expiries.tolist()]
 
@@ -68,9 +62,9 @@ def position_rows(tick: TickResult) -> tuple[PositionRow, ...]:
 
 
 def models(tick: TickResult) -> tuple[ModelRow, ...]:
-    """What every model says of this board, in the order of `POSITION_MODELS`; a file is among them where one was given.
+    """One row a model, in the order of `POSITION_MODELS`; a file is among them where one was given.
 
-    Units: as `ModelRow`. Shapes: one row a model. Domain: without a board their numbers are None. Source: none.
+    Without a board their numbers are None.
     """
     exposure = tick.exposure
     flip = None if exposure.flip is None else exposure.flip.level
@@ -86,10 +80,7 @@ def _model_row(tick: TickResult, model: str, total: Totals, flip: float | None) 
 
 
 def missing_position_reasons(tick: TickResult, flip: float | None) -> list[str]:
-    """A sentence for each number about positions that is missing.
-
-    Units: none. Shapes: any number of sentences. Domain: any board. Source: none.
-    """
+    """A sentence for each missing number about positions."""
     sentences = []
     if tick.positions.coverage is None:
         reason = "no open interest" if tick.model == "flow" else f"positions {tick.model} do not rest on history"

@@ -28,20 +28,14 @@ TAPE_ROWS = 100
 
 
 def ratio(numerator: float, denominator: float) -> float | None:
-    """`numerator` of `denominator`; None where there is no whole.
-
-    Units: none. Shapes: scalars. Domain: finite. Source: none.
-    """
+    """`numerator` over `denominator`; None where the latter is not positive."""
     return numerator / denominator if denominator > 0.0 and math.isfinite(numerator / denominator) else None
 
 
 def by_expiry(
     cols: Columns, exposure: Exposure, atm: F64, positions: DealerPositions, open_interest_check: OpenInterestCheck
 ) -> tuple[ExpiryRow, ...]:
-    """Sums of each expiry, nearest first, with what its open interest says of its prints.
-
-    Units: as `ExpiryRow`. Shapes: one row an expiry. Domain: an empty board gives no rows. Source: none.
-    """
+    """Sums of each expiry, nearest first, and how its open interest agrees with its prints."""
     groups = cols.expiries.size
     sums = exposure.sums.by_expiry
     open_interest = group_sums(cols.expiry_code, cols.open_interest, groups)
@@ -78,10 +72,7 @@ def by_expiry(
 
 
 def by_strike(cols: Columns, exposure: Exposure) -> tuple[StrikeRow, ...]:
-    """Sums of each strike over all expiries, ascending.
-
-    Units: as `StrikeRow`. Shapes: one row a strike. Domain: an empty board gives no rows. Source: none.
-    """
+    """Sums of each strike over all expiries, ascending."""
     groups = cols.strikes.size
     sums = exposure.sums.by_strike
     calls = group_sums(cols.strike_code, cols.open_interest * (cols.option_type > 0), groups)
@@ -97,10 +88,9 @@ def by_strike(cols: Columns, exposure: Exposure) -> tuple[StrikeRow, ...]:
 
 
 def heat_map(cols: Columns, exposure: Exposure, atm: F64) -> HeatMap:
-    """Strike x expiry cells: exposures smoothed without losing any, volatilities with holes filled from neighbours.
+    """Strike x expiry cells: exposures smoothed with their sum preserved, volatilities with holes filled.
 
     Units: USD; open interest coins; volatility decimal. Shapes: one row a strike, one column an expiry.
-    Domain: an empty board gives an empty map. Source: the smoothers of surface_grid.
     """
     if not cols.size:
         return HeatMap((), (), (), (), (), (), (), ())
@@ -136,11 +126,9 @@ def _cells(values: F64, shown: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) 
 
 
 def tape(frame: ChainFrame, cols: Columns, exposure: Exposure, previous: tuple[TapeRow, ...]) -> tuple[TapeRow, ...]:
-    """The newest prints first, by the venue's time: an answer about the past may come after the present.
+    """At most TAPE_ROWS prints, newest first by the venue's time: a backfill delivers older prints after newer ones.
 
-    Gamma is what the print adds to the dealers' NGI if the taker was a customer.
-    Units: as `TapeRow`. Shapes: at most TAPE_ROWS rows. Domain: prints of options that left the board are kept
-    without gamma. Source: dealer = minus customer.
+    Gamma is the change of the dealers' NGI if the taker was a customer; None where the option cannot be priced.
     """
     trades = frame.trades
     if not trades.uid.size:

@@ -1,4 +1,4 @@
-"""Why a number of the snapshot is missing: a sentence for each null.
+"""Reasons for missing numbers of the snapshot: a sentence for each null.
 
 Comes last in a step, when all else of the snapshot is there. Before its colon a sentence names the fields; a name
 stands for the fields that start with it or lie below it.
@@ -16,10 +16,7 @@ from dfmon.model.snapshot import Context, Flip, Levels
 
 
 def unavailable(tick: TickResult, flip: Flip, levels: Levels, context: Context) -> tuple[str, ...]:
-    """A sentence for each null of the snapshot, and one for each kind of thing that was left out.
-
-    Units: none. Shapes: any number of sentences. Domain: any board. Source: none.
-    """
+    """A sentence for each null of the snapshot, and one for each kind of row that was left out."""
     sentences: list[str] = [*tick.cols.exclusions, *(f"{n} {problem}: left out" for problem, n in tick.chain.rejected)]
     if tick.chain.spot_ns == 0:
         sentences.append("spot, flip, age_s: no index price yet")
@@ -67,7 +64,7 @@ def _feed_sentences(feed: FeedHealth) -> Iterator[str]:
 
 
 def _nearest_to_flip(tick: TickResult) -> str:
-    """How near a book without a flip comes to one, in words."""
+    """The point at which a book without a flip comes nearest to one."""
     flip = tick.exposure.flip
     if flip is None or not flip.sign:
         return ""
