@@ -150,7 +150,7 @@ class LatencyDriver(Driver):
 
 async def receive(port: int, open_transport: Opener, run: Run) -> None:
     protocol = DeribitProtocol(("BTC",), linear=False)
-    driver = LatencyDriver(("BTC",), FlowParams(), {"deribit": protocol}, lambda _: None)
+    driver = LatencyDriver(("BTC",), FlowParams(), {"deribit": protocol}, lambda _: None, options_sources=("deribit",))
     driver.run = run
     stop = asyncio.Event()
     endpoint = Endpoint("deribit", f"ws://127.0.0.1:{port}", "http://127.0.0.1", protocol)

@@ -39,7 +39,14 @@ def simulated_records(seconds: float = 30.0) -> list[Record]:
     """Everything that BTC and ETH boards bring in half a minute."""
     records: list[Record] = []
     session = SimulatedSession(("BTC", "ETH"))
-    driver = Driver(session.currencies, FlowParams(), session.decoders(), lambda _: None, journal=records.append)
+    driver = Driver(
+        session.currencies,
+        FlowParams(),
+        session.decoders(),
+        lambda _: None,
+        journal=records.append,
+        options_sources=("deribit",),
+    )
     asyncio.run(session.run(driver, seconds))
     return records
 

@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -25,13 +25,13 @@ from dfmon.core.step import FlowParams
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
 from dfmon.store.positions_file import read_positions
-from dfmon.venues.registry import ADDRESSES, ARCHIVE
+from dfmon.venues.registry import VENUES
+from dfmon.venues.spec import OptionsSettings, VenueSettings
 
 PositionModel = Annotated[
     str, Meta(pattern=r"^(flow|naive|short-all|file:.+)$", description="flow, naive, short-all or file:PATH")
 ]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,10}$", description="upper-case coin names such as BTC")]
-Url = Annotated[str, Meta(pattern=r"^(wss?|https?|rediss?)://[^\s]+$", description="a URL with its scheme")]
 Share = Annotated[float, Meta(ge=0.0, le=1.0, description="a number from 0 to 1")]
 
 
@@ -100,36 +100,6 @@ class ScenarioSection(Section, frozen=True):
     iv_move_1h: Annotated[float, Meta(gt=0.0, le=50.0, description="points above 0 and up to 50")] = 0.6
 
 
-class DeribitSection(Section, frozen=True):
-    """Addresses and rates of Deribit."""
-
-    websocket: Url = ADDRESSES["deribit"].ws
-    rest: Url = ADDRESSES["deribit"].rest
-    archive: Url = ARCHIVE
-    archive_pace: Annotated[float, Meta(ge=0.1, le=200.0, description="calls a second from 0.1 to 200")] = 4.0
-    backfill: Annotated[bool, Meta(description="true or false")] = True
-    look_back_h: Annotated[float, Meta(ge=0.0, le=20_000.0, description="hours from 0 to 20000")] = 24.0
-    summary_s: Annotated[float, Meta(ge=2.0, le=600.0, description="seconds from 2 to 600")] = 30.0
-
-
-class BinanceSection(Section, frozen=True):
-    """Addresses of Binance."""
-
-    enabled: Annotated[bool, Meta(description="true or false")] = True
-    spot_websocket: Url = ADDRESSES["binance.spot"].ws
-    spot_rest: Url = ADDRESSES["binance.spot"].rest
-    futures_websocket: Url = ADDRESSES["binance.market"].ws
-    futures_rest: Url = ADDRESSES["binance.market"].rest
-
-
-class OkxSection(Section, frozen=True):
-    """Addresses of OKX."""
-
-    enabled: Annotated[bool, Meta(description="true or false")] = True
-    websocket: Url = ADDRESSES["okx"].ws
-    rest: Url = ADDRESSES["okx"].rest
-
-
 class ScreenSection(Section, frozen=True):
     """Appearance and frame rate of the screen."""
 
@@ -170,19 +140,32 @@ class RecordSection(Section, frozen=True):
     keep_days: Annotated[int, Meta(ge=0, le=36_500, description="days, 0 for no limit")] = 0
 
 
-class Config(Section, frozen=True):
-    """All settings. Immutable; built once and passed down as small values."""
+class _Sections(Section, frozen=True):
+    """All settings. Immutable; built once and passed down as small values. Each venue adds a section of its name."""
 
     market: MarketSection = MarketSection()
     model: ModelSection = ModelSection()
     scenario: ScenarioSection = ScenarioSection()
-    deribit: DeribitSection = DeribitSection()
-    binance: BinanceSection = BinanceSection()
-    okx: OkxSection = OkxSection()
     screen: ScreenSection = ScreenSection()
     publish: PublishSection = PublishSection()
     history: HistorySection = HistorySection()
     record: RecordSection = RecordSection()
+
+    def venue(self, name: str) -> VenueSettings:
+        settings: VenueSettings = getattr(self, name)
+        return settings
+
+
+if TYPE_CHECKING:
+    Config = _Sections
+else:
+    Config = msgspec.defstruct(
+        "Config",
+        [(spec.name, type(spec.settings), spec.settings) for spec in VENUES],
+        bases=(_Sections,),
+        frozen=True,
+        forbid_unknown_fields=True,
+    )
 
 
 def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Config:
@@ -196,6 +179,15 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     config = _convert(tree, str(file), strict=True)
     config = _override(config, _from_environment(environ))
     return _override(config, {key: (value, "the command line") for key, value in flags.items()})
+
+
+def options_settings(config: Config) -> dict[str, OptionsSettings]:
+    """The sections of the enabled options venues, by name. Raises UsageError if all are disabled."""
+    sections = {spec.name: config.venue(spec.name) for spec in VENUES if spec.lists_options}
+    enabled = {name: s for name, s in sections.items() if isinstance(s, OptionsSettings) and s.enabled}
+    if not enabled:
+        raise UsageError(f"{next(iter(sections))}.enabled is false, allowed: true for at least one venue of options")
+    return enabled
 
 
 def flow_params(config: Config) -> FlowParams:

@@ -36,7 +36,7 @@ def about(config: Config, params: FlowParams | None = None) -> dict[str, Any]:
     return {
         "underlyings": ["BTC"],
         "sources": [connection.source for connection in composition.venue_endpoints(config)],
-        "pace": msgspec.to_builtins(composition.pace(config)),
+        "pace": msgspec.to_builtins(composition.poll_settings(config)),
         "params": msgspec.to_builtins(params or FlowParams()),
     }
 

@@ -29,7 +29,8 @@ from dfmon.sim.market.simulated_market import SimulatedMarket
 from dfmon.sim.okx.venue import OkxVenue
 from dfmon.store.recorder import Recorder
 from dfmon.venues.protocol import Endpoint
-from dfmon.venues.registry import Address, PollSettings, endpoints
+from dfmon.venues.registry import endpoints
+from dfmon.venues.spec import Address, PollSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 START = 1_795_305_600 * SECOND + 12 * HOUR  # Sunday 22 November 2026, 12:00 UTC
@@ -189,7 +190,15 @@ def record(
     snapshots: list[FlowSnapshot] = []
     about = session.about | {"params": msgspec.to_builtins(params)}
     with Recorder(directory, about, lambda: session.market.now_ns, **options) as recorder:
-        driver = Driver(currencies, params, session.decoders(), snapshots.append, worker, recorder.offer)
+        driver = Driver(
+            currencies,
+            params,
+            session.decoders(),
+            snapshots.append,
+            worker,
+            recorder.offer,
+            options_sources=("deribit",),
+        )
 
         def each_second(now_ns: int) -> None:
             recorder.flush()

@@ -58,7 +58,7 @@ def test_the_file_in_the_xdg_folder_is_read_without_being_named(tmp_path: Path) 
         ("[screen]\nrate_hz = 9", "screen.rate_hz is 9, allowed: a number from 0.1 to 4"),
         ("[screen]\nratehz = 1", "unknown key screen.ratehz; did you mean rate_hz?"),
         ("[scren]\n", "unknown key scren; did you mean screen?"),
-        ("zzz = 1", "unknown key zzz; known: market, model, scenario, deribit"),
+        ("zzz = 1", "unknown key zzz; known: market, model, scenario, screen"),
         ("market = 3", "market is 3, allowed: a table [market]"),
         ("[market]\ncurrencies = ['btc']", "market.currencies is 'btc', allowed: coin names in upper case"),
         ("[market]\ncurrencies = []", "market.currencies is"),

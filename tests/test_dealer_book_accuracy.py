@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dfmon.cli import demo
-from dfmon.config import Config
+from dfmon.config import Config, options_settings
 from dfmon.core.step import FlowParams
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot, PositionRow
@@ -44,7 +44,8 @@ async def test_a_session_finds_the_true_dealer_book_as_its_backfill_comes_in(
     hub.add_listener(snapshots.append)
     session = LiveSession(
         ("BTC",), composition.venue_endpoints(config), FlowParams(), hub, raise_error,
-        tick_s=0.25, rest_pace_s=0.01, backfill=BackgroundBackfill(config.deribit.archive, 500.0),
+        tick_s=0.25, rest_pace_s=0.01,
+        backfills={"deribit": BackgroundBackfill(options_settings(config)["deribit"].archive, 500.0)},
     )  # fmt: skip
     running = asyncio.create_task(session.run(stop))
     truth: dict[str, float] = {}

@@ -32,7 +32,12 @@ class RealTrades:
         self.records: list[Record] = []
         self.protocol = DeribitProtocol(("BTC",), linear=False)
         self.driver = Driver(
-            ("BTC",), FlowParams(), {"deribit": self.protocol}, self.snapshots.append, journal=self.records.append
+            ("BTC",),
+            FlowParams(),
+            {"deribit": self.protocol},
+            self.snapshots.append,
+            journal=self.records.append,
+            options_sources=("deribit",),
         )
         self.driver.connected("deribit", self.now)
         self.driver.response(
@@ -124,7 +129,13 @@ def test_a_replay_of_the_real_prints_is_the_same_bit_for_bit(rows: list[dict]) -
     run, replayed = RealTrades(rows), list[FlowSnapshot]()
     run.driver.frame("deribit", run.now, push("trades.option.BTC.100ms", rows))
     run.tick()
-    replay = Driver(("BTC",), FlowParams(), {"deribit": DeribitProtocol(("BTC",), linear=False)}, replayed.append)
+    replay = Driver(
+        ("BTC",),
+        FlowParams(),
+        {"deribit": DeribitProtocol(("BTC",), linear=False)},
+        replayed.append,
+        options_sources=("deribit",),
+    )
     for record in run.records:
         replay.apply(record)
     assert [snapshot.digest() for snapshot in replayed] == [snapshot.digest() for snapshot in run.snapshots]

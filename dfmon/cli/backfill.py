@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -25,9 +25,10 @@ from dfmon.runtime import composition
 from dfmon.runtime.backfill import ArchiveError, BackfillMeter, fetch_history
 from dfmon.runtime.stores import exchange_folder
 from dfmon.store.trades import OptionKey, StoredTrades, TradeStore
-from dfmon.venues.deribit.protocol import DeribitProtocol
-from dfmon.venues.deribit.trades.history import decode_stored, encode_stored
+from dfmon.venues.options import OptionsVenue, options_venues
 from dfmon.venues.rest.client import RestClient
+from dfmon.venues.spec import OptionsSettings
+from dfmon.venues.stored_prints import decode_stored, encode_stored
 
 RECENT_NS: Final = HOUR  # a history read to its end this recently is not requested again
 _MAX_BACKOFF_S: Final = 30.0
@@ -45,13 +46,13 @@ def run(config: Config) -> int:
 
 
 async def _run_until_signal(config: Config) -> int:
-    path = exchange_folder(config) / "trades.sqlite"
+    path, bar = exchange_folder(config) / "trades.sqlite", ProgressBar(sys.stderr)
     with TradeStore(path, keep_days=config.history.keep_days) as store:
-        backfill = StandaloneBackfill(config, store, ProgressBar(sys.stderr))
-        task = asyncio.create_task(backfill.run())
+        backfills = standalone_backfills(config, store, bar)
+        task = asyncio.create_task(_run_all(backfills))
         signals = StopSignals(task.cancel)
         await asyncio.wait({task})
-        backfill.bar.clear()
+        bar.clear()
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, DfmonError):
             raise error
@@ -63,10 +64,28 @@ async def _run_until_signal(config: Config) -> int:
             if signals.exit_code
             else ""
         )
-        sys.stdout.write(backfill.summary(path, stop_reason) + "\n")
+        sys.stdout.writelines(backfill.summary(path, stop_reason) + "\n" for backfill in backfills)
         if signals.exit_code:
             return signals.exit_code
-        return EXIT_FAILED if error or backfill.given_up or store.failure else EXIT_OK
+        failed = error or store.failure or any(backfill.given_up for backfill in backfills)
+        return EXIT_FAILED if failed else EXIT_OK
+
+
+def standalone_backfills(
+    config: Config, store: TradeStore, bar: ProgressBar, clock: Callable[[], int] = time.time_ns
+) -> list[StandaloneBackfill]:
+    """A backfill for each options venue."""
+    connections = composition.venue_endpoints(config)
+    settings = composition.options_by_source(config, connections)
+    return [
+        StandaloneBackfill(venue, settings[source], store, bar, clock)
+        for source, venue in options_venues(connections).items()
+    ]
+
+
+async def _run_all(backfills: Sequence[StandaloneBackfill]) -> None:
+    for backfill in backfills:
+        await backfill.run()
 
 
 class ProgressBar:
@@ -108,15 +127,18 @@ def progress_text(progress: BackfillProgress) -> str:
 
 
 class StandaloneBackfill:
-    """One run: the listing, then every option's history, most open interest first."""
+    """One run of a venue: the listing, then every option's history, largest open interest first."""
 
     def __init__(
-        self, config: Config, store: TradeStore, bar: ProgressBar, clock: Callable[[], int] = time.time_ns
+        self,
+        venue: OptionsVenue,
+        settings: OptionsSettings,
+        store: TradeStore,
+        bar: ProgressBar,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.bar = bar
-        self._config, self._store, self._clock = config, store, clock
-        self._protocol = DeribitProtocol(config.market.currencies)
-        self._meter = BackfillMeter(self._protocol.histories)
+        self._venue, self._settings, self._store, self._bar, self._clock = venue, settings, store, bar, clock
+        self._meter = BackfillMeter(venue.histories)
         self._options: dict[str, Instrument] = {}
         self._open_interest_usd: dict[str, float] = {}
         self._stored_counts: dict[str, int] = {}  # option -> how many of its prints are in the store
@@ -125,7 +147,7 @@ class StandaloneBackfill:
     @property
     def given_up(self) -> dict[str, str]:
         """Options whose history could not be downloaded, with the reason."""
-        return self._protocol.histories.given_up
+        return self._venue.histories.given_up
 
     def summary(self, path: Path, stop_reason: str) -> str:
         """The result in one line."""
@@ -142,7 +164,6 @@ class StandaloneBackfill:
 
     async def run(self) -> None:
         """Downloads everything. Raises ArchiveError if the venue does not respond."""
-        deribit = self._config.deribit
         async with RestClient(pace_s=composition.REST_INTERVAL_S) as rest:
             await self._fetch_listing(rest)
         stored = self._store.stored()
@@ -151,41 +172,37 @@ class StandaloneBackfill:
         pending = [name for name in names if name not in stored or stored[name].read_ns < read_before_ns]
         self._recent_count = len(names) - len(pending)
         self._meter.total = len(pending)
-        async with RestClient(pace_s=1.0 / deribit.archive_pace) as rest:
+        async with RestClient(pace_s=1.0 / self._settings.archive_pace) as rest:
 
             async def fetch_page(name: str) -> str:
-                call = self._protocol.histories.next_call(name)
-                self._apply_response(call.tag, await rest.get(deribit.archive, call))
+                call = self._venue.histories.next_call(name)
+                self._apply_response(call.tag, await rest.get(self._settings.archive, call))
                 self._store_page(name)
-                self.bar.draw(self._meter.progress())
+                self._bar.draw(self._meter.progress())
                 return next(iter(rest.errors.values()), "busy")
 
             for name in pending:
                 self._resume_history(name, stored.get(name))
-                await fetch_history(name, self._protocol.histories, fetch_page, self._meter, max_retries=_MAX_RETRIES)
+                await fetch_history(name, self._venue.histories, fetch_page, self._meter, max_retries=_MAX_RETRIES)
                 self._meter.done += 1
-                self.bar.draw(self._meter.progress())
+                self._bar.draw(self._meter.progress())
 
     async def _fetch_listing(self, rest: RestClient) -> None:
         """Fetches the listing of every currency, and its open interest where it is available."""
-        self._protocol.connection_made(self._clock())
+        self._venue.connection_made(self._clock())
         attempts = 0
-        while calls := [
-            call for call in self._protocol.rest_calls() if call.tag.startswith(("instruments", "summary"))
-        ]:
+        while calls := self._venue.listing_calls():
             for call in calls:
-                if call.tag.endswith(":future"):
-                    continue
-                while not self._apply_response(call.tag, body := await rest.get(self._config.deribit.rest, call)):
+                while not self._apply_response(call.tag, body := await rest.get(self._settings.rest, call)):
                     attempts += 1
                     if attempts > _MAX_RETRIES:
                         reason = next(iter(rest.errors.values()), sanitize(body.decode("utf-8", "replace"), 80))
-                        raise ArchiveError(f"{call.path} at {sanitize(self._config.deribit.rest)} failed: {reason}")
+                        raise ArchiveError(f"{call.path} at {sanitize(self._settings.rest)} failed: {reason}")
                     await asyncio.sleep(backoff_delay(attempts, 1.0, _MAX_BACKOFF_S))
 
     def _apply_response(self, tag: str, body: bytes) -> bool:
         """Applies a response. Returns False if it was not a valid one."""
-        events = self._protocol.response_received(tag, body)
+        events = self._venue.response_received(tag, body)
         for event in events:
             if isinstance(event, Listed):
                 self._options[event.instrument.name] = event.instrument
@@ -199,14 +216,15 @@ class StandaloneBackfill:
         """Starts a history with its stored prints."""
         contiguous_count = stored.contiguous_count if stored is not None else 0
         if contiguous_count:
-            trades = decode_stored(name, encode_stored(self._store.read_rows(name, contiguous_count)))
-            self._protocol.histories.resume(name, trades)
+            rows = encode_stored(self._store.read_rows(name, contiguous_count))
+            trades = decode_stored(self._venue.source, name, rows)
+            self._venue.histories.resume(name, trades)
             self._meter.exclude_prints(len(trades))
         self._stored_counts[name] = contiguous_count
 
     def _store_page(self, name: str) -> None:
         """Stores the last page of an incomplete history, so that a kill costs at most a page."""
-        histories = self._protocol.histories
+        histories = self._venue.histories
         if name in histories.mismatched:
             histories.mismatched.discard(name)
             self._store.drop_options([name])

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
+from msgspec.structs import replace
 
 from dfmon.cli import live
 from dfmon.config import Config
 from dfmon.model.errors import DfmonError
 from dfmon.model.units import sanitize
 from dfmon.sim.server import SimAddresses
+from dfmon.venues.registry import VENUES
+from dfmon.venues.spec import OptionsSettings, VenueSettings, VenueSpec
 
 LOOKBACK_H = 0.25  # the rest comes from its archive, in sight of the user
 ARCHIVE_CALLS_PER_S = 60.0  # calls a second to its archive: the simulated exchange is ours
@@ -53,20 +56,19 @@ def _last_stderr_line(stderr: bytes) -> str:
 
 
 def with_sim_addresses(config: Config, addresses: SimAddresses) -> Config:
-    """The configuration with every venue's address replaced by the simulator's."""
-    replace = msgspec.structs.replace
-    deribit = replace(
-        config.deribit, websocket=addresses.deribit_ws, rest=addresses.deribit_rest, archive=addresses.deribit_rest
-    )
-    return replace(
-        config,
-        deribit=replace(deribit, summary_s=5.0, look_back_h=LOOKBACK_H, archive_pace=ARCHIVE_CALLS_PER_S),
-        binance=replace(
-            config.binance,
-            spot_websocket=addresses.binance_spot_ws,
-            spot_rest=addresses.binance_spot_rest,
-            futures_websocket=addresses.binance_futures_ws,
-            futures_rest=addresses.binance_futures_rest,
-        ),
-        okx=replace(config.okx, websocket=addresses.okx_ws, rest=addresses.okx_rest),
-    )
+    """The configuration of the demo: every venue at the simulator's addresses, or disabled if it is not simulated."""
+    sections = {spec.name: _at_simulator(spec, config.venue(spec.name), addresses) for spec in VENUES}
+    return replace(config, **sections)
+
+
+def _at_simulator(spec: VenueSpec, settings: VenueSettings, addresses: SimAddresses) -> VenueSettings:
+    if any(source.name not in addresses for source in spec.sources):
+        return replace(settings, enabled=False)
+    for source in spec.sources:
+        address = addresses[source.name]
+        settings = replace(settings, **{source.websocket_key: address.ws, source.rest_key: address.rest})
+    if isinstance(settings, OptionsSettings):
+        return replace(
+            settings, archive=settings.rest, archive_pace=ARCHIVE_CALLS_PER_S, look_back_h=LOOKBACK_H, summary_s=5.0
+        )
+    return settings

@@ -30,7 +30,6 @@ CONFIG_KEY_BY_FLAG = {
     "rest": "publish.rest",
     "every": "publish.every_s",
     "record": "record.directory",
-    "pace": "deribit.archive_pace",
 }
 
 
@@ -64,11 +63,25 @@ def _dispatch(args: argparse.Namespace) -> int:
     }
     if args.command == "record":
         flags["record.directory"] = args.directory
-    if args.command == "backfill" and args.venue is not None:
-        flags["deribit.rest"] = flags["deribit.archive"] = args.venue
+    if args.command == "backfill":
+        flags |= _archive_flags(args.venue, args.pace)
     loaded_config = config.load(getattr(args, "config", None), config.environment(), flags)
     _configure_logging(getattr(args, "log_file", None), screen=_draws_screen(args))
     return commands.run(args, loaded_config)
+
+
+def _archive_flags(address: str | None, pace: float | None) -> dict[str, object]:
+    """Settings of the options venues as the flags of `dfmon backfill`."""
+    from dfmon.venues.registry import VENUES
+
+    flags = {"rest": address, "archive": address, "archive_pace": pace}
+    return {
+        f"{spec.name}.{key}": value
+        for spec in VENUES
+        if spec.lists_options
+        for key, value in flags.items()
+        if value is not None
+    }
 
 
 def _draws_screen(args: argparse.Namespace) -> bool:

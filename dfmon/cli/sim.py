@@ -11,7 +11,7 @@ import msgspec
 from dfmon.aio import StopSignals
 from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.units import sanitize
-from dfmon.sim.server import SimAddresses, SimConfig, run_child, serve
+from dfmon.sim.server import VENUE_SERVERS, SimAddresses, SimConfig, run_child, serve
 
 
 def _sim_config(seed: int, port: int, speed: float, currencies: tuple[str, ...]) -> SimConfig:
@@ -28,7 +28,7 @@ def serve_standalone(seed: int, port: int, speed: float, currency: str, *, child
         return run_child(config) if child else asyncio.run(_run_until_signal(config))
     except OSError as exc:
         raise DfmonError(
-            f"sim: {config.host}, ports {port} to {port + 3}: {sanitize(exc.strerror or str(exc))}"
+            f"sim: {config.host}, ports {port} to {port + len(VENUE_SERVERS) - 1}: {sanitize(exc.strerror or str(exc))}"
         ) from None
     except ValueError as exc:
         raise UsageError(f"sim: {sanitize(str(exc))}") from None

@@ -25,7 +25,6 @@ from dfmon.model.events import Event, FeedState, OptionTrade, OptionTradeHistory
 from dfmon.model.frames import ChainFrame, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot
 
-_OPTION_SOURCE: Final = "deribit"  # the source whose clock rules the life of an option, and that tells greeks
 COMPILED_SOURCE: Final = "compiled"  # the source of the record with which compiled kernels take over
 
 
@@ -84,7 +83,7 @@ class DriverState(NamedTuple):
     attributes: Mapping[str, Any]
 
 
-_INJECTED: Final = ("publish", "_worker", "_journal", "_report", "_flow", "_routes")
+_INJECTED: Final = ("publish", "_worker", "_journal", "_report", "_flow", "_routes", "_options_sources")
 
 
 class Driver:
@@ -100,12 +99,18 @@ class Driver:
         journal: Callable[[Record], None] | None = None,
         report: Callable[[Exception], None] | None = None,
         on_trade: Callable[[OptionTrade | OptionTradeHistory], None] | None = None,
+        *,
+        options_sources: Sequence[str] = (),
     ) -> None:
-        """`on_trade` is told every option print and every whole history, once it has been applied."""
+        """`on_trade` gets every option print and every full history, once it has been applied.
+
+        Of `options_sources` come the listings, greeks and rejections that are in a snapshot; the first one with a clock
+        reading rules the life of an option.
+        """
         self.underlyings = underlyings
         self.params = params
         self.overruns = 0
-        self._decoders = decoders
+        self._decoders, self._options_sources = decoders, tuple(options_sources)
         self.publish = publish
         self._worker: Worker = worker or InlineWorker()
         self._journal = journal
@@ -242,8 +247,8 @@ class Driver:
                 apply(event, recv_ns)
 
     def _on_rejected(self, event: Any, _recv_ns: int) -> None:
-        """What an option venue or a board could not say belongs into the snapshot."""
-        if event.source in ("board", _OPTION_SOURCE):
+        """What an options venue or a board could not deliver is in the snapshot."""
+        if event.source == "board" or event.source in self._options_sources:
             self._chains.count_rejected("", event.what)
 
     def by_open_interest(self) -> list[str]:
@@ -273,15 +278,14 @@ class Driver:
         self._compute([self._freeze(name, ts_ns) for name in self.underlyings])
 
     def _freeze(self, underlying: str, ts_ns: int) -> tuple[ChainFrame, MarketFrame]:
-        feed = self._feeds.get(_OPTION_SOURCE)
-        clock_ns = 0 if feed is None else feed.clock.offset_ns
+        clock_ns = next(filter(None, (self._feeds[source].clock.offset_ns for source in self._options_sources)), 0)
         return self._chains.freeze(underlying, ts_ns, clock_ns), self._markets.freeze(underlying, ts_ns)
 
     def _compute(self, frames: list[tuple[ChainFrame, MarketFrame]]) -> None:
         self.ticks += 1
         ts_ns, seq, params = frames[0][0].ts_ns, self.ticks, self.params
         feeds = tuple(
-            feed.health(ts_ns, self._chains.drift if source == _OPTION_SOURCE else None)
+            feed.health(ts_ns, self._chains.drift if source in self._options_sources else None)
             for source, feed in self._feeds.items()
         )
         results: list[tuple[str, FlowState, FlowSnapshot]] = []

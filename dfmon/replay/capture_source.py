@@ -7,11 +7,11 @@ captured response that matches it. There is a tick at every second of receive ti
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -24,7 +24,8 @@ from dfmon.model.units import SECOND, sanitize
 from dfmon.replay.sources import BEGINNING, Publish, ReplayStep, SourceCursor, apply_record
 from dfmon.store.captures import CapturedMessage, CaptureReader
 from dfmon.venues import registry
-from dfmon.venues.protocol import RestCall
+from dfmon.venues.options import options_venues
+from dfmon.venues.protocol import Endpoint, RestCall, VenueProtocol
 
 # The underlying of a frame that dfmon can decode.
 _UNDERLYING_PATTERN: Final = re.compile(
@@ -46,7 +47,11 @@ class CaptureSource:
         self.underlyings = underlyings or self._detect_underlyings()
 
     def driver(self, publish: Publish) -> Driver:
-        return Driver(self.underlyings, self.params, self._protocols(), publish)
+        endpoints = self._endpoints()
+        decoders = {endpoint.source: endpoint.protocol for endpoint in endpoints}
+        return Driver(
+            self.underlyings, self.params, decoders, publish, options_sources=tuple(options_venues(endpoints))
+        )
 
     def span(self) -> tuple[int, int]:
         if self._span is None:
@@ -64,11 +69,11 @@ class CaptureSource:
 
     def records(self) -> Iterator[Record]:
         """The records that a session with the same messages would have written."""
-        return _RecordTranslator(self._protocols()).records(self._reader.messages())
+        protocols = {endpoint.source: endpoint.protocol for endpoint in self._endpoints()}
+        return _RecordTranslator(protocols).records(self._reader.messages())
 
-    def _protocols(self) -> dict[str, Any]:
-        endpoints = registry.endpoints(self.underlyings, self._reader.sources)
-        return {endpoint.source: endpoint.protocol for endpoint in endpoints}
+    def _endpoints(self) -> list[Endpoint]:
+        return registry.endpoints(self.underlyings, self._reader.sources)
 
     def _readable_messages(self) -> Iterator[CapturedMessage]:
         """The readable lines; damage is reported by a replay when it has reached the end."""
@@ -89,7 +94,7 @@ class CaptureSource:
 class _RecordTranslator:
     """Makes numbered records of messages, and matches responses to the calls of its protocols."""
 
-    def __init__(self, protocols: dict[str, Any]) -> None:
+    def __init__(self, protocols: Mapping[str, VenueProtocol]) -> None:
         self._protocols = protocols
         self._seq = 0
         self._responses: list[CapturedMessage] = []

@@ -22,6 +22,8 @@ from dfmon.model.units import SECOND, iso, sanitize
 from dfmon.replay.time_spec import parse_time_within
 from dfmon.store import boards, replayer
 from dfmon.venues import registry
+from dfmon.venues.options import options_venues
+from dfmon.venues.spec import PollSettings
 
 BOARD_INTERVAL_NS: Final = SECOND
 BEGINNING: Final = (replayer.BEGINNING.started_ns, replayer.BEGINNING.seq)
@@ -118,15 +120,19 @@ class _SessionInfo:
         try:
             self.underlyings = tuple(msgspec.convert(session.get("underlyings"), list[str]))
             self._sources = msgspec.convert(session.get("sources"), list[str])
-            self._pace = registry.PollSettings(**msgspec.convert(session.get("pace"), dict[str, float]))
+            self._pace = PollSettings(**msgspec.convert(session.get("pace"), dict[str, float]))
             self.params = replace(msgspec.convert(session.get("params"), FlowParams), **overrides)
         except (msgspec.ValidationError, TypeError) as exc:
             raise UsageError(f"{sanitize(str(path))}: the session record is not valid: {sanitize(str(exc))}") from None
 
     def driver(self, publish: Publish) -> Driver:
-        endpoints = registry.endpoints(self.underlyings, self._sources, pace=self._pace)  # their addresses are not used
+        endpoints = registry.endpoints(
+            self.underlyings, self._sources, polls=self._pace
+        )  # their addresses are not used
         decoders = {endpoint.source: endpoint.protocol for endpoint in endpoints}
-        return Driver(self.underlyings, self.params, decoders, publish)
+        return Driver(
+            self.underlyings, self.params, decoders, publish, options_sources=tuple(options_venues(endpoints))
+        )
 
 
 def apply_record(record: Record) -> Callable[[Driver], Driver]:

@@ -17,10 +17,10 @@ from dfmon.engine.hub import BackfillProgress
 from dfmon.model.backoff import backoff_delay
 from dfmon.model.errors import DfmonError
 from dfmon.store.trades import StoredTrades, TradeStore
-from dfmon.venues.deribit.trades.history import TradeHistoryCollector, encode_stored
+from dfmon.venues.options import OptionsVenue, TradeHistories
 from dfmon.venues.rest.client import RestClient
+from dfmon.venues.stored_prints import encode_stored, stored_tag
 
-SOURCE: Final = "deribit"
 _MIN_BACKOFF_S: Final = 2.0
 _MAX_BACKOFF_S: Final = 60.0
 _MAX_PRINTS_PER_TICK: Final = 5_000  # from the store, so that a tick stays short
@@ -44,7 +44,7 @@ class BackfillTarget(Protocol):
 class BackfillMeter:
     """Options and prints so far, their rate, and the time left."""
 
-    def __init__(self, histories: TradeHistoryCollector, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, histories: TradeHistories, clock: Callable[[], float] = time.monotonic) -> None:
         self.done = self.total = 0
         self.error = ""
         self._collector, self._clock = histories, clock
@@ -63,7 +63,7 @@ class BackfillMeter:
 
 async def fetch_history(
     name: str,
-    histories: TradeHistoryCollector,
+    histories: TradeHistories,
     fetch_page: Callable[[str], Awaitable[str]],
     meter: BackfillMeter,
     *,
@@ -104,38 +104,33 @@ class BackgroundBackfill:
         return None if self._meter is None else self._meter.progress()
 
     async def run(
-        self, target: BackfillTarget, histories: TradeHistoryCollector, clock: Callable[[], int], stop: asyncio.Event
+        self, target: BackfillTarget, venue: OptionsVenue, clock: Callable[[], int], stop: asyncio.Event
     ) -> None:
         """Reads until `stop`."""
-        await run_until_set(stop, self._backfill_all(target, histories, clock))
+        await run_until_set(stop, self._backfill_all(target, venue, clock))
 
-    async def _backfill_all(
-        self, target: BackfillTarget, histories: TradeHistoryCollector, clock: Callable[[], int]
-    ) -> None:
+    async def _backfill_all(self, target: BackfillTarget, venue: OptionsVenue, clock: Callable[[], int]) -> None:
+        histories = venue.histories
         stored_by_name = {} if self._store is None else await asyncio.to_thread(self._stored_histories, self._store)
         async with RestClient(pace_s=self._pace_s) as rest:
 
             async def fetch_page(name: str) -> str:
                 call = histories.next_call(name)
                 body = await rest.get(self._archive, call)
-                target.response(SOURCE, clock(), call.tag, body)
+                target.response(venue.source, clock(), call.tag, body)
                 return next(iter(rest.errors.values()), "busy")
 
             while True:
-                names = [
-                    n for n in target.by_open_interest() if n not in histories.complete and n not in histories.given_up
-                ]
+                listed = [name for name in target.by_open_interest() if name in venue.options]
+                names = [name for name in listed if name not in histories.complete and name not in histories.given_up]
                 if not names:
                     self._meter = None
-                    await asyncio.sleep(_POLL_INTERVAL_S if not target.by_open_interest() else _IDLE_INTERVAL_S)
+                    await asyncio.sleep(_IDLE_INTERVAL_S if listed else _POLL_INTERVAL_S)
                     continue
                 meter = self._meter = BackfillMeter(histories)
                 meter.total = len(names)
                 await self._replay_stored(
-                    target,
-                    histories,
-                    clock,
-                    {name: stored_by_name.pop(name) for name in names if name in stored_by_name},
+                    target, venue, clock, {name: stored_by_name.pop(name) for name in names if name in stored_by_name}
                 )
                 for name in names:
                     await fetch_history(name, histories, fetch_page, meter)
@@ -150,7 +145,7 @@ class BackgroundBackfill:
     async def _replay_stored(
         self,
         target: BackfillTarget,
-        histories: TradeHistoryCollector,
+        venue: OptionsVenue,
         clock: Callable[[], int],
         stored_by_name: dict[str, StoredTrades],
     ) -> None:
@@ -158,7 +153,7 @@ class BackgroundBackfill:
         assert self._store is not None or not stored_by_name
         ticks, prints = target.ticks, 0
         for name, stored_history in stored_by_name.items():
-            if self._store is None or name in histories.complete:
+            if self._store is None or name in venue.histories.complete:
                 continue
             rows = await asyncio.to_thread(self._store.read_rows, name, stored_history.contiguous_count)
             if prints and prints + len(rows) > _MAX_PRINTS_PER_TICK:
@@ -166,4 +161,4 @@ class BackgroundBackfill:
                     await asyncio.sleep(_POLL_INTERVAL_S)
                 ticks, prints = target.ticks, 0
             prints += len(rows)
-            target.response(SOURCE, clock(), f"stored:{name}", encode_stored(rows))
+            target.response(venue.source, clock(), stored_tag(name), encode_stored(rows))

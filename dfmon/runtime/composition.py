@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -24,8 +24,11 @@ from dfmon.runtime.stores import open_history, open_positions_state, open_trades
 from dfmon.sinks.base import Sink
 from dfmon.sinks.jsonl import JsonLines
 from dfmon.store.recorder import Recorder
+from dfmon.store.trades import TradeStore
+from dfmon.venues.options import options_venues
 from dfmon.venues.protocol import Endpoint
-from dfmon.venues.registry import Address, PollSettings, endpoints
+from dfmon.venues.registry import VENUES, endpoints, find_source
+from dfmon.venues.spec import OptionsSettings, PollSettings
 from dfmon.version import __version__
 
 log = logging.getLogger("dfmon")
@@ -37,26 +40,30 @@ PublishMode = Literal["", "changes", "all"]
 
 
 def venue_endpoints(config: Config) -> list[Endpoint]:
-    """A connection per source that is switched on, at the configured addresses."""
-    sources = ["deribit"]
-    if config.binance.enabled:
-        sources += ["binance.spot", "binance.public", "binance.market"]
-    if config.okx.enabled:
-        sources.append("okx")
-    futures = Address(config.binance.futures_websocket, config.binance.futures_rest)
+    """The endpoints of every enabled venue, at the configured addresses."""
     addresses = {
-        "deribit": Address(config.deribit.websocket, config.deribit.rest),
-        "binance.spot": Address(config.binance.spot_websocket, config.binance.spot_rest),
-        "binance.public": futures,
-        "binance.market": futures,
-        "okx": Address(config.okx.websocket, config.okx.rest),
+        source.name: source.address(settings)
+        for spec in VENUES
+        if (settings := config.venue(spec.name)).enabled
+        for source in spec.sources
     }
-    return endpoints(config.market.currencies, sources, addresses, pace(config))
+    return endpoints(config.market.currencies, tuple(addresses), addresses, poll_settings(config))
 
 
-def pace(config: Config) -> PollSettings:
-    """Poll intervals and look-back. They are part of a recording, since a replay must make the same requests."""
-    return PollSettings(config.deribit.summary_s, config.deribit.look_back_h * 3600.0)
+def disabled_venues(config: Config) -> list[str]:
+    return [spec.name for spec in VENUES if not config.venue(spec.name).enabled]
+
+
+def poll_settings(config: Config) -> PollSettings:
+    """The shortest interval and the longest look-back of the options venues. A recording stores them for its replay."""
+    venues = configuration.options_settings(config).values()
+    return PollSettings(min(v.summary_s for v in venues), max(v.look_back_h for v in venues) * 3600.0)
+
+
+def options_by_source(config: Config, connections: Sequence[Endpoint]) -> dict[str, OptionsSettings]:
+    """The settings of each connection to an options venue."""
+    by_venue = configuration.options_settings(config)
+    return {source: by_venue[find_source(source)[0].name] for source in options_venues(connections)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,7 @@ def live_session(
 ) -> LiveSession:
     """A live session as configured. Without `persist` it reads the stores of other runs and writes nothing."""
     params, connections = configuration.flow_params(config), venue_endpoints(config)
+    disabled = disabled_venues(config)
     recorder = None
     if config.record.directory:
         session_header: Mapping[str, Any] = {
@@ -119,7 +127,7 @@ def live_session(
             "mode": mode,
             "underlyings": list(config.market.currencies),
             "sources": [connection.source for connection in connections],
-            "pace": asdict(pace(config)),
+            "pace": asdict(poll_settings(config)),
             "params": msgspec.to_builtins(params),
         }
         recorder = Recorder(
@@ -142,10 +150,20 @@ def live_session(
         recorder=recorder,
         history=open_history(config) if persistent else None,
         sinks=out.sinks,
-        backfill=BackgroundBackfill(config.deribit.archive, config.deribit.archive_pace, trades)
-        if config.deribit.backfill and persist
-        else None,
+        backfills=_backfills(config, connections, trades) if persist else {},
         trades=trades,
         state=open_positions_state(config, params, persist=persist) if mode == "live" else None,
         compiled=config.market.compiled,
+        note=f"disabled: {', '.join(disabled)}" if disabled else "",
     )
+
+
+def _backfills(
+    config: Config, connections: Sequence[Endpoint], trades: TradeStore | None
+) -> dict[str, BackgroundBackfill]:
+    """The backfills of the options venues, by source."""
+    return {
+        source: BackgroundBackfill(settings.archive, settings.archive_pace, trades)
+        for source, settings in options_by_source(config, connections).items()
+        if settings.backfill
+    }

@@ -28,7 +28,7 @@ from dfmon.engine.journal import RecordKind
 from dfmon.model.events import OptionTrade, OptionTradeHistory
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.model.units import SECOND
-from dfmon.runtime.backfill import SOURCE, BackgroundBackfill
+from dfmon.runtime.backfill import BackgroundBackfill
 from dfmon.runtime.kernel_warmup import warm_up_kernels
 from dfmon.sinks.base import Sink, supervise
 from dfmon.store.history import History
@@ -37,7 +37,7 @@ from dfmon.store.recorder import Recorder
 from dfmon.store.trades import OptionKey, TradeStore
 from dfmon.venues import connection
 from dfmon.venues.backoff import ConnectLimiter
-from dfmon.venues.deribit.protocol import DeribitProtocol
+from dfmon.venues.options import options_venues
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.rest.client import RestClient
 
@@ -99,19 +99,21 @@ class LiveSession:
         recorder: Recorder | None = None,
         history: History | None = None,
         sinks: Sequence[Sink] = (),
-        backfill: BackgroundBackfill | None = None,
+        backfills: Mapping[str, BackgroundBackfill] | None = None,
         trades: TradeStore | None = None,
         state: PositionsStateFile | None = None,
         compiled: bool = False,
+        note: str = "",
     ) -> None:
+        """`note` is shown with the feeds."""
         self.hub = hub
         self._underlyings, self._endpoints, self._params, self._report = underlyings, endpoints, params, report
         self._tick_s, self._rest_pace_s = tick_s, rest_pace_s
         self._recorder, self._history, self._sinks = recorder, history, sinks
-        self._backfill, self._trades, self._state = backfill, trades, state
-        self._compiled = compiled
+        self._backfills, self._trades, self._state = backfills or {}, trades, state
+        self._compiled, self._note = compiled, note
         self._previous_checkpoint: PositionsCheckpoint | None = None
-        self._option_protocol = next((e.protocol for e in endpoints if isinstance(e.protocol, DeribitProtocol)), None)
+        self._options = options_venues(endpoints)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._driver: Driver | None = None
         self._last_row_s: dict[str, int] = {}
@@ -136,6 +138,7 @@ class LiveSession:
             self._recorder.offer if self._recorder else None,
             self._report,
             self._store_trades if self._trades is not None else None,
+            options_sources=tuple(self._options),
         )
         self._driver, self._loop = driver, loop
         if self._history is not None:
@@ -156,8 +159,8 @@ class LiveSession:
                     tasks.create_task(self._use_compiled_kernels(driver, stop))
                 if self._state is not None:
                     tasks.create_task(self._save_periodically(driver, self._state, stop))
-                if self._backfill is not None and self._option_protocol is not None:
-                    tasks.create_task(self._backfill.run(driver, self._option_protocol.histories, time.time_ns, stop))
+                for source, backfill in self._backfills.items():
+                    tasks.create_task(backfill.run(driver, self._options[source], time.time_ns, stop))
         finally:
             self._loop = None
             worker.close()
@@ -196,8 +199,8 @@ class LiveSession:
             frames_per_s=rate,
             recorded_bytes=recorder.written_bytes if recorder else None,
             sinks=tuple(str(sink.status()) for sink in self._sinks),
-            note="; ".join(errors),
-            backfill=self._backfill.progress if self._backfill else None,
+            note="; ".join(filter(None, (self._note, *errors))),
+            backfill=next((b.progress for b in self._backfills.values() if b.progress), None),
         )
 
     async def _use_compiled_kernels(self, driver: Driver, stop: asyncio.Event) -> None:
@@ -223,7 +226,8 @@ class LiveSession:
                 checkpoint, held={name: UnderlyingCheckpoint(b"", ms) for name, ms in newest_by_underlying.items()}
             )
         if checkpoint is not None and checkpoint.held:
-            driver.ingest(RecordKind.STATE, SOURCE, time.time_ns(), encode_checkpoint(checkpoint))
+            for source in self._options:
+                driver.ingest(RecordKind.STATE, source, time.time_ns(), encode_checkpoint(checkpoint))
 
     def _make_checkpoint(
         self, inventories: Mapping[str, Inventory], state_file: PositionsStateFile
@@ -242,10 +246,8 @@ class LiveSession:
 
     def _store_trades(self, event: OptionTrade | OptionTradeHistory) -> None:
         """Appends prints and full histories to the trade store."""
-        if self._trades is None or self._option_protocol is None:
-            return
-        option = self._option_protocol.listings.options.get(event.name)
-        if option is None:
+        option = next((o for venue in self._options.values() if (o := venue.options.get(event.name))), None)
+        if self._trades is None or option is None:
             return
         is_full_history = isinstance(event, OptionTradeHistory)
         trades = event.trades if isinstance(event, OptionTradeHistory) else (event,)

@@ -31,14 +31,14 @@ def history_path(config: Config) -> Path:
     return configuration.state_folder(configuration.environment()) / "history.sqlite"
 
 
-def exchange_host(config: Config) -> str:
-    """The host of the options exchange; prints and positions of one are of no use for another."""
-    return urlsplit(config.deribit.rest).netloc
+def exchange_id(config: Config) -> str:
+    """The hosts of the options venues: prints and positions of one are of no use for another."""
+    return "+".join(urlsplit(venue.rest).netloc for venue in configuration.options_settings(config).values())
 
 
 def exchange_folder(config: Config) -> Path:
-    """The directory of prints and positions, beside the history: one for each host."""
-    return history_path(config).parent / re.sub(r"[^\w.-]", "_", exchange_host(config))
+    """The directory of prints and positions, beside the history: one for each exchange."""
+    return history_path(config).parent / re.sub(r"[^\w.-]", "_", exchange_id(config))
 
 
 def open_positions_state(config: Config, params: FlowParams, *, persist: bool = True) -> PositionsStateFile | None:
@@ -46,7 +46,7 @@ def open_positions_state(config: Config, params: FlowParams, *, persist: bool = 
     if not config.history.enabled:
         return None
     path = exchange_folder(config) / "positions.state"
-    return PositionsStateFile(path, exchange_host(config), priors_digest(params.priors), persist=persist)
+    return PositionsStateFile(path, exchange_id(config), priors_digest(params.priors), persist=persist)
 
 
 def open_trades(config: Config) -> TradeStore | None:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -42,7 +43,7 @@ _MAX_CATCH_UP_NS: Final = (
 class SimConfig:
     """Parameters of the simulation and its addresses.
 
-    `port` is the first of four consecutive ones (Deribit, Binance spot, Binance futures, OKX), 0 takes free ones.
+    `port` is that of the first of `VENUE_SERVERS`, the others follow; 0 takes free ones.
     `start_ns` None starts the market at the present time. `history` scales the prints before the start (15,000).
     `timer_speedup` divides the protocols' timers and the publishing interval, for tests;
     `binance_connection_lifetime_s` is how long Binance keeps a connection, before that division. `faults` are the
@@ -68,20 +69,44 @@ class SimConfig:
 
 
 @dataclass(frozen=True)
-class SimAddresses:
-    """Base URLs, shaped like the real ones and without a trailing slash.
+class SimAddress:
+    """Base URLs of a source, shaped like the real ones and without a trailing slash."""
 
-    Binance websocket bases take `/stream?streams=...` (spot) and `/public/stream?...`, `/market/stream?...` (futures).
-    """
+    ws: str
+    rest: str
 
-    deribit_ws: str
-    deribit_rest: str
-    binance_spot_ws: str
-    binance_spot_rest: str
-    binance_futures_ws: str
-    binance_futures_rest: str
-    okx_ws: str
-    okx_rest: str
+
+SimAddresses = dict[str, SimAddress]  # by source
+
+
+@dataclass(frozen=True)
+class VenueServer:
+    """A port of the exchange: its venue, and the URL paths of websocket and REST for each source that it serves."""
+
+    build: Callable[[SimServer], Venue]
+    paths: dict[str, tuple[str, str]]
+
+
+def _deribit(sim: SimServer) -> DeribitVenue:
+    return DeribitVenue(sim.market, sim.clock, sim.faults, sim.config.timer_speedup)
+
+
+def _binance(sim: SimServer, *, futures: bool) -> BinanceVenue:
+    config = sim.config
+    lifetime_s = config.binance_connection_lifetime_s / config.timer_speedup
+    return BinanceVenue(sim.market, sim.clock, sim.faults, lifetime_s, config.timer_speedup, futures=futures)
+
+
+def _okx(sim: SimServer) -> OkxVenue:
+    return OkxVenue(sim.market, sim.clock, sim.faults, sim.config.timer_speedup)
+
+
+VENUE_SERVERS: Final = (
+    VenueServer(_deribit, {"deribit": ("/ws/api/v2", "/api/v2")}),
+    VenueServer(partial(_binance, futures=False), {"binance.spot": ("", "")}),
+    VenueServer(partial(_binance, futures=True), {"binance.public": ("", ""), "binance.market": ("", "")}),
+    VenueServer(_okx, {"okx": ("/ws/v5/public", "")}),
+)
 
 
 class SimServer:
@@ -99,20 +124,7 @@ class SimServer:
         self._started_ns = monotonic_ns()  # before the market is built, or its clock would lag by that
         start_ns = time.time_ns() if self.config.start_ns is None else self.config.start_ns
         self.market = SimulatedMarket(self.config.seed, start_ns, self.config.currencies, self.config.history)
-        faults, timer_speedup, connection_lifetime_s = (
-            self.faults,
-            self.config.timer_speedup,
-            self.config.binance_connection_lifetime_s / self.config.timer_speedup,
-        )
-        self.deribit = DeribitVenue(self.market, self.clock, faults, timer_speedup)
-        self.binance_spot = BinanceVenue(
-            self.market, self.clock, faults, connection_lifetime_s, timer_speedup, futures=False
-        )
-        self.binance_futures = BinanceVenue(
-            self.market, self.clock, faults, connection_lifetime_s, timer_speedup, futures=True
-        )
-        self.okx = OkxVenue(self.market, self.clock, faults, timer_speedup)
-        self._venues: tuple[Venue, ...] = (self.deribit, self.binance_spot, self.binance_futures, self.okx)
+        self._venues: tuple[Venue, ...] = tuple(row.build(self) for row in VENUE_SERVERS)
         self._servers: list[Server] = []
         self._market_task: asyncio.Task[None] | None = None
 
@@ -122,7 +134,7 @@ class SimServer:
         return self.market.start_ns + elapsed_ns + int(self.faults.skew_s * SECOND)
 
     async def start(self) -> SimAddresses:
-        """Open the ports and let the market run."""
+        """Opens the ports and starts the market."""
         host, first = self.config.host, self.config.port
         try:
             for n, venue in enumerate(self._venues):
@@ -131,17 +143,15 @@ class SimServer:
             await self.stop()
             raise
         self._market_task = asyncio.create_task(self._run_market())
-        deribit, spot, futures, okx = (f"{host}:{bound_port(server)}" for server in self._servers)
-        return SimAddresses(
-            deribit_ws=f"ws://{deribit}/ws/api/v2",
-            deribit_rest=f"http://{deribit}/api/v2",
-            binance_spot_ws=f"ws://{spot}",
-            binance_spot_rest=f"http://{spot}",
-            binance_futures_ws=f"ws://{futures}",
-            binance_futures_rest=f"http://{futures}",
-            okx_ws=f"ws://{okx}/ws/v5/public",
-            okx_rest=f"http://{okx}",
-        )
+        hosts = (f"{host}:{bound_port(server)}" for server in self._servers)
+        return {
+            source: SimAddress(f"ws://{at}{ws_path}", f"http://{at}{rest_path}")
+            for row, at in zip(VENUE_SERVERS, hosts)
+            for source, (ws_path, rest_path) in row.paths.items()
+        }
+
+    def venue(self, source: str) -> Venue:
+        return next(venue for row, venue in zip(VENUE_SERVERS, self._venues) if source in row.paths)
 
     async def wait_stopped(self) -> None:
         """Wait while the market runs; raises what stopped it."""

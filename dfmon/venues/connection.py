@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from dfmon.aio import cancel_and_wait, run_until_set, wait_until_set
 from dfmon.venues.backoff import Backoff, ConnectLimiter
 from dfmon.venues.frame_queue import FrameQueue
-from dfmon.venues.health.socket_watchdog import SocketWatchdog, is_non_data
+from dfmon.venues.health.socket_watchdog import SocketWatchdog, is_heartbeat
 from dfmon.venues.protocol import Endpoint, RestCall
 from dfmon.venues.socket_gate import SocketFilter
 from dfmon.venues.transport.base import Opener, Socket
@@ -227,7 +227,7 @@ class _Runner:
 
     def _on_frame(self, frame: bytes) -> None:
         """A frame of a socket. Must not raise."""
-        if not self._watchdog.received_data and not is_non_data(frame):
+        if not self._watchdog.received_data and not is_heartbeat(frame, self._endpoint.heartbeats):
             self._watchdog.received_data = self.had_data = True
         self._frame_queue.enqueue(frame)
 

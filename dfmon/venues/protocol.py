@@ -54,12 +54,13 @@ class VenueProtocol(Protocol):
     """One connection's wire state. Calls come in journal order, from one thread.
 
     After any call read `data_to_send` and `rest_calls`: both empty themselves. `failure_reason` and `closing_reason`
-    are reasons in words, or empty: the connection must be given up and made anew, or replaced by a new one before it
-    ends. `subscribed` tells that all subscriptions of this connection have been answered, or some data has come where
-    none are made.
+    are reasons in words, or empty: the connection must be closed and made again, or replaced by a new one before it
+    ends. `subscribed` is true once all subscriptions of this connection have been answered, or, if it makes none, once
+    data has come. `path` follows the base URL of the websocket.
     """
 
     source: str
+    path: str
     timeouts: Timeouts
 
     @property
@@ -99,10 +100,14 @@ class VenueProtocol(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a protocol connects: websocket URL, REST base, the protocol. Only the URLs differ for a simulator."""
+    """A protocol, the websocket URL and the REST base that it connects to. Only the URLs differ for a simulator.
+
+    `heartbeats` are texts of short frames that carry no market data.
+    """
 
     source: str
     url: str
     rest: str
     protocol: VenueProtocol
     headers: tuple[tuple[str, str], ...] = field(default=())
+    heartbeats: tuple[bytes, ...] = ()

@@ -22,8 +22,8 @@ from dfmon.model.units import MILLISECOND
 from dfmon.sim.server import SimConfig, SimServer
 from dfmon.venues import registry
 from dfmon.venues.backoff import ConnectLimiter
-from dfmon.venues.registry import Address
 from dfmon.venues.rest.client import RestClient
+from dfmon.venues.spec import Address
 from tests.venues.venue_golden import NOW, goldens
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
@@ -254,9 +254,12 @@ async def test_locks_of_the_venue_are_said(monkeypatch: pytest.MonkeyPatch) -> N
     def respond() -> httpx.Response:
         return httpx.Response(200, json={"result": {"locked": "partial", "locked_indices": ["btc_usd"]}})
 
-    assert feeds._check_status(respond().content) == [failure("venue deribit", "locked by the venue: ['btc_usd']")]
-    assert feeds._check_status(b'{"result":{"locked":"false"}}')[0].state is State.OK
-    assert feeds._check_status(b"")[0].state is State.FAILED
+    status = registry.find_source("deribit")[0].status
+    assert status is not None
+    locked = failure("venue deribit", "locked by the venue: ['btc_usd']")
+    assert feeds._check_status("deribit", status, respond().content) == locked
+    assert feeds._check_status("deribit", status, b'{"result":{"locked":"false"}}').state is State.OK
+    assert feeds._check_status("deribit", status, b"").state is State.FAILED
 
 
 # ---- this machine ----------------------------------------------------------------------------------------------------

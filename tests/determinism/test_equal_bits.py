@@ -16,7 +16,8 @@ from tests.chains import NOW, SPOT, ToyVenue, listing
 
 digests = []
 decoders = {name: ToyVenue(name) for name in ("deribit", "binance", "okx")}
-driver = Driver(("BTC", "ETH"), FlowParams(), decoders, lambda snapshot: digests.append(snapshot.digest()))
+publish = lambda snapshot: digests.append(snapshot.digest())
+driver = Driver(("BTC", "ETH"), FlowParams(), decoders, publish, options_sources=("deribit",))
 for source in decoders:
     driver.connected(source, NOW)
 for frame in ("board BTC", "board ETH", f"index {SPOT} {NOW}"):

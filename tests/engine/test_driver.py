@@ -25,7 +25,12 @@ class DriverHarness:
         self.snapshots: list[FlowSnapshot] = []
         self.errors: list[Exception] = []
         decoders = {"deribit": ToyVenue("deribit"), "binance": ToyVenue("binance")}
-        wiring = {"journal": self.records.append, "report": self.errors.append, **driver_options}
+        wiring = {
+            "options_sources": ("deribit",),
+            "journal": self.records.append,
+            "report": self.errors.append,
+            **driver_options,
+        }
         self.driver = Driver(underlyings, FlowParams(), decoders, self.snapshots.append, **wiring)
 
     def feed(self, *frames: str, source: str = "deribit", at_ns: int = NOW) -> None:

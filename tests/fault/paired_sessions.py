@@ -22,8 +22,9 @@ from dfmon.model.frames import ChainFrame
 from dfmon.model.units import HOUR, SECOND
 from dfmon.sim.server import SimAddresses, SimConfig, SimServer
 from dfmon.venues import connection
-from dfmon.venues.registry import Address, PollSettings, endpoints
+from dfmon.venues.registry import endpoints
 from dfmon.venues.rest.client import RestClient
+from dfmon.venues.spec import Address, PollSettings
 from tests.fault.proxy import Link, Proxy
 
 NOON = 1_795_305_600 * SECOND + 12 * HOUR  # Sunday 22 November 2026, 12:00 UTC
@@ -47,7 +48,11 @@ class Client:
         self.clock = clock or server.clock
         self.endpoints = endpoints(("BTC",), SOURCES, addresses, PollSettings(SUMMARY_S, LOOK_BACK_S))
         self.driver = _Driver(
-            ("BTC",), FlowParams(), {endpoint.source: endpoint.protocol for endpoint in self.endpoints}, lambda _: None
+            ("BTC",),
+            FlowParams(),
+            {endpoint.source: endpoint.protocol for endpoint in self.endpoints},
+            lambda _: None,
+            options_sources=("deribit",),
         )
         self.lost = self.driver.losses = list[tuple[str, str]]()
         self.prints: defaultdict[str, list[tuple[int, int, float, float]]] = defaultdict(list)
@@ -184,10 +189,10 @@ async def two_sessions(
     server = SimServer(config, monotonic_ns=lambda: int(loop.time() * SECOND))
     addresses = await server.start()
     ports = {
-        "deribit": addresses.deribit_ws,
-        "binance.spot": addresses.binance_spot_ws,
-        "binance.futures": addresses.binance_futures_ws,
-        "okx": addresses.okx_ws,
+        "deribit": addresses["deribit"].ws,
+        "binance.spot": addresses["binance.spot"].ws,
+        "binance.futures": addresses["binance.market"].ws,
+        "okx": addresses["okx"].ws,
     }
     proxies = {name: Proxy(urlsplit(url).port or 0) for name, url in ports.items()}
     proxy_ports = {name: await proxy.start() for name, proxy in proxies.items()}
@@ -221,14 +226,14 @@ def _addresses(addresses: SimAddresses, proxy_ports: dict[str, int]) -> dict[str
         return url if name not in proxy_ports else url.replace(parts.netloc, f"localhost:{proxy_ports[name]}")
 
     futures = Address(
-        via(addresses.binance_futures_ws, "binance.futures"), via(addresses.binance_futures_rest, "binance.futures")
+        via(addresses["binance.market"].ws, "binance.futures"), via(addresses["binance.market"].rest, "binance.futures")
     )
     return {
-        "deribit": Address(via(addresses.deribit_ws, "deribit"), via(addresses.deribit_rest, "deribit")),
+        "deribit": Address(via(addresses["deribit"].ws, "deribit"), via(addresses["deribit"].rest, "deribit")),
         "binance.spot": Address(
-            via(addresses.binance_spot_ws, "binance.spot"), via(addresses.binance_spot_rest, "binance.spot")
+            via(addresses["binance.spot"].ws, "binance.spot"), via(addresses["binance.spot"].rest, "binance.spot")
         ),
         "binance.public": futures,
         "binance.market": futures,
-        "okx": Address(via(addresses.okx_ws, "okx"), via(addresses.okx_rest, "okx")),
+        "okx": Address(via(addresses["okx"].ws, "okx"), via(addresses["okx"].rest, "okx")),
     }

@@ -20,11 +20,13 @@ import pytest
 from dfmon.model.units import SECOND
 from dfmon.sim.faults import CloseConnection
 from dfmon.sim.server import SimServer
-from dfmon.venues.health.socket_watchdog import is_non_data
+from dfmon.venues.health.socket_watchdog import is_heartbeat
+from dfmon.venues.registry import VENUES
 from tests.fault.paired_sessions import SOURCES, Pair, two_sessions
 from tests.fault.virtual_time import in_virtual_time
 
 Fault = Callable[[Pair], Awaitable[None]]
+HEARTBEATS: Final = tuple(text for spec in VENUES for text in spec.heartbeats)
 
 
 async def latency(pair: Pair) -> None:
@@ -79,7 +81,7 @@ async def silence(pair: Pair) -> None:
     """Pings, heartbeats and acknowledgements go on; data has stopped on every connection that is open."""
     lost = len(pair.faulted.lost)
     for proxy in pair.proxies.values():
-        proxy.edit_existing(lambda frame: [frame] if is_non_data(frame) else [])
+        proxy.edit_existing(lambda frame: [frame] if is_heartbeat(frame, HEARTBEATS) else [])
     await pair.until(lambda: len({source for source, _ in pair.faulted.lost[lost:]}) == len(SOURCES))
 
 

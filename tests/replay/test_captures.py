@@ -38,7 +38,7 @@ def replay_capture(path: Path) -> tuple[CaptureSource, list[FlowSnapshot]]:
 
 def events(source: CaptureSource) -> Iterable[Event]:
     """What the protocols make of every record."""
-    protocols = source._protocols()
+    protocols = {endpoint.source: endpoint.protocol for endpoint in source._endpoints()}
     for record in source.records():
         match record.kind:
             case RecordKind.FRAME:

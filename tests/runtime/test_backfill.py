@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from dfmon.cli.backfill import ProgressBar, StandaloneBackfill, progress_text
+from dfmon.cli.backfill import ProgressBar, StandaloneBackfill, progress_text, standalone_backfills
 from dfmon.config import Config
 from dfmon.engine.hub import BackfillProgress
 from dfmon.runtime.backfill import ArchiveError, BackfillMeter, fetch_history
@@ -35,14 +35,14 @@ LISTED = 60
 async def exchange() -> AsyncIterator[tuple[SimServer, Config]]:
     """A simulated exchange that lists some options and whose market stands still, and where to find it."""
     server = SimServer(SimConfig(currencies=("BTC",), history=0.1, speed=0.001))
-    listing = server.deribit._methods._handlers["public/get_instruments"]
-    server.deribit._methods._handlers["public/get_instruments"] = lambda params: listing(params)[:LISTED]  # type: ignore[index]
-    rest = (await server.start()).deribit_rest
+    listing = server.venue("deribit")._methods._handlers["public/get_instruments"]
+    server.venue("deribit")._methods._handlers["public/get_instruments"] = lambda params: listing(params)[:LISTED]  # type: ignore[index]
+    rest = (await server.start())["deribit"].rest
     replace = msgspec.structs.replace
     config = replace(
         Config(),
         market=replace(Config().market, currencies=("BTC",)),
-        deribit=replace(Config().deribit, rest=rest, archive=rest, archive_pace=200.0),
+        deribit=replace(Config().venue("deribit"), rest=rest, archive=rest, archive_pace=200.0),
     )
     yield server, config
     await server.stop()
@@ -55,7 +55,8 @@ def print_counts(server: SimServer) -> dict[str, int]:
 
 
 def standalone_backfill(config: Config, store: TradeStore, bar: ProgressBar | None = None) -> StandaloneBackfill:
-    return StandaloneBackfill(config, store, bar or ProgressBar(io.StringIO()))
+    (backfill,) = standalone_backfills(config, store, bar or ProgressBar(io.StringIO()))
+    return backfill
 
 
 async def test_every_option_is_read_from_its_first_print_to_its_last(
@@ -176,7 +177,7 @@ def simulated() -> Iterator[str]:
         assert child.stdin is not None
         assert child.stdout is not None
         try:
-            yield msgspec.json.decode(child.stdout.readline())["deribit_rest"]
+            yield msgspec.json.decode(child.stdout.readline())["deribit"]["rest"]
         finally:
             child.stdin.close()
             child.wait(10.0)

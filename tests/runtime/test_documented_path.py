@@ -16,6 +16,7 @@ import pytest
 from dfmon.engine.hub import SnapshotHub
 from dfmon.runtime import composition
 from dfmon.venues import connection
+from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.transport.websockets import open_websockets
 from tests.live_sessions import exchange, raise_error, until
 
@@ -57,10 +58,10 @@ async def test_a_live_session_calls_every_function_named(monkeypatch: pytest.Mon
         with calls_recorded() as called:
             session = composition.live_session(config, "sim", composition.Outputs((), None), raise_error, hub)
             running = asyncio.create_task(session.run(stop))
-            protocol = session._option_protocol
-            assert protocol is not None
-            await until(lambda: protocol.subscribed and bool(protocol.listings.options))
-            protocol._rpc.subscribe([f"ticker.{next(iter(protocol.listings.options))}.100ms"])
+            protocol = session._options["deribit"]
+            assert isinstance(protocol, DeribitProtocol)
+            await until(lambda: protocol.subscribed and bool(protocol.options))
+            protocol._rpc.subscribe([f"ticker.{next(iter(protocol.options))}.100ms"])
             with suppress(TimeoutError):
                 await until(lambda: named <= called)
             stop.set()

@@ -53,7 +53,12 @@ class RestartHarness:
         self.snapshots: list[FlowSnapshot] = []
         self.protocol = DeribitProtocol(("BTC",), look_back_s=3.0)
         self.driver = Driver(
-            ("BTC",), FlowParams(), {"deribit": self.protocol}, self.snapshots.append, journal=self.records.append
+            ("BTC",),
+            FlowParams(),
+            {"deribit": self.protocol},
+            self.snapshots.append,
+            journal=self.records.append,
+            options_sources=("deribit",),
         )
         if checkpoint is not None:
             self.driver.ingest(RecordKind.STATE, "deribit", self.at, checkpoint)
@@ -183,7 +188,13 @@ def test_the_replay_of_a_restarted_run_equals_it() -> None:
     second = RestartHarness(rows, 33, first.checkpoint())
     second.run_until(WATCH_S)
     replayed: list[FlowSnapshot] = []
-    replay = Driver(("BTC",), FlowParams(), {"deribit": DeribitProtocol(("BTC",), look_back_s=3.0)}, replayed.append)
+    replay = Driver(
+        ("BTC",),
+        FlowParams(),
+        {"deribit": DeribitProtocol(("BTC",), look_back_s=3.0)},
+        replayed.append,
+        options_sources=("deribit",),
+    )
     for record in second.records:
         replay.apply(record)
     assert [snapshot.digest() for snapshot in replayed] == [snapshot.digest() for snapshot in second.snapshots]

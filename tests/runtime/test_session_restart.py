@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from dfmon.cli.snapshot import live_snapshot
-from dfmon.config import Config
+from dfmon.config import Config, options_settings
 from dfmon.core.step import FlowParams
 from dfmon.engine.checkpoint import priors_digest
 from dfmon.engine.hub import SnapshotHub
@@ -46,12 +46,13 @@ async def _run_until_covered(config: Config, folder: Path, name: str) -> tuple[l
     session = LiveSession(
         ("BTC",), composition.venue_endpoints(config), FlowParams(), hub, raise_error,
         tick_s=0.25, rest_pace_s=0.01, recorder=Recorder(folder / name, about(config)),
-        backfill=BackgroundBackfill(config.deribit.archive, 200.0, store), trades=store,
+        backfills={"deribit": BackgroundBackfill(options_settings(config)["deribit"].archive, 200.0, store)},
+        trades=store,
         state=PositionsStateFile(folder / "positions.state", "sim", priors_digest(FlowParams().priors)),
     )  # fmt: skip
     running = asyncio.create_task(session.run(stop))
-    assert session._option_protocol is not None
-    listed_options, complete = session._option_protocol.listings.options, session._option_protocol.histories.complete
+    venue = session._options["deribit"]
+    listed_options, complete = venue.options, venue.histories.complete
     await until(lambda: bool(listed_options) and complete >= listed_options.keys())
     await until(lambda: (published[-1].positions.coverage or 0.0) > COVERED)
     stop.set()

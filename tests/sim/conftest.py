@@ -84,7 +84,7 @@ class Exchange:
         )
 
     async def deribit(self) -> Client:
-        return await self.ws(self.addresses.deribit_ws)
+        return await self.ws(self.addresses["deribit"].ws)
 
     async def get(self, url: str, **params: Any) -> httpx.Response:
         async with httpx.AsyncClient(trust_env=False) as client:
@@ -94,7 +94,7 @@ class Exchange:
         """The result of a Deribit call, asked again while the daily settlement runs."""
         async with asyncio.timeout(TIMEOUT_S):
             while True:
-                body = (await self.get(f"{self.addresses.deribit_rest}/public/{method}", **params)).json()
+                body = (await self.get(f"{self.addresses['deribit'].rest}/public/{method}", **params)).json()
                 if body.get("error", {}).get("code") != 10041:
                     return body["result"]
                 await asyncio.sleep(0.05)

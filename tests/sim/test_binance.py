@@ -8,7 +8,7 @@ from websockets.exceptions import ConnectionClosed
 
 
 async def open_streams(sim: Any, *names: str, route: str = "spot") -> Any:
-    base = sim.addresses.binance_spot_ws if route == "spot" else f"{sim.addresses.binance_futures_ws}{route}"
+    base = sim.addresses["binance.spot"].ws if route == "spot" else f"{sim.addresses['binance.market'].ws}{route}"
     return await sim.ws(f"{base}/stream?streams={'/'.join(names)}")
 
 
@@ -18,7 +18,7 @@ async def test_combined_frames_are_wrapped_and_raw_ones_are_not(exchange: Any) -
     frame = await client.receive()
     assert frame.keys() == {"stream", "data"}
     assert frame["data"].keys() == {"u", "s", "b", "B", "a", "A"}, "spot has no event type and no time"
-    raw = await sim.ws(f"{sim.addresses.binance_spot_ws}/ws/btcusdt@bookTicker")
+    raw = await sim.ws(f"{sim.addresses['binance.spot'].ws}/ws/btcusdt@bookTicker")
     touch = await raw.receive()
     assert float(touch["b"]) < float(touch["a"])
     assert all(isinstance(touch[key], str) for key in "bBaA")
@@ -26,7 +26,7 @@ async def test_combined_frames_are_wrapped_and_raw_ones_are_not(exchange: Any) -
 
 async def test_subscriptions_are_acked_listed_and_removed(exchange: Any) -> None:
     sim = await exchange()
-    client = await sim.ws(f"{sim.addresses.binance_spot_ws}/ws")
+    client = await sim.ws(f"{sim.addresses['binance.spot'].ws}/ws")
     names = ["btcusdt@aggTrade", "nosuch@thing"]
     await client.send_json({"method": "SUBSCRIBE", "params": names, "id": 1})
     assert await client.receive() == {"result": None, "id": 1}
@@ -56,7 +56,9 @@ async def test_spot_diffs_join_a_rest_snapshot(exchange: Any) -> None:
     sim = await exchange()
     client = await open_streams(sim, "btcusdt@depth@100ms")
     events = [(await client.receive())["data"] for _ in range(2)]
-    snapshot = (await sim.get(f"{sim.addresses.binance_spot_rest}/api/v3/depth", symbol="BTCUSDT", limit=5_000)).json()
+    snapshot = (
+        await sim.get(f"{sim.addresses['binance.spot'].rest}/api/v3/depth", symbol="BTCUSDT", limit=5_000)
+    ).json()
     last = snapshot["lastUpdateId"]
     events += [(await client.receive())["data"] for _ in range(5)]
     assert all(b["U"] == a["u"] + 1 for a, b in itertools.pairwise(events))
@@ -80,7 +82,9 @@ async def test_futures_diffs_chain_by_pu(exchange: Any) -> None:
     events = [(await client.receive())["data"] for _ in range(6)]
     assert all(b["pu"] == a["u"] for a, b in itertools.pairwise(events))
     assert events[0].keys() >= {"e", "E", "T", "s", "ps", "U", "u", "pu", "b", "a", "st"}
-    rest = (await sim.get(f"{sim.addresses.binance_futures_rest}/fapi/v1/depth", symbol="BTCUSDT", limit=1_000)).json()
+    rest = (
+        await sim.get(f"{sim.addresses['binance.market'].rest}/fapi/v1/depth", symbol="BTCUSDT", limit=1_000)
+    ).json()
     assert rest.keys() == {"lastUpdateId", "E", "T", "bids", "asks"}
     window = (await (await open_streams(sim, "btcusdt@depth20@100ms", route="/public")).receive())["data"]
     assert (len(window["b"]), len(window["a"])) == (20, 20)
@@ -98,7 +102,7 @@ async def test_futures_diffs_chain_by_pu(exchange: Any) -> None:
 )
 async def test_a_stream_on_the_wrong_route_is_acked_and_silent(exchange: Any, route: str, received: set[str]) -> None:
     sim = await exchange(timer_speedup=10.0, speed=8.0)
-    client = await sim.ws(f"{sim.addresses.binance_futures_ws}{route}/stream")
+    client = await sim.ws(f"{sim.addresses['binance.market'].ws}{route}/stream")
     names = ["btcusdt@aggTrade", "btcusdt@markPrice@1s", "btcusdt@bookTicker"]
     await client.send_json({"method": "SUBSCRIBE", "params": names, "id": 1})
     assert await client.receive() == {"result": None, "id": 1}
@@ -121,7 +125,7 @@ async def test_marks_tickers_and_liquidations(exchange: Any) -> None:
 
 async def test_rest_numbers_are_strings(exchange: Any) -> None:
     sim = await exchange()
-    spot, futures = sim.addresses.binance_spot_rest, sim.addresses.binance_futures_rest
+    spot, futures = sim.addresses["binance.spot"].rest, sim.addresses["binance.market"].rest
     day = (await sim.get(f"{spot}/api/v3/ticker/24hr", symbol="BTCUSDT")).json()
     assert float(day["quoteVolume"]) > 1e9
     assert isinstance(day["lastPrice"], str)
@@ -137,17 +141,17 @@ async def test_rest_numbers_are_strings(exchange: Any) -> None:
 
 async def test_funding_periods_are_told_where_they_are_not_eight_hours(exchange: Any) -> None:
     sim = await exchange(currencies=("BTC", "SOL"))
-    futures = sim.addresses.binance_futures_rest
+    futures = sim.addresses["binance.market"].rest
     (info,) = (await sim.get(f"{futures}/fapi/v1/fundingInfo")).json()
     assert (info["symbol"], info["fundingIntervalHours"]) == ("SOLUSDT", 4)
     next_funding_ms = (await sim.get(f"{futures}/fapi/v1/premiumIndex", symbol="SOLUSDT")).json()["nextFundingTime"]
     assert next_funding_ms % (4 * 3_600_000) == 0
-    assert (await sim.get(f"{sim.addresses.binance_spot_rest}/api/v3/fundingInfo")).status_code == 400
+    assert (await sim.get(f"{sim.addresses['binance.spot'].rest}/api/v3/fundingInfo")).status_code == 400
 
 
 async def test_too_many_messages_are_1008(exchange: Any) -> None:
     sim = await exchange()
-    client = await sim.ws(f"{sim.addresses.binance_spot_ws}/ws")
+    client = await sim.ws(f"{sim.addresses['binance.spot'].ws}/ws")
     with pytest.raises(ConnectionClosed):
         for n in range(50):
             await client.send_json({"method": "LIST_SUBSCRIPTIONS", "id": n})
@@ -157,4 +161,7 @@ async def test_too_many_messages_are_1008(exchange: Any) -> None:
 
 async def test_spot_pings_with_protocol_frames(exchange: Any) -> None:
     sim = await exchange()
-    assert (sim.server.binance_spot.ping_interval, sim.server.binance_futures.ping_interval) == (20.0, 180.0)
+    assert (sim.server.venue("binance.spot").ping_interval, sim.server.venue("binance.market").ping_interval) == (
+        20.0,
+        180.0,
+    )

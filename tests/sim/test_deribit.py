@@ -116,7 +116,7 @@ async def test_a_client_that_does_not_read_is_closed(exchange: Any) -> None:
     sim = await exchange()
     client = await sim.deribit()
     await client.call("public/test")
-    (session,) = sim.server.deribit.sessions
+    (session,) = sim.server.venue("deribit").sessions
     for _ in range(3):
         session.send(b'"' + b"x" * (QUEUE_BYTES // 2) + b'"')
     assert (await client.wait_until_closed())[0] == 1008
@@ -274,7 +274,7 @@ async def test_trade_pages_cover_the_tape_once(exchange: Any) -> None:
 
 async def test_rest_errors_are_status_400(exchange: Any) -> None:
     sim = await exchange()
-    base = f"{sim.addresses.deribit_rest}/public"
+    base = f"{sim.addresses['deribit'].rest}/public"
     unknown = await sim.get(f"{base}/get_index")
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (400, -32601)
     assert (await sim.get(f"{base}/set_heartbeat")).json()["error"]["code"] == 10030
@@ -349,6 +349,6 @@ async def test_the_volatility_index_has_candles_for_those_who_ask_well(exchange:
     assert candles["continuation"] is None
     for bad_params in ({"currency": "SOL"}, {"resolution": 61}, {"end_timestamp": ""}):
         refused = (
-            await sim.get(f"{sim.addresses.deribit_rest}/public/get_volatility_index_data", **params | bad_params)
+            await sim.get(f"{sim.addresses['deribit'].rest}/public/get_volatility_index_data", **params | bad_params)
         ).json()
         assert refused["error"]["code"] == -32602

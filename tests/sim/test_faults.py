@@ -43,7 +43,7 @@ async def test_a_lost_change_breaks_the_chain_of_every_venue(exchange: Any) -> N
     sim = await exchange()
     deribit = await subscribed_client(sim, "book.BTC-PERPETUAL.100ms")
     last = (await deribit.channel("book.BTC-PERPETUAL.100ms"))["change_id"]
-    futures = await sim.ws(f"{sim.addresses.binance_futures_ws}/public/stream?streams=btcusdt@depth@100ms")
+    futures = await sim.ws(f"{sim.addresses['binance.market'].ws}/public/stream?streams=btcusdt@depth@100ms")
     u = (await futures.receive())["data"]["u"]
     sim.server.faults.lose_books = 5
     while (frame := await deribit.channel("book.BTC-PERPETUAL.100ms"))["prev_change_id"] == last:
@@ -81,7 +81,7 @@ async def test_maintenance_is_announced_refuses_and_drops(exchange: Any) -> None
     await client.receive_until(lambda m: m.get("params", {}).get("data") == {"maintenance": True})
     assert (await client.call("public/ticker", instrument_name="BTC-PERPETUAL"))["error"]["code"] == 11051
     assert "version" in (await client.call("public/test"))["result"]
-    rest = await sim.get(f"{sim.addresses.deribit_rest}/public/get_instruments", currency="BTC")
+    rest = await sim.get(f"{sim.addresses['deribit'].rest}/public/get_instruments", currency="BTC")
     assert (rest.status_code, rest.json()["error"]["code"]) == (400, 11051)
     sim.server.faults.maintenance = False
     assert (await client.wait_until_closed())[0] == 1006
@@ -120,7 +120,7 @@ async def test_a_roll_and_a_new_strike_on_demand(exchange: Any) -> None:
 
 async def test_a_cascade_liquidates_one_way_and_moves_the_price(exchange: Any) -> None:
     sim = await exchange(speed=40.0)
-    client = await sim.ws(sim.addresses.okx_ws)
+    client = await sim.ws(sim.addresses["okx"].ws)
     await client.send_json({"op": "subscribe", "args": [{"channel": "liquidation-orders", "instType": "SWAP"}]})
     before = sim.btc.path.price
     sim.server.faults.cascade = -1
@@ -137,8 +137,8 @@ async def test_connections_are_closed_as_asked(exchange: Any, code: int) -> None
     sim = await exchange()
     clients = [
         await sim.deribit(),
-        await sim.ws(f"{sim.addresses.binance_spot_ws}/ws"),
-        await sim.ws(sim.addresses.okx_ws),
+        await sim.ws(f"{sim.addresses['binance.spot'].ws}/ws"),
+        await sim.ws(sim.addresses["okx"].ws),
     ]
     sim.server.faults.close = CloseConnection(code, "because")
     assert {(await client.wait_until_closed())[0] for client in clients} == {code}
@@ -147,17 +147,20 @@ async def test_connections_are_closed_as_asked(exchange: Any, code: int) -> None
 async def test_rest_answers_late_and_with_errors(exchange: Any) -> None:
     sim = await exchange()
     sim.server.faults.rest_status, sim.server.faults.rest_retry_s = 503, 7.0
-    for url in (f"{sim.addresses.deribit_rest}/public/get_time", f"{sim.addresses.binance_spot_rest}/api/v3/time"):
+    for url in (
+        f"{sim.addresses['deribit'].rest}/public/get_time",
+        f"{sim.addresses['binance.spot'].rest}/api/v3/time",
+    ):
         response = await sim.get(url)
         assert (response.status_code, response.headers["Retry-After"]) == (503, "7")
         assert response.text.startswith("<html>")
-    assert (await sim.get(f"{sim.addresses.okx_rest}/api/v5/public/time")).json()["code"] == "50001"
+    assert (await sim.get(f"{sim.addresses['okx'].rest}/api/v5/public/time")).json()["code"] == "50001"
     sim.server.faults.rest_status = 429
-    assert (await sim.get(f"{sim.addresses.okx_rest}/api/v5/public/time")).json()["code"] == "50011"
+    assert (await sim.get(f"{sim.addresses['okx'].rest}/api/v5/public/time")).json()["code"] == "50011"
     sim.server.faults.rest_status, sim.server.faults.rest_delay_s = 0, 60.0
     async with httpx.AsyncClient(trust_env=False, timeout=0.2) as impatient_client:
         with pytest.raises(httpx.ReadTimeout):
-            await impatient_client.get(f"{sim.addresses.deribit_rest}/public/get_time")
+            await impatient_client.get(f"{sim.addresses['deribit'].rest}/public/get_time")
 
 
 async def test_the_exchanges_clock_can_be_wrong(exchange: Any) -> None:
@@ -205,7 +208,7 @@ def test_a_child_obeys_the_lines_of_its_parent() -> None:
         assert child.stdin
         assert child.stdout
         assert child.stderr
-        rest = json.loads(child.stdout.readline())["deribit_rest"]
+        rest = json.loads(child.stdout.readline())["deribit"]["rest"]
         child.stdin.write(b'{"nonsense": 1}\n{"rest_status": 503}\n')
         child.stdin.flush()
         assert b"nonsense" in child.stderr.readline()

@@ -94,10 +94,10 @@ async def test_everything_linear_is_asked_for_as_usdc(exchange: Any) -> None:
 
 async def test_hedging_venues_trade_the_other_coins_too(exchange: Any) -> None:
     sim = await exchange(currencies=("XRP",))
-    rest = sim.addresses.binance_futures_rest
+    rest = sim.addresses["binance.market"].rest
     book = (await sim.get(f"{rest}/fapi/v1/depth", symbol="XRPUSDT", limit=5)).json()
     assert 0 < float(book["asks"][0][0]) - float(book["bids"][0][0]) < 0.001, "four decimals"
-    swaps = (await sim.get(f"{sim.addresses.okx_rest}/api/v5/public/instruments", instType="SWAP")).json()["data"]
+    swaps = (await sim.get(f"{sim.addresses['okx'].rest}/api/v5/public/instruments", instType="SWAP")).json()["data"]
     assert {row["instId"]: row["ctVal"] for row in swaps} == {"XRP-USDT-SWAP": "100"}
 
 

@@ -24,7 +24,7 @@ def all_strings(value: Any, *exempt: str) -> bool:
 
 async def test_every_argument_gets_its_own_ack(exchange: Any) -> None:
     sim = await exchange()
-    client = await sim.ws(sim.addresses.okx_ws)
+    client = await sim.ws(sim.addresses["okx"].ws)
     args = [{"channel": "trades", "instId": "BTC-USDT-SWAP"}, {"channel": "trades", "instId": "BTC-USDT"}]
     await client.send_json({"id": "1512", "op": "subscribe", "args": args})
     acks = [await client.receive_until(lambda m: m.get("event") == "subscribe") for _ in args]
@@ -37,14 +37,14 @@ async def test_every_argument_gets_its_own_ack(exchange: Any) -> None:
 
 async def test_ping_is_text(exchange: Any) -> None:
     sim = await exchange()
-    client = await sim.ws(sim.addresses.okx_ws)
+    client = await sim.ws(sim.addresses["okx"].ws)
     await client.send_json("ping")
     assert await client.receive() == "pong"
 
 
 async def test_errors(exchange: Any) -> None:
     sim = await exchange()
-    client = await sim.ws(sim.addresses.okx_ws)
+    client = await sim.ws(sim.addresses["okx"].ws)
     for message in ("{", {"op": "explode", "args": []}, {"op": "subscribe"}):
         await client.send_json(message)
         assert (await client.receive())["code"] == "60012"
@@ -56,7 +56,7 @@ async def test_errors(exchange: Any) -> None:
 
 async def test_books_chain_by_sequence_with_checksum_zero(exchange: Any) -> None:
     sim = await exchange()
-    client = await sim.ws(sim.addresses.okx_ws)
+    client = await sim.ws(sim.addresses["okx"].ws)
     await subscribe(client, ("books", "BTC-USDT-SWAP"))
     frame = await next_push(client, "books")
     snapshot = frame["data"][0]
@@ -66,7 +66,7 @@ async def test_books_chain_by_sequence_with_checksum_zero(exchange: Any) -> None
     last = snapshot["seqId"]
     for n in range(10):
         if n == 4:  # a second listener must not break the first one's chain
-            other = await sim.ws(sim.addresses.okx_ws)
+            other = await sim.ws(sim.addresses["okx"].ws)
             await subscribe(other, ("books", "BTC-USDT-SWAP"))
         frame = await next_push(client, "books")
         update = frame["data"][0]
@@ -84,7 +84,7 @@ async def test_books_chain_by_sequence_with_checksum_zero(exchange: Any) -> None
 
 async def test_every_channel_speaks_in_strings(exchange: Any) -> None:
     sim = await exchange(speed=20.0)
-    client = await sim.ws(sim.addresses.okx_ws)
+    client = await sim.ws(sim.addresses["okx"].ws)
     channels = (
         "trades",
         "tickers",
@@ -105,7 +105,7 @@ async def test_every_channel_speaks_in_strings(exchange: Any) -> None:
 
 async def test_swaps_count_contracts_of_a_hundredth_bitcoin(exchange: Any) -> None:
     sim = await exchange(speed=10.0)
-    client = await sim.ws(sim.addresses.okx_ws)
+    client = await sim.ws(sim.addresses["okx"].ws)
     await subscribe(client, ("trades", "BTC-USDT-SWAP"), ("open-interest", "BTC-USDT-SWAP"), ("tickers", "BTC-USDT"))
     trade = (await next_push(client, "trades"))["data"][0]
     market = sim.server.market.linear_markets("okx")["BTC-USDT-SWAP"]
@@ -120,7 +120,7 @@ async def test_swaps_count_contracts_of_a_hundredth_bitcoin(exchange: Any) -> No
 
 async def test_inverse_swaps_count_whole_contracts_of_dollars(exchange: Any) -> None:
     sim = await exchange(speed=20.0)
-    client = await sim.ws(sim.addresses.okx_ws)
+    client = await sim.ws(sim.addresses["okx"].ws)
     name = "BTC-USD-SWAP"
     await subscribe(client, ("trades", name), ("tickers", name), ("open-interest", name), ("funding-rate", name))
     trade = (await next_push(client, "trades"))["data"][0]
@@ -136,7 +136,7 @@ async def test_inverse_swaps_count_whole_contracts_of_dollars(exchange: Any) -> 
 
 async def test_liquidations_come_by_instrument_type(exchange: Any) -> None:
     sim = await exchange(speed=80.0)
-    client = await sim.ws(sim.addresses.okx_ws)
+    client = await sim.ws(sim.addresses["okx"].ws)
     await client.send_json({"op": "subscribe", "args": [{"channel": "liquidation-orders", "instType": "SWAP"}]})
     order = (await next_push(client, "liquidation-orders"))["data"][0]
     assert order["instId"] in {"BTC-USDT-SWAP", "BTC-USD-SWAP"}
@@ -147,13 +147,13 @@ async def test_liquidations_come_by_instrument_type(exchange: Any) -> None:
 
 async def test_a_silent_connection_is_closed_with_4004(exchange: Any) -> None:
     sim = await exchange(timer_speedup=60.0)
-    client = await sim.ws(sim.addresses.okx_ws)
+    client = await sim.ws(sim.addresses["okx"].ws)
     assert (await client.wait_until_closed())[0] == 4004
 
 
 async def test_rest_is_in_the_envelope(exchange: Any) -> None:
     sim = await exchange(currencies=("BTC", "ETH"))
-    base = f"{sim.addresses.okx_rest}/api/v5"
+    base = f"{sim.addresses['okx'].rest}/api/v5"
     swaps = (await sim.get(f"{base}/public/instruments", instType="SWAP")).json()
     assert (swaps["code"], swaps["msg"]) == ("0", "")
     assert {r["instId"]: r["ctVal"] for r in swaps["data"]} == {

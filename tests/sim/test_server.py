@@ -29,8 +29,8 @@ def test_child_announces_itself_and_ends_with_its_parent(end: str) -> None:
         assert process.stdout is not None
         assert process.stdin is not None
         addresses = json.loads(process.stdout.readline())
-        assert addresses.keys() == set(SimAddresses.__dataclass_fields__)
-        port = int(addresses["deribit_ws"].split(":")[2].split("/")[0])
+        assert addresses.keys() == {"deribit", "binance.spot", "binance.public", "binance.market", "okx"}
+        port = int(addresses["deribit"]["ws"].split(":")[2].split("/")[0])
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
         if end == "stdin":
             process.stdin.close()
@@ -41,16 +41,16 @@ def test_child_announces_itself_and_ends_with_its_parent(end: str) -> None:
 
 async def test_addresses_have_the_shape_of_the_real_ones(exchange: Any) -> None:
     addresses = (await exchange()).addresses
-    assert addresses.deribit_ws.startswith("ws://127.0.0.1:")
-    assert addresses.deribit_ws.endswith("/ws/api/v2")
-    assert addresses.deribit_rest.endswith("/api/v2")
-    assert addresses.okx_ws.endswith("/ws/v5/public")
+    assert addresses["deribit"].ws.startswith("ws://127.0.0.1:")
+    assert addresses["deribit"].ws.endswith("/ws/api/v2")
+    assert addresses["deribit"].rest.endswith("/api/v2")
+    assert addresses["okx"].ws.endswith("/ws/v5/public")
     bases = (
-        addresses.binance_spot_ws,
-        addresses.binance_spot_rest,
-        addresses.binance_futures_ws,
-        addresses.binance_futures_rest,
-        addresses.okx_rest,
+        addresses["binance.spot"].ws,
+        addresses["binance.spot"].rest,
+        addresses["binance.market"].ws,
+        addresses["binance.market"].rest,
+        addresses["okx"].rest,
     )
     assert all(base.count("/") == 2 for base in bases)
     assert msgspec.json.decode(msgspec.json.encode(addresses), type=SimAddresses) == addresses
@@ -69,7 +69,7 @@ async def test_serve_runs_until_told_to_stop() -> None:
     stop, found = asyncio.Event(), asyncio.get_running_loop().create_future()
     task = asyncio.create_task(serve(SimConfig(currencies=("BTC",)), found.set_result, stop))
     async with asyncio.timeout(5):
-        assert isinstance(await found, SimAddresses)
+        assert "deribit" in await found
         stop.set()
         await task
 

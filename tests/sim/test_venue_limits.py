@@ -54,7 +54,7 @@ async def test_the_eleventh_subscribe_call_ends_the_session_with_10028(exchange:
 
 async def test_rest_without_credits_is_429_with_10028(exchange: Any) -> None:
     sim = await exchange(timer_speedup=1.0)
-    url = f"{sim.addresses.deribit_rest}/public/get_instruments"
+    url = f"{sim.addresses['deribit'].rest}/public/get_instruments"
     responses = [await sim.get(url, currency="ETH")]
     while responses[-1].status_code == 200:
         assert len(responses) < 90, "a call a second comes back"
@@ -73,7 +73,7 @@ async def test_the_33rd_connection_is_429(exchange: Any) -> None:
 
 async def test_some_numbers_come_in_scientific_notation(exchange: Any) -> None:
     sim = await exchange()
-    text = (await sim.get(f"{sim.addresses.deribit_rest}/public/ticker", instrument_name="BTC-PERPETUAL")).text
+    text = (await sim.get(f"{sim.addresses['deribit'].rest}/public/ticker", instrument_name="BTC-PERPETUAL")).text
     raw = msgspec.json.decode(text, type=dict[str, msgspec.Raw])["result"]
     interest = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])["open_interest"]
     assert b"e+" in bytes(interest)
@@ -182,7 +182,7 @@ async def test_a_delivered_series_passes_through_its_states(exchange: Any, befor
 
 async def test_weight_is_counted_and_ends_in_429_and_418(exchange: Any) -> None:
     sim = await exchange(timer_speedup=1.0)
-    url = f"{sim.addresses.binance_spot_rest}/api/v3/depth"
+    url = f"{sim.addresses['binance.spot'].rest}/api/v3/depth"
     responses = [await sim.get(url, symbol="BTCUSDT", limit=5000) for _ in range(46)]
     assert [a.headers["X-MBX-USED-WEIGHT-1M"] for a in responses[:2]] == ["250", "500"]
     assert [a.status_code for a in responses[:24]] == [200] * 24
@@ -195,14 +195,14 @@ async def test_weight_is_counted_and_ends_in_429_and_418(exchange: Any) -> None:
 
 async def test_connections_end_after_their_life(exchange: Any) -> None:
     sim = await exchange(binance_connection_lifetime_s=4.0)
-    client = await sim.ws(f"{sim.addresses.binance_spot_ws}/ws/btcusdt@aggTrade")
+    client = await sim.ws(f"{sim.addresses['binance.spot'].ws}/ws/btcusdt@aggTrade")
     assert (await client.wait_until_closed())[0] == 1001
 
 
 async def test_shutdown_is_announced_raw_and_wrapped(exchange: Any) -> None:
     sim = await exchange()
-    raw = await sim.ws(f"{sim.addresses.binance_spot_ws}/ws/btcusdt@aggTrade")
-    wrapped = await sim.ws(f"{sim.addresses.binance_spot_ws}/stream?streams=btcusdt@aggTrade")
+    raw = await sim.ws(f"{sim.addresses['binance.spot'].ws}/ws/btcusdt@aggTrade")
+    wrapped = await sim.ws(f"{sim.addresses['binance.spot'].ws}/stream?streams=btcusdt@aggTrade")
     await raw.receive()
     await wrapped.receive()
     sim.server.faults.shutdown = True
@@ -214,7 +214,7 @@ async def test_futures_trades_are_buckets_and_forced_orders_a_sample(exchange: A
     sim = await exchange(speed=80.0, timer_speedup=8.0)
     sim.server.faults.cascade = -1
     client = await sim.ws(
-        f"{sim.addresses.binance_futures_ws}/market/stream?streams=btcusdt@aggTrade/btcusdt@forceOrder"
+        f"{sim.addresses['binance.market'].ws}/market/stream?streams=btcusdt@aggTrade/btcusdt@forceOrder"
     )
     trades, forced = [], []
     while not any(t["f"] < t["l"] for t in trades) or len(forced) < 5:
@@ -228,7 +228,7 @@ async def test_futures_trades_are_buckets_and_forced_orders_a_sample(exchange: A
 
 async def test_klines_close_once_a_minute(exchange: Any) -> None:
     sim = await exchange(speed=80.0, timer_speedup=8.0)
-    client = await sim.ws(f"{sim.addresses.binance_spot_ws}/stream?streams=btcusdt@kline_1m")
+    client = await sim.ws(f"{sim.addresses['binance.spot'].ws}/stream?streams=btcusdt@kline_1m")
     candles = []
     while sum(k["x"] for k in candles) < 3:
         candles.append((await client.receive())["data"]["k"])
@@ -241,7 +241,7 @@ async def test_klines_close_once_a_minute(exchange: Any) -> None:
 
 async def test_1025_streams_are_refused(exchange: Any) -> None:
     sim = await exchange()
-    client = await sim.ws(f"{sim.addresses.binance_spot_ws}/ws")
+    client = await sim.ws(f"{sim.addresses['binance.spot'].ws}/ws")
     await client.send_json({"method": "SUBSCRIBE", "params": [f"x{n}@aggTrade" for n in range(1_025)], "id": 1})
     assert (await client.receive())["code"] == 2
 
@@ -251,7 +251,7 @@ async def test_1025_streams_are_refused(exchange: Any) -> None:
 
 async def test_the_481st_operation_of_an_hour_is_60014(exchange: Any) -> None:
     sim = await exchange(timer_speedup=1.0)
-    client = await sim.ws(sim.addresses.okx_ws)
+    client = await sim.ws(sim.addresses["okx"].ws)
     await okx_subscribe(client, *[("trades", "BTC-USDT")] * 481)
     responses = [await client.receive_until(lambda m: "event" in m) for _ in range(481)]
     assert [a["event"] for a in responses] == ["subscribe"] * 480 + ["error"]
@@ -260,7 +260,7 @@ async def test_the_481st_operation_of_an_hour_is_60014(exchange: Any) -> None:
 
 async def test_a_notice_comes_a_minute_before_the_close(exchange: Any) -> None:
     sim = await exchange(timer_speedup=60.0)
-    client = await sim.ws(sim.addresses.okx_ws)
+    client = await sim.ws(sim.addresses["okx"].ws)
     await okx_subscribe(client, ("books5", "BTC-USDT"))
     await next_push(client, "books5")
     sim.server.faults.shutdown = True
@@ -274,7 +274,7 @@ async def test_a_notice_comes_a_minute_before_the_close(exchange: Any) -> None:
 
 async def test_a_quiet_book_says_so_and_ids_may_fall(exchange: Any) -> None:
     sim = await exchange(timer_speedup=60.0, speed=4.0)
-    client = await sim.ws(sim.addresses.okx_ws)
+    client = await sim.ws(sim.addresses["okx"].ws)
     await okx_subscribe(client, ("books", "BTC-USDT"), ("books5", "BTC-USDT-SWAP"))
     frame = await next_push(client, "books")
     book = sim.server.market.linear_markets("okx")["BTC-USDT"].book

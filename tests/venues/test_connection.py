@@ -13,6 +13,7 @@ from dfmon.aio import wait_until_set
 from dfmon.model.events import Event
 from dfmon.venues import connection
 from dfmon.venues.protocol import DropPolicy, Endpoint, RestCall, Timeouts
+from dfmon.venues.registry import VENUES
 from dfmon.venues.transport.base import Opener, Socket
 from dfmon.venues.transport.errors import describe_loss
 from dfmon.venues.transport.websockets import open_websockets
@@ -33,10 +34,13 @@ def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     return chosen
 
 
+HEARTBEATS = tuple(text for spec in VENUES for text in spec.heartbeats)
+
+
 class EchoProtocol:
     """Subscribes on connecting, answers `ask` with a REST call and `hello?` with a frame, and counts its timer."""
 
-    source = "echo"
+    source, path = "echo", ""
 
     def __init__(self, timeouts: Timeouts = Timeouts()) -> None:  # noqa: B008
         self.timeouts = timeouts
@@ -154,7 +158,7 @@ async def running(url: str, protocol: EchoProtocol | None = None, **options) -> 
     protocol = protocol or EchoProtocol()
     journal, stop, times = Journal(protocol), asyncio.Event(), itertools.count(1)
     before = asyncio.all_tasks()
-    endpoint = Endpoint("echo", url, "http://rest.test", protocol)
+    endpoint = Endpoint("echo", url, "http://rest.test", protocol, heartbeats=HEARTBEATS)
     options = {"rng": random.Random(1), "pause": Pauses(), "tick_s": 0.02} | options
     task = asyncio.create_task(connection.run(endpoint, journal, NoRest(), times.__next__, stop, **options))
     try:

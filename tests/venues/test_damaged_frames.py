@@ -12,7 +12,7 @@ from dfmon.core.step import FlowParams
 from dfmon.engine.driver import Driver
 from dfmon.model.snapshot import FlowSnapshot, to_json
 from dfmon.model.units import SECOND
-from dfmon.venues.registry import FACTORIES, endpoint
+from dfmon.venues.registry import SOURCES, endpoint
 from tests.venues.venue_golden import NOW, goldens, mutations
 
 SESSIONS = {
@@ -34,7 +34,7 @@ def numbers(value: object) -> list[float]:
 
 
 def test_every_source_has_golden_frames() -> None:
-    assert set(SESSIONS) == set(FACTORIES)
+    assert set(SESSIONS) == set(SOURCES)
 
 
 @pytest.mark.filterwarnings("error")
@@ -42,7 +42,7 @@ def test_every_source_has_golden_frames() -> None:
 def test_no_damage_reaches_the_snapshot(source: str) -> None:
     snapshots: list[FlowSnapshot] = []
     decoders = {name: endpoint(name, ("BTC", "ETH")).protocol for name in SESSIONS}
-    driver = Driver(("BTC", "ETH"), FlowParams(), decoders, snapshots.append)
+    driver = Driver(("BTC", "ETH"), FlowParams(), decoders, snapshots.append, options_sources=("deribit",))
     for name, path in SESSIONS.items():
         driver.connected(name, NOW)
         for golden in goldens(path):

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from dfmon.model.events import Event, OptionTrade, OptionTradeHistory, Rejected
 from dfmon.venues.deribit.protocol import DeribitProtocol
-from dfmon.venues.deribit.trades.history import encode_stored
 from dfmon.venues.deribit.trades.sequencer import PAGE_SIZE
 from dfmon.venues.protocol import RestCall
+from dfmon.venues.stored_prints import encode_stored
 from tests.venues.test_deribit import CALL, PUT, answer, listed_protocol, of_type, trade, trades
 
 Archive = Callable[[int, int], dict]

@@ -6,7 +6,7 @@ import pytest
 
 from dfmon.model.units import HOUR, SECOND
 from dfmon.venues.protocol import VenueProtocol
-from dfmon.venues.registry import FACTORIES, endpoint
+from dfmon.venues.registry import SOURCES, endpoint
 from tests.venues.test_damaged_frames import SESSIONS
 from tests.venues.venue_golden import NOW, goldens
 
@@ -53,7 +53,7 @@ def channels_covered(source: str) -> set[str]:
     return covered
 
 
-@pytest.mark.parametrize("source", FACTORIES)
+@pytest.mark.parametrize("source", SOURCES)
 def test_every_channel_asked_for_has_a_golden_frame(source: str) -> None:
     protocol = endpoint(source, ("BTC", "ETH")).protocol
     protocol.connection_made(NOW)
@@ -67,7 +67,7 @@ def test_every_channel_asked_for_has_a_golden_frame(source: str) -> None:
     assert requested - channels_covered(source) == set()
 
 
-@pytest.mark.parametrize("source", FACTORIES)
+@pytest.mark.parametrize("source", SOURCES)
 def test_every_call_has_a_golden_answer(source: str) -> None:
     protocol = endpoint(source, ("BTC", "ETH")).protocol
     protocol.connection_made(NOW)

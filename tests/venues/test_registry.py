@@ -8,13 +8,15 @@ import pytest
 
 from dfmon.model.errors import UsageError
 from dfmon.venues import registry
-from dfmon.venues.registry import ADDRESSES, FACTORIES, Address, PollSettings
+from dfmon.venues.registry import SOURCES, VENUES
+from dfmon.venues.spec import Address, PollSettings, VenueSpec
 
-VENUES = Path(registry.__file__).parent
+FOLDER = Path(registry.__file__).parent
 
 
 def test_every_source_has_an_address_and_answers_to_its_name() -> None:
-    assert set(ADDRESSES) == set(FACTORIES)
+    assert all(isinstance(spec, VenueSpec) for spec in VENUES)
+    assert len(SOURCES) == sum(len(spec.sources) for spec in VENUES)
     for endpoint in registry.endpoints(["BTC", "ETH"]):
         assert endpoint.source == endpoint.protocol.source
         assert endpoint.url.startswith("wss://")
@@ -60,7 +62,7 @@ def test_protocols_are_not_shared() -> None:
 
 
 def test_the_pace_reaches_the_protocol() -> None:
-    protocol = registry.endpoint("deribit", ["BTC"], pace=PollSettings(summary_s=10)).protocol
+    protocol = registry.endpoint("deribit", ["BTC"], polls=PollSettings(summary_s=10)).protocol
     assert protocol._schedule._summary_interval_ns == 10 * 10**9
 
 
@@ -81,8 +83,8 @@ def test_protocols_load_no_network_library() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [path for venue in ("binance", "deribit", "okx") for path in sorted((VENUES / venue).rglob("*.py"))],
-    ids=lambda path: str(path.relative_to(VENUES)),
+    [path for venue in ("binance", "deribit", "okx") for path in sorted((FOLDER / venue).rglob("*.py"))],
+    ids=lambda path: str(path.relative_to(FOLDER)),
 )
 def test_decoders_read_no_clock(path: Path) -> None:
     called = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}

@@ -70,7 +70,7 @@ async def test_the_board_lives_by_rest_and_goes_back_to_streams(monkeypatch: pyt
     blocked = True
     snapshots: list[FlowSnapshot] = []
     protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=3600.0)
-    driver = Driver(("BTC",), FlowParams(), {"deribit": protocol}, snapshots.append)
+    driver = Driver(("BTC",), FlowParams(), {"deribit": protocol}, snapshots.append, options_sources=("deribit",))
 
     async def opening(url: str, headers: tuple, on_frame: object) -> object:
         if blocked:
@@ -90,7 +90,7 @@ async def test_the_board_lives_by_rest_and_goes_back_to_streams(monkeypatch: pyt
 
     stop = asyncio.Event()
     async with RestClient(pace_s=0.01) as rest:
-        endpoint = Endpoint("deribit", at.deribit_ws, at.deribit_rest, protocol)
+        endpoint = Endpoint("deribit", at["deribit"].ws, at["deribit"].rest, protocol)
         run_coroutine = connection.run(
             endpoint, driver, rest, time.time_ns, stop, transport=opening, pause=short_pause, tick_s=0.05
         )

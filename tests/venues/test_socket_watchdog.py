@@ -1,15 +1,26 @@
 import pytest
 
-from dfmon.venues.health.socket_watchdog import SocketWatchdog, is_non_data
+from dfmon.venues.health.socket_watchdog import SocketWatchdog, is_heartbeat
 from dfmon.venues.protocol import Timeouts
+from dfmon.venues.registry import find_source
 
 
-def test_chatter_is_what_brings_no_data() -> None:
-    assert is_non_data(b"pong")
-    assert is_non_data(b'{"id":"1","event":"subscribe","arg":{},"connId":"x"}')
-    assert is_non_data(b'{"result":null,"id":1}')
-    assert not is_non_data(b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1}}')
-    assert not is_non_data(b'{"method":"subscription","params":{"channel":"deribit_price_index.btc_usd","data":{}}}')
+@pytest.mark.parametrize(
+    ("source", "frame", "expected"),
+    [
+        ("okx", b"pong", True),
+        ("okx", b'{"id":"1","event":"subscribe","arg":{},"connId":"x"}', True),
+        ("binance.spot", b'{"result":null,"id":1}', True),
+        ("binance.spot", b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1}}', False),
+        ("deribit", b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"test_request"}}', True),
+        ("deribit", b'{"jsonrpc":"2.0","id":9,"result":["trades.option.BTC.100ms"],"usIn":1,"usOut":2}', True),
+        ("deribit", b'{"method":"subscription","params":{"channel":"deribit_price_index.btc_usd","data":{}}}', False),
+    ],
+)
+def test_heartbeats_and_responses_are_no_data(source: str, frame: bytes, expected: bool) -> None:
+    heartbeats = find_source(source)[0].heartbeats
+    assert is_heartbeat(frame, heartbeats) is expected
+    assert not is_heartbeat(frame.ljust(401), heartbeats)
 
 
 @pytest.mark.parametrize(

@@ -520,7 +520,9 @@ def _apply(chain: ChainState, events: Sequence[Event], recv_ns: int = NOW) -> No
 def _snapshot_of(*frames: bytes) -> FlowSnapshot:
     """The snapshot of a session in which the listing was read and these frames came."""
     snapshots: list[FlowSnapshot] = []
-    driver = Driver(("BTC",), FlowParams(), {"deribit": DeribitProtocol(("BTC",))}, snapshots.append)
+    driver = Driver(
+        ("BTC",), FlowParams(), {"deribit": DeribitProtocol(("BTC",))}, snapshots.append, options_sources=("deribit",)
+    )
     driver.connected("deribit", NOW)
     for golden in goldens("deribit/session.jsonl"):
         if golden.tag.startswith("instruments"):

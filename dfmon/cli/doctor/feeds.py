@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -28,8 +28,11 @@ from dfmon.model.events import Event, FeedState
 from dfmon.model.units import MILLISECOND, sanitize
 from dfmon.venues import connection
 from dfmon.venues.backoff import ConnectLimiter
+from dfmon.venues.options import options_venues
 from dfmon.venues.protocol import Endpoint, RestCall
+from dfmon.venues.registry import find_source
 from dfmon.venues.rest.client import RestClient
+from dfmon.venues.spec import StatusCall
 from dfmon.venues.transport.errors import describe_loss
 from dfmon.venues.transport.opener import choose_opener
 
@@ -38,18 +41,9 @@ _MIN_PROBE_S: Final = 3.0  # a connection that looks good is looked at this long
 _STEP_TIMEOUT_S: Final = 4.0
 _REST_TIMEOUT_S: Final = 6.0
 _SLOW_RESPONSE_S: Final = 1.0
-_MAX_WEIGHT_SPOT, _MAX_WEIGHT_FUTURES = 6_000, 2_400  # Binance's request weight a minute
+_UNREADABLE: Final = (msgspec.DecodeError, RecursionError, KeyError, IndexError, TypeError, ValueError, AttributeError)
 _TLS_SCHEMES: Final = frozenset({"wss", "https"})
 _LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-
-# Base name of a source -> where its REST side tells the time.
-_TIME_PATHS: Final[Mapping[str, str]] = {
-    "deribit": "/public/get_time",
-    "binance.spot": "/api/v3/time",
-    "binance.public": "/fapi/v1/time",
-    "binance.market": "/fapi/v1/time",
-    "okx": "/api/v5/public/time",
-}
 
 
 class FeedProbe:
@@ -62,8 +56,8 @@ class FeedProbe:
         self.first_data_s: float | None = None
         self._protocol = endpoint.protocol
         self._connected_at = 0.0
-        listings = getattr(endpoint.protocol, "listings", None)
-        self._chain = ChainState(() if listings is None else listings.underlyings)  # what the venue's greeks are about
+        options = options_venues((endpoint,)).get(endpoint.source)
+        self._chain = ChainState(() if options is None else tuple(options.underlyings))  # for the venue's greeks
 
     def connected(self, source: str, recv_ns: int) -> None:
         self.connections += 1
@@ -127,6 +121,7 @@ async def check_feed(endpoint: Endpoint, rest: RestClient, limiter: ConnectLimit
 
 def _verdict(about: str, endpoint: Endpoint, probe: FeedProbe) -> Finding:
     reason, losses = probe.feed.health(time.time_ns()).reason, probe.losses
+    hint = find_source(endpoint.source)[1].no_data_hint
     frames, rejected = probe.feed.frames, probe.feed.rejected
     if not probe.connections:
         return failure(about, f"{_host(endpoint.url)}: {losses[-1] if losses else 'no connection within 8 s'}")
@@ -136,9 +131,7 @@ def _verdict(about: str, endpoint: Endpoint, probe: FeedProbe) -> Finding:
             return failure(about, f"connected, then {losses[-1]}, before any data{venue_note}")
         if frames and rejected >= frames:
             return failure(about, f"connected, but none of its {frames} frames could be understood")
-        return failure(
-            about, f"connected, but no data within {PROBE_S:.0f} s{_route_hint(endpoint.source)}{venue_note}"
-        )
+        return failure(about, f"connected, but no data within {PROBE_S:.0f} s{hint and f': {hint}'}{venue_note}")
     text = f"first data {probe.first_data_s:.1f} s after connecting, {frames:,} frames"
     if losses:
         return failure(about, f"{text}, then {losses[-1]}{venue_note}")
@@ -150,13 +143,6 @@ def _verdict(about: str, endpoint: Endpoint, probe: FeedProbe) -> Finding:
     if probe.feed.state is FeedState.DOWN or venue_note:
         return failure(about, f"{text}{venue_note or '; it is down'}")
     return ok(about, f"{text}{f', greeks as ours in {drift.counts[0]} options' if drift.counts[0] else ''}")
-
-
-def _route_hint(source: str) -> str:
-    """What most likely keeps the data away."""
-    if source.startswith(("binance.public", "binance.market")):
-        return ": is the address the one with the routes /public and /market?"
-    return ""
 
 
 async def unreachable_reason(url: str) -> str:
@@ -216,9 +202,10 @@ def _host(url: str) -> str:
 # ---- REST, clock, limits ---------------------------------------------------------------------------------------------
 
 
-async def check_rest(base_name: str, base: str, transport: httpx.AsyncBaseTransport | None = None) -> list[Finding]:
-    """Whether REST answers, how far our clock is from the venue's, what the venue says of maintenance and limits."""
-    about, call = f"rest {base_name}", RestCall("time", _TIME_PATHS[base_name])
+async def check_rest(name: str, base: str, transport: httpx.AsyncBaseTransport | None = None) -> list[Finding]:
+    """REST at `base`, of source `name`: the response time, our clock against the venue's, maintenance and limits."""
+    spec, source = find_source(name)
+    about, call = f"rest {name}", RestCall("time", source.time_path)
     error = await unreachable_reason(base)
     if error:
         return [failure(about, f"{_host(base)}: {error}")]
@@ -237,7 +224,7 @@ async def check_rest(base_name: str, base: str, transport: httpx.AsyncBaseTransp
                 return [
                     failure(about, f"{_host(base)}: {client.errors.get(urlsplit(base).hostname or '', 'no answer')}")
                 ]
-            venue_ms = _venue_time_ms(body)
+            venue_ms = _venue_time_ms(body, spec.venue_ms)
             if venue_ms is None:
                 return [failure(about, f"{_host(base)}: answers, but not with its time: {_excerpt(body)}")]
             samples.append(((recv_ns - sent_ns) / MILLISECOND, (sent_ns + recv_ns) / 2 / MILLISECOND - venue_ms))
@@ -246,68 +233,50 @@ async def check_rest(base_name: str, base: str, transport: httpx.AsyncBaseTransp
         findings = [
             (note if slow else ok)(about, f"answers in {round_trip_ms:,.0f} ms{', which is slow' if slow else ''}")
         ]
-        findings.append(check_clock(base_name, offset_ms, round_trip_ms))
-        findings += _check_weight(base_name, client.used_weight_1m.get(urlsplit(base).hostname or ""))
-        if base_name == "deribit":
-            body = await client.get(base, RestCall("status", "/public/status"))
-            findings += _check_status(body)
+        findings.append(check_clock(name, offset_ms, round_trip_ms))
+        used_weight = client.used_weight_1m.get(urlsplit(base).hostname or "")
+        if used_weight is not None and source.max_weight_1m is not None:
+            findings.append(_check_weight(name, used_weight, source.max_weight_1m))
+        if spec.status is not None:
+            body = await client.get(base, RestCall("status", spec.status.path))
+            findings.append(_check_status(spec.name, spec.status, body))
     return findings
 
 
-def _check_weight(base_name: str, used: int | None) -> list[Finding]:
-    """What Binance has counted against this address, by whatever program."""
-    if used is None:
-        return []
-    allowed = _MAX_WEIGHT_SPOT if base_name == "binance.spot" else _MAX_WEIGHT_FUTURES
+def _check_weight(name: str, used: int, allowed: int) -> Finding:
+    """The request weight that the venue has counted against this address, by any program."""
     text = f"{used:,} of {allowed:,} request weight used in the last minute by this address"
-    return [(failure if used > 0.8 * allowed else ok)(f"limits {base_name}", text)]
+    return (failure if used > 0.8 * allowed else ok)(f"limits {name}", text)
 
 
-def check_clock(base_name: str, offset_ms: float, round_trip_ms: float) -> Finding:
+def check_clock(name: str, offset_ms: float, round_trip_ms: float) -> Finding:
     """Our clock against a venue's; `round_trip_ms` bounds the error."""
-    about, abs_offset_ms = f"clock {base_name}", abs(offset_ms)
+    about, abs_offset_ms = f"clock {name}", abs(offset_ms)
     message = f"our clock is {abs_offset_ms / 1e3:,.3f} s {'ahead of' if offset_ms > 0 else 'behind'} the venue's"
     if abs_offset_ms - round_trip_ms / 2 > CLOCK_WARN_MS:
         return failure(about, f"{message}: set the clock, by NTP for instance")
     return ok(about, f"{message} (to {round_trip_ms / 2:,.0f} ms)")
 
 
-def _venue_time_ms(body: bytes) -> float | None:
-    """Milliseconds since the epoch of an answer of any venue."""
+def _venue_time_ms(body: bytes, venue_ms: Callable[[Any], float]) -> float | None:
+    """Milliseconds since the epoch; None if the response has no plausible time."""
     try:
-        body_json: Any = msgspec.json.decode(body)
-        for get_time in _TIME_GETTERS:
-            try:
-                value = float(get_time(body_json))
-            except (KeyError, TypeError, IndexError, ValueError):
-                continue
-            return value if 0.0 < value < 1e14 else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
-    return None
-
-
-_TIME_GETTERS: Final[tuple[Callable[[Any], Any], ...]] = (
-    lambda body_json: body_json["result"],
-    lambda body_json: body_json["serverTime"],
-    lambda body_json: body_json["data"][0]["ts"],
-)
+        value = venue_ms(msgspec.json.decode(body))
+    except _UNREADABLE:
+        return None
+    return value if 0.0 < value < 1e14 else None
 
 
 def _excerpt(body: bytes) -> str:
     return sanitize(body[:60].decode("utf-8", "replace"))
 
 
-def _check_status(body: bytes) -> list[Finding]:
-    """What Deribit says of locks and maintenance."""
+def _check_status(name: str, status: StatusCall, body: bytes) -> Finding:
+    """The locks and the maintenance that the venue reports."""
     try:
-        body_json: Any = msgspec.json.decode(body)
-        locked = str(body_json["result"]["locked"]).lower()
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
-        return [failure("venue deribit", f"its status is not to be had: {_excerpt(body) or 'no answer'}")]
-    if locked == "false":
-        return [ok("venue deribit", "open, nothing is locked")]
-    locked_part = (
-        body_json["result"].get("locked_indices") or body_json["result"].get("locked_currencies") or "everything"
-    )
-    return [failure("venue deribit", sanitize(f"locked by the venue: {locked_part}"))]
+        locked = status.locked(msgspec.json.decode(body))
+    except _UNREADABLE:
+        return failure(f"venue {name}", f"its status is not to be had: {_excerpt(body) or 'no answer'}")
+    if locked:
+        return failure(f"venue {name}", sanitize(f"locked by the venue: {locked}"))
+    return ok(f"venue {name}", "open, nothing is locked")

@@ -19,7 +19,7 @@ class State(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """`about` is a group and a thing, such as `feeds okx`; `words` are cleaned and hold no secret."""
+    """`about` is a group and a subject, such as `feeds` and a source; `words` are sanitized and contain no secret."""
 
     about: str
     state: State

@@ -16,10 +16,10 @@ from dfmon.model.errors import EXIT_FAILED, EXIT_OK
 from dfmon.runtime import composition, stores
 from dfmon.venues.backoff import ConnectLimiter
 from dfmon.venues.protocol import Endpoint
+from dfmon.venues.registry import VENUES, find_source
 from dfmon.venues.rest.client import RestClient
 
 TIMEOUT_S: Final = 14.0
-_DERIBIT_CONNECTIONS: Final = 32  # of an address, REST included
 
 
 def run(config: Config, *, json: bool) -> int:
@@ -34,7 +34,8 @@ async def diagnose(config: Config) -> list[Finding]:
     endpoints = composition.venue_endpoints(config)
     async with RestClient(pace_s=composition.REST_INTERVAL_S) as rest:
         findings = await _check_venues(TIMEOUT_S, endpoints, rest)
-    return [*findings, *check_limits(endpoints), *_check_folders(config), *machine.check_environment()]
+    disabled = [note(f"venue {name}", "disabled") for name in composition.disabled_venues(config)]
+    return [*findings, *disabled, *check_limits(endpoints), *_check_folders(config), *machine.check_environment()]
 
 
 async def _check_venues(seconds: float, endpoints: Sequence[Endpoint], rest: RestClient) -> list[Finding]:
@@ -66,17 +67,19 @@ async def _check_venues(seconds: float, endpoints: Sequence[Endpoint], rest: Res
 
 
 def check_limits(endpoints: Sequence[Endpoint]) -> list[Finding]:
-    """What dfmon asks of each venue beside what the venue allows."""
-    hosts = {urlsplit(endpoint.url).netloc for endpoint in endpoints if endpoint.source.startswith("deribit")}
-    own_connections = sum(urlsplit(endpoint.url).netloc in hosts for endpoint in endpoints) + 1
+    """The connections and calls of dfmon beside what the venues allow."""
     calls_per_s = 1.0 / composition.REST_INTERVAL_S
-    text = (
-        f"{len(endpoints)} connections, at most {calls_per_s:.0f} REST calls a second and host;"
-        f" Deribit: {own_connections} of {_DERIBIT_CONNECTIONS} connections an address may have, so "
-        f"{_DERIBIT_CONNECTIONS // own_connections}"
-        " copies of dfmon"
-    )
-    return [ok("limits", text)]
+    parts = [f"{len(endpoints)} connections, at most {calls_per_s:.0f} REST calls a second and host"]
+    for spec in VENUES:
+        hosts = {urlsplit(e.url).netloc for e in endpoints if find_source(e.source)[0] is spec}
+        if spec.max_connections is not None and hosts:
+            own = sum(urlsplit(endpoint.url).netloc in hosts for endpoint in endpoints) + 1  # and REST
+            copies = spec.max_connections // own
+            parts.append(
+                f"{spec.title}: {own} of {spec.max_connections} connections an address may have, so {copies}"
+                " copies of dfmon"
+            )
+    return [ok("limits", "; ".join(parts))]
 
 
 def _check_folders(config: Config) -> list[Finding]:

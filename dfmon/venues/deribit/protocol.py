@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from dfmon.model.events import ClockReading, Event, FeedState, FeedStatus
+from dfmon.model.instrument import Instrument
 from dfmon.model.units import MICROSECOND, MINUTE, sanitize
 from dfmon.venues.decoding import UNREADABLE, rejected
 from dfmon.venues.deribit import decode, wire
@@ -19,14 +20,9 @@ from dfmon.venues.deribit.listing import Listings, index_name
 from dfmon.venues.deribit.notifications import NotificationHandler
 from dfmon.venues.deribit.platform_state import PlatformMonitor
 from dfmon.venues.deribit.responses import ResponseHandler
-from dfmon.venues.deribit.rest_calls import (
-    DeribitRestQueue,
-    channels,
-    monitored_channels,
-    optional_channels,
-    ticker_channel,
-)
+from dfmon.venues.deribit.rest_calls import DeribitRestQueue, is_option_listing
 from dfmon.venues.deribit.rest_poller import RestPoller
+from dfmon.venues.deribit.subscriptions import channels, monitored_channels, optional_channels, ticker_channel
 from dfmon.venues.deribit.trades.feed import TradeFeed
 from dfmon.venues.deribit.trades.history import TradeHistoryCollector
 from dfmon.venues.health.channel_watchdog import ChannelWatchdog
@@ -56,6 +52,7 @@ class DeribitProtocol:
     """
 
     source = wire.SOURCE
+    path = ""
     timeouts = Timeouts(first_data_s=15.0, max_silence_s=35.0)
     closing_reason = ""  # the venue announces no end
 
@@ -116,13 +113,25 @@ class DeribitProtocol:
         return [self._poller.start(reason)]
 
     def restore(self, last_seq: Mapping[str, int], complete: Iterable[str], newest_ms: Mapping[str, int]) -> None:
-        """What an earlier run knew: see `TradeFeed.restore`. Comes before the first connection."""
+        """Resumes after the last prints of an earlier run: see `TradeFeed.restore`."""
         self._trade_feed.restore(last_seq, complete, newest_ms)
 
     @property
+    def underlyings(self) -> Sequence[str]:
+        return self.listings.underlyings
+
+    @property
+    def options(self) -> Mapping[str, Instrument]:
+        return self.listings.options
+
+    @property
     def histories(self) -> TradeHistoryCollector:
-        """Whole histories under way; who reads the archive asks here what to ask next."""
+        """Full trade histories that are being collected."""
         return self._trade_feed.histories
+
+    def listing_calls(self) -> list[RestCall]:
+        """Pending calls for the listings and summaries of options; other pending calls are dropped."""
+        return [call for call in self._rest.pop_calls() if is_option_listing(call)]
 
     @property
     def failure_reason(self) -> str:

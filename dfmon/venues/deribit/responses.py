@@ -16,7 +16,7 @@ from dfmon.venues.deribit.listing import Listings
 from dfmon.venues.deribit.rest_calls import DeribitRestQueue
 from dfmon.venues.deribit.rest_poller import RestPoller
 from dfmon.venues.deribit.trades.feed import TradeFeed
-from dfmon.venues.deribit.trades.history import decode_stored
+from dfmon.venues.stored_prints import STORED_TAG, decode_stored
 
 
 class ResponseHandler:
@@ -50,7 +50,7 @@ class ResponseHandler:
     def handle(self, tag: str, body: bytes) -> list[Event]:
         """The answer to the call of this tag; an empty body means that the call failed."""
         kind, *args = tag.split(":")
-        if kind == "stored":
+        if kind == STORED_TAG:
             return self._on_stored_history(args[0], body)
         handler = self._by_kind.get(kind)
         if handler is None:
@@ -144,7 +144,7 @@ class ResponseHandler:
     def _on_stored_history(self, name: str, body: bytes) -> list[Event]:
         """A history that an earlier run kept; a damaged one is told and read from the archive again."""
         try:
-            return self._trade_feed.on_stored_history(name, decode_stored(name, body))
+            return self._trade_feed.on_stored_history(name, decode_stored(wire.SOURCE, name, body))
         except UNREADABLE as exc:
             return [rejected(wire.SOURCE, "life", exc)]
 

@@ -9,16 +9,12 @@ from typing import Final
 
 from dfmon.venues.protocol import Timeouts
 
-_MAX_NON_DATA_BYTES: Final = 400
-# Frames that prove no more than a running process: heartbeats, pongs, responses, acknowledgements.
-_NON_DATA_MARKERS: Final = (b'"heartbeat"', b'"usOut"', b'"event":', b'"result":null')
+_MAX_HEARTBEAT_BYTES: Final = 400
 
 
-def is_non_data(frame: bytes) -> bool:
-    """True for a frame without market data."""
-    if len(frame) > _MAX_NON_DATA_BYTES:
-        return False
-    return frame == b"pong" or any(marker in frame for marker in _NON_DATA_MARKERS)
+def is_heartbeat(frame: bytes, heartbeats: tuple[bytes, ...]) -> bool:
+    """True for a frame that proves no more than a running process: it is short and has one of the venue's texts."""
+    return len(frame) <= _MAX_HEARTBEAT_BYTES and any(text in frame for text in heartbeats)
 
 
 class SocketWatchdog:

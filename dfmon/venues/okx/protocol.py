@@ -61,6 +61,7 @@ class OkxProtocol:
     `source` names the connection.
     """
 
+    path = ""
     timeouts = Timeouts(first_data_s=15.0, max_silence_s=35.0)
 
     def __init__(self, underlyings: Sequence[str] = ("BTC", "ETH"), source: str = VENUE) -> None:

@@ -23,7 +23,7 @@ from dfmon.version import __version__
 _TIMEOUT_S: Final = 10.0
 _MAX_WAIT_S: Final = 120.0
 _DEFAULT_WAIT_S: Final = 5.0  # without a Retry-After header
-# Binance sends 418 to clients that continue after 429; 503 is an overload or a maintenance.
+# 418 is for clients that continue after 429; 503 is an overload or a maintenance.
 _OVERLOAD_STATUSES: Final[Mapping[int, str]] = {
     418: "banned for a while after too many requests",
     429: "too many requests",
@@ -75,7 +75,7 @@ class RestClient:
         limiter: HostLimiter | None = None,
     ) -> None:
         self.errors: dict[str, str] = {}  # host -> its last failure; removed when it answers
-        self.used_weight_1m: dict[str, int] = {}  # host -> what Binance counted against this address in the last minute
+        self.used_weight_1m: dict[str, int] = {}  # host -> what it counted against this address in the last minute
         self.limiter = limiter or HostLimiter(pace_s, sleep)
         self._client = httpx.AsyncClient(
             transport=transport,
@@ -101,7 +101,7 @@ class RestClient:
         if weight.isdecimal():
             self.used_weight_1m[host] = int(weight)
         if status == httpx.codes.OK or (status == httpx.codes.BAD_REQUEST and response.content[:1] == b"{"):
-            self.errors.pop(host, None)  # Deribit sends its errors as 400 with a JSON-RPC body
+            self.errors.pop(host, None)  # some send errors as 400 with a body that the protocol reads
             return response.content
         self.errors[host] = f"HTTP {status}"
         if status in _OVERLOAD_STATUSES:

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
 from dfmon.model.events import OptionTrade
 from dfmon.model.units import sanitize
 from dfmon.venues.deribit import decode, wire
@@ -21,23 +19,6 @@ from dfmon.venues.deribit.trades.sequencer import PAGE_SIZE
 from dfmon.venues.protocol import RestCall
 
 _MAX_TRIES: Final = 3
-
-# A print as it is kept between two runs: everything but venue and name, which stand beside many of them.
-StoredPrint = tuple[str, int, int, int, float, float, float, float, bool, bool, bool, str, str]
-_stored_decoder: Final = msgspec.msgpack.Decoder(list[StoredPrint])
-
-
-def encode_stored(rows: Sequence[StoredPrint]) -> bytes:
-    """Kept prints as the body of an answer, so that they enter like any page and are recorded like it."""
-    return msgspec.msgpack.encode(rows)
-
-
-def decode_stored(name: str, body: bytes) -> list[OptionTrade]:
-    """The prints of `encode_stored`. Raises where the bytes or the order of the prints are not those of a history."""
-    trades = [OptionTrade(wire.SOURCE, name, *row) for row in _stored_decoder.decode(body)]
-    if any(trade.seq != number for number, trade in enumerate(trades, 1)):
-        raise ValueError(f"the kept prints of {name} are not a history from the first one on")
-    return trades
 
 
 @dataclass(slots=True)

@@ -1,0 +1,46 @@
+"""Code knows a venue by name in the venue's package, in the simulator and in the registry, and nowhere else."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dfmon.venues.registry import VENUES
+
+PACKAGE = Path(__file__).parent.parent / "dfmon"
+
+# Facts for the user on the screen, and the formats of foreign files.
+ALLOWED = {
+    "deribit": {
+        "api/board.py", "sinks/plain_text.py", "store/board_cells.py", "store/captures.py", "tui/render/alerts.py",
+        "tui/render/heatmap.py",
+    },
+    "binance": {"store/captures.py"},
+    "okx": {"store/captures.py"},
+}  # fmt: skip
+
+
+def _words(path: Path) -> Iterator[str]:
+    """Every identifier and every text of a file, without comments and docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    statements = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+            if node not in statements:
+                yield node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+        else:
+            yield from (value for _, value in ast.iter_fields(node) if isinstance(value, str))
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in VENUES])
+def test_venue_is_named_in_its_own_rooms_only(name: str) -> None:
+    own_rooms = (f"venues/{name}/", "sim/", "venues/registry.py")
+    naming = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if any(name in word.lower() for word in _words(path))
+    }
+    assert {file for file in naming if not file.startswith(own_rooms)} == ALLOWED[name]
