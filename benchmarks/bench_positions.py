@@ -120,7 +120,7 @@ def _repaired(seed: int) -> bool:
         delayed, batch = batch[missing], rng.permutation(batch[~missing])
         repaired = update_inventory(repaired, replace(frame, trades=trades(life, batch)), Priors())
     repaired = update_inventory(repaired, replace(frame, trades=trades(life, delayed)), Priors())
-    fields = ("volume", "squares", "tally")
+    fields = ("volume", "sum_sq_size", "counts")
     repaired_equal = all(np.array_equal(undamaged.records[name], repaired.records[name]) for name in fields)
     return repaired_equal and all(np.array_equal(a, b) for a, b in zip(undamaged.flows, repaired.flows))
 

@@ -70,13 +70,15 @@ class ModelSection(Section, frozen=True):
     taker_liquidated: ClassShares = _PRIORS.taker_liquidated
     maker_liquidated: ClassShares = _PRIORS.maker_liquidated
     both_liquidated: ClassShares = _PRIORS.both_liquidated
-    certainty: Annotated[float, Meta(ge=1.0, le=10_000.0, description="prints from 1 to 10000")] = _PRIORS.certainty
-    sceptic: ClassShares = _PRIORS.sceptic
-    sceptics: Share = _PRIORS.sceptics
+    certainty: Annotated[float, Meta(ge=1.0, le=10_000.0, description="prints from 1 to 10000")] = (
+        _PRIORS.dirichlet_concentration
+    )
+    sceptic: ClassShares = _PRIORS.contrarian_shares
+    sceptics: Share = _PRIORS.contrarian_prior_weight
     direction: Annotated[float, Meta(ge=0.5, le=100.0, description="a number from 0.5 to 100")] = _PRIORS.direction
     start_mean: Annotated[float, Meta(ge=-1.0, le=1.0, description="a number from -1 to 1")] = _PRIORS.start_mean
     start_sd: Annotated[float, Meta(ge=0.0, le=2.0, description="a number from 0 to 2")] = _PRIORS.start_sd
-    lean: Annotated[float, Meta(ge=0.0, le=3.0, description="a number from 0 to 3")] = _PRIORS.lean
+    lean: Annotated[float, Meta(ge=0.0, le=3.0, description="a number from 0 to 3")] = _PRIORS.trend_coefficient
     drift: Share = _PRIORS.drift
     venue_share: Annotated[float, Meta(ge=0.01, le=1.0, description="a share from 0.01 to 1")] = 1.0
     desks: Annotated[
@@ -213,11 +215,11 @@ def flow_params(config: Config) -> FlowParams:
 
 
 def _priors(model: ModelSection) -> Priors:
-    values = {name: getattr(model, name) for name in Priors.__struct_fields__}
+    values = {field.encode_name: getattr(model, field.encode_name) for field in msgspec.structs.fields(Priors)}
     for name, value in values.items():
         if isinstance(value, tuple) and (min(value) < 0.0 or not math.isclose(sum(value), 1.0, abs_tol=1e-6)):
             raise UsageError(f"model.{name} is {list(value)}, allowed: {_CLASS_SHARES_HELP}")
-    return Priors(**values)
+    return msgspec.convert(values, Priors)
 
 
 def _thresholds(scenario: ScenarioSection) -> Thresholds:

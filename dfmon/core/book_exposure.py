@@ -85,8 +85,7 @@ class Exposure:
 def band_quantiles(values: F64) -> tuple[float, float]:
     """5 % and 95 % quantiles of the members.
 
-    Units: of the values. Shapes: (M,) -> two scalars. Domain: finite, M >= 1.
-    Source: Hyndman & Fan (1996), definition 7.
+    Shapes: (M,) -> two scalars. Domain: finite, M >= 1. Source: Hyndman & Fan (1996), definition 7.
     """
     low, high = np.quantile(values, BAND_QUANTILES)
     return float(low), float(high)
@@ -105,7 +104,10 @@ def measure_exposure(
     `off_venue_sd` is the standard deviation of the book on other venues, as a share of the seen one without its signs.
 
     The flip is that of the dollar gamma under either numeraire.
-    Units: USD. Shapes: as `Exposure`. Domain: an empty book has zero totals and no flip. Source: the kernels called.
+    Units: USD.
+    Shapes: as `Exposure`.
+    Domain: an empty book has zero totals and no flip.
+    Source: the kernels called.
     """
     pairing = Pairing.from_listing(cols.strike, cols.expiry_code, cols.option_type)
     columns = cols.forward, cols.sigma, cols.tau

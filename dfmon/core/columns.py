@@ -23,7 +23,8 @@ MAX_QUANTITY: Final = 1e12  # nor is a price or a quantity of this size
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """n priceable options. Units: USD, decimal volatility, years, coins.
+    """n priceable options.
+    Units: USD, decimal volatility, years, coins.
 
     `rows` are their places in the frame; `strikes` and `expiries` ascend, and the codes say which one each option has.
     `terms` are the strike, time and share of the settlement treatment. `priceable_share` is the share of the board's
@@ -58,12 +59,12 @@ class Columns:
         return np.asarray(self.expiry_code * self.strikes.size + self.strike_code)
 
 
-def columns(frame: ChainFrame, positions: DealerPositions) -> Columns:
+def priceable_columns(frame: ChainFrame, positions: DealerPositions) -> Columns:
     """The priceable rows of `frame` under `positions`.
 
-    Units: as `Columns`. Shapes: (n,) of the frame -> (k,), k <= n.
+    Units: as `Columns`.
+    Shapes: (n,) of the frame -> (k,), k <= n.
     Domain: any frame; a row without forward, volatility, time or position is left out and counted under its reason.
-    Source: none; book-keeping.
     """
     tau = (frame.expiry_ns - frame.venue_ns) / YEAR
     reasons = {
@@ -115,7 +116,9 @@ def columns(frame: ChainFrame, positions: DealerPositions) -> Columns:
 def atm_sigma(cols: Columns) -> F64:
     """Volatility of each expiry where strike meets forward, linear in log-moneyness between listed strikes.
 
-    Units: decimal. Shapes: (k,) -> one value an expiry. Domain: flat beyond the listed strikes.
+    Units: decimal.
+    Shapes: (k,) -> one value an expiry.
+    Domain: flat beyond the listed strikes.
     Source: none; calls and puts of a strike count alike.
     """
     moneyness = np.log(cols.strike / cols.forward)
@@ -130,7 +133,7 @@ def atm_sigma(cols: Columns) -> F64:
 def group_sums(codes: NDArray[np.intp], values: F64, groups: int) -> F64:
     """Sum of `values` in each group, added in the order of the rows.
 
-    Units: of the values. Shapes: (n,), (n,) -> (groups,). Domain: codes in [0, groups). Source: none.
+    Shapes: (n,), (n,) -> (groups,). Domain: codes in [0, groups).
     """
     return np.asarray(np.bincount(codes, values, groups), np.float64)
 
@@ -138,7 +141,7 @@ def group_sums(codes: NDArray[np.intp], values: F64, groups: int) -> F64:
 def first_of_group(codes: NDArray[np.intp], values: F64, groups: int) -> F64:
     """The value of the first row of each group: what all rows of an expiry share, such as forward or time.
 
-    Units: of the values. Shapes: (n,), (n,) -> (groups,). Domain: every group has a row. Source: none.
+    Shapes: (n,), (n,) -> (groups,). Domain: every group has a row.
     """
     first = np.full(groups, -1)
     first[codes[::-1]] = np.arange(codes.size)[::-1]

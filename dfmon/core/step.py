@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 
 from dfmon.core.book_exposure import measure_exposure
-from dfmon.core.columns import Columns, atm_sigma, columns, first_of_group
-from dfmon.core.exposure.desks import Desk, hedged, off_venue_sd
+from dfmon.core.columns import Columns, atm_sigma, first_of_group, priceable_columns
+from dfmon.core.exposure.desks import Desk, hedge_shares, off_venue_sd
 from dfmon.core.flip.grid import Stickiness
 from dfmon.core.positions.attribution import Priors
 from dfmon.core.positions.dealer_net import (
@@ -27,7 +27,7 @@ from dfmon.core.positions.inventory import Inventory
 from dfmon.core.positions.update import update_inventory
 from dfmon.core.pricing.compiled import kernels_for_step
 from dfmon.core.pricing.greek_calc import Numeraire
-from dfmon.core.scenario.alerts import AlertState, watch
+from dfmon.core.scenario.alerts import AlertState, update_alerts
 from dfmon.core.scenario.features import scenario_inputs
 from dfmon.core.scenario.hpp_score import Scaling, update_scaling
 from dfmon.core.scenario.liquidity import DEPTH_MEDIAN_NS, DEPTH_SAMPLE_NS, market_view
@@ -36,7 +36,7 @@ from dfmon.core.scenario.rolling import RollingWindow
 from dfmon.core.scenario.rules import RuleState, Thresholds, classify
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot import tables
-from dfmon.core.snapshot.build import assemble
+from dfmon.core.snapshot.build import build_snapshot
 from dfmon.model.frames import F64, ChainFrame, FeedHealth, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot, TapeRow
 from dfmon.model.units import DAY, YEAR
@@ -78,7 +78,7 @@ class FlowState:
     path: RollingWindow
     depth: RollingWindow
     rules: RuleState
-    watch: AlertState
+    alert_state: AlertState
     tape: tuple[TapeRow, ...]
 
     @classmethod
@@ -89,7 +89,7 @@ class FlowState:
             path=empty_spot_path(),
             depth=RollingWindow.empty(DEPTH_SAMPLE_NS, DEPTH_MEDIAN_NS // DEPTH_SAMPLE_NS + 1, 1),
             rules=RuleState.initial(),
-            watch=AlertState.initial(),
+            alert_state=AlertState.initial(),
             tape=(),
         )
 
@@ -104,8 +104,9 @@ def step(
 ) -> tuple[FlowState, FlowSnapshot]:
     """Compute everything once.
 
-    Units: of the frames. Shapes: any board, also an empty one. Domain: total; what cannot be computed is None with a
-    reason. Source: the kernels called.
+    Shapes: any board, also an empty one.
+    Domain: total; what cannot be computed is None with a reason.
+    Source: the kernels called.
     """
     with kernels_for_step(params.compiled):
         return _compute(state, chain, market, feeds, params, seq)
@@ -126,7 +127,7 @@ def _compute(
         dealer_positions(params.positions, *position_inputs),
         alternative_positions(params.positions, *position_inputs),
     )
-    cols = columns(chain, positions)
+    cols = priceable_columns(chain, positions)
     exposure = measure_exposure(
         chain, cols, params.numeraire, params.stickiness, alternatives, off_venue_sd(params.venue_share)
     )
@@ -152,7 +153,7 @@ def _compute(
         open_interest_check=open_interest_check(inventory),
         cols=cols,
         exposure=exposure,
-        hedged=hedged(params.desks, params.risk_aversion, total.ngi, chain.spot, move_usd),
+        hedge_shares=hedge_shares(params.desks, params.risk_aversion, total.ngi, chain.spot, move_usd),
         atm=atm,
         sigma=sigma,
         liquidity=liquidity,
@@ -162,15 +163,16 @@ def _compute(
     inputs = scenario_inputs(tick_result, params.iv_move_1h)
     rules, reasons = classify(state.rules, inputs, params.thresholds, ts_ns)
     tape = tables.tape(chain, cols, exposure, state.tape)
-    alert_state = watch(state.watch, rules, exposure.flip, chain.spot, feeds, reasons, ts_ns)
-    snapshot = assemble(tick_result, inputs, rules, reasons, params.thresholds, tape, alert_state.alerts, seq)
+    alert_state = update_alerts(state.alert_state, rules, exposure.flip, chain.spot, feeds, reasons, ts_ns)
+    snapshot = build_snapshot(tick_result, inputs, rules, reasons, params.thresholds, tape, alert_state.alerts, seq)
     return FlowState(inventory, scaling, path, liquidity.depth, rules, alert_state, tape), snapshot
 
 
 def daily_sigma(cols: Columns, atm: F64) -> float:
     """ATM volatility of the first expiry at least a day away, else of the last one; NaN for an empty board.
 
-    Units: decimal per sqrt(year). Shapes: (k,) -> scalar. Domain: any board.
+    Units: decimal per sqrt(year).
+    Shapes: (k,) -> scalar.
     Source: a same-day expiry says more about its settlement than about tomorrow.
     """
     if not cols.size:

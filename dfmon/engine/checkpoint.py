@@ -30,14 +30,14 @@ class UnderlyingCheckpoint(msgspec.Struct, frozen=True):
     newest_ms: int
 
 
-class PositionsCheckpoint(msgspec.Struct, frozen=True):
+class PositionsCheckpoint(msgspec.Struct, frozen=True, rename={"underlyings": "held"}):
     """State by underlying; `exchange` is the host it is of, `rests_on` says under which priors it was made."""
 
     version: int
     exchange: str
     rests_on: str
     saved_ns: int
-    held: dict[str, UnderlyingCheckpoint]
+    underlyings: dict[str, UnderlyingCheckpoint]
 
     @classmethod
     def from_inventories(
@@ -49,12 +49,12 @@ class PositionsCheckpoint(msgspec.Struct, frozen=True):
         previous: PositionsCheckpoint | None,
     ) -> PositionsCheckpoint:
         """The state now; underlyings that only an earlier run watched stay as it left them."""
-        held = dict(previous.held) if previous is not None else {}
+        underlyings = dict(previous.underlyings) if previous is not None else {}
         for underlying, inventory in inventories.items():
             if inventory.names:
                 newest_ms = int(inventory.records["last_ns"].max()) // MILLISECOND
-                held[underlying] = UnderlyingCheckpoint(encode_inventory(inventory), newest_ms)
-        return cls(VERSION, exchange, rests_on, saved_ns, held)
+                underlyings[underlying] = UnderlyingCheckpoint(encode_inventory(inventory), newest_ms)
+        return cls(VERSION, exchange, rests_on, saved_ns, underlyings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def find_resume_point(inventories: Iterable[Inventory], newest_ms: Mapping[str, 
     full_history: set[str] = set()
     for inventory in inventories:
         for name, seq, is_full in zip(
-            inventory.names, inventory.records["seq"].tolist(), inventory.records["whole"].tolist()
+            inventory.names, inventory.records["seq"].tolist(), inventory.records["full_history"].tolist()
         ):
             if is_full:
                 full_history.add(name)
@@ -107,5 +107,5 @@ def decode_checkpoint(data: bytes) -> tuple[PositionsCheckpoint, dict[str, Inven
     if checkpoint.version != VERSION:
         raise ValueError(f"stored positions of version {checkpoint.version}, this dfmon reads {VERSION}")
     return checkpoint, {
-        name: decode_inventory(held.positions) for name, held in checkpoint.held.items() if held.positions
+        name: decode_inventory(entry.positions) for name, entry in checkpoint.underlyings.items() if entry.positions
     }

@@ -192,7 +192,7 @@ class Driver:
         for name, inventory in held.items():
             self._flow[name] = replace(self._flow[name], inventory=inventory)
         resume_point = find_resume_point(
-            held.values(), {name: entry.newest_ms for name, entry in checkpoint.held.items()}
+            held.values(), {name: entry.newest_ms for name, entry in checkpoint.underlyings.items()}
         )
         if (restored := getattr(self._decoders.get(record.source), "restore", None)) is not None:
             restored(resume_point.last_seq, resume_point.full_history, resume_point.newest_ms)

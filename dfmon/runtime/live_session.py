@@ -223,9 +223,9 @@ class LiveSession:
             newest_by_underlying = await asyncio.to_thread(self._trades.newest_ms)
             checkpoint = self._make_checkpoint(driver.inventories(), self._state)
             checkpoint = replace(
-                checkpoint, held={name: UnderlyingCheckpoint(b"", ms) for name, ms in newest_by_underlying.items()}
+                checkpoint, underlyings={name: UnderlyingCheckpoint(b"", ms) for name, ms in newest_by_underlying.items()}
             )
-        if checkpoint is not None and checkpoint.held:
+        if checkpoint is not None and checkpoint.underlyings:
             for source in self._options:
                 driver.ingest(RecordKind.STATE, source, time.time_ns(), encode_checkpoint(checkpoint))
 

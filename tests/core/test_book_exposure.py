@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dfmon.core.book_exposure import Exposure, measure_exposure
-from dfmon.core.columns import columns
+from dfmon.core.columns import priceable_columns
 from dfmon.core.exposure.unit_exposure import unit_exposures
 from dfmon.core.flip.gamma_flip import find_flip, flip_band, flip_members
 from dfmon.core.positions.dealer_net import DealerPositions
@@ -34,7 +34,7 @@ def measured(numeraire: str, chain: ChainFrame | None = None) -> tuple[Exposure,
     chain = board() if chain is None else chain
     rng = np.random.default_rng(4)
     position, books = rng.normal(0.0, 10.0, chain.size), rng.normal(0.0, 10.0, (chain.size, 16))
-    cols = columns(chain, DealerPositions("flow", position, books, None, None))
+    cols = priceable_columns(chain, DealerPositions("flow", position, books, None, None))
     unit = unit_exposures(
         cols.forward, cols.strike, cols.sigma, cols.tau, cols.option_type,
         average=cols.average, numeraire=numeraire, inverse=chain.inverse[cols.rows],
@@ -52,7 +52,7 @@ def test_pairs_change_no_roll_up(numeraire: str) -> None:
         assert getattr(found.totals, name) == pytest.approx(each[i] @ position, abs=1e-12 * scale[i]), name
         np.testing.assert_allclose(found.members[i], each[i] @ books, atol=1e-11 * scale[i], err_msg=name)
     np.testing.assert_allclose(found.unit_ngi(), each[0], rtol=1e-12)
-    cols = columns(board(), DealerPositions("file", position, None, None, None))
+    cols = priceable_columns(board(), DealerPositions("file", position, None, None, None))
     for codes, by_group in ((cols.strike_code, found.sums.by_strike), (cols.expiry_code, found.sums.by_expiry)):
         for group, sums in enumerate(by_group.T):
             rows = codes == group
@@ -81,7 +81,7 @@ def test_the_hedges_lifted_within_the_day_are_those_of_calls_and_puts_apart() ->
 
     def unwind(*position: float) -> float:
         held = DealerPositions("file", np.array(position), None, None, None)
-        return measure_exposure(chain, columns(chain, held), "usd", "strike").totals.unwind
+        return measure_exposure(chain, priceable_columns(chain, held), "usd", "strike").totals.unwind
 
     assert unwind(1.0, 0.0) > 0.0 > unwind(0.0, 1.0)
     assert unwind(1.0, -1.0) == pytest.approx(SPOT)  # delta of a call less that of a put is 1
@@ -92,7 +92,7 @@ def test_the_flip_and_its_band_weigh_what_is_settling_by_its_share() -> None:
     rng = np.random.default_rng(8)
     position = rng.normal(0.0, 10.0, chain.size)
     books = rng.normal(0.0, 10.0, (chain.size, 12))
-    cols = columns(chain, DealerPositions("flow", position, books, None, None))
+    cols = priceable_columns(chain, DealerPositions("flow", position, books, None, None))
     found = measure_exposure(chain, cols, "usd", "strike")
     of_options = SPOT, cols.forward, cols.terms.strike, cols.sigma, cols.terms.tau
     assert cols.terms.share.min() < 0.6

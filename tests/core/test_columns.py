@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dfmon.core.columns import Columns, atm_sigma, columns, first_of_group, group_sums
+from dfmon.core.columns import Columns, atm_sigma, first_of_group, group_sums, priceable_columns
 from dfmon.core.positions.dealer_net import Inventory, dealer_positions
 from dfmon.core.step import daily_sigma
 from dfmon.model.frames import ChainFrame
@@ -10,7 +10,7 @@ from tests.chains import NOW, frame, hours
 
 
 def priceable(board: ChainFrame) -> Columns:
-    return columns(board, dealer_positions("naive", Inventory.empty(), board))
+    return priceable_columns(board, dealer_positions("naive", Inventory.empty(), board))
 
 
 def board_with_first(column: str, value: float) -> ChainFrame:

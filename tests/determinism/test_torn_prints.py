@@ -70,9 +70,9 @@ def test_prints_that_nobody_brings_back_are_counted_as_missed_and_move_nothing()
     assert lost == COUNT - len(received_ids) > 0
     trades_seen = of_type(OptionTrade, with_gaps)
     with_losses, without_gaps_known = inventory_after(with_gaps, every=50), inventory_after(trades_seen, every=50)
-    assert with_losses.records["missed"].sum() > 0.0
-    assert not without_gaps_known.records["missed"].any()
-    for name in ("volume", "tally"):
+    assert with_losses.records["lost_qty"].sum() > 0.0
+    assert not without_gaps_known.records["lost_qty"].any()
+    for name in ("volume", "counts"):
         np.testing.assert_array_equal(with_losses.records[name], without_gaps_known.records[name])
     for before, after in zip(with_losses.flows, without_gaps_known.flows):
         np.testing.assert_array_equal(before, after)

@@ -324,7 +324,9 @@ def test_a_folder_that_cannot_be_written_is_told_and_goes_on(tmp_path: Path) -> 
 def test_a_run_of_one_coin_leaves_the_positions_of_the_other_as_they_were() -> None:
     session = RestartHarness(market(2), 0)
     session.run_until(10)
-    previous = PositionsCheckpoint(1, HOST, "", 0, {"ETH": decode_checkpoint(session.checkpoint())[0].held["BTC"]})
+    previous = PositionsCheckpoint(
+        1, HOST, "", 0, {"ETH": decode_checkpoint(session.checkpoint())[0].underlyings["BTC"]}
+    )
     after, _ = decode_checkpoint(session.checkpoint(previous))
-    assert set(after.held) == {"BTC", "ETH"}
-    assert after.held["ETH"] == previous.held["ETH"]
+    assert set(after.underlyings) == {"BTC", "ETH"}
+    assert after.underlyings["ETH"] == previous.underlyings["ETH"]

@@ -33,7 +33,9 @@ class HedgeShares:
     vanna_charm: float = 1.0
 
 
-def hedged(desks: tuple[Desk, ...], risk_aversion: float, ngi: float, spot: float, move_usd: float) -> HedgeShares:
+def hedge_shares(
+    desks: tuple[Desk, ...], risk_aversion: float, ngi: float, spot: float, move_usd: float
+) -> HedgeShares:
     """What the desks trade after a move of spot.
 
     The half-width of a desk's no-trade band is (3/2 cost S gamma^2 / risk aversion)^(1/3) in delta, so that it trades
@@ -42,9 +44,9 @@ def hedged(desks: tuple[Desk, ...], risk_aversion: float, ngi: float, spot: floa
     without gamma a desk with cost never trades for it.
     Source: Whalley & Wilmott (1997), small-cost asymptotics.
 
-    >>> hedged((Desk(0.5), Desk(0.35, 1.0, 0.0005), Desk(0.15, 0.0)), 1e-6, 3e7, 1e5, 500.0)
+    >>> hedge_shares((Desk(0.5), Desk(0.35, 1.0, 0.0005), Desk(0.15, 0.0)), 1e-6, 3e7, 1e5, 500.0)
     HedgeShares(gamma=0.5, slow=0.85)
-    >>> hedged((Desk(0.5), Desk(0.35, 1.0, 0.0005), Desk(0.15, 0.0)), 1e-6, 3e7, 1e5, 1500.0).gamma
+    >>> hedge_shares((Desk(0.5), Desk(0.35, 1.0, 0.0005), Desk(0.15, 0.0)), 1e-6, 3e7, 1e5, 1500.0).gamma
     0.85
     """
     gamma_hedged = vanna_charm = 0.0

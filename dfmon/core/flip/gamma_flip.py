@@ -68,9 +68,7 @@ class GammaFlip:
         """Where net gamma is least in size within RANGES[0] of spot, and its value there: how near a flip it comes.
 
         Units: USD; USD per 1 %.
-        Shapes: scalars.
         Domain: a profile around spot; further out every gamma dies away, which says nothing.
-        Source: definition.
         """
         near = np.abs(self.spots / spot - 1.0) <= SEARCH_RANGES[0]
         at = int(np.argmin(np.where(near, np.abs(self.ngi), np.inf)))
@@ -149,8 +147,7 @@ def flip_members(
     One matrix product makes all profiles; the polish evaluates all options for each member, to 1e-9 of spot.
 
     Units, domain: as find_flip.
-    Shapes: columns (n,), members (n, M) -> (M,).
-    Source: as find_flip.
+    Shapes: columns (n,), members (n, M) -> (M,). Source: as find_flip.
 
     >>> k, one = np.array([90.0, 110.0]), np.ones(2)
     >>> members = np.array([[-1.0, 1.0], [1.0, 1.0]])

@@ -138,7 +138,6 @@ class StickyStrike:
         Units: exposure in units of underlying; result USD per 1 %.
         Shapes: y (m,), exposure (n, k) -> (k, m).
         Domain: |y| <= 1, ascending.
-        Source: as the class.
         """
         kernels = compiled.active_kernels()
         if kernels is not None and exposure.shape[1] <= _MAX_COMPILED_BOOKS:
@@ -189,10 +188,7 @@ class StickyStrike:
     def error_bound(self, exposure: F64) -> float:
         """Most by which `profile` may be off through its Chebyshev sums, for one exposure column.
 
-        Units: USD per 1 %.
-        Shapes: (n,) -> scalar.
-        Domain: any.
-        Source: each bump's series is cut below 1e-15 of its height.
+        Units: USD per 1 %. Shapes: (n,) -> scalar. Source: each bump's series is cut below 1e-15 of its height.
         """
         return float(CHEBYSHEV_CUTOFF * (self.height @ np.abs(exposure)))
 
@@ -212,7 +208,6 @@ class StickyStrike:
 
         Units: USD per 1 %, and per unit of y once and twice.
         Shapes: y (r,), exposure (n,) or (n, r) -> three (r,).
-        Domain: any.
         Source: as the class; Hermite polynomials of the Gaussian.
         """
         if exposure.ndim == 2:

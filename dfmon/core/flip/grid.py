@@ -52,7 +52,6 @@ def flip_inputs(
 
     Units, domain: as gamma_flip.find_flip.
     Shapes: columns (n,); exposure (n,), or (n, M) for many books.
-    Source: none; book-keeping.
     """
     kernels = compiled.active_kernels()
     if kernels is not None and stickiness == "strike" and exposure.ndim == 1:
@@ -92,7 +91,6 @@ def log_spot_nodes(spot: float, search_range: float, extra_nodes: F64) -> F64:
     Units: spot in USD; reach a share of it; y = ln(S'/S).
     Shapes: near (k,) -> (m,), ascending.
     Domain: spot > 0; reach in (0, 1).
-    Source: definition.
 
     >>> log_spot_nodes(1.0, 0.004, np.array([0.003])).round(6).tolist()
     [-0.006, -0.004, -0.002, 0.0, 0.002, 0.003, 0.004]

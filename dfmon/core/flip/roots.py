@@ -25,10 +25,7 @@ _ROUNDING: Final = 1e-16
 def linear_zero(low: F64, high: F64, net_low: F64, net_high: F64) -> F64:
     """Zero of the chord.
 
-    Units: of the ends.
-    Shapes: (r,) each.
-    Domain: values of opposite signs.
-    Source: regula falsi.
+    Units: of the ends. Shapes: (r,) each. Domain: values of opposite signs. Source: regula falsi.
     """
     return np.asarray(low + (high - low) * (net_low / (net_low - net_high)))
 
@@ -64,8 +61,7 @@ def zeros_between(book: GammaBumps, exposure: F64, y: F64, net: F64, low: Index,
     """Zeros of one book between pairs of nodes, exact to rounding, and the slopes there.
 
     Units, source: as polish.
-    Shapes: held (n,); y, net (m,); low, high (r,) -> (r,), (r,).
-    Domain: net of opposite signs at low and high.
+    Shapes: held (n,); y, net (m,); low, high (r,) -> (r,), (r,). Domain: net of opposite signs at low and high.
     """
     ends, kernels = (y[low], y[high], net[low], net[high]), compiled.active_kernels()
     if kernels is not None and isinstance(book, StickyStrike):  # another step costs less there than a better guess

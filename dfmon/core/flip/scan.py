@@ -82,7 +82,6 @@ def extend_profile(book: GammaBumps, y: F64, exposure: F64, inner_profile: tuple
     Units: as Book.profile.
     Shapes: y (m,), exposure (n, k) -> (k, m).
     Domain: nodes that are not all among `y` are of no use, and no harm.
-    Source: none; book-keeping.
     """
     if inner_profile is None:
         return book.profile(y, exposure)
@@ -98,10 +97,7 @@ def extend_profile(book: GammaBumps, y: F64, exposure: F64, inner_profile: tuple
 def gamma_signs(net: F64, gross: F64, error_bound: float = 0.0) -> F64:
     """Sign of net gamma, 0 where it is lost in the rounding of the gross or in the blur of the profile.
 
-    Units: any.
     Shapes: (..., m) each.
-    Domain: finite.
-    Source: definition.
     """
     return np.asarray(np.sign(net) * (np.abs(net) > ROUNDING_SHARE * gross + error_bound))
 
@@ -109,10 +105,7 @@ def gamma_signs(net: F64, gross: F64, error_bound: float = 0.0) -> F64:
 def brackets(signs: F64) -> tuple[Index, Index]:
     """Node pairs between which the sign changes; nodes without a sign are stepped over.
 
-    Units: none.
-    Shapes: (m,) -> (r,), (r,).
-    Domain: -1, 0, 1.
-    Source: intermediate value theorem.
+    Shapes: (m,) -> (r,), (r,). Domain: -1, 0, 1. Source: intermediate value theorem.
     """
     signed = np.flatnonzero(signs)
     change = signs[signed[:-1]] != signs[signed[1:]]
@@ -146,7 +139,6 @@ def find_dip_minima(book: GammaBumps, exposure: F64, y: F64, net: F64, signs: F6
 
     Units: y = ln(S'/S); net, and the `min_size` that counts as one, in USD per 1 %.
     Shapes: held (n,), for one member, or (n, M); y, least (m,); net, signs (M, m) -> (k,) each.
-    Domain: any profile.
     Source: quadratic interpolation: Brent, Algorithms for Minimization without Derivatives (1973), section 5.4.
     """
     member, node = _find_dips(y, net, signs)
@@ -228,10 +220,7 @@ def dip_brackets(minima: DipMinima, y: F64, net: F64) -> Brackets:
 def nearest_brackets(*found: Brackets) -> Brackets:
     """For each member with a bracket, the one whose linear zero is nearest to spot.
 
-    Units: y = ln(S'/S).
-    Shapes: (r,) each -> (members that have one,) each.
-    Domain: any brackets.
-    Source: definition.
+    Units: y = ln(S'/S). Shapes: (r,) each -> (members that have one,) each.
     """
     member, low, high, net_low, net_high = (np.concatenate(columns) for columns in zip(*found))
     zero = linear_zero(low, high, net_low, net_high)
@@ -243,10 +232,7 @@ def nearest_brackets(*found: Brackets) -> Brackets:
 def flat_members(book: GammaBumps, y: F64, net: F64, max_gross: F64, exposure: F64) -> Index:
     """Members whose net gamma stays below FLAT of their own gross, which is at most `max_gross`.
 
-    Units: USD per 1 %.
-    Shapes: y (m,), net (M, m), most (m,), held (n, >= M) -> (k,).
-    Domain: any profile.
-    Source: definition.
+    Units: USD per 1 %. Shapes: y (m,), net (M, m), most (m,), held (n, >= M) -> (k,).
     """
     size = np.abs(net).max(axis=1)
     candidates = np.flatnonzero(size < FLAT_SHARE * max_gross.max())

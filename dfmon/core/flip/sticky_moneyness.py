@@ -61,7 +61,6 @@ class StickyMoneyness:
         Units: exposure in units of underlying; result USD per 1 %.
         Shapes: y (m,), exposure (n, k) -> (k, m).
         Domain: |y| <= 1.
-        Source: as the class.
         """
         batches = [
             exposure.T @ self._bump_values(y[start : start + _LEVELS_PER_BATCH]).T
@@ -72,10 +71,7 @@ class StickyMoneyness:
     def error_bound(self, exposure: F64) -> float:
         """Zero: every option is evaluated at every node.
 
-        Units: USD per 1 %.
-        Shapes: (n,) -> scalar.
-        Domain: any.
-        Source: as `profile`.
+        Units: USD per 1 %. Shapes: (n,) -> scalar.
         """
         return 0.0
 
@@ -84,10 +80,7 @@ class StickyMoneyness:
 
         The curvature is given as NaN: it jumps at every node of a smile.
 
-        Units: USD per 1 %, and per unit of y.
-        Shapes: y (r,), exposure (n,) or (n, r) -> three (r,).
-        Domain: any.
-        Source: as the class.
+        Units: USD per 1 %, and per unit of y. Shapes: y (r,), exposure (n,) or (n, r) -> three (r,).
         """
         shifts = (-_SLOPE_STEP, 0.0, _SLOPE_STEP)
         lower, centre, upper = ((self._bump_values(y + shift) * exposure.T).sum(axis=1) for shift in shifts)
@@ -107,10 +100,7 @@ class StickyMoneyness:
 def expiry_smiles(k: F64, sigma: F64, expiry: NDArray[np.generic]) -> tuple[Smile, ...]:
     """The quoted smile of each expiry.
 
-    Units: k = ln(K/F); sigma decimal.
-    Shapes: (n,) each.
-    Domain: finite.
-    Source: definition.
+    Units: k = ln(K/F); sigma decimal. Shapes: (n,) each.
 
     >>> smile, = expiry_smiles(np.array([0.1, 0.0, 0.1]), np.array([0.6, 0.5, 0.8]), np.zeros(3))
     >>> smile.k.tolist(), smile.sigma.round(12).tolist()

@@ -27,7 +27,16 @@ DIRECTION_NODES: Final = 7
 _LIQUIDATION_KINDS: Final = {"T": TAKER_LIQUIDATED, "M": MAKER_LIQUIDATED, "MT": BOTH_LIQUIDATED}
 
 
-class Priors(msgspec.Struct, frozen=True):
+_CONFIG_KEYS: Final = {
+    "dirichlet_concentration": "certainty",
+    "contrarian_shares": "sceptic",
+    "contrarian_prior_weight": "sceptics",
+    "trend_coefficient": "lean",
+}
+"""Names of these fields in config.toml, in journals, and in what the digest of the priors covers."""
+
+
+class Priors(msgspec.Struct, frozen=True, rename=_CONFIG_KEYS):
     """What is believed before the first print. Shares add up to 1, in the order of the classes above.
 
     `certainty` counts the prints that the shares are worth. A share `sceptics` of the members begins with `sceptic` for
@@ -45,13 +54,13 @@ class Priors(msgspec.Struct, frozen=True):
     taker_liquidated: ClassShares = (0.88, 0.02, 0.09, 0.01)
     maker_liquidated: ClassShares = (0.02, 0.75, 0.22, 0.01)
     both_liquidated: ClassShares = (0.01, 0.01, 0.97, 0.01)
-    certainty: float = 38.0
-    sceptic: ClassShares = (0.48, 0.40, 0.08, 0.04)
-    sceptics: float = 0.05
+    dirichlet_concentration: float = 38.0
+    contrarian_shares: ClassShares = (0.48, 0.40, 0.08, 0.04)
+    contrarian_prior_weight: float = 0.05
     direction: float = 1.0
     start_mean: float = -0.10
     start_sd: float = 0.56
-    lean: float = 1.0
+    trend_coefficient: float = 1.0
     drift: float = 0.015
 
 
@@ -73,12 +82,12 @@ class AttributionTables:
 
 
 @lru_cache(maxsize=8)
-def attribution(priors: Priors) -> AttributionTables:
+def attribution_tables(priors: Priors) -> AttributionTables:
     """The tables of `priors`.
 
     With customers who buy with probability pb, P(s = +) = p0 pb + p1 (1 - pb) + (p2 + p3) / 2, and the class behind a
     side follows by Bayes. Kinds that do not tell keep the prior shares: all legs of a combo then have one class.
-    Units: none. Shapes: as `AttributionTables`. Domain: shares >= 0. Source: Bayes' rule; Dirichlet by gamma quantiles.
+    Shapes: as `AttributionTables`. Domain: shares >= 0. Source: Bayes' rule; Dirichlet by gamma quantiles.
     """
     nodes = (np.arange(DIRECTION_NODES) + 0.5) / DIRECTION_NODES
     customer_taker_below = np.empty((PRINT_KINDS, 2, DIRECTION_NODES, STREAMS))
@@ -110,10 +119,12 @@ def attribution(priors: Priors) -> AttributionTables:
 
 def _stream_class_shares(priors: Priors, kind: int, shares: ClassShares) -> F64:
     """(4, STREAMS) class shares that each stream holds for one kind, drawn around `shares`; the sceptics come first."""
-    contrarian_streams = round(priors.sceptics * STREAMS) if kind < TAKER_LIQUIDATED else 0
+    contrarian_streams = round(priors.contrarian_prior_weight * STREAMS) if kind < TAKER_LIQUIDATED else 0
     normal = stratified_normals(np.arange(4, dtype=np.uint64) + np.uint64(4 * kind), CLASSES)
-    class_shares = _dirichlet(shares, priors.certainty, normal)
-    class_shares[:, :contrarian_streams] = _dirichlet(priors.sceptic, priors.certainty, normal[:, :contrarian_streams])
+    class_shares = _dirichlet(shares, priors.dirichlet_concentration, normal)
+    class_shares[:, :contrarian_streams] = _dirichlet(
+        priors.contrarian_shares, priors.dirichlet_concentration, normal[:, :contrarian_streams]
+    )
     return class_shares
 
 
@@ -128,7 +139,7 @@ def _dirichlet(shares: ClassShares, concentration: float, normal: F64) -> F64:
 def print_kinds(trades: TradeColumns) -> I64:
     """The kind of each print. A block is one whether or not it is also a combo; a liquidation before all.
 
-    Units: none. Shapes: (k,) -> (k,). Domain: any prints. Source: the venue's flags.
+    Shapes: (k,) -> (k,). Source: the venue's flags.
     """
     kinds = np.where(trades.combo, COMBO, SCREEN)
     kinds = np.where(trades.block, np.where(trades.rfq, RFQ, BLOCK), kinds)

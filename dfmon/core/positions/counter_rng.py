@@ -44,7 +44,7 @@ _SALTS: Final = [_salts(purpose) for purpose in range(8)]
 def uniforms(keys: U64, purpose: int = EVENT) -> F64:
     """Independent uniform numbers in [0, 1), one a stream, for each key.
 
-    Units: none. Shapes: (k,) -> (k, STREAMS). Domain: any 64 bits.
+    Shapes: (k,) -> (k, STREAMS).
     Source: splitmix64, Steele, Lea & Flood, OOPSLA 2014, as a counter-based generator.
 
     >>> uniforms(np.array([7], np.uint64)).shape, bool((uniforms(np.arange(9, dtype=np.uint64)) < 1.0).all())
@@ -57,7 +57,7 @@ def uniforms(keys: U64, purpose: int = EVENT) -> F64:
 def stratified_uniforms(keys: U64, purpose: int) -> F64:
     """The midpoints of STREAMS equal parts of [0, 1] in an order drawn for each key: an even sample of few draws.
 
-    Units: none. Shapes: (k,) -> (k, STREAMS). Domain: any 64 bits. Source: stratified sampling, Cochran (1977).
+    Shapes: (k,) -> (k, STREAMS). Source: stratified sampling, Cochran (1977).
     """
     return np.asarray(_STRATUM_MIDPOINTS[_stratum_order(keys, purpose)])
 
@@ -65,7 +65,8 @@ def stratified_uniforms(keys: U64, purpose: int) -> F64:
 def stratified_normals(keys: U64, purpose: int) -> F64:
     """The standard normal quantiles of `stratified_uniforms`.
 
-    Units: standard deviations. Shapes: (k,) -> (k, STREAMS). Domain: any 64 bits.
+    Units: standard deviations.
+    Shapes: (k,) -> (k, STREAMS).
     Source: Wichura (1988), AS 241, in the standard library.
     """
     return np.asarray(_STRATUM_NORMALS[_stratum_order(keys, purpose)])
@@ -78,7 +79,7 @@ def _stratum_order(keys: U64, purpose: int) -> I64:
 def direction_quantiles(names: Sequence[str]) -> F64:
     """Each member's quantile of what is believed of each option's customers; a member and its mirror add up to 1.
 
-    Units: none. Shapes: n names -> (n, MEMBERS). Domain: any names. Source: none.
+    Shapes: n names -> (n, MEMBERS).
     """
     quantiles = stratified_uniforms(_keys(names), DIRECTION)
     return np.concatenate([quantiles, 1.0 - quantiles], axis=1)
@@ -87,7 +88,7 @@ def direction_quantiles(names: Sequence[str]) -> F64:
 def stream_uniforms(names: Sequence[str]) -> F64:
     """Two even samples of [0, 1] for each option, a number a stream: whether it stays, and where else it goes.
 
-    Units: none. Shapes: n names -> (n, 2 STREAMS). Domain: any names. Source: none.
+    Shapes: n names -> (n, 2 STREAMS).
     """
     keys = _keys(names)
     return np.concatenate([stratified_uniforms(keys, KEEP_STREAM), stratified_uniforms(keys, NEW_STREAM)], axis=1)
@@ -96,7 +97,7 @@ def stream_uniforms(names: Sequence[str]) -> F64:
 def option_normals(names: Sequence[str], purpose: int, common: float = 0.0) -> F64:
     """Standard normal draws of each option, mirrored; `common` is the share of variance that all options share.
 
-    Units: standard deviations. Shapes: n names -> (n, MEMBERS). Domain: 0 <= common <= 1. Source: none.
+    Units: standard deviations. Shapes: n names -> (n, MEMBERS). Domain: 0 <= common <= 1.
     """
     own = stratified_normals(_keys(names), purpose)
     half = np.sqrt(1.0 - common) * own + np.sqrt(common) * common_normals(purpose)[:STREAMS]
@@ -106,7 +107,7 @@ def option_normals(names: Sequence[str], purpose: int, common: float = 0.0) -> F
 def common_normals(purpose: int) -> F64:
     """Standard normal draws that belong to no option: one number a member, mirrored.
 
-    Units: standard deviations. Shapes: (MEMBERS,). Domain: none. Source: none.
+    Units: standard deviations. Shapes: (MEMBERS,).
     """
     half = stratified_normals(np.zeros(1, np.uint64), purpose)[0]
     return np.asarray(np.concatenate([half, -half]))

@@ -56,9 +56,10 @@ def dealer_positions(
 ) -> DealerPositions:
     """Dealer position of every option of the frame under `model`.
 
-    Units: coins, + long. Shapes: (n,) and (n, MEMBERS).
-    Domain: an option without open interest gets position NaN, and is counted by the caller; `flow` needs an inventory
-    that has observed this frame.
+    Units: coins, + long.
+    Shapes: (n,) and (n, MEMBERS).
+    Domain: an option without open interest gets position NaN, and is counted by the caller; `flow` needs an
+    inventory that has observed this frame.
     Source: naive and short-all are the conventions of the equity vendors; flow as `inventory` says.
     """
     open_interest = frame.open_interest
@@ -105,21 +106,22 @@ def alternative_positions(
 def observed_share(inventory: Inventory) -> F64:
     """Share of each open interest whose history was seen: of a whole life, what was not lost of it.
 
-    Units: none. Shapes: (n,) of the frame last observed. Domain: 1 where there is no open interest.
+    Shapes: (n,) of the frame last observed.
+    Domain: 1 where there is no open interest.
     Source: volume since we watch over open interest, at most 1.
     """
     records = inventory.records[inventory.frame_rows]
-    volume, open_interest = records["volume"], records["interest"]
+    volume, open_interest = records["volume"], records["open_interest"]
     with np.errstate(invalid="ignore", divide="ignore"):
         volume_share = np.where(open_interest > 0.0, np.minimum(volume / open_interest, 1.0), 1.0)
-        share_not_lost = np.where(records["missed"] > 0.0, volume / (volume + records["missed"]), 1.0)
-    return np.asarray(np.where(records["whole"] == 1, 1.0, volume_share) * share_not_lost)
+        share_not_lost = np.where(records["lost_qty"] > 0.0, volume / (volume + records["lost_qty"]), 1.0)
+    return np.asarray(np.where(records["full_history"] == 1, 1.0, volume_share) * share_not_lost)
 
 
 def mean_share(share: F64, open_interest: F64) -> float | None:
     """Mean of `share` weighted by open interest; None where there is none.
 
-    Units: none. Shapes: (n,), (n,) -> scalar. Domain: open interest NaN or negative counts as none. Source: none.
+    Shapes: (n,), (n,) -> scalar. Domain: open interest NaN or negative counts as none.
     """
     weights = np.where(open_interest > 0.0, open_interest, 0.0)
     total = float(weights.sum())
@@ -132,7 +134,7 @@ def open_interest_check(inventory: Inventory) -> OpenInterestCheck:
     Units: coins. Shapes: as `OpenInterestCheck`. Domain: zero where an option has not started. Source: `inventory`.
     """
     records = inventory.records[inventory.frame_rows]
-    change = np.nan_to_num(records["interest"] - records["opened"])
+    change = np.nan_to_num(records["open_interest"] - records["oi_at_start"])
     return OpenInterestCheck(
-        change, records["watched"].copy(), records["unexplained"].copy(), records["last_ns"].copy()
+        change, records["qty_since_start"].copy(), records["unexplained"].copy(), records["last_ns"].copy()
     )

@@ -39,19 +39,22 @@ RECORD: Final = np.dtype(
         ("seq", "<i8"),  # number of the newest print
         ("last_ns", "<i8"),  # its time, 0: none
         ("since_ns", "<i8"),  # what moves unseen counts from here; 0: not started
-        ("stirred_ns", "<i8"),  # newest print or move of open interest
-        ("whole", "<i8"),  # 1: every print since its listing was seen
-        ("interest", "<f8"),  # open interest as last said, coins; NaN: never
-        ("unseen", "<f8"),  # open interest at the start whose history was not seen
+        ("last_change_ns", "<i8"),  # newest print or move of open interest
+        ("full_history", "<i8"),  # 1: every print since its listing was seen
+        ("open_interest", "<f8"),  # open interest as last said, coins; NaN: never
+        ("unobserved_oi", "<f8"),  # open interest at the start whose history was not seen
         ("volume", "<f8"),  # coins printed
-        ("squares", "<f8"),  # sum of squared sizes
-        ("missed", "<f8"),  # coins of lost prints, by the size of the typical one
-        ("opened", "<f8"),  # open interest when we began to watch
-        ("watched", "<f8"),  # coins printed since
-        ("balance", "<f8"),  # prints that open interest may not show yet; negative: moves without a print so far
+        ("sum_sq_size", "<f8"),  # sum of squared sizes
+        ("lost_qty", "<f8"),  # coins of lost prints, by the size of the typical one
+        ("oi_at_start", "<f8"),  # open interest when we began to watch
+        ("qty_since_start", "<f8"),  # coins printed since
+        (
+            "prints_minus_oi",
+            "<f8",
+        ),  # prints that open interest may not show yet; negative: moves without a print so far
         ("unexplained", "<f8"),  # coins that open interest moved without a print
         ("variance", "<f8"),  # what that adds to the variance of the position
-        ("tally", "<f8", (2 * PRINT_KINDS,)),  # number of prints of each kind, sells and buys
+        ("counts", "<f8", (2 * PRINT_KINDS,)),  # number of prints of each kind, sells and buys
     ]
 )
 NET, LOW, HIGH, P_LONG = range(4)  # columns of `Inventory.summary`
@@ -105,8 +108,7 @@ class Inventory:
 def align_to_frame(inventory: Inventory, frame: ChainFrame) -> Inventory:
     """The inventory with a row for every option of the frame; who has expired is forgotten.
 
-    Units: none. Shapes: any frame. Domain: an option that is not listed but has not expired keeps its row.
-    Source: none; book-keeping.
+    Domain: an option that is not listed but has not expired keeps its row.
     """
     if np.array_equal(frame.uid, inventory.uid):
         return inventory
@@ -116,7 +118,7 @@ def align_to_frame(inventory: Inventory, frame: ChainFrame) -> Inventory:
     kept_rows = [row for row, name in enumerate(inventory.names) if name in listed_names or not expired[row]]
     new_options = [i for i, name in enumerate(frame.names) if name not in row_by_name]
     records = np.concatenate([inventory.records[kept_rows], np.zeros(len(new_options), RECORD)])
-    records["interest"][len(kept_rows) :] = np.nan
+    records["open_interest"][len(kept_rows) :] = np.nan
     records["expiry_ns"][len(kept_rows) :] = frame.expiry_ns[new_options]
     # An array of its own before the first print, so that a session does not grow with each option that trades.
     flows = tuple(NO_FLOW.copy() for _ in new_options)
@@ -154,7 +156,7 @@ def _draw_members(names: Sequence[str]) -> F64:
 def round_to_size_grid(coins: F64) -> F64:
     """Amounts rounded to the grain, so that their sums are exact.
 
-    Units: coins. Shapes: any. Domain: below 10^8. Source: sums of multiples of one power of two.
+    Units: coins. Domain: below 10^8. Source: sums of multiples of one power of two.
     """
     return np.asarray(np.rint(coins * SIZE_UNITS_PER_COIN) / SIZE_UNITS_PER_COIN)
 
@@ -162,6 +164,6 @@ def round_to_size_grid(coins: F64) -> F64:
 def default_print_size(records: NDArray[np.void]) -> F64:
     """The typical print of an option that has none yet.
 
-    Units: coins. Shapes: (k,) records -> (k,). Domain: zero without open interest. Source: none; a guess.
+    Units: coins. Shapes: (k,) records -> (k,). Domain: zero without open interest.
     """
-    return np.asarray(DEFAULT_PRINT_SHARE * np.nan_to_num(records["interest"]))
+    return np.asarray(DEFAULT_PRINT_SHARE * np.nan_to_num(records["open_interest"]))

@@ -14,6 +14,11 @@ from dfmon.core.positions.inventory import RECORD, Inventory
 
 VERSION: Final = 1
 _DIGEST: Final = 16
+_STORED_NAMES: Final = (
+    "expiry_ns", "seq", "last_ns", "since_ns", "stirred_ns", "whole", "interest", "unseen", "volume", "squares",
+    "missed", "opened", "watched", "balance", "unexplained", "variance", "tally",
+)  # fmt: skip
+"""Names of the columns of `RECORD` in files of version 1, in its order."""
 
 
 class _StoredInventory(msgspec.Struct, frozen=True):
@@ -28,7 +33,7 @@ class _StoredInventory(msgspec.Struct, frozen=True):
 def encode_inventory(inventory: Inventory) -> bytes:
     """The inventory as bytes: a checksum and a MessagePack record with the columns as they lie in memory.
 
-    Units: none. Shapes: about 4 kB an option. Domain: any inventory. Source: none.
+    Shapes: about 4 kB an option.
     """
     flows = b"".join(flow.tobytes() for flow in inventory.flows)
     stored = _StoredInventory(
@@ -41,7 +46,7 @@ def encode_inventory(inventory: Inventory) -> bytes:
 def decode_inventory(data: bytes) -> Inventory:
     """The inventory behind `encode_inventory`. Raises ValueError with one sentence for anything else.
 
-    Units, shapes: as `Inventory`. Domain: bytes of this version. Source: none.
+    Units, shapes: as `Inventory`. Domain: bytes of this version.
     """
     digest, body = data[:_DIGEST], data[_DIGEST:]
     if blake2b(body, digest_size=_DIGEST).digest() != digest:
@@ -63,4 +68,7 @@ def decode_inventory(data: bytes) -> Inventory:
 
 
 def _record_schema() -> list[str]:
-    return [f"{name} {RECORD[name].str}{RECORD[name].shape}" for name in RECORD.names or ()]
+    return [
+        f"{stored} {RECORD[name].str}{RECORD[name].shape}"
+        for stored, name in zip(_STORED_NAMES, RECORD.names or (), strict=True)
+    ]

@@ -31,7 +31,9 @@ def sample_posterior(
 ) -> Inventory:
     """Dealer positions of `rows`: each member's flow under what it believes, where it started, drift, bound.
 
-    Units: coins, + dealers long; `age_hours` of age. Shapes: (k,) rows. Domain: rows with open interest.
+    Units: coins, + dealers long; `age_hours` of age.
+    Shapes: (k,) rows.
+    Domain: rows with open interest.
     Source: position = start + flow + drift, clipped to open interest.
     """
     summary, members_by_row, updated_hours = (
@@ -57,12 +59,12 @@ def _member_positions(
     """Dealer position of each of `rows` under each member, (k, MEMBERS) coins."""
     records = inventory.records[rows]
     quantiles, start_normals, drift_normals, stream_draws = inventory.member_draws[:, rows]
-    stream, node = _draw_stream_and_node(records["tally"], quantiles, stream_draws, tables)
+    stream, node = _draw_stream_and_node(records["counts"], quantiles, stream_draws, tables)
     flows = np.stack([inventory.flows[row] for row in rows.tolist()])
     customer_position = flows[np.arange(rows.size)[:, None], node, stream]
-    start_share = priors.start_mean + priors.lean * tables.trend[node] + priors.start_sd * start_normals
-    customer_position += records["unseen"][:, None] * np.clip(start_share, -1.0, 1.0)
-    open_interest = records["interest"]
+    start_share = priors.start_mean + priors.trend_coefficient * tables.trend[node] + priors.start_sd * start_normals
+    customer_position += records["unobserved_oi"][:, None] * np.clip(start_share, -1.0, 1.0)
+    open_interest = records["open_interest"]
     customer_position += _drift_sd(records, age_hours, priors)[:, None] * drift_normals
     return np.asarray(np.clip(-customer_position, -open_interest[:, None], open_interest[:, None]))
 
@@ -101,10 +103,12 @@ def _drift_sd(records: NDArray[np.void], age_hours: I64, priors: Priors) -> F64:
     days = np.maximum(age_hours, 0) / 24.0
     with np.errstate(invalid="ignore", divide="ignore"):
         typical_size = np.where(
-            records["volume"] > 0.0, records["squares"] / records["volume"], default_print_size(records)
+            records["volume"] > 0.0, records["sum_sq_size"] / records["volume"], default_print_size(records)
         )
     return np.asarray(
         np.sqrt(
-            (priors.drift * records["interest"]) ** 2 * days + records["variance"] + records["missed"] * typical_size
+            (priors.drift * records["open_interest"]) ** 2 * days
+            + records["variance"]
+            + records["lost_qty"] * typical_size
         )
     )

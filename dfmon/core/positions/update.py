@@ -15,7 +15,7 @@ from dfmon.core.positions.attribution import (
     DIRECTION_NODES,
     AttributionTables,
     Priors,
-    attribution,
+    attribution_tables,
     print_kinds,
 )
 from dfmon.core.positions.counter_rng import STREAMS, uniforms
@@ -39,12 +39,13 @@ MAX_QUANTITY: Final = 1e12  # open interest of this size is a mistake
 def update_inventory(inventory: Inventory, frame: ChainFrame, priors: Priors) -> Inventory:
     """The inventory after one frame: whole lives first, then prints, losses, and what open interest says.
 
-    Units: coins. Shapes: any frame. Domain: sizes > 0, sides +1 or -1, which the chain has checked; prints of options
-    that are not in the frame are passed over.
+    Units: coins.
+    Domain: sizes > 0, sides +1 or -1, which the chain has checked; prints of options that are not in the frame are
+    passed over.
     Source: taker side by Bayes' rule under the classes of `attribution`; reconciliation as the module says.
     """
     inventory = align_to_frame(inventory, frame)
-    update = _InventoryUpdate(inventory, frame, attribution(priors))
+    update = _InventoryUpdate(inventory, frame, attribution_tables(priors))
     update.apply_new_listings()
     for history in frame.trade_histories:
         update.apply_history(history)
@@ -66,11 +67,15 @@ class _InventoryUpdate:
 
     def apply_new_listings(self) -> None:
         """Options listed while we watch begin at zero, exactly."""
-        new_rows = self._frame_rows[self._frame.full_history & (self._records["whole"][self._frame_rows] == 0)]
+        new_rows = self._frame_rows[self._frame.full_history & (self._records["full_history"][self._frame_rows] == 0)]
         if new_rows.size:
             records = self._records
-            records["whole"][new_rows], records["unseen"][new_rows], records["opened"][new_rows] = 1, 0.0, 0.0
-            records["watched"][new_rows] = records["volume"][new_rows]
+            records["full_history"][new_rows], records["unobserved_oi"][new_rows], records["oi_at_start"][new_rows] = (
+                1,
+                0.0,
+                0.0,
+            )
+            records["qty_since_start"][new_rows] = records["volume"][new_rows]
             self._changed[new_rows] = True
 
     def apply_history(self, history: TradeHistory) -> None:
@@ -79,14 +84,24 @@ class _InventoryUpdate:
         if row is None:
             return
         record, trades = self._records[row], history.trades
-        for field in ("unseen", "volume", "squares", "missed", "opened", "watched", "balance", "tally", "last_ns"):
+        for field in (
+            "unobserved_oi",
+            "volume",
+            "sum_sq_size",
+            "lost_qty",
+            "oi_at_start",
+            "qty_since_start",
+            "prints_minus_oi",
+            "counts",
+            "last_ns",
+        ):
             record[field] = 0
-        record["whole"] = 1
+        record["full_history"] = 1
         record["since_ns"] = int(trades.exch_ns.min()) if trades.uid.size else self._frame.ts_ns
         self._flows[row] = NO_FLOW
         self._changed[row] = True
         self._add_prints(np.full(trades.uid.size, row), trades)
-        record["balance"] = 0.0  # its open interest has long shown them
+        record["prints_minus_oi"] = 0.0  # its open interest has long shown them
 
     def apply_prints(self, trades: TradeColumns) -> None:
         """Prints since the last frame."""
@@ -102,18 +117,18 @@ class _InventoryUpdate:
     def _add_prints(self, rows: I64, trades: TradeColumns) -> None:
         records, size = self._records, round_to_size_grid(trades.size)
         kind, buy = print_kinds(trades), (trades.side > 0).astype(np.int64)
-        np.add.at(records["tally"], (rows, 2 * kind + buy), 1.0)
+        np.add.at(records["counts"], (rows, 2 * kind + buy), 1.0)
         np.add.at(records["volume"], rows, size)
-        np.add.at(records["squares"], rows, round_to_size_grid(size * size))
+        np.add.at(records["sum_sq_size"], rows, round_to_size_grid(size * size))
         np.maximum.at(records["seq"], rows, trades.seq)
         np.maximum.at(records["last_ns"], rows, trades.exch_ns)
         old = trades.exch_ns < records["since_ns"][rows]
-        np.subtract.at(records["unseen"], rows[old], size[old])
-        np.maximum(records["unseen"], 0.0, out=records["unseen"])
+        np.subtract.at(records["unobserved_oi"], rows[old], size[old])
+        np.maximum(records["unobserved_oi"], 0.0, out=records["unobserved_oi"])
         new = rows[~old]
-        np.add.at(records["watched"], new, size[~old])
-        np.add.at(records["balance"], new, size[~old])
-        np.maximum.at(records["stirred_ns"], new, trades.exch_ns[~old])
+        np.add.at(records["qty_since_start"], new, size[~old])
+        np.add.at(records["prints_minus_oi"], new, size[~old])
+        np.maximum.at(records["last_change_ns"], new, trades.exch_ns[~old])
         self._changed[rows] = True
         order = np.argsort(rows, kind="stable")
         for group in np.split(order, np.flatnonzero(np.diff(rows[order])) + 1) if rows.size else ():
@@ -131,11 +146,11 @@ class _InventoryUpdate:
             return
         lossy = np.flatnonzero(lost > 0.0)
         rows, records = self._frame_rows[lossy], self._records
-        count = records["tally"][rows].sum(axis=1)
+        count = records["counts"][rows].sum(axis=1)
         typical_size = np.where(
             count > 0.0, records["volume"][rows] / np.maximum(count, 1.0), default_print_size(records[rows])
         )
-        records["missed"][rows] += round_to_size_grid(lost[lossy] * typical_size)
+        records["lost_qty"][rows] += round_to_size_grid(lost[lossy] * typical_size)
         self._changed[rows] = True
 
     def reconcile_open_interest(self) -> None:
@@ -144,39 +159,39 @@ class _InventoryUpdate:
         reported = self._frame.open_interest
         usable = (reported >= 0.0) & (reported < MAX_QUANTITY)
         settled_rows = rows[
-            (records["balance"][rows] != 0.0) & (ts_ns - records["stirred_ns"][rows] > RECONCILE_DELAY_NS)
+            (records["prints_minus_oi"][rows] != 0.0) & (ts_ns - records["last_change_ns"][rows] > RECONCILE_DELAY_NS)
         ]
         if settled_rows.size:
-            unexplained = np.maximum(-records["balance"][settled_rows], 0.0)
+            unexplained = np.maximum(-records["prints_minus_oi"][settled_rows], 0.0)
             records["unexplained"][settled_rows] += unexplained
             records["variance"][settled_rows] += (TRANSFER_SD_SHARE * unexplained) ** 2
-            records["balance"][settled_rows] = 0.0
+            records["prints_minus_oi"][settled_rows] = 0.0
             self._changed[settled_rows] = True
         first = usable & (records["since_ns"][rows] == 0)
         if first.any():
             self._start_tracking(rows[first], reported[first])
-        changed = usable & (reported != records["interest"][rows])
+        changed = usable & (reported != records["open_interest"][rows])
         if changed.any():
             changed_rows = rows[changed]
-            change = round_to_size_grid(np.abs(reported[changed] - records["interest"][changed_rows]))
+            change = round_to_size_grid(np.abs(reported[changed] - records["open_interest"][changed_rows]))
             change[~np.isfinite(change)] = 0.0
-            records["balance"][changed_rows] -= change
-            records["interest"][changed_rows] = reported[changed]
-            records["stirred_ns"][changed_rows] = ts_ns
+            records["prints_minus_oi"][changed_rows] -= change
+            records["open_interest"][changed_rows] = reported[changed]
+            records["last_change_ns"][changed_rows] = ts_ns
             self._changed[changed_rows] = True
 
     def _start_tracking(self, rows: I64, reported: F64) -> None:
         """First open interest of an option: what of it no print explains was there before us."""
         records, ts_ns = self._records, self._frame.ts_ns
-        full_history = records["whole"][rows] == 1
+        full_history = records["full_history"][rows] == 1
         records["since_ns"][rows] = ts_ns
-        records["unseen"][rows] = np.where(
+        records["unobserved_oi"][rows] = np.where(
             full_history, 0.0, np.maximum(round_to_size_grid(reported) - records["volume"][rows], 0.0)
         )
-        records["opened"][rows] = np.where(full_history, 0.0, reported)
-        records["watched"][rows] = np.where(full_history, records["volume"][rows], 0.0)
-        records["interest"][rows] = np.where(full_history, 0.0, reported)
-        records["balance"][rows] = np.where(full_history, records["balance"][rows], 0.0)
+        records["oi_at_start"][rows] = np.where(full_history, 0.0, reported)
+        records["qty_since_start"][rows] = np.where(full_history, records["volume"][rows], 0.0)
+        records["open_interest"][rows] = np.where(full_history, 0.0, reported)
+        records["prints_minus_oi"][rows] = np.where(full_history, records["prints_minus_oi"][rows], 0.0)
         self._changed[rows] = True
 
     def finish(self, priors: Priors) -> Inventory:
@@ -187,7 +202,7 @@ class _InventoryUpdate:
         listed = np.zeros(age_hours.size, np.bool_)
         listed[previous.frame_rows] = True
         rows = np.flatnonzero(
-            (self._changed | (age_hours != previous.age_hours)) & listed & np.isfinite(records["interest"])
+            (self._changed | (age_hours != previous.age_hours)) & listed & np.isfinite(records["open_interest"])
         )
         if not rows.size and not self._changed.any():
             return previous
@@ -204,7 +219,9 @@ class _InventoryUpdate:
 def sum_print_flow(tables: AttributionTables, key: U64, kind: I64, buy: I64, size: F64) -> F64:
     """What prints add to the customers' position of their option, for each direction of customers and stream.
 
-    Units: coins, + customers bought. Shapes: (k,) each -> (NODES, STREAMS). Domain: sizes on the grain.
+    Units: coins, + customers bought.
+    Shapes: (k,) each -> (NODES, STREAMS).
+    Domain: sizes on the grain.
     Source: inverse sampling of the class of each print by the draw of its event.
     """
     total = np.zeros((DIRECTION_NODES, STREAMS))

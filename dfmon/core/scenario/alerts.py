@@ -28,7 +28,7 @@ class AlertState:
         return cls(None, 0, frozenset(), ())
 
 
-def watch(
+def update_alerts(
     previous: AlertState,
     rules: RuleState,
     flip: GammaFlip | None,
@@ -39,8 +39,7 @@ def watch(
 ) -> AlertState:
     """The alerts after this tick.
 
-    Units: none. Shapes: at most KEPT alerts. Domain: the first scenario and the first side are not changes.
-    Source: none.
+    Shapes: at most KEPT alerts. Domain: the first scenario and the first side are not changes.
     """
     new_alerts: list[Alert] = []
     if previous.bucket is not None and rules.bucket is not None and rules.bucket is not previous.bucket:

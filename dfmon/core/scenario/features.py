@@ -18,8 +18,7 @@ from dfmon.model.units import DAY, HOUR, YEAR
 def scenario_inputs(tick: TickResult, iv_move_1h: float) -> ScenarioInputs:
     """Inputs of the rules.
 
-    Units: as `ScenarioInputs`. Shapes: scalars. Domain: what cannot be computed is None. Source: table of scenarios,
-    README.
+    Units: as `ScenarioInputs`. Domain: what cannot be computed is None. Source: table of scenarios, README.
     """
     total, flip = tick.exposure.totals, tick.exposure.flip
     hourly_volume = tick.liquidity.adv_usd / 24.0 if tick.liquidity.adv_usd else None

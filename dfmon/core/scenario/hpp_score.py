@@ -41,7 +41,8 @@ class Scaling:
 def update_scaling(scaling: Scaling, ts_ns: int, ngi: float, vss: float, chl: float) -> Scaling:
     """The scaling after one more minute; a and b are read anew once an hour.
 
-    Units: USD of each roll-up. Shapes: scalars. Domain: finite values; the caller leaves gaps out.
+    Units: USD of each roll-up.
+    Domain: finite values; the caller leaves gaps out.
     Source: IQR/1.349 estimates a standard deviation and is deaf to outliers; rate limit as the constants say.
     """
     window = scaling.window.push(ts_ns, (ngi, vss, chl))
@@ -72,7 +73,8 @@ def _rate_limited(target: float, current: float, factor: float) -> float:
 def move_sign(log_return: float, sigma: float, span_years: float) -> int:
     """Sign of a spot move, 0 inside the dead band of a quarter of a standard deviation.
 
-    Units: log return; sigma decimal; span in years. Shapes: scalars. Domain: NaN anywhere gives 0.
+    Units: log return; sigma decimal; span in years.
+    Domain: NaN anywhere gives 0.
     Source: without a dead band HPP flips its sign at the speed of ticks.
 
     >>> move_sign(0.002, 0.5, 15 / 525600), move_sign(0.0001, 0.5, 15 / 525600), move_sign(-0.01, 0.5, 15 / 525600)

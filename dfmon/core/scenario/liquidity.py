@@ -35,7 +35,8 @@ class MarketView:
 def market_view(market: MarketFrame, depth: RollingWindow, ts_ns: int) -> MarketView:
     """Sums over the fresh markets of one underlying, and the depth window with this tick's sample.
 
-    Units: USD. Shapes: scalars. Domain: NaN of a venue leaves that venue out of that sum only.
+    Units: USD.
+    Domain: NaN of a venue leaves that venue out of that sum only.
     Source: a single book blinks; the median over fifteen minutes is what a hedger can count on.
     """
     live_markets = [row for row in market.markets if row.age_s <= MAX_MARKET_AGE_S]

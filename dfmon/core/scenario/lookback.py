@@ -37,7 +37,7 @@ class SpotMoves:
 def empty_spot_path() -> RollingWindow:
     """Window of (spot, ATM volatility).
 
-    Units: USD, decimal. Shapes: (0, 2). Domain: none. Source: none.
+    Units: USD, decimal. Shapes: (0, 2).
     """
     return RollingWindow.empty(PATH_SAMPLE_NS, PATH_ROWS, 2)
 
@@ -45,7 +45,8 @@ def empty_spot_path() -> RollingWindow:
 def measure_moves(path: RollingWindow, ts_ns: int, spot: float, sigma: float) -> SpotMoves:
     """Moves up to now against the samples of `path`.
 
-    Units: log returns; points of volatility. Shapes: scalars. Domain: NaN spot or sigma gives no move.
+    Units: log returns; points of volatility.
+    Domain: NaN spot or sigma gives no move.
     Source: a fixed look-back with a dead band; tick by tick the sign would be noise.
     """
     lookback_sample = path.first_since(ts_ns - LOOKBACK_NS)

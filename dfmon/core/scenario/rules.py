@@ -167,7 +167,8 @@ def classify(
     """The next state and the inputs that decided.
 
     A change waits until the old bucket is a minute old, except into CASCADE by an unstable psi.
-    Units: as `ScenarioInputs`. Shapes: scalars. Domain: total, every input gives exactly one bucket.
+    Units: as `ScenarioInputs`.
+    Domain: total, every input gives exactly one bucket.
     Source: scenario table of dfmon's README; hysteresis as a Schmitt trigger with dwell.
     """
     state = _track_vanna_charm_sign(state, inputs.vanna_charm_sign, ts_ns)

@@ -50,7 +50,7 @@ class TickResult:
     open_interest_check: OpenInterestCheck
     cols: Columns
     exposure: Exposure
-    hedged: HedgeShares
+    hedge_shares: HedgeShares
     atm: F64
     sigma: float
     liquidity: MarketView
@@ -87,7 +87,7 @@ class TickResult:
         gamma, vanna = -total.ngi * move * 100.0, -total.vss * points
         charm = -total.chl * days
         residual = self._repriced(move, points, days) - (gamma + vanna + charm)
-        gamma_share, vanna_charm = self.hedged.gamma, self.hedged.vanna_charm
+        gamma_share, vanna_charm = self.hedge_shares.gamma, self.hedge_shares.vanna_charm
         return HedgeTrade(gamma_share * gamma, vanna_charm * vanna, vanna_charm * charm, vanna_charm * residual)
 
     def _repriced(self, move: float, points: float, days: float) -> float:

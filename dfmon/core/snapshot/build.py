@@ -41,7 +41,7 @@ SCHEMA = 1
 MIN_PRICEABLE_SHARE = 0.9  # share of open interest below which a number is "partial"
 
 
-def assemble(
+def build_snapshot(
     tick: TickResult,
     inputs: ScenarioInputs,
     rules: RuleState,

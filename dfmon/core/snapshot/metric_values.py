@@ -46,7 +46,7 @@ def _hpp(tick: TickResult, quality: Quality) -> Hpp:
     value = low = high = None
     if tick.cols.size:
         ngi, vss, chl = np.eye(3)  # HPP is linear: its weights are its values for one dollar of each roll-up
-        shares = tick.hedged.gamma, tick.hedged.vanna_charm
+        shares = tick.hedge_shares.gamma, tick.hedge_shares.vanna_charm
         pressure = hedge_pressure(tick.spot_moves.sign, ngi, vss, chl, tick.scaling, *shares)
         weights = _weights(dict(zip(_PARTS, pressure.tolist())))
         value = float(weights @ tick.exposure.totals.to_array())
@@ -63,7 +63,7 @@ def _hpp(tick: TickResult, quality: Quality) -> Hpp:
         beta=tick.scaling.beta,
         calibrated=tick.scaling.calibrated,
         ds_sign=tick.spot_moves.sign,
-        hedged=tick.hedged.gamma,
+        hedged=tick.hedge_shares.gamma,
     )
 
 

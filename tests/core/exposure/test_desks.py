@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfmon.core.exposure.desks import Desk, hedged
+from dfmon.core.exposure.desks import Desk, hedge_shares
 from dfmon.core.step import FlowParams
 from dfmon.model.snapshot import FlowSnapshot
 from tests.chains import SPOT, frame, path, run, shot, trade_columns
@@ -27,17 +27,17 @@ def ends(snapshot: FlowSnapshot, name: str) -> tuple[float, float, float]:
 
 @given(st.floats(0.0, 3e4), st.floats(-1e9, 1e9))
 def test_more_is_hedged_after_a_larger_move_and_never_more_than_all(move: float, ngi: float) -> None:
-    near, far = hedged(MIX, 1e-6, ngi, SPOT, move), hedged(MIX, 1e-6, ngi, SPOT, 1.5 * move)
+    near, far = hedge_shares(MIX, 1e-6, ngi, SPOT, move), hedge_shares(MIX, 1e-6, ngi, SPOT, 1.5 * move)
     assert near.gamma <= far.gamma <= 1.0
     assert near.vanna_charm == pytest.approx(0.85)
-    assert near == hedged(MIX, 1e-6, -ngi, SPOT, -move)
+    assert near == hedge_shares(MIX, 1e-6, -ngi, SPOT, -move)
 
 
 def test_band_is_that_of_whalley_and_wilmott() -> None:
     gamma = 0.35 * 3e7 / (0.01 * SPOT**2)
     half = (1.5 * 0.0005 * SPOT * gamma**2 / 1e-6) ** (1 / 3)  # in delta
     for move, share in ((0.999 * half / gamma, 0.5), (1.001 * half / gamma, 0.85)):
-        assert hedged(MIX, 1e-6, 3e7, SPOT, move).gamma == pytest.approx(share)
+        assert hedge_shares(MIX, 1e-6, 3e7, SPOT, move).gamma == pytest.approx(share)
 
 
 def test_hpp_of_a_small_move_is_reduced_and_exposures_are_not() -> None:

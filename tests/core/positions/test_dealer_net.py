@@ -19,7 +19,7 @@ BOARD = frame()
 N = BOARD.size
 WHOLE = replace(BOARD, full_history=np.ones(N, np.bool_))
 FAIR = Priors(start_mean=0.0)  # buyers and sellers alike
-SURE = Priors(screen=(1.0, 0.0, 0.0, 0.0), sceptics=0.0, drift=0.0)
+SURE = Priors(screen=(1.0, 0.0, 0.0, 0.0), contrarian_prior_weight=0.0, drift=0.0)
 PRINTS = st.lists(st.tuples(st.integers(0, N - 1), st.sampled_from([1, -1]), st.floats(0.1, 500.0)), max_size=60)
 
 

@@ -15,7 +15,7 @@ from dfmon.core.positions.attribution import (
     DIRECTION_NODES,
     INFORMATIVE_KINDS,
     Priors,
-    attribution,
+    attribution_tables,
     print_kinds,
 )
 from dfmon.core.positions.counter_rng import (
@@ -154,7 +154,7 @@ def test_a_life_replaces_what_was_known_and_begins_at_zero() -> None:
     watched = update_inventory(Inventory.empty(), replace(BOARD, full_history=born), PRIORS)
     watched = update_inventory(watched, replace(BOARD, ts_ns=NOW + MINUTE, full_history=born, trades=traded), PRIORS)
     np.testing.assert_array_equal(after.flows[3], watched.flows[3])
-    assert after.records["unseen"][3] == 0.0
+    assert after.records["unobserved_oi"][3] == 0.0
     assert after.records["seq"][3] == 50
     assert dealer_positions("flow", after, live).seen[3] == 1.0  # type: ignore[index]
 
@@ -198,8 +198,8 @@ def test_prints_older_than_the_watch_shrink_what_was_not_seen() -> None:
     start = update_inventory(Inventory.empty(), BOARD, PRIORS)
     old = trade_columns([0], [1], [4.0], exch_ns=[NOW - MINUTE])
     after = update_inventory(start, replace(BOARD, ts_ns=NOW + SECOND, trades=old), PRIORS)
-    assert after.records["unseen"][0] == start.records["unseen"][0] - 4.0
-    assert (after.records["watched"][0], after.records["balance"][0]) == (0.0, 0.0)
+    assert after.records["unobserved_oi"][0] == start.records["unobserved_oi"][0] - 4.0
+    assert (after.records["qty_since_start"][0], after.records["prints_minus_oi"][0]) == (0.0, 0.0)
 
 
 # ---- chance ----------------------------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ def test_prints_older_than_the_watch_shrink_what_was_not_seen() -> None:
 def test_legs_of_one_combo_have_one_class_in_every_member() -> None:
     key = np.full(2, 77, np.uint64)
     legs = [
-        sum_print_flow(attribution(PRIORS), key[:1], np.array([COMBO]), np.array([buy]), np.array([1.0]))
+        sum_print_flow(attribution_tables(PRIORS), key[:1], np.array([COMBO]), np.array([buy]), np.array([1.0]))
         for buy in (0, 1)
     ]
     np.testing.assert_array_equal(legs[0], -legs[1])
@@ -216,7 +216,7 @@ def test_legs_of_one_combo_have_one_class_in_every_member() -> None:
 
 
 def test_classes_are_drawn_with_the_shares_that_are_held() -> None:
-    tables = attribution(Priors(sceptics=0.0))
+    tables = attribution_tables(Priors(contrarian_prior_weight=0.0))
     keys = np.arange(1, 4001, dtype=np.uint64)
     ones, combo = np.ones(4000), np.full(4000, COMBO)
     net = sum_print_flow(tables, keys, combo, np.ones(4000, np.int64), ones) / 4000
@@ -225,7 +225,7 @@ def test_classes_are_drawn_with_the_shares_that_are_held() -> None:
 
 
 def test_persistent_buyers_make_a_taker_buy_worth_more_than_a_sell() -> None:
-    tables = attribution(Priors(certainty=1e6, sceptics=0.0))
+    tables = attribution_tables(Priors(dirichlet_concentration=1e6, contrarian_prior_weight=0.0))
     node = 5  # customers buy with probability 11/14
     key, one = np.arange(1, 20_001, dtype=np.uint64), np.ones(20_000)
     bought = (

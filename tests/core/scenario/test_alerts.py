@@ -1,7 +1,7 @@
 import numpy as np
 
 from dfmon.core.flip.gamma_flip import GammaFlip
-from dfmon.core.scenario.alerts import MAX_ALERTS, AlertState, watch
+from dfmon.core.scenario.alerts import MAX_ALERTS, AlertState, update_alerts
 from dfmon.core.scenario.rules import Bucket, RuleState
 from dfmon.model.events import FeedState
 from dfmon.model.frames import FeedHealth
@@ -21,7 +21,7 @@ def feed(state: FeedState, reason: str = "") -> FeedHealth:
 def alerts_after(*ticks: tuple[RuleState, GammaFlip | None, float, tuple[FeedHealth, ...]]) -> list[tuple[str, str]]:
     now = AlertState.initial()
     for rules, found, spot, feeds in ticks:
-        now = watch(now, rules, found, spot, feeds, ("because",), 1)
+        now = update_alerts(now, rules, found, spot, feeds, ("because",), 1)
     return [(alert.kind, alert.text) for alert in now.alerts]
 
 
