@@ -165,7 +165,7 @@ def flip(
     settlement: Settlement = "average",
     members: ArrayLike | None = None,
 ) -> BoardFlip:
-    """Where net gamma changes sign: the zero nearest to spot, all zeros, and a band if several books are given.
+    """The gamma flip: the zero nearest to spot, all zeros, and a band if several books are given.
 
     `horizon` keeps the options that expire within a day ("today"), a week, or all. `members` are books drawn from
     what is not known about the positions, one column each; `low`, `high` and `p_none` are over them.

@@ -1,4 +1,4 @@
-"""What the Python API answers with: columns to go on with, and a short text for whoever looks at them."""
+"""Results of the Python API: columns, with a short text representation."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ from dfmon.model.units import DAY, YEAR
 
 
 class FlowParams(msgspec.Struct, frozen=True):
-    """What the numbers rest on. Everything a user may change while it runs; a change is a journal record.
+    """Parameters of a step: everything a user may change while it runs; a change is a journal record.
 
     `iv_move_1h` is the mean absolute move of ATM volatility in an hour, points. Ages in seconds. `venue_share` is the
     share of all open interest that the venue is taken to hold; shares of `desks` add up to 1, `risk_aversion` is 1/USD.
@@ -71,7 +71,7 @@ class FlowParams(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class FlowState:
-    """What survives a tick. Immutable; a step returns the next one."""
+    """State carried from tick to tick. Immutable; a step returns the next one."""
 
     inventory: Inventory
     scaling: Scaling

@@ -42,7 +42,7 @@ from dfmon.model.instrument import Kind
 
 
 class _HandlerTable(dict[type[Event], Callable[[Any, int], None]]):
-    """What is done with an event of a kind; a venue's own subclass goes the way of its base."""
+    """The handler of a kind of event; a venue's subclass has that of its base."""
 
     def __missing__(self, kind: type[Event]) -> Callable[[Any, int], None]:
         handler = self[kind] = next(self[base] for base in kind.__mro__ if base in self)
@@ -80,7 +80,7 @@ class ChainState:
         }
 
     def handles(self, kind: type[Event]) -> bool:
-        """Whether events of a kind belong here: those of a venue's own subclass if its base does."""
+        """True for kinds of events that this chain handles; a venue's subclass counts as its base."""
         return any(base in self._apply for base in kind.__mro__)
 
     def apply(self, event: Event, recv_ns: int) -> None:

@@ -1,4 +1,4 @@
-"""What a run hands to the next one: the estimator's state of each underlying, and where its prints end.
+"""State that a run leaves to the next one: the estimator's state of each underlying, and where its prints end.
 
 Enters a session as its first record, so a replay of that session begins with the same. Bytes are checked as a whole:
 what is damaged or of another version is refused in one sentence, and nothing of it is used.
@@ -59,7 +59,7 @@ class PositionsCheckpoint(msgspec.Struct, frozen=True, rename={"underlyings": "h
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """What a decoder is told: number of the last print by option, options known whole, newest print by underlying."""
+    """Resume point of a decoder: last print by option, options with full history, newest print by underlying."""
 
     last_seq: Mapping[str, int]
     full_history: frozenset[str]
@@ -67,7 +67,7 @@ class ResumePoint:
 
 
 def find_resume_point(inventories: Iterable[Inventory], newest_ms: Mapping[str, int]) -> ResumePoint:
-    """Where the prints of `inventories` end. An option without a print is known only if it is known to have none."""
+    """The last prints of `inventories`. An option without a print is known only if it is known to have none."""
     last_seq: dict[str, int] = {}
     full_history: set[str] = set()
     for inventory in inventories:
@@ -93,7 +93,9 @@ def encode_checkpoint(checkpoint: PositionsCheckpoint) -> bytes:
 
 
 def decode_checkpoint(data: bytes) -> tuple[PositionsCheckpoint, dict[str, Inventory]]:
-    """What `encode_checkpoint` made, with its inventories. Raises ValueError with one sentence for anything else."""
+    """The checkpoint behind `encode_checkpoint`, with its inventories. Raises ValueError with one sentence for
+    anything else.
+    """
     start = len(_MAGIC) + _DIGEST_SIZE
     if not data.startswith(_MAGIC):
         raise ValueError("no stored positions of dfmon")

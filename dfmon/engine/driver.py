@@ -62,7 +62,7 @@ _EventHandler = Callable[[Any, int], None]
 
 
 class _EventRoutes(dict[type[Event], tuple[_EventHandler, ...]]):
-    """Who is told of an event, by its kind; found once a kind."""
+    """The handlers of an event by its kind, looked up once a kind."""
 
     def __init__(self, states: Sequence[ChainState | MarketState], on_rejected: _EventHandler) -> None:
         self._states = states
@@ -198,7 +198,7 @@ class Driver:
             restored(resume_point.last_seq, resume_point.full_history, resume_point.newest_ms)
 
     def inventories(self) -> dict[str, Inventory]:
-        """What is known of positions, by underlying, as of the last tick that was computed."""
+        """The inventories of positions by underlying, as of the last tick that was computed."""
         return {name: state.inventory for name, state in self._flow.items()}
 
     def discard_outgoing(self) -> None:

@@ -25,7 +25,7 @@ GreekSource = OptionTicker | OptionGreeks
 
 
 class GreekDrift:
-    """What the newest comparison of each option said. Rows are those of the chain's columns."""
+    """The newest comparison of each option's greeks with the venue's. Rows are those of the chain's columns."""
 
     def __init__(self) -> None:
         self._agreement: dict[int, bool] = {}  # by row
@@ -92,7 +92,7 @@ class GreekDrift:
         return len(self._agreement), len(self._differences)
 
     def status_text(self) -> str:
-        """What differs; empty where nothing does."""
+        """The differences as text; empty where there are none."""
         checked, differing = self.counts
         if not differing:
             return ""

@@ -14,7 +14,7 @@ from dfmon.model.snapshot import FlowSnapshot, State
 
 @dataclass(frozen=True, slots=True)
 class BackfillProgress:
-    """How far the whole-life backfill is: instruments done of all, prints so far, their rate, seconds left."""
+    """Progress of the trade-history backfill: instruments done of all, prints so far, their rate, seconds left."""
 
     done: int
     total: int

@@ -22,7 +22,7 @@ _HEADER_DTYPE: Final = np.dtype(
 
 
 class RecordKind(IntEnum):
-    """What happened. The numbers are part of the file format."""
+    """Kind of a record. The numbers are part of the file format."""
 
     SESSION = 0  # payload: JSON of the session (mode, underlyings, parameters); first record of a journal
     CONNECTED = 1
@@ -123,5 +123,5 @@ def decode_columns(block: bytes, count: int) -> Iterator[Record]:
 
 
 def _split(block: bytes, offset: int, lengths: list[int]) -> list[bytes]:
-    """What stands one after another from `offset` on."""
+    """Records decoded one after another from `offset` on."""
     return [block[end - length : end] for end, length in zip(accumulate(lengths, initial=offset), (0, *lengths))][1:]

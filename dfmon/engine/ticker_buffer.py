@@ -34,7 +34,7 @@ class _MarkRows(NamedTuple):
 
 
 class TickerBuffer:
-    """What is said of the options in `rows`; of others it is counted in `unknown`, by kind."""
+    """Newest tickers and marks of the options in `rows`; those of unlisted names are counted by kind."""
 
     def __init__(self, rows: OptionRows, drift: GreekDrift, unlisted_counts: Counter[str]) -> None:
         self._rows, self._drift, self._unlisted_counts = rows, drift, unlisted_counts

@@ -15,7 +15,7 @@ from dfmon.model.keys import stable_key
 
 
 def is_valid_trade(trade: OptionTrade) -> bool:
-    """Whether a print can be counted: a size, a side and a price."""
+    """True for a print with a valid size, side and price."""
     return 0.0 < trade.size < math.inf and trade.side in (1, -1) and math.isfinite(trade.price)
 
 
@@ -43,7 +43,7 @@ def trade_columns(rows: Sequence[int], trades: Sequence[OptionTrade]) -> TradeCo
 
 
 class TradeBuffer:
-    """What the prints of one underlying told since the last tick that could be computed.
+    """Prints of one underlying since the last computed tick.
 
     A tick takes what is here with `drain`; `commit_drained` says that it was computed, `restore_drained` that it
     failed: then the next tick gets the same again, before what came since.

@@ -1,4 +1,5 @@
-"""What all options of one underlying share: index, futures, volatility index, settlement, and the prints of a tick.
+"""Inputs shared by all options of one underlying: index, futures, volatility index, settlement, and the prints of a
+tick.
 
 `chain` has one of these for each underlying that is followed, and freezes it together with the rows of its options.
 """
@@ -75,6 +76,6 @@ class UnderlyingState:
         return forward
 
     def take_rejected(self) -> tuple[tuple[str, int], ...]:
-        """What could not be used since the last tick, by kind."""
+        """Counts of events that could not be used since the last tick, by kind."""
         rejected, self.rejected = self.rejected, Counter()
         return tuple(sorted(rejected.items()))

@@ -1,4 +1,4 @@
-"""How far our clock is ahead of a venue's, from the records alone.
+"""Offset of our clock from a venue's, from the records alone.
 
 A question the venue answers with its own time gives the offset to half the way there and back; of several the one
 that took least time is believed. A venue that is not asked leaves the times of its data: the least latency of the last
@@ -57,7 +57,7 @@ class VenueClock:
         return min(latency for _, latency in self._min_latencies) / MILLISECOND if self._min_latencies else NAN
 
     def status_text(self) -> str:
-        """What is wrong with the clock; empty while nothing is."""
+        """The clock's problem as text; empty while there is none."""
         offset_ms = self.offset_ms
         if not abs(offset_ms) > CLOCK_WARN_MS:
             return ""

@@ -1,4 +1,4 @@
-"""What can go wrong in words a user can act on. Each error is one sentence: what, where, what is allowed."""
+"""Errors as a user can act on them. Each is one sentence: what, where, what is allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a venue can tell us, in the units of `units`. Decoders make these; `engine` applies them; nothing else does.
+"""Events of the venues, in the units of `units`. Decoders make these; `engine` applies them; nothing else does.
 
 Every event of a decoder is about one moment of one venue: `exch_ns` is the venue's clock, 0 where it gives none.
 A float that the frame did not carry is NaN: an `OptionTicker` is a whole state, so the value is no longer known; a
@@ -236,7 +236,7 @@ class SettlementPrice(Event, frozen=True, gc=False):
 
 
 class Market(StrEnum):
-    """Which market of a hedging venue an event is about; `INVERSE` is a coin-settled perpetual beside a linear one."""
+    """Market of a hedging venue that an event is about; `INVERSE` is a coin-settled perpetual beside a linear one."""
 
     SPOT = "spot"
     PERP = "perp"

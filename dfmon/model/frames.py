@@ -1,4 +1,4 @@
-"""What one tick hands to `core`: read-only columns of one underlying, frozen at one moment.
+"""One tick's input to `core`: read-only columns of one underlying, frozen at one moment.
 
 Frames are made by `engine` and read by `core.step`. Arrays of a frame have one length and are not writeable.
 `uid` numbers options by their first appearance in the journal and is never reused, so that what `core`

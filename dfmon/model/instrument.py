@@ -1,4 +1,4 @@
-"""What is traded. Identity comes from the venue's record, never from parsing its name."""
+"""Traded instruments. Identity comes from the venue's record, never from parsing its name."""
 
 from __future__ import annotations
 

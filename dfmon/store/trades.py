@@ -38,7 +38,7 @@ TRADES_SCHEMA: Final = DatabaseSchema("trade store", 0x64666D74, _CREATE_SQL, Tr
 
 
 class StoredTrades(NamedTuple):
-    """What is stored of an option: prints 1 to `contiguous_count` without a gap, and the time of the newest print.
+    """Stored prints of an option: 1 to `contiguous_count` without a gap, and the time of the newest print.
 
     `read_ns` is when its history was last read to the end from the archive, 0 for never.
     """

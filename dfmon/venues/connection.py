@@ -31,7 +31,7 @@ _SUCCESSOR_RETRY_S: Final = 5.0
 
 
 class RecordSink(Protocol):
-    """Where everything goes, in order: it numbers, records, and calls the protocol. Must not block."""
+    """Receiver of all records in order: numbers, records and passes them to the protocol. Must not block."""
 
     def connected(self, source: str, recv_ns: int) -> None: ...
     def frame(self, source: str, recv_ns: int, frame: bytes) -> None: ...
@@ -117,13 +117,13 @@ class _Runner:
         self._outgoing_ready = asyncio.Event()
         self._socket: Socket | None = None
         self._socket_failure: asyncio.Future[str] = self._loop.create_future()  # why this socket must be given up
-        self._handover_due = asyncio.Event()  # another socket should take over
+        self._handover_pending = asyncio.Event()  # another socket should take over
         self._watchdog = SocketWatchdog()
         self._opened_s = 0.0
         self._retiring: set[asyncio.Task[None]] = set()
 
     def background_tasks(self) -> tuple[Awaitable[None], ...]:
-        """What runs beside the sockets."""
+        """Tasks that run beside the sockets."""
         return self._timer_loop(), self._rest_loop(), self._send_loop(), self._failed
 
     async def close(self) -> None:
@@ -170,7 +170,7 @@ class _Runner:
         self._outgoing.clear()
         self._socket = socket
         self._socket_failure = self._loop.create_future()
-        self._handover_due.clear()
+        self._handover_pending.clear()
         self._opened_s = self._loop.time()
         self._watchdog.start(self._opened_s)
         self._sink.connected(self._endpoint.source, self._clock())
@@ -191,8 +191,8 @@ class _Runner:
             await cancel_and_wait(ended, handover)
 
     async def _open_successor(self) -> tuple[Socket, SocketFilter]:
-        """When it is time, the socket that takes over, however many attempts that needs."""
-        await self._handover_due.wait()
+        """Opens the successor socket when it is due, with as many attempts as that needs."""
+        await self._handover_pending.wait()
         while True:
             socket_filter = self._new_filter()
             try:
@@ -277,15 +277,15 @@ class _Runner:
                 self._check_health(self._loop.time())
 
     def _check_health(self, now: float) -> None:
-        """Whether this socket is still good."""
+        """True while this socket delivers data."""
         timeouts = self._protocol.timeouts
         if reason := self._watchdog.check(now, timeouts) or self._protocol.failure_reason:
             self._socket_failure.set_result(reason)
         elif self._protocol.closing_reason or now - self._opened_s >= timeouts.max_age_s:
-            self._handover_due.set()
+            self._handover_pending.set()
 
     def _runner_note(self) -> str:
-        """What the user should know of this second beside what the protocol says."""
+        """The runner's note for the user, beside the protocol's own status."""
         dropped_frames, errors = (
             self._frame_queue.dropped,
             self._rest.errors.get(urlsplit(self._endpoint.rest).hostname or ""),

@@ -18,7 +18,7 @@ _MAX_IDS: Final = 50_000  # ids that are remembered after their contract is gone
 
 
 class Job(Enum):
-    """What is due: the listing (hourly) or the book summaries (every half minute)."""
+    """A job that is due: the listing (hourly) or the book summaries (every half minute)."""
 
     LISTING = auto()
     SUMMARY = auto()
@@ -55,7 +55,7 @@ def _slot(now_ns: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Roll:
-    """What one reading of a group (a currency's options, say) changed against the reading before."""
+    """Changes of a group of instruments (a currency's options, say) since the reading before."""
 
     group: str
     added: frozenset[str]

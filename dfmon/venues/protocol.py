@@ -31,7 +31,7 @@ class RestCall:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long a connection may be silent before it is given up, seconds. Data counts, heartbeats do not.
+    """Longest silences of a connection before it is closed, seconds. Data counts, heartbeats do not.
 
     After `max_age_s` the connection is replaced by a new one, before the venue ends it.
     """
@@ -42,7 +42,7 @@ class Timeouts:
 
 
 class DropPolicy(Enum):
-    """What may happen to a frame that waits while more come than can be applied."""
+    """Treatment of a waiting frame while more arrive than can be applied."""
 
     PRINT = auto()  # a trade: never dropped, and taken from a connection that is being replaced too
     NEVER = auto()  # what is said once: never dropped
@@ -89,7 +89,7 @@ class VenueProtocol(Protocol):
         """
 
     def classify(self, frame: bytes) -> tuple[DropPolicy, str]:
-        """What may happen to a waiting frame, and the key under which it does: its kind, a space, what it is about."""
+        """The drop policy of a waiting frame and its key: kind, a space, subject."""
 
     def data_to_send(self) -> list[str]:
         """Text frames to send now, in order."""

@@ -146,7 +146,7 @@ def _verdict(about: str, endpoint: Endpoint, probe: FeedProbe) -> Finding:
 
 
 async def unreachable_reason(url: str) -> str:
-    """Why nothing can be had from the host of `url`, step by step; empty where the steps go well, or by a proxy."""
+    """The first step towards the host of `url` that fails; empty where the steps go well, or by a proxy."""
     parts = urlsplit(url)
     host, secure = parts.hostname or "", parts.scheme in _TLS_SCHEMES
     if host not in _LOOPBACK_HOSTS and getproxies():

@@ -1,4 +1,4 @@
-"""What the doctor found: one sentence about one thing, and whether it is in order."""
+"""One finding of the doctor: a sentence about one thing, and its grade."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class Finding(msgspec.Struct, frozen=True):
     words: str
 
 
-def ok(about: str, words: str) -> Finding:
-    return Finding(about, State.OK, words)
+def ok(about: str, message: str) -> Finding:
+    return Finding(about, State.OK, message)
 
 
-def note(about: str, words: str) -> Finding:
-    return Finding(about, State.NOTE, words)
+def note(about: str, message: str) -> Finding:
+    return Finding(about, State.NOTE, message)
 
 
-def failure(about: str, words: str) -> Finding:
-    return Finding(about, State.FAILED, words)
+def failure(about: str, message: str) -> Finding:
+    return Finding(about, State.FAILED, message)
 
 
 def healthy(findings: Sequence[Finding]) -> bool:

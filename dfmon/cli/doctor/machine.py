@@ -1,4 +1,4 @@
-"""What the doctor can see without a network: folders and disk, the terminal, the extras, a proxy."""
+"""Checks that need no network: folders and disk, the terminal, the extras, a proxy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
 
 
 def check_folder(about: str, path: Path) -> Finding:
-    """Whether a folder can be written, how much room there is, how much it holds."""
+    """Checks that a folder can be written, its free space and its size."""
     existing = path
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent

@@ -36,7 +36,7 @@ class HedgeShares:
 def hedge_shares(
     desks: tuple[Desk, ...], risk_aversion: float, ngi: float, spot: float, move_usd: float
 ) -> HedgeShares:
-    """What the desks trade after a move of spot.
+    """Hedge trades of the desks after a move of spot.
 
     The half-width of a desk's no-trade band is (3/2 cost S gamma^2 / risk aversion)^(1/3) in delta, so that it trades
     once |dS| > (3/2 cost S / (risk aversion gamma))^(1/3), with gamma its share of the book's.
@@ -64,7 +64,7 @@ def off_venue_sd(venue_share: float) -> float:
 
     U ~ N(0, (rho G (1/c - 1))^2) with G the gross exposure seen and c this venue's share of all open interest: the
     value of a roll-up stays, its band widens, and at c = 1 nothing changes.
-    Units: none. Shapes: scalar. Domain: 0 < c <= 1. Source: none; rho is an assumption.
+    Shapes: scalar. Domain: 0 < c <= 1. Source: none; rho is an assumption.
 
     >>> off_venue_sd(1.0), round(off_venue_sd(0.4), 3)
     (0.0, 0.45)

@@ -1,4 +1,4 @@
-"""Where the dealers' net gamma changes sign: every zero of the profile, the one nearest to spot, and its band.
+"""Zeros of the dealers' net gamma: every zero of the profile, the one nearest to spot, and its band.
 
 Comes after positions and settlement_terms (which give strike, time and the share to multiply exposures with) and
 before the scenario rules and the screen. The zeros are found on a grid in log spot and polished on all options.
@@ -65,13 +65,14 @@ class GammaFlip:
     """Net gamma on `spots`, USD per 1 %."""
 
     def weakest_point(self, spot: float) -> tuple[float, float]:
-        """Where net gamma is least in size within RANGES[0] of spot, and its value there: how near a flip it comes.
+        """The closest approach to a flip: the level within RANGES[0] of spot with the smallest |net gamma|, and its
+        value.
 
         Units: USD; USD per 1 %.
         Domain: a profile around spot; further out every gamma dies away, which says nothing.
         """
-        near = np.abs(self.spots / spot - 1.0) <= SEARCH_RANGES[0]
-        at = int(np.argmin(np.where(near, np.abs(self.ngi), np.inf)))
+        in_range = np.abs(self.spots / spot - 1.0) <= SEARCH_RANGES[0]
+        at = int(np.argmin(np.where(in_range, np.abs(self.ngi), np.inf)))
         return float(self.spots[at]), float(self.ngi[at])
 
 

@@ -50,7 +50,7 @@ class GammaBumps(Protocol):
 
     @property
     def log_strike_over_forward(self) -> F64:
-        """Where each bump sits: y at which its forward reaches its strike."""
+        """Centres of the bumps: y at which its forward reaches its strike."""
 
     def profile(self, y: F64, exposure: F64) -> F64:
         """Net gamma on m log-spot nodes for k exposure columns: (m,), (n, k) -> (k, m)."""
@@ -63,7 +63,7 @@ class GammaBumps(Protocol):
 
 
 def _powers(z: F64) -> F64:
-    """What the columns of StickyStrike.exponents are multiplied with: (m,) -> (3, m)."""
+    """Factors of the columns of StickyStrike.exponents: (m,) -> (3, m)."""
     return np.array([-0.5 * z * z, -z, np.ones_like(z)])
 
 
@@ -126,7 +126,7 @@ class StickyStrike:
 
     @property
     def log_strike_over_forward(self) -> F64:
-        """Where each bump sits: y at which its forward reaches its strike."""
+        """Centres of the bumps: y at which its forward reaches its strike."""
         return -self.x
 
     def profile(self, y: F64, exposure: F64) -> F64:

@@ -1,4 +1,4 @@
-"""What a search for zeros is made on: the options that count, their bumps, and the nodes in log spot.
+"""Inputs of the search for zeros: the options that count, their bumps, and the nodes in log spot.
 
 Comes after positions and settlement_terms, before flip_scan.
 """
@@ -22,7 +22,7 @@ Index: TypeAlias = NDArray[np.intp]
 
 STEP: Final = 0.002
 """Grid step in ln S; nodes are whole multiples of it, so they stay where they are while spot ticks."""
-NEAR_EXPIRY: Final = 2.0 / 365.0
+SHORT_EXPIRY: Final = 2.0 / 365.0
 MIN_RESOLVED_STEPS: Final = 4.0
 """Below two days, a bump narrower than this many steps slips through the grid: its strike becomes a node too."""
 _INPUT_BOUNDS: Final = np.array([[1e-60, 1e-60, 0.0, 0.0, 1e-9, 0.0], [1e60, 1e60, MAX_SIGMA, 1e60, np.inf, 1e60]])
@@ -81,7 +81,7 @@ def flip_inputs(
 def _extra_nodes(book: GammaBumps, tau: F64, total_sd: F64) -> F64:
     if np.minimum.reduce(total_sd) >= MIN_RESOLVED_STEPS * STEP:
         return np.empty(0)
-    narrow = np.flatnonzero((tau < NEAR_EXPIRY) & (total_sd < MIN_RESOLVED_STEPS * STEP))
+    narrow = np.flatnonzero((tau < SHORT_EXPIRY) & (total_sd < MIN_RESOLVED_STEPS * STEP))
     return np.unique(book.log_strike_over_forward[narrow])
 
 

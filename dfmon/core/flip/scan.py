@@ -1,4 +1,4 @@
-"""Where net gamma changes sign on the nodes of a grid: brackets of zeros, also of pairs that hide between two nodes.
+"""Sign changes of net gamma on the nodes of a grid: brackets of zeros, also of pairs that hide between two nodes.
 
 Comes after flip_grid (options and nodes) and gamma_profile (the values), before flip_roots (the polish).
 """
@@ -132,7 +132,7 @@ class DipMinima(NamedTuple):
 
 
 def find_dip_minima(book: GammaBumps, exposure: F64, y: F64, net: F64, signs: F64, min_size: F64) -> DipMinima:
-    """What lies below zero in the dips between nodes of one sign, for every member at once.
+    """Dips below zero between nodes of one sign, for every member at once.
 
     A dip is a node with a smaller net, in absolute value, than its neighbours of the same sign. Where the parabola
     through the three comes near zero, its lowest point is sought by Newton's step on the slope, else by halving.

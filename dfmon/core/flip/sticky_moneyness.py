@@ -52,7 +52,7 @@ class StickyMoneyness:
 
     @property
     def log_strike_over_forward(self) -> F64:
-        """Where each bump sits: y at which its forward reaches its strike."""
+        """Centres of the bumps: y at which its forward reaches its strike."""
         return -self.x
 
     def profile(self, y: F64, exposure: F64) -> F64:

@@ -1,4 +1,4 @@
-"""Who stood behind a print: what is assumed before any is seen, and what that makes of the taker's side.
+"""Customer or dealer behind a print: the prior, and the posterior given the taker's side.
 
 Comes before `inventory`. A print has one of four classes: a customer took from a dealer, a dealer took a customer's
 order, both were customers, both were dealers. Their shares are priors, not facts: nothing public identifies them, so
@@ -37,7 +37,7 @@ _CONFIG_KEYS: Final = {
 
 
 class Priors(msgspec.Struct, frozen=True, rename=_CONFIG_KEYS):
-    """What is believed before the first print. Shares add up to 1, in the order of the classes above.
+    """Priors, before the first print. Shares add up to 1, in the order of the classes above.
 
     `certainty` counts the prints that the shares are worth. A share `sceptics` of the members begins with `sceptic` for
     every kind but liquidations: takers are then hardly more often customers than not, and customers lean all the harder

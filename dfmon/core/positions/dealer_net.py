@@ -1,4 +1,4 @@
-"""What dealers probably hold: minus the customers' net position, per option, with an ensemble for the band.
+"""Estimated dealer positions: minus the customers' net position, per option, with an ensemble for the band.
 
 Comes after `inventory` and before every roll-up. `flow` reads the ensemble that the prints have formed; `naive`,
 `short-all` and `file` are conventions without a band. Quantities are coins.
@@ -39,7 +39,7 @@ class DealerPositions:
 
 @dataclass(frozen=True, slots=True)
 class OpenInterestCheck:
-    """What open interest did since we watch, against the prints, for the n options of a frame. Coins.
+    """Changes of open interest against prints since the start, for the n options of a frame. Coins.
 
     `change` is signed, `printed` the volume behind it, `unexplained` what moved without a print; `last_ns` is the
     time of the newest print, 0 where none was seen.

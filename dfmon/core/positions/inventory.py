@@ -1,4 +1,4 @@
-"""What is known of each option's prints: the state of the ensemble estimator, one row an option, by name.
+"""State of the ensemble estimator: each option's prints, one row an option, by name.
 
 Comes after `attribution`; `observing` moves it and `belief` reads it. Customers' net position q of an option is where
 it started plus what each print added under the class each stream drew for it. Prints only add up, sizes are kept on a
@@ -115,28 +115,30 @@ def align_to_frame(inventory: Inventory, frame: ChainFrame) -> Inventory:
     row_by_name = {name: row for row, name in enumerate(inventory.names)}
     listed_names = set(frame.names)
     expired = inventory.records["expiry_ns"] <= frame.ts_ns
-    kept_rows = [row for row, name in enumerate(inventory.names) if name in listed_names or not expired[row]]
+    retained_rows = [row for row, name in enumerate(inventory.names) if name in listed_names or not expired[row]]
     new_options = [i for i, name in enumerate(frame.names) if name not in row_by_name]
-    records = np.concatenate([inventory.records[kept_rows], np.zeros(len(new_options), RECORD)])
-    records["open_interest"][len(kept_rows) :] = np.nan
-    records["expiry_ns"][len(kept_rows) :] = frame.expiry_ns[new_options]
+    records = np.concatenate([inventory.records[retained_rows], np.zeros(len(new_options), RECORD)])
+    records["open_interest"][len(retained_rows) :] = np.nan
+    records["expiry_ns"][len(retained_rows) :] = frame.expiry_ns[new_options]
     # An array of its own before the first print, so that a session does not grow with each option that trades.
     flows = tuple(NO_FLOW.copy() for _ in new_options)
-    names = (*(inventory.names[row] for row in kept_rows), *(frame.names[i] for i in new_options))
-    new_inventory = Inventory.from_records(tuple(frame.names[i] for i in new_options), records[len(kept_rows) :], flows)
+    names = (*(inventory.names[row] for row in retained_rows), *(frame.names[i] for i in new_options))
+    new_inventory = Inventory.from_records(
+        tuple(frame.names[i] for i in new_options), records[len(retained_rows) :], flows
+    )
     new_row_by_name = {name: row for row, name in enumerate(names)}
     frame_rows = np.array([new_row_by_name[name] for name in frame.names], np.int64)
     return Inventory(
         names=names,
         records=records,
-        flows=(*(inventory.flows[row] for row in kept_rows), *new_inventory.flows),
+        flows=(*(inventory.flows[row] for row in retained_rows), *new_inventory.flows),
         uid=frame.uid,
         frame_rows=frame_rows,
         row_by_uid=dict(zip(frame.uid.tolist(), frame_rows.tolist())),
-        member_draws=np.concatenate([inventory.member_draws[:, kept_rows], new_inventory.member_draws], axis=1),
-        members=(*(inventory.members[row] for row in kept_rows), *new_inventory.members),
-        summary=np.concatenate([inventory.summary[kept_rows], new_inventory.summary]),
-        age_hours=np.concatenate([inventory.age_hours[kept_rows], new_inventory.age_hours]),
+        member_draws=np.concatenate([inventory.member_draws[:, retained_rows], new_inventory.member_draws], axis=1),
+        members=(*(inventory.members[row] for row in retained_rows), *new_inventory.members),
+        summary=np.concatenate([inventory.summary[retained_rows], new_inventory.summary]),
+        age_hours=np.concatenate([inventory.age_hours[retained_rows], new_inventory.age_hours]),
     )
 
 

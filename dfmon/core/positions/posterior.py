@@ -1,4 +1,4 @@
-"""What each member of the ensemble holds of each option, given its prints: direction, class shares, position, band.
+"""Posterior of each option's position given its prints, by ensemble member: direction, class shares, position, band.
 
 Comes after `inventory`, before `dealer_net`. Here the whole past of an option is read anew under what its prints make
 likely by now: no attribution of a print is ever final.

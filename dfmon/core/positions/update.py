@@ -217,7 +217,7 @@ class _InventoryUpdate:
 
 
 def sum_print_flow(tables: AttributionTables, key: U64, kind: I64, buy: I64, size: F64) -> F64:
-    """What prints add to the customers' position of their option, for each direction of customers and stream.
+    """Change of the customers' position of an option by its prints, for each direction of customers and stream.
 
     Units: coins, + customers bought.
     Shapes: (k,) each -> (NODES, STREAMS).

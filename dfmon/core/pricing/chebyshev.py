@@ -16,7 +16,7 @@ from dfmon.core.pricing.black import F64
 def nodes(count: int) -> F64:
     """Chebyshev nodes of the first kind on [-1, 1], descending.
 
-    Units: none.
+
     Shapes: -> (count,).
     Domain: count >= 1.
     Source: Berrut & Trefethen, Barycentric Lagrange interpolation (SIAM Review, 2004), section 5.
@@ -27,7 +27,7 @@ def nodes(count: int) -> F64:
 def interpolation_matrix(count: int, points: F64) -> F64:
     """The matrix that takes values on the nodes to the points `points` of [-1, 1].
 
-    Units: none.
+
     Shapes: (m,) -> (count, m).
     Domain: -1 <= at <= 1; count >= 1.
     Source: Berrut & Trefethen, Barycentric Lagrange interpolation (SIAM Review, 2004), eqs. 4.2 and 5.4.
@@ -49,7 +49,7 @@ def interpolation_matrix(count: int, points: F64) -> F64:
 def refinement_matrix(count: int, finer_count: int) -> F64:
     """From one set of nodes to a finer one.
 
-    Units: none.
+
     Shapes: -> (count, finer).
     Domain: counts >= 1.
     Source: as `interpolation_matrix`.

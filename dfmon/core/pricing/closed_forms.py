@@ -39,7 +39,7 @@ def aligned_rows(rows: int, n: int) -> F64:
     So no load is split over two lines, and no two neighbours stand a page apart, where a load would wait for an
     unrelated store whose address ends in the same 12 bits.
 
-    Units: none.
+
     Shapes: -> (rows, n).
     Domain: rows, n >= 0.
     Source: Intel 64 Optimization Reference Manual, "4-KByte aliasing".
@@ -171,9 +171,9 @@ def fill_distances(sigma: F64, strike_time: StrikeTimeTerms, work: Workspace) ->
 
 
 def inputs_in_domain(work: Workspace) -> bool:
-    """Whether no F/K is so small, negative or NaN that log1p would not do, and no sigma out of (0, 20] or NaN.
+    """True where every F/K is large enough for log1p, and every sigma is in (0, 20].
 
-    Units: none.
+
     Shapes: scalar.
     Domain: after `fill_log_moneyness` and `fill_distances`, before `tail`.
     Source: definition.
@@ -259,7 +259,7 @@ def fill_call_put_deltas(work: Workspace, call: F64, put: F64) -> None:
     The ratio R, signed like d1, lies between -1 and 1 and is never 0, however far the tail has sunk: rounded up it
     says whether the call's delta starts at 1, rounded down whether the put's starts at -1.
 
-    Units: none.
+
     Shapes: (n,), (n,).
     Domain: distances below 1e20 and the density of `fill_sensitivities` in the scratch.
     Source: N(-d) = 1 - N(d).

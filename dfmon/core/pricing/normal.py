@@ -62,7 +62,7 @@ class TailScratch:
 def contiguous_view(rows: F64) -> F64:
     """Rows that lie in one piece of memory as a single column, with what lies between them.
 
-    Units: none.
+
     Shapes: (k, n) -> (at least k n,).
     Domain: rows one after the other; what lies between them is read and written too.
     Source: none; book-keeping.
@@ -97,7 +97,6 @@ def mills_ratio(d: F64) -> F64:
     """N(-d) / phi(d), the ratio of the upper tail to the density.
 
     Units: standard deviations.
-    Shapes: any.
     Domain: d >= 0; inf gives about 0.
     Source: Mills (1926).
 
@@ -111,7 +110,6 @@ def density(d: F64) -> F64:
     """phi(d) = exp(-d^2/2) / sqrt(2 pi).
 
     Units: per standard deviation.
-    Shapes: any.
     Domain: any floats.
     Source: definition.
     """
@@ -122,7 +120,6 @@ def cdf(d: F64) -> F64:
     """N(d), with as many digits in the lower tail as in the middle.
 
     Units: probability.
-    Shapes: any.
     Domain: any floats; NaN stays.
     Source: the module's first lines; N(d) = 1 - N(-d).
 

@@ -34,7 +34,7 @@ class PricingPoints:
     def unmerged(cls, size: int) -> PricingPoints:
         """Each of `size` options on a point of its own.
 
-        Units: none.
+
         Shapes: scalar.
         Domain: size >= 0.
         Source: definition.
@@ -46,7 +46,7 @@ class PricingPoints:
     def from_merged(cls, second: Index, partner_rows: Index, size: int) -> PricingPoints:
         """Points of `size` options of which `second` lie where `partner_rows` do.
 
-        Units: none.
+
         Shapes: (s,), (s,).
         Domain: row numbers, none in both columns.
         Source: definition.
@@ -137,7 +137,7 @@ class Pairing:
 def as_slice(rows: Index) -> Index | slice:
     """The same rows as a slice, if they ascend in equal steps: what reads columns fastest.
 
-    Units: none.
+
     Shapes: (n,).
     Domain: row numbers.
     Source: none; book-keeping.

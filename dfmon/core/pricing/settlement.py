@@ -66,6 +66,6 @@ def settlement_terms(forward: F64, strike: F64, tau: F64, average: F64 | None = 
     time = np.where(inside, time_left / 3.0, time_left - WINDOW * (2.0 / 3.0))
     time[inside & ((level <= 0.0) | (time_left < _SECOND))] = 0.0
     terms = Terms(strike.copy(), tau.copy(), np.ones_like(tau))
-    for column, near_values in zip(terms, (level, time, share)):
-        column[rows] = near_values
+    for column, average_values in zip(terms, (level, time, share)):
+        column[rows] = average_values
     return terms

@@ -1,4 +1,4 @@
-"""What a trader wants to be told: a new scenario, spot through the flip, a feed lost or back. Bounded, newest first."""
+"""Alerts: a new scenario, spot through the flip, a feed lost or back. Bounded, newest first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_ALERTS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class AlertState:
-    """What was true at the last tick, and the alerts since the start, newest first. `side`: sign of net gamma."""
+    """Conditions at the last tick, and the alerts since the start, newest first. `side`: sign of net gamma."""
 
     bucket: Bucket | None
     side: int

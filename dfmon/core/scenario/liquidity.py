@@ -1,4 +1,4 @@
-"""How much the hedging venues can take: depth within 1 % (15-minute median), 24 h volume, funding.
+"""Liquidity of the hedging venues: depth within 1 % (15-minute median), 24 h volume, funding.
 
 Comes after the frozen markets; psi, the thresholds of the scenarios and the context strip rest on it.
 """

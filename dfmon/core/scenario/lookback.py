@@ -1,4 +1,4 @@
-"""What spot and volatility did: the 15-minute move behind HPP and hedge flow, the hour behind the scenarios.
+"""Moves of spot and volatility: the 15-minute move behind HPP and hedge flow, the hour behind the scenarios.
 
 Comes after `columns`; rests on a window of samples kept in the flow state.
 """

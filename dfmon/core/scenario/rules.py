@@ -51,7 +51,7 @@ class Thresholds(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class ScenarioInputs:
-    """What the rules read. None where it could not be computed: a rule that needs it then does not hold.
+    """Inputs of the rules. None where it could not be computed: a rule that needs it then does not hold.
 
     phi_*: shares of hourly venue volume; x: signed distance spot - flip in daily sigmas; z: one-hour return in
     sigmas; liquidations: share of hourly volume, `liquidation_sign` the direction forced orders pushed (+1 up);
@@ -134,8 +134,8 @@ def _pin(i: ScenarioInputs, t: Thresholds, hysteresis: float, _: int) -> str:
         return ""
     if i.pin_distance is None or i.pin_share is None or i.expiry_hours > 24.0:
         return ""
-    is_near, is_heavy = i.pin_distance <= PIN_SIGMAS / hysteresis, i.pin_share >= PIN_SHARE * hysteresis
-    if is_near and is_heavy and i.phi_gamma >= t.gamma_mid * hysteresis:
+    is_close, is_heavy = i.pin_distance <= PIN_SIGMAS / hysteresis, i.pin_share >= PIN_SHARE * hysteresis
+    if is_close and is_heavy and i.phi_gamma >= t.gamma_mid * hysteresis:
         return f"NGI > 0, top strike {i.pin_distance:.2f} sigma away holds {i.pin_share:.0%} of the gamma"
     return ""
 

@@ -22,7 +22,7 @@ from dfmon.model.units import SECOND, YEAR
 
 @dataclass(frozen=True, slots=True)
 class HedgeTrade:
-    """What dealers traded since the look-back if they hedged: USD, + = bought. The parts add up to `linear`."""
+    """Modelled hedge trades of dealers since the look-back: USD, + = bought. The parts add up to `linear`."""
 
     gamma: float
     vanna: float

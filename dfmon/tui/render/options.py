@@ -30,7 +30,7 @@ from dfmon.tui.render.heatmap import visible_range
 from dfmon.tui.view import View
 
 SORT_LABELS: Final = {"size": "|net|", "band": "band", "oi": "open interest", "expiry": "expiry"}
-_P_SURE, _P_LIKELY = 0.95, 0.75
+_P_ONE_SIDED, _P_LIKELY = 0.95, 0.75
 
 # name, cells, rank: the lowest ranks are on every screen
 _COLUMNS: Final = (
@@ -150,7 +150,7 @@ def format_probability(p: float | None) -> str:
 def _probability_style(p: float | None) -> str:
     if p is None:
         return "absent"
-    return "text" if p >= _P_SURE or p <= 1 - _P_SURE else "warn" if 1 - _P_LIKELY < p < _P_LIKELY else "dim"
+    return "text" if p >= _P_ONE_SIDED or p <= 1 - _P_ONE_SIDED else "warn" if 1 - _P_LIKELY < p < _P_LIKELY else "dim"
 
 
 def _last_print_age(frame: Frame, row: PositionRow) -> str:
@@ -204,8 +204,8 @@ def _option_summary(frame: Frame, snapshot: FlowSnapshot, row: PositionRow, widt
         (f" of {format_coins(row.open_interest, plus=False)} {cell_text(snapshot.underlying, 6)} open", "text"),
     ]
     if row.p_long is not None:
-        sure = max(row.p_long, 1 - row.p_long)
-        certainty = "certain" if sure >= _P_SURE else "likely" if sure >= _P_LIKELY else "uncertain"
+        p_sign = max(row.p_long, 1 - row.p_long)
+        certainty = "certain" if p_sign >= _P_ONE_SIDED else "likely" if p_sign >= _P_LIKELY else "uncertain"
         out.append((f", sign {certainty}", "text"))
     out += [(f"; {reason}", "warn") for reason in _missing_reasons(snapshot, row)]
     if row.last_ns > 0:

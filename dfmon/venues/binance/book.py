@@ -26,7 +26,7 @@ class _Continuity(Enum):
 
 
 class DepthSequencer:
-    """One book. `wants_snapshot` is true from the first difference without one until a snapshot is taken."""
+    """One book. `needs_snapshot` is true from the first difference without one until a snapshot is taken."""
 
     def __init__(self, venue: str, market: Market, underlying: str) -> None:
         self._venue = venue
@@ -35,13 +35,13 @@ class DepthSequencer:
         self._pending: deque[Depth] = deque(maxlen=_MAX_PENDING)
         self._last: int | None = None
         self._just_synced = False  # the snapshot has not been continued yet
-        self.wants_snapshot = False
+        self.needs_snapshot = False
 
     def update(self, diff: Depth) -> list[Event]:
         """Takes a difference of the stream."""
         if self._last is None:
             self._pending.append(diff)
-            self.wants_snapshot = True
+            self.needs_snapshot = True
             return []
         continuity = self._continuity(diff)
         if continuity is _Continuity.GAP:
@@ -64,7 +64,7 @@ class DepthSequencer:
                 return []  # no event of this book has been emitted yet
             if continuity is _Continuity.NEXT:
                 updates.append(self._apply(diff))
-        self.wants_snapshot = False
+        self.needs_snapshot = False
         exch_ns = ms_to_ns(book.E)
         first = BookSnapshot(self._venue, self._market, self._underlying, exch_ns, book.bids, book.asks)
         return [first, *updates]
@@ -92,5 +92,5 @@ class DepthSequencer:
         return BookUpdate(self._venue, self._market, self._underlying, exch_ns, diff.b, diff.a)
 
     def _restart(self, *diffs: Depth) -> None:
-        self._last, self.wants_snapshot = None, True
+        self._last, self.needs_snapshot = None, True
         self._pending = deque(diffs, maxlen=_MAX_PENDING)

@@ -286,7 +286,7 @@ class BinanceProtocol:
 
     def _request_snapshot(self, name: str, sequencer: DepthSequencer) -> None:
         """Request a book once a difference can continue it. The number in its tag marks its response."""
-        if not sequencer.wants_snapshot or self._depth is None or name in self._snapshot_tags:
+        if not sequencer.needs_snapshot or self._depth is None or name in self._snapshot_tags:
             return
         self._snapshot_count += 1
         tag = self._snapshot_tags[name] = f"depth:{name}:{self._snapshot_count}"

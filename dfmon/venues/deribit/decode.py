@@ -62,7 +62,7 @@ ticker_response: Final = msgspec.json.Decoder(Ticker)
 
 
 def greeks(ticker: OptionTicker) -> OptionGreeks:
-    """What a ticker that was asked for is wanted for; its state is older than what the channels say."""
+    """The greeks of a requested ticker; its other state is older than the channels'."""
     return OptionGreeks(ticker.venue, ticker.name, ticker.exch_ns, ticker.mark_iv, ticker.forward, ticker.greeks)
 
 

@@ -109,12 +109,12 @@ class JsonRpcClient:
         self._time_requests[self.request("public/get_time")] = self._now_ns
 
     def pop_time_request(self, request_id: int) -> int | None:
-        """When the question with this number was sent, if it was about the time."""
+        """Send time of the request with this id, if it asked for the venue's time."""
         return self._time_requests.pop(request_id, None)
 
     @property
     def subscribed(self) -> bool:
-        """Whether every subscription has been answered."""
+        """True once every subscription has a response."""
         return not self._pending and not self._to_retry and not self._waiting
 
     def is_subscription(self, request_id: int) -> bool:

@@ -1,4 +1,4 @@
-"""What Deribit lists, by settlement currency: which names are ours, which belong to others, which are unknown.
+"""Deribit's listed instruments by settlement currency: ours, those of other underlyings, and unknown names.
 
 `currency` in Deribit's methods means the settlement currency: the dollar-settled options of every coin are all under
 USDC, so an underlying's options come in up to two answers, and rows of other coins come along. Identity is always a
@@ -51,7 +51,7 @@ class Listings:
         self._names: dict[str, set[str]] = {}  # live options of the newest answer, by currency
 
     def complete(self, currency: str) -> bool:
-        """Whether the options of this settlement currency have been read."""
+        """True once the options of this settlement currency have been read."""
         return currency in self._names
 
     def live_options(self, currency: str) -> list[str]:

@@ -142,11 +142,11 @@ def _parse_decimals(text: bytes, starts: I64, stops: I64) -> F64 | None:
         return None
     shift = (8 * (_MAX_WIDTH - widths)).astype(np.uint64)
     from_first = _slices(text, stops - _MAX_WIDTH, _MAX_WIDTH).view("<u8").reshape(stops.shape) >> shift
-    word = from_first << shift  # the last character is the highest byte, and before the first there is nothing
-    xor = word ^ _POINT_BYTES
+    packed = from_first << shift  # the last character is the highest byte, and before the first there is nothing
+    xor = packed ^ _POINT_BYTES
     point = ~(((xor & _LOW_BITS) + _LOW_BITS) | xor | _LOW_BITS)  # the highest bit of each byte that is a point
     below_point = point - 1
-    digits = ((word & (point >> 7) - 1) << 8 | word & ~(point + below_point)) ^ (_ZERO_BYTES << shift + 8)
+    digits = ((packed & (point >> 7) - 1) << 8 | packed & ~(point + below_point)) ^ (_ZERO_BYTES << shift + 8)
     no_digit = (digits + _ABOVE_NINE | digits) & _HIGH_BITS
     not_one_point = point & below_point | (point | below_point) >> 63  # or one behind the last digit
     begins = from_first.astype("<u2").view(np.uint8)

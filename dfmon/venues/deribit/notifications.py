@@ -62,7 +62,9 @@ class NotificationHandler:
         self._option_states = decode.OptionTickerStates()
 
     def route(self, channel: bytes) -> Route:
-        """Who reads a channel, what its name says after the kind, and its name. Remembered, since frames are many."""
+        """The handler of a channel, the rest of its name after the kind, and its name. Remembered, since frames are
+        many.
+        """
         name = channel.decode()
         kind, _, suffix = name.partition(".")
         handler = self._by_kind.get(kind)

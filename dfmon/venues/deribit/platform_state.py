@@ -1,4 +1,4 @@
-"""When the whole venue or one of its indices stands still: what its notices say, and the question whether that is over.
+"""Outages of the venue or of one of its indices, from its notices and from status requests.
 
 Some hundred notices a minute say that nothing is locked; only a change of ours is worth a word.
 """

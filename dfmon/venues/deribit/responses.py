@@ -107,7 +107,7 @@ class ResponseHandler:
         *_, close = max(candles)
         return [VolIndex(wire.SOURCE, args[0], close / 100.0, response.usOut * MICROSECOND)]
 
-    def _on_futures(self, _words: list[str], response: wire.Response) -> list[Event]:
+    def _on_futures(self, _tag_parts: list[str], response: wire.Response) -> list[Event]:
         rows, rejections = wire.future_summaries.decode(response.result)
         matched = [(self._listings.futures.get(row.instrument_name), row) for row in rows]
         return [*(decode.future_summary(future, row) for future, row in matched if future is not None), *rejections]

@@ -1,4 +1,4 @@
-"""What keeps the board alive while no websocket is to be had: everything that REST can tell, asked every few seconds.
+"""REST polling while there is no websocket: all data that REST has, every few seconds.
 
 `protocol` drives it.
 """

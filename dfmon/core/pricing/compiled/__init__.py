@@ -1,4 +1,4 @@
-"""Which of two paths prices: numpy's, or the same formulas compiled by numba where the extra `fast` is installed.
+"""Choice of the pricing path: numpy, or the same formulas compiled by numba where the extra `fast` is installed.
 
 Numpy is the default, whatever is installed, and what is fallen back on without a word. Both give the same numbers to
 1e-12 of their scale but not the same bits, so the choice is a parameter of a step and stands in its journal: a replay
@@ -69,7 +69,6 @@ def active_kernels() -> Kernels | None:
     """The compiled kernels where they are to price, else None.
 
     Units, shapes: none.
-    Domain: any.
     Source: none; book-keeping.
     """
     return _step_kernels.get(_process_kernels)
@@ -79,7 +78,6 @@ def select_kernels(enabled: bool = True) -> bool:
     """Choose for this process, outside of steps, which state their own choice. Returns whether compiled kernels price.
 
     Units, shapes: none.
-    Domain: any.
     Source: none; book-keeping.
     """
     global _process_kernels
@@ -92,7 +90,6 @@ def kernels_for_step(enabled: bool) -> Iterator[None]:
     """Price with the compiled kernels, or without, whatever the process has chosen.
 
     Units, shapes: none.
-    Domain: any.
     Source: none; book-keeping.
     """
     token = _step_kernels.set(load_kernels() if enabled else None)
@@ -107,7 +104,6 @@ def load_kernels() -> Kernels | None:
     """The compiled kernels, None where they are not to be had: a second from the cache, several the first time.
 
     Units, shapes: none.
-    Domain: any.
     Source: none; book-keeping.
     """
     try:

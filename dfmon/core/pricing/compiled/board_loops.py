@@ -1,4 +1,4 @@
-"""What a refresh sums over the board: exposures of each option, the roll-up, the heat-map's kernel and its scatter."""
+"""Sums of a refresh over the board: exposures of each option, the roll-up, the heat-map's kernel and its scatter."""
 
 from __future__ import annotations
 

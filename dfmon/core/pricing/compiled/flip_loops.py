@@ -1,4 +1,4 @@
-"""What a search for zeros does around the profile: which options count, and where net gamma changes sign."""
+"""Loops of the search for zeros around the profile: which options count, and where net gamma changes sign."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def flip_inputs(
 
 @inline
 def _has_dips(y: F64, net: F64, signs: F64, share: float) -> bool:
-    """Whether a dip between nodes of one sign comes down to this share of its node: see flip_scan.find_dip_minima."""
+    """True for a dip between nodes of one sign that comes down to this share of its node: see
+    flip_scan.find_dip_minima.
+    """
     any_dip = False
     for i in range(1, y.shape[0] - 1):
         size_before, size_at, size_after = abs(net[i - 1]), abs(net[i]), abs(net[i + 1])

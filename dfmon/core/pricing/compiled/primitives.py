@@ -1,4 +1,4 @@
-"""What the compiled loops are made of: how numba compiles them, the exponential, the logarithm, the closed forms.
+"""Primitives of the compiled loops: numba's options, the exponential, the logarithm, the closed forms.
 
 What makes them vector loops: exponential and logarithm stand inline as polynomials, a choice is one of two values that
 are both computed, and inputs and outputs are contiguous. The machine code that numba keeps on disk is that of the file
@@ -65,7 +65,9 @@ def sum_inline(function: _Function) -> _Function:
 
 
 def loop(signature: object) -> Callable[[_Function], _Function]:
-    """What is called from Python: compiled when this module is imported, unless an earlier run has left it on disk."""
+    """Decorator of kernels called from Python: compiled when this module is imported, unless an earlier run has left
+    it on disk.
+    """
 
     def compiled(function: _Function) -> _Function:
         jitted: _Function = njit(signature, cache=True, fastmath={"contract"}, error_model="numpy")(function)

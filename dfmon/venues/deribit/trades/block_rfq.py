@@ -45,7 +45,7 @@ class _PendingRfq:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing more can come that would make it right: every leg has been printed in full."""
+        """True once every leg has been printed in full, so that no later print can resolve a difference."""
         return self.published is not None and sum(map(abs, self.printed.values())) >= self.size * (1.0 - _REL_TOLERANCE)
 
 
@@ -86,7 +86,7 @@ class BlockRfqChecker:
         return rfq
 
     def check_pending(self, now_ms: int) -> Iterator[Event]:
-        """What can be said by now; prints whose request was never published are forgotten after a while."""
+        """The checks that are decided; prints whose RFQ was never published expire."""
         for rfq_id, rfq in list(self._pending.items()):
             expired = now_ms - rfq.since_ms > _MAX_WAIT_MS
             if rfq.published is not None and (rfq.is_complete or expired):

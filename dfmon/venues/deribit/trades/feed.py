@@ -42,7 +42,7 @@ class TradeFeed:
     # ---- the connection --------------------------------------------------------------------------------------------
 
     def restore(self, last_seq: Mapping[str, int], complete: Iterable[str], newest_ms: Mapping[str, int]) -> None:
-        """What an earlier run knew: by option the number of its last print, by underlying the time of the newest.
+        """State of an earlier run: by option the number of its last print, by underlying the time of the newest.
 
         Of the options in `complete` it knew every print.
         """
@@ -58,7 +58,7 @@ class TradeFeed:
 
     @property
     def filling(self) -> bool:
-        """Whether a fill by time is still to be answered."""
+        """True while a gap fill by time awaits its response."""
         return bool(self._gap_filler.running)
 
     def channels_opened(self, now_ms: int) -> None:
@@ -115,7 +115,7 @@ class TradeFeed:
         return events
 
     def _expire_waiting(self, currency: str) -> list[Event]:
-        """What the venue's own clock has ended: a fill that does not go on, holes, requests without prints."""
+        """Expires by the venue's clock: stalled gap fills, sequence gaps, RFQs without prints."""
         now_ms, events = self._sequencer.now_ms, list[Event]()
         if self._gap_filler.timed_out(currency):
             events += self._finish_fill(currency)

@@ -1,4 +1,4 @@
-"""Which stretches of time are read from Deribit's archive: an outage once it is over, what came since the last look.
+"""Spans of time to read from Deribit's archive: an outage once it is over, what came since the last look.
 
 A fill brings what was printed while no channel was open, and live prints of its currency wait for it. A sweep reads
 what the open channels should have brought, for a print that was dropped and has no later one to tell of it.
@@ -49,7 +49,7 @@ class GapFiller:
     # ---- after an outage -------------------------------------------------------------------------------------------
 
     def reconnected(self, now_ns: int) -> None:
-        """What was printed since the last print of each currency is wanted.
+        """Requests the prints since the last print of each currency.
 
         What no sweep has read yet is read again with it: the connection may have dropped prints before it ended. At the
         first connection, and after one that ended during the first fill, that is what an earlier run has not seen, or
@@ -99,7 +99,7 @@ class GapFiller:
             self._calls.request_prints(currency, self._pending.pop(currency), self._end_ms)
 
     def _stored_until_ms(self, currency: str) -> int | None:
-        """Where an earlier run's prints of a settlement currency end: every coin settled in it must be among them."""
+        """End of an earlier run's prints of a settlement currency: every coin settled in it must be among them."""
         coins = [currency] if currency in INVERSE else self._listings.underlyings
         newest = [self._stored_ms.get(coin) for coin in coins]
         found = [ms for ms in newest if ms is not None]
@@ -111,7 +111,7 @@ class GapFiller:
             self.running[currency] = max(self.running[currency], self._sequencer.now_ms)
 
     def timed_out(self, currency: str) -> bool:
-        """Whether live prints have waited too long for the next page."""
+        """True once live prints have waited too long for the next page."""
         return currency in self.running and self._sequencer.now_ms - self.running[currency] > _PAGE_TIMEOUT_MS
 
     def finish(self, currency: str) -> None:

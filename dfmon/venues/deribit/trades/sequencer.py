@@ -226,7 +226,7 @@ class TradeSequencer:
         )
 
     def give_up_overdue(self, filling: Iterable[str]) -> Iterator[tuple[str, int, list[Trade]]]:
-        """What has waited for more than a minute of the venue's time: instrument, prints given up, prints told."""
+        """Prints that waited for more than a minute of venue time: instrument, prints given up, prints released."""
         for name in list(self._gapped):
             sequence = self._sequences[name]
             if sequence.currency not in filling and self.now_ms - sequence.since_ms > _MAX_WAIT_MS:
