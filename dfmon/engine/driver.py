@@ -247,7 +247,7 @@ class Driver:
                 apply(event, recv_ns)
 
     def _on_rejected(self, event: Any, _recv_ns: int) -> None:
-        """What an options venue or a board could not deliver is in the snapshot."""
+        """Collects rejected data of an options venue or a board for the snapshot."""
         if event.source == "board" or event.source in self._options_sources:
             self._chains.count_rejected("", event.what)
 

@@ -223,7 +223,8 @@ class LiveSession:
             newest_by_underlying = await asyncio.to_thread(self._trades.newest_ms)
             checkpoint = self._make_checkpoint(driver.inventories(), self._state)
             checkpoint = replace(
-                checkpoint, underlyings={name: UnderlyingCheckpoint(b"", ms) for name, ms in newest_by_underlying.items()}
+                checkpoint,
+                underlyings={name: UnderlyingCheckpoint(b"", ms) for name, ms in newest_by_underlying.items()},
             )
         if checkpoint is not None and checkpoint.underlyings:
             for source in self._options:
