@@ -45,7 +45,7 @@ def hedge_shares(
     Source: Whalley & Wilmott (1997), small-cost asymptotics.
 
     >>> hedge_shares((Desk(0.5), Desk(0.35, 1.0, 0.0005), Desk(0.15, 0.0)), 1e-6, 3e7, 1e5, 500.0)
-    HedgeShares(gamma=0.5, slow=0.85)
+    HedgeShares(gamma=0.5, vanna_charm=0.85)
     >>> hedge_shares((Desk(0.5), Desk(0.35, 1.0, 0.0005), Desk(0.15, 0.0)), 1e-6, 3e7, 1e5, 1500.0).gamma
     0.85
     """
