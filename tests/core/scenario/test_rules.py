@@ -185,3 +185,44 @@ def test_any_inputs_give_one_bucket_and_changes_keep_the_dwell_time(ticks: list[
         assert all(reasons)
         if before.bucket is not None and state.bucket is not before.bucket:
             assert ts_ns - before.since_ns >= DWELL_NS or state.bucket is Bucket.CASCADE
+
+
+@pytest.mark.parametrize(
+    ("inputs", "bucket"),
+    [
+        (replace(FALLING, ngi=0.0), Bucket.DAMP),
+        (replace(FALLING, ngi=-1e-9), Bucket.CASCADE),
+        (replace(FALLING, liquidation_sign=0), Bucket.DAMP),
+        (replace(FALLING, liquidations=0.02), Bucket.CASCADE),
+        (replace(FALLING, phi_gamma=0.06), Bucket.CASCADE),
+        (replace(FALLING, return_z=-1.5), Bucket.CASCADE),
+        (replace(SHORT, ngi=0.0), Bucket.DAMP),
+        (replace(SHORT, return_z=0.0), Bucket.DAMP),
+        (replace(PINNED, expiry_hours=24.0), Bucket.PIN),
+        (replace(PINNED, pin_distance=0.35, pin_share=0.2, phi_gamma=0.03), Bucket.PIN),
+        (replace(SLOW, return_z=0.5), Bucket.DAMP),
+        (replace(SLOW, return_z=-0.5), Bucket.DAMP),
+        (replace(SLOW, phi_charm=0.015), Bucket.DRIFT),
+        (replace(VANNA, phi_gamma=0.01), Bucket.SQUEEZE),
+        (replace(VANNA, phi_gamma=0.0099), Bucket.DRIFT),
+        (replace(UNSTABLE, psi=-0.5), Bucket.CASCADE),
+    ],
+)
+def test_rules_at_the_edge_of_their_limits(inputs: ScenarioInputs, bucket: Bucket) -> None:
+    assert now(inputs) is bucket
+
+
+@pytest.mark.parametrize(("phi_gamma", "bucket"), [(0.0081, Bucket.SQUEEZE), (0.0079, Bucket.DRIFT)])
+def test_a_squeeze_by_vanna_is_left_at_four_fifths_of_the_low_threshold_of_gamma(
+    phi_gamma: float, bucket: Bucket
+) -> None:
+    assert now(replace(VANNA, phi_gamma=phi_gamma), Bucket.SQUEEZE) is bucket
+
+
+def test_the_hour_of_a_drift_begins_when_the_sign_changes() -> None:
+    state = RuleState(Bucket.DAMP, 0, 1, NOW - HOUR)
+    assert classify(state, SLOW, LIMITS, NOW)[0].bucket is Bucket.DRIFT
+    assert classify(state, SLOW, LIMITS, NOW - 1)[0].bucket is Bucket.DAMP
+    assert classify(replace(state, vanna_charm_sign=0), replace(SLOW, vanna_charm_sign=0), LIMITS, NOW)[0].bucket is (
+        Bucket.DAMP
+    )
