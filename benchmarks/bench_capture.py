@@ -49,7 +49,7 @@ def decode_and_apply(capture: list[Frame]) -> None:
         else:
             events = protocol.frame_received(frame)
         for event in events:
-            if markets.handles(type(event)):
+            if markets.handler(type(event)) is not None:
                 markets.apply(event, recv_ns)
 
 

@@ -79,9 +79,11 @@ class ChainState:
             Delisted: self._on_delisted,
         }
 
-    def handles(self, kind: type[Event]) -> bool:
-        """True for kinds of events that this chain handles; a venue's subclass counts as its base."""
-        return any(base in self._apply for base in kind.__mro__)
+    def handler(self, kind: type[Event]) -> Callable[[Any, int], None] | None:
+        """The function that applies events of a kind, if they belong here. A subclass belongs where its base does."""
+        if not any(base in self._apply for base in kind.__mro__):
+            return None
+        return self._apply[kind] if self._started_ns else self.apply
 
     def apply(self, event: Event, recv_ns: int) -> None:
         """Store one event. Events about other underlyings or unlisted instruments are counted, never raised."""
@@ -207,7 +209,7 @@ class ChainState:
         Expiry is decided by the time, not by the venue's word for it, which may come late or never; and by the venue's
         time, from which ours is off by `clock_ns`.
         """
-        self.flush_tickers()
+        self._tickers.flush_tickers()
         state = self._states[underlying]
         rows, names = self._live_rows(underlying, ts_ns - clock_ns), self._rows.names
         value = {name: column[rows] for name, column in self._rows.float.items()}

@@ -69,7 +69,8 @@ class _EventRoutes(dict[type[Event], tuple[_EventHandler, ...]]):
         self[Rejected] = (on_rejected,)
 
     def __missing__(self, kind: type[Event]) -> tuple[_EventHandler, ...]:
-        handlers = self[kind] = tuple(state.apply for state in self._states if state.handles(kind))
+        handlers = tuple(handler for state in self._states if (handler := state.handler(kind)) is not None)
+        self[kind] = handlers
         return handlers
 
 
@@ -141,7 +142,12 @@ class Driver:
         self.ingest(RecordKind.CONNECTED, source, recv_ns, b"")
 
     def frame(self, source: str, recv_ns: int, frame: bytes) -> None:
-        self.ingest(RecordKind.FRAME, source, recv_ns, frame)
+        """Frames come by the thousand a second, so this is `ingest` and `apply` in one."""
+        self._seq += 1
+        if self._journal is not None:
+            self._journal(Record(self._seq, recv_ns, RecordKind.FRAME, source, frame))
+        if source in self._decoders:
+            self._apply_frame(source, recv_ns, frame)
 
     def response(self, source: str, recv_ns: int, tag: str, body: bytes) -> None:
         self.ingest(RecordKind.REST, source, recv_ns, encode_rest(tag, body))
@@ -183,7 +189,10 @@ class Driver:
         elif record.kind is RecordKind.STATE:
             self._restore(record)
         elif record.source in self._decoders:
-            self._apply_venue(record, self._decoders[record.source], self._feeds[record.source])
+            if record.kind is RecordKind.FRAME:
+                self._apply_frame(record.source, record.recv_ns, record.payload)
+            else:
+                self._apply_venue(record, self._decoders[record.source], self._feeds[record.source])
 
     def _restore(self, record: Record) -> None:
         """Positions of an earlier run, and a word to the decoder about where their prints end."""
@@ -207,14 +216,21 @@ class Driver:
             decoder.data_to_send()
             decoder.rest_calls()
 
+    def _apply_frame(self, source: str, recv_ns: int, frame: bytes) -> None:
+        feed, routes = self._feeds[source], self._routes
+        feed.frames += 1
+        self.frames += 1
+        events = self._decoders[source].frame_received(frame)
+        for event in events:
+            feed.on_event(event, recv_ns)
+        for event in events:
+            for apply in routes[type(event)]:
+                apply(event, recv_ns)
+
     def _apply_venue(self, record: Record, decoder: Decoder, feed: FeedTracker) -> None:
         recv_ns = record.recv_ns
         events: Sequence[Event] = ()
         match record.kind:
-            case RecordKind.FRAME:
-                feed.frame()
-                self.frames += 1
-                events = decoder.frame_received(record.payload)
             case RecordKind.REST:
                 events = decoder.response_received(*record.decode_rest())
             case RecordKind.CONNECTED:

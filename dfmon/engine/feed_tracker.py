@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dfmon.engine.greek_drift import GreekDrift
 from dfmon.engine.venue_clock import VenueClock
-from dfmon.model.events import BookLost, ClockReading, Event, FeedState, FeedStatus, Rejected
+from dfmon.model.events import BookLost, ClockReading, Event, FeedState, FeedStatus, RawTicker, Rejected
 from dfmon.model.frames import FeedHealth
-from dfmon.model.units import MILLISECOND, NAN, SECOND
+from dfmon.model.units import MILLISECOND, MINUTE, NAN, SECOND
 
 _SMOOTHING = 0.05  # weight of the newest latency in its running mean
+_NO_DATA = (FeedStatus, Rejected, ClockReading, BookLost)
 
 
 class FeedTracker:
@@ -34,26 +35,30 @@ class FeedTracker:
             self.reconnects += 1
         self.state, self.reason, self._disconnected = FeedState.DOWN, reason, True
 
-    def frame(self) -> None:
-        self.frames += 1
-
     def on_event(self, event: Event, recv_ns: int) -> None:
-        """Learn from a decoded event that it is about live data, or that it is a complaint."""
+        """Learns from a decoded event, which is data, or a fact about the connection."""
+        if isinstance(event, _NO_DATA):
+            self._on_status(event, recv_ns)
+            return
+        self._data_ns = recv_ns
+        if self.state is FeedState.SYNCING:
+            self.state = FeedState.LIVE
+        # of the busiest event the property would be a call per frame
+        exch_ns = event.exch_ms * MILLISECOND if isinstance(event, RawTicker) else getattr(event, "exch_ns", 0)
+        if exch_ns:
+            latency_ns, clock = recv_ns - exch_ns, self.clock
+            if latency_ns < clock.min_latency_ns or recv_ns // MINUTE != clock.minute:
+                clock.add_latency(latency_ns, recv_ns)
+            lag = latency_ns / MILLISECOND
+            self._lag_ms = lag if self._lag_ms != self._lag_ms else self._lag_ms + _SMOOTHING * (lag - self._lag_ms)
+
+    def _on_status(self, event: Event, recv_ns: int) -> None:
         if isinstance(event, FeedStatus):
             self.state, self.reason = event.state, event.reason
         elif isinstance(event, Rejected):
             self.rejected += 1
         elif isinstance(event, ClockReading):
             self.clock.add_reading(event, recv_ns)
-        elif not isinstance(event, BookLost):
-            self._data_ns = recv_ns
-            if self.state is FeedState.SYNCING:
-                self.state = FeedState.LIVE
-            exch_ns = getattr(event, "exch_ns", 0)
-            if exch_ns:
-                self.clock.add_timestamp(exch_ns, recv_ns)
-                lag = (recv_ns - exch_ns) / MILLISECOND
-                self._lag_ms = lag if self._lag_ms != self._lag_ms else self._lag_ms + _SMOOTHING * (lag - self._lag_ms)
 
     def health(self, ts_ns: int, drift: GreekDrift | None = None) -> FeedHealth:
         """As of `ts_ns`; `drift` where this source tells greeks of its own."""

@@ -91,8 +91,8 @@ class MarketState:
             FutureTicker: self._on_future_ticker,
         }
 
-    def handles(self, kind: type[Event]) -> bool:
-        return kind in self._apply
+    def handler(self, kind: type[Event]) -> Callable[[Any, int], None] | None:
+        return self.apply if kind in self._apply else None
 
     def apply(self, event: Any, recv_ns: int) -> None:
         """Store one event; markets of underlyings that nobody asked for are passed over."""

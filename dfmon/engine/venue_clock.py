@@ -27,6 +27,7 @@ class VenueClock:
     def __init__(self) -> None:
         self.offset_ns = 0
         self._readings: deque[tuple[int, int]] = deque(maxlen=_MAX_READINGS)  # time of the way, offset
+        self.minute = self.min_latency_ns = 0  # the newest minute with data, and the least latency in it
         self._min_latencies: deque[tuple[int, int]] = deque(maxlen=_WINDOW_MINUTES)  # minute, least latency in it
 
     def add_reading(self, reading: ClockReading, recv_ns: int) -> None:
@@ -41,13 +42,14 @@ class VenueClock:
             offset for round_trip_ns, offset in reversed(self._readings) if round_trip_ns <= max_round_trip_ns
         )
 
-    def add_timestamp(self, exch_ns: int, recv_ns: int) -> None:
-        """Data the venue stamped `exch_ns` came at `recv_ns`."""
-        minute, latency = recv_ns // MINUTE, recv_ns - exch_ns
-        if not self._min_latencies or self._min_latencies[-1][0] != minute:
-            self._min_latencies.append((minute, latency))
-        elif latency < self._min_latencies[-1][1]:
-            self._min_latencies[-1] = (minute, latency)
+    def add_latency(self, latency_ns: int, recv_ns: int) -> None:
+        """Data came at `recv_ns`, `latency_ns` after its time stamp. Needed in a new minute, and for a new minimum."""
+        minute = recv_ns // MINUTE
+        if not self._min_latencies or minute != self.minute:
+            self._min_latencies.append((minute, latency_ns))
+        elif latency_ns < self.min_latency_ns:
+            self._min_latencies[-1] = (minute, latency_ns)
+        self.minute, self.min_latency_ns = self._min_latencies[-1]
 
     @property
     def offset_ms(self) -> float:

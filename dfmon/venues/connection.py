@@ -12,13 +12,14 @@ import math
 import random
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from dfmon.aio import cancel_and_wait, run_until_set, wait_until_set
 from dfmon.venues.backoff import Backoff, ConnectLimiter
 from dfmon.venues.frame_queue import FrameQueue
-from dfmon.venues.health.socket_watchdog import SocketWatchdog, is_heartbeat
+from dfmon.venues.health.socket_watchdog import SocketWatchdog
 from dfmon.venues.protocol import Endpoint, RestCall
 from dfmon.venues.socket_gate import SocketFilter
 from dfmon.venues.transport.base import Opener, Socket
@@ -107,7 +108,12 @@ class _Runner:
         self._loop = asyncio.get_running_loop()
         self._failed: asyncio.Future[None] = self._loop.create_future()
         self._frame_queue = FrameQueue(
-            self._protocol.classify, self._apply, self._drain, clock, self._fail, self._set_reading
+            self._protocol.classify,
+            partial(sink.frame, endpoint.source),
+            self._drain,
+            clock,
+            self._fail,
+            self._set_reading,
         )
         self._calls: asyncio.Queue[RestCall] = asyncio.Queue(_MAX_QUEUED_CALLS)
         self._connection_number = (
@@ -145,6 +151,7 @@ class _Runner:
         while True:
             self._attach(socket, socket_filter)
             reason, successor = await self._serve(socket)
+            self.had_data |= self._watchdog.had_data
             if successor is None:
                 socket_filter.close()
                 self._frame_queue.flush()
@@ -155,7 +162,7 @@ class _Runner:
             socket, socket_filter = successor
 
     def _new_filter(self) -> SocketFilter:
-        return SocketFilter(self._on_frame, self._protocol.classify)
+        return SocketFilter(self._frame_queue.enqueue, self._protocol.classify, self._endpoint.heartbeats)
 
     async def _open_socket(self, socket_filter: SocketFilter) -> Socket:
         if self._limiter is not None:
@@ -172,6 +179,7 @@ class _Runner:
         self._socket_failure = self._loop.create_future()
         self._handover_pending.clear()
         self._opened_s = self._loop.time()
+        self._watchdog = socket_filter.watchdog
         self._watchdog.start(self._opened_s)
         self._sink.connected(self._endpoint.source, self._clock())
         self._drain()
@@ -224,15 +232,6 @@ class _Runner:
             (self._socket.resume if enabled else self._socket.pause)()
 
     # ---- frames -----------------------------------------------------------------------------------------------
-
-    def _on_frame(self, frame: bytes) -> None:
-        """A frame of a socket. Must not raise."""
-        if not self._watchdog.received_data and not is_heartbeat(frame, self._endpoint.heartbeats):
-            self._watchdog.received_data = self.had_data = True
-        self._frame_queue.enqueue(frame)
-
-    def _apply(self, recv_ns: int, frame: bytes) -> None:
-        self._sink.frame(self._endpoint.source, recv_ns, frame)
 
     def _fail(self, exc: Exception) -> None:
         if not self._failed.done():

@@ -57,10 +57,22 @@ class FrameQueue:
         self._busy_since = self._last_applied = 0.0  # of the frames that were applied at once, without a pause
 
     def enqueue(self, frame: bytes) -> None:
-        """Take a frame: apply it, or let it wait until the loop has turned."""
-        recv_ns, key = self._clock(), ""
-        if not self._waiting and self._apply_now(recv_ns, frame):
+        """Applies a frame, or queues it until the loop has turned."""
+        recv_ns, now = self._clock(), time.perf_counter()
+        if now - self._last_applied > _IDLE_GAP_S:
+            self._busy_since = now
+        if self._waiting or now - self._busy_since > _MAX_INLINE_S:
+            self._wait(recv_ns, frame)
             return
+        try:
+            self._apply(recv_ns, frame)
+            self._on_batch_end()
+        except Exception as exc:
+            self._on_error(exc)
+        self._last_applied = time.perf_counter()
+
+    def _wait(self, recv_ns: int, frame: bytes) -> None:
+        key = ""
         if len(self._waiting) >= _PRESSURE_FRAMES:
             policy, key = self._classify(frame)
             if policy is DropPolicy.CONFLATE:
@@ -83,20 +95,6 @@ class FrameQueue:
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._apply_slice)
-
-    def _apply_now(self, recv_ns: int, frame: bytes) -> bool:
-        now = time.perf_counter()
-        if now - self._last_applied > _IDLE_GAP_S:
-            self._busy_since = now
-        elif now - self._busy_since > _MAX_INLINE_S:
-            return False
-        try:
-            self._apply(recv_ns, frame)
-            self._on_batch_end()
-        except Exception as exc:
-            self._on_error(exc)
-        self._last_applied = time.perf_counter()
-        return True
 
     def flush(self) -> None:
         """Apply everything that waits, now: the connection has ended."""

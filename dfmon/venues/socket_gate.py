@@ -1,4 +1,4 @@
-"""Between one socket and the inbox: what of its frames is heard, as the socket is announced, succeeded and given up.
+"""Filter between one socket and the frame queue, by the state of the socket: opening, open, succeeded, given up.
 
 A source may have two sockets for some seconds, and what both bring is wanted once.
 """
@@ -9,20 +9,29 @@ from collections.abc import Callable
 from typing import Final
 
 from dfmon.venues.frame_queue import FrameClassifier
+from dfmon.venues.health.socket_watchdog import SocketWatchdog, is_heartbeat
 from dfmon.venues.protocol import DropPolicy
 
 _MAX_BUFFERED: Final = 1000  # frames that may come before the connection has been announced
 
 
 class SocketFilter:
-    """One socket's way into the inbox: closed at first, later open, for prints alone, or closed for good."""
+    """The frame handler of one socket: buffers at first, then forwards all frames, prints alone, or none.
 
-    def __init__(self, forward: Callable[[bytes], None], classify: FrameClassifier) -> None:
-        self._forward, self._classify = forward, classify
+    `watchdog` is notified of data; frames with one of the `heartbeats` are none.
+    """
+
+    def __init__(
+        self, forward: Callable[[bytes], None], classify: FrameClassifier, heartbeats: tuple[bytes, ...]
+    ) -> None:
+        self.watchdog = SocketWatchdog()
+        self._forward, self._classify, self._heartbeats = forward, classify, heartbeats
         self._buffered: list[bytes] = []
         self._handler: Callable[[bytes], None] = self._buffer
 
     def __call__(self, frame: bytes) -> None:
+        if not self.watchdog.received_data and not is_heartbeat(frame, self._heartbeats):
+            self.watchdog.received_data = True
         self._handler(frame)
 
     def open(self) -> None:
@@ -32,7 +41,7 @@ class SocketFilter:
         self._buffered.clear()
 
     def prints_only(self) -> None:
-        """Another socket has taken over: of this one only what is told once is still worth hearing."""
+        """Another socket has taken over: of this one only prints are forwarded, which no later frame repeats."""
         self._handler = self._forward_print
 
     def close(self) -> None:

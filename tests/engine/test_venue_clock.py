@@ -60,16 +60,16 @@ def test_an_answer_before_its_question_is_no_reading() -> None:
 def test_without_answers_the_least_latency_of_five_minutes_bounds_the_offset() -> None:
     clock = VenueClock()
     for minute in range(7):
-        clock.add_timestamp(NOW + minute * MINUTE, NOW + minute * MINUTE + (80 + minute) * MILLISECOND)
-        clock.add_timestamp(NOW + minute * MINUTE, NOW + minute * MINUTE + 500 * MILLISECOND)
+        clock.add_latency((80 + minute) * MILLISECOND, NOW + minute * MINUTE + (80 + minute) * MILLISECOND)
+        clock.add_latency(500 * MILLISECOND, NOW + minute * MINUTE + 500 * MILLISECOND)
     assert clock.offset_ms == 82.0
     assert clock.status_text() == ""
 
 
 def test_late_data_and_a_clock_ahead_are_told_apart_only_by_asking() -> None:
     clock = VenueClock()
-    clock.add_timestamp(NOW, NOW + 1_200 * MILLISECOND)
+    clock.add_latency(1_200 * MILLISECOND, NOW + 1_200 * MILLISECOND)
     assert clock.status_text() == "our clock is 1.2 s ahead of the venue's, or its data are that late"
     behind = VenueClock()
-    behind.add_timestamp(NOW, NOW - 1_200 * MILLISECOND)
+    behind.add_latency(-1_200 * MILLISECOND, NOW - 1_200 * MILLISECOND)
     assert behind.status_text() == "our clock is 1.2 s behind the venue's"

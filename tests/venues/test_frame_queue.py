@@ -71,6 +71,7 @@ async def test_a_burst_is_applied_whole_in_order_and_drained_once() -> None:
 
 async def test_a_frame_that_comes_after_a_pause_is_applied_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_IDLE_GAP_S", -1.0)
+    monkeypatch.setattr(module, "_MAX_INLINE_S", 0.0)
     harness = QueueHarness()
     harness.queue.enqueue(b"k0")
     assert (harness.applied, harness.batches) == ([b"k0"], 1)

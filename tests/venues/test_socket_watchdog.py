@@ -41,10 +41,13 @@ def test_patience_is_shorter_until_the_first_data(data_at: tuple[float, ...], no
     assert watchdog.check(now, timeouts) == reason
 
 
-def test_a_new_socket_has_heard_nothing() -> None:
+def test_data_before_the_start_counts_and_is_remembered() -> None:
+    """Frames may come before the socket has been announced."""
     watchdog, timeouts = SocketWatchdog(), Timeouts(first_data_s=15.0, max_silence_s=35.0)
-    watchdog.start(0.0)
+    assert not watchdog.had_data
     watchdog.received_data = True
-    assert watchdog.check(1.0, timeouts) == ""
     watchdog.start(2.0)
-    assert watchdog.check(17.0, timeouts) == "no data for 15 s after connecting"
+    assert watchdog.had_data
+    assert watchdog.check(17.0, timeouts) == ""
+    assert not watchdog.received_data
+    assert watchdog.had_data

@@ -513,8 +513,8 @@ def test_liquidations_of_other_swaps_are_passed_over() -> None:
 
 def _apply(chain: ChainState, events: Sequence[Event], recv_ns: int = NOW) -> None:
     for event in events:
-        if chain.handles(type(event)):
-            chain.apply(event, recv_ns)
+        if (apply := chain.handler(type(event))) is not None:
+            apply(event, recv_ns)
 
 
 def _snapshot_of(*frames: bytes) -> FlowSnapshot:

@@ -66,7 +66,7 @@ class FeedProbe:
         self._apply_events(self._protocol.connection_made(recv_ns), recv_ns)
 
     def frame(self, source: str, recv_ns: int, frame: bytes) -> None:
-        self.feed.frame()
+        self.feed.frames += 1
         self._apply_events(self._protocol.frame_received(frame), recv_ns)
 
     def response(self, source: str, recv_ns: int, tag: str, body: bytes) -> None:
@@ -82,8 +82,8 @@ class FeedProbe:
     def _apply_events(self, events: Sequence[Event], recv_ns: int) -> None:
         for event in events:
             self.feed.on_event(event, recv_ns)
-            if self._chain.handles(type(event)):
-                self._chain.apply(event, recv_ns)
+            if (apply := self._chain.handler(type(event))) is not None:
+                apply(event, recv_ns)
         if self.first_data_s is None and self.feed.health(recv_ns).age_s == 0.0:
             self.first_data_s = time.monotonic() - self._connected_at
 

@@ -18,15 +18,18 @@ def is_heartbeat(frame: bytes, heartbeats: tuple[bytes, ...]) -> bool:
 
 
 class SocketWatchdog:
-    """Times are seconds of the loop. The owner sets `received_data`; `check` runs once a second."""
+    """Times are seconds of the loop. `received_data` is set on data and reset by `check`, which runs once a second."""
 
     def __init__(self) -> None:
         self.received_data = self._had_data = False
         self._since = 0.0
 
+    @property
+    def had_data(self) -> bool:
+        """True once there was any data."""
+        return self.received_data or self._had_data
+
     def start(self, now: float) -> None:
-        """A new socket."""
-        self.received_data = self._had_data = False
         self._since = now
 
     def check(self, now: float, timeouts: Timeouts) -> str:
