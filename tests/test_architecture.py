@@ -79,11 +79,15 @@ def test_every_queue_is_bounded_by_its_size_or_says_by_what() -> None:
 
 
 def _docstrings() -> Iterator[tuple[str, str]]:
+    """Place and text of each docstring, those of constants and fields too."""
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                place = f"{path.relative_to(PACKAGE)}:{getattr(node, 'name', 'module')}"
-                yield place, ast.get_docstring(node) or ""
+            if (
+                isinstance(node, ast.Expr)
+                and isinstance(node.value, ast.Constant)
+                and isinstance(node.value.value, str)
+            ):
+                yield f"{path.relative_to(PACKAGE)}:{node.lineno}", node.value.value
 
 
 def test_docstrings_open_with_a_noun_or_a_verb() -> None:
@@ -92,8 +96,24 @@ def test_docstrings_open_with_a_noun_or_a_verb() -> None:
 
 
 def test_docstrings_have_no_heading_without_content() -> None:
-    empty = re.compile(r"\b(Units|Shapes|Domain|Source): (none|any)\.")
+    empty = re.compile(r"\b(Units|Shapes|Domain|Source): (none\b|any\.)")
     assert not [place for place, text in _docstrings() if empty.search(text)]
+
+
+def test_docstrings_name_only_what_exists() -> None:
+    """Every identifier in backticks is a token of the code outside them."""
+    quoted = re.compile(r"`([A-Za-z_][\w.]*)(?:\(\))?`")
+    paths = sorted(PACKAGE.rglob("*.py"))
+    tokens = {path.stem for path in paths} | {path.parent.name for path in paths}
+    for path in paths:
+        tokens |= set(re.findall(r"\w+", quoted.sub("", path.read_text(encoding="utf-8"))))
+    missing = [
+        f"{place}: {name}"
+        for place, text in _docstrings()
+        for name in quoted.findall(text)
+        if not tokens.issuperset(name.split("."))
+    ]
+    assert not missing
 
 
 def test_public_core_functions_of_arrays_state_units_or_shapes() -> None:

@@ -77,7 +77,7 @@ class BoardFlip:
     p_none: float | None
     """Share of members without a level; None without members."""
     weakest: tuple[float, float]
-    """Where net gamma is least in size within a fifth of spot, and its value there: how near it comes to a flip."""
+    """The spot within a fifth of now where net gamma is smallest in size, and its value there."""
 
     @classmethod
     def from_flip(

@@ -1,7 +1,6 @@
 """Exposure of one book: roll-ups and flip of the mean position, and of every member of the ensemble.
 
-Comes after `columns`; everything that follows in a step only reads these numbers. A call and a put of one strike and
-expiry are priced as one point while their columns agree.
+A call and a put of one strike and expiry are priced as one point while their columns agree.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ NORMAL_95: Final = NormalDist().inv_cdf(0.95)
 
 @dataclass(frozen=True, slots=True)
 class ModelExposure:
-    """Totals and flip of the same board under another position model; `level` is None where it has no flip."""
+    """Roll-ups of the same board under another position model; `level` is its flip, None where it has none."""
 
     model: str
     totals: Totals
@@ -60,9 +59,9 @@ class Exposure:
     p_none: float | None
 
     def band(self, weights: F64) -> tuple[float | None, float | None]:
-        """5 % and 95 % quantiles of a weighted sum of the roll-ups over the ensemble; weights as EXPOSURE_NAMES.
+        """5 % and 95 % quantiles of a weighted sum of the roll-ups over the ensemble; one weight per roll-up.
 
-        An unseen book is independent of the seen one, so its variance adds to that of the band.
+        The book on other venues is independent of the observed one, so its variance adds to that of the band.
         """
         if self.members is None:
             return None, None
@@ -99,15 +98,12 @@ def measure_exposure(
     others: Mapping[str, F64] | None = None,
     off_venue_sd: float = 0.0,
 ) -> Exposure:
-    """Roll-ups and flip of the book; of `others`, positions (n,) of the frame by model, totals and flip alone.
+    """Roll-ups and flip of the book; for `others`, positions (n,) of the frame by model, totals and flip alone.
 
-    `off_venue_sd` is the standard deviation of the book on other venues, as a share of the seen one without its signs.
+    `off_venue_sd` is the standard deviation of the book on other venues, as a share of the observed book without its
+    signs. The flip is that of the dollar gamma under either numeraire.
 
-    The flip is that of the dollar gamma under either numeraire.
-    Units: USD.
-    Shapes: as `Exposure`.
-    Domain: an empty book has zero totals and no flip.
-    Source: the kernels called.
+    Units: USD. Shapes: as `Exposure`. Domain: an empty book has zero totals and no flip.
     """
     pairing = Pairing.from_listing(cols.strike, cols.expiry_code, cols.option_type)
     columns = cols.forward, cols.sigma, cols.tau

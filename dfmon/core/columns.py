@@ -1,7 +1,6 @@
-"""The rows of a frame that can be priced, as the columns that every kernel takes.
+"""The priceable rows of a frame as columns: time to expiry, settlement terms, groups by strike and expiry.
 
-Comes first in a step: time to expiry, settlement treatment, groups by strike and expiry, and a count, by reason, of
-what had to be left out. Nothing after this sees a NaN.
+Rows that cannot be priced are left out and counted by reason, so nothing after this sees a NaN.
 """
 
 from __future__ import annotations
@@ -17,18 +16,17 @@ from dfmon.core.pricing.settlement import DAY, Terms, settlement_terms
 from dfmon.model.frames import F64, I64, ChainFrame
 from dfmon.model.units import YEAR
 
-SIGMA_BOUNDS: Final = (0.001, 20.0)  # a volatility outside of these is no quote
+SIGMA_BOUNDS: Final = (0.001, 20.0)  # volatility outside is not a quote
 MAX_QUANTITY: Final = 1e12  # nor is a price or a quantity of this size
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """n priceable options.
-    Units: USD, decimal volatility, years, coins.
+    """n priceable options. Units: USD, decimal volatility, years, coins.
 
-    `rows` are their places in the frame; `strikes` and `expiries` ascend, and the codes say which one each option has.
-    `terms` are the strike, time and share of the settlement treatment. `priceable_share` is the share of the board's
-    open interest that these options hold.
+    `rows` index the frame; `strikes` and `expiries` ascend, and the codes map each option to its own. `terms` are the
+    strike, time and share of the settlement treatment. `priceable_share` is the share of the board's open interest in
+    these options.
     """
 
     rows: I64
@@ -55,16 +53,15 @@ class Columns:
 
     @property
     def cell(self) -> NDArray[np.intp]:
-        """The place of each option on the board of expiries by strikes, written row by row."""
+        """The cell of each option in a matrix of expiries by strikes, in row-major order."""
         return np.asarray(self.expiry_code * self.strikes.size + self.strike_code)
 
 
 def priceable_columns(frame: ChainFrame, positions: DealerPositions) -> Columns:
     """The priceable rows of `frame` under `positions`.
 
-    Units: as `Columns`.
-    Shapes: (n,) of the frame -> (k,), k <= n.
-    Domain: any frame; a row without forward, volatility, time or position is left out and counted under its reason.
+    Units: as `Columns`. Shapes: (n,) of the frame -> (k,), k <= n.
+    Domain: any frame; a row without forward, volatility, time or position is left out and counted by reason.
     """
     tau = (frame.expiry_ns - frame.venue_ns) / YEAR
     reasons = {
@@ -114,12 +111,10 @@ def priceable_columns(frame: ChainFrame, positions: DealerPositions) -> Columns:
 
 
 def atm_sigma(cols: Columns) -> F64:
-    """Volatility of each expiry where strike meets forward, linear in log-moneyness between listed strikes.
+    """ATM volatility of each expiry: at strike = forward, linear in log-moneyness between listed strikes.
 
-    Units: decimal.
-    Shapes: (k,) -> one value an expiry.
+    Calls and puts of a strike count alike. Units: decimal. Shapes: (k,) -> one value an expiry.
     Domain: flat beyond the listed strikes.
-    Source: none; calls and puts of a strike count alike.
     """
     moneyness = np.log(cols.strike / cols.forward)
     sigma = np.empty(cols.expiries.size)
@@ -139,7 +134,7 @@ def group_sums(codes: NDArray[np.intp], values: F64, groups: int) -> F64:
 
 
 def first_of_group(codes: NDArray[np.intp], values: F64, groups: int) -> F64:
-    """The value of the first row of each group: what all rows of an expiry share, such as forward or time.
+    """The value of the first row of each group, for values that a group shares, such as forward or time.
 
     Shapes: (n,), (n,) -> (groups,). Domain: every group has a row.
     """

@@ -1,7 +1,7 @@
-"""One tick of one underlying: state and frames in, next state and snapshot out.
+"""One tick of one underlying: previous state and two frames in, next state and a snapshot out.
 
-The only place that knows the order of the kernels. Pure: nothing here reads a clock or keeps anything between calls,
-so a recording replayed gives the same snapshots bit for bit.
+The only place that knows the order of the kernels. Pure: it reads no clock and keeps nothing between calls, so a
+replayed recording gives the same snapshots bit for bit.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from dfmon.model.units import DAY, YEAR
 
 
 class FlowParams(msgspec.Struct, frozen=True):
-    """Parameters of a step: everything a user may change while it runs; a change is a journal record.
+    """Parameters of the model, which a user may change at run time; a change is a journal record.
 
     `iv_move_1h` is the mean absolute move of ATM volatility in an hour, points. Ages in seconds. `venue_share` is the
     share of all open interest that the venue is taken to hold; shares of `desks` add up to 1, `risk_aversion` is 1/USD.
@@ -102,11 +102,10 @@ def step(
     params: FlowParams,
     seq: int,
 ) -> tuple[FlowState, FlowSnapshot]:
-    """Compute everything once.
+    """Computes one tick with the kernels that `params` selects.
 
-    Shapes: any board, also an empty one.
-    Domain: total; what cannot be computed is None with a reason.
-    Source: the kernels called.
+    Units: of the frames. Shapes: any board, also an empty one. Domain: total; what cannot be computed is None with a
+    reason.
     """
     with kernels_for_step(params.compiled):
         return _compute(state, chain, market, feeds, params, seq)
@@ -171,9 +170,9 @@ def _compute(
 def daily_sigma(cols: Columns, atm: F64) -> float:
     """ATM volatility of the first expiry at least a day away, else of the last one; NaN for an empty board.
 
-    Units: decimal per sqrt(year).
-    Shapes: (k,) -> scalar.
-    Source: a same-day expiry says more about its settlement than about tomorrow.
+    A same-day expiry says more about its settlement than about tomorrow.
+
+    Units: decimal per sqrt(year). Shapes: (k,) -> scalar.
     """
     if not cols.size:
         return math.nan

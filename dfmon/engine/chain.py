@@ -1,7 +1,7 @@
-"""All options of all underlyings: what is listed, and to which row or underlying an event belongs.
+"""The option chain: which options are listed, and to which row or underlying an event belongs.
 
-Events of the decoders are applied here: `tickers` writes prices into `option_rows`, prints and what options share go to
-their `underlying`. `freeze` copies the live rows of one underlying into a read-only `ChainFrame`.
+`ticker_buffer` writes prices into `option_rows`; prints and shared data go to the `underlying` of the option.
+`freeze` copies the live rows of one underlying into a read-only `ChainFrame`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from dfmon.model.instrument import Kind
 
 
 class _HandlerTable(dict[type[Event], Callable[[Any, int], None]]):
-    """The handler of a kind of event; a venue's subclass has that of its base."""
+    """Handlers by kind of event; a venue's own subclass uses the handler of its base."""
 
     def __missing__(self, kind: type[Event]) -> Callable[[Any, int], None]:
         handler = self[kind] = next(self[base] for base in kind.__mro__ if base in self)
@@ -56,7 +56,7 @@ class ChainState:
         self._states = {name: UnderlyingState() for name in underlyings}
         self._rows = OptionRows(capacity)
         self._started_ns = 0
-        self.unlisted_counts: Counter[str] = Counter()  # events about instruments nobody has listed, by kind
+        self.unlisted_counts: Counter[str] = Counter()  # events about unlisted instruments, by kind
         self.drift = GreekDrift()
         self._tickers = TickerBuffer(self._rows, self.drift, self.unlisted_counts)
         self._apply = _HandlerTable()
@@ -80,19 +80,19 @@ class ChainState:
         }
 
     def handler(self, kind: type[Event]) -> Callable[[Any, int], None] | None:
-        """The function that applies events of a kind, if they belong here. A subclass belongs where its base does."""
+        """The function that applies events of a kind, or of a base of it; None if they are not handled here."""
         if not any(base in self._apply for base in kind.__mro__):
             return None
         return self._apply[kind] if self._started_ns else self.apply
 
     def apply(self, event: Event, recv_ns: int) -> None:
-        """Store one event. Events about other underlyings or unlisted instruments are counted, never raised."""
+        """Applies one event. Events about other underlyings or unlisted instruments are counted, never raised."""
         if not self._started_ns:
             self._started_ns = recv_ns
         self._apply[type(event)](event, recv_ns)
 
     def count_rejected(self, underlying: str, kind: str) -> None:
-        """Count something a decoder could not use, so that the snapshot can say so."""
+        """Counts data that a decoder rejected, for the snapshot."""
         for name in (underlying,) if underlying else self._states:
             if name in self._states:
                 self._states[name].rejected[kind] += 1
@@ -166,31 +166,31 @@ class ChainState:
         else:
             self._states[self._rows.underlying_by_row[row]].trades.add_lost(row, event.count)
 
-    # ---- what options share ------------------------------------------------------------------------------------
+    # ---- shared by all options ---------------------------------------------------------------------------------
 
     def _on_underlying_event(self, event: UnderlyingEvent, _: int) -> None:
         state = self._states.get(event.underlying)
         if state is not None:
             state.apply_event(event)
 
-    # ---- what becomes of a tick ------------------------------------------------------------------------------
+    # ---- outcome of a tick ----------------------------------------------------------------------------------
 
     def commit_drained(self, underlying: str) -> None:
-        """The last frame of `underlying` has been computed: its prints are counted."""
+        """Discards the prints of the last frame of `underlying`, which has been computed."""
         self._states[underlying].trades.commit_drained()
 
     def restore_drained(self, underlying: str) -> None:
-        """The last frame could not be computed: its prints come again with the next one."""
+        """Returns the prints of the last frame, which failed, to the next one."""
         self._states[underlying].trades.restore_drained()
 
     def mark_gap(self, recv_ns: int) -> None:
-        """Records are missing here: what was listed before is not known from its first print on any more."""
+        """Marks missing records: options listed before no longer have a full history."""
         self._started_ns = max(self._started_ns, recv_ns)
         for state in self._states.values():
             state.history_since_ns = NO_HISTORY_NS
 
     def by_open_interest(self) -> list[str]:
-        """Live options whose open interest is known, the largest first in USD: the order in which they matter."""
+        """Live options with known open interest, the largest first in USD."""
         open_interest, count = self._rows.float["open_interest"], len(self._rows.names)
         rows = np.flatnonzero(self._rows.listed[:count] & np.isfinite(open_interest[:count]))
         spot = np.array([self._states[self._rows.underlying_by_row[row]].spot for row in rows.tolist()])
@@ -200,14 +200,14 @@ class ChainState:
     # ---- reading ---------------------------------------------------------------------------------------------
 
     def flush_tickers(self) -> None:
-        """Write what tickers said since the last tick."""
+        """Writes the tickers since the last tick into the columns."""
         self._tickers.flush_tickers()
 
     def freeze(self, underlying: str, ts_ns: int, clock_ns: int = 0) -> ChainFrame:
         """Read-only copy of the live rows of `underlying` and the trades since the last freeze.
 
-        Expiry is decided by the time, not by the venue's word for it, which may come late or never; and by the venue's
-        time, from which ours is off by `clock_ns`.
+        An option expires by the venue's clock, from which ours differs by `clock_ns`; the venue's own notice may come
+        late or never.
         """
         self._tickers.flush_tickers()
         state = self._states[underlying]
@@ -270,7 +270,7 @@ class ChainState:
             expired_on_arrival = (
                 self._rows.time["seen_ns"][state.live_rows] >= self._rows.time["expiry_ns"][state.live_rows]
             )
-            if expired_on_arrival.any():  # it came expired; one that expires while we watch is in order
+            if expired_on_arrival.any():  # listed after its expiry; an option that expires later is normal
                 state.rejected["expired"] += int(expired_on_arrival.sum())
             self._unlist(state.live_rows[expired])
             state.live_rows = state.live_rows[~expired]

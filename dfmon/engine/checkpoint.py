@@ -1,7 +1,7 @@
-"""State that a run leaves to the next one: the estimator's state of each underlying, and where its prints end.
+"""The positions checkpoint: the estimator's state of each underlying and the last print it includes.
 
-Enters a session as its first record, so a replay of that session begins with the same. Bytes are checked as a whole:
-what is damaged or of another version is refused in one sentence, and nothing of it is used.
+It enters a session as its first record, so a replay of that session starts from the same state. Damaged bytes, or
+those of another version, are refused in one sentence and nothing of them is used.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _DIGEST_SIZE: Final = 16
 
 
 class UnderlyingCheckpoint(msgspec.Struct, frozen=True):
-    """Of one underlying: the inventory as bytes (empty: none), and the time of the newest print it rests on."""
+    """One underlying: the inventory as bytes (empty: none), and the time of the newest print it includes."""
 
     positions: bytes
     newest_ms: int
 
 
 class PositionsCheckpoint(msgspec.Struct, frozen=True, rename={"underlyings": "held"}):
-    """State by underlying; `exchange` is the host it is of, `rests_on` says under which priors it was made."""
+    """State by underlying, for the host `exchange`; `rests_on` is the digest of the priors it was made under."""
 
     version: int
     exchange: str
@@ -48,7 +48,7 @@ class PositionsCheckpoint(msgspec.Struct, frozen=True, rename={"underlyings": "h
         inventories: Mapping[str, Inventory],
         previous: PositionsCheckpoint | None,
     ) -> PositionsCheckpoint:
-        """The state now; underlyings that only an earlier run watched stay as it left them."""
+        """The current state; underlyings that only an earlier run followed are carried over."""
         underlyings = dict(previous.underlyings) if previous is not None else {}
         for underlying, inventory in inventories.items():
             if inventory.names:
@@ -59,7 +59,7 @@ class PositionsCheckpoint(msgspec.Struct, frozen=True, rename={"underlyings": "h
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """Resume point of a decoder: last print by option, options with full history, newest print by underlying."""
+    """Last sequence number by option, options with a full history, newest print by underlying."""
 
     last_seq: Mapping[str, int]
     full_history: frozenset[str]
@@ -67,7 +67,9 @@ class ResumePoint:
 
 
 def find_resume_point(inventories: Iterable[Inventory], newest_ms: Mapping[str, int]) -> ResumePoint:
-    """The last prints of `inventories`. An option without a print is known only if it is known to have none."""
+    """The resume point of `inventories`. An option without prints is included only if its history is known to be
+    empty.
+    """
     last_seq: dict[str, int] = {}
     full_history: set[str] = set()
     for inventory in inventories:
@@ -82,20 +84,18 @@ def find_resume_point(inventories: Iterable[Inventory], newest_ms: Mapping[str, 
 
 
 def priors_digest(params: msgspec.Struct) -> str:
-    """A name for the priors in force."""
+    """Digest of the priors in force."""
     return blake2b(msgspec.json.encode(params), digest_size=8).hexdigest()
 
 
 def encode_checkpoint(checkpoint: PositionsCheckpoint) -> bytes:
-    """The memory as bytes: a mark, a checksum, and what it holds, compressed."""
+    """The checkpoint as bytes: a magic line, a checksum, and the compressed body."""
     body = zlib.compress(msgspec.msgpack.encode(checkpoint), 1)
     return _MAGIC + blake2b(body, digest_size=_DIGEST_SIZE).digest() + body
 
 
 def decode_checkpoint(data: bytes) -> tuple[PositionsCheckpoint, dict[str, Inventory]]:
-    """The checkpoint behind `encode_checkpoint`, with its inventories. Raises ValueError with one sentence for
-    anything else.
-    """
+    """The checkpoint encoded by `encode_checkpoint`, and its inventories. Raises ValueError with one sentence."""
     start = len(_MAGIC) + _DIGEST_SIZE
     if not data.startswith(_MAGIC):
         raise ValueError("no stored positions of dfmon")

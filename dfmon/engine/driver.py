@@ -1,9 +1,9 @@
-"""The one writer: numbers every record, journals it, applies it, and asks for a snapshot at each tick.
+"""The single writer: numbers every record, journals it, applies it, and requests a snapshot at each tick.
 
-Live, the connections call `connected`, `frame`, `response`, `lost` and `timer`, and a clock calls `request_tick`. In a
-replay the replayer calls `apply` with the records of the journal. Nothing else differs: a tick is journalled only when
-the worker is free to compute it, so a replay computes exactly the ticks that were computed, and equal records give
-equal snapshots.
+Live, the connections call `connected`, `frame`, `response`, `lost` and `timer`, and a clock calls `request_tick`. In
+a replay the replayer calls `apply` with the records of the journal. Nothing else differs: a tick is journalled only
+when the worker is free to compute it, so a replay computes exactly the ticks that were computed, and equal records
+give equal snapshots.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Decoder(Protocol):
 
 
 class Worker(Protocol):
-    """Runs one computation at a time and hands its result back on the driver's thread."""
+    """Runs one computation at a time and returns its result on the driver's thread."""
 
     @property
     def busy(self) -> bool: ...
@@ -49,7 +49,7 @@ class Worker(Protocol):
 
 
 class InlineWorker:
-    """Computes at once, in the caller's thread: for replay, tests and single snapshots."""
+    """Computes immediately, on the caller's thread: for replay, tests and single snapshots."""
 
     busy = False
 
@@ -62,7 +62,7 @@ _EventHandler = Callable[[Any, int], None]
 
 
 class _EventRoutes(dict[type[Event], tuple[_EventHandler, ...]]):
-    """The handlers of an event by its kind, looked up once a kind."""
+    """Handlers of each kind of event, resolved once a kind."""
 
     def __init__(self, states: Sequence[ChainState | MarketState], on_rejected: _EventHandler) -> None:
         self._states = states
@@ -75,9 +75,9 @@ class _EventRoutes(dict[type[Event], tuple[_EventHandler, ...]]):
 
 
 class DriverState(NamedTuple):
-    """All that a driver has learned. `flow` never changes and may be shared; `held` must be copied before it is kept.
+    """Full state of a driver. `flow` is immutable and may be shared; `attributes` must be copied before it is stored.
 
-    `held` has the decoders in it: what they remember of their connections decides how the next frame is read.
+    `attributes` includes the decoders: their connection state decides how the next frame is decoded.
     """
 
     flow: Mapping[str, FlowState]
@@ -103,11 +103,7 @@ class Driver:
         *,
         options_sources: Sequence[str] = (),
     ) -> None:
-        """`on_trade` gets every option print and every full history, once it has been applied.
-
-        Of `options_sources` come the listings, greeks and rejections that are in a snapshot; the first one with a clock
-        reading rules the life of an option.
-        """
+        """`on_trade` receives every option print and every full history once it has been applied."""
         self.underlyings = underlyings
         self.params = params
         self.overruns = 0
@@ -131,7 +127,7 @@ class Driver:
     # ---- records in ------------------------------------------------------------------------------------------
 
     def ingest(self, kind: RecordKind, source: str, recv_ns: int, payload: bytes) -> None:
-        """Number what just happened, journal it, apply it."""
+        """Numbers a record, journals it and applies it."""
         self._seq += 1
         record = Record(self._seq, recv_ns, kind, source, payload)
         if self._journal is not None:
@@ -156,26 +152,26 @@ class Driver:
         self.ingest(RecordKind.LOST, source, recv_ns, reason.encode())
 
     def timer(self, source: str, now_ns: int, runner_note: str = "") -> None:
-        """A second of a connection has passed; `runner_note` is what its runner has to say, in words."""
+        """Records that a second of a connection has passed; `runner_note` is the status text of its runner."""
         self.ingest(RecordKind.TIMER, source, now_ns, runner_note.encode())
 
     def request_tick(self, now_ns: int) -> None:
-        """Ask for a snapshot of every underlying, unless the last one is still being computed."""
+        """Requests a snapshot of every underlying, unless the last one is still being computed."""
         if self._worker.busy:
-            self.overruns += 1  # not recorded, so a replay will not see it either
+            self.overruns += 1  # not recorded, so a replay skips it too
             return
         self.ingest(RecordKind.TICK, "", now_ns, b"")
 
     def set_params(self, params: FlowParams, now_ns: int) -> None:
-        """Change what the numbers rest on, from the next tick. A record like any other."""
+        """Changes the parameters from the next tick, as a record like any other."""
         self.ingest(RecordKind.PARAMS, "", now_ns, msgspec.json.encode(params))
 
     def use_compiled(self, now_ns: int) -> None:
-        """Price with the compiled kernels from the next tick. A record of its own: it leaves all else as it was set."""
+        """Prices with the compiled kernels from the next tick. A separate record, so other parameters stay as set."""
         self.ingest(RecordKind.PARAMS, COMPILED_SOURCE, now_ns, b"")
 
     def apply(self, record: Record) -> None:
-        """Apply one record, live or replayed. A source nobody decodes is passed over."""
+        """Applies one record, live or replayed. A source without decoder is ignored."""
         if record.kind is RecordKind.TICK:
             self._tick(record.recv_ns)
         elif record.kind is RecordKind.PARAMS:
@@ -195,23 +191,23 @@ class Driver:
                 self._apply_venue(record, self._decoders[record.source], self._feeds[record.source])
 
     def _restore(self, record: Record) -> None:
-        """Positions of an earlier run, and a word to the decoder about where their prints end."""
+        """Restores the positions of an earlier run, and gives the decoder their resume point."""
         checkpoint, inventories = decode_checkpoint(record.payload)
-        held = {name: inventory for name, inventory in inventories.items() if name in self._flow}
-        for name, inventory in held.items():
+        followed = {name: inventory for name, inventory in inventories.items() if name in self._flow}
+        for name, inventory in followed.items():
             self._flow[name] = replace(self._flow[name], inventory=inventory)
         resume_point = find_resume_point(
-            held.values(), {name: entry.newest_ms for name, entry in checkpoint.underlyings.items()}
+            followed.values(), {name: entry.newest_ms for name, entry in checkpoint.underlyings.items()}
         )
         if (restored := getattr(self._decoders.get(record.source), "restore", None)) is not None:
             restored(resume_point.last_seq, resume_point.full_history, resume_point.newest_ms)
 
     def inventories(self) -> dict[str, Inventory]:
-        """The inventories of positions by underlying, as of the last tick that was computed."""
+        """Inventory by underlying, as of the last computed tick."""
         return {name: state.inventory for name, state in self._flow.items()}
 
     def discard_outgoing(self) -> None:
-        """Throw away what the decoders want to send: in a replay nobody hears it, and it must not pile up."""
+        """Drops outgoing data of the decoders: a replay has no receiver, and it must not accumulate."""
         for decoder in self._decoders.values():
             decoder.data_to_send()
             decoder.rest_calls()
@@ -248,7 +244,7 @@ class Driver:
         self.apply_events(events, recv_ns)
 
     def _apply_gap(self, gap: Record) -> None:
-        """Records are missing: what may have changed meanwhile is not trusted, as after a lost connection."""
+        """Treats missing records as a lost connection, since the state may have changed meanwhile."""
         reason = f"{gap.payload.decode('utf-8', 'replace')} records are missing here"
         for source, decoder in self._decoders.items():
             if self._feeds[source].state not in (FeedState.CONNECTING, FeedState.DOWN):
@@ -257,13 +253,13 @@ class Driver:
                     self._apply_venue(record, decoder, self._feeds[source])
 
     def apply_events(self, events: Iterable[Event], recv_ns: int) -> None:
-        """Apply decoded events; recorded boards enter here, since they are events already."""
+        """Applies decoded events; recorded boards enter here, since they are events already."""
         for event in events:
             for apply in self._routes[type(event)]:
                 apply(event, recv_ns)
 
     def _on_rejected(self, event: Any, _recv_ns: int) -> None:
-        """Collects rejected data of an options venue or a board for the snapshot."""
+        """Counts rejected data of an options venue or a board for the snapshot."""
         if event.source == "board" or event.source in self._options_sources:
             self._chains.count_rejected("", event.what)
 
@@ -271,15 +267,15 @@ class Driver:
         """Live options, the largest open interest first."""
         return self._chains.by_open_interest()
 
-    # ---- its memory --------------------------------------------------------------------------------------------
+    # ---- state -------------------------------------------------------------------------------------------------
 
     def state(self) -> DriverState:
-        """Everything the next snapshot depends on, by reference. Only between two records, with an idle worker."""
+        """Everything the next snapshot depends on, by reference. Call between two records with an idle worker."""
         attributes = {name: value for name, value in vars(self).items() if name not in _INJECTED}
         return DriverState(dict(self._flow), attributes)
 
     def resume(self, state: DriverState) -> None:
-        """Forget everything and go on from `state`, which the driver then owns."""
+        """Replaces the whole state by `state`, which the driver then owns."""
         self._flow = dict(state.flow)
         vars(self).update(state.attributes)
         self._routes = _EventRoutes((self._chains, self._markets), self._on_rejected)
@@ -287,7 +283,7 @@ class Driver:
     # ---- snapshots out ---------------------------------------------------------------------------------------
 
     def tick(self, ts_ns: int, underlying: str) -> None:
-        """Compute one underlying at `ts_ns`: a recorded board is one tick of one underlying."""
+        """Computes one underlying at `ts_ns`; a recorded board is one tick of one underlying."""
         self._compute([self._freeze(underlying, ts_ns)])
 
     def _tick(self, ts_ns: int) -> None:
@@ -310,7 +306,7 @@ class Driver:
             for chain, market in frames:
                 try:
                     state, snapshot = step(self._flow[chain.underlying], chain, market, feeds, params, seq)
-                except Exception as exc:  # the last snapshot stays and ages; the market goes on
+                except Exception as exc:  # the last snapshot stays and ages; data keeps flowing
                     if self._report is None:
                         raise
                     self._report(exc)

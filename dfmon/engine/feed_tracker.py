@@ -20,7 +20,7 @@ class FeedTracker:
         self.state = FeedState.CONNECTING
         self.reason = ""
         self._disconnected = False
-        self.runner_note = ""  # of the connection's runner
+        self.runner_note = ""  # status text of the connection's runner
         self.clock = VenueClock()
         self.frames = self.rejected = self.reconnects = 0
         self._data_ns = 0
@@ -31,19 +31,19 @@ class FeedTracker:
         self._lag_ms = NAN
 
     def lost(self, reason: str) -> None:
-        if not self._disconnected:  # one loss, however often a new connection fails
+        if not self._disconnected:  # failed reconnects belong to the same loss
             self.reconnects += 1
         self.state, self.reason, self._disconnected = FeedState.DOWN, reason, True
 
     def on_event(self, event: Event, recv_ns: int) -> None:
-        """Learns from a decoded event, which is data, or a fact about the connection."""
+        """Updates data times, state and counts from a decoded event."""
         if isinstance(event, _NO_DATA):
             self._on_status(event, recv_ns)
             return
         self._data_ns = recv_ns
         if self.state is FeedState.SYNCING:
             self.state = FeedState.LIVE
-        # of the busiest event the property would be a call per frame
+        # RawTicker is the busiest event: reading its property would add a call per frame
         exch_ns = event.exch_ms * MILLISECOND if isinstance(event, RawTicker) else getattr(event, "exch_ns", 0)
         if exch_ns:
             latency_ns, clock = recv_ns - exch_ns, self.clock
@@ -61,7 +61,7 @@ class FeedTracker:
             self.clock.add_reading(event, recv_ns)
 
     def health(self, ts_ns: int, drift: GreekDrift | None = None) -> FeedHealth:
-        """As of `ts_ns`; `drift` where this source tells greeks of its own."""
+        """Health as of `ts_ns`; `drift` where this source publishes greeks of its own."""
         status_text = (
             self.reason,
             self.runner_note,

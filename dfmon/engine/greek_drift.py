@@ -1,7 +1,7 @@
-"""Our greeks against the venue's own, as its tickers bring them: a drift of the model or of a unit is seen here.
+"""Comparison of our greeks with the venue's own: reveals a drift of the model or of a unit.
 
-The venue's greeks are used for nothing else. They are compared on the ticker's own forward, volatility and time, by the
-European formula: how the venue lets greeks fade in the half hour in which an option settles, it does not say.
+The venue's greeks are used for nothing else. They are compared on the ticker's own forward, volatility and time, by
+the European formula: the venue does not document how its greeks fade in the last half hour before settlement.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dfmon.model.events import OptionGreeks, OptionTicker
 from dfmon.model.frames import F64, I8, I64, float_column
 from dfmon.model.units import MINUTE, YEAR, sanitize
 
-_MAX_PER_MINUTE: Final = 240  # so many tickers are compared in a minute of the venue's time, in turn
+_MAX_PER_MINUTE: Final = 240  # limit on comparisons in a minute of the venue's time; tickers take turns
 _SETTLEMENT_WINDOW: Final = 30 * MINUTE
 _GREEK_NAMES: Final = ("delta", "gamma", "vega")
 _greek_values: Final = attrgetter(*_GREEK_NAMES)
@@ -25,15 +25,15 @@ GreekSource = OptionTicker | OptionGreeks
 
 
 class GreekDrift:
-    """The newest comparison of each option's greeks with the venue's. Rows are those of the chain's columns."""
+    """Newest comparison of each option. Rows are those of the chain's columns."""
 
     def __init__(self) -> None:
         self._agreement: dict[int, bool] = {}  # by row
-        self._differences: dict[int, str] = {}  # of those that differ, in words
+        self._differences: dict[int, str] = {}  # of those that differ, as text
         self._minute = self._remaining = self._next_start = 0
 
     def compare(self, tickers: Sequence[GreekSource], rows: I64, strike: F64, expiry_ns: I64, option_type: I8) -> None:
-        """Tickers of one tick, and the columns of their options. Of many only some, and others the next time."""
+        """Compares the tickers of one tick with the columns of their options; beyond the limit, a rotating subset."""
         minute = tickers[-1].exch_ns // MINUTE
         if minute > self._minute:
             self._minute, self._remaining = minute, _MAX_PER_MINUTE
@@ -81,14 +81,14 @@ class GreekDrift:
                 )
 
     def discard_rows(self, rows: I64) -> None:
-        """Options that are no longer listed."""
+        """Forgets options that are no longer listed."""
         for row in rows.tolist():
             self._agreement.pop(row, None)
             self._differences.pop(row, None)
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Options compared, and those of them that differ."""
+        """Number of options compared, and of those that differ."""
         return len(self._agreement), len(self._differences)
 
     def status_text(self) -> str:
@@ -101,10 +101,11 @@ class GreekDrift:
 
 
 def _tolerance(forward: F64, own_greeks: F64) -> F64:
-    """By how much delta, gamma and vega may differ, since what is compared is printed with a few digits.
+    """Tolerances of delta, gamma and vega, given the few digits that the venue publishes.
 
     Greeks have five decimals, the volatility is known to 0.005 points, and the forward is some seconds older than the
-    greeks: on two recorded boards of BTC 1.1e-4, 5e-6 and 0.037 USD at a forward of 95,000 were the most.
+    greeks: on two recorded boards of BTC the largest differences were 1.1e-4, 5e-6 and 0.037 USD at a forward of
+    95,000.
     """
     delta = np.full(forward.size, 1.5e-4)
     return np.stack([delta, 6e-6 + 1e-3 * np.abs(own_greeks[1]), 6e-6 + 4.5e-7 * forward])

@@ -1,7 +1,7 @@
-"""The single slot between the market and everybody who looks: the newest snapshot of each underlying.
+"""The single slot between engine and readers: the newest snapshot of each underlying.
 
-Written by the market thread, read by any thread. Snapshots are frozen, and replacing a dictionary entry is atomic,
-so there is no lock. Readers pull at their own rate; a slow reader sees fewer snapshots and costs the engine nothing.
+Written by the market thread, read by any thread. Snapshots are frozen, and replacing a dictionary entry is atomic, so
+there is no lock. Readers pull at their own rate; a slow reader sees fewer snapshots and costs the engine nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dfmon.model.snapshot import FlowSnapshot, State
 
 @dataclass(frozen=True, slots=True)
 class BackfillProgress:
-    """Progress of the trade-history backfill: instruments done of all, prints so far, their rate, seconds left."""
+    """Progress of the trade-history backfill: instruments done of all, prints, their rate, seconds left."""
 
     done: int
     total: int
@@ -26,18 +26,18 @@ class BackfillProgress:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Facts about the process itself, for the state line. Not part of a snapshot: a replay has other ones."""
+    """Facts about the process, for the status line. Not part of a snapshot, since a replay has its own."""
 
     dropped: int = 0
-    shed_frames: tuple[tuple[str, int], ...] = ()  # frames that an overload left out, by kind
+    shed_frames: tuple[tuple[str, int], ...] = ()  # frames dropped under overload, by kind
     overruns: int = 0
     step_ms: float = 0.0
-    compiled: bool = False  # whether the compiled kernels price
+    compiled: bool = False  # the compiled kernels are in use
     frames_per_s: float = 0.0
     recorded_bytes: int | None = None
     sinks: tuple[str, ...] = ()
     note: str = ""
-    backfill: BackfillProgress | None = None  # None: none runs
+    backfill: BackfillProgress | None = None  # None: not running
     replay_position: float | None = None
     replay_speed: float | None = None
     paused: bool = False
@@ -55,7 +55,7 @@ class SnapshotHub:
     _listeners: list[Callable[[FlowSnapshot], None]] = field(default_factory=list)
 
     def publish(self, snapshot: FlowSnapshot) -> None:
-        """Replace the slot, then tell the listeners. Called on the market thread only."""
+        """Replaces the slot, then notifies the listeners. Called on the market thread only."""
         self._latest[snapshot.underlying] = snapshot
         self.version += 1
         for listener in self._listeners:
@@ -68,17 +68,16 @@ class SnapshotHub:
         return tuple(self._latest)
 
     def add_listener(self, listener: Callable[[FlowSnapshot], None]) -> None:
-        """Call `listener` on the market thread after each publication; it must return at once and not raise."""
+        """Calls `listener` on the market thread after each publication; it must return at once and not raise."""
         self._listeners.append(listener)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A wish of the screen or an API client, carried to the market thread as a small frozen message.
+    """A request of the screen or an API client, passed to the market thread as a small frozen message.
 
-    Kinds: "positions" (value: model name), "replay.pause" ("" toggles), "replay.step" ("1", "-1"),
-    "replay.speed" (a number as text, "max" for as fast as possible), "replay.seek" (seconds as text: "+60", "-3600", or
-    an ISO time).
+    Kinds: "positions" (value: model name), "replay.pause" ("" toggles), "replay.step" ("1", "-1"), "replay.speed" (a
+    number as text, "max" for no pacing), "replay.seek" (seconds as text: "+60", "-3600", or an ISO time).
     """
 
     kind: str

@@ -1,7 +1,7 @@
-"""The ordered record of everything that can change a number, and its bytes. No file handling here.
+"""The ordered journal of everything that can change a number, and its encoding. No file handling here.
 
-`driver` numbers records and hands them to the recorder before it applies them; the replayer hands the same records
-back. A record is a fixed head, the name of its source, and the payload exactly as the venue sent it.
+`driver` numbers records and passes them to the recorder before it applies them; the replayer returns the same
+records. A record is a fixed header, the name of its source, and the payload exactly as the venue sent it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 _HEADER: Final = struct.Struct("<QqBBI")  # seq, recv_ns, kind, length of source, length of payload
-_SOURCE_LENGTH_AT: Final = 17  # where the head says the length of the source
+_SOURCE_LENGTH_AT: Final = 17  # offset of the source length in the header
 _HEADER_DTYPE: Final = np.dtype(
     [("seq", "<u8"), ("recv_ns", "<u8"), ("kind", "u1"), ("source", "u1"), ("payload", "<u4")]
 )
@@ -32,8 +32,8 @@ class RecordKind(IntEnum):
     TICK = 5
     PARAMS = 6  # payload: JSON of the new parameters; none from the source COMPILED
     GAP = 7  # payload: how many records the recorder had to drop here
-    TIMER = 8  # once a second of each source; payload: what its runner has to say, in words
-    STATE = 9  # payload: what an earlier run left, see `memory`; comes before the first connection
+    TIMER = 8  # once a second for each source; payload: status text of its runner
+    STATE = 9  # payload: see `checkpoint`; precedes the first connection
 
 
 _KINDS: Final = tuple(RecordKind)  # by their numbers
@@ -82,11 +82,11 @@ def decode(block: bytes) -> Iterator[Record]:
         yield Record(seq, recv_ns, kind, source, block[payload_start:offset])
 
 
-# ---- a block by columns: what is alike stands together, which packs a sixth smaller ----------------------------------
+# ---- a block by columns: compresses a sixth better than records in a row --------------------------------------------
 
 
 def encode_columns(encoded_records: Sequence[bytes]) -> tuple[bytes, bytes]:
-    """Encoded records as their heads, field by field and byte by byte, numbers as steps; and their payloads."""
+    """Encoded records as columns (headers by field and byte, numbers as deltas), and their payloads."""
     headers = np.frombuffer(b"".join(encoded[: _HEADER.size] for encoded in encoded_records), _HEADER_DTYPE)
     headers = headers.copy()
     for field in ("seq", "recv_ns"):
@@ -103,7 +103,7 @@ def encode_columns(encoded_records: Sequence[bytes]) -> tuple[bytes, bytes]:
 
 
 def decode_columns(block: bytes, count: int) -> Iterator[Record]:
-    """The `count` records of a block by columns. Raises ValueError where the block does not hold them."""
+    """The `count` records of a block by columns. Raises ValueError for a block of other lengths."""
     if count * _HEADER.size > len(block):
         raise ValueError(f"a block of {len(block)} bytes cannot hold {count} records")
     columns = np.frombuffer(block, np.uint8, count * _HEADER.size).reshape(_HEADER.size, count)
@@ -123,5 +123,5 @@ def decode_columns(block: bytes, count: int) -> Iterator[Record]:
 
 
 def _split(block: bytes, offset: int, lengths: list[int]) -> list[bytes]:
-    """Records decoded one after another from `offset` on."""
+    """Consecutive slices of these lengths from `offset` on."""
     return [block[end - length : end] for end, length in zip(accumulate(lengths, initial=offset), (0, *lengths))][1:]

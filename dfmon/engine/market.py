@@ -1,6 +1,6 @@
 """State of the hedging markets: local books, volumes, funding, open interest, liquidations of spot and perpetuals.
 
-Books arrive checked (the decoders keep the venues' chain rules); here they are only kept and measured.
+The decoders have verified the sequence of each book; here books are only stored and measured.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class LocalBook:
         return (bid + ask) / 2.0 if bid < ask else NAN
 
     def depth_usd(self, mid: float) -> float:
-        """Mean over both sides of the USD that stand within 1 % of `mid`."""
+        """Mean over both sides of the USD quoted within 1 % of `mid`."""
         low, high = mid * (1.0 - DEPTH_RANGE), mid * (1.0 + DEPTH_RANGE)
         bids = sum(price * size for price, size in self.bids.items() if price >= low)
         asks = sum(price * size for price, size in self.asks.items() if price <= high)
@@ -95,7 +95,7 @@ class MarketState:
         return self.apply if kind in self._apply else None
 
     def apply(self, event: Any, recv_ns: int) -> None:
-        """Store one event; markets of underlyings that nobody asked for are passed over."""
+        """Applies one event; markets of other underlyings are ignored."""
         venues = self._venues.get(event.underlying)
         if venues is None or (isinstance(event, FutureTicker) and event.expiry_ns):
             return
@@ -103,7 +103,7 @@ class MarketState:
         venue = venues.get(key)
         if venue is None:
             venue = venues[key] = _VenueState()
-        if not isinstance(event, BookLost):  # a loss is no sign of life
+        if not isinstance(event, BookLost):  # a lost book does not count as data
             venue.data_ns = recv_ns
         self._apply[type(event)](event, venue, recv_ns)
 
@@ -127,12 +127,12 @@ class MarketState:
     def _on_ticker(event: MarketTicker | FutureTicker, venue: _VenueState, _: int) -> None:
         for name in ("last", "mark", "volume_usd", "open_interest_usd", "funding_8h", "bid", "ask"):
             value = getattr(event, name, NAN)
-            if value == value:  # NaN: the frame did not say
+            if value == value:  # NaN: not in the frame
                 setattr(venue, name, value)
 
     def _on_future_ticker(self, event: FutureTicker, venue: _VenueState, recv_ns: int) -> None:
         self._on_ticker(event, venue, recv_ns)
-        venue.bid, venue.ask = event.bid, event.ask  # a whole state: a quote that is not said is gone
+        venue.bid, venue.ask = event.bid, event.ask  # a full state: a missing quote is gone
 
     def _on_liquidation(self, event: Liquidation, _: _VenueState, recv_ns: int) -> None:
         if 0.0 < event.usd < math.inf:
@@ -143,7 +143,7 @@ class MarketState:
         venues = self._venues[underlying]
         rows = tuple(self._measure(*key, venues[key], ts_ns) for key in sorted(venues))
         pending = self._liquidations[underlying]
-        while pending and pending[0][0] <= ts_ns - HOUR:  # no later tick needs them
+        while pending and pending[0][0] <= ts_ns - HOUR:  # older than any later window
             pending.popleft()
         liquidations = [(side, usd) for recv_ns, side, usd in pending if ts_ns - HOUR < recv_ns <= ts_ns]
         return MarketFrame(

@@ -1,7 +1,7 @@
-"""Every option ever listed as a row of columns, in the order of first appearance.
+"""Columns of every option ever listed, one row each, in the order of first appearance.
 
-A row is never reused, so its number is a name for the option that `core` can keep across every roll; a year of Deribit
-listings is some 60,000 rows, about 10 MB. `chain` adds rows and reads them, `tickers` writes what is said of them.
+A row is never reused, so its number identifies the option in `core` across every roll; a year of Deribit listings is
+some 60,000 rows, about 10 MB. `chain` adds rows and reads them, `ticker_buffer` writes prices.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TIME_COLUMNS = ("expiry_ns", "ticker_ns", "mark_ns", "seen_ns", "listed_ns")
 
 
 class OptionRows:
-    """The columns, and where each option stands in them; those behind the last name are spare."""
+    """The columns and the row of each option; rows beyond the last name are spare capacity."""
 
     def __init__(self, capacity: int) -> None:
         self.row_by_name: dict[str, int] = {}  # name -> row
@@ -32,7 +32,7 @@ class OptionRows:
         self.listed = np.zeros(capacity, np.bool_)
 
     def append(self, instrument: Instrument, recv_ns: int) -> int:
-        """A row for an option that has none yet, not listed so far."""
+        """Adds a row for a new option, not yet listed, and returns it."""
         row = len(self.names)
         if row == self.option_type.size:
             self._grow()

@@ -1,7 +1,7 @@
-"""Tickers and marks on their way into the columns: the newest word on each option wins, by the venue's time.
+"""Tickers and marks on their way into the columns: the newest by the venue's time wins.
 
-Tickers are kept until `flush_tickers` writes them, once a tick; marks come for a whole chain at once and are written at
-once. The greeks the venue says go to `drift`.
+Tickers are buffered until `flush_tickers` writes them, once a tick; marks arrive for a whole chain and are written at
+once. The venue's greeks go to `greek_drift`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dfmon.engine.option_rows import OptionRows
 from dfmon.model.events import OptionGreeks, OptionMarks, OptionTicker, RawTicker
 from dfmon.model.frames import I64, float_column
 
-# Fields of a ticker by the column they go to: its state, and what the stream of marks says too.
+# Fields of a ticker by column: its own state, and the fields that the stream of marks has too.
 _STATE_FIELDS = {
     "open_interest": attrgetter("open_interest"), "volume": attrgetter("volume"), "bid": attrgetter("bid"),
     "ask": attrgetter("ask"), "bid_sigma": attrgetter("bid_iv"), "ask_sigma": attrgetter("ask_iv"),
@@ -34,39 +34,39 @@ class _MarkRows(NamedTuple):
 
 
 class TickerBuffer:
-    """Newest tickers and marks of the options in `rows`; those of unlisted names are counted by kind."""
+    """Pending tickers and marks of the options in `rows`; those of unlisted options are counted by kind."""
 
     def __init__(self, rows: OptionRows, drift: GreekDrift, unlisted_counts: Counter[str]) -> None:
         self._rows, self._drift, self._unlisted_counts = rows, drift, unlisted_counts
         self._pending: dict[str, OptionTicker] = {}  # since the last tick
         self._pending_raw: dict[str, RawTicker] = {}
-        self._mark_rows: dict[str, _MarkRows] = {}  # by the first name: a whole chain comes in one order each time
+        self._mark_rows: dict[str, _MarkRows] = {}  # by the first name: a chain arrives in the same order each time
 
     def on_row_added(self) -> None:
-        """A name that had no row may have one now."""
+        """Drops cached rows: a name without a row may have one now."""
         self._mark_rows.clear()
 
     def on_ticker(self, event: OptionTicker, _: int) -> None:
-        """Keep the newest word on an option: the columns are written once a tick, by `flush_tickers`."""
+        """Keeps the newest ticker of an option; columns are written once a tick, by `flush_tickers`."""
         previous = self._pending.get(event.name)
         if previous is None or event.exch_ns >= previous.exch_ns:
             self._pending[event.name] = event
 
     def on_raw_ticker(self, event: RawTicker, _: int) -> None:
-        """The same before its units are converted, which only the newest of a tick is worth."""
+        """Keeps the newest ticker in the venue's units; only that one is converted."""
         previous = self._pending_raw.get(event.name)
         if previous is None or event.exch_ms >= previous.exch_ms:
             self._pending_raw[event.name] = event
 
     def flush_tickers(self) -> None:
-        """Write what was said since the last tick."""
+        """Writes the tickers since the last tick."""
         pending, self._pending = self._pending, {}
         pending_raw, self._pending_raw = self._pending_raw, {}
         self._write(list(pending.values()))
         self._write([event.to_option_ticker() for event in pending_raw.values()])
 
     def _write(self, tickers: list[OptionTicker]) -> None:
-        """A ticker is a whole state: one older than what is known, a slow poll or a late frame, says nothing.
+        """Writes full states; a ticker older than the row (a slow poll or a late frame) is ignored.
 
         Its mark has a time of its own, since the stream of marks may be ahead of the ticker.
         """
@@ -88,7 +88,7 @@ class TickerBuffer:
                 columns.float[name][rows] = float_column(list(map(value, tickers)))[newer]
 
     def _compare(self, tickers: Sequence[GreekSource], at: I64) -> None:
-        """The venue's greeks with ours."""
+        """Compares the venue's greeks with ours."""
         rows = self._rows
         self._drift.compare(tickers, at, rows.float["strike"][at], rows.time["expiry_ns"][at], rows.option_type[at])
 
@@ -112,7 +112,7 @@ class TickerBuffer:
         self._rows.time["mark_ns"][at] = event.exch_ns
 
     def _find_mark_rows(self, names: list[str]) -> _MarkRows:
-        """The rows of a chain, found once; -1 where there is none."""
+        """The rows of a chain, cached; -1 where an option has none."""
         cached = self._mark_rows.get(names[0])
         if cached is None or (cached.names is not names and cached.names != names):
             row_of = self._rows.row_by_name

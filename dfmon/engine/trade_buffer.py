@@ -45,8 +45,8 @@ def trade_columns(rows: Sequence[int], trades: Sequence[OptionTrade]) -> TradeCo
 class TradeBuffer:
     """Prints of one underlying since the last computed tick.
 
-    A tick takes what is here with `drain`; `commit_drained` says that it was computed, `restore_drained` that it
-    failed: then the next tick gets the same again, before what came since.
+    A tick takes them with `drain`. `commit_drained` discards them once it was computed; `restore_drained` returns
+    them after a failure, ahead of newer ones.
     """
 
     def __init__(self) -> None:
@@ -57,14 +57,14 @@ class TradeBuffer:
         self._pending.trades.append(trade)
 
     def add_history(self, history: TradeHistory) -> None:
-        """A whole history: it holds the prints of its option that were added before it."""
+        """Adds a full history, which includes the earlier prints of its option."""
         self._pending.trade_histories.append(history)
 
     def add_lost(self, row: int, count: int) -> None:
         self._pending.lost_counts[row] += count
 
     def drain(self) -> tuple[TradeColumns, tuple[TradeHistory, ...], dict[int, int]]:
-        """Prints, whole histories, and lost prints by row. A print that a history holds is in the history only."""
+        """Prints, full histories, and lost prints by row. A print in a history is not repeated."""
         in_flight, self._pending = self._pending, _TradeBatch()
         self._in_flight = in_flight
         rows, trades = in_flight.rows, in_flight.trades

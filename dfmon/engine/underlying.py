@@ -1,7 +1,6 @@
-"""Inputs shared by all options of one underlying: index, futures, volatility index, settlement, and the prints of a
-tick.
+"""State that all options of one underlying share: index, futures, volatility index, settlement, pending prints.
 
-`chain` has one of these for each underlying that is followed, and freezes it together with the rows of its options.
+`chain` has one for each underlying and freezes it together with the rows of its options.
 """
 
 from __future__ import annotations
@@ -29,21 +28,21 @@ UnderlyingEvent = FutureTicker | TradeHistoryComplete | IndexPrice | BlockRfqChe
 
 
 class UnderlyingState:
-    """The newest word on each. One writer, the chain."""
+    """Newest values by the venue's time. One writer, the chain."""
 
     def __init__(self) -> None:
         self.spot, self.spot_ns = NAN, 0
         self.vol_index = NAN
         self.delivery_average = NAN
-        self.history_since_ns = NO_HISTORY_NS  # prints before this were not seen, unless we watched
+        self.history_since_ns = NO_HISTORY_NS  # options listed before have no full history
         self.futures: dict[int, tuple[float, int]] = {}  # expiry_ns -> (mark USD, venue time)
         self.trades = TradeBuffer()
-        self.block_rfq_checks: Counter[bool] = Counter()  # block requests that matched their prints, and that did not
+        self.block_rfq_checks: Counter[bool] = Counter()  # block requests by whether their prints matched
         self.rejected: Counter[str] = Counter()
         self.live_rows: I64 | None = None  # cached rows; None after the listing changed
 
     def apply_event(self, event: UnderlyingEvent) -> None:
-        """Store one event of this underlying."""
+        """Applies one event of this underlying."""
         match event:
             case IndexPrice() if 0.0 < event.price < math.inf and event.exch_ns >= self.spot_ns:
                 self.spot, self.spot_ns = event.price, event.exch_ns
@@ -61,10 +60,10 @@ class UnderlyingState:
                 self.block_rfq_checks[event.matched] += 1
 
     def forwards(self, value: dict[str, F64], time: dict[str, I64]) -> F64:
-        """Forward of each row: the dated future if its mark is newer, else the last one said, carried by the index.
+        """Forward of each row: the dated future if its mark is newer, else the last reported one, scaled by the index.
 
-        Carrying is proportional and needs the index of the moment at which the forward was said; a recorded board
-        does not give that, so its forwards stay as they were written.
+        Scaling is proportional and needs the index at the time of that forward; a recorded board does not include it,
+        so its forwards stay as recorded.
         """
         forward = value["forward"].copy()
         if self.spot > 0.0:
@@ -76,6 +75,6 @@ class UnderlyingState:
         return forward
 
     def take_rejected(self) -> tuple[tuple[str, int], ...]:
-        """Counts of events that could not be used since the last tick, by kind."""
+        """Counts of rejected data since the last tick, by kind."""
         rejected, self.rejected = self.rejected, Counter()
         return tuple(sorted(rejected.items()))

@@ -1,8 +1,8 @@
 """Offset of our clock from a venue's, from the records alone.
 
-A question the venue answers with its own time gives the offset to half the way there and back; of several the one
-that took least time is believed. A venue that is not asked leaves the times of its data: the least latency of the last
-minutes is the offset plus the shortest way of the data, which is an upper bound, and below zero a proof.
+A request that the venue answers with its own time gives the offset to within half the round trip; of several, the
+shortest round trips count. Without such requests the minimum latency of the last minutes is used: the offset plus the
+shortest network delay, so an upper bound, and below zero a proof that our clock is behind.
 """
 
 from __future__ import annotations
@@ -14,27 +14,25 @@ from dfmon.model.events import ClockReading
 from dfmon.model.units import MILLISECOND, MINUTE, NAN
 
 _MAX_READINGS: Final = 8
-_ROUND_TRIP_SLACK_NS: Final = (
-    5 * MILLISECOND
-)  # a reading whose way took this much longer than the best one's is as good
+_ROUND_TRIP_SLACK_NS: Final = 5 * MILLISECOND  # round trips this much above the shortest count as equal
 _WINDOW_MINUTES: Final = 5
 CLOCK_WARN_MS: Final = 500.0
 
 
 class VenueClock:
-    """Offset of one venue. `offset_ns` is 0 until a question was answered."""
+    """Offset of one venue. `offset_ns` is 0 before the first reading."""
 
     def __init__(self) -> None:
         self.offset_ns = 0
-        self._readings: deque[tuple[int, int]] = deque(maxlen=_MAX_READINGS)  # time of the way, offset
-        self.minute = self.min_latency_ns = 0  # the newest minute with data, and the least latency in it
-        self._min_latencies: deque[tuple[int, int]] = deque(maxlen=_WINDOW_MINUTES)  # minute, least latency in it
+        self._readings: deque[tuple[int, int]] = deque(maxlen=_MAX_READINGS)  # round trip, offset
+        self.minute = self.min_latency_ns = 0  # the newest minute with data, and its minimum latency
+        self._min_latencies: deque[tuple[int, int]] = deque(maxlen=_WINDOW_MINUTES)  # minute, minimum latency
 
     def add_reading(self, reading: ClockReading, recv_ns: int) -> None:
-        """An answer that came at `recv_ns`. The newest of the readings with a short way counts: clocks drift."""
+        """Adds a reading received at `recv_ns`. The newest with a short round trip is used, since clocks drift."""
         round_trip_ns = (recv_ns - reading.sent_ns) - (reading.venue_sent_ns - reading.venue_recv_ns)
         if round_trip_ns < 0:
-            return  # a clock was set meanwhile
+            return  # a clock was adjusted in between
         offset = (reading.sent_ns + recv_ns - reading.venue_recv_ns - reading.venue_sent_ns) // 2
         self._readings.append((round_trip_ns, offset))
         max_round_trip_ns = min(self._readings)[0] + _ROUND_TRIP_SLACK_NS
@@ -43,7 +41,7 @@ class VenueClock:
         )
 
     def add_latency(self, latency_ns: int, recv_ns: int) -> None:
-        """Data came at `recv_ns`, `latency_ns` after its time stamp. Needed in a new minute, and for a new minimum."""
+        """Adds the latency of data received at `recv_ns`. Only needed in a new minute or below the minimum."""
         minute = recv_ns // MINUTE
         if not self._min_latencies or minute != self.minute:
             self._min_latencies.append((minute, latency_ns))
@@ -53,13 +51,13 @@ class VenueClock:
 
     @property
     def offset_ms(self) -> float:
-        """The offset, positive where our clock is ahead; NaN while nothing is known."""
+        """The offset, positive where our clock is ahead; NaN while it is unknown."""
         if self._readings:
             return self.offset_ns / MILLISECOND
         return min(latency for _, latency in self._min_latencies) / MILLISECOND if self._min_latencies else NAN
 
     def status_text(self) -> str:
-        """The clock's problem as text; empty while there is none."""
+        """A warning about a large offset; empty without one."""
         offset_ms = self.offset_ms
         if not abs(offset_ms) > CLOCK_WARN_MS:
             return ""

@@ -1,4 +1,4 @@
-"""Errors as a user can act on them. Each is one sentence: what, where, what is allowed."""
+"""Errors with a message for the user: one sentence with the place, the value found, and what is allowed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ EXIT_STALE: Final = 4
 
 
 class DfmonError(Exception):
-    """An error the user is told about in one sentence; `exit_code` is what the process ends with."""
+    """An error reported to the user in one sentence; `exit_code` is that of the process."""
 
     exit_code: int = EXIT_FAILED
 
 
 class UsageError(DfmonError):
-    """A wrong argument, file or configuration: nothing was started."""
+    """A wrong argument, file or configuration; nothing was started."""
 
     exit_code = EXIT_USAGE
 

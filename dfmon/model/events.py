@@ -1,8 +1,8 @@
-"""Events of the venues, in the units of `units`. Decoders make these; `engine` applies them; nothing else does.
+"""Events of the venues, in the units of `units`. Decoders produce them; only `engine` applies them.
 
-Every event of a decoder is about one moment of one venue: `exch_ns` is the venue's clock, 0 where it gives none.
-A float that the frame did not carry is NaN: an `OptionTicker` is a whole state, so the value is no longer known; a
-`MarketTicker` is a part of one, so the value stays.
+Every event is about one moment of one venue: `exch_ns` is the venue's clock, 0 where it gives none. A float that the
+frame did not contain is NaN: an `OptionTicker` is a full state, so the value is no longer known; a `MarketTicker` is
+partial, so the old value stays.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ListingComplete(Event, frozen=True, gc=False):
 
 
 class Delisted(Event, frozen=True, gc=False):
-    """The venue says that the instrument no longer trades (delivered, closed, archived)."""
+    """The instrument no longer trades (delivered, closed, archived)."""
 
     venue: str
     name: str
@@ -61,9 +61,9 @@ class Greeks(msgspec.Struct, frozen=True, gc=False):
 class OptionTicker(Event, frozen=True, gc=False):
     """State of one option: from a ticker, a book-summary row or a recorded board.
 
-    `forward` (USD) is the venue's underlying price of that expiry and `index` (USD) the index at that moment.
-    Prices are in the option's own quote currency. A quote that is missing or 0.0 is NaN. `greeks` are the venue's own,
-    kept to be compared with ours and never summed.
+    `forward` (USD) is the venue's underlying price of that expiry and `index` (USD) the index at that moment. Prices
+    are in the option's own quote currency. A quote that is missing or 0.0 is NaN. `greeks` are the venue's own,
+    compared with ours and never summed.
     """
 
     venue: str
@@ -83,7 +83,7 @@ class OptionTicker(Event, frozen=True, gc=False):
 
 
 class OptionGreeks(Event, frozen=True, gc=False):
-    """A venue's own greeks of one option, and on what it rests them: to be compared with ours, and for nothing else."""
+    """A venue's own greeks of one option, with their inputs; used only to compare them with ours."""
 
     venue: str
     name: str
@@ -94,14 +94,15 @@ class OptionGreeks(Event, frozen=True, gc=False):
 
 
 class RawTicker(Event, frozen=True, gc=False):
-    """An option's ticker still in the venue's units; only the newest of those between two ticks is worth reading.
+    """An option's ticker still in the venue's units; only the newest between two ticks is converted.
 
-    A venue's own class has these as fields, in the order of its wire: that is worth a fortieth of a frame.
+    A venue's class has these as fields, in the order of its wire format, which saves a fortieth of the cost of a
+    frame.
     """
 
     @property
     def name(self) -> str:
-        """The option's."""
+        """Name of the option."""
         raise NotImplementedError
 
     @property
@@ -114,7 +115,7 @@ class RawTicker(Event, frozen=True, gc=False):
         return self.exch_ms * MILLISECOND
 
     def to_option_ticker(self) -> OptionTicker:
-        """The same in ours."""
+        """The ticker in our units."""
         raise NotImplementedError
 
 
@@ -149,7 +150,7 @@ class OptionTrade(Event, frozen=True, gc=False):
 
 
 class OptionTradeHistory(Event, frozen=True, gc=False):
-    """Every print of one option from its first one on, in the order of `seq`: takes the place of all told before."""
+    """Every print of one option from its first one on, in the order of `seq`; replaces all earlier prints."""
 
     venue: str
     name: str
@@ -157,7 +158,7 @@ class OptionTradeHistory(Event, frozen=True, gc=False):
 
 
 class PrintsLost(Event, frozen=True, gc=False):
-    """So many prints of an option are missing in the order in which its prints are told, and nobody brings them."""
+    """`count` prints of an option are missing from its sequence and cannot be recovered."""
 
     venue: str
     name: str
@@ -165,7 +166,7 @@ class PrintsLost(Event, frozen=True, gc=False):
 
 
 class BlockRfqChecked(Event, frozen=True, gc=False):
-    """An executed block request was compared with the prints of its legs; `mismatch` says in words what differed."""
+    """An executed block request was compared with the prints of its legs; `mismatch` describes the difference."""
 
     venue: str
     underlying: str
@@ -174,7 +175,7 @@ class BlockRfqChecked(Event, frozen=True, gc=False):
 
 
 class TradeHistoryComplete(Event, frozen=True, gc=False):
-    """Every option print of the underlying since `since_ns` has been given as an `OptionTrade`."""
+    """Every option print of the underlying since `since_ns` has arrived as an `OptionTrade`."""
 
     venue: str
     underlying: str
@@ -220,10 +221,7 @@ class VolIndex(Event, frozen=True, gc=False):
 
 
 class SettlementPrice(Event, frozen=True, gc=False):
-    """Running delivery average: `price` USD, `remaining_s` to the delivery.
-
-    The average is the venue's, so its own count of the samples is not read.
-    """
+    """Running delivery average: `price` USD, `remaining_s` to the delivery."""
 
     venue: str
     underlying: str
@@ -236,7 +234,7 @@ class SettlementPrice(Event, frozen=True, gc=False):
 
 
 class Market(StrEnum):
-    """Market of a hedging venue that an event is about; `INVERSE` is a coin-settled perpetual beside a linear one."""
+    """Market of a hedging venue; `INVERSE` is a coin-settled perpetual beside a linear one."""
 
     SPOT = "spot"
     PERP = "perp"
@@ -256,7 +254,7 @@ class MarketTrade(Event, frozen=True, gc=False):
 
 
 class BookSnapshot(Event, frozen=True, gc=False):
-    """A whole book: levels (price USD, size coins), in any order."""
+    """A full book: levels (price USD, size coins), in any order."""
 
     venue: str
     market: Market
@@ -267,7 +265,7 @@ class BookSnapshot(Event, frozen=True, gc=False):
 
 
 class BookUpdate(Event, frozen=True, gc=False):
-    """Changed levels of a book whose chain the decoder has checked; size 0 removes the level."""
+    """Changed levels of a book whose sequence the decoder has verified; size 0 removes the level."""
 
     venue: str
     market: Market
@@ -278,7 +276,7 @@ class BookUpdate(Event, frozen=True, gc=False):
 
 
 class BookLost(Event, frozen=True, gc=False):
-    """The chain of a book broke: what is held must not be used until the next snapshot."""
+    """The sequence of a book broke: the book must not be used until the next snapshot."""
 
     venue: str
     market: Market
@@ -318,7 +316,7 @@ class Liquidation(Event, frozen=True, gc=False):
 
 
 class FeedState(StrEnum):
-    """State of one connection, in the words the screen uses."""
+    """State of one connection, as shown on screen."""
 
     CONNECTING = "connecting"
     SYNCING = "syncing"
@@ -327,7 +325,7 @@ class FeedState(StrEnum):
 
 
 class FeedStatus(Event, frozen=True, gc=False):
-    """A connection changed state; `reason` is in words, foreign text already cleaned."""
+    """A connection changed state; `reason` is sanitised text."""
 
     source: str
     state: FeedState
@@ -335,8 +333,8 @@ class FeedStatus(Event, frozen=True, gc=False):
 
 
 class ClockReading(Event, frozen=True, gc=False):
-    """A question and its answer: sent at `sent_ns` of our clock, worked on from `venue_recv_ns` to `venue_sent_ns` of
-    the venue's.
+    """A request and its response: sent at `sent_ns` of our clock, processed by the venue from `venue_recv_ns` to
+    `venue_sent_ns` of its clock.
     """
 
     source: str
@@ -346,7 +344,7 @@ class ClockReading(Event, frozen=True, gc=False):
 
 
 class Rejected(Event, frozen=True, gc=False):
-    """Something the decoder could not use. `what` is a short class such as "row" or "frame"; counted, never raised."""
+    """Data that the decoder rejected. `what` is a short class such as "row" or "frame"; counted, never raised."""
 
     source: str
     what: str

@@ -1,8 +1,8 @@
-"""One tick's input to `core`: read-only columns of one underlying, frozen at one moment.
+"""Input of one tick to `core`: read-only columns of one underlying, frozen at one moment.
 
-Frames are made by `engine` and read by `core.step`. Arrays of a frame have one length and are not writeable.
-`uid` numbers options by their first appearance in the journal and is never reused, so that what `core`
-remembers about an option survives every change of the listing.
+Frames are made by `engine` and read by `core.step`. Arrays of a frame have one length and are not writeable. `uid`
+numbers options by their first appearance in the journal and is never reused, so state of `core` about an option
+survives every change of the listing.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class TradeColumns:
     liquidation: tuple[str, ...]
 
     def rows(self, at: NDArray[np.intp]) -> TradeColumns:
-        """The prints at these places, in this order."""
+        """The prints at these indices, in this order."""
         columns = {name: getattr(self, name)[at] for name in self.__slots__ if name != "liquidation"}
         return TradeColumns(**columns, liquidation=tuple(self.liquidation[i] for i in at.tolist()))
 
 
 @dataclass(frozen=True, slots=True)
 class TradeHistory:
-    """Every print of one option from its first one on; takes the place of whatever was known of the option."""
+    """Every print of one option from its first one on; replaces all that was known of the option."""
 
     uid: int
     trades: TradeColumns
@@ -67,14 +67,14 @@ class TradeHistory:
 class ChainFrame:
     """Columns of the n live options of one underlying.
 
-    Units as in `units`: strikes and forwards USD, `sigma` decimal, open interest coins, quotes as quoted.
-    `data_ns` is the venue's time of the newest message about the row; `first_seen_ns` the moment we first had it.
-    `full_history` marks options listed while we watched: every print of theirs was seen. `trades` are the prints since
-    the last tick, each exactly once; `lost_prints` counts, by option, prints since then that nobody can give us any
-    more; `trade_histories` are whole histories that came in since then; `block_rfq_checks` are block requests since the
-    start whose legs were compared with the prints: that matched, and that did not. Settlement: `delivery_average` is
-    the running delivery average (USD, NaN outside the window). `clock_ns` is how far our clock is ahead of the venue's,
-    0 while that is not known.
+    Units as in `units`: strikes and forwards USD, `sigma` decimal, open interest coins, quotes as quoted. `data_ns`
+    is the venue's time of the newest message about the row, `first_seen_ns` our time of the first one. `full_history`
+    marks options listed during the session, all of whose prints are known. `trades` are the prints since the last
+    tick, each exactly once; `lost_prints` counts, by option, prints since then that cannot be recovered;
+    `trade_histories` are full histories that arrived since then. `block_rfq_checks` counts the block requests since
+    the start whose legs matched the prints, and those that did not. `delivery_average` is the running settlement
+    average (USD, NaN outside the window). `clock_ns` is the offset of our clock from the venue's, 0 while it is
+    unknown.
     """
 
     ts_ns: int
@@ -114,7 +114,7 @@ class ChainFrame:
 
     @property
     def venue_ns(self) -> int:
-        """The option venue's clock at this tick: what decides how long an option still lives."""
+        """The options venue's clock at this tick, which decides the time to expiry."""
         return self.ts_ns - self.clock_ns
 
 
@@ -149,9 +149,9 @@ class MarketFrame:
 class FeedHealth:
     """One connection as of the tick. `lag_ms` is receive time minus venue time: it may be negative.
 
-    `clock_ms` is how far our clock is ahead of the venue's; where the venue cannot be asked, the least latency of the
-    last minutes, which holds the way of the data too. `greeks` are options whose own greeks of the venue were compared
-    with ours, and those of them that differ.
+    `clock_ms` is the offset of our clock from the venue's; for a venue without a time request it is the minimum
+    latency of the last minutes, which includes the network delay. `greeks` counts options whose greeks of the venue
+    were compared with ours, and those that differ.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Traded instruments. Identity comes from the venue's record, never from parsing its name."""
+"""Listed contracts. Identity comes from the venue's record, never from parsing its name."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
     """One listed contract.
 
     `expiry_ns` is 0 for perpetuals and spot; `strike` (USD) and `option_type` are set for options only.
-    `contract_size` is coins per contract (USD per contract for inverse futures); it is kept for display, since
-    events already carry coins. `listed_ns` is 0 where the venue does not say.
+    `contract_size` is coins per contract (USD per contract for inverse futures), for display only, since events
+    already carry coins. `listed_ns` is 0 where the venue does not report it.
     """
 
     venue: str

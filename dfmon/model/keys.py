@@ -1,4 +1,4 @@
-"""Numbers that stand for a text, the same in every run and on every machine. Python's own hash is neither."""
+"""Hash keys of texts, the same in every run and on every machine, unlike Python's own hash."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ class Liquidity(msgspec.Struct, frozen=True):
 
 
 class Context(msgspec.Struct, frozen=True):
-    """The strip above the screen. Fractions, not per cent; `change_24h` and `realised_1h` once history allows."""
+    """Market context of the strip above the screen: fractions, not per cent; returns are log returns of spot."""
 
     dvol: float | None
     atm_iv: float | None

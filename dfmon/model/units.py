@@ -4,10 +4,10 @@ time        integer nanoseconds since the epoch, UTC (`*_ns`); years are ACT/365
 volatility  decimal per sqrt(year): 0.58 is 58 %
 quantity    coins of the underlying, for options and linear contracts alike. A venue that counts contracts is
             converted where its frame is decoded, so a contract size can never be applied twice
-price       what the venue quotes: coins for inverse options, USD(C) for everything else
+price       as quoted by the venue: coins for inverse options, USD(C) for everything else
 side        +1 the taker bought, -1 the taker sold
 position    dealer position, + long; it is minus the customers' net position
-absent      NaN in a float column; 0.0 only where the venue said zero and meant it
+absent      NaN in a float column; 0.0 only where the venue reports a real zero
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def off_venue_sd(venue_share: float) -> float:
 
     U ~ N(0, (rho G (1/c - 1))^2) with G the gross exposure seen and c this venue's share of all open interest: the
     value of a roll-up stays, its band widens, and at c = 1 nothing changes.
-    Shapes: scalar. Domain: 0 < c <= 1. Source: none; rho is an assumption.
+    Shapes: scalar. Domain: 0 < c <= 1. Source: rho is an assumption.
 
     >>> off_venue_sd(1.0), round(off_venue_sd(0.4), 3)
     (0.0, 0.45)

@@ -1,7 +1,6 @@
-"""Zeros of the dealers' net gamma: every zero of the profile, the one nearest to spot, and its band.
+"""The gamma flip: every zero of the net gamma profile, the one nearest to spot, and its band over an ensemble.
 
-Comes after positions and settlement_terms (which give strike, time and the share to multiply exposures with) and
-before the scenario rules and the screen. The zeros are found on a grid in log spot and polished on all options.
+Zeros are bracketed on a grid in log spot and polished on all options.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ SEARCH_RANGES: Final = (0.20, 0.35, 0.50)
 HORIZONS: Final[Mapping[str, float]] = {"today": 1.0 / 365.0, "week": 7.0 / 365.0, "all": float("inf")}
 """Longest time to expiry of each, in years."""
 MEMBER_TOLERANCE: Final = 1e-9
-"""Of ln S: finer than any use of a band."""
+"""In ln S, well below the width of any band."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +52,22 @@ class GammaFlip:
     """The zeros found, and the profile they were found on."""
 
     level: float | None
-    """The zero nearest to spot in ln S; None is a state, not a failure."""
+    """The zero nearest to spot in ln S; None where net gamma keeps one sign."""
     roots: tuple[Root, ...]
     """All zeros in the searched range, ascending."""
     searched: tuple[float, float]
     sign: int
     """Sign of net gamma at spot, which holds throughout the range if there is no zero; 0 where it is undetermined:
-    a book without gamma, or with less than FLAT of its gross throughout."""
+    a book without gamma, or with less than FLAT_SHARE of its gross throughout."""
     spots: F64
     ngi: F64
     """Net gamma on `spots`, USD per 1 %."""
 
     def weakest_point(self, spot: float) -> tuple[float, float]:
-        """The closest approach to a flip: the level within RANGES[0] of spot with the smallest |net gamma|, and its
-        value.
+        """The spot within SEARCH_RANGES[0] where net gamma is smallest in size, and its value: how close it comes to a
+        flip.
 
-        Units: USD; USD per 1 %.
-        Domain: a profile around spot; further out every gamma dies away, which says nothing.
+        Units: USD; USD per 1 %. Further out every gamma dies away, so a minimum there carries no information.
         """
         in_range = np.abs(self.spots / spot - 1.0) <= SEARCH_RANGES[0]
         at = int(np.argmin(np.where(in_range, np.abs(self.ngi), np.inf)))
@@ -88,13 +86,12 @@ def find_flip(
     expiry: NDArray[np.generic] | None = None,
     ranges: tuple[float, ...] = SEARCH_RANGES,
 ) -> GammaFlip:
-    """All zeros of the net gamma profile within the first range that has any.
+    """Finds all zeros of the net gamma profile within the first search range that has any.
 
-    The strike, time and share of settlement_terms are applied by the caller (exposure times share), so that the
-    profile and the roll-ups use one treatment. A subset of expiries is a call with their rows. Rows that are
-    invalid, settled or without exposure are left out. Zeros are exact to the rounding of the sum over all options.
-    A zero that net gamma only touches is none: dealers trade the same way on both sides of it, and whether it is
-    touched is decided by the last digit.
+    The caller applies the strike, time and share of `settlement_terms` (exposure times share), so that profile and
+    roll-ups use one treatment. A subset of expiries is a call with their rows. Invalid, settled and unexposed rows
+    are left out. Zeros are exact to the rounding of the sum over all options. A zero that net gamma only touches is
+    not counted: dealers trade the same way on both sides of it, and the last digit decides whether it is touched.
 
     Units: spot, forward, strike in USD; sigma decimal; tau in years; exposure = dealer position x multiplier, in
     units of underlying, long = +; expiry any label (sticky moneyness only; default: equal times).
@@ -145,10 +142,9 @@ def flip_members(
 ) -> F64:
     """Flip level nearest to spot for every member of an ensemble of positions; NaN where a member has none.
 
-    One matrix product makes all profiles; the polish evaluates all options for each member, to 1e-9 of spot.
+    One matrix product computes all profiles; the polish evaluates all options for each member, to 1e-9 of spot.
 
-    Units, domain: as find_flip.
-    Shapes: columns (n,), members (n, M) -> (M,). Source: as find_flip.
+    Units, domain, source: as `find_flip`. Shapes: columns (n,), members (n, M) -> (M,).
 
     >>> k, one = np.array([90.0, 110.0]), np.ones(2)
     >>> members = np.array([[-1.0, 1.0], [1.0, 1.0]])
@@ -164,7 +160,7 @@ def flip_members(
     live_exposure = np.empty((rows.shape[0], count + 1))
     live_exposure[:, :count] = members[rows]
     max_exposure = np.maximum(live_exposure[:, :count].max(axis=1), -live_exposure[:, :count].min(axis=1))
-    live_exposure[:, count] = max_exposure  # a gross that is none of theirs, and at least that of each
+    live_exposure[:, count] = max_exposure  # bounds the gross of every member
     error_bound, unresolved, inner_profile = book.error_bound(max_exposure), np.arange(count), None
     for search_range in ranges:
         y = log_spot_nodes(spot, search_range, extra_nodes)
@@ -189,49 +185,10 @@ def flip_members(
     return levels
 
 
-def flips_by_horizon(
-    spot: float,
-    forward: F64,
-    strike: F64,
-    sigma: F64,
-    tau: F64,
-    exposure: F64,
-    *,
-    time_left: F64 | None = None,
-    horizons: Mapping[str, float] = HORIZONS,
-    stickiness: Stickiness = "strike",
-    expiry: NDArray[np.generic] | None = None,
-) -> dict[str, GammaFlip]:
-    """The flip of the options that expire within each horizon: what is left of it when the later ones are ignored.
-
-    Units: as find_flip; horizons and `time_left` (before settlement_terms; default tau) in years.
-    Shapes: (n,) each.
-    Domain: as find_flip.
-    Source: as find_flip, on a subset of the rows.
-
-    >>> one = np.ones(3)
-    >>> book = 100 * one, np.array([90.0, 110.0, 120.0]), 0.5 * one, np.array([0.01, 0.01, 0.2])
-    >>> flips = flips_by_horizon(100.0, *book, np.array([-1.0, 1.0, 1.0]))
-    >>> [name for name, flip in flips.items() if flip.level is not None]
-    ['week', 'all']
-    """
-    remaining = tau if time_left is None else time_left
-    flips = {}
-    for name, limit in horizons.items():
-        with np.errstate(invalid="ignore"):
-            horizon_exposure = np.where(remaining <= limit, exposure, 0.0)
-        flips[name] = find_flip(
-            spot, forward, strike, sigma, tau, horizon_exposure, stickiness=stickiness, expiry=expiry
-        )
-    return flips
-
-
 def flip_band(levels: F64) -> tuple[float | None, float | None, float]:
     """5 % and 95 % quantiles of the members that have a flip, and the share of members that have none.
 
-    Units: those of the levels; share in [0, 1].
-    Shapes: (M,) -> three scalars.
-    Domain: NaN = none.
+    Units: of the levels; share in [0, 1]. Shapes: (M,) -> three scalars. Domain: NaN where a member has no flip.
     Source: Hyndman & Fan (1996), definition 7.
 
     >>> flip_band(np.array([90.0, 110.0, np.nan, np.nan]))

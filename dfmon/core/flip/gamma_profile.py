@@ -1,7 +1,7 @@
 """Net gamma of a book as a function of spot: a sum of Gaussian bumps in log spot.
 
-Comes after positions and settlement_terms, before gamma_flip, which looks for the zeros. With y = ln(S'/S), every
-forward moved by the same factor and F phi(d1) = K phi(d2), the dollar gamma of one option for 1 % is
+With y = ln(S'/S), every forward moved by the same factor and F phi(d1) = K phi(d2), the dollar gamma of one option
+for 1 % is
 
     0.01 F e^y phi(d1) / v  =  c exp(-d2(y)^2 / 2),    d2 = (ln(F/K) + y)/v - v/2,    c = 0.01 K / (v sqrt(2 pi)).
 """
@@ -22,19 +22,19 @@ from dfmon.core.pricing.black import F64, log_moneyness
 from dfmon.core.pricing.normal import INV_SQRT_2PI
 
 TILE_CELLS: Final = 128 * 201
-"""Options times levels per tile: so many cells of eight bytes stay in the second-level cache."""
+"""Options times levels per tile: cells of eight bytes that fit the second-level cache."""
 _NARROW_WIDTH: Final = 0.004
-"""Bumps narrower than this would lose digits in the expanded square; they are evaluated as they stand."""
+"""Narrower bumps would lose digits in the expanded square; their exponents are squared directly."""
 
 _CHEBYSHEV_LEVELS: Final = ((0.7, 26), (0.25, 46), (0.1, 90))
-"""Least width of a bump as a share of the half-range, and the Chebyshev nodes that carry it to 1e-15 of its height."""
+"""Minimum bump width as a share of the half-range, and the number of Chebyshev nodes exact to 1e-15 of its height."""
 _MIN_CHEBYSHEV_NODES: Final = 96
-"""On so few nodes every bump is summed where it is asked for."""
+"""Up to this number of nodes, every bump is summed at each node."""
 CHEBYSHEV_CUTOFF: Final = 1e-14
 _EQUAL_STEP_TOLERANCE: Final = 1e-15
-"""Of the half-range: points moved by so little change no digit that the cut leaves."""
+"""As a share of the half-range: moving a point by less changes no significant digit."""
 _MAX_COMPILED_BOOKS: Final = 2
-"""So many books are summed one by one where loops are compiled; more of them are a matrix product."""
+"""Up to this number of books, compiled loops sum them one by one; beyond it a matrix product is faster."""
 
 
 class GammaDerivatives(NamedTuple):
@@ -50,20 +50,20 @@ class GammaBumps(Protocol):
 
     @property
     def log_strike_over_forward(self) -> F64:
-        """Centres of the bumps: y at which its forward reaches its strike."""
+        """Centre of each bump: the y at which its forward reaches its strike."""
 
     def profile(self, y: F64, exposure: F64) -> F64:
         """Net gamma on m log-spot nodes for k exposure columns: (m,), (n, k) -> (k, m)."""
 
     def error_bound(self, exposure: F64) -> float:
-        """Most by which the profile may be off for (n,) exposures beyond rounding."""
+        """Upper bound on the error of the profile for (n,) exposures, beyond rounding."""
 
     def gamma_derivatives(self, y: F64, exposure: F64) -> GammaDerivatives:
-        """Net gamma and derivatives at r points; exposure (n,) for all of them, or (n, r), a column for each."""
+        """Net gamma and derivatives at r points; exposure (n,) for all of them, or (n, r), one column per point."""
 
 
 def _powers(z: F64) -> F64:
-    """Factors of the columns of StickyStrike.exponents: (m,) -> (3, m)."""
+    """Powers that the columns of `StickyStrike.exponents` are multiplied by: (m,) -> (3, m)."""
     return np.array([-0.5 * z * z, -z, np.ones_like(z)])
 
 
@@ -73,9 +73,7 @@ def _node_powers(count: int) -> F64:
 
 
 class _ChebyshevGrid(NamedTuple):
-    """Points of [-1, 1]: their powers, and the matrix that brings the sums on the last nodes of _CHEBYSHEV_LEVELS
-    there.
-    """
+    """Points of [-1, 1], their powers, and the matrix that interpolates sums on the finest Chebyshev nodes to them."""
 
     z: F64
     powers: F64
@@ -92,14 +90,14 @@ def _equal_step_grid(points: int) -> _ChebyshevGrid:
 
 
 def _cached_grid(z: F64) -> _ChebyshevGrid:
-    """Points in equal steps are remembered: the grid of every tick on which no strike is a node."""
+    """Grid of points in equal steps, cached: every tick without a strike among the nodes uses the same one."""
     equal_step = _equal_step_grid(z.shape[0])
     return equal_step if np.abs(z - equal_step.z).max() <= _EQUAL_STEP_TOLERANCE else _make_grid(z)
 
 
 @dataclass(frozen=True, slots=True)
 class StickyStrike:
-    """Every option keeps its volatility while spot moves."""
+    """Bumps of options that keep their volatility while spot moves."""
 
     x: F64
     total_sd: F64
@@ -108,16 +106,14 @@ class StickyStrike:
     """Scale of each bump: d2 = a y + b."""
     b: F64
     descending: bool = False
-    """Bumps stand from wide to narrow: those of some width are then a slice of all columns."""
+    """Order of the bumps, wide to narrow, so that a range of widths is a slice."""
 
     @classmethod
     def from_options(cls, forward: F64, strike: F64, sigma: F64, tau: F64) -> StickyStrike:
         """Bumps of valid live options.
 
         Units: forward, strike in USD; sigma decimal; tau in years. Heights in USD per 1 % and unit of underlying.
-        Shapes: (n,) each.
-        Domain: all positive and finite.
-        Source: Black (1976); F phi(d1) = K phi(d2).
+        Shapes: (n,) each. Domain: all positive and finite. Source: Black (1976); F phi(d1) = K phi(d2).
         """
         total_sd = sigma * np.sqrt(tau)
         x, a = log_moneyness(forward, strike), 1.0 / total_sd
@@ -126,18 +122,17 @@ class StickyStrike:
 
     @property
     def log_strike_over_forward(self) -> F64:
-        """Centres of the bumps: y at which its forward reaches its strike."""
+        """Centre of each bump: the y at which its forward reaches its strike."""
         return -self.x
 
     def profile(self, y: F64, exposure: F64) -> F64:
         """Net gamma on log-spot nodes.
 
         Bumps that are wide against the range are smooth: they are summed on a few Chebyshev nodes, and one matrix
-        product takes the sum to all the others. The rest are summed where they are asked for.
+        product interpolates the sum to all nodes. The rest are summed at every node.
 
         Units: exposure in units of underlying; result USD per 1 %.
-        Shapes: y (m,), exposure (n, k) -> (k, m).
-        Domain: |y| <= 1, ascending.
+        Shapes: y (m,), exposure (n, k) -> (k, m). Domain: |y| <= 1, ascending.
         """
         kernels = compiled.active_kernels()
         if kernels is not None and exposure.shape[1] <= _MAX_COMPILED_BOOKS:
@@ -176,7 +171,7 @@ class StickyStrike:
         return columns
 
     def _rows_by_width(self, min_widths: Sequence[float]) -> Sequence[NDArray[np.intp] | slice]:
-        """Bumps at least as wide as each of these, widest first, and the narrower rest."""
+        """Row ranges of the bumps at least as wide as each limit, widest first, and of the narrower rest."""
         size = self.total_sd.shape[0]
         if not self.descending:
             group = np.searchsorted(-np.array(min_widths), -self.total_sd)
@@ -186,14 +181,14 @@ class StickyStrike:
         return [slice(start, stop) for start, stop in pairwise(ends)]
 
     def error_bound(self, exposure: F64) -> float:
-        """Most by which `profile` may be off through its Chebyshev sums, for one exposure column.
+        """Upper bound on the error of `profile` from its Chebyshev sums, for one exposure column.
 
         Units: USD per 1 %. Shapes: (n,) -> scalar. Source: each bump's series is cut below 1e-15 of its height.
         """
         return float(CHEBYSHEV_CUTOFF * (self.height @ np.abs(exposure)))
 
     def _sum_narrow(self, rows: NDArray[np.intp] | slice, y: F64, exposure: F64) -> F64:
-        """Net gamma of sharp bumps, whose exponents are squared as they stand."""
+        """Net gamma of narrow bumps, from their exponents squared directly."""
         a, b, height, exposure = self.a[rows, None], self.b[rows, None], self.height[rows, None], exposure[rows]
         net = np.zeros((exposure.shape[1], y.shape[0]))
         tile = max(TILE_CELLS // y.shape[0], 1)
@@ -227,10 +222,9 @@ class StickyStrike:
         return GammaDerivatives(bump @ self.height, -(d2 @ slope), squared @ (slope * self.a))
 
     def _derivatives_per_book(self, y: F64, exposure: F64) -> GammaDerivatives:
-        """`gamma_derivatives` of r books, each at its own point: d2 is expanded in powers of y, so that products of
-        matrices do.
+        """`gamma_derivatives` of r books, each at its own point, as matrix products of d2 expanded in powers of y.
 
-        The derivatives, and the value of bumps narrower than _NARROW_WIDTH, lose some digits by it.
+        The expansion costs a few digits of the derivatives, and of the value of bumps narrower than _NARROW_WIDTH.
         """
         a, b = self.a, self.b
         moments = np.stack([np.ones_like(a), a * a, a * b, a**4, 2.0 * a**3 * b, a * a * (b * b - 1.0)])
@@ -248,10 +242,10 @@ class StickyStrike:
 
 
 def _sum_bumps(exponents: F64, rows: NDArray[np.intp] | slice, powers: F64, exposure: F64) -> F64:
-    """Sum of some bumps, each evaluated at every node: (3, n), (3, m), (n, k) -> (k, m).
+    """Sum of bumps, each evaluated at every node: (3, n), (3, m), (n, k) -> (k, m).
 
-    One small matrix product a tile writes all exponents, one exp and one product with the exposures follow. No array
-    of all n x m cells is ever made.
+    Per tile: one small matrix product for the exponents, one exp, one product with the exposures. The full n x m
+    array is never allocated.
     """
     exponents, exposure = exponents[:, rows], exposure[rows]
     size, nodes = exposure.shape[0], powers.shape[1]

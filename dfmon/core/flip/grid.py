@@ -1,7 +1,4 @@
-"""Inputs of the search for zeros: the options that count, their bumps, and the nodes in log spot.
-
-Comes after positions and settlement_terms, before flip_scan.
-"""
+"""Inputs of the zero search: the options with gamma, their bumps, and the nodes in log spot."""
 
 from __future__ import annotations
 
@@ -21,22 +18,22 @@ Stickiness: TypeAlias = Literal["strike", "moneyness"]
 Index: TypeAlias = NDArray[np.intp]
 
 STEP: Final = 0.002
-"""Grid step in ln S; nodes are whole multiples of it, so they stay where they are while spot ticks."""
+"""Grid step in ln S; nodes are whole multiples of it, so they stay in place while spot ticks."""
 SHORT_EXPIRY: Final = 2.0 / 365.0
 MIN_RESOLVED_STEPS: Final = 4.0
-"""Below two days, a bump narrower than this many steps slips through the grid: its strike becomes a node too."""
+"""Within two days of expiry, a bump narrower than this many steps could fall between nodes: its strike is added."""
 _INPUT_BOUNDS: Final = np.array([[1e-60, 1e-60, 0.0, 0.0, 1e-9, 0.0], [1e60, 1e60, MAX_SIGMA, 1e60, np.inf, 1e60]])
 """Forward, strike, sigma, time, total deviation and size of the exposure: above the first, up to the second."""
 
 
 class FlipInputs(NamedTuple):
-    """The options with gamma that somebody holds."""
+    """The options with gamma and a position, prepared for the search."""
 
     rows: Index
-    """Their rows, from wide to narrow bumps; in their own order where compiled loops sum a single book."""
+    """Rows from wide to narrow bumps; in the original order where compiled loops sum a single book."""
     book: GammaBumps
     extra_nodes: F64
-    """Strikes that become nodes, as y = ln(S'/S), ascending."""
+    """Strikes added as nodes, y = ln(S'/S), ascending."""
 
 
 def flip_inputs(
@@ -48,10 +45,9 @@ def flip_inputs(
     stickiness: Stickiness = "strike",
     expiry: NDArray[np.generic] | None = None,
 ) -> FlipInputs | None:
-    """The options that count in a search, with their bumps; None if none does.
+    """The options with gamma and a position, and their bumps; None if there is none.
 
-    Units, domain: as gamma_flip.find_flip.
-    Shapes: columns (n,); exposure (n,), or (n, M) for many books.
+    Units, domain: as `gamma_flip.find_flip`. Shapes: columns (n,); exposure (n,), or (n, M) for an ensemble.
     """
     kernels = compiled.active_kernels()
     if kernels is not None and stickiness == "strike" and exposure.ndim == 1:
@@ -88,8 +84,7 @@ def _extra_nodes(book: GammaBumps, tau: F64, total_sd: F64) -> F64:
 def log_spot_nodes(spot: float, search_range: float, extra_nodes: F64) -> F64:
     """Log-spot nodes over at least +-reach: whole multiples of the step in ln S, and the strikes of near expiries.
 
-    Units: spot in USD; reach a share of it; y = ln(S'/S).
-    Shapes: near (k,) -> (m,), ascending.
+    Units: spot in USD; reach a share of it; y = ln(S'/S). Shapes: near (k,) -> (m,), ascending.
     Domain: spot > 0; reach in (0, 1).
 
     >>> log_spot_nodes(1.0, 0.004, np.array([0.003])).round(6).tolist()
@@ -99,7 +94,7 @@ def log_spot_nodes(spot: float, search_range: float, extra_nodes: F64) -> F64:
     origin = math.floor(anchor / STEP)
     first = math.floor((anchor + math.log1p(-search_range)) / STEP) - origin
     last = math.ceil((anchor + math.log1p(search_range)) / STEP) - origin
-    shift = anchor - origin * STEP  # one rounding shifts all nodes alike
+    shift = anchor - origin * STEP  # rounded once, so all nodes shift by the same amount
     grid: F64 = np.arange(first, last + 1, dtype=np.float64) * STEP - shift
     return (
         np.union1d(grid, extra_nodes[(extra_nodes > grid[0]) & (extra_nodes < grid[-1])]) if extra_nodes.size else grid

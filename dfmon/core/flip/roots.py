@@ -1,7 +1,4 @@
-"""Zeros of net gamma between the ends of their brackets: a first guess, and the polish on all options.
-
-Comes after flip_scan (the brackets), before gamma_flip (which names the zeros).
-"""
+"""Zeros of net gamma inside their brackets: a first guess by interpolation, then a polish on all options."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ Index: TypeAlias = NDArray[np.intp]
 
 _ITERATIONS: Final = 100
 _ROUNDING: Final = 1e-16
-"""Of ln S: no step is smaller."""
+"""Smallest step, in ln S."""
 
 
 def linear_zero(low: F64, high: F64, net_low: F64, net_high: F64) -> F64:
@@ -31,15 +28,14 @@ def linear_zero(low: F64, high: F64, net_low: F64, net_high: F64) -> F64:
 
 
 def cubic_zero(y: F64, net: F64, low: Index, high: Index) -> F64:
-    """Zero of y as a cubic of net gamma, through the ends of each bracket and a node on either side.
+    """Zero of y as a cubic of net gamma, through the ends of each bracket and one node on either side.
 
-    Units: of y.
-    Shapes: (m,), (m,), (r,), (r,) -> (r,).
-    Domain: ends of opposite signs; where y is no function of net there: the chord's zero.
+    Units: of y. Shapes: (m,), (m,), (r,), (r,) -> (r,).
+    Domain: ends of opposite signs. Falls back to the zero of the chord where y is not a function of net gamma.
     Source: inverse interpolation: Press et al., Numerical Recipes (2007), section 9.3.
     """
     zeros = []
-    for left, right in zip(low.tolist(), high.tolist()):  # few: plain numbers are faster than columns
+    for left, right in zip(low.tolist(), high.tolist()):  # a handful of rows: scalars are faster than arrays
         nodes = [node for node in (left - 1, left, right, right + 1) if 0 <= node < y.shape[0]]
         zeros.append(_neville_zero([y.item(node) for node in nodes], [net.item(node) for node in nodes]))
     zero = np.array(zeros)
@@ -48,10 +44,10 @@ def cubic_zero(y: F64, net: F64, low: Index, high: Index) -> F64:
 
 
 def _neville_zero(points: list[float], values: list[float]) -> float:
-    """The place of value 0 on the polynomial through places over values; NaN where a value comes twice."""
+    """Value at 0 of the polynomial through (values, places); NaN where a value occurs twice."""
     if len(set(values)) < len(values):
         return math.nan
-    for order in range(1, len(values)):  # Neville: from one place to the one through all
+    for order in range(1, len(values)):  # Neville's recursion
         ends = zip(values, values[order:], points, points[1:])
         points = [(right * point - left * next_point) / (right - left) for left, right, point, next_point in ends]
     return points[0]
@@ -60,11 +56,13 @@ def _neville_zero(points: list[float], values: list[float]) -> float:
 def zeros_between(book: GammaBumps, exposure: F64, y: F64, net: F64, low: Index, high: Index) -> tuple[F64, F64]:
     """Zeros of one book between pairs of nodes, exact to rounding, and the slopes there.
 
-    Units, source: as polish.
-    Shapes: held (n,); y, net (m,); low, high (r,) -> (r,), (r,). Domain: net of opposite signs at low and high.
+    Units, source: as `polish`. Shapes: exposure (n,); y, net (m,); low, high (r,) -> (r,), (r,).
+    Domain: net of opposite signs at low and high.
     """
     ends, kernels = (y[low], y[high], net[low], net[high]), compiled.active_kernels()
-    if kernels is not None and isinstance(book, StickyStrike):  # another step costs less there than a better guess
+    if kernels is not None and isinstance(
+        book, StickyStrike
+    ):  # one more compiled step is cheaper than a better first guess
         return kernels.polish(book.a, book.b, book.height, exposure, *ends, _ROUNDING)
     return polish(book, exposure, *ends, start=cubic_zero(y, net, low, high))
 
@@ -80,14 +78,13 @@ def polish(
     tolerance: float = _ROUNDING,
     start: F64 | None = None,
 ) -> tuple[F64, F64]:
-    """Zeros of net gamma inside their brackets, all at once, and the slopes there.
+    """Polishes all zeros inside their brackets at once; returns them with the slopes there.
 
-    Halley's step where it stays inside the bracket (Newton's where the curvature is unknown), else the middle. A
+    Takes Halley's step where it stays inside the bracket (Newton's where the curvature is unknown), else bisects. A
     root is done when the error expected after the step, cubic in it, is below the tolerance or below rounding.
 
     Units: brackets and zeros in y = ln(S'/S); net gamma in USD per 1 %; slope per unit of y.
-    Shapes: held (n,) or (n, r); brackets (r,) -> (r,), (r,).
-    Domain: net_low and net_high of opposite signs.
+    Shapes: exposure (n,) or (n, r); brackets (r,) -> (r,), (r,). Domain: net_low and net_high of opposite signs.
     Source: Press et al., Numerical Recipes (2007), section 9.4; third-order step: Halley (1694).
     """
     rising = net_low < 0.0

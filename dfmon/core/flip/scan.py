@@ -1,7 +1,4 @@
-"""Sign changes of net gamma on the nodes of a grid: brackets of zeros, also of pairs that hide between two nodes.
-
-Comes after flip_grid (options and nodes) and gamma_profile (the values), before flip_roots (the polish).
-"""
+"""Sign changes of net gamma on a grid: brackets of zeros, and of pairs of zeros between two neighbouring nodes."""
 
 from __future__ import annotations
 
@@ -18,11 +15,11 @@ from dfmon.core.pricing.black import F64
 Index: TypeAlias = NDArray[np.intp]
 
 ROUNDING_SHARE: Final = 1e-11
-"""A net below this share of the gross is rounding, not a sign."""
+"""Net gamma below this share of the gross is rounding and has no sign."""
 FLAT_SHARE: Final = 0.01
-"""Below this share of the gross throughout a range, net gamma has no sign worth the name."""
+"""A book whose net gamma stays below this share of its gross throughout a range is flat: it has no sign."""
 DIP_SHARE: Final = 0.5
-"""A dip is looked into where the parabola through it leaves less than this share of the value at its node."""
+"""A dip is examined where the minimum of its parabola is below this share of the value at its node."""
 _MAX_ITERATIONS: Final = 16
 _NO_ROWS: Final = np.empty(0, dtype=np.intp)
 _NEIGHBOUR_OFFSETS: Final = np.arange(3)[:, None]
@@ -39,16 +36,14 @@ class ProfileScan(NamedTuple):
     low: Index
     high: Index
     flat: bool
-    """Net gamma stays below FLAT of the gross."""
+    """Net gamma stays below FLAT_SHARE of the gross."""
 
 
 def scan_profile(book: GammaBumps, exposure: F64, y: F64, previous: ProfileScan | None = None) -> ProfileScan:
-    """Net gamma on the nodes, to which places are added where a pair of zeros hides between two of them.
+    """Net gamma on the nodes, with extra nodes where a pair of zeros hides between two of them.
 
-    Units: y = ln(S'/S); held in units of underlying; net and gross in USD per 1 %.
-    Shapes: held (n,), y (m,).
-    Domain: y ascending; `previous` on a middle part of these nodes.
-    Source: intermediate value theorem; `find_dip_minima`.
+    Units: y = ln(S'/S); exposure in units of underlying; net and gross in USD per 1 %.
+    Shapes: exposure (n,), y (m,). Domain: y ascending; `previous` on a middle part of these nodes.
     """
     kernels = compiled.active_kernels()
     if kernels is not None and isinstance(book, StickyStrike):
@@ -77,11 +72,10 @@ def _flat(net: F64, gross: F64) -> bool:
 
 
 def extend_profile(book: GammaBumps, y: F64, exposure: F64, inner_profile: tuple[F64, F64] | None) -> F64:
-    """The profile on `y`, of which a middle part may be known already: nodes (i,) and values (k, i).
+    """The profile on `y`, reusing a middle part that is already known: nodes (i,) and values (k, i).
 
-    Units: as Book.profile.
-    Shapes: y (m,), exposure (n, k) -> (k, m).
-    Domain: nodes that are not all among `y` are of no use, and no harm.
+    Units: as `GammaBumps.profile`. Shapes: y (m,), exposure (n, k) -> (k, m).
+    Domain: known nodes that are not all among `y` are ignored.
     """
     if inner_profile is None:
         return book.profile(y, exposure)
@@ -95,7 +89,7 @@ def extend_profile(book: GammaBumps, y: F64, exposure: F64, inner_profile: tuple
 
 
 def gamma_signs(net: F64, gross: F64, error_bound: float = 0.0) -> F64:
-    """Sign of net gamma, 0 where it is lost in the rounding of the gross or in the blur of the profile.
+    """Sign of net gamma, 0 where it is below the rounding of the gross or the error bound of the profile.
 
     Shapes: (..., m) each.
     """
@@ -103,9 +97,9 @@ def gamma_signs(net: F64, gross: F64, error_bound: float = 0.0) -> F64:
 
 
 def brackets(signs: F64) -> tuple[Index, Index]:
-    """Node pairs between which the sign changes; nodes without a sign are stepped over.
+    """Node pairs between which the sign changes; nodes without a sign are skipped.
 
-    Shapes: (m,) -> (r,), (r,). Domain: -1, 0, 1. Source: intermediate value theorem.
+    Shapes: (m,) -> (r,), (r,). Domain: -1, 0, 1.
     """
     signed = np.flatnonzero(signs)
     change = signs[signed[:-1]] != signs[signed[1:]]
@@ -113,7 +107,7 @@ def brackets(signs: F64) -> tuple[Index, Index]:
 
 
 class Brackets(NamedTuple):
-    """Two points of log spot each, between which the net gamma of a member changes sign."""
+    """Pairs of points in log spot between which the net gamma of a member changes sign."""
 
     member: Index
     low: F64
@@ -123,7 +117,7 @@ class Brackets(NamedTuple):
 
 
 class DipMinima(NamedTuple):
-    """Points where net gamma has the other sign than at the nodes around them: two zeros hide in one grid step."""
+    """Points where net gamma has the opposite sign to the nodes around them: two zeros inside one grid step."""
 
     member: Index
     node: Index
@@ -132,13 +126,13 @@ class DipMinima(NamedTuple):
 
 
 def find_dip_minima(book: GammaBumps, exposure: F64, y: F64, net: F64, signs: F64, min_size: F64) -> DipMinima:
-    """Dips below zero between nodes of one sign, for every member at once.
+    """Finds, for every member at once, dips between nodes of one sign that cross zero.
 
     A dip is a node with a smaller net, in absolute value, than its neighbours of the same sign. Where the parabola
-    through the three comes near zero, its lowest point is sought by Newton's step on the slope, else by halving.
+    through the three comes near zero, its minimum is located by Newton's step on the slope, else by bisection.
 
-    Units: y = ln(S'/S); net, and the `min_size` that counts as one, in USD per 1 %.
-    Shapes: held (n,), for one member, or (n, M); y, least (m,); net, signs (M, m) -> (k,) each.
+    Units: y = ln(S'/S); net, and the smallest crossing that counts, `min_size`, in USD per 1 %.
+    Shapes: exposure (n,), for one member, or (n, M); y, min_size (m,); net, signs (M, m) -> (k,) each.
     Source: quadratic interpolation: Brent, Algorithms for Minimization without Derivatives (1973), section 5.4.
     """
     member, node = _find_dips(y, net, signs)
@@ -162,9 +156,7 @@ def find_dip_minima(book: GammaBumps, exposure: F64, y: F64, net: F64, signs: F6
 
 
 def _find_dips(y: F64, net: F64, signs: F64) -> tuple[Index, Index]:
-    """Members and nodes of the dips whose parabola, if it has a lowest point, comes down to the share DIP_SHARE
-    there.
-    """
+    """Members and nodes of the dips whose parabola falls below DIP_SHARE of the value at its node."""
     size = np.abs(net)
     member, left = np.nonzero((size[:, 1:-1] <= size[:, :-2]) & (size[:, 1:-1] <= size[:, 2:]))
     around = left + _NEIGHBOUR_OFFSETS
@@ -182,12 +174,9 @@ def _find_dips(y: F64, net: F64, signs: F64) -> tuple[Index, Index]:
 
 
 def member_brackets(y: F64, net: F64, signs: F64) -> Brackets:
-    """Every sign change on the nodes, member by member; nodes without a sign are stepped over.
+    """Every sign change on the nodes, member by member; nodes without a sign are skipped.
 
-    Units: y = ln(S'/S).
-    Shapes: (m,), (M, m), (M, m) -> (r,) each.
-    Domain: signs as gamma_signs.
-    Source: intermediate value theorem.
+    Units: y = ln(S'/S). Shapes: (m,), (M, m), (M, m) -> (r,) each. Domain: signs as `gamma_signs`.
     """
     node = np.where(signs != 0.0, np.arange(y.shape[0]), 0)
     last = np.maximum.accumulate(node, axis=1)[:, :-1]
@@ -199,12 +188,9 @@ def member_brackets(y: F64, net: F64, signs: F64) -> Brackets:
 
 
 def dip_brackets(minima: DipMinima, y: F64, net: F64) -> Brackets:
-    """The two brackets of each bottom: from the node before it, and to the node after it.
+    """The two brackets of each dip: from the node before its minimum, and to the node after it.
 
-    Units: y = ln(S'/S).
-    Shapes: (k,), (m,), (M, m) -> (2 k,) each.
-    Domain: as bottoms.
-    Source: intermediate value theorem.
+    Units: y = ln(S'/S). Shapes: (k,), (m,), (M, m) -> (2 k,) each.
     """
     member, node, at, value = minima
     before, after = node - 1, node + 1
@@ -218,9 +204,9 @@ def dip_brackets(minima: DipMinima, y: F64, net: F64) -> Brackets:
 
 
 def nearest_brackets(*found: Brackets) -> Brackets:
-    """For each member with a bracket, the one whose linear zero is nearest to spot.
+    """The bracket of each member whose linear zero is nearest to spot.
 
-    Units: y = ln(S'/S). Shapes: (r,) each -> (members that have one,) each.
+    Units: y = ln(S'/S). Shapes: (r,) each -> (members with a bracket,) each.
     """
     member, low, high, net_low, net_high = (np.concatenate(columns) for columns in zip(*found))
     zero = linear_zero(low, high, net_low, net_high)
@@ -230,9 +216,9 @@ def nearest_brackets(*found: Brackets) -> Brackets:
 
 
 def flat_members(book: GammaBumps, y: F64, net: F64, max_gross: F64, exposure: F64) -> Index:
-    """Members whose net gamma stays below FLAT of their own gross, which is at most `max_gross`.
+    """Members whose net gamma stays below FLAT_SHARE of their own gross, which is at most `max_gross`.
 
-    Units: USD per 1 %. Shapes: y (m,), net (M, m), most (m,), held (n, >= M) -> (k,).
+    Units: USD per 1 %. Shapes: y (m,), net (M, m), max_gross (m,), exposure (n, >= M) -> (k,).
     """
     size = np.abs(net).max(axis=1)
     candidates = np.flatnonzero(size < FLAT_SHARE * max_gross.max())

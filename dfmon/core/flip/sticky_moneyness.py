@@ -1,6 +1,6 @@
-"""The smile that moves with its forward: net gamma where sigma is read at ln(K/F') as spot moves.
+"""Net gamma under a smile that moves with its forward: sigma is read at ln(K/F') as spot moves.
 
-The other dynamics beside gamma_profile.StickyStrike, with the same methods; gamma_flip uses either of them.
+The alternative to `gamma_profile.StickyStrike`, with the same methods.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Smile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StickyMoneyness:
-    """Every option takes on the volatility of the moneyness it comes to have."""
+    """Bumps of options that take the volatility of their new moneyness as spot moves."""
 
     x: F64
     root_tau: F64
@@ -42,9 +42,9 @@ class StickyMoneyness:
     ) -> StickyMoneyness:
         """Bumps of valid live options and the smile of each expiry; several quotes of one strike are averaged.
 
-        Units: forward, strike in USD; sigma decimal; tau in years; expiry any label. Heights still lack 1/sigma.
-        Shapes: (n,) each.
-        Domain: all positive and finite.
+        Units: forward, strike in USD; sigma decimal; tau in years; expiry any label. Heights are not yet divided by
+        sigma.
+        Shapes: (n,) each. Domain: all positive and finite.
         Source: Derman, Regimes of Volatility (1999): the sticky-moneyness rule.
         """
         x, root_tau = log_moneyness(forward, strike), np.sqrt(tau)
@@ -52,15 +52,14 @@ class StickyMoneyness:
 
     @property
     def log_strike_over_forward(self) -> F64:
-        """Centres of the bumps: y at which its forward reaches its strike."""
+        """Centre of each bump: the y at which its forward reaches its strike."""
         return -self.x
 
     def profile(self, y: F64, exposure: F64) -> F64:
-        """Net gamma on log-spot nodes, some levels at a time.
+        """Net gamma on log-spot nodes, computed in batches of levels.
 
-        Units: exposure in units of underlying; result USD per 1 %.
-        Shapes: y (m,), exposure (n, k) -> (k, m).
-        Domain: |y| <= 1.
+        Units: exposure in units of underlying; result USD per 1 %. Shapes: y (m,), exposure (n, k) -> (k, m). Domain:
+        |y| <= 1.
         """
         batches = [
             exposure.T @ self._bump_values(y[start : start + _LEVELS_PER_BATCH]).T
@@ -69,16 +68,13 @@ class StickyMoneyness:
         return np.concatenate(batches, axis=1) if batches else np.zeros((exposure.shape[1], 0))
 
     def error_bound(self, exposure: F64) -> float:
-        """Zero: every option is evaluated at every node.
-
-        Units: USD per 1 %. Shapes: (n,) -> scalar.
-        """
+        """Zero, since every option is evaluated at every node. USD per 1 %."""
         return 0.0
 
     def gamma_derivatives(self, y: F64, exposure: F64) -> GammaDerivatives:
-        """Net gamma and its slope at r points; the slope is a central difference, good enough to steer a search.
+        """Net gamma and its slope at r points; the slope is a central difference, accurate enough to steer a search.
 
-        The curvature is given as NaN: it jumps at every node of a smile.
+        The curvature is NaN: it jumps at every node of a smile.
 
         Units: USD per 1 %, and per unit of y. Shapes: y (r,), exposure (n,) or (n, r) -> three (r,).
         """

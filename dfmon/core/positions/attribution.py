@@ -1,10 +1,10 @@
-"""Customer or dealer behind a print: the prior, and the posterior given the taker's side.
+"""Attribution of prints: priors over the parties to a print, and the tables that turn a taker's side into a position.
 
-Comes before `inventory`. A print has one of four classes: a customer took from a dealer, a dealer took a customer's
-order, both were customers, both were dealers. Their shares are priors, not facts: nothing public identifies them, so
-every member of the ensemble holds its own, drawn around the ones below. Customers of an option buy with a probability
-that is not known either and learned from its prints; it stands on a few fixed nodes, and what a print adds to the
-customers' position is kept for each of them, so that the whole past is re-read when the direction becomes clear.
+A print has one of four classes: a customer took from a dealer, a dealer took a customer's order, both were customers,
+both were dealers. Their shares are priors, since nothing public identifies the parties: every member of the ensemble
+has its own, drawn around the ones below. The probability that customers of an option buy is unknown too and is
+learned from its prints. It is discretised on a few nodes, and what each print adds to the customers' position is
+accumulated per node, so the whole past is re-weighted as the direction becomes clear.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dfmon.model.frames import F64, I64, TradeColumns
 ClassShares: TypeAlias = tuple[float, float, float, float]
 SCREEN, BLOCK, RFQ, COMBO, TAKER_LIQUIDATED, MAKER_LIQUIDATED, BOTH_LIQUIDATED = range(7)
 PRINT_KINDS: Final = 7
-INFORMATIVE_KINDS: Final = (SCREEN, BLOCK, RFQ)  # a leg says which way its combo went, a liquidation was nobody's wish
+INFORMATIVE_KINDS: Final = (SCREEN, BLOCK, RFQ)  # a combo leg follows its combo, and a liquidation is forced
 DIRECTION_NODES: Final = 7
 _LIQUIDATION_KINDS: Final = {"T": TAKER_LIQUIDATED, "M": MAKER_LIQUIDATED, "MT": BOTH_LIQUIDATED}
 
@@ -37,14 +37,15 @@ _CONFIG_KEYS: Final = {
 
 
 class Priors(msgspec.Struct, frozen=True, rename=_CONFIG_KEYS):
-    """Priors, before the first print. Shares add up to 1, in the order of the classes above.
+    """Beliefs before the first print. Shares add up to 1, in the order of the classes above.
 
-    `certainty` counts the prints that the shares are worth. A share `sceptics` of the members begins with `sceptic` for
-    every kind but liquidations: takers are then hardly more often customers than not, and customers lean all the harder
-    for the same prints; without them a wrong belief about the classes would leave the band too narrow. `direction` is
-    the parameter of the symmetric Beta distribution of a customer's probability to buy. Customers start `start_mean`
-    +- `start_sd` of open interest long, and as much more as their trading since leans, times `lean`. `drift` is the
-    share of open interest that moves unseen in a day (one standard deviation).
+    `dirichlet_concentration` is the weight of the shares, in prints. A fraction `contrarian_prior_weight` of the
+    members starts with `contrarian_shares` for every kind but liquidations: takers are then hardly more often
+    customers than dealers, and the same prints imply a stronger direction of customers. Without these members an
+    error in the class shares would leave the band too narrow. `direction` is the parameter of the symmetric Beta
+    prior of a customer's probability to buy. Customers start `start_mean` +- `start_sd` of open interest long, plus
+    `trend_coefficient` times the direction of their trading since. `drift` is the share of open interest that moves
+    unobserved in a day (one standard deviation).
     """
 
     screen: ClassShares = (0.74, 0.12, 0.08, 0.06)
@@ -66,12 +67,12 @@ class Priors(msgspec.Struct, frozen=True, rename=_CONFIG_KEYS):
 
 @dataclass(frozen=True, slots=True)
 class AttributionTables:
-    """`Priors` as the tables that a print is read with.
+    """`Priors` as lookup tables for prints.
 
     A draw below `customer_taker_below` makes the taker a customer of a dealer, one from `customer_maker_from` on a
     dealer who took a customer's order: (KINDS, 2, NODES, STREAMS), the second axis 0 for a sell. `log_likelihood` is
-    the logarithm of the probability of that side, (2 KINDS, NODES, STREAMS); `log_prior` the logarithm of the prior of
-    each node, `trend` 2 pb - 1.
+    the log probability of that side, (2 KINDS, NODES, STREAMS); `log_prior` the log prior of each node, `trend` 2 pb
+    - 1.
     """
 
     customer_taker_below: F64
@@ -86,7 +87,8 @@ def attribution_tables(priors: Priors) -> AttributionTables:
     """The tables of `priors`.
 
     With customers who buy with probability pb, P(s = +) = p0 pb + p1 (1 - pb) + (p2 + p3) / 2, and the class behind a
-    side follows by Bayes. Kinds that do not tell keep the prior shares: all legs of a combo then have one class.
+    side follows by Bayes. Uninformative kinds keep the prior shares, so all legs of a combo have one class.
+
     Shapes: as `AttributionTables`. Domain: shares >= 0. Source: Bayes' rule; Dirichlet by gamma quantiles.
     """
     nodes = (np.arange(DIRECTION_NODES) + 0.5) / DIRECTION_NODES
@@ -118,7 +120,7 @@ def attribution_tables(priors: Priors) -> AttributionTables:
 
 
 def _stream_class_shares(priors: Priors, kind: int, shares: ClassShares) -> F64:
-    """(4, STREAMS) class shares that each stream holds for one kind, drawn around `shares`; the sceptics come first."""
+    """Class shares of each stream for one kind, drawn around `shares`, contrarian streams first; (4, STREAMS)."""
     contrarian_streams = round(priors.contrarian_prior_weight * STREAMS) if kind < TAKER_LIQUIDATED else 0
     normal = stratified_normals(np.arange(4, dtype=np.uint64) + np.uint64(4 * kind), CLASSES)
     class_shares = _dirichlet(shares, priors.dirichlet_concentration, normal)
@@ -129,7 +131,7 @@ def _stream_class_shares(priors: Priors, kind: int, shares: ClassShares) -> F64:
 
 
 def _dirichlet(shares: ClassShares, concentration: float, normal: F64) -> F64:
-    """Gamma quantiles, made to add up to 1; the quantiles by Wilson & Hilferty (1931)."""
+    """Gamma quantiles, normalised to 1; the quantiles by Wilson & Hilferty (1931)."""
     alpha = concentration * np.array(shares)[:, None]
     positive_alpha = np.maximum(alpha, 1e-9)
     gamma = alpha * np.maximum(1.0 - 1.0 / (9.0 * positive_alpha) + normal / (3.0 * np.sqrt(positive_alpha)), 0.0) ** 3
@@ -137,7 +139,7 @@ def _dirichlet(shares: ClassShares, concentration: float, normal: F64) -> F64:
 
 
 def print_kinds(trades: TradeColumns) -> I64:
-    """The kind of each print. A block is one whether or not it is also a combo; a liquidation before all.
+    """The kind of each print: a liquidation before a block, a block before a combo.
 
     Shapes: (k,) -> (k,). Source: the venue's flags.
     """

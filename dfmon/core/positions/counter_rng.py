@@ -1,9 +1,8 @@
-"""Chance that is fixed by what it is drawn for: an event, or an option by its name.
+"""Counter-based random draws, keyed by what they are for: an event, or an option by its name.
 
-Comes before `attribution` and `inventory`. A draw never depends on the order in which things arrive, on tick
-boundaries or on how options are numbered, so a replay, a restart and a backfill see the same ensemble.
-One stream of draws serves two members, the second one mirrored (antithetic): buys for sells then give the same
-ensemble with its sign turned, exactly.
+A draw never depends on the order of arrival, on tick boundaries or on the numbering of options, so a replay, a
+restart and a backfill see the same ensemble. One stream of draws serves two members, the second mirrored
+(antithetic): exchanging buys and sells negates the ensemble exactly.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from dfmon.model.keys import stable_key
 
 STREAMS: Final = 64
 MEMBERS: Final = 2 * STREAMS
-EVENT, DIRECTION, START, DRIFT, OFF_VENUE, CLASSES, KEEP_STREAM, NEW_STREAM = range(8)  # what a draw is for
+EVENT, DIRECTION, START, DRIFT, OFF_VENUE, CLASSES, KEEP_STREAM, NEW_STREAM = range(8)  # purposes of a draw
 
 COMMON_VARIANCE_SHARE: Final = 0.01  # share of the variance of the start that all options have in common
 _STRATUM_MIDPOINTS: Final = (np.arange(STREAMS) + 0.5) / STREAMS
@@ -42,10 +41,9 @@ _SALTS: Final = [_salts(purpose) for purpose in range(8)]
 
 
 def uniforms(keys: U64, purpose: int = EVENT) -> F64:
-    """Independent uniform numbers in [0, 1), one a stream, for each key.
+    """Independent uniform numbers in [0, 1), one per stream, for each key.
 
-    Shapes: (k,) -> (k, STREAMS).
-    Source: splitmix64, Steele, Lea & Flood, OOPSLA 2014, as a counter-based generator.
+    Shapes: (k,) -> (k, STREAMS). Source: splitmix64, Steele, Lea & Flood, OOPSLA 2014, as a counter-based generator.
 
     >>> uniforms(np.array([7], np.uint64)).shape, bool((uniforms(np.arange(9, dtype=np.uint64)) < 1.0).all())
     ((1, 64), True)
@@ -55,7 +53,7 @@ def uniforms(keys: U64, purpose: int = EVENT) -> F64:
 
 
 def stratified_uniforms(keys: U64, purpose: int) -> F64:
-    """The midpoints of STREAMS equal parts of [0, 1] in an order drawn for each key: an even sample of few draws.
+    """Midpoints of STREAMS equal parts of [0, 1], in an order drawn for each key.
 
     Shapes: (k,) -> (k, STREAMS). Source: stratified sampling, Cochran (1977).
     """
@@ -77,7 +75,7 @@ def _stratum_order(keys: U64, purpose: int) -> I64:
 
 
 def direction_quantiles(names: Sequence[str]) -> F64:
-    """Each member's quantile of what is believed of each option's customers; a member and its mirror add up to 1.
+    """Each member's quantile of the buy probability of each option's customers; mirrored members add up to 1.
 
     Shapes: n names -> (n, MEMBERS).
     """
@@ -86,7 +84,7 @@ def direction_quantiles(names: Sequence[str]) -> F64:
 
 
 def stream_uniforms(names: Sequence[str]) -> F64:
-    """Two even samples of [0, 1] for each option, a number a stream: whether it stays, and where else it goes.
+    """Two stratified samples of [0, 1] per option: whether each stream is retained, and its replacement.
 
     Shapes: n names -> (n, 2 STREAMS).
     """
@@ -105,7 +103,7 @@ def option_normals(names: Sequence[str], purpose: int, common: float = 0.0) -> F
 
 
 def common_normals(purpose: int) -> F64:
-    """Standard normal draws that belong to no option: one number a member, mirrored.
+    """Standard normal draws common to all options, one per member, mirrored.
 
     Units: standard deviations. Shapes: (MEMBERS,).
     """

@@ -1,7 +1,7 @@
-"""Estimated dealer positions: minus the customers' net position, per option, with an ensemble for the band.
+"""Probable dealer positions: minus the customers' net position, per option, with an ensemble for the band.
 
-Comes after `inventory` and before every roll-up. `flow` reads the ensemble that the prints have formed; `naive`,
-`short-all` and `file` are conventions without a band. Quantities are coins.
+`flow` is the ensemble estimated from prints; `naive`, `short-all` and `file` are conventions without a band.
+Quantities are coins.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class DealerPositions:
     """Dealer positions of the n options of a frame, coins, + long.
 
     `members` (n, MEMBERS), `low`, `high` (5 and 95 %) and `p_long` are None for conventions, and so is `seen` (n,),
-    the share of each open interest whose history was seen; `coverage` is its mean weighted by open interest.
+    the share of each open interest whose history was observed; `coverage` is its mean weighted by open interest.
     """
 
     model: str
@@ -39,10 +39,10 @@ class DealerPositions:
 
 @dataclass(frozen=True, slots=True)
 class OpenInterestCheck:
-    """Changes of open interest against prints since the start, for the n options of a frame. Coins.
+    """Change of open interest since the session began, against the prints, for the n options of a frame. Coins.
 
-    `change` is signed, `printed` the volume behind it, `unexplained` what moved without a print; `last_ns` is the
-    time of the newest print, 0 where none was seen.
+    `change` is signed, `printed` the volume behind it, `unexplained` the part without a print; `last_ns` is the time
+    of the newest print, 0 where none was observed.
     """
 
     change: F64
@@ -56,11 +56,9 @@ def dealer_positions(
 ) -> DealerPositions:
     """Dealer position of every option of the frame under `model`.
 
-    Units: coins, + long.
-    Shapes: (n,) and (n, MEMBERS).
-    Domain: an option without open interest gets position NaN, and is counted by the caller; `flow` needs an
-    inventory that has observed this frame.
-    Source: naive and short-all are the conventions of the equity vendors; flow as `inventory` says.
+    Units: coins, + long. Shapes: (n,) and (n, MEMBERS).
+    Domain: an option without open interest gets NaN; `flow` needs an inventory updated with this frame.
+    Source: naive and short-all are the conventions of equity-option vendors; flow is the estimator of `inventory`.
     """
     open_interest = frame.open_interest
     if model == "naive":
@@ -88,9 +86,9 @@ def dealer_positions(
 def alternative_positions(
     chosen: str, inventory: Inventory, frame: ChainFrame, file_positions: Mapping[str, float] | None = None
 ) -> dict[str, F64]:
-    """Position (n,) of every option under each model but `chosen`; `file` is one of them where a file was given.
+    """Positions (n,) under each model but `chosen`, `file` included where a file was given.
 
-    Units: coins, + long. Shapes: (n,) each. Domain: as `dealer_positions`. Source: as `dealer_positions`.
+    Units, domain, source: as `dealer_positions`.
     """
     found: dict[str, F64] = {}
     for model in POSITION_MODELS:
@@ -104,11 +102,10 @@ def alternative_positions(
 
 
 def observed_share(inventory: Inventory) -> F64:
-    """Share of each open interest whose history was seen: of a whole life, what was not lost of it.
+    """Share of each open interest whose history was observed, less the share of lost prints.
 
-    Shapes: (n,) of the frame last observed.
-    Domain: 1 where there is no open interest.
-    Source: volume since we watch over open interest, at most 1.
+    Shapes: (n,) of the last frame. Domain: 1 where there is no open interest.
+    Source: volume since the session began over open interest, at most 1; 1 for a full history.
     """
     records = inventory.records[inventory.frame_rows]
     volume, open_interest = records["volume"], records["open_interest"]
@@ -129,9 +126,9 @@ def mean_share(share: F64, open_interest: F64) -> float | None:
 
 
 def open_interest_check(inventory: Inventory) -> OpenInterestCheck:
-    """Open interest against prints for the frame last observed.
+    """Open interest against prints for the last frame.
 
-    Units: coins. Shapes: as `OpenInterestCheck`. Domain: zero where an option has not started. Source: `inventory`.
+    Units: coins. Shapes: as `OpenInterestCheck`. Domain: zero before the first open interest of an option.
     """
     records = inventory.records[inventory.frame_rows]
     change = np.nan_to_num(records["open_interest"] - records["oi_at_start"])

@@ -1,10 +1,9 @@
-"""State of the ensemble estimator: each option's prints, one row an option, by name.
+"""State of the ensemble estimator: one row an option, by name, with the accumulated flow of its prints.
 
-Comes after `attribution`; `observing` moves it and `belief` reads it. Customers' net position q of an option is where
-it started plus what each print added under the class each stream drew for it. Prints only add up, sizes are kept on a
-grid of 2^-26 coins, and draws belong to the event: so neither the order of prints, nor tick boundaries, nor the order
-or the numbering of options changes a bit of it. Nothing is bounded on the way; |q| <= open interest is applied when it
-is read.
+`update` changes it and `posterior` samples positions from it. Customers' net position q of an option is its start
+plus what each print added under the class that each stream drew for it. Prints only add up, sizes are rounded to a
+grid of 2^-26 coins, and draws belong to the event: neither the order of prints, nor tick boundaries, nor the order or
+numbering of options changes a bit of it. The bound |q| <= open interest is applied only when positions are sampled.
 """
 
 from __future__ import annotations
@@ -29,31 +28,31 @@ from dfmon.core.positions.counter_rng import (
 )
 from dfmon.model.frames import F64, I64, ChainFrame
 
-SIZE_UNITS_PER_COIN: Final = 2.0**26  # parts of a coin: sums of sizes stay exact up to 10^8 coins, in any order
-DEFAULT_PRINT_SHARE: Final = 0.05  # of open interest: the typical print of an option that has none yet
+SIZE_UNITS_PER_COIN: Final = 2.0**26  # sums of sizes stay exact up to 10^8 coins, in any order
+DEFAULT_PRINT_SHARE: Final = 0.05  # of open interest: assumed size of a print before the first one
 NO_FLOW: Final = np.zeros((DIRECTION_NODES, STREAMS))
 
 RECORD: Final = np.dtype(
     [
         ("expiry_ns", "<i8"),
-        ("seq", "<i8"),  # number of the newest print
-        ("last_ns", "<i8"),  # its time, 0: none
-        ("since_ns", "<i8"),  # what moves unseen counts from here; 0: not started
-        ("last_change_ns", "<i8"),  # newest print or move of open interest
-        ("full_history", "<i8"),  # 1: every print since its listing was seen
-        ("open_interest", "<f8"),  # open interest as last said, coins; NaN: never
-        ("unobserved_oi", "<f8"),  # open interest at the start whose history was not seen
+        ("seq", "<i8"),  # sequence number of the newest print
+        ("last_ns", "<i8"),  # its time; 0: none
+        ("since_ns", "<i8"),  # start of unobserved drift; 0: not started
+        ("last_change_ns", "<i8"),  # newest print or change of open interest
+        ("full_history", "<i8"),  # 1: every print since its listing is known
+        ("open_interest", "<f8"),  # last reported open interest, coins; NaN: never
+        ("unobserved_oi", "<f8"),  # open interest at the start without observed history
         ("volume", "<f8"),  # coins printed
         ("sum_sq_size", "<f8"),  # sum of squared sizes
-        ("lost_qty", "<f8"),  # coins of lost prints, by the size of the typical one
-        ("oi_at_start", "<f8"),  # open interest when we began to watch
-        ("qty_since_start", "<f8"),  # coins printed since
+        ("lost_qty", "<f8"),  # coins of lost prints, estimated by the mean size
+        ("oi_at_start", "<f8"),  # open interest when the session began
+        ("qty_since_start", "<f8"),  # coins printed since then
         (
             "prints_minus_oi",
             "<f8",
-        ),  # prints that open interest may not show yet; negative: moves without a print so far
-        ("unexplained", "<f8"),  # coins that open interest moved without a print
-        ("variance", "<f8"),  # what that adds to the variance of the position
+        ),  # printed coins less changes of open interest, not yet reconciled
+        ("unexplained", "<f8"),  # coins of changes of open interest without a print
+        ("variance", "<f8"),  # the variance of the position due to them
         ("counts", "<f8", (2 * PRINT_KINDS,)),  # number of prints of each kind, sells and buys
     ]
 )
@@ -64,10 +63,10 @@ NET, LOW, HIGH, P_LONG = range(4)  # columns of `Inventory.summary`
 class Inventory:
     """One row an option, by name. `flows` is what prints added to customers' positions, (NODES, STREAMS) an option.
 
-    The rest follows from these and from the frame last seen: `frame_rows` is the row of each of its options,
-    `member_draws` the fixed draws (quantile, start, drift, chance) of each row, `age_hours` its age when it was last
-    read, `members` and `summary` the dealer position of each row in coins: a number a member, and their mean, 5 %, 95 %
-    and share of longs.
+    The other fields are derived from these and the last frame: `frame_rows` is the row of each of its options,
+    `member_draws` the fixed draws (quantile, start, drift, stream) of each row, `age_hours` its age when last
+    sampled, `members` and `summary` the dealer position of each row in coins: one number per member, and mean, 5 %,
+    95 % and share of longs.
     """
 
     names: tuple[str, ...]
@@ -87,7 +86,7 @@ class Inventory:
 
     @classmethod
     def from_records(cls, names: tuple[str, ...], records: NDArray[np.void], flows: tuple[F64, ...]) -> Inventory:
-        """The inventory behind a stored state; the next frame brings the rest."""
+        """The inventory behind a stored state; the next frame supplies the rest."""
         no_rows, size = np.zeros(0, np.int64), len(names)
         empty_members = np.full(MEMBERS, np.nan)
         summary, age_hours = np.full((size, 4), np.nan), np.full(size, -1, np.int64)
@@ -106,9 +105,9 @@ class Inventory:
 
 
 def align_to_frame(inventory: Inventory, frame: ChainFrame) -> Inventory:
-    """The inventory with a row for every option of the frame; who has expired is forgotten.
+    """The inventory with a row for every option of the frame, without the rows of expired options.
 
-    Domain: an option that is not listed but has not expired keeps its row.
+    Shapes: any frame. Domain: an option that is not listed but has not expired keeps its row.
     """
     if np.array_equal(frame.uid, inventory.uid):
         return inventory
@@ -120,7 +119,7 @@ def align_to_frame(inventory: Inventory, frame: ChainFrame) -> Inventory:
     records = np.concatenate([inventory.records[retained_rows], np.zeros(len(new_options), RECORD)])
     records["open_interest"][len(retained_rows) :] = np.nan
     records["expiry_ns"][len(retained_rows) :] = frame.expiry_ns[new_options]
-    # An array of its own before the first print, so that a session does not grow with each option that trades.
+    # One array per option from the start, so that memory does not grow as options trade.
     flows = tuple(NO_FLOW.copy() for _ in new_options)
     names = (*(inventory.names[row] for row in retained_rows), *(frame.names[i] for i in new_options))
     new_inventory = Inventory.from_records(
@@ -156,7 +155,7 @@ def _draw_members(names: Sequence[str]) -> F64:
 
 
 def round_to_size_grid(coins: F64) -> F64:
-    """Amounts rounded to the grain, so that their sums are exact.
+    """Sizes rounded to the size grid, so that their sums are exact.
 
     Units: coins. Domain: below 10^8. Source: sums of multiples of one power of two.
     """
@@ -164,7 +163,7 @@ def round_to_size_grid(coins: F64) -> F64:
 
 
 def default_print_size(records: NDArray[np.void]) -> F64:
-    """The typical print of an option that has none yet.
+    """Assumed print size of an option without prints.
 
     Units: coins. Shapes: (k,) records -> (k,). Domain: zero without open interest.
     """

@@ -1,4 +1,4 @@
-"""An inventory as bytes and back: what a restart continues from, bit for bit, however options are numbered then."""
+"""Serialises an inventory, so that a restart continues bit for bit however options are numbered then."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _StoredInventory(msgspec.Struct, frozen=True):
 
 
 def encode_inventory(inventory: Inventory) -> bytes:
-    """The inventory as bytes: a checksum and a MessagePack record with the columns as they lie in memory.
+    """The inventory as bytes: a checksum and a MessagePack record with the columns in their memory layout.
 
     Shapes: about 4 kB an option.
     """
@@ -44,9 +44,9 @@ def encode_inventory(inventory: Inventory) -> bytes:
 
 
 def decode_inventory(data: bytes) -> Inventory:
-    """The inventory behind `encode_inventory`. Raises ValueError with one sentence for anything else.
+    """The inventory encoded by `encode_inventory`.
 
-    Units, shapes: as `Inventory`. Domain: bytes of this version.
+    Raises ValueError with one sentence for bytes of another version, or damaged ones. Shapes: as `Inventory`.
     """
     digest, body = data[:_DIGEST], data[_DIGEST:]
     if blake2b(body, digest_size=_DIGEST).digest() != digest:
@@ -63,7 +63,7 @@ def decode_inventory(data: bytes) -> Inventory:
         raise ValueError(f"stored positions: the columns do not fit {count} options")
     flows = tuple(
         flow.copy() for flow in flat.reshape(count, DIRECTION_NODES, STREAMS)
-    )  # views would keep all that was read
+    )  # a view would retain the whole buffer
     return Inventory.from_records(stored.names, np.frombuffer(stored.book, RECORD), flows)
 
 

@@ -1,7 +1,6 @@
-"""Posterior of each option's position given its prints, by ensemble member: direction, class shares, position, band.
+"""Samples the ensemble's positions given the prints: direction, class shares, position, band.
 
-Comes after `inventory`, before `dealer_net`. Here the whole past of an option is read anew under what its prints make
-likely by now: no attribution of a print is ever final.
+The whole past of an option is re-weighted by the current likelihoods: no attribution of a print is final.
 """
 
 from __future__ import annotations
@@ -23,17 +22,15 @@ from dfmon.core.positions.inventory import HIGH, LOW, NET, P_LONG, Inventory, de
 from dfmon.model.frames import F64, I64
 
 BAND_QUANTILES: Final = (0.05, 0.95)
-BATCH_ROWS: Final = 64  # rows read at once: what that takes stays small, and fits the cache
+BATCH_ROWS: Final = 64  # the working set of a batch fits the cache
 
 
 def sample_posterior(
     inventory: Inventory, rows: I64, age_hours: I64, tables: AttributionTables, priors: Priors
 ) -> Inventory:
-    """Dealer positions of `rows`: each member's flow under what it believes, where it started, drift, bound.
+    """Dealer positions of `rows`: each member's flow under its draws, plus start and drift, clipped.
 
-    Units: coins, + dealers long; `age_hours` of age.
-    Shapes: (k,) rows.
-    Domain: rows with open interest.
+    Units: coins, + dealers long; `age_hours` in hours. Shapes: (k,) rows. Domain: rows with open interest.
     Source: position = start + flow + drift, clipped to open interest.
     """
     summary, members_by_row, updated_hours = (
@@ -48,7 +45,7 @@ def sample_posterior(
         summary[batch, LOW], summary[batch, HIGH] = np.quantile(members, BAND_QUANTILES, axis=1)
         summary[batch, P_LONG] = 0.5 + 0.5 * np.sign(members).mean(axis=1)
         for row, member in zip(batch.tolist(), members):
-            members_by_row[row] = member.copy()  # a view of it would keep every row that was read with it
+            members_by_row[row] = member.copy()  # a view would retain the whole batch
         updated_hours[batch] = age_hours[batch]
     return replace(inventory, members=tuple(members_by_row), summary=summary, age_hours=updated_hours)
 
@@ -70,12 +67,13 @@ def _member_positions(
 
 
 def _draw_stream_and_node(counts: F64, quantile: F64, stream_draws: F64, tables: AttributionTables) -> tuple[I64, I64]:
-    """The stream of class shares and the node of customers' direction that each member holds of each option.
+    """The stream of class shares and the node of customers' direction of each member, for each option.
 
-    A stream keeps its members with its probability, given the prints, over that of the likeliest one; the others go
-    to streams drawn by those probabilities, which makes the whole a sample of them. The direction is each member's
-    quantile of what its stream leaves likely. Sums run in a fixed order, so that the bits do not depend on how many
-    rows are read at once.
+    A stream keeps its members with its posterior probability over that of the likeliest stream; the others move to
+    streams drawn by these probabilities, so that the members are a sample of the posterior. The direction is each
+    member's quantile of its posterior within the stream. Sums run in a fixed order, so that the bits do not depend on
+    the batch size.
+
     Source: Rao-Blackwellised importance resampling; Liu, Chen & Wong (1998), rejection control.
     """
     weights = np.zeros((counts.shape[0], DIRECTION_NODES, STREAMS)) + tables.log_prior[:, None]
@@ -99,7 +97,7 @@ def _draw_stream_and_node(counts: F64, quantile: F64, stream_draws: F64, tables:
 
 
 def _drift_sd(records: NDArray[np.void], age_hours: I64, priors: Priors) -> F64:
-    """Standard deviation of what moved without a print: transfers by the day, open interest unexplained, losses."""
+    """Standard deviation of unprinted moves: daily transfers, unexplained open interest, lost prints."""
     days = np.maximum(age_hours, 0) / 24.0
     with np.errstate(invalid="ignore", divide="ignore"):
         typical_size = np.where(

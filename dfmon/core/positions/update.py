@@ -1,7 +1,7 @@
-"""One frame applied to the inventory: whole lives, prints, losses, and what open interest says about them.
+"""Applies one frame to the inventory: full histories, prints, losses, and changes of open interest.
 
-Comes after `inventory` and hands it to `belief` to be read. Open interest is reconciled beside the position: what it
-moved beyond the prints we saw becomes variance, never position, once both had time to come.
+Open interest is reconciled beside the position: a change beyond the observed prints adds variance, never position,
+once both had time to arrive.
 """
 
 from __future__ import annotations
@@ -30,19 +30,18 @@ from dfmon.core.positions.posterior import sample_posterior
 from dfmon.model.frames import F64, I64, U64, ChainFrame, TradeColumns, TradeHistory
 from dfmon.model.units import HOUR, SECOND
 
-RECONCILE_DELAY_NS: Final = 120 * SECOND  # after this, open interest shows every print, and every print has come
-CHUNK_PRINTS: Final = 2048  # prints read at once: their draws fit the cache
-TRANSFER_SD_SHARE: Final = 0.5  # standard deviation of the position, as a share of what open interest moved unexplained
-MAX_QUANTITY: Final = 1e12  # open interest of this size is a mistake
+RECONCILE_DELAY_NS: Final = 120 * SECOND  # by then open interest includes every print, and every print has arrived
+CHUNK_PRINTS: Final = 2048  # the draws of a chunk fit the cache
+TRANSFER_SD_SHARE: Final = 0.5  # of the unexplained change of open interest, as standard deviation of the position
+MAX_QUANTITY: Final = 1e12  # larger open interest is an error of the feed
 
 
 def update_inventory(inventory: Inventory, frame: ChainFrame, priors: Priors) -> Inventory:
-    """The inventory after one frame: whole lives first, then prints, losses, and what open interest says.
+    """The inventory after one frame: full histories first, then prints, losses and open interest.
 
-    Units: coins.
-    Domain: sizes > 0, sides +1 or -1, which the chain has checked; prints of options that are not in the frame are
-    passed over.
-    Source: taker side by Bayes' rule under the classes of `attribution`; reconciliation as the module says.
+    Units: coins. Shapes: any frame. Domain: sizes > 0, sides +1 or -1, as the chain guarantees; prints of options
+    that are not in the frame are ignored.
+    Source: taker side by Bayes' rule under the classes of `attribution`.
     """
     inventory = align_to_frame(inventory, frame)
     update = _InventoryUpdate(inventory, frame, attribution_tables(priors))
@@ -56,7 +55,7 @@ def update_inventory(inventory: Inventory, frame: ChainFrame, priors: Priors) ->
 
 
 class _InventoryUpdate:
-    """One frame being applied. The book is copied once, an option's flow when it gets a print."""
+    """One frame in progress. Records are copied once, an option's flow at its first print."""
 
     def __init__(self, inventory: Inventory, frame: ChainFrame, tables: AttributionTables) -> None:
         self._previous, self._frame, self._tables = inventory, frame, tables
@@ -66,7 +65,7 @@ class _InventoryUpdate:
         self._changed = np.zeros(len(inventory.names), np.bool_)
 
     def apply_new_listings(self) -> None:
-        """Options listed while we watch begin at zero, exactly."""
+        """Starts options listed during the session at exactly zero."""
         new_rows = self._frame_rows[self._frame.full_history & (self._records["full_history"][self._frame_rows] == 0)]
         if new_rows.size:
             records = self._records
@@ -79,7 +78,7 @@ class _InventoryUpdate:
             self._changed[new_rows] = True
 
     def apply_history(self, history: TradeHistory) -> None:
-        """A whole history: what was known of the option's prints gives way to it."""
+        """Replaces all that is known of an option's prints by a full history."""
         row = self._previous.row_by_uid.get(history.uid)
         if row is None:
             return
@@ -101,10 +100,10 @@ class _InventoryUpdate:
         self._flows[row] = NO_FLOW
         self._changed[row] = True
         self._add_prints(np.full(trades.uid.size, row), trades)
-        record["prints_minus_oi"] = 0.0  # its open interest has long shown them
+        record["prints_minus_oi"] = 0.0  # open interest already includes them
 
     def apply_prints(self, trades: TradeColumns) -> None:
-        """Prints since the last frame."""
+        """Adds the prints since the last frame."""
         if not trades.uid.size:
             return
         find = self._previous.row_by_uid.get
@@ -141,7 +140,7 @@ class _InventoryUpdate:
         return self._previous.flows[row] if found is None else found
 
     def apply_losses(self, lost: F64) -> None:
-        """Prints that are gone for good widen the band as so many typical prints of the option would."""
+        """Widens the band by the lost prints, each counted as a typical print of its option."""
         if not lost.any():
             return
         lossy = np.flatnonzero(lost > 0.0)
@@ -154,7 +153,7 @@ class _InventoryUpdate:
         self._changed[rows] = True
 
     def reconcile_open_interest(self) -> None:
-        """Reconcile: what open interest moved beyond the prints counts as unexplained once both had time to come."""
+        """Counts changes of open interest beyond the prints as unexplained, once both had time to arrive."""
         records, rows, ts_ns = self._records, self._frame_rows, self._frame.ts_ns
         reported = self._frame.open_interest
         usable = (reported >= 0.0) & (reported < MAX_QUANTITY)
@@ -181,7 +180,7 @@ class _InventoryUpdate:
             self._changed[changed_rows] = True
 
     def _start_tracking(self, rows: I64, reported: F64) -> None:
-        """First open interest of an option: what of it no print explains was there before us."""
+        """Initialises options at their first open interest; the part that no print explains predates the session."""
         records, ts_ns = self._records, self._frame.ts_ns
         full_history = records["full_history"][rows] == 1
         records["since_ns"][rows] = ts_ns
@@ -195,7 +194,7 @@ class _InventoryUpdate:
         self._changed[rows] = True
 
     def finish(self, priors: Priors) -> Inventory:
-        """The next inventory; rows are read anew where a print, open interest or an hour changed them."""
+        """The next inventory; rows are sampled again after a print, a change of open interest or an hour."""
         previous, records = self._previous, self._records
         age = np.maximum(self._frame.ts_ns - records["since_ns"], 0) // HOUR
         age_hours = np.where(records["since_ns"] > 0, age, -1)
@@ -217,11 +216,9 @@ class _InventoryUpdate:
 
 
 def sum_print_flow(tables: AttributionTables, key: U64, kind: I64, buy: I64, size: F64) -> F64:
-    """Change of the customers' position of an option by its prints, for each direction of customers and stream.
+    """Flow of prints into the customers' position of their option, for each direction node and stream.
 
-    Units: coins, + customers bought.
-    Shapes: (k,) each -> (NODES, STREAMS).
-    Domain: sizes on the grain.
+    Units: coins, + customers bought. Shapes: (k,) each -> (NODES, STREAMS). Domain: sizes on the size grid.
     Source: inverse sampling of the class of each print by the draw of its event.
     """
     total = np.zeros((DIRECTION_NODES, STREAMS))

@@ -70,6 +70,6 @@ class GreekBuffers:
         self.work = Workspace(scratch_rows[: Workspace.ROWS])
         self.strike_time = StrikeTimeTerms(scratch_rows.shape[1], scratch_rows[Workspace.ROWS :])
         self.single_pass = False
-        """Whether the last call found every row in order; then `work.x` is ln(F/K)."""
+        """True after a call that found every row valid; then `work.x` is ln(F/K)."""
         self.rows = price, delta, gamma, vega, theta, vanna, charm, volga = tuple(columns)
         self.result = Greeks(price, delta, gamma, vega, theta, vanna, charm, volga, valid, 0)

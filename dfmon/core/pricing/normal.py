@@ -65,7 +65,6 @@ def contiguous_view(rows: F64) -> F64:
 
     Shapes: (k, n) -> (at least k n,).
     Domain: rows one after the other; what lies between them is read and written too.
-    Source: none; book-keeping.
     """
     count, n = rows.shape
     length = (count - 1) * (rows.strides[0] // rows.itemsize) + n if n else 0

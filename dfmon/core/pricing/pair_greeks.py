@@ -173,7 +173,6 @@ class PairedChain:
         Units: years ACT/365.
         Shapes: (n,).
         Domain: any floats.
-        Source: none; book-keeping.
         """
         self._tau = tau
         self._prepare()

@@ -140,7 +140,6 @@ def as_slice(rows: Index) -> Index | slice:
 
     Shapes: (n,).
     Domain: row numbers.
-    Source: none; book-keeping.
 
     >>> as_slice(np.array([1, 3, 5]))
     slice(1, 6, 2)

@@ -1,4 +1,4 @@
-"""Alerts: a new scenario, spot through the flip, a feed lost or back. Bounded, newest first."""
+"""Market alerts: scenario changes, flip crossings, feeds down and back. Bounded, newest first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_ALERTS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class AlertState:
-    """Conditions at the last tick, and the alerts since the start, newest first. `side`: sign of net gamma."""
+    """State of the last tick, and the alerts since the start, newest first. `side`: sign of net gamma."""
 
     bucket: Bucket | None
     side: int
@@ -37,9 +37,9 @@ def update_alerts(
     reasons: tuple[str, ...],
     ts_ns: int,
 ) -> AlertState:
-    """The alerts after this tick.
+    """The alerts after this tick, at most MAX_ALERTS.
 
-    Shapes: at most KEPT alerts. Domain: the first scenario and the first side are not changes.
+    Domain: the first scenario and the first side are not changes; `ts_ns` in ns.
     """
     new_alerts: list[Alert] = []
     if previous.bucket is not None and rules.bucket is not None and rules.bucket is not previous.bucket:

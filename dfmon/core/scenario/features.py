@@ -1,7 +1,7 @@
-"""The dimensionless numbers the rules read, from everything measured in a step.
+"""Dimensionless inputs of the scenario rules.
 
-phi is what dealers would trade in an hour as a share of what the venues trade in an hour: the same number means the
-same thing in a thin market and in a deep one.
+phi is the expected dealer hedging of an hour as a share of the hourly venue volume, so one threshold fits thin and
+deep markets.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dfmon.model.units import DAY, HOUR, YEAR
 def scenario_inputs(tick: TickResult, iv_move_1h: float) -> ScenarioInputs:
     """Inputs of the rules.
 
-    Units: as `ScenarioInputs`. Domain: what cannot be computed is None. Source: table of scenarios, README.
+    Units: as `ScenarioInputs`. Domain: None where an input cannot be computed. Source: table of scenarios, README.
     """
     total, flip = tick.exposure.totals, tick.exposure.flip
     hourly_volume = tick.liquidity.adv_usd / 24.0 if tick.liquidity.adv_usd else None
@@ -55,7 +55,7 @@ def scenario_inputs(tick: TickResult, iv_move_1h: float) -> ScenarioInputs:
 
 
 def _heavier_short_side(tick: TickResult) -> int:
-    """+1 where more short gamma stands above spot than below, -1 the other way round."""
+    """+1 where more short gamma lies above spot than below, -1 where more lies below."""
     ngi = tick.exposure.unit_ngi() * tick.cols.position
     short = np.minimum(ngi, 0.0)
     above = tick.cols.strike > tick.chain.spot
@@ -63,7 +63,7 @@ def _heavier_short_side(tick: TickResult) -> int:
 
 
 def _pin(tick: TickResult) -> tuple[float | None, float | None, float | None]:
-    """Distance in sigma sqrt(T) and share of |gamma| of the top strike of the nearest expiry, and its hours."""
+    """Distance in sigma sqrt(T), share of |gamma| and hours to expiry of the top strike of the nearest expiry."""
     if not tick.cols.size:
         return None, None, None
     rows = np.flatnonzero(tick.cols.expiry_code == 0)

@@ -1,7 +1,7 @@
 """HPP, the hedge-pressure projection: sign(dS) NGI + a VSS + b CHL. Positive: dealers must sell.
 
-Comes after the roll-ups. a and b put the three terms on one scale by their inter-quartile ranges; they are
-published with every value, because a number scaled by hidden factors cannot be checked.
+a and b put the three terms on one scale by their inter-quartile ranges; they are published with every value, because
+a number scaled by hidden factors cannot be checked.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dfmon.model.frames import F64
 from dfmon.model.units import DAY, HOUR, MINUTE
 
 WINDOW_MINUTES: Final = 30 * 24 * 60
-MIN_CALIBRATION_MINUTES: Final = 24 * 60  # below a day of samples the factors stay 1 and "uncalibrated"
-IQR_FLOOR_SHARE: Final = 0.05  # an inter-quartile range counts at least this share of the median size
-MAX_DAILY_FACTOR: Final = 3.0  # a and b move at most by this factor a day
+MIN_CALIBRATION_MINUTES: Final = 24 * 60  # with less than a day of samples the factors stay 1, "uncalibrated"
+IQR_FLOOR_SHARE: Final = 0.05  # lower bound of an inter-quartile range, as a share of the median size
+MAX_DAILY_FACTOR: Final = 3.0  # limit on the change of a and b in a day
 DEAD_BAND: Final = 0.25  # of sigma sqrt(look-back): a smaller move has no sign
 
 
@@ -39,11 +39,10 @@ class Scaling:
 
 
 def update_scaling(scaling: Scaling, ts_ns: int, ngi: float, vss: float, chl: float) -> Scaling:
-    """The scaling after one more minute; a and b are read anew once an hour.
+    """The scaling after one more minute; a and b are updated once an hour.
 
-    Units: USD of each roll-up.
-    Domain: finite values; the caller leaves gaps out.
-    Source: IQR/1.349 estimates a standard deviation and is deaf to outliers; rate limit as the constants say.
+    Units: USD of each roll-up. Domain: finite values; the caller leaves gaps out.
+    Source: IQR/1.349 estimates a standard deviation and is robust to outliers.
     """
     window = scaling.window.push(ts_ns, (ngi, vss, chl))
     scaling = replace(scaling, window=window)
@@ -73,9 +72,9 @@ def _rate_limited(target: float, current: float, factor: float) -> float:
 def move_sign(log_return: float, sigma: float, span_years: float) -> int:
     """Sign of a spot move, 0 inside the dead band of a quarter of a standard deviation.
 
-    Units: log return; sigma decimal; span in years.
-    Domain: NaN anywhere gives 0.
-    Source: without a dead band HPP flips its sign at the speed of ticks.
+    Without a dead band HPP would change sign at every tick.
+
+    Units: log return; sigma decimal; span in years. Domain: NaN anywhere gives 0.
 
     >>> move_sign(0.002, 0.5, 15 / 525600), move_sign(0.0001, 0.5, 15 / 525600), move_sign(-0.01, 0.5, 15 / 525600)
     (1, 0, -1)
@@ -93,9 +92,10 @@ def hedge_pressure(
     gamma_share: float = 1.0,
     vanna_charm_share: float = 1.0,
 ) -> F64:
-    """HPP of each row of roll-ups; it is linear in them. `gamma_share` and `vanna_charm_share` are the shares of the
-    hedge that is traded.
+    """HPP of each row of roll-ups, in which it is linear.
 
-    Units: USD, + = dealers must sell. Shapes: (m,) each -> (m,). Domain: NaN stays NaN. Source: DESIGN of dfmon.
+    `gamma_share` and `vanna_charm_share` are the shares of the hedge that is traded.
+
+    Units: USD, + = dealers must sell. Shapes: (m,) each -> (m,). Domain: NaN stays NaN.
     """
     return ds_sign * gamma_share * ngi + vanna_charm_share * (scaling.alpha * vss + scaling.beta * chl)

@@ -1,7 +1,4 @@
-"""Liquidity of the hedging venues: depth within 1 % (15-minute median), 24 h volume, funding.
-
-Comes after the frozen markets; psi, the thresholds of the scenarios and the context strip rest on it.
-"""
+"""Liquidity of the hedging venues: depth within 1 % (15-minute median), 24 h volume, funding."""
 
 from __future__ import annotations
 
@@ -16,14 +13,14 @@ from dfmon.model.events import Market
 from dfmon.model.frames import MarketFrame, VenueMarket
 from dfmon.model.units import MINUTE, SECOND
 
-MAX_MARKET_AGE_S: Final = 60.0  # a market that was silent for longer does not count
+MAX_MARKET_AGE_S: Final = 60.0  # older markets do not count
 DEPTH_SAMPLE_NS: Final = 10 * SECOND
 DEPTH_MEDIAN_NS: Final = 15 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
 class MarketView:
-    """USD; None where no venue says. `funding_8h` is the mean of the perpetuals, weighted by open interest."""
+    """USD; None where no venue reports it. `funding_8h` is the mean of the perpetuals, weighted by open interest."""
 
     depth_usd: float | None
     adv_usd: float | None
@@ -35,15 +32,17 @@ class MarketView:
 def market_view(market: MarketFrame, depth: RollingWindow, ts_ns: int) -> MarketView:
     """Sums over the fresh markets of one underlying, and the depth window with this tick's sample.
 
-    Units: USD.
-    Domain: NaN of a venue leaves that venue out of that sum only.
-    Source: a single book blinks; the median over fifteen minutes is what a hedger can count on.
+    Depth is the median of fifteen minutes, since a single book can be empty for a moment.
+
+    Units: USD. Domain: NaN of a venue leaves that venue out of that sum only.
     """
     live_markets = [row for row in market.markets if row.age_s <= MAX_MARKET_AGE_S]
     depths = [row.depth_usd for row in live_markets if math.isfinite(row.depth_usd)]
     if depths:
         total = math.fsum(depths)
-        depth = depth.push(ts_ns, (total if total >= 1.0 else 0.0,))  # shares of less than a dollar leave the floats
+        depth = depth.push(
+            ts_ns, (total if total >= 1.0 else 0.0,)
+        )  # depth below a dollar is none: ratios to it would overflow
     recent = depth.since(ts_ns - DEPTH_MEDIAN_NS)
     volumes = [row.volume_usd for row in live_markets if math.isfinite(row.volume_usd)]
     return MarketView(
@@ -56,7 +55,7 @@ def market_view(market: MarketFrame, depth: RollingWindow, ts_ns: int) -> Market
 
 
 def _funding(rows: list[VenueMarket]) -> float | None:
-    """Mean funding of the perpetuals; weighted by open interest where every one of them says it."""
+    """Mean funding of the perpetuals; weighted by open interest where every one of them reports it."""
     with_funding = [r for r in rows if r.market is not Market.SPOT and math.isfinite(r.funding_8h)]
     if not with_funding:
         return None

@@ -1,7 +1,4 @@
-"""Moves of spot and volatility: the 15-minute move behind HPP and hedge flow, the hour behind the scenarios.
-
-Comes after `columns`; rests on a window of samples kept in the flow state.
-"""
+"""Recent moves of spot and volatility: 15 minutes for HPP and hedge flow, one hour for the scenarios."""
 
 from __future__ import annotations
 
@@ -16,14 +13,14 @@ from dfmon.model.units import HOUR, MINUTE, SECOND, YEAR
 PATH_SAMPLE_NS: Final = 15 * SECOND
 PATH_ROWS: Final = 300  # 75 minutes
 LOOKBACK_NS: Final = 15 * MINUTE
-MIN_LOOKBACK_NS: Final = MINUTE  # a younger session has no move yet
+MIN_LOOKBACK_NS: Final = MINUTE  # no move before that
 
 
 @dataclass(frozen=True, slots=True)
 class SpotMoves:
     """Log returns, volatility change in points, and z of the hour; None after a start or a gap in the data.
 
-    `span_s` is the look-back there was, at most 15 minutes; `sign` is 0 inside the dead band.
+    `span_s` is the actual look-back, at most 15 minutes; `sign` is 0 inside the dead band.
     """
 
     sign: int
@@ -35,19 +32,14 @@ class SpotMoves:
 
 
 def empty_spot_path() -> RollingWindow:
-    """Window of (spot, ATM volatility).
-
-    Units: USD, decimal. Shapes: (0, 2).
-    """
+    """Empty window of (spot, ATM volatility): USD, decimal; shape (0, 2)."""
     return RollingWindow.empty(PATH_SAMPLE_NS, PATH_ROWS, 2)
 
 
 def measure_moves(path: RollingWindow, ts_ns: int, spot: float, sigma: float) -> SpotMoves:
     """Moves up to now against the samples of `path`.
 
-    Units: log returns; points of volatility.
-    Domain: NaN spot or sigma gives no move.
-    Source: a fixed look-back with a dead band; tick by tick the sign would be noise.
+    Units: log returns; points of volatility. Domain: NaN spot or sigma gives no move.
     """
     lookback_sample = path.first_since(ts_ns - LOOKBACK_NS)
     if lookback_sample is None or not spot > 0.0 or not sigma > 0.0 or ts_ns - lookback_sample[0] < MIN_LOOKBACK_NS:

@@ -1,7 +1,7 @@
-"""Exact rolling windows over regular samples: the memory behind medians, quartiles and look-backs.
+"""Exact rolling windows over regular samples, for medians, quartiles and look-backs.
 
-Immutable, like all state of `core`: `push` gives a new window. At one sample a minute thirty days are 43,200 rows,
-and copying them once a minute costs less than any sketch would in trust.
+Immutable, like all state of `core`: `push` returns a new window. At one sample a minute thirty days are 43,200 rows,
+copied once a minute; an approximate sketch would be cheaper but not reproducible.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The six scenarios, calm to violent: a pure classifier with hysteresis and a dwell time.
 
-Comes last in a step. Rules are tried in a fixed order and the first that holds wins; a bucket is entered at its
-threshold and left at 0.8 of it. Stale or thin inputs do not make a seventh bucket, they overlay the one that holds.
+Rules are tried in a fixed order and the first that holds wins; a bucket is entered at its threshold and left at 0.8
+of it. Stale or thin inputs are not a seventh bucket: they overlay the current one.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Thresholds(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class ScenarioInputs:
-    """Inputs of the rules. None where it could not be computed: a rule that needs it then does not hold.
+    """Inputs of the rules. None where an input could not be computed: a rule that needs it does not hold.
 
     phi_*: shares of hourly venue volume; x: signed distance spot - flip in daily sigmas; z: one-hour return in
     sigmas; liquidations: share of hourly volume, `liquidation_sign` the direction forced orders pushed (+1 up);
@@ -78,7 +78,7 @@ class ScenarioInputs:
 
 @dataclass(frozen=True, slots=True)
 class RuleState:
-    """The bucket that holds, since when, and how long vanna and charm have pointed the same way."""
+    """The current bucket, its start, and the sign of vanna and charm flow with its start."""
 
     bucket: Bucket | None
     since_ns: int
@@ -164,11 +164,11 @@ RULE_ORDER: Final[tuple[tuple[Bucket, Rule], ...]] = (
 def classify(
     state: RuleState, inputs: ScenarioInputs, thresholds: Thresholds, ts_ns: int
 ) -> tuple[RuleState, tuple[str, ...]]:
-    """The next state and the inputs that decided.
+    """The next state and the inputs that decided it.
 
     A change waits until the old bucket is a minute old, except into CASCADE by an unstable psi.
-    Units: as `ScenarioInputs`.
-    Domain: total, every input gives exactly one bucket.
+
+    Units: as `ScenarioInputs`. Domain: total, every input gives exactly one bucket.
     Source: scenario table of dfmon's README; hysteresis as a Schmitt trigger with dwell.
     """
     state = _track_vanna_charm_sign(state, inputs.vanna_charm_sign, ts_ns)

@@ -1,4 +1,4 @@
-"""Everything measured in one step, in one place: what the rules read and the snapshot is made of."""
+"""All results of one step, from which rules and snapshot are computed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dfmon.model.units import SECOND, YEAR
 
 @dataclass(frozen=True, slots=True)
 class HedgeTrade:
-    """Modelled hedge trades of dealers since the look-back: USD, + = bought. The parts add up to `linear`."""
+    """Dealer trades since the look-back under full hedging: USD, + = bought. The parts add up to `linear`."""
 
     gamma: float
     vanna: float
@@ -73,12 +73,12 @@ class TickResult:
 
     @property
     def warming(self) -> bool:
-        """The position model rests on history, and has seen too little of it."""
+        """True while the position model rests on history and has observed too little of it."""
         coverage = self.positions.coverage
         return coverage is not None and coverage < self.warm_coverage
 
     def hedge_trade(self) -> HedgeTrade | None:
-        """Expected dealer trade over the look-back, and what a full reprice of the book says beyond it."""
+        """Expected dealer trade over the look-back, and the residual of a full reprice of the book."""
         move, points = self.spot_moves.ret_15m, self.spot_moves.iv_points
         if move is None or points is None or not self.cols.size:
             return None

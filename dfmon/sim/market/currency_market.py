@@ -104,7 +104,7 @@ class CurrencyMarket:
 
     @property
     def price_index(self) -> str:
-        """`btc_usd`, `btc_usdc`."""
+        """Name of the price index, such as btc_usd or btc_usdc."""
         return f"{self.base.lower()}_{'usdc' if is_linear(self.name) else 'usd'}"
 
     @property

@@ -53,7 +53,7 @@ def _replay_runs(frame: Frame) -> list[Run]:
 
 
 def speed_text(speed: float | None) -> str:
-    """`x8`, or nothing for an unknown speed."""
+    """Speed of a replay, such as x8; empty while it is unknown."""
     return "" if speed is None else "max" if math.isinf(speed) or speed <= 0 else f"x{speed:g}"
 
 

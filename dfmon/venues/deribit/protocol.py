@@ -1,8 +1,8 @@
 """Deribit's option book as a protocol without I/O: one websocket, and the REST calls that complete it.
 
-Streams give trades, marks, futures and indices; the book summary gives open interest and forwards; get_instruments says
-what exists. `pushes` and `answers` make events of them, `listing` knows names, `prints` completes the trades, `session`
-speaks JSON-RPC, `asking` says what is wanted; this module joins them. The runner comes before.
+Streams give trades, marks, futures and indices; the book summary gives open interest and forwards; get_instruments
+lists what exists. `notifications` and `responses` decode them into events, `listing` resolves names, `trades` completes
+the trades, `jsonrpc` frames requests, `rest_calls` schedules them; this module joins these parts.
 """
 
 from __future__ import annotations

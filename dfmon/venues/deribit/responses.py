@@ -1,6 +1,6 @@
-"""Deribit's answers to our REST calls, by what they were asked for: events, and what is to be asked next.
+"""Deribit's responses to our REST calls, by kind of call: events, and follow-up calls.
 
-`asking` made the calls, whose tags begin with the kind of the answer; the runner made them; `protocol` hands them over.
+`rest_calls` builds the calls, whose tags begin with the kind of response; `protocol` passes the responses on.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.optimize import brentq
 
-from dfmon.core.flip.gamma_flip import find_flip, flip_band, flip_members, flips_by_horizon
+from dfmon.core.flip.gamma_flip import find_flip, flip_band, flip_members
 from dfmon.core.flip.gamma_profile import _CHEBYSHEV_LEVELS, StickyStrike
 from dfmon.core.flip.grid import STEP
 from dfmon.core.flip.roots import cubic_zero, polish
@@ -365,19 +365,6 @@ def test_two_zeros_between_neighbouring_nodes_are_both_found(place, stickiness) 
     assert np.isnan(levels[0])
     assert levels[1] == pytest.approx(flip.level, rel=1e-8)
     assert levels[2] == pytest.approx(find_flip(spot, *columns, members[:, 2], stickiness=stickiness).level, rel=1e-8)
-
-
-def test_horizons_are_subsets_of_the_book() -> None:
-    forward, strike, sigma, tau, exposure = book(3)
-    tau = np.resize([0.5 / 365, 5.0 / 365, 0.1], tau.size)
-    flips = flips_by_horizon(SPOT, forward, strike, sigma, tau, exposure)
-    assert list(flips) == ["today", "week", "all"]
-    for name, limit in (("today", 1.0), ("week", 7.0), ("all", 1e9)):
-        rows = tau * 365 <= limit
-        alone = find_flip(SPOT, *(column[rows] for column in (forward, strike, sigma, tau, exposure)))
-        assert flips[name].roots == alone.roots
-    late = flips_by_horizon(SPOT, forward, strike, sigma, tau, exposure, time_left=tau + 1.0)
-    assert late["week"].sign == 0
 
 
 @pytest.mark.parametrize("strikes", [(), (0.0031,), (-0.1502, 0.0874)])

@@ -69,7 +69,6 @@ def active_kernels() -> Kernels | None:
     """The compiled kernels where they are to price, else None.
 
     Units, shapes: none.
-    Source: none; book-keeping.
     """
     return _step_kernels.get(_process_kernels)
 
@@ -78,7 +77,6 @@ def select_kernels(enabled: bool = True) -> bool:
     """Choose for this process, outside of steps, which state their own choice. Returns whether compiled kernels price.
 
     Units, shapes: none.
-    Source: none; book-keeping.
     """
     global _process_kernels
     _process_kernels = load_kernels() if enabled else None
@@ -90,7 +88,6 @@ def kernels_for_step(enabled: bool) -> Iterator[None]:
     """Price with the compiled kernels, or without, whatever the process has chosen.
 
     Units, shapes: none.
-    Source: none; book-keeping.
     """
     token = _step_kernels.set(load_kernels() if enabled else None)
     try:
@@ -104,7 +101,6 @@ def load_kernels() -> Kernels | None:
     """The compiled kernels, None where they are not to be had: a second from the cache, several the first time.
 
     Units, shapes: none.
-    Source: none; book-keeping.
     """
     try:
         from dfmon.core.pricing.compiled import kernels

@@ -1,0 +1,91 @@
+"""Files of the first version stay readable, and its recording still gives the numbers that it gave then."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from dfmon.core.positions.inventory_codec import encode_inventory
+from dfmon.core.step import FlowParams
+from dfmon.engine.checkpoint import decode_checkpoint, encode_checkpoint, priors_digest
+from dfmon.model.snapshot import FlowSnapshot, to_json
+from dfmon.model.units import SECOND
+from dfmon.replay import open_source, play_to_end
+from dfmon.store.history import History, HistoryReader
+from dfmon.store.trades import TradeStore
+from tests import shared_data
+
+LAST_NS = 1_796_006_526_000_866_153  # of the last tick of the recorded session
+UNDERLYINGS = ("BTC", "ETH")
+
+
+def copy_of(name: str, folder: Path) -> Path:
+    """A writable copy: a store is migrated and cleaned up when it is opened."""
+    path = folder / name
+    shutil.copyfile(shared_data.compat() / name, path)
+    return path
+
+
+def last_snapshots() -> dict[str, Any]:
+    with gzip.open(shared_data.compat() / "last_snapshots.jsonl.gz", "rt", encoding="utf-8") as file:
+        return {snapshot["underlying"]: snapshot for snapshot in map(json.loads, file)}
+
+
+def differences(found: Any, expected: Any, path: str = "") -> list[str]:
+    """Places where `found` lacks what was written then. What was added since is no difference."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return [text for key, value in expected.items() for text in differences(found.get(key), value, f"{path}.{key}")]
+    if isinstance(expected, list) and isinstance(found, list) and len(found) == len(expected):
+        return [text for i, pair in enumerate(zip(found, expected)) for text in differences(*pair, f"{path}[{i}]")]
+    if isinstance(expected, float) and isinstance(found, (int, float)):
+        return [] if found == pytest.approx(expected, rel=1e-9, abs=1e-12) else [f"{path}: {found} for {expected}"]
+    return [] if found == expected else [f"{path}: {found!r} for {expected!r}"]
+
+
+def test_the_recording_gives_the_snapshots_it_gave() -> None:
+    (recording,) = shared_data.compat().glob("*.dfj")
+    snapshots: dict[str, FlowSnapshot] = {}
+    play_to_end(open_source(recording, None, FlowParams()), lambda s: snapshots.update({s.underlying: s}))
+    expected = last_snapshots()
+    assert set(snapshots) == set(expected) == set(UNDERLYINGS)
+    for underlying, snapshot in snapshots.items():
+        assert differences(json.loads(to_json(snapshot, "replay")), expected[underlying]) == []
+
+
+def test_stored_positions_are_read_and_written_byte_for_byte() -> None:
+    checkpoint, inventories = decode_checkpoint((shared_data.compat() / "positions.state").read_bytes())
+    assert set(inventories) == set(UNDERLYINGS)
+    assert checkpoint.rests_on == priors_digest(FlowParams().priors)
+    for underlying, inventory in inventories.items():
+        assert encode_inventory(inventory) == checkpoint.underlyings[underlying].positions
+        assert inventory.names
+        assert (inventory.records["open_interest"] >= 0.0).any()
+    assert decode_checkpoint(encode_checkpoint(checkpoint))[0] == checkpoint
+
+
+def test_the_history_is_read_and_extended(tmp_path: Path) -> None:
+    path, expected = copy_of("history.sqlite", tmp_path), last_snapshots()
+    with History(path, clock=lambda: LAST_NS) as history:
+        for underlying in UNDERLYINGS:
+            rows = history.rows_since(underlying, 0)
+            assert len(rows) == 50
+            assert (rows[-1].ts_ns, rows[-1].spot) == (LAST_NS, expected[underlying]["spot"])
+            assert rows[-1].ngi == pytest.approx(expected[underlying]["metrics"]["ngi"]["value"], rel=1e-9)
+            history.append_row(underlying, replace(rows[-1], ts_ns=LAST_NS + SECOND))
+    with HistoryReader(path) as reader:
+        assert set(reader.underlyings()) == set(UNDERLYINGS)
+        assert reader.columns("BTC", 0, ["ngi"])["ts_ns"][-1] == LAST_NS + SECOND
+
+
+def test_stored_prints_are_read(tmp_path: Path) -> None:
+    with TradeStore(copy_of("trades.sqlite", tmp_path), clock=lambda: LAST_NS, flush_interval_s=None) as trades:
+        stored = trades.stored()
+        assert len(stored) == 1228
+        assert sum(len(trades.read_rows(name, 10**9)) for name in stored) == 17_142
+        assert set(trades.newest_ms()) == set(UNDERLYINGS)
