@@ -24,7 +24,7 @@ ARCHIVE_CALLS_PER_S = 60.0  # calls a second to its archive: the simulated excha
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
-    """Run the monitor until the user or a signal ends it, and the exchange as long."""
+    """Runs the monitor and the exchange until the user or a signal ends it."""
     with child_exchange(args.seed, config.market.currencies) as addresses:
         return live.run(args, with_sim_addresses(config, addresses), "sim")
 

@@ -154,12 +154,12 @@ class SimServer:
         return next(venue for row, venue in zip(VENUE_SERVERS, self._venues) if source in row.paths)
 
     async def wait_stopped(self) -> None:
-        """Wait while the market runs; raises what stopped it."""
+        """Waits while the market runs. Raises the error that stopped it."""
         if self._market_task is not None:
             await self._market_task
 
     async def stop(self) -> None:
-        """Close every connection and port."""
+        """Closes every connection and port."""
         if self._market_task is not None:
             self._market_task.cancel()
             await asyncio.gather(self._market_task, return_exceptions=True)
@@ -210,7 +210,7 @@ class SimServer:
 async def serve(
     config: SimConfig, on_ready: Callable[[SimAddresses], None], stop: asyncio.Event, faults: Faults | None = None
 ) -> None:
-    """Serve until `stop` is set; `on_ready` gets the addresses once the ports are open."""
+    """Serves until `stop` is set; `on_ready` gets the addresses once the ports are open."""
     server = SimServer(config, faults)
     on_ready(await server.start())
     try:
@@ -220,7 +220,7 @@ async def serve(
 
 
 def run_child(config: SimConfig) -> int:
-    """Serve as a child process: one JSON line of addresses on stdout; ends when stdin does, or on SIGTERM.
+    """Serves as a child process: one JSON line of addresses on stdout; ends when stdin does, or on SIGTERM.
 
     The parent holds the other end of stdin, so the child cannot outlive it; each line on it is a JSON object of
     `Faults` fields to set. An interrupt typed at the terminal reaches both; the parent handles it.

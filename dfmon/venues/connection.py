@@ -1,8 +1,8 @@
-"""One runner for all venues: connect, stamp, hand over, send what the protocol wants, come back after a loss.
+"""The runner of a connection, for all venues: connects, stamps frames, sends for the protocol, and reconnects.
 
 It stands between the transport and the `RecordSink` (the driver). It decodes nothing and decides nothing about the
-market; it owns time-outs, back-off, the change to a new socket before the old one ends, and the words for what went
-wrong. REST calls and the protocol's timer go on while there is no socket, so that a protocol can live by REST alone.
+market; it owns time-outs, back-off, the change to a new socket before the old one ends, and the texts of errors. REST
+calls and the protocol's timer continue while there is no socket, so that a protocol can fall back on REST.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ async def run(
     transport: Opener | None = None,
     dropped: Counter[str] | None = None,
 ) -> None:
-    """Keep `endpoint` connected until `stop` is set. `clock` gives wall nanoseconds; errors of `sink` are raised.
+    """Keeps `endpoint` connected until `stop` is set. `clock` gives wall nanoseconds; errors of `sink` are raised.
 
     `limiter` is shared by the connections of a process; `dropped` counts frames by kind that an overload left out.
     """
@@ -116,13 +116,11 @@ class _Runner:
             self._set_reading,
         )
         self._calls: asyncio.Queue[RestCall] = asyncio.Queue(_MAX_QUEUED_CALLS)
-        self._connection_number = (
-            0  # how many connections there have been: an answer to an older one's call is not handed over
-        )
+        self._connection_number = 0  # connections so far: a response to a call of an earlier one is dropped
         self._outgoing: deque[str] = deque(maxlen=_MAX_QUEUED_CALLS)
         self._outgoing_ready = asyncio.Event()
         self._socket: Socket | None = None
-        self._socket_failure: asyncio.Future[str] = self._loop.create_future()  # why this socket must be given up
+        self._socket_failure: asyncio.Future[str] = self._loop.create_future()  # why this socket must be closed
         self._handover_pending = asyncio.Event()  # another socket should take over
         self._watchdog = SocketWatchdog()
         self._opened_s = 0.0
@@ -141,7 +139,7 @@ class _Runner:
     # ---- sockets ----------------------------------------------------------------------------------------------
 
     async def run_until_lost(self) -> str:
-        """From a handshake to the loss, over as many sockets as follow each other without one; the reason in words."""
+        """Runs from a handshake to a loss, over successive sockets without one in between. Returns the reason."""
         self.had_data = False
         socket_filter = self._new_filter()
         try:
@@ -186,7 +184,7 @@ class _Runner:
         socket_filter.open()
 
     async def _serve(self, socket: Socket) -> tuple[str, tuple[Socket, SocketFilter] | None]:
-        """Until the socket ends (why), or until another one is there to take over."""
+        """Waits until the socket ends, or until its successor is open. Returns the reason, or the successor."""
         ended = asyncio.ensure_future(socket.ended())
         handover = asyncio.ensure_future(self._open_successor())
         try:
@@ -209,7 +207,7 @@ class _Runner:
                 await asyncio.sleep(_SUCCESSOR_RETRY_S)
 
     def _retire(self, socket: Socket, socket_filter: SocketFilter) -> None:
-        """Hear prints of the old socket until the new one has all its channels."""
+        """Forwards prints of the old socket until the new one has all its channels."""
 
         async def close_old() -> None:
             try:
@@ -239,7 +237,7 @@ class _Runner:
 
     def _drain(self) -> None:
         for call in self._protocol.rest_calls():
-            if self._calls.full():  # unanswered like any failed call, so that the protocol asks again in its time
+            if self._calls.full():  # as for any failed call, so that the protocol retries
                 self._sink.response(self._endpoint.source, self._clock(), call.tag, b"")
             else:
                 self._calls.put_nowait(call)

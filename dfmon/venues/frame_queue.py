@@ -1,11 +1,10 @@
-"""Between a socket and the driver: frames wait here while more come than can be applied, and memory stays bounded.
+"""The bounded queue between a socket and the driver, for frames that arrive faster than they are applied.
 
-A frame is applied at once while there is time for that. When applying has gone on for some milliseconds without a
-pause, reading goes first, since a socket that is not read makes the venue wait and then end the connection: frames are
-put here and applied for a few milliseconds at a time. While few wait, all are applied in order. Under pressure a frame
-that is a whole state takes the place of the one that waits under its key; beyond the bound numbered differences
-are dropped, which their protocol sees and mends; and if nothing but prints is left, the socket is not read for a while.
-What is applied is journalled, what is dropped is counted, so a replay is still what was seen.
+A frame is applied at once while there is time. After some milliseconds without a pause reading takes precedence, since
+a venue ends a connection that is not read: frames are queued and applied for a few milliseconds at a time. While few
+wait, all are applied in order. Under pressure a frame with a full state replaces the one that waits under its key.
+Beyond the bound numbered differences are dropped, which their protocol detects and repairs, and if only prints are
+left, reading pauses. Only frames that are applied are journalled, so a replay matches; dropped ones are counted.
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ _PRESSURE_FRAMES: Final = 256  # frames waiting: fewer are a burst, not an overl
 _MAX_BYTES: Final = 32 * 1024 * 1024
 _MAX_FRAMES: Final = 50_000
 _MAX_INLINE_S: Final = 0.005  # applied as they come, without a pause
-_IDLE_GAP_S: Final = 0.0001  # between two frames: the loop has looked at all sockets meanwhile
-_SLICE_S: Final = 0.005  # applied before the sockets are looked at again
+_IDLE_GAP_S: Final = 0.0001  # between two frames: the loop has polled all sockets meanwhile
+_SLICE_S: Final = 0.005  # of applying before the sockets are polled again
 _CLOCK_CHECK_MASK: Final = 15  # a mask: every sixteenth frame
 
 FrameClassifier = Callable[[bytes], tuple[DropPolicy, str]]
 
 
 class FrameQueue:
-    """One source's frames. `apply` takes the time of receipt and the frame, `on_batch_end` is called once a batch.
+    """The frames of one source. `apply` takes the time of receipt and the frame, `on_batch_end` is called once a batch.
 
-    What they raise goes to `on_error`, since nobody waits for a frame. `set_reading` is called with False when the
+    Their exceptions go to `on_error`, since no caller waits for a frame. `set_reading` is called with False when the
     socket should not be read, and with True when it should again.
     """
 
@@ -97,7 +96,7 @@ class FrameQueue:
             self._loop.call_soon(self._apply_slice)
 
     def flush(self) -> None:
-        """Apply everything that waits, now: the connection has ended."""
+        """Applies all waiting frames now: the connection has ended."""
         self._apply_waiting(float("inf"))
 
     def __len__(self) -> int:

@@ -1,7 +1,7 @@
-"""The hourly REST reading of the venue's listing, and the map from contract ids to names across the 08:00 UTC roll.
+"""The hourly REST snapshot of the venue's listing, and the map from contract ids to names across the 08:00 UTC roll.
 
-Streams tell what changes; this tells what is. `PollSchedule` says when to read, `RollMap` what the reading changed.
-A protocol owns both, turns `Job`s into REST calls and feeds the answers back; there is no I/O here.
+Streams bring changes, this the full state. `PollSchedule` determines when to poll, `RollMap` what a listing changed. A
+protocol owns both, turns `Job`s into REST calls and applies the responses; there is no I/O here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from dfmon.model.units import HOUR, MINUTE, SECOND
 
 _LISTING_OFFSET: Final = 5 * MINUTE  # past each hour: the new dailies of 08:00 UTC are listed by then
-_MAX_IDS: Final = 50_000  # ids that are remembered after their contract is gone
+_MAX_IDS: Final = 50_000  # ids of delisted contracts that are remembered
 
 
 class Job(Enum):
@@ -33,12 +33,12 @@ class PollSchedule:
         self._summary_ns = 0
 
     def restart(self, now_ns: int) -> None:
-        """Everything has been asked for at `now_ns`."""
+        """Everything was requested at `now_ns`."""
         self._slot = _slot(now_ns)
         self._summary_ns = now_ns + self._summary_interval_ns
 
     def due_jobs(self, now_ns: int) -> list[Job]:
-        """Jobs whose time has come since the last call; one that was missed comes once, not once per miss."""
+        """Jobs that have become due since the last call; one that was due several times is returned once."""
         jobs: list[Job] = []
         if _slot(now_ns) != self._slot:
             self._slot = _slot(now_ns)
@@ -67,14 +67,14 @@ class Roll:
 
 
 class RollMap:
-    """Contract id to name, over all readings, with the names each group holds now."""
+    """Names by contract id over all listings, and the present names of each group."""
 
     def __init__(self) -> None:
         self._names: dict[int, str] = {}
         self._live: dict[str, dict[str, int]] = {}
 
     def apply_listing(self, group: str, contracts: Iterable[tuple[int, str]]) -> Roll:
-        """Take a whole reading of `group` as (id, name) pairs; id 0 stands for a venue that gives none."""
+        """Applies a full listing of `group` as (id, name) pairs; id 0 is none."""
         before = self._live.get(group, {})
         after: dict[str, int] = {}
         renamed: list[tuple[int, str, str]] = []
@@ -92,12 +92,12 @@ class RollMap:
         return Roll(group, added, removed, tuple(renamed))
 
     def name(self, contract_id: int) -> str | None:
-        """The newest name of a contract id, gone contracts included."""
+        """The newest name of a contract id, also of a contract that is delisted."""
         return self._names.get(contract_id)
 
     def contract_id(self, group: str, name: str) -> int | None:
         return self._live.get(group, {}).get(name)
 
     def names(self, group: str) -> frozenset[str]:
-        """Names of the newest reading."""
+        """Names in the newest listing."""
         return frozenset(self._live.get(group, ()))

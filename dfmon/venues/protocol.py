@@ -1,9 +1,8 @@
-"""The contract every venue fulfils, without a socket: bytes in, events out, and what should be sent.
+"""The contract of a venue, without I/O: bytes in, events out, and the frames and REST calls to send.
 
-A protocol owns the wire state of one connection. It never reads a clock: times are handed in. The connection runner
-drives it live and the replayer drives it from a journal; it cannot tell which, and in a replay what it wants to send is
-thrown away. `frame_received` and `response_received` never raise, whatever the bytes are: what they cannot use
-becomes a `Rejected` event.
+A protocol owns the wire state of one connection. It reads no clock: times are arguments. The connection runner drives
+it live and the replayer from a journal, which discards its frames and calls. `frame_received` and `response_received`
+raise nothing, whatever the bytes are: what they cannot use becomes a `Rejected` event.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from dfmon.model.events import Event
 
 @dataclass(frozen=True, slots=True)
 class RestCall:
-    """A GET the protocol needs answered: `tag` comes back with the body. `path` is joined to the venue's REST base.
+    """A GET for the protocol: `tag` comes back with the body. `path` is appended to the venue's REST base.
 
     `cost` is how many ordinary calls it counts for at the venue.
     """
@@ -45,16 +44,16 @@ class DropPolicy(Enum):
     """Treatment of a waiting frame while more arrive than can be applied."""
 
     PRINT = auto()  # a trade: never dropped, and taken from a connection that is being replaced too
-    NEVER = auto()  # what is said once: never dropped
-    CONFLATE = auto()  # a whole state: a newer frame of the same key replaces it
-    DROPPABLE = auto()  # a numbered difference: may be dropped at worst, since the broken chain is seen and mended
+    NEVER = auto()  # a message that no later one repeats: never dropped
+    CONFLATE = auto()  # a full state: a newer frame of the same key replaces it
+    DROPPABLE = auto()  # a numbered difference: dropped as a last resort, since the protocol detects the gap
 
 
 class VenueProtocol(Protocol):
     """One connection's wire state. Calls come in journal order, from one thread.
 
     After any call read `data_to_send` and `rest_calls`: both empty themselves. `failure_reason` and `closing_reason`
-    are reasons in words, or empty: the connection must be closed and made again, or replaced by a new one before it
+    are texts, or empty: the connection must be closed and made again, or replaced by a new one before it
     ends. `subscribed` is true once all subscriptions of this connection have been answered, or, if it makes none, once
     data has come. `path` follows the base URL of the websocket.
     """
@@ -71,16 +70,16 @@ class VenueProtocol(Protocol):
     def subscribed(self) -> bool: ...
 
     def connection_made(self, now_ns: int) -> Sequence[Event]:
-        """The socket is open: queue the greeting and the subscriptions; forget all state of the last connection."""
+        """The socket is open: queues greeting and subscriptions, and resets the state of the last connection."""
 
     def frame_received(self, frame: bytes) -> Sequence[Event]:
-        """Decode one text frame."""
+        """Decodes one text frame."""
 
     def response_received(self, tag: str, body: bytes) -> Sequence[Event]:
-        """Decode the answer to a `RestCall`; an empty body means that the call failed."""
+        """Decodes the response to a `RestCall`; an empty body means that the call failed."""
 
     def connection_lost(self, reason: str) -> Sequence[Event]:
-        """The socket is gone: events that say what can no longer be trusted."""
+        """The socket is lost. Returns events about state that is no longer valid."""
 
     def on_timer(self, now_ns: int) -> Sequence[Event]:
         """Timers: paced subscriptions, pings, stalled channels, periodic REST calls. Called about once a second.

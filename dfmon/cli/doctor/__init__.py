@@ -1,4 +1,4 @@
-"""`dfmon doctor`: what is wrong with feeds, clock, limits, disk and terminal, in words, within a quarter of a minute.
+"""`dfmon doctor`: checks of feeds, clock, limits, disk and terminal, in a quarter of a minute.
 
-`feeds` asks the venues, `machine` looks around here, `findings` says it, `run` puts them together.
+`feeds` checks the venues, `machine` this machine, `findings` formats the results, `run` joins them.
 """

@@ -1,7 +1,7 @@
-"""Each connection tried for some seconds with its real protocol, and each host asked for its time.
+"""Checks of each connection, for some seconds with its real protocol, and of the clock of each host.
 
-Where a connection fails the steps to it are taken one by one, so that the words name the one that fails: the name, the
-connection, TLS, the websocket, the first data, refused channels, silence.
+After a failure the steps are taken one by one, so that the text names the one that fails: name resolution, connection,
+TLS, websocket, first data, refused channels, silence.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from dfmon.venues.transport.errors import describe_loss
 from dfmon.venues.transport.opener import choose_opener
 
 PROBE_S: Final = 8.0
-_MIN_PROBE_S: Final = 3.0  # a connection that looks good is looked at this long
+_MIN_PROBE_S: Final = 3.0  # of a connection without a fault
 _STEP_TIMEOUT_S: Final = 4.0
 _REST_TIMEOUT_S: Final = 6.0
 _SLOW_RESPONSE_S: Final = 1.0
@@ -47,7 +47,7 @@ _LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class FeedProbe:
-    """The intake of one connection under examination: the protocol decodes, and what it says is kept."""
+    """The sink of a connection that is checked: applies its events and collects its losses."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.feed = FeedTracker(endpoint.source)
@@ -89,7 +89,7 @@ class FeedProbe:
 
     @property
     def drift(self) -> GreekDrift:
-        """The venue's greeks, as far as it told any, beside ours."""
+        """The venue's greeks, if there are any, beside ours."""
         self._chain.flush_tickers()
         return self._chain.drift
 
@@ -99,7 +99,7 @@ class FeedProbe:
 
 
 async def check_feed(endpoint: Endpoint, rest: RestClient, limiter: ConnectLimiter) -> Finding:
-    """One connection, for as long as it takes to judge it and `PROBE_S` at most."""
+    """Checks one connection, at most for `PROBE_S`."""
     about = f"feeds {endpoint.source}"
     error = await unreachable_reason(endpoint.url)
     if error:
@@ -171,7 +171,7 @@ async def unreachable_reason(url: str) -> str:
 
 
 async def _resolve_host(host: str, port: int) -> None:
-    """Getaddrinfo in a thread that nobody waits for: the loop's own would hold up the end of the program."""
+    """Calls getaddrinfo in a daemon thread: the loop's own executor would delay the end of the program."""
     loop = asyncio.get_running_loop()
     resolved: asyncio.Future[None] = loop.create_future()
 
@@ -210,7 +210,7 @@ async def check_rest(name: str, base: str, transport: httpx.AsyncBaseTransport |
     if error:
         return [failure(about, f"{_host(base)}: {error}")]
     async with RestClient(pace_s=0.05, transport=transport) as client:
-        samples: list[tuple[float, float]] = []  # time of the way, our clock less theirs; ms
+        samples: list[tuple[float, float]] = []  # round trip, our clock less theirs; ms
         for _ in range(3):
             sent_ns = time.time_ns()
             body = b""

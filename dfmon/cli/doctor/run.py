@@ -1,4 +1,4 @@
-"""Everything the doctor looks at, side by side and within a bound of time."""
+"""The checks of the doctor, concurrently and within a time limit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TIMEOUT_S: Final = 14.0
 
 
 def run(config: Config, *, json: bool) -> int:
-    """Look, say what was found, and return 0 where nothing is wrong, else 1."""
+    """Runs all checks and prints the findings. Returns 0 if nothing is wrong, else 1."""
     findings = asyncio.run(diagnose(config))
     sys.stdout.write((as_json if json else as_text)(findings) + "\n")
     return EXIT_OK if healthy(findings) else EXIT_FAILED
@@ -39,7 +39,7 @@ async def diagnose(config: Config) -> list[Finding]:
 
 
 async def _check_venues(seconds: float, endpoints: Sequence[Endpoint], rest: RestClient) -> list[Finding]:
-    """The venues, all at once; what takes longer than `seconds` is named and left."""
+    """Checks of the venues, concurrently; those that take longer than `seconds` are named and cancelled."""
     limiter = ConnectLimiter()
     tasks: dict[str, asyncio.Task[list[Finding]]] = {}
 

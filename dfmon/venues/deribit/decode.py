@@ -29,7 +29,7 @@ _MAX_EXPIRY_MS: Final = 9_000_000_000_000
 
 
 def percent(value: float | None) -> float:
-    """An IV in percent as a decimal; 0.0 means that none solves, not a volatility of zero."""
+    """An IV in percent as a decimal; 0.0 means that there is no solution, not a volatility of zero."""
     return positive_or_nan(value) / 100.0
 
 
@@ -67,13 +67,13 @@ def greeks(ticker: OptionTicker) -> OptionGreeks:
 
 
 class OptionTickerStates:
-    """`incremental_ticker` of options: a snapshot begins one, and what a change does not name stays as it was."""
+    """States of `incremental_ticker` of options: a snapshot, then changes of some fields."""
 
     def __init__(self) -> None:
         self._states: dict[str, dict[str, Any]] = {}
 
     def apply(self, name: str, frame: bytes) -> Ticker:
-        """The whole state after a frame. Raises where a change has no snapshot before it, or the frame is damaged."""
+        """The full state after a frame. Raises if a change has no snapshot before it, or the frame is damaged."""
         update = wire.fields.decode(frame).params.data
         if update.get("type") == "change":
             if name not in self._states:
@@ -81,7 +81,7 @@ class OptionTickerStates:
             before = self._states[name]
             update = {**before, **{key: _merged(before.get(key), value) for key, value in update.items()}}
         ticker = msgspec.convert(update, Ticker)
-        if "type" in update:  # a plain ticker is whole each time
+        if "type" in update:  # a plain ticker is a full state each time
             self._states[name] = update
         return ticker
 
@@ -142,7 +142,7 @@ def settlement_price(underlying: str, row: wire.Expiration) -> SettlementPrice:
 
 
 def instrument(record: wire.Record, currency: str) -> Instrument:
-    """A listing record. Raises ValueError where it lacks what its kind needs."""
+    """A listing record. Raises ValueError if a field that its kind needs is missing."""
     # Records before 2022 have no type; an inverse contract is listed under its own coin.
     inverse = record.instrument_type == "reversed" if record.instrument_type else currency == record.base_currency
     perpetual = record.settlement_period == "perpetual"
@@ -170,7 +170,7 @@ def instrument(record: wire.Record, currency: str) -> Instrument:
 
 
 class FutureTickerState:
-    """The merged incremental ticker of one future: what a change does not name stays as it was."""
+    """State of the incremental ticker of one future; a change has some of the fields."""
 
     def __init__(self, future: Instrument) -> None:
         self._future = future
@@ -214,7 +214,7 @@ class FutureTickerState:
 
 
 def future_summary(future: Instrument, row: wire.FutureSummary) -> FutureTicker:
-    """A book-summary row of a future says all of it at once."""
+    """A book-summary row of a future, which is a full state."""
     return FutureTickerState(future).apply(
         wire.FutureRow(
             row.instrument_name,

@@ -1,7 +1,8 @@
-"""The JSON-RPC side of one Deribit connection: greeting, heartbeat, subscriptions and what was made of them.
+"""JSON-RPC of one Deribit connection: greeting, heartbeat, subscriptions and their responses.
 
-The venue drops channels it does not know without a word and acknowledges the rest in any order, so wanted and accepted
-are compared as sets. One frame may hold 32 kB and one call 500 channels. `protocol` drives this and reads `outgoing`.
+The venue silently drops channels that it does not know and acknowledges the rest in any order, so requested and
+accepted are compared as sets. One frame may have 32 kB and one call 500 channels. `protocol` drives this and reads
+`outgoing`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _RETRY_AFTER: Final = 3 * SECOND
 _MAX_RETRIES: Final = 5
 _CALLS_PER_S: Final = 2.0  # subscriptions and their ends: the venue's 3,000 credits each come back 3.3 times a second
 _CALLS_BURST: Final = 8.0  # of the ten that its pool of 30,000 holds
-_FIRST_CLOCK_DELAY: Final = 10 * SECOND  # the first reading is made while the snapshots crowd the line
+_FIRST_CLOCK_DELAY: Final = 10 * SECOND  # the first reading is delayed by the snapshots before it
 _CLOCK_INTERVAL: Final = 2 * MINUTE
 
 ERROR_MESSAGES: Final = {
@@ -50,12 +51,12 @@ ERROR_MESSAGES: Final = {
     -32700: "request was not JSON",
 }
 TRANSIENT_ERRORS: Final = frozenset({10040, 10041, 10047, 10066, 11051, 11052, 11094, 13028, 13503, 13888})
-CLOSED_ERRORS: Final = frozenset({11051, 11056})  # for everybody, until the venue says otherwise
+CLOSED_ERRORS: Final = frozenset({11051, 11056})  # for all clients, until a notice of the venue
 FATAL_ERRORS: Final = CLOSED_ERRORS | {10028}
 
 
 class JsonRpcClient:
-    """Requests of one connection with their numbers, and what each number was about."""
+    """Requests of one connection by id."""
 
     def __init__(self) -> None:
         self.outgoing: list[str] = []
@@ -93,12 +94,12 @@ class JsonRpcClient:
         self._release()
 
     def resubscribe(self, channels: Sequence[str]) -> None:
-        """Subscribe anew: who only subscribes again to a channel that he holds gets no snapshot."""
+        """Unsubscribes first: a second subscription to the same channel brings no snapshot."""
         self.unsubscribe(channels)
         self.subscribe(channels)
 
     def _release(self) -> None:
-        """Send the calls that wait, as fast as the venue's credits come back."""
+        """Sends waiting calls at the rate at which the venue's credits return."""
         while self._waiting and self._bucket.try_acquire(self._now_ns / SECOND):
             method, chunk = self._waiting.popleft()
             request_id = self.request(method, channels=chunk)
@@ -121,14 +122,14 @@ class JsonRpcClient:
         return request_id in self._pending
 
     def on_acknowledged(self, request_id: int, accepted: Iterable[str]) -> list[str]:
-        """The answer to a subscription: the channels that were asked for and left out."""
+        """The response to a subscription. Returns the channels that were requested and are missing."""
         requested = self._pending.pop(request_id, ())
         received = set(accepted)
         self.accepted |= received.intersection(requested)
         return [channel for channel in requested if channel not in received]
 
     def on_refused(self, request_id: int | None, code: int) -> tuple[str, ...]:
-        """An error: the channels that are lost by it; a passing trouble is tried again by `on_timer`."""
+        """An error. Returns the channels that it costs; after a transient one `on_timer` retries."""
         channels = self._pending.pop(request_id, ()) if request_id is not None else ()
         if channels and code in TRANSIENT_ERRORS and self._retries < _MAX_RETRIES:
             self._retries += 1
@@ -137,11 +138,11 @@ class JsonRpcClient:
         return channels
 
     def on_timer(self, now_ns: int) -> None:
-        """Ask for the time, send what waits, and subscribe again what a passing trouble refused."""
+        """Requests the time, sends waiting calls, and subscribes channels again after transient errors."""
         self._now_ns = now_ns
         if now_ns >= self._next_clock_ns:
             self._next_clock_ns = now_ns + _CLOCK_INTERVAL
-            self._time_requests.clear()  # an answer that took so long says nothing
+            self._time_requests.clear()  # too slow to measure a clock by
             self.request_time()
         self._release()
         if not self._to_retry:

@@ -1,8 +1,8 @@
 """Deribit's listed instruments by settlement currency: ours, those of other underlyings, and unknown names.
 
 `currency` in Deribit's methods means the settlement currency: the dollar-settled options of every coin are all under
-USDC, so an underlying's options come in up to two answers, and rows of other coins come along. Identity is always a
-record's; a name is only ever compared.
+USDC, so an underlying's options come in up to two responses, together with rows of other coins. Identity comes from
+records; names are compared, never parsed.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def index_name(underlying: str) -> str:
 
 
 def listing_currency(instrument: Instrument) -> str:
-    """The settlement currency under which an instrument is listed and its prints are told."""
+    """The settlement currency under which an instrument is listed and its prints are published."""
     return instrument.underlying if instrument.settlement is Settlement.INVERSE else LINEAR
 
 
 class Listings:
-    """Known instruments of the wanted underlyings, and the names that are known to be somebody else's."""
+    """Known instruments of `underlyings`, and names that are known to be of others."""
 
     def __init__(self, underlyings: Sequence[str], *, linear: bool = True) -> None:
         self.underlyings = tuple(underlyings)
@@ -48,7 +48,7 @@ class Listings:
         self.currencies = (*inverse, *([LINEAR] if has_linear else []))
         self.future_currencies = (*inverse, *([LINEAR] if len(inverse) < len(self.underlyings) else []))
         self._other_names: set[str] = set()
-        self._names: dict[str, set[str]] = {}  # live options of the newest answer, by currency
+        self._names: dict[str, set[str]] = {}  # live options of the newest response, by currency
 
     def complete(self, currency: str) -> bool:
         """True once the options of this settlement currency have been read."""
@@ -62,13 +62,13 @@ class Listings:
         return name in self.options or name in self._other_names or name in self.futures
 
     def apply_options(self, currency: str, records: Sequence[wire.Record], *, is_complete: bool) -> list[Event]:
-        """A get_instruments answer. `is_complete` is false where rows were bad: then nothing may be called gone."""
+        """A get_instruments response. With bad rows `is_complete` is false, and nothing is delisted."""
         events: list[Event] = []
         names: set[str] = set()
         pairs: list[tuple[int, str]] = []
         for record in records:
             if record.kind != "option" or (record.settlement_currency or currency) != currency:
-                is_complete = False  # a cached answer to another question has been seen
+                is_complete = False  # the venue has sent a cached response to another request
                 events.append(rejected(wire.SOURCE, "row", f"{record.instrument_name} is no {currency} option"))
             elif record.is_active:
                 pairs.append((record.instrument_id, record.instrument_name))
@@ -91,7 +91,7 @@ class Listings:
     def apply_futures(
         self, currency: str, records: Iterable[wire.Record], *, is_complete: bool
     ) -> tuple[list[str], list[str], list[Event]]:
-        """A get_instruments answer for futures: names that came, names that went, and bad rows.
+        """A get_instruments response for futures. Returns added names, removed names, and bad rows.
 
         A coin with futures of its own needs none of those settled in dollars: their forwards are the same.
         """

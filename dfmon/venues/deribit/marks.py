@@ -1,7 +1,7 @@
-"""Frames of marks: read row by row, and as columns where they repeat the names of the frame before.
+"""Decoders of frames of marks: row by row, and in columns where a frame repeats the names of the one before.
 
-A whole chain comes in one order each time, so all but its numbers is known beforehand, byte for byte. `FrameTemplate`
-holds that, finds the numbers between it and reads them all at once. A frame that is not exactly so is read by `wire`.
+A chain comes in one order each time, so all but its numbers is known beforehand, byte for byte. `FrameTemplate` has
+those bytes, finds the numbers between them and parses them all at once. Any other frame is decoded by `wire`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _POWERS_OF_TEN: Final = np.concatenate(
 
 
 class MarksDecoder:
-    """The frames of one channel, in the order in which they came."""
+    """Decoder of the frames of one channel, in order."""
 
     def __init__(self) -> None:
         self._names: list[str] = []  # of the newest frame that was read row by row
@@ -49,7 +49,7 @@ class MarksDecoder:
         self._slow_frames_left = 0  # so many frames more are read row by row
 
     def decode_frame(self, frame: bytes) -> tuple[OptionMarks | None, list[Rejected]]:
-        """The marks of a frame, None where it has none; what was bad. Raises where there is no array at all."""
+        """The marks of a frame, or None, and the bad rows. Raises if there is no array."""
         numbers = None if self._template is None or self._slow_frames_left else self._template.numbers(frame)
         if numbers is not None:
             names, rejections = self._names, list[Rejected]()
@@ -79,7 +79,7 @@ class MarksDecoder:
 
 
 class FrameTemplate:
-    """All of a frame but its numbers and its time: what stands before, between and behind the rows."""
+    """A frame without its numbers and its time: the bytes before, between and after them."""
 
     def __init__(self, names: list[str], frame: bytes) -> None:
         """`frame` is one that was read as these names, one row each."""
@@ -94,7 +94,7 @@ class FrameTemplate:
         self._name_tails = b"".join(middle[-self._tail_width :] for middle in middles)
 
     def numbers(self, frame: bytes) -> F64 | None:
-        """The ivs of the rows and their mark prices, two rows of them; None where the frame is not of this shape."""
+        """The IVs and mark prices of the rows as two rows; None if the frame does not fit."""
         if not (frame.startswith(self._prefix) and frame.endswith(self._suffix)):
             return None
         start, stop = len(self._prefix), len(frame) - len(self._suffix)

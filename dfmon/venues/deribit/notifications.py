@@ -1,6 +1,6 @@
 """Deribit's notifications, by the kind of their channel: frames to events.
 
-`protocol` finds the channel of a frame and asks here who reads it; `wire` types the bytes and `decode` converts units.
+`protocol` finds the channel of a frame and looks up its handler here; `wire` types the bytes, `decode` converts units.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class NotificationHandler:
         }
 
     def restart(self) -> None:
-        """A new connection continues nothing that an earlier one said."""
+        """A new connection: incremental state of the last one is dropped."""
         self._futures.clear()
         self._option_states = decode.OptionTickerStates()
 
@@ -110,7 +110,7 @@ class NotificationHandler:
         if not suffix.startswith("trades."):
             return [rejected(wire.SOURCE, "channel", f"block_rfq.{suffix}")]
         data = bytes(wire.array.decode(frame).params.data)
-        is_single = data.startswith(b"{")  # a notification holds one request; REST answers with an array of them
+        is_single = data.startswith(b"{")  # a notification has one request; REST has an array of them
         rows, rejections = wire.block_rfqs.decode(b"[%b]" % data if is_single else data)
         return [*self._trade_feed.on_published(rows), *rejections]
 

@@ -1,6 +1,6 @@
 """Outages of the venue or of one of its indices, from its notices and from status requests.
 
-Some hundred notices a minute say that nothing is locked; only a change of ours is worth a word.
+About a hundred notices a minute state that nothing is locked; only a change of one of our indices is reported.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _STATUS_INTERVAL: Final = 10 * SECOND
 
 
 class PlatformMonitor:
-    """Complaints `closed` and `locked` of a connection's status; `indices` are ours."""
+    """Sets the issues `closed` and `locked` of a connection's status. `indices` are those of the underlyings."""
 
     def __init__(self, status: StatusTracker, indices: Collection[str]) -> None:
         self._status, self._indices = status, indices
@@ -49,7 +49,7 @@ class PlatformMonitor:
         return self._status.set_issue("locked", reason)
 
     def poll_status(self, now_ns: int, rpc: JsonRpcClient) -> None:
-        """Ask whether it is over."""
+        """Requests the venue's status while it is closed or locked."""
         if now_ns >= self._next_status_ns:
             self._next_status_ns = now_ns + _STATUS_INTERVAL
             self._status_request_id = rpc.request("public/status")

@@ -1,8 +1,8 @@
 """Deribit's option book as a protocol without I/O: one websocket, and the REST calls that complete it.
 
-Streams give trades, marks, futures and indices; the book summary gives open interest and forwards; get_instruments
-lists what exists. `notifications` and `responses` decode them into events, `listing` resolves names, `trades` completes
-the trades, `jsonrpc` frames requests, `rest_calls` schedules them; this module joins these parts.
+Streams bring trades, marks, futures and indices; the book summary open interest and forwards; get_instruments the
+listing. `notifications` and `responses` make events of them, `listing` has the instruments, `trades.feed` completes the
+prints, `jsonrpc` has the requests, `subscriptions` and `rest_calls` what is requested. This module joins them.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ _DROP_POLICIES: Final = {
 class DeribitProtocol:
     """`underlyings` are base currencies; `linear` adds the USDC-settled options of BTC and ETH.
 
-    `look_back_s` is how much of the option prints before the first connection is asked for.
+    `look_back_s` is how far back the first connection requests option prints.
     """
 
     source = wire.SOURCE
     path = ""
     timeouts = Timeouts(first_data_s=15.0, max_silence_s=35.0)
-    closing_reason = ""  # the venue announces no end
+    closing_reason = ""  # the venue does not announce the end of a connection
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class DeribitProtocol:
         return self._check_channels(now_ns)
 
     def _check_channels(self, now_ns: int) -> Sequence[Event]:
-        """Mend what is silent; while the venue stands still, ask whether it still does."""
+        """Resubscribes silent channels; during a halt polls the venue's status instead."""
         if self._platform_monitor.is_halted:
             self._watchdog.reset_timers()
             self._platform_monitor.poll_status(now_ns, self._rpc)
@@ -177,7 +177,7 @@ class DeribitProtocol:
         self._rest.release_retries(now_ns)
 
     def classify(self, frame: bytes) -> tuple[DropPolicy, str]:
-        """Marks and futures' tickers come as what has changed, so none of them stands for the one before."""
+        """Marks and futures' tickers are changes, so none replaces the one before."""
         position = frame.find(_CHANNEL_KEY)
         if position < 0:
             return DropPolicy.NEVER, ""
@@ -200,7 +200,7 @@ class DeribitProtocol:
                 try:
                     ticker = decode.ticker.decode(frame).params.data
                 except UNREADABLE:
-                    pass  # a combo's numbers may be negative: whose they are says the channel, below
+                    pass  # a combo's numbers may be negative: the channel tells it from a damaged frame, below
                 else:
                     if ticker.name in self._options:
                         return (ticker,)
@@ -263,9 +263,9 @@ class DeribitProtocol:
         return [status, *self._on_subscription_response(missing)]
 
     def _on_subscription_response(self, missing: Sequence[str], response_us: int = 0) -> list[Event]:
-        """A subscription has been answered: report what it left out, and say so when the last one is in.
+        """Reports the missing channels of a subscription, and the feed as live after the last one.
 
-        `response_us` is the venue's time of the answer; the prints before it are asked for now.
+        `response_us` is the venue's time of the response; the prints before it are requested now.
         """
         if self._rpc.subscribed:
             self._trade_feed.channels_opened(response_us // 1_000)
@@ -278,6 +278,6 @@ class DeribitProtocol:
         return events
 
     def _on_futures_changed(self, added: Sequence[str], removed: Sequence[str]) -> None:
-        """Futures have been listed, or are listed no more."""
+        """Subscribes listed futures and unsubscribes delisted ones."""
         self._rpc.subscribe(map(ticker_channel, added))
         self._rpc.unsubscribe([ticker_channel(name) for name in removed])

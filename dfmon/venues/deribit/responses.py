@@ -1,6 +1,6 @@
-"""Deribit's responses to our REST calls, by kind of call: events, and follow-up calls.
+"""Deribit's responses to REST calls, by kind: events, and further calls.
 
-`rest_calls` builds the calls, whose tags begin with the kind of response; `protocol` passes the responses on.
+The tags of the calls begin with the kind of the response (`rest_calls`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dfmon.venues.stored_prints import STORED_TAG, decode_stored
 
 
 class ResponseHandler:
-    """`underlying_by_index`: underlyings by index; `on_futures_changed` takes the futures that came and that went."""
+    """`underlying_by_index`: underlyings by index; `on_futures_changed` takes added and removed futures."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class ResponseHandler:
         }
 
     def handle(self, tag: str, body: bytes) -> list[Event]:
-        """The answer to the call of this tag; an empty body means that the call failed."""
+        """The response to the call with this tag; an empty body means that the call failed."""
         kind, *args = tag.split(":")
         if kind == STORED_TAG:
             return self._on_stored_history(args[0], body)
@@ -100,7 +100,7 @@ class ResponseHandler:
         return [*self._poller.on_response(), event]
 
     def _on_volatility(self, args: list[str], response: wire.Response) -> list[Event]:
-        """The newest minute's last value, which is as old as now at most; no candle at all is no event."""
+        """The close of the newest candle; without candles no event."""
         candles = wire.volatility_candles.decode(response.result).data
         if not candles:
             return []
@@ -142,14 +142,14 @@ class ResponseHandler:
         return self._trade_feed.on_history_page(args[0], int(args[1]), wire.page.decode(response.result))
 
     def _on_stored_history(self, name: str, body: bytes) -> list[Event]:
-        """A history that an earlier run kept; a damaged one is told and read from the archive again."""
+        """A stored history; a damaged one is rejected and read from the archive again."""
         try:
             return self._trade_feed.on_stored_history(name, decode_stored(wire.SOURCE, name, body))
         except UNREADABLE as exc:
             return [rejected(wire.SOURCE, "life", exc)]
 
     def _refused(self, tag: str, error: wire.RpcError) -> list[Event]:
-        """The venue answered with an error. A listing is asked for again whatever the reason, the rest if it passes."""
+        """The venue responded with an error. A listing is always retried, other calls after a transient error."""
         kind, *args = tag.split(":")
         reason = f"{ERROR_MESSAGES.get(error.code) or sanitize(error.message)} ({error.code})"
         events: list[Event] = [rejected(wire.SOURCE, "answer", f"{tag}: {reason}")]

@@ -1,6 +1,6 @@
 """Deribit's JSON as typed structs, field by field as the venue names them. No conversion: see `decode`.
 
-Frames of one object are decoded whole in one pass; arrays go through `RowDecoder`, which survives a bad row.
+Frames of one object are decoded in one pass; arrays go through `RowDecoder`, which survives a bad row.
 Unknown fields are ignored, since the venue adds some unannounced.
 """
 
@@ -28,7 +28,7 @@ SOURCE: Final = "deribit"
 
 OptionalFloat = float | None
 EpochUs = Annotated[int, Meta(ge=0, le=9_000_000_000_000_000)]  # microseconds since the epoch
-OptionalAmount = NonNegativeFloat | None  # none of an option's numbers is negative; a frame that says so is damaged
+OptionalAmount = NonNegativeFloat | None  # no number of an option is negative; a frame with one is damaged
 FieldUpdate = float | None | UnsetType
 
 
@@ -50,7 +50,7 @@ class NotificationRows(Generic[T]):
         self._frame = frame
 
     def decode(self, frame: bytes) -> tuple[list[T], list[Rejected]]:
-        """Good rows in order, and one Rejected for each bad one. Raises where there is no array at all."""
+        """Good rows in order, and a Rejected for each bad one. Raises if there is no array."""
         try:
             return self._frame.decode(frame).params.data, []
         except UNREADABLE:
@@ -61,7 +61,7 @@ _TIMESTAMP: Final = re.compile(rb'"timestamp":\s*(\d{1,13})(?!\d)')
 
 
 def timestamp_ms(frame: bytes) -> int:
-    """The first `timestamp` of a frame, ms; 0 where there is none that could be."""
+    """The first `timestamp` of a frame, ms; 0 if there is none in range."""
     found = _TIMESTAMP.search(frame)
     ms = int(found[1]) if found else 0
     return ms if ms <= MAX_TIMESTAMP_MS else 0
@@ -79,7 +79,7 @@ class RpcError(Struct):
 
 
 class Envelope(Struct):
-    """Whatever is not a push in its usual spelling: answers, heartbeats, errors."""
+    """Messages other than notifications in their usual spelling: responses, heartbeats, errors."""
 
     id: int | None = None
     method: str = ""
@@ -154,7 +154,7 @@ class Trade(Struct, gc=False):
 
 
 class BlockRfqLeg(Struct, gc=False):
-    """A leg as the structure has it: its direction is the taker's only where the request's own is "buy"."""
+    """A leg of the structure: its direction is the taker's only if that of the request is "buy"."""
 
     instrument_name: str
     direction: Literal["buy", "sell"]
@@ -222,7 +222,7 @@ class FutureSummary(Struct, gc=False):
 
 
 class VolatilityCandles(Struct, gc=False):
-    """The answer to public/get_volatility_index_data: start of the candle, open, high, low, close in percent."""
+    """The response to public/get_volatility_index_data: start of the candle, open, high, low, close in percent."""
 
     data: list[tuple[EpochMs, NonNegativeFloat, NonNegativeFloat, NonNegativeFloat, PositiveFloat]]
 
@@ -268,7 +268,7 @@ class InstrumentState(Struct, gc=False):
 
 
 class VenueStatus(Struct):
-    """The answer to public/status: "true", "partial" or "false"."""
+    """The response to public/status: "true", "partial" or "false"."""
 
     locked: bool | str | None = None
 
@@ -291,7 +291,7 @@ class Response(Struct):
 
 
 class IndexPriceResponse(Struct):
-    """The answer to public/get_index_price."""
+    """The response to public/get_index_price."""
 
     index_price: PositiveFloat
 

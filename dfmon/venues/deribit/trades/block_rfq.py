@@ -1,7 +1,7 @@
-"""Executed block requests (RFQs) beside the prints that carry their number: do both tell the same trade?
+"""Comparison of executed block requests (RFQs) with the prints that have their number.
 
-The legs of a request are ordinary prints already, so a request adds no volume; it only confirms what was printed, or
-does not. Its leg directions describe the structure (a call spread is always bought and sold): the taker's side is the
+The legs of a request are ordinary prints already, so a request adds no volume; it only confirms the prints, or does
+not. Its leg directions describe the structure (a call spread is always bought and sold): the taker's side is the
 leg's, turned round where the request as a whole was sold.
 """
 
@@ -40,7 +40,7 @@ class _PendingRfq:
 
     @property
     def size(self) -> float:
-        """Coins of all legs, as said."""
+        """Coins of all legs, as published."""
         return sum(map(abs, (self.published or {}).values()))
 
     @property
@@ -50,16 +50,16 @@ class _PendingRfq:
 
 
 class BlockRfqChecker:
-    """Requests and prints that wait for each other, by number, which no two currencies share."""
+    """Requests and prints that wait for each other, by number, which is unique over currencies."""
 
     def __init__(self, listings: Listings) -> None:
         self._listings = listings
         self._pending: dict[str, _PendingRfq] = {}
 
     def on_published(self, row: wire.BlockRfq, now_ms: int) -> None:
-        """A request as the venue published it. One without an option of ours is nobody's here.
+        """A published request. One without an option of ours is ignored.
 
-        Patience begins at `now_ms`, the venue's time: what a fill brings may be of long ago.
+        Its prints are awaited from `now_ms` on, the venue's time: a gap fill may bring old requests.
         """
         amount = sum(fill.amount for fill in row.trades) or row.amount
         sign = 1.0 if row.direction == "buy" else -1.0
@@ -72,7 +72,7 @@ class BlockRfqChecker:
             rfq.published, rfq.underlying = dict(published), self._listings.options[next(iter(published))].underlying
 
     def on_print(self, row: wire.Trade, now_ms: int) -> None:
-        """A print, told once, that names a request."""
+        """A new print with the number of a request."""
         if row.block_rfq_id is not None:
             size = row.amount if row.direction == "buy" else -row.amount
             self._get_or_create(str(row.block_rfq_id), now_ms).printed[row.instrument_name] += size

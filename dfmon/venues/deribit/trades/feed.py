@@ -1,8 +1,8 @@
-"""Deribit's option prints on their way to events: each once, in order, ours only, none missing that can be had.
+"""Deribit's option prints as events: each once, in order, ours only, complete as far as the venue has them.
 
-Prints of names that no listing has explained wait here. `tape` remembers what was seen and what waits for whom, `fills`
-asks for stretches of time; this module decides what is told, and asks for a range of numbers where an instrument's
-sequence jumps. `lives` collects whole histories, which take the place of what was told before them.
+Prints of names that are not listed yet wait here. `sequencer` has the order of prints and those that wait, `gap_fill`
+requests ranges of time; this module releases prints, and requests a range of numbers where an instrument's sequence
+jumps. `history` collects full histories, which replace the prints before them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAX_UNKNOWN: Final = 5_000
 
 
 class TradeFeed:
-    """`stale_listings` collects the currencies whose listing should be read again."""
+    """`stale_listings` are currencies whose listing should be read again."""
 
     def __init__(self, listings: Listings, calls: DeribitRestQueue, look_back_ms: int = 0) -> None:
         self.stale_listings: set[str] = set()
@@ -44,7 +44,7 @@ class TradeFeed:
     def restore(self, last_seq: Mapping[str, int], complete: Iterable[str], newest_ms: Mapping[str, int]) -> None:
         """State of an earlier run: by option the number of its last print, by underlying the time of the newest.
 
-        Of the options in `complete` it knew every print.
+        Of the options in `complete` all prints were known.
         """
         for name, seq in last_seq.items():
             self._sequencer.mark_known(name, seq)
@@ -52,7 +52,7 @@ class TradeFeed:
         self._gap_filler.set_stored(newest_ms)
 
     def reconnected(self, now_ns: int) -> None:
-        """Ask for what was printed meanwhile, and again for what was asked: open calls ended with the connection."""
+        """Requests the prints since the last connection, and repeats calls that were pending when it ended."""
         self._sequencer.reset_requests()
         self._gap_filler.reconnected(now_ns)
 
@@ -66,22 +66,22 @@ class TradeFeed:
         self._gap_filler.channels_opened(now_ms)
 
     def request_missing(self, now_ns: int) -> None:
-        """Ask again for holes that the first answer did not close, and for what nothing later can tell of."""
+        """Repeats requests for gaps that the first response did not close, and starts sweeps."""
         for gap in self._sequencer.gaps(self._gap_filler.running, now_ns):
             self._calls.gap(gap)
         for gap in self._preceding.values():
             if self._calls.request_preceding(gap):
-                break  # one a second: there is no haste, and many begin at once
+                break  # one a second: they are not urgent, and many start at once
         self._gap_filler.sweep(now_ns)
 
     def advance_clock(self, venue_ms: int) -> None:
-        """An answer of the venue tells its time, which holes are given up by."""
+        """Advances the venue's clock, by which gaps expire, to the time of a response."""
         self._sequencer.advance_clock(venue_ms)
 
     # ---- prints ------------------------------------------------------------------------------------------------------
 
     def add_prints(self, currency: str, rows: Sequence[wire.Trade], *, from_fill: bool = False) -> list[Event]:
-        """Prints as they come: ours when their turn is, those of unknown names when the listing tells what they are."""
+        """Adds prints of a channel: ours are released in order, those of unknown names once they are listed."""
         events: list[Event] = []
         own_rows: list[wire.Trade] = []
         for row in rows:
@@ -139,13 +139,13 @@ class TradeFeed:
         ]
 
     def mark_listed(self, names: Iterable[str]) -> None:
-        """Options that were listed while we watched: their history is whole from the start."""
+        """Options that were listed during the session: their history is complete from the start."""
         for name in names:
             self._sequencer.mark_listed(name)
             self.histories.complete.add(name)
 
     def on_published(self, rows: Iterable[wire.BlockRfq]) -> list[Event]:
-        """Block requests as published: compared with their prints when those have come."""
+        """Published block requests, which are compared with their prints."""
         newest_ms = self._sequencer.now_ms
         for row in rows:
             newest_ms = max(newest_ms, row.timestamp)
@@ -153,9 +153,9 @@ class TradeFeed:
         return list(self.block_rfqs.check_pending(newest_ms))
 
     def on_listing(self, currency: str, added: set[str], removed: set[str]) -> list[Event]:
-        """A listing has come: each held print of it is ours, somebody else's, or of nothing listed.
+        """Releases or drops the waiting prints of a currency that has been listed.
 
-        `added` are options that were listed while we watched.
+        `added` are options that were listed during the session.
         """
         self.mark_listed(added)
         self._gap_filler.request_ready()
@@ -177,13 +177,13 @@ class TradeFeed:
                 events.append(rejected(wire.SOURCE, "instrument", name))
         return [*self.add_prints(currency, own_rows), *events]
 
-    # ---- answers -----------------------------------------------------------------------------------------------------
+    # ---- responses ---------------------------------------------------------------------------------------------------
 
     def on_fill_page(self, currency: str, start_ms: int, end_ms: int, page: wire.Page) -> list[Event]:
-        """A page of prints of a time; the next one starts at the last print of this, which comes twice."""
+        """A page of a gap fill; the next one starts at the last print of this, which comes twice."""
         rows, rejections = wire.trades.decode(page.trades)
         since_ms = self._gap_filler.initial_start_ms.get(currency)
-        is_initial_fill = since_ms is not None  # prints of what has expired since are nobody's any more
+        is_initial_fill = since_ms is not None  # prints of options that have expired since are dropped
         known = [row for row in rows if not is_initial_fill or self._listings.known(row.instrument_name)]
         self._gap_filler.on_page(currency)
         events = [*self.add_prints(currency, known, from_fill=True), *rejections]
@@ -197,7 +197,7 @@ class TradeFeed:
         return events
 
     def on_sweep_page(self, currency: str, start_ms: int, end_ms: int, page: wire.Page) -> list[Event]:
-        """A page of what the channels should have brought; most of it, as a rule all, has been told."""
+        """A page of a sweep; most of its prints, as a rule all, are known."""
         if (
             currency in self._gap_filler.running
         ):  # the connection was lost meanwhile: the fill reads the same time, in order
@@ -213,7 +213,7 @@ class TradeFeed:
         return [*events, *rejections]
 
     def _finish_fill(self, currency: str) -> list[Event]:
-        """Live prints wait for a fill no longer; what it left open is asked for by number."""
+        """Ends a gap fill: live prints are released, and remaining gaps are requested by number."""
         self._gap_filler.finish(currency)
         events = self._to_events(self._sequencer.finish_fill(currency))
         for gap in self._sequencer.gaps(self._gap_filler.running):
@@ -221,7 +221,7 @@ class TradeFeed:
         return events
 
     def on_gap_page(self, currency: str, name: str, first: int, page: wire.Page) -> list[Event]:
-        """The prints of a hole that begins at number `first`."""
+        """The prints of a gap that begins at number `first`."""
         rows, rejections = wire.trades.decode(page.trades)
         events: list[Event] = [*self.add_prints(currency, rows, from_fill=True), *rejections]
         self._sequencer.on_gap_response(name, first)
@@ -230,7 +230,7 @@ class TradeFeed:
         return events
 
     def on_preceding_page(self, currency: str, name: str, last_seq: int, page: wire.Page) -> list[Event]:
-        """The prints up to number `last_seq`, before the first that was seen: told where they came while we watched."""
+        """The prints up to number `last_seq`, before the first that was seen: released if they are of this session."""
         self._preceding.pop(name, None)
         rows, rejections = wire.trades.decode(page.trades)
         since_ms = self._gap_filler.open_since_ms[currency]
@@ -239,7 +239,7 @@ class TradeFeed:
         return [*self._to_events(older_rows), *rejections]
 
     def on_no_response(self, kind: str, args: list[str], reason: str) -> list[Event]:
-        """A fill (`trades`), a hole (`gap`) or a history (`life`) will not be answered: go on without it."""
+        """A gap fill (`trades`), a gap (`gap`) or a history (`life`) gets no response: continues without it."""
         if kind == "trades":
             return self._finish_fill(args[0])
         if kind == "gap":
@@ -255,7 +255,7 @@ class TradeFeed:
     # ---- whole histories ---------------------------------------------------------------------------------------------
 
     def on_history_page(self, name: str, first: int, page: wire.Page) -> list[Event]:
-        """A page of an option's history: nothing to tell until it is whole."""
+        """A page of an option's history: no event until it is complete."""
         if name not in self._listings.options:
             return [rejected(wire.SOURCE, "life", f"{name}: not listed")]
         rows, rejections = wire.trades.decode(page.trades)
@@ -268,7 +268,7 @@ class TradeFeed:
         ]
 
     def on_stored_history(self, name: str, trades: Sequence[OptionTrade]) -> list[Event]:
-        """The beginning of a history, or all of it, as an earlier run kept it."""
+        """A stored history, or its beginning."""
         if name not in self._listings.options:
             return [rejected(wire.SOURCE, "life", f"{name}: not listed")]
         self.histories.resume(name, trades)

@@ -1,7 +1,7 @@
-"""Spans of time to read from Deribit's archive: an outage once it is over, what came since the last look.
+"""Time ranges to read from Deribit's REST: after an outage, and a sweep now and then.
 
-A fill brings what was printed while no channel was open, and live prints of its currency wait for it. A sweep reads
-what the open channels should have brought, for a print that was dropped and has no later one to tell of it.
+A fill brings the prints of a time without channels, and live prints of its currency wait for it. A sweep repeats what
+the open channels have brought, to find a dropped print that no later number reveals.
 `request_prints` takes the pages of both.
 """
 
@@ -18,14 +18,12 @@ from dfmon.venues.deribit.trades.sequencer import TradeSequencer
 _OVERLAP_MS: Final = 5_000  # a fill by time starts before the last print seen: prints of one moment come in any order
 _SWEEP_INTERVAL: Final = 5 * MINUTE  # between two readings of what the channels should have brought
 _MAX_LATENESS_MS: Final = 10_000  # a print may come this late, to the channel or to the archive
-_RESUME_OVERLAP_MS: Final = (
-    300_000  # what was kept over a restart may lack prints that waited for others when it was written
-)
+_RESUME_OVERLAP_MS: Final = 300_000  # the stored state may lack prints that waited for others when it was written
 _PAGE_TIMEOUT_MS: Final = 120_000  # of the venue's time, for the next page of a fill, while live prints wait for it
 
 
 class GapFiller:
-    """Times are milliseconds, the venue's where nothing else is said; `tape` tells where they stand."""
+    """Times are milliseconds, the venue's unless noted; `sequencer` has the newest prints."""
 
     def __init__(
         self, listings: Listings, calls: DeribitRestQueue, sequencer: TradeSequencer, look_back_ms: int
@@ -36,14 +34,14 @@ class GapFiller:
         self.open_since_ms: dict[str, int] = {}  # currency -> since when its channel has been open, the first time
         self._listings, self._calls, self._sequencer = listings, calls, sequencer
         self._look_back_ms = look_back_ms
-        self._pending: dict[str, int] = {}  # currencies whose fill is still to be asked for -> where it begins
+        self._pending: dict[str, int] = {}  # currencies whose fill is still to be requested -> where it begins
         self._connected_ms = 0
         self._end_ms: int | None = None  # where fills end; None until the channels are open
         self._next_sweep_ns = 0  # when the archive is to be read again
         self._stored_ms: dict[str, int] = {}  # underlying -> newest print that was kept from an earlier run
 
     def set_stored(self, newest_ms: Mapping[str, int]) -> None:
-        """By underlying the time of the newest print that an earlier run knew."""
+        """Time of the newest print of an earlier run, by underlying."""
         self._stored_ms.update(newest_ms)
 
     # ---- after an outage -------------------------------------------------------------------------------------------
@@ -79,7 +77,7 @@ class GapFiller:
     def channels_opened(self, now_ms: int) -> None:
         """The channels carry prints from the venue's `now_ms` on: fills may bring those before.
 
-        Asked any earlier, what is printed between the answer and the first frame would be in neither.
+        An earlier request would miss the prints between its response and the first frame.
         """
         if self._end_ms is None:
             self._sequencer.advance_clock(now_ms)
@@ -92,7 +90,7 @@ class GapFiller:
             self.request_ready()
 
     def request_ready(self) -> None:
-        """Fills whose time has come: the channels are open, and the listing tells whose the prints are."""
+        """Fills that can start: the channels are open, and the options are listed."""
         if self._end_ms is None:
             return
         for currency in [currency for currency in self._pending if self._listings.complete(currency)]:
@@ -115,14 +113,14 @@ class GapFiller:
         return currency in self.running and self._sequencer.now_ms - self.running[currency] > _PAGE_TIMEOUT_MS
 
     def finish(self, currency: str) -> None:
-        """Its last page has come, or none will."""
+        """Its last page has come, or will not come."""
         self.running.pop(currency, None)
         self.initial_start_ms.pop(currency, None)
 
     # ---- while the channels are open -------------------------------------------------------------------------------
 
     def sweep(self, now_ns: int) -> None:
-        """Ask for what was printed since the last reading, if it is time."""
+        """Requests the prints since the last sweep, when one is due."""
         if self._end_ms is not None and now_ns >= self._next_sweep_ns:
             self._next_sweep_ns = now_ns + _SWEEP_INTERVAL
             for currency in self._listings.currencies:

@@ -1,9 +1,9 @@
-"""Whole histories of options: pages of the venue's archive, collected from an option's first print to its newest.
+"""Full trade histories of options: pages of the venue's archive, from an option's first print to its newest.
 
-An option's prints are numbered without a gap, so a page is a window of numbers and a history is whole when it begins
-with 1, misses none, and reaches what was seen live. What the venue says of further pages is only a hint: pages repeat,
-stop short, come unordered and bring rows nobody asked for. Nothing here asks; `next_call` says what to ask, and only
-answers change what is known, so that a replay collects the same.
+An option's prints are numbered without a gap, so a page is a window of numbers, and a history is complete when it
+begins with 1, misses none, and reaches the live prints. The venue's `has_more` is only a hint: pages repeat, stop
+short, come unordered and have rows that were not requested. `next_call` names the next page; only responses change the
+state, so that a replay collects the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _TradeHistory:
 
     trades: list[OptionTrade] = field(default_factory=list)
     attempts: int = 0
-    unconfirmed: bool = False  # the prints were kept by an earlier run, and the venue has not confirmed the last one
+    unconfirmed: bool = False  # the prints are stored ones, and the venue has not confirmed the last one
 
 
 def history_call(name: str, first: int) -> RestCall:
@@ -47,43 +47,43 @@ def history_call(name: str, first: int) -> RestCall:
 
 
 class TradeHistoryCollector:
-    """Histories under way, by option name; those that are `complete`, and those that were given up with the reason.
+    """Histories in progress by option name, the `complete` ones, and those given up, with the reason.
 
-    `mismatched` are options whose kept prints were not the venue's: their histories have begun anew.
+    `mismatched` are options whose stored prints were not the venue's: their histories have started again.
     """
 
     def __init__(self) -> None:
         self.complete: set[str] = set()
         self.given_up: dict[str, str] = {}
         self.mismatched: set[str] = set()
-        self.pages = 0  # answers that told something of an option, be it that there is nothing
+        self.pages = 0  # responses that brought anything, be it that there is nothing
         self.prints = 0  # collected so far, over all options
         self.unexpected_rows = 0  # rows outside what was asked for
         self._histories: dict[str, _TradeHistory] = {}
 
     def next_call(self, name: str) -> RestCall:
-        """The page that the history of `name` needs next; of prints that were kept the last one is asked for again."""
+        """The page that the history of `name` needs next. Of stored prints the last one is requested again."""
         history = self._histories.get(name)
         return history_call(name, 1 if history is None else len(history.trades) + 1 - history.unconfirmed)
 
     def resume(self, name: str, trades: Sequence[OptionTrade]) -> None:
-        """Go on from prints that were kept, where they are more than what is there. They begin with number 1."""
+        """Resumes from stored prints, if they are more than the collected ones. They begin with number 1."""
         history = self._history(name)
         if len(trades) > len(history.trades):
             self.prints += len(trades) - len(history.trades)
             history.trades, history.unconfirmed = list(trades), True
 
     def collected(self, name: str, skip: int = 0) -> list[OptionTrade]:
-        """The prints of a history under way, without the first `skip`."""
+        """The prints of a history in progress, without the first `skip`."""
         history = self._histories.get(name)
         return [] if history is None else history.trades[skip:]
 
     def add_page(
         self, name: str, first: int, rows: Sequence[wire.Trade], *, has_more: bool, live_seq: int
     ) -> tuple[OptionTrade, ...] | None:
-        """A page that was asked for from number `first` on: the whole history, or None where more is needed.
+        """A page that was requested from number `first` on. Returns the full history, or None if more pages are needed.
 
-        `live_seq` is the number of the newest print known otherwise: a history that ends before it is not whole.
+        `live_seq` is the number of the newest print known otherwise: a history that ends before it is not complete.
         """
         self.pages += 1
         history = self._history(name)
@@ -117,7 +117,7 @@ class TradeHistoryCollector:
         return None
 
     def finish_restored(self, name: str, live_seq: int) -> tuple[OptionTrade, ...] | None:
-        """The history begun with kept prints, if it reaches what was seen live."""
+        """The history that began with stored prints, if it reaches the live prints."""
         return self._complete(name) if len(self.collected(name)) >= live_seq else None
 
     def failed(self, name: str, reason: str) -> None:
@@ -130,7 +130,7 @@ class TradeHistoryCollector:
             self.given_up[name] = reason
 
     def drop(self, names: set[str]) -> None:
-        """Drop what is known of instruments that are gone."""
+        """Drops the state of delisted instruments."""
         for name in names:
             self._histories.pop(name, None)
             self.given_up.pop(name, None)

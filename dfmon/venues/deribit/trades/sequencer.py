@@ -1,10 +1,10 @@
 """The order of Deribit's trade feed: each print once, and per instrument none before those that precede it.
 
 `trade_id` is unique within a settlement currency, `trade_seq` rises by one per instrument. A print that comes early
-waits behind the hole that its number tells of; the hole is asked for by number, after a running fill by time. What
-nobody brings is given up when the venue's own clock, which its prints and its answers tell, has gone on for a minute,
-and counted: an archive that is some seconds late answers many times without it. Only what was received decides what is
-told, never our clock: a replay gives up the same prints.
+waits behind the gap that its number reveals; the gap is requested by number, after a running fill by time. Prints that
+do not come are given up and counted after a minute of the venue's clock, as its prints and responses show it: an
+archive that is some seconds late responds many times without them. Our clock plays no part, so that a replay gives up
+the same prints.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _MIN_BACKOFF, _MAX_BACKOFF = 2 * SECOND, 16 * SECOND  # before a gap is requeste
 
 @dataclass(slots=True)
 class _InstrumentSequence:
-    """The sequence of one instrument. Prints up to `last_seq` have been told, or are part of what was known before."""
+    """The sequence of one instrument. Prints up to `last_seq` have been released, or were known before."""
 
     currency: str
-    last_seq: int | None  # None: prints wait until a running fill has told where the line begins
+    last_seq: int | None  # None: prints wait until a running fill has found where the sequence begins
     waiting: dict[int, Trade] = field(default_factory=dict)
-    since_ms: int = 0  # the venue's time when the hole was found
-    attempts: int = 0  # answers in a row that brought nothing
-    requested: tuple[int, int] | None = None  # numbers under way
+    since_ms: int = 0  # the venue's time when the gap was found
+    attempts: int = 0  # responses in a row that brought nothing
+    requested: tuple[int, int] | None = None  # numbers that are being requested
     retry_ns: int = 0
 
 
@@ -49,24 +49,24 @@ class SequenceGap:
 class TradeSequencer:
     """Memory of prints seen. `max_ids` bounds the ids, `last_ms` is the newest print per currency.
 
-    Ids catch a print that is repeated under another number, which happens near its first time or not at all; whatever
-    is repeated later, a sweep or a fill, comes under its own number, which its line has passed.
+    Ids catch a print that is repeated under another number, which happens near its first time or not at all; a later
+    repetition, by a sweep or a fill, has its own number, which its sequence has passed.
     """
 
     def __init__(self, max_ids: int = 2 * PAGE_SIZE) -> None:
         self.last_ms: dict[str, int] = {}
-        self.now_ms = 0  # the venue's clock, as far as its prints and answers tell
-        self.invalid_count = 0  # numbers that cannot be true, since the reader last set it to 0
+        self.now_ms = 0  # the venue's clock, as far as its prints and responses show it
+        self.invalid_count = 0  # impossible numbers, since the reader last set it to 0
         self.preceding_gaps: list[
             SequenceGap
-        ] = []  # what may precede the first prints of lines, since the reader last emptied it
+        ] = []  # what may precede the first prints of sequences, since the reader last emptied it
         self._max_ids = max_ids
         self._seen: dict[tuple[str, str], None] = {}
         self._sequences: dict[str, _InstrumentSequence] = {}
-        self._gapped: dict[str, None] = {}  # names of lines with prints that wait
+        self._gapped: dict[str, None] = {}  # names of sequences with prints that wait
 
     def advance_clock(self, venue_ms: int) -> None:
-        """An answer of the venue tells its time, which holes are given up by."""
+        """Advances the venue's clock, by which gaps expire, to the time of a response."""
         self.now_ms = max(self.now_ms, venue_ms)
 
     # ---- prints in, prints out -------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ class TradeSequencer:
         return released
 
     def _start_sequences(self, currency: str, rows: Iterable[Trade], *, live: bool) -> None:
-        """Lines whose first prints these are; what precedes a live one, if anything does, nobody has read."""
+        """Begins sequences with their first prints; prints before a live one, if any, have not been read."""
         first_seqs: dict[str, int] = {}
         for row in rows:
             name = row.instrument_name
@@ -101,7 +101,7 @@ class TradeSequencer:
                 self.preceding_gaps.append(SequenceGap(currency, name, max(1, seq - PAGE_SIZE), seq - 1))
 
     def _is_new(self, currency: str, trade: Trade) -> bool:
-        """Note a print; false where it has been seen before."""
+        """Adds a print. Returns False if it was seen before."""
         key = (currency, str(trade.trade_id))
         if key in self._seen:
             return False
@@ -128,7 +128,7 @@ class TradeSequencer:
             self._release(name, sequence, released)
 
     def _release(self, name: str, sequence: _InstrumentSequence, released: list[Trade]) -> None:
-        """Tell what stands next in line, and remember whether something still waits."""
+        """Releases the prints that are next in the sequence."""
         assert sequence.last_seq is not None
         while sequence.waiting and (trade := sequence.waiting.pop(sequence.last_seq + 1, None)) is not None:
             sequence.last_seq += 1
@@ -141,9 +141,9 @@ class TradeSequencer:
             self._gapped.pop(name, None)
 
     def finish_fill(self, currency: str) -> list[Trade]:
-        """No fill of the currency runs any more: lines of which only live prints are known begin with those.
+        """Ends a fill of the currency: sequences of which only live prints are known begin with those.
 
-        The minute of the holes that are left begins now: nobody has asked for them while the fill ran.
+        The minute of the remaining gaps begins now: they were not requested while the fill ran.
         """
         released: list[Trade] = []
         for name, sequence in self._sequences.items():
@@ -158,7 +158,7 @@ class TradeSequencer:
     # ---- what is known from elsewhere --------------------------------------------------------------------------------
 
     def mark_known(self, name: str, seq: int) -> list[Trade]:
-        """Every print of the instrument up to `seq` is known already; what waited for those may be told now."""
+        """Every print of the instrument up to `seq` is known already: releases those that waited for them."""
         sequence = self._sequences.setdefault(name, _InstrumentSequence("", seq))
         sequence.last_seq = seq if sequence.last_seq is None else max(sequence.last_seq, seq)
         for number in [number for number in sequence.waiting if number <= sequence.last_seq]:
@@ -168,11 +168,11 @@ class TradeSequencer:
         return released
 
     def mark_listed(self, name: str) -> None:
-        """An instrument was listed while we watched: its first print is number 1."""
+        """An instrument was listed during the session: its first print is number 1."""
         self._sequences.setdefault(name, _InstrumentSequence("", 0))
 
     def last_seq(self, name: str) -> int:
-        """The number of the newest print told of an instrument, 0 where there is none."""
+        """The number of the newest released print of an instrument, 0 for none."""
         sequence = self._sequences.get(name)
         return 0 if sequence is None else sequence.last_seq or 0
 
@@ -185,9 +185,9 @@ class TradeSequencer:
     # ---- holes -------------------------------------------------------------------------------------------------------
 
     def gaps(self, filling: Iterable[str], now_ns: int | None = None) -> Iterator[SequenceGap]:
-        """Holes to ask for, each once; not of currencies in `filling`, whose fill by time may close them.
+        """Gaps to request, each once; not of currencies in `filling`, whose fill by time may close them.
 
-        With `now_ns` also those whose first answers did not close them, with growing patience.
+        With `now_ns` also those that their first responses did not close, at growing intervals.
         """
         for name in self._gapped:
             sequence = self._sequences[name]
@@ -205,19 +205,19 @@ class TradeSequencer:
             yield SequenceGap(sequence.currency, name, *sequence.requested)
 
     def reset_requests(self) -> None:
-        """Whatever was asked for may not have been: `gaps` names every open one anew."""
+        """Requests may have been lost: `gaps` returns every open one again."""
         for name in self._gapped:
             self._sequences[name].requested = None
 
     def on_gap_response(self, name: str, first_seq: int) -> None:
-        """The answer for a hole that began at number `first_seq` has been taken: the rest is asked for again."""
+        """The response for the gap that began at number `first_seq` was applied: the rest is requested again."""
         sequence = self._sequences.get(name)
         if sequence is not None and sequence.last_seq is not None and name in self._gapped:
             sequence.requested = None
             sequence.attempts = 0 if sequence.last_seq >= first_seq else sequence.attempts + 1
 
     def give_up(self, name: str) -> tuple[int, list[Trade]]:
-        """Nobody will answer for the hole of an instrument."""
+        """The gap of an instrument gets no response."""
         sequence = self._sequences.get(name)
         return (
             (0, [])
@@ -233,7 +233,7 @@ class TradeSequencer:
                 yield (name, *self._give_up(name, sequence, max(sequence.waiting)))
 
     def _give_up(self, name: str, sequence: _InstrumentSequence, last_seq: int) -> tuple[int, list[Trade]]:
-        """Go on behind every hole that begins at or before `last_seq`."""
+        """Continues after every gap that begins at or before `last_seq`."""
         lost, released = 0, list[Trade]()
         while sequence.waiting and sequence.last_seq is not None and sequence.last_seq < last_seq:
             next_seq = min(sequence.waiting)
