@@ -54,8 +54,8 @@ def greeks(
     every column, False in `valid` and counted in `invalid`.
 
     Units: sigma 1.00 = 100 %; tau years; vega and vanna per 1.00 of sigma; theta and charm per year of calendar time.
-    Shapes: any that broadcast.
-    Domain: any numbers; ValueError for text, ragged or unmatched shapes.
+    Shapes: arguments broadcast.
+    Errors: ValueError for text, ragged or unmatched shapes.
     Source: see `dfmon.core.pricing.greek_calc.greeks`.
 
     >>> g = greeks(100_000, [90_000, 110_000], 0.5, 7 / 365, ["put", "call"])
@@ -82,8 +82,8 @@ def implied_vol(
     """The volatility at which Black-76 gives the price; NaN, and counted, where none does.
 
     Units: price and forward in one currency (a Deribit price in coins times the forward); sigma decimal.
-    Shapes: any that broadcast.
-    Domain: any numbers; ValueError for text, ragged or unmatched shapes.
+    Shapes: arguments broadcast.
+    Errors: ValueError for text, ragged or unmatched shapes.
     Source: see `dfmon.core.pricing.implied_vol.implied_volatility`.
 
     >>> implied_vol(7.9656, 100, 100, 1.0).sigma.round(5).tolist()

@@ -99,7 +99,6 @@ def gather(kernel: Stencil, values: F64, certainty: F64) -> tuple[F64, F64]:
 
     Units: those of the field; certainty in [0, 1], e.g. a quote's quality.
     Shapes: (E, N), (E, N) -> (E, N), (E, N).
-    Domain: any floats.
     Source: Knutsson & Westin, Normalized and differential convolution (CVPR 1993), eq. 5.
 
     >>> k = stencil(np.array([9.0, 10.0, 11.0]), np.ones(1), np.ones(1), np.ones(1), "node")

@@ -107,7 +107,7 @@ class Inventory:
 def align_to_frame(inventory: Inventory, frame: ChainFrame) -> Inventory:
     """The inventory with a row for every option of the frame, without the rows of expired options.
 
-    Shapes: any frame. Domain: an option that is not listed but has not expired keeps its row.
+    Domain: an option that is not listed but has not expired keeps its row.
     """
     if np.array_equal(frame.uid, inventory.uid):
         return inventory

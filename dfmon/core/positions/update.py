@@ -39,7 +39,7 @@ MAX_QUANTITY: Final = 1e12  # larger open interest is an error of the feed
 def update_inventory(inventory: Inventory, frame: ChainFrame, priors: Priors) -> Inventory:
     """The inventory after one frame: full histories first, then prints, losses and open interest.
 
-    Units: coins. Shapes: any frame. Domain: sizes > 0, sides +1 or -1, as the chain guarantees; prints of options
+    Units: coins. Domain: sizes > 0, sides +1 or -1, as the chain guarantees; prints of options
     that are not in the frame are ignored.
     Source: taker side by Bayes' rule under the classes of `attribution`.
     """

@@ -156,7 +156,6 @@ def fill_distances(sigma: F64, strike_time: StrikeTimeTerms, work: Workspace) ->
 
     Units: decimal.
     Shapes: (n,).
-    Domain: any floats.
     Source: the module's first lines.
     """
     multiply = np.multiply

@@ -62,7 +62,6 @@ def greeks(
 
     Units: forward, strike in quote currency; sigma 1.00 = 100 %; tau in years ACT/365; option type +1 call, -1 put.
     Shapes: (n,) float64 each -> columns (n,); with `out` they are views that the next call overwrites.
-    Domain: any floats.
     Source: Black (1976); Haug, The Complete Guide to Option Pricing Formulas (2007), ch. 2; premium adjustment:
     Wystup, FX Options and Structured Products (2017), section 1.5.
 

@@ -35,7 +35,6 @@ def implied_volatility(price: F64, forward: F64, strike: F64, tau: F64, option_t
 
     Units: price, forward, strike in quote currency; tau in years; sigma decimal; option type +1 call, -1 put.
     Shapes: (n,) each -> (n,).
-    Domain: any floats.
     Source: Jaeckel, Let's Be Rational (Wilmott, 2015), section 4 (log-price objective); start at the inflection:
     Manaster & Koehler (1982).
 

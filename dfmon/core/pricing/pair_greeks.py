@@ -172,7 +172,6 @@ class PairedChain:
 
         Units: years ACT/365.
         Shapes: (n,).
-        Domain: any floats.
         """
         self._tau = tau
         self._prepare()

@@ -64,7 +64,6 @@ class PricingPoints:
 
         Units: any, additive.
         Shapes: (n,) or (n, M) -> (points,) or (points, M).
-        Domain: any floats.
         Source: linearity of the sum.
         """
         if exposure.ndim == 1:

@@ -76,7 +76,6 @@ def exposures(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64,
 
     Units: as unit_exposure.UnitExposure.
     Shapes: (n,) each, (7, n).
-    Domain: any floats.
     Source: as unit_exposure.unit_exposures.
     """
     columns = forward, strike, sigma, tau, option_type

@@ -76,7 +76,6 @@ def flip_inputs(
 
     Units, source: as flip_grid.flip_inputs and StickyStrike.of.
     Shapes: (n,) each, (2, 6) -> (r,), five of (r,).
-    Domain: any floats.
     """
     size = forward.shape[0]
     rows, bumps = np.empty(size, dtype=np.intp), np.empty((5, size))

@@ -76,7 +76,6 @@ def fill_greeks(
 
     Units: as greeks.
     Shapes: (n,) each, eight rows of (n,).
-    Domain: any floats.
     Source: closed_forms; the tail as normal.tail_ratio.
     """
     return not call_with_contiguous(_fill_greeks, (forward, strike, sigma, tau, option_type), rows, x)
