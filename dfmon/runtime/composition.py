@@ -19,6 +19,7 @@ from dfmon.config import Config
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import State
 from dfmon.runtime.backfill import BackgroundBackfill
+from dfmon.runtime.clock import WALL_CLOCK, SessionClock
 from dfmon.runtime.live_session import LiveSession
 from dfmon.runtime.stores import open_history, open_positions_state, open_trades
 from dfmon.sinks.base import Sink
@@ -116,6 +117,7 @@ def live_session(
     hub: SnapshotHub | None = None,
     *,
     persist: bool = True,
+    clock: SessionClock = WALL_CLOCK,
 ) -> LiveSession:
     """A live session as configured. Without `persist` it reads the stores of other runs and writes nothing."""
     params, connections = configuration.flow_params(config), venue_endpoints(config)
@@ -155,6 +157,7 @@ def live_session(
         state=open_positions_state(config, params, persist=persist) if mode == "live" else None,
         compiled=config.market.compiled,
         note=f"disabled: {', '.join(disabled)}" if disabled else "",
+        clock=clock,
     )
 
 

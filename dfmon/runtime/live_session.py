@@ -29,6 +29,7 @@ from dfmon.model.events import OptionTrade, OptionTradeHistory
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.model.units import SECOND
 from dfmon.runtime.backfill import BackgroundBackfill
+from dfmon.runtime.clock import WALL_CLOCK, SessionClock
 from dfmon.runtime.kernel_warmup import warm_up_kernels
 from dfmon.sinks.base import Sink, supervise
 from dfmon.store.history import History
@@ -45,6 +46,8 @@ log = logging.getLogger("dfmon")
 
 COMPILE_DELAY_S: Final = 10.0  # a shorter session would not earn back what loading the kernels costs
 SAVE_INTERVAL_S: Final = 60.0  # between two saves of the positions
+_TICK_WAITS: Final = 4
+_MIN_TIMER_S: Final = 0.2  # wall time between two timers of a connection whose clock runs fast
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = (-1, 4 << 20), (-3, 1 << 20)  # parameters of glibc's mallopt, bytes
 
 
@@ -104,9 +107,10 @@ class LiveSession:
         state: PositionsStateFile | None = None,
         compiled: bool = False,
         note: str = "",
+        clock: SessionClock = WALL_CLOCK,
     ) -> None:
-        """`note` is shown with the feeds."""
-        self.hub = hub
+        """`note` is shown with the feeds; `tick_s` is wall time, also where `clock` runs faster."""
+        self.hub, self._clock = hub, clock
         self._underlyings, self._endpoints, self._params, self._report = underlyings, endpoints, params, report
         self._tick_s, self._rest_pace_s = tick_s, rest_pace_s
         self._recorder, self._history, self._sinks = recorder, history, sinks
@@ -149,8 +153,9 @@ class LiveSession:
                 limiter = ConnectLimiter()
                 for endpoint in self._endpoints:
                     connection_run = connection.run(
-                        endpoint, driver, rest, time.time_ns, stop, limiter=limiter, dropped=self._shed_frames
-                    )
+                        endpoint, driver, rest, self._clock.now_ns, stop,
+                        limiter=limiter, dropped=self._shed_frames, tick_s=max(1.0 / self._clock.speed, _MIN_TIMER_S),
+                    )  # fmt: skip
                     tasks.create_task(connection_run)
                 for sink in self._sinks:
                     tasks.create_task(supervise(sink, self.hub, stop))
@@ -160,7 +165,7 @@ class LiveSession:
                 if self._state is not None:
                     tasks.create_task(self._save_periodically(driver, self._state, stop))
                 for source, backfill in self._backfills.items():
-                    tasks.create_task(backfill.run(driver, self._options[source], time.time_ns, stop))
+                    tasks.create_task(backfill.run(driver, self._options[source], self._clock.now_ns, stop))
         finally:
             self._loop = None
             worker.close()
@@ -177,13 +182,27 @@ class LiveSession:
 
     async def _tick(self, driver: Driver, worker: ThreadWorker, stop: asyncio.Event) -> None:
         """A tick at every whole multiple of the interval, and the facts about the process beside it."""
-        interval = int(self._tick_s * SECOND)
         frames, measured_at = 0, time.monotonic()
-        while not await wait_until_set(stop, (interval - time.time_ns() % interval) / SECOND):
-            driver.request_tick(time.time_ns())
+        while not await self._wait_next_tick(stop):
+            driver.request_tick(self._clock.now_ns())
             now = time.monotonic()
             self.hub.runtime = self._runtime(driver, worker, (driver.frames - frames) / (now - measured_at))
             frames, measured_at = driver.frames, now
+
+    async def _wait_next_tick(self, stop: asyncio.Event) -> bool:
+        """Waits until the next multiple of the interval. True at a stop.
+
+        A simulated clock may lag behind its speed, which takes a second wait; one that was set back or stands still
+        must not hold up the tick.
+        """
+        tick_ns = self._clock.next_multiple_ns(self._tick_s)
+        for _ in range(_TICK_WAITS):
+            wait_s = self._clock.seconds_until(tick_ns)
+            if not 0.0 < wait_s <= self._tick_s:
+                break
+            if await wait_until_set(stop, wait_s):
+                return True
+        return stop.is_set()
 
     def _runtime(self, driver: Driver, worker: ThreadWorker, rate: float) -> Runtime:
         recorder = self._recorder
@@ -209,7 +228,7 @@ class LiveSession:
         The switch is a record of the journal, so that a replay makes it at the same tick.
         """
         if not await wait_until_set(stop, COMPILE_DELAY_S) and await warm_up_kernels(stop):
-            driver.use_compiled(time.time_ns())
+            driver.use_compiled(self._clock.now_ns())
 
     async def _restore(self, driver: Driver) -> None:
         """Restores the positions of the last run, or at least the time of its last prints."""
@@ -228,13 +247,13 @@ class LiveSession:
             )
         if checkpoint is not None and checkpoint.underlyings:
             for source in self._options:
-                driver.ingest(RecordKind.STATE, source, time.time_ns(), encode_checkpoint(checkpoint))
+                driver.ingest(RecordKind.STATE, source, self._clock.now_ns(), encode_checkpoint(checkpoint))
 
     def _make_checkpoint(
         self, inventories: Mapping[str, Inventory], state_file: PositionsStateFile
     ) -> PositionsCheckpoint:
         return PositionsCheckpoint.from_inventories(
-            state_file.exchange, state_file.rests_on, time.time_ns(), inventories, self._previous_checkpoint
+            state_file.exchange, state_file.rests_on, self._clock.now_ns(), inventories, self._previous_checkpoint
         )
 
     def _save_positions(self, inventories: Mapping[str, Inventory], state_file: PositionsStateFile) -> None:
@@ -253,7 +272,7 @@ class LiveSession:
         is_full_history = isinstance(event, OptionTradeHistory)
         trades = event.trades if isinstance(event, OptionTradeHistory) else (event,)
         self._trades.append_trades(
-            OptionKey(option.name, option.underlying, option.expiry_ns), trades, time.time_ns() * is_full_history
+            OptionKey(option.name, option.underlying, option.expiry_ns), trades, self._clock.now_ns() * is_full_history
         )
 
     def _append_history(self, snapshot: FlowSnapshot) -> None:
@@ -272,4 +291,4 @@ class LiveSession:
 
     def _apply(self, request: Request) -> None:
         if self._driver is not None and request.kind == "positions":
-            self._driver.set_params(self._driver.params.with_positions(request.value), time.time_ns())
+            self._driver.set_params(self._driver.params.with_positions(request.value), self._clock.now_ns())

@@ -20,6 +20,7 @@ from dfmon.engine.hub import Request, SnapshotHub
 from dfmon.model.errors import EXIT_OK, DfmonError
 from dfmon.model.snapshot import to_json
 from dfmon.replay import ReplaySource, play_through
+from dfmon.runtime.clock import WALL_CLOCK, SessionClock
 from dfmon.runtime.composition import Outputs
 from dfmon.runtime.stores import history_loader
 
@@ -116,7 +117,13 @@ class MarketThread:
             log.error("the market stopped", exc_info=exc)
 
 
-def run_with_screen(session: Session, config: Config, underlyings: Sequence[str], options: Mapping[str, bool]) -> int:
+def run_with_screen(
+    session: Session,
+    config: Config,
+    underlyings: Sequence[str],
+    options: Mapping[str, bool],
+    clock: SessionClock = WALL_CLOCK,
+) -> int:
     """Draws the screen until the user quits; the market runs beside it. Returns the exit code."""
     from dfmon.tui.app import DfmonApp, run_screen
     from dfmon.tui.settings import ScreenSettings
@@ -130,9 +137,10 @@ def run_with_screen(session: Session, config: Config, underlyings: Sequence[str]
         tape_min=config.screen.tape_min,
         plain=options.get("plain", False),
         low_bandwidth=options.get("low_bandwidth", False),
+        clock_speed=clock.speed,
     )
     market = MarketThread(session)
-    app = DfmonApp(session.hub, settings, session.submit, history_loader(config, session.hub.mode))
+    app = DfmonApp(session.hub, settings, session.submit, history_loader(config, session.hub.mode), clock.now_ns)
     market.start()
     try:
         code = run_screen(app)

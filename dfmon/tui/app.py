@@ -64,7 +64,13 @@ class DfmonApp(App[None]):
             clock,
         )
         first_underlying = settings.underlyings[0] if settings.underlyings else "BTC"
-        self.view = View(first_underlying, settings.initial_palette, settings.initial_icons, tape_min=settings.tape_min)
+        self.view = View(
+            first_underlying,
+            settings.initial_palette,
+            settings.initial_icons,
+            tape_min=settings.tape_min,
+            clock_speed=settings.clock_speed,
+        )
         self.colour = not (settings.plain or self.no_color)
         self.animation_level = "none"
         self.graceful_exit = GracefulExit(self._exit_with_code)
@@ -131,7 +137,9 @@ class DfmonApp(App[None]):
             return
         self._chart_history.drain_pending()
         draw_start_ns = self.clock()
-        redraw_chart = draw_start_ns - self._chart_ns >= self.settings.chart_interval_s * 1e9
+        redraw_chart = (
+            draw_start_ns - self._chart_ns >= self.settings.chart_interval_s * self.settings.clock_speed * 1e9
+        )
         skip = frozenset[str]() if redraw_chart else frozenset({"chart"})
         if redraw_chart:
             self._chart_ns = draw_start_ns
@@ -141,7 +149,7 @@ class DfmonApp(App[None]):
             if self.view.prompt:
                 frame = dataclasses.replace(frame, prompt_hint=prompt.prompt_hint(frame))
             self._main.draw(frame, appearance, skip=skip)
-        self._draw_ms += 0.2 * ((self.clock() - draw_start_ns) / 1e6 - self._draw_ms)
+        self._draw_ms += 0.2 * ((self.clock() - draw_start_ns) / 1e6 / self.settings.clock_speed - self._draw_ms)
 
     def frame(self) -> Frame:
         """The input of the next frame."""
@@ -158,7 +166,8 @@ class DfmonApp(App[None]):
             rows=self._chart_history.rows(name),
             runtime=self.hub.runtime,
             rate_hz=1 / self.settings.frame_interval_s,
-            waited_s=(now - self._started_ns) / 1e9,
+            waited_s=(now - self._started_ns) / 1e9 / self.settings.clock_speed,
+            clock_speed=self.settings.clock_speed,
             paused=self._paused_snapshots is not None,
             hidden_snapshots=0 if self._paused_snapshots is None else self.hub.version - self._paused_version,
             skipped_frames=self.skipped_frames,

@@ -11,7 +11,10 @@ ICONS: Final = ("unicode", "ascii", "braille")
 
 @dataclass(frozen=True)
 class ScreenSettings:
-    """Settings at start. `plain` is ASCII without colour, for screen readers and serial lines; `tape_min` in coins."""
+    """Settings at start. `plain` is ASCII without colour, for screen readers and serial lines; `tape_min` in coins.
+
+    `clock_speed` is that of the session's clock: seconds of market time per second of wall time.
+    """
 
     underlyings: tuple[str, ...]
     rate_hz: float = 1.0
@@ -21,6 +24,7 @@ class ScreenSettings:
     plain: bool = False
     low_bandwidth: bool = False
     tape_min: float = 0.0
+    clock_speed: float = 1.0
 
     @property
     def frame_interval_s(self) -> float:

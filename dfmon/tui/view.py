@@ -53,6 +53,7 @@ class View:
     prompt_error: str = ""
     notice: str = ""
     notice_until_ns: int = 0
+    clock_speed: float = 1.0
 
     @property
     def span_name(self) -> str:
@@ -63,8 +64,8 @@ class View:
         return SPANS[self.span][1]
 
     def show_notice(self, text: str, now_ns: int, seconds: float = 4.0) -> None:
-        """Shows one sentence on the state line for a few seconds."""
-        self.notice, self.notice_until_ns = text, now_ns + int(seconds * 1e9)
+        """Shows one sentence on the state line for a few seconds of wall time."""
+        self.notice, self.notice_until_ns = text, now_ns + int(seconds * self.clock_speed * 1e9)
 
 
 def cycle(choices: tuple[str, ...], current: str, step: int = 1) -> str:

@@ -35,6 +35,7 @@ class Frame:
     runtime: Runtime = field(default_factory=Runtime)
     rate_hz: float = 1.0
     waited_s: float = 0.0
+    clock_speed: float = 1.0
     paused: bool = False
     hidden_snapshots: int = 0
     skipped_frames: int = 0
@@ -48,7 +49,7 @@ class Frame:
         """Seconds without a snapshot where that is too long; None for a replay."""
         if self.latest_snapshot is None or self.mode == "replay":
             return None
-        age_ns = self.now_ns - self.latest_snapshot.ts_ns
+        age_ns = (self.now_ns - self.latest_snapshot.ts_ns) / self.clock_speed
         return age_ns / SECOND if age_ns > STALE_AFTER_NS else None
 
     @property
@@ -68,7 +69,7 @@ class Frame:
     @property
     def terminal_slow(self) -> bool:
         """True for some seconds after a frame was skipped."""
-        return self.skipped_frames > 0 and self.now_ns - self.last_skip_ns < SLOW_NOTICE_NS
+        return self.skipped_frames > 0 and self.now_ns - self.last_skip_ns < SLOW_NOTICE_NS * self.clock_speed
 
     @property
     def shown_span(self) -> tuple[str, int]:

@@ -1,0 +1,34 @@
+"""The clock of a session: market time, which a simulated exchange may run faster than wall time.
+
+Time stamps of receipt, ticks and expiries follow this clock; sleeps, time-outs and back-offs follow the event loop's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from dfmon.model.units import SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClock:
+    """`now_ns` gives nanoseconds since the epoch and gains `speed` seconds per second of wall time."""
+
+    now_ns: Callable[[], int] = time.time_ns
+    speed: float = 1.0
+
+    def next_multiple_ns(self, interval_s: float) -> int:
+        """The next whole multiple of `interval_s` seconds of wall time, in market time."""
+        interval_ns = int(interval_s * self.speed * SECOND)
+        now_ns = self.now_ns()
+        return now_ns - now_ns % interval_ns + interval_ns
+
+    def seconds_until(self, at_ns: int) -> float:
+        """Wall seconds until `at_ns`; 0 if it has passed."""
+        return max(at_ns - self.now_ns(), 0) / SECOND / self.speed
+
+
+WALL_CLOCK: Final = SessionClock()
