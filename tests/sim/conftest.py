@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from dfmon.model.units import DAY, HOUR, SECOND
 from dfmon.sim.market.simulated_market import SimulatedMarket
-from dfmon.sim.server import SimAddresses, SimConfig, SimServer
+from dfmon.sim.server import TICK_S, SimAddresses, SimConfig, SimServer
 
 NOON = 1_795_305_600 * SECOND + 12 * HOUR  # Sunday 22 November 2026, 12:00 UTC
 TIMEOUT_S = 8.0
@@ -26,6 +27,33 @@ FAST_SETTINGS: dict[str, Any] = {
     "speed": 4.0,
     "timer_speedup": 4.0,
 }
+
+
+class SteadyClock:
+    """A monotonic clock on which a stall lasts one tick: a slow machine slows the market, which never catches up."""
+
+    def __init__(self, tick_s: float) -> None:
+        self._longest_ns = round(1.5 * tick_s * SECOND)
+        self._ns = self._read_at = time.monotonic_ns()
+
+    def __call__(self) -> int:
+        now = time.monotonic_ns()
+        self._ns += min(now - self._read_at, self._longest_ns)
+        self._read_at = now
+        return self._ns
+
+
+class ManualClock:
+    """A clock that stands still between calls of `advance`."""
+
+    def __init__(self) -> None:
+        self._ns = 0
+
+    def __call__(self) -> int:
+        return self._ns
+
+    def advance(self, seconds: float) -> None:
+        self._ns += round(seconds * SECOND)
 
 
 class Client:
@@ -106,11 +134,12 @@ class Exchange:
 
 @pytest.fixture
 async def exchange() -> AsyncIterator[Callable[..., Any]]:
-    """Starts exchanges; brisk unless asked otherwise."""
+    """Starts exchanges; brisk unless asked otherwise. Their market time is that of `clock`, times `speed`."""
     running: list[Exchange] = []
 
-    async def start(**settings: Any) -> Exchange:
-        server = SimServer(SimConfig(**{**FAST_SETTINGS, **settings}))
+    async def start(clock: Callable[[], int] | None = None, **settings: Any) -> Exchange:
+        config = SimConfig(**{**FAST_SETTINGS, **settings})
+        server = SimServer(config, monotonic_ns=clock or SteadyClock(TICK_S / config.timer_speedup))
         running.append(Exchange(server, await server.start()))
         return running[-1]
 

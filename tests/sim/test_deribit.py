@@ -7,6 +7,7 @@ import pytest
 from dfmon.sim.deribit.trades import block_rfq_record
 from dfmon.sim.market.flow import Leg, Order
 from dfmon.sim.transport import QUEUE_BYTES
+from tests.sim.conftest import ManualClock
 
 STAMPS = {"usIn", "usOut", "usDiff", "testnet"}
 
@@ -289,7 +290,8 @@ async def test_rest_errors_are_status_400(exchange: Any) -> None:
 
 
 async def test_eight_oclock_delivers_old_series_and_creates_new_ones(exchange: Any, before_delivery: int) -> None:
-    sim = await exchange(start_ns=before_delivery, speed=10.0)
+    clock = ManualClock()
+    sim = await exchange(start_ns=before_delivery, speed=1.0, clock=clock)
     client = await sim.deribit()
     old = sim.btc.board.names[0]
     await subscribe(
@@ -297,27 +299,29 @@ async def test_eight_oclock_delivers_old_series_and_creates_new_ones(exchange: A
     )
     estimate = await client.channel("estimated_expiration_price.btc_usd")
     assert estimate["total_ticks"] == 1_800
+    clock.advance(6.5)
     states = [await client.channel("instrument.state.option.BTC") for _ in range(3)]
     assert {s["state"] for s in states} == {"settlement"}
     delivered = await client.receive_until(lambda m: m.get("params", {}).get("data", {}).get("state") == "delivered")
     assert delivered["params"]["data"]["instrument_name"].startswith(old.rsplit("-", 2)[0])
-    responses = [await client.call("public/ticker", instrument_name=old)]
-    assert responses[0]["error"] == {"code": 10041, "message": "settlement_in_progress"}
-    while responses[-1]["error"]["code"] == 10041:
-        await client.channel("estimated_expiration_price.btc_usd")
-        responses.append(await client.call("public/ticker", instrument_name=old))
-    assert responses[-1]["error"]["data"]["reason"] == "instrument not found"
+    refused = await client.call("public/ticker", instrument_name=old)
+    assert refused["error"] == {"code": 10041, "message": "settlement_in_progress"}
+    clock.advance(2.0)
     listed_names = {c["instrument_name"] for c in await sim.result("get_instruments", currency="BTC", kind="option")}
     assert any("-28NOV26-" in name for name in listed_names)
     assert old not in listed_names
+    gone = await client.call("public/ticker", instrument_name=old)
+    assert gone["error"]["data"]["reason"] == "instrument not found"
     expired = await sim.result("get_instruments", currency="BTC", kind="option", expired="true")
     assert old in {c["instrument_name"] for c in expired}
 
 
 async def test_new_series_are_announced_with_their_record(exchange: Any, before_delivery: int) -> None:
-    sim = await exchange(start_ns=before_delivery, speed=10.0)
+    clock = ManualClock()
+    sim = await exchange(start_ns=before_delivery, speed=1.0, clock=clock)
     client = await sim.deribit()
     await subscribe(client, "instrument.creation.option.BTC")
+    clock.advance(10.0)
     record = await client.channel("instrument.creation.option.BTC")
     listed = await sim.result("get_instruments", currency="BTC", kind="option")
     assert record in listed

@@ -157,7 +157,7 @@ async def test_rest_answers_late_and_with_errors(exchange: Any) -> None:
     assert (await sim.get(f"{sim.addresses['okx'].rest}/api/v5/public/time")).json()["code"] == "50001"
     sim.server.faults.rest_status = 429
     assert (await sim.get(f"{sim.addresses['okx'].rest}/api/v5/public/time")).json()["code"] == "50011"
-    sim.server.faults.rest_status, sim.server.faults.rest_delay_s = 0, 60.0
+    sim.server.faults.rest_status, sim.server.faults.rest_delay_s = 0, 1.0
     async with httpx.AsyncClient(trust_env=False, timeout=0.2) as impatient_client:
         with pytest.raises(httpx.ReadTimeout):
             await impatient_client.get(f"{sim.addresses['deribit'].rest}/public/get_time")

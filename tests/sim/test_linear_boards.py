@@ -15,6 +15,7 @@ from dfmon.engine.greek_drift import GreekDrift
 from dfmon.sim.deribit import records
 from dfmon.sim.market.simulated_market import SimulatedMarket
 from dfmon.venues.deribit import decode
+from tests.sim.conftest import ManualClock
 
 BOARDS = ("BTC", "BTC_USDC", "SOL", "XRP")
 
@@ -58,7 +59,8 @@ def test_strikes_below_a_dollar_grid_are_spelled_with_d(market: SimulatedMarket)
 
 
 async def test_everything_linear_is_asked_for_as_usdc(exchange: Any) -> None:
-    sim = await exchange(currencies=BOARDS, speed=60.0)
+    clock = ManualClock()
+    sim = await exchange(currencies=BOARDS, speed=1.0, clock=clock)
     rows = await sim.result("get_instruments", currency="USDC", kind="option")
     assert {row["base_currency"] for row in rows} == {"BTC", "SOL", "XRP"}
     assert {(row["instrument_type"], row["quote_currency"], row["settlement_currency"]) for row in rows} == {
@@ -82,6 +84,7 @@ async def test_everything_linear_is_asked_for_as_usdc(exchange: Any) -> None:
     assert {row["instrument_name"] for row in chain} == {name for name in strikes if name.startswith("BTC_USDC")}
     assert max(row["mark_price"] for row in chain) > 1_000.0
     assert 50.0 < (await client.channel(wanted[1]))["price"] < 500.0
+    clock.advance(60.0)
     (trade, *_) = await client.channel(wanted[2])
     assert trade["instrument_name"] in strikes
     size = next(row["contract_size"] for row in rows if row["instrument_name"] == trade["instrument_name"])
