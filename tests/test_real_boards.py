@@ -14,14 +14,14 @@ from tests.shared_data import chains
 
 TABLE = [
     # file, currency, NGI, VSS, CHL, VOLG (USD), flip
-    ("deribit_BTC_20260114_options_raw", "BTC", 292.48e6, 65.44e6, -37.17e6, 126_032, 88_337),
-    ("deribit_BTC_20260122_options_raw", "BTC", 40.308e6, 71.703e6, -89.450e6, 169_394, 89_124),
-    ("deribit_options_snapshot_20251230T173115Z", "BTC", 53.191e6, 58.246e6, -77.978e6, 146_063, 86_997),
-    ("deribit_options_snapshot_20251230T173115Z", "ETH", 9.4843e6, 7.4934e6, -15.851e6, 32_345, 2_909.1),
-    ("deribit_options_snapshot_20260205T212937Z", "BTC", -45.134e6, 15.377e6, -6.601e6, 145_948, 73_659),
-    ("deribit_options_snapshot_20260205T212937Z", "ETH", -9.0560e6, 1.4041e6, -4.6217e6, 14_456, 2_323.2),
-    ("deribit_options_snapshot_20260402T160623Z", "BTC", -7.8072e6, 54.766e6, -69.062e6, 203_294, 67_081),
-    ("deribit_options_snapshot_20260402T160623Z", "ETH", 12.874e6, 7.4143e6, -11.682e6, 22_669, 1_843.3),
+    ("deribit_BTC_20260114_options_raw", "BTC", 292.48e6, 65.44e6, -37.082e6, 126_032, 88_337),
+    ("deribit_BTC_20260122_options_raw", "BTC", 40.308e6, 71.703e6, -103.909e6, 169_394, 89_124),
+    ("deribit_options_snapshot_20251230T173115Z", "BTC", 53.191e6, 58.246e6, -77.976e6, 146_063, 86_997),
+    ("deribit_options_snapshot_20251230T173115Z", "ETH", 9.4843e6, 7.4934e6, -16.0316e6, 32_345, 2_909.1),
+    ("deribit_options_snapshot_20260205T212937Z", "BTC", -45.134e6, 15.377e6, -8.20906e6, 145_948, 73_659),
+    ("deribit_options_snapshot_20260205T212937Z", "ETH", -9.0560e6, 1.4041e6, -5.03969e6, 14_456, 2_323.2),
+    ("deribit_options_snapshot_20260402T160623Z", "BTC", -7.8072e6, 54.766e6, -70.2294e6, 203_294, 67_081),
+    ("deribit_options_snapshot_20260402T160623Z", "ETH", 12.874e6, 7.4143e6, -12.4608e6, 22_669, 1_843.3),
 ]
 
 

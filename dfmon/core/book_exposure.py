@@ -14,13 +14,14 @@ from typing import Final
 import numpy as np
 
 from dfmon.core.columns import Columns
-from dfmon.core.exposure.unit_exposure import SETTLES_WITHIN, UnitExposure, unit_exposures
+from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import RollUp, Totals, member_totals, roll_up, totals
 from dfmon.core.flip.gamma_flip import GammaFlip, find_flip, flip_band, flip_members
 from dfmon.core.flip.grid import Stickiness
 from dfmon.core.positions.counter_rng import OFF_VENUE, common_normals
 from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.pricing.pairing import Pairing, PricingPoints
+from dfmon.core.pricing.settlement import DAY
 from dfmon.model.frames import F64, ChainFrame
 from dfmon.model.metrics import EXPOSURE_NAMES, EXPOSURES
 
@@ -141,7 +142,7 @@ def _exposure_points(pairing: Pairing, cols: Columns, numeraire: Numeraire) -> P
     equality = {spec.same_for_call_and_put for spec in EXPOSURES}
     if numeraire == "coin" or "never" in equality:  # in coin the premium makes all deltas differ
         return PricingPoints.unmerged(cols.size)
-    keep_separate = cols.tau < SETTLES_WITHIN if "beyond a day" in equality else None
+    keep_separate = cols.tau <= DAY if "beyond a day" in equality else None
     return pairing.points(cols.forward, cols.sigma, cols.tau, keep_separate=keep_separate)
 
 

@@ -26,7 +26,7 @@ class MetricSpec:
     position in coins, + long), F (forward), T (years) and the greeks of Black-76.
 
     `same_for_call_and_put`: one coin of a call has the value of one coin of the put of its strike and expiry. "beyond a
-    day": only while the settlement window opens more than a day from now. Elsewhere the two are priced apart.
+    day": only while they have more than a day to live. Elsewhere the two are priced apart.
 
     `places`: "text" is the plain-text snapshot, "history" the columns of the history and the fields of the Redis
     stream, "gauge" the gauges and the table of position models. The JSON object has every metric.
@@ -61,10 +61,10 @@ EXPOSURES: Final = (
     MetricSpec(
         "chl",
         "charm load, by full reprice",
-        "sum D F [delta(T - 1 d) - delta(T)]",
+        "sum D F [delta(T - h) - delta(T)], h = 1 d or until settlement begins",
         unit="USD/24h",
         sign="+ dealers sell as time passes, - buy",
-        same_for_call_and_put="beyond a day",
+        same_for_call_and_put="always",
     ),
     MetricSpec(
         "volg",
@@ -95,11 +95,38 @@ EXPOSURES: Final = (
     MetricSpec(
         "unwind",
         "hedge lifted at the settlements of the next 24 h",
-        "sum D F delta, T <= 1 d",
+        "sum w D F delta, T <= 1 d, w = share of the average still open",
         unit="USD",
         sign="+ dealers buy at settlement, - they sell",
         same_for_call_and_put="beyond a day",
         places=frozenset({"text", "by_expiry"}),
+    ),
+    MetricSpec(
+        "chl_1h",
+        "charm load of an hour",
+        "as chl, h = 1 h or until settlement begins",
+        unit="USD/1h",
+        sign="+ dealers sell as time passes, - buy",
+        same_for_call_and_put="always",
+        places=frozenset(),
+    ),
+    MetricSpec(
+        "unwind_at_window",
+        "unwind as it will be when settlement begins",
+        "as unwind, delta(30 min)",
+        unit="USD",
+        sign="+ dealers buy at settlement, - they sell",
+        same_for_call_and_put="beyond a day",
+        places=frozenset(),
+    ),
+    MetricSpec(
+        "unwind_left",
+        "hedge that the settlement under way has yet to lift",
+        "as unwind, T <= 30 min",
+        unit="USD",
+        sign="+ dealers buy until settlement, - they sell",
+        same_for_call_and_put="beyond a day",
+        places=frozenset(),
     ),
     # a new exposure goes here, at the end: the history numbers its columns by this order
 )

@@ -66,7 +66,7 @@ def test_a_call_and_a_put_that_agree_are_one_point_unless_they_settle_within_the
     monkeypatch.setattr("dfmon.core.book_exposure.EXPOSURES", merging)
     points = measured("usd")[0].points
     a_day, a_pair = 2 * len(board().names) // len(DAYS) // 2, len(board().names) // len(DAYS) // 2
-    assert points.option.size == 4 * a_day + 2 * a_pair + 1  # four expiries settle within the day, one pair differs
+    assert points.option.size == 3 * a_day + 3 * a_pair + 1  # three expiries settle within the day, one pair differs
     assert measured("coin")[0].points.option.size == board().size == PricingPoints.unmerged(board().size).option.size
 
 

@@ -21,9 +21,9 @@ _HUNDREDTH, _SQUARED_HUNDREDTH, _DAY = (np.array(x) for x in (0.01, 1e-4, DAY)) 
 
 
 class PricedOptions(NamedTuple):
-    """A chain, its greeks now, and its delta after a day at the same forward and volatility.
+    """A chain, its greeks now, and its delta after a day and after an hour at the same forward and volatility.
 
-    `delta_later` is the delta at settlement in the rows `expiring`, which have a day or less to live.
+    Both stop at the beginning of the option's own settlement window, and inside it they are the delta of now.
     """
 
     forward: F64
@@ -32,8 +32,12 @@ class PricedOptions(NamedTuple):
     tau: F64
     option_type: F64
     greeks: Greeks
-    delta_later: F64
+    delta_in_day: F64
+    delta_in_hour: F64
     expiring: NDArray[np.intp]
+    """Rows with a day or less to live."""
+    settling: NDArray[np.intp]
+    """Rows inside their settlement window."""
 
 
 Kernel: TypeAlias = Callable[[PricedOptions, F64], None]
@@ -56,8 +60,8 @@ def vss(chain: PricedOptions, out: F64) -> None:
 
 
 def chl(chain: PricedOptions, out: F64) -> None:
-    """USD of delta over the next 24 h, by full reprice."""
-    np.subtract(chain.delta_later, chain.greeks.delta, out)
+    """USD of delta over the next 24 h or up to the settlement window, by full reprice."""
+    np.subtract(chain.delta_in_day, chain.greeks.delta, out)
     np.multiply(out, chain.forward, out)
 
 
@@ -78,9 +82,29 @@ def theta(chain: PricedOptions, out: F64) -> None:
 
 def unwind(chain: PricedOptions, out: F64) -> None:
     """USD of hedge that settlement lifts within 24 h."""
-    rows = chain.expiring
+    _hedge_of(chain.expiring, chain.forward, chain.greeks.delta, out)
+
+
+def chl_1h(chain: PricedOptions, out: F64) -> None:
+    """USD of delta over the next hour or up to the settlement window, by full reprice."""
+    np.subtract(chain.delta_in_hour, chain.greeks.delta, out)
+    np.multiply(out, chain.forward, out)
+
+
+def unwind_at_window(chain: PricedOptions, out: F64) -> None:
+    """USD of hedge that settlement lifts within 24 h, as it will be when the window begins."""
+    _hedge_of(chain.expiring, chain.forward, chain.delta_in_day, out)
+
+
+def unwind_left(chain: PricedOptions, out: F64) -> None:
+    """USD of hedge not yet lifted of the options that are being settled."""
+    _hedge_of(chain.settling, chain.forward, chain.greeks.delta, out)
+
+
+def _hedge_of(rows: NDArray[np.intp], forward: F64, delta: F64, out: F64) -> None:
+    """USD of delta in these rows, 0 in the others."""
     out[:] = 0.0
-    out[rows] = chain.forward[rows] * chain.greeks.delta[rows]
+    out[rows] = forward[rows] * delta[rows]
 
 
 # ---- found by name ---------------------------------------------------------------------------------------------------

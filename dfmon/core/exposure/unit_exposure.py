@@ -19,12 +19,12 @@ from dfmon.core.pricing.closed_forms import aligned_rows, fill_delta
 from dfmon.core.pricing.greek_buffers import GreekBuffers
 from dfmon.core.pricing.greek_calc import Numeraire, delta_only, greeks
 from dfmon.core.pricing.normal import SQRT_HALF, contiguous_view
-from dfmon.core.pricing.settlement import DAY, WINDOW, Settlement, settlement_terms
+from dfmon.core.pricing.settlement import DAY, HOUR, WINDOW, Settlement, settlement_terms, time_at_end
 from dfmon.model.metrics import EXPOSURE_INDEX, EXPOSURE_NAMES
 
-SETTLES_WITHIN: Final = DAY + WINDOW
-"""An option with less time left settles, at least in part, by the end of the day over which charm is taken."""
-COMPILED_EXPOSURES: Final = ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind")
+COMPILED_EXPOSURES: Final = (
+    "ngi", "vss", "chl", "volg", "vega", "theta", "unwind", "chl_1h", "unwind_at_window", "unwind_left",
+)  # fmt: skip
 """The rows that the compiled loop fills. A table with other rows is filled from the greeks."""
 
 
@@ -53,7 +53,7 @@ class UnitExposure:
 
     @property
     def chl(self) -> F64:
-        """Charm load: USD of delta over the next 24 h, by full reprice."""
+        """Charm load: USD of delta over the next 24 h or up to the settlement window, by full reprice."""
         return self.column("chl")
 
     @property
@@ -83,7 +83,7 @@ class UnitExposure:
 
 
 class ExposureBuffers:
-    """Memory for the greeks now and a day on, owned by the caller."""
+    """Memory for the greeks now and later, owned by the caller."""
 
     __slots__ = ("flat_matrix", "later", "matrix", "now")
 
@@ -110,9 +110,9 @@ def unit_exposures(
 ) -> UnitExposure:
     """Exposures per +1 unit of underlying of dealer position in each option.
 
-    The charm load reprices delta a day later at the same forward and sigma, with the settlement treatment at both
-    ends; an option that expires within the day goes to its settlement delta (in the money by its forward: +-1,
-    else 0) and its hedge is counted in unwind as well.
+    The charm loads reprice delta a day and an hour later at the same forward and sigma, with the settlement treatment
+    at both ends. They stop at the beginning of the option's own settlement window, where its unwind begins, and are 0
+    inside it.
 
     Units: as greeks; results in USD per unit of underlying held (see UnitExposure).
     Shapes: (n,) each -> (exposures, n); with `out` the next call overwrites the result.
@@ -140,16 +140,12 @@ def unit_exposures(
         out=buffers.now,
     )
     with np.errstate(all="ignore"):
-        expiring = np.flatnonzero(tau <= DAY)
-        later = tau - DAY
-        later[expiring] = DAY  # any valid time: these go to their settlement delta instead
-        delta_later = _delta_at(later, forward, strike, sigma, option_type, settlement, numeraire, inverse, buffers)
-        if expiring.size:
-            expiring_columns = forward[expiring], strike[expiring], option_type[expiring]
-            coin_rows = None if numeraire == "usd" else slice(None) if inverse is None else inverse[expiring]
-            delta_later[expiring] = _settlement_delta(*expiring_columns, coin_rows)
+        expiring, settling = np.flatnonzero(tau <= DAY), np.flatnonzero(tau < WINDOW)
+        delta_in_day, delta_in_hour = (
+            _delta_after(span, settling, columns, settlement, numeraire, inverse, buffers) for span in (DAY, HOUR)
+        )
         matrix, valid = buffers.matrix, now.valid
-        chain = PricedOptions(*columns, now, delta_later, expiring)
+        chain = PricedOptions(*columns, now, delta_in_day, delta_in_hour, expiring, settling)
         for kernel, row in zip(KERNELS.values(), matrix):
             kernel(chain, row)
         if not math.isfinite(np.add.reduce(buffers.flat_matrix)):  # a masked row, or a product too large for a double
@@ -158,40 +154,36 @@ def unit_exposures(
     return UnitExposure(matrix, valid, valid.shape[0] - int(np.count_nonzero(valid)))
 
 
-def _delta_at(
-    tau: F64,
-    forward: F64,
-    strike: F64,
-    sigma: F64,
-    option_type: F64,
+def _delta_after(
+    span: float,
+    settling: NDArray[np.intp],
+    columns: tuple[F64, F64, F64, F64, F64],
     settlement: Settlement,
     numeraire: Numeraire,
     inverse: Mask | None,
     buffers: ExposureBuffers,
 ) -> F64:
-    """Delta of the chain just priced at another time.
+    """Delta of the chain just priced when `span` has passed, at most up to the settlement window of each option.
 
-    Its ln(F/K) is there already, and holds while every row was in order and no strike is changed by an average.
+    Its ln(F/K) is there already, and holds while every row was in order; rows in their window keep their delta.
     """
-    if not buffers.now.single_pass or not np.minimum.reduce(tau) >= WINDOW:
-        columns = forward, strike, sigma, tau, option_type
-        return delta_only(*columns, settlement=settlement, numeraire=numeraire, inverse=inverse, out=buffers.later)
-    later = tau if settlement == "instant" else settlement_terms(forward, strike, tau).tau
-    work, t = buffers.now.work, buffers.now.work.t  # its columns are done with, and still in the cache
-    np.sqrt(later, t)
-    t *= sigma
-    np.divide(work.x, t, work.d1)
-    t *= 0.5
-    work.d1 += t
-    work.d1 *= SQRT_HALF
-    delta = buffers.later.result.delta
-    fill_delta(option_type, work, delta)
-    return delta
-
-
-def _settlement_delta(forward: F64, strike: F64, option_type: F64, coin_rows: Mask | slice | None) -> F64:
-    """Delta at settlement: +-1 in the money, else 0; premium-adjusted, in the rows `coin_rows`, K/F in place of 1."""
-    delta = option_type * (option_type * (forward - strike) > 0.0)
-    if coin_rows is not None:
-        delta[coin_rows] *= (strike / forward)[coin_rows]
+    forward, strike, sigma, tau, option_type = columns
+    later = time_at_end(tau, span)
+    later[settling] = WINDOW  # any valid time: these keep their delta
+    if buffers.now.single_pass and np.minimum.reduce(later) >= WINDOW:
+        delta = np.empty(tau.shape)
+        work, t = buffers.now.work, buffers.now.work.t  # its columns are done with, and still in the cache
+        np.sqrt(later if settlement == "instant" else settlement_terms(forward, strike, later).tau, t)
+        t *= sigma
+        np.divide(work.x, t, work.d1)
+        t *= 0.5
+        work.d1 += t
+        work.d1 *= SQRT_HALF
+        fill_delta(option_type, work, delta)
+    else:
+        priced = forward, strike, sigma, later, option_type
+        delta = delta_only(
+            *priced, settlement=settlement, numeraire=numeraire, inverse=inverse, out=buffers.later
+        ).copy()
+    delta[settling] = buffers.now.result.delta[settling]
     return delta

@@ -31,6 +31,9 @@ class Totals(msgspec.Struct, frozen=True):
     vega: float
     theta: float
     unwind: float
+    chl_1h: float
+    unwind_at_window: float
+    unwind_left: float
 
     @classmethod
     def from_array(cls, sums: F64) -> Totals:

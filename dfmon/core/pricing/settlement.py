@@ -16,10 +16,15 @@ Settlement: TypeAlias = Literal["average", "instant"]
 
 YEAR_HOURS: Final = 365 * 24.0
 DAY: Final = 1.0 / 365.0
+HOUR: Final = 1.0 / YEAR_HOURS
 WINDOW: Final = 0.5 / YEAR_HOURS
 """Averaging window, 30 minutes, in years."""
 EUROPEAN_ABOVE: Final = 6.0 / YEAR_HOURS
 """From six hours up the European formula is within 3 % in gamma and is used unchanged."""
+BLEND_SPAN: Final = 3.0 / YEAR_HOURS
+"""Over these three hours below `EUROPEAN_ABOVE` the time of the average is blended in: no step at six hours."""
+AVERAGE_DELAY: Final = WINDOW * (2.0 / 3.0)
+"""Time that an average over the window lacks against its end."""
 _SECOND: Final = 1.0 / (YEAR_HOURS * 3600.0)
 
 
@@ -34,10 +39,11 @@ class Terms(NamedTuple):
 def settlement_terms(forward: F64, strike: F64, tau: F64, average: F64 | None = None) -> Terms:
     """Strike, time and share of the European option equivalent to one settled on the 30-minute average.
 
-    With W the window: above six hours unchanged; down to W the variance time is T - W + W/3; inside, with u = T left
-    and A the mean of the fixings so far (default: the forward, i.e. no drift since the window opened),
-    share = u/W, strike = (K - (1 - share) A) / share and time u/3. A strike at or below zero, or less than a second
-    left, is settled: time 0. At T = 0 the option is its intrinsic value on F. NaN and negative T pass through.
+    With W the window: above six hours unchanged; from three hours down to W the variance time is T - W + W/3, and
+    from six to three this is blended in linearly. Inside, with u = T left and A the mean of the fixings so far
+    (default: the forward, i.e. no drift since the window opened), share = u/W, strike = (K - (1 - share) A) / share
+    and time u/3. A strike at or below zero, or less than a second left, is settled: time 0. At T = 0 the option is its
+    intrinsic value on F. NaN and negative T pass through.
 
     Units: years ACT/365; forward, strike, average in quote currency; share in (0, 1].
     Shapes: (n,) each -> three (n,). Columns without a row under six hours are returned as they came.
@@ -63,9 +69,26 @@ def settlement_terms(forward: F64, strike: F64, tau: F64, average: F64 | None = 
     share = np.where(inside, time_left / WINDOW, 1.0)
     with np.errstate(all="ignore"):
         level = np.where(inside, (strike[rows] - (1.0 - share) * fixed_average) / share, strike[rows])
-    time = np.where(inside, time_left / 3.0, time_left - WINDOW * (2.0 / 3.0))
+    blend = np.minimum((EUROPEAN_ABOVE - time_left) / BLEND_SPAN, 1.0)
+    time = np.where(inside, time_left / 3.0, time_left - AVERAGE_DELAY * blend)
     time[inside & ((level <= 0.0) | (time_left < _SECOND))] = 0.0
     terms = Terms(strike.copy(), tau.copy(), np.ones_like(tau))
     for column, average_values in zip(terms, (level, time, share)):
         column[rows] = average_values
     return terms
+
+
+def time_at_end(tau: F64, span: float) -> F64:
+    """Time left when `span` has passed, or when the option's own settlement window has begun if that is sooner.
+
+    Inside the window time stands still: what happens there is settlement, not decay.
+
+    Units: years ACT/365.
+    Shapes: (n,) -> (n,).
+    Domain: any floats.
+    Source: definition.
+
+    >>> (time_at_end(np.array([30.0, 24.2, 2.0, 0.2]) / YEAR_HOURS, DAY) * YEAR_HOURS).round(6).tolist()
+    [6.0, 0.5, 0.5, 0.2]
+    """
+    return np.asarray(np.maximum(tau - span, np.minimum(tau, WINDOW)))

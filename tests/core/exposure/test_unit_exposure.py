@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from dfmon.core.exposure.unit_exposure import ExposureBuffers, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import totals
 from dfmon.core.pricing.greek_calc import greeks
-from dfmon.core.pricing.settlement import DAY, YEAR_HOURS
+from dfmon.core.pricing.settlement import YEAR_HOURS
 from dfmon.model.metrics import EXPOSURE_NAMES
 
 F = 100_000.0
@@ -55,36 +55,48 @@ def test_charm_load_is_a_full_reprice(strike, days, rolled) -> None:
     assert unit(strike, days, th=-1.0, settlement="instant").chl[0] / F == pytest.approx(load, rel=1e-9)
 
 
-@pytest.mark.parametrize(("strike", "th", "at_settlement"), [
-    (99_000.0, 1.0, 1.0), (101_000.0, 1.0, 0.0), (99_000.0, -1.0, 0.0), (101_000.0, -1.0, -1.0), (F, 1.0, 0.0),
-])  # fmt: skip
-@pytest.mark.parametrize("days", [0.3, 0.9, 1.0])
-def test_expiring_options_go_to_their_settlement_delta_and_unwind(strike, th, at_settlement, days) -> None:
-    now = greeks(*(np.array([value]) for value in (F, strike, 0.5, days / 365.0, th)), settlement="average").delta[0]
-    exposure = unit(strike, days, th)
-    assert exposure.chl[0] == pytest.approx(F * (at_settlement - now), rel=1e-12)
+def delta_of(strike, hours, th=1.0, **options):
+    return greeks(*(np.array([x]) for x in (F, strike, 0.5, hours / YEAR_HOURS, th)), **options).delta[0]
+
+
+@pytest.mark.parametrize("th", [1.0, -1.0])
+@pytest.mark.parametrize("strike", [99_000.0, 101_000.0, F])
+@pytest.mark.parametrize("hours", [0.5, 1.2, 7.2, 21.6, 24.0])
+def test_an_expiring_option_goes_to_its_delta_at_the_window_and_unwinds_there(strike, th, hours) -> None:
+    now, at_window = (delta_of(strike, at, th, settlement="average") for at in (hours, 0.5))
+    exposure = unit(strike, hours / 24.0, th)
+    assert exposure.chl[0] == pytest.approx(F * (at_window - now), abs=1e-8)
     assert exposure.unwind[0] == pytest.approx(F * now, rel=1e-12)
+    assert exposure.column("unwind_at_window")[0] == pytest.approx(F * at_window, rel=1e-12)
+    assert exposure.column("unwind_left")[0] == 0.0
+    in_hour = delta_of(strike, max(hours - 1.0, 0.5), th, settlement="average")
+    assert exposure.column("chl_1h")[0] == pytest.approx(F * (in_hour - now), abs=1e-8)
 
 
-def test_settlement_treatment_at_both_ends() -> None:
-    hours = 26.0  # a day on, two hours are left: the average matters
-    columns = [np.array([value]) for value in (F, 101_000.0, 0.5, hours / YEAR_HOURS, 1.0)]
-    now = greeks(*columns).delta[0]
-    columns[3] = columns[3] - DAY
-    later = greeks(*columns, settlement="average").delta[0]
-    assert unit(101_000.0, hours / 24.0).chl[0] == pytest.approx(F * (later - now), rel=1e-12)
-    assert later != greeks(*columns).delta[0]
-    assert unit(101_000.0, hours / 24.0, settlement="instant").chl[0] != unit(101_000.0, hours / 24.0).chl[0]
+@pytest.mark.parametrize("th", [1.0, -1.0])
+@pytest.mark.parametrize("minutes", [29.0, 12.0, 0.5])
+def test_inside_its_window_an_option_unwinds_and_has_no_charm_load(th, minutes) -> None:
+    exposure, now = unit(99_990.0, minutes / 1440.0, th), delta_of(99_990.0, minutes / 60.0, th, settlement="average")
+    assert (exposure.chl[0], exposure.column("chl_1h")[0]) == (0.0, 0.0)
+    for name in ("unwind", "unwind_at_window", "unwind_left"):
+        assert exposure.column(name)[0] == pytest.approx(F * now, rel=1e-12), name
 
 
-def test_a_day_on_inside_the_settlement_window() -> None:
-    hours = 24.0 + 1.0 / 6.0  # a day on, ten minutes are left: half the average is known
-    columns = [np.array([value]) for value in (F, 100_030.0, 0.5, hours / YEAR_HOURS, 1.0)]
-    now = greeks(*columns).delta[0]
-    columns[3] = columns[3] - DAY
-    later = greeks(*columns, settlement="average").delta[0]
-    assert unit(100_030.0, hours / 24.0).chl[0] == pytest.approx(F * (later - now), rel=1e-9)
-    assert later < 1.0 / 3.0
+@pytest.mark.parametrize("hours", [24.0 + 1 / 60, 24.25, 24.49, 24.5, 26.0, 29.0, 40.0])
+@pytest.mark.parametrize("settlement", ["average", "instant"])
+def test_a_day_on_the_settlement_treatment_holds_and_time_stops_at_the_window(hours, settlement) -> None:
+    now, later = (delta_of(99_000.0, at, -1.0, settlement=settlement) for at in (hours, max(hours - 24.0, 0.5)))
+    put, call = (unit(99_000.0, hours / 24.0, th, settlement=settlement) for th in (-1.0, 1.0))
+    assert put.chl[0] == pytest.approx(F * (later - now), rel=1e-9)
+    assert call.chl[0] == pytest.approx(put.chl[0], rel=1e-9)
+    assert (put.unwind[0], put.column("unwind_at_window")[0]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("hours", [25.0, 24.5, 24.0, 6.0, 3.0, 1.5, 1.0, 0.5])
+@pytest.mark.parametrize("name", ["chl", "chl_1h"])
+def test_no_charm_load_jumps_on_the_way_to_settlement(name, hours) -> None:
+    before, after = (unit(99_800.0, (hours + shift) / 24.0).column(name)[0] for shift in (1e-7, -1e-7))
+    assert after == pytest.approx(before, abs=F * 1e-6)
 
 
 def test_coin_numeraire() -> None:
@@ -92,8 +104,8 @@ def test_coin_numeraire() -> None:
     assert coin.ngi[0] / usd.ngi[0] == pytest.approx(2.378 / 2.733, rel=1e-3)
     assert coin.vega[0] == usd.vega[0]
     expiring = unit(95_000.0, 0.5, numeraire="coin")
-    now = greeks(*(np.array([x]) for x in (F, 95_000.0, 0.5, 0.5 / 365, 1.0)), numeraire="coin").delta[0]
-    assert expiring.chl[0] == pytest.approx(F * (0.95 - now), rel=1e-9)
+    now, later = (delta_of(95_000.0, at, numeraire="coin", settlement="average") for at in (12.0, 0.5))
+    assert expiring.chl[0] == pytest.approx(F * (later - now), rel=1e-9)
     linear = unit(95_000.0, 0.5, numeraire="coin", inverse=np.array([False]))
     assert linear.chl[0] == unit(95_000.0, 0.5).chl[0]
 

@@ -269,7 +269,7 @@ def test_the_same_changes_of_sign_and_dips(kernels: Any, seed: int, apart: float
 def board(seed: int, size: int = 120) -> list[np.ndarray]:
     """A chain with options that settle within the day, calls and puts mixed."""
     rng = np.random.default_rng(seed)
-    tau = rng.choice([0.6 / 24, 3.0 / 24, 0.9, 1.0, 1.5, 9.0, 200.0], size) / 365.0
+    tau = rng.choice([0.6 / 24, 3.0 / 24, 4.4 / 24, 0.9, 1.0, 1.01, 1.5, 9.0, 200.0], size) / 365.0
     forward = 1e5 * np.exp(0.05 * tau)
     strike = np.round(forward * np.exp(rng.normal(0.0, 1.5, size) * 0.6 * np.sqrt(tau)), -1)
     return [forward, strike, rng.uniform(0.2, 1.5, size), tau, rng.choice([1.0, -1.0], size)]
@@ -296,7 +296,7 @@ def test_the_same_exposures_and_sums(counted: CountingKernels, settlement: Any, 
 
 
 IN_WINDOW_TAUS = [hours / YEAR_HOURS for hours in (0.1, 25.0 / 60.0, 24.1, 24.0 + 25.0 / 60.0)]
-"""In the window of the average, now or a day on."""
+"""In the window of the average, or about a day before it."""
 
 
 @pytest.mark.parametrize("bad", range(5))

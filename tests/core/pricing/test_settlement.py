@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dfmon.core.pricing.greek_calc import greeks
-from dfmon.core.pricing.settlement import EUROPEAN_ABOVE, WINDOW, YEAR_HOURS, settlement_terms
+from dfmon.core.pricing.settlement import DAY, EUROPEAN_ABOVE, WINDOW, YEAR_HOURS, settlement_terms, time_at_end
 
 MINUTE = 1.0 / (YEAR_HOURS * 60.0)
 
@@ -68,13 +68,26 @@ def test_both_settlements_are_one_from_six_hours_up() -> None:
 
 
 def test_effective_time() -> None:
-    hours = np.array([24.0, 6.0, 3.0, 0.5])
-    level = np.full(4, 1e5)
+    hours = np.array([24.0, 6.0, 4.5, 3.0, 0.5])
+    level = np.full(5, 1e5)
     terms = settlement_terms(level, level, hours / YEAR_HOURS)
-    assert (terms.tau * YEAR_HOURS * 60).tolist() == pytest.approx([1440.0, 360.0, 160.0, 10.0])
-    assert terms.share.tolist() == [1.0] * 4
+    assert (terms.tau * YEAR_HOURS * 60).tolist() == pytest.approx([1440.0, 360.0, 260.0, 160.0, 10.0])
+    assert terms.share.tolist() == [1.0] * 5
     alone = settlement_terms(level[:1], level[:1], np.array([5.0 / YEAR_HOURS]))
-    assert alone.tau * YEAR_HOURS * 60 == pytest.approx(280.0)
+    assert alone.tau * YEAR_HOURS * 60 == pytest.approx(300.0 - 20.0 / 3.0)
+
+
+@pytest.mark.parametrize("hours", [6.0, 3.0])
+def test_no_step_where_the_average_is_blended_in(hours) -> None:
+    level = np.full(2, 1e5)
+    minutes = settlement_terms(level, level, np.array([hours - 1e-9, hours + 1e-9]) / YEAR_HOURS).tau / MINUTE
+    assert minutes[0] == pytest.approx(minutes[1], abs=1e-6)
+
+
+def test_time_stops_where_the_window_begins_and_inside_it() -> None:
+    hours = np.array([48.0, 24.5, 24.2, 0.5, 0.3, 0.0, np.nan])
+    at_end = time_at_end(hours / YEAR_HOURS, DAY) * YEAR_HOURS
+    np.testing.assert_allclose(at_end, [24.0, 0.5, 0.5, 0.5, 0.3, 0.0, np.nan], atol=1e-12)
 
 
 def test_no_jump_where_the_window_opens() -> None:

@@ -23,9 +23,9 @@ from dfmon.core.pricing.compiled.primitives import (
     sum_inline,
     tail,
 )
-from dfmon.core.pricing.settlement import DAY, EUROPEAN_ABOVE, WINDOW
+from dfmon.core.pricing.settlement import AVERAGE_DELAY, BLEND_SPAN, DAY, EUROPEAN_ABOVE, HOUR, WINDOW
 
-_SEVEN_ROWS_TYPE: Final = types.UniTuple(types.Array(float64, 1, "C"), 7)
+_ROWS_TYPE: Final = types.UniTuple(types.Array(float64, 1, "C"), 10)
 _BOARD_TYPE: Final = types.Array(float64, 2, "C")
 _FIELDS_TYPE: Final = types.Array(float64, 3, "C")
 _WEIGHTS_TYPE: Final = types.Array(float64, 4, "C")
@@ -38,44 +38,52 @@ _LISTED_TYPE: Final = types.Array(types.boolean, 2, "C")
 @inline
 def _pricing_time(time_left: float, average: bool) -> float:
     """Time that prices before the settlement window: see settlement_terms."""
-    return time_left - WINDOW * (2.0 / 3.0) if average and time_left < EUROPEAN_ABOVE else time_left
+    blend = max(min((EUROPEAN_ABOVE - time_left) / BLEND_SPAN, 1.0), 0.0)
+    return time_left - AVERAGE_DELAY * blend if average else time_left
 
 
-@loop(types.int64(*[COLUMN_TYPE] * 5, types.boolean, _SEVEN_ROWS_TYPE))
+@inline
+def _delta_later(side: float, x: float, total_sd: float) -> float:
+    """Delta of an option whose ln(F/K) is known."""
+    d = ROOT_HALF * (x / total_sd + 0.5 * total_sd)
+    tail_probability = tail(abs(d)) * (INV_ROOT_PI * exp(-d * d))
+    return side * (1.0 - tail_probability if side * d >= 0.0 else tail_probability)
+
+
+@loop(types.int64(*[COLUMN_TYPE] * 5, types.boolean, _ROWS_TYPE))
 def _exposures(
     forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, average: bool, rows: tuple[F64, ...]
 ) -> int:
-    ngi, vss, chl, volg, vega, theta, unwind = rows
+    ngi, vss, chl, volg, vega, theta, unwind, chl_1h, unwind_at_window, unwind_left = rows
     out_of_domain = 0
     for i in range(forward.shape[0]):
         f, side, vol, time_left = forward[i], option_type[i], sigma[i], tau[i]
         expires = time_left <= DAY
-        time_later = DAY if expires else time_left - DAY  # any valid time: these go to their settlement delta instead
+        in_day, in_hour = max(time_left - DAY, WINDOW), max(time_left - HOUR, WINDOW)
         tail_probability, gamma, vega_per_vol, theta_per_year, vanna, _, volga, d1, x, in_domain = row_closed_forms(
             f, strike[i], vol, _pricing_time(time_left, average)
         )
         delta = side * (1.0 - tail_probability if side * d1 >= 0.0 else tail_probability)
-        total_sd = vol * math.sqrt(_pricing_time(time_later, average))
-        d = ROOT_HALF * (x / total_sd + 0.5 * total_sd)
-        tail_later = tail(abs(d)) * (INV_ROOT_PI * exp(-d * d))
-        delta_later = side * (1.0 - tail_later if side * d >= 0.0 else tail_later)
-        settled = side if side * x > 0.0 else 0.0
+        total_sd = vol * math.sqrt(_pricing_time(in_day, average))  # the shortest: it decides about all
+        delta_in_day = _delta_later(side, x, total_sd)
+        delta_in_hour = _delta_later(side, x, vol * math.sqrt(_pricing_time(in_hour, average)))
         ngi[i], vss[i] = 0.01 * f * f * gamma, 0.01 * f * vanna
-        chl[i] = f * ((settled if expires else delta_later) - delta)
+        chl[i], chl_1h[i] = f * (delta_in_day - delta), f * (delta_in_hour - delta)
         volg[i], vega[i], theta[i] = 1e-4 * volga, 0.01 * vega_per_vol, DAY * theta_per_year
-        unwind[i] = f * delta if expires else 0.0
-        outside_window = (time_left >= WINDOW) & (time_later >= WINDOW)
+        unwind[i], unwind_at_window[i] = (f * delta, f * delta_in_day) if expires else (0.0, 0.0)
+        unwind_left[i] = 0.0  # only rows in their window have any, and these are out of order here
+        outside_window = time_left >= WINDOW
         out_of_domain |= not (in_domain & outside_window & (abs(side) == 1.0) & (total_sd < 200.0) & (total_sd > 1e-20))
     return out_of_domain
 
 
 def exposures(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, average: bool, matrix: F64) -> bool:
-    """The seven exposures of +1 unit into the rows of `matrix`; False if a row is out of order.
+    """The ten exposures of +1 unit into the rows of `matrix`; False if a row is out of order.
 
-    `average`: settled on the average of the last half hour. Rows in it, now or a day on, are out of order.
+    `average`: settled on the average of the last half hour. Rows in it are out of order.
 
     Units: as unit_exposure.UnitExposure.
-    Shapes: (n,) each, (7, n).
+    Shapes: (n,) each, (10, n).
     Source: as unit_exposure.unit_exposures.
     """
     columns = forward, strike, sigma, tau, option_type
