@@ -12,6 +12,8 @@ from typing import Final
 
 import numpy as np
 
+from dfmon.core.scenario.dimensions import UsdPerDay, UsdPerPercent, UsdPerPoint
+from dfmon.core.scenario.move_scale import MoveScale
 from dfmon.core.scenario.rolling import RollingWindow
 from dfmon.model.frames import F64
 from dfmon.model.units import DAY, HOUR, MINUTE
@@ -99,3 +101,51 @@ def hedge_pressure(
     Units: USD, + = dealers must sell. Shapes: (m,) each -> (m,). Domain: NaN stays NaN.
     """
     return ds_sign * gamma_share * ngi + vanna_charm_share * (scaling.alpha * vss + scaling.beta * chl)
+
+
+def remembered_sign(previous: int, log_return: float | None, sigma: float, span_years: float) -> int:
+    """Sign of the move of spot: inside the dead band that of the last move that left it.
+
+    Units: log return; sigma decimal; span in years. Domain: without a move there is no sign, 0; with one inside the
+    band and nothing to remember it is 0 too.
+
+    >>> quarter = 15 / 525600
+    >>> remembered_sign(1, -0.0005, 0.5, quarter), remembered_sign(1, -0.0007, 0.5, quarter)
+    (1, -1)
+    """
+    if log_return is None:
+        return 0
+    return move_sign(log_return, sigma, span_years) or previous
+
+
+@dataclass(frozen=True, slots=True)
+class PressureTerms:
+    """HPP by cause: delta that dealers must sell per 1 % of spot."""
+
+    gamma: UsdPerPercent
+    vanna: UsdPerPercent
+    charm: UsdPerPercent
+
+    @property
+    def total(self) -> UsdPerPercent:
+        return self.gamma + self.vanna + self.charm
+
+
+def pressure_terms(
+    ds_sign: int,
+    ngi: UsdPerPercent,
+    vss: UsdPerPoint,
+    chl: UsdPerDay,
+    scale: MoveScale,
+    gamma_share: float = 1.0,
+    vanna_charm_share: float = 1.0,
+) -> PressureTerms:
+    """The three terms of HPP, each linear in its own roll-up. Positive: dealers must sell.
+
+    `gamma_share` and `vanna_charm_share` are the shares of the hedge that is traded.
+    """
+    return PressureTerms(
+        gamma=ngi.scaled(ds_sign * gamma_share),
+        vanna=vss.per_percent(scale.alpha).scaled(vanna_charm_share),
+        charm=chl.per_percent(scale.beta).scaled(vanna_charm_share),
+    )
