@@ -126,7 +126,7 @@ class PublishSection(Section, frozen=True):
 
 
 class HistorySection(Section, frozen=True):
-    """The embedded store of one metrics row a second."""
+    """The embedded store of one metrics row a tick."""
 
     enabled: Annotated[bool, Meta(description="true or false")] = True
     path: Annotated[str, Meta(description="a file path; empty for the state folder")] = ""

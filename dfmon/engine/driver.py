@@ -237,7 +237,7 @@ class Driver:
                 events = decoder.connection_lost(reason)
                 feed.lost(reason)
             case RecordKind.TIMER:
-                feed.runner_note = record.payload.decode("utf-8", "replace")
+                feed.on_timer(recv_ns, record.payload.decode("utf-8", "replace"))
                 events = decoder.on_timer(recv_ns)
         for event in events:
             feed.on_event(event, recv_ns)

@@ -20,7 +20,7 @@ class FeedTracker:
         self.state = FeedState.CONNECTING
         self.reason = ""
         self._disconnected = False
-        self.runner_note = ""  # status text of the connection's runner
+        self.runner_note = ""
         self.clock = VenueClock()
         self.frames = self.rejected = self.reconnects = 0
         self._data_ns = 0
@@ -34,6 +34,11 @@ class FeedTracker:
         if not self._disconnected:  # failed reconnects belong to the same loss
             self.reconnects += 1
         self.state, self.reason, self._disconnected = FeedState.DOWN, reason, True
+
+    def on_timer(self, now_ns: int, runner_note: str) -> None:
+        """A second has passed; `runner_note` is the status text of the connection's runner."""
+        self.runner_note = runner_note
+        self.clock.on_timer(now_ns)
 
     def on_event(self, event: Event, recv_ns: int) -> None:
         """Updates data times, state and counts from a decoded event."""

@@ -20,11 +20,16 @@ class SessionClock:
     now_ns: Callable[[], int] = time.time_ns
     speed: float = 1.0
 
-    def next_multiple_ns(self, interval_s: float) -> int:
-        """The next whole multiple of `interval_s` seconds of wall time, in market time."""
+    def next_multiple_ns(self, interval_s: float, last_ns: int = 0) -> int:
+        """The next whole multiple of `interval_s` seconds of wall time after `last_ns`, in market time.
+
+        A timer may fire early: `last_ns`, planned within an interval from now, counts as passed. Multiples that were
+        missed are skipped, and a clock that was set back starts anew.
+        """
         interval_ns = int(interval_s * self.speed * SECOND)
         now_ns = self.now_ns()
-        return now_ns - now_ns % interval_ns + interval_ns
+        after_ns = last_ns if now_ns < last_ns <= now_ns + interval_ns else now_ns
+        return after_ns - after_ns % interval_ns + interval_ns
 
     def seconds_until(self, at_ns: int) -> float:
         """Wall seconds until `at_ns`; 0 if it has passed."""

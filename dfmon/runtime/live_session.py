@@ -27,7 +27,6 @@ from dfmon.engine.hub import Request, Runtime, SnapshotHub
 from dfmon.engine.journal import RecordKind
 from dfmon.model.events import OptionTrade, OptionTradeHistory
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
-from dfmon.model.units import SECOND
 from dfmon.runtime.backfill import BackgroundBackfill
 from dfmon.runtime.clock import WALL_CLOCK, SessionClock
 from dfmon.runtime.kernel_warmup import warm_up_kernels
@@ -120,7 +119,7 @@ class LiveSession:
         self._options = options_venues(endpoints)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._driver: Driver | None = None
-        self._last_row_s: dict[str, int] = {}
+        self._tick_ns = 0  # planned time of the last tick
         self._shed_frames: Counter[str] = Counter()
 
     @property
@@ -195,7 +194,7 @@ class LiveSession:
         A simulated clock may lag behind its speed, which takes a second wait; one that was set back or stands still
         must not hold up the tick.
         """
-        tick_ns = self._clock.next_multiple_ns(self._tick_s)
+        tick_ns = self._tick_ns = self._clock.next_multiple_ns(self._tick_s, self._tick_ns)
         for _ in range(_TICK_WAITS):
             wait_s = self._clock.seconds_until(tick_ns)
             if not 0.0 < wait_s <= self._tick_s:
@@ -276,11 +275,9 @@ class LiveSession:
         )
 
     def _append_history(self, snapshot: FlowSnapshot) -> None:
-        """Appends a row of history, at most one a second."""
-        second = snapshot.ts_ns // SECOND
-        if self._history is None or snapshot.spot is None or self._last_row_s.get(snapshot.underlying) == second:
+        """Appends a row of history for each tick."""
+        if self._history is None or snapshot.spot is None:
             return
-        self._last_row_s[snapshot.underlying] = second
         self._history.append_row(snapshot.underlying, MetricRow.from_snapshot(snapshot))
 
     def submit(self, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""History for gauges and charts: one MetricRow a second and underlying, for weeks, in an embedded database.
+"""History for gauges and charts: one MetricRow a tick and underlying, for weeks, in an embedded database.
 
 Filled from snapshots through a buffer (see `buffered_writer`); read by the screen and the sinks. Rows of the current
 hour are rows of a table; each full hour is folded into one blob per column, so a week of a column is about 160 reads.

@@ -1,7 +1,7 @@
 """The tables of a history and their statements: insert, fold, read, delete. `history` decides when.
 
 meta   the schema version
-ticks  one row a second and underlying, of hours that are not folded yet; NULL where there is no value
+ticks  one row a tick and underlying, of hours that are not folded yet; NULL where there is no value
 hours  one blob a column, hour and underlying: int64 or float64, little-endian, in the order of time
 """
 

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Final
 
 from dfmon.model.units import HOUR, MINUTE, SECOND
+from dfmon.venues.timers import is_time_reached
 
 _LISTING_OFFSET: Final = 5 * MINUTE  # past each hour: the new dailies of 08:00 UTC are listed by then
 _MAX_IDS: Final = 50_000  # ids of delisted contracts that are remembered
@@ -43,7 +44,7 @@ class PollSchedule:
         if _slot(now_ns) != self._slot:
             self._slot = _slot(now_ns)
             jobs.append(Job.LISTING)
-        if now_ns >= self._summary_ns:
+        if is_time_reached(now_ns, self._summary_ns, self._summary_interval_ns):
             self._summary_ns = now_ns + self._summary_interval_ns
             jobs.append(Job.SUMMARY)
         return jobs

@@ -78,3 +78,19 @@ async def test_a_recording_of_a_fast_session_has_its_times_and_replays_the_same(
     replayed = list[FlowSnapshot]()
     play_through(RecordingSource(tmp_path / "session", None), replayed.append)
     assert [snapshot.ts_ns for snapshot in replayed] == times
+
+
+@pytest.mark.parametrize("early_ns", [0, 1, 1_000_000, -3_000_000])
+def test_timers_that_fire_early_or_late_make_one_tick_an_interval(early_ns: int) -> None:
+    now_ns, tick_ns, ticks = 10 * SECOND + 5, 0, list[int]()
+    clock = SessionClock(lambda: now_ns)
+    for _ in range(60):
+        tick_ns = clock.next_multiple_ns(1.0, tick_ns)
+        now_ns = tick_ns - early_ns
+        ticks.append(tick_ns)
+    assert ticks == [(11 + number) * SECOND for number in range(60)]
+
+
+def test_missed_ticks_are_skipped_and_a_clock_set_back_starts_anew() -> None:
+    assert SessionClock(lambda: 9 * SECOND + 1).next_multiple_ns(1.0, 5 * SECOND) == 10 * SECOND
+    assert SessionClock(lambda: 7 * SECOND + 1).next_multiple_ns(1.0, 5_000 * SECOND) == 8 * SECOND

@@ -266,3 +266,68 @@ def test_sides_are_the_takers() -> None:
     sold, bought = (goldens("binance/market.jsonl")[number].play(connected("market"))[-1] for number in (0, 1))
     assert (sold.side, bought.side) == (-1, 1)
     assert sold.market is Market.PERP
+
+
+# ---- refused differences ---------------------------------------------------------------------------------------------
+
+
+def synced(name: str, last: int = 5) -> BinanceProtocol:
+    protocol = connected(name)
+    protocol.frame_received(spot(1, last) if name == "spot" else perp(1, last, 0))
+    (call,) = [call for call in protocol.rest_calls() if call.tag.startswith("depth:BTC")]
+    assert BookSnapshot in kinds(protocol.response_received(call.tag, book(last)))
+    return protocol
+
+
+def run_refused(protocol: BinanceProtocol, name: str, first: int, seconds: int) -> list[tuple[int, list[type]]]:
+    """Ten differences a second from id `first` on, a timer each second; events by second."""
+    events = []
+    for second in range(1, seconds + 1):
+        for step in range(10):
+            i = first + second * 10 + step
+            events += [(second, kinds(protocol.frame_received(spot(i, i) if name == "spot" else perp(i, i, i - 1))))]
+        events += [(second, kinds(protocol.on_timer(NOW + second * SECOND)))]
+    return [(second, found) for second, found in events if found]
+
+
+@pytest.mark.parametrize("name", ["spot", "public"])
+def test_ids_that_start_anew_on_one_connection_cost_the_book_seconds_and_not_for_ever(name: str) -> None:
+    protocol = synced(name, 1_000_000)
+    assert run_refused(protocol, name, 100, 7) == [(6, [BookLost])], "five seconds from the first timer on"
+    (call,) = [call for call in protocol.rest_calls() if call.tag.startswith("depth:BTC")]
+    assert kinds(protocol.response_received(call.tag, book(175)))[0] is BookSnapshot
+
+
+def test_a_difference_with_a_huge_id_costs_the_book_seconds_and_not_for_ever() -> None:
+    protocol = synced("spot")
+    assert kinds(protocol.frame_received(spot(6, 2**60))) == [BookUpdate]
+    assert run_refused(protocol, "spot", 0, 7) == [(6, [BookLost])]
+    (call,) = [call for call in protocol.rest_calls() if call.tag.startswith("depth:BTC")]
+    assert kinds(protocol.response_received(call.tag, book(75)))[0] is BookSnapshot
+
+
+def test_a_huge_id_among_the_buffered_differences_does_not_spoil_the_snapshot() -> None:
+    protocol = connected("spot")
+    for first, last in ((1, 5), (2**60, 2**60 + 1), (6, 7), (8, 9)):
+        protocol.frame_received(spot(first, last))
+    (call,) = protocol.rest_calls()
+    assert kinds(protocol.response_received(call.tag, book(6))) == [BookSnapshot, BookUpdate, BookUpdate]
+
+
+def test_a_moment_of_refusals_after_a_snapshot_is_normal() -> None:
+    protocol = synced("spot", 1_000)
+    assert run_refused(protocol, "spot", 900, 4) == []
+    assert kinds(protocol.frame_received(spot(1_001, 1_001))) == [BookUpdate]
+    assert run_refused(protocol, "spot", 900, 4) == []
+
+
+def test_a_book_is_given_up_for_refusals_at_most_twice_a_minute() -> None:
+    protocol = synced("spot", 10**9)
+    lost = []
+    for second in range(1, 61):
+        protocol.frame_received(spot(second, second))
+        lost += [second for kind in kinds(protocol.on_timer(NOW + second * SECOND)) if kind is BookLost]
+        for call in protocol.rest_calls():
+            if call.tag.startswith("depth:BTC"):
+                protocol.response_received(call.tag, book(10**9))
+    assert lost == [6, 36]

@@ -16,9 +16,11 @@ from dfmon.venues.decoding import ms_to_ns, parse_number
 from dfmon.venues.health.status import StatusTracker
 from dfmon.venues.rest.fallback import RestFallback
 from dfmon.venues.rest.queue import RestQueue
+from dfmon.venues.timers import is_time_reached
 
 VENUE: Final = "binance"
 _POLL_INTERVAL_S: Final = 15.0
+_OPEN_INTEREST_INTERVAL: Final = 15 * SECOND
 _FUNDING_INFO_INTERVAL: Final = HOUR  # the venue shortens a period when a rate hits its bound
 _DEFAULT_FUNDING_HOURS: Final = 8.0  # of a contract whose period was never changed
 _EIGHT_HOUR_COINS: Final = ("BTC", "ETH")  # of eight hours; for other contracts only the venue's own period counts
@@ -43,13 +45,13 @@ class PerpStats:
         self._next_open_interest_ns, self._next_funding_info_ns = now_ns + 2 * SECOND, now_ns
 
     def poll(self, now_ns: int) -> None:
-        if now_ns >= self._next_funding_info_ns:
+        if is_time_reached(now_ns, self._next_funding_info_ns, _FUNDING_INFO_INTERVAL):
             self._next_funding_info_ns = now_ns + _FUNDING_INFO_INTERVAL
             self._rest.enqueue("periods", "/fapi/v1/fundingInfo")
         if self.fallback.poll_due(now_ns):
             self._request_each("premium", "/fapi/v1/premiumIndex")
-        if now_ns >= self._next_open_interest_ns:
-            self._next_open_interest_ns = now_ns + int(_POLL_INTERVAL_S * SECOND)
+        if is_time_reached(now_ns, self._next_open_interest_ns, _OPEN_INTEREST_INTERVAL):
+            self._next_open_interest_ns = now_ns + _OPEN_INTEREST_INTERVAL
             self._request_each("interest", "/fapi/v1/openInterest")
 
     def _request_each(self, kind: str, path: str) -> None:

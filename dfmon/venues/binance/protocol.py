@@ -143,7 +143,15 @@ class BinanceProtocol:
         if to_resubscribe:
             self._send("UNSUBSCRIBE", to_resubscribe[:_MAX_RESUBSCRIBED])
             self._send("SUBSCRIBE", to_resubscribe[:_MAX_RESUBSCRIBED])
-        return self._status.set_issue("silent", silent)
+        return [*self._check_books(now_ns), *self._status.set_issue("silent", silent)]
+
+    def _check_books(self, now_ns: int) -> list[Event]:
+        """Requests anew the books whose differences are refused for too long."""
+        events: list[Event] = []
+        for name, sequencer in self._sequencers.items():
+            events += sequencer.on_timer(now_ns)
+            self._request_snapshot(name, sequencer)
+        return events
 
     def _send(self, method: str, streams: Sequence[str]) -> None:
         self._last_message_id += 1

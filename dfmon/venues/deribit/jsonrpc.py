@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from dfmon.model.clock_step import ClockStepDetector
 from dfmon.model.units import MINUTE, SECOND
 from dfmon.venues.token_bucket import TokenBucket
 from dfmon.version import __version__
@@ -25,7 +26,7 @@ _MAX_RETRIES: Final = 5
 _CALLS_PER_S: Final = 2.0  # subscriptions and their ends: the venue's 3,000 credits each come back 3.3 times a second
 _CALLS_BURST: Final = 8.0  # of the ten that its pool of 30,000 holds
 _FIRST_CLOCK_DELAY: Final = 10 * SECOND  # the first reading is delayed by the snapshots before it
-_CLOCK_INTERVAL: Final = 2 * MINUTE
+_CLOCK_INTERVAL: Final = MINUTE
 
 ERROR_MESSAGES: Final = {
     10028: "too many requests: the venue ends the connection",
@@ -68,6 +69,7 @@ class JsonRpcClient:
         self._time_requests: dict[int, int] = {}
         self._next_clock_ns = 0
         self._now_ns = 0
+        self._step_detector = ClockStepDetector()
         self._to_retry: list[str] = []
         self._retry_ns = 0
         self._retries = 0
@@ -140,7 +142,7 @@ class JsonRpcClient:
     def on_timer(self, now_ns: int) -> None:
         """Requests the time, sends waiting calls, and subscribes channels again after transient errors."""
         self._now_ns = now_ns
-        if now_ns >= self._next_clock_ns:
+        if self._step_detector.is_step(now_ns) or now_ns >= self._next_clock_ns:
             self._next_clock_ns = now_ns + _CLOCK_INTERVAL
             self._time_requests.clear()  # too slow to measure a clock by
             self.request_time()

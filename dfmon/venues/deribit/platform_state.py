@@ -13,6 +13,7 @@ from dfmon.model.units import SECOND
 from dfmon.venues.deribit import wire
 from dfmon.venues.deribit.jsonrpc import ERROR_MESSAGES, JsonRpcClient
 from dfmon.venues.health.status import StatusTracker
+from dfmon.venues.timers import is_time_reached
 
 _STATUS_INTERVAL: Final = 10 * SECOND
 
@@ -50,7 +51,7 @@ class PlatformMonitor:
 
     def poll_status(self, now_ns: int, rpc: JsonRpcClient) -> None:
         """Requests the venue's status while it is closed or locked."""
-        if now_ns >= self._next_status_ns:
+        if is_time_reached(now_ns, self._next_status_ns, _STATUS_INTERVAL):
             self._next_status_ns = now_ns + _STATUS_INTERVAL
             self._status_request_id = rpc.request("public/status")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dfmon.model.events import FeedState, FeedStatus
 from dfmon.model.units import SECOND, sanitize
 from dfmon.venues.health.status import StatusTracker
+from dfmon.venues.timers import is_time_reached
 
 
 class RestFallback:
@@ -37,9 +38,10 @@ class RestFallback:
 
     def poll_due(self, now_ns: int) -> bool:
         """True when a poll is due; the first call only starts the interval."""
-        if not self.lost_reason or now_ns < self._next_ns:
+        interval_ns = int(self.interval_s * SECOND)
+        if not self.lost_reason or not is_time_reached(now_ns, self._next_ns, interval_ns):
             return False
-        starting, self._next_ns = not self._next_ns, now_ns + int(self.interval_s * SECOND)
+        starting, self._next_ns = not self._next_ns, now_ns + interval_ns
         return not starting
 
     def on_response(self) -> list[FeedStatus]:
