@@ -1,0 +1,43 @@
+"""The gamma regime as a sentence, for screens and plain text."""
+
+from __future__ import annotations
+
+_SIDES = {1: "long", -1: "short"}
+
+
+def regime_sentence(
+    side: int,
+    below: float | None,
+    above: float | None,
+    spot: float | None = None,
+    searched: tuple[float, float] | None = None,
+) -> str:
+    """Sentence on the range around spot where dealers are long or short gamma, and on what lies beyond its nearer edge.
+
+    Units: USD; `side` is 1 for long gamma at spot, -1 for short, 0 for undetermined. `searched` is the range that has
+    no edge where both are None.
+
+    >>> regime_sentence(1, 78_664.2, 82_283.9, 81_500.0)
+    'long gamma 78,664 to 82,284, short above'
+    >>> regime_sentence(-1, 78_664.2, None), regime_sentence(-1, None, 3.25)
+    ('short gamma above 78,664, long below', 'short gamma below 3.2500, long above')
+    >>> regime_sentence(1, None, None, searched=(40_000.0, 120_000.0)), regime_sentence(0, None, None)
+    ('long gamma 40,000 to 120,000, no flip', 'gamma undetermined')
+    """
+    if side not in _SIDES:
+        return "gamma undetermined"
+    own, other = f"{_SIDES[side]} gamma", _SIDES[-side]
+    if below is not None and above is not None:
+        nearer_above = spot is None or above / spot <= spot / below
+        return f"{own} {_level(below)} to {_level(above)}, {other} {'above' if nearer_above else 'below'}"
+    if below is not None:
+        return f"{own} above {_level(below)}, {other} below"
+    if above is not None:
+        return f"{own} below {_level(above)}, {other} above"
+    if searched is None:
+        return f"{own} throughout"
+    return f"{own} {_level(searched[0])} to {_level(searched[1])}, no flip"
+
+
+def _level(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000.0 else f"{value:,.2f}" if value >= 10.0 else f"{value:.4f}"
