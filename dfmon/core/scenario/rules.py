@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import Final
 
 import msgspec
 
+from dfmon.core.scenario.buckets import Bucket as Bucket
 from dfmon.model.units import HOUR, SECOND
 
 EXIT_RATIO: Final = 0.8
@@ -23,21 +23,6 @@ PIN_SHARE: Final = 0.2
 CASCADE_Z: Final = 1.5
 DRIFT_Z: Final = 0.5
 UNSTABLE_PSI: Final = -0.5
-
-
-class Bucket(IntEnum):
-    """Scenario numbers as every output writes them."""
-
-    PIN = 1
-    DAMP = 2
-    DRIFT = 3
-    FLIP_ZONE = 4
-    SQUEEZE = 5
-    CASCADE = 6
-
-    @property
-    def title(self) -> str:
-        return self.name.replace("_", "-")
 
 
 class Thresholds(msgspec.Struct, frozen=True):
