@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dfmon.core.flip.coin_gamma import CoinOptions
 from dfmon.core.flip.gamma_profile import GammaBumps
 from dfmon.core.flip.grid import Stickiness, flip_inputs, log_spot_nodes
 from dfmon.core.flip.roots import polish, zeros_between
@@ -85,6 +86,7 @@ def find_flip(
     stickiness: Stickiness = "strike",
     expiry: NDArray[np.generic] | None = None,
     ranges: tuple[float, ...] = SEARCH_RANGES,
+    coin: CoinOptions | None = None,
 ) -> GammaFlip:
     """Finds all zeros of the net gamma profile within the first search range that has any.
 
@@ -94,7 +96,8 @@ def find_flip(
     not counted: dealers trade the same way on both sides of it, and the last digit decides whether it is touched.
 
     Units: spot, forward, strike in USD; sigma decimal; tau in years; exposure = dealer position x multiplier, in
-    units of underlying, long = +; expiry any label (sticky moneyness only; default: equal times).
+    units of underlying, long = +; expiry any label (sticky moneyness only; default: equal times); `coin` counts
+    premium-adjusted gamma.
     Shapes: (n,) each.
     Domain: spot > 0; columns any floats; ranges ascending in (0, 1).
     Source: net gamma profile as the sum of Black (1976) gammas; Newton-bisection: Press et al., Numerical Recipes,
@@ -105,7 +108,7 @@ def find_flip(
     >>> round(flip.level, 6), flip.roots[0].rising, flip.sign
     (99.250308, True, 1)
     """
-    inputs = flip_inputs(forward, strike, sigma, tau, exposure, stickiness, expiry)
+    inputs = flip_inputs(forward, strike, sigma, tau, exposure, stickiness, expiry, coin)
     if inputs is None:
         ends = spot * np.array([1.0 - ranges[-1], 1.0 + ranges[-1]])
         return GammaFlip(None, (), (float(ends[0]), float(ends[1])), 0, ends, np.zeros(2))
@@ -164,7 +167,7 @@ def flip_members(
     error_bound, unresolved, inner_profile = book.error_bound(max_exposure), np.arange(count), None
     for search_range in ranges:
         y = log_spot_nodes(spot, search_range, extra_nodes)
-        inner_profile = y, extend_profile(book, y, live_exposure, inner_profile)
+        inner_profile = y, extend_profile(book, y, live_exposure, inner_profile, 1)
         net, gross = inner_profile[1][:-1], inner_profile[1][-1]
         signs = gamma_signs(net, gross, error_bound)
         signs[flat_members(book, y, net, gross, live_exposure)] = 0.0

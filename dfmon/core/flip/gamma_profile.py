@@ -52,8 +52,11 @@ class GammaBumps(Protocol):
     def log_strike_over_forward(self) -> F64:
         """Centre of each bump: the y at which its forward reaches its strike."""
 
-    def profile(self, y: F64, exposure: F64) -> F64:
-        """Net gamma on m log-spot nodes for k exposure columns: (m,), (n, k) -> (k, m)."""
+    def profile(self, y: F64, exposure: F64, absolute: int = 0) -> F64:
+        """Net gamma on m log-spot nodes for k exposure columns: (m,), (n, k) -> (k, m).
+
+        The last `absolute` columns are summed over the sizes of the unit gammas, which differ where some are negative.
+        """
 
     def error_bound(self, exposure: F64) -> float:
         """Upper bound on the error of the profile for (n,) exposures, beyond rounding."""
@@ -125,8 +128,8 @@ class StickyStrike:
         """Centre of each bump: the y at which its forward reaches its strike."""
         return -self.x
 
-    def profile(self, y: F64, exposure: F64) -> F64:
-        """Net gamma on log-spot nodes.
+    def profile(self, y: F64, exposure: F64, absolute: int = 0) -> F64:
+        """Net gamma on log-spot nodes; `absolute` changes nothing, since no unit gamma is negative.
 
         Bumps that are wide against the range are smooth: they are summed on a few Chebyshev nodes, and one matrix
         product interpolates the sum to all nodes. The rest are summed at every node.
@@ -179,6 +182,12 @@ class StickyStrike:
         narrower = np.searchsorted(self.total_sd[::-1], min_widths).tolist()
         ends = [0, *(size - count for count in narrower), size]
         return [slice(start, stop) for start, stop in pairwise(ends)]
+
+    def unit_gammas(self, y: F64) -> tuple[F64, F64]:
+        """Dollar gamma for 1 % of one unit of each option at each spot, and d2: (r,) -> (r, n), (r, n)."""
+        d2 = np.multiply.outer(y, self.a)
+        d2 += self.b
+        return self.height * np.exp(-0.5 * d2 * d2), d2
 
     def error_bound(self, exposure: F64) -> float:
         """Upper bound on the error of `profile` from its Chebyshev sums, for one exposure column.

@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dfmon.core.flip.coin_gamma import CoinGamma, CoinOptions, SeparateBumps
 from dfmon.core.flip.gamma_profile import GammaBumps, StickyStrike
 from dfmon.core.flip.sticky_moneyness import StickyMoneyness
 from dfmon.core.pricing import compiled
@@ -44,13 +45,14 @@ def flip_inputs(
     exposure: F64,
     stickiness: Stickiness = "strike",
     expiry: NDArray[np.generic] | None = None,
+    coin: CoinOptions | None = None,
 ) -> FlipInputs | None:
     """The options with gamma and a position, and their bumps; None if there is none.
 
     Units, domain: as `gamma_flip.find_flip`. Shapes: columns (n,); exposure (n,), or (n, M) for an ensemble.
     """
     kernels = compiled.active_kernels()
-    if kernels is not None and stickiness == "strike" and exposure.ndim == 1:
+    if kernels is not None and stickiness == "strike" and exposure.ndim == 1 and coin is None:
         rows, bumps = kernels.flip_inputs(forward, strike, sigma, tau, exposure, _INPUT_BOUNDS)
         if not rows.size:
             return None
@@ -67,10 +69,12 @@ def flip_inputs(
         return None
     rows = rows[np.argsort(-total_sd[rows], kind="stable")]
     forward, strike, sigma, tau, total_sd, _ = np.take(columns, rows, axis=1)
+    separate: SeparateBumps
     if stickiness == "strike":
-        book = StickyStrike.from_options(forward, strike, sigma, tau)
+        separate = StickyStrike.from_options(forward, strike, sigma, tau)
     else:
-        book = StickyMoneyness.from_options(forward, strike, sigma, tau, tau if expiry is None else expiry[rows])
+        separate = StickyMoneyness.from_options(forward, strike, sigma, tau, tau if expiry is None else expiry[rows])
+    book = separate if coin is None else CoinGamma.from_options(separate, strike, coin.take(rows))
     return FlipInputs(rows, book, _extra_nodes(book, tau, total_sd))
 
 

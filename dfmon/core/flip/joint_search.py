@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dfmon.core.flip.coin_gamma import CoinOptions
 from dfmon.core.flip.gamma_flip import SEARCH_RANGES, GammaFlip, Root
 from dfmon.core.flip.gamma_profile import GammaBumps
 from dfmon.core.flip.grid import FlipInputs, Stickiness, flip_inputs, log_spot_nodes
@@ -62,6 +63,7 @@ def find_flips(
     stickiness: Stickiness = "strike",
     expiry: NDArray[np.generic] | None = None,
     ranges: tuple[float, ...] = SEARCH_RANGES,
+    coin: CoinOptions | None = None,
 ) -> JointFlips:
     """Finds the zeros of every book as `find_flip` does, and those of the members in the range of the first book.
 
@@ -78,7 +80,7 @@ def find_flips(
     members = np.empty((books.shape[0], 0)) if members is None else members
     columns, count = np.concatenate([books, members], axis=1), books.shape[1]
     max_exposure = np.maximum(columns.max(axis=1), -columns.min(axis=1))
-    inputs = flip_inputs(forward, strike, sigma, tau, max_exposure[:, None], stickiness, expiry)
+    inputs = flip_inputs(forward, strike, sigma, tau, max_exposure[:, None], stickiness, expiry, coin)
     if inputs is None:
         ends = spot * np.array([1.0 - ranges[-1], 1.0 + ranges[-1]])
         empty = GammaFlip(None, (), (float(ends[0]), float(ends[1])), 0, ends, np.zeros(2))
@@ -92,7 +94,7 @@ def find_flips(
     if wider:
         retried = find_flips(
             spot, forward, strike, sigma, tau, books[:, wider], members if wider[0] == 0 else None,
-            stickiness=stickiness, expiry=expiry, ranges=ranges[1:],
+            stickiness=stickiness, expiry=expiry, ranges=ranges[1:], coin=coin,
         )  # fmt: skip
         for i, flip in zip(wider, retried.flips):
             flips[i] = flip
@@ -112,7 +114,7 @@ def _scan(inputs: FlipInputs, y: F64, columns: F64, count: int) -> _Scan:
     exposure[:, :size] = live
     np.abs(live[:, :count], out=exposure[:, size:-1])
     np.maximum(live.max(axis=1), -live.min(axis=1), out=exposure[:, -1])
-    profiles = inputs.book.profile(y, exposure)
+    profiles = inputs.book.profile(y, exposure, count + 1)
     return _Scan(
         y=y,
         books=live[:, :count],

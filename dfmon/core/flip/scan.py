@@ -55,14 +55,14 @@ def scan_profile(book: GammaBumps, exposure: F64, y: F64, previous: ProfileScan 
             return ProfileScan(y, net, gross, signs, low, high, flat)
     net_and_gross = np.array([exposure, np.abs(exposure)]).T
     net, gross = extend_profile(
-        book, y, net_and_gross, None if previous is None else (previous.y, np.array([previous.net, previous.gross]))
+        book, y, net_and_gross, None if previous is None else (previous.y, np.array([previous.net, previous.gross])), 1
     )
     error_bound = book.error_bound(exposure)
     signs = gamma_signs(net, gross, error_bound)
     dip_minima = find_dip_minima(book, exposure, y, net[None], signs[None], ROUNDING_SHARE * gross)
     if dip_minima.y.size:
         y = np.union1d(y, dip_minima.y)
-        net, gross = book.profile(y, net_and_gross)
+        net, gross = book.profile(y, net_and_gross, 1)
         signs = gamma_signs(net, gross, error_bound)
     return ProfileScan(y, net, gross, signs, *brackets(signs), _flat(net, gross))
 
@@ -71,20 +71,22 @@ def _flat(net: F64, gross: F64) -> bool:
     return bool(np.abs(net).max() < FLAT_SHARE * gross.max())
 
 
-def extend_profile(book: GammaBumps, y: F64, exposure: F64, inner_profile: tuple[F64, F64] | None) -> F64:
+def extend_profile(
+    book: GammaBumps, y: F64, exposure: F64, inner_profile: tuple[F64, F64] | None, absolute: int = 0
+) -> F64:
     """The profile on `y`, reusing a middle part that is already known: nodes (i,) and values (k, i).
 
     Units: as `GammaBumps.profile`. Shapes: y (m,), exposure (n, k) -> (k, m).
     Domain: known nodes that are not all among `y` are ignored.
     """
     if inner_profile is None:
-        return book.profile(y, exposure)
+        return book.profile(y, exposure, absolute)
     inner, values = inner_profile
     left = int(np.searchsorted(y, inner[0]))
     right = left + inner.shape[0]
     if not np.array_equal(y[left:right], inner):
-        return book.profile(y, exposure)
-    new_values = book.profile(np.concatenate([y[:left], y[right:]]), exposure)
+        return book.profile(y, exposure, absolute)
+    new_values = book.profile(np.concatenate([y[:left], y[right:]]), exposure, absolute)
     return np.concatenate([new_values[:, :left], values, new_values[:, left:]], axis=1)
 
 
@@ -220,10 +222,9 @@ def flat_members(book: GammaBumps, y: F64, net: F64, max_gross: F64, exposure: F
 
     Units: USD per 1 %. Shapes: y (m,), net (M, m), max_gross (m,), exposure (n, >= M) -> (k,).
     """
-    size = np.abs(net).max(axis=1)
+    size = np.maximum(net.max(axis=1), -net.min(axis=1))
     candidates = np.flatnonzero(size < FLAT_SHARE * max_gross.max())
-    return (
-        candidates[size[candidates] < FLAT_SHARE * book.profile(y, np.abs(exposure[:, candidates])).max(axis=1)]
-        if candidates.size
-        else candidates
-    )
+    if not candidates.size:
+        return candidates
+    gross = book.profile(y, np.abs(exposure[:, candidates]), candidates.size)
+    return np.asarray(candidates[size[candidates] < FLAT_SHARE * gross.max(axis=1)])

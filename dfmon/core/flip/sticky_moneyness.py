@@ -55,14 +55,14 @@ class StickyMoneyness:
         """Centre of each bump: the y at which its forward reaches its strike."""
         return -self.x
 
-    def profile(self, y: F64, exposure: F64) -> F64:
-        """Net gamma on log-spot nodes, computed in batches of levels.
+    def profile(self, y: F64, exposure: F64, absolute: int = 0) -> F64:
+        """Net gamma on log-spot nodes, computed in batches of levels; no unit gamma is negative.
 
         Units: exposure in units of underlying; result USD per 1 %. Shapes: y (m,), exposure (n, k) -> (k, m). Domain:
         |y| <= 1.
         """
         batches = [
-            exposure.T @ self._bump_values(y[start : start + _LEVELS_PER_BATCH]).T
+            exposure.T @ self.unit_gammas(y[start : start + _LEVELS_PER_BATCH])[0].T
             for start in range(0, y.shape[0], _LEVELS_PER_BATCH)
         ]
         return np.concatenate(batches, axis=1) if batches else np.zeros((exposure.shape[1], 0))
@@ -79,18 +79,18 @@ class StickyMoneyness:
         Units: USD per 1 %, and per unit of y. Shapes: y (r,), exposure (n,) or (n, r) -> three (r,).
         """
         shifts = (-_SLOPE_STEP, 0.0, _SLOPE_STEP)
-        lower, centre, upper = ((self._bump_values(y + shift) * exposure.T).sum(axis=1) for shift in shifts)
+        lower, centre, upper = ((self.unit_gammas(y + shift)[0] * exposure.T).sum(axis=1) for shift in shifts)
         return GammaDerivatives(centre, (upper - lower) / (2.0 * _SLOPE_STEP), np.full_like(centre, np.nan))
 
-    def _bump_values(self, y: F64) -> F64:
-        """Dollar gamma for 1 % of one unit of each option at each spot, (r, n)."""
+    def unit_gammas(self, y: F64) -> tuple[F64, F64]:
+        """Dollar gamma for 1 % of one unit of each option at each spot, and d2: (r,) -> (r, n), (r, n)."""
         moneyness = self.x + y[:, None]
         sigma = np.empty_like(moneyness)
         for smile in self.smiles:
             sigma[:, smile.rows] = np.interp(-moneyness[:, smile.rows], smile.k, smile.sigma)
         total_sd = sigma * self.root_tau
         d2 = moneyness / total_sd - 0.5 * total_sd
-        return np.asarray(np.exp(-0.5 * d2 * d2) * self.height / sigma)
+        return np.exp(-0.5 * d2 * d2) * self.height / sigma, d2
 
 
 def expiry_smiles(k: F64, sigma: F64, expiry: NDArray[np.generic]) -> tuple[Smile, ...]:
