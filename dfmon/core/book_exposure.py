@@ -6,7 +6,6 @@ A call and a put of one strike and expiry are priced as one point while their co
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
@@ -15,7 +14,7 @@ import numpy as np
 
 from dfmon.core.columns import Columns
 from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
-from dfmon.core.exposure.vanna_charm_volga import RollUp, Totals, member_totals, roll_up, totals
+from dfmon.core.exposure.vanna_charm_volga import RollUp, Totals, member_totals, roll_up
 from dfmon.core.flip.gamma_flip import GammaFlip, find_flip, flip_band, flip_members
 from dfmon.core.flip.grid import Stickiness
 from dfmon.core.positions.counter_rng import OFF_VENUE, common_normals
@@ -30,30 +29,34 @@ NORMAL_95: Final = NormalDist().inv_cdf(0.95)
 
 
 @dataclass(frozen=True, slots=True)
-class ModelExposure:
-    """Roll-ups of the same board under another position model; `level` is its flip, None where it has none."""
+class PricedBoard:
+    """One coin of each option of a board, priced once for all books on it.
 
-    model: str
-    totals: Totals
-    level: float | None
+    `unit` is what +1 coin is worth at each of the `points`; the profile is summed over `profile_points`.
+    """
+
+    unit: UnitExposure
+    points: PricingPoints
+    profile_points: PricingPoints
+
+    def unit_ngi(self) -> F64:
+        """NGI of +1 coin of each option."""
+        return np.asarray(self.unit.ngi[self.points.point])
 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
     """Roll-ups in USD; `members` (exposures, M) in the order of EXPOSURE_NAMES, None without an ensemble.
 
-    `unit` is what +1 coin is worth at each of the `points`, `sums` those of the book, `off_venue_risk` (exposures,) the
-    standard deviation that books on other venues add to each roll-up, `others` the models that are not the chosen one.
-    `flip` is None while there is no spot. `flip_lo` and `flip_hi` are its band, `p_none` the share of members without a
-    flip; all None without an ensemble.
+    `board` prices one coin of each option, `sums` are those of the book, `off_venue_risk` (exposures,) is the standard
+    deviation that books on other venues add to each roll-up. `flip` is None while there is no spot. `flip_lo` and
+    `flip_hi` are its band, `p_none` the share of members without a flip; all None without an ensemble.
     """
 
-    unit: UnitExposure
-    points: PricingPoints
+    board: PricedBoard
     sums: RollUp
     members: F64 | None
     off_venue_risk: F64
-    others: tuple[ModelExposure, ...]
     flip: GammaFlip | None
     flip_lo: float | None
     flip_hi: float | None
@@ -77,10 +80,6 @@ class Exposure:
     def totals(self) -> Totals:
         return self.sums.totals
 
-    def unit_ngi(self) -> F64:
-        """NGI of +1 coin of each option."""
-        return np.asarray(self.unit.ngi[self.points.point])
-
 
 def band_quantiles(values: F64) -> tuple[float, float]:
     """5 % and 95 % quantiles of the members.
@@ -91,23 +90,12 @@ def band_quantiles(values: F64) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def measure_exposure(
-    frame: ChainFrame,
-    cols: Columns,
-    numeraire: Numeraire,
-    stickiness: Stickiness,
-    others: Mapping[str, F64] | None = None,
-    off_venue_sd: float = 0.0,
-) -> Exposure:
-    """Roll-ups and flip of the book; for `others`, positions (n,) of the frame by model, totals and flip alone.
+def price_board(frame: ChainFrame, cols: Columns, numeraire: Numeraire) -> PricedBoard:
+    """Prices one coin of each option.
 
-    `off_venue_sd` is the standard deviation of the book on other venues, as a share of the observed book without its
-    signs. The flip is that of the dollar gamma under either numeraire.
-
-    Units: USD. Shapes: as `Exposure`. Domain: an empty book has zero totals and no flip.
+    Units: USD. Shapes: as `PricedBoard`. Domain: any board, also an empty one.
     """
     pairing = Pairing.from_listing(cols.strike, cols.expiry_code, cols.option_type)
-    columns = cols.forward, cols.sigma, cols.tau
     points = _exposure_points(pairing, cols, numeraire)
     at = points.option
     unit = unit_exposures(
@@ -120,21 +108,28 @@ def measure_exposure(
         numeraire=numeraire,
         inverse=frame.inverse[cols.rows[at]],
     )
-    point_exposure = points.sum_exposure(cols.position)
-    sums = roll_up(unit, point_exposure, cols.cell[at], cols.expiries.size, cols.strikes.size)
+    return PricedBoard(unit, points, pairing.points(cols.forward, cols.sigma, cols.tau))
+
+
+def measure_exposure(
+    board: PricedBoard, cols: Columns, spot: float, stickiness: Stickiness, off_venue_sd: float = 0.0
+) -> Exposure:
+    """Roll-ups and flip of the book of `cols` on a board priced from the same rows.
+
+    `off_venue_sd` is the standard deviation of the book on other venues, as a share of the observed book without its
+    signs. The flip is that of the dollar gamma under either numeraire.
+
+    Units: USD. Shapes: as `Exposure`. Domain: an empty book has zero totals and no flip.
+    """
+    unit, points = board.unit, board.points
+    cell = cols.cell[points.option]
+    sums = roll_up(unit, points.sum_exposure(cols.position), cell, cols.expiries.size, cols.strikes.size)
     members = None if cols.members is None else member_totals(unit.for_rows(points.point), cols.members)
     off_venue_risk = np.zeros(len(EXPOSURE_NAMES))
     if off_venue_sd > 0.0:
         off_venue_risk = off_venue_sd * (np.abs(unit.for_rows(points.point).matrix) @ np.abs(cols.position))
-    other_positions = {model: position[cols.rows] for model, position in (others or {}).items()}
-    flip, band, levels = _find_flips(
-        frame.spot, cols, pairing.points(*columns), stickiness, other_positions, off_venue_sd
-    )
-    model_exposures = tuple(
-        ModelExposure(model, totals(unit, points.sum_exposure(position)), levels.get(model))
-        for model, position in other_positions.items()
-    )
-    return Exposure(unit, points, sums, members, off_venue_risk, model_exposures, flip, *band)
+    flip, band = _find_flip(spot, cols, board.profile_points, stickiness, off_venue_sd)
+    return Exposure(board, sums, members, off_venue_risk, flip, *band)
 
 
 def _exposure_points(pairing: Pairing, cols: Columns, numeraire: Numeraire) -> PricingPoints:
@@ -146,40 +141,23 @@ def _exposure_points(pairing: Pairing, cols: Columns, numeraire: Numeraire) -> P
     return pairing.points(cols.forward, cols.sigma, cols.tau, keep_separate=keep_separate)
 
 
-def _find_flips(
-    spot: float,
-    cols: Columns,
-    points: PricingPoints,
-    stickiness: Stickiness,
-    others: Mapping[str, F64],
-    off_venue_sd: float,
-) -> tuple[GammaFlip | None, tuple[float | None, float | None, float | None], dict[str, float]]:
-    """The flip, its band and the share without one, and the flips of other models: they are further members."""
+def _find_flip(
+    spot: float, cols: Columns, points: PricingPoints, stickiness: Stickiness, off_venue_sd: float
+) -> tuple[GammaFlip | None, tuple[float | None, float | None, float | None]]:
+    """The flip, its band and the share of members without one."""
+    no_band = None, None, None
     if not spot > 0.0 or not cols.size:
-        return None, (None, None, None), {}
+        return None, no_band
     at = points.option
     chain = cols.forward[at], cols.terms.strike[at], cols.sigma[at], cols.terms.tau[at]
     share, expiry = cols.terms.share[at], cols.expiries[cols.expiry_code[at]]
-    flip = find_flip(spot, *chain, points.sum_exposure(cols.position) * share, stickiness=stickiness, expiry=expiry)
-    # a book of one sign has no flip, and looking for it would search the widest range
-    two_sided = {
-        model: model_position
-        for model, model_position in others.items()
-        if model_position.min() < 0.0 < model_position.max()
-    }
-    size = 0 if cols.members is None else cols.members.shape[1]
-    if not size and not two_sided:
-        return flip, (None, None, None), {}
-    members = np.empty((at.size, size + len(two_sided)))
-    if cols.members is not None:
-        members[:, :size] = points.sum_exposure(cols.members)
-        if off_venue_sd > 0.0:
-            members[:, :size] += points.sum_exposure(np.abs(cols.position))[:, None] * (
-                off_venue_sd * common_normals(OFF_VENUE)
-            )
-    for column, model_position in enumerate(two_sided.values(), size):
-        members[:, column] = points.sum_exposure(model_position)
-    members *= share[:, None]
-    levels = flip_members(spot, *chain, members, stickiness=stickiness, expiry=expiry)
-    found = {model: float(level) for model, level in zip(two_sided, levels[size:]) if not np.isnan(level)}
-    return flip, (flip_band(levels[:size]) if size else (None, None, None)), found
+    exposure = points.sum_exposure(cols.position) * share
+    flip = find_flip(spot, *chain, exposure, stickiness=stickiness, expiry=expiry)
+    if cols.members is None:
+        return flip, no_band
+    members = points.sum_exposure(cols.members)
+    if off_venue_sd > 0.0:
+        gross = points.sum_exposure(np.abs(cols.position))
+        members = members + gross[:, None] * (off_venue_sd * common_normals(OFF_VENUE))
+    levels = flip_members(spot, *chain, members * share[:, None], stickiness=stickiness, expiry=expiry)
+    return flip, flip_band(levels)

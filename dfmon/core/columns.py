@@ -5,7 +5,7 @@ Rows that cannot be priced are left out and counted by reason, so nothing after 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,7 +22,7 @@ MAX_QUANTITY: Final = 1e12  # nor is a price or a quantity of this size
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """n priceable options. Units: USD, decimal volatility, years, coins.
+    """n priceable options, and a book on them. Units: USD, decimal volatility, years, coins.
 
     `rows` index the frame; `strikes` and `expiries` ascend, and the codes map each option to its own. `terms` are the
     strike, time and share of the settlement treatment. `priceable_share` is the share of the board's open interest in
@@ -51,14 +51,23 @@ class Columns:
     def size(self) -> int:
         return int(self.rows.size)
 
+    def with_book(self, positions: DealerPositions) -> Columns:
+        """The same options under other positions of the same frame."""
+        return replace(self, position=positions.position[self.rows], members=_member_rows(positions, self.rows))
+
     @property
     def cell(self) -> NDArray[np.intp]:
         """The cell of each option in a matrix of expiries by strikes, in row-major order."""
         return np.asarray(self.expiry_code * self.strikes.size + self.strike_code)
 
 
-def priceable_columns(frame: ChainFrame, positions: DealerPositions) -> Columns:
-    """The priceable rows of `frame` under `positions`.
+def _member_rows(positions: DealerPositions, rows: I64) -> F64 | None:
+    all_rows = rows.size == positions.position.size
+    return positions.members if positions.members is None or all_rows else positions.members[rows]
+
+
+def priceable_columns(frame: ChainFrame, positions: DealerPositions, *others: DealerPositions) -> Columns:
+    """The priceable rows of `frame` under `positions`. A row needs a position in `others` too.
 
     Units: as `Columns`. Shapes: (n,) of the frame -> (k,), k <= n.
     Domain: any frame; a row without forward, volatility, time or position is left out and counted by reason.
@@ -68,7 +77,7 @@ def priceable_columns(frame: ChainFrame, positions: DealerPositions) -> Columns:
         "no forward": ~((frame.forward > 1.0 / MAX_QUANTITY) & (frame.forward < MAX_QUANTITY)),
         "no mark volatility": ~((frame.sigma >= SIGMA_BOUNDS[0]) & (frame.sigma <= SIGMA_BOUNDS[1])),
         "no open interest": ~((frame.open_interest >= 0.0) & (frame.open_interest < MAX_QUANTITY)),
-        "no position": ~(np.abs(positions.position) < MAX_QUANTITY),
+        "no position": ~np.logical_and.reduce([np.abs(book.position) < MAX_QUANTITY for book in (positions, *others)]),
         "bad strike": ~((frame.strike > 1.0 / MAX_QUANTITY) & (frame.strike < MAX_QUANTITY)),
     }
     priceable = tau > 0.0
@@ -96,7 +105,7 @@ def priceable_columns(frame: ChainFrame, positions: DealerPositions) -> Columns:
         option_type=frame.option_type[rows].astype(np.float64),
         open_interest=open_interest,
         position=positions.position[rows],
-        members=positions.members if positions.members is None or rows.size == frame.size else positions.members[rows],
+        members=_member_rows(positions, rows),
         terms=settlement_terms(forward, strike, live_tau, average),
         average=average,
         strikes=strikes,

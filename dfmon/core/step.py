@@ -13,16 +13,12 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from dfmon.core.book_exposure import measure_exposure
+from dfmon.core.book_exposure import measure_exposure, price_board
 from dfmon.core.columns import Columns, atm_sigma, first_of_group, priceable_columns
 from dfmon.core.exposure.desks import Desk, hedge_shares, off_venue_sd
 from dfmon.core.flip.grid import Stickiness
 from dfmon.core.positions.attribution import Priors
-from dfmon.core.positions.dealer_net import (
-    alternative_positions,
-    dealer_positions,
-    open_interest_check,
-)
+from dfmon.core.positions.dealer_net import DealerPositions, open_interest_check, positions_by_model
 from dfmon.core.positions.inventory import Inventory
 from dfmon.core.positions.update import update_inventory
 from dfmon.core.pricing.compiled import kernels_for_step
@@ -34,9 +30,9 @@ from dfmon.core.scenario.liquidity import DEPTH_MEDIAN_NS, DEPTH_SAMPLE_NS, mark
 from dfmon.core.scenario.lookback import empty_spot_path, measure_moves
 from dfmon.core.scenario.rolling import RollingWindow
 from dfmon.core.scenario.rules import RuleState, Thresholds, classify
-from dfmon.core.scenario.tick_result import TickResult
+from dfmon.core.scenario.tick_result import BoardTick, TickResult, fields_of
 from dfmon.core.snapshot import tables
-from dfmon.core.snapshot.build import build_snapshot
+from dfmon.core.snapshot.build import build_snapshot, with_views
 from dfmon.model.frames import F64, ChainFrame, FeedHealth, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot, TapeRow
 from dfmon.model.units import DAY, YEAR
@@ -70,26 +66,35 @@ class FlowParams(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class FlowState:
-    """State carried from tick to tick. Immutable; a step returns the next one."""
+class BookState:
+    """State of one position model, carried from tick to tick."""
 
-    inventory: Inventory
     scaling: Scaling
-    path: RollingWindow
-    depth: RollingWindow
     rules: RuleState
     alert_state: AlertState
+
+    @classmethod
+    def initial(cls) -> BookState:
+        return cls(Scaling.initial(), RuleState.initial(), AlertState.initial())
+
+
+@dataclass(frozen=True, slots=True)
+class FlowState:
+    """State carried from tick to tick, `books` by position model. Immutable; a step returns the next one."""
+
+    inventory: Inventory
+    path: RollingWindow
+    depth: RollingWindow
+    books: Mapping[str, BookState]
     tape: tuple[TapeRow, ...]
 
     @classmethod
     def initial(cls) -> FlowState:
         return cls(
             inventory=Inventory.empty(),
-            scaling=Scaling.initial(),
             path=empty_spot_path(),
             depth=RollingWindow.empty(DEPTH_SAMPLE_NS, DEPTH_MEDIAN_NS // DEPTH_SAMPLE_NS + 1, 1),
-            rules=RuleState.initial(),
-            alert_state=AlertState.initial(),
+            books={},
             tape=(),
         )
 
@@ -121,50 +126,70 @@ def _compute(
 ) -> tuple[FlowState, FlowSnapshot]:
     ts_ns = chain.ts_ns
     inventory = update_inventory(state.inventory, chain, params.priors)
-    position_inputs = inventory, chain, params.file_positions
-    positions, alternatives = (
-        dealer_positions(params.positions, *position_inputs),
-        alternative_positions(params.positions, *position_inputs),
-    )
-    cols = priceable_columns(chain, positions)
-    exposure = measure_exposure(
-        chain, cols, params.numeraire, params.stickiness, alternatives, off_venue_sd(params.venue_share)
-    )
+    positions = positions_by_model(inventory, chain, params.positions, params.file_positions)
+    cols = priceable_columns(chain, *positions.values())
+    board = price_board(chain, cols, params.numeraire)
     atm = atm_sigma(cols)
     sigma = daily_sigma(cols, atm)
     liquidity = market_view(market, state.depth, ts_ns)
     spot_moves = measure_moves(state.path, ts_ns, chain.spot, sigma)
     path = state.path.push(ts_ns, (chain.spot, sigma)) if chain.spot > 0.0 and sigma > 0.0 else state.path
-    total = exposure.totals
-    scaling = update_scaling(state.scaling, ts_ns, total.ngi, total.vss, total.chl) if cols.size else state.scaling
-
-    move_usd = chain.spot * (spot_moves.ret_15m or 0.0) if chain.spot > 0.0 else 0.0
-    tick_result = TickResult(
+    tape = tables.tape(chain, cols, board, state.tape)
+    inputs = BoardTick(
         chain=chain,
         market=market,
         feeds=feeds,
-        model=params.positions,
         warm_coverage=params.warm_coverage,
         stale_after_s=params.stale_after_s,
         venue_share=params.venue_share,
         file_positions=params.file_positions,
-        positions=positions,
         open_interest_check=open_interest_check(inventory),
-        cols=cols,
-        exposure=exposure,
-        hedge_shares=hedge_shares(params.desks, params.risk_aversion, total.ngi, chain.spot, move_usd),
+        board=board,
         atm=atm,
         sigma=sigma,
         liquidity=liquidity,
         spot_moves=spot_moves,
+    )
+    books: dict[str, BookState] = {}
+    snapshots: dict[str, FlowSnapshot] = {}
+    for model, held in positions.items():
+        previous = state.books.get(model) or BookState.initial()
+        books[model], snapshots[model] = _step_book(previous, inputs, cols.with_book(held), held, params, tape, seq)
+    published = snapshots.pop(params.positions)
+    return FlowState(inventory, path, liquidity.depth, books, tape), with_views(published, tuple(snapshots.values()))
+
+
+def _step_book(
+    state: BookState,
+    inputs: BoardTick,
+    cols: Columns,
+    positions: DealerPositions,
+    params: FlowParams,
+    tape: tuple[TapeRow, ...],
+    seq: int,
+) -> tuple[BookState, FlowSnapshot]:
+    """One tick of one position model."""
+    chain, spot_moves = inputs.chain, inputs.spot_moves
+    spot = chain.spot if positions.known else math.nan  # the flip of unknown positions would be that of their prior
+    exposure = measure_exposure(inputs.board, cols, spot, params.stickiness, off_venue_sd(params.venue_share))
+    total = exposure.totals
+    scaling = (
+        update_scaling(state.scaling, chain.ts_ns, total.ngi, total.vss, total.chl) if cols.size else state.scaling
+    )
+    move_usd = chain.spot * (spot_moves.ret_15m or 0.0) if chain.spot > 0.0 else 0.0
+    tick = TickResult(
+        **fields_of(inputs),
+        positions=positions,
+        cols=cols,
+        exposure=exposure,
+        hedge_shares=hedge_shares(params.desks, params.risk_aversion, total.ngi, chain.spot, move_usd),
         scaling=scaling,
     )
-    inputs = scenario_inputs(tick_result, params.iv_move_1h)
-    rules, reasons = classify(state.rules, inputs, params.thresholds, ts_ns)
-    tape = tables.tape(chain, cols, exposure, state.tape)
-    alert_state = update_alerts(state.alert_state, rules, exposure.flip, chain.spot, feeds, reasons, ts_ns)
-    snapshot = build_snapshot(tick_result, inputs, rules, reasons, params.thresholds, tape, alert_state.alerts, seq)
-    return FlowState(inventory, scaling, path, liquidity.depth, rules, alert_state, tape), snapshot
+    features = scenario_inputs(tick, params.iv_move_1h)
+    rules, reasons = classify(state.rules, features, params.thresholds, chain.ts_ns)
+    alert_state = update_alerts(state.alert_state, rules, exposure.flip, chain.spot, inputs.feeds, reasons, chain.ts_ns)
+    snapshot = build_snapshot(tick, features, rules, reasons, params.thresholds, tape, alert_state.alerts, seq)
+    return BookState(scaling, rules, alert_state), snapshot
 
 
 def daily_sigma(cols: Columns, atm: F64) -> float:

@@ -140,20 +140,20 @@ class Levels(msgspec.Struct, frozen=True):
     max_pain: float | None
 
 
-@metric_fields("by_expiry", lambda spec: (float, 0.0))
+@metric_fields("by_expiry", lambda spec: (float | None, None))
 class ExpiryRow(msgspec.Struct, frozen=True):
-    """Sums of one expiry: exposures USD, open interest coins, ATM volatility decimal."""
+    """Sums of one expiry: exposures USD, open interest coins, ATM volatility decimal; None without known positions."""
 
     expiry: str
     label: str
     hours: float
     forward: float
     atm_iv: float | None
-    ngi: float
-    vss: float
-    chl: float
-    volg: float
-    unwind: float
+    ngi: float | None
+    vss: float | None
+    chl: float | None
+    volg: float | None
+    unwind: float | None
     open_interest: float
     options: int
     net: float | None = None  # dealer position, coins
@@ -162,15 +162,15 @@ class ExpiryRow(msgspec.Struct, frozen=True):
     residual: float | None = None
 
 
-@metric_fields("by_strike", lambda spec: (float, 0.0))
+@metric_fields("by_strike", lambda spec: (float | None, None))
 class StrikeRow(msgspec.Struct, frozen=True):
-    """Sums of one strike over all expiries."""
+    """Sums of one strike over all expiries; None while positions are unknown."""
 
     strike: float
-    ngi: float
-    vss: float
-    chl: float
-    volg: float
+    ngi: float | None
+    vss: float | None
+    chl: float | None
+    volg: float | None
     call_open_interest: float
     put_open_interest: float
 
@@ -302,13 +302,17 @@ class ModelRow(msgspec.Struct, frozen=True):
 
 
 class Detail(msgspec.Struct, frozen=True):
-    """Tables for the screen; left out of the JSON unless requested."""
+    """Tables for the screen; left out of the JSON unless requested.
+
+    `views` are the snapshots of the other position models at the same tick; they never leave the process.
+    """
 
     heatmap: HeatMap
     profile: Profile
     tape: tuple[TapeRow, ...]
     alerts: tuple[Alert, ...]
     positions: tuple[PositionRow, ...] = ()
+    views: tuple[FlowSnapshot, ...] = ()
 
 
 class FlowSnapshot(msgspec.Struct, frozen=True):
@@ -336,6 +340,11 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
     models: tuple[ModelRow, ...] = ()
     detail: Detail | UnsetType = UNSET
 
+    def view(self, model: str) -> FlowSnapshot:
+        """The same tick under another position model; this one where it was not computed."""
+        views = () if self.detail is UNSET else self.detail.views
+        return next((snapshot for snapshot in views if snapshot.positions.model == model), self)
+
     def digest(self) -> str:
         """SHA-256 of the snapshot as the engine made it: equal for a session and its replay."""
         return hashlib.sha256(msgspec.msgpack.encode(self)).hexdigest()
@@ -347,7 +356,8 @@ def to_json(snapshot: FlowSnapshot, mode: State, *, detail: bool = False) -> byt
     `mode` is the kind of session (live, sim, replay); a stale snapshot stays "stale". A NaN would be written as null.
     """
     state: State = "stale" if snapshot.state == "stale" else mode
-    published = msgspec.structs.replace(snapshot, state=state, detail=snapshot.detail if detail else UNSET)
+    tables = UNSET if not detail or snapshot.detail is UNSET else msgspec.structs.replace(snapshot.detail, views=())
+    published = msgspec.structs.replace(snapshot, state=state, detail=tables)
     return msgspec.json.encode(published)
 
 

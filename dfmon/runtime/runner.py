@@ -135,6 +135,7 @@ def run_with_screen(
         palette=config.screen.palette,
         icons=config.screen.icons,
         tape_min=config.screen.tape_min,
+        published_model=config.market.positions.partition(":")[0],
         plain=options.get("plain", False),
         low_bandwidth=options.get("low_bandwidth", False),
         clock_speed=clock.speed,

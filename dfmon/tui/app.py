@@ -36,7 +36,11 @@ from dfmon.tui.shutdown import TERMINAL_CLOSED_CODE, GracefulExit, handle_signal
 from dfmon.tui.view import View, cycle
 from dfmon.tui.view_actions import VIEW_ACTIONS
 
-_REQUEST_NOTICES: Final = {"positions": "positions:", "replay.speed": "replay speed", "replay.seek": "replay to"}
+_REQUEST_NOTICES: Final = {
+    "positions": "publishing positions",
+    "replay.speed": "replay speed",
+    "replay.seek": "replay to",
+}
 MAX_WRITER_BACKLOG: Final = 2  # frames queued for the terminal above which the next one is skipped
 
 
@@ -75,7 +79,7 @@ class DfmonApp(App[None]):
         self.animation_level = "none"
         self.graceful_exit = GracefulExit(self._exit_with_code)
         self.skipped_frames = self.last_skip_ns = 0
-        self._chart_history = ChartHistory(hub)
+        self._chart_history = ChartHistory(hub, settings.published_model)
         self._paused_snapshots: dict[str, FlowSnapshot] | None = None
         self._paused_version = 0
         self._started_ns = clock()
@@ -155,15 +159,18 @@ class DfmonApp(App[None]):
         """The input of the next frame."""
         name, now = self.view.underlying, self.clock()
         latest_snapshot = self.hub.latest(name)
+        snapshot = (
+            latest_snapshot if self._paused_snapshots is None else self._paused_snapshots.get(name, latest_snapshot)
+        )
+        if snapshot is not None and self.view.model:
+            snapshot = snapshot.view(self.view.model)
         return Frame(
             now_ns=now,
             mode=self.hub.mode,
             view=self.view,
-            snapshot=latest_snapshot
-            if self._paused_snapshots is None
-            else self._paused_snapshots.get(name, latest_snapshot),
+            snapshot=snapshot,
             latest_snapshot=latest_snapshot,
-            rows=self._chart_history.rows(name),
+            rows=() if snapshot is None else self._chart_history.rows(name, snapshot.positions.model),
             runtime=self.hub.runtime,
             rate_hz=1 / self.settings.frame_interval_s,
             waited_s=(now - self._started_ns) / 1e9 / self.settings.clock_speed,

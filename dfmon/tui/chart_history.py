@@ -9,47 +9,59 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
+
+from msgspec import UNSET
 
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.tui.metric_series import MetricSeries
 
+SeriesKey = tuple[str, str]  # underlying, position model
 HistoryReader = Callable[[str, int], Sequence[MetricRow]]
 _MAX_PENDING_ROWS: Final = 10_000  # rows between two frames
 
 
 class ChartHistory:
-    """One series for each underlying of a hub."""
+    """One series for each underlying and position model of a hub. The stored rows are those of the published model."""
 
-    def __init__(self, hub: SnapshotHub) -> None:
+    def __init__(self, hub: SnapshotHub, published_model: str = "flow") -> None:
         self._hub = hub
-        self._series: dict[str, MetricSeries] = {}
-        self._pending_rows: deque[tuple[str, MetricRow]] = deque(maxlen=_MAX_PENDING_ROWS)
+        self._published_model = published_model
+        self._series: dict[SeriesKey, MetricSeries] = {}
+        self._pending_rows: deque[tuple[SeriesKey, MetricRow]] = deque(maxlen=_MAX_PENDING_ROWS)
         hub.add_listener(self._on_snapshot)
 
-    def rows(self, name: str) -> Sequence[MetricRow]:
-        series = self._series.get(name)
+    def rows(self, name: str, model: str) -> Sequence[MetricRow]:
+        """Rows of one underlying under one position model, oldest first."""
+        series = self._series.get((name, model))
         return series.rows() if series else ()
 
     def seed(self, name: str, rows: Iterable[MetricRow]) -> None:
-        """Inserts older rows before those already collected."""
-        self._series.setdefault(name, MetricSeries()).seed(rows)
+        """Inserts stored rows before those already collected."""
+        self._series.setdefault((name, self._published_model), MetricSeries()).seed(rows)
 
     def _on_snapshot(self, snapshot: FlowSnapshot) -> None:
-        """Queues a row; runs on the market's thread, and a fast replay publishes more often than the screen draws."""
-        self._pending_rows.append((snapshot.underlying, MetricRow.from_snapshot(snapshot)))
+        """Queues a row per model; runs on the market's thread, since a fast replay outruns the screen."""
+        self._pending_rows.extend(_rows_by_model(snapshot))
 
     def drain_pending(self) -> None:
         """Appends a row for each new snapshot; also while paused, so that the pause leaves no gap in the chart."""
         while self._pending_rows:
-            name, row = self._pending_rows.popleft()
-            self._series.setdefault(name, MetricSeries()).append(row)
+            key, row = self._pending_rows.popleft()
+            self._series.setdefault(key, MetricSeries()).append(row)
         for name in self._hub.underlyings():
             snapshot = self._hub.latest(name)
             if snapshot is not None:
-                self._series.setdefault(name, MetricSeries()).append(MetricRow.from_snapshot(snapshot))
+                for key, row in _rows_by_model(snapshot):
+                    self._series.setdefault(key, MetricSeries()).append(row)
+
+
+def _rows_by_model(snapshot: FlowSnapshot) -> Iterator[tuple[SeriesKey, MetricRow]]:
+    views = () if snapshot.detail is UNSET else snapshot.detail.views
+    for shown in (snapshot, *views):
+        yield (shown.underlying, shown.positions.model), MetricRow.from_snapshot(shown)
 
 
 def load_in_thread(

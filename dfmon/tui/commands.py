@@ -21,6 +21,7 @@ from dfmon.tui.seek_parser import TIME_EXAMPLES, parse_seek
 from dfmon.tui.settings import ICONS, PALETTES
 from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, filtered_list
 from dfmon.tui.view import HEATMAP_LAYERS, SORT_KEYS, SPANS, View
+from dfmon.tui.view_actions import show_model
 
 CommandResult = Request | Action | None
 CommandHandler = Callable[[View, Frame, str], CommandResult]
@@ -83,7 +84,13 @@ def _set_expiry(view: View, frame: Frame, text: str) -> CommandResult:
     return None
 
 
-def _request_model(view: View, frame: Frame, text: str) -> CommandResult:
+def _set_model(view: View, frame: Frame, text: str) -> CommandResult:
+    show_model(view, frame, resolve_choice(text, known_models(frame.snapshot), "position model"))
+    return None
+
+
+def _request_published_model(view: View, frame: Frame, text: str) -> CommandResult:
+    view.model = ""
     return Request("positions", resolve_choice(text, known_models(frame.snapshot), "position model"))
 
 
@@ -142,7 +149,8 @@ def _request_speed(view: View, frame: Frame, text: str) -> CommandResult:
 COMMANDS: Final[tuple[Command, ...]] = (
     Command("strike", "98000 | 98k | spot", _set_strike),
     Command("exp", "28NOV | all", _set_expiry),
-    Command("model", "flow | naive | short-all | file", _request_model),
+    Command("model", "flow | naive | short-all | file", _set_model),
+    Command("publish", "flow | naive | short-all | file", _request_published_model),
     Command("metric", " | ".join(HEATMAP_LAYERS), _set_metric),
     Command("span", " | ".join(name for name, _ in SPANS), _set_span),
     Command("order", " | ".join(SORT_KEYS), _set_sort_key),

@@ -1,4 +1,4 @@
-"""Actions that send a request to the market, by action id: another position model, moves through a replay.
+"""Actions that send a request to the market, by action id: moves through a replay.
 
 The effect comes with a later snapshot. Actions that change only the view are in `view_actions`.
 """
@@ -11,18 +11,9 @@ from typing import Final
 
 from dfmon.engine.hub import Request
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.models import known_models
-from dfmon.tui.view import cycle
 
 RequestAction = Callable[[Frame], Request]
 _SPEEDS: Final = ("0.25", "0.5", "1", "2", "4", "8", "16", "32", "64", "max")
-
-
-def next_model(frame: Frame) -> Request:
-    """Requests the next position model; the numbers change with the next snapshot."""
-    snapshot = frame.latest_snapshot
-    names = known_models(snapshot)
-    return Request("positions", cycle(names, snapshot.positions.model if snapshot else names[-1]))
 
 
 def step_replay(steps: str, frame: Frame) -> Request:
@@ -42,7 +33,6 @@ def change_speed(step: int, frame: Frame) -> Request:
 
 
 REQUEST_ACTIONS: Final[dict[str, RequestAction]] = {
-    "view.model": next_model,
     "replay.step": partial(step_replay, "1"),
     "replay.step.prev": partial(step_replay, "-1"),
     "replay.forward": partial(seek_replay, "+60"),

@@ -14,6 +14,7 @@ class ScreenSettings:
     """Settings at start. `plain` is ASCII without colour, for screen readers and serial lines; `tape_min` in coins.
 
     `clock_speed` is that of the session's clock: seconds of market time per second of wall time.
+    `published_model` is the position model that the stored history was made under.
     """
 
     underlyings: tuple[str, ...]
@@ -25,6 +26,7 @@ class ScreenSettings:
     low_bandwidth: bool = False
     tape_min: float = 0.0
     clock_speed: float = 1.0
+    published_model: str = "flow"
 
     @property
     def frame_interval_s(self) -> float:

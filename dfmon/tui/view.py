@@ -21,14 +21,16 @@ TABLES: Final = ("options", "expiries")
 class View:
     """The state of the view. `cursor_strike` None follows spot; `merge` is the number of strikes per row.
 
-    `size` is the terminal's. `selected_option` and `expiry_filter` belong to the positions sheet, "" for the first row
-    and for all expiries. `sheet_under_help` is the sheet that help was opened over. `prompt` is the sign of the open
-    input line, "" for none, and `prompt_error` the error in its text.
+    `model` is the position model on screen, "" for the published one. `size` is the terminal's. `selected_option` and
+    `expiry_filter` belong to the positions sheet, "" for the first row and for all expiries. `sheet_under_help` is the
+    sheet that help was opened over. `prompt` is the sign of the open input line, "" for none, and `prompt_error` the
+    error in its text.
     """
 
     underlying: str
     palette: str = "blue-orange"
     icons: str = "unicode"
+    model: str = ""
     panel: str = "chart"
     zoom: bool = False
     sheet: str = ""

@@ -14,6 +14,7 @@ from dfmon.tui.layout import layout
 from dfmon.tui.render.box import inner_size
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap import HeatmapGrid, current_grid, cursor_of
+from dfmon.tui.render.models import known_models
 from dfmon.tui.render.options import SORT_LABELS, cursor_index, filtered_options
 from dfmon.tui.settings import ICONS, PALETTES
 from dfmon.tui.sheets import PANELS, SHEETS, SPECS_BY_NAME, LineSource, covers_panels, filtered_list, front_sheet
@@ -93,6 +94,19 @@ def show_next_alert(view: View, frame: Frame) -> None:
     else:
         view.alert_shown_ns = 0
         view.show_notice("no new alerts", frame.now_ns)
+
+
+def next_model(view: View, frame: Frame) -> None:
+    """Shows the next position model. What is published stays as it is."""
+    snapshot = frame.latest_snapshot
+    show_model(view, frame, cycle(known_models(snapshot), view.model or (snapshot.positions.model if snapshot else "")))
+
+
+def show_model(view: View, frame: Frame, model: str) -> None:
+    """Shows a position model; the published one is followed when it changes."""
+    published = frame.latest_snapshot.positions.model if frame.latest_snapshot is not None else ""
+    view.model = "" if model == published else model
+    view.show_notice(f"showing {model}" + (f", published is {published}" if view.model else ""), frame.now_ns)
 
 
 def next_palette(view: View, frame: Frame) -> None:
@@ -208,6 +222,7 @@ def _max_scroll(view: View, frame: Frame) -> int:
 
 
 VIEW_ACTIONS: Final[dict[str, ViewAction]] = {
+    "view.model": next_model,
     "app.back": go_back,
     **{spec.action.id: partial(toggle_sheet, spec.name) for spec in SHEETS if spec.key},
     "list.filter": partial(open_prompt, "/"),

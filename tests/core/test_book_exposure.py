@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dfmon.core.book_exposure import Exposure, measure_exposure
+from dfmon.core.book_exposure import Exposure, measure_exposure, price_board
 from dfmon.core.columns import priceable_columns
 from dfmon.core.exposure.unit_exposure import unit_exposures
 from dfmon.core.flip.gamma_flip import find_flip, flip_band, flip_members
@@ -39,7 +39,7 @@ def measured(numeraire: str, chain: ChainFrame | None = None) -> tuple[Exposure,
         cols.forward, cols.strike, cols.sigma, cols.tau, cols.option_type,
         average=cols.average, numeraire=numeraire, inverse=chain.inverse[cols.rows],
     )  # fmt: skip
-    found = measure_exposure(chain, cols, numeraire, "strike")
+    found = measure_exposure(price_board(chain, cols, numeraire), cols, chain.spot, "strike")
     return found, unit.matrix, position[cols.rows], books[cols.rows]
 
 
@@ -51,7 +51,7 @@ def test_pairs_change_no_roll_up(numeraire: str) -> None:
     for i, name in enumerate(EXPOSURE_NAMES):
         assert getattr(found.totals, name) == pytest.approx(each[i] @ position, abs=1e-12 * scale[i]), name
         np.testing.assert_allclose(found.members[i], each[i] @ books, atol=1e-11 * scale[i], err_msg=name)
-    np.testing.assert_allclose(found.unit_ngi(), each[0], rtol=1e-12)
+    np.testing.assert_allclose(found.board.unit_ngi(), each[0], rtol=1e-12)
     cols = priceable_columns(board(), DealerPositions("file", position, None, None, None))
     for codes, by_group in ((cols.strike_code, found.sums.by_strike), (cols.expiry_code, found.sums.by_expiry)):
         for group, sums in enumerate(by_group.T):
@@ -64,16 +64,18 @@ def test_a_call_and_a_put_that_agree_are_one_point_unless_they_settle_within_the
 ) -> None:
     merging = [spec for spec in EXPOSURES if spec.same_for_call_and_put != "never"]
     monkeypatch.setattr("dfmon.core.book_exposure.EXPOSURES", merging)
-    points = measured("usd")[0].points
+    points = measured("usd")[0].board.points
     a_day, a_pair = 2 * len(board().names) // len(DAYS) // 2, len(board().names) // len(DAYS) // 2
     assert points.option.size == 3 * a_day + 3 * a_pair + 1  # three expiries settle within the day, one pair differs
-    assert measured("coin")[0].points.option.size == board().size == PricingPoints.unmerged(board().size).option.size
+    assert (
+        measured("coin")[0].board.points.option.size == board().size == PricingPoints.unmerged(board().size).option.size
+    )
 
 
 def test_one_metric_that_differs_sets_every_option_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     differing = replace(EXPOSURES[0], same_for_call_and_put="never")
     monkeypatch.setattr("dfmon.core.book_exposure.EXPOSURES", (*EXPOSURES, differing))
-    assert measured("usd")[0].points.option.size == board().size
+    assert measured("usd")[0].board.points.option.size == board().size
 
 
 def test_the_hedges_lifted_within_the_day_are_those_of_calls_and_puts_apart() -> None:
@@ -81,7 +83,8 @@ def test_the_hedges_lifted_within_the_day_are_those_of_calls_and_puts_apart() ->
 
     def unwind(*position: float) -> float:
         held = DealerPositions("file", np.array(position), None, None, None)
-        return measure_exposure(chain, priceable_columns(chain, held), "usd", "strike").totals.unwind
+        cols = priceable_columns(chain, held)
+        return measure_exposure(price_board(chain, cols, "usd"), cols, chain.spot, "strike").totals.unwind
 
     assert unwind(1.0, 0.0) > 0.0 > unwind(0.0, 1.0)
     assert unwind(1.0, -1.0) == pytest.approx(SPOT)  # delta of a call less that of a put is 1
@@ -93,7 +96,7 @@ def test_the_flip_and_its_band_weigh_what_is_settling_by_its_share() -> None:
     position = rng.normal(0.0, 10.0, chain.size)
     books = rng.normal(0.0, 10.0, (chain.size, 12))
     cols = priceable_columns(chain, DealerPositions("flow", position, books, None, None))
-    found = measure_exposure(chain, cols, "usd", "strike")
+    found = measure_exposure(price_board(chain, cols, "usd"), cols, chain.spot, "strike")
     of_options = SPOT, cols.forward, cols.terms.strike, cols.sigma, cols.terms.tau
     assert cols.terms.share.min() < 0.6
     alone = find_flip(*of_options, position * cols.terms.share)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from dfmon.core.positions.inventory_codec import encode_inventory
 from dfmon.core.step import FlowParams, FlowState, step
@@ -20,6 +21,7 @@ from tests.chains import NOW, SPOT, frame, market, path, run, shot, trade_column
 
 NAIVE, SHORT, FLOW = FlowParams("naive"), FlowParams("short-all"), FlowParams("flow")
 NO_MARKET = MarketFrame((), 0.0, 0.0)
+ONE_PRINT = trade_columns([0], [1], [2.0])  # from the first one on positions are known, if hardly
 
 
 def nulls(value: Any, path: str = "") -> Iterator[str]:
@@ -65,7 +67,7 @@ def numbers(value: Any) -> Iterator[float]:
 
 @pytest.mark.parametrize("model", ["naive", "flow"])
 def test_all_exposures_are_dollars_so_prices_ten_times_as_high_make_them_ten_times_as_large(model: str) -> None:
-    board = frame()
+    board = frame(trades=ONE_PRINT)
     tenfold = replace(board, spot=10 * board.spot, strike=10 * board.strike, forward=10 * board.forward)
     small, large = shot(board, FlowParams(model)), shot(tenfold, FlowParams(model))
     for name in ("ngi", "vss", "chl", "volg", "vega", "theta", "unwind", "hpp"):
@@ -139,10 +141,39 @@ def test_expired_option_contributes_nothing_from_its_time_on() -> None:
 
 
 def test_no_flip_no_move_and_no_state_without_an_index_however_much_else_is_known() -> None:
-    snapshot = shot(frame(spot=NAN), FLOW)
+    snapshot = shot(frame(spot=NAN, trades=ONE_PRINT), FLOW)
     assert (snapshot.spot, snapshot.flip.level, snapshot.flip.quality) == (None, None, "absent")
     assert snapshot.metrics.ngi.value is not None
     assert snapshot.scenario.overlay.startswith("UNKNOWN")
+
+
+# ---- position models side by side ------------------------------------------------------------------------------------
+
+
+def test_each_model_has_the_snapshot_of_a_session_that_published_it() -> None:
+    boards = path([SPOT * (1 + 0.001 * i) for i in range(6)], trades=ONE_PRINT)
+    by_published = {params.positions: run(boards, params)[1][-1] for params in (FLOW, NAIVE, SHORT)}
+    for published in by_published.values():
+        assert [row.model for row in published.models] == ["flow", "naive", "short-all"]
+        for model, alone in by_published.items():
+            assert msgspec.structs.replace(published.view(model), detail=UNSET) == msgspec.structs.replace(
+                alone, detail=UNSET
+            )
+
+
+def test_without_a_print_positions_are_unknown_and_the_conventions_stand_beside_them() -> None:
+    snapshot = shot(frame(), FLOW)
+    check(snapshot)
+    assert [getattr(snapshot.metrics, name).value for name in ("ngi", "vss", "chl", "hpp", "psi")] == [None] * 5
+    assert (snapshot.flip.level, snapshot.flip.roots, snapshot.metrics.ngi.quality) == (None, (), "absent")
+    assert snapshot.scenario.overlay == "UNKNOWN: positions unknown"
+    assert [row.ngi for row in snapshot.by_expiry] == [None, None, None]
+    assert snapshot.by_expiry[0].open_interest > 0.0
+    flow, naive, short = snapshot.models
+    assert (flow.ngi, flow.flip) == (None, None)
+    assert naive.ngi == shot(frame(), NAIVE).metrics.ngi.value
+    assert short.ngi is not None
+    assert short.ngi < 0.0
 
 
 # ---- the snapshot ----------------------------------------------------------------------------------------------------
@@ -174,7 +205,7 @@ def test_every_null_has_a_reason_and_nothing_is_nan(board: ChainFrame, params: F
 @pytest.mark.parametrize("params", [FLOW, NAIVE, FlowParams(stickiness="moneyness")])
 def test_every_null_of_a_session_has_a_reason_also_after_an_hour(params: FlowParams) -> None:
     walk = [SPOT * (1 + 0.001 * math.sin(i)) for i in range(14)]
-    snapshots = run(path(walk, every_s=300.0), params)[1]
+    snapshots = run(path(walk, every_s=300.0, trades=ONE_PRINT), params)[1]
     for snapshot in snapshots:
         check(snapshot)
     assert snapshots[-1].metrics.hedge_flow.residual is not None
@@ -202,7 +233,7 @@ def test_broken_board_gives_a_snapshot_without_nan(
 
 
 def test_snapshot_is_frozen_all_the_way_down() -> None:
-    snapshot = shot(frame(), FLOW)
+    snapshot = shot(frame(trades=ONE_PRINT), FLOW)
     for part in (
         snapshot,
         snapshot.metrics,
@@ -218,7 +249,8 @@ def test_snapshot_is_frozen_all_the_way_down() -> None:
 
 def test_json_gives_back_the_snapshot() -> None:
     snapshot = run([frame(trades=trade_columns([0], [1], [2.0])), frame(ts_ns=NOW + SECOND)], FLOW)[1][1]
-    assert from_json(to_json(snapshot, "live", detail=True)) == snapshot
+    own_tables = msgspec.structs.replace(snapshot.detail, views=())
+    assert from_json(to_json(snapshot, "live", detail=True)) == msgspec.structs.replace(snapshot, detail=own_tables)
     assert b'"detail"' not in to_json(snapshot, "live")
 
 
@@ -244,14 +276,14 @@ def test_stale_input_is_an_overlay_not_a_seventh_bucket(column: str) -> None:
 def test_thin_board_is_partial_and_unseen_history_is_warming() -> None:
     thin = frame(sigma=np.where(np.arange(42) % 2, NAN, 0.5))
     assert shot(thin, NAIVE).metrics.ngi.quality == "partial"
-    unseen = shot(frame(), FLOW)
+    unseen = shot(frame(trades=ONE_PRINT), FLOW)
     assert unseen.positions.warming
     assert unseen.scenario.overlay == "UNKNOWN: positions warming"
     assert not shot(frame(full_history=np.ones(42, np.bool_)), FLOW).positions.warming
 
 
 def test_band_holds_the_value_and_psi_is_ngi_over_depth() -> None:
-    metrics = shot(frame(), FLOW, market(depth=2e7)).metrics
+    metrics = shot(frame(trades=ONE_PRINT), FLOW, market(depth=2e7)).metrics
     for name in ("ngi", "vss", "volg", "hpp", "psi"):
         metric = getattr(metrics, name)
         assert metric.lo < metric.value < metric.hi, name

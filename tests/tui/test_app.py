@@ -414,15 +414,28 @@ async def test_currency_changes_everything() -> None:
         assert "BTC 98,412.5" in await harness.text(pilot)
 
 
-async def test_position_models_are_asked_for_in_turn() -> None:
-    harness = AppHarness(factory.snapshot())
+async def test_looking_at_the_models_in_turn_sends_nothing_to_the_market() -> None:
+    published = factory.snapshot()
+    views = tuple(
+        msgspec.structs.replace(published, positions=msgspec.structs.replace(published.positions, model=model))
+        for model in ("naive", "short-all", "file")
+    )
+    detail = msgspec.structs.replace(published.detail, views=views)
+    harness = AppHarness(msgspec.structs.replace(published, detail=detail))
     async with harness.app.run_test(size=(80, 24)) as pilot:
         for model in ("naive", "short-all", "file", "flow"):
             await pilot.press("b")
-            assert harness.requests[-1] == Request("positions", model)
-            p = msgspec.structs.replace(factory.snapshot().positions, model=model)
-            harness.hub.publish(factory.snapshot(positions=p))
             assert f"{model} model" in await harness.text(pilot)
+        assert harness.requests == []
+        assert harness.app.view.model == ""
+
+
+async def test_publishing_another_model_is_a_request() -> None:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b", "colon", *"publish nai", "enter")
+        assert harness.requests == [Request("positions", "naive")]
+        assert harness.app.view.model == ""
 
 
 async def test_save_writes_a_picture_and_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

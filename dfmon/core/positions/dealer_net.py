@@ -36,6 +36,11 @@ class DealerPositions:
     seen: F64 | None = None
     coverage: float | None = None
 
+    @property
+    def known(self) -> bool:
+        """False for `flow` until the history of some open interest has been seen: it would rest on its prior alone."""
+        return self.model != "flow" or bool(self.coverage)
+
 
 @dataclass(frozen=True, slots=True)
 class OpenInterestCheck:
@@ -83,22 +88,15 @@ def dealer_positions(
     )
 
 
-def alternative_positions(
-    chosen: str, inventory: Inventory, frame: ChainFrame, file_positions: Mapping[str, float] | None = None
-) -> dict[str, F64]:
-    """Positions (n,) under each model but `chosen`, `file` included where a file was given.
-
-    Units, domain, source: as `dealer_positions`.
-    """
-    found: dict[str, F64] = {}
-    for model in POSITION_MODELS:
-        if model == chosen or (model == "file" and file_positions is None):
-            continue
-        if model == "flow":  # its mean alone, without the ensemble
-            found[model] = np.asarray(inventory.summary[inventory.frame_rows, NET])
-        else:
-            found[model] = dealer_positions(model, inventory, frame, file_positions).position
-    return found
+def positions_by_model(
+    inventory: Inventory, frame: ChainFrame, chosen: str, file_positions: Mapping[str, float] | None = None
+) -> dict[str, DealerPositions]:
+    """Positions under every model, in the order of `POSITION_MODELS`; `file` where one was given or is chosen."""
+    return {
+        model: dealer_positions(model, inventory, frame, file_positions)
+        for model in POSITION_MODELS
+        if model in ("flow", "naive", "short-all", chosen) or file_positions is not None
+    }
 
 
 def observed_share(inventory: Inventory) -> F64:

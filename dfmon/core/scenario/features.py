@@ -25,7 +25,7 @@ def scenario_inputs(tick: TickResult, iv_move_1h: float) -> ScenarioInputs:
     sigma_1h_pct = tick.sigma * math.sqrt(HOUR / YEAR) * 100.0
 
     def share_of_volume(usd: float) -> float | None:
-        return usd / hourly_volume if hourly_volume and tick.cols.size and math.isfinite(usd) else None
+        return usd / hourly_volume if hourly_volume and tick.has_book and math.isfinite(usd) else None
 
     net_liquidated_usd = tick.market.short_liquidated_usd - tick.market.long_liquidated_usd
     distance = None if flip is None or flip.level is None else (tick.chain.spot - flip.level) / tick.chain.spot
@@ -56,7 +56,7 @@ def scenario_inputs(tick: TickResult, iv_move_1h: float) -> ScenarioInputs:
 
 def _heavier_short_side(tick: TickResult) -> int:
     """+1 where more short gamma lies above spot than below, -1 where more lies below."""
-    ngi = tick.exposure.unit_ngi() * tick.cols.position
+    ngi = tick.board.unit_ngi() * tick.cols.position
     short = np.minimum(ngi, 0.0)
     above = tick.cols.strike > tick.chain.spot
     return int(np.sign(abs(short[above].sum()) - abs(short[~above].sum())))
@@ -64,11 +64,11 @@ def _heavier_short_side(tick: TickResult) -> int:
 
 def _pin(tick: TickResult) -> tuple[float | None, float | None, float | None]:
     """Distance in sigma sqrt(T), share of |gamma| and hours to expiry of the top strike of the nearest expiry."""
-    if not tick.cols.size:
+    if not tick.has_book:
         return None, None, None
     rows = np.flatnonzero(tick.cols.expiry_code == 0)
     tau = float(tick.cols.tau[rows[0]])
-    weight = np.abs(tick.exposure.unit_ngi()[rows] * tick.cols.position[rows])
+    weight = np.abs(tick.board.unit_ngi()[rows] * tick.cols.position[rows])
     by_strike = np.bincount(tick.cols.strike_code[rows], weight, tick.cols.strikes.size)
     hours = tau * YEAR / HOUR
     if not by_strike.sum() > 0.0:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
-from dfmon.core.book_exposure import Exposure
+from dfmon.core.book_exposure import Exposure, PricedBoard
 from dfmon.core.columns import Columns
 from dfmon.core.exposure.desks import HedgeShares
 from dfmon.core.positions.dealer_net import DealerPositions, OpenInterestCheck
@@ -35,33 +36,52 @@ class HedgeTrade:
 
 
 @dataclass(frozen=True, slots=True)
-class TickResult:
-    """One underlying at one tick. `atm` is by expiry, `sigma` the ATM volatility of tomorrow; decimals."""
+class BoardTick:
+    """One underlying at one tick, whatever dealers hold.
+
+    `atm` is by expiry, `sigma` the ATM volatility of tomorrow; decimals.
+    """
 
     chain: ChainFrame
     market: MarketFrame
     feeds: tuple[FeedHealth, ...]
-    model: str
     warm_coverage: float
     stale_after_s: float
     venue_share: float
     file_positions: Mapping[str, float] | None
-    positions: DealerPositions
     open_interest_check: OpenInterestCheck
-    cols: Columns
-    exposure: Exposure
-    hedge_shares: HedgeShares
+    board: PricedBoard
     atm: F64
     sigma: float
     liquidity: MarketView
     spot_moves: SpotMoves
+
+
+@dataclass(frozen=True, slots=True)
+class TickResult(BoardTick):
+    """The same tick under one position model; `cols` has its book."""
+
+    positions: DealerPositions
+    cols: Columns
+    exposure: Exposure
+    hedge_shares: HedgeShares
     scaling: Scaling
+
+    @property
+    def model(self) -> str:
+        """Name of the position model."""
+        return self.positions.model
+
+    @property
+    def has_book(self) -> bool:
+        """False without a priceable option, and while nothing is known of the positions."""
+        return self.cols.size > 0 and self.positions.known
 
     @property
     def psi(self) -> float | None:
         """NGI over the depth within 1 %."""
         depth = self.liquidity.depth_usd
-        return self.exposure.totals.ngi / depth if depth and self.cols.size else None
+        return self.exposure.totals.ngi / depth if depth and self.has_book else None
 
     @property
     def age_s(self) -> float | None:
@@ -80,7 +100,7 @@ class TickResult:
     def hedge_trade(self) -> HedgeTrade | None:
         """Expected dealer trade over the look-back, and the residual of a full reprice of the book."""
         move, points = self.spot_moves.ret_15m, self.spot_moves.iv_points
-        if move is None or points is None or not self.cols.size:
+        if move is None or points is None or not self.has_book:
             return None
         days = self.spot_moves.span_s * SECOND / YEAR * 365.0
         total = self.exposure.totals
@@ -104,3 +124,8 @@ class TickResult:
         )
         gained = np.nan_to_num((now.delta - then.delta) * cols.forward * cols.position)
         return -float(gained.sum())
+
+
+def fields_of(tick: BoardTick) -> dict[str, Any]:
+    """The fields of the board's tick by name, to which a model adds its own."""
+    return {field.name: getattr(tick, field.name) for field in fields(BoardTick)}

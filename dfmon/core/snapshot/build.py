@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from dfmon.core.columns import group_sums
 from dfmon.core.exposure.levels import levels, max_pain
+from dfmon.core.positions.dealer_net import POSITION_MODELS
 from dfmon.core.scenario.rules import RuleState, ScenarioInputs, Thresholds
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot import position_rows, tables
@@ -54,15 +57,15 @@ def build_snapshot(
     """The frozen snapshot of this tick."""
     chain, ts_ns, age = tick.chain, tick.chain.ts_ns, tick.age_s
     quality = _quality(tick)
-    expiries = tables.by_expiry(tick.cols, tick.exposure, tick.atm, tick.positions, tick.open_interest_check)
-    strikes = tables.by_strike(tick.cols, tick.exposure)
+    expiries = tables.by_expiry(tick)
+    strikes = tables.by_strike(tick)
     metrics = build_metrics(tick, quality)
     flip = _flip(tick, quality)
     levels = _levels(tick)
     context = _context(tick)
     state: State = "live" if age is not None and age <= tick.stale_after_s else "stale"
     detail = Detail(
-        heatmap=tables.heat_map(tick.cols, tick.exposure, tick.atm),
+        heatmap=tables.heat_map(tick),
         profile=_profile(tick),
         tape=tape,
         alerts=alerts,
@@ -88,9 +91,18 @@ def build_snapshot(
         context=context,
         feeds=tuple(_feed(feed) for feed in tick.feeds),
         unavailable=unavailable(tick, flip, levels, context),
-        models=position_rows.models(tick),
         detail=detail,
     )
+
+
+def with_views(published: FlowSnapshot, others: tuple[FlowSnapshot, ...]) -> FlowSnapshot:
+    """The published snapshot with the rows of all position models, and those of the other models as its views."""
+    by_model = {snapshot.positions.model: snapshot for snapshot in (published, *others)}
+    rows = tuple(position_rows.model_row(by_model[name]) for name in POSITION_MODELS if name in by_model)
+    views = tuple(msgspec.structs.replace(snapshot, models=rows) for snapshot in others)
+    assert published.detail is not UNSET  # a step makes all tables
+    detail = msgspec.structs.replace(published.detail, views=views)
+    return msgspec.structs.replace(published, models=rows, detail=detail)
 
 
 def _finite_or_none(value: float) -> float | None:
@@ -98,7 +110,7 @@ def _finite_or_none(value: float) -> float | None:
 
 
 def _quality(tick: TickResult) -> Quality:
-    if not tick.cols.size:
+    if not tick.has_book:
         return "absent"
     if tick.age_s is None or tick.age_s > tick.stale_after_s:
         return "stale"
@@ -168,6 +180,8 @@ def _scenario(
 
 
 def _overlay(tick: TickResult, quality: Quality, has_volume: bool) -> str:
+    if not tick.positions.known:
+        return "UNKNOWN: positions unknown"
     if quality in ("absent", "stale"):
         return f"UNKNOWN: inputs {quality}"
     if not has_volume:
@@ -179,7 +193,7 @@ def _confidence(tick: TickResult) -> float:
     """Usable share of the board x coverage x agreement of the ensemble on the sign of NGI, 0 to 1."""
     coverage = tick.positions.coverage if tick.positions.coverage is not None else 1.0
     agreement = 1.0
-    if tick.exposure.members is not None and tick.cols.size:
+    if tick.exposure.members is not None and tick.has_book:
         long_share = float(np.mean(tick.exposure.members[EXPOSURE_INDEX["ngi"]] > 0.0))
         agreement = max(long_share, 1.0 - long_share)
     return tick.cols.priceable_share * coverage * agreement
@@ -190,7 +204,7 @@ def _confidence(tick: TickResult) -> float:
 
 def _levels(tick: TickResult) -> Levels:
     cols, frame = tick.cols, tick.chain
-    ngi = tick.exposure.sums.by_strike[EXPOSURE_INDEX["ngi"]]
+    ngi = tick.exposure.sums.by_strike[EXPOSURE_INDEX["ngi"]] if tick.has_book else np.zeros(cols.strikes.size)
     open_interest = group_sums(cols.strike_code, cols.open_interest, cols.strikes.size)
     max_pain_level = None
     if cols.size:

@@ -29,8 +29,8 @@ def build_metrics(tick: TickResult, quality: Quality) -> Metrics:
 
 
 def _exposure_metric(tick: TickResult, spec: MetricSpec, quality: Quality) -> Metric:
-    value = getattr(tick.exposure.totals, spec.name) if tick.cols.size else None
-    low, high = tick.exposure.band(_weights({spec.name: 1.0})) if tick.cols.size else (None, None)
+    value = getattr(tick.exposure.totals, spec.name) if tick.has_book else None
+    low, high = tick.exposure.band(_weights({spec.name: 1.0})) if tick.has_book else (None, None)
     return Metric(value, low, high, spec.unit, spec.sign, quality, tick.age_s)
 
 
@@ -44,7 +44,7 @@ def _weights(weight_by_name: dict[str, float]) -> F64:
 
 def _hpp(tick: TickResult, quality: Quality) -> Hpp:
     value = low = high = None
-    if tick.cols.size:
+    if tick.has_book:
         ngi, vss, chl = np.eye(3)  # HPP is linear: its weights are its values for one dollar of each roll-up
         shares = tick.hedge_shares.gamma, tick.hedge_shares.vanna_charm
         pressure = hedge_pressure(tick.spot_moves.sign, ngi, vss, chl, tick.scaling, *shares)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from dfmon.core.columns import group_sums
-from dfmon.core.exposure.vanna_charm_volga import Totals, model_row
-from dfmon.core.positions.dealer_net import POSITION_MODELS
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot.tables import ratio
 from dfmon.model.frames import F64
-from dfmon.model.snapshot import ModelRow, PositionRow, Positions
+from dfmon.model.metrics import metrics_at
+from dfmon.model.snapshot import FlowSnapshot, ModelRow, PositionRow, Positions
 from dfmon.model.units import expiry_label
 
 
@@ -61,27 +60,22 @@ def position_rows(tick: TickResult) -> tuple[PositionRow, ...]:
     )
 
 
-def models(tick: TickResult) -> tuple[ModelRow, ...]:
-    """One row a model, in the order of `POSITION_MODELS`; a file is among them where one was given.
-
-    Without a board their numbers are None.
-    """
-    exposure = tick.exposure
-    flip = None if exposure.flip is None else exposure.flip.level
-    row_by_model = {row.model: _model_row(tick, row.model, row.totals, row.level) for row in exposure.others}
-    row_by_model[tick.model] = _model_row(tick, tick.model, exposure.totals, flip)
-    return tuple(row_by_model[name] for name in POSITION_MODELS if name in row_by_model)
+def model_row(snapshot: FlowSnapshot) -> ModelRow:
+    """The headline numbers of a snapshot as the row of its position model. Without a book they are None."""
+    values = {name: getattr(snapshot.metrics, name).value for name in metrics_at("gauge")}
+    ngi = values["ngi"]
+    sign = 0 if ngi is None else int(np.sign(ngi))
+    return ModelRow(snapshot.positions.model, flip=snapshot.flip.level, flip_net=sign, **values)
 
 
-def _model_row(tick: TickResult, model: str, total: Totals, flip: float | None) -> ModelRow:
-    if not tick.cols.size:
-        return ModelRow(model, None, None, None, None, None, 0)
-    return model_row(model, total, flip, int(np.sign(total.ngi)))
-
-
-def missing_position_reasons(tick: TickResult, flip: float | None) -> list[str]:
+def missing_position_reasons(tick: TickResult) -> list[str]:
     """A sentence for each missing number about positions."""
-    sentences = []
+    sentences = ["models: no flip where one sign holds throughout; no number without a board or known positions"]
+    if not tick.positions.known:
+        sentences.append(
+            "metrics, flip, by_expiry, by_strike, levels.call_wall, levels.put_wall, levels.key_gamma: positions "
+            "unknown, no history of any option has been seen; `models` has the conventions"
+        )
     if tick.positions.coverage is None:
         reason = "no open interest" if tick.model == "flow" else f"positions {tick.model} do not rest on history"
         sentences.append(f"coverage: {reason}")
@@ -93,10 +87,6 @@ def missing_position_reasons(tick: TickResult, flip: float | None) -> list[str]:
         or not group_sums(tick.cols.expiry_code, tick.open_interest_check.printed[tick.cols.rows], groups).all()
     ):
         sentences.append("churn: no print of an expiry or of the board since we watch")
-    if not groups or flip is None or any(row.level is None for row in tick.exposure.others):
-        sentences.append(
-            "models: without a flip the sign of flip_net holds throughout; without a board there is nothing to say"
-        )
     matched, differing = tick.chain.block_rfq_checks
     if differing:
         sentences.append(f"{differing} of {matched + differing} block requests: not the trade that was printed")

@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 
-from dfmon.core.book_exposure import Exposure
+from dfmon.core.book_exposure import PricedBoard
 from dfmon.core.columns import Columns, first_of_group, group_sums
 from dfmon.core.exposure.surface_grid import gather, scatter, stencil
-from dfmon.core.positions.dealer_net import DealerPositions, OpenInterestCheck
+from dfmon.core.scenario.tick_result import TickResult
 from dfmon.model.frames import F64, ChainFrame
 from dfmon.model.metrics import EXPOSURE_INDEX, metrics_at
 from dfmon.model.snapshot import ExpiryRow, HeatMap, StrikeRow, TapeRow
@@ -32,11 +32,10 @@ def ratio(numerator: float, denominator: float) -> float | None:
     return numerator / denominator if denominator > 0.0 and math.isfinite(numerator / denominator) else None
 
 
-def by_expiry(
-    cols: Columns, exposure: Exposure, atm: F64, positions: DealerPositions, open_interest_check: OpenInterestCheck
-) -> tuple[ExpiryRow, ...]:
+def by_expiry(tick: TickResult) -> tuple[ExpiryRow, ...]:
     """Sums of each expiry, nearest first, and how its open interest agrees with its prints."""
-    groups = cols.expiries.size
+    cols, exposure, atm, positions = tick.cols, tick.exposure, tick.atm, tick.positions
+    open_interest_check, groups = tick.open_interest_check, cols.expiries.size
     sums = exposure.sums.by_expiry
     open_interest = group_sums(cols.expiry_code, cols.open_interest, groups)
     counts = np.bincount(cols.expiry_code, minlength=groups)
@@ -61,19 +60,19 @@ def by_expiry(
             atm_iv=float(atm[i]),
             open_interest=float(open_interest[i]),
             options=int(counts[i]),
-            net=float(net[i]),
+            net=float(net[i]) if tick.has_book else None,
             coverage=None if seen is None else ratio(float(seen[i]), float(open_interest[i])),
             churn=ratio(float(change[i]), float(printed[i])),
             residual=ratio(float(unexplained[i]), float(open_interest[i])),
-            **{name: float(sums[EXPOSURE_INDEX[name], i]) for name in _EXPIRY_EXPOSURES},
+            **{name: float(sums[EXPOSURE_INDEX[name], i]) if tick.has_book else None for name in _EXPIRY_EXPOSURES},
         )
         for i, expiry_ns in enumerate(cols.expiries.tolist())
     )
 
 
-def by_strike(cols: Columns, exposure: Exposure) -> tuple[StrikeRow, ...]:
+def by_strike(tick: TickResult) -> tuple[StrikeRow, ...]:
     """Sums of each strike over all expiries, ascending."""
-    groups = cols.strikes.size
+    cols, exposure, groups = tick.cols, tick.exposure, tick.cols.strikes.size
     sums = exposure.sums.by_strike
     calls = group_sums(cols.strike_code, cols.open_interest * (cols.option_type > 0), groups)
     puts = group_sums(cols.strike_code, cols.open_interest * (cols.option_type < 0), groups)
@@ -81,17 +80,21 @@ def by_strike(cols: Columns, exposure: Exposure) -> tuple[StrikeRow, ...]:
         "strike": cols.strikes,
         "call_open_interest": calls,
         "put_open_interest": puts,
-        **{name: sums[EXPOSURE_INDEX[name]] for name in _STRIKE_EXPOSURES},
     }
-    rows = np.column_stack([columns[field] for field in StrikeRow.__struct_fields__])
-    return tuple(StrikeRow(*row) for row in rows.tolist())
+    if tick.has_book:
+        columns |= {name: sums[EXPOSURE_INDEX[name]] for name in _STRIKE_EXPOSURES}
+    unknown = [None] * groups
+    rows = [columns[field].tolist() if field in columns else unknown for field in StrikeRow.__struct_fields__]
+    return tuple(map(StrikeRow, *rows))
 
 
-def heat_map(cols: Columns, exposure: Exposure, atm: F64) -> HeatMap:
+def heat_map(tick: TickResult) -> HeatMap:
     """Strike x expiry cells: exposures smoothed with their sum preserved, volatilities with holes filled.
 
-    Units: USD; open interest coins; volatility decimal. Shapes: one row a strike, one column an expiry.
+    Units: USD; open interest coins; volatility decimal. Shapes: one row a strike, one column an expiry. Domain: no
+    exposures while positions are unknown.
     """
+    cols, exposure, atm = tick.cols, tick.exposure, tick.atm
     if not cols.size:
         return HeatMap((), (), (), (), (), (), (), ())
     shape = cols.expiries.size, cols.strikes.size
@@ -113,7 +116,7 @@ def heat_map(cols: Columns, exposure: Exposure, atm: F64) -> HeatMap:
         expiries=tuple(expiry_label(ns) for ns in cols.expiries.tolist()),
         oi=_cells(open_interest, listed),
         iv=_cells(filled, np.isfinite(filled)),
-        **{name: _cells(values, listed) for name, values in zip(_HEATMAP_EXPOSURES, smoothed)},
+        **{name: _cells(values, listed & tick.has_book) for name, values in zip(_HEATMAP_EXPOSURES, smoothed)},
     )
 
 
@@ -125,7 +128,7 @@ def _cells(values: F64, shown: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) 
     return tuple(zip(*[iter(cells)] * shown.shape[0]))  # as many cells a row as there are expiries
 
 
-def tape(frame: ChainFrame, cols: Columns, exposure: Exposure, previous: tuple[TapeRow, ...]) -> tuple[TapeRow, ...]:
+def tape(frame: ChainFrame, cols: Columns, board: PricedBoard, previous: tuple[TapeRow, ...]) -> tuple[TapeRow, ...]:
     """At most TAPE_ROWS prints, newest first by the venue's time: a backfill delivers older prints after newer ones.
 
     Gamma is the change of the dealers' NGI if the taker was a customer; None where the option cannot be priced.
@@ -135,7 +138,7 @@ def tape(frame: ChainFrame, cols: Columns, exposure: Exposure, previous: tuple[T
         return previous
     row_by_uid: Mapping[int, int] = {uid: i for i, uid in enumerate(frame.uid.tolist())}
     column_by_row = {row: k for k, row in enumerate(cols.rows.tolist())}
-    unit_ngi = exposure.unit_ngi()
+    unit_ngi = board.unit_ngi()
     new_rows = []
     newest_first = np.lexsort((np.arange(trades.uid.size), trades.exch_ns))[::-1]
     for i in newest_first.tolist():

@@ -34,7 +34,7 @@ def unavailable(tick: TickResult, flip: Flip, levels: Levels, context: Context) 
         )
     if flip.searched is not None and tick.exposure.members is not None and flip.lo is None:
         sentences.append("flip.lo, flip.hi: no member of the ensemble has a flip")
-    sentences += position_rows.missing_position_reasons(tick, flip.level)
+    sentences += position_rows.missing_position_reasons(tick)
     if tick.spot_moves.ret_15m is None:
         sentences.append(
             "hedge_flow, context.return_15m: less than a minute of spot history; hpp has no gamma term yet"

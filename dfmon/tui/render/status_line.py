@@ -63,6 +63,8 @@ def _counter_parts(frame: Frame, is_wide: bool) -> list[tuple[int, tuple[Run, ..
     out.append((2 if runtime.dropped else 4, ((f"drop {runtime.dropped}", "bad" if runtime.dropped else "dim"),)))
     if runtime.recorded_bytes is not None:
         out.append((3, ((f"rec {format_bytes(runtime.recorded_bytes)}", "dim"),)))
+    if snapshot is not None and frame.view.model == snapshot.positions.model:
+        out.append((1, ((f"showing {cell_text(frame.view.model, 10)}", "warn"),)))
     if snapshot is not None and snapshot.positions.coverage is not None:
         p = snapshot.positions
         out.append((2 if p.warming or runtime.backfill else 4 if is_wide else 6, (coverage_run(p),)))
