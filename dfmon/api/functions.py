@@ -22,8 +22,11 @@ from dfmon.api.validation import (
 )
 from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import Totals, group_totals, member_totals, model_row, totals
-from dfmon.core.flip.gamma_flip import HORIZONS, find_flip, flip_band, flip_members
+from dfmon.core.flip.coin_gamma import CoinOptions
+from dfmon.core.flip.gamma_flip import HORIZONS, find_flip
 from dfmon.core.flip.grid import Stickiness
+from dfmon.core.flip.joint_search import find_flips
+from dfmon.core.flip.regime import find_regime
 from dfmon.core.pricing import compiled
 from dfmon.core.pricing.black import F64
 from dfmon.core.pricing.greek_buffers import COLUMNS, Greeks
@@ -163,12 +166,14 @@ def flip(
     horizon: Horizon = "all",
     stickiness: Stickiness = "strike",
     settlement: Settlement = "average",
+    numeraire: Numeraire = "usd",
     members: ArrayLike | None = None,
 ) -> BoardFlip:
-    """The gamma flip: the zero nearest to spot, all zeros, and a band if several books are given.
+    """The gamma flip: the zero nearest to spot, all zeros, and their bands if several books are given.
 
     `horizon` keeps the options that expire within a day ("today"), a week, or all. `members` are books drawn from
-    what is not known about the positions, one column each; `low`, `high` and `p_none` are over them.
+    what is not known about the positions, one column each; the bands of the edges, `agree` and `p_none` are over them.
+    A member's zeros are matched to those of the book by direction and order.
 
     Units: USD; positions and members in coins.
     Shapes: members (n, M).
@@ -183,17 +188,20 @@ def flip(
     max_tau = HORIZONS[check_choice("horizon", horizon, ("today", "week", "all"))]
     check_choice("stickiness", stickiness, ("strike", "moneyness"))
     check_choice("settlement", settlement, ("instant", "average"))
+    check_choice("numeraire", numeraire, ("usd", "coin"))
     held = _zero_unknown(_check_board(board).held(positions))
     terms = settlement_terms(board.forward, board.strike, board.tau) if settlement == "average" else None
     strike, tau = (board.strike, board.tau) if terms is None else (terms.strike, terms.tau)
     share = np.where(board.tau <= max_tau, 1.0 if terms is None else terms.share, 0.0)
+    coin = CoinOptions(board.option_type, board.inverse) if numeraire == "coin" else None
     columns = board.spot, board.forward, strike, board.sigma, tau
-    solution = find_flip(*columns, held * share, stickiness=stickiness, expiry=board.tau)
-    band: tuple[float | None, float | None, float | None] = (None, None, None)
-    if members is not None:
-        books = _member_books(members, board) * share[:, None]
-        band = flip_band(flip_members(*columns, books, stickiness=stickiness, expiry=board.tau))
-    return BoardFlip.from_flip(solution, board.spot, band)
+    if members is None:
+        alone = find_flip(*columns, held * share, stickiness=stickiness, expiry=board.tau, coin=coin)
+        return BoardFlip.from_flip(alone, find_regime(board.spot, alone), board.spot)
+    books = _member_books(members, board) * share[:, None]
+    found = find_flips(*columns, (held * share)[:, None], books, stickiness=stickiness, expiry=board.tau, coin=coin)
+    regime = find_regime(board.spot, found.flips[0], found.roots, found.profiles)
+    return BoardFlip.from_flip(found.flips[0], regime, board.spot)
 
 
 def _check_board(board: object) -> Board:

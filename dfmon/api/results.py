@@ -10,6 +10,7 @@ import msgspec
 from dfmon.core.exposure.unit_exposure import UnitExposure
 from dfmon.core.exposure.vanna_charm_volga import Totals
 from dfmon.core.flip.gamma_flip import GammaFlip, Root
+from dfmon.core.flip.regime import Regime, RegimeEdge
 from dfmon.core.pricing.black import F64
 from dfmon.model.metrics import EXPOSURE_NAMES, METRICS, metric_fields
 
@@ -66,6 +67,11 @@ class BoardFlip:
     """USD per 1 %, per 1 % of spot."""
     sign: int
     """Sign of net gamma at spot; throughout the range where there is no zero."""
+    below: RegimeEdge | None
+    above: RegimeEdge | None
+    """The zeros nearest to spot on either side, with bands where there are members."""
+    agree: float | None
+    """Share of members with this sign at spot; None without members."""
     roots: tuple[Root, ...]
     searched: tuple[float, float]
     spots: F64
@@ -73,23 +79,22 @@ class BoardFlip:
     """Net gamma on `spots`, USD per 1 %."""
     low: float | None
     high: float | None
-    """5 % and 95 % of the levels over the members that have one; None without members."""
+    """5 % and 95 % of this zero over the members that have it; None without members or where under half have it."""
     p_none: float | None
-    """Share of members without a level; None without members."""
+    """Share of members that do not have this zero, or none at all where `level` is None; None without members."""
     weakest: tuple[float, float]
     """The spot within a fifth of now where net gamma is smallest in size, and its value there."""
 
     @classmethod
-    def from_flip(
-        cls, flip: GammaFlip, spot: float, band: tuple[float | None, float | None, float | None]
-    ) -> BoardFlip:
+    def from_flip(cls, flip: GammaFlip, regime: Regime, spot: float) -> BoardFlip:
         """Name the nearest root's direction and slope beside the rest."""
         root = next((root for root in flip.roots if root.level == flip.level), None)
         direction: Literal["up", "down"] | None = None if root is None else "up" if root.rising else "down"
-        slope = None if root is None else root.slope
+        slope, edge = None if root is None else root.slope, regime.nearest
+        low, high = (None, None) if edge is None else (edge.low, edge.high)
         return cls(
-            flip.level, direction, slope, flip.sign, flip.roots, flip.searched, flip.spots, flip.ngi, *band,
-            flip.weakest_point(spot),
+            flip.level, direction, slope, flip.sign, regime.below, regime.above, regime.agree, flip.roots,
+            flip.searched, flip.spots, flip.ngi, low, high, regime.p_none, flip.weakest_point(spot),
         )  # fmt: skip
 
     def __repr__(self) -> str:

@@ -196,6 +196,19 @@ def test_a_band_over_members() -> None:
     assert found.low <= found.high
     assert found.p_none == pytest.approx(1 / 3)
     assert dfmon.flip(board).p_none is None
+    assert found.below is not None
+    assert (found.below.level, found.below.rising, found.above) == (found.level, True, None)
+    assert (found.below.low, found.below.high, found.below.p) == (found.low, found.high, pytest.approx(2 / 3))
+    assert found.agree == 1.0
+    assert dfmon.flip(board).agree is None
+
+
+def test_the_flip_in_coin_is_that_of_premium_adjusted_gamma() -> None:
+    board = small()
+    in_coin = dfmon.flip(board, numeraire="coin")
+    at_spot = float(np.interp(board.spot, in_coin.spots, in_coin.ngi))
+    assert at_spot == pytest.approx(dfmon.exposures(board, numeraire="coin").totals.ngi, abs=1e-3)
+    assert in_coin.level != dfmon.flip(board).level
 
 
 def test_a_board_from_book_summaries() -> None:
