@@ -14,7 +14,7 @@ from quant_chain import Chain, chain, interleaved
 from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.engine.trade_buffer import TradeBuffer
 from dfmon.model.events import Market
-from dfmon.model.frames import ChainFrame, MarketFrame, VenueMarket
+from dfmon.model.frames import ChainFrame, MarketFrame, ReceiveTimes, VenueMarket
 from dfmon.model.units import NAN, SECOND, YEAR
 
 NOW = 1_769_085_005_047_000_000
@@ -53,6 +53,7 @@ def board(underlying: str, c: Chain) -> ChainFrame:
         full_history=np.zeros(n, np.bool_),
         lost_prints=np.zeros(n),
         trades=TradeBuffer().drain()[0],
+        received=ReceiveTimes(NOW, NOW, NOW, NOW),
     )
 
 
@@ -63,7 +64,7 @@ class LiveEngine:
         self.params, self.seq = params, 0
         self.frames = [board(name, chain(size, spot)) for name, (size, spot) in SIZES.items()]
         self.states = [FlowState.initial() for _ in self.frames]
-        perp = VenueMarket("binance", Market.PERP, 1e5, 3e7, 2.4e9, 1e9, 1e-4, 1e5, 0.5)
+        perp = VenueMarket("binance", Market.PERP, 1e5, 3e7, 2.4e9, 1e9, 1e-4, 1e5, 0.5, 0.5, 0.5)
         self.market = MarketFrame((perp,), 0.0, 0.0)
 
     def tick(self) -> None:

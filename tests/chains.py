@@ -26,7 +26,7 @@ from dfmon.model.events import (
     OptionTrade,
     Rejected,
 )
-from dfmon.model.frames import ChainFrame, MarketFrame, TradeColumns, VenueMarket
+from dfmon.model.frames import ChainFrame, MarketFrame, ReceiveTimes, TradeColumns, VenueMarket
 from dfmon.model.instrument import Instrument, Kind, OptionType, Settlement
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import DAY, HOUR, NAN, SECOND, expiry_label
@@ -137,6 +137,7 @@ def frame(
         full_history=np.zeros(n, np.bool_),
         lost_prints=np.zeros(n),
         trades=trade_columns(),
+        received=ReceiveTimes(ts_ns if spot > 0.0 else 0, ts_ns, ts_ns, ts_ns),
     )
     return replace(chain, **columns)
 
@@ -151,7 +152,7 @@ def permuted(chain: ChainFrame, order: np.ndarray) -> ChainFrame:
 
 
 def market(depth: float = 3e7, volume: float = 2.4e9, **flows: float) -> MarketFrame:
-    row = VenueMarket("binance", Market.PERP, SPOT, depth, volume, 1e9, 1e-4, SPOT, 0.5)
+    row = VenueMarket("binance", Market.PERP, SPOT, depth, volume, 1e9, 1e-4, SPOT, 0.5, 0.5, 0.5)
     return MarketFrame((row,), **{**dict.fromkeys(FLOWS, 0.0), **flows})
 
 

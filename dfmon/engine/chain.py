@@ -168,10 +168,10 @@ class ChainState:
 
     # ---- shared by all options ---------------------------------------------------------------------------------
 
-    def _on_underlying_event(self, event: UnderlyingEvent, _: int) -> None:
+    def _on_underlying_event(self, event: UnderlyingEvent, recv_ns: int) -> None:
         state = self._states.get(event.underlying)
         if state is not None:
-            state.apply_event(event)
+            state.apply_event(event, recv_ns)
 
     # ---- outcome of a tick ----------------------------------------------------------------------------------
 
@@ -210,7 +210,9 @@ class ChainState:
         late or never.
         """
         self._tickers.flush_tickers()
+        self._tickers.limit_times(ts_ns)
         state = self._states[underlying]
+        state.limit_times(ts_ns)
         rows, names = self._live_rows(underlying, ts_ns - clock_ns), self._rows.names
         value = {name: column[rows] for name, column in self._rows.float.items()}
         time = {name: column[rows] for name, column in self._rows.time.items()}
@@ -256,6 +258,8 @@ class ChainState:
             block_rfq_checks=(state.block_rfq_checks[True], state.block_rfq_checks[False]),
             rejected=state.take_rejected(),
             clock_ns=clock_ns,
+            received=state.receive_times(time, self._tickers.marks_received(underlying, rows), value["open_interest"]),
+            absent_rows=state.absent_rows(time, value["open_interest"], ts_ns),
         )
 
     def _live_rows(self, underlying: str, ts_ns: int) -> I64:

@@ -67,6 +67,7 @@ class FeedTracker:
 
     def health(self, ts_ns: int, drift: GreekDrift | None = None) -> FeedHealth:
         """Health as of `ts_ns`; `drift` where this source publishes greeks of its own."""
+        self._data_ns = min(self._data_ns, ts_ns)  # where our clock was set back, the age counts from now
         status_text = (
             self.reason,
             self.runner_note,

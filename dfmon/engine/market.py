@@ -65,7 +65,12 @@ class _VenueState:
     def __init__(self) -> None:
         self.book = LocalBook()
         self.last = self.mark = self.volume_usd = self.open_interest_usd = self.funding_8h = self.bid = self.ask = NAN
-        self.data_ns = 0
+        self.data_ns = self.book_ns = self.volume_ns = 0  # our time of receipt
+
+    def limit_times(self, now_ns: int) -> None:
+        """No data were received after `now_ns`: where our clock was set back, their age counts from now."""
+        self.data_ns, self.book_ns = min(self.data_ns, now_ns), min(self.book_ns, now_ns)
+        self.volume_ns = min(self.volume_ns, now_ns)
 
     def mid(self) -> float:
         """Of the book; without one of the best quotes, then the last print, then the mark."""
@@ -112,19 +117,23 @@ class MarketState:
         venue.last = event.price
 
     @staticmethod
-    def _on_book_snapshot(event: BookSnapshot, venue: _VenueState, _: int) -> None:
+    def _on_book_snapshot(event: BookSnapshot, venue: _VenueState, recv_ns: int) -> None:
+        venue.book_ns = recv_ns
         venue.book.replace_levels(event.bids, event.asks)
 
     @staticmethod
-    def _on_book_update(event: BookUpdate, venue: _VenueState, _: int) -> None:
+    def _on_book_update(event: BookUpdate, venue: _VenueState, recv_ns: int) -> None:
+        venue.book_ns = recv_ns
         venue.book.update_levels(event.bids, event.asks)
 
     @staticmethod
     def _on_book_lost(_: BookLost, venue: _VenueState, __: int) -> None:
-        venue.book = LocalBook()
+        venue.book, venue.book_ns = LocalBook(), 0
 
     @staticmethod
-    def _on_ticker(event: MarketTicker | FutureTicker, venue: _VenueState, _: int) -> None:
+    def _on_ticker(event: MarketTicker | FutureTicker, venue: _VenueState, recv_ns: int) -> None:
+        if event.volume_usd == event.volume_usd:
+            venue.volume_ns = recv_ns
         for name in ("last", "mark", "volume_usd", "open_interest_usd", "funding_8h", "bid", "ask"):
             value = getattr(event, name, NAN)
             if value == value:  # NaN: not in the frame
@@ -154,6 +163,7 @@ class MarketState:
 
     @staticmethod
     def _measure(venue: str, market: Market, state: _VenueState, ts_ns: int) -> VenueMarket:
+        state.limit_times(ts_ns)
         book_mid = state.book.mid()
         return VenueMarket(
             venue=venue,
@@ -164,5 +174,11 @@ class MarketState:
             open_interest_usd=state.open_interest_usd,
             funding_8h=state.funding_8h,
             mark=state.mark,
-            age_s=(ts_ns - state.data_ns) / SECOND,
+            age_s=_age_s(state.data_ns, ts_ns),
+            book_age_s=_age_s(state.book_ns, ts_ns),
+            volume_age_s=_age_s(state.volume_ns, ts_ns),
         )
+
+
+def _age_s(recv_ns: int, ts_ns: int) -> float:
+    return (ts_ns - recv_ns) / SECOND if recv_ns else math.inf

@@ -15,7 +15,10 @@ _FLOAT_COLUMNS = (
     "strike", "forward", "forward_index", "sigma", "bid_sigma", "ask_sigma",
     "mark", "bid", "ask", "open_interest", "volume",
 )  # fmt: skip
-_TIME_COLUMNS = ("expiry_ns", "ticker_ns", "mark_ns", "seen_ns", "listed_ns")
+_TIME_COLUMNS = (
+    "expiry_ns", "ticker_ns", "mark_ns", "seen_ns", "listed_ns",
+    "ticker_recv_ns", "mark_recv_ns",  # our time of receipt of the newest data
+)  # fmt: skip
 
 
 class OptionRows:

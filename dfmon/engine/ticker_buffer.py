@@ -27,10 +27,14 @@ _STATE_FIELDS = {
 _MARK_FIELDS = {"sigma": attrgetter("mark_iv"), "mark": attrgetter("mark")}
 
 
+_Book = tuple[str, bool]  # underlying, coin-settled: the options of one channel of marks
+
+
 class _MarkRows(NamedTuple):
     names: list[str]
     at: I64
     unlisted: int
+    books: frozenset[_Book]
 
 
 class TickerBuffer:
@@ -40,23 +44,29 @@ class TickerBuffer:
         self._rows, self._drift, self._unlisted_counts = rows, drift, unlisted_counts
         self._pending: dict[str, OptionTicker] = {}  # since the last tick
         self._pending_raw: dict[str, RawTicker] = {}
+        self._received_ns: dict[str, int] = {}  # our time of receipt of the pending ones
+        self._marks_ns: dict[_Book, tuple[int, int]] = {}  # the venue's time of the newest marks, and ours
         self._mark_rows: dict[str, _MarkRows] = {}  # by the first name: a chain arrives in the same order each time
 
     def on_row_added(self) -> None:
         """Drops cached rows: a name without a row may have one now."""
         self._mark_rows.clear()
 
-    def on_ticker(self, event: OptionTicker, _: int) -> None:
+    def on_ticker(self, event: OptionTicker, recv_ns: int) -> None:
         """Keeps the newest ticker of an option; columns are written once a tick, by `flush_tickers`."""
         previous = self._pending.get(event.name)
         if previous is None or event.exch_ns >= previous.exch_ns:
             self._pending[event.name] = event
+            if previous is None or event.exch_ns > previous.exch_ns:  # the same time again is no new data
+                self._received_ns[event.name] = recv_ns
 
-    def on_raw_ticker(self, event: RawTicker, _: int) -> None:
+    def on_raw_ticker(self, event: RawTicker, recv_ns: int) -> None:
         """Keeps the newest ticker in the venue's units; only that one is converted."""
         previous = self._pending_raw.get(event.name)
         if previous is None or event.exch_ms >= previous.exch_ms:
             self._pending_raw[event.name] = event
+            if previous is None or event.exch_ms > previous.exch_ms:
+                self._received_ns[event.name] = recv_ns
 
     def flush_tickers(self) -> None:
         """Writes the tickers since the last tick."""
@@ -64,6 +74,7 @@ class TickerBuffer:
         pending_raw, self._pending_raw = self._pending_raw, {}
         self._write(list(pending.values()))
         self._write([event.to_option_ticker() for event in pending_raw.values()])
+        self._received_ns.clear()
 
     def _write(self, tickers: list[OptionTicker]) -> None:
         """Writes full states; a ticker older than the row (a slow poll or a late frame) is ignored.
@@ -79,11 +90,14 @@ class TickerBuffer:
             return
         at = np.array([row_of[ticker.name] for ticker in tickers], np.int64)
         exch_ns = np.array([ticker.exch_ns for ticker in tickers], np.int64)
+        recv_ns = np.array([self._received_ns[ticker.name] for ticker in tickers], np.int64)
         self._compare(tickers, at)
-        for time, fields in (("ticker_ns", _STATE_FIELDS), ("mark_ns", _MARK_FIELDS)):
-            newer = exch_ns >= columns.time[time][at]
+        for kind, fields in (("ticker", _STATE_FIELDS), ("mark", _MARK_FIELDS)):
+            times = columns.time[f"{kind}_ns"]
+            newer, fresh = exch_ns >= times[at], exch_ns > times[at]
             rows = at[newer]
-            columns.time[time][rows] = exch_ns[newer]
+            columns.time[f"{kind}_recv_ns"][at[fresh]] = recv_ns[fresh]
+            times[rows] = exch_ns[newer]
             for name, value in fields.items():
                 columns.float[name][rows] = float_column(list(map(value, tickers)))[newer]
 
@@ -97,10 +111,16 @@ class TickerBuffer:
         if row is not None:
             self._compare([event], np.array([row]))
 
-    def on_marks(self, event: OptionMarks, _: int) -> None:
+    def on_marks(self, event: OptionMarks, recv_ns: int) -> None:
+        """Marks of a book: the first message names all options, later ones those whose mark has changed."""
         if not event.names:
             return
         mark_rows = self._find_mark_rows(event.names)
+        for book in mark_rows.books:
+            if event.exch_ns > self._marks_ns.get(book, (0, 0))[0]:
+                self._marks_ns[book] = event.exch_ns, recv_ns
+            else:
+                recv_ns = self._marks_ns[book][1]
         at, sigma, mark = mark_rows.at, event.mark_iv, event.mark
         newer = self._rows.time["mark_ns"][at] <= event.exch_ns
         if mark_rows.unlisted or not newer.all():
@@ -110,6 +130,7 @@ class TickerBuffer:
         self._rows.float["sigma"][at] = sigma
         self._rows.float["mark"][at] = mark
         self._rows.time["mark_ns"][at] = event.exch_ns
+        self._rows.time["mark_recv_ns"][at] = recv_ns
 
     def _find_mark_rows(self, names: list[str]) -> _MarkRows:
         """The rows of a chain, cached; -1 where an option has none."""
@@ -117,5 +138,19 @@ class TickerBuffer:
         if cached is None or (cached.names is not names and cached.names != names):
             row_of = self._rows.row_by_name
             at = np.array([row_of.get(name, -1) for name in names], np.int64)
-            cached = self._mark_rows[names[0]] = _MarkRows(names, at, int((at < 0).sum()))
+            listed = at[at >= 0].tolist()
+            books = frozenset((self._rows.underlying_by_row[row], bool(self._rows.inverse[row])) for row in listed)
+            cached = self._mark_rows[names[0]] = _MarkRows(names, at, int((at < 0).sum()), books)
         return cached
+
+    def marks_received(self, underlying: str, rows: I64) -> I64:
+        """Our time of receipt of the marks of `rows`: a message about a book confirms those that it does not name."""
+        newest = [self._marks_ns.get((underlying, inverse), (0, 0))[1] for inverse in (False, True)]
+        return np.maximum(self._rows.time["mark_recv_ns"][rows], np.where(self._rows.inverse[rows], *reversed(newest)))
+
+    def limit_times(self, now_ns: int) -> None:
+        """No data were received after `now_ns`: where our clock was set back, their age counts from now."""
+        for name in ("ticker_recv_ns", "mark_recv_ns"):
+            np.minimum(self._rows.time[name], now_ns, out=self._rows.time[name])
+        for book, (exch_ns, recv_ns) in self._marks_ns.items():
+            self._marks_ns[book] = exch_ns, min(recv_ns, now_ns)

@@ -64,6 +64,19 @@ class TradeHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiveTimes:
+    """Our time of receipt of each input of a board, ns; 0 before the first data.
+
+    Marks, forwards and open interest are those of the newest sweep over practically all options.
+    """
+
+    spot_ns: int = 0
+    marks_ns: int = 0
+    forwards_ns: int = 0
+    open_interest_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ChainFrame:
     """Columns of the n live options of one underlying.
 
@@ -74,7 +87,7 @@ class ChainFrame:
     `trade_histories` are full histories that arrived since then. `block_rfq_checks` counts the block requests since
     the start whose legs matched the prints, and those that did not. `delivery_average` is the running settlement
     average (USD, NaN outside the window). `clock_ns` is the offset of our clock from the venue's, 0 while it is
-    unknown.
+    unknown. `absent_rows` are options of which the last ten sweeps brought no data.
     """
 
     ts_ns: int
@@ -107,6 +120,8 @@ class ChainFrame:
     block_rfq_checks: tuple[int, int] = (0, 0)
     rejected: tuple[tuple[str, int], ...] = ()
     clock_ns: int = 0
+    received: ReceiveTimes = ReceiveTimes()
+    absent_rows: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -120,7 +135,11 @@ class ChainFrame:
 
 @dataclass(frozen=True, slots=True)
 class VenueMarket:
-    """One spot or perpetual market as of the tick. `depth_usd` is the mean of both sides within 1 % of mid."""
+    """One spot or perpetual market as of the tick. `depth_usd` is the mean of both sides within 1 % of mid.
+
+    `age_s` is that of its newest data of any kind, `book_age_s` and `volume_age_s` those of its book and its 24 h
+    volume; infinite where there was none.
+    """
 
     venue: str
     market: Market
@@ -131,6 +150,8 @@ class VenueMarket:
     funding_8h: float
     mark: float
     age_s: float
+    book_age_s: float
+    volume_age_s: float
 
 
 @dataclass(frozen=True, slots=True)

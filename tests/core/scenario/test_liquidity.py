@@ -10,7 +10,7 @@ from dfmon.model.units import MINUTE, NAN, SECOND
 from tests.chains import NOW, market
 
 EMPTY = RollingWindow.empty(DEPTH_SAMPLE_NS, DEPTH_MEDIAN_NS // DEPTH_SAMPLE_NS + 1, 1)
-ROW = VenueMarket("a", Market.PERP, 100.0, 1e6, 1e9, 2e8, 1e-4, 100.0, 0.0)
+ROW = VenueMarket("a", Market.PERP, 100.0, 1e6, 1e9, 2e8, 1e-4, 100.0, 0.0, 0.0, 0.0)
 
 
 def view(*rows: VenueMarket, depth: RollingWindow = EMPTY, ts_ns: int = NOW) -> MarketView:
