@@ -66,10 +66,11 @@ def test_the_recording_gives_the_snapshots_it_gave() -> None:
 
 
 def test_stored_positions_are_read_and_written_byte_for_byte() -> None:
-    checkpoint, inventories = decode_checkpoint((shared_data.compat() / "positions.state").read_bytes())
-    assert set(inventories) == set(UNDERLYINGS)
+    checkpoint, states, _ = decode_checkpoint((shared_data.compat() / "positions.state").read_bytes())
+    assert set(states) == set(UNDERLYINGS)
     assert checkpoint.rests_on == priors_digest(FlowParams().priors)
-    for underlying, inventory in inventories.items():
+    for underlying, state in states.items():
+        inventory = state.inventory
         assert encode_inventory(inventory) == checkpoint.underlyings[underlying].positions
         assert inventory.names
         assert (inventory.records["open_interest"] >= 0.0).any()

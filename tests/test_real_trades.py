@@ -53,7 +53,7 @@ class RealTrades:
         return self.snapshots[-1]
 
     def volumes(self) -> dict[str, float]:
-        inventory = self.driver.inventories()["BTC"]
+        inventory = self.driver.flow_states()["BTC"].inventory
         return dict(zip(inventory.names, inventory.records["volume"].tolist()))
 
     def assert_no_gap_calls(self) -> None:

@@ -1,4 +1,4 @@
-"""The positions checkpoint: the estimator's state of each underlying and the last print it includes.
+"""The checkpoint of a session: the state that `step` carries of each underlying, and the last print it includes.
 
 It enters a session as its first record, so a replay of that session starts from the same state. Damaged bytes, or
 those of another version, are refused in one sentence and nothing of them is used.
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from dfmon.core.positions.inventory import Inventory
 from dfmon.core.positions.inventory_codec import decode_inventory, encode_inventory
+from dfmon.core.step import FlowState
+from dfmon.engine.flow_codec import decode_flow, encode_flow
 from dfmon.model.units import MILLISECOND, sanitize
 
 VERSION: Final = 1
@@ -24,10 +26,21 @@ _DIGEST_SIZE: Final = 16
 
 
 class UnderlyingCheckpoint(msgspec.Struct, frozen=True):
-    """One underlying: the inventory as bytes (empty: none), and the time of the newest print it includes."""
+    """One underlying: the inventory as bytes (empty: none), the time of the newest print it includes, and the rest of
+    the state as bytes (empty in files of earlier versions).
+    """
 
     positions: bytes
     newest_ms: int
+    flow: bytes = b""
+
+
+class RestoredState(NamedTuple):
+    """A decoded checkpoint, the state by underlying, and a sentence for each part that could not be used."""
+
+    checkpoint: PositionsCheckpoint
+    states: dict[str, FlowState]
+    problems: tuple[str, ...]
 
 
 class PositionsCheckpoint(msgspec.Struct, frozen=True, rename={"underlyings": "held"}):
@@ -40,20 +53,22 @@ class PositionsCheckpoint(msgspec.Struct, frozen=True, rename={"underlyings": "h
     underlyings: dict[str, UnderlyingCheckpoint]
 
     @classmethod
-    def from_inventories(
+    def from_states(
         cls,
         exchange: str,
         rests_on: str,
         saved_ns: int,
-        inventories: Mapping[str, Inventory],
+        states: Mapping[str, FlowState],
         previous: PositionsCheckpoint | None,
     ) -> PositionsCheckpoint:
         """The current state; underlyings that only an earlier run followed are carried over."""
         underlyings = dict(previous.underlyings) if previous is not None else {}
-        for underlying, inventory in inventories.items():
+        for underlying, state in states.items():
+            inventory = state.inventory
             if inventory.names:
                 newest_ms = int(inventory.records["last_ns"].max()) // MILLISECOND
-                underlyings[underlying] = UnderlyingCheckpoint(encode_inventory(inventory), newest_ms)
+                stored = UnderlyingCheckpoint(encode_inventory(inventory), newest_ms, encode_flow(state))
+                underlyings[underlying] = stored
         return cls(VERSION, exchange, rests_on, saved_ns, underlyings)
 
 
@@ -94,8 +109,11 @@ def encode_checkpoint(checkpoint: PositionsCheckpoint) -> bytes:
     return _MAGIC + blake2b(body, digest_size=_DIGEST_SIZE).digest() + body
 
 
-def decode_checkpoint(data: bytes) -> tuple[PositionsCheckpoint, dict[str, Inventory]]:
-    """The checkpoint encoded by `encode_checkpoint`, and its inventories. Raises ValueError with one sentence."""
+def decode_checkpoint(data: bytes) -> RestoredState:
+    """The checkpoint encoded by `encode_checkpoint`, and its states. Raises ValueError with one sentence.
+
+    Where all but the inventory is of another version, the positions are kept and the rest starts over.
+    """
     start = len(_MAGIC) + _DIGEST_SIZE
     if not data.startswith(_MAGIC):
         raise ValueError("no stored positions of dfmon")
@@ -108,6 +126,15 @@ def decode_checkpoint(data: bytes) -> tuple[PositionsCheckpoint, dict[str, Inven
         raise ValueError(f"stored positions in another form: {sanitize(str(exc))}") from None
     if checkpoint.version != VERSION:
         raise ValueError(f"stored positions of version {checkpoint.version}, this dfmon reads {VERSION}")
-    return checkpoint, {
-        name: decode_inventory(entry.positions) for name, entry in checkpoint.underlyings.items() if entry.positions
-    }
+    states: dict[str, FlowState] = {}
+    problems: list[str] = []
+    for name, entry in checkpoint.underlyings.items():
+        if entry.positions:
+            inventory = decode_inventory(entry.positions)
+            states[name] = replace(FlowState.initial(), inventory=inventory)
+            if entry.flow:
+                try:
+                    states[name] = decode_flow(entry.flow, inventory)
+                except ValueError as exc:
+                    problems.append(f"{name}: {exc}")
+    return RestoredState(checkpoint, states, tuple(problems))

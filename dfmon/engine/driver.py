@@ -9,12 +9,10 @@ give equal snapshots.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from dfmon.core.positions.inventory import Inventory
 from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.engine.chain import ChainState
 from dfmon.engine.checkpoint import decode_checkpoint, find_resume_point
@@ -191,20 +189,20 @@ class Driver:
                 self._apply_venue(record, self._decoders[record.source], self._feeds[record.source])
 
     def _restore(self, record: Record) -> None:
-        """Restores the positions of an earlier run, and gives the decoder their resume point."""
-        checkpoint, inventories = decode_checkpoint(record.payload)
-        followed = {name: inventory for name, inventory in inventories.items() if name in self._flow}
-        for name, inventory in followed.items():
-            self._flow[name] = replace(self._flow[name], inventory=inventory)
+        """Restores the state of an earlier run, and gives the decoder the resume point of its prints."""
+        checkpoint, states, _ = decode_checkpoint(record.payload)
+        followed = {name: state for name, state in states.items() if name in self._flow}
+        self._flow |= followed
         resume_point = find_resume_point(
-            followed.values(), {name: entry.newest_ms for name, entry in checkpoint.underlyings.items()}
+            (state.inventory for state in followed.values()),
+            {name: entry.newest_ms for name, entry in checkpoint.underlyings.items()},
         )
         if (restored := getattr(self._decoders.get(record.source), "restore", None)) is not None:
             restored(resume_point.last_seq, resume_point.full_history, resume_point.newest_ms)
 
-    def inventories(self) -> dict[str, Inventory]:
-        """Inventory by underlying, as of the last computed tick."""
-        return {name: state.inventory for name, state in self._flow.items()}
+    def flow_states(self) -> dict[str, FlowState]:
+        """State by underlying, as of the last computed tick."""
+        return dict(self._flow)
 
     def discard_outgoing(self) -> None:
         """Drops outgoing data of the decoders: a replay has no receiver, and it must not accumulate."""

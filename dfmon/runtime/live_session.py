@@ -19,8 +19,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from dfmon.aio import wait_until_set
-from dfmon.core.positions.inventory import Inventory
-from dfmon.core.step import FlowParams
+from dfmon.core.step import FlowParams, FlowState
 from dfmon.engine.checkpoint import PositionsCheckpoint, UnderlyingCheckpoint, encode_checkpoint
 from dfmon.engine.driver import Driver
 from dfmon.engine.hub import Request, Runtime, SnapshotHub
@@ -170,7 +169,7 @@ class LiveSession:
             worker.close()
             await asyncio.sleep(0)  # lets the last computation deliver its result
             if self._state is not None:
-                self._save_positions(driver.inventories(), self._state)
+                self._save_positions(driver.flow_states(), self._state)
                 self._state.close()
             if self._recorder:
                 self._recorder.close()
@@ -239,7 +238,7 @@ class LiveSession:
             log.warning("%s", self._state.error)
         if checkpoint is None and self._trades is not None:
             newest_by_underlying = await asyncio.to_thread(self._trades.newest_ms)
-            checkpoint = self._make_checkpoint(driver.inventories(), self._state)
+            checkpoint = self._make_checkpoint(driver.flow_states(), self._state)
             checkpoint = replace(
                 checkpoint,
                 underlyings={name: UnderlyingCheckpoint(b"", ms) for name, ms in newest_by_underlying.items()},
@@ -248,20 +247,18 @@ class LiveSession:
             for source in self._options:
                 driver.ingest(RecordKind.STATE, source, self._clock.now_ns(), encode_checkpoint(checkpoint))
 
-    def _make_checkpoint(
-        self, inventories: Mapping[str, Inventory], state_file: PositionsStateFile
-    ) -> PositionsCheckpoint:
-        return PositionsCheckpoint.from_inventories(
-            state_file.exchange, state_file.rests_on, self._clock.now_ns(), inventories, self._previous_checkpoint
+    def _make_checkpoint(self, states: Mapping[str, FlowState], state_file: PositionsStateFile) -> PositionsCheckpoint:
+        return PositionsCheckpoint.from_states(
+            state_file.exchange, state_file.rests_on, self._clock.now_ns(), states, self._previous_checkpoint
         )
 
-    def _save_positions(self, inventories: Mapping[str, Inventory], state_file: PositionsStateFile) -> None:
-        state_file.save(self._make_checkpoint(inventories, state_file))
+    def _save_positions(self, states: Mapping[str, FlowState], state_file: PositionsStateFile) -> None:
+        state_file.save(self._make_checkpoint(states, state_file))
 
     async def _save_periodically(self, driver: Driver, state_file: PositionsStateFile, stop: asyncio.Event) -> None:
         """Saves the positions once a minute, so that a crash costs at most a minute."""
         while not await wait_until_set(stop, SAVE_INTERVAL_S):
-            await asyncio.to_thread(self._save_positions, driver.inventories(), state_file)  # inventories are immutable
+            await asyncio.to_thread(self._save_positions, driver.flow_states(), state_file)  # states are immutable
 
     def _store_trades(self, event: OptionTrade | OptionTradeHistory) -> None:
         """Appends prints and full histories to the trade store."""

@@ -60,7 +60,7 @@ class PositionsStateFile:
             self.error = f"{sanitize(str(self._path))} cannot be read: {(exc.strerror or str(exc)).lower()}"
             return None
         try:
-            checkpoint, _ = decode_checkpoint(data)
+            checkpoint, _, problems = decode_checkpoint(data)
             if checkpoint.exchange != self.exchange:
                 raise ValueError(f"positions of {sanitize(checkpoint.exchange)}, not of {sanitize(self.exchange)}")
             if checkpoint.rests_on != self.rests_on:
@@ -75,6 +75,8 @@ class PositionsStateFile:
                         f"{sanitize(str(self._path))}: {exc}; moved to {unused_path.name}, positions start over"
                     )
             return None
+        if problems:
+            self.error = f"{sanitize(str(self._path))}: {'; '.join(problems)}; it starts over, positions are kept"
         return checkpoint
 
     def save(self, checkpoint: PositionsCheckpoint) -> None:

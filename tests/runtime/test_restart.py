@@ -91,12 +91,12 @@ class RestartHarness:
             self.driver.request_tick(self.at)
 
     def inventory(self) -> Inventory:
-        return self.driver.inventories()["BTC"]
+        return self.driver.flow_states()["BTC"].inventory
 
     def checkpoint(self, previous: PositionsCheckpoint | None = None) -> bytes:
         return encode_checkpoint(
-            PositionsCheckpoint.from_inventories(
-                HOST, priors_digest(FlowParams().priors), self.at, self.driver.inventories(), previous
+            PositionsCheckpoint.from_states(
+                HOST, priors_digest(FlowParams().priors), self.at, self.driver.flow_states(), previous
             )
         )
 
@@ -198,7 +198,7 @@ def test_the_replay_of_a_restarted_run_equals_it() -> None:
     for record in second.records:
         replay.apply(record)
     assert [snapshot.digest() for snapshot in replayed] == [snapshot.digest() for snapshot in second.snapshots]
-    assert encode_inventory(replay.inventories()["BTC"]) == encode_inventory(second.inventory())
+    assert encode_inventory(replay.flow_states()["BTC"].inventory) == encode_inventory(second.inventory())
 
 
 def test_without_positions_the_fill_begins_where_the_kept_prints_end() -> None:
@@ -327,6 +327,6 @@ def test_a_run_of_one_coin_leaves_the_positions_of_the_other_as_they_were() -> N
     previous = PositionsCheckpoint(
         1, HOST, "", 0, {"ETH": decode_checkpoint(session.checkpoint())[0].underlyings["BTC"]}
     )
-    after, _ = decode_checkpoint(session.checkpoint(previous))
+    after, _, _ = decode_checkpoint(session.checkpoint(previous))
     assert set(after.underlyings) == {"BTC", "ETH"}
     assert after.underlyings["ETH"] == previous.underlyings["ETH"]

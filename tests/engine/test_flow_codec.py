@@ -1,0 +1,89 @@
+"""State that a restart finds again: a run that goes on from its bytes equals one that never stopped, bit for bit."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from dfmon.core.positions.inventory import Inventory
+from dfmon.core.step import FlowParams, FlowState, step
+from dfmon.engine.flow_codec import decode_flow, encode_flow
+from dfmon.model.frames import ChainFrame
+from dfmon.model.units import SECOND
+from tests.chains import NOW, SPOT, frame, market, trade_columns
+
+TICKS = 120
+PARAMS = FlowParams()
+
+
+def boards() -> list[ChainFrame]:
+    """A market that moves, with a print every few ticks of half a minute each."""
+    rng = random.Random(12)
+    made = []
+    for i in range(TICKS):
+        spot = SPOT * math.exp(0.02 * math.sin(i / 9.0) + 0.001 * rng.random())
+        prints = trade_columns([rng.randrange(42)], [rng.choice([1, -1])], [rng.random()], seq=[i + 1], key=[i + 1])
+        quotes = frame(spot=spot, ts_ns=NOW + 30 * i * SECOND, trades=prints if i % 3 == 0 else trade_columns())
+        made.append(replace(quotes, sigma=quotes.sigma * (1.0 + 0.05 * math.sin(i / 7.0))))
+    return made
+
+
+def digests(state: FlowState, chains: list[ChainFrame], first_seq: int) -> list[str]:
+    found = []
+    for seq, chain in enumerate(chains, first_seq):
+        state, snapshot = step(state, chain, market(), (), PARAMS, seq)
+        found.append(snapshot.digest())
+    return found
+
+
+def state_after(chains: list[ChainFrame]) -> FlowState:
+    state = FlowState.initial()
+    for seq, chain in enumerate(chains, 1):
+        state, _ = step(state, chain, market(), (), PARAMS, seq)
+    return state
+
+
+@pytest.mark.parametrize("cut", [1, 17, 61, 100])
+def test_a_restart_between_two_ticks_changes_no_later_snapshot(cut: int) -> None:
+    chains = boards()
+    state = state_after(chains[:cut])
+    restored = decode_flow(encode_flow(state), state.inventory)
+    assert digests(restored, chains[cut:], cut + 1) == digests(state, chains[cut:], cut + 1)
+
+
+def test_every_field_of_the_state_is_stored() -> None:
+    state = state_after(boards())
+    initial = FlowState.initial()
+    restored = decode_flow(encode_flow(state), state.inventory)
+    for field in fields(FlowState):
+        assert repr(getattr(state, field.name)) != repr(getattr(initial, field.name)), f"{field.name} never changed"
+        assert repr(getattr(restored, field.name)) == repr(getattr(state, field.name)), field.name
+
+
+def test_bytes_of_other_fields_are_refused_in_one_sentence() -> None:
+    data = bytearray(encode_flow(FlowState.initial()))
+    data[0] ^= 1
+    with pytest.raises(ValueError, match=r"^the stored state of scenario and pressure is of another version$"):
+        decode_flow(bytes(data), Inventory.empty())
+
+
+@pytest.mark.parametrize("cut", [8, 9, 40, -1])
+def test_torn_bytes_are_refused_in_one_sentence(cut: int) -> None:
+    data = encode_flow(FlowState.initial())
+    with pytest.raises(ValueError, match=r"^the stored state of scenario and pressure is damaged$"):
+        decode_flow(data[:cut], Inventory.empty())
+
+
+def test_the_state_of_a_day_is_small() -> None:
+    assert len(encode_flow(state_after(boards()))) < 2_000_000
+
+
+def test_arrays_come_back_with_their_shape_and_type() -> None:
+    state = state_after(boards()[:20])
+    restored = decode_flow(encode_flow(state), state.inventory)
+    assert restored.path.times.dtype == np.int64
+    assert restored.path.values.shape == state.path.values.shape
