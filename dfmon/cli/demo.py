@@ -5,34 +5,68 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import IO
 
 import msgspec
 from msgspec.structs import replace
 
 from dfmon.cli import live
 from dfmon.config import Config
-from dfmon.model.errors import DfmonError
+from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.units import sanitize
-from dfmon.sim.server import SimAddresses
+from dfmon.runtime.clock import SessionClock
+from dfmon.sim.market.script import Script
+from dfmon.sim.market.scripts import find_script
+from dfmon.sim.paced_clock import PacedClock
+from dfmon.sim.server import SCRIPT_STEP_NS, SimAddresses
 from dfmon.venues.registry import VENUES
 from dfmon.venues.spec import OptionsSettings, VenueSettings, VenueSpec
 
 LOOKBACK_H = 0.25  # the rest comes from its archive, in sight of the user
 ARCHIVE_CALLS_PER_S = 60.0  # calls a second to its archive: the simulated exchange is ours
+SCRIPT_ARCHIVE_CALLS_PER_S = 1_000.0  # a minute of a script is a second
+SCRIPT_TICK_S = 0.2  # wall time
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """Runs the monitor and the exchange until the user or a signal ends it."""
+    script = _find_script(args.script)
+    if script is not None:
+        return _run_script(args, config, script)
     with child_exchange(args.seed, config.market.currencies) as addresses:
         return live.run(args, with_sim_addresses(config, addresses), "sim")
 
 
+def _run_script(args: argparse.Namespace, config: Config, script: Script) -> int:
+    """Runs the monitor on the clock of the script's market."""
+    tick_s = config.market.tick_s if hasattr(args, "tick") else SCRIPT_TICK_S
+    market = replace(config.market, currencies=(script.currency,), tick_s=tick_s)
+    paced_clock = PacedClock(script.start_ns, script.speed, SCRIPT_STEP_NS)
+    with child_exchange(args.seed, market.currencies, script.name, paced_clock.announce) as addresses:
+        sim_config = with_sim_addresses(replace(config, market=market), addresses, SCRIPT_ARCHIVE_CALLS_PER_S)
+        return live.run(args, sim_config, "sim", SessionClock(paced_clock.now_ns, script.speed))
+
+
+def _find_script(name: str) -> Script | None:
+    try:
+        return find_script(name) if name else None
+    except ValueError as exc:
+        raise UsageError(f"demo: {sanitize(str(exc))}") from None
+
+
 @contextmanager
-def child_exchange(seed: int, currencies: tuple[str, ...]) -> Iterator[SimAddresses]:
-    """A simulated exchange in a child process, for as long as the block runs. It cannot outlive this process."""
+def child_exchange(
+    seed: int, currencies: tuple[str, ...], script: str = "", on_step: Callable[[int], None] | None = None
+) -> Iterator[SimAddresses]:
+    """A simulated exchange in a child process, for as long as the block runs. It cannot outlive this process.
+
+    `on_step` is called with the market time of every step of a script, in a thread of its own.
+    """
     command = [sys.executable, "-m", "dfmon", "sim", "--child", "--seed", str(seed), "--currency", ",".join(currencies)]
+    command += ["--script", script] if script else []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdin is not None
         assert child.stdout is not None
@@ -41,6 +75,8 @@ def child_exchange(seed: int, currencies: tuple[str, ...]) -> Iterator[SimAddres
             line = child.stdout.readline()
             if not line:
                 raise DfmonError(f"the simulated exchange did not start: {_last_stderr_line(child.stderr.read())}")
+            if on_step is not None:
+                threading.Thread(target=_read_steps, args=(child.stdout, on_step), name="clock", daemon=True).start()
             yield msgspec.json.decode(line, type=SimAddresses)
         finally:
             child.stdin.close()
@@ -50,18 +86,26 @@ def child_exchange(seed: int, currencies: tuple[str, ...]) -> Iterator[SimAddres
                 child.kill()
 
 
+def _read_steps(stdout: IO[bytes], on_step: Callable[[int], None]) -> None:
+    with suppress(OSError, ValueError):  # the exchange has ended
+        for line in stdout:
+            on_step(int(line))
+
+
 def _last_stderr_line(stderr: bytes) -> str:
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
     return sanitize(lines[-1].removeprefix("dfmon: ")) if lines else "it said nothing"
 
 
-def with_sim_addresses(config: Config, addresses: SimAddresses) -> Config:
+def with_sim_addresses(config: Config, addresses: SimAddresses, archive_pace: float = ARCHIVE_CALLS_PER_S) -> Config:
     """The configuration of the demo: every venue at the simulator's addresses, or disabled if it is not simulated."""
-    sections = {spec.name: _at_simulator(spec, config.venue(spec.name), addresses) for spec in VENUES}
+    sections = {spec.name: _at_simulator(spec, config.venue(spec.name), addresses, archive_pace) for spec in VENUES}
     return replace(config, **sections)
 
 
-def _at_simulator(spec: VenueSpec, settings: VenueSettings, addresses: SimAddresses) -> VenueSettings:
+def _at_simulator(
+    spec: VenueSpec, settings: VenueSettings, addresses: SimAddresses, archive_pace: float
+) -> VenueSettings:
     if any(source.name not in addresses for source in spec.sources):
         return replace(settings, enabled=False)
     for source in spec.sources:
@@ -69,6 +113,6 @@ def _at_simulator(spec: VenueSpec, settings: VenueSettings, addresses: SimAddres
         settings = replace(settings, **{source.websocket_key: address.ws, source.rest_key: address.rest})
     if isinstance(settings, OptionsSettings):
         return replace(
-            settings, archive=settings.rest, archive_pace=ARCHIVE_CALLS_PER_S, look_back_h=LOOKBACK_H, summary_s=5.0
+            settings, archive=settings.rest, archive_pace=archive_pace, look_back_h=LOOKBACK_H, summary_s=5.0
         )
     return settings

@@ -53,7 +53,7 @@ def _dispatch(args: argparse.Namespace) -> int:
     if args.command == "sim":
         from dfmon.cli import sim
 
-        return sim.serve_standalone(args.seed, args.port, args.speed, args.currency, child=args.child)
+        return sim.serve_standalone(args.seed, args.port, args.speed, args.currency, args.script, child=args.child)
 
     from dfmon import config
     from dfmon.cli import dispatch as commands

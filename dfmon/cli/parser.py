@@ -32,7 +32,7 @@ def build_parser() -> Parser:
     demo = commands.add_parser(
         "demo", parents=[common], help="the live monitor on a simulated exchange, without a network"
     )
-    _add_seed_option(demo)
+    _add_market_options(demo)
 
     replay = commands.add_parser(
         "replay", parents=[common], help="a recording, a capture or recorded boards on the screen"
@@ -135,10 +135,13 @@ def _add_sim_options(sim: argparse.ArgumentParser) -> None:
     sim.add_argument("--speed", type=float, default=1.0, help="multiple of real time (default 1)")
     sim.add_argument("--currency", default="BTC,ETH", help="coins to trade (default BTC,ETH)")
     sim.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    _add_seed_option(sim)
+    _add_market_options(sim)
 
 
-def _add_seed_option(command: argparse.ArgumentParser) -> None:
+def _add_market_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--script", default="", metavar="NAME", help="lead the market on a fast clock; regimes: all six scenarios"
+    )
     command.add_argument("--seed", type=int, default=7, help="seed of the simulated market (default 7)")
 
 

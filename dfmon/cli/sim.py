@@ -11,19 +11,27 @@ import msgspec
 from dfmon.aio import StopSignals
 from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.units import sanitize
-from dfmon.sim.server import VENUE_SERVERS, SimAddresses, SimConfig, run_child, serve
+from dfmon.sim.child import run_child
+from dfmon.sim.market.scripts import find_script
+from dfmon.sim.server import VENUE_SERVERS, SimAddresses, SimConfig, serve
 
 
-def _sim_config(seed: int, port: int, speed: float, currencies: tuple[str, ...]) -> SimConfig:
+def _sim_config(seed: int, port: int, speed: float, currencies: tuple[str, ...], script: str) -> SimConfig:
     try:
-        return SimConfig(seed=seed, port=port, speed=speed, currencies=currencies)
+        return SimConfig(
+            seed=seed,
+            port=port,
+            speed=speed,
+            currencies=currencies,
+            script=find_script(script) if script else None,
+        )
     except ValueError as exc:
         raise UsageError(f"sim: {exc}") from None
 
 
-def serve_standalone(seed: int, port: int, speed: float, currency: str, *, child: bool) -> int:
+def serve_standalone(seed: int, port: int, speed: float, currency: str, script: str = "", *, child: bool) -> int:
     """Serve until a signal; the addresses go to stdout. As a child, until stdin ends."""
-    config = _sim_config(seed, port, speed, tuple(c.strip() for c in currency.split(",") if c.strip()))
+    config = _sim_config(seed, port, speed, tuple(c.strip() for c in currency.split(",") if c.strip()), script)
     try:
         return run_child(config) if child else asyncio.run(_run_until_signal(config))
     except OSError as exc:

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
-import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,11 +22,16 @@ from dfmon.model.units import SECOND
 from dfmon.sim.binance.venue import BinanceVenue
 from dfmon.sim.deribit.venue import DeribitVenue
 from dfmon.sim.faults import Faults
-from dfmon.sim.market.simulated_market import SimulatedMarket
+from dfmon.sim.market.script import Script
+from dfmon.sim.market.simulated_market import STEP_NS, SimulatedMarket
 from dfmon.sim.okx.venue import OkxVenue
+from dfmon.sim.paced_clock import PacedClock
 from dfmon.sim.transport import Venue, bound_port, start_venue_server
 
 TICK_S: Final = 0.1
+SCRIPT_STEP_NS: Final = 2 * SECOND  # market time between two publications of a script
+_MAX_LAG_S: Final = 0.5  # of wall time that a script makes up for by stepping faster
+_EVERY_CHANNEL: Final = ("",)  # as a prefix of muted channels
 _MIN_TICK_S: Final = 0.005
 _ABNORMAL_CLOSURE: Final = 1006
 _CLOSE_TIMEOUT_S: Final = 1.2  # for closing handshakes
@@ -47,7 +48,7 @@ class SimConfig:
     `start_ns` None starts the market at the present time. `history` scales the prints before the start (15,000).
     `timer_speedup` divides the protocols' timers and the publishing interval, for tests;
     `binance_connection_lifetime_s` is how long Binance keeps a connection, before that division. `faults` are the
-    initial ones.
+    initial ones. A `script` sets speed, start, currencies and history, and leads the market through its phases.
     """
 
     seed: int = 7
@@ -60,6 +61,7 @@ class SimConfig:
     history: float = 1.0
     binance_connection_lifetime_s: float = 86_400.0
     faults: Faults = field(default_factory=Faults)
+    script: Script | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.speed <= 100.0:
@@ -123,15 +125,25 @@ class SimServer:
         self._monotonic_ns = monotonic_ns
         self._started_ns = monotonic_ns()  # before the market is built, or its clock would lag by that
         start_ns = time.time_ns() if self.config.start_ns is None else self.config.start_ns
-        self.market = SimulatedMarket(self.config.seed, start_ns, self.config.currencies, self.config.history)
+        self.market = SimulatedMarket(
+            self.config.seed, start_ns, self.config.currencies, self.config.history, self.config.script
+        )
+        self._paced_clock: PacedClock | None = None
+        if self.config.script is not None:
+            speed = self.config.script.speed
+            self._paced_clock = PacedClock(self.market.start_ns, speed, SCRIPT_STEP_NS, monotonic_ns)
         self._venues: tuple[Venue, ...] = tuple(row.build(self) for row in VENUE_SERVERS)
         self._servers: list[Server] = []
+        self.on_step: Callable[[int], None] = lambda _: None  # takes the market time of each step of a script
         self._market_task: asyncio.Task[None] | None = None
 
     def clock(self) -> int:
         """Market time, ns since the epoch: wall time since the start, times `speed`, plus the clock's error."""
+        skew_ns = int(self.faults.skew_s * SECOND)
+        if self._paced_clock is not None:
+            return self._paced_clock.now_ns() + skew_ns
         elapsed_ns = int((self._monotonic_ns() - self._started_ns) * self.config.speed)
-        return self.market.start_ns + elapsed_ns + int(self.faults.skew_s * SECOND)
+        return self.market.start_ns + elapsed_ns + skew_ns
 
     async def start(self) -> SimAddresses:
         """Opens the ports and starts the market."""
@@ -142,7 +154,9 @@ class SimServer:
         except OSError:
             await self.stop()
             raise
-        self._market_task = asyncio.create_task(self._run_market())
+        script, clock = self.config.script, self._paced_clock
+        run = self._run_market() if script is None or clock is None else self._run_script(script, clock)
+        self._market_task = asyncio.create_task(run)
         hosts = (f"{host}:{bound_port(server)}" for server in self._servers)
         return {
             source: SimAddress(f"ws://{at}{ws_path}", f"http://{at}{rest_path}")
@@ -186,12 +200,33 @@ class SimServer:
                 self.market.refresh_books()
             else:
                 self.market.advance(min(self.clock(), self.market.now_ns + max_step_ns))
-            events = self.market.drain_events()
-            for venue in self._venues:
-                venue.publish(tick_number, events)
-            self.faults.lose_books = max(self.faults.lose_books - 1, 0)
+            self._publish(tick_number)
             next_tick_at = max(next_tick_at + tick_s, loop.time())
             await asyncio.sleep(next_tick_at - loop.time())
+
+    async def _run_script(self, script: Script, clock: PacedClock) -> None:
+        """Moves the market by equal steps at the script's speed, or slower on a slow machine."""
+        loop = asyncio.get_running_loop()
+        step_s = SCRIPT_STEP_NS / SECOND / script.speed
+        tick_number, next_step_at = 0, loop.time()
+        while True:
+            tick_number += SCRIPT_STEP_NS // STEP_NS
+            self._apply_one_shots()
+            self.market.advance(self.market.now_ns + SCRIPT_STEP_NS)
+            phase = self.market.director.phase if self.market.director is not None else None
+            self.faults.mute = _EVERY_CHANNEL if phase is not None and phase.feeds_lost else ()
+            self._publish(tick_number)
+            clock.announce(self.market.now_ns)
+            self.on_step(self.market.now_ns)
+            next_step_at = max(next_step_at + step_s, loop.time() - _MAX_LAG_S)
+            await asyncio.sleep(next_step_at - loop.time())
+
+    def _publish(self, tick_number: int) -> None:
+        """Publishes what is due; `tick_number` counts tenths of a second of market time."""
+        events = self.market.drain_events()
+        for venue in self._venues:
+            venue.publish(tick_number, events)
+        self.faults.lose_books = max(self.faults.lose_books - 1, 0)
 
     def _apply_one_shots(self) -> None:
         one_shots = self.faults.pop_one_shots()
@@ -208,54 +243,17 @@ class SimServer:
 
 
 async def serve(
-    config: SimConfig, on_ready: Callable[[SimAddresses], None], stop: asyncio.Event, faults: Faults | None = None
+    config: SimConfig,
+    on_ready: Callable[[SimAddresses], None],
+    stop: asyncio.Event,
+    faults: Faults | None = None,
+    on_step: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Serves until `stop` is set; `on_ready` gets the addresses once the ports are open."""
     server = SimServer(config, faults)
+    server.on_step = on_step
     on_ready(await server.start())
     try:
         await run_until_set(stop, server.wait_stopped())
     finally:
         await server.stop()
-
-
-def run_child(config: SimConfig) -> int:
-    """Serves as a child process: one JSON line of addresses on stdout; ends when stdin does, or on SIGTERM.
-
-    The parent holds the other end of stdin, so the child cannot outlive it; each line on it is a JSON object of
-    `Faults` fields to set. An interrupt typed at the terminal reaches both; the parent handles it.
-    """
-    faults = msgspec.structs.replace(config.faults)
-
-    async def main() -> None:
-        stop, loop = asyncio.Event(), asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
-        threading.Thread(target=_read_fault_lines, args=(loop, stop, faults), daemon=True).start()
-        await serve(config, _print_addresses, stop, faults)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    asyncio.run(main())
-    return 0
-
-
-def _print_addresses(addresses: SimAddresses) -> None:
-    sys.stdout.write(msgspec.json.encode(addresses).decode() + "\n")
-    sys.stdout.flush()
-
-
-def _read_fault_lines(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, faults: Faults) -> None:
-    def apply_fault_line(line: bytes) -> None:
-        try:
-            faults.apply_json(line)
-        except msgspec.DecodeError as exc:
-            sys.stderr.write(f"dfmon: sim: {exc}\n")
-
-    partial_line = b""
-    # a plain read: a buffered one would hold the interpreter's lock on stdin at exit
-    with contextlib.suppress(OSError, RuntimeError):
-        while chunk := os.read(0, 4096):
-            *lines, partial_line = (partial_line + chunk).split(b"\n")
-            for line in filter(None, lines):
-                loop.call_soon_threadsafe(apply_fault_line, line)
-    with contextlib.suppress(RuntimeError):  # the loop has ended by another way
-        loop.call_soon_threadsafe(stop.set)

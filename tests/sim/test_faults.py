@@ -199,7 +199,7 @@ def test_fields_are_set_from_a_line_and_nothing_else_is() -> None:
 
 def test_a_child_obeys_the_lines_of_its_parent() -> None:
     command = (
-        "import sys; from dfmon.sim.server import SimConfig, run_child;"
+        "import sys; from dfmon.sim.child import run_child; from dfmon.sim.server import SimConfig;"
         "sys.exit(run_child(SimConfig(currencies=('BTC',), history=0.01)))"
     )
     with subprocess.Popen(

@@ -15,7 +15,8 @@ import pytest
 from dfmon.sim.server import SimAddresses, SimConfig, SimServer, serve
 
 CHILD = (
-    "import sys; from dfmon.sim.server import SimConfig, run_child; sys.exit(run_child(SimConfig(currencies=('BTC',))))"
+    "import sys; from dfmon.sim.child import run_child; from dfmon.sim.server import SimConfig;"
+    "sys.exit(run_child(SimConfig(currencies=('BTC',))))"
 )
 
 

@@ -12,13 +12,15 @@ from typing import Final
 from dfmon.sim.market.board import INVERSE, Quotation
 from dfmon.sim.market.flow import FlowSpec
 from dfmon.sim.market.index_path import PathSpec
+from dfmon.sim.market.script import BookLine
 
 
 @dataclass(frozen=True, slots=True)
 class CurrencySpec:
     """One board's constants; `ladder_width` stretches strike ladders, `carry` is the annual basis.
 
-    `contract_coins` is the coins of one contract; amounts on the wire are coins all the same.
+    `contract_coins` is the coins of one contract; amounts on the wire are coins all the same. A script scales turnover
+    and depth of the hedging markets, and adds the `book` to the customers' prints before the start.
     """
 
     name: str
@@ -30,6 +32,9 @@ class CurrencySpec:
     first_trade_number: int
     quotation: Quotation = INVERSE
     contract_coins: float = 1.0
+    volume_scale: float = 1.0
+    depth_scale: float = 1.0
+    book: tuple[BookLine, ...] = ()
 
 
 _BTC, _ETH = PathSpec(82_000.0, 0.46), PathSpec(2_750.0, 0.66)

@@ -13,7 +13,7 @@ from dfmon.model.units import DAY, HOUR, MILLISECOND, MINUTE, SECOND, utc
 from dfmon.sim.market import trade_log
 from dfmon.sim.market.board import IV_CAP, OptionBoard
 from dfmon.sim.market.board_specs import CurrencySpec
-from dfmon.sim.market.flow import CustomerFlow, Leg, Order
+from dfmon.sim.market.flow import CustomerFlow, Leg, Order, book_orders
 from dfmon.sim.market.index_path import IndexPath, generate_index_history
 from dfmon.sim.market.ledger import Ledger
 from dfmon.sim.market.linear_market import (
@@ -93,6 +93,7 @@ class CurrencyMarket:
             self.trade_log, self.ledger, self.board, self.flow,
             count=max(int(spec.history_trades * history), 1), now_ns=now_ns,
             index_history=index_history, carry=spec.carry, smile=self.path.smile, rng=rng_history,
+            book=book_orders(self.board, spec.book, now_ns),
         )  # fmt: skip
 
     # -- what the venues read -------------------------------------------------------------------------------------
@@ -151,7 +152,7 @@ class CurrencyMarket:
         for market in self.hedges:
             events.linear_trades += market.step_market(now_ns, self.path.price, taker_imbalance, self._step_s)
         for _ in range(self.flow.draw_arrivals(self._step_s)):
-            self._execute(self.flow.draw_order(self.board, self.path.price), events)
+            self.execute(self.flow.draw_order(self.board, self.path.price), events)
 
     def _step_second(self, events: MarketEvents) -> None:
         now_ns, price = self.now_ns, self.path.price
@@ -174,7 +175,8 @@ class CurrencyMarket:
         self._minute_prices.append(price)
         log_move = math.log(price / self._minute_prices[0])
         move_sd = log_move / (self.path.step_sd * math.sqrt(60.0 / self._step_s))
-        rate, side = liquidation_rate(move_sd), 1 if log_move > 0.0 else -1
+        rate = liquidation_rate(move_sd) if self.path.target is None else 0.0  # a script has its own forced orders
+        side = 1 if log_move > 0.0 else -1
         if self._cascade_left_s:
             self._cascade_left_s -= 1
             rate, side = 1.0, self._cascade_side
@@ -182,7 +184,8 @@ class CurrencyMarket:
             if market.spec.kind == "perpetual" and self._rng_events.random() < rate:
                 events.liquidations.append(market.liquidate(self.now_ns, side))
 
-    def _execute(self, order: Order, events: MarketEvents) -> None:
+    def execute(self, order: Order, events: MarketEvents) -> None:
+        """Trade an order against the board."""
         parent_id = next_parent_id(self.trade_log, order)
         leg_trades = [self._print_leg(order, leg, parent_id) for leg in order.legs]
         events.option_trades += leg_trades
@@ -237,7 +240,8 @@ class CurrencyMarket:
 
     def _create_linear_markets(self) -> None:
         price, rng = self.path.price, self._rng_linear
-        self.hedges = [LinearMarket(s, price, rng, 7_000_000 * (n + 3)) for n, s in enumerate(hedge_specs(self.name))]
+        scale = (self.name, self.spec.volume_scale, self.spec.depth_scale)
+        self.hedges = [LinearMarket(s, price, rng, 7_000_000 * (n + 3)) for n, s in enumerate(hedge_specs(*scale))]
         for market in self.hedges:
             market.index = price
         self.futures: dict[str, LinearMarket] = {}

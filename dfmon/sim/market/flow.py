@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
 import numpy as np
 
+from dfmon.model.units import DAY
 from dfmon.sim.market.board import ExpirySlice, OptionBoard
 from dfmon.sim.market.ledger import AMONG_DEALERS, CUSTOMER_TAKES, DEALER_TAKES, DESKS
+from dfmon.sim.market.listing import next_delivery_ns
+from dfmon.sim.market.script import BookLine
 
 BUY: Final = 1
 SELL: Final = -1
+_CLIPS: Final = 60  # orders of a line of a script
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +199,18 @@ class CustomerFlow:
         lot = self._spec.lot
         amount = median * math.exp(log_sd * float(self._rng.standard_normal()))
         return max(round(round(amount / lot) * lot, 1), min_amount)
+
+
+def book_orders(board: OptionBoard, lines: Sequence[BookLine], start_ns: int) -> list[Order]:
+    """The screen orders with which customers build `lines`, in clips; deliveries count from `start_ns`."""
+    orders = []
+    for line in lines:
+        expiry_ns = next_delivery_ns(start_ns) + line.delivery * DAY
+        expiry_slice = next(s for s in board.slices if s.expiry.expiry_ns == expiry_ns)
+        row = expiry_slice.nearest_row(line.strike, line.sign)
+        clip = round(line.coins / _CLIPS, 1)
+        orders += [Order((Leg(row, line.side, clip, line.closes, False),), line.side) for _ in range(_CLIPS)]
+    return orders
 
 
 def _expiry_choices(board: OptionBoard, segment: CustomerSegment) -> tuple[list[ExpirySlice], list[float]]:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from dfmon.model.units import DAY, YEAR
+from dfmon.model.units import DAY, MINUTE, YEAR
 from dfmon.sim.market.surface import Smile
+
+_PULL_NS: Final = MINUTE  # in which a target takes up most of a deviation
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class IndexPath:
         self._skew = -0.15
         self.price = spec.spot
         self.log_return = 0.0  # log return of the last step
+        self.target: tuple[float, float] | None = None  # log price and log volatility that a script leads to
 
     @property
     def vol(self) -> float:
@@ -64,13 +68,21 @@ class IndexPath:
         e_vol, e_idiosyncratic, e_skew, e_jump = self._rng.standard_normal(4).tolist()
         e_spot = spec.spot_vol_corr * e_vol + math.sqrt(1.0 - spec.spot_vol_corr**2) * e_idiosyncratic
         self.log_return = self.step_sd * (e_spot + drift_sd) - 0.5 * self.step_sd**2
-        if self._rng.random() < self._jump_chance:
+        if self._rng.random() < self._jump_chance and self.target is None:
             self.log_return += spec.jump_size * e_jump
+        if self.target is not None:
+            self._lead_to(*self.target)
         self.price *= math.exp(self.log_return)
         self._log_vol += -self._reversion_rate * self._log_vol * self._dt + spec.vol_of_vol * self._sqrt_dt * e_vol
         self._log_vol = min(max(self._log_vol, -0.9), 0.9)
         self._skew += self._reversion_rate * (-0.15 - self._skew) * self._dt + 2.0 * self._sqrt_dt * e_skew
         self._skew = min(max(self._skew, -0.5), 0.5)
+
+    def _lead_to(self, log_price: float, log_vol: float) -> None:
+        """Pulls the step towards a target; what is left of the noise is that of a minute."""
+        share = self._dt * YEAR / _PULL_NS
+        self.log_return += share * (log_price - math.log(self.price))
+        self._log_vol += share * (log_vol - math.log(self._spec.vol) - self._log_vol)
 
 
 def generate_index_history(

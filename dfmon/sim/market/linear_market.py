@@ -18,6 +18,9 @@ from dfmon.sim.market.ladder import Ladder, LadderSpec
 
 _INVERSE: Final = frozenset({"BTC", "ETH"})
 BASE_FUNDING: Final = 0.0001  # per 8 h: the interest part, paid even at zero premium
+_MEDIAN_LIQUIDATION_USD: Final = 9_000.0
+_LIQUIDATION_LOG_SD: Final = 1.3
+MEAN_LIQUIDATION_USD: Final = _MEDIAN_LIQUIDATION_USD * math.exp(0.5 * _LIQUIDATION_LOG_SD**2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ class LinearMarket:
 
     def liquidate(self, now_ns: int, side: int) -> Liquidation:
         """Force one position out at the far touch."""
-        usd = 9_000.0 * math.exp(1.3 * float(self._rng.standard_normal()))
+        usd = _MEDIAN_LIQUIDATION_USD * math.exp(_LIQUIDATION_LOG_SD * float(self._rng.standard_normal()))
         price = (self.book.ask if side > 0 else self.book.bid) * self.spec.tick
         coins = self._round_to_lots(usd, price)
         self.open_interest = max(self.open_interest - coins, 0.0)
@@ -186,8 +189,11 @@ _COINS: Final = {
 }
 
 
-def hedge_specs(board: str) -> tuple[LinearSpec, ...]:
-    """The hedging markets of a board: its Deribit perpetual, and the other venues' unless an inverse board has them."""
+def hedge_specs(board: str, volume_scale: float = 1.0, depth_scale: float = 1.0) -> tuple[LinearSpec, ...]:
+    """The hedging markets of a board: its Deribit perpetual, and the other venues' unless an inverse board has them.
+
+    The scales are shares of the usual turnover and depth.
+    """
     base, _, counter = board.partition("_")
     coin = _COINS[base]
 
@@ -203,8 +209,9 @@ def hedge_specs(board: str) -> tuple[LinearSpec, ...]:
         depth_musd, adv_musd, trades_per_s, open_interest = market_sizes
         return LinearSpec(
             venue, symbol, base, kind, tick=tick, spread=1, lot_digits=lot_digits,
-            depth_usd=1e6 * (depth_musd * coin.market_scale), adv_usd=1e6 * (adv_musd * coin.market_scale),
-            trades_per_s=trades_per_s * coin.activity_scale,
+            depth_usd=1e6 * depth_scale * (depth_musd * coin.market_scale),
+            adv_usd=1e6 * volume_scale * (adv_musd * coin.market_scale),
+            trades_per_s=volume_scale * trades_per_s * coin.activity_scale,
             open_interest_usd=1e6 * (open_interest * coin.market_scale), contract_usd=contract,
         )  # fmt: skip
 

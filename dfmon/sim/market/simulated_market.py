@@ -11,23 +11,39 @@ from typing import Final
 
 import numpy as np
 
-from dfmon.model.units import MILLISECOND
+from dfmon.model.units import MILLISECOND, SECOND
 from dfmon.sim.faults import Faults
 from dfmon.sim.market.board_specs import SPECS, resolve_board
 from dfmon.sim.market.currency_market import CurrencyMarket, MarketEvents
+from dfmon.sim.market.director import ScriptDirector, adapt_spec
 from dfmon.sim.market.linear_market import LinearMarket
 from dfmon.sim.market.listing import base_coin
+from dfmon.sim.market.script import Script
 from dfmon.sim.market.surface import FloatArray
 
 STEP_NS: Final = 100 * MILLISECOND
+_DIRECTOR_STREAM: Final = 1  # of the seed: what a script draws changes no other draw
 
 
 class SimulatedMarket:
     """The state that the simulated venues publish."""
 
     def __init__(
-        self, seed: int, start_ns: int, currencies: Sequence[str] = ("BTC", "ETH"), history: float = 1.0
+        self,
+        seed: int,
+        start_ns: int,
+        currencies: Sequence[str] = ("BTC", "ETH"),
+        history: float = 1.0,
+        script: Script | None = None,
+        step_ns: int = STEP_NS,
     ) -> None:
+        """A `script` takes the place of start, currencies and history, and leads the market.
+
+        `step_ns` divides a second or is whole seconds; a coarser market is computed faster.
+        """
+        self._step_ns = step_ns
+        if script is not None:
+            start_ns, currencies, history = script.start_ns, (script.currency,), script.history
         names = {resolve_board(name) for name in currencies}
         if not names or not names <= SPECS.keys():
             raise ValueError(f"currencies: found {list(currencies)}, allowed {sorted(SPECS)}")
@@ -37,15 +53,22 @@ class SimulatedMarket:
         self.currencies: dict[str, CurrencyMarket] = {}
         for (name, spec), child in zip(SPECS.items(), seeds):
             if name in names:
+                spec = spec if script is None else adapt_spec(spec, script)
                 leader = self.currencies.get(base_coin(name))
                 path = leader.path if leader else None
-                self.currencies[name] = CurrencyMarket(spec, self.start_ns, STEP_NS, child, history, path)
+                self.currencies[name] = CurrencyMarket(spec, self.start_ns, step_ns, child, history, path)
         self._events = MarketEvents()
+        self.director: ScriptDirector | None = None
+        if script is not None:
+            rng = np.random.default_rng([seed, _DIRECTOR_STREAM])
+            self.director = ScriptDirector(script, self.currencies[script.currency], rng)
 
     def advance(self, to_ns: int) -> None:
         """Run every whole step up to `to_ns`."""
-        while self.now_ns + STEP_NS <= to_ns:
-            self.now_ns += STEP_NS
+        while self.now_ns + self._step_ns <= to_ns:
+            self.now_ns += self._step_ns
+            if self.director is not None and self.now_ns % SECOND == 0:
+                self.director.lead(self.now_ns, self._events)
             for currency in self.currencies.values():
                 currency.step(self.now_ns, self._events)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -98,11 +99,15 @@ def tick_direction(price: float, previous_price: float, direction: int) -> int:
 def generate_past_trades(
     trade_log: TradeLog, ledger: Ledger, board: OptionBoard, flow: CustomerFlow, *,
     count: int, now_ns: int, index_history: FloatArray, carry: float, smile: Smile, rng: np.random.Generator,
+    book: Sequence[Order] = (),
 ) -> None:  # fmt: skip
-    """Trade the listed contracts from their listing to now; `index_history` is the hourly index up to now."""
-    orders = [flow.draw_order(board, index_history[-1], scale=8.5) for _ in range(count)]
+    """Trade the listed contracts from their listing to now; `index_history` is the hourly index up to now.
+
+    `book` are orders besides those that are drawn.
+    """
+    orders = [*(flow.draw_order(board, index_history[-1], scale=8.5) for _ in range(count)), *book]
     listed = np.array([max(board.contracts[leg.row].expiry.listed_ns for leg in o.legs) for o in orders])
-    times = (listed + rng.random(count) * (now_ns - listed)).astype(np.int64) // MILLISECOND
+    times = (listed + rng.random(len(orders)) * (now_ns - listed)).astype(np.int64) // MILLISECOND
     time_order = np.argsort(times, kind="stable")
     legs_in_order = [(int(times[n]), orders[n], leg) for n in time_order for leg in orders[n].legs]
     marks, vols, indices = _historical_marks(board, legs_in_order, now_ns, index_history, carry, smile)
