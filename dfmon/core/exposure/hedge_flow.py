@@ -1,0 +1,205 @@
+"""Dealer trades over a look-back that re-hedge what was in the book: every option repriced from then to now.
+
+Comes after market_window and reprice. The trades of one coin are computed once for all position models, then weighed
+with the positions of each. With n the delta on the open part w of the settlement average, and forward F, volatility s,
+time and fixings t of then (0) and now (1), the trade per coin is -F1 times
+
+    gamma       w0 [n(F1, s0, t0) - n(F0, s0, t0)]
+    vanna       w0 [n(F1, s1, t0) - n(F1, s0, t0)]
+    charm       w0 [n(F1, s1, t1) - n(F1, s1, t0)]
+    settlement  (w1 - w0) n(F1, s1, t1)
+
+which add up to -F1 [w1 n1 - w0 n0]. Options that expired on the way count, with w1 = 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfmon.core.exposure.bands import band_of_sum
+from dfmon.core.exposure.desks import HedgeShares
+from dfmon.core.exposure.market_window import MarketWindow, Moment
+from dfmon.core.exposure.option_window import OptionWindow, pick
+from dfmon.core.exposure.reprice import MarketState, Options, open_share, unit_delta
+from dfmon.core.pricing.black import F64, Mask
+from dfmon.model.frames import I64
+from dfmon.model.units import SECOND
+
+PARTS: Final = ("gamma", "vanna", "charm", "settlement")
+
+
+class LiveOptions(NamedTuple):
+    """The n priceable options of a tick and their market; `is_new` where first listed during the session.
+
+    `venue_ns` is the venue's clock, which decides the time to expiry.
+    """
+
+    ts_ns: int
+    venue_ns: int
+    uid: I64
+    options: Options
+    state: MarketState
+    expiry_ns: I64
+    is_new: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class HedgeUnits:
+    """Dealer trade of one coin of each option over the look-back: USD, + = dealers bought.
+
+    `parts` (4, n) are in the order of PARTS: of the `live` options of the tick, then of those that expired on the way.
+    0 where the state of then or now is not known. `new_trade` (live,) hedges a coin acquired on the way, `is_new` marks
+    the live options that were not listed then. `log_return` is the median move of the forwards.
+    """
+
+    uid: I64
+    live: int
+    then_ns: int
+    span_s: float
+    parts: F64
+    new_trade: F64
+    is_new: Mask
+    log_return: float
+
+
+@dataclass(frozen=True, slots=True)
+class HedgeFlow:
+    """Trade of a book over the look-back of `span_s`: USD, + = dealers bought.
+
+    `value` is the sum of its four parts, `lo` and `hi` its 5-95 % band, None without an ensemble. `new_trades` hedges
+    what was acquired on the way and is not in it. `residual` is the value less that of the linear form.
+    """
+
+    value: float
+    lo: float | None
+    hi: float | None
+    gamma: float
+    vanna: float
+    charm: float
+    settlement: float
+    new_trades: float
+    residual: float
+    span_s: float
+
+
+def hedge_units(live: LiveOptions, window: MarketWindow, then: Moment) -> HedgeUnits:
+    """Trades of one coin of each option since `then`.
+
+    Units: USD. Shapes: as `HedgeUnits`. Domain: any market; an option without a state of then or now has no trade.
+    Source: delta hedging of each option on its own forward; the parts telescope.
+    """
+    expired = window.expired_between(then.venue_ns, live.venue_ns)
+    expired = expired[~np.isin(window.samples.uid[expired], live.uid)]
+    options, now = _with_expired(live, window, expired)
+    uid = np.concatenate([live.uid, window.samples.uid[expired]])
+    expiry_ns = np.concatenate([live.expiry_ns, window.expiry_ns[expired]])
+    before = then.state(window.samples.find(uid), expiry_ns)
+    fixings = np.where(np.isnan(before.average), before.forward, before.average)
+    steps = (
+        before._replace(average=fixings),
+        MarketState(now.forward, before.sigma, before.tau, fixings),
+        MarketState(now.forward, now.sigma, before.tau, fixings),
+        now,
+    )
+    delta = np.array([unit_delta(options, state) for state in steps])
+    share_then, share_now = open_share(before.tau), open_share(now.tau)
+    parts = np.empty((len(PARTS), uid.size))
+    parts[:3] = -now.forward * share_then * np.diff(delta, axis=0)
+    parts[3] = -now.forward * (share_now - share_then) * delta[3]
+    known = np.isfinite(parts).all(axis=0)
+    parts[:, ~known] = 0.0
+    k = live.uid.size
+    return HedgeUnits(
+        uid=uid,
+        live=k,
+        then_ns=then.ts_ns,
+        span_s=(live.ts_ns - then.ts_ns) / SECOND,
+        parts=parts,
+        new_trade=np.nan_to_num(-now.forward * share_now * delta[3])[:k],
+        is_new=live.is_new & np.isnan(before.forward[:k]),
+        log_return=float(np.median(np.log(now.forward[known] / before.forward[known]))) if known.any() else 0.0,
+    )
+
+
+def _with_expired(live: LiveOptions, window: MarketWindow, column: NDArray[np.intp]) -> tuple[Options, MarketState]:
+    """The live options and their state, then those in these columns of the window at their settlement."""
+    if not column.size:
+        return live.options, live.state
+    strike, option_type, inverse, numeraire = live.options
+    options = Options(
+        np.concatenate([strike, window.strike[column]]),
+        np.concatenate([option_type, window.option_type[column]]),
+        np.concatenate([inverse, window.inverse[column]]),
+        numeraire,
+    )
+    settled = window.settled_state(column)
+    return options, MarketState(*(np.concatenate(pair) for pair in zip(live.state, settled)))
+
+
+class Book(NamedTuple):
+    """Positions of one model in coins: of the live options now and of the expired ones at their end, and by the minute.
+
+    `members` (n, M) are of all of them, None for a convention; `history` has one field.
+    """
+
+    position: F64
+    members: F64 | None
+    history: OptionWindow
+
+
+class LinearForm(NamedTuple):
+    """Roll-ups of the book now, in their units, and the moves that they are multiplied with: points, days."""
+
+    ngi: float
+    vss: float
+    chl: float
+    points: float
+
+
+def hedge_flow(
+    units: HedgeUnits, book: Book, linear: LinearForm, shares: HedgeShares, off_venue_sd: float = 0.0
+) -> HedgeFlow:
+    """Trade of a book: the units weighed with what was held then.
+
+    An option whose position then is not known counts as held throughout. The band is that of the members now, shifted
+    to the value: members of a minute ago are not kept.
+
+    Units: USD, + = dealers bought. Shapes: as `Book` -> scalars. Domain: finite positions.
+    """
+    position_then = _position_then(units, book)
+    traded = np.array([shares.gamma, shares.vanna_charm, shares.vanna_charm, shares.vanna_charm])
+    gamma, vanna, charm, settlement = (traded * (units.parts @ position_then)).tolist()
+    value = gamma + vanna + charm + settlement
+    days = units.span_s / 86_400.0
+    by_spot = shares.gamma * linear.ngi * 100.0 * units.log_return
+    by_rest = shares.vanna_charm * (linear.vss * linear.points + linear.chl * days)
+    acquired = book.position[: units.live] - position_then[: units.live]
+    unit = traded @ units.parts
+    other_sd = off_venue_sd * float(np.abs(unit) @ np.abs(book.position))
+    low, high = band_of_sum(unit, book.position, book.members, value, other_sd)
+    return HedgeFlow(
+        value=value,
+        lo=low,
+        hi=high,
+        gamma=gamma,
+        vanna=vanna,
+        charm=charm,
+        settlement=settlement,
+        new_trades=shares.vanna_charm * float(units.new_trade @ acquired),
+        residual=value + by_spot + by_rest,
+        span_s=units.span_s,
+    )
+
+
+def _position_then(units: HedgeUnits, book: Book) -> F64:
+    found = book.history.at(units.then_ns)
+    if found is None:
+        return book.position
+    before = pick(found[1][0], book.history.find(units.uid))
+    is_new = np.zeros(before.shape, np.bool_)
+    is_new[: units.live] = units.is_new
+    return np.where(np.isfinite(before), before, np.where(is_new, 0.0, book.position))

@@ -1,0 +1,111 @@
+"""Forwards and volatilities of every option over the last hour, once a minute, with the clock and the fixings of then.
+
+State of the step, shared by all position models. An option that has expired stays for the hour, with its strike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfmon.core.exposure.option_window import OptionWindow, pick
+from dfmon.core.exposure.reprice import MarketState
+from dfmon.core.pricing.black import F64, Mask
+from dfmon.model.frames import I64, ChainFrame
+from dfmon.model.units import HOUR, MINUTE, YEAR
+
+SAMPLE_NS: Final = MINUTE
+SAMPLES: Final = HOUR // MINUTE + 2  # the hour, and one sample before it to interpolate from
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A market at `ts_ns`; forward and volatility by the columns of the window, `average` the mean of the fixings."""
+
+    ts_ns: int
+    venue_ns: int
+    average: float
+    forward: F64
+    sigma: F64
+
+    def state(self, column: NDArray[np.intp], expiry_ns: I64) -> MarketState:
+        """The state of these options, NaN for one without a column."""
+        tau = (expiry_ns - self.venue_ns) / YEAR
+        return MarketState(pick(self.forward, column), pick(self.sigma, column), tau, np.full(tau.shape, self.average))
+
+
+@dataclass(frozen=True, slots=True)
+class MarketWindow:
+    """Samples of (forward, volatility), and what does not change of each of their options.
+
+    Units: USD, decimal. `option_type` +1 call, -1 put. Shared numbers of a sample: clock offset in ns and average.
+    """
+
+    samples: OptionWindow
+    expiry_ns: I64
+    strike: F64
+    option_type: F64
+    inverse: Mask
+
+    @classmethod
+    def empty(cls) -> MarketWindow:
+        samples = OptionWindow.empty(SAMPLE_NS, SAMPLES, fields=2, numbers=2)
+        none = np.zeros(0)
+        return cls(samples, np.zeros(0, np.int64), none, none, np.zeros(0, np.bool_))
+
+    def push(self, chain: ChainFrame) -> MarketWindow:
+        """The window with the market of this frame, once a minute.
+
+        Domain: an option without forward or volatility has none in the sample.
+        """
+        usable = (chain.forward > 0.0) & np.isfinite(chain.forward) & (chain.sigma > 0.0) & np.isfinite(chain.sigma)
+        columns = np.where(usable, [chain.forward, chain.sigma], np.nan)
+        numbers = float(chain.clock_ns), chain.delivery_average
+        samples = self.samples.push(chain.ts_ns, chain.uid, columns, numbers)
+        if samples is self.samples:
+            return self
+        before, now = self.samples.find(samples.uid), _column_of(samples.uid, chain.uid)
+
+        def merged(old: NDArray[np.generic], new: NDArray[np.generic]) -> NDArray[np.generic]:
+            both = np.concatenate([old, new]) if old.size or new.size else old
+            return np.asarray(both[np.where(now >= 0, old.size + now, before)])
+
+        return MarketWindow(
+            samples,
+            merged(self.expiry_ns, chain.expiry_ns).astype(np.int64),
+            merged(self.strike, chain.strike).astype(np.float64),
+            merged(self.option_type, chain.option_type.astype(np.float64)).astype(np.float64),
+            merged(self.inverse, chain.inverse).astype(np.bool_),
+        )
+
+    def moment(self, ts_ns: int) -> Moment | None:
+        """The market at `ts_ns`, or at the first sample after it; None where there is none."""
+        found = self.samples.at(ts_ns)
+        if found is None:
+            return None
+        time, (forward, sigma), (clock_ns, average) = found
+        return Moment(time, time - round(float(clock_ns)), float(average), forward, sigma)
+
+    def expired_between(self, start_ns: int, end_ns: int) -> NDArray[np.intp]:
+        """Columns of the options that expired after `start_ns`, up to `end_ns`, by the venue's clock."""
+        return np.flatnonzero((self.expiry_ns > start_ns) & (self.expiry_ns <= end_ns))
+
+    def settled_state(self, column: NDArray[np.intp]) -> MarketState:
+        """The state at settlement of these options: their last forward, volatility and average."""
+        forward, sigma = self.samples.last_values()[:, column]
+        averages = self.samples.shared[:, 1]
+        known = averages[np.isfinite(averages)]
+        average = np.full(column.shape, known[-1] if known.size else np.nan)
+        return MarketState(forward, sigma, np.zeros(column.shape), average)
+
+
+def _column_of(uid: I64, listed: I64) -> NDArray[np.intp]:
+    """The place of each `uid` in `listed`, -1 for one that is not there."""
+    order = np.argsort(listed, kind="stable")
+    if not order.size:
+        return np.full(uid.shape, -1)
+    place = order[np.minimum(np.searchsorted(listed, uid, sorter=order), order.size - 1)]
+    return np.where(listed[place] == uid, place, -1)
