@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from dfmon.model.units import MINUTE, SECOND
 
@@ -33,16 +33,27 @@ class Bucket(IntEnum):
         return CASCADE_DWELL_NS if self is Bucket.CASCADE else DWELL_NS
 
 
+class Scene(NamedTuple):
+    """A bucket; `armed` for the SQUEEZE that has not begun, which is a scene of its own."""
+
+    bucket: Bucket
+    armed: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"{self.bucket.title} (armed)" if self.armed else self.bucket.title
+
+
 @dataclass(frozen=True, slots=True)
 class BucketState:
-    """The bucket that holds since `since_ns`, and the other one that the rules have called for since then.
+    """The scene that holds since `since_ns`, and the other one that the rules have called for since then.
 
     `call_ns` is the time of the newest call.
     """
 
-    bucket: Bucket | None
+    scene: Scene | None
     since_ns: int
-    candidate: Bucket | None
+    candidate: Scene | None
     candidate_since_ns: int
     call_ns: int
 
@@ -50,26 +61,30 @@ class BucketState:
     def initial(cls) -> BucketState:
         return cls(None, 0, None, 0, 0)
 
+    @property
+    def bucket(self) -> Bucket | None:
+        return None if self.scene is None else self.scene.bucket
+
     def remaining_ns(self, ts_ns: int) -> int:
-        """Time until the candidate becomes the bucket, 0 without one."""
+        """Time until the candidate becomes the scene, 0 without one."""
         if self.candidate is None:
             return 0
-        return max(self.candidate.dwell_ns - (ts_ns - self.candidate_since_ns), 0)
+        return max(self.candidate.bucket.dwell_ns - (ts_ns - self.candidate_since_ns), 0)
 
 
-def next_bucket_state(state: BucketState, call: Bucket | None, ts_ns: int) -> BucketState:
+def next_bucket_state(state: BucketState, call: Scene | None, ts_ns: int) -> BucketState:
     """The state after the rules' call of this tick; None where inputs are missing or stale.
 
-    Without a call the bucket is kept and the candidate forgotten. The first bucket takes its time like any other.
+    Without a call the scene is kept and the candidate forgotten. The first scene takes its time like any other.
     """
     if call is None:
         return replace(state, candidate=None, candidate_since_ns=0)
     is_break = not 0 <= ts_ns - state.call_ns <= MAX_GAP_NS
     state = replace(state, call_ns=ts_ns)
-    if call is state.bucket:
+    if call == state.scene:
         return replace(state, candidate=None, candidate_since_ns=0)
-    if call is not state.candidate or is_break:
+    if call != state.candidate or is_break:
         return replace(state, candidate=call, candidate_since_ns=ts_ns)
-    if ts_ns - state.candidate_since_ns < call.dwell_ns:
+    if ts_ns - state.candidate_since_ns < call.bucket.dwell_ns:
         return state
     return BucketState(call, ts_ns, None, 0, ts_ns)

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core.scenario.buckets import Bucket
+from dfmon.core.scenario.buckets import Bucket, Scene
 from dfmon.model.frames import F64
 
 Number: TypeAlias = "float | F64"
@@ -146,15 +146,18 @@ def _all_true(alternative: Alternative) -> Truth:
 
 
 class Call(NamedTuple):
-    """The bucket that the rules call for, None where missing inputs could change it, and the inputs that decided."""
+    """The scene that the rules call for, None where missing inputs could change it, and the inputs that decided."""
 
-    bucket: Bucket | None
-    armed: bool
+    scene: Scene | None
     reasons: tuple[str, ...]
 
+    @property
+    def bucket(self) -> Bucket | None:
+        return None if self.scene is None else self.scene.bucket
 
-def call_bucket(inputs: RuleInputs, thresholds: RuleThresholds, current: Bucket | None) -> Call:
-    """The call for one book; `current` is the bucket that holds, which is left at its leaving values."""
+
+def call_scene(inputs: RuleInputs, thresholds: RuleThresholds, current: Scene | None) -> Call:
+    """The call for one book; `current` is the scene that holds, which is left at its leaving values."""
     rules = rule_table(inputs, thresholds, current)
     undecided: list[Rule] = []
     for rule in rules:
@@ -163,12 +166,12 @@ def call_bucket(inputs: RuleInputs, thresholds: RuleThresholds, current: Bucket 
             if any(other.bucket is not rule.bucket for other in undecided):
                 break
             alternative = next(a for a in rule.alternatives if _all_true(a).true)
-            return Call(rule.bucket, rule.armed, tuple(str(comparison) for comparison in alternative))
+            return Call(Scene(rule.bucket, rule.armed), tuple(str(comparison) for comparison in alternative))
         if not truth.false:
             undecided.append(rule)
     if undecided:
-        return Call(None, False, _missing_inputs(undecided))
-    return Call(Bucket.DAMP, False, _failed_inputs(rules))
+        return Call(None, _missing_inputs(undecided))
+    return Call(Scene(Bucket.DAMP), _failed_inputs(rules))
 
 
 def call_codes(rules: Iterable[Rule]) -> Any:
@@ -188,13 +191,13 @@ def call_codes(rules: Iterable[Rule]) -> Any:
     return sum((candidates == 1 << int(bucket)) * int(bucket) for bucket in Bucket)
 
 
-def member_share(inputs: RuleInputs, thresholds: RuleThresholds, bucket: Bucket) -> float:
-    """Share of the members whose own inputs are in `bucket`, which they leave at its leaving values.
+def member_share(inputs: RuleInputs, thresholds: RuleThresholds, current: Scene) -> float:
+    """Share of the members whose own inputs are in the bucket of `current`, which they leave at its leaving values.
 
     Shapes: inputs of (M,), those that all members share may be scalars.
     """
-    codes: NDArray[np.int64] = call_codes(rule_table(inputs, thresholds, bucket))
-    return float(np.mean(codes == int(bucket)))
+    codes: NDArray[np.int64] = call_codes(rule_table(inputs, thresholds, current))
+    return float(np.mean(codes == int(current.bucket)))
 
 
 def is_material(inputs: RuleInputs, limit: float = MATERIAL) -> bool | None:
@@ -208,17 +211,22 @@ def is_material(inputs: RuleInputs, limit: float = MATERIAL) -> bool | None:
 # ---- the table -------------------------------------------------------------------------------------------------------
 
 
-def rule_table(i: RuleInputs, t: RuleThresholds, current: Bucket | None) -> tuple[Rule, ...]:
-    """The rules in the order in which they are tried; where none holds the bucket is DAMP."""
-    hysteresis = {bucket: LEAVE if bucket is current else 1.0 for bucket in Bucket}
-    squeeze = hysteresis[Bucket.SQUEEZE]
+def rule_table(i: RuleInputs, t: RuleThresholds, current: Scene | None) -> tuple[Rule, ...]:
+    """The rules in the order in which they are tried; where none holds the bucket is DAMP.
+
+    A squeeze that is only armed begins at the entering values.
+    """
+    bucket = None if current is None else current.bucket
+    in_zone, in_pin, in_drift = (bucket is b for b in (Bucket.FLIP_ZONE, Bucket.PIN, Bucket.DRIFT))
+    in_squeeze = current == Scene(Bucket.SQUEEZE)
+    hysteresis = {b: LEAVE if b is bucket else 1.0 for b in Bucket}
     return (
-        Rule(Bucket.FLIP_ZONE, _flip_zone(i, FLIP_SIGMAS[current is Bucket.FLIP_ZONE])),
+        Rule(Bucket.FLIP_ZONE, _flip_zone(i, FLIP_SIGMAS[in_zone])),
         Rule(Bucket.CASCADE, _cascade(i, t, hysteresis[Bucket.CASCADE])),
-        Rule(Bucket.SQUEEZE, _squeeze(i, t, squeeze, SQUEEZE_Z[current is Bucket.SQUEEZE])),
-        Rule(Bucket.PIN, _pin(i, t, hysteresis[Bucket.PIN], current is Bucket.PIN)),
-        Rule(Bucket.DRIFT, _drift(i, hysteresis[Bucket.DRIFT], DRIFT_Z[current is Bucket.DRIFT])),
-        Rule(Bucket.SQUEEZE, _armed(i, squeeze), armed=True),
+        Rule(Bucket.SQUEEZE, _squeeze(i, t, LEAVE if in_squeeze else 1.0, SQUEEZE_Z[in_squeeze])),
+        Rule(Bucket.PIN, _pin(i, t, hysteresis[Bucket.PIN], in_pin)),
+        Rule(Bucket.DRIFT, _drift(i, hysteresis[Bucket.DRIFT], DRIFT_Z[in_drift])),
+        Rule(Bucket.SQUEEZE, _armed(i, hysteresis[Bucket.SQUEEZE]), armed=True),
     )
 
 

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfmon.core.scenario.buckets import Bucket, BucketState, next_bucket_state
+from dfmon.core.scenario.buckets import Bucket, BucketState, Scene, next_bucket_state
 from dfmon.model.units import DAY, SECOND
 from tests.chains import NOW
 
-DAMP, PIN, CASCADE = Bucket.DAMP, Bucket.PIN, Bucket.CASCADE
+DAMP, PIN, CASCADE = Scene(Bucket.DAMP), Scene(Bucket.PIN), Scene(Bucket.CASCADE)
 
 
-def called(calls: list[tuple[int, Bucket | None]], state: BucketState | None = None) -> BucketState:
+def called(calls: list[tuple[int, Scene | None]], state: BucketState | None = None) -> BucketState:
     """The state after calls at these times, each repeated every second until the next one."""
     state = state or BucketState(DAMP, NOW - DAY, None, 0, NOW - SECOND)
     for (start, call), (end, _) in zip(calls, [*calls[1:], (calls[-1][0] + 1, None)]):
@@ -22,6 +22,7 @@ def called(calls: list[tuple[int, Bucket | None]], state: BucketState | None = N
 
 
 def test_there_are_six_buckets_with_one_name_each() -> None:
+    assert Scene(Bucket.SQUEEZE, armed=True).title == "SQUEEZE (armed)"
     assert [(int(b), b.title) for b in Bucket] == [
         (1, "PIN"), (2, "DAMP"), (3, "DRIFT"), (4, "FLIP-ZONE"), (5, "SQUEEZE"), (6, "CASCADE"),
     ]  # fmt: skip
@@ -30,40 +31,46 @@ def test_there_are_six_buckets_with_one_name_each() -> None:
 @pytest.mark.parametrize(
     ("holding", "to", "seconds"), [(DAMP, PIN, 300), (DAMP, CASCADE, 60), (CASCADE, DAMP, 300), (None, DAMP, 300)]
 )
-def test_candidate_becomes_the_bucket_when_its_time_has_passed(
-    holding: Bucket | None, to: Bucket, seconds: int
-) -> None:
+def test_candidate_becomes_the_bucket_when_its_time_has_passed(holding: Scene | None, to: Scene, seconds: int) -> None:
     before = BucketState(holding, NOW - DAY, None, 0, NOW - SECOND)
     waiting = called([(0, to), (seconds, to)], before)
     early = called([(0, to), (seconds - 1, to)], before)
-    assert early.bucket is holding
-    assert early.candidate is to
+    assert early.scene == holding
+    assert early.candidate == to
     assert early.remaining_ns(NOW + (seconds - 1) * SECOND) == SECOND
-    assert (waiting.bucket, waiting.since_ns, waiting.candidate) == (to, NOW + seconds * SECOND, None)
+    assert (waiting.scene, waiting.since_ns, waiting.candidate) == (to, NOW + seconds * SECOND, None)
 
 
 @pytest.mark.parametrize("breaker", [DAMP, CASCADE, None])
-def test_one_tick_of_another_call_starts_the_wait_again(breaker: Bucket | None) -> None:
-    assert called([(0, PIN), (200, breaker), (201, PIN), (500, PIN)]).bucket is DAMP
-    assert called([(0, PIN), (200, breaker), (201, PIN), (501, PIN)]).bucket is PIN
+def test_one_tick_of_another_call_starts_the_wait_again(breaker: Scene | None) -> None:
+    assert called([(0, PIN), (200, breaker), (201, PIN), (500, PIN)]).scene == DAMP
+    assert called([(0, PIN), (200, breaker), (201, PIN), (501, PIN)]).scene == PIN
 
 
 def test_missing_inputs_keep_the_bucket_and_its_age() -> None:
     state = called([(0, PIN), (300, PIN), (301, None), (5_000, None)])
-    assert (state.bucket, state.since_ns) == (PIN, NOW + 300 * SECOND)
+    assert (state.scene, state.since_ns) == (PIN, NOW + 300 * SECOND)
 
 
 def test_a_gap_breaks_the_wait() -> None:
     state = called([(0, PIN), (200, PIN)])
     resumed = next_bucket_state(state, PIN, NOW + 400 * SECOND)
-    assert (resumed.bucket, resumed.candidate_since_ns) == (DAMP, NOW + 400 * SECOND)
+    assert (resumed.scene, resumed.candidate_since_ns) == (DAMP, NOW + 400 * SECOND)
     assert next_bucket_state(state, PIN, NOW).candidate_since_ns == NOW  # a clock that steps back
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from([None, *Bucket]), st.integers(1, 40)), min_size=1, max_size=30))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([None, *(Scene(b) for b in Bucket), Scene(Bucket.SQUEEZE, armed=True)]), st.integers(1, 40)
+        ),
+        min_size=1,
+        max_size=30,
+    )
+)
 def test_no_bucket_holds_for_less_than_the_dwell_time_of_its_successor(
-    calls: list[tuple[Bucket | None, int]],
+    calls: list[tuple[Scene | None, int]],
 ) -> None:
     state, ts, history = BucketState.initial(), NOW, []
     for call, repeats in calls:
@@ -71,10 +78,10 @@ def test_no_bucket_holds_for_less_than_the_dwell_time_of_its_successor(
             ts += 10 * SECOND
             before, state = state, next_bucket_state(state, call, ts)
             history.append((ts, call))
-            if state.bucket is not before.bucket:
-                assert state.bucket is not None
-                recent = [c for t, c in history if t >= ts - state.bucket.dwell_ns]
-                assert set(recent) == {state.bucket}
+            if state.scene != before.scene:
+                assert state.scene is not None
+                recent = [c for t, c in history if t >= ts - state.scene.bucket.dwell_ns]
+                assert set(recent) == {state.scene}
 
 
 def score_path(seed: int, days: float) -> np.ndarray:
@@ -98,7 +105,7 @@ def test_a_score_around_its_threshold_changes_the_bucket_fifteen_times_a_day_at_
         score = score_path(seed, days / 2)
         bare += int(np.count_nonzero(np.diff(score >= 1.0)))
         for tick, value in enumerate(score.tolist(), 1):
-            call = PIN if value >= (0.8 if state.bucket is PIN else 1.0) else DAMP
+            call = PIN if value >= (0.8 if state.scene == PIN else 1.0) else DAMP
             before, state = state, next_bucket_state(state, call, NOW + tick * 10 * SECOND)
             changes += state.bucket is not before.bucket
     assert changes / days <= 15.0

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfmon.core.scenario.buckets import Bucket
+from dfmon.core.scenario.buckets import Bucket, Scene
 from dfmon.core.scenario.rule_table import (
     RuleInputs,
     RuleThresholds,
-    call_bucket,
     call_codes,
+    call_scene,
     is_material,
     member_share,
     rule_table,
@@ -47,6 +47,10 @@ TYPICAL = {
     Bucket.DRIFT: SLOW,
     Bucket.DAMP: QUIET,
 }
+
+
+def scene(bucket: Bucket | None) -> Scene | None:
+    return None if bucket is None else Scene(bucket)
 
 
 def read(book: RuleInputs, current: Bucket | None = None) -> Bucket:
@@ -116,7 +120,7 @@ def test_the_table_is_read_alike_on_the_whole_grid(corner: int) -> None:
     books = [replace(base, **dict(zip(GRID, row))) for row in rows.tolist()]
     found = set()
     for current in (None, *Bucket):
-        codes = call_codes(rule_table(many, LIMITS, current))
+        codes = call_codes(rule_table(many, LIMITS, scene(current)))
         read_codes = [int(read(book, current)) for book in books]
         assert codes.tolist() == read_codes
         found |= set(read_codes)
@@ -140,9 +144,9 @@ HOLDING = st.sampled_from([None, *Bucket])
 @settings(max_examples=300, deadline=None)
 @given(BOOKS, HOLDING)
 def test_one_book_is_called_as_the_table_reads(book: RuleInputs, current: Bucket | None) -> None:
-    call = call_bucket(book, LIMITS, current)
+    call = call_scene(book, LIMITS, scene(current))
     assert call.bucket is read(book, current)
-    assert call.bucket == int(call_codes(rule_table(book, LIMITS, current)))
+    assert call.bucket == int(call_codes(rule_table(book, LIMITS, scene(current))))
     assert call.reasons
     assert all(call.reasons)
 
@@ -152,7 +156,7 @@ def test_one_book_is_called_as_the_table_reads(book: RuleInputs, current: Bucket
 def test_a_call_with_missing_inputs_holds_whatever_they_are(
     book: RuleInputs, current: Bucket | None, missing: set[str], data: st.DataObject
 ) -> None:
-    call = call_bucket(replace(book, **dict.fromkeys(missing, NAN)), LIMITS, current)
+    call = call_scene(replace(book, **dict.fromkeys(missing, NAN)), LIMITS, scene(current))
     for _ in range(5):
         guess = replace(book, **{name: data.draw(floats[name]) for name in sorted(missing)})
         assert call.bucket in (None, read(guess, current))
@@ -169,27 +173,27 @@ def test_an_input_that_is_missing_and_could_change_the_bucket_leaves_it_unknown(
         "top_share": np.linspace(0, 1, 21),
     }[name]  # fmt: skip
     for book in (*TYPICAL.values(), VANNA, UNSTABLE, ARMED):
-        call = call_bucket(replace(book, **{name: NAN}), LIMITS, None)
+        call = call_scene(replace(book, **{name: NAN}), LIMITS, None)
         readings = {read(replace(book, **{name: float(value)})) for value in fine}
         assert (call.bucket is None) == (len(readings) > 1)
 
 
 def test_nothing_known_is_no_call() -> None:
     nothing = RuleInputs(**{field.name: NAN for field in fields(RuleInputs)})
-    assert call_bucket(nothing, LIMITS, None).bucket is None
+    assert call_scene(nothing, LIMITS, None).bucket is None
     assert is_material(nothing) is None
 
 
 @pytest.mark.parametrize("bucket", list(Bucket))
 def test_each_bucket_has_a_typical_book(bucket: Bucket) -> None:
-    assert call_bucket(TYPICAL[bucket], LIMITS, None).bucket is bucket
+    assert call_scene(TYPICAL[bucket], LIMITS, None).bucket is bucket
 
 
 def test_first_match_in_the_order_wins() -> None:
     everything = replace(FALLING, flip_distance=0.1, short_side=-1, phi_charm=1.0)
-    assert call_bucket(everything, LIMITS, None).bucket is Bucket.FLIP_ZONE
-    assert call_bucket(replace(everything, flip_distance=2.0), LIMITS, None).bucket is Bucket.CASCADE
-    assert call_bucket(replace(everything, flip_distance=2.0, liquidations=0.0), LIMITS, None).bucket is Bucket.SQUEEZE
+    assert call_scene(everything, LIMITS, None).bucket is Bucket.FLIP_ZONE
+    assert call_scene(replace(everything, flip_distance=2.0), LIMITS, None).bucket is Bucket.CASCADE
+    assert call_scene(replace(everything, flip_distance=2.0, liquidations=0.0), LIMITS, None).bucket is Bucket.SQUEEZE
 
 
 @settings(max_examples=150, deadline=None)
@@ -200,7 +204,7 @@ def test_monotone_in_psi(book: RuleInputs, lower: float, current: Bucket | None)
         replace(book, psi=lower),
         replace(book, psi=max(lower, float(book.psi))),
     )
-    before, after = (call_bucket(b, LIMITS, current).bucket for b in (high, low))
+    before, after = (call_scene(b, LIMITS, scene(current)).bucket for b in (high, low))
     assert after in (before, Bucket.CASCADE)
 
 
@@ -230,25 +234,33 @@ def test_monotone_in_psi(book: RuleInputs, lower: float, current: Bucket | None)
 def test_entered_at_the_threshold_and_left_at_the_leaving_value(
     bucket: Bucket, base: RuleInputs, entered: dict[str, float], left_at: dict[str, float], left: dict[str, float]
 ) -> None:
-    assert call_bucket(replace(base, **entered), LIMITS, None).bucket is bucket
-    assert call_bucket(replace(base, **left_at), LIMITS, bucket).bucket is bucket
-    assert call_bucket(replace(base, **left), LIMITS, bucket).bucket is not bucket
+    assert call_scene(replace(base, **entered), LIMITS, None).bucket is bucket
+    assert call_scene(replace(base, **left_at), LIMITS, Scene(bucket)).bucket is bucket
+    assert call_scene(replace(base, **left), LIMITS, Scene(bucket)).bucket is not bucket
     if left_at != entered:
-        outside = call_bucket(replace(base, **left_at), LIMITS, None)
-        assert outside.bucket is not bucket or outside.armed
+        outside = call_scene(replace(base, **left_at), LIMITS, None)
+        assert outside.scene != Scene(bucket)
 
 
 def test_share_of_the_members_counts_each_by_its_own_inputs() -> None:
     psi = np.where(np.arange(128) < 32, -0.6, 0.1)
     members = replace(UNSTABLE, psi=psi, ngi=np.where(np.arange(128) < 64, -1e6, 1e6))
-    assert member_share(members, LIMITS, Bucket.CASCADE) == 32 / 128
-    assert member_share(members, LIMITS, Bucket.DAMP) == 96 / 128
-    assert member_share(replace(members, z=NAN), LIMITS, Bucket.CASCADE) == 0.0
+    assert member_share(members, LIMITS, Scene(Bucket.CASCADE)) == 32 / 128
+    assert member_share(members, LIMITS, Scene(Bucket.DAMP)) == 96 / 128
+    assert member_share(replace(members, z=NAN), LIMITS, Scene(Bucket.CASCADE)) == 0.0
 
 
 def test_short_gamma_with_size_is_armed_until_it_moves() -> None:
-    assert call_bucket(ARMED, LIMITS, None) == (Bucket.SQUEEZE, True, ("NGI -40.0M", "phi_v 0.02 >= 0.01"))
-    assert not call_bucket(SHORT, LIMITS, None).armed
+    armed = Scene(Bucket.SQUEEZE, armed=True)
+    assert call_scene(ARMED, LIMITS, None) == (armed, ("NGI -40.0M", "phi_v 0.02 >= 0.01"))
+    assert call_scene(SHORT, LIMITS, armed).scene == Scene(Bucket.SQUEEZE)
+
+
+def test_an_armed_squeeze_begins_at_the_entering_values() -> None:
+    armed, begun = Scene(Bucket.SQUEEZE, armed=True), Scene(Bucket.SQUEEZE)
+    slower = replace(SHORT, z=-0.9)
+    assert call_scene(slower, LIMITS, armed).scene == armed
+    assert call_scene(slower, LIMITS, begun).scene == begun
 
 
 def test_material_is_one_per_cent_of_the_hourly_volume() -> None:
@@ -265,14 +277,14 @@ def test_material_is_one_per_cent_of_the_hourly_volume() -> None:
 def test_no_squeeze_in_a_calm_long_gamma_market_where_volatility_only_trembles() -> None:
     for points in (-0.29, 0.0, 0.29):
         calm = replace(VANNA, points=points, z=-0.3, hedge_flow=-1e6)
-        assert call_bucket(calm, LIMITS, None).bucket is not Bucket.SQUEEZE
-    assert call_bucket(replace(VANNA, hedge_flow=5e6), LIMITS, None).bucket is not Bucket.SQUEEZE
+        assert call_scene(calm, LIMITS, None).bucket is not Bucket.SQUEEZE
+    assert call_scene(replace(VANNA, hedge_flow=5e6), LIMITS, None).bucket is not Bucket.SQUEEZE
 
 
 def test_cascade_needs_a_move_whatever_psi_is() -> None:
-    assert call_bucket(replace(UNSTABLE, psi=-5.0, z=0.3), LIMITS, None).bucket is not Bucket.CASCADE
+    assert call_scene(replace(UNSTABLE, psi=-5.0, z=0.3), LIMITS, None).bucket is not Bucket.CASCADE
 
 
 @pytest.mark.parametrize("phi", [0.0, 1e-9, 0.0399, NAN])
 def test_pin_never_holds_on_little_gamma(phi: float) -> None:
-    assert call_bucket(replace(PINNED, phi_gamma=phi), LIMITS, None).bucket is not Bucket.PIN
+    assert call_scene(replace(PINNED, phi_gamma=phi), LIMITS, None).bucket is not Bucket.PIN
