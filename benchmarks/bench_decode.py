@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import ClassVar
@@ -58,12 +59,10 @@ def ticker(name: str, number: int = 0) -> bytes:
 def marks(names: list[str], second: int = 0) -> bytes:
     """A frame of the whole chain; each second has numbers of its own."""
     rows = [
-        {"timestamp": NOW_MS + 1_000 * second, "iv": 0.3 + (number + second) % 97 * 0.0031, "instrument_name": name,
-         "mark_price": round(0.0005 + number * 0.0003 + second * 0.0001, 4)}
+        {"timestamp": NOW_MS + 1_000 * second, "iv": round(0.3 + (number + second) % 97 * 0.0031, 4),
+         "instrument_name": name, "mark_price": round(0.0005 + number * 0.0003 + second * 0.0001, 4)}
         for number, name in enumerate(names)
     ]  # fmt: skip
-    for row in rows:
-        row["iv"] = round(row["iv"], 4)
     return push("markprice.options.btc_usd", rows)
 
 
@@ -140,6 +139,11 @@ def ccxt_pro(frame: str) -> Run:
     return lambda: exchange.handle_message(client, json.loads(frame))
 
 
+def _repeat(run: Run, times: int) -> None:
+    for _ in range(times):
+        run()
+
+
 PEERS: dict[str, Callable[[str], Run]] = {"cryptofeed 3 handler": cryptofeed, "ccxt.pro handler": ccxt_pro}
 
 
@@ -163,7 +167,7 @@ def ticker_runs() -> tuple[dict[str, Run], float]:
         except ImportError:
             print(f"{name}: not installed")
             continue
-        runs[name] = lambda peer=peer: [peer() for _ in frames]
+        runs[name] = partial(_repeat, peer, len(frames))
     return runs, len(frames)
 
 

@@ -16,6 +16,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -154,7 +155,7 @@ def _without_seq(record: Record) -> tuple[int, RecordKind, str, bytes]:
 
 def packers() -> Mapping[str, Callable[[bytes], bytes]]:
     packers_by_name: dict[str, Callable[[bytes], bytes]] = {
-        f"zlib {level}": lambda raw, level=level: zlib.compress(raw, level) for level in (1, 3, 6, 9)
+        f"zlib {level}": partial(zlib.compress, level=level) for level in (1, 3, 6, 9)
     }
     try:
         import zstandard

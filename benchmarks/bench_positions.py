@@ -18,7 +18,7 @@ import numpy as np
 from positions_trial import START_NS, TrialSample, TrialScore, flip_coverage, frames_of, net_gamma, trades, trial
 
 from dfmon.core.book_exposure import measure_exposure, price_board
-from dfmon.core.columns import columns
+from dfmon.core.columns import priceable_columns
 from dfmon.core.positions.attribution import Priors
 from dfmon.core.positions.dealer_net import dealer_positions
 from dfmon.core.positions.inventory import Inventory
@@ -179,7 +179,7 @@ def cost() -> None:
 
     def roll_up_with_bands(_: int) -> object:
         positions = dealer_positions("flow", inventory, board)
-        cols = columns(board, positions)
+        cols = priceable_columns(board, positions)
         exposure = measure_exposure(price_board(board, cols, "usd"), cols, board.spot, "strike")
         return [exposure.band(np.eye(7)[i]) for i in range(7)]
 

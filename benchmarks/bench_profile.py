@@ -26,7 +26,8 @@ def broadcast(c: Chain, exposure: np.ndarray) -> np.ndarray:
     v = c.sigma * np.sqrt(c.tau)
     d1 = (np.log(forward / c.strike) + 0.5 * c.sigma**2 * c.tau) / v
     gamma = norm.pdf(d1) / (forward * v)
-    return (exposure * gamma * forward**2 * 0.01).sum(axis=1)
+    net: np.ndarray = (exposure * gamma * forward**2 * 0.01).sum(axis=1)
+    return net
 
 
 def exp_of_all_cells(options: int) -> Callable[[], None]:

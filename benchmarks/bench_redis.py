@@ -10,6 +10,7 @@ import gc
 import statistics
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import hiredis
 from redis.asyncio import Redis
@@ -37,9 +38,9 @@ async def runs(
     flat = tuple(item for field in fields.items() for item in field)
     command = ("XADD", "ours", "MAXLEN", "~", MAXLEN, "*", *flat)
     connector = RedisConnector(f"redis://127.0.0.1:{port}", 10.0)
-    connection = connector.open()
-    connection = await connection.__aenter__()
-    client = Redis(port=port)
+    opened = connector.open()
+    connection = await opened.__aenter__()
+    client, entry = Redis(port=port), dict[Any, Any](fields)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
     async def ours() -> None:
@@ -48,10 +49,11 @@ async def runs(
     async def pipeline() -> None:
         pipe = client.pipeline(transaction=False)
         for _ in range(ENTRIES):
-            pipe.xadd("pipeline", fields, maxlen=MAXLEN, approximate=True)
+            pipe.xadd("pipeline", entry, maxlen=MAXLEN, approximate=True)
         await pipe.execute()
 
-    packed = hiredis.pack_command(("XADD", "bare", "MAXLEN", "~", MAXLEN, "*", *flat)) * ENTRIES
+    pack: Any = hiredis.pack_command  # its stub knows commands of one word only
+    packed = pack(("XADD", "bare", "MAXLEN", "~", MAXLEN, "*", *flat)) * ENTRIES
 
     async def bare_socket() -> None:
         writer.write(packed)
@@ -60,7 +62,7 @@ async def runs(
             replies += (await reader.read(65536)).count(b"$")
 
     async def close() -> None:
-        await connection.__aexit__(None, None, None)
+        await opened.__aexit__(None, None, None)
         await client.aclose()
         writer.close()
         await writer.wait_closed()

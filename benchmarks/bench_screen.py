@@ -33,13 +33,15 @@ CASES = (
 
 def child(low: bool) -> None:
     """A market where nothing stays: each signal publishes a snapshot that differs in every number."""
-    sys.path[:0] = [str(ROOT / "tests" / "tui"), str(ROOT)]
-    import factory
+    sys.path[:0] = [str(ROOT)]
     import msgspec
 
     from dfmon.engine.hub import Runtime, SnapshotHub
+    from dfmon.model.snapshot import Detail, Metric
+    from dfmon.model.units import SECOND
     from dfmon.tui.app import DfmonApp, run_screen
     from dfmon.tui.settings import ScreenSettings
+    from tests.tui import factory
 
     replace, hub, count = msgspec.structs.replace, SnapshotHub(), [0]
 
@@ -47,17 +49,17 @@ def child(low: bool) -> None:
         count[0] += 1
         n, rng = count[0], random.Random(count[0])
         base = factory.snapshot()
-        detail, now = base.detail, factory.NOW + n * factory.SECOND
-        assert isinstance(detail, factory.Detail)
+        detail, now = base.detail, factory.NOW + n * SECOND
+        assert isinstance(detail, Detail)
 
-        def vary_metric(metric: factory.Metric) -> factory.Metric:
+        def vary_metric(metric: Metric) -> Metric:
             def vary(value: float | None) -> float | None:
                 return None if value is None else value * rng.uniform(0.6, 1.4)
 
             return replace(metric, value=vary(metric.value), lo=vary(metric.lo), hi=vary(metric.hi))
 
         tape = tuple(
-            replace(r, ts_ns=r.ts_ns + n * factory.SECOND, size=rng.choice((3.0, 25.0)), side=rng.choice((1, -1)))
+            replace(r, ts_ns=r.ts_ns + n * SECOND, size=rng.choice((3.0, 25.0)), side=rng.choice((1, -1)))
             for r in detail.tape
         )
         spot_price = factory.SPOT + rng.gauss(0.0, 60.0)
@@ -82,7 +84,7 @@ def child(low: bool) -> None:
     settings = ScreenSettings(("BTC",), rate_hz=4.0, low_bandwidth=low)
 
     def clock() -> int:
-        return factory.NOW + count[0] * factory.SECOND + 4 * 10**8
+        return factory.NOW + count[0] * SECOND + 4 * 10**8
 
     app = DfmonApp(hub, settings, lambda _: None, lambda name, since_ns: factory.history(), clock)
     sys.exit(run_screen(app))

@@ -44,11 +44,11 @@ def chain(size: int = 2500, spot: float = 100_000.0, seed: int = 7) -> Chain:
     strike = (np.round(forward / step) + rank) * step
     moneyness = np.log(strike / forward) / np.maximum(np.sqrt(tau), 0.05)
     sigma = np.clip(base + 0.10 * moneyness**2 - 0.05 * moneyness, 0.3, 3.0)
-    doubled = [np.repeat(column, 2) for column in (forward, strike, sigma, tau)]
-    option_type = np.tile([1.0, -1.0], tau.size)
-    out_of_the_money = np.where(option_type > 0, doubled[1] > 1.01 * spot, doubled[1] < 0.99 * spot)
+    forward, strike, sigma, tau = (np.repeat(column, 2) for column in (forward, strike, sigma, tau))
+    option_type = np.tile([1.0, -1.0], tau.size // 2)
+    out_of_the_money = np.where(option_type > 0, strike > 1.01 * spot, strike < 0.99 * spot)
     open_interest = np.round(rng.lognormal(3.0, 1.5, option_type.size) * np.where(out_of_the_money, 2.0, 0.5), 1)
-    return Chain(spot, *doubled, option_type, open_interest)
+    return Chain(spot, forward, strike, sigma, tau, option_type, open_interest)
 
 
 def interleaved(runs: Mapping[str, Callable[[], object]], rounds: int = 60, batch: float = 0.002) -> dict[str, float]:

@@ -9,6 +9,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import platform
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import bench_greeks
@@ -122,6 +123,12 @@ def tick_page() -> None:
     print()
 
 
+def _profile_and_roll_ups(refresh: bench_refresh.Refresh) -> None:
+    refresh.merge()
+    refresh.exposures()
+    refresh.flip()
+
+
 def scaling_page() -> None:
     print("## Scaling\n\nMicroseconds, and nanoseconds an option.\n")
     print("| options | seven greeks | ns | profile and roll-ups | ns |\n| ---: | ---: | ---: | ---: | ---: |")
@@ -132,8 +139,8 @@ def scaling_page() -> None:
         refresh = bench_refresh.Refresh(c)
         refresh.full_refresh()
         runs: dict[str, Run] = {
-            "greeks": lambda c=c, p=strike_time, o=out: greeks(*c.columns, with_price=False, strike_time=p, out=o),
-            "refresh": lambda r=refresh: (r.merge(), r.exposures(), r.flip()),
+            "greeks": partial(greeks, *c.columns, with_price=False, strike_time=strike_time, out=out),
+            "refresh": partial(_profile_and_roll_ups, refresh),
         }
         times = interleaved(runs, rounds=9)
         cells = [f"{times[name] * 1e6:,.0f} | {times[name] / n * 1e9:.0f}" for name in runs]

@@ -57,7 +57,7 @@ def option(
     )
 
 
-def ticker(name: str, ns: int = NOW, **fields: float) -> OptionTicker:
+def ticker(name: str, ns: int = NOW, **fields: Any) -> OptionTicker:
     return OptionTicker("deribit", name, ns, **{"mark_iv": 0.5, "open_interest": 10.0, "forward": SPOT, **fields})
 
 
@@ -130,7 +130,7 @@ def frame(
         mark=unset,
         bid=unset,
         ask=unset,
-        open_interest=10.0 + np.arange(n) * 7.0 % 11.0,
+        open_interest=10.0 + np.arange(n, dtype=np.float64) * 7.0 % 11.0,
         volume=unset,
         data_ns=np.full(n, ts_ns),
         first_seen_ns=np.full(n, NOW),

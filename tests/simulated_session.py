@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from dfmon.core.step import FlowParams
-from dfmon.engine.driver import Driver, InlineWorker
+from dfmon.engine.driver import Driver, Worker
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import HOUR, MILLISECOND, SECOND
 from dfmon.replay import RecordingSource, play_through
@@ -162,8 +162,8 @@ async def _let_tasks_run(rounds: int = 6) -> None:
         await asyncio.sleep(0)
 
 
-class HesitantWorker(InlineWorker):
-    """Busy now and then, so that ticks are passed over as on a slow machine; which ones, only the journal knows."""
+class HesitantWorker:
+    """Computes at once and is busy now and then, so that ticks are passed over; which ones, only the journal knows."""
 
     def __init__(self) -> None:
         self._rng = random.Random(5)
@@ -172,6 +172,10 @@ class HesitantWorker(InlineWorker):
     def busy(self) -> bool:
         return self._rng.random() < 0.05
 
+    def submit(self, job: Callable[[], None], done: Callable[[], None]) -> None:
+        job()
+        done()
+
 
 def record(
     directory: Path,
@@ -179,7 +183,7 @@ def record(
     currencies: tuple[str, ...] = ("BTC",),
     *,
     with_faults: bool = False,
-    worker: InlineWorker | None = None,
+    worker: Worker | None = None,
     **options: Any,
 ) -> list[FlowSnapshot]:
     """Record a session of market time into `directory`; what its screen would have shown.

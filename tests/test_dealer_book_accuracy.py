@@ -61,7 +61,7 @@ async def test_a_session_finds_the_true_dealer_book_as_its_backfill_comes_in(
     async with asyncio.timeout(20):
         await running
     first = next(shot for shot in snapshots if shot.positions.coverage is not None)
-    assert first.positions.coverage < last.positions.coverage == 1.0
+    assert (first.positions.coverage or 0.0) < (last.positions.coverage or 0.0) == 1.0
     assert width(positions_of(first)) > width(positions_of(last)), "bands shrink as coverage rises"
 
     true_positions = np.array([truth[row.name] for row in rows])
@@ -83,5 +83,6 @@ def positions_of(snapshot: FlowSnapshot) -> tuple[PositionRow, ...]:
 
 def width(rows: tuple[PositionRow, ...]) -> float:
     """Mean width of the bands, of open interest."""
-    shares = [(r.hi - r.lo) / r.open_interest for r in rows if r.open_interest > 0.0 and r.lo is not None]
+    banded = [(r.lo, r.hi, r.open_interest) for r in rows if r.open_interest > 0.0]
+    shares = [(high - low) / interest for low, high, interest in banded if low is not None and high is not None]
     return float(np.mean(shares))

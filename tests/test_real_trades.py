@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter, defaultdict
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ EXPIRY_MS = 1_582_876_800_000  # 28 February 2020, 08:00 UTC
 class RealTrades:
     """A driver with the options of those prints listed, open interest said, and the first connection made."""
 
-    def __init__(self, rows: list[dict]) -> None:
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
         self.rows = rows
         self.names = sorted({row["instrument_name"] for row in rows})
         self.now = max(row["timestamp"] for row in rows) * 1_000_000 + SECOND
@@ -60,7 +61,7 @@ class RealTrades:
         for call in self.protocol.rest_calls():
             assert not call.tag.startswith("gap"), "no number is missing"
 
-    def _summary(self, name: str) -> dict:
+    def _summary(self, name: str) -> dict[str, Any]:
         row = next(row for row in self.rows if row["instrument_name"] == name)
         return {
             "instrument_name": name, "open_interest": 500.0, "mark_iv": row["iv"] or 50.0, "mark_price": row["price"],
@@ -68,7 +69,7 @@ class RealTrades:
         }  # fmt: skip
 
 
-def _listing_row(name: str) -> dict:
+def _listing_row(name: str) -> dict[str, Any]:
     *_, strike, kind = name.split("-")
     return {
         "instrument_name": name, "kind": "option", "base_currency": "BTC", "settlement_currency": "BTC",
@@ -78,13 +79,13 @@ def _listing_row(name: str) -> dict:
 
 
 @pytest.fixture(scope="module")
-def rows() -> list[dict]:
+def rows() -> list[dict[str, Any]]:
     return [
         json.loads(line) for line in (trades() / "deribit_btc_option_trades_20200221.jsonl").read_text().splitlines()
     ]
 
 
-def expected(rows: list[dict]) -> dict[str, float]:
+def expected(rows: list[dict[str, Any]]) -> dict[str, float]:
     amounts: dict[str, dict[int, float]] = defaultdict(dict)
     for row in rows:
         amounts[row["instrument_name"]][row["trade_seq"]] = row["amount"]
@@ -92,7 +93,7 @@ def expected(rows: list[dict]) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("order", ["as recorded", "by time", "shuffled page"])
-def test_every_print_is_counted_once_whatever_its_order(rows: list[dict], order: str) -> None:
+def test_every_print_is_counted_once_whatever_its_order(rows: list[dict[str, Any]], order: str) -> None:
     run, received = RealTrades(rows), list(rows)
     if order == "shuffled page":
         random.Random(7).shuffle(received)
@@ -113,7 +114,7 @@ def test_every_print_is_counted_once_whatever_its_order(rows: list[dict], order:
     assert not [reason for reason in snapshot.unavailable if "trade" in reason or "gap" in reason]
 
 
-def test_the_prints_as_whole_lives_give_the_same_volumes_and_full_coverage(rows: list[dict]) -> None:
+def test_the_prints_as_whole_lives_give_the_same_volumes_and_full_coverage(rows: list[dict[str, Any]]) -> None:
     run = RealTrades(rows)
     first = {name: min(r["trade_seq"] for r in rows if r["instrument_name"] == name) for name in run.names}
     for name in run.names:
@@ -125,7 +126,7 @@ def test_the_prints_as_whole_lives_give_the_same_volumes_and_full_coverage(rows:
     assert snapshot.positions.coverage == pytest.approx(1.0)
 
 
-def test_a_replay_of_the_real_prints_is_the_same_bit_for_bit(rows: list[dict]) -> None:
+def test_a_replay_of_the_real_prints_is_the_same_bit_for_bit(rows: list[dict[str, Any]]) -> None:
     run, replayed = RealTrades(rows), list[FlowSnapshot]()
     run.driver.frame("deribit", run.now, push("trades.option.BTC.100ms", rows))
     run.tick()
@@ -152,7 +153,7 @@ def test_a_replay_of_the_real_prints_is_the_same_bit_for_bit(rows: list[dict]) -
     ],
 )
 def test_a_bad_print_among_real_ones_is_counted_and_costs_no_other(
-    rows: list[dict], changes: dict, rejected_kind: str
+    rows: list[dict[str, Any]], changes: dict[str, Any], rejected_kind: str
 ) -> None:
     run = RealTrades(rows)
     bad_row = {**rows[0], **changes, "trade_id": "bad", "trade_seq": 10**9}

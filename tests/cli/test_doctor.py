@@ -1,8 +1,11 @@
 """The doctor against loopback servers that fail in known ways, and against the simulated exchange."""
 
 import asyncio
+import importlib.util
 import json
+import shutil
 import socket
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -45,7 +48,7 @@ async def server(handler: Handler) -> AsyncIterator[str]:
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 async def check_source(url: str, source: str = "deribit") -> Finding:
@@ -132,7 +135,7 @@ async def test_a_name_that_is_not_found_is_said(monkeypatch: pytest.MonkeyPatch)
     def name_error(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(feeds.socket, "getaddrinfo", name_error)
+    monkeypatch.setattr(socket, "getaddrinfo", name_error)
     monkeypatch.setattr(feeds, "getproxies", dict)
     assert await feeds.unreachable_reason("wss://nowhere.invalid/ws") == "name not found: name or service not known"
 
@@ -144,7 +147,7 @@ async def test_a_resolver_that_does_not_answer_holds_nothing_up(monkeypatch: pyt
     def slow_resolver(*_: object, **__: object) -> None:
         asyncio.run_coroutine_threadsafe(release.wait(), loop).result()
 
-    monkeypatch.setattr(feeds.socket, "getaddrinfo", slow_resolver)
+    monkeypatch.setattr(socket, "getaddrinfo", slow_resolver)
     monkeypatch.setattr(feeds, "getproxies", dict)
     monkeypatch.setattr(feeds, "_STEP_TIMEOUT_S", 0.05)
     assert (await feeds.unreachable_reason("wss://slow.invalid")).startswith(
@@ -278,16 +281,16 @@ def test_a_folder_that_cannot_be_written_and_a_full_disk_are_wrong(
     def read_only(**_: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    usage = machine.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: usage._replace(free=50 << 20))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=50 << 20))
     full_disk = machine.check_folder("disk", tmp_path)
     assert (full_disk.state, full_disk.words.endswith("50 MB free: the disk is almost full")) == (State.FAILED, True)
-    monkeypatch.setattr(machine.tempfile, "TemporaryFile", read_only)
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
     assert machine.check_folder("disk", tmp_path).words.endswith("cannot be written: Read-only file system")
 
 
 def test_a_missing_extra_is_a_note_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     monkeypatch.setattr(machine, "getproxies", lambda: {"https": "http://user:secret@proxy.test:1"})
     findings = machine.check_environment()
     assert any("pip install 'dfmon[net]'" in finding.words for finding in findings)
@@ -343,7 +346,7 @@ async def test_offline_every_line_has_words_and_the_time_is_bounded(
     def name_error(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
-    monkeypatch.setattr(feeds.socket, "getaddrinfo", name_error)
+    monkeypatch.setattr(socket, "getaddrinfo", name_error)
     monkeypatch.setattr(feeds, "getproxies", dict)
     base = Config()
     config = msgspec.structs.replace(base, history=msgspec.structs.replace(base.history, path=str(tmp_path / "h")))

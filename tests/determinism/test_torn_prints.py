@@ -19,7 +19,8 @@ from dfmon.engine.chain import ChainState
 from dfmon.model.events import Event, Listed, OptionTrade, PrintsLost
 from dfmon.model.units import MILLISECOND
 from tests.chains import option, ticker
-from tests.venues.test_deribit import T_MS, of_type
+from tests.event_types import of_type
+from tests.venues.test_deribit import T_MS
 from tests.venues.test_deribit_trade_feed import NAMES, Venue, damaged_feed, play, stream
 
 COUNT = 1_200
@@ -33,7 +34,7 @@ def inventory_after(events: Sequence[Event], every: int) -> Inventory:
         listed = msgspec.structs.replace(option(kind=kind, days=400.0), name=name)
         chain.apply(Listed(listed), BEFORE)
         chain.apply(ticker(name, BEFORE, open_interest=2_000.0), BEFORE)
-    prints = of_type((OptionTrade, PrintsLost), events)
+    prints = [event for event in events if isinstance(event, OptionTrade | PrintsLost)]
     for start in range(0, len(prints) + 1, every):
         inventory = update_inventory(inventory, chain.freeze("BTC", BEFORE if not start else AFTER), Priors())
         chain.commit_drained("BTC")

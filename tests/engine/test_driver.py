@@ -1,11 +1,12 @@
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfmon.core.pricing import compiled
-from dfmon.core.step import FlowParams
+from dfmon.core.step import FlowParams, step
 from dfmon.engine import driver as driver_module
 from dfmon.engine.driver import Driver
 from dfmon.engine.journal import Record, RecordKind, decode, encode
@@ -20,12 +21,12 @@ NAMES = [o.name for o in listing()]
 class DriverHarness:
     """A driver with all that comes out of it."""
 
-    def __init__(self, underlyings: tuple[str, ...] = ("BTC",), **driver_options: object) -> None:
+    def __init__(self, underlyings: tuple[str, ...] = ("BTC",), **driver_options: Any) -> None:
         self.records: list[Record] = []
         self.snapshots: list[FlowSnapshot] = []
         self.errors: list[Exception] = []
         decoders = {"deribit": ToyVenue("deribit"), "binance": ToyVenue("binance")}
-        wiring = {
+        wiring: dict[str, Any] = {
             "options_sources": ("deribit",),
             "journal": self.records.append,
             "report": self.errors.append,
@@ -61,7 +62,7 @@ class SlowWorker:
             callback()
 
 
-def open_session(**driver_options: object) -> DriverHarness:
+def open_session(**driver_options: Any) -> DriverHarness:
     session = DriverHarness(**driver_options)
     session.driver.connected("deribit", NOW)
     session.feed("board BTC", f"index {SPOT} {NOW}")
@@ -168,7 +169,6 @@ def test_a_recording_of_compiled_prices_replays_without_numba(monkeypatch: pytes
 def test_failing_step_is_reported_and_the_last_snapshot_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     session = open_session()
     session.driver.request_tick(NOW)
-    step = driver_module.step
 
     def fail(*_: object) -> None:
         raise ArithmeticError("no")
@@ -329,7 +329,7 @@ def test_an_option_lives_by_the_clock_of_its_venue() -> None:
 
 
 def test_prints_of_a_failed_tick_are_counted_by_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    session, original_step = open_session(), driver_module.step
+    session = open_session()
 
     def failing_step(*_args: object) -> None:
         raise ArithmeticError("no")
@@ -338,7 +338,7 @@ def test_prints_of_a_failed_tick_are_counted_by_the_next_one(monkeypatch: pytest
     monkeypatch.setattr(driver_module, "step", failing_step)
     session.driver.request_tick(NOW)
     assert session.errors
-    monkeypatch.setattr(driver_module, "step", original_step)
+    monkeypatch.setattr(driver_module, "step", step)
     session.feed(f"trade {NAMES[1]} -1 3.0")
     for second in (1, 2):
         session.driver.request_tick(NOW + second * SECOND)

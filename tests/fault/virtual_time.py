@@ -28,12 +28,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def _advance(self, seconds: float) -> None:
         self._now_s += seconds
 
-    async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> Any:  # type: ignore[override]
+    async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> Any:
         """Resolves at once: the standard one uses a thread, for which the clock would not stand still."""
         return socket.getaddrinfo(host, port, **hints)
 
 
-class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+class _JumpingSelector(selectors.DefaultSelector):
     """Reports what is readable now; where nothing is, `advance` takes the place of waiting."""
 
     def __init__(self, advance: Callable[[float], None]) -> None:

@@ -207,8 +207,11 @@ def test_the_model_that_was_pressed_for_holds_too(two_model_recording: Path) -> 
 
 def test_a_file_of_positions_that_was_asked_for_is_read(two_model_recording: Path, tmp_path: Path) -> None:
     params = FlowParams("file", {"BTC-27NOV26-100000-C": 5.0})
-    assert open_source(two_model_recording, None, params, explicit_options=("positions",)).params == params
-    assert open_source(two_model_recording, None, params).params == FlowParams()
+    requested = open_source(two_model_recording, None, params, explicit_options=("positions",))
+    recorded = open_source(two_model_recording, None, params)
+    assert isinstance(requested, RecordingSource)
+    assert isinstance(recorded, RecordingSource)
+    assert (requested.params, recorded.params) == (params, FlowParams())
 
 
 def test_a_part_of_a_recording(recording: Path, straight_snapshots: list[FlowSnapshot]) -> None:

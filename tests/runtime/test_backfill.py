@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,6 +22,7 @@ from dfmon.config import Config
 from dfmon.engine.hub import BackfillProgress
 from dfmon.runtime.backfill import ArchiveError, BackfillMeter, fetch_history
 from dfmon.sim.deribit.archive_faults import ArchiveFault
+from dfmon.sim.deribit.venue import DeribitVenue
 from dfmon.sim.server import SimConfig, SimServer
 from dfmon.store.trades import TRADES_SCHEMA, StoredTrades, TradeStore, TradeStoreError
 from dfmon.venues.deribit.trades.history import TradeHistoryCollector
@@ -35,8 +37,11 @@ LISTED = 60
 async def exchange() -> AsyncIterator[tuple[SimServer, Config]]:
     """A simulated exchange that lists some options and whose market stands still, and where to find it."""
     server = SimServer(SimConfig(currencies=("BTC",), history=0.1, speed=0.001))
-    listing = server.venue("deribit")._methods._handlers["public/get_instruments"]
-    server.venue("deribit")._methods._handlers["public/get_instruments"] = lambda params: listing(params)[:LISTED]  # type: ignore[index]
+    deribit = server.venue("deribit")
+    assert isinstance(deribit, DeribitVenue)
+    handlers: dict[str, Any] = deribit._methods._handlers
+    listing = handlers["public/get_instruments"]
+    handlers["public/get_instruments"] = lambda params: listing(params)[:LISTED]
     rest = (await server.start())["deribit"].rest
     replace = msgspec.structs.replace
     config = replace(

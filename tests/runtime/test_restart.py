@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -36,7 +37,7 @@ WATCH_S = 60  # seconds, a print each or none
 HOST = "www.deribit.com"
 
 
-def market(seed: int) -> list[dict]:
+def market(seed: int) -> list[dict[str, Any]]:
     """Prints before and while we watch, the latter a few hundred milliseconds into their seconds."""
     rows = stream(PRINTS_BEFORE + WATCH_S, seed)
     for number, row in enumerate(rows):
@@ -47,7 +48,7 @@ def market(seed: int) -> list[dict]:
 class RestartHarness:
     """One run of dfmon against that market: a driver, its protocol, and the venue's answers."""
 
-    def __init__(self, rows: Sequence[dict], start_s: int, checkpoint: bytes | None = None) -> None:
+    def __init__(self, rows: Sequence[dict[str, Any]], start_s: int, checkpoint: bytes | None = None) -> None:
         self.rows, self.now = rows, start_s
         self.records: list[Record] = []
         self.snapshots: list[FlowSnapshot] = []
@@ -100,7 +101,7 @@ class RestartHarness:
             )
         )
 
-    def _printed_rows(self) -> list[dict]:
+    def _printed_rows(self) -> list[dict[str, Any]]:
         return [row for row in self.rows if row["timestamp"] < self.at // 1_000_000]
 
     def _respond(self) -> None:
@@ -136,7 +137,7 @@ class RestartHarness:
                 response_body = answer({"trades": []})
             self.driver.response("deribit", self.at, call.tag, response_body)
 
-    def _index(self) -> dict:
+    def _index(self) -> dict[str, Any]:
         return {"timestamp": self.at // 1_000_000, "price": 91_000.0, "index_name": "btc_usd"}
 
     def _summary(self) -> bytes:
@@ -145,7 +146,7 @@ class RestartHarness:
         return answer([{**row, **stamp}, {**row, **stamp, "instrument_name": PUT, "open_interest": 3_000.0}])
 
 
-def run_through(rows: Sequence[dict]) -> RestartHarness:
+def run_through(rows: Sequence[dict[str, Any]]) -> RestartHarness:
     session = RestartHarness(rows, 0)
     session.run_until(5)
     session.backfill()

@@ -58,7 +58,7 @@ async def test_a_muted_channel_is_silent_while_heartbeats_go_on(exchange: Any) -
     sim = await exchange(timer_speedup=25.0, faults=Faults(mute=("trades.", "deribit_price_index")))
     client = await subscribed_client(sim, "deribit_price_index.btc_usd", "platform_state")
     await client.call("public/set_heartbeat", interval=10)
-    received = []
+    received: list[dict[str, Any]] = []
     while {"method": "heartbeat"}.items() - (received[-1].items() if received else set()):
         frame = await client.receive()
         received.append({"method": frame.get("method")})
@@ -124,7 +124,7 @@ async def test_a_cascade_liquidates_one_way_and_moves_the_price(exchange: Any) -
     await client.send_json({"op": "subscribe", "args": [{"channel": "liquidation-orders", "instType": "SWAP"}]})
     before = sim.btc.path.price
     sim.server.faults.cascade = -1
-    sides = []
+    sides: list[str] = []
     while len(sides) < 25:
         frame = await client.receive_until(lambda m: "data" in m)
         sides += [detail["side"] for row in frame["data"] for detail in row["details"]]

@@ -110,7 +110,7 @@ async def test_a_combo_is_printed_leg_by_leg_and_once_as_a_whole(exchange: Any) 
     client = await sim.deribit()
     channel = "trades.option_combo.BTC.100ms"
     assert (await client.call("public/subscribe", channels=[channel, "trades.option.BTC.100ms"]))["result"]
-    parents, legs = [], []
+    parents, legs = list[Any](), list[Any]()
     while not parents or not {leg["trade_id"] for leg in parents[0]["legs"]} <= {leg["trade_id"] for leg in legs}:
         frame = await client.receive_until(lambda m: m.get("params", {}).get("channel", "").startswith("trades."))
         (parents if frame["params"]["channel"] == channel else legs).extend(frame["params"]["data"])
@@ -216,7 +216,7 @@ async def test_futures_trades_are_buckets_and_forced_orders_a_sample(exchange: A
     client = await sim.ws(
         f"{sim.addresses['binance.market'].ws}/market/stream?streams=btcusdt@aggTrade/btcusdt@forceOrder"
     )
-    trades, forced = [], []
+    trades, forced = list[Any](), list[Any]()
     while not any(t["f"] < t["l"] for t in trades) or len(forced) < 5:
         frame = await client.receive()
         (forced if "forceOrder" in frame["stream"] else trades).append(frame["data"])
@@ -229,7 +229,7 @@ async def test_futures_trades_are_buckets_and_forced_orders_a_sample(exchange: A
 async def test_klines_close_once_a_minute(exchange: Any) -> None:
     sim = await exchange(speed=80.0, timer_speedup=8.0)
     client = await sim.ws(f"{sim.addresses['binance.spot'].ws}/stream?streams=btcusdt@kline_1m")
-    candles = []
+    candles: list[Any] = []
     while sum(k["x"] for k in candles) < 3:
         candles.append((await client.receive())["data"]["k"])
     closed = [k for k in candles if k["x"]]
@@ -279,7 +279,7 @@ async def test_a_quiet_book_says_so_and_ids_may_fall(exchange: Any) -> None:
     frame = await next_push(client, "books")
     book = sim.server.market.linear_markets("okx")["BTC-USDT"].book
     book.move_to = lambda mid: None  # nothing happens any more
-    update = {"seqId": 0, "prevSeqId": -1}
+    update: dict[str, Any] = {"seqId": 0, "prevSeqId": -1}
     while update["seqId"] != update["prevSeqId"]:
         update = (await next_push(client, "books"))["data"][0]
     assert (update["asks"], update["bids"], update["checksum"]) == ([], [], 0)

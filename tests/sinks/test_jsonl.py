@@ -108,6 +108,10 @@ async def test_a_reader_that_leaves_ends_the_sink_without_an_error(
     assert sink.status().sent == 1
 
 
+async def until_sent(sink: JsonLines, count: int) -> None:
+    await wait_until(lambda: sink.progress.sent == count)
+
+
 async def test_a_reader_that_sleeps_costs_lines_and_blocks_nobody(
     hub: SnapshotHub, run: Run, stop: asyncio.Event, pipe: tuple[int, io.BufferedWriter]
 ) -> None:
@@ -117,7 +121,7 @@ async def test_a_reader_that_sleeps_costs_lines_and_blocks_nobody(
     await wait_until(lambda: sink.progress.state == "writing")
     for seq in (1, 2, 3):
         hub.publish(snapshot(seq))
-        await wait_until(lambda seq=seq: sink.progress.sent == seq)
+        await until_sent(sink, seq)
     async with asyncio.timeout(8):
         while sink.progress.dropped < 20:
             seq += 1

@@ -50,7 +50,8 @@ class StallingProxy:
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.connections += 1
-            tasks.add(asyncio.current_task())
+            if (task := asyncio.current_task()) is not None:
+                tasks.add(task)
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
             try:
                 async with asyncio.TaskGroup() as copies:
@@ -103,7 +104,7 @@ async def test_tick_stream_and_latest_value(hub: SnapshotHub, run: Run, url: str
     assert (fields["state"], fields["psi"], fields["bucket"], fields["side"]) == ("sim", "", "4", "sell")
     stream_snapshot = from_json(fields["json"].encode())
     assert stream_snapshot.seq == 1
-    assert stream_snapshot.by_strike == stream_snapshot.by_expiry == stream_snapshot.feeds == ()
+    assert (stream_snapshot.by_strike, stream_snapshot.by_expiry, stream_snapshot.feeds) == ((), (), ())
 
 
 async def test_late_joiners_find_what_was_published_before_the_sink_started(
@@ -151,8 +152,10 @@ async def test_a_server_that_comes_back_gets_the_backlog_in_order(
     with ValkeyServer(port=port):
         await wait_until(lambda: sink.progress.sent == 51)
         async with Redis(port=port, decode_responses=True) as client:
-            sequence = [int(fields["seq"]) for _, fields in await client.xrange("dfmon:stream:BTC")]
-            assert from_json((await client.get("dfmon:snapshot:BTC")).encode()).seq == 101
+            entries: Any = await client.xrange("dfmon:stream:BTC")
+            sequence = [int(fields["seq"]) for _, fields in entries]
+            kept: Any = await client.get("dfmon:snapshot:BTC")
+            assert from_json(kept.encode()).seq == 101
         assert sequence == list(range(52, 102))
         assert sink.status().dropped == 50
         assert sink.status().state == "sending"
@@ -274,7 +277,8 @@ def password_server() -> Iterator[ValkeyServer]:
     server = ValkeyServer(port=free_port())
     server.start()
     with closing(socket.create_connection(("127.0.0.1", server.port))) as connection:
-        connection.sendall(hiredis.pack_command(("CONFIG", "SET", "requirepass", PASSWORD)))
+        pack: Any = hiredis.pack_command  # its stub knows commands of one word only
+        connection.sendall(pack(("CONFIG", "SET", "requirepass", PASSWORD)))
         assert connection.recv(16) == b"+OK\r\n"
     yield server
     server.stop()

@@ -8,7 +8,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import closing
 
 import httpx
@@ -43,7 +43,7 @@ async def client(service: RestService) -> AsyncIterator[httpx.AsyncClient]:
         yield http_client
 
 
-async def events(response: httpx.Response) -> AsyncIterator[FlowSnapshot]:
+async def events(response: httpx.Response) -> AsyncGenerator[FlowSnapshot]:
     async for line in response.aiter_lines():
         if line.startswith("data: "):
             yield from_json(line.removeprefix("data: ").encode())

@@ -72,7 +72,10 @@ async def test_a_follower_of_one_underlying_sees_no_other(hub: SnapshotHub, stop
 
 
 async def test_following_wakes_for_new_snapshots_and_for_either_end(hub: SnapshotHub, stop: asyncio.Event) -> None:
-    received, other = [], asyncio.Event()
+    received, other = list[int](), asyncio.Event()
+
+    async def until_received(seq: int) -> None:
+        await wait_until(lambda: received[-1:] == [seq])
 
     async def follow() -> None:
         async with aclosing(HubListener(hub).follower().follow(stop, other)) as snapshots:
@@ -82,7 +85,7 @@ async def test_following_wakes_for_new_snapshots_and_for_either_end(hub: Snapsho
     task = asyncio.create_task(follow())
     for seq in (1, 2, 3):
         hub.publish(snapshot(seq))
-        await wait_until(lambda seq=seq: received[-1:] == [seq])
+        await until_received(seq)
     other.set()
     async with asyncio.timeout(2):
         await task

@@ -50,7 +50,7 @@ GOOD = "BTC-23JAN26-95000-C"
     ],
 )
 def test_bad_row_of_a_ticker_board(tmp_path: Path, cells: dict[str, object], message: str) -> None:
-    (board,) = boards.read_boards(write_board(tmp_path / "b.csv", [ticker_row(**cells), ticker_row(GOOD)]))
+    (board,) = boards.read_boards(write_board(tmp_path / "b.csv", [ticker_row() | cells, ticker_row(GOOD)]))
     (rejected,) = events_of_type(Rejected, board.events)
     assert (rejected.source, rejected.what) == ("board", "row")
     assert message in rejected.detail

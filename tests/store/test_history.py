@@ -42,7 +42,8 @@ def counts(path: Path) -> tuple[int, int]:
     """Ticks and folded blobs in the file."""
     db = sqlite3.connect(path)
     try:
-        return tuple(db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("ticks", "hours"))  # type: ignore[return-value]
+        ticks, hours = (db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("ticks", "hours"))
+        return ticks, hours
     finally:
         db.close()
 

@@ -10,6 +10,7 @@ import pytest
 
 from dfmon.engine.journal import Record, RecordKind, encode
 from dfmon.store import replayer, segment, segment_files
+from dfmon.store.blocks import Damage
 from dfmon.store.recorder import Recorder
 from dfmon.store.segment import Compression
 from tests.store.store_samples import frame_records
@@ -50,8 +51,8 @@ class RecordingFiles:
         with self.path.open("ab") as file:
             file.write(data)
 
-    def read_records(self) -> tuple[list[Record], list[replayer.Damage]]:
-        damage: list[replayer.Damage] = []
+    def read_records(self) -> tuple[list[Record], list[Damage]]:
+        damage: list[Damage] = []
         opening, *found = replayer.records(self.path.parent, allow_gaps=True, damage=damage)
         assert opening.kind is RecordKind.SESSION
         return found, damage
@@ -215,7 +216,7 @@ def test_a_merge_that_fails_loses_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         assert not recorder.flush()
         assert recorder.failure is not None
         fail_sync[0] = False
-        while recorder.failure is not None:
+        for _ in iter(lambda: recorder.failure, None):
             recorder.flush()
         for record in frame_records(RECORDS_PER_BLOCK, 70):
             recorder.offer(record)

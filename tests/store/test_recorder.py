@@ -14,6 +14,7 @@ import threading
 import time
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from dfmon.engine.journal import Record, RecordKind
 from dfmon.model.errors import DfmonError, UsageError
 from dfmon.store import replayer, segment
+from dfmon.store.blocks import Damage
 from dfmon.store.recorder import Recorder
 from tests.store.store_samples import frame_records
 
@@ -29,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 SESSION = {"mode": "live", "underlyings": ["BTC", "ETH"]}
 
 
-def record_all(directory: Path, items: list[Record], **options: int | bool) -> Recorder:
+def record_all(directory: Path, items: list[Record], **options: Any) -> Recorder:
     with Recorder(directory, SESSION, **options) as recorder:
         for record in items:
             recorder.offer(record)
@@ -280,6 +282,7 @@ LIMITED_SCRIPT = """
 import resource, sys
 from pathlib import Path
 from dfmon.store import replayer
+from dfmon.store.blocks import Damage
 from dfmon.store.recorder import Recorder
 from tests.store.store_samples import frame_records
 import random
@@ -447,7 +450,7 @@ def test_kill_at_any_moment_loses_nothing_that_was_flushed(tmp_path: Path) -> No
             if kill[0] < segment.SEGMENT_HEADER_BYTES:
                 assert not flushed
                 continue
-            damage: list[replayer.Damage] = []
+            damage: list[Damage] = []
             found = [r for r in replayer.records(directory, damage=damage) if r.kind is RecordKind.FRAME]
             assert [r.seq for r in found] == list(range(len(found)))
             assert len(found) >= flushed
@@ -460,6 +463,7 @@ CHILD_SCRIPT = """
 import sys
 from pathlib import Path
 from dfmon.engine.journal import Record, RecordKind
+from dfmon.store.blocks import Damage
 from dfmon.store.recorder import Recorder
 recorder = Recorder(Path(sys.argv[1]), {"mode": "child"}, segment_bytes=40_000)
 seq = 0
@@ -483,7 +487,7 @@ def test_kill_from_outside_loses_nothing_that_was_flushed(tmp_path: Path, seed: 
         for _ in range(lines):
             flushed = int(child.stdout.readline())
         child.send_signal(signal.SIGKILL)
-    damage: list[replayer.Damage] = []
+    damage: list[Damage] = []
     _, *found = replayer.records(tmp_path, damage=damage)
     assert len(found) >= flushed
     assert [r.seq for r in found] == list(range(len(found)))

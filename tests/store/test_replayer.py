@@ -13,6 +13,7 @@ import pytest
 from dfmon.engine.journal import Record, RecordKind, encode
 from dfmon.model.errors import DfmonError, SourceError, UsageError
 from dfmon.store import blocks, replayer, segment
+from dfmon.store.blocks import Damage
 from dfmon.store.recorder import Recorder
 from tests.store.store_samples import frame_records
 
@@ -39,9 +40,9 @@ def block_ranges(data: bytes) -> list[tuple[int, int]]:
     return found
 
 
-def read_damaged(path: Path, data: bytes) -> tuple[list[Record], list[replayer.Damage]]:
+def read_damaged(path: Path, data: bytes) -> tuple[list[Record], list[Damage]]:
     path.write_bytes(data)
-    damage: list[replayer.Damage] = []
+    damage: list[Damage] = []
     return list(replayer.records(path, allow_gaps=True, damage=damage)), damage
 
 

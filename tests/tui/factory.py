@@ -35,6 +35,7 @@ from dfmon.model.snapshot import (
     TapeRow,
 )
 from dfmon.model.units import HOUR, MINUTE, SECOND, expiry_label, iso
+from tests.structs import empty
 
 NOW = 1_795_356_187_000_000_000  # 2026-11-22T14:03:07Z
 SPOT = 98_412.5
@@ -51,20 +52,15 @@ DAYS = (1, 2, 5, 12, 33, 68, 124, 215)
 EXPIRIES = tuple(expiry_label(NOW + d * 24 * HOUR - 6 * HOUR) for d in DAYS)
 
 
-def metric(value: float | None, lo: float | None = None, hi: float | None = None, **overrides: Any) -> Metric:
-    fields: dict[str, Any] = {
-        "unit": "USD",
-        "sign": "",
-        "quality": "ok" if value is not None else "absent",
-        "age_s": 0.4,
-    }
-    return Metric(value=value, lo=lo, hi=hi, **(fields | overrides))
+def metric(value: float | None, lo: float | None = None, hi: float | None = None) -> Metric:
+    return Metric(value, lo, hi, unit="USD", sign="", quality="ok" if value is not None else "absent", age_s=0.4)
 
 
 def metrics() -> Metrics:
     hpp = Hpp(41.3e6, 22e6, 60e6, "USD", "", "ok", 0.4, alpha=0.9, beta=1.4, calibrated=True, ds_sign=-1)
     flow = HedgeFlow(-9.1e6, -20e6, 3e6, "USD", "", "ok", 0.4, gamma=-7e6, vanna=-1.5e6, charm=-0.6e6, residual=0.1e6)
-    return Metrics(
+    return empty(
+        Metrics,
         ngi=metric(-38.2e6, -52e6, -21e6),
         vss=metric(12.4e6, 7e6, 18e6),
         chl=metric(-3.1e6, -5e6, -1e6),
@@ -185,7 +181,8 @@ def models() -> tuple[ModelRow, ...]:
 def snapshot(**overrides: Any) -> FlowSnapshot:
     """The usual snapshot; any field can be replaced by name."""
     hours = [24.0 * d - 6 for d in DAYS]
-    base = FlowSnapshot(
+    base = empty(
+        FlowSnapshot,
         schema=1,
         seq=18_442,
         ts=iso(NOW),
@@ -276,25 +273,18 @@ def several_flips() -> FlowSnapshot:
 
 def absent() -> FlowSnapshot:
     """Nothing could be computed."""
-    none = metric(None)
-    hpp = Hpp(None, None, None, "USD", "", "absent", None, alpha=1.0, beta=1.0, calibrated=False, ds_sign=0)
-    flow = HedgeFlow(None, None, None, "USD", "", "absent", None, gamma=None, vanna=None, charm=None, residual=None)
-    empty = Metrics(none, none, none, none, hpp, none, flow, none, none, none)
-    return snapshot(
-        spot=None,
-        metrics=empty,
-        flip=Flip(None, None, None, None, None, None, None, (), None, 0, "absent", None),
-        positions=Positions("flow", None, True),
-        scenario=Scenario(0, "UNKNOWN", "none", False, 0.0, "", 0.0, (), "UNKNOWN"),
-        levels=Levels(None, None, None, None, None),
-        context=Context(None, None, None, None, None, None, None, None),
-        liquidity=Liquidity(None, None, 0),
-        by_expiry=(),
-        by_strike=(),
-        models=(),
-        feeds=(Feed("deribit.ticker", "connecting", None, None, 0, 0, 0, ""),),
+    return empty(
+        FlowSnapshot,
+        seq=18_442,
+        ts=iso(NOW),
+        ts_ns=NOW,
+        underlying="BTC",
+        positions=empty(Positions, model="flow", warming=True),
+        metrics=empty(Metrics, hpp=empty(Hpp, alpha=1.0, beta=1.0)),
+        scenario=empty(Scenario, name="UNKNOWN", side="none", overlay="UNKNOWN"),
+        feeds=(empty(Feed, name="deribit.ticker", state="connecting"),),
         unavailable=("spot: no index price yet", "ngi: no option has a mark price"),
-        detail=Detail(HeatMap((), (), (), (), (), (), (), ()), Profile((), (), None, None), (), ()),
+        detail=empty(Detail),
     )
 
 

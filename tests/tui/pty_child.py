@@ -8,14 +8,12 @@ import sys
 import threading
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
-
-import factory  # noqa: E402
+sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
 
 from dfmon.engine.hub import Runtime, SnapshotHub  # noqa: E402
 from dfmon.tui.settings import ScreenSettings  # noqa: E402
 from dfmon.tui.terminal import check_terminal  # noqa: E402
+from tests.tui import factory  # noqa: E402
 
 
 def block_forever(where: str) -> None:

@@ -10,8 +10,10 @@ import msgspec
 import pytest
 
 from dfmon.engine.hub import BackfillProgress, Request, Runtime
+from dfmon.model.snapshot import Detail, FlowSnapshot, MetricRow, PositionRow, State
 from dfmon.model.units import SECOND
 from dfmon.tui import app as app_module
+from dfmon.tui.actions import Action
 from dfmon.tui.app import DfmonApp, writer_backlog
 from dfmon.tui.render.options import filtered_options
 from dfmon.tui.request_actions import REQUEST_ACTIONS
@@ -71,7 +73,7 @@ async def test_other_screens(name: str, keys: list[str], check_screen: ScreenChe
 async def test_states(name: str, check_screen: ScreenCheck) -> None:
     make: Callable[[], object] = getattr(factory, name)
     snapshot = make()
-    assert isinstance(snapshot, factory.FlowSnapshot)
+    assert isinstance(snapshot, FlowSnapshot)
     settings = ScreenSettings((snapshot.underlying,))
     harness = AppHarness(snapshot, settings=settings)
     for size in ((80, 24), (160, 48)):
@@ -84,7 +86,7 @@ async def test_states(name: str, check_screen: ScreenCheck) -> None:
 
 @pytest.mark.parametrize("name", ["snapshot", "absent", "conventional", "hostile"])
 async def test_positions(name: str, check_screen: ScreenCheck) -> None:
-    make: Callable[[], factory.FlowSnapshot] = getattr(factory, name)
+    make: Callable[[], FlowSnapshot] = getattr(factory, name)
     snapshot = make()
     settings = ScreenSettings((snapshot.underlying,))
     for width, height in ((60, 20), (80, 24), (120, 40), (160, 48)):
@@ -257,9 +259,9 @@ SETUP_KEYS = {
 
 
 @pytest.mark.parametrize("action", [a for a in ACTIONS if a.id != "app.snapshot"], ids=lambda a: a.id)
-async def test_every_key_does_something(action: app_module.ACTIONS_BY_ID.__class__) -> None:
+async def test_every_key_does_something(action: Action) -> None:
     for key in action.keys:
-        mode = "replay" if action.available_in == "replay" else "live"
+        mode: State = "replay" if action.available_in == "replay" else "live"
         harness = AppHarness(factory.snapshot(), mode=mode, runtime=Runtime(replay_speed=4.0))
         async with harness.app.run_test(size=(80, 24)) as pilot:
             await pilot.press(*SETUP_KEYS.get(action.id, []))
@@ -357,7 +359,7 @@ async def test_options_are_walked_by_name_and_keep_the_cursor() -> None:
         chosen = harness.app.view.selected_option
         assert filtered_options(harness.app.frame())[3].name == chosen
         detail = factory.snapshot().detail
-        assert isinstance(detail, factory.Detail)
+        assert isinstance(detail, Detail)
         fewer = msgspec.structs.replace(detail, positions=tuple(r for r in detail.positions if r.name == chosen))
         harness.hub.publish(factory.snapshot(detail=fewer, ts_ns=factory.NOW + 1))
         assert "▶" in await harness.text(pilot)
@@ -372,7 +374,7 @@ async def test_options_are_walked_by_name_and_keep_the_cursor() -> None:
 
 async def test_every_order_is_an_order() -> None:
     frame = AppHarness(factory.snapshot()).app.frame()
-    keys: dict[str, Callable[[factory.PositionRow], object]] = {
+    keys: dict[str, Callable[[PositionRow], object]] = {
         "size": lambda r: -abs(r.net),
         "band": lambda r: -((r.hi or 0.0) - (r.lo or 0.0)),
         "oi": lambda r: -r.open_interest,
@@ -420,6 +422,7 @@ async def test_looking_at_the_models_in_turn_sends_nothing_to_the_market() -> No
         msgspec.structs.replace(published, positions=msgspec.structs.replace(published.positions, model=model))
         for model in ("naive", "short-all", "file")
     )
+    assert isinstance(published.detail, Detail)
     detail = msgspec.structs.replace(published.detail, views=views)
     harness = AppHarness(msgspec.structs.replace(published, detail=detail))
     async with harness.app.run_test(size=(80, 24)) as pilot:
@@ -472,7 +475,7 @@ async def test_alerts_are_read_one_by_one() -> None:
 async def test_history_is_read_beside_the_screen() -> None:
     release, loaded = threading.Event(), []
 
-    def slow(name: str, start_ns: int) -> list[factory.MetricRow]:
+    def slow(name: str, start_ns: int) -> list[MetricRow]:
         release.wait(5)
         loaded.append(name)
         return factory.history() if name == "BTC" else []
@@ -490,7 +493,7 @@ async def test_history_is_read_beside_the_screen() -> None:
 
 
 async def test_a_broken_history_is_told_and_survived() -> None:
-    def failing(name: str, start_ns: int) -> list[factory.MetricRow]:
+    def failing(name: str, start_ns: int) -> list[MetricRow]:
         raise OSError("disk on fire")
 
     harness = AppHarness(factory.snapshot(), history=False)

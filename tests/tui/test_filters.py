@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfmon.model.errors import UsageError
+from dfmon.model.snapshot import Detail
 from dfmon.model.units import sanitize
 from dfmon.tui.filters import FILTER_FIELDS, ListName, parse_filter
 
@@ -55,7 +56,7 @@ def test_prints(text: str, passes: object) -> None:
 
 def test_what_is_not_known_passes_no_comparison() -> None:
     detail = factory.conventional().detail
-    assert isinstance(detail, factory.Detail)
+    assert isinstance(detail, Detail)
     for text in ("long>=0", "long<1", "long!=7", "seen>=0"):
         assert not any(parse_filter(text, "positions")(row) for row in detail.positions)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import HOUR, MINUTE, SECOND
 from dfmon.tui.metric_series import MetricSeries, rows_since
 
@@ -12,7 +13,7 @@ from . import factory
 ROW = factory.history(minutes=1)[0]
 
 
-def _row(ts_ns: int) -> factory.MetricRow:
+def _row(ts_ns: int) -> MetricRow:
     return replace(ROW, ts_ns=ts_ns)
 
 

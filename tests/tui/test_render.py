@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
 from dfmon.engine.hub import Runtime
-from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.snapshot import Detail, FlowSnapshot
 from dfmon.model.units import SECOND
 from dfmon.tui.layout import layout
 from dfmon.tui.render.formatting import (
@@ -30,12 +31,13 @@ from dfmon.tui.render.plot import bar, nice_number, sparkline
 from dfmon.tui.screens.main import RENDERERS
 from dfmon.tui.sheets import PANELS, SHEETS
 from dfmon.tui.view import HEATMAP_LAYERS, View
+from tests.structs import complete
 
 from . import factory
 from .factory import NOW
 
 SIZES = ((80, 24), (100, 30), (120, 40), (140, 36), (160, 48), (200, 60), (240, 24))
-CASES = {
+CASES: dict[str, Callable[[], FlowSnapshot | None]] = {
     "usual": factory.snapshot,
     "no flip": factory.no_flip,
     "several flips": factory.several_flips,
@@ -43,12 +45,13 @@ CASES = {
     "mixed": factory.mixed_quality,
     "hostile": factory.hostile,
     "conventional": factory.conventional,
+    "every field": lambda: complete(FlowSnapshot),
     "none": lambda: None,
 }
 
 
 def frame(s: FlowSnapshot | None = None, view: View | None = None, **overrides: Any) -> Frame:
-    fields = {
+    fields: dict[str, Any] = {
         "now_ns": NOW + 400_000_000,
         "mode": "live",
         "snapshot": s,
@@ -110,7 +113,7 @@ def test_too_small_never_overflows(width: int) -> None:
 def test_the_plan_tiles_the_screen(width: int) -> None:
     for height in range(24, 70, 5):
         for view in views():
-            cells = set()
+            cells: set[tuple[int, int]] = set()
             rects = layout(width, height, panel=view.panel, zoom=view.zoom, sheet=view.sheet, expiries=11)
             for r in rects.values():
                 border_cells = {(x, y) for x in range(r.x, r.x + r.width) for y in (r.y, r.y + r.height - 1)}
@@ -208,7 +211,7 @@ def test_a_feed_that_is_slow_or_down_has_a_word() -> None:
 
 def test_a_small_market_is_drawn_in_thousands() -> None:
     s = factory.snapshot()
-    assert isinstance(s.detail, factory.Detail)
+    assert isinstance(s.detail, Detail)
     heat = s.detail.heatmap
     cents = tuple(tuple(None if v is None else v / 100 for v in row) for row in heat.ngi)
     detail = msgspec.structs.replace(s.detail, heatmap=msgspec.structs.replace(heat, ngi=cents))
@@ -320,10 +323,10 @@ def test_dollars_below_a_thousand_are_not_taken_for_millions() -> None:
 def test_the_cell_keeps_a_unit_in_which_its_numbers_can_be_told_from_nothing() -> None:
     """Volga of one cell is some hundred dollars; what was 0.00M for all of them."""
     s = factory.snapshot()
-    assert s.detail is not None
+    assert isinstance(s.detail, Detail)
     heat = s.detail.heatmap
     small = msgspec.structs.replace(
-        heat, volg=[[1.2e3] * len(row) for row in heat.volg], vss=[[0.0] * len(row) for row in heat.vss]
+        heat, volg=tuple((1.2e3,) * len(row) for row in heat.volg), vss=tuple((0.0,) * len(row) for row in heat.vss)
     )
     detail = msgspec.structs.replace(s.detail, heatmap=small)
     shown = frame(msgspec.structs.replace(s, detail=detail))
@@ -336,7 +339,7 @@ def test_the_cell_keeps_a_unit_in_which_its_numbers_can_be_told_from_nothing() -
 def test_what_does_not_fit_ends_at_a_word_and_says_that_it_goes_on() -> None:
     """The last alert in one line, an output on the state line, the title of the heat-map."""
     s = factory.snapshot()
-    assert s.detail is not None
+    assert isinstance(s.detail, Detail)
     long = "DAMP -> FLIP-ZONE: |x| 0.07 <= 1.58 daily sigma of the flip"
     alert = msgspec.structs.replace(s.detail.alerts[0], text=long)
     detail = msgspec.structs.replace(s.detail, alerts=(alert,))

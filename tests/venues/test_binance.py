@@ -14,10 +14,12 @@ from dfmon.model.events import (
     Market,
     MarketTicker,
     MarketTrade,
+    Rejected,
 )
 from dfmon.model.units import SECOND
 from dfmon.venues.binance import protocol as binance
 from dfmon.venues.binance.protocol import BinanceProtocol
+from tests.event_types import as_type, of_type
 from tests.venues.venue_golden import NOW, Golden, assert_finite, body, goldens, mutations, plain
 
 BUILD = {"market": binance.market, "public": binance.public, "spot": binance.spot}
@@ -84,7 +86,7 @@ def test_only_the_underlyings_asked_for_are_mapped() -> None:
     protocol = binance.market(["ETH"])
     protocol.connection_made(NOW)
     (event,) = goldens("binance/market.jsonl")[0].play(protocol)
-    assert event.what == "channel"
+    assert as_type(Rejected, event).what == "channel"
 
 
 # ---- books -----------------------------------------------------------------------------------------------------------
@@ -176,7 +178,7 @@ def test_a_damaged_difference_breaks_the_chain_at_the_next_one() -> None:
     (call,) = protocol.rest_calls()
     protocol.response_received(call.tag, book(5))
     damaged = spot(6, 8).replace(b'"1"', b'"nan"')
-    assert [event.what for event in protocol.frame_received(damaged)] == ["frame"]
+    assert [as_type(Rejected, event).what for event in protocol.frame_received(damaged)] == ["frame"]
     assert kinds(protocol.frame_received(spot(9, 10))) == [BookLost]
 
 
@@ -229,7 +231,7 @@ def test_funding_is_per_eight_hours_whatever_the_period() -> None:
     assert rates == pytest.approx([0.0001, 0.0002, 0.0008, 0.0001], rel=1e-12)
     for damaged in ([{"symbol": "SOLUSDT", "fundingIntervalHours": 0}], {"code": -1}, [7]):
         (event,) = protocol.response_received("periods", body(damaged))
-        assert event.what == "answer"
+        assert as_type(Rejected, event).what == "answer"
     assert mark_of(protocol, "SOLUSDT", "0.0001") == pytest.approx(0.0002)
 
 
@@ -242,14 +244,15 @@ def test_without_a_websocket_marks_and_funding_come_by_rest() -> None:
         requested += [(second, call.tag) for call in protocol.rest_calls() if call.tag.startswith("premium")]
     assert requested == [(16, "premium:BTC"), (16, "premium:ETH")], "an ordinary reconnect asks for nothing twice"
     reply = body({"symbol": "BTCUSDT", "markPrice": "91000", "lastFundingRate": "0.0001", "time": T_MS})
-    status, ticker = protocol.response_received("premium:BTC", reply)
+    status, premium = protocol.response_received("premium:BTC", reply)
+    status, ticker = as_type(FeedStatus, status), as_type(MarketTicker, premium)
     assert (status.state, status.reason) == (FeedState.SYNCING, "by REST alone, every 15 s: HTTP 403")
     assert (ticker.mark, ticker.funding_8h) == (91000.0, 0.0001)
     interest = body({"openInterest": "10", "symbol": "BTCUSDT", "time": T_MS})
-    (ticker,) = protocol.response_received("interest:BTC", interest)
+    (ticker,) = of_type(MarketTicker, protocol.response_received("interest:BTC", interest))
     assert ticker.open_interest_usd == 910_000.0
-    assert protocol.connection_lost("HTTP 403")[0].state is FeedState.SYNCING
-    down, _ = protocol.response_received("premium:ETH", b"")
+    assert as_type(FeedStatus, protocol.connection_lost("HTTP 403")[0]).state is FeedState.SYNCING
+    (down,) = of_type(FeedStatus, protocol.response_received("premium:ETH", b""))
     assert down.state is FeedState.DOWN
     protocol.connection_made(NOW + 40 * SECOND)
     protocol.on_timer(NOW + 80 * SECOND)
@@ -263,7 +266,8 @@ def test_a_stream_name_in_another_spelling_of_the_json_is_read_too() -> None:
 
 
 def test_sides_are_the_takers() -> None:
-    sold, bought = (goldens("binance/market.jsonl")[number].play(connected("market"))[-1] for number in (0, 1))
+    plays = (goldens("binance/market.jsonl")[number].play(connected("market")) for number in (0, 1))
+    sold, bought = (as_type(MarketTrade, events[-1]) for events in plays)
     assert (sold.side, bought.side) == (-1, 1)
     assert sold.market is Market.PERP
 

@@ -1,6 +1,7 @@
 import json
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,12 +18,14 @@ from dfmon.model.events import (
     OptionTrade,
     PrintsLost,
     Rejected,
+    TradeHistoryComplete,
 )
 from dfmon.model.units import HOUR, MINUTE, SECOND
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.deribit.trades.sequencer import MAX_SEQUENCE_JUMP, PAGE_SIZE, TradeSequencer
 from dfmon.venues.deribit.wire import Trade
 from dfmon.venues.protocol import RestCall, VenueProtocol
+from tests.event_types import as_type, of_type
 from tests.venues.venue_golden import NOW, Golden, assert_finite, body, goldens, mutations, plain
 
 SESSION = goldens("deribit/session.jsonl")
@@ -51,31 +54,31 @@ def listed_protocol() -> DeribitProtocol:
     return protocol
 
 
-def sent(protocol: VenueProtocol) -> list[dict]:
+def sent(protocol: VenueProtocol) -> list[dict[str, Any]]:
     return [json.loads(text) for text in protocol.data_to_send()]
 
 
-def acknowledge_subscriptions(protocol: DeribitProtocol, at_ms: int = 0) -> RestCall | None:
-    """Every subscription acknowledged at the venue's `at_ms`; the fill by time that is asked for thereupon."""
+def acknowledge_subscriptions(protocol: DeribitProtocol, at_ms: int = 0) -> list[RestCall]:
+    """Every subscription acknowledged at the venue's `at_ms`; the fills by time that are asked for thereupon."""
     for request in sent(protocol):
         if request["method"] == "public/subscribe":
             reply = {"jsonrpc": "2.0", "id": request["id"], "result": request["params"]["channels"]}
             protocol.frame_received(body({**reply, "usOut": at_ms * 1000}))
-    return next((call for call in protocol.rest_calls() if call.tag.startswith("trades:BTC")), None)
+    return [call for call in protocol.rest_calls() if call.tag.startswith("trades:BTC")]
 
 
 def push(channel: str, data: object) -> bytes:
     return body({"jsonrpc": "2.0", "method": "subscription", "params": {"channel": channel, "data": data}})
 
 
-def trade(number: int, seq: int, name: str = CALL, **more: object) -> dict:
+def trade(number: int, seq: int, name: str = CALL, **more: object) -> dict[str, Any]:
     return {
         "trade_seq": seq, "trade_id": str(number), "timestamp": T_MS + number, "price": 0.05, "iv": 55.0,
         "instrument_name": name, "index_price": 91000.0, "direction": "buy", "amount": 1.0, **more,
     }  # fmt: skip
 
 
-def trades(*rows: dict, currency: str = "BTC") -> bytes:
+def trades(*rows: dict[str, Any], currency: str = "BTC") -> bytes:
     return push(f"trades.option.{currency}.100ms", list(rows))
 
 
@@ -84,8 +87,9 @@ def answer(result: object, at_ms: int = 0) -> bytes:
     return body({"jsonrpc": "2.0", "result": result, "usIn": us + 1, "usOut": us + 2, "usDiff": 1, "testnet": False})
 
 
-def of_type(kind: type, events: Sequence[Event]) -> list:
-    return [event for event in events if isinstance(event, kind)]
+def seqs(events: Sequence[Event]) -> list[int]:
+    """The numbers of prints, which all of `events` must be."""
+    return [as_type(OptionTrade, event).seq for event in events]
 
 
 def tags(calls: Sequence[RestCall]) -> list[str]:
@@ -185,7 +189,7 @@ def test_a_coin_with_futures_of_its_own_needs_none_in_dollars() -> None:
 
 
 @pytest.mark.parametrize("spoilt", [{"strike": "x"}, {"expiration_timestamp": 0, "settlement_period": "week"}])
-def test_a_bad_row_of_a_future_ends_no_future(spoilt: dict) -> None:
+def test_a_bad_row_of_a_future_ends_no_future(spoilt: dict[str, Any]) -> None:
     protocol = listed_protocol()
     rows = json.loads(golden_named("listing BTC futures").body)["result"]
     events = protocol.response_received("instruments:BTC:future", answer([rows[0], rows[1] | spoilt]))
@@ -296,7 +300,7 @@ def test_a_later_reading_without_an_option_ends_it_and_the_roll_is_told() -> Non
     assert complete.names == {CALL, "BTC-18NOV26-92000-P", LINEAR}
     roll = protocol.listings.last_roll
     assert roll is not None
-    assert (roll.added, roll.removed) == ({"BTC-18NOV26-92000-P"}, {PUT})
+    assert (roll.added, roll.removed) == (frozenset({"BTC-18NOV26-92000-P"}), frozenset({PUT}))
     assert protocol.listings.roll_map.name(602) == PUT
 
 
@@ -388,14 +392,14 @@ def test_equal_ids_of_two_currencies_are_two_prints() -> None:
 
 def test_a_jump_of_the_sequence_asks_for_the_missing_prints_once() -> None:
     protocol = listed_protocol()
-    assert [event.seq for event in protocol.frame_received(trades(trade(1, 11), trade(5, 15)))] == [11]
+    assert seqs(protocol.frame_received(trades(trade(1, 11), trade(5, 15)))) == [11]
     assert protocol.frame_received(trades(trade(6, 16))) == []
     (call,) = protocol.rest_calls()
     assert call.path == "/public/get_last_trades_by_instrument"
     assert {"instrument_name": CALL, "start_seq": "12", "end_seq": "14"}.items() <= dict(call.params).items()
     page = {"trades": [trade(2, 12), trade(3, 13), trade(4, 14), trade(5, 15)], "has_more": False}
-    assert [event.seq for event in protocol.response_received(call.tag, answer(page))] == [12, 13, 14, 15, 16]
-    assert [event.seq for event in protocol.frame_received(trades(trade(7, 17)))] == [17]
+    assert seqs(protocol.response_received(call.tag, answer(page))) == [12, 13, 14, 15, 16]
+    assert seqs(protocol.frame_received(trades(trade(7, 17)))) == [17]
     assert protocol.rest_calls() == []
 
 
@@ -403,8 +407,7 @@ def test_prints_the_venue_does_not_return_are_given_up_and_told_after_a_minute_o
     protocol = listed_protocol()
     protocol.frame_received(trades(trade(1, 11), trade(5, 15)))
     (call,) = protocol.rest_calls()
-    (event,) = protocol.response_received(call.tag, answer({"trades": [trade(2, 12)], "has_more": False}))
-    assert event.seq == 12
+    assert seqs(protocol.response_received(call.tag, answer({"trades": [trade(2, 12)], "has_more": False}))) == [12]
     emitted: list[Event] = []
     request_count = 0
     for second in range(90):
@@ -451,7 +454,7 @@ def test_after_a_reconnect_the_outage_is_filled_by_time_before_any_hole_by_numbe
     protocol.frame_received(trades(trade(1, 11)))
     protocol.connection_lost("x")
     protocol.connection_made(NOW + HOUR)
-    fill = acknowledge_subscriptions(protocol)
+    (fill, *_) = acknowledge_subscriptions(protocol)
     assert int(dict(fill.params)["start_timestamp"]) == T_MS + 1 - 5000
     assert int(dict(fill.params)["end_timestamp"]) == (NOW + HOUR) // 1_000_000
     protocol.frame_received(trades(trade(9, 19)))
@@ -469,7 +472,7 @@ def test_the_first_connection_reads_the_past_page_by_page_and_says_when_it_is_wh
     protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=3600.0)
     protocol.connection_made(NOW)
     golden_named("listing BTC options").play(protocol)
-    fill = acknowledge_subscriptions(protocol)
+    (fill, *_) = acknowledge_subscriptions(protocol)
     start_ms = NOW // 1_000_000 - 3_600_000
     assert int(dict(fill.params)["start_timestamp"]) == start_ms
     gone = {**trade(3, 12), "instrument_name": "BTC-1JAN20-1000-C"}
@@ -479,7 +482,7 @@ def test_the_first_connection_reads_the_past_page_by_page_and_says_when_it_is_wh
     (more,) = (call for call in protocol.rest_calls() if call.tag.startswith("trades:"))
     events = protocol.response_received(more.tag, answer({"trades": [trade(1, 11), trade(4, 12)], "has_more": False}))
     assert [type(event).__name__ for event in events] == ["OptionTrade", "TradeHistoryComplete"]
-    assert (events[-1].underlying, events[-1].since_ns) == ("BTC", start_ms * 1_000_000)
+    assert events[-1] == TradeHistoryComplete("deribit", "BTC", start_ms * 1_000_000)
 
 
 def test_a_first_connection_that_ends_early_reads_the_past_again() -> None:
@@ -488,7 +491,7 @@ def test_a_first_connection_that_ends_early_reads_the_past_again() -> None:
     protocol.connection_lost("x")
     protocol.connection_made(NOW + HOUR)
     golden_named("listing BTC options").play(protocol)
-    fill = acknowledge_subscriptions(protocol)
+    (fill, *_) = acknowledge_subscriptions(protocol)
     assert int(dict(fill.params)["start_timestamp"]) == NOW // 1_000_000 - 3_600_000
 
 
@@ -500,14 +503,15 @@ def test_a_fill_ends_where_the_channels_begin_not_where_we_connected() -> None:
     protocol.connection_made(NOW + HOUR)
     assert not any(call.tag.startswith("trades:") for call in protocol.rest_calls()), "not before the channels are open"
     opened_ms = (NOW + HOUR) // 1_000_000 + 700
-    assert int(dict(acknowledge_subscriptions(protocol, opened_ms).params)["end_timestamp"]) == opened_ms
+    (fill, *_) = acknowledge_subscriptions(protocol, opened_ms)
+    assert int(dict(fill.params)["end_timestamp"]) == opened_ms
 
 
 def test_the_past_is_asked_for_when_the_listing_tells_whose_it_is() -> None:
     """The first fill drops prints of unknown names, so that a listing that failed must not cost the past."""
     protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=3600.0)
     protocol.connection_made(NOW)
-    assert acknowledge_subscriptions(protocol) is None
+    assert acknowledge_subscriptions(protocol) == []
     protocol.response_received("instruments:BTC:option", b"")
     golden_named("listing BTC options").play(protocol)
     assert any(call.tag.startswith("trades:BTC") for call in protocol.rest_calls())
@@ -518,7 +522,7 @@ def test_a_hole_whose_call_was_lost_with_the_connection_is_asked_for_again() -> 
     protocol.frame_received(trades(trade(1, 11), trade(5, 15)))
     protocol.connection_lost("x")
     protocol.connection_made(NOW + HOUR)
-    fill = acknowledge_subscriptions(protocol)
+    (fill, *_) = acknowledge_subscriptions(protocol)
     protocol.response_received(fill.tag, answer({"trades": [trade(5, 15)], "has_more": False}))
     assert tags(protocol.rest_calls()) == [f"gap:BTC:{CALL}:12:14"]
 

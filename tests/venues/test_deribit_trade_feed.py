@@ -4,15 +4,17 @@ import json
 import random
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dfmon.model.events import BlockRfqChecked, Event, OptionTrade, PrintsLost
+from dfmon.model.events import BlockRfqChecked, Event, OptionTrade, PrintsLost, Rejected
 from dfmon.model.units import HOUR, SECOND
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.protocol import RestCall
+from tests.event_types import as_type, of_type
 from tests.shared_data import trades as real_trades
 from tests.venues.test_deribit import (
     CALL,
@@ -23,7 +25,6 @@ from tests.venues.test_deribit import (
     answer,
     golden_named,
     listed_protocol,
-    of_type,
     push,
     trade,
     trades,
@@ -33,7 +34,7 @@ from tests.venues.venue_golden import NOW
 NAMES = (CALL, PUT)
 
 
-def stream(count: int, seed: int) -> list[dict]:
+def stream(count: int, seed: int) -> list[dict[str, Any]]:
     """Prints of two instruments in the order in which they happened, numbered from 1."""
     draw, seq, rows = random.Random(seed), dict.fromkeys(NAMES, 0), []
     for number in range(1, count + 1):
@@ -49,7 +50,7 @@ class Venue:
     Like the real one it may repeat and may be late, but not for ever: the fifth answer for a hole is whole.
     """
 
-    def __init__(self, rows: Sequence[dict], seed: int = 0, late: float = 0.2) -> None:
+    def __init__(self, rows: Sequence[dict[str, Any]], seed: int = 0, late: float = 0.2) -> None:
         self.rows, self.draw, self.late = rows, random.Random(seed), late
         self.refused: Counter[str] = Counter()
 
@@ -79,9 +80,9 @@ def trades_by_name(events: Sequence[Event]) -> dict[str, list[OptionTrade]]:
     return {name: [event for event in of_type(OptionTrade, events) if event.name == name] for name in NAMES}
 
 
-def play(rows: Sequence[dict], received_rows: Sequence[dict], venue: Venue) -> list[Event]:
+def play(rows: Sequence[dict[str, Any]], received_rows: Sequence[dict[str, Any]], venue: Venue) -> list[Event]:
     """The feed as `received_rows`, with the venue behind it, and some seconds more for what is still open."""
-    protocol, events = listed_protocol(), []
+    protocol, events = listed_protocol(), list[Event]()
     for second, row in enumerate(received_rows):
         events += protocol.frame_received(trades(row))
         events += venue.answers(protocol)
@@ -92,7 +93,7 @@ def play(rows: Sequence[dict], received_rows: Sequence[dict], venue: Venue) -> l
     return events
 
 
-def damaged_feed(rows: Sequence[dict], seed: int, share: float) -> list[dict]:
+def damaged_feed(rows: Sequence[dict[str, Any]], seed: int, share: float) -> list[dict[str, Any]]:
     """The feed with a third of `share` of the prints dropped, a third repeated and a third out of order."""
     draw = random.Random(seed)
     received_rows = list(rows[:2])
@@ -135,7 +136,7 @@ def test_live_prints_wait_for_the_fill_that_brings_those_before_them() -> None:
     protocol = DeribitProtocol(("BTC",), look_back_s=3600.0)
     protocol.connection_made(NOW)
     golden_named("listing BTC options").play(protocol)
-    fill = acknowledge_subscriptions(protocol)
+    (fill, *_) = acknowledge_subscriptions(protocol)
     assert protocol.frame_received(trades(trade(5, 15), trade(4, 14))) == []
     page = {"trades": [trade(3, 13), trade(2, 12)], "has_more": False}
     events = protocol.response_received(fill.tag, answer(page))
@@ -169,7 +170,7 @@ def test_what_an_earlier_run_knew_is_filled_from_and_mended() -> None:
     protocol.restore({CALL: 11}, (), {"BTC": T_MS})
     protocol.connection_made(NOW + HOUR)
     golden_named("listing BTC options").play(protocol)
-    fill = acknowledge_subscriptions(protocol)
+    (fill, *_) = acknowledge_subscriptions(protocol)
     assert int(dict(fill.params)["start_timestamp"]) == T_MS - 300_000
     page = {"trades": [trade(1, 10), trade(2, 11), trade(4, 13)], "has_more": False}
     assert of_type(OptionTrade, protocol.response_received(fill.tag, answer(page))) == []
@@ -232,7 +233,7 @@ def test_a_connection_that_ends_before_its_sweep_is_read_again_from_the_last_one
     protocol.frame_received(trades(late))
     protocol.connection_lost("x")
     protocol.connection_made(NOW + HOUR)
-    fill = acknowledge_subscriptions(protocol)
+    (fill, *_) = acknowledge_subscriptions(protocol)
     assert int(dict(fill.params)["start_timestamp"]) == T_MS - 10_000
     assert (
         protocol.response_received(f"sweep:BTC:{T_MS}:{T_MS + 1}", answer({"trades": [late], "has_more": False})) == []
@@ -242,7 +243,7 @@ def test_a_connection_that_ends_before_its_sweep_is_read_again_from_the_last_one
 # ---- block requests --------------------------------------------------------------------------------------------------
 
 
-def request(number: int = 7, direction: str = "sell", amount: float = 25.0, **more: object) -> dict:
+def request(number: int = 7, direction: str = "sell", amount: float = 25.0, **more: object) -> dict[str, Any]:
     legs = [
         {"instrument_name": CALL, "direction": "buy", "price": 0.05, "ratio": 1},
         {"instrument_name": PUT, "direction": "sell", "price": 0.04, "ratio": 2},
@@ -252,7 +253,7 @@ def request(number: int = 7, direction: str = "sell", amount: float = 25.0, **mo
             "combo_id": None, **more}  # fmt: skip
 
 
-def leg(number: int, name: str, direction: str, amount: float, rfq: int = 7) -> dict:
+def leg(number: int, name: str, direction: str, amount: float, rfq: int = 7) -> dict[str, Any]:
     more = {"block_trade_id": "BLOCK-1", "block_rfq_id": rfq, "direction": direction, "amount": amount}
     return trade(number, number, name, **more)
 
@@ -289,7 +290,7 @@ def test_a_request_adds_no_volume() -> None:
         ([], "nothing printed"),
     ],
 )
-def test_a_request_whose_prints_differ_is_told(legs: list[dict], mismatch: str) -> None:
+def test_a_request_whose_prints_differ_is_told(legs: list[dict[str, Any]], mismatch: str) -> None:
     later = {**trade(99, 99, LINEAR), "timestamp": T_MS + 200_000}
     frames = [push("block_rfq.trades.BTC", request()), trades(*legs), trades(later, currency="USDC")]
     (checked,) = check(listed_protocol(), *frames)
@@ -310,7 +311,7 @@ def test_requests_of_nobody_and_prints_of_unpublished_requests_are_forgotten() -
 def test_a_bad_request_is_counted_and_the_next_one_is_read() -> None:
     protocol = listed_protocol()
     (bad,) = protocol.frame_received(push("block_rfq.trades.BTC", {"id": 1}))
-    assert bad.what == "row"
+    assert as_type(Rejected, bad).what == "row"
     assert protocol.frame_received(push("block_rfq.trades.BTC", [request()])) == []
 
 
@@ -324,7 +325,7 @@ def test_the_recorded_requests_are_read_and_their_own_legs_match_them() -> None:
         taker_side = {"buy": "sell", "sell": "buy"} if row["direction"] == "sell" else {"buy": "buy", "sell": "sell"}
         for leg_data in row["legs"]:
             protocol.listings.options[leg_data["instrument_name"]] = example
-        rows: list[dict] = []
+        rows: list[dict[str, Any]] = []
         for leg_data in row["legs"]:
             number += 1
             seq[leg_data["instrument_name"]] += 1
@@ -384,8 +385,7 @@ def test_a_first_print_with_number_one_and_those_of_a_fill_have_nothing_before_t
     protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=600.0)
     protocol.connection_made(NOW)
     golden_named("listing BTC options").play(protocol)
-    fill = acknowledge_subscriptions(protocol, T_MS)
-    assert fill is not None
+    (fill, *_) = acknowledge_subscriptions(protocol, T_MS)
     rows = [trade(1, 7, timestamp=T_MS - 30)]
     assert of_type(OptionTrade, protocol.response_received(fill.tag, answer({"trades": rows, "has_more": False})))
     assert preceding_calls(protocol, 1) == []

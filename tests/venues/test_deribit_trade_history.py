@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,9 +13,10 @@ from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.deribit.trades.sequencer import PAGE_SIZE
 from dfmon.venues.protocol import RestCall
 from dfmon.venues.stored_prints import encode_stored
-from tests.venues.test_deribit import CALL, PUT, answer, listed_protocol, of_type, trade, trades
+from tests.event_types import of_type
+from tests.venues.test_deribit import CALL, PUT, answer, listed_protocol, trade, trades
 
-Archive = Callable[[int, int], dict]
+Archive = Callable[[int, int], dict[str, Any]]
 
 
 def archive(count: int, *, name: str = CALL) -> Archive:
@@ -64,7 +66,7 @@ def test_pages_may_come_unordered_repeat_stop_short_and_bring_strange_rows(count
     draw, full_page = random.Random(seed), archive(count)
     bad_pages = 0
 
-    def damaged_page(low: int, high: int) -> dict:
+    def damaged_page(low: int, high: int) -> dict[str, Any]:
         nonlocal bad_pages
         page = full_page(low, high)
         rows = list(page["trades"])
@@ -104,12 +106,12 @@ def test_an_archive_that_brings_nothing_is_given_up_by_name_and_the_rest_goes_on
 def test_a_hole_in_the_archive_is_asked_for_again_before_it_is_given_up() -> None:
     protocol, requested = listed_protocol(), list[int]()
 
-    def page_with_gap(low: int, high: int) -> dict:
+    def page_with_gap(low: int, high: int) -> dict[str, Any]:
         requested.append(low)
         page = archive(10)(low, high)
         return page | {"trades": [row for row in page["trades"] if row["trade_seq"] != 5 or len(requested) == 3]}
 
-    (history,) = collect(protocol, page_with_gap)
+    (history,) = of_type(OptionTradeHistory, collect(protocol, page_with_gap))
     assert requested == [1, 5, 5]
     assert numbers(history.trades) == list(range(1, 11))
 
@@ -120,7 +122,7 @@ def test_a_life_reaches_what_was_seen_live_and_drops_what_it_holds() -> None:
     partial = collect(protocol, archive(2), max_pages=5)
     assert of_type(OptionTradeHistory, partial) == []
     assert protocol.histories.given_up[CALL] == "the archive stops at print 2 of 3"
-    (history,) = collect(protocol, archive(5))
+    (history,) = of_type(OptionTradeHistory, collect(protocol, archive(5)))
     assert numbers(history.trades) == [1, 2, 3, 4, 5]
     assert CALL not in protocol.histories.given_up
     assert protocol.frame_received(trades(trade(4, 4), trade(5, 5))) == []
@@ -183,7 +185,7 @@ def test_a_kept_life_that_ends_before_what_was_seen_is_continued() -> None:
     protocol.frame_received(trades(trade(9, 9)))
     assert protocol.response_received(f"stored:{CALL}", stored(7)) == []
     assert protocol.histories.next_call(CALL).tag == f"life:{CALL}:7", "the last one is asked for again"
-    (history,) = collect(protocol, archive(9))
+    (history,) = of_type(OptionTradeHistory, collect(protocol, archive(9)))
     assert numbers(history.trades) == list(range(1, 10))
 
 
@@ -191,7 +193,8 @@ def test_kept_prints_of_another_market_are_thrown_away() -> None:
     protocol = listed_protocol()
     protocol.frame_received(trades(trade(9, 9)))
     protocol.response_received(f"stored:{CALL}", stored(7))
-    (history,) = collect(protocol, lambda low, high: {"trades": [trade(500 + n, n) for n in range(low, 10)]})
+    events = collect(protocol, lambda low, high: {"trades": [trade(500 + n, n) for n in range(low, 10)]})
+    (history,) = of_type(OptionTradeHistory, events)
     assert protocol.histories.mismatched == {CALL}
     assert [print_.trade_id for print_ in history.trades] == [str(500 + n) for n in range(1, 10)]
 

@@ -1,6 +1,7 @@
 """A golden frame for every channel a protocol asks for, and for every REST call it makes."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.venues.test_damaged_frames import SESSIONS
 from tests.venues.venue_golden import NOW, goldens
 
 # `estimated_expiration_price.btc_usd` and all of its kind are one; so are the streams of two symbols.
-KINDS = {"deribit": lambda channel: channel.split(".")[0], "okx": str}
+KINDS: dict[str, Callable[[str], str]] = {"deribit": lambda channel: channel.split(".")[0], "okx": str}
 UNCOVERED = {"gap", "before", "life"}  # answered with the pages of prints that "trades" has
 
 
@@ -23,7 +24,7 @@ def kind_of(source: str, channel: str) -> str:
 
 def channels_requested(source: str, protocol: VenueProtocol) -> set[str]:
     if source.startswith("binance"):
-        stream = protocol.path.partition("streams=")[2]  # type: ignore[attr-defined]
+        stream = protocol.path.partition("streams=")[2]
         return {kind_of(source, name) for name in stream.split("/")}
     kinds: set[str] = set()
     for text in protocol.data_to_send():

@@ -32,9 +32,9 @@ def test_summaries_keep_their_pace() -> None:
 def test_the_roll_at_eight_names_what_came_and_what_went() -> None:
     roll_map = RollMap()
     first = roll_map.apply_listing("BTC:option", [(1, "BTC-16NOV26-90000-C"), (2, "BTC-27NOV26-90000-C")])
-    assert (first.added, first.removed) == ({"BTC-16NOV26-90000-C", "BTC-27NOV26-90000-C"}, frozenset())
+    assert (first.added, first.removed) == (frozenset({"BTC-16NOV26-90000-C", "BTC-27NOV26-90000-C"}), frozenset())
     roll = roll_map.apply_listing("BTC:option", [(2, "BTC-27NOV26-90000-C"), (3, "BTC-18NOV26-90000-C")])
-    assert (roll.added, roll.removed) == ({"BTC-18NOV26-90000-C"}, {"BTC-16NOV26-90000-C"})
+    assert (roll.added, roll.removed) == (frozenset({"BTC-18NOV26-90000-C"}), frozenset({"BTC-16NOV26-90000-C"}))
     assert roll_map.names("BTC:option") == {"BTC-27NOV26-90000-C", "BTC-18NOV26-90000-C"}
     assert roll_map.name(1) == "BTC-16NOV26-90000-C"  # gone, and still known
     assert roll_map.name(9) is None

@@ -14,9 +14,11 @@ from dfmon.model.events import (
     Market,
     MarketTicker,
     MarketTrade,
+    Rejected,
 )
 from dfmon.model.units import SECOND
 from dfmon.venues.okx.protocol import OkxProtocol
+from tests.event_types import as_type, of_type
 from tests.venues.venue_golden import NOW, Golden, assert_finite, body, goldens, mutations, plain
 
 SESSION = goldens("okx/session.jsonl")
@@ -40,6 +42,10 @@ def book(seq: int, before: int, action: str = "update", inst: str = SWAP) -> byt
 def trade(size: str, inst: str = SWAP, number: str = "1") -> bytes:
     row = {"instId": inst, "tradeId": number, "px": "100", "sz": size, "side": "buy", "ts": T_MS}
     return body({"arg": {"channel": "trades", "instId": inst}, "data": [row]})
+
+
+def size_of(protocol: OkxProtocol, frame: bytes) -> float:
+    return as_type(MarketTrade, protocol.frame_received(frame)[-1]).size
 
 
 def kinds(events: Sequence[Event]) -> list[type]:
@@ -77,17 +83,18 @@ def test_one_message_subscribes_everything() -> None:
 
 def test_the_size_of_a_contract_is_the_listings_and_the_documented_one_before() -> None:
     protocol = connected()
-    assert protocol.frame_received(trade("10"))[-1].size == pytest.approx(0.1)
+    assert size_of(protocol, trade("10")) == pytest.approx(0.1)
     listing = [{"instId": SWAP, "ctVal": "0.001", "ctMult": "2", "ctType": "linear"}]
     protocol.response_received("instruments", body({"code": "0", "msg": "", "data": listing}))
-    assert protocol.frame_received(trade("10", number="2"))[-1].size == pytest.approx(0.02)
+    assert size_of(protocol, trade("10", number="2")) == pytest.approx(0.02)
     assert protocol.frame_received(trade("10", number="2")) == [], "two connections that overlap bring a print twice"
 
 
 def test_a_swap_without_a_documented_size_waits_for_the_listing() -> None:
     protocol = OkxProtocol(["SOL"])
     protocol.connection_made(NOW)
-    assert [event.what for event in protocol.frame_received(trade("1", "SOL-USDT-SWAP"))[1:]] == ["instrument"]
+    (refused,) = protocol.frame_received(trade("1", "SOL-USDT-SWAP"))[1:]
+    assert as_type(Rejected, refused).what == "instrument"
     listing = [{"instId": "SOL-USDT-SWAP", "ctVal": "1", "ctMult": "1", "ctType": "linear"}]
     protocol.response_received("instruments", body({"code": "0", "data": listing}))
     assert kinds(protocol.frame_received(trade("1", "SOL-USDT-SWAP"))) == [MarketTrade]
@@ -96,14 +103,15 @@ def test_a_swap_without_a_documented_size_waits_for_the_listing() -> None:
 def test_an_inverse_contract_counts_dollars_and_is_the_listings_word() -> None:
     protocol = connected()
     inverse = "BTC-USD-SWAP"
-    assert protocol.frame_received(trade("3", inverse))[-1].size == pytest.approx(3 * 100 / 100)
+    assert size_of(protocol, trade("3", inverse)) == pytest.approx(3 * 100 / 100)
     for mult, kind, coins in (("2", "inverse", 6.0), ("5", "linear", 6.0), ("", "inverse", 3.0)):
         listing = [{"instId": inverse, "ctVal": "100", "ctMult": mult, "ctType": kind, "ctValCcy": "USD"}]
         assert protocol.response_received("instruments", body({"code": "0", "data": listing})) == []
-        (event,) = protocol.frame_received(trade("3", inverse, number=f"{mult}{kind}"))
-        assert (event.market, event.size) == (Market.INVERSE, pytest.approx(coins))
+        (event,) = of_type(MarketTrade, protocol.frame_received(trade("3", inverse, number=f"{mult}{kind}")))
+        assert event.market is Market.INVERSE
+        assert event.size == pytest.approx(coins)
     (unknown,) = protocol.frame_received(trade("3", "ETH-USD-SWAP"))
-    assert unknown.what == "instrument", "its size is not documented"
+    assert as_type(Rejected, unknown).what == "instrument", "its size is not documented"
 
 
 def test_only_coins_with_an_inverse_swap_ask_for_one() -> None:
@@ -122,7 +130,7 @@ def test_a_listing_that_failed_is_asked_for_again(reply: bytes) -> None:
     protocol = OkxProtocol()
     protocol.connection_made(NOW)
     (call,) = protocol.rest_calls()
-    assert [event.what for event in protocol.response_received(call.tag, reply)] == ["answer"]
+    assert [as_type(Rejected, event).what for event in protocol.response_received(call.tag, reply)] == ["answer"]
     protocol.on_timer(NOW + SECOND)
     protocol.on_timer(NOW + 10 * SECOND)
     assert protocol.rest_calls() == [call]
@@ -187,7 +195,7 @@ def test_books_of_two_instruments_are_two_chains() -> None:
     protocol.frame_received(book(100, -1, "snapshot", "BTC-USDT"))
     assert kinds(protocol.frame_received(book(11, 10))) == [BookUpdate]
     (update,) = protocol.frame_received(book(101, 100, inst="BTC-USDT"))
-    assert update.asks == ((101.0, 3.0),)
+    assert as_type(BookUpdate, update).asks == ((101.0, 3.0),)
 
 
 def test_nothing_said_is_nan() -> None:
@@ -200,7 +208,7 @@ def test_nothing_said_is_nan() -> None:
 
 def test_a_lost_connection_takes_its_books_along() -> None:
     lost = connected().connection_lost("closed\x1b by the venue")
-    assert lost[0].reason == "closed? by the venue"
+    assert as_type(FeedStatus, lost[0]).reason == "closed? by the venue"
     assert kinds(lost) == [BookLost] * 4
 
 
@@ -216,11 +224,12 @@ def test_without_a_websocket_marks_interest_and_funding_come_by_rest() -> None:
     assert requested == [(31, tag) for tag in once], "and not again while they are open"
     answers = {golden.tag: golden for golden in SESSION if golden.tag in once}
     assert len(answers) == 3
-    (status, mark), (interest,), (funding,) = (golden.play(protocol) for golden in answers.values())
+    events = [event for golden in answers.values() for event in golden.play(protocol)]
+    (status,), (mark, interest, funding) = of_type(FeedStatus, events), of_type(MarketTicker, events)
     assert (status.state, status.reason) == (FeedState.SYNCING, "by REST alone, every 30 s: HTTP 403")
     assert (mark.mark, interest.open_interest_usd, funding.funding_8h) == (91020.5, 2275500000.0, 0.0001)
-    assert protocol.connection_lost("HTTP 403")[0].state is FeedState.SYNCING
-    down, _ = protocol.response_received("mark-price", b"")
+    assert as_type(FeedStatus, protocol.connection_lost("HTTP 403")[0]).state is FeedState.SYNCING
+    (down,) = of_type(FeedStatus, protocol.response_received("mark-price", b""))
     assert (down.state, down.reason) == (FeedState.DOWN, "HTTP 403")
     protocol.connection_made(NOW + 100 * SECOND)
     for second in range(100, 200):

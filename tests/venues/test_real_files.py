@@ -11,6 +11,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ FUTURE = re.compile(r"\b([A-Z]+(?:_USDC)?)-(PERPETUAL|\d{1,2}[A-Z]{3}\d\d)(?=[\"
 
 
 def deribit(text: str) -> DeribitProtocol:
-    rows: dict[tuple[str, str], dict[str, dict]] = defaultdict(dict)
+    rows: dict[tuple[str, str], dict[str, dict[str, Any]]] = defaultdict(dict)
     for pair, expiry, strike, kind in OPTION.findall(text):
         record = _record(pair, f"{pair}-{expiry}-{strike}-{kind}", "option")
         record |= {"strike": float(strike.replace("d", ".")), "option_type": "call" if kind == "C" else "put"}
@@ -82,7 +83,7 @@ def deribit(text: str) -> DeribitProtocol:
     return protocol
 
 
-def _record(pair: str, name: str, kind: str) -> dict:
+def _record(pair: str, name: str, kind: str) -> dict[str, Any]:
     base, _, linear = pair.partition("_")
     return {
         "kind": kind, "instrument_name": name, "base_currency": base, "settlement_currency": linear or base,
@@ -174,11 +175,12 @@ def test_transcribed_frames() -> None:
 # ---- answers ---------------------------------------------------------------------------------------------------------
 
 
-def records(name: str) -> list[dict]:
+def records(name: str) -> list[dict[str, Any]]:
     path = DATA / "instruments" / name
     data = path.read_bytes()
     payload = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
-    return payload["result"] if isinstance(payload, dict) and "result" in payload else payload
+    rows: list[dict[str, Any]] = payload["result"] if isinstance(payload, dict) and "result" in payload else payload
+    return rows
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 import pytest
 
@@ -25,20 +26,21 @@ from dfmon.model.events import (
 from dfmon.venues.binance import protocol as binance
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.okx.protocol import OkxProtocol
+from dfmon.venues.protocol import VenueProtocol
 from tests.venues.venue_golden import NOW, assert_finite, read
 
 DATA = Path(os.environ.get("DFMON_REAL_DATA", Path(__file__).parents[2] / "../shared/data"))
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no recorded market data at {DATA}")
 
 
-def capture(name: str) -> Iterator[dict]:
+def capture(name: str) -> Iterator[dict[str, Any]]:
     if which("zstd") is None:
         pytest.skip("zstd is not installed: the captures are compressed with it")
     done = subprocess.run(["zstd", "-dc", DATA / "ws_raw" / name], capture_output=True, check=True)
     return map(json.loads, done.stdout.splitlines())
 
 
-def census(events: list[Event]) -> Counter:
+def census(events: list[Event]) -> Counter[type[Event]]:
     assert_finite(events)
     return Counter(type(event) for event in events)
 
@@ -80,7 +82,7 @@ def test_the_binance_capture_of_2024_rebuilds_the_book_its_best_quotes_describe(
     """Every frame is used, no chain breaks, and the book agrees with the stream of best quotes on the way."""
     protocol, book = binance.public(["BTC"]), LocalBook()
     protocol.connection_made(NOW)
-    count: Counter = Counter()
+    count: Counter[type[Event]] = Counter()
     best, agreed, compared = (0, 0.0, 0.0), 0, 0
     with gzip.open(DATA / "ws_raw" / "hftbacktest_binance_usdm_btcusdt_20240808.gz") as lines:
         for line in lines:
@@ -121,11 +123,11 @@ def test_a_recorded_mark_frame_is_fractions() -> None:
 
 
 def test_frames_of_every_venue_and_year_raise_nothing() -> None:
-    protocols = {"deribit": DeribitProtocol(), "binance": binance.market(), "okx": OkxProtocol()}
-    for protocol in protocols.values():
+    protocols: tuple[VenueProtocol, ...] = (DeribitProtocol(), binance.market(), OkxProtocol())
+    for protocol in protocols:
         protocol.connection_made(NOW)
     lines = (DATA / "messages" / "tardis_node_mapper_messages.jsonl").read_text().splitlines()
     for line in lines:
         frame = json.dumps(json.loads(line)["msg"], separators=(",", ":")).encode()
-        for protocol in protocols.values():
+        for protocol in protocols:
             assert_finite(read(protocol.frame_received(frame)))

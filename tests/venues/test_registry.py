@@ -8,6 +8,7 @@ import pytest
 
 from dfmon.model.errors import UsageError
 from dfmon.venues import registry
+from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.registry import SOURCES, VENUES
 from dfmon.venues.spec import Address, PollSettings, VenueSpec
 
@@ -63,6 +64,7 @@ def test_protocols_are_not_shared() -> None:
 
 def test_the_pace_reaches_the_protocol() -> None:
     protocol = registry.endpoint("deribit", ["BTC"], polls=PollSettings(summary_s=10)).protocol
+    assert isinstance(protocol, DeribitProtocol)
     assert protocol._schedule._summary_interval_ns == 10 * 10**9
 
 

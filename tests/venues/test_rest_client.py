@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ class Sleeps:
         self.seconds.append(seconds)
 
 
-def client(reply: httpx.Response | Exception, seen: list[httpx.Request] | None = None, **options) -> RestClient:
+def client(reply: httpx.Response | Exception, seen: list[httpx.Request] | None = None, **options: Any) -> RestClient:
     def handle(request: httpx.Request) -> httpx.Response:
         if seen is not None:
             seen.append(request)

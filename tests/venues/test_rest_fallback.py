@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -17,6 +18,9 @@ from dfmon.venues.deribit import rest_poller as module
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.rest.client import RestClient
+from dfmon.venues.transport.base import FrameHandler, Headers, Socket
+from dfmon.venues.transport.opener import choose_opener
+from tests.event_types import of_type
 from tests.venues.venue_golden import NOW, body
 
 
@@ -43,7 +47,7 @@ def test_the_first_poll_is_ten_seconds_after_the_loss_and_asks_for_everything() 
     protocol.response_received("instruments:BTC:option", body({"result": []}))
     protocol.rest_calls()
     assert "index:btc_usd" in poll_tags(protocol, 20)
-    (status,) = protocol.connection_lost("HTTP 403")
+    (status,) = of_type(FeedStatus, protocol.connection_lost("HTTP 403"))
     assert status.reason.endswith(": HTTP 403")
     assert status.state is FeedState.SYNCING, "a failed attempt does not take away what REST brings"
 
@@ -54,7 +58,7 @@ def test_where_rest_fails_too_the_feed_is_down_and_nothing_piles_up() -> None:
     poll_tags(protocol, 0, 10)
     protocol.response_received("index:btc_usd", index(90_000.0))
     poll_tags(protocol, 20)
-    down, _ = protocol.response_received("index:btc_usd", b"")
+    (down,) = of_type(FeedStatus, protocol.response_received("index:btc_usd", b""))
     assert (down.state, down.reason) == (FeedState.DOWN, "connection refused")
     for second in range(30, 4000, 10):
         for tag in poll_tags(protocol, second):
@@ -72,15 +76,15 @@ async def test_the_board_lives_by_rest_and_goes_back_to_streams(monkeypatch: pyt
     protocol = DeribitProtocol(("BTC",), linear=False, look_back_s=3600.0)
     driver = Driver(("BTC",), FlowParams(), {"deribit": protocol}, snapshots.append, options_sources=("deribit",))
 
-    async def opening(url: str, headers: tuple, on_frame: object) -> object:
+    async def opening(url: str, headers: Headers, on_frame: FrameHandler) -> Socket:
         if blocked:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return await connection.choose_opener()(url, headers, on_frame)
+        return await choose_opener()(url, headers, on_frame)
 
     async def short_pause(stop: asyncio.Event, seconds: float) -> None:
         await asyncio.sleep(0.05)
 
-    async def until(predicate: object) -> FlowSnapshot:
+    async def until(predicate: Callable[[FlowSnapshot], object]) -> FlowSnapshot:
         async with asyncio.timeout(30):
             while True:
                 driver.request_tick(time.time_ns())

@@ -1,6 +1,7 @@
 """Channels that die on a connection that lives, the venue's clock, and the venues' limits on what we send."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,10 +11,11 @@ from dfmon.venues.binance import protocol as binance
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.okx.protocol import OkxProtocol
 from dfmon.venues.protocol import DropPolicy, VenueProtocol
+from tests.event_types import as_type, of_type
 from tests.venues.venue_golden import NOW, body, goldens
 
 
-def sent(protocol: VenueProtocol) -> list[dict]:
+def sent(protocol: VenueProtocol) -> list[dict[str, Any]]:
     return [json.loads(text) for text in protocol.data_to_send() if text != "ping"]
 
 
@@ -46,7 +48,8 @@ def test_deribits_marks_may_be_silent_for_a_minute_and_are_then_subscribed_anew(
     statuses: list[FeedStatus] = []
     for second in range(1, 76):
         protocol.frame_received(index(second))
-        statuses += [event for event in protocol.on_timer(NOW + second * SECOND) if "markprice" in event.reason]
+        told = of_type(FeedStatus, protocol.on_timer(NOW + second * SECOND))
+        statuses += [status for status in told if "markprice" in status.reason]
         calls = [(call["method"], call["params"]) for call in sent(protocol) if "channels" in call["params"]]
         marks = [call for call in calls if "markprice.options.btc_usd" in call[1]["channels"]]
         expected = ["public/unsubscribe", "public/subscribe"] if second == 61 else []
@@ -54,7 +57,7 @@ def test_deribits_marks_may_be_silent_for_a_minute_and_are_then_subscribed_anew(
     assert statuses[-1].state is FeedState.LIVE
     assert "markprice.options.btc_usd silent for 74 s" in statuses[-1].reason
     protocol.frame_received(push("markprice.options.btc_usd", []))
-    assert "markprice" not in protocol.on_timer(NOW + 76 * SECOND)[-1].reason
+    assert "markprice" not in of_type(FeedStatus, protocol.on_timer(NOW + 76 * SECOND))[-1].reason
 
 
 def test_deribits_trades_may_be_silent_and_a_dead_index_ends_the_connection() -> None:
@@ -88,7 +91,7 @@ def test_a_dead_binance_stream_is_mended_by_two_messages_then_by_a_new_connectio
     calls = []
     for second in range(1, 62):
         protocol.frame_received(alive)
-        statuses = protocol.on_timer(NOW + second * SECOND)
+        statuses = of_type(FeedStatus, protocol.on_timer(NOW + second * SECOND))
         calls += sent(protocol)
         if second == 31:
             assert statuses[0].reason == "btcusdt@aggTrade silent for 30 s, btcusdt@ticker silent for 30 s"
@@ -112,7 +115,7 @@ def okx(refuse: str = "") -> OkxProtocol:
 def test_what_okx_did_not_acknowledge_is_named_after_ten_seconds() -> None:
     protocol = okx(refuse="funding-rate")
     assert protocol.on_timer(NOW + 5 * SECOND) == []
-    (status,) = protocol.on_timer(NOW + 10 * SECOND)
+    (status,) = of_type(FeedStatus, protocol.on_timer(NOW + 10 * SECOND))
     assert status.reason == "not accepted: funding-rate BTC-USDT-SWAP, funding-rate BTC-USD-SWAP"
     assert not protocol.subscribed
 
@@ -133,7 +136,7 @@ def test_okx_allows_480_subscriptions_an_hour() -> None:
 def test_a_notice_of_the_end_asks_for_another_connection() -> None:
     protocol = okx()
     notice = {"event": "notice", "code": "64008", "msg": "The connection will soon be closed", "connId": "x"}
-    (status,) = protocol.frame_received(body(notice))
+    (status,) = of_type(FeedStatus, protocol.frame_received(body(notice)))
     assert protocol.closing_reason == status.reason == "The connection will soon be closed (64008)"
     protocol.connection_made(NOW + MINUTE)
     assert protocol.closing_reason == ""
@@ -216,7 +219,7 @@ def answer(result: object) -> bytes:
     return body({"jsonrpc": "2.0", "result": result, "usIn": 1, "usOut": 2})
 
 
-def record(name: str, expiry_ns: int, at: int, kind: str = "option") -> dict:
+def record(name: str, expiry_ns: int, at: int, kind: str = "option") -> dict[str, Any]:
     _, _, strike, side = (*name.split("-"), "", "")[:4]
     return {
         "instrument_name": name, "kind": kind, "base_currency": "BTC", "quote_currency": "BTC",
@@ -252,10 +255,10 @@ def test_the_roll_needs_no_new_connection_and_new_listings_are_there_within_a_mi
         if second == 1:
             state = {"timestamp": at_ms, "state": "delivered", "instrument_name": old["instrument_name"]}
             (event,) = protocol.frame_received(push("instrument.state.option.BTC", state))
-            assert (type(event), event.name) == (Delisted, old["instrument_name"])
+            assert as_type(Delisted, event).name == old["instrument_name"]
         if second == 2:
             (event,) = protocol.frame_received(push("instrument.creation.option.BTC", announced))
-            assert (type(event), event.instrument.name) == (Listed, announced["instrument_name"])
+            assert as_type(Listed, event).instrument.name == announced["instrument_name"]
         if second == 3:
             state = {"timestamp": at_ms, "state": "open", "instrument_name": unannounced["instrument_name"]}
             protocol.frame_received(push("instrument.state.option.BTC", state))
@@ -281,7 +284,7 @@ def test_a_subscription_that_the_settlement_refuses_is_made_when_it_is_over() ->
         for call in sent(protocol):
             if call["method"] == "public/subscribe":
                 if second < 9:
-                    (status,) = protocol.frame_received(error(10041, call["id"]))
+                    (status,) = of_type(FeedStatus, protocol.frame_received(error(10041, call["id"])))
                     assert status.reason == "settlement in progress (10041)"
                 else:
                     protocol.frame_received(body({"id": call["id"], "result": call["params"]["channels"]}))

@@ -44,10 +44,9 @@ def test_patience_is_shorter_until_the_first_data(data_at: tuple[float, ...], no
 def test_data_before_the_start_counts_and_is_remembered() -> None:
     """Frames may come before the socket has been announced."""
     watchdog, timeouts = SocketWatchdog(), Timeouts(first_data_s=15.0, max_silence_s=35.0)
-    assert not watchdog.had_data
+    assert not SocketWatchdog().had_data
     watchdog.received_data = True
     watchdog.start(2.0)
     assert watchdog.had_data
     assert watchdog.check(17.0, timeouts) == ""
-    assert not watchdog.received_data
-    assert watchdog.had_data
+    assert (watchdog.received_data, watchdog.had_data) == (False, True)

@@ -8,8 +8,9 @@ in this module are of traps that no other test held.
 import ast
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,24 +19,31 @@ from dfmon.core.step import FlowParams
 from dfmon.engine.chain import ChainState
 from dfmon.engine.driver import Driver
 from dfmon.model.events import (
+    BookSnapshot,
     Event,
     FeedStatus,
     FutureTicker,
+    IndexPrice,
+    Liquidation,
     Listed,
     MarketTicker,
+    MarketTrade,
+    OptionMarks,
     OptionTicker,
     OptionTrade,
     Rejected,
 )
-from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.snapshot import Detail, FlowSnapshot
 from dfmon.model.units import SECOND
 from dfmon.venues.binance import protocol as binance
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.okx.protocol import OkxProtocol
+from dfmon.venues.protocol import VenueProtocol
 from tests.chains import NOW as BOARD_NOW
 from tests.chains import index, listing, ticker
-from tests.venues.test_deribit import CALL, PUT, answer, golden_named, listed_protocol, of_type, push, trade, trades
-from tests.venues.venue_golden import NOW, Golden, body, goldens, plain, read
+from tests.event_types import as_type, of_type
+from tests.venues.test_deribit import CALL, PUT, answer, golden_named, listed_protocol, push, trade, trades
+from tests.venues.venue_golden import NOW, Golden, body, goldens, plain, plain_value, read
 
 TRAPS: dict[str, str] = {
     # ---- what real feeds do
@@ -165,8 +173,9 @@ def test_the_list_is_whole_and_every_test_here_is_on_it() -> None:
 # ---- Deribit: tickers ------------------------------------------------------------------------------------------------
 
 
-def option_data(**overrides: object) -> dict:
-    return {**json.loads(golden_named("ticker of an option").body)["params"]["data"], **overrides}
+def option_data(**overrides: object) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(golden_named("ticker of an option").body)["params"]["data"]
+    return data | overrides
 
 
 def option_frame(name: str = CALL, **overrides: object) -> bytes:
@@ -177,6 +186,17 @@ def ticker_of(name: str = CALL, **overrides: object) -> OptionTicker:
     (event,) = read(listed_protocol().frame_received(option_frame(name, **overrides)))
     assert isinstance(event, OptionTicker)
     return event
+
+
+def without_feeds(snapshot: FlowSnapshot) -> FlowSnapshot:
+    """Its numbers, and those of the other models."""
+    assert isinstance(snapshot.detail, Detail)
+    views = tuple(msgspec.structs.replace(view, feeds=()) for view in snapshot.detail.views)
+    return msgspec.structs.replace(snapshot, feeds=(), detail=msgspec.structs.replace(snapshot.detail, views=views))
+
+
+def fields_of(ticker: OptionTicker) -> dict[str, object]:
+    return {name: plain_value(getattr(ticker, name)) for name in ticker.__struct_fields__}
 
 
 def summary_of(**overrides: object) -> OptionTicker:
@@ -197,10 +217,11 @@ def test_the_venues_greeks_change_no_number() -> None:
     (with_greeks, *_), (without_greeks, *_) = (snapshot.feeds for snapshot in snapshots)
     assert (with_greeks.greeks_checked, with_greeks.greeks_differing, without_greeks.greeks_checked) == (1, 1, 0)
     assert f"the venue's greeks of 1 of 1 options are not ours: {CALL} delta 0.9 there, " in with_greeks.note
-    snapshots = [msgspec.structs.replace(snapshot, feeds=()) for snapshot in snapshots]
-    assert snapshots[0].digest() == snapshots[1].digest()
+    assert without_feeds(snapshots[0]).digest() == without_feeds(snapshots[1]).digest()
     assert snapshots[0].metrics.ngi.value not in (None, 0.0)
-    assert ticker_of(greeks=venue_greeks).greeks.delta == 0.9
+    greeks = ticker_of(greeks=venue_greeks).greeks
+    assert greeks is not None
+    assert greeks.delta == 0.9
 
 
 @pytest.mark.parametrize("mark", [1.0105, 9.4, 0.0, 0.02])
@@ -237,7 +258,7 @@ def test_a_ticker_after_expiry_brings_nothing_back() -> None:
 
 
 def test_nulls_in_any_field_cost_that_field_only() -> None:
-    baseline = plain([ticker_of()])[0][1]
+    baseline = fields_of(ticker_of())
     costs = {
         "mark_price": {"mark"}, "open_interest": {"open_interest"}, "mark_iv": {"mark_iv"}, "index_price": {"index"},
         "best_bid_price": {"bid", "bid_iv"}, "best_ask_price": {"ask", "ask_iv"}, "bid_iv": {"bid_iv"},
@@ -246,7 +267,7 @@ def test_nulls_in_any_field_cost_that_field_only() -> None:
     for field in option_data():
         if field in ("instrument_name", "timestamp"):
             continue
-        now = plain([ticker_of(**{field: None})])[0][1]
+        now = fields_of(ticker_of(CALL, **{field: None}))
         assert {name for name in baseline if now[name] != baseline[name]} == costs.get(field, set()), field
     stats = dict.fromkeys(("high", "low", "price_change", "volume", "volume_usd"))
     assert math.isnan(ticker_of(stats=stats).volume)
@@ -265,7 +286,7 @@ def test_numbers_in_scientific_notation_are_numbers() -> None:
     marks = golden_named("markprice").body
     assert b"0.5706" in marks
     (event,) = listed_protocol().frame_received(marks.replace(b"0.5706", b"5.706E-1"))
-    assert event.mark_iv[0] == 0.5706
+    assert as_type(OptionMarks, event).mark_iv[0] == 0.5706
 
 
 def test_a_combos_own_ticker_is_counted_and_used_for_nothing() -> None:
@@ -280,12 +301,12 @@ def test_a_combos_own_ticker_is_counted_and_used_for_nothing() -> None:
 
 def test_an_options_change_keeps_what_it_does_not_name() -> None:
     protocol, channel = listed_protocol(), f"incremental_ticker.{CALL}"
-    (first,) = read(protocol.frame_received(push(channel, option_data(type="snapshot"))))
+    (first,) = of_type(OptionTicker, read(protocol.frame_received(push(channel, option_data(type="snapshot")))))
     change = {
         "type": "change", "instrument_name": CALL, "timestamp": first.exch_ns // 1_000_000 + 500,
         "mark_iv": 60.0, "best_bid_price": None, "stats": {"volume_usd": 1.0},
     }  # fmt: skip
-    (second,) = read(protocol.frame_received(push(channel, change)))
+    (second,) = of_type(OptionTicker, read(protocol.frame_received(push(channel, change))))
     assert (second.mark_iv, second.mark, second.open_interest) == (0.6, first.mark, first.open_interest)
     assert (second.volume, math.isnan(second.bid), second.greeks) == (first.volume, True, first.greeks)
     protocol.connection_made(NOW)
@@ -295,7 +316,7 @@ def test_an_options_change_keeps_what_it_does_not_name() -> None:
 
 def test_a_change_before_its_snapshot_is_no_state() -> None:
     change = {"type": "change", "instrument_name": CALL, "timestamp": NOW // 1_000_000, "mark_iv": 60.0}
-    (event,) = listed_protocol().frame_received(push(f"incremental_ticker.{CALL}", change))
+    (event,) = of_type(Rejected, listed_protocol().frame_received(push(f"incremental_ticker.{CALL}", change)))
     assert event.what == "frame"
     assert "before any snapshot" in event.detail
 
@@ -303,8 +324,8 @@ def test_a_change_before_its_snapshot_is_no_state() -> None:
 # ---- Deribit: names, amounts, prints ---------------------------------------------------------------------------------
 
 
-def linear_record(coin: str, name: str, strike: float, size: float = 1.0) -> dict:
-    (row, *_) = json.loads(golden_named("listing USDC").body)["result"]
+def linear_record(coin: str, name: str, strike: float, size: float = 1.0) -> dict[str, Any]:
+    row: dict[str, Any] = json.loads(golden_named("listing USDC").body)["result"][0]
     return row | {"instrument_name": name, "base_currency": coin, "strike": strike, "contract_size": size}
 
 
@@ -364,7 +385,7 @@ def test_ids_are_texts_or_numbers(number: object, combo: object) -> None:
 def test_data_that_comes_before_the_acknowledgement_is_used() -> None:
     protocol = DeribitProtocol()
     protocol.connection_made(NOW)
-    (event,) = of_type(type(golden_named("index").play(DeribitProtocol())[0]), golden_named("index").play(protocol))
+    (event,) = of_type(IndexPrice, golden_named("index").play(protocol))
     assert event.price > 0.0
 
 
@@ -382,7 +403,7 @@ def test_a_question_about_an_expired_name_is_dropped() -> None:
 
 # ---- all venues ------------------------------------------------------------------------------------------------------
 
-SESSIONS = {
+SESSIONS: dict[str, Callable[[], VenueProtocol]] = {
     "deribit/session.jsonl": DeribitProtocol,
     "binance/spot.jsonl": binance.spot,
     "binance/public.jsonl": binance.public,
@@ -410,23 +431,24 @@ def test_a_new_field_anywhere_changes_nothing(path: str) -> None:
 
 
 def test_the_side_is_the_takers_at_every_venue() -> None:
-    sides = [
-        (golden_named("trade of a taker who bought").play(listed_protocol())[0].side, 1),
-        (listed_protocol().frame_received(trades(trade(1, 1, direction="sell")))[0].side, -1),
-        (_market(binance.market(), "binance/market.jsonl", "the taker sold").side, -1),
-        (_market(binance.market(), "binance/market.jsonl", "the taker bought").side, 1),
-        (_market(OkxProtocol(), "okx/session.jsonl", "swap trade").side, 1),
-    ]
-    assert [found for found, _ in sides] == [right for _, right in sides]
+    bought = golden_named("trade of a taker who bought").play(listed_protocol())
+    assert as_type(OptionTrade, bought[0]).side == 1
+    options = listed_protocol().frame_received(trades(trade(1, 1, direction="sell")))
+    assert as_type(OptionTrade, options[0]).side == -1
+    assert _market_trade(binance.market(), "binance/market.jsonl", "the taker sold").side == -1
+    assert _market_trade(binance.market(), "binance/market.jsonl", "the taker bought").side == 1
+    assert _market_trade(OkxProtocol(), "okx/session.jsonl", "swap trade").side == 1
     sold = next(golden for golden in goldens("okx/session.jsonl") if golden.name.startswith("swap trade"))
     protocol = OkxProtocol()
     protocol.connection_made(NOW)
-    assert protocol.frame_received(sold.body.replace(b'"buy"', b'"sell"'))[-1].side == -1
+    frame = sold.body.replace(b'"buy"', b'"sell"')
+    assert as_type(MarketTrade, protocol.frame_received(frame)[-1]).side == -1
 
 
-def _market(protocol: binance.BinanceProtocol | OkxProtocol, path: str, name: str) -> Event:
+def _market_trade(protocol: VenueProtocol, path: str, name: str) -> MarketTrade:
     protocol.connection_made(NOW)
-    return next(golden for golden in goldens(path) if name in golden.name).play(protocol)[-1]
+    golden = next(golden for golden in goldens(path) if name in golden.name)
+    return as_type(MarketTrade, golden.play(protocol)[-1])
 
 
 # ---- Binance ---------------------------------------------------------------------------------------------------------
@@ -435,7 +457,7 @@ def _market(protocol: binance.BinanceProtocol | OkxProtocol, path: str, name: st
 @pytest.mark.parametrize(
     "reply", [{"code": 2, "msg": "Invalid request"}, {"error": {"code": 2, "msg": "Invalid request"}, "id": 1}]
 )
-def test_binances_errors_are_told_in_either_envelope(reply: dict) -> None:
+def test_binances_errors_are_told_in_either_envelope(reply: dict[str, Any]) -> None:
     protocol = binance.market()
     protocol.connection_made(NOW)
     (status,) = protocol.frame_received(body(reply))
@@ -464,7 +486,7 @@ def test_only_market_fills_are_prints(kind: str, count: int) -> None:
 # ---- OKX -------------------------------------------------------------------------------------------------------------
 
 
-def okx(channel: str, row: dict, inst: str = "BTC-USDT-SWAP", action: str = "") -> list[Event]:
+def okx(channel: str, row: dict[str, Any], inst: str = "BTC-USDT-SWAP", action: str = "") -> list[Event]:
     protocol = OkxProtocol()
     protocol.connection_made(NOW)
     message = {"arg": {"channel": channel, "instId": inst}, "data": [{"instId": inst, "ts": "1", **row}]}
@@ -476,14 +498,14 @@ def okx(channel: str, row: dict, inst: str = "BTC-USDT-SWAP", action: str = "") 
 def test_the_checksum_is_not_read(checksum: object) -> None:
     row = {"asks": [["8476.98", "415", "0", "13"]], "bids": [], "seqId": 5, "prevSeqId": -1, "checksum": checksum}
     (book,) = okx("books", row, action="snapshot")
-    assert book.asks == ((8476.98, 4.15),)
+    assert as_type(BookSnapshot, book).asks == ((8476.98, 4.15),)
 
 
 def test_okx_volumes_of_spot_and_swap_are_both_dollars() -> None:
     row = {"last": "50000", "vol24h": "1000000", "volCcy24h": "10000"}
-    (swap,) = okx("tickers", row)
+    (swap,) = of_type(MarketTicker, okx("tickers", row))
     assert swap.volume_usd == 10_000 * 50_000.0, "coins of the swap, at the last price"
-    (spot,) = okx("tickers", row, "BTC-USDT")
+    (spot,) = of_type(MarketTicker, okx("tickers", row, "BTC-USDT"))
     assert spot.volume_usd == 10_000.0, "quote currency of the pair"
 
 
@@ -504,7 +526,7 @@ def test_liquidations_of_other_swaps_are_passed_over() -> None:
         {"instType": "SWAP", "instId": "BTC-USDT-SWAP", "details": [order, order | {"side": "buy", "ts": "4"}]},
     ]
     frame = body({"arg": {"channel": "liquidation-orders", "instType": "SWAP"}, "data": rows})
-    events = [event for event in protocol.frame_received(frame) if not isinstance(event, FeedStatus)]
+    events = of_type(Liquidation, protocol.frame_received(frame))
     assert [(event.underlying, event.side, event.usd) for event in events] == [("BTC", -1, 1.0), ("BTC", 1, 1.0)]
 
 
@@ -521,7 +543,11 @@ def _snapshot_of(*frames: bytes) -> FlowSnapshot:
     """The snapshot of a session in which the listing was read and these frames came."""
     snapshots: list[FlowSnapshot] = []
     driver = Driver(
-        ("BTC",), FlowParams(), {"deribit": DeribitProtocol(("BTC",))}, snapshots.append, options_sources=("deribit",)
+        ("BTC",),
+        FlowParams("naive"),
+        {"deribit": DeribitProtocol(("BTC",))},
+        snapshots.append,
+        options_sources=("deribit",),
     )
     driver.connected("deribit", NOW)
     for golden in goldens("deribit/session.jsonl"):
@@ -536,7 +562,7 @@ def _snapshot_of(*frames: bytes) -> FlowSnapshot:
 def _board(*changes: Sequence[Event]) -> list[FlowSnapshot]:
     """A snapshot after each of `changes`, a second apart."""
     snapshots: list[FlowSnapshot] = []
-    driver = Driver(("BTC",), FlowParams(), {}, snapshots.append)
+    driver = Driver(("BTC",), FlowParams("naive"), {}, snapshots.append)
     driver.apply_events([*map(Listed, listing()), index()], BOARD_NOW)
     for number, events in enumerate(changes):
         driver.apply_events(events, BOARD_NOW + number * SECOND)
@@ -562,4 +588,4 @@ def test_open_interest_that_falls_without_trades_is_no_flow_and_no_error() -> No
     before, after = _board(*steps)
     assert before.metrics.ngi.value is not None
     assert after.metrics.ngi.value is not None
-    assert after.positions.coverage == before.positions.coverage
+    assert after.view("flow").positions.coverage == before.view("flow").positions.coverage

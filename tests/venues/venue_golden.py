@@ -64,18 +64,18 @@ def body(value: object) -> bytes:
 
 def plain(events: Sequence[Event]) -> list[list[object]]:
     return [
-        [type(event).__name__, {name: _plain(getattr(event, name)) for name in event.__struct_fields__}]
+        [type(event).__name__, {name: plain_value(getattr(event, name)) for name in event.__struct_fields__}]
         for event in events
     ]
 
 
-def _plain(value: object) -> object:
+def plain_value(value: object) -> object:
     if isinstance(value, msgspec.Struct):
-        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+        return {name: plain_value(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain_value(value.tolist())
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain_value(item) for item in value]
     if isinstance(value, frozenset | set):
         return sorted(value)
     if isinstance(value, Enum):
