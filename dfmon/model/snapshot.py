@@ -259,11 +259,17 @@ class TapeRow(msgspec.Struct, frozen=True):
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """A change that matters to a trader: kind is SCENE, FLIP or FEED."""
+    """A change that matters to a trader: kind is SCENE, FLIP, FEED or LIMIT.
+
+    `cause` is "spot" or "book" for a flip: which of the two moved. `model` is "" for what concerns all models.
+    """
 
     ts_ns: int
     kind: str
     text: str
+    underlying: str = ""
+    model: str = ""
+    cause: str = ""
 
 
 @metric_fields("heatmap", lambda spec: (tuple[tuple[float | None, ...], ...], ()))
