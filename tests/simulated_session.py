@@ -25,9 +25,13 @@ from dfmon.replay import RecordingSource, play_through
 from dfmon.sim.binance.venue import BinanceVenue
 from dfmon.sim.deribit.venue import DeribitVenue
 from dfmon.sim.faults import Faults
+from dfmon.sim.market.currency_market import MarketEvents
+from dfmon.sim.market.director import ScriptDirector
+from dfmon.sim.market.script import Script
 from dfmon.sim.market.simulated_market import SimulatedMarket
 from dfmon.sim.okx.venue import OkxVenue
 from dfmon.store.recorder import Recorder
+from dfmon.venues.options import OptionsVenue
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.registry import endpoints
 from dfmon.venues.spec import Address, PollSettings
@@ -37,6 +41,7 @@ START = 1_795_305_600 * SECOND + 12 * HOUR  # Sunday 22 November 2026, 12:00 UTC
 SOURCES = ("deribit", "binance.spot", "binance.public", "binance.market", "okx")
 MICROSECOND = 1_000
 STEP = 100 * MILLISECOND
+MAX_MARKET_STEP = 5 * SECOND  # a pull of a script lasts a minute
 SIM_ADDRESSES = {source: Address("ws://sim", "http://sim") for source in SOURCES} | {
     "okx": Address("ws://sim/ws/v5/public", "http://sim")
 }
@@ -75,18 +80,32 @@ class Pipe:
 
 
 class SimulatedSession:
-    """Drives `driver` through market time, as connections and timer would; every call comes at a time of its own."""
+    """Drives `driver` through market time, as connections and timer would; every call comes at a time of its own.
 
-    def __init__(self, currencies: tuple[str, ...], *, seed: int = 7, history: float = 0.02) -> None:
-        self.currencies = currencies
-        self.market = SimulatedMarket(seed, START, currencies, history)
+    The market publishes every `step_ns`, and a tick comes every `tick_ns`; a `script` leads the market.
+    """
+
+    def __init__(
+        self,
+        currencies: tuple[str, ...],
+        *,
+        seed: int = 7,
+        history: float = 0.02,
+        script: Script | None = None,
+        step_ns: int = STEP,
+        tick_ns: int = SECOND,
+    ) -> None:
+        self.currencies, self._step_ns, self._tick_ns = currencies, step_ns, tick_ns
+        self.market = SimulatedMarket(seed, START, currencies, history, script, min(step_ns, MAX_MARKET_STEP))
         self.endpoints: list[Endpoint] = endpoints(currencies, SOURCES, SIM_ADDRESSES, self.pace)
         clock = self._clock
-        no_faults = Faults()
-        deribit, okx = DeribitVenue(self.market, clock, no_faults), OkxVenue(self.market, clock, no_faults)
-        spot, futures = (BinanceVenue(self.market, clock, no_faults, futures=futures) for futures in (False, True))
+        faults = self._faults = Faults()
+        self.on_events: Callable[[MarketEvents], None] = lambda _: None
+        deribit, okx = DeribitVenue(self.market, clock, faults), OkxVenue(self.market, clock, faults)
+        spot, futures = (BinanceVenue(self.market, clock, faults, futures=futures) for futures in (False, True))
         self._venues: dict[str, Any] = dict(zip(SOURCES, (deribit, spot, futures, futures, okx)))
-        self._now = START
+        self._now = self.market.start_ns
+        self._steps = 0
 
     @property
     def pace(self) -> PollSettings:
@@ -115,7 +134,8 @@ class SimulatedSession:
 
     async def run(self, driver: Driver, seconds: float, each_second: Callable[[int], None] = lambda _: None) -> None:
         loop = asyncio.get_running_loop()
-        loop.time = lambda: self.market.now_ns / SECOND  # type: ignore[method-assign]  # heartbeats, idle limits, credits
+        # heartbeats, idle limits, credits; a client that answers at the next step must not miss the venue's time-outs
+        loop.time = lambda: self._steps * min(self._step_ns, SECOND) / SECOND  # type: ignore[method-assign]
         pipes = {e.source: Pipe(e.url.removeprefix("ws://sim")) for e in self.endpoints}
         connections = [asyncio.create_task(self._venues[source].serve_client(pipe)) for source, pipe in pipes.items()]
         await _let_tasks_run()
@@ -123,16 +143,19 @@ class SimulatedSession:
             driver.connected(endpoint.source, self._next_time())
         venues = list(dict.fromkeys(self._venues.values()))
         try:
-            for count in range(1, round(seconds * SECOND / STEP) + 1):
-                self.market.advance(self.market.now_ns + STEP)
+            for count in range(1, round(seconds * SECOND / self._step_ns) + 1):
+                self.market.advance(self.market.now_ns + self._step_ns)
+                self._steps = count
                 events = self.market.drain_events()
+                self._mute(self.market.director)
+                self.on_events(events)
                 for venue in venues:
-                    venue.publish(count, events)
+                    venue.publish(count * self._step_ns // STEP, events)
                 await _let_tasks_run()
                 start = count % len(self.endpoints)  # the order of arrival differs from step to step
                 for endpoint in (*self.endpoints[start:], *self.endpoints[:start]):
                     self._exchange(driver, endpoint, pipes[endpoint.source])
-                if self.market.now_ns % SECOND == 0:
+                if self.market.now_ns % self._tick_ns == 0:
                     for endpoint in self.endpoints:
                         driver.timer(endpoint.source, self._next_time())
                     driver.request_tick(self._next_time())
@@ -141,6 +164,20 @@ class SimulatedSession:
             for pipe in pipes.values():
                 pipe.close_now()
             await asyncio.gather(*connections)
+
+    def _mute(self, director: ScriptDirector | None) -> None:
+        phase = director.phase if director is not None else None
+        self._faults.mute = ("",) if phase is not None and phase.feeds_lost else ()
+
+    def read_archive(self, driver: Driver) -> None:
+        """Reads the full trade history of every option that is listed by now."""
+        protocol = self.endpoints[0].protocol
+        assert isinstance(protocol, OptionsVenue)
+        for name in protocol.options:
+            while name not in protocol.histories.complete and name not in protocol.histories.given_up:
+                call = protocol.histories.next_call(name)
+                response = self._venues["deribit"].get("/api/v2" + call.path, dict(call.params))
+                driver.response("deribit", self._next_time(), call.tag, response.body)
 
     def _exchange(self, driver: Driver, endpoint: Endpoint, pipe: Pipe) -> None:
         assert not pipe.closed, f"the venue closed {endpoint.source}"

@@ -19,6 +19,11 @@ _UNWOUND: Final = (  # short gamma is bought back, and volatility carried furthe
     BookLine(31, 74_000.0, _PUT, _BUY, 2_500.0),
 )
 
+_CLOSED: Final = (
+    BookLine(3, 82_000.0, _CALL, _BUY, 400.0, closes=True),
+    BookLine(3, 82_000.0, _PUT, _BUY, 400.0, closes=True),
+)
+
 REGIMES: Final = Script(
     name="regimes",
     currency="BTC",
@@ -48,7 +53,7 @@ REGIMES: Final = Script(
         Phase("drifting", 30.0, 82_100.0, 0.445, "DRIFT", _UNWOUND),
         Phase("to the flip", 15.0, 81_400.0, 0.45),
         Phase("at the flip", 20.0, 81_300.0, 0.45, "FLIP-ZONE"),
-        Phase("through the flip", 10.0, 80_600.0, 0.455),
+        Phase("through the flip", 10.0, 80_600.0, 0.455, "", _CLOSED),
         Phase("squeezed", 20.0, 80_200.0, 0.455, "SQUEEZE"),
         Phase("cascading", 20.0, 79_200.0, 0.47, "CASCADE", liquidations=-1_000_000.0),
     ),
