@@ -12,13 +12,32 @@ import numpy as np
 from quant_chain import Chain, chain, interleaved
 
 from dfmon.core.step import FlowParams, FlowState, step
-from dfmon.engine.trade_buffer import TradeBuffer
 from dfmon.model.events import Market
-from dfmon.model.frames import ChainFrame, MarketFrame, ReceiveTimes, VenueMarket
+from dfmon.model.frames import ChainFrame, MarketFrame, ReceiveTimes, TradeColumns, VenueMarket
 from dfmon.model.units import NAN, SECOND, YEAR
 
 NOW = 1_769_085_005_047_000_000
 SIZES = {"BTC": (1_000, 100_000.0), "ETH": (800, 3_500.0)}
+
+
+def prints(n: int) -> TradeColumns:
+    """A print of every third option, without which positions would be unknown."""
+    uid = np.arange(0, n, 3)
+    k = uid.size
+    return TradeColumns(
+        uid=uid,
+        seq=np.ones(k, np.int64),
+        key=np.arange(k, dtype=np.uint64),
+        exch_ns=np.full(k, NOW),
+        side=np.where(np.arange(k) % 2, 1, -1).astype(np.int8),
+        size=np.full(k, 5.0),
+        price=np.full(k, 0.01),
+        sigma=np.full(k, 0.5),
+        block=np.zeros(k, np.bool_),
+        rfq=np.zeros(k, np.bool_),
+        combo=np.zeros(k, np.bool_),
+        liquidation=("",) * k,
+    )
 
 
 def board(underlying: str, c: Chain) -> ChainFrame:
@@ -52,7 +71,7 @@ def board(underlying: str, c: Chain) -> ChainFrame:
         first_seen_ns=np.full(n, NOW),
         full_history=np.zeros(n, np.bool_),
         lost_prints=np.zeros(n),
-        trades=TradeBuffer().drain()[0],
+        trades=prints(n),
         received=ReceiveTimes(NOW, NOW, NOW, NOW),
     )
 
@@ -74,6 +93,8 @@ class LiveEngine:
             moved_frame = replace(
                 frame, ts_ns=ts_ns, spot_ns=ts_ns, spot=frame.spot * move, forward=frame.forward * move
             )
+            if self.seq > 1:
+                moved_frame = replace(moved_frame, trades=moved_frame.trades.rows(np.zeros(0, np.intp)))
             self.states[i], _ = step(self.states[i], moved_frame, self.market, (), self.params, self.seq)
 
 

@@ -32,7 +32,8 @@ from dfmon.core.scenario.rolling import RollingWindow
 from dfmon.core.scenario.rules import RuleState, Thresholds, classify
 from dfmon.core.scenario.tick_result import BoardTick, TickResult, fields_of
 from dfmon.core.snapshot import tables
-from dfmon.core.snapshot.build import build_snapshot, with_views
+from dfmon.core.snapshot.build import BookResult, quality_of, with_views
+from dfmon.core.snapshot.metric_values import build_metrics
 from dfmon.model.frames import F64, ChainFrame, FeedHealth, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot, TapeRow
 from dfmon.model.units import DAY, YEAR
@@ -151,23 +152,17 @@ def _compute(
         spot_moves=spot_moves,
     )
     books: dict[str, BookState] = {}
-    snapshots: dict[str, FlowSnapshot] = {}
+    results: dict[str, BookResult] = {}
     for model, held in positions.items():
         previous = state.books.get(model) or BookState.initial()
-        books[model], snapshots[model] = _step_book(previous, inputs, cols.with_book(held), held, params, tape, seq)
-    published = snapshots.pop(params.positions)
-    return FlowState(inventory, path, liquidity.depth, books, tape), with_views(published, tuple(snapshots.values()))
+        books[model], results[model] = _step_book(previous, inputs, cols.with_book(held), held, params)
+    snapshot = with_views(results, params.positions, tape, seq)
+    return FlowState(inventory, path, liquidity.depth, books, tape), snapshot
 
 
 def _step_book(
-    state: BookState,
-    inputs: BoardTick,
-    cols: Columns,
-    positions: DealerPositions,
-    params: FlowParams,
-    tape: tuple[TapeRow, ...],
-    seq: int,
-) -> tuple[BookState, FlowSnapshot]:
+    state: BookState, inputs: BoardTick, cols: Columns, positions: DealerPositions, params: FlowParams
+) -> tuple[BookState, BookResult]:
     """One tick of one position model."""
     chain, spot_moves = inputs.chain, inputs.spot_moves
     spot = chain.spot if positions.known else math.nan  # the flip of unknown positions would be that of their prior
@@ -188,8 +183,9 @@ def _step_book(
     features = scenario_inputs(tick, params.iv_move_1h)
     rules, reasons = classify(state.rules, features, params.thresholds, chain.ts_ns)
     alert_state = update_alerts(state.alert_state, rules, exposure.flip, chain.spot, inputs.feeds, reasons, chain.ts_ns)
-    snapshot = build_snapshot(tick, features, rules, reasons, params.thresholds, tape, alert_state.alerts, seq)
-    return BookState(scaling, rules, alert_state), snapshot
+    metrics = build_metrics(tick, quality_of(tick))
+    result = BookResult(tick, metrics, features, rules, reasons, params.thresholds, alert_state.alerts)
+    return BookState(scaling, rules, alert_state), result
 
 
 def daily_sigma(cols: Columns, atm: F64) -> float:

@@ -7,6 +7,7 @@ reason in `unavailable`; NaN never occurs. Field order is the order of the JSON 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
@@ -321,7 +322,7 @@ class PositionRow(msgspec.Struct, frozen=True):
 
 @metric_fields("gauge", lambda spec: (float | None, None))
 class ModelRow(msgspec.Struct, frozen=True):
-    """The headline numbers of one position model, beside the others. USD as in `Metrics`; None where unknown."""
+    """The headline numbers of one position model, beside the others. As in `Metrics`; None where unknown."""
 
     model: str
     ngi: float | None
@@ -330,12 +331,35 @@ class ModelRow(msgspec.Struct, frozen=True):
     volg: float | None
     flip: float | None
     flip_net: int  # the sign that holds throughout where there is no flip
+    hpp: float | None = None
+    psi: float | None = None
+    bucket: int = 0
+    coverage: float | None = None
+
+
+class Views:
+    """Snapshots of the other position models at the same tick, each built when it is first looked at."""
+
+    def __init__(self, builders: Mapping[str, Callable[[], FlowSnapshot]]) -> None:
+        self._builders = dict(builders)
+        self._built: dict[str, FlowSnapshot] = {}
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that can be looked at."""
+        return tuple(self._builders)
+
+    def snapshot(self, model: str) -> FlowSnapshot | None:
+        """The snapshot under `model`; None where it was not computed."""
+        if model not in self._built and model in self._builders:
+            self._built[model] = self._builders[model]()
+        return self._built.get(model)
 
 
 class Detail(msgspec.Struct, frozen=True):
     """Tables for the screen; left out of the JSON unless requested.
 
-    `views` are the snapshots of the other position models at the same tick; they never leave the process.
+    `views` has the snapshots of the other position models; it never leaves the process.
     """
 
     heatmap: HeatMap
@@ -343,7 +367,7 @@ class Detail(msgspec.Struct, frozen=True):
     tape: tuple[TapeRow, ...]
     alerts: tuple[Alert, ...]
     positions: tuple[PositionRow, ...] = ()
-    views: tuple[FlowSnapshot, ...] = ()
+    views: Views | None = None
 
 
 class FlowSnapshot(msgspec.Struct, frozen=True):
@@ -373,12 +397,18 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
 
     def view(self, model: str) -> FlowSnapshot:
         """The same tick under another position model; this one where it was not computed."""
-        views = () if self.detail is UNSET else self.detail.views
-        return next((snapshot for snapshot in views if snapshot.positions.model == model), self)
+        views = None if self.detail is UNSET else self.detail.views
+        return (views.snapshot(model) if views is not None else None) or self
+
+    def without_views(self) -> FlowSnapshot:
+        """The snapshot alone, which does not retain the results of its tick."""
+        if self.detail is UNSET or self.detail.views is None:
+            return self
+        return msgspec.structs.replace(self, detail=msgspec.structs.replace(self.detail, views=None))
 
     def digest(self) -> str:
         """SHA-256 of the snapshot as the engine made it: equal for a session and its replay."""
-        return hashlib.sha256(msgspec.msgpack.encode(self)).hexdigest()
+        return hashlib.sha256(msgspec.msgpack.encode(self.without_views())).hexdigest()
 
 
 def to_json(snapshot: FlowSnapshot, mode: State, *, detail: bool = False) -> bytes:
@@ -387,7 +417,7 @@ def to_json(snapshot: FlowSnapshot, mode: State, *, detail: bool = False) -> byt
     `mode` is the kind of session (live, sim, replay); a stale snapshot stays "stale". A NaN would be written as null.
     """
     state: State = "stale" if snapshot.state == "stale" else mode
-    tables = UNSET if not detail or snapshot.detail is UNSET else msgspec.structs.replace(snapshot.detail, views=())
+    tables = snapshot.without_views().detail if detail else UNSET
     published = msgspec.structs.replace(snapshot, state=state, detail=tables)
     return msgspec.json.encode(published)
 
@@ -422,6 +452,18 @@ class MetricRow(msgspec.Struct, frozen=True, gc=False):
             bucket=snapshot.scenario.bucket,
             coverage=_nan_if_none(snapshot.positions.coverage),
             **{name: _nan_if_none(getattr(snapshot.metrics, name).value) for name in metrics_at("history")},
+        )
+
+    @classmethod
+    def from_model(cls, snapshot: FlowSnapshot, row: ModelRow) -> MetricRow:
+        """The row of another position model of the same snapshot."""
+        return cls(
+            ts_ns=snapshot.ts_ns,
+            spot=_nan_if_none(snapshot.spot),
+            flip=_nan_if_none(row.flip),
+            bucket=row.bucket,
+            coverage=_nan_if_none(row.coverage),
+            **{name: _nan_if_none(getattr(row, name, None)) for name in metrics_at("history")},
         )
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 SECOND: Final = 1_000_000_000
@@ -35,6 +36,7 @@ def utc(ts_ns: int) -> datetime:
     return datetime.fromtimestamp(ts_ns // SECOND, UTC).replace(microsecond=ts_ns % SECOND // 1000)
 
 
+@lru_cache(1_024)
 def iso(ts_ns: int) -> str:
     """UTC with milliseconds, as every output of dfmon writes time.
 
@@ -44,6 +46,7 @@ def iso(ts_ns: int) -> str:
     return f"{utc(ts_ns):%Y-%m-%dT%H:%M:%S}.{ts_ns % SECOND // MILLISECOND:03d}Z"
 
 
+@lru_cache(1_024)
 def expiry_label(expiry_ns: int) -> str:
     """The day of an expiry as the venues write it, without a leading zero.
 

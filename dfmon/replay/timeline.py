@@ -223,8 +223,9 @@ class Timeline:
 
     def _make_checkpoint(self) -> ReplayCheckpoint:
         state = self._driver.state()
+        snapshots = {name: snapshot.without_views() for name, snapshot in self._snapshots.items()}
         attributes = zlib.compress(pickle.dumps(state.attributes, pickle.HIGHEST_PROTOCOL), _COMPRESSION)
-        return ReplayCheckpoint(self.ticks, self._ts_ns, self._cursor, state.flow, attributes, dict(self._snapshots))
+        return ReplayCheckpoint(self.ticks, self._ts_ns, self._cursor, state.flow, attributes, snapshots)
 
     def _apply_model(self) -> None:
         """Sets the position model again after a recorded change of it or the beginning of another session."""

@@ -12,8 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from msgspec import UNSET
-
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.tui.metric_series import MetricSeries
@@ -59,9 +57,11 @@ class ChartHistory:
 
 
 def _rows_by_model(snapshot: FlowSnapshot) -> Iterator[tuple[SeriesKey, MetricRow]]:
-    views = () if snapshot.detail is UNSET else snapshot.detail.views
-    for shown in (snapshot, *views):
-        yield (shown.underlying, shown.positions.model), MetricRow.from_snapshot(shown)
+    published = snapshot.positions.model
+    yield (snapshot.underlying, published), MetricRow.from_snapshot(snapshot)
+    for row in snapshot.models:
+        if row.model != published:
+            yield (snapshot.underlying, row.model), MetricRow.from_model(snapshot, row)
 
 
 def load_in_thread(

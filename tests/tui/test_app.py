@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from dfmon.engine.hub import BackfillProgress, Request, Runtime
-from dfmon.model.snapshot import Detail, FlowSnapshot, MetricRow, PositionRow, State
+from dfmon.model.snapshot import Detail, FlowSnapshot, MetricRow, PositionRow, State, Views
 from dfmon.model.units import SECOND
 from dfmon.tui import app as app_module
 from dfmon.tui.actions import Action
@@ -418,10 +419,11 @@ async def test_currency_changes_everything() -> None:
 
 async def test_looking_at_the_models_in_turn_sends_nothing_to_the_market() -> None:
     published = factory.snapshot()
-    views = tuple(
-        msgspec.structs.replace(published, positions=msgspec.structs.replace(published.positions, model=model))
+    positions = published.positions
+    views = Views({
+        model: partial(msgspec.structs.replace, published, positions=msgspec.structs.replace(positions, model=model))
         for model in ("naive", "short-all", "file")
-    )
+    })  # fmt: skip
     assert isinstance(published.detail, Detail)
     detail = msgspec.structs.replace(published.detail, views=views)
     harness = AppHarness(msgspec.structs.replace(published, detail=detail))

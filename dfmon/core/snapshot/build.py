@@ -6,11 +6,12 @@ Comes last in a step. Computes nothing that another module owns.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
-import msgspec
 import numpy as np
-from msgspec import UNSET
 
 from dfmon.core.columns import group_sums
 from dfmon.core.exposure.levels import levels, max_pain
@@ -18,7 +19,6 @@ from dfmon.core.positions.dealer_net import POSITION_MODELS
 from dfmon.core.scenario.rules import RuleState, ScenarioInputs, Thresholds
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot import position_rows, tables
-from dfmon.core.snapshot.metric_values import build_metrics
 from dfmon.core.snapshot.unavailable import unavailable
 from dfmon.model.frames import FeedHealth
 from dfmon.model.metrics import EXPOSURE_INDEX
@@ -32,11 +32,14 @@ from dfmon.model.snapshot import (
     FlowSnapshot,
     Levels,
     Liquidity,
+    Metrics,
+    ModelRow,
     Profile,
     Quality,
     Scenario,
     State,
     TapeRow,
+    Views,
 )
 from dfmon.model.units import HOUR, SECOND, iso
 
@@ -44,22 +47,47 @@ SCHEMA = 1
 MIN_PRICEABLE_SHARE = 0.9  # share of open interest below which a number is "partial"
 
 
+@dataclass(frozen=True, slots=True)
+class BookResult:
+    """All results of one position model at one tick, from which its snapshot is built."""
+
+    tick: TickResult
+    metrics: Metrics
+    features: ScenarioInputs
+    rules: RuleState
+    reasons: tuple[str, ...]
+    thresholds: Thresholds
+    alerts: tuple[Alert, ...]
+
+
+def with_views(results: Mapping[str, BookResult], published: str, tape: tuple[TapeRow, ...], seq: int) -> FlowSnapshot:
+    """The snapshot of the published model. Those of the others are built when they are looked at."""
+    rows = tuple(
+        position_rows.model_row(result.tick, result.metrics, result.rules)
+        for name in POSITION_MODELS
+        if (result := results.get(name)) is not None
+    )
+    others = {
+        model: partial(build_snapshot, result, rows, tape, seq)
+        for model, result in results.items()
+        if model != published
+    }
+    return build_snapshot(results[published], rows, tape, seq, Views(others))
+
+
 def build_snapshot(
-    tick: TickResult,
-    inputs: ScenarioInputs,
-    rules: RuleState,
-    reasons: tuple[str, ...],
-    thresholds: Thresholds,
+    result: BookResult,
+    models: tuple[ModelRow, ...],
     tape: tuple[TapeRow, ...],
-    alerts: tuple[Alert, ...],
     seq: int,
+    views: Views | None = None,
 ) -> FlowSnapshot:
-    """The frozen snapshot of this tick."""
+    """The frozen snapshot of this tick under one position model."""
+    tick, metrics = result.tick, result.metrics
     chain, ts_ns, age = tick.chain, tick.chain.ts_ns, tick.age_s
-    quality = _quality(tick)
+    quality = quality_of(tick)
     expiries = tables.by_expiry(tick)
     strikes = tables.by_strike(tick)
-    metrics = build_metrics(tick, quality)
     flip = _flip(tick, quality)
     levels = _levels(tick)
     context = _context(tick)
@@ -68,8 +96,9 @@ def build_snapshot(
         heatmap=tables.heat_map(tick),
         profile=_profile(tick),
         tape=tape,
-        alerts=alerts,
+        alerts=result.alerts,
         positions=position_rows.position_rows(tick),
+        views=views,
     )
     return FlowSnapshot(
         schema=SCHEMA,
@@ -83,7 +112,7 @@ def build_snapshot(
         positions=position_rows.positions_summary(tick),
         metrics=metrics,
         flip=flip,
-        scenario=_scenario(tick, inputs, rules, reasons, thresholds, metrics.hpp.value, quality),
+        scenario=_scenario(result, quality),
         levels=levels,
         by_expiry=expiries,
         by_strike=strikes,
@@ -91,25 +120,16 @@ def build_snapshot(
         context=context,
         feeds=tuple(_feed(feed) for feed in tick.feeds),
         unavailable=unavailable(tick, flip, levels, context),
+        models=models,
         detail=detail,
     )
-
-
-def with_views(published: FlowSnapshot, others: tuple[FlowSnapshot, ...]) -> FlowSnapshot:
-    """The published snapshot with the rows of all position models, and those of the other models as its views."""
-    by_model = {snapshot.positions.model: snapshot for snapshot in (published, *others)}
-    rows = tuple(position_rows.model_row(by_model[name]) for name in POSITION_MODELS if name in by_model)
-    views = tuple(msgspec.structs.replace(snapshot, models=rows) for snapshot in others)
-    assert published.detail is not UNSET  # a step makes all tables
-    detail = msgspec.structs.replace(published.detail, views=views)
-    return msgspec.structs.replace(published, models=rows, detail=detail)
 
 
 def _finite_or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _quality(tick: TickResult) -> Quality:
+def quality_of(tick: TickResult) -> Quality:
     if not tick.has_book:
         return "absent"
     if tick.age_s is None or tick.age_s > tick.stale_after_s:
@@ -153,15 +173,8 @@ def _profile(tick: TickResult) -> Profile:
 # ---- scenario ------------------------------------------------------------------------------------------------------
 
 
-def _scenario(
-    tick: TickResult,
-    inputs: ScenarioInputs,
-    rules: RuleState,
-    reasons: tuple[str, ...],
-    thresholds: Thresholds,
-    hpp: float | None,
-    quality: Quality,
-) -> Scenario:
+def _scenario(result: BookResult, quality: Quality) -> Scenario:
+    tick, inputs, rules, hpp = result.tick, result.features, result.rules, result.metrics.hpp.value
     bucket = rules.bucket
     assert bucket is not None  # the classifier always decides
     phis = [phi for phi in (inputs.phi_gamma, inputs.phi_vanna, inputs.phi_charm) if phi is not None]
@@ -170,11 +183,11 @@ def _scenario(
         bucket=int(bucket),
         name=bucket.title,
         side=side,
-        material=sum(phis) >= thresholds.gamma_lo if phis else False,
+        material=sum(phis) >= result.thresholds.gamma_lo if phis else False,
         age_s=(tick.chain.ts_ns - rules.since_ns) / SECOND,
         since=iso(rules.since_ns),
         confidence=_confidence(tick),
-        reasons=reasons,
+        reasons=result.reasons,
         overlay=_overlay(tick, quality, bool(phis)),
     )
 

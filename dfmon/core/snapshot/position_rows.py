@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from dfmon.core.columns import group_sums
+from dfmon.core.scenario.rules import RuleState
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot.tables import ratio
 from dfmon.model.frames import F64
 from dfmon.model.metrics import metrics_at
-from dfmon.model.snapshot import FlowSnapshot, ModelRow, PositionRow, Positions
+from dfmon.model.snapshot import Metrics, ModelRow, PositionRow, Positions
 from dfmon.model.units import expiry_label
 
 
@@ -60,12 +61,18 @@ def position_rows(tick: TickResult) -> tuple[PositionRow, ...]:
     )
 
 
-def model_row(snapshot: FlowSnapshot) -> ModelRow:
-    """The headline numbers of a snapshot as the row of its position model. Without a book they are None."""
-    values = {name: getattr(snapshot.metrics, name).value for name in metrics_at("gauge")}
-    ngi = values["ngi"]
-    sign = 0 if ngi is None else int(np.sign(ngi))
-    return ModelRow(snapshot.positions.model, flip=snapshot.flip.level, flip_net=sign, **values)
+def model_row(tick: TickResult, metrics: Metrics, rules: RuleState) -> ModelRow:
+    """The headline numbers of a position model. Without a book they are None."""
+    values = {name: getattr(metrics, name).value for name in (*metrics_at("gauge"), "hpp", "psi")}
+    flip, ngi = tick.exposure.flip, metrics.ngi.value
+    return ModelRow(
+        tick.model,
+        flip=None if flip is None else flip.level,
+        flip_net=0 if ngi is None else int(np.sign(ngi)),
+        bucket=int(rules.bucket or 0),
+        coverage=tick.positions.coverage,
+        **values,
+    )
 
 
 def missing_position_reasons(tick: TickResult) -> list[str]:
