@@ -13,7 +13,8 @@ from dfmon.cli import demo
 from dfmon.config import Config, options_settings
 from dfmon.core.step import FlowParams
 from dfmon.engine.hub import SnapshotHub
-from dfmon.model.snapshot import FlowSnapshot, PositionRow
+from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.tables import PositionRow
 from dfmon.runtime import composition
 from dfmon.runtime.backfill import BackgroundBackfill
 from dfmon.runtime.live_session import LiveSession

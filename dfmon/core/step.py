@@ -35,7 +35,8 @@ from dfmon.core.snapshot import tables
 from dfmon.core.snapshot.build import BookResult, quality_of, with_views
 from dfmon.core.snapshot.metric_values import build_metrics
 from dfmon.model.frames import F64, ChainFrame, FeedHealth, MarketFrame
-from dfmon.model.snapshot import FlowSnapshot, TapeRow
+from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.tables import TapeRow
 from dfmon.model.units import DAY, YEAR
 
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from dfmon.model.metrics import metric_fields, metrics_at
+from dfmon.model.tables import ExpiryRow, HeatMap, PositionRow, Profile, StrikeRow, TapeRow
 from dfmon.model.units import NAN
 
 Quality = Literal["ok", "partial", "stale", "absent"]
@@ -141,41 +142,6 @@ class Levels(msgspec.Struct, frozen=True):
     max_pain: float | None
 
 
-@metric_fields("by_expiry", lambda spec: (float | None, None))
-class ExpiryRow(msgspec.Struct, frozen=True):
-    """Sums of one expiry: exposures USD, open interest coins, ATM volatility decimal; None without known positions."""
-
-    expiry: str
-    label: str
-    hours: float
-    forward: float
-    atm_iv: float | None
-    ngi: float | None
-    vss: float | None
-    chl: float | None
-    volg: float | None
-    unwind: float | None
-    open_interest: float
-    options: int
-    net: float | None = None  # dealer position, coins
-    coverage: float | None = None
-    churn: float | None = None
-    residual: float | None = None
-
-
-@metric_fields("by_strike", lambda spec: (float | None, None))
-class StrikeRow(msgspec.Struct, frozen=True):
-    """Sums of one strike over all expiries; None while positions are unknown."""
-
-    strike: float
-    ngi: float | None
-    vss: float | None
-    chl: float | None
-    volg: float | None
-    call_open_interest: float
-    put_open_interest: float
-
-
 class Liquidity(msgspec.Struct, frozen=True):
     """Depth within 1 % of mid (15-minute median) and 24 h volume of spot and perpetuals, USD, all venues."""
 
@@ -242,23 +208,6 @@ class Feed(msgspec.Struct, frozen=True):
     greeks_differing: int = 0
 
 
-class TapeRow(msgspec.Struct, frozen=True):
-    """One option print; `gamma` is the change of the dealers' NGI if the taker was a customer, USD per +1 %."""
-
-    ts_ns: int
-    side: int
-    name: str
-    expiry: str
-    strike: float
-    option_type: str
-    size: float
-    price: float
-    iv: float | None
-    gamma: float | None
-    block: bool
-    combo: bool
-
-
 class Alert(msgspec.Struct, frozen=True):
     """A change that matters to a trader: kind is SCENE, FLIP, FEED or LIMIT.
 
@@ -271,53 +220,6 @@ class Alert(msgspec.Struct, frozen=True):
     underlying: str = ""
     model: str = ""
     cause: str = ""
-
-
-@metric_fields("heatmap", lambda spec: (tuple[tuple[float | None, ...], ...], ()))
-class HeatMap(msgspec.Struct, frozen=True):
-    """Strike x expiry cells, rows ascending in strike. None where nothing is listed."""
-
-    strikes: tuple[float, ...]
-    expiries: tuple[str, ...]
-    ngi: tuple[tuple[float | None, ...], ...]
-    vss: tuple[tuple[float | None, ...], ...]
-    chl: tuple[tuple[float | None, ...], ...]
-    volg: tuple[tuple[float | None, ...], ...]
-    oi: tuple[tuple[float | None, ...], ...]
-    iv: tuple[tuple[float | None, ...], ...]
-
-    def layer(self, name: str) -> tuple[tuple[float | None, ...], ...]:
-        """The cells of a metric; all None where the program that made the snapshot did not have it."""
-        cells: tuple[tuple[float | None, ...], ...] = getattr(self, name)
-        return cells or ((None,) * len(self.expiries),) * len(self.strikes)
-
-
-class Profile(msgspec.Struct, frozen=True):
-    """Net gamma against spot, USD per +1 %, with the band of the ensemble where there is one."""
-
-    spots: tuple[float, ...]
-    ngi: tuple[float, ...]
-    lo: tuple[float, ...] | None
-    hi: tuple[float, ...] | None
-
-
-class PositionRow(msgspec.Struct, frozen=True):
-    """Estimated dealer position in one option: coins, + long, with its 5-95 % band and the probability of long.
-
-    `seen` is the share of its open interest whose history was seen, `last_ns` its last print (0: none seen).
-    """
-
-    name: str
-    expiry: str
-    strike: float
-    option_type: str
-    open_interest: float
-    net: float
-    lo: float | None
-    hi: float | None
-    p_long: float | None
-    seen: float | None
-    last_ns: int
 
 
 @metric_fields("gauge", lambda spec: (float | None, None))

@@ -7,16 +7,8 @@ import socket
 from collections.abc import Callable
 from contextlib import closing
 
-from dfmon.model.snapshot import (
-    Flip,
-    FlowSnapshot,
-    Metric,
-    Metrics,
-    Positions,
-    Scenario,
-    State,
-    StrikeRow,
-)
+from dfmon.model.snapshot import Flip, FlowSnapshot, Metric, Metrics, Positions, Scenario, State
+from dfmon.model.tables import StrikeRow
 from dfmon.model.units import MILLISECOND, iso
 from tests.structs import complete
 

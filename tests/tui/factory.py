@@ -13,12 +13,10 @@ from dfmon.model.snapshot import (
     Alert,
     Context,
     Detail,
-    ExpiryRow,
     Feed,
     Flip,
     FlipRoot,
     FlowSnapshot,
-    HeatMap,
     HedgeFlow,
     Hpp,
     Levels,
@@ -27,13 +25,10 @@ from dfmon.model.snapshot import (
     MetricRow,
     Metrics,
     ModelRow,
-    PositionRow,
     Positions,
-    Profile,
     Scenario,
-    StrikeRow,
-    TapeRow,
 )
+from dfmon.model.tables import ExpiryRow, HeatMap, PositionRow, Profile, StrikeRow, TapeRow
 from dfmon.model.units import HOUR, MINUTE, SECOND, expiry_label, iso
 from tests.structs import empty
 

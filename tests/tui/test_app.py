@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from dfmon.engine.hub import BackfillProgress, Request, Runtime
-from dfmon.model.snapshot import Detail, FlowSnapshot, MetricRow, PositionRow, State, Views
+from dfmon.model.snapshot import Detail, FlowSnapshot, MetricRow, State, Views
+from dfmon.model.tables import PositionRow
 from dfmon.model.units import SECOND
 from dfmon.tui import app as app_module
 from dfmon.tui.actions import Action

@@ -34,13 +34,12 @@ from dfmon.model.snapshot import (
     Liquidity,
     Metrics,
     ModelRow,
-    Profile,
     Quality,
     Scenario,
     State,
-    TapeRow,
     Views,
 )
+from dfmon.model.tables import Profile, TapeRow
 from dfmon.model.units import HOUR, SECOND, iso
 
 SCHEMA = 1

@@ -14,7 +14,8 @@ from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot.tables import ratio
 from dfmon.model.frames import F64
 from dfmon.model.metrics import metrics_at
-from dfmon.model.snapshot import Metrics, ModelRow, PositionRow, Positions
+from dfmon.model.snapshot import Metrics, ModelRow, Positions
+from dfmon.model.tables import PositionRow
 from dfmon.model.units import expiry_label
 
 

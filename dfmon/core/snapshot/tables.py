@@ -17,7 +17,7 @@ from dfmon.core.exposure.surface_grid import gather, scatter, stencil
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.model.frames import F64, ChainFrame
 from dfmon.model.metrics import EXPOSURE_INDEX, metrics_at
-from dfmon.model.snapshot import ExpiryRow, HeatMap, StrikeRow, TapeRow
+from dfmon.model.tables import ExpiryRow, HeatMap, StrikeRow, TapeRow
 from dfmon.model.units import expiry_label, iso
 
 _EXPIRY_EXPOSURES: Final = metrics_at("by_expiry")

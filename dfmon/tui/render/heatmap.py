@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dfmon.model.metrics import METRICS, metrics_at
-from dfmon.model.snapshot import HeatMap
+from dfmon.model.tables import HeatMap
 from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.formatting import (
     Row,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from dfmon.model.snapshot import FlowSnapshot, PositionRow
+from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.tables import PositionRow
 from dfmon.model.units import SECOND
 from dfmon.tui.render.formatting import (
     NOT_AVAILABLE,

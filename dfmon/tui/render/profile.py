@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 
-from dfmon.model.snapshot import FlowSnapshot, Profile
+from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.tables import Profile
 from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.formatting import Row, Run, cell_text, fit, format_level, format_signed, format_usd
 from dfmon.tui.render.frame import Frame

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dfmon.model.snapshot import TapeRow
+from dfmon.model.tables import TapeRow
 from dfmon.model.units import MINUTE
 from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.formatting import (

@@ -5,7 +5,8 @@ import pytest
 
 from dfmon.core.snapshot.tables import TAPE_ROWS
 from dfmon.core.step import FlowParams
-from dfmon.model.snapshot import Detail, FlowSnapshot, HeatMap
+from dfmon.model.snapshot import Detail, FlowSnapshot
+from dfmon.model.tables import HeatMap
 from dfmon.model.units import NAN
 from tests.chains import frame, permuted, run, shot, trade_columns
 
