@@ -33,7 +33,7 @@ from dfmon.model.events import (
     OptionTrade,
     Rejected,
 )
-from dfmon.model.snapshot import Detail, FlowSnapshot
+from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import SECOND
 from dfmon.venues.binance import protocol as binance
 from dfmon.venues.deribit.protocol import DeribitProtocol
@@ -189,10 +189,8 @@ def ticker_of(name: str = CALL, **overrides: object) -> OptionTicker:
 
 
 def without_feeds(snapshot: FlowSnapshot) -> FlowSnapshot:
-    """Its numbers, and those of the other models."""
-    assert isinstance(snapshot.detail, Detail)
-    views = tuple(msgspec.structs.replace(view, feeds=()) for view in snapshot.detail.views)
-    return msgspec.structs.replace(snapshot, feeds=(), detail=msgspec.structs.replace(snapshot.detail, views=views))
+    """Its numbers, with the headlines of the other models."""
+    return msgspec.structs.replace(snapshot.without_views(), feeds=())
 
 
 def fields_of(ticker: OptionTicker) -> dict[str, object]:
