@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from dfmon.engine.order_flow import Asks, Bids, OrderFlow
 from dfmon.model.events import (
     BookLost,
     BookSnapshot,
@@ -31,39 +32,32 @@ class LocalBook:
     """One venue's book of one market: price USD -> size coins, on each side."""
 
     def __init__(self) -> None:
-        self.bids: dict[float, float] = {}
-        self.asks: dict[float, float] = {}
+        self.bids, self.asks = Bids(), Asks()
 
     def replace_levels(self, bids: Iterable[tuple[float, float]], asks: Iterable[tuple[float, float]]) -> None:
-        self.bids, self.asks = {}, {}
-        self.update_levels(bids, asks)
+        self.bids.replace(bids)
+        self.asks.replace(asks)
 
     def update_levels(self, bids: Iterable[tuple[float, float]], asks: Iterable[tuple[float, float]]) -> None:
-        for side, levels in ((self.bids, bids), (self.asks, asks)):
-            for price, size in levels:
-                if size > 0.0:
-                    side[price] = size
-                else:
-                    side.pop(price, None)
+        self.bids.update(bids)
+        self.asks.update(asks)
 
     def mid(self) -> float:
         """Middle of the best quotes, USD; NaN while a side is empty or the book is crossed."""
-        if not self.bids or not self.asks:
-            return NAN
-        bid, ask = max(self.bids), min(self.asks)
+        bid, ask = self.bids.best(), self.asks.best()
         return (bid + ask) / 2.0 if bid < ask else NAN
 
     def depth_usd(self, mid: float) -> float:
         """Mean over both sides of the USD quoted within 1 % of `mid`."""
         low, high = mid * (1.0 - DEPTH_RANGE), mid * (1.0 + DEPTH_RANGE)
-        bids = sum(price * size for price, size in self.bids.items() if price >= low)
-        asks = sum(price * size for price, size in self.asks.items() if price <= high)
+        bids = sum(price * size for price, size in self.bids.levels.items() if price >= low)
+        asks = sum(price * size for price, size in self.asks.levels.items() if price <= high)
         return (bids + asks) / 2.0 if bids and asks else NAN
 
 
 class _VenueState:
     def __init__(self) -> None:
-        self.book = LocalBook()
+        self.book, self.flow = LocalBook(), OrderFlow()
         self.last = self.mark = self.volume_usd = self.open_interest_usd = self.funding_8h = self.bid = self.ask = NAN
         self.data_ns = self.book_ns = self.volume_ns = 0  # our time of receipt
 
@@ -113,22 +107,26 @@ class MarketState:
         self._apply[type(event)](event, venue, recv_ns)
 
     @staticmethod
-    def _on_trade(event: MarketTrade, venue: _VenueState, _: int) -> None:
+    def _on_trade(event: MarketTrade, venue: _VenueState, recv_ns: int) -> None:
         venue.last = event.price
+        venue.flow.on_trade(event, recv_ns)
 
     @staticmethod
     def _on_book_snapshot(event: BookSnapshot, venue: _VenueState, recv_ns: int) -> None:
         venue.book_ns = recv_ns
         venue.book.replace_levels(event.bids, event.asks)
+        venue.flow.on_quotes(venue.book.bids, venue.book.asks, recv_ns)
 
     @staticmethod
     def _on_book_update(event: BookUpdate, venue: _VenueState, recv_ns: int) -> None:
         venue.book_ns = recv_ns
         venue.book.update_levels(event.bids, event.asks)
+        venue.flow.on_quotes(venue.book.bids, venue.book.asks, recv_ns)
 
     @staticmethod
     def _on_book_lost(_: BookLost, venue: _VenueState, __: int) -> None:
         venue.book, venue.book_ns = LocalBook(), 0
+        venue.flow.on_book_lost()
 
     @staticmethod
     def _on_ticker(event: MarketTicker | FutureTicker, venue: _VenueState, recv_ns: int) -> None:
@@ -143,7 +141,8 @@ class MarketState:
         self._on_ticker(event, venue, recv_ns)
         venue.bid, venue.ask = event.bid, event.ask  # a full state: a missing quote is gone
 
-    def _on_liquidation(self, event: Liquidation, _: _VenueState, recv_ns: int) -> None:
+    def _on_liquidation(self, event: Liquidation, venue: _VenueState, recv_ns: int) -> None:
+        venue.flow.on_liquidation(event)
         if 0.0 < event.usd < math.inf:
             self._liquidations[event.underlying].append((recv_ns, event.side, event.usd))
 
@@ -177,6 +176,7 @@ class MarketState:
             age_s=_age_s(state.data_ns, ts_ns),
             book_age_s=_age_s(state.book_ns, ts_ns),
             volume_age_s=_age_s(state.volume_ns, ts_ns),
+            flow=state.flow.freeze(),
         )
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -133,6 +135,35 @@ class ChainFrame:
         return self.ts_ns - self.clock_ns
 
 
+class VenueFlow(msgspec.Struct, frozen=True, gc=False):
+    """Best quotes of one market now, and running sums of its order flow since `since_ns`.
+
+    Times are of receipt, 0 for none; quotes USD and coins, NaN while there is no book. `imbalance_usd` is the
+    order-flow imbalance at the best quotes, + = buying; `buy_usd` and `sell_usd` are by the taker. `prints` counts
+    taker orders, `signs` sums their sides, `sign_products` the products of the sides of `sign_pairs` consecutive ones.
+    Sums start at 0 with every session, which a new `since_ns` shows.
+    """
+
+    since_ns: int = 0
+    last_print_ns: int = 0
+    bid: float = NAN
+    bid_size: float = NAN
+    ask: float = NAN
+    ask_size: float = NAN
+    imbalance_usd: float = 0.0
+    buy_usd: float = 0.0
+    sell_usd: float = 0.0
+    prints: int = 0
+    signs: int = 0
+    sign_pairs: int = 0
+    sign_products: int = 0
+    long_liquidated_usd: float = 0.0
+    short_liquidated_usd: float = 0.0
+
+
+NO_FLOW: Final = VenueFlow()
+
+
 @dataclass(frozen=True, slots=True)
 class VenueMarket:
     """One spot or perpetual market as of the tick. `depth_usd` is the mean of both sides within 1 % of mid.
@@ -152,6 +183,7 @@ class VenueMarket:
     age_s: float
     book_age_s: float
     volume_age_s: float
+    flow: VenueFlow = NO_FLOW
 
 
 @dataclass(frozen=True, slots=True)
