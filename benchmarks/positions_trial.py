@@ -113,6 +113,8 @@ def trial(
         if pending_days and day >= pending_days[0]:
             pending_days.pop(0)
             samples.append(_sample(life, day, frame, dealer_positions("flow", inventory, frame), flips))
+        if not pending_days:
+            break
     return samples
 
 

@@ -1,8 +1,12 @@
-"""How the tests are spread over the cores."""
+"""How the tests run: over the cores, and without a time limit for an example of a property."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("dfmon", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("dfmon")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

@@ -22,6 +22,7 @@ def rooms() -> dict[str, Rooms]:
     return {package: Rooms.from_code(package) for package in DRAWINGS.values()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "package"), DRAWINGS.items())
 def test_drawing_is_that_of_the_code(file: str, package: str, rooms: dict[str, Rooms]) -> None:
     assert draw(rooms[package]) == (DOCS / file).read_text(encoding="utf-8"), "run: python docs/draw_architecture.py"

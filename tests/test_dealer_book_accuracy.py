@@ -37,6 +37,7 @@ def raise_error(exc: Exception) -> None:
     raise exc
 
 
+@pytest.mark.slow
 async def test_a_session_finds_the_true_dealer_book_as_its_backfill_comes_in(
     exchange: tuple[SimServer, Config],
 ) -> None:

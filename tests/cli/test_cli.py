@@ -13,6 +13,8 @@ import pytest
 
 from tests.board_files import HEADER, board_text, snapshot_text
 
+pytestmark = pytest.mark.slow
+
 ENVIRON = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "TERM": "xterm-256color"}
 
 

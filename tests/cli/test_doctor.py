@@ -314,6 +314,7 @@ def test_the_words_sum_up_and_the_json_holds_the_same() -> None:
     assert [finding["state"] for finding in body["findings"]] == ["ok", "note", "wrong"]
 
 
+@pytest.mark.slow
 async def test_against_the_simulated_exchange_nothing_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "PROBE_S", 8.0)
     exchange = SimServer(SimConfig(currencies=("BTC",), history=0.02))

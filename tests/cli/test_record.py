@@ -154,6 +154,7 @@ def test_info_of_boards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out.startswith("boards of BTC\n2026-03-02T12:")
 
 
+@pytest.mark.slow
 def test_a_model_that_is_named_holds_for_all_of_a_replay(
     tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -47,6 +47,7 @@ def state_after(chains: list[ChainFrame]) -> FlowState:
     return state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [1, 17, 61, 100])
 def test_a_restart_between_two_ticks_changes_no_later_snapshot(cut: int) -> None:
     chains = boards()
@@ -55,6 +56,7 @@ def test_a_restart_between_two_ticks_changes_no_later_snapshot(cut: int) -> None
     assert digests(restored, chains[cut:], cut + 1) == digests(state, chains[cut:], cut + 1)
 
 
+@pytest.mark.slow
 def test_every_field_of_the_state_is_stored() -> None:
     state = state_after(boards())
     initial = FlowState.initial()
@@ -78,6 +80,7 @@ def test_torn_bytes_are_refused_in_one_sentence(cut: int) -> None:
         decode_flow(data[:cut], Inventory.empty())
 
 
+@pytest.mark.slow
 def test_the_state_of_a_day_is_small() -> None:
     assert len(encode_flow(state_after(boards()))) < 2_000_000
 

@@ -25,6 +25,8 @@ from dfmon.venues.registry import VENUES
 from tests.fault.paired_sessions import SOURCES, Pair, two_sessions
 from tests.fault.virtual_time import in_virtual_time
 
+pytestmark = pytest.mark.slow
+
 Fault = Callable[[Pair], Awaitable[None]]
 HEARTBEATS: Final = tuple(text for spec in VENUES for text in spec.heartbeats)
 

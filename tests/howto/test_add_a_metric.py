@@ -14,6 +14,8 @@ from dfmon.model.units import HOUR, MINUTE, NAN
 from dfmon.store.history import History, HistoryError
 from tests.howto.guide import ROOT, follow_guide
 
+pytestmark = pytest.mark.slow
+
 START = 1_769_083_200_000_000_000  # a full hour
 
 

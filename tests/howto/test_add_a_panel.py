@@ -12,6 +12,8 @@ import pytest
 
 from tests.howto.guide import ROOT, follow_guide
 
+pytestmark = pytest.mark.slow
+
 USE_THE_SHEET = """
 import asyncio
 from pathlib import Path
@@ -31,7 +33,6 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.slow
 def test_a_sheet_is_one_file_and_one_row(tmp_path: Path) -> None:
     environ = follow_guide("add-a-panel.md", tmp_path)
     environ["PYTHONPATH"] += f"{os.pathsep}{ROOT}"  # for the factories of the tests

@@ -13,8 +13,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from queue import Queue
 
+import pytest
+
 from tests.board_files import NOW, snapshot_text
 from tests.howto.guide import dfmon_command, follow_guide
+
+pytestmark = pytest.mark.slow
 
 
 @contextmanager

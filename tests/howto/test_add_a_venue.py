@@ -17,6 +17,8 @@ from websockets.http11 import Request, Response
 
 from tests.howto.guide import dfmon_command, follow_guide
 
+pytestmark = pytest.mark.slow
+
 CLOSED_PORT = "127.0.0.1:9"
 USE_THE_VENUE = Path(__file__).with_name("use_the_venue.py")
 
@@ -61,7 +63,6 @@ async def output(command: list[str], environ: dict[str, str]) -> str:
     return out.decode()
 
 
-@pytest.mark.slow
 async def test_trades_of_the_venue_reach_the_markets_and_the_demo_leaves_it_out(tmp_path: Path) -> None:
     environ = follow_guide("add-a-venue.md", tmp_path)
     async with toyx_server() as host:
@@ -73,7 +74,6 @@ async def test_trades_of_the_venue_reach_the_markets_and_the_demo_leaves_it_out(
     ]
 
 
-@pytest.mark.slow
 async def test_doctor_examines_the_venue_of_the_guide(tmp_path: Path) -> None:
     environ = follow_guide("add-a-venue.md", tmp_path) | {
         "DFMON_BINANCE_ENABLED": "false",
@@ -91,7 +91,6 @@ async def test_doctor_examines_the_venue_of_the_guide(tmp_path: Path) -> None:
     assert states["venue okx"] == "note"
 
 
-@pytest.mark.slow
 async def test_snapshots_have_the_feed_of_the_venue(tmp_path: Path) -> None:
     environ = follow_guide("add-a-venue.md", tmp_path) | {"DFMON_HISTORY_ENABLED": "false"}
     for name in ("DERIBIT", "BINANCE", "OKX"):

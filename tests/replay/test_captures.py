@@ -24,6 +24,8 @@ from dfmon.replay.timeline import CheckpointIndex, SeekTarget, Timeline
 from tests.board_files import snapshot_text
 from tests.shared_data import SHARED
 
+pytestmark = pytest.mark.slow
+
 RAW = Path(os.environ.get("DFMON_REAL_DATA", SHARED / "data")) / "ws_raw"
 needs_captures = pytest.mark.skipif(not RAW.is_dir(), reason=f"no captures at {RAW}")
 

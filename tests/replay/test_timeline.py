@@ -21,6 +21,8 @@ from dfmon.replay.timeline import CheckpointIndex, SeekTarget, Timeline
 from dfmon.store import blocks, replayer, segment
 from tests import simulated_session
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 60
 
 

@@ -27,6 +27,8 @@ from dfmon.sim.server import SimConfig, SimServer
 from dfmon.store.trades import TRADES_SCHEMA, StoredTrades, TradeStore, TradeStoreError
 from dfmon.venues.deribit.trades.history import TradeHistoryCollector
 
+pytestmark = pytest.mark.slow
+
 DFMON = [sys.executable, "-m", "dfmon"]
 
 
@@ -188,7 +190,6 @@ def simulated() -> Iterator[str]:
             child.wait(10.0)
 
 
-@pytest.mark.slow
 def test_a_backfill_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     rng = random.Random(11)
     with simulated() as rest:
@@ -218,7 +219,6 @@ def _stored(path: Path) -> dict[str, StoredTrades]:
         return store.stored()
 
 
-@pytest.mark.slow
 def test_a_signal_ends_it_with_a_summary_and_its_number(tmp_path: Path) -> None:
     with (
         simulated() as rest,
@@ -249,7 +249,6 @@ def _count(path: Path) -> int:
         return 0
 
 
-@pytest.mark.slow
 def test_without_a_place_to_keep_prints_it_is_wrong_usage(tmp_path: Path) -> None:
     (tmp_path / "dfmon").mkdir()
     (tmp_path / "dfmon" / "config.toml").write_text("[history]\nenabled = false\n")

@@ -42,6 +42,7 @@ def _session(config: Config, hub: SnapshotHub, recorder: Recorder, history: Hist
     )  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_a_session_remembers_records_and_hears_wishes(config: Config, tmp_path: Path) -> None:
     hub, stop, snapshots = SnapshotHub(mode="sim"), asyncio.Event(), list[FlowSnapshot]()
     hub.add_listener(snapshots.append)
@@ -65,6 +66,7 @@ async def test_a_session_remembers_records_and_hears_wishes(config: Config, tmp_
     assert [row.ts_ns for row in rows] == [snapshot.ts_ns for snapshot in snapshots if snapshot.spot is not None]
 
 
+@pytest.mark.slow
 async def test_a_session_hands_over_to_compiled_kernels_and_replays_so(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +119,7 @@ async def test_a_trouble_with_the_positions_is_told_once(config: Config, tmp_pat
     first.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
 def test_large_blocks_leave_the_process_when_they_are_freed() -> None:
     """Without it the second block comes from a heap that keeps it."""

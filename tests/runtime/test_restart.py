@@ -32,6 +32,8 @@ from tests.venues.test_deribit import CALL, PUT, SESSION, answer, push, trades
 from tests.venues.test_deribit_trade_feed import stream
 from tests.venues.venue_golden import NOW, body
 
+pytestmark = pytest.mark.slow
+
 PRINTS_BEFORE = 40  # prints before the watching begins
 WATCH_S = 60  # seconds, a print each or none
 HOST = "www.deribit.com"

@@ -109,6 +109,7 @@ async def test_a_stream_on_the_wrong_route_is_acked_and_silent(exchange: Any, ro
     assert {(await client.receive())["stream"] for _ in range(50)} == received
 
 
+@pytest.mark.slow
 async def test_marks_tickers_and_liquidations(exchange: Any) -> None:
     sim = await exchange(speed=80.0)
     client = await open_streams(sim, "btcusdt@markPrice@1s", "btcusdt@ticker", "btcusdt@forceOrder", route="/market")

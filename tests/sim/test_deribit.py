@@ -96,6 +96,7 @@ async def test_too_many_requests_end_the_session(exchange: Any) -> None:
     assert client.ws.close_code == 1008
 
 
+@pytest.mark.slow
 async def test_heartbeat_asks_and_an_answer_keeps_the_session(exchange: Any) -> None:
     client = await (await exchange(timer_speedup=25.0)).deribit()
     refused = await client.call("public/set_heartbeat", interval=5)
@@ -182,6 +183,7 @@ async def test_book_changes_chain_and_rebuild_the_book(exchange: Any) -> None:
     assert len(sides["asks"]) == len(book.asks)
 
 
+@pytest.mark.slow
 async def test_trades_are_legs_with_sequences(exchange: Any) -> None:
     sim = await exchange(speed=60.0, currencies=("BTC", "ETH"))
     before = {
@@ -327,6 +329,7 @@ async def test_new_series_are_announced_with_their_record(exchange: Any, before_
     assert record in listed
 
 
+@pytest.mark.slow
 def test_a_block_request_describes_the_structure(aged_market: Any) -> None:
     btc = aged_market.currencies["BTC"]
     order = Order((Leg(0, -1, 50.0, False, False), Leg(2, 1, 50.0, False, False)), -1, "CS", block=True, rfq=True)

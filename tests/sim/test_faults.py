@@ -118,6 +118,7 @@ async def test_a_roll_and_a_new_strike_on_demand(exchange: Any) -> None:
     assert len(sim.btc.board.names) == count + 2
 
 
+@pytest.mark.slow
 async def test_a_cascade_liquidates_one_way_and_moves_the_price(exchange: Any) -> None:
     sim = await exchange(speed=40.0)
     client = await sim.ws(sim.addresses["okx"].ws)
@@ -144,6 +145,7 @@ async def test_connections_are_closed_as_asked(exchange: Any, code: int) -> None
     assert {(await client.wait_until_closed())[0] for client in clients} == {code}
 
 
+@pytest.mark.slow
 async def test_rest_answers_late_and_with_errors(exchange: Any) -> None:
     sim = await exchange()
     sim.server.faults.rest_status, sim.server.faults.rest_retry_s = 503, 7.0
@@ -197,6 +199,7 @@ def test_fields_are_set_from_a_line_and_nothing_else_is() -> None:
     assert faults.mute == ("trades.",), "switches stay"
 
 
+@pytest.mark.slow
 def test_a_child_obeys_the_lines_of_its_parent() -> None:
     command = (
         "import sys; from dfmon.sim.child import run_child; from dfmon.sim.server import SimConfig;"

@@ -24,6 +24,7 @@ def child() -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["stdin", "sigterm"])
 def test_child_announces_itself_and_ends_with_its_parent(end: str) -> None:
     with child() as process:
@@ -57,6 +58,7 @@ async def test_addresses_have_the_shape_of_the_real_ones(exchange: Any) -> None:
     assert msgspec.json.decode(msgspec.json.encode(addresses), type=SimAddresses) == addresses
 
 
+@pytest.mark.slow
 async def test_a_port_in_use_is_an_oserror_and_leaves_nothing_open() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -66,6 +68,7 @@ async def test_a_port_in_use_is_an_oserror_and_leaves_nothing_open() -> None:
             await server.start()
 
 
+@pytest.mark.slow
 async def test_serve_runs_until_told_to_stop() -> None:
     stop, found = asyncio.Event(), asyncio.get_running_loop().create_future()
     task = asyncio.create_task(serve(SimConfig(currencies=("BTC",)), found.set_result, stop))
@@ -98,6 +101,7 @@ async def test_market_time_runs_at_the_given_speed(exchange: Any) -> None:
     assert ran == pytest.approx(40.0 * wall, abs=10.0 + 4.0 * wall)
 
 
+@pytest.mark.slow
 async def test_the_market_clock_is_the_wall_clock_unless_told_otherwise() -> None:
     server = SimServer(SimConfig(currencies=("BTC",)))
     assert abs(server.clock() - time.time_ns()) < 150_000_000  # the market starts on a whole step

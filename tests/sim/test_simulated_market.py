@@ -26,6 +26,7 @@ def market_state(market: SimulatedMarket) -> list[Any]:
     return rows
 
 
+@pytest.mark.slow
 def test_state_does_not_depend_on_how_time_was_advanced(noon: int) -> None:
     end = noon + 40 * SECOND
     direct, stepped = SimulatedMarket(7, noon), SimulatedMarket(7, noon)
@@ -38,6 +39,7 @@ def test_state_does_not_depend_on_how_time_was_advanced(noon: int) -> None:
     assert direct.drain_events().option_trades == stepped.drain_events().option_trades
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_market(noon: int) -> None:
     first, second = SimulatedMarket(7, noon, ("BTC",)), SimulatedMarket(8, noon, ("BTC",))
     for market in (first, second):
@@ -45,6 +47,7 @@ def test_another_seed_is_another_market(noon: int) -> None:
     assert first.currencies["BTC"].path.price != second.currencies["BTC"].path.price
 
 
+@pytest.mark.slow
 def test_a_coin_does_not_depend_on_which_others_are_simulated(noon: int) -> None:
     alone, both = SimulatedMarket(7, noon, ("ETH",)), SimulatedMarket(7, noon)
     for market in (alone, both):
@@ -182,6 +185,7 @@ def test_board_is_of_realistic_size_and_depth(aged_market: SimulatedMarket) -> N
     assert np.all((quotes.bid <= quotes.mark + 1e-9) | np.isnan(quotes.bid))
 
 
+@pytest.mark.slow
 def test_spot_moves_every_second_at_a_believable_pace(noon: int) -> None:
     market = SimulatedMarket(7, noon, ("BTC",))
     prices = []

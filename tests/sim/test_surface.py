@@ -42,6 +42,7 @@ def test_density_matches_finite_differences_of_the_price() -> None:
         assert density == pytest.approx(float(expected[0]), rel=2e-4)
 
 
+@pytest.mark.slow
 def test_board_has_no_arbitrage_after_some_minutes(aged_market: SimulatedMarket) -> None:
     for currency in aged_market.currencies.values():
         board = currency.board

@@ -52,6 +52,7 @@ async def test_the_eleventh_subscribe_call_ends_the_session_with_10028(exchange:
     assert (await client.wait_until_closed())[0] == 1008
 
 
+@pytest.mark.slow
 async def test_rest_without_credits_is_429_with_10028(exchange: Any) -> None:
     sim = await exchange(timer_speedup=1.0)
     url = f"{sim.addresses['deribit'].rest}/public/get_instruments"
@@ -92,6 +93,7 @@ async def test_empty_sides_come_as_null_and_as_zero(exchange: Any) -> None:
     assert (await sim.result("ticker", instrument_name=unoffered))["ask_iv"] == 500.0
 
 
+@pytest.mark.slow
 async def test_book_summaries_are_made_every_two_seconds(exchange: Any) -> None:
     sim = await exchange(speed=1.0, timer_speedup=1.0)
     stamps = set()
@@ -124,6 +126,7 @@ async def test_a_combo_is_printed_leg_by_leg_and_once_as_a_whole(exchange: Any) 
     assert (await client.call("public/subscribe", channels=[f"trades.{parent['instrument_name']}.100ms"]))["result"]
 
 
+@pytest.mark.slow
 async def test_an_options_book_is_chained_and_agrees_with_its_ticker(exchange: Any) -> None:
     sim = await exchange(speed=30.0)
     client = await sim.deribit()
@@ -180,6 +183,7 @@ async def test_a_delivered_series_passes_through_its_states(exchange: Any, befor
 # ---- Binance ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_weight_is_counted_and_ends_in_429_and_418(exchange: Any) -> None:
     sim = await exchange(timer_speedup=1.0)
     url = f"{sim.addresses['binance.spot'].rest}/api/v3/depth"
@@ -193,6 +197,7 @@ async def test_weight_is_counted_and_ends_in_429_and_418(exchange: Any) -> None:
     assert int(responses[-1].headers["Retry-After"]) > 60
 
 
+@pytest.mark.slow
 async def test_connections_end_after_their_life(exchange: Any) -> None:
     sim = await exchange(binance_connection_lifetime_s=4.0)
     client = await sim.ws(f"{sim.addresses['binance.spot'].ws}/ws/btcusdt@aggTrade")
@@ -226,6 +231,7 @@ async def test_futures_trades_are_buckets_and_forced_orders_a_sample(exchange: A
     assert all({"st", "nq"} <= t.keys() for t in trades)
 
 
+@pytest.mark.slow
 async def test_klines_close_once_a_minute(exchange: Any) -> None:
     sim = await exchange(speed=80.0, timer_speedup=8.0)
     client = await sim.ws(f"{sim.addresses['binance.spot'].ws}/stream?streams=btcusdt@kline_1m")
@@ -258,6 +264,7 @@ async def test_the_481st_operation_of_an_hour_is_60014(exchange: Any) -> None:
     assert responses[-1]["code"] == "60014"
 
 
+@pytest.mark.slow
 async def test_a_notice_comes_a_minute_before_the_close(exchange: Any) -> None:
     sim = await exchange(timer_speedup=60.0)
     client = await sim.ws(sim.addresses["okx"].ws)
@@ -272,6 +279,7 @@ async def test_a_notice_comes_a_minute_before_the_close(exchange: Any) -> None:
     assert client.ws.close_code == 1001
 
 
+@pytest.mark.slow
 async def test_a_quiet_book_says_so_and_ids_may_fall(exchange: Any) -> None:
     sim = await exchange(timer_speedup=60.0, speed=4.0)
     client = await sim.ws(sim.addresses["okx"].ws)

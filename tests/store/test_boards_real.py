@@ -48,6 +48,7 @@ def test_futures_files_are_no_boards() -> None:
         boards.currencies(DATA / "deribit_BTC_20260114_futures_raw.csv.gz")
 
 
+@pytest.mark.slow
 def test_months_of_boards() -> None:
     pytest.importorskip("pyarrow", reason="parquet boards need pyarrow (dfmon[parquet])")
     path = DATA / "deribit_chains_20251230_20260331.parquet"

@@ -426,6 +426,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_kill_at_any_moment_loses_nothing_that_was_flushed(tmp_path: Path) -> None:
     """SIGKILL after a random number of bytes, 80 times: torn heads, torn blocks, torn merges, new segments, the very
     beginning; and 20 times between a merge and the deletion of what was merged, or right behind it.
@@ -477,6 +478,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_kill_from_outside_loses_nothing_that_was_flushed(tmp_path: Path, seed: int) -> None:
     """The same by another process, at a moment the recorder knows nothing of."""

@@ -57,6 +57,7 @@ class FakeTerminal:
         return out
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(frames)
 def test_the_picture_is_the_same(given_frames: list[list[tuple[int, int, list[tuple[str, str]]]]]) -> None:

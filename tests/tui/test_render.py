@@ -87,6 +87,7 @@ def views() -> list[View]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_every_panel_fills_its_rectangle_exactly(case: str, width: int, height: int) -> None:
@@ -122,6 +123,7 @@ def test_the_plan_tiles_the_screen(width: int) -> None:
             assert sum(r.width * r.height for r in rects.values()) == width * height
 
 
+@pytest.mark.slow
 def test_foreign_text_is_only_text() -> None:
     for view in views():
         for width, height in SIZES:

@@ -76,6 +76,7 @@ def test_without_colour_no_style_has_any() -> None:
         assert style.bgcolor is None
 
 
+@pytest.mark.slow
 def test_ascii_look_covers_every_glyph_of_the_screen() -> None:
     from .test_render import SIZES, frame, screen, views
 

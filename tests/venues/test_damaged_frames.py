@@ -37,6 +37,7 @@ def test_every_source_has_golden_frames() -> None:
     assert set(SESSIONS) == set(SOURCES)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("source", SESSIONS)
 def test_no_damage_reaches_the_snapshot(source: str) -> None:

@@ -78,6 +78,7 @@ def test_okx_of_2022_chains_its_spot_book() -> None:
     assert count[BookLost] == 0
 
 
+@pytest.mark.slow
 def test_the_binance_capture_of_2024_rebuilds_the_book_its_best_quotes_describe() -> None:
     """Every frame is used, no chain breaks, and the book agrees with the stream of best quotes on the way."""
     protocol, book = binance.public(["BTC"]), LocalBook()

@@ -16,22 +16,26 @@ def lasting() -> list[list[TrialSample]]:
     return list(map(list, zip(*(trial(seed, shots=DAYS, flips=True) for seed in SEEDS))))
 
 
+@pytest.mark.slow
 def test_sign_of_the_position_is_right(lasting: list[list[TrialSample]]) -> None:
     assert TrialScore.of(lasting[2]).sign >= 0.90
     assert TrialScore.of(lasting[5]).sign >= 0.95
 
 
+@pytest.mark.slow
 def test_error_is_small_and_below_that_of_clipped_taker_flow(lasting: list[list[TrialSample]]) -> None:
     middle, end = TrialScore.of(lasting[2]), TrialScore.of(lasting[5])
     assert end.rmse <= 0.38
     assert middle.rmse <= 0.85 * middle.rmse_clipped
 
 
+@pytest.mark.slow
 def test_band_holds_the_truth_as_often_as_it_says(lasting: list[list[TrialSample]]) -> None:
     whole = [shot for day in lasting for shot in day]
     assert 0.80 <= TrialScore.of(whole).coverage <= 0.97
 
 
+@pytest.mark.slow
 def test_net_gamma_and_flip_follow_the_true_book(lasting: list[list[TrialSample]]) -> None:
     whole = [shot for day in lasting for shot in day]
     assert net_gamma(whole)[0] >= 0.93
@@ -40,16 +44,19 @@ def test_net_gamma_and_flip_follow_the_true_book(lasting: list[list[TrialSample]
     assert held >= 0.80
 
 
+@pytest.mark.slow
 def test_customers_without_a_direction_cost_no_more_than_a_twentieth() -> None:
     middle = TrialScore.of([trial(seed, shots=(15.0,), persistent=False)[0] for seed in SEEDS])
     assert middle.rmse <= 1.05 * middle.rmse_clipped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("screen", [(0.5, 0.35), (0.9, 0.05)])
 def test_wrong_beliefs_about_the_classes_leave_a_band_that_still_holds(screen: tuple[float, float]) -> None:
     assert TrialScore.of(trial(3, shots=(15.0, 30.0), screen=screen)).coverage >= 0.6
 
 
+@pytest.mark.slow
 def test_prints_lost_for_good_are_priced_in() -> None:
     clean, holed = trial(4, shots=(30.0,)), trial(4, shots=(30.0,), drop=0.01)
     assert TrialScore.of(holed).coverage >= 0.8

@@ -39,6 +39,8 @@ from tests.core.exposure import test_surface_grid
 from tests.core.flip import test_gamma_flip
 from tests.core.pricing import test_greek_calc, test_greek_oracles, test_pair_greeks
 
+pytestmark = pytest.mark.slow
+
 GREEK_NAMES = COLUMNS[1:]
 NUMBA_MISSING = "numba is not installed: pip install 'dfmon[fast]'"
 

@@ -155,6 +155,7 @@ def standing(board: Board, start_ns: int, end_ns: int) -> list[ChainFrame]:
     return [board_at(board, ts) for ts in (*warm_up, *range(start_ns, end_ns, SECOND))]
 
 
+@pytest.mark.slow
 def test_a_settlement_at_a_standing_market_moves_nothing_but_time_and_hedges() -> None:
     """Second by second from 07:25 to 08:20: no flow but decay and settlement, and these lift the hedge of 07:30."""
     board = snapshot_board("20260402T160623Z", "BTC")
@@ -216,6 +217,7 @@ def boards(draw: st.DrawFn) -> Board:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(boards())
 def test_any_standing_board_settles_without_a_jump(board: Board) -> None:
