@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from dfmon.core.book_exposure import measure_exposure, price_board
 from dfmon.core.columns import Columns, atm_sigma, first_of_group, priceable_columns
 from dfmon.core.exposure.desks import Desk, hedge_shares, off_venue_sd
+from dfmon.core.exposure.market_window import MarketWindow
 from dfmon.core.flip.grid import Stickiness
 from dfmon.core.positions.attribution import Priors
 from dfmon.core.positions.dealer_net import DealerPositions, open_interest_check, positions_by_model
@@ -24,10 +25,12 @@ from dfmon.core.positions.update import update_inventory
 from dfmon.core.pricing.compiled import kernels_for_step
 from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.scenario.alerts import AlertState, update_alerts
+from dfmon.core.scenario.book_history import BookHistory, measure_hedge_flow
 from dfmon.core.scenario.features import scenario_inputs
 from dfmon.core.scenario.hpp_score import Scaling, update_scaling
 from dfmon.core.scenario.liquidity import DEPTH_MEDIAN_NS, DEPTH_SAMPLE_NS, market_view
 from dfmon.core.scenario.lookback import empty_spot_path, measure_moves
+from dfmon.core.scenario.market_moves import measure_market_moves
 from dfmon.core.scenario.rolling import RollingWindow
 from dfmon.core.scenario.rules import RuleState, Thresholds, classify
 from dfmon.core.scenario.tick_result import BoardTick, TickResult, fields_of
@@ -71,13 +74,14 @@ class FlowParams(msgspec.Struct, frozen=True):
 class BookState:
     """State of one position model, carried from tick to tick."""
 
+    history: BookHistory
     scaling: Scaling
     rules: RuleState
     alert_state: AlertState
 
     @classmethod
     def initial(cls) -> BookState:
-        return cls(Scaling.initial(), RuleState.initial(), AlertState.initial())
+        return cls(BookHistory.empty(), Scaling.initial(), RuleState.initial(), AlertState.initial())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class FlowState:
     """State carried from tick to tick, `books` by position model. Immutable; a step returns the next one."""
 
     inventory: Inventory
+    options: MarketWindow
     path: RollingWindow
     depth: RollingWindow
     books: Mapping[str, BookState]
@@ -94,6 +99,7 @@ class FlowState:
     def initial(cls) -> FlowState:
         return cls(
             inventory=Inventory.empty(),
+            options=MarketWindow.empty(),
             path=empty_spot_path(),
             depth=RollingWindow.empty(DEPTH_SAMPLE_NS, DEPTH_MEDIAN_NS // DEPTH_SAMPLE_NS + 1, 1),
             books={},
@@ -137,6 +143,8 @@ def _compute(
     spot_moves = measure_moves(state.path, ts_ns, chain.spot, sigma)
     path = state.path.push(ts_ns, (chain.spot, sigma)) if chain.spot > 0.0 and sigma > 0.0 else state.path
     tape = tables.tape(chain, cols, board, state.tape)
+    options = state.options.push(chain)
+    vega = board.unit.vega[board.points.point]
     inputs = BoardTick(
         chain=chain,
         market=market,
@@ -151,14 +159,19 @@ def _compute(
         sigma=sigma,
         liquidity=liquidity,
         spot_moves=spot_moves,
+        moves=measure_market_moves(options, chain, cols, vega, params.numeraire),
     )
     books: dict[str, BookState] = {}
     results: dict[str, BookResult] = {}
     for model, held in positions.items():
         previous = state.books.get(model) or BookState.initial()
+        history = previous.history.push(options, held)
+        if inputs.moves.hedge is not None and held.members is not None:
+            history = history.with_settled(inputs.moves.hedge.expired_key, state.options, state.inventory)
+        previous = replace(previous, history=history)
         books[model], results[model] = _step_book(previous, inputs, cols.with_book(held), held, params)
     snapshot = with_views(results, params.positions, tape, seq)
-    return FlowState(inventory, path, liquidity.depth, books, tape), snapshot
+    return FlowState(inventory, options, path, liquidity.depth, books, tape), snapshot
 
 
 def _step_book(
@@ -173,12 +186,18 @@ def _step_book(
         update_scaling(state.scaling, chain.ts_ns, total.ngi, total.vss, total.chl) if cols.size else state.scaling
     )
     move_usd = chain.spot * (spot_moves.ret_15m or 0.0) if chain.spot > 0.0 else 0.0
+    shares = hedge_shares(params.desks, params.risk_aversion, total.ngi, chain.spot, move_usd)
+    hedge = None
+    if cols.size and positions.known:
+        off_venue = off_venue_sd(params.venue_share)
+        hedge = measure_hedge_flow(state.history, inputs.moves, cols, total, shares, off_venue)
     tick = TickResult(
         **fields_of(inputs),
         positions=positions,
         cols=cols,
         exposure=exposure,
-        hedge_shares=hedge_shares(params.desks, params.risk_aversion, total.ngi, chain.spot, move_usd),
+        hedge_shares=shares,
+        hedge=hedge,
         scaling=scaling,
     )
     features = scenario_inputs(tick, params.iv_move_1h)
@@ -186,7 +205,7 @@ def _step_book(
     alert_state = update_alerts(state.alert_state, rules, exposure.flip, chain.spot, inputs.feeds, reasons, chain.ts_ns)
     metrics = build_metrics(tick, quality_of(tick))
     result = BookResult(tick, metrics, features, rules, reasons, params.thresholds, alert_state.alerts)
-    return BookState(scaling, rules, alert_state), result
+    return BookState(state.history, scaling, rules, alert_state), result
 
 
 def daily_sigma(cols: Columns, atm: F64) -> float:

@@ -150,8 +150,8 @@ DERIVED: Final = (
     ),
     MetricSpec(
         "hedge_flow",
-        "expected dealer trade",
-        "-(NGI ret% + VSS dIV + CHL h/24)",
+        "re-hedging of the last 15 minutes",
+        "-sum D F [delta now - delta then], each option with its own F, sigma, T",
         unit="USD/15min",
         sign="+ dealers bought, - they sold",
         places=frozenset({"text"}),

@@ -67,12 +67,19 @@ class Hpp(Metric, frozen=True):
 
 
 class HedgeFlow(Metric, frozen=True):
-    """Expected dealer trade since the look-back, its three parts, and the residual of a full reprice."""
+    """Dealer trade over the last `span_s` to re-hedge what was in the book, by full reprice: the sum of four parts.
+
+    `settlement` is the hedge that the fixings lifted. `new_trades` hedges what was acquired on the way and is not in
+    the sum; `residual` is the value less the linear form in NGI, VSS and CHL.
+    """
 
     gamma: float | None
     vanna: float | None
     charm: float | None
     residual: float | None
+    settlement: float | None = None
+    new_trades: float | None = None
+    span_s: float | None = None
 
 
 @metric_fields(None, lambda spec: (Metric, Metric(None, None, None, spec.unit, spec.sign, "absent", None)))

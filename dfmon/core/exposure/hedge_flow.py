@@ -40,7 +40,7 @@ class LiveOptions(NamedTuple):
 
     ts_ns: int
     venue_ns: int
-    uid: I64
+    key: I64
     options: Options
     state: MarketState
     expiry_ns: I64
@@ -56,7 +56,7 @@ class HedgeUnits:
     the live options that were not listed then. `log_return` is the median move of the forwards.
     """
 
-    uid: I64
+    key: I64
     live: int
     then_ns: int
     span_s: float
@@ -64,6 +64,11 @@ class HedgeUnits:
     new_trade: F64
     is_new: Mask
     log_return: float
+
+    @property
+    def expired_key(self) -> I64:
+        """Keys of the options that expired on the way."""
+        return self.key[self.live :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +98,11 @@ def hedge_units(live: LiveOptions, window: MarketWindow, then: Moment) -> HedgeU
     Source: delta hedging of each option on its own forward; the parts telescope.
     """
     expired = window.expired_between(then.venue_ns, live.venue_ns)
-    expired = expired[~np.isin(window.samples.uid[expired], live.uid)]
+    expired = expired[~np.isin(window.samples.key[expired], live.key)]
     options, now = _with_expired(live, window, expired)
-    uid = np.concatenate([live.uid, window.samples.uid[expired]])
+    key = np.concatenate([live.key, window.samples.key[expired]])
     expiry_ns = np.concatenate([live.expiry_ns, window.expiry_ns[expired]])
-    before = then.state(window.samples.find(uid), expiry_ns)
+    before = then.state(window.samples.find(key), expiry_ns)
     fixings = np.where(np.isnan(before.average), before.forward, before.average)
     steps = (
         before._replace(average=fixings),
@@ -107,14 +112,14 @@ def hedge_units(live: LiveOptions, window: MarketWindow, then: Moment) -> HedgeU
     )
     delta = np.array([unit_delta(options, state) for state in steps])
     share_then, share_now = open_share(before.tau), open_share(now.tau)
-    parts = np.empty((len(PARTS), uid.size))
+    parts = np.empty((len(PARTS), key.size))
     parts[:3] = -now.forward * share_then * np.diff(delta, axis=0)
     parts[3] = -now.forward * (share_now - share_then) * delta[3]
     known = np.isfinite(parts).all(axis=0)
     parts[:, ~known] = 0.0
-    k = live.uid.size
+    k = live.key.size
     return HedgeUnits(
-        uid=uid,
+        key=key,
         live=k,
         then_ns=then.ts_ns,
         span_s=(live.ts_ns - then.ts_ns) / SECOND,
@@ -199,7 +204,7 @@ def _position_then(units: HedgeUnits, book: Book) -> F64:
     found = book.history.at(units.then_ns)
     if found is None:
         return book.position
-    before = pick(found[1][0], book.history.find(units.uid))
+    before = pick(found[1][0], book.history.find(units.key))
     is_new = np.zeros(before.shape, np.bool_)
     is_new[: units.live] = units.is_new
     return np.where(np.isfinite(before), before, np.where(is_new, 0.0, book.position))

@@ -5,17 +5,19 @@ State of the step, shared by all position models. An option that has expired sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core.exposure.option_window import OptionWindow, pick
+from dfmon.core.exposure.option_window import OptionWindow, option_keys, pick
 from dfmon.core.exposure.reprice import MarketState
 from dfmon.core.pricing.black import F64, Mask
 from dfmon.model.frames import I64, ChainFrame
 from dfmon.model.units import HOUR, MINUTE, YEAR
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 SAMPLE_NS: Final = MINUTE
 SAMPLES: Final = HOUR // MINUTE + 2  # the hour, and one sample before it to interpolate from
@@ -42,8 +44,11 @@ class MarketWindow:
     """Samples of (forward, volatility), and what does not change of each of their options.
 
     Units: USD, decimal. `option_type` +1 call, -1 put. Shared numbers of a sample: clock offset in ns and average.
+    `frame_key` are the keys of the options of the newest frame, `frame_uid` their numbers in this session.
     """
 
+    frame_key: I64
+    frame_uid: I64
     samples: OptionWindow
     expiry_ns: I64
     strike: F64
@@ -53,32 +58,29 @@ class MarketWindow:
     @classmethod
     def empty(cls) -> MarketWindow:
         samples = OptionWindow.empty(SAMPLE_NS, SAMPLES, fields=2, numbers=2)
-        none = np.zeros(0)
-        return cls(samples, np.zeros(0, np.int64), none, none, np.zeros(0, np.bool_))
+        no_keys, none = np.zeros(0, np.int64), np.zeros(0)
+        return cls(no_keys, no_keys, samples, no_keys, none, none, np.zeros(0, np.bool_))
 
     def push(self, chain: ChainFrame) -> MarketWindow:
-        """The window with the market of this frame, once a minute.
+        """The window with this frame, and once a minute with a sample of its market.
 
         Domain: an option without forward or volatility has none in the sample.
         """
+        key = option_keys(chain.expiry_ns, chain.strike, chain.option_type, chain.inverse)
         usable = (chain.forward > 0.0) & np.isfinite(chain.forward) & (chain.sigma > 0.0) & np.isfinite(chain.sigma)
         columns = np.where(usable, [chain.forward, chain.sigma], np.nan)
         numbers = float(chain.clock_ns), chain.delivery_average
-        samples = self.samples.push(chain.ts_ns, chain.uid, columns, numbers)
-        if samples is self.samples:
-            return self
-        before, now = self.samples.find(samples.uid), _column_of(samples.uid, chain.uid)
-
-        def merged(old: NDArray[np.generic], new: NDArray[np.generic]) -> NDArray[np.generic]:
-            both = np.concatenate([old, new]) if old.size or new.size else old
-            return np.asarray(both[np.where(now >= 0, old.size + now, before)])
-
-        return MarketWindow(
-            samples,
-            merged(self.expiry_ns, chain.expiry_ns).astype(np.int64),
-            merged(self.strike, chain.strike).astype(np.float64),
-            merged(self.option_type, chain.option_type.astype(np.float64)).astype(np.float64),
-            merged(self.inverse, chain.inverse).astype(np.bool_),
+        samples = self.samples.push(chain.ts_ns, key, columns, numbers)
+        window = replace(self, frame_key=key, frame_uid=chain.uid, samples=samples)
+        if np.array_equal(samples.key, self.samples.key):
+            return window
+        before, listed = self.samples.find(samples.key), _column_of(samples.key, key)
+        return replace(
+            window,
+            expiry_ns=_merged(self.expiry_ns, chain.expiry_ns, before, listed),
+            strike=_merged(self.strike, chain.strike, before, listed),
+            option_type=_merged(self.option_type, chain.option_type.astype(np.float64), before, listed),
+            inverse=_merged(self.inverse, chain.inverse, before, listed),
         )
 
     def moment(self, ts_ns: int) -> Moment | None:
@@ -102,10 +104,18 @@ class MarketWindow:
         return MarketState(forward, sigma, np.zeros(column.shape), average)
 
 
-def _column_of(uid: I64, listed: I64) -> NDArray[np.intp]:
-    """The place of each `uid` in `listed`, -1 for one that is not there."""
-    order = np.argsort(listed, kind="stable")
+def _merged(
+    old: NDArray[_Scalar], new: NDArray[_Scalar], before: NDArray[np.intp], listed: NDArray[np.intp]
+) -> NDArray[_Scalar]:
+    """Terms of options: those in the frame from the `new` ones, the others as they were."""
+    both = np.concatenate([old, new])
+    return both[np.where(listed >= 0, old.size + listed, before)]
+
+
+def _column_of(key: I64, frame_key: I64) -> NDArray[np.intp]:
+    """The place of each `key` in the frame, -1 for one that is not there."""
+    order = np.argsort(frame_key, kind="stable")
     if not order.size:
-        return np.full(uid.shape, -1)
-    place = order[np.minimum(np.searchsorted(listed, uid, sorter=order), order.size - 1)]
-    return np.where(listed[place] == uid, place, -1)
+        return np.full(key.shape, -1)
+    place = order[np.minimum(np.searchsorted(frame_key, key, sorter=order), order.size - 1)]
+    return np.where(frame_key[place] == key, place, -1)

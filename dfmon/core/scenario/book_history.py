@@ -14,23 +14,23 @@ import numpy as np
 from dfmon.core.columns import Columns
 from dfmon.core.exposure.desks import HedgeShares
 from dfmon.core.exposure.hedge_flow import Book, HedgeFlow, HedgeUnits, LinearForm, hedge_flow
-from dfmon.core.exposure.market_window import SAMPLE_NS
+from dfmon.core.exposure.market_window import SAMPLE_NS, MarketWindow
 from dfmon.core.exposure.option_window import OptionWindow, pick
 from dfmon.core.exposure.vanna_charm_volga import Totals
 from dfmon.core.positions.dealer_net import DealerPositions
 from dfmon.core.positions.inventory import Inventory
 from dfmon.core.scenario.market_moves import LOOKBACK_NS, MarketMoves
-from dfmon.model.frames import F64, I64, ChainFrame
+from dfmon.model.frames import F64, I64
 
 SAMPLES: Final = LOOKBACK_NS // SAMPLE_NS + 2  # one sample before the look-back to interpolate from
 
 
 @dataclass(frozen=True, slots=True)
 class BookHistory:
-    """Mean positions once a minute, and `settled_members` (m, M) of the options `settled_uid` (m,). Coins."""
+    """Mean positions once a minute, and `settled_members` (m, M) of the options `settled_key` (m,). Coins."""
 
     positions: OptionWindow
-    settled_uid: I64
+    settled_key: I64
     settled_members: F64
 
     @classmethod
@@ -38,25 +38,28 @@ class BookHistory:
         positions = OptionWindow.empty(SAMPLE_NS, SAMPLES, fields=1)
         return cls(positions, np.zeros(0, np.int64), np.zeros((0, 0)))
 
-    def push(self, chain: ChainFrame, positions: DealerPositions) -> BookHistory:
-        """The history with the positions of this frame, once a minute."""
-        pushed = self.positions.push(chain.ts_ns, chain.uid, positions.position[None, :])
+    def push(self, window: MarketWindow, positions: DealerPositions) -> BookHistory:
+        """The history with the positions of the frame that `window` has newest, once a minute."""
+        ts_ns = int(window.samples.times[-1])
+        pushed = self.positions.push(ts_ns, window.frame_key, positions.position[None, :])
         return self if pushed is self.positions else replace(self, positions=pushed)
 
-    def with_settled(self, uid: I64, before: Inventory) -> BookHistory:
+    def with_settled(self, key: I64, window: MarketWindow, before: Inventory) -> BookHistory:
         """The history with the members of these options, and of no others.
 
-        `before` is the inventory of the last tick, which still has what has expired since. Nothing to do without an
-        ensemble or without an expired option.
+        `window` and `before` are those of the last tick, which still have what has expired since.
         """
-        if np.array_equal(uid, self.settled_uid):
+        if np.array_equal(key, self.settled_key):
             return self
-        known = dict(zip(self.settled_uid.tolist(), self.settled_members))
-        found = {key: before.members[before.row_by_uid[key]] for key in uid.tolist() if key in before.row_by_uid}
-        rows = {key: found.get(key, known.get(key)) for key in uid.tolist()}
-        settled = {key: row for key, row in rows.items() if row is not None}
-        members = np.array(list(settled.values())) if settled else np.zeros((0, 0))
-        return replace(self, settled_uid=np.array(list(settled), np.int64), settled_members=members)
+        uid_by_key = dict(zip(window.frame_key.tolist(), window.frame_uid.tolist()))
+        settled = dict(zip(self.settled_key.tolist(), self.settled_members))
+        for option in key.tolist():
+            row = before.row_by_uid.get(uid_by_key.get(option, -1))
+            if row is not None:
+                settled[option] = before.members[row]
+        rows = [option for option in key.tolist() if option in settled]
+        members = np.array([settled[option] for option in rows]) if rows else np.zeros((0, 0))
+        return replace(self, settled_key=np.array(rows, np.int64), settled_members=members)
 
 
 def measure_hedge_flow(
@@ -80,14 +83,13 @@ def measure_hedge_flow(
 
 def book_over(history: BookHistory, units: HedgeUnits, cols: Columns) -> Book:
     """The book now, and what of it has expired in the look-back as it was at the end."""
-    expired = units.uid[units.live :]
+    expired = units.expired_key
     last = pick(history.positions.last_values()[0], history.positions.find(expired))
     position = np.concatenate([cols.position, np.nan_to_num(last)])
     if cols.members is None or not expired.size:
         return Book(position, cols.members, history.positions)
     members = np.repeat(position[units.live :, None], cols.members.shape[1], axis=1)
-    row_by_uid = {uid: row for row, uid in enumerate(history.settled_uid.tolist())}
-    for row, uid in enumerate(expired.tolist()):
-        if uid in row_by_uid:
-            members[row] = history.settled_members[row_by_uid[uid]]
+    settled = dict(zip(history.settled_key.tolist(), history.settled_members))
+    for row, option in enumerate(expired.tolist()):
+        members[row] = settled.get(option, members[row])
     return Book(position, np.concatenate([cols.members, members]), history.positions)

@@ -32,7 +32,7 @@ def scenario_inputs(tick: TickResult, iv_move_1h: float) -> ScenarioInputs:
     daily_sigma = tick.sigma * math.sqrt(DAY / YEAR)
     low, high = tick.exposure.flip_lo, tick.exposure.flip_hi
     pin_distance, pin_share, hours = _pin(tick)
-    move, points = tick.spot_moves.ret_15m, tick.spot_moves.iv_points
+    move, points = tick.spot_moves.ret_15m, tick.moves.points_15m
     return ScenarioInputs(
         ngi=total.ngi,
         psi=tick.psi,

@@ -1,4 +1,4 @@
-"""Recent moves of spot and volatility: 15 minutes for HPP and hedge flow, one hour for the scenarios."""
+"""Recent moves of spot: 15 minutes for HPP, one hour for the scenarios."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MIN_LOOKBACK_NS: Final = MINUTE  # no move before that
 
 @dataclass(frozen=True, slots=True)
 class SpotMoves:
-    """Log returns, volatility change in points, and z of the hour; None after a start or a gap in the data.
+    """Log returns, and z of the hour; None after a start or a gap in the data.
 
     `span_s` is the actual look-back, at most 15 minutes; `sign` is 0 inside the dead band.
     """
@@ -26,7 +26,6 @@ class SpotMoves:
     sign: int
     span_s: float
     ret_15m: float | None
-    iv_points: float | None
     ret_1h: float | None
     z_1h: float | None
 
@@ -39,16 +38,14 @@ def empty_spot_path() -> RollingWindow:
 def measure_moves(path: RollingWindow, ts_ns: int, spot: float, sigma: float) -> SpotMoves:
     """Moves up to now against the samples of `path`.
 
-    Units: log returns; points of volatility. Domain: NaN spot or sigma gives no move.
+    Units: log returns. Domain: NaN spot or sigma gives no move.
     """
     lookback_sample = path.first_since(ts_ns - LOOKBACK_NS)
     if lookback_sample is None or not spot > 0.0 or not sigma > 0.0 or ts_ns - lookback_sample[0] < MIN_LOOKBACK_NS:
-        return SpotMoves(
-            0, 0.0 if lookback_sample is None else max(ts_ns - lookback_sample[0], 0) / SECOND, None, None, None, None
-        )
+        span_s = 0.0 if lookback_sample is None else max(ts_ns - lookback_sample[0], 0) / SECOND
+        return SpotMoves(0, span_s, None, None, None)
     span = ts_ns - lookback_sample[0]
-    spot_before, sigma_before = lookback_sample[1].tolist()
-    log_return = math.log(spot / spot_before)
+    log_return = math.log(spot / float(lookback_sample[1][0]))
     hour_sample = path.first_since(ts_ns - HOUR)
     ret_1h = z_1h = None
     if hour_sample is not None and ts_ns - hour_sample[0] >= HOUR // 2:
@@ -58,7 +55,6 @@ def measure_moves(path: RollingWindow, ts_ns: int, spot: float, sigma: float) ->
         sign=move_sign(log_return, sigma, span / YEAR),
         span_s=span / SECOND,
         ret_15m=log_return,
-        iv_points=(sigma - sigma_before) * 100.0,
         ret_1h=ret_1h,
         z_1h=z_1h,
     )

@@ -19,7 +19,7 @@ from dfmon.core.exposure.option_window import pick
 from dfmon.core.exposure.reprice import MarketState, Options
 from dfmon.core.exposure.volatility_move import VolatilityMove, volatility_move
 from dfmon.core.pricing.greek_calc import Numeraire
-from dfmon.model.frames import F64, ChainFrame
+from dfmon.model.frames import F64, I64, ChainFrame
 from dfmon.model.units import HOUR, MINUTE, SECOND
 
 LOOKBACK_NS: Final = 15 * MINUTE
@@ -48,13 +48,13 @@ class MarketMoves:
 def measure_market_moves(
     window: MarketWindow, chain: ChainFrame, cols: Columns, vega: F64, numeraire: Numeraire
 ) -> MarketMoves:
-    """Moves of the priceable options against the samples of `window`, which may have one of this tick.
+    """Moves of the priceable options against the samples of `window`, to which this frame was pushed.
 
     Units: `vega` USD per point of +1 coin. Shapes: (k,) of `cols`. Domain: any board; an empty one does not move.
     """
     if not cols.size:
         return MarketMoves(None, None, None)
-    live = live_options(chain, cols, numeraire)
+    live = live_options(chain, cols, window.frame_key, numeraire)
     weight = vega * cols.open_interest
     quarter = window.moment(chain.ts_ns - LOOKBACK_NS)
     if quarter is not None and chain.ts_ns - quarter.ts_ns < MIN_LOOKBACK_NS:
@@ -69,13 +69,13 @@ def measure_market_moves(
     )
 
 
-def live_options(chain: ChainFrame, cols: Columns, numeraire: Numeraire) -> LiveOptions:
-    """The priceable options of a tick."""
+def live_options(chain: ChainFrame, cols: Columns, key: I64, numeraire: Numeraire) -> LiveOptions:
+    """The priceable options of a tick; `key` (n,) of all options of the frame."""
     average = np.full(cols.size, np.nan) if cols.average is None else cols.average
     return LiveOptions(
         ts_ns=chain.ts_ns,
         venue_ns=chain.venue_ns,
-        uid=chain.uid[cols.rows],
+        key=key[cols.rows],
         options=Options(cols.strike, cols.option_type, chain.inverse[cols.rows], numeraire),
         state=MarketState(cols.forward, cols.sigma, cols.tau, average),
         expiry_ns=chain.expiry_ns[cols.rows],
@@ -88,7 +88,7 @@ def _volatility_move(
 ) -> VolatilityMove | None:
     if then is None:
         return None
-    column = window.samples.find(live.uid)
+    column = window.samples.find(live.key)
     before = pick(then.forward, column), pick(then.sigma, column)
     span_s = (live.ts_ns - then.ts_ns) / SECOND
     return volatility_move(before, (live.state.forward, live.state.sigma), live.state.tau, weight, span_s)

@@ -74,24 +74,22 @@ def _psi(tick: TickResult, quality: Quality) -> Metric:
 
 
 def _hedge_flow(tick: TickResult, quality: Quality) -> HedgeFlow:
-    trade = tick.hedge_trade()
-    low = high = None
-    if trade is not None:
-        parts = zip(_PARTS, (trade.gamma, trade.vanna, trade.charm))
-        totals = {name: getattr(tick.exposure.totals, name) for name in _PARTS}
-        low, high = tick.exposure.band(
-            _weights({name: part / totals[name] if totals[name] else 0.0 for name, part in parts})
-        )
+    spec, flow = METRICS["hedge_flow"], tick.hedge
+    if flow is None:
+        return HedgeFlow(None, None, None, spec.unit, spec.sign, "absent", tick.age_s, None, None, None, None)
     return HedgeFlow(
-        value=None if trade is None else trade.linear,
-        lo=low,
-        hi=high,
-        unit=METRICS["hedge_flow"].unit,
-        sign=METRICS["hedge_flow"].sign,
-        quality=quality if trade is not None else "absent",
+        value=flow.value,
+        lo=flow.lo,
+        hi=flow.hi,
+        unit=spec.unit,
+        sign=spec.sign,
+        quality=quality,
         age_s=tick.age_s,
-        gamma=None if trade is None else trade.gamma,
-        vanna=None if trade is None else trade.vanna,
-        charm=None if trade is None else trade.charm,
-        residual=None if trade is None else trade.residual,
+        gamma=flow.gamma,
+        vanna=flow.vanna,
+        charm=flow.charm,
+        residual=flow.residual,
+        settlement=flow.settlement,
+        new_trades=flow.new_trades,
+        span_s=flow.span_s,
     )

@@ -36,9 +36,9 @@ def unavailable(tick: TickResult, flip: Flip, levels: Levels, context: Context) 
         sentences.append("flip.lo, flip.hi: no member of the ensemble has a flip")
     sentences += position_rows.missing_position_reasons(tick)
     if tick.spot_moves.ret_15m is None:
-        sentences.append(
-            "hedge_flow, context.return_15m: less than a minute of spot history; hpp has no gamma term yet"
-        )
+        sentences.append("context.return_15m: less than a minute of spot history; hpp has no gamma term yet")
+    if tick.hedge is None and tick.has_book:
+        sentences.append("hedge_flow: less than a minute of history of the options")
     if tick.spot_moves.ret_1h is None:
         sentences.append("context.return_1h: less than half an hour of spot history")
     if not tick.liquidity.depth_usd:

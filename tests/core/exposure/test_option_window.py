@@ -15,15 +15,15 @@ STEP = 60
 def window(*samples: tuple[int, dict[int, float]], rows: int = 5) -> OptionWindow:
     made = OptionWindow.empty(STEP, rows, fields=1, numbers=1)
     for ts, values in samples:
-        uid = np.array(list(values), np.int64)
-        made = made.push(ts, uid, np.array([list(values.values())], float), (float(ts),))
+        key = np.array(list(values), np.int64)
+        made = made.push(ts, key, np.array([list(values.values())], float), (float(ts),))
     return made
 
 
-def value_at(made: OptionWindow, ts: int, uid: int) -> tuple[int, float, float]:
+def value_at(made: OptionWindow, ts: int, key: int) -> tuple[int, float, float]:
     found = made.at(ts)
     assert found is not None
-    return found[0], float(pick(found[1][0], made.find(np.array([uid])))[0]), float(found[2][0])
+    return found[0], float(pick(found[1][0], made.find(np.array([key])))[0]), float(found[2][0])
 
 
 def test_values_are_linear_between_samples_and_exact_on_them() -> None:
@@ -44,7 +44,7 @@ def test_before_the_window_and_in_a_gap_the_next_sample_counts() -> None:
 
 def test_an_option_that_comes_or_goes_has_the_value_of_the_one_sample_that_has_it() -> None:
     made = window((0, {1: 1.0, 2: 2.0}), (60, {2: 4.0, 9: 6.0}))
-    assert [value_at(made, 30, uid)[1] for uid in (1, 2, 9)] == [1.0, 3.0, 6.0]
+    assert [value_at(made, 30, key)[1] for key in (1, 2, 9)] == [1.0, 3.0, 6.0]
     assert np.isnan(value_at(made, 60, 1)[1])
     assert np.isnan(value_at(made, 60, 5)[1])
     assert made.last_values().tolist() == [[1.0, 4.0, 6.0]]
@@ -53,7 +53,7 @@ def test_an_option_that_comes_or_goes_has_the_value_of_the_one_sample_that_has_i
 def test_samples_are_bounded_and_options_without_one_are_dropped() -> None:
     made = window(*((60 * i, {i: 1.0, 100: 2.0}) for i in range(9)), rows=3)
     assert made.times.tolist() == [360, 420, 480]
-    assert made.uid.tolist() == [6, 7, 8, 100]
+    assert made.key.tolist() == [6, 7, 8, 100]
     assert made.values.shape == (3, 1, 4)
 
 
@@ -61,13 +61,13 @@ def test_a_sample_is_taken_once_a_step_and_the_window_before_is_not_changed() ->
     first = window((0, {1: 1.0}))
     assert first.push(59, np.array([1]), np.ones((1, 1)), (0.0,)) is first
     second = first.push(60, np.array([2]), np.ones((1, 1)), (0.0,))
-    assert (first.uid.tolist(), first.values.tolist()) == ([1], [[[1.0]]])
-    assert second.uid.tolist() == [1, 2]
+    assert (first.key.tolist(), first.values.tolist()) == ([1], [[[1.0]]])
+    assert second.key.tolist() == [1, 2]
 
 
 def test_a_clock_set_back_begins_anew() -> None:
     made = window((1000, {1: 1.0}), (400, {2: 2.0}))
-    assert (made.times.tolist(), made.uid.tolist()) == ([400], [2])
+    assert (made.times.tolist(), made.key.tolist()) == ([400], [2])
 
 
 @given(
@@ -77,7 +77,7 @@ def test_a_clock_set_back_begins_anew() -> None:
 def test_every_sample_is_found_as_it_was_put(samples: list[dict[int, float]], ts: int) -> None:
     made = window(*((STEP * i, values) for i, values in enumerate(samples)), rows=4)
     for i, values in list(enumerate(samples))[-4:]:
-        for uid in range(9):
-            assert value_at(made, STEP * i, uid)[1] == pytest.approx(values.get(uid, np.nan), nan_ok=True)
+        for key in range(9):
+            assert value_at(made, STEP * i, key)[1] == pytest.approx(values.get(key, np.nan), nan_ok=True)
     found = made.at(ts)
     assert (found is None) == (ts > STEP * (len(samples) - 1))

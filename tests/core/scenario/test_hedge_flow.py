@@ -16,6 +16,7 @@ from dfmon.core.columns import Columns, priceable_columns
 from dfmon.core.exposure.desks import HedgeShares
 from dfmon.core.exposure.hedge_flow import HedgeFlow
 from dfmon.core.exposure.market_window import SAMPLES, MarketWindow
+from dfmon.core.exposure.option_window import option_keys
 from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import totals
 from dfmon.core.positions.dealer_net import DealerPositions
@@ -71,7 +72,8 @@ def walk(chains: list[ChainFrame], model: str = "naive") -> Iterator[Tick]:
     for chain in chains:
         sign = chain.option_type if model == "naive" else -1.0
         positions = DealerPositions(model, sign * chain.open_interest)
-        window, history = window.push(chain), history.push(chain, positions)
+        window = window.push(chain)
+        history = history.push(window, positions)
         cols = priceable_columns(chain, positions)
         unit = unit_exposures(cols.forward, cols.strike, cols.sigma, cols.tau, cols.option_type, average=cols.average)
         moves = measure_market_moves(window, chain, cols, unit.vega, "usd")
@@ -199,8 +201,9 @@ def boards(draw: st.DrawFn) -> Board:
     """A board whose nearest expiry is the settlement: strikes around spot, a smile, any open interest."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     days = np.array([0.0, 1.0, draw(st.integers(2, 30)), 90.0])
-    offsets = np.concatenate([rng.normal(0.0, 0.02, 6), rng.normal(0.0, 0.15, 6)])
-    strike = np.round(np.tile(np.repeat(1e5 * np.exp(offsets), 2), days.size), -2) + 37.0  # none at the average
+    offsets = np.concatenate([rng.choice(np.arange(-60, 60), 8, replace=False), [-200, -100, 100, 200]])
+    offsets = offsets * 100.0 + 37.0  # none at the average
+    strike = 1e5 + np.tile(np.repeat(offsets, 2), days.size)
     day = np.repeat(days, 2 * offsets.size)
     size = strike.size
     forward = 1e5 * (1.0 + 0.05 * day / 365.0)
@@ -252,12 +255,13 @@ def flow_of(
 ) -> tuple[HedgeFlow, MarketMoves]:
     window, history = MarketWindow.empty(), BookHistory.empty()
     for chain, positions in zip(chains, books):
-        window, history = window.push(chain), history.push(chain, positions)
+        previous, window = window, window.push(chain)
+        history = history.push(window, positions)
         cols = priceable_columns(chain, positions)
         unit = unit_exposures(cols.forward, cols.strike, cols.sigma, cols.tau, cols.option_type)
         moves = measure_market_moves(window, chain, cols, unit.vega, "usd")
         if moves.hedge is not None and before is not None:
-            history = history.with_settled(moves.hedge.uid[moves.hedge.live :], before)
+            history = history.with_settled(moves.hedge.expired_key, previous, before)
         flow = measure_hedge_flow(history, moves, cols, totals(unit, cols.position), ALL_TRADED)
     assert flow is not None
     return flow, moves
@@ -285,14 +289,14 @@ def test_what_was_acquired_on_the_way_is_hedged_apart() -> None:
 
 def test_an_option_listed_on_the_way_is_a_new_trade_and_one_without_a_mark_then_is_held_throughout() -> None:
     then, now = small(NOW), small(NOW + QUARTER)
-    listed = replace(now, uid=np.array([0, 1, 2, 3, 4, 60]), full_history=np.arange(6) == 5)
+    listed = replace(now, strike=np.where(np.arange(6) == 5, 106_000.0, now.strike), full_history=np.arange(6) == 5)
     position = np.arange(1.0, 7.0)
     flow, _ = flow_of([then, listed], [DealerPositions("file", position)] * 2)
     side, at = (
         listed.option_type.astype(float),
         Market(now.forward, now.sigma, (now.expiry_ns - now.ts_ns) / YEAR, now.forward),
     )
-    delta = reprices.delta_on_open_part(now.strike, side, at)
+    delta = reprices.delta_on_open_part(listed.strike, side, at)
     assert flow.new_trades == pytest.approx(-now.forward[5] * 6.0 * delta[5], rel=1e-9)
     unmarked = replace(then, sigma=np.where(np.arange(6) == 5, NAN, then.sigma))
     flow, _ = flow_of([unmarked, now], [DealerPositions("file", position)] * 2)
@@ -325,10 +329,13 @@ def test_members_of_an_expired_option_stay_for_the_look_back() -> None:
     inventory = replace(Inventory.empty(), row_by_uid=dict(zip(range(12), range(12))), members=tuple(members))
     flow, moves = flow_of(chains[:3], books[:3], inventory)
     assert moves.hedge is not None
-    assert moves.hedge.uid.tolist() == [*range(6, 12), *range(6)]
+    keys = option_keys(chains[0].expiry_ns, chains[0].strike, chains[0].option_type, chains[0].inverse)
+    expired = sorted(range(6), key=lambda row: keys[row])
+    order = [*range(6, 12), *expired]
+    assert moves.hedge.key.tolist() == keys[order].tolist()
     assert (chains[0].expiry_ns[:6] == expiry_ns).all()
     unit = moves.hedge.parts.sum(axis=0)
-    sums = unit @ members[[*range(6, 12), *range(6)]]
+    sums = unit @ members[order]
     assert np.abs(unit[6:]).max() > 1_000.0
     low, high = np.quantile(sums, [0.05, 0.95])
     assert flow.lo == pytest.approx(low)
@@ -375,12 +382,31 @@ def test_a_gap_is_a_gap() -> None:
 
 
 def test_the_window_is_bounded() -> None:
-    chains = [small(NOW + i * MINUTE, uid=np.arange(i, i + 6)) for i in range(100)]
+    chains = [small(NOW + i * MINUTE, days=(100.0 + i,)) for i in range(100)]
     window = MarketWindow.empty()
     for chain in chains:
         window = window.push(chain)
     assert window.samples.times.size == SAMPLES
-    assert window.samples.uid.tolist() == list(range(100 - SAMPLES, 105))
-    assert window.strike.size == window.samples.uid.size
-    row_by_uid = dict(zip(chains[-1].uid.tolist(), chains[-1].strike.tolist()))
-    assert [row_by_uid[uid] for uid in window.samples.uid.tolist()[-6:]] == window.strike[-6:].tolist()
+    assert window.samples.key.size == window.strike.size == 6 * SAMPLES
+    newest = window.samples.find(window.frame_key)
+    assert window.strike[newest].tolist() == chains[-1].strike.tolist()
+    assert window.expiry_ns[newest].tolist() == chains[-1].expiry_ns.tolist()
+    assert window.option_type[newest].tolist() == chains[-1].option_type.tolist()
+    assert sorted({round((ns - NOW) / DAY) for ns in window.expiry_ns.tolist()}) == list(range(200 - SAMPLES, 200))
+
+
+def test_an_option_has_its_key_in_every_session() -> None:
+    """Numbers of options begin anew in each session; the rest of the window goes by their terms."""
+    board = small(NOW)
+    keys = option_keys(board.expiry_ns, board.strike, board.option_type, board.inverse)
+    assert len(set(keys.tolist())) == 6
+    linear = option_keys(board.expiry_ns, board.strike, board.option_type, ~board.inverse)
+    assert not set(keys.tolist()) & set(linear.tolist())
+    order = np.array([3, 1, 5, 0, 2, 4])
+    moved = replace(permuted(small(NOW + QUARTER, forward=np.full(6, 101_000.0)), order), uid=np.arange(6))
+    position = DealerPositions("file", np.arange(6.0))
+    again = DealerPositions("file", np.arange(6.0)[order])
+    flow, _ = flow_of([board, moved], [position, again])
+    same, _ = flow_of([board, small(NOW + QUARTER, forward=np.full(6, 101_000.0))], [position] * 2)
+    assert flow.new_trades == 0.0
+    assert flow.value == pytest.approx(same.value, rel=1e-12)

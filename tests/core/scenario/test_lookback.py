@@ -18,8 +18,8 @@ def path_of(spots: dict[float, float], sigma: float = 0.5) -> RollingWindow:
 
 def test_session_younger_than_a_minute_has_no_move() -> None:
     measured = measure_moves(path_of({0: SPOT}), NOW + 59 * SECOND, 1.1 * SPOT, 0.5)
-    assert measured == SpotMoves(0, 59.0, None, None, None, None)
-    assert measure_moves(empty_spot_path(), NOW, SPOT, 0.5) == SpotMoves(0, 0.0, None, None, None, None)
+    assert measured == SpotMoves(0, 59.0, None, None, None)
+    assert measure_moves(empty_spot_path(), NOW, SPOT, 0.5) == SpotMoves(0, 0.0, None, None, None)
 
 
 @pytest.mark.parametrize(("spot", "sigma"), [(NAN, 0.5), (0.0, 0.5), (SPOT, NAN)])
@@ -32,7 +32,6 @@ def test_move_is_taken_over_fifteen_minutes() -> None:
     measured = measure_moves(path, NOW + 40 * MINUTE, 1.02 * SPOT, 0.5)
     assert measured.span_s == 900.0
     assert measured.ret_15m == pytest.approx(math.log(1.02 * SPOT / (SPOT + 25)))
-    assert measured.iv_points == pytest.approx(2.0)
     assert measured.sign == 1
 
 
