@@ -169,12 +169,16 @@ class SimulatedSession:
         phase = director.phase if director is not None else None
         self._faults.mute = ("",) if phase is not None and phase.feeds_lost else ()
 
-    def read_archive(self, driver: Driver) -> None:
-        """Reads the full trade history of every option that is listed by now."""
+    def read_archive(self, driver: Driver, max_calls: int = 1_000_000) -> None:
+        """Reads full trade histories of the options that are listed by now, the largest open interest first."""
         protocol = self.endpoints[0].protocol
         assert isinstance(protocol, OptionsVenue)
-        for name in protocol.options:
+        calls = 0
+        for name in driver.by_open_interest():
             while name not in protocol.histories.complete and name not in protocol.histories.given_up:
+                if calls >= max_calls:
+                    return
+                calls += 1
                 call = protocol.histories.next_call(name)
                 response = self._venues["deribit"].get("/api/v2" + call.path, dict(call.params))
                 driver.response("deribit", self._next_time(), call.tag, response.body)

@@ -18,6 +18,7 @@ import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pyte
@@ -46,7 +47,7 @@ def _running(*args: str, stdout: Path) -> Iterator[subprocess.Popen[bytes]]:
             child.kill()
 
 
-def _lines(path: Path) -> list[dict[str, object]]:
+def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
 
 
@@ -80,6 +81,36 @@ def test_a_demo_publishes_everywhere_and_replays_bit_for_bit(tmp_path: Path) -> 
     by_key = {(snapshot["underlying"], snapshot["seq"]): snapshot for snapshot in replayed}
     assert len(published) >= 16
     assert [by_key[s["underlying"], s["seq"]] for s in published] == published
+
+
+def test_a_scripted_demo_runs_on_market_time_and_its_recording_replays_bit_for_bit(tmp_path: Path) -> None:
+    live, record = tmp_path / "live.jsonl", tmp_path / "session"
+    args = ("--script", "regimes", "--publish", "all", "--record", str(record))
+    with _running("demo", *args, stdout=live) as child:
+        _until(live, 1, child)
+        started_s = time.monotonic()
+        _until(live, 40, child)
+        elapsed_s = time.monotonic() - started_s
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(TIMEOUT_S) == 128 + signal.SIGTERM
+    published = _lines(live)
+    covered_s = (published[39]["ts_ns"] - published[0]["ts_ns"]) / 1e9
+    assert covered_s > 5.0 * elapsed_s, "also on a loaded machine"
+    assert published[-1]["state"] == "sim", "nothing looks old on a fast clock"
+    assert {snapshot["underlying"] for snapshot in published} == {"BTC"}
+    completed = subprocess.run([*DFMON, "replay", str(record), "--publish", "all"], capture_output=True, check=True)
+    replayed = {snapshot["seq"]: snapshot for snapshot in map(json.loads, completed.stdout.splitlines())}
+    for snapshot in (*published, *replayed.values()):
+        del snapshot["state"]
+    assert [replayed[snapshot["seq"]] for snapshot in published] == published
+
+
+def test_an_unknown_script_is_one_sentence_with_what_is_allowed() -> None:
+    for command in (["demo", "--publish"], ["sim"]):
+        completed = subprocess.run([*DFMON, *command, "--script", "storm"], capture_output=True, text=True, check=False)
+        assert completed.returncode == 2
+        assert completed.stderr.count("\n") == 1
+        assert completed.stderr.endswith("script: found 'storm', allowed: regimes\n")
 
 
 def _check_redis(url: str) -> None:
