@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 from positions_trial import START_NS, TrialSample, TrialScore, flip_coverage, frames_of, net_gamma, trades, trial
 
-from dfmon.core.book_exposure import measure_exposure, price_board
+from dfmon.core.book_exposure import flips_of_books, measure_exposure, price_board
 from dfmon.core.columns import priceable_columns
 from dfmon.core.positions.attribution import Priors
 from dfmon.core.positions.dealer_net import dealer_positions
@@ -180,7 +180,9 @@ def cost() -> None:
     def roll_up_with_bands(_: int) -> object:
         positions = dealer_positions("flow", inventory, board)
         cols = priceable_columns(board, positions)
-        exposure = measure_exposure(price_board(board, cols, "usd"), cols, board.spot, "strike")
+        priced = price_board(board, cols, "usd")
+        flips = flips_of_books(board.spot, priced, {"flow": cols}, "strike")
+        exposure = measure_exposure(priced, cols, flips["flow"])
         return [exposure.band(np.eye(7)[i]) for i in range(7)]
 
     seconds = timed(roll_up_with_bands)

@@ -1,4 +1,4 @@
-"""Exposure of one book: roll-ups and flip of the mean position, and of every member of the ensemble.
+"""Exposure of one book: roll-ups of the mean position and of every member of the ensemble.
 
 A call and a put of one strike and expiry are priced as one point while their columns agree.
 """
@@ -6,6 +6,7 @@ A call and a put of one strike and expiry are priced as one point while their co
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
@@ -15,12 +16,14 @@ import numpy as np
 from dfmon.core.columns import Columns
 from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import RollUp, Totals, member_totals, roll_up
-from dfmon.core.flip.gamma_flip import GammaFlip, find_flip, flip_band, flip_members
+from dfmon.core.flip.board_flips import BookFlips, ProfileChain, find_board_flips
+from dfmon.core.flip.coin_gamma import CoinOptions
+from dfmon.core.flip.gamma_flip import GammaFlip
 from dfmon.core.flip.grid import Stickiness
 from dfmon.core.positions.counter_rng import OFF_VENUE, common_normals
 from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.pricing.pairing import Pairing, PricingPoints
-from dfmon.core.pricing.settlement import DAY
+from dfmon.core.pricing.settlement import DAY, Terms
 from dfmon.model.frames import F64, ChainFrame
 from dfmon.model.metrics import EXPOSURE_NAMES, EXPOSURES
 
@@ -32,12 +35,14 @@ NORMAL_95: Final = NormalDist().inv_cdf(0.95)
 class PricedBoard:
     """One coin of each option of a board, priced once for all books on it.
 
-    `unit` is what +1 coin is worth at each of the `points`; the profile is summed over `profile_points`.
+    `unit` is what +1 coin is worth at each of the `points`; the profile is summed over `profile_points`. `coin` has
+    the types of the options where they count in coin, None in dollars.
     """
 
     unit: UnitExposure
     points: PricingPoints
     profile_points: PricingPoints
+    coin: CoinOptions | None
 
     def unit_ngi(self) -> F64:
         """NGI of +1 coin of each option."""
@@ -49,18 +54,19 @@ class Exposure:
     """Roll-ups in USD; `members` (exposures, M) in the order of EXPOSURE_NAMES, None without an ensemble.
 
     `board` prices one coin of each option, `sums` are those of the book, `off_venue_risk` (exposures,) is the standard
-    deviation that books on other venues add to each roll-up. `flip` is None while there is no spot. `flip_lo` and
-    `flip_hi` are its band, `p_none` the share of members without a flip; all None without an ensemble.
+    deviation that books on other venues add to each roll-up. `flips` is None while there is no spot.
     """
 
     board: PricedBoard
     sums: RollUp
     members: F64 | None
     off_venue_risk: F64
-    flip: GammaFlip | None
-    flip_lo: float | None
-    flip_hi: float | None
-    p_none: float | None
+    flips: BookFlips | None
+
+    @property
+    def flip(self) -> GammaFlip | None:
+        """The flip of all expiries."""
+        return None if self.flips is None else self.flips.flip
 
     def band(self, weights: F64) -> tuple[float | None, float | None]:
         """5 % and 95 % quantiles of a weighted sum of the roll-ups over the ensemble; one weight per roll-up.
@@ -108,18 +114,21 @@ def price_board(frame: ChainFrame, cols: Columns, numeraire: Numeraire) -> Price
         numeraire=numeraire,
         inverse=frame.inverse[cols.rows[at]],
     )
-    return PricedBoard(unit, points, pairing.points(cols.forward, cols.sigma, cols.tau))
+    if numeraire == "coin":
+        coin = CoinOptions(cols.option_type, frame.inverse[cols.rows])
+        return PricedBoard(unit, points, PricingPoints.unmerged(cols.size), coin)
+    return PricedBoard(unit, points, pairing.points(cols.forward, cols.sigma, cols.tau), None)
 
 
 def measure_exposure(
-    board: PricedBoard, cols: Columns, spot: float, stickiness: Stickiness, off_venue_sd: float = 0.0
+    board: PricedBoard, cols: Columns, flips: BookFlips | None = None, off_venue_sd: float = 0.0
 ) -> Exposure:
-    """Roll-ups and flip of the book of `cols` on a board priced from the same rows.
+    """Roll-ups of the book of `cols` on a board priced from the same rows, with the flips found on it.
 
     `off_venue_sd` is the standard deviation of the book on other venues, as a share of the observed book without its
-    signs. The flip is that of the dollar gamma under either numeraire.
+    signs.
 
-    Units: USD. Shapes: as `Exposure`. Domain: an empty book has zero totals and no flip.
+    Units: USD. Shapes: as `Exposure`. Domain: an empty book has zero totals.
     """
     unit, points = board.unit, board.points
     cell = cols.cell[points.option]
@@ -128,8 +137,32 @@ def measure_exposure(
     off_venue_risk = np.zeros(len(EXPOSURE_NAMES))
     if off_venue_sd > 0.0:
         off_venue_risk = off_venue_sd * (np.abs(unit.for_rows(points.point).matrix) @ np.abs(cols.position))
-    flip, band = _find_flip(spot, cols, board.profile_points, stickiness, off_venue_sd)
-    return Exposure(board, sums, members, off_venue_risk, flip, *band)
+    return Exposure(board, sums, members, off_venue_risk, flips)
+
+
+def flips_of_books(
+    spot: float, board: PricedBoard, books: Mapping[str, Columns], stickiness: Stickiness, off_venue_sd: float = 0.0
+) -> dict[str, BookFlips]:
+    """Flips of each book, by its name; empty without a spot or without options.
+
+    `off_venue_sd` is as in `measure_exposure`: it widens the bands.
+
+    Units: spot in USD. Domain: `books` are on the rows that the board was priced from; at most one has members.
+    """
+    names = sorted(books, key=lambda name: books[name].members is None)  # members belong to the first book
+    if not names or not spot > 0.0 or not books[names[0]].size:
+        return {}
+    cols, points = books[names[0]], board.profile_points
+    at = points.option
+    terms = Terms(*(column[at] for column in cols.terms))
+    expiry, coin = cols.expiries[cols.expiry_code[at]], None if board.coin is None else board.coin.take(at)
+    chain = ProfileChain(cols.forward[at], cols.sigma[at], cols.tau[at], terms, expiry, coin)
+    positions = {name: points.sum_exposure(books[name].position) for name in names}
+    members = None if cols.members is None else points.sum_exposure(cols.members)
+    if members is not None and off_venue_sd > 0.0:
+        gross = points.sum_exposure(np.abs(cols.position))
+        members = members + gross[:, None] * (off_venue_sd * common_normals(OFF_VENUE))
+    return find_board_flips(spot, chain, positions, members, stickiness)
 
 
 def _exposure_points(pairing: Pairing, cols: Columns, numeraire: Numeraire) -> PricingPoints:
@@ -139,25 +172,3 @@ def _exposure_points(pairing: Pairing, cols: Columns, numeraire: Numeraire) -> P
         return PricingPoints.unmerged(cols.size)
     keep_separate = cols.tau <= DAY if "beyond a day" in equality else None
     return pairing.points(cols.forward, cols.sigma, cols.tau, keep_separate=keep_separate)
-
-
-def _find_flip(
-    spot: float, cols: Columns, points: PricingPoints, stickiness: Stickiness, off_venue_sd: float
-) -> tuple[GammaFlip | None, tuple[float | None, float | None, float | None]]:
-    """The flip, its band and the share of members without one."""
-    no_band = None, None, None
-    if not spot > 0.0 or not cols.size:
-        return None, no_band
-    at = points.option
-    chain = cols.forward[at], cols.terms.strike[at], cols.sigma[at], cols.terms.tau[at]
-    share, expiry = cols.terms.share[at], cols.expiries[cols.expiry_code[at]]
-    exposure = points.sum_exposure(cols.position) * share
-    flip = find_flip(spot, *chain, exposure, stickiness=stickiness, expiry=expiry)
-    if cols.members is None:
-        return flip, no_band
-    members = points.sum_exposure(cols.members)
-    if off_venue_sd > 0.0:
-        gross = points.sum_exposure(np.abs(cols.position))
-        members = members + gross[:, None] * (off_venue_sd * common_normals(OFF_VENUE))
-    levels = flip_members(spot, *chain, members * share[:, None], stickiness=stickiness, expiry=expiry)
-    return flip, flip_band(levels)

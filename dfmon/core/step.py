@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 
-from dfmon.core.book_exposure import measure_exposure, price_board
+from dfmon.core.book_exposure import Exposure, flips_of_books, measure_exposure, price_board
 from dfmon.core.columns import Columns, atm_sigma, first_of_group, priceable_columns
 from dfmon.core.exposure.desks import Desk, hedge_shares, off_venue_sd
 from dfmon.core.exposure.market_window import MarketWindow
@@ -161,6 +161,11 @@ def _compute(
         spot_moves=spot_moves,
         moves=measure_market_moves(options, chain, cols, vega, params.numeraire),
     )
+    cols_of = {model: cols.with_book(held) for model, held in positions.items()}
+    # the flip of unknown positions would be that of their prior
+    known = {model: cols_of[model] for model, held in positions.items() if held.known}
+    off_venue = off_venue_sd(params.venue_share)
+    flips = flips_of_books(chain.spot, board, known, params.stickiness, off_venue)
     books: dict[str, BookState] = {}
     results: dict[str, BookResult] = {}
     for model, held in positions.items():
@@ -169,18 +174,22 @@ def _compute(
         if inputs.moves.hedge is not None and held.members is not None:
             history = history.with_settled(inputs.moves.hedge.expired_key, state.options, state.inventory)
         previous = replace(previous, history=history)
-        books[model], results[model] = _step_book(previous, inputs, cols.with_book(held), held, params)
+        exposure = measure_exposure(board, cols_of[model], flips.get(model), off_venue)
+        books[model], results[model] = _step_book(previous, inputs, cols_of[model], held, exposure, params)
     snapshot = with_views(results, params.positions, tape, seq)
     return FlowState(inventory, options, path, liquidity.depth, books, tape), snapshot
 
 
 def _step_book(
-    state: BookState, inputs: BoardTick, cols: Columns, positions: DealerPositions, params: FlowParams
+    state: BookState,
+    inputs: BoardTick,
+    cols: Columns,
+    positions: DealerPositions,
+    exposure: Exposure,
+    params: FlowParams,
 ) -> tuple[BookState, BookResult]:
     """One tick of one position model."""
     chain, spot_moves = inputs.chain, inputs.spot_moves
-    spot = chain.spot if positions.known else math.nan  # the flip of unknown positions would be that of their prior
-    exposure = measure_exposure(inputs.board, cols, spot, params.stickiness, off_venue_sd(params.venue_share))
     total = exposure.totals
     scaling = (
         update_scaling(state.scaling, chain.ts_ns, total.ngi, total.vss, total.chl) if cols.size else state.scaling

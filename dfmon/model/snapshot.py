@@ -13,11 +13,14 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from dfmon.model.flip import Flip as Flip
+from dfmon.model.flip import FlipRoot as FlipRoot
+from dfmon.model.flip import Quality as Quality
+from dfmon.model.flip import Regime as Regime
 from dfmon.model.metrics import metric_fields, metrics_at
 from dfmon.model.tables import ExpiryRow, HeatMap, PositionRow, Profile, StrikeRow, TapeRow
 from dfmon.model.units import NAN
 
-Quality = Literal["ok", "partial", "stale", "absent"]
 State = Literal["live", "sim", "replay", "stale"]
 
 
@@ -96,33 +99,6 @@ class Metrics(msgspec.Struct, frozen=True):
     unwind: Metric
     vega: Metric
     theta: Metric
-
-
-class FlipRoot(msgspec.Struct, frozen=True):
-    """A zero of the profile: "up" where net gamma turns from negative to positive as spot rises."""
-
-    level: float
-    direction: Literal["up", "down"]
-
-
-class Flip(msgspec.Struct, frozen=True):
-    """The nearest zero of the net gamma profile, its band over the position ensemble, and all zeros found.
-
-    `net` is the sign that holds throughout where there is no zero, else the sign at spot.
-    """
-
-    level: float | None
-    lo: float | None
-    hi: float | None
-    p_none: float | None
-    distance_usd: float | None
-    distance_pct: float | None
-    distance_sigma: float | None
-    roots: tuple[FlipRoot, ...]
-    searched: tuple[float, float] | None
-    net: int
-    quality: Quality
-    age_s: float | None
 
 
 class Scenario(msgspec.Struct, frozen=True):
@@ -302,6 +278,7 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
     feeds: tuple[Feed, ...]
     unavailable: tuple[str, ...]
     models: tuple[ModelRow, ...] = ()
+    regime: Regime = Regime()
     detail: Detail | UnsetType = UNSET
 
     def view(self, model: str) -> FlowSnapshot:

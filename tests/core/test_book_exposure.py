@@ -10,7 +10,6 @@ import pytest
 from dfmon.core.book_exposure import Exposure, measure_exposure, price_board
 from dfmon.core.columns import priceable_columns
 from dfmon.core.exposure.unit_exposure import unit_exposures
-from dfmon.core.flip.gamma_flip import find_flip, flip_band, flip_members
 from dfmon.core.positions.dealer_net import DealerPositions
 from dfmon.core.pricing.pairing import PricingPoints
 from dfmon.model.frames import ChainFrame
@@ -39,7 +38,7 @@ def measured(numeraire: str, chain: ChainFrame | None = None) -> tuple[Exposure,
         cols.forward, cols.strike, cols.sigma, cols.tau, cols.option_type,
         average=cols.average, numeraire=numeraire, inverse=chain.inverse[cols.rows],
     )  # fmt: skip
-    found = measure_exposure(price_board(chain, cols, numeraire), cols, chain.spot, "strike")
+    found = measure_exposure(price_board(chain, cols, numeraire), cols)
     return found, unit.matrix, position[cols.rows], books[cols.rows]
 
 
@@ -84,27 +83,10 @@ def test_the_hedges_lifted_within_the_day_are_those_of_calls_and_puts_apart() ->
     def unwind(*position: float) -> float:
         held = DealerPositions("file", np.array(position), None, None, None)
         cols = priceable_columns(chain, held)
-        return measure_exposure(price_board(chain, cols, "usd"), cols, chain.spot, "strike").totals.unwind
+        return measure_exposure(price_board(chain, cols, "usd"), cols).totals.unwind
 
     assert unwind(1.0, 0.0) > 0.0 > unwind(0.0, 1.0)
     assert unwind(1.0, -1.0) == pytest.approx(SPOT)  # delta of a call less that of a put is 1
-
-
-def test_the_flip_and_its_band_weigh_what_is_settling_by_its_share() -> None:
-    chain = replace(frame(days=(0.25 / 24, 9.0)), delivery_average=SPOT * 1.001)
-    rng = np.random.default_rng(8)
-    position = rng.normal(0.0, 10.0, chain.size)
-    books = rng.normal(0.0, 10.0, (chain.size, 12))
-    cols = priceable_columns(chain, DealerPositions("flow", position, books, None, None))
-    found = measure_exposure(price_board(chain, cols, "usd"), cols, chain.spot, "strike")
-    of_options = SPOT, cols.forward, cols.terms.strike, cols.sigma, cols.terms.tau
-    assert cols.terms.share.min() < 0.6
-    alone = find_flip(*of_options, position * cols.terms.share)
-    assert found.flip is not None
-    assert [root.level for root in found.flip.roots] == pytest.approx([root.level for root in alone.roots], rel=1e-9)
-    low, high, none = flip_band(flip_members(*of_options, books * cols.terms.share[:, None]))
-    assert (found.flip_lo, found.flip_hi) == pytest.approx((low, high), rel=1e-7)
-    assert found.p_none == none
 
 
 def test_an_unpriceable_option_leaves_its_partner_alone() -> None:

@@ -67,7 +67,8 @@ def find_flips(
 ) -> JointFlips:
     """Finds the zeros of every book as `find_flip` does, and those of the members in the range of the first book.
 
-    A book of one sign has no zero: its search is not widened. `member_roots` says how exact a member's zeros are.
+    A book of one sign has no zero in dollars: its search is not widened. `member_roots` says how exact a member's zeros
+    are.
 
     Units, domain, source: as `find_flip`. Shapes: columns (n,), books (n, k), members (n, M).
 
@@ -87,7 +88,7 @@ def find_flips(
         return JointFlips((empty,) * count, _no_roots(members), np.zeros((members.shape[1], 2)))
     scan = _scan(inputs, log_spot_nodes(spot, ranges[0], inputs.extra_nodes), columns, count)
     flips = _flips(spot, inputs.book, scan)
-    two_sided = (books.min(axis=0) < 0.0) & (books.max(axis=0) > 0.0)
+    two_sided = ((books.min(axis=0) < 0.0) & (books.max(axis=0) > 0.0)) | (coin is not None)
     wider = [i for i, flip in enumerate(flips) if flip.level is None and two_sided[i]] if len(ranges) > 1 else []
     widest = spot * (1.0 - ranges[-1]), spot * (1.0 + ranges[-1])
     flips = [flip if two_sided[i] else replace(flip, searched=widest) for i, flip in enumerate(flips)]

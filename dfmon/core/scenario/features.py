@@ -30,7 +30,8 @@ def scenario_inputs(tick: TickResult, iv_move_1h: float) -> ScenarioInputs:
     net_liquidated_usd = tick.market.short_liquidated_usd - tick.market.long_liquidated_usd
     distance = None if flip is None or flip.level is None else (tick.chain.spot - flip.level) / tick.chain.spot
     daily_sigma = tick.sigma * math.sqrt(DAY / YEAR)
-    low, high = tick.exposure.flip_lo, tick.exposure.flip_hi
+    edge = None if tick.exposure.flips is None else tick.exposure.flips.regime.nearest
+    low, high = (None, None) if edge is None else (edge.low, edge.high)
     pin_distance, pin_share, hours = _pin(tick)
     move, points = tick.spot_moves.ret_15m, tick.moves.points_15m
     return ScenarioInputs(

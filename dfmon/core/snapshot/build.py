@@ -1,4 +1,4 @@
-"""The snapshot of a tick: its flip, scenario and context, and the parts made by the modules beside this one.
+"""The snapshot of a tick: its scenario and context, and the parts made by the modules beside this one.
 
 Comes last in a step. Computes nothing that another module owns.
 """
@@ -18,7 +18,7 @@ from dfmon.core.exposure.levels import levels, max_pain
 from dfmon.core.positions.dealer_net import POSITION_MODELS
 from dfmon.core.scenario.rules import RuleState, ScenarioInputs, Thresholds
 from dfmon.core.scenario.tick_result import TickResult
-from dfmon.core.snapshot import position_rows, tables
+from dfmon.core.snapshot import flip_values, position_rows, tables
 from dfmon.core.snapshot.unavailable import unavailable
 from dfmon.model.frames import FeedHealth
 from dfmon.model.metrics import EXPOSURE_INDEX
@@ -27,8 +27,6 @@ from dfmon.model.snapshot import (
     Context,
     Detail,
     Feed,
-    Flip,
-    FlipRoot,
     FlowSnapshot,
     Levels,
     Liquidity,
@@ -39,7 +37,7 @@ from dfmon.model.snapshot import (
     State,
     Views,
 )
-from dfmon.model.tables import Profile, TapeRow
+from dfmon.model.tables import TapeRow
 from dfmon.model.units import HOUR, SECOND, iso
 
 SCHEMA = 1
@@ -87,13 +85,13 @@ def build_snapshot(
     quality = quality_of(tick)
     expiries = tables.by_expiry(tick)
     strikes = tables.by_strike(tick)
-    flip = _flip(tick, quality)
+    flip, regime = flip_values.flip(tick, quality), flip_values.regime(tick)
     levels = _levels(tick)
     context = _context(tick)
     state: State = "live" if age is not None and age <= tick.stale_after_s else "stale"
     detail = Detail(
         heatmap=tables.heat_map(tick),
-        profile=_profile(tick),
+        profile=flip_values.profile(tick),
         tape=tape,
         alerts=result.alerts,
         positions=position_rows.position_rows(tick),
@@ -118,8 +116,9 @@ def build_snapshot(
         liquidity=Liquidity(tick.liquidity.depth_usd, tick.liquidity.adv_usd, tick.liquidity.markets),
         context=context,
         feeds=tuple(_feed(feed) for feed in tick.feeds),
-        unavailable=unavailable(tick, flip, levels, context),
+        unavailable=unavailable(tick, flip, regime, levels, context),
         models=models,
+        regime=regime,
         detail=detail,
     )
 
@@ -134,39 +133,6 @@ def quality_of(tick: TickResult) -> Quality:
     if tick.age_s is None or tick.age_s > tick.stale_after_s:
         return "stale"
     return "ok" if tick.cols.priceable_share >= MIN_PRICEABLE_SHARE and not tick.warming else "partial"
-
-
-# ---- flip ----------------------------------------------------------------------------------------------------------
-
-
-def _flip(tick: TickResult, quality: Quality) -> Flip:
-    gamma_flip, spot = tick.exposure.flip, tick.chain.spot
-    if gamma_flip is None:
-        return Flip(None, None, None, None, None, None, None, (), None, 0, "absent", tick.age_s)
-    distance = None if gamma_flip.level is None else spot - gamma_flip.level
-    share = None if distance is None else distance / spot
-    daily_sigma = tick.sigma / math.sqrt(365.0)
-    return Flip(
-        level=gamma_flip.level,
-        lo=tick.exposure.flip_lo,
-        hi=tick.exposure.flip_hi,
-        p_none=tick.exposure.p_none,
-        distance_usd=distance,
-        distance_pct=None if share is None else share * 100.0,
-        distance_sigma=None if share is None or not daily_sigma > 0.0 else share / daily_sigma,
-        roots=tuple(FlipRoot(root.level, "up" if root.rising else "down") for root in gamma_flip.roots),
-        searched=gamma_flip.searched,
-        net=gamma_flip.sign,
-        quality=quality,
-        age_s=tick.age_s,
-    )
-
-
-def _profile(tick: TickResult) -> Profile:
-    flip = tick.exposure.flip
-    if flip is None:
-        return Profile((), (), None, None)
-    return Profile(tuple(flip.spots.tolist()), tuple(flip.ngi.tolist()), None, None)
 
 
 # ---- scenario ------------------------------------------------------------------------------------------------------

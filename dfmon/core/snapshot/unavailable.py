@@ -10,30 +10,21 @@ import math
 from collections.abc import Iterator
 
 from dfmon.core.scenario.tick_result import TickResult
-from dfmon.core.snapshot import position_rows
+from dfmon.core.snapshot import flip_values, position_rows
 from dfmon.model.frames import FeedHealth
-from dfmon.model.snapshot import Context, Flip, Levels
+from dfmon.model.snapshot import Context, Flip, Levels, Regime
 
 
-def unavailable(tick: TickResult, flip: Flip, levels: Levels, context: Context) -> tuple[str, ...]:
+def unavailable(tick: TickResult, flip: Flip, regime: Regime, levels: Levels, context: Context) -> tuple[str, ...]:
     """A sentence for each null of the snapshot, and one for each kind of row that was left out."""
     sentences: list[str] = [*tick.cols.exclusions, *(f"{n} {problem}: left out" for problem, n in tick.chain.rejected)]
     if tick.chain.spot_ns == 0:
-        sentences.append("spot, flip, age_s: no index price yet")
+        sentences.append("spot, flip, regime, age_s: no index price yet")
     if not tick.cols.size:
-        sentences.append("metrics, flip, levels, context.atm_iv, context.next_expiry: no priceable option yet")
+        sentences.append("metrics, flip, regime, levels, context.atm_iv, context.next_expiry: no priceable option yet")
     elif tick.exposure.members is None:
-        sentences.append(f"lo, hi, p_none: positions {tick.model} are a convention, which has no band")
-    if flip.level is None and flip.searched is not None:
-        net = {1: "long", -1: "short", 0: "flat"}[flip.net]
-        low, high = flip.searched
-        searched_text = f"{low:,.0f} to {high:,.0f}"
-        sentences.append(
-            f"flip.level, flip.distance: no sign change from {searched_text}, net {net} gamma "
-            f"throughout{_nearest_to_flip(tick)}"
-        )
-    if flip.searched is not None and tick.exposure.members is not None and flip.lo is None:
-        sentences.append("flip.lo, flip.hi: no member of the ensemble has a flip")
+        sentences.append(f"lo, hi, p_none, agree, p: positions {tick.model} are a convention, which has no band")
+    sentences += flip_values.missing_flip_reasons(tick, flip, regime)
     sentences += position_rows.missing_position_reasons(tick)
     if tick.spot_moves.ret_15m is None:
         sentences.append("context.return_15m: less than a minute of spot history; hpp has no gamma term yet")
@@ -61,12 +52,3 @@ def _feed_sentences(feed: FeedHealth) -> Iterator[str]:
         yield f"feeds.{feed.source}.lag_ms: its data carry no time of the venue"
     if math.isfinite(feed.age_s) and not math.isfinite(feed.clock_ms):
         yield f"feeds.{feed.source}.clock_ms: no time of the venue to compare with"
-
-
-def _nearest_to_flip(tick: TickResult) -> str:
-    """The point at which a book without a flip comes nearest to one."""
-    flip = tick.exposure.flip
-    if flip is None or not flip.sign:
-        return ""
-    level, ngi = flip.weakest_point(tick.chain.spot)
-    return f"; weakest near {level:,.0f}, {ngi:+,.0f} USD per 1 %"
