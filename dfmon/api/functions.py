@@ -6,6 +6,7 @@ names the argument. Volatilities are decimals (0.5 is 50 %), times are years (AC
 
 from __future__ import annotations
 
+import threading
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from dfmon.api.validation import (
     Positions,
     broadcast_columns,
     check_choice,
+    equal_columns,
     float_array,
     option_types,
 )
@@ -29,7 +31,7 @@ from dfmon.core.flip.joint_search import find_flips
 from dfmon.core.flip.regime import find_regime
 from dfmon.core.pricing import compiled
 from dfmon.core.pricing.black import F64
-from dfmon.core.pricing.greek_buffers import COLUMNS, Greeks
+from dfmon.core.pricing.greek_buffers import COLUMNS, GreekBuffers, Greeks, Scratch
 from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.pricing.greek_calc import greeks as _greeks
 from dfmon.core.pricing.implied_vol import ImpliedVolatility, implied_volatility
@@ -39,6 +41,7 @@ from dfmon.model.snapshot import ModelRow
 
 BAND: Final = (0.05, 0.95)
 Horizon: TypeAlias = Literal["today", "week", "all"]
+_thread = threading.local()
 
 
 def greeks(
@@ -67,6 +70,9 @@ def greeks(
     """
     check_choice("settlement", settlement, ("instant", "average"))
     check_choice("numeraire", numeraire, ("usd", "coin"))
+    as_given = equal_columns(forward, strike, sigma, tau, option_type)
+    if as_given is not None:
+        return _price(as_given, settlement, numeraire)
     columns, shape = broadcast_columns({
         "forward": float_array("forward", forward),
         "strike": float_array("strike", strike),
@@ -74,9 +80,19 @@ def greeks(
         "tau": float_array("tau", tau),
         "option_type": option_types("option_type", option_type),
     })  # fmt: skip
-    g = _greeks(*columns, settlement=settlement, numeraire=numeraire)
-    shaped = {name: getattr(g, name).reshape(shape) for name in (*COLUMNS, "valid")}
-    return g._replace(**shaped)
+    g = _price(columns, settlement, numeraire)
+    return g._replace(**{name: getattr(g, name).reshape(shape) for name in (*COLUMNS, "valid")})
+
+
+def _price(columns: tuple[F64, ...], settlement: Settlement, numeraire: Numeraire) -> Greeks:
+    """Greeks in new memory, by scratch that this thread keeps for the next chain of the same size."""
+    size = columns[0].shape[0]
+    scratch: Scratch | None = getattr(_thread, "scratch", None)
+    if scratch is None or scratch.size != size:
+        scratch = _thread.scratch = Scratch(size)
+    forward, strike, sigma, tau, option_type = columns
+    out = GreekBuffers(size, scratch=scratch)
+    return _greeks(forward, strike, sigma, tau, option_type, settlement=settlement, numeraire=numeraire, out=out)
 
 
 def implied_vol(

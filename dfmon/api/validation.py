@@ -12,6 +12,7 @@ from dfmon.core.pricing.black import F64
 
 Positions: TypeAlias = str | Mapping[str, float] | ArrayLike
 
+_FLOAT64: Final = np.dtype(np.float64)
 TYPES: Final = {"call": 1.0, "c": 1.0, "put": -1.0, "p": -1.0}
 
 
@@ -64,6 +65,18 @@ def broadcast_columns(columns: Mapping[str, F64]) -> tuple[tuple[F64, ...], tupl
         broadcast_names.append(name)
     flat = (np.ascontiguousarray(np.broadcast_to(column, shape)).reshape(-1) for column in columns.values())
     return tuple(flat), shape
+
+
+def equal_columns(*values: ArrayLike) -> tuple[F64, ...] | None:
+    """The values as they are, where all are float64 columns of one length; else None."""
+    kept: list[F64] = []
+    for value in values:
+        if type(value) is not np.ndarray or value.dtype is not _FLOAT64 or value.ndim != 1:
+            return None
+        kept.append(value)
+        if len(value) != len(kept[0]):
+            return None
+    return tuple(kept)
 
 
 def _first_item(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> str:

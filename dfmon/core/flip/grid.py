@@ -13,7 +13,7 @@ from dfmon.core.flip.gamma_profile import GammaBumps, StickyStrike
 from dfmon.core.flip.sticky_moneyness import StickyMoneyness
 from dfmon.core.pricing import compiled
 from dfmon.core.pricing.black import F64
-from dfmon.core.pricing.closed_forms import MAX_SIGMA
+from dfmon.core.pricing.workspace import MAX_SIGMA
 
 Stickiness: TypeAlias = Literal["strike", "moneyness"]
 Index: TypeAlias = NDArray[np.intp]

@@ -1,7 +1,4 @@
-"""Memory of the greeks of a chain: result columns and scratch, owned by the caller and used again at each refresh.
-
-Comes before greek_calc and pair_greeks, which write into it.
-"""
+"""Memory of the greeks of a chain: result columns and scratch, owned by the caller and used again at each refresh."""
 
 from __future__ import annotations
 
@@ -10,7 +7,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from dfmon.core.pricing.black import F64, Mask
-from dfmon.core.pricing.closed_forms import StrikeTimeTerms, Workspace, aligned_rows
+from dfmon.core.pricing.closed_forms import aligned_rows
+from dfmon.core.pricing.workspace import Workspace
 
 TILE: Final = 4096
 """Options priced at a time: all their columns and the scratch stay in a second-level cache."""
@@ -35,41 +33,72 @@ class Greeks(NamedTuple):
     invalid: int
 
 
+class PairScratch:
+    """Scratch of the pairs of a tile: forward, strike, sigma and time; greeks of the call; price and delta of the put.
+
+    Rows are priced to the end of the last cache line, where all inputs are 1, so that rows in sequence are one array.
+    """
+
+    __slots__ = ("count", "equal", "equal_rows", "inputs", "results", "rows", "work")
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        results_end = 4 + len(COLUMNS) + 2
+        memory = aligned_rows(results_end + Workspace.ROWS, (-(-count // 8) | 1) * 8)
+        memory[:] = 1.0
+        self.inputs = tuple(memory[:4])
+        self.results = memory[4:results_end, :count]
+        self.rows = tuple(memory[4:results_end])
+        self.work = Workspace(memory[results_end:])
+        equal = np.ones((4, 2 * count), dtype=np.bool_)
+        self.equal_rows, self.equal = tuple(equal), equal.reshape(-1)
+
+
+class Scratch:
+    """Scratch for chains of n options; above TILE they are priced in tiles that share it, so it stays in the cache."""
+
+    __slots__ = ("_pairs", "rest", "size", "tile", "whole")
+
+    def __init__(self, n: int, tile: int = TILE) -> None:
+        self.size, self.tile = n, tile
+        rows = aligned_rows(Workspace.ROWS, min(n, tile))
+        self.whole = Workspace(rows)
+        self.rest = Workspace(rows[:, : n % tile]) if n > tile and n % tile else self.whole
+        self._pairs: dict[int, PairScratch] = {}
+
+    def pairs(self, count: int) -> PairScratch:
+        """Scratch of so many pairs, made at the first use."""
+        if count not in self._pairs:
+            self._pairs[count] = PairScratch(count)
+        return self._pairs[count]
+
+
 class GreekBuffers:
     """Memory for the greeks of n options, owned by the caller and overwritten at each refresh.
 
-    Above TILE options the work is done in `tiles` that share one scratch, so that it stays in the cache.
+    Above TILE options the work is done in `tiles` that share one scratch.
     """
 
-    __slots__ = ("at", "columns", "result", "rows", "single_pass", "strike_time", "tiles", "valid", "work")
+    __slots__ = ("at", "columns", "result", "rows", "scratch", "single_pass", "tiles", "valid", "work")
 
-    def __init__(self, n: int, tile: int = TILE) -> None:
-        results, scratch = len(COLUMNS), Workspace.ROWS + StrikeTimeTerms.ROWS
-        if n <= tile:  # in one piece, so that no two rows collide
-            memory = aligned_rows(results + scratch, n)
-            self.bind_memory(memory[:results], memory[results:], np.ones(n, dtype=np.bool_), slice(0, n))
-            self.tiles: tuple[GreekBuffers, ...] = ()
-            return
-        columns, scratch_rows, valid = aligned_rows(results, n), aligned_rows(scratch, tile), np.ones(n, dtype=np.bool_)
-        self.tiles = tuple(
-            GreekBuffers._tile_view(columns, scratch_rows, valid, slice(start, min(start + tile, n)))
-            for start in range(0, n, tile)
-        )
-        self.bind_memory(columns, scratch_rows, valid, slice(0, n))
+    def __init__(self, n: int, tile: int = TILE, scratch: Scratch | None = None) -> None:
+        self.scratch = Scratch(n, tile) if scratch is None else scratch
+        columns = aligned_rows(len(COLUMNS), n) if scratch is None else np.empty((len(COLUMNS), n))
+        self.bind(columns, np.empty(n, dtype=np.bool_), slice(0, n), self.scratch.whole)
+        tile = self.scratch.tile
+        self.tiles = () if n <= tile else tuple(self._tile_view(slice(i, min(i + tile, n))) for i in range(0, n, tile))
 
-    @classmethod
-    def _tile_view(cls, columns: F64, scratch_rows: F64, valid: Mask, at: slice) -> GreekBuffers:
-        tile_buffers = cls.__new__(cls)
-        tile_buffers.bind_memory(columns[:, at], scratch_rows[:, : at.stop - at.start], valid[at], at)
-        tile_buffers.tiles = ()
-        return tile_buffers
+    def _tile_view(self, at: slice) -> GreekBuffers:
+        view = GreekBuffers.__new__(GreekBuffers)
+        view.scratch, view.tiles = self.scratch, ()
+        full = at.stop - at.start == self.scratch.tile
+        view.bind(self.columns[:, at], self.valid[at], at, self.scratch.whole if full else self.scratch.rest)
+        return view
 
-    def bind_memory(self, columns: F64, scratch_rows: F64, valid: Mask, at: slice) -> None:
+    def bind(self, columns: F64, valid: Mask, at: slice, work: Workspace) -> None:
         """Use this memory, for the options `at` of the whole."""
-        self.at, self.columns, self.valid = at, columns, valid
-        self.work = Workspace(scratch_rows[: Workspace.ROWS])
-        self.strike_time = StrikeTimeTerms(scratch_rows.shape[1], scratch_rows[Workspace.ROWS :])
+        self.at, self.columns, self.valid, self.work = at, columns, valid, work
         self.single_pass = False
-        """True after a call that found every row valid; then `work.x` is ln(F/K)."""
+        """True after a call that found every row valid; then `work.x` is ln(F/K), unless pairs were priced."""
         self.rows = price, delta, gamma, vega, theta, vanna, charm, volga = tuple(columns)
         self.result = Greeks(price, delta, gamma, vega, theta, vanna, charm, volga, valid, 0)

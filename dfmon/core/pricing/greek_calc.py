@@ -1,13 +1,12 @@
 """Black-76 greeks of a whole chain in one pass over columns: price, delta, gamma, vega, theta, vanna, charm, volga.
 
-Comes after the chain's columns (forward, strike, sigma, time, type) and before every roll-up. Greeks are per one
-option on one unit of underlying, in the quote currency, r = 0. A bad row is masked and counted, never raised.
-Above 300 % volatility nothing changes: all is written in h = ln(F/K)/v and t = v/2, with v = sigma sqrt(T).
+Greeks are per one option on one unit of underlying, in the quote currency, r = 0. A bad row is masked and counted,
+never raised. Above 300 % volatility nothing changes: all is written in h = ln(F/K)/v and t = v/2, with
+v = sigma sqrt(T).
 """
 
 from __future__ import annotations
 
-import math
 from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -16,20 +15,18 @@ from dfmon.core.pricing import compiled
 from dfmon.core.pricing.black import F64, Mask, black_price, log_moneyness
 from dfmon.core.pricing.closed_forms import (
     MAX_CLAMP,
-    MAX_SIGMA,
     MIN_CLAMP,
-    StrikeTimeTerms,
     fill_delta,
+    fill_density,
     fill_distances,
     fill_log_moneyness,
-    fill_one_sided_delta,
     fill_sensitivities,
-    fill_tail,
-    inputs_in_domain,
 )
 from dfmon.core.pricing.greek_buffers import GreekBuffers, Greeks
 from dfmon.core.pricing.normal import SQRT_2, cdf
+from dfmon.core.pricing.orderly_chain import fill_orderly, valid_option_types
 from dfmon.core.pricing.settlement import EUROPEAN_ABOVE, Settlement, settlement_terms
+from dfmon.core.pricing.workspace import MAX_SIGMA, sizes_in_domain
 
 Numeraire: TypeAlias = Literal["usd", "coin"]
 _ChainColumns: TypeAlias = tuple[F64, F64, F64, F64, F64]
@@ -48,7 +45,6 @@ def greeks(
     average: F64 | None = None,
     numeraire: Numeraire = "usd",
     inverse: Mask | None = None,
-    strike_time: StrikeTimeTerms | None = None,
     out: GreekBuffers | None = None,
 ) -> Greeks:
     """Price and seven greeks of n options on their forwards.
@@ -57,8 +53,8 @@ def greeks(
     inf, F or K <= 0, sigma outside (0, 20], T < 0, an option type that is no sign, a result too large for a double.
     "average" replaces strike and time by their settlement equivalents (both settlements agree from 6 h up).
     "coin" makes the delta of inverse options (default: all) premium-adjusted, delta - V/F, with gamma, vanna and charm
-    its derivatives; price, vega, theta and volga stay. Without `with_price` the common case is five times as fast.
-    `strike_time` holds what depends on strike and time only, for callers that price the same ones again.
+    its derivatives; price, vega, theta and volga stay. Where calls and puts alternate or stand half a chain apart and
+    all agree, each pair is priced once.
 
     Units: forward, strike in quote currency; sigma 1.00 = 100 %; tau in years ACT/365; option type +1 call, -1 put.
     Shapes: (n,) float64 each -> columns (n,); with `out` they are views that the next call overwrites.
@@ -78,7 +74,7 @@ def greeks(
         return buffers.result
     columns = forward, strike, sigma, tau, option_type
     if not buffers.tiles:
-        return _tile(*columns, with_price, settlement, average, numeraire, inverse, strike_time, buffers)
+        return _tile(*columns, with_price, settlement, average, numeraire, inverse, buffers)
     invalid = 0
     for tile in buffers.tiles:
         at = tile.at
@@ -87,12 +83,10 @@ def greeks(
             _slice_column(average, at),
             _slice_column(inverse, at),
         )
-        tile_terms = None if strike_time is None else strike_time.slice_rows(at)
-        invalid += _tile(*tile_chain, with_price, settlement, tile_average, numeraire, rows, tile_terms, tile).invalid
+        invalid += _tile(*tile_chain, with_price, settlement, tile_average, numeraire, rows, tile).invalid
     return buffers.result._replace(invalid=invalid)
 
 
-@np.errstate(all="ignore")
 def _tile(
     forward: F64,
     strike: F64,
@@ -104,25 +98,16 @@ def _tile(
     average: F64 | None,
     numeraire: Numeraire,
     inverse: Mask | None,
-    strike_time: StrikeTimeTerms | None,
     buffers: GreekBuffers,
 ) -> Greeks:
     """`greeks` of so many options as have scratch: by the compiled loop, in one pass of numpy, or by kind of row."""
     european = settlement == "instant" or bool(np.minimum.reduce(tau) >= EUROPEAN_ABOVE)
     terms = None if european else settlement_terms(forward, strike, tau, average)
     K, T = (strike, tau) if terms is None else (terms.strike, terms.tau)
-    usd_without_price, kernels = numeraire == "usd" and not with_price, compiled.active_kernels()
     result = buffers.result
-    buffers.single_pass = (
-        usd_without_price
-        and kernels is not None
-        and _fill_compiled(kernels, forward, K, sigma, T, option_type, buffers)
+    buffers.single_pass = numeraire == "usd" and _fill_single_pass(
+        forward, K, sigma, T, option_type, with_price, buffers
     )
-    if not buffers.single_pass:
-        active_terms = strike_time if strike_time is not None and european else buffers.strike_time.fill(K, T)
-        buffers.single_pass = usd_without_price and _fill_single_pass(
-            forward, sigma, option_type, active_terms, buffers
-        )
     if not buffers.single_pass:
         np.copyto(buffers.valid, _valid_rows(forward, strike, sigma, tau, option_type))
         rows = None if numeraire == "usd" else np.ones(tau.shape, dtype=np.bool_) if inverse is None else inverse
@@ -181,55 +166,34 @@ def _fill_delta_single_pass(
         return False
     terms = None if settlement == "instant" else settlement_terms(forward, strike, tau)
     K, T = (strike, tau) if terms is None else (terms.strike, terms.tau)
-    strike_time, work = buffers.strike_time.fill(K, T), buffers.work
+    work = buffers.work
     if terms is not None and np.minimum.reduce(terms.share) < 1.0:
         return False
-    if not (_valid_option_types(option_type) and strike_time.in_domain):
+    if not valid_option_types(option_type):
         return False
-    fill_log_moneyness(forward, strike_time, work)
-    fill_distances(sigma, strike_time, work)
-    if not (inputs_in_domain(work) and math.isfinite(work.d1.dot(work.d1))):
+    fill_log_moneyness(forward, K, work)
+    fill_distances(forward, sigma, T, work)
+    if sizes_in_domain(sigma, work) is None:
         return False
     fill_delta(option_type, work, buffers.result.delta)
     return True
 
 
-def _valid_option_types(option_type: F64) -> bool:
-    return bool(option_type @ option_type == option_type.shape[0])
-
-
-def _fill_compiled(
-    kernels: compiled.Kernels, forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, buffers: GreekBuffers
-) -> bool:
-    """Fill the columns by the compiled loop; False if some row is out of order."""
-    if not kernels.fill_greeks(forward, strike, sigma, tau, option_type, buffers.rows, buffers.work.x):
-        return False
-    buffers.result.price.fill(np.nan)
-    buffers.valid.fill(True)
-    return True
-
-
 def _fill_single_pass(
-    forward: F64, sigma: F64, option_type: F64, strike_time: StrikeTimeTerms, buffers: GreekBuffers
+    forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, with_price: bool, buffers: GreekBuffers
 ) -> bool:
-    """Fill the columns as if every row were in order; False if some are not.
-
-    What the tests before let through leaves NaN or inf in gamma or volga, and one dot product of the two shows it.
-    """
-    work = buffers.work
-    if not (strike_time.in_domain and _valid_option_types(option_type)):
+    """Fill the columns by the compiled loop or by numpy, as if every row were in order; False if some are not."""
+    kernels, rows = compiled.active_kernels(), buffers.rows
+    columns = forward, strike, sigma, tau, option_type
+    if kernels is None:
+        filled = False
+    elif with_price:
+        filled = kernels.fill_priced(*columns, rows)
+    else:
+        filled = kernels.fill_greeks(*columns, rows, buffers.work.x)
+        buffers.result.price.fill(np.nan)
+    if not (filled or fill_orderly(*columns, with_price, buffers)):
         return False
-    fill_log_moneyness(forward, strike_time, work)
-    fill_distances(sigma, strike_time, work)
-    if not inputs_in_domain(work):
-        return False
-    result = buffers.result
-    fill_sensitivities(forward, sigma, strike_time, work, buffers.rows)
-    if not math.isfinite(result.gamma.dot(result.volga)):
-        return False
-    fill_tail(work)
-    fill_one_sided_delta(option_type, work, result.delta)
-    result.price.fill(np.nan)
     buffers.valid.fill(True)
     return True
 
@@ -249,6 +213,7 @@ def _valid_rows(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F6
     )
 
 
+@np.errstate(all="ignore")
 def _fill_by_row_kind(
     forward: F64,
     strike: F64,
@@ -266,11 +231,12 @@ def _fill_by_row_kind(
     F, K = np.where(live, forward, 1.0), np.where(live, strike, 1.0)
     vol, time = np.where(live, sigma, 1.0).clip(MIN_CLAMP), np.where(live, tau, 1.0).clip(MIN_CLAMP, MAX_CLAMP)
     th = np.where(valid, option_type, 1.0)
-    strike_time, work = buffers.strike_time.fill(K, time), buffers.work
+    work = buffers.work
     work.x[:] = log_moneyness(F, K)
-    fill_distances(vol, strike_time, work)
+    fill_distances(F, vol, time, work)
+    fill_density(work)
     columns[0] = black_price(F, K, vol * np.sqrt(time), th) if with_price else np.nan
-    fill_sensitivities(F, vol, strike_time, work, buffers.rows)
+    fill_sensitivities(F, vol, work, buffers.rows)
     columns[1] = th * cdf(SQRT_2 * th * work.d1)
 
     payoff = th * (forward - strike)

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from dfmon.core.pricing.black import F64, Mask, log_moneyness, otm_price
-from dfmon.core.pricing.closed_forms import MAX_SIGMA
 from dfmon.core.pricing.normal import INV_SQRT_2PI
+from dfmon.core.pricing.workspace import MAX_SIGMA
 
 _ITERATIONS: Final = 80
 _MIN_TOTAL_SD: Final = 1e-9

@@ -1,7 +1,7 @@
 """The call and the put of one strike and expiry, priced once while their inputs agree.
 
-Comes after the listing (prepared once for it) and before gamma_flip, whose cost halves: at r = 0 the two have the
-same gamma, vega, theta, vanna, charm and volga when forward, sigma and time are equal. Checked at each refresh.
+At r = 0 the two have the same gamma, vega, theta, vanna, charm and volga when forward, sigma and time are equal. The
+pairs are found once for a listing; that they agree is checked at each refresh.
 """
 
 from __future__ import annotations
@@ -85,8 +85,6 @@ class Pairing:
     size: int
     all_merged: PricingPoints
     """The points while every pair agrees, which is the usual case."""
-    partner: Index
-    """For each of these points the other option on it, or the only one once more."""
     sides: tuple[Index | slice, Index | slice]
     """`first` and `second`, as slices where the listing is regular: what reads columns fastest."""
 
@@ -109,9 +107,7 @@ class Pairing:
         call_order = np.argsort(left[is_pair])
         first, second, size = left[is_pair][call_order], right[is_pair][call_order], strike.shape[0]
         merged = PricingPoints.from_merged(second, first, size)
-        partner_row = merged.option.copy()
-        partner_row[merged.point[second]] = second
-        return cls(first, second, size, merged, partner_row, (as_slice(first), as_slice(second)))
+        return cls(first, second, size, merged, (as_slice(first), as_slice(second)))
 
     def points(self, *columns: F64, keep_separate: Mask | None = None) -> PricingPoints:
         """Distinct points at this refresh: a pair counts as one only where its columns agree to the last bit.

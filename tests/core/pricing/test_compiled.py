@@ -32,12 +32,11 @@ from dfmon.core.flip.scan import (
 from dfmon.core.pricing import compiled
 from dfmon.core.pricing.greek_buffers import COLUMNS, GreekBuffers, Greeks
 from dfmon.core.pricing.greek_calc import greeks
-from dfmon.core.pricing.pair_greeks import pair_greeks
 from dfmon.core.pricing.settlement import YEAR_HOURS
 from dfmon.model.metrics import EXPOSURE_NAMES
 from tests.core.exposure import test_surface_grid
 from tests.core.flip import test_gamma_flip
-from tests.core.pricing import test_greek_calc, test_greek_oracles, test_pair_greeks
+from tests.core.pricing import test_greek_calc, test_greek_oracles, test_orderly_chain
 
 pytestmark = pytest.mark.slow
 
@@ -79,32 +78,34 @@ def counted(kernels: Any, monkeypatch: pytest.MonkeyPatch) -> CountingKernels:
 # ---- the oracles -----------------------------------------------------------------------------------------------------
 
 
-def seven_and_price(*columns: Any, **options: Any) -> Greeks:
-    return greeks(*columns, with_price=False, **options)._replace(price=greeks(*columns, **options).price)
-
-
-def test_every_published_value(counted: CountingKernels, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(test_greek_oracles, "greeks", seven_and_price)
+def test_every_published_value(counted: CountingKernels) -> None:
     test_greek_oracles.test_every_published_value()
-    assert counted.done["fill_greeks"] > 150
+    assert counted.done["fill_priced"] > 150
 
 
 def test_every_high_precision_row(counted: CountingKernels) -> None:
     for name in GREEK_NAMES:
         test_greek_oracles.test_the_one_pass_variant_is_as_exact(name)
-    test_pair_greeks.test_every_high_precision_row_keeps_its_digits()
     assert counted.done["fill_greeks"] == len(GREEK_NAMES)
-    assert counted.done["fill_pair_greeks"] == 1
+    for name in COLUMNS:
+        for layout in (None, test_orderly_chain.adjacent, test_orderly_chain.halves):
+            test_orderly_chain.test_every_high_precision_row_that_these_nodes_price(2, layout, name)
+    assert counted.done["fill_priced"] == 3 * len(COLUMNS)
 
 
-def test_the_tests_of_pairs_and_listings(counted: CountingKernels) -> None:
-    test_pair_greeks.test_a_pair_is_its_call_and_its_put()
-    test_pair_greeks.test_a_point_out_of_order_is_masked_and_spares_the_others()
-    test_pair_greeks.test_prepared_columns_serve_several_repricings()
-    test_pair_greeks.test_times_that_differ_within_a_pair_keep_it_apart()
-    name = "test_a_listing_priced_in_pairs_gives_every_option_its_greeks_also_out_of_order_and_with_pairs_that_differ"
-    getattr(test_pair_greeks, name)()
-    assert all(counted.done[name] for name in ("fill_pair_greeks", "fill_listing_greeks"))
+def test_the_tests_of_pairs(counted: CountingKernels) -> None:
+    for layout in (test_orderly_chain.adjacent, test_orderly_chain.halves):
+        for first in (1.0, -1.0):
+            test_orderly_chain.test_pairs_are_priced_as_their_options(layout, first)
+        for column in range(4):
+            test_orderly_chain.test_a_pair_that_differs_in_the_last_digits_is_not_priced_once(layout, column, 1)
+            test_orderly_chain.test_a_bad_pair_is_masked_in_its_place(layout, column, np.nan)
+            test_orderly_chain.test_a_bad_row_is_masked_in_its_place(layout, column, np.inf)
+    test_orderly_chain.test_pairs_of_many_tiles()
+    test_orderly_chain.test_the_price_is_that_of_the_scaled_tails()
+    test_orderly_chain.test_no_price_is_below_zero_where_the_density_is_subnormal()
+    test_orderly_chain.test_numbers_that_fit_no_quadrature_are_priced_all_the_same()
+    assert counted.done["fill_priced"] > 300
 
 
 def test_the_tests_of_flips(counted: CountingKernels) -> None:
@@ -145,19 +146,17 @@ def scales(columns: list[np.ndarray], plain: Greeks) -> dict[str, np.ndarray]:
 @given(st.lists(rows, min_size=1, max_size=20))
 def test_the_same_numbers(kernels: Any, few: list[tuple[float, ...]]) -> None:
     columns = columns_of(few)
-    fast = greeks(*columns, with_price=False)
-    pair = pair_greeks(*columns[:4])
+    fast, priced = greeks(*columns, with_price=False), greeks(*columns)
     with compiled.kernels_for_step(False):
-        plain = greeks(*columns, with_price=False)
-        pair_plain = pair_greeks(*columns[:4])
+        plain, plain_priced = greeks(*columns, with_price=False), greeks(*columns)
     for name, scale in scales(columns, plain).items():
         tolerance = 1e-12 * scale + 1e-290
         assert (np.abs(getattr(fast, name) - getattr(plain, name)) <= tolerance).all(), name
-        if name != "delta":
-            assert (np.abs(getattr(pair, name) - getattr(pair_plain, name)) <= tolerance).all(), name
-    for name in ("call_delta", "put_delta"):
-        np.testing.assert_allclose(getattr(pair, name), getattr(pair_plain, name), rtol=1e-11, atol=1e-290)
-    assert fast.valid.all() == plain.valid.all()
+        assert (np.abs(getattr(priced, name) - getattr(plain_priced, name)) <= tolerance).all(), name
+    width = np.log(columns[0] / columns[1]) / columns[2] / np.sqrt(columns[3])
+    scale = plain_priced.price * np.maximum(1.0, width**2 / 100.0)
+    assert (np.abs(priced.price - plain_priced.price) <= 1e-12 * scale + 1e-290).all()
+    assert fast.valid.all() == plain.valid.all() == priced.valid.all()
 
 
 @settings(max_examples=150)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import ndtr
 
-from dfmon.core.pricing.closed_forms import StrikeTimeTerms
 from dfmon.core.pricing.greek_buffers import COLUMNS, TILE, GreekBuffers
 from dfmon.core.pricing.greek_calc import delta_only, greeks
 from dfmon.core.pricing.settlement import WINDOW, YEAR_HOURS
@@ -201,17 +200,17 @@ def test_a_chain_of_many_tiles_is_priced_as_its_parts(numeraire) -> None:
     average, inverse = 1e5 * rng.uniform(0.99, 1.01, n), rng.random(n) < 0.5
     settling = np.array([0, TILE - 1, TILE, 2 * TILE, n - 1])
     columns[1][settling], columns[3][settling] = 1.001e5, 0.5 * WINDOW
-    buffers, strike_time = GreekBuffers(n), StrikeTimeTerms(n).fill(columns[1], columns[3])
+    buffers = GreekBuffers(n)
     for options in (
         {"with_price": False, "numeraire": numeraire, "inverse": inverse},
         {"settlement": "average", "average": average, "numeraire": numeraire, "inverse": inverse},
-        {"with_price": False, "strike_time": strike_time},
+        {"with_price": False},
     ):
         g = greeks(*columns, **options, out=buffers)
         assert g.invalid == 1 == np.count_nonzero(~g.valid)
         for row in (0, TILE - 1, TILE, TILE + 5, 2 * TILE, n - 1):
             at = slice(row, row + 1)
-            same = {k: v[at] if isinstance(v, np.ndarray) else v for k, v in options.items() if k != "strike_time"}
+            same = {k: v[at] if isinstance(v, np.ndarray) else v for k, v in options.items()}
             alone = greeks(*(column[at] for column in columns), **same)
             for name in COLUMNS:
                 np.testing.assert_allclose(getattr(g, name)[row], getattr(alone, name)[0], rtol=1e-11)
@@ -239,8 +238,10 @@ def test_premium_adjustment(forward, ratio, sigma, tau, th) -> None:
     exercised = ndtr(th * (np.log(1 / ratio) / v - v / 2))
     assert coin.delta[0] == pytest.approx(th * ratio * exercised, rel=1e-8, abs=1e-300)
     assert coin.gamma[0] == pytest.approx(usd.gamma[0] - coin.delta[0] / forward, rel=1e-12, abs=1e-300)
-    for name in ("price", "vega", "theta", "volga"):
+    for name in ("vega", "theta", "volga"):
         assert getattr(coin, name)[0] == getattr(usd, name)[0]
+    size = (abs(np.log(ratio)) / v + v) ** 2
+    assert coin.price[0] == pytest.approx(usd.price[0], rel=1e-14 * (1.0 + size), abs=1e-290)
 
 
 def test_premium_adjusted_numbers_and_linear_options_left_alone() -> None:

@@ -16,8 +16,8 @@ from numba import float64, njit, types
 from numpy.typing import NDArray
 
 from dfmon.core.pricing.black import F64
-from dfmon.core.pricing.closed_forms import MAX_SIGMA
 from dfmon.core.pricing.normal import TAIL_DENOMINATOR, TAIL_NUMERATOR
+from dfmon.core.pricing.workspace import MAX_SIGMA
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 _Result = TypeVar("_Result")
@@ -47,6 +47,7 @@ _TAIL_BELOW: Final = TAIL_DENOMINATOR[::-1]
 INV_ROOT_PI: Final = 1.0 / math.sqrt(math.pi)
 _ROOT_2: Final = math.sqrt(2.0)
 ROOT_HALF: Final = math.sqrt(0.5)
+_SERIES_BELOW: Final = 0.035  # of t = v / sqrt(8): v below 0.1
 
 
 # ---- how loops are compiled ----------------------------------------------------------------------------------------
@@ -131,16 +132,26 @@ def log(s: float, n: float) -> float:
 
 
 @inline
+def two_tails(s: float, t: float) -> tuple[float, float]:
+    """`tail` of both with one division; 30 and above count as 30, where the density has long been 0."""
+    s, t = min(s, 30.0), min(t, 30.0)
+    below_s, below_t = _polynomial(_TAIL_BELOW, s), _polynomial(_TAIL_BELOW, t)
+    quotient = 1.0 / (below_s * below_t)
+    return _polynomial(_TAIL_ABOVE, s) * (quotient * below_t), _polynomial(_TAIL_ABOVE, t) * (quotient * below_s)
+
+
+@inline
 def tail(t: float) -> float:
     """N(-|d|) over exp(-t^2) / sqrt(pi), t = |d| / sqrt(2): as normal.tail_ratio."""
     return _polynomial(_TAIL_ABOVE, t) / _polynomial(_TAIL_BELOW, t)
 
 
 @inline
-def row_closed_forms(forward: float, strike: float, sigma: float, tau: float) -> tuple[float, ...]:
-    """The closed forms of closed_forms.sensitivities, with N(-|d1|), d1 and ln(F/K); and whether the row is in order.
+def row_symmetric(forward: float, strike: float, sigma: float, tau: float) -> tuple[float, ...]:
+    """Gamma, vega, theta, vanna, charm and volga, then d1, ln(F/K), whether the row is in order, density, h and t.
 
-    One quotient serves for all that is divided by F, sigma and T.
+    The last three, and the formulas, are those of closed_forms. One quotient serves for all that is divided by F, sigma
+    and T.
     """
     root = math.sqrt(tau)
     total_sd = sigma * root
@@ -151,7 +162,6 @@ def row_closed_forms(forward: float, strike: float, sigma: float, tau: float) ->
     h, t = ROOT_HALF * x * per_sd, 0.5 * ROOT_HALF * total_sd
     d1, minus_d2 = h + t, t - h
     density = INV_ROOT_PI * exp(-d1 * d1)
-    tail_probability = tail(abs(d1)) * density
     phi = ROOT_HALF * density
     vega = forward * root * phi
     decay = -0.5 * (sigma * per_sd) * (sigma * per_sd)
@@ -161,15 +171,44 @@ def row_closed_forms(forward: float, strike: float, sigma: float, tau: float) ->
     in_domain = (
         (forward > 1e-100) & (forward < 1e100) & (abs(x) + total_sd < 200.0) & (sigma <= MAX_SIGMA) & (total_sd > 1e-20)
     )  # a NaN fails each of these, a strike out of order the third
-    return (
-        tail_probability,
-        phi * quotient,
-        vega,
-        vega * decay * sigma,
-        vanna,
-        density_d2 * decay,
-        volga,
-        d1,
-        x,
-        in_domain,
+    theta, charm = vega * decay * sigma, density_d2 * decay
+    return phi * quotient, vega, theta, vanna, charm, volga, d1, x, in_domain, density, h, t
+
+
+@inline
+def row_closed_forms(forward: float, strike: float, sigma: float, tau: float) -> tuple[float, ...]:
+    """N(-|d1|), gamma, vega, theta, vanna, charm, volga, d1, ln(F/K), and whether the row is in order."""
+    gamma, vega, theta, vanna, charm, volga, d1, x, in_domain, density, _, _ = row_symmetric(
+        forward, strike, sigma, tau
     )
+    return tail(abs(d1)) * density, gamma, vega, theta, vanna, charm, volga, d1, x, in_domain
+
+
+@inline
+def row_tail_and_otm_price(
+    forward: float, strike: float, d1: float, density: float, h: float, t: float
+) -> tuple[float, float]:
+    """N(-|d1|) and the price of the out-of-the-money side, as black.otm_price.
+
+    Both expressions of the price are computed: for a short time or a low volatility the tails nearly cancel, and their
+    difference is a series in t.
+    """
+    short, minus_d2 = t < _SERIES_BELOW, t - h
+    ratio_1, ratio = two_tails(abs(d1), abs(h) if short else abs(minus_d2))
+    tail_probability, scale = ratio_1 * density, forward * density
+    far = scale * ratio
+    near = tail_probability if d1 < 0.0 else 1.0 - tail_probability
+    call = forward * near - far
+    put = (far if minus_d2 < 0.0 else strike - far) - forward * tail_probability
+
+    z, step = -_ROOT_2 * abs(h), 2.0 * t * t
+    even = _ROOT_2 * ratio
+    odd = 1.0 + z * even
+    series, weight = odd, 1.0
+    for k in (2.0, 4.0, 6.0, 8.0):
+        even = z * odd + (k - 1.0) * even
+        odd = z * even + k * odd
+        weight *= step * (1.0 / (k * (k + 1.0)))
+        series += weight * odd
+    price = scale * (2.0 * t) * series if short else (call if h < 0.0 else put)
+    return tail_probability, max(price, 0.0)
