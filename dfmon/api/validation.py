@@ -69,14 +69,14 @@ def broadcast_columns(columns: Mapping[str, F64]) -> tuple[tuple[F64, ...], tupl
 
 def equal_columns(*values: ArrayLike) -> tuple[F64, ...] | None:
     """The values as they are, where all are float64 columns of one length; else None."""
-    kept: list[F64] = []
+    columns: list[F64] = []
     for value in values:
         if type(value) is not np.ndarray or value.dtype is not _FLOAT64 or value.ndim != 1:
             return None
-        kept.append(value)
-        if len(value) != len(kept[0]):
+        columns.append(value)
+        if len(value) != len(columns[0]):
             return None
-    return tuple(kept)
+    return tuple(columns)
 
 
 def _first_item(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> str:

@@ -57,13 +57,13 @@ class PairScratch:
 class Scratch:
     """Scratch for chains of n options; above TILE they are priced in tiles that share it, so it stays in the cache."""
 
-    __slots__ = ("_pairs", "rest", "size", "tile", "whole")
+    __slots__ = ("_pairs", "rest", "size", "tile", "full")
 
     def __init__(self, n: int, tile: int = TILE) -> None:
         self.size, self.tile = n, tile
         rows = aligned_rows(Workspace.ROWS, min(n, tile))
-        self.whole = Workspace(rows)
-        self.rest = Workspace(rows[:, : n % tile]) if n > tile and n % tile else self.whole
+        self.full = Workspace(rows)
+        self.rest = Workspace(rows[:, : n % tile]) if n > tile and n % tile else self.full
         self._pairs: dict[int, PairScratch] = {}
 
     def pairs(self, count: int) -> PairScratch:
@@ -84,7 +84,7 @@ class GreekBuffers:
     def __init__(self, n: int, tile: int = TILE, scratch: Scratch | None = None) -> None:
         self.scratch = Scratch(n, tile) if scratch is None else scratch
         columns = aligned_rows(len(COLUMNS), n) if scratch is None else np.empty((len(COLUMNS), n))
-        self.bind(columns, np.empty(n, dtype=np.bool_), slice(0, n), self.scratch.whole)
+        self.bind(columns, np.empty(n, dtype=np.bool_), slice(0, n), self.scratch.full)
         tile = self.scratch.tile
         self.tiles = () if n <= tile else tuple(self._tile_view(slice(i, min(i + tile, n))) for i in range(0, n, tile))
 
@@ -92,11 +92,11 @@ class GreekBuffers:
         view = GreekBuffers.__new__(GreekBuffers)
         view.scratch, view.tiles = self.scratch, ()
         full = at.stop - at.start == self.scratch.tile
-        view.bind(self.columns[:, at], self.valid[at], at, self.scratch.whole if full else self.scratch.rest)
+        view.bind(self.columns[:, at], self.valid[at], at, self.scratch.full if full else self.scratch.rest)
         return view
 
     def bind(self, columns: F64, valid: Mask, at: slice, work: Workspace) -> None:
-        """Use this memory, for the options `at` of the whole."""
+        """Use this memory, for the options `at` of the full."""
         self.at, self.columns, self.valid, self.work = at, columns, valid, work
         self.single_pass = False
         """True after a call that found every row valid; then `work.x` is ln(F/K), unless pairs were priced."""

@@ -13,7 +13,7 @@ MAX_SIGMA: Final = 20.0
 MAX_LOG_MONEYNESS: Final = 3.9  # below F = K/50 the quotient rounds too coarsely for log1p(F/K - 1)
 NODES: Final = ((1.0, 1.5, 7), (2.8, 3.0, 10), (5.0, MAX_LOG_MONEYNESS, 16))
 """Largest w, largest |ln(F/K)| and the Gauss-Legendre nodes that leave an error below 3e-15 up to there."""
-_MOST_NODES: Final = NODES[-1][2]
+_MAX_NODES: Final = NODES[-1][2]
 
 
 def _bits(size: float) -> int:
@@ -56,14 +56,14 @@ class Workspace:
         "x",
         "x_and_t_squared",
     )  # fmt: skip
-    ROWS: ClassVar = 3 + TailScratch.ROWS + 2 + _MOST_NODES + 10
+    ROWS: ClassVar = 3 + TailScratch.ROWS + 2 + _MAX_NODES + 10
 
     def __init__(self, rows: F64) -> None:
         rows[:] = 1.0
         self.w, self.forward_root, self.abs_x = rows[:3]
         self.size_rows = rows[:5].view(np.uint64)
         tail_end = 3 + TailScratch.ROWS
-        node_end = tail_end + 2 + _MOST_NODES
+        node_end = tail_end + 2 + _MAX_NODES
         self.scratch = TailScratch(rows[3:tail_end])
         self.x_and_t_squared = rows[tail_end : tail_end + 2]
         self.x, self.t_squared = self.x_and_t_squared

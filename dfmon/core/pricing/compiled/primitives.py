@@ -197,8 +197,8 @@ def row_tail_and_otm_price(
     ratio_1, ratio = two_tails(abs(d1), abs(h) if short else abs(minus_d2))
     tail_probability, scale = ratio_1 * density, forward * density
     far = scale * ratio
-    near = tail_probability if d1 < 0.0 else 1.0 - tail_probability
-    call = forward * near - far
+    exercised = tail_probability if d1 < 0.0 else 1.0 - tail_probability
+    call = forward * exercised - far
     put = (far if minus_d2 < 0.0 else strike - far) - forward * tail_probability
 
     z, step = -_ROOT_2 * abs(h), 2.0 * t * t
