@@ -57,7 +57,7 @@ class PairScratch:
 class Scratch:
     """Scratch for chains of n options; above TILE they are priced in tiles that share it, so it stays in the cache."""
 
-    __slots__ = ("_pairs", "rest", "size", "tile", "full")
+    __slots__ = ("_pairs", "full", "rest", "size", "tile")
 
     def __init__(self, n: int, tile: int = TILE) -> None:
         self.size, self.tile = n, tile
@@ -96,7 +96,7 @@ class GreekBuffers:
         return view
 
     def bind(self, columns: F64, valid: Mask, at: slice, work: Workspace) -> None:
-        """Use this memory, for the options `at` of the full."""
+        """Use this memory, for the rows `at` of the whole."""
         self.at, self.columns, self.valid, self.work = at, columns, valid, work
         self.single_pass = False
         """True after a call that found every row valid; then `work.x` is ln(F/K), unless pairs were priced."""
