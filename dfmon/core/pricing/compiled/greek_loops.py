@@ -61,7 +61,7 @@ def _priced_row(forward: float, strike: float, sigma: float, tau: float) -> tupl
 
 @inline
 def _pair_layout(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64) -> int:
-    """How calls and puts that agree lie to each other; where some do not, they count as apart."""
+    """Layout of calls and puts that agree; where some do not, all count as apart."""
     n = forward.shape[0]
     m = n // 2
     if n == 0 or n != 2 * m or abs(option_type[0]) != 1.0:
