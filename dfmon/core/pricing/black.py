@@ -1,6 +1,6 @@
 """Black-76 building blocks: log-moneyness, standardised distances and the price, each to the last digits.
 
-Comes before greek_calc (all sensitivities) and implied (price -> sigma). Every function takes columns of
+Every function takes columns of
 valid options; masking of bad rows is the caller's work. Undiscounted: r = 0 on the forward.
 """
 

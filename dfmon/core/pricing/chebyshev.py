@@ -1,6 +1,6 @@
 """Chebyshev interpolation on [-1, 1]: a smooth sum is taken on a few nodes, and one matrix product carries it on.
 
-Comes before gamma_profile. What does not depend on the board is made once and kept.
+What does not depend on the board is made once and kept.
 """
 
 from __future__ import annotations

@@ -227,6 +227,9 @@ def fill_delta(option_type: F64, work: Workspace, delta: F64) -> None:
 
 
 def finite(columns: Sequence[F64]) -> bool:
-    """True unless gamma, theta, charm or volga hold a NaN or an infinity."""
+    """True unless gamma, theta, charm or volga, of the last six columns, hold a NaN or an infinity.
+
+    Shapes: (n,) each.
+    """
     gamma, _, theta, _, charm, volga = columns[-6:]
     return math.isfinite(gamma.dot(volga) + theta.dot(charm))

@@ -1,6 +1,6 @@
 """Volatility implied by a price: columns in, sigma out, NaN and a count where no volatility gives the price.
 
-Comes before greek_calc for venues that quote prices only, and serves the import of other venues' boards.
+For venues that quote prices only; serves the import of other venues' boards.
 """
 
 from __future__ import annotations

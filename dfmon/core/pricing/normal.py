@@ -1,6 +1,6 @@
 """The normal distribution to the last digits in both tails, from the exponential that its density takes anyway.
 
-Comes before the closed forms and the price. With t = |d| / sqrt(2), N(-|d|) = exp(-t^2) / sqrt(pi) x R(t), where R is a
+With t = |d| / sqrt(2), N(-|d|) = exp(-t^2) / sqrt(pi) x R(t), where R is a
 smooth function that falls like 1 / 2t: one quotient of polynomials gives it for every t, without cases, so that a
 whole chain takes a handful of array operations.
 """

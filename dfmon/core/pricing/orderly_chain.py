@@ -81,7 +81,10 @@ def _fill_symmetric(
 
 
 def valid_option_types(option_type: F64) -> bool:
-    """True if all are +1 or -1, as far as the sum of the squares tells."""
+    """True if all are +1 or -1, as far as the sum of the squares tells.
+
+    Shapes: (n,).
+    """
     return bool(option_type @ option_type == option_type.shape[0])
 
 
@@ -113,7 +116,10 @@ def call_put_sides(option_type: F64) -> _Sides | None:
 
 
 def all_pairs_agree(columns: tuple[F64, ...], sides: _Sides, scratch: PairScratch) -> bool:
-    """True where calls and puts have the same columns to the last bit; a NaN agrees with nothing."""
+    """True where calls and puts have the same columns to the last bit; a NaN agrees with nothing.
+
+    Shapes: (n,) each.
+    """
     rows, count = scratch.equal_rows, scratch.count
     if sides[0].step == 2:  # each row with the next: a run over memory, of which every other comparison counts
         for column, row in zip(columns, rows):
