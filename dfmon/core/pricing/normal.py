@@ -109,7 +109,6 @@ def density(d: F64) -> F64:
     """phi(d) = exp(-d^2/2) / sqrt(2 pi).
 
     Units: per standard deviation.
-    Source: definition.
     """
     return np.asarray(INV_SQRT_2PI * np.exp(-0.5 * d * d))
 

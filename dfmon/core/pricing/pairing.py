@@ -37,7 +37,6 @@ class PricingPoints:
 
         Shapes: scalar.
         Domain: size >= 0.
-        Source: definition.
         """
         no_rows = np.empty(0, dtype=np.intp)
         return cls.from_merged(no_rows, no_rows, size)
@@ -49,7 +48,6 @@ class PricingPoints:
 
         Shapes: (s,), (s,).
         Domain: row numbers, none in both columns.
-        Source: definition.
         """
         is_representative = np.ones(size, dtype=np.bool_)
         is_representative[second] = False

@@ -65,18 +65,12 @@ _step_kernels: ContextVar[Kernels | None] = ContextVar("kernels of this step")
 
 
 def active_kernels() -> Kernels | None:
-    """The compiled kernels where they are to price, else None.
-
-    Units, shapes: none.
-    """
+    """The compiled kernels where they are to price, else None."""
     return _step_kernels.get(_process_kernels)
 
 
 def select_kernels(enabled: bool = True) -> bool:
-    """Choose for this process, outside of steps, which state their own choice. Returns whether compiled kernels price.
-
-    Units, shapes: none.
-    """
+    """Choose for this process, outside of steps, which state their own choice. Returns whether compiled kernels price."""
     global _process_kernels
     _process_kernels = load_kernels() if enabled else None
     return _process_kernels is not None
@@ -84,10 +78,7 @@ def select_kernels(enabled: bool = True) -> bool:
 
 @contextmanager
 def kernels_for_step(enabled: bool) -> Iterator[None]:
-    """Price with the compiled kernels, or without, whatever the process has chosen.
-
-    Units, shapes: none.
-    """
+    """Price with the compiled kernels, or without, whatever the process has chosen."""
     token = _step_kernels.set(load_kernels() if enabled else None)
     try:
         yield
@@ -97,10 +88,7 @@ def kernels_for_step(enabled: bool) -> Iterator[None]:
 
 @cache
 def load_kernels() -> Kernels | None:
-    """The compiled kernels, None where they are not to be had: a second from the cache, several the first time.
-
-    Units, shapes: none.
-    """
+    """The compiled kernels, None where they are not to be had: a second from the cache, several the first time."""
     try:
         from dfmon.core.pricing.compiled import kernels
     except (ImportError, RuntimeError, OSError):  # no numba, one for another numpy, or nowhere to keep machine code
