@@ -70,7 +70,7 @@ def active_kernels() -> Kernels | None:
 
 
 def select_kernels(enabled: bool = True) -> bool:
-    """Choose for this process, outside of steps, which state their own choice. Returns whether compiled kernels price."""
+    """Choose for this process, outside of steps, which state their own choice; True where compiled kernels price."""
     global _process_kernels
     _process_kernels = load_kernels() if enabled else None
     return _process_kernels is not None
