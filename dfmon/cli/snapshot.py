@@ -144,10 +144,11 @@ def live_snapshot(config: Config, underlying: str, timeout_s: float) -> FlowSnap
 
 
 def is_complete(snapshot: FlowSnapshot, *, with_markets: bool) -> bool:
-    """True if spot, NGI and flip are available, and `with_markets` also depth and volume."""
-    has_core_metrics = (
-        snapshot.spot is not None and snapshot.metrics.ngi.value is not None and snapshot.flip.searched is not None
-    )
-    if not has_core_metrics or not with_markets:
-        return has_core_metrics
-    return snapshot.liquidity.depth_1pct_usd is not None and snapshot.liquidity.adv_usd is not None
+    """True if spot and the numbers of some position model are available, and `with_markets` also those of the
+    published model, depth and volume.
+    """
+    is_priced = snapshot.spot is not None and any(row.ngi is not None for row in snapshot.models)
+    if not is_priced or not with_markets:
+        return is_priced
+    has_liquidity = snapshot.liquidity.depth_1pct_usd is not None and snapshot.liquidity.adv_usd is not None
+    return has_liquidity and snapshot.metrics.ngi.value is not None and snapshot.flip.searched is not None

@@ -15,6 +15,7 @@ import numpy as np
 
 from dfmon.core.book_exposure import Exposure, flips_of_books, measure_exposure, price_board
 from dfmon.core.columns import Columns, atm_sigma, first_of_group, priceable_columns
+from dfmon.core.exposure.changes import BookChanges
 from dfmon.core.exposure.desks import Desk, hedge_shares, off_venue_sd
 from dfmon.core.exposure.market_window import MarketWindow
 from dfmon.core.flip.grid import Stickiness
@@ -36,6 +37,7 @@ from dfmon.core.scenario.rules import RuleState, Thresholds, classify
 from dfmon.core.scenario.tick_result import BoardTick, TickResult, fields_of
 from dfmon.core.snapshot import tables
 from dfmon.core.snapshot.build import BookResult, quality_of, with_views
+from dfmon.core.snapshot.change_rows import book_sample
 from dfmon.core.snapshot.metric_values import build_metrics
 from dfmon.model.frames import F64, ChainFrame, FeedHealth, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot
@@ -78,10 +80,13 @@ class BookState:
     scaling: Scaling
     rules: RuleState
     alert_state: AlertState
+    changes: BookChanges
 
     @classmethod
     def initial(cls) -> BookState:
-        return cls(BookHistory.empty(), Scaling.initial(), RuleState.initial(), AlertState.initial())
+        return cls(
+            BookHistory.empty(), Scaling.initial(), RuleState.initial(), AlertState.initial(), BookChanges.empty()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +218,9 @@ def _step_book(
     rules, reasons = classify(state.rules, features, params.thresholds, chain.ts_ns)
     alert_state = update_alerts(state.alert_state, rules, exposure.flip, chain.spot, inputs.feeds, reasons, chain.ts_ns)
     metrics = build_metrics(tick, quality_of(tick))
-    result = BookResult(tick, metrics, features, rules, reasons, params.thresholds, alert_state.alerts)
-    return BookState(state.history, scaling, rules, alert_state), result
+    changes = state.changes.push(book_sample(tick)) if tick.has_book else state.changes
+    result = BookResult(tick, metrics, features, rules, reasons, params.thresholds, alert_state.alerts, changes)
+    return BookState(state.history, scaling, rules, alert_state, changes), result
 
 
 def daily_sigma(cols: Columns, atm: F64) -> float:

@@ -18,7 +18,17 @@ from dfmon.model.flip import FlipRoot as FlipRoot
 from dfmon.model.flip import Quality as Quality
 from dfmon.model.flip import Regime as Regime
 from dfmon.model.metrics import metric_fields, metrics_at
-from dfmon.model.tables import ExpiryRow, HeatMap, PositionRow, Profile, StrikeRow, TapeRow
+from dfmon.model.tables import (
+    Changes,
+    ExpiryRow,
+    HeatMap,
+    LargestChange,
+    PositionRow,
+    Profile,
+    RollReport,
+    StrikeRow,
+    TapeRow,
+)
 from dfmon.model.units import NAN
 
 State = Literal["live", "sim", "replay", "stale"]
@@ -253,6 +263,7 @@ class Detail(msgspec.Struct, frozen=True):
     alerts: tuple[Alert, ...]
     positions: tuple[PositionRow, ...] = ()
     views: Views | None = None
+    changes: Changes = Changes()
 
 
 class FlowSnapshot(msgspec.Struct, frozen=True):
@@ -279,6 +290,8 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
     unavailable: tuple[str, ...]
     models: tuple[ModelRow, ...] = ()
     regime: Regime = Regime()
+    largest_changes: tuple[LargestChange, ...] = ()
+    roll: RollReport | None = None
     detail: Detail | UnsetType = UNSET
 
     def view(self, model: str) -> FlowSnapshot:

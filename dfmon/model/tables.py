@@ -43,6 +43,7 @@ class StrikeRow(msgspec.Struct, frozen=True):
     volg: float | None
     call_open_interest: float
     put_open_interest: float
+    churn: float | None = None
 
 
 class TapeRow(msgspec.Struct, frozen=True):
@@ -107,3 +108,49 @@ class PositionRow(msgspec.Struct, frozen=True):
     p_long: float | None
     seen: float | None
     last_ns: int
+
+
+class ChangeRow(msgspec.Struct, frozen=True):
+    """Net gamma of one strike or expiry now, and its change over four look-backs and since 08:00 UTC, USD per +1 %.
+
+    A change is None where the time before is not known. `sign_flips` names the look-backs at whose beginning net gamma
+    had the other sign.
+    """
+
+    key: str
+    ngi: float
+    m1: float | None
+    m5: float | None
+    m15: float | None
+    h1: float | None
+    roll: float | None
+    sign_flips: tuple[str, ...]
+
+
+class LargestChange(msgspec.Struct, frozen=True):
+    """The strike whose net gamma changed most over a look-back, USD per +1 %."""
+
+    lookback: str
+    strike: float
+    change: float
+
+
+class RollReport(msgspec.Struct, frozen=True):
+    """Options that expired at the last roll and the expiries listed since.
+
+    `gamma_gone` is USD per +1 %, `hedge_lifted` USD (+ dealers bought), `open_interest` coins.
+    """
+
+    ts: str
+    expired: tuple[str, ...]
+    listed: tuple[str, ...]
+    gamma_gone: float
+    hedge_lifted: float
+    open_interest: float
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """Changes of one book, in full for the screen."""
+
+    by_strike: tuple[ChangeRow, ...] = ()
+    by_expiry: tuple[ChangeRow, ...] = ()

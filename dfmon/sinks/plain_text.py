@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
+from textwrap import wrap
+
 from dfmon.model.metrics import metrics_at
-from dfmon.model.snapshot import FlowSnapshot, Metric, Metrics, State
+from dfmon.model.snapshot import FlowSnapshot, Metric, Metrics, ModelRow, State
 from dfmon.model.units import sanitize
 
 WIDTH = 100
@@ -11,7 +14,8 @@ WIDTH = 100
 
 def format_snapshot(snapshot: FlowSnapshot, mode: State) -> str:
     """The snapshot in a trader's reading order; ends with a newline."""
-    lines = [*_head(snapshot, mode), "", *_metrics(snapshot), "", *_expiries(snapshot), "", *_caveats(snapshot)]
+    parts = _head(snapshot, mode), [""], _metrics(snapshot), [""], _models(snapshot), _expiries(snapshot), [""]
+    lines = [*chain.from_iterable(parts), *_caveats(snapshot)]
     return "".join(f"{sanitize(line, WIDTH)}\n" for line in lines)
 
 
@@ -58,6 +62,24 @@ def _metric(name: str, metric: Metric) -> str:
     return f"{name.upper():10}{value:>9}{quality_mark}{low:>9}{high:>10}  {metric.unit:18} {metric.sign}"
 
 
+def _models(s: FlowSnapshot) -> list[str]:
+    """The position models side by side; the published one is marked."""
+    if len(s.models) < 2:
+        return []
+    names = metrics_at("gauge")
+    header = f"  {'POSITIONS':10}" + "".join(f"{name.upper():>10}" for name in names) + f"{'FLIP':>11}"
+    rows = []
+    for row in s.models:
+        mark = "*" if row.model == s.positions.model else " "
+        values = "".join(f"{format_signed(getattr(row, name)):>10}" for name in names)
+        rows.append(f"{mark} {row.model:10}{values}{_flip_level(row):>11}")
+    return [header, *rows, ""]
+
+
+def _flip_level(row: ModelRow) -> str:
+    return "none" if row.flip is None and row.ngi is not None else format_number(row.flip)
+
+
 def _expiries(s: FlowSnapshot) -> list[str]:
     header = f"{'EXPIRY':9}{'HOURS':>8}{'FORWARD':>12}{'ATM IV':>8}{'NGI':>10}{'VSS':>10}{'CHL':>10}{'OI':>11}"
     rows = [
@@ -71,7 +93,8 @@ def _expiries(s: FlowSnapshot) -> list[str]:
 def _caveats(s: FlowSnapshot) -> list[str]:
     legend = "! partial input   ~ stale   exposures in USD, + and - read as the last column says"
     model = "A model, not a measurement: Deribit book only, OTC and ETF options unseen, dealers as one desk."
-    return [legend, model, *(f"n/a: {reason}" for reason in s.unavailable)]
+    reasons = (line for reason in s.unavailable for line in wrap(f"n/a: {reason}", WIDTH, subsequent_indent="     "))
+    return [legend, model, *reasons]
 
 
 def _percent(value: float | None) -> float | None:

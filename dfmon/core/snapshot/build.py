@@ -14,11 +14,13 @@ from typing import Literal
 import numpy as np
 
 from dfmon.core.columns import group_sums
+from dfmon.core.exposure.changes import BookChanges
 from dfmon.core.exposure.levels import levels, max_pain
 from dfmon.core.positions.dealer_net import POSITION_MODELS
 from dfmon.core.scenario.rules import RuleState, ScenarioInputs, Thresholds
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot import flip_values, position_rows, tables
+from dfmon.core.snapshot.change_rows import change_tables, largest_changes, roll_report
 from dfmon.core.snapshot.unavailable import unavailable
 from dfmon.model.frames import FeedHealth
 from dfmon.model.metrics import EXPOSURE_INDEX
@@ -41,6 +43,7 @@ from dfmon.model.tables import TapeRow
 from dfmon.model.units import HOUR, SECOND, iso
 
 SCHEMA = 1
+NO_ROLL = "roll: no expiry of options since we watch"
 MIN_PRICEABLE_SHARE = 0.9  # share of open interest below which a number is "partial"
 
 
@@ -55,6 +58,7 @@ class BookResult:
     reasons: tuple[str, ...]
     thresholds: Thresholds
     alerts: tuple[Alert, ...]
+    changes: BookChanges
 
 
 def with_views(results: Mapping[str, BookResult], published: str, tape: tuple[TapeRow, ...], seq: int) -> FlowSnapshot:
@@ -87,6 +91,7 @@ def build_snapshot(
     strikes = tables.by_strike(tick)
     flip, regime = flip_values.flip(tick, quality), flip_values.regime(tick)
     levels = _levels(tick)
+    roll = roll_report(result.changes)
     context = _context(tick)
     state: State = "live" if age is not None and age <= tick.stale_after_s else "stale"
     detail = Detail(
@@ -96,6 +101,7 @@ def build_snapshot(
         alerts=result.alerts,
         positions=position_rows.position_rows(tick),
         views=views,
+        changes=change_tables(result.changes),
     )
     return FlowSnapshot(
         schema=SCHEMA,
@@ -116,9 +122,11 @@ def build_snapshot(
         liquidity=Liquidity(tick.liquidity.depth_usd, tick.liquidity.adv_usd, tick.liquidity.markets),
         context=context,
         feeds=tuple(_feed(feed) for feed in tick.feeds),
-        unavailable=unavailable(tick, flip, regime, levels, context),
+        unavailable=(*unavailable(tick, flip, regime, levels, context), *(() if roll else (NO_ROLL,))),
         models=models,
         regime=regime,
+        largest_changes=largest_changes(result.changes),
+        roll=roll,
         detail=detail,
     )
 

@@ -90,11 +90,9 @@ def missing_position_reasons(tick: TickResult) -> list[str]:
     groups = tick.cols.expiries.size
     if not groups or not group_sums(tick.cols.expiry_code, tick.cols.open_interest, groups).all():
         sentences.append("residual, coverage: no open interest of an expiry or of the board")
-    if (
-        not groups
-        or not group_sums(tick.cols.expiry_code, tick.open_interest_check.printed[tick.cols.rows], groups).all()
-    ):
-        sentences.append("churn: no print of an expiry or of the board since we watch")
+    strikes, printed = tick.cols.strikes.size, tick.open_interest_check.printed[tick.cols.rows]
+    if not groups or not group_sums(tick.cols.strike_code, printed, strikes).all():
+        sentences.append("churn: no print of a strike, an expiry or the board since we watch")
     matched, differing = tick.chain.block_rfq_checks
     if differing:
         sentences.append(f"{differing} of {matched + differing} block requests: not the trade that was printed")

@@ -76,16 +76,18 @@ def by_strike(tick: TickResult) -> tuple[StrikeRow, ...]:
     sums = exposure.sums.by_strike
     calls = group_sums(cols.strike_code, cols.open_interest * (cols.option_type > 0), groups)
     puts = group_sums(cols.strike_code, cols.open_interest * (cols.option_type < 0), groups)
-    columns = {
-        "strike": cols.strikes,
-        "call_open_interest": calls,
-        "put_open_interest": puts,
+    check = tick.open_interest_check
+    change, printed = (group_sums(cols.strike_code, x[cols.rows], groups) for x in (check.change, check.printed))
+    columns: dict[str, list[float] | list[float | None]] = {
+        "strike": cols.strikes.tolist(),
+        "call_open_interest": calls.tolist(),
+        "put_open_interest": puts.tolist(),
+        "churn": [ratio(*pair) for pair in zip(change.tolist(), printed.tolist())],
     }
     if tick.has_book:
-        columns |= {name: sums[EXPOSURE_INDEX[name]] for name in _STRIKE_EXPOSURES}
-    unknown = [None] * groups
-    rows = [columns[field].tolist() if field in columns else unknown for field in StrikeRow.__struct_fields__]
-    return tuple(map(StrikeRow, *rows))
+        columns |= {name: sums[EXPOSURE_INDEX[name]].tolist() for name in _STRIKE_EXPOSURES}
+    unknown: list[float | None] = [None] * groups
+    return tuple(map(StrikeRow, *(columns.get(field, unknown) for field in StrikeRow.__struct_fields__)))
 
 
 def heat_map(tick: TickResult) -> HeatMap:
