@@ -75,6 +75,12 @@ def listing(underlying: str = "BTC", days: Sequence[float] = DAYS) -> list[Instr
     return [option(k, kind, d, underlying) for d in days for k in STRIKES for kind in (1, -1)]
 
 
+def known(value: float | None) -> float:
+    """A number of a snapshot, which must be there."""
+    assert value is not None
+    return value
+
+
 # ---- frames --------------------------------------------------------------------------------------------------------
 
 

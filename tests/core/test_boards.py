@@ -10,6 +10,7 @@ from dfmon.core.exposure.vanna_charm_volga import totals
 from dfmon.core.flip.gamma_flip import find_flip
 from dfmon.core.pricing.greek_calc import greeks
 from dfmon.core.pricing.pairing import Pairing
+from dfmon.core.pricing.settlement import Settlement
 from tests.core.boards import YEAR_MS, Board, snapshot_board, ticker_board
 
 KNOWN = [
@@ -31,7 +32,9 @@ def board(stamp: str, currency: str | None) -> Board:
 
 @pytest.mark.parametrize("settlement", ["average", "instant"])
 @pytest.mark.parametrize(("stamp", "currency", "ngi", "vss", "chl", "volg", "flip"), KNOWN)
-def test_roll_ups_and_flip(stamp: str, currency: str, ngi, vss, chl, volg, flip, settlement) -> None:
+def test_roll_ups_and_flip(
+    stamp: str, currency: str, ngi: float, vss: float, chl: float, volg: float, flip: float, settlement: Settlement
+) -> None:
     b = board(stamp, currency)
     unit = unit_exposures(*b.columns, settlement=settlement)
     sums = totals(unit, b.naive)
@@ -58,13 +61,14 @@ def test_merging_pairs_changes_nothing_but_the_cost(stamp: str, currency: str) -
     points = Pairing.from_listing(b.strike, b.expiry_ms, b.option_type).points(b.forward, b.sigma, b.tau)
     assert points.option.size < b.strike.size
     one = find_flip(b.spot, *b.columns[:4], b.naive)
-    merged = find_flip(b.spot, *(column[points.option] for column in b.columns[:4]), points.sum_exposure(b.naive))
+    forward, strike, sigma, tau, _ = (column[points.option] for column in b.columns)
+    merged = find_flip(b.spot, forward, strike, sigma, tau, points.sum_exposure(b.naive))
     assert merged.level == pytest.approx(one.level, rel=1e-12)
     np.testing.assert_allclose(merged.ngi, one.ngi, atol=1e-11 * np.abs(one.ngi).max())
 
 
 @pytest.mark.parametrize("day", ["20260114", "20260122"])
-def test_deribit_prints_the_same_greeks(day) -> None:
+def test_deribit_prints_the_same_greeks(day: str) -> None:
     b = ticker_board(day)
     printed = {name: np.array([float(row[f"greeks_{name}"]) for row in b.rows]) for name in ("delta", "gamma", "vega")}
     stamps = np.array([float(row["timestamp"]) for row in b.rows])

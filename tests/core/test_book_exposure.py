@@ -11,6 +11,7 @@ from dfmon.core.book_exposure import Exposure, measure_exposure, price_board
 from dfmon.core.columns import priceable_columns
 from dfmon.core.exposure.unit_exposure import unit_exposures
 from dfmon.core.positions.dealer_net import DealerPositions
+from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.pricing.pairing import PricingPoints
 from dfmon.model.frames import ChainFrame
 from dfmon.model.metrics import EXPOSURE_NAMES, EXPOSURES
@@ -28,7 +29,9 @@ def board() -> ChainFrame:
     return replace(made, sigma=sigma, delivery_average=SPOT * 1.001)
 
 
-def measured(numeraire: str, chain: ChainFrame | None = None) -> tuple[Exposure, np.ndarray, np.ndarray, np.ndarray]:
+def measured(
+    numeraire: Numeraire, chain: ChainFrame | None = None
+) -> tuple[Exposure, np.ndarray, np.ndarray, np.ndarray]:
     """The exposure, the exposures of +1 coin of each option, the positions and the books of the members."""
     chain = board() if chain is None else chain
     rng = np.random.default_rng(4)
@@ -43,7 +46,7 @@ def measured(numeraire: str, chain: ChainFrame | None = None) -> tuple[Exposure,
 
 
 @pytest.mark.parametrize("numeraire", ["usd", "coin"])
-def test_pairs_change_no_roll_up(numeraire: str) -> None:
+def test_pairs_change_no_roll_up(numeraire: Numeraire) -> None:
     found, each, position, books = measured(numeraire)
     scale = np.abs(each) @ np.abs(position)
     assert found.members is not None

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from dfmon.core.columns import Columns, atm_sigma, first_of_group, group_sums, priceable_columns
-from dfmon.core.positions.dealer_net import Inventory, dealer_positions
+from dfmon.core.positions.dealer_net import dealer_positions
+from dfmon.core.positions.inventory import Inventory
 from dfmon.core.step import daily_sigma
 from dfmon.model.frames import ChainFrame
 from dfmon.model.units import NAN

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dfmon.core.exposure.kernels import KERNELS, kernels_by_name
 from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
-from dfmon.core.pricing.black import F64
+from dfmon.core.pricing.black import F64, Mask
 from dfmon.core.pricing.settlement import DAY, WINDOW
 from dfmon.model.metrics import EXPOSURE_NAMES, EXPOSURES, MetricSpec
 
@@ -19,10 +19,11 @@ ROWS = pytest.mark.parametrize("spec", EXPOSURES, ids=EXPOSURE_NAMES)
 
 def call_and_put(strike: F64, sigma: F64, tau: F64) -> tuple[UnitExposure, UnitExposure]:
     forward, call = np.full(strike.shape, FORWARD), np.ones(strike.shape)
-    return tuple(unit_exposures(forward, strike, sigma, tau, side * call) for side in (1.0, -1.0))  # type: ignore[return-value]
+    calls, puts = (unit_exposures(forward, strike, sigma, tau, side * call) for side in (1.0, -1.0))
+    return calls, puts
 
 
-def differing(spec: MetricSpec, calls: UnitExposure, puts: UnitExposure) -> F64:
+def differing(spec: MetricSpec, calls: UnitExposure, puts: UnitExposure) -> Mask:
     call, put = calls.column(spec.name), puts.column(spec.name)
     return np.abs(call - put) > 1e-12 * FORWARD + 1e-9 * np.abs(call)
 

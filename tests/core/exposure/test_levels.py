@@ -41,6 +41,7 @@ def test_max_pain_pays_out_no_more_than_any_other_strike(rows: list[tuple[int, i
         return float((np.maximum(kind * (level - strike), 0.0) * held).sum())
 
     if held.any():
+        assert found is not None
         assert found in strike
         assert paid(found) == min(paid(k) for k in strike)
     else:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dfmon.core.exposure.surface_grid import MIN_CONFIDENCE, gather, scatter, stencil
+from dfmon.core.exposure.surface_grid import MIN_CONFIDENCE, Stencil, StencilMetric, gather, scatter, stencil
+from dfmon.core.pricing.black import F64, Mask
 
 STRIKES = np.array([80.0, 90.0, 95.0, 100.0, 105.0, 115.0])
 TAUS = np.array([1.0, 2.0, 7.0, 30.0]) / 365.0
@@ -16,7 +19,7 @@ SHAPE = (TAUS.size, STRIKES.size)
 EVERYWHERE = np.ones(SHAPE)
 
 
-def kernel(metric="log-moneyness", strikes=STRIKES, taus=TAUS):
+def kernel(metric: StencilMetric = "log-moneyness", strikes: F64 = STRIKES, taus: F64 = TAUS) -> Stencil:
     return stencil(strikes, np.full(taus.size, 100.0), taus, np.full(taus.size, 0.8), metric)
 
 
@@ -55,14 +58,14 @@ def test_the_last_expiry_looks_back() -> None:
 
 
 @given(st.floats(-1e3, 1e3), metrics)
-def test_gather_keeps_constants(value, metric) -> None:
+def test_gather_keeps_constants(value: float, metric: StencilMetric) -> None:
     smoothed, confidence = gather(kernel(metric), np.full(SHAPE, value), EVERYWHERE)
     np.testing.assert_allclose(smoothed, value, rtol=1e-14, atol=1e-300)
     np.testing.assert_allclose(confidence, 1.0, rtol=1e-14)
 
 
 @given(fields, metrics)
-def test_gather_stays_between_its_extremes(field, metric) -> None:
+def test_gather_stays_between_its_extremes(field: F64, metric: StencilMetric) -> None:
     smoothed, _ = gather(kernel(metric), field, EVERYWHERE)
     room = 1e-12 * np.abs(field).max() + 1e-300
     assert smoothed.min() >= field.min() - room
@@ -70,7 +73,7 @@ def test_gather_stays_between_its_extremes(field, metric) -> None:
 
 
 @given(fields, st.integers(0, 23), st.floats(width=64), metrics)
-def test_a_hole_is_a_node_that_is_not_there(field, at, rubbish, metric) -> None:
+def test_a_hole_is_a_node_that_is_not_there(field: F64, at: int, rubbish: float, metric: StencilMetric) -> None:
     certainty = EVERYWHERE.copy()
     certainty.flat[at] = 0.0
     spoilt = field.copy()
@@ -83,7 +86,7 @@ def test_a_hole_is_a_node_that_is_not_there(field, at, rubbish, metric) -> None:
     np.testing.assert_allclose(plain[0], by_hand(kernel(metric), field, certainty), rtol=1e-10, atol=1e-9)
 
 
-def by_hand(k, field, certainty):
+def by_hand(k: Stencil, field: F64, certainty: F64) -> F64:
     """The definition with loops."""
     out = np.full(SHAPE, np.nan)
     for j in range(SHAPE[0]):
@@ -114,17 +117,18 @@ def test_little_confidence_is_nan() -> None:
 
 
 @given(fields, fields, st.floats(-10, 10), metrics)
-def test_both_are_linear(one, other, factor, metric) -> None:
+def test_both_are_linear(one: F64, other: F64, factor: float, metric: StencilMetric) -> None:
     k = kernel(metric)
     room = 1e-11 * (1.0 + np.abs(one).max() + np.abs(factor * other).max())
-    for operation in (lambda f: gather(k, f, EVERYWHERE)[0], lambda f: scatter(k, f)):
+    operations: tuple[Callable[[F64], F64], ...] = (lambda f: gather(k, f, EVERYWHERE)[0], lambda f: scatter(k, f))
+    for operation in operations:
         np.testing.assert_allclose(
             operation(one + factor * other), operation(one) + factor * operation(other), atol=room
         )
 
 
 @given(fields, metrics)
-def test_scatter_keeps_the_sum(exposure, metric) -> None:
+def test_scatter_keeps_the_sum(exposure: F64, metric: StencilMetric) -> None:
     spread = scatter(kernel(metric), exposure)
     assert spread.sum() == pytest.approx(exposure.sum(), abs=1e-12 * np.abs(exposure).sum() + 1e-300)
     positive = scatter(kernel(metric), np.abs(exposure))
@@ -132,7 +136,7 @@ def test_scatter_keeps_the_sum(exposure, metric) -> None:
 
 
 @given(fields, hnp.arrays(bool, SHAPE), metrics)
-def test_scatter_gives_nothing_to_what_is_not_listed(exposure, listed, metric) -> None:
+def test_scatter_gives_nothing_to_what_is_not_listed(exposure: F64, listed: Mask, metric: StencilMetric) -> None:
     held = np.where(listed, exposure, np.nan)
     spread = scatter(kernel(metric), held, listed)
     assert (spread[~listed] == 0.0).all()
@@ -146,7 +150,7 @@ def test_an_exposure_at_an_unlisted_node_is_not_lost() -> None:
 
 
 @pytest.mark.parametrize("metric", ["log-moneyness", "node"])
-def test_symmetric_input_stays_symmetric(metric) -> None:
+def test_symmetric_input_stays_symmetric(metric: StencilMetric) -> None:
     strikes = 100.0 * np.exp(np.array([-0.2, -0.1, 0.0, 0.1, 0.2]))
     k = kernel(metric, strikes)
     field = np.abs(np.arange(-2.0, 3.0)) + TAUS[:, None]
@@ -182,6 +186,6 @@ def test_smoothing_moves_mass_only_to_the_neighbours() -> None:
 
 
 @given(hnp.arrays(float, SHAPE, elements=st.floats(width=64)), hnp.arrays(float, SHAPE, elements=st.floats(0, 1)))
-def test_nothing_raises_or_warns(field, certainty) -> None:
+def test_nothing_raises_or_warns(field: F64, certainty: F64) -> None:
     gather(kernel(), np.clip(field, -1e300, 1e300), certainty)
     scatter(kernel(), np.clip(field, -1e300, 1e300))

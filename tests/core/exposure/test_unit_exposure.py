@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dfmon.core.exposure.unit_exposure import ExposureBuffers, unit_exposures
+from dfmon.core.exposure.unit_exposure import ExposureBuffers, UnitExposure, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import totals
-from dfmon.core.pricing.greek_calc import greeks
-from dfmon.core.pricing.settlement import YEAR_HOURS
+from dfmon.core.pricing.black import F64
+from dfmon.core.pricing.greek_calc import Numeraire, greeks
+from dfmon.core.pricing.settlement import YEAR_HOURS, Settlement
 from dfmon.model.metrics import EXPOSURE_NAMES
 
 F = 100_000.0
 
 
-def unit(strike, days, th=1.0, sigma=0.5, **options):
+def unit(strike: float, days: float, th: float = 1.0, sigma: float = 0.5, **options: Any) -> UnitExposure:
     return unit_exposures(*(np.array([value]) for value in (F, strike, sigma, days / 365.0, th)), **options)
 
 
-def book(n=50, seed: int = 0):
+def book(n: int = 50, seed: int = 0) -> tuple[tuple[F64, F64, F64, F64, F64], F64]:
     rng = np.random.default_rng(seed)
     forward = np.full(n, F)
     strike = F * rng.uniform(0.6, 1.6, n)
@@ -49,20 +52,23 @@ def test_a_hundred_calls_above_the_money() -> None:
     (102_000.0, 30.0, -0.00142), (102_000.0, 7.0, -0.0098), (102_000.0, 3.0, -0.037),
     (102_000.0, 2.0, -0.074), (102_000.0, 1.25, -0.188), (110_000.0, 2.0, -0.0051),
 ])  # fmt: skip
-def test_charm_load_is_a_full_reprice(strike, days, rolled) -> None:
+def test_charm_load_is_a_full_reprice(strike: float, days: float, rolled: float) -> None:
     load = unit(strike, days, settlement="instant").chl[0] / F
     assert load == pytest.approx(rolled, rel=0.02)
     assert unit(strike, days, th=-1.0, settlement="instant").chl[0] / F == pytest.approx(load, rel=1e-9)
 
 
-def delta_of(strike, hours, th=1.0, **options):
-    return greeks(*(np.array([x]) for x in (F, strike, 0.5, hours / YEAR_HOURS, th)), **options).delta[0]
+def delta_of(strike: float, hours: float, th: float = 1.0, **options: Any) -> float:
+    columns = (np.array([x]) for x in (F, strike, 0.5, hours / YEAR_HOURS, th))
+    return float(greeks(*columns, **options).delta[0])
 
 
 @pytest.mark.parametrize("th", [1.0, -1.0])
 @pytest.mark.parametrize("strike", [99_000.0, 101_000.0, F])
 @pytest.mark.parametrize("hours", [0.5, 1.2, 7.2, 21.6, 24.0])
-def test_an_expiring_option_goes_to_its_delta_at_the_window_and_unwinds_there(strike, th, hours) -> None:
+def test_an_expiring_option_goes_to_its_delta_at_the_window_and_unwinds_there(
+    strike: float, th: float, hours: float
+) -> None:
     now, at_window = (delta_of(strike, at, th, settlement="average") for at in (hours, 0.5))
     exposure = unit(strike, hours / 24.0, th)
     assert exposure.chl[0] == pytest.approx(F * (at_window - now), abs=1e-8)
@@ -75,7 +81,7 @@ def test_an_expiring_option_goes_to_its_delta_at_the_window_and_unwinds_there(st
 
 @pytest.mark.parametrize("th", [1.0, -1.0])
 @pytest.mark.parametrize("minutes", [29.0, 12.0, 0.5])
-def test_inside_its_window_an_option_unwinds_and_has_no_charm_load(th, minutes) -> None:
+def test_inside_its_window_an_option_unwinds_and_has_no_charm_load(th: float, minutes: float) -> None:
     exposure, now = unit(99_990.0, minutes / 1440.0, th), delta_of(99_990.0, minutes / 60.0, th, settlement="average")
     assert (exposure.chl[0], exposure.column("chl_1h")[0]) == (0.0, 0.0)
     for name in ("unwind", "unwind_at_window", "unwind_left"):
@@ -84,7 +90,9 @@ def test_inside_its_window_an_option_unwinds_and_has_no_charm_load(th, minutes) 
 
 @pytest.mark.parametrize("hours", [24.0 + 1 / 60, 24.25, 24.49, 24.5, 26.0, 29.0, 40.0])
 @pytest.mark.parametrize("settlement", ["average", "instant"])
-def test_a_day_on_the_settlement_treatment_holds_and_time_stops_at_the_window(hours, settlement) -> None:
+def test_a_day_on_the_settlement_treatment_holds_and_time_stops_at_the_window(
+    hours: float, settlement: Settlement
+) -> None:
     now, later = (delta_of(99_000.0, at, -1.0, settlement=settlement) for at in (hours, max(hours - 24.0, 0.5)))
     put, call = (unit(99_000.0, hours / 24.0, th, settlement=settlement) for th in (-1.0, 1.0))
     assert put.chl[0] == pytest.approx(F * (later - now), rel=1e-9)
@@ -94,7 +102,7 @@ def test_a_day_on_the_settlement_treatment_holds_and_time_stops_at_the_window(ho
 
 @pytest.mark.parametrize("hours", [25.0, 24.5, 24.0, 6.0, 3.0, 1.5, 1.0, 0.5])
 @pytest.mark.parametrize("name", ["chl", "chl_1h"])
-def test_no_charm_load_jumps_on_the_way_to_settlement(name, hours) -> None:
+def test_no_charm_load_jumps_on_the_way_to_settlement(name: str, hours: float) -> None:
     before, after = (unit(99_800.0, (hours + shift) / 24.0).column(name)[0] for shift in (1e-7, -1e-7))
     assert after == pytest.approx(before, abs=F * 1e-6)
 
@@ -150,6 +158,6 @@ oddities = st.one_of(st.floats(width=64), st.sampled_from([0.0, 1.0, -1.0, 100.0
     st.sampled_from(["instant", "average"]),
     st.sampled_from(["usd", "coin"]),
 )
-def test_nothing_raises_or_warns(columns, settlement, numeraire) -> None:
+def test_nothing_raises_or_warns(columns: F64, settlement: Settlement, numeraire: Numeraire) -> None:
     u = unit_exposures(*columns, settlement=settlement, numeraire=numeraire)
     assert np.isfinite(u.matrix).all()

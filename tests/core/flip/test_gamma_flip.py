@@ -10,14 +10,16 @@ from hypothesis.extra import numpy as hnp
 from scipy.optimize import brentq
 
 from dfmon.core.flip.gamma_flip import find_flip, flip_band, flip_members
-from dfmon.core.flip.gamma_profile import _CHEBYSHEV_LEVELS, StickyStrike
-from dfmon.core.flip.grid import STEP
+from dfmon.core.flip.gamma_profile import _CHEBYSHEV_LEVELS, GammaDerivatives, StickyStrike
+from dfmon.core.flip.grid import STEP, Stickiness
 from dfmon.core.flip.roots import cubic_zero, polish
+from dfmon.core.pricing.black import F64
 
 SPOT = 100_000.0
+STICKINESS: tuple[Stickiness, ...] = ("strike", "moneyness")
 
 
-def book(seed: int = 0, n: int = 400, spot: float = SPOT):
+def book(seed: int = 0, n: int = 400, spot: float = SPOT) -> tuple[F64, F64, F64, F64, F64]:
     """A random listed book with basis, a smile and signs that change with the strike."""
     rng = np.random.default_rng(seed)
     tau = rng.choice([0.02, 0.05, 0.1, 0.25, 0.5], n)
@@ -28,7 +30,7 @@ def book(seed: int = 0, n: int = 400, spot: float = SPOT):
     return forward, strike, sigma, tau, exposure
 
 
-def net_gamma(spot, level, forward, strike, sigma, tau, exposure):
+def net_gamma(spot: float, level: float, forward: F64, strike: F64, sigma: F64, tau: F64, exposure: F64) -> float:
     """The definition, option by option: D gamma F'^2 1 % with every forward moved in proportion."""
     moved = forward * (level / spot)
     v = sigma * np.sqrt(tau)
@@ -59,17 +61,18 @@ def test_roots_are_those_of_brentq_on_all_options(seed: int) -> None:
 
 def test_no_root_is_missed_on_a_fine_scan() -> None:
     for seed in range(8):
-        columns = book(seed)
-        flip = find_flip(SPOT, *columns)
-        levels = np.exp(np.linspace(*np.log(flip.searched), 8001))
-        net = np.array([net_gamma(SPOT, level, *columns) for level in levels])
-        gross = np.array([net_gamma(SPOT, level, *columns[:4], np.abs(columns[4])) for level in levels])
+        forward, strike, sigma, tau, exposure = book(seed)
+        columns = forward, strike, sigma, tau
+        flip = find_flip(SPOT, *columns, exposure)
+        levels = np.geomspace(*flip.searched, 8001)
+        net = np.array([net_gamma(SPOT, level, *columns, exposure) for level in levels])
+        gross = np.array([net_gamma(SPOT, level, *columns, np.abs(exposure)) for level in levels])
         signs = np.sign(net[np.abs(net) > 1e-10 * gross])
         assert len(flip.roots) == np.count_nonzero(np.diff(signs))
 
 
 @pytest.mark.parametrize("spot", [85_000.0, 97_000.0, 106_000.0, 113_000.0])
-def test_of_several_roots_the_nearest_to_spot_is_the_flip(spot) -> None:
+def test_of_several_roots_the_nearest_to_spot_is_the_flip(spot: float) -> None:
     strike = np.array([80_000.0, 90_000.0, 100_000.0, 110_000.0, 120_000.0])
     one = np.ones(5)
     flip = find_flip(spot, spot * one, strike, 0.5 * one, 0.003 * one, np.array([-1.0, 1.0, -1.0, 1.0, -1.0]))
@@ -140,17 +143,18 @@ def test_many_books_at_their_own_points_are_each_book_at_its_point() -> None:
 
 def test_the_polish_needs_two_looks_at_all_options() -> None:
     columns = book(1)
-    bumps, sizes = StickyStrike.from_options(*columns[:4]), []
+    sizes: list[int] = []
 
-    class Counting:
-        def gamma_derivatives(self, y, exposure):
+    class Counting(StickyStrike):
+        def gamma_derivatives(self, y: F64, exposure: F64) -> GammaDerivatives:
             sizes.append(y.size)
-            return bumps.gamma_derivatives(y, exposure)
+            return super().gamma_derivatives(y, exposure)
 
     flip = find_flip(SPOT, *columns)
     y = np.log(flip.spots / SPOT)
     low = np.flatnonzero(np.sign(flip.ngi[:-1]) != np.sign(flip.ngi[1:]))
-    zeros, _ = polish(Counting(), columns[4], y[low], y[low + 1], flip.ngi[low], flip.ngi[low + 1])
+    bumps = Counting.from_options(*columns[:4])
+    zeros, _ = polish(bumps, columns[4], y[low], y[low + 1], flip.ngi[low], flip.ngi[low + 1])
     assert zeros == pytest.approx(np.log([root.level / SPOT for root in flip.roots]), abs=1e-13)
     assert len(sizes) <= 2
 
@@ -190,7 +194,7 @@ def test_none_with_the_sign_that_holds_throughout() -> None:
 
 
 @pytest.mark.parametrize("held", [2.0, -2.0])
-def test_the_sign_of_a_book_whose_gamma_is_gone_at_the_ends_of_the_range(held) -> None:
+def test_the_sign_of_a_book_whose_gamma_is_gone_at_the_ends_of_the_range(held: float) -> None:
     one = np.ones(1)
     flip = find_flip(SPOT, SPOT * one, SPOT * one, 0.3 * one, one / 8760.0, held * one)
     assert flip.ngi[0] == flip.ngi[-1] == 0.0
@@ -198,7 +202,7 @@ def test_the_sign_of_a_book_whose_gamma_is_gone_at_the_ends_of_the_range(held) -
 
 
 @pytest.mark.parametrize("exposure", [0.0, np.nan])
-def test_a_book_without_gamma(exposure) -> None:
+def test_a_book_without_gamma(exposure: float) -> None:
     forward, strike, sigma, tau, _ = book(2, n=5)
     flip = find_flip(SPOT, forward, strike, sigma, tau, np.full(5, exposure))
     assert (flip.level, flip.sign, flip.ngi.tolist()) == (None, 0, [0.0, 0.0])
@@ -208,13 +212,13 @@ def test_a_book_without_gamma(exposure) -> None:
 
 def test_rounding_of_a_cancelling_book_is_no_root() -> None:
     forward, strike, sigma, tau, exposure = book(4)
-    twice = [np.concatenate([column, column]) for column in (forward, strike, sigma, tau)]
-    flip = find_flip(SPOT, *twice, np.concatenate([exposure, -exposure]))
+    forward, strike, sigma, tau = (np.tile(column, 2) for column in (forward, strike, sigma, tau))
+    flip = find_flip(SPOT, forward, strike, sigma, tau, np.concatenate([exposure, -exposure]))
     assert flip.level is None
     assert flip.sign == 0
 
 
-def flat_book(share: float):
+def flat_book(share: float) -> tuple[F64, F64, F64, F64, F64]:
     """Pairs of opposite positions a little apart in strike: net gamma crosses zero, at `share` of the gross at most."""
     strike = np.array([95_000.0, 95_000.0 * (1 + share), 105_000.0 * (1 + share), 105_000.0])
     one = np.ones(4)
@@ -222,13 +226,15 @@ def flat_book(share: float):
 
 
 @pytest.mark.parametrize(("share", "sign"), [(0.0005, 0), (0.05, 1)])
-def test_a_net_within_a_hundredth_of_the_gross_is_undetermined(share, sign) -> None:
+def test_a_net_within_a_hundredth_of_the_gross_is_undetermined(share: float, sign: int) -> None:
     columns = flat_book(share)
     flip = find_flip(SPOT, *columns)
     assert abs(flip.sign) == sign
     assert (flip.level is None) == (flip.roots == ()) == (sign == 0)
     assert np.abs(flip.ngi).max() > 0.0
-    levels = flip_members(SPOT, *columns[:4], np.stack([columns[4], [1.0, 0.0, 0.0, -1.0], [1e4] * 4], axis=1))
+    forward, strike, sigma, tau, exposure = columns
+    members = np.stack([exposure, [1.0, 0.0, 0.0, -1.0], [1e4] * 4], axis=1)
+    levels = flip_members(SPOT, forward, strike, sigma, tau, members)
     assert np.isnan(levels[0]) == (sign == 0)
     assert not np.isnan(levels[1])
 
@@ -255,7 +261,7 @@ def test_widening_stops_at_the_first_range_with_a_root() -> None:
 
 
 @given(st.floats(0.6, 1.6), st.floats(0.6, 1.6), st.floats(0.1, 2.0), st.floats(0.005, 1.0), st.floats(0.5, 2.0))
-def test_two_strikes_have_their_closed_form(low, high, sigma, tau, basis) -> None:
+def test_two_strikes_have_their_closed_form(low: float, high: float, sigma: float, tau: float, basis: float) -> None:
     """Exposures as 1/K: both bumps have one height and the zero is half-way between their centres."""
     v2 = sigma**2 * tau
     if abs(np.log(high / low)) < 0.01 or abs(np.log(high / low)) > 12 * np.sqrt(v2):
@@ -275,7 +281,7 @@ def test_two_strikes_have_their_closed_form(low, high, sigma, tau, basis) -> Non
 def test_a_flat_smile_is_the_same_under_both_dynamics() -> None:
     forward, strike, _, tau, exposure = book(5)
     columns = forward, strike, np.full_like(strike, 0.6), tau, exposure
-    strikes, moneyness = (find_flip(SPOT, *columns, stickiness=kind) for kind in ("strike", "moneyness"))
+    strikes, moneyness = (find_flip(SPOT, *columns, stickiness=kind) for kind in STICKINESS)
     np.testing.assert_allclose(moneyness.ngi, strikes.ngi, atol=1e-12 * np.abs(strikes.ngi).max())
     assert moneyness.level == pytest.approx(strikes.level, rel=1e-12)
 
@@ -298,7 +304,7 @@ def test_sticky_moneyness_is_the_definition() -> None:
 
 
 @pytest.mark.parametrize("stickiness", ["strike", "moneyness"])
-def test_members_are_many_books_at_once(stickiness) -> None:
+def test_members_are_many_books_at_once(stickiness: Stickiness) -> None:
     forward, strike, sigma, tau, exposure = book(7, n=200)
     rng = np.random.default_rng(1)
     members = exposure[:, None] * rng.normal(1.0, 1.0, (200, 16))
@@ -309,6 +315,8 @@ def test_members_are_many_books_at_once(stickiness) -> None:
         alone = find_flip(SPOT, forward, strike, sigma, tau, members[:, column], stickiness=stickiness).level
         assert level == pytest.approx(np.nan if alone is None else alone, rel=1e-8, nan_ok=True)
     low, high, without = flip_band(levels)
+    assert low is not None
+    assert high is not None
     assert low <= high
     assert without == np.isnan(levels).mean() >= 2 / 16
 
@@ -337,15 +345,17 @@ oddities = st.one_of(st.floats(width=64), st.sampled_from([0.0, 1.0, -1.0, 100.0
     st.floats(1e-3, 1e7),
     st.sampled_from(["strike", "moneyness"]),
 )
-def test_nothing_raises_or_warns(columns, spot, stickiness) -> None:
-    flip = find_flip(spot, *columns, stickiness=stickiness)
+def test_nothing_raises_or_warns(columns: F64, spot: float, stickiness: Stickiness) -> None:
+    forward, strike, sigma, tau, exposure = columns
+    flip = find_flip(spot, forward, strike, sigma, tau, exposure, stickiness=stickiness)
     assert flip.sign in (-1, 0, 1)
-    flip_members(spot, *columns[:4], np.stack([columns[4], -columns[4]], axis=1), stickiness=stickiness)
+    members = np.stack([exposure, -exposure], axis=1)
+    flip_members(spot, forward, strike, sigma, tau, members, stickiness=stickiness)
 
 
 @pytest.mark.parametrize("place", np.linspace(0.0, 0.0019, 7))
 @pytest.mark.parametrize("stickiness", ["strike", "moneyness"])
-def test_two_zeros_between_neighbouring_nodes_are_both_found(place, stickiness) -> None:
+def test_two_zeros_between_neighbouring_nodes_are_both_found(place: float, stickiness: Stickiness) -> None:
     spot = SPOT * np.exp(place)
     one = np.ones(3)
     columns = spot * one, spot * np.exp([-0.08, 0.0, 0.08]), 0.5 * one, 0.02 * one
@@ -369,7 +379,7 @@ def test_two_zeros_between_neighbouring_nodes_are_both_found(place, stickiness) 
 
 @pytest.mark.parametrize("strikes", [(), (0.0031,), (-0.1502, 0.0874)])
 @pytest.mark.parametrize("width", [*(0.2005 * width for width, _ in _CHEBYSHEV_LEVELS), 0.07, 0.1, 0.3])
-def test_wide_bumps_lose_nothing_on_fewer_nodes(width, strikes) -> None:
+def test_wide_bumps_lose_nothing_on_fewer_nodes(width: float, strikes: tuple[float, ...]) -> None:
     rng = np.random.default_rng(0)
     strike = SPOT * np.exp(rng.uniform(-0.3, 0.3, 200))
     book = StickyStrike.from_options(np.full(200, SPOT), strike, np.full(200, width), np.ones(200))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,9 +45,9 @@ FLAGS = ("block", "rfq", "combo")
 def prints(rng: np.random.Generator, k: int, row: int | None = None) -> TradeColumns:
     flags = {name: rng.random(k) < 0.2 for name in FLAGS}
     return trade_columns(
-        rng.integers(0, N, k) if row is None else [row] * k,
-        rng.choice([-1, 1], k),
-        rng.lognormal(0.0, 1.0, k),
+        rng.integers(0, N, k).tolist() if row is None else [row] * k,
+        rng.choice([-1, 1], k).tolist(),
+        rng.lognormal(0.0, 1.0, k).tolist(),
         key=rng.integers(1, 2**63, k),
         liquidation=rng.choice(["", "", "", "T", "M", "MT"], k).tolist(),
         exch_ns=NOW + np.arange(k) * SECOND,
@@ -62,8 +63,9 @@ def member_positions(inventory: Inventory, board: ChainFrame) -> np.ndarray:
 
 def owned_bytes(arrays: Sequence[np.ndarray]) -> int:
     """Bytes that arrays keep alive."""
-    owners = [array if array.base is None else array.base for array in arrays]
-    return sum({id(owner): memoryview(owner).nbytes for owner in owners}.values())
+    owners: list[Any] = [array if array.base is None else array.base for array in arrays]
+    sizes = {id(owner): memoryview(owner).nbytes for owner in owners}
+    return sum(sizes.values())
 
 
 def test_a_session_keeps_as_much_alive_after_its_prints_as_before_the_first() -> None:

@@ -252,7 +252,10 @@ def test_the_same_changes_of_sign_and_dips(kernels: Any, seed: int, apart: float
     )
     y = np.linspace(-0.2, 0.2, 81)
     if seed % 3 == 0:
-        book = StickyStrike(*(np.repeat(getattr(book, name), 2) for name in ("x", "total_sd", "height", "a", "b")))
+        x, total_sd, height, a, b = (
+            np.repeat(getattr(book, name), 2) for name in ("x", "total_sd", "height", "a", "b")
+        )
+        book = StickyStrike(x, total_sd, height, a, b)
         exposure = np.stack([exposure, -exposure * (1.0 + 1e-13)], axis=1).ravel()
     bumps = book.a, book.b, book.height
     net, gross, signs, low, high, flat, dips = kernels.scan_profile(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import ndtr
 
-from dfmon.core.pricing.greek_buffers import COLUMNS, TILE, GreekBuffers
-from dfmon.core.pricing.greek_calc import delta_only, greeks
-from dfmon.core.pricing.settlement import WINDOW, YEAR_HOURS
+from dfmon.core.pricing.black import F64
+from dfmon.core.pricing.greek_buffers import COLUMNS, TILE, GreekBuffers, Greeks
+from dfmon.core.pricing.greek_calc import Numeraire, delta_only, greeks
+from dfmon.core.pricing.settlement import WINDOW, YEAR_HOURS, Settlement
 
 GREEKS = COLUMNS[1:]
 forwards = st.floats(0.01, 1e6)
@@ -27,12 +30,12 @@ def one(*values: float) -> list[np.ndarray]:
     return [np.array([value]) for value in values]
 
 
-def price_all(forward, strike, sigma, tau, th=1.0, **options):
+def price_all(forward: float, strike: float, sigma: float, tau: float, th: float = 1.0, **options: Any) -> Greeks:
     return greeks(*one(forward, strike, sigma, tau, th), **options)
 
 
 @given(forwards, ratios, sigmas, taus)
-def test_calls_and_puts(forward, ratio, sigma, tau) -> None:
+def test_calls_and_puts(forward: float, ratio: float, sigma: float, tau: float) -> None:
     call, put = (price_all(forward, forward * ratio, sigma, tau, th) for th in (1.0, -1.0))
     room = 1e-13 * forward * (1 + ratio)
     assert call.price[0] - put.price[0] == pytest.approx(forward - forward * ratio, abs=room)
@@ -46,7 +49,7 @@ def test_calls_and_puts(forward, ratio, sigma, tau) -> None:
 
 
 @given(forwards, ratios, sigmas, taus, signs, st.sampled_from([0.125, 0.5, 4.0, 1024.0]))
-def test_homogeneity(forward, ratio, sigma, tau, th, scale) -> None:
+def test_homogeneity(forward: float, ratio: float, sigma: float, tau: float, th: float, scale: float) -> None:
     g = price_all(forward, forward * ratio, sigma, tau, th)
     big = price_all(forward * scale, forward * ratio * scale, sigma, tau, th)
     powers = {"price": 1, "delta": 0, "gamma": -1, "vega": 1, "theta": 1, "vanna": 0, "charm": 0, "volga": 1}
@@ -55,7 +58,7 @@ def test_homogeneity(forward, ratio, sigma, tau, th, scale) -> None:
 
 
 @given(forwards, ratios, sigmas, taus, signs)
-def test_identities(forward, ratio, sigma, tau, th) -> None:
+def test_identities(forward: float, ratio: float, sigma: float, tau: float, th: float) -> None:
     g = price_all(forward, forward * ratio, sigma, tau, th)
     v = sigma * np.sqrt(tau)
     assert g.theta[0] == pytest.approx(-0.5 * sigma**2 * forward**2 * g.gamma[0], rel=1e-12, abs=1e-300)
@@ -72,7 +75,7 @@ def test_identities(forward, ratio, sigma, tau, th) -> None:
 
 
 @given(st.floats(0.5, 2.0), st.floats(0.2, 2.0), st.floats(0.02, 2.0), signs)
-def test_each_greek_is_the_difference_of_the_one_below(ratio, sigma, tau, th) -> None:
+def test_each_greek_is_the_difference_of_the_one_below(ratio: float, sigma: float, tau: float, th: float) -> None:
     F = 100.0
     K, up, down = F * ratio, 1.0 + 2e-5, 1.0 - 2e-5
     g = price_all(F, K, sigma, tau, th)
@@ -118,7 +121,7 @@ def test_limits() -> None:
     (-1.0, 110.0, 0.0, 0.0), (-1.0, 90.0, 10.0, -1.0), (-1.0, 100.0, 0.0, -0.5),
 ])  # fmt: skip
 @pytest.mark.parametrize("settlement", ["instant", "average"])
-def test_no_time_left(th, forward, price, delta, settlement) -> None:
+def test_no_time_left(th: float, forward: float, price: float, delta: float, settlement: Settlement) -> None:
     g = price_all(forward, 100.0, 0.5, 0.0, th, settlement=settlement)
     assert (g.price[0], g.delta[0]) == (price, delta)
     assert [getattr(g, name)[0] for name in GREEKS[1:]] == [0.0] * 6
@@ -128,7 +131,7 @@ def test_no_time_left(th, forward, price, delta, settlement) -> None:
 @pytest.mark.parametrize("column", range(5))
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 0.0, -1.0, 20.5])
 @pytest.mark.parametrize("with_price", [True, False])
-def test_a_bad_row_is_masked_and_counted_and_spares_the_others(column: str, bad, with_price) -> None:
+def test_a_bad_row_is_masked_and_counted_and_spares_the_others(column: int, bad: float, with_price: bool) -> None:
     good = one(100.0, 110.0, 0.6, 0.1, -1.0)
     columns = [np.repeat(value, 3) for value in good]
     columns[column][1] = bad
@@ -149,7 +152,7 @@ def test_a_bad_row_is_masked_and_counted_and_spares_the_others(column: str, bad,
     st.sampled_from(["usd", "coin"]),
     st.booleans(),
 )
-def test_nothing_raises_or_warns(columns, settlement, numeraire, with_price) -> None:
+def test_nothing_raises_or_warns(columns: F64, settlement: Settlement, numeraire: Numeraire, with_price: bool) -> None:
     g = greeks(*columns, settlement=settlement, numeraire=numeraire, with_price=with_price)
     assert g.invalid == np.count_nonzero(~g.valid)
     for name in COLUMNS if with_price else GREEKS:
@@ -178,7 +181,7 @@ def test_the_cheap_variants_agree_with_the_full_one() -> None:
 
 
 @pytest.mark.parametrize("minutes", [10.0, 45.0, 200.0])
-def test_the_delta_alone_is_that_of_an_average_too(minutes) -> None:
+def test_the_delta_alone_is_that_of_an_average_too(minutes: float) -> None:
     columns = [*one(1e5, 100_050.0, 0.6, minutes / 60.0 / YEAR_HOURS, 1.0)]
     delta = greeks(*columns, settlement="average").delta
     assert delta_only(*columns, settlement="average") == pytest.approx(delta, rel=1e-12)
@@ -186,7 +189,7 @@ def test_the_delta_alone_is_that_of_an_average_too(minutes) -> None:
 
 
 @pytest.mark.parametrize("numeraire", ["usd", "coin"])
-def test_a_chain_of_many_tiles_is_priced_as_its_parts(numeraire) -> None:
+def test_a_chain_of_many_tiles_is_priced_as_its_parts(numeraire: Numeraire) -> None:
     rng = np.random.default_rng(6)
     n = 2 * TILE + 77
     columns = [
@@ -201,16 +204,17 @@ def test_a_chain_of_many_tiles_is_priced_as_its_parts(numeraire) -> None:
     settling = np.array([0, TILE - 1, TILE, 2 * TILE, n - 1])
     columns[1][settling], columns[3][settling] = 1.001e5, 0.5 * WINDOW
     buffers = GreekBuffers(n)
-    for options in (
+    variants: tuple[dict[str, Any], ...] = (
         {"with_price": False, "numeraire": numeraire, "inverse": inverse},
         {"settlement": "average", "average": average, "numeraire": numeraire, "inverse": inverse},
         {"with_price": False},
-    ):
+    )
+    for options in variants:
         g = greeks(*columns, **options, out=buffers)
         assert g.invalid == 1 == np.count_nonzero(~g.valid)
         for row in (0, TILE - 1, TILE, TILE + 5, 2 * TILE, n - 1):
             at = slice(row, row + 1)
-            same = {k: v[at] if isinstance(v, np.ndarray) else v for k, v in options.items()}
+            same: dict[str, Any] = {k: v[at] if isinstance(v, np.ndarray) else v for k, v in options.items()}
             alone = greeks(*(column[at] for column in columns), **same)
             for name in COLUMNS:
                 np.testing.assert_allclose(getattr(g, name)[row], getattr(alone, name)[0], rtol=1e-11)
@@ -231,7 +235,7 @@ def test_buffers_are_reused_and_their_size_is_checked() -> None:
 
 
 @given(forwards, ratios, sigmas, taus, signs)
-def test_premium_adjustment(forward, ratio, sigma, tau, th) -> None:
+def test_premium_adjustment(forward: float, ratio: float, sigma: float, tau: float, th: float) -> None:
     usd, coin = (price_all(forward, forward * ratio, sigma, tau, th, numeraire=unit) for unit in ("usd", "coin"))
     assert coin.delta[0] == pytest.approx(usd.delta[0] - usd.price[0] / forward, abs=1e-13 * (1 + ratio))
     v = sigma * np.sqrt(tau)
@@ -250,10 +254,11 @@ def test_premium_adjusted_numbers_and_linear_options_left_alone() -> None:
     assert g.gamma == pytest.approx([2.378e-5, 2.733e-5], rel=1e-3)
     up, down = (greeks(columns[0] * m, *columns[1:], numeraire="coin") for m in (1 + 1e-5, 1 - 1e-5))
     assert (up.delta - down.delta)[0] / 2.0 == pytest.approx(g.gamma[0], rel=1e-6)
-    up, down = (greeks(*columns[:2], columns[2] * m, *columns[3:], numeraire="coin") for m in (1 + 1e-5, 1 - 1e-5))
+    forward, strike, sigma, tau, th = columns
+    up, down = (greeks(forward, strike, sigma * m, tau, th, numeraire="coin") for m in (1 + 1e-5, 1 - 1e-5))
     assert (up.delta - down.delta)[0] / 1.2e-5 == pytest.approx(g.vanna[0], rel=1e-6)
-    up, down = (greeks(*columns[:3], columns[3] * m, columns[4], numeraire="coin") for m in (1 + 1e-5, 1 - 1e-5))
-    assert -(up.delta - down.delta)[0] / (2e-5 * columns[3][0]) == pytest.approx(g.charm[0], rel=1e-6)
+    up, down = (greeks(forward, strike, sigma, tau * m, th, numeraire="coin") for m in (1 + 1e-5, 1 - 1e-5))
+    assert -(up.delta - down.delta)[0] / (2e-5 * tau[0]) == pytest.approx(g.charm[0], rel=1e-6)
 
 
 def test_a_forward_far_below_the_strike_keeps_its_digits_without_a_price() -> None:

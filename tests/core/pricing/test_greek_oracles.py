@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dfmon.core.pricing.greek_buffers import Greeks
-from dfmon.core.pricing.greek_calc import greeks
+from dfmon.core.pricing.greek_calc import Numeraire, greeks
 from tests.core.boards import oracle_rows
 
 EPS = 2.0**-52
@@ -32,7 +32,7 @@ def fx_delta(row: dict[str, str]) -> float:
     """Spot or forward delta, plain or premium-adjusted; r and b hold the discount factors, sigma the total one."""
     th = 1.0 if row["cp"] == "C" else -1.0
     forward = float(row["S_or_F"]) * float(row["b"]) / float(row["r"])
-    numeraire = "coin" if "Pa" in row["model"] else "usd"
+    numeraire: Numeraire = "coin" if "Pa" in row["model"] else "usd"
     g = greeks(*one(forward, float(row["K"]), float(row["sigma"]), 1.0, th), numeraire=numeraire)
     return float(g.delta[0]) * (float(row["b"]) if row["model"].endswith("Spot") else 1.0)
 

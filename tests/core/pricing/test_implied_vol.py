@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from dfmon.core.pricing.black import F64
 from dfmon.core.pricing.greek_calc import greeks
 from dfmon.core.pricing.implied_vol import implied_volatility
 
 
 @given(st.floats(-3.0, 3.0), st.floats(0.05, 8.0), st.floats(1e-4, 3.0))
-def test_round_trip_out_of_the_money(x, sigma, tau) -> None:
+def test_round_trip_out_of_the_money(x: float, sigma: float, tau: float) -> None:
     strike = np.array([np.exp(-x)])
     columns = np.ones(1), strike, np.array([sigma]), np.array([tau]), np.array([1.0 if x <= 0.0 else -1.0])
     g = greeks(*columns)
@@ -50,7 +51,7 @@ def test_a_board_in_and_out_of_the_money() -> None:
     (np.nan, 100.0, 100.0, 1.0, 1.0),
     (99.0, 100.0, 100.0, 1e-4, 1.0),  # would need sigma far above 20
 ])  # fmt: skip
-def test_no_answer_is_masked(price, forward, strike, tau, th) -> None:
+def test_no_answer_is_masked(price: float, forward: float, strike: float, tau: float, th: float) -> None:
     found = implied_volatility(*(np.array([value]) for value in (price, forward, strike, tau, th)))
     assert np.isnan(found.sigma[0])
     assert found.failed[0]
@@ -59,6 +60,6 @@ def test_no_answer_is_masked(price, forward, strike, tau, th) -> None:
 
 @settings(max_examples=150)
 @given(hnp.arrays(float, st.tuples(st.just(5), st.integers(0, 5)), elements=st.floats(width=64)))
-def test_nothing_raises_or_warns(columns) -> None:
+def test_nothing_raises_or_warns(columns: F64) -> None:
     found = implied_volatility(*columns)
     assert found.failures == np.count_nonzero(np.isnan(found.sigma))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from dfmon.core.pricing.black import F64
 from dfmon.core.pricing.pairing import Pairing
 
 
-def listing():
+def listing() -> tuple[F64, NDArray[np.int64], F64]:
     strike = np.array([90.0, 100.0, 90.0, 110.0, 100.0, 90.0])
     expiry = np.array([1, 1, 1, 1, 2, 2])
     option_type = np.array([1.0, 1.0, -1.0, -1.0, 1.0, -1.0])
@@ -42,7 +44,7 @@ def test_nan_agrees_with_nothing() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 3), st.sampled_from([1.0, -1.0])), max_size=30))
-def test_nothing_is_lost_whatever_is_listed(rows) -> None:
+def test_nothing_is_lost_whatever_is_listed(rows: list[tuple[int, int, float]]) -> None:
     strike, expiry, option_type = (np.array([row[i] for row in rows], dtype=float) for i in range(3))
     pairing = Pairing.from_listing(strike, expiry, option_type)
     n = len(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dfmon.core.pricing.greek_buffers import Greeks
 from dfmon.core.pricing.greek_calc import greeks
 from dfmon.core.pricing.settlement import DAY, EUROPEAN_ABOVE, WINDOW, YEAR_HOURS, settlement_terms, time_at_end
 
@@ -15,7 +16,9 @@ def one(*values: float) -> list[np.ndarray]:
     return [np.array([value]) for value in values]
 
 
-def average_greeks(forward: float, strike: float, minutes: float, known: float | None = None, th: float = 1.0):
+def average_greeks(
+    forward: float, strike: float, minutes: float, known: float | None = None, th: float = 1.0
+) -> Greeks:
     average = None if known is None else np.array([known])
     return greeks(*one(forward, strike, 0.6, minutes * MINUTE, th), settlement="average", average=average)
 
@@ -26,7 +29,9 @@ def average_greeks(forward: float, strike: float, minutes: float, known: float |
     (100030.0, 15.0, 100050.0, 0.2394, 1.08e-3),
     (100030.0, 5.0, 100050.0, 0.1240, 5.02e-4),
 ])  # fmt: skip
-def test_known_numbers(strike, minutes, known, delta, gamma) -> None:
+def test_known_numbers(
+    strike: float, minutes: float, known: float | None, delta: float | None, gamma: float | None
+) -> None:
     g = average_greeks(1e5, strike, minutes, known)
     if delta is not None:
         assert g.delta[0] == pytest.approx(delta, abs=6e-4)
@@ -35,7 +40,7 @@ def test_known_numbers(strike, minutes, known, delta, gamma) -> None:
 
 
 @pytest.mark.parametrize(("minutes", "known"), [(45.0, None), (30.0, None), (15.0, 100050.0), (5.0, 100050.0)])
-def test_monte_carlo_of_the_fixings(minutes, known) -> None:
+def test_monte_carlo_of_the_fixings(minutes: float, known: float | None) -> None:
     """300 fixings of 6 s; delta from the path derivative, gamma from the density of the average at the strike."""
     rng = np.random.default_rng(11)
     paths, strike, vol = 60_000, 100030.0, 0.6
@@ -78,7 +83,7 @@ def test_effective_time() -> None:
 
 
 @pytest.mark.parametrize("hours", [6.0, 3.0])
-def test_no_step_where_the_average_is_blended_in(hours) -> None:
+def test_no_step_where_the_average_is_blended_in(hours: float) -> None:
     level = np.full(2, 1e5)
     minutes = settlement_terms(level, level, np.array([hours - 1e-9, hours + 1e-9]) / YEAR_HOURS).tau / MINUTE
     assert minutes[0] == pytest.approx(minutes[1], abs=1e-6)
@@ -102,7 +107,7 @@ def test_gamma_dies_with_the_square_root_of_the_time_left() -> None:
 
 
 @pytest.mark.parametrize(("th", "delta"), [(1.0, 0.1), (-1.0, 0.0)])
-def test_a_strike_the_average_has_left_behind(th, delta) -> None:
+def test_a_strike_the_average_has_left_behind(th: float, delta: float) -> None:
     g = average_greeks(1e5, 5e4, 3.0, known=1e5, th=th)  # even fixings of zero could not bring it back
     assert g.delta[0] == pytest.approx(delta, abs=1e-15)
     assert (g.gamma[0], g.vega[0], g.theta[0]) == (0.0, 0.0, 0.0)

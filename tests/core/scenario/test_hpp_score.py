@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,14 +19,15 @@ from tests.chains import NOW
 ONE = np.ones(1)
 
 
-def filled(values: np.ndarray, **state: object) -> Scaling:
+def filled(values: np.ndarray, **state: Any) -> Scaling:
     """A scaling whose window already holds `values`, one row a minute up to now."""
     times = NOW - MINUTE * np.arange(len(values), 0, -1)
     return replace(Scaling.initial(), window=RollingWindow(MINUTE, 43_200, times, values), **state)
 
 
 def samples(spread: tuple[float, float, float], n: int = MIN_CALIBRATION_MINUTES, centre: float = 0.0) -> np.ndarray:
-    return centre + np.linspace(-1.0, 1.0, n)[:, None] * np.array(spread)
+    deviations: np.ndarray = np.linspace(-1.0, 1.0, n)[:, None] * np.array(spread)
+    return centre + deviations
 
 
 @pytest.mark.parametrize("move", [1, -1])

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -73,14 +74,14 @@ def test_pin_never_holds_on_near_zero_gamma(phi: float | None) -> None:
 
 
 @pytest.mark.parametrize("missed", [{"expiry_hours": 24.1}, {"pin_distance": 0.36}, {"pin_share": 0.19}])
-def test_pin_needs_a_close_expiry_a_close_strike_and_a_heavy_one(missed: dict[str, float]) -> None:
+def test_pin_needs_a_close_expiry_a_close_strike_and_a_heavy_one(missed: dict[str, Any]) -> None:
     assert now(replace(PINNED, **missed)) is Bucket.DAMP
 
 
 @pytest.mark.parametrize(
     "missed", [{"ngi": 1e6}, {"phi_gamma": 0.05}, {"return_z": -1.4}, {"liquidations": 0.01}, {"liquidation_sign": 1}]
 )
-def test_cascade_needs_short_gamma_a_move_and_forced_orders_with_it(missed: dict[str, float]) -> None:
+def test_cascade_needs_short_gamma_a_move_and_forced_orders_with_it(missed: dict[str, Any]) -> None:
     assert now(replace(FALLING, **missed)) is not Bucket.CASCADE
 
 
@@ -112,7 +113,7 @@ def test_wide_band_of_the_flip_widens_the_flip_zone() -> None:
     ],
 )
 def test_bucket_is_entered_at_the_threshold_and_left_at_four_fifths_of_it(
-    held: Bucket, entered: dict[str, float], kept: dict[str, float], left: dict[str, float]
+    held: Bucket, entered: dict[str, Any], kept: dict[str, Any], left: dict[str, Any]
 ) -> None:
     base = {Bucket.FLIP_ZONE: NEAR_FLIP, Bucket.PIN: PINNED, Bucket.DRIFT: SLOW}.get(held)
     if held is Bucket.CASCADE:
@@ -155,7 +156,9 @@ def test_drift_needs_vanna_and_charm_to_point_one_way_for_an_hour() -> None:
 
 
 def test_nothing_measured_is_damp() -> None:
-    nothing = ScenarioInputs(0.0, *[None] * 8, 0, 0, False, 0, None, None, None)
+    nothing = ScenarioInputs(
+        0.0, None, None, None, None, None, None, None, None, 0, 0, False, 0, None, None, None
+    )  # fmt: skip
     assert now(nothing) is Bucket.DAMP
 
 
@@ -181,7 +184,7 @@ def test_any_inputs_give_one_bucket_and_changes_keep_the_dwell_time(ticks: list[
     for inputs, seconds in ticks:
         ts_ns += seconds * SECOND
         before, (state, reasons) = state, classify(state, inputs, LIMITS, ts_ns)
-        assert state.bucket in Bucket
+        assert isinstance(state.bucket, Bucket)
         assert all(reasons)
         if before.bucket is not None and state.bucket is not before.bucket:
             assert ts_ns - before.since_ns >= DWELL_NS or state.bucket is Bucket.CASCADE
