@@ -86,6 +86,7 @@ class ModelSection(Section, frozen=True):
         Meta(min_length=1, description="SHARE:RATIO:COST of each desk, numbers from 0; shares add up to 1"),
     ] = ("1:1:0",)
     risk_aversion: Annotated[float, Meta(gt=0.0, le=1.0, description="a number above 0 and up to 1")] = 1e-6
+    impact_law: Annotated[Literal["linear", "sqrt"], Meta(description="linear or sqrt")] = "linear"
 
 
 _THRESHOLDS = Thresholds()
@@ -211,6 +212,7 @@ def flow_params(config: Config) -> FlowParams:
         venue_share=config.model.venue_share,
         desks=_desks(config.model.desks),
         risk_aversion=config.model.risk_aversion,
+        impact_law=config.model.impact_law,
     )
 
 

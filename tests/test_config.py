@@ -139,7 +139,7 @@ def test_every_parameter_can_be_set_but_what_the_session_decides() -> None:
         "market.positions": "naive", "market.numeraire": "coin", "market.stickiness": "moneyness",
         "market.warm_coverage": 0.7, "market.stale_after_s": 12.0, "scenario.gamma_lo": 0.02,
         "scenario.liquidations_hi": 0.03, "scenario.iv_move_1h": 0.75, "model.lean": 2.0, "model.venue_share": 0.4,
-        "model.desks": "0.5:1:0,0.5:0:0", "model.risk_aversion": 1e-5,
+        "model.desks": "0.5:1:0,0.5:0:0", "model.risk_aversion": 1e-5, "model.impact_law": "sqrt",
     }  # fmt: skip
     params = config.flow_params(config.load(None, {"HOME": "/nowhere"}, text))
     unchanged = {name for name in params.__struct_fields__ if getattr(params, name) == getattr(FlowParams(), name)}

@@ -29,9 +29,11 @@ from dfmon.core.scenario.alerts import AlertState, update_alerts
 from dfmon.core.scenario.book_history import BookHistory, measure_hedge_flow
 from dfmon.core.scenario.features import scenario_inputs
 from dfmon.core.scenario.hpp_score import Scaling, update_scaling
+from dfmon.core.scenario.impact import ImpactLaw
 from dfmon.core.scenario.liquidity import DEPTH_MEDIAN_NS, DEPTH_SAMPLE_NS, market_view
 from dfmon.core.scenario.lookback import empty_spot_path, measure_moves
 from dfmon.core.scenario.market_moves import measure_market_moves
+from dfmon.core.scenario.micro_structure import MicroState, update_micro
 from dfmon.core.scenario.rolling import RollingWindow
 from dfmon.core.scenario.rules import RuleState, Thresholds, classify
 from dfmon.core.scenario.tick_result import BoardTick, TickResult, fields_of
@@ -65,6 +67,7 @@ class FlowParams(msgspec.Struct, frozen=True):
     venue_share: float = 1.0
     desks: tuple[Desk, ...] = (Desk(1.0),)
     risk_aversion: float = 1e-6
+    impact_law: ImpactLaw = "linear"
     compiled: bool = False
 
     def with_positions(self, model: str) -> FlowParams:
@@ -97,6 +100,7 @@ class FlowState:
     options: MarketWindow
     path: RollingWindow
     depth: RollingWindow
+    micro: MicroState
     books: Mapping[str, BookState]
     tape: tuple[TapeRow, ...]
 
@@ -107,6 +111,7 @@ class FlowState:
             options=MarketWindow.empty(),
             path=empty_spot_path(),
             depth=RollingWindow.empty(DEPTH_SAMPLE_NS, DEPTH_MEDIAN_NS // DEPTH_SAMPLE_NS + 1, 1),
+            micro=MicroState.initial(),
             books={},
             tape=(),
         )
@@ -147,6 +152,7 @@ def _compute(
     liquidity = market_view(market, state.depth, ts_ns)
     spot_moves = measure_moves(state.path, ts_ns, chain.spot, sigma)
     path = state.path.push(ts_ns, (chain.spot, sigma)) if chain.spot > 0.0 and sigma > 0.0 else state.path
+    micro_state, micro = update_micro(state.micro, market, chain.spot, ts_ns)
     tape = tables.tape(chain, cols, board, state.tape)
     options = state.options.push(chain)
     vega = board.unit.vega[board.points.point]
@@ -165,6 +171,8 @@ def _compute(
         liquidity=liquidity,
         spot_moves=spot_moves,
         moves=measure_market_moves(options, chain, cols, vega, params.numeraire),
+        micro=micro,
+        impact_law=params.impact_law,
     )
     cols_of = {model: cols.with_book(held) for model, held in positions.items()}
     # the flip of unknown positions would be that of their prior
@@ -182,7 +190,7 @@ def _compute(
         exposure = measure_exposure(board, cols_of[model], flips.get(model), off_venue)
         books[model], results[model] = _step_book(previous, inputs, cols_of[model], held, exposure, params)
     snapshot = with_views(results, params.positions, tape, seq)
-    return FlowState(inventory, options, path, liquidity.depth, books, tape), snapshot
+    return FlowState(inventory, options, path, liquidity.depth, micro_state, books, tape), snapshot
 
 
 def _step_book(

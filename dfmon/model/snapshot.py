@@ -18,6 +18,7 @@ from dfmon.model.flip import FlipRoot as FlipRoot
 from dfmon.model.flip import Quality as Quality
 from dfmon.model.flip import Regime as Regime
 from dfmon.model.metrics import metric_fields, metrics_at
+from dfmon.model.micro_structure import Micro
 from dfmon.model.tables import (
     Changes,
     ExpiryRow,
@@ -290,6 +291,7 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
     unavailable: tuple[str, ...]
     models: tuple[ModelRow, ...] = ()
     regime: Regime = Regime()
+    micro: Micro = Micro()
     largest_changes: tuple[LargestChange, ...] = ()
     roll: RollReport | None = None
     detail: Detail | UnsetType = UNSET

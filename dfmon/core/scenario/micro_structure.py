@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dfmon.core.scenario.kyle_lambda import KyleLambda, kyle_lambda
 from dfmon.core.scenario.rolling import RollingWindow
@@ -33,7 +35,9 @@ _SUMS: Final = (
     "imbalance_usd", "buy_usd", "sell_usd", "prints", "signs", "sign_pairs", "sign_products", "long_liquidated_usd",
     "short_liquidated_usd",
 )  # fmt: skip
+_SUM_FIELDS: Final = attrgetter(*_SUMS)
 _COVERED, _OPEN_INTEREST = len(_SUMS), len(_SUMS) + 1
+_SIGNS: Final = slice(_SUMS.index("prints"), _SUMS.index("sign_products") + 1)
 _NO_SUMS: Final = (0.0,) * len(_SUMS)
 
 
@@ -109,11 +113,11 @@ class QuoteState:
 
 @dataclass(frozen=True, slots=True)
 class MicroView:
-    """Results of a tick. `covering` are the markets whose prints arrive now, `missing` those whose prints stopped."""
+    """Results of a tick. `sources` are the markets whose prints arrive now, `missing` those whose prints stopped."""
 
     windows: tuple[FlowWindow, ...]
     quotes: tuple[QuoteState, ...]
-    covering: tuple[str, ...]
+    sources: tuple[str, ...]
     missing: tuple[str, ...]
     kyle: KyleLambda | None
     kyle_minutes: int
@@ -171,7 +175,7 @@ def _advance(flow: MarketFlow, row: VenueMarket, elapsed_ns: int, ts_ns: int) ->
 
 
 def _sums_of(flow: VenueFlow) -> tuple[float, ...]:
-    return tuple([float(getattr(flow, name)) for name in _SUMS])
+    return tuple(map(float, _SUM_FIELDS(flow)))
 
 
 def _expects_prints(flow: MarketFlow, ts_ns: int) -> bool:
@@ -194,14 +198,15 @@ def _regress(minutes: RollingWindow) -> tuple[KyleLambda | None, int]:
 
 
 def _view(state: MicroState, rows: tuple[VenueMarket, ...], ts_ns: int) -> MicroView:
-    expected = [flow for flow in state.markets if _expects_prints(flow, ts_ns)]
-    arriving = [ts_ns - flow.last_print_ns <= _MAX_PRINT_AGE_NS for flow in expected]
-    names = [f"{flow.venue}.{flow.market}" for flow in expected]
+    expected = np.array([_expects_prints(flow, ts_ns) for flow in state.markets], bool)
+    names = [f"{flow.venue}.{flow.market}" for flow in state.markets]
+    arrives = [ts_ns - flow.last_print_ns <= _MAX_PRINT_AGE_NS for flow in state.markets]
+    changes = [_changes(flow, ts_ns) for flow in state.markets]
     return MicroView(
-        windows=tuple(_window(state.markets, expected, minutes, ts_ns) for minutes in WINDOW_MINUTES),
+        windows=_windows(np.array(changes), expected) if changes else tuple(map(_empty_window, WINDOW_MINUTES)),
         quotes=tuple(quotes for row in rows if (quotes := quote_state(row)) is not None),
-        covering=tuple(name for name, arrives in zip(names, arriving) if arrives),
-        missing=tuple(name for name, arrives in zip(names, arriving) if not arrives),
+        sources=tuple(name for name, is_expected, now in zip(names, expected, arrives) if is_expected and now),
+        missing=tuple(name for name, is_expected, now in zip(names, expected, arrives) if is_expected and not now),
         kyle=state.kyle,
         kyle_minutes=state.kyle_minutes,
     )
@@ -228,56 +233,65 @@ def quote_state(row: VenueMarket) -> QuoteState | None:
     )
 
 
-def _window(markets: tuple[MarketFlow, ...], expected: list[MarketFlow], minutes: int, ts_ns: int) -> FlowWindow:
-    """Sums of the markets over the window; its edge is that of the oldest sample inside."""
-    start_ns = ts_ns - minutes * MINUTE
-    changes = [change for flow in expected if (change := _change_since(flow, start_ns)) is not None]
-    sums = np.sum(changes, axis=0) if changes else None
-    covered = sum(float(change[_COVERED]) for change in changes) / (60.0 * minutes * max(len(expected), 1))
+def _changes(flow: MarketFlow, ts_ns: int) -> F64:
+    """Change of the columns of one market since the oldest sample inside each window, NaN where there is none.
 
-    def total(name: str) -> float | None:
-        return None if sums is None else float(sums[_SUMS.index(name)])
+    Open interest needs a sample at the beginning of the window, and one of now.
 
-    return FlowWindow(
-        minutes=minutes,
-        covered=min(covered, 1.0),
-        imbalance_usd=total("imbalance_usd"),
-        buy_usd=total("buy_usd"),
-        sell_usd=total("sell_usd"),
-        sign_autocorrelation=_sign_autocorrelation(changes),
-        long_liquidated_usd=total("long_liquidated_usd"),
-        short_liquidated_usd=total("short_liquidated_usd"),
-        open_interest_change_usd=_open_interest_change(markets, start_ns, ts_ns),
-    )
+    Shapes: (windows, columns).
+    """
+    times = flow.window.times
+    starts = np.array([ts_ns - minutes * MINUTE for minutes in WINDOW_MINUTES])
+    at = np.searchsorted(times, starts)
+    found = at < times.size
+    if not found.any():
+        return np.full((starts.size, len(_SUMS) + 2), math.nan)
+    oldest = np.minimum(at, times.size - 1)
+    now = np.array((*flow.sums, flow.covered_s, flow.window.values[-1, _OPEN_INTEREST]))
+    change = now - flow.window.values[oldest]
+    change[~found] = math.nan
+    change[times[oldest] - starts >= 2 * _SAMPLE_NS, _OPEN_INTEREST] = math.nan
+    return change
 
 
-def _change_since(flow: MarketFlow, start_ns: int) -> F64 | None:
-    sample = flow.window.first_since(start_ns)
-    if sample is None:
-        return None
-    return np.array((*flow.sums, flow.covered_s)) - sample[1][: _COVERED + 1]
+def _windows(changes: F64, expected: NDArray[np.bool_]) -> tuple[FlowWindow, ...]:
+    """Sums over the markets, (markets, windows, columns) -> windows."""
+    open_interest = changes[:, :, _OPEN_INTEREST]
+    changes = changes[expected]
+    totals = np.nansum(changes, axis=0).tolist()
+    seen = np.any(np.isfinite(changes[:, :, _COVERED]), axis=0)
+    out = []
+    for at, minutes in enumerate(WINDOW_MINUTES):
+        total: dict[str, float | None] = dict(zip(_SUMS, totals[at])) if seen[at] else dict.fromkeys(_SUMS)
+        reported = open_interest[np.isfinite(open_interest[:, at]), at]
+        window = FlowWindow(
+            minutes=minutes,
+            covered=min(totals[at][_COVERED] / (60.0 * minutes * max(len(changes), 1)), 1.0),
+            imbalance_usd=total["imbalance_usd"],
+            buy_usd=total["buy_usd"],
+            sell_usd=total["sell_usd"],
+            sign_autocorrelation=_sign_autocorrelation(changes[:, at]),
+            long_liquidated_usd=total["long_liquidated_usd"],
+            short_liquidated_usd=total["short_liquidated_usd"],
+            open_interest_change_usd=math.fsum(reported.tolist()) if reported.size else None,
+        )
+        out.append(window)
+    return tuple(out)
 
 
-def _sign_autocorrelation(changes: list[F64]) -> float | None:
-    """Correlation of a taker's sign with that of the one before, each market weighted by its pairs."""
-    prints, signs, pairs, products = (_SUMS.index(n) for n in ("prints", "signs", "sign_pairs", "sign_products"))
+def _empty_window(minutes: int) -> FlowWindow:
+    return FlowWindow(minutes, 0.0, None, None, None, None, None, None, None)
+
+
+def _sign_autocorrelation(changes: F64) -> float | None:
+    """Correlation of a taker's sign with that of the one before, each market weighted by its pairs.
+
+    Shapes: (markets, columns).
+    """
     weighted = weight = 0.0
-    for change in changes:
-        mean = change[signs] / change[prints] if change[prints] else 1.0
-        if change[pairs] >= MIN_SIGN_PAIRS and abs(mean) < 1.0:
-            weighted += change[pairs] * (change[products] / change[pairs] - mean * mean) / (1.0 - mean * mean)
-            weight += change[pairs]
-    return float(weighted / weight) if weight else None
-
-
-def _open_interest_change(markets: tuple[MarketFlow, ...], start_ns: int, ts_ns: int) -> float | None:
-    """USD over the markets that reported it at both ends of the window."""
-    changes = []
-    for flow in markets:
-        sample = flow.window.first_since(start_ns)
-        now = float(flow.window.values[-1][_OPEN_INTEREST]) if flow.window.times.size else math.nan
-        if sample is None or ts_ns - int(flow.window.times[-1]) > _MAX_TICK_GAP_NS:
-            continue
-        if sample[0] - start_ns < 2 * _SAMPLE_NS and math.isfinite(change := now - float(sample[1][_OPEN_INTEREST])):
-            changes.append(change)
-    return math.fsum(changes) if changes else None
+    for prints, signs, pairs, products in changes[:, _SIGNS].tolist():
+        mean = signs / prints if prints > 0.0 else 1.0
+        if pairs >= MIN_SIGN_PAIRS and abs(mean) < 1.0:
+            weighted += pairs * (products / pairs - mean * mean) / (1.0 - mean * mean)
+            weight += pairs
+    return weighted / weight if weight else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -12,9 +13,11 @@ from dfmon.core.exposure.desks import HedgeShares
 from dfmon.core.exposure.hedge_flow import HedgeFlow
 from dfmon.core.positions.dealer_net import DealerPositions, OpenInterestCheck
 from dfmon.core.scenario.hpp_score import Scaling
+from dfmon.core.scenario.impact import Impact, ImpactLaw, impact
 from dfmon.core.scenario.liquidity import MarketView
 from dfmon.core.scenario.lookback import SpotMoves
 from dfmon.core.scenario.market_moves import MarketMoves
+from dfmon.core.scenario.micro_structure import MicroView
 from dfmon.model.frames import F64, ChainFrame, FeedHealth, MarketFrame
 from dfmon.model.units import SECOND
 
@@ -40,6 +43,8 @@ class BoardTick:
     liquidity: MarketView
     spot_moves: SpotMoves
     moves: MarketMoves
+    micro: MicroView
+    impact_law: ImpactLaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +70,21 @@ class TickResult(BoardTick):
 
     @property
     def psi(self) -> float | None:
-        """NGI over the depth within 1 %."""
+        """`psi_of` the NGI of the book."""
+        return self.psi_of(self.exposure.totals.ngi) if self.has_book else None
+
+    def psi_of(self, ngi: float) -> float | None:
+        """Per cent that the hedge of a move of 1 % moves the price, + = against it; by the depth NGI over depth."""
         depth = self.liquidity.depth_usd
-        return self.exposure.totals.ngi / depth if depth and self.has_book else None
+        if self.impact_law == "linear":
+            return ngi / depth if depth else None
+        moved = self.impact(ngi)
+        return None if moved is None else math.copysign(100.0 * moved.sqrt, ngi)
+
+    def impact(self, usd: float) -> Impact | None:
+        """Impact of a trade of `usd` at this depth, volume and volatility."""
+        depth, volume = self.liquidity.depth_usd, self.liquidity.adv_usd
+        return None if depth is None or volume is None else impact(usd, depth, volume, self.sigma)
 
     @property
     def age_s(self) -> float | None:

@@ -21,6 +21,7 @@ from dfmon.core.scenario.rules import RuleState, ScenarioInputs, Thresholds
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot import flip_values, position_rows, tables
 from dfmon.core.snapshot.change_rows import change_tables, largest_changes, roll_report
+from dfmon.core.snapshot.micro import build_micro, missing_micro_reasons
 from dfmon.core.snapshot.unavailable import unavailable
 from dfmon.model.frames import FeedHealth
 from dfmon.model.metrics import EXPOSURE_INDEX
@@ -89,6 +90,7 @@ def build_snapshot(
     quality = quality_of(tick)
     expiries = tables.by_expiry(tick)
     strikes = tables.by_strike(tick)
+    micro = build_micro(tick, metrics.hpp)
     flip, regime = flip_values.flip(tick, quality), flip_values.regime(tick)
     levels = _levels(tick)
     roll = roll_report(result.changes)
@@ -115,14 +117,19 @@ def build_snapshot(
         positions=position_rows.positions_summary(tick),
         metrics=metrics,
         flip=flip,
-        scenario=_scenario(result, quality),
+        scenario=_scenario(result, quality, micro.disagreement),
         levels=levels,
         by_expiry=expiries,
         by_strike=strikes,
         liquidity=Liquidity(tick.liquidity.depth_usd, tick.liquidity.adv_usd, tick.liquidity.markets),
         context=context,
+        micro=micro,
         feeds=tuple(_feed(feed) for feed in tick.feeds),
-        unavailable=(*unavailable(tick, flip, regime, levels, context), *(() if roll else (NO_ROLL,))),
+        unavailable=(
+            *unavailable(tick, flip, regime, levels, context),
+            *(() if roll else (NO_ROLL,)),
+            *missing_micro_reasons(tick, micro),
+        ),
         models=models,
         regime=regime,
         largest_changes=largest_changes(result.changes),
@@ -146,7 +153,7 @@ def quality_of(tick: TickResult) -> Quality:
 # ---- scenario ------------------------------------------------------------------------------------------------------
 
 
-def _scenario(result: BookResult, quality: Quality) -> Scenario:
+def _scenario(result: BookResult, quality: Quality, disagreement: str) -> Scenario:
     tick, inputs, rules, hpp = result.tick, result.features, result.rules, result.metrics.hpp.value
     bucket = rules.bucket
     assert bucket is not None  # the classifier always decides
@@ -160,7 +167,7 @@ def _scenario(result: BookResult, quality: Quality) -> Scenario:
         age_s=(tick.chain.ts_ns - rules.since_ns) / SECOND,
         since=iso(rules.since_ns),
         confidence=_confidence(tick),
-        reasons=result.reasons,
+        reasons=(*result.reasons, disagreement) if disagreement else result.reasons,
         overlay=_overlay(tick, quality, bool(phis)),
     )
 

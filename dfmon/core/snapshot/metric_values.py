@@ -68,8 +68,9 @@ def _hpp(tick: TickResult, quality: Quality) -> Hpp:
 
 
 def _psi(tick: TickResult, quality: Quality) -> Metric:
-    spec, depth, psi = METRICS["psi"], tick.liquidity.depth_usd, tick.psi
-    low, high = (None, None) if psi is None or not depth else tick.exposure.band(_weights({"ngi": 1.0 / depth}))
+    spec, psi = METRICS["psi"], tick.psi
+    band = (None, None) if psi is None else tick.exposure.band(_weights({"ngi": 1.0}))
+    low, high = (None if ngi is None else tick.psi_of(ngi) for ngi in band)  # it rises with NGI
     return Metric(psi, low, high, spec.unit, spec.sign, quality if psi is not None else "absent", tick.age_s)
 
 

@@ -17,6 +17,7 @@ from dfmon.tui.render.formatting import (
     row_width,
 )
 from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.order_flow import order_flow_text
 
 
 def feed_rows(frame: Frame, width: int) -> list[Row]:
@@ -29,7 +30,9 @@ def feed_rows(frame: Frame, width: int) -> list[Row]:
     body: list[Row] = [fit(((head, "head"),), width)]
     for feed in snapshot.feeds:
         body += _rows_of_feed(feed, name, width)
-    return [*body, fit((), width), *_pipeline_rows(frame, width), *_missing_rows(frame, width)]
+    flow_text = cell_text(order_flow_text(snapshot.micro), 900)
+    flow_rows = [_section_rule("ORDER FLOW", width), *_wrap_rows(" ", "text", flow_text, width, "text")]
+    return [*body, fit((), width), *flow_rows, *_pipeline_rows(frame, width), *_missing_rows(frame, width)]
 
 
 def _rows_of_feed(feed: Feed, name: int, width: int) -> list[Row]:

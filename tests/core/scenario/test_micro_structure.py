@@ -99,7 +99,7 @@ def test_windows_are_none_before_any_print_and_missing_is_not_zero() -> None:
         None,
         0,
     )
-    assert (view.covering, view.missing, view.kyle) == ((), (), None)
+    assert (view.sources, view.missing, view.kyle) == ((), (), None)
     assert update_micro(state, frame(), NAN, NOW + SECOND)[1].quotes == ()
 
 
@@ -118,7 +118,7 @@ def test_sum_over_two_markets_names_both_and_covers_the_time_of_both() -> None:
     for (ts_ns, a), (_, b) in zip(one.ticks(NOW, 121), two.ticks(NOW, 121)):
         b = b if ts_ns >= NOW + 60 * SECOND else VenueFlow()
         state, view = update_micro(state, frame(row(a), row(b, "okx")), 100.0, ts_ns)
-    assert view.covering == ("binance.perp", "okx.perp")
+    assert view.sources == ("binance.perp", "okx.perp")
     single = [play(MicroState.initial(), Session(seed), NOW, 121)[1].window(1).buy_usd for seed in (1, 2)]
     assert view.window(1).buy_usd == pytest.approx(sum(filter(None, single)))
     assert view.window(15).covered == pytest.approx((120 + 60) / (2 * 900), abs=0.002)
