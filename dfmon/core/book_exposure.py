@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import Final
 
 import numpy as np
 
 from dfmon.core.columns import Columns
+from dfmon.core.exposure.bands import NORMAL_95, band_quantiles
 from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import RollUp, Totals, member_totals, roll_up
 from dfmon.core.flip.board_flips import BookFlips, ProfileChain, find_board_flips
@@ -26,9 +25,6 @@ from dfmon.core.pricing.pairing import Pairing, PricingPoints
 from dfmon.core.pricing.settlement import DAY, Terms
 from dfmon.model.frames import F64, ChainFrame
 from dfmon.model.metrics import EXPOSURE_NAMES, EXPOSURES
-
-BAND_QUANTILES: Final = (0.05, 0.95)
-NORMAL_95: Final = NormalDist().inv_cdf(0.95)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +81,6 @@ class Exposure:
     @property
     def totals(self) -> Totals:
         return self.sums.totals
-
-
-def band_quantiles(values: F64) -> tuple[float, float]:
-    """5 % and 95 % quantiles of the members.
-
-    Shapes: (M,) -> two scalars. Domain: finite, M >= 1. Source: Hyndman & Fan (1996), definition 7.
-    """
-    low, high = np.quantile(values, BAND_QUANTILES)
-    return float(low), float(high)
 
 
 def price_board(frame: ChainFrame, cols: Columns, numeraire: Numeraire) -> PricedBoard:

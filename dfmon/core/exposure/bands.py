@@ -14,6 +14,25 @@ BAND_QUANTILES: Final = (0.05, 0.95)
 NORMAL_95: Final = NormalDist().inv_cdf(0.95)
 
 
+def band_quantiles(values: F64) -> tuple[float, float]:
+    """5 % and 95 % quantiles of the members; a sort of 128 numbers is a tenth of the cost of `np.quantile`.
+
+    Shapes: (M,) -> two scalars. Domain: finite, M >= 1. Source: Hyndman & Fan (1996), definition 7.
+
+    >>> band_quantiles(np.arange(21.0))
+    (1.0, 19.0)
+    """
+    ordered = np.sort(values)
+    low, high = (_interpolated(ordered, quantile * (ordered.size - 1)) for quantile in BAND_QUANTILES)
+    return low, high
+
+
+def _interpolated(ordered: F64, place: float) -> float:
+    below = int(place)
+    value = ordered.item(below)
+    return value + (place - below) * (ordered.item(min(below + 1, ordered.size - 1)) - value)
+
+
 def band_of_sum(
     unit: F64, position: F64, members: F64 | None, value: float | None = None, other_sd: float = 0.0
 ) -> tuple[float | None, float | None]:
@@ -28,7 +47,7 @@ def band_of_sum(
         return None, None
     centre = float(unit @ position)
     value = centre if value is None else value
-    low, high = (np.quantile(unit @ members, BAND_QUANTILES) + (value - centre)).tolist()
+    low, high = (quantile + (value - centre) for quantile in band_quantiles(unit @ members))
     if not other_sd:
         return low, high
     width = NORMAL_95 * other_sd
