@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from dfmon.core.exposure.desks import Desk
+from dfmon.core.freshness import FreshnessLimits
 from dfmon.core.positions.attribution import Priors
 from dfmon.core.scenario.rules import Thresholds
 from dfmon.core.step import FlowParams
@@ -49,9 +50,23 @@ class MarketSection(Section, frozen=True):
     numeraire: Annotated[Literal["usd", "coin"], Meta(description="usd or coin")] = "usd"
     stickiness: Annotated[Literal["strike", "moneyness"], Meta(description="strike or moneyness")] = "strike"
     tick_s: Annotated[float, Meta(ge=0.1, le=60.0, description="seconds from 0.1 to 60")] = 1.0
-    warm_coverage: Share = 0.5
-    stale_after_s: Annotated[float, Meta(ge=1.0, le=3600.0, description="seconds from 1 to 3600")] = 30.0
+    warm_coverage: Share = 0.6
     compiled: Annotated[bool, Meta(description="true or false")] = False
+
+
+_LIMITS = FreshnessLimits()
+AgeLimit = Annotated[float, Meta(gt=0.0, le=86_400.0, description="seconds above 0 and up to 86400")]
+
+
+class FreshnessSection(Section, frozen=True):
+    """Ages up to which inputs are fresh."""
+
+    spot_s: AgeLimit = _LIMITS.spot_s
+    marks_s: AgeLimit = _LIMITS.marks_s
+    forwards_s: AgeLimit = _LIMITS.forwards_s
+    open_interest_s: AgeLimit = _LIMITS.open_interest_s
+    depth_s: AgeLimit = _LIMITS.depth_s
+    volumes_s: AgeLimit = _LIMITS.volumes_s
 
 
 _CLASS_SHARES_HELP = "four shares that add up to 1"
@@ -147,6 +162,7 @@ class _Sections(Section, frozen=True):
     """All settings. Immutable; built once and passed down as small values. Each venue adds a section of its name."""
 
     market: MarketSection = MarketSection()
+    freshness: FreshnessSection = FreshnessSection()
     model: ModelSection = ModelSection()
     scenario: ScenarioSection = ScenarioSection()
     screen: ScreenSection = ScreenSection()
@@ -205,7 +221,7 @@ def flow_params(config: Config) -> FlowParams:
         numeraire=config.market.numeraire,
         stickiness=config.market.stickiness,
         warm_coverage=config.market.warm_coverage,
-        stale_after_s=config.market.stale_after_s,
+        freshness=FreshnessLimits(**msgspec.structs.asdict(config.freshness)),
         iv_move_1h=config.scenario.iv_move_1h,
         thresholds=_thresholds(config.scenario),
         priors=_priors(config.model),

@@ -58,7 +58,7 @@ def test_the_file_in_the_xdg_folder_is_read_without_being_named(tmp_path: Path) 
         ("[screen]\nrate_hz = 9", "screen.rate_hz is 9, allowed: a number from 0.1 to 4"),
         ("[screen]\nratehz = 1", "unknown key screen.ratehz; did you mean rate_hz?"),
         ("[scren]\n", "unknown key scren; did you mean screen?"),
-        ("zzz = 1", "unknown key zzz; known: market, model, scenario, screen"),
+        ("zzz = 1", "unknown key zzz; known: market, freshness, model, scenario"),
         ("market = 3", "market is 3, allowed: a table [market]"),
         ("[market]\ncurrencies = ['btc']", "market.currencies is 'btc', allowed: coin names in upper case"),
         ("[market]\ncurrencies = []", "market.currencies is"),
@@ -137,7 +137,7 @@ def test_thresholds_must_ascend(tmp_path: Path) -> None:
 def test_every_parameter_can_be_set_but_what_the_session_decides() -> None:
     text = {
         "market.positions": "naive", "market.numeraire": "coin", "market.stickiness": "moneyness",
-        "market.warm_coverage": 0.7, "market.stale_after_s": 12.0, "scenario.gamma_lo": 0.02,
+        "market.warm_coverage": 0.7, "freshness.spot_s": 12.0, "scenario.gamma_lo": 0.02,
         "scenario.liquidations_hi": 0.03, "scenario.iv_move_1h": 0.75, "model.lean": 2.0, "model.venue_share": 0.4,
         "model.desks": "0.5:1:0,0.5:0:0", "model.risk_aversion": 1e-5, "model.impact_law": "sqrt",
     }  # fmt: skip

@@ -16,6 +16,8 @@ from dfmon.model.snapshot import Freshness, InputAge
 from dfmon.model.units import SECOND
 
 NEVER: Final = math.inf  # age of an input without data
+INPUTS: Final = ("spot", "marks", "forwards", "open_interest", "depth", "volumes")
+BOOK_INPUTS: Final = ("spot", "marks", "forwards", "open_interest")  # of every number of the book
 
 
 class FreshnessLimits(msgspec.Struct, frozen=True):
@@ -58,6 +60,11 @@ def measure_freshness(chain: ChainFrame, market: MarketFrame, limits: FreshnessL
         absent_options=len(chain.absent_rows),
         stale=", ".join(filter(None, (_stale_text("spot", spot), _stale_text("marks", marks)))),
     )
+
+
+def are_fresh(freshness: Freshness, names: tuple[str, ...]) -> bool:
+    """True where each of the named inputs is within its limit."""
+    return all(getattr(freshness, name).fresh for name in names)
 
 
 def format_age(seconds: float) -> str:

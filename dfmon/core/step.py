@@ -19,6 +19,7 @@ from dfmon.core.exposure.changes import BookChanges
 from dfmon.core.exposure.desks import Desk, hedge_shares, off_venue_sd
 from dfmon.core.exposure.market_window import MarketWindow
 from dfmon.core.flip.grid import Stickiness
+from dfmon.core.freshness import FreshnessLimits, measure_freshness
 from dfmon.core.positions.attribution import Priors
 from dfmon.core.positions.dealer_net import DealerPositions, open_interest_check, positions_by_model
 from dfmon.core.positions.inventory import Inventory
@@ -50,7 +51,7 @@ from dfmon.model.units import DAY, YEAR
 class FlowParams(msgspec.Struct, frozen=True):
     """Parameters of the model, which a user may change at run time; a change is a journal record.
 
-    `iv_move_1h` is the mean absolute move of ATM volatility in an hour, points. Ages in seconds. `venue_share` is the
+    `iv_move_1h` is the mean absolute move of ATM volatility in an hour, points. `venue_share` is the
     share of all open interest that the venue is taken to hold; shares of `desks` add up to 1, `risk_aversion` is 1/USD.
     `compiled` prices with the compiled kernels where they can be had: other last bits, the same numbers to 1e-12.
     """
@@ -59,8 +60,8 @@ class FlowParams(msgspec.Struct, frozen=True):
     file_positions: Mapping[str, float] | None = None
     numeraire: Numeraire = "usd"
     stickiness: Stickiness = "strike"
-    warm_coverage: float = 0.5
-    stale_after_s: float = 30.0
+    warm_coverage: float = 0.6
+    freshness: FreshnessLimits = FreshnessLimits()
     iv_move_1h: float = 0.6
     thresholds: Thresholds = Thresholds()
     priors: Priors = Priors()
@@ -149,9 +150,11 @@ def _compute(
     board = price_board(chain, cols, params.numeraire)
     atm = atm_sigma(cols)
     sigma = daily_sigma(cols, atm)
+    freshness = measure_freshness(chain, market, params.freshness)
     liquidity = market_view(market, state.depth, ts_ns)
     spot_moves = measure_moves(state.path, ts_ns, chain.spot, sigma)
-    path = state.path.push(ts_ns, (chain.spot, sigma)) if chain.spot > 0.0 and sigma > 0.0 else state.path
+    is_sample = not freshness.stale and chain.spot > 0.0 and sigma > 0.0
+    path = state.path.push(ts_ns, (chain.spot, sigma)) if is_sample else state.path
     micro_state, micro = update_micro(state.micro, market, chain.spot, ts_ns)
     tape = tables.tape(chain, cols, board, state.tape)
     options = state.options.push(chain)
@@ -161,7 +164,7 @@ def _compute(
         market=market,
         feeds=feeds,
         warm_coverage=params.warm_coverage,
-        stale_after_s=params.stale_after_s,
+        freshness=freshness,
         venue_share=params.venue_share,
         file_positions=params.file_positions,
         open_interest_check=open_interest_check(inventory),
@@ -204,9 +207,9 @@ def _step_book(
     """One tick of one position model."""
     chain, spot_moves = inputs.chain, inputs.spot_moves
     total = exposure.totals
-    scaling = (
-        update_scaling(state.scaling, chain.ts_ns, total.ngi, total.vss, total.chl) if cols.size else state.scaling
-    )
+    scaling = state.scaling
+    if cols.size and not inputs.freshness.stale:
+        scaling = update_scaling(scaling, chain.ts_ns, total.ngi, total.vss, total.chl)
     move_usd = chain.spot * (spot_moves.ret_15m or 0.0) if chain.spot > 0.0 else 0.0
     shares = hedge_shares(params.desks, params.risk_aversion, total.ngi, chain.spot, move_usd)
     hedge = None
@@ -223,8 +226,20 @@ def _step_book(
         scaling=scaling,
     )
     features = scenario_inputs(tick, params.iv_move_1h)
-    rules, reasons = classify(state.rules, features, params.thresholds, chain.ts_ns)
-    alert_state = update_alerts(state.alert_state, rules, exposure.flip, chain.spot, inputs.feeds, reasons, chain.ts_ns)
+    rules: RuleState = state.rules
+    reasons: tuple[str, ...] = (f"held: {inputs.freshness.stale}",)
+    if not inputs.freshness.stale:
+        rules, reasons = classify(state.rules, features, params.thresholds, chain.ts_ns)
+    alert_state = update_alerts(
+        state.alert_state,
+        rules,
+        exposure.flip,
+        chain.spot,
+        inputs.feeds,
+        reasons,
+        chain.ts_ns,
+        feeds_only=bool(inputs.freshness.stale) or tick.warming,
+    )
     metrics = build_metrics(tick, quality_of(tick))
     changes = state.changes.push(book_sample(tick)) if tick.has_book else state.changes
     result = BookResult(tick, metrics, features, rules, reasons, params.thresholds, alert_state.alerts, changes)

@@ -113,15 +113,18 @@ class Metrics(msgspec.Struct, frozen=True):
 
 
 class Scenario(msgspec.Struct, frozen=True):
-    """The bucket that holds. `overlay` is "UNKNOWN" while inputs are stale or thin, else ""."""
+    """The bucket that holds, None before the first one. `overlay` is "UNKNOWN" and the reason while it is held only.
 
-    bucket: int
+    Inputs are stale or thin then. `confidence` is None while they are stale.
+    """
+
+    bucket: int | None
     name: str
     side: Literal["buy", "sell", "none"]
     material: bool
     age_s: float
     since: str
-    confidence: float
+    confidence: float | None
     reasons: tuple[str, ...]
     overlay: str
 
@@ -294,6 +297,7 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
     micro: Micro = Micro()
     largest_changes: tuple[LargestChange, ...] = ()
     roll: RollReport | None = None
+    freshness: Freshness | None = None  # of a program that did not measure it
     detail: Detail | UnsetType = UNSET
 
     def view(self, model: str) -> FlowSnapshot:
@@ -350,7 +354,7 @@ class MetricRow(msgspec.Struct, frozen=True, gc=False):
             ts_ns=snapshot.ts_ns,
             spot=_nan_if_none(snapshot.spot),
             flip=_nan_if_none(snapshot.flip.level),
-            bucket=snapshot.scenario.bucket,
+            bucket=snapshot.scenario.bucket or 0,
             coverage=_nan_if_none(snapshot.positions.coverage),
             **{name: _nan_if_none(getattr(snapshot.metrics, name).value) for name in metrics_at("history")},
         )

@@ -25,7 +25,9 @@ def _head(s: FlowSnapshot, mode: State) -> list[str]:
     overlay = f"  {scenario.overlay}" if scenario.overlay else ""
     none_pct = None if flip.p_none is None else flip.p_none * 100
     counts = f"{s.instruments} options   positions {_positions(s)}"
+    bucket = "" if scenario.bucket is None else f"{scenario.bucket} "
     materiality = "material" if scenario.material else "immaterial"
+    confidence = "" if scenario.confidence is None else f"   {scenario.confidence:.0%} sure"
     band = f"{format_number(flip.lo)} .. {format_number(flip.hi)}"
     distance = (
         f"   spot is {format_number(flip.distance_pct, 2, '%')} "
@@ -37,7 +39,7 @@ def _head(s: FlowSnapshot, mode: State) -> list[str]:
     side = f"dealers {scenario.side.upper()}"
     return [
         f"{s.underlying} {format_number(s.spot)}   {state_label} {s.ts}   {counts}",
-        f"{scenario.bucket} {scenario.name}   {side}   {materiality}   {scenario.confidence:.0%} sure{overlay}",
+        f"{bucket}{scenario.name}   {side}   {materiality}{confidence}{overlay}",
         f"why: {'; '.join(scenario.reasons)}",
         f"G-Flip {level}   band {band}   none {format_number(none_pct, 0, '%')}{distance}",
     ]

@@ -173,7 +173,7 @@ def stream_fields(snapshot: FlowSnapshot, mode: State) -> dict[str, str | int | 
         "seq": snapshot.seq,
         "state": "stale" if snapshot.state == "stale" else mode,
         **{name: "" if value is None else value for name, value in numbers.items()},
-        "bucket": scenario.bucket,
+        "bucket": "" if scenario.bucket is None else scenario.bucket,
         "scenario": scenario.name,
         "side": scenario.side,
         "coverage": "" if snapshot.positions.coverage is None else snapshot.positions.coverage,

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from dfmon.core.positions.inventory_codec import encode_inventory
 from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.model.events import FeedState
-from dfmon.model.frames import ChainFrame, FeedHealth, MarketFrame
-from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
-from dfmon.model.units import NAN, SECOND
+from dfmon.model.frames import ChainFrame, FeedHealth, MarketFrame, ReceiveTimes
+from dfmon.model.snapshot import Detail, FlowSnapshot, from_json, to_json
+from dfmon.model.units import HOUR, NAN, SECOND
 from tests.chains import NOW, SPOT, frame, known, market, path, run, shot, trade_columns
 
 NAIVE, SHORT, FLOW = FlowParams("naive"), FlowParams("short-all"), FlowParams("flow")
@@ -251,7 +251,7 @@ def test_json_gives_back_the_snapshot() -> None:
 
 
 def test_state_in_json_is_what_the_reader_looks_at_unless_it_is_stale() -> None:
-    fresh, old = shot(frame()), shot(frame(spot_ns=NOW - 31 * SECOND))
+    fresh, old = shot(frame()), shot(frame(received=ReceiveTimes(NOW - 6 * SECOND, NOW, NOW, NOW)))
     assert [json.loads(to_json(fresh, mode))["state"] for mode in ("live", "sim", "replay")] == [
         "live",
         "sim",
@@ -260,14 +260,59 @@ def test_state_in_json_is_what_the_reader_looks_at_unless_it_is_stale() -> None:
     assert json.loads(to_json(old, "replay"))["state"] == "stale"
 
 
-@pytest.mark.parametrize("column", ["spot_ns", "data_ns"])
-def test_stale_input_is_an_overlay_not_a_seventh_bucket(column: str) -> None:
-    then = NOW - 31 * SECOND
-    stale: dict[str, Any] = {column: then if column == "spot_ns" else np.full(42, then)}
-    snapshot = shot(frame(**stale), NAIVE)
-    assert snapshot.metrics.ngi.quality == "stale"
-    assert snapshot.scenario.overlay == "UNKNOWN: inputs stale"
-    assert 1 <= snapshot.scenario.bucket <= 6
+RECEIVED = ReceiveTimes(NOW, NOW, NOW, NOW)
+
+
+def alert_kinds(snapshot: FlowSnapshot) -> list[str]:
+    assert isinstance(snapshot.detail, Detail)
+    return [alert.kind for alert in snapshot.detail.alerts]
+
+
+@pytest.mark.parametrize(("name", "limit_s"), [("spot", 5), ("marks", 15)])
+def test_stale_spot_or_marks_hold_the_scenario_and_say_so_everywhere(name: str, limit_s: int) -> None:
+    received = replace(RECEIVED, **{f"{other}_ns": NOW + HOUR for other in ("spot", "marks") if other != name})
+    fresh, old = (
+        frame(ts_ns=NOW + limit_s * SECOND + late, trades=ONE_PRINT, received=received) for late in (0, SECOND)
+    )
+    state, (before, snapshot) = run([fresh, old], NAIVE)
+    check(snapshot)
+    assert (before.state, snapshot.state) == ("live", "stale")
+    assert snapshot.freshness is not None
+    assert snapshot.freshness.stale == f"{name} {limit_s + 1} s old"
+    assert {getattr(snapshot.metrics, metric).quality for metric in ("ngi", "vss", "chl", "hpp", "psi")} == {"stale"}
+    assert (snapshot.flip.quality, snapshot.scenario.overlay) == ("stale", "UNKNOWN: inputs stale")
+    assert snapshot.scenario.reasons == (f"held: {name} {limit_s + 1} s old",)
+    assert (snapshot.scenario.bucket, snapshot.scenario.since) == (before.scenario.bucket, before.scenario.since)
+    assert (before.scenario.confidence is None, snapshot.scenario.confidence) == (False, None)
+    assert state.path.times.tolist() == [fresh.ts_ns], "no sample of a market that may be gone"
+
+
+@pytest.mark.parametrize(("name", "limit_s"), [("forwards", 75), ("open_interest", 120)])
+def test_other_old_inputs_mark_the_numbers_and_leave_the_state_alone(name: str, limit_s: int) -> None:
+    now = NOW + limit_s * SECOND
+    received = replace(ReceiveTimes(now, now, now, now), **{f"{name}_ns": NOW})
+    for ts_ns, quality in ((now, "ok"), (now + 1, "stale")):
+        snapshot = shot(frame(ts_ns=ts_ns, received=received), NAIVE)
+        check(snapshot)
+        assert (snapshot.state, snapshot.metrics.ngi.quality) == ("live", quality)
+        assert any(text.startswith(name.replace("_", " ")) for text in snapshot.unavailable) is (quality == "stale")
+
+
+def test_an_old_book_marks_psi_alone() -> None:
+    around = market()
+    old = replace(around, markets=(replace(around.markets[0], book_age_s=10.1),))
+    snapshot = shot(frame(), NAIVE, old)
+    assert (snapshot.metrics.ngi.quality, snapshot.metrics.psi.quality, snapshot.state) == ("ok", "stale", "live")
+
+
+def test_a_market_that_moved_while_stale_raises_no_alert_then_or_afterwards() -> None:
+    walk = path([SPOT * factor for factor in (0.9, 0.9, 1.1, 1.1, 1.1)], every_s=60.0)
+    boards = [replace(board, received=RECEIVED) if 0 < i < 4 else board for i, board in enumerate(walk)]
+    snapshots = run(boards, NAIVE)[1]
+    assert [snapshot.state for snapshot in snapshots] == ["live", "stale", "stale", "stale", "live"]
+    for snapshot in snapshots[:-1]:
+        assert alert_kinds(snapshot) == []
+    assert "FLIP" not in alert_kinds(snapshots[-1])
 
 
 def test_thin_board_is_partial_and_unseen_history_is_warming() -> None:

@@ -36,18 +36,28 @@ def update_alerts(
     feeds: tuple[FeedHealth, ...],
     reasons: tuple[str, ...],
     ts_ns: int,
+    *,
+    feeds_only: bool = False,
 ) -> AlertState:
     """The alerts after this tick, at most MAX_ALERTS.
+
+    `feeds_only`: the inputs are stale or warming, so that only feeds may raise an alert; what changes in the market
+    meanwhile raises none afterwards either.
 
     Domain: the first scenario and the first side are not changes; `ts_ns` in ns.
     """
     new_alerts: list[Alert] = []
-    if previous.bucket is not None and rules.bucket is not None and rules.bucket is not previous.bucket:
+    if (
+        not feeds_only
+        and previous.bucket is not None
+        and rules.bucket is not None
+        and rules.bucket is not previous.bucket
+    ):
         new_alerts.append(Alert(ts_ns, "SCENE", f"{previous.bucket.title} -> {rules.bucket.title}: {reasons[0]}"))
-    side = previous.side
-    if flip is not None and flip.level is not None:
+    side = 0 if feeds_only else previous.side
+    if not feeds_only and flip is not None and flip.level is not None:
         side, level = flip.sign, flip.level
-    if previous.side and side != previous.side:
+    if previous.side and side and side != previous.side:
         direction = "above" if spot > level else "below"
         new_alerts.append(Alert(ts_ns, "FLIP", f"spot crossed {direction} the flip {level:,.0f}"))
     down_feeds = frozenset(feed.source for feed in feeds if feed.state is FeedState.DOWN)

@@ -19,7 +19,7 @@ from dfmon.core.scenario.lookback import SpotMoves
 from dfmon.core.scenario.market_moves import MarketMoves
 from dfmon.core.scenario.micro_structure import MicroView
 from dfmon.model.frames import F64, ChainFrame, FeedHealth, MarketFrame
-from dfmon.model.units import SECOND
+from dfmon.model.snapshot import Freshness
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class BoardTick:
     market: MarketFrame
     feeds: tuple[FeedHealth, ...]
     warm_coverage: float
-    stale_after_s: float
+    freshness: Freshness
     venue_share: float
     file_positions: Mapping[str, float] | None
     open_interest_check: OpenInterestCheck
@@ -88,11 +88,9 @@ class TickResult(BoardTick):
 
     @property
     def age_s(self) -> float | None:
-        """Age of the older of the index and the newest chain message; None while one of them is missing."""
-        if not self.cols.size or not self.chain.spot_ns:
-            return None
-        newest = int(self.chain.data_ns.max())
-        return max(self.chain.ts_ns - min(newest, self.chain.spot_ns), 0) / SECOND
+        """Age of the older of spot and marks; None while one of them is missing."""
+        spot_s, marks_s = self.freshness.spot.age_s, self.freshness.marks.age_s
+        return None if not self.cols.size or spot_s is None or marks_s is None else max(spot_s, marks_s)
 
     @property
     def warming(self) -> bool:

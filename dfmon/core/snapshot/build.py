@@ -16,6 +16,7 @@ import numpy as np
 from dfmon.core.columns import group_sums
 from dfmon.core.exposure.changes import BookChanges
 from dfmon.core.exposure.levels import levels, max_pain
+from dfmon.core.freshness import BOOK_INPUTS, are_fresh
 from dfmon.core.positions.dealer_net import POSITION_MODELS
 from dfmon.core.scenario.rules import RuleState, ScenarioInputs, Thresholds
 from dfmon.core.scenario.tick_result import TickResult
@@ -86,7 +87,7 @@ def build_snapshot(
 ) -> FlowSnapshot:
     """The frozen snapshot of this tick under one position model."""
     tick, metrics = result.tick, result.metrics
-    chain, ts_ns, age = tick.chain, tick.chain.ts_ns, tick.age_s
+    chain, ts_ns = tick.chain, tick.chain.ts_ns
     quality = quality_of(tick)
     expiries = tables.by_expiry(tick)
     strikes = tables.by_strike(tick)
@@ -95,7 +96,8 @@ def build_snapshot(
     levels = _levels(tick)
     roll = roll_report(result.changes)
     context = _context(tick)
-    state: State = "live" if age is not None and age <= tick.stale_after_s else "stale"
+    scenario = _scenario(result, quality, micro.disagreement)
+    state: State = "stale" if tick.freshness.stale else "live"
     detail = Detail(
         heatmap=tables.heat_map(tick),
         profile=flip_values.profile(tick),
@@ -117,7 +119,7 @@ def build_snapshot(
         positions=position_rows.positions_summary(tick),
         metrics=metrics,
         flip=flip,
-        scenario=_scenario(result, quality, micro.disagreement),
+        scenario=scenario,
         levels=levels,
         by_expiry=expiries,
         by_strike=strikes,
@@ -126,7 +128,7 @@ def build_snapshot(
         micro=micro,
         feeds=tuple(_feed(feed) for feed in tick.feeds),
         unavailable=(
-            *unavailable(tick, flip, regime, levels, context),
+            *unavailable(tick, flip, regime, levels, context, scenario),
             *(() if roll else (NO_ROLL,)),
             *missing_micro_reasons(tick, micro),
         ),
@@ -135,6 +137,7 @@ def build_snapshot(
         largest_changes=largest_changes(result.changes),
         roll=roll,
         detail=detail,
+        freshness=tick.freshness,
     )
 
 
@@ -145,7 +148,7 @@ def _finite_or_none(value: float) -> float | None:
 def quality_of(tick: TickResult) -> Quality:
     if not tick.has_book:
         return "absent"
-    if tick.age_s is None or tick.age_s > tick.stale_after_s:
+    if not are_fresh(tick.freshness, BOOK_INPUTS):
         return "stale"
     return "ok" if tick.cols.priceable_share >= MIN_PRICEABLE_SHARE and not tick.warming else "partial"
 
@@ -156,17 +159,16 @@ def quality_of(tick: TickResult) -> Quality:
 def _scenario(result: BookResult, quality: Quality, disagreement: str) -> Scenario:
     tick, inputs, rules, hpp = result.tick, result.features, result.rules, result.metrics.hpp.value
     bucket = rules.bucket
-    assert bucket is not None  # the classifier always decides
     phis = [phi for phi in (inputs.phi_gamma, inputs.phi_vanna, inputs.phi_charm) if phi is not None]
     side: Literal["buy", "sell", "none"] = "none" if not hpp else "sell" if hpp > 0.0 else "buy"
     return Scenario(
-        bucket=int(bucket),
-        name=bucket.title,
+        bucket=None if bucket is None else int(bucket),
+        name="UNKNOWN" if bucket is None else bucket.title,
         side=side,
         material=sum(phis) >= result.thresholds.gamma_lo if phis else False,
-        age_s=(tick.chain.ts_ns - rules.since_ns) / SECOND,
-        since=iso(rules.since_ns),
-        confidence=_confidence(tick),
+        age_s=0.0 if bucket is None else (tick.chain.ts_ns - rules.since_ns) / SECOND,
+        since="" if bucket is None else iso(rules.since_ns),
+        confidence=None if tick.freshness.stale else _confidence(tick),
         reasons=(*result.reasons, disagreement) if disagreement else result.reasons,
         overlay=_overlay(tick, quality, bool(phis)),
     )
@@ -175,8 +177,10 @@ def _scenario(result: BookResult, quality: Quality, disagreement: str) -> Scenar
 def _overlay(tick: TickResult, quality: Quality, has_volume: bool) -> str:
     if not tick.positions.known:
         return "UNKNOWN: positions unknown"
-    if quality in ("absent", "stale"):
-        return f"UNKNOWN: inputs {quality}"
+    if tick.freshness.stale:
+        return "UNKNOWN: inputs stale"
+    if quality == "absent":
+        return "UNKNOWN: no priceable option"
     if not has_volume:
         return "UNKNOWN: no venue volume"
     return "UNKNOWN: positions warming" if tick.warming else ""

@@ -71,7 +71,11 @@ def _psi(tick: TickResult, quality: Quality) -> Metric:
     spec, psi = METRICS["psi"], tick.psi
     band = (None, None) if psi is None else tick.exposure.band(_weights({"ngi": 1.0}))
     low, high = (None if ngi is None else tick.psi_of(ngi) for ngi in band)  # it rises with NGI
-    return Metric(psi, low, high, spec.unit, spec.sign, quality if psi is not None else "absent", tick.age_s)
+    if psi is None:
+        quality = "absent"
+    elif quality == "ok" and not tick.freshness.depth.fresh:
+        quality = "stale"
+    return Metric(psi, low, high, spec.unit, spec.sign, quality, tick.age_s)
 
 
 def _hedge_flow(tick: TickResult, quality: Quality) -> HedgeFlow:

@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Final
 
+from dfmon.core.freshness import INPUTS, format_age
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot import flip_values, position_rows
 from dfmon.model.frames import FeedHealth
-from dfmon.model.snapshot import Context, Flip, Levels, Regime
+from dfmon.model.snapshot import Context, Flip, Levels, Regime, Scenario
+
+_MAX_NAMES: Final = 4
 
 
-def unavailable(tick: TickResult, flip: Flip, regime: Regime, levels: Levels, context: Context) -> tuple[str, ...]:
+def unavailable(
+    tick: TickResult, flip: Flip, regime: Regime, levels: Levels, context: Context, scenario: Scenario
+) -> tuple[str, ...]:
     """A sentence for each null of the snapshot, and one for each kind of row that was left out."""
     sentences: list[str] = [*tick.cols.exclusions, *(f"{n} {problem}: left out" for problem, n in tick.chain.rejected)]
+    sentences += _freshness_sentences(tick)
+    if scenario.confidence is None:
+        sentences.append(f"scenario.confidence: {tick.freshness.stale}")
+    if scenario.bucket is None:
+        sentences.append(f"scenario.bucket: none yet, {tick.freshness.stale}")
     if tick.chain.spot_ns == 0:
         sentences.append("spot, flip, regime, age_s: no index price yet")
     if not tick.cols.size:
@@ -45,6 +56,21 @@ def unavailable(tick: TickResult, flip: Flip, regime: Regime, levels: Levels, co
     return (*sentences, *(sentence for feed in tick.feeds for sentence in _feed_sentences(feed)))
 
 
+def _freshness_sentences(tick: TickResult) -> Iterator[str]:
+    """Inputs without data or over their limits, and options that sweeps leave out."""
+    freshness = tick.freshness
+    for name in INPUTS:
+        age = getattr(freshness, name)
+        if age.age_s is None:
+            yield f"freshness.{name}.age_s: no data yet"
+        elif not age.fresh:
+            yield f"{name.replace('_', ' ')} {format_age(age.age_s)} old, limit {format_age(age.limit_s)}"
+    if freshness.absent_options:
+        names = [tick.chain.names[row] for row in tick.chain.absent_rows]
+        plural = "s" if len(names) > 1 else ""
+        yield f"{len(names)} option{plural} that the last ten sweeps left out: {_first_names(names)}"
+
+
 def _feed_sentences(feed: FeedHealth) -> Iterator[str]:
     if not math.isfinite(feed.age_s):
         yield f"feeds.{feed.source}: no data yet"
@@ -52,3 +78,8 @@ def _feed_sentences(feed: FeedHealth) -> Iterator[str]:
         yield f"feeds.{feed.source}.lag_ms: its data carry no time of the venue"
     if math.isfinite(feed.age_s) and not math.isfinite(feed.clock_ms):
         yield f"feeds.{feed.source}.clock_ms: no time of the venue to compare with"
+
+
+def _first_names(names: list[str]) -> str:
+    remaining = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {remaining} more" if remaining > 0 else "")

@@ -23,5 +23,5 @@ def clipboard_text(frame: Frame) -> str:
     numbers = "  ".join(f"{n.upper()} {format_usd(getattr(m, n).value)}" for n in ("ngi", "vss", "chl", "volg", "hpp"))
     return (
         f"{head} {format_price(snapshot.spot)}  flip {format_level(snapshot.flip.level)}  {numbers}  "
-        f"{snapshot.scenario.bucket} {snapshot.scenario.name}  ({snapshot.positions.model})"
+        f"{snapshot.scenario.bucket or ''} {snapshot.scenario.name}  ({snapshot.positions.model})"
     )

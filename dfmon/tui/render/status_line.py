@@ -133,7 +133,10 @@ def small_screen(frame: Frame, width: int, height: int) -> list[Row]:
                 mode,
             ],
             [
-                (f"{snapshot.scenario.bucket} {cell_text(snapshot.scenario.name, 16)}", frame.dim_if_stale("strong")),
+                (
+                    f"{snapshot.scenario.bucket or ''} {cell_text(snapshot.scenario.name, 16)}".strip(),
+                    frame.dim_if_stale("strong"),
+                ),
                 ("" if snapshot.scenario.side == "none" else f"  dealers {snapshot.scenario.side.upper()}", "text"),
             ],
             [

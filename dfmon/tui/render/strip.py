@@ -159,7 +159,7 @@ def _scenario_parts(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> list
         if scenario.bucket
         else f" {cell_text(scenario.name, 16)} "
     )
-    style = "scene.unknown" if is_unknown else _BUCKET_STYLE.get(scenario.bucket, "scene.unknown")
+    style = "scene.unknown" if is_unknown else _BUCKET_STYLE.get(scenario.bucket or 0, "scene.unknown")
     label_runs: list[Run] = [(name, style)]
     overlay_text = cell_text(scenario.overlay, 48 if is_wide else 200) or "UNKNOWN"
     overlay_text = overlay_text if is_wide else overlay_text.partition(":")[0][:16]  # the reason only on a wide screen
