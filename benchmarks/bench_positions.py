@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from positions_trial import START_NS, TrialSample, TrialScore, flip_coverage, frames_of, net_gamma, trades, trial
@@ -26,7 +27,7 @@ from dfmon.core.positions.inventory_codec import encode_inventory
 from dfmon.core.positions.update import update_inventory
 from dfmon.model.frames import ChainFrame, TradeHistory
 from dfmon.model.units import DAY, SECOND
-from dfmon.sim.market.population import simulate_population
+from dfmon.sim.market.population import PopulationHistory, simulate_population
 
 DAYS = (5.0, 10.0, 15.0, 20.0, 25.0, 30.0)
 GRID = ((0.9, 0.05), (0.8, 0.05), (0.7, 0.05), (0.6, 0.05), (0.5, 0.05), (0.8, 0.15), (0.7, 0.15), (0.6, 0.15),
@@ -43,8 +44,8 @@ FIRST_TUNED_SEED, FIRST_HELD_OUT_SEED = (
 )  # first seeds: the priors were chosen on 1 to 6 and 11 to 16, on none from 21 on
 
 
-def by_day(seeds: Sequence[int], **world: object) -> list[list[TrialSample]]:
-    return list(map(list, zip(*(trial(seed, shots=DAYS, **world) for seed in seeds))))  # type: ignore[arg-type]
+def by_day(seeds: Sequence[int], **world: Any) -> list[list[TrialSample]]:
+    return list(map(list, zip(*(trial(seed, shots=DAYS, **world) for seed in seeds))))
 
 
 def days_table(title: str, shots: Sequence[Sequence[TrialSample]]) -> None:
@@ -208,10 +209,10 @@ def cost() -> None:
     print()
 
 
-def _trade_history(life: object, option: int) -> TradeHistory:
+def _trade_history(life: PopulationHistory, option: int) -> TradeHistory:
     """2,500 prints of one option, made of those of all."""
-    rows = life.print_rows[(25 * option) % 20_000 :][:2500]  # type: ignore[attr-defined]
-    history_trades = trades(life, rows)  # type: ignore[arg-type]
+    rows = life.print_rows[(25 * option) % 20_000 :][:2500]
+    history_trades = trades(life, rows)
     return TradeHistory(
         option, replace(history_trades, uid=np.full(rows.size, option), seq=np.arange(1, rows.size + 1))
     )

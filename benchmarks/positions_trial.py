@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,10 +104,10 @@ class TrialSample:
 
 def trial(
     seed: int, *, priors: Priors | None = None, shots: Sequence[float] = (5.0, 15.0, 30.0), flips: bool = False,
-    every: float = 0.25, drop: float = 0.0, **world: object,
+    every: float = 0.25, drop: float = 0.0, **world: Any,
 ) -> list[TrialSample]:  # fmt: skip
     """One life watched from day 0."""
-    life = simulate_population(seed, **world)  # type: ignore[arg-type]
+    life = simulate_population(seed, **world)
     inventory, pending_days, samples = Inventory.empty(), list(shots), []
     for day, frame in frames_of(life, seed, every, drop):
         inventory = update_inventory(inventory, frame, priors or Priors())

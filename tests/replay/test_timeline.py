@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -180,7 +181,8 @@ def test_what_was_asked_for_holds_all_along_and_the_rest_as_recorded(
     expected = expected_with(two_model_recording, **overrides)
     models = [snapshot.positions.model for snapshot in expected]
     assert set(models) == ({overrides["positions"]} if "positions" in overrides else {"flow", "naive"})
-    params = FlowParams(**{"positions": "naive", "warm_coverage": 0.9} | overrides)  # type: ignore[arg-type]
+    fields: dict[str, Any] = {"positions": "naive", "warm_coverage": 0.9, **overrides}
+    params = FlowParams(**fields)
     source = open_source(two_model_recording, None, params, explicit_options=overrides)
     snapshots: list[FlowSnapshot] = []
     play_through(source, snapshots.append)

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,8 +34,8 @@ def prints(first: int, last: int, name: str = CALL.name) -> list[OptionTrade]:
     ]  # fmt: skip
 
 
-def open_store(path: Path, **settings: object) -> TradeStore:
-    return TradeStore(path / "trades.sqlite", clock=lambda: NOW, flush_interval_s=None, **settings)  # type: ignore[arg-type]
+def open_store(path: Path, **settings: Any) -> TradeStore:
+    return TradeStore(path / "trades.sqlite", clock=lambda: NOW, flush_interval_s=None, **settings)
 
 
 def test_prints_come_back_as_they_were(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -376,7 +377,7 @@ async def test_options_are_walked_by_name_and_keep_the_cursor() -> None:
 
 async def test_every_order_is_an_order() -> None:
     frame = AppHarness(factory.snapshot()).app.frame()
-    keys: dict[str, Callable[[PositionRow], object]] = {
+    keys: dict[str, Callable[[PositionRow], Any]] = {
         "size": lambda r: -abs(r.net),
         "band": lambda r: -((r.hi or 0.0) - (r.lo or 0.0)),
         "oi": lambda r: -r.open_interest,
@@ -385,7 +386,7 @@ async def test_every_order_is_an_order() -> None:
     assert tuple(keys) == SORT_KEYS
     for frame.view.sort_key in SORT_KEYS:
         values = [keys[frame.view.sort_key](row) for row in filtered_options(frame)]
-        assert values == sorted(values)  # type: ignore[type-var]
+        assert values == sorted(values)
 
 
 async def test_long_notes_are_readable_and_the_last_reason_is_reached() -> None:

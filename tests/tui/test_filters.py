@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,9 +37,9 @@ TAPE, POSITIONS = factory.tape(400), factory.positions()
         ("", lambda r: True),
     ],
 )
-def test_options(text: str, passes: object) -> None:
+def test_options(text: str, passes: Callable[[Any], bool]) -> None:
     row_filter = parse_filter(text, "positions")
-    assert [row_filter(row) for row in POSITIONS] == [passes(row) for row in POSITIONS]  # type: ignore[operator]
+    assert [row_filter(row) for row in POSITIONS] == [passes(row) for row in POSITIONS]
     assert len({row_filter(row) for row in POSITIONS}) == (2 if text else 1)
 
 
@@ -49,9 +52,9 @@ def test_options(text: str, passes: object) -> None:
         ("iv<50%", lambda r: True),
     ],
 )
-def test_prints(text: str, passes: object) -> None:
+def test_prints(text: str, passes: Callable[[Any], bool]) -> None:
     row_filter = parse_filter(text, "tape")
-    assert [row_filter(row) for row in TAPE] == [passes(row) for row in TAPE]  # type: ignore[operator]
+    assert [row_filter(row) for row in TAPE] == [passes(row) for row in TAPE]
 
 
 def test_what_is_not_known_passes_no_comparison() -> None:

@@ -14,6 +14,7 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyte
 import pytest
@@ -97,8 +98,8 @@ class Terminal:
 def open_terminal() -> Iterator[Callable[..., Terminal]]:
     opened: list[Terminal] = []
 
-    def make(**options: str) -> Terminal:
-        opened.append(Terminal(**options))  # type: ignore[arg-type]
+    def make(**options: Any) -> Terminal:
+        opened.append(Terminal(**options))
         return opened[-1]
 
     yield make

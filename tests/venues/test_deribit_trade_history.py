@@ -13,7 +13,7 @@ from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.deribit.trades.sequencer import PAGE_SIZE
 from dfmon.venues.protocol import RestCall
 from dfmon.venues.stored_prints import encode_stored
-from tests.event_types import of_type
+from tests.event_types import as_type, of_type
 from tests.venues.test_deribit import CALL, PUT, answer, listed_protocol, trade, trades
 
 Archive = Callable[[int, int], dict[str, Any]]
@@ -135,7 +135,7 @@ def test_prints_that_waited_for_a_life_follow_it() -> None:
     assert protocol.frame_received(trades(trade(4, 4))) == []
     history, following = collect(protocol, archive(3))
     assert isinstance(history, OptionTradeHistory)
-    assert following.seq == 4  # type: ignore[attr-defined]
+    assert as_type(OptionTrade, following).seq == 4
 
 
 @pytest.mark.parametrize(
@@ -204,6 +204,6 @@ def test_kept_prints_of_another_market_are_thrown_away() -> None:
 )
 def test_damage_in_what_was_kept_is_told_and_the_archive_read_instead(body: bytes) -> None:
     protocol = listed_protocol()
-    (event,) = protocol.response_received(f"stored:{CALL}", body)
-    assert (event.what, event.source) == ("life", "deribit")  # type: ignore[attr-defined]
+    (event,) = of_type(Rejected, protocol.response_received(f"stored:{CALL}", body))
+    assert (event.what, event.source) == ("life", "deribit")
     assert protocol.histories.next_call(CALL).tag == f"life:{CALL}:1"

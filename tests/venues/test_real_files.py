@@ -11,7 +11,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -28,9 +28,11 @@ from dfmon.model.events import (
 from dfmon.venues.binance import protocol as binance
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.okx.protocol import OkxProtocol
+from dfmon.venues.protocol import VenueProtocol
 from tests.venues.test_recorded import DATA, capture
 from tests.venues.venue_golden import NOW, assert_finite, body, read
 
+P = TypeVar("P", bound=VenueProtocol)
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no recorded market data at {DATA}")
 
 REFUSED = {
@@ -91,21 +93,21 @@ def _record(pair: str, name: str, kind: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def frames(protocol: object, messages: Sequence[object]) -> list[Event]:
+def frames(protocol: VenueProtocol, messages: Sequence[object]) -> list[Event]:
     events: list[Event] = []
     for message in messages:
-        events += read(protocol.frame_received(body(message)))  # type: ignore[attr-defined]
+        events += read(protocol.frame_received(body(message)))
     return events
 
 
-def connected(protocol: object) -> object:
-    protocol.connection_made(NOW)  # type: ignore[attr-defined]
+def connected(protocol: P) -> P:
+    protocol.connection_made(NOW)
     return protocol
 
 
 # ---- single frames ---------------------------------------------------------------------------------------------------
 
-TARDIS: dict[str, tuple[Callable[[str], object], dict[str, int]]] = {
+TARDIS: dict[str, tuple[Callable[[str], VenueProtocol], dict[str, int]]] = {
     "deribit": (deribit, {"OptionTicker": 5, "FutureTicker": 2}),
     "binance_spot": (lambda _: connected(binance.spot()), {"MarketTicker": 1}),
     "binance_usdm": (lambda _: connected(binance.market()), {"MarketTicker": 5, "MarketTrade": 3, "Liquidation": 1}),
@@ -197,7 +199,7 @@ def test_listings_of_every_schema(name: str, currency: str, coin: str, options: 
     rows = [row for row in records(name) if row["kind"] == "option" and row["is_active"]]
     rows = [row for row in rows if row.get("settlement_currency", currency) == currency]
     protocol = connected(DeribitProtocol((coin,), linear=currency == "USDC"))
-    events = protocol.response_received(f"instruments:{currency}:option", body({"result": rows}))  # type: ignore[attr-defined]
+    events = protocol.response_received(f"instruments:{currency}:option", body({"result": rows}))
     made = [event.instrument for event in events if isinstance(event, Listed)]
     assert not [event for event in events if isinstance(event, Rejected)]
     assert {(item.name, item.strike) for item in made} == {(row["instrument_name"], row["strike"]) for row in rows}
@@ -208,9 +210,9 @@ def test_listings_of_every_schema(name: str, currency: str, coin: str, options: 
 def test_futures_of_2026() -> None:
     rows = records("openbb_instruments_future_20260920.json")
     protocol = connected(DeribitProtocol(("BTC",), linear=False))
-    assert not protocol.response_received("instruments:BTC:future", body({"result": rows}))  # type: ignore[attr-defined]
+    assert not protocol.response_received("instruments:BTC:future", body({"result": rows}))
     live = {row["instrument_name"] for row in rows if row["base_currency"] == "BTC" and row["kind"] == "future"}
-    assert set(protocol.listings.futures) == live  # type: ignore[attr-defined]
+    assert set(protocol.listings.futures) == live
 
 
 def test_contracts_of_okx() -> None:
@@ -268,7 +270,7 @@ def test_tickers_of_2026() -> None:
 # ---- captures --------------------------------------------------------------------------------------------------------
 
 
-def received(protocol: object, name: str) -> list[Event]:
+def received(protocol: VenueProtocol, name: str) -> list[Event]:
     return frames(protocol, [json.loads(line["data"]) for line in capture(name) if line["t"] == "recv"])
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dfmon.core.exposure.desks import Desk, hedge_shares
 from dfmon.core.step import FlowParams
-from dfmon.model.snapshot import FlowSnapshot, Metric
+from dfmon.model.snapshot import Detail, FlowSnapshot, Metric
 from tests.chains import SPOT, frame, known, path, run, shot, trade_columns
 
 MIX = (Desk(0.5), Desk(0.35, 1.0, 0.0005), Desk(0.15, 0.0))
@@ -23,6 +23,11 @@ TRADED = replace(
 def ends(snapshot: FlowSnapshot, name: str) -> tuple[float, float, float]:
     metric: Metric = getattr(snapshot.metrics, name)
     return known(metric.lo), known(metric.value), known(metric.hi)
+
+
+def detail(snapshot: FlowSnapshot) -> Detail:
+    assert isinstance(snapshot.detail, Detail)
+    return snapshot.detail
 
 
 @given(st.floats(0.0, 3e4), st.floats(-1e9, 1e9))
@@ -63,7 +68,7 @@ def test_unseen_risk_widens_every_band_as_the_share_falls_and_moves_no_value() -
         assert width[-1] > 1.02 * width[0] or name == "unwind", name  # nothing expires within a day
         assert len({value for _, value, _ in bands}) == 1, name
     assert [s.positions.venue_share for s in shots] == [1.0, 0.8, 0.6, 0.4]
-    assert shots[0].detail.positions == shots[-1].detail.positions  # type: ignore[union-attr]
+    assert detail(shots[0]).positions == detail(shots[-1]).positions
 
 
 def test_unseen_gamma_has_the_standard_deviation_it_claims() -> None:
@@ -74,5 +79,4 @@ def test_unseen_gamma_has_the_standard_deviation_it_claims() -> None:
 
 
 def _held() -> dict[str, float]:
-    detail = shot(TRADED, FlowParams()).detail
-    return {row.name: row.net for row in detail.positions}  # type: ignore[union-attr]
+    return {row.name: row.net for row in detail(shot(TRADED, FlowParams())).positions}

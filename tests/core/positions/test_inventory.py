@@ -1,6 +1,6 @@
 """The state of the estimator: chance by name, lives, restarts, splits."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -131,10 +131,10 @@ def test_a_restart_equals_no_restart_however_options_are_numbered(seed: int, ord
         (lambda data: b"not a state at all", "checksum"),
     ],
 )
-def test_damaged_state_is_refused_in_one_sentence(harm: object, said: str) -> None:
+def test_damaged_state_is_refused_in_one_sentence(harm: Callable[[bytes], bytes], said: str) -> None:
     whole = encode_inventory(update_inventory(Inventory.empty(), BOARD, PRIORS))
     with pytest.raises(ValueError, match=said) as caught:
-        decode_inventory(harm(whole))  # type: ignore[operator]
+        decode_inventory(harm(whole))
     assert "\n" not in str(caught.value)
 
 
@@ -158,7 +158,9 @@ def test_a_life_replaces_what_was_known_and_begins_at_zero() -> None:
     np.testing.assert_array_equal(after.flows[3], watched.flows[3])
     assert after.records["unobserved_oi"][3] == 0.0
     assert after.records["seq"][3] == 50
-    assert dealer_positions("flow", after, live).seen[3] == 1.0  # type: ignore[index]
+    seen = dealer_positions("flow", after, live).seen
+    assert seen is not None
+    assert seen[3] == 1.0
 
 
 def test_prints_after_a_life_add_to_it() -> None:
