@@ -19,9 +19,10 @@ if TYPE_CHECKING:
         implied_vol,
         models,
         use_compiled,
+        what_if,
     )
 
-__all__ = ["Board", "__version__", "exposures", "flip", "greeks", "implied_vol", "models", "use_compiled"]
+__all__ = ["Board", "__version__", "exposures", "flip", "greeks", "implied_vol", "models", "use_compiled", "what_if"]
 
 
 def __getattr__(name: str) -> object:

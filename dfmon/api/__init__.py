@@ -2,5 +2,6 @@
 
 from dfmon.api.board import Board
 from dfmon.api.functions import exposures, flip, greeks, implied_vol, models, use_compiled
+from dfmon.api.what_if import what_if
 
-__all__ = ["Board", "exposures", "flip", "greeks", "implied_vol", "models", "use_compiled"]
+__all__ = ["Board", "exposures", "flip", "greeks", "implied_vol", "models", "use_compiled", "what_if"]

@@ -15,6 +15,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
             from dfmon.cli import snapshot
 
             return snapshot.run(args, config)
+        case "explain":
+            from dfmon.cli import explain
+
+            return explain.run(args, config)
         case "doctor":
             from dfmon.cli.doctor import run as doctor
 

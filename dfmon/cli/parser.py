@@ -46,6 +46,11 @@ def build_parser() -> Parser:
     snapshot = commands.add_parser("snapshot", parents=[common], help="one snapshot, as text or JSON")
     _add_snapshot_options(snapshot)
 
+    explain = commands.add_parser(
+        "explain", parents=[common], help="one number written out: formula, inputs, largest parts, other conventions"
+    )
+    _add_explain_options(explain)
+
     backfill = commands.add_parser(
         "backfill", parents=[common], help="download the trade history of every listed option; resumable"
     )
@@ -126,6 +131,17 @@ def _add_snapshot_options(snapshot: argparse.ArgumentParser) -> None:
     snapshot.add_argument("--json", action="store_true", help="one JSON object")
     snapshot.add_argument("--detail", action="store_true", help="with --json: add heat-map, profile, tape and alerts")
     snapshot.add_argument(
+        "--timeout", type=_seconds, default=30.0, metavar="S", help="seconds to wait for live data (default 30)"
+    )
+
+
+def _add_explain_options(explain: argparse.ArgumentParser) -> None:
+    explain.add_argument("metric", metavar="METRIC", help="a metric of the snapshot, such as ngi or hpp, or flip")
+    explain.add_argument(
+        "source", nargs="?", metavar="SOURCE", help="a recording, a capture or a board file; without it the live market"
+    )
+    explain.add_argument("--json", action="store_true", help="one JSON object")
+    explain.add_argument(
         "--timeout", type=_seconds, default=30.0, metavar="S", help="seconds to wait for live data (default 30)"
     )
 

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         snapshot = _remote_snapshot(source, currency, config, args.timeout)
         mode = snapshot.state
     else:
-        snapshot = _recorded_snapshot(Path(source), currency, config, vars(args))
+        snapshot = recorded_snapshot(Path(source), currency, config, vars(args))
     if args.json:
         sys.stdout.buffer.write(to_json(snapshot, mode, detail=args.detail) + b"\n")
     else:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     return EXIT_STALE if snapshot.state == "stale" else EXIT_OK
 
 
-def _recorded_snapshot(
+def recorded_snapshot(
     path: Path, currency: str | None, config: Config, explicit_options: Container[str]
 ) -> FlowSnapshot:
     """The last snapshot of a file: of --currency, else of the first configured coin in it, else of its first."""

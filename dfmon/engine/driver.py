@@ -19,6 +19,7 @@ from dfmon.engine.checkpoint import decode_checkpoint, find_resume_point
 from dfmon.engine.feed_tracker import FeedTracker
 from dfmon.engine.journal import Record, RecordKind, encode_rest
 from dfmon.engine.market import MarketState
+from dfmon.engine.what_if import TickInputs, keep_inputs
 from dfmon.model.events import Event, FeedState, OptionTrade, OptionTradeHistory, Rejected
 from dfmon.model.frames import ChainFrame, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot
@@ -303,12 +304,14 @@ class Driver:
         def job() -> None:
             for chain, market in frames:
                 try:
-                    state, snapshot = step(self._flow[chain.underlying], chain, market, feeds, params, seq)
+                    inputs = TickInputs(self._flow[chain.underlying], chain, market, feeds, params, seq)
+                    state, snapshot = step(*inputs)
                 except Exception as exc:  # the last snapshot stays and ages; data keeps flowing
                     if self._report is None:
                         raise
                     self._report(exc)
                 else:
+                    keep_inputs(snapshot, inputs)
                     results.append((chain.underlying, state, snapshot))
 
         def done() -> None:

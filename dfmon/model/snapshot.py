@@ -237,9 +237,15 @@ class ModelRow(msgspec.Struct, frozen=True):
 
 
 class Views:
-    """Snapshots of the other position models at the same tick, each built when it is first looked at."""
+    """Snapshots of the other position models at the same tick, each built when it is first looked at.
 
-    def __init__(self, builders: Mapping[str, Callable[[], FlowSnapshot]]) -> None:
+    `result` has all results of this model, and `inputs` the arguments of the tick, for what-if and explain; both are
+    objects of `core`.
+    """
+
+    def __init__(self, builders: Mapping[str, Callable[[], FlowSnapshot]], result: object = None) -> None:
+        self.result = result
+        self.inputs: object = None
         self._builders = dict(builders)
         self._built: dict[str, FlowSnapshot] = {}
 

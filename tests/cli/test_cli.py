@@ -202,3 +202,19 @@ def test_a_closed_pipe_ends_quietly(board: Path) -> None:
     command = f"{sys.executable} -m dfmon replay {board} --publish all | head -c 1"
     completed = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=ENVIRON)
     assert completed.stderr == ""
+
+
+def test_explanation_of_a_board_as_text_and_as_json(board: Path) -> None:
+    snapshot = json.loads(run("snapshot", board, "--positions", "naive", "--json").stdout)
+    completed = run("explain", "ngi", board, "--positions", "naive")
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stdout.startswith("ngi: net gamma impact of BTC at ")
+    assert "positions short-all" in completed.stdout
+    explained = json.loads(run("explain", "ngi", board, "--positions", "naive", "--json").stdout)
+    assert explained["value"] == snapshot["metrics"]["ngi"]["value"]
+    assert explained["contributors"]
+
+
+def test_explain_names_the_metrics_and_takes_no_url(board: Path) -> None:
+    assert "allowed: ngi, vss" in run_failing(2, "explain", "gamma", board)
+    assert "http://127.0.0.1:1" in run_failing(2, "explain", "ngi", "http://127.0.0.1:1")

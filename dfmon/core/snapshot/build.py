@@ -75,7 +75,7 @@ def with_views(results: Mapping[str, BookResult], published: str, tape: tuple[Ta
         for model, result in results.items()
         if model != published
     }
-    return build_snapshot(results[published], rows, tape, seq, Views(others))
+    return build_snapshot(results[published], rows, tape, seq, Views(others, results[published]))
 
 
 def build_snapshot(

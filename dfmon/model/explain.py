@@ -1,0 +1,110 @@
+"""One number of a snapshot written out."""
+
+from __future__ import annotations
+
+import msgspec
+
+from dfmon.model.snapshot import Quality
+
+
+class ExplainedInput(msgspec.Struct, frozen=True):
+    """One input: its value and unit, its age and the age up to which it is fresh, s; None where it has none."""
+
+    name: str
+    value: float | None
+    unit: str
+    age_s: float | None = None
+    limit_s: float | None = None
+
+
+class Contributor(msgspec.Struct, frozen=True):
+    """Part of one option: `unit_value` is that of +1 coin, `share` that of the sum of all sizes."""
+
+    option: str
+    position: float
+    unit_value: float
+    value: float
+    share: float
+
+
+class Convention(msgspec.Struct, frozen=True):
+    """The number under another convention, and its change; None where it has no value."""
+
+    name: str
+    value: float | None
+    lo: float | None
+    hi: float | None
+    change: float | None
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """A metric of one tick: formula, terms that add up to it, inputs, largest contributors and other conventions.
+
+    `contributors_sum` is the sum over all options, which is the value for a metric linear in the positions.
+    """
+
+    metric: str
+    title: str
+    formula: str
+    unit: str
+    sign: str
+    underlying: str
+    ts: str
+    model: str
+    quality: Quality
+    value: float | None
+    lo: float | None
+    hi: float | None
+    terms: tuple[tuple[str, float], ...]
+    inputs: tuple[ExplainedInput, ...]
+    contributors: tuple[Contributor, ...]
+    contributors_sum: float | None
+    options: int
+    conventions: tuple[Convention, ...]
+    missing: tuple[str, ...]
+
+    def __str__(self) -> str:
+        band = "" if self.lo is None or self.hi is None else f", 5-95 % {number(self.lo)} to {number(self.hi)}"
+        lines = [
+            f"{self.metric}: {self.title} of {self.underlying} at {self.ts}, positions {self.model} ({self.quality})",
+            f"  {self.metric} = {self.formula} = {number(self.value)} {self.unit}{band}",
+            *([f"  {self.sign}"] if self.sign else []),
+        ]
+        if self.terms:
+            lines.append("terms")
+            lines += [f"  {name:<28} {number(value):>16}" for name, value in self.terms]
+        lines.append("inputs")
+        lines += [
+            f"  {row.name:<28} {number(row.value, plus=False):>16} {row.unit:<10} {_age(row)}".rstrip()
+            for row in self.inputs
+        ]
+        if self.contributors:
+            lines.append(f"largest of {self.options:,} options (position, value of +1 coin, part)")
+            lines += [
+                f"  {row.option:<28} {row.position:>+12,.1f} {number(row.unit_value):>14} {number(row.value):>16}"
+                f" {row.share:>6.1%}"
+                for row in self.contributors
+            ]
+        lines.append("other conventions (value, change)")
+        lines += [f"  {row.name:<28} {number(row.value):>16} {number(row.change):>16}" for row in self.conventions]
+        return "\n".join([*lines, *(f"  n/a: {text}" for text in self.missing)])
+
+
+def number(value: float | None, *, plus: bool = True) -> str:
+    """A number as text, whole from a thousand on.
+
+    >>> number(1234.5), number(-0.01234), number(2.0, plus=False), number(None)
+    ('+1,234', '-0.01234', '2', 'n/a')
+    """
+    if value is None:
+        return "n/a"
+    text = f"{value:+,.0f}" if abs(value) >= 1_000.0 else f"{value:+,.4g}"
+    return text if plus else text.removeprefix("+")
+
+
+def _age(row: ExplainedInput) -> str:
+    if row.limit_s is None:
+        return ""
+    return (
+        f"no data, limit {row.limit_s:g} s" if row.age_s is None else f"age {row.age_s:.1f} s, limit {row.limit_s:g} s"
+    )

@@ -1,0 +1,88 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dfmon
+from dfmon.model.metrics import EXPOSURE_NAMES
+from dfmon.model.units import YEAR
+
+RNG = np.random.default_rng(2)
+STRIKES = np.tile(np.arange(70_000.0, 131_000.0, 5_000.0), 4)
+TAU = np.repeat((0.4, 3.0, 17.0, 80.0), 13) / 365.0
+TYPES = RNG.choice((-1.0, 1.0), 52)
+INTEREST = RNG.uniform(10.0, 900.0, 52)
+SIGMA = 0.5 + 0.4 * np.log(STRIKES / 1e5) ** 2
+
+
+def board(spot: float = 1e5, points: float = 0.0, hours: float = 0.0) -> dfmon.Board:
+    left = TAU - hours / 8760.0
+    return dfmon.Board(
+        spot=spot, strike=STRIKES, sigma=SIGMA + points / 100.0, tau=np.rint(left * YEAR) / YEAR, option_type=TYPES,
+        forward=spot * (1.0 + 0.05 * TAU), open_interest=INTEREST,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("numeraire", ["usd", "coin"])
+@pytest.mark.parametrize("positions", ["naive", "short-all", list(RNG.normal(0.0, 300.0, 52))])
+@pytest.mark.parametrize("shock", [(0.0, 0.0, 0.0), (2.0, 5.0, 6.0), (-7.5, -3.0, 0.0)])
+def test_before_and_after_are_the_exposures_and_the_flip_of_the_boards(
+    positions: Any, numeraire: Any, shock: tuple[float, float, float]
+) -> None:
+    spot_pct, points, hours = shock
+    result = dfmon.what_if(board(), positions, spot_pct=spot_pct, vol_points=points, hours=hours, numeraire=numeraire)
+    moved = board(1e5 * (1.0 + spot_pct / 100.0), points, hours)
+    for name in EXPOSURE_NAMES:
+        row = result[name]
+        for shown, of_board in ((row.before, board()), (row.after, moved)):
+            expected = getattr(dfmon.exposures(of_board, positions, numeraire=numeraire).totals, name)
+            assert shown == pytest.approx(expected, rel=1e-9, abs=1e-6), name
+        assert row.before is not None
+        assert row.after is not None
+        assert row.change == row.after - row.before
+    for shown, of_board in ((result["flip"].before, board()), (result["flip"].after, moved)):
+        expected = dfmon.flip(of_board, positions, numeraire=numeraire).level
+        assert shown == (None if expected is None else pytest.approx(expected, rel=1e-8))
+
+
+def test_assumptions_change_the_numbers_after_only() -> None:
+    result = dfmon.what_if(board(), "naive", assume={"positions": "short-all"})
+    assert result.assumed == {"positions": "short-all"}
+    assert result["ngi"].before == pytest.approx(dfmon.exposures(board(), "naive").totals.ngi)
+    assert result["ngi"].after == pytest.approx(dfmon.exposures(board(), "short-all").totals.ngi)
+
+
+def test_psi_needs_depth_and_follows_the_impact_law() -> None:
+    assert dfmon.what_if(board())["psi"].before is None
+    result = dfmon.what_if(board(), depth_usd=3e8, volume_usd=2e10, assume={"impact_law": "sqrt"})
+    ngi = result["ngi"].before
+    assert ngi is not None
+    assert result["psi"].before == pytest.approx(ngi / 3e8)
+    sigma = 0.5  # at the money
+    after = math.copysign(100.0 * sigma / math.sqrt(365.0) * math.sqrt(abs(ngi) / 2e10), ngi)
+    assert result["psi"].after == pytest.approx(after, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("bad", "named"),
+    [
+        ({"positions": "long"}, "positions"),
+        ({"spot_pct": -100.0}, "spot_pct"),
+        ({"hours": -1.0}, "hours"),
+        ({"vol_points": float("nan")}, "vol_points"),
+        ({"numeraire": "eur"}, "numeraire"),
+        ({"stickiness": "delta"}, "stickiness"),
+        ({"impact_law": "cubic"}, "impact_law"),
+        ({"venue_share": 0.0}, "venue_share"),
+        ({"desks": [(0.5, 1.0, 0.0)]}, "desks"),
+        ({"desks": [(1.0, "x", 0.0)]}, "desks"),
+        ({"assume": {"sign": "short"}}, "assume"),
+        ({"assume": {"numeraire": "eur"}}, "numeraire"),
+    ],
+)
+def test_mistakes_are_named(bad: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        dfmon.what_if(board(), **bad)
+    with pytest.raises(ValueError, match="board"):
+        dfmon.what_if(object())  # type: ignore[arg-type]
