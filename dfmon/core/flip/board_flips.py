@@ -61,10 +61,12 @@ def find_board_flips(
     horizons = sorted(HORIZONS, key=lambda horizon: -HORIZONS[horizon])
     within = np.stack([chain.tau <= HORIZONS[horizon] for horizon in horizons], axis=1) * chain.terms.share[:, None]
     books = np.stack(list(positions.values()), axis=1)
+    if members is not None and np.minimum.reduce(chain.terms.share) < 1.0:
+        members = members * chain.terms.share[:, None]
     found = find_flips(
         spot, chain.forward, chain.terms.strike, chain.sigma, chain.terms.tau,
         (books[:, :, None] * within[:, None, :]).reshape(chain.tau.size, -1),
-        None if members is None else members * chain.terms.share[:, None],
+        members,
         stickiness=stickiness, expiry=chain.expiry, coin=chain.coin,
     )  # fmt: skip
     flips = iter(found.flips)

@@ -18,6 +18,7 @@ from dfmon.core.flip.scan import (
     FLAT_SHARE,
     ROUNDING_SHARE,
     dip_brackets,
+    extend_profile,
     find_dip_minima,
     flat_members,
     gamma_signs,
@@ -79,28 +80,62 @@ def find_flips(
     (99.250308, None, 1)
     """
     members = np.empty((books.shape[0], 0)) if members is None else members
-    columns, count = np.concatenate([books, members], axis=1), books.shape[1]
-    max_exposure = np.maximum(columns.max(axis=1), -columns.min(axis=1))
+    columns = _Columns(spot, forward, strike, sigma, tau, stickiness, expiry, coin)
+    bound = np.maximum(members.max(axis=1, initial=0.0), -members.min(axis=1, initial=0.0))
+    return _search(columns, books, members, bound, ranges, None)
+
+
+class _Columns(NamedTuple):
+    """Arguments of `find_flips` that are the same for every range."""
+
+    spot: float
+    forward: F64
+    strike: F64
+    sigma: F64
+    tau: F64
+    stickiness: Stickiness
+    expiry: NDArray[np.generic] | None
+    coin: CoinOptions | None
+
+
+def _search(
+    columns: _Columns,
+    books: F64,
+    members: F64,
+    member_bound: F64,
+    ranges: tuple[float, ...],
+    inner: tuple[F64, F64] | None,
+) -> JointFlips:
+    """`find_flips` from the first range on, of which nodes and profiles of an inner part may be known.
+
+    `member_bound` (n,) is the largest size of each exposure over the members.
+    """
+    spot, forward, strike, sigma, tau, stickiness, expiry, coin = columns
+    max_exposure = np.maximum(np.abs(books).max(axis=1), member_bound)
     inputs = flip_inputs(forward, strike, sigma, tau, max_exposure[:, None], stickiness, expiry, coin)
     if inputs is None:
         ends = spot * np.array([1.0 - ranges[-1], 1.0 + ranges[-1]])
         empty = GammaFlip(None, (), (float(ends[0]), float(ends[1])), 0, ends, np.zeros(2))
-        return JointFlips((empty,) * count, _no_roots(members), np.zeros((members.shape[1], 2)))
-    scan = _scan(inputs, log_spot_nodes(spot, ranges[0], inputs.extra_nodes), columns, count)
+        return JointFlips((empty,) * books.shape[1], _no_roots(members), np.zeros((members.shape[1], 2)))
+    scan = _scan(inputs, log_spot_nodes(spot, ranges[0], inputs.extra_nodes), books, members, max_exposure, inner)
     flips = _flips(spot, inputs.book, scan)
     two_sided = ((books.min(axis=0) < 0.0) & (books.max(axis=0) > 0.0)) | (coin is not None)
-    wider = [i for i, flip in enumerate(flips) if flip.level is None and two_sided[i]] if len(ranges) > 1 else []
     widest = spot * (1.0 - ranges[-1]), spot * (1.0 + ranges[-1])
     flips = [flip if two_sided[i] else replace(flip, searched=widest) for i, flip in enumerate(flips)]
-    if wider:
-        retried = find_flips(
-            spot, forward, strike, sigma, tau, books[:, wider], members if wider[0] == 0 else None,
-            stickiness=stickiness, expiry=expiry, ranges=ranges[1:], coin=coin,
-        )  # fmt: skip
-        for i, flip in zip(wider, retried.flips):
-            flips[i] = flip
-        if wider[0] == 0:
-            return JointFlips(tuple(flips), retried.roots, retried.profiles)
+    wider = [i for i, flip in enumerate(flips) if flip.level is None and two_sided[i]] if len(ranges) > 1 else []
+    if not wider:
+        return JointFlips(tuple(flips), _member_roots(spot, inputs.book, scan), scan.member_net)
+    with_members = wider[0] == 0
+    if not with_members:
+        members, member_bound = members[:, :0], np.zeros_like(member_bound)
+    known = np.concatenate(
+        [scan.net[wider], scan.member_net[: members.shape[1]], scan.gross[wider], scan.max_gross[None]]
+    )
+    retried = _search(columns, books[:, wider], members, member_bound, ranges[1:], (scan.y, known))
+    for i, flip in zip(wider, retried.flips):
+        flips[i] = flip
+    if with_members:
+        return JointFlips(tuple(flips), retried.roots, retried.profiles)
     return JointFlips(tuple(flips), _member_roots(spot, inputs.book, scan), scan.member_net)
 
 
@@ -108,20 +143,23 @@ def _no_roots(members: F64) -> MemberRoots:
     return MemberRoots.from_rows(members.shape[1], (), (), ())
 
 
-def _scan(inputs: FlipInputs, y: F64, columns: F64, count: int) -> _Scan:
-    """All profiles by one product; the first `count` columns are the books."""
-    live, size = columns[inputs.rows], columns.shape[1]
-    exposure = np.empty((live.shape[0], size + count + 1))
-    exposure[:, :size] = live
-    np.abs(live[:, :count], out=exposure[:, size:-1])
-    np.maximum(live.max(axis=1), -live.min(axis=1), out=exposure[:, -1])
-    profiles = inputs.book.profile(y, exposure, count + 1)
+def _scan(
+    inputs: FlipInputs, y: F64, books: F64, members: F64, max_exposure: F64, inner: tuple[F64, F64] | None
+) -> _Scan:
+    """All profiles by one product."""
+    count, size, rows = books.shape[1], books.shape[1] + members.shape[1], inputs.rows
+    exposure = np.empty((rows.size, size + count + 1))
+    exposure[:, :count] = books[rows]
+    exposure[:, count:size] = members[rows]
+    np.abs(exposure[:, :count], out=exposure[:, size:-1])
+    exposure[:, -1] = max_exposure[rows]
+    profiles = extend_profile(inputs.book, y, exposure, inner, count + 1)
     return _Scan(
         y=y,
-        books=live[:, :count],
+        books=exposure[:, :count],
         net=profiles[:count],
         gross=profiles[size:-1],
-        members=live[:, count:],
+        members=exposure[:, count:size],
         member_net=profiles[count:size],
         max_gross=profiles[-1],
         error_bound=inputs.book.error_bound(exposure[:, -1]),
