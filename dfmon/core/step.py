@@ -166,6 +166,8 @@ def _compute(
         warm_coverage=params.warm_coverage,
         freshness=freshness,
         venue_share=params.venue_share,
+        numeraire=params.numeraire,
+        stickiness=params.stickiness,
         file_positions=params.file_positions,
         open_interest_check=open_interest_check(inventory),
         board=board,

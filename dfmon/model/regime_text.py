@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-_SIDES = {1: "long", -1: "short"}
+from dfmon.model.snapshot import FlowSnapshot
+
+_OTHER_SIDE = {"long": "short", "short": "long"}
+
+
+def snapshot_regime(snapshot: FlowSnapshot) -> str | None:
+    """The sentence on a snapshot; None where it has no regime."""
+    regime = snapshot.regime
+    if regime.side is None:
+        return None
+    below, above = (None if edge is None else edge.level for edge in (regime.below, regime.above))
+    return regime_sentence(regime.side, below, above, snapshot.spot, snapshot.flip.searched)
 
 
 def regime_sentence(
-    side: int,
+    side: str | None,
     below: float | None,
     above: float | None,
     spot: float | None = None,
@@ -14,19 +25,19 @@ def regime_sentence(
 ) -> str:
     """Sentence on the range around spot where dealers are long or short gamma, and on what lies beyond its nearer edge.
 
-    Units: USD; `side` is 1 for long gamma at spot, -1 for short, 0 for undetermined. `searched` is the range that has
-    no edge where both are None.
+    Units: USD; `side` is that of net gamma at spot, "long", "short" or None for undetermined. `searched` is the range
+    that has no edge where both are None.
 
-    >>> regime_sentence(1, 78_664.2, 82_283.9, 81_500.0)
+    >>> regime_sentence("long", 78_664.2, 82_283.9, 81_500.0)
     'long gamma 78,664 to 82,284, short above'
-    >>> regime_sentence(-1, 78_664.2, None), regime_sentence(-1, None, 3.25)
+    >>> regime_sentence("short", 78_664.2, None), regime_sentence("short", None, 3.25)
     ('short gamma above 78,664, long below', 'short gamma below 3.2500, long above')
-    >>> regime_sentence(1, None, None, searched=(40_000.0, 120_000.0)), regime_sentence(0, None, None)
+    >>> regime_sentence("long", None, None, searched=(4e4, 1.2e5)), regime_sentence(None, None, None)
     ('long gamma 40,000 to 120,000, no flip', 'gamma undetermined')
     """
-    if side not in _SIDES:
+    if side is None:
         return "gamma undetermined"
-    own, other = f"{_SIDES[side]} gamma", _SIDES[-side]
+    own, other = f"{side} gamma", _OTHER_SIDE[side]
     if below is not None and above is not None:
         nearer_above = spot is None or above / spot <= spot / below
         return f"{own} {_level(below)} to {_level(above)}, {other} {'above' if nearer_above else 'below'}"

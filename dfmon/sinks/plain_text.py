@@ -6,6 +6,7 @@ from itertools import chain
 from textwrap import wrap
 
 from dfmon.model.metrics import metrics_at
+from dfmon.model.regime_text import snapshot_regime
 from dfmon.model.snapshot import FlowSnapshot, Metric, Metrics, ModelRow, State
 from dfmon.model.units import sanitize
 
@@ -42,13 +43,31 @@ def _head(s: FlowSnapshot, mode: State) -> list[str]:
         f"{bucket}{scenario.name}   {side}   {materiality}{confidence}{overlay}",
         f"why: {'; '.join(scenario.reasons)}",
         f"G-Flip {level}   band {band}   none {format_number(none_pct, 0, '%')}{distance}",
+        *_regime(s),
     ]
 
 
+def _regime(s: FlowSnapshot) -> list[str]:
+    """The regime and the flips by horizon; nothing where the snapshot has none."""
+    sentence = snapshot_regime(s)
+    if sentence is None:
+        return []
+    agree = "" if s.regime.agree is None else f"   {s.regime.agree:.0%} of members agree"
+    flips = "   ".join(
+        f"{row.horizon} {format_number(row.level, 0)} {row.direction or ''}".strip() for row in s.flip.by_horizon
+    )
+    return [f"{sentence}{agree}", f"flips by expiry: {flips}"]
+
+
 def _positions(s: FlowSnapshot) -> str:
+    model = f"{s.positions.model}{_assumptions(s)}"
     if s.positions.coverage is None:
-        return s.positions.model
-    return f"{s.positions.model}, cover {s.positions.coverage:.0%}{' warming' if s.positions.warming else ''}"
+        return model
+    return f"{model}, cover {s.positions.coverage:.0%}{' warming' if s.positions.warming else ''}"
+
+
+def _assumptions(s: FlowSnapshot) -> str:
+    return f"{', coin' if s.numeraire == 'coin' else ''}{', sticky moneyness' if s.stickiness == 'moneyness' else ''}"
 
 
 def _metrics(s: FlowSnapshot) -> list[str]:

@@ -78,7 +78,7 @@ PANELS: Final = (
     SheetSpec(
         "chart",
         "Spot against flip",
-        "Spot and the flip: the price at which dealers' net gamma changes sign.",
+        "Spot and the flips on either side: where dealers' net gamma changes sign.",
         chart,
     ),
     SheetSpec(

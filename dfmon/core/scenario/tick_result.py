@@ -11,7 +11,9 @@ from dfmon.core.book_exposure import Exposure, PricedBoard
 from dfmon.core.columns import Columns
 from dfmon.core.exposure.desks import HedgeShares
 from dfmon.core.exposure.hedge_flow import HedgeFlow
+from dfmon.core.flip.grid import Stickiness
 from dfmon.core.positions.dealer_net import DealerPositions, OpenInterestCheck
+from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.scenario.hpp_score import Scaling
 from dfmon.core.scenario.impact import Impact, ImpactLaw, impact
 from dfmon.core.scenario.liquidity import MarketView
@@ -35,6 +37,8 @@ class BoardTick:
     warm_coverage: float
     freshness: Freshness
     venue_share: float
+    numeraire: Numeraire
+    stickiness: Stickiness
     file_positions: Mapping[str, float] | None
     open_interest_check: OpenInterestCheck
     board: PricedBoard

@@ -134,6 +134,8 @@ def build_snapshot(
         ),
         models=models,
         regime=regime,
+        numeraire=tick.numeraire,
+        stickiness=tick.stickiness,
         largest_changes=largest_changes(result.changes),
         roll=roll,
         detail=detail,

@@ -24,6 +24,7 @@ from dfmon.tui.render.formatting import (
 )
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.plot import Canvas
+from dfmon.tui.render.regime import edge_labels, flip_runs
 from dfmon.tui.view import SPANS
 
 _MAX_JOINED_GAP_NS: Final = 150 * SECOND  # history has a row a minute: a longer hole is drawn as a gap
@@ -75,7 +76,7 @@ def _title_runs(frame: Frame, rect: Rect) -> list[Run]:
     if flip.level is None:
         out.append(("   no flip", "warn"))
         return out
-    out.append((f"   flip {format_level(flip.level)}", "flip"))
+    out += [("   ", "dim"), *flip_runs(flip, None, verbose=False)]
     if flip.lo is not None and flip.hi is not None:
         out.append((f"  band {format_level(flip.lo)}..{format_level(flip.hi)}", "dim"))
     if flip.p_none is not None and rect.width >= 96:
@@ -158,7 +159,9 @@ def _plot_rows(
     spots = bin_values(rows, "spot", start, bin_ns, columns)
     flips = bin_values(rows, "flip", start, bin_ns, columns)
     known_spots = [v for v in spots if v is not None] or [snapshot.spot or 0.0]
-    lo, hi = _price_limits(known_spots, [v for v in flips if v is not None], plot_height)
+    edges = edge_labels(snapshot)
+    levels = [v for v in flips if v is not None] + [level for level, _ in edges]
+    lo, hi = _price_limits(known_spots, levels, plot_height)
     canvas = Canvas(columns, plot_height, lo, hi)
     canvas.draw_level(snapshot.levels.call_wall, "▔", "pos.faint")
     canvas.draw_level(snapshot.levels.put_wall, "▁", "neg.faint")
@@ -167,7 +170,7 @@ def _plot_rows(
         canvas.draw_braille(bin_values(rows, "spot", start, bin_ns // 2 or 1, 2 * columns), frame.dim_if_stale("spot"))
     else:
         canvas.draw_line(spots, frame.dim_if_stale("spot"))
-    _label_hidden_flip(canvas, snapshot.flip.level)
+    _label_edges(canvas, edges, visible=snapshot.regime.side is not None)
     label_every = 1 if plot_height <= 8 else 2
     out: list[Row] = []
     for y, cells in enumerate(canvas.rows()):
@@ -179,13 +182,14 @@ def _plot_rows(
     return out
 
 
-def _label_hidden_flip(canvas: Canvas, flip: float | None) -> None:
-    """Labels a flip outside the range at the edge it lies beyond."""
-    if flip is None or canvas.contains(flip):
-        return
-    above = flip > canvas.hi
-    text = f"{'▲' if above else '▼'} flip {format_level(flip)} "
-    canvas.write_text(canvas.width - len(text), 0 if above else canvas.height - 1, text, "flip")
+def _label_edges(canvas: Canvas, edges: list[tuple[float, str]], visible: bool) -> None:
+    """Labels the edges of the regime on the right: at their level, or at the top or bottom beyond which they lie."""
+    for level, label in edges:
+        inside = canvas.contains(level)
+        if inside and not visible:
+            continue
+        text = f"{'╌' if inside else '▲' if level > canvas.hi else '▼'} {label} "
+        canvas.write_text(canvas.width - len(text), canvas.row_of(level), text, "flip")
 
 
 def _price_label(value: float) -> str:

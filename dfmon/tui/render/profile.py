@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from typing import Final
 
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.tables import Profile
@@ -15,7 +16,9 @@ from dfmon.tui.render.formatting import Row, Run, cell_text, fit, format_level, 
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap import current_grid, visible_rows
 from dfmon.tui.render.plot import Canvas, bar, nice_number
-from dfmon.tui.render.strip import flip_runs
+from dfmon.tui.render.regime import flip_runs, regime_runs
+
+_HORIZON_LABELS: Final = {"today": "in 24 h", "week": "in a week", "all": "at all"}
 
 
 def profile_at(profile: Profile, spot: float) -> float | None:
@@ -41,7 +44,7 @@ def profile(frame: Frame, rect: Rect) -> list[Row]:
     if rect.edge == "box":
         foot = [(" ", "edge"), *flip_runs(snapshot.flip, None, verbose=False), (" ─", "edge")]
         return bordered_panel(rect, title, _bar_rows(frame, detail.profile, rect), focus=focus, foot=foot)
-    model = f"   {cell_text(snapshot.positions.model, 10)} model" if rect.width >= 60 else ""
+    model = f"   {_assumptions(snapshot)}" if rect.width >= 60 else ""
     title += [("  NGI $M per +1% v spot", "dim"), (model, "dim")]
     return bordered_panel(
         rect,
@@ -180,7 +183,7 @@ def _note_rows(snapshot: FlowSnapshot, width: int) -> list[Row]:
     first: list[Run] = []
     for name, value, style in named_levels:
         first += [(f" {name} ", "dim"), (f"{format_level(value)}  ", style if value is not None else "absent")]
-    second: list[Run] = [(" ", "text"), *flip_runs(snapshot.flip, snapshot.spot)]
+    second: list[Run] = [(" ", "text"), *regime_runs(snapshot, width >= 60)]
     if snapshot.flip.lo is not None and snapshot.flip.hi is not None and width >= 60:
         second.append((f"  [{format_level(snapshot.flip.lo)} .. {format_level(snapshot.flip.hi)}]", "dim"))
     if snapshot.flip.level is None and snapshot.flip.searched is not None:
@@ -191,4 +194,16 @@ def _note_rows(snapshot: FlowSnapshot, width: int) -> list[Row]:
             )
         )
     second.append((f"   NGI here {format_usd(snapshot.metrics.ngi.value)}", "text"))
-    return [fit(first, width), fit(second, width)]
+    third: list[Run] = [(" flips of what expires", "dim")]
+    for row in snapshot.flip.by_horizon:
+        level = "none" if row.level is None else f"{format_level(row.level)} {row.direction}"
+        third += [(f"  {_HORIZON_LABELS[row.horizon]} ", "dim"), (level, "flip" if row.level is not None else "dim")]
+    lines = [first, second, third] if snapshot.flip.by_horizon and width >= 60 else [first, second]
+    return [fit(line, width) for line in lines]
+
+
+def _assumptions(snapshot: FlowSnapshot) -> str:
+    """The position model, and numeraire and smile dynamics where they are not the default."""
+    coin = ", coin" if snapshot.numeraire == "coin" else ""
+    moneyness = ", sticky moneyness" if snapshot.stickiness == "moneyness" else ""
+    return f"{cell_text(snapshot.positions.model, 10)} model{coin}{moneyness}"

@@ -20,7 +20,8 @@ from dfmon.tui.render.formatting import (
     truncate,
 )
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.strip import flip_runs, mode_runs, speed_text
+from dfmon.tui.render.regime import flip_runs
+from dfmon.tui.render.strip import mode_runs, speed_text
 from dfmon.tui.sheets import ACTIONS, covers_panels
 from dfmon.tui.view import View
 

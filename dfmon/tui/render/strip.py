@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from dfmon.model.snapshot import Flip, FlowSnapshot
+from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import utc
 from dfmon.tui.render.formatting import (
     NOT_AVAILABLE,
@@ -13,7 +13,6 @@ from dfmon.tui.render.formatting import (
     cell_text,
     fit,
     format_duration,
-    format_level,
     format_percent,
     format_price,
     format_time,
@@ -23,6 +22,7 @@ from dfmon.tui.render.formatting import (
     truncate,
 )
 from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.regime import regime_runs
 
 _CALM_STYLE, _WATCH_STYLE, _VIOLENT_STYLE = "scene.calm", "scene.watch", "scene.violent"
 _BUCKET_STYLE = {1: _CALM_STYLE, 2: _CALM_STYLE, 3: _CALM_STYLE, 4: _WATCH_STYLE, 5: _VIOLENT_STYLE, 6: _VIOLENT_STYLE}
@@ -113,25 +113,6 @@ def _spot_runs(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> tuple[Run
     )
 
 
-def flip_runs(flip: Flip, spot: float | None, verbose: bool = True) -> list[Run]:
-    """`flip 100,900 (-2.5%, -1.2 sd)`: the distance of spot from the flip."""
-    if flip.level is None:
-        if flip.quality == "absent":
-            return [("flip ", "dim"), ("n/a", "absent")]
-        side = "long" if flip.net > 0 else "short" if flip.net < 0 else "flat"
-        return [("no flip", "flip"), (f", {side} gamma throughout" if verbose else f", {side} gamma", "text")]
-    out: list[Run] = [("flip ", "dim"), (format_level(flip.level), "flip")]
-    if spot is not None:
-        distance = spot / flip.level - 1
-        sigma = (
-            f", {math.copysign(abs(flip.distance_sigma), distance):+.1f} sd" if flip.distance_sigma is not None else ""
-        )
-        out.append((f" ({format_percent(distance)}{sigma if verbose else ''})", "text"))
-    if len(flip.roots) > 1 and verbose:
-        out.append((f" +{len(flip.roots) - 1} more", "dim"))
-    return out
-
-
 def banner(frame: Frame, width: int) -> list[Row]:
     """The scenario, the dealers' side, the flip and the confidence."""
     snapshot = frame.snapshot
@@ -166,7 +147,7 @@ def _scenario_parts(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> list
     if is_unknown and overlay_text != scenario.name:
         label_runs.append((f" {overlay_text}", "warn"))
     if not scenario.bucket:
-        return [(0, tuple(label_runs)), (1, tuple(flip_runs(snapshot.flip, snapshot.spot)))]
+        return [(0, tuple(label_runs)), (1, tuple(regime_runs(snapshot, is_wide)))]
     side: tuple[Run, ...] = ()
     if scenario.side != "none":
         side = (("dealers ", "text"), (scenario.side.upper(), "pos" if scenario.side == "sell" else "neg"))
@@ -175,7 +156,7 @@ def _scenario_parts(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> list
         (0, tuple(label_runs)),
         (1, side),
         (2, ((materiality, "text" if scenario.material else "dim"),) if is_wide or not scenario.material else ()),
-        (1, tuple(flip_runs(snapshot.flip, snapshot.spot))),
+        (1, tuple(regime_runs(snapshot, is_wide))),
         (
             4,
             (

@@ -1,0 +1,97 @@
+"""The regime on the screen: the first line, the edges on the chart, the flips by horizon."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from dfmon.model.flip import HorizonFlip, RegimeEdge
+from dfmon.model.snapshot import Flip, FlipRoot, FlowSnapshot, Regime
+from dfmon.sinks.plain_text import format_snapshot
+from dfmon.tui.render.formatting import Row
+from dfmon.tui.render.regime import edge_labels, flip_runs, regime_runs
+from dfmon.tui.view import View
+
+from . import factory
+from .test_render import frame, panels, screen
+
+
+def text(runs: Row | list[tuple[str, str]]) -> str:
+    return "".join(part for part, _ in runs)
+
+
+def with_regime(spot: float = 81_500.0) -> FlowSnapshot:
+    """Three flips, up, down, up, and spot between the first two."""
+    roots = (FlipRoot(78_664.0, "up"), FlipRoot(82_284.0, "down"), FlipRoot(87_444.0, "up"))
+    level = 82_284.0
+    horizons = (
+        HorizonFlip("today", 81_900.0, "down", 1),
+        HorizonFlip("week", None, None, -1),
+        HorizonFlip("all", level, "down", 1),
+    )
+    flip = Flip(
+        level, 82_000.0, 82_600.0, 0.1, spot - level, (spot - level) / spot * 100, -0.4, roots,
+        (65_000.0, 98_000.0), 1, "ok", 0.4, horizons,
+    )  # fmt: skip
+    below, above = RegimeEdge(78_664.0, 78_000.0, 79_000.0, "up", 0.98), RegimeEdge(level, None, None, "down", 0.4)
+    return factory.snapshot(spot=spot, flip=flip, regime=Regime("long", 0.97, below, above))
+
+
+def test_the_first_line_is_the_regime() -> None:
+    s = with_regime()
+    assert text(regime_runs(s)) == "long gamma 78,664 to 82,284, short above (-1.0%, -0.4 sd)"
+    assert text(regime_runs(s, is_wide=False)) == "long gamma, flip 82,284 down (-1.0%)"
+    assert "long gamma 78,664 to 82,284, short above" in screen(frame(s), 160, 48)
+    assert "long gamma, flip 82,284 down" in screen(frame(s), 80, 24)
+
+
+@pytest.mark.parametrize(
+    ("side", "below", "above", "expected"),
+    [
+        ("short", True, False, "short gamma above 78,664, long below"),
+        ("short", False, True, "short gamma below 82,284, long above"),
+        ("long", False, False, "long gamma 65,000 to 98,000, no flip"),
+        (None, True, True, "flip 82,284 down"),
+    ],
+)
+def test_a_missing_edge_or_side(side: str | None, below: bool, above: bool, expected: str) -> None:
+    s = with_regime()
+    regime = msgspec.structs.replace(
+        s.regime, side=side, below=s.regime.below if below else None, above=s.regime.above if above else None
+    )
+    assert text(regime_runs(msgspec.structs.replace(s, regime=regime))).startswith(expected)
+
+
+def test_the_direction_stands_beside_the_flip() -> None:
+    assert text(flip_runs(with_regime().flip, None, verbose=False)) == "flip 82,284 down"
+    without_roots = msgspec.structs.replace(with_regime().flip, roots=())
+    assert text(flip_runs(without_roots, None)) == "flip 82,284"
+
+
+def test_both_edges_are_on_the_chart() -> None:
+    s = with_regime()
+    assert edge_labels(s) == [(78_664.0, "short below 78,664"), (82_284.0, "short above 82,284")]
+    close = with_regime(spot=factory.SPOT)
+    below, above = (
+        RegimeEdge(factory.SPOT - 20.0, None, None, "up", 0.9),
+        RegimeEdge(130_000.0, None, None, "down", 0.9),
+    )
+    drawn = panels(frame(msgspec.structs.replace(close, regime=Regime("long", 0.9, below, above))))["chart"]
+    assert f"╌ short below {factory.SPOT - 20.0:,.0f}" in drawn
+    assert "▲ short above 130,000" in drawn  # out of sight, but named
+
+
+def test_the_profile_names_flips_by_horizon_and_what_is_assumed() -> None:
+    s = msgspec.structs.replace(with_regime(), numeraire="coin", stickiness="moneyness")
+    shown = screen(frame(s, View("BTC", panel="profile", zoom=True)), 120, 40)
+    assert "in 24 h 81,900 down" in shown
+    assert "in a week none" in shown
+    assert "flow model, coin, sticky moneyness" in shown
+
+
+def test_plain_text_says_the_same() -> None:
+    lines = format_snapshot(msgspec.structs.replace(with_regime(), numeraire="coin"), "live").splitlines()
+    assert "long gamma 78,664 to 82,284, short above   97% of members agree" in lines
+    assert "flips by expiry: today 81,900 down   week n/a   all 82,284 down" in lines
+    assert "positions flow, coin, cover 93%" in lines[0]
+    assert not any("gamma" in line for line in format_snapshot(factory.snapshot(), "live").splitlines()[:5])
