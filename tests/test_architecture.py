@@ -27,12 +27,14 @@ def _trees(folders: tuple[str, ...]) -> Iterator[tuple[Path, ast.Module]]:
             yield path, ast.parse(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_the_snapshot_command_loads_neither_textual_nor_scipy() -> None:
     loaded = _loaded_by("import dfmon.cli.main, dfmon.cli.dispatch, dfmon.cli.snapshot")
     assert not {name for name in loaded if name.split(".")[0] in {"textual", "rich", "scipy"}}
     assert not loaded & {"redis", "fastapi", "uvicorn", "pyarrow", "dfmon.sim.server"}
 
 
+@pytest.mark.slow
 def test_running_snapshot_loads_no_textual(tmp_path: Path) -> None:
     board = tmp_path / "none.csv"
     loaded = _loaded_by(f"from dfmon.cli.main import run; run(['snapshot', {str(board)!r}])")
@@ -45,6 +47,7 @@ def test_pure_modules_load_no_io_library(module: str) -> None:
     assert not loaded & {"textual", "websockets", "httpx", "redis", "asyncio", "sqlite3"}
 
 
+@pytest.mark.slow
 def test_numba_is_loaded_only_where_it_is_asked_for() -> None:
     snippet = "import dfmon; dfmon.greeks(1e5, 1e5, 0.5, 0.1); import dfmon.runtime.runner, dfmon.runtime.live_session"
     assert not {name for name in _loaded_by(snippet) if name.split(".")[0] in {"numba", "llvmlite"}}

@@ -12,6 +12,8 @@ import pytest
 
 from tests.shared_data import chains
 
+pytestmark = pytest.mark.slow
+
 TABLE = [
     # file, currency, NGI, VSS, CHL, VOLG (USD), flip
     ("deribit_BTC_20260114_options_raw", "BTC", 292.48e6, 65.44e6, -37.082e6, 126_032, 88_337),

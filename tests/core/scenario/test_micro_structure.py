@@ -204,6 +204,7 @@ def test_lambda_waits_for_an_hour_of_minutes_and_leaves_the_gap_out() -> None:
     assert view.kyle.minutes == 69
 
 
+@pytest.mark.slow
 def test_state_is_bounded() -> None:
     state, _ = minutes_of_impact(600, 1e-11)
     assert state.minutes.times.size == 241

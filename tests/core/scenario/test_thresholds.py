@@ -67,6 +67,7 @@ def test_a_week_of_samples_gives_their_quantiles() -> None:
     assert fed(values).levels == pytest.approx(np.quantile(values, QUANTILES), rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_thresholds_equal_an_independent_reading_of_the_definition(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -82,6 +83,7 @@ def test_samples_more_often_than_a_slot_change_nothing() -> None:
     assert fed(often, step_ns=MINUTE).samples.tolist() == fed(values).samples.tolist()
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([1e-5, 0.01, 0.02, 5.0]), st.integers(1, 900)), min_size=1, max_size=60))
 def test_no_update_changes_a_threshold_by_more_than_a_tenth(jumps: list[tuple[float, int]]) -> None:
