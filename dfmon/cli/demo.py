@@ -42,6 +42,9 @@ def run(args: argparse.Namespace, config: Config) -> int:
 
 def _run_script(args: argparse.Namespace, config: Config, script: Script) -> int:
     """Runs the monitor on the clock of the script's market."""
+    if hasattr(args, "currency") and config.market.currencies != (script.currency,):
+        found = ",".join(config.market.currencies)
+        raise UsageError(f"demo: --currency: found {found}, allowed with --script {script.name}: {script.currency}")
     tick_s = config.market.tick_s if hasattr(args, "tick") else SCRIPT_TICK_S
     market = replace(config.market, currencies=(script.currency,), tick_s=tick_s)
     paced_clock = PacedClock(script.start_ns, script.speed, SCRIPT_STEP_NS)

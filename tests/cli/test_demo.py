@@ -111,6 +111,10 @@ def test_an_unknown_script_is_one_sentence_with_what_is_allowed() -> None:
         assert completed.returncode == 2
         assert completed.stderr.count("\n") == 1
         assert completed.stderr.endswith("script: found 'storm', allowed: regimes\n")
+    command = ["demo", "--publish", "--script", "regimes", "--currency", "ETH"]
+    completed = subprocess.run([*DFMON, *command], capture_output=True, text=True, check=False)
+    assert completed.returncode == 2
+    assert completed.stderr == "dfmon: demo: --currency: found ETH, allowed with --script regimes: BTC\n"
 
 
 def _check_redis(url: str) -> None:
