@@ -49,12 +49,12 @@ REGIMES: Final = Script(
         Phase("pinned", 20.0, 82_000.0, 0.455, "PIN"),
         Phase("settlement window", 30.0, 82_050.0, 0.452),
         Phase("damped", 20.0, 82_100.0, 0.45, "DAMP"),
-        Phase("feeds lost", 5.0, 82_100.0, 0.449, feeds_lost=True),
         Phase("drifting", 30.0, 82_100.0, 0.445, "DRIFT", _UNWOUND),
         Phase("to the flip", 15.0, 81_400.0, 0.45),
         Phase("at the flip", 20.0, 81_300.0, 0.45, "FLIP-ZONE"),
         Phase("through the flip", 10.0, 80_600.0, 0.455, "", _CLOSED),
         Phase("squeezed", 20.0, 80_200.0, 0.455, "SQUEEZE"),
+        Phase("feeds lost", 5.0, 80_200.0, 0.455, feeds_lost=True),
         Phase("cascading", 20.0, 79_200.0, 0.47, "CASCADE", liquidations=-1_000_000.0),
     ),
 )
