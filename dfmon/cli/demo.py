@@ -28,7 +28,7 @@ from dfmon.venues.spec import OptionsSettings, VenueSettings, VenueSpec
 LOOKBACK_H = 0.25  # the rest comes from its archive, in sight of the user
 ARCHIVE_CALLS_PER_S = 60.0  # calls a second to its archive: the simulated exchange is ours
 SCRIPT_ARCHIVE_CALLS_PER_S = 1_000.0  # a minute of a script is a second
-SCRIPT_TICK_S = 0.2  # wall time
+SCRIPT_TICK_S = 0.1  # wall time: some samples of each minute of market time
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
