@@ -121,7 +121,7 @@ def runs(c: Chain) -> dict[str, Run]:
 def main() -> None:
     c = chain()
     times = interleaved(runs(c))
-    print(f"{c.strike.shape[0]} options, one core, medians of interleaved runs")
+    print(f"{c.strike.shape[0]} options, one core, least of interleaved runs")
     for ours in ORDERS:
         show(times, ours, {OPENGREEKS: ("at least", 8.0), FAST_VOLLIB: ("at least", 4.0)})
 

@@ -69,7 +69,7 @@ def measure_profile() -> tuple[dict[str, float], tuple[str, ...]]:
         FLOOR: exp_of_all_cells(c.strike.shape[0]),
         "naive broadcast": lambda: broadcast(c, exposure),
     }
-    times = interleaved(runs, rounds=25, batch=0.005)
+    times = interleaved(runs, rounds=60, batch=0.005)
     return times, tuple(times)
 
 

@@ -131,7 +131,7 @@ def memory() -> float:
 
 
 def main() -> None:
-    print("2,500 options, one core, medians of interleaved runs")
+    print("2,500 options, one core, least of interleaved runs")
     for name, seconds in interleaved(runs(), rounds=25, batch=0.005).items():
         verdict = ""
         if name in BUDGETS:

@@ -109,7 +109,7 @@ def runs() -> dict[str, LiveEngine]:
 
 def main() -> None:
     options = sum(frame.size for frame in LiveEngine(FlowParams("naive")).frames)
-    print(f"{' + '.join(SIZES)}, {options} options, one core, medians of interleaved runs")
+    print(f"{' + '.join(SIZES)}, {options} options, one core, least of interleaved runs")
     for name, seconds in interleaved(
         {name: engine.tick for name, engine in runs().items()}, rounds=25, batch=0.02
     ).items():

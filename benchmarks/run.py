@@ -47,7 +47,8 @@ def greek_page() -> None:
     print(
         "`dfmon.greeks(forward, strike, sigma, tau, option_type)`, called as anyone would: new arrays each time, and no"
     )
-    print("state from the call before. The limits hold against it, with peers that give the same columns or fewer.\n")
+    print("state from the call before. The limits hold against it, with peers that give the same columns or fewer; the")
+    print("monitor calls the same kernels. Rows in random order are priced one by one, the others in pairs.\n")
     greek_tables({bench_greeks.OPENGREEKS: ("at least", 8.0), bench_greeks.FAST_VOLLIB: ("at least", 4.0)})
 
 
@@ -84,7 +85,7 @@ def refresh_rows(bounds: Mapping[str, float]) -> None:
     print("| path | ms | x np.exp(n m) | limit | |\n| --- | ---: | ---: | --- | --- |")
     floor = bench_profile.FLOOR
     runs: dict[str, Run] = {**bench_refresh.runs(), floor: bench_profile.exp_of_all_cells(chain().strike.shape[0])}
-    times = interleaved(runs, rounds=25, batch=0.005)
+    times = interleaved(runs, rounds=60, batch=0.005)
     for name, seconds in times.items():
         bound = bounds.get(name)
         verdict = "" if bound is None else "met" if seconds <= bound else "**missed**"
@@ -135,7 +136,7 @@ def scaling_page() -> None:
             "greeks": partial(greeks, *c.columns, with_price=False, out=out),
             "refresh": partial(_profile_and_roll_ups, refresh),
         }
-        times = interleaved(runs, rounds=9)
+        times = interleaved(runs, rounds=40, batch=0.002)
         cells = [f"{times[name] * 1e6:,.0f} | {times[name] / n * 1e9:.0f}" for name in runs]
         print(f"| {n:,} | {' | '.join(cells)} |")
     print()
@@ -145,7 +146,7 @@ def main() -> None:
     now = datetime.now(UTC)
     cpu = next((line.split(":", 1)[1].strip() for line in _cpu_lines() if line.startswith("model name")), "unknown")
     print("# Benchmarks of the pricing\n")
-    print("Made by `python benchmarks/run.py`. Medians of interleaved runs on one core: trust the ratios.")
+    print("Made by `python benchmarks/run.py`. The least of interleaved runs on one core: trust the ratios.")
     versions = f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"
     print(f"\n{now:%d %B %Y}; {cpu}, {platform.system()}; {versions}.")
     print(f"{os.cpu_count()} processors, of which {os.getloadavg()[0]:.1f} were busy with other work at the start.\n")
