@@ -342,7 +342,7 @@ def from_json(data: bytes) -> FlowSnapshot:
 
 @metric_fields("history", lambda spec: (float, NAN))
 class MetricRow(msgspec.Struct, frozen=True, gc=False):
-    """One row of history, for charts and gauges. NaN where the snapshot had no value."""
+    """One row of history, for charts and gauges. NaN where the snapshot had no value; a stale one makes a gap."""
 
     ts_ns: int
     spot: float
@@ -357,7 +357,14 @@ class MetricRow(msgspec.Struct, frozen=True, gc=False):
     coverage: float
 
     @classmethod
+    def gap(cls, ts_ns: int) -> MetricRow:
+        """A row without values."""
+        return cls(ts_ns, NAN, NAN, bucket=0, coverage=NAN, **dict.fromkeys(metrics_at("history"), NAN))
+
+    @classmethod
     def from_snapshot(cls, snapshot: FlowSnapshot) -> MetricRow:
+        if snapshot.state == "stale":
+            return cls.gap(snapshot.ts_ns)
         return cls(
             ts_ns=snapshot.ts_ns,
             spot=_nan_if_none(snapshot.spot),
@@ -370,6 +377,8 @@ class MetricRow(msgspec.Struct, frozen=True, gc=False):
     @classmethod
     def from_model(cls, snapshot: FlowSnapshot, row: ModelRow) -> MetricRow:
         """The row of another position model of the same snapshot."""
+        if snapshot.state == "stale":
+            return cls.gap(snapshot.ts_ns)
         return cls(
             ts_ns=snapshot.ts_ns,
             spot=_nan_if_none(snapshot.spot),

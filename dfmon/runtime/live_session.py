@@ -272,8 +272,8 @@ class LiveSession:
         )
 
     def _append_history(self, snapshot: FlowSnapshot) -> None:
-        """Appends a row of history for each tick."""
-        if self._history is None or snapshot.spot is None:
+        """Appends a row of history for each tick; a stale one leaves a gap."""
+        if self._history is None or snapshot.spot is None or snapshot.state == "stale":
             return
         self._history.append_row(snapshot.underlying, MetricRow.from_snapshot(snapshot))
 

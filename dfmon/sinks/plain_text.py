@@ -22,7 +22,9 @@ def format_snapshot(snapshot: FlowSnapshot, mode: State) -> str:
 
 def _head(s: FlowSnapshot, mode: State) -> list[str]:
     scenario, flip = s.scenario, s.flip
-    state_label = "STALE" if s.state == "stale" else mode.upper()
+    state_label = mode.upper()
+    if s.state == "stale":
+        state_label = "STALE" if s.freshness is None else f"STALE ({s.freshness.stale})"
     overlay = f"  {scenario.overlay}" if scenario.overlay else ""
     none_pct = None if flip.p_none is None else flip.p_none * 100
     counts = f"{s.instruments} options   positions {_positions(s)}"

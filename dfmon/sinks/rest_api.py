@@ -88,8 +88,9 @@ class SnapshotApi:
         rows: dict[str, dict[str, Any]] = {}
         for name, published_at_s in self.listener.published_at_s.items():
             snapshot = self.hub.latest(name)
-            stale = now - published_at_s > MAX_AGE_S or snapshot is None or snapshot.state == "stale"
-            rows[name] = {"age_s": round(now - published_at_s, 3), "state": "stale" if stale else self.hub.mode}
+            age_s = now - published_at_s
+            stale = _stale_reason(snapshot, age_s)
+            rows[name] = {"age_s": round(age_s, 3), "state": "stale" if stale else self.hub.mode, "reason": stale}
         is_fresh = any(row["state"] != "stale" for row in rows.values())
         status = "ok" if is_fresh else "stale" if rows else "starting"
         body = {"status": status, "version": __version__, "underlyings": rows, "sinks": self.status()}
@@ -102,6 +103,15 @@ class SnapshotApi:
                 self.progress.dropped += follower.take_overtaken()
                 self.progress.sent += 1
                 yield b"event: snapshot\nid: %d\ndata: %b\n\n" % (snapshot.seq, self.json(snapshot))
+
+
+def _stale_reason(snapshot: FlowSnapshot | None, age_s: float) -> str:
+    """Why an underlying is stale, empty while it is not; `age_s` is since its last snapshot."""
+    if snapshot is None or age_s > MAX_AGE_S:
+        return f"no snapshot for {age_s:.0f} s"
+    if snapshot.state != "stale":
+        return ""
+    return snapshot.freshness.stale if snapshot.freshness is not None else "stale inputs"
 
 
 class HostCheckMiddleware:

@@ -18,12 +18,13 @@ import pytest
 import dfmon
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import DfmonError, UsageError
-from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
+from dfmon.model.snapshot import FlowSnapshot, Freshness, InputAge, from_json, to_json
 from dfmon.sinks import rest_api
 from dfmon.sinks.base import SinkStatus
 from dfmon.sinks.rest_service import RestService, create_app
 from tests.sinks.conftest import Run
 from tests.sinks.factory import snapshot, wait_until
+from tests.structs import complete
 
 REDIS = SinkStatus("redis", "away", 3, 1, "next try in 2 s")
 
@@ -252,3 +253,15 @@ def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UsageError, match=rf"{package}.*pip install 'dfmon\[server\]'"):
         RestService()
+
+
+async def test_health_names_the_input_that_is_too_old(hub: SnapshotHub, client: httpx.AsyncClient) -> None:
+    old = InputAge(6.0, 5.0, False)
+    freshness = complete(Freshness, spot=old, stale="spot 6 s old")
+    await client.get("/healthz")
+    hub.publish(msgspec.structs.replace(snapshot(1, state="stale"), freshness=freshness))
+    response = await client.get("/healthz")
+    assert (response.status_code, response.json()["underlyings"]["BTC"]["reason"]) == (503, "spot 6 s old")
+    assert (await client.get("/v1/snapshot")).json()["freshness"]["spot"] == {
+        "age_s": 6.0, "limit_s": 5.0, "fresh": False,
+    }  # fmt: skip

@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
+from dfmon.core.freshness import FreshnessLimits, measure_freshness
 from dfmon.engine.hub import Runtime
-from dfmon.model.snapshot import Detail, FlowSnapshot
+from dfmon.model.frames import ReceiveTimes
+from dfmon.model.snapshot import Detail, FlowSnapshot, MetricRow
 from dfmon.model.units import SECOND
 from dfmon.tui.layout import layout
+from dfmon.tui.render.chart import bin_values
 from dfmon.tui.render.formatting import (
     format_duration,
     format_level,
@@ -31,6 +35,7 @@ from dfmon.tui.render.plot import bar, nice_number, sparkline
 from dfmon.tui.screens.main import RENDERERS
 from dfmon.tui.sheets import PANELS, SHEETS
 from dfmon.tui.view import HEATMAP_LAYERS, View
+from tests import chains
 from tests.structs import complete
 
 from . import factory
@@ -365,3 +370,45 @@ def test_the_help_is_wrapped_and_in_one_column_on_a_narrow_screen() -> None:
     assert "changes sign.\n" in text
     assert "\n HEAT-MAP\n" in text
     assert "q quit" in text
+
+
+def aged(snapshot: FlowSnapshot, spot_s: float | None, marks_s: float | None = 0.4) -> FlowSnapshot:
+    """The snapshot with these ages, as the engine would make it."""
+    received = {name: 0 if age is None else NOW - round(age * SECOND) for name, age in (("s", spot_s), ("m", marks_s))}
+    chain = chains.frame(received=ReceiveTimes(received["s"], received["m"], NOW, NOW), ts_ns=NOW)
+    freshness = measure_freshness(chain, chains.market(), FreshnessLimits())
+    return msgspec.structs.replace(snapshot, state="stale" if freshness.stale else "live", freshness=freshness)
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (160, 48)])
+@pytest.mark.parametrize(("spot_s", "words"), [(6.0, "STALE spot 6 s old"), (7_300.0, "STALE spot 2 h 1 min old")])
+def test_the_input_that_is_too_old_stands_in_the_corner_with_its_age(
+    width: int, height: int, spot_s: float, words: str
+) -> None:
+    parts = panels(frame(aged(factory.snapshot(), spot_s)), width, height)
+    assert words in parts["strip"]
+    assert "~98,412.5" in parts["strip"]
+    assert "UNKNOWN" in parts["banner"]
+
+
+def test_a_pause_does_not_hide_that_the_market_became_stale() -> None:
+    before = factory.snapshot()
+    paused = replace(frame(before, paused=True), latest_snapshot=aged(before, 6.0))
+    assert "PAUSED" in panels(paused)["strip"]
+    assert "STALE spot 6 s old" in panels(paused)["strip"]
+    still = replace(frame(before, paused=True), latest_snapshot=aged(before, 1.0))
+    assert "STALE" not in panels(still)["strip"]
+
+
+def test_before_the_first_data_the_screen_waits() -> None:
+    assert "WAITING" in panels(frame(aged(factory.snapshot(), None)))["strip"]
+
+
+def test_stale_rows_are_a_gap_in_the_chart_and_not_a_line() -> None:
+    rows = factory.history(minutes=10, step_s=1)
+    stale = [MetricRow.gap(row.ts_ns) if 200 <= i < 400 else row for i, row in enumerate(rows)]
+    start, bin_ns = rows[0].ts_ns, 10 * SECOND
+    values = bin_values(stale, "spot", start, bin_ns, 60)
+    assert [value is None for value in values] == [20 <= x < 40 for x in range(60)]
+    assert not re.search(r"\bnan\b", screen(replace(frame(factory.snapshot()), rows=stale)))
+    assert not re.search(r"\bnan\b", screen(replace(frame(factory.snapshot()), rows=stale[200:400])))

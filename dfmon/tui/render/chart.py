@@ -153,7 +153,8 @@ def _plot_rows(
     frame: Frame, snapshot: FlowSnapshot, rows: Sequence[MetricRow], width: int, height: int, *, legend: bool
 ) -> list[Row]:
     plot_height = max(2, height - 1)
-    gutter = max(len(_price_label(r.spot)) for r in (rows[0], rows[-1])) + 1
+    drawn_spots = [row.spot for row in rows if not math.isnan(row.spot)] or [snapshot.spot or 0.0]
+    gutter = max(len(_price_label(spot)) for spot in (drawn_spots[0], drawn_spots[-1])) + 1
     columns = max(4, width - gutter - 1)
     start, bin_ns = _time_window(rows, frame.shown_span[1], columns, max(frame.clock_ns, rows[-1].ts_ns))
     spots = bin_values(rows, "spot", start, bin_ns, columns)

@@ -263,7 +263,8 @@ def _model_runs(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Run]:
     p = snapshot.positions
     coverage_text = "cover n/a" if p.coverage is None else f"cover {format_percent(p.coverage, 0, plus=False)}"
     low_coverage = p.warming or (p.coverage is not None and p.coverage < 0.9)
-    age = frame.stale_s if frame.stale_s is not None else snapshot.metrics.ngi.age_s
+    newest = frame.latest_snapshot or snapshot  # while paused the ages go on
+    age = frame.stale_s if frame.stale_s is not None else newest.metrics.ngi.age_s
     coverage_text = f"{coverage_text}!" if low_coverage else coverage_text
     parts: list[tuple[int, tuple[Run, ...]]] = [
         (0, ((f" {cell_text(p.model, 10)}", "strong"),)),

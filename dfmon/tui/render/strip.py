@@ -33,23 +33,42 @@ def mode_runs(frame: Frame) -> list[Run]:
     now = f" {format_time(frame.clock_ns)}Z"
     if frame.paused:
         hidden_snapshots = f" +{frame.hidden_snapshots}" if frame.hidden_snapshots else ""
-        return [(f" PAUSED{hidden_snapshots} ", "mode.paused"), (now, "text")]
+        stale: list[Run] = [_stale_run(frame)] if frame.stale else []
+        return [(f" PAUSED{hidden_snapshots} ", "mode.paused"), *stale, (now, "text")]
     if frame.mode == "replay":
         return _replay_runs(frame)
-    if frame.snapshot is None:
+    if frame.snapshot is None or _is_waiting(frame.snapshot):
         return [("◐ WAITING", "warn"), (now, "text")]
-    if frame.stale_s is not None:
-        return [(f" STALE {format_duration(frame.stale_s)} ", "mode.stale"), (now, "text")]
     if frame.stale:
-        return [(" STALE ", "mode.stale"), (now, "text")]
+        return [_stale_run(frame), (now, "text")]
     return [(f"● {frame.mode.upper()}", "ok" if frame.mode == "live" else "mode.sim"), (now, "text")]
+
+
+def _is_waiting(snapshot: FlowSnapshot) -> bool:
+    """True before the first data of spot or marks."""
+    freshness = snapshot.freshness
+    return freshness is not None and (freshness.spot.age_s is None or freshness.marks.age_s is None)
+
+
+def _stale_run(frame: Frame) -> Run:
+    """`STALE spot 6 s old`: without snapshots the time since the last one, else the input that is too old."""
+    if frame.stale_s is not None:
+        return f" STALE {format_duration(frame.stale_s)} ", "mode.stale"
+    freshness = frame.latest_snapshot.freshness if frame.latest_snapshot is not None else None
+    reason = "" if freshness is None else cell_text(freshness.stale.partition(",")[0], 32)
+    return f" STALE {reason} ".replace("  ", " "), "mode.stale"
 
 
 def _replay_runs(frame: Frame) -> list[Run]:
     runtime = frame.runtime
+    stale: list[Run] = [_stale_run(frame)] if frame.stale else []
     status = "END" if runtime.finished else "PAUSED" if runtime.paused else speed_text(runtime.replay_speed)
     day = f" {utc(frame.clock_ns):%Y-%m-%d}" if frame.snapshot else ""
-    return [(f"◆ REPLAY {status} ".rstrip() + " ", "mode.replay"), (f"{day} {format_time(frame.clock_ns)}Z", "replay")]
+    return [
+        *stale,
+        (f"◆ REPLAY {status} ".rstrip() + " ", "mode.replay"),
+        (f"{day} {format_time(frame.clock_ns)}Z", "replay"),
+    ]
 
 
 def speed_text(speed: float | None) -> str:
