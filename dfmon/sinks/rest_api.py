@@ -106,7 +106,7 @@ class SnapshotApi:
 
 
 def _stale_reason(snapshot: FlowSnapshot | None, age_s: float) -> str:
-    """Why an underlying is stale, empty while it is not; `age_s` is since its last snapshot."""
+    """Reason for a stale underlying, empty for a fresh one; `age_s` is since its last snapshot."""
     if snapshot is None or age_s > MAX_AGE_S:
         return f"no snapshot for {age_s:.0f} s"
     if snapshot.state != "stale":
