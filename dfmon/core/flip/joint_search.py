@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from dfmon.core.flip.scan import (
     member_brackets,
 )
 from dfmon.core.pricing.black import F64
+
+_NO_NODES: Final = np.empty(0)
+_NODE_TOLERANCE: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def _search(
     ranges: tuple[float, ...],
     inner: tuple[F64, F64] | None,
 ) -> JointFlips:
-    """`find_flips` from the first range on, of which nodes and profiles of an inner part may be known.
+    """`find_flips` on the nodes of the first range, or of all ranges where those of an inner part are known.
 
     `member_bound` (n,) is the largest size of each exposure over the members.
     """
@@ -117,26 +120,34 @@ def _search(
         ends = spot * np.array([1.0 - ranges[-1], 1.0 + ranges[-1]])
         empty = GammaFlip(None, (), (float(ends[0]), float(ends[1])), 0, ends, np.zeros(2))
         return JointFlips((empty,) * books.shape[1], _no_roots(members), np.zeros((members.shape[1], 2)))
-    scan = _scan(inputs, log_spot_nodes(spot, ranges[0], inputs.extra_nodes), books, members, max_exposure, inner)
-    flips = _flips(spot, inputs.book, scan)
+    first, *wider_ranges = ranges
+    limits = [_ends(spot, search_range) for search_range in (ranges if inner is not None else ranges[:1])]
+    y = log_spot_nodes(spot, first if inner is None else ranges[-1], inputs.extra_nodes)
+    scan = _scan(inputs, y, books, members, max_exposure, inner)
+    flips = _flips(spot, inputs.book, scan, limits)
     two_sided = ((books.min(axis=0) < 0.0) & (books.max(axis=0) > 0.0)) | (coin is not None)
     widest = spot * (1.0 - ranges[-1]), spot * (1.0 + ranges[-1])
     flips = [flip if two_sided[i] else replace(flip, searched=widest) for i, flip in enumerate(flips)]
-    wider = [i for i, flip in enumerate(flips) if flip.level is None and two_sided[i]] if len(ranges) > 1 else []
-    if not wider:
-        return JointFlips(tuple(flips), _member_roots(spot, inputs.book, scan), scan.member_net)
+    wider = [i for i, flip in enumerate(flips) if flip.level is None and two_sided[i]]
+    if inner is not None or not wider_ranges or not wider:
+        return JointFlips(tuple(flips), *_members_within(spot, inputs.book, scan, flips[0]))
     with_members = wider[0] == 0
     if not with_members:
+        found = _members_within(spot, inputs.book, scan, flips[0])
         members, member_bound = members[:, :0], np.zeros_like(member_bound)
     known = np.concatenate(
         [scan.net[wider], scan.member_net[: members.shape[1]], scan.gross[wider], scan.max_gross[None]]
     )
-    retried = _search(columns, books[:, wider], members, member_bound, ranges[1:], (scan.y, known))
+    retried = _search(columns, books[:, wider], members, member_bound, tuple(wider_ranges), (scan.y, known))
     for i, flip in zip(wider, retried.flips):
         flips[i] = flip
-    if with_members:
-        return JointFlips(tuple(flips), retried.roots, retried.profiles)
-    return JointFlips(tuple(flips), _member_roots(spot, inputs.book, scan), scan.member_net)
+    return JointFlips(tuple(flips), *((retried.roots, retried.profiles) if with_members else found))
+
+
+def _ends(spot: float, search_range: float) -> tuple[float, float]:
+    """First and last node of a range in log spot."""
+    nodes = log_spot_nodes(spot, search_range, _NO_NODES)
+    return float(nodes[0]), float(nodes[-1])
 
 
 def _no_roots(members: F64) -> MemberRoots:
@@ -166,8 +177,8 @@ def _scan(
     )
 
 
-def _flips(spot: float, book: GammaBumps, scan: _Scan) -> list[GammaFlip]:
-    """The flip of each book, its zeros polished on all options."""
+def _flips(spot: float, book: GammaBumps, scan: _Scan, limits: list[tuple[float, float]]) -> list[GammaFlip]:
+    """The flip of each book within the first limits that have a zero, its zeros polished on all options."""
     y, net = scan.y, scan.net
     signs = gamma_signs(net, scan.gross, scan.error_bound)
     flat = np.abs(net).max(axis=1) < FLAT_SHARE * scan.gross.max(axis=1)
@@ -179,9 +190,13 @@ def _flips(spot: float, book: GammaBumps, scan: _Scan) -> list[GammaFlip]:
     zero = slope = np.empty(0)
     if column.size:
         zero, slope = polish(book, scan.books[:, column], low, high, net_low, net_high)
-    spots, flips = spot * np.exp(y), []
+    flips = []
     for i, largest in enumerate(np.abs(net).argmax(axis=1).tolist()):
         rows = np.flatnonzero(column == i)
+        first, last = next(
+            (ends for ends in limits if ((zero[rows] >= ends[0]) & (zero[rows] <= ends[1])).any()), limits[-1]
+        )
+        rows = rows[(zero[rows] >= first) & (zero[rows] <= last)]
         rows = rows[np.argsort(zero[rows])]
         root_columns = spot * np.exp(zero[rows]), net_low[rows] < 0.0, 0.01 * slope[rows]
         roots = tuple(Root(*row) for row in zip(*(values.tolist() for values in root_columns)))
@@ -189,13 +204,18 @@ def _flips(spot: float, book: GammaBumps, scan: _Scan) -> list[GammaFlip]:
         if roots:
             nearest = roots[int(np.abs(zero[rows]).argmin())]
             level, sign = nearest.level, 1 if nearest.rising == (nearest.level <= spot) else -1
-        flips.append(GammaFlip(level, roots, (float(spots[0]), float(spots[-1])), sign, spots, net[i]))
+        nodes = slice(int(np.searchsorted(y, first)), int(np.searchsorted(y, last, side="right")))
+        spots = spot * np.exp(y[nodes])
+        flips.append(GammaFlip(level, roots, (float(spots[0]), float(spots[-1])), sign, spots, net[i, nodes]))
     return flips
 
 
-def _member_roots(spot: float, book: GammaBumps, scan: _Scan) -> MemberRoots:
-    """The zeros of the members; a flat member has none."""
+def _members_within(spot: float, book: GammaBumps, scan: _Scan, flip: GammaFlip) -> tuple[MemberRoots, F64]:
+    """Zeros and profiles of the members on the nodes of a flip; a flat member has no zero."""
     if not scan.members.shape[1]:
-        return _no_roots(scan.members)
-    roots = member_roots(spot, scan.y, scan.member_net, ROUNDING_SHARE * scan.max_gross + scan.error_bound)
-    return roots.without(flat_members(book, scan.y, scan.member_net, scan.max_gross, scan.members))
+        return _no_roots(scan.members), np.zeros((0, flip.spots.size))
+    first = int(np.searchsorted(scan.y, np.log(flip.spots[0] / spot) - _NODE_TOLERANCE))
+    nodes = slice(first, first + flip.spots.size)
+    y, net, max_gross = scan.y[nodes], scan.member_net[:, nodes], scan.max_gross[nodes]
+    roots = member_roots(spot, y, net, ROUNDING_SHARE * max_gross + scan.error_bound)
+    return roots.without(flat_members(book, y, net, max_gross, scan.members)), net
