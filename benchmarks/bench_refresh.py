@@ -15,7 +15,9 @@ from quant_chain import Chain, chain, interleaved
 from dfmon.core.exposure.surface_grid import gather, scatter, stencil
 from dfmon.core.exposure.unit_exposure import ExposureBuffers, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import member_totals, roll_up
-from dfmon.core.flip.gamma_flip import find_flip, flip_band, flip_members
+from dfmon.core.flip.gamma_flip import find_flip
+from dfmon.core.flip.joint_search import find_flips
+from dfmon.core.flip.regime import find_regime
 from dfmon.core.pricing.pairing import Pairing
 from dfmon.core.pricing.settlement import DAY, settlement_terms
 
@@ -87,8 +89,9 @@ class Refresh:
         books = self.points.sum_exposure(self.members)
         self.quantiles = np.quantile(member_totals(self.unit, books), (0.05, 0.95), axis=1)
         books *= self.terms.share[:, None]
-        levels = flip_members(self.c.spot, forward, self.terms.strike, sigma, self.terms.tau, books)
-        self.band = flip_band(levels)
+        position = (self.merged_position * self.terms.share)[:, None]
+        found = find_flips(self.c.spot, forward, self.terms.strike, sigma, self.terms.tau, position, books)
+        self.regime = find_regime(self.c.spot, found.flips[0], found.roots, found.profiles)
 
     def full_refresh(self) -> None:
         self.merge()

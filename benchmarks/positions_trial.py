@@ -11,7 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
-from dfmon.core.flip.gamma_flip import find_flip, flip_band, flip_members
+from dfmon.core.flip.gamma_flip import find_flip
+from dfmon.core.flip.joint_search import find_flips
+from dfmon.core.flip.matching import match_roots
+from dfmon.core.flip.member_roots import MemberRoots
+from dfmon.core.flip.regime import find_regime
 from dfmon.core.positions.attribution import Priors
 from dfmon.core.positions.dealer_net import DealerPositions, dealer_positions
 from dfmon.core.positions.inventory import Inventory
@@ -99,7 +103,7 @@ class TrialSample:
     estimate: DealerPositions
     clipped: F64
     ngi: tuple[float, float, float, float]  # truth, mean, 5 %, 95 %
-    flip: tuple[float | None, float | None, float | None, float] | None = None  # truth, 5 %, 95 %, share without
+    flip: tuple[float | None, float | None, float | None, float | None] | None = None  # truth, 5 %, 95 %, share without
 
 
 def trial(
@@ -129,9 +133,26 @@ def _sample(
     unit = unit_exposures(*board, life.option_type)
     band = None
     if flips:
-        true_flip = find_flip(frame.spot, *board, truth)
-        band = true_flip.level, *flip_band(flip_members(frame.spot, *board, estimate.members))
+        band = _flip_band(frame.spot, board, truth, estimate)
     return TrialSample(day, frame.open_interest, truth, estimate, clipped(life, day), _ngi(unit, truth, estimate), band)
+
+
+def _flip_band(
+    spot: float, board: tuple[F64, F64, F64, F64], truth: F64, estimate: DealerPositions
+) -> tuple[float | None, float | None, float | None, float | None]:
+    """Level of the estimated flip in the true book, its band, and the share of members without it."""
+    found = find_flips(spot, *board, estimate.position[:, None], estimate.members)
+    regime = find_regime(spot, found.flips[0], found.roots, found.profiles)
+    edge, roots = regime.nearest, find_flip(spot, *board, truth).roots
+    if edge is None:
+        return None, None, None, regime.p_none
+    true_roots = MemberRoots.from_rows(
+        1, [0] * len(roots), [root.level for root in roots], [root.rising for root in roots]
+    )
+    levels = np.array([one.level for one in regime.edges])
+    matched = match_roots(levels, np.array([one.rising for one in regime.edges]), true_roots)
+    level = float(matched[int(np.flatnonzero(levels == edge.level)[0]), 0])
+    return None if math.isnan(level) else level, edge.low, edge.high, regime.p_none
 
 
 def _ngi(unit: UnitExposure, truth: F64, estimate: DealerPositions) -> tuple[float, float, float, float]:
@@ -188,10 +209,10 @@ def net_gamma(shots: Sequence[TrialSample]) -> tuple[float, float]:
 
 
 def flip_coverage(shots: Sequence[TrialSample]) -> tuple[float, int]:
-    """Share of the snapshots with a true flip whose band holds it, and their number."""
+    """Share of the bands of the flip that hold it in the true book, and their number."""
     covered = [
-        low is not None and high is not None and low <= level <= high
+        low <= level <= high
         for level, low, high, _ in (shot.flip for shot in shots if shot.flip is not None)
-        if level is not None
+        if level is not None and low is not None and high is not None
     ]
     return float(np.mean(covered)) if covered else math.nan, len(covered)

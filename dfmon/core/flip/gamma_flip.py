@@ -1,4 +1,4 @@
-"""The gamma flip: every zero of the net gamma profile, the one nearest to spot, and its band over an ensemble.
+"""The gamma flip: every zero of the net gamma profile of a book, and the one nearest to spot.
 
 Zeros are bracketed on a grid in log spot and polished on all options.
 """
@@ -15,17 +15,9 @@ from numpy.typing import NDArray
 from dfmon.core.flip.coin_gamma import CoinOptions
 from dfmon.core.flip.gamma_profile import GammaBumps
 from dfmon.core.flip.grid import Stickiness, flip_inputs, log_spot_nodes
-from dfmon.core.flip.roots import polish, zeros_between
+from dfmon.core.flip.roots import zeros_between
 from dfmon.core.flip.scan import (
-    ROUNDING_SHARE,
     ProfileScan,
-    dip_brackets,
-    extend_profile,
-    find_dip_minima,
-    flat_members,
-    gamma_signs,
-    member_brackets,
-    nearest_brackets,
     scan_profile,
 )
 from dfmon.core.pricing.black import F64
@@ -33,8 +25,6 @@ from dfmon.core.pricing.black import F64
 SEARCH_RANGES: Final = (0.20, 0.35, 0.50)
 HORIZONS: Final[Mapping[str, float]] = {"today": 1.0 / 365.0, "week": 7.0 / 365.0, "all": float("inf")}
 """Longest time to expiry of each, in years."""
-MEMBER_TOLERANCE: Final = 1e-9
-"""In ln S, well below the width of any band."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,79 +119,6 @@ def find_flip(
     roots, nearest_root = _roots(spot, inputs.book, live_exposure, profile)
     sign = 1 if nearest_root.rising == (nearest_root.level <= spot) else -1
     return GammaFlip(nearest_root.level, roots, searched, sign, spots, profile.net)
-
-
-def flip_members(
-    spot: float,
-    forward: F64,
-    strike: F64,
-    sigma: F64,
-    tau: F64,
-    members: F64,
-    *,
-    stickiness: Stickiness = "strike",
-    expiry: NDArray[np.generic] | None = None,
-    ranges: tuple[float, ...] = SEARCH_RANGES,
-) -> F64:
-    """Flip level nearest to spot for every member of an ensemble of positions; NaN where a member has none.
-
-    One matrix product computes all profiles; the polish evaluates all options for each member, to 1e-9 of spot.
-
-    Units, domain, source: as `find_flip`. Shapes: columns (n,), members (n, M) -> (M,).
-
-    >>> k, one = np.array([90.0, 110.0]), np.ones(2)
-    >>> members = np.array([[-1.0, 1.0], [1.0, 1.0]])
-    >>> flip_members(100.0, 100 * one, k, 0.5 * one, 0.02 * one, members).round(6).tolist()
-    [99.250308, nan]
-    """
-    levels = np.full(members.shape[1], np.nan)
-    inputs = flip_inputs(forward, strike, sigma, tau, members, stickiness, expiry)
-    if inputs is None:
-        return levels
-    rows, book, extra_nodes = inputs
-    count = members.shape[1]
-    live_exposure = np.empty((rows.shape[0], count + 1))
-    live_exposure[:, :count] = members[rows]
-    max_exposure = np.maximum(live_exposure[:, :count].max(axis=1), -live_exposure[:, :count].min(axis=1))
-    live_exposure[:, count] = max_exposure  # bounds the gross of every member
-    error_bound, unresolved, inner_profile = book.error_bound(max_exposure), np.arange(count), None
-    for search_range in ranges:
-        y = log_spot_nodes(spot, search_range, extra_nodes)
-        inner_profile = y, extend_profile(book, y, live_exposure, inner_profile, 1)
-        net, gross = inner_profile[1][:-1], inner_profile[1][-1]
-        signs = gamma_signs(net, gross, error_bound)
-        signs[flat_members(book, y, net, gross, live_exposure)] = 0.0
-        dip_minima = find_dip_minima(book, live_exposure, y, net, signs, ROUNDING_SHARE * gross + error_bound)
-        found, low, high, net_low, net_high = nearest_brackets(
-            member_brackets(y, net, signs), dip_brackets(dip_minima, y, net)
-        )
-        if found.size:
-            zeros = polish(book, live_exposure[:, found], low, high, net_low, net_high, MEMBER_TOLERANCE)[0]
-            levels[unresolved[found]] = spot * np.exp(zeros)
-            unresolved = np.delete(unresolved, found)
-            live_exposure, inner_profile = (
-                np.delete(live_exposure, found, axis=1),
-                (y, np.delete(inner_profile[1], found, axis=0)),
-            )
-        if not unresolved.size:
-            break
-    return levels
-
-
-def flip_band(levels: F64) -> tuple[float | None, float | None, float]:
-    """5 % and 95 % quantiles of the members that have a flip, and the share of members that have none.
-
-    Units: of the levels; share in [0, 1]. Shapes: (M,) -> three scalars. Domain: NaN where a member has no flip.
-    Source: Hyndman & Fan (1996), definition 7.
-
-    >>> flip_band(np.array([90.0, 110.0, np.nan, np.nan]))
-    (91.0, 109.0, 0.5)
-    """
-    found = levels[~np.isnan(levels)]
-    if not found.size:
-        return None, None, 1.0
-    low, high = np.quantile(found, (0.05, 0.95))
-    return float(low), float(high), 1.0 - found.size / levels.size
 
 
 def _roots(spot: float, book: GammaBumps, exposure: F64, profile: ProfileScan) -> tuple[tuple[Root, ...], Root]:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfmon.core.flip.gamma_profile import CHEBYSHEV_CUTOFF, GammaBumps, StickyStrike
-from dfmon.core.flip.roots import linear_zero
 from dfmon.core.pricing import compiled
 from dfmon.core.pricing.black import F64
 
@@ -203,18 +202,6 @@ def dip_brackets(minima: DipMinima, y: F64, net: F64) -> Brackets:
         np.concatenate([net[member, before], value]),
         np.concatenate([value, net[member, after]]),
     )
-
-
-def nearest_brackets(*found: Brackets) -> Brackets:
-    """The bracket of each member whose linear zero is nearest to spot.
-
-    Units: y = ln(S'/S). Shapes: (r,) each -> (members with a bracket,) each.
-    """
-    member, low, high, net_low, net_high = (np.concatenate(columns) for columns in zip(*found))
-    zero = linear_zero(low, high, net_low, net_high)
-    order = np.lexsort((np.abs(zero), member))
-    first = order[np.diff(member[order], prepend=-1) != 0]
-    return Brackets(member[first], low[first], high[first], net_low[first], net_high[first])
 
 
 def flat_members(book: GammaBumps, y: F64, net: F64, max_gross: F64, exposure: F64) -> Index:
