@@ -21,7 +21,7 @@ from msgspec import Meta
 from dfmon.core.exposure.desks import Desk
 from dfmon.core.freshness import FreshnessLimits
 from dfmon.core.positions.attribution import Priors
-from dfmon.core.scenario.rules import Thresholds
+from dfmon.core.scenario.thresholds import Thresholds
 from dfmon.core.step import FlowParams
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
@@ -109,7 +109,7 @@ PositiveShare = Annotated[float, Meta(gt=0.0, le=1.0, description="a share above
 
 
 class ScenarioSection(Section, frozen=True):
-    """Thresholds of the scenario rules."""
+    """Thresholds of the scenario rules before the market's own are known."""
 
     gamma_lo: PositiveShare = _THRESHOLDS.gamma_lo
     gamma_mid: PositiveShare = _THRESHOLDS.gamma_mid

@@ -6,12 +6,10 @@ replayed recording gives the same snapshots bit for bit.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
-import numpy as np
 
 from dfmon.core.book_exposure import Exposure, flips_of_books, measure_exposure, price_board
 from dfmon.core.columns import Columns, atm_sigma, first_of_group, priceable_columns
@@ -26,18 +24,19 @@ from dfmon.core.positions.inventory import Inventory
 from dfmon.core.positions.update import update_inventory
 from dfmon.core.pricing.compiled import kernels_for_step
 from dfmon.core.pricing.greek_calc import Numeraire
-from dfmon.core.scenario.alerts import AlertState, update_alerts
+from dfmon.core.scenario.alerts import newest_alerts
 from dfmon.core.scenario.book_history import BookHistory, measure_hedge_flow
-from dfmon.core.scenario.features import scenario_inputs
-from dfmon.core.scenario.hpp_score import Scaling, update_scaling
+from dfmon.core.scenario.book_scene import SceneState, update_scene
+from dfmon.core.scenario.hour_state import HourState, update_hour
 from dfmon.core.scenario.impact import ImpactLaw
 from dfmon.core.scenario.liquidity import DEPTH_MEDIAN_NS, DEPTH_SAMPLE_NS, market_view
 from dfmon.core.scenario.lookback import empty_spot_path, measure_moves
 from dfmon.core.scenario.market_moves import measure_market_moves
 from dfmon.core.scenario.micro_structure import MicroState, update_micro
 from dfmon.core.scenario.rolling import RollingWindow
-from dfmon.core.scenario.rules import RuleState, Thresholds, classify
+from dfmon.core.scenario.thresholds import Thresholds
 from dfmon.core.scenario.tick_result import BoardTick, TickResult, fields_of
+from dfmon.core.scenario.volatility import constant_horizon_sigma
 from dfmon.core.snapshot import tables
 from dfmon.core.snapshot.build import BookResult, quality_of, with_views
 from dfmon.core.snapshot.change_rows import book_sample
@@ -45,14 +44,14 @@ from dfmon.core.snapshot.metric_values import build_metrics
 from dfmon.model.frames import F64, ChainFrame, FeedHealth, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.tables import TapeRow
-from dfmon.model.units import DAY, YEAR
 
 
 class FlowParams(msgspec.Struct, frozen=True):
     """Parameters of the model, which a user may change at run time; a change is a journal record.
 
-    `iv_move_1h` is the mean absolute move of ATM volatility in an hour, points. `venue_share` is the
-    share of all open interest that the venue is taken to hold; shares of `desks` add up to 1, `risk_aversion` is 1/USD.
+    `iv_move_1h` is the mean absolute hourly move of volatility in points, and `thresholds` those of the scenarios,
+    before they are measured. `venue_share` is the share of all open interest that the venue is taken to hold; shares of
+    `desks` add up to 1, `risk_aversion` is 1/USD.
     `compiled` prices with the compiled kernels where they can be had: other last bits, the same numbers to 1e-12.
     """
 
@@ -81,16 +80,12 @@ class BookState:
     """State of one position model, carried from tick to tick."""
 
     history: BookHistory
-    scaling: Scaling
-    rules: RuleState
-    alert_state: AlertState
+    scene: SceneState
     changes: BookChanges
 
     @classmethod
     def initial(cls) -> BookState:
-        return cls(
-            BookHistory.empty(), Scaling.initial(), RuleState.initial(), AlertState.initial(), BookChanges.empty()
-        )
+        return cls(BookHistory.empty(), SceneState.initial(), BookChanges.empty())
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +97,7 @@ class FlowState:
     path: RollingWindow
     depth: RollingWindow
     micro: MicroState
+    hour: HourState
     books: Mapping[str, BookState]
     tape: tuple[TapeRow, ...]
 
@@ -113,6 +109,7 @@ class FlowState:
             path=empty_spot_path(),
             depth=RollingWindow.empty(DEPTH_SAMPLE_NS, DEPTH_MEDIAN_NS // DEPTH_SAMPLE_NS + 1, 1),
             micro=MicroState.initial(),
+            hour=HourState.initial(),
             books={},
             tape=(),
         )
@@ -179,6 +176,7 @@ def _compute(
         micro=micro,
         impact_law=params.impact_law,
     )
+    hour, market_of_hour = update_hour(state.hour, inputs, params.iv_move_1h, params.thresholds.liquidations_hi)
     cols_of = {model: cols.with_book(held) for model, held in positions.items()}
     # the flip of unknown positions would be that of their prior
     known = {model: cols_of[model] for model, held in positions.items() if held.known}
@@ -186,77 +184,57 @@ def _compute(
     flips = flips_of_books(chain.spot, board, known, params.stickiness, off_venue)
     books: dict[str, BookState] = {}
     results: dict[str, BookResult] = {}
-    for model, held in positions.items():
+    for index, (model, held) in enumerate(positions.items()):
         previous = state.books.get(model) or BookState.initial()
         history = previous.history.push(options, held)
         if inputs.moves.hedge is not None and held.members is not None:
             history = history.with_settled(inputs.moves.hedge.expired_key, state.options, state.inventory)
-        previous = replace(previous, history=history)
         exposure = measure_exposure(board, cols_of[model], flips.get(model), off_venue)
-        books[model], results[model] = _step_book(previous, inputs, cols_of[model], held, exposure, params)
+        tick = _book_tick(history, inputs, cols_of[model], held, exposure, hour, params)
+        scene_state, scene = update_scene(
+            previous.scene, tick, market_of_hour, hour.liquidations.levels, params.thresholds.phi, index
+        )
+        changes = previous.changes.push(book_sample(tick)) if tick.has_book else previous.changes
+        books[model] = BookState(history, scene_state, changes)
+        incidents = tuple(incident.alert(ts_ns) for incident in hour.feeds.incidents)
+        metrics = build_metrics(tick, quality_of(tick))
+        results[model] = BookResult(tick, metrics, scene, newest_alerts(scene_state.alerts, incidents), changes)
     snapshot = with_views(results, params.positions, tape, seq)
-    return FlowState(inventory, options, path, liquidity.depth, micro_state, books, tape), snapshot
+    return FlowState(inventory, options, path, liquidity.depth, micro_state, hour, books, tape), snapshot
 
 
-def _step_book(
-    state: BookState,
+def _book_tick(
+    history: BookHistory,
     inputs: BoardTick,
     cols: Columns,
     positions: DealerPositions,
     exposure: Exposure,
+    hour: HourState,
     params: FlowParams,
-) -> tuple[BookState, BookResult]:
-    """One tick of one position model."""
-    chain, spot_moves = inputs.chain, inputs.spot_moves
-    total = exposure.totals
-    scaling = state.scaling
-    if cols.size and not inputs.freshness.stale:
-        scaling = update_scaling(scaling, chain.ts_ns, total.ngi, total.vss, total.chl)
+) -> TickResult:
+    """The tick under one position model, before its scene."""
+    chain, spot_moves, total = inputs.chain, inputs.spot_moves, exposure.totals
     move_usd = chain.spot * (spot_moves.ret_15m or 0.0) if chain.spot > 0.0 else 0.0
     shares = hedge_shares(params.desks, params.risk_aversion, total.ngi, chain.spot, move_usd)
     hedge = None
     if cols.size and positions.known:
         off_venue = off_venue_sd(params.venue_share)
-        hedge = measure_hedge_flow(state.history, inputs.moves, cols, total, shares, off_venue)
-    tick = TickResult(
+        hedge = measure_hedge_flow(history, inputs.moves, cols, total, shares, off_venue)
+    return TickResult(
         **fields_of(inputs),
         positions=positions,
         cols=cols,
         exposure=exposure,
         hedge_shares=shares,
         hedge=hedge,
-        scaling=scaling,
+        scale=hour.scale,
+        ds_sign=hour.ds_sign,
     )
-    features = scenario_inputs(tick, params.iv_move_1h)
-    rules: RuleState = state.rules
-    reasons: tuple[str, ...] = (f"held: {inputs.freshness.stale}",)
-    if not inputs.freshness.stale:
-        rules, reasons = classify(state.rules, features, params.thresholds, chain.ts_ns)
-    alert_state = update_alerts(
-        state.alert_state,
-        rules,
-        exposure.flip,
-        chain.spot,
-        inputs.feeds,
-        reasons,
-        chain.ts_ns,
-        feeds_only=bool(inputs.freshness.stale) or tick.warming,
-    )
-    metrics = build_metrics(tick, quality_of(tick))
-    changes = state.changes.push(book_sample(tick)) if tick.has_book else state.changes
-    result = BookResult(tick, metrics, features, rules, reasons, params.thresholds, alert_state.alerts, changes)
-    return BookState(state.history, scaling, rules, alert_state, changes), result
 
 
 def daily_sigma(cols: Columns, atm: F64) -> float:
-    """ATM volatility of the first expiry at least a day away, else of the last one; NaN for an empty board.
-
-    A same-day expiry says more about its settlement than about tomorrow.
+    """ATM volatility of the next 24 hours; NaN for an empty board.
 
     Units: decimal per sqrt(year). Shapes: (k,) -> scalar.
     """
-    if not cols.size:
-        return math.nan
-    tau = first_of_group(cols.expiry_code, cols.tau, cols.expiries.size)
-    later = np.flatnonzero(tau >= DAY / YEAR)
-    return float(atm[later[0]] if later.size else atm[-1])
+    return constant_horizon_sigma(first_of_group(cols.expiry_code, cols.tau, cols.expiries.size), atm)

@@ -136,7 +136,7 @@ DERIVED: Final = (
         "hpp",
         "hedge pressure",
         "sign(dS) NGI + a VSS + b CHL",
-        unit="USD",
+        unit="USD/+1%",
         sign="+ dealers must sell, - they must buy",
         places=frozenset({"text", "history"}),
     ),

@@ -19,6 +19,8 @@ from dfmon.model.flip import Quality as Quality
 from dfmon.model.flip import Regime as Regime
 from dfmon.model.metrics import metric_fields, metrics_at
 from dfmon.model.micro_structure import Micro
+from dfmon.model.scenario import Features as Features
+from dfmon.model.scenario import Scenario as Scenario
 from dfmon.model.tables import (
     Changes,
     ExpiryRow,
@@ -68,8 +70,10 @@ class Metric(msgspec.Struct, frozen=True):
 
 
 class Hpp(Metric, frozen=True):
-    """Hedge pressure with the scale factors in force; `calibrated` False while they are still 1.
+    """Hedge pressure with the scale factors in force and its three terms, which add up to the value.
 
+    `alpha` is in points per 1 % of spot, `beta` in days per 1 %. `status` is "prior", or "measured n %" with the weight
+    of the measurement, which rests on `hours` independent hours; `calibrated` is true where that is the larger part.
     `hedged` is the share of the gamma that the desks hedge at the move of the look-back.
     """
 
@@ -78,6 +82,11 @@ class Hpp(Metric, frozen=True):
     calibrated: bool
     ds_sign: int
     hedged: float = 1.0
+    status: str = "prior"
+    hours: float = 0.0
+    gamma_term: float | None = None
+    vanna_term: float | None = None
+    charm_term: float | None = None
 
 
 class HedgeFlow(Metric, frozen=True):
@@ -110,23 +119,6 @@ class Metrics(msgspec.Struct, frozen=True):
     unwind: Metric
     vega: Metric
     theta: Metric
-
-
-class Scenario(msgspec.Struct, frozen=True):
-    """The bucket that holds, None before the first one. `overlay` is "UNKNOWN" and the reason while it is held only.
-
-    Inputs are stale or thin then. `confidence` is None while they are stale.
-    """
-
-    bucket: int | None
-    name: str
-    side: Literal["buy", "sell", "none"]
-    material: bool
-    age_s: float
-    since: str
-    confidence: float | None
-    reasons: tuple[str, ...]
-    overlay: str
 
 
 class Levels(msgspec.Struct, frozen=True):
@@ -306,6 +298,7 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
     largest_changes: tuple[LargestChange, ...] = ()
     roll: RollReport | None = None
     freshness: Freshness | None = None  # of a program that did not measure it
+    features: Features = Features()
     detail: Detail | UnsetType = UNSET
 
     def view(self, model: str) -> FlowSnapshot:

@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from dfmon.model.metrics import metrics_at
 from dfmon.model.regime_text import snapshot_regime
-from dfmon.model.snapshot import FlowSnapshot, Metric, Metrics, ModelRow, State
+from dfmon.model.snapshot import Features, FlowSnapshot, Metric, Metrics, ModelRow, State
 from dfmon.model.units import sanitize
 
 WIDTH = 100
@@ -29,7 +29,7 @@ def _head(s: FlowSnapshot, mode: State) -> list[str]:
     none_pct = None if flip.p_none is None else flip.p_none * 100
     counts = f"{s.instruments} options   positions {_positions(s)}"
     bucket = "" if scenario.bucket is None else f"{scenario.bucket} "
-    materiality = "material" if scenario.material else "immaterial"
+    materiality = {True: "material", False: "immaterial", None: "size unknown"}[scenario.material]
     confidence = "" if scenario.confidence is None else f"   {scenario.confidence:.0%} sure"
     band = f"{format_number(flip.lo)} .. {format_number(flip.hi)}"
     distance = (
@@ -42,11 +42,22 @@ def _head(s: FlowSnapshot, mode: State) -> list[str]:
     side = f"dealers {scenario.side.upper()}"
     return [
         f"{s.underlying} {format_number(s.spot)}   {state_label} {s.ts}   {counts}",
-        f"{bucket}{scenario.name}   {side}   {materiality}{confidence}{overlay}",
+        f"{bucket}{scenario.name}{' (armed)' if scenario.armed else ''}   {side}   {materiality}{confidence}{overlay}",
         f"why: {'; '.join(scenario.reasons)}",
+        _features(s.features),
         f"G-Flip {level}   band {band}   none {format_number(none_pct, 0, '%')}{distance}",
         *_regime(s),
     ]
+
+
+def _features(f: Features) -> str:
+    """The inputs of the scenario rules; a share of volume with its middle threshold."""
+    shares = {"gamma": f.phi_gamma, "vanna": f.phi_vanna, "charm": f.phi_charm, "liquidations": f.liquidations}
+    parts = [
+        f"{name} {format_number(_percent(share.value), 1, '%')}/{format_number(_percent(share.mid), 1)}"
+        for name, share in shares.items()
+    ]
+    return f"of volume: {', '.join(parts)}   z {format_number(f.z.value, 2)}   psi {format_number(f.psi.value, 2)}"
 
 
 def _regime(s: FlowSnapshot) -> list[str]:

@@ -82,12 +82,13 @@ def test_atm_volatility_is_read_where_strike_meets_forward() -> None:
     assert atm_sigma(priceable(board))[0] == pytest.approx(np.interp(0.0, x, [0.6, 0.4]))
 
 
-def test_daily_volatility_is_of_the_first_expiry_at_least_a_day_away() -> None:
+def test_daily_volatility_is_linear_in_variance_at_a_constant_day() -> None:
     def daily(*days: float) -> float:
         cols = priceable(frame(strikes=(100_000.0,), days=days, sigma=np.repeat([0.9, 0.5, 0.4][: len(days)], 2)))
         return daily_sigma(cols, atm_sigma(cols))
 
-    assert daily(0.4, 1.5, 9.0) == 0.5
+    near, far = 0.4 * 0.9**2, 1.5 * 0.5**2
+    assert daily(0.4, 1.5, 9.0) == pytest.approx(np.sqrt(near + (1.0 - 0.4) / (1.5 - 0.4) * (far - near)))
     assert daily(0.4) == 0.9
     assert np.isnan(daily())
 

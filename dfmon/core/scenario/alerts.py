@@ -1,69 +1,48 @@
-"""Market alerts: scenario changes, flip crossings, feeds down and back. Bounded, newest first."""
+"""Market alerts of one position model: changes of the scene and crossings of the flip, with coin, model and cause."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-from dfmon.core.flip.gamma_flip import GammaFlip
-from dfmon.core.scenario.rules import Bucket, RuleState
-from dfmon.model.events import FeedState
-from dfmon.model.frames import FeedHealth
+from dfmon.core.scenario.buckets import Scene
+from dfmon.core.scenario.flip_crossing import Crossing
 from dfmon.model.snapshot import Alert
 
 MAX_ALERTS: Final = 50
 
 
-@dataclass(frozen=True, slots=True)
-class AlertState:
-    """State of the last tick, and the alerts since the start, newest first. `side`: sign of net gamma."""
-
-    bucket: Bucket | None
-    side: int
-    down_feeds: frozenset[str]
-    alerts: tuple[Alert, ...]
-
-    @classmethod
-    def initial(cls) -> AlertState:
-        return cls(None, 0, frozenset(), ())
+def scene_alert(
+    ts_ns: int, underlying: str, model: str, before: Scene | None, after: Scene | None, reasons: tuple[str, ...]
+) -> Alert | None:
+    """The alert of a change of scene; None for the first scene, and for a squeeze that is only armed."""
+    if before is None or after is None or after == before or after.armed:
+        return None
+    text = f"{underlying} {model}: {before.title} -> {after.title}: {'; '.join(reasons)}"
+    return Alert(ts_ns, "SCENE", text, underlying, model, "scenario")
 
 
-def update_alerts(
-    previous: AlertState,
-    rules: RuleState,
-    flip: GammaFlip | None,
-    spot: float,
-    feeds: tuple[FeedHealth, ...],
-    reasons: tuple[str, ...],
-    ts_ns: int,
-    *,
-    feeds_only: bool = False,
-) -> AlertState:
-    """The alerts after this tick, at most MAX_ALERTS.
+def flip_alert(ts_ns: int, underlying: str, model: str, spot: float, crossing: Crossing) -> Alert:
+    """The alert of a crossing, which tells a move of spot from one of the flip."""
+    edge, side = crossing.edge, "long" if crossing.side > 0 else "short"
+    level = "" if edge is None else f" {edge.level:,.0f}"
+    if edge is not None and edge.low is not None and edge.high is not None:
+        level = f" band {edge.low:,.0f} to {edge.high:,.0f}"
+    if crossing.cause == "spot":
+        event = f"spot {spot:,.0f} left the flip{level} {'upward' if crossing.up else 'downward'}"
+    else:
+        event = f"positions or volatility moved the flip{level} through spot {spot:,.0f}"
+    return Alert(
+        ts_ns, "FLIP", f"{underlying} {model}: {event}, dealers {side} gamma", underlying, model, crossing.cause
+    )
 
-    `feeds_only`: the inputs are stale or warming, so that only feeds may raise an alert; what changes in the market
-    meanwhile raises none afterwards either.
 
-    Domain: the first scenario and the first side are not changes; `ts_ns` in ns.
-    """
-    new_alerts: list[Alert] = []
-    if (
-        not feeds_only
-        and previous.bucket is not None
-        and rules.bucket is not None
-        and rules.bucket is not previous.bucket
-    ):
-        new_alerts.append(Alert(ts_ns, "SCENE", f"{previous.bucket.title} -> {rules.bucket.title}: {reasons[0]}"))
-    side = 0 if feeds_only else previous.side
-    if not feeds_only and flip is not None and flip.level is not None:
-        side, level = flip.sign, flip.level
-    if previous.side and side and side != previous.side:
-        direction = "above" if spot > level else "below"
-        new_alerts.append(Alert(ts_ns, "FLIP", f"spot crossed {direction} the flip {level:,.0f}"))
-    down_feeds = frozenset(feed.source for feed in feeds if feed.state is FeedState.DOWN)
-    for feed in feeds:
-        if feed.source in down_feeds - previous.down_feeds:
-            new_alerts.append(Alert(ts_ns, "FEED", f"{feed.source} down: {feed.reason or 'no reason given'}"))
-        elif feed.source in previous.down_feeds - down_feeds:
-            new_alerts.append(Alert(ts_ns, "FEED", f"{feed.source} is back"))
-    return AlertState(rules.bucket, side, down_feeds, (*new_alerts, *previous.alerts)[:MAX_ALERTS])
+def threshold_alert(ts_ns: int, underlying: str, model: str, feature: str) -> Alert:
+    """The alarm that a threshold has been at the bound of its long-run value for a day."""
+    text = f"{underlying} {model}: the thresholds of {feature} have been at their long-run bound for a day"
+    return Alert(ts_ns, "LIMIT", text, underlying, model, "thresholds")
+
+
+def newest_alerts(*groups: tuple[Alert, ...]) -> tuple[Alert, ...]:
+    """All of them, newest first, at most MAX_ALERTS."""
+    merged = sorted((alert for group in groups for alert in group), key=lambda alert: -alert.ts_ns)
+    return tuple(merged[:MAX_ALERTS])

@@ -48,7 +48,7 @@ def measure_moves(path: RollingWindow, ts_ns: int, spot: float, sigma: float) ->
     log_return = math.log(spot / float(lookback_sample[1][0]))
     hour_sample = path.first_since(ts_ns - HOUR)
     ret_1h = z_1h = None
-    if hour_sample is not None and ts_ns - hour_sample[0] >= HOUR // 2:
+    if hour_sample is not None and ts_ns - hour_sample[0] >= HOUR - MINUTE:
         ret_1h = math.log(spot / float(hour_sample[1][0]))
         z_1h = ret_1h / (sigma * math.sqrt((ts_ns - hour_sample[0]) / YEAR))
     return SpotMoves(

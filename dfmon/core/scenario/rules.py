@@ -1,179 +1,258 @@
-"""The six scenarios, calm to violent: a pure classifier with hysteresis and a dwell time.
+"""The rules of the six scenarios as a table of comparisons, read in a fixed order: the first rule that holds wins.
 
-Rules are tried in a fixed order and the first that holds wins; a bucket is entered at its threshold and left at 0.8
-of it. Stale or thin inputs are not a seventh bucket: they overlay the current one.
+A rule is one or more alternatives, an alternative is a list of comparisons that must all be true. NaN stands for an
+input that is not known: a comparison with it is neither true nor false, and where that could change the bucket there
+is no call. All functions take one book (floats) or many (arrays of one length) alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Final
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, TypeAlias
 
-import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from dfmon.core.scenario.buckets import Bucket as Bucket
-from dfmon.model.units import HOUR, SECOND
+from dfmon.core.scenario.buckets import Bucket, Scene
+from dfmon.core.scenario.comparisons import Alternative, Comparison, Rule, all_true
+from dfmon.model.frames import F64
 
-EXIT_RATIO: Final = 0.8
-DWELL_NS: Final = 60 * SECOND
-FLIP_SIGMAS: Final = 0.25
-PIN_SIGMAS: Final = 0.35
-PIN_SHARE: Final = 0.2
+Number: TypeAlias = "float | F64"
+LEAVE: Final = 0.8  # of the entering threshold, where the table gives no leaving value
+FLIP_SIGMAS: Final = (0.25, 0.3125)  # enter, leave; so are the pairs below
 CASCADE_Z: Final = 1.5
-DRIFT_Z: Final = 0.5
 UNSTABLE_PSI: Final = -0.5
-
-
-class Thresholds(msgspec.Struct, frozen=True):
-    """Cut-offs of each phi (hedge flow of an hour over hourly venue volume) and of forced orders."""
-
-    gamma_lo: float = 0.01
-    gamma_mid: float = 0.03
-    gamma_hi: float = 0.06
-    liquidations_hi: float = 0.02
+SQUEEZE_Z: Final = (1.0, 0.6)
+PIN_Z: Final = (1.0, 1.25)
+PIN_HOURS: Final = 24.0
+PIN_SIGMAS: Final = (0.35, 0.4375)
+PIN_SHARE: Final = 0.2
+DRIFT_Z: Final = (0.5, 1.0)
+DRIFT_SHARE: Final = 0.5  # of phi_gamma
+DRIFT_HOUR_SHARE: Final = 0.8
+DEAD_BAND: Final = 0.5  # of the mean size of an hourly move
+MATERIAL: Final = 0.01
+MIN_LIQUIDATIONS: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class ScenarioInputs:
-    """Inputs of the rules. None where an input could not be computed: a rule that needs it does not hold.
+class RuleInputs:
+    """Inputs of the rules for one book or for each of many.
 
-    phi_*: shares of hourly venue volume; x: signed distance spot - flip in daily sigmas; z: one-hour return in
-    sigmas; liquidations: share of hourly volume, `liquidation_sign` the direction forced orders pushed (+1 up);
-    `heavier_short_side`: +1 when the heavier short strikes are above spot.
+    phi_*: shares of hourly venue volume. `flip_distance`: daily sigmas within which at least half of the members change
+    the sign of NGI, infinite where fewer have a flip; `psi`: the value that 90 % of the members do not exceed.
+    `z`, `points`: return of the hour in sigmas and volatility move of the hour in points, `mean_z` and `mean_points`
+    their mean sizes. `liquidation_sign` is the direction of forced orders, `short_side` +1 where the heavier short
+    strikes are above spot; `hedge_flow` the measured hedge trade of the hour, USD, + = bought; `slow_share` the share
+    of the hour in which the slow flow had one sign. `top_*`: the top strike of the nearest expiry, its distance in
+    sigma sqrt(T) and its share of gamma.
     """
 
-    ngi: float
-    psi: float | None
-    phi_gamma: float | None
-    phi_vanna: float | None
-    phi_charm: float | None
-    flip_distance: float | None
-    flip_half_width: float | None
-    return_z: float | None
-    liquidations: float | None
-    liquidation_sign: int
-    heavier_short_side: int
-    vanna_with_move: bool
-    vanna_charm_sign: int
-    expiry_hours: float | None
-    pin_distance: float | None
-    pin_share: float | None
+    ngi: Number
+    vss: Number
+    phi_gamma: Number
+    phi_vanna: Number
+    phi_charm: Number
+    flip_distance: Number
+    psi: Number
+    z: Number
+    points: Number
+    mean_z: Number
+    mean_points: Number
+    liquidations: Number
+    liquidation_sign: Number
+    short_side: Number
+    hedge_flow: Number
+    slow_share: Number
+    expiry_hours: Number
+    top_distance: Number
+    top_share: Number
 
 
-@dataclass(frozen=True, slots=True)
-class RuleState:
-    """The current bucket, its start, and the sign of vanna and charm flow with its start."""
+class RuleThresholds(NamedTuple):
+    """Adaptive thresholds: the middle one of phi_gamma by the sign of NGI, the high one of liquidations."""
 
-    bucket: Bucket | None
-    since_ns: int
-    vanna_charm_sign: int
-    vanna_charm_since_ns: int
-
-    @classmethod
-    def initial(cls) -> RuleState:
-        return cls(None, 0, 0, 0)
+    long_gamma_mid: float = 0.03
+    short_gamma_mid: float = 0.03
+    liquidations_hi: float = MIN_LIQUIDATIONS
 
 
-Rule = Callable[[ScenarioInputs, Thresholds, float, int], str]  # "" where the rule does not hold, else the reason
+class Call(NamedTuple):
+    """The scene that the rules call for, None where missing inputs could change it, and the inputs that decided."""
+
+    scene: Scene | None
+    reasons: tuple[str, ...]
+
+    @property
+    def bucket(self) -> Bucket | None:
+        return None if self.scene is None else self.scene.bucket
 
 
-def _flip_zone(i: ScenarioInputs, t: Thresholds, hysteresis: float, _: int) -> str:
-    if i.flip_distance is None:
-        return ""
-    limit = max(FLIP_SIGMAS, i.flip_half_width or 0.0) / hysteresis
+def call_scene(inputs: RuleInputs, thresholds: RuleThresholds, current: Scene | None) -> Call:
+    """The call for one book; `current` is the scene that holds, which is left at its leaving values."""
+    rules = rule_table(inputs, thresholds, current)
+    undecided: list[Rule] = []
+    for rule in rules:
+        truth = rule.truth()
+        if truth.true:
+            if any(other.bucket is not rule.bucket for other in undecided):
+                break
+            alternative = next(a for a in rule.alternatives if all_true(a).true)
+            return Call(Scene(rule.bucket, rule.armed), tuple(str(comparison) for comparison in alternative))
+        if not truth.false:
+            undecided.append(rule)
+    if undecided:
+        return Call(None, _missing_inputs(undecided))
+    return Call(Scene(Bucket.DAMP), _failed_inputs(rules))
+
+
+def call_codes(rules: Iterable[Rule]) -> Any:
+    """Number of the bucket called for, 0 where missing inputs could change it.
+
+    Shapes: as the inputs, a scalar or (M,).
+    """
+    undecided: Any = 1
+    candidates: Any = 0
+    for rule in rules:
+        truth = rule.truth()
+        if truth.false is True:
+            continue
+        candidates = candidates | (undecided & (1 - truth.false)) << int(rule.bucket)
+        undecided = undecided & (1 - truth.true)
+    candidates = candidates | undecided << int(Bucket.DAMP)
+    return sum((candidates == 1 << int(bucket)) * int(bucket) for bucket in Bucket)
+
+
+def member_share(inputs: RuleInputs, thresholds: RuleThresholds, current: Scene) -> float:
+    """Share of the members whose own inputs are in the bucket of `current`, which they leave at its leaving values.
+
+    Shapes: inputs of (M,), those that all members share may be scalars.
+    """
+    codes: NDArray[np.int64] = call_codes(rule_table(inputs, thresholds, current))
+    return float(np.mean(codes == int(current.bucket)))
+
+
+def is_material(inputs: RuleInputs, limit: float = MATERIAL) -> bool | None:
+    """True where any phi of one book reaches `limit`; None where a missing one could."""
+    phis = inputs.phi_gamma, inputs.phi_vanna, inputs.phi_charm
+    if any(phi >= limit for phi in phis):
+        return True
+    return False if all(phi < limit for phi in phis) else None
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------
+
+
+def rule_table(i: RuleInputs, t: RuleThresholds, current: Scene | None) -> tuple[Rule, ...]:
+    """The rules in the order in which they are tried; where none holds the bucket is DAMP.
+
+    A squeeze that is only armed begins at the entering values.
+    """
+    bucket = None if current is None else current.bucket
+    in_zone, in_pin, in_drift = (bucket is b for b in (Bucket.FLIP_ZONE, Bucket.PIN, Bucket.DRIFT))
+    in_squeeze = current == Scene(Bucket.SQUEEZE)
+    hysteresis = {b: LEAVE if b is bucket else 1.0 for b in Bucket}
     return (
-        f"|x| {abs(i.flip_distance):.2f} <= {limit:.2f} daily sigma of the flip"
-        if abs(i.flip_distance) <= limit
-        else ""
+        Rule(Bucket.FLIP_ZONE, _flip_zone(i, FLIP_SIGMAS[in_zone])),
+        Rule(Bucket.CASCADE, _cascade(i, t, hysteresis[Bucket.CASCADE])),
+        Rule(Bucket.SQUEEZE, _squeeze(i, t, LEAVE if in_squeeze else 1.0, SQUEEZE_Z[in_squeeze])),
+        Rule(Bucket.PIN, _pin(i, t, hysteresis[Bucket.PIN], in_pin)),
+        Rule(Bucket.DRIFT, _drift(i, hysteresis[Bucket.DRIFT], DRIFT_Z[in_drift])),
+        Rule(Bucket.SQUEEZE, _armed(i, hysteresis[Bucket.SQUEEZE]), armed=True),
     )
 
 
-def _cascade(i: ScenarioInputs, t: Thresholds, hysteresis: float, _: int) -> str:
-    if i.psi is not None and i.psi <= UNSTABLE_PSI * hysteresis:
-        return f"psi {i.psi:.2f} <= {UNSTABLE_PSI * hysteresis}"
-    if i.ngi >= 0.0 or i.phi_gamma is None or i.return_z is None or i.liquidations is None:
-        return ""
-    with_liquidations = i.liquidations >= t.liquidations_hi * hysteresis and i.liquidation_sign * i.return_z > 0.0
-    if with_liquidations and i.phi_gamma >= t.gamma_hi * hysteresis and abs(i.return_z) >= CASCADE_Z * hysteresis:
-        return f"NGI < 0, phi_g {i.phi_gamma:.3f} >= hi, z {i.return_z:+.1f}, liquidations with the move"
-    return ""
+def _flip_zone(i: RuleInputs, limit: float) -> tuple[Alternative, ...]:
+    return ((Comparison("flip distance in daily sigmas", i.flip_distance, "<=", limit),),)
 
 
-def _squeeze(i: ScenarioInputs, t: Thresholds, hysteresis: float, _: int) -> str:
-    if i.phi_gamma is None:
-        return ""
-    toward_short_strikes = i.return_z is not None and i.return_z * i.heavier_short_side > 0.0
-    if i.ngi < 0.0 and i.phi_gamma >= t.gamma_mid * hysteresis and toward_short_strikes:
-        side = "above" if i.heavier_short_side > 0 else "below"
-        return f"NGI < 0, phi_g {i.phi_gamma:.3f} >= mid, z {i.return_z:+.1f} toward the short strikes {side}"
-    if i.phi_vanna is None or not i.vanna_with_move:
-        return ""
-    if i.phi_vanna >= i.phi_gamma * hysteresis and i.phi_gamma >= t.gamma_lo * hysteresis:
-        return f"phi_v {i.phi_vanna:.3f} >= phi_g {i.phi_gamma:.3f}, vol and spot add up"
-    return ""
+def _cascade(i: RuleInputs, t: RuleThresholds, hysteresis: float) -> tuple[Alternative, ...]:
+    move = Comparison("|z|", abs(i.z), ">=", CASCADE_Z * hysteresis)
+    forced = (
+        Comparison("NGI", i.ngi, "<", 0.0),
+        Comparison("phi_g", i.phi_gamma, ">=", t.short_gamma_mid * hysteresis),
+        move,
+        Comparison("liquidations", i.liquidations, ">=", max(t.liquidations_hi, MIN_LIQUIDATIONS) * hysteresis),
+        Comparison("liquidated side", i.liquidation_sign * i.z, ">", 0.0, "liquidations with the move"),
+    )
+    return forced, (Comparison("psi", i.psi, "<=", UNSTABLE_PSI * hysteresis), move)
 
 
-def _pin(i: ScenarioInputs, t: Thresholds, hysteresis: float, _: int) -> str:
-    if i.ngi <= 0.0 or i.phi_gamma is None or i.expiry_hours is None:
-        return ""
-    if i.pin_distance is None or i.pin_share is None or i.expiry_hours > 24.0:
-        return ""
-    is_close, is_heavy = i.pin_distance <= PIN_SIGMAS / hysteresis, i.pin_share >= PIN_SHARE * hysteresis
-    if is_close and is_heavy and i.phi_gamma >= t.gamma_mid * hysteresis:
-        return f"NGI > 0, top strike {i.pin_distance:.2f} sigma away holds {i.pin_share:.0%} of the gamma"
-    return ""
+def _squeeze(i: RuleInputs, t: RuleThresholds, hysteresis: float, z_limit: float) -> tuple[Alternative, ...]:
+    gamma = (
+        Comparison("NGI", i.ngi, "<", 0.0),
+        Comparison("phi_g", i.phi_gamma, ">=", t.short_gamma_mid * hysteresis),
+        Comparison("|z|", abs(i.z), ">=", z_limit),
+        Comparison("short strikes", i.z * i.short_side, ">", 0.0, "moving toward the heavier short strikes"),
+    )
+    vanna = (
+        Comparison("phi_v", i.phi_vanna, ">=", hysteresis * i.phi_gamma),
+        Comparison("|dsigma|", abs(i.points), ">=", DEAD_BAND * hysteresis * i.mean_points),
+        Comparison("|z|", abs(i.z), ">=", DEAD_BAND * hysteresis * i.mean_z),
+        Comparison("vanna flow", -i.vss * i.points * i.z, ">", 0.0, "vanna hedging adds to the move"),
+        Comparison("hedge flow", i.hedge_flow * i.z, ">", 0.0, "the hour's hedge flow went with the move"),
+    )
+    return gamma, vanna
 
 
-def _drift(i: ScenarioInputs, t: Thresholds, hysteresis: float, vanna_charm_ns: int) -> str:
-    if i.phi_gamma is None or i.phi_vanna is None or i.phi_charm is None or i.return_z is None:
-        return ""
-    vanna_charm = i.phi_charm + i.phi_vanna
-    if vanna_charm >= i.phi_gamma * hysteresis and vanna_charm_ns >= HOUR and abs(i.return_z) < DRIFT_Z / hysteresis:
-        return (
-            f"phi_c + phi_v {vanna_charm:.3f} >= phi_g {i.phi_gamma:.3f}, one sign for an hour, "
-            f"|z| {abs(i.return_z):.1f}"
-        )
-    return ""
+def _pin(i: RuleInputs, t: RuleThresholds, hysteresis: float, leaving: bool) -> tuple[Alternative, ...]:
+    return (
+        (
+            Comparison("NGI", i.ngi, ">", 0.0),
+            Comparison("phi_g", i.phi_gamma, ">=", t.long_gamma_mid * hysteresis),
+            Comparison("|z|", abs(i.z), "<", PIN_Z[leaving]),
+            Comparison("hours to expiry", i.expiry_hours, "<=", PIN_HOURS),
+            Comparison("top strike's distance in sigmas", i.top_distance, "<=", PIN_SIGMAS[leaving]),
+            Comparison("top strike's share of gamma", i.top_share, ">=", PIN_SHARE * hysteresis),
+        ),
+    )
 
 
-RULE_ORDER: Final[tuple[tuple[Bucket, Rule], ...]] = (
-    (Bucket.FLIP_ZONE, _flip_zone),
-    (Bucket.CASCADE, _cascade),
-    (Bucket.SQUEEZE, _squeeze),
-    (Bucket.PIN, _pin),
-    (Bucket.DRIFT, _drift),
-)
+def _drift(i: RuleInputs, hysteresis: float, z_limit: float) -> tuple[Alternative, ...]:
+    return (
+        (
+            Comparison("phi_c + phi_v", i.phi_charm + i.phi_vanna, ">=", DRIFT_SHARE * hysteresis * i.phi_gamma),
+            Comparison("one sign for a share of the hour", i.slow_share, ">=", DRIFT_HOUR_SHARE * hysteresis),
+            Comparison("|z|", abs(i.z), "<", z_limit),
+        ),
+    )
 
 
-def classify(
-    state: RuleState, inputs: ScenarioInputs, thresholds: Thresholds, ts_ns: int
-) -> tuple[RuleState, tuple[str, ...]]:
-    """The next state and the inputs that decided it.
-
-    A change waits until the old bucket is a minute old, except into CASCADE by an unstable psi.
-
-    Units: as `ScenarioInputs`. Domain: total, every input gives exactly one bucket.
-    Source: scenario table of dfmon's README; hysteresis as a Schmitt trigger with dwell.
-    """
-    state = _track_vanna_charm_sign(state, inputs.vanna_charm_sign, ts_ns)
-    vanna_charm_ns = ts_ns - state.vanna_charm_since_ns if state.vanna_charm_sign else 0
-    bucket, reason = Bucket.DAMP, "no other rule holds"
-    for candidate, rule in RULE_ORDER:
-        rule_reason = rule(inputs, thresholds, EXIT_RATIO if candidate is state.bucket else 1.0, vanna_charm_ns)
-        if rule_reason:
-            bucket, reason = candidate, rule_reason
-            break
-    if bucket is state.bucket:
-        return state, (reason,)
-    unstable = inputs.psi is not None and inputs.psi <= UNSTABLE_PSI
-    if state.bucket is not None and ts_ns - state.since_ns < DWELL_NS and not (bucket is Bucket.CASCADE and unstable):
-        remaining_s = (DWELL_NS - (ts_ns - state.since_ns)) // SECOND
-        return state, (f"held {remaining_s} s more before {bucket.title}: {reason}",)
-    return replace(state, bucket=bucket, since_ns=ts_ns), (reason,)
+def _armed(i: RuleInputs, hysteresis: float) -> tuple[Alternative, ...]:
+    short, limit = Comparison("NGI", i.ngi, "<", 0.0), MATERIAL * hysteresis
+    phis = (("phi_g", i.phi_gamma), ("phi_v", i.phi_vanna), ("phi_c", i.phi_charm))
+    return tuple((short, Comparison(name, phi, ">=", limit)) for name, phi in phis)
 
 
-def _track_vanna_charm_sign(state: RuleState, sign: int, ts_ns: int) -> RuleState:
-    if sign == state.vanna_charm_sign:
-        return state
-    return replace(state, vanna_charm_sign=sign, vanna_charm_since_ns=ts_ns)
+# ---- reasons where no rule holds -------------------------------------------------------------------------------------
+
+
+def _missing_inputs(undecided: list[Rule]) -> tuple[str, ...]:
+    """Names of the inputs that leave these rules undecided."""
+    names: list[str] = []
+    for rule in undecided:
+        for alternative in rule.alternatives:
+            if not all_true(alternative).false:
+                names += [c.name for c in alternative if not c.truth().true]
+    return tuple(f"{name}: not known" for name in dict.fromkeys(names))
+
+
+def _failed_inputs(rules: tuple[Rule, ...]) -> tuple[str, ...]:
+    """For each bucket that was tried the first comparison that is not true: why it is DAMP."""
+    failed: dict[str, str] = {}
+    for rule in rules:
+        comparison = next(c for c in rule.alternatives[0] if c.truth().false)
+        failed.setdefault(rule.bucket.title, f"no {rule.bucket.title}: {_denied(comparison)}")
+    return ("no other rule holds", *failed.values())
+
+
+def _denied(comparison: Comparison) -> str:
+    if comparison.phrase:
+        return f"not {comparison.phrase}"
+    if comparison.name == "NGI":
+        return str(comparison)
+    opposite = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}[comparison.relation]
+    left = "none" if math.isinf(comparison.left) else f"{comparison.left:.3g}"
+    return f"{comparison.name} {left} {opposite} {comparison.right:.3g}"

@@ -6,9 +6,10 @@ of net gamma. The window is exact: one sample in five minutes, as float32, is 35
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,7 +37,20 @@ class Levels(NamedTuple):
     hi: float
 
 
-PRIOR: Final = Levels(0.01, 0.03, 0.06)
+class Thresholds(msgspec.Struct, frozen=True):
+    """Thresholds before they are measured: of each phi, a share of hourly volume, and of forced orders."""
+
+    gamma_lo: float = 0.01
+    gamma_mid: float = 0.03
+    gamma_hi: float = 0.06
+    liquidations_hi: float = 0.01
+
+    @property
+    def phi(self) -> Levels:
+        return Levels(self.gamma_lo, self.gamma_mid, self.gamma_hi)
+
+
+PRIOR: Final = Thresholds().phi
 
 
 class ThresholdChange(NamedTuple):
@@ -73,6 +87,52 @@ class ThresholdSeries:
     def is_drifting(self, ts_ns: int) -> bool:
         """True where the long-run value has limited the thresholds for a day."""
         return self.bound_since_ns > 0 and ts_ns - self.bound_since_ns >= DAY
+
+
+@dataclass(frozen=True, slots=True)
+class PhiThresholds:
+    """The series of one book: phi_gamma by the sign of NGI, phi_vanna and phi_charm."""
+
+    long_gamma: ThresholdSeries
+    short_gamma: ThresholdSeries
+    vanna: ThresholdSeries
+    charm: ThresholdSeries
+
+    @classmethod
+    def initial(cls, prior: Levels = PRIOR) -> PhiThresholds:
+        series = ThresholdSeries.initial(prior)
+        return cls(series, series, series, series)
+
+    def gamma(self, ngi: float) -> ThresholdSeries:
+        """The series of phi_gamma for this sign of NGI."""
+        return self.long_gamma if ngi > 0.0 else self.short_gamma
+
+
+def update_phi_thresholds(
+    thresholds: PhiThresholds,
+    ts_ns: int,
+    ngi: float,
+    phis: tuple[float | None, float | None, float | None],
+    prior: Levels = PRIOR,
+    phase_ns: int = 0,
+) -> PhiThresholds:
+    """All series of a book with phi_gamma, phi_vanna and phi_charm of this tick, each re-read at its own minute."""
+    gamma, vanna, charm = phis
+    samples = gamma if ngi > 0.0 else None, gamma if ngi < 0.0 else None, vanna, charm
+    names = tuple(field.name for field in fields(PhiThresholds))
+    return PhiThresholds(
+        *(
+            update_thresholds(with_prior(getattr(thresholds, name), prior), ts_ns, value, phase_ns + index * MINUTE)
+            for index, (name, value) in enumerate(zip(names, samples))
+        )
+    )
+
+
+def with_prior(series: ThresholdSeries, prior: Levels) -> ThresholdSeries:
+    """The series under another prior, which stands at once where nothing else has been in force yet."""
+    if series.prior == prior:
+        return series
+    return replace(series, prior=prior, levels=prior if series.levels == series.prior else series.levels)
 
 
 def update_thresholds(series: ThresholdSeries, ts_ns: int, value: float | None, phase_ns: int = 0) -> ThresholdSeries:

@@ -14,12 +14,12 @@ from dfmon.core.exposure.hedge_flow import HedgeFlow
 from dfmon.core.flip.grid import Stickiness
 from dfmon.core.positions.dealer_net import DealerPositions, OpenInterestCheck
 from dfmon.core.pricing.greek_calc import Numeraire
-from dfmon.core.scenario.hpp_score import Scaling
 from dfmon.core.scenario.impact import Impact, ImpactLaw, impact
 from dfmon.core.scenario.liquidity import MarketView
 from dfmon.core.scenario.lookback import SpotMoves
 from dfmon.core.scenario.market_moves import MarketMoves
 from dfmon.core.scenario.micro_structure import MicroView
+from dfmon.core.scenario.move_scale import MoveScale
 from dfmon.model.frames import F64, ChainFrame, FeedHealth, MarketFrame
 from dfmon.model.snapshot import Freshness
 
@@ -28,7 +28,7 @@ from dfmon.model.snapshot import Freshness
 class BoardTick:
     """One underlying at one tick, whatever dealers hold.
 
-    `atm` is by expiry, `sigma` the ATM volatility of tomorrow; decimals.
+    `atm` is by expiry, `sigma` the ATM volatility of the next 24 hours; decimals.
     """
 
     chain: ChainFrame
@@ -53,14 +53,18 @@ class BoardTick:
 
 @dataclass(frozen=True, slots=True)
 class TickResult(BoardTick):
-    """The same tick under one position model; `cols` has its book."""
+    """The same tick under one position model; `cols` has its book.
+
+    `ds_sign` is the sign of the last move of spot that left its dead band.
+    """
 
     positions: DealerPositions
     cols: Columns
     exposure: Exposure
     hedge_shares: HedgeShares
     hedge: HedgeFlow | None
-    scaling: Scaling
+    scale: MoveScale
+    ds_sign: int
 
     @property
     def model(self) -> str:

@@ -5,6 +5,7 @@ The profile is flat until whole hours have been seen. Five weeks of hourly volum
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from dfmon.core.scenario.rolling import RollingWindow
 from dfmon.model.frames import F64, I64
-from dfmon.model.units import DAY, HOUR
+from dfmon.model.units import DAY, HOUR, MINUTE
 
 WEEK_HOURS: Final = 7 * 24
 WINDOW_WEEKS: Final = 5
@@ -23,14 +24,19 @@ MONDAY_NS: Final = 4 * DAY  # the epoch was a Thursday
 
 @dataclass(frozen=True, slots=True)
 class VolumeProfile:
-    """Hourly volumes, USD, each at the end of its hour, and the factor of each hour of the week from Monday 00:00."""
+    """Hourly volumes, USD, each at the end of its hour, and the factor of each hour of the week from Monday 00:00.
+
+    `mark_usd` is the running sum of traded volume at `mark_ns`, the beginning of the hour under way; 0 before one.
+    """
 
     volumes: RollingWindow
     factors: F64  # (168,)
+    mark_ns: int
+    mark_usd: float
 
     @classmethod
     def initial(cls) -> VolumeProfile:
-        return cls(RollingWindow.empty(HOUR, WINDOW_WEEKS * WEEK_HOURS, 1), np.ones(WEEK_HOURS))
+        return cls(RollingWindow.empty(HOUR, WINDOW_WEEKS * WEEK_HOURS, 1), np.ones(WEEK_HOURS), 0, 0.0)
 
     def factor(self, ts_ns: int) -> float:
         """Volume of the hour around `ts_ns` over the mean volume of an hour."""
@@ -46,6 +52,24 @@ def hour_of_week(times: I64) -> I64:
     [84]
     """
     return np.asarray((times - MONDAY_NS) // HOUR % WEEK_HOURS, np.int64)
+
+
+def track_volume(profile: VolumeProfile, ts_ns: int, traded_usd: float, since_ns: int) -> VolumeProfile:
+    """The profile after this tick: an hour that has ended is added where its whole volume was seen.
+
+    `traded_usd` is a running sum over all markets that last began anew at `since_ns`.
+
+    Units: USD. Domain: an hour whose first or last minute has no tick, or in which the sum began anew, is left out.
+    """
+    hour_start = ts_ns // HOUR * HOUR
+    if hour_start <= profile.mark_ns:
+        return profile
+    covers_hour = 0 < since_ns <= profile.mark_ns == hour_start - HOUR
+    at_edge = ts_ns - hour_start < MINUTE
+    if covers_hour and at_edge:
+        profile = add_hour(profile, hour_start, traded_usd - profile.mark_usd)
+    # an hour that was not entered at its beginning is marked as not seen by a sum that no volume can start from
+    return replace(profile, mark_ns=hour_start, mark_usd=traded_usd if at_edge else math.inf)
 
 
 def add_hour(profile: VolumeProfile, end_ns: int, volume_usd: float) -> VolumeProfile:

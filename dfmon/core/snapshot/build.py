@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 
@@ -18,9 +17,9 @@ from dfmon.core.exposure.changes import BookChanges
 from dfmon.core.exposure.levels import levels, max_pain
 from dfmon.core.freshness import BOOK_INPUTS, are_fresh
 from dfmon.core.positions.dealer_net import POSITION_MODELS
-from dfmon.core.scenario.rules import RuleState, ScenarioInputs, Thresholds
+from dfmon.core.scenario.book_scene import BookScene
 from dfmon.core.scenario.tick_result import TickResult
-from dfmon.core.snapshot import flip_values, position_rows, tables
+from dfmon.core.snapshot import flip_values, position_rows, scenario_values, tables
 from dfmon.core.snapshot.change_rows import change_tables, largest_changes, roll_report
 from dfmon.core.snapshot.micro import build_micro, missing_micro_reasons
 from dfmon.core.snapshot.unavailable import unavailable
@@ -37,12 +36,11 @@ from dfmon.model.snapshot import (
     Metrics,
     ModelRow,
     Quality,
-    Scenario,
     State,
     Views,
 )
 from dfmon.model.tables import TapeRow
-from dfmon.model.units import HOUR, SECOND, iso
+from dfmon.model.units import HOUR, iso
 
 SCHEMA = 1
 NO_ROLL = "roll: no expiry of options since we watch"
@@ -55,10 +53,7 @@ class BookResult:
 
     tick: TickResult
     metrics: Metrics
-    features: ScenarioInputs
-    rules: RuleState
-    reasons: tuple[str, ...]
-    thresholds: Thresholds
+    scene: BookScene
     alerts: tuple[Alert, ...]
     changes: BookChanges
 
@@ -66,7 +61,7 @@ class BookResult:
 def with_views(results: Mapping[str, BookResult], published: str, tape: tuple[TapeRow, ...], seq: int) -> FlowSnapshot:
     """The snapshot of the published model. Those of the others are built when they are looked at."""
     rows = tuple(
-        position_rows.model_row(result.tick, result.metrics, result.rules)
+        position_rows.model_row(result.tick, result.metrics, result.scene.buckets.bucket)
         for name in POSITION_MODELS
         if (result := results.get(name)) is not None
     )
@@ -96,7 +91,8 @@ def build_snapshot(
     levels = _levels(tick)
     roll = roll_report(result.changes)
     context = _context(tick)
-    scenario = _scenario(result, quality, micro.disagreement)
+    scenario = scenario_values.scenario(tick, result.scene, micro.disagreement)
+    features = scenario_values.features(result.scene)
     state: State = "stale" if tick.freshness.stale else "live"
     detail = Detail(
         heatmap=tables.heat_map(tick),
@@ -128,7 +124,7 @@ def build_snapshot(
         micro=micro,
         feeds=tuple(_feed(feed) for feed in tick.feeds),
         unavailable=(
-            *unavailable(tick, flip, regime, levels, context, scenario),
+            *unavailable(tick, flip, regime, levels, context, scenario, features),
             *(() if roll else (NO_ROLL,)),
             *missing_micro_reasons(tick, micro),
         ),
@@ -136,6 +132,7 @@ def build_snapshot(
         regime=regime,
         numeraire=tick.numeraire,
         stickiness=tick.stickiness,
+        features=features,
         largest_changes=largest_changes(result.changes),
         roll=roll,
         detail=detail,
@@ -153,49 +150,6 @@ def quality_of(tick: TickResult) -> Quality:
     if not are_fresh(tick.freshness, BOOK_INPUTS):
         return "stale"
     return "ok" if tick.cols.priceable_share >= MIN_PRICEABLE_SHARE and not tick.warming else "partial"
-
-
-# ---- scenario ------------------------------------------------------------------------------------------------------
-
-
-def _scenario(result: BookResult, quality: Quality, disagreement: str) -> Scenario:
-    tick, inputs, rules, hpp = result.tick, result.features, result.rules, result.metrics.hpp.value
-    bucket = rules.bucket
-    phis = [phi for phi in (inputs.phi_gamma, inputs.phi_vanna, inputs.phi_charm) if phi is not None]
-    side: Literal["buy", "sell", "none"] = "none" if not hpp else "sell" if hpp > 0.0 else "buy"
-    return Scenario(
-        bucket=None if bucket is None else int(bucket),
-        name="UNKNOWN" if bucket is None else bucket.title,
-        side=side,
-        material=sum(phis) >= result.thresholds.gamma_lo if phis else False,
-        age_s=0.0 if bucket is None else (tick.chain.ts_ns - rules.since_ns) / SECOND,
-        since="" if bucket is None else iso(rules.since_ns),
-        confidence=None if tick.freshness.stale else _confidence(tick),
-        reasons=(*result.reasons, disagreement) if disagreement else result.reasons,
-        overlay=_overlay(tick, quality, bool(phis)),
-    )
-
-
-def _overlay(tick: TickResult, quality: Quality, has_volume: bool) -> str:
-    if not tick.positions.known:
-        return "UNKNOWN: positions unknown"
-    if tick.freshness.stale:
-        return "UNKNOWN: inputs stale"
-    if quality == "absent":
-        return "UNKNOWN: no priceable option"
-    if not has_volume:
-        return "UNKNOWN: no venue volume"
-    return "UNKNOWN: positions warming" if tick.warming else ""
-
-
-def _confidence(tick: TickResult) -> float:
-    """Usable share of the board x coverage x agreement of the ensemble on the sign of NGI, 0 to 1."""
-    coverage = tick.positions.coverage if tick.positions.coverage is not None else 1.0
-    agreement = 1.0
-    if tick.exposure.members is not None and tick.has_book:
-        long_share = float(np.mean(tick.exposure.members[EXPOSURE_INDEX["ngi"]] > 0.0))
-        agreement = max(long_share, 1.0 - long_share)
-    return tick.cols.priceable_share * coverage * agreement
 
 
 # ---- the rest ------------------------------------------------------------------------------------------------------

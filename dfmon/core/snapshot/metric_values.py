@@ -5,17 +5,14 @@ Comes last in a step, beside `tables`. A band is that of the ensemble's roll-ups
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
-from dfmon.core.scenario.hpp_score import hedge_pressure
+from dfmon.core.scenario.dimensions import UsdPerDay, UsdPerPercent, UsdPerPoint
+from dfmon.core.scenario.hpp_score import pressure_terms
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.model.frames import F64
 from dfmon.model.metrics import EXPOSURE_INDEX, EXPOSURE_NAMES, EXPOSURES, METRICS, MetricSpec
 from dfmon.model.snapshot import HedgeFlow, Hpp, Metric, Metrics, Quality
-
-_PARTS: Final = ("ngi", "vss", "chl")  # of hedge pressure and of hedge flow
 
 
 def build_metrics(tick: TickResult, quality: Quality) -> Metrics:
@@ -43,14 +40,13 @@ def _weights(weight_by_name: dict[str, float]) -> F64:
 
 
 def _hpp(tick: TickResult, quality: Quality) -> Hpp:
-    value = low = high = None
+    scale, shares = tick.scale, tick.hedge_shares
+    value = low = high = gamma = vanna = charm = None
     if tick.has_book:
-        ngi, vss, chl = np.eye(3)  # HPP is linear: its weights are its values for one dollar of each roll-up
-        shares = tick.hedge_shares.gamma, tick.hedge_shares.vanna_charm
-        pressure = hedge_pressure(tick.spot_moves.sign, ngi, vss, chl, tick.scaling, *shares)
-        weights = _weights(dict(zip(_PARTS, pressure.tolist())))
-        value = float(weights @ tick.exposure.totals.to_array())
-        low, high = tick.exposure.band(weights)
+        total = tick.exposure.totals
+        gamma, vanna, charm = _pressure(tick, total.ngi, total.vss, total.chl).values()
+        value = gamma + vanna + charm
+        low, high = tick.exposure.band(_weights(_pressure(tick, 1.0, 1.0, 1.0)))
     return Hpp(
         value=value,
         lo=low,
@@ -59,12 +55,31 @@ def _hpp(tick: TickResult, quality: Quality) -> Hpp:
         sign=METRICS["hpp"].sign,
         quality=quality,
         age_s=tick.age_s,
-        alpha=tick.scaling.alpha,
-        beta=tick.scaling.beta,
-        calibrated=tick.scaling.calibrated,
-        ds_sign=tick.spot_moves.sign,
-        hedged=tick.hedge_shares.gamma,
+        alpha=scale.alpha.value,
+        beta=scale.beta.value,
+        calibrated=scale.weight > 0.5,
+        ds_sign=tick.ds_sign,
+        hedged=shares.gamma,
+        status=scale.status,
+        hours=scale.hours,
+        gamma_term=gamma,
+        vanna_term=vanna,
+        charm_term=charm,
     )
+
+
+def _pressure(tick: TickResult, ngi: float, vss: float, chl: float) -> dict[str, float]:
+    """The terms of HPP by their roll-up, for these roll-ups: linear in each."""
+    terms = pressure_terms(
+        tick.ds_sign,
+        UsdPerPercent(ngi),
+        UsdPerPoint(vss),
+        UsdPerDay(chl),
+        tick.scale,
+        tick.hedge_shares.gamma,
+        tick.hedge_shares.vanna_charm,
+    )
+    return {"ngi": terms.gamma.value, "vss": terms.vanna.value, "chl": terms.charm.value}
 
 
 def _psi(tick: TickResult, quality: Quality) -> Metric:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from dfmon.core.columns import group_sums
-from dfmon.core.scenario.rules import RuleState
+from dfmon.core.scenario.buckets import Bucket
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot.tables import ratio
 from dfmon.model.frames import F64
@@ -62,7 +62,7 @@ def position_rows(tick: TickResult) -> tuple[PositionRow, ...]:
     )
 
 
-def model_row(tick: TickResult, metrics: Metrics, rules: RuleState) -> ModelRow:
+def model_row(tick: TickResult, metrics: Metrics, bucket: Bucket | None) -> ModelRow:
     """The headline numbers of a position model. Without a book they are None."""
     values = {name: getattr(metrics, name).value for name in (*metrics_at("gauge"), "hpp", "psi")}
     flip, ngi = tick.exposure.flip, metrics.ngi.value
@@ -70,7 +70,7 @@ def model_row(tick: TickResult, metrics: Metrics, rules: RuleState) -> ModelRow:
         tick.model,
         flip=None if flip is None else flip.level,
         flip_net=0 if ngi is None else int(np.sign(ngi)),
-        bucket=int(rules.bucket or 0),
+        bucket=int(bucket or 0),
         coverage=tick.positions.coverage,
         **values,
     )

@@ -12,23 +12,26 @@ from typing import Final
 
 from dfmon.core.freshness import INPUTS, format_age
 from dfmon.core.scenario.tick_result import TickResult
-from dfmon.core.snapshot import flip_values, position_rows
+from dfmon.core.snapshot import flip_values, position_rows, scenario_values
 from dfmon.model.frames import FeedHealth
-from dfmon.model.snapshot import Context, Flip, Levels, Regime, Scenario
+from dfmon.model.snapshot import Context, Features, Flip, Levels, Regime, Scenario
 
 _MAX_NAMES: Final = 4
 
 
 def unavailable(
-    tick: TickResult, flip: Flip, regime: Regime, levels: Levels, context: Context, scenario: Scenario
+    tick: TickResult,
+    flip: Flip,
+    regime: Regime,
+    levels: Levels,
+    context: Context,
+    scenario: Scenario,
+    features: Features,
 ) -> tuple[str, ...]:
     """A sentence for each null of the snapshot, and one for each kind of row that was left out."""
     sentences: list[str] = [*tick.cols.exclusions, *(f"{n} {problem}: left out" for problem, n in tick.chain.rejected)]
     sentences += _freshness_sentences(tick)
-    if scenario.confidence is None:
-        sentences.append(f"scenario.confidence: {tick.freshness.stale}")
-    if scenario.bucket is None:
-        sentences.append(f"scenario.bucket: none yet, {tick.freshness.stale}")
+    sentences += scenario_values.missing_scenario_reasons(features, scenario)
     if tick.chain.spot_ns == 0:
         sentences.append("spot, flip, regime, age_s: no index price yet")
     if not tick.cols.size:
@@ -42,7 +45,7 @@ def unavailable(
     if tick.hedge is None and tick.has_book:
         sentences.append("hedge_flow: less than a minute of history of the options")
     if tick.spot_moves.ret_1h is None:
-        sentences.append("context.return_1h: less than half an hour of spot history")
+        sentences.append("context.return_1h: less than an hour of spot history")
     if not tick.liquidity.depth_usd:
         sentences.append("psi, liquidity.depth_1pct_usd: no venue depth")
     if tick.liquidity.adv_usd is None:

@@ -162,10 +162,13 @@ def _two_row_sparkline(values: list[float | None]) -> tuple[str, str]:
     return "".join(upper), "".join(lower)
 
 
-def _side_run(hpp: float | None) -> Run:
-    if hpp is None:
+def _side_run(hpp: Metric) -> Run:
+    """The side that dealers must take; unsure where the band holds 0."""
+    if hpp.value is None:
         return ("n/a", "absent")
-    return ("SELL", "pos") if hpp > 0 else ("BUY", "neg") if hpp < 0 else ("none", "dim")
+    if hpp.lo is not None and hpp.hi is not None and hpp.lo <= 0.0 <= hpp.hi:
+        return ("?", "dim")
+    return ("SELL", "pos") if hpp.value > 0 else ("BUY", "neg") if hpp.value < 0 else ("none", "dim")
 
 
 def _psi_text(metric: Metric) -> str:
@@ -180,7 +183,7 @@ def _compact_pressure(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[
         (" HPP  ", "label"),
         (f"{number:>6}", quality_style(hpp, frame.stale)),
         (f" {trend(frame.rows, 'hpp', scale)} ", "dim"),
-        _side_run(hpp.value),
+        _side_run(hpp),
     ]
     return [
         justify(head, [(_psi_text(snapshot.metrics.psi), _psi_style(snapshot.metrics.psi))], width),
@@ -196,7 +199,7 @@ def _psi_style(psi: Metric) -> str:
 
 def _wide_pressure(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Row]:
     hpp = snapshot.metrics.hpp
-    side_run = _side_run(hpp.value)
+    side_run = _side_run(hpp)
     number = quality_mark(hpp, frame.stale).strip() + format_usd(hpp.value)
     head: list[Run] = [
         ("─ ", "edge"),
@@ -220,6 +223,10 @@ def _wide_pressure(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Row
     scale = max((abs(m.value) for _, m, _ in shocks if m.value is not None), default=0.0)
     rows += [_shock_row(frame, text, metric, sign, scale, width) for text, metric, sign in shocks]
     rows.append(_calibration_row(snapshot, width))
+    terms = (("gamma", hpp.gamma_term), ("vanna", hpp.vanna_term), ("charm", hpp.charm_term))
+    if hpp.gamma_term is not None:
+        runs = [run for name, term in terms for run in ((f" {name} ", "dim"), (format_usd(term), "text"))]
+        rows.append(fit(((" HPP is", "dim"), *runs), width))
     return rows
 
 
@@ -249,7 +256,7 @@ def _shock_row(frame: Frame, text: str, metric: Metric, sign: float, scale: floa
 
 def _calibration_row(snapshot: FlowSnapshot, width: int) -> Row:
     hpp = snapshot.metrics.hpp
-    calibration_note = "" if hpp.calibrated else " uncalibrated"
+    calibration_note = "" if hpp.calibrated else f" {cell_text(hpp.status, 20)}"
     left: list[Run] = [(f" a {hpp.alpha:.2g}  b {hpp.beta:.2g}", "dim"), (calibration_note, "warn")]
     if snapshot.metrics.unwind.value is not None:
         left.append((f"   unwind {format_usd(snapshot.metrics.unwind.value)}", "dim"))

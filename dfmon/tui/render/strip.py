@@ -154,11 +154,8 @@ def banner(frame: Frame, width: int) -> list[Row]:
 def _scenario_parts(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> list[tuple[int, tuple[Run, ...]]]:
     scenario = snapshot.scenario
     is_unknown = bool(scenario.overlay) or frame.stale
-    name = (
-        f" {scenario.bucket} {cell_text(scenario.name, 16)} "
-        if scenario.bucket
-        else f" {cell_text(scenario.name, 16)} "
-    )
+    title = f"{cell_text(scenario.name, 16)}{' (armed)' if scenario.armed else ''}"
+    name = f" {scenario.bucket} {title} " if scenario.bucket else f" {title} "
     style = "scene.unknown" if is_unknown else _BUCKET_STYLE.get(scenario.bucket or 0, "scene.unknown")
     label_runs: list[Run] = [(name, style)]
     overlay_text = cell_text(scenario.overlay, 48 if is_wide else 200) or "UNKNOWN"
@@ -169,8 +166,9 @@ def _scenario_parts(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> list
         return [(0, tuple(label_runs)), (1, tuple(regime_runs(snapshot, is_wide)))]
     side: tuple[Run, ...] = ()
     if scenario.side != "none":
-        side = (("dealers ", "text"), (scenario.side.upper(), "pos" if scenario.side == "sell" else "neg"))
-    materiality = "material" if scenario.material else "immaterial"
+        side_style = {"sell": "pos", "buy": "neg"}.get(scenario.side, "text")
+        side = (("dealers ", "text"), (scenario.side.upper(), side_style))
+    materiality = {True: "material", False: "immaterial", None: "size unknown"}[scenario.material]
     return [
         (0, tuple(label_runs)),
         (1, side),

@@ -1,62 +1,29 @@
-import numpy as np
+import pytest
 
-from dfmon.core.flip.gamma_flip import GammaFlip
-from dfmon.core.scenario.alerts import MAX_ALERTS, AlertState, update_alerts
-from dfmon.core.scenario.rules import Bucket, RuleState
-from dfmon.model.events import FeedState
-from dfmon.model.frames import FeedHealth
-from dfmon.model.units import NAN
+from dfmon.core.scenario.alerts import MAX_ALERTS, newest_alerts, scene_alert
+from dfmon.core.scenario.buckets import Bucket, Scene
+from dfmon.model.snapshot import Alert
 
-DAMP = RuleState(Bucket.DAMP, 0, 0, 0)
+DAMP, PIN = Scene(Bucket.DAMP), Scene(Bucket.PIN)
+ARMED, SQUEEZE = Scene(Bucket.SQUEEZE, armed=True), Scene(Bucket.SQUEEZE)
 
 
-def flip(level: float | None, sign: int) -> GammaFlip:
-    return GammaFlip(level, (), (50.0, 150.0), sign, np.zeros(0), np.zeros(0))
+@pytest.mark.parametrize(
+    ("before", "after"), [(None, PIN), (DAMP, None), (DAMP, DAMP), (DAMP, ARMED), (SQUEEZE, ARMED)]
+)
+def test_no_alert_for_the_first_scene_or_an_armed_one(before: Scene | None, after: Scene | None) -> None:
+    assert scene_alert(1, "BTC", "flow", before, after, ("because",)) is None
 
 
-def feed(state: FeedState, reason: str = "") -> FeedHealth:
-    return FeedHealth("x", state, NAN, NAN, 0, 0, 0, reason)
+def test_alert_names_coin_model_and_reasons() -> None:
+    alert = scene_alert(1, "BTC", "flow", ARMED, SQUEEZE, ("NGI -40.0M", "|z| 1.2 >= 1"))
+    assert alert is not None
+    assert alert.text == "BTC flow: SQUEEZE (armed) -> SQUEEZE: NGI -40.0M; |z| 1.2 >= 1"
+    assert (alert.kind, alert.underlying, alert.model) == ("SCENE", "BTC", "flow")
 
 
-def alerts_after(*ticks: tuple[RuleState, GammaFlip | None, float, tuple[FeedHealth, ...]]) -> list[tuple[str, str]]:
-    now = AlertState.initial()
-    for rules, found, spot, feeds in ticks:
-        now = update_alerts(now, rules, found, spot, feeds, ("because",), 1)
-    return [(alert.kind, alert.text) for alert in now.alerts]
-
-
-def test_first_scenario_and_first_side_are_no_changes() -> None:
-    assert alerts_after((DAMP, flip(95.0, 1), 100.0, ())) == []
-
-
-def test_new_scenario_is_told_with_its_reason() -> None:
-    pin = RuleState(Bucket.PIN, 0, 0, 0)
-    assert alerts_after((DAMP, None, 1.0, ()), (pin, None, 1.0, ())) == [("SCENE", "DAMP -> PIN: because")]
-
-
-def test_spot_through_the_flip_is_told_both_ways() -> None:
-    above, below = (DAMP, flip(95.0, 1), 100.0, ()), (DAMP, flip(95.0, -1), 90.0, ())
-    expected = [("FLIP", "spot crossed above the flip 95"), ("FLIP", "spot crossed below the flip 95")]
-    assert alerts_after(above, below, above) == expected
-
-
-def test_another_root_becoming_the_nearest_is_no_crossing() -> None:
-    assert alerts_after((DAMP, flip(95.0, 1), 100.0, ()), (DAMP, flip(104.0, 1), 100.0, ())) == []
-
-
-def test_flip_that_vanishes_and_returns_on_the_same_side_is_no_crossing() -> None:
-    held = (DAMP, flip(95.0, 1), 100.0, ())
-    assert alerts_after(held, (DAMP, flip(None, 1), 100.0, ()), (DAMP, None, NAN, ()), held) == []
-
-
-def test_feed_is_told_once_when_it_goes_and_once_when_it_is_back() -> None:
-    down, live = feed(FeedState.DOWN, "refused"), feed(FeedState.LIVE)
-    ticks = [(DAMP, None, 1.0, (state,)) for state in (live, down, down, live, live)]
-    assert alerts_after(*ticks) == [("FEED", "x is back"), ("FEED", "x down: refused")]
-
-
-def test_alerts_are_bounded_and_newest_first() -> None:
-    sides = [(DAMP, flip(float(i), 1 if i % 2 else -1), 1.0, ()) for i in range(2 * MAX_ALERTS)]
-    expected = alerts_after(*sides)
-    assert len(expected) == MAX_ALERTS
-    assert expected[0][1].endswith(f"{2 * MAX_ALERTS - 1}")
+def test_alerts_are_merged_newest_first_and_bounded() -> None:
+    first = tuple(Alert(ts, "SCENE", "") for ts in range(100, 0, -2))
+    second = tuple(Alert(ts, "FEED", "") for ts in range(99, 0, -2))
+    merged = newest_alerts(first, second)
+    assert [alert.ts_ns for alert in merged] == list(range(100, 100 - MAX_ALERTS, -1))

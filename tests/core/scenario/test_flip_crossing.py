@@ -1,6 +1,6 @@
 from dfmon.core.flip.regime import Regime, RegimeEdge
+from dfmon.core.scenario.alerts import flip_alert
 from dfmon.core.scenario.flip_crossing import Crossing, FlipSide, update_flip_side
-from dfmon.core.scenario.market_alerts import flip_alert
 from dfmon.model.units import SECOND
 from tests.chains import NOW
 

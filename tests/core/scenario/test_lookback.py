@@ -57,8 +57,8 @@ def test_after_a_gap_there_is_no_move_rather_than_one_of_hours() -> None:
     assert (measured.ret_15m, measured.span_s, measured.ret_1h) == (0.0, 120.0, None)
 
 
-def test_hour_is_scaled_to_standard_deviations_of_the_time_there_was() -> None:
+def test_hour_is_known_after_an_hour_and_scaled_to_standard_deviations() -> None:
     measured = measure_moves(path_of({0: SPOT, 50: SPOT}), NOW + HOUR, SPOT * math.exp(0.01), 0.5)
     assert measured.ret_1h == pytest.approx(0.01)
     assert measured.z_1h == pytest.approx(0.01 / (0.5 * math.sqrt(1 / 8760)))
-    assert measure_moves(path_of({0: SPOT}), NOW + HOUR // 2 - SECOND, SPOT, 0.5).z_1h is None
+    assert measure_moves(path_of({0: SPOT}), NOW + HOUR - MINUTE - SECOND, SPOT, 0.5).z_1h is None

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from dfmon.core.scenario.volume_profile import VolumeProfile, add_hour, hour_of_week
-from dfmon.model.units import DAY, HOUR
+from dfmon.core.scenario.volume_profile import VolumeProfile, add_hour, hour_of_week, track_volume
+from dfmon.model.units import DAY, HOUR, MINUTE, SECOND
 
 MONDAY = 20_402 * DAY  # 10 November 2025
 
@@ -46,3 +46,23 @@ def test_no_more_than_five_weeks_are_kept() -> None:
 def test_one_wild_hour_is_bounded() -> None:
     wild = add_hour(grown(1, np.ones(168)), MONDAY + 7 * DAY + HOUR, 1e15)
     assert 0.2 <= wild.factors.min() <= wild.factors.max() <= 5.0
+
+
+def tracked(minutes: list[int], rate: float = 1e6, since: int = MONDAY) -> list[float]:
+    """Volumes of the hours found at ticks in these minutes, with `rate` USD a minute."""
+    profile = VolumeProfile.initial()
+    for minute in minutes:
+        profile = track_volume(profile, MONDAY + minute * MINUTE + SECOND, rate * minute, since)
+    return [float(volume) for volume in profile.volumes.values[:, 0]]
+
+
+def test_whole_hours_are_cut_from_the_running_sum() -> None:
+    assert tracked(list(range(200))) == [60e6, 60e6, 60e6]
+    assert tracked(list(range(30, 200))) == [60e6, 60e6]  # begun in the middle of an hour
+
+
+def test_an_hour_with_a_gap_at_its_edge_or_another_session_is_left_out() -> None:
+    gap = [minute for minute in range(250) if not 118 <= minute <= 121]
+    assert tracked(gap) == [60e6, 60e6]  # the first and the last; the gap is at the edge of the two between
+    assert tracked(list(range(200)), since=MONDAY + 70 * MINUTE) == [60e6]
+    assert tracked(list(range(200)), since=0) == []

@@ -4,7 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dfmon.core.scenario.book_features import (
+from dfmon.core.scenario.buckets import Bucket, Scene
+from dfmon.core.scenario.features import (
     BookSums,
     HourMarket,
     StrikeFeatures,
@@ -12,8 +13,7 @@ from dfmon.core.scenario.book_features import (
     flip_distances,
     strike_features,
 )
-from dfmon.core.scenario.buckets import Bucket, Scene
-from dfmon.core.scenario.rule_table import RuleThresholds, call_scene, is_material, member_share
+from dfmon.core.scenario.rules import RuleThresholds, call_scene, is_material, member_share
 
 NAN = math.nan
 MARKET = HourMarket(
