@@ -70,6 +70,15 @@ async def test_health_tells_starting_fresh_and_stale(
     assert (stale_response.status_code, stale_response.json()["status"]) == (503, "stale")
 
 
+@pytest.mark.parametrize(
+    ("age_s", "reason"), [(15.0, ""), (15.001, "no snapshot for 15 s"), (99.0, "no snapshot for 99 s")]
+)
+def test_an_underlying_is_stale_beyond_15_s_without_a_snapshot(age_s: float, reason: str) -> None:
+    assert rest_api._stale_reason(snapshot(1), age_s) == reason
+    assert rest_api._stale_reason(None, 0.0) == "no snapshot for 0 s"
+    assert rest_api._stale_reason(snapshot(1, state="stale"), 0.0) == "stale inputs"
+
+
 async def test_a_snapshot_is_the_bytes_of_the_model(hub: SnapshotHub, client: httpx.AsyncClient) -> None:
     hub.mode = "sim"
     hub.publish(snapshot(1))
