@@ -224,12 +224,19 @@ def _add_openapi(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         if not app.openapi_schema:
             document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-            _, models = msgspec.json.schema_components((FlowSnapshot,), ref_template="#/components/schemas/{name}")
+            _, models = msgspec.json.schema_components(
+                (FlowSnapshot,), schema_hook=_views_schema, ref_template="#/components/schemas/{name}"
+            )
             document.setdefault("components", {}).setdefault("schemas", {}).update(models)
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _views_schema(_: type) -> dict[str, Any]:
+    """The schema of `Detail.views`, which stays in the process."""
+    return {"type": "null"}
 
 
 def _response_schema(schema: dict[str, Any], description: str) -> dict[str, Any]:
