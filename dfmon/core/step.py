@@ -14,7 +14,7 @@ import msgspec
 from dfmon.core.book_exposure import Exposure, flips_of_books, measure_exposure, price_board
 from dfmon.core.columns import Columns, atm_sigma, first_of_group, priceable_columns
 from dfmon.core.exposure.changes import BookChanges
-from dfmon.core.exposure.desks import Desk, hedge_shares, off_venue_sd
+from dfmon.core.exposure.desks import Desk, HedgeShares, hedge_shares, off_venue_sd
 from dfmon.core.exposure.market_window import MarketWindow
 from dfmon.core.flip.grid import Stickiness
 from dfmon.core.freshness import FreshnessLimits, measure_freshness
@@ -25,7 +25,7 @@ from dfmon.core.positions.update import update_inventory
 from dfmon.core.pricing.compiled import kernels_for_step
 from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.scenario.alerts import newest_alerts
-from dfmon.core.scenario.book_history import BookHistory, measure_hedge_flow
+from dfmon.core.scenario.book_history import NO_FLOWS, BookHistory, measure_book_flows
 from dfmon.core.scenario.book_scene import SceneState, update_scene
 from dfmon.core.scenario.hour_state import HourState, update_hour
 from dfmon.core.scenario.impact import ImpactLaw
@@ -37,6 +37,7 @@ from dfmon.core.scenario.rolling import RollingWindow
 from dfmon.core.scenario.thresholds import Thresholds
 from dfmon.core.scenario.tick_result import BoardTick, TickResult, fields_of
 from dfmon.core.scenario.volatility import constant_horizon_sigma
+from dfmon.core.scenario.volatility_beta import VolatilityBeta
 from dfmon.core.snapshot import tables
 from dfmon.core.snapshot.build import BookResult, quality_of, with_views
 from dfmon.core.snapshot.change_rows import book_sample
@@ -94,6 +95,7 @@ class FlowState:
 
     inventory: Inventory
     options: MarketWindow
+    beta: VolatilityBeta
     path: RollingWindow
     depth: RollingWindow
     micro: MicroState
@@ -106,6 +108,7 @@ class FlowState:
         return cls(
             inventory=Inventory.empty(),
             options=MarketWindow.empty(),
+            beta=VolatilityBeta.initial(),
             path=empty_spot_path(),
             depth=RollingWindow.empty(DEPTH_SAMPLE_NS, DEPTH_MEDIAN_NS // DEPTH_SAMPLE_NS + 1, 1),
             micro=MicroState.initial(),
@@ -154,8 +157,9 @@ def _compute(
     path = state.path.push(ts_ns, (chain.spot, sigma)) if is_sample else state.path
     micro_state, micro = update_micro(state.micro, market, chain.spot, ts_ns)
     tape = tables.tape(chain, cols, board, state.tape)
-    options = state.options.push(chain)
-    vega = board.unit.vega[board.points.point]
+    options = state.options.push(chain, is_sample=not freshness.stale)
+    beta = state.beta.estimate(chain.underlying)
+    moves = measure_market_moves(options, chain, cols, board.unit.vega, board.points, beta, sigma, params.numeraire)
     inputs = BoardTick(
         chain=chain,
         market=market,
@@ -172,7 +176,7 @@ def _compute(
         sigma=sigma,
         liquidity=liquidity,
         spot_moves=spot_moves,
-        moves=measure_market_moves(options, chain, cols, vega, params.numeraire),
+        moves=moves,
         micro=micro,
         impact_law=params.impact_law,
     )
@@ -187,8 +191,8 @@ def _compute(
     for index, (model, held) in enumerate(positions.items()):
         previous = state.books.get(model) or BookState.initial()
         history = previous.history.push(options, held)
-        if inputs.moves.hedge is not None and held.members is not None:
-            history = history.with_settled(inputs.moves.hedge.expired_key, state.options, state.inventory)
+        if moves.hedge is not None and held.members is not None:
+            history = history.with_settled(moves.hedge.expired_key, state.options, state.inventory)
         exposure = measure_exposure(board, cols_of[model], flips.get(model), off_venue)
         tick = _book_tick(history, inputs, cols_of[model], held, exposure, hour, params)
         scene_state, scene = update_scene(
@@ -200,7 +204,8 @@ def _compute(
         metrics = build_metrics(tick, quality_of(tick))
         results[model] = BookResult(tick, metrics, scene, newest_alerts(scene_state.alerts, incidents), changes)
     snapshot = with_views(results, params.positions, tape, seq)
-    return FlowState(inventory, options, path, liquidity.depth, micro_state, hour, books, tape), snapshot
+    betas = state.beta if freshness.stale else state.beta.push(ts_ns, moves.quarter)
+    return FlowState(inventory, options, betas, path, liquidity.depth, micro_state, hour, books, tape), snapshot
 
 
 def _book_tick(
@@ -213,20 +218,21 @@ def _book_tick(
     params: FlowParams,
 ) -> TickResult:
     """The tick under one position model, before its scene."""
-    chain, spot_moves, total = inputs.chain, inputs.spot_moves, exposure.totals
-    move_usd = chain.spot * (spot_moves.ret_15m or 0.0) if chain.spot > 0.0 else 0.0
-    shares = hedge_shares(params.desks, params.risk_aversion, total.ngi, chain.spot, move_usd)
-    hedge = None
+    chain, total, off_venue = inputs.chain, exposure.totals, off_venue_sd(params.venue_share)
+
+    def shares(move: float) -> HedgeShares:
+        return hedge_shares(params.desks, params.risk_aversion, total.ngi, chain.spot, max(chain.spot, 0.0) * move)
+
+    flows = NO_FLOWS
     if cols.size and positions.known:
-        off_venue = off_venue_sd(params.venue_share)
-        hedge = measure_hedge_flow(history, inputs.moves, cols, total, shares, off_venue)
+        flows = measure_book_flows(history, inputs.moves, cols, total, shares, off_venue)
     return TickResult(
         **fields_of(inputs),
         positions=positions,
         cols=cols,
         exposure=exposure,
-        hedge_shares=shares,
-        hedge=hedge,
+        hedge_shares=shares(inputs.spot_moves.ret_15m or 0.0),
+        flows=flows,
         scale=hour.scale,
         ds_sign=hour.ds_sign,
     )

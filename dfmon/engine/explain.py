@@ -107,11 +107,11 @@ def _terms(tick: TickResult, snapshot: FlowSnapshot, metric: str) -> Iterator[tu
         yield "sign(dS) NGI", hpp.ds_sign * shares.gamma * total.ngi
         yield "a VSS", shares.vanna_charm * hpp.alpha * total.vss
         yield "b CHL", shares.vanna_charm * hpp.beta * total.chl
-    if metric == "hedge_flow" and tick.hedge is not None:
-        yield "gamma", tick.hedge.gamma
-        yield "vanna", tick.hedge.vanna
-        yield "charm", tick.hedge.charm
-        yield "settlement", tick.hedge.settlement
+    if metric == "hedge_flow" and tick.flows.hedge is not None:
+        yield "gamma", tick.flows.hedge.gamma
+        yield "vanna", tick.flows.hedge.vanna
+        yield "charm", tick.flows.hedge.charm
+        yield "settlement", tick.flows.hedge.settlement
 
 
 def _unit_values(tick: TickResult, snapshot: FlowSnapshot, metric: str) -> F64 | None:

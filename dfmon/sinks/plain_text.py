@@ -11,11 +11,13 @@ from dfmon.model.snapshot import Features, FlowSnapshot, Metric, Metrics, ModelR
 from dfmon.model.units import sanitize
 
 WIDTH = 100
+_FLOW_PARTS = ("gamma", "vanna", "charm", "settlement")
 
 
 def format_snapshot(snapshot: FlowSnapshot, mode: State) -> str:
     """The snapshot in a trader's reading order; ends with a newline."""
-    parts = _head(snapshot, mode), [""], _metrics(snapshot), [""], _models(snapshot), _expiries(snapshot), [""]
+    metrics = [*_metrics(snapshot), *_hedge_flow(snapshot), *_outlook(snapshot), *_unwind(snapshot)]
+    parts = _head(snapshot, mode), [""], metrics, [""], _models(snapshot), _expiries(snapshot), [""]
     lines = [*chain.from_iterable(parts), *_caveats(snapshot)]
     return "".join(f"{sanitize(line, WIDTH)}\n" for line in lines)
 
@@ -114,6 +116,29 @@ def _flip_level(row: ModelRow) -> str:
     return "none" if row.flip is None and row.ngi is not None else format_number(row.flip)
 
 
+def _hedge_flow(s: FlowSnapshot) -> list[str]:
+    flow = s.metrics.hedge_flow
+    if flow.value is None:
+        return []
+    parts = "  ".join(f"{name} {format_signed(getattr(flow, name))}" for name in _FLOW_PARTS)
+    return [f"of which: {parts};  new trades {format_signed(flow.new_trades)}"]
+
+
+def _outlook(s: FlowSnapshot) -> list[str]:
+    trades = (f"{row.case}: {format_trade(row.value)}" for row in s.outlook)
+    return [f"outlook: {', '.join(trades)}"] if s.outlook else []
+
+
+def _unwind(s: FlowSnapshot) -> list[str]:
+    unwind = s.unwind
+    if not unwind.value:
+        return []
+    if unwind.left:
+        return [f"settlement: {format_trade(unwind.left)} left, {format_trade(unwind.per_minute)} a minute"]
+    until = format_trade(unwind.until_window)
+    return [f"next settlement: {format_trade(unwind.at_window)} as it begins, until then {until}"]
+
+
 def _expiries(s: FlowSnapshot) -> list[str]:
     header = f"{'EXPIRY':9}{'HOURS':>8}{'FORWARD':>12}{'ATM IV':>8}{'NGI':>10}{'VSS':>10}{'CHL':>10}{'OI':>11}"
     rows = [
@@ -142,6 +167,15 @@ def format_number(value: float | None, digits: int = 1, unit: str = "") -> str:
     ('98,412.5', 'n/a', '-2.50%')
     """
     return "n/a" if value is None else f"{value:,.{digits}f}{unit}"
+
+
+def format_trade(value: float | None) -> str:
+    """A trade of dealers in words, or n/a.
+
+    >>> format_trade(2_600_000.0), format_trade(-400_000.0), format_trade(None)
+    ('buy 2.60M', 'sell 400.00k', 'n/a')
+    """
+    return "n/a" if value is None else f"{'sell' if value < 0.0 else 'buy'} {format_signed(abs(value))[1:]}"
 
 
 def format_signed(value: float | None) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from statistics import NormalDist
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from dfmon.core.pricing.black import F64
+
+Bounds: TypeAlias = tuple[float | None, ...]
 
 BAND_QUANTILES: Final = (0.05, 0.95)
 NORMAL_95: Final = NormalDist().inv_cdf(0.95)
@@ -33,22 +34,17 @@ def _interpolated(ordered: F64, place: float) -> float:
     return value + (place - below) * (ordered.item(min(below + 1, ordered.size - 1)) - value)
 
 
-def band_of_sum(
-    unit: F64, position: F64, members: F64 | None, value: float | None = None, other_sd: float = 0.0
-) -> tuple[float | None, float | None]:
+def bands_of_sums(unit: F64, position: F64, members: F64 | None, value: F64, other_sd: F64) -> tuple[Bounds, Bounds]:
     """5 % and 95 % quantiles of `unit @ members`, shifted by as much as `value` differs from `unit @ position`.
 
     `other_sd` is the standard deviation of what is independent of the members; its variance adds to that of the band.
 
-    Units: of `unit` times coins. Shapes: (n,), (n,), (n, M). Domain: None without members.
-    Source: Hyndman & Fan (1996), definition 7.
+    Units: of `unit` times coins. Shapes: (k, n), (n,), (n, M), (k,), (k,) -> two of k.
+    Domain: None each without members. Source: as `band_quantiles`.
     """
     if members is None:
-        return None, None
-    centre = float(unit @ position)
-    value = centre if value is None else value
-    low, high = (quantile + (value - centre) for quantile in band_quantiles(unit @ members))
-    if not other_sd:
-        return low, high
-    width = NORMAL_95 * other_sd
-    return value - math.hypot(value - low, width), value + math.hypot(high - value, width)
+        none = (None,) * value.size
+        return none, none
+    quantiles = np.array([band_quantiles(sums) for sums in unit @ members]).T + (value - unit @ position)
+    low, high = value + np.array([[-1.0], [1.0]]) * np.hypot(quantiles - value, NORMAL_95 * other_sd)
+    return tuple(low.tolist()), tuple(high.tolist())

@@ -20,11 +20,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core.exposure.bands import band_of_sum
+from dfmon.core.exposure.bands import bands_of_sums
 from dfmon.core.exposure.desks import HedgeShares
 from dfmon.core.exposure.market_window import MarketWindow, Moment
 from dfmon.core.exposure.option_window import OptionWindow, pick
-from dfmon.core.exposure.reprice import MarketState, Options, open_share, unit_delta
+from dfmon.core.exposure.reprice import MarketState, Options, open_share, unit_deltas
 from dfmon.core.pricing.black import F64, Mask
 from dfmon.model.frames import I64
 from dfmon.model.units import SECOND
@@ -104,13 +104,13 @@ def hedge_units(live: LiveOptions, window: MarketWindow, then: Moment) -> HedgeU
     expiry_ns = np.concatenate([live.expiry_ns, window.expiry_ns[expired]])
     before = then.state(window.samples.find(key), expiry_ns)
     fixings = np.where(np.isnan(before.average), before.forward, before.average)
-    steps = (
-        before._replace(average=fixings),
-        MarketState(now.forward, before.sigma, before.tau, fixings),
-        MarketState(now.forward, now.sigma, before.tau, fixings),
-        now,
+    delta = unit_deltas(
+        options,
+        forward=np.array([before.forward, now.forward, now.forward, now.forward]),
+        sigma=np.array([before.sigma, before.sigma, now.sigma, now.sigma]),
+        tau=np.array([before.tau, before.tau, before.tau, now.tau]),
+        average=np.array([fixings, fixings, fixings, now.average]),
     )
-    delta = np.array([unit_delta(options, state) for state in steps])
     share_then, share_now = open_share(before.tau), open_share(now.tau)
     parts = np.empty((len(PARTS), key.size))
     parts[:3] = -now.forward * share_then * np.diff(delta, axis=0)
@@ -184,8 +184,8 @@ def hedge_flow(
     by_rest = shares.vanna_charm * (linear.vss * linear.points + linear.chl * days)
     acquired = book.position[: units.live] - position_then[: units.live]
     unit = traded @ units.parts
-    other_sd = off_venue_sd * float(np.abs(unit) @ np.abs(book.position))
-    low, high = band_of_sum(unit, book.position, book.members, value, other_sd)
+    other_sd = off_venue_sd * (np.abs(unit) @ np.abs(book.position))
+    (low,), (high,) = bands_of_sums(unit[None], book.position, book.members, np.array([value]), np.array([other_sd]))
     return HedgeFlow(
         value=value,
         lo=low,

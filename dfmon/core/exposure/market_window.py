@@ -61,12 +61,14 @@ class MarketWindow:
         no_keys, none = np.zeros(0, np.int64), np.zeros(0)
         return cls(no_keys, no_keys, samples, no_keys, none, none, np.zeros(0, np.bool_))
 
-    def push(self, chain: ChainFrame) -> MarketWindow:
+    def push(self, chain: ChainFrame, is_sample: bool = True) -> MarketWindow:
         """The window with this frame, and once a minute with a sample of its market.
 
-        Domain: an option without forward or volatility has none in the sample.
+        Domain: an option without forward or volatility has none in the sample; a frame of stale marks is no sample.
         """
         key = option_keys(chain.expiry_ns, chain.strike, chain.option_type, chain.inverse)
+        if not is_sample:
+            return replace(self, frame_key=key, frame_uid=chain.uid)
         usable = (chain.forward > 0.0) & np.isfinite(chain.forward) & (chain.sigma > 0.0) & np.isfinite(chain.sigma)
         columns = np.where(usable, [chain.forward, chain.sigma], np.nan)
         numbers = float(chain.clock_ns), chain.delivery_average

@@ -35,26 +35,33 @@ class MarketState(NamedTuple):
     average: F64
 
 
-def unit_delta(options: Options, state: MarketState) -> F64:
-    """Delta on the part of the settlement average that is open, that is delta over `open_share`.
+def unit_deltas(options: Options, forward: F64, sigma: F64, tau: F64, average: F64) -> F64:
+    """Deltas on the part of the settlement average that is open, that is delta over `open_share`, in several states.
 
-    At expiry and after it is +-1 in the money by the average and 0 out of it: where the delta has come to.
+    At expiry and after it they are +-1 in the money by the average and 0 out of it: where the delta has come to.
 
-    Units: coins per coin of option. Shapes: (n,). Domain: NaN where the state is not known.
-    Source: as greek_calc.greeks with the settlement on an average.
+    Units: as `MarketState`; coins per coin of option. Shapes: (states, n) each, `average` (n,) or (states, n).
+    Domain: NaN where the state is not known. Source: as greek_calc.greeks with the settlement on an average.
     """
-    forward, sigma, tau, average = state
-    settled = tau <= 0.0
+    states, settled = forward.shape[0], tau <= 0.0
     average = np.where(np.isnan(average), forward, average)
-    at = np.where(settled, average, forward)
-    columns = at, options.strike, sigma, np.maximum(tau, 0.0), options.option_type
-    numeraire, inverse = options.numeraire, options.inverse
-    if not tau.size or np.min(tau) >= WINDOW:
-        return delta_only(*columns, settlement="average", numeraire=numeraire, inverse=inverse)
+    strike, option_type = np.tile(options.strike, states), np.tile(options.option_type, states)
+    inverse = np.tile(options.inverse, states)
+    at = np.where(settled, average, forward).ravel()
+    columns = at, strike, sigma.ravel(), np.maximum(tau, 0.0).ravel(), option_type
+    if np.min(tau, initial=np.inf) >= WINDOW:
+        numeraire = options.numeraire
+        delta = delta_only(*columns, settlement="average", numeraire=numeraire, inverse=inverse)
+        return delta.reshape(forward.shape)
     priced = greeks(
-        *columns, with_price=False, settlement="average", average=average, numeraire=numeraire, inverse=inverse
+        *columns,
+        with_price=False,
+        settlement="average",
+        average=average.ravel(),
+        numeraire=options.numeraire,
+        inverse=inverse,
     )
-    return np.asarray(priced.delta / np.where(settled, 1.0, open_share(tau)))
+    return np.asarray(priced.delta.reshape(forward.shape) / np.where(settled, 1.0, open_share(tau)))
 
 
 def open_share(tau: F64) -> F64:

@@ -1,4 +1,4 @@
-"""Positions of one model over the last quarter of an hour: what was held then, and what has settled since.
+"""Positions of one model over the last quarter of an hour, and what of them has settled since.
 
 State of one position model. Mean positions are kept by the minute; of the ensemble only the members of options that
 have expired, as they were at the end, since the frame and the inventory drop these at once.
@@ -6,6 +6,7 @@ have expired, as they were at the end, since the frame and the inventory drop th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,6 +17,7 @@ from dfmon.core.exposure.desks import HedgeShares
 from dfmon.core.exposure.hedge_flow import Book, HedgeFlow, HedgeUnits, LinearForm, hedge_flow
 from dfmon.core.exposure.market_window import SAMPLE_NS, MarketWindow
 from dfmon.core.exposure.option_window import OptionWindow, pick
+from dfmon.core.exposure.outlook import Outlook, outlook
 from dfmon.core.exposure.vanna_charm_volga import Totals
 from dfmon.core.positions.dealer_net import DealerPositions
 from dfmon.core.positions.inventory import Inventory
@@ -40,6 +42,8 @@ class BookHistory:
 
     def push(self, window: MarketWindow, positions: DealerPositions) -> BookHistory:
         """The history with the positions of the frame that `window` has newest, once a minute."""
+        if not window.samples.times.size:
+            return self
         ts_ns = int(window.samples.times[-1])
         pushed = self.positions.push(ts_ns, window.frame_key, positions.position[None, :])
         return self if pushed is self.positions else replace(self, positions=pushed)
@@ -62,23 +66,41 @@ class BookHistory:
         return replace(self, settled_key=np.array(rows, np.int64), settled_members=members)
 
 
-def measure_hedge_flow(
+@dataclass(frozen=True, slots=True)
+class BookFlows:
+    """Hedge trades of a book: over the look-back, and if spot moves. USD, + = dealers buy."""
+
+    hedge: HedgeFlow | None
+    outlook: tuple[Outlook, ...]
+
+
+NO_FLOWS: Final = BookFlows(None, ())
+
+
+def measure_book_flows(
     history: BookHistory,
     moves: MarketMoves,
     cols: Columns,
     totals: Totals,
-    shares: HedgeShares,
+    shares: Callable[[float], HedgeShares],
     off_venue_sd: float = 0.0,
-) -> HedgeFlow | None:
-    """Hedge trades of the book of `cols` over the look-back; None while there is none.
+) -> BookFlows:
+    """Hedge trades of the book of `cols`.
 
-    Units: USD, + = dealers bought. Domain: a finite book.
+    `shares` of the desks that hedge a move of spot, given as a fraction.
+
+    Units: USD, + = dealers bought. Domain: a finite book; no flow before a look-back of a minute.
     """
-    units = moves.hedge
-    if units is None:
-        return None
-    linear = LinearForm(totals.ngi, totals.vss, totals.chl, moves.points_15m or 0.0)
-    return hedge_flow(units, book_over(history, units, cols), linear, shares, off_venue_sd)
+    hedge, units = None, moves.hedge
+    if units is not None:
+        linear = LinearForm(totals.ngi, totals.vss, totals.chl, moves.points_15m or 0.0)
+        traded = shares(units.log_return)
+        hedge = hedge_flow(units, book_over(history, units, cols), linear, traded, off_venue_sd)
+    rows: tuple[Outlook, ...] = ()
+    if moves.outlook is not None:
+        by_case = tuple(shares(case.move) for case in moves.outlook.cases)
+        rows = outlook(moves.outlook, cols.position, cols.members, by_case, off_venue_sd)
+    return BookFlows(hedge, rows)
 
 
 def book_over(history: BookHistory, units: HedgeUnits, cols: Columns) -> Book:

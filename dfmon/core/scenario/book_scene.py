@@ -139,7 +139,7 @@ def _with_flows(flows: RollingWindow, tick: TickResult, market: HourMarket) -> R
     total = tick.exposure.totals
     points = None if math.isnan(market.points) else market.points
     slow = slow_flow(UsdPerPoint(total.vss), UsdPerHour(total.chl_1h), points)
-    hedge = NAN if tick.hedge is None else tick.hedge.value
+    hedge = NAN if tick.flows.hedge is None else tick.flows.hedge.value
     return flows.push(tick.chain.ts_ns, (NAN if slow is None else slow.value, hedge))
 
 

@@ -16,9 +16,11 @@ from dfmon.core.columns import Columns
 from dfmon.core.exposure.hedge_flow import HedgeUnits, LiveOptions, hedge_units
 from dfmon.core.exposure.market_window import SAMPLE_NS, MarketWindow, Moment
 from dfmon.core.exposure.option_window import pick
+from dfmon.core.exposure.outlook import BetaEstimate, Case, OutlookUnits, outlook_cases, outlook_units
 from dfmon.core.exposure.reprice import MarketState, Options
 from dfmon.core.exposure.volatility_move import VolatilityMove, volatility_move
 from dfmon.core.pricing.greek_calc import Numeraire
+from dfmon.core.pricing.pairing import PricingPoints
 from dfmon.model.frames import F64, I64, ChainFrame
 from dfmon.model.units import HOUR, MINUTE, SECOND
 
@@ -28,11 +30,17 @@ MIN_LOOKBACK_NS: Final = MINUTE  # no move before that
 
 @dataclass(frozen=True, slots=True)
 class MarketMoves:
-    """Moves up to this tick. `hedge` and `quarter` since 15 minutes ago, or since the window began if that is later."""
+    """Moves up to this tick, and trades of one coin.
+
+    `hedge` and `quarter` are since 15 minutes ago, or since the window began if that is later. `outlook` is None for an
+    empty board, `beta` the beta of volatility that it moves with.
+    """
 
     hedge: HedgeUnits | None
     quarter: VolatilityMove | None
     hour: VolatilityMove | None
+    outlook: OutlookUnits | None
+    beta: BetaEstimate
 
     @property
     def points_15m(self) -> float | None:
@@ -46,16 +54,24 @@ class MarketMoves:
 
 
 def measure_market_moves(
-    window: MarketWindow, chain: ChainFrame, cols: Columns, vega: F64, numeraire: Numeraire
+    window: MarketWindow,
+    chain: ChainFrame,
+    cols: Columns,
+    vega: F64,
+    points: PricingPoints,
+    beta: BetaEstimate,
+    sigma: float,
+    numeraire: Numeraire,
 ) -> MarketMoves:
     """Moves of the priceable options against the samples of `window`, to which this frame was pushed.
 
-    Units: `vega` USD per point of +1 coin. Shapes: (k,) of `cols`. Domain: any board; an empty one does not move.
+    Units: `vega` USD per point of +1 coin at each of the `points`, `sigma` of a day decimal. Shapes: (k,) of `cols`.
+    Domain: any board; an empty one does not move.
     """
     if not cols.size:
-        return MarketMoves(None, None, None)
+        return MarketMoves(None, None, None, None, beta)
     live = live_options(chain, cols, window.frame_key, numeraire)
-    weight = vega * cols.open_interest
+    weight = vega[points.point] * cols.open_interest
     quarter = window.moment(chain.ts_ns - LOOKBACK_NS)
     if quarter is not None and chain.ts_ns - quarter.ts_ns < MIN_LOOKBACK_NS:
         quarter = None
@@ -66,7 +82,20 @@ def measure_market_moves(
         hedge=None if quarter is None else hedge_units(live, window, quarter),
         quarter=_volatility_move(live, window, quarter, weight),
         hour=_volatility_move(live, window, hour, weight),
+        outlook=_outlook_units(live, points, outlook_cases(sigma), beta),
+        beta=beta,
     )
+
+
+def _outlook_units(
+    live: LiveOptions, points: PricingPoints, cases: tuple[Case, ...], beta: BetaEstimate
+) -> OutlookUnits:
+    """Trades of one coin of each option: a call trades as its put, so that each point is priced once."""
+    at, (strike, option_type, inverse, numeraire) = points.option, live.options
+    options = Options(strike[at], option_type[at], inverse[at], numeraire)
+    units = outlook_units(options, MarketState(*(column[at] for column in live.state)), cases, beta)
+    rows = (column[:, points.point] for column in (units.full, units.spot, units.beta_shift))
+    return OutlookUnits(cases, *rows)
 
 
 def live_options(chain: ChainFrame, cols: Columns, key: I64, numeraire: Numeraire) -> LiveOptions:

@@ -10,10 +10,10 @@ from typing import Any
 from dfmon.core.book_exposure import Exposure, PricedBoard
 from dfmon.core.columns import Columns
 from dfmon.core.exposure.desks import HedgeShares
-from dfmon.core.exposure.hedge_flow import HedgeFlow
 from dfmon.core.flip.grid import Stickiness
 from dfmon.core.positions.dealer_net import DealerPositions, OpenInterestCheck
 from dfmon.core.pricing.greek_calc import Numeraire
+from dfmon.core.scenario.book_history import BookFlows
 from dfmon.core.scenario.impact import Impact, ImpactLaw, impact
 from dfmon.core.scenario.liquidity import MarketView
 from dfmon.core.scenario.lookback import SpotMoves
@@ -62,7 +62,7 @@ class TickResult(BoardTick):
     cols: Columns
     exposure: Exposure
     hedge_shares: HedgeShares
-    hedge: HedgeFlow | None
+    flows: BookFlows
     scale: MoveScale
     ds_sign: int
 

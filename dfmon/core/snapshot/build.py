@@ -19,7 +19,7 @@ from dfmon.core.freshness import BOOK_INPUTS, are_fresh
 from dfmon.core.positions.dealer_net import POSITION_MODELS
 from dfmon.core.scenario.book_scene import BookScene
 from dfmon.core.scenario.tick_result import TickResult
-from dfmon.core.snapshot import flip_values, position_rows, scenario_values, tables
+from dfmon.core.snapshot import flip_values, hedging, position_rows, scenario_values, tables
 from dfmon.core.snapshot.change_rows import change_tables, largest_changes, roll_report
 from dfmon.core.snapshot.micro import build_micro, missing_micro_reasons
 from dfmon.core.snapshot.unavailable import unavailable
@@ -135,6 +135,9 @@ def build_snapshot(
         features=features,
         largest_changes=largest_changes(result.changes),
         roll=roll,
+        outlook=hedging.outlook_rows(tick),
+        unwind=hedging.unwind(tick),
+        volatility_beta=hedging.tenor_betas(tick),
         detail=detail,
         freshness=tick.freshness,
     )

@@ -94,7 +94,7 @@ def _psi(tick: TickResult, quality: Quality) -> Metric:
 
 
 def _hedge_flow(tick: TickResult, quality: Quality) -> HedgeFlow:
-    spec, flow = METRICS["hedge_flow"], tick.hedge
+    spec, flow = METRICS["hedge_flow"], tick.flows.hedge
     if flow is None:
         return HedgeFlow(None, None, None, spec.unit, spec.sign, "absent", tick.age_s, None, None, None, None)
     return HedgeFlow(

@@ -81,7 +81,7 @@ def missing_position_reasons(tick: TickResult) -> list[str]:
     sentences = ["models: no flip where one sign holds throughout; no number without a board or known positions"]
     if not tick.positions.known:
         sentences.append(
-            "metrics, flip, regime, by_expiry, by_strike, levels.call_wall, levels.put_wall, levels.key_gamma: "
+            "metrics, unwind, flip, regime, by_expiry, by_strike, levels.call_wall, levels.put_wall, levels.key_gamma: "
             "positions unknown, no history of any option has been seen; `models` has the conventions"
         )
     if tick.positions.coverage is None:

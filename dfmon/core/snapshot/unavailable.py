@@ -35,14 +35,16 @@ def unavailable(
     if tick.chain.spot_ns == 0:
         sentences.append("spot, flip, regime, age_s: no index price yet")
     if not tick.cols.size:
-        sentences.append("metrics, flip, regime, levels, context.atm_iv, context.next_expiry: no priceable option yet")
+        sentences.append(
+            "metrics, unwind, flip, regime, levels, context.atm_iv, context.next_expiry: no priceable option yet"
+        )
     elif tick.exposure.members is None:
         sentences.append(f"lo, hi, p_none, agree, p: positions {tick.model} are a convention, which has no band")
     sentences += flip_values.missing_flip_reasons(tick, flip, regime)
     sentences += position_rows.missing_position_reasons(tick)
     if tick.spot_moves.ret_15m is None:
         sentences.append("context.return_15m: less than a minute of spot history; hpp has no gamma term yet")
-    if tick.hedge is None and tick.has_book:
+    if tick.flows.hedge is None and tick.has_book:
         sentences.append("hedge_flow: less than a minute of history of the options")
     if tick.spot_moves.ret_1h is None:
         sentences.append("context.return_1h: less than an hour of spot history")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from dfmon.model.metrics import metrics_at
 from dfmon.model.snapshot import FlowSnapshot, Metric
 from dfmon.model.units import MINUTE
@@ -214,9 +216,10 @@ def _wide_pressure(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Row
     ]
     available = width - sum(len(t) for t, _ in head)
     rows: list[Row] = [fit((*head, ("─" * max(0, available), "edge")), width)]
+    by_case = {row.case: replace(snapshot.metrics.ngi, value=row.value) for row in snapshot.outlook}
     shocks = (
-        ("spot +1%", snapshot.metrics.ngi, -1.0),
-        ("spot -1%", snapshot.metrics.ngi, 1.0),
+        ("spot +1%", *((by_case["+1 %"], 1.0) if "+1 %" in by_case else (snapshot.metrics.ngi, -1.0))),
+        ("spot -1%", *((by_case["-1 %"], 1.0) if "-1 %" in by_case else (snapshot.metrics.ngi, 1.0))),
         ("vol +1 pt", snapshot.metrics.vss, -1.0),
         ("next 24h", snapshot.metrics.chl, -1.0),
     )
@@ -260,6 +263,8 @@ def _calibration_row(snapshot: FlowSnapshot, width: int) -> Row:
     left: list[Run] = [(f" a {hpp.alpha:.2g}  b {hpp.beta:.2g}", "dim"), (calibration_note, "warn")]
     if snapshot.metrics.unwind.value is not None:
         left.append((f"   unwind {format_usd(snapshot.metrics.unwind.value)}", "dim"))
+    if snapshot.metrics.hedge_flow.value is not None:
+        left.append((f"   15m {format_usd(snapshot.metrics.hedge_flow.value)}", "dim"))
     half = max(3, (width - 36) // 2)
     right: list[Run] = [("buy", "neg"), (" │ ", "axis"), ("sell", "pos")]
     return justify(left, [*right, (" " * max(1, half - 5 if width >= 52 else 1), "text")], width)

@@ -21,8 +21,10 @@ from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import totals
 from dfmon.core.positions.dealer_net import DealerPositions
 from dfmon.core.positions.inventory import Inventory
-from dfmon.core.scenario.book_history import BookHistory, measure_hedge_flow
+from dfmon.core.pricing.pairing import PricingPoints
+from dfmon.core.scenario.book_history import BookHistory, measure_book_flows
 from dfmon.core.scenario.market_moves import MarketMoves, measure_market_moves
+from dfmon.core.scenario.volatility_beta import VolatilityBeta
 from dfmon.model.frames import ChainFrame
 from dfmon.model.units import DAY, MINUTE, NAN, SECOND, YEAR
 from tests.chains import NOW, frame, permuted
@@ -31,7 +33,13 @@ from tests.core.exposure import reprices
 from tests.core.exposure.reprices import Market
 
 QUARTER = 15 * MINUTE
-ALL_TRADED = HedgeShares()
+BETA = VolatilityBeta.initial().estimate("BTC")
+
+
+def everybody(move: float) -> HedgeShares:
+    return HedgeShares()
+
+
 PARTS = ("gamma", "vanna", "charm", "settlement")
 
 
@@ -76,9 +84,12 @@ def walk(chains: list[ChainFrame], model: str = "naive") -> Iterator[Tick]:
         history = history.push(window, positions)
         cols = priceable_columns(chain, positions)
         unit = unit_exposures(cols.forward, cols.strike, cols.sigma, cols.tau, cols.option_type, average=cols.average)
-        moves = measure_market_moves(window, chain, cols, unit.vega, "usd")
-        flow = measure_hedge_flow(history, moves, cols, totals(unit, cols.position), ALL_TRADED)
-        yield Tick(chain, cols, unit, moves, flow)
+        moves = measure_market_moves(
+            window, chain, cols, unit.vega, PricingPoints.unmerged(cols.size), BETA, 0.5, "usd"
+        )
+        total = totals(unit, cols.position)
+        flows = measure_book_flows(history, moves, cols, total, everybody)
+        yield Tick(chain, cols, unit, moves, flows.hedge)
 
 
 def last(chains: list[ChainFrame]) -> Tick:
@@ -259,12 +270,15 @@ def flow_of(
         history = history.push(window, positions)
         cols = priceable_columns(chain, positions)
         unit = unit_exposures(cols.forward, cols.strike, cols.sigma, cols.tau, cols.option_type)
-        moves = measure_market_moves(window, chain, cols, unit.vega, "usd")
+        moves = measure_market_moves(
+            window, chain, cols, unit.vega, PricingPoints.unmerged(cols.size), BETA, 0.5, "usd"
+        )
         if moves.hedge is not None and before is not None:
             history = history.with_settled(moves.hedge.expired_key, previous, before)
-        flow = measure_hedge_flow(history, moves, cols, totals(unit, cols.position), ALL_TRADED)
-    assert flow is not None
-    return flow, moves
+        total = totals(unit, cols.position)
+        flows = measure_book_flows(history, moves, cols, total, everybody)
+    assert flows.hedge is not None
+    return flows.hedge, moves
 
 
 def test_what_was_acquired_on_the_way_is_hedged_apart() -> None:
