@@ -1,9 +1,10 @@
 """Does a probability mean what it says? Confidence, sign of net gamma and absence of a flip against the true books.
 
 `python benchmarks/scenario_calibration.py` walks simulated markets through variations of the script `regimes` and
-through markets without a script, drives the whole engine without sockets, and gives it the true positions as a second
-model, so that the truth of a bucket is the engine's own table on the true book at the same tick. The table goes to
-stdout and, with `--write`, between the markers of docs/scenario.md.
+through markets without a script, and drives the whole engine without sockets. The truth of a bucket is `dfmon.sim.truth`,
+the rule table read off the true book at the same minute without hysteresis and dwell; sign and flip of the true book
+come from the engine, which has the true positions as a second model. The table goes to stdout and, with `--write`,
+between the markers of docs/scenario.md.
 
 No prior, threshold or script was chosen on these seeds. Samples of one walk depend on one another: `walks` says how
 many independent ones a row rests on.
@@ -35,6 +36,7 @@ from dfmon.model.snapshot import FlowSnapshot  # noqa: E402
 from dfmon.model.units import MINUTE, SECOND  # noqa: E402
 from dfmon.sim.market.script import BookLine, Script  # noqa: E402
 from dfmon.sim.market.scripts import REGIMES  # noqa: E402
+from dfmon.sim.truth import TruthTracker, true_scenario  # noqa: E402
 from tests.simulated_session import SimulatedSession  # noqa: E402
 
 FIRST_SEED: Final = 9_001
@@ -65,6 +67,12 @@ class Walk:
     session: SimulatedSession
     minutes: float
     forecasts: dict[str, list[Forecast]] = field(default_factory=lambda: {name: [] for name in QUANTITIES})
+    tracker: TruthTracker = field(init=False)
+
+    def __post_init__(self) -> None:
+        market = self.session.market
+        self.tracker = TruthTracker(market.currencies[self.session.currencies[0]])
+        self.session.on_events = self.tracker.add_events
 
     def run(self) -> None:
         latest: list[FlowSnapshot] = []
@@ -84,8 +92,10 @@ class Walk:
                 self.session.read_archive(driver)
             positions = self.session.market.true_dealer_positions(self.session.currencies[0])
             driver.set_params(msgspec.structs.replace(driver.params, file_positions=positions), now_ns)
-            if ticks > 6 and latest and now_ns % MINUTE == 0:
-                self._compare(latest[-1])
+            if now_ns % MINUTE == 0:
+                self.tracker.sample()
+                if ticks > 6 and latest:
+                    self._compare(latest[-1])
             latest.clear()
 
         asyncio.run(self.session.run(driver, self.minutes * 60.0, after_tick))
@@ -94,9 +104,10 @@ class Walk:
         truth = snapshot.view("file")
         if snapshot.state == "stale" or truth is snapshot or snapshot.positions.warming:
             return
-        called, true = snapshot.scenario, truth.scenario
-        if called.bucket and true.bucket and called.confidence is not None and not called.overlay:
-            self._add("confidence", called.confidence, called.bucket == true.bucket)
+        called = snapshot.scenario
+        if called.bucket and called.confidence is not None and not called.overlay:
+            if true_name := true_scenario(self.tracker.features()):
+                self._add("confidence", called.confidence, called.name == true_name)
         true_side = truth.regime.side
         if snapshot.regime.agree is not None and true_side is not None:
             self._add("P(sign of NGI)", snapshot.regime.agree, snapshot.regime.side == true_side)
