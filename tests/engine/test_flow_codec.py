@@ -11,7 +11,7 @@ import pytest
 
 from dfmon.core.positions.inventory import Inventory
 from dfmon.core.step import FlowParams, FlowState, step
-from dfmon.engine.flow_codec import decode_flow, encode_flow
+from dfmon.engine.flow_codec import _field_lines, decode_flow, encode_flow
 from dfmon.model.frames import ChainFrame
 from dfmon.model.units import SECOND
 from tests.chains import NOW, SPOT, frame, market, trade_columns
@@ -90,3 +90,21 @@ def test_arrays_come_back_with_their_shape_and_type() -> None:
     restored = decode_flow(encode_flow(state), state.inventory)
     assert restored.path.times.dtype == np.int64
     assert restored.path.values.shape == state.path.values.shape
+
+
+def test_the_digest_covers_the_fields_of_nested_types_and_leaves_the_inventory_to_its_own_codec() -> None:
+    lines = list(_field_lines(FlowState, set()))
+    assert len(lines) == len(set(lines))
+    assert {line.split(".")[0] for line in lines} >= {"FlowState", "BookChanges", "BookSample", "Roll"}
+    assert "BookSample.ts_ns: <class 'int'>" in lines  # inside of a tuple
+    assert "Roll.gamma_gone: <class 'float'>" in lines  # inside of a union
+    assert "FlowState.inventory: <class 'dfmon.core.positions.inventory.Inventory'>" in lines
+    assert not [line for line in lines if line.startswith("Inventory.")]
+
+
+def test_the_digest_takes_eight_bytes() -> None:
+    data = encode_flow(FlowState.initial())
+    assert decode_flow(data, Inventory.empty()) is not None
+    for at in range(8):
+        with pytest.raises(ValueError, match="of another version"):
+            decode_flow(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], Inventory.empty())

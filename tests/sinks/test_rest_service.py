@@ -76,7 +76,8 @@ async def test_health_tells_starting_fresh_and_stale(
 def test_an_underlying_is_stale_beyond_15_s_without_a_snapshot(age_s: float, reason: str) -> None:
     assert rest_api._stale_reason(snapshot(1), age_s) == reason
     assert rest_api._stale_reason(None, 0.0) == "no snapshot for 0 s"
-    assert rest_api._stale_reason(snapshot(1, state="stale"), 0.0) == "stale inputs"
+    stale = msgspec.structs.replace(snapshot(1, state="stale"), freshness=None)
+    assert rest_api._stale_reason(stale, 15.0) == "stale inputs"
 
 
 async def test_a_snapshot_is_the_bytes_of_the_model(hub: SnapshotHub, client: httpx.AsyncClient) -> None:
