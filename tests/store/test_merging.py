@@ -87,6 +87,18 @@ def test_a_merge_cut_short_is_no_damage(files: RecordingFiles) -> None:
         assert files.read_records() == (ALL_RECORDS, [])
 
 
+@pytest.mark.parametrize(("count", "is_named"), [(-1, False), (0, True), (1, True)])
+def test_foreign_bytes_behind_the_segment_are_named_from_the_size_of_a_header_on(
+    count: int, is_named: bool, files: RecordingFiles
+) -> None:
+    """Fewer bytes than a header may be of the merged block that was cut short."""
+    start, size = files.path.stat().st_size, segment.BLOCK_HEADER_BYTES + count
+    files.append_bytes(b"?" * size)
+    found, damage = files.read_records()
+    assert found == ALL_RECORDS
+    assert [(d.start, d.end) for d in damage] == ([(start, start + size)] if is_named else [])
+
+
 def test_a_broken_merged_block_is_named_and_its_records_come_from_the_recent_file(files: RecordingFiles) -> None:
     begin = files.path.stat().st_size
     files.append_bytes(files.merged_block[:-1] + bytes([files.merged_block[-1] ^ 1]))
