@@ -55,6 +55,7 @@ def as_defined_then(snapshot: dict[str, Any]) -> dict[str, Any]:
     return kept | {"by_expiry": [row if row["hours"] > 24.0 else {} for row in expiries]}
 
 
+@pytest.mark.slow
 def test_the_recording_gives_the_snapshots_it_gave() -> None:
     (recording,) = shared_data.compat().glob("*.dfj")
     snapshots: dict[str, FlowSnapshot] = {}

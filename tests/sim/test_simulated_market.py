@@ -121,6 +121,7 @@ def test_the_desks_of_a_board_hold_their_shares_and_stay_over_a_roll(noon: int) 
         assert all(desk[name] == before[name] for name in before.keys() & desk.keys())
 
 
+@pytest.mark.slow
 def test_open_interest_is_the_outcome_of_the_tape(aged_market: SimulatedMarket) -> None:
     for c in aged_market.currencies.values():
         assert np.allclose(c.ledger.open_interest, c.ledger.customer_short + c.ledger.dealer_short)

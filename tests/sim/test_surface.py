@@ -55,6 +55,7 @@ def test_board_has_no_arbitrage_after_some_minutes(aged_market: SimulatedMarket)
             assert np.all(np.diff(slope) >= -1e-9), "a butterfly costs less than nothing"
 
 
+@pytest.mark.slow
 def test_variance_grows_with_expiry_at_every_moneyness(aged_market: SimulatedMarket) -> None:
     for currency in aged_market.currencies.values():
         years = np.array([s.expiry.years(currency.now_ns) for s in currency.board.slices])
