@@ -157,12 +157,9 @@ def permuted(chain: ChainFrame, order: np.ndarray) -> ChainFrame:
     return replace(chain, names=names, **{name: getattr(chain, name)[order] for name in columns})
 
 
-def market(depth: float = 3e7, volume: float = 2.4e9, **flows: float) -> MarketFrame:
+def market(depth: float = 3e7, volume: float = 2.4e9, **flows: Any) -> MarketFrame:
     row = VenueMarket("binance", Market.PERP, SPOT, depth, volume, 1e9, 1e-4, SPOT, 0.5, 0.5, 0.5)
-    return MarketFrame((row,), **{**dict.fromkeys(FLOWS, 0.0), **flows})
-
-
-FLOWS = ("long_liquidated_usd", "short_liquidated_usd")
+    return replace(MarketFrame((row,), 0.0, 0.0), **flows)
 
 
 def run(

@@ -29,7 +29,7 @@ from dfmon.core.scenario.book_history import NO_FLOWS, BookHistory, measure_book
 from dfmon.core.scenario.book_scene import SceneState, update_scene
 from dfmon.core.scenario.hour_state import HourState, update_hour
 from dfmon.core.scenario.impact import ImpactLaw
-from dfmon.core.scenario.liquidity import DEPTH_MEDIAN_NS, DEPTH_SAMPLE_NS, market_view
+from dfmon.core.scenario.liquidity import DepthHistory, market_view
 from dfmon.core.scenario.lookback import empty_spot_path, measure_moves
 from dfmon.core.scenario.market_moves import measure_market_moves
 from dfmon.core.scenario.micro_structure import MicroState, update_micro
@@ -97,7 +97,7 @@ class FlowState:
     options: MarketWindow
     beta: VolatilityBeta
     path: RollingWindow
-    depth: RollingWindow
+    depth: DepthHistory
     micro: MicroState
     hour: HourState
     books: Mapping[str, BookState]
@@ -110,7 +110,7 @@ class FlowState:
             options=MarketWindow.empty(),
             beta=VolatilityBeta.initial(),
             path=empty_spot_path(),
-            depth=RollingWindow.empty(DEPTH_SAMPLE_NS, DEPTH_MEDIAN_NS // DEPTH_SAMPLE_NS + 1, 1),
+            depth=DepthHistory.empty(),
             micro=MicroState.initial(),
             hour=HourState.initial(),
             books={},
@@ -151,7 +151,7 @@ def _compute(
     atm = atm_sigma(cols)
     sigma = daily_sigma(cols, atm)
     freshness = measure_freshness(chain, market, params.freshness)
-    liquidity = market_view(market, state.depth, ts_ns)
+    liquidity = market_view(market, state.depth, ts_ns, params.freshness)
     spot_moves = measure_moves(state.path, ts_ns, chain.spot, sigma)
     is_sample = not freshness.stale and chain.spot > 0.0 and sigma > 0.0
     path = state.path.push(ts_ns, (chain.spot, sigma)) if is_sample else state.path
@@ -205,7 +205,8 @@ def _compute(
         results[model] = BookResult(tick, metrics, scene, newest_alerts(scene_state.alerts, incidents), changes)
     snapshot = with_views(results, params.positions, tape, seq)
     betas = state.beta if freshness.stale else state.beta.push(ts_ns, moves.quarter)
-    return FlowState(inventory, options, betas, path, liquidity.depth, micro_state, hour, books, tape), snapshot
+    depth = liquidity.depth_history
+    return FlowState(inventory, options, betas, path, depth, micro_state, hour, books, tape), snapshot
 
 
 def _book_tick(

@@ -21,7 +21,7 @@ from dfmon.engine.journal import Record, RecordKind, encode_rest
 from dfmon.engine.market import MarketState
 from dfmon.engine.what_if import TickInputs, keep_inputs
 from dfmon.model.events import Event, FeedState, OptionTrade, OptionTradeHistory, Rejected
-from dfmon.model.frames import ChainFrame, MarketFrame
+from dfmon.model.frames import ChainFrame, ExpectedMarket, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot
 
 COMPILED_SOURCE: Final = "compiled"  # the source of the record with which compiled kernels take over
@@ -101,6 +101,7 @@ class Driver:
         on_trade: Callable[[OptionTrade | OptionTradeHistory], None] | None = None,
         *,
         options_sources: Sequence[str] = (),
+        expected_markets: Sequence[ExpectedMarket] = (),
     ) -> None:
         """`on_trade` receives every option print and every full history once it has been applied."""
         self.underlyings = underlyings
@@ -112,7 +113,7 @@ class Driver:
         self._journal = journal
         self._report = report
         self._chains = ChainState(underlyings)
-        self._markets = MarketState(underlyings)
+        self._markets = MarketState(underlyings, tuple(expected_markets))
         self._routes = _EventRoutes((self._chains, self._markets), self._on_rejected)
         if on_trade is not None:
             for kind in (OptionTrade, OptionTradeHistory):

@@ -22,7 +22,7 @@ from dfmon.model.events import (
     MarketTicker,
     MarketTrade,
 )
-from dfmon.model.frames import MarketFrame, VenueMarket
+from dfmon.model.frames import ExpectedMarket, MarketFrame, VenueMarket
 from dfmon.model.units import HOUR, NAN, SECOND
 
 DEPTH_RANGE = 0.01  # depth is counted within 1 % of mid
@@ -76,7 +76,8 @@ class _VenueState:
 class MarketState:
     """Hedging markets of every underlying. One writer, the driver."""
 
-    def __init__(self, underlyings: tuple[str, ...]) -> None:
+    def __init__(self, underlyings: tuple[str, ...], expected: tuple[ExpectedMarket, ...] = ()) -> None:
+        self._expected = expected
         self._venues: dict[str, dict[tuple[str, Market], _VenueState]] = {name: {} for name in underlyings}
         # per underlying: (time, side, usd) of the hour's forced orders
         self._liquidations: dict[str, deque[tuple[int, int, float]]] = {n: deque(maxlen=20_000) for n in underlyings}
@@ -158,6 +159,7 @@ class MarketState:
             markets=rows,
             long_liquidated_usd=sum((usd for side, usd in liquidations if side < 0), 0.0),
             short_liquidated_usd=sum((usd for side, usd in liquidations if side > 0), 0.0),
+            expected=self._expected,
         )
 
     @staticmethod

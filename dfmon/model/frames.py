@@ -187,15 +187,27 @@ class VenueMarket:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedMarket:
+    """A market of a connected venue, and which of its data belong to the sums over markets."""
+
+    venue: str
+    market: Market
+    has_book: bool
+    has_volume: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MarketFrame:
     """Hedging markets of one underlying, ordered by (venue, market).
 
-    Liquidations are sums over the last hour, USD; `long_liquidated_usd` are longs sold out.
+    Liquidations are sums over the last hour, USD; `long_liquidated_usd` are longs sold out. `expected` are the markets
+    of the connected venues, whether or not they have sent anything.
     """
 
     markets: tuple[VenueMarket, ...]
     long_liquidated_usd: float
     short_liquidated_usd: float
+    expected: tuple[ExpectedMarket, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

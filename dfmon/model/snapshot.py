@@ -132,11 +132,21 @@ class Levels(msgspec.Struct, frozen=True):
 
 
 class Liquidity(msgspec.Struct, frozen=True):
-    """Depth within 1 % of mid (15-minute median) and 24 h volume of spot and perpetuals, USD, all venues."""
+    """Depth within 1 % of mid (15-minute median) and 24 h volume of spot and perpetuals, USD.
+
+    `*_markets` are the markets in each sum, `*_missing` those of connected venues without fresh data: they make it
+    partial, and None where they are most of them.
+    """
 
     depth_1pct_usd: float | None
     adv_usd: float | None
     markets: int
+    depth_markets: tuple[str, ...] = ()
+    depth_missing: tuple[str, ...] = ()
+    depth_quality: Quality = "ok"
+    adv_markets: tuple[str, ...] = ()
+    adv_missing: tuple[str, ...] = ()
+    adv_quality: Quality = "ok"
 
 
 class InputAge(msgspec.Struct, frozen=True):

@@ -50,7 +50,12 @@ class CaptureSource:
         endpoints = self._endpoints()
         decoders = {endpoint.source: endpoint.protocol for endpoint in endpoints}
         return Driver(
-            self.underlyings, self.params, decoders, publish, options_sources=tuple(options_venues(endpoints))
+            self.underlyings,
+            self.params,
+            decoders,
+            publish,
+            options_sources=tuple(options_venues(endpoints)),
+            expected_markets=registry.expected_markets(tuple(decoders)),
         )
 
     def span(self) -> tuple[int, int]:

@@ -131,7 +131,12 @@ class _SessionInfo:
         )  # their addresses are not used
         decoders = {endpoint.source: endpoint.protocol for endpoint in endpoints}
         return Driver(
-            self.underlyings, self.params, decoders, publish, options_sources=tuple(options_venues(endpoints))
+            self.underlyings,
+            self.params,
+            decoders,
+            publish,
+            options_sources=tuple(options_venues(endpoints)),
+            expected_markets=registry.expected_markets(tuple(decoders)),
         )
 
 

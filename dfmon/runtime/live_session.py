@@ -38,6 +38,7 @@ from dfmon.venues import connection
 from dfmon.venues.backoff import ConnectLimiter
 from dfmon.venues.options import options_venues
 from dfmon.venues.protocol import Endpoint
+from dfmon.venues.registry import expected_markets
 from dfmon.venues.rest.client import RestClient
 
 log = logging.getLogger("dfmon")
@@ -141,6 +142,7 @@ class LiveSession:
             self._report,
             self._store_trades if self._trades is not None else None,
             options_sources=tuple(self._options),
+            expected_markets=expected_markets([endpoint.source for endpoint in self._endpoints]),
         )
         self._driver, self._loop = driver, loop
         if self._history is not None:

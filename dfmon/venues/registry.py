@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import Final
 
 from dfmon.model.errors import UsageError
+from dfmon.model.events import Market
+from dfmon.model.frames import ExpectedMarket
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.spec import Address, PollSettings, Source, VenueSpec
 
@@ -57,6 +59,18 @@ def endpoints(
         for base in bases
         for name, group in _split_underlyings(base, underlyings)
     ]
+
+
+def expected_markets(sources: Sequence[str]) -> tuple[ExpectedMarket, ...]:
+    """The spot and perpetual markets that these connections bring for every underlying, ordered by venue and market."""
+    books: set[tuple[str, Market]] = set()
+    volumes: set[tuple[str, Market]] = set()
+    for name in sources:
+        if (base := _base_source(name)) is not None:
+            spec, source = SOURCES[base]
+            books |= {(spec.name, market) for market in source.books}
+            volumes |= {(spec.name, market) for market in source.volumes}
+    return tuple(ExpectedMarket(*key, key in books, key in volumes) for key in sorted(books | volumes))
 
 
 def _base_source(name: str) -> str | None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from dfmon.model.events import Market
 from dfmon.venues.protocol import VenueProtocol
 
 Url = Annotated[str, Meta(pattern=r"^(wss?|https?|rediss?)://[^\s]+$", description="a URL with its scheme")]
@@ -61,7 +62,8 @@ class Source:
 
     `websocket_key` and `rest_key` are the keys of the venue's settings that have the base URLs. `time_path` is the REST
     path of the venue's clock. `max_weight_1m` is the request weight that the venue allows in a minute, if it counts
-    one. `no_data_hint` ends the doctor's sentence about a connection without data.
+    one. `no_data_hint` ends the doctor's sentence about a connection without data. `books` and `volumes` are the
+    markets whose book and 24 h volume it brings for every underlying.
     """
 
     name: str
@@ -72,6 +74,8 @@ class Source:
     max_underlyings: int | None = None
     max_weight_1m: int | None = None
     no_data_hint: str = ""
+    books: tuple[Market, ...] = ()
+    volumes: tuple[Market, ...] = ()
 
     def address(self, settings: VenueSettings) -> Address:
         return Address(getattr(settings, self.websocket_key), getattr(settings, self.rest_key))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from dfmon.core.positions.inventory_codec import encode_inventory
 from dfmon.core.step import FlowParams, FlowState, step
-from dfmon.model.events import FeedState
-from dfmon.model.frames import ChainFrame, FeedHealth, MarketFrame, ReceiveTimes
+from dfmon.model.events import FeedState, Market
+from dfmon.model.frames import ChainFrame, ExpectedMarket, FeedHealth, MarketFrame, ReceiveTimes
 from dfmon.model.snapshot import Detail, FlowSnapshot, from_json, to_json
 from dfmon.model.units import HOUR, NAN, SECOND
 from tests.chains import NOW, SPOT, frame, known, market, path, run, shot, trade_columns
@@ -301,8 +301,24 @@ def test_other_old_inputs_mark_the_numbers_and_leave_the_state_alone(name: str, 
 def test_an_old_book_marks_psi_alone() -> None:
     around = market()
     old = replace(around, markets=(replace(around.markets[0], book_age_s=10.1),))
-    snapshot = shot(frame(), NAIVE, old)
+    state, before = step(FlowState.initial(), frame(), around, (), NAIVE, 1)
+    snapshot = step(state, frame(ts_ns=NOW + SECOND), old, (), NAIVE, 2)[1]
+    assert (before.metrics.psi.quality, before.liquidity.depth_quality) == ("partial", "partial"), "not yet a median"
     assert (snapshot.metrics.ngi.quality, snapshot.metrics.psi.quality, snapshot.state) == ("ok", "stale", "live")
+    assert snapshot.metrics.psi.value == pytest.approx(before.metrics.psi.value, rel=1e-3)
+
+
+def test_hedging_is_not_a_share_of_the_volume_of_a_few_markets() -> None:
+    expected = tuple(ExpectedMarket(name, Market.PERP, True, True) for name in ("binance", "bybit", "okx"))
+    snapshot = shot(frame(trades=ONE_PRINT), NAIVE, market(expected=expected))
+    check(snapshot)
+    assert (snapshot.liquidity.adv_usd, snapshot.liquidity.adv_missing) == (None, ("bybit perp", "okx perp"))
+    assert snapshot.scenario.overlay == "UNKNOWN: no venue volume"
+    assert "liquidity.adv_usd: no venue volume, only of binance perp" in snapshot.unavailable
+    two = market(expected=expected[:2])
+    partial = shot(frame(trades=ONE_PRINT), NAIVE, two)
+    assert (partial.liquidity.adv_usd, partial.liquidity.adv_quality) == (2.4e9, "partial")
+    assert "liquidity.adv_usd: partial, without fresh data of bybit perp" in partial.unavailable
 
 
 def test_a_market_that_moved_while_stale_raises_no_alert_then_or_afterwards() -> None:

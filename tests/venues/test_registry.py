@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from dfmon.model.errors import UsageError
+from dfmon.model.events import Market
+from dfmon.model.frames import ExpectedMarket
 from dfmon.venues import registry
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.registry import SOURCES, VENUES
@@ -91,3 +93,14 @@ def test_protocols_load_no_network_library() -> None:
 def test_decoders_read_no_clock(path: Path) -> None:
     called = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
     assert not called & {"utcnow", "today", "time_ns", "monotonic", "now"}
+
+
+def test_the_markets_of_the_connections_are_expected_once_each() -> None:
+    names = ("deribit", "binance.spot", "binance.public", "binance.market", "okx", "okx.2", "board")
+    rows = [(m.venue, m.market.value, m.has_book, m.has_volume) for m in registry.expected_markets(names)]
+    assert rows == [
+        ("binance", "perp", True, True), ("binance", "spot", True, True), ("deribit", "perp", False, True),
+        ("okx", "perp", True, True), ("okx", "spot", True, True),
+    ]  # fmt: skip
+    assert registry.expected_markets(["binance.public"]) == (ExpectedMarket("binance", Market.PERP, True, False),)
+    assert registry.expected_markets([]) == ()

@@ -14,6 +14,8 @@ PATH_SAMPLE_NS: Final = 15 * SECOND
 PATH_ROWS: Final = 300  # 75 minutes
 LOOKBACK_NS: Final = 15 * MINUTE
 MIN_LOOKBACK_NS: Final = MINUTE  # no move before that
+FULL_LOOKBACK_S: Final = (LOOKBACK_NS - MINUTE) / SECOND  # shown as the move of fifteen minutes from here on
+MIN_HOUR_NS: Final = HOUR - MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def measure_moves(path: RollingWindow, ts_ns: int, spot: float, sigma: float) ->
     log_return = math.log(spot / float(lookback_sample[1][0]))
     hour_sample = path.first_since(ts_ns - HOUR)
     ret_1h = z_1h = None
-    if hour_sample is not None and ts_ns - hour_sample[0] >= HOUR - MINUTE:
+    if hour_sample is not None and ts_ns - hour_sample[0] >= MIN_HOUR_NS:
         ret_1h = math.log(spot / float(hour_sample[1][0]))
         z_1h = ret_1h / (sigma * math.sqrt((ts_ns - hour_sample[0]) / YEAR))
     return SpotMoves(

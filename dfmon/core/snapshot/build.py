@@ -18,6 +18,8 @@ from dfmon.core.exposure.levels import levels, max_pain
 from dfmon.core.freshness import BOOK_INPUTS, are_fresh
 from dfmon.core.positions.dealer_net import POSITION_MODELS
 from dfmon.core.scenario.book_scene import BookScene
+from dfmon.core.scenario.liquidity import MarketView
+from dfmon.core.scenario.lookback import FULL_LOOKBACK_S
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot import flip_values, hedging, position_rows, scenario_values, tables
 from dfmon.core.snapshot.change_rows import change_tables, largest_changes, roll_report
@@ -119,7 +121,7 @@ def build_snapshot(
         levels=levels,
         by_expiry=expiries,
         by_strike=strikes,
-        liquidity=Liquidity(tick.liquidity.depth_usd, tick.liquidity.adv_usd, tick.liquidity.markets),
+        liquidity=_liquidity(tick.liquidity),
         context=context,
         micro=micro,
         feeds=tuple(_feed(feed) for feed in tick.feeds),
@@ -140,6 +142,21 @@ def build_snapshot(
         volatility_beta=hedging.tenor_betas(tick),
         detail=detail,
         freshness=tick.freshness,
+    )
+
+
+def _liquidity(view: MarketView) -> Liquidity:
+    depth, volume = view.depth, view.volume
+    return Liquidity(
+        depth.usd,
+        volume.usd,
+        view.markets,
+        depth_markets=depth.markets,
+        depth_missing=depth.missing,
+        depth_quality=depth.quality,
+        adv_markets=volume.markets,
+        adv_missing=volume.missing,
+        adv_quality=volume.quality,
     )
 
 
@@ -180,7 +197,7 @@ def _context(tick: TickResult) -> Context:
         next_expiry=None if next_ns is None else iso(next_ns),
         next_expiry_hours=None if next_ns is None else (next_ns - chain.venue_ns) / HOUR,
         return_1h=tick.spot_moves.ret_1h,
-        return_15m=tick.spot_moves.ret_15m,
+        return_15m=tick.spot_moves.ret_15m if tick.spot_moves.span_s >= FULL_LOOKBACK_S else None,
     )
 
 

@@ -88,8 +88,8 @@ def _psi(tick: TickResult, quality: Quality) -> Metric:
     low, high = (None if ngi is None else tick.psi_of(ngi) for ngi in band)  # it rises with NGI
     if psi is None:
         quality = "absent"
-    elif quality == "ok" and not tick.freshness.depth.fresh:
-        quality = "stale"
+    elif quality == "ok":
+        quality = tick.liquidity.depth.quality if tick.freshness.depth.fresh else "stale"
     return Metric(psi, low, high, spec.unit, spec.sign, quality, tick.age_s)
 
 

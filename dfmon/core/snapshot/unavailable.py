@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dfmon.core.freshness import INPUTS, format_age
+from dfmon.core.scenario.liquidity import MarketSum
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot import flip_values, position_rows, scenario_values
 from dfmon.model.frames import FeedHealth
@@ -44,14 +45,20 @@ def unavailable(
     sentences += position_rows.missing_position_reasons(tick)
     if tick.spot_moves.ret_15m is None:
         sentences.append("context.return_15m: less than a minute of spot history; hpp has no gamma term yet")
+    elif context.return_15m is None:
+        sentences.append("context.return_15m: less than fifteen minutes of spot history")
     if tick.flows.hedge is None and tick.has_book:
         sentences.append("hedge_flow: less than a minute of history of the options")
     if tick.spot_moves.ret_1h is None:
         sentences.append("context.return_1h: less than an hour of spot history")
     if not tick.liquidity.depth_usd:
-        sentences.append("psi, liquidity.depth_1pct_usd: no venue depth")
+        sentences.append(f"psi, liquidity.depth_1pct_usd: no venue depth{_known_markets(tick.liquidity.depth)}")
+    else:
+        sentences += _partial_sentences("liquidity.depth_1pct_usd", tick.liquidity.depth)
     if tick.liquidity.adv_usd is None:
-        sentences.append("liquidity.adv_usd: no venue volume")
+        sentences.append(f"liquidity.adv_usd: no venue volume{_known_markets(tick.liquidity.volume)}")
+    else:
+        sentences += _partial_sentences("liquidity.adv_usd", tick.liquidity.volume)
     missing = {"dvol": "no volatility index", "funding": "no perpetual's funding", "basis": "no forward and spot"}
     sentences += [f"context.{name}: {reason}" for name, reason in missing.items() if getattr(context, name) is None]
     if tick.cols.size:
@@ -59,6 +66,18 @@ def unavailable(
             f"levels.{name}: no strike has it" for name in Levels.__struct_fields__ if getattr(levels, name) is None
         ]
     return (*sentences, *(sentence for feed in tick.feeds for sentence in _feed_sentences(feed)))
+
+
+def _known_markets(total: MarketSum) -> str:
+    return f", only of {', '.join(total.markets)}" if total.usd is None and total.markets else ""
+
+
+def _partial_sentences(name: str, total: MarketSum) -> Iterator[str]:
+    """The reasons for a partial sum over markets."""
+    if total.missing:
+        yield f"{name}: partial, without fresh data of {', '.join(total.missing)}"
+    if total.note:
+        yield f"{name}: partial, {total.note}"
 
 
 def _freshness_sentences(tick: TickResult) -> Iterator[str]:

@@ -105,10 +105,13 @@ def _market_facts(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> list[t
         (4, "ADV", None if adv is None else f"{dollar}{format_usd(adv, plus=False)}"),
         (6, "next expiry" if is_wide else "exp", None if hours is None else format_duration(hours * 3600)),
     ]
+    partial = {"depth 1%": snapshot.liquidity.depth_quality, "ADV": snapshot.liquidity.adv_quality}
     out: list[tuple[int, tuple[Run, ...]]] = [(0, _spot_runs(frame, snapshot, is_wide))]
     for rank, name, value in facts:
         if value is not None:
-            out.append((rank, ((f"{name} ", "dim"), (value, frame.dim_if_stale("text")))))
+            is_partial = partial.get(name) == "partial"
+            style = "warn" if is_partial and not frame.stale else frame.dim_if_stale("text")
+            out.append((rank, ((f"{name} ", "dim"), (value + "!" * is_partial, style))))
         elif is_wide:
             out.append((rank + 4, ((f"{name} ", "dim"), (NOT_AVAILABLE, "absent"))))
     return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from dfmon.model.events import Market
 from dfmon.venues.binance import protocol
 from dfmon.venues.binance.protocol import BinanceProtocol
 from dfmon.venues.spec import PollSettings, ProtocolFactory, Source, Url, VenueSettings, VenueSpec
@@ -26,7 +27,12 @@ def _factory(build: Callable[[Sequence[str], str], BinanceProtocol]) -> Protocol
     return make
 
 
-def _futures(name: str, build: Callable[[Sequence[str], str], BinanceProtocol], max_underlyings: int) -> Source:
+def _futures(
+    name: str,
+    build: Callable[[Sequence[str], str], BinanceProtocol],
+    max_underlyings: int,
+    **markets: tuple[Market, ...],
+) -> Source:
     return Source(
         name,
         _factory(build),
@@ -36,6 +42,7 @@ def _futures(name: str, build: Callable[[Sequence[str], str], BinanceProtocol], 
         max_underlyings=max_underlyings,
         max_weight_1m=2_400,
         no_data_hint="is the address the one with the routes /public and /market?",
+        **markets,
     )
 
 
@@ -47,6 +54,8 @@ _SPOT: Final = Source(
     rest_key="spot_rest",
     max_underlyings=60,
     max_weight_1m=6_000,
+    books=(Market.SPOT,),
+    volumes=(Market.SPOT,),
 )
 
 SPEC: Final = VenueSpec(
@@ -54,7 +63,11 @@ SPEC: Final = VenueSpec(
     "Binance",
     BinanceSettings(),
     # 200 streams of a connection are far below the 1,024 allowed, and keep the URL below 8 kB
-    (_SPOT, _futures("binance.public", protocol.public, 200), _futures("binance.market", protocol.market, 50)),
+    (
+        _SPOT,
+        _futures("binance.public", protocol.public, 200, books=(Market.PERP,)),
+        _futures("binance.market", protocol.market, 50, volumes=(Market.PERP,)),
+    ),
     heartbeats=(b'"result":null',),
     venue_ms=lambda body: float(body["serverTime"]),
 )

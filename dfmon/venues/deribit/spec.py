@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from dfmon.model.events import Market
 from dfmon.venues.deribit import wire
 from dfmon.venues.deribit.protocol import DeribitProtocol
 from dfmon.venues.spec import OptionsSettings, PollSettings, Source, StatusCall, Url, VenueSpec
@@ -33,7 +34,7 @@ SPEC: Final = VenueSpec(
     "deribit",
     "Deribit",
     DeribitSettings(),
-    (Source(wire.SOURCE, _protocol, time_path="/public/get_time"),),
+    (Source(wire.SOURCE, _protocol, time_path="/public/get_time", volumes=(Market.PERP,)),),
     heartbeats=(b'"heartbeat"', b'"usOut"'),
     venue_ms=lambda body: float(body["result"]),
     status=StatusCall("/public/status", _locked),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from dfmon.model.events import Market
 from dfmon.venues.okx.protocol import OkxProtocol
 from dfmon.venues.spec import PollSettings, Source, Url, VenueSettings, VenueSpec
 
@@ -25,7 +26,16 @@ SPEC: Final = VenueSpec(
     "OKX",
     OkxSettings(),
     # fewer than 30 books per connection are advised, and each underlying has two
-    (Source("okx", _protocol, time_path="/api/v5/public/time", max_underlyings=14),),
+    (
+        Source(
+            "okx",
+            _protocol,
+            time_path="/api/v5/public/time",
+            max_underlyings=14,
+            books=(Market.SPOT, Market.PERP),
+            volumes=(Market.SPOT, Market.PERP),
+        ),
+    ),
     heartbeats=(b"pong", b'"event":'),
     venue_ms=lambda body: float(body["data"][0]["ts"]),
 )

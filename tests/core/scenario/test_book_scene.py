@@ -16,7 +16,7 @@ from dfmon.model.events import FeedState
 from dfmon.model.frames import ChainFrame, FeedHealth, MarketFrame, ReceiveTimes
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import NAN, SECOND
-from tests.chains import FLOWS, NOW, SPOT, frame, market, path, run, trade_columns
+from tests.chains import NOW, SPOT, frame, market, path, run, trade_columns
 
 HEAVY = 5e3  # coins in each option
 LONG = FlowParams("file", dict.fromkeys(frame(days=(0.25,), strikes=(SPOT,)).names, HEAVY))
@@ -75,7 +75,7 @@ def test_confidence_is_the_share_of_the_members_in_the_bucket() -> None:
 @pytest.mark.parametrize(
     ("around", "reason"),
     [
-        (MarketFrame((), **dict.fromkeys(FLOWS, 0.0)), "no venue volume"),
+        (MarketFrame((), 0.0, 0.0), "no venue volume"),
         (market(volume=0.0), "no venue volume"),
         (market(depth=0.0), "no venue depth"),
     ],
