@@ -45,12 +45,6 @@ class MemberRoots:
         level[self.member, column], rising[self.member, column] = self.level, self.rising
         return level, rising
 
-    def nearest_distances(self, spot: float) -> F64:
-        """Distance of each member's nearest zero from spot as a share of spot; infinite where it has none: (M,)."""
-        distance = np.full(self.size, np.inf)
-        np.minimum.at(distance, self.member, np.abs(1.0 - self.level / spot))
-        return distance
-
     def without(self, members: Index) -> MemberRoots:
         """The same ensemble, these members without their zeros. Shapes: (k,)."""
         if not members.size:

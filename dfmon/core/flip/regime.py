@@ -90,21 +90,3 @@ def member_sides(spot: float, spots: F64, roots: MemberRoots, profiles: F64) -> 
     between = roots.member[(roots.level > spots[node]) & (roots.level <= spot)]
     turned = np.bincount(between, minlength=roots.size) % 2 == 1
     return np.asarray(np.where(turned, -1.0, 1.0) * np.sign(profiles[:, node]))
-
-
-def flip_distances(spot: float, flip: GammaFlip, roots: MemberRoots | None = None) -> F64:
-    """Distance from spot at which net gamma changes sign, for each member; one value for a convention.
-
-    Units: share of spot, infinite where there is no change. Shapes: (M,) or (1,).
-    """
-    if roots is not None:
-        return roots.nearest_distances(spot)
-    return np.array([min((abs(1.0 - root.level / spot) for root in flip.roots), default=math.inf)])
-
-
-def flip_zone_share(spot: float, width: float, flip: GammaFlip, roots: MemberRoots | None = None) -> float:
-    """Share of the members whose net gamma changes sign within `width` of spot; 0 or 1 for a convention.
-
-    Units: width as a share of spot, such as 0.25 daily sigma. Domain: spot > 0, width >= 0.
-    """
-    return float(np.mean(flip_distances(spot, flip, roots) <= width))

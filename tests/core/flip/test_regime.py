@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from dfmon.core.flip.gamma_flip import find_flip
 from dfmon.core.flip.joint_search import find_flips
-from dfmon.core.flip.regime import find_regime, flip_zone_share, member_sides
+from dfmon.core.flip.member_roots import MemberRoots
+from dfmon.core.flip.regime import find_regime, member_sides
 from dfmon.core.pricing.black import F64
 from tests.core.flip.books import SPOT, Listing, dense_roots, listed_book, net_gamma
 
@@ -72,18 +73,12 @@ def test_agreement_and_flip_zone_are_shares_of_dense_profiles(seed: int, noise: 
         levels = np.linspace(SPOT * (1.0 - width), SPOT * (1.0 + width), 2001)
         net = net_gamma(levels, chain, members)
         changes = [dense_roots(levels, book)[0].size > 0 for book in net.T]
-        assert flip_zone_share(SPOT, width, flip, found.roots) == pytest.approx(np.mean(changes), abs=1.5 / 64)
+        assert share_within(width, SPOT, found.roots) == pytest.approx(np.mean(changes), abs=1.5 / 64)
 
 
-def test_the_zone_of_a_convention_is_the_distance_to_its_flip() -> None:
-    flip = find_flip(81_000.0, *CHAIN, THREE_EDGES)
-    distance = abs(1.0 - flip.roots[1].level / 81_000.0)
-    assert flip.level == flip.roots[1].level
-    assert flip_zone_share(81_000.0, distance * (1 + 1e-9), flip) == 1.0
-    assert flip_zone_share(81_000.0, distance * (1 - 1e-9), flip) == 0.0
-    found = find_flips(81_000.0, *CHAIN, THREE_EDGES[:, None], THREE_EDGES[:, None])
-    assert flip_zone_share(81_000.0, distance * (1 + 1e-5), flip, found.roots) == 1.0
-    assert flip_zone_share(81_000.0, distance * (1 - 1e-5), flip, found.roots) == 0.0
+def share_within(width: float, spot: float, roots: MemberRoots) -> float:
+    """Share of the members with a zero within a share of spot."""
+    return np.unique(roots.member[np.abs(roots.level / spot - 1.0) <= width]).size / roots.size
 
 
 def test_members_that_are_the_headline_have_its_edges_as_their_bands() -> None:
@@ -137,5 +132,3 @@ def test_what_always_holds(seed: int, noise: float, moved: float) -> None:
         assert edge.p is not None
         assert (edge.low is None) == (edge.high is None) == (edge.p < 0.5)
         assert edge.low is None or edge.high is None or edge.low <= edge.high
-    narrow, wide = (flip_zone_share(spot, width, found.flips[0], found.roots) for width in (0.005, 0.00625))
-    assert narrow <= wide
