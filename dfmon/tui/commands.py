@@ -22,6 +22,7 @@ from dfmon.tui.settings import ICONS, PALETTES
 from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, filtered_list
 from dfmon.tui.view import HEATMAP_LAYERS, SORT_KEYS, SPANS, View
 from dfmon.tui.view_actions import show_model
+from dfmon.tui.what_if_command import USAGE, compute_what_if
 
 CommandResult = Request | Action | None
 CommandHandler = Callable[[View, Frame, str], CommandResult]
@@ -135,6 +136,12 @@ def apply_filter(view: View, frame: Frame, text: str) -> CommandResult:
     return None
 
 
+def _show_what_if(view: View, frame: Frame, text: str) -> CommandResult:
+    view.what_if = compute_what_if(frame, text)
+    view.sheet, view.scroll = "what-if", 0
+    return None
+
+
 def _request_seek(view: View, frame: Frame, text: str) -> CommandResult:
     return Request("replay.seek", parse_seek(text, frame.clock_ns))
 
@@ -156,6 +163,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("order", " | ".join(SORT_KEYS), _set_sort_key),
     Command("filter", "put  strike>98k  net<-50", apply_filter),
     Command("size", "smallest print shown, in coins", _set_tape_min),
+    Command("what-if", USAGE, _show_what_if),
     Command("palette", " | ".join(PALETTES), _set_palette),
     Command("icons", " | ".join(ICONS), _set_icons),
     Command("goto", TIME_EXAMPLES, _request_seek, "replay"),

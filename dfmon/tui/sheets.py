@@ -25,6 +25,7 @@ from dfmon.tui.render.help import help_rows
 from dfmon.tui.render.positions import positions
 from dfmon.tui.render.profile import profile
 from dfmon.tui.render.tape import tape, tape_rows
+from dfmon.tui.render.what_if import what_if_rows
 from dfmon.tui.view import View
 
 Renderer = Callable[[Frame, Rect], list[Row]]
@@ -134,6 +135,12 @@ SHEETS: Final = (
         lines=feed_rows,
         key="f",
         footer_rank=10,
+    ),
+    SheetSpec(
+        "what-if",
+        "What if",
+        "Every metric before and after a move of the market or other assumptions.",
+        lines=what_if_rows,
     ),
     SheetSpec("detail", "Detail of the cell", "", detail, replaces="tape"),
 )

@@ -7,6 +7,7 @@ from typing import Final
 
 from dfmon.model.metrics import metrics_at
 from dfmon.model.units import DAY, HOUR, MINUTE
+from dfmon.model.what_if import WhatIf
 from dfmon.tui.filters import Filter, ListName
 
 HEATMAP_LAYERS: Final = (*metrics_at("heatmap"), "oi", "iv")
@@ -23,7 +24,8 @@ class View:
 
     `model` is the position model on screen, "" for the published one. `size` is the terminal's. `selected_option` and
     `expiry_filter` belong to the positions sheet, "" for the first row and for all expiries. `sheet_under_help` is the
-    sheet that help was opened over. `prompt` is the sign of the open input line, "" for none, and `prompt_error` the
+    sheet that help was opened over. `what_if` is the result of the last `:what-if`.
+    `prompt` is the sign of the open input line, "" for none, and `prompt_error` the
     error in its text.
     """
 
@@ -50,6 +52,7 @@ class View:
     selected_option: str = ""
     expiry_filter: str = ""
     filters: dict[ListName, Filter] = field(default_factory=lambda: {"tape": Filter(), "positions": Filter()})
+    what_if: WhatIf | None = None
     prompt: str = ""
     prompt_text: str = ""
     prompt_error: str = ""
