@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET
 
-from dfmon.core.freshness import FreshnessLimits, measure_freshness
+from dfmon.core.freshness import measure_freshness
 from dfmon.core.positions.dealer_net import POSITION_MODELS
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot.build import BookResult
@@ -176,7 +176,7 @@ def _contributors(
 
 def _inputs(inputs: TickInputs, tick: TickResult, snapshot: FlowSnapshot, metric: str) -> tuple[ExplainedInput, ...]:
     """The inputs that the metric rests on, with their ages against the limits."""
-    ages = measure_freshness(inputs.chain, inputs.market, FreshnessLimits())
+    ages = measure_freshness(inputs.chain, inputs.market, inputs.params.freshness)
     hours, hpp = snapshot.context.next_expiry_hours, snapshot.metrics.hpp
     rows = [
         _aged("spot", snapshot.spot, "USD", ages.spot),
