@@ -1,10 +1,10 @@
 """Does a probability mean what it says? Confidence, sign of net gamma and absence of a flip against the true books.
 
 `python benchmarks/scenario_calibration.py` walks simulated markets through variations of the script `regimes` and
-through markets without a script, and drives the whole engine without sockets. The truth of a bucket is `dfmon.sim.truth`,
-the rule table read off the true book at the same minute without hysteresis and dwell; sign and flip of the true book
-come from the engine, which has the true positions as a second model. The table goes to stdout and, with `--write`,
-between the markers of docs/scenario.md.
+through markets without a script, and drives the whole engine without sockets. The truth of a bucket is that of
+`dfmon.sim.truth`, the rule table read off the true book at the same minute without hysteresis and dwell; sign and flip
+of the true book come from the engine, which has the true positions as a second model. The table goes to stdout and,
+with `--write`, between the markers of docs/scenario.md.
 
 No prior, threshold or script was chosen on these seeds. Samples of one walk depend on one another: `walks` says how
 many independent ones a row rests on.
@@ -105,9 +105,9 @@ class Walk:
         if snapshot.state == "stale" or truth is snapshot or snapshot.positions.warming:
             return
         called = snapshot.scenario
-        if called.bucket and called.confidence is not None and not called.overlay:
-            if true_name := true_scenario(self.tracker.features()):
-                self._add("confidence", called.confidence, called.name == true_name)
+        is_called = called.bucket and called.confidence is not None and not called.overlay
+        if is_called and (true_name := true_scenario(self.tracker.features())):
+            self._add("confidence", called.confidence or 0.0, called.name == true_name)
         true_side = truth.regime.side
         if snapshot.regime.agree is not None and true_side is not None:
             self._add("P(sign of NGI)", snapshot.regime.agree, snapshot.regime.side == true_side)
