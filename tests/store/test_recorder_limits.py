@@ -71,3 +71,11 @@ def test_the_session_of_each_segment_has_the_number_of_its_first_record(tmp_path
     reader = replayer.RecordingReader(tmp_path)
     opening = sorted(block.first_seq for block in reader.blocks if not block.is_continuation)
     assert opening == [0, 1, 2]  # the last one, without records, is not kept
+
+
+def test_the_segment_after_a_pause_begins_at_the_first_missing_record(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, SESSION)
+    recorder.close()
+    recorder._gap = Record(7, 0, RecordKind.GAP, "", b"3")
+    recorder._retry_segment(immediately=True)
+    assert sorted(block.first_seq for block in replayer.RecordingReader(tmp_path).blocks) == [0, 7]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,17 @@ def test_a_truncated_last_block_tells_how_many_of_its_bytes_are_there(lost: int,
     list(replayer.records(path, damage=damage))
     packed = edges[3] - edges[2] - segment.BLOCK_HEADER_BYTES
     assert [d.reason for d in damage] == [f"a block of {packed} bytes ends after {packed - lost}"]
+
+
+def test_a_block_right_behind_the_header_of_another_is_found(tmp_path: Path) -> None:
+    path, payload = tmp_path / "a.dfj", random.Random(3).randbytes(2000)
+    edges = write(path, [Record(0, 5, RecordKind.REST, "deribit", payload)], frame_records(2, 1))
+    data, header_end = path.read_bytes(), edges[1] + segment.BLOCK_HEADER_BYTES
+    path.write_bytes(data[:header_end] + data[edges[2] :])
+    damage: list[Damage] = []
+    found = list(replayer.records(path, allow_gaps=True, damage=damage))
+    assert found[-2:] == frame_records(2, 1)
+    assert [(d.start, d.end, d.tail) for d in damage] == [(edges[1], header_end, False)]
 
 
 @pytest.mark.parametrize("junk", [1, 2, 3])
