@@ -193,7 +193,7 @@ def _note_rows(snapshot: FlowSnapshot, width: int) -> list[Row]:
                 "dim",
             )
         )
-    second.append((f"   NGI here {format_usd(snapshot.metrics.ngi.value)}", "text"))
+    second.append((f"   NGI{' here' if width >= 60 else ''} {format_usd(snapshot.metrics.ngi.value)}", "text"))
     third: list[Run] = [(" flips of what expires", "dim")]
     for row in snapshot.flip.by_horizon:
         level = "none" if row.level is None else f"{format_level(row.level)} {row.direction}"
