@@ -29,7 +29,7 @@ from dfmon.tui.render.gauges import gauges
 from dfmon.tui.render.heatmap import heatmap
 from dfmon.tui.render.models import models
 from dfmon.tui.view import HEATMAP_LAYERS, View
-from tests.chains import frame, market
+from tests.chains import frame, market, trade_columns
 
 NAME = "dex"  # the checkers of this tree know a package without it
 
@@ -102,7 +102,8 @@ def check_outputs(made: FlowSnapshot) -> None:
 
 
 def check_band(chain: ChainFrame) -> None:
-    made = step(FlowState.initial(), chain, market(), (), FlowParams("flow"), 1)[1]
+    with_print = replace(chain, trades=trade_columns([0], [1], [2.0]))  # without one positions are unknown
+    made = step(FlowState.initial(), with_print, market(), (), FlowParams("flow"), 1)[1]
     band = dex(made.metrics)
     assert band.lo < band.value < band.hi
 
