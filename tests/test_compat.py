@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from dfmon.core.positions.inventory_codec import encode_inventory
 from dfmon.core.step import FlowParams
 from dfmon.engine.checkpoint import decode_checkpoint, encode_checkpoint, priors_digest
-from dfmon.model.snapshot import FlowSnapshot, to_json
+from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
 from dfmon.model.units import SECOND
 from dfmon.replay import open_source, play_to_end
 from dfmon.store.history import History, HistoryReader
@@ -53,6 +53,13 @@ def as_defined_then(snapshot: dict[str, Any]) -> dict[str, Any]:
     kept = {key: snapshot[key] for key in ("ts", "underlying", "spot", "instruments", "positions", "liquidity")}
     expiries = [{key: value for key, value in row.items() if key != "chl"} for row in snapshot["by_expiry"]]
     return kept | {"by_expiry": [row if row["hours"] > 24.0 else {} for row in expiries]}
+
+
+def test_snapshots_of_schema_1_are_read() -> None:
+    for underlying, written in last_snapshots().items():
+        snapshot = from_json(json.dumps(written).encode())
+        assert (snapshot.schema, snapshot.underlying, snapshot.spot) == (1, underlying, written["spot"])
+        assert differences(json.loads(to_json(snapshot, "replay")), written) == []
 
 
 @pytest.mark.slow

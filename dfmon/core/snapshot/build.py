@@ -44,7 +44,7 @@ from dfmon.model.snapshot import (
 from dfmon.model.tables import TapeRow
 from dfmon.model.units import HOUR, iso
 
-SCHEMA = 1
+SCHEMA = 2
 NO_ROLL = "roll: no expiry of options since we watch"
 MIN_PRICEABLE_SHARE = 0.9  # share of open interest below which a number is "partial"
 
