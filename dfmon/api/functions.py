@@ -165,8 +165,8 @@ def models(board: Board, **custom: Positions) -> dict[str, ModelRow]:
     Source: see `exposures` and `flip`.
 
     >>> board = Board(spot=1e5, strike=[1e5], sigma=0.5, tau=7 / 365, option_type="call", open_interest=100)
-    >>> {name: round(row.ngi) for name, row in models(board, mine=[50]).items()}
-    {'naive': 575807, 'short-all': -575807, 'mine': 287903}
+    >>> {name: round(row.ngi) for name, row in models(board, mine=[25]).items()}
+    {'naive': 575807, 'short-all': -575807, 'mine': 143952}
     """
     rows_by_model = {}
     for name, position in {"naive": "naive", "short-all": "short-all", **custom}.items():
