@@ -33,7 +33,7 @@ from dfmon.sim.okx.venue import OkxVenue
 from dfmon.store.recorder import Recorder
 from dfmon.venues.options import OptionsVenue
 from dfmon.venues.protocol import Endpoint
-from dfmon.venues.registry import endpoints
+from dfmon.venues.registry import endpoints, expected_markets
 from dfmon.venues.spec import Address, PollSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -235,14 +235,16 @@ def record(
     snapshots: list[FlowSnapshot] = []
     about = session.about | {"params": msgspec.to_builtins(params)}
     with Recorder(directory, about, lambda: session.market.now_ns, **options) as recorder:
+        decoders = session.decoders()
         driver = Driver(
             currencies,
             params,
-            session.decoders(),
+            decoders,
             snapshots.append,
             worker,
             recorder.offer,
             options_sources=("deribit",),
+            expected_markets=expected_markets(tuple(decoders)),
         )
 
         def each_second(now_ns: int) -> None:

@@ -49,8 +49,9 @@ def differences(found: Any, expected: Any, path: str = "") -> list[str]:
 
 
 def as_defined_then(snapshot: dict[str, Any]) -> dict[str, Any]:
-    """Positions and market, and the expiries that are days away, less their charm load."""
-    kept = {key: snapshot[key] for key in ("ts", "underlying", "spot", "instruments", "positions", "liquidity")}
+    """Positions and volume, and the expiries that are days away, less their charm load. Depth was one median then."""
+    kept = {key: snapshot[key] for key in ("ts", "underlying", "spot", "instruments", "positions")}
+    kept["liquidity"] = {"adv_usd": snapshot["liquidity"]["adv_usd"]}
     expiries = [{key: value for key, value in row.items() if key != "chl"} for row in snapshot["by_expiry"]]
     return kept | {"by_expiry": [row if row["hours"] > 24.0 else {} for row in expiries]}
 

@@ -63,7 +63,7 @@ async def test_a_session_remembers_records_and_hears_wishes(config: Config, tmp_
     assert [snapshot.digest() for snapshot in replayed] == [snapshot.digest() for snapshot in snapshots]
     with HistoryReader(tmp_path / "history.sqlite") as reader:
         rows = reader.rows_since("BTC", 0)
-    assert [row.ts_ns for row in rows] == [snapshot.ts_ns for snapshot in snapshots if snapshot.spot is not None]
+    assert [row.ts_ns for row in rows] == [snapshot.ts_ns for snapshot in snapshots if snapshot.state != "stale"]
 
 
 @pytest.mark.slow

@@ -147,7 +147,9 @@ def test_a_stuck_terminal_is_left_all_the_same(open_terminal: Callable[..., Term
 def test_a_program_that_hangs_leaves_a_clean_terminal(where: str, open_terminal: Callable[..., Terminal]) -> None:
     """While it draws, or with the terminal already left: then the shell's screen is not ours to clear."""
     terminal = _start(open_terminal, HANGS=where)
-    os.write(terminal.master, b"b")
+    os.write(terminal.master, b":")
+    terminal.wait_until(lambda: b"publish" in terminal.written)
+    os.write(terminal.master, b"publish naive\r")
     terminal.wait_until(lambda: b"hangs" in terminal.written or where == "ending")
     terminal.process.send_signal(signal.SIGTERM)
     terminal.wait_until(terminal.has_exited)
