@@ -52,7 +52,7 @@ def test_snapshot_of_a_board_as_json_and_as_text(board: Path) -> None:
     completed = run("snapshot", board, "--positions", "naive", "--json")
     assert completed.returncode == 0, completed.stderr
     snapshot = json.loads(completed.stdout)
-    assert snapshot["schema"] == 1
+    assert snapshot["schema"] == 2
     assert snapshot["underlying"] == "BTC"
     assert "detail" not in snapshot
     text = run("snapshot", board, "--positions", "naive")

@@ -126,7 +126,7 @@ def _check_redis(url: str) -> None:
             channel.subscribe("dfmon:BTC")
             messages = (channel.get_message(ignore_subscribe_messages=True, timeout=1.0) for _ in range(30))
             message_json = next(message for message in messages if message is not None)
-        assert json.loads(message_json["data"])["schema"] == 1
+        assert json.loads(message_json["data"])["schema"] == 2
     completed = subprocess.run([*DFMON, "snapshot", url, "--json"], capture_output=True, check=True)
     assert json.loads(completed.stdout)["state"] == "sim"
 
