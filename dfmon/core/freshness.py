@@ -34,10 +34,6 @@ class FreshnessLimits(msgspec.Struct, frozen=True):
     depth_s: float = 10.0
     volumes_s: float = 600.0
 
-    def scaled(self, factor: float) -> FreshnessLimits:
-        """The limits of a market whose time passes `factor` times as fast."""
-        return FreshnessLimits(*(limit * factor for limit in msgspec.structs.astuple(self)))
-
 
 def measure_freshness(chain: ChainFrame, market: MarketFrame, limits: FreshnessLimits) -> Freshness:
     """The age of each input at the tick of `chain`, counted from our receipt of its newest data.

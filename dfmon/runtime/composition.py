@@ -121,8 +121,6 @@ def live_session(
 ) -> LiveSession:
     """A live session as configured. Without `persist` it reads the stores of other runs and writes nothing."""
     params, connections = configuration.flow_params(config), venue_endpoints(config)
-    # the limits are of wall time, and ages are of the session's
-    params = msgspec.structs.replace(params, freshness=params.freshness.scaled(clock.speed))
     disabled = disabled_venues(config)
     recorder = None
     if config.record.directory:

@@ -97,6 +97,7 @@ def test_a_scripted_demo_runs_on_market_time_and_its_recording_replays_bit_for_b
     covered_s = (published[39]["ts_ns"] - published[0]["ts_ns"]) / 1e9
     assert covered_s > 5.0 * elapsed_s, "also on a loaded machine"
     assert published[-1]["state"] == "sim", "nothing looks old on a fast clock"
+    assert published[-1]["freshness"]["spot"]["limit_s"] == 5.0, "of market time"
     assert {snapshot["underlying"] for snapshot in published} == {"BTC"}
     completed = subprocess.run([*DFMON, "replay", str(record), "--publish", "all"], capture_output=True, check=True)
     replayed = {snapshot["seq"]: snapshot for snapshot in map(json.loads, completed.stdout.splitlines())}
