@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -134,6 +135,7 @@ class SimServer:
             self._paced_clock = PacedClock(self.market.start_ns, speed, SCRIPT_STEP_NS, monotonic_ns)
         self._venues: tuple[Venue, ...] = tuple(row.build(self) for row in VENUE_SERVERS)
         self._servers: list[Server] = []
+        self._feeds_lost = False
         self.on_step: Callable[[int], None] = lambda _: None  # takes the market time of each step of a script
         self._market_task: asyncio.Task[None] | None = None
 
@@ -213,13 +215,21 @@ class SimServer:
             tick_number += SCRIPT_STEP_NS // STEP_NS
             self._apply_one_shots()
             self.market.advance(self.market.now_ns + SCRIPT_STEP_NS)
-            phase = self.market.director.phase if self.market.director is not None else None
-            self.faults.mute = _EVERY_CHANNEL if phase is not None and phase.feeds_lost else ()
+            self._lose_feeds()
             self._publish(tick_number)
             clock.announce(self.market.now_ns)
             self.on_step(self.market.now_ns)
             next_step_at = max(next_step_at + step_s, loop.time() - _MAX_LAG_S)
             await asyncio.sleep(next_step_at - loop.time())
+
+    def _lose_feeds(self) -> None:
+        """Silences every channel and REST while the phase of the script says so."""
+        phase = self.market.director.phase if self.market.director is not None else None
+        lost = phase is not None and phase.feeds_lost
+        if lost is not self._feeds_lost:
+            self._feeds_lost = lost
+            self.faults.mute = _EVERY_CHANNEL if lost else ()
+            self.faults.rest_status = HTTPStatus.SERVICE_UNAVAILABLE if lost else 0
 
     def _publish(self, tick_number: int) -> None:
         """Publishes what is due; `tick_number` counts tenths of a second of market time."""

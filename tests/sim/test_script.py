@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -137,9 +138,24 @@ async def test_a_scripted_exchange_steps_evenly_and_mutes_its_channels_while_fee
         async with asyncio.timeout(20):
             while len(steps) < 5:
                 await asyncio.sleep(0.01)
-        assert not server.faults.mute
+        assert (server.faults.mute, server.faults.rest_status) == ((), 0)
         assert set(np.diff(steps).tolist()) == {SCRIPT_STEP_NS}
         assert 0 <= server.clock() - steps[-1] <= 2 * SCRIPT_STEP_NS
         assert list(server.market.currencies) == ["BTC"]
     finally:
         await server.stop()
+
+
+async def test_feeds_that_a_script_loses_deliver_nothing_by_channel_or_rest_and_come_back() -> None:
+    phases = (Phase("lost", 0.5, 82_000.0, 0.46, feeds_lost=True), Phase("back", 10.0, 82_000.0, 0.46))
+    server = SimServer(SimConfig(script=replace(REGIMES, phases=phases, history=0.01)))
+    lost = list[bool]()
+    server.on_step = lambda _: lost.append(server.faults.is_muted("trades.") and server.faults.rest_status == 503)
+    await server.start()
+    try:
+        async with asyncio.timeout(20):
+            while len(lost) < 20:
+                await asyncio.sleep(0.01)
+    finally:
+        await server.stop()
+    assert lost[:20] == [True] * 14 + [False] * 6

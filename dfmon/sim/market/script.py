@@ -33,7 +33,7 @@ class Phase:
 
     `scenario` is the bucket that the true book is in by the middle of the phase, "" where none is meant. `orders` trade
     within its first minutes, `liquidations` is the forced flow in USD a minute (negative: longs are sold out), and
-    while `feeds_lost` no channel delivers.
+    while `feeds_lost` neither channels nor REST deliver.
     """
 
     name: str
