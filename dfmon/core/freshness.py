@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from dfmon.model.frames import ChainFrame, MarketFrame
-from dfmon.model.snapshot import Freshness, InputAge
+from dfmon.model.freshness import Freshness, InputAge
 from dfmon.model.units import SECOND
 
 NEVER: Final = math.inf  # age of an input without data

@@ -7,7 +7,7 @@ replayed recording gives the same snapshots bit for bit.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -27,6 +27,7 @@ from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.scenario.alerts import newest_alerts
 from dfmon.core.scenario.book_history import NO_FLOWS, BookHistory, measure_book_flows
 from dfmon.core.scenario.book_scene import SceneState, update_scene
+from dfmon.core.scenario.features import HourMarket
 from dfmon.core.scenario.hour_state import HourState, update_hour
 from dfmon.core.scenario.impact import ImpactLaw
 from dfmon.core.scenario.liquidity import DepthHistory, market_view
@@ -181,32 +182,55 @@ def _compute(
         impact_law=params.impact_law,
     )
     hour, market_of_hour = update_hour(state.hour, inputs, params.iv_move_1h, params.thresholds.liquidations_hi)
-    cols_of = {model: cols.with_book(held) for model, held in positions.items()}
+    shared = replace(
+        state,
+        inventory=inventory,
+        options=options,
+        beta=state.beta if freshness.stale else state.beta.push(ts_ns, moves.quarter),
+        path=path,
+        depth=liquidity.depth_history,
+        micro=micro_state,
+        hour=hour,
+        tape=tape,
+    )
+    books, results = _step_books(state, shared, inputs, market_of_hour, cols, positions, params)
+    return replace(shared, books=books), with_views(results, params.positions, tape, seq)
+
+
+def _step_books(
+    state: FlowState,
+    shared: FlowState,
+    inputs: BoardTick,
+    market_of_hour: HourMarket,
+    cols: Columns,
+    positions: Mapping[str, DealerPositions],
+    params: FlowParams,
+) -> tuple[dict[str, BookState], dict[str, BookResult]]:
+    """The next state and the results of every position model; `shared` is what this tick made of `state` for all."""
+    chain, hour, moves = inputs.chain, shared.hour, inputs.moves
+    cols_of = {model: cols.with_book(book) for model, book in positions.items()}
     # the flip of unknown positions would be that of their prior
-    known = {model: cols_of[model] for model, held in positions.items() if held.known}
+    known = {model: cols_of[model] for model, book in positions.items() if book.known}
     off_venue = off_venue_sd(params.venue_share)
-    flips = flips_of_books(chain.spot, board, known, params.stickiness, off_venue)
+    flips = flips_of_books(chain.spot, inputs.board, known, params.stickiness, off_venue)
+    incidents = tuple(incident.alert(chain.ts_ns) for incident in hour.feeds.incidents)
     books: dict[str, BookState] = {}
     results: dict[str, BookResult] = {}
-    for index, (model, held) in enumerate(positions.items()):
+    for index, (model, book) in enumerate(positions.items()):
         previous = state.books.get(model) or BookState.initial()
-        history = previous.history.push(options, held)
-        if moves.hedge is not None and held.members is not None:
+        history = previous.history.push(shared.options, book)
+        if moves.hedge is not None and book.members is not None:
             history = history.with_settled(moves.hedge.expired_key, state.options, state.inventory)
-        exposure = measure_exposure(board, cols_of[model], flips.get(model), off_venue)
-        tick = _book_tick(history, inputs, cols_of[model], held, exposure, hour, params)
+        exposure = measure_exposure(inputs.board, cols_of[model], flips.get(model), off_venue)
+        tick = _book_tick(history, inputs, cols_of[model], book, exposure, hour, params)
         scene_state, scene = update_scene(
             previous.scene, tick, market_of_hour, hour.liquidations.levels, params.thresholds.phi, index
         )
         changes = previous.changes.push(book_sample(tick)) if tick.has_book else previous.changes
         books[model] = BookState(history, scene_state, changes)
-        incidents = tuple(incident.alert(ts_ns) for incident in hour.feeds.incidents)
         metrics = build_metrics(tick, quality_of(tick))
         results[model] = BookResult(tick, metrics, scene, newest_alerts(scene_state.alerts, incidents), changes)
-    snapshot = with_views(results, params.positions, tape, seq)
-    betas = state.beta if freshness.stale else state.beta.push(ts_ns, moves.quarter)
-    depth = liquidity.depth_history
-    return FlowState(inventory, options, betas, path, depth, micro_state, hour, books, tape), snapshot
+    return books, results
 
 
 def _book_tick(

@@ -21,8 +21,9 @@ from dfmon.core.step import FlowParams, step
 from dfmon.engine.what_if import TickInputs, shocked_chain
 from dfmon.model.explain import Contributor, Convention, ExplainedInput, Explanation
 from dfmon.model.frames import F64
+from dfmon.model.freshness import InputAge
 from dfmon.model.metrics import EXPOSURE_INDEX, METRICS
-from dfmon.model.snapshot import FlowSnapshot, InputAge
+from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.what_if import Shock
 
 LARGEST: Final = 10

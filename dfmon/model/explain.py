@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from dfmon.model.snapshot import Quality
+from dfmon.model.flip import Quality
 
 
 class ExplainedInput(msgspec.Struct, frozen=True):

@@ -13,14 +13,12 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from dfmon.model.flip import Flip as Flip
-from dfmon.model.flip import FlipRoot as FlipRoot
-from dfmon.model.flip import Quality as Quality
-from dfmon.model.flip import Regime as Regime
+from dfmon.model.flip import Flip, Quality, Regime
+from dfmon.model.freshness import Freshness
+from dfmon.model.hedging import OutlookRow, TenorBeta, Unwind
 from dfmon.model.metrics import metric_fields, metrics_at
 from dfmon.model.micro_structure import Micro
-from dfmon.model.scenario import Features as Features
-from dfmon.model.scenario import Scenario as Scenario
+from dfmon.model.scenario import Features, Scenario
 from dfmon.model.tables import (
     Changes,
     ExpiryRow,
@@ -149,31 +147,6 @@ class Liquidity(msgspec.Struct, frozen=True):
     adv_quality: Quality = "ok"
 
 
-class InputAge(msgspec.Struct, frozen=True):
-    """Age of one input, s, None before its first data, and the age up to which it is fresh."""
-
-    age_s: float | None
-    limit_s: float
-    fresh: bool
-
-
-class Freshness(msgspec.Struct, frozen=True):
-    """Age of each input. Marks, forwards and open interest are as old as their newest sweep over the board.
-
-    `absent_options` counts options that the last ten sweeps left out. `stale` is why the snapshot is stale, empty while
-    it is not: spot or marks are over their limits. Any other input over its limit marks the numbers that rest on it.
-    """
-
-    spot: InputAge
-    marks: InputAge
-    forwards: InputAge
-    open_interest: InputAge
-    depth: InputAge
-    volumes: InputAge
-    absent_options: int = 0
-    stale: str = ""
-
-
 class Context(msgspec.Struct, frozen=True):
     """Market context of the strip above the screen: fractions, not per cent; returns are log returns of spot."""
 
@@ -276,51 +249,6 @@ class Detail(msgspec.Struct, frozen=True):
     positions: tuple[PositionRow, ...] = ()
     views: Views | None = None
     changes: Changes = Changes()
-
-
-class OutlookRow(msgspec.Struct, frozen=True, rename={"case": "if"}):
-    """Hedge trade of the book if spot moves, USD, + = dealers buy, with its 5-95 % band; `spot` the part of spot alone.
-
-    `case`: "+1 %" and "-1 %" at once with the volatility that goes with the move, "+1 sd" and "-1 sd" of an hour within
-    the hour, "1 h" at rest.
-    """
-
-    case: str
-    value: float
-    lo: float | None
-    hi: float | None
-    spot: float
-
-
-class Unwind(msgspec.Struct, frozen=True):
-    """Hedge that the settlements of the next 24 h lift, USD, + = dealers buy, with its 5-95 % band.
-
-    `at_window` is the same when the averaging begins, if spot and volatility stay, and `until_window` the hedge trade
-    up to then. Inside the window `left` is yet to be lifted, `per_minute` of it in each of the `minutes_left`; outside
-    they are 0.
-    """
-
-    value: float | None = None
-    lo: float | None = None
-    hi: float | None = None
-    at_window: float | None = None
-    until_window: float | None = None
-    left: float | None = None
-    per_minute: float | None = None
-    minutes_left: float | None = None
-
-
-class TenorBeta(msgspec.Struct, frozen=True):
-    """Points of fixed-strike volatility per +1 % of spot, for options with `days_from` to live up to the next row's.
-
-    With its 5-95 % band; `pairs` is the weight of the quarters of an hour that were measured against the prior.
-    """
-
-    days_from: float
-    value: float
-    lo: float
-    hi: float
-    pairs: float
 
 
 class FlowSnapshot(msgspec.Struct, frozen=True):

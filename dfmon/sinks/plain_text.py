@@ -7,7 +7,8 @@ from textwrap import wrap
 
 from dfmon.model.metrics import metrics_at
 from dfmon.model.regime_text import snapshot_regime
-from dfmon.model.snapshot import Features, FlowSnapshot, Metric, Metrics, ModelRow, State
+from dfmon.model.scenario import Features
+from dfmon.model.snapshot import FlowSnapshot, Metric, Metrics, ModelRow, State
 from dfmon.model.units import sanitize
 
 WIDTH = 100

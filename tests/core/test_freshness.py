@@ -27,7 +27,7 @@ from dfmon.model.events import (
     OptionTicker,
 )
 from dfmon.model.frames import ReceiveTimes, float_column
-from dfmon.model.snapshot import Freshness
+from dfmon.model.freshness import Freshness
 from dfmon.model.units import HOUR, MINUTE, NAN, SECOND
 from tests.chains import NOW, SPOT, frame, index, listing, market, option, ticker
 

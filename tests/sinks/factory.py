@@ -7,7 +7,9 @@ import socket
 from collections.abc import Callable
 from contextlib import closing
 
-from dfmon.model.snapshot import Flip, FlowSnapshot, Metric, Metrics, Positions, Scenario, State
+from dfmon.model.flip import Flip
+from dfmon.model.scenario import Scenario
+from dfmon.model.snapshot import FlowSnapshot, Metric, Metrics, Positions, State
 from dfmon.model.tables import StrikeRow
 from dfmon.model.units import MILLISECOND, iso
 from tests.structs import complete

@@ -18,7 +18,8 @@ import pytest
 import dfmon
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import DfmonError, UsageError
-from dfmon.model.snapshot import FlowSnapshot, Freshness, InputAge, from_json, to_json
+from dfmon.model.freshness import Freshness, InputAge
+from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
 from dfmon.sinks import rest_api
 from dfmon.sinks.base import SinkStatus
 from dfmon.sinks.rest_service import RestService, create_app

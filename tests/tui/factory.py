@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from dfmon.model.flip import Flip, FlipRoot
+from dfmon.model.scenario import Scenario
 from dfmon.model.snapshot import (
     Alert,
     Context,
     Detail,
     Feed,
-    Flip,
-    FlipRoot,
     FlowSnapshot,
     HedgeFlow,
     Hpp,
@@ -26,7 +26,6 @@ from dfmon.model.snapshot import (
     Metrics,
     ModelRow,
     Positions,
-    Scenario,
 )
 from dfmon.model.tables import ExpiryRow, HeatMap, PositionRow, Profile, StrikeRow, TapeRow
 from dfmon.model.units import HOUR, MINUTE, SECOND, expiry_label, iso

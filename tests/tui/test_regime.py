@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from dfmon.model.flip import HorizonFlip, RegimeEdge
-from dfmon.model.snapshot import Flip, FlipRoot, FlowSnapshot, Regime
+from dfmon.model.flip import Flip, FlipRoot, HorizonFlip, Regime, RegimeEdge
+from dfmon.model.snapshot import FlowSnapshot
 from dfmon.sinks.plain_text import format_snapshot
 from dfmon.tui.render.formatting import Row
 from dfmon.tui.render.regime import edge_labels, flip_runs, regime_runs

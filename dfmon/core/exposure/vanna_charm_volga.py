@@ -63,7 +63,6 @@ def totals(unit: UnitExposure, exposure: F64) -> Totals:
     Units: exposure = dealer position x multiplier, in units of underlying.
     Shapes: (n,).
     Domain: finite.
-    Source: definition.
     """
     return Totals.from_array(unit.matrix.dot(exposure))
 
@@ -74,7 +73,6 @@ def group_totals(unit: UnitExposure, exposure: F64, codes: NDArray[np.intp], gro
     Units: as totals.
     Shapes: (n,), (n,) -> (exposures, groups).
     Domain: codes in [0, groups).
-    Source: definition.
     """
     sums = np.empty((len(EXPOSURE_NAMES), groups))
     for total, weight in zip(sums, unit.matrix * exposure):
@@ -88,7 +86,6 @@ def roll_up(unit: UnitExposure, exposure: F64, cell: NDArray[np.intp], expiries:
     Units: as totals.
     Shapes: (n,), (n,).
     Domain: cell in [0, expiries x strikes).
-    Source: definition.
     """
     kernels = compiled.active_kernels()
     if kernels is not None:
@@ -105,7 +102,6 @@ def member_totals(unit: UnitExposure, members: F64) -> F64:
     Units: as totals.
     Shapes: (n, M) -> (exposures, M).
     Domain: finite.
-    Source: definition.
     """
     return np.asarray(unit.matrix @ members)
 

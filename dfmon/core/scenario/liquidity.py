@@ -16,8 +16,8 @@ import numpy as np
 from dfmon.core.freshness import FreshnessLimits
 from dfmon.core.scenario.rolling import RollingWindow
 from dfmon.model.events import Market
+from dfmon.model.flip import Quality
 from dfmon.model.frames import MarketFrame, VenueMarket
-from dfmon.model.snapshot import Quality
 from dfmon.model.units import DAY, MINUTE, NAN, SECOND
 
 MAX_MARKET_AGE_S: Final = 60.0  # older markets do not count

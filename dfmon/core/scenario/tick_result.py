@@ -21,7 +21,7 @@ from dfmon.core.scenario.market_moves import MarketMoves
 from dfmon.core.scenario.micro_structure import MicroView
 from dfmon.core.scenario.move_scale import MoveScale
 from dfmon.model.frames import F64, ChainFrame, FeedHealth, MarketFrame
-from dfmon.model.snapshot import Freshness
+from dfmon.model.freshness import Freshness
 
 
 @dataclass(frozen=True, slots=True)

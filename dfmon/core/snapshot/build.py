@@ -1,6 +1,6 @@
 """The snapshot of a tick: its scenario and context, and the parts made by the modules beside this one.
 
-Comes last in a step. Computes nothing that another module owns.
+Computes nothing that another module owns.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from dfmon.core.snapshot import flip_values, hedging, position_rows, scenario_va
 from dfmon.core.snapshot.change_rows import change_tables, largest_changes, roll_report
 from dfmon.core.snapshot.micro import build_micro, missing_micro_reasons
 from dfmon.core.snapshot.unavailable import unavailable
+from dfmon.model.flip import Quality
 from dfmon.model.frames import FeedHealth
 from dfmon.model.metrics import EXPOSURE_INDEX
 from dfmon.model.snapshot import (
@@ -37,7 +38,6 @@ from dfmon.model.snapshot import (
     Liquidity,
     Metrics,
     ModelRow,
-    Quality,
     State,
     Views,
 )
@@ -86,8 +86,6 @@ def build_snapshot(
     tick, metrics = result.tick, result.metrics
     chain, ts_ns = tick.chain, tick.chain.ts_ns
     quality = quality_of(tick)
-    expiries = tables.by_expiry(tick)
-    strikes = tables.by_strike(tick)
     micro = build_micro(tick, metrics.hpp)
     flip, regime = flip_values.flip(tick, quality), flip_values.regime(tick)
     levels = _levels(tick)
@@ -96,15 +94,6 @@ def build_snapshot(
     scenario = scenario_values.scenario(tick, result.scene, micro.disagreement)
     features = scenario_values.features(result.scene)
     state: State = "stale" if tick.freshness.stale else "live"
-    detail = Detail(
-        heatmap=tables.heat_map(tick),
-        profile=flip_values.profile(tick),
-        tape=tape,
-        alerts=result.alerts,
-        positions=position_rows.position_rows(tick),
-        views=views,
-        changes=change_tables(result.changes),
-    )
     return FlowSnapshot(
         schema=SCHEMA,
         seq=seq,
@@ -119,8 +108,8 @@ def build_snapshot(
         flip=flip,
         scenario=scenario,
         levels=levels,
-        by_expiry=expiries,
-        by_strike=strikes,
+        by_expiry=tables.by_expiry(tick),
+        by_strike=tables.by_strike(tick),
         liquidity=_liquidity(tick.liquidity),
         context=context,
         micro=micro,
@@ -140,8 +129,21 @@ def build_snapshot(
         outlook=hedging.outlook_rows(tick),
         unwind=hedging.unwind(tick),
         volatility_beta=hedging.tenor_betas(tick),
-        detail=detail,
+        detail=_detail(result, tape, views),
         freshness=tick.freshness,
+    )
+
+
+def _detail(result: BookResult, tape: tuple[TapeRow, ...], views: Views | None) -> Detail:
+    tick = result.tick
+    return Detail(
+        heatmap=tables.heat_map(tick),
+        profile=flip_values.profile(tick),
+        tape=tape,
+        alerts=result.alerts,
+        positions=position_rows.position_rows(tick),
+        views=views,
+        changes=change_tables(result.changes),
     )
 
 

@@ -1,7 +1,4 @@
-"""The flip, the regime and the net gamma profile as values of the snapshot, and the reasons for their missing numbers.
-
-Comes last in a step, beside `tables`.
-"""
+"""The flip, the regime and the net gamma profile in the snapshot, and the reasons for their missing numbers."""
 
 from __future__ import annotations
 

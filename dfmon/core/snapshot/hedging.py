@@ -10,8 +10,8 @@ from dfmon.core.exposure.bands import NORMAL_95
 from dfmon.core.exposure.volatility_move import TENOR_BOUNDS
 from dfmon.core.pricing.settlement import DAY, WINDOW
 from dfmon.core.scenario.tick_result import TickResult
+from dfmon.model.hedging import OutlookRow, TenorBeta, Unwind
 from dfmon.model.metrics import EXPOSURE_INDEX, EXPOSURE_NAMES
-from dfmon.model.snapshot import OutlookRow, TenorBeta, Unwind
 
 WINDOW_MINUTES: Final = 30.0
 

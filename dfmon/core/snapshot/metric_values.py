@@ -1,6 +1,6 @@
 """The metrics of the snapshot: value, band, unit, sign, quality and age of each.
 
-Comes last in a step, beside `tables`. A band is that of the ensemble's roll-ups, weighted as the metric weighs them.
+A band is that of the ensemble's roll-ups, weighted as the metric weighs them.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import numpy as np
 from dfmon.core.scenario.dimensions import UsdPerDay, UsdPerPercent, UsdPerPoint
 from dfmon.core.scenario.hpp_score import pressure_terms
 from dfmon.core.scenario.tick_result import TickResult
+from dfmon.model.flip import Quality
 from dfmon.model.frames import F64
 from dfmon.model.metrics import EXPOSURE_INDEX, EXPOSURE_NAMES, EXPOSURES, METRICS, MetricSpec
-from dfmon.model.snapshot import HedgeFlow, Hpp, Metric, Metrics, Quality
+from dfmon.model.snapshot import HedgeFlow, Hpp, Metric, Metrics
 
 
 def build_metrics(tick: TickResult, quality: Quality) -> Metrics:

@@ -1,6 +1,6 @@
 """Dealer positions in the snapshot: in total, by option and by model, with the reasons for missing numbers.
 
-Comes last in a step, beside `tables`. Open interest is reconciled over the options that can be priced, which are those
+Open interest is reconciled over the options that can be priced, which are those
 shown.
 """
 

@@ -1,7 +1,4 @@
-"""The scenario and its features as values of the snapshot, and the reasons for their missing numbers.
-
-Comes last in a step, beside `tables`.
-"""
+"""The scenario and its features as values of the snapshot, and the reasons for their missing numbers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Tables of the snapshot: by expiry, by strike, the heat-map, the tape. Plain numbers in the order of the screen.
 
-Comes after the roll-ups; only re-arranges and smooths, computes no exposure of its own.
+Only re-arranges and smooths, computes no exposure of its own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reasons for missing numbers of the snapshot: a sentence for each null.
 
-Comes last in a step, when all else of the snapshot is there. Before its colon a sentence names the fields; a name
+Before its colon a sentence names the fields; a name
 stands for the fields that start with it or lie below it.
 """
 
@@ -14,8 +14,10 @@ from dfmon.core.freshness import INPUTS, format_age
 from dfmon.core.scenario.liquidity import MarketSum
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot import flip_values, position_rows, scenario_values
+from dfmon.model.flip import Flip, Regime
 from dfmon.model.frames import FeedHealth
-from dfmon.model.snapshot import Context, Features, Flip, Levels, Regime, Scenario
+from dfmon.model.scenario import Features, Scenario
+from dfmon.model.snapshot import Context, Levels
 
 _MAX_NAMES: Final = 4
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from dfmon.model.flip import Flip
 from dfmon.model.regime_text import snapshot_regime
-from dfmon.model.snapshot import Flip, FlowSnapshot
+from dfmon.model.snapshot import FlowSnapshot
 from dfmon.tui.render.formatting import Run, format_level, format_percent
 
 
