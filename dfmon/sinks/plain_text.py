@@ -33,7 +33,7 @@ def _head(s: FlowSnapshot, mode: State) -> list[str]:
     counts = f"{s.instruments} options   positions {_positions(s)}"
     bucket = "" if scenario.bucket is None else f"{scenario.bucket} "
     materiality = {True: "material", False: "immaterial", None: "size unknown"}[scenario.material]
-    confidence = "" if scenario.confidence is None else f"   {scenario.confidence:.0%} sure"
+    confidence = "" if scenario.confidence is None else f"   {scenario.confidence:.0%} of members agree"
     band = f"{format_number(flip.lo)} .. {format_number(flip.hi)}"
     distance = (
         f"   spot is {format_number(flip.distance_pct, 2, '%')} "

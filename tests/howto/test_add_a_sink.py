@@ -69,7 +69,7 @@ def test_the_webhook_of_the_guide_posts_the_snapshots_of_a_replay(tmp_path: Path
                 posted = json.loads(received.get(timeout=60))
             replay.send_signal(signal.SIGINT)
             lines, log = replay.communicate(timeout=30)
-    assert (posted["schema"], posted["underlying"], posted["seq"]) == (1, "BTC", 3)
+    assert (posted["schema"], posted["underlying"], posted["seq"]) == (2, "BTC", 3)
     assert json.loads(lines.splitlines()[0])["spot"] == posted["spot"]
     assert b"sink webhook failed: the server responded 503" in log
     assert b"s3cret" not in log

@@ -136,7 +136,7 @@ def _spot_runs(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> tuple[Run
 
 
 def banner(frame: Frame, width: int) -> list[Row]:
-    """The scenario, the dealers' side, the flip and the confidence."""
+    """The scenario, the dealers' side, the flip and the share of members that are in this scenario."""
     snapshot = frame.snapshot
     if snapshot is None:
         return [fit(((" no scenario yet", "dim"),), width)]
@@ -166,7 +166,9 @@ def _scenario_parts(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> list
     if is_unknown and overlay_text != scenario.name:
         label_runs.append((f" {overlay_text}", "warn"))
     if not scenario.bucket:
-        return [(0, tuple(label_runs)), (1, tuple(regime_runs(snapshot, is_wide)))]
+        missing = cell_text(scenario.overlay.partition(": ")[2], 28)
+        parts = [(0, tuple(label_runs)), (1, tuple(regime_runs(snapshot, is_wide)))]
+        return parts if is_wide or not missing else [*parts, (2, ((missing, "warn"),))]  # wide: it stands after "why:"
     side: tuple[Run, ...] = ()
     if scenario.side != "none":
         side_style = {"sell": "pos", "buy": "neg"}.get(scenario.side, "text")
@@ -180,7 +182,7 @@ def _scenario_parts(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> list
         (
             4,
             (
-                (f"{'confidence' if is_wide else 'conf'} ", "dim"),
+                (f"{'members agree' if is_wide else 'agree'} ", "dim"),
                 (format_percent(scenario.confidence, 0, plus=False), "text"),
             ),
         ),
