@@ -78,11 +78,14 @@ def simulate_population(
     prints_per_day: float = 12.0,
     persistent: bool = True,
     screen: tuple[float, float] | None = None,
+    closing: float = CLOSE_PROBABILITY,
+    unprinted_per_day: float = UNPRINTED_PER_DAY,
 ) -> PopulationHistory:
     """Simulates `options` options up to `days`; three in four were listed `listed_before_days` days ahead of the watch.
 
-    `persistent` False lets customers of every option buy and sell alike. `screen` overrides the shares of the first
-    two classes of screen and combo prints.
+    `closing` is the chance that a party closes what it may before it opens, `unprinted_per_day` that of a change
+    without a print. `persistent` False lets customers of every option buy and sell alike. `screen` overrides the shares
+    of the first two classes of screen and combo prints.
     """
     rng = np.random.default_rng(seed)
     strike, expiry, sign = _chain(options)
@@ -90,7 +93,9 @@ def simulate_population(
     listed = np.where(rng.random(options) < 0.25, rng.uniform(0.0, 0.7 * days, options), -listed_before_days)
     events = _draw_legs(rng, listed, days, prints_per_day, (strike, expiry, sign))
     shares = _SCREEN_CLASS_SHARES if screen is None else (*screen, *(np.array([0.57, 0.43]) * (1.0 - sum(screen))))
-    return _simulate_prints(rng, (strike, expiry, sign, listed), buy_probability, events, days, shares)
+    return _simulate_prints(
+        rng, (strike, expiry, sign, listed), buy_probability, events, days, shares, (closing, unprinted_per_day)
+    )
 
 
 def _chain(options: int) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -148,8 +153,10 @@ def _simulate_prints(
     legs: tuple[IntArray, FloatArray, IntArray, IntArray, FloatArray],
     days: float,
     screen: tuple[float, ...],
+    hazards: tuple[float, float],
 ) -> PopulationHistory:
     option, time, event, kind, leg_direction = legs
+    close_probability, unprinted_per_day = hazards
     n, count = chain[0].size, int(event.max())
     first = np.full(count + 1, -1)
     first[event[::-1]] = np.arange(event.size)[::-1]
@@ -161,7 +168,7 @@ def _simulate_prints(
     sizes = np.round(np.exp(1.1 * rng.standard_normal(count + 1)) * np.array(SIZE_FACTORS)[kind[first]], 1)
     size, side = np.maximum(sizes, 0.1)[event], (taker[event] * leg_direction).astype(np.int64)
 
-    unprinted_times = np.sort(rng.uniform(-10.0, days, rng.poisson(UNPRINTED_PER_DAY * n * (days + 10.0))))
+    unprinted_times = np.sort(rng.uniform(-10.0, days, rng.poisson(unprinted_per_day * n * (days + 10.0))))
     merged = np.argsort(np.concatenate([time, unprinted_times]), kind="stable")
     option = np.concatenate([option, rng.integers(0, n, unprinted_times.size)])[merged]
     time = np.concatenate([time, unprinted_times])[merged]
@@ -170,7 +177,7 @@ def _simulate_prints(
     side = np.concatenate([side, rng.choice([0, 0, 1, -1], unprinted_times.size)])[merged]
     size = np.concatenate([size, np.zeros(unprinted_times.size)])[merged]
     open_interest, customer_net = _replay_books(
-        n, option, side, size, np.where(kind < 0, -1, latent[event]), rng.random((option.size, 2)) < CLOSE_PROBABILITY
+        n, option, side, size, np.where(kind < 0, -1, latent[event]), rng.random((option.size, 2)) < close_probability
     )
     return PopulationHistory(
         *chain, time, option, side, size, kind, event, _sequence_numbers(option, kind), open_interest, customer_net,

@@ -1,0 +1,108 @@
+"""The named families. docs/positions.md has their switches in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
+
+from dfmon.sim.populations.family import ASSUMED_SHARES, AccountSwitches, ClassSwitches, Family
+
+_A: Final = AccountSwitches(turn_days=9.0)
+_B: Final = replace(_A, shares=ASSUMED_SHARES, concentration=400.0, turn_days=0.0)
+_SHARES_V: Final = {
+    **ASSUMED_SHARES,
+    "screen": (0.56, 0.18, 0.18, 0.08),
+    "combo": (0.55, 0.20, 0.17, 0.08),
+    "block": (0.42, 0.28, 0.24, 0.06),
+    "rfq": (0.50, 0.24, 0.20, 0.06),
+}
+_V: Final = replace(
+    _A,
+    shares=_SHARES_V,
+    customers=(25, 130),
+    dealers=(3, 15),
+    closers=(0.05, 0.30),
+    early_closing=(0.0, 0.30),
+    tail=(1.4, 3.0),
+    unprinted=(0.004, 0.03),
+    kind_shares=(0.70, 0.04, 0.03, 0.22, 0.01, 0.0, 0.0),
+)
+_G: Final = Family(
+    accounts=replace(_A, dealers=(2, 9), dealer_reduction=0.8, dealer_scale=30.0, taste_sd=0.5, turn_days=0.0),
+    classes=ClassSwitches(
+        closing=(0.1, 0.6),
+        unprinted=(0.02, 0.10),
+        undirected=0.5,
+        takers=((0.55, 0.85), (0.05, 0.25)),
+    ),
+    interest_every_s=30.0,
+)
+_SHARES_X: Final = {
+    **ASSUMED_SHARES,
+    "screen": (0.58, 0.22, 0.08, 0.12),
+    "combo": (0.64, 0.16, 0.08, 0.12),
+    "block": (0.56, 0.20, 0.16, 0.08),
+}
+_X: Final = AccountSwitches(
+    customers=(90, 90),
+    dealers=(26, 26),
+    large_dealers=2,
+    large_dealer_weight=14.0,
+    dealer_scale=40.0,
+    dealer_reduction=0.7,
+    inventory_skew=0.8,
+    closers=(0.25, 0.25),
+    early_closing=(0.10, 0.10),
+    shares=_SHARES_X,
+    concentration=30.0,
+    half_life_days=20.0,
+    kind_shares=(0.72, 0.03, 0.04, 0.195, 0.010, 0.003, 0.002),
+    tail=(2.0, 2.0),
+    size_scale=0.5,
+    forced_close=True,
+    session_swing=0.7,
+    burst_sd=0.6,
+    zipf=0.9,
+    weekly_expiries=True,
+    in_view=0.2,
+    options=200,
+    expiry_days=(34.0, 62.0, 97.0, 188.0),
+)
+_Y: Final = AccountSwitches(
+    customers=(12, 12),
+    dealers=(5, 5),
+    closers=(0.20, 0.20),
+    early_closing=(0.25, 0.25),
+    concentration=20.0,
+    level=0.5,
+    by_type=0.25,
+    own_sd=0.5,
+    turn_days=12.0,
+    kind_shares=(0.68, 0.04, 0.03, 0.20, 0.035, 0.010, 0.005),
+    tail=(1.5, 1.5),
+    block_factor=8.0,
+    forced_close=True,
+    unprinted=(0.02, 0.02),
+    funds=6,
+    burst_sd=1.0,
+    in_view=0.3,
+    expiry_days=(6.0, 20.0, 41.0, 76.0, 132.0, 223.0),
+)
+FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
+    {
+        "A": Family(accounts=_A),
+        "B": Family(accounts=_B),
+        "C": Family(accounts=replace(_A, turn_days=0.0)),
+        "D": Family(accounts=replace(_B, early_closing=(0.0, 0.0))),
+        "O": Family(classes=ClassSwitches(), interest_every_s=60.0),
+        "N": Family(accounts=replace(_A, dealers=(60, 60))),
+        "M": Family(accounts=replace(_A, customers=(8, 8), dealers=(60, 60))),
+        "V": Family(accounts=_V),
+        "H": Family(accounts=_V, interest_every_s=30.0),
+        "G": _G,
+        "X": Family(accounts=_X, interest_every_s=5.0, reserved=True),
+        "Y": Family(accounts=_Y, interest_every_s=600.0, lost=0.01, reserved=True),
+    }
+)
