@@ -20,6 +20,11 @@ def trades() -> Path:
     return _folder("trades", "recorded prints")
 
 
+def tape() -> Path:
+    """The folder of long recorded trade histories; skips the test where it is absent."""
+    return _folder("tape", "long trade histories")
+
+
 def compat() -> Path:
     """The folder of files that earlier versions wrote; skips the test where it is absent."""
     return _folder("compat", "files of earlier versions")

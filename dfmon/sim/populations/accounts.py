@@ -14,11 +14,10 @@ import numpy as np
 
 from dfmon.sim.populations.family import KINDS, AccountSwitches
 from dfmon.sim.populations.history import DAY_MS, EXPIRED, I64, UNPRINTED, Listing, MarketHistory
-from dfmon.sim.populations.orders import Orders, draw, draw_orders, list_options
+from dfmon.sim.populations.orders import FIRST_LIQUIDATION, Orders, draw, draw_orders, list_options
 
 LOT: Final = 0.1  # coins
 CUSTOMER_TAKES, DEALER_TAKES, AMONG_CUSTOMERS, AMONG_DEALERS = range(4)
-_FIRST_LIQUIDATION: Final = 4
 
 
 class Accounts:
@@ -111,13 +110,13 @@ class AccountMarket:
         orders = _with_expiries(
             draw_orders(self._switches, self.listing, self._days, self._rng), self.listing, self._days
         )
-        accounts, party, last_event = self.accounts, _Party(0, 0, 0), 0
+        accounts, parties = self.accounts, dict[int, _Party]()
         rows = []
         columns = (
-            orders.option, orders.event, orders.kind, orders.leg_side, np.round(orders.amount / LOT).astype(np.int64),
+            orders.option, orders.order, orders.kind, orders.leg_side, np.round(orders.amount / LOT).astype(np.int64),
             orders.tilt, orders.account, orders.direction,
         )  # fmt: skip
-        for option, event, kind, leg_side, lots, tilt, account, direction in zip(
+        for option, order, kind, leg_side, lots, tilt, account, direction in zip(
             *(column.tolist() for column in columns), strict=True
         ):
             if kind == EXPIRED:
@@ -127,8 +126,9 @@ class AccountMarket:
             if kind == UNPRINTED:
                 buyer, seller, moved, side = *self._pass_on(option), 0
             else:
-                if event != last_event:
-                    party, last_event = self._match(option, kind, tilt, account, direction), event
+                party = parties.get(order)
+                if party is None:
+                    party = parties[order] = self._match(option, kind, tilt, account, direction)
                 side, moved = party.side * leg_side, min(lots, party.limit) if party.limit else lots
                 buyer, seller = (party.buyer, party.seller) if leg_side > 0 else (party.seller, party.buyer)
             accounts.trade(option, buyer, seller, moved)
@@ -152,7 +152,7 @@ class AccountMarket:
         limit = 0
         if account >= 0:
             customer = account
-        elif self._switches.forced_close and kind >= _FIRST_LIQUIDATION and accounts.interest[option]:
+        elif self._switches.forced_close and kind >= FIRST_LIQUIDATION and accounts.interest[option]:
             customer, direction, limit = self._liquidated(option, tilt)
         else:
             direction = self._direction(option, tilt)
@@ -218,7 +218,8 @@ def _with_expiries(orders: Orders, listing: Listing, days: float) -> Orders:
     is_alive = orders.time_ms < life[orders.option]
     removed: I64 = np.concatenate([[0], np.cumsum(~is_alive)])
     zeros = np.zeros(gone.size, np.int64)
-    added = (expiry_ms, gone, zeros, zeros + EXPIRED, zeros, zeros.astype(float), zeros.astype(float), zeros, zeros)
+    nothing = zeros.astype(float)
+    added = (expiry_ms, gone, zeros, zeros, zeros + EXPIRED, zeros, nothing, nothing, zeros, zeros)
     fields = [getattr(orders, name)[is_alive] for name in Orders.__slots__]
     at = at - removed[at]
     return Orders(*(np.insert(column, at, extra) for column, extra in zip(fields, added, strict=True)))

@@ -9,7 +9,16 @@ from typing import Final
 
 from dfmon.sim.populations.family import ASSUMED_SHARES, AccountSwitches, ClassSwitches, Family
 
-_A: Final = AccountSwitches(turn_days=9.0)
+_A: Final = AccountSwitches(
+    turn_days=9.0,
+    half_life_days=0.0,
+    tail=(1.7, 1.7),
+    max_size=900.0,
+    zipf=0.6,
+    clips=0.0,
+    burst_sd=0.8,
+    burst_memory=0.93,
+)
 _B: Final = replace(_A, shares=ASSUMED_SHARES, concentration=400.0, turn_days=0.0)
 _SHARES_V: Final = {
     **ASSUMED_SHARES,
@@ -57,14 +66,10 @@ _X: Final = AccountSwitches(
     early_closing=(0.10, 0.10),
     shares=_SHARES_X,
     concentration=30.0,
-    half_life_days=20.0,
+    own_sd=1.0,
     kind_shares=(0.72, 0.03, 0.04, 0.195, 0.010, 0.003, 0.002),
-    tail=(2.0, 2.0),
-    size_scale=0.5,
     forced_close=True,
     session_swing=0.7,
-    burst_sd=0.6,
-    zipf=0.9,
     weekly_expiries=True,
     in_view=0.2,
     options=200,
@@ -80,13 +85,14 @@ _Y: Final = AccountSwitches(
     by_type=0.25,
     own_sd=0.5,
     turn_days=12.0,
+    half_life_days=40.0,
     kind_shares=(0.68, 0.04, 0.03, 0.20, 0.035, 0.010, 0.005),
-    tail=(1.5, 1.5),
+    clips=0.1,
+    zipf=0.6,
     block_factor=8.0,
     forced_close=True,
     unprinted=(0.02, 0.02),
     funds=6,
-    burst_sd=1.0,
     in_view=0.3,
     expiry_days=(6.0, 20.0, 41.0, 76.0, 132.0, 223.0),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from dfmon.sim.populations.family import AccountSwitches, Range
 from dfmon.sim.populations.history import DAY_MS, F64, I64, SPOT, UNPRINTED, Listing
 
 COMBO: Final = 3
+FIRST_LIQUIDATION: Final = 4
+CLIP_DAYS: Final = 3.0 / 86_400.0  # mean time between the prints of one order
 WEEKLY_LIFE_DAYS: Final = 14.0
 IMPLIED: Final = 0.6  # volatility that spaces the strikes
 
@@ -20,14 +22,16 @@ IMPLIED: Final = 0.6  # volatility that spaces the strikes
 class Orders:
     """k orders in time order; legs of one event are neighbours and share the time.
 
-    `kind` is a row of KINDS or UNPRINTED; `leg_side` is +1 where the leg goes with the event, -1 against. `tilt` is
-    positive where a customer would buy, logit less the logistic draw. `account`, `direction`: the customer and the
-    side that are fixed in advance, -1 and 0 where they are not.
+    `order` is shared by the events in which one order is executed. `kind` is a row of KINDS or UNPRINTED; `leg_side`
+    is +1 where the leg goes with the event, -1 against. `tilt` is positive where a customer would buy: logit less a
+    logistic draw. `account`, `direction`: the customer and the side that are fixed in advance, -1 and 0 where they are
+    not.
     """
 
     time_ms: I64
     option: I64
     event: I64
+    order: I64
     kind: I64
     leg_side: I64
     amount: F64
@@ -116,9 +120,14 @@ def draw_orders(switches: AccountSwitches, listing: Listing, days: float, rng: n
             np.concatenate(pair)
             for pair in zip((option, time, kind, amount, account, direction, partner, is_pair), fund, strict=True)
         )
-    order = np.argsort(time, kind="stable")
-    columns = (option, time, kind, amount, account, direction, partner, is_pair)
-    return _with_legs(switches, listing, days, tuple(column[order] for column in columns), rng)
+    order = np.arange(option.size)
+    if switches.clips:
+        order, time, amount = _with_clips(switches, listing, days, (time, amount, kind, option), rng)
+        option, kind, account, direction = option[order], kind[order], account[order], direction[order]
+        partner, is_pair = partner[order], is_pair[order]
+    by_time = np.argsort(time, kind="stable")
+    columns = (option, time, kind, amount, account, direction, partner, is_pair, order)
+    return _with_legs(switches, listing, days, tuple(column[by_time] for column in columns), rng)
 
 
 def _arrivals(switches: AccountSwitches, listing: Listing, days: float, rng: np.random.Generator) -> tuple[I64, F64]:
@@ -135,7 +144,7 @@ def _arrivals(switches: AccountSwitches, listing: Listing, days: float, rng: np.
     weight = (1.0 + rng.permutation(listing.strike.size)) ** -switches.zipf
     begin = np.interp(listing.listed_days, grid, clock)
     end = np.interp(np.minimum(listing.expiry_days, days), grid, clock)
-    rate = switches.prints_per_day / (1.0 + switches.kind_shares[COMBO] / 2.0)
+    rate = switches.prints_per_day * (1.0 - switches.clips) / (1.0 + switches.kind_shares[COMBO] / 2.0)
     counts = rng.poisson(rate * weight / weight.mean() * (end - begin))
     option = np.repeat(np.arange(counts.size), counts)
     operational = begin[option] + rng.random(option.size) * (end - begin)[option]
@@ -144,6 +153,26 @@ def _arrivals(switches: AccountSwitches, listing: Listing, days: float, rng: np.
 
 def _sizes(switches: AccountSwitches, tail: float, count: int, rng: np.random.Generator) -> F64:
     return (rng.pareto(tail, count) + switches.size_offset) * switches.size_scale
+
+
+def _with_clips(
+    switches: AccountSwitches,
+    listing: Listing,
+    days: float,
+    columns: tuple[NDArray[Any], ...],
+    rng: np.random.Generator,
+) -> tuple[I64, F64, F64]:
+    """Order, time and amount of every print where orders are executed in several, seconds apart."""
+    time, amount, kind, option = columns
+    more = rng.geometric(1.0 - switches.clips, time.size) - 1
+    more[(kind == UNPRINTED) | (kind >= FIRST_LIQUIDATION)] = 0
+    later = np.repeat(np.arange(time.size), more)
+    rank = np.arange(later.size) - np.repeat(np.cumsum(more) - more, more) + 1.0
+    times = time[later] + rank * rng.exponential(CLIP_DAYS, later.size)
+    in_life = times < np.minimum(listing.expiry_days[option[later]], days)
+    later, times = later[in_life], times[in_life]
+    sizes = amount[later] * rng.uniform(0.3, 1.0, later.size)
+    return np.concatenate([np.arange(time.size), later]), np.concatenate([time, times]), np.concatenate([amount, sizes])
 
 
 def _nearest_strike(listing: Listing) -> I64:
@@ -173,7 +202,7 @@ def _next_expiry(listing: Listing) -> I64:
 
 def _fund_orders(
     switches: AccountSwitches, listing: Listing, days: float, rng: np.random.Generator
-) -> tuple[NDArray[np.generic], ...]:
+) -> tuple[NDArray[Any], ...]:
     """Programmes one after the other: a fund builds a position over days, holds it, and rolls it or starts another."""
     following = _next_expiry(listing)
     option: list[int] = []
@@ -214,11 +243,11 @@ def _with_legs(
     switches: AccountSwitches,
     listing: Listing,
     days: float,
-    columns: tuple[NDArray[np.generic], ...],
+    columns: tuple[NDArray[Any], ...],
     rng: np.random.Generator,
 ) -> Orders:
     """Second legs beside the first, times distinct for each event, sizes in lots, and each order's tilt."""
-    option, time, kind, amount, account, direction, partner, is_pair = (np.asarray(column) for column in columns)
+    option, time, kind, amount, account, direction, partner, is_pair, order = columns
     count = option.size
     time_ms = np.round(time * DAY_MS).astype(np.int64)
     time_ms = np.maximum.accumulate(time_ms - np.arange(count)) + np.arange(count)
@@ -237,6 +266,7 @@ def _with_legs(
         time_ms=time_ms[at],
         option=np.where(is_second, partner[at], option[at]),
         event=at + 1,
+        order=order[at],
         kind=kind[at],
         leg_side=np.where(is_second & opposite[at], -1, 1),
         amount=np.where(is_second, amount[at] * ratio[at], amount[at]),
