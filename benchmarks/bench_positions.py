@@ -27,7 +27,7 @@ from dfmon.core.positions.inventory_codec import encode_inventory
 from dfmon.core.positions.update import update_inventory
 from dfmon.model.frames import ChainFrame, TradeHistory
 from dfmon.model.units import DAY, SECOND
-from dfmon.sim.market.population import PopulationHistory, simulate_population
+from dfmon.sim.populations.classes import PopulationHistory, simulate_population
 
 DAYS = (5.0, 10.0, 15.0, 20.0, 25.0, 30.0)
 GRID = ((0.9, 0.05), (0.8, 0.05), (0.7, 0.05), (0.6, 0.05), (0.5, 0.05), (0.8, 0.15), (0.7, 0.15), (0.6, 0.15),

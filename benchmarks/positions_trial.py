@@ -22,15 +22,15 @@ from dfmon.core.positions.inventory import Inventory
 from dfmon.core.positions.update import update_inventory
 from dfmon.model.frames import ChainFrame, TradeColumns
 from dfmon.model.units import DAY, SECOND
-from dfmon.sim.market.population import (
+from dfmon.sim.populations.classes import (
     BLOCK,
     COMBO,
     LIQUIDATION,
     RFQ,
-    SPOT,
     PopulationHistory,
     simulate_population,
 )
+from dfmon.sim.populations.history import SPOT
 
 F64 = NDArray[np.float64]
 START_NS = 1_770_000_000 * SECOND

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 from metric_table import metric_table, with_table
+from population_table import PAGE, with_tables
 
 from dfmon.cli.parser import build_parser
 from dfmon.config import Config
@@ -63,6 +64,12 @@ def test_readme_lists_the_scenarios_in_the_order_in_which_they_are_tried() -> No
 def test_readme_has_the_table_of_metrics() -> None:
     assert metric_table() in README, "run: python docs/metric_table.py"
     assert with_table(README) == README
+
+
+def test_positions_page_has_the_switches_of_the_simulated_families() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert "<!-- switches -->" in page
+    assert with_tables(page) == page, "run: python docs/population_table.py"
 
 
 def test_the_picture_is_there() -> None:

@@ -44,7 +44,7 @@ _G: Final = Family(
         closing=(0.1, 0.6),
         unprinted=(0.02, 0.10),
         undirected=0.5,
-        takers=((0.55, 0.85), (0.05, 0.25)),
+        takers=((0.55, 0.75), (0.05, 0.20)),
     ),
     interest_every_s=30.0,
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dfmon.sim.market.population import NOT_A_PRINT, simulate_population
 from dfmon.sim.populations.accounts import AccountMarket
+from dfmon.sim.populations.classes import NOT_A_PRINT, simulate_population
 from dfmon.sim.populations.family import ClassSwitches, Family
 from dfmon.sim.populations.history import DAY_MS, UNPRINTED, Listing, MarketHistory
 from dfmon.sim.populations.orders import draw

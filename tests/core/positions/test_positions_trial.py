@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from positions_trial import TrialSample, TrialScore, flip_coverage, net_gamma, trial
 
-from dfmon.sim.market.population import NOT_A_PRINT, simulate_population
+from dfmon.sim.populations.classes import NOT_A_PRINT, simulate_population
 
 DAYS = (5.0, 10.0, 15.0, 20.0, 25.0, 30.0)
 SEEDS = (1, 2)

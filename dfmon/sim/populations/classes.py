@@ -1,10 +1,10 @@
-"""A month of option prints with known true books and without an exchange, for tests of estimators.
+"""A market of four positions an option: customers and dealers, long and short, without accounts.
 
-The customers are those of `flow`: each option is sold or bought by the segments that trade its strike and tenor, so
-customers of one option lean one way and keep leaning. Every print has a latent class (customer takes, dealer takes a
-customer's order, customers among themselves, dealers among themselves); legs of a combo share it. Four non-negative
-numbers an option are moved by it and open interest is their sum. Now and then something happens without a print: an
-account's longs and shorts are netted and open interest falls, or longs pass between a customer and a dealer.
+The customers are those of `dfmon.sim.market.flow`: each option is sold or bought by the segments that trade its strike
+and tenor, so customers of one option tend to one side and keep to it. Every print has a latent class (customer takes,
+dealer takes a customer's order, customers among themselves, dealers among themselves); legs of a combo share it. Four
+non-negative numbers an option are moved by it and open interest is their sum. Now and then something happens without a
+print: an account's longs and shorts are netted and open interest falls, or longs pass between a customer and a dealer.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from dfmon.sim.market.flow import POPULATION
 from dfmon.sim.market.surface import FloatArray
+from dfmon.sim.populations.history import SPOT
 
 IntArray = NDArray[np.int64]
 
-SPOT: Final = 100_000.0
 SCREEN, BLOCK, RFQ, COMBO, LIQUIDATION = range(5)
 KIND_SHARES: Final = (0.795, 0.025, 0.030, 0.145, 0.005)  # of the events
 SIZE_FACTORS: Final = (1.0, 8.5, 8.5, 1.15, 1.0)  # than a screen print
