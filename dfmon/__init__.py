@@ -13,6 +13,7 @@ from dfmon.version import __version__
 if TYPE_CHECKING:
     from dfmon.api import (
         Board,
+        dealer_positions,
         exposures,
         flip,
         greeks,
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
         what_if,
     )
 
-__all__ = ["Board", "__version__", "exposures", "flip", "greeks", "implied_vol", "models", "use_compiled", "what_if"]
+__all__ = [
+    "Board", "__version__", "dealer_positions", "exposures", "flip", "greeks", "implied_vol", "models", "use_compiled",
+    "what_if",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,298 @@
+"""Advances the position estimator by prints and open interest, hour by hour.
+
+Within an hour options do not touch each other: the r-th events of all options are one step. At its end rates are
+learned from its prints, then every option ages by an hour. Hours are those of the release of a print, by the venue's
+clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfmon.core.positions import position_state as columns
+from dfmon.core.positions.netting_filter import (
+    CENTERED,
+    MEAN_G,
+    MEAN_Q,
+    REVERSION_SCALE,
+    VAR_Q,
+    WEIGHT,
+    FilterInput,
+    add_unexplained,
+    age,
+    apply_prints,
+    bounded,
+    fold_nodes,
+    start_moments,
+)
+from dfmon.core.positions.opening_rates import MIN_INTEREST_RATIO, SUMS, learn, on_grid
+from dfmon.core.positions.position_state import PositionState, without_expired
+from dfmon.core.positions.print_alignment import InterestColumns, LastInterest, PrintColumns, Releases, align
+from dfmon.core.positions.print_kinds import (
+    BLOCK,
+    COMBO,
+    DIRECTION_WEIGHTS,
+    RFQ,
+    PositionPriors,
+    share_table,
+)
+from dfmon.model.frames import F64, I64
+from dfmon.model.units import HOUR
+
+RECENT_DAYS: Final = 8.0
+UNSEEN_INTEREST_SHARE: Final = 0.5  # of the volume: open interest of an option that never showed one
+MAX_QUANTITY: Final = 1e12  # larger sizes and values are errors of the feed
+_COIN_GRID: Final = 1024.0
+_JUMP_SHARE: Final = 0.5  # of open interest
+_RECENT_DECAY: Final = float(np.exp(-1.0 / 24.0 / RECENT_DAYS))
+_SOURCES: Final = np.array([
+    columns.FROM_SCREEN, columns.FROM_BLOCK, columns.FROM_RFQ, columns.FROM_COMBO, columns.FROM_LIQUIDATION,
+    columns.FROM_LIQUIDATION, columns.FROM_LIQUIDATION,
+])  # fmt: skip
+
+
+def advance(
+    state: PositionState, prints: PrintColumns, observed: InterestColumns, now_ns: int, priors: PositionPriors
+) -> PositionState:
+    """The state at `now_ns`, after everything up to then.
+
+    Units: coins, ns. Domain: rows of the state; a bad print or value is counted and left out. Given everything in the
+    order of time, the result is the same to the bit however it is cut into calls.
+    """
+    update = _Update(state, priors)
+    prints, observed = update.checked(prints, observed)
+    releases, pending, last = align(state.pending, prints, observed, state.last, now_ns)
+    releases = releases.take(releases.release_ns < state.listing.expiry_ns[releases.prints.row])
+    update.count_faults(prints, observed, releases)
+    hours = releases.release_ns // HOUR
+    hour = state.now_ns // HOUR if state.now_ns else int(hours[0]) if hours.size else now_ns // HOUR
+    if hours.size:
+        for start, end in _runs(hours):
+            update.close_hours(hour, max(int(hours[start]), hour))
+            hour = max(int(hours[start]), hour)
+            update.apply(releases, start, end)
+    update.close_hours(hour, now_ns // HOUR)
+    return without_expired(update.finish(pending, last, now_ns), now_ns)
+
+
+def _runs(codes: I64) -> Iterator[tuple[int, int]]:
+    """Start and end of each run of equal codes."""
+    bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), codes.size]
+    return pairwise(bounds)
+
+
+class _Update:
+    """One advance in progress; arrays are copied when they are first changed."""
+
+    def __init__(self, state: PositionState, priors: PositionPriors) -> None:
+        self._state, self._priors, self._rates = state, priors, state.rates
+        self._moments, self._interest, self._sums = state.moments, state.interest, state.sums
+        self._first_interest, self._last_ns, self._revision = state.first_interest, state.last_ns, state.revision
+        self._board_sums, self._hour_sums = state.board_sums, state.hour_sums
+        self._faults = state.faults.copy()
+        self._copied = False
+
+    def checked(self, prints: PrintColumns, observed: InterestColumns) -> tuple[PrintColumns, InterestColumns]:
+        """Prints and values without those that cannot be true."""
+        good = (prints.size > 0.0) & (prints.size < MAX_QUANTITY) & (np.abs(prints.side) == 1.0)
+        if not good.all():
+            self._faults[columns.BAD_PRINTS] += np.count_nonzero(~good)
+            prints = prints.take(good)
+        good = (observed.value >= 0.0) & (observed.value < MAX_QUANTITY)
+        if not good.all():
+            self._faults[columns.BAD_INTEREST] += np.count_nonzero(~good)
+            observed = InterestColumns(observed.row[good], observed.ts_ns[good], observed.value[good])
+        return prints, observed
+
+    def count_faults(self, prints: PrintColumns, observed: InterestColumns, releases: Releases) -> None:
+        """Counts input that contradicts itself."""
+        state, faults = self._state, self._faults
+        if prints.row.size:
+            faults[columns.BEFORE_LISTING] += np.count_nonzero(prints.ts_ns < state.listing.listed_ns[prints.row])
+            faults[columns.LATE_PRINTS] += np.count_nonzero(prints.ts_ns <= state.last.ts_ns[prints.row])
+        if observed.row.size:
+            faults[columns.LATE_INTEREST] += np.count_nonzero(observed.ts_ns < state.last.ts_ns[observed.row])
+        size = releases.prints.size
+        faults[columns.NO_INTEREST] += np.count_nonzero((size > 0.0) & np.isnan(releases.limit))
+        faults[columns.ABOVE_INTEREST] += np.count_nonzero(size > releases.limit * (1.0 + 1e-9))
+        jump = releases.unexplained > _JUMP_SHARE * np.fmax(releases.interest, releases.change)
+        faults[columns.JUMPS] += np.count_nonzero(jump & (releases.unexplained > 0.0))
+
+    def close_hours(self, hour: int, now: int) -> None:
+        """Learns from the hour and ages every option, for each hour until `now`."""
+        for closing in range(hour, now):
+            if not self._moments.shape[0]:
+                break
+            self._copy()
+            self._learn((closing + 1) * HOUR)
+            moments = np.ascontiguousarray(np.moveaxis(self._moments, 0, 2))
+            self._moments = np.ascontiguousarray(np.moveaxis(age(moments, self._interest, 1.0 / 24.0), 2, 0))
+            self._sums[:, columns.RECENT_COUNT : columns.RECENT_SIDE + 1] *= _RECENT_DECAY
+            self._sums[:, columns.DRIFT] += (self._priors.drift * self._interest) ** 2 / 24.0
+        if now > hour:
+            self._revision = self._revision + 1
+
+    def _learn(self, now_ns: int) -> None:
+        """Rates of the next hour, and the measures of the board that are frozen with them, from unexpired options."""
+        self._board_sums = self._board_sums + self._hour_sums
+        self._hour_sums = np.zeros(SUMS)
+        alive = self._state.listing.expiry_ns > now_ns
+        sums, interest, strike = self._sums[alive], self._interest[alive], self._state.listing.strike[alive]
+        options = sums[:, [columns.COUNT_U, columns.SIDE_OF_U, columns.SIDE_U]].T
+        rates = learn(self._board_sums, options, self._rates)
+        interest = np.rint(interest * _COIN_GRID)  # whole numbers: their sums are exact
+        total = float(interest.sum())
+        if total > 0.0:
+            volume = float(np.rint(sums[:, columns.VOLUME] * _COIN_GRID).sum())
+            log_strike = float(on_grid(interest / total * np.log(strike)).sum())
+            rates = replace(rates, churn=float(np.exp(-volume / total)), log_strike=log_strike)
+        self._rates = rates
+
+    def _copy(self) -> None:
+        if not self._copied:
+            self._moments, self._interest, self._sums = self._moments.copy(), self._interest.copy(), self._sums.copy()
+            self._first_interest, self._last_ns = self._first_interest.copy(), self._last_ns.copy()
+            self._revision = self._revision.copy()
+            self._copied = True
+
+    def apply(self, releases: Releases, start: int, end: int) -> None:
+        """The events of one hour."""
+        self._copy()
+        rows = releases.prints.row[start:end]
+        order = np.argsort(rows, kind="stable")
+        ordered = rows[order]
+        if not (ordered[1:] == ordered[:-1]).any():
+            self._step(releases, start + order)
+            return
+        run = np.flatnonzero(np.diff(ordered, prepend=-1))
+        rank = np.arange(ordered.size) - np.repeat(run, np.diff(run, append=ordered.size))
+        by_rank = np.argsort(rank, kind="stable")
+        for first, last in _runs(rank[by_rank]):
+            self._step(releases, start + order[by_rank[first:last]])
+
+    def _step(self, releases: Releases, at: NDArray[np.intp]) -> None:
+        """Events of distinct options."""
+        first = releases.first[at]
+        if first.any():
+            self._start(releases.prints.row[at[first]], releases.interest[at[first]])
+            at = at[~first]
+        is_print = releases.prints.size[at] > 0.0
+        printed = at if is_print.all() else at[is_print]
+        if printed.size:
+            self._print(releases, printed)
+        changed = at[~np.isnan(releases.interest[at])]
+        if changed.size:
+            self._change_interest(releases, changed)
+
+    def _start(self, rows: I64, interest: F64) -> None:
+        """The first open interest of options whose listing was not seen."""
+        moments = start_moments(interest, self._priors)
+        self._moments[rows] = np.moveaxis(moments, 2, 0)
+        self._interest[rows] = self._first_interest[rows] = interest
+        self._sums[rows, columns.FROM_SCREEN :] = 0.0
+        self._sums[rows, columns.FROM_START] = fold_nodes(moments[WEIGHT] * moments[MEAN_Q])
+        self._revision[rows] += 1
+
+    def _print(self, releases: Releases, at: NDArray[np.intp]) -> None:
+        prints = releases.prints
+        rows, side, size, kind, u = prints.row[at], prints.side[at], prints.size[at], prints.kind[at], releases.u[at]
+        interest, limit = self._interest[rows], releases.limit[at]
+        unmatched = np.isnan(limit)
+        if unmatched.any():
+            grown = interest + np.where(unmatched & releases.unseen[at], UNSEEN_INTEREST_SHARE * size, 0.0)
+            self._interest[rows] = grown
+            limit = np.where(unmatched, grown, limit)
+        moments = np.ascontiguousarray(np.moveaxis(self._moments[rows], 0, 2))
+        given = FilterInput(side, size, kind, u, interest)
+        self._hour_sums = self._hour_sums + on_grid(_board_terms(moments, given, self._priors)).sum(axis=1)
+        moments, by_print, by_interest = apply_prints(moments, given, self._rates, self._priors)
+        moved = bounded(moments, limit)
+        self._moments[rows] = np.moveaxis(moved, 2, 0)
+        self._sums[rows] += _option_terms(given, by_print, by_interest)
+        np.maximum.at(self._last_ns, rows, prints.ts_ns[at])
+        self._revision[rows] += 1
+
+    def _change_interest(self, releases: Releases, at: NDArray[np.intp]) -> None:
+        rows, interest, unexplained = releases.prints.row[at], releases.interest[at], releases.unexplained[at]
+        moments = np.ascontiguousarray(np.moveaxis(self._moments[rows], 0, 2))
+        before = fold_nodes(moments[WEIGHT] * moments[MEAN_Q])
+        self._faults[columns.BELOW_POSITION] += np.count_nonzero(np.abs(before) > interest * (1.0 + 1e-9))
+        add_unexplained(moments, unexplained)
+        moments = bounded(moments, interest)
+        self._moments[rows] = np.moveaxis(moments, 2, 0)
+        self._interest[rows] = interest
+        self._sums[rows, columns.UNEXPLAINED] += unexplained
+        self._sums[rows, columns.CHANGE] += releases.change[at]
+        self._sums[rows, columns.FROM_TRANSFERS] += fold_nodes(moments[WEIGHT] * moments[MEAN_Q]) - before
+        self._revision[rows] += 1
+
+    def finish(self, pending: PrintColumns, last: LastInterest, now_ns: int) -> PositionState:
+        """The next state."""
+        return replace(
+            self._state,
+            moments=self._moments,
+            interest=self._interest,
+            last=last,
+            first_interest=self._first_interest,
+            last_ns=self._last_ns,
+            sums=self._sums,
+            revision=self._revision,
+            pending=pending,
+            board_sums=self._board_sums,
+            hour_sums=self._hour_sums,
+            rates=self._rates,
+            now_ns=max(now_ns, self._state.now_ns),
+            faults=self._faults,
+        )
+
+
+def _board_terms(moments: F64, prints: FilterInput, priors: PositionPriors) -> F64:
+    """Contribution of each print to the sums of the board, (SUMS, k); from the state before it."""
+    taken, made, customers, dealers = share_table(priors)[:, prints.kind]
+    weight, side = moments[WEIGHT], prints.side
+    inverse = np.where(prints.open_interest > 0.0, 1.0 / np.maximum(prints.open_interest, 1e-300), 0.0)
+    direction = fold_nodes(weight * (2.0 * CENTERED[:, None])) * DIRECTION_WEIGHTS[prints.kind]
+    mean_q = fold_nodes(weight * moments[MEAN_Q])
+    spread = moments[MEAN_Q] - mean_q
+    variance = fold_nodes(weight * (moments[VAR_Q] + spread * spread)) * inverse * inverse
+    position = mean_q * inverse
+    index = np.clip(fold_nodes(weight * moments[MEAN_G]) * inverse, -1.0, 1.0)
+    l0, l1 = 0.5 * taken * (1.0 + side * direction), 0.5 * made * (1.0 - side * direction)
+    y = side * index * (l0 - l1) / (l0 + l1 + 0.5 * (customers + dealers))
+    known = ~np.isnan(prints.u)
+    u = np.where(known, prints.u, 0.0)
+    regular = (known & (prints.open_interest > MIN_INTEREST_RATIO * prints.size)).astype(np.float64)
+    informative = DIRECTION_WEIGHTS[prints.kind] > 0.0
+    reduction = np.tanh(REVERSION_SCALE * position / np.sqrt(1.0 + 5.4 * variance))
+    x = np.where(informative, -(taken - made) * (direction + reduction), 0.0)
+    terms = np.empty((SUMS, side.size))
+    terms[0], terms[1], terms[2] = regular, regular * y, regular * y * y
+    terms[3], terms[4], terms[5] = regular * u, regular * u * y, regular * u * u
+    terms[6], terms[7] = x * x, x * (side - (taken - made) * direction)
+    terms[8], terms[9], terms[10], terms[11] = known, u, u * u, 1.0
+    return terms
+
+
+def _option_terms(prints: FilterInput, by_print: F64, by_interest: F64) -> F64:
+    """Contribution of each print to the sums of its option, (k, ACCUMULATORS)."""
+    side, size = prints.side, prints.size
+    known = ~np.isnan(prints.u)
+    u, flow = np.where(known, prints.u, 0.0), side * size
+    terms = np.zeros((side.size, columns.ACCUMULATORS))
+    terms[:, columns.COUNT_U] = terms[:, columns.RECENT_COUNT] = known
+    terms[:, columns.SIDE_U] = terms[:, columns.RECENT_SIDE_U] = side * u
+    terms[:, columns.SIDE_OF_U] = terms[:, columns.RECENT_SIDE] = side * known
+    terms[:, columns.FLOW], terms[:, columns.FLOW_U] = flow, flow * u
+    terms[:, columns.FLOW_MIXED] = flow * (1.0 - np.abs(u)) * known
+    terms[:, columns.SIDES], terms[:, columns.COUNT], terms[:, columns.VOLUME] = side, 1.0, size
+    terms[:, columns.BLOCK_FLOW] = flow * ((prints.kind == BLOCK) | (prints.kind == RFQ))
+    terms[:, columns.COMBO_FLOW] = flow * (prints.kind == COMBO)
+    terms[np.arange(side.size), _SOURCES[prints.kind]] = by_print
+    terms[:, columns.FROM_OPENINGS] = by_interest
+    return terms

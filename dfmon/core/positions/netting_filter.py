@@ -1,0 +1,243 @@
+"""Filter of customers' net position in each option: a mixture of Gaussians over the direction of their trading.
+
+Customers' net position is q; g = q + e is the netting index, that position as it shows in the opening and closing of
+dealers' accounts. Each direction node has a weight and the moments of (q, g). A print moves them by the class of its
+parties; the change of open interest around it tells whether accounts opened or closed. Options lie on the last axis,
+and sums over nodes and points run in mirrored pairs, so that exchanging buys and sells negates the state to the bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from dfmon.core.positions.opening_rates import OpeningRates
+from dfmon.core.positions.print_kinds import DIRECTION_WEIGHTS, PositionPriors, share_table
+from dfmon.model.frames import F64, I64
+
+NODES: Final = 7
+WEIGHT, MEAN_Q, MEAN_G, VAR_Q, COV, VAR_G = range(6)  # rows of the moments
+CENTERED: Final = np.arange(-(NODES // 2), NODES // 2 + 1) / NODES
+"""Probability of a customer to buy at each node, less one half."""
+_DIRECTIONS: Final = 2.0 * CENTERED
+_PRIOR: Final = (0.25 - CENTERED**2) ** 0.6 / ((0.25 - CENTERED**2) ** 0.6).sum()
+NODE_PRIOR: Final = 0.5 * (_PRIOR + _PRIOR[::-1])
+_OUTER, _INNER = 2.8569700138728056, 1.3556261799742659  # roots of the Hermite polynomial He5
+_POINTS: Final = np.array([-_OUTER, -_INNER, 0.0, _INNER, _OUTER])[:, None, None]
+_W2, _W1 = 0.011257411327720691, 0.22207592200561266
+_POINT_WEIGHTS: Final = np.array([_W2, _W1, 8.0 / 15.0, _W1, _W2])[:, None, None]
+_POINT_SQUARES: Final = _POINTS**2
+
+CUSTOMER_TILT, DEALER_TILT = 0.12, 0.88  # shares of the opening slope
+_TILTS: Final = np.array([CUSTOMER_TILT, DEALER_TILT, -CUSTOMER_TILT, -DEALER_TILT])[:, None, None, None]
+OPENING_BOUNDS: Final = (0.04, 0.96)
+REVERSION_SCALE: Final = 3.0
+NETTED_MOVE: Final = 0.5  # share of a print that moves the netting index, and its standard deviation
+NETTING_SD, NETTING_DAYS = 0.4, 30.0  # of the netting noise, in open interest
+DIRECTION_DAYS: Final = 20.0
+TRANSFER_SHARE: Final = 0.5  # of an unexplained change of open interest, as standard deviation of the position
+MAX_INDEX, MAX_VAR_Q, MAX_VAR_G = 1.2, 0.30, 0.45  # bounds in open interest
+_TINY: Final = 1e-300
+
+
+@dataclass(frozen=True, slots=True)
+class FilterInput:
+    """k prints of distinct options: taker side +-1, size and open interest before (coins), kind code, u.
+
+    u is the change of open interest over the size, within +-1; NaN where it is unknown.
+    """
+
+    side: F64
+    size: F64
+    kind: I64
+    u: F64
+    open_interest: F64
+
+
+def fold_nodes(values: F64) -> F64:
+    """Sums over the nodes on the first axis.
+
+    Shapes: (NODES, ...) -> (...).
+    """
+    a, b, c, d, e, f, g = values
+    return np.asarray((((a + g) + (b + f)) + (c + e)) + d)
+
+
+def start_moments(open_interest: F64, priors: PositionPriors) -> F64:
+    """Moments of options whose listing was not seen.
+
+    Units: coins. Shapes: (k,) -> (6, NODES, k).
+    """
+    moments = np.empty((6, NODES, open_interest.size))
+    share = np.clip(priors.start_mean + priors.trend_coefficient * _DIRECTIONS, -0.9, 0.9)
+    moments[WEIGHT] = NODE_PRIOR[:, None]
+    moments[MEAN_Q] = moments[MEAN_G] = share[:, None] * open_interest
+    moments[VAR_Q] = moments[COV] = (priors.start_sd * open_interest) ** 2
+    moments[VAR_G] = moments[VAR_Q] + (NETTING_SD * open_interest) ** 2
+    return bounded(moments, open_interest)
+
+
+def known_moments(count: int) -> F64:
+    """Moments of options without any position.
+
+    Shapes: (6, NODES, count).
+    """
+    moments = np.zeros((6, NODES, count))
+    moments[WEIGHT] = NODE_PRIOR[:, None]
+    return moments
+
+
+def bounded(moments: F64, open_interest: F64) -> F64:
+    """Moments within what open interest allows, in place.
+
+    Units: coins. Shapes: (6, NODES, k), (k,) -> (6, NODES, k).
+    """
+    squared = open_interest * open_interest
+    np.clip(moments[MEAN_Q], -open_interest, open_interest, out=moments[MEAN_Q])
+    limit = MAX_INDEX * open_interest
+    np.clip(moments[MEAN_G], -limit, limit, out=moments[MEAN_G])
+    np.clip(moments[VAR_Q], 0.0, MAX_VAR_Q * squared, out=moments[VAR_Q])
+    np.clip(moments[VAR_G], 0.0, MAX_VAR_G * squared, out=moments[VAR_G])
+    limit = np.sqrt(moments[VAR_Q] * moments[VAR_G])
+    np.clip(moments[COV], -limit, limit, out=moments[COV])
+    return moments
+
+
+def apply_prints(
+    moments: F64, prints: FilterInput, rates: OpeningRates, priors: PositionPriors
+) -> tuple[F64, F64, F64]:
+    """Moments after one print of each option, and how the mean position moved.
+
+    The second result are the coins that the print itself moved, by its class and its side; the third those that the
+    change of open interest around it moved, by making other positions likelier.
+
+    Units: coins. Shapes: (6, NODES, k), k prints -> (6, NODES, k), (k,), (k,).
+    Source: generalised pseudo-Bayes (interacting multiple models), Gauss-Hermite quadrature of five points.
+    """
+    weight, _, _, var_q, cov, var_g = moments
+    deviation = np.sqrt(var_g)
+    slope = cov / np.maximum(deviation, _TINY)
+    sums = _quadrature(moments, deviation, slope, prints, rates, priors)
+    mass, prior_mass, prior_first = sums[0], sums[6], sums[7]
+    moved, first, second, moved_first, moving = sums[1:6] / np.maximum(mass, _TINY)
+    signed, squared = prints.side * prints.size, prints.size * prints.size
+    var_point = np.maximum(second - first * first, 0.0)
+    cov_point = signed * (moved_first - moved * first)
+    var_move = squared * np.maximum(moving - moved * moved, 0.0)
+    out = np.empty_like(moments)
+    total = fold_nodes(mass)
+    out[WEIGHT] = mass / total
+    shift = slope * first
+    out[MEAN_Q] = moments[MEAN_Q] + shift + signed * moved
+    out[MEAN_G] = moments[MEAN_G] + deviation * first + NETTED_MOVE * signed * moved
+    residual = np.maximum(var_q - slope * slope, 0.0)
+    out[VAR_Q] = residual + slope * slope * var_point + 2.0 * slope * cov_point + var_move
+    out[COV] = slope * deviation * var_point + (NETTED_MOVE * slope + deviation) * cov_point + NETTED_MOVE * var_move
+    out[VAR_G] = (
+        var_g * var_point + 2.0 * NETTED_MOVE * deviation * cov_point + NETTED_MOVE**2 * (var_move + squared * moving)
+    )
+    given_side = fold_nodes(prior_mass * moments[MEAN_Q] + slope * prior_first) / fold_nodes(prior_mass)
+    by_print = signed * fold_nodes(out[WEIGHT] * moved) + (given_side - fold_nodes(weight * moments[MEAN_Q]))
+    by_interest = fold_nodes(out[WEIGHT] * (moments[MEAN_Q] + shift)) - given_side
+    return out, by_print, by_interest
+
+
+def _quadrature(
+    moments: F64, deviation: F64, slope: F64, prints: FilterInput, rates: OpeningRates, priors: PositionPriors
+) -> F64:
+    """Weighted sums over the points of each node: of 1, move, point, point^2, move point, |move|, and two of the side.
+
+    Shapes: (8, NODES, k).
+    """
+    shares, inverse = share_table(priors)[:, prints.kind], 1.0 / np.maximum(prints.open_interest, _TINY)
+    inverse[prints.open_interest <= 0.0] = 0.0
+    informative = DIRECTION_WEIGHTS[prints.kind]
+    reversion = np.where(informative > 0.0, rates.reversion, 0.0)
+    position = (moments[MEAN_Q] + _POINTS * slope) * (REVERSION_SCALE * inverse)
+    bias = (1.0 - reversion) * informative * _DIRECTIONS[:, None] - reversion * np.tanh(position)
+    bias *= prints.side
+    takes, made = (0.5 * shares[0]) * (1.0 + bias), (0.5 * shares[1]) * (1.0 - bias)
+    both = 0.5 * shares[2:]
+    side_mass = (takes + made) + (both[0] + both[1])
+    weighted = _POINT_WEIGHTS * moments[WEIGHT]
+    stack = np.empty((8, *side_mass.shape))
+    stack[6] = weighted * side_mass
+    stack[7] = stack[6] * _POINTS
+    mass = stack[0]
+    mass[...] = weighted * _interest_likelihood(moments, deviation, prints, inverse, rates, (takes, made, both))
+    unknown = np.isnan(prints.u)
+    if unknown.any():
+        mass[..., unknown] = stack[6][..., unknown]
+    np.divide(takes - made, side_mass, out=stack[1])
+    np.divide(takes + made, side_mass, out=stack[5])
+    stack[1] *= mass
+    stack[5] *= mass
+    np.multiply(mass, _POINTS, out=stack[2])
+    np.multiply(mass, _POINT_SQUARES, out=stack[3])
+    np.multiply(stack[1], _POINTS, out=stack[4])
+    return np.asarray(((stack[:, 0] + stack[:, 4]) + (stack[:, 1] + stack[:, 3])) + stack[:, 2])
+
+
+def _interest_likelihood(
+    moments: F64, deviation: F64, prints: FilterInput, inverse: F64, rates: OpeningRates, classes: tuple[F64, F64, F64]
+) -> F64:
+    """Probability of the side times that of the change of open interest, summed over the classes.
+
+    Each party opens or closes; open interest rises where both open, falls where both close. The opening probability
+    is mirrored for a fall, so that one formula serves both. Shapes: (points, NODES, k).
+    """
+    takes, made, (customers, dealers) = classes
+    size = np.abs(prints.u)
+    falls = prints.u < 0.0
+    index = np.clip((moments[MEAN_G] + _POINTS * deviation) * (prints.side * inverse), -1.0, 1.0)
+    index *= np.where(falls, -rates.slope, rates.slope)
+    opening = _TILTS * index
+    opening += np.where(falls, 1.0 - rates.base, rates.base)
+    np.clip(opening, *OPENING_BOUNDS, out=opening)
+    customer, dealer, other_customer, other_dealer = opening
+    products = takes * (customer * dealer) + made * (other_customer * other_dealer)
+    products += customers * (customer * other_customer) + dealers * (dealer * other_dealer)
+    singles = takes * (customer + dealer) + made * (other_customer + other_dealer)
+    singles += customers * (customer + other_customer) + dealers * (dealer + other_dealer)
+    return np.asarray((3.0 * size - 2.0) * products + (1.0 - size) * singles)
+
+
+def add_unexplained(moments: F64, coins: F64) -> None:
+    """Widens moments by a change of open interest without a print, in place.
+
+    Units: coins. Shapes: (6, NODES, k), (k,).
+    """
+    moments[VAR_Q : VAR_G + 1] += (TRANSFER_SHARE * coins) ** 2
+
+
+def age(moments: F64, open_interest: F64, days: float) -> F64:
+    """Moments after some time without prints: netting noise is renewed, directions mix.
+
+    Units: coins, days. Shapes: (6, NODES, n), (n,) -> (6, NODES, n).
+    Source: Ornstein-Uhlenbeck process of g - q; a Markov chain of directions, moments matched.
+    """
+    decay = float(np.exp(-days / NETTING_DAYS))
+    turned = 1.0 - float(np.exp(-days / DIRECTION_DAYS))
+    weight, mean_q, mean_g, var_q, cov, var_g = moments
+    mean_g = mean_q + decay * (mean_g - mean_q)
+    var_g = var_q + 2.0 * decay * (cov - var_q) + decay**2 * ((var_g - 2.0 * cov) + var_q)
+    var_g = var_g + (NETTING_SD * open_interest) ** 2 * (1.0 - decay**2)
+    cov = var_q + decay * (cov - var_q)
+    share = turned * NODE_PRIOR[:, None]
+    out = np.empty_like(moments)
+    out[WEIGHT] = weight + turned * (NODE_PRIOR[:, None] - weight)  # an untouched option stays to the bit
+    stay = (1.0 - turned) * weight / out[WEIGHT]
+    enter = share / out[WEIGHT]
+    all_q, all_g = fold_nodes(weight * mean_q), fold_nodes(weight * mean_g)
+    from_q, from_g = mean_q - all_q, mean_g - all_g
+    spread_q = fold_nodes(weight * (var_q + from_q * from_q))
+    spread_c = fold_nodes(weight * (cov + from_q * from_g))
+    spread_g = fold_nodes(weight * (var_g + from_g * from_g))
+    out[MEAN_Q], out[MEAN_G] = mean_q - enter * from_q, mean_g - enter * from_g
+    both = stay * enter
+    out[VAR_Q] = stay * var_q + enter * spread_q + both * from_q * from_q
+    out[COV] = stay * cov + enter * spread_c + both * from_q * from_g
+    out[VAR_G] = stay * var_g + enter * spread_g + both * from_g * from_g
+    return bounded(out, open_interest)

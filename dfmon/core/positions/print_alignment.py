@@ -1,0 +1,294 @@
+"""Pairs prints with the change of open interest around them.
+
+A print waits until a value of open interest at its time or later is there. The change between two values belongs to
+all prints between them: u = change / sum of sizes, within +-1, and the rest is unexplained. A print whose value does
+not come is released with u unknown two minutes after the poll that should have brought it, which is expected as long
+after the last value as that came after the one before. Everything is ordered by the time of release, so that the
+result does not depend on how the stream is cut into ticks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfmon.model.frames import F64, I64
+from dfmon.model.units import DAY, SECOND
+
+WAIT_NS: Final = 120 * SECOND  # after the poll that should have brought open interest
+MAX_POLL_NS: Final = DAY
+_ROUNDING: Final = 1e-9  # of the coins in question: less is no difference
+_NEVER: Final = np.iinfo(np.int64).max
+_DELAY: Final = 1  # an unmatched print is released just after its deadline
+
+
+@dataclass(frozen=True, slots=True)
+class PrintColumns:
+    """Prints of known rows: time, taker side +-1, size in coins, kind code, and their order at equal times."""
+
+    row: I64
+    ts_ns: I64
+    side: F64
+    size: F64
+    kind: I64
+    order: I64
+
+    @classmethod
+    def empty(cls) -> PrintColumns:
+        return cls(*(np.zeros(0, dtype) for dtype in (np.int64, np.int64, float, float, np.int64, np.int64)))
+
+    def take(self, at: NDArray[np.intp] | NDArray[np.bool_]) -> PrintColumns:
+        """The prints at these indices, in this order."""
+        return PrintColumns(*(getattr(self, name)[at] for name in self.__slots__))
+
+    def joined(self, other: PrintColumns) -> PrintColumns:
+        """These prints and others."""
+        if not self.row.size:
+            return other
+        if not other.row.size:
+            return self
+        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__slots__)
+        return PrintColumns(*(np.concatenate(pair) for pair in pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class InterestColumns:
+    """Observed open interest of known rows in coins; a value includes the prints at its time."""
+
+    row: I64
+    ts_ns: I64
+    value: F64
+
+    @classmethod
+    def empty(cls) -> InterestColumns:
+        return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+
+@dataclass(frozen=True, slots=True)
+class LastInterest:
+    """The last open interest of each row.
+
+    Value (coins), its time (0: never), time since the value before it, and the coins printed since then that were
+    released without one.
+    """
+
+    value: F64
+    ts_ns: I64
+    gap_ns: I64
+    unmatched: F64
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """Events ready for the filter, by time of release, row and time. A size of 0 is a change without a print.
+
+    `u` is NaN where it is unknown, `interest` the new open interest (NaN: as before), `limit` the bound of the
+    position until then, `unexplained` the coins of the change that no print explains, `change` its size, `first` marks
+    the first value of a row, `unseen` prints before it.
+    """
+
+    release_ns: I64
+    prints: PrintColumns
+    u: F64
+    interest: F64
+    limit: F64
+    unexplained: F64
+    change: F64
+    first: NDArray[np.bool_]
+    unseen: NDArray[np.bool_]
+
+    def take(self, at: NDArray[np.bool_]) -> Releases:
+        """The events at these indices."""
+        if at.all():
+            return self
+        others = {name: getattr(self, name)[at] for name in self.__slots__ if name != "prints"}
+        return Releases(prints=self.prints.take(at), **others)
+
+
+def align(
+    pending: PrintColumns, prints: PrintColumns, observed: InterestColumns, last: LastInterest, now_ns: int
+) -> tuple[Releases, PrintColumns, LastInterest]:
+    """The events that are ready, the prints that go on waiting, and what each row has shown now.
+
+    Units: coins, ns. Domain: values finite and not negative; values older than the last of their row are ignored.
+    """
+    waiting = pending.joined(prints)
+    waiting = waiting.take(np.lexsort((waiting.order, waiting.ts_ns, waiting.row)))
+    observed = _newest_per_time(observed, last)
+    values = _Values(observed, last)
+    after = _next_value(waiting, observed)
+    found = after < observed.row.size
+    matched_ns = np.where(found, observed.ts_ns[np.minimum(after, observed.row.size - 1)] if found.any() else 0, _NEVER)
+    gap_ns, unseen = _before(waiting, values, after, found, last)
+    deadline = waiting.ts_ns + gap_ns + WAIT_NS
+    late = waiting.ts_ns <= last.ts_ns[waiting.row]
+    matched = found & (matched_ns <= deadline) & ~late
+    release = np.where(late, now_ns, np.where(matched, matched_ns, deadline + _DELAY))
+    ready = release <= now_ns
+    rest = waiting.take(~ready)
+    unmatched = ready & ~matched & ~late
+    size = observed.row.size
+    printed = np.bincount(after[matched], waiting.size[matched], size).astype(np.float64)
+    overdue = unmatched & found
+    flushed = values.flushed + np.bincount(after[overdue], _on_grid(waiting.size[overdue]), size).astype(np.float64)
+    u, unexplained = _explain(values.change, printed, flushed)
+    events = _assemble(
+        waiting, release, ready, np.where(matched, after, -1), values, (u, unexplained, printed > 0.0), unseen
+    )
+    return events, rest, _advance(last, values, waiting, unmatched & ~found)
+
+
+def _newest_per_time(observed: InterestColumns, last: LastInterest) -> InterestColumns:
+    """Values by row and time, the last given one of equal times, without those that are not newer than the last."""
+    if not observed.row.size:
+        return observed
+    order = np.lexsort((observed.ts_ns, observed.row))
+    row, ts = observed.row[order], observed.ts_ns[order]
+    usable = ts > last.ts_ns[row]
+    usable[:-1] &= (row[1:] != row[:-1]) | (ts[1:] != ts[:-1])
+    chosen = order[usable]
+    return InterestColumns(observed.row[chosen], observed.ts_ns[chosen], observed.value[chosen])
+
+
+class _Values:
+    """Observed values with the change since the one before, the time since it, and coins released in between."""
+
+    def __init__(self, observed: InterestColumns, last: LastInterest) -> None:
+        row, ts = observed.row, observed.ts_ns
+        self.row, self.ts_ns, self.value = row, ts, observed.value
+        is_first = np.ones(row.size, np.bool_)
+        is_first[1:] = row[1:] != row[:-1]
+        self.is_first = is_first
+        before = np.empty(row.size)
+        before[1:] = self.value[:-1]
+        before[is_first] = last.value[row[is_first]]
+        before_ns = np.empty(row.size, np.int64)
+        before_ns[1:] = ts[:-1]
+        before_ns[is_first] = last.ts_ns[row[is_first]]
+        self.before, self.change = before, self.value - before  # NaN: the first value of a row
+        self.gap_ns = np.where(before_ns > 0, np.minimum(ts - before_ns, MAX_POLL_NS), 0)
+        self.flushed = np.where(is_first, last.unmatched[row], 0.0)
+
+
+def _next_value(prints: PrintColumns, observed: InterestColumns) -> I64:
+    """Index of the first value of the print's row at its time or later; the number of values where there is none."""
+    count, size = prints.row.size, observed.row.size
+    if not count or not size:
+        return np.full(count, size)
+    row = np.concatenate([prints.row, observed.row])
+    ts = np.concatenate([prints.ts_ns, observed.ts_ns])
+    is_value = np.zeros(count + size, np.bool_)
+    is_value[count:] = True
+    order = np.lexsort((is_value, ts, row))
+    index = np.where(order >= count, order - count, size)
+    following = np.minimum.accumulate(index[::-1])[::-1]  # values are in the same order
+    out = np.empty(count + size, np.int64)
+    out[order] = following
+    found = out[:count]
+    other = observed.row[np.minimum(found, size - 1)] != prints.row
+    return np.asarray(np.where(other, size, found))
+
+
+def _before(
+    prints: PrintColumns, values: _Values, after: I64, found: NDArray[np.bool_], last: LastInterest
+) -> tuple[I64, NDArray[np.bool_]]:
+    """Time between the last two values before each print, and a mark where there was none before it."""
+    gap, unseen = last.gap_ns[prints.row], last.ts_ns[prints.row] == 0
+    if values.row.size:
+        first_of_row = np.searchsorted(values.row, prints.row, side="left")
+        end_of_row = np.searchsorted(values.row, prints.row, side="right")
+        before = np.where(found, after, end_of_row) - 1
+        has_value = before >= first_of_row
+        gap = np.where(has_value, values.gap_ns[np.maximum(before, 0)], gap)
+        unseen &= ~has_value
+    return gap, unseen
+
+
+def _on_grid(coins: F64) -> F64:
+    """Sizes rounded to 2^-26 coins, whose sums are exact: they may be added in several calls."""
+    return np.asarray(np.rint(coins * 2.0**26) / 2.0**26)
+
+
+def _explain(change: F64, printed: F64, flushed: F64) -> tuple[F64, F64]:
+    """The u of the prints before each value, and the coins that they leave unexplained."""
+    total = printed + flushed
+    size = np.abs(change)
+    rounding = _ROUNDING * (total + size)
+    unexplained = size - total
+    unexplained = np.where(unexplained > rounding, unexplained, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        u = np.clip(change / total, -1.0, 1.0)
+    u = np.where(size <= rounding, 0.0, np.where(np.abs(size - total) <= rounding, np.sign(change), u))
+    u = np.where(np.isfinite(change) & (printed > 0.0), u, np.nan)
+    return u, np.where(np.isfinite(change), unexplained, 0.0)
+
+
+def _assemble(
+    waiting: PrintColumns,
+    release: I64,
+    ready: NDArray[np.bool_],
+    matched: I64,
+    values: _Values,
+    explained: tuple[F64, F64, NDArray[np.bool_]],
+    unseen: NDArray[np.bool_],
+) -> Releases:
+    """Events in the order of release. The new open interest stands with the last print before it, else alone."""
+    u, unexplained, has_prints = explained
+    at = np.flatnonzero(ready)
+    value_of = matched[at]
+    is_matched = value_of >= 0
+    is_last = is_matched.copy()
+    is_last[:-1] &= value_of[1:] != value_of[:-1]
+    first = np.isnan(values.before)
+    alone = np.flatnonzero(first | (~has_prints & (values.change != 0.0)))
+    with_interest = value_of[is_last & ~first[value_of]] if values.row.size else value_of[:0]
+    count = at.size
+    columns = {name: np.full(count, np.nan) for name in ("u", "interest", "limit")}
+    columns |= {name: np.zeros(count) for name in ("unexplained", "change")}
+    if values.row.size:
+        columns["u"][is_matched] = u[value_of[is_matched]]
+        columns["limit"][is_matched] = np.fmax(values.before, values.value)[value_of[is_matched]]
+        target = np.flatnonzero(is_last & ~first[value_of])
+        columns["interest"][target] = values.value[with_interest]
+        columns["unexplained"][target] = unexplained[with_interest]
+        columns["change"][target] = np.abs(values.change[with_interest])
+    extra = _lone_changes(values, alone, unexplained)
+    prints = waiting.take(at).joined(extra.prints)
+    joined = {name: np.concatenate([columns[name], getattr(extra, name)]) for name in columns}
+    release_ns = np.concatenate([release[at], extra.release_ns])
+    is_first = np.concatenate([np.zeros(count, np.bool_), extra.first])
+    is_unseen = np.concatenate([unseen[at], extra.unseen])
+    order = np.lexsort((prints.order, prints.ts_ns, ~is_first, prints.row, release_ns))
+    return Releases(
+        release_ns[order], prints.take(order), **{name: column[order] for name, column in joined.items()},
+        first=is_first[order], unseen=is_unseen[order],
+    )  # fmt: skip
+
+
+def _lone_changes(values: _Values, at: NDArray[np.intp], unexplained: F64) -> Releases:
+    """Values that no print precedes, as events of their own."""
+    count, ts = at.size, values.ts_ns[at]
+    zeros = np.zeros(count)
+    prints = PrintColumns(
+        values.row[at], ts, np.ones(count), zeros, np.zeros(count, np.int64), np.full(count, _NEVER)
+    )  # fmt: skip
+    first = np.isnan(values.before[at])
+    change = np.where(first, 0.0, np.abs(values.change[at]))
+    unknown = np.full(count, np.nan)
+    return Releases(
+        ts, prints, unknown, values.value[at], unknown, unexplained[at], change, first, np.zeros(count, np.bool_)
+    )  # fmt: skip
+
+
+def _advance(last: LastInterest, values: _Values, waiting: PrintColumns, flushed: NDArray[np.bool_]) -> LastInterest:
+    """The last open interest of each row after these values; `flushed` prints come after the last one."""
+    if not values.row.size and not flushed.any():
+        return last
+    value, ts, gap, unmatched = last.value.copy(), last.ts_ns.copy(), last.gap_ns.copy(), last.unmatched.copy()
+    value[values.row], ts[values.row], gap[values.row] = values.value, values.ts_ns, values.gap_ns
+    unmatched[values.row] = 0.0
+    np.add.at(unmatched, waiting.row[flushed], _on_grid(waiting.size[flushed]))
+    return LastInterest(value, ts, gap, unmatched)

@@ -1,0 +1,148 @@
+"""`dfmon.dealer_positions`: forms of input, ties of time, several times, faults, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dfmon
+from dfmon.sim.populations import FAMILIES, MarketTape, simulate
+
+DAY_MS = 86_400_000
+
+
+@pytest.fixture(scope="module")
+def world() -> MarketTape:
+    return simulate(FAMILIES["X"], 3, days=8.0)
+
+
+def _positions(world: MarketTape, trades: Mapping[str, Any] | None = None, days: Any = 8, **other: Any) -> Any:
+    at = world.start_ms + np.asarray(days) * DAY_MS
+    interest = other.pop("open_interest", world.open_interest)
+    listed = other.pop("instruments", world.instruments)
+    return dfmon.dealer_positions(trades or world.trades, interest, listed, at, **other)
+
+
+@pytest.fixture(scope="module")
+def found(world: MarketTape) -> Any:
+    return _positions(world)
+
+
+def _assert_equal(one: Any, other: Any) -> None:
+    assert one.names == other.names
+    for name in ("net", "lo", "hi", "p_long", "members"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_positions_have_the_sign_of_the_true_books(world: MarketTape, found: Any) -> None:
+    truth = -world.customer_net(found.at_ms)
+    by_name = dict(zip(world.instruments["name"].tolist(), truth.tolist()))
+    true = np.array([by_name[name] for name in found.names])
+    right = np.abs(true[np.sign(true) == np.sign(found.net)]).sum() / np.abs(true).sum()
+    assert right > 0.55
+    assert found.members.shape == (len(found.names), 128)
+    assert 0.0 < found.coverage <= 1.0
+    interest = dict(zip(world.instruments["name"].tolist(), world.open_interest_at(found.at_ms).tolist()))
+    assert (np.abs(found.members).max(axis=1) <= np.array([interest[name] for name in found.names]) + 1e-6).all()
+
+
+def test_expired_instruments_are_left_out(world: MarketTape, found: Any) -> None:
+    expired = world.instruments["expiry_ms"] <= found.at_ms
+    assert expired.any()
+    assert found.names == tuple(world.instruments["name"][~expired].tolist())
+
+
+def test_several_times_are_a_list_of_the_same_results(world: MarketTape, found: Any) -> None:
+    results = _positions(world, days=[2, 5, 5, 8])
+    assert isinstance(results, list)
+    _assert_equal(results[-1], found)
+    _assert_equal(results[1], results[2])
+
+
+def test_rows_in_any_order_and_lists_give_the_same_bits(world: MarketTape, found: Any) -> None:
+    order = np.random.default_rng(0).permutation(world.trades["ts_ms"].size)
+    trades = {name: column[order].tolist() for name, column in world.trades.items()}
+    interest = {name: column[::-1].tolist() for name, column in world.open_interest.items()}
+    _assert_equal(_positions(world, trades, open_interest=interest), found)
+
+
+def test_instruments_in_another_order_change_no_bit(world: MarketTape, found: Any) -> None:
+    order = np.random.default_rng(1).permutation(world.instruments["name"].size)
+    other = _positions(world, instruments={name: column[order] for name, column in world.instruments.items()})
+    at = np.array([other.names.index(name) for name in found.names])
+    np.testing.assert_array_equal(other.net[at], found.net)
+    np.testing.assert_array_equal(other.members[at], found.members)
+
+
+def test_without_a_count_ties_are_ordered_by_what_the_prints_are(world: MarketTape) -> None:
+    trades = {name: column for name, column in world.trades.items() if name != "seq"}
+    order = np.random.default_rng(2).permutation(world.trades["ts_ms"].size)
+    _assert_equal(
+        _positions(world, trades), _positions(world, {name: column[order] for name, column in trades.items()})
+    )
+
+
+def test_repeated_prints_with_a_count_are_one(world: MarketTape, found: Any) -> None:
+    twice = {name: np.concatenate([column, column[::20]]) for name, column in world.trades.items()}
+    _assert_equal(_positions(world, twice), found)
+
+
+def test_provenance_adds_up(found: Any) -> None:
+    parts = [value for name, value in found.provenance.items() if name not in ("change", "unexplained")]
+    np.testing.assert_allclose(np.sum(parts, axis=0), found.net, atol=1e-6)
+    assert (found.provenance["unexplained"] <= found.provenance["change"] + 1e-6).all()
+
+
+def test_another_seed_draws_other_members_of_the_same_positions(world: MarketTape, found: Any) -> None:
+    other = _positions(world, seed=7, members=256)
+    np.testing.assert_array_equal(other.net, found.net)
+    assert other.members.shape[1] == 256
+    assert (other.members[:, :64] != found.members[:, :64]).any()
+
+
+def test_empty_tapes_have_no_positions() -> None:
+    empty: list[Any] = []
+    trades = dict.fromkeys(("ts_ms", "instrument", "side", "amount", "kind", "event"), empty)
+    interest = dict.fromkeys(("ts_ms", "instrument", "value"), empty)
+    options = {"name": ["A-1"], "strike": [1.0], "expiry_ms": [9e11], "type": ["put"], "listed_ms": [np.nan]}
+    found = dfmon.dealer_positions(trades, interest, options, 1e11)
+    assert found.net.tolist() == [0.0]
+    assert found.coverage is None
+
+
+@pytest.mark.parametrize(
+    ("argument", "change"),
+    [
+        ("trades", {"trades": {}}),
+        ("trades", {"trades": {"kind": ["auction"]}}),
+        ("trades", {"trades": {"ts_ms": [float("nan")]}}),
+        ("trades", {"trades": {"instrument": ["B"]}}),
+        ("trades", {"trades": {"amount": ["x"]}}),
+        ("trades", {"trades": {"side": [1.0, -1.0]}}),
+        ("open_interest", {"open_interest": {"instrument": ["B"]}}),
+        ("instruments", {"instruments": {"type": ["future"]}}),
+        ("instruments", {"instruments": {"strike": [-1.0]}}),
+        ("at", {"at": [2e11, 1e11]}),
+        ("at", {"at": float("nan")}),
+        ("members", {"members": 7}),
+        ("seed", {"seed": 0.5}),
+        ("shares", {"shares": {"screen": (0.5, 0.5, 0.5, 0.0)}}),
+        ("shares", {"shares": {"auction": (1.0, 0.0, 0.0, 0.0)}}),
+        ("shares", {"shares": {"screen": 1.0}}),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(argument: str, change: dict[str, Any]) -> None:
+    call: dict[str, Any] = {
+        "trades": {"ts_ms": [1e11], "instrument": ["A"], "side": [1], "amount": [1], "kind": ["screen"], "event": [1]},
+        "open_interest": {"ts_ms": [1e11], "instrument": ["A"], "value": [1.0]},
+        "instruments": {"name": ["A"], "strike": [1.0], "expiry_ms": [9e11], "type": ["call"], "listed_ms": [1e10]},
+        "at": 2e11,
+    }  # fmt: skip
+    for name, value in change.items():
+        call[name] = {**call[name], **value} if isinstance(value, dict) and value and name != "shares" else value
+    with pytest.raises(ValueError, match=f"^{argument}: ") as caught:
+        dfmon.dealer_positions(**call)
+    assert "\n" not in str(caught.value)
