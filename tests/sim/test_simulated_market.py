@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dfmon.model.units import DAY, MILLISECOND, MINUTE, SECOND
+from dfmon.sim.deribit.trades import option_trade
 from dfmon.sim.faults import Faults
 from dfmon.sim.market.board_specs import SPECS
 from dfmon.sim.market.flow import CustomerFlow
@@ -236,3 +237,33 @@ def test_ladder_changes_rebuild_the_book() -> None:
         assert max(bids) == ladder.bid < ladder.ask == min(asks)
     assert ladder.top_bids(20) == sorted(ladder.bids.items(), reverse=True)[:20]
     assert ladder.top_asks(20) == sorted(ladder.asks.items())[:20]
+
+
+def test_books_move_without_a_print_and_stay_balanced() -> None:
+    rng = np.random.default_rng(4)
+    ledger = Ledger(3)
+    for row in range(3):
+        for side in (1, -1):
+            ledger.apply_trade(row, side, 50.0, False, False)
+    before, lower, changed = ledger.open_interest, 0, 0
+    for _ in range(60):
+        position, interest = ledger.dealer_position, ledger.open_interest
+        ledger.move_without_print(rng)
+        np.testing.assert_allclose(ledger.open_interest, ledger.customer_short + ledger.dealer_short, atol=1e-9)
+        assert (ledger.open_interest <= interest + 1e-9).all()
+        lower += bool((ledger.open_interest < interest - 1e-9).any())
+        changed += not np.allclose(ledger.dealer_position, position)
+    assert lower > 15
+    assert changed > 15
+    assert (ledger.open_interest < before).all()
+
+
+def test_liquidations_are_told_over_rest_an_hour_late(noon: int) -> None:
+    market = SimulatedMarket(7, noon, ("BTC",)).currencies["BTC"]
+    forced = [t for t in market.trade_log.trades if t.liquidation]
+    assert {t.liquidation for t in forced} == {"T", "M", "MT"}
+    assert 0.002 < len(forced) / len(market.trade_log.trades) < 0.01
+    late = forced[0].ts_ms + 3_600_000
+    assert option_trade(forced[0], "BTC", late)["liquidation"] == forced[0].liquidation
+    assert "liquidation" not in option_trade(forced[0], "BTC", late - 1)
+    assert "liquidation" not in option_trade(forced[0], "BTC")

@@ -204,7 +204,9 @@ class DeribitMethods:
             low, high = first or 0, last if last is not None else max(m.trade_log.last_number for m in markets)
             selected = [t for t in selected if low <= t.number <= high]
         page, has_more = _page(selected, params, forward=start is not None or first is not None)
-        return {"trades": [trades.option_trade(t, t.name.partition("-")[0]) for t in page], "has_more": has_more}
+        now_ms = self._market.now_ns // MILLISECOND
+        records = [trades.option_trade(t, t.name.partition("-")[0], now_ms) for t in page]
+        return {"trades": records, "has_more": has_more}
 
     def _trades_by_instrument(self, params: Params) -> Record:
         name = _string_param(params, "instrument_name")
@@ -216,7 +218,9 @@ class DeribitMethods:
             currency = self._market.currencies.get(name.partition("-")[0])
             if currency is None or not (currency.trade_log.instrument_trades(name) or name in currency.board.rows):
                 raise invalid_params("instrument not found", "instrument_name")
-            records = [trades.option_trade(t, currency.name) for t in currency.trade_log.instrument_trades(name)]
+            now_ms = self._market.now_ns // MILLISECOND
+            prints = currency.trade_log.instrument_trades(name)
+            records = [trades.option_trade(t, currency.name, now_ms) for t in prints]
         selected = [
             r
             for r in records

@@ -5,16 +5,20 @@ Combos and blocks appear leg by leg; `direction` is the taker's on that very ins
 
 from __future__ import annotations
 
-from dfmon.model.units import MILLISECOND
+from typing import Final
+
+from dfmon.model.units import HOUR, MILLISECOND
 from dfmon.sim.deribit.records import Record, contract_amount, contract_size
 from dfmon.sim.market.board_specs import SPECS
 from dfmon.sim.market.flow import Order
 from dfmon.sim.market.linear_market import LinearTrade
 from dfmon.sim.market.trade_log import OptionTrade
 
+LIQUIDATION_DELAY_MS: Final = HOUR // MILLISECOND
 
-def option_trade(trade: OptionTrade, currency: str) -> Record:
-    """One leg as it appears in `trades.option.*`."""
+
+def option_trade(trade: OptionTrade, currency: str, now_ms: int | None = None) -> Record:
+    """One leg as it appears in `trades.option.*`, or over REST at `now_ms`, which alone tells of liquidations, late."""
     record: Record = {
         "trade_seq": trade.seq,
         "trade_id": trade_id(currency, trade.number),
@@ -37,6 +41,8 @@ def option_trade(trade: OptionTrade, currency: str) -> Record:
         record["block_trade_leg_count"] = trade.legs
     if trade.rfq:
         record["block_rfq_id"] = trade.rfq % 1_000_000
+    if trade.liquidation and now_ms is not None and now_ms - trade.ts_ms >= LIQUIDATION_DELAY_MS:
+        record["liquidation"] = trade.liquidation
     return record
 
 

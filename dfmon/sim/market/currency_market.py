@@ -39,6 +39,7 @@ from dfmon.sim.market.trade_log import OptionTrade, TradeLog, next_parent_id
 
 AVERAGING_NS: Final = 30 * MINUTE
 _HISTORY_HOURS: Final = 366 * 24
+_UNPRINTED_SHARE: Final = 0.012  # changes of the books without a print, of the orders
 _CASCADE_S: Final = 30
 _CASCADE_DRIFT: Final = 0.6  # of a standard deviation, each step
 
@@ -75,6 +76,7 @@ class CurrencyMarket:
         self.now_ns, self._step_s = now_ns, step_ns / SECOND
         self.path, self._owns_path = path or IndexPath(spec.path, step_ns, rng_path), path is None
         self.flow = CustomerFlow(spec.flow, rng_flow)
+        self._rng_books = self._rng_events.spawn(1)[0]  # apart, so that it changes no event
         self._cascade_side, self._cascade_left_s = 0, 0  # direction of the forced orders, seconds
         self._minute_prices: deque[float] = deque([self.path.price], maxlen=61)
         self._window_sum, self._window_ticks = 0.0, 0
@@ -166,6 +168,8 @@ class CurrencyMarket:
             carry = math.exp(self.spec.carry * self._years[label])
             events.linear_trades += market.step_market(now_ns, price, 0.0, 1.0, carry)
         self._liquidate(price, events)
+        if self._rng_books.random() < _UNPRINTED_SHARE * self.spec.flow.rate:
+            self.ledger.move_without_print(self._rng_books)
         events.state_changes += [
             (state, c) for effective_ns, state, c in self._pending_states if effective_ns <= now_ns
         ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from dfmon.model.units import DAY
 from dfmon.sim.market.board import ExpirySlice, OptionBoard
-from dfmon.sim.market.ledger import AMONG_DEALERS, CUSTOMER_TAKES, DEALER_TAKES, DESKS
+from dfmon.sim.market.ledger import AMONG_CUSTOMERS, AMONG_DEALERS, CUSTOMER_TAKES, DEALER_TAKES, DESKS
 from dfmon.sim.market.listing import next_delivery_ns
 from dfmon.sim.market.script import BookLine
 
@@ -49,6 +49,9 @@ _SCREEN_CLASS_CUM_SHARES: Final = list(
     accumulate((0.74, 0.12, 0.08))
 )  # shares of the classes of `ledger`, but the last
 _BLOCK_CLASS_CUM_SHARES: Final = list(accumulate((0.52, 0.30, 0.13)))
+_LIQUIDATION_SHARE: Final = 0.006  # of single screen orders
+_LIQUIDATION_CUM_SHARES: Final = (0.7, 0.9)  # taker, maker; both else
+_FORCED_CLASSES: Final = {"T": CUSTOMER_TAKES, "M": DEALER_TAKES, "MT": AMONG_CUSTOMERS}
 _DESK_CUM_SHARES: Final = list(accumulate(DESKS[:-1]))
 _SEGMENT_CUM_WEIGHTS: Final = list(accumulate(s.weight for s in POPULATION))
 
@@ -69,7 +72,8 @@ class Order:
     """Legs that trade together. `structure` names a combo (`CS`, `PS`, `STRD`, `STRG`) or is empty.
 
     `side` is the taker's side of the structure; a block may have been requested (`rfq`). `party_class` is the
-    class of its parties, one for all legs, and `desks` are the taking and the making desk where dealers trade; both
+    class of its parties, one for all legs; `liquidation` is T, M or MT where the taker, the maker or both are closed by
+    force; `desks` are the taking and the making desk where dealers trade; both
     are known to the ledger only.
     """
 
@@ -80,6 +84,7 @@ class Order:
     rfq: bool = False
     party_class: int = CUSTOMER_TAKES
     desks: tuple[int, int] = (0, 1)
+    liquidation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class CustomerFlow:
 
     def __init__(self, spec: FlowSpec, rng: np.random.Generator) -> None:
         self._spec, self._rng = spec, rng
-        self._rng_desks = rng.spawn(1)[0]  # apart, so that desks change nothing that the market shows
+        self._rng_desks, self._rng_forced = rng.spawn(2)  # apart, so that they change nothing that is drawn otherwise
         self._excited_rate = 0.0
         self._board: OptionBoard | None = None
         self._expiry_choices_by_segment: dict[CustomerSegment, tuple[list[ExpirySlice], list[float]]] = {}
@@ -168,7 +173,8 @@ class CustomerFlow:
         rfq = block and bool(self._rng.random() < 0.6)
         first = self._draw_leg(expiry_slice.nearest_row(strike, sign), side, amount)
         if not is_combo:
-            return Order((first,), side, "", block, rfq, party_class, desks)
+            order = Order((first,), side, "", block, rfq, party_class, desks)
+            return order if block else self._draw_liquidation(order)
         at_the_money = abs(segment.moneyness[0]) < 0.02 and segment.side == SELL
         if at_the_money:
             second = self._draw_leg(expiry_slice.nearest_row(strike, -sign), side, amount)
@@ -178,6 +184,14 @@ class CustomerFlow:
             return Order((first,), side, "", block, rfq, party_class, desks)
         second = self._draw_leg(expiry_slice.nearest_row(expiry_slice.strikes[n], sign), -side, amount)
         return Order((first, second), side, "CS" if sign > 0 else "PS", block, rfq, party_class, desks)
+
+    def _draw_liquidation(self, order: Order) -> Order:
+        """The order, or now and then one in which a customer is closed by force."""
+        if self._rng_forced.random() >= _LIQUIDATION_SHARE:
+            return order
+        flag = ("T", "M", "MT")[bisect_left(_LIQUIDATION_CUM_SHARES, self._rng_forced.random())]
+        leg = replace(order.legs[0], taker_closes="T" in flag, maker_closes="M" in flag)
+        return replace(order, legs=(leg,), party_class=_FORCED_CLASSES[flag], liquidation=flag)
 
     def _draw_party_class(self, block: bool) -> int:
         return bisect_left(_BLOCK_CLASS_CUM_SHARES if block else _SCREEN_CLASS_CUM_SHARES, self._rng.random())

@@ -16,6 +16,8 @@ from dfmon.sim.market.surface import FloatArray
 
 CUSTOMER_TAKES, DEALER_TAKES, AMONG_CUSTOMERS, AMONG_DEALERS = range(4)  # customer or dealer, of taker and maker
 DESKS: Final = (0.50, 0.35, 0.15)  # shares of the dealers' business: fast hedgers, banded ones, those who do not hedge
+NETTED_SHARE: Final = 0.3  # share of what can be netted that is
+PASSED_SHARE: Final = 0.3  # share of a book that passes to another party
 _BOOK_ROWS: Final = 2 + 2 * len(DESKS)  # longs and shorts of the customers and of each desk
 _ROW_COUNT: Final = _BOOK_ROWS + 6
 
@@ -77,6 +79,22 @@ class Ledger:
         opening_book = 0 if side > 0 else 1  # the taker's opening book; the maker opens the other one
         _trade_books(taker, opens=opening_book, closes=1 - opening_book, amount=amount, closes_first=taker_closes)
         _trade_books(maker, opens=1 - opening_book, closes=opening_book, amount=amount, closes_first=maker_closes)
+
+    def move_without_print(self, rng: np.random.Generator) -> None:
+        """Nets the customers' longs and shorts in an option (open interest falls), or passes a position to or from a
+        desk (it stays).
+        """
+        row = int(rng.integers(self.seq.size))
+        if rng.random() < 0.5:
+            coins = NETTED_SHARE * min(self.customer_long[row], self.customer_short[row])
+            self._data[:2, row] -= coins
+            return
+        customers, desk = self._party_books(row, None), self._party_books(row, int(rng.integers(len(DESKS))))
+        sender, receiver = (customers, desk) if rng.random() < 0.5 else (desk, customers)
+        book = int(rng.integers(2))  # longs or shorts
+        coins = PASSED_SHARE * sender[book]
+        sender[book] -= coins
+        receiver[book] += coins
 
     def _party_books(self, row: int, desk: int | None) -> FloatArray:
         """Longs and shorts of the customers, or of a desk."""

@@ -44,6 +44,7 @@ class OptionTrade(msgspec.Struct, frozen=True, gc=False):
     block: int = 0
     legs: int = 0
     rfq: int = 0
+    liquidation: str = ""
 
 
 class TradeLog:
@@ -153,6 +154,7 @@ def print_leg(
         block=parent_id if order.block else 0,
         legs=len(order.legs) if order.block else 0,
         rfq=parent_id // 7 if order.rfq else 0,
+        liquidation=order.liquidation,
     )
     trade_log.append_trade(trade)
     return trade
