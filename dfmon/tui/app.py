@@ -31,7 +31,7 @@ from dfmon.tui.render.frame import Frame
 from dfmon.tui.request_actions import REQUEST_ACTIONS
 from dfmon.tui.screens.main import MainScreen
 from dfmon.tui.settings import ScreenSettings
-from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID
+from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, ACTIONS_BY_KEY
 from dfmon.tui.shutdown import TERMINAL_CLOSED_CODE, GracefulExit, handle_signals, is_terminal_open
 from dfmon.tui.view import View, cycle
 from dfmon.tui.view_actions import VIEW_ACTIONS
@@ -85,7 +85,7 @@ class DfmonApp(App[None]):
         self._started_ns = clock()
         self._chart_ns = 0
         self._draw_ms = 0.0
-        self._main = MainScreen(self.draw, self._forward_key_to_prompt)
+        self._main = MainScreen(self.draw, self._handle_key)
 
     # -- start and exit
 
@@ -199,11 +199,14 @@ class DfmonApp(App[None]):
         self._chart_ns = 0
         self.draw()
 
-    def _forward_key_to_prompt(self, key: str, character: str | None) -> bool:
-        """Passes a key to the prompt; False where none is open."""
-        if not self.view.prompt:
+    def _handle_key(self, key: str, character: str | None) -> bool:
+        """Passes a key to the open prompt, or runs its action; False where it has none. ctrl+c always has its own."""
+        if self.view.prompt and key != "ctrl+c":
+            self.handle_prompt_key(key, character)
+            return True
+        if (action := ACTIONS_BY_KEY.get(key) or ACTIONS_BY_KEY.get(character or key)) is None:
             return False
-        self.handle_prompt_key(key, character)
+        self.action_do(action.id)
         return True
 
     def handle_prompt_key(self, key: str, character: str | None) -> None:

@@ -154,6 +154,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     *CONTEXT_ACTIONS,
 )
 ACTIONS_BY_ID: Final = {action.id: action for action in ACTIONS}
+ACTIONS_BY_KEY: Final = {key: action for action in ACTIONS for key in action.keys}
+"""By Textual's name of the key, or by the character that it types."""
 
 
 def covers_panels(sheet: str) -> bool:

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from textual.events import Key
+from textual.keys import _character_to_key
 
 from dfmon.engine.hub import BackfillProgress, Request, Runtime
 from dfmon.model.snapshot import Detail, FlowSnapshot, MetricRow, State, Views
@@ -21,7 +23,7 @@ from dfmon.tui.app import DfmonApp, writer_backlog
 from dfmon.tui.render.options import filtered_options
 from dfmon.tui.request_actions import REQUEST_ACTIONS
 from dfmon.tui.settings import ScreenSettings
-from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID
+from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, ACTIONS_BY_KEY
 from dfmon.tui.view import SORT_KEYS, View
 from dfmon.tui.view_actions import VIEW_ACTIONS
 
@@ -353,6 +355,33 @@ async def test_what_is_typed_into_the_prompt_is_no_command() -> None:
         assert harness.app.view.sheet == "positions"
         await pilot.press("slash", "backspace", "o")
         assert harness.app.view.sort_key == "band"
+
+
+@pytest.mark.parametrize(
+    ("keys", "metric"),
+    [
+        ((":", *"metric vss", "enter"), "vss"),
+        (("c", ":", *"metric chl", "enter"), "chl"),
+        (("/", *"c ", "escape"), "ngi"),
+    ],
+)
+async def test_keys_that_arrive_in_one_burst_are_handled_in_their_order(keys: tuple[str, ...], metric: str) -> None:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
+        await harness.text(pilot)
+        for key in keys:
+            is_character = len(key) == 1
+            harness.app.post_message(
+                Key(_character_to_key(key) if is_character else key, key if is_character else None)
+            )
+        await harness.text(pilot)
+        assert harness.app.view.metric == metric
+        assert harness.app.view.underlying == ("ETH" if keys[0] == "c" else "BTC")
+        assert (harness.app.view.prompt, harness.app.frame().paused) == ("", False)
+
+
+def test_no_key_has_two_actions() -> None:
+    assert sum(len(action.keys) for action in ACTIONS) == len(ACTIONS_BY_KEY)
 
 
 async def test_options_are_walked_by_name_and_keep_the_cursor() -> None:

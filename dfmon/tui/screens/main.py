@@ -7,10 +7,9 @@ that change.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import Final
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.events import Key, Resize
 from textual.screen import Screen
 
@@ -22,7 +21,7 @@ from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.status_line import footer_line, small_screen, status_line
 from dfmon.tui.render.strip import banner, strip
 from dfmon.tui.row_grid import RowGrid
-from dfmon.tui.sheets import ACTIONS, SPECS_BY_NAME, Renderer
+from dfmon.tui.sheets import SPECS_BY_NAME, Renderer
 
 RENDERERS: Final[dict[str, Renderer]] = {
     "strip": lambda frame, rect: strip(frame, rect.width),
@@ -38,14 +37,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
     """The grids. `render` decides their content, `layout` their places."""
 
     AUTO_FOCUS = None
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(",".join(action.keys), f"app.do('{action.id}')", action.text, id=action.id, show=False)
-        for action in ACTIONS
-    ]
 
-    def __init__(self, redraw: Callable[[], None], forward_key: Callable[[str, str | None], bool]) -> None:
+    def __init__(self, redraw: Callable[[], None], handle_key: Callable[[str, str | None], bool]) -> None:
         super().__init__()
-        self._redraw, self._forward_key = redraw, forward_key
+        self._redraw, self._handle_key = redraw, handle_key
         self._panel_layout: Layout = {}
         self.grids = {name: RowGrid(name) for name in RENDERERS}
         self.faults: dict[str, str] = {}
@@ -57,8 +52,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._redraw()
 
     def on_key(self, event: Key) -> None:
-        """Sends keys to an open prompt instead of their actions; only ctrl+c keeps its action."""
-        if event.key != "ctrl+c" and self._forward_key(event.key, event.character):
+        """Handles the key before the next one is read: Textual would run a binding only after a whole burst of keys."""
+        if self._handle_key(event.key, event.character):
             event.stop()
             event.prevent_default()
 
