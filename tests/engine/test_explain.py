@@ -105,3 +105,11 @@ def test_text_has_every_part() -> None:
     text = str(explain(WARM, "hpp"))
     for part in ("hpp = sign(dS) NGI + a VSS + b CHL = ", "b CHL", "age 0.0 s, limit 5 s", "BTC-", "numeraire coin"):
         assert part in text
+
+
+@pytest.mark.parametrize("metric", EXPLAINED)
+def test_each_metric_has_the_inputs_of_its_own_formula(metric: str) -> None:
+    names = {row.name for row in explain(WARM, metric).inputs}
+    assert ({"sign(dS) of 15 min", "a", "b"} <= names) == (metric == "hpp")
+    assert ("share of gamma hedged" in names) == (metric in ("hpp", "hedge_flow"))
+    assert ({"depth within 1 %", "volume of 24 h"} <= names) == (metric == "psi")

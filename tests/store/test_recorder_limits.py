@@ -79,3 +79,20 @@ def test_the_segment_after_a_pause_begins_at_the_first_missing_record(tmp_path: 
     recorder._gap = Record(7, 0, RecordKind.GAP, "", b"3")
     recorder._retry_segment(immediately=True)
     assert sorted(block.first_seq for block in replayer.RecordingReader(tmp_path).blocks) == [0, 7]
+
+
+@pytest.mark.parametrize(("count", "dropped"), [(200_000, 0), (200_001, 1)])
+def test_the_mailbox_has_room_for_200_000_records(count: int, dropped: int, tmp_path: Path) -> None:
+    with Recorder(tmp_path, SESSION) as recorder:
+        recorder.close()
+    recorder._closing = False  # without a thread that takes them out
+    recorder._mailbox = [Record(0, 0, RecordKind.TIMER, "", b"")] * (count - 1)
+    recorder.offer(Record(1, 0, RecordKind.TIMER, "", b""))
+    assert recorder.dropped == dropped
+
+
+def test_closing_wakes_the_thread_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dfmon.store.recorder._BATCH_S", 30.0)
+    recorder = Recorder(tmp_path, SESSION)
+    recorder.close(timeout_s=5.0)
+    assert not recorder._thread.is_alive()

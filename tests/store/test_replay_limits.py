@@ -11,7 +11,7 @@ from dfmon.engine.journal import Record, RecordKind, encode
 from dfmon.model.errors import SourceError
 from dfmon.store import replayer, segment
 from dfmon.store.blocks import Damage
-from dfmon.store.replayer import RecordCursor, RecordingReader
+from dfmon.store.replayer import RecordCursor, RecordingReader, _SequenceTracker
 from tests.store.store_samples import frame_records
 
 STARTED_NS = 7_000
@@ -138,3 +138,11 @@ def test_a_block_right_behind_foreign_bytes_is_found(junk: int, tmp_path: Path) 
     damage: list[Damage] = []
     assert list(replayer.records(path, damage=damage)) == [session(), *frame_records(6)]
     assert [(d.start, d.end, d.tail) for d in damage] == [(edges[2], edges[2] + junk, False)]
+
+
+@pytest.mark.parametrize(("next_start_ns", "gap_count"), [(-1, 2), (7, 2), (8, None), (-2, None)])
+def test_a_block_of_unknown_start_belongs_to_the_session_before_it(next_start_ns: int, gap_count: int | None) -> None:
+    tracker = _SequenceTracker(RecordCursor(7, 4))
+    tracker.enter_session(next_start_ns)
+    gap = tracker.gap(Record(7, 0, RecordKind.TIMER, "", b""), damaged=False)
+    assert (None if gap is None else int(gap.payload)) == gap_count

@@ -17,6 +17,7 @@ from dfmon.core.exposure.desks import HedgeShares
 from dfmon.core.exposure.hedge_flow import HedgeFlow
 from dfmon.core.exposure.market_window import SAMPLES, MarketWindow
 from dfmon.core.exposure.option_window import option_keys
+from dfmon.core.exposure.outlook import outlook_cases
 from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import totals
 from dfmon.core.positions.dealer_net import DealerPositions
@@ -424,3 +425,15 @@ def test_an_option_has_its_key_in_every_session() -> None:
     same, _ = flow_of([board, small(NOW + QUARTER, forward=np.full(6, 101_000.0))], [position] * 2)
     assert flow.new_trades == 0.0
     assert flow.value == pytest.approx(same.value, rel=1e-12)
+
+
+def test_a_book_has_an_outlook_and_an_empty_one_has_not() -> None:
+    for chain, cases in ((small(NOW), outlook_cases(0.5)), (small(NOW, open_interest=np.full(6, NAN)), ())):
+        positions = DealerPositions("naive", chain.option_type * chain.open_interest)
+        cols = priceable_columns(chain, positions)
+        unit = unit_exposures(cols.forward, cols.strike, cols.sigma, cols.tau, cols.option_type, average=cols.average)
+        window, points = MarketWindow.empty().push(chain), PricingPoints.unmerged(cols.size)
+        moves = measure_market_moves(window, chain, cols, unit.vega, points, BETA, 0.5, "usd")
+        flows = measure_book_flows(BookHistory.empty(), moves, cols, totals(unit, cols.position), everybody)
+        assert flows.hedge is None
+        assert [row.name for row in flows.outlook] == [case.name for case in cases]

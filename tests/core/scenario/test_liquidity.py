@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfmon.core.freshness import FreshnessLimits
-from dfmon.core.scenario.liquidity import DEPTH_SAMPLE_NS, DepthHistory, MarketView, market_view
+from dfmon.core.scenario.liquidity import DEPTH_MEDIAN_NS, DEPTH_SAMPLE_NS, DepthHistory, MarketView, market_view
 from dfmon.model.events import Market
 from dfmon.model.frames import ExpectedMarket, MarketFrame, VenueMarket
 from dfmon.model.units import MINUTE, NAN, SECOND
@@ -198,3 +198,9 @@ def test_funding_is_weighted_by_open_interest_where_all_say_it_and_plain_where_n
 def test_builder_market_is_complete() -> None:
     now = market_view(market(depth=5.0, volume=24.0), EMPTY, NOW, FreshnessLimits())
     assert (now.depth_usd, now.adv_usd) == (5.0, 24.0)
+
+
+def test_samples_cover_the_whole_fifteen_minutes_and_no_more() -> None:
+    history = filled(ROW, minutes=20.0).push(NOW, {"a perp": 2e6})
+    assert history.span_s(NOW) == DEPTH_MEDIAN_NS / SECOND == 900.0
+    assert history.window.times.size == DEPTH_MEDIAN_NS // DEPTH_SAMPLE_NS + 1

@@ -1,4 +1,5 @@
 import math
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from dfmon.core.scenario.thresholds import (
     SAMPLE_NS,
     WINDOW_SAMPLES,
     Levels,
+    PhiThresholds,
     ThresholdSeries,
+    update_phi_thresholds,
     update_thresholds,
 )
 from dfmon.model.units import DAY, HOUR, MINUTE
@@ -144,3 +147,19 @@ def test_memory_and_log_are_bounded() -> None:
     assert series.samples.nbytes == 4 * WINDOW_SAMPLES
     assert len(series.changes) <= MAX_CHANGES
     assert 2 * (4 * 4 + 1) * series.samples.nbytes < 20e6  # two underlyings, four models, four series, liquidations
+
+
+@pytest.mark.parametrize(("ngi", "name"), [(1.0, "long_gamma"), (-1.0, "short_gamma")])
+def test_phi_gamma_belongs_to_the_series_of_its_sign(ngi: float, name: str) -> None:
+    fresh = PhiThresholds.initial()
+    updated = update_phi_thresholds(fresh, START, ngi, (0.25, None, None))
+    assert {field.name for field in fields(updated) if np.isfinite(getattr(updated, field.name).samples).any()} == {
+        name
+    }
+    assert updated.gamma(ngi) is getattr(updated, name)
+    assert updated.gamma(-ngi) is not getattr(updated, name)
+
+
+def test_no_gamma_has_no_sample() -> None:
+    updated = update_phi_thresholds(PhiThresholds.initial(), START, 0.0, (0.25, None, None))
+    assert not any(np.isfinite(getattr(updated, field.name).samples).any() for field in fields(updated))
