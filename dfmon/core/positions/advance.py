@@ -58,14 +58,21 @@ _SOURCES: Final = np.array([
 
 
 def advance(
-    state: PositionState, prints: PrintColumns, observed: InterestColumns, now_ns: int, priors: PositionPriors
+    state: PositionState,
+    prints: PrintColumns,
+    observed: InterestColumns,
+    now_ns: int,
+    priors: PositionPriors,
+    *,
+    frozen_share: F64 | None = None,
 ) -> PositionState:
     """The state at `now_ns`, after everything up to then.
 
     Units: coins, ns. Domain: rows of the state; a bad print or value is counted and left out. Given everything in the
-    order of time, the result is the same to the bit however it is cut into calls.
+    order of time, the result is the same to the bit however it is cut into calls. With `frozen_share`, the share of the
+    volume that is still open of each option, the rates stay as they are.
     """
-    update = _Update(state, priors)
+    update = _Update(state, priors, frozen_share)
     prints, observed = update.checked(prints, observed)
     releases, pending, last = align(state.pending, prints, observed, state.last, now_ns)
     releases = releases.take(releases.release_ns < state.listing.expiry_ns[releases.prints.row])
@@ -90,7 +97,8 @@ def _runs(codes: I64) -> Iterator[tuple[int, int]]:
 class _Update:
     """One advance in progress; arrays are copied when they are first changed."""
 
-    def __init__(self, state: PositionState, priors: PositionPriors) -> None:
+    def __init__(self, state: PositionState, priors: PositionPriors, frozen_share: F64 | None) -> None:
+        self._frozen_share = frozen_share
         self._state, self._priors, self._rates = state, priors, state.rates
         self._moments, self._interest, self._sums = state.moments, state.interest, state.sums
         self._first_interest, self._last_ns, self._revision = state.first_interest, state.last_ns, state.revision
@@ -127,12 +135,12 @@ class _Update:
     def close_hours(self, hour: int, now: int) -> None:
         """Learns from the hour and ages every option, for each hour until `now`."""
         for closing in range(hour, now):
-            if not self._moments.shape[0]:
+            if not self._interest.size:
                 break
             self._copy()
-            self._learn((closing + 1) * HOUR)
-            moments = np.ascontiguousarray(np.moveaxis(self._moments, 0, 2))
-            self._moments = np.ascontiguousarray(np.moveaxis(age(moments, self._interest, 1.0 / 24.0), 2, 0))
+            if self._frozen_share is None:
+                self._learn((closing + 1) * HOUR)
+            self._moments = age(self._moments, self._interest, 1.0 / 24.0)
             self._sums[:, columns.RECENT_COUNT : columns.RECENT_SIDE + 1] *= _RECENT_DECAY
             self._sums[:, columns.DRIFT] += (self._priors.drift * self._interest) ** 2 / 24.0
         if now > hour:
@@ -193,7 +201,7 @@ class _Update:
     def _start(self, rows: I64, interest: F64) -> None:
         """The first open interest of options whose listing was not seen."""
         moments = start_moments(interest, self._priors)
-        self._moments[rows] = np.moveaxis(moments, 2, 0)
+        self._moments[:, :, rows] = moments
         self._interest[rows] = self._first_interest[rows] = interest
         self._sums[rows, columns.FROM_SCREEN :] = 0.0
         self._sums[rows, columns.FROM_START] = fold_nodes(moments[WEIGHT] * moments[MEAN_Q])
@@ -205,27 +213,27 @@ class _Update:
         interest, limit = self._interest[rows], releases.limit[at]
         unmatched = np.isnan(limit)
         if unmatched.any():
-            grown = interest + np.where(unmatched & releases.unseen[at], UNSEEN_INTEREST_SHARE * size, 0.0)
+            share = UNSEEN_INTEREST_SHARE if self._frozen_share is None else self._frozen_share[rows]
+            grown = interest + np.where(unmatched & releases.unseen[at], share * size, 0.0)
             self._interest[rows] = grown
             limit = np.where(unmatched, grown, limit)
-        moments = np.ascontiguousarray(np.moveaxis(self._moments[rows], 0, 2))
+        moments = self._moments.take(rows, axis=2)
         given = FilterInput(side, size, kind, u, interest)
         self._hour_sums = self._hour_sums + on_grid(_board_terms(moments, given, self._priors)).sum(axis=1)
         moments, by_print, by_interest = apply_prints(moments, given, self._rates, self._priors)
-        moved = bounded(moments, limit)
-        self._moments[rows] = np.moveaxis(moved, 2, 0)
+        self._moments[:, :, rows] = bounded(moments, limit)
         self._sums[rows] += _option_terms(given, by_print, by_interest)
         np.maximum.at(self._last_ns, rows, prints.ts_ns[at])
         self._revision[rows] += 1
 
     def _change_interest(self, releases: Releases, at: NDArray[np.intp]) -> None:
         rows, interest, unexplained = releases.prints.row[at], releases.interest[at], releases.unexplained[at]
-        moments = np.ascontiguousarray(np.moveaxis(self._moments[rows], 0, 2))
+        moments = self._moments.take(rows, axis=2)
         before = fold_nodes(moments[WEIGHT] * moments[MEAN_Q])
         self._faults[columns.BELOW_POSITION] += np.count_nonzero(np.abs(before) > interest * (1.0 + 1e-9))
         add_unexplained(moments, unexplained)
         moments = bounded(moments, interest)
-        self._moments[rows] = np.moveaxis(moments, 2, 0)
+        self._moments[:, :, rows] = moments
         self._interest[rows] = interest
         self._sums[rows, columns.UNEXPLAINED] += unexplained
         self._sums[rows, columns.CHANGE] += releases.change[at]

@@ -65,7 +65,7 @@ class Listing:
 class PositionState:
     """Rows of n options, and the board.
 
-    `moments` (n, 6, NODES) are those of `netting_filter`, `interest` (n,) the open interest that bounds positions,
+    `moments` (6, NODES, n) are those of `netting_filter`, `interest` (n,) the open interest that bounds positions,
     `last` what each row has last shown, `first_interest` (n,) open interest whose history was not seen, `last_ns` (n,)
     the time of the newest print, `sums` (n, ACCUMULATORS), `revision` (n,) a count that rises with every change of a
     row. `pending` are prints that wait for open interest. `board_sums` belong to past hours, `hour_sums` to the
@@ -93,7 +93,7 @@ class PositionState:
         integers, floats = np.zeros(0, np.int64), np.zeros(0)
         return cls(
             listing=Listing((), floats, integers, floats, integers),
-            moments=np.zeros((0, 6, NODES)),
+            moments=np.zeros((6, NODES, 0)),
             interest=floats,
             last=LastInterest(floats, integers, integers, floats),
             first_interest=floats,
@@ -127,7 +127,7 @@ def with_options(state: PositionState, listing: Listing) -> PositionState:
     return replace(
         state,
         listing=state.listing.joined(listing),
-        moments=np.concatenate([state.moments, np.moveaxis(known_moments(count), 2, 0)]),
+        moments=np.concatenate([state.moments, known_moments(count)], axis=2),
         interest=np.concatenate([state.interest, floats]),
         last=_joined(state.last, last),
         first_interest=np.concatenate([state.first_interest, floats]),
@@ -148,7 +148,7 @@ def without_expired(state: PositionState, now_ns: int) -> PositionState:
     return replace(
         state,
         listing=state.listing.take(rows.tolist()),
-        moments=state.moments[rows],
+        moments=state.moments[:, :, rows],
         interest=state.interest[rows],
         last=LastInterest(*(getattr(state.last, field.name)[rows] for field in fields(LastInterest))),
         first_interest=state.first_interest[rows],

@@ -44,7 +44,7 @@ def read_out(state: PositionState, rows: I64) -> ReadOut:
     """
     interest, sums = state.interest[rows], state.sums[rows]
     inverse = np.where(interest > 0.0, 1.0 / np.maximum(interest, 1e-300), 0.0)
-    mean, sd = truncated_mixture(np.ascontiguousarray(np.moveaxis(state.moments[rows], 0, 2)), inverse)
+    mean, sd = truncated_mixture(state.moments.take(rows, axis=2), inverse)
     terms = slope_terms(mean, state.rates)
     features = sum_features(sums, inverse, state.rates.mean_u)
     regressors = np.concatenate([terms, taught_features(features, state.rates)])

@@ -14,6 +14,7 @@ from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.model.units import DAY, HOUR, MINUTE
 
 START = 1_700_000_000 * 1_000_000_000 // HOUR * HOUR
+END = START + 2 * DAY + 3 * HOUR
 SYMMETRIC = PositionPriors(start_mean=0.0)
 
 

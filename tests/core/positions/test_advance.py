@@ -17,9 +17,7 @@ from dfmon.core.positions.position_state import PositionState, with_options
 from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns
 from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.model.units import DAY, HOUR, MINUTE, SECOND
-from tests.core.positions.tapes import START, SYMMETRIC, listing, run, state_arrays, tape
-
-END = START + 2 * DAY + 3 * HOUR
+from tests.core.positions.tapes import END, START, SYMMETRIC, listing, run, state_arrays, tape
 
 
 def _assert_equal(one: PositionState, other: PositionState) -> None:
@@ -64,7 +62,7 @@ def test_the_numbering_of_options_changes_no_bit(batch: PositionState) -> None:
         replace(observed, row=new_row[observed.row]),
         [END],
     )
-    np.testing.assert_array_equal(renumbered.moments, batch.moments[order])
+    np.testing.assert_array_equal(renumbered.moments, batch.moments[:, :, order])
     np.testing.assert_array_equal(renumbered.sums, batch.sums[order])
     assert renumbered.rates == batch.rates
     found = estimate(renumbered, PositionEstimate.initial("A", 16))
@@ -75,8 +73,8 @@ def test_the_numbering_of_options_changes_no_bit(batch: PositionState) -> None:
 def test_exchanging_buys_and_sells_negates_positions_to_the_bit(batch: PositionState) -> None:
     prints, observed = tape(3)
     other = run(listing(6, seen=2), replace(prints, side=-prints.side), observed, [END])
-    mirrored = other.moments[:, :, ::-1].copy()
-    mirrored[:, [MEAN_Q, MEAN_G]] *= -1.0
+    mirrored = other.moments[:, ::-1].copy()
+    mirrored[[MEAN_Q, MEAN_G]] *= -1.0
     np.testing.assert_array_equal(mirrored, batch.moments)
     assert other.rates == batch.rates
     one, two = (estimate(state, PositionEstimate.initial("A", 128)) for state in (batch, other))
@@ -121,7 +119,7 @@ def test_expiry_leaves_no_trace() -> None:
     options = replace(options, expiry_ns=np.where(np.arange(6) == 2, START + 30 * HOUR, options.expiry_ns))
     state = run(options, prints, observed, [END])
     assert "A2" not in state.listing.names
-    assert state.moments.shape[0] == len(state.listing.names) == 5
+    assert state.moments.shape[2] == len(state.listing.names) == 5
 
 
 def test_an_option_listed_in_view_whose_customers_always_take_is_exact() -> None:

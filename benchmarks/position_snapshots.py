@@ -1,0 +1,152 @@
+"""Worlds of the simulated families as the estimator sees them: a snapshot of estimate and truth on some days."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfmon.api.tape_columns import read_tape
+from dfmon.core.exposure.unit_exposure import unit_exposures
+from dfmon.core.positions import position_state as columns
+from dfmon.core.positions.advance import advance
+from dfmon.core.positions.bands import factor_loadings
+from dfmon.core.positions.estimate import PositionEstimate, estimate
+from dfmon.core.positions.opening_rates import OpeningRates
+from dfmon.core.positions.position_state import PositionState, with_options
+from dfmon.core.positions.print_kinds import PositionPriors
+from dfmon.core.positions.readout import read_out, sum_features
+from dfmon.model.units import DAY, MILLISECOND
+from dfmon.sim.populations import FAMILIES, MarketTape, simulate
+
+F64 = NDArray[np.float64]
+DAYS: Final = (1.0, 5.0, 15.0, 25.0)
+DAY_MS: Final = DAY // MILLISECOND
+SIGMA: Final = 0.5  # of every option, for the roll-ups
+ROLL_UPS: Final = ("ngi", "vss", "chl", "volg")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Options with open interest at one time. `truth` and `mean` are the customers' position over open interest."""
+
+    family: str
+    seed: int
+    day: float
+    truth: F64
+    interest: F64
+    mean: F64
+    """Of the filter alone, before the read-out."""
+    sd: F64
+    drift: F64
+    features: F64
+    factors: F64
+    """Loadings before the calibration, (factors, n)."""
+    units: F64
+    """Roll-ups of one coin, (roll-ups, n)."""
+    rates: OpeningRates
+    found: PositionEstimate
+    taker_flow: F64
+    """The peer's rule: takers' net flow, bounded by open interest at every print; over open interest."""
+    rows: NDArray[np.intp]
+    """Of the state."""
+
+    @property
+    def share(self) -> F64:
+        """The estimate over open interest."""
+        return self.found.share[self.rows]
+
+    @property
+    def members(self) -> F64:
+        """Customers' position over open interest of each member."""
+        return np.asarray(-self.found.members[self.rows] / self.interest[:, None])
+
+
+def snapshots(family: str, seed: int, days: Sequence[float] = DAYS) -> list[Snapshot]:
+    """One world, watched from day 0."""
+    world = simulate(FAMILIES[family], seed, days=max(days))
+    tape = read_tape(world.trades, world.open_interest, world.instruments)
+    state, current = with_options(PositionState.empty(), tape.listing), PositionEstimate.initial(tape.underlying, 128)
+    flows = _clipped_flow(world, days)
+    out = []
+    for day, flow in zip(days, flows):
+        now_ns = (world.start_ms + round(day * DAY_MS)) * MILLISECOND
+        state = advance(state, *tape.until(state, now_ns), now_ns, PositionPriors())
+        current = estimate(state, current)
+        out.append(_snapshot(world, family, seed, day, state, current, flow))
+    return out
+
+
+def _snapshot(
+    world: MarketTape, family: str, seed: int, day: float, state: PositionState, found: PositionEstimate, flow: F64
+) -> Snapshot:
+    at_ms = world.start_ms + round(day * DAY_MS)
+    index = {name: row for row, name in enumerate(world.instruments["name"].tolist())}
+    world_rows = np.array([index[name] for name in state.listing.names])
+    interest = world.open_interest_at(at_ms)[world_rows]
+    rows = np.flatnonzero((interest > 1e-9) & (state.interest > 0.0))
+    interest, world_rows = interest[rows], world_rows[rows]
+    read = read_out(state, rows)
+    inverse = 1.0 / state.interest[rows]
+    strike, option_type = state.listing.strike[rows], state.listing.option_type[rows]
+    days_left = (state.listing.expiry_ns[rows] - state.now_ns) / DAY
+    spot = np.full(rows.size, world.spot)
+    unit = unit_exposures(spot, strike, np.full(rows.size, SIGMA), days_left / 365.0, option_type)
+    return Snapshot(
+        family=family,
+        seed=seed,
+        day=day,
+        truth=world.customer_net(at_ms)[world_rows] / interest,
+        interest=interest,
+        mean=read.filter_mean,
+        sd=read.filter_sd,
+        drift=state.sums[rows, columns.DRIFT] * inverse * inverse,
+        features=sum_features(state.sums[rows], inverse, state.rates.mean_u),
+        factors=factor_loadings(
+            read.share, option_type, np.log(strike) - (state.rates.log_strike or np.log(world.spot)), days_left
+        ),
+        units=np.stack([unit.column(name) for name in ROLL_UPS]),
+        rates=state.rates,
+        found=found,
+        taker_flow=flow[world_rows] / interest,
+        rows=rows,
+    )
+
+
+def _clipped_flow(world: MarketTape, days: Sequence[float]) -> list[F64]:
+    """Takers' net flow of each instrument at each day, bounded by the open interest of the newest value."""
+    names = world.instruments["name"].tolist()
+    index = {name: row for row, name in enumerate(names)}
+    flow, limit = [0.0] * len(names), [0.0] * len(names)
+    trades, interest = world.trades, world.open_interest
+    time = np.concatenate([interest["ts_ms"], trades["ts_ms"]])
+    row = [index[name] for name in (*interest["instrument"].tolist(), *trades["instrument"].tolist())]
+    value = np.concatenate([interest["value"], trades["side"] * trades["amount"]]).tolist()
+    first_trade, order = len(interest["ts_ms"]), np.argsort(time, kind="stable").tolist()
+    out, pending = [], [world.start_ms + round(day * DAY_MS) for day in days]
+    for at in order:
+        while pending and time[at] > pending[0]:
+            out.append(np.array(flow))
+            pending.pop(0)
+        option = row[at]
+        if at < first_trade:
+            limit[option] = value[at]
+        else:
+            flow[option] = min(max(flow[option] + value[at], -limit[option]), limit[option])
+    return out + [np.array(flow)] * len(pending)
+
+
+def many(cells: Iterable[tuple[str, int]], processes: int = 2) -> list[list[Snapshot]]:
+    """The snapshots of several worlds (family, seed), in parallel."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    with ProcessPoolExecutor(processes) as pool:
+        return list(pool.map(_cell, cells, chunksize=1))
+
+
+def _cell(cell: tuple[str, int]) -> list[Snapshot]:
+    return snapshots(*cell)
