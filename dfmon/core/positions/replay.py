@@ -48,31 +48,31 @@ def with_histories(state: PositionState, prints: PrintColumns, priors: PositionP
     start = replace(with_options(PositionState.empty(), listing), rates=state.rates)
     now_ns = max(state.now_ns, int(last_ns.max()))
     observed = InterestColumns(np.flatnonzero(known), np.maximum(value_ns, last_ns)[known], value[known])
-    lives = advance(start, prints, observed, now_ns, priors, frozen_share=share)
-    return _merged(state, rows, lives, listing.names, last_ns)
+    replayed = advance(start, prints, observed, now_ns, priors, frozen_share=share)
+    return _merged(state, rows, replayed, listing.names, last_ns)
 
 
 def _merged(
-    state: PositionState, rows: I64, lives: PositionState, names: tuple[str, ...], last_ns: I64
+    state: PositionState, rows: I64, replayed: PositionState, names: tuple[str, ...], last_ns: I64
 ) -> PositionState:
-    """The state with `rows` taken from `lives`, whose expired options are gone."""
-    row_of = {name: row for row, name in enumerate(lives.listing.names)}
+    """The state with `rows` taken from `replayed`, whose expired options are gone."""
+    row_of = {name: row for row, name in enumerate(replayed.listing.names)}
     alive = np.array([name in row_of for name in names])
     at, source = rows[alive], np.array([row_of[name] for name in names if name in row_of], np.intp)
 
     def put(name: str) -> F64:
         column: F64 = getattr(state, name).copy()
-        column[at] = getattr(lives, name)[source]
+        column[at] = getattr(replayed, name)[source]
         return column
 
     last = {}
     for field in fields(LastInterest):
         last[field.name] = getattr(state.last, field.name).copy()
-        last[field.name][at] = getattr(lives.last, field.name)[source]
+        last[field.name][at] = getattr(replayed.last, field.name)[source]
     moments = state.moments.copy()
-    moments[:, :, at] = lives.moments[:, :, source]
+    moments[:, :, at] = replayed.moments[:, :, source]
     listed_ns, revision = state.listing.listed_ns.copy(), state.revision.copy()
-    listed_ns[at] = lives.listing.listed_ns[source]
+    listed_ns[at] = replayed.listing.listed_ns[source]
     revision[at] += 1
     newest = np.zeros(state.size, np.int64)
     newest[rows] = last_ns
