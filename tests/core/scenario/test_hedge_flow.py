@@ -175,7 +175,7 @@ def test_a_settlement_at_a_standing_market_moves_nothing_but_time_and_hedges() -
     board = snapshot_board("20260402T160623Z", "BTC")
     start_ns, end_ns = SETTLEMENT_NS - 35 * MINUTE, SETTLEMENT_NS + 20 * MINUTE
     expiring = np.round(board.expiry_ms * 1e6) == SETTLEMENT_NS
-    chl, lifted, charm_load = [], {}, None
+    chl, hedge_pressure, lifted, charm_load = [], [], {}, None
     for tick in walk(standing(board, start_ns, end_ns)):
         ts = tick.chain.ts_ns
         if ts < start_ns:
@@ -184,7 +184,9 @@ def test_a_settlement_at_a_standing_market_moves_nothing_but_time_and_hedges() -
         assert tick.flow.span_s == pytest.approx(900.0)
         assert abs(tick.flow.gamma) < 1e4
         assert abs(tick.flow.vanna) < 1e4
-        chl.append(float(tick.unit.chl @ tick.cols.position))
+        total = totals(tick.unit, tick.cols.position)
+        chl.append(total.chl)
+        hedge_pressure.append(total.ngi + total.vss + total.chl / 24.0)  # a rise of spot, 1 % and 1 point an hour
         if (ts - start_ns) % (10 * SECOND) == 0:
             then, now = market_of(board, ts - QUARTER), market_of(board, ts)
             expected = reprices.trades(board.naive, board.strike, board.option_type, then, now)
@@ -206,6 +208,7 @@ def test_a_settlement_at_a_standing_market_moves_nothing_but_time_and_hedges() -
     change = np.abs(np.array(chl[60:]) - np.array(chl[:-60]))
     assert change.max() == pytest.approx(0.12e6, rel=0.05)
     assert np.abs(np.diff(chl)).max() < 0.01e6
+    assert np.abs(np.diff(hedge_pressure)).max() < 0.025e6
 
 
 @st.composite
