@@ -35,12 +35,13 @@ PARTS: Final = ("gamma", "vanna", "charm", "settlement")
 class LiveOptions(NamedTuple):
     """The n priceable options of a tick and their market; `is_new` where first listed during the session.
 
-    `venue_ns` is the venue's clock, which decides the time to expiry.
+    `venue_ns` is the venue's clock, which decides the time to expiry; `printed` the coins printed so far.
     """
 
     ts_ns: int
     venue_ns: int
     key: I64
+    printed: F64
     options: Options
     state: MarketState
     expiry_ns: I64
@@ -52,8 +53,9 @@ class HedgeUnits:
     """Dealer trade of one coin of each option over the look-back: USD, + = dealers bought.
 
     `parts` (4, n) are in the order of PARTS: of the `live` options of the tick, then of those that expired on the way.
-    0 where the state of then or now is not known. `new_trade` (live,) hedges a coin acquired on the way, `is_new` marks
-    the live options that were not listed then. `log_return` is the median move of the forwards.
+    0 where the state of then or now is not known. `new_trade` (live,) hedges a coin acquired on the way, of which there
+    are at most `printed` (live,) coins; `is_new` marks the live options that were not listed then. `log_return` is the
+    median move of the forwards.
     """
 
     key: I64
@@ -62,6 +64,7 @@ class HedgeUnits:
     span_s: float
     parts: F64
     new_trade: F64
+    printed: F64
     is_new: Mask
     log_return: float
 
@@ -102,7 +105,8 @@ def hedge_units(live: LiveOptions, window: MarketWindow, then: Moment) -> HedgeU
     options, now = _with_expired(live, window, expired)
     key = np.concatenate([live.key, window.samples.key[expired]])
     expiry_ns = np.concatenate([live.expiry_ns, window.expiry_ns[expired]])
-    before = then.state(window.samples.find(key), expiry_ns)
+    column = window.samples.find(key)
+    before = then.state(column, expiry_ns)
     fixings = np.where(np.isnan(before.average), before.forward, before.average)
     delta = unit_deltas(
         options,
@@ -125,6 +129,7 @@ def hedge_units(live: LiveOptions, window: MarketWindow, then: Moment) -> HedgeU
         span_s=(live.ts_ns - then.ts_ns) / SECOND,
         parts=parts,
         new_trade=np.nan_to_num(-now.forward * share_now * delta[3])[:k],
+        printed=live.printed - np.nan_to_num(pick(then.printed, column[:k])),
         is_new=live.is_new & np.isnan(before.forward[:k]),
         log_return=float(np.median(np.log(now.forward[known] / before.forward[known]))) if known.any() else 0.0,
     )
@@ -182,7 +187,7 @@ def hedge_flow(
     days = units.span_s / 86_400.0
     by_spot = shares.gamma * linear.ngi * 100.0 * units.log_return
     by_rest = shares.vanna_charm * (linear.vss * linear.points + linear.chl * days)
-    acquired = book.position[: units.live] - position_then[: units.live]
+    acquired = book.position - position_then
     unit = traded @ units.parts
     other_sd = off_venue_sd * (np.abs(unit) @ np.abs(book.position))
     (low,), (high,) = bands_of_sums(unit[None], book.position, book.members, np.array([value]), np.array([other_sd]))
@@ -194,17 +199,25 @@ def hedge_flow(
         vanna=vanna,
         charm=charm,
         settlement=settlement,
-        new_trades=shares.vanna_charm * float(units.new_trade @ acquired),
+        new_trades=shares.vanna_charm * float(units.new_trade @ acquired[: units.live]),
         residual=value + by_spot + by_rest,
         span_s=units.span_s,
     )
 
 
 def _position_then(units: HedgeUnits, book: Book) -> F64:
+    """What the book held then, by what is known of it now.
+
+    Nobody acquires more than was printed: a larger change is a better estimate, of then as of now.
+    """
     found = book.history.at(units.then_ns)
     if found is None:
         return book.position
     before = pick(found[1][0], book.history.find(units.key))
     is_new = np.zeros(before.shape, np.bool_)
     is_new[: units.live] = units.is_new
-    return np.where(np.isfinite(before), before, np.where(is_new, 0.0, book.position))
+    before = np.where(np.isfinite(before), before, np.where(is_new, 0.0, book.position))
+    live = slice(units.live)
+    acquired = np.clip(book.position[live] - before[live], -units.printed, units.printed)
+    before[live] = book.position[live] - acquired
+    return before

@@ -25,13 +25,17 @@ SAMPLES: Final = HOUR // MINUTE + 2  # the hour, and one sample before it to int
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A market at `ts_ns`; forward and volatility by the columns of the window, `average` the mean of the fixings."""
+    """A market at `ts_ns`; forward, volatility and coins printed by the columns of the window.
+
+    `average` is the mean of the fixings.
+    """
 
     ts_ns: int
     venue_ns: int
     average: float
     forward: F64
     sigma: F64
+    printed: F64
 
     def state(self, column: NDArray[np.intp], expiry_ns: I64) -> MarketState:
         """The state of these options, NaN for one without a column."""
@@ -41,14 +45,16 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class MarketWindow:
-    """Samples of (forward, volatility), and what does not change of each of their options.
+    """Samples of (forward, volatility, coins printed so far), and what does not change of each of their options.
 
     Units: USD, decimal. `option_type` +1 call, -1 put. Shared numbers of a sample: clock offset in ns and average.
-    `frame_key` are the keys of the options of the newest frame, `frame_uid` their numbers in this session.
+    `frame_key` are the keys of the options of the newest frame, `frame_uid` their numbers in this session and
+    `frame_printed` the coins printed since the first frame that had them.
     """
 
     frame_key: I64
     frame_uid: I64
+    frame_printed: F64
     samples: OptionWindow
     expiry_ns: I64
     strike: F64
@@ -57,9 +63,9 @@ class MarketWindow:
 
     @classmethod
     def empty(cls) -> MarketWindow:
-        samples = OptionWindow.empty(SAMPLE_NS, SAMPLES, fields=2, numbers=2)
+        samples = OptionWindow.empty(SAMPLE_NS, SAMPLES, fields=3, numbers=2)
         no_keys, none = np.zeros(0, np.int64), np.zeros(0)
-        return cls(no_keys, no_keys, samples, no_keys, none, none, np.zeros(0, np.bool_))
+        return cls(no_keys, no_keys, none, samples, no_keys, none, none, np.zeros(0, np.bool_))
 
     def push(self, chain: ChainFrame, is_sample: bool = True) -> MarketWindow:
         """The window with this frame, and once a minute with a sample of its market.
@@ -67,13 +73,14 @@ class MarketWindow:
         Domain: an option without forward or volatility has none in the sample; a frame of stale marks is no sample.
         """
         key = option_keys(chain.expiry_ns, chain.strike, chain.option_type, chain.inverse)
+        printed = self._printed(key, chain)
         if not is_sample:
-            return replace(self, frame_key=key, frame_uid=chain.uid)
+            return replace(self, frame_key=key, frame_uid=chain.uid, frame_printed=printed)
         usable = (chain.forward > 0.0) & np.isfinite(chain.forward) & (chain.sigma > 0.0) & np.isfinite(chain.sigma)
-        columns = np.where(usable, [chain.forward, chain.sigma], np.nan)
+        columns = np.concatenate([np.where(usable, [chain.forward, chain.sigma], np.nan), printed[None]])
         numbers = float(chain.clock_ns), chain.delivery_average
         samples = self.samples.push(chain.ts_ns, key, columns, numbers)
-        window = replace(self, frame_key=key, frame_uid=chain.uid, samples=samples)
+        window = replace(self, frame_key=key, frame_uid=chain.uid, frame_printed=printed, samples=samples)
         if np.array_equal(samples.key, self.samples.key):
             return window
         before, listed = self.samples.find(samples.key), _column_of(samples.key, key)
@@ -85,13 +92,25 @@ class MarketWindow:
             inverse=_merged(self.inverse, chain.inverse, before, listed),
         )
 
+    def _printed(self, key: I64, chain: ChainFrame) -> F64:
+        """Coins printed of each option of the frame, its own prints included."""
+        printed = self.frame_printed
+        if not np.array_equal(key, self.frame_key):
+            before = _column_of(key, self.frame_key)
+            printed = np.where(before >= 0, np.append(printed, 0.0)[before], 0.0)
+        if not chain.trades.uid.size:
+            return printed
+        row = _column_of(chain.trades.uid, chain.uid)
+        known = row >= 0
+        return np.asarray(printed + np.bincount(row[known], chain.trades.size[known], key.size))
+
     def moment(self, ts_ns: int) -> Moment | None:
         """The market at `ts_ns`, or at the first sample after it; None where there is none."""
         found = self.samples.at(ts_ns)
         if found is None:
             return None
-        time, (forward, sigma), (clock_ns, average) = found
-        return Moment(time, time - round(float(clock_ns)), float(average), forward, sigma)
+        time, (forward, sigma, printed), (clock_ns, average) = found
+        return Moment(time, time - round(float(clock_ns)), float(average), forward, sigma, printed)
 
     def expired_between(self, start_ns: int, end_ns: int) -> NDArray[np.intp]:
         """Columns of the options that expired after `start_ns`, up to `end_ns`, by the venue's clock."""
@@ -99,7 +118,7 @@ class MarketWindow:
 
     def settled_state(self, column: NDArray[np.intp]) -> MarketState:
         """The state at settlement of these options: their last forward, volatility and average."""
-        forward, sigma = self.samples.last_values()[:, column]
+        forward, sigma, _ = self.samples.last_values()[:, column]
         averages = self.samples.shared[:, 1]
         known = averages[np.isfinite(averages)]
         average = np.full(column.shape, known[-1] if known.size else np.nan)

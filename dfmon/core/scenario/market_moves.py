@@ -21,7 +21,7 @@ from dfmon.core.exposure.reprice import MarketState, Options
 from dfmon.core.exposure.volatility_move import VolatilityMove, volatility_move
 from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.pricing.pairing import PricingPoints
-from dfmon.model.frames import F64, I64, ChainFrame
+from dfmon.model.frames import F64, ChainFrame
 from dfmon.model.units import HOUR, MINUTE, SECOND
 
 LOOKBACK_NS: Final = 15 * MINUTE
@@ -70,7 +70,7 @@ def measure_market_moves(
     """
     if not cols.size:
         return MarketMoves(None, None, None, None, beta)
-    live = live_options(chain, cols, window.frame_key, numeraire)
+    live = live_options(chain, cols, window, numeraire)
     weight = vega[points.point] * cols.open_interest
     quarter = window.moment(chain.ts_ns - LOOKBACK_NS)
     if quarter is not None and chain.ts_ns - quarter.ts_ns < MIN_LOOKBACK_NS:
@@ -98,13 +98,14 @@ def _outlook_units(
     return OutlookUnits(cases, *rows)
 
 
-def live_options(chain: ChainFrame, cols: Columns, key: I64, numeraire: Numeraire) -> LiveOptions:
-    """The priceable options of a tick; `key` (n,) of all options of the frame."""
+def live_options(chain: ChainFrame, cols: Columns, window: MarketWindow, numeraire: Numeraire) -> LiveOptions:
+    """The priceable options of a tick, whose frame is the newest of `window`."""
     average = np.full(cols.size, np.nan) if cols.average is None else cols.average
     return LiveOptions(
         ts_ns=chain.ts_ns,
         venue_ns=chain.venue_ns,
-        key=key[cols.rows],
+        key=window.frame_key[cols.rows],
+        printed=window.frame_printed[cols.rows],
         options=Options(cols.strike, cols.option_type, chain.inverse[cols.rows], numeraire),
         state=MarketState(cols.forward, cols.sigma, cols.tau, average),
         expiry_ns=chain.expiry_ns[cols.rows],

@@ -48,6 +48,8 @@ def _hpp(tick: TickResult, quality: Quality) -> Hpp:
         gamma, vanna, charm = _pressure(tick, total.ngi, total.vss, total.chl).values()
         value = gamma + vanna + charm
         low, high = tick.exposure.band(_weights(_pressure(tick, 1.0, 1.0, 1.0)))
+        if not tick.ds_sign:
+            gamma, quality = None, "partial" if quality == "ok" else quality
     return Hpp(
         value=value,
         lo=low,

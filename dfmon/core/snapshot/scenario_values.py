@@ -6,12 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
-import numpy as np
-
 from dfmon.core.scenario.book_scene import BookScene
 from dfmon.core.scenario.hedge_side import hedge_side
 from dfmon.core.scenario.tick_result import TickResult
-from dfmon.model.metrics import EXPOSURE_INDEX, EXPOSURE_NAMES
 from dfmon.model.scenario import Feature, Features, HedgeSide, Scenario, ShareOfVolume
 from dfmon.model.units import SECOND, iso
 
@@ -42,7 +39,7 @@ def scenario(tick: TickResult, scene: BookScene, disagreement: str = "") -> Scen
     return Scenario(
         bucket=None if holding is None else int(holding.bucket),
         name="UNKNOWN" if holding is None else holding.bucket.title,
-        side=_side(tick, scene),
+        side=_side(tick),
         material=scene.material,
         age_s=0.0 if holding is None else (ts_ns - buckets.since_ns) / SECOND,
         since="" if holding is None else iso(buckets.since_ns),
@@ -96,18 +93,10 @@ def missing_scenario_reasons(found: Features, result: Scenario) -> Iterator[str]
         yield "scenario.confidence: no ensemble of positions, no bucket, or inputs that are missing or stale"
 
 
-def _side(tick: TickResult, scene: BookScene) -> HedgeSide:
-    """The side of the hedges of the next hour, if spot rises or falls by a standard deviation."""
-    sigma_pct = scene.market.sigma_pct
-    if not tick.has_book or not sigma_pct > 0.0:
-        return "none"
-    amounts = []
-    for move in (sigma_pct, -sigma_pct):
-        weights = np.zeros(len(EXPOSURE_NAMES))
-        weights[EXPOSURE_INDEX["ngi"]] = -move * tick.hedge_shares.gamma
-        weights[EXPOSURE_INDEX["chl_1h"]] = -tick.hedge_shares.vanna_charm
-        amounts.append((float(weights @ tick.exposure.totals.to_array()), *tick.exposure.band(weights)))
-    return hedge_side(*amounts)
+def _side(tick: TickResult) -> HedgeSide:
+    """The side of the hedges within the hour, if spot rises or falls by a standard deviation: that of the outlook."""
+    amounts = {row.name: (row.value, row.lo, row.hi) for row in tick.flows.outlook}
+    return hedge_side(amounts["+1 sd"], amounts["-1 sd"]) if "+1 sd" in amounts else "none"
 
 
 def _overlay(scene: BookScene) -> str:

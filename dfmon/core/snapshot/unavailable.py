@@ -46,9 +46,11 @@ def unavailable(
     sentences += flip_values.missing_flip_reasons(tick, flip, regime)
     sentences += position_rows.missing_position_reasons(tick)
     if tick.spot_moves.ret_15m is None:
-        sentences.append("context.return_15m: less than a minute of spot history; hpp has no gamma term yet")
+        sentences.append("context.return_15m: less than a minute of spot history")
     elif context.return_15m is None:
         sentences.append("context.return_15m: less than fifteen minutes of spot history")
+    if tick.has_book and not tick.ds_sign:
+        sentences.append("hpp: no gamma term, since spot has not yet left its dead band of 0.25 sigma sqrt(15 min)")
     if tick.flows.hedge is None and tick.has_book:
         sentences.append("hedge_flow: less than a minute of history of the options")
     if tick.spot_moves.ret_1h is None:

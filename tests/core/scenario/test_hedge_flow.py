@@ -28,7 +28,7 @@ from dfmon.core.scenario.market_moves import MarketMoves, measure_market_moves
 from dfmon.core.scenario.volatility_beta import VolatilityBeta
 from dfmon.model.frames import ChainFrame
 from dfmon.model.units import DAY, MINUTE, NAN, SECOND, YEAR
-from tests.chains import NOW, frame, permuted
+from tests.chains import NOW, frame, permuted, trade_columns
 from tests.core.boards import Board, snapshot_board
 from tests.core.exposure import reprices
 from tests.core.exposure.reprices import Market
@@ -265,6 +265,13 @@ def small(ts_ns: int, days: tuple[float, ...] = (9.0,), **columns: Any) -> Chain
     return frame(days=days, strikes=(95_000.0, 100_000.0, 105_000.0), ts_ns=ts_ns, **columns)
 
 
+def with_prints(chain: ChainFrame, coins: np.ndarray) -> ChainFrame:
+    """The frame with one print of so many coins of each option that has any."""
+    rows = np.flatnonzero(coins)
+    prints = trade_columns(chain.uid[rows].tolist(), [1] * rows.size, np.abs(coins[rows]).tolist())
+    return replace(chain, trades=prints)
+
+
 def flow_of(
     chains: list[ChainFrame], books: list[DealerPositions], before: Inventory | None = None
 ) -> tuple[HedgeFlow, MarketMoves]:
@@ -290,7 +297,8 @@ def test_what_was_acquired_on_the_way_is_hedged_apart() -> None:
     then, now = small(NOW), small(NOW + QUARTER, forward=np.full(6, 101_000.0))
     position = np.array([10.0, -4.0, 0.0, 7.0, -1.0, 2.0])
     more = np.array([15.0, -4.0, -3.0, 7.0, -1.0, 3.0])
-    flow, _ = flow_of([then, now], [DealerPositions("file", position), DealerPositions("file", more)])
+    printed = with_prints(now, more - position)
+    flow, _ = flow_of([then, printed], [DealerPositions("file", position), DealerPositions("file", more)])
     same, _ = flow_of([then, now], [DealerPositions("file", position)] * 2)
     assert (flow.value, same.new_trades) == (same.value, 0.0)
     deltas = [
@@ -305,10 +313,25 @@ def test_what_was_acquired_on_the_way_is_hedged_apart() -> None:
     assert flow.value + flow.new_trades == pytest.approx(hedge_change, rel=1e-9)
 
 
+def test_a_better_estimate_is_one_of_then_as_well_and_no_trade() -> None:
+    """Beyond the coins that were printed, a change of the position is one of what is known."""
+    then, now = small(NOW), small(NOW + QUARTER, forward=np.full(6, 101_000.0))
+    guess, better = np.array([10.0, -4.0, 0.0, 7.0, -1.0, 2.0]), np.array([40.0, 9.0, -8.0, 7.0, -1.0, 2.0])
+    before, after = DealerPositions("flow", guess), DealerPositions("flow", better)
+    flow, _ = flow_of([then, now], [before, after])
+    settled, moves = flow_of([then, now], [after, after])
+    assert (flow.value, flow.new_trades) == (settled.value, 0.0)
+    coins = np.array([0.0, 2.0, 3.0, 0.0, 0.0, 0.0])
+    flow, moves = flow_of([then, with_prints(now, coins)], [before, after])
+    assert moves.hedge is not None
+    assert flow.new_trades == pytest.approx(float(moves.hedge.new_trade @ [0.0, 2.0, -3.0, 0.0, 0.0, 0.0]))
+
+
 def test_an_option_listed_on_the_way_is_a_new_trade_and_one_without_a_mark_then_is_held_throughout() -> None:
     then, now = small(NOW), small(NOW + QUARTER)
     listed = replace(now, strike=np.where(np.arange(6) == 5, 106_000.0, now.strike), full_history=np.arange(6) == 5)
     position = np.arange(1.0, 7.0)
+    listed = with_prints(listed, np.where(np.arange(6) == 5, position, 0.0))
     flow, _ = flow_of([then, listed], [DealerPositions("file", position)] * 2)
     side, at = (
         listed.option_type.astype(float),
@@ -327,6 +350,7 @@ def test_the_band_is_that_of_the_members_around_the_value() -> None:
     members = rng.normal(5.0, 10.0, (6, 128))
     mean = members.mean(axis=1)
     before, after = DealerPositions("flow", 0.5 * mean), DealerPositions("flow", mean, members)
+    now = with_prints(now, mean)
     flow, moves = flow_of([then, now], [before, after])
     assert moves.hedge is not None
     unit = moves.hedge.parts.sum(axis=0)
