@@ -14,7 +14,8 @@ from dfmon.core.exposure.desks import Desk
 from dfmon.core.flip.grid import Stickiness
 from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.scenario.impact import ImpactLaw
-from dfmon.core.step import FlowParams, FlowState
+from dfmon.core.scenario.market_moves import LOOKBACK_NS
+from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.engine.what_if import TickInputs, what_if_of_tick
 from dfmon.model.events import Market
 from dfmon.model.frames import ChainFrame, MarketFrame, ReceiveTimes, TradeColumns, VenueMarket
@@ -22,6 +23,7 @@ from dfmon.model.units import DAY, NAN, YEAR
 from dfmon.model.what_if import Shock, WhatIf
 
 _NOW: Final = 20_000 * DAY  # a board has times to expiry and no date
+MAX_HOURS: Final = 87_600.0
 _ASSUMPTIONS: Final = ("positions", "numeraire", "stickiness", "venue_share", "desks", "risk_aversion", "impact_law")
 
 
@@ -71,11 +73,15 @@ def what_if(
         raise ValueError(
             "spot_pct, vol_points, hours: finite numbers, a spot above 0 and no hours below 0 are expected"
         )
-    tick = TickInputs(
-        FlowState.initial(), board_frame(board), _market(board, depth_usd, volume_usd), (), _params(board, base), 1
-    )
+    if hours > MAX_HOURS:
+        raise ValueError(f"hours: {hours:g} is beyond {MAX_HOURS:,.0f}, ten years")
+    market, params = _market(board, depth_usd, volume_usd), _params(board, base)
+    # a quarter of an hour of standing market before the shock: hedge flow and the sign of the move need one
+    state, _ = step(FlowState.initial(), board_frame(board, _NOW - LOOKBACK_NS), market, (), params, 1)
+    tick = TickInputs(state, board_frame(board, _NOW), market, (), params, 2)
     shock = Shock(float(spot_pct), float(vol_points), float(hours))
-    return what_if_of_tick(tick, shock, _params(board, {**base, **(assume or {})}))
+    result = what_if_of_tick(tick, shock, _params(board, {**base, **(assume or {})}))
+    return msgspec.structs.replace(result, ts="")
 
 
 def _params(board: Board, assumptions: Mapping[str, Any]) -> FlowParams:
@@ -106,16 +112,16 @@ def _params(board: Board, assumptions: Mapping[str, Any]) -> FlowParams:
     )
 
 
-def board_frame(board: Board) -> ChainFrame:
-    """The board as the input of one tick."""
+def board_frame(board: Board, ts_ns: int) -> ChainFrame:
+    """The board as the input of a tick at or before _NOW, when its times to expiry hold."""
     n = board.size
-    unset, zeros, now = np.full(n, NAN), np.zeros(n), np.full(n, _NOW)
+    unset, zeros, now = np.full(n, NAN), np.zeros(n), np.full(n, ts_ns)
     tau = np.nan_to_num(board.tau, nan=-1.0)
     return ChainFrame(
-        ts_ns=_NOW,
+        ts_ns=ts_ns,
         underlying="board",
         spot=board.spot,
-        spot_ns=_NOW,
+        spot_ns=ts_ns,
         vol_index=NAN,
         delivery_average=NAN,
         uid=np.arange(n),
@@ -138,7 +144,7 @@ def board_frame(board: Board) -> ChainFrame:
         full_history=np.zeros(n, bool),
         lost_prints=zeros,
         trades=_no_trades(),
-        received=ReceiveTimes(_NOW, _NOW, _NOW, _NOW),
+        received=ReceiveTimes(ts_ns, ts_ns, ts_ns, ts_ns),
     )
 
 

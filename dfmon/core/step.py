@@ -229,7 +229,8 @@ def _step_books(
         changes = previous.changes.push(book_sample(tick)) if tick.has_book else previous.changes
         books[model] = BookState(history, scene_state, changes)
         metrics = build_metrics(tick, quality_of(tick))
-        results[model] = BookResult(tick, metrics, scene, newest_alerts(scene_state.alerts, incidents), changes)
+        alerts = newest_alerts(scene_state.alerts, incidents)
+        results[model] = BookResult(tick, metrics, scene, alerts, changes, scene_state.log)
     return books, results
 
 

@@ -190,7 +190,7 @@ def _inputs(inputs: TickInputs, tick: TickResult, snapshot: FlowSnapshot, metric
     ]
     if metric == "hpp":
         rows += [
-            ExplainedInput("sign(dS) of 15 min", float(hpp.ds_sign), ""),
+            ExplainedInput("sign(dS) of 15 min", float(hpp.ds_sign) or None, ""),
             ExplainedInput("a", hpp.alpha, ""),
             ExplainedInput("b", hpp.beta, ""),
         ]

@@ -56,8 +56,10 @@ def what_if_of_tick(tick: TickInputs, shock: Shock, params: FlowParams | None = 
     """
     assumed = params or tick.params
     chain = shocked_chain(tick.chain, shock, assumed.stickiness)
-    before = step(*tick)[1]
-    after = step(*tick._replace(chain=chain, params=assumed))[1]
+    state, before = step(*tick)
+    # a and b are measured: a shock of volatility does not change them
+    scaled = replace(tick.state, hour=replace(tick.state.hour, scale=state.hour.scale))
+    after = step(*tick._replace(state=scaled, chain=chain, params=assumed))[1]
     expired = (chain.expiry_ns <= chain.venue_ns) & (tick.chain.expiry_ns > tick.chain.venue_ns)
     return WhatIf(
         underlying=before.underlying,
@@ -73,8 +75,16 @@ def what_if_of_tick(tick: TickInputs, shock: Shock, params: FlowParams | None = 
 def shocked_chain(chain: ChainFrame, shock: Shock, stickiness: Stickiness) -> ChainFrame:
     """The board after a shock; a volatility does not fall below the least that is priced.
 
+    Raises ValueError for a fall that takes the volatility of most options that far.
+
     Units: as `Shock`. Shapes: of the frame. Domain: spot_pct > -100.
     """
+    middle = float(np.nanmedian(chain.sigma)) if np.isfinite(chain.sigma).any() else NAN
+    if middle + shock.vol_points / 100.0 < SIGMA_BOUNDS[0]:
+        raise ValueError(
+            f"vol_points: half of the options have a volatility up to {100.0 * middle:.1f} %, which cannot fall by "
+            f"{-shock.vol_points:g} points"
+        )
     factor = 1.0 + shock.spot_pct / 100.0
     sigma = chain.sigma
     if stickiness == "moneyness" and factor != 1.0:

@@ -22,15 +22,17 @@ class OutlookRow(msgspec.Struct, frozen=True, rename={"case": "if"}):
 class Unwind(msgspec.Struct, frozen=True):
     """Hedge that the settlements of the next 24 h lift, USD, + = dealers buy, with its 5-95 % band.
 
-    `at_window` is the same when the averaging begins, if spot and volatility stay, and `until_window` the hedge trade
-    up to then. Inside the window `left` is yet to be lifted, `per_minute` of it in each of the `minutes_left`; outside
-    they are 0.
+    `at_window` is the same when the averaging begins, if spot and volatility stay, with its band, and `until_window`
+    the hedge trade up to then. Inside the window `left` is yet to be lifted, `per_minute` of it in each of the
+    `minutes_left`; outside they are 0.
     """
 
     value: float | None = None
     lo: float | None = None
     hi: float | None = None
     at_window: float | None = None
+    at_window_lo: float | None = None
+    at_window_hi: float | None = None
     until_window: float | None = None
     left: float | None = None
     per_minute: float | None = None

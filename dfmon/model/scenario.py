@@ -29,6 +29,20 @@ class Scenario(msgspec.Struct, frozen=True):
     armed: bool = False
 
 
+class ScenarioChange(msgspec.Struct, frozen=True):
+    """One change of the scenario of a position model: what decided it, and the features of then.
+
+    `before` is None at the first one.
+    """
+
+    ts: str
+    model: str
+    before: str | None
+    after: str
+    reasons: tuple[str, ...]
+    features: dict[str, float | None]
+
+
 class Feature(msgspec.Struct, frozen=True):
     """An input of the scenario rules."""
 
@@ -47,9 +61,9 @@ class Features(msgspec.Struct, frozen=True):
     """The inputs of the scenario rules.
 
     phi_* and `liquidations` have thresholds, phi_gamma those of the sign of NGI. `top_strike_share` and
-    `flip_zone_share` are shares of gamma and of the ensemble, `slow_share` one of the hour. `z` is in sigmas, the
-    distances in daily sigmas and sigma sqrt(T), `dsigma` the volatility move of the hour in points, `hedge_flow` the
-    measured hedge of the hour in USD.
+    `flip_zone_share` are shares of gamma and of the ensemble, `slow_share` one of the hour, negative where dealers had
+    to buy. `z` is in sigmas, the distances in daily sigmas and sigma sqrt(T), `dsigma` the volatility move of the hour
+    in points, `hedge_flow` the measured hedge of the hour in USD.
     """
 
     phi_gamma: ShareOfVolume = ShareOfVolume()

@@ -18,7 +18,7 @@ from dfmon.model.freshness import Freshness
 from dfmon.model.hedging import OutlookRow, TenorBeta, Unwind
 from dfmon.model.metrics import metric_fields, metrics_at
 from dfmon.model.micro_structure import Micro
-from dfmon.model.scenario import Features, Scenario
+from dfmon.model.scenario import Features, Scenario, ScenarioChange
 from dfmon.model.tables import (
     Changes,
     ExpiryRow,
@@ -239,7 +239,8 @@ class Views:
 class Detail(msgspec.Struct, frozen=True):
     """Tables for the screen; left out of the JSON unless requested.
 
-    `views` has the snapshots of the other position models; it never leaves the process.
+    `views` has the snapshots of the other position models; it never leaves the process. `transitions` are the last
+    changes of the scenario, the newest first.
     """
 
     heatmap: HeatMap
@@ -249,6 +250,7 @@ class Detail(msgspec.Struct, frozen=True):
     positions: tuple[PositionRow, ...] = ()
     views: Views | None = None
     changes: Changes = Changes()
+    transitions: tuple[ScenarioChange, ...] = ()
 
 
 class FlowSnapshot(msgspec.Struct, frozen=True):

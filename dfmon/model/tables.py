@@ -138,7 +138,8 @@ class LargestChange(msgspec.Struct, frozen=True):
 class RollReport(msgspec.Struct, frozen=True):
     """Options that expired at the last roll and the expiries listed since.
 
-    `gamma_gone` is USD per +1 %, `hedge_lifted` USD (+ dealers bought), `open_interest` coins.
+    `gamma_gone` is their net gamma as the averaging began, USD per +1 %, `hedge_lifted` what dealers bought (+) to lift
+    their hedge until it ended, USD, and `open_interest` coins.
     """
 
     ts: str

@@ -35,7 +35,8 @@ class MetricChange(msgspec.Struct, frozen=True):
 class WhatIf(msgspec.Struct, frozen=True):
     """Every metric and the gamma flip of one tick, as it was and under a shock and other assumptions.
 
-    `assumed` are the parameters that differ, as text; `left_out` counts the options that the shock expires.
+    `assumed` are the parameters that differ, as text; `left_out` counts the options that the shock expires. `ts` is
+    empty for a board without a date.
     """
 
     underlying: str
@@ -64,4 +65,5 @@ class WhatIf(msgspec.Struct, frozen=True):
         parts = [f"spot {shock.spot_pct:+g} %", f"volatility {shock.vol_points:+g} points", f"{shock.hours:g} h later"]
         parts += [f"{name} {value}" for name, value in self.assumed.items()]
         expired = f" ({self.left_out} options expire)" if self.left_out else ""
-        return f"{self.underlying} {self.ts}, positions {self.model}: {', '.join(parts)}{expired}"
+        moment = f"{self.underlying} {self.ts}".strip()
+        return f"{moment}, positions {self.model}: {', '.join(parts)}{expired}"

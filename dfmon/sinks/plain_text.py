@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from textwrap import wrap
 
+from dfmon.model.hedging import OutlookRow
 from dfmon.model.metrics import metrics_at
 from dfmon.model.regime_text import snapshot_regime
 from dfmon.model.scenario import Features
@@ -60,7 +61,8 @@ def _features(f: Features) -> str:
         f"{name} {format_number(_percent(share.value), 1, '%')}/{format_number(_percent(share.mid), 1)}"
         for name, share in shares.items()
     ]
-    return f"of volume: {', '.join(parts)}   z {format_number(f.z.value, 2)}   psi {format_number(f.psi.value, 2)}"
+    psi = f"psi <= {format_number(f.psi.value, 2)} in 9 of 10"
+    return f"of volume: {', '.join(parts)}   z {format_number(f.z.value, 2)}   {psi}"
 
 
 def _regime(s: FlowSnapshot) -> list[str]:
@@ -126,8 +128,13 @@ def _hedge_flow(s: FlowSnapshot) -> list[str]:
 
 
 def _outlook(s: FlowSnapshot) -> list[str]:
-    trades = (f"{row.case}: {format_trade(row.value)}" for row in s.outlook)
+    trades = (f"{row.case}: {format_trade(row.value)}{_unsure(row)}" for row in s.outlook)
     return [f"outlook: {', '.join(trades)}"] if s.outlook else []
+
+
+def _unsure(row: OutlookRow) -> str:
+    """A mark where the band of the trade holds 0."""
+    return " (unsure)" if row.lo is not None and row.hi is not None and row.lo <= 0.0 <= row.hi else ""
 
 
 def _unwind(s: FlowSnapshot) -> list[str]:
@@ -137,7 +144,7 @@ def _unwind(s: FlowSnapshot) -> list[str]:
     if unwind.left:
         return [f"settlement: {format_trade(unwind.left)} left, {format_trade(unwind.per_minute)} a minute"]
     until = format_trade(unwind.until_window)
-    return [f"next settlement: {format_trade(unwind.at_window)} as it begins, until then {until}"]
+    return [f"next settlement: {format_trade(unwind.at_window)} from 07:30 to 08:00 UTC, until then {until}"]
 
 
 def _expiries(s: FlowSnapshot) -> list[str]:

@@ -93,4 +93,7 @@ def compute_what_if(frame: Frame, text: str) -> WhatIf:
         raise UsageError("what-if needs the options of a market in this process")
     if frame.view.model:
         tick = tick._replace(params=tick.params.with_positions(frame.view.model))
-    return what_if_of_tick(tick, *parse_what_if(text, tick.params))
+    try:
+        return what_if_of_tick(tick, *parse_what_if(text, tick.params))
+    except ValueError as exc:
+        raise UsageError(str(exc)) from None

@@ -61,7 +61,9 @@ def test_shock_equals_a_snapshot_of_the_board_moved_by_hand(model: str, warm: in
         clock_ns=-6 * HOUR,
     )
     result = what_if_of_tick(inputs, Shock(2.0, 5.0, 6.0))
-    expected = values(step(*inputs._replace(chain=moved))[1])
+    scale = step(*inputs)[0].hour.scale  # a and b are measured, and no shock changes them
+    scaled = replace(inputs.state, hour=replace(inputs.state.hour, scale=scale))
+    expected = values(step(*inputs._replace(state=scaled, chain=moved))[1])
     assert {row.name: (row.after, row.after_lo, row.after_hi) for row in result.rows} == expected
     assert result["ngi"].change == expected["ngi"][0] - values(step(*inputs)[1])["ngi"][0]
     if model == "flow":
@@ -132,8 +134,13 @@ def test_smile_that_moves_with_spot_is_read_at_the_new_moneyness() -> None:
 
 
 def test_volatility_does_not_fall_below_what_is_priced() -> None:
-    chain = shocked_chain(frame(), Shock(vol_points=-90.0), "strike")
-    assert chain.sigma.min() == chain.sigma.max() == 0.001
+    low = replace(frame(), sigma=np.where(np.arange(frame().size) % 4 == 0, 0.2, 0.5))
+    assert shocked_chain(low, Shock(vol_points=-30.0), "strike").sigma.min() == 0.001
+
+
+def test_a_fall_below_the_volatility_of_most_options_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"volatility up to 51\.0 %, which cannot fall by 90 points"):
+        shocked_chain(frame(), Shock(vol_points=-90.0), "strike")
 
 
 def test_rows_without_numbers_stay_as_they_are() -> None:

@@ -206,7 +206,7 @@ def test_buying_and_selling_follow_the_signs() -> None:
     gauge_lines = {line.split("  ")[0].strip("│ "): line for line in lines if "dealers" in line}
     assert "BUY    38.2M" in gauge_lines["spot +1%"]  # short gamma: they buy into a rise
     assert "SELL   38.2M" in gauge_lines["spot -1%"]
-    assert any("must SELL" in line for line in lines)
+    assert any("if the fall goes on: SELL" in line for line in lines)
 
 
 def test_a_feed_that_is_slow_or_down_has_a_word() -> None:

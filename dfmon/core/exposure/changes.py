@@ -17,6 +17,7 @@ LOOKBACKS: Final = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR)
 SAMPLES: Final = 62  # an hour and a minute to either side
 MAX_LAG: Final = 90  # seconds by which a sample may be older than its look-back
 ROLL_TIME: Final = 8 * HOUR  # of the day, UTC
+AVERAGING: Final = 30 * MINUTE  # up to an expiry
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,10 @@ class BookSample:
 
 @dataclass(frozen=True, slots=True)
 class Roll:
-    """The expiries that left the board at a roll, from the last tick that had them, and those listed since.
+    """The expiries that left the board at a roll, and those listed since.
 
-    USD per +1 %, USD (+ dealers bought to lift the hedge) and coins.
+    `gamma_gone` is their net gamma as the averaging began (USD per +1 %), `hedge_lifted` the hedge lifted from then on
+    (USD, + dealers bought), `open_interest` that of the last tick that had them (coins).
     """
 
     ts_ns: int
@@ -51,13 +53,26 @@ class Roll:
 
 
 @dataclass(frozen=True, slots=True)
+class Settlement:
+    """A settlement under way: net gamma of its expiry as the averaging began, and the hedge lifted since (USD)."""
+
+    expiry_ns: int
+    gamma: float
+    lifted: float
+
+
+@dataclass(frozen=True, slots=True)
 class BookChanges:
-    """Samples of the last hour, the first one since the roll at 08:00, the newest one and the last roll."""
+    """Samples of the last hour, the first one since the roll at 08:00, the newest one and the last roll.
+
+    `settlement` is None outside the averaging of the nearest expiry.
+    """
 
     minutes: tuple[BookSample, ...]
     since_roll: BookSample | None
     newest: BookSample | None
     roll: Roll | None
+    settlement: Settlement | None = None
 
     @classmethod
     def empty(cls) -> BookChanges:
@@ -74,21 +89,39 @@ class BookChanges:
             # of a session that began after the roll nothing is known about the time before
             began_before = self.newest is not None and self.newest.ts_ns < last_roll_ns(sample.ts_ns)
             since_roll = sample if began_before or sample.ts_ns == last_roll_ns(sample.ts_ns) else None
-        return BookChanges(minutes, since_roll, sample, self._next_roll(sample))
+        settlement = self._settlement(sample)
+        return BookChanges(minutes, since_roll, sample, self._next_roll(sample, settlement), settlement)
 
-    def _next_roll(self, sample: BookSample) -> Roll | None:
+    def _settlement(self, sample: BookSample) -> Settlement | None:
+        """The settlement of the expiry that was nearest before, with the share of its hedge that was fixed since."""
+        before = self.newest
+        if before is None or not before.expiries.size:
+            return None
+        expiry = int(before.expiries[0])
+        open_then, open_now = (min(max(expiry - ts, 0) / AVERAGING, 1.0) for ts in (before.ts_ns, sample.ts_ns))
+        if open_now == 1.0 or open_then == 0.0:
+            return self.settlement if open_now == 0.0 else None
+        state = self.settlement
+        if state is None or state.expiry_ns != expiry:
+            state = Settlement(expiry, float(before.ngi_by_expiry[0]), 0.0)
+        return replace(state, lifted=state.lifted + float(before.unwind[0]) * (1.0 - open_now / open_then))
+
+    def _next_roll(self, sample: BookSample, settlement: Settlement | None) -> Roll | None:
         if self.newest is None:
             return self.roll
         before = self.newest
         gone = ~np.isin(before.expiries, sample.expiries) & (before.expiries <= sample.ts_ns + MINUTE)
         new = tuple(sample.expiries[~np.isin(sample.expiries, before.expiries)].tolist())
         if gone.any():
+            gamma, lifted = before.ngi_by_expiry.copy(), before.unwind.copy()
+            if settlement is not None:
+                gamma[0], lifted[0] = settlement.gamma, settlement.lifted
             return Roll(
                 ts_ns=sample.ts_ns,
                 expired=tuple(before.expiries[gone].tolist()),
                 listed=new,
-                gamma_gone=float(before.ngi_by_expiry[gone].sum()),
-                hedge_lifted=float(before.unwind[gone].sum()),
+                gamma_gone=float(gamma[gone].sum()),
+                hedge_lifted=float(lifted[gone].sum()),
                 open_interest=float(before.open_interest[gone].sum()),
             )
         if new and self.roll is not None and sample.ts_ns - self.roll.ts_ns < HOUR:

@@ -54,8 +54,8 @@ class HedgeUnits:
 
     `parts` (4, n) are in the order of PARTS: of the `live` options of the tick, then of those that expired on the way.
     0 where the state of then or now is not known. `new_trade` (live,) hedges a coin acquired on the way, of which there
-    are at most `printed` (live,) coins; `is_new` marks the live options that were not listed then. `log_return` is the
-    median move of the forwards.
+    are at most `printed` (live,) coins; `is_new` marks the live options that were not listed then. `known` is the share
+    of the live options with a state of then, `log_return` the median move of the forwards.
     """
 
     key: I64
@@ -66,6 +66,7 @@ class HedgeUnits:
     new_trade: F64
     printed: F64
     is_new: Mask
+    known: float
     log_return: float
 
     @property
@@ -119,7 +120,7 @@ def hedge_units(live: LiveOptions, window: MarketWindow, then: Moment) -> HedgeU
     parts = np.empty((len(PARTS), key.size))
     parts[:3] = -now.forward * share_then * np.diff(delta, axis=0)
     parts[3] = -now.forward * (share_now - share_then) * delta[3]
-    known = np.isfinite(parts).all(axis=0)
+    known = np.asarray(np.isfinite(parts).all(axis=0))
     parts[:, ~known] = 0.0
     k = live.key.size
     return HedgeUnits(
@@ -131,6 +132,7 @@ def hedge_units(live: LiveOptions, window: MarketWindow, then: Moment) -> HedgeU
         new_trade=np.nan_to_num(-now.forward * share_now * delta[3])[:k],
         printed=live.printed - np.nan_to_num(pick(then.printed, column[:k])),
         is_new=live.is_new & np.isnan(before.forward[:k]),
+        known=float(known[:k].mean()),
         log_return=float(np.median(np.log(now.forward[known] / before.forward[known]))) if known.any() else 0.0,
     )
 

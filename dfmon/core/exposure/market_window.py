@@ -70,13 +70,14 @@ class MarketWindow:
     def push(self, chain: ChainFrame, is_sample: bool = True) -> MarketWindow:
         """The window with this frame, and once a minute with a sample of its market.
 
-        Domain: an option without forward or volatility has none in the sample; a frame of stale marks is no sample.
+        Domain: an option without forward or volatility has none in the sample; a frame of stale marks, or one in which
+        most options have none, is no sample.
         """
         key = option_keys(chain.expiry_ns, chain.strike, chain.option_type, chain.inverse)
         printed = self._printed(key, chain)
-        if not is_sample:
-            return replace(self, frame_key=key, frame_uid=chain.uid, frame_printed=printed)
         usable = (chain.forward > 0.0) & np.isfinite(chain.forward) & (chain.sigma > 0.0) & np.isfinite(chain.sigma)
+        if not is_sample or 2 * np.count_nonzero(usable) < usable.size:
+            return replace(self, frame_key=key, frame_uid=chain.uid, frame_printed=printed)
         columns = np.concatenate([np.where(usable, [chain.forward, chain.sigma], np.nan), printed[None]])
         numbers = float(chain.clock_ns), chain.delivery_average
         samples = self.samples.push(chain.ts_ns, key, columns, numbers)

@@ -166,7 +166,7 @@ def _features(tick: TickResult, market: HourMarket, flows: RollingWindow) -> Boo
         ensemble,
         _strikes(tick),
         NAN if hour.hedge_flow is None else hour.hedge_flow,
-        NAN if hour.slow_share is None else hour.slow_share,
+        NAN if hour.slow_share is None else hour.slow_sign * hour.slow_share,
     )
 
 

@@ -46,8 +46,8 @@ class RuleInputs:
     `z`, `points`: return of the hour in sigmas and volatility move of the hour in points, `mean_z` and `mean_points`
     their mean sizes. `liquidation_sign` is the direction of forced orders, `short_side` +1 where the heavier short
     strikes are above spot; `hedge_flow` the measured hedge trade of the hour, USD, + = bought; `slow_share` the share
-    of the hour in which the slow flow had one sign. `top_*`: the top strike of the nearest expiry, its distance in
-    sigma sqrt(T) and its share of gamma.
+    of the hour in which the slow flow had one sign, negative where dealers had to buy. `top_*`: the top strike of the
+    nearest expiry, its distance in sigma sqrt(T) and its share of gamma.
     """
 
     ngi: Number
@@ -210,11 +210,18 @@ def _pin(i: RuleInputs, t: RuleThresholds, hysteresis: float, leaving: bool) -> 
     )
 
 
+def _slow_name(share: Number) -> str:
+    """Name of the comparison of the slow flow, with the side that dealers had to take."""
+    if isinstance(share, np.ndarray) or not share:
+        return "one sign for a share of the hour"
+    return f"dealers {'sell' if share > 0.0 else 'buy'} for a share of the hour"
+
+
 def _drift(i: RuleInputs, hysteresis: float, z_limit: float) -> tuple[Alternative, ...]:
     return (
         (
             Comparison("phi_c + phi_v", i.phi_charm + i.phi_vanna, ">=", DRIFT_SHARE * hysteresis * i.phi_gamma),
-            Comparison("one sign for a share of the hour", i.slow_share, ">=", DRIFT_HOUR_SHARE * hysteresis),
+            Comparison(_slow_name(i.slow_share), abs(i.slow_share), ">=", DRIFT_HOUR_SHARE * hysteresis),
             Comparison("|z|", abs(i.z), "<", z_limit),
         ),
     )

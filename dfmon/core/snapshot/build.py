@@ -21,6 +21,7 @@ from dfmon.core.scenario.book_scene import BookScene
 from dfmon.core.scenario.liquidity import MarketView
 from dfmon.core.scenario.lookback import FULL_LOOKBACK_S
 from dfmon.core.scenario.tick_result import TickResult
+from dfmon.core.scenario.transitions import Transition
 from dfmon.core.snapshot import flip_values, hedging, position_rows, scenario_values, tables
 from dfmon.core.snapshot.change_rows import change_tables, largest_changes, roll_report
 from dfmon.core.snapshot.micro import build_micro, missing_micro_reasons
@@ -58,6 +59,7 @@ class BookResult:
     scene: BookScene
     alerts: tuple[Alert, ...]
     changes: BookChanges
+    transitions: tuple[Transition, ...]
 
 
 def with_views(results: Mapping[str, BookResult], published: str, tape: tuple[TapeRow, ...], seq: int) -> FlowSnapshot:
@@ -144,6 +146,7 @@ def _detail(result: BookResult, tape: tuple[TapeRow, ...], views: Views | None) 
         positions=position_rows.position_rows(tick),
         views=views,
         changes=change_tables(result.changes),
+        transitions=scenario_values.scenario_changes(result.transitions),
     )
 
 

@@ -26,7 +26,9 @@ def unwind(tick: TickResult) -> Unwind:
     if not tick.has_book:
         return Unwind()
     total = tick.exposure.totals
-    low, high = tick.exposure.band(np.eye(len(EXPOSURE_NAMES))[EXPOSURE_INDEX["unwind"]])
+    unit = np.eye(len(EXPOSURE_NAMES))
+    low, high = tick.exposure.band(unit[EXPOSURE_INDEX["unwind"]])
+    lifted_low, lifted_high = tick.exposure.band(unit[EXPOSURE_INDEX["unwind_at_window"]])
     settling = tick.cols.tau[tick.cols.tau < WINDOW]
     minutes = float(settling.min()) / WINDOW * WINDOW_MINUTES if settling.size else 0.0
     return Unwind(
@@ -34,6 +36,8 @@ def unwind(tick: TickResult) -> Unwind:
         lo=low,
         hi=high,
         at_window=total.unwind_at_window,
+        at_window_lo=lifted_low,
+        at_window_hi=lifted_high,
         until_window=total.unwind - total.unwind_at_window,
         left=total.unwind_left,
         per_minute=total.unwind_left / minutes if minutes else 0.0,

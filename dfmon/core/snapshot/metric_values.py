@@ -5,6 +5,8 @@ A band is that of the ensemble's roll-ups, weighted as the metric weighs them.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from dfmon.core.scenario.dimensions import UsdPerDay, UsdPerPercent, UsdPerPoint
@@ -14,6 +16,8 @@ from dfmon.model.flip import Quality
 from dfmon.model.frames import F64
 from dfmon.model.metrics import EXPOSURE_INDEX, EXPOSURE_NAMES, EXPOSURES, METRICS, MetricSpec
 from dfmon.model.snapshot import HedgeFlow, Hpp, Metric, Metrics
+
+MIN_KNOWN_SHARE: Final = 0.9  # of the options, whose marks of the beginning of the look-back are known
 
 
 def build_metrics(tick: TickResult, quality: Quality) -> Metrics:
@@ -100,6 +104,9 @@ def _hedge_flow(tick: TickResult, quality: Quality) -> HedgeFlow:
     spec, flow = METRICS["hedge_flow"], tick.flows.hedge
     if flow is None:
         return HedgeFlow(None, None, None, spec.unit, spec.sign, "absent", tick.age_s, None, None, None, None)
+    units = tick.moves.hedge
+    if quality == "ok" and units is not None and units.known < MIN_KNOWN_SHARE:
+        quality = "partial"
     return HedgeFlow(
         value=flow.value,
         lo=flow.lo,

@@ -9,9 +9,11 @@ from typing import Final
 from dfmon.core.scenario.book_scene import BookScene
 from dfmon.core.scenario.hedge_side import hedge_side
 from dfmon.core.scenario.tick_result import TickResult
-from dfmon.model.scenario import Feature, Features, HedgeSide, Scenario, ShareOfVolume
+from dfmon.core.scenario.transitions import Transition
+from dfmon.model.scenario import Feature, Features, HedgeSide, Scenario, ScenarioChange, ShareOfVolume
 from dfmon.model.units import SECOND, iso
 
+SHOWN_CHANGES: Final = 50  # of the scenario, in the detail of a snapshot
 _FEATURE_REASONS: Final = {
     "phi_gamma": "no venue volume",
     "phi_vanna": "no venue volume, or no volatility to scale its moves",
@@ -75,6 +77,21 @@ def features(scene: BookScene) -> Features:
         dsigma=Feature(value("points")),
         slow_share=Feature(value("slow_share")),
         hedge_flow=Feature(value("hedge_flow")),
+    )
+
+
+def scenario_changes(log: tuple[Transition, ...]) -> tuple[ScenarioChange, ...]:
+    """The last SHOWN_CHANGES changes of a log, the newest first."""
+    return tuple(
+        ScenarioChange(
+            ts=iso(change.ts_ns),
+            model=change.model,
+            before=None if change.before is None else change.before.title,
+            after=change.after.title,
+            reasons=change.reasons,
+            features=dict(change.features),
+        )
+        for change in reversed(log[-SHOWN_CHANGES:])
     )
 
 

@@ -42,7 +42,8 @@ def unavailable(
             "metrics, unwind, flip, regime, levels, context.atm_iv, context.next_expiry: no priceable option yet"
         )
     elif tick.exposure.members is None:
-        sentences.append(f"lo, hi, p_none, agree, p: positions {tick.model} are a convention, which has no band")
+        bands = "lo, hi, at_window_lo, at_window_hi, p_none, agree, p"
+        sentences.append(f"{bands}: positions {tick.model} are a convention, which has no band")
     sentences += flip_values.missing_flip_reasons(tick, flip, regime)
     sentences += position_rows.missing_position_reasons(tick)
     if tick.spot_moves.ret_15m is None:
@@ -50,7 +51,7 @@ def unavailable(
     elif context.return_15m is None:
         sentences.append("context.return_15m: less than fifteen minutes of spot history")
     if tick.has_book and not tick.ds_sign:
-        sentences.append("hpp: no gamma term, since spot has not yet left its dead band of 0.25 sigma sqrt(15 min)")
+        sentences.append("hpp.gamma_term: spot has not yet left its dead band of 0.25 sigma sqrt(15 min)")
     if tick.flows.hedge is None and tick.has_book:
         sentences.append("hedge_flow: less than a minute of history of the options")
     if tick.spot_moves.ret_1h is None:

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from dfmon.model.metrics import metrics_at
-from dfmon.model.snapshot import FlowSnapshot, Metric
+from dfmon.model.snapshot import FlowSnapshot, Hpp, Metric
 from dfmon.model.units import MINUTE
 from dfmon.tui.metric_series import rows_since
 from dfmon.tui.render.box import Rect, bordered_panel, inner_size
@@ -164,13 +164,15 @@ def _two_row_sparkline(values: list[float | None]) -> tuple[str, str]:
     return "".join(upper), "".join(lower)
 
 
-def _side_run(hpp: Metric) -> Run:
-    """The side that dealers must take; unsure where the band holds 0."""
-    if hpp.value is None:
-        return ("n/a", "absent")
-    if hpp.lo is not None and hpp.hi is not None and hpp.lo <= 0.0 <= hpp.hi:
-        return ("?", "dim")
-    return ("SELL", "pos") if hpp.value > 0 else ("BUY", "neg") if hpp.value < 0 else ("none", "dim")
+def _side_runs(hpp: Hpp, condition: str) -> tuple[Run, ...]:
+    """The side that dealers must take if the last move goes on; nothing before there was one, unsure where the band
+    holds 0.
+    """
+    move = {1: "rise", -1: "fall"}.get(hpp.ds_sign)
+    if not hpp.value or move is None:
+        return ()
+    side: Run = ("SELL", "pos") if hpp.value > 0 else ("BUY", "neg")
+    return (condition.format(move=move), "text"), ("?", "dim") if _holds_zero(hpp.lo, hpp.hi) else side
 
 
 def _psi_text(metric: Metric) -> str:
@@ -185,7 +187,7 @@ def _compact_pressure(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[
         (" HPP  ", "label"),
         (f"{number:>6}", quality_style(hpp, frame.stale)),
         (f" {trend(frame.rows, 'hpp', scale)} ", "dim"),
-        _side_run(hpp),
+        *(_side_runs(hpp, "{move}: ") if width >= 36 else ()),
     ]
     return [
         justify(head, [(_psi_text(snapshot.metrics.psi), _psi_style(snapshot.metrics.psi))], width),
@@ -201,55 +203,66 @@ def _psi_style(psi: Metric) -> str:
 
 def _wide_pressure(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Row]:
     hpp = snapshot.metrics.hpp
-    side_run = _side_run(hpp)
     number = quality_mark(hpp, frame.stale).strip() + format_usd(hpp.value)
     head: list[Run] = [
         ("─ ", "edge"),
-        ("HEDGE PRESSURE" if width >= 52 else "HEDGE", "title"),
+        ("HEDGE PRESSURE" if width >= 64 else "HEDGE", "title"),
         ("  HPP ", "label"),
         (number, quality_style(hpp, frame.stale)),
-        ("" if hpp.value is None else "  dealers must " if width >= 56 else "  must ", "text"),
-        ("", "text") if hpp.value is None else side_run,
+        *_side_runs(hpp, "  if the {move} goes on: " if width >= 56 else "  {move}: "),
         ("  ", "text"),
         (_psi_text(snapshot.metrics.psi), _psi_style(snapshot.metrics.psi)),
         (" ", "edge"),
     ]
     available = width - sum(len(t) for t, _ in head)
     rows: list[Row] = [fit((*head, ("─" * max(0, available), "edge")), width)]
-    by_case = {row.case: replace(snapshot.metrics.ngi, value=row.value) for row in snapshot.outlook}
-    shocks = (
-        ("spot +1%", *((by_case["+1 %"], 1.0) if "+1 %" in by_case else (snapshot.metrics.ngi, -1.0))),
-        ("spot -1%", *((by_case["-1 %"], 1.0) if "-1 %" in by_case else (snapshot.metrics.ngi, 1.0))),
-        ("vol +1 pt", snapshot.metrics.vss, -1.0),
-        ("next 24h", snapshot.metrics.chl, -1.0),
-    )
-    scale = max((abs(m.value) for _, m, _ in shocks if m.value is not None), default=0.0)
-    rows += [_shock_row(frame, text, metric, sign, scale, width) for text, metric, sign in shocks]
+    shocks = _shocks(snapshot)
+    scale = max((abs(m.value) for _, m in shocks if m.value is not None), default=0.0)
+    rows += [_shock_row(frame, text, metric, scale, width) for text, metric in shocks]
     rows.append(_calibration_row(snapshot, width))
-    terms = (("gamma", hpp.gamma_term), ("vanna", hpp.vanna_term), ("charm", hpp.charm_term))
-    if hpp.gamma_term is not None:
-        runs = [run for name, term in terms for run in ((f" {name} ", "dim"), (format_usd(term), "text"))]
-        rows.append(fit(((" HPP is", "dim"), *runs), width))
+    if hpp.value is not None:
+        rows.append(_term_row(hpp, width))
     return rows
 
 
-def _shock_row(frame: Frame, text: str, metric: Metric, sign: float, scale: float, width: int) -> Row:
+def _shocks(snapshot: FlowSnapshot) -> list[tuple[str, Metric]]:
+    """The dealers' trade after each shock, USD, + = dealers buy, with its band."""
+    ngi, vss, chl = snapshot.metrics.ngi, snapshot.metrics.vss, snapshot.metrics.chl
+    trades = {row.case: replace(ngi, value=row.value, lo=row.lo, hi=row.hi) for row in snapshot.outlook}
+    return [
+        ("spot +1%", trades.get("+1 %", _negative(ngi))),
+        ("spot -1%", trades.get("-1 %", ngi)),
+        ("vol +1 pt", _negative(vss)),
+        ("next 24h", _negative(chl)),
+    ]
+
+
+def _negative(metric: Metric) -> Metric:
+    value, low, high = (None if number is None else -number for number in (metric.value, metric.hi, metric.lo))
+    return replace(metric, value=value, lo=low, hi=high)
+
+
+def _holds_zero(low: float | None, high: float | None) -> bool:
+    """True for a band with 0 in it."""
+    return low is not None and high is not None and low <= 0.0 <= high
+
+
+def _shock_row(frame: Frame, text: str, trade: Metric, scale: float, width: int) -> Row:
     """The dealers' trade after a shock: buying is drawn to the left, selling to the right, as on the meter."""
-    if metric.value is None:
+    if trade.value is None:
         return fit(((f" {text:<10} ", "dim"), ("n/a", "absent")), width)
-    trade = sign * metric.value  # + dealers buy
-    side: Run = ("BUY ", "neg") if trade > 0 else ("SELL", "pos") if trade < 0 else ("    ", "text")
+    side: Run = ("BUY ", "neg") if trade.value > 0 else ("SELL", "pos") if trade.value < 0 else ("    ", "text")
+    if _holds_zero(trade.lo, trade.hi):
+        side = ("?   ", "dim")
     half = max(3, (width - 36) // 2)
-    pressure = Metric(-trade, None, None, metric.unit, "", metric.quality, metric.age_s)
+    pressure = Metric(-trade.value, None, None, trade.unit, "", trade.quality, trade.age_s)
+    amount = quality_mark(trade, frame.stale).strip() + format_usd(abs(trade.value), plus=False)
     return fit(
         (
             (f" {text:<10}", "text"),
             ("dealers ", "dim"),
             side,
-            (
-                f"{quality_mark(metric, frame.stale).strip() + format_usd(abs(trade), plus=False):>8}",
-                frame.dim_if_stale("text"),
-            ),
+            (f"{amount:>8}", frame.dim_if_stale("text")),
             ("   ", "text"),
             *_bar_runs(pressure, scale, half, frame),
         ),
@@ -258,16 +271,36 @@ def _shock_row(frame: Frame, text: str, metric: Metric, sign: float, scale: floa
 
 
 def _calibration_row(snapshot: FlowSnapshot, width: int) -> Row:
-    hpp = snapshot.metrics.hpp
-    calibration_note = "" if hpp.calibrated else f" {cell_text(hpp.status, 20)}"
-    left: list[Run] = [(f" a {hpp.alpha:.2g}  b {hpp.beta:.2g}", "dim"), (calibration_note, "warn")]
-    if snapshot.metrics.unwind.value is not None:
-        left.append((f"   unwind {format_usd(snapshot.metrics.unwind.value)}", "dim"))
-    if snapshot.metrics.hedge_flow.value is not None:
-        left.append((f"   15m {format_usd(snapshot.metrics.hedge_flow.value)}", "dim"))
-    half = max(3, (width - 36) // 2)
+    hpp, flow = snapshot.metrics.hpp, snapshot.metrics.hedge_flow
     right: list[Run] = [("buy", "neg"), (" │ ", "axis"), ("sell", "pos")]
-    return justify(left, [*right, (" " * max(1, half - 5 if width >= 52 else 1), "text")], width)
+    half = max(3, (width - 36) // 2)
+    right.append((" " * max(1, half - 5 if width >= 52 else 1), "text"))
+    calibration: tuple[Run, ...] = ((f" a {hpp.alpha:.2g}  b {hpp.beta:.2g}", "dim"),)
+    status: tuple[Run, ...] = () if hpp.calibrated else ((cell_text(hpp.status, 20), "warn"),)
+    traded: tuple[Run, ...] = ()
+    if flow.value is not None:
+        span = f"{(flow.span_s or 900.0) / 60.0:.0f}m"
+        traded = (
+            (f"{span} {'bought' if flow.value > 0 else 'sold'} {format_usd(abs(flow.value), plus=False)}", "dim"),
+        )
+    unwind = snapshot.unwind
+    settles: tuple[Run, ...] = ()
+    if unwind.at_window:
+        side = "buy" if unwind.at_window > 0 else "sell"
+        side = "?" if _holds_zero(unwind.at_window_lo, unwind.at_window_hi) else side
+        settles = ((f"settlement {side} {format_usd(abs(unwind.at_window), plus=False)}", "dim"),)
+    parts = [(0, calibration), (2, status), (1, traded), (1, settles)]
+    return justify(join_by_priority(parts, width - sum(len(t) for t, _ in right) - 1), right, width)
+
+
+def _term_row(hpp: Hpp, width: int) -> Row:
+    """The three terms of HPP and its band."""
+    terms = (("gamma", hpp.gamma_term), ("vanna", hpp.vanna_term), ("charm", hpp.charm_term))
+    parts: list[tuple[int, tuple[Run, ...]]] = [(0, ((" HPP", "dim"),))]
+    if hpp.lo is not None and hpp.hi is not None:
+        parts.append((1, ((f"[{_compact_usd(hpp.lo)},{_compact_usd(hpp.hi)}]", "dim"),)))
+    parts += [(2, ((f"{name} ", "dim"), (format_usd(term), "text"))) for name, term in terms]
+    return fit(tuple(join_by_priority(parts, width, gap=1)), width)
 
 
 def _model_runs(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Run]:

@@ -154,6 +154,18 @@ def banner(frame: Frame, width: int) -> list[Row]:
     return [justify([(" ", "text"), *runs], right, width)]
 
 
+def _side_runs(snapshot: FlowSnapshot, is_wide: bool) -> tuple[Run, ...]:
+    """The side of the dealers' hedges within the hour; two-sided ones in words."""
+    side = snapshot.scenario.side
+    if side == "none":
+        return ()
+    if side != "two-sided":
+        return ("dealers ", "text"), (side.upper(), {"sell": "pos", "buy": "neg"}.get(side, "text"))
+    rising = next((row.value or 0.0 for row in snapshot.outlook if row.case == "+1 sd"), 0.0)
+    words = ("SELL rises, BUY falls", "fade moves") if rising < 0.0 else ("BUY rises, SELL falls", "chase moves")
+    return ((f"dealers {words[0] if is_wide else words[1]}", "text"),)
+
+
 def _scenario_parts(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> list[tuple[int, tuple[Run, ...]]]:
     scenario = snapshot.scenario
     is_unknown = bool(scenario.overlay) or frame.stale
@@ -161,22 +173,21 @@ def _scenario_parts(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> list
     name = f" {scenario.bucket} {title} " if scenario.bucket else f" {title} "
     style = "scene.unknown" if is_unknown else _BUCKET_STYLE.get(scenario.bucket or 0, "scene.unknown")
     label_runs: list[Run] = [(name, style)]
-    overlay_text = cell_text(scenario.overlay, 48 if is_wide else 200) or "UNKNOWN"
-    overlay_text = overlay_text if is_wide else overlay_text.partition(":")[0][:16]  # the reason only on a wide screen
-    if is_unknown and overlay_text != scenario.name:
-        label_runs.append((f" {overlay_text}", "warn"))
+    state, _, reason = cell_text(scenario.overlay or "UNKNOWN", 200).partition(": ")
+    if is_unknown and state != scenario.name:
+        label_runs.append((f" {state[:16]}", "warn"))
+    if is_unknown and is_wide and scenario.bucket and reason:  # of a bucket that is only kept
+        label_runs.append((f": {truncate(reason, 40)}", "warn"))
+    if snapshot.positions.model != "flow":
+        label_runs.append((f" {cell_text(snapshot.positions.model, 10)}", "strong"))
     if not scenario.bucket:
         missing = cell_text(scenario.overlay.partition(": ")[2], 28)
         parts = [(0, tuple(label_runs)), (1, tuple(regime_runs(snapshot, is_wide)))]
         return parts if is_wide or not missing else [*parts, (2, ((missing, "warn"),))]  # wide: it stands after "why:"
-    side: tuple[Run, ...] = ()
-    if scenario.side != "none":
-        side_style = {"sell": "pos", "buy": "neg"}.get(scenario.side, "text")
-        side = (("dealers ", "text"), (scenario.side.upper(), side_style))
     materiality = {True: "material", False: "immaterial", None: "size unknown"}[scenario.material]
     return [
         (0, tuple(label_runs)),
-        (1, side),
+        (1, _side_runs(snapshot, is_wide)),
         (2, ((materiality, "text" if scenario.material else "dim"),) if is_wide or not scenario.material else ()),
         (1, tuple(regime_runs(snapshot, is_wide))),
         (

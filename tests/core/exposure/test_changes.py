@@ -81,6 +81,23 @@ def test_the_roll_tells_what_expired_and_what_is_new() -> None:
     assert changes.push(much_later).roll == changes.roll
 
 
+@pytest.mark.parametrize("removed_s", [0, 1, 40])
+def test_a_roll_reports_the_gamma_and_the_hedge_of_the_beginning_of_the_averaging(removed_s: int) -> None:
+    """At a standing market the open hedge falls in proportion, and all of it is lifted, however it is sampled."""
+    old, kept = EIGHT, EIGHT + DAY
+    samples = []
+    for second in [-2100, -1801, *range(-1799, 0, 37), *range(removed_s)]:
+        share = min(max(-second / 1800.0, 0.0), 1.0)
+        one = sample(EIGHT + second * SECOND, 3.0, 3.0, 3.0, expiries=(old, kept))
+        by_expiry = one.ngi_by_expiry * [share**2, 1.0]
+        samples.append(replace(one, ngi_by_expiry=by_expiry, unwind=np.array([80.0 * share, 0.0])))
+    changes = pushed(*samples, sample(EIGHT + removed_s * SECOND + 1, expiries=(kept,)))
+    assert changes.roll is not None
+    assert changes.roll.hedge_lifted == pytest.approx(80.0)
+    assert changes.roll.gamma_gone == pytest.approx(4.5)
+    assert changes.settlement is None or changes.push(sample(EIGHT + MINUTE, expiries=(kept,))).settlement is None
+
+
 def test_an_expiry_that_is_missing_before_its_time_is_no_roll() -> None:
     changes = pushed(sample(EIGHT, expiries=(EIGHT + DAY, EIGHT + 2 * DAY)), sample(EIGHT + MINUTE))
     assert changes.roll is None

@@ -344,6 +344,19 @@ def test_an_option_listed_on_the_way_is_a_new_trade_and_one_without_a_mark_then_
     assert flow.new_trades == 0.0
 
 
+def test_a_board_without_marks_is_no_beginning_of_a_flow() -> None:
+    """After a start the listing is there before the marks: nothing is known of the trades, and they are not 0."""
+    unmarked = replace(small(NOW), sigma=np.array([0.5, 0.5, NAN, NAN, NAN, NAN]))
+    half = replace(small(NOW + MINUTE), sigma=np.array([0.5, 0.5, 0.5, NAN, NAN, NAN]))
+    late = small(NOW + QUARTER, forward=np.full(6, 101_000.0))
+    book = DealerPositions("file", np.arange(1.0, 7.0))
+    _, moves = flow_of([unmarked, half, late], [book] * 3)
+    assert moves.hedge is not None
+    assert (moves.hedge.span_s, moves.hedge.known) == (840.0, 0.5)
+    with pytest.raises(AssertionError):
+        flow_of([unmarked, late], [book] * 2)  # no flow
+
+
 def test_the_band_is_that_of_the_members_around_the_value() -> None:
     then, now = small(NOW), small(NOW + QUARTER, forward=np.full(6, 101_000.0))
     rng = np.random.default_rng(2)
