@@ -89,14 +89,14 @@ def test_mistakes_are_named(bad: dict[str, Any], named: str) -> None:
 
 
 def test_hedge_pressure_after_a_shock_has_the_sign_of_the_move_and_the_factors_of_before() -> None:
-    """HPP is linear in the roll-ups with the same a and b: they follow from two of three shocks, and hold in the third."""
-    board = Board(
+    """HPP is linear in the roll-ups: a and b follow from two of three shocks, and hold in the third."""
+    options = dfmon.Board(
         spot=1e5, strike=[9e4, 1e5, 1.1e5] * 2, sigma=0.5, tau=[0.02] * 3 + [0.2] * 3,
         option_type=["put", "call", "call"] * 2, open_interest=[90, 100, 40, 300, 70, 10],
     )  # fmt: skip
 
     def after(**shock: float) -> dict[str, float]:
-        return {row.name: row.after for row in what_if(board, **shock).rows if row.after is not None}
+        return {row.name: row.after for row in dfmon.what_if(options, **shock).rows if row.after is not None}
 
     shocks: list[dict[str, float]] = [{"spot_pct": 2.0}, {"spot_pct": -2.0}, {"spot_pct": 2.0, "vol_points": -30.0}]
     up, down, calm = (after(**shock) for shock in shocks)
@@ -108,7 +108,7 @@ def test_hedge_pressure_after_a_shock_has_the_sign_of_the_move_and_the_factors_o
 
 
 def test_hours_beyond_ten_years_are_refused() -> None:
-    board = Board(spot=1e5, strike=[1e5], sigma=0.5, tau=0.02, option_type="call", open_interest=1)
+    options = dfmon.Board(spot=1e5, strike=[1e5], sigma=0.5, tau=0.02, option_type="call", open_interest=1)
     with pytest.raises(ValueError, match="hours: 1e\\+09 is beyond 87,600, ten years"):
-        what_if(board, hours=1e9)
-    assert what_if(board, hours=1.0).ts == ""
+        dfmon.what_if(options, hours=1e9)
+    assert dfmon.what_if(options, hours=1.0).ts == ""
