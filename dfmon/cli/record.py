@@ -81,7 +81,7 @@ class RecordingProgress:
         """Feeds that are not live, with their notes."""
         latest_snapshots = [s for name in self._hub.underlyings() if (s := self._hub.latest(name)) is not None]
         for feed in latest_snapshots[0].feeds if latest_snapshots else ():
-            if feed.state != "live":
+            if feed.state not in ("live", "slow"):
                 yield sanitize(f"{feed.name} {feed.state} {feed.note}".strip(), 80)
 
 

@@ -161,7 +161,7 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Feed(msgspec.Struct, frozen=True):
-    """One connection: state in one word, age of its newest data, latency and our clock against the venue's.
+    """One connection: state in one word ("slow": live, but silent), age of its newest data, latency and clock offset.
 
     `clock_ms` is positive where our clock is ahead. `greeks_checked` are the options whose greeks the venue publishes
     and that were compared with ours, `greeks_differing` those of them that differ by more than rounding.

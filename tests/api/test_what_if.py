@@ -95,11 +95,11 @@ def test_hedge_pressure_after_a_shock_has_the_sign_of_the_move_and_the_factors_o
         option_type=["put", "call", "call"] * 2, open_interest=[90, 100, 40, 300, 70, 10],
     )  # fmt: skip
 
-    def after(**shock: float) -> dict[str, float]:
-        return {row.name: row.after for row in dfmon.what_if(options, **shock).rows if row.after is not None}
+    def after(spot_pct: float, vol_points: float = 0.0) -> dict[str, float]:
+        rows = dfmon.what_if(options, spot_pct=spot_pct, vol_points=vol_points).rows
+        return {row.name: row.after for row in rows if row.after is not None}
 
-    shocks: list[dict[str, float]] = [{"spot_pct": 2.0}, {"spot_pct": -2.0}, {"spot_pct": 2.0, "vol_points": -30.0}]
-    up, down, calm = (after(**shock) for shock in shocks)
+    up, down, calm = after(2.0), after(-2.0), after(2.0, -30.0)
     rows = np.array([[up["vss"], up["chl"]], [down["vss"], down["chl"]]])
     a, b = np.linalg.solve(rows, [up["hpp"] - up["ngi"], down["hpp"] + down["ngi"]])
     assert calm["hpp"] == pytest.approx(calm["ngi"] + a * calm["vss"] + b * calm["chl"], rel=1e-9)

@@ -363,3 +363,10 @@ def test_step_changes_neither_its_state_nor_its_frames() -> None:
     other = step(state, board, market(), (), FLOW, 2)[1]
     assert one.digest() == other.digest()
     assert encode_inventory(state.inventory) == stored
+
+
+@pytest.mark.parametrize(("age_s", "state"), [(5.0, "live"), (5.1, "slow")])
+def test_a_live_connection_without_data_is_slow(age_s: float, state: str) -> None:
+    silent = replace(FEEDS[0], state=FeedState.LIVE, age_s=age_s)
+    snapshot = step(FlowState.initial(), frame(), market(), (silent,), NAIVE, 1)[1]
+    assert snapshot.feeds[0].state == state

@@ -133,7 +133,7 @@ def feeds() -> tuple[Feed, ...]:
         Feed("deribit.ticker", "live", 0.1, 42.0, 184_201, 0, 0, ""),
         Feed("deribit.trades", "live", 0.8, 40.0, 812, 0, 0, ""),
         Feed("binance.spot", "live", 0.0, 71.0, 42_118, 0, 1, ""),
-        Feed("okx.swap", "live", 6.2, 310.0, 9_301, 3, 2, "resubscribed 13:59Z"),
+        Feed("okx.swap", "slow", 6.2, 310.0, 9_301, 3, 2, "resubscribed 13:59Z"),
     )
 
 

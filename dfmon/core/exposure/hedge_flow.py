@@ -208,7 +208,7 @@ def hedge_flow(
 
 
 def _position_then(units: HedgeUnits, book: Book) -> F64:
-    """What the book held then, by what is known of it now.
+    """Position of the book then, by what is known of it now.
 
     Nobody acquires more than was printed: a larger change is a better estimate, of then as of now.
     """

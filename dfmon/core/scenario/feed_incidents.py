@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,9 +17,13 @@ REOPEN_NS: Final = 60 * SECOND  # a feed lost again so soon continues the incide
 
 @dataclass(frozen=True, slots=True)
 class FeedIncident:
-    """An outage of `feeds`; `end_ns` is 0 while one of them is out. `reason` is that of the first one."""
+    """An outage of `feeds`, declared at `start_ns`, of which the last data came at `last_data_ns`.
+
+    `end_ns` is 0 while one of them is out. `reason` is that of the first one.
+    """
 
     start_ns: int
+    last_data_ns: int
     end_ns: int
     feeds: tuple[str, ...]
     reason: str
@@ -27,9 +32,9 @@ class FeedIncident:
         """The incident as an alert of the time at which it began."""
         names = ", ".join(self.feeds)
         if self.end_ns:
-            text = f"{names} back after {duration_text(self.end_ns - self.start_ns)} ({self.reason})"
+            text = f"{names} back after {duration_text(self.end_ns - self.last_data_ns)} ({self.reason})"
         else:
-            text = f"{names} lost for {duration_text(ts_ns - self.start_ns)}: {self.reason}"
+            text = f"{names} lost for {duration_text(ts_ns - self.last_data_ns)}: {self.reason}"
         return Alert(self.start_ns, "FEED", text, cause="feeds")
 
 
@@ -70,11 +75,14 @@ def watch_feeds(watch: FeedWatch, feeds: tuple[FeedHealth, ...], ts_ns: int) -> 
 
 def _with_lost(incidents: tuple[FeedIncident, ...], lost: list[FeedHealth], ts_ns: int) -> tuple[FeedIncident, ...]:
     names = [feed.source for feed in lost]
+    silent_s = max((feed.age_s for feed in lost if math.isfinite(feed.age_s)), default=0.0)
     newest = incidents[0] if incidents else None
     if newest is not None and (not newest.end_ns or ts_ns - newest.end_ns <= REOPEN_NS):
         merged = tuple(dict.fromkeys([*newest.feeds, *names]))
         return (replace(newest, end_ns=0, feeds=merged), *incidents[1:])
-    incident = FeedIncident(ts_ns, 0, tuple(names), lost[0].reason or "no reason given")
+    incident = FeedIncident(
+        ts_ns, ts_ns - round(silent_s * SECOND), 0, tuple(names), lost[0].reason or "no reason given"
+    )
     return (incident, *incidents)[:MAX_INCIDENTS]
 
 

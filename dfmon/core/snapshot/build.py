@@ -26,6 +26,7 @@ from dfmon.core.snapshot import flip_values, hedging, position_rows, scenario_va
 from dfmon.core.snapshot.change_rows import change_tables, largest_changes, roll_report
 from dfmon.core.snapshot.micro import build_micro, missing_micro_reasons
 from dfmon.core.snapshot.unavailable import unavailable
+from dfmon.model.events import FeedState
 from dfmon.model.flip import Quality
 from dfmon.model.frames import FeedHealth
 from dfmon.model.metrics import EXPOSURE_INDEX
@@ -47,6 +48,7 @@ from dfmon.model.units import HOUR, iso
 
 SCHEMA = 2
 NO_ROLL = "roll: no expiry of options since we watch"
+SLOW_FEED_AGE_S = 5.0  # without a frame a live connection is slow
 MIN_PRICEABLE_SHARE = 0.9  # share of open interest below which a number is "partial"
 
 
@@ -217,7 +219,7 @@ def _basis(tick: TickResult) -> float | None:
 def _feed(feed: FeedHealth) -> Feed:
     return Feed(
         name=feed.source,
-        state=str(feed.state),
+        state="slow" if feed.state is FeedState.LIVE and feed.age_s > SLOW_FEED_AGE_S else str(feed.state),
         age_s=_finite_or_none(feed.age_s),
         lag_ms=_finite_or_none(feed.lag_ms),
         frames=feed.frames,

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from dfmon.engine.hub import BackfillProgress
 from dfmon.model.snapshot import Feed
 from dfmon.tui.render.formatting import Run, cell_text, format_duration, truncate
-
-SLOW_FEED_AGE_S: Final = 5.0
 
 
 def feed_health(feed: Feed) -> tuple[str, str, str]:
     """Glyph, style and status of a feed; an empty status for a healthy one."""
     if feed.state == "live":
-        if feed.age_s is not None and feed.age_s > SLOW_FEED_AGE_S:
-            return "◐", "warn", "slow"
         return "●", "ok", ""
-    if feed.state in {"connecting", "syncing"}:
+    if feed.state in {"connecting", "syncing", "slow"}:
         return "◐", "warn", feed.state
     return "○", "bad", cell_text(feed.state, 12)
 

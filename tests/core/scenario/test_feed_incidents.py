@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from dfmon.core.scenario.feed_incidents import MAX_INCIDENTS, FeedWatch, watch_feeds
 from dfmon.model.events import FeedState
 from dfmon.model.frames import FeedHealth
@@ -31,6 +33,14 @@ def test_one_outage_of_all_feeds_is_one_incident_with_its_duration() -> None:
     assert texts(watched(*ticks), 10) == ["binance, deribit, okx lost for 5 s: refused"]
     ticks += [(20, feeds(LIVE, DOWN, CONNECTING)), (40, feeds(LIVE, LIVE, SYNCING)), (75, feeds(LIVE, LIVE, LIVE))]
     assert texts(watched(*ticks), 500) == ["binance, deribit, okx back after 1:10 min (refused)"]
+
+
+def test_an_outage_counts_from_the_last_data_and_not_from_its_declaration() -> None:
+    silent = tuple(replace(feed, age_s=age) for feed, age in zip(feeds(DOWN, DOWN, LIVE), (20.0, 18.0, 0.1)))
+    watch = watched((0, feeds(LIVE, LIVE, LIVE)), (25, silent))
+    assert texts(watch, 26) == ["binance, deribit lost for 21 s: refused"]
+    watch = watched((0, feeds(LIVE, LIVE, LIVE)), (25, silent), (32, feeds(LIVE, LIVE, LIVE)))
+    assert texts(watch, 90) == ["binance, deribit back after 27 s (refused)"]
 
 
 def test_a_feed_that_has_not_been_live_is_starting() -> None:
