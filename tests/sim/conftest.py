@@ -161,7 +161,7 @@ def before_delivery() -> int:
 
 @pytest.fixture(scope="session")
 def aged_market() -> SimulatedMarket:
-    """A market some minutes on; read only."""
-    market = SimulatedMarket(7, NOON)
+    """A market some minutes on, computed by the second; read only."""
+    market = SimulatedMarket(7, NOON, step_ns=SECOND)
     market.advance(NOON + 400 * SECOND)
     return market
