@@ -52,3 +52,11 @@ def regime_sentence(
 
 def _level(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000.0 else f"{value:,.2f}" if value >= 10.0 else f"{value:.4f}"
+
+
+def two_sided_text(snapshot: FlowSnapshot, *, is_long: bool = True) -> str:
+    """The two sides of hedges that differ with the move of spot: against it, or with it."""
+    rising = next((row.value or 0.0 for row in snapshot.outlook if row.case == "+1 sd"), 0.0)
+    if rising < 0.0:
+        return "SELL rises, BUY falls" if is_long else "fade moves"
+    return "BUY rises, SELL falls" if is_long else "chase moves"

@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from dfmon.model.hedging import OutlookRow
 from dfmon.model.metrics import metrics_at
-from dfmon.model.regime_text import snapshot_regime
+from dfmon.model.regime_text import snapshot_regime, two_sided_text
 from dfmon.model.scenario import Features
 from dfmon.model.snapshot import FlowSnapshot, Metric, Metrics, ModelRow, State
 from dfmon.model.units import sanitize
@@ -43,7 +43,7 @@ def _head(s: FlowSnapshot, mode: State) -> list[str]:
     level = format_number(flip.level)
     if flip.level is None and flip.searched is not None:
         level, distance = f"none from {format_number(flip.searched[0])} to {format_number(flip.searched[1])}", ""
-    side = f"dealers {scenario.side.upper()}"
+    side = f"dealers {two_sided_text(s) if scenario.side == 'two-sided' else scenario.side.upper()}"
     return [
         f"{s.underlying} {format_number(s.spot)}   {state_label} {s.ts}   {counts}",
         f"{bucket}{scenario.name}{' (armed)' if scenario.armed else ''}   {side}   {materiality}{confidence}{overlay}",

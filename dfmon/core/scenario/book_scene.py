@@ -118,6 +118,7 @@ def shown_features(features: BookFeatures) -> tuple[tuple[str, float | None], ..
 def _missing_input(tick: TickResult, market: HourMarket) -> str:
     """The first input without which there is no call, "" where all are there."""
     conditions = (
+        (not tick.positions.known and not (tick.chain.open_interest >= 0.0).any(), "no open interest yet"),
         (not tick.positions.known, "positions unknown"),
         (bool(tick.freshness.stale), "inputs stale"),
         (not tick.cols.size, "no priceable option"),

@@ -218,13 +218,14 @@ def _slow_name(share: Number) -> str:
 
 
 def _drift(i: RuleInputs, hysteresis: float, z_limit: float) -> tuple[Alternative, ...]:
-    return (
-        (
-            Comparison("phi_c + phi_v", i.phi_charm + i.phi_vanna, ">=", DRIFT_SHARE * hysteresis * i.phi_gamma),
-            Comparison(_slow_name(i.slow_share), abs(i.slow_share), ">=", DRIFT_HOUR_SHARE * hysteresis),
-            Comparison("|z|", abs(i.z), "<", z_limit),
-        ),
+    rest = (
+        Comparison(_slow_name(i.slow_share), abs(i.slow_share), ">=", DRIFT_HOUR_SHARE * hysteresis),
+        Comparison("|z|", abs(i.z), "<", z_limit),
     )
+    # one of the two may be enough while the other is not known
+    slow = (("phi_c + phi_v", i.phi_charm + i.phi_vanna), ("phi_v", i.phi_vanna), ("phi_c", i.phi_charm))
+    limit = DRIFT_SHARE * hysteresis * i.phi_gamma
+    return tuple((Comparison(name, phi, ">=", limit), *rest) for name, phi in slow)
 
 
 def _armed(i: RuleInputs, hysteresis: float) -> tuple[Alternative, ...]:

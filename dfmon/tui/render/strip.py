@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from dfmon.model.regime_text import two_sided_text
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import utc
 from dfmon.tui.render.formatting import (
@@ -155,15 +156,13 @@ def banner(frame: Frame, width: int) -> list[Row]:
 
 
 def _side_runs(snapshot: FlowSnapshot, is_wide: bool) -> tuple[Run, ...]:
-    """The side of the dealers' hedges within the hour; two-sided ones in words."""
+    """The side of the dealers' hedges within the hour."""
     side = snapshot.scenario.side
     if side == "none":
         return ()
-    if side != "two-sided":
-        return ("dealers ", "text"), (side.upper(), {"sell": "pos", "buy": "neg"}.get(side, "text"))
-    rising = next((row.value or 0.0 for row in snapshot.outlook if row.case == "+1 sd"), 0.0)
-    words = ("SELL rises, BUY falls", "fade moves") if rising < 0.0 else ("BUY rises, SELL falls", "chase moves")
-    return ((f"dealers {words[0] if is_wide else words[1]}", "text"),)
+    if side == "two-sided":
+        return ((f"dealers {two_sided_text(snapshot, is_long=is_wide)}", "text"),)
+    return ("dealers ", "text"), (side.upper(), {"sell": "pos", "buy": "neg"}.get(side, "text"))
 
 
 def _scenario_parts(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> list[tuple[int, tuple[Run, ...]]]:

@@ -288,3 +288,13 @@ def test_cascade_needs_a_move_whatever_psi_is() -> None:
 @pytest.mark.parametrize("phi", [0.0, 1e-9, 0.0399, NAN])
 def test_pin_never_holds_on_little_gamma(phi: float) -> None:
     assert call_scene(replace(PINNED, phi_gamma=phi), LIMITS, None).bucket is not Bucket.PIN
+
+
+@pytest.mark.parametrize(("phi_charm", "phi_vanna", "bucket"), [
+    (0.01, NAN, Bucket.DRIFT), (NAN, 0.01, Bucket.DRIFT), (0.0099, NAN, None), (NAN, 0.0099, None), (NAN, NAN, None),
+])  # fmt: skip
+def test_a_drift_is_called_where_one_of_its_two_parts_is_enough(
+    phi_charm: float, phi_vanna: float, bucket: Bucket | None
+) -> None:
+    scene = call_scene(replace(SLOW, phi_gamma=0.02, phi_charm=phi_charm, phi_vanna=phi_vanna), LIMITS, None).scene
+    assert (scene and scene.bucket) == bucket
