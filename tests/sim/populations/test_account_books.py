@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -15,15 +15,21 @@ ACCOUNTS = [name for name, family in FAMILIES.items() if family.accounts is not 
 SEED = 7  # odd: a market of accounts in G too
 
 
-@cache
-def tape_of(name: str, seed: int = SEED) -> MarketTape:
-    return simulate(FAMILIES[name], seed)
+@lru_cache(maxsize=1)  # tests come by family
+def tape_of(name: str) -> MarketTape:
+    return simulate(FAMILIES[name], SEED)
 
 
-def rebuilt(history: MarketHistory, until: int) -> list[dict[int, float]]:
-    """Positions by option and account after the first `until` changes, from buyers and sellers alone."""
-    books: list[dict[int, float]] = [{} for _ in range(history.listing.strike.size)]
-    for row in range(until):
+@pytest.fixture(
+    scope="module", params=[name if name == "A" else pytest.param(name, marks=pytest.mark.slow) for name in ACCOUNTS]
+)
+def tape(request: pytest.FixtureRequest) -> MarketTape:
+    return tape_of(request.param)
+
+
+def rebuild(books: list[dict[int, float]], history: MarketHistory, rows: range) -> None:
+    """Positions by option and account after the changes of `rows`, from buyers and sellers alone."""
+    for row in rows:
         option = int(history.option[row])
         if history.kind[row] == EXPIRED:
             books[option] = {}
@@ -31,16 +37,15 @@ def rebuilt(history: MarketHistory, until: int) -> list[dict[int, float]]:
         for account, signed in ((history.buyer[row], 1.0), (history.seller[row], -1.0)):
             book = books[option]
             book[int(account)] = book.get(int(account), 0.0) + signed * float(history.amount[row])
-    return books
 
 
-@pytest.mark.parametrize("name", ACCOUNTS)
-def test_truth_is_the_sum_of_the_accounts(name: str) -> None:
-    tape = tape_of(name)
-    history = tape.history
+def test_truth_is_the_sum_of_the_accounts(tape: MarketTape) -> None:
+    history, start = tape.history, 0
+    books: list[dict[int, float]] = [{} for _ in range(history.listing.strike.size)]
     for day in (-5.0, 0.0, 3.0, 25.0):
         end = int(np.searchsorted(history.time_ms, day * DAY_MS, side="right"))
-        books = rebuilt(history, end)
+        rebuild(books, history, range(start, end))
+        start = end
         at = tape.start_ms + day * DAY_MS
         assert all(abs(sum(book.values())) < 1e-6 for book in books)
         interest = [sum(map(abs, book.values())) / 2.0 for book in books]
@@ -49,9 +54,8 @@ def test_truth_is_the_sum_of_the_accounts(name: str) -> None:
         np.testing.assert_allclose(tape.customer_net(at), net, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ACCOUNTS)
-def test_each_change_moves_open_interest_by_what_its_parties_open_and_close(name: str) -> None:
-    history = tape_of(name).history
+def test_each_change_moves_open_interest_by_what_its_parties_open_and_close(tape: MarketTape) -> None:
+    history = tape.history
     interest: dict[int, float] = {}
     books: list[dict[int, float]] = [{} for _ in range(history.listing.strike.size)]
     for row in range(20_000):
@@ -68,9 +72,8 @@ def test_each_change_moves_open_interest_by_what_its_parties_open_and_close(name
         book[buyer], book[seller] = bought + amount, sold - amount
 
 
-@pytest.mark.parametrize("name", ACCOUNTS)
-def test_parties_are_two_accounts_and_the_taker_has_the_side_of_the_print(name: str) -> None:
-    history = tape_of(name).history
+def test_parties_are_two_accounts_and_the_taker_has_the_side_of_the_print(tape: MarketTape) -> None:
+    history = tape.history
     trades = history.kind != EXPIRED
     assert (history.buyer[trades] != history.seller[trades]).all()
     prints = history.kind >= 0
@@ -82,6 +85,7 @@ def test_parties_are_two_accounts_and_the_taker_has_the_side_of_the_print(name: 
     assert (is_customer.sum(axis=0) == 1).all(), "passes and bookings are between a customer and a dealer"
 
 
+@pytest.mark.slow
 def test_expired_options_leave_nothing_and_new_ones_follow() -> None:
     tape = tape_of("X")
     history, days = tape.history, 25.0
@@ -98,6 +102,7 @@ def test_expired_options_leave_nothing_and_new_ones_follow() -> None:
     assert (history.time_ms[trades] < expiry_ms[trades]).all()
 
 
+@pytest.mark.slow
 def test_a_liquidation_reduces_the_position_of_a_customer() -> None:
     history = tape_of("Y").history
     books: list[dict[int, float]] = [{} for _ in range(history.listing.strike.size)]

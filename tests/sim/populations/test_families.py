@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -20,7 +20,7 @@ SEEDS = range(101, 105)
 MADE_OF_ACCOUNTS = [name for name, family in FAMILIES.items() if family.accounts and not family.classes]
 
 
-@cache
+@lru_cache(maxsize=8)  # tens of megabytes each
 def tape_of(name: str, seed: int) -> MarketTape:
     return simulate(FAMILIES[name], seed)
 
@@ -61,6 +61,21 @@ def slope(rows: F64, number: int) -> float:
     return float(np.polyfit(chosen[:, 1], chosen[:, 2], 1)[0])
 
 
+@pytest.mark.slow
+def test_class_shares_are_the_assumed_ones_in_b_and_drawn_for_each_world_in_a() -> None:
+    def shares(name: str, seed: int) -> F64:
+        history = tape_of(name, seed).history
+        screen = history.kind == KINDS.index("screen")
+        counts: F64 = np.bincount(party_class(history)[screen], minlength=4) / screen.sum()
+        return counts
+
+    worlds = np.array([shares("B", seed) for seed in SEEDS])
+    np.testing.assert_allclose(worlds.mean(axis=0), (0.74, 0.12, 0.08, 0.06), atol=0.03)
+    assert np.ptp(worlds[:, 0]) < 0.12
+    assert np.ptp([shares("A", seed)[0] for seed in SEEDS]) > 0.12
+
+
+@pytest.mark.slow
 def test_in_b_the_dealers_leg_opens_or_closes_by_the_sign_of_the_customers_net() -> None:
     rows = np.concatenate([openings(tape_of("B", seed).history) for seed in SEEDS])
     assert slope(rows, 0) == pytest.approx(0.57, abs=0.08)
@@ -76,11 +91,13 @@ def test_in_b_the_dealers_leg_opens_or_closes_by_the_sign_of_the_customers_net()
     assert flat[:, 3].mean() == pytest.approx(0.20, abs=0.05)
 
 
+@pytest.mark.slow
 def test_sixty_dealer_accounts_say_less() -> None:
     few, many_dealers = (openings(tape_of(name, 101).history) for name in ("A", "N"))
     assert slope(many_dealers, 0) < slope(few, 0) - 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "zero"), [("A", 0.42), ("B", 0.49), ("C", 0.47), ("D", 0.635), ("N", 0.335), ("H", 0.365)]
 )
@@ -95,7 +112,9 @@ def test_customers_net_over_open_interest_on_the_last_day(name: str, zero: float
     assert np.sqrt(np.mean(squares)) == pytest.approx(zero, abs=0.06)
 
 
-@pytest.mark.parametrize("name", MADE_OF_ACCOUNTS)
+@pytest.mark.parametrize(
+    "name", [name if name == "V" else pytest.param(name, marks=pytest.mark.slow) for name in MADE_OF_ACCOUNTS]
+)
 def test_shares_of_kinds_and_rate_are_those_of_the_switches(name: str) -> None:
     switches = FAMILIES[name].accounts
     assert switches is not None
@@ -111,19 +130,7 @@ def test_shares_of_kinds_and_rate_are_those_of_the_switches(name: str) -> None:
     assert 8.0 < kinds.size / np.maximum(life, 0.0).sum() < 13.0
 
 
-def test_class_shares_are_the_assumed_ones_in_b_and_drawn_for_each_world_in_a() -> None:
-    def shares(name: str, seed: int) -> F64:
-        history = tape_of(name, seed).history
-        screen = history.kind == KINDS.index("screen")
-        counts: F64 = np.bincount(party_class(history)[screen], minlength=4) / screen.sum()
-        return counts
-
-    worlds = np.array([shares("B", seed) for seed in SEEDS])
-    np.testing.assert_allclose(worlds.mean(axis=0), (0.74, 0.12, 0.08, 0.06), atol=0.03)
-    assert np.ptp(worlds[:, 0]) < 0.12
-    assert np.ptp([shares("A", seed)[0] for seed in SEEDS]) > 0.12
-
-
+@pytest.mark.slow
 def test_an_order_in_clips_has_one_side_and_one_pair_of_parties() -> None:
     history = tape_of("X", 101).history
     prints = np.flatnonzero(history.kind == 0)
@@ -154,6 +161,7 @@ def test_turns_reverse_a_group_and_half_lives_let_directions_fade() -> None:
     assert np.mean(correlations) == pytest.approx(0.5, abs=0.2)
 
 
+@pytest.mark.slow
 def test_funds_build_positions_and_roll_them_to_the_next_expiry() -> None:
     history = tape_of("Y", 101).history
     switches = FAMILIES["Y"].accounts
@@ -169,6 +177,7 @@ def test_funds_build_positions_and_roll_them_to_the_next_expiry() -> None:
     assert opposite[is_roll].all()
 
 
+@pytest.mark.slow
 def test_the_market_of_a_mixed_family_goes_by_the_seed() -> None:
     assert tape_of("G", 101).history.customers > 0
     assert tape_of("G", 102).history.customers == 0

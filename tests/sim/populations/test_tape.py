@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
@@ -14,11 +13,21 @@ from dfmon.sim.populations.history import DAY_MS, SPOT, START_MS
 from dfmon.sim.populations.tape import Columns
 
 DAYS = 6.0
+FAST = ("B", "O")  # of accounts, and of classes
 
 
-@cache
-def tape_of(name: str, seed: int = 3) -> MarketTape:
-    return simulate(FAMILIES[name], seed, DAYS)
+@pytest.fixture(
+    scope="module",
+    params=[name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES],
+)
+def name(request: pytest.FixtureRequest) -> str:
+    """Tests come by family, so that one tape is in memory."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def tape(name: str) -> MarketTape:
+    return simulate(FAMILIES[name], 3, DAYS)
 
 
 def same(left: Columns, right: Columns) -> bool:
@@ -27,17 +36,14 @@ def same(left: Columns, right: Columns) -> bool:
     )
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_the_same_seed_is_the_same_world_and_another_is_not(name: str) -> None:
-    first, again, other = tape_of(name), simulate(FAMILIES[name], 3, DAYS), tape_of(name, 4)
+def test_the_same_seed_is_the_same_world_and_another_is_not(tape: MarketTape, name: str) -> None:
+    again, other = (simulate(FAMILIES[name], seed, DAYS) for seed in (3, 4))
     for part in ("trades", "open_interest", "instruments"):
-        assert same(getattr(first, part), getattr(again, part))
-    assert not np.array_equal(first.trades["amount"], other.trades["amount"])
+        assert same(getattr(tape, part), getattr(again, part))
+    assert not np.array_equal(tape.trades["amount"], other.trades["amount"])
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_columns_have_their_domains(name: str) -> None:
-    tape = tape_of(name)
+def test_columns_have_their_domains(tape: MarketTape) -> None:
     trades, interest, instruments = tape.trades, tape.open_interest, tape.instruments
     assert set(instruments["type"]) == {"call", "put"}
     assert len(set(instruments["name"])) == len(instruments["name"])
@@ -53,16 +59,13 @@ def test_columns_have_their_domains(name: str) -> None:
     assert np.log(instruments["strike"] / SPOT).max() < 2.0
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_customers_net_is_within_open_interest(name: str) -> None:
-    history = tape_of(name).history
+def test_customers_net_is_within_open_interest(tape: MarketTape) -> None:
+    history = tape.history
     assert (np.abs(history.customer_net) <= history.open_interest + 1e-6).all()
     assert (history.open_interest >= -1e-9).all()
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_options_listed_in_view_start_at_zero_and_older_ones_in_full_swing(name: str) -> None:
-    tape = tape_of(name)
+def test_options_listed_in_view_start_at_zero_and_older_ones_in_full_swing(tape: MarketTape) -> None:
     listed = tape.instruments["listed_ms"]
     in_view = listed >= START_MS
     assert 0.1 < in_view.mean() < 0.6
@@ -81,9 +84,8 @@ def test_options_listed_in_view_start_at_zero_and_older_ones_in_full_swing(name:
     assert (first_print[in_view] >= listed[in_view]).all()
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_numbers_of_prints_grow_by_one_but_where_prints_are_lost(name: str) -> None:
-    trades, lost = tape_of(name).trades, FAMILIES[name].lost
+def test_numbers_of_prints_grow_by_one_but_where_prints_are_lost(tape: MarketTape, name: str) -> None:
+    trades, lost = tape.trades, FAMILIES[name].lost
     gaps = 0
     for instrument in np.unique(trades["instrument"]):
         steps = np.diff(trades["seq"][trades["instrument"] == instrument])
@@ -94,9 +96,8 @@ def test_numbers_of_prints_grow_by_one_but_where_prints_are_lost(name: str) -> N
         assert gaps / (gaps + trades["seq"].size) == pytest.approx(lost, abs=0.004)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_legs_of_a_combo_share_the_event_and_nothing_else_does(name: str) -> None:
-    trades = tape_of(name).trades
+def test_legs_of_a_combo_share_the_event_and_nothing_else_does(tape: MarketTape) -> None:
+    trades = tape.trades
     event, counts = np.unique(trades["event"], return_counts=True)
     shared = np.isin(trades["event"], event[counts > 1])
     assert counts.max() == 2
@@ -112,9 +113,7 @@ def test_legs_of_a_combo_share_the_event_and_nothing_else_does(name: str) -> Non
     assert 0.6 < spreads < 0.95
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_seen_open_interest_is_the_true_one_at_its_time(name: str) -> None:
-    tape = tape_of(name)
+def test_seen_open_interest_is_the_true_one_at_its_time(tape: MarketTape) -> None:
     interest = tape.open_interest
     row_of = {instrument: row for row, instrument in enumerate(tape.instruments["name"])}
     for row in range(0, interest["value"].size, max(interest["value"].size // 150, 1)):
