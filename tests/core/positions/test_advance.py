@@ -26,7 +26,8 @@ def _assert_equal(one: PositionState, other: PositionState) -> None:
         np.testing.assert_array_equal(value, second[name], err_msg=name)
 
 
-@settings(max_examples=30, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 40))
 def test_ticks_of_any_length_give_the_same_bits(seed: int, ticks: int) -> None:
     prints, observed = tape(seed)
@@ -100,6 +101,7 @@ def test_estimates_of_changed_rows_are_those_of_all_rows() -> None:
         np.testing.assert_array_equal(getattr(current, name), getattr(fresh, name))
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6))
 def test_positions_stay_within_open_interest_and_their_sources_add_up(seed: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,18 @@ def calm(minutes: int = 80, **columns: Any) -> list[ChainFrame]:
     return path([SPOT] * minutes, days=(0.25,), strikes=(SPOT,), **columns)
 
 
+@cache
+def after_calm(minutes: int) -> tuple[FlowState, list[FlowSnapshot]]:
+    """The calm market under the file's positions, which several tests look at or go on from."""
+    return run(calm(minutes), LONG)
+
+
 def names(snapshots: list[FlowSnapshot]) -> list[str]:
     return [snapshot.scenario.name for snapshot in snapshots]
 
 
 def test_first_bucket_waits_for_an_hour_of_spot_and_its_dwell_time_and_is_no_alert() -> None:
-    snapshots = run(calm(), LONG)[1]
+    snapshots = after_calm(80)[1]
     first = names(snapshots).index("PIN")
     assert 60 <= first <= 66  # z needs an hour, then five minutes without a break
     assert set(names(snapshots[:first])) == {"UNKNOWN"}
@@ -48,7 +55,7 @@ def test_first_bucket_waits_for_an_hour_of_spot_and_its_dwell_time_and_is_no_ale
 
 
 def test_reasons_are_the_comparisons_that_were_true() -> None:
-    scenario = run(calm(), LONG)[1][-1].scenario
+    scenario = after_calm(80)[1][-1].scenario
     assert [reason.split(" ")[0] for reason in scenario.reasons] == ["NGI", "phi_g", "|z|", "hours", "top", "top"]
     assert (scenario.overlay, scenario.material, scenario.side) == ("", True, "two-sided")
 
@@ -82,7 +89,7 @@ def test_confidence_is_the_share_of_the_members_in_the_bucket() -> None:
 )
 def test_an_input_that_goes_missing_keeps_the_bucket_and_is_named(around: MarketFrame, reason: str) -> None:
     walk = calm(100)
-    state, before = run(walk[:80], LONG)
+    state, before = after_calm(80)
     for board in walk[80:]:  # the median depth of 15 minutes goes slowly
         state, snapshot = step(state, board, around, (), LONG, 1)
     assert snapshot.scenario.bucket == before[-1].scenario.bucket == int(Bucket.PIN)
@@ -121,7 +128,7 @@ def test_a_change_is_an_alert_and_a_transition_with_its_features() -> None:
 
 
 def test_looking_at_the_state_of_another_model_changes_nothing() -> None:
-    state = run(calm(70), LONG)[0]
+    state = after_calm(70)[0]
     assert set(state.books) >= {"naive", "short-all", "file"}
     assert state.books["short-all"].scene.buckets != state.books["file"].scene.buckets
 

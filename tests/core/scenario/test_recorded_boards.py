@@ -37,7 +37,7 @@ POINTS = (-0.9, 0.0, 0.9)  # change of volatility in the hour at fixed strikes
 
 @dataclass(frozen=True)
 class NaiveBoard:
-    """One board with naive positions; `sigma` by option for the moves from board to board."""
+    """One board with naive positions; volatility and vega by number of the option for the moves between boards."""
 
     hours: float
     spot: float
@@ -47,7 +47,9 @@ class NaiveBoard:
     chl: float
     flip: float | None
     strikes: StrikeFeatures
-    option_sigma: dict[str, tuple[float, float]]
+    option: np.ndarray
+    sigma: np.ndarray
+    vega: np.ndarray
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +61,9 @@ def boards() -> dict[str, list[NaiveBoard]]:
     table = parquet.read_table(path, columns=[*names, *more])
     column = {name: table[name].to_numpy() for name in ("underlying", "strike", more[0], more[1], more[3])}
     column |= {name: table[name].cast("int64").to_numpy() for name in ("timestamp", "expiry_datetime")}
-    text = {name: table[name].combine_chunks() for name in ("instrument_name", "option_type", "currency")}
+    text = {name: table[name].combine_chunks() for name in ("option_type", "currency")}
     column |= {name: np.array(values.to_pylist()) for name, values in text.items()}
+    column["option"] = table["instrument_name"].combine_chunks().dictionary_encode().indices.to_numpy()
     found: dict[str, list[NaiveBoard]] = {}
     for currency in DEPTH_AND_VOLUME:
         own = {name: values[column["currency"] == currency] for name, values in column.items()}
@@ -99,7 +102,7 @@ def _board(rows: dict[str, Any]) -> NaiveBoard:
     vega = unit.vega * rows["open_interest"]
     return NaiveBoard(
         float(rows["timestamp"][0]) / 3.6e9, spot, 100.0 * daily * math.sqrt(1.0 / 8_760.0), sums.ngi, sums.vss,
-        sums.chl, flip.level, strikes, dict(zip(rows["instrument_name"], zip(sigma, vega))),
+        sums.chl, flip.level, strikes, rows["option"], sigma, vega,
     )  # fmt: skip
 
 
@@ -112,11 +115,8 @@ def _scale(boards: list[NaiveBoard]) -> tuple[float, float]:
     """s of hourly returns in % and of hourly volatility moves in points, from boards some six hours apart."""
     moves = []
     for before, after in itertools.pairwise(boards):
-        common = [
-            (after.option_sigma[o], before.option_sigma[o][0]) for o in after.option_sigma if o in before.option_sigma
-        ]
-        change = np.array([100.0 * (now[0] - then) for now, then in common])
-        weight = np.array([now[1] for now, _ in common])
+        _, now, then = np.intersect1d(after.option, before.option, assume_unique=True, return_indices=True)
+        change, weight = 100.0 * (after.sigma[now] - before.sigma[then]), after.vega[now]
         moves.append((100.0 * math.log(after.spot / before.spot), float(weight @ change / weight.sum())))
     low, high = np.quantile(np.array(moves), (0.25, 0.75), axis=0)
     hours = np.median(np.diff([board.hours for board in boards]))
