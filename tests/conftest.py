@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 from hypothesis import settings
+
+# many tests start a process: what it and the workers import is compiled once
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 settings.register_profile("dfmon", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("dfmon")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ def board(minute: int) -> ChainFrame:
     return made if minute < 45 else permuted(made, np.arange(EXPIRING, made.size))
 
 
+@lru_cache(maxsize=2)
 def session(model: str, renumber_at: int | None = None) -> list[FlowSnapshot]:
     """Snapshots of every minute; options are numbered anew, and the state read from its bytes, where told to."""
     state, snapshots = FlowState.initial(), []

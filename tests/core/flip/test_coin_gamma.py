@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from dfmon.core.flip.coin_gamma import CoinOptions
 from dfmon.core.flip.gamma_flip import find_flip
@@ -29,8 +29,8 @@ def coin_net_gamma(levels: F64, chain: Listing, options: CoinOptions, positions:
         forward = chain.forward * (level / SPOT)
         v = chain.sigma * np.sqrt(chain.tau)
         d1 = np.log(forward / chain.strike) / v + 0.5 * v
-        gamma = norm.pdf(d1) / (forward * v)
-        adjusted = options.option_type * chain.strike / forward * norm.cdf(options.option_type * (d1 - v))
+        gamma = np.exp(-0.5 * d1**2) / np.sqrt(2.0 * np.pi) / (forward * v)
+        adjusted = options.option_type * chain.strike / forward * ndtr(options.option_type * (d1 - v))
         rows.append(0.01 * forward**2 * (gamma - options.inverse * adjusted / forward) @ positions)
     return np.array(rows)
 

@@ -15,6 +15,7 @@ from dfmon.core.flip.grid import STEP, Stickiness
 from dfmon.core.flip.joint_search import find_flips
 from dfmon.core.flip.roots import cubic_zero, polish
 from dfmon.core.pricing.black import F64
+from tests.core.flip import books
 
 SPOT = 100_000.0
 STICKINESS: tuple[Stickiness, ...] = ("strike", "moneyness")
@@ -76,11 +77,11 @@ def test_roots_are_those_of_brentq_on_all_options(seed: int) -> None:
 def test_no_root_is_missed_on_a_fine_scan() -> None:
     for seed in range(8):
         forward, strike, sigma, tau, exposure = book(seed)
-        columns = forward, strike, sigma, tau
-        flip = find_flip(SPOT, *columns, exposure)
+        flip = find_flip(SPOT, forward, strike, sigma, tau, exposure)
         levels = np.geomspace(*flip.searched, 8001)
-        net = np.array([net_gamma(SPOT, level, *columns, exposure) for level in levels])
-        gross = np.array([net_gamma(SPOT, level, *columns, np.abs(exposure)) for level in levels])
+        chain = books.Listing(forward, strike, sigma, tau)
+        both = np.stack([exposure, np.abs(exposure)], axis=1)
+        net, gross = np.concatenate([books.net_gamma(part, chain, both) for part in np.array_split(levels, 8)]).T
         signs = np.sign(net[np.abs(net) > 1e-10 * gross])
         assert len(flip.roots) == np.count_nonzero(np.diff(signs))
 
