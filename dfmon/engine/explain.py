@@ -105,7 +105,8 @@ def _terms(tick: TickResult, snapshot: FlowSnapshot, metric: str) -> Iterator[tu
         return
     if metric == "hpp":
         total, hpp, shares = tick.exposure.totals, snapshot.metrics.hpp, tick.hedge_shares
-        yield "sign(dS) NGI", hpp.ds_sign * shares.gamma * total.ngi
+        if hpp.ds_sign:
+            yield "sign(dS) NGI", hpp.ds_sign * shares.gamma * total.ngi
         yield "a VSS", shares.vanna_charm * hpp.alpha * total.vss
         yield "b CHL", shares.vanna_charm * hpp.beta * total.chl
     if metric == "hedge_flow" and tick.flows.hedge is not None:

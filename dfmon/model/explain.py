@@ -79,15 +79,24 @@ class Explanation(msgspec.Struct, frozen=True):
             for row in self.inputs
         ]
         if self.contributors:
-            lines.append(f"largest of {self.options:,} options (position, value of +1 coin, part)")
+            lines.append(f"largest of {self.options:,} options (position, value of +1 coin, part, share of all sizes)")
             lines += [
                 f"  {row.option:<28} {row.position:>+12,.1f} {number(row.unit_value):>14} {number(row.value):>16}"
                 f" {row.share:>6.1%}"
                 for row in self.contributors
             ]
+            lines += self._rest()
         lines.append("other conventions (value, change)")
         lines += [f"  {row.name:<28} {number(row.value):>16} {number(row.change):>16}" for row in self.conventions]
         return "\n".join([*lines, *(f"  n/a: {text}" for text in self.missing)])
+
+    def _rest(self) -> list[str]:
+        """The parts that are not listed, and the sum of all."""
+        if self.contributors_sum is None:
+            return []
+        rest = self.contributors_sum - sum(row.value for row in self.contributors)
+        rows = (f"the other {self.options - len(self.contributors):,}", rest), ("sum", self.contributors_sum)
+        return [f"  {name:<56} {number(value):>16}" for name, value in rows]
 
 
 def number(value: float | None, *, plus: bool = True) -> str:

@@ -8,6 +8,7 @@ import pytest
 from dfmon.core.step import FlowParams, step
 from dfmon.engine.explain import EXPLAINED, LARGEST, explain
 from dfmon.engine.what_if import TickInputs
+from dfmon.model.explain import number
 from dfmon.model.metrics import EXPOSURE_NAMES, METRICS
 from tests.chains import frame
 from tests.engine.test_what_if import NAIVE, PRINTS, tick, values
@@ -113,3 +114,12 @@ def test_each_metric_has_the_inputs_of_its_own_formula(metric: str) -> None:
     assert ({"sign(dS) of 15 min", "a", "b"} <= names) == (metric == "hpp")
     assert ("share of gamma hedged" in names) == (metric in ("hpp", "hedge_flow"))
     assert ({"depth within 1 %", "volume of 24 h"} <= names) == (metric == "psi")
+
+
+def test_the_text_adds_up_to_the_sum_of_all_options() -> None:
+    explained = explain(WARM, "ngi")
+    assert explained.contributors_sum is not None
+    rest = explained.contributors_sum - math.fsum(row.value for row in explained.contributors)
+    lines = {line.split("  ")[1]: line.split()[-1] for line in str(explained).splitlines() if line.startswith("  ")}
+    assert lines["sum"] == number(explained.contributors_sum)
+    assert lines[f"the other {explained.options - len(explained.contributors):,}"] == number(rest)
