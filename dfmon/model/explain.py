@@ -79,7 +79,9 @@ class Explanation(msgspec.Struct, frozen=True):
             for row in self.inputs
         ]
         if self.contributors:
-            lines.append(f"largest of {self.options:,} options (position, value of +1 coin, part, share of all sizes)")
+            lines.append(
+                f"largest of {self.options:,} options (position, value of +1 coin, part, share of the gross sum)"
+            )
             lines += [
                 f"  {row.option:<28} {row.position:>+12,.1f} {number(row.unit_value):>14} {number(row.value):>16}"
                 f" {row.share:>6.1%}"
