@@ -55,6 +55,7 @@ def test_expired_instruments_are_left_out(world: MarketTape, found: Any) -> None
     assert found.names == tuple(world.instruments["name"][~expired].tolist())
 
 
+@pytest.mark.slow
 def test_several_times_are_a_list_of_the_same_results(world: MarketTape, found: Any) -> None:
     results = _positions(world, days=[2, 5, 5, 8])
     assert isinstance(results, list)
@@ -62,6 +63,7 @@ def test_several_times_are_a_list_of_the_same_results(world: MarketTape, found: 
     _assert_equal(results[1], results[2])
 
 
+@pytest.mark.slow
 def test_rows_in_any_order_and_lists_give_the_same_bits(world: MarketTape, found: Any) -> None:
     order = np.random.default_rng(0).permutation(world.trades["ts_ms"].size)
     trades = {name: column[order].tolist() for name, column in world.trades.items()}
@@ -69,6 +71,7 @@ def test_rows_in_any_order_and_lists_give_the_same_bits(world: MarketTape, found
     _assert_equal(_positions(world, trades, open_interest=interest), found)
 
 
+@pytest.mark.slow
 def test_instruments_in_another_order_change_no_bit(world: MarketTape, found: Any) -> None:
     order = np.random.default_rng(1).permutation(world.instruments["name"].size)
     other = _positions(world, instruments={name: column[order] for name, column in world.instruments.items()})
@@ -77,6 +80,7 @@ def test_instruments_in_another_order_change_no_bit(world: MarketTape, found: An
     np.testing.assert_array_equal(other.members[at], found.members)
 
 
+@pytest.mark.slow
 def test_without_a_count_ties_are_ordered_by_what_the_prints_are(world: MarketTape) -> None:
     trades = {name: column for name, column in world.trades.items() if name != "seq"}
     order = np.random.default_rng(2).permutation(world.trades["ts_ms"].size)
@@ -85,6 +89,7 @@ def test_without_a_count_ties_are_ordered_by_what_the_prints_are(world: MarketTa
     )
 
 
+@pytest.mark.slow
 def test_repeated_prints_with_a_count_are_one(world: MarketTape, found: Any) -> None:
     twice = {name: np.concatenate([column, column[::20]]) for name, column in world.trades.items()}
     _assert_equal(_positions(world, twice), found)
@@ -96,6 +101,7 @@ def test_provenance_adds_up(found: Any) -> None:
     assert (found.provenance["unexplained"] <= found.provenance["change"] + 1e-6).all()
 
 
+@pytest.mark.slow
 def test_another_seed_draws_other_members_of_the_same_positions(world: MarketTape, found: Any) -> None:
     other = _positions(world, seed=7, members=256)
     np.testing.assert_array_equal(other.net, found.net)

@@ -131,6 +131,7 @@ def net_gamma(board: Board, level: float, coin: bool, longest: float) -> float:
     return float((0.01 * forward**2 * gamma) @ held)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOARDS)
 @pytest.mark.parametrize("numeraire", ["usd", "coin"])
 def test_flips_of_recorded_boards_are_those_of_brentq_option_by_option(name: str, numeraire: Numeraire) -> None:

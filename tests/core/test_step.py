@@ -124,6 +124,7 @@ def test_sign_of_the_move_stands_while_ticks_go_back_and_forth() -> None:
     assert set(signs[8:]) == {1}
 
 
+@pytest.mark.slow
 def test_pin_is_never_said_of_a_board_without_gamma() -> None:
     board = path([SPOT] * 70, days=(0.25,), strikes=(SPOT,), open_interest=np.full(2, 1e-9))
     held = FlowParams("file", dict.fromkeys(board[0].names, 1e-9))
@@ -213,6 +214,7 @@ BAD = st.sampled_from([NAN, math.inf, -math.inf, -1.0, 0.0, 1e-300, 1e300, 0.5, 
 BROKEN = ("forward", "sigma", "open_interest", "strike", "mark", "bid", "ask", "volume", "bid_sigma", "ask_sigma")
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(BROKEN), st.integers(0, 11), BAD), max_size=12),

@@ -75,6 +75,7 @@ def test_inside_the_window_what_is_left_is_lifted_minute_by_minute() -> None:
         assert (unwind.left, unwind.per_minute, unwind.minutes_left) == (0.0, 0.0, 0.0)
 
 
+@pytest.mark.slow
 def test_members_of_what_expired_widen_the_band_until_it_leaves_the_look_back() -> None:
     snapshots = session("flow")
     flows = [snapshot.metrics.hedge_flow for snapshot in snapshots[40:]]
@@ -83,6 +84,7 @@ def test_members_of_what_expired_widen_the_band_until_it_leaves_the_look_back() 
     assert min(widths[:19]) > 20.0 * max(widths[21:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minute", [20, 50])
 def test_a_restart_that_numbers_options_anew_changes_no_flow(minute: int) -> None:
     straight, restarted = session("naive"), session("naive", renumber_at=minute)

@@ -137,6 +137,7 @@ def test_parameters_are_a_record_and_hold_from_the_next_tick() -> None:
     assert replayed(session.records).driver.params == new_params
 
 
+@pytest.mark.slow
 def test_compiled_kernels_take_over_by_a_record_that_leaves_all_else_as_it_was_set() -> None:
     if compiled.load_kernels() is None:
         pytest.skip("numba is not installed: pip install 'dfmon[fast]'")
@@ -291,6 +292,7 @@ def test_recording_replayed_through_another_driver_gives_equal_digests(actions: 
     assert replayed(recorded, BTC_AND_ETH).digests == session.digests
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(ACTIONS, ACTIONS)
 def test_two_drivers_in_one_process_do_not_touch_each_other(

@@ -32,6 +32,13 @@ def boards() -> list[ChainFrame]:
     return made
 
 
+def state_after(chains: list[ChainFrame]) -> FlowState:
+    state = FlowState.initial()
+    for seq, chain in enumerate(chains, 1):
+        state, _ = step(state, chain, market(), (), PARAMS, seq)
+    return state
+
+
 def digests(state: FlowState, chains: list[ChainFrame], first_seq: int) -> list[str]:
     found = []
     for seq, chain in enumerate(chains, first_seq):
@@ -40,25 +47,34 @@ def digests(state: FlowState, chains: list[ChainFrame], first_seq: int) -> list[
     return found
 
 
-def state_after(chains: list[ChainFrame]) -> FlowState:
-    state = FlowState.initial()
-    for seq, chain in enumerate(chains, 1):
-        state, _ = step(state, chain, market(), (), PARAMS, seq)
-    return state
+CUTS = (1, 17, 61, 100)
+
+
+@pytest.fixture(scope="module")
+def straight() -> tuple[dict[int, FlowState], list[str]]:
+    """States at the cuts and at the end of a run without a break, and the digest of each snapshot."""
+    state, kept, found = FlowState.initial(), dict[int, FlowState](), list[str]()
+    for seq, chain in enumerate(boards(), 1):
+        state, snapshot = step(state, chain, market(), (), PARAMS, seq)
+        found.append(snapshot.digest())
+        if seq in (*CUTS, TICKS):
+            kept[seq] = state
+    return kept, found
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cut", [1, 17, 61, 100])
-def test_a_restart_between_two_ticks_changes_no_later_snapshot(cut: int) -> None:
-    chains = boards()
-    state = state_after(chains[:cut])
-    restored = decode_flow(encode_flow(state), state.inventory)
-    assert digests(restored, chains[cut:], cut + 1) == digests(state, chains[cut:], cut + 1)
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_restart_between_two_ticks_changes_no_later_snapshot(
+    cut: int, straight: tuple[dict[int, FlowState], list[str]]
+) -> None:
+    states, expected = straight
+    restored = decode_flow(encode_flow(states[cut]), states[cut].inventory)
+    assert digests(restored, boards()[cut:], cut + 1) == expected[cut:]
 
 
 @pytest.mark.slow
-def test_every_field_of_the_state_is_stored() -> None:
-    state = state_after(boards())
+def test_every_field_of_the_state_is_stored(straight: tuple[dict[int, FlowState], list[str]]) -> None:
+    state = straight[0][TICKS]
     initial = FlowState.initial()
     restored = decode_flow(encode_flow(state), state.inventory)
     for field in fields(FlowState):
@@ -81,8 +97,8 @@ def test_torn_bytes_are_refused_in_one_sentence(cut: int) -> None:
 
 
 @pytest.mark.slow
-def test_the_state_of_a_day_is_small() -> None:
-    assert len(encode_flow(state_after(boards()))) < 2_000_000
+def test_the_state_of_a_day_is_small(straight: tuple[dict[int, FlowState], list[str]]) -> None:
+    assert len(encode_flow(straight[0][TICKS])) < 2_000_000
 
 
 def test_arrays_come_back_with_their_shape_and_type() -> None:

@@ -30,18 +30,23 @@ RAW = Path(os.environ.get("DFMON_REAL_DATA", SHARED / "data")) / "ws_raw"
 needs_captures = pytest.mark.skipif(not RAW.is_dir(), reason=f"no captures at {RAW}")
 
 
-def replay_capture(path: Path) -> tuple[CaptureSource, list[FlowSnapshot]]:
+def open_capture(path: Path) -> CaptureSource:
     source = open_source(path, None, FlowParams())
     assert isinstance(source, CaptureSource)
-    published: list[FlowSnapshot] = []
+    return source
+
+
+def replay_capture(path: Path) -> tuple[CaptureSource, list[FlowSnapshot]]:
+    source, published = open_capture(path), list[FlowSnapshot]()
     play_through(source, published.append)
     return source, published
 
 
-def events(source: CaptureSource) -> Iterable[Event]:
-    """What the protocols make of every record."""
+def events(source: CaptureSource, kinds: Counter[str]) -> Iterable[Event]:
+    """What the protocols make of every record; `kinds` counts the records."""
     protocols = {endpoint.source: endpoint.protocol for endpoint in source._endpoints()}
     for record in source.records():
+        kinds[record.kind.name] += 1
         match record.kind:
             case RecordKind.FRAME:
                 yield from protocols[record.source].frame_received(record.payload)
@@ -76,13 +81,16 @@ EXPECTED = {
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_real_capture_replays(name: str) -> None:
     underlyings, seconds, kinds, rejected, (snapshots, updates, lost), mid = EXPECTED[name]
-    source, published = replay_capture(RAW / name)
+    source, published = open_capture(RAW / name), list[FlowSnapshot]()
+    driver = source.driver(published.append)
+    for step in source.steps():
+        driver = step.apply_to(driver)
     assert source.underlyings == underlyings
-    count = Counter(record.kind.name for record in source.records())
+    count = Counter[str]()
+    capture_events = list(events(source, count))
     assert count.pop("TICK") == seconds
     assert count.pop("TIMER") == seconds * len(source._reader.sources)
     assert count == kinds
-    capture_events = list(events(source))
     assert Counter(event.what for event in capture_events if isinstance(event, Rejected)) == rejected
     books = Counter(type(event) for event in capture_events)
     assert (books[BookSnapshot], books[BookUpdate], books[BookLost]) == (snapshots, updates, lost)
@@ -93,9 +101,6 @@ def test_a_real_capture_replays(name: str) -> None:
         depth = last.liquidity.depth_1pct_usd
         assert depth is not None
         assert depth > 10_000
-        driver = source.driver(lambda _: None)
-        for step in source.steps():
-            driver = step.apply_to(driver)
         market = driver._markets.freeze(underlyings[0], last.ts_ns).markets[0]
         assert mid[0] < market.mid < mid[1]
 
@@ -165,7 +170,7 @@ def test_layout_and_packing_are_told_by_content(tmp_path: Path, lines: list[str]
     assert source.underlyings == ("BTC",)
     assert [s.ts_ns // SECOND - BEGIN // SECOND for s in published] == [1, 2, 3, 4, 5, 6]
     assert all(s.liquidity.depth_1pct_usd is None or s.liquidity.depth_1pct_usd > 0 for s in published)
-    books = Counter(type(event) for event in events(source))
+    books = Counter(type(event) for event in events(source, Counter()))
     assert (books[BookSnapshot], books[BookUpdate], books[BookLost]) == (1, 6, 0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -156,21 +157,28 @@ def run_through(rows: Sequence[dict[str, Any]]) -> RestartHarness:
     return session
 
 
+@cache
+def uninterrupted(seed: int) -> tuple[bytes, FlowSnapshot]:
+    """The inventory and the last snapshot of a run without a break."""
+    session = run_through(market(seed))
+    return encode_inventory(session.inventory()), session.snapshots[-1]
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("gap_s", [0, 7])
 def test_a_restart_changes_no_bit(seed: int, gap_s: int) -> None:
     """`gap_s` seconds pass between the two runs; what was printed then is filled by time and number."""
     rows = market(seed)
-    uninterrupted = run_through(rows)
+    inventory, last = uninterrupted(seed)
     first = RestartHarness(rows, 0)
     first.run_until(5)
     first.backfill()
     first.run_until(30)
     second = RestartHarness(rows, 30 + gap_s, first.checkpoint())
     second.run_until(WATCH_S)
-    assert encode_inventory(second.inventory()) == encode_inventory(uninterrupted.inventory())
-    assert second.snapshots[-1].positions == uninterrupted.snapshots[-1].positions
-    assert second.snapshots[-1].metrics.ngi == uninterrupted.snapshots[-1].metrics.ngi
+    assert encode_inventory(second.inventory()) == inventory
+    assert second.snapshots[-1].positions == last.positions
+    assert second.snapshots[-1].metrics.ngi == last.metrics.ngi
     assert second.protocol.histories.complete == {CALL, PUT}, "nothing to read from the archive again"
 
 
@@ -226,6 +234,7 @@ def state_file(folder: Path, exchange: str = HOST, rests_on: str | None = None) 
     )
 
 
+@cache
 def make_checkpoint() -> PositionsCheckpoint:
     session = RestartHarness(market(2), 0)
     session.run_until(10)

@@ -114,5 +114,5 @@ async def test_a_single_snapshot_begins_with_the_positions_a_monitor_left_and_ke
     files_before = {path.name: path.stat().st_mtime_ns for path in exchange_folder(config).iterdir()}
     assert "positions.state" in files_before
     snapshot = await asyncio.to_thread(live_snapshot, config, "BTC", 30.0)
-    assert (snapshot.positions.coverage or 0.0) > COVERED
+    assert (snapshot.positions.coverage or 0.0) > 0.99, "a print of the last moment may not be read yet"
     assert {path.name: path.stat().st_mtime_ns for path in exchange_folder(config).iterdir()} == files_before

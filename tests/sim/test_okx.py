@@ -151,6 +151,7 @@ async def test_a_silent_connection_is_closed_with_4004(exchange: Any) -> None:
     assert (await client.wait_until_closed())[0] == 4004
 
 
+@pytest.mark.slow
 async def test_rest_is_in_the_envelope(exchange: Any) -> None:
     sim = await exchange(currencies=("BTC", "ETH"))
     base = f"{sim.addresses['okx'].rest}/api/v5"

@@ -78,6 +78,7 @@ async def test_serve_runs_until_told_to_stop() -> None:
         await task
 
 
+@pytest.mark.slow
 async def test_a_broken_market_ends_serve_with_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: object, to_ns: int) -> None:
         raise ArithmeticError("broken")

@@ -149,6 +149,7 @@ def test_customers_write_calls_above_and_buy_puts_below(aged_market: SimulatedMa
     assert dealer[puts_below].sum() < 0.0
 
 
+@pytest.mark.slow
 def test_orders_have_blocks_and_combos(noon: int) -> None:
     board = SimulatedMarket(7, noon, ("BTC",)).currencies["BTC"].board
     flow = CustomerFlow(SPECS["BTC"].flow, np.random.default_rng(1))
@@ -198,6 +199,7 @@ def test_spot_moves_every_second_at_a_believable_pace(noon: int) -> None:
     assert 0.2 < np.std(np.diff(np.log(prices))) * np.sqrt(365 * 86_400) < 1.2
 
 
+@pytest.mark.slow
 def test_the_roll_delivers_and_lists(noon: int) -> None:
     market = SimulatedMarket(7, noon + 44 * 3_600 * SECOND - 2 * MINUTE, ("BTC",))  # Tuesday 07:58
     btc = market.currencies["BTC"]

@@ -82,6 +82,7 @@ def test_mistakes_get_one_sentence(text: str, list_name: ListName, message: str)
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40), st.sampled_from(tuple(FILTER_FIELDS)))
 def test_any_text_is_a_filter_or_a_sentence(text: str, list_name: ListName) -> None:
     rows, message = TAPE if list_name == "tape" else POSITIONS, ""

@@ -536,6 +536,7 @@ def test_the_memory_of_prints_is_bounded() -> None:
     assert sequencer.accept("BTC", renumbered[1:]) == renumbered[1:], "its id is forgotten"
 
 
+@pytest.mark.slow
 def test_hours_of_prints_leave_nothing_behind_but_where_each_line_ends() -> None:
     """And what a sweep brings again, long after its id is forgotten, is known by its number."""
     sequencer = TradeSequencer()

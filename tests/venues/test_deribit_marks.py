@@ -54,6 +54,7 @@ def decoded(marks: MarksDecoder, frame: bytes) -> Any:
     return plain([*([event] if event else []), *bad])
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(decimals, decimals), min_size=1, max_size=12))
 def test_numbers_are_those_of_a_json_reader_bit_for_bit(numbers: list[tuple[str, str]]) -> None:
     names = NAMES[: len(numbers)]

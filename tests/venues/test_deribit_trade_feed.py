@@ -110,6 +110,7 @@ def damaged_feed(rows: Sequence[dict[str, Any]], seed: int, share: float) -> lis
     return [*received_rows, *last.values()]  # a print after which nothing comes cannot be missed
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.integers(20, 150), st.integers(0, 2**32), st.sampled_from((0.01, 0.1, 0.3)))
 @example(count=20, seed=874, share=0.3)  # three answers in a row came before the archive had the print

@@ -46,6 +46,7 @@ def members_of(position: F64, count: int, noise: float, seed: int) -> F64:
     return np.asarray(position[:, None] * np.random.default_rng(seed).normal(1.0, noise, (position.size, count)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("noise", [0.3, 1.0, 3.0])
 def test_all_zeros_of_the_members_are_those_of_a_dense_grid(seed: int, noise: float) -> None:

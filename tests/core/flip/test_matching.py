@@ -38,6 +38,7 @@ def best_assignment(
     return best
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(root_lists(), st.lists(root_lists(), min_size=1, max_size=4))
 def test_no_assignment_is_better(headline: RootList, each_member: list[RootList]) -> None:
@@ -71,6 +72,7 @@ def test_two_matches_far_away_win_over_a_close_one() -> None:
     assert matched[:, 0].tolist() == [80.0, 100.0]
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.one_of(st.just(np.nan), st.floats(10.0, 1e5)), min_size=7, max_size=7), min_size=1))
 def test_bands_are_quantiles_of_the_members_that_have_the_root(rows: list[list[float]]) -> None:
     matched = np.array(rows)

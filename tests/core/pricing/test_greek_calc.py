@@ -145,6 +145,7 @@ def test_a_bad_row_is_masked_and_counted_and_spares_the_others(column: int, bad:
         assert getattr(g, name)[[0, 2]] == pytest.approx(getattr(alone, name)[0], rel=1e-14)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     hnp.arrays(float, st.tuples(st.just(5), st.integers(0, 6)), elements=oddities),

@@ -39,6 +39,7 @@ def test_known_numbers(
         assert g.gamma[0] == pytest.approx(gamma, rel=6e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("minutes", "known"), [(45.0, None), (30.0, None), (15.0, 100050.0), (5.0, 100050.0)])
 def test_monte_carlo_of_the_fixings(minutes: float, known: float | None) -> None:
     """300 fixings of 6 s; delta from the path derivative, gamma from the density of the average at the strike."""

@@ -60,11 +60,13 @@ def test_reasons_are_the_comparisons_that_were_true() -> None:
     assert (scenario.overlay, scenario.material, scenario.side) == ("", True, "two-sided")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["naive", "short-all", "file"])
 def test_a_convention_has_no_confidence(model: str) -> None:
     assert run(calm(70), LONG.with_positions(model))[1][-1].scenario.confidence is None
 
 
+@pytest.mark.slow
 def test_confidence_is_the_share_of_the_members_in_the_bucket() -> None:
     board = frame(days=(0.25,), strikes=(SPOT,))
     prints = trade_columns(uid=(0, 1) * 40, side=[1] * 80, size=[1.0] * 80)
@@ -101,6 +103,7 @@ def test_an_input_that_goes_missing_keeps_the_bucket_and_is_named(around: Market
         assert snapshot.features.phi_gamma.value is None
 
 
+@pytest.mark.slow
 def test_stale_inputs_keep_the_bucket_raise_no_alert_and_add_no_sample() -> None:
     walk = calm(80)
     old = ReceiveTimes(NOW, NOW, NOW, NOW)
@@ -113,6 +116,7 @@ def test_stale_inputs_keep_the_bucket_raise_no_alert_and_add_no_sample() -> None
     assert int(state.books["file"].scene.flows.times[-1]) == walk[-1].ts_ns
 
 
+@pytest.mark.slow
 def test_a_change_is_an_alert_and_a_transition_with_its_features() -> None:
     spots = [SPOT] * 70 + [SPOT * (1.0 + 0.004 * i) for i in range(1, 40)]
     state, snapshots = run(path(spots, days=(0.25,), strikes=(SPOT,)), LONG)
@@ -133,6 +137,7 @@ def test_looking_at_the_state_of_another_model_changes_nothing() -> None:
     assert state.books["short-all"].scene.buckets != state.books["file"].scene.buckets
 
 
+@pytest.mark.slow
 def test_all_of_the_scene_survives_a_restart() -> None:
     walk = calm(90)
     state, _ = run(walk[:75], LONG)
@@ -144,6 +149,7 @@ def test_all_of_the_scene_survives_a_restart() -> None:
     assert shown[0].digest() == shown[1].digest()
 
 
+@pytest.mark.slow
 def test_terms_of_hedge_pressure_add_up_and_say_where_the_factors_come_from() -> None:
     snapshots = run(path([SPOT * (1.0 + 0.0005 * (i % 7)) for i in range(75)]), FlowParams("naive"))[1]
     hpp = snapshots[-1].metrics.hpp

@@ -97,6 +97,7 @@ def score_path(seed: int, days: float) -> np.ndarray:
     return score
 
 
+@pytest.mark.slow
 def test_a_score_around_its_threshold_changes_the_bucket_fifteen_times_a_day_at_most() -> None:
     changes = bare = 0
     days = 20.0

@@ -111,6 +111,7 @@ CORNERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corner", range(len(CORNERS)))
 def test_the_table_is_read_alike_on_the_whole_grid(corner: int) -> None:
     """Every combination of the grid, for each bucket that may hold: 302,400 readings in all."""
@@ -151,6 +152,7 @@ def test_one_book_is_called_as_the_table_reads(book: RuleInputs, current: Bucket
     assert all(call.reasons)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(BOOKS, HOLDING, st.sets(st.sampled_from(sorted(floats)), min_size=1, max_size=3), st.data())
 def test_a_call_with_missing_inputs_holds_whatever_they_are(

@@ -100,6 +100,7 @@ def test_no_update_changes_a_threshold_by_more_than_a_tenth(jumps: list[tuple[fl
         ts += slots * SAMPLE_NS
 
 
+@pytest.mark.slow
 def test_long_run_value_bounds_the_thresholds_and_a_bound_that_holds_for_a_day_is_an_alarm() -> None:
     days = np.concatenate([np.full(35 * 288, 0.02), np.full(32 * 288, 0.4)])
     series = fed(days)

@@ -63,6 +63,7 @@ def test_every_missing_number_has_a_reason() -> None:
     assert "micro.kyle: 0 of 60 minutes of spot and taker flow" in reasons
 
 
+@pytest.mark.slow
 def test_flow_against_the_pressure_is_a_reason_of_the_scenario_for_the_model_that_it_contradicts() -> None:
     """Dealers short gamma have to buy a rally: takers who sell it disagree, takers who buy it do not."""
     sold, bought = (

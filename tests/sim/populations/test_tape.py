@@ -121,6 +121,7 @@ def test_seen_open_interest_is_the_true_one_at_its_time(tape: MarketTape) -> Non
         assert interest["value"][row] == pytest.approx(truth, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every_s", [0.0, 5.0, 30.0, 60.0, 600.0])
 def test_open_interest_follows_each_print_within_its_period(every_s: float) -> None:
     tape = simulate(replace(FAMILIES["B"], interest_every_s=every_s), 3, DAYS)
