@@ -20,6 +20,7 @@ from dfmon.core.positions.netting_filter import (
     CENTERED,
     MEAN_G,
     MEAN_Q,
+    NODES,
     REVERSION_SCALE,
     VAR_Q,
     WEIGHT,
@@ -191,12 +192,12 @@ class _Update:
             self._start(releases.prints.row[at[first]], releases.interest[at[first]])
             at = at[~first]
         is_print = releases.prints.size[at] > 0.0
-        printed = at if is_print.all() else at[is_print]
-        if printed.size:
-            self._print(releases, printed)
-        changed = at[~np.isnan(releases.interest[at])]
-        if changed.size:
-            self._change_interest(releases, changed)
+        if is_print.all():
+            self._print(releases, at)
+            return
+        if is_print.any():
+            self._print(releases, at[is_print])
+        self._change_interest(releases, at[~is_print])
 
     def _start(self, rows: I64, interest: F64) -> None:
         """The first open interest of options whose listing was not seen."""
@@ -210,34 +211,40 @@ class _Update:
     def _print(self, releases: Releases, at: NDArray[np.intp]) -> None:
         prints = releases.prints
         rows, side, size, kind, u = prints.row[at], prints.side[at], prints.size[at], prints.kind[at], releases.u[at]
-        interest, limit = self._interest[rows], releases.limit[at]
+        interest, shown = self._interest[rows], releases.interest[at]
+        limit = np.where(np.isnan(shown), releases.limit[at], shown)
         unmatched = np.isnan(limit)
         if unmatched.any():
             share = UNSEEN_INTEREST_SHARE if self._frozen_share is None else self._frozen_share[rows]
-            grown = interest + np.where(unmatched & releases.unseen[at], share * size, 0.0)
-            self._interest[rows] = grown
-            limit = np.where(unmatched, grown, limit)
+            limit[unmatched] = (interest + np.where(releases.unseen[at], share * size, 0.0))[unmatched]
+            shown = np.where(unmatched, limit, shown)
         moments = self._moments.take(rows, axis=2)
         given = FilterInput(side, size, kind, u, interest)
         self._hour_sums = self._hour_sums + on_grid(_board_terms(moments, given, self._priors)).sum(axis=1)
         moments, by_print, by_interest = apply_prints(moments, given, self._rates, self._priors)
-        self._moments[:, :, rows] = bounded(moments, limit)
-        self._sums[rows] += _option_terms(given, by_print, by_interest)
-        np.maximum.at(self._last_ns, rows, prints.ts_ns[at])
+        terms = _option_terms(given, by_print, by_interest)
+        self._bound(rows, moments, releases.unexplained[at], limit)
+        terms[:, columns.UNEXPLAINED], terms[:, columns.CHANGE] = releases.unexplained[at], releases.change[at]
+        self._interest[rows] = np.where(np.isnan(shown), interest, shown)
+        self._sums[rows] += terms
+        self._last_ns[rows] = np.maximum(self._last_ns[rows], prints.ts_ns[at])
         self._revision[rows] += 1
 
-    def _change_interest(self, releases: Releases, at: NDArray[np.intp]) -> None:
-        rows, interest, unexplained = releases.prints.row[at], releases.interest[at], releases.unexplained[at]
-        moments = self._moments.take(rows, axis=2)
+    def _bound(self, rows: I64, moments: F64, unexplained: F64, limit: F64) -> None:
+        """Stores moments widened by unexplained open interest, within the new one."""
         before = fold_nodes(moments[WEIGHT] * moments[MEAN_Q])
-        self._faults[columns.BELOW_POSITION] += np.count_nonzero(np.abs(before) > interest * (1.0 + 1e-9))
+        self._faults[columns.BELOW_POSITION] += np.count_nonzero(np.abs(before) > limit * (1.0 + 1e-9))
         add_unexplained(moments, unexplained)
-        moments = bounded(moments, interest)
+        bounded(moments, limit)
         self._moments[:, :, rows] = moments
-        self._interest[rows] = interest
-        self._sums[rows, columns.UNEXPLAINED] += unexplained
-        self._sums[rows, columns.CHANGE] += releases.change[at]
         self._sums[rows, columns.FROM_TRANSFERS] += fold_nodes(moments[WEIGHT] * moments[MEAN_Q]) - before
+
+    def _change_interest(self, releases: Releases, at: NDArray[np.intp]) -> None:
+        rows, interest = releases.prints.row[at], releases.interest[at]
+        self._bound(rows, self._moments.take(rows, axis=2), releases.unexplained[at], interest)
+        self._interest[rows] = interest
+        self._sums[rows, columns.UNEXPLAINED] += releases.unexplained[at]
+        self._sums[rows, columns.CHANGE] += releases.change[at]
         self._revision[rows] += 1
 
     def finish(self, pending: PrintColumns, last: LastInterest, now_ns: int) -> PositionState:
@@ -265,12 +272,15 @@ def _board_terms(moments: F64, prints: FilterInput, priors: PositionPriors) -> F
     taken, made, customers, dealers = share_table(priors)[:, prints.kind]
     weight, side = moments[WEIGHT], prints.side
     inverse = np.where(prints.open_interest > 0.0, 1.0 / np.maximum(prints.open_interest, 1e-300), 0.0)
-    direction = fold_nodes(weight * (2.0 * CENTERED[:, None])) * DIRECTION_WEIGHTS[prints.kind]
-    mean_q = fold_nodes(weight * moments[MEAN_Q])
-    spread = moments[MEAN_Q] - mean_q
-    variance = fold_nodes(weight * (moments[VAR_Q] + spread * spread)) * inverse * inverse
+    parts = np.empty((NODES, 4, side.size))
+    parts[:, 0], parts[:, 1], parts[:, 2] = (2.0 * CENTERED[:, None]), moments[MEAN_Q], moments[MEAN_G]
+    parts[:, 3] = moments[VAR_Q] + moments[MEAN_Q] * moments[MEAN_Q]
+    parts *= weight[:, None]
+    direction, mean_q, mean_g, square = fold_nodes(parts)
+    direction = direction * DIRECTION_WEIGHTS[prints.kind]
+    variance = np.maximum(square - mean_q * mean_q, 0.0) * inverse * inverse
     position = mean_q * inverse
-    index = np.clip(fold_nodes(weight * moments[MEAN_G]) * inverse, -1.0, 1.0)
+    index = np.clip(mean_g * inverse, -1.0, 1.0)
     l0, l1 = 0.5 * taken * (1.0 + side * direction), 0.5 * made * (1.0 - side * direction)
     y = side * index * (l0 - l1) / (l0 + l1 + 0.5 * (customers + dealers))
     known = ~np.isnan(prints.u)

@@ -94,15 +94,20 @@ def bounded(moments: F64, open_interest: F64) -> F64:
 
     Units: coins. Shapes: (6, NODES, k), (k,) -> (6, NODES, k).
     """
-    squared = open_interest * open_interest
-    np.clip(moments[MEAN_Q], -open_interest, open_interest, out=moments[MEAN_Q])
-    limit = MAX_INDEX * open_interest
-    np.clip(moments[MEAN_G], -limit, limit, out=moments[MEAN_G])
-    np.clip(moments[VAR_Q], 0.0, MAX_VAR_Q * squared, out=moments[VAR_Q])
-    np.clip(moments[VAR_G], 0.0, MAX_VAR_G * squared, out=moments[VAR_G])
+    squared, limit = open_interest * open_interest, MAX_INDEX * open_interest
+    _limit(moments[MEAN_Q], -open_interest, open_interest)
+    _limit(moments[MEAN_G], -limit, limit)
+    _limit(moments[VAR_Q], 0.0, MAX_VAR_Q * squared)
+    _limit(moments[VAR_G], 0.0, MAX_VAR_G * squared)
     limit = np.sqrt(moments[VAR_Q] * moments[VAR_G])
-    np.clip(moments[COV], -limit, limit, out=moments[COV])
+    _limit(moments[COV], -limit, limit)
     return moments
+
+
+def _limit(values: F64, low: F64 | float, high: F64 | float) -> None:
+    """`np.clip` in place, at a third of its cost for short columns."""
+    np.maximum(values, low, out=values)
+    np.minimum(values, high, out=values)
 
 
 def apply_prints(
@@ -127,7 +132,10 @@ def apply_prints(
     cov_point = signed * (moved_first - moved * first)
     var_move = squared * np.maximum(moving - moved * moved, 0.0)
     out = np.empty_like(moments)
-    total = fold_nodes(mass)
+    parts = np.empty((NODES, 4, mass.shape[1]))
+    parts[:, 0], parts[:, 1] = mass, prior_mass
+    parts[:, 2], parts[:, 3] = prior_mass * moments[MEAN_Q] + slope * prior_first, weight * moments[MEAN_Q]
+    total, side_total, side_mean, mean_before = fold_nodes(parts)
     out[WEIGHT] = mass / total
     shift = slope * first
     out[MEAN_Q] = moments[MEAN_Q] + shift + signed * moved
@@ -138,9 +146,11 @@ def apply_prints(
     out[VAR_G] = (
         var_g * var_point + 2.0 * NETTED_MOVE * deviation * cov_point + NETTED_MOVE**2 * (var_move + squared * moving)
     )
-    given_side = fold_nodes(prior_mass * moments[MEAN_Q] + slope * prior_first) / fold_nodes(prior_mass)
-    by_print = signed * fold_nodes(out[WEIGHT] * moved) + (given_side - fold_nodes(weight * moments[MEAN_Q]))
-    by_interest = fold_nodes(out[WEIGHT] * (moments[MEAN_Q] + shift)) - given_side
+    given_side = side_mean / side_total
+    parts[:, 0], parts[:, 1] = out[WEIGHT] * moved, out[WEIGHT] * (moments[MEAN_Q] + shift)
+    move, moved_mean = fold_nodes(parts[:, :2])
+    by_print = signed * move + (given_side - mean_before)
+    by_interest = moved_mean - given_side
     return out, by_print, by_interest
 
 
@@ -191,11 +201,12 @@ def _interest_likelihood(
     takes, made, (customers, dealers) = classes
     size = np.abs(prints.u)
     falls = prints.u < 0.0
-    index = np.clip((moments[MEAN_G] + _POINTS * deviation) * (prints.side * inverse), -1.0, 1.0)
+    index = (moments[MEAN_G] + _POINTS * deviation) * (prints.side * inverse)
+    _limit(index, -1.0, 1.0)
     index *= np.where(falls, -rates.slope, rates.slope)
     opening = _TILTS * index
     opening += np.where(falls, 1.0 - rates.base, rates.base)
-    np.clip(opening, *OPENING_BOUNDS, out=opening)
+    _limit(opening, *OPENING_BOUNDS)
     customer, dealer, other_customer, other_dealer = opening
     products = takes * (customer * dealer) + made * (other_customer * other_dealer)
     products += customers * (customer * other_customer) + dealers * (dealer * other_dealer)

@@ -53,7 +53,7 @@ def read_out(state: PositionState, rows: I64) -> ReadOut:
     share = mean + (taught - mean) * doubt
     share = np.clip(np.where(doubt == 0.0, mean, share), -1.0, 1.0)
     drift = sums[:, columns.DRIFT] * inverse * inverse
-    return ReadOut(share, error_sd(share, sd, drift, doubt), mean, sd)
+    return ReadOut(share, error_sd(share, sd, drift, state.rates), mean, sd)
 
 
 def truncated_mixture(moments: F64, inverse: F64) -> tuple[F64, F64]:
@@ -84,8 +84,13 @@ def slope_terms(mean: F64, rates: OpeningRates) -> F64:
 
     Shapes: (k,) -> (4, k).
     """
-    low, churn = max(0.0, LOW_REVERSION - rates.reversion) / LOW_REVERSION, rates.churn
+    low, churn = low_reversion(rates), rates.churn
     return np.asarray(np.array([1.0, low, churn, low * churn])[:, None] * mean)
+
+
+def low_reversion(rates: OpeningRates) -> float:
+    """Lack of reversion: 0 where customers reduce what they have, 1 where they do not at all."""
+    return max(0.0, LOW_REVERSION - rates.reversion) / LOW_REVERSION
 
 
 def sum_features(sums: F64, inverse: F64, mean_u: float) -> F64:
@@ -126,12 +131,21 @@ def weighted_sum(weights: tuple[float, ...], rows: F64) -> F64:
     return np.asarray(total)
 
 
-def error_sd(share: F64, sd: F64, drift: F64, doubt: F64) -> F64:
+def error_sd(share: F64, sd: F64, drift: F64, rates: OpeningRates) -> F64:
     """Standard deviation of the read-out's error over open interest.
 
     Shapes: (k,) each. Domain: at most 0.9 of that of a position at one of its bounds.
     """
+    doubt = 1.0 - np.exp(-sd / EXACT_SD)
     room = np.maximum(1.0 - share * share, 0.0)
-    own, common = calibration.WIDTH
-    variance = own * sd * sd + common * room * doubt + drift * (1.0 - doubt)
+    own, common = calibration.WIDTH[0], weighted_sum(calibration.WIDTH[1:], room_terms(room, rates))
+    variance = own * sd * sd + common * doubt + drift * (1.0 - doubt)
     return np.asarray(np.sqrt(np.minimum(variance, 0.81 * room)))
+
+
+def room_terms(room: F64, rates: OpeningRates) -> F64:
+    """The room 1 - x^2 of each position, times what its error depends on.
+
+    Shapes: (k,) -> (3, k).
+    """
+    return np.stack([room, low_reversion(rates) * room, rates.churn * room])
