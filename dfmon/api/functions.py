@@ -143,17 +143,17 @@ def exposures(
     """
     check_choice("settlement", settlement, ("instant", "average"))
     check_choice("numeraire", numeraire, ("usd", "coin"))
-    held = _zero_unknown(_check_board(board).held(positions))
+    position = _zero_unknown(_check_board(board).held(positions))
     unit = unit_exposures(
         board.forward, board.strike, board.sigma, board.tau, board.option_type,
         settlement=settlement, numeraire=numeraire, inverse=board.inverse,
     )  # fmt: skip
-    by_strike, by_expiry = _group_exposures(unit, held, board.strike), _group_exposures(unit, held, board.tau)
+    by_strike, by_expiry = _group_exposures(unit, position, board.strike), _group_exposures(unit, position, board.tau)
     low = high = None
     if members is not None:
         sums = member_totals(unit, _member_books(members, board))
         low, high = map(Totals.from_array, np.quantile(sums, BAND, axis=1))
-    return Exposures(totals(unit, held), by_strike, by_expiry, held, unit, unit.invalid, low, high)
+    return Exposures(totals(unit, position), by_strike, by_expiry, position, unit, unit.invalid, low, high)
 
 
 def models(board: Board, **custom: Positions) -> dict[str, ModelRow]:
@@ -205,17 +205,17 @@ def flip(
     check_choice("stickiness", stickiness, ("strike", "moneyness"))
     check_choice("settlement", settlement, ("instant", "average"))
     check_choice("numeraire", numeraire, ("usd", "coin"))
-    held = _zero_unknown(_check_board(board).held(positions))
+    position = _zero_unknown(_check_board(board).held(positions))
     terms = settlement_terms(board.forward, board.strike, board.tau) if settlement == "average" else None
     strike, tau = (board.strike, board.tau) if terms is None else (terms.strike, terms.tau)
     share = np.where(board.tau <= max_tau, 1.0 if terms is None else terms.share, 0.0)
     coin = CoinOptions(board.option_type, board.inverse) if numeraire == "coin" else None
     columns = board.spot, board.forward, strike, board.sigma, tau
     if members is None:
-        alone = find_flip(*columns, held * share, stickiness=stickiness, expiry=board.tau, coin=coin)
+        alone = find_flip(*columns, position * share, stickiness=stickiness, expiry=board.tau, coin=coin)
         return BoardFlip.from_flip(alone, find_regime(board.spot, alone), board.spot)
     books = _member_books(members, board) * share[:, None]
-    found = find_flips(*columns, (held * share)[:, None], books, stickiness=stickiness, expiry=board.tau, coin=coin)
+    found = find_flips(*columns, (position * share)[:, None], books, stickiness=stickiness, expiry=board.tau, coin=coin)
     regime = find_regime(board.spot, found.flips[0], found.roots, found.profiles)
     return BoardFlip.from_flip(found.flips[0], regime, board.spot)
 

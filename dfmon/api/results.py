@@ -48,11 +48,12 @@ class Exposures:
     def __repr__(self) -> str:
         invalid_note = f", {self.invalid} of them not priced" if self.invalid else ""
         lines = [f"Exposures of {self.position.size} options{invalid_note}"]
+        width = max(map(len, EXPOSURE_NAMES))
         for name in EXPOSURE_NAMES:
             band = ""
             if self.low is not None and self.high is not None:
                 band = f"  {getattr(self.low, name):>+18,.0f} .. {getattr(self.high, name):>+18,.0f}"
-            lines.append(f"  {name:6s} {getattr(self.totals, name):>+18,.0f}{band}  {METRICS[name].unit}")
+            lines.append(f"  {name:<{width}} {getattr(self.totals, name):>+18,.0f}{band}  {METRICS[name].unit}")
         return "\n".join(lines)
 
 

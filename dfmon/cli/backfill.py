@@ -210,7 +210,7 @@ class StandaloneBackfill:
                 self._open_interest_usd[event.name] = _positive(event.open_interest) * _positive(event.index)
             elif isinstance(event, OptionTradeHistory):
                 self._append_trades(event.name, event.trades, is_full_history=True)
-        return not any(isinstance(event, Rejected) and event.what == "answer" for event in events)
+        return not any(isinstance(event, Rejected) and event.what == "response" for event in events)
 
     def _resume_history(self, name: str, stored: StoredTrades | None) -> None:
         """Starts a history with its stored prints."""

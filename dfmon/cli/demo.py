@@ -97,7 +97,7 @@ def _read_steps(stdout: IO[bytes], on_step: Callable[[int], None]) -> None:
 
 def _last_stderr_line(stderr: bytes) -> str:
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
-    return sanitize(lines[-1].removeprefix("dfmon: ")) if lines else "it said nothing"
+    return sanitize(lines[-1].removeprefix("dfmon: ")) if lines else "it printed no error"
 
 
 def with_sim_addresses(config: Config, addresses: SimAddresses, archive_pace: float = ARCHIVE_CALLS_PER_S) -> Config:

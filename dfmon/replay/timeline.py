@@ -45,7 +45,7 @@ class ReplayCheckpoint(NamedTuple):
     ts_ns: int
     cursor: SourceCursor
     flow: Mapping[str, FlowState]
-    held: bytes  # the mutable part, pickled and compressed
+    packed_state: bytes  # the mutable part, pickled and compressed
     snapshots: Mapping[str, FlowSnapshot]
 
 
@@ -215,8 +215,8 @@ class Timeline:
         if checkpoint is None:
             self._snapshots, self.ticks, self._ts_ns = {}, 0, 0
         else:
-            held = pickle.loads(zlib.decompress(checkpoint.held))
-            self._driver.resume(DriverState(checkpoint.flow, held))
+            driver_state = pickle.loads(zlib.decompress(checkpoint.packed_state))
+            self._driver.resume(DriverState(checkpoint.flow, driver_state))
             self._snapshots, self.ticks, self._ts_ns = dict(checkpoint.snapshots), checkpoint.ticks, checkpoint.ts_ns
         self._apply_model()
         self._resume_after(checkpoint.cursor if checkpoint else BEGINNING)

@@ -149,17 +149,17 @@ class _Book:
         d2 = np.log(self._F / self._K) / (self._vol * np.sqrt(self._T)) - 0.5 * self._vol * np.sqrt(self._T)
         d1 = d2 + self._vol * np.sqrt(self._T)
         vanna = -np.exp(-0.5 * d1 * d1) / math.sqrt(2.0 * math.pi) * d2 / self._vol
-        held = self._position * self._open_share
-        self._ngi_rows = held * unit.gamma * self._F**2 * 0.01
-        self.vss = float(np.sum(held * vanna * self._F * 0.01))
-        self.charm_1h = self._charm(held, unit.delta)
+        open_position = self._position * self._open_share
+        self._ngi_rows = open_position * unit.gamma * self._F**2 * 0.01
+        self.vss = float(np.sum(open_position * vanna * self._F * 0.01))
+        self.charm_1h = self._charm(open_position, unit.delta)
 
-    def _charm(self, held: FloatArray, delta: FloatArray) -> float:
+    def _charm(self, open_position: FloatArray, delta: FloatArray) -> float:
         """Change of delta over an hour, or up to the option's settlement window."""
         window_ns = self._expiry_ns - 30 * MINUTE - self._now_ns
         later_ns = self._now_ns + np.clip(window_ns, 0, HOUR)
         later = greeks(self._F, self._K, _effective_years(self._expiry_ns, later_ns), self._vol, self._sign)
-        return float(np.sum(np.where(window_ns > 0, held * self._F * (later.delta - delta), 0.0)))
+        return float(np.sum(np.where(window_ns > 0, open_position * self._F * (later.delta - delta), 0.0)))
 
     def ngi(self, log_move: float) -> float:
         """Net gamma after a move of spot at fixed volatilities of the strikes."""

@@ -153,7 +153,7 @@ class RedisStream:
         return self._connector.pack(("XADD", key, "MAXLEN", "~", self._maxlen, "*", *flat))
 
     def _redact(self, exc: Exception) -> str:
-        text = str(exc) or "no answer in time"
+        text = str(exc) or "no response in time"
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text

@@ -130,8 +130,8 @@ def _without_colour(name: str, style: Style) -> Style:
 
 
 _ASCII_GLYPHS: Final = {
-    ord(glyph): plain
-    for glyphs, plain in (
+    ord(glyph): ascii_glyph
+    for glyphs, ascii_glyph in (
         ("─▔", "-"), ("╌", ":"), ("│╎", "|"), ("┌┐└┘├┤┬┴┼", "+"), ("╭╯", "/"), ("╮╰", "\\"), ("▲", "^"), ("▼", "v"),
         ("■", "="), ("●", "*"), ("◐", "%"), ("○", "o"), ("◆", "#"), ("▶▸", ">"), ("◀", "<"), ("█▇▆", "#"), ("▓▅", "%"),
         ("▒▄▃", "="), ("░▂", "-"), ("·▁", "."),

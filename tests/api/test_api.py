@@ -294,6 +294,7 @@ def test_results_are_short_when_they_are_looked_at() -> None:
     assert repr(small(strike=[], option_type=[])) == "Board(0 options, no expiry, spot 100.00)"
     text = repr(dfmon.exposures(small(), [1.0, -1.0], members=np.ones((2, 3))))
     assert text.startswith("Exposures of 2 options\n  ngi ")
+    assert len({line.index("..") for line in text.splitlines()[1:]}) == 1
     assert all(line.count("..") == 1 for line in text.splitlines()[1:])
     assert "1 of them not priced" in repr(dfmon.exposures(board))
 

@@ -358,7 +358,17 @@ async def test_offline_every_line_has_words_and_the_time_is_bounded(
     monkeypatch.setattr(feeds, "check_feed", hang)
     monkeypatch.setattr(doctor, "TIMEOUT_S", 0.1)
     findings = await doctor.diagnose(config)
-    assert failure("feeds okx", "no verdict within 0 s") in findings
+    assert failure("feeds okx", "no result within 0 s") in findings
+
+
+async def test_a_check_that_fails_itself_is_named_with_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise TypeError("no such field")
+
+    monkeypatch.setattr(feeds, "check_feed", fail)
+    monkeypatch.setattr(feeds, "check_rest", fail)
+    findings = await doctor._check_venues(1.0, [registry.endpoint("okx", ["BTC"])], RestClient())
+    assert [finding.words for finding in findings] == ["the check failed with TypeError('no such field')"] * 2
 
 
 @pytest.mark.parametrize("golden_name", ["ticker without", "ticker asked"])

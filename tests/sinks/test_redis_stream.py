@@ -201,7 +201,7 @@ async def test_patience_ends_and_an_unanswered_entry_is_sent_again(
         proxy.open.clear()
         hub.publish(snapshot(2))
         await wait_until(lambda: sink.progress.state == "away")
-        assert "no answer in time" in sink.status().note
+        assert "no response in time" in sink.status().note
         proxy.open.set()
         await wait_until(lambda: sink.progress.sent == 2)
         assert proxy.connections >= 2

@@ -231,7 +231,7 @@ def test_funding_is_per_eight_hours_whatever_the_period() -> None:
     assert rates == pytest.approx([0.0001, 0.0002, 0.0008, 0.0001], rel=1e-12)
     for damaged in ([{"symbol": "SOLUSDT", "fundingIntervalHours": 0}], {"code": -1}, [7]):
         (event,) = protocol.response_received("periods", body(damaged))
-        assert as_type(Rejected, event).what == "answer"
+        assert as_type(Rejected, event).what == "response"
     assert mark_of(protocol, "SOLUSDT", "0.0001") == pytest.approx(0.0002)
 
 

@@ -387,7 +387,7 @@ async def test_a_cancelled_runner_leaves_nothing_behind() -> None:
 
 
 def test_reasons_are_words() -> None:
-    assert describe_loss(TimeoutError()) == "no answer within 10 s"
+    assert describe_loss(TimeoutError()) == "no response within 10 s"
     assert describe_loss(OSError(113, "No route to host")) == "no route to host"
     assert (
         describe_loss(socket.gaierror(-2, "Name or service not known")) == "name not found: name or service not known"

@@ -635,7 +635,7 @@ def test_a_listing_that_failed_is_asked_for_again(reply: bytes) -> None:
     protocol = connected()
     protocol.rest_calls()
     events = protocol.response_received("instruments:BTC:option", reply)
-    assert [event.what for event in of_type(Rejected, events)] == ["answer"]
+    assert [event.what for event in of_type(Rejected, events)] == ["response"]
     protocol.on_timer(NOW + SECOND)
     protocol.on_timer(NOW + 3 * SECOND)
     assert protocol.rest_calls() == []
@@ -644,7 +644,7 @@ def test_a_listing_that_failed_is_asked_for_again(reply: bytes) -> None:
 
 
 def test_a_tag_of_nobody_is_rejected() -> None:
-    assert listed_protocol().response_received("weather:BTC", b"{}") == [Rejected("deribit", "answer", "weather:BTC")]
+    assert listed_protocol().response_received("weather:BTC", b"{}") == [Rejected("deribit", "response", "weather:BTC")]
 
 
 def test_two_protocols_fed_alike_tell_alike_whatever_their_timers_did() -> None:

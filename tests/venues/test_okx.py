@@ -130,7 +130,7 @@ def test_a_listing_that_failed_is_asked_for_again(reply: bytes) -> None:
     protocol = OkxProtocol()
     protocol.connection_made(NOW)
     (call,) = protocol.rest_calls()
-    assert [as_type(Rejected, event).what for event in protocol.response_received(call.tag, reply)] == ["answer"]
+    assert [as_type(Rejected, event).what for event in protocol.response_received(call.tag, reply)] == ["response"]
     protocol.on_timer(NOW + SECOND)
     protocol.on_timer(NOW + 10 * SECOND)
     assert protocol.rest_calls() == [call]

@@ -45,8 +45,8 @@ async def test_the_path_is_joined_to_the_base_and_the_body_comes_back() -> None:
         (httpx.Response(400, content=b"<html>"), "HTTP 400"),
         (httpx.Response(302, headers={"Location": "https://elsewhere.test/"}), "HTTP 302"),
         (httpx.ConnectError("no route\x1b[2J"), "ConnectError: no route?[2J"),
-        (httpx.ReadTimeout(""), "no answer within 10 s"),
-        (httpx.RemoteProtocolError("peer closed"), "the answer broke off or was no HTTP"),
+        (httpx.ReadTimeout(""), "no response within 10 s"),
+        (httpx.RemoteProtocolError("peer closed"), "the response broke off or was no HTTP"),
     ],
 )
 async def test_a_failed_call_has_no_body_and_a_reason(reply: httpx.Response | Exception, words: str) -> None:

@@ -1,4 +1,4 @@
-"""No websocket is to be had: Deribit's board lives by REST, says so, and goes back to streams."""
+"""No websocket can be opened: Deribit's board is polled over REST, says so, and goes back to streams."""
 
 import asyncio
 import socket

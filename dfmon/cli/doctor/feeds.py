@@ -156,7 +156,7 @@ async def unreachable_reason(url: str) -> str:
         async with asyncio.timeout(_STEP_TIMEOUT_S):
             await _resolve_host(host, port)
     except TimeoutError:
-        return f"name not found: the resolver did not answer within {_STEP_TIMEOUT_S:.0f} s"
+        return f"name not found: the resolver did not respond within {_STEP_TIMEOUT_S:.0f} s"
     except OSError as exc:
         return describe_loss(exc)
     try:
@@ -218,20 +218,20 @@ async def check_rest(name: str, base: str, transport: httpx.AsyncBaseTransport |
                 async with asyncio.timeout(_REST_TIMEOUT_S):
                     body = await client.get(base, call)
             except TimeoutError:
-                return [failure(about, f"{_host(base)}: no answer within {_REST_TIMEOUT_S:.0f} s")]
+                return [failure(about, f"{_host(base)}: no response within {_REST_TIMEOUT_S:.0f} s")]
             recv_ns = time.time_ns()
             if not body:
                 return [
-                    failure(about, f"{_host(base)}: {client.errors.get(urlsplit(base).hostname or '', 'no answer')}")
+                    failure(about, f"{_host(base)}: {client.errors.get(urlsplit(base).hostname or '', 'no response')}")
                 ]
             venue_ms = _venue_time_ms(body, spec.venue_ms)
             if venue_ms is None:
-                return [failure(about, f"{_host(base)}: answers, but not with its time: {_excerpt(body)}")]
+                return [failure(about, f"{_host(base)}: responds, but not with its time: {_excerpt(body)}")]
             samples.append(((recv_ns - sent_ns) / MILLISECOND, (sent_ns + recv_ns) / 2 / MILLISECOND - venue_ms))
         round_trip_ms, offset_ms = min(samples)
         slow = round_trip_ms > _SLOW_RESPONSE_S * 1e3
         findings = [
-            (note if slow else ok)(about, f"answers in {round_trip_ms:,.0f} ms{', which is slow' if slow else ''}")
+            (note if slow else ok)(about, f"responds in {round_trip_ms:,.0f} ms{', which is slow' if slow else ''}")
         ]
         findings.append(check_clock(name, offset_ms, round_trip_ms))
         used_weight = client.used_weight_1m.get(urlsplit(base).hostname or "")
@@ -276,7 +276,7 @@ def _check_status(name: str, status: StatusCall, body: bytes) -> Finding:
     try:
         locked = status.locked(msgspec.json.decode(body))
     except _UNREADABLE:
-        return failure(f"venue {name}", f"its status is not to be had: {_excerpt(body) or 'no answer'}")
+        return failure(f"venue {name}", f"status is unavailable: {_excerpt(body) or 'no response'}")
     if locked:
         return failure(f"venue {name}", sanitize(f"locked by the venue: {locked}"))
     return ok(f"venue {name}", "open, nothing is locked")

@@ -13,6 +13,7 @@ from dfmon.cli.doctor import feeds, machine
 from dfmon.cli.doctor.findings import Finding, as_json, as_text, failure, healthy, note, ok
 from dfmon.config import Config
 from dfmon.model.errors import EXIT_FAILED, EXIT_OK
+from dfmon.model.units import sanitize
 from dfmon.runtime import composition, stores
 from dfmon.venues.backoff import ConnectLimiter
 from dfmon.venues.protocol import Endpoint
@@ -58,10 +59,10 @@ async def _check_venues(seconds: float, endpoints: Sequence[Endpoint], rest: Res
         if task.done() and task.exception() is None:
             findings += task.result()
         elif task.done():
-            findings.append(failure(about, f"the examination failed: {type(task.exception()).__name__}"))
+            findings.append(failure(about, f"the check failed with {sanitize(repr(task.exception()))}"))
         else:
             task.cancel()
-            findings.append(failure(about, f"no verdict within {seconds:.0f} s"))
+            findings.append(failure(about, f"no result within {seconds:.0f} s"))
     await asyncio.gather(*tasks.values(), return_exceptions=True)
     return findings
 

@@ -190,7 +190,7 @@ class BinanceProtocol:
         name = tail.partition(":")[0]
         perp_stats = self._perp_stats if kind in PerpStats.kinds else None
         if (perp_stats is None and kind != "depth") or (kind != "periods" and name not in self._symbols.values()):
-            return [rejected(self.source, "answer", tag)]
+            return [rejected(self.source, "response", tag)]
         try:
             if not body:
                 raise ValueError(f"{tag}: none")
@@ -203,7 +203,7 @@ class BinanceProtocol:
             return events
         except UNREADABLE as exc:
             self._rest.failed(tag)
-            return [*(perp_stats.on_no_response(kind) if perp_stats else []), rejected(self.source, "answer", exc)]
+            return [*(perp_stats.on_no_response(kind) if perp_stats else []), rejected(self.source, "response", exc)]
 
     # ---- frames ---------------------------------------------------------------------------------------------------
 

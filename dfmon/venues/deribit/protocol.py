@@ -235,7 +235,7 @@ class DeribitProtocol:
         if message.error is not None:
             return self._on_error(message.id, message.error)
         if message.id is None:
-            return [rejected(self.source, "frame", "neither answer nor notification")]
+            return [rejected(self.source, "frame", "neither response nor notification")]
         if self._rpc.is_subscription(message.id):
             optional = optional_channels(self.listings)
             accepted = wire.channels.decode(message.result)

@@ -54,7 +54,7 @@ class ResponseHandler:
             return self._on_stored_history(args[0], body)
         handler = self._by_kind.get(kind)
         if handler is None:
-            return [rejected(wire.SOURCE, "answer", tag)]
+            return [rejected(wire.SOURCE, "response", tag)]
         if not body:
             return self._on_no_response(tag, kind)
         try:
@@ -66,7 +66,7 @@ class ResponseHandler:
         except (*UNREADABLE, IndexError) as exc:
             self._calls.failed(tag)
             failures = self._trade_feed.on_no_response(kind, args, "the page cannot be read") if kind == "life" else []
-            return [rejected(wire.SOURCE, "answer", exc), *failures]
+            return [rejected(wire.SOURCE, "response", exc), *failures]
         self._calls.completed(tag)
         return events
 
@@ -74,7 +74,7 @@ class ResponseHandler:
         self._calls.failed(tag)
         return [
             *(self._poller.on_failure() if kind == "index" else []),
-            rejected(wire.SOURCE, "answer", f"{tag}: none"),
+            rejected(wire.SOURCE, "response", f"{tag}: none"),
         ]
 
     def _on_listing(self, args: list[str], response: wire.Response) -> list[Event]:
@@ -121,7 +121,7 @@ class ResponseHandler:
     def _on_ticker(self, args: list[str], response: wire.Response) -> list[Event]:
         ticker = decode.ticker_response.decode(response.result)
         if ticker.name != args[0]:
-            return [rejected(wire.SOURCE, "answer", f"asked for {args[0]}, told of {ticker.name}")]
+            return [rejected(wire.SOURCE, "response", f"requested {args[0]}, received {ticker.name}")]
         return [decode.greeks(ticker.to_option_ticker())]
 
     def _on_fill_page(self, args: list[str], response: wire.Response) -> list[Event]:
@@ -152,7 +152,7 @@ class ResponseHandler:
         """The venue responded with an error. A listing is always retried, other calls after a transient error."""
         kind, *args = tag.split(":")
         reason = f"{ERROR_MESSAGES.get(error.code) or sanitize(error.message)} ({error.code})"
-        events: list[Event] = [rejected(wire.SOURCE, "answer", f"{tag}: {reason}")]
+        events: list[Event] = [rejected(wire.SOURCE, "response", f"{tag}: {reason}")]
         if kind == "instruments" or error.code in TRANSIENT_ERRORS | FATAL_ERRORS:
             self._calls.failed(tag)
         else:

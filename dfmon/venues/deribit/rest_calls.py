@@ -1,6 +1,6 @@
 """The REST calls that complete Deribit's channels: listings, book summaries, prints of the past.
 
-`protocol` decides when to make them; `responses` reads the answers by the kind with which each tag begins.
+`protocol` decides when to make them; `responses` reads the responses by the kind with which each tag begins.
 """
 
 from __future__ import annotations

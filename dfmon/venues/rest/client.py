@@ -74,7 +74,7 @@ class RestClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         limiter: HostLimiter | None = None,
     ) -> None:
-        self.errors: dict[str, str] = {}  # host -> its last failure; removed when it answers
+        self.errors: dict[str, str] = {}  # host -> its last failure; removed when it responds
         self.used_weight_1m: dict[str, int] = {}  # host -> what it counted against this address in the last minute
         self.limiter = limiter or HostLimiter(pace_s, sleep)
         self._client = httpx.AsyncClient(
@@ -138,8 +138,8 @@ def _retry_after(headers: Mapping[str, str]) -> float:
 def _describe_error(exc: Exception) -> str:
     messages: Mapping[type[Exception], str] = {
         httpx.ConnectTimeout: "no connection within 10 s",
-        httpx.TimeoutException: "no answer within 10 s",
-        httpx.RemoteProtocolError: "the answer broke off or was no HTTP",
+        httpx.TimeoutException: "no response within 10 s",
+        httpx.RemoteProtocolError: "the response broke off or was no HTTP",
     }
     for kind, message in messages.items():
         if isinstance(exc, kind):

@@ -26,7 +26,7 @@ def describe_loss(exc: BaseException) -> str:
             return f"gave up: {sanitize(exc.sent.reason) or exc.sent.code}"
         return describe_close(exc.rcvd.code, exc.rcvd.reason) if exc.rcvd else describe_close(None, "")
     if isinstance(exc, TimeoutError):
-        return f"no answer within {base.OPEN_TIMEOUT_S:.0f} s"
+        return f"no response within {base.OPEN_TIMEOUT_S:.0f} s"
     if isinstance(exc, sockets.gaierror):
         return f"name not found: {sanitize((exc.strerror or str(exc)).lower())}"
     if isinstance(exc, ssl.SSLCertVerificationError):

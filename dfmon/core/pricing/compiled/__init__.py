@@ -88,7 +88,7 @@ def kernels_for_step(enabled: bool) -> Iterator[None]:
 
 @cache
 def load_kernels() -> Kernels | None:
-    """The compiled kernels, None where they are not to be had: a second from the cache, several the first time."""
+    """The compiled kernels, None where they are unavailable: a second from the cache, several the first time."""
     try:
         from dfmon.core.pricing.compiled import kernels
     except (ImportError, RuntimeError, OSError):  # no numba, one for another numpy, or nowhere to keep machine code
