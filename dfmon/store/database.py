@@ -20,23 +20,33 @@ from dfmon.model.errors import DfmonError
 from dfmon.model.units import sanitize
 
 _BUSY_TIMEOUT_S: Final = 2.0
+_STEPS: Final = "steps"  # the table of the steps taken
 
 # Errors of SQLite, and those that it or numpy raise on an impossible value or blob.
 DATABASE_ERRORS: Final = (sqlite3.Error, ValueError, TypeError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
+class Migration:
+    """A step from one schema to the next: its name, which stands in the file for ever, and its statements."""
+
+    name: str
+    statements: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseSchema:
     """A kind of database: its name in messages, the id in its files, the tables of schema 1 and the steps since.
 
-    `migrations` are single statements; the first leads from schema 1 to 2.
+    The file lists the names of the steps that it has taken, so that a step of another branch of the program, which may
+    have the same number, is known from one of this.
     """
 
     name: str
     application_id: int
     create_sql: str
     error: type[DfmonError]
-    migrations: tuple[str, ...] = ()
+    migrations: tuple[Migration, ...] = ()
 
     @property
     def version(self) -> int:
@@ -114,22 +124,26 @@ class DatabaseSchema:
         """
 
     def _migrate(self, db: sqlite3.Connection, path: Path) -> None:
-        """Applies the steps from the file's schema to this one, all of them or none."""
-        if self._check(db, path) == self.version:
+        """Applies the steps that the file has not taken, all of them or none."""
+        if len(self._check(db, path)) == len(self.migrations):
             return
         db.execute("BEGIN IMMEDIATE")
         try:
-            found = self._check(db, path)  # again, under the lock: another process may have applied them
-            for step in self.migrations[found - 1 :]:
-                db.execute(step)
+            taken = self._check(db, path)  # again, under the lock: another process may have applied them
+            db.execute(f"CREATE TABLE IF NOT EXISTS {_STEPS} (number INTEGER PRIMARY KEY, name TEXT UNIQUE)")
+            for number, step in enumerate(self.migrations, start=1):
+                if step.name not in taken:
+                    for statement in step.statements:
+                        db.execute(statement)
+                db.execute(f"INSERT OR REPLACE INTO {_STEPS} VALUES (?, ?)", (number, step.name))
             db.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (self.version,))
         except BaseException:
             db.rollback()
             raise
         db.commit()
 
-    def _check(self, db: sqlite3.Connection, path: Path) -> int:
-        """The schema of the file. Raises `error` where this program cannot read it."""
+    def _check(self, db: sqlite3.Connection, path: Path) -> tuple[str, ...]:
+        """The names of the steps that the file has taken. Raises `error` where this program cannot read it."""
         display_path = sanitize(str(path))
         if db.execute("PRAGMA application_id").fetchone()[0] != self.application_id:
             raise self.error(f"{display_path} is a database of another program: a file of its own is needed")
@@ -137,12 +151,26 @@ class DatabaseSchema:
         version = found[0] if found else None
         if not isinstance(version, int) or version < 1:
             raise self.error(f"{display_path} is a {self.name} without a schema: move it away to begin a new one")
+        known = tuple(step.name for step in self.migrations)
         if version > self.version:
             raise self.error(
                 f"{display_path} is a {self.name} of a newer dfmon, in schema {version}, and this one reads up to"
                 f" {self.version}: update dfmon, or move the file away to begin a new one"
             )
-        return version
+        taken = _taken_steps(db)
+        if len(taken) != version - 1 or taken != known[: len(taken)]:
+            unknown = sanitize(next((name for name in taken if name not in known), ", ".join(taken) or "none"))
+            raise self.error(
+                f"{display_path} is a {self.name} of another dfmon, with the step {unknown!r} in schema {version}, which"
+                " this one does not know: use that dfmon, or move the file away to begin a new one"
+            )
+        return taken
+
+
+def _taken_steps(db: sqlite3.Connection) -> tuple[str, ...]:
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (_STEPS,)).fetchone():
+        return ()
+    return tuple(name for (name,) in db.execute(f"SELECT name FROM {_STEPS} ORDER BY number"))
 
 
 def is_busy(exc: Exception) -> bool:

@@ -66,12 +66,12 @@ def parse_what_if(text: str, params: FlowParams) -> tuple[Shock, FlowParams]:
     >>> parse_what_if("spot -2 vol=5 law sqrt", FlowParams())[0]
     Shock(spot_pct=-2.0, vol_points=5.0, hours=0.0)
     """
-    words = text.replace("=", " ").split()
-    if not words or len(words) % 2:
+    tokens = text.replace("=", " ").split()
+    if not tokens or len(tokens) % 2:
         raise UsageError(f"usage: what-if {USAGE}")
     shock: dict[str, float] = {}
     assumed: dict[str, Any] = {}
-    for name, value in zip(words[::2], words[1::2]):
+    for name, value in zip(tokens[::2], tokens[1::2]):
         target, table = (shock, _SHOCKS) if name in _SHOCKS else (assumed, _ASSUMPTIONS)
         if name not in table:
             raise UsageError(f'unknown word "{sanitize(name, 20)}": {", ".join((*_SHOCKS, *_ASSUMPTIONS))}')

@@ -17,6 +17,7 @@ from dfmon.model.frames import ReceiveTimes
 from dfmon.model.snapshot import Detail, FlowSnapshot, MetricRow
 from dfmon.model.units import SECOND
 from dfmon.tui.layout import layout
+from dfmon.tui.render.box import Rect
 from dfmon.tui.render.chart import bin_values
 from dfmon.tui.render.formatting import (
     format_duration,
@@ -30,6 +31,7 @@ from dfmon.tui.render.formatting import (
     short_expiry,
 )
 from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.gauges import gauges
 from dfmon.tui.render.heatmap import cell_facts, current_grid, format_cell, visible_range
 from dfmon.tui.render.plot import bar, nice_number, sparkline
 from dfmon.tui.screens.main import RENDERERS
@@ -413,3 +415,15 @@ def test_stale_rows_are_a_gap_in_the_chart_and_not_a_line() -> None:
     assert [value is None for value in values] == [20 <= x < 40 for x in range(60)]
     assert not re.search(r"\bnan\b", screen(replace(frame(factory.snapshot()), rows=stale)))
     assert not re.search(r"\bnan\b", screen(replace(frame(factory.snapshot()), rows=stale[200:400])))
+
+
+@pytest.mark.parametrize("width", [38, 80])
+def test_a_metric_of_a_long_name_keeps_the_columns_of_its_row(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = factory.snapshot()
+    metrics = msgspec.structs.replace(snapshot.metrics, unwind_at_window=snapshot.metrics.ngi)
+    monkeypatch.setattr("dfmon.tui.render.gauges.GAUGE_METRICS", ("ngi", "unwind_at_window"))
+    drawn = gauges(frame(msgspec.structs.replace(snapshot, metrics=metrics), rows=()), Rect(0, 0, width, 12, "box"))
+    lines = ["".join(text for text, _ in line) for line in drawn]
+    (short,) = (line for line in lines if " NGI " in line)
+    (long,) = (line for line in lines if " UNWIN" in line)
+    assert long.replace(" UNWIN", " NGI  ") == short

@@ -159,9 +159,9 @@ def changes_since(reference: BookSample | None, current: BookSample) -> tuple[F6
     return current.ngi_by_strike - strikes, current.ngi_by_expiry - expiries
 
 
-def _matched(keys: F64 | I64, values: F64, wanted: F64 | I64) -> F64:
-    """The value of each wanted key, NaN where it is not among `keys`, which ascend."""
+def _matched(keys: F64 | I64, values: F64, query: F64 | I64) -> F64:
+    """The value of each query key, NaN where it is not among `keys`, which ascend."""
     if not keys.size:
-        return np.full(wanted.size, np.nan)
-    at = np.minimum(np.searchsorted(keys, wanted), keys.size - 1)
-    return np.where(keys[at] == wanted, values[at], np.nan)
+        return np.full(query.size, np.nan)
+    at = np.minimum(np.searchsorted(keys, query), keys.size - 1)
+    return np.where(keys[at] == query, values[at], np.nan)

@@ -94,7 +94,7 @@ def _compact_gauge(frame: Frame, snapshot: FlowSnapshot, name: str, width: int) 
     number = quality_mark(metric, frame.stale).strip() + format_millions(metric.value)
     return fit(
         (
-            (f" {name.upper():<5}", "label"),
+            (f" {name.upper():<5.5}", "label"),
             (f"{number:>6}", quality_style(metric, frame.stale)),
             (f" {trend(frame.rows, name, scale)} ", "dim"),
             *_bar_runs(metric, scale, (width - 16) // 2, frame),
@@ -116,7 +116,7 @@ def _wide_gauge(frame: Frame, snapshot: FlowSnapshot, name: str, width: int) -> 
         band = "partial"
     return fit(
         (
-            (f" {name.upper():<5}", "label"),
+            (f" {name.upper():<5.5}", "label"),
             (f"{number:>7}", quality_style(metric, frame.stale)),
             (f" {trend(frame.rows, name, scale)} ", "dim"),
             *_bar_runs(metric, scale, (width - 31) // 2, frame),
