@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
@@ -94,10 +95,13 @@ def test_the_history_is_read_and_extended(tmp_path: Path) -> None:
             assert len(rows) == 50
             assert (rows[-1].ts_ns, rows[-1].spot) == (LAST_NS, expected[underlying]["spot"])
             assert rows[-1].ngi == pytest.approx(expected[underlying]["metrics"]["ngi"]["value"], rel=1e-9)
-            history.append_row(underlying, replace(rows[-1], ts_ns=LAST_NS + SECOND))
+            history.append_row(underlying, replace(rows[-1], ts_ns=LAST_NS + SECOND, hpp=1e6))
     with HistoryReader(path) as reader:
         assert set(reader.underlyings()) == set(UNDERLYINGS)
         assert reader.columns("BTC", 0, ["ngi"])["ts_ns"][-1] == LAST_NS + SECOND
+        hpp = reader.columns("BTC", 0, ["hpp"])["hpp"]  # redefined since
+        assert hpp[-1] == 1e6
+        assert np.isnan(hpp[:-1]).all()
 
 
 def test_stored_prints_are_read(tmp_path: Path) -> None:

@@ -151,18 +151,18 @@ class DatabaseSchema:
         version = found[0] if found else None
         if not isinstance(version, int) or version < 1:
             raise self.error(f"{display_path} is a {self.name} without a schema: move it away to begin a new one")
-        known = tuple(step.name for step in self.migrations)
         if version > self.version:
             raise self.error(
                 f"{display_path} is a {self.name} of a newer dfmon, in schema {version}, and this one reads up to"
                 f" {self.version}: update dfmon, or move the file away to begin a new one"
             )
-        taken = _taken_steps(db)
-        if len(taken) != version - 1 or taken != known[: len(taken)]:
-            unknown = sanitize(next((name for name in taken if name not in known), ", ".join(taken) or "none"))
+        taken, known = _taken_steps(db), {step.name for step in self.migrations}
+        unknown = [name for name in taken if name not in known]
+        if unknown or len(taken) != version - 1:
+            step = sanitize(unknown[0]) if unknown else "without a name"
             raise self.error(
-                f"{display_path} is a {self.name} of another dfmon, with the step {unknown!r} in schema {version}, which"
-                " this one does not know: use that dfmon, or move the file away to begin a new one"
+                f"{display_path} is a {self.name} of another dfmon, with the step {step!r} that this one does not know:"
+                " use that dfmon, or move the file away to begin a new one"
             )
         return taken
 

@@ -1,6 +1,7 @@
 """The tables of a history and their statements: insert, fold, read, delete. `history` decides when.
 
 meta   the schema version
+steps  the names of the migrations that the file has taken
 ticks  one row a tick and underlying, of hours that are not folded yet; NULL where there is no value
 hours  one blob a column, hour and underlying: int64 or float64, little-endian, in the order of time
 """
@@ -8,7 +9,7 @@ hours  one blob a column, hour and underlying: int64 or float64, little-endian, 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, Final
 
 import numpy as np
@@ -17,18 +18,25 @@ from numpy.typing import NDArray
 from dfmon.model.errors import DfmonError
 from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import HOUR, NAN, sanitize
-from dfmon.store.database import DatabaseSchema
+from dfmon.store.database import DatabaseSchema, Migration
 
 COLUMNS: Final = MetricRow.__struct_fields__
 FIRST_COLUMNS: Final = (
     "ts_ns", "spot", "flip", "ngi", "vss", "chl", "volg", "hpp", "psi", "bucket", "coverage",
 )  # fmt: skip
-"""Columns of schema 1. Each metric recorded since is a schema of its own, in the order of `model.metrics`."""
+"""Columns of schema 1. Each metric recorded since is a step of its own, in the order of `model.metrics`."""
 ADDED_COLUMNS: Final = COLUMNS[len(FIRST_COLUMNS) :]
+RETIRED_COLUMNS: Final = {"hpp": "hpp_1", "chl": "chl_1"}
+"""Columns whose definition has changed since schema 1, and the names under which their first values are kept.
+
+hpp_1 is USD of the move of 15 minutes, hpp is USD/+1%. chl_1 ran a day past a settlement, chl ends at its window.
+"""
 
 HistoryRow = tuple[Any, ...]  # underlying, then the fields of a MetricRow
 Column = NDArray[Any]  # int64 or float64
 
+_STORED_COLUMNS: Final = (*COLUMNS, *RETIRED_COLUMNS.values())
+_OPTIONAL_COLUMNS: Final = frozenset((*ADDED_COLUMNS, *RETIRED_COLUMNS, *RETIRED_COLUMNS.values()))  # of an hour
 _INTEGER_COLUMNS: Final = frozenset(("ts_ns", "bucket"))
 _INSERT_TICKS: Final = (
     f"INSERT OR REPLACE INTO ticks (underlying, {', '.join(COLUMNS)}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
@@ -53,7 +61,21 @@ HISTORY_SCHEMA: Final = DatabaseSchema(
     0x64666D6E,  # "dfmn"
     _CREATE_SQL,
     HistoryError,
-    migrations=tuple(f"ALTER TABLE ticks ADD COLUMN {name} REAL" for name in ADDED_COLUMNS),
+    migrations=(
+        Migration(
+            "retire hpp and chl of schema 1",
+            tuple(
+                statement
+                for name, retired in RETIRED_COLUMNS.items()
+                for statement in (
+                    f"ALTER TABLE ticks RENAME COLUMN {name} TO {retired}",
+                    f"ALTER TABLE ticks ADD COLUMN {name} REAL",
+                    f"UPDATE hours SET name = '{retired}' WHERE name = '{name}'",
+                )
+            ),
+        ),
+        *(Migration(f"add {name}", (f"ALTER TABLE ticks ADD COLUMN {name} REAL",)) for name in ADDED_COLUMNS),
+    ),
 )
 
 
@@ -68,16 +90,18 @@ def insert_ticks(db: sqlite3.Connection, rows: Sequence[HistoryRow]) -> None:
 def fold_hours(db: sqlite3.Connection, underlying: str, hour: int) -> None:
     """Moves the ticks of hours before `hour` into blobs. A late tick is merged into its hour."""
     end_ns = hour * HOUR
-    query = f"SELECT {', '.join(COLUMNS)} FROM ticks WHERE underlying = ? AND ts_ns < ? ORDER BY ts_ns"
+    query = f"SELECT {', '.join(_STORED_COLUMNS)} FROM ticks WHERE underlying = ? AND ts_ns < ? ORDER BY ts_ns"
     rows = db.execute(query, (underlying, end_ns)).fetchall()
     if not rows:
         return
-    ticks = _columns_from_ticks(rows, COLUMNS)
+    ticks = _columns_from_ticks(rows, _STORED_COLUMNS)
     hours = ticks["ts_ns"] // HOUR
     for tick_hour in np.unique(hours).tolist():
         hour_ticks = {name: values[hours == tick_hour] for name, values in ticks.items()}
-        folded = _columns_from_hours(db, underlying, tick_hour, tick_hour, COLUMNS)
+        folded = _columns_from_hours(db, underlying, tick_hour, tick_hour, _STORED_COLUMNS)
         for name, values in _merge(folded, hour_ticks).items():
+            if name in RETIRED_COLUMNS.values() and np.isnan(values).all():
+                continue
             cells = values.astype(_dtype(name)).tobytes()
             db.execute("INSERT OR REPLACE INTO hours VALUES (?, ?, ?, ?)", (underlying, name, tick_hour, cells))
     db.execute("DELETE FROM ticks WHERE underlying = ? AND ts_ns < ?", (underlying, end_ns))
@@ -102,18 +126,22 @@ def columns(db: sqlite3.Connection, underlying: str, since_ns: int, names: tuple
     db.execute("BEGIN")
     try:
         existing = {name for (name,) in db.execute("SELECT name FROM pragma_table_info('ticks')")}
-        # a file that only older programs have written lacks the columns added since
-        selected = ", ".join(
-            f"NULL AS {name}" if name in ADDED_COLUMNS and name not in existing else name for name in names
-        )
+        absent = _absent_columns(existing) & set(names)
+        selected = ", ".join(f"NULL AS {name}" if name in absent else name for name in names)
         query = f"SELECT {selected} FROM ticks WHERE underlying = ? AND ts_ns >= ? ORDER BY ts_ns"
-        folded = _columns_from_hours(db, underlying, since_ns // HOUR, None, names)
+        folded = _columns_from_hours(db, underlying, since_ns // HOUR, None, names, absent)
         ticks = _columns_from_ticks(db.execute(query, (underlying, since_ns)).fetchall(), names)
     finally:
         db.rollback()
     merged = _merge(folded, ticks)
     start = int(np.searchsorted(merged["ts_ns"], since_ns))
     return {name: values[start:] for name, values in merged.items()}
+
+
+def _absent_columns(existing: set[str]) -> set[str]:
+    """Columns that a file has no values of, which only older programs have written."""
+    is_migrated = existing.issuperset(RETIRED_COLUMNS.values())
+    return {name for name in _STORED_COLUMNS if name not in existing or (name in RETIRED_COLUMNS and not is_migrated)}
 
 
 def _dtype(name: str) -> str:
@@ -130,21 +158,27 @@ def _columns_from_ticks(rows: list[tuple[Any, ...]], names: tuple[str, ...]) -> 
 
 
 def _columns_from_hours(
-    db: sqlite3.Connection, underlying: str, first_hour: int, until_hour: int | None, names: tuple[str, ...]
+    db: sqlite3.Connection,
+    underlying: str,
+    first_hour: int,
+    until_hour: int | None,
+    names: tuple[str, ...],
+    absent: Set[str] = frozenset(),
 ) -> dict[str, list[Column]]:
-    """The blobs of each column, one array an hour. An added column is NaN in the hours folded before it was known."""
+    """The blobs of each column, one array an hour. A column is NaN in the hours folded before it was known."""
     query = "SELECT hour, cells FROM hours WHERE underlying = ? AND name = ? AND hour BETWEEN ? AND ? ORDER BY hour"
     last_hour = 1 << 62 if until_hour is None else until_hour
     blobs = {
         name: {
             hour: np.frombuffer(cells, _dtype(name))
             for hour, cells in db.execute(query, (underlying, name, first_hour, last_hour))
+            if name not in absent
         }
         for name in names
     }
     lengths = {hour: len(cells) for hour, cells in blobs["ts_ns"].items()}
     for name in names:
-        if name in ADDED_COLUMNS:
+        if name in _OPTIONAL_COLUMNS:
             blobs[name] = {hour: np.full(length, NAN) for hour, length in lengths.items()} | blobs[name]
         if {hour: len(cells) for hour, cells in blobs[name].items()} != lengths or 0 in lengths.values():
             raise ValueError(f"the hours of {sanitize(underlying)} are damaged: columns differ in length")

@@ -35,7 +35,7 @@ def test_the_metric_of_the_guide_is_right_everywhere(tmp_path: Path) -> None:
     path = history_without_the_metric(tmp_path / "history.sqlite")
     command = [sys.executable, "-m", "tests.howto.dealer_delta", str(path)]
     subprocess.run(command, env=environ, cwd=tree, check=True, timeout=120)
-    with pytest.raises(HistoryError, match="is a history of a newer dfmon, in schema 2, and this one reads up to 1"):
+    with pytest.raises(HistoryError, match="is a history of a newer dfmon, in schema 3, and this one reads up to 2"):
         History(path)
 
 

@@ -10,10 +10,15 @@ from pathlib import Path
 import pytest
 
 from dfmon.model.errors import DfmonError
-from dfmon.store.database import DatabaseSchema
+from dfmon.store.database import DatabaseSchema, Migration
 
 FIRST = DatabaseSchema("store", 0x64666D00, "CREATE TABLE t (a);", DfmonError)
-THIRD = replace(FIRST, migrations=("ALTER TABLE t ADD COLUMN b", "CREATE INDEX t_b ON t (b)"))
+ADD_B, ADD_C, INDEX_B = (
+    Migration("add b", ("ALTER TABLE t ADD COLUMN b",)),
+    Migration("add c", ("ALTER TABLE t ADD COLUMN c",)),
+    Migration("index b", ("CREATE INDEX t_b ON t (b)",)),
+)
+THIRD = replace(FIRST, migrations=(ADD_B, INDEX_B))
 
 
 def schema_of(path: Path) -> tuple[int, list[str]]:
@@ -44,7 +49,7 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     FIRST.open_read_write(path).close()
     with pytest.raises(DfmonError, match="cannot use"):
-        replace(THIRD, migrations=(*THIRD.migrations, "no SQL")).open_read_write(path)
+        replace(THIRD, migrations=(*THIRD.migrations, Migration("no step", ("no SQL",)))).open_read_write(path)
     assert schema_of(path) == (1, ["a"])
 
 
@@ -74,4 +79,35 @@ def test_a_file_without_a_schema_is_refused(tmp_path: Path, damage: str) -> None
     with closing(FIRST.open_read_write(path)) as db, db:
         db.execute(damage)
     with pytest.raises(DfmonError, match="is a store without a schema: move it away"):
+        THIRD.open_read_write(path)
+
+
+def test_a_step_of_another_branch_with_the_same_number_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    replace(FIRST, migrations=(ADD_B,)).open_read_write(path).close()
+    other = replace(FIRST, migrations=(ADD_C,))
+    for open_file in (other.open_read_write, other.open_read_only):
+        with pytest.raises(
+            DfmonError, match=f"^{path} is a store of another dfmon, with the step 'add b' that this one"
+        ):
+            open_file(path)
+    assert schema_of(path) == (2, ["a", "b"])
+
+
+def test_a_program_that_knows_both_branches_takes_the_steps_that_a_file_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    replace(FIRST, migrations=(ADD_C,)).open_read_write(path).close()
+    both = replace(FIRST, migrations=(ADD_B, ADD_C))
+    both.open_read_write(path).close()
+    assert schema_of(path) == (3, ["a", "c", "b"])
+    both.open_read_write(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT number, name FROM steps").fetchall() == [(1, "add b"), (2, "add c")]
+
+
+def test_a_schema_whose_steps_have_no_names_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with closing(FIRST.open_read_write(path)) as db, db:
+        db.execute("UPDATE meta SET value = 2")
+    with pytest.raises(DfmonError, match="with the step 'without a name' that this one does not know"):
         THIRD.open_read_write(path)

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -295,3 +296,29 @@ def test_a_history_of_an_earlier_version_is_read_and_continued(tmp_path: Path) -
     with open_history(path, first.ts_ns) as history:
         history.append_row("BTC", replace(newest, ts_ns=newest.ts_ns + HOUR))  # folds the hour before
         assert equal_rows(history.rows_since("BTC", 0)[:50], found)
+
+
+def test_values_of_an_earlier_definition_are_kept_apart(tmp_path: Path) -> None:
+    """hpp was USD and chl ran past a settlement: they seed no chart, and no older program adds to them."""
+    path = tmp_path / "history.sqlite"
+    path.write_bytes((compat() / "history.sqlite").read_bytes())
+    with closing(sqlite3.connect(path)) as db:
+        query = "SELECT ts_ns, hpp, chl FROM ticks WHERE underlying = 'BTC' ORDER BY ts_ns"
+        earlier = np.array(db.execute(query).fetchall(), dtype=float)
+    assert len(earlier) == 50
+    assert np.isfinite(earlier).any(axis=0).all()
+    with HistoryReader(path) as reader:  # before the file is migrated
+        assert all(math.isnan(r.hpp) and math.isnan(r.chl) for r in reader.rows_since("BTC", 0))
+    newest_ns = int(earlier[-1, 0])
+    with open_history(path, newest_ns) as history:
+        for later_ns in (newest_ns + SECOND, newest_ns + HOUR):  # the second folds the hour of the first
+            history.append_row("BTC", replace(row(1), ts_ns=later_ns, hpp=7.0, chl=8.0))
+            history.flush()
+        rows = history.rows_since("BTC", 0)
+        assert [(r.hpp, r.chl) for r in rows if r.hpp == r.hpp] == [(7.0, 8.0)] * 2
+    with closing(history_file.HISTORY_SCHEMA.open_read_only(path)) as db:
+        stored = history_file.columns(db, "BTC", 0, ("ts_ns", "hpp_1", "chl_1"))
+        (retired_blobs,) = db.execute("SELECT count(DISTINCT hour) FROM hours WHERE name = 'hpp_1'").fetchone()
+    assert np.array_equal(np.stack([stored[name][:50] for name in stored], axis=1), earlier, equal_nan=True)
+    assert np.isnan(stored["hpp_1"][50:]).all()
+    assert retired_blobs == 1
