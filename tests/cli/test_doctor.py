@@ -151,7 +151,7 @@ async def test_a_resolver_that_does_not_answer_holds_nothing_up(monkeypatch: pyt
     monkeypatch.setattr(feeds, "getproxies", dict)
     monkeypatch.setattr(feeds, "_STEP_TIMEOUT_S", 0.05)
     assert (await feeds.unreachable_reason("wss://slow.invalid")).startswith(
-        "name not found: the resolver did not answer"
+        "name not found: the resolver did not respond"
     )
     release.set()
     await asyncio.sleep(0)
@@ -223,10 +223,10 @@ async def test_a_wrong_clock_is_found_and_by_how_much(
     [
         (httpx.Response(429, headers={"Retry-After": "30"}), "HTTP 429: too many requests; next call in 30 s"),
         (httpx.Response(503), "HTTP 503: unavailable; next call in 5 s"),
-        (httpx.Response(200, content=b"<html>\x1b[2J"), "answers, but not with its time: <html>?[2J"),
-        (httpx.Response(200, content=b"\xff\xfe"), "answers, but not with its time"),
-        (httpx.Response(200, content=b'{"result": "soon"}'), "answers, but not with its time"),
-        (httpx.Response(200, content=b"[" * 5000), "answers, but not with its time"),
+        (httpx.Response(200, content=b"<html>\x1b[2J"), "responds, but not with its time: <html>?[2J"),
+        (httpx.Response(200, content=b"\xff\xfe"), "responds, but not with its time"),
+        (httpx.Response(200, content=b'{"result": "soon"}'), "responds, but not with its time"),
+        (httpx.Response(200, content=b"[" * 5000), "responds, but not with its time"),
     ],
 )
 async def test_what_is_wrong_with_rest_is_said(

@@ -618,7 +618,7 @@ def test_a_ticker_of_another_option_than_was_asked_for_is_counted() -> None:
     protocol = listed_protocol()
     (event,) = protocol.response_received(f"ticker:{PUT}", golden_named("ticker asked").body)
     assert isinstance(event, Rejected)
-    assert f"asked for {PUT}, told of {CALL}" in event.detail
+    assert f"requested {PUT}, received {CALL}" in event.detail
 
 
 def test_a_summary_row_of_somebody_else_is_skipped() -> None:
