@@ -69,19 +69,23 @@ def what_if(
     unknown = sorted(set(assume or {}) - set(_ASSUMPTIONS))
     if unknown:
         raise ValueError(f"assume: {unknown[0]!r} is not known; allowed: {', '.join(_ASSUMPTIONS)}")
+    shock = _check_shock(spot_pct, vol_points, hours)
+    market, params = _market(board, depth_usd, volume_usd), _params(board, base)
+    # a quarter of an hour of standing market before the shock: hedge flow and the sign of the move need one
+    state, _ = step(FlowState.initial(), board_frame(board, _NOW - LOOKBACK_NS), market, (), params, 1)
+    tick = TickInputs(state, board_frame(board, _NOW), market, (), params, 2)
+    result = what_if_of_tick(tick, shock, _params(board, {**base, **(assume or {})}))
+    return msgspec.structs.replace(result, ts="")
+
+
+def _check_shock(spot_pct: float, vol_points: float, hours: float) -> Shock:
     if not spot_pct > -100.0 or not np.isfinite([spot_pct, vol_points, hours]).all() or hours < 0.0:
         raise ValueError(
             "spot_pct, vol_points, hours: finite numbers, a spot above 0 and no hours below 0 are expected"
         )
     if hours > MAX_HOURS:
         raise ValueError(f"hours: {hours:g} is beyond {MAX_HOURS:,.0f}, ten years")
-    market, params = _market(board, depth_usd, volume_usd), _params(board, base)
-    # a quarter of an hour of standing market before the shock: hedge flow and the sign of the move need one
-    state, _ = step(FlowState.initial(), board_frame(board, _NOW - LOOKBACK_NS), market, (), params, 1)
-    tick = TickInputs(state, board_frame(board, _NOW), market, (), params, 2)
-    shock = Shock(float(spot_pct), float(vol_points), float(hours))
-    result = what_if_of_tick(tick, shock, _params(board, {**base, **(assume or {})}))
-    return msgspec.structs.replace(result, ts="")
+    return Shock(float(spot_pct), float(vol_points), float(hours))
 
 
 def _params(board: Board, assumptions: Mapping[str, Any]) -> FlowParams:

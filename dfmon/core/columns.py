@@ -5,6 +5,7 @@ Rows that cannot be priced are left out and counted by reason, so nothing after 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfmon.core.positions.dealer_net import DealerPositions
+from dfmon.core.pricing.black import Mask
 from dfmon.core.pricing.settlement import DAY, Terms, settlement_terms
 from dfmon.model.frames import F64, I64, ChainFrame
 from dfmon.model.units import YEAR
@@ -73,20 +75,7 @@ def priceable_columns(frame: ChainFrame, positions: DealerPositions, *others: De
     Domain: any frame; a row without forward, volatility, time or position is left out and counted by reason.
     """
     tau = (frame.expiry_ns - frame.venue_ns) / YEAR
-    reasons = {
-        "no forward": ~((frame.forward > 1.0 / MAX_QUANTITY) & (frame.forward < MAX_QUANTITY)),
-        "no mark volatility": ~((frame.sigma >= SIGMA_BOUNDS[0]) & (frame.sigma <= SIGMA_BOUNDS[1])),
-        "no open interest": ~((frame.open_interest >= 0.0) & (frame.open_interest < MAX_QUANTITY)),
-        "no position": ~np.logical_and.reduce([np.abs(book.position) < MAX_QUANTITY for book in (positions, *others)]),
-        "bad strike": ~((frame.strike > 1.0 / MAX_QUANTITY) & (frame.strike < MAX_QUANTITY)),
-    }
-    priceable = tau > 0.0
-    exclusions = []
-    for reason, excluded in reasons.items():
-        count = int(np.count_nonzero(excluded & priceable))
-        if count:
-            exclusions.append(f"{count} option{'s' if count > 1 else ''}: {reason}")
-        priceable &= ~excluded
+    priceable, exclusions = _priceable_rows(frame, tau, (positions, *others))
     rows = np.flatnonzero(priceable)
     strikes, strike_code = np.unique(frame.strike[rows], return_inverse=True)
     expiries, expiry_code = np.unique(frame.expiry_ns[rows], return_inverse=True)
@@ -115,8 +104,27 @@ def priceable_columns(frame: ChainFrame, positions: DealerPositions, *others: De
         priceable_share=float(open_interest.sum() / total_open_interest)
         if total_open_interest > 0.0
         else (1.0 if rows.size else 0.0),
-        exclusions=tuple(exclusions),
+        exclusions=exclusions,
     )
+
+
+def _priceable_rows(frame: ChainFrame, tau: F64, books: Sequence[DealerPositions]) -> tuple[Mask, tuple[str, ...]]:
+    """A mask of the rows that can be priced, and the counts of the others by reason."""
+    reasons = {
+        "no forward": ~((frame.forward > 1.0 / MAX_QUANTITY) & (frame.forward < MAX_QUANTITY)),
+        "no mark volatility": ~((frame.sigma >= SIGMA_BOUNDS[0]) & (frame.sigma <= SIGMA_BOUNDS[1])),
+        "no open interest": ~((frame.open_interest >= 0.0) & (frame.open_interest < MAX_QUANTITY)),
+        "no position": ~np.logical_and.reduce([np.abs(book.position) < MAX_QUANTITY for book in books]),
+        "bad strike": ~((frame.strike > 1.0 / MAX_QUANTITY) & (frame.strike < MAX_QUANTITY)),
+    }
+    priceable = tau > 0.0
+    exclusions = []
+    for reason, excluded in reasons.items():
+        count = int(np.count_nonzero(excluded & priceable))
+        if count:
+            exclusions.append(f"{count} option{'s' if count > 1 else ''}: {reason}")
+        priceable &= ~excluded
+    return priceable, tuple(exclusions)
 
 
 def atm_sigma(cols: Columns) -> F64:

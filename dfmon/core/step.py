@@ -181,20 +181,19 @@ def _compute(
         micro=micro,
         impact_law=params.impact_law,
     )
-    hour, market_of_hour = update_hour(state.hour, inputs, params.iv_move_1h, params.thresholds.liquidations_hi)
-    shared = replace(
-        state,
-        inventory=inventory,
-        options=options,
-        beta=state.beta if freshness.stale else state.beta.push(ts_ns, moves.quarter),
-        path=path,
-        depth=liquidity.depth_history,
-        micro=micro_state,
-        hour=hour,
-        tape=tape,
-    )
+    carried = replace(state, inventory=inventory, options=options, path=path, micro=micro_state, tape=tape)
+    shared, market_of_hour = _advance_market(carried, inputs, params)
     books, results = _step_books(state, shared, inputs, market_of_hour, cols, positions, params)
     return replace(shared, books=books), with_views(results, params.positions, tape, seq)
+
+
+def _advance_market(state: FlowState, inputs: BoardTick, params: FlowParams) -> tuple[FlowState, HourMarket]:
+    """The state with beta, depth and hour of this tick, and the market of the hour."""
+    hour, market_of_hour = update_hour(state.hour, inputs, params.iv_move_1h, params.thresholds.liquidations_hi)
+    beta = state.beta
+    if not inputs.freshness.stale:
+        beta = beta.push(inputs.chain.ts_ns, inputs.moves.quarter)
+    return replace(state, beta=beta, depth=inputs.liquidity.depth_history, hour=hour), market_of_hour
 
 
 def _step_books(

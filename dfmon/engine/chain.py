@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import numpy as np
 
@@ -37,8 +37,12 @@ from dfmon.model.events import (
     TradeHistoryComplete,
     VolIndex,
 )
-from dfmon.model.frames import I64, ChainFrame, TradeHistory
+from dfmon.model.frames import F64, I64, ChainFrame, TradeHistory
 from dfmon.model.instrument import Kind
+
+_FRAME_COLUMNS: Final = (  # of the same name in the rows and in a frame
+    "strike", "sigma", "bid_sigma", "ask_sigma", "mark", "bid", "ask", "open_interest", "volume",
+)  # fmt: skip
 
 
 class _HandlerTable(dict[type[Event], Callable[[Any, int], None]]):
@@ -222,9 +226,7 @@ class ChainState:
         option_type, inverse = self._rows.option_type[rows], self._rows.inverse[rows]
         full_history = time["listed_ns"] >= min(self._started_ns, state.history_since_ns)
         trades, trade_histories, lost_by_row = state.trades.drain()
-        lost_prints = np.array(
-            [lost_by_row.get(row, 0) for row in rows.tolist()] if lost_by_row else np.zeros(rows.size), np.float64
-        )
+        lost_prints = _values_of_rows(rows, lost_by_row)
         for frozen_array in (*frame_columns, option_type, inverse, full_history, lost_prints):
             frozen_array.flags.writeable = False
         return ChainFrame(
@@ -237,18 +239,10 @@ class ChainState:
             uid=rows,
             names=tuple([names[row] for row in rows.tolist()]),
             expiry_ns=time["expiry_ns"],
-            strike=value["strike"],
+            **{name: value[name] for name in _FRAME_COLUMNS},
             option_type=option_type,
             inverse=inverse,
             forward=forward,
-            sigma=value["sigma"],
-            bid_sigma=value["bid_sigma"],
-            ask_sigma=value["ask_sigma"],
-            mark=value["mark"],
-            bid=value["bid"],
-            ask=value["ask"],
-            open_interest=value["open_interest"],
-            volume=value["volume"],
             data_ns=data_ns,
             first_seen_ns=time["seen_ns"],
             full_history=full_history,
@@ -279,3 +273,10 @@ class ChainState:
             self._unlist(state.live_rows[expired])
             state.live_rows = state.live_rows[~expired]
         return state.live_rows.copy()
+
+
+def _values_of_rows(rows: I64, value_by_row: Mapping[int, int]) -> F64:
+    """The value of each row, 0 where it has none."""
+    if not value_by_row:
+        return np.zeros(rows.size)
+    return np.array([value_by_row.get(row, 0) for row in rows.tolist()], np.float64)

@@ -173,12 +173,9 @@ class LiveSession:
             if self._state is not None:
                 self._save_positions(driver.flow_states(), self._state)
                 self._state.close()
-            if self._recorder:
-                self._recorder.close()
-            if self._history:
-                self._history.close()
-            if self._trades:
-                self._trades.close()
+            for store in (self._recorder, self._history, self._trades):
+                if store is not None:
+                    store.close()
 
     async def _tick(self, driver: Driver, worker: ThreadWorker, stop: asyncio.Event) -> None:
         """A tick at every whole multiple of the interval, and the facts about the process beside it."""

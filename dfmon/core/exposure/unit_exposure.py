@@ -144,13 +144,17 @@ def unit_exposures(
         delta_in_day, delta_in_hour = (
             _delta_after(span, settling, columns, settlement, numeraire, inverse, buffers) for span in (DAY, HOUR)
         )
-        matrix, valid = buffers.matrix, now.valid
-        chain = PricedOptions(*columns, now, delta_in_day, delta_in_hour, expiring, settling)
-        for kernel, row in zip(KERNELS.values(), matrix):
-            kernel(chain, row)
-        if not math.isfinite(np.add.reduce(buffers.flat_matrix)):  # a masked row, or a product too large for a double
-            np.isfinite(matrix).all(axis=0, out=valid)
-            matrix[:, ~valid] = 0.0
+        return _apply_kernels(PricedOptions(*columns, now, delta_in_day, delta_in_hour, expiring, settling), buffers)
+
+
+def _apply_kernels(chain: PricedOptions, buffers: ExposureBuffers) -> UnitExposure:
+    """Fills a row of the matrix per metric; an option with a number that is not finite is zeroed and counted."""
+    matrix, valid = buffers.matrix, chain.greeks.valid
+    for kernel, row in zip(KERNELS.values(), matrix):
+        kernel(chain, row)
+    if not math.isfinite(np.add.reduce(buffers.flat_matrix)):  # a masked row, or a product too large for a double
+        np.isfinite(matrix).all(axis=0, out=valid)
+        matrix[:, ~valid] = 0.0
     return UnitExposure(matrix, valid, valid.shape[0] - int(np.count_nonzero(valid)))
 
 

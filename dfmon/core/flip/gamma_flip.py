@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dfmon.core.flip.coin_gamma import CoinOptions
 from dfmon.core.flip.gamma_profile import GammaBumps
-from dfmon.core.flip.grid import Stickiness, flip_inputs, log_spot_nodes
+from dfmon.core.flip.grid import FlipInputs, Stickiness, flip_inputs, log_spot_nodes
 from dfmon.core.flip.roots import zeros_between
 from dfmon.core.flip.scan import (
     ProfileScan,
@@ -103,14 +103,7 @@ def find_flip(
         ends = spot * np.array([1.0 - ranges[-1], 1.0 + ranges[-1]])
         return GammaFlip(None, (), (float(ends[0]), float(ends[1])), 0, ends, np.zeros(2))
     live_exposure = exposure[inputs.rows]
-    first_range, *wider_ranges = ranges
-    profile = scan_profile(inputs.book, live_exposure, log_spot_nodes(spot, first_range, inputs.extra_nodes))
-    for search_range in wider_ranges:
-        if profile.low.size and not profile.flat:
-            break
-        profile = scan_profile(
-            inputs.book, live_exposure, log_spot_nodes(spot, search_range, inputs.extra_nodes), profile
-        )
+    profile = _scan_until_zero(spot, inputs, live_exposure, ranges)
     spots = spot * np.exp(profile.y)
     searched = float(spots[0]), float(spots[-1])
     if profile.flat or not profile.low.size:
@@ -119,6 +112,18 @@ def find_flip(
     roots, nearest_root = _roots(spot, inputs.book, live_exposure, profile)
     sign = 1 if nearest_root.rising == (nearest_root.level <= spot) else -1
     return GammaFlip(nearest_root.level, roots, searched, sign, spots, profile.net)
+
+
+def _scan_until_zero(spot: float, inputs: FlipInputs, exposure: F64, ranges: tuple[float, ...]) -> ProfileScan:
+    """The profile within the first range that has a zero, else within the last."""
+    profile: ProfileScan | None = None
+    for search_range in ranges:
+        nodes = log_spot_nodes(spot, search_range, inputs.extra_nodes)
+        profile = scan_profile(inputs.book, exposure, nodes, profile)
+        if profile.low.size and not profile.flat:
+            break
+    assert profile is not None
+    return profile
 
 
 def _roots(spot: float, book: GammaBumps, exposure: F64, profile: ProfileScan) -> tuple[tuple[Root, ...], Root]:

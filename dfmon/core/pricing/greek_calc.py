@@ -78,11 +78,8 @@ def greeks(
     invalid = 0
     for tile in buffers.tiles:
         at = tile.at
-        tile_chain, tile_average, rows = (
-            _slice_chain(columns, at),
-            _slice_column(average, at),
-            _slice_column(inverse, at),
-        )
+        tile_chain, tile_average = _slice_chain(columns, at), _slice_column(average, at)
+        rows = _slice_column(inverse, at)
         invalid += _tile(*tile_chain, with_price, settlement, tile_average, numeraire, rows, tile).invalid
     return buffers.result._replace(invalid=invalid)
 

@@ -40,7 +40,6 @@ from dfmon.model.snapshot import (
     Liquidity,
     Metrics,
     ModelRow,
-    State,
     Views,
 )
 from dfmon.model.tables import TapeRow
@@ -89,21 +88,18 @@ def build_snapshot(
     """The frozen snapshot of this tick under one position model."""
     tick, metrics = result.tick, result.metrics
     chain, ts_ns = tick.chain, tick.chain.ts_ns
-    quality = quality_of(tick)
-    micro = build_micro(tick, metrics.hpp)
-    flip, regime = flip_values.flip(tick, quality), flip_values.regime(tick)
-    levels = _levels(tick)
-    roll = roll_report(result.changes)
-    context = _context(tick)
+    flip, regime = flip_values.flip(tick, quality_of(tick)), flip_values.regime(tick)
+    levels, context = _levels(tick), _context(tick)
+    roll, micro = roll_report(result.changes), build_micro(tick, metrics.hpp)
     scenario = scenario_values.scenario(tick, result.scene, micro.disagreement)
     features = scenario_values.features(result.scene)
-    state: State = "stale" if tick.freshness.stale else "live"
+    missing = unavailable(tick, flip, regime, levels, context, scenario, features)
     return FlowSnapshot(
         schema=SCHEMA,
         seq=seq,
         ts=iso(ts_ns),
         ts_ns=ts_ns,
-        state=state,
+        state="stale" if tick.freshness.stale else "live",
         underlying=chain.underlying,
         spot=_finite_or_none(chain.spot),
         instruments=chain.size,
@@ -118,11 +114,7 @@ def build_snapshot(
         context=context,
         micro=micro,
         feeds=tuple(_feed(feed) for feed in tick.feeds),
-        unavailable=(
-            *unavailable(tick, flip, regime, levels, context, scenario, features),
-            *(() if roll else (NO_ROLL,)),
-            *missing_micro_reasons(tick, micro),
-        ),
+        unavailable=(*missing, *(() if roll else (NO_ROLL,)), *missing_micro_reasons(tick, micro)),
         models=models,
         regime=regime,
         numeraire=tick.numeraire,
