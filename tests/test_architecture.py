@@ -13,6 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "dfmon"
 MAX_FUNCTION_LINES = 50  # with signature and docstring
+MAX_FILE_LINES = 400
 PURE = ("core", "model", "engine", "venues")
 IMPURE_VENUES = (
     "venues/backoff.py", "venues/connection.py", "venues/frame_queue.py", "venues/registry.py", "venues/rest/client.py",
@@ -219,6 +220,14 @@ def test_functions_fit_a_screen() -> None:
 
 def test_no_file_has_grown_out_of_sight() -> None:
     oversized = [
-        path.name for path in PACKAGE.rglob("*.py") if len(path.read_text(encoding="utf-8").splitlines()) > 450
+        path.name
+        for path in PACKAGE.rglob("*.py")
+        if len(path.read_text(encoding="utf-8").splitlines()) > MAX_FILE_LINES
     ]
     assert not oversized
+
+
+def test_the_guide_for_contributors_names_these_limits() -> None:
+    guide = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert f"Files up to {MAX_FILE_LINES} lines" in guide
+    assert f"functions up to {MAX_FUNCTION_LINES} lines" in guide

@@ -16,7 +16,7 @@ import numpy as np
 from dfmon.engine.greek_drift import GreekDrift, GreekSource
 from dfmon.engine.option_rows import OptionRows
 from dfmon.model.events import OptionGreeks, OptionMarks, OptionTicker, RawTicker
-from dfmon.model.frames import I64, float_column
+from dfmon.model.frames import I64, float_column, int_column
 
 # Fields of a ticker by column: its own state, and the fields that the stream of marks has too.
 _STATE_FIELDS = {
@@ -69,37 +69,36 @@ class TickerBuffer:
                 self._received_ns[event.name] = recv_ns
 
     def flush_tickers(self) -> None:
-        """Writes the tickers since the last tick."""
-        pending, self._pending = self._pending, {}
-        pending_raw, self._pending_raw = self._pending_raw, {}
-        self._write(list(pending.values()))
-        self._write([event.to_option_ticker() for event in pending_raw.values()])
-        self._received_ns.clear()
+        """Writes the newest ticker of each option since the last tick, in one pass.
 
-    def _write(self, tickers: list[OptionTicker]) -> None:
-        """Writes full states; a ticker older than the row (a slow poll or a late frame) is ignored.
-
-        Its mark has a time of its own, since the stream of marks may be ahead of the ticker.
+        They are full states. A ticker older than the row (a slow poll or a late frame) is ignored. Its mark has a time
+        of its own, since the stream of marks may be ahead of the ticker.
         """
+        pending, self._pending = self._pending, {}
+        for name, event in self._pending_raw.items():
+            if name not in pending or event.exch_ns >= pending[name].exch_ns:
+                pending[name] = event.to_option_ticker()
+        self._pending_raw.clear()
         columns, row_of = self._rows, self._rows.row_by_name
-        listed = [ticker for ticker in tickers if ticker.name in row_of]
-        if len(listed) < len(tickers):
-            self._unlisted_counts["ticker"] += len(tickers) - len(listed)
-            tickers = listed
-        if not tickers:
-            return
-        at = np.array([row_of[ticker.name] for ticker in tickers], np.int64)
-        exch_ns = np.array([ticker.exch_ns for ticker in tickers], np.int64)
-        recv_ns = np.array([self._received_ns[ticker.name] for ticker in tickers], np.int64)
-        self._compare(tickers, at)
-        for kind, fields in (("ticker", _STATE_FIELDS), ("mark", _MARK_FIELDS)):
-            times = columns.time[f"{kind}_ns"]
-            newer, fresh = exch_ns >= times[at], exch_ns > times[at]
-            rows = at[newer]
-            columns.time[f"{kind}_recv_ns"][at[fresh]] = recv_ns[fresh]
-            times[rows] = exch_ns[newer]
-            for name, value in fields.items():
-                columns.float[name][rows] = float_column(list(map(value, tickers)))[newer]
+        tickers = [ticker for name, ticker in pending.items() if name in row_of]
+        if len(tickers) < len(pending):
+            self._unlisted_counts["ticker"] += len(pending) - len(tickers)
+        if tickers:
+            at = int_column([row_of[ticker.name] for ticker in tickers])
+            exch_ns = int_column([ticker.exch_ns for ticker in tickers])
+            recv_ns = int_column([self._received_ns[ticker.name] for ticker in tickers])
+            self._compare(tickers, at)
+            for kind, fields in (("ticker", _STATE_FIELDS), ("mark", _MARK_FIELDS)):
+                times = columns.time[f"{kind}_ns"]
+                written_ns = times[at]
+                newer, fresh = exch_ns >= written_ns, exch_ns > written_ns
+                rows, is_all = at[newer], bool(newer.all())
+                columns.time[f"{kind}_recv_ns"][at[fresh]] = recv_ns[fresh]
+                times[rows] = exch_ns[newer]
+                for name, value in fields.items():
+                    values = float_column(list(map(value, tickers)))
+                    columns.float[name][rows] = values if is_all else values[newer]
+        self._received_ns.clear()
 
     def _compare(self, tickers: Sequence[GreekSource], at: I64) -> None:
         """Compares the venue's greeks with ours."""

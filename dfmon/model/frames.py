@@ -30,6 +30,11 @@ def float_column(values: list[float]) -> F64:
     return np.frombuffer(struct.pack(f"{len(values)}d", *values))
 
 
+def int_column(values: list[int]) -> I64:
+    """As `float_column`, of whole numbers."""
+    return np.frombuffer(struct.pack(f"{len(values)}q", *values), np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class TradeColumns:
     """Option prints, k rows; those of one option stand in the order of `seq`, its own count of prints.
