@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from dfmon.venues.frame_queue import FrameClassifier
-from dfmon.venues.health.socket_watchdog import SocketWatchdog, is_heartbeat
+from dfmon.venues.health.socket_watchdog import MAX_HEARTBEAT_BYTES, SocketWatchdog, is_heartbeat
 from dfmon.venues.protocol import DropPolicy
 
 _MAX_BUFFERED: Final = 1000  # frames that may come before the connection has been announced
@@ -30,8 +30,8 @@ class SocketFilter:
         self._handler: Callable[[bytes], None] = self._buffer
 
     def __call__(self, frame: bytes) -> None:
-        if not self.watchdog.received_data and not is_heartbeat(frame, self._heartbeats):
-            self.watchdog.received_data = True
+        if not self.watchdog.received_data:
+            self.watchdog.received_data = len(frame) > MAX_HEARTBEAT_BYTES or not is_heartbeat(frame, self._heartbeats)
         self._handler(frame)
 
     def open(self) -> None:

@@ -75,9 +75,11 @@ def picows_frame(on_frame: SocketFilter, payload: bytes) -> Callable[[], None]:
     return lambda: listener.on_ws_frame(None, frame)
 
 
+@pytest.mark.parametrize("is_later_in_second", [False, True])
 @pytest.mark.parametrize("arrive", [websockets_frame, picows_frame])
 async def test_a_ticker_takes_ten_functions_in_eight_files_from_its_socket_to_the_columns(
     arrive: Callable[[SocketFilter, bytes], Callable[[], None]],
+    is_later_in_second: bool,
 ) -> None:
     protocol = DfmonDecoder().protocol
     driver = Driver(("BTC",), FlowParams(), {"deribit": protocol}, lambda _: None, options_sources=("deribit",))
@@ -89,6 +91,7 @@ async def test_a_ticker_takes_ten_functions_in_eight_files_from_its_socket_to_th
     on_frame.open()
     on_frame(ticker(NAMES[0], 1_000))
     time.sleep(0.001)  # else the queue could find itself busy
+    on_frame.watchdog.received_data = is_later_in_second
     arrival = arrive(on_frame, ticker(NAMES[1], 1_000))
     with recorded_calls() as calls:
         arrival()

@@ -9,12 +9,12 @@ from typing import Final
 
 from dfmon.venues.protocol import Timeouts
 
-_MAX_HEARTBEAT_BYTES: Final = 400
+MAX_HEARTBEAT_BYTES: Final = 400
 
 
 def is_heartbeat(frame: bytes, heartbeats: tuple[bytes, ...]) -> bool:
     """True for a frame that proves no more than a running process: it is short and has one of the venue's texts."""
-    return len(frame) <= _MAX_HEARTBEAT_BYTES and any(text in frame for text in heartbeats)
+    return len(frame) <= MAX_HEARTBEAT_BYTES and any(text in frame for text in heartbeats)
 
 
 class SocketWatchdog:
