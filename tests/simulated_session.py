@@ -283,7 +283,7 @@ def _main(command: str, directory: str, seconds: str = "", currencies: str = "BT
     if command == "record":
         names, worker = tuple(currencies.split(",")), HesitantWorker()
         snapshots = record(
-            Path(directory), float(seconds), names, with_faults=True, worker=worker, segment_bytes=8 << 20
+            Path(directory), float(seconds), names, with_faults=True, worker=worker, segment_bytes=1 << 20
         )
     else:
         snapshots = replay(Path(directory))

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def test_record_ends_cleanly_on_a_signal(exchange: dict[str, str], tmp_path: Pat
     with start(tmp_path, exchange) as process:
         while not any(file.stat().st_size > 100_000 for file in tmp_path.glob("*Z.dfj")):
             assert process.poll() is None
+            time.sleep(0.02)
         process.send_signal(number)
         assert process.stderr is not None
         output = process.stderr.read()
