@@ -225,13 +225,14 @@ def record(
     *,
     with_faults: bool = False,
     worker: Worker | None = None,
+    step_ns: int = STEP,
     **options: Any,
 ) -> list[FlowSnapshot]:
     """Record a session of market time into `directory`; what its screen would have shown.
 
     Eventful: connections break and come back, and the user changes the position model.
     """
-    session, params = SimulatedSession(currencies), FlowParams()
+    session, params = SimulatedSession(currencies, step_ns=step_ns), FlowParams()
     snapshots: list[FlowSnapshot] = []
     about = session.about | {"params": msgspec.to_builtins(params)}
     with Recorder(directory, about, lambda: session.market.now_ns, **options) as recorder:

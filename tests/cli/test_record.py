@@ -21,6 +21,7 @@ from dfmon.cli.main import run
 from dfmon.config import Config
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import from_json
+from dfmon.model.units import SECOND
 from dfmon.store import blocks, replayer, segment
 from dfmon.store.recorder import Recorder
 from tests import simulated_session
@@ -161,7 +162,7 @@ def test_a_model_that_is_named_holds_for_all_of_a_replay(
     tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     """Also after the user of the recorded session had taken another one."""
-    snapshots = simulated_session.record(tmp_path, 36, with_faults=True)
+    snapshots = simulated_session.record(tmp_path, 36, with_faults=True, step_ns=SECOND)
     assert snapshots[-1].positions.model == "naive"
     for args in (("replay", str(tmp_path), "--publish", "all"), ("snapshot", str(tmp_path), "--json")):
         assert run([*args, "--positions", "short-all"]) == 0

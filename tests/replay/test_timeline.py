@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -27,20 +27,35 @@ pytestmark = pytest.mark.slow
 SECONDS = 60
 
 
+class Shown(NamedTuple):
+    """What is compared of a snapshot; whole ones take megabytes."""
+
+    ts_ns: int
+    model: str
+    digest: str
+
+
+class Screen(list[Shown]):
+    """What was shown, one after the other."""
+
+    def publish(self, snapshot: FlowSnapshot) -> None:
+        self.append(Shown(snapshot.ts_ns, snapshot.positions.model, snapshot.digest()))
+
+
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A minute of the simulated market, in segments of some seconds."""
     directory = tmp_path_factory.mktemp("session")
-    simulated_session.record(directory, SECONDS, segment_bytes=100_000)
+    simulated_session.record(directory, SECONDS, step_ns=SECOND, segment_bytes=30_000)
     assert len(list(directory.iterdir())) > 3
     return directory
 
 
 @pytest.fixture(scope="module")
-def straight_snapshots(recording: Path) -> list[FlowSnapshot]:
+def straight_snapshots(recording: Path) -> Screen:
     """Every snapshot of a replay from the beginning, one a tick."""
-    snapshots: list[FlowSnapshot] = []
-    play_through(RecordingSource(recording, None), snapshots.append)
+    snapshots = Screen()
+    play_through(RecordingSource(recording, None), snapshots.publish)
     assert len(snapshots) == SECONDS
     return snapshots
 
@@ -48,10 +63,6 @@ def straight_snapshots(recording: Path) -> list[FlowSnapshot]:
 def seek_to(timeline: Timeline, target: SeekTarget) -> None:
     for _ in timeline.seek(target):
         pass
-
-
-def digests(snapshots: list[FlowSnapshot]) -> list[str]:
-    return [snapshot.digest() for snapshot in snapshots]
 
 
 SEEK_SEQUENCES = st.lists(
@@ -65,14 +76,16 @@ SEEK_SEQUENCES = st.lists(
 @given(targets=SEEK_SEQUENCES, interval_ticks=st.integers(1, 20), max_checkpoints=st.integers(2, 12))
 def test_any_way_shows_what_a_straight_replay_shows(
     recording: Path,
-    straight_snapshots: list[FlowSnapshot],
+    straight_snapshots: Screen,
     targets: list[int | float | str],
     interval_ticks: int,
     max_checkpoints: int,
 ) -> None:
-    snapshots: list[FlowSnapshot] = []
+    snapshots = Screen()
     timeline = Timeline(
-        RecordingSource(recording, None), snapshots.append, checkpoints=CheckpointIndex(interval_ticks, max_checkpoints)
+        RecordingSource(recording, None),
+        snapshots.publish,
+        checkpoints=CheckpointIndex(interval_ticks, max_checkpoints),
     )
     for seek_target in targets:
         snapshots.clear()
@@ -89,11 +102,11 @@ def test_any_way_shows_what_a_straight_replay_shows(
             seek_to(timeline, SeekTarget(ts_ns=ts_ns))
             reached = max(sum(s.ts_ns <= ts_ns for s in straight_snapshots), 1)
             expected = straight_snapshots[reached - 1 : reached]
-        assert digests(snapshots) == digests(expected)
+        assert snapshots == expected
     assert len(timeline.checkpoints) <= max_checkpoints
 
 
-def test_a_seek_back_starts_at_the_nearest_checkpoint(recording: Path, straight_snapshots: list[FlowSnapshot]) -> None:
+def test_a_seek_back_starts_at_the_nearest_checkpoint(recording: Path, straight_snapshots: Screen) -> None:
     timeline = Timeline(RecordingSource(recording, None), lambda _: None, checkpoints=CheckpointIndex(10))
     seek_to(timeline, SeekTarget(tick=SECONDS))
     for tick in (55, 41, 12, 3):
@@ -112,9 +125,7 @@ def test_thinning_keeps_checkpoints_all_along(recording: Path) -> None:
     assert ticks == [8, 16, 24, 32, 40, 48, 56]
 
 
-async def test_while_it_is_paused_the_way_ahead_is_prepared(
-    recording: Path, straight_snapshots: list[FlowSnapshot]
-) -> None:
+async def test_while_it_is_paused_the_way_ahead_is_prepared(recording: Path, straight_snapshots: Screen) -> None:
     """Checkpoints all along before anything was shown; a seek far ahead goes on from there and shows the same."""
     hub, stop = SnapshotHub(mode="replay"), asyncio.Event()
     session = ReplaySession(RecordingSource(recording, None), hub, paused=True, prefetch=True)
@@ -128,23 +139,23 @@ async def test_while_it_is_paused_the_way_ahead_is_prepared(
     assert sum(1 for _ in ticks_on_the_way) == SECONDS - 5 - 32
     snapshots = hub.latest("BTC")
     assert snapshots is not None
-    assert snapshots.digest() == straight_snapshots[SECONDS - 6].digest()
+    assert snapshots.digest() == straight_snapshots[SECONDS - 6].digest
     stop.set()
     await running
 
 
 def test_another_model_shows_the_same_tick_and_stays_after_a_seek(recording: Path) -> None:
-    snapshots: list[FlowSnapshot] = []
-    timeline = Timeline(RecordingSource(recording, None), snapshots.append, checkpoints=CheckpointIndex(10))
+    snapshots = Screen()
+    timeline = Timeline(RecordingSource(recording, None), snapshots.publish, checkpoints=CheckpointIndex(10))
     seek_to(timeline, SeekTarget(tick=40))
     snapshots.clear()
     for _ in timeline.replay_current_tick("naive"):
         pass
-    assert [(s.ts_ns, s.positions.model) for s in snapshots] == [(timeline.now_ns, "naive")]
+    assert [(s.ts_ns, s.model) for s in snapshots] == [(timeline.now_ns, "naive")]
     assert timeline.ticks == 40
     seek_to(timeline, SeekTarget(tick=15))
     timeline.step()
-    assert snapshots[-1].positions.model == "naive"
+    assert snapshots[-1].model == "naive"
 
 
 @pytest.fixture(scope="module")
@@ -152,17 +163,17 @@ def two_model_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two sessions; half a minute into each the user took another position model, which is a record."""
     directory = tmp_path_factory.mktemp("changing")
     for _ in range(2):
-        simulated_session.record(directory, 36, with_faults=True)
+        simulated_session.record(directory, 36, with_faults=True, step_ns=SECOND)
     return directory
 
 
-def expected_with(directory: Path, **overrides: str) -> list[FlowSnapshot]:
+def expected_with(directory: Path, **overrides: str) -> Screen:
     """What the recorded sessions would have shown with other parameters from their beginning to their end."""
-    snapshots: list[FlowSnapshot] = []
-    driver = RecordingSource(directory, None).driver(snapshots.append)
+    snapshots = Screen()
+    driver = RecordingSource(directory, None).driver(snapshots.publish)
     for record in replayer.records(directory):
         if record.kind is RecordKind.SESSION:
-            driver = RecordingSource(directory, None).driver(snapshots.append)
+            driver = RecordingSource(directory, None).driver(snapshots.publish)
         driver.apply(record)
         driver.params = replace(driver.params, **overrides)
         driver.discard_outgoing()
@@ -179,34 +190,34 @@ def test_what_was_asked_for_holds_all_along_and_the_rest_as_recorded(
 ) -> None:
     """Also after seeks from checkpoints; what merely stands in the configuration was not asked for."""
     expected = expected_with(two_model_recording, **overrides)
-    models = [snapshot.positions.model for snapshot in expected]
+    models = [shown.model for shown in expected]
     assert set(models) == ({overrides["positions"]} if "positions" in overrides else {"flow", "naive"})
     fields: dict[str, Any] = {"positions": "naive", "warm_coverage": 0.9, **overrides}
     params = FlowParams(**fields)
     source = open_source(two_model_recording, None, params, explicit_options=overrides)
-    snapshots: list[FlowSnapshot] = []
-    play_through(source, snapshots.append)
-    assert digests(snapshots) == digests(expected)
-    timeline = Timeline(source, snapshots.append, checkpoints=CheckpointIndex(4))
+    snapshots = Screen()
+    play_through(source, snapshots.publish)
+    assert snapshots == expected
+    timeline = Timeline(source, snapshots.publish, checkpoints=CheckpointIndex(4))
     for tick in (len(snapshots), 34, 3, 33, 70, 40):
         seek_to(timeline, SeekTarget(tick=tick))
-        assert snapshots[-1].digest() == expected[tick - 1].digest()
+        assert snapshots[-1] == expected[tick - 1]
 
 
 def test_the_model_that_was_pressed_for_holds_too(two_model_recording: Path) -> None:
     """Over a recorded change of the model, over one that was named at the start, and into the next session."""
     for explicit_options in ({}, {"positions": "naive"}):
-        snapshots: list[FlowSnapshot] = []
+        snapshots = Screen()
         timeline = Timeline(
             open_source(two_model_recording, None, FlowParams("naive"), explicit_options=explicit_options),
-            snapshots.append,
+            snapshots.publish,
         )
         seek_to(timeline, SeekTarget(tick=20))
         for _ in timeline.replay_current_tick("short-all"):
             pass
         while timeline.peek():
             timeline.step()
-        assert {snapshot.positions.model for snapshot in snapshots[1:]} == {"short-all"}
+        assert {shown.model for shown in snapshots[1:]} == {"short-all"}
 
 
 def test_a_file_of_positions_that_was_asked_for_is_read(two_model_recording: Path, tmp_path: Path) -> None:
@@ -218,15 +229,13 @@ def test_a_file_of_positions_that_was_asked_for_is_read(two_model_recording: Pat
     assert (requested.params, recorded.params) == (params, FlowParams())
 
 
-def test_a_part_of_a_recording(recording: Path, straight_snapshots: list[FlowSnapshot]) -> None:
+def test_a_part_of_a_recording(recording: Path, straight_snapshots: Screen) -> None:
     source = RecordingSource(recording, None)
     first, last = source.span()
     start, end = resolve_span(source, "+20", "-20")
-    clipped: list[FlowSnapshot] = []
-    play_through(source, clipped.append, from_ns=start, until_ns=end)
-    assert digests(clipped) == digests(
-        [s for s in straight_snapshots if first + 20 * SECOND <= s.ts_ns <= last - 20 * SECOND]
-    )
+    clipped = Screen()
+    play_through(source, clipped.publish, from_ns=start, until_ns=end)
+    assert clipped == [s for s in straight_snapshots if first + 20 * SECOND <= s.ts_ns <= last - 20 * SECOND]
     assert 0 < len(clipped) < len(straight_snapshots)
     timeline = Timeline(source, lambda _: None, end_ns=end)
     seek_to(timeline, SeekTarget(tick=1000))
@@ -246,12 +255,14 @@ def test_bad_times_are_one_sentence(recording: Path) -> None:
 
 
 def test_two_sessions_of_a_directory_rest_on_nothing_of_each_other(tmp_path: Path) -> None:
-    first_session = simulated_session.record(tmp_path, 6, ("BTC",))
-    second_session = simulated_session.record(tmp_path, 5, ("ETH",))
-    snapshots: list[FlowSnapshot] = []
-    play_through(RecordingSource(tmp_path, None), snapshots.append)
-    assert digests(snapshots) == digests(first_session + second_session)
-    timeline = Timeline(RecordingSource(tmp_path, None), snapshots.append, checkpoints=CheckpointIndex(2))
+    first_session, second_session = Screen(), Screen()
+    for name, seconds, screen in (("BTC", 6, first_session), ("ETH", 5, second_session)):
+        for snapshot in simulated_session.record(tmp_path, seconds, (name,)):
+            screen.publish(snapshot)
+    snapshots = Screen()
+    play_through(RecordingSource(tmp_path, None), snapshots.publish)
+    assert snapshots == first_session + second_session
+    timeline = Timeline(RecordingSource(tmp_path, None), snapshots.publish, checkpoints=CheckpointIndex(2))
     for tick, expected in (
         (11, second_session[-1]),
         (3, first_session[2]),
@@ -260,7 +271,7 @@ def test_two_sessions_of_a_directory_rest_on_nothing_of_each_other(tmp_path: Pat
         (6, first_session[-1]),
     ):
         seek_to(timeline, SeekTarget(tick=tick))
-        assert snapshots[-1].digest() == expected.digest()
+        assert snapshots[-1] == expected
 
 
 def test_a_hole_is_refused_or_passed_over_as_a_lost_connection(recording: Path, tmp_path: Path) -> None:
