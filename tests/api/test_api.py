@@ -52,6 +52,7 @@ def test_importing_dfmon_is_cheap_and_using_it_pulls_in_neither_the_screen_nor_s
     assert float(elapsed_s) < 0.25
 
 
+@pytest.mark.slow
 def test_the_guide_runs_as_written(capsys: pytest.CaptureFixture[str]) -> None:
     blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     assert len(blocks) >= 10

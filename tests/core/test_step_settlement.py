@@ -43,6 +43,7 @@ def session(model: str, renumber_at: int | None = None) -> list[FlowSnapshot]:
     return snapshots
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["naive", "flow"])
 def test_the_flow_between_the_window_and_settlement_is_the_unwind(model: str) -> None:
     snapshots = session(model)

@@ -14,6 +14,7 @@ RECORDS = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(RECORDS, max_size=5))
 def test_decode_of_encode_is_the_same_record(records: list[Record]) -> None:
