@@ -35,12 +35,16 @@ def _words(path: Path) -> Iterator[str]:
             yield from (value for _, value in ast.iter_fields(node) if isinstance(value, str))
 
 
-@pytest.mark.parametrize("name", [spec.name for spec in VENUES])
-def test_venue_is_named_in_its_own_rooms_only(name: str) -> None:
-    own_rooms = (f"venues/{name}/", "sim/", "venues/registry.py")
-    naming = {
-        path.relative_to(PACKAGE).as_posix()
-        for path in PACKAGE.rglob("*.py")
-        if any(name in word.lower() for word in _words(path))
+@pytest.fixture(scope="module")
+def words() -> dict[str, str]:
+    """All words of each file of the package, in small letters."""
+    return {
+        path.relative_to(PACKAGE).as_posix(): "\n".join(_words(path)).lower() for path in sorted(PACKAGE.rglob("*.py"))
     }
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in VENUES])
+def test_venue_is_named_in_its_own_rooms_only(name: str, words: dict[str, str]) -> None:
+    own_rooms = (f"venues/{name}/", "sim/", "venues/registry.py")
+    naming = {file for file, text in words.items() if name in text}
     assert {file for file in naming if not file.startswith(own_rooms)} == ALLOWED[name]

@@ -164,7 +164,7 @@ def uninterrupted(seed: int) -> tuple[bytes, FlowSnapshot]:
     return encode_inventory(session.inventory()), session.snapshots[-1]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("gap_s", [0, 7])
 def test_a_restart_changes_no_bit(seed: int, gap_s: int) -> None:
     """`gap_s` seconds pass between the two runs; what was printed then is filled by time and number."""

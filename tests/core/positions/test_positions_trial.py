@@ -46,19 +46,19 @@ def test_net_gamma_and_flip_follow_the_true_book(lasting: list[list[TrialSample]
 
 @pytest.mark.slow
 def test_customers_without_a_direction_cost_no_more_than_a_twentieth() -> None:
-    middle = TrialScore.of([trial(seed, shots=(15.0,), persistent=False)[0] for seed in SEEDS])
+    middle = TrialScore.of([trial(seed, shots=(15.0,), every=0.5, persistent=False)[0] for seed in SEEDS])
     assert middle.rmse <= 1.05 * middle.rmse_clipped
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("screen", [(0.5, 0.35), (0.9, 0.05)])
 def test_wrong_beliefs_about_the_classes_leave_a_band_that_still_holds(screen: tuple[float, float]) -> None:
-    assert TrialScore.of(trial(3, shots=(15.0, 30.0), screen=screen)).coverage >= 0.6
+    assert TrialScore.of(trial(3, shots=(15.0, 30.0), every=0.5, screen=screen)).coverage >= 0.6
 
 
 @pytest.mark.slow
 def test_prints_lost_for_good_are_priced_in() -> None:
-    clean, holed = trial(4, shots=(30.0,)), trial(4, shots=(30.0,), drop=0.01)
+    clean, holed = (trial(4, shots=(30.0,), every=0.5, drop=drop) for drop in (0.0, 0.01))
     assert TrialScore.of(holed).coverage >= 0.8
     assert TrialScore.of(holed).rmse <= TrialScore.of(clean).rmse + 0.02
 
