@@ -109,10 +109,9 @@ def test_every_panel_fills_its_rectangle_exactly(case: str, width: int, height: 
 
 @pytest.mark.parametrize("width", range(1, 80, 3))
 def test_too_small_never_overflows(width: int) -> None:
+    shown = frame(factory.snapshot())
     for height in range(1, 24, 2):
-        rows = RENDERERS["small"](
-            frame(factory.snapshot()), layout(width, height, panel="chart", zoom=False, sheet="")["small"]
-        )
+        rows = RENDERERS["small"](shown, layout(width, height, panel="chart", zoom=False, sheet="")["small"])
         assert len(rows) == height
         assert {sum(len(text) for text, _ in row) for row in rows} == {width}
 
