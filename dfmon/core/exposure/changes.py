@@ -89,8 +89,7 @@ class BookChanges:
             # of a session that began after the roll nothing is known about the time before
             began_before = self.newest is not None and self.newest.ts_ns < last_roll_ns(sample.ts_ns)
             since_roll = sample if began_before or sample.ts_ns == last_roll_ns(sample.ts_ns) else None
-        settlement = self._settlement(sample)
-        return BookChanges(minutes, since_roll, sample, self._next_roll(sample, settlement), settlement)
+        return BookChanges(minutes, since_roll, sample, self._next_roll(sample), self._settlement(sample))
 
     def _settlement(self, sample: BookSample) -> Settlement | None:
         """The settlement of the expiry that was nearest before, with the share of its hedge that was fixed since."""
@@ -106,7 +105,7 @@ class BookChanges:
             state = Settlement(expiry, float(before.ngi_by_expiry[0]), 0.0)
         return replace(state, lifted=state.lifted + float(before.unwind[0]) * (1.0 - open_now / open_then))
 
-    def _next_roll(self, sample: BookSample, settlement: Settlement | None) -> Roll | None:
+    def _next_roll(self, sample: BookSample) -> Roll | None:
         if self.newest is None:
             return self.roll
         before = self.newest
@@ -114,8 +113,8 @@ class BookChanges:
         new = tuple(sample.expiries[~np.isin(sample.expiries, before.expiries)].tolist())
         if gone.any():
             gamma, lifted = before.ngi_by_expiry.copy(), before.unwind.copy()
-            if settlement is not None:
-                gamma[0], lifted[0] = settlement.gamma, settlement.lifted
+            if self.settlement is not None:  # of the nearest expiry
+                gamma[0], lifted[0] = self.settlement.gamma, self.settlement.lifted + lifted[0]
             return Roll(
                 ts_ns=sample.ts_ns,
                 expired=tuple(before.expiries[gone].tolist()),
