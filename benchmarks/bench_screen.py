@@ -74,7 +74,7 @@ def child(low: bool) -> None:
                 base, seq=n, ts_ns=now, spot=spot_price, metrics=metrics,
                 flip=replace(base.flip, level=factory.FLIP + rng.gauss(0, 50), distance_sigma=rng.uniform(-2, 2)),
                 feeds=tuple(replace(f, age_s=rng.uniform(0.0, 9.0)) for f in base.feeds),
-                detail=replace(detail, heatmap=factory.heatmap(n), tape=tape, positions=position_rows,
+                tables=replace(detail, heatmap=factory.heatmap(n), tape=tape, positions=position_rows,
                               profile=replace(detail.profile, ngi=curve)),
             )
         )  # fmt: skip

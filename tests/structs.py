@@ -14,6 +14,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 from msgspec import NODEFAULT, UNSET, Struct, UnsetType
 from msgspec.structs import FieldInfo, fields, replace
 
+from dfmon.model.snapshot import Views
+
 S = TypeVar("S", bound=Struct)
 
 
@@ -53,11 +55,13 @@ def _value(kind: Any, path: str, outer: tuple[type[Struct], ...]) -> object:
     if get_origin(kind) is tuple:
         items = arguments[:1] if Ellipsis in arguments else arguments
         return tuple(_value(item, f"{path}.{n}", outer) for n, item in enumerate(items) if item not in outer)
+    if get_origin(kind) is dict:
+        return {"key": _value(arguments[1], f"{path}.key", outer)}
     if issubclass(kind, Struct):
         return _complete(kind, path, outer)
     number = 1 + zlib.crc32(path.encode()) % 1000
     values: dict[object, object] = {float: number / 8, int: number, str: path.rpartition(".")[2], bool: True}
-    return values.get(kind)  # None for what is no data, such as the views of a snapshot
+    return UNSET if kind is Views else values.get(kind)  # None for what is no plain value
 
 
 def _nothing(field: FieldInfo) -> object:
@@ -68,6 +72,8 @@ def _nothing(field: FieldInfo) -> object:
     if NoneType in get_args(field.type):
         return None
     kind = _alternatives(field.type)[0]
+    if kind is Views:
+        return UNSET
     if get_origin(kind) is Literal:
         return "absent" if "absent" in get_args(kind) else get_args(kind)[0]
     if get_origin(kind) is tuple:

@@ -71,10 +71,9 @@ def explain(tick: TickInputs, metric: str) -> Explanation:
 
 def book_result(snapshot: FlowSnapshot) -> BookResult:
     """All results behind a snapshot that `step` has made."""
-    views = None if snapshot.detail is UNSET else snapshot.detail.views
-    assert views is not None
-    assert isinstance(views.result, BookResult)
-    return views.result
+    assert snapshot.views is not UNSET
+    assert isinstance(snapshot.views.result, BookResult)
+    return snapshot.views.result
 
 
 def _description(metric: str) -> tuple[str, str, str, str]:

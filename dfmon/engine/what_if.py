@@ -38,14 +38,13 @@ class TickInputs(NamedTuple):
 
 def keep_inputs(snapshot: FlowSnapshot, tick: TickInputs) -> None:
     """Leaves the arguments of the step with its snapshot, in this process only."""
-    if snapshot.detail is not UNSET and snapshot.detail.views is not None:
-        snapshot.detail.views.inputs = tick
+    if snapshot.views is not UNSET:
+        snapshot.views.inputs = tick
 
 
 def inputs_of(snapshot: FlowSnapshot) -> TickInputs | None:
     """The arguments that `keep_inputs` left; None for a snapshot of another process."""
-    views = None if snapshot.detail is UNSET else snapshot.detail.views
-    inputs = None if views is None else views.inputs
+    inputs = None if snapshot.views is UNSET else snapshot.views.inputs
     return inputs if isinstance(inputs, TickInputs) else None
 
 

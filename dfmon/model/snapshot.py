@@ -212,17 +212,24 @@ class ModelRow(msgspec.Struct, frozen=True):
 
 
 class Views:
-    """Snapshots of the other position models at the same tick, each built when it is first looked at.
+    """Detail of a snapshot and snapshots of the other position models at the same tick, built at the first look.
 
     `result` has all results of this model, and `inputs` the arguments of the tick, for what-if and explain; both are
     objects of `core`.
     """
 
-    def __init__(self, builders: Mapping[str, Callable[[], FlowSnapshot]], result: object = None) -> None:
+    def __init__(
+        self,
+        builders: Mapping[str, Callable[[], FlowSnapshot]],
+        result: object = None,
+        build_detail: Callable[[], Detail] | None = None,
+    ) -> None:
         self.result = result
         self.inputs: object = None
         self._builders = dict(builders)
         self._built: dict[str, FlowSnapshot] = {}
+        self._build_detail = build_detail
+        self._detail: Detail | UnsetType = UNSET
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -235,12 +242,18 @@ class Views:
             self._built[model] = self._builders[model]()
         return self._built.get(model)
 
+    @property
+    def detail(self) -> Detail | UnsetType:
+        """The tables of this model; unset where nothing builds them."""
+        if self._detail is UNSET and self._build_detail is not None:
+            self._detail = self._build_detail()
+        return self._detail
+
 
 class Detail(msgspec.Struct, frozen=True):
     """Tables for the screen; left out of the JSON unless requested.
 
-    `views` has the snapshots of the other position models; it never leaves the process. `transitions` are the last
-    changes of the scenario, the newest first.
+    `transitions` are the last changes of the scenario, the newest first.
     """
 
     heatmap: HeatMap
@@ -248,13 +261,16 @@ class Detail(msgspec.Struct, frozen=True):
     tape: tuple[TapeRow, ...]
     alerts: tuple[Alert, ...]
     positions: tuple[PositionRow, ...] = ()
-    views: Views | None = None
     changes: Changes = Changes()
     transitions: tuple[ScenarioChange, ...] = ()
 
 
 class FlowSnapshot(msgspec.Struct, frozen=True):
-    """All results for one underlying at one tick. Equal inputs give equal bytes."""
+    """All results for one underlying at one tick. Equal inputs give equal bytes.
+
+    `tables` are the detail of a snapshot that was read or completed, "detail" in the JSON. `views` build it in the
+    process that made the snapshot, and never leave it.
+    """
 
     schema: int
     seq: int
@@ -287,18 +303,21 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
     outlook: tuple[OutlookRow, ...] = ()
     unwind: Unwind = Unwind()
     volatility_beta: tuple[TenorBeta, ...] = ()
-    detail: Detail | UnsetType = UNSET
+    tables: Detail | UnsetType = msgspec.field(default=UNSET, name="detail")
+    views: Views | UnsetType = UNSET
+
+    @property
+    def detail(self) -> Detail | UnsetType:
+        """The tables, built at the first look; unset in a snapshot that was published without them."""
+        return self.tables if self.tables is not UNSET or self.views is UNSET else self.views.detail
 
     def view(self, model: str) -> FlowSnapshot:
         """The same tick under another position model; this one where it was not computed."""
-        views = None if self.detail is UNSET else self.detail.views
-        return (views.snapshot(model) if views is not None else None) or self
+        return (None if self.views is UNSET else self.views.snapshot(model)) or self
 
     def without_views(self) -> FlowSnapshot:
-        """The snapshot alone, which does not retain the results of its tick."""
-        if self.detail is UNSET or self.detail.views is None:
-            return self
-        return msgspec.structs.replace(self, detail=msgspec.structs.replace(self.detail, views=None))
+        """The snapshot alone with its detail, which does not retain the results of its tick."""
+        return self if self.views is UNSET else msgspec.structs.replace(self, tables=self.detail, views=UNSET)
 
     def digest(self) -> str:
         """SHA-256 of the snapshot as the engine made it: equal for a session and its replay."""
@@ -311,8 +330,7 @@ def to_json(snapshot: FlowSnapshot, mode: State, *, detail: bool = False) -> byt
     `mode` is the kind of session (live, sim, replay); a stale snapshot stays "stale". A NaN would be written as null.
     """
     state: State = "stale" if snapshot.state == "stale" else mode
-    tables = snapshot.without_views().detail if detail else UNSET
-    published = msgspec.structs.replace(snapshot, state=state, detail=tables)
+    published = msgspec.structs.replace(snapshot, state=state, tables=snapshot.detail if detail else UNSET, views=UNSET)
     return msgspec.json.encode(published)
 
 

@@ -212,7 +212,7 @@ def snapshot(**overrides: Any) -> FlowSnapshot:
         context=Context(0.523, 0.51, 0.00008, 0.061, EXPIRIES[0], 17.93, 0.0042, 0.001),
         feeds=feeds(),
         unavailable=("theta: not asked for",),
-        detail=Detail(heatmap(), profile(), tape(), alerts(), positions()),
+        tables=Detail(heatmap(), profile(), tape(), alerts(), positions()),
     )  # fmt: skip
     return msgspec.structs.replace(base, **overrides)
 
@@ -252,7 +252,7 @@ def one_cell_changed(s: FlowSnapshot) -> FlowSnapshot:
     )  # the sum stays
     changed = msgspec.structs.replace(s.detail.heatmap, ngi=tuple(tuple(row) for row in rows))
     detail = msgspec.structs.replace(s.detail, heatmap=changed)
-    return msgspec.structs.replace(s, seq=s.seq + 1, detail=detail)
+    return msgspec.structs.replace(s, seq=s.seq + 1, tables=detail)
 
 
 def no_flip() -> FlowSnapshot:
@@ -278,7 +278,7 @@ def absent() -> FlowSnapshot:
         scenario=empty(Scenario, name="UNKNOWN", side="none", overlay="UNKNOWN"),
         feeds=(empty(Feed, name="deribit.ticker", state="connecting"),),
         unavailable=("spot: no index price yet", "ngi: no option has a mark price"),
-        detail=empty(Detail),
+        tables=empty(Detail),
     )
 
 
@@ -305,7 +305,7 @@ def conventional() -> FlowSnapshot:
         by_expiry=rows,
         models=models()[:3],
         unavailable=unavailable,
-        detail=change(base.detail, positions=rows_without_bands),
+        tables=change(base.detail, positions=rows_without_bands),
     )
 
 
@@ -325,7 +325,7 @@ def hostile() -> FlowSnapshot:
         heatmap=change(base.detail.heatmap, expiries=(HOSTILE,) * len(EXPIRIES)),
     )
     return snapshot(
-        detail=detail,
+        tables=detail,
         underlying=HOSTILE,
         scenario=change(base.scenario, name=HOSTILE, reasons=(HOSTILE,), overlay=HOSTILE),
         positions=change(base.positions, model=HOSTILE),

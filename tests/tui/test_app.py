@@ -393,7 +393,7 @@ async def test_options_are_walked_by_name_and_keep_the_cursor() -> None:
         detail = factory.snapshot().detail
         assert isinstance(detail, Detail)
         fewer = msgspec.structs.replace(detail, positions=tuple(r for r in detail.positions if r.name == chosen))
-        harness.hub.publish(factory.snapshot(detail=fewer, ts_ns=factory.NOW + 1))
+        harness.hub.publish(factory.snapshot(tables=fewer, ts_ns=factory.NOW + 1))
         assert "▶" in await harness.text(pilot)
         assert "1 of 1 " in await harness.text(pilot)
         harness.hub.publish(factory.snapshot(ts_ns=factory.NOW + 2))
@@ -455,9 +455,7 @@ async def test_looking_at_the_models_in_turn_sends_nothing_to_the_market() -> No
         model: partial(msgspec.structs.replace, published, positions=msgspec.structs.replace(positions, model=model))
         for model in ("naive", "short-all", "file")
     })  # fmt: skip
-    assert isinstance(published.detail, Detail)
-    detail = msgspec.structs.replace(published.detail, views=views)
-    harness = AppHarness(msgspec.structs.replace(published, detail=detail))
+    harness = AppHarness(msgspec.structs.replace(published, views=views))
     async with harness.app.run_test(size=(80, 24)) as pilot:
         for model in ("naive", "short-all", "file", "flow"):
             await pilot.press("b")

@@ -224,7 +224,7 @@ def test_a_small_market_is_drawn_in_thousands() -> None:
     heat = s.detail.heatmap
     cents = tuple(tuple(None if v is None else v / 100 for v in row) for row in heat.ngi)
     detail = msgspec.structs.replace(s.detail, heatmap=msgspec.structs.replace(heat, ngi=cents))
-    text = panels(frame(msgspec.structs.replace(s, detail=detail)))["heatmap"]
+    text = panels(frame(msgspec.structs.replace(s, tables=detail)))["heatmap"]
     assert "$K per +1%" in text
     assert "[ -34]" in text or "[-34]" in text
 
@@ -338,7 +338,7 @@ def test_the_cell_keeps_a_unit_in_which_its_numbers_can_be_told_from_nothing() -
         heat, volg=tuple((1.2e3,) * len(row) for row in heat.volg), vss=tuple((0.0,) * len(row) for row in heat.vss)
     )
     detail = msgspec.structs.replace(s.detail, heatmap=small)
-    shown = frame(msgspec.structs.replace(s, detail=detail))
+    shown = frame(msgspec.structs.replace(s, tables=detail))
     grid = current_grid(shown)
     assert grid is not None
     facts = dict(cell_facts(shown, grid, 0, 0))
@@ -353,7 +353,7 @@ def test_what_does_not_fit_ends_at_a_word_and_says_that_it_goes_on() -> None:
     alert = msgspec.structs.replace(s.detail.alerts[0], text=long)
     detail = msgspec.structs.replace(s.detail, alerts=(alert,))
     positions = msgspec.structs.replace(s.positions, model="short-all")
-    s = msgspec.structs.replace(s, detail=detail, positions=positions)
+    s = msgspec.structs.replace(s, tables=detail, positions=positions)
     assert "daily sigma of .. ─" in panels(frame(s))["alerts"]
     assert "2 NGI $M per +1% ─ short-all model, Deribit ─" in panels(frame(s))["heatmap"]
     runtime = Runtime(

@@ -6,7 +6,7 @@ Computes nothing that another module owns.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,6 +17,7 @@ from dfmon.core.exposure.changes import BookChanges
 from dfmon.core.exposure.levels import levels, max_pain
 from dfmon.core.freshness import BOOK_INPUTS, are_fresh
 from dfmon.core.positions.dealer_net import POSITION_MODELS
+from dfmon.core.pricing.compiled import bound_to_kernels
 from dfmon.core.scenario.book_scene import BookScene
 from dfmon.core.scenario.liquidity import MarketView
 from dfmon.core.scenario.lookback import FULL_LOOKBACK_S
@@ -71,11 +72,11 @@ def with_views(results: Mapping[str, BookResult], published: str, tape: tuple[Ta
         if (result := results.get(name)) is not None
     )
     others = {
-        model: partial(build_snapshot, result, rows, tape, seq)
+        model: bound_to_kernels(partial(build_snapshot, result, rows, tape, seq, {}))
         for model, result in results.items()
         if model != published
     }
-    return build_snapshot(results[published], rows, tape, seq, Views(others, results[published]))
+    return build_snapshot(results[published], rows, tape, seq, others)
 
 
 def build_snapshot(
@@ -83,9 +84,9 @@ def build_snapshot(
     models: tuple[ModelRow, ...],
     tape: tuple[TapeRow, ...],
     seq: int,
-    views: Views | None = None,
+    others: Mapping[str, Callable[[], FlowSnapshot]],
 ) -> FlowSnapshot:
-    """The frozen snapshot of this tick under one position model."""
+    """The frozen snapshot of this tick under one position model; `others` build those of the other models."""
     tick, metrics = result.tick, result.metrics
     chain, ts_ns = tick.chain, tick.chain.ts_ns
     flip, regime = flip_values.flip(tick, quality_of(tick)), flip_values.regime(tick)
@@ -125,12 +126,12 @@ def build_snapshot(
         outlook=hedging.outlook_rows(tick),
         unwind=hedging.unwind(tick),
         volatility_beta=hedging.tenor_betas(tick),
-        detail=_detail(result, tape, views),
         freshness=tick.freshness,
+        views=Views(others, result, bound_to_kernels(partial(_detail, result, tape))),
     )
 
 
-def _detail(result: BookResult, tape: tuple[TapeRow, ...], views: Views | None) -> Detail:
+def _detail(result: BookResult, tape: tuple[TapeRow, ...]) -> Detail:
     tick = result.tick
     return Detail(
         heatmap=tables.heat_map(tick),
@@ -138,7 +139,6 @@ def _detail(result: BookResult, tape: tuple[TapeRow, ...], views: Views | None) 
         tape=tape,
         alerts=result.alerts,
         positions=position_rows.position_rows(tick),
-        views=views,
         changes=change_tables(result.changes),
         transitions=scenario_values.scenario_changes(result.transitions),
     )

@@ -7,11 +7,11 @@ prices as the session did.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from dfmon.core.pricing.black import F64, Mask
 
 Index: TypeAlias = NDArray[np.intp]
+_Result = TypeVar("_Result")
 
 
 class Kernels(Protocol):
@@ -79,7 +80,24 @@ def select_kernels(enabled: bool = True) -> bool:
 @contextmanager
 def kernels_for_step(enabled: bool) -> Iterator[None]:
     """Price with the compiled kernels, or without, whatever the process has chosen."""
-    token = _step_kernels.set(load_kernels() if enabled else None)
+    with _use_kernels(load_kernels() if enabled else None):
+        yield
+
+
+def bound_to_kernels(function: Callable[[], _Result]) -> Callable[[], _Result]:
+    """The function, pricing with the kernels that are active now whenever it is called."""
+    kernels = active_kernels()
+
+    def bound() -> _Result:
+        with _use_kernels(kernels):
+            return function()
+
+    return bound
+
+
+@contextmanager
+def _use_kernels(kernels: Kernels | None) -> Iterator[None]:
+    token = _step_kernels.set(kernels)
     try:
         yield
     finally:
