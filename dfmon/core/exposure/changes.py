@@ -109,6 +109,8 @@ class BookChanges:
         if self.newest is None:
             return self.roll
         before = self.newest
+        if np.array_equal(before.expiries, sample.expiries):
+            return self.roll
         gone = ~np.isin(before.expiries, sample.expiries) & (before.expiries <= sample.ts_ns + MINUTE)
         new = tuple(sample.expiries[~np.isin(sample.expiries, before.expiries)].tolist())
         if gone.any():

@@ -85,14 +85,21 @@ class UnitExposure:
 class ExposureBuffers:
     """Memory for the greeks now and later, owned by the caller."""
 
-    __slots__ = ("flat_matrix", "later", "matrix", "now")
+    __slots__ = ("_later", "flat_matrix", "matrix", "now")
 
     def __init__(self, n: int) -> None:
         self.now = GreekBuffers(n)
-        self.later = GreekBuffers(n)
+        self._later: GreekBuffers | None = None
         self.matrix = aligned_rows(len(EXPOSURE_NAMES), n)
         self.flat_matrix = contiguous_view(self.matrix)
         self.flat_matrix[:] = 0.0
+
+    @property
+    def later(self) -> GreekBuffers:
+        """Memory of a second chain, made at the first use: most boards are priced in that of the first."""
+        if self._later is None:
+            self._later = GreekBuffers(self.now.valid.shape[0])
+        return self._later
 
 
 def unit_exposures(

@@ -33,6 +33,8 @@ _MIN_CHEBYSHEV_NODES: Final = 96
 CHEBYSHEV_CUTOFF: Final = 1e-14
 _EQUAL_STEP_TOLERANCE: Final = 1e-15
 """As a share of the half-range: moving a point by less changes no significant digit."""
+_MAX_STEPS_PER_POINT: Final = 4
+"""A grid of more whole steps to a point is not a scan with a part left out."""
 _MAX_COMPILED_BOOKS: Final = 2
 """Up to this number of books, compiled loops sum them one by one; beyond it a matrix product is faster."""
 
@@ -92,10 +94,23 @@ def _equal_step_grid(points: int) -> _ChebyshevGrid:
     return _make_grid(np.linspace(-1.0, 1.0, points))
 
 
+@lru_cache
+def _stepped_grid(steps: bytes) -> _ChebyshevGrid:
+    """Grid of points on whole steps, given as the bytes of int32."""
+    step = np.frombuffer(steps, np.int32)
+    return _make_grid(2.0 * step / step[-1] - 1.0)
+
+
 def _cached_grid(z: F64) -> _ChebyshevGrid:
-    """Grid of points in equal steps, cached: every tick without a strike among the nodes uses the same one."""
+    """Grid of points on whole steps, cached: every tick without a strike among the nodes uses the same ones."""
     equal_step = _equal_step_grid(z.shape[0])
-    return equal_step if np.abs(z - equal_step.z).max() <= _EQUAL_STEP_TOLERANCE else _make_grid(z)
+    if np.abs(z - equal_step.z).max() <= _EQUAL_STEP_TOLERANCE:
+        return equal_step
+    steps = np.rint((z - z[0]) / (z[1] - z[0]))
+    is_scan = steps[-1] <= _MAX_STEPS_PER_POINT * z.shape[0]
+    if is_scan and np.abs(z - (2.0 * steps / steps[-1] - 1.0)).max() <= _EQUAL_STEP_TOLERANCE:
+        return _stepped_grid(steps.astype(np.int32).tobytes())
+    return _make_grid(z)
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,12 +158,8 @@ def _scan(
     inputs: FlipInputs, y: F64, books: F64, members: F64, max_exposure: F64, inner: tuple[F64, F64] | None
 ) -> _Scan:
     """All profiles by one product."""
-    count, size, rows = books.shape[1], books.shape[1] + members.shape[1], inputs.rows
-    exposure = np.empty((rows.size, size + count + 1))
-    exposure[:, :count] = books[rows]
-    exposure[:, count:size] = members[rows]
-    np.abs(exposure[:, :count], out=exposure[:, size:-1])
-    exposure[:, -1] = max_exposure[rows]
+    count, size = books.shape[1], books.shape[1] + members.shape[1]
+    exposure = np.concatenate([books, members, np.abs(books), max_exposure[:, None]], axis=1)[inputs.rows]
     profiles = extend_profile(inputs.book, y, exposure, inner, count + 1)
     return _Scan(
         y=y,
@@ -190,24 +186,34 @@ def _flips(spot: float, book: GammaBumps, scan: _Scan, limits: list[tuple[float,
     zero = slope = np.empty(0)
     if column.size:
         zero, slope = polish(book, scan.books[:, column], low, high, net_low, net_high)
+    parts = [_part_within(spot, y, ends) for ends in limits]
+    largest = np.take_along_axis(signs, np.abs(net).argmax(axis=1)[:, None], axis=1)[:, 0].tolist()
     flips = []
-    for i, largest in enumerate(np.abs(net).argmax(axis=1).tolist()):
+    for i, largest_sign in enumerate(largest):
+        nodes, spots, searched = parts[-1]
+        level, sign = None, int(largest_sign)
+        roots: tuple[Root, ...] = ()
         rows = np.flatnonzero(column == i)
-        first, last = next(
-            (ends for ends in limits if ((zero[rows] >= ends[0]) & (zero[rows] <= ends[1])).any()), limits[-1]
-        )
-        rows = rows[(zero[rows] >= first) & (zero[rows] <= last)]
-        rows = rows[np.argsort(zero[rows])]
-        root_columns = spot * np.exp(zero[rows]), net_low[rows] < 0.0, 0.01 * slope[rows]
-        roots = tuple(Root(*row) for row in zip(*(values.tolist() for values in root_columns)))
-        level, sign = None, int(signs[i, largest])
+        if rows.size:
+            within = [(zero[rows] >= first) & (zero[rows] <= last) for first, last in limits]
+            chosen = next((k for k, inside in enumerate(within) if inside.any()), -1)
+            nodes, spots, searched = parts[chosen]
+            rows = rows[within[chosen]]
+            rows = rows[np.argsort(zero[rows])]
+            root_columns = spot * np.exp(zero[rows]), net_low[rows] < 0.0, 0.01 * slope[rows]
+            roots = tuple(Root(*row) for row in zip(*(values.tolist() for values in root_columns)))
         if roots:
             nearest = roots[int(np.abs(zero[rows]).argmin())]
             level, sign = nearest.level, 1 if nearest.rising == (nearest.level <= spot) else -1
-        nodes = slice(int(np.searchsorted(y, first)), int(np.searchsorted(y, last, side="right")))
-        spots = spot * np.exp(y[nodes])
-        flips.append(GammaFlip(level, roots, (float(spots[0]), float(spots[-1])), sign, spots, net[i, nodes]))
+        flips.append(GammaFlip(level, roots, searched, sign, spots, net[i, nodes]))
     return flips
+
+
+def _part_within(spot: float, y: F64, ends: tuple[float, float]) -> tuple[slice, F64, tuple[float, float]]:
+    """The nodes from the first end to the last, as a slice, as spots, and as the range of these."""
+    nodes = slice(int(np.searchsorted(y, ends[0])), int(np.searchsorted(y, ends[1], side="right")))
+    spots = spot * np.exp(y[nodes])
+    return nodes, spots, (float(spots[0]), float(spots[-1]))
 
 
 def _members_within(spot: float, book: GammaBumps, scan: _Scan, flip: GammaFlip) -> tuple[MemberRoots, F64]:

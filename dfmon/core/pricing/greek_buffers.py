@@ -62,6 +62,7 @@ class Scratch:
     def __init__(self, n: int, tile: int = TILE) -> None:
         self.size, self.tile = n, tile
         rows = aligned_rows(Workspace.ROWS, min(n, tile))
+        rows[:] = 1.0
         self.full = Workspace(rows)
         self.rest = Workspace(rows[:, : n % tile]) if n > tile and n % tile else self.full
         self._pairs: dict[int, PairScratch] = {}

@@ -32,6 +32,10 @@ def ratio(numerator: float, denominator: float) -> float | None:
     return numerator / denominator if denominator > 0.0 and math.isfinite(numerator / denominator) else None
 
 
+def _ratios(numerators: F64, denominators: F64) -> list[float | None]:
+    return list(map(ratio, numerators.tolist(), denominators.tolist()))
+
+
 def by_expiry(tick: TickResult) -> tuple[ExpiryRow, ...]:
     """Sums of each expiry, nearest first, and how its open interest agrees with its prints."""
     cols, exposure, atm, positions = tick.cols, tick.exposure, tick.atm, tick.positions
@@ -51,23 +55,23 @@ def by_expiry(tick: TickResult) -> tuple[ExpiryRow, ...]:
         group_sums(cols.expiry_code, column[cols.rows], groups)
         for column in (open_interest_check.change, open_interest_check.printed, open_interest_check.unexplained)
     )
-    return tuple(
-        ExpiryRow(
-            expiry=iso(expiry_ns),
-            label=expiry_label(expiry_ns),
-            hours=float(hours[i]),
-            forward=float(forward[i]),
-            atm_iv=float(atm[i]),
-            open_interest=float(open_interest[i]),
-            options=int(counts[i]),
-            net=float(net[i]) if tick.has_book else None,
-            coverage=None if seen is None else ratio(float(seen[i]), float(open_interest[i])),
-            churn=ratio(float(change[i]), float(printed[i])),
-            residual=ratio(float(unexplained[i]), float(open_interest[i])),
-            **{name: float(sums[EXPOSURE_INDEX[name], i]) if tick.has_book else None for name in _EXPIRY_EXPOSURES},
-        )
-        for i, expiry_ns in enumerate(cols.expiries.tolist())
-    )
+    unknown: list[float | None] = [None] * groups
+    columns: dict[str, list[str] | list[int] | list[float] | list[float | None]] = {
+        "expiry": [iso(ns) for ns in cols.expiries.tolist()],
+        "label": [expiry_label(ns) for ns in cols.expiries.tolist()],
+        "hours": hours.tolist(),
+        "forward": forward.tolist(),
+        "atm_iv": atm.tolist(),
+        "open_interest": open_interest.tolist(),
+        "options": counts.tolist(),
+        "coverage": unknown if seen is None else _ratios(seen, open_interest),
+        "churn": _ratios(change, printed),
+        "residual": _ratios(unexplained, open_interest),
+    }
+    if tick.has_book:
+        columns["net"] = net.tolist()
+        columns |= {name: sums[EXPOSURE_INDEX[name]].tolist() for name in _EXPIRY_EXPOSURES}
+    return tuple(map(ExpiryRow, *(columns.get(field, unknown) for field in ExpiryRow.__struct_fields__)))
 
 
 def by_strike(tick: TickResult) -> tuple[StrikeRow, ...]:
@@ -82,7 +86,7 @@ def by_strike(tick: TickResult) -> tuple[StrikeRow, ...]:
         "strike": cols.strikes.tolist(),
         "call_open_interest": calls.tolist(),
         "put_open_interest": puts.tolist(),
-        "churn": [ratio(*pair) for pair in zip(change.tolist(), printed.tolist())],
+        "churn": _ratios(change, printed),
     }
     if tick.has_book:
         columns |= {name: sums[EXPOSURE_INDEX[name]].tolist() for name in _STRIKE_EXPOSURES}
