@@ -16,10 +16,9 @@ from dfmon.core.flip.joint_search import find_flips
 from dfmon.core.flip.matching import match_roots
 from dfmon.core.flip.member_roots import MemberRoots
 from dfmon.core.flip.regime import find_regime
-from dfmon.core.positions.attribution import Priors
 from dfmon.core.positions.dealer_net import DealerPositions, dealer_positions
-from dfmon.core.positions.inventory import Inventory
-from dfmon.core.positions.update import update_inventory
+from dfmon.core.positions.position_book import PositionBook, advance_book
+from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.model.frames import ChainFrame, TradeColumns
 from dfmon.model.units import DAY, SECOND
 from dfmon.sim.populations.classes import (
@@ -87,7 +86,10 @@ def frames_of(
             option_type=life.option_type.astype(np.int8), inverse=np.ones(n, np.bool_), forward=np.full(n, spot),
             sigma=np.full(n, SIGMA), bid_sigma=missing, ask_sigma=missing, mark=missing, bid=missing, ask=missing,
             open_interest=observed_oi, volume=missing, data_ns=np.full(n, START_NS), first_seen_ns=np.full(n, START_NS),
-            full_history=life.listed >= 0.0, lost_prints=np.bincount(life.option[chunk[~received]],
+            full_history=life.listed >= 0.0,
+            listed_ns=np.where(life.listed >= 0.0, START_NS + (np.maximum(life.listed, 0.0) * DAY).astype(np.int64), 0),
+            interest=observed_oi, interest_ns=np.full(n, START_NS + round(day * DAY)),
+            lost_prints=np.bincount(life.option[chunk[~received]],
             minlength=n).astype(np.float64),
             trades=trades(life, chunk[received]),
         )  # fmt: skip
@@ -107,17 +109,17 @@ class TrialSample:
 
 
 def trial(
-    seed: int, *, priors: Priors | None = None, shots: Sequence[float] = (5.0, 15.0, 30.0), flips: bool = False,
+    seed: int, *, priors: PositionPriors | None = None, shots: Sequence[float] = (5.0, 15.0, 30.0), flips: bool = False,
     every: float = 0.25, drop: float = 0.0, **world: Any,
 ) -> list[TrialSample]:  # fmt: skip
     """One life watched from day 0."""
     life = simulate_population(seed, **world)
-    inventory, pending_days, samples = Inventory.empty(), list(shots), []
+    book, pending_days, samples = PositionBook.empty(), list(shots), []
     for day, frame in frames_of(life, seed, every, drop):
-        inventory = update_inventory(inventory, frame, priors or Priors())
+        book = advance_book(book, frame, priors or PositionPriors())
         if pending_days and day >= pending_days[0]:
             pending_days.pop(0)
-            samples.append(_sample(life, day, frame, dealer_positions("flow", inventory, frame), flips))
+            samples.append(_sample(life, day, frame, dealer_positions("flow", book, frame), flips))
         if not pending_days:
             break
     return samples

@@ -7,6 +7,7 @@ An invalid key or value is a UsageError with the file, the key, what was found a
 from __future__ import annotations
 
 import difflib
+import logging
 import math
 import os
 import re
@@ -20,7 +21,7 @@ from msgspec import Meta
 
 from dfmon.core.exposure.desks import Desk
 from dfmon.core.freshness import FreshnessLimits
-from dfmon.core.positions.attribution import Priors
+from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.core.scenario.thresholds import Thresholds
 from dfmon.core.step import FlowParams
 from dfmon.model.errors import UsageError
@@ -28,6 +29,8 @@ from dfmon.model.units import sanitize
 from dfmon.store.positions_file import read_positions
 from dfmon.venues.registry import VENUES
 from dfmon.venues.spec import OptionsSettings, VenueSettings
+
+log = logging.getLogger("dfmon")
 
 PositionModel = Annotated[
     str, Meta(pattern=r"^(flow|naive|short-all|file:.+)$", description="flow, naive, short-all or file:PATH")
@@ -72,7 +75,17 @@ class FreshnessSection(Section, frozen=True):
 _CLASS_SHARES_HELP = "four shares that add up to 1"
 ClassShares = Annotated[tuple[float, float, float, float], Meta(description=_CLASS_SHARES_HELP)]
 DeskText = Annotated[str, Meta(pattern=r"^[\d.]+:[\d.]+:[\d.]+$", description="SHARE:RATIO:COST")]
-_PRIORS = Priors()
+_PRIORS = PositionPriors()
+_EARLIER_MODEL_KEYS = {
+    "taker_liquidated": "liquidation_taker",
+    "maker_liquidated": "liquidation_maker",
+    "both_liquidated": "liquidation_both",
+    "certainty": "",
+    "sceptic": "",
+    "sceptics": "",
+    "direction": "",
+}
+"""Keys of [model] in earlier versions: their names now, "" for what no longer has a meaning."""
 
 
 class ModelSection(Section, frozen=True):
@@ -82,15 +95,9 @@ class ModelSection(Section, frozen=True):
     block: ClassShares = _PRIORS.block
     rfq: ClassShares = _PRIORS.rfq
     combo: ClassShares = _PRIORS.combo
-    taker_liquidated: ClassShares = _PRIORS.taker_liquidated
-    maker_liquidated: ClassShares = _PRIORS.maker_liquidated
-    both_liquidated: ClassShares = _PRIORS.both_liquidated
-    certainty: Annotated[float, Meta(ge=1.0, le=10_000.0, description="prints from 1 to 10000")] = (
-        _PRIORS.dirichlet_concentration
-    )
-    sceptic: ClassShares = _PRIORS.contrarian_shares
-    sceptics: Share = _PRIORS.contrarian_prior_weight
-    direction: Annotated[float, Meta(ge=0.5, le=100.0, description="a number from 0.5 to 100")] = _PRIORS.direction
+    liquidation_taker: ClassShares = _PRIORS.liquidation_taker
+    liquidation_maker: ClassShares = _PRIORS.liquidation_maker
+    liquidation_both: ClassShares = _PRIORS.liquidation_both
     start_mean: Annotated[float, Meta(ge=-1.0, le=1.0, description="a number from -1 to 1")] = _PRIORS.start_mean
     start_sd: Annotated[float, Meta(ge=0.0, le=2.0, description="a number from 0 to 2")] = _PRIORS.start_sd
     lean: Annotated[float, Meta(ge=0.0, le=3.0, description="a number from 0 to 3")] = _PRIORS.trend_coefficient
@@ -194,7 +201,7 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     `flags` maps "section.key" to values given on the command line. Raises UsageError.
     """
     file = path or default_path(environ)
-    tree = _read(file, required=path is not None)
+    tree = _with_present_names(_read(file, required=path is not None), str(file))
     config = _convert(tree, str(file), strict=True)
     config = _override(config, _from_environment(environ))
     return _override(config, {key: (value, "the command line") for key, value in flags.items()})
@@ -232,12 +239,30 @@ def flow_params(config: Config) -> FlowParams:
     )
 
 
-def _priors(model: ModelSection) -> Priors:
-    values = {field.encode_name: getattr(model, field.encode_name) for field in msgspec.structs.fields(Priors)}
+def _priors(model: ModelSection) -> PositionPriors:
+    values = {
+        name: getattr(model, "lean" if name == "trend_coefficient" else name) for name in _PRIORS.__struct_fields__
+    }
     for name, value in values.items():
         if isinstance(value, tuple) and (min(value) < 0.0 or not math.isclose(sum(value), 1.0, abs_tol=1e-6)):
             raise UsageError(f"model.{name} is {list(value)}, allowed: {_CLASS_SHARES_HELP}")
-    return msgspec.convert(values, Priors)
+    return PositionPriors(**values)
+
+
+def _with_present_names(tree: dict[str, Any], origin: str) -> dict[str, Any]:
+    """The settings of a file under the names that they have now, with one warning about all that have another."""
+    section = tree.get("model")
+    earlier = [key for key in section if key in _EARLIER_MODEL_KEYS] if isinstance(section, dict) else []
+    if not isinstance(section, dict) or not earlier:
+        return tree
+    renamed = [f"{key} is {name} now" for key in earlier if (name := _EARLIER_MODEL_KEYS[key])]
+    unused = [key for key in earlier if not _EARLIER_MODEL_KEYS[key]]
+    notes = [*renamed, *([f"{', '.join(unused)}: no longer used"] if unused else [])]
+    log.warning("%s: [model] %s", origin, "; ".join(notes))
+    taken = {_EARLIER_MODEL_KEYS[key]: section[key] for key in earlier}
+    taken.pop("", None)
+    present = {key: value for key, value in section.items() if key not in earlier}
+    return {**tree, "model": {**taken, **present}}
 
 
 def _thresholds(scenario: ScenarioSection) -> Thresholds:

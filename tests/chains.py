@@ -141,18 +141,22 @@ def frame(
         data_ns=np.full(n, ts_ns),
         first_seen_ns=np.full(n, NOW),
         full_history=np.zeros(n, np.bool_),
+        listed_ns=np.zeros(n, np.int64),
+        interest=unset,
+        interest_ns=np.full(n, ts_ns),
         lost_prints=np.zeros(n),
         trades=trade_columns(),
         received=ReceiveTimes(ts_ns if spot > 0.0 else 0, ts_ns, ts_ns, ts_ns),
     )
-    return replace(chain, **columns)
+    chain = replace(chain, **columns)
+    return chain if "interest" in columns else replace(chain, interest=chain.open_interest)
 
 
 def permuted(chain: ChainFrame, order: np.ndarray) -> ChainFrame:
     """The same board with its rows in another order."""
     columns = ("uid", "expiry_ns", "strike", "option_type", "inverse", "forward", "sigma", "bid_sigma", "ask_sigma",
                "mark", "bid", "ask", "open_interest", "volume", "data_ns", "first_seen_ns", "full_history",
-               "lost_prints")  # fmt: skip
+               "lost_prints", "listed_ns", "interest", "interest_ns")  # fmt: skip
     names = tuple(chain.names[i] for i in order)
     return replace(chain, names=names, **{name: getattr(chain, name)[order] for name in columns})
 

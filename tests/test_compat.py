@@ -12,13 +12,20 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from dfmon.core.positions.inventory_codec import encode_inventory
 from dfmon.core.step import FlowParams
-from dfmon.engine.checkpoint import decode_checkpoint, encode_checkpoint, priors_digest
+from dfmon.engine.checkpoint import (
+    EARLIER_VERSION,
+    VERSION,
+    PositionsCheckpoint,
+    decode_checkpoint,
+    encode_checkpoint,
+    priors_digest,
+)
 from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
 from dfmon.model.units import SECOND
 from dfmon.replay import open_source, play_to_end
 from dfmon.store.history import History, HistoryReader
+from dfmon.store.positions_state import PositionsStateFile
 from dfmon.store.trades import TradeStore
 from tests import shared_data
 
@@ -50,11 +57,15 @@ def differences(found: Any, expected: Any, path: str = "") -> list[str]:
 
 
 def as_defined_then(snapshot: dict[str, Any]) -> dict[str, Any]:
-    """Positions and volume, and the expiries that are days away, less their charm load. Depth was one median then."""
-    kept = {key: snapshot[key] for key in ("ts", "underlying", "spot", "instruments", "positions")}
+    """Volume, the board, and what does not depend on positions: another estimator finds those now.
+
+    So coverage, size and residual of the positions and every exposure are redefined, and depth was one median then.
+    """
+    kept = {key: snapshot[key] for key in ("ts", "underlying", "spot", "instruments")}
+    kept["positions"] = {"model": snapshot["positions"]["model"]}
     kept["liquidity"] = {"adv_usd": snapshot["liquidity"]["adv_usd"]}
-    expiries = [{key: value for key, value in row.items() if key != "chl"} for row in snapshot["by_expiry"]]
-    return kept | {"by_expiry": [row if row["hours"] > 24.0 else {} for row in expiries]}
+    names = ("expiry", "hours", "atm_iv", "open_interest", "churn")
+    return kept | {"by_expiry": [{key: row[key] for key in names if key in row} for row in snapshot["by_expiry"]]}
 
 
 def test_snapshots_of_schema_1_are_read() -> None:
@@ -75,16 +86,32 @@ def test_the_recording_gives_the_snapshots_it_gave() -> None:
         assert differences(json.loads(to_json(snapshot, "replay")), as_defined_then(expected[underlying])) == []
 
 
-def test_stored_positions_are_read_and_written_byte_for_byte() -> None:
-    checkpoint, states, _ = decode_checkpoint((shared_data.compat() / "positions.state").read_bytes())
+def test_positions_stored_by_the_estimator_before_start_the_present_one() -> None:
+    """Its means and deviations: nothing is a whole history, and a state that is written then is of this version."""
+    checkpoint, states, problems = decode_checkpoint((shared_data.compat() / "positions.state").read_bytes())
+    assert (checkpoint.version, problems) == (EARLIER_VERSION, ())
     assert set(states) == set(UNDERLYINGS)
-    assert checkpoint.rests_on == priors_digest(FlowParams().priors)
-    for underlying, state in states.items():
-        inventory = state.inventory
-        assert encode_inventory(inventory) == checkpoint.underlyings[underlying].positions
-        assert inventory.names
-        assert (inventory.records["open_interest"] >= 0.0).any()
-    assert decode_checkpoint(encode_checkpoint(checkpoint))[0] == checkpoint
+    for state in states.values():
+        book, interest = state.book, state.book.state.interest
+        assert book.names
+        assert (interest > 0.0).any()
+        assert book.seq.any()
+        assert not book.full_history.any()
+        assert (np.abs(book.estimate.net) <= interest * (1.0 + 1e-12)).all()
+        assert (book.estimate.high - book.estimate.low)[interest > 0.0].min() > 0.0
+    written = PositionsCheckpoint.from_states("host", "x", 1, {"BTC": states["BTC"]}, checkpoint)
+    again = decode_checkpoint(encode_checkpoint(written))
+    assert again.checkpoint.version == VERSION
+    assert set(again.states) == set(UNDERLYINGS), "an entry of the version before is carried over as it stands"
+    np.testing.assert_array_equal(again.states["BTC"].book.estimate.members, states["BTC"].book.estimate.members)
+
+
+def test_a_file_of_the_version_before_is_taken_whatever_its_priors(tmp_path: Path) -> None:
+    copy_of("positions.state", tmp_path)
+    checkpoint, _, _ = decode_checkpoint((tmp_path / "positions.state").read_bytes())
+    file = PositionsStateFile(tmp_path / "positions.state", checkpoint.exchange, priors_digest(FlowParams().priors))
+    assert file.load() == checkpoint
+    assert file.error is None
 
 
 def test_the_history_is_read_and_extended(tmp_path: Path) -> None:

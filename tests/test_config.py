@@ -147,7 +147,7 @@ def test_every_parameter_can_be_set_but_what_the_session_decides() -> None:
     assert msgspec.json.decode(msgspec.json.encode(params), type=FlowParams) == params
 
 
-@pytest.mark.parametrize("text", ["screen = [0.5, 0.5]", "venue_share = 0", "desks = ['a lot']", "certainty = 'very'"])
+@pytest.mark.parametrize("text", ["screen = [0.5, 0.5]", "venue_share = 0", "desks = ['a lot']", "lean = 'very'"])
 def test_a_model_that_cannot_be_is_refused_when_it_is_read(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError, match=f"model.{text.split()[0]}"):
         config.load(_file(tmp_path, f"[model]\n{text}"), {}, {})
@@ -160,3 +160,24 @@ def test_the_model_section_is_what_the_numbers_rest_on(tmp_path: Path) -> None:
     assert (params.priors.drift, params.venue_share) == (0.02, 0.4)
     assert [(desk.share, desk.ratio, desk.cost) for desk in params.desks] == [(0.5, 1.0, 0.0), (0.5, 0.8, 0.0005)]
     assert config.flow_params(config.Config()) == FlowParams()
+
+
+def test_earlier_names_of_the_model_are_taken_with_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shares = [0.6, 0.2, 0.1, 0.1]
+    text = f"[model]\ntaker_liquidated = {shares}\ncertainty = 38.0\nsceptics = 0.05\nsceptic = {shares}\ndirection = 1"
+    loaded = config.load(_file(tmp_path, text), {}, {})
+    assert loaded.model == msgspec.structs.replace(config.Config().model, liquidation_taker=tuple(shares))
+    (record,) = caplog.records
+    assert record.getMessage().endswith(
+        "[model] taker_liquidated is liquidation_taker now; certainty, sceptics, sceptic, direction: no longer used"
+    )
+    caplog.clear()
+    config.load(_file(tmp_path, "[model]\nlean = 0.5"), {}, {})
+    assert not caplog.records
+
+
+def test_a_present_name_wins_over_an_earlier_one(tmp_path: Path) -> None:
+    text = "[model]\nliquidation_both = [0, 0, 1, 0]\nboth_liquidated = [1, 0, 0, 0]"
+    assert config.load(_file(tmp_path, text), {}, {}).model.liquidation_both == (0.0, 0.0, 1.0, 0.0)

@@ -55,8 +55,8 @@ class RealTrades:
         return self.snapshots[-1]
 
     def volumes(self) -> dict[str, float]:
-        inventory = self.driver.flow_states()["BTC"].inventory
-        return dict(zip(inventory.names, inventory.records["volume"].tolist()))
+        book = self.driver.flow_states()["BTC"].book
+        return dict(zip(book.names, book.printed.tolist()))
 
     def assert_no_gap_calls(self) -> None:
         for call in self.protocol.rest_calls():

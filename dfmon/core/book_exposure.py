@@ -19,6 +19,7 @@ from dfmon.core.flip.board_flips import BookFlips, ProfileChain, find_board_flip
 from dfmon.core.flip.coin_gamma import CoinOptions
 from dfmon.core.flip.gamma_flip import GammaFlip
 from dfmon.core.flip.grid import Stickiness
+from dfmon.core.positions.calibration import ROLL_UP_SCALES
 from dfmon.core.positions.counter_rng import OFF_VENUE, common_normals
 from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.pricing.pairing import Pairing, PricingPoints
@@ -64,14 +65,20 @@ class Exposure:
         """The flip of all expiries."""
         return None if self.flips is None else self.flips.flip
 
-    def band(self, weights: F64) -> tuple[float | None, float | None]:
+    def band(self, weights: F64, roll_up: str = "") -> tuple[float | None, float | None]:
         """5 % and 95 % quantiles of a weighted sum of the roll-ups over the ensemble; one weight per roll-up.
 
+        Members are spread about their mean by the calibrated scale of `roll_up`, if it has one.
         The book on other venues is independent of the observed one, so its variance adds to that of the band.
         """
         if self.members is None:
             return None, None
-        low, high = band_quantiles(weights @ self.members)
+        values = weights @ self.members
+        low, high = band_quantiles(values)
+        scale = ROLL_UP_SCALES.get(roll_up, 1.0)
+        if scale != 1.0:
+            mean = float(values.mean())
+            low, high = mean + scale * (low - mean), mean + scale * (high - mean)
         if not self.off_venue_risk.any():
             return low, high
         value = float(weights @ self.totals.to_array())

@@ -18,10 +18,9 @@ from dfmon.core.exposure.desks import Desk, HedgeShares, hedge_shares, off_venue
 from dfmon.core.exposure.market_window import MarketWindow
 from dfmon.core.flip.grid import Stickiness
 from dfmon.core.freshness import FreshnessLimits, measure_freshness
-from dfmon.core.positions.attribution import Priors
 from dfmon.core.positions.dealer_net import DealerPositions, open_interest_check, positions_by_model
-from dfmon.core.positions.inventory import Inventory
-from dfmon.core.positions.update import update_inventory
+from dfmon.core.positions.position_book import PositionBook, advance_book
+from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.core.pricing.compiled import kernels_for_step
 from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.scenario.alerts import newest_alerts
@@ -48,7 +47,7 @@ from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.tables import TapeRow
 
 
-class FlowParams(msgspec.Struct, frozen=True):
+class FlowParams(msgspec.Struct, frozen=True, rename={"priors": "position_priors"}):
     """Parameters of the model, which a user may change at run time; a change is a journal record.
 
     `iv_move_1h` is the mean absolute hourly move of volatility in points, and `thresholds` those of the scenarios,
@@ -65,7 +64,7 @@ class FlowParams(msgspec.Struct, frozen=True):
     freshness: FreshnessLimits = FreshnessLimits()
     iv_move_1h: float = 0.6
     thresholds: Thresholds = Thresholds()
-    priors: Priors = Priors()
+    priors: PositionPriors = PositionPriors()
     venue_share: float = 1.0
     desks: tuple[Desk, ...] = (Desk(1.0),)
     risk_aversion: float = 1e-6
@@ -94,7 +93,7 @@ class BookState:
 class FlowState:
     """State carried from tick to tick, `books` by position model. Immutable; a step returns the next one."""
 
-    inventory: Inventory
+    book: PositionBook
     options: MarketWindow
     beta: VolatilityBeta
     path: RollingWindow
@@ -107,7 +106,7 @@ class FlowState:
     @classmethod
     def initial(cls) -> FlowState:
         return cls(
-            inventory=Inventory.empty(),
+            book=PositionBook.empty(),
             options=MarketWindow.empty(),
             beta=VolatilityBeta.initial(),
             path=empty_spot_path(),
@@ -145,8 +144,8 @@ def _compute(
     seq: int,
 ) -> tuple[FlowState, FlowSnapshot]:
     ts_ns = chain.ts_ns
-    inventory = update_inventory(state.inventory, chain, params.priors)
-    positions = positions_by_model(inventory, chain, params.positions, params.file_positions)
+    book = advance_book(state.book, chain, params.priors)
+    positions = positions_by_model(book, chain, params.positions, params.file_positions)
     cols = priceable_columns(chain, *positions.values())
     board = price_board(chain, cols, params.numeraire)
     atm = atm_sigma(cols)
@@ -171,7 +170,8 @@ def _compute(
         numeraire=params.numeraire,
         stickiness=params.stickiness,
         file_positions=params.file_positions,
-        open_interest_check=open_interest_check(inventory),
+        open_interest_check=open_interest_check(book),
+        rates=book.state.rates,
         board=board,
         atm=atm,
         sigma=sigma,
@@ -181,7 +181,7 @@ def _compute(
         micro=micro,
         impact_law=params.impact_law,
     )
-    carried = replace(state, inventory=inventory, options=options, path=path, micro=micro_state, tape=tape)
+    carried = replace(state, book=book, options=options, path=path, micro=micro_state, tape=tape)
     shared, market_of_hour = _advance_market(carried, inputs, params)
     books, results = _step_books(state, shared, inputs, market_of_hour, cols, positions, params)
     return replace(shared, books=books), with_views(results, params.positions, tape, seq)
@@ -219,7 +219,7 @@ def _step_books(
         previous = state.books.get(model) or BookState.initial()
         history = previous.history.push(shared.options, book)
         if moves.hedge is not None and book.members is not None:
-            history = history.with_settled(moves.hedge.expired_key, state.options, state.inventory)
+            history = history.with_settled(moves.hedge.expired_key, state.options, state.book)
         exposure = measure_exposure(inputs.board, cols_of[model], flips.get(model), off_venue)
         tick = _book_tick(history, inputs, cols_of[model], book, exposure, hour, params)
         scene_state, scene = update_scene(

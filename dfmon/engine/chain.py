@@ -42,6 +42,7 @@ from dfmon.model.instrument import Kind
 
 _FRAME_COLUMNS: Final = (  # of the same name in the rows and in a frame
     "strike", "sigma", "bid_sigma", "ask_sigma", "mark", "bid", "ask", "open_interest", "volume",
+    "interest",
 )  # fmt: skip
 
 
@@ -210,14 +211,14 @@ class ChainState:
     def freeze(self, underlying: str, ts_ns: int, clock_ns: int = 0) -> ChainFrame:
         """Read-only copy of the live rows of `underlying` and the trades since the last freeze.
 
-        An option expires by the venue's clock, from which ours differs by `clock_ns`; the venue's own notice may come
-        late or never.
+        An option expires by the venue's clock, from which ours differs by `clock_ns`; its notice may come late.
         """
         self._tickers.flush_tickers()
         self._tickers.limit_times(ts_ns)
         state = self._states[underlying]
         state.limit_times(ts_ns)
         rows, names = self._live_rows(underlying, ts_ns - clock_ns), self._rows.names
+        self._tickers.settle_interest(rows, ts_ns - clock_ns)
         value = {name: column[rows] for name, column in self._rows.float.items()}
         time = {name: column[rows] for name, column in self._rows.time.items()}
         forward = state.forwards(value, time)
@@ -239,6 +240,8 @@ class ChainState:
             uid=rows,
             names=tuple([names[row] for row in rows.tolist()]),
             expiry_ns=time["expiry_ns"],
+            listed_ns=time["listed_ns"],
+            interest_ns=time["interest_ns"],
             **{name: value[name] for name in _FRAME_COLUMNS},
             option_type=option_type,
             inverse=inverse,

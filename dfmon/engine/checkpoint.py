@@ -14,19 +14,22 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from dfmon.core.positions.inventory import Inventory
-from dfmon.core.positions.inventory_codec import decode_inventory, encode_inventory
+from dfmon.core.positions.book_codec import MAGIC as BOOK_MAGIC
+from dfmon.core.positions.book_codec import decode_book, encode_book
+from dfmon.core.positions.earlier_state import decode_earlier
+from dfmon.core.positions.position_book import PositionBook
 from dfmon.core.step import FlowState
 from dfmon.engine.flow_codec import decode_flow, encode_flow
 from dfmon.model.units import MILLISECOND, sanitize
 
-VERSION: Final = 1
+VERSION: Final = 2
+EARLIER_VERSION: Final = 1  # positions of another estimator: its means and deviations start the present one
 _MAGIC: Final = b"dfmon positions\n"
 _DIGEST_SIZE: Final = 16
 
 
 class UnderlyingCheckpoint(msgspec.Struct, frozen=True):
-    """One underlying: the inventory as bytes (empty: none), the time of the newest print it includes, and the rest of
+    """One underlying: the positions as bytes (empty: none), the time of the newest print it includes, and the rest of
     the state as bytes (empty in files of earlier versions).
     """
 
@@ -64,10 +67,9 @@ class PositionsCheckpoint(msgspec.Struct, frozen=True, rename={"underlyings": "h
         """The current state; underlyings that only an earlier run followed are carried over."""
         underlyings = dict(previous.underlyings) if previous is not None else {}
         for underlying, state in states.items():
-            inventory = state.inventory
-            if inventory.names:
-                newest_ms = int(inventory.records["last_ns"].max()) // MILLISECOND
-                stored = UnderlyingCheckpoint(encode_inventory(inventory), newest_ms, encode_flow(state))
+            if state.book.names:
+                newest_ms = int(state.book.newest_ns.max()) // MILLISECOND
+                stored = UnderlyingCheckpoint(encode_book(state.book), newest_ms, encode_flow(state))
                 underlyings[underlying] = stored
         return cls(VERSION, exchange, rests_on, saved_ns, underlyings)
 
@@ -81,16 +83,14 @@ class ResumePoint:
     newest_ms: Mapping[str, int]
 
 
-def find_resume_point(inventories: Iterable[Inventory], newest_ms: Mapping[str, int]) -> ResumePoint:
-    """The resume point of `inventories`. An option without prints is included only if its history is known to be
+def find_resume_point(books: Iterable[PositionBook], newest_ms: Mapping[str, int]) -> ResumePoint:
+    """The resume point of `books`. An option without prints is included only if its history is known to be
     empty.
     """
     last_seq: dict[str, int] = {}
     full_history: set[str] = set()
-    for inventory in inventories:
-        for name, seq, is_full in zip(
-            inventory.names, inventory.records["seq"].tolist(), inventory.records["full_history"].tolist()
-        ):
+    for book in books:
+        for name, seq, is_full in zip(book.names, book.seq.tolist(), book.full_history.tolist()):
             if is_full:
                 full_history.add(name)
             if seq or is_full:
@@ -112,7 +112,7 @@ def encode_checkpoint(checkpoint: PositionsCheckpoint) -> bytes:
 def decode_checkpoint(data: bytes) -> RestoredState:
     """The checkpoint encoded by `encode_checkpoint`, and its states. Raises ValueError with one sentence.
 
-    Where all but the inventory is of another version, the positions are kept and the rest starts over.
+    Where all but the positions is of another version, the positions are kept and the rest starts over.
     """
     start = len(_MAGIC) + _DIGEST_SIZE
     if not data.startswith(_MAGIC):
@@ -124,17 +124,22 @@ def decode_checkpoint(data: bytes) -> RestoredState:
         checkpoint = msgspec.msgpack.decode(zlib.decompress(body), type=PositionsCheckpoint)
     except (zlib.error, msgspec.MsgspecError) as exc:
         raise ValueError(f"stored positions in another form: {sanitize(str(exc))}") from None
-    if checkpoint.version != VERSION:
+    if checkpoint.version not in (VERSION, EARLIER_VERSION):
         raise ValueError(f"stored positions of version {checkpoint.version}, this dfmon reads {VERSION}")
     states: dict[str, FlowState] = {}
     problems: list[str] = []
     for name, entry in checkpoint.underlyings.items():
         if entry.positions:
-            inventory = decode_inventory(entry.positions)
-            states[name] = replace(FlowState.initial(), inventory=inventory)
-            if entry.flow:
+            is_earlier = not entry.positions.startswith(BOOK_MAGIC)
+            book = (
+                decode_earlier(entry.positions, name, checkpoint.saved_ns)
+                if is_earlier
+                else decode_book(entry.positions, name)
+            )
+            states[name] = replace(FlowState.initial(), book=book)
+            if entry.flow and not is_earlier:
                 try:
-                    states[name] = decode_flow(entry.flow, inventory)
+                    states[name] = decode_flow(entry.flow, book)
                 except ValueError as exc:
                     problems.append(f"{name}: {exc}")
     return RestoredState(checkpoint, states, tuple(problems))

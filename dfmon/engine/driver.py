@@ -196,7 +196,7 @@ class Driver:
         followed = {name: state for name, state in states.items() if name in self._flow}
         self._flow |= followed
         resume_point = find_resume_point(
-            (state.inventory for state in followed.values()),
+            (state.book for state in followed.values()),
             {name: entry.newest_ms for name, entry in checkpoint.underlyings.items()},
         )
         if (restored := getattr(self._decoders.get(record.source), "restore", None)) is not None:

@@ -14,10 +14,12 @@ from dfmon.model.units import NAN
 _FLOAT_COLUMNS = (
     "strike", "forward", "forward_index", "sigma", "bid_sigma", "ask_sigma",
     "mark", "bid", "ask", "open_interest", "volume",
+    "interest", "next_interest",  # observed open interest that prints are paired with, and the one that waits
 )  # fmt: skip
 _TIME_COLUMNS = (
     "expiry_ns", "ticker_ns", "mark_ns", "seen_ns", "listed_ns",
     "ticker_recv_ns", "mark_recv_ns",  # our time of receipt of the newest data
+    "interest_ns", "next_interest_ns",
 )  # fmt: skip
 
 

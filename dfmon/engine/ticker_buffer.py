@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from dfmon.engine.greek_drift import GreekDrift, GreekSource
 from dfmon.engine.option_rows import OptionRows
 from dfmon.model.events import OptionGreeks, OptionMarks, OptionTicker, RawTicker
 from dfmon.model.frames import I64, float_column, int_column
+from dfmon.model.units import SECOND
 
 # Fields of a ticker by column: its own state, and the fields that the stream of marks has too.
 _STATE_FIELDS = {
@@ -27,6 +28,7 @@ _STATE_FIELDS = {
 _MARK_FIELDS = {"sigma": attrgetter("mark_iv"), "mark": attrgetter("mark")}
 
 
+PRINT_DELAY_NS: Final = 2 * SECOND  # by which a print may come after open interest that includes it
 _Book = tuple[str, bool]  # underlying, coin-settled: the options of one channel of marks
 
 
@@ -146,6 +148,24 @@ class TickerBuffer:
         """Our time of receipt of the marks of `rows`: a message about a book confirms those that it does not name."""
         newest = [self._marks_ns.get((underlying, inverse), (0, 0))[1] for inverse in (False, True)]
         return np.maximum(self._rows.time["mark_recv_ns"][rows], np.where(self._rows.inverse[rows], *reversed(newest)))
+
+    def settle_interest(self, rows: I64, venue_ns: int) -> None:
+        """Takes open interest over for pairing with prints, once the prints before it have had time to arrive.
+
+        The first one is taken at once. While one waits, newer ones are passed over.
+        """
+        value, time = self._rows.float, self._rows.time
+        waiting_ns, newest_ns = time["next_interest_ns"][rows], time["ticker_ns"][rows]
+        elapsed = (waiting_ns > 0) & (waiting_ns <= venue_ns - PRINT_DELAY_NS)
+        ready = rows[elapsed]
+        value["interest"][ready], time["interest_ns"][ready] = value["next_interest"][ready], waiting_ns[elapsed]
+        idle = elapsed | (waiting_ns == 0)
+        time["next_interest_ns"][rows[idle]] = 0
+        newer = idle & (newest_ns > time["interest_ns"][rows]) & ~np.isnan(value["open_interest"][rows])
+        first = newer & (time["interest_ns"][rows] == 0)
+        for taken, name in ((first, "interest"), (newer & ~first, "next_interest")):
+            at = rows[taken]
+            value[name][at], time[f"{name}_ns"][at] = value["open_interest"][at], newest_ns[taken]
 
     def limit_times(self, now_ns: int) -> None:
         """No data were received after `now_ns`: where our clock was set back, their age counts from now."""

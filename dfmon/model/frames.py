@@ -89,7 +89,9 @@ class ChainFrame:
 
     Units as in `units`: strikes and forwards USD, `sigma` decimal, open interest coins, quotes as quoted. `data_ns`
     is the venue's time of the newest message about the row, `first_seen_ns` our time of the first one. `full_history`
-    marks options listed during the session, all of whose prints are known. `trades` are the prints since the last
+    marks options listed during the session, all of whose prints are known; `listed_ns` is the venue's time of listing.
+    `interest` is open interest as the venue showed it at its time `interest_ns` (0: never), long enough ago that the
+    prints before it are here. `trades` are the prints since the last
     tick, each exactly once; `lost_prints` counts, by option, prints since then that cannot be recovered;
     `trade_histories` are full histories that arrived since then. `block_rfq_checks` counts the block requests since
     the start whose legs matched the prints, and those that did not. `delivery_average` is the running settlement
@@ -121,6 +123,9 @@ class ChainFrame:
     data_ns: I64
     first_seen_ns: I64
     full_history: Bools
+    listed_ns: I64
+    interest: F64
+    interest_ns: I64
     lost_prints: F64
     trades: TradeColumns
     trade_histories: tuple[TradeHistory, ...] = ()

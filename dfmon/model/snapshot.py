@@ -42,6 +42,8 @@ class Positions(msgspec.Struct, frozen=True):
     interest that moved without a print we saw; both since we watch. `venue_share` is the assumed share of all open
     interest that this venue holds: below 1 it widens every band. `requests_checked` are block requests whose
     legs were compared with the prints since we watch, `requests_differing` those of them that did not agree.
+    `opening_slope`: by how much more often an account opens that adds to the dealers' net position; `signal`: how much
+    options differ in who opens, beyond chance. `decided` is false where the slope cannot be told from 0.
     """
 
     model: str
@@ -53,6 +55,11 @@ class Positions(msgspec.Struct, frozen=True):
     venue_share: float | None = None
     requests_checked: int = 0
     requests_differing: int = 0
+    signal: float | None = None
+    signal_error: float | None = None
+    opening_slope: float | None = None
+    opening_slope_error: float | None = None
+    decided: bool | None = None
 
 
 class Metric(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from dfmon.engine.checkpoint import PositionsCheckpoint, decode_checkpoint, encode_checkpoint
+from dfmon.engine.checkpoint import EARLIER_VERSION, PositionsCheckpoint, decode_checkpoint, encode_checkpoint
 from dfmon.model.units import sanitize
 
 
@@ -63,7 +63,7 @@ class PositionsStateFile:
             checkpoint, _, problems = decode_checkpoint(data)
             if checkpoint.exchange != self.exchange:
                 raise ValueError(f"positions of {sanitize(checkpoint.exchange)}, not of {sanitize(self.exchange)}")
-            if checkpoint.rests_on != self.rests_on:
+            if checkpoint.version != EARLIER_VERSION and checkpoint.rests_on != self.rests_on:
                 raise ValueError("positions made under other priors")
         except ValueError as exc:
             unused_path = self._path.with_suffix(".unused")

@@ -3,7 +3,7 @@ import pytest
 
 from dfmon.core.columns import Columns, atm_sigma, first_of_group, group_sums, priceable_columns
 from dfmon.core.positions.dealer_net import dealer_positions
-from dfmon.core.positions.inventory import Inventory
+from dfmon.core.positions.position_book import PositionBook
 from dfmon.core.step import daily_sigma
 from dfmon.model.frames import ChainFrame
 from dfmon.model.units import NAN
@@ -11,7 +11,7 @@ from tests.chains import NOW, frame, hours
 
 
 def priceable(board: ChainFrame) -> Columns:
-    return priceable_columns(board, dealer_positions("naive", Inventory.empty(), board))
+    return priceable_columns(board, dealer_positions("naive", PositionBook.empty(), board))
 
 
 def board_with_first(column: str, value: float) -> ChainFrame:

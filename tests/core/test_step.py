@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfmon.core.positions.inventory_codec import encode_inventory
+from dfmon.core.positions.book_codec import encode_book
 from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.model.events import FeedState, Market
 from dfmon.model.frames import ChainFrame, ExpectedMarket, FeedHealth, MarketFrame, ReceiveTimes
@@ -359,12 +359,12 @@ def test_parts_of_the_hedge_flow_add_up_and_the_residual_is_small_for_a_small_mo
 
 def test_step_changes_neither_its_state_nor_its_frames() -> None:
     state, _ = run([frame()], FLOW)
-    stored = encode_inventory(state.inventory)
+    stored = encode_book(state.book)
     board = frame(ts_ns=NOW + SECOND, trades=trade_columns([0], [1], [2.0]))
     one = step(state, board, market(), (), FLOW, 2)[1]
     other = step(state, board, market(), (), FLOW, 2)[1]
     assert one.digest() == other.digest()
-    assert encode_inventory(state.inventory) == stored
+    assert encode_book(state.book) == stored
 
 
 @pytest.mark.parametrize(("age_s", "state"), [(5.0, "live"), (5.1, "slow")])

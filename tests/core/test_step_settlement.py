@@ -37,7 +37,7 @@ def session(model: str, renumber_at: int | None = None) -> list[FlowSnapshot]:
         if renumber_at is not None and minute >= renumber_at:
             chain = replace(chain, uid=chain.uid[::-1].copy() + 500)
         if minute == renumber_at:
-            state = decode_flow(encode_flow(state), state.inventory)
+            state = decode_flow(encode_flow(state), state.book)
         state, snapshot = step(state, chain, market(), (), FlowParams(model), minute)
         snapshots.append(snapshot)
     return snapshots
@@ -57,7 +57,8 @@ def test_the_flow_between_the_window_and_settlement_is_the_unwind(model: str) ->
         assert (flow.gamma, flow.vanna) == (0.0, 0.0)
         lifted += flow.settlement + flow.charm
     others = sum(row.chl or 0.0 for row in snapshots[50].by_expiry) / 48.0  # decay of half an hour of the later expiry
-    assert lifted == pytest.approx(before.at_window, abs=2.0 * abs(others) + 1e-3 * abs(before.at_window or 0.0))
+    aged = 3e-2 if model == "flow" else 1e-3  # positions of the estimator move at the full hour in between
+    assert lifted == pytest.approx(before.at_window, abs=2.0 * abs(others) + aged * abs(before.at_window or 0.0))
     assert snapshots[59].metrics.hedge_flow.settlement != 0.0
     assert snapshots[60].metrics.hedge_flow.settlement == pytest.approx(0.0, abs=1e-6)
 

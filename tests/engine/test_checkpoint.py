@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from dfmon.core.positions.attribution import Priors
-from dfmon.core.positions.inventory import Inventory
-from dfmon.core.positions.update import update_inventory
+from dfmon.core.positions.position_book import PositionBook, advance_book
+from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.core.step import FlowState
 from dfmon.engine.checkpoint import (
+    EARLIER_VERSION,
     VERSION,
     PositionsCheckpoint,
     UnderlyingCheckpoint,
@@ -25,30 +26,29 @@ BOARD = frame(days=(9.0,), strikes=(90_000.0, 100_000.0))
 A, B, C, _ = BOARD.names
 
 
-def inventory_of(*seqs: int, full: tuple[int, ...] = ()) -> Inventory:
-    """An inventory with one print of each of the first options, a second apart."""
+def book_of(*seqs: int, full: tuple[int, ...] = ()) -> PositionBook:
+    """A book with one print of each of the first options, a second apart."""
     count = len(seqs)
     prints = trade_columns(
         range(count), [1] * count, [1.0] * count, seq=seqs, exch_ns=[NOW + i * SECOND for i in range(count)]
     )
     board = replace(BOARD, trades=prints, ts_ns=NOW + 9 * SECOND)
-    inventory = update_inventory(Inventory.empty(), board, Priors())
-    inventory.records["full_history"][list(full)] = 1
-    return inventory
+    board = replace(board, full_history=np.isin(np.arange(BOARD.size), full))
+    return advance_book(PositionBook.empty(), board, PositionPriors())
 
 
 def test_resume_point_has_options_with_a_print_or_a_full_history_and_no_others() -> None:
-    point = find_resume_point([inventory_of(7, full=(0, 1))], {"BTC": 5, "ETH": 0})
+    point = find_resume_point([book_of(7, full=(0, 1))], {"BTC": 5, "ETH": 0})
     assert dict(point.last_seq) == {A: 7, B: 0}
     assert point.full_history == {A, B}
     assert dict(point.newest_ms) == {"BTC": 5}
-    assert dict(find_resume_point([inventory_of(7, 9)], {}).last_seq) == {A: 7, B: 9}
+    assert dict(find_resume_point([book_of(7, 9)], {}).last_seq) == {A: 7, B: 9}
 
 
 def test_checkpoint_has_the_newest_print_and_keeps_underlyings_of_earlier_runs() -> None:
     earlier = PositionsCheckpoint(VERSION, "host", "x", 1, {"ETH": UnderlyingCheckpoint(b"", 3)})
     states = {
-        "BTC": replace(FlowState.initial(), inventory=inventory_of(1, 2, 3)),
+        "BTC": replace(FlowState.initial(), book=book_of(1, 2, 3)),
         "SOL": FlowState.initial(),
     }
     checkpoint = PositionsCheckpoint.from_states("host", "x", 2, states, earlier)
@@ -58,11 +58,11 @@ def test_checkpoint_has_the_newest_print_and_keeps_underlyings_of_earlier_runs()
     }
     restored = decode_checkpoint(encode_checkpoint(checkpoint))
     assert restored.checkpoint == checkpoint
-    assert restored.states["BTC"].inventory.names == BOARD.names
+    assert restored.states["BTC"].book.names == BOARD.names
     assert restored.problems == ()
 
 
-@pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
+@pytest.mark.parametrize("version", [EARLIER_VERSION - 1, VERSION + 1])
 def test_checkpoints_of_other_versions_are_refused(version: int) -> None:
     data = encode_checkpoint(PositionsCheckpoint(version, "host", "x", 1, {}))
     with pytest.raises(ValueError, match=rf"version {version}, this dfmon reads {VERSION}$"):
@@ -77,13 +77,13 @@ def test_a_damaged_body_is_refused_by_its_checksum() -> None:
 
 
 def test_flow_of_another_version_keeps_the_positions_and_is_named() -> None:
-    states = {"BTC": replace(FlowState.initial(), inventory=inventory_of(1))}
+    states = {"BTC": replace(FlowState.initial(), book=book_of(1))}
     checkpoint = PositionsCheckpoint.from_states("host", "x", 2, states, None)
     held = checkpoint.underlyings["BTC"]
     other = replace_flow(checkpoint, UnderlyingCheckpoint(held.positions, held.newest_ms, b"?" * len(held.flow)))
     restored = decode_checkpoint(encode_checkpoint(other))
     assert restored.problems == ("BTC: the stored state of scenario and pressure is of another version",)
-    assert restored.states["BTC"].inventory.records["seq"].max() == 1
+    assert restored.states["BTC"].book.seq.max() == 1
 
 
 def replace_flow(checkpoint: PositionsCheckpoint, held: UnderlyingCheckpoint) -> PositionsCheckpoint:

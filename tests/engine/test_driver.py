@@ -344,8 +344,8 @@ def test_prints_of_a_failed_tick_are_counted_by_the_next_one(monkeypatch: pytest
     session.feed(f"trade {NAMES[1]} -1 3.0")
     for second in (1, 2):
         session.driver.request_tick(NOW + second * SECOND)
-    inventory = session.driver.flow_states()["BTC"].inventory
-    volume = dict(zip(inventory.names, inventory.records["volume"].tolist()))
+    book = session.driver.flow_states()["BTC"].book
+    volume = dict(zip(book.names, book.printed.tolist()))
     assert (volume[NAMES[0]], volume[NAMES[1]]) == (2.0, 3.0)
 
 

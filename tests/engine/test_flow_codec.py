@@ -9,10 +9,11 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from dfmon.core.positions.inventory import Inventory
+from dfmon.core.positions.position_book import PositionBook
 from dfmon.core.step import FlowParams, FlowState, step
-from dfmon.engine.flow_codec import _field_lines, decode_flow, encode_flow
+from dfmon.engine.flow_codec import decode_flow, encode_flow
 from dfmon.model.frames import ChainFrame
+from dfmon.model.state_codec import field_lines
 from dfmon.model.units import SECOND
 from tests.chains import NOW, SPOT, frame, market, trade_columns
 
@@ -68,7 +69,7 @@ def test_a_restart_between_two_ticks_changes_no_later_snapshot(
     cut: int, straight: tuple[dict[int, FlowState], list[str]]
 ) -> None:
     states, expected = straight
-    restored = decode_flow(encode_flow(states[cut]), states[cut].inventory)
+    restored = decode_flow(encode_flow(states[cut]), states[cut].book)
     assert digests(restored, boards()[cut:], cut + 1) == expected[cut:]
 
 
@@ -76,7 +77,7 @@ def test_a_restart_between_two_ticks_changes_no_later_snapshot(
 def test_every_field_of_the_state_is_stored(straight: tuple[dict[int, FlowState], list[str]]) -> None:
     state = straight[0][TICKS]
     initial = FlowState.initial()
-    restored = decode_flow(encode_flow(state), state.inventory)
+    restored = decode_flow(encode_flow(state), state.book)
     for field in fields(FlowState):
         assert repr(getattr(state, field.name)) != repr(getattr(initial, field.name)), f"{field.name} never changed"
         assert repr(getattr(restored, field.name)) == repr(getattr(state, field.name)), field.name
@@ -86,14 +87,14 @@ def test_bytes_of_other_fields_are_refused_in_one_sentence() -> None:
     data = bytearray(encode_flow(FlowState.initial()))
     data[0] ^= 1
     with pytest.raises(ValueError, match=r"^the stored state of scenario and pressure is of another version$"):
-        decode_flow(bytes(data), Inventory.empty())
+        decode_flow(bytes(data), PositionBook.empty())
 
 
 @pytest.mark.parametrize("cut", [8, 9, 40, -1])
 def test_torn_bytes_are_refused_in_one_sentence(cut: int) -> None:
     data = encode_flow(FlowState.initial())
     with pytest.raises(ValueError, match=r"^the stored state of scenario and pressure is damaged$"):
-        decode_flow(data[:cut], Inventory.empty())
+        decode_flow(data[:cut], PositionBook.empty())
 
 
 @pytest.mark.slow
@@ -103,24 +104,24 @@ def test_the_state_of_a_day_is_small(straight: tuple[dict[int, FlowState], list[
 
 def test_arrays_come_back_with_their_shape_and_type() -> None:
     state = state_after(boards()[:20])
-    restored = decode_flow(encode_flow(state), state.inventory)
+    restored = decode_flow(encode_flow(state), state.book)
     assert restored.path.times.dtype == np.int64
     assert restored.path.values.shape == state.path.values.shape
 
 
-def test_the_digest_covers_the_fields_of_nested_types_and_leaves_the_inventory_to_its_own_codec() -> None:
-    lines = list(_field_lines(FlowState, set()))
+def test_the_digest_covers_the_fields_of_nested_types_and_leaves_the_positions_to_their_own_codec() -> None:
+    lines = list(field_lines(FlowState, set(), (PositionBook,)))
     assert len(lines) == len(set(lines))
     assert {line.split(".")[0] for line in lines} >= {"FlowState", "BookChanges", "BookSample", "Roll"}
     assert "BookSample.ts_ns: <class 'int'>" in lines  # inside of a tuple
     assert "Roll.gamma_gone: <class 'float'>" in lines  # inside of a union
-    assert "FlowState.inventory: <class 'dfmon.core.positions.inventory.Inventory'>" in lines
-    assert not [line for line in lines if line.startswith("Inventory.")]
+    assert "FlowState.book: <class 'dfmon.core.positions.position_book.PositionBook'>" in lines
+    assert not [line for line in lines if line.startswith("PositionBook.")]
 
 
 def test_the_digest_takes_eight_bytes() -> None:
     data = encode_flow(FlowState.initial())
-    assert decode_flow(data, Inventory.empty()) is not None
+    assert decode_flow(data, PositionBook.empty()) is not None
     for at in range(8):
         with pytest.raises(ValueError, match="of another version"):
-            decode_flow(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], Inventory.empty())
+            decode_flow(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], PositionBook.empty())

@@ -113,3 +113,24 @@ def test_no_receipt_is_later_than_a_clock_that_was_set_back() -> None:
     assert buffer.marks_received("BTC", np.array([0, 1])).tolist() == [NOW + 4, NOW + 4]
     buffer.limit_times(NOW + 6)
     assert rows.time["ticker_recv_ns"][0] == NOW + 4
+
+
+def test_open_interest_waits_for_the_prints_before_it_and_one_value_at_a_time() -> None:
+    buffer, rows = make_buffer()
+    at = np.array([0, 1])
+
+    def show(seconds: float, open_interest: float, now: float) -> tuple[float, int]:
+        push(buffer, False, MS + round(seconds * 1_000), open_interest, NOW)
+        buffer.flush_tickers()
+        buffer.settle_interest(at, MS * MILLISECOND + round(now * SECOND))
+        taken_ns = int(rows.time["interest_ns"][0]) - MS * MILLISECOND
+        return float(rows.float["interest"][0]), taken_ns // MILLISECOND
+
+    assert show(0.0, 5.0, 0.1) == (5.0, 0), "the first one is taken at once"
+    assert show(1.0, 6.0, 1.1) == (5.0, 0)
+    assert show(2.0, 7.0, 2.9) == (5.0, 0)
+    assert show(2.9, 7.5, 3.0) == (6.0, 1_000), "two seconds after the venue showed it"
+    assert show(3.0, 8.0, 4.8) == (6.0, 1_000)
+    assert show(4.8, 9.0, 4.9) == (7.5, 2_900)
+    assert np.isnan(rows.float["interest"][1])
+    assert rows.time["interest_ns"][1] == 0

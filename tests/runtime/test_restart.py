@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dfmon.core.positions.inventory import Inventory
-from dfmon.core.positions.inventory_codec import encode_inventory
+from dfmon.core.positions.book_codec import encode_book
+from dfmon.core.positions.position_book import PositionBook
 from dfmon.core.step import FlowParams
 from dfmon.engine.checkpoint import (
     PositionsCheckpoint,
@@ -94,8 +94,8 @@ class RestartHarness:
             self._respond()
             self.driver.request_tick(self.at)
 
-    def inventory(self) -> Inventory:
-        return self.driver.flow_states()["BTC"].inventory
+    def book(self) -> PositionBook:
+        return self.driver.flow_states()["BTC"].book
 
     def checkpoint(self, previous: PositionsCheckpoint | None = None) -> bytes:
         return encode_checkpoint(
@@ -161,7 +161,7 @@ def run_through(rows: Sequence[dict[str, Any]]) -> RestartHarness:
 def uninterrupted(seed: int) -> tuple[bytes, FlowSnapshot]:
     """The inventory and the last snapshot of a run without a break."""
     session = run_through(market(seed))
-    return encode_inventory(session.inventory()), session.snapshots[-1]
+    return encode_book(session.book()), session.snapshots[-1]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -176,20 +176,20 @@ def test_a_restart_changes_no_bit(seed: int, gap_s: int) -> None:
     first.run_until(30)
     second = RestartHarness(rows, 30 + gap_s, first.checkpoint())
     second.run_until(WATCH_S)
-    assert encode_inventory(second.inventory()) == inventory
+    assert encode_book(second.book()) == inventory
     assert second.snapshots[-1].positions == last.positions
     assert second.snapshots[-1].metrics.ngi == last.metrics.ngi
     assert second.protocol.histories.complete == {CALL, PUT}, "nothing to read from the archive again"
 
 
-def test_the_inventory_has_seen_every_print_once() -> None:
+def test_the_book_has_seen_every_print_once() -> None:
     rows = market(9)
-    inventory = run_through(rows).inventory()
+    book = run_through(rows).book()
     for name in (CALL, PUT):
-        record = inventory.records[inventory.names.index(name)]
+        row = book.names.index(name)
         option_rows = [row for row in rows if row["instrument_name"] == name]
-        assert record["seq"] == len(option_rows)
-        assert record["volume"] == sum(row["amount"] for row in option_rows)
+        assert book.seq[row] == len(option_rows)
+        assert book.printed[row] == pytest.approx(sum(one["amount"] for one in option_rows))
 
 
 def test_the_replay_of_a_restarted_run_equals_it() -> None:
@@ -209,7 +209,7 @@ def test_the_replay_of_a_restarted_run_equals_it() -> None:
     for record in second.records:
         replay.apply(record)
     assert [snapshot.digest() for snapshot in replayed] == [snapshot.digest() for snapshot in second.snapshots]
-    assert encode_inventory(replay.flow_states()["BTC"].inventory) == encode_inventory(second.inventory())
+    assert encode_book(replay.flow_states()["BTC"].book) == encode_book(second.book())
 
 
 def test_without_positions_the_fill_begins_where_the_kept_prints_end() -> None:
@@ -217,7 +217,7 @@ def test_without_positions_the_fill_begins_where_the_kept_prints_end() -> None:
     checkpoint = PositionsCheckpoint(1, HOST, "", 0, {"BTC": UnderlyingCheckpoint(b"", NOW // 1_000_000)})
     session = RestartHarness(rows, 20, encode_checkpoint(checkpoint))
     session.run_until(21)
-    seqs = session.inventory().records["seq"].tolist()
+    seqs = session.book().seq.tolist()
     assert max(seqs) > 0
     fills = [
         record for record in session.records if record.kind is RecordKind.REST and b"trades:BTC:" in record.payload
@@ -321,8 +321,8 @@ def test_who_only_looks_moves_nothing_aside(tmp_path: Path) -> None:
 
 
 def test_a_newer_version_is_refused_in_words() -> None:
-    checkpoint = PositionsCheckpoint(2, HOST, "", 0, {})
-    with pytest.raises(ValueError, match="stored positions of version 2, this dfmon reads 1"):
+    checkpoint = PositionsCheckpoint(3, HOST, "", 0, {})
+    with pytest.raises(ValueError, match="stored positions of version 3, this dfmon reads 2"):
         decode_checkpoint(encode_checkpoint(checkpoint))
 
 

@@ -7,20 +7,17 @@ restart and a backfill see the same ensemble. One stream of draws serves two mem
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 
 from dfmon.model.frames import F64, I64, U64
-from dfmon.model.keys import stable_key
 
 STREAMS: Final = 64
 MEMBERS: Final = 2 * STREAMS
 EVENT, DIRECTION, START, DRIFT, OFF_VENUE, CLASSES, KEEP_STREAM, NEW_STREAM = range(8)  # purposes of a draw
 
-COMMON_VARIANCE_SHARE: Final = 0.01  # share of the variance of the start that all options have in common
 _STRATUM_MIDPOINTS: Final = (np.arange(STREAMS) + 0.5) / STREAMS
 _STRATUM_NORMALS: Final = np.array([NormalDist().inv_cdf(midpoint) for midpoint in _STRATUM_MIDPOINTS.tolist()])
 
@@ -74,34 +71,6 @@ def _stratum_order(keys: U64, purpose: int) -> I64:
     return np.argsort(uniforms(keys, purpose), axis=1)
 
 
-def direction_quantiles(names: Sequence[str]) -> F64:
-    """Each member's quantile of the buy probability of each option's customers; mirrored members add up to 1.
-
-    Shapes: n names -> (n, MEMBERS).
-    """
-    quantiles = stratified_uniforms(_keys(names), DIRECTION)
-    return np.concatenate([quantiles, 1.0 - quantiles], axis=1)
-
-
-def stream_uniforms(names: Sequence[str]) -> F64:
-    """Two stratified samples of [0, 1] per option: whether each stream is retained, and its replacement.
-
-    Shapes: n names -> (n, 2 STREAMS).
-    """
-    keys = _keys(names)
-    return np.concatenate([stratified_uniforms(keys, KEEP_STREAM), stratified_uniforms(keys, NEW_STREAM)], axis=1)
-
-
-def option_normals(names: Sequence[str], purpose: int, common: float = 0.0) -> F64:
-    """Standard normal draws of each option, mirrored; `common` is the share of variance that all options share.
-
-    Units: standard deviations. Shapes: n names -> (n, MEMBERS). Domain: 0 <= common <= 1.
-    """
-    own = stratified_normals(_keys(names), purpose)
-    half = np.sqrt(1.0 - common) * own + np.sqrt(common) * common_normals(purpose)[:STREAMS]
-    return np.concatenate([half, -half], axis=1)
-
-
 def common_normals(purpose: int) -> F64:
     """Standard normal draws common to all options, one per member, mirrored.
 
@@ -109,7 +78,3 @@ def common_normals(purpose: int) -> F64:
     """
     half = stratified_normals(np.zeros(1, np.uint64), purpose)[0]
     return np.asarray(np.concatenate([half, -half]))
-
-
-def _keys(names: Sequence[str]) -> U64:
-    return np.array([stable_key(name) for name in names], np.uint64)

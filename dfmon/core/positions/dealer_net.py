@@ -8,22 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dfmon.core.positions.counter_rng import MEMBERS
-from dfmon.core.positions.inventory import HIGH, LOW, NET, P_LONG, Inventory
+from dfmon.core.positions.opening_rates import OpeningRates
+from dfmon.core.positions.position_book import PositionBook
+from dfmon.core.positions.position_state import UNEXPLAINED
 from dfmon.model.frames import F64, I64, ChainFrame
 
 POSITION_MODELS: Final = ("flow", "naive", "short-all", "file")
+DECIDED_ERRORS: Final = 2.0  # standard errors above 0 from which the opening slope decides
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
 class DealerPositions:
     """Dealer positions of the n options of a frame, coins, + long.
 
-    `members` (n, MEMBERS), `low`, `high` (5 and 95 %) and `p_long` are None for conventions, and so is `seen` (n,),
+    `members` (n, m), `low`, `high` (5 and 95 %) and `p_long` are None for conventions, and so is `seen` (n,),
     the share of each open interest whose history was observed; `coverage` is its mean weighted by open interest.
     """
 
@@ -57,13 +61,13 @@ class OpenInterestCheck:
 
 
 def dealer_positions(
-    model: str, inventory: Inventory, frame: ChainFrame, file_positions: Mapping[str, float] | None = None
+    model: str, book: PositionBook, frame: ChainFrame, file_positions: Mapping[str, float] | None = None
 ) -> DealerPositions:
     """Dealer position of every option of the frame under `model`.
 
-    Units: coins, + long. Shapes: (n,) and (n, MEMBERS).
-    Domain: an option without open interest gets NaN; `flow` needs an inventory updated with this frame.
-    Source: naive and short-all are the conventions of equity-option vendors; flow is the estimator of `inventory`.
+    Units: coins, + long. Shapes: (n,) and (n, m).
+    Domain: an option without open interest gets NaN; `flow` needs a book advanced by this frame.
+    Source: naive and short-all are the conventions of equity-option vendors; flow is the estimator of `position_book`.
     """
     open_interest = frame.open_interest
     if model == "naive":
@@ -73,44 +77,35 @@ def dealer_positions(
     if model == "file":
         named_positions = file_positions or {}
         return DealerPositions(model, np.array([named_positions.get(name, 0.0) for name in frame.names]))
-    summary = inventory.summary[inventory.frame_rows].T
-    members = [inventory.members[row] for row in inventory.frame_rows.tolist()]
-    seen = observed_share(inventory)
-    return DealerPositions(
-        model="flow",
-        position=summary[NET],
-        members=np.concatenate(members).reshape(-1, MEMBERS) if members else np.zeros((0, MEMBERS)),
-        low=summary[LOW],
-        high=summary[HIGH],
-        p_long=summary[P_LONG],
-        seen=seen,
-        coverage=mean_share(seen, open_interest),
-    )
+    return _estimated(book, open_interest)
+
+
+def _estimated(book: PositionBook, open_interest: F64) -> DealerPositions:
+    found, rows = book.estimate, book.frame_rows
+    unobserved = book.unobserved
+    absent = rows < 0
+    if absent.any() or not np.array_equal(rows, np.arange(found.net.size)):
+        absent |= unobserved[rows] if found.net.size else True
+        at = np.where(rows < 0, 0, rows)
+        columns = [column[at] if column.size else np.zeros((rows.size, *column.shape[1:])) for column in (
+            found.net, found.low, found.high, found.p_long, found.members, book.seen)]  # fmt: skip
+    else:
+        absent = unobserved
+        columns = [found.net, found.low, found.high, found.p_long, found.members, book.seen]
+    net, low, high, p_long, members, seen = columns
+    position = np.where(absent, np.nan, net)
+    return DealerPositions("flow", position, members, low, high, p_long, seen, mean_share(seen, open_interest))
 
 
 def positions_by_model(
-    inventory: Inventory, frame: ChainFrame, chosen: str, file_positions: Mapping[str, float] | None = None
+    book: PositionBook, frame: ChainFrame, chosen: str, file_positions: Mapping[str, float] | None = None
 ) -> dict[str, DealerPositions]:
     """Positions under every model, in the order of `POSITION_MODELS`; `file` where one was given or is chosen."""
     return {
-        model: dealer_positions(model, inventory, frame, file_positions)
+        model: dealer_positions(model, book, frame, file_positions)
         for model in POSITION_MODELS
         if model in ("flow", "naive", "short-all", chosen) or file_positions is not None
     }
-
-
-def observed_share(inventory: Inventory) -> F64:
-    """Share of each open interest whose history was observed, less the share of lost prints.
-
-    Shapes: (n,) of the last frame. Domain: 1 where there is no open interest.
-    Source: volume since the session began over open interest, at most 1; 1 for a full history.
-    """
-    records = inventory.records[inventory.frame_rows]
-    volume, open_interest = records["volume"], records["open_interest"]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        volume_share = np.where(open_interest > 0.0, np.minimum(volume / open_interest, 1.0), 1.0)
-        share_not_lost = np.where(records["lost_qty"] > 0.0, volume / (volume + records["lost_qty"]), 1.0)
-    return np.asarray(np.where(records["full_history"] == 1, 1.0, volume_share) * share_not_lost)
 
 
 def mean_share(share: F64, open_interest: F64) -> float | None:
@@ -123,13 +118,30 @@ def mean_share(share: F64, open_interest: F64) -> float | None:
     return float((share * weights).sum()) / total if 0.0 < total < np.inf else None
 
 
-def open_interest_check(inventory: Inventory) -> OpenInterestCheck:
+def open_interest_check(book: PositionBook) -> OpenInterestCheck:
     """Open interest against prints for the last frame.
 
     Units: coins. Shapes: as `OpenInterestCheck`. Domain: zero before the first open interest of an option.
     """
-    records = inventory.records[inventory.frame_rows]
-    change = np.nan_to_num(records["open_interest"] - records["oi_at_start"])
+    state, rows = book.state, book.frame_rows
     return OpenInterestCheck(
-        change, records["qty_since_start"].copy(), records["unexplained"].copy(), records["last_ns"].copy()
+        change=_of_frame(np.nan_to_num(state.last.value - state.first_interest), rows),
+        printed=_of_frame(book.printed, rows),
+        unexplained=_of_frame(state.sums[:, UNEXPLAINED], rows),
+        last_ns=_of_frame(book.newest_ns, rows),
     )
+
+
+def _of_frame(column: NDArray[_Number], rows: I64) -> NDArray[_Number]:
+    """Values of the rows of a frame, 0 for an option without a row."""
+    if not column.size:
+        return np.zeros(rows.size, column.dtype)
+    return np.asarray(np.where(rows >= 0, column[rows], column.dtype.type(0)))
+
+
+def sign_decided(rates: OpeningRates) -> bool | None:
+    """True where prints open and close by what dealers hold, beyond two standard errors of the slope.
+
+    False says that open interest tells nothing of the sign on this board. None before the slope has an error.
+    """
+    return None if rates.slope_error is None else rates.slope > DECIDED_ERRORS * rates.slope_error

@@ -74,6 +74,9 @@ def _merged(
     listed_ns, revision = state.listing.listed_ns.copy(), state.revision.copy()
     listed_ns[at] = replayed.listing.listed_ns[source]
     revision[at] += 1
+    row_in_state = np.zeros(replayed.size, np.int64)
+    row_in_state[source] = at
+    waiting = replace(replayed.pending, row=row_in_state[replayed.pending.row])
     newest = np.zeros(state.size, np.int64)
     newest[rows] = last_ns
     return replace(
@@ -81,7 +84,7 @@ def _merged(
         listing=replace(state.listing, listed_ns=listed_ns),
         last=LastInterest(**last),
         revision=revision,
-        pending=state.pending.take(state.pending.ts_ns > newest[state.pending.row]),
+        pending=state.pending.take(state.pending.ts_ns > newest[state.pending.row]).joined(waiting),
         moments=moments,
         interest=put("interest"),
         first_interest=put("first_interest"),

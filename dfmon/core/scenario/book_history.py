@@ -1,7 +1,7 @@
 """Positions of one model over the last quarter of an hour, and what of them has settled since.
 
 State of one position model. Mean positions are kept by the minute; of the ensemble only the members of options that
-have expired, as they were at the end, since the frame and the inventory drop these at once.
+have expired, as they were at the end, since the frame and the estimator drop these at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dfmon.core.exposure.option_window import OptionWindow, pick
 from dfmon.core.exposure.outlook import Outlook, outlook
 from dfmon.core.exposure.vanna_charm_volga import Totals
 from dfmon.core.positions.dealer_net import DealerPositions
-from dfmon.core.positions.inventory import Inventory
+from dfmon.core.positions.position_book import PositionBook
 from dfmon.core.scenario.market_moves import LOOKBACK_NS, MarketMoves
 from dfmon.model.frames import F64, I64
 
@@ -48,19 +48,19 @@ class BookHistory:
         pushed = self.positions.push(ts_ns, window.frame_key, positions.position[None, :])
         return self if pushed is self.positions else replace(self, positions=pushed)
 
-    def with_settled(self, key: I64, window: MarketWindow, before: Inventory) -> BookHistory:
+    def with_settled(self, key: I64, window: MarketWindow, before: PositionBook) -> BookHistory:
         """The history with the members of these options, and of no others.
 
         `window` and `before` are those of the last tick, which still have what has expired since.
         """
         if np.array_equal(key, self.settled_key):
             return self
-        uid_by_key = dict(zip(window.frame_key.tolist(), window.frame_uid.tolist()))
+        row_by_key = dict(zip(window.frame_key.tolist(), before.frame_rows.tolist()))
         settled = dict(zip(self.settled_key.tolist(), self.settled_members))
         for option in key.tolist():
-            row = before.row_by_uid.get(uid_by_key.get(option, -1))
-            if row is not None:
-                settled[option] = before.members[row]
+            row = row_by_key.get(option, -1)
+            if row >= 0:
+                settled[option] = before.estimate.members[row]
         rows = [option for option in key.tolist() if option in settled]
         members = np.array([settled[option] for option in rows]) if rows else np.zeros((0, 0))
         return replace(self, settled_key=np.array(rows, np.int64), settled_members=members)

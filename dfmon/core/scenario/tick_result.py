@@ -11,7 +11,8 @@ from dfmon.core.book_exposure import Exposure, PricedBoard
 from dfmon.core.columns import Columns
 from dfmon.core.exposure.desks import HedgeShares
 from dfmon.core.flip.grid import Stickiness
-from dfmon.core.positions.dealer_net import DealerPositions, OpenInterestCheck
+from dfmon.core.positions.dealer_net import DealerPositions, OpenInterestCheck, sign_decided
+from dfmon.core.positions.opening_rates import OpeningRates
 from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.scenario.book_history import BookFlows
 from dfmon.core.scenario.impact import Impact, ImpactLaw, impact
@@ -41,6 +42,7 @@ class BoardTick:
     stickiness: Stickiness
     file_positions: Mapping[str, float] | None
     open_interest_check: OpenInterestCheck
+    rates: OpeningRates
     board: PricedBoard
     atm: F64
     sigma: float
@@ -75,6 +77,11 @@ class TickResult(BoardTick):
     def has_book(self) -> bool:
         """False without a priceable option, and while nothing is known of the positions."""
         return self.cols.size > 0 and self.positions.known
+
+    @property
+    def decided(self) -> bool | None:
+        """`sign_decided` of the board, None also where the positions are a convention."""
+        return sign_decided(self.rates) if self.model == "flow" else None
 
     @property
     def psi(self) -> float | None:

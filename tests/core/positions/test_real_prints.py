@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dfmon.core.positions.attribution import Priors
+from dfmon.core.positions.book_codec import encode_book
 from dfmon.core.positions.dealer_net import dealer_positions
-from dfmon.core.positions.inventory import Inventory
-from dfmon.core.positions.update import update_inventory
+from dfmon.core.positions.position_book import PositionBook, advance_book
+from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.model.frames import TradeColumns, TradeHistory
 from dfmon.model.keys import stable_key
 from dfmon.model.units import DAY, MILLISECOND
@@ -46,31 +46,36 @@ def test_real_prints_go_through_in_any_cut_and_as_whole_lives() -> None:
     assert len(print_rows) == 463
     names = sorted({row["instrument_name"] for row in print_rows})
     uid = {name: at for at, name in enumerate(names)}
-    start = print_rows[0]["timestamp"] * MILLISECOND
+    start = print_rows[0]["timestamp"] * MILLISECOND - 1
     n = len(names)
     board = replace(
         frame(strikes=np.linspace(5e3, 5e4, (n + 1) // 2).tolist(), days=(9.0,), ts_ns=start),
         open_interest=np.full(n + n % 2, 500.0),
     )
     board = replace(board, expiry_ns=np.full(board.size, start + 9 * DAY))
-    board = replace(board, names=(*names, *board.names[n:]))
-    initial = update_inventory(Inventory.empty(), board, Priors())
-    last_frame = replace(board, ts_ns=print_rows[-1]["timestamp"] * MILLISECOND + 1)
-    once = update_inventory(initial, replace(last_frame, trades=columns(print_rows, uid)), Priors())
+    board = replace(board, names=(*names, *board.names[n:]), interest=board.open_interest)
+    initial = advance_book(PositionBook.empty(), board, PositionPriors())
+    last_ns = print_rows[-1]["timestamp"] * MILLISECOND + 1
+    last_frame = replace(board, ts_ns=last_ns, interest_ns=np.full(board.size, last_ns))
+    earlier = replace(last_frame, interest_ns=board.interest_ns)
+    once = advance_book(initial, replace(last_frame, trades=columns(print_rows, uid)), PositionPriors())
     parts = initial
     for cut in range(0, 463, 50):
-        parts = update_inventory(parts, replace(last_frame, trades=columns(print_rows[cut : cut + 50], uid)), Priors())
+        parts = advance_book(
+            parts, replace(earlier, ts_ns=start, trades=columns(print_rows[cut : cut + 50], uid)), PositionPriors()
+        )
+    parts = advance_book(parts, last_frame, PositionPriors())
+    assert encode_book(once) == encode_book(parts)
     trade_histories = tuple(
         TradeHistory(uid[name], columns([row for row in print_rows if row["instrument_name"] == name], uid))
         for name in names
     )
-    from_histories = update_inventory(initial, replace(last_frame, trade_histories=trade_histories), Priors())
-    for row in range(n):
-        np.testing.assert_array_equal(once.flows[row], parts.flows[row])
-        np.testing.assert_array_equal(once.flows[row], from_histories.flows[row])
+    from_histories = advance_book(initial, replace(last_frame, trade_histories=trade_histories), PositionPriors())
     found = dealer_positions("flow", from_histories, last_frame)
     volume = sum(float(row["amount"]) for row in print_rows)
-    assert float(from_histories.records["volume"].sum()) == pytest.approx(volume)
+    assert float(from_histories.printed.sum()) == pytest.approx(volume)
+    assert from_histories.full_history[:n].all()
+    assert from_histories.seq[:n].all()
     assert found.members is not None
     assert (np.abs(found.members) <= 500.0).all()
     assert found.low is not None

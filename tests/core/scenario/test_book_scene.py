@@ -141,7 +141,7 @@ def test_looking_at_the_state_of_another_model_changes_nothing() -> None:
 def test_all_of_the_scene_survives_a_restart() -> None:
     walk = calm(90)
     state, _ = run(walk[:75], LONG)
-    restored = decode_flow(encode_flow(state), state.inventory)
+    restored = decode_flow(encode_flow(state), state.book)
     assert restored.books["file"].scene.buckets == state.books["file"].scene.buckets
     assert restored.books["file"].scene.log == state.books["file"].scene.log
     assert restored.hour.scale.alpha == state.hour.scale.alpha

@@ -21,7 +21,7 @@ from dfmon.core.exposure.outlook import outlook_cases
 from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import totals
 from dfmon.core.positions.dealer_net import DealerPositions
-from dfmon.core.positions.inventory import Inventory
+from dfmon.core.positions.position_book import PositionBook
 from dfmon.core.pricing.pairing import PricingPoints
 from dfmon.core.scenario.book_history import BookHistory, measure_book_flows
 from dfmon.core.scenario.market_moves import MarketMoves, measure_market_moves
@@ -279,7 +279,7 @@ def with_prints(chain: ChainFrame, coins: np.ndarray) -> ChainFrame:
 
 
 def flow_of(
-    chains: list[ChainFrame], books: list[DealerPositions], before: Inventory | None = None
+    chains: list[ChainFrame], books: list[DealerPositions], before: PositionBook | None = None
 ) -> tuple[HedgeFlow, MarketMoves]:
     window, history = MarketWindow.empty(), BookHistory.empty()
     for chain, positions in zip(chains, books):
@@ -380,15 +380,16 @@ def test_the_band_is_that_of_the_members_around_the_value() -> None:
 
 
 def test_members_of_an_expired_option_stay_for_the_look_back() -> None:
-    """The option is gone from frame and inventory at once; its hedge was lifted minutes ago, by each member's own."""
+    """The option is gone from frame and estimator at once; its hedge was lifted minutes ago, by each member's own."""
     expiry_ns = NOW + 5 * MINUTE
     times = (NOW, NOW + MINUTE, NOW + 10 * MINUTE, NOW + 40 * MINUTE)
     chains = [small(ts, days=(5.0 * MINUTE / DAY, 9.0)) for ts in times]
     chains[2:] = [permuted(chain, np.arange(6, 12)) for chain in chains[2:]]
     members = np.random.default_rng(3).normal(0.0, 10.0, (12, 128))
     books = [DealerPositions("flow", rows.mean(axis=1), rows) for rows in (members, members, members[6:], members[6:])]
-    inventory = replace(Inventory.empty(), row_by_uid=dict(zip(range(12), range(12))), members=tuple(members))
-    flow, moves = flow_of(chains[:3], books[:3], inventory)
+    empty = PositionBook.empty()
+    before = replace(empty, frame_rows=np.arange(12), estimate=replace(empty.estimate, members=members))
+    flow, moves = flow_of(chains[:3], books[:3], before)
     assert moves.hedge is not None
     keys = option_keys(chains[0].expiry_ns, chains[0].strike, chains[0].option_type, chains[0].inverse)
     expired = sorted(range(6), key=lambda row: keys[row])

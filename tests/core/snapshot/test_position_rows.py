@@ -49,7 +49,8 @@ def test_names_of_the_file_that_are_not_listed_are_counted() -> None:
 
 
 def test_positions_option_by_option_carry_band_sign_and_last_print() -> None:
-    snapshot = shot(replace(WHOLE, trades=trade_columns([0], [1], [5.0])))
+    shown = np.where(np.arange(N) == 0, 5.0, 0.0)
+    snapshot = shot(replace(WHOLE, interest=shown, trades=trade_columns([0], [1], [5.0])))
     first, second = detail(snapshot).positions[:2]
     assert (first.name, first.strike, first.option_type) == (BOARD.names[0], BOARD.strike[0], "C")
     assert first.lo is not None
@@ -74,11 +75,12 @@ def test_options_that_cannot_be_priced_have_no_row() -> None:
 
 def snapshot_after(change: np.ndarray, trades: ChainFrame) -> FlowSnapshot:
     later = BOARD.open_interest + change
+    shown = {"open_interest": later, "interest": later, "interest_ns": np.full(N, NOW + 2 * SECOND)}
     return run([
         BOARD,
         replace(trades, ts_ns=NOW + SECOND),
-        replace(BOARD, ts_ns=NOW + 2 * SECOND, open_interest=later),
-        replace(BOARD, ts_ns=NOW + 300 * SECOND, open_interest=later),
+        replace(BOARD, ts_ns=NOW + 2 * SECOND, **shown),
+        replace(BOARD, ts_ns=NOW + 300 * SECOND, **shown),
     ])[1][-1]  # fmt: skip
 
 
@@ -86,7 +88,7 @@ def test_churn_is_the_move_of_open_interest_over_the_volume_behind_it() -> None:
     opened, half = np.zeros(N), np.zeros(N)
     opened[:] = 2.0
     half[: N // 3] = 1.0
-    traded = replace(BOARD, trades=PRINTS)
+    traded = replace(BOARD, trades=replace(PRINTS, exch_ns=np.full(N, NOW + SECOND)))
     assert snapshot_after(opened, traded).positions.churn == pytest.approx(1.0)
     assert snapshot_after(-opened, traded).positions.churn == pytest.approx(-1.0)
     part = snapshot_after(half, traded)
@@ -123,4 +125,4 @@ def test_bands_shrink_as_history_comes_in() -> None:
         old, new = getattr(before.metrics, name), getattr(after.metrics, name)
         assert new.hi - new.lo < 0.8 * (old.hi - old.lo), name
     assert before.positions.coverage == pytest.approx(0.0, abs=1e-3)
-    assert after.positions.coverage == 1.0
+    assert after.positions.coverage == pytest.approx(1.0, abs=0.05), "all but that of the first option, seen before"
