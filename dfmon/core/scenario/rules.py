@@ -212,7 +212,7 @@ def _pin(i: RuleInputs, t: RuleThresholds, hysteresis: float, leaving: bool) -> 
 
 def _slow_name(share: Number) -> str:
     """Name of the comparison of the slow flow, with the side that dealers had to take."""
-    if isinstance(share, np.ndarray) or not share:
+    if isinstance(share, np.ndarray) or not abs(share) > 0.0:
         return "one sign for a share of the hour"
     return f"dealers {'sell' if share > 0.0 else 'buy'} for a share of the hour"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -23,6 +24,14 @@ from dfmon.core.positions.bands import (
 from dfmon.core.positions.netting_filter import MEAN_Q, VAR_Q, WEIGHT, known_moments
 from dfmon.core.positions.opening_rates import SUMS, OpeningRates, learn, on_grid
 from dfmon.core.positions.readout import error_sd, truncated_mixture
+from dfmon.model.frames import F64
+
+
+@cache
+def quadrature() -> tuple[F64, F64]:
+    """Nodes and weights of Gauss and Legendre on [-1, 1]."""
+    return np.polynomial.legendre.leggauss(2000)
+
 
 
 @settings(max_examples=30, deadline=None)
@@ -32,7 +41,7 @@ def test_the_mixture_is_truncated_at_open_interest(means: list[float], sd: float
     weight = np.random.default_rng(seed).dirichlet(np.ones(7))
     moments[WEIGHT, :, 0], moments[MEAN_Q, :, 0], moments[VAR_Q] = weight, 50.0 * np.array(means), (50.0 * sd) ** 2
     mean, found_sd = truncated_mixture(moments, np.array([1.0 / 50.0]))
-    nodes, weights = np.polynomial.legendre.leggauss(2000)
+    nodes, weights = quadrature()
     density = sum(w * np.exp(-0.5 * ((nodes - m) / sd) ** 2) for w, m in zip(weight, means)) * weights
     expected = float((density * nodes).sum() / density.sum())
     spread = math.sqrt(float((density * (nodes - expected) ** 2).sum() / density.sum()))

@@ -300,3 +300,10 @@ def test_a_drift_is_called_where_one_of_its_two_parts_is_enough(
 ) -> None:
     scene = call_scene(replace(SLOW, phi_gamma=0.02, phi_charm=phi_charm, phi_vanna=phi_vanna), LIMITS, None).scene
     assert (scene and scene.bucket) == bucket
+
+
+def test_a_slow_flow_that_is_not_known_has_no_side() -> None:
+    call = call_scene(replace(SLOW, slow_share=NAN), LIMITS, None)
+    assert "one sign for a share of the hour: not known" in call.reasons
+    buying = call_scene(replace(SLOW, slow_share=-0.9), LIMITS, None)
+    assert "dealers buy for a share of the hour 0.9 >= 0.8" in buying.reasons
