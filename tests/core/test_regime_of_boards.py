@@ -113,6 +113,9 @@ def recorded(board: Board) -> tuple[ChainFrame, Board]:
         data_ns=np.full(n, NOW),
         first_seen_ns=np.full(n, NOW),
         full_history=np.zeros(n, np.bool_),
+        listed_ns=np.zeros(n, np.int64),
+        interest=open_interest,
+        interest_ns=np.full(n, NOW),
         lost_prints=np.zeros(n),
     )
     return chain, Board(board.spot, forward, strike, sigma, tau, option_type, open_interest, tau, [])

@@ -68,30 +68,38 @@ def _cell(position: F64, count: int) -> tuple[np.ndarray[tuple[int, ...], np.dty
 
 @lru_cache(maxsize=1)
 def _table() -> tuple[F64, F64]:
-    """Both parameters by atanh(mean) and relative width, by Newton's method on 48 quadrature points."""
-    points, weights = np.polynomial.hermite_e.hermegauss(48)
+    """Both parameters by atanh(mean) and relative width, by Newton's method on mu / sigma and ln sigma.
+
+    Moments by the trapezium rule, whose error is exp(-pi^2 / (sigma h)): that of Gauss and Hermite is large where tanh
+    is steep.
+    """
+    points = np.linspace(-7.5, 7.5, 121)
+    weights = np.exp(-0.5 * points * points)
     weights = weights / weights.sum()
     mean = np.tanh(np.linspace(0.0, np.arctanh(_MAX_MEAN), _MEANS))[:, None]
     width = np.maximum(np.linspace(0.0, _MAX_WIDTH, _WIDTHS), 1e-6)
     sd = width * np.sqrt(1.0 - mean * mean)
-    mu, log_sigma = np.arctanh(mean) + 0.0 * sd, np.log(width / np.sqrt(1.0 - width * width) + 0.0 * sd)
+    log_sigma = np.log(np.minimum(width / np.sqrt((1.0 - width * width) * (1.0 - mean * mean)), 2.0))
+    ratio = np.arctanh(mean) / np.exp(log_sigma)
 
-    def moments(mu: F64, log_sigma: F64) -> tuple[F64, F64]:
-        values = np.tanh(mu[..., None] + np.exp(log_sigma)[..., None] * points)
+    def moments(ratio: F64, log_sigma: F64) -> tuple[F64, F64]:
+        values = np.tanh(np.exp(log_sigma)[..., None] * (ratio[..., None] + points))
         first = values @ weights
         return first, np.log(np.maximum(((values - first[..., None]) ** 2) @ weights, 1e-30)) * 0.5
 
     step = 1e-5
-    for _ in range(40):
-        m, s = moments(mu, log_sigma)
-        (m_mu, s_mu), (m_sigma, s_sigma) = moments(mu + step, log_sigma), moments(mu, log_sigma + step)
-        a, b, c, d = (m_mu - m) / step, (m_sigma - m) / step, (s_mu - s) / step, (s_sigma - s) / step
+    for _ in range(24):
+        m, s = moments(ratio, log_sigma)
+        moved = moments(ratio + step, log_sigma), moments(ratio, log_sigma + step)
+        (a, c), (b, d) = (((first - m) / step, (second - s) / step) for first, second in moved)
         error_m, error_s = mean - m, np.log(sd) - s
         determinant = a * d - b * c
         determinant = np.where(np.abs(determinant) > 1e-12, determinant, 1e-12)
-        mu = mu + np.clip((d * error_m - b * error_s) / determinant, -0.3, 0.3)
-        log_sigma = log_sigma + np.clip((a * error_s - c * error_m) / determinant, -0.3, 0.3)
+        bound = 0.5 * np.maximum(1.0, np.abs(ratio))
+        ratio = ratio + np.clip((d * error_m - b * error_s) / determinant, -bound, bound)
+        log_sigma = log_sigma + np.clip((a * error_s - c * error_m) / determinant, -0.5, 0.5)
     sigma = np.exp(log_sigma)
+    mu = ratio * sigma
     sigma[:, 0] = 0.0
     mu[:, 0] = np.arctanh(mean[:, 0])
     mu[0] = 0.0
