@@ -205,7 +205,7 @@ def test_the_picture_is_the_same_when_every_cell_is_sent_again(open_terminal: Ca
 
     for keys in (b"d", b"j\t", b"?", b"\x1b2z", b"p5", b"4/put\r", b"R"):
         os.write(terminal.master, keys)
-        terminal.settle(idle_s=2.0)
+        terminal.settle(idle_s=1.5)
         before = picture()
         os.write(terminal.master, b"\x0c")  # ctrl+l
         terminal.settle()
@@ -214,7 +214,7 @@ def test_the_picture_is_the_same_when_every_cell_is_sent_again(open_terminal: Ca
         terminal.screen.resize(height, width)
         fcntl.ioctl(terminal.slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         terminal.process.send_signal(signal.SIGWINCH)
-        terminal.settle()
+        terminal.settle(idle_s=2.5)  # a new size is laid out whole, which takes long beside other processes
     before = picture()
     os.write(terminal.master, b"\x0c")
     terminal.settle()
