@@ -214,7 +214,11 @@ def test_the_picture_is_the_same_when_every_cell_is_sent_again(open_terminal: Ca
         terminal.screen.resize(height, width)
         fcntl.ioctl(terminal.slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         terminal.process.send_signal(signal.SIGWINCH)
-        terminal.settle(idle_s=2.5)  # a new size is laid out whole, which takes long beside other processes
+        end = time.monotonic() + TIMEOUT_S
+        while "BTC 98," not in terminal.screen.display[0] or "q quit" not in terminal.screen.display[height - 1]:
+            terminal.read(0.2)
+            assert time.monotonic() < end, "the new size is not laid out"
+        terminal.settle(idle_s=1.5)
     before = picture()
     os.write(terminal.master, b"\x0c")
     terminal.settle()
