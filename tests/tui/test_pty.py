@@ -36,7 +36,7 @@ class Terminal:
         self.screen = pyte.Screen(width, height)
         self._stream = pyte.ByteStream(self.screen)
         self.written = b""
-        base = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "COLORTERM"}}
+        base = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "COLORTERM", "COLUMNS", "LINES"}}
         self.process = subprocess.Popen(
             [sys.executable, str(CHILD)],
             stdin=self.slave,
@@ -208,7 +208,6 @@ def _settle_as(terminal: Terminal, condition: Callable[[], bool]) -> None:
         terminal.read(0.5)
 
 
-@pytest.mark.xfail(reason="open: a change of size is not laid out under a worker of pytest-xdist", strict=False)
 def test_the_picture_is_the_same_when_every_cell_is_sent_again(open_terminal: Callable[..., Terminal]) -> None:
     """What was left out as unchanged really was: over panels, sheets, a prompt and a change of size."""
     terminal = _start(open_terminal)
