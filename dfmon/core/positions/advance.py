@@ -44,7 +44,7 @@ from dfmon.core.positions.print_kinds import (
     share_table,
 )
 from dfmon.model.frames import F64, I64
-from dfmon.model.units import HOUR
+from dfmon.model.units import DAY, HOUR
 
 RECENT_DAYS: Final = 8.0
 UNSEEN_INTEREST_SHARE: Final = 0.5  # of the volume: open interest of an option that never showed one
@@ -71,13 +71,16 @@ def advance(
 
     Units: coins, ns. Domain: rows of the state; a bad print or value is counted and left out. Given everything in the
     order of time, the result is the same to the bit however it is cut into calls. With `frozen_share`, the share of the
-    volume that is still open of each option, the rates stay as they are.
+    volume that is still open of each option, the rates stay as they are, and each option ages by its own times.
     """
     update = _Update(state, priors, frozen_share)
     prints, observed = update.checked(prints, observed)
     releases, pending, last = align(state.pending, prints, observed, state.last, now_ns)
     releases = releases.take(releases.release_ns < state.listing.expiry_ns[releases.prints.row])
     update.count_faults(prints, observed, releases)
+    if frozen_share is not None:
+        update.replay(releases, now_ns)
+        return without_expired(update.finish(pending, last, now_ns), now_ns)
     hours = releases.release_ns // HOUR
     hour = state.now_ns // HOUR if state.now_ns else int(hours[0]) if hours.size else now_ns // HOUR
     if hours.size:
@@ -93,6 +96,20 @@ def _runs(codes: I64) -> Iterator[tuple[int, int]]:
     """Start and end of each run of equal codes."""
     bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), codes.size]
     return pairwise(bounds)
+
+
+def _ranks(rows: I64) -> Iterator[NDArray[np.intp]]:
+    """Places of the first events of all rows, of the second ones, and so on, each in the order of the rows."""
+    order = np.argsort(rows, kind="stable")
+    ordered = rows[order]
+    if not (ordered[1:] == ordered[:-1]).any():
+        yield order
+        return
+    run = np.flatnonzero(np.diff(ordered, prepend=-1))
+    rank = np.arange(ordered.size) - np.repeat(run, np.diff(run, append=ordered.size))
+    by_rank = np.argsort(rank, kind="stable")
+    for first, last in _runs(rank[by_rank]):
+        yield order[by_rank[first:last]]
 
 
 class _Update:
@@ -139,8 +156,7 @@ class _Update:
             if not self._interest.size:
                 break
             self._copy()
-            if self._frozen_share is None:
-                self._learn((closing + 1) * HOUR)
+            self._learn((closing + 1) * HOUR)
             self._moments = age(self._moments, self._interest, 1.0 / 24.0)
             self._sums[:, columns.RECENT_COUNT : columns.RECENT_SIDE + 1] *= _RECENT_DECAY
             self._sums[:, columns.DRIFT] += (self._priors.drift * self._interest) ** 2 / 24.0
@@ -173,17 +189,27 @@ class _Update:
     def apply(self, releases: Releases, start: int, end: int) -> None:
         """The events of one hour."""
         self._copy()
-        rows = releases.prints.row[start:end]
-        order = np.argsort(rows, kind="stable")
-        ordered = rows[order]
-        if not (ordered[1:] == ordered[:-1]).any():
-            self._step(releases, start + order)
+        for at in _ranks(releases.prints.row[start:end]):
+            self._step(releases, start + at)
+
+    def replay(self, releases: Releases, now_ns: int) -> None:
+        """The events of options that nothing is learned from: the r-th events of all of them are one step."""
+        if not self._interest.size or not releases.release_ns.size:
             return
-        run = np.flatnonzero(np.diff(ordered, prepend=-1))
-        rank = np.arange(ordered.size) - np.repeat(run, np.diff(run, append=ordered.size))
-        by_rank = np.argsort(rank, kind="stable")
-        for first, last in _runs(rank[by_rank]):
-            self._step(releases, start + order[by_rank[first:last]])
+        self._copy()
+        aged_ns = np.full(self._interest.size, now_ns)
+        np.minimum.at(aged_ns, releases.prints.row, releases.release_ns)
+        for at in _ranks(releases.prints.row):
+            rows = releases.prints.row[at]
+            self._age(rows, (releases.release_ns[at] - aged_ns[rows]) / DAY)
+            aged_ns[rows] = releases.release_ns[at]
+            self._step(releases, at)
+        self._age(np.arange(aged_ns.size), np.maximum(now_ns - aged_ns, 0) / DAY)
+
+    def _age(self, rows: I64, days: F64) -> None:
+        self._moments[:, :, rows] = age(self._moments.take(rows, axis=2), self._interest[rows], days)
+        self._sums[rows, columns.RECENT_COUNT : columns.RECENT_SIDE + 1] *= np.exp(-days / RECENT_DAYS)[:, None]
+        self._sums[rows, columns.DRIFT] += (self._priors.drift * self._interest[rows]) ** 2 * days
 
     def _step(self, releases: Releases, at: NDArray[np.intp]) -> None:
         """Events of distinct options."""

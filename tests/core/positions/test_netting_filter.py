@@ -172,3 +172,19 @@ def test_two_short_ages_are_one_long_one_without_turns_of_direction() -> None:
     moments[nf.VAR_G] = 30.0
     twice = nf.age(nf.age(moments, interest, 2.0), interest, 3.0)
     np.testing.assert_allclose(twice, nf.age(moments, interest, 5.0), rtol=1e-12, atol=1e-12)
+
+
+def test_each_option_ages_by_its_own_time() -> None:
+    interest = np.array([100.0, 40.0, 7.0])
+    moments = nf.start_moments(interest, PRIORS)
+    given_prints = nf.FilterInput(
+        np.array([1.0, -1.0, 1.0]), np.array([5.0, 2.0, 0.5]), np.zeros(3, np.int64), np.full(3, 0.3), interest
+    )
+    moments, _, _ = nf.apply_prints(moments, given_prints, RATES, PRIORS)
+    days = np.array([0.2, 3.0, 11.0])
+    together = nf.age(moments, interest, days)
+    for at, one in enumerate(days.tolist()):
+        np.testing.assert_allclose(together[..., at], nf.age(moments, interest, one)[..., at], rtol=1e-13)
+    parts = nf.age(nf.age(moments, interest, 0.25 * days), interest, 0.75 * days)
+    np.testing.assert_allclose(parts[nf.WEIGHT], together[nf.WEIGHT], rtol=1e-12)
+    np.testing.assert_allclose(parts, together, rtol=0.02)
