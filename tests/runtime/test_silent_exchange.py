@@ -139,7 +139,6 @@ def monitor(tmp_path: Path, exchange: tuple[subprocess.Popen[bytes], SimAddresse
         yield running
 
 
-@pytest.mark.xfail(reason="open: the screen says STALE for seconds after the JSON is live again", strict=False)
 def test_a_stopped_exchange_is_stale_everywhere_within_a_second_of_the_limit_and_live_again(
     monitor: Monitor, exchange: tuple[subprocess.Popen[bytes], SimAddresses]
 ) -> None:
@@ -184,7 +183,7 @@ def test_a_stopped_exchange_is_stale_everywhere_within_a_second_of_the_limit_and
     continued_ns = time.time_ns()
     monitor.wait(is_live, LIVE_S + LOAD_S, "live again in JSON")
     assert (monitor.snapshot()["ts_ns"] - continued_ns) / 1e9 < LIVE_S + LOAD_S
-    monitor.wait(lambda: "STALE" not in monitor.text(), LIVE_S + LOAD_S, "live again on screen")
+    monitor.wait(lambda: "STALE" not in monitor.text(), LOAD_S + 1.0, "live again on screen")
     assert monitor.get("/healthz")[0] == 200
 
     monitor.end()
