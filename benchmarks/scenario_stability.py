@@ -147,10 +147,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
     seeds = range(parser.parse_args().seeds)
-    bare, held = np.array([changes_of_score(seed) for seed in seeds[:5]]).T
-    print(
-        f"score: {bare.mean():.0f} changes a day of a bare threshold, {held.max():.1f} at most of the bucket (limit 15)"
-    )
+    bare, of_bucket = np.array([changes_of_score(seed) for seed in seeds[:5]]).T
+    rate = f"{bare.mean():.0f} changes a day of a bare threshold, {of_bucket.max():.1f} at most of the bucket"
+    print(f"score: {rate} (limit 15)")
     boards = (
         ("calm, 2026-01-22", ticker_board("20260122"), 2, 0.9),
         ("stressed, 2026-02-05", snapshot_board("20260205T212937Z", "BTC"), 6, 0.95),

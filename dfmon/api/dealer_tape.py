@@ -87,7 +87,7 @@ def dealer_positions(
 
     Units: coins, ms. Shapes: columns of one length; as `TapePositions`.
     Errors: ValueError that names the argument; input that contradicts itself is counted instead.
-    Source: see docs/positions.md.
+    Source: docs/positions.md.
 
     >>> hour = 3_600_000
     >>> result = dealer_positions(

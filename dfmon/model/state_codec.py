@@ -17,10 +17,7 @@ _PACKAGE: Final = "dfmon."
 
 
 def fields_digest(owner: type, leaves: Collection[type] = ()) -> bytes:
-    """Digest of all fields of a type and of those below it; `leaves` have a codec of their own.
-
-    Shapes: DIGEST bytes.
-    """
+    """Digest, DIGEST bytes, of all fields of a type and of those below it; `leaves` have a codec of their own."""
     schema = "\n".join(field_lines(owner, set(), leaves))
     return blake2b(schema.encode(), digest_size=DIGEST).digest()
 

@@ -246,7 +246,8 @@ class _Update:
             shown = np.where(unmatched, limit, shown)
         moments = self._moments.take(rows, axis=2)
         given = FilterInput(side, size, kind, u, interest)
-        self._hour_sums = self._hour_sums + on_grid(_board_terms(moments, given, self._priors)).sum(axis=1)
+        if self._frozen_share is None:
+            self._hour_sums = self._hour_sums + on_grid(_board_terms(moments, given, self._priors)).sum(axis=1)
         moments, by_print, by_interest = apply_prints(moments, given, self._rates, self._priors)
         terms = _option_terms(given, by_print, by_interest)
         self._bound(rows, moments, releases.unexplained[at], limit)

@@ -35,7 +35,7 @@ def _fields() -> bytes:
 def encode_book(book: PositionBook) -> bytes:
     """The book as bytes: a magic line, a checksum, the digest of its fields, and a MessagePack record.
 
-    Shapes: about 650 bytes an option.
+    About 650 bytes an option.
     """
     state = replace(book.state, revision=np.zeros_like(book.state.revision))  # it counts how often, not what
     stored = _StoredBook(state, book.seq, book.lost, book.frame_names, book.frame_rows)

@@ -59,7 +59,7 @@ class OpeningRates:
 def on_grid(values: F64) -> F64:
     """Values rounded to the grid on which sums are exact.
 
-    Shapes: of any array. Domain: sums below 2^25 in size.
+    Shapes: as `values`. Domain: sums below 2^25 in size.
     """
     return np.asarray(np.rint(values * GRID) / GRID)
 
