@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dfmon.core.positions.book_codec import encode_book
@@ -221,6 +221,7 @@ BROKEN = ("forward", "sigma", "open_interest", "strike", "mark", "bid", "ask", "
     st.sampled_from(["flow", "naive", "short-all", "file"]),
     st.sampled_from([SPOT, NAN]),
 )
+@example([("forward", row, NAN) for row in (4, 5, 10, 11)], "flow", SPOT)  # the later expiry keeps no printed option
 def test_broken_board_gives_a_snapshot_without_nan(
     broken: list[tuple[str, int, float]], model: str, spot: float
 ) -> None:

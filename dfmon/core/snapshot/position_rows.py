@@ -115,8 +115,7 @@ def missing_position_reasons(tick: TickResult) -> list[str]:
         )
     elif not tick.decided:
         sentences.append("sign undecided: on this board open interest does not tell who opens and who closes")
-    strikes, printed = tick.cols.strikes.size, tick.open_interest_check.printed[tick.cols.rows]
-    if not groups or not group_sums(tick.cols.strike_code, printed, strikes).all():
+    if not _every_row_printed(tick):
         sentences.append("churn: no print of a strike, an expiry or the board since we watch")
     matched, differing = tick.chain.block_rfq_checks
     if differing:
@@ -125,3 +124,11 @@ def missing_position_reasons(tick: TickResult) -> list[str]:
     if unlisted:
         sentences.append(f"{unlisted} position{'s' if unlisted > 1 else ''} of the file: not listed, left out")
     return sentences
+
+
+def _every_row_printed(tick: TickResult) -> bool:
+    """Prints have been seen of each strike and of each expiry, of which there is at least one."""
+    cols, printed = tick.cols, tick.open_interest_check.printed[tick.cols.rows]
+    by_strike = group_sums(cols.strike_code, printed, cols.strikes.size)
+    by_expiry = group_sums(cols.expiry_code, printed, cols.expiries.size)
+    return bool(cols.size and by_strike.all() and by_expiry.all())
