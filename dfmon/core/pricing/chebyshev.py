@@ -16,7 +16,6 @@ from dfmon.core.pricing.black import F64
 def nodes(count: int) -> F64:
     """Chebyshev nodes of the first kind on [-1, 1], descending.
 
-
     Shapes: -> (count,).
     Domain: count >= 1.
     Source: Berrut & Trefethen, Barycentric Lagrange interpolation (SIAM Review, 2004), section 5.
@@ -27,9 +26,8 @@ def nodes(count: int) -> F64:
 def interpolation_matrix(count: int, points: F64) -> F64:
     """The matrix that takes values on the nodes to the points `points` of [-1, 1].
 
-
     Shapes: (m,) -> (count, m).
-    Domain: -1 <= at <= 1; count >= 1.
+    Domain: -1 <= points <= 1; count >= 1.
     Source: Berrut & Trefethen, Barycentric Lagrange interpolation (SIAM Review, 2004), eqs. 4.2 and 5.4.
 
     >>> (nodes(8) ** 5 @ interpolation_matrix(8, np.array([0.0, 0.3]))).round(12).tolist()
@@ -48,7 +46,6 @@ def interpolation_matrix(count: int, points: F64) -> F64:
 @lru_cache
 def refinement_matrix(count: int, finer_count: int) -> F64:
     """From one set of nodes to a finer one.
-
 
     Shapes: -> (count, finer).
     Domain: counts >= 1.

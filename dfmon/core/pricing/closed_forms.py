@@ -46,7 +46,6 @@ def aligned_rows(rows: int, n: int) -> F64:
     So no load is split over two lines, and no two neighbours stand a page apart, where a load would wait for an
     unrelated store whose address ends in the same 12 bits.
 
-
     Shapes: -> (rows, n).
     Domain: rows, n >= 0.
     Source: Intel 64 Optimization Reference Manual, "4-KByte aliasing".
@@ -184,7 +183,6 @@ def fill_call_put_deltas(work: Workspace, call: F64, put: F64) -> None:
 
     The ratio R, signed like d1, lies between -1 and 1 and is never 0, however far the tail has sunk: rounded up it
     says whether the call's delta starts at 1, rounded down whether the put's starts at -1.
-
 
     Shapes: (n,), (n,).
     Domain: distances below 1e20 and the density in the scratch.

@@ -62,7 +62,6 @@ class TailScratch:
 def contiguous_view(rows: F64) -> F64:
     """Rows that lie in one piece of memory as a single column, with what lies between them.
 
-
     Shapes: (k, n) -> (at least k n,).
     Domain: rows one after the other; what lies between them is read and written too.
     """

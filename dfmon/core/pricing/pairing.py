@@ -34,8 +34,6 @@ class PricingPoints:
     def unmerged(cls, size: int) -> PricingPoints:
         """Each of `size` options on a point of its own.
 
-
-        Shapes: scalar.
         Domain: size >= 0.
         """
         no_rows = np.empty(0, dtype=np.intp)
@@ -44,7 +42,6 @@ class PricingPoints:
     @classmethod
     def from_merged(cls, second: Index, partner_rows: Index, size: int) -> PricingPoints:
         """Points of `size` options of which `second` lie where `partner_rows` do.
-
 
         Shapes: (s,), (s,).
         Domain: row numbers, none in both columns.
@@ -129,7 +126,6 @@ class Pairing:
 
 def as_slice(rows: Index) -> Index | slice:
     """The same rows as a slice, if they ascend in equal steps: what reads columns fastest.
-
 
     Shapes: (n,).
     Domain: row numbers.
