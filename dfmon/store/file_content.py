@@ -63,7 +63,7 @@ def open_regular(path: Path, expected: str = "a file") -> BinaryIO:
 
 
 def packing_of(path: Path, expected: str = "a file") -> Packing:
-    """How a file is packed, by its first bytes; "" if it is not. Raises UsageError as `open_regular` does."""
+    """Packing of a file by its first bytes; "" for none. Raises UsageError as `open_regular` does."""
     with open_regular(path, expected) as handle, _translate_read_errors(path):
         return _packing(handle.read(4))
 
