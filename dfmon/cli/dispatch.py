@@ -15,6 +15,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
             from dfmon.cli import snapshot
 
             return snapshot.run(args, config)
+        case "positions":
+            from dfmon.cli import positions
+
+            return positions.run(args, config)
         case "explain":
             from dfmon.cli import explain
 

@@ -46,6 +46,9 @@ def build_parser() -> Parser:
     snapshot = commands.add_parser("snapshot", parents=[common], help="one snapshot, as text or JSON")
     _add_snapshot_options(snapshot)
 
+    positions = commands.add_parser("positions", parents=[common], help="dealer positions with their origins, as CSV")
+    _add_positions_options(positions)
+
     explain = commands.add_parser(
         "explain", parents=[common], help="one number written out: formula, inputs, largest parts, other conventions"
     )
@@ -122,17 +125,29 @@ def _add_replay_options(replay: argparse.ArgumentParser) -> None:
 
 
 def _add_snapshot_options(snapshot: argparse.ArgumentParser) -> None:
-    snapshot.add_argument(
+    _add_source(snapshot)
+    snapshot.add_argument("--json", action="store_true", help="one JSON object")
+    snapshot.add_argument("--detail", action="store_true", help="with --json: add heat-map, profile, tape and alerts")
+
+
+def _add_source(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "source",
         nargs="?",
         metavar="SOURCE",
         help="a recording, a capture, a board file, or the URL of a running dfmon; without it the live market",
     )
-    snapshot.add_argument("--json", action="store_true", help="one JSON object")
-    snapshot.add_argument("--detail", action="store_true", help="with --json: add heat-map, profile, tape and alerts")
-    snapshot.add_argument(
+    command.add_argument(
         "--timeout", type=_seconds, default=30.0, metavar="S", help="seconds to wait for live data (default 30)"
     )
+
+
+def _add_positions_options(positions: argparse.ArgumentParser) -> None:
+    _add_source(positions)
+    positions.add_argument("--by", choices=("option", "expiry"), default="option", help="a row an option, or an expiry")
+    form = positions.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="comma-separated values with a header; empty where unknown")
+    form.add_argument("--json", action="store_true", help="one JSON object with the rows")
 
 
 def _add_explain_options(explain: argparse.ArgumentParser) -> None:

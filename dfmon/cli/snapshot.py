@@ -28,22 +28,25 @@ MARKETS_OPTIONAL_AFTER = 0.5  # share of the timeout after which a snapshot with
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """Prints one snapshot. Returns 0, or 4 if its data are stale."""
-    source = args.source
-    currency = config.market.currencies[0] if hasattr(args, "currency") else None
-    mode: State = "replay"
-    if source is None:
-        snapshot, mode = live_snapshot(config, currency or config.market.currencies[0], args.timeout), "live"
-    elif "://" in source:
-        snapshot = _remote_snapshot(source, currency, config, args.timeout)
-        mode = snapshot.state
-    else:
-        snapshot = recorded_snapshot(Path(source), currency, config, vars(args))
+    snapshot, mode = load_snapshot(args, config)
     if args.json:
         sys.stdout.buffer.write(to_json(snapshot, mode, detail=args.detail) + b"\n")
     else:
         sys.stdout.write(format_snapshot(snapshot, mode))
     sys.stdout.flush()
     return EXIT_STALE if snapshot.state == "stale" else EXIT_OK
+
+
+def load_snapshot(args: argparse.Namespace, config: Config) -> tuple[FlowSnapshot, State]:
+    """The snapshot of `args.source`, and the kind of its session: of a file, a running dfmon, or the live market."""
+    source = args.source
+    currency = config.market.currencies[0] if hasattr(args, "currency") else None
+    if source is None:
+        return live_snapshot(config, currency or config.market.currencies[0], args.timeout), "live"
+    if "://" in source:
+        snapshot = _remote_snapshot(source, currency, config, args.timeout)
+        return snapshot, snapshot.state
+    return recorded_snapshot(Path(source), currency, config, vars(args)), "replay"
 
 
 def recorded_snapshot(

@@ -21,6 +21,7 @@ from dfmon.core.freshness import FreshnessLimits, measure_freshness
 from dfmon.core.positions.dealer_net import DealerPositions, open_interest_check, positions_by_model
 from dfmon.core.positions.position_book import PositionBook, advance_book
 from dfmon.core.positions.print_kinds import PositionPriors
+from dfmon.core.positions.provenance import provenance
 from dfmon.core.pricing.compiled import kernels_for_step
 from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.scenario.alerts import newest_alerts
@@ -157,8 +158,7 @@ def _compute(
     path = state.path.push(ts_ns, (chain.spot, sigma)) if is_sample else state.path
     micro_state, micro = update_micro(state.micro, market, chain.spot, ts_ns)
     tape = tables.tape(chain, cols, board, state.tape)
-    options = state.options.push(chain, is_sample=not freshness.stale)
-    beta = state.beta.estimate(chain.underlying)
+    options, beta = state.options.push(chain, is_sample=not freshness.stale), state.beta.estimate(chain.underlying)
     moves = measure_market_moves(options, chain, cols, board.unit.vega, board.points, beta, sigma, params.numeraire)
     inputs = BoardTick(
         chain=chain,
@@ -171,6 +171,7 @@ def _compute(
         stickiness=params.stickiness,
         file_positions=params.file_positions,
         open_interest_check=open_interest_check(book),
+        provenance=provenance(book, cols.rows),
         rates=book.state.rates,
         board=board,
         atm=atm,

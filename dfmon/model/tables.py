@@ -10,9 +10,31 @@ import msgspec
 from dfmon.model.metrics import metric_fields
 
 
+class Sources(msgspec.Struct, frozen=True):
+    """Parts of a dealer position, which add up to it: coins, + long.
+
+    Prints by kind; `openings` is what open interest told around them, `transfers` what its moves without a print did,
+    `start` the position before the first open interest seen, `read_out` what the calibration made of the sum.
+    """
+
+    screen: float
+    block: float
+    rfq: float
+    combo: float
+    liquidation: float
+    openings: float
+    transfers: float
+    start: float
+    read_out: float
+
+
 @metric_fields("by_expiry", lambda spec: (float | None, None))
 class ExpiryRow(msgspec.Struct, frozen=True):
-    """Sums of one expiry: exposures USD, open interest coins, ATM volatility decimal; None without known positions."""
+    """Sums of one expiry: exposures USD, open interest coins, ATM volatility decimal; None without known positions.
+
+    `full_history_net` is the net position in options all of whose prints since their listing are known. `change` is the
+    size of all changes of open interest since it is watched, `unexplained` the part without a print, coins.
+    """
 
     expiry: str
     label: str
@@ -30,6 +52,10 @@ class ExpiryRow(msgspec.Struct, frozen=True):
     coverage: float | None = None
     churn: float | None = None
     residual: float | None = None
+    sources: Sources | None = None
+    full_history_net: float | None = None
+    change: float | None = None
+    unexplained: float | None = None
 
 
 @metric_fields("by_strike", lambda spec: (float | None, None))
@@ -95,6 +121,9 @@ class PositionRow(msgspec.Struct, frozen=True):
     """Estimated dealer position in one option: coins, + long, with its 5-95 % band and the probability of long.
 
     `seen` is the share of its open interest whose history was seen, `last_ns` its last print (0: none seen).
+    `full_history` marks an option all of whose prints since its listing are known; `printed` and `lost` are coins since
+    it is watched; `change` is the size of all changes of its open interest, `unexplained` the part without a
+    print.
     """
 
     name: str
@@ -108,6 +137,12 @@ class PositionRow(msgspec.Struct, frozen=True):
     p_long: float | None
     seen: float | None
     last_ns: int
+    sources: Sources | None = None
+    full_history: bool | None = None
+    printed: float | None = None
+    lost: float | None = None
+    change: float | None = None
+    unexplained: float | None = None
 
 
 class ChangeRow(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import os
@@ -218,3 +219,32 @@ def test_explanation_of_a_board_as_text_and_as_json(board: Path) -> None:
 def test_explain_names_the_metrics_and_takes_no_url(board: Path) -> None:
     assert "allowed: ngi, vss" in run_failing(2, "explain", "gamma", board)
     assert "http://127.0.0.1:1" in run_failing(2, "explain", "ngi", "http://127.0.0.1:1")
+
+
+def test_positions_as_csv_as_text_and_as_json(board: Path) -> None:
+    completed = run("positions", board, "--csv")
+    assert completed.returncode == 0, completed.stderr
+    header, *lines = csv.reader(completed.stdout.splitlines())
+    shown = json.loads(run("snapshot", board, "--json", "--detail").stdout)
+    rows = shown["detail"]["positions"]
+    assert [line[header.index("name")] for line in lines] == [row["name"] for row in rows]
+    sources = header[header.index("screen") :]
+    assert sources == list(rows[0]["sources"])
+    for line, row in zip(lines, rows):
+        assert float(line[header.index("net")]) == row["net"]
+        assert sum(map(float, line[-len(sources) :])) == pytest.approx(row["net"])
+    by_expiry = list(csv.DictReader(run("positions", board, "--csv", "--by", "expiry").stdout.splitlines()))
+    assert [row["label"] for row in by_expiry] == [row["label"] for row in shown["by_expiry"]]
+    said = json.loads(run("positions", board, "--json").stdout)
+    assert said["rows"] == rows
+    assert said["positions"] == shown["positions"]
+    assert "sign not measured yet" in run("positions", board).stdout
+
+
+def test_positions_of_a_convention_have_no_origins(board: Path) -> None:
+    rows = list(csv.DictReader(run("positions", board, "--positions", "naive", "--csv").stdout.splitlines()))
+    assert (
+        {row["screen"] for row in rows} == {row["lo"] for row in rows} == {row["full_history"] for row in rows} == {""}
+    )
+    assert "/nowhere" in run_failing(2, "positions", "/nowhere/board.csv.gz")
+    run_failing(2, "positions", board, "--csv", "--json")

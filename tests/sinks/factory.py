@@ -8,8 +8,9 @@ from collections.abc import Callable
 from contextlib import closing
 
 from dfmon.model.flip import Flip
+from dfmon.model.positions import Positions
 from dfmon.model.scenario import Scenario
-from dfmon.model.snapshot import FlowSnapshot, Metric, Metrics, Positions, State
+from dfmon.model.snapshot import FlowSnapshot, Metric, Metrics, State
 from dfmon.model.tables import StrikeRow
 from dfmon.model.units import MILLISECOND, iso
 from tests.structs import complete

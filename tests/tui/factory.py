@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from dfmon.model.flip import Flip, FlipRoot
+from dfmon.model.positions import Positions
 from dfmon.model.scenario import Scenario
 from dfmon.model.snapshot import (
     Alert,
@@ -25,7 +26,6 @@ from dfmon.model.snapshot import (
     MetricRow,
     Metrics,
     ModelRow,
-    Positions,
 )
 from dfmon.model.tables import ExpiryRow, HeatMap, PositionRow, Profile, StrikeRow, TapeRow
 from dfmon.model.units import HOUR, MINUTE, SECOND, expiry_label, iso

@@ -13,6 +13,7 @@ from dfmon.core.exposure.desks import HedgeShares
 from dfmon.core.flip.grid import Stickiness
 from dfmon.core.positions.dealer_net import DealerPositions, OpenInterestCheck, sign_decided
 from dfmon.core.positions.opening_rates import OpeningRates
+from dfmon.core.positions.provenance import Provenance
 from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.scenario.book_history import BookFlows
 from dfmon.core.scenario.impact import Impact, ImpactLaw, impact
@@ -29,7 +30,8 @@ from dfmon.model.freshness import Freshness
 class BoardTick:
     """One underlying at one tick, whatever dealers hold.
 
-    `atm` is by expiry, `sigma` the ATM volatility of the next 24 hours; decimals.
+    `atm` is by expiry, `sigma` the ATM volatility of the next 24 hours; decimals. `provenance` is that of the flow
+    model, of the options that can be priced.
     """
 
     chain: ChainFrame
@@ -42,6 +44,7 @@ class BoardTick:
     stickiness: Stickiness
     file_positions: Mapping[str, float] | None
     open_interest_check: OpenInterestCheck
+    provenance: Provenance
     rates: OpeningRates
     board: PricedBoard
     atm: F64

@@ -7,6 +7,7 @@ shown.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +18,9 @@ from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot.tables import ratio
 from dfmon.model.frames import F64
 from dfmon.model.metrics import metrics_at
-from dfmon.model.snapshot import Metrics, ModelRow, Positions
-from dfmon.model.tables import PositionRow
+from dfmon.model.positions import Positions
+from dfmon.model.snapshot import Metrics, ModelRow
+from dfmon.model.tables import PositionRow, Sources
 from dfmon.model.units import expiry_label
 
 
@@ -43,7 +45,13 @@ def positions_summary(tick: TickResult) -> Positions:
         opening_slope=rates.slope if measured else None,
         opening_slope_error=rates.slope_error if measured else None,
         decided=tick.decided,
+        residual_of_change=_residual_of_change(tick) if tick.model == "flow" else None,
+        faults=dict(tick.provenance.faults) if tick.model == "flow" else {},
     )
+
+
+def _residual_of_change(tick: TickResult) -> float | None:
+    return ratio(float(tick.provenance.unexplained.sum()), float(tick.provenance.change.sum()))
 
 
 def _signal_error(rates: OpeningRates) -> float | None:
@@ -55,11 +63,15 @@ def _signal_error(rates: OpeningRates) -> float | None:
 
 def position_rows(tick: TickResult) -> tuple[PositionRow, ...]:
     """Dealer position in each option that can be priced, in the order of the frame. A convention has no band."""
-    frame, positions, priced_rows = tick.chain, tick.positions, tick.cols.rows
+    frame, positions, priced_rows, found = tick.chain, tick.positions, tick.cols.rows, tick.provenance
+    estimated = tick.model == "flow"
     label = [expiry_label(ns) for ns in tick.cols.expiries.tolist()]
 
     def column(values: F64 | None) -> list[float] | list[None]:
         return [None] * priced_rows.size if values is None else values[priced_rows].tolist()
+
+    def origin(values: list[Any]) -> list[Any]:
+        return values if estimated else [None] * priced_rows.size
 
     return tuple(
         map(
@@ -75,6 +87,9 @@ def position_rows(tick: TickResult) -> tuple[PositionRow, ...]:
             column(positions.p_long),
             column(positions.seen),
             tick.open_interest_check.last_ns[priced_rows].tolist(),
+            origin([Sources(*parts) for parts in found.sources.tolist()]),
+            origin(found.full_history.tolist()),
+            *(origin(values.tolist()) for values in (found.printed, found.lost, found.change, found.unexplained)),
         )
     )
 
@@ -115,6 +130,7 @@ def missing_position_reasons(tick: TickResult) -> list[str]:
         )
     elif not tick.decided:
         sentences.append("sign undecided: on this board open interest does not tell who opens and who closes")
+    sentences += _missing_provenance_reasons(tick)
     if not _every_row_printed(tick):
         sentences.append("churn: no print of a strike, an expiry or the board since we watch")
     matched, differing = tick.chain.block_rfq_checks
@@ -123,6 +139,18 @@ def missing_position_reasons(tick: TickResult) -> list[str]:
     unlisted = len(set(tick.file_positions or ()) - set(tick.chain.names))
     if unlisted:
         sentences.append(f"{unlisted} position{'s' if unlisted > 1 else ''} of the file: not listed, left out")
+    return sentences
+
+
+def _missing_provenance_reasons(tick: TickResult) -> list[str]:
+    if tick.model != "flow":
+        names = "sources, full_history, full_history_net, printed, lost, change, unexplained, residual_of_change"
+        return [f"{names}: positions {tick.model} do not rest on prints"]
+    sentences = []
+    if not tick.positions.known:
+        sentences.append("sources, full_history_net, change, unexplained: positions unknown")
+    if _residual_of_change(tick) is None:
+        sentences.append("residual_of_change: open interest has not changed since it is watched")
     return sentences
 
 

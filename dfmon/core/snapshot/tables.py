@@ -14,10 +14,11 @@ import numpy as np
 from dfmon.core.book_exposure import PricedBoard
 from dfmon.core.columns import Columns, first_of_group, group_sums
 from dfmon.core.exposure.surface_grid import gather, scatter, stencil
+from dfmon.core.positions.provenance import Provenance
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.model.frames import F64, ChainFrame
 from dfmon.model.metrics import EXPOSURE_INDEX, metrics_at
-from dfmon.model.tables import ExpiryRow, HeatMap, StrikeRow, TapeRow
+from dfmon.model.tables import ExpiryRow, HeatMap, Sources, StrikeRow, TapeRow
 from dfmon.model.units import expiry_label, iso
 
 _EXPIRY_EXPOSURES: Final = metrics_at("by_expiry")
@@ -56,7 +57,7 @@ def by_expiry(tick: TickResult) -> tuple[ExpiryRow, ...]:
         for column in (open_interest_check.change, open_interest_check.printed, open_interest_check.unexplained)
     )
     unknown: list[float | None] = [None] * groups
-    columns: dict[str, list[str] | list[int] | list[float] | list[float | None]] = {
+    columns: dict[str, list[str] | list[int] | list[float] | list[float | None] | list[Sources]] = {
         "expiry": [iso(ns) for ns in cols.expiries.tolist()],
         "label": [expiry_label(ns) for ns in cols.expiries.tolist()],
         "hours": hours.tolist(),
@@ -71,7 +72,23 @@ def by_expiry(tick: TickResult) -> tuple[ExpiryRow, ...]:
     if tick.has_book:
         columns["net"] = net.tolist()
         columns |= {name: sums[EXPOSURE_INDEX[name]].tolist() for name in _EXPIRY_EXPOSURES}
+        if tick.model == "flow":
+            columns |= _origins(cols, tick.provenance)
     return tuple(map(ExpiryRow, *(columns.get(field, unknown) for field in ExpiryRow.__struct_fields__)))
+
+
+def _origins(cols: Columns, found: Provenance) -> dict[str, list[Sources] | list[float]]:
+    """Provenance of the positions of each expiry."""
+    code, groups = cols.expiry_code, cols.expiries.size
+    parts = [group_sums(code, part, groups).tolist() for part in found.sources.T]
+    complete = group_sums(code, np.where(found.full_history, cols.position, 0.0), groups)
+    change, unexplained = (group_sums(code, column, groups).tolist() for column in (found.change, found.unexplained))
+    return {
+        "sources": list(map(Sources, *parts)),
+        "full_history_net": complete.tolist(),
+        "change": change,
+        "unexplained": unexplained,
+    }
 
 
 def by_strike(tick: TickResult) -> tuple[StrikeRow, ...]:

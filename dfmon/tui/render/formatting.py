@@ -11,7 +11,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from dfmon.model.snapshot import Metric, Positions
+from dfmon.model.positions import Positions
+from dfmon.model.snapshot import Metric
 from dfmon.model.units import MONTHS, sanitize, utc
 
 Run = tuple[str, str]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from dfmon.model.snapshot import FlowSnapshot, Positions
+from dfmon.model.positions import Positions
+from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.tables import ExpiryRow
 from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.formatting import (

@@ -1,13 +1,16 @@
 """What the snapshot says of positions: option by option, model by model, and what open interest says of the prints."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.model.frames import ChainFrame
-from dfmon.model.snapshot import Detail, FlowSnapshot
+from dfmon.model.snapshot import Detail, FlowSnapshot, from_json, to_json
+from dfmon.model.tables import ExpiryRow, PositionRow
 from dfmon.model.units import NAN, SECOND
 from tests.chains import NOW, frame, market, run, shot, trade_columns
 
@@ -126,3 +129,64 @@ def test_bands_shrink_as_history_comes_in() -> None:
         assert new.hi - new.lo < 0.8 * (old.hi - old.lo), name
     assert before.positions.coverage == pytest.approx(0.0, abs=1e-3)
     assert after.positions.coverage == pytest.approx(1.0, abs=0.05), "all but that of the first option, seen before"
+
+
+def known_sources(row: PositionRow | ExpiryRow) -> tuple[float, ...]:
+    assert row.sources is not None
+    values: tuple[float, ...] = structs.astuple(row.sources)
+    return values
+
+
+def test_sources_add_up_to_the_position_of_each_option_and_expiry() -> None:
+    trades = replace(PRINTS, block=np.arange(N) % 4 == 0, combo=np.arange(N) % 4 == 1)
+    later = BOARD.open_interest + np.where(np.arange(N) % 2, 2.0, -6.0)
+    moved = replace(BOARD, open_interest=later, interest=later, interest_ns=np.full(N, NOW + 2 * SECOND))
+    snapshot = run([
+        replace(BOARD, full_history=np.arange(N) < 5),
+        replace(BOARD, ts_ns=NOW + SECOND, trades=replace(trades, exch_ns=np.full(N, NOW + SECOND))),
+        replace(moved, ts_ns=NOW + 2 * SECOND),
+        replace(moved, ts_ns=NOW + 300 * SECOND),
+    ])[1][-1]  # fmt: skip
+    rows = detail(snapshot).positions
+    everything: tuple[PositionRow | ExpiryRow, ...] = (*rows, *snapshot.by_expiry)
+    for row in everything:
+        assert sum(known_sources(row)) == pytest.approx(row.net, rel=1e-9, abs=1e-9)
+    assert [row.full_history for row in rows] == [True] * 5 + [False] * (N - 5)
+    for expiry in snapshot.by_expiry:
+        inside = [row for row in rows if row.expiry == expiry.label]
+        columns = np.array([known_sources(row) for row in inside])
+        assert known_sources(expiry) == pytest.approx(tuple(columns.sum(axis=0)), abs=1e-9)
+        assert expiry.full_history_net == pytest.approx(sum(row.net for row in inside if row.full_history))
+        assert expiry.change == pytest.approx(sum(row.change or 0.0 for row in inside))
+        assert expiry.unexplained == pytest.approx(sum(row.unexplained or 0.0 for row in inside))
+    assert rows[0].sources is not None
+    assert rows[1].sources is not None
+    assert (rows[0].sources.screen, rows[0].sources.combo) == (0.0, 0.0), "its print was a block"
+    assert rows[0].sources.block != 0.0
+    assert rows[1].sources.combo != 0.0
+    assert (rows[6].printed, rows[6].change, rows[6].unexplained) == pytest.approx((2.0, 6.0, 4.0))
+    assert snapshot.positions.residual_of_change == pytest.approx(
+        sum(row.unexplained or 0.0 for row in rows) / sum(row.change or 0.0 for row in rows)
+    )
+    assert snapshot.positions.faults
+
+
+def test_a_convention_has_no_sources_and_says_why() -> None:
+    snapshot = shot(BOARD, FlowParams("naive"))
+    row = detail(snapshot).positions[0]
+    assert (row.sources, row.full_history, row.printed, row.lost, row.change, row.unexplained) == (None,) * 6
+    assert all(expiry.sources is None and expiry.full_history_net is None for expiry in snapshot.by_expiry)
+    assert (snapshot.positions.residual_of_change, snapshot.positions.faults) == (None, {})
+    assert any(text.startswith("sources, ") and "naive" in text for text in snapshot.unavailable)
+
+
+def test_rows_written_before_there_were_sources_are_read() -> None:
+    written = json.loads(to_json(shot(BOARD), "live", detail=True))
+    for row in (*written["detail"]["positions"], *written["by_expiry"]):
+        for name in ("sources", "full_history", "full_history_net", "printed", "lost", "change", "unexplained"):
+            row.pop(name, None)
+    for name in ("residual_of_change", "faults"):
+        del written["positions"][name]
+    read = from_json(json.dumps(written).encode())
+    assert detail(read).positions[0].sources is None
+    assert read.positions.faults == {}

@@ -1,0 +1,36 @@
+"""Basis of the dealer positions of a snapshot: their model, how well history covers them, and the faults found."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Positions(msgspec.Struct, frozen=True):
+    """Source of the dealer positions. `coverage`: share of open interest whose history was seen.
+
+    `churn` is the change of open interest over the volume that made it, in [-1, 1]; `residual` the share of open
+    interest that moved without a print we saw; both since we watch. `venue_share` is the assumed share of all open
+    interest that this venue holds: below 1 it widens every band. `requests_checked` are block requests whose
+    legs were compared with the prints since we watch, `requests_differing` those of them that did not agree.
+    `opening_slope`: by how much more often an account opens that adds to the dealers' net position; `signal`: how much
+    options differ in who opens, beyond chance. `decided` is false where the slope cannot be told from 0.
+    `residual_of_change` is the share of all changes of open interest that no print explains (0.002 to 0.006 on recorded
+    boards of the venue), `faults` counts input that contradicts itself, by kind.
+    """
+
+    model: str
+    coverage: float | None
+    warming: bool
+    gross_coins: float = 0.0
+    churn: float | None = None
+    residual: float | None = None
+    venue_share: float | None = None
+    requests_checked: int = 0
+    requests_differing: int = 0
+    signal: float | None = None
+    signal_error: float | None = None
+    opening_slope: float | None = None
+    opening_slope_error: float | None = None
+    decided: bool | None = None
+    residual_of_change: float | None = None
+    faults: dict[str, int] = {}
