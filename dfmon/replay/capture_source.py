@@ -20,9 +20,10 @@ from dfmon.core.step import FlowParams
 from dfmon.engine.driver import Driver
 from dfmon.engine.journal import Record, RecordKind, encode_rest
 from dfmon.model.errors import SourceError, UsageError
-from dfmon.model.units import SECOND, sanitize
+from dfmon.model.units import HOUR, SECOND, sanitize
 from dfmon.replay.sources import BEGINNING, Publish, ReplayStep, SourceCursor, apply_record
-from dfmon.store.captures import CapturedMessage, CaptureReader
+from dfmon.store.capture_messages import CapturedMessage
+from dfmon.store.captures import CaptureReader
 from dfmon.venues import registry
 from dfmon.venues.options import options_venues
 from dfmon.venues.protocol import Endpoint, RestCall, VenueProtocol
@@ -32,6 +33,8 @@ _UNDERLYING_PATTERN: Final = re.compile(
     rb'"stream":"([a-z0-9]{2,10})usdt@|"instId":"([A-Z0-9]{2,10})-USDT(?:-SWAP)?"|"channel":"[a-z_]+\.([A-Z]{2,10})[-_]'
 )
 _PROBE_LINES: Final = 5_000  # lines from which the underlyings are detected
+_MAX_SILENT_NS: Final = HOUR  # ticks of a longer silence are left out
+_MAX_RESPONSE_BYTES: Final = 1 << 26  # of responses that a call may still get
 _IGNORED_PARAMS: Final = frozenset({"limit", "count"})  # a captured book may have another depth than ours
 
 
@@ -60,8 +63,10 @@ class CaptureSource:
 
     def span(self) -> tuple[int, int]:
         if self._span is None:
-            times = [message.recv_ns for message in self._readable_messages()]
-            self._span = times[0], times[-1] + SECOND
+            first = last = 0
+            for message in self._readable_messages():
+                first, last = first or message.recv_ns, max(last, message.recv_ns)
+            self._span = first, last + SECOND
         return self._span
 
     def steps(self, after: SourceCursor = BEGINNING) -> Iterator[ReplayStep]:
@@ -102,7 +107,8 @@ class _RecordTranslator:
     def __init__(self, protocols: Mapping[str, VenueProtocol]) -> None:
         self._protocols = protocols
         self._seq = 0
-        self._responses: list[CapturedMessage] = []
+        self._responses: dict[int, CapturedMessage] = {}
+        self._response_count = self._response_bytes = 0
         self._pending_calls: list[tuple[str, RestCall]] = []
         self._delivered: set[tuple[int, str, tuple[tuple[str, str], ...]]] = set()
 
@@ -110,18 +116,27 @@ class _RecordTranslator:
         next_tick = now_ns = 0
         for message in messages:
             now_ns = max(message.recv_ns, now_ns)
-            next_tick = next_tick or (now_ns // SECOND + 1) * SECOND
+            if not next_tick or now_ns - next_tick > _MAX_SILENT_NS:
+                next_tick = (now_ns // SECOND + 1) * SECOND
             while now_ns >= next_tick:
                 yield from self._tick_second(next_tick)
                 next_tick += SECOND
             if message.kind == "response":
-                self._responses.append(message)
+                self._add_response(message)
                 yield from self._deliver_responses(now_ns)
             else:
                 kind = RecordKind.FRAME if message.kind == "frame" else RecordKind.CONNECTED
                 yield from self._record(kind, message.source, now_ns, message.data)
         if next_tick:
             yield from self._tick_second(next_tick)
+
+    def _add_response(self, message: CapturedMessage) -> None:
+        """Keeps a response for a call, and drops the oldest ones beyond the bound."""
+        self._responses[self._response_count] = message
+        self._response_count += 1
+        self._response_bytes += len(message.data)
+        while self._response_bytes > _MAX_RESPONSE_BYTES and len(self._responses) > 1:
+            self._response_bytes -= len(self._responses.pop(next(iter(self._responses))).data)
 
     def _tick_second(self, at_ns: int) -> Iterator[Record]:
         for source in self._protocols:
@@ -160,7 +175,7 @@ class _RecordTranslator:
 
     def _next_match(self) -> tuple[int, tuple[str, RestCall]] | None:
         for source, call in self._pending_calls:
-            for index, message in enumerate(self._responses):
+            for index, message in self._responses.items():
                 if (index, call.path, call.params) not in self._delivered and _is_response_to(call, message.url):
                     return index, (source, call)
         return None

@@ -22,6 +22,7 @@ from dfmon.model.units import SECOND
 from dfmon.replay import BoardSource, CaptureSource, open_source, play_through
 from dfmon.replay.timeline import CheckpointIndex, SeekTarget, Timeline
 from tests.board_files import snapshot_text
+from tests.capture_files import BEGIN, cryptofeed_rows, hftbacktest_lines
 from tests.shared_data import SHARED
 
 pytestmark = pytest.mark.slow
@@ -124,34 +125,9 @@ def test_a_real_capture_replays_the_same_from_anywhere(name: str) -> None:
 
 # ---- captures of our own -------------------------------------------------------------------------------------------
 
-BEGIN = 1_700_000_000_123_000_000
-
-
-def depth(first: int, last: int, before: int, price: str) -> str:
-    event = {"e": "depthUpdate", "E": 1, "T": 1, "s": "BTCUSDT", "U": first, "u": last, "pu": before}
-    return json.dumps({"stream": "btcusdt@depth@0ms", "data": event | {"b": [[price, "1"]], "a": []}}).replace(" ", "")
-
-
-def hftbacktest_lines() -> list[str]:
-    """A futures book: a difference, the snapshot it continues, and one difference a second."""
-    book = '{"lastUpdateId":11,"E":1,"T":1,"bids":[["100","1"]],"asks":[["110","1"]]}'
-    lines = [f"{BEGIN} {depth(10, 12, 9, '100')}", f"{BEGIN + 1000} {book}"]
-    return lines + [f"{BEGIN + n * SECOND} {depth(12 + n, 12 + n, 11 + n, str(100 + n))}" for n in range(1, 6)]
-
 
 def cryptofeed_lines(exchange: str = "BINANCE_FUTURES") -> list[str]:
-    """The same market as cryptofeed writes it, the answer before everything else."""
-    rows = [{"t": "header", "format": 2, "exchange": exchange, "config": {}}]
-    for line in hftbacktest_lines():
-        stamp, _, data = line.partition(" ")
-        ts = int(stamp) / 1e9
-        if '"stream"' in data:
-            rows.append({"t": "recv", "conn": "ws", "ts": ts, "data": data})
-        else:
-            url = "https://fapi.binance.com/fapi/v1/depth?symbol=BTCUSDT&limit=1000"
-            rows.insert(1, {"t": "http", "conn": "http", "ts": ts, "url": url, "data": data})
-    rows.insert(2, {"t": "connect", "conn": "ws", "ts": BEGIN / 1e9, "addr": "wss://fstream.binance.com"})
-    return [json.dumps(row) for row in rows]
+    return [json.dumps(row) for row in cryptofeed_rows(exchange)]
 
 
 def write_capture(path: Path, lines: list[str], packing: str) -> Path:
@@ -215,6 +191,6 @@ def test_without_the_reader_one_sentence_says_what_to_install(tmp_path: Path, mo
     path = write_capture(tmp_path / "x", hftbacktest_lines(), "zstd")
     monkeypatch.setitem(sys.modules, "zstandard", None)
     with pytest.raises(
-        UsageError, match=r"x is compressed with zstd, which needs a package: pip install 'dfmon\[captures\]'"
+        UsageError, match=r"x is packed with zstd, which needs a package: pip install 'dfmon\[captures\]'"
     ):
         open_source(path, None, FlowParams())
