@@ -11,7 +11,7 @@ import asyncio
 import math
 import random
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -20,13 +20,14 @@ from dfmon.aio import cancel_and_wait, run_until_set, wait_until_set
 from dfmon.venues.backoff import Backoff, ConnectLimiter
 from dfmon.venues.frame_queue import FrameQueue
 from dfmon.venues.health.socket_watchdog import SocketWatchdog
-from dfmon.venues.protocol import Endpoint, RestCall
+from dfmon.venues.protocol import Endpoint
+from dfmon.venues.rest.call_runner import CallRunner, RestGetter
 from dfmon.venues.socket_gate import SocketFilter
 from dfmon.venues.transport.base import Opener, Socket
 from dfmon.venues.transport.errors import TRANSPORT_ERRORS, describe_loss
 from dfmon.venues.transport.opener import choose_opener
 
-_MAX_QUEUED_CALLS: Final = 1000  # waiting for REST
+_MAX_OUTGOING: Final = 1000  # frames that wait for the socket
 _MAX_OVERLAP_S: Final = 5.0  # two sockets at most this long
 _SUCCESSOR_RETRY_S: Final = 5.0
 
@@ -39,14 +40,6 @@ class RecordSink(Protocol):
     def response(self, source: str, recv_ns: int, tag: str, body: bytes) -> None: ...
     def lost(self, source: str, recv_ns: int, reason: str) -> None: ...
     def timer(self, source: str, now_ns: int, runner_note: str = "") -> None: ...
-
-
-class RestGetter(Protocol):
-    """The part of `RestClient` that the runner uses."""
-
-    @property
-    def errors(self) -> Mapping[str, str]: ...
-    async def get(self, base: str, call: RestCall) -> bytes: ...
 
 
 async def run(
@@ -115,9 +108,8 @@ class _Runner:
             self._fail,
             self._set_reading,
         )
-        self._calls: asyncio.Queue[RestCall] = asyncio.Queue(_MAX_QUEUED_CALLS)
-        self._connection_number = 0  # connections so far: a response to a call of an earlier one is dropped
-        self._outgoing: deque[str] = deque(maxlen=_MAX_QUEUED_CALLS)
+        self._calls = CallRunner(rest, endpoint.rest, self._on_response, self._fail)
+        self._outgoing: deque[str] = deque(maxlen=_MAX_OUTGOING)
         self._outgoing_ready = asyncio.Event()
         self._socket: Socket | None = None
         self._socket_failure: asyncio.Future[str] = self._loop.create_future()  # why this socket must be closed
@@ -128,10 +120,11 @@ class _Runner:
 
     def background_tasks(self) -> tuple[Awaitable[None], ...]:
         """Tasks that run beside the sockets."""
-        return self._timer_loop(), self._rest_loop(), self._send_loop(), self._failed
+        return self._timer_loop(), self._calls.run(), self._send_loop(), self._failed
 
     async def close(self) -> None:
         await cancel_and_wait(*self._retiring)
+        await self._calls.close()
         socket, self._socket = self._socket, None
         if socket is not None:
             await socket.close()
@@ -169,9 +162,7 @@ class _Runner:
 
     def _attach(self, socket: Socket, socket_filter: SocketFilter) -> None:
         self._frame_queue.flush()  # of the socket before
-        self._connection_number += 1
-        while not self._calls.empty():
-            self._calls.get_nowait()
+        self._calls.drop_calls()
         self._outgoing.clear()
         self._socket = socket
         self._socket_failure = self._loop.create_future()
@@ -237,14 +228,16 @@ class _Runner:
 
     def _drain(self) -> None:
         for call in self._protocol.rest_calls():
-            if self._calls.full():  # as for any failed call, so that the protocol retries
+            if not self._calls.enqueue(call):  # as for any failed call, so that the protocol retries
                 self._sink.response(self._endpoint.source, self._clock(), call.tag, b"")
-            else:
-                self._calls.put_nowait(call)
         frames = self._protocol.data_to_send()
         if frames and self._socket is not None:
             self._outgoing.extend(frames)
             self._outgoing_ready.set()
+
+    def _on_response(self, tag: str, body: bytes) -> None:
+        self._sink.response(self._endpoint.source, self._clock(), tag, body)
+        self._drain()
 
     # ---- tasks ------------------------------------------------------------------------------------------------
 
@@ -254,15 +247,6 @@ class _Runner:
             self._outgoing_ready.clear()
             while self._outgoing and self._socket is not None:
                 await self._socket.send(self._outgoing.popleft())
-
-    async def _rest_loop(self) -> None:
-        """REST calls one after the other: they are few, and their order is the protocol's."""
-        while True:
-            call, connection = await self._calls.get(), self._connection_number
-            body = await self._rest.get(self._endpoint.rest, call)
-            if connection == self._connection_number:
-                self._sink.response(self._endpoint.source, self._clock(), call.tag, body)
-                self._drain()
 
     async def _timer_loop(self) -> None:
         """The protocol's timers, and ours."""

@@ -27,6 +27,7 @@ from dfmon.venues import registry
 from dfmon.venues.backoff import ConnectLimiter
 from dfmon.venues.rest.client import RestClient
 from dfmon.venues.spec import Address
+from tests.memory_transport import MemoryTransport
 from tests.venues.venue_golden import NOW, goldens
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
@@ -57,7 +58,7 @@ async def check_source(url: str, source: str = "deribit") -> Finding:
     def not_found(_: httpx.Request) -> httpx.Response:
         return httpx.Response(404)
 
-    async with RestClient(transport=httpx.MockTransport(not_found)) as rest, asyncio.timeout(10):
+    async with RestClient(transport=MemoryTransport(not_found)) as rest, asyncio.timeout(10):
         return await feeds.check_feed(endpoint, rest, ConnectLimiter())
 
 
@@ -193,7 +194,7 @@ async def check_rest_with(
         return ""
 
     monkeypatch.setattr(feeds, "unreachable_reason", reachable)
-    return await feeds.check_rest(name, "https://venue.test", httpx.MockTransport(lambda _: respond()))
+    return await feeds.check_rest(name, "https://venue.test", MemoryTransport(lambda _: respond()))
 
 
 @pytest.mark.parametrize("ahead_s", [-7.0, -0.6, 0.0, 0.2, 0.6, 3600.0])

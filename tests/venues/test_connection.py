@@ -10,14 +10,16 @@ import pytest
 import websockets
 from websockets.asyncio.server import ServerConnection, serve
 
-from dfmon.aio import wait_until_set
+from dfmon.aio import cancel_and_wait, wait_until_set
 from dfmon.model.events import Event
 from dfmon.venues import connection
 from dfmon.venues.protocol import DropPolicy, Endpoint, RestCall, Timeouts
 from dfmon.venues.registry import VENUES
+from dfmon.venues.rest.call_runner import CallRunner
 from dfmon.venues.transport.base import FrameHandler, Headers, Opener, Socket
 from dfmon.venues.transport.errors import describe_loss
 from dfmon.venues.transport.websockets import open_websockets
+from tests.fault.virtual_time import in_virtual_time
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 DATA = b'{"channel":"x","data":1}'
@@ -224,6 +226,35 @@ async def test_an_answer_goes_through_the_intake_and_its_echo_to_the_socket() ->
     async with server(venue) as url, running(url) as journal:
         assert await journal.until("response") == [("tag", b"http://rest.test/path")]
         assert await echo == "tag=http://rest.test/path"
+
+
+@in_virtual_time
+async def test_a_slow_call_does_not_hold_those_after_it_and_at_most_eight_run_at_once() -> None:
+    started: list[str] = []
+    answered: list[str] = []
+    errors: list[Exception] = []
+
+    class SlowRest(NoRest):
+        async def get(self, base: str, call: RestCall) -> bytes:
+            started.append(call.tag)
+            await asyncio.sleep(30.0 if call.tag.startswith("slow") else 0.1)
+            return b"x"
+
+    runner = CallRunner(SlowRest(), "http://rest.test", lambda tag, _: answered.append(tag), errors.append)
+    task = asyncio.create_task(runner.run())
+    for tag in ("slow", "a", "b"):
+        assert runner.enqueue(RestCall(tag, "/path"))
+    await asyncio.sleep(2.5)
+    assert answered == ["a", "b"]
+    for number in range(20):
+        runner.enqueue(RestCall(f"slow {number}", "/path"))
+    await asyncio.sleep(20.0)
+    assert len(started) == 3 + 7
+    runner.drop_calls()
+    await asyncio.sleep(60.0)
+    assert (answered, errors) == (["a", "b"], [])
+    await cancel_and_wait(task)
+    await runner.close()
 
 
 async def test_after_a_loss_it_connects_and_subscribes_again() -> None:

@@ -1,7 +1,7 @@
 """The REST client of the venues: HTTP GETs, paced per host, that return a body or nothing.
 
 A failed call is not an exception here: the protocol gets an empty body and decides about a retry; the reason is in
-`errors`.
+`errors`. No call takes longer than half a minute or more memory than `body` allows.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ import httpx
 
 from dfmon.model.units import sanitize
 from dfmon.venues.protocol import RestCall
+from dfmon.venues.rest.body import ACCEPT_ENCODING, ResponseError, read_body
 from dfmon.venues.token_bucket import TokenBucket
 from dfmon.version import __version__
 
-_TIMEOUT_S: Final = 10.0
+_TIMEOUT_S: Final = 10.0  # to connect, and between two bytes
+_MAX_CALL_S: Final = 30.0  # from the request to the last byte
+_REFUSAL_SHOWN_S: Final = 600.0  # unless the next call of that path succeeds
 _MAX_WAIT_S: Final = 120.0
 _DEFAULT_WAIT_S: Final = 5.0  # without a Retry-After header
 # 418 is for clients that continue after 429; 503 is an overload or a maintenance.
@@ -41,18 +44,24 @@ class HostLimiter:
         self._blocked_until: dict[str, float] = {}
 
     async def acquire(self, host: str, cost: float = 1.0) -> None:
-        """Wait for the next slot of this host; concurrent callers reserve theirs in order."""
+        """Wait for the next slot of this host; concurrent callers reserve theirs in order.
+
+        Who has waited for a blocked host reserves a new slot, so that all who waited do not call at once.
+        """
         now = asyncio.get_running_loop().time
-        wait = self._buckets.setdefault(host, TokenBucket(self._rate)).reserve(now(), cost)
-        waited_until = 0.0
+        bucket, waited_until = self._buckets.setdefault(host, TokenBucket(self._rate)), 0.0
+        wait = bucket.reserve(now(), cost)
         while True:
             blocked_until = self._blocked_until.get(host, 0.0)  # may move while we wait
-            if blocked_until > waited_until:
-                waited_until, wait = blocked_until, max(wait, blocked_until - now())
-            if wait <= 0.0:
+            if blocked_until > max(waited_until, now()):
+                waited_until = blocked_until
+                await self._sleep(max(wait, blocked_until - now()))
+                wait = bucket.reserve(now(), cost)
+            elif wait <= 0.0:
                 return
-            await self._sleep(wait)
-            wait = 0.0
+            else:
+                await self._sleep(wait)
+                wait = 0.0
 
     def block_host(self, host: str, seconds: float) -> None:
         blocked_until = asyncio.get_running_loop().time() + seconds
@@ -75,13 +84,14 @@ class RestClient:
         limiter: HostLimiter | None = None,
     ) -> None:
         self.errors: dict[str, str] = {}  # host -> its last failure; removed when it responds
+        self._refused: dict[str, tuple[str, float]] = {}  # host -> path of the response refused last, shown until when
         self.used_weight_1m: dict[str, int] = {}  # host -> what it counted against this address in the last minute
         self.limiter = limiter or HostLimiter(pace_s, sleep)
         self._client = httpx.AsyncClient(
             transport=transport,
             timeout=_TIMEOUT_S,
             follow_redirects=False,
-            headers={"User-Agent": f"dfmon/{__version__}"},
+            headers={"User-Agent": f"dfmon/{__version__}", "Accept-Encoding": ACCEPT_ENCODING},
         )
 
     async def get(self, base: str, call: RestCall) -> bytes:
@@ -90,25 +100,43 @@ class RestClient:
         host = httpx.URL(base).host
         await self.limiter.acquire(host, call.cost)
         try:
-            response = await self._client.get(url, params=dict(call.params))
+            async with asyncio.timeout(_MAX_CALL_S):
+                async with self._client.stream("GET", url, params=dict(call.params)) as response:
+                    return await self._read_response(host, call.path, response)
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             self.errors[host] = _describe_error(exc)
-            return b""
-        return self._accept_response(host, response)
+        except ResponseError as exc:
+            self._note_refusal(host, call.path, str(exc))
+        except TimeoutError:
+            self._note_refusal(host, call.path, f"no complete response within {_MAX_CALL_S:.0f} s")
+        return b""
 
-    def _accept_response(self, host: str, response: httpx.Response) -> bytes:
+    async def _read_response(self, host: str, path: str, response: httpx.Response) -> bytes:
         status, weight = response.status_code, response.headers.get("X-MBX-USED-WEIGHT-1M", "")
-        if weight.isdecimal():
+        if weight.isdecimal() and len(weight) < 10:
             self.used_weight_1m[host] = int(weight)
-        if status == httpx.codes.OK or (status == httpx.codes.BAD_REQUEST and response.content[:1] == b"{"):
-            self.errors.pop(host, None)  # some send errors as 400 with a body that the protocol reads
-            return response.content
+        if status in (httpx.codes.OK, httpx.codes.BAD_REQUEST):
+            body = await read_body(response)
+            if status == httpx.codes.OK or body[:1] == b"{":  # some send errors as 400 with a body for the protocol
+                self._forget_error(host, path)
+                return body
         self.errors[host] = f"HTTP {status}"
         if status in _OVERLOAD_STATUSES:
             wait_s = _retry_after(response.headers)
             self.limiter.block_host(host, wait_s)
             self.errors[host] += f": {_OVERLOAD_STATUSES[status]}; next call in {wait_s:.0f} s"
         return b""
+
+    def _note_refusal(self, host: str, path: str, reason: str) -> None:
+        """Notes a refused response: it stays noted while other paths of the host respond."""
+        self.errors[host] = f"{path}: {reason}"
+        self._refused[host] = path, asyncio.get_running_loop().time() + _REFUSAL_SHOWN_S
+
+    def _forget_error(self, host: str, path: str) -> None:
+        refused_path, until_s = self._refused.get(host, (path, 0.0))
+        if path == refused_path or asyncio.get_running_loop().time() > until_s:
+            self._refused.pop(host, None)
+            self.errors.pop(host, None)
 
     async def aclose(self) -> None:
         await self._client.aclose()

@@ -11,11 +11,12 @@ from typing import Final, Protocol
 from dfmon.model.units import sanitize
 from dfmon.version import __version__
 
-MAX_FRAME: Final = 16 * 1024 * 1024  # the marks of a full chain exceed the libraries' 1 MiB
+MAX_FRAME: Final = 16 * 1024 * 1024  # of a message, in fragments or not; the marks of a chain exceed the usual 1 MiB
 OPEN_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 0.5  # a venue that does not answer the close frame must not delay the shutdown
 PING_INTERVAL_S: Final = 20.0
 NO_HTTP_MESSAGE: Final = "no websocket there: did not receive a valid HTTP response"
+TOO_LONG_MESSAGE: Final = f"a message of more than {MAX_FRAME >> 20} MB"
 USER_AGENT: Final = f"dfmon/{__version__}"
 
 Headers = tuple[tuple[str, str], ...]

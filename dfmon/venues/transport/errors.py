@@ -7,10 +7,11 @@ import ssl
 from typing import Final
 
 import websockets
+from websockets.frames import CloseCode
 
 from dfmon.model.units import sanitize
 from dfmon.venues.transport import base
-from dfmon.venues.transport.base import RefusedError, describe_close, describe_http_status
+from dfmon.venues.transport.base import TOO_LONG_MESSAGE, RefusedError, describe_close, describe_http_status
 
 TRANSPORT_ERRORS: Final = (OSError, TimeoutError, websockets.WebSocketException, RefusedError)
 
@@ -22,6 +23,8 @@ def describe_loss(exc: BaseException) -> str:
     if isinstance(exc, websockets.InvalidStatus):
         return describe_http_status(exc.response.status_code)
     if isinstance(exc, websockets.ConnectionClosed):
+        if exc.rcvd is None and exc.sent is not None and exc.sent.code == CloseCode.MESSAGE_TOO_BIG:
+            return f"gave up: {TOO_LONG_MESSAGE}"
         if exc.rcvd is None and exc.sent is not None:
             return f"gave up: {sanitize(exc.sent.reason) or exc.sent.code}"
         return describe_close(exc.rcvd.code, exc.rcvd.reason) if exc.rcvd else describe_close(None, "")

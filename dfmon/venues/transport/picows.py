@@ -18,6 +18,7 @@ from dfmon.venues.transport.base import (
     CLOSE_TIMEOUT_S,
     MAX_FRAME,
     NO_HTTP_MESSAGE,
+    TOO_LONG_MESSAGE,
     USER_AGENT,
     FrameHandler,
     Headers,
@@ -58,23 +59,55 @@ async def open_picows(url: str, headers: Headers, on_frame: FrameHandler) -> Soc
 class _Listener(picows.WSListener):
     def __init__(self, on_frame: FrameHandler) -> None:
         self.closed: tuple[int, str] | None = None
+        self.refused = ""  # why we end the connection
         self._on_frame = on_frame
-        self._fragments: list[bytes] = []
+        self._fragments = bytearray()
+        self._transport: picows.WSTransport | None = None
+        self._reading_paused = self._writing_paused = False
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        self._transport = transport
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         kind = frame.msg_type
         if kind in _DATA:
             if frame.fin and not self._fragments:
                 self._on_frame(frame.get_payload_as_bytes())
-                return
-            self._fragments.append(frame.get_payload_as_bytes())
-            if frame.fin:
-                message, self._fragments = b"".join(self._fragments), []
-                self._on_frame(message)
+            elif not self.refused:
+                self._append_fragment(transport, frame)
         elif kind == picows.WSMsgType.CLOSE:
             self.closed = int(frame.get_close_code()), frame.get_close_reason() or ""
             transport.send_close(frame.get_close_code())
             transport.disconnect()
+
+    def _append_fragment(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        self._fragments += frame.get_payload_as_memoryview()
+        if len(self._fragments) > MAX_FRAME:
+            self.refused, self._fragments = TOO_LONG_MESSAGE, bytearray()
+            transport.send_close(picows.WSCloseCode.MESSAGE_TOO_BIG)
+            transport.disconnect(graceful=False)
+        elif frame.fin:
+            message, self._fragments = bytes(self._fragments), bytearray()
+            self._on_frame(message)
+
+    def pause_writing(self) -> None:
+        """Reads nothing while the venue does not read: else our pongs to its pings would pile up."""
+        self._writing_paused = True
+        self._apply_pauses()
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        self._apply_pauses()
+
+    def pause_reading(self, paused: bool) -> None:
+        self._reading_paused = paused
+        self._apply_pauses()
+
+    def _apply_pauses(self) -> None:
+        if self._transport is None:
+            return
+        socket = self._transport.underlying_transport
+        (socket.pause_reading if self._reading_paused or self._writing_paused else socket.resume_reading)()
 
 
 class _Picows:
@@ -90,14 +123,16 @@ class _Picows:
             await self._transport.wait_disconnected()
         except (picows.WSError, OSError) as exc:  # a violation of the protocol, seen by us
             return f"gave up: {sanitize(str(exc))}"
+        if self._listener.refused:
+            return f"gave up: {self._listener.refused}"
         code, reason = self._listener.closed or (None, "")
         return describe_close(code, reason)
 
     def pause(self) -> None:
-        self._transport.underlying_transport.pause_reading()
+        self._listener.pause_reading(True)
 
     def resume(self) -> None:
-        self._transport.underlying_transport.resume_reading()
+        self._listener.pause_reading(False)
 
     async def close(self) -> None:
         with suppress(picows.WSError, OSError, TimeoutError):

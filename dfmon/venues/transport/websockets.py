@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -42,8 +43,15 @@ class _InlineConnection(ClientConnection):
 
     def __init__(self, on_frame: FrameHandler, *args: Any, **options: Any) -> None:
         self._on_frame = on_frame
-        self._fragments: list[bytes] = []
+        self._fragments = bytearray()  # bounded by max_size
+        self._abort_timer: asyncio.TimerHandle | None = None
         super().__init__(*args, **options)
+
+    def data_received(self, data: bytes) -> None:
+        """Drops a connection that the venue does not end although a close frame was sent: the library would wait."""
+        super().data_received(data)
+        if self.close_deadline is not None and self._abort_timer is None:
+            self._abort_timer = self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
 
     def process_event(self, event: Any) -> None:
         if not (isinstance(event, Frame) and event.opcode in _DATA):
@@ -51,9 +59,9 @@ class _InlineConnection(ClientConnection):
         elif event.fin and not self._fragments:
             self._on_frame(bytes(event.data))
         else:
-            self._fragments.append(bytes(event.data))
+            self._fragments += event.data
             if event.fin:
-                message, self._fragments = b"".join(self._fragments), []
+                message, self._fragments = bytes(self._fragments), bytearray()
                 self._on_frame(message)
 
 
