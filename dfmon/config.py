@@ -143,6 +143,8 @@ class PublishSection(Section, frozen=True):
 
     redis: Annotated[str, Meta(pattern=r"^$|^(rediss?|unix)://", description="a redis:// URL or nothing")] = ""
     rest: Annotated[str, Meta(pattern=r"^$|^[^\s:]*:\d+$", description="HOST:PORT or nothing")] = ""
+    rest_token: Annotated[str, Meta(description="a token or nothing")] = ""
+    rest_token_file: Annotated[str, Meta(description="a file path or nothing")] = ""
     prefix: Annotated[str, Meta(pattern=r"^[\w.-]+$", description="letters, digits, dot, dash")] = "dfmon"
     stream_length: Annotated[int, Meta(ge=1, description="a whole number above 0")] = 100_000
     every_s: Annotated[float, Meta(ge=0.0, description="seconds, 0 or more")] = 10.0

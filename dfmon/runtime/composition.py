@@ -15,15 +15,18 @@ from typing import Any, Final, Literal
 import msgspec
 
 from dfmon import config as configuration
-from dfmon.config import Config
+from dfmon.config import Config, PublishSection
 from dfmon.engine.hub import SnapshotHub
+from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import State
+from dfmon.model.units import sanitize
 from dfmon.runtime.backfill import BackgroundBackfill
 from dfmon.runtime.clock import WALL_CLOCK, SessionClock
 from dfmon.runtime.live_session import LiveSession
 from dfmon.runtime.stores import open_history, open_positions_state, open_trades
 from dfmon.sinks.base import Sink
 from dfmon.sinks.jsonl import JsonLines
+from dfmon.store.file_content import read_text
 from dfmon.store.recorder import Recorder
 from dfmon.store.trades import TradeStore
 from dfmon.venues.options import options_venues
@@ -89,11 +92,22 @@ def open_outputs(config: Config, publish: PublishMode) -> Outputs:
         from dfmon.sinks.rest_service import RestService
 
         host, _, port = config.publish.rest.rpartition(":")
-        rest = RestService(host or "127.0.0.1", int(port), lambda: tuple(sink.status() for sink in sinks))
+        token = read_rest_token(config.publish)
+        rest = RestService(host or "127.0.0.1", int(port), lambda: tuple(sink.status() for sink in sinks), token)
         rest.bind()
         sinks.append(rest)
         log.info("serving %s/v1/snapshot", rest.url)
     return Outputs(tuple(sinks), json_lines)
+
+
+def read_rest_token(publish: PublishSection) -> str:
+    """The token of the REST service, from its file if one is given. Raises UsageError where the file holds none."""
+    if not publish.rest_token_file:
+        return publish.rest_token
+    token = read_text(Path(publish.rest_token_file).expanduser(), "a token", 4096).strip()
+    if not token:
+        raise UsageError(f"{sanitize(publish.rest_token_file)} holds no token")
+    return token
 
 
 class StepErrorLog:

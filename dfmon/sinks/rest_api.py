@@ -5,36 +5,32 @@
     GET /v1/snapshots                    the newest snapshot of each underlying
     GET /v1/stream?currency=             server-sent events; a slow client sees fewer, but always the newest
 
-No other origin is allowed, and only requests whose Host is this service are served: else a page of another site could
-have its name resolve to this address and read along (DNS rebinding). No page loads scripts from elsewhere.
+`rest_access` decides who may ask. No other origin is allowed, and no page loads scripts from elsewhere.
 """
 
 # Annotations are not postponed here: FastAPI reads those of the routes.
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import FastAPI, Header, HTTPException, Query, Response
+from fastapi import FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import StreamingResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot, to_json
 from dfmon.model.units import sanitize
 from dfmon.sinks.base import HubListener, LatestSnapshots, SinkProgress, SinkStatus
+from dfmon.sinks.rest_access import HEALTH_PATH, TRUSTED, RequestGate, RequestLimit
 from dfmon.version import __version__
 
 MAX_AGE_S: Final = 15.0
 JSON_TYPE: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
-LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-WILDCARD_HOSTS: Final = frozenset({"0.0.0.0", "::", ""})
 SNAPSHOT: Final = {"$ref": "#/components/schemas/FlowSnapshot"}
 
 Currency = Annotated[str | None, Query(description="an underlying, such as BTC; the first one if left out")]
@@ -114,32 +110,7 @@ def _stale_reason(snapshot: FlowSnapshot | None, age_s: float) -> str:
     return snapshot.freshness.stale if snapshot.freshness is not None else "stale inputs"
 
 
-class HostCheckMiddleware:
-    """Refuses requests whose Host is neither a loopback name nor the address of the service.
-
-    A service on all addresses accepts any IP address but no other name, which is what a rebinding page would send.
-    """
-
-    def __init__(self, app: ASGIApp, host: str, progress: SinkProgress) -> None:
-        self._app = app
-        self._names = LOOPBACK_HOSTS | {host.lower()}
-        self._any_address = host in WILDCARD_HOSTS
-        self._progress = progress
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._is_own_host(dict(scope["headers"]).get(b"host", b"").decode("latin-1")):
-            self._progress.sent += 1
-            return await self._app(scope, receive, send)
-        rejection = Response("This host is not served here; use the address dfmon listens on.\n", 421)
-        return await rejection(scope, receive, send)
-
-    def _is_own_host(self, host: str) -> bool:
-        name = host.lower()
-        name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
-        return name in self._names or (self._any_address and _is_address(name))
-
-
-def build_app(api: SnapshotApi, host: str) -> FastAPI:
+def build_app(api: SnapshotApi, host: str, token: str, limit: RequestLimit) -> FastAPI:
     """The application: all routes and its OpenAPI document."""
     app = FastAPI(
         title="dfmon",
@@ -152,7 +123,7 @@ def build_app(api: SnapshotApi, host: str) -> FastAPI:
     _add_snapshots(app, api)
     _add_stream(app, api)
     _add_openapi(app)
-    app.add_middleware(HostCheckMiddleware, host=host, progress=api.progress)
+    app.add_middleware(RequestGate, host=host, token=token, progress=api.progress, limit=limit)
     return app
 
 
@@ -162,9 +133,11 @@ def _add_health(app: FastAPI, api: SnapshotApi) -> None:
         503: _response_schema({"type": "object"}, "starting or stale"),
     }
 
-    @app.get("/healthz", response_class=Response, responses=responses, summary="Is anything fresh?")
-    async def healthz() -> Response:
+    @app.get(HEALTH_PATH, response_class=Response, responses=responses, summary="Is anything fresh?")
+    async def healthz(request: Request) -> Response:
         code, body = api.health()
+        if not request.scope.get(TRUSTED):
+            body = {"status": body["status"]}
         return Response(msgspec.json.encode(body), code, media_type=JSON_TYPE, headers={"Cache-Control": "no-store"})
 
 
@@ -242,11 +215,3 @@ def _views_schema(_: type) -> dict[str, Any]:
 
 def _response_schema(schema: dict[str, Any], description: str) -> dict[str, Any]:
     return {"description": description, "content": {JSON_TYPE: {"schema": schema}}}
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

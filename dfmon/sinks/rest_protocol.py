@@ -1,0 +1,167 @@
+"""The connections of the REST service, with limits that uvicorn does not have: idle, slow and too many ones end.
+
+A connection costs next to nothing until its first request has arrived; then uvicorn's h11 protocol takes over, with a
+deadline for each request and one for reading. Of too many connections the oldest without a request gives way, and while
+too many requests are being answered a new one is refused before it is read, unless it is for /healthz.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Protocol
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from dfmon.sinks.rest_access import HEALTH_PATH, REFUSED_RESPONSE, RequestLimit
+
+MAX_CONNECTIONS: Final = 128
+REQUEST_TIMEOUT_S: Final = 10.0  # from the connection, or from the last response, to a complete request
+READ_TIMEOUT_S: Final = 30.0  # in which a client must read something of what waits for it
+_MAX_HEADER_BYTES: Final = 16 << 10  # h11 refuses some more
+_HEALTH_REQUESTS: Final = tuple(f"{method} {HEALTH_PATH}".encode() for method in ("GET", "HEAD"))
+
+
+class Connection(Protocol):
+    """An open connection; idle while no request is being answered, unread while the client reads nothing."""
+
+    @property
+    def is_idle(self) -> bool: ...
+    @property
+    def is_unread(self) -> bool: ...
+    def abort(self) -> None: ...
+
+
+class Connections:
+    """The open connections of one service, the oldest first, and the limit of requests at a time."""
+
+    def __init__(self, requests: RequestLimit) -> None:
+        self.requests = requests
+        self._open: dict[Connection, None] = {}
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(tuple(self._open))
+
+    def add(self, connection: Connection) -> None:
+        """Adds a connection. Of too many the oldest without a request is dropped, or else the new one."""
+        self._open[connection] = None
+        if len(self._open) > MAX_CONNECTIONS:
+            dropped = next((each for each in self._open if each.is_idle), connection)
+            del self._open[dropped]
+            dropped.abort()
+
+    def replace(self, connection: Connection, successor: Connection) -> None:
+        if connection in self._open:
+            del self._open[connection]
+            self._open[successor] = None
+
+    def discard(self, connection: Connection) -> None:
+        self._open.pop(connection, None)
+
+    def abort(self, which: Callable[[Connection], bool] = lambda _: True) -> None:
+        for connection in self:
+            if which(connection):
+                connection.abort()
+
+
+class WaitingConnection(asyncio.Protocol):
+    """A connection before its first request is complete; `make_protocol` makes the one that answers it."""
+
+    is_idle = True
+    is_unread = False
+
+    def __init__(self, connections: Connections, make_protocol: Callable[[], GuardedProtocol]) -> None:
+        self._connections, self._make_protocol = connections, make_protocol
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+        self._timer = asyncio.get_running_loop().call_later(REQUEST_TIMEOUT_S, self.abort)
+        self._connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        transport = self._transport
+        assert transport is not None
+        data = self._received = self._received + data
+        if b"\n\r\n" not in data and b"\n\n" not in data and len(data) < _MAX_HEADER_BYTES:
+            return
+        if self._connections.requests.is_full and not data.startswith(_HEALTH_REQUESTS):
+            transport.write(REFUSED_RESPONSE)
+            transport.close()
+            return
+        self._cancel_timer()
+        successor = self._make_protocol()
+        self._connections.replace(self, successor)
+        transport.set_protocol(successor)
+        successor.connection_made(transport)
+        successor.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_timer()
+        self._connections.discard(self)
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+class GuardedProtocol(H11Protocol):
+    """A connection that has made a request."""
+
+    def __init__(self, connections: Connections, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._connections = connections
+        self._request_timer: asyncio.TimerHandle | None = None
+        self._read_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    @property
+    def is_unread(self) -> bool:
+        return self._read_timer is not None
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        for timer in (self._request_timer, self._read_timer):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._await_request()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._read_timer = self.loop.call_later(READ_TIMEOUT_S, self.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
+
+    def _await_request(self) -> None:
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+        self._request_timer = self.loop.call_later(REQUEST_TIMEOUT_S, self._on_request_timeout)
+
+    def _on_request_timeout(self) -> None:
+        """Drops the connection with whatever it has not read: closing would wait for a client that never reads."""
+        if self.is_idle:
+            self.abort()
