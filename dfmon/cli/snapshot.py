@@ -10,7 +10,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,7 +19,7 @@ from dfmon.config import Config, flow_params
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import EXIT_OK, EXIT_STALE, DfmonError, NoSnapshotError, SourceError, UsageError
 from dfmon.model.snapshot import FlowSnapshot, State, from_json, to_json
-from dfmon.model.units import sanitize
+from dfmon.model.units import iso, sanitize
 from dfmon.replay import open_source, play_to_end
 from dfmon.sinks.plain_text import format_snapshot
 
@@ -53,9 +53,8 @@ def recorded_snapshot(
     path: Path, currency: str | None, config: Config, explicit_options: Container[str]
 ) -> FlowSnapshot:
     """The last snapshot of a file: of --currency, else of the first configured coin in it, else of its first."""
-    source = open_source(
-        path, (currency,) if currency else None, flow_params(config), explicit_options=explicit_options
-    )
+    params = flow_params(config)
+    source = open_source(path, (currency,) if currency else None, params, explicit_options=explicit_options)
     preferred = [name for name in config.market.currencies if name in source.underlyings]
     underlying = currency or (preferred or list(source.underlyings))[0]
     hub = SnapshotHub(mode="replay")
@@ -70,7 +69,18 @@ def recorded_snapshot(
         raise UsageError(
             f"{sanitize(str(path))} has no snapshot of {underlying}; available: {', '.join(source.underlyings)}"
         )
+    _check_file_positions(last, config, params.file_positions)
     return last
+
+
+def _check_file_positions(snapshot: FlowSnapshot, config: Config, positions: Mapping[str, float] | None) -> None:
+    """Raises UsageError if the positions are those of a file that names no option of the snapshot."""
+    if snapshot.positions.model == "file" and not snapshot.positions.gross_coins and any((positions or {}).values()):
+        file = config.market.positions.partition(":")[2] or "the position file"
+        named = sanitize(", ".join(list(positions or {})[:2]))
+        raise UsageError(
+            f"{sanitize(file)} names no option of {snapshot.underlying} at {iso(snapshot.ts_ns)}: it has {named}, …"
+        )
 
 
 def _remote_snapshot(url: str, currency: str | None, config: Config, timeout_s: float) -> FlowSnapshot:

@@ -1,43 +1,198 @@
-"""Reads dealer positions from a CSV file: `instrument_name,position` in coins, + is long."""
+"""Reads dealer positions from a file: coins by option, + is long.
+
+`instrument_name,position` with any separator, Deribit's positions (the rows of get_positions, or a table of the web
+page) and ccxt's, as text tables, JSON or JSON lines; names in any case, comments after `#`. A side of "sell" or "short"
+makes a size negative. Futures are left out.
+"""
 
 from __future__ import annotations
 
 import csv
+import logging
 import math
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
+from dfmon.store.file_content import read_text
+from dfmon.store.position_names import is_future_name, option_name
 
-HEADER = ["instrument_name", "position"]
+HEADER: Final = ("instrument_name", "position")
+_MAX_BYTES: Final = 1 << 24
+_MAX_COINS: Final = 1e9  # more than any coin has, and far from what a sum could overflow
+_SEPARATORS: Final = (",", ";", "\t", "|")
+_NAME_COLUMNS: Final = ("instrument_name", "instrument", "symbol", "contract", "name")
+_SIZE_COLUMNS: Final = ("position", "size", "contracts", "net_position", "amount", "quantity", "qty")
+_SIDE_COLUMNS: Final = ("direction", "side")
+_SIGN_BY_SIDE: Final = {"buy": 1.0, "long": 1.0, "sell": -1.0, "short": -1.0, "zero": 0.0}
+_OTHER_KINDS: Final = ("future", "future_combo", "option_combo", "spot", "swap")
+_WRAPPERS: Final = ("result", "data", "positions")
+_THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+_UNIT: Final = re.compile(r"(?<=\d)\s*[A-Za-z]{3,5}$")
+
+_decoder: Final = msgspec.json.Decoder()
+log = logging.getLogger("dfmon")
+
+
+class _Row(NamedTuple):
+    """A row and where it stands; `decimal_comma` is possible where commas do not separate."""
+
+    place: str
+    values: dict[str, Any]
+    decimal_comma: bool = False
 
 
 def read_positions(path: Path) -> dict[str, float]:
     """Position by option name. Raises UsageError with the file, the line, what was found and what is allowed."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as exc:
-        raise UsageError(f"{sanitize(str(path))}: the position file cannot be read: {exc}") from None
-    if not rows or [cell.strip().lower() for cell in rows[0]] != HEADER:
-        raise UsageError(f"{sanitize(str(path))}: line 1: the header {','.join(HEADER)} is expected")
+    shown = sanitize(str(path))
+    text = read_text(path, "a position file", _MAX_BYTES)
+    rows = _json_rows(text, shown) if text.lstrip()[:1] in ("{", "[") else _table_rows(text, shown)
     positions: dict[str, float] = {}
-    for number, row in enumerate(rows[1:], 2):
-        if not row:
+    futures = 0
+    for row in rows:
+        given = str(_value(row, _NAME_COLUMNS) or "").strip()
+        if _is_other(row, given):
+            futures += 1
             continue
-        location = f"{sanitize(str(path))}: line {number}"
-        if len(row) != 2:
-            raise UsageError(f"{location}: {len(row)} columns, {len(HEADER)} are expected: {','.join(HEADER)}")
-        name, text = row[0].strip(), row[1].strip()
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise UsageError(
-                f"{location}: the position of {sanitize(name)} is {sanitize(text)!r}, a number is expected"
-            )
+        name = option_name(given) or given
+        if not name:
+            raise UsageError(f"{shown}: {row.place}: the name is missing")
         if name in positions:
-            raise UsageError(f"{location}: {sanitize(name)} is listed twice")
-        positions[name] = value
+            raise UsageError(f"{shown}: {row.place}: {sanitize(name, 60)} is listed twice")
+        positions[name] = _position(row, name, shown)
+    if not positions:
+        found = f"{futures} futures and no option" if futures else "no position"
+        raise UsageError(f"{shown}: the position file has {found}, at least one option is expected")
+    if futures:
+        log.info("%s: %d futures left out", shown, futures)
     return positions
+
+
+# ---- rows ----------------------------------------------------------------------------------------------------------
+
+
+def _table_rows(text: str, shown: str) -> Iterator[_Row]:
+    lines = [
+        (number, line)
+        for number, line in enumerate(text.split("\n"), 1)
+        if line.strip() and not line.lstrip().startswith(("#", "//"))
+    ]
+    if not lines:
+        return
+    number, first = lines[0]
+    separator = max(_SEPARATORS, key=first.count)
+    header = [_column(cell) for cell in _cells(first, separator, f"{shown}: line {number}")]
+    if set(header) & set(_NAME_COLUMNS) and set(header) & set(_SIZE_COLUMNS):
+        lines = lines[1:]
+    elif len(header) == len(HEADER) and option_name(header[0]):
+        header = list(HEADER)
+    else:
+        raise UsageError(
+            f"{shown}: line {number}: the header {','.join(HEADER)} is expected, or that of Deribit's or ccxt's rows"
+        )
+    for number, line in lines:
+        place = f"line {number}"
+        cells = _cells(line, separator, f"{shown}: {place}")
+        if len(cells) != len(header):
+            raise UsageError(f"{shown}: {place}: {len(cells)} columns, {len(header)} are expected")
+        yield _Row(place, dict(zip(header, cells)), decimal_comma=separator != ",")
+
+
+def _cells(line: str, separator: str, place: str) -> list[str]:
+    try:
+        cells = [cell.strip() for cell in next(csv.reader((line,), delimiter=separator, skipinitialspace=True))]
+    except (csv.Error, StopIteration) as exc:
+        raise UsageError(f"{place}: the position file cannot be read: {sanitize(str(exc), 80)}") from None
+    if cells and "#" in cells[-1]:
+        cells[-1] = cells[-1].partition("#")[0].strip()
+    return cells
+
+
+def _json_rows(text: str, shown: str) -> Iterator[_Row]:
+    try:
+        try:
+            document = _decoder.decode(text)
+        except msgspec.DecodeError:
+            document = _decoder.decode_lines(text)
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise UsageError(f"{shown}: the position file is not JSON: {sanitize(str(exc), 80)}") from None
+    while isinstance(document, dict) and (inner := next((k for k in _WRAPPERS if k in document), "")):
+        document = document[inner]
+    if isinstance(document, dict):
+        if {_column(key) for key in document} & set(_NAME_COLUMNS):
+            document = [document]
+        else:
+            document = [dict(zip(HEADER, item)) for item in document.items()]
+    for number, found in enumerate(document if isinstance(document, list) else [document], 1):
+        if not isinstance(found, dict):
+            raise UsageError(f"{shown}: row {number} is {sanitize(repr(found), 40)}, an object is expected")
+        inner_row = found.get("info")
+        values = {_column(key): value for key, value in inner_row.items()} if isinstance(inner_row, dict) else {}
+        own = {_column(key): value for key, value in found.items() if value is not None}
+        yield _Row(f"row {number}", values | own)
+
+
+def _column(text: str) -> str:
+    """A column's name for comparison: `Size (BTC)` is `size`."""
+    return re.sub(r"[\s_]+", "_", text.partition("(")[0].strip().lower())
+
+
+def _value(row: _Row, columns: tuple[str, ...]) -> Any:
+    return next((row.values[column] for column in columns if row.values.get(column) not in (None, "")), None)
+
+
+def _is_other(row: _Row, name: str) -> bool:
+    kind = str(row.values.get("kind", "")).strip().lower()
+    return kind in _OTHER_KINDS or (option_name(name) is None and is_future_name(name))
+
+
+# ---- numbers -------------------------------------------------------------------------------------------------------
+
+
+def _position(row: _Row, name: str, shown: str) -> float:
+    found = _value(row, _SIZE_COLUMNS)
+    size = _number(str(found if found is not None else ""), row.decimal_comma)
+    if size is None or isinstance(found, bool) or abs(size) > _MAX_COINS:
+        text = repr(str(found))[:42] if found is not None else "missing"
+        raise UsageError(
+            f"{shown}: {row.place}: the position of {sanitize(name, 60)} is {sanitize(text)}, a number of coins up to "
+            f"{_MAX_COINS:.0e} is expected"
+        )
+    side = _value(row, _SIDE_COLUMNS)
+    if side is None:
+        return size
+    sign = _SIGN_BY_SIDE.get(str(side).strip().lower())
+    if sign is None or (size < 0.0 < sign) or (sign == 0.0 != size):
+        raise UsageError(
+            f"{shown}: {row.place}: the side of {sanitize(name, 60)} is {sanitize(repr(str(side)), 42)} with a size of "
+            f"{size:g}, buy or long, or sell or short, is expected"
+        )
+    return sign * abs(size)
+
+
+def _number(text: str, decimal_comma: bool) -> float | None:
+    """The number in a cell; None for other text, and for one that may be read in two ways.
+
+    The sign may be U+2212, brackets make a number negative, and the name of the coin may follow.
+    """
+    text = _UNIT.sub("", text.strip().replace("\N{MINUS SIGN}", "-"))
+    is_negative = text.startswith("(") and text.endswith(")")
+    if is_negative:
+        text = text[1:-1].strip()
+    if "," in text:
+        if _THOUSANDS.fullmatch(text) and (not decimal_comma or "." in text or text.count(",") > 1):
+            text = text.replace(",", "")
+        elif decimal_comma and not _THOUSANDS.fullmatch(text) and text.count(",") == 1:
+            text = text.replace(",", ".")
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    if not math.isfinite(value):
+        return None
+    return -value if is_negative else value

@@ -183,6 +183,15 @@ def test_positions_from_a_file(tmp_path: Path, board: Path) -> None:
     assert positions["gross_coins"] == 10.0
 
 
+def test_a_position_file_that_matches_nothing_is_an_error(tmp_path: Path, board: Path) -> None:
+    path = tmp_path / "held.csv"
+    path.write_text("instrument_name,position\nBTC-1JAN70-1-C,10\n")
+    output = run_failing(2, "snapshot", board, "--positions", f"file:{path}", "--json")
+    assert f"{path} names no option of " in output
+    assert "it has BTC-1JAN70-1-C" in output
+    assert "not a regular file" in run_failing(2, "snapshot", board, "--positions", "file:/dev/zero")
+
+
 def test_a_dfmon_that_is_not_there() -> None:
     assert "127.0.0.1:9" in run_failing(1, "snapshot", "http://127.0.0.1:9")
 

@@ -42,8 +42,13 @@ class DealerPositions:
 
     @property
     def known(self) -> bool:
-        """False for `flow` until the history of some open interest has been seen: it would rest on its prior alone."""
-        return self.model != "flow" or bool(self.coverage)
+        """False for `flow` until the history of some open interest has been seen: it would rest on its prior alone.
+
+        False for a file that names no option of the frame: zero would be a claim.
+        """
+        if self.model == "flow":
+            return bool(self.coverage)
+        return self.model != "file" or not bool(np.isnan(self.position).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,8 @@ def dealer_positions(
     """Dealer position of every option of the frame under `model`.
 
     Units: coins, + long. Shapes: (n,) and (n, m).
-    Domain: an option without open interest gets NaN; `flow` needs a book advanced by this frame.
+    Domain: an option without open interest gets NaN; `flow` needs a book advanced by this frame. An option that a file
+    does not name has none, NaN if it names none of the frame.
     Source: naive and short-all are the conventions of equity-option vendors; flow is the estimator of `position_book`.
     """
     open_interest = frame.open_interest
@@ -76,7 +82,8 @@ def dealer_positions(
         return DealerPositions(model, -open_interest)
     if model == "file":
         named_positions = file_positions or {}
-        return DealerPositions(model, np.array([named_positions.get(name, 0.0) for name in frame.names]))
+        absent = 0.0 if any(name in named_positions for name in frame.names) else np.nan
+        return DealerPositions(model, np.array([named_positions.get(name, absent) for name in frame.names]))
     return _estimated(book, open_interest)
 
 

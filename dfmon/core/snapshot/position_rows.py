@@ -7,7 +7,8 @@ shown.
 from __future__ import annotations
 
 import math
-from typing import Any
+import re
+from typing import Any, Final
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from dfmon.model.positions import Positions
 from dfmon.model.snapshot import Metrics, ModelRow
 from dfmon.model.tables import PositionRow, Sources
 from dfmon.model.units import expiry_label
+
+_OPTION_NAME: Final = re.compile(r"([A-Z0-9]+)(?:_[A-Z]+)?-\d{1,2}[A-Z]{3}\d\d-")
 
 
 def positions_summary(tick: TickResult) -> Positions:
@@ -114,7 +117,7 @@ def missing_position_reasons(tick: TickResult) -> list[str]:
     if not tick.positions.known:
         sentences.append(
             "metrics, unwind, flip, regime, by_expiry, by_strike, levels.call_wall, levels.put_wall, levels.key_gamma: "
-            "positions unknown, no history of any option has been seen; `models` has the conventions"
+            f"positions unknown, {_unknown_reason(tick)}; `models` has the conventions"
         )
     if tick.positions.coverage is None:
         reason = "no open interest" if tick.model == "flow" else f"positions {tick.model} do not rest on history"
@@ -136,10 +139,23 @@ def missing_position_reasons(tick: TickResult) -> list[str]:
     matched, differing = tick.chain.block_rfq_checks
     if differing:
         sentences.append(f"{differing} of {matched + differing} block requests: not the trade that was printed")
-    unlisted = len(set(tick.file_positions or ()) - set(tick.chain.names))
+    named = [name for name in tick.file_positions or () if not _is_of_another(name, tick.chain.underlying)]
+    unlisted = len(set(named) - set(tick.chain.names))
     if unlisted:
-        sentences.append(f"{unlisted} position{'s' if unlisted > 1 else ''} of the file: not listed, left out")
+        sentences.append(f"{unlisted} of {len(named)} positions of the file: not listed, left out")
     return sentences
+
+
+def _is_of_another(name: str, underlying: str) -> bool:
+    """True for an option's name that begins with another underlying."""
+    option = _OPTION_NAME.match(name)
+    return option is not None and option[1] != underlying
+
+
+def _unknown_reason(tick: TickResult) -> str:
+    if tick.model == "file":
+        return "no option of the file is listed"
+    return "no history of any option has been seen"
 
 
 def _missing_provenance_reasons(tick: TickResult) -> list[str]:

@@ -47,8 +47,18 @@ def test_file_is_a_model_only_where_one_was_given() -> None:
 
 
 def test_names_of_the_file_that_are_not_listed_are_counted() -> None:
-    said = shot(BOARD, FlowParams("file", {**FILE, "BTC-1JAN70-1-C": 3.0, "NOT-AN-OPTION": 1.0})).unavailable
-    assert "2 positions of the file: not listed, left out" in said
+    others = {"BTC-1JAN70-1-C": 3.0, "NOT-AN-OPTION": 1.0, "ETH-1JAN70-1-C": 1.0}
+    said = shot(BOARD, FlowParams("file", {**FILE, **others})).unavailable
+    assert f"2 of {len(FILE) + 2} positions of the file: not listed, left out" in said
+
+
+def test_a_file_that_names_no_listed_option_leaves_positions_unknown() -> None:
+    snapshot = shot(BOARD, FlowParams("file", {"BTC-1JAN70-1-C": 3.0}))
+    assert snapshot.metrics.ngi.value is None
+    assert snapshot.flip.level is None
+    assert snapshot.positions.gross_coins == 0.0
+    assert any("positions unknown, no option of the file is listed" in reason for reason in snapshot.unavailable)
+    assert "1 of 1 positions of the file: not listed, left out" in snapshot.unavailable
 
 
 def test_positions_option_by_option_carry_band_sign_and_last_print() -> None:
