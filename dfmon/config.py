@@ -26,6 +26,7 @@ from dfmon.core.scenario.thresholds import Thresholds
 from dfmon.core.step import FlowParams
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
+from dfmon.store.file_content import read_text
 from dfmon.store.positions_file import read_positions
 from dfmon.venues.registry import VENUES
 from dfmon.venues.spec import OptionsSettings, VenueSettings
@@ -135,7 +136,7 @@ class ScreenSection(Section, frozen=True):
     ] = "blue-orange"
     icons: Annotated[Literal["unicode", "ascii", "braille"], Meta(description="unicode, ascii or braille")] = "unicode"
     mouse: Annotated[bool, Meta(description="true or false")] = False
-    tape_min: Annotated[float, Meta(ge=0.0, description="coins, 0 or more")] = 0.0
+    tape_min: Annotated[float, Meta(ge=0.0, le=1e9, description="coins from 0 to 1e9")] = 0.0
 
 
 class PublishSection(Section, frozen=True):
@@ -146,8 +147,8 @@ class PublishSection(Section, frozen=True):
     rest_token: Annotated[str, Meta(description="a token or nothing")] = ""
     rest_token_file: Annotated[str, Meta(description="a file path or nothing")] = ""
     prefix: Annotated[str, Meta(pattern=r"^[\w.-]+$", description="letters, digits, dot, dash")] = "dfmon"
-    stream_length: Annotated[int, Meta(ge=1, description="a whole number above 0")] = 100_000
-    every_s: Annotated[float, Meta(ge=0.0, description="seconds, 0 or more")] = 10.0
+    stream_length: Annotated[int, Meta(ge=1, le=1_000_000_000, description="a whole number from 1 to 1e9")] = 100_000
+    every_s: Annotated[float, Meta(ge=0.0, le=86_400.0, description="seconds from 0 to 86400")] = 10.0
 
 
 class HistorySection(Section, frozen=True):
@@ -302,16 +303,15 @@ def environment() -> Mapping[str, str]:
 
 
 def _read(file: Path, *, required: bool) -> dict[str, Any]:
-    if not file.exists() and not required:
+    if not os.path.lexists(file):
+        if required:
+            raise UsageError(f"{sanitize(str(file))}: no such configuration file")
         return {}
+    text = read_text(file, "a configuration file")
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"{file}: no such configuration file") from None
-    except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError(f"{file}: the configuration cannot be read: {exc}") from None
-    except tomllib.TOMLDecodeError as exc:
-        raise UsageError(f"{file}: not TOML: {sanitize(str(exc))}") from None
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as exc:
+        raise UsageError(f"{sanitize(str(file))}: not TOML: {sanitize(str(exc))}") from None
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[object, str]]:

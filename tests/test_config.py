@@ -86,9 +86,43 @@ def test_a_named_file_that_is_missing_is_an_error_and_an_unnamed_one_is_not(tmp_
 
 def test_bytes_that_are_not_text_are_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="cannot be read"):
+    path.write_bytes(b"[market]\ncurrencies = ['\xff']")
+    with pytest.raises(UsageError, match=r"is not text: line 2, byte 24 \(0xFF\) is not UTF-8"):
         config.load(path, {}, {})
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "9" * 5_000, "# " + "x" * 2_000_000])
+def test_text_that_the_parser_cannot_take_is_a_sentence(text: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"not TOML|is larger than"):
+        config.load(_file(tmp_path, text), {}, {})
+
+
+def test_devices_and_folders_are_a_sentence(tmp_path: Path) -> None:
+    for path, found in ((Path("/dev/zero"), "not a regular file"), (tmp_path, "a directory")):
+        with pytest.raises(UsageError, match=f"is {found}: a configuration file is expected"):
+            config.load(path, {}, {})
+    folder = tmp_path / "dfmon"
+    folder.mkdir()
+    (folder / "config.toml").symlink_to("/dev/zero")
+    with pytest.raises(UsageError, match="is not a regular file"):
+        config.load(None, {"XDG_CONFIG_HOME": str(tmp_path)}, {})
+
+
+@pytest.mark.parametrize(
+    "text", ["inf", "nan", "-inf", "1e999", "99999999999999999999999", "[[[[1]]]]", "{a={b=1}}", "1979-05-27"]
+)
+def test_numbers_that_are_none_are_refused(text: str, tmp_path: Path) -> None:
+    for key in (
+        "screen.tape_min",
+        "market.tick_s",
+        "history.keep_days",
+        "model.lean",
+        "publish.every_s",
+        "publish.rest",
+    ):
+        section, name = key.split(".")
+        with pytest.raises(UsageError):
+            config.load(_file(tmp_path, f"[{section}]\n{name} = {text}"), {}, {})
 
 
 def test_a_wrong_variable_is_named() -> None:
