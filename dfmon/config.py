@@ -210,6 +210,14 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     return _override(config, {key: (value, "the command line") for key, value in flags.items()})
 
 
+def origins(path: Path | None, environ: Mapping[str, str]) -> dict[str, str]:
+    """File or environment variable that sets each "section.key" without a default value."""
+    file = path or default_path(environ)
+    tree = _with_present_names(_read(file, required=path is not None), str(file))
+    in_file = {f"{section}.{key}": str(file) for section, keys in tree.items() for key in keys}
+    return in_file | {key: origin for key, (_, origin) in _from_environment(environ).items()}
+
+
 def options_settings(config: Config) -> dict[str, OptionsSettings]:
     """The sections of the enabled options venues, by name. Raises UsageError if all are disabled."""
     sections = {spec.name: config.venue(spec.name) for spec in VENUES if spec.lists_options}

@@ -55,6 +55,11 @@ def _dispatch(args: argparse.Namespace) -> int:
 
         return sim.serve_standalone(args.seed, args.port, args.speed, args.currency, args.script, child=args.child)
 
+    if args.command == "config":
+        from dfmon.cli import config_file
+
+        return config_file.run(args)
+
     from dfmon import config
     from dfmon.cli import dispatch as commands
 

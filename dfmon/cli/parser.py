@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
@@ -16,6 +16,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{sanitize(message, 300)}; see `{self.prog} --help`")
+
+
+_Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001, it has no public name
 
 
 def build_parser() -> Parser:
@@ -54,6 +57,12 @@ def build_parser() -> Parser:
     )
     _add_explain_options(explain)
 
+    _add_operation(commands, common)
+    return root
+
+
+def _add_operation(commands: _Commands, common: Parser) -> None:
+    """Commands around the monitor: history, checks, configuration, simulated exchange."""
     backfill = commands.add_parser(
         "backfill", parents=[common], help="download the trade history of every listed option; resumable"
     )
@@ -65,9 +74,14 @@ def build_parser() -> Parser:
     doctor = commands.add_parser("doctor", parents=[common], help="check feeds, clock, rate limits, disk and terminal")
     doctor.add_argument("--json", action="store_true", help="one JSON object")
 
+    config = commands.add_parser("config", parents=[common], help="path, check or contents of the configuration file")
+    config.add_argument(
+        "action", choices=("path", "init", "check", "show"),
+        help="path: where it is; init: write one to edit; check: validate; show: all settings and where they are set",
+    )  # fmt: skip
+
     sim = commands.add_parser("sim", help="serve the simulated exchange on loopback")
     _add_sim_options(sim)
-    return root
 
 
 def _common_options() -> Parser:

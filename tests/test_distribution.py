@@ -1,0 +1,97 @@
+"""What is handed out beside the code: locks, man page, completions, unit file, wheel and source archive."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from shell_files import generated_files
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+LOCKS = {
+    "requirements.lock": [name for name in EXTRAS if name not in {"test", "docs"}],
+    "requirements-test.lock": ["test"],
+}
+
+
+def _locked(name: str) -> dict[str, set[Version]]:
+    pins = re.findall(r"^([\w.-]+)==([^ ;\\]+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+    versions: dict[str, set[Version]] = {}
+    for package, version in pins:
+        versions.setdefault(canonicalize_name(package), set()).add(Version(version))
+    return versions
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_has_a_version_that_is_allowed_for_every_dependency(name: str) -> None:
+    wanted = [*PROJECT["dependencies"], *(text for extra in LOCKS[name] for text in EXTRAS[extra])]
+    locked = _locked(name)
+    for requirement in map(Requirement, wanted):
+        versions = locked.get(canonicalize_name(requirement.name), set())
+        assert any(version in requirement.specifier for version in versions), f"{name}: renew it, {requirement}"
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_line_of_a_lock_is_hashed_and_none_names_a_host(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert "://" not in text
+    for pin in re.split(r"\n(?=\w)", text.strip()):
+        assert "--hash=sha256:" in pin, pin.splitlines()[0]
+
+
+def test_the_test_extra_has_every_other_extra() -> None:
+    test = set(EXTRAS["test"])
+    assert not {text for name, extra in EXTRAS.items() if name != "test" for text in extra} - test
+
+
+@pytest.mark.parametrize("path", generated_files(), ids=lambda path: path.name)
+def test_man_page_and_completions_are_those_of_the_parser(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == generated_files()[path], "run: python deploy/shell_files.py"
+
+
+def test_bash_takes_the_completions() -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("no bash here")
+    subprocess.run([bash, "-n", ROOT / "deploy" / "dfmon.bash"], check=True)
+
+
+@pytest.mark.slow
+def test_systemd_takes_the_unit() -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("no systemd-analyze here")
+    unit = ROOT / "deploy" / "dfmon.service"
+    completed = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=False)
+    assert (completed.returncode, completed.stderr) == (0, "")
+
+
+@pytest.mark.slow
+def test_wheel_and_source_archive_are_complete_and_reproducible(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+        completed = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert completed.returncode == 0, completed.stderr[-2000:]
+    wheel, archive = next(first.glob("*.whl")), next(first.glob("*.tar.gz"))
+    assert wheel.read_bytes() == next(second.glob("*.whl")).read_bytes()
+    with zipfile.ZipFile(wheel) as packed:
+        names = packed.namelist()
+    assert "dfmon/config.toml" in names
+    assert any(name.endswith("share/man/man1/dfmon.1") for name in names)
+    assert {f"dfmon/{path.relative_to(ROOT / 'dfmon')}" for path in (ROOT / "dfmon").rglob("*.py")} <= set(names)
+    with tarfile.open(archive) as source:
+        packed_names = {name.partition("/")[2] for name in source.getnames()}
+    assert {"pyproject.toml", "README.md", "config.toml", "tests/conftest.py", "deploy/dfmon.service"} <= packed_names
