@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 import msgspec
+from layout_table import PAGE as DATA_PAGE
+from layout_table import layout_table, with_layouts
 from metric_table import metric_table, with_table
 from population_table import PAGE, with_tables
 
@@ -75,3 +77,9 @@ def test_positions_page_has_the_switches_of_the_simulated_families() -> None:
 def test_the_picture_is_there() -> None:
     for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
         assert (ROOT / path).exists(), path
+
+
+def test_the_table_of_layouts_is_that_of_the_code() -> None:
+    page = DATA_PAGE.read_text(encoding="utf-8")
+    assert layout_table() in page
+    assert page == with_layouts(page)

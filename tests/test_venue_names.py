@@ -13,13 +13,15 @@ from dfmon.venues.registry import VENUES
 PACKAGE = Path(__file__).parent.parent / "dfmon"
 
 # Facts for the user on the screen, and the formats of foreign files.
+CAPTURES = {"store/capture_cryptofeed.py", "store/capture_messages.py"}
 ALLOWED = {
     "deribit": {
-        "api/board.py", "sinks/plain_text.py", "store/board_cells.py", "store/captures.py", "tui/render/alerts.py",
-        "tui/render/heatmap.py",
+        "api/board.py", "sinks/plain_text.py", "store/boards/events.py", "store/boards/layouts.py",
+        "store/capture_frames.py", "store/position_names.py", "store/positions_file.py", "tui/render/alerts.py",
+        "tui/render/heatmap.py", *CAPTURES,
     },
-    "binance": {"store/captures.py"},
-    "okx": {"store/captures.py"},
+    "binance": {"store/capture_frames.py", *CAPTURES},
+    "okx": {"store/boards/layouts.py", *CAPTURES},
 }  # fmt: skip
 
 

@@ -141,6 +141,11 @@ def _add_replay_options(replay: argparse.ArgumentParser) -> None:
 def _add_snapshot_options(snapshot: argparse.ArgumentParser) -> None:
     _add_source(snapshot)
     snapshot.add_argument("--json", action="store_true", help="one JSON object")
+    snapshot.add_argument(
+        "--explain-format",
+        action="store_true",
+        help="instead: how a board file is read, its columns, what was inferred, and the rows left out by line",
+    )
     snapshot.add_argument("--detail", action="store_true", help="with --json: add heat-map, profile, tape and alerts")
 
 

@@ -20,7 +20,7 @@ from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import EXIT_OK, EXIT_STALE, DfmonError, NoSnapshotError, SourceError, UsageError
 from dfmon.model.snapshot import FlowSnapshot, State, from_json, to_json
 from dfmon.model.units import iso, sanitize
-from dfmon.replay import open_source, play_to_end
+from dfmon.replay import BoardSource, explain_board_format, open_source, play_to_end
 from dfmon.sinks.plain_text import format_snapshot
 
 MARKETS_OPTIONAL_AFTER = 0.5  # share of the timeout after which a snapshot without the hedging venues suffices
@@ -28,6 +28,8 @@ MARKETS_OPTIONAL_AFTER = 0.5  # share of the timeout after which a snapshot with
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """Prints one snapshot. Returns 0, or 4 if its data are stale."""
+    if args.explain_format:
+        return _print_format(args.source)
     snapshot, mode = load_snapshot(args, config)
     if args.json:
         sys.stdout.buffer.write(to_json(snapshot, mode, detail=args.detail) + b"\n")
@@ -35,6 +37,15 @@ def run(args: argparse.Namespace, config: Config) -> int:
         sys.stdout.write(format_snapshot(snapshot, mode))
     sys.stdout.flush()
     return EXIT_STALE if snapshot.state == "stale" else EXIT_OK
+
+
+def _print_format(source: str | None) -> int:
+    """Prints how a board file is read. Returns 0."""
+    if source is None or "://" in source:
+        raise UsageError("--explain-format needs the path of a board file")
+    sys.stdout.write("".join(f"{line}\n" for line in explain_board_format(Path(source))))
+    sys.stdout.flush()
+    return EXIT_OK
 
 
 def load_snapshot(args: argparse.Namespace, config: Config) -> tuple[FlowSnapshot, State]:
@@ -64,6 +75,8 @@ def recorded_snapshot(
         if hub.latest(underlying) is None:
             raise
         logging.getLogger("dfmon").warning("%s", exc)  # the readable part has a snapshot
+    if isinstance(source, BoardSource):
+        sys.stderr.write(f"dfmon: {source.description}\n")
     last = hub.latest(underlying)
     if last is None:
         raise UsageError(

@@ -8,7 +8,15 @@ change a number.
 from dfmon.replay.capture_source import CaptureSource
 from dfmon.replay.player import ReplaySession
 from dfmon.replay.source_factory import open_source
-from dfmon.replay.sources import BoardSource, RecordingSource, ReplaySource, play_through, play_to_end, resolve_span
+from dfmon.replay.sources import (
+    BoardSource,
+    RecordingSource,
+    ReplaySource,
+    explain_board_format,
+    play_through,
+    play_to_end,
+    resolve_span,
+)
 
 __all__ = [
     "BoardSource",
@@ -16,6 +24,7 @@ __all__ = [
     "RecordingSource",
     "ReplaySession",
     "ReplaySource",
+    "explain_board_format",
     "open_source",
     "play_through",
     "play_to_end",

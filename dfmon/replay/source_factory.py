@@ -9,7 +9,7 @@ from typing import Any, Final
 from dfmon.core.step import FlowParams
 from dfmon.replay.capture_source import CaptureSource
 from dfmon.replay.sources import BoardSource, RecordingSource, ReplaySource
-from dfmon.store import boards, captures, replayer
+from dfmon.store import captures, replayer
 
 _OVERRIDABLE_OPTIONS: Final = ("positions", "numeraire", "stickiness")  # of the command line, each a parameter
 
@@ -30,8 +30,7 @@ def open_source(
         return RecordingSource(path, _overrides(params, explicit_options), across_gaps=across_gaps)
     if captures.is_capture(path):
         return CaptureSource(path, underlyings, params)
-    available = boards.currencies(path)  # raises the error of a file of no known kind
-    return BoardSource(path, tuple(available) if underlyings is None else underlyings, params)
+    return BoardSource(path, underlyings, params)  # raises the error of a file of no known kind
 
 
 def _overrides(params: FlowParams, explicit_options: Container[str]) -> dict[str, Any]:

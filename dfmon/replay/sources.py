@@ -21,6 +21,7 @@ from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import SECOND, iso, sanitize
 from dfmon.replay.time_spec import parse_time_within
 from dfmon.store import boards, replayer
+from dfmon.store.boards import report
 from dfmon.venues import registry
 from dfmon.venues.options import options_venues
 from dfmon.venues.spec import PollSettings
@@ -155,22 +156,29 @@ class BoardSource:
 
     kind: ClassVar = "boards"
 
-    def __init__(self, path: Path, underlyings: tuple[str, ...], params: FlowParams) -> None:
-        self.path, self.underlyings, self.params = path, underlyings, params
+    def __init__(self, path: Path, underlyings: tuple[str, ...] | None, params: FlowParams) -> None:
+        self.path, self.params = path, params
+        self.file = boards.BoardFile(path)
+        self.underlyings = self.file.currencies if underlyings is None else underlyings
         self._span: tuple[int, int] | None = None
+
+    @property
+    def description(self) -> str:
+        """One line on how the file was read, as far as it was."""
+        return report.summary(self.file.findings)
 
     def driver(self, publish: Publish) -> Driver:
         return Driver(self.underlyings, self.params, {}, publish)
 
     def span(self) -> tuple[int, int]:
         if self._span is None:
-            times = [board.ts_ns for board in boards.read_boards(self.path, self.underlyings)]
+            times = [board.ts_ns for board in self.file.boards(self.underlyings)]
             self._span = times[0], times[-1]
         return self._span
 
     def steps(self, after: SourceCursor = BEGINNING) -> Iterator[ReplayStep]:
         """One step for each time, with the boards of all underlyings."""
-        board_groups = groupby(boards.read_boards(self.path, self.underlyings), key=lambda board: board.ts_ns)
+        board_groups = groupby(self.file.boards(self.underlyings), key=lambda board: board.ts_ns)
         shown_count = max(after[1], 0)
         for number, (ts_ns, group) in enumerate(islice(board_groups, shown_count, None), shown_count + 1):
             yield ReplayStep(
@@ -179,8 +187,7 @@ class BoardSource:
 
     def latest_boards(self) -> Iterator[ReplayStep]:
         """The last board of each underlying only: a board is a complete listing and needs none before it."""
-        last_boards = {board.underlying: board for board in boards.read_boards(self.path, self.underlyings)}
-        yield ReplayStep(0, 0, (0, 1), _apply_boards(tuple(last_boards.values())), ticks=True)
+        yield ReplayStep(0, 0, (0, 1), _apply_boards(self.file.last_boards(self.underlyings)), ticks=True)
 
 
 def _apply_boards(board_group: tuple[boards.RecordedBoard, ...]) -> Callable[[Driver], Driver]:
@@ -219,6 +226,14 @@ def play_through(
             for snapshot in step_snapshots:
                 publish(snapshot)
         step_snapshots.clear()
+
+
+def explain_board_format(path: Path) -> Iterator[str]:
+    """Lines that say how a board file is read: columns, guesses, rows left out. Raises UsageError or SourceError."""
+    file = boards.BoardFile(path)
+    for _ in file.boards():
+        pass
+    return report.explanation(file.findings)
 
 
 def play_to_end(source: ReplaySource, publish: Publish) -> None:

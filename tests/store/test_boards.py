@@ -166,7 +166,7 @@ def test_parquet_gives_the_same_boards_as_csv(tmp_path: Path) -> None:
         assert valid[0] == valid[1]
     details = [e.detail for b in parquet_boards for e in events_of_type(Rejected, b.events)]
     assert details == [
-        "row 4: strike is -1, a number above 0 is expected",
+        "row 4: strike is -1, a number of at least 0 is expected",
         "row 5: open_interest is inf, a finite number is expected",
         "row 6: option_type is 'straddle', call or put is expected",
         "row 7: expiry_datetime is empty or out of range, a time between 2009 and 2100 is expected",

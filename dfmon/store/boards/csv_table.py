@@ -1,0 +1,109 @@
+"""Text with separators as a table: comma, semicolon, tab or bar, quoted or not, decimal points or commas."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from dfmon.store.boards.cells import BadCell
+from dfmon.store.boards.table import Column, Table
+
+_SEPARATORS: Final = {",": "CSV", ";": "CSV with semicolons", "\t": "TSV", "|": "CSV with bars"}
+_DECIMAL_COMMA: Final = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
+_THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+
+NumberedLines = Iterable[tuple[int, str]]
+
+
+def read_csv(lines: NumberedLines, used_columns: Callable[[list[str]], set[str]]) -> Table:
+    """The rows of a text as columns, those of the header that `used_columns` selects.
+
+    Raises BadCell if it has no header. Each line is split by itself, so that a stray quote cannot swallow the lines
+    after it.
+    """
+    numbered = ((number, text) for number, text in lines if text.strip() and not text.startswith("#"))
+    _, first = next(numbered, (0, ""))
+    declared = re.fullmatch(r"(?i)\ufeff?sep=(.)", first.strip())
+    if declared:
+        _, first = next(numbered, (0, ""))
+    if not first:
+        raise BadCell("is empty")
+    separator = declared[1] if declared else max(_SEPARATORS, key=lambda s: len(_cells(first, s)))
+    header = [name.strip() for name in _cells(first, separator)]
+    used = used_columns(header)
+    keep = [at for at, name in enumerate(header) if name in used and header.index(name) == at]
+    rows, numbers, ragged = _rows(numbered, separator, len(header), keep)
+    columns: dict[str, Column] = {header[at]: list(cells) for at, cells in zip(keep, zip(*rows))}
+    notes = _unify_numbers(columns, separator)
+    container = _SEPARATORS.get(separator, f"CSV with {separator!r}")
+    if not rows:
+        columns = {header[at]: [] for at in keep}
+    return Table(columns, numbers, ragged=tuple(ragged), notes=notes, container=container)
+
+
+def header_of(lines: NumberedLines) -> list[str]:
+    """The header of a text with separators, for messages."""
+    found: list[str] = []
+    try:
+        read_csv(lines, lambda header: found.extend(header) or set())  # type: ignore[func-returns-value]
+    except BadCell:
+        return found
+    return found
+
+
+def _cells(text: str, separator: str) -> list[str]:
+    if '"' not in text:
+        return text.split(separator)
+    try:
+        return next(csv.reader((text,), delimiter=separator), [])
+    except csv.Error as exc:
+        raise BadCell(f"the line is not CSV ({exc})") from None
+
+
+def _rows(
+    numbered: Iterator[tuple[int, str]], separator: str, width: int, keep: list[int]
+) -> tuple[list[list[str]], list[int], list[tuple[int, str]]]:
+    rows: list[list[str]] = []
+    numbers: list[int] = []
+    ragged: list[tuple[int, str]] = []
+    for number, text in numbered:
+        try:
+            cells = _cells(text, separator)
+        except BadCell as exc:
+            ragged.append((number, str(exc)))
+            continue
+        if len(cells) != width:
+            ragged.append((number, f"{len(cells)} cells, {width} are expected"))
+            continue
+        rows.append([cells[at] for at in keep])
+        numbers.append(number)
+    return rows, numbers, ragged
+
+
+def _unify_numbers(columns: dict[str, Column], separator: str) -> tuple[str, ...]:
+    """Writes decimal commas and thousands in the columns as plain numbers; what it did, for the note.
+
+    1,234 alone is either; it counts as a decimal comma where the file has one beyond doubt, else as thousands where the
+    comma is the separator, and is left as it is otherwise.
+    """
+    with_comma = {
+        name: commas for name, cells in columns.items() if (commas := [c for c in cells if "," in c and c[:1] != "{"])
+    }
+    decimal = {
+        name
+        for name, commas in with_comma.items()
+        if all(_DECIMAL_COMMA.fullmatch(c.strip()) for c in commas)
+        and not all(_THOUSANDS.fullmatch(c.strip()) for c in commas)
+    }
+    notes = []
+    for name, commas in with_comma.items():
+        is_grouped = all(_THOUSANDS.fullmatch(c.strip()) for c in commas)
+        if name in decimal or (is_grouped and decimal and not any("." in c for c in commas)):
+            columns[name] = [c.replace(",", ".") for c in columns[name]]
+            notes.append("decimal commas")
+        elif is_grouped and (separator == "," or any("." in c or c.count(",") > 1 for c in commas)):
+            columns[name] = [c.replace(",", "") for c in columns[name]]
+            notes.append("commas between thousands")
+    return tuple(dict.fromkeys(notes))
