@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -11,11 +12,15 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import msgspec
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 from shell_files import generated_files
+
+from dfmon.config import Config
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -95,3 +100,56 @@ def test_wheel_and_source_archive_are_complete_and_reproducible(tmp_path: Path) 
     with tarfile.open(archive) as source:
         packed_names = {name.partition("/")[2] for name in source.getnames()}
     assert {"pyproject.toml", "README.md", "config.toml", "tests/conftest.py", "deploy/dfmon.service"} <= packed_names
+
+
+def _instructions(text: str) -> list[tuple[str, str]]:
+    """Keyword and arguments of each instruction of a Dockerfile."""
+    lines = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)).splitlines()
+    return [(line.split(None, 1)[0], line.split(None, 1)[1]) for line in lines if line.strip()]
+
+
+def test_the_image_is_pinned_unprivileged_and_checks_its_health() -> None:
+    instructions = _instructions((ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    images = [arguments.split()[0] for keyword, arguments in instructions if keyword == "FROM"]
+    assert len(images) == 2
+    assert all(re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", image) for image in images)
+    last = dict(instructions)
+    assert last["USER"] not in {"root", "0"}
+    assert last["EXPOSE"] == "8000"
+    assert "/healthz" in last["HEALTHCHECK"]
+    assert "0.0.0.0:8000" in last["ENV"]
+
+
+def test_the_compose_file_starts_what_the_image_offers() -> None:
+    services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    assert set(services) == {"dfmon", "redis"}
+    assert (ROOT / "deploy" / services["dfmon"]["build"] / "Dockerfile").resolve() == ROOT / "Dockerfile"
+    known = {
+        f"DFMON_{section.name}_{key.name}".upper()
+        for section in msgspec.structs.fields(Config)
+        for key in msgspec.structs.fields(section.type)
+    }
+    assert set(services["dfmon"]["environment"]) <= known
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("DFMON_IMAGE_STEPS" not in os.environ, reason="downloads for minutes; set DFMON_IMAGE_STEPS=1")
+def test_the_steps_of_the_image_make_an_installation_that_runs(tmp_path: Path) -> None:
+    source, target = tmp_path / "src", tmp_path / "opt"
+    source.mkdir()
+    _, first_stage, _ = (ROOT / "Dockerfile").read_text(encoding="utf-8").split("\nFROM ")
+    for keyword, arguments in _instructions(f"FROM {first_stage}"):
+        if keyword == "COPY":
+            *names, folder = arguments.split()
+            for name in names:
+                found = ROOT / name
+                copy = shutil.copytree if found.is_dir() else shutil.copy2
+                copy(found, source / folder if found.is_dir() else source / found.name)
+        elif keyword == "RUN":
+            command = arguments.replace("/opt/dfmon", str(target)).replace("python ", f"{sys.executable} ", 1)
+            completed = subprocess.run(command, shell=True, cwd=source, capture_output=True, text=True, check=False)
+            assert completed.returncode == 0, completed.stderr[-2000:]
+    environ = {"PATH": f"{target}/bin:/usr/bin:/bin", "HOME": str(tmp_path)}
+    subprocess.run([target / "bin" / "dfmon", "config", "init"], env=environ, check=True, capture_output=True)
+    assert (tmp_path / ".config" / "dfmon" / "config.toml").exists()
+    assert (target / "share" / "man" / "man1" / "dfmon.1").exists()
