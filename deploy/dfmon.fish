@@ -164,6 +164,7 @@ complete -c dfmon -n '_shtab_dfmon_using snapshot' -l record -xka "(__fish_compl
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l timeout -x -d 'seconds to wait for live data (default 30)'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l json -d 'one JSON object'
+complete -c dfmon -n '_shtab_dfmon_using snapshot' -l explain-format -d 'instead: how a board file is read, its columns, what was inferred, and the rows left out by line'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l detail -d 'with --json: add heat-map, profile, tape and alerts'
 complete -c dfmon -n '_shtab_dfmon_using snapshot; and test $_shtab_dfmon_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'a recording, a capture, a board file, or the URL of a running dfmon; without it the live market'
 complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a positions -d 'dealer positions with their origins, as CSV'
