@@ -6,8 +6,10 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -131,13 +133,13 @@ def unchecked(value: object) -> Any:
     (lambda: dfmon.flip(small(), horizon=unchecked("month")), "horizon: 'month'"),
     (lambda: dfmon.flip(small(), stickiness=unchecked("glue")), "stickiness: 'glue'"),
     (lambda: dfmon.flip(small(), members=[1, 2]), r"members: shape \(2,\), \(2, M\) is expected"),
-    (lambda: dfmon.Board.from_deribit(b"{"), "source: no JSON"),
+    (lambda: dfmon.Board.from_deribit(b"{"), "source: is no JSON"),
     (lambda: dfmon.Board.from_deribit(unchecked(3)), "source: a path"),
     (lambda: dfmon.Board.from_deribit("/no/such/board.csv"), "source: /no/such/board.csv does not exist"),
-    (lambda: dfmon.Board.from_deribit([summary("BTC-PERPETUAL")]), "source: 'BTC-PERPETUAL' is no option name"),
+    (lambda: dfmon.Board.from_deribit([summary("BTC-PERPETUAL")]), "source: .*: BTC-PERPETUAL is no option"),
     (lambda: dfmon.Board.from_deribit([summary("BTC-1XXX26-1-C")]), "names no month"),
-    (lambda: dfmon.Board.from_deribit([]), "source: it holds no options"),
-    (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-1-C", creation_timestamp=None)]), "at: no row carries"),
+    (lambda: dfmon.Board.from_deribit([]), "source: it is JSON without rows of options: "),
+    (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-1-C", creation_timestamp=None)]), ".*: .*give `at`"),
     (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-90000-C", estimated_delivery_price=None)]), "spot: no row"),
     (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-1-C"), summary("ETH-27MAR26-1-C")]), "currency: the"),
     (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-1-C")], currency="SOL"), "currency: 'SOL' is not in"),
@@ -315,11 +317,56 @@ def test_a_flip_says_in_words_what_it_is() -> None:
     [
         (
             '{"error": {"code": 10028, "message": "too_many_requests"}}',
-            "source: the venue answered with an error: .*too_",
+            "source: it is an error that the venue answered with: .*too_",
         ),
-        ('{"result": []}', "source: it holds no options"),
+        ('{"result": []}', "source: it is JSON without rows of options: "),
     ],
 )
 def test_a_response_without_options_says_what_it_is(source: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dfmon.Board.from_deribit(source)
+
+
+def test_a_naive_moment_is_utc_in_every_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        board = dfmon.Board.from_deribit([summary("BTC-27MAR26-90000-P")], at=datetime(2026, 3, 26, 8))  # noqa: DTZ001
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+    assert board.tau == pytest.approx(1 / 365)
+
+
+@pytest.mark.parametrize("convert", [np.float64, Decimal, str, repr, np.float32])
+def test_numbers_of_any_kind_are_numbers(convert: Callable[[Any], object]) -> None:
+    row = {k: v if isinstance(v, str) else convert(v) for k, v in summary("BTC-27MAR26-90000-P").items()}
+    row["creation_timestamp"] = np.int64(NOW_MS)
+    board = dfmon.Board.from_deribit([row])
+    assert (board.spot, board.sigma.tolist(), board.open_interest.tolist()) == (89_500.0, [0.5], [10.0])
+
+
+@pytest.mark.parametrize(("written", "sign"), [("CALL", 1.0), ("Put", -1.0), ("call", 1.0), ("P", -1.0)])
+def test_the_type_of_an_option_is_read_in_any_case(written: str, sign: float) -> None:
+    listing = [{"instrument_name": "A", "base_currency": "BTC", "strike": 90_000, "option_type": written,
+                "expiration_timestamp": NOW_MS + 86_400_000, "instrument_type": "reversed"}]  # fmt: skip
+    assert dfmon.Board.from_deribit([summary("A")], instruments=listing).option_type.tolist() == [sign]
+    with pytest.raises(ValueError, match="option_type is 'straddle', call or put is expected"):
+        dfmon.Board.from_deribit([summary("A")], instruments=[listing[0] | {"option_type": "straddle"}])
+
+
+def test_a_repeated_option_counts_once_and_the_reading_says_so() -> None:
+    rows = [summary("BTC-27MAR26-90000-P", open_interest=n) for n in (1.0, 2.0)]
+    board = dfmon.Board.from_deribit(rows)
+    assert (board.size, board.open_interest.tolist()) == (1, [2.0])
+    assert "1 repeated row replaced by its last" in board.reading
+    assert small().reading == ""
+
+
+def test_a_board_of_any_file(tmp_path: Path) -> None:
+    path = tmp_path / "summary.data"
+    path.write_text(json.dumps({"result": [summary("BTC-27MAR26-90000-P")]}), encoding="utf-16")
+    board = dfmon.Board.from_file(path, at=datetime(2026, 3, 26, 8, tzinfo=UTC))
+    assert (board.names, board.spot) == (("BTC-27MAR26-90000-P",), 89_500.0)
+    assert board.tau == pytest.approx(1 / 365)
+    assert board.reading.startswith("read as a book summary, mark_iv as per cent")

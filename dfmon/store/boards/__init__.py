@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from dfmon.store.boards.board_file import BoardFile
+from dfmon.store.boards.board_file import BoardFile, Documents
 from dfmon.store.boards.events import AnyPath, RecordedBoard
 
-__all__ = ["BoardFile", "RecordedBoard", "currencies", "read_boards"]
+__all__ = ["BoardFile", "Documents", "RecordedBoard", "currencies", "read_boards"]
 
 
 def currencies(path: AnyPath) -> tuple[str, ...]:

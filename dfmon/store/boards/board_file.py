@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Final, NoReturn, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
@@ -46,6 +46,13 @@ class _Source(Protocol):
     def currencies(self) -> tuple[str, ...] | None: ...
 
 
+class Documents(NamedTuple):
+    """Decoded JSON in place of a file, and lists of instruments beside it."""
+
+    documents: Sequence[Any]
+    beside: Sequence[Any] = ()
+
+
 class BoardFile:
     """An open board file. Its boards come in order of time; `findings` tell how it was read.
 
@@ -53,9 +60,14 @@ class BoardFile:
     after the last complete board for parquet. `at_ns` is the time of a board whose rows have none.
     """
 
-    def __init__(self, path: AnyPath, at_ns: int | None = None) -> None:
-        self._refusal = Refusal(Path(path))
-        self._source = _open(Path(path), self._refusal)
+    def __init__(self, origin: AnyPath | Documents, at_ns: int | None = None) -> None:
+        if isinstance(origin, Documents):
+            self._refusal = Refusal(Path("it"))
+            table = self._refusal.translate(lambda: json_table.table_of(origin.documents, "JSON", origin.beside))
+            self._source: _Source = _TableSource(table, tuple(table.columns), self._refusal)
+        else:
+            self._refusal = Refusal(Path(origin))
+            self._source = _open(Path(origin), self._refusal)
         if not self._source.size:
             self._refusal.raise_for(f"is a {self._source.matched.layout.title} without rows: an option is needed")
         self._at_ns = at_ns

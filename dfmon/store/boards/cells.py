@@ -178,6 +178,8 @@ def _of_datetimes(
 def _time(cell: Any, column: str, notes: TimeNotes, is_expiry: bool) -> int | str:
     """A time in nanoseconds, or what is wrong with it."""
     delivery = 8 * HOUR if is_expiry else 0
+    if isinstance(cell, np.datetime64):
+        cell = cell.astype("datetime64[us]").item()
     if isinstance(cell, datetime):
         ts_ns = _of_datetime(cell, notes)
     elif isinstance(cell, date):

@@ -68,7 +68,7 @@ class Interpreter:
             found.units = infer_units(found.matched.layout, column, rows, found.iv_name)
             found.time_notes, found.notes, found.row_label = rows.time_notes, table.notes, table.row_label
             if not rows.ts_ns.any() and self._at_ns is None and rows.size > len(rows.errors):
-                raise BadCell("no row has a time: the moment it was taken is expected")
+                raise BadCell("has no time in any row: save the whole response, or give `at` to dfmon.Board.from_file")
         apply_units(rows, found.units, found.iv_name)
         self._note_contracts(rows)
         boards = boards_of(rows, found.matched.layout, self._at_ns)

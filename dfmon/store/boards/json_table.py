@@ -54,7 +54,7 @@ def table_of(documents: Sequence[Any], container: str, beside: Sequence[Any] = (
         found.run += 1
         _collect(document, {}, found, 0)
     if not found.lists:
-        raise BadCell(f"holds {_outline(documents)}, but no rows of options")
+        raise BadCell(f"is JSON without rows of options: {_outline(documents)}")
     runs, rows = _joined(found.lists)
     keys: dict[str, str] = {}
     for row in rows:
@@ -82,6 +82,8 @@ def _collect(node: Any, around: Row, found: _Found, depth: int) -> None:
         return
     if isinstance(node, Mapping):
         _collect_mapping(node, around, found, depth)
+    elif hasattr(node, "to_dict"):  # a data frame
+        _collect(node.to_dict("records"), around, found, depth)
     elif isinstance(node, Sequence) and not isinstance(node, str | bytes):
         rows = [_flat_row(item, around) for item in node if _is_row(item)]
         if rows:
@@ -95,7 +97,7 @@ def _collect(node: Any, around: Row, found: _Found, depth: int) -> None:
 
 def _collect_mapping(node: Mapping[str, Any], around: Row, found: _Found, depth: int) -> None:
     if "error" in node and "result" not in node and node["error"]:
-        raise BadCell(f"is the venue's answer with an error: {sanitize(str(node['error']), 80)}")
+        raise BadCell(f"is an error that the venue answered with: {sanitize(str(node['error']), 80)}")
     if _is_row(node):
         found.lists.append((found.run, [_flat_row(node, around)]))
         return

@@ -27,7 +27,8 @@ def summary(found: Findings) -> str:
     """
     parts = [f"read as {_title(found.matched.layout)}", *_guesses(found), f"{found.options:,} options"]
     if found.repeated:
-        parts.append(f"{found.repeated:,} repeated rows replaced by their last")
+        rows = "row replaced by its" if found.repeated == 1 else "rows replaced by their"
+        parts.append(f"{found.repeated:,} repeated {rows} last")
     if found.left_out:
         parts.append(f"{found.left_out:,} {'row' if found.left_out == 1 else 'rows'} left out")
     return ", ".join(parts)
