@@ -26,6 +26,7 @@ VERSION: Final = 2
 EARLIER_VERSION: Final = 1  # positions of another estimator: its means and deviations start the present one
 _MAGIC: Final = b"dfmon positions\n"
 _DIGEST_SIZE: Final = 16
+_MAX_BODY_BYTES: Final = 1 << 26  # of a damaged or foreign file; a body has some megabytes
 
 
 class UnderlyingCheckpoint(msgspec.Struct, frozen=True):
@@ -121,8 +122,9 @@ def decode_checkpoint(data: bytes) -> RestoredState:
     if blake2b(body, digest_size=_DIGEST_SIZE).digest() != data[len(_MAGIC) : start]:
         raise ValueError(f"the checksum of {len(data)} bytes is wrong, the stored positions are damaged")
     try:
-        checkpoint = msgspec.msgpack.decode(zlib.decompress(body), type=PositionsCheckpoint)
-    except (zlib.error, msgspec.MsgspecError) as exc:
+        unpacked = zlib.decompressobj().decompress(body, _MAX_BODY_BYTES)
+        checkpoint = msgspec.msgpack.decode(unpacked, type=PositionsCheckpoint)
+    except (zlib.error, msgspec.MsgspecError, RecursionError) as exc:
         raise ValueError(f"stored positions in another form: {sanitize(str(exc))}") from None
     if checkpoint.version not in (VERSION, EARLIER_VERSION):
         raise ValueError(f"stored positions of version {checkpoint.version}, this dfmon reads {VERSION}")

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from dfmon.core.step import FlowParams
 from dfmon.engine.driver import COMPILED_SOURCE, Driver
 from dfmon.engine.journal import Record, RecordKind
-from dfmon.model.errors import UsageError
+from dfmon.model.errors import SourceError, UsageError
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import SECOND, iso, sanitize
 from dfmon.replay.time_spec import parse_time_within
@@ -143,7 +143,11 @@ class _SessionInfo:
 
 def apply_record(record: Record) -> Callable[[Driver], Driver]:
     def apply(driver: Driver) -> Driver:
-        driver.apply(record)
+        try:
+            driver.apply(record)
+        except (ValueError, OverflowError) as exc:  # whole, but not what dfmon writes
+            kind = record.kind.name.lower()
+            raise SourceError(f"record {record.seq} ({kind}) cannot be used: {sanitize(str(exc), 120)}") from None
         if record.kind in (RecordKind.TIMER, RecordKind.TICK):
             driver.discard_outgoing()
         return driver

@@ -41,7 +41,10 @@ def is_recording(path: Path) -> bool:
 
 def session_info(session_record: Record) -> dict[str, Any]:
     """The JSON object of a SESSION record."""
-    found = json.loads(session_record.payload)
+    try:
+        found = json.loads(session_record.payload)
+    except (ValueError, RecursionError):
+        found = None
     if not isinstance(found, dict):
         raise SourceError("the session record of the recording is not a JSON object")
     return found

@@ -29,7 +29,7 @@ MAGIC: Final = b"\x89dfmonj\n"
 BLOCK_MAGIC: Final = b"DFJ"  # common prefix of both versions
 _ROW_BLOCK_MAGIC, _COLUMN_BLOCK_MAGIC = b"DFJB", b"DFJC"
 VERSION: Final = 2  # written; earlier ones are read too
-MAX_BLOCK_BYTES: Final = 1 << 28  # limit of what a reader allocates; a writer stays far below
+MAX_BLOCK_BYTES: Final = 1 << 26  # limit of what a reader allocates; a writer stays far below
 
 
 class Compression(Enum):

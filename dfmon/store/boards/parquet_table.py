@@ -90,7 +90,9 @@ class ParquetTables:
                 columns = {name: _cells(batch.column(at), self._arrow) for at, name in enumerate(batch.schema.names)}
                 yield Table(columns, lines.tolist(), "row", container="parquet")
                 done += batch.num_rows
-        except (self._arrow.ArrowException, OSError) as exc:
+            if done < order.size:
+                raise ValueError("its footer states more")
+        except (self._arrow.ArrowException, OSError, ValueError) as exc:
             raise SourceError(
                 f"{self._shown} is damaged: {done} of {self.size} rows were readable ({_first_line(exc)})"
             ) from None
