@@ -12,6 +12,15 @@ from hypothesis import settings
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+for name in list(os.environ):  # tests of proxies and certificates name their own
+    if name.lower().endswith("_proxy") or name in (
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+    ):
+        del os.environ[name]
+
 settings.register_profile("dfmon", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("dfmon")
 

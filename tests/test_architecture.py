@@ -18,6 +18,7 @@ PURE = ("core", "model", "engine", "venues")
 IMPURE_VENUES = (
     "venues/backoff.py", "venues/connection.py", "venues/frame_queue.py", "venues/registry.py", "venues/rest/body.py",
     "venues/rest/call_runner.py", "venues/rest/client.py", "venues/transport/",
+    "venues/certificates", "venues/failures", "venues/proxies", "venues/rest/routed",
 )  # fmt: skip
 PURE_MODULES = frozenset(
     {

@@ -16,6 +16,7 @@ from dfmon.cli.parser import build_parser
 from dfmon.config import Config
 from dfmon.core.scenario.buckets import Bucket
 from dfmon.core.scenario.rules import RuleThresholds, rule_table
+from dfmon.venues import certificates, proxies
 from tests.core.scenario.test_rules import QUIET
 
 ROOT = Path(__file__).parent.parent
@@ -83,3 +84,9 @@ def test_the_table_of_layouts_is_that_of_the_code() -> None:
     page = DATA_PAGE.read_text(encoding="utf-8")
     assert layout_table() in page
     assert page == with_layouts(page)
+
+
+def test_readme_names_every_variable_of_proxies_and_certificates() -> None:
+    for names in proxies.VARIABLES.values():
+        assert all(f"`{name.upper()}`" in README for name in names if not name.startswith(("ws", "socks")))
+    assert all(f"`{name}`" in README for name in (*certificates.FILE_VARIABLES, certificates.FOLDER_VARIABLE))

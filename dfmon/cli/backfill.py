@@ -76,6 +76,7 @@ def standalone_backfills(
 ) -> list[StandaloneBackfill]:
     """A backfill for each options venue."""
     connections = composition.venue_endpoints(config)
+    composition.check_routes(config, connections)
     settings = composition.options_by_source(config, connections)
     return [
         StandaloneBackfill(venue, settings[source], store, bar, clock)

@@ -17,6 +17,7 @@ from dfmon.engine.explain import EXPLAINED, explain
 from dfmon.engine.what_if import inputs_of
 from dfmon.model.errors import EXIT_OK, EXIT_STALE, DfmonError, UsageError
 from dfmon.model.units import sanitize
+from dfmon.sinks.secret_urls import mask_url
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         snapshot = live_snapshot(config, currency or config.market.currencies[0], args.timeout)
     elif "://" in args.source:
         raise UsageError(
-            f"{sanitize(args.source)}: a running dfmon publishes no options; a file is expected, or nothing"
+            f"{sanitize(mask_url(args.source))}: a running dfmon publishes no options; a file is expected, or nothing"
         )
     else:
         snapshot = recorded_snapshot(Path(args.source), currency, config, vars(args))

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import msgspec
 
+from dfmon.cli.remote_snapshot import remote_snapshot
 from dfmon.config import Config, flow_params
 from dfmon.engine.hub import SnapshotHub
-from dfmon.model.errors import EXIT_OK, EXIT_STALE, DfmonError, NoSnapshotError, SourceError, UsageError
-from dfmon.model.snapshot import FlowSnapshot, State, from_json, to_json
+from dfmon.model.errors import EXIT_OK, EXIT_STALE, NoSnapshotError, SourceError, UsageError
+from dfmon.model.snapshot import FlowSnapshot, State, to_json
 from dfmon.model.units import iso, sanitize
 from dfmon.replay import BoardSource, explain_board_format, open_source, play_to_end
 from dfmon.sinks.plain_text import format_snapshot
@@ -55,7 +56,7 @@ def load_snapshot(args: argparse.Namespace, config: Config) -> tuple[FlowSnapsho
     if source is None:
         return live_snapshot(config, currency or config.market.currencies[0], args.timeout), "live"
     if "://" in source:
-        snapshot = _remote_snapshot(source, currency, config, args.timeout)
+        snapshot = remote_snapshot(source, currency, config, args.timeout)
         return snapshot, snapshot.state
     return recorded_snapshot(Path(source), currency, config, vars(args)), "replay"
 
@@ -94,44 +95,6 @@ def _check_file_positions(snapshot: FlowSnapshot, config: Config, positions: Map
         raise UsageError(
             f"{sanitize(file)} names no option of {snapshot.underlying} at {iso(snapshot.ts_ns)}: it has {named}, …"
         )
-
-
-def _remote_snapshot(url: str, currency: str | None, config: Config, timeout_s: float) -> FlowSnapshot:
-    """The snapshot of another dfmon: http(s)://HOST:PORT of its --rest, or the redis:// of its --redis."""
-    underlying = currency or config.market.currencies[0]
-    if url.startswith(("redis://", "rediss://", "unix://")):
-        from dfmon.sinks.redis_latest import fetch_latest_json
-
-        body = fetch_latest_json(url, config.publish.prefix, underlying, timeout_s)
-        if body is None:
-            raise NoSnapshotError(f"redis has no snapshot of {underlying} under {config.publish.prefix!r}")
-    elif url.startswith(("http://", "https://")):
-        body = _http_get_snapshot(url, underlying, timeout_s)
-    else:
-        raise UsageError(f"{sanitize(url)}: unknown scheme; allowed: http://, https://, redis://")
-    try:
-        return from_json(body)
-    except msgspec.DecodeError as exc:
-        raise DfmonError(f"{sanitize(url)} did not return a snapshot: {sanitize(str(exc))}") from None
-
-
-def _http_get_snapshot(url: str, underlying: str, timeout_s: float) -> bytes:
-    import httpx  # takes 100 ms, which the snapshot of a file does not need
-
-    base = url.rstrip("/").removesuffix("/v1/snapshot")
-    try:
-        response = httpx.get(
-            f"{base}/v1/snapshot", params={"currency": underlying, "detail": "true"}, timeout=timeout_s
-        )
-    except httpx.TimeoutException:
-        raise NoSnapshotError(f"{sanitize(base)} did not respond within {timeout_s:g} s") from None
-    except (httpx.HTTPError, httpx.InvalidURL) as exc:
-        raise DfmonError(f"{sanitize(base)}: {sanitize(str(exc))}") from None
-    if response.status_code != httpx.codes.OK:
-        message = sanitize(response.text.strip() or response.reason_phrase)
-        error_type = NoSnapshotError if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else DfmonError
-        raise error_type(f"{sanitize(base)} responded {response.status_code}: {message}")
-    return response.content
 
 
 def live_snapshot(config: Config, underlying: str, timeout_s: float) -> FlowSnapshot:

@@ -16,6 +16,7 @@ import msgspec
 
 from dfmon import config as configuration
 from dfmon.config import Config, PublishSection
+from dfmon.core.step import FlowParams
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import State
@@ -29,8 +30,10 @@ from dfmon.sinks.jsonl import JsonLines
 from dfmon.store.file_content import read_text
 from dfmon.store.recorder import Recorder
 from dfmon.store.trades import TradeStore
+from dfmon.venues.certificates import check_certificates
 from dfmon.venues.options import options_venues
 from dfmon.venues.protocol import Endpoint
+from dfmon.venues.proxies import proxy_of
 from dfmon.venues.registry import VENUES, endpoints, find_source
 from dfmon.venues.spec import OptionsSettings, PollSettings
 from dfmon.version import __version__
@@ -52,6 +55,16 @@ def venue_endpoints(config: Config) -> list[Endpoint]:
         for source in spec.sources
     }
     return endpoints(config.market.currencies, tuple(addresses), addresses, poll_settings(config))
+
+
+def check_routes(config: Config, connections: Sequence[Endpoint]) -> None:
+    """Raises UsageError if the environment names a proxy or certificates that are needed here and cannot be used."""
+    archives = [settings.archive for settings in options_by_source(config, connections).values() if settings.backfill]
+    urls = [url for connection in connections for url in (connection.url, connection.rest)] + archives
+    for url in urls:
+        proxy_of(url)
+    if any(url.startswith(("wss:", "https:")) for url in urls):
+        check_certificates()
 
 
 def disabled_venues(config: Config) -> list[str]:
@@ -135,24 +148,8 @@ def live_session(
 ) -> LiveSession:
     """A live session as configured. Without `persist` it reads the stores of other runs and writes nothing."""
     params, connections = configuration.flow_params(config), venue_endpoints(config)
+    check_routes(config, connections)
     disabled = disabled_venues(config)
-    recorder = None
-    if config.record.directory:
-        session_header: Mapping[str, Any] = {
-            "dfmon": __version__,
-            "mode": mode,
-            "underlyings": list(config.market.currencies),
-            "sources": [connection.source for connection in connections],
-            "pace": asdict(poll_settings(config)),
-            "params": msgspec.to_builtins(params),
-        }
-        recorder = Recorder(
-            Path(config.record.directory),
-            session_header,
-            segment_bytes=config.record.rotate_mb << 20,
-            keep_bytes=config.record.keep_mb << 20,
-            keep_days=config.record.keep_days,
-        )
     persistent = persist and mode == "live"
     trades = open_trades(config) if persistent else None
     return LiveSession(
@@ -163,7 +160,7 @@ def live_session(
         report,
         tick_s=config.market.tick_s,
         rest_pace_s=SIM_REST_INTERVAL_S if mode == "sim" else REST_INTERVAL_S,
-        recorder=recorder,
+        recorder=_open_recorder(config, mode, connections, params),
         history=open_history(config) if persistent else None,
         sinks=out.sinks,
         backfills=_backfills(config, connections, trades) if persist else {},
@@ -172,6 +169,27 @@ def live_session(
         compiled=config.market.compiled,
         note=f"disabled: {', '.join(disabled)}" if disabled else "",
         clock=clock,
+    )
+
+
+def _open_recorder(config: Config, mode: State, connections: Sequence[Endpoint], params: FlowParams) -> Recorder | None:
+    """The recorder of the configured directory, if there is one."""
+    if not config.record.directory:
+        return None
+    session_header: Mapping[str, Any] = {
+        "dfmon": __version__,
+        "mode": mode,
+        "underlyings": list(config.market.currencies),
+        "sources": [connection.source for connection in connections],
+        "pace": asdict(poll_settings(config)),
+        "params": msgspec.to_builtins(params),
+    }
+    return Recorder(
+        Path(config.record.directory),
+        session_header,
+        segment_bytes=config.record.rotate_mb << 20,
+        keep_bytes=config.record.keep_mb << 20,
+        keep_days=config.record.keep_days,
     )
 
 

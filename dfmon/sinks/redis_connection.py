@@ -1,7 +1,4 @@
-"""The connection of `redis_stream`: opened by redis-py, then used as two plain streams of packed commands.
-
-Also masks URLs, which can contain a password.
-"""
+"""The connection of `redis_stream`: opened by redis-py, then used as two plain streams of packed commands."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
-from urllib.parse import unquote
 
 from dfmon.model.errors import UsageError
 
@@ -90,24 +86,6 @@ class RedisConnection:
                         rejected[at] = reply
                     at += 1
         return rejected
-
-
-def mask_url(url: str) -> str:
-    """The URL without user, password and options, for messages.
-
-    >>> mask_url("redis://desk:p@ss@10.0.0.7:6379/2?ssl_password=x")
-    'redis://***@10.0.0.7:6379/2?***'
-    """
-    scheme, separator, remainder = url.partition("://")
-    _, credentials, location = remainder.rpartition("@")
-    location, options, _ = location.partition("?")
-    return f"{scheme}://{credentials and '***@'}{location}{options and '?***'}" if separator else "***"
-
-
-def url_secrets(url: str) -> list[str]:
-    login = url.partition("://")[2].rpartition("@")[0]
-    password = login.partition(":")[2] or login
-    return sorted({password, unquote(password)} - {""}, key=len, reverse=True)
 
 
 def _describe_url(url: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.units import sanitize
-from dfmon.sinks.redis_stream import mask_url
+from dfmon.sinks.secret_urls import mask_url, redact
 
 
 def fetch_latest_json(url: str, prefix: str, underlying: str, timeout_s: float) -> bytes | None:
@@ -17,6 +17,5 @@ def fetch_latest_json(url: str, prefix: str, underlying: str, timeout_s: float) 
         with redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s) as client:
             body = client.get(f"{prefix}:snapshot:{underlying}")
     except (redis.RedisError, OSError, ValueError) as exc:
-        reason = sanitize(str(exc)).replace(url, mask_url(url))
-        raise DfmonError(f"{mask_url(url)}: {reason}") from None
+        raise DfmonError(f"{mask_url(url)}: {sanitize(redact(str(exc), url))}") from None
     return body if isinstance(body, bytes) else None

@@ -22,9 +22,8 @@ from dfmon.engine.hub import SnapshotHub
 from dfmon.model.metrics import metrics_at
 from dfmon.model.snapshot import FlowSnapshot, State, to_json
 from dfmon.sinks.base import HubListener, Outbox, SinkProgress, SinkStatus, jittered_backoff_s, log
-from dfmon.sinks.redis_connection import RedisConnection, RedisConnector, mask_url, url_secrets
-
-__all__ = ["RedisStream", "mask_url", "stream_fields"]
+from dfmon.sinks.redis_connection import RedisConnection, RedisConnector
+from dfmon.sinks.secret_urls import mask_url, redact
 
 BATCH: Final = 100  # stream entries in one write; larger ones are not cheaper per entry
 SHUTDOWN_GRACE_S: Final = 1.0  # time for the server to take the last entries once everything else has stopped
@@ -52,7 +51,7 @@ class RedisStream:
         self.progress = SinkProgress()
         self.display_url = mask_url(url)
         self._connector = RedisConnector(url, timeout_s)
-        self._secrets = url_secrets(url)
+        self._url = url
         self._prefix = prefix
         self._maxlen = maxlen
         self._first_delay_s = first_delay_s
@@ -153,10 +152,7 @@ class RedisStream:
         return self._connector.pack(("XADD", key, "MAXLEN", "~", self._maxlen, "*", *flat))
 
     def _redact(self, exc: Exception) -> str:
-        text = str(exc) or "no response in time"
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+        return redact(str(exc) or "no response in time", self._url)
 
 
 def stream_fields(snapshot: FlowSnapshot, mode: State) -> dict[str, str | int | float | bytes]:

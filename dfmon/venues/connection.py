@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from dfmon.aio import cancel_and_wait, run_until_set, wait_until_set
 from dfmon.venues.backoff import Backoff, ConnectLimiter
+from dfmon.venues.failures import advice
 from dfmon.venues.frame_queue import FrameQueue
 from dfmon.venues.health.socket_watchdog import SocketWatchdog
 from dfmon.venues.protocol import Endpoint
@@ -69,7 +70,8 @@ async def run(
             if runner.had_data:
                 backoff.reset()
             wait = backoff.next_wait_s()
-            sink.lost(endpoint.source, clock(), f"{reason}; next try in {math.ceil(wait)} s")
+            venue_advice = advice(reason, endpoint.source.partition(".")[0])
+            sink.lost(endpoint.source, clock(), f"{reason}{venue_advice}; next try in {math.ceil(wait)} s")
             await pause(stop, wait)
 
     try:
@@ -279,5 +281,5 @@ class _Runner:
             self._dropped.update(dropped_frames)
             dropped_frames.clear()
         if errors:
-            notes.append(f"REST: {errors}")
+            notes.append(f"REST: {errors}{advice(errors, self._endpoint.source.partition('.')[0])}")
         return "; ".join(notes)

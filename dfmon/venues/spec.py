@@ -15,7 +15,15 @@ from msgspec import Meta, Struct
 from dfmon.model.events import Market
 from dfmon.venues.protocol import VenueProtocol
 
-Url = Annotated[str, Meta(pattern=r"^(wss?|https?|rediss?)://[^\s]+$", description="a URL with its scheme")]
+_PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|\d{1,4})"
+_HOST = r"(\[[0-9A-Fa-f:.%]+\]|[^\s/:@\[\]?#]+)"  # an IPv6 address is in brackets
+Url = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(wss?|https?)://([^\s/@]*@)?{_HOST}(:{_PORT})?(/\S*)?$",
+        description="a URL with its scheme, such as wss://host:port/path, an IPv6 address in brackets",
+    ),
+]
 Flag = Annotated[bool, Meta(description="true or false")]
 
 

@@ -201,6 +201,32 @@ def test_a_password_in_a_redis_url_is_not_printed() -> None:
     assert "hunter2" not in run_failing(1, "snapshot", "redis://:hunter2@127.0.0.1:port/0")
 
 
+def test_a_password_in_any_other_url_is_not_printed() -> None:
+    for url in ("http://desk:hunter2@127.0.0.1:9", "http://:hunter2@127.0.0.1:99999", "ftp://:hunter2@host"):
+        for command in (("snapshot", url), ("explain", "ngi", url)):
+            completed = run(*command)
+            assert completed.returncode in (1, 2)
+            assert "hunter2" not in completed.stderr
+    assert "***@127.0.0.1:9: connection refused" in run_failing(1, "snapshot", "http://desk:hunter2@127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:9/v1/snapshot?underlying=ETH", "unknown parameter 'underlying'; allowed: currency, detail"),
+        ("http://127.0.0.1:9/healthz", "no snapshot is there; allowed: http://HOST:PORT"),
+        ("http://", "no host and port that can be called"),
+        ("http://[::1", "no host and port that can be called"),
+    ],
+)
+def test_a_url_that_is_no_snapshot_is_a_sentence(url: str, words: str) -> None:
+    assert words in run_failing(2, "snapshot", url)
+
+
+def test_a_currency_is_given_once() -> None:
+    assert "give one" in run_failing(2, "snapshot", "http://127.0.0.1:9/v1/snapshot?currency=ETH", "--currency", "BTC")
+
+
 def test_help_and_version() -> None:
     assert run("--version").stdout.startswith("dfmon ")
     for args in ((), ("demo",), ("replay",), ("record",), ("snapshot",), ("sim",)):

@@ -137,7 +137,6 @@ async def test_a_name_that_is_not_found_is_said(monkeypatch: pytest.MonkeyPatch)
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", name_error)
-    monkeypatch.setattr(feeds, "getproxies", dict)
     assert await feeds.unreachable_reason("wss://nowhere.invalid/ws") == "name not found: name or service not known"
 
 
@@ -149,7 +148,6 @@ async def test_a_resolver_that_does_not_answer_holds_nothing_up(monkeypatch: pyt
         asyncio.run_coroutine_threadsafe(release.wait(), loop).result()
 
     monkeypatch.setattr(socket, "getaddrinfo", slow_resolver)
-    monkeypatch.setattr(feeds, "getproxies", dict)
     monkeypatch.setattr(feeds, "_STEP_TIMEOUT_S", 0.05)
     assert (await feeds.unreachable_reason("wss://slow.invalid")).startswith(
         "name not found: the resolver did not respond"
@@ -292,7 +290,7 @@ def test_a_folder_that_cannot_be_written_and_a_full_disk_are_wrong(
 
 def test_a_missing_extra_is_a_note_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    monkeypatch.setattr(machine, "getproxies", lambda: {"https": "http://user:secret@proxy.test:1"})
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@proxy.test:1")
     findings = machine.check_environment()
     assert any("pip install 'dfmon[net]'" in finding.words for finding in findings)
     assert healthy(findings)
@@ -349,7 +347,6 @@ async def test_offline_every_line_has_words_and_the_time_is_bounded(
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     monkeypatch.setattr(socket, "getaddrinfo", name_error)
-    monkeypatch.setattr(feeds, "getproxies", dict)
     base = Config()
     config = msgspec.structs.replace(base, history=msgspec.structs.replace(base.history, path=str(tmp_path / "h")))
     findings = await doctor.diagnose(config)

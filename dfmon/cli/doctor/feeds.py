@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import httpx
 import msgspec
@@ -24,12 +22,15 @@ from dfmon.engine.chain import ChainState
 from dfmon.engine.feed_tracker import FeedTracker
 from dfmon.engine.greek_drift import GreekDrift
 from dfmon.engine.venue_clock import CLOCK_WARN_MS
+from dfmon.model.errors import UsageError
 from dfmon.model.events import Event, FeedState
 from dfmon.model.units import MILLISECOND, sanitize
 from dfmon.venues import connection
 from dfmon.venues.backoff import ConnectLimiter
+from dfmon.venues.certificates import tls_context
 from dfmon.venues.options import options_venues
 from dfmon.venues.protocol import Endpoint, RestCall
+from dfmon.venues.proxies import proxy_of
 from dfmon.venues.registry import find_source
 from dfmon.venues.rest.client import RestClient
 from dfmon.venues.spec import StatusCall
@@ -43,7 +44,6 @@ _REST_TIMEOUT_S: Final = 6.0
 _SLOW_RESPONSE_S: Final = 1.0
 _UNREADABLE: Final = (msgspec.DecodeError, RecursionError, KeyError, IndexError, TypeError, ValueError, AttributeError)
 _TLS_SCHEMES: Final = frozenset({"wss", "https"})
-_LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class FeedProbe:
@@ -149,8 +149,12 @@ async def unreachable_reason(url: str) -> str:
     """The first step towards the host of `url` that fails; empty where the steps go well, or by a proxy."""
     parts = urlsplit(url)
     host, secure = parts.hostname or "", parts.scheme in _TLS_SCHEMES
-    if host not in _LOOPBACK_HOSTS and getproxies():
-        return ""
+    try:
+        if proxy_of(url) is not None:
+            return ""
+        context = tls_context() if secure else None
+    except UsageError as exc:
+        return str(exc)
     port = parts.port or (443 if secure else 80)
     try:
         async with asyncio.timeout(_STEP_TIMEOUT_S):
@@ -161,7 +165,7 @@ async def unreachable_reason(url: str) -> str:
         return describe_loss(exc)
     try:
         async with asyncio.timeout(_STEP_TIMEOUT_S):
-            _, writer = await asyncio.open_connection(host, port, ssl=ssl.create_default_context() if secure else None)
+            _, writer = await asyncio.open_connection(host, port, ssl=context)
     except TimeoutError:
         return f"no connection to port {port} within {_STEP_TIMEOUT_S:.0f} s: a firewall?"
     except OSError as exc:
@@ -195,8 +199,7 @@ async def _resolve_host(host: str, port: int) -> None:
 
 def _host(url: str) -> str:
     """Host and port alone: an address may hold a name and a password."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or "no host"
+    return urlsplit(url).netloc.rpartition("@")[2] or "no host"
 
 
 # ---- REST, clock, limits ---------------------------------------------------------------------------------------------

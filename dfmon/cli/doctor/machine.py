@@ -1,4 +1,4 @@
-"""Checks that need no network: folders and disk, the terminal, the extras, a proxy."""
+"""Checks that need no network: folders and disk, the terminal, the extras, proxies and certificates."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
-from urllib.request import getproxies
 
 from dfmon.cli.doctor.findings import Finding, failure, note, ok
+from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
 from dfmon.tui.terminal import check_terminal
+from dfmon.venues.certificates import tls_context
+from dfmon.venues.proxies import environment_proxies
 
 _MEGABYTE: Final = 1 << 20
 _MIN_FREE_MB: Final = 200
@@ -25,6 +27,7 @@ _EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "parquet": (("pyarrow",), "parquet boards"),
     "fast": (("numba",), "compiled pricing (market.compiled)"),
     "net": (("picows", "uvloop"), "the faster sockets"),
+    "socks": (("socksio", "python_socks"), "SOCKS proxies"),
 }
 
 
@@ -73,6 +76,19 @@ def check_environment() -> list[Finding]:
             findings.append(note(f"extra {extra}", text))
         else:
             findings.append(ok(f"extra {extra}", "installed"))
-    if getproxies():
-        findings.append(note("proxy", f"the environment names one for {', '.join(sorted(getproxies()))}"))
+    return [*findings, *_check_routes()]
+
+
+def _check_routes() -> list[Finding]:
+    """The proxies and the certificates that the environment names, if it does."""
+    findings = []
+    try:
+        if proxies := [str(proxy).removeprefix("proxy ") for proxy in environment_proxies()]:
+            findings.append(note("proxy", f"{', '.join(proxies)}; loopback and the hosts of NO_PROXY are direct"))
+    except UsageError as exc:
+        findings.append(failure("proxy", str(exc)))
+    try:
+        tls_context()
+    except UsageError as exc:
+        findings.append(failure("certificates", str(exc)))
     return findings

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -16,8 +17,10 @@ from typing import Final, Self
 import httpx
 
 from dfmon.model.units import sanitize
+from dfmon.venues.failures import BLOCKED_STATUSES, describe_http_status, describe_os_error
 from dfmon.venues.protocol import RestCall
 from dfmon.venues.rest.body import ACCEPT_ENCODING, ResponseError, read_body
+from dfmon.venues.rest.routed_transport import RoutedTransport
 from dfmon.venues.token_bucket import TokenBucket
 from dfmon.version import __version__
 
@@ -88,7 +91,8 @@ class RestClient:
         self.used_weight_1m: dict[str, int] = {}  # host -> what it counted against this address in the last minute
         self.limiter = limiter or HostLimiter(pace_s, sleep)
         self._client = httpx.AsyncClient(
-            transport=transport,
+            transport=transport or RoutedTransport(),
+            trust_env=False,  # the transport knows the environment
             timeout=_TIMEOUT_S,
             follow_redirects=False,
             headers={"User-Agent": f"dfmon/{__version__}", "Accept-Encoding": ACCEPT_ENCODING},
@@ -120,11 +124,14 @@ class RestClient:
             if status == httpx.codes.OK or body[:1] == b"{":  # some send errors as 400 with a body for the protocol
                 self._forget_error(host, path)
                 return body
-        self.errors[host] = f"HTTP {status}"
+        body = b""
+        with suppress(ResponseError):
+            body = await read_body(response) if status in BLOCKED_STATUSES else b""
+        self.errors[host] = describe_http_status(status, body)
         if status in _OVERLOAD_STATUSES:
             wait_s = _retry_after(response.headers)
             self.limiter.block_host(host, wait_s)
-            self.errors[host] += f": {_OVERLOAD_STATUSES[status]}; next call in {wait_s:.0f} s"
+            self.errors[host] = f"HTTP {status}: {_OVERLOAD_STATUSES[status]}; next call in {wait_s:.0f} s"
         return b""
 
     def _note_refusal(self, host: str, path: str, reason: str) -> None:
@@ -164,6 +171,8 @@ def _retry_after(headers: Mapping[str, str]) -> float:
 
 
 def _describe_error(exc: Exception) -> str:
+    if isinstance(exc, httpx.ProxyError):
+        return sanitize(str(exc))
     messages: Mapping[type[Exception], str] = {
         httpx.ConnectTimeout: "no connection within 10 s",
         httpx.TimeoutException: "no response within 10 s",
@@ -172,7 +181,4 @@ def _describe_error(exc: Exception) -> str:
     for kind, message in messages.items():
         if isinstance(exc, kind):
             return message
-    text = str(exc)
-    if "refused" in text or "connection attempts failed" in text:
-        return "connection refused"
-    return sanitize(f"{type(exc).__name__}: {text}".rstrip(": "))
+    return describe_os_error(exc) or sanitize(f"{type(exc).__name__}: {exc}".rstrip(": "))

@@ -56,7 +56,3 @@ def describe_close(code: int | None, reason: str) -> str:
         return "connection broken off"
     reason_text = sanitize(reason)
     return f"closed by the venue ({code}{': ' + reason_text if reason_text else ''})"
-
-
-def describe_http_status(status: int) -> str:
-    return f"HTTP {status}" + (": too many connections or requests" if status == 429 else "")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import socket as sockets
-import ssl
 from typing import Final
 
 import websockets
 from websockets.frames import CloseCode
 
 from dfmon.model.units import sanitize
+from dfmon.venues.failures import describe_http_status, describe_os_error
 from dfmon.venues.transport import base
-from dfmon.venues.transport.base import TOO_LONG_MESSAGE, RefusedError, describe_close, describe_http_status
+from dfmon.venues.transport.base import TOO_LONG_MESSAGE, RefusedError, describe_close
 
 TRANSPORT_ERRORS: Final = (OSError, TimeoutError, websockets.WebSocketException, RefusedError)
 
@@ -21,7 +20,7 @@ def describe_loss(exc: BaseException) -> str:
     if isinstance(exc, RefusedError):
         return str(exc)
     if isinstance(exc, websockets.InvalidStatus):
-        return describe_http_status(exc.response.status_code)
+        return describe_http_status(exc.response.status_code, bytes(exc.response.body or b""))
     if isinstance(exc, websockets.ConnectionClosed):
         if exc.rcvd is None and exc.sent is not None and exc.sent.code == CloseCode.MESSAGE_TOO_BIG:
             return f"gave up: {TOO_LONG_MESSAGE}"
@@ -30,18 +29,8 @@ def describe_loss(exc: BaseException) -> str:
         return describe_close(exc.rcvd.code, exc.rcvd.reason) if exc.rcvd else describe_close(None, "")
     if isinstance(exc, TimeoutError):
         return f"no response within {base.OPEN_TIMEOUT_S:.0f} s"
-    if isinstance(exc, sockets.gaierror):
-        return f"name not found: {sanitize((exc.strerror or str(exc)).lower())}"
-    if isinstance(exc, ssl.SSLCertVerificationError):
-        return f"certificate refused: {sanitize(exc.verify_message)}"
-    if isinstance(exc, ssl.SSLError):
-        return f"TLS failed: {sanitize((exc.reason or str(exc)).lower().replace('_', ' '))}"
-    if isinstance(exc, ConnectionRefusedError) or "Connect call failed" in str(exc):
-        return "connection refused"
-    if isinstance(exc, ConnectionResetError | BrokenPipeError | EOFError):
+    if isinstance(exc, EOFError):
         return "connection broken off"
     if isinstance(exc, websockets.InvalidMessage | websockets.InvalidHandshake):
         return f"no websocket there: {sanitize(str(exc))}"
-    if isinstance(exc, OSError) and exc.strerror:
-        return sanitize(exc.strerror.lower() if exc.strerror[:1].isupper() else exc.strerror)
-    return sanitize(f"{type(exc).__name__}: {exc}")
+    return describe_os_error(exc) or sanitize(f"{type(exc).__name__}: {exc}")

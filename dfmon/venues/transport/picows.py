@@ -7,12 +7,18 @@ compression, so more bytes are transferred.
 from __future__ import annotations
 
 import asyncio
+import re
+import ssl
 from contextlib import suppress
 from typing import Final
 
 import picows
+import python_socks
 
 from dfmon.model.units import sanitize
+from dfmon.venues.certificates import tls_context
+from dfmon.venues.failures import describe_http_status, describe_os_error, describe_proxy_status
+from dfmon.venues.proxies import proxy_of
 from dfmon.venues.transport import base
 from dfmon.venues.transport.base import (
     CLOSE_TIMEOUT_S,
@@ -25,7 +31,6 @@ from dfmon.venues.transport.base import (
     RefusedError,
     Socket,
     describe_close,
-    describe_http_status,
 )
 
 _TEXT: Final = picows.WSMsgType.TEXT
@@ -34,6 +39,7 @@ _DATA: Final = (_TEXT, picows.WSMsgType.BINARY, picows.WSMsgType.CONTINUATION)
 
 async def open_picows(url: str, headers: Headers, on_frame: FrameHandler) -> Socket:
     """As `open_websockets`, without compression."""
+    proxy = proxy_of(url)
     try:
         async with asyncio.timeout(base.OPEN_TIMEOUT_S):
             transport, listener = await picows.ws_connect(
@@ -46,14 +52,33 @@ async def open_picows(url: str, headers: Headers, on_frame: FrameHandler) -> Soc
                 max_frame_size=MAX_FRAME,
                 max_redirects=0,
                 extra_headers=[("User-Agent", USER_AGENT), *headers],
+                ssl_context=tls_context() if url.startswith("wss:") else None,
+                proxy=None if proxy is None else proxy.url,
+                proxy_ssl_context=tls_context() if proxy is not None and proxy.scheme == "https" else None,
             )
     except picows.WSInvalidStatusError as exc:
-        raise RefusedError(describe_http_status(int(exc.response.status))) from None
+        raise RefusedError(describe_http_status(int(exc.response.status), exc.raw_body or b"")) from None
     except picows.WSError as exc:
         raise RefusedError(f"no websocket there: {sanitize(str(exc))}") from None
+    except (OSError, TimeoutError, python_socks.ProxyError) as exc:
+        if proxy is not None and (reason := _proxy_fault(exc)):
+            raise RefusedError(f"{proxy}: {reason}") from None
+        raise
     if transport.response is None:  # it reports an end before the handshake as a connection
         raise RefusedError(NO_HTTP_MESSAGE)
     return _Picows(transport, listener)
+
+
+def _proxy_fault(exc: Exception) -> str:
+    """The fault of a proxy behind an error; empty where it lies beyond the proxy."""
+    if isinstance(exc, python_socks.ProxyError):
+        status = re.search(r"rejected connection with status (\d+)", str(exc))
+        if status is not None:
+            return describe_proxy_status(int(status[1]))
+        return describe_os_error(exc) or sanitize(str(exc).lower())
+    if isinstance(exc, python_socks.ProxyTimeoutError | TimeoutError):
+        return f"no response within {base.OPEN_TIMEOUT_S:.0f} s"
+    return "" if isinstance(exc, ssl.SSLError) else describe_os_error(exc)
 
 
 class _Listener(picows.WSListener):

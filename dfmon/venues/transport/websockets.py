@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import suppress
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
 
+from dfmon.model.units import sanitize
+from dfmon.venues.certificates import tls_context
+from dfmon.venues.failures import describe_os_error, describe_proxy_status
+from dfmon.venues.proxies import proxy_of
 from dfmon.venues.transport import base
-from dfmon.venues.transport.base import CLOSE_TIMEOUT_S, MAX_FRAME, USER_AGENT, FrameHandler, Headers, Socket
+from dfmon.venues.transport.base import (
+    CLOSE_TIMEOUT_S,
+    MAX_FRAME,
+    USER_AGENT,
+    FrameHandler,
+    Headers,
+    RefusedError,
+    Socket,
+)
 from dfmon.venues.transport.errors import describe_loss
 
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DATA: Final = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 
 
 async def open_websockets(url: str, headers: Headers, on_frame: FrameHandler) -> Socket:
     """Over the `websockets` library, with compression offered."""
     make_connection: Any = lambda *args, **options: _InlineConnection(on_frame, *args, **options)  # noqa: E731
-    connection = await connect(
+    proxy = proxy_of(url)
+    tls: dict[str, Any] = {"ssl": tls_context()} if url.startswith("wss:") else {}
+    if proxy is not None and proxy.scheme == "https":
+        tls["proxy_ssl"] = tls_context()
+    opening = connect(
         url,
         max_size=MAX_FRAME,
         compression="deflate",
@@ -30,12 +45,31 @@ async def open_websockets(url: str, headers: Headers, on_frame: FrameHandler) ->
         close_timeout=CLOSE_TIMEOUT_S,
         ping_interval=base.PING_INTERVAL_S,
         ping_timeout=base.PING_INTERVAL_S,
-        proxy=None if urlsplit(url).hostname in _LOOPBACK else True,
+        proxy=None if proxy is None else proxy.url.replace("socks5:", "socks5h:", 1),
         user_agent_header=USER_AGENT,
         additional_headers=headers,
         create_connection=make_connection,
+        **tls,
     )
-    return _Websocket(connection)
+    try:
+        return _Websocket(await opening)
+    except (OSError, TimeoutError, websockets.InvalidHandshake) as exc:
+        if proxy is not None and (reason := _proxy_fault(exc)):
+            raise RefusedError(f"{proxy}: {reason}") from None
+        raise
+
+
+def _proxy_fault(exc: Exception) -> str:
+    """The fault of a proxy behind an error; empty where it lies beyond the proxy."""
+    if isinstance(exc, websockets.InvalidProxyStatus):
+        return describe_proxy_status(exc.response.status_code)
+    if isinstance(exc, websockets.InvalidProxyMessage):
+        return "it does not speak HTTP"
+    if isinstance(exc, websockets.ProxyError):
+        cause = exc.__cause__ or exc
+        return describe_os_error(cause) or sanitize(str(cause).lower())
+    is_network_error = isinstance(exc, OSError | TimeoutError) and not isinstance(exc, ssl.SSLError)
+    return describe_loss(exc) if is_network_error else ""
 
 
 class _InlineConnection(ClientConnection):
