@@ -1,16 +1,15 @@
 """The only reader of config.toml and of the environment: both become one frozen `Config`.
 
-Flags override the environment (DFMON_<SECTION>_<KEY>), which overrides the file, which overrides the defaults.
+Flags override the environment (DFMON_<SECTION>_<KEY>), which overrides the file `.env` of the working directory, then
+the configuration file, then the defaults.
 An invalid key or value is a UsageError with the file, the key, what was found and what is allowed.
 """
 
 from __future__ import annotations
 
-import difflib
 import logging
 import math
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,8 +23,10 @@ from dfmon.core.freshness import FreshnessLimits
 from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.core.scenario.thresholds import Thresholds
 from dfmon.core.step import FlowParams
+from dfmon.environment import PREFIX, check_variables, expand_home, xdg_folder
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
+from dfmon.setting_errors import validation_message
 from dfmon.store.file_content import read_text
 from dfmon.store.positions_file import read_positions
 from dfmon.venues.registry import VENUES
@@ -139,11 +140,15 @@ class ScreenSection(Section, frozen=True):
     tape_min: Annotated[float, Meta(ge=0.0, le=1e9, description="coins from 0 to 1e9")] = 0.0
 
 
+_REST_ADDRESS = r"^$|^([^\s:]*|\[[0-9A-Fa-f:.%]+\]):\d+$"
+
+
 class PublishSection(Section, frozen=True):
     """Outputs of snapshots. An empty address is none."""
 
     redis: Annotated[str, Meta(pattern=r"^$|^(rediss?|unix)://", description="a redis:// URL or nothing")] = ""
-    rest: Annotated[str, Meta(pattern=r"^$|^[^\s:]*:\d+$", description="HOST:PORT or nothing")] = ""
+    redis_file: Annotated[str, Meta(description="a file path or nothing")] = ""
+    rest: Annotated[str, Meta(pattern=_REST_ADDRESS, description="HOST:PORT or nothing; [::1]:PORT")] = ""
     rest_token: Annotated[str, Meta(description="a token or nothing")] = ""
     rest_token_file: Annotated[str, Meta(description="a file path or nothing")] = ""
     prefix: Annotated[str, Meta(pattern=r"^[\w.-]+$", description="letters, digits, dot, dash")] = "dfmon"
@@ -197,25 +202,49 @@ else:
     )
 
 
-def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Config:
+def load(
+    path: Path | None,
+    environ: Mapping[str, str],
+    flags: Mapping[str, object],
+    dotenv: Mapping[str, str] | None = None,
+) -> Config:
     """The configuration in force.
 
     `path` is the file named by --config, or None for the one in the XDG configuration folder, which may be missing.
-    `flags` maps "section.key" to values given on the command line. Raises UsageError.
+    `dotenv` has the variables of the file `.env`, which those of `environ` override. `flags` maps "section.key" to
+    values given on the command line. Raises UsageError.
     """
-    file = path or default_path(environ)
+    file = default_path(environ) if path is None else expand_home(path, environ)
     tree = _with_present_names(_read(file, required=path is not None), str(file))
     config = _convert(tree, str(file), strict=True)
-    config = _override(config, _from_environment(environ))
-    return _override(config, {key: (value, "the command line") for key, value in flags.items()})
+    config = _override(config, _from_environment(dotenv or {}, ".env:"))
+    config = _override(config, _from_environment(environ, "environment variable"))
+    config = _override(config, {key: (value, "the command line") for key, value in flags.items()})
+    return _with_home(config, environ)
 
 
-def origins(path: Path | None, environ: Mapping[str, str]) -> dict[str, str]:
-    """File or environment variable that sets each "section.key" without a default value."""
-    file = path or default_path(environ)
+def _with_home(config: Config, environ: Mapping[str, str]) -> Config:
+    """The configuration with the home folder in place of a leading `~` of each path."""
+    model, _, file = config.market.positions.partition(":")
+    paths = {
+        "history.path": config.history.path,
+        "record.directory": config.record.directory,
+        "publish.rest_token_file": config.publish.rest_token_file,
+        "publish.redis_file": config.publish.redis_file,
+    }
+    expanded = {key: str(expand_home(path, environ)) for key, path in paths.items() if path.startswith("~")}
+    if file.startswith("~"):
+        expanded["market.positions"] = f"{model}:{expand_home(file, environ)}"
+    return _override(config, {key: (path, "the home folder") for key, path in expanded.items()})
+
+
+def origins(path: Path | None, environ: Mapping[str, str], dotenv: Mapping[str, str] | None = None) -> dict[str, str]:
+    """File or variable that sets each "section.key" without a default value."""
+    file = default_path(environ) if path is None else expand_home(path, environ)
     tree = _with_present_names(_read(file, required=path is not None), str(file))
     in_file = {f"{section}.{key}": str(file) for section, keys in tree.items() for key in keys}
-    return in_file | {key: origin for key, (_, origin) in _from_environment(environ).items()}
+    variables = _from_environment(dotenv or {}, ".env:") | _from_environment(environ, "environment variable")
+    return in_file | {key: origin for key, (_, origin) in variables.items()}
 
 
 def options_settings(config: Config) -> dict[str, OptionsSettings]:
@@ -295,14 +324,12 @@ def _desks(desk_texts: tuple[str, ...]) -> tuple[Desk, ...]:
 
 
 def default_path(environ: Mapping[str, str]) -> Path:
-    base = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".config")
-    return Path(base) / "dfmon" / "config.toml"
+    return xdg_folder(environ, "XDG_CONFIG_HOME", ".config") / "dfmon" / "config.toml"
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
     """The XDG state folder, for history, prints and positions."""
-    base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".local" / "state")
-    return Path(base) / "dfmon"
+    return xdg_folder(environ, "XDG_STATE_HOME", ".local/state") / "dfmon"
 
 
 def environment() -> Mapping[str, str]:
@@ -322,14 +349,15 @@ def _read(file: Path, *, required: bool) -> dict[str, Any]:
         raise UsageError(f"{sanitize(str(file))}: not TOML: {sanitize(str(exc))}") from None
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[object, str]]:
-    overrides: dict[str, tuple[object, str]] = {}
-    for section in msgspec.structs.fields(Config):
-        for key in msgspec.structs.fields(section.type):
-            name = f"DFMON_{section.name}_{key.name}".upper()
-            if name in environ:
-                overrides[f"{section.name}.{key.name}"] = (environ[name], f"environment variable {name}")
-    return overrides
+def _from_environment(environ: Mapping[str, str], origin: str) -> dict[str, tuple[object, str]]:
+    """Values by key, with their origin. Raises UsageError for a variable that is none of ours."""
+    keys = {
+        f"{PREFIX}{section.name}_{key.name}".upper(): f"{section.name}.{key.name}"
+        for section in msgspec.structs.fields(Config)
+        for key in msgspec.structs.fields(section.type)
+    }
+    check_variables(environ, keys, origin)
+    return {key: (environ[name], f"{origin} {name}") for name, key in keys.items() if name in environ}
 
 
 def _override(config: Config, values: Mapping[str, tuple[object, str]]) -> Config:
@@ -347,35 +375,4 @@ def _convert(tree: dict[str, Any], origin: str, *, strict: bool) -> Config:
     try:
         return msgspec.convert(tree, Config, strict=strict)
     except msgspec.ValidationError as exc:
-        raise UsageError(_validation_message(tree, origin, str(exc))) from None
-
-
-def _validation_message(tree: dict[str, Any], origin: str, message: str) -> str:
-    """A validation error of msgspec as file, key, what was found and what is allowed."""
-    path_match = re.search(r"`\$([^`]*)`$", message)
-    keys = re.findall(r"\w+", path_match.group(1)) if path_match else []
-    unknown = re.search(r"unknown field `([^`]*)`", message)
-    if unknown:
-        return _unknown_key_message(origin, keys, unknown.group(1))
-    found_value: Any = tree
-    for key in keys:
-        found_value = found_value[int(key)] if isinstance(found_value, list) else found_value[key]
-    name = ".".join(key for key in keys if not key.isdigit())
-    found_text = "a value with a password" if "@" in str(found_value) else sanitize(repr(found_value), 60)
-    return f"{origin}: {name} is {found_text}, allowed: {_allowed_values(keys)}"
-
-
-def _unknown_key_message(origin: str, keys: list[str], name: str) -> str:
-    sections = {field.name: field.type for field in msgspec.structs.fields(Config)}
-    known_keys = [field.name for field in msgspec.structs.fields(sections[keys[0]])] if keys else list(sections)
-    closest = difflib.get_close_matches(name, known_keys, 1)
-    hint = f"; did you mean {closest[0]}?" if closest else f"; known: {', '.join(known_keys)}"
-    return f"{origin}: unknown key {'.'.join([*keys, sanitize(name, 60)])}{hint}"
-
-
-def _allowed_values(keys: list[str]) -> str:
-    fields = {field.name: field for field in msgspec.structs.fields(Config)}
-    if len(keys) < 2:
-        return f"a table [{keys[0]}]" if keys else "a table of sections"
-    key = next(field for field in msgspec.structs.fields(fields[keys[0]].type) if field.name == keys[1])
-    return str(key.type.__metadata__[0].description)  # a test checks that every key has one
+        raise UsageError(validation_message(Config, tree, origin, str(exc), strict=strict)) from None

@@ -15,9 +15,10 @@ import msgspec
 
 from dfmon import config
 from dfmon.config import Config
+from dfmon.environment import expand_home, read_dotenv
 from dfmon.model.errors import EXIT_OK, UsageError
 from dfmon.model.units import sanitize
-from dfmon.sinks.redis_connection import mask_url
+from dfmon.sinks.secret_urls import mask_url
 
 _PACKAGE: Final = Path(__file__).parent.parent
 TEMPLATES: Final = (_PACKAGE / "config.toml", _PACKAGE.parent / "config.toml")  # of a wheel, of a checkout
@@ -25,15 +26,15 @@ TEMPLATES: Final = (_PACKAGE / "config.toml", _PACKAGE.parent / "config.toml")  
 
 def run(args: argparse.Namespace) -> int:
     """Runs the action `path`, `init`, `check` or `show`. Raises UsageError for a file that is not valid."""
-    named, environ = getattr(args, "config", None), config.environment()
-    path = named or config.default_path(environ)
+    named, environ, dotenv = getattr(args, "config", None), config.environment(), read_dotenv(Path(".env"))
+    path = config.default_path(environ) if named is None else expand_home(named, environ)
     if args.action == "path":
         lines = [str(path)]
     elif args.action == "init":
         write_template(path)
         lines = [f"{path}: written, with every key and its default as a comment"]
     else:
-        loaded, origins = config.load(named, environ, {}), config.origins(named, environ)
+        loaded, origins = config.load(named, environ, {}, dotenv), config.origins(named, environ, dotenv)
         config.flow_params(loaded)
         lines = list(settings(loaded, origins))
         if args.action == "check":
@@ -46,11 +47,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def settings(loaded: Config, origins: Mapping[str, str]) -> Iterator[str]:
-    """Lines of TOML: every key with its value, and where it is set unless by default. Passwords are masked."""
+    """Lines of TOML: every key with its value, and where it is set unless by default. Secrets are masked."""
     for section, keys in msgspec.to_builtins(loaded).items():
         yield f"[{section}]"
         for name, value in keys.items():
             shown = mask_url(value) if isinstance(value, str) and "://" in value else value
+            if name.endswith("token") and value:
+                shown = "***"
             text = json.dumps(shown, ensure_ascii=False)
             origin = origins.get(f"{section}.{name}")
             yield f"{name} = {text}" + (f"  # {origin}" if origin else "")

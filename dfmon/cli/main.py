@@ -12,8 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dfmon.cli.argv_secrets import hide_secrets
 from dfmon.cli.parser import build_parser
-from dfmon.model.errors import EXIT_FAILED, EXIT_USAGE, DfmonError, UsageError
+from dfmon.cli.standard_streams import discard_output
+from dfmon.cli.unused_options import refuse_unused_options
+from dfmon.model.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, DfmonError, UsageError
 from dfmon.model.units import sanitize
 
 # flag on the command line -> key of the configuration
@@ -36,17 +39,31 @@ CONFIG_KEY_BY_FLAG = {
 def run(argv: Sequence[str]) -> int:
     """Parses the arguments and runs the command. Returns the exit code of the process."""
     try:
-        return _dispatch(build_parser().parse_args(argv))
+        code = _run_command(argv)
+        sys.stdout.flush()
     except DfmonError as exc:
         print(f"dfmon: {exc}", file=sys.stderr)
         return exc.exit_code
+    except BrokenPipeError:  # the reader of stdout has seen enough
+        discard_output()
+        return EXIT_OK
     except OSError as exc:
+        discard_output()
         print(f"dfmon: {sanitize(str(exc))}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
         return 130
+    return code
+
+
+def _run_command(argv: Sequence[str]) -> int:
+    try:
+        args = build_parser().parse_args(argv)
     except SystemExit as exc:  # argparse after --help and --version
         return exc.code if isinstance(exc.code, int) else EXIT_USAGE
+    hide_secrets(argv)
+    refuse_unused_options(args)
+    return _dispatch(args)
 
 
 def _dispatch(args: argparse.Namespace) -> int:
@@ -62,6 +79,7 @@ def _dispatch(args: argparse.Namespace) -> int:
 
     from dfmon import config
     from dfmon.cli import dispatch as commands
+    from dfmon.environment import expand_home, read_dotenv
 
     flags = {
         key: getattr(args, name) for name, key in CONFIG_KEY_BY_FLAG.items() if getattr(args, name, None) is not None
@@ -70,8 +88,10 @@ def _dispatch(args: argparse.Namespace) -> int:
         flags["record.directory"] = args.directory
     if args.command == "backfill":
         flags |= _archive_flags(args.venue, args.pace)
-    loaded_config = config.load(getattr(args, "config", None), config.environment(), flags)
-    _configure_logging(getattr(args, "log_file", None), screen=_draws_screen(args))
+    environ = config.environment()
+    loaded_config = config.load(getattr(args, "config", None), environ, flags, read_dotenv(Path(".env")))
+    log_path = expand_home(args.log_file, environ) if hasattr(args, "log_file") else None
+    _configure_logging(log_path, screen=_draws_screen(args))
     return commands.run(args, loaded_config)
 
 

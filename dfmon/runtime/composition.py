@@ -97,10 +97,10 @@ def open_outputs(config: Config, publish: PublishMode) -> Outputs:
     json_lines = JsonLines(sys.stdout.buffer, publish, heartbeat_s=config.publish.every_s) if publish else None
     if json_lines is not None:
         sinks.append(json_lines)
-    if config.publish.redis:
+    if redis_url := read_redis_url(config.publish):
         from dfmon.sinks.redis_stream import RedisStream
 
-        sinks.append(RedisStream(config.publish.redis, config.publish.prefix, config.publish.stream_length))
+        sinks.append(RedisStream(redis_url, config.publish.prefix, config.publish.stream_length))
     if config.publish.rest:
         from dfmon.sinks.rest_service import RestService
 
@@ -115,12 +115,25 @@ def open_outputs(config: Config, publish: PublishMode) -> Outputs:
 
 def read_rest_token(publish: PublishSection) -> str:
     """The token of the REST service, from its file if one is given. Raises UsageError where the file holds none."""
-    if not publish.rest_token_file:
-        return publish.rest_token
-    token = read_text(Path(publish.rest_token_file).expanduser(), "a token", 4096).strip()
-    if not token:
-        raise UsageError(f"{sanitize(publish.rest_token_file)} holds no token")
-    return token
+    return _read_secret(publish.rest_token_file, "token") if publish.rest_token_file else publish.rest_token
+
+
+def read_redis_url(publish: PublishSection) -> str:
+    """The URL of Redis, from its file if one is given. Raises UsageError where the file holds none."""
+    if publish.redis or not publish.redis_file:
+        return publish.redis
+    url = _read_secret(publish.redis_file, "URL")
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise UsageError(f"{sanitize(publish.redis_file)} holds no redis:// URL")
+    return url
+
+
+def _read_secret(path: str, subject: str) -> str:
+    """The text of a file that holds one secret."""
+    secret = read_text(Path(path), f"a {subject}", 4096).strip()
+    if not secret:
+        raise UsageError(f"{sanitize(path)} holds no {subject}")
+    return secret
 
 
 class StepErrorLog:

@@ -66,6 +66,7 @@ def test_show_names_the_origin_of_what_is_set_and_masks_passwords(
     config_path.parent.mkdir()
     config_path.write_text("[market]\ntick_s = 2.0\n", encoding="utf-8")
     monkeypatch.setenv("DFMON_PUBLISH_REDIS", "redis://desk:hunter2@10.0.0.7/2")
+    monkeypatch.setenv("DFMON_PUBLISH_REST_TOKEN", "hunter2-and-more")
     assert main.run(["config", "show"]) == 0
     shown = capsys.readouterr().out
     assert f"tick_s = 2.0  # {config_path}" in shown

@@ -1,0 +1,64 @@
+"""Sentences for settings that are not valid: the key, what was found, what is allowed, and in which form."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from dfmon.model.units import sanitize
+
+
+def validation_message(
+    schema: type[Struct], tree: Mapping[str, Any], origin: str, message: str, *, strict: bool
+) -> str:
+    """A validation error of msgspec as file, key, what was found and what is allowed.
+
+    `strict` is for a file, where a value has a type; elsewhere every value is text.
+    """
+    path_match = re.search(r"`\$([^`]*)`$", message)
+    keys = re.findall(r"\w+", path_match.group(1)) if path_match else []
+    unknown = re.search(r"unknown field `([^`]*)`", message)
+    if unknown:
+        return _unknown_key_message(schema, origin, keys, unknown.group(1))
+    found_value: Any = tree
+    for key in keys:
+        found_value = found_value[int(key)] if isinstance(found_value, list) else found_value[key]
+    name = ".".join(key for key in keys if not key.isdigit())
+    found_text = "a value with a password" if "@" in str(found_value) else sanitize(repr(found_value), 60)
+    form = _form_hint(schema, keys, found_value) if strict else ""
+    return f"{origin}: {name} is {found_text}, allowed: {form}{_allowed_values(schema, keys)}"
+
+
+def _form_hint(schema: type[Struct], keys: list[str], found: object) -> str:
+    """The form of a value that is written in another one: a text for a list, a number in quotes."""
+    if len(keys) != 2 or not isinstance(found, str):
+        return ""
+    default = getattr(getattr(schema(), keys[0]), keys[1])
+    if isinstance(default, tuple):
+        example = found.split(",") if all(isinstance(item, str) for item in default) else list(default)
+        return f"a list such as {msgspec.json.encode(example).decode()}, "
+    if isinstance(default, bool) and found.lower() in ("true", "false"):
+        return "no quotes, "
+    is_number = isinstance(default, int | float) and re.fullmatch(r"\s*-?[\d.]+\s*", found) is not None
+    return "a number, not text, " if is_number and not isinstance(default, bool) else ""
+
+
+def _unknown_key_message(schema: type[Struct], origin: str, keys: list[str], name: str) -> str:
+    sections = {field.name: field.type for field in msgspec.structs.fields(schema)}
+    known_keys = [field.name for field in msgspec.structs.fields(sections[keys[0]])] if keys else list(sections)
+    closest = difflib.get_close_matches(name, known_keys, 1)
+    hint = f"; did you mean {closest[0]}?" if closest else f"; known: {', '.join(known_keys)}"
+    return f"{origin}: unknown key {'.'.join([*keys, sanitize(name, 60)])}{hint}"
+
+
+def _allowed_values(schema: type[Struct], keys: list[str]) -> str:
+    fields = {field.name: field for field in msgspec.structs.fields(schema)}
+    if len(keys) < 2:
+        return f"a table [{keys[0]}]" if keys else "a table of sections"
+    key = next(field for field in msgspec.structs.fields(fields[keys[0]].type) if field.name == keys[1])
+    return str(key.type.__metadata__[0].description)  # a test checks that every key has one
