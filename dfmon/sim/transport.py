@@ -1,4 +1,4 @@
-"""Real sockets under the simulated venues: sessions with bounded queues, fan-out by channel, and plain HTTP GET.
+"""Real sockets under the simulated venues: sessions with bounded queues, fan-out by channel, and plain HTTP.
 
 A client that does not read is closed: its frames are never buffered without end.
 """
@@ -21,6 +21,7 @@ from websockets.http11 import Request, Response
 
 from dfmon.sim.faults import Faults
 from dfmon.sim.market.currency_market import MarketEvents
+from dfmon.sim.post_connection import PostConnection
 
 QUEUE_BYTES: Final = 8 << 20
 encode: Final = msgspec.json.Encoder().encode
@@ -116,6 +117,9 @@ class Venue(Protocol):
     def get(self, path: str, query: dict[str, str]) -> RestResponse:
         """Answer one REST call."""
 
+    def post(self, path: str, body: bytes) -> RestResponse:
+        """Answer one REST call by POST."""
+
     def error_body(self, status: HTTPStatus) -> bytes:
         """The body of an error response of that status."""
 
@@ -130,6 +134,7 @@ async def start_venue_server(venue: Venue, faults: Faults, host: str, port: int)
     """Open the venue's port: websocket and REST side by side."""
 
     async def process_request(connection: ServerConnection, request: Request) -> Response | None:
+        body = connection.body if isinstance(connection, PostConnection) else None
         if "Upgrade" in request.headers:
             if len(venue.sessions) < venue.max_connections:
                 return None
@@ -143,6 +148,8 @@ async def start_venue_server(venue: Venue, faults: Faults, host: str, port: int)
             retry_header = (("Retry-After", f"{faults.rest_retry_s:g}"),)
             return _http_response(RestResponse(status, venue.error_body(status), retry_header))
         parts = urlsplit(request.path)
+        if body is not None:
+            return _http_response(venue.post(parts.path, body))
         return _http_response(venue.get(parts.path, dict(parse_qsl(parts.query))))
 
     return await serve(
@@ -150,6 +157,7 @@ async def start_venue_server(venue: Venue, faults: Faults, host: str, port: int)
         host,
         port,
         process_request=process_request,
+        create_connection=PostConnection,
         compression=venue.compression,
         ping_interval=venue.ping_interval,
         ping_timeout=60.0,

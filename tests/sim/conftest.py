@@ -19,6 +19,7 @@ from dfmon.sim.server import TICK_S, SimAddresses, SimConfig, SimServer
 
 NOON = 1_795_305_600 * SECOND + 12 * HOUR  # Sunday 22 November 2026, 12:00 UTC
 TIMEOUT_S = 8.0
+TRADED_S = 190  # of the market that stands still
 # one coin, a short past, and everything four times as fast as on the venues
 FAST_SETTINGS: dict[str, Any] = {
     "start_ns": NOON,
@@ -165,3 +166,23 @@ def aged_market() -> SimulatedMarket:
     market = SimulatedMarket(7, NOON, step_ns=SECOND)
     market.advance(NOON + 400 * SECOND)
     return market
+
+
+@pytest.fixture(scope="session")
+def traded_market() -> SimulatedMarket:
+    """BTC and SOL after some minutes of trading; read only."""
+    market = SimulatedMarket(7, NOON, ("BTC", "SOL"), 0.1, step_ns=SECOND)
+    market.advance(NOON + TRADED_S * SECOND)
+    return market
+
+
+@pytest.fixture
+async def still_exchange(
+    exchange: Callable[..., Any], traded_market: SimulatedMarket, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """An exchange on which time stands still at the end of `traded_market`."""
+    monkeypatch.setattr("dfmon.sim.server.SimulatedMarket", lambda *_: traded_market)
+    clock = ManualClock()
+    sim = await exchange(clock=clock)
+    clock.advance(TRADED_S / FAST_SETTINGS["speed"])
+    return sim

@@ -147,7 +147,7 @@ async def test_funding_periods_are_told_where_they_are_not_eight_hours(exchange:
     assert (info["symbol"], info["fundingIntervalHours"]) == ("SOLUSDT", 4)
     next_funding_ms = (await sim.get(f"{futures}/fapi/v1/premiumIndex", symbol="SOLUSDT")).json()["nextFundingTime"]
     assert next_funding_ms % (4 * 3_600_000) == 0
-    assert (await sim.get(f"{sim.addresses['binance.spot'].rest}/api/v3/fundingInfo")).status_code == 400
+    assert (await sim.get(f"{sim.addresses['binance.spot'].rest}/api/v3/fundingInfo")).status_code == 404
 
 
 async def test_too_many_messages_are_1008(exchange: Any) -> None:

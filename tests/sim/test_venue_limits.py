@@ -81,16 +81,15 @@ async def test_some_numbers_come_in_scientific_notation(exchange: Any) -> None:
     assert float(bytes(interest)) > 1e8
 
 
-async def test_empty_sides_come_as_null_and_as_zero(exchange: Any) -> None:
+async def test_empty_sides_of_tickers_are_zero(exchange: Any) -> None:
     sim = await exchange()
     board = sim.btc.board
     unbid = [int(row) for row in (board.bid != board.bid).nonzero()[0]]
     chosen = [next(row for row in unbid if row % 2 == odd) for odd in (0, 1)]
     tickers = [await sim.result("ticker", instrument_name=board.names[row]) for row in chosen]
-    assert [t["best_bid_price"] for t in tickers] == [None, 0.0]
-    assert {t["bid_iv"] for t in tickers} == {0.0}
-    unoffered = board.names[int((board.ask != board.ask).nonzero()[0][0])]
-    assert (await sim.result("ticker", instrument_name=unoffered))["ask_iv"] == 500.0
+    assert {(t["best_bid_price"], t["best_bid_amount"], t["bid_iv"]) for t in tickers} == {(0.0, 0.0, 0.0)}
+    unoffered = await sim.result("ticker", instrument_name=board.names[int((board.ask != board.ask).nonzero()[0][0])])
+    assert (unoffered["best_ask_price"], unoffered["best_ask_amount"], unoffered["ask_iv"]) == (0.0, 0.0, 500.0)
 
 
 @pytest.mark.slow

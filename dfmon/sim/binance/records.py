@@ -67,12 +67,19 @@ def day_ticker(market: LinearMarket, now_ms: int) -> Record:
     }
     if spec.kind == "spot":
         record |= {
+            "x": price(market, market.open_24h),
             "b": price(market, book.bid, ticks=True),
             "B": size(market, book.bids[book.bid]),
             "a": price(market, book.ask, ticks=True),
             "A": size(market, book.asks[book.ask]),
         }
     return record
+
+
+def mini_ticker(market: LinearMarket, now_ms: int) -> Record:
+    """`24hrMiniTicker`: the day's prices and turnover."""
+    ticker = day_ticker(market, now_ms)
+    return {"e": "24hrMiniTicker", **{key: ticker[key] for key in ("E", "s", "c", "o", "h", "l", "v", "q")}}
 
 
 def _funding_hours(market: LinearMarket) -> int:

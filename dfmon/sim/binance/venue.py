@@ -17,25 +17,18 @@ import msgspec
 from websockets.asyncio.server import ServerConnection
 
 from dfmon.model.units import MILLISECOND
+from dfmon.sim.binance import rest
 from dfmon.sim.binance.limits import MessageRateLimit, RequestWeightLimit
-from dfmon.sim.binance.records import (
-    book_sides,
-    day_ticker,
-    funding_info,
-    premium_index,
-    size,
-    snapshot_id,
-)
-from dfmon.sim.binance.streams import MARKET_KINDS, PUBLIC_KINDS, Stream, StreamFactory
+from dfmon.sim.binance.payloads import Stream
+from dfmon.sim.binance.requests import BinanceError, RestCall
+from dfmon.sim.binance.streams import MARKET_KINDS, PUBLIC_KINDS, StreamFactory
 from dfmon.sim.faults import Faults
 from dfmon.sim.market.currency_market import MarketEvents
-from dfmon.sim.market.linear_market import LinearMarket
 from dfmon.sim.market.simulated_market import SimulatedMarket
 from dfmon.sim.transport import ClientSession, RestResponse, broadcast, encode
 
 _MAX_STREAMS: Final = 1_024
 _TOO_MANY_REQUESTS: Final = b'{"code":-1003,"msg":"Too many requests; current request has limited."}'
-_INVALID_SYMBOL: Final = b'{"code":-1121,"msg":"Invalid symbol."}'
 
 
 class BinanceSession(ClientSession):
@@ -73,15 +66,11 @@ class BinanceVenue:
         *,
         futures: bool,
     ) -> None:
-        self._clock, self._faults, self._futures, self._connection_lifetime_s = (
-            clock,
-            faults,
-            futures,
-            connection_lifetime_s,
-        )
+        self._market, self._clock, self._faults = market, clock, faults
+        self._futures, self._connection_lifetime_s = futures, connection_lifetime_s
         self._weight_limit = RequestWeightLimit(futures=futures, timer_speedup=timer_speedup)
         self._markets = market.linear_markets("binance-futures" if futures else "binance-spot")
-        self._stream_factory = StreamFactory(self._markets, futures=futures)
+        self._stream_factory = StreamFactory(self._markets, lambda: market.now_ns // MILLISECOND, futures=futures)
         self._streams: dict[str, tuple[Stream | None, set[BinanceSession]]] = {}
         self.sessions: set[ClientSession] = set()
         self.ping_interval: float | None = 180.0 if futures else 20.0
@@ -128,53 +117,30 @@ class BinanceVenue:
 
     def get(self, path: str, query: dict[str, str]) -> RestResponse:
         """Serve one REST call; the weight used so far is in a header."""
-        prefix, _, endpoint = path.strip("/").partition("/")
-        version, _, method = endpoint.partition("/")
-        if (prefix, version) != (("fapi", "v1") if self._futures else ("api", "v3")):
-            return RestResponse(HTTPStatus.NOT_FOUND, b"{}")
+        method = path.strip("/").split("/", 2)[-1]
         now = asyncio.get_running_loop().time()
         error_status, retry_after_s = self._weight_limit.charge(self._weight_limit.request_weight(method, query), now)
         used_weight = ("X-MBX-USED-WEIGHT-1M", str(self._weight_limit.used_weight))
         if error_status is not None:
-            return RestResponse(
-                error_status,
-                self.error_body(error_status),
-                (used_weight, ("Retry-After", str(math.ceil(retry_after_s)))),
-            )
-        status, body = self._handle_request(method, query)
-        return RestResponse(status, body, (used_weight,))
+            retry_after = ("Retry-After", str(math.ceil(retry_after_s)))
+            return RestResponse(error_status, self.error_body(error_status), (used_weight, retry_after))
+        now_ms, market_ms = self._clock() // MILLISECOND, self._market.now_ns // MILLISECOND
+        try:
+            body = rest.answer(path, RestCall(self._markets, query, now_ms, market_ms, self._futures))
+        except BinanceError as error:
+            return RestResponse(error.status, encode({"code": error.code, "msg": error.message}), (used_weight,))
+        return RestResponse(HTTPStatus.OK, encode(body), (used_weight,))
+
+    def post(self, path: str, body: bytes) -> RestResponse:
+        """Refuse: public data is read by GET."""
+        error = {"code": -5000, "msg": f"Path {path}, Method POST is invalid"}
+        return RestResponse(HTTPStatus.NOT_FOUND, encode(error))
 
     def error_body(self, status: HTTPStatus) -> bytes:
         """The body beside an error status: the API's own for too many requests, else that of the proxy in front."""
         if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT}:
             return _TOO_MANY_REQUESTS
         return f"<html><head><title>{status.value} {status.phrase}</title></head></html>".encode()
-
-    def _handle_request(self, method: str, query: dict[str, str]) -> tuple[HTTPStatus, bytes]:
-        now_ms = self._clock() // MILLISECOND
-        if method == "time":
-            return HTTPStatus.OK, encode({"serverTime": now_ms})
-        if method == "fundingInfo" and self._futures:
-            return HTTPStatus.OK, encode(funding_info(self._markets.values()))
-        market = self._markets.get(query.get("symbol", ""))
-        if market is None:
-            return HTTPStatus.BAD_REQUEST, _INVALID_SYMBOL
-        body = self._market_response(method, market, query, now_ms)
-        return (HTTPStatus.OK, encode(body)) if body is not None else (HTTPStatus.NOT_FOUND, b"{}")
-
-    def _market_response(self, method: str, market: LinearMarket, query: dict[str, str], now_ms: int) -> object | None:
-        if method == "depth":
-            limit = query.get("limit", "100")
-            times = {"E": now_ms, "T": now_ms} if self._futures else {}
-            window = book_sides(market, int(limit) if limit.isdecimal() else 100)
-            return {"lastUpdateId": snapshot_id(market), **times, **window}
-        if method == "ticker/24hr":
-            return _rest_ticker(market, now_ms)
-        if method == "openInterest" and self._futures:
-            return {"symbol": market.spec.symbol, "openInterest": size(market, market.open_interest), "time": now_ms}
-        if method == "premiumIndex" and self._futures:
-            return premium_index(market, now_ms)
-        return None
 
     # -- requests -------------------------------------------------------------------------------------------------
 
@@ -225,23 +191,9 @@ class BinanceVenue:
                 del self._streams[name]
 
     @staticmethod
-    def _send_to_subscribers(
-        name: str, kind: str, subscribers: Iterable[BinanceSession], record: dict[str, Any]
-    ) -> None:
+    def _send_to_subscribers(name: str, kind: str, subscribers: Iterable[BinanceSession], record: object) -> None:
         raw = encode(record)
         combined = b'{"stream":' + encode(name) + b',"data":' + raw + b"}"
         for session in subscribers:
             if kind in session.routed_kinds:
                 session.send(combined if session.combined else raw)
-
-
-def _rest_ticker(market: LinearMarket, now_ms: int) -> dict[str, Any]:
-    """The 24 h ticker with the long names REST uses."""
-    ticker = day_ticker(market, now_ms)
-    names = {
-        "s": "symbol", "p": "priceChange", "P": "priceChangePercent", "w": "weightedAvgPrice", "c": "lastPrice",
-        "Q": "lastQty", "b": "bidPrice", "B": "bidQty", "a": "askPrice", "A": "askQty", "o": "openPrice",
-        "h": "highPrice", "l": "lowPrice", "v": "volume", "q": "quoteVolume", "O": "openTime", "C": "closeTime",
-        "F": "firstId", "L": "lastId", "n": "count",
-    }  # fmt: skip
-    return {rest_name: ticker[key] for key, rest_name in names.items() if key in ticker}

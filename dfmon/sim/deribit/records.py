@@ -117,7 +117,6 @@ def option_ticker(market: CurrencyMarket, row: int) -> Record:
     mark, quotation = float(board.mark[row]), board.quotation
     digits = max(quotation.digits, 4)  # a mark is finer than the ticks
     price_band = 500.0 * quotation.fine_tick
-    empty_side = 0.0 if row % 2 else None  # both spellings of an empty side occur
     return {
         "instrument_name": board.names[row],
         "timestamp": market.now_ns // MILLISECOND,
@@ -130,8 +129,8 @@ def option_ticker(market: CurrencyMarket, row: int) -> Record:
             "price_change": None,
         },
         "open_interest": round(float(ledger.open_interest[row]), 4),
-        "best_bid_price": empty_side if math.isnan(bid) else bid,
-        "best_ask_price": empty_side if math.isnan(ask) else ask,
+        "best_bid_price": 0.0 if math.isnan(bid) else bid,
+        "best_ask_price": 0.0 if math.isnan(ask) else ask,
         "best_bid_amount": 0.0 if math.isnan(bid) else float(board.bid_size[row]),
         "best_ask_amount": 0.0 if math.isnan(ask) else float(board.ask_size[row]),
         "mark_price": round(mark, digits),

@@ -11,9 +11,13 @@ from typing import Final
 
 from dfmon.model.units import MILLISECOND
 from dfmon.sim.deribit import records, trades
+from dfmon.sim.deribit.catalog import SETTLEMENT_CURRENCIES
+from dfmon.sim.deribit.chart_topic import ChartTopic
+from dfmon.sim.deribit.charts import RESOLUTIONS
 from dfmon.sim.deribit.option_book import OptionBookTopic
+from dfmon.sim.deribit.params import RpcError
 from dfmon.sim.deribit.records import Record
-from dfmon.sim.deribit.rpc import SETTLEMENT_CURRENCIES, DeribitMethods, RpcError, book_levels
+from dfmon.sim.deribit.rpc import DeribitMethods, book_levels
 from dfmon.sim.deribit.topics import (
     SECOND_TICKS,
     BookTopic,
@@ -38,12 +42,13 @@ class TopicFactory:
     """Makes the topic of a channel name."""
 
     def __init__(self, market: SimulatedMarket, methods: DeribitMethods, faults: Faults) -> None:
-        self._market, self._methods, self._faults = market, methods, faults
+        self._market, self._catalog, self._charts, self._faults = market, methods.catalog, methods.charts, faults
         name, interval = r"([\w]+-[\w-]+)", r"(100ms|agg2)"
         builders: dict[str, Callable[..., Topic | None]] = {
             rf"trades\.(option|future|any)\.(\w+)\.{interval}": self._trades_by_kind,
             rf"trades\.(?:option_combo|combo)\.(\w+)\.{interval}": lambda code, p: self._combo_trades(code, "", p),
             rf"trades\.{name}\.{interval}": self._trades,
+            rf"chart\.trades\.{name}\.(\w+)": self._chart,
             rf"perpetual\.{name}\.{interval}": self._perpetual,
             r"deribit_price_statistics\.(\w+_usdc?)": self._price_statistics,
             r"announcements": Topic,
@@ -93,13 +98,13 @@ class TopicFactory:
 
     def _trades(self, name: str, interval: str) -> Topic | None:
         code = name.partition("-")[0]
-        if self._methods.option(name):
+        if self._catalog.option(name):
             return EventTopic(
                 lambda events: [trades.option_trade(t, code) for t in events.option_trades if t.name == name],
                 _INTERVAL_TICKS[interval],
                 batch=True,
             )
-        if self._methods.future(name):
+        if self._catalog.future(name):
             return EventTopic(
                 lambda events: [trades.future_trade(t) for t in events.linear_trades if t.market.spec.symbol == name],
                 _INTERVAL_TICKS[interval],
@@ -126,7 +131,7 @@ class TopicFactory:
         return EventTopic(records, _INTERVAL_TICKS[interval], batch=True)
 
     def _perpetual(self, name: str, interval: str) -> Topic | None:
-        found = self._methods.future(name)
+        found = self._catalog.future(name)
         if found is None or found[1].spec.kind != "perpetual":
             return None
         currency, market = found
@@ -169,16 +174,16 @@ class TopicFactory:
         return StateTopic(lambda: _estimated_delivery_record(currency), SECOND_TICKS)
 
     def _ticker(self, topic_type: type[StateTopic], name: str, interval_ticks: int) -> Topic | None:
-        if self._methods.ticker(name) is None:
+        if self._catalog.ticker(name) is None:
             return None
-        if not self._methods.option(name):
-            return topic_type(lambda: self._methods.ticker(name), interval_ticks)
+        if not self._catalog.option(name):
+            return topic_type(lambda: self._catalog.ticker(name), interval_ticks)
         last: Record | None = None
 
         def build_record() -> Record | None:
             """The ticker, and once more after delivery, in the venue's final form."""
             nonlocal last
-            record = self._methods.ticker(name)
+            record = self._catalog.ticker(name)
             if record is None and last is not None:
                 record, last = last | records.EXPIRED_FIELDS, None
             elif record is not None:
@@ -198,13 +203,19 @@ class TopicFactory:
         )
 
         def build_record() -> Record | None:
-            ticker = self._methods.ticker(name)
+            ticker = self._catalog.ticker(name)
             return {key: ticker[key] for key in keys} if ticker else None
 
-        return StateTopic(build_record, SECOND_TICKS if self._methods.option(name) else 1) if build_record() else None
+        return StateTopic(build_record, SECOND_TICKS if self._catalog.option(name) else 1) if build_record() else None
+
+    def _chart(self, name: str, resolution: str) -> Topic | None:
+        interval = RESOLUTIONS.get(resolution)
+        if interval is None or self._catalog.ticker(name) is None:
+            return None
+        return ChartTopic(self._charts, name, interval, self._market)
 
     def _depth_window(self, name: str, depth: str, interval: str) -> Topic | None:
-        found, option = self._methods.future(name), self._methods.option(name)
+        found, option = self._catalog.future(name), self._catalog.option(name)
         if option is not None:
             return StateTopic(OptionBookTopic(option[0], name, int(depth)).depth_record, SECOND_TICKS)
         if found is None:
@@ -219,7 +230,7 @@ class TopicFactory:
         return StateTopic(build_record, _INTERVAL_TICKS[interval])
 
     def _book(self, name: str, interval: str) -> Topic | None:
-        found, option = self._methods.future(name), self._methods.option(name)
+        found, option = self._catalog.future(name), self._catalog.option(name)
         if option is not None:
             return OptionBookTopic(option[0], name, 20)
         return BookTopic(*found, _INTERVAL_TICKS[interval]) if found else None

@@ -1,4 +1,4 @@
-"""Deribit's public API: JSON-RPC 2.0 over websocket with subscriptions and heartbeats, and REST by GET.
+"""Deribit's public API: JSON-RPC 2.0 over websocket with subscriptions and heartbeats, and REST.
 
 Quirks of the venue: responses carry usIn/usOut/usDiff/testnet and notifications do not; acknowledgements list channels
 in another order; unknown channels are dropped silently; a second subscription to a channel brings no second snapshot.
@@ -18,8 +18,11 @@ import msgspec
 from websockets.asyncio.server import ServerConnection
 
 from dfmon.model.units import SECOND
-from dfmon.sim.deribit.client_session import DeribitSession, RequestCredits
-from dfmon.sim.deribit.rpc import DeribitMethods, Params, RpcError, invalid_params
+from dfmon.sim.deribit.client_session import DeribitSession
+from dfmon.sim.deribit.frames import Frames
+from dfmon.sim.deribit.params import Params, RpcError, invalid_params
+from dfmon.sim.deribit.rest import MAX_FRAME, DeribitRest
+from dfmon.sim.deribit.rpc import DeribitMethods
 from dfmon.sim.deribit.topic_factory import TopicFactory
 from dfmon.sim.deribit.topics import BookTopic, Topic
 from dfmon.sim.faults import Faults
@@ -28,8 +31,6 @@ from dfmon.sim.market.listing import last_delivery_ns
 from dfmon.sim.market.simulated_market import SimulatedMarket
 from dfmon.sim.transport import ClientSession, RestResponse, broadcast, encode
 
-MAX_FRAME: Final = 32_768
-REST_PREFIX: Final = "/api/v2/"
 _IDLE_TIMEOUT_S: Final = 60.0  # no subscription and nothing sent
 _TEST_REQUEST_TIMEOUT_S: Final = 10.0  # to answer a test_request
 _MAX_CHANNELS: Final = 500  # per call
@@ -39,7 +40,6 @@ _MAINTENANCE_FRAME: Final = b'{"jsonrpc":"2.0","method":"subscription","params":
 _EXEMPT_METHODS: Final = frozenset(
     {"public/hello", "public/test", "public/get_time", "public/status", "public/set_heartbeat"}
 )
-_ARCHIVE_METHOD_PREFIX: Final = "public/get_last_trades_by_"  # of the archive's host, whose limits are not published
 _TEST_REQUEST_FRAME: Final = b'{"params":{"type":"test_request"},"method":"heartbeat","jsonrpc":"2.0"}'
 
 
@@ -55,9 +55,10 @@ class DeribitVenue:
     ) -> None:
         self._market, self._clock, self._faults, self._timer_speedup = market, clock, faults, timer_speedup
         self._ack_order_rng = random.Random(market.start_ns)  # of acknowledged channels
-        self._rest_credits: RequestCredits | None = None
         self._in_maintenance = False
         self._methods = DeribitMethods(market, clock, faults)
+        self._frames = Frames(clock)
+        self._rest = DeribitRest(self._call_over_http, self._frames, timer_speedup)
         self._topic_factory = TopicFactory(market, self._methods, faults)
         self._topics: dict[str, tuple[Topic, set[DeribitSession]]] = {}
         self.sessions: set[ClientSession] = set()
@@ -82,26 +83,25 @@ class DeribitVenue:
             self._remove_subscriptions(session, list(session.channels))
 
     def get(self, path: str, query: dict[str, str]) -> RestResponse:
-        """REST: errors are status 400 with the same body, except an empty pool of credits, which is 429."""
-        method = path.removeprefix(REST_PREFIX)
-        us_in = self._clock() // 1_000
-        now = asyncio.get_running_loop().time()
-        self._rest_credits = self._rest_credits or RequestCredits(now, self._timer_speedup, websocket=False)
-        if not method.startswith(_ARCHIVE_METHOD_PREFIX) and not self._rest_credits.consume(method, now):
-            return RestResponse(HTTPStatus.TOO_MANY_REQUESTS, self.error_body(HTTPStatus.TOO_MANY_REQUESTS))
-        try:
-            self._check_available(method)
-            if method in self._session_methods:
-                raise RpcError(10030, "must_be_websocket_request")
-            body: dict[str, Any] = {"jsonrpc": "2.0", "result": self._methods.call(method, query)}
-        except RpcError as error:
-            return RestResponse(HTTPStatus.BAD_REQUEST, self._error_frame(error, us_in))
-        return RestResponse(HTTPStatus.OK, encode(self._with_timestamps(body, us_in)))
+        """Answer a method by its path."""
+        return self._rest.get(path, query)
+
+    def post(self, path: str, body: bytes) -> RestResponse:
+        """Answer a request of JSON-RPC."""
+        return self._rest.post(path, body)
+
+    def _call_over_http(self, method: str, params: Params) -> object:
+        if method.startswith("private/"):
+            raise RpcError(13009, "unauthorized", {"reason": "invalid_token"})
+        self._check_available(method)
+        if method in self._session_methods:
+            raise RpcError(10030, "must_be_websocket_request")
+        return self._methods.call(method, params)
 
     def error_body(self, status: HTTPStatus) -> bytes:
         """The body beside an error status: Deribit's own for 429, otherwise that of the proxy in front."""
         if status is HTTPStatus.TOO_MANY_REQUESTS:
-            return self._error_frame(RpcError(10028, "too_many_requests"), self._clock() // 1_000)
+            return self._frames.error(RpcError(10028, "too_many_requests"), self._frames.now_us())
         return f"<html><head><title>{status.value} {status.phrase}</title></head></html>".encode()
 
     def apply_one_shots(self, one_shots: Faults) -> None:
@@ -145,7 +145,7 @@ class DeribitVenue:
     # -- requests -------------------------------------------------------------------------------------------------
 
     def _on_message(self, session: DeribitSession, message: str | bytes) -> None:
-        us_in = self._clock() // 1_000
+        us_in = self._frames.now_us()
         if len(message) > MAX_FRAME:
             self._send_error(session, RpcError(-32600, "Request entity too large"), us_in)
             return
@@ -158,7 +158,7 @@ class DeribitVenue:
             self._send_error(session, RpcError(-32600, "Invalid Request"), us_in)
             return
         if not session.credits.consume(request["method"], asyncio.get_running_loop().time()):
-            final_frame = self._error_frame(RpcError(10028, "too_many_requests"), us_in, request.get("id"))
+            final_frame = self._frames.error(RpcError(10028, "too_many_requests"), us_in, request.get("id"))
             session.close(1008, "too_many_requests", final_frame)
             return
         self._handle_request(session, request, us_in)
@@ -184,8 +184,7 @@ class DeribitVenue:
         except RpcError as error:
             self._send_error(session, error, us_in, request_id)
             return
-        response = {"jsonrpc": "2.0", "id": request_id, "result": result}
-        session.send(encode(self._with_timestamps(response, us_in)))
+        session.send(self._frames.result(result, us_in, request_id))
         for channel, payload in snapshots:
             session.send(_notification(channel, payload))
 
@@ -199,15 +198,7 @@ class DeribitVenue:
             raise RpcError(10041, "settlement_in_progress")
 
     def _send_error(self, session: ClientSession, error: RpcError, us_in: int, request_id: object = None) -> None:
-        session.send(self._error_frame(error, us_in, request_id))
-
-    def _error_frame(self, error: RpcError, us_in: int, request_id: object = None) -> bytes:
-        head = {"jsonrpc": "2.0"} if request_id is None else {"jsonrpc": "2.0", "id": request_id}
-        return encode(self._with_timestamps({**head, "error": error.body()}, us_in))
-
-    def _with_timestamps(self, response: dict[str, Any], us_in: int) -> dict[str, Any]:
-        us_out = max(self._clock() // 1_000, us_in)
-        return {**response, "usIn": us_in, "usOut": us_out, "usDiff": us_out - us_in, "testnet": False}
+        session.send(self._frames.error(error, us_in, request_id))
 
     # -- subscriptions --------------------------------------------------------------------------------------------
 

@@ -91,6 +91,8 @@ class CurrencyMarket:
         index_history = generate_index_history(self.path.price, spec.path.vol, _HISTORY_HOURS, rng_history)
         self.deliveries = _historical_deliveries(index_history, now_ns)
         self.index_history = index_history
+        for market in (*self.hedges, *self.futures.values()):
+            market.set_past(index_history, now_ns, spec.path.vol)
         trade_log.generate_past_trades(
             self.trade_log, self.ledger, self.board, self.flow,
             count=max(int(spec.history_trades * history), 1), now_ns=now_ns,

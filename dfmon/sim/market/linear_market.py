@@ -13,8 +13,11 @@ from typing import Final
 
 import numpy as np
 
-from dfmon.model.units import HOUR
+from dfmon.model.units import DAY, HOUR, MILLISECOND
+from dfmon.sim.market.candles import MinuteLog
 from dfmon.sim.market.ladder import Ladder, LadderSpec
+from dfmon.sim.market.past_path import PastPath
+from dfmon.sim.market.surface import FloatArray
 
 _INVERSE: Final = frozenset({"BTC", "ETH"})
 BASE_FUNDING: Final = 0.0001  # per 8 h: the interest part, paid even at zero premium
@@ -97,7 +100,18 @@ class LinearMarket:
         self.volume = spec.adv_usd / price
         self.open_interest = spec.open_interest_usd / price
         self.recent_trades: deque[LinearTrade] = deque(maxlen=1000)
+        self.minutes = MinuteLog()
         self.revision = 0  # moves with every change a ticker would show
+
+    def set_past(self, index_history: FloatArray, now_ns: int, vol: float) -> None:
+        """Gives the market a past along the hourly index, which ends now; `vol` is annual."""
+        scale = self.mark / float(index_history[-1])
+        spec, start_ms = self.spec, now_ns // MILLISECOND
+        past = PastPath(index_history, start_ms, scale, spec.tick, vol, spec.adv_usd, spec.trades_per_s)
+        day = past.minutes(start_ms - DAY // MILLISECOND, start_ms)
+        self.open_24h = float(day.open[0])
+        self.high, self.low = max(self.high, float(day.high.max())), min(self.low, float(day.low.min()))
+        self.minutes.past = past
 
     @property
     def funding(self) -> float:
@@ -151,6 +165,7 @@ class LinearMarket:
         self.revision += 1
         trade = LinearTrade(self, now_ns, self.last, coins, side, self.trade_id, self.mark, self.index)
         self.recent_trades.append(trade)
+        self.minutes.add_trade(now_ns // MILLISECOND, self.last, coins, side, self.trade_id)
         return trade
 
     def _round_to_lots(self, usd: float, price: float) -> float:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from websockets.asyncio.server import ServerConnection
 
 from dfmon.sim.market.linear_market import LinearMarket
+from dfmon.sim.okx.history import CandleFeed
 from dfmon.sim.okx.records import Record
 from dfmon.sim.transport import ClientSession, encode
 
@@ -28,8 +30,9 @@ class ChannelFeed:
         self.last_seq_id = self.version
         self.last_push_at = asyncio.get_running_loop().time()
         self.last_content: object = None
+        self.candles: CandleFeed | None = None
 
-    def push_frame(self, data: list[Record], **extra: object) -> bytes:
+    def push_frame(self, data: Sequence[object], **extra: object) -> bytes:
         """One push."""
         return encode({"arg": self.arg, **extra, "data": data})
 

@@ -77,9 +77,10 @@ def ticker(market: LinearMarket, ts: str) -> Record:
     }
 
 
-def trade(linear_trade: LinearTrade) -> Record:
-    """`trades`."""
+def trade(linear_trade: LinearTrade, *, with_count: bool = True) -> Record:
+    """`trades`; over REST without the number of fills."""
     market = linear_trade.market
+    count = {"count": "1"} if with_count else {}
     return {
         "instId": market.spec.symbol,
         "tradeId": str(linear_trade.trade_id),
@@ -87,7 +88,7 @@ def trade(linear_trade: LinearTrade) -> Record:
         "sz": size(market, linear_trade.coins, linear_trade.price),
         "side": "buy" if linear_trade.side > 0 else "sell",
         "ts": str(linear_trade.ts_ns // MILLISECOND),
-        "count": "1",
+        **count,
         "source": "0",
         "seqId": market.book.version,
     }
@@ -161,25 +162,83 @@ def liquidation(order: Liquidation) -> Record:
     }
 
 
+def family(market: LinearMarket) -> str:
+    """The pair of a market, such as BTC-USDT; the underlying of a swap."""
+    return market.spec.symbol.removesuffix("-SWAP")
+
+
+def price_limit(market: LinearMarket, ts: str) -> Record:
+    """`GET /public/price-limit`: orders are taken within one per cent of the mark."""
+    return {
+        "instType": inst_type(market),
+        "instId": market.spec.symbol,
+        "buyLmt": price(market, 1.01 * market.mark),
+        "sellLmt": price(market, 0.99 * market.mark),
+        "ts": ts,
+        "enabled": True,
+    }
+
+
+def index_tickers(markets: list[LinearMarket], query: dict[str, str], ts: str) -> list[Record]:
+    """`GET /market/index-tickers`: one row per index, of `instId` or of `quoteCcy`."""
+    indices = {family(market): market for market in markets}
+    return [
+        {
+            "instId": name,
+            "idxPx": price(market, market.index),
+            "high24h": price(market, max(market.high, market.index)),
+            "low24h": price(market, min(market.low, market.index)),
+            "open24h": price(market, market.open_24h),
+            "sodUtc0": price(market, market.open_24h),
+            "sodUtc8": price(market, market.open_24h),
+            "ts": ts,
+        }
+        for name, market in indices.items()
+        if query.get("instId", name) == name and name.endswith(query.get("quoteCcy", ""))
+    ]
+
+
 def instrument(market: LinearMarket) -> Record:
     """`GET /public/instruments` row."""
     spec = market.spec
     lot = "1" if spec.contract_usd else "0.01" if is_swap(market) else f"{10.0**-spec.lot_digits:.{spec.lot_digits}f}"
+    swap = is_swap(market)
     record = {
         "instType": inst_type(market),
         "instId": spec.symbol,
+        "instIdCode": market.first_id // 1_000,
+        "uly": family(market) if swap else "",
+        "instFamily": family(market) if swap else "",
+        "category": "1",
+        "baseCcy": "" if swap else spec.currency,
+        "quoteCcy": "" if swap else "USDT",
+        "settleCcy": "",
+        "ctVal": "",
+        "ctMult": "1" if swap else "",
+        "ctValCcy": "",
+        "ctType": "",
+        "optType": "",
+        "stk": "",
+        "listTime": "1606468572000",
+        "contTdSwTime": "",
+        "expTime": "",
+        "lever": "100" if swap else "10",
         "tickSz": price(market, spec.tick),
         "lotSz": lot,
         "minSz": lot,
+        "alias": "",
         "state": "live",
-        "listTime": "1606468572000",
+        "ruleType": "normal",
+        "tradeQuoteCcyList": [] if swap else ["USDT"],
+        "groupId": "1",
+        **dict.fromkeys(("maxLmtSz", "maxTwapSz", "maxIcebergSz", "maxTriggerSz"), "100000000"),
+        **dict.fromkeys(("maxMktSz", "maxStopSz"), "1000000"),
     }
-    if not is_swap(market):
-        return record | {"baseCcy": spec.currency, "quoteCcy": "USDT", "ctVal": "", "ctMult": "", "ctValCcy": ""}
-    family = spec.symbol.removesuffix("-SWAP")
-    names = {"uly": family, "instFamily": family, "ctMult": "1"}
     if spec.contract_usd:
-        contract = {"ctType": "inverse", "ctVal": f"{spec.contract_usd:g}", "ctValCcy": "USD"}
-        return record | names | contract | {"settleCcy": spec.currency}
-    contract = {"ctType": "linear", "ctVal": f"{CONTRACT_COINS[spec.currency]:g}", "ctValCcy": spec.currency}
-    return record | names | contract | {"settleCcy": "USDT"}
+        return record | {
+            "ctType": "inverse", "ctVal": f"{spec.contract_usd:g}", "ctValCcy": "USD", "settleCcy": spec.currency,
+        }  # fmt: skip
+    if swap:
+        coins = f"{CONTRACT_COINS[spec.currency]:g}"
+        return record | {"ctType": "linear", "ctVal": coins, "ctValCcy": spec.currency, "settleCcy": "USDT"}
+    return record

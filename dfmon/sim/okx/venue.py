@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from websockets.asyncio.server import ServerConnection
@@ -19,12 +19,16 @@ from dfmon.sim.faults import Faults
 from dfmon.sim.market.currency_market import MarketEvents
 from dfmon.sim.market.linear_market import LinearMarket
 from dfmon.sim.market.simulated_market import SimulatedMarket
-from dfmon.sim.okx import records
+from dfmon.sim.okx import records, rest
 from dfmon.sim.okx.client_session import ChannelFeed, ChannelKey, OkxSession
+from dfmon.sim.okx.history import BARS, CandleFeed
 from dfmon.sim.okx.records import Record
 from dfmon.sim.transport import ClientSession, RestResponse, broadcast, encode
 
-PATH: Final = "/ws/v5/public"
+_PUBLIC_PATH: Final = "/ws/v5/public"
+_BUSINESS_PATH: Final = "/ws/v5/business"  # of candles
+_CANDLE: Final = "candle"  # channels are named by it and the bar
+_CANDLE_TICKS: Final = 5
 _IDLE_TIMEOUT_S: Final = 30.0
 _BOOK_KEEPALIVE_S: Final = 60.0  # an unchanged book sends an empty update
 _UPGRADE_NOTICE_S: Final = 60.0  # between the notice of a service upgrade and the close
@@ -35,11 +39,6 @@ _LIQUIDATIONS_KEY: Final = ("liquidation-orders", "SWAP")
 _INTERVAL_TICKS: Final = {
     "tickers": 1, "bbo-tbt": 1, "books5": 1, "books": 1, "mark-price": 2, "index-tickers": 1,
     "funding-rate": 300, "open-interest": 30,
-}  # fmt: skip
-# REST calls and the parameter without which each is refused
-_REQUIRED_PARAMETERS: Final = {
-    "public/instruments": "instType", "public/open-interest": "instType", "public/mark-price": "instType",
-    "public/funding-rate": "instId", "market/ticker": "instId", "market/tickers": "instType", "market/books": "instId",
 }  # fmt: skip
 _SWAP_CHANNELS: Final = frozenset({"funding-rate", "open-interest"})
 
@@ -56,7 +55,7 @@ class OkxVenue:
     def __init__(
         self, market: SimulatedMarket, clock: Callable[[], int], faults: Faults, timer_speedup: float = 1.0
     ) -> None:
-        self._clock, self._faults, self._timer_speedup = clock, faults, timer_speedup
+        self._market, self._clock, self._faults, self._timer_speedup = market, clock, faults, timer_speedup
         self._markets = market.linear_markets("okx")
         self._feeds: dict[ChannelKey, ChannelFeed] = {}
         self.sessions: set[ClientSession] = set()
@@ -72,7 +71,7 @@ class OkxVenue:
         """Serve one client until it disconnects."""
         self._connection_count += 1
         session = OkxSession(ws, self._connection_count)
-        if session.path.partition("?")[0] != PATH:
+        if session.path.partition("?")[0] not in {_PUBLIC_PATH, _BUSINESS_PATH}:
             await ws.close(1008, "Wrong URL")
             return
         self.sessions.add(session)
@@ -84,20 +83,13 @@ class OkxVenue:
                 self._remove_subscription(session, key)
 
     def get(self, path: str, query: dict[str, str]) -> RestResponse:
-        """REST in OKX's envelope; unknown instruments are errors inside it."""
-        endpoint = path.removeprefix("/api/v5/")
-        required = _REQUIRED_PARAMETERS.get(endpoint, "")
-        if required and not query.get(required):
-            empty = {"code": "50014", "msg": f"Parameter {required} cannot be empty", "data": []}
-            return RestResponse(HTTPStatus.BAD_REQUEST, encode(empty))
-        rows = self._rest_rows(endpoint, query)
-        if rows is None:
-            return RestResponse(HTTPStatus.NOT_FOUND, encode({"code": "404", "msg": "Not Found", "data": []}))
-        if not rows:
-            return RestResponse(
-                HTTPStatus.OK, encode({"code": "51001", "msg": "Instrument ID doesn't exist", "data": []})
-            )
-        return RestResponse(HTTPStatus.OK, encode({"code": "0", "msg": "", "data": rows}))
+        """Answer one REST call."""
+        return rest.answer(path, query, self._markets, self._ts, self._market.now_ns // MILLISECOND)
+
+    def post(self, path: str, body: bytes) -> RestResponse:
+        """Refuse: public data is read by GET."""
+        refusal = encode({"code": "50115", "msg": "Invalid request method", "data": []})
+        return RestResponse(HTTPStatus.METHOD_NOT_ALLOWED, refusal)
 
     def error_body(self, status: HTTPStatus) -> bytes:
         """The body beside an error status: 50011 (too many requests) for 429, otherwise 50001 (service unavailable)."""
@@ -119,7 +111,8 @@ class OkxVenue:
         """Publish what changed and close idle connections."""
         for key, feed in self._feeds.items():
             frame = self._event_frame(key, feed, events)
-            if frame is None and tick_number % _INTERVAL_TICKS.get(key[0], 1) == 0:
+            interval_ticks = _CANDLE_TICKS if feed.candles else _INTERVAL_TICKS.get(key[0], 1)
+            if frame is None and tick_number % interval_ticks == 0:
                 frame = self._update_frame(key[0], feed)
             suppressed = self._faults.is_muted(key[0]) or (self._faults.lose_books and key[0] == "books")
             if frame is not None and not suppressed:
@@ -148,6 +141,9 @@ class OkxVenue:
 
     def _update_frame(self, channel: str, feed: ChannelFeed) -> bytes | None:
         market = feed.market
+        if feed.candles is not None:
+            rows = feed.candles.next_rows()
+            return feed.push_frame(rows) if rows else None
         if market is None or channel == "trades":
             return None
         if channel == "books":
@@ -194,7 +190,7 @@ class OkxVenue:
 
     def _snapshot_frame(self, key: ChannelKey, feed: ChannelFeed) -> bytes | None:
         market = feed.market
-        if market is None or key[0] == "trades":
+        if market is None or key[0] == "trades" or feed.candles is not None:
             return None
         if key[0] != "books":
             return feed.push_frame([self._record(key[0], market)])
@@ -229,7 +225,7 @@ class OkxVenue:
 
     def _subscribe(self, session: OkxSession, arg: Record, echo: Record) -> None:
         key = _channel_key(arg)
-        if not self._is_known(key) or self._faults.is_refused(key[0]):
+        if not self._is_known(key, session.path) or self._faults.is_refused(key[0]):
             missing_channel = f"channel:{arg.get('channel')},instId:{arg.get('instId')} doesn't exist"
             advice = "Please use the correct URL, channel and parameters referring to API document."
             self._send_error(session, "60018", f"Wrong URL or {missing_channel}. {advice}", echo)
@@ -237,13 +233,20 @@ class OkxVenue:
         session.send(encode({**echo, "event": "subscribe", "arg": arg, "connId": session.connection_id}))
         if key in session.channel_keys:
             return
-        feed = self._feeds.setdefault(key, ChannelFeed(arg, self._markets.get(key[1])))
+        feed = self._feeds.get(key) or self._open_feed(key, arg)
         if feed.subscribers and (frame := self._update_frame(key[0], feed)):
             broadcast(feed.subscribers, frame)  # a snapshot must not run ahead of the others' chain
         feed.subscribers.add(session)
         session.channel_keys.add(key)
         if (frame := self._snapshot_frame(key, feed)) is not None:
             session.send(frame)
+
+    def _open_feed(self, key: ChannelKey, arg: Record) -> ChannelFeed:
+        market = self._markets.get(key[1])
+        feed = self._feeds[key] = ChannelFeed(arg, market)
+        if market is not None and key[0].startswith(_CANDLE):
+            feed.candles = CandleFeed(market, key[0].removeprefix(_CANDLE), lambda: self._market.now_ns)
+        return feed
 
     def _unsubscribe(self, session: OkxSession, arg: Record, echo: Record) -> None:
         self._remove_subscription(session, _channel_key(arg))
@@ -257,9 +260,12 @@ class OkxVenue:
             if not feed.subscribers:
                 del self._feeds[key]
 
-    def _is_known(self, key: ChannelKey) -> bool:
+    def _is_known(self, key: ChannelKey, path: str) -> bool:
+        """True for a channel of this path: candles are on the business one, all else on the public one."""
         channel, instrument = key
         market = self._markets.get(instrument)
+        if path.partition("?")[0] == _BUSINESS_PATH:
+            return market is not None and channel.startswith(_CANDLE) and channel.removeprefix(_CANDLE) in BARS
         if key == _LIQUIDATIONS_KEY:
             return True
         if market is None or (channel in _SWAP_CHANNELS and not records.is_swap(market)):
@@ -269,34 +275,6 @@ class OkxVenue:
     @staticmethod
     def _send_error(session: OkxSession, code: str, text: str, echo: Record) -> None:
         session.send(encode({**echo, "event": "error", "code": code, "msg": text, "connId": session.connection_id}))
-
-    # -- REST -----------------------------------------------------------------------------------------------------
-
-    def _rest_rows(self, endpoint: str, query: dict[str, str]) -> list[Any] | None:
-        ts = self._ts
-        if endpoint == "public/time":
-            return [{"ts": ts}]
-        matching = [
-            m
-            for m in self._markets.values()
-            if query.get("instId", m.spec.symbol) == m.spec.symbol
-            and query.get("instType", records.inst_type(m)) == records.inst_type(m)
-        ]
-        swaps = [m for m in matching if records.is_swap(m)]
-        depth = query.get("sz", "1")
-        row_builders: dict[str, Callable[[], list[Any]]] = {
-            "public/instruments": lambda: [records.instrument(m) for m in matching],
-            "public/open-interest": lambda: [records.open_interest(m, ts) for m in swaps],
-            "public/funding-rate": lambda: [records.funding(m, ts) for m in swaps],
-            "public/mark-price": lambda: [records.mark_price(m, ts) for m in swaps],
-            "market/ticker": lambda: [records.ticker(m, ts) for m in matching],
-            "market/tickers": lambda: [records.ticker(m, ts) for m in matching],
-            "market/books": lambda: [
-                {**records.book(m, int(depth) if depth.isdecimal() else 1), "ts": ts} for m in matching[:1]
-            ],
-        }
-        build_rows = row_builders.get(endpoint)
-        return build_rows() if build_rows else None
 
 
 def _channel_key(arg: Record) -> ChannelKey:
