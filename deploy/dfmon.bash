@@ -16,7 +16,7 @@ _shtab_dfmon_explain_option_strings=(-h --help --currency --positions --numerair
 _shtab_dfmon_backfill_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --from --pace)
 _shtab_dfmon_doctor_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --json)
 _shtab_dfmon_config_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file)
-_shtab_dfmon_sim_option_strings=(-h --help --port --speed --currency --script --seed)
+_shtab_dfmon_sim_option_strings=(-h --help --port --speed --currency --certificate --script --seed)
 _shtab_dfmon_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --version)
 
 _shtab_dfmon_demo___config_COMPGEN=_shtab_compgen_files
@@ -51,6 +51,7 @@ _shtab_dfmon_doctor___log_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_config___config_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_config___record_COMPGEN=_shtab_compgen_dirs
 _shtab_dfmon_config___log_file_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_sim___certificate_COMPGEN=_shtab_compgen_files
 _shtab_dfmon___config_COMPGEN=_shtab_compgen_files
 _shtab_dfmon___record_COMPGEN=_shtab_compgen_dirs
 _shtab_dfmon___log_file_COMPGEN=_shtab_compgen_files

@@ -51,7 +51,7 @@ function _shtab_dfmon_using
 end
 
 set -g _shtab_dfmon_commands demo replay record snapshot positions explain backfill doctor config sim
-set -g _shtab_dfmon_opts_with_value --by --config --currency --every --from --icons --log-file --minutes --numeraire --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --tick --timeout --until
+set -g _shtab_dfmon_opts_with_value --by --certificate --config --currency --every --from --icons --log-file --minutes --numeraire --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --tick --timeout --until
 
 complete -c dfmon -e
 complete -c dfmon -f
@@ -279,5 +279,6 @@ complete -c dfmon -n '_shtab_dfmon_using sim' -s h -l help -d 'show this help me
 complete -c dfmon -n '_shtab_dfmon_using sim' -l port -x -d 'first of four ports; 0 takes free ones (default)'
 complete -c dfmon -n '_shtab_dfmon_using sim' -l speed -x -d 'multiple of real time (default 1)'
 complete -c dfmon -n '_shtab_dfmon_using sim' -l currency -x -d 'coins to trade (default BTC,ETH)'
+complete -c dfmon -n '_shtab_dfmon_using sim' -l certificate -xka "(__fish_complete_path (commandline -ct))" -d 'serve TLS with the certificate and key of this PEM file'
 complete -c dfmon -n '_shtab_dfmon_using sim' -l script -x -d 'lead the market on a fast clock; regimes: all six scenarios'
 complete -c dfmon -n '_shtab_dfmon_using sim' -l seed -x -d 'seed of the simulated market (default 7)'

@@ -70,7 +70,8 @@ def _dispatch(args: argparse.Namespace) -> int:
     if args.command == "sim":
         from dfmon.cli import sim
 
-        return sim.serve_standalone(args.seed, args.port, args.speed, args.currency, args.script, child=args.child)
+        options = (args.seed, args.port, args.speed, args.currency, args.script, args.certificate)
+        return sim.serve_standalone(*options, child=args.child)
 
     if args.command == "config":
         from dfmon.cli import config_file

@@ -184,6 +184,9 @@ def _add_sim_options(sim: argparse.ArgumentParser) -> None:
     sim.add_argument("--port", type=int, default=0, help="first of four ports; 0 takes free ones (default)")
     sim.add_argument("--speed", type=float, default=1.0, help="multiple of real time (default 1)")
     sim.add_argument("--currency", default="BTC,ETH", help="coins to trade (default BTC,ETH)")
+    sim.add_argument(
+        "--certificate", default="", metavar="FILE", help="serve TLS with the certificate and key of this PEM file"
+    )
     sim.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     _add_market_options(sim)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import sys
+from pathlib import Path
 
 import msgspec
 
@@ -16,7 +18,9 @@ from dfmon.sim.market.scripts import find_script
 from dfmon.sim.server import VENUE_SERVERS, SimAddresses, SimConfig, serve
 
 
-def _sim_config(seed: int, port: int, speed: float, currencies: tuple[str, ...], script: str) -> SimConfig:
+def _sim_config(
+    seed: int, port: int, speed: float, currencies: tuple[str, ...], script: str, certificate: str
+) -> SimConfig:
     try:
         return SimConfig(
             seed=seed,
@@ -24,16 +28,26 @@ def _sim_config(seed: int, port: int, speed: float, currencies: tuple[str, ...],
             speed=speed,
             currencies=currencies,
             script=find_script(script) if script else None,
+            certificate=Path(certificate).expanduser() if certificate else None,
         )
     except ValueError as exc:
         raise UsageError(f"sim: {exc}") from None
 
 
-def serve_standalone(seed: int, port: int, speed: float, currency: str, script: str = "", *, child: bool) -> int:
+def serve_standalone(
+    seed: int, port: int, speed: float, currency: str, script: str = "", certificate: str = "", *, child: bool
+) -> int:
     """Serve until a signal; the addresses go to stdout. As a child, until stdin ends."""
-    config = _sim_config(seed, port, speed, tuple(c.strip() for c in currency.split(",") if c.strip()), script)
+    currencies = tuple(c.strip() for c in currency.split(",") if c.strip())
+    config = _sim_config(seed, port, speed, currencies, script, certificate)
+    if config.certificate is not None and not config.certificate.is_file():
+        raise UsageError(f"sim: --certificate {sanitize(certificate)}: there is no such file")
     try:
         return run_child(config) if child else asyncio.run(_run_until_signal(config))
+    except ssl.SSLError:
+        raise UsageError(
+            f"sim: --certificate {sanitize(certificate)}: not a PEM file with a certificate and its key"
+        ) from None
     except OSError as exc:
         raise DfmonError(
             f"sim: {config.host}, ports {port} to {port + len(VENUE_SERVERS) - 1}: {sanitize(exc.strerror or str(exc))}"

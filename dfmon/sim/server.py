@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -49,7 +51,8 @@ class SimConfig:
     `start_ns` None starts the market at the present time. `history` scales the prints before the start (15,000).
     `timer_speedup` divides the protocols' timers and the publishing interval, for tests;
     `binance_connection_lifetime_s` is how long Binance keeps a connection, before that division. `faults` are the
-    initial ones. A `script` sets speed, start, currencies and history, and leads the market through its phases.
+    initial ones. A `script` sets speed, start, currencies and history, and leads the market through its phases. With a
+    `certificate`, a PEM file that also has its key, the ports speak TLS.
     """
 
     seed: int = 7
@@ -63,6 +66,7 @@ class SimConfig:
     binance_connection_lifetime_s: float = 86_400.0
     faults: Faults = field(default_factory=Faults)
     script: Script | None = None
+    certificate: Path | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.speed <= 100.0:
@@ -150,9 +154,11 @@ class SimServer:
     async def start(self) -> SimAddresses:
         """Opens the ports and starts the market."""
         host, first = self.config.host, self.config.port
+        tls = self._tls_context()
         try:
             for n, venue in enumerate(self._venues):
-                self._servers.append(await start_venue_server(venue, self.faults, host, first + n if first else 0))
+                port = first + n if first else 0
+                self._servers.append(await start_venue_server(venue, self.faults, host, port, tls))
         except OSError:
             await self.stop()
             raise
@@ -160,11 +166,20 @@ class SimServer:
         run = self._run_market() if script is None or clock is None else self._run_script(script, clock)
         self._market_task = asyncio.create_task(run)
         hosts = (f"{host}:{bound_port(server)}" for server in self._servers)
+        ws_scheme, rest_scheme = ("wss", "https") if tls else ("ws", "http")
         return {
-            source: SimAddress(f"ws://{at}{ws_path}", f"http://{at}{rest_path}")
+            source: SimAddress(f"{ws_scheme}://{at}{ws_path}", f"{rest_scheme}://{at}{rest_path}")
             for row, at in zip(VENUE_SERVERS, hosts)
             for source, (ws_path, rest_path) in row.paths.items()
         }
+
+    def _tls_context(self) -> ssl.SSLContext | None:
+        """Raises ssl.SSLError for a file that is no certificate with its key."""
+        if self.config.certificate is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.config.certificate)
+        return context
 
     def venue(self, source: str) -> Venue:
         return next(venue for row, venue in zip(VENUE_SERVERS, self._venues) if source in row.paths)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections import deque
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -130,7 +131,9 @@ class Venue(Protocol):
         """Apply the one-shots that concern this venue."""
 
 
-async def start_venue_server(venue: Venue, faults: Faults, host: str, port: int) -> Server:
+async def start_venue_server(
+    venue: Venue, faults: Faults, host: str, port: int, tls: ssl.SSLContext | None = None
+) -> Server:
     """Open the venue's port: websocket and REST side by side."""
 
     async def process_request(connection: ServerConnection, request: Request) -> Response | None:
@@ -158,6 +161,7 @@ async def start_venue_server(venue: Venue, faults: Faults, host: str, port: int)
         port,
         process_request=process_request,
         create_connection=PostConnection,
+        ssl=tls,
         compression=venue.compression,
         ping_interval=venue.ping_interval,
         ping_timeout=60.0,
