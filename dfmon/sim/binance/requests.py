@@ -46,14 +46,14 @@ class RestCall:
             )
         return int(value)
 
-    def limit(self, default: int, most: int) -> int:
+    def limit(self, default: int, max_rows: int) -> int:
         """The number of rows asked for; spot cuts what is too many, futures refuse it."""
         limit = self.integer("limit")
         if limit is None:
             return default
-        if self.futures and not 1 <= limit <= most:
+        if self.futures and not 1 <= limit <= max_rows:
             raise BinanceError(-1130, "Data sent for parameter 'limit' is not valid.")
-        return min(max(limit, 1), most)
+        return min(max(limit, 1), max_rows)
 
     @property
     def market(self) -> LinearMarket:

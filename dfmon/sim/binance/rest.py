@@ -123,7 +123,7 @@ ROUTES: Final[dict[bool, dict[str, Handler]]] = {  # by product: futures or spot
 }
 
 
-def answer(path: str, call: RestCall) -> object:
+def respond(path: str, call: RestCall) -> object:
     """The body of an answer."""
     handler = ROUTES[call.futures].get(path)
     if handler is None:

@@ -126,7 +126,7 @@ class BinanceVenue:
             return RestResponse(error_status, self.error_body(error_status), (used_weight, retry_after))
         now_ms, market_ms = self._clock() // MILLISECOND, self._market.now_ns // MILLISECOND
         try:
-            body = rest.answer(path, RestCall(self._markets, query, now_ms, market_ms, self._futures))
+            body = rest.respond(path, RestCall(self._markets, query, now_ms, market_ms, self._futures))
         except BinanceError as error:
             return RestResponse(error.status, encode({"code": error.code, "msg": error.message}), (used_weight,))
         return RestResponse(HTTPStatus.OK, encode(body), (used_weight,))

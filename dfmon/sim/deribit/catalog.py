@@ -1,4 +1,4 @@
-"""What Deribit lists: currencies, instruments, indices, expirations, volumes."""
+"""The listing of Deribit: currencies, instruments, indices, expirations, volumes."""
 
 from __future__ import annotations
 

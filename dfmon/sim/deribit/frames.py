@@ -21,13 +21,13 @@ class Frames:
 
     def result(self, result: object, us_in: int, request_id: object = None) -> bytes:
         """The answer to a request that came at `us_in`."""
-        return self._answer({"result": result}, us_in, request_id)
+        return self._respond({"result": result}, us_in, request_id)
 
     def error(self, error: RpcError, us_in: int, request_id: object = None) -> bytes:
         """The refusal of a request."""
-        return self._answer({"error": error.body()}, us_in, request_id)
+        return self._respond({"error": error.body()}, us_in, request_id)
 
-    def _answer(self, body: Record, us_in: int, request_id: object) -> bytes:
+    def _respond(self, body: Record, us_in: int, request_id: object) -> bytes:
         head = {"jsonrpc": "2.0"} if request_id is None else {"jsonrpc": "2.0", "id": request_id}
         us_out = max(self.now_us(), us_in)
         return encode({**head, **body, "usIn": us_in, "usOut": us_out, "usDiff": us_out - us_in, "testnet": False})

@@ -18,7 +18,7 @@ import numpy as np
 from dfmon.sim.market.past_path import MINUTE_MS, PastPath
 
 DAY_MS: Final = 1_440 * MINUTE_MS
-_KEPT_MINUTES: Final = 4_320  # three days
+_MAX_MINUTES: Final = 4_320  # three days
 
 
 class Candle(msgspec.Struct, gc=False):
@@ -74,7 +74,7 @@ class MinuteLog:
 
     def __init__(self) -> None:
         self.past: PastPath | None = None
-        self._minutes: deque[Candle] = deque(maxlen=_KEPT_MINUTES)
+        self._minutes: deque[Candle] = deque(maxlen=_MAX_MINUTES)
 
     def add_trade(self, ts_ms: int, price: float, coins: float, side: int, trade_id: int) -> None:
         """Takes one trade; `side` is the taker's."""
@@ -83,7 +83,7 @@ class MinuteLog:
         if self._minutes and self._minutes[-1].start_ms == trade.start_ms:
             self._minutes[-1].merge(trade)
         else:
-            if len(self._minutes) == _KEPT_MINUTES:
+            if len(self._minutes) == _MAX_MINUTES:
                 self.past = None  # or a gap would lie between
             self._minutes.append(trade)
 

@@ -53,9 +53,9 @@ def candles(market: LinearMarket, query: dict[str, str], now_ms: int) -> list[li
     return [candle_row(market, row, closed=interval.next_start(row.start_ms) <= now_ms) for row in reversed(page)]
 
 
-def trades(market: LinearMarket, query: dict[str, str], most: int) -> list[Record]:
+def trades(market: LinearMarket, query: dict[str, str], max_rows: int) -> list[Record]:
     """The latest trades, newest first; `after` and `before` are trade ids, or times with type 2."""
-    limit = min(max(integer(query, "limit", 100), 1), most)
+    limit = min(max(integer(query, "limit", 100), 1), max_rows)
     key = "ts" if query.get("type") == "2" else "tradeId"
     after, before = integer(query, "after", 1 << 62), integer(query, "before", -1)
     rows = [records.trade(trade, with_count=False) for trade in reversed(market.recent_trades)]

@@ -30,9 +30,9 @@ class RestCall:
         """The perpetual swaps selected."""
         return [market for market in self.matching if records.is_swap(market)]
 
-    def book(self, most: int) -> list[records.Record]:
+    def book(self, max_depth: int) -> list[records.Record]:
         """The book of the market selected."""
-        depth = min(max(history.integer(self.query, "sz", 1), 1), most)
+        depth = min(max(history.integer(self.query, "sz", 1), 1), max_depth)
         return [{**records.book(market, depth), "ts": self.ts} for market in self.matching[:1]]
 
     def rows_of_one(self, build: Callable[[LinearMarket, dict[str, str], int], list[Any]]) -> list[Any]:
@@ -73,7 +73,9 @@ _INDEX_CALL: Final = "market/index-tickers"
 PREFIX: Final = "/api/v5/"
 
 
-def answer(path: str, query: dict[str, str], markets: dict[str, LinearMarket], ts: str, market_ms: int) -> RestResponse:
+def respond(
+    path: str, query: dict[str, str], markets: dict[str, LinearMarket], ts: str, market_ms: int
+) -> RestResponse:
     """The response to a call: an unknown instrument is an error inside a good one."""
     endpoint = path.removeprefix(PREFIX)
     route = ROUTES.get(endpoint)

@@ -84,7 +84,7 @@ class OkxVenue:
 
     def get(self, path: str, query: dict[str, str]) -> RestResponse:
         """Answer one REST call."""
-        return rest.answer(path, query, self._markets, self._ts, self._market.now_ns // MILLISECOND)
+        return rest.respond(path, query, self._markets, self._ts, self._market.now_ns // MILLISECOND)
 
     def post(self, path: str, body: bytes) -> RestResponse:
         """Refuse: public data is read by GET."""
