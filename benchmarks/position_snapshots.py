@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -67,53 +70,71 @@ class Snapshot:
         return np.asarray(-self.found.members[self.rows] / self.interest[:, None])
 
 
-def snapshots(family: str, seed: int, days: Sequence[float] = DAYS) -> list[Snapshot]:
+@dataclass(frozen=True)
+class Watched:
+    """The estimator's state at one time of a world, and the truth of its options in coins."""
+
+    family: str
+    seed: int
+    day: float
+    underlying: str
+    spot: float
+    state: PositionState
+    interest: F64
+    customers: F64
+    taker_flow: F64
+
+
+def watch(family: str, seed: int, days: Sequence[float] = DAYS) -> list[Watched]:
     """One world, watched from day 0."""
     world = simulate(FAMILIES[family], seed, days=max(days))
     tape = read_tape(world.trades, world.open_interest, world.instruments)
-    state, current = with_options(PositionState.empty(), tape.listing), PositionEstimate.initial(tape.underlying, 128)
-    flows = _clipped_flow(world, days)
+    state = with_options(PositionState.empty(), tape.listing)
+    index = {name: row for row, name in enumerate(world.instruments["name"].tolist())}
     out = []
-    for day, flow in zip(days, flows):
-        now_ns = (world.start_ms + round(day * DAY_MS)) * MILLISECOND
+    for day, flow in zip(days, _clipped_flow(world, days)):
+        at_ms = world.start_ms + round(day * DAY_MS)
+        now_ns = at_ms * MILLISECOND
         state = advance(state, *tape.until(state, now_ns), now_ns, PositionPriors())
-        current = estimate(state, current)
-        out.append(_snapshot(world, family, seed, day, state, current, flow))
+        rows = np.array([index[name] for name in state.listing.names])
+        truth = (world.open_interest_at(at_ms)[rows], world.customer_net(at_ms)[rows], flow[rows])
+        out.append(Watched(family, seed, day, tape.underlying, world.spot, state, *truth))
     return out
 
 
-def _snapshot(
-    world: MarketTape, family: str, seed: int, day: float, state: PositionState, found: PositionEstimate, flow: F64
-) -> Snapshot:
-    at_ms = world.start_ms + round(day * DAY_MS)
-    index = {name: row for row, name in enumerate(world.instruments["name"].tolist())}
-    world_rows = np.array([index[name] for name in state.listing.names])
-    interest = world.open_interest_at(at_ms)[world_rows]
-    rows = np.flatnonzero((interest > 1e-9) & (state.interest > 0.0))
-    interest, world_rows = interest[rows], world_rows[rows]
+def snapshots(family: str, seed: int, days: Sequence[float] = DAYS) -> list[Snapshot]:
+    """Estimates of one world."""
+    return [snapshot(watched) for watched in watch(family, seed, days)]
+
+
+def snapshot(watched: Watched) -> Snapshot:
+    """The estimate under the present calibration, beside the truth."""
+    state = watched.state
+    found = estimate(state, PositionEstimate.initial(watched.underlying, 128))
+    rows = np.flatnonzero((watched.interest > 1e-9) & (state.interest > 0.0))
+    interest = watched.interest[rows]
     read = read_out(state, rows)
     inverse = 1.0 / state.interest[rows]
     strike, option_type = state.listing.strike[rows], state.listing.option_type[rows]
     days_left = (state.listing.expiry_ns[rows] - state.now_ns) / DAY
-    spot = np.full(rows.size, world.spot)
+    spot = np.full(rows.size, watched.spot)
     unit = unit_exposures(spot, strike, np.full(rows.size, SIGMA), days_left / 365.0, option_type)
+    log_strike = state.rates.log_strike or np.log(watched.spot)
     return Snapshot(
-        family=family,
-        seed=seed,
-        day=day,
-        truth=world.customer_net(at_ms)[world_rows] / interest,
+        family=watched.family,
+        seed=watched.seed,
+        day=watched.day,
+        truth=watched.customers[rows] / interest,
         interest=interest,
         mean=read.filter_mean,
         sd=read.filter_sd,
         drift=state.sums[rows, columns.DRIFT] * inverse * inverse,
         features=sum_features(state.sums[rows], inverse, state.rates.mean_u),
-        factors=factor_loadings(
-            read.share, option_type, np.log(strike) - (state.rates.log_strike or np.log(world.spot)), days_left
-        ),
+        factors=factor_loadings(read.share, option_type, np.log(strike) - log_strike, days_left),
         units=np.stack([unit.column(name) for name in ROLL_UPS]),
         rates=state.rates,
         found=found,
-        taker_flow=flow[world_rows] / interest,
+        taker_flow=watched.taker_flow[rows] / interest,
         rows=rows,
     )
 
@@ -141,12 +162,23 @@ def _clipped_flow(world: MarketTape, days: Sequence[float]) -> list[F64]:
     return out + [np.array(flow)] * len(pending)
 
 
-def many(cells: Iterable[tuple[str, int]], processes: int = 2) -> list[list[Snapshot]]:
-    """The snapshots of several worlds (family, seed), in parallel."""
+def many(cells: Iterable[tuple[str, int]], folder: Path | None = None, processes: int = 2) -> list[list[Snapshot]]:
+    """The snapshots of several worlds (family, seed), in parallel; `folder` keeps the states of the estimator."""
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    run = partial(_cell, folder)
+    if processes == 1:
+        return [run(cell) for cell in cells]
     with ProcessPoolExecutor(processes) as pool:
-        return list(pool.map(_cell, cells, chunksize=1))
+        return list(pool.map(run, cells, chunksize=1))
 
 
-def _cell(cell: tuple[str, int]) -> list[Snapshot]:
-    return snapshots(*cell)
+def _cell(folder: Path | None, cell: tuple[str, int]) -> list[Snapshot]:
+    kept = None if folder is None else folder / f"{cell[0]}{cell[1]}.pickle"
+    if kept is not None and kept.exists():
+        watched: list[Watched] = pickle.loads(kept.read_bytes())
+    else:
+        watched = watch(*cell)
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(pickle.dumps(watched))
+    return [snapshot(one) for one in watched]

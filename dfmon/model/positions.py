@@ -13,7 +13,7 @@ class Positions(msgspec.Struct, frozen=True):
     interest that this venue holds: below 1 it widens every band. `requests_checked` are block requests whose
     legs were compared with the prints since we watch, `requests_differing` those of them that did not agree.
     `opening_slope`: by how much more often an account opens that adds to the dealers' net position; `signal`: how much
-    options differ in who opens, beyond chance. `decided` is false where the slope cannot be told from 0.
+    options differ in who opens, beyond chance. `decided` is false where the slope is not clearly above 0.2.
     `residual_of_change` is the share of all changes of open interest that no print explains (0.002 to 0.006 on recorded
     boards of the venue), `faults` counts input that contradicts itself, by kind.
     """

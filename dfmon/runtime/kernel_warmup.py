@@ -1,4 +1,4 @@
-"""Compiles the pricing kernels beside a running session.
+"""Compiles the kernels beside a running session.
 
 Without a cache of an earlier run the compiler takes seconds, in which it would block everything in its process.
 """
@@ -12,12 +12,11 @@ import sys
 from typing import Final
 
 from dfmon.aio import wait_until_set
+from dfmon.core.positions.compiled_filter import load_loops
 from dfmon.core.pricing.compiled import load_kernels
 
 _POLL_INTERVAL_S: Final = 0.2
-_COMPILE_SCRIPT: Final = (
-    "from dfmon.core.pricing.compiled import load_kernels; raise SystemExit(load_kernels() is None)"
-)
+_COMPILE_SCRIPT: Final = "from dfmon.runtime.kernel_warmup import load_compiled; raise SystemExit(not load_compiled())"
 
 
 async def warm_up_kernels(stop: asyncio.Event) -> bool:
@@ -43,4 +42,9 @@ async def warm_up_kernels(stop: asyncio.Event) -> bool:
         if compiler.poll() is None:
             compiler.kill()
         compiler.wait()
-    return compiler.returncode == 0 and await asyncio.to_thread(load_kernels) is not None
+    return compiler.returncode == 0 and await asyncio.to_thread(load_compiled)
+
+
+def load_compiled() -> bool:
+    """Loads the kernels of pricing and of the position filter; False where they are unavailable."""
+    return load_kernels() is not None and load_loops() is not None

@@ -16,13 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfmon.core.positions import position_state as columns
+from dfmon.core.positions.compiled_filter import FilterLoops, active_loops
 from dfmon.core.positions.netting_filter import (
-    CENTERED,
-    MEAN_G,
     MEAN_Q,
-    NODES,
-    REVERSION_SCALE,
-    VAR_Q,
     WEIGHT,
     FilterInput,
     add_unexplained,
@@ -30,32 +26,28 @@ from dfmon.core.positions.netting_filter import (
     apply_prints,
     bounded,
     fold_nodes,
+    print_tables,
     start_moments,
 )
-from dfmon.core.positions.opening_rates import MIN_INTEREST_RATIO, SUMS, learn, on_grid
+from dfmon.core.positions.opening_rates import SUMS, learn, on_grid
 from dfmon.core.positions.position_state import PositionState, without_expired
 from dfmon.core.positions.print_alignment import InterestColumns, LastInterest, PrintColumns, Releases, align
-from dfmon.core.positions.print_kinds import (
-    BLOCK,
-    COMBO,
-    DIRECTION_WEIGHTS,
-    RFQ,
-    PositionPriors,
-    share_table,
-)
+from dfmon.core.positions.print_kinds import PositionPriors, share_table
+from dfmon.core.positions.print_terms import board_terms, option_terms
 from dfmon.model.frames import F64, I64
 from dfmon.model.units import DAY, HOUR
 
 RECENT_DAYS: Final = 8.0
 UNSEEN_INTEREST_SHARE: Final = 0.5  # of the volume: open interest of an option that never showed one
 MAX_QUANTITY: Final = 1e12  # larger sizes and values are errors of the feed
+_UNSEEN: Final = np.array([UNSEEN_INTEREST_SHARE])
 _COIN_GRID: Final = 1024.0
 _JUMP_SHARE: Final = 0.5  # of open interest
+_LEARNED: Final = [
+    columns.COUNT_U, columns.SIDE_OF_U, columns.SIDE_U,
+    *range(columns.REGRESSED, columns.REGRESSED_UY + 1),
+]  # fmt: skip
 _RECENT_DECAY: Final = float(np.exp(-1.0 / 24.0 / RECENT_DAYS))
-_SOURCES: Final = np.array([
-    columns.FROM_SCREEN, columns.FROM_BLOCK, columns.FROM_RFQ, columns.FROM_COMBO, columns.FROM_LIQUIDATION,
-    columns.FROM_LIQUIDATION, columns.FROM_LIQUIDATION,
-])  # fmt: skip
 
 
 def advance(
@@ -123,6 +115,7 @@ class _Update:
         self._board_sums, self._hour_sums = state.board_sums, state.hour_sums
         self._faults = state.faults.copy()
         self._copied = False
+        self._loops = active_loops()
 
     def checked(self, prints: PrintColumns, observed: InterestColumns) -> tuple[PrintColumns, InterestColumns]:
         """Prints and values without those that cannot be true."""
@@ -169,8 +162,7 @@ class _Update:
         self._hour_sums = np.zeros(SUMS)
         alive = self._state.listing.expiry_ns > now_ns
         sums, interest, strike = self._sums[alive], self._interest[alive], self._state.listing.strike[alive]
-        options = sums[:, [columns.COUNT_U, columns.SIDE_OF_U, columns.SIDE_U]].T
-        rates = learn(self._board_sums, options, self._rates)
+        rates = learn(self._board_sums, sums[:, _LEARNED].T, self._rates)
         interest = np.rint(interest * _COIN_GRID)  # whole numbers: their sums are exact
         total = float(interest.sum())
         if total > 0.0:
@@ -183,7 +175,7 @@ class _Update:
         if not self._copied:
             self._moments, self._interest, self._sums = self._moments.copy(), self._interest.copy(), self._sums.copy()
             self._first_interest, self._last_ns = self._first_interest.copy(), self._last_ns.copy()
-            self._revision = self._revision.copy()
+            self._revision, self._hour_sums = self._revision.copy(), self._hour_sums.copy()
             self._copied = True
 
     def apply(self, releases: Releases, start: int, end: int) -> None:
@@ -235,6 +227,9 @@ class _Update:
         self._revision[rows] += 1
 
     def _print(self, releases: Releases, at: NDArray[np.intp]) -> None:
+        if self._loops is not None:
+            self._print_compiled(self._loops, releases, at)
+            return
         prints = releases.prints
         rows, side, size, kind, u = prints.row[at], prints.side[at], prints.size[at], prints.kind[at], releases.u[at]
         interest, shown = self._interest[rows], releases.interest[at]
@@ -246,16 +241,39 @@ class _Update:
             shown = np.where(unmatched, limit, shown)
         moments = self._moments.take(rows, axis=2)
         given = FilterInput(side, size, kind, u, interest)
-        if self._frozen_share is None:
-            self._hour_sums = self._hour_sums + on_grid(_board_terms(moments, given, self._priors)).sum(axis=1)
+        board = board_terms(moments, given, self._priors) if self._frozen_share is None else None
+        if board is not None:
+            self._hour_sums = self._hour_sums + on_grid(board).sum(axis=1)
         moments, by_print, by_interest = apply_prints(moments, given, self._rates, self._priors)
-        terms = _option_terms(given, by_print, by_interest)
+        terms = option_terms(given, by_print, by_interest, board)
         self._bound(rows, moments, releases.unexplained[at], limit)
         terms[:, columns.UNEXPLAINED], terms[:, columns.CHANGE] = releases.unexplained[at], releases.change[at]
         self._interest[rows] = np.where(np.isnan(shown), interest, shown)
         self._sums[rows] += terms
         self._last_ns[rows] = np.maximum(self._last_ns[rows], prints.ts_ns[at])
         self._revision[rows] += 1
+
+    def _print_compiled(self, loops: FilterLoops, releases: Releases, at: NDArray[np.intp]) -> None:
+        """The same, to the bit."""
+        prints, tables = releases.prints, print_tables(self._rates, self._priors)
+        learning = self._frozen_share is None
+        loops.apply(
+            at,
+            (prints.row, prints.ts_ns, prints.side, prints.size, prints.kind),
+            (releases.u, releases.interest, releases.limit, releases.unexplained, releases.change),
+            releases.unseen,
+            _UNSEEN if self._frozen_share is None else self._frozen_share,
+            learning,
+            loops.tangents(self._moments, at, prints.row, self._interest),
+            (share_table(self._priors), tables.half_shares, tables.direction, tables.reversion),
+            tables.base,
+            tables.slope,
+            self._moments,
+            self._interest,
+            self._sums,
+            (self._last_ns, self._revision, self._faults),
+            self._hour_sums,
+        )
 
     def _bound(self, rows: I64, moments: F64, unexplained: F64, limit: F64) -> None:
         """Stores moments widened by unexplained open interest, within the new one."""
@@ -292,52 +310,3 @@ class _Update:
             now_ns=max(now_ns, self._state.now_ns),
             faults=self._faults,
         )
-
-
-def _board_terms(moments: F64, prints: FilterInput, priors: PositionPriors) -> F64:
-    """Contribution of each print to the sums of the board, (SUMS, k); from the state before it."""
-    taken, made, customers, dealers = share_table(priors)[:, prints.kind]
-    weight, side = moments[WEIGHT], prints.side
-    inverse = np.where(prints.open_interest > 0.0, 1.0 / np.maximum(prints.open_interest, 1e-300), 0.0)
-    parts = np.empty((NODES, 4, side.size))
-    parts[:, 0], parts[:, 1], parts[:, 2] = (2.0 * CENTERED[:, None]), moments[MEAN_Q], moments[MEAN_G]
-    parts[:, 3] = moments[VAR_Q] + moments[MEAN_Q] * moments[MEAN_Q]
-    parts *= weight[:, None]
-    direction, mean_q, mean_g, square = fold_nodes(parts)
-    direction = direction * DIRECTION_WEIGHTS[prints.kind]
-    variance = np.maximum(square - mean_q * mean_q, 0.0) * inverse * inverse
-    position = mean_q * inverse
-    index = np.clip(mean_g * inverse, -1.0, 1.0)
-    l0, l1 = 0.5 * taken * (1.0 + side * direction), 0.5 * made * (1.0 - side * direction)
-    y = side * index * (l0 - l1) / (l0 + l1 + 0.5 * (customers + dealers))
-    known = ~np.isnan(prints.u)
-    u = np.where(known, prints.u, 0.0)
-    regular = (known & (prints.open_interest > MIN_INTEREST_RATIO * prints.size)).astype(np.float64)
-    informative = DIRECTION_WEIGHTS[prints.kind] > 0.0
-    reduction = np.tanh(REVERSION_SCALE * position / np.sqrt(1.0 + 5.4 * variance))
-    x = np.where(informative, -(taken - made) * (direction + reduction), 0.0)
-    terms = np.empty((SUMS, side.size))
-    terms[0], terms[1], terms[2] = regular, regular * y, regular * y * y
-    terms[3], terms[4], terms[5] = regular * u, regular * u * y, regular * u * u
-    terms[6], terms[7] = x * x, x * (side - (taken - made) * direction)
-    terms[8], terms[9], terms[10], terms[11] = known, u, u * u, 1.0
-    return terms
-
-
-def _option_terms(prints: FilterInput, by_print: F64, by_interest: F64) -> F64:
-    """Contribution of each print to the sums of its option, (k, ACCUMULATORS)."""
-    side, size = prints.side, prints.size
-    known = ~np.isnan(prints.u)
-    u, flow = np.where(known, prints.u, 0.0), side * size
-    terms = np.zeros((side.size, columns.ACCUMULATORS))
-    terms[:, columns.COUNT_U] = terms[:, columns.RECENT_COUNT] = known
-    terms[:, columns.SIDE_U] = terms[:, columns.RECENT_SIDE_U] = side * u
-    terms[:, columns.SIDE_OF_U] = terms[:, columns.RECENT_SIDE] = side * known
-    terms[:, columns.FLOW], terms[:, columns.FLOW_U] = flow, flow * u
-    terms[:, columns.FLOW_MIXED] = flow * (1.0 - np.abs(u)) * known
-    terms[:, columns.SIDES], terms[:, columns.COUNT], terms[:, columns.VOLUME] = side, 1.0, size
-    terms[:, columns.BLOCK_FLOW] = flow * ((prints.kind == BLOCK) | (prints.kind == RFQ))
-    terms[:, columns.COMBO_FLOW] = flow * (prints.kind == COMBO)
-    terms[np.arange(side.size), _SOURCES[prints.kind]] = by_print
-    terms[:, columns.FROM_OPENINGS] = by_interest
-    return terms

@@ -15,7 +15,7 @@ from dfmon.core.positions.position_state import PositionState
 from dfmon.model.frames import F64, I64
 from dfmon.model.state_codec import decode_array, encode_array, fields_digest
 
-MAGIC: Final = b"book 2\n"
+MAGIC: Final = b"book 3\n"
 _CHECKSUM: Final = 16
 
 

@@ -19,7 +19,8 @@ from dfmon.core.positions.position_state import UNEXPLAINED
 from dfmon.model.frames import F64, I64, ChainFrame
 
 POSITION_MODELS: Final = ("flow", "naive", "short-all", "file")
-DECIDED_ERRORS: Final = 2.0  # standard errors above 0 from which the opening slope decides
+DECIDED_SLOPE: Final = 0.2  # of openings: below it positions on simulated boards are hardly better known than nothing
+DECIDED_ERRORS: Final = 2.0  # by so many standard errors the slope has to be above
 _Number = TypeVar("_Number", bound=np.generic)
 
 
@@ -147,8 +148,10 @@ def _of_frame(column: NDArray[_Number], rows: I64) -> NDArray[_Number]:
 
 
 def sign_decided(rates: OpeningRates) -> bool | None:
-    """True where prints open and close by what dealers hold, beyond two standard errors of the slope.
+    """True where prints open and close by what dealers hold: the slope is two standard errors above `DECIDED_SLOPE`.
 
-    False says that open interest tells nothing of the sign on this board. None before the slope has an error.
+    False says that open interest tells too little of the sign on this board. None before the slope has an error.
     """
-    return None if rates.slope_error is None else rates.slope > DECIDED_ERRORS * rates.slope_error
+    if rates.slope_error is None:
+        return None
+    return rates.slope - DECIDED_ERRORS * rates.slope_error > DECIDED_SLOPE

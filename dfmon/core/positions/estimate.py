@@ -13,6 +13,7 @@ import numpy as np
 from dfmon.core.positions import position_state as columns
 from dfmon.core.positions.bands import (
     band_edges,
+    band_table,
     correlated_draws,
     days_to_expiry,
     factor_draws,
@@ -56,6 +57,7 @@ class PositionEstimate:
     @classmethod
     def initial(cls, underlying: str, members: int, seed: int = 0) -> PositionEstimate:
         """Nothing estimated yet, for an even number of members."""
+        band_table()
         empty = np.zeros(0)
         factors = factor_draws(underlying, members, seed)
         return cls(

@@ -9,6 +9,7 @@ and sums over nodes and points run in mirrored pairs, so that exchanging buys an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -21,17 +22,22 @@ NODES: Final = 7
 WEIGHT, MEAN_Q, MEAN_G, VAR_Q, COV, VAR_G = range(6)  # rows of the moments
 CENTERED: Final = np.arange(-(NODES // 2), NODES // 2 + 1) / NODES
 """Probability of a customer to buy at each node, less one half."""
-_DIRECTIONS: Final = 2.0 * CENTERED
+DIRECTIONS: Final = 2.0 * CENTERED
 _PRIOR: Final = (0.25 - CENTERED**2) ** 0.6 / ((0.25 - CENTERED**2) ** 0.6).sum()
 NODE_PRIOR: Final = 0.5 * (_PRIOR + _PRIOR[::-1])
 _OUTER, _INNER = 2.8569700138728056, 1.3556261799742659  # roots of the Hermite polynomial He5
-_POINTS: Final = np.array([-_OUTER, -_INNER, 0.0, _INNER, _OUTER])[:, None, None]
+POINTS: Final = np.array([-_OUTER, -_INNER, 0.0, _INNER, _OUTER])
+_POINTS: Final = POINTS[:, None, None]
 _W2, _W1 = 0.011257411327720691, 0.22207592200561266
-_POINT_WEIGHTS: Final = np.array([_W2, _W1, 8.0 / 15.0, _W1, _W2])[:, None, None]
-_POINT_SQUARES: Final = _POINTS**2
+POINT_WEIGHTS: Final = np.array([_W2, _W1, 8.0 / 15.0, _W1, _W2])
+_POINT_WEIGHTS: Final = POINT_WEIGHTS[:, None, None]
 
+TAKES, DEALERS, MADE, CUSTOMERS = range(4)  # classes: a customer takes, both dealers, a dealer takes, both customers
+_SHARE_ROWS: Final = [0, 3, 1, 2]  # of the priors
 CUSTOMER_TILT, DEALER_TILT = 0.12, 0.88  # shares of the opening slope
-_TILTS: Final = np.array([CUSTOMER_TILT, DEALER_TILT, -CUSTOMER_TILT, -DEALER_TILT])[:, None, None, None]
+PARTY_TILTS: Final = np.array([CUSTOMER_TILT, DEALER_TILT, -DEALER_TILT, -CUSTOMER_TILT, CUSTOMER_TILT])
+"""Of the two parties of each class: each party and the next one."""
+_PARTY_TILTS: Final = PARTY_TILTS[:, None, None, None]
 OPENING_BOUNDS: Final = (0.04, 0.96)
 REVERSION_SCALE: Final = 3.0
 NETTED_MOVE: Final = 0.5  # share of a print that moves the netting index, and its standard deviation
@@ -39,7 +45,7 @@ NETTING_SD, NETTING_DAYS = 0.4, 30.0  # of the netting noise, in open interest
 DIRECTION_DAYS: Final = 20.0
 TRANSFER_SHARE: Final = 0.5  # of an unexplained change of open interest, as standard deviation of the position
 MAX_INDEX, MAX_VAR_Q, MAX_VAR_G = 1.2, 0.30, 0.45  # bounds in open interest
-_TINY: Final = 1e-300
+TINY: Final = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,37 @@ class FilterInput:
     kind: I64
     u: F64
     open_interest: F64
+
+
+@dataclass(frozen=True, slots=True)
+class PrintTables:
+    """What rates and priors give for each kind of print: halves of the class shares (4, kinds), in the order of the
+    classes here, the direction of its side at each node (NODES, kinds), and how strongly customers reduce (kinds,).
+    """
+
+    half_shares: F64
+    direction: F64
+    reversion: F64
+    base: float
+    slope: float
+
+
+@lru_cache(maxsize=8)
+def print_tables(rates: OpeningRates, priors: PositionPriors) -> PrintTables:
+    """Tables of the hour, by kind of print."""
+    reversion = np.where(DIRECTION_WEIGHTS > 0.0, rates.reversion, 0.0)
+    direction = (1.0 - reversion) * DIRECTION_WEIGHTS * DIRECTIONS[:, None]
+    return PrintTables(0.5 * share_table(priors)[_SHARE_ROWS], direction, reversion, rates.base, rates.slope)
+
+
+def inverse_interest(open_interest: F64) -> F64:
+    """1 / open interest, 0 where there is none.
+
+    Units: 1 / coins. Shapes: (k,) -> (k,).
+    """
+    inverse = 1.0 / np.maximum(open_interest, TINY)
+    inverse[open_interest <= 0.0] = 0.0
+    return np.asarray(inverse)
 
 
 def fold_nodes(values: F64) -> F64:
@@ -71,7 +108,7 @@ def start_moments(open_interest: F64, priors: PositionPriors) -> F64:
     Units: coins. Shapes: (k,) -> (6, NODES, k).
     """
     moments = np.empty((6, NODES, open_interest.size))
-    share = np.clip(priors.start_mean + priors.trend_coefficient * _DIRECTIONS, -0.9, 0.9)
+    share = np.clip(priors.start_mean + priors.trend_coefficient * DIRECTIONS, -0.9, 0.9)
     moments[WEIGHT] = NODE_PRIOR[:, None]
     moments[MEAN_Q] = moments[MEAN_G] = share[:, None] * open_interest
     moments[VAR_Q] = moments[COV] = (priors.start_sd * open_interest) ** 2
@@ -116,17 +153,18 @@ def apply_prints(
     """Moments after one print of each option, and how the mean position moved.
 
     The second result are the coins that the print itself moved, by its class and its side; the third those that the
-    change of open interest around it moved, by making other positions likelier.
+    change of open interest around it moved, by making other positions likelier. `filter_loops` has the same sums in the
+    same order, for the same bits: what changes here changes there.
 
     Units: coins. Shapes: (6, NODES, k), k prints -> (6, NODES, k), (k,), (k,).
     Source: generalised pseudo-Bayes (interacting multiple models), Gauss-Hermite quadrature of five points.
     """
-    weight, _, _, var_q, cov, var_g = moments
+    weight, mean_q, mean_g, var_q, cov, var_g = moments
     deviation = np.sqrt(var_g)
-    slope = cov / np.maximum(deviation, _TINY)
-    sums = _quadrature(moments, deviation, slope, prints, rates, priors)
+    slope = cov / np.maximum(deviation, TINY)
+    sums = _quadrature(moments, deviation, slope, prints, print_tables(rates, priors))
     mass, prior_mass, prior_first = sums[0], sums[6], sums[7]
-    moved, first, second, moved_first, moving = sums[1:6] / np.maximum(mass, _TINY)
+    moved, first, second, moved_first, moving = sums[1:6] / np.maximum(mass, TINY)
     signed, squared = prints.side * prints.size, prints.size * prints.size
     var_point = np.maximum(second - first * first, 0.0)
     cov_point = signed * (moved_first - moved * first)
@@ -134,12 +172,13 @@ def apply_prints(
     out = np.empty_like(moments)
     parts = np.empty((NODES, 4, mass.shape[1]))
     parts[:, 0], parts[:, 1] = mass, prior_mass
-    parts[:, 2], parts[:, 3] = prior_mass * moments[MEAN_Q] + slope * prior_first, weight * moments[MEAN_Q]
+    parts[:, 2], parts[:, 3] = prior_mass * mean_q + slope * prior_first, weight * mean_q
     total, side_total, side_mean, mean_before = fold_nodes(parts)
-    out[WEIGHT] = mass / total
-    shift = slope * first
-    out[MEAN_Q] = moments[MEAN_Q] + shift + signed * moved
-    out[MEAN_G] = moments[MEAN_G] + deviation * first + NETTED_MOVE * signed * moved
+    np.divide(mass, total, out=out[WEIGHT])
+    moved_index = NETTED_MOVE * signed * moved
+    shifted = mean_q + slope * first
+    np.add(shifted, signed * moved, out=out[MEAN_Q])
+    np.add(mean_g + deviation * first, moved_index, out=out[MEAN_G])
     residual = np.maximum(var_q - slope * slope, 0.0)
     out[VAR_Q] = residual + slope * slope * var_point + 2.0 * slope * cov_point + var_move
     out[COV] = slope * deviation * var_point + (NETTED_MOVE * slope + deviation) * cov_point + NETTED_MOVE * var_move
@@ -147,72 +186,74 @@ def apply_prints(
         var_g * var_point + 2.0 * NETTED_MOVE * deviation * cov_point + NETTED_MOVE**2 * (var_move + squared * moving)
     )
     given_side = side_mean / side_total
-    parts[:, 0], parts[:, 1] = out[WEIGHT] * moved, out[WEIGHT] * (moments[MEAN_Q] + shift)
+    np.multiply(out[WEIGHT], moved, out=parts[:, 0])
+    np.multiply(out[WEIGHT], shifted, out=parts[:, 1])
     move, moved_mean = fold_nodes(parts[:, :2])
     by_print = signed * move + (given_side - mean_before)
     by_interest = moved_mean - given_side
     return out, by_print, by_interest
 
 
-def _quadrature(
-    moments: F64, deviation: F64, slope: F64, prints: FilterInput, rates: OpeningRates, priors: PositionPriors
-) -> F64:
+def _quadrature(moments: F64, deviation: F64, slope: F64, prints: FilterInput, tables: PrintTables) -> F64:
     """Weighted sums over the points of each node: of 1, move, point, point^2, move point, |move|, and two of the side.
 
     Shapes: (8, NODES, k).
     """
-    shares, inverse = share_table(priors)[:, prints.kind], 1.0 / np.maximum(prints.open_interest, _TINY)
-    inverse[prints.open_interest <= 0.0] = 0.0
-    informative = DIRECTION_WEIGHTS[prints.kind]
-    reversion = np.where(informative > 0.0, rates.reversion, 0.0)
-    position = (moments[MEAN_Q] + _POINTS * slope) * (REVERSION_SCALE * inverse)
-    bias = (1.0 - reversion) * informative * _DIRECTIONS[:, None] - reversion * np.tanh(position)
+    kind, inverse = prints.kind, inverse_interest(prints.open_interest)
+    shares = tables.half_shares[:, kind]
+    bias = np.tanh((moments[MEAN_Q] + _POINTS * slope) * (REVERSION_SCALE * inverse))
+    bias *= -tables.reversion[kind]
+    bias += tables.direction[:, kind]
     bias *= prints.side
-    takes, made = (0.5 * shares[0]) * (1.0 + bias), (0.5 * shares[1]) * (1.0 - bias)
-    both = 0.5 * shares[2:]
-    side_mass = (takes + made) + (both[0] + both[1])
+    classes = np.empty((4, *bias.shape))
+    classes[:] = shares[:, None, None]
+    classes[TAKES] *= 1.0 + bias
+    classes[MADE] *= 1.0 - bias
+    takes, made = classes[TAKES], classes[MADE]
+    against = takes + made
+    side_mass = against + (shares[DEALERS] + shares[CUSTOMERS])
     weighted = _POINT_WEIGHTS * moments[WEIGHT]
-    stack = np.empty((8, *side_mass.shape))
-    stack[6] = weighted * side_mass
-    stack[7] = stack[6] * _POINTS
+    stack = np.empty((8, *bias.shape))
     mass = stack[0]
-    mass[...] = weighted * _interest_likelihood(moments, deviation, prints, inverse, rates, (takes, made, both))
+    np.multiply(weighted, side_mass, out=stack[6])
+    np.multiply(stack[6], _POINTS, out=stack[7])
+    np.multiply(weighted, _interest_likelihood(moments, deviation, prints, inverse, tables, classes), out=mass)
     unknown = np.isnan(prints.u)
     if unknown.any():
         mass[..., unknown] = stack[6][..., unknown]
-    np.divide(takes - made, side_mass, out=stack[1])
-    np.divide(takes + made, side_mass, out=stack[5])
+    np.divide(takes - made, side_mass, out=stack[1])  # exactly 1 where all takers are customers
+    np.divide(against, side_mass, out=stack[5])
     stack[1] *= mass
     stack[5] *= mass
     np.multiply(mass, _POINTS, out=stack[2])
-    np.multiply(mass, _POINT_SQUARES, out=stack[3])
+    np.multiply(stack[2], _POINTS, out=stack[3])
     np.multiply(stack[1], _POINTS, out=stack[4])
     return np.asarray(((stack[:, 0] + stack[:, 4]) + (stack[:, 1] + stack[:, 3])) + stack[:, 2])
 
 
 def _interest_likelihood(
-    moments: F64, deviation: F64, prints: FilterInput, inverse: F64, rates: OpeningRates, classes: tuple[F64, F64, F64]
+    moments: F64, deviation: F64, prints: FilterInput, inverse: F64, tables: PrintTables, classes: F64
 ) -> F64:
     """Probability of the side times that of the change of open interest, summed over the classes.
 
     Each party opens or closes; open interest rises where both open, falls where both close. The opening probability
-    is mirrored for a fall, so that one formula serves both. Shapes: (points, NODES, k).
+    is mirrored for a fall, so that one formula serves both. Shapes: (4, points, NODES, k) -> (points, NODES, k).
     """
-    takes, made, (customers, dealers) = classes
     size = np.abs(prints.u)
     falls = prints.u < 0.0
     index = (moments[MEAN_G] + _POINTS * deviation) * (prints.side * inverse)
     _limit(index, -1.0, 1.0)
-    index *= np.where(falls, -rates.slope, rates.slope)
-    opening = _TILTS * index
-    opening += np.where(falls, 1.0 - rates.base, rates.base)
+    index *= np.where(falls, -tables.slope, tables.slope)
+    opening = _PARTY_TILTS * index
+    opening += np.where(falls, 1.0 - tables.base, tables.base)
     _limit(opening, *OPENING_BOUNDS)
-    customer, dealer, other_customer, other_dealer = opening
-    products = takes * (customer * dealer) + made * (other_customer * other_dealer)
-    products += customers * (customer * other_customer) + dealers * (dealer * other_dealer)
-    singles = takes * (customer + dealer) + made * (other_customer + other_dealer)
-    singles += customers * (customer + other_customer) + dealers * (dealer + other_dealer)
-    return np.asarray((3.0 * size - 2.0) * products + (1.0 - size) * singles)
+    one, other = opening[:-1], opening[1:]
+    both, either = one * other, one + other
+    both *= 3.0 * size - 2.0
+    either *= 1.0 - size
+    both += either
+    both *= classes
+    return np.asarray((both[0] + both[1]) + (both[2] + both[3]))
 
 
 def add_unexplained(moments: F64, coins: F64) -> None:

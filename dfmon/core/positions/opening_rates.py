@@ -22,6 +22,7 @@ PRIOR_PRINTS, PRIOR_BASE, PRIOR_SLOPE, PRIOR_SLOPE_WEIGHT = 200.0, 0.04, 0.5, 4.
 PRIOR_REVERSION, PRIOR_SQUARES, REVERSION_FACTOR = 0.04, 100.0, 2.0
 BASE_BOUNDS, SLOPE_BOUNDS, REVERSION_BOUNDS = (0.1, 0.9), (0.0, 0.9), (0.0, 0.5)
 
+_SCORE_SCALE: Final = 2.0**-12
 _SIGNAL_SCALE: Final = 2.0**-20  # squares of sums over the prints of an option are larger than prints
 
 ROWS, SUM_Y, SUM_YY, SUM_U, SUM_UY, SUM_UU, SUM_XX, SUM_XS, ALL_ROWS, ALL_U, ALL_UU, PRINTS = range(12)
@@ -34,10 +35,10 @@ class OpeningRates:
     """Rates that are frozen within the hour.
 
     `base` and `slope` are a and B, `reversion` the customers' tendency to reduce. `slope_error` is the standard error
-    of B from the prints alone (None before two hundred), `mean_u` the mean of u. `signal` is the variance of the mean
-    of side times (u - mean u) between options beyond chance, signed, and `signal_error` its standard error: they say
-    whether a market shows who opens. `churn` is exp(-volume seen / open interest) and `log_strike` the mean log strike
-    by open interest (None before any), both of the board.
+    of B from the prints alone, clustered by option (None before two hundred), `mean_u` the mean of u. `signal` is the
+    variance of the mean of side times (u - mean u) between options beyond chance, signed, and `signal_error` its
+    standard error: they say whether a market shows who opens. `churn` is exp(-volume seen / open interest) and
+    `log_strike` the mean log strike by open interest (None before any), both of the board.
     """
 
     base: float = 0.5 * (1.0 + PRIOR_BASE)
@@ -67,19 +68,20 @@ def on_grid(values: F64) -> F64:
 def learn(sums: F64, options: F64, rates: OpeningRates) -> OpeningRates:
     """The rates of the next hour.
 
-    `options` are the number of prints with u, the sum of their side, and that of side times u of each option.
+    `options` are the number of prints with u, the sum of their side, and that of side times u of each option, then the
+    option's part of the first five sums.
 
-    Shapes: (SUMS,), (3, n). Source: least squares with a prior of pseudo-prints.
+    Shapes: (SUMS,), (8, n). Source: least squares with a prior of pseudo-prints.
     """
-    base, slope, error = _opening_regression(sums)
+    base, slope = _opening_regression(sums)
     reversion = (sums[SUM_XS] + PRIOR_SQUARES * PRIOR_REVERSION) / (sums[SUM_XX] + PRIOR_SQUARES)
     mean_u = (sums[ALL_U] + PRIOR_PRINTS * PRIOR_BASE) / (sums[ALL_ROWS] + PRIOR_PRINTS)
-    signal, signal_error = _signal(sums, options, float(mean_u))
+    signal, signal_error = _signal(sums, options[:3], float(mean_u))
     return OpeningRates(
         base=base,
         slope=slope,
         reversion=float(np.clip(REVERSION_FACTOR * reversion, *REVERSION_BOUNDS)),
-        slope_error=error,
+        slope_error=_slope_error(sums, options[3:]),
         mean_u=float(mean_u),
         signal=signal,
         signal_error=signal_error,
@@ -88,23 +90,40 @@ def learn(sums: F64, options: F64, rates: OpeningRates) -> OpeningRates:
     )
 
 
-def _opening_regression(sums: F64) -> tuple[float, float, float | None]:
-    """a, B and the standard error of B."""
+def _opening_regression(sums: F64) -> tuple[float, float]:
+    """Both opening rates, a and B."""
     rows, y, yy = float(sums[ROWS]), float(sums[SUM_Y]), float(sums[SUM_YY])
-    u, uy, uu = float(sums[SUM_U]), float(sums[SUM_UY]), float(sums[SUM_UU])
+    u, uy = float(sums[SUM_U]), float(sums[SUM_UY])
     n, yy_all = rows + PRIOR_PRINTS, yy + PRIOR_SLOPE_WEIGHT
     u_all, uy_all = u + PRIOR_PRINTS * PRIOR_BASE, uy + PRIOR_SLOPE_WEIGHT * PRIOR_SLOPE
     determinant = n * yy_all - y * y
     intercept = (yy_all * u_all - y * uy_all) / determinant
     slope = (n * uy_all - y * u_all) / determinant
     base = min(max(0.5 * (1.0 + intercept), BASE_BOUNDS[0]), BASE_BOUNDS[1])
-    centred = yy - y * y / rows if rows > 0.0 else 0.0
-    error = None
-    if rows >= PRIOR_PRINTS and centred > 1e-9:
-        estimate = (uy - y * u / rows) / centred
-        residual = max(uu - u * u / rows - estimate * (uy - y * u / rows), 0.0)
-        error = math.sqrt(residual / (rows - 2.0) / centred)
-    return base, min(max(slope, SLOPE_BOUNDS[0]), SLOPE_BOUNDS[1]), error
+    return base, min(max(slope, SLOPE_BOUNDS[0]), SLOPE_BOUNDS[1])
+
+
+def _slope_error(sums: F64, options: F64) -> float | None:
+    """Standard error of B, the prints of an option being one cluster: what makes one of them open lasts.
+
+    Shapes: (SUMS,), (5, n). Source: the sandwich estimator of Liang & Zeger, Biometrika 1986.
+    """
+    rows = float(sums[ROWS])
+    if rows < PRIOR_PRINTS:
+        return None
+    y, u = float(sums[SUM_Y]) / rows, float(sums[SUM_U]) / rows
+    centred = float(sums[SUM_YY]) - rows * y * y
+    if centred <= 1e-9:
+        return None
+    slope = (float(sums[SUM_UY]) - rows * y * u) / centred
+    counts, sum_y, sum_yy, sum_u, sum_uy = options
+    spread = (sum_yy - y * sum_y) - y * (sum_y - y * counts)
+    scores = ((sum_uy - u * sum_y) - y * (sum_u - u * counts)) - slope * spread
+    alive = float(on_grid(counts).sum()) / rows  # expired options are in the sums of the board alone
+    if alive <= 0.0:
+        return None
+    squares = float(on_grid(scores * scores * _SCORE_SCALE).sum()) / _SCORE_SCALE
+    return math.sqrt(squares / alive) / centred
 
 
 def _signal(sums: F64, options: F64, mean_u: float) -> tuple[float, float | None]:

@@ -27,15 +27,17 @@ BEFORE_LISTING, ABOVE_INTEREST, LATE_PRINTS, BAD_PRINTS = range(5, len(FAULTS))
 
 COUNT_U, SIDE_U, SIDE_OF_U, RECENT_COUNT, RECENT_SIDE_U, RECENT_SIDE, FLOW, FLOW_U, FLOW_MIXED, SIDES, COUNT = range(11)
 BLOCK_FLOW, COMBO_FLOW, VOLUME, UNEXPLAINED, CHANGE, DRIFT = range(11, 17)
+REGRESSED, REGRESSED_Y, REGRESSED_YY, REGRESSED_U, REGRESSED_UY = range(17, 22)
 FROM_SCREEN, FROM_BLOCK, FROM_RFQ, FROM_COMBO, FROM_LIQUIDATION, FROM_OPENINGS, FROM_TRANSFERS, FROM_START = range(
-    17, 25
+    22, 30
 )
-ACCUMULATORS: Final = 25
+ACCUMULATORS: Final = 30
 """Columns of `PositionState.sums`.
 
 Prints with u: number, sum of side x u, sum of side; the same decayed over eight days; side x size in all, times u,
 times 1 - |u|; side and number of all prints; side x size of blocks and RFQs, and of combos; coins printed, unexplained,
-and of all changes of open interest; variance of the unseen drift; then the sources of the mean position.
+and of all changes of open interest; variance of the unseen drift; the option's part of the regression of openings;
+then the sources of the mean position.
 """
 
 

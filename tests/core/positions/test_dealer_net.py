@@ -248,9 +248,9 @@ def test_a_mean_share_without_open_interest_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("slope", "error", "decided"), [(0.5, None, None), (0.2, 0.1, False), (0.21, 0.1, True), (0.0, 0.01, False)]
+    ("slope", "error", "decided"), [(0.5, None, None), (0.32, 0.0625, False), (0.33, 0.0625, True), (0.2, 0.0, False)]
 )
-def test_the_sign_is_decided_beyond_two_errors_of_the_slope(
+def test_the_sign_is_decided_where_the_slope_is_two_errors_above_what_tells_nothing(
     slope: float, error: float | None, decided: bool | None
 ) -> None:
     assert sign_decided(OpeningRates(slope=slope, slope_error=error)) is decided

@@ -114,27 +114,45 @@ def test_calibration_has_its_shapes() -> None:
     assert all(0.5 < scale < 2.0 for scale in calibration.ROLL_UP_SCALES.values())
 
 
-def _sums(
-    base: float, slope: float, seed: int, count: int = 20_000
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _prints(
+    base: float, slope: float, seed: int, options: int = 60, prints: int = 100, own_sd: float = 0.0
+) -> tuple[F64, F64]:
+    """Sums of the board and of its options; the position lasts, and so does each option's own opening."""
     rng = np.random.default_rng(seed)
-    y = rng.uniform(-1.0, 1.0, count)
-    u = np.clip(2.0 * base - 1.0 + slope * y + rng.normal(0.0, 0.3, count), -1.0, 1.0)
-    rows = np.ones(count)
-    terms = np.stack([rows, y, y * y, u, u * y, u * u, 0.0 * y, 0.0 * y, rows, u, u * u, rows])
-    return np.asarray(on_grid(terms).sum(axis=1))
+    y = rng.uniform(-1.0, 1.0, (options, 1)) * rng.choice([-1.0, 1.0], (options, prints))
+    own = rng.normal(0.0, own_sd, (options, 1)) * np.sign(y)
+    u = np.clip(2.0 * base - 1.0 + slope * y + own + rng.normal(0.0, 0.3, y.shape), -1.0, 1.0)
+    rows = np.ones(y.shape)
+    terms = on_grid(np.stack([rows, y, y * y, u, u * y, u * u, 0.0 * y, 0.0 * y, rows, u, u * u, rows]))
+    of_option = terms.sum(axis=2)
+    return of_option.sum(axis=1), np.concatenate([np.ones((3, options)), of_option[:5]])
 
 
 @pytest.mark.parametrize(("base", "slope"), [(0.5, 0.4), (0.45, 0.0), (0.6, 0.2)])
 def test_opening_rates_are_found_with_their_error(base: float, slope: float) -> None:
-    rates = learn(_sums(base, slope, 1), np.ones((3, 4)), OpeningRates())
+    rates = learn(*_prints(base, slope, 1, prints=300), OpeningRates())
     assert rates.slope_error is not None
     assert abs(rates.base - base) < 0.01
     assert abs(rates.slope - slope) < 4.0 * rates.slope_error + 0.005
 
 
+@pytest.mark.parametrize("own_sd", [0.0, 0.15])
+def test_the_error_of_the_slope_is_its_spread_over_boards(own_sd: float) -> None:
+    found = [learn(*_prints(0.5, 0.4, seed, own_sd=own_sd), OpeningRates()) for seed in range(120)]
+    spread = float(np.std([rates.slope for rates in found]))
+    assert float(np.mean([rates.slope_error or 0.0 for rates in found])) == pytest.approx(spread, rel=0.2)
+
+
+def test_the_error_of_the_slope_holds_for_a_part_of_the_options() -> None:
+    sums, options = _prints(0.5, 0.4, 2)
+    whole, part = (learn(sums, rows, OpeningRates()).slope_error for rows in (options, options[:, ::2]))
+    assert whole is not None
+    assert part == pytest.approx(whole, rel=0.3)
+    assert learn(sums, options[:, :0], OpeningRates()).slope_error is None
+
+
 def test_before_any_print_rates_are_their_priors() -> None:
-    rates = learn(np.zeros(SUMS), np.zeros((3, 4)), OpeningRates())
+    rates = learn(np.zeros(SUMS), np.zeros((8, 4)), OpeningRates())
     assert (rates.base, rates.slope, rates.slope_error, rates.signal_error) == (0.52, 0.5, None, None)
 
 
@@ -146,7 +164,8 @@ def test_signal_is_the_variance_between_options_beyond_chance() -> None:
     u = np.clip(side * own[:, None] + rng.normal(0.0, 0.4, (options, prints)), -1.0, 1.0)
     sums = np.zeros(SUMS)
     sums[8], sums[9], sums[10] = u.size, u.sum(), (u * u).sum()
-    rows = np.stack([np.full(options, float(prints)), side.sum(axis=1), (side * u).sum(axis=1)])
+    rows = np.zeros((8, options))
+    rows[0], rows[1], rows[2] = prints, side.sum(axis=1), (side * u).sum(axis=1)
     rates = learn(sums, rows, OpeningRates())
     assert abs(rates.signal_sd - sd) < 0.02
     assert rates.signal_error is not None

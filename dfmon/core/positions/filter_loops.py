@@ -1,0 +1,346 @@
+"""The step of the filter for prints of distinct options, compiled: the sums of numpy in the same order, bit for bit.
+
+`apply_prints`, `board_terms`, `option_terms` and `advance` have the formulas. No option of the compiler may change a
+rounding here, and the hyperbolic tangent is numpy's: `apply` takes the values that `tangents` gives.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final, TypeAlias, TypeVar
+
+import numpy as np
+from numba import float64, int64, njit, types
+from numpy.typing import NDArray
+
+from dfmon.core.positions import position_state as columns
+from dfmon.core.positions.netting_filter import (
+    DIRECTIONS,
+    MAX_INDEX,
+    MAX_VAR_G,
+    MAX_VAR_Q,
+    NETTED_MOVE,
+    NODES,
+    OPENING_BOUNDS,
+    PARTY_TILTS,
+    POINT_WEIGHTS,
+    POINTS,
+    REVERSION_SCALE,
+    TINY,
+    TRANSFER_SHARE,
+)
+from dfmon.core.positions.opening_rates import GRID, MIN_INTEREST_RATIO, SUMS
+from dfmon.core.positions.print_kinds import BLOCK, COMBO, DIRECTION_WEIGHTS, RFQ
+from dfmon.core.positions.print_terms import SOURCE_OF_KIND, SPREAD_FACTOR
+from dfmon.model.frames import F64, I64
+
+Index: TypeAlias = NDArray[np.intp]
+_Function = TypeVar("_Function", bound=Callable[..., object])
+_F1: Final = types.Array(float64, 1, "C")
+_F2: Final = types.Array(float64, 2, "C")
+_F3: Final = types.Array(float64, 3, "C")
+_I1: Final = types.Array(int64, 1, "C")
+_IN1: Final = types.Array(float64, 1, "C", readonly=True)
+_IN2: Final = types.Array(float64, 2, "C", readonly=True)
+_ININT: Final = types.Array(int64, 1, "C", readonly=True)
+_INBOOL: Final = types.Array(types.boolean, 1, "C", readonly=True)
+_P: Final = POINTS.size
+_LOWEST, _HIGHEST = OPENING_BOUNDS
+_JUST_ABOVE: Final = 1.0 + 1e-9
+
+
+def _inline(function: _Function) -> _Function:
+    jitted: _Function = njit(error_model="numpy", forceinline=True)(function)
+    return jitted
+
+
+def _loop(signature: object) -> Callable[[_Function], _Function]:
+    def compiled(function: _Function) -> _Function:
+        jitted: _Function = njit(signature, cache=True, error_model="numpy")(function)
+        return jitted
+
+    return compiled
+
+
+@_inline
+def _fold(v: F64) -> float:
+    total: float = (((v[0] + v[6]) + (v[1] + v[5])) + (v[2] + v[4])) + v[3]
+    return total
+
+
+@_inline
+def _within(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
+
+
+@_inline
+def _inverse(interest: float) -> float:
+    return 0.0 if interest <= 0.0 else 1.0 / interest
+
+
+@_inline
+def _on_grid(value: float) -> float:
+    return float(np.rint(value * GRID)) / GRID
+
+
+def tangents(moments: F64, at: Index, rows: I64, interest: F64) -> F64:
+    """Hyperbolic tangents at the points of each node, and at the mean of the position; from numpy, for its bits."""
+    arguments = np.empty((_P * NODES + 1, at.size))
+    _fill_arguments(moments, at, rows, interest, arguments)
+    return np.asarray(np.tanh(arguments, out=arguments))
+
+
+@_loop(types.void(_F3, _ININT, _ININT, _IN1, _F2))
+def _fill_arguments(moments: F64, at: Index, rows: I64, interest: F64, arguments: F64) -> None:
+    parts = np.empty((2, NODES))
+    for j in range(at.size):
+        row = rows[at[j]]
+        inverse = _inverse(interest[row])
+        for i in range(NODES):
+            weight, mean_q, var_q = moments[0, i, row], moments[1, i, row], moments[3, i, row]
+            slope = moments[4, i, row] / max(math.sqrt(moments[5, i, row]), TINY)
+            for p in range(_P):
+                arguments[p * NODES + i, j] = (mean_q + POINTS[p] * slope) * (REVERSION_SCALE * inverse)
+            parts[0, i] = mean_q * weight
+            parts[1, i] = (var_q + mean_q * mean_q) * weight
+        mean_q, square = _fold(parts[0]), _fold(parts[1])
+        variance = max(square - mean_q * mean_q, 0.0) * inverse * inverse
+        arguments[_P * NODES, j] = REVERSION_SCALE * (mean_q * inverse) / math.sqrt(1.0 + SPREAD_FACTOR * variance)
+
+
+@_inline
+def _board(
+    moments: F64, row: int, kind: int, side: float, size: float, u: float, known: float, interest: float,
+    reduction: float, shares: F64, parts: F64, terms: F64,
+) -> None:  # fmt: skip
+    """As `board_terms`."""
+    taken, made, customers, dealers = shares[0, kind], shares[1, kind], shares[2, kind], shares[3, kind]
+    inverse = _inverse(interest)
+    for i in range(NODES):
+        weight = moments[0, i, row]
+        parts[0, i] = DIRECTIONS[i] * weight
+        parts[1, i] = moments[2, i, row] * weight
+    informative = DIRECTION_WEIGHTS[kind]
+    direction = _fold(parts[0]) * informative
+    index = _within(_fold(parts[1]) * inverse, -1.0, 1.0)
+    lean = side * direction
+    l0, l1 = 0.5 * taken * (1.0 + lean), 0.5 * made * (1.0 - lean)
+    y = side * index * (l0 - l1) / (l0 + l1 + 0.5 * (customers + dealers))
+    asymmetry = taken - made
+    x = -asymmetry * (direction + reduction) if informative > 0.0 else 0.0
+    regular = known if interest > MIN_INTEREST_RATIO * size else 0.0
+    terms[0], terms[1], terms[3] = regular, regular * y, regular * u
+    terms[2], terms[4], terms[5] = terms[1] * y, terms[3] * y, terms[3] * u
+    terms[6], terms[7] = x * x, x * (side - asymmetry * direction)
+    terms[8], terms[9], terms[10], terms[11] = known, u, u * u, 1.0
+
+
+@_inline
+def _likelihood(
+    mean_g: float, deviation: float, point: float, side_inverse: float, size_u: float, slope: float, base: float,
+    takes: float, dealers: float, made: float, customers: float,
+) -> float:  # fmt: skip
+    """As `_interest_likelihood`."""
+    index = _within((mean_g + point * deviation) * side_inverse, -1.0, 1.0) * slope
+    a = _within(PARTY_TILTS[0] * index + base, _LOWEST, _HIGHEST)
+    b = _within(PARTY_TILTS[1] * index + base, _LOWEST, _HIGHEST)
+    c = _within(PARTY_TILTS[2] * index + base, _LOWEST, _HIGHEST)
+    d = _within(PARTY_TILTS[3] * index + base, _LOWEST, _HIGHEST)
+    two, one = 3.0 * size_u - 2.0, 1.0 - size_u
+    first, second = (a * b * two + (a + b) * one) * takes, (b * c * two + (b + c) * one) * dealers
+    third, fourth = (c * d * two + (c + d) * one) * made, (d * a * two + (d + a) * one) * customers
+    return (first + second) + (third + fourth)
+
+
+@_inline
+def _quadrature(
+    moments: F64, row: int, node: int, j: int, kind: int, side: float, u: float, known: float, inverse: float,
+    tangents: F64, half_shares: F64, direction: F64, reversion: F64, base: float, slope: float, stack: F64, sums: F64,
+) -> None:  # fmt: skip
+    """As `_quadrature` of numpy, for one node."""
+    weight, mean_g = moments[0, node, row], moments[2, node, row]
+    deviation = math.sqrt(moments[5, node, row])
+    dealers, customers = half_shares[1, kind], half_shares[3, kind]
+    falls = u < 0.0
+    slope_u, base_u = (-slope, 1.0 - base) if falls else (slope, base)
+    for p in range(_P):
+        bias = (tangents[p * NODES + node, j] * -reversion[kind] + direction[node, kind]) * side
+        takes, made = half_shares[0, kind] * (1.0 + bias), half_shares[2, kind] * (1.0 - bias)
+        against = takes + made
+        side_mass = against + (dealers + customers)
+        weighted = POINT_WEIGHTS[p] * weight
+        stack[6, p] = weighted * side_mass
+        stack[7, p] = stack[6, p] * POINTS[p]
+        mass = stack[6, p]
+        if known > 0.0:
+            mass = weighted * _likelihood(
+                mean_g, deviation, POINTS[p], side * inverse, abs(u), slope_u, base_u, takes, dealers, made, customers
+            )
+        stack[0, p] = mass
+        stack[1, p] = (takes - made) / side_mass * mass
+        stack[5, p] = against / side_mass * mass
+        stack[2, p] = mass * POINTS[p]
+        stack[3, p] = stack[2, p] * POINTS[p]
+        stack[4, p] = stack[1, p] * POINTS[p]
+    for s in range(8):
+        sums[s, node] = ((stack[s, 0] + stack[s, 4]) + (stack[s, 1] + stack[s, 3])) + stack[s, 2]
+
+
+@_inline
+def _moved(
+    moments: F64, row: int, side: float, size: float, sums: F64, out: F64, parts: F64, means: F64
+) -> tuple[float, float]:
+    """As `apply_prints` after its sums: writes the moments into `out`, returns how the mean moved."""
+    signed, squared = side * size, size * size
+    for i in range(NODES):
+        mean_q = moments[1, i, row]
+        slope = moments[4, i, row] / max(math.sqrt(moments[5, i, row]), TINY)
+        parts[0, i], parts[1, i] = sums[0, i], sums[6, i]
+        parts[2, i] = sums[6, i] * mean_q + slope * sums[7, i]
+        parts[3, i] = moments[0, i, row] * mean_q
+    total, side_total = _fold(parts[0]), _fold(parts[1])
+    given_side, mean_before = _fold(parts[2]) / side_total, _fold(parts[3])
+    for i in range(NODES):
+        mass = max(sums[0, i], TINY)
+        moved, first, second = sums[1, i] / mass, sums[2, i] / mass, sums[3, i] / mass
+        moved_first, moving = sums[4, i] / mass, sums[5, i] / mass
+        deviation = math.sqrt(moments[5, i, row])
+        slope = moments[4, i, row] / max(deviation, TINY)
+        var_point = max(second - first * first, 0.0)
+        cov_point = signed * (moved_first - moved * first)
+        var_move = squared * max(moving - moved * moved, 0.0)
+        out[0, i] = sums[0, i] / total
+        shifted = moments[1, i, row] + slope * first
+        out[1, i] = shifted + signed * moved
+        out[2, i] = moments[2, i, row] + deviation * first + NETTED_MOVE * signed * moved
+        residual = max(moments[3, i, row] - slope * slope, 0.0)
+        out[3, i] = residual + slope * slope * var_point + 2.0 * slope * cov_point + var_move
+        out[4, i] = (
+            slope * deviation * var_point + (NETTED_MOVE * slope + deviation) * cov_point + NETTED_MOVE * var_move
+        )
+        out[5, i] = (
+            moments[5, i, row] * var_point
+            + 2.0 * NETTED_MOVE * deviation * cov_point
+            + NETTED_MOVE * NETTED_MOVE * (var_move + squared * moving)
+        )
+        means[0, i], means[1, i] = out[0, i] * moved, out[0, i] * shifted
+    return signed * _fold(means[0]) + (given_side - mean_before), _fold(means[1]) - given_side
+
+
+@_inline
+def _bounded(out: F64, limit: float, unexplained: float) -> None:
+    """As `add_unexplained` and `bounded`."""
+    widened = (TRANSFER_SHARE * unexplained) * (TRANSFER_SHARE * unexplained)
+    squared, index_limit = limit * limit, MAX_INDEX * limit
+    for i in range(NODES):
+        out[1, i] = _within(out[1, i], -limit, limit)
+        out[2, i] = _within(out[2, i], -index_limit, index_limit)
+        out[3, i] = _within(out[3, i] + widened, 0.0, MAX_VAR_Q * squared)
+        out[5, i] = _within(out[5, i] + widened, 0.0, MAX_VAR_G * squared)
+        bound = math.sqrt(out[3, i] * out[5, i])
+        out[4, i] = _within(out[4, i] + widened, -bound, bound)
+
+
+@_inline
+def _add_option(
+    sums: F64, row: int, kind: int, side: float, size: float, u: float, known: float, by_print: float,
+    by_interest: float, unexplained: float, change: float, terms: F64, learning: bool,
+) -> None:  # fmt: skip
+    """As `option_terms`, added to the option's sums."""
+    flow = side * size
+    sums[row, columns.COUNT_U] += known
+    sums[row, columns.RECENT_COUNT] += known
+    sums[row, columns.SIDE_U] += side * u
+    sums[row, columns.RECENT_SIDE_U] += side * u
+    sums[row, columns.SIDE_OF_U] += side * known
+    sums[row, columns.RECENT_SIDE] += side * known
+    sums[row, columns.FLOW] += flow
+    sums[row, columns.FLOW_U] += flow * u
+    sums[row, columns.FLOW_MIXED] += flow * (1.0 - abs(u)) * known
+    sums[row, columns.SIDES] += side
+    sums[row, columns.COUNT] += 1.0
+    sums[row, columns.VOLUME] += size
+    if kind in (BLOCK, RFQ):
+        sums[row, columns.BLOCK_FLOW] += flow
+    if kind == COMBO:
+        sums[row, columns.COMBO_FLOW] += flow
+    sums[row, SOURCE_OF_KIND[kind]] += by_print
+    sums[row, columns.FROM_OPENINGS] += by_interest
+    sums[row, columns.UNEXPLAINED] += unexplained
+    sums[row, columns.CHANGE] += change
+    if learning:
+        for index in range(5):
+            sums[row, columns.REGRESSED + index] += terms[index]
+
+
+@_loop(
+    types.void(
+        _ININT, types.Tuple((_ININT, _ININT, _IN1, _IN1, _ININT)), types.UniTuple(_IN1, 5), _INBOOL, _IN1,
+        types.boolean, _F2, types.Tuple((_IN2, _IN2, _IN2, _IN1)), float64, float64, _F3, _F1, _F2,
+        types.UniTuple(_I1, 3), _F1,
+    )
+)  # fmt: skip
+def apply(
+    at: Index, prints: tuple[I64, I64, F64, F64, I64], events: tuple[F64, F64, F64, F64, F64],
+    unseen: NDArray[np.bool_], unseen_share: F64, learning: bool, values: F64, tables: tuple[F64, F64, F64, F64],
+    base: float, slope: float, moments: F64, all_interest: F64, all_sums: F64, counts: tuple[I64, I64, I64],
+    hour_sums: F64,
+) -> None:  # fmt: skip
+    """Applies prints to the arrays of the state, as `_Update._print`.
+
+    `unseen_share` is that of each row; where the board learns, one for all. `values` are the `tangents`.
+    """
+    rows, times, sides, sizes, kinds = prints
+    all_u, shown, limits, unexplained, changes = events
+    shares, half_shares, direction, reversion = tables
+    last_ns, revision, faults = counts
+    stack, sums, out = np.empty((8, _P)), np.empty((8, NODES)), np.empty((6, NODES))
+    parts, means, terms = np.empty((4, NODES)), np.empty((2, NODES)), np.empty(SUMS)
+    for j in range(at.size):
+        k = at[j]
+        row, side, size, kind = rows[k], sides[k], sizes[k], kinds[k]
+        interest, limit = all_interest[row], limits[k] if np.isnan(shown[k]) else shown[k]
+        next_interest = interest if np.isnan(shown[k]) else shown[k]
+        if np.isnan(limit):
+            limit = next_interest = interest + (unseen_share[0 if learning else row] * size if unseen[k] else 0.0)
+        known = 0.0 if np.isnan(all_u[k]) else 1.0
+        u = all_u[k] if known > 0.0 else 0.0
+        if learning:
+            _board(moments, row, kind, side, size, u, known, interest, values[_P * NODES, j], shares, parts, terms)
+            for index in range(SUMS):
+                hour_sums[index] += _on_grid(terms[index])
+        for node in range(NODES):
+            _quadrature(
+                moments, row, node, j, kind, side, u, known, _inverse(interest), values, half_shares, direction,
+                reversion, base, slope, stack, sums,
+            )  # fmt: skip
+        by_print, by_interest = _moved(moments, row, side, size, sums, out, parts, means)
+        for i in range(NODES):
+            parts[0, i] = out[0, i] * out[1, i]
+        before = _fold(parts[0])
+        faults[columns.BELOW_POSITION] += abs(before) > limit * _JUST_ABOVE
+        _bounded(out, limit, unexplained[k])
+        for i in range(NODES):
+            parts[0, i] = out[0, i] * out[1, i]
+            for m in range(6):
+                moments[m, i, row] = out[m, i]
+        all_sums[row, columns.FROM_TRANSFERS] += _fold(parts[0]) - before
+        _add_option(
+            all_sums,
+            row,
+            kind,
+            side,
+            size,
+            u,
+            known,
+            by_print,
+            by_interest,
+            unexplained[k],
+            changes[k],
+            terms,
+            learning,
+        )
+        all_interest[row] = next_interest
+        last_ns[row] = max(last_ns[row], times[k])
+        revision[row] += 1
