@@ -124,8 +124,8 @@ def _board(
     informative = DIRECTION_WEIGHTS[kind]
     direction = _fold(parts[0]) * informative
     index = _within(_fold(parts[1]) * inverse, -1.0, 1.0)
-    lean = side * direction
-    l0, l1 = 0.5 * taken * (1.0 + lean), 0.5 * made * (1.0 - lean)
+    tilt = side * direction
+    l0, l1 = 0.5 * taken * (1.0 + tilt), 0.5 * made * (1.0 - tilt)
     y = side * index * (l0 - l1) / (l0 + l1 + 0.5 * (customers + dealers))
     asymmetry = taken - made
     x = -asymmetry * (direction + reduction) if informative > 0.0 else 0.0

@@ -51,8 +51,8 @@ def board_terms(moments: F64, prints: FilterInput, priors: PositionPriors) -> F6
     variance = np.maximum(square - mean_q * mean_q, 0.0) * inverse * inverse
     position = mean_q * inverse
     index = np.minimum(np.maximum(mean_g * inverse, -1.0), 1.0)
-    lean = side * direction
-    l0, l1 = 0.5 * taken * (1.0 + lean), 0.5 * made * (1.0 - lean)
+    tilt = side * direction
+    l0, l1 = 0.5 * taken * (1.0 + tilt), 0.5 * made * (1.0 - tilt)
     y = side * index * (l0 - l1) / (l0 + l1 + 0.5 * (customers + dealers))
     known = ~np.isnan(prints.u)
     u = np.where(known, prints.u, 0.0)
