@@ -85,7 +85,10 @@ def _on_grid(value: float) -> float:
 
 
 def tangents(moments: F64, at: Index, rows: I64, interest: F64) -> F64:
-    """Hyperbolic tangents at the points of each node, and at the mean of the position; from numpy, for its bits."""
+    """Hyperbolic tangents at the points of each node, and at the mean of the position; from numpy, for its bits.
+
+    Shapes: (6, NODES, n), k places in rows -> (points x NODES + 1, k).
+    """
     arguments = np.empty((_P * NODES + 1, at.size))
     _fill_arguments(moments, at, rows, interest, arguments)
     return np.asarray(np.tanh(arguments, out=arguments))
@@ -112,9 +115,9 @@ def _fill_arguments(moments: F64, at: Index, rows: I64, interest: F64, arguments
 @_inline
 def _board(
     moments: F64, row: int, kind: int, side: float, size: float, u: float, known: float, interest: float,
-    reduction: float, shares: F64, parts: F64, terms: F64,
+    reduction: float, shares: F64, parts: F64, terms: F64, hour_sums: F64,
 ) -> None:  # fmt: skip
-    """As `board_terms`."""
+    """As `board_terms`, added to the sums of the hour."""
     taken, made, customers, dealers = shares[0, kind], shares[1, kind], shares[2, kind], shares[3, kind]
     inverse = _inverse(interest)
     for i in range(NODES):
@@ -134,6 +137,8 @@ def _board(
     terms[2], terms[4], terms[5] = terms[1] * y, terms[3] * y, terms[3] * u
     terms[6], terms[7] = x * x, x * (side - asymmetry * direction)
     terms[8], terms[9], terms[10], terms[11] = known, u, u * u, 1.0
+    for index in range(SUMS):
+        hour_sums[index] += _on_grid(terms[index])
 
 
 @_inline
@@ -155,36 +160,39 @@ def _likelihood(
 
 @_inline
 def _quadrature(
-    moments: F64, row: int, node: int, j: int, kind: int, side: float, u: float, known: float, inverse: float,
+    moments: F64, row: int, j: int, kind: int, side: float, u: float, known: float, interest: float,
     tangents: F64, half_shares: F64, direction: F64, reversion: F64, base: float, slope: float, stack: F64, sums: F64,
 ) -> None:  # fmt: skip
-    """As `_quadrature` of numpy, for one node."""
-    weight, mean_g = moments[0, node, row], moments[2, node, row]
-    deviation = math.sqrt(moments[5, node, row])
+    """As `_quadrature` of numpy."""
     dealers, customers = half_shares[1, kind], half_shares[3, kind]
     falls = u < 0.0
     slope_u, base_u = (-slope, 1.0 - base) if falls else (slope, base)
-    for p in range(_P):
-        bias = (tangents[p * NODES + node, j] * -reversion[kind] + direction[node, kind]) * side
-        takes, made = half_shares[0, kind] * (1.0 + bias), half_shares[2, kind] * (1.0 - bias)
-        against = takes + made
-        side_mass = against + (dealers + customers)
-        weighted = POINT_WEIGHTS[p] * weight
-        stack[6, p] = weighted * side_mass
-        stack[7, p] = stack[6, p] * POINTS[p]
-        mass = stack[6, p]
-        if known > 0.0:
-            mass = weighted * _likelihood(
-                mean_g, deviation, POINTS[p], side * inverse, abs(u), slope_u, base_u, takes, dealers, made, customers
-            )
-        stack[0, p] = mass
-        stack[1, p] = (takes - made) / side_mass * mass
-        stack[5, p] = against / side_mass * mass
-        stack[2, p] = mass * POINTS[p]
-        stack[3, p] = stack[2, p] * POINTS[p]
-        stack[4, p] = stack[1, p] * POINTS[p]
-    for s in range(8):
-        sums[s, node] = ((stack[s, 0] + stack[s, 4]) + (stack[s, 1] + stack[s, 3])) + stack[s, 2]
+    inverse = _inverse(interest)
+    for node in range(NODES):
+        weight, mean_g = moments[0, node, row], moments[2, node, row]
+        deviation = math.sqrt(moments[5, node, row])
+        for p in range(_P):
+            bias = (tangents[p * NODES + node, j] * -reversion[kind] + direction[node, kind]) * side
+            takes, made = half_shares[0, kind] * (1.0 + bias), half_shares[2, kind] * (1.0 - bias)
+            against = takes + made
+            side_mass = against + (dealers + customers)
+            weighted = POINT_WEIGHTS[p] * weight
+            stack[6, p] = weighted * side_mass
+            stack[7, p] = stack[6, p] * POINTS[p]
+            mass = stack[6, p]
+            if known > 0.0:
+                mass = weighted * _likelihood(
+                    mean_g, deviation, POINTS[p], side * inverse, abs(u), slope_u, base_u, takes, dealers, made,
+                    customers,
+                )  # fmt: skip
+            stack[0, p] = mass
+            stack[1, p] = (takes - made) / side_mass * mass
+            stack[5, p] = against / side_mass * mass
+            stack[2, p] = mass * POINTS[p]
+            stack[3, p] = stack[2, p] * POINTS[p]
+            stack[4, p] = stack[1, p] * POINTS[p]
+        for s in range(8):
+            sums[s, node] = ((stack[s, 0] + stack[s, 4]) + (stack[s, 1] + stack[s, 3])) + stack[s, 2]
 
 
 @_inline
@@ -243,6 +251,29 @@ def _bounded(out: F64, limit: float, unexplained: float) -> None:
 
 
 @_inline
+def _store(moments: F64, sums: F64, row: int, limit: float, unexplained: float, out: F64, part: F64) -> bool:
+    """As `_bound`; true where the position was above the limit."""
+    for i in range(NODES):
+        part[i] = out[0, i] * out[1, i]
+    before = _fold(part)
+    _bounded(out, limit, unexplained)
+    for i in range(NODES):
+        part[i] = out[0, i] * out[1, i]
+        for m in range(6):
+            moments[m, i, row] = out[m, i]
+    sums[row, columns.FROM_TRANSFERS] += _fold(part) - before
+    return abs(before) > limit * _JUST_ABOVE
+
+
+@_inline
+def _limits(interest: float, shown: float, limit: float, growth: float) -> tuple[float, float]:
+    """Bound of the position, and open interest after the print."""
+    if not np.isnan(shown):
+        return shown, shown
+    return (interest + growth, interest + growth) if np.isnan(limit) else (limit, interest)
+
+
+@_inline
 def _add_option(
     sums: F64, row: int, kind: int, side: float, size: float, u: float, known: float, by_print: float,
     by_interest: float, unexplained: float, change: float, terms: F64, learning: bool,
@@ -287,60 +318,35 @@ def apply(
     base: float, slope: float, moments: F64, all_interest: F64, all_sums: F64, counts: tuple[I64, I64, I64],
     hour_sums: F64,
 ) -> None:  # fmt: skip
-    """Applies prints to the arrays of the state, as `_Update._print`.
-
-    `unseen_share` is that of each row; where the board learns, one for all. `values` are the `tangents`.
+    """Applies prints to the arrays of the state, as `_print`. Coins. `values` are the `tangents`, `unseen_share` is
+    that of each row, or one for all where the board learns.
     """
-    rows, times, sides, sizes, kinds = prints
+    (rows, times, sides, sizes, kinds), (last_ns, revision, faults) = prints, counts
     all_u, shown, limits, unexplained, changes = events
     shares, half_shares, direction, reversion = tables
-    last_ns, revision, faults = counts
     stack, sums, out = np.empty((8, _P)), np.empty((8, NODES)), np.empty((6, NODES))
     parts, means, terms = np.empty((4, NODES)), np.empty((2, NODES)), np.empty(SUMS)
     for j in range(at.size):
         k = at[j]
         row, side, size, kind = rows[k], sides[k], sizes[k], kinds[k]
-        interest, limit = all_interest[row], limits[k] if np.isnan(shown[k]) else shown[k]
-        next_interest = interest if np.isnan(shown[k]) else shown[k]
-        if np.isnan(limit):
-            limit = next_interest = interest + (unseen_share[0 if learning else row] * size if unseen[k] else 0.0)
+        interest = all_interest[row]
+        growth = unseen_share[0 if learning else row] * size if unseen[k] else 0.0
+        limit, next_interest = _limits(interest, shown[k], limits[k], growth)
         known = 0.0 if np.isnan(all_u[k]) else 1.0
         u = all_u[k] if known > 0.0 else 0.0
         if learning:
-            _board(moments, row, kind, side, size, u, known, interest, values[_P * NODES, j], shares, parts, terms)
-            for index in range(SUMS):
-                hour_sums[index] += _on_grid(terms[index])
-        for node in range(NODES):
-            _quadrature(
-                moments, row, node, j, kind, side, u, known, _inverse(interest), values, half_shares, direction,
-                reversion, base, slope, stack, sums,
-            )  # fmt: skip
+            mean = values[_P * NODES, j]
+            _board(moments, row, kind, side, size, u, known, interest, mean, shares, parts, terms, hour_sums)
+        _quadrature(
+            moments, row, j, kind, side, u, known, interest, values, half_shares, direction, reversion, base, slope,
+            stack, sums,
+        )  # fmt: skip
         by_print, by_interest = _moved(moments, row, side, size, sums, out, parts, means)
-        for i in range(NODES):
-            parts[0, i] = out[0, i] * out[1, i]
-        before = _fold(parts[0])
-        faults[columns.BELOW_POSITION] += abs(before) > limit * _JUST_ABOVE
-        _bounded(out, limit, unexplained[k])
-        for i in range(NODES):
-            parts[0, i] = out[0, i] * out[1, i]
-            for m in range(6):
-                moments[m, i, row] = out[m, i]
-        all_sums[row, columns.FROM_TRANSFERS] += _fold(parts[0]) - before
+        faults[columns.BELOW_POSITION] += _store(moments, all_sums, row, limit, unexplained[k], out, parts[0])
         _add_option(
-            all_sums,
-            row,
-            kind,
-            side,
-            size,
-            u,
-            known,
-            by_print,
-            by_interest,
-            unexplained[k],
-            changes[k],
-            terms,
+            all_sums, row, kind, side, size, u, known, by_print, by_interest, unexplained[k], changes[k], terms,
             learning,
-        )
+        )  # fmt: skip
         all_interest[row] = next_interest
         last_ns[row] = max(last_ns[row], times[k])
         revision[row] += 1

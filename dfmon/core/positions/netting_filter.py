@@ -64,8 +64,8 @@ class FilterInput:
 
 @dataclass(frozen=True, slots=True)
 class PrintTables:
-    """What rates and priors give for each kind of print: halves of the class shares (4, kinds), in the order of the
-    classes here, the direction of its side at each node (NODES, kinds), and how strongly customers reduce (kinds,).
+    """Rates and priors by kind of print: halves of the class shares (4, kinds), in the order of the classes here, the
+    direction of its side at each node (NODES, kinds), and how strongly customers reduce (kinds,).
     """
 
     half_shares: F64
