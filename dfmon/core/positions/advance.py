@@ -68,7 +68,9 @@ def advance(
     update = _Update(state, priors, frozen_share)
     prints, observed = update.checked(prints, observed)
     releases, pending, last = align(state.pending, prints, observed, state.last, now_ns)
-    releases = releases.take(releases.release_ns < state.listing.expiry_ns[releases.prints.row])
+    alive = releases.release_ns < state.listing.expiry_ns[releases.prints.row]
+    if not alive.all():
+        releases = releases.take(np.flatnonzero(alive))
     update.count_faults(prints, observed, releases)
     if frozen_share is not None:
         update.replay(releases, now_ns)
@@ -138,6 +140,8 @@ class _Update:
         if observed.row.size:
             faults[columns.LATE_INTEREST] += np.count_nonzero(observed.ts_ns < state.last.ts_ns[observed.row])
         size = releases.prints.size
+        if not size.size:
+            return
         faults[columns.NO_INTEREST] += np.count_nonzero((size > 0.0) & np.isnan(releases.limit))
         faults[columns.ABOVE_INTEREST] += np.count_nonzero(size > releases.limit * (1.0 + 1e-9))
         jump = releases.unexplained > _JUMP_SHARE * np.fmax(releases.interest, releases.change)

@@ -100,12 +100,16 @@ class Releases:
     first: NDArray[np.bool_]
     unseen: NDArray[np.bool_]
 
-    def take(self, at: NDArray[np.bool_]) -> Releases:
+    def take(self, at: NDArray[np.intp]) -> Releases:
         """The events at these indices."""
-        if at.all():
-            return self
         others = {name: getattr(self, name)[at] for name in self.__slots__ if name != "prints"}
         return Releases(prints=self.prints.take(at), **others)
+
+    def joined(self, other: Releases) -> Releases:
+        """These events and others."""
+        names = [name for name in self.__slots__ if name != "prints"]
+        columns = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names}
+        return Releases(prints=self.prints.joined(other.prints), **columns)
 
 
 def align(
@@ -116,7 +120,8 @@ def align(
     Units: coins, ns. Domain: values finite and not negative; values older than the last of their row are ignored.
     """
     waiting = pending.joined(prints)
-    waiting = waiting.take(np.lexsort((waiting.order, waiting.ts_ns, waiting.row)))
+    if waiting.row.size > 1:
+        waiting = waiting.take(np.lexsort((waiting.order, waiting.ts_ns, waiting.row)))
     observed = _newest_per_time(observed, last)
     values = _Values(observed, last)
     after = _next_value(waiting, observed)
@@ -128,7 +133,7 @@ def align(
     matched = found & (matched_ns <= deadline) & ~late
     release = np.where(late, now_ns, np.where(matched, matched_ns, deadline + _DELAY))
     ready = release <= now_ns
-    rest = waiting.take(~ready)
+    rest = PrintColumns.empty() if ready.all() else waiting.take(~ready)
     unmatched = ready & ~matched & ~late
     size = observed.row.size
     printed = np.bincount(after[matched], waiting.size[matched], size).astype(np.float64)
@@ -244,7 +249,6 @@ def _assemble(
     is_last[:-1] &= value_of[1:] != value_of[:-1]
     first = np.isnan(values.before)
     alone = np.flatnonzero(first | (~has_prints & (values.change != 0.0)))
-    with_interest = value_of[is_last & ~first[value_of]] if values.row.size else value_of[:0]
     count = at.size
     columns = {name: np.full(count, np.nan) for name in ("u", "interest", "limit")}
     columns |= {name: np.zeros(count) for name in ("unexplained", "change")}
@@ -252,20 +256,17 @@ def _assemble(
         columns["u"][is_matched] = u[value_of[is_matched]]
         columns["limit"][is_matched] = np.fmax(values.before, values.value)[value_of[is_matched]]
         target = np.flatnonzero(is_last & ~first[value_of])
+        with_interest = value_of[target]
         columns["interest"][target] = values.value[with_interest]
         columns["unexplained"][target] = unexplained[with_interest]
         columns["change"][target] = np.abs(values.change[with_interest])
-    extra = _lone_changes(values, alone, unexplained)
-    prints = waiting.take(at).joined(extra.prints)
-    joined = {name: np.concatenate([columns[name], getattr(extra, name)]) for name in columns}
-    release_ns = np.concatenate([release[at], extra.release_ns])
-    is_first = np.concatenate([np.zeros(count, np.bool_), extra.first])
-    is_unseen = np.concatenate([unseen[at], extra.unseen])
-    order = np.lexsort((prints.order, prints.ts_ns, ~is_first, prints.row, release_ns))
-    return Releases(
-        release_ns[order], prints.take(order), **{name: column[order] for name, column in joined.items()},
-        first=is_first[order], unseen=is_unseen[order],
-    )  # fmt: skip
+    events = Releases(release[at], waiting.take(at), **columns, first=np.zeros(count, np.bool_), unseen=unseen[at])
+    if alone.size:
+        events = events.joined(_lone_changes(values, alone, unexplained))
+    prints = events.prints
+    if prints.row.size < 2:
+        return events
+    return events.take(np.lexsort((prints.order, prints.ts_ns, ~events.first, prints.row, events.release_ns)))
 
 
 def _lone_changes(values: _Values, at: NDArray[np.intp], unexplained: F64) -> Releases:
