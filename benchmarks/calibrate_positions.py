@@ -1,7 +1,7 @@
-"""Makes core/positions/calibration.py from simulated markets. `python calibrate_positions.py [CACHE] [--write]`
+"""Makes core/positions/calibration.py from simulated markets. `python calibrate_positions.py [FOLDER] [--write]`
 
-Families A, B, C, D, O and V with twelve worlds, G with eight, every family with the same weight. The penalty of the
-read-out is chosen by leaving one family out. Worlds of the evaluation have other seeds.
+Families A, B, C, D, O, V and N with twelve worlds, G with eight, every family with the same weight; FOLDER keeps them.
+The penalty of the read-out is chosen by leaving one family out. Worlds of the evaluation have other seeds.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import pickle
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -41,7 +40,12 @@ from dfmon.core.positions.readout import (
 )
 
 F64 = NDArray[np.float64]
-TRAINING: Final = {**{family: range(1, 13) for family in "ABCDO"}, "V": range(301, 313), "G": range(1, 9)}
+TRAINING: Final = {
+    **{family: range(1, 13) for family in "ABCDO"},
+    "V": range(301, 313),
+    "G": range(1, 9),
+    "N": range(401, 413),
+}
 PENALTIES: Final = (3.0, 0.3, 0.1, 0.03, 0.01, 0.003)
 PENALTY: Final = 0.01  # 0.003 is better by 0.001 of open interest, with larger weights
 TARGET: Final = Path(__file__).parent.parent / "dfmon" / "core" / "positions" / "calibration.py"
@@ -172,24 +176,25 @@ def _weighted_quantile(values: F64, weights: F64, quantile: float) -> float:
 def fit_roll_ups(shots: Sequence[Snapshot]) -> dict[str, float]:
     """The factor by which the members of each roll-up are spread about their mean, days from 5 on.
 
-    Each family is read out with weights of the others: a roll-up adds up what an option's error hardly shows.
+    Each family is read out with weights of the others: a roll-up adds up what an option's error hardly shows. A board
+    is of one family, and some need more than the mean of them: one standard deviation over families is added.
     """
     needed: dict[str, list[float]] = {name: [] for name in ROLL_UPS}
-    codes = []
     for family in sorted({shot.family for shot in shots}):
         weights = fit([shot for shot in shots if shot.family != family], PENALTY)
+        of_family: dict[str, list[float]] = {name: [] for name in ROLL_UPS}
         for shot in shots:
             if shot.family != family or shot.day < 5.0:
                 continue
             members = members_of(shot, weights)
-            codes.append(ord(family))
             units = shot.units * shot.interest
             for name, total, true in zip(ROLL_UPS, units @ members, units @ shot.truth):
                 centre, (low, high) = total.mean(), np.quantile(total, (0.05, 0.95))
-                needed[name].append(max((true - centre) / (high - centre), (centre - true) / (centre - low)))
-    weight = _equal_weights(np.array(codes))
-    found = {name: _weighted_quantile(np.array(values), weight, 0.9) for name, values in needed.items()}
-    print({name: round(scale, 3) for name, scale in found.items()}, "of the roll-ups before the limit")
+                of_family[name].append(max((true - centre) / (high - centre), (centre - true) / (centre - low)))
+        for name, values in of_family.items():
+            needed[name].append(float(np.quantile(values, 0.9)))
+    found = {name: float(np.mean(values) + np.std(values)) for name, values in needed.items()}
+    print({name: [round(value, 2) for value in values] for name, values in needed.items()}, "of the families")
     return {name: round(max(scale, 1.0), 3) for name, scale in found.items()}  # so many worlds narrow no band
 
 
@@ -209,15 +214,9 @@ def _set(name: str, value: object) -> None:
     setattr(calibration, name, value)
 
 
-def training(cache: Path | None) -> list[Snapshot]:
-    if cache is not None and cache.exists():
-        stored: list[Snapshot] = pickle.loads(cache.read_bytes())
-        return stored
+def training(folder: Path | None) -> list[Snapshot]:
     cells = [(family, seed) for family, seeds in TRAINING.items() for seed in seeds]
-    shots = [shot for world in many(cells) for shot in world]
-    if cache is not None:
-        cache.write_bytes(pickle.dumps(shots))
-    return shots
+    return [shot for world in many(cells, folder) for shot in world]
 
 
 def write(values: dict[str, object]) -> None:
@@ -235,8 +234,7 @@ def write(values: dict[str, object]) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    cache = next((Path(argument) for argument in arguments if not argument.startswith("--")), None)
-    shots = training(cache)
+    shots = training(next((Path(argument) for argument in arguments if not argument.startswith("--")), None))
     leave_one_out(shots)
     weights = fit(shots, PENALTY)
     values: dict[str, object] = {"RIDGE": weights}

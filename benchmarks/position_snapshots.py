@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,41 @@ class Snapshot:
         return np.asarray(-self.found.members[self.rows] / self.interest[:, None])
 
 
+Columns = Mapping[str, NDArray[Any]]
+Disturbance = Callable[[MarketTape, np.random.Generator], tuple[Columns, Columns]]
+
+
+def _without(share: float) -> Disturbance:
+    def lost(world: MarketTape, rng: np.random.Generator) -> tuple[Columns, Columns]:
+        kept = rng.random(world.trades["ts_ms"].size) >= share
+        return {name: column[kept] for name, column in world.trades.items()}, world.open_interest
+
+    return lost
+
+
+def _repeated(world: MarketTape, rng: np.random.Generator) -> tuple[Columns, Columns]:
+    """One print in twenty comes twice, and nothing tells: the numbers of the prints are missing."""
+    again = np.flatnonzero(rng.random(world.trades["ts_ms"].size) < 0.05)
+    trades = {name: np.concatenate([column, column[again]]) for name, column in world.trades.items() if name != "seq"}
+    return trades, world.open_interest
+
+
+def _wrong_interest(world: MarketTape, rng: np.random.Generator) -> tuple[Columns, Columns]:
+    """One value in twenty is off by up to the size of a typical print: both changes around it are random."""
+    value = world.open_interest["value"]
+    wrong = (rng.random(value.size) < 0.05) * rng.uniform(-1.0, 1.0, value.size) * np.mean(world.trades["amount"])
+    return world.trades, {**world.open_interest, "value": np.maximum(value + wrong, 0.0)}
+
+
+DISTURBANCES: Final[Mapping[str, Disturbance]] = {
+    "as it is": lambda world, rng: (world.trades, world.open_interest),
+    "1 % of the prints lost": _without(0.01),
+    "20 % lost": _without(0.20),
+    "5 % repeated": _repeated,
+    "5 % of open interest wrong": _wrong_interest,
+}
+
+
 @dataclass(frozen=True)
 class Watched:
     """The estimator's state at one time of a world, and the truth of its options in coins."""
@@ -85,10 +120,11 @@ class Watched:
     taker_flow: F64
 
 
-def watch(family: str, seed: int, days: Sequence[float] = DAYS) -> list[Watched]:
+def watch(family: str, seed: int, days: Sequence[float] = DAYS, disturbance: str = "as it is") -> list[Watched]:
     """One world, watched from day 0."""
     world = simulate(FAMILIES[family], seed, days=max(days))
-    tape = read_tape(world.trades, world.open_interest, world.instruments)
+    trades, interest = DISTURBANCES[disturbance](world, np.random.default_rng(seed))
+    tape = read_tape(trades, interest, world.instruments)
     state = with_options(PositionState.empty(), tape.listing)
     index = {name: row for row, name in enumerate(world.instruments["name"].tolist())}
     out = []
