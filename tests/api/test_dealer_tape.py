@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import dfmon
+from dfmon.core.positions.position_book import PositionBook, advance_book, print_kinds
+from dfmon.core.positions.print_kinds import KIND_NAMES, PositionPriors
+from dfmon.model.units import MILLISECOND, MINUTE, SECOND
 from dfmon.sim.populations import FAMILIES, MarketTape, simulate
+from tests.chains import NOW, frame, trade_columns
 
 DAY_MS = 86_400_000
 
@@ -152,3 +157,45 @@ def test_what_does_not_fit_is_refused_by_name(argument: str, change: dict[str, A
     with pytest.raises(ValueError, match=f"^{argument}: ") as caught:
         dfmon.dealer_positions(**call)
     assert "\n" not in str(caught.value)
+
+
+def test_live_frames_and_a_tape_give_the_same_bits() -> None:
+    board = frame(days=(9.0, 37.0))
+    rng, book = np.random.default_rng(7), PositionBook.empty()
+    prints, shown = [], []
+    for minute in range(0, 200, 4):
+        now_ns = NOW + minute * MINUTE
+        rows = np.sort(rng.integers(0, board.size, 6))
+        trades = trade_columns(
+            rows.tolist(), rng.choice([1, -1], 6).tolist(), rng.uniform(0.1, 9.0, 6).tolist(),
+            exch_ns=[now_ns - SECOND] * 6, block=(rng.random(6) < 0.2).tolist(), combo=(rng.random(6) < 0.2).tolist(),
+        )  # fmt: skip
+        trades = replace(trades, seq=trades.seq + 10 * minute)
+        interest = board.open_interest * rng.uniform(0.98, 1.02, board.size)
+        board = replace(
+            board, ts_ns=now_ns, open_interest=interest, interest=interest, trades=trades,
+            interest_ns=np.full(board.size, now_ns),
+        )  # fmt: skip
+        book = advance_book(book, board, PositionPriors())
+        prints.append(trades)
+        shown.append(interest)
+    names, count = np.array(board.names), len(shown)
+    uid_row = {int(uid): row for row, uid in enumerate(board.uid.tolist())}
+    kinds = np.array(KIND_NAMES)
+    tape = {
+        "ts_ms": np.concatenate([part.exch_ns for part in prints]) // MILLISECOND,
+        "instrument": names[[uid_row[int(uid)] for part in prints for uid in part.uid.tolist()]],
+        "side": np.concatenate([part.side for part in prints]), "amount": np.concatenate([p.size for p in prints]),
+        "kind": kinds[np.concatenate([print_kinds(part) for part in prints])],
+        "event": np.arange(6 * count), "seq": np.concatenate([part.seq for part in prints]),
+    }  # fmt: skip
+    times = np.repeat((NOW + np.arange(0, 200, 4) * MINUTE) // MILLISECOND, names.size)
+    interest_columns = {"ts_ms": times, "instrument": np.tile(names, count), "value": np.concatenate(shown)}
+    listed = {
+        "name": names, "strike": board.strike, "expiry_ms": board.expiry_ns // MILLISECOND,
+        "type": np.where(board.option_type > 0, "call", "put"), "listed_ms": np.full(names.size, np.nan),
+    }  # fmt: skip
+    found = dfmon.dealer_positions(tape, interest_columns, listed, board.ts_ns // MILLISECOND)
+    at = [book.names.index(name) for name in found.names]
+    for name, live in (("net", book.estimate.net), ("lo", book.estimate.low), ("members", book.estimate.members)):
+        np.testing.assert_array_equal(getattr(found, name), live[at], err_msg=name)
