@@ -217,10 +217,13 @@ def _quadrature(moments: F64, deviation: F64, slope: F64, prints: FilterInput, t
     mass = stack[0]
     np.multiply(weighted, side_mass, out=stack[6])
     np.multiply(stack[6], _POINTS, out=stack[7])
-    np.multiply(weighted, _interest_likelihood(moments, deviation, prints, inverse, tables, classes), out=mass)
     unknown = np.isnan(prints.u)
-    if unknown.any():
-        mass[..., unknown] = stack[6][..., unknown]
+    if unknown.all():  # as in whole lives
+        mass[...] = stack[6]
+    else:
+        np.multiply(weighted, _interest_likelihood(moments, deviation, prints, inverse, tables, classes), out=mass)
+        if unknown.any():
+            mass[..., unknown] = stack[6][..., unknown]
     np.divide(takes - made, side_mass, out=stack[1])  # exactly 1 where all takers are customers
     np.divide(against, side_mass, out=stack[5])
     stack[1] *= mass
