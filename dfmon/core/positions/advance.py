@@ -88,6 +88,8 @@ def advance(
 
 def _runs(codes: I64) -> Iterator[tuple[int, int]]:
     """Start and end of each run of equal codes."""
+    if codes[0] == codes[-1] and (codes == codes[0]).all():
+        return iter([(0, codes.size)])
     bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), codes.size]
     return pairwise(bounds)
 

@@ -42,7 +42,9 @@ class PrintColumns:
 
     def take(self, at: NDArray[np.intp] | NDArray[np.bool_]) -> PrintColumns:
         """The prints at these indices, in this order."""
-        return PrintColumns(*(getattr(self, name)[at] for name in self.__slots__))
+        return PrintColumns(
+            self.row[at], self.ts_ns[at], self.side[at], self.size[at], self.kind[at], self.order[at]
+        )  # fmt: skip
 
     def joined(self, other: PrintColumns) -> PrintColumns:
         """These prints and others."""
@@ -124,10 +126,8 @@ def align(
         waiting = waiting.take(np.lexsort((waiting.order, waiting.ts_ns, waiting.row)))
     observed = _newest_per_time(observed, last)
     values = _Values(observed, last)
-    after = _next_value(waiting, observed)
-    found = after < observed.row.size
+    after, found, gap_ns, unseen = _around(waiting, values, last)
     matched_ns = np.where(found, observed.ts_ns[np.minimum(after, observed.row.size - 1)] if found.any() else 0, _NEVER)
-    gap_ns, unseen = _before(waiting, values, after, found, last)
     deadline = waiting.ts_ns + gap_ns + WAIT_NS
     late = waiting.ts_ns <= last.ts_ns[waiting.row]
     matched = found & (matched_ns <= deadline) & ~late
@@ -150,6 +150,11 @@ def _newest_per_time(observed: InterestColumns, last: LastInterest) -> InterestC
     """Values by row and time, the last given one of equal times, without those that are not newer than the last."""
     if not observed.row.size:
         return observed
+    if (observed.row[1:] > observed.row[:-1]).all():  # most ticks
+        usable = observed.ts_ns > last.ts_ns[observed.row]
+        if usable.all():
+            return observed
+        return InterestColumns(observed.row[usable], observed.ts_ns[usable], observed.value[usable])
     order = np.lexsort((observed.ts_ns, observed.row))
     row, ts = observed.row[order], observed.ts_ns[order]
     usable = ts > last.ts_ns[row]
@@ -164,27 +169,53 @@ class _Values:
     def __init__(self, observed: InterestColumns, last: LastInterest) -> None:
         row, ts = observed.row, observed.ts_ns
         self.row, self.ts_ns, self.value = row, ts, observed.value
-        is_first = np.ones(row.size, np.bool_)
-        is_first[1:] = row[1:] != row[:-1]
-        self.is_first = is_first
-        before = np.empty(row.size)
-        before[1:] = self.value[:-1]
-        before[is_first] = last.value[row[is_first]]
-        before_ns = np.empty(row.size, np.int64)
-        before_ns[1:] = ts[:-1]
-        before_ns[is_first] = last.ts_ns[row[is_first]]
+        again = row[1:] == row[:-1]
+        self.one_a_row = not again.any()
+        before, before_ns, flushed = last.value[row], last.ts_ns[row], last.unmatched[row]
+        if not self.one_a_row:
+            before[1:][again], before_ns[1:][again] = self.value[:-1][again], ts[:-1][again]
+            flushed[1:][again] = 0.0
         self.before, self.change = before, self.value - before  # NaN: the first value of a row
         self.gap_ns = np.where(before_ns > 0, np.minimum(ts - before_ns, MAX_POLL_NS), 0)
-        self.flushed = np.where(is_first, last.unmatched[row], 0.0)
+        self.flushed = flushed
 
 
-def _next_value(prints: PrintColumns, observed: InterestColumns) -> I64:
-    """Index of the first value of the print's row at its time or later; the number of values where there is none."""
-    count, size = prints.row.size, observed.row.size
+def _around(
+    prints: PrintColumns, values: _Values, last: LastInterest
+) -> tuple[I64, NDArray[np.bool_], I64, NDArray[np.bool_]]:
+    """Values around each print of its row.
+
+    Index of the first one at its time or later and whether there is one; time between the last two before it, and a
+    mark where there was none before it.
+    """
+    gap, unseen = last.gap_ns[prints.row], last.ts_ns[prints.row] == 0
+    count, size = prints.row.size, values.row.size
     if not count or not size:
-        return np.full(count, size)
-    row = np.concatenate([prints.row, observed.row])
-    ts = np.concatenate([prints.ts_ns, observed.ts_ns])
+        return np.full(count, size), np.zeros(count, np.bool_), gap, unseen
+    if values.one_a_row:
+        before = np.minimum(np.searchsorted(values.row, prints.row), size - 1)
+        has_value = values.row[before] == prints.row
+        found = has_value & (values.ts_ns[before] >= prints.ts_ns)
+        after = np.where(found, before, size)
+        has_value &= ~found
+    else:
+        after = _next_value(prints, values)
+        found = after < size
+        first_of_row = np.searchsorted(values.row, prints.row, side="left")
+        end_of_row = np.searchsorted(values.row, prints.row, side="right")
+        before = np.where(found, after, end_of_row) - 1
+        has_value = before >= first_of_row
+    if has_value.any():
+        gap = np.where(has_value, values.gap_ns[np.maximum(before, 0)], gap)
+        unseen &= ~has_value
+    return after, found, gap, unseen
+
+
+def _next_value(prints: PrintColumns, values: _Values) -> I64:
+    """Index of the first value of the print's row at its time or later; the number of values where there is none."""
+    count, size = prints.row.size, values.row.size
+    row = np.concatenate([prints.row, values.row])
+    ts = np.concatenate([prints.ts_ns, values.ts_ns])
     is_value = np.zeros(count + size, np.bool_)
     is_value[count:] = True
     order = np.lexsort((is_value, ts, row))
@@ -193,23 +224,8 @@ def _next_value(prints: PrintColumns, observed: InterestColumns) -> I64:
     out = np.empty(count + size, np.int64)
     out[order] = following
     found = out[:count]
-    other = observed.row[np.minimum(found, size - 1)] != prints.row
+    other = values.row[np.minimum(found, size - 1)] != prints.row
     return np.asarray(np.where(other, size, found))
-
-
-def _before(
-    prints: PrintColumns, values: _Values, after: I64, found: NDArray[np.bool_], last: LastInterest
-) -> tuple[I64, NDArray[np.bool_]]:
-    """Time between the last two values before each print, and a mark where there was none before it."""
-    gap, unseen = last.gap_ns[prints.row], last.ts_ns[prints.row] == 0
-    if values.row.size:
-        first_of_row = np.searchsorted(values.row, prints.row, side="left")
-        end_of_row = np.searchsorted(values.row, prints.row, side="right")
-        before = np.where(found, after, end_of_row) - 1
-        has_value = before >= first_of_row
-        gap = np.where(has_value, values.gap_ns[np.maximum(before, 0)], gap)
-        unseen &= ~has_value
-    return gap, unseen
 
 
 def _on_grid(coins: F64) -> F64:
@@ -224,11 +240,11 @@ def _explain(change: F64, printed: F64, flushed: F64) -> tuple[F64, F64]:
     rounding = _ROUNDING * (total + size)
     unexplained = size - total
     unexplained = np.where(unexplained > rounding, unexplained, 0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        u = np.clip(change / total, -1.0, 1.0)
+    known = np.isfinite(change)
+    u = np.minimum(np.maximum(change / np.where(total > 0.0, total, 1.0), -1.0), 1.0)
     u = np.where(size <= rounding, 0.0, np.where(np.abs(size - total) <= rounding, np.sign(change), u))
-    u = np.where(np.isfinite(change) & (printed > 0.0), u, np.nan)
-    return u, np.where(np.isfinite(change), unexplained, 0.0)
+    u = np.where(known & (printed > 0.0), u, np.nan)
+    return u, unexplained if known.all() else np.where(known, unexplained, 0.0)
 
 
 def _assemble(
