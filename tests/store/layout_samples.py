@@ -97,7 +97,7 @@ def tickers(board: Board) -> Rows:
     ]  # fmt: skip
 
 
-def _ticker_board(board: Board) -> Rows:
+def ticker_board(board: Board) -> Rows:
     return [
         {
             **{k: v for k, v in row.items() if not isinstance(v, dict | list)}, "base_currency": "BTC",
@@ -218,6 +218,12 @@ def _okx(board: Board) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _named(board: Board) -> Rows:
+    return [
+        {"symbol": o.name, "iv": o.sigma, "oi": o.interest, "fwd": o.forward, "time": NOW.isoformat()} for o in board
+    ]
+
+
 def _nested(board: Board) -> dict[str, Any]:
     days = dict.fromkeys(o.day for o in board)
     return {
@@ -288,12 +294,12 @@ def _lines(rows: Rows) -> bytes:
 
 
 LAYOUTS: dict[str, tuple[str, Callable[[Board], bytes]]] = {
-    "ticker board": ("ticker board", lambda b: csv_text(_ticker_board(b)).encode()),
-    "ticker board, tabs": ("ticker board", lambda b: csv_text(_ticker_board(b)).replace(",", "\t").encode()),
-    "ticker board, decimal commas": ("ticker board", lambda b: _decimal_commas(_ticker_board(b))),
-    "ticker board, UTF-16": ("ticker board", lambda b: csv_text(_ticker_board(b)).encode("utf-16")),
-    "ticker board, xlsx": ("ticker board", lambda b: xlsx(_ticker_board(b))),
-    "ticker board, parquet": ("ticker board", lambda b: parquet(_ticker_board(b))),
+    "ticker board": ("ticker board", lambda b: csv_text(ticker_board(b)).encode()),
+    "ticker board, tabs": ("ticker board", lambda b: csv_text(ticker_board(b)).replace(",", "\t").encode()),
+    "ticker board, decimal commas": ("ticker board", lambda b: _decimal_commas(ticker_board(b))),
+    "ticker board, UTF-16": ("ticker board", lambda b: csv_text(ticker_board(b)).encode("utf-16")),
+    "ticker board, xlsx": ("ticker board", lambda b: xlsx(ticker_board(b))),
+    "ticker board, parquet": ("ticker board", lambda b: parquet(ticker_board(b))),
     "snapshot board": ("snapshot board", lambda b: csv_text(snapshot_rows(b)).encode()),
     "snapshot board, parquet": ("snapshot board", lambda b: parquet(snapshot_rows(b))),
     "snapshot board, JSON": ("snapshot board", lambda b: _json(snapshot_rows(b))),
@@ -314,6 +320,7 @@ LAYOUTS: dict[str, tuple[str, Callable[[Board], bytes]]] = {
     "ccxt": ("ccxt option chain", lambda b: _json(_ccxt(b))),
     "Bybit": ("Bybit tickers", lambda b: _json(_bybit(b))),
     "OKX": ("OKX tickers", lambda b: _json(_okx(b))),
+    "named options": ("named options", lambda b: csv_text(_named(b)).encode()),
     "nested": ("option rows", lambda b: _json(_nested(b))),
 }
 """For each way to write a board the title of its layout, and the writer."""

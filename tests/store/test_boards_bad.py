@@ -145,7 +145,7 @@ def test_no_kind_names_what_is_missing(tmp_path: Path) -> None:
     del row["implied_volatility"], row["currency"]
     message = str(usage_error(write_board(tmp_path / "n.csv", [row])))
     assert message.startswith("n.csv is no option board, its columns are timestamp, instrument_name, ")
-    assert message.endswith("; a snapshot board has implied_volatility too")
+    assert message.endswith("; a snapshot board would have implied_volatility too")
     assert len(message) <= 200
 
 

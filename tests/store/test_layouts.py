@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dfmon.model.errors import UsageError
 from dfmon.model.events import IndexPrice, Listed, OptionTicker
 from dfmon.model.instrument import Settlement
 from dfmon.store.boards import BoardFile, RecordedBoard, report
 from dfmon.store.boards.layouts import LAYOUTS as TABLE
-from tests.store.layout_samples import EXPIRIES, LAYOUTS, NOW, Option, snapshot_rows, write
+from tests.store.layout_samples import (
+    EXPIRIES,
+    LAYOUTS,
+    NOW,
+    NOW_MS,
+    Option,
+    book_summary,
+    snapshot_rows,
+    ticker_board,
+    tickers,
+    write,
+)
 from tests.store.store_samples import csv_text, events_of_type
 
 Figures = dict[tuple[int, float, int], tuple[float, float, float]]
@@ -121,3 +135,116 @@ def test_a_snapshot_takes_the_newest_of_several_runs(tmp_path: Path, kind: str) 
     (last,) = file.last_boards()
     assert last.ts_ns == int(later.timestamp()) * 10**9
     assert "20 options" in report.summary(file.findings)
+
+
+def _of(write_rows: str, **changes: Any) -> list[dict[str, Any]]:
+    """Rows of the sample board with changed fields, each a value or a function of the row."""
+    rows = {"ticker": ticker_board, "snapshot": snapshot_rows, "summary": book_summary}[write_rows](BOARD)
+    return [row | {k: v(row) if callable(v) else v for k, v in changes.items()} for row in rows]
+
+
+def _text(rows: list[dict[str, Any]]) -> str:
+    return csv_text(rows)
+
+
+def _json_text(value: object) -> str:
+    return json.dumps(value)
+
+
+WRITTEN_OTHERWISE = {
+    "per cent signs": _text(_of("ticker", mark_iv=lambda r: f"{r['mark_iv']}%")),
+    "a header in words": _text(_of("ticker")).replace("mark_iv", "Mark IV", 1),
+    "a title above the header": "My board\n" + _text(_of("ticker")),
+    "a comment above the header": "# 22 January\n" + _text(_of("ticker")),
+    "the separator declared": "sep=;\n" + _text(_of("ticker")).replace(",", ";"),
+    "thousands in quotes": _text(_of("ticker")).replace("90700.0", '"90,700.0"'),
+    "a column twice": _text(_of("ticker")).replace("kind", "mark_iv", 1),
+    "epochs with a point": _text(_of("ticker", timestamp=lambda r: f"{r['timestamp']:.1f}")),
+    "forwards empty": _text(_of("ticker", underlying_price="")),
+    "slashes": _text(_of("snapshot", timestamp="2026/01/22 12:30:00")),
+    "nanoseconds": _text(_of("snapshot", timestamp="2026-01-22T12:30:00.000000000Z")),
+    "a zone in words": _text(_of("snapshot", timestamp="2026-01-22 12:30:00 UTC")),
+    "expiries as named days": _text(
+        _of("snapshot", expiry_datetime=lambda r: str(r["instrument_name"]).split("-")[1].title())
+    ),
+    "expiries at midnight": _text(_of("snapshot", expiry_datetime=lambda r: f"{str(r['expiry_datetime'])[:10]}T00:00")),
+    "days of a spreadsheet": _text(
+        _of("snapshot", expiry_datetime=lambda r: 46_052 if "30JAN" in str(r["instrument_name"]) else 46_108)
+    ),
+    "by currency": _json_text({"BTC": _of("summary")}),
+    "by ISO time": _json_text({"2026-01-22T12:30:00Z": _of("summary")}),
+    "numbers as text": _json_text(_of("summary", mark_iv=lambda r: str(r["mark_iv"]), volume="1.0")),
+    "notifications": "\n".join(
+        _json_text({"method": "subscription", "params": {"channel": "ticker", "data": row}}) for row in tickers(BOARD)
+    ),
+    "frame split": _json_text(
+        {"columns": list(_of("snapshot")[0]), "index": [], "data": [list(r.values()) for r in _of("snapshot")]}
+    ),
+    "frame by column": _json_text(
+        {k: {str(n): r[k] for n, r in enumerate(_of("snapshot"))} for k in _of("snapshot")[0]}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", WRITTEN_OTHERWISE)
+def test_a_board_written_otherwise_is_the_same_board(tmp_path: Path, variant: str) -> None:
+    path = tmp_path / "board"
+    path.write_text(WRITTEN_OTHERWISE[variant])
+    (board,) = BoardFile(path).boards()
+    found = figures(board)
+    assert found.keys() == expected(BOARD).keys()
+    assert all(found[key] == pytest.approx(values, rel=1e-9) for key, values in expected(BOARD).items())
+
+
+UNDECIDED = {
+    "both units": (_json_text(
+        _of("summary", mark_price=None, mark_iv=lambda r: r["mark_iv"] / (100 if "-C" in r["instrument_name"] else 1))
+    ), "has a mark_iv that mixes fractions and per cents"),
+    "months first": (_text(_of("snapshot", expiry_datetime="01/30/2026")), "expiry_datetime is '01/30/2026', a time"),
+    "an error": ('{"error": {"code": 10028, "message": "too_many_requests"}}', "an error that the venue answered with"),
+    "an error of Bybit": ('{"retCode": 10001, "retMsg": "params error", "result": {}}', "params error"),
+    "a page": ("<html><body>502 Bad Gateway</body></html>", "is no option board"),
+    "nothing": ("[]", "is JSON without rows of options: a list of 0 items"),
+    "depth": ("[" * 50_000, "nested too deeply"),
+    "no time": (_json_text(_of("summary", creation_timestamp=None)), "has no time in"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", UNDECIDED)
+def test_what_cannot_be_decided_is_one_short_sentence(tmp_path: Path, variant: str) -> None:
+    text, message = UNDECIDED[variant]
+    path = tmp_path / "board.txt"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        BoardFile(path)
+    assert message in str(caught.value)
+    assert len(str(caught.value)) <= 200
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_line_of_json_costs_that_line(tmp_path: Path) -> None:
+    path = tmp_path / "board"
+    lines = [_json_text(row) for row in tickers(BOARD)]
+    path.write_text("\n".join([*lines[:3], lines[3][:40], *lines[4:]]))
+    file = BoardFile(path)
+    (board,) = file.boards()
+    assert len(figures(board)) == 19
+    assert "1 row left out" in report.summary(file.findings)
+    assert any("row 4: the line is no JSON" in line for line in report.explanation(file.findings))
+
+
+def test_polls_of_one_file_are_boards_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "board.csv"
+    path.write_text(_text(_of("ticker", timestamp=NOW_MS + 900_000) + _of("ticker")))
+    times = [board.ts_ns // 10**6 for board in BoardFile(path).boards()]
+    assert times == [NOW_MS, NOW_MS + 900_000]
+
+
+def test_updates_of_single_options_are_one_board(tmp_path: Path) -> None:
+    """A stream of tickers is no series of polls: no board lacks options that it did not hear of."""
+    path = tmp_path / "stream.jsonl"
+    order = (*range(20), *(3, 5, 3, 5) * 20)
+    rows = [tickers(BOARD)[n] | {"timestamp": NOW_MS + 700 * at} for at, n in enumerate(order)]
+    path.write_text("\n".join(map(_json_text, rows)))
+    (board,) = BoardFile(path).boards()
+    assert len(figures(board)) == 20

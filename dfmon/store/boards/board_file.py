@@ -69,7 +69,7 @@ class BoardFile:
             self._refusal = Refusal(Path(origin))
             self._source = _open(Path(origin), self._refusal)
         if not self._source.size:
-            self._refusal.raise_for(f"is a {self._source.matched.layout.title} without rows: an option is needed")
+            self._refusal.raise_for(f"is {self._source.matched.layout.phrase} without rows: an option is needed")
         self._at_ns = at_ns
         self._decoded: tuple[Decoded, list[BoardRows], Table] | None = None
         self._interpreter = self._new_interpreter()
@@ -135,7 +135,7 @@ class BoardFile:
         if not found:
             reasons = sorted([(rows.lines[at], reason) for at, reason in rows.errors.items()] + list(table.ragged))
             first = f"{self.findings.row_label} {reasons[0][0]}: {reasons[0][1]}" if reasons else "it is empty"
-            self._refusal.raise_for(f"is a {self.findings.matched.layout.title} without a usable row: {first}")
+            self._refusal.raise_for(f"is {self.findings.matched.layout.phrase} without a usable row: {first}")
         return found
 
 
@@ -206,11 +206,11 @@ def matched_layout(header: Sequence[str], refusal: Refusal) -> Matched:
     if layout.refusal:
         refusal.raise_for(f"seems to be {layout.title}: {layout.refusal}")
     if "open_interest" not in columns:
-        refusal.raise_for(f"seems to be a {layout.title} without open interest, which is expected in a column")
+        refusal.raise_for(f"seems to be {layout.phrase} without open interest, which is expected in a column")
     if not {"name", "base"} & columns.keys():
         refusal.raise_for("has rows of options without a name or a currency: one of them is expected in a column")
     if not {"forward", "mark", "delta"} & columns.keys():
-        refusal.raise_for(f"seems to be a {layout.title} without forwards, and without marks or deltas that give them")
+        refusal.raise_for(f"seems to be {layout.phrase} without forwards, and without marks or deltas that give them")
     return matched
 
 
@@ -221,7 +221,7 @@ def _refuse_header(names: ColumnNames, refusal: Refusal) -> NoReturn:
     layout, lacking = closest(names)
     if len(lacking) < len(layout.identified_by):
         refusal.raise_for(
-            f"is no option board, its columns are {listed}; a {layout.title} has {', '.join(lacking)} too"
+            f"is no option board, its columns are {listed}; {layout.phrase} would have {', '.join(lacking)} too"
         )
     refusal.raise_for(f"is no option board, its columns are {listed}; see docs/data.md for what is read")
 

@@ -16,15 +16,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.model.units import HOUR, MICROSECOND, MILLISECOND, NAN, SECOND, sanitize
+from dfmon.model.units import DAY, HOUR, MICROSECOND, MILLISECOND, NAN, SECOND, sanitize
 
 EARLIEST_NS: Final = 1_230_768_000 * SECOND  # 2009, before any of this was traded
 LATEST_NS: Final = 4_102_444_800 * SECOND  # 2100
 
 _MISSING: Final = frozenset(("", "nan", "null", "none", "na", "n/a", "nat", "<na>"))
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.ASCII | re.IGNORECASE)
-_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}|(?:19|20)\d{6}")
-_VENUE_DAY: Final = re.compile(r"(\d{1,2})([A-Z]{3})(\d{2})", re.ASCII)
+_CALENDAR_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}|(?:19|20)\d{6}")
+_NAMED_DAY: Final = re.compile(r"(\d{1,2})[- ]?([A-Z]{3})[- ]?(?:20)?(\d{2})", re.ASCII)
+_SLASHES: Final = re.compile(r"(\d{4})/(\d{2})/(\d{2})")
 _EPOCH_UNITS: Final = (("s", SECOND), ("ms", MILLISECOND), ("us", MICROSECOND), ("ns", 1))
 _SHEET_EPOCH: Final = 25_569  # 1970 as a spreadsheet counts days
 _SHEET_DAYS: Final = (39_814, 73_050)  # 2009 to 2099
@@ -157,7 +158,16 @@ def times(
             found[at] = result
         elif is_required or not is_missing(cell):
             errors.setdefault(at, result)
-    return found, notes
+    return _at_delivery(found, notes) if is_expiry else found, notes
+
+
+def _at_delivery(expiry_ns: I64, notes: TimeNotes) -> I64:
+    """Expiries at 08:00 UTC where all are at midnight, which is a day without a time of day."""
+    has_time = expiry_ns > 0
+    if not has_time.any() or (expiry_ns[has_time] % DAY).any():
+        return expiry_ns
+    notes.days += int(has_time.sum())
+    return np.where(has_time, expiry_ns + 8 * HOUR, 0)
 
 
 def _of_datetimes(
@@ -166,9 +176,9 @@ def _of_datetimes(
     seconds = cells.astype("datetime64[s]").astype(np.int64)  # NaT is the smallest integer
     in_range = (seconds >= EARLIEST_NS // SECOND) & (seconds <= LATEST_NS // SECOND)
     found = np.where(in_range, cells, np.datetime64(0, "s")).astype("datetime64[ns]").astype(np.int64)
-    if is_expiry and in_range.any() and not (found[in_range] % (24 * HOUR)).any():
-        notes.days += int(in_range.sum())
-        found = np.where(in_range, found + 8 * HOUR, 0)
+    found = np.asarray(np.where(in_range, found, 0), dtype=np.int64)
+    if is_expiry:
+        found = _at_delivery(found, notes)
     for at in np.flatnonzero(~in_range).tolist():
         if is_required or not np.isnat(cells[at]):
             errors.setdefault(at, f"{column} is empty or out of range, {_RANGE_EXPECTED}")
@@ -199,7 +209,7 @@ def _time(cell: Any, column: str, notes: TimeNotes, is_expiry: bool) -> int | st
 
 
 def _is_compact_day(cell: Any) -> bool:
-    return not isinstance(cell, float) and _DAY.fullmatch(str(cell).strip()) is not None
+    return not isinstance(cell, float) and _CALENDAR_DAY.fullmatch(str(cell).strip()) is not None
 
 
 def _of_datetime(moment: datetime, notes: TimeNotes) -> int:
@@ -210,12 +220,13 @@ def _of_datetime(moment: datetime, notes: TimeNotes) -> int:
 
 
 def _text_time(text: str, notes: TimeNotes, delivery: int) -> int | None:
+    text = _SLASHES.sub(r"\1-\2-\3", text)
     try:
-        if _DAY.fullmatch(text):
+        if _CALENDAR_DAY.fullmatch(text):
             notes.days += 1
             day = datetime.strptime(text.replace("-", ""), "%Y%m%d").replace(tzinfo=UTC)
             return _of_datetime(day, notes) + delivery
-        if match := _VENUE_DAY.fullmatch(text.upper()):
+        if match := _NAMED_DAY.fullmatch(text.upper()):
             notes.days += 1
             day = datetime.strptime("".join(match.groups()).title(), "%d%b%y").replace(tzinfo=UTC)
             return _of_datetime(day, notes) + delivery

@@ -28,6 +28,8 @@ def read_csv(lines: NumberedLines, used_columns: Callable[[list[str]], set[str]]
     declared = re.fullmatch(r"(?i)\ufeff?sep=(.)", first.strip())
     if declared:
         _, first = next(numbered, (0, ""))
+    if not declared and all(len(_cells(first, s)) == 1 for s in _SEPARATORS):
+        _, first = next(numbered, (0, first))  # a title above the header
     if not first:
         raise BadCell("is empty")
     separator = declared[1] if declared else max(_SEPARATORS, key=lambda s: len(_cells(first, s)))
@@ -98,6 +100,10 @@ def _unify_numbers(columns: dict[str, Column], separator: str) -> tuple[str, ...
         and not all(_THOUSANDS.fullmatch(c.strip()) for c in commas)
     }
     notes = []
+    for name, cells in columns.items():
+        if any(cells) and all(cell.strip().endswith("%") for cell in cells if cell):
+            columns[name] = [cell.strip().removesuffix("%") for cell in cells]
+            notes.append("per cent signs")
     for name, commas in with_comma.items():
         is_grouped = all(_THOUSANDS.fullmatch(c.strip()) for c in commas)
         if name in decimal or (is_grouped and decimal and not any("." in c for c in commas)):

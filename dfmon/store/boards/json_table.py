@@ -43,11 +43,16 @@ class _Found:
 
 def read_json(text: str | bytes) -> Table:
     """The option rows of a JSON text. Raises BadCell, with what it holds, where there are none."""
-    documents, container = parse_documents(text)
-    return table_of(documents, container)
+    documents, container, damaged = parse_documents(text)
+    return table_of(documents, container, damaged=damaged)
 
 
-def table_of(documents: Sequence[Any], container: str, beside: Sequence[Any] = ()) -> Table:
+def table_of(
+    documents: Sequence[Any],
+    container: str,
+    beside: Sequence[Any] = (),
+    damaged: tuple[tuple[int, str], ...] = (),
+) -> Table:
     """The option rows of decoded documents, and of lists of instruments `beside` them."""
     found = _Found()
     for document in (*documents, *beside):
@@ -63,7 +68,7 @@ def table_of(documents: Sequence[Any], container: str, beside: Sequence[Any] = (
         if len(keys) > _MAX_COLUMNS:
             raise BadCell(f"has rows of more than {_MAX_COLUMNS} fields")
     columns: dict[str, Column] = {key: [row.get(key) for row in rows] for key in keys.values()}
-    return Table(columns, range(1, len(rows) + 1), "row", _polls(runs), found.run_times, (), (), container)
+    return Table(columns, range(1, len(rows) + 1), "row", _polls(runs), found.run_times, damaged, (), container)
 
 
 def _polls(runs: list[int]) -> np.ndarray[Any, np.dtype[np.int64]] | None:
@@ -98,6 +103,9 @@ def _collect(node: Any, around: Row, found: _Found, depth: int) -> None:
 def _collect_mapping(node: Mapping[str, Any], around: Row, found: _Found, depth: int) -> None:
     if "error" in node and "result" not in node and node["error"]:
         raise BadCell(f"is an error that the venue answered with: {sanitize(str(node['error']), 80)}")
+    for code, message in (("retCode", "retMsg"), ("code", "msg")):
+        if message in node and str(node.get(code)) not in ("0", "None"):
+            raise BadCell(f"is an error that the venue answered with: {sanitize(str(node[message]), 80)}")
     if _is_row(node):
         found.lists.append((found.run, [_flat_row(node, around)]))
         return

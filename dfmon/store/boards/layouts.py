@@ -35,6 +35,13 @@ class Layout:
     refusal: str = ""
     source: str = ""
 
+    @property
+    def phrase(self) -> str:
+        """The title with its article, where it is no name."""
+        if self.title[0].isupper() or self.title.endswith("s"):
+            return self.title
+        return f"{'an' if self.title.startswith('hour') else 'a'} {self.title}"
+
     def match(self, names: ColumnNames) -> dict[str, str] | None:
         """The column of each field, None if the file is of another layout."""
         found = {name: column for name, aliases in self.columns.items() if (column := names.find(aliases))}
@@ -214,6 +221,19 @@ LAYOUTS: Final = (
             "settlement": ("instrument_type",),
         },
         source="named rows of any other origin, also nested by expiry with forwards",
+    ),
+    Layout(
+        "named options",
+        ("name", "iv", "open_interest"),
+        {
+            "name": ("instrument_name", "symbol", "instrument", "contract_symbol", "name", "ticker"),
+            "time": ("timestamp", "time", "ts", "datetime", "as_of", "snapshot_utc", "updated", "date"),
+            "iv": ("mark_iv", "implied_volatility", "iv", "mark_vol", "sigma", "volatility"),
+            "forward": ("forward", "forward_price", "underlying_price", "future_price", "fwd"),
+            "spot": ("index_price", "spot", "spot_price", "index", "underlying_spot_price"),
+            "open_interest": ("open_interest", "oi"), "mark": ("mark_price", "mark"), "delta": ("delta",),
+        },
+        source="names that spell out the terms, of any other origin",
     ),
     Layout(
         "Deribit's web-page export",

@@ -7,7 +7,6 @@ from typing import Final
 
 from dfmon.model.units import sanitize
 from dfmon.store.boards.interpreter import Findings
-from dfmon.store.boards.layouts import Layout
 
 _LISTED_REASONS: Final = 200
 FIELDS: Final = {
@@ -25,7 +24,11 @@ def summary(found: Findings) -> str:
 
     read as Tardis options_chain, mark_iv as per cent, 1,304 options, 3 rows left out
     """
-    parts = [f"read as {_title(found.matched.layout)}", *_guesses(found), f"{found.options:,} options"]
+    parts = [
+        f"read as {found.matched.layout.phrase}",
+        *_guesses(found),
+        f"{found.options:,} {'option' if found.options == 1 else 'options'}",
+    ]
     if found.repeated:
         rows = "row replaced by its" if found.repeated == 1 else "rows replaced by their"
         parts.append(f"{found.repeated:,} repeated {rows} last")
@@ -50,12 +53,6 @@ def explanation(found: Findings) -> Iterator[str]:
         yield f"left out: {found.row_label} {line}: {reason}"
     if found.left_out > _LISTED_REASONS:
         yield f"left out: {found.left_out - _LISTED_REASONS:,} more"
-
-
-def _title(layout: Layout) -> str:
-    if layout.title[0].isupper() or layout.title.endswith("s"):
-        return layout.title
-    return f"{'an' if layout.title.startswith('hour') else 'a'} {layout.title}"
 
 
 def _guesses(found: Findings) -> list[str]:

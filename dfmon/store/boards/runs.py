@@ -70,8 +70,9 @@ def _polls(rows: Decoded, usable: NDArray[np.bool_], layout: Layout) -> I64:
         started_ns = started_ns or ts_ns
         seen.add(name)
         polls[at] = poll
-    sizes = np.bincount(polls[listed])
-    is_stream = np.median(sizes) < _COMPLETE_SHARE * len({rows.names[at] for at in listed.tolist()})
+    members = {(int(polls[at]), rows.names[at]) for at in listed.tolist()}
+    sizes = np.bincount([poll for poll, _ in members])
+    is_stream = np.median(sizes) < _COMPLETE_SHARE * len({name for _, name in members})
     return np.zeros(rows.size, dtype=np.int64) if is_stream else polls
 
 

@@ -58,10 +58,12 @@ def infer_units(layout: Layout, column: F64, sample: Decoded, iv_name: str) -> U
     if not values.size:
         candidates = [known or "fraction"]
     if len(candidates) != 1:
-        raise BadCell(f"its {iv_name} has a median of {median:g}: neither per cent nor a fraction fits for sure")
+        raise BadCell(
+            f"has a {iv_name} of {median:g} in the middle: per cent and fraction both fit, so the unit is unknown"
+        )
     unit = candidates[0]
     if _mixed_share(values, unit) > _MIXED_SHARE:
-        raise BadCell(f"its {iv_name} mixes fractions and per cents: write one unit")
+        raise BadCell(f"has a {iv_name} that mixes fractions and per cents: one unit is expected")
     return Units(unit, layout.prices, is_unexpected=layout.iv not in ("", unit))
 
 

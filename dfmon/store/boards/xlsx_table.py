@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Final
@@ -14,6 +15,7 @@ from dfmon.store.boards.table import Column, Table
 
 _MAX_PART_BYTES: Final = 64_000_000
 _MAX_COLUMNS: Final = 400
+_DAMAGE: Final = (BadZipFile, ElementTree.ParseError, zlib.error, KeyError, EOFError, NotImplementedError)
 _CELL: Final = re.compile(r"([A-Z]{1,3})\d+")
 _FIRST_SHEET: Final = "xl/worksheets/sheet1.xml"
 
@@ -43,7 +45,7 @@ def read_xlsx(path: Path) -> Table:
                 raise BadCell("is an xlsx workbook without a sheet")
             with _part(archive, name) as part:
                 return _table(list(_rows(part, shared)))
-    except (BadZipFile, ElementTree.ParseError, KeyError, EOFError, OSError, ValueError, NotImplementedError) as exc:
+    except (*_DAMAGE, OSError, ValueError) as exc:
         if isinstance(exc, BadCell):
             raise
         raise BadCell(f"is a damaged xlsx workbook ({type(exc).__name__})") from None
