@@ -25,6 +25,7 @@ from dfmon.runtime import composition
 from dfmon.runtime.backfill import ArchiveError, BackfillMeter, fetch_history
 from dfmon.runtime.stores import exchange_folder
 from dfmon.store.trades import OptionKey, StoredTrades, TradeStore
+from dfmon.venues.decoding import UNREADABLE
 from dfmon.venues.options import OptionsVenue, options_venues
 from dfmon.venues.rest.client import RestClient
 from dfmon.venues.spec import OptionsSettings
@@ -218,7 +219,11 @@ class StandaloneBackfill:
         contiguous_count = stored.contiguous_count if stored is not None else 0
         if contiguous_count:
             rows = encode_stored(self._store.read_rows(name, contiguous_count))
-            trades = decode_stored(self._venue.source, name, rows)
+            try:
+                trades = decode_stored(self._venue.source, name, rows)
+            except UNREADABLE:  # damaged: read again from the archive
+                self._store.drop_options([name])
+                trades, contiguous_count = [], 0
             self._venue.histories.resume(name, trades)
             self._meter.exclude_prints(len(trades))
         self._stored_counts[name] = contiguous_count

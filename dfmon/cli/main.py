@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import logging
 import logging.handlers
+import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 
 from dfmon.cli.argv_secrets import hide_secrets
@@ -118,12 +120,20 @@ def _draws_screen(args: argparse.Namespace) -> bool:
     )
 
 
+class PrivateFileHandler(logging.handlers.RotatingFileHandler):
+    """A log that only its owner reads: addresses and paths are in it."""
+
+    def _open(self) -> TextIOWrapper:
+        fd = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return TextIOWrapper(os.fdopen(fd, "ab"), encoding=self.encoding)
+
+
 def _configure_logging(log_path: Path | None, *, screen: bool) -> None:
     """Logs to --log-file, else to stderr; with a screen to a file only, since stderr is the screen."""
     handler: logging.Handler
     if log_path is not None:
         try:
-            handler = logging.handlers.RotatingFileHandler(log_path, maxBytes=1 << 20, backupCount=3, encoding="utf-8")
+            handler = PrivateFileHandler(log_path, maxBytes=1 << 20, backupCount=3, encoding="utf-8")
         except OSError as exc:
             raise UsageError(f"--log-file {sanitize(str(log_path))} cannot be written: {exc.strerror}") from None
     elif screen:
@@ -131,6 +141,7 @@ def _configure_logging(log_path: Path | None, *, screen: bool) -> None:
     else:
         handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.raiseExceptions = False  # a full disk must not write tracebacks into the screen
     root = logging.getLogger("dfmon")
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

@@ -29,6 +29,10 @@ _DIGEST_SIZE: Final = 16
 _MAX_BODY_BYTES: Final = 1 << 26  # of a damaged or foreign file; a body has some megabytes
 
 
+class OtherOriginError(ValueError):
+    """Intact stored positions of another version, exchange or priors."""
+
+
 class UnderlyingCheckpoint(msgspec.Struct, frozen=True):
     """One underlying: the positions as bytes (empty: none), the time of the newest print it includes, and the rest of
     the state as bytes (empty in files of earlier versions).
@@ -113,7 +117,8 @@ def encode_checkpoint(checkpoint: PositionsCheckpoint) -> bytes:
 def decode_checkpoint(data: bytes) -> RestoredState:
     """The checkpoint encoded by `encode_checkpoint`, and its states. Raises ValueError with one sentence.
 
-    Where all but the positions is of another version, the positions are kept and the rest starts over.
+    It is OtherOriginError where only the version differs. Where all but the positions is of another version, the
+    positions are kept and the rest starts over.
     """
     start = len(_MAGIC) + _DIGEST_SIZE
     if not data.startswith(_MAGIC):
@@ -127,7 +132,7 @@ def decode_checkpoint(data: bytes) -> RestoredState:
     except (zlib.error, msgspec.MsgspecError, RecursionError) as exc:
         raise ValueError(f"stored positions in another form: {sanitize(str(exc))}") from None
     if checkpoint.version not in (VERSION, EARLIER_VERSION):
-        raise ValueError(f"stored positions of version {checkpoint.version}, this dfmon reads {VERSION}")
+        raise OtherOriginError(f"stored positions of version {checkpoint.version}, this dfmon reads {VERSION}")
     states: dict[str, FlowState] = {}
     problems: list[str] = []
     for name, entry in checkpoint.underlyings.items():

@@ -203,9 +203,6 @@ class LiveSession:
 
     def _runtime(self, driver: Driver, worker: ThreadWorker, rate: float) -> Runtime:
         recorder = self._recorder
-        errors = [store.failure for store in (recorder, self._history, self._trades) if store and store.failure]
-        if self._state is not None and self._state.error:
-            errors.append(self._state.error)
         return Runtime(
             dropped=recorder.dropped if recorder else 0,
             shed_frames=tuple(sorted(self._shed_frames.items())),
@@ -215,9 +212,18 @@ class LiveSession:
             frames_per_s=rate,
             recorded_bytes=recorder.written_bytes if recorder else None,
             sinks=tuple(str(sink.status()) for sink in self._sinks),
-            note="; ".join(filter(None, (self._note, *errors))),
+            note="; ".join(filter(None, (self._note, self._describe_stores()))),
             backfill=next((b.progress for b in self._backfills.values() if b.progress), None),
         )
+
+    def _describe_stores(self) -> str:
+        """The errors and notices of the files of this run, empty for none."""
+        stores = [store for store in (self._history, self._trades) if store is not None]
+        errors = [self._recorder.failure] if self._recorder is not None else []
+        errors += [store.failure for store in stores]
+        errors += [store.notice for store in stores]
+        errors += [self._state.error] if self._state is not None else []
+        return "; ".join(filter(None, errors))
 
     async def _use_compiled_kernels(self, driver: Driver, stop: asyncio.Event) -> None:
         """Switches the pricing from numpy to compiled kernels once they are ready.

@@ -1,6 +1,6 @@
 """Paths and openers of the files that a run leaves for the next one: history, option prints, positions.
 
-A store that cannot be used is logged, and the monitor runs without it.
+A store that cannot be used is logged, and the monitor runs without it. A damaged file is moved aside and begun anew.
 """
 
 from __future__ import annotations
@@ -54,10 +54,12 @@ def open_trades(config: Config) -> TradeStore | None:
     if not config.history.enabled:
         return None
     try:
-        return TradeStore(exchange_folder(config) / "trades.sqlite", keep_days=config.history.keep_days)
+        store = TradeStore(exchange_folder(config) / "trades.sqlite", keep_days=config.history.keep_days)
     except TradeStoreError as exc:
         log.warning("no trade store: %s", exc)
         return None
+    _log_notice(store.notice)
+    return store
 
 
 def open_history(config: Config) -> History | None:
@@ -67,10 +69,17 @@ def open_history(config: Config) -> History | None:
     path = history_path(config)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return History(path, retention_days=config.history.keep_days)
+        history = History(path, retention_days=config.history.keep_days)
     except (HistoryError, OSError) as exc:
         log.warning("no history: %s", exc)
         return None
+    _log_notice(history.notice)
+    return history
+
+
+def _log_notice(notice: str | None) -> None:
+    if notice is not None:
+        log.warning("%s", notice)
 
 
 def history_loader(config: Config, mode: State) -> Callable[[str, int], Sequence[MetricRow]] | None:
@@ -83,7 +92,9 @@ def history_loader(config: Config, mode: State) -> Callable[[str, int], Sequence
         try:
             with HistoryReader(path) as reader:
                 return reader.rows_since(underlying, since_ns)
-        except HistoryError:
+        except HistoryError as exc:
+            if exc.damage:
+                log.warning("no history in the charts: %s", exc)
             return ()
 
     return load_rows

@@ -1,28 +1,46 @@
-"""Base of a database writer: items are appended to memory, and a thread writes them once a second.
+"""Base of a database writer: items are appended to memory, and a thread writes them twice a second.
 
 `history` and `trades` derive from it. Appending never touches the file, so a slow disk cannot delay the market loop.
-Writes are transactions of bounded size, so a kill at any moment leaves complete ones only.
+Writes are transactions of bounded size, so a kill at any moment leaves complete ones only. A file that turns out to be
+damaged, at the start or later, is moved aside and a new one begins; `notice` says so.
 """
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
-from dfmon.store.database import DATABASE_ERRORS, DatabaseSchema, is_busy
+from dfmon.model.units import sanitize
+from dfmon.store.damage import set_aside
+from dfmon.store.database import (
+    DATABASE_ERRORS,
+    DamagedRowsError,
+    DatabaseSchema,
+    StoreError,
+    describe_damage,
+    is_busy,
+    looks_like_database,
+)
 
-FLUSH_INTERVAL_S: Final = 1.0
+FLUSH_INTERVAL_S: Final = 0.5  # half of what a kill may cost, so that a loaded machine keeps to it
 _BATCH_ITEMS: Final = 20_000  # items a transaction
 
+_COMPANIONS: Final = ("-wal", "-shm")  # of a SQLite database
+
 Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 
 class BufferedWriter(ABC, Generic[Item]):
-    """The one writer of a file. Raises the schema's error if the file cannot be used; `failure` has later errors."""
+    """The one writer of a file. Raises the schema's error if the file cannot be used; `failure` has later errors.
+
+    `notice` tells of a damaged file that was moved aside.
+    """
 
     def __init__(
         self,
@@ -39,17 +57,17 @@ class BufferedWriter(ABC, Generic[Item]):
         """
         self.dropped = 0
         self.failure: str | None = None
+        self.notice: str | None = None
         self._schema, self._path, self._max_pending, self._failure_prefix = schema, path, max_pending, failure_prefix
         self._pending: list[Item] = []
         self._buffer_lock, self._db_lock = threading.Lock(), threading.Lock()
         self._closing = threading.Event()
-        self._db = schema.open_read_write(path)
         try:
-            with schema.translate_errors(path), self._db:
-                self._clean_up()
-        except BaseException:
-            self._db.close()
-            raise
+            self._db = self._open()
+        except StoreError as exc:
+            if not exc.damage or not self._move_aside(exc.damage):
+                raise
+            self._db = self._open()
         self._thread = threading.Thread(
             target=self._run, args=(flush_interval_s,), name=f"dfmon-{schema.name}", daemon=True
         )
@@ -69,6 +87,61 @@ class BufferedWriter(ABC, Generic[Item]):
     @abstractmethod
     def _on_rollback(self) -> None:
         """The last `_write_items` was rolled back: drop what it cached."""
+
+    # ---- the file ----------------------------------------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
+        db = self._db = self._schema.open_read_write(self._path)
+        try:
+            with self._schema.translate_errors(self._path), db:
+                self._clean_up()
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _move_aside(self, damage: str) -> bool:
+        """Moves the file aside, at most once a run. False where that is not possible."""
+        try:
+            if self.notice is not None or not looks_like_database(self._path):
+                return False
+            moved_path = set_aside(self._path, _COMPANIONS)
+        except OSError:
+            return False
+        name = self._schema.name
+        self.notice = (
+            f"{sanitize(str(self._path))} was damaged ({damage}): moved to {moved_path.name}, a new {name} begins"
+        )
+        return True
+
+    def _begin_anew(self, damage: str) -> bool:
+        """Replaces a damaged file by a new one, under the lock of the database. False where that is not possible."""
+        self._db.close()
+        try:
+            if self._move_aside(damage):
+                self._db = self._open()
+                return True
+        except StoreError as exc:
+            damage = str(exc)
+        with self._buffer_lock:
+            self.failure = f"{self._failure_prefix}: {sanitize(str(self._path))} is damaged: {damage}"
+        return False
+
+    def _read(self, read: Callable[[], Found], empty: Found) -> Found:
+        """The result of `read` after a flush; `empty` where the file is damaged. Raises the schema's other errors."""
+        self.flush()
+        with self._db_lock:
+            if self.failure is not None:
+                return empty
+            try:
+                with self._schema.translate_errors(self._path):
+                    return read()
+            except StoreError as exc:
+                if not exc.damage:
+                    raise
+                self._on_rollback()
+                self._begin_anew(exc.damage)
+                return empty
 
     # ---- the buffer and its thread -----------------------------------------------------------------------------------
 
@@ -96,17 +169,21 @@ class BufferedWriter(ABC, Generic[Item]):
                         self._db.execute("BEGIN IMMEDIATE")
                         self._write_items(items)
                 except DATABASE_ERRORS as exc:
-                    self._on_write_error(exc, items)
-                    return
+                    if not self._on_write_error(exc, items):
+                        return
 
-    def _on_write_error(self, exc: Exception, items: list[Item]) -> None:
+    def _on_write_error(self, exc: Exception, items: list[Item]) -> bool:
+        """True where the items can be written now: to a new file in place of a damaged one."""
         self._on_rollback()
+        damage = describe_damage(exc) if isinstance(exc, sqlite3.Error | DamagedRowsError) else ""  # else the item's
+        begun_anew = bool(damage) and self._begin_anew(damage)
         with self._buffer_lock:
             unwritten = items + self._pending
-            self._pending = unwritten[: self._max_pending] if is_busy(exc) else []
+            self._pending = unwritten[: self._max_pending] if begun_anew or is_busy(exc) else []
             self.dropped += len(unwritten) - len(self._pending)
-            if not is_busy(exc):
+            if not begun_anew and not is_busy(exc) and self.failure is None:
                 self.failure = f"{self._failure_prefix}: {self._schema.describe_error(self._path, exc)}"
+        return begun_anew
 
     def _run(self, flush_interval_s: float) -> None:
         while not self._closing.wait(flush_interval_s):

@@ -1,4 +1,4 @@
-"""Embedded databases: opened with their schema checked and migrated, errors as one sentence.
+"""Embedded databases: opened with their schema checked and migrated, errors as one sentence that knows damage.
 
 `history_file` and `trades` define one each, which `buffered_writer` fills; the file's application id distinguishes them
 from each other and from databases of other programs. SQLite in WAL mode, `synchronous=normal`: a crash of the process
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,14 +17,38 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+import msgspec
+
 from dfmon.model.errors import DfmonError
 from dfmon.model.units import sanitize
 
 _BUSY_TIMEOUT_S: Final = 2.0
 _STEPS: Final = "steps"  # the table of the steps taken
 
-# Errors of SQLite, and those that it or numpy raise on an impossible value or blob.
-DATABASE_ERRORS: Final = (sqlite3.Error, ValueError, TypeError, OverflowError)
+# Errors of SQLite, and those that it, numpy or msgspec raise on an impossible value or blob.
+DATABASE_ERRORS: Final = (sqlite3.Error, ValueError, TypeError, OverflowError, msgspec.MsgspecError)
+_MAGIC: Final = b"SQLite format 3\0"
+_SUFFIXES: Final = frozenset({".sqlite", ".sqlite3", ".db"})
+# Errors of SQLite that say nothing about the file's content.
+_NO_DAMAGE: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_AUTH,
+        sqlite3.SQLITE_NOLFS, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_ABORT,
+    }
+)  # fmt: skip
+_DAMAGED_READS: Final = frozenset(
+    {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
+)
+
+
+_ABSENT: Final = ("no such table", "no such column", "malformed")
+
+
+class StoreError(DfmonError):
+    """A database cannot be used; `damage` is what is wrong with its content, empty for any other reason."""
+
+    damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +70,7 @@ class DatabaseSchema:
     name: str
     application_id: int
     create_sql: str
-    error: type[DfmonError]
+    error: type[StoreError]
     migrations: tuple[Migration, ...] = ()
 
     @property
@@ -68,15 +93,24 @@ class DatabaseSchema:
         try:
             yield
         except DATABASE_ERRORS as exc:
-            raise self.error(self.describe_error(path, exc)) from None
+            raise self._make_error(self.describe_error(path, exc), describe_damage(exc)) from None
+
+    def _make_error(self, message: str, damage: str = "") -> StoreError:
+        error = self.error(message)
+        error.damage = damage
+        return error
 
     def open_read_write(self, path: Path) -> sqlite3.Connection:
         """Opens the database, creates or migrates it where needed. Readable to its owner only."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+            is_regular = stat.S_ISREG(os.fstat(fd).st_mode)
+            os.close(fd)
         except OSError as exc:
             raise self.error(f"cannot write {sanitize(str(path))}: {(exc.strerror or str(exc)).lower()}") from None
+        if not is_regular:
+            raise self.error(f"cannot use {sanitize(str(path))}: it is no regular file")
         with self.translate_errors(path):
             # used by one thread at a time: the owner locks
             db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
@@ -147,10 +181,12 @@ class DatabaseSchema:
         display_path = sanitize(str(path))
         if db.execute("PRAGMA application_id").fetchone()[0] != self.application_id:
             raise self.error(f"{display_path} is a database of another program: a file of its own is needed")
+        db.execute("PRAGMA cell_size_check = ON")
         found = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
         version = found[0] if found else None
         if not isinstance(version, int) or version < 1:
-            raise self.error(f"{display_path} is a {self.name} without a schema: move it away to begin a new one")
+            message = f"{display_path} is a {self.name} without a schema: move it away to begin a new one"
+            raise self._make_error(message, "it has no schema")
         if version > self.version:
             raise self.error(
                 f"{display_path} is a {self.name} of a newer dfmon, in schema {version}, and this one reads up to"
@@ -176,3 +212,28 @@ def _taken_steps(db: sqlite3.Connection) -> tuple[str, ...]:
 def is_busy(exc: Exception) -> bool:
     code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+class DamagedRowsError(ValueError):
+    """Stored rows have impossible values."""
+
+
+def describe_damage(exc: Exception) -> str:
+    """The damage of the file that an error stands for; empty where it is about something else."""
+    if isinstance(exc, sqlite3.ProgrammingError | sqlite3.InterfaceError):
+        return ""
+    code = getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    if code & 0xFF in _NO_DAMAGE or (code & 0xFF == sqlite3.SQLITE_IOERR and code not in _DAMAGED_READS):
+        return ""
+    text = sanitize(str(exc))
+    if code == sqlite3.SQLITE_ERROR and not text.startswith(_ABSENT):
+        return ""
+    return text or type(exc).__name__
+
+
+def looks_like_database(path: Path) -> bool:
+    """True for a file with the header of SQLite or the name of a database: no other one is moved aside as damaged."""
+    if path.suffix in _SUFFIXES:
+        return True
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC

@@ -21,6 +21,7 @@ from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import DAY, HOUR
 from dfmon.store import history_file
 from dfmon.store.buffered_writer import FLUSH_INTERVAL_S, BufferedWriter
+from dfmon.store.database import DamagedRowsError
 from dfmon.store.history_file import COLUMNS, HISTORY_SCHEMA, Column, HistoryError, HistoryRow
 
 __all__ = ["History", "HistoryError", "HistoryReader"]
@@ -126,6 +127,9 @@ class History(BufferedWriter[HistoryRow]):
             newest[underlying] = max(newest.get(underlying, 0), int(ts_ns))
         completed = {u: ts_ns // HOUR for u, ts_ns in newest.items() if ts_ns // HOUR > self._folded_hours.get(u, -1)}
         for underlying, hour in completed.items():
-            history_file.fold_hours(self._db, underlying, hour)
+            try:
+                history_file.fold_hours(self._db, underlying, hour)
+            except (ValueError, TypeError, OverflowError) as exc:
+                raise DamagedRowsError(str(exc)) from None
         self._folded_hours.update(completed)
         return bool(completed)

@@ -15,10 +15,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.model.errors import DfmonError
 from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import HOUR, NAN, sanitize
-from dfmon.store.database import DatabaseSchema, Migration
+from dfmon.store.database import DatabaseSchema, Migration, StoreError
 
 COLUMNS: Final = MetricRow.__struct_fields__
 FIRST_COLUMNS: Final = (
@@ -52,7 +51,7 @@ _CREATE_SQL: Final = f"""
 """
 
 
-class HistoryError(DfmonError):
+class HistoryError(StoreError):
     """The history cannot be used; the monitor runs without it."""
 
 

@@ -1,7 +1,7 @@
 """The file in which a run stores its positions for the next one; it is replaced atomically.
 
-A file that cannot be used is moved aside, not overwritten. Of several runs on one host the first one writes it, the
-others only read.
+A file that cannot be used is moved aside, not overwritten: as damaged, or as unused where it is of another exchange or
+other priors. Of several runs on one host the first one writes it, the others only read.
 """
 
 from __future__ import annotations
@@ -9,10 +9,22 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
-from dfmon.engine.checkpoint import EARLIER_VERSION, PositionsCheckpoint, decode_checkpoint, encode_checkpoint
+from dfmon.engine.checkpoint import (
+    EARLIER_VERSION,
+    OtherOriginError,
+    PositionsCheckpoint,
+    decode_checkpoint,
+    encode_checkpoint,
+)
 from dfmon.model.units import sanitize
+from dfmon.store.damage import set_aside
+
+_MAX_BYTES: Final = 256 << 20
 
 
 class PositionsStateFile:
@@ -53,7 +65,7 @@ class PositionsStateFile:
     def load(self) -> PositionsCheckpoint | None:
         """The state of the last run; None if there is none or it cannot be used."""
         try:
-            data = self._path.read_bytes()
+            data = _read_regular(self._path)
         except FileNotFoundError:
             return None
         except OSError as exc:
@@ -61,23 +73,30 @@ class PositionsStateFile:
             return None
         try:
             checkpoint, _, problems = decode_checkpoint(data)
-            if checkpoint.exchange != self.exchange:
-                raise ValueError(f"positions of {sanitize(checkpoint.exchange)}, not of {sanitize(self.exchange)}")
-            if checkpoint.version != EARLIER_VERSION and checkpoint.rests_on != self.rests_on:
-                raise ValueError("positions made under other priors")
+            self._check_origin(checkpoint)
+        except OtherOriginError as exc:
+            self._put_aside(str(exc), lambda: self._path.replace(self._path.with_suffix(".unused")))
+            return None
         except ValueError as exc:
-            unused_path = self._path.with_suffix(".unused")
-            self.error = f"{sanitize(str(self._path))}: {exc}; positions start over"
-            with contextlib.suppress(OSError):
-                if self._persist:
-                    self._path.replace(unused_path)
-                    self.error = (
-                        f"{sanitize(str(self._path))}: {exc}; moved to {unused_path.name}, positions start over"
-                    )
+            self._put_aside(str(exc), lambda: set_aside(self._path))
             return None
         if problems:
             self.error = f"{sanitize(str(self._path))}: {'; '.join(problems)}; it starts over, positions are kept"
         return checkpoint
+
+    def _check_origin(self, checkpoint: PositionsCheckpoint) -> None:
+        """Raises OtherOriginError for intact positions that cannot be used here."""
+        if checkpoint.exchange != self.exchange:
+            raise OtherOriginError(f"positions of {sanitize(checkpoint.exchange)}, not of {sanitize(self.exchange)}")
+        if checkpoint.version != EARLIER_VERSION and checkpoint.rests_on != self.rests_on:
+            raise OtherOriginError("positions made under other priors")
+
+    def _put_aside(self, reason: str, move: Callable[[], Path]) -> None:
+        self.error = f"{sanitize(str(self._path))}: {reason}; positions start over"
+        with contextlib.suppress(OSError):
+            if self._persist:
+                moved_path = move()
+                self.error = f"{sanitize(str(self._path))}: {reason}; moved to {moved_path.name}, positions start over"
 
     def save(self, checkpoint: PositionsCheckpoint) -> None:
         """Replaces the file, if this run may write it. Never raises: see `error`."""
@@ -86,7 +105,8 @@ class PositionsStateFile:
         temp_path = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            fd = os.open(temp_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            temp_path.unlink(missing_ok=True)  # of a run that was killed, or a link of somebody else
+            fd = os.open(temp_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             with os.fdopen(fd, "wb") as file:
                 file.write(encode_checkpoint(checkpoint))
                 file.flush()
@@ -95,3 +115,15 @@ class PositionsStateFile:
             self.error = None
         except OSError as exc:
             self.error = f"positions are not saved: {sanitize(str(self._path))}: {(exc.strerror or str(exc)).lower()}"
+
+
+def _read_regular(path: Path) -> bytes:
+    """The bytes of a regular file of bounded size: a device or a pipe would never end. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(fd, "rb") as file:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError("it is no regular file")
+        if found.st_size > _MAX_BYTES:
+            raise OSError(f"it has more than {_MAX_BYTES >> 20} MB")
+        return file.read()

@@ -1,7 +1,7 @@
 """Writes the journal of a running session to segment files without ever delaying the market.
 
 `driver` offers every record before it applies it; `replayer` reads the files back. `offer` only appends the record to a
-bounded mailbox; a thread writes the mailbox as compressed blocks about once a second, or at a megabyte, and
+bounded mailbox; a thread writes the mailbox as compressed blocks twice a second, or at a megabyte, and
 `segment_files` merges small blocks into large ones.
 
 Safety: a block reaches the operating system as soon as it is written, so a killed process loses at most the last
@@ -26,7 +26,7 @@ from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
 from dfmon.store.segment_files import SegmentFiles
 
-_BATCH_S: Final = 1.0
+_BATCH_S: Final = 0.5  # half of what a kill may cost, so that a loaded machine keeps to it
 _BATCH_BYTES: Final = 1 << 20
 _SYNC_S: Final = 10.0
 _RETRY_S: Final = 5.0  # after a failed write; doubled with every further failure

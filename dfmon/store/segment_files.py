@@ -2,9 +2,9 @@
 
 `recorder` decides what is written and when; this module owns names, locks and limits.
 
-The records of a second are one small block of the recent file beside the segment. When a megabyte has accumulated it is
-compressed again as one block of the segment and forced to the disk; only then is the recent file deleted. A kill at any
-moment leaves every record in one of the two, or in both, and `blocks` reads it once.
+The records of half a second are one small block of the recent file beside the segment. When a megabyte has accumulated
+it is compressed again as one block of the segment and forced to the disk; only then is the recent file deleted. A kill
+at any moment leaves every record in one of the two, or in both, and `blocks` reads it once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dfmon.store import segment
 from dfmon.store.segment import Compression
 
 _BLOCK_BYTES: Final = 1 << 20  # of a merged block, uncompressed; a batch this large is behind and compressed fast
-_BALANCED_BYTES: Final = 1 << 17  # per batch, about a second: BEST would take a tenth of a core beyond this rate
+_BALANCED_BYTES: Final = 1 << 16  # per batch, half a second: BEST would take a tenth of a core beyond this rate
 
 
 class SegmentFiles:

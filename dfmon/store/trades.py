@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from dfmon.model.errors import DfmonError
+import msgspec
+
 from dfmon.model.events import OptionTrade
 from dfmon.model.units import DAY, MILLISECOND, NAN
 from dfmon.store.buffered_writer import FLUSH_INTERVAL_S, BufferedWriter
-from dfmon.store.database import DatabaseSchema
+from dfmon.store.database import DatabaseSchema, StoreError
 
 _MAX_PENDING: Final = 200_000  # prints buffered while another process has the database locked
 _COLUMNS: Final = "trade_id, seq, exch_ns, side, price, size, iv, rate, block, rfq, combo, liquidation, event_id"
@@ -30,7 +31,7 @@ _INSERT_PRINTS: Final = f"INSERT OR IGNORE INTO prints (option, {_COLUMNS}) VALU
 TradeRow = tuple[Any, ...]  # a print without venue and name, in the order of OptionTrade
 
 
-class TradeStoreError(DfmonError):
+class TradeStoreError(StoreError):
     """Prints cannot be stored; the monitor works without, and reads the archive at every start."""
 
 
@@ -57,6 +58,7 @@ class OptionKey(NamedTuple):
     expiry_ns: int
 
 
+_SummaryRow = tuple[str, str, int | None, int | None, int, int | None, int, int]
 PendingRow = tuple[OptionKey, TradeRow | None, int]  # option, print, and `read_ns` if its history ends with this print
 
 
@@ -103,9 +105,9 @@ class TradeStore(BufferedWriter[PendingRow]):
             SELECT name, underlying, min(seq), max(seq), count(seq), max(exch_ns), id, read_ns
             FROM options LEFT JOIN prints ON id = option GROUP BY id
         """
-        self.flush()
-        with self._db_lock, TRADES_SCHEMA.translate_errors(self._path):
-            found = self._db.execute(query).fetchall()
+
+        def read() -> dict[str, StoredTrades]:
+            found = msgspec.convert(self._db.execute(query).fetchall(), list[_SummaryRow])
             return {
                 name: StoredTrades(
                     underlying,
@@ -116,26 +118,34 @@ class TradeStore(BufferedWriter[PendingRow]):
                 for name, underlying, first_seq, last_seq, count, newest, option, read_ns in found
             }
 
+        return self._read(read, {})
+
     def newest_ms(self) -> dict[str, int]:
         """The time of the newest print, by underlying."""
         query = "SELECT underlying, max(exch_ns) FROM prints JOIN options ON id = option GROUP BY underlying"
-        self.flush()
-        with self._db_lock, TRADES_SCHEMA.translate_errors(self._path):
-            return {underlying: newest // MILLISECOND for underlying, newest in self._db.execute(query)}
+
+        def read() -> dict[str, int]:
+            found = msgspec.convert(self._db.execute(query).fetchall(), list[tuple[str, int]])
+            return {underlying: newest // MILLISECOND for underlying, newest in found}
+
+        return self._read(read, {})
 
     def read_rows(self, name: str, count: int) -> list[TradeRow]:
         """The first `count` prints of an option, in order."""
         query = f"SELECT {_COLUMNS} FROM prints JOIN options ON id = option WHERE name = ? AND seq <= ? ORDER BY seq"
-        self.flush()
-        with self._db_lock, TRADES_SCHEMA.translate_errors(self._path):
-            return [_decode_row(row) for row in self._db.execute(query, (name, count))]
+        return self._read(lambda: [_decode_row(row) for row in self._db.execute(query, (name, count))], [])
 
     def drop_options(self, names: Iterable[str]) -> None:
         """Deletes the prints of options, which turned out to be of another market."""
-        with self._db_lock, TRADES_SCHEMA.translate_errors(self._path), self._db:
-            for name in names:
-                self._db.execute("DELETE FROM prints WHERE option = (SELECT id FROM options WHERE name = ?)", (name,))
-                self._db.execute("UPDATE options SET read_ns = 0 WHERE name = ?", (name,))
+
+        def drop() -> None:
+            with self._db:
+                for name in names:
+                    query = "DELETE FROM prints WHERE option = (SELECT id FROM options WHERE name = ?)"
+                    self._db.execute(query, (name,))
+                    self._db.execute("UPDATE options SET read_ns = 0 WHERE name = ?", (name,))
+
+        self._read(drop, None)
 
     # ---- behind the buffer -------------------------------------------------------------------------------------------
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -270,8 +272,9 @@ def test_damage_at_any_byte_is_one_sentence_and_kept_aside(seed: int, tmp_path: 
     assert file.load() is None
     assert file.error is not None
     assert file.error.startswith(f"{path}: ")
-    assert file.error.endswith("; moved to positions.unused, positions start over")
-    assert path.with_suffix(".unused").read_bytes() == bytes(data)
+    assert re.search(r"; moved to positions\.state\.damaged-\d{8}T\d{6}Z, positions start over$", file.error)
+    (moved,) = path.parent.glob("*.damaged-*")
+    assert moved.read_bytes() == bytes(data)
 
 
 @pytest.mark.parametrize(
@@ -288,6 +291,27 @@ def test_positions_of_another_market_are_not_used(
     file = state_file(tmp_path, exchange, rests_on)
     assert file.load() is None
     assert message in (file.error or "")
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["positions.unused"]
+
+
+def test_a_link_in_the_place_of_the_new_file_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("of somebody else")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "positions.new").symlink_to(victim)
+    file = state_file(tmp_path)
+    file.save(make_checkpoint())
+    assert (file.error, victim.read_text()) == (None, "of somebody else")
+    assert file.load() == make_checkpoint()
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["positions.state"]
+
+
+def test_a_pipe_in_the_place_of_the_file_holds_nobody(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    os.mkfifo(tmp_path / "deep" / "positions.state")
+    file = state_file(tmp_path)
+    assert file.load() is None
+    assert (file.error or "").endswith("positions.state cannot be read: it is no regular file")
 
 
 def test_of_several_runs_the_first_writes_and_the_others_read(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from dfmon.model.errors import DfmonError
-from dfmon.store.database import DatabaseSchema, Migration
+from dfmon.store.database import DatabaseSchema, Migration, StoreError
 
-FIRST = DatabaseSchema("store", 0x64666D00, "CREATE TABLE t (a);", DfmonError)
+FIRST = DatabaseSchema("store", 0x64666D00, "CREATE TABLE t (a);", StoreError)
 ADD_B, ADD_C, INDEX_B = (
     Migration("add b", ("ALTER TABLE t ADD COLUMN b",)),
     Migration("add c", ("ALTER TABLE t ADD COLUMN c",)),

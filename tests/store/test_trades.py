@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -138,10 +139,20 @@ def test_what_waits_for_a_locked_store_is_bounded(tmp_path: Path, monkeypatch: p
         assert (found.contiguous_count, found.read_ns) == (5, 0), "a history that lost prints does not count as read"
 
 
-def test_a_damaged_store_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "trades.sqlite").write_bytes(b"no database at all, but long enough to be looked at" * 40)
-    with pytest.raises(TradeStoreError, match=r"damaged or not a trade store: .*; move it away to begin a new one"):
-        open_store(tmp_path)
+def test_a_file_that_is_no_database_is_moved_aside(tmp_path: Path) -> None:
+    content = b"no database at all, but long enough to be looked at" * 40
+    (tmp_path / "trades.sqlite").write_bytes(content)
+    with open_store(tmp_path) as stored:
+        assert stored.notice is not None
+        assert re.fullmatch(
+            r".*trades\.sqlite was damaged \(file is not a database\): moved to trades\.sqlite\.damaged-\d{8}T\d{6}Z,"
+            " a new trade store begins",
+            stored.notice,
+        )
+        stored.append_trades(CALL, prints(1, 4))
+        assert stored.stored()[CALL.name].contiguous_count == 4
+    (moved,) = tmp_path.glob("*.damaged-*")
+    assert moved.read_bytes() == content
 
 
 def test_another_kind_of_database_is_not_touched(tmp_path: Path) -> None:
