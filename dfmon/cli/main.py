@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dfmon.cli.argv_secrets import hide_secrets
 from dfmon.cli.parser import build_parser
+from dfmon.cli.process_limits import describe_exhaustion, prepare_open_files
 from dfmon.cli.standard_streams import discard_output
 from dfmon.cli.unused_options import refuse_unused_options
 from dfmon.model.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, DfmonError, UsageError
@@ -53,6 +54,11 @@ def run(argv: Sequence[str]) -> int:
         discard_output()
         print(f"dfmon: {sanitize(str(exc))}", file=sys.stderr)
         return EXIT_FAILED
+    except (MemoryError, ImportError, RuntimeError, BaseExceptionGroup) as exc:
+        if not (sentence := describe_exhaustion(exc)):
+            raise
+        print(f"dfmon: {sentence}", file=sys.stderr)
+        return EXIT_FAILED
     except KeyboardInterrupt:
         return 130
     return code
@@ -69,6 +75,7 @@ def _run_command(argv: Sequence[str]) -> int:
 
 
 def _dispatch(args: argparse.Namespace) -> int:
+    prepare_open_files()
     if args.command == "sim":
         from dfmon.cli import sim
 
