@@ -7,6 +7,7 @@ that the store is of this venue. Ends by itself, or at a signal with the prints 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -49,6 +50,8 @@ def run(config: Config) -> int:
 async def _run_until_signal(config: Config) -> int:
     path, bar = exchange_folder(config) / "trades.sqlite", ProgressBar(sys.stderr)
     with TradeStore(path, keep_days=config.history.keep_days) as store:
+        if store.notice is not None:
+            logging.getLogger("dfmon").warning("%s", store.notice)
         backfills = standalone_backfills(config, store, bar)
         task = asyncio.create_task(_run_all(backfills))
         signals = StopSignals(task.cancel)

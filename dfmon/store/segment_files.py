@@ -234,7 +234,7 @@ class _SegmentWriter:
 
 def _is_locked(file: Path) -> bool:
     """True if a recorder of this or another process has the segment open."""
-    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would wait for its other end
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
