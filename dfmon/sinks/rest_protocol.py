@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dfmon.sinks.rest_access import HEALTH_PATH, REFUSED_RESPONSE, RequestLimit
 
-MAX_CONNECTIONS: Final = 128
+MAX_CONNECTIONS: Final = 256
 REQUEST_TIMEOUT_S: Final = 10.0  # from the connection, or from the last response, to a complete request
 READ_TIMEOUT_S: Final = 30.0  # in which a client must read something of what waits for it
 _MAX_HEADER_BYTES: Final = 16 << 10  # h11 refuses some more
