@@ -84,13 +84,13 @@ def install(client: StockClient, folder: Path, python: str) -> Path:
     return interpreter
 
 
-def run_client(name: str, interpreter: Path, addresses: str, certificate: Path | None) -> bool:
-    """Runs one client's calls; True where none failed."""
+def run_client(name: str, interpreter: Path, addresses: str, certificate: Path | None, scratch: Path) -> bool:
+    """Runs one client's calls in the folder `scratch`, for what it writes; True where none failed."""
     print(f"== {name}", flush=True)
     command = [str(interpreter), "-c", _RUN, CLIENTS[name].script, addresses]
     trust = {"SSL_CERT_FILE": str(certificate)} if certificate else {}
     environment = {**os.environ, "PYTHONPATH": str(HERE), **trust}
-    done = subprocess.run(command, env=environment, timeout=TIMEOUT_S, check=False)
+    done = subprocess.run(command, env=environment, cwd=scratch, timeout=TIMEOUT_S, check=False)
     print(f"== {name}: {'all calls answered' if done.returncode == 0 else 'FAILED'}", flush=True)
     return done.returncode == 0
 
@@ -103,14 +103,19 @@ def main() -> int:
     args = parser.parse_args()
     with contextlib.ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        folder = args.keep or scratch
+        folder = (args.keep or scratch).absolute()
         certificate = make_certificate(scratch)
         failed = []
         for name in args.clients or CLIENTS:
             client = CLIENTS[name]
-            interpreter = install(client, folder / name, args.python)
+            try:
+                interpreter = install(client, folder / name, args.python)
+            except subprocess.CalledProcessError:
+                print(f"== {name}: {client.package} cannot be installed for {args.python}", flush=True)
+                failed.append(name)
+                continue
             with simulated_exchange(certificate if client.tls else None) as addresses:
-                if not run_client(name, interpreter, addresses, certificate if client.tls else None):
+                if not run_client(name, interpreter, addresses, certificate if client.tls else None, scratch):
                     failed.append(name)
     print(f"failed: {', '.join(failed)}" if failed else "no client failed")
     return 1 if failed else 0

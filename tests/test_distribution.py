@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 LOCKS = {
-    "requirements.lock": [name for name in EXTRAS if name not in {"test", "docs"}],
+    "requirements.lock": [name for name in EXTRAS if name not in {"test", "docs", "clients"}],
     "requirements-test.lock": ["test"],
 }
 
