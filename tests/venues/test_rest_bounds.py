@@ -196,6 +196,16 @@ async def test_a_refused_response_stays_noted_while_other_paths_respond() -> Non
 
 
 @in_virtual_time
+async def test_a_later_failure_of_the_host_is_forgotten_when_it_responds() -> None:
+    async with venue(once(OK + b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\nx")) as base, RestClient() as rest:
+        await rest.get(base, CALL)
+        await rest.get("http://127.0.0.1:1", OTHER)
+        assert "refused" in rest.errors["127.0.0.1"]
+        assert await rest.get(base, OTHER) == BODY
+        assert rest.errors == {}
+
+
+@in_virtual_time
 async def test_a_refused_response_is_forgotten_when_its_path_responds() -> None:
     responses = once(OK + b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\nx")
     async with venue(responses) as base, RestClient(pace_s=0.01) as rest:

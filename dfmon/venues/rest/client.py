@@ -108,7 +108,7 @@ class RestClient:
                 async with self._client.stream("GET", url, params=dict(call.params)) as response:
                     return await self._read_response(host, call.path, response)
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            self.errors[host] = _describe_error(exc)
+            self._note_error(host, _describe_error(exc))
         except ResponseError as exc:
             self._note_refusal(host, call.path, str(exc))
         except TimeoutError:
@@ -127,12 +127,16 @@ class RestClient:
         body = b""
         with suppress(ResponseError):
             body = await read_body(response) if status in BLOCKED_STATUSES else b""
-        self.errors[host] = describe_http_status(status, body)
+        self._note_error(host, describe_http_status(status, body))
         if status in _OVERLOAD_STATUSES:
             wait_s = _retry_after(response.headers)
             self.limiter.block_host(host, wait_s)
             self.errors[host] = f"HTTP {status}: {_OVERLOAD_STATUSES[status]}; next call in {wait_s:.0f} s"
         return b""
+
+    def _note_error(self, host: str, reason: str) -> None:
+        self.errors[host] = reason
+        self._refused.pop(host, None)
 
     def _note_refusal(self, host: str, path: str, reason: str) -> None:
         """Notes a refused response: it stays noted while other paths of the host respond."""
