@@ -53,7 +53,7 @@ def build_parser() -> Parser:
     _add_positions_options(positions)
 
     explain = commands.add_parser(
-        "explain", parents=[common], help="one number written out: formula, inputs, largest parts, other conventions"
+        "explain", parents=[common], help="a number or word with its formula, inputs and parts"
     )
     _add_explain_options(explain)
 
@@ -170,7 +170,9 @@ def _add_positions_options(positions: argparse.ArgumentParser) -> None:
 
 
 def _add_explain_options(explain: argparse.ArgumentParser) -> None:
-    explain.add_argument("metric", metavar="METRIC", help="a metric of the snapshot, such as ngi or hpp, or flip")
+    explain.add_argument(
+        "metric", metavar="METRIC", help="a metric such as ngi or flip, or a word such as side or regime"
+    )
     explain.add_argument(
         "source", nargs="?", metavar="SOURCE", help="a recording, a capture or a board file; without it the live market"
     )

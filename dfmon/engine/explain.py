@@ -40,7 +40,7 @@ def explain(tick: TickInputs, metric: str) -> Explanation:
     result = book_result(snapshot)
     title, formula, unit, sign = _description(metric)
     value, low, high = _value(snapshot, metric)
-    contributors, total, priced = _contributors(tick, result.tick, snapshot, metric)
+    contributors, total, priced = largest_contributors(tick, result.tick, snapshot, metric)
     is_linear = metric != "flip" and value is not None and total is not None
     missing = [text for text in snapshot.unavailable if value is None and _concerns(text, metric)]
     if is_linear and not math.isclose(total or 0.0, value or 0.0, rel_tol=_TOLERANCE, abs_tol=1e-6):
@@ -60,7 +60,7 @@ def explain(tick: TickInputs, metric: str) -> Explanation:
         lo=low,
         hi=high,
         terms=tuple(_terms(result.tick, snapshot, metric)),
-        inputs=_inputs(tick, result.tick, snapshot, metric),
+        inputs=aged_inputs(tick, result.tick, snapshot, metric),
         contributors=contributors,
         contributors_sum=total,
         options=priced,
@@ -139,7 +139,7 @@ def _unit_values(tick: TickResult, snapshot: FlowSnapshot, metric: str) -> F64 |
     return None
 
 
-def _contributors(
+def largest_contributors(
     inputs: TickInputs, tick: TickResult, snapshot: FlowSnapshot, metric: str
 ) -> tuple[tuple[Contributor, ...], float | None, int]:
     """The largest parts by option, their sum over all options, and the number of these.
@@ -156,6 +156,14 @@ def _contributors(
         unit = _unit_values(at_level, snapshot, "ngi")
     if unit is None:
         return (), None, 0
+    return (*contributors_by_size(tick, unit), tick.cols.size)
+
+
+def contributors_by_size(tick: TickResult, unit: F64) -> tuple[tuple[Contributor, ...], float]:
+    """The LARGEST parts of a sum over the book, and the sum.
+
+    Units: `unit` is the value of +1 coin. Shapes: (n,) of the priceable options.
+    """
     parts = unit * tick.cols.position
     gross = float(np.abs(parts).sum())
     largest = np.argsort(-np.abs(parts), kind="stable")[:LARGEST].tolist() if gross else []
@@ -169,13 +177,15 @@ def _contributors(
         )
         for at in largest
     )
-    return rows, float(parts.sum()), tick.cols.size
+    return rows, float(parts.sum())
 
 
 # ---- inputs and conventions ----------------------------------------------------------------------------------------
 
 
-def _inputs(inputs: TickInputs, tick: TickResult, snapshot: FlowSnapshot, metric: str) -> tuple[ExplainedInput, ...]:
+def aged_inputs(
+    inputs: TickInputs, tick: TickResult, snapshot: FlowSnapshot, metric: str
+) -> tuple[ExplainedInput, ...]:
     """The inputs that the metric rests on, with their ages against the limits."""
     ages = measure_freshness(inputs.chain, inputs.market, inputs.params.freshness)
     hours, hpp = snapshot.context.next_expiry_hours, snapshot.metrics.hpp
@@ -219,7 +229,7 @@ def _first_forward(tick: TickResult) -> float | None:
 
 def _conventions(tick: TickInputs, snapshot: FlowSnapshot, metric: str, value: float | None) -> Iterator[Convention]:
     """The metric under each other position model, numeraire and stickiness; psi also under the other law of impact."""
-    for name, params in _other_params(tick.params):
+    for name, params in other_params(tick.params):
         if params.impact_law != tick.params.impact_law and metric != "psi":
             continue
         other = _value(step(*tick._replace(params=params))[1], metric)
@@ -227,7 +237,8 @@ def _conventions(tick: TickInputs, snapshot: FlowSnapshot, metric: str, value: f
         yield Convention(name, *other, change)
 
 
-def _other_params(params: FlowParams) -> Iterator[tuple[str, FlowParams]]:
+def other_params(params: FlowParams) -> Iterator[tuple[str, FlowParams]]:
+    """Name and parameters of each convention that differs from these in one point."""
     for model in POSITION_MODELS:
         if model != params.positions and (model != "file" or params.file_positions is not None):
             yield f"positions {model}", params.with_positions(model)

@@ -1,4 +1,4 @@
-"""One number of a snapshot written out."""
+"""One number of a snapshot, or one word of its first line, written out."""
 
 from __future__ import annotations
 
@@ -73,20 +73,9 @@ class Explanation(msgspec.Struct, frozen=True):
         if self.terms:
             lines.append("terms")
             lines += [f"  {name:<28} {number(value):>16}" for name, value in self.terms]
-        lines.append("inputs")
-        lines += [
-            f"  {row.name:<28} {number(row.value, plus=False):>16} {row.unit:<10} {_age(row)}".rstrip()
-            for row in self.inputs
-        ]
+        lines += _input_lines(self.inputs)
         if self.contributors:
-            lines.append(
-                f"largest of {self.options:,} options (position, value of +1 coin, part, share of the gross sum)"
-            )
-            lines += [
-                f"  {row.option:<28} {row.position:>+12,.1f} {number(row.unit_value):>14} {number(row.value):>16}"
-                f" {row.share:>6.1%}"
-                for row in self.contributors
-            ]
+            lines += _contributor_lines(f"largest of {self.options:,} options", self.contributors)
             lines += self._rest()
         lines.append("other conventions (value, change)")
         lines += [f"  {row.name:<28} {number(row.value):>16} {number(row.change):>16}" for row in self.conventions]
@@ -99,6 +88,65 @@ class Explanation(msgspec.Struct, frozen=True):
         rest = self.contributors_sum - sum(row.value for row in self.contributors)
         rows = (f"the other {self.options - len(self.contributors):,}", rest), ("sum", self.contributors_sum)
         return [f"  {name:<56} {number(value):>16}" for name, value in rows]
+
+
+class TermConvention(msgspec.Struct, frozen=True):
+    """The word under another convention, and whether it differs."""
+
+    name: str
+    value: str
+    differs: bool
+
+
+class TermExplanation(msgspec.Struct, frozen=True):
+    """A word of the first line at one tick: its rule, what decided it, inputs, contributors and other conventions.
+
+    `contributors` are the largest parts of `contributors_of` by option, which the word rests on.
+    """
+
+    term: str
+    title: str
+    formula: str
+    underlying: str
+    ts: str
+    model: str
+    value: str
+    decided_by: tuple[str, ...]
+    inputs: tuple[ExplainedInput, ...]
+    contributors_of: str
+    contributors: tuple[Contributor, ...]
+    conventions: tuple[TermConvention, ...]
+    missing: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.term}: {self.title} of {self.underlying} at {self.ts}, positions {self.model}",
+            f"  {self.term} = {self.value}",
+            f"  rule: {self.formula}",
+            *(f"  because: {text}" for text in self.decided_by),
+            *_input_lines(self.inputs),
+        ]
+        if self.contributors:
+            lines += _contributor_lines(f"largest options of {self.contributors_of}", self.contributors)
+        lines.append("other conventions")
+        lines += [f"  {row.name:<28} {row.value}{'' if row.differs else ' (the same)'}" for row in self.conventions]
+        return "\n".join([*lines, *(f"  n/a: {text}" for text in self.missing)])
+
+
+def _input_lines(inputs: tuple[ExplainedInput, ...]) -> list[str]:
+    rows = (f"  {row.name:<28} {number(row.value, plus=False):>16} {row.unit:<10} {_age(row)}" for row in inputs)
+    return ["inputs", *(row.rstrip() for row in rows)]
+
+
+def _contributor_lines(title: str, contributors: tuple[Contributor, ...]) -> list[str]:
+    return [
+        f"{title} (position, value of +1 coin, part, share of the gross sum)",
+        *(
+            f"  {row.option:<28} {row.position:>+12,.1f} {number(row.unit_value):>14} {number(row.value):>16}"
+            f" {row.share:>6.1%}"
+            for row in contributors
+        ),
+    ]
 
 
 def number(value: float | None, *, plus: bool = True) -> str:

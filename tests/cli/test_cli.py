@@ -251,7 +251,12 @@ def test_explanation_of_a_board_as_text_and_as_json(board: Path) -> None:
 
 
 def test_explain_names_the_metrics_and_takes_no_url(board: Path) -> None:
-    assert "allowed: ngi, vss" in run_failing(2, "explain", "gamma", board)
+    error = run_failing(2, "explain", "gamma", board)
+    assert "allowed: ngi, vss" in error
+    assert "regime" in error
+    term = run("explain", "regime", board, "--positions", "naive")
+    assert term.stdout.startswith("regime: side of net gamma at spot of BTC at ")
+    assert json.loads(run("explain", "side", board, "--json").stdout)["term"] == "side"
     assert "http://127.0.0.1:1" in run_failing(2, "explain", "ngi", "http://127.0.0.1:1")
 
 

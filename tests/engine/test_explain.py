@@ -7,6 +7,7 @@ import pytest
 
 from dfmon.core.step import FlowParams, step
 from dfmon.engine.explain import EXPLAINED, LARGEST, explain
+from dfmon.engine.explain_terms import ALIASES, TERMS, explain_term
 from dfmon.engine.what_if import TickInputs
 from dfmon.model.explain import number
 from dfmon.model.metrics import EXPOSURE_NAMES, METRICS
@@ -123,3 +124,47 @@ def test_the_text_adds_up_to_the_sum_of_all_options() -> None:
     lines = {line.split("  ")[1]: line.split()[-1] for line in str(explained).splitlines() if line.startswith("  ")}
     assert lines["sum"] == number(explained.contributors_sum)
     assert lines[f"the other {explained.options - len(explained.contributors):,}"] == number(rest)
+
+
+@pytest.mark.parametrize("name", [*TERMS, *ALIASES])
+def test_a_word_is_that_of_the_snapshot_and_of_each_convention(name: str) -> None:
+    explained = explain_term(WARM, name)
+    term = TERMS[ALIASES.get(name, name)]
+    assert explained.value == term.text(step(*WARM)[1])
+    conventions = {row.name: row for row in explained.conventions}
+    assert set(conventions) == {"positions flow", "positions short-all", "numeraire coin", "stickiness moneyness"}
+    short = step(*WARM._replace(params=WARM.params.with_positions("short-all")))[1]
+    assert conventions["positions short-all"].value == term.text(short)
+    assert conventions["positions short-all"].differs == (term.text(short) != explained.value)
+    spot = next(row for row in explained.inputs if row.name == "spot")
+    assert (spot.age_s, spot.limit_s) == (0.0, 5.0)
+    for part in (explained.term, explained.formula, explained.value, "age 0.0 s, limit 5 s", "numeraire coin"):
+        assert part in str(explained)
+
+
+def test_words_rest_on_the_fields_of_the_snapshot() -> None:
+    snapshot = step(*WARM)[1]
+    rows = {row.name: row.value for row in explain_term(WARM, "material").inputs}
+    assert rows["phi_gamma"] == snapshot.features.phi_gamma.value
+    rules = {row.name: row.value for row in explain_term(WARM, "scenario").inputs}
+    assert rules["phi_vanna, 75 % quantile"] == snapshot.features.phi_vanna.mid
+    assert set(snapshot.features.__struct_fields__) <= set(rules)
+    assert explain_term(WARM, "scenario").decided_by == snapshot.scenario.reasons
+    regime = explain_term(WARM, "regime")
+    assert {row.name: row.value for row in regime.inputs}["NGI"] == snapshot.metrics.ngi.value
+    assert regime.contributors == explain(WARM, "ngi").contributors
+    assert explain_term(WARM, "edges").contributors == explain(WARM, "flip").contributors
+
+
+def test_parts_of_the_outlook_are_those_of_a_book_with_this_option_alone() -> None:
+    for row in explain_term(WARM, "outlook").contributors[:3]:
+        alone = step(*WARM._replace(params=FlowParams("file", {row.option: row.position})))[1]
+        trade = next(case.value for case in alone.outlook if case.case == "+1 %")
+        assert trade == pytest.approx(row.value, rel=1e-9)
+
+
+def test_a_word_without_positions_says_why() -> None:
+    unknown = explain_term(tick(FlowParams("flow")), "confidence")
+    assert unknown.value == "n/a"
+    assert any("scenario.confidence" in reason for reason in unknown.missing)
+    assert explain_term(tick(FlowParams("flow")), "regime").contributors == ()

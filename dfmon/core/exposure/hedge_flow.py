@@ -26,6 +26,7 @@ from dfmon.core.exposure.market_window import MarketWindow, Moment
 from dfmon.core.exposure.option_window import OptionWindow, pick
 from dfmon.core.exposure.reprice import MarketState, Options, open_share, unit_deltas
 from dfmon.core.pricing.black import F64, Mask
+from dfmon.core.pricing.pairing import PricingPoints
 from dfmon.model.frames import I64
 from dfmon.model.units import SECOND
 
@@ -35,7 +36,8 @@ PARTS: Final = ("gamma", "vanna", "charm", "settlement")
 class LiveOptions(NamedTuple):
     """The n priceable options of a tick and their market; `is_new` where first listed during the session.
 
-    `venue_ns` is the venue's clock, which decides the time to expiry; `printed` the coins printed so far.
+    `venue_ns` is the venue's clock, which decides the time to expiry; `printed` the coins printed so far; `column` is
+    the place of each option in the samples of the window, -1 for one without; `points` are where they are priced.
     """
 
     ts_ns: int
@@ -46,6 +48,8 @@ class LiveOptions(NamedTuple):
     state: MarketState
     expiry_ns: I64
     is_new: Mask
+    column: NDArray[np.intp]
+    points: PricingPoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +59,13 @@ class HedgeUnits:
     `parts` (4, n) are in the order of PARTS: of the `live` options of the tick, then of those that expired on the way.
     0 where the state of then or now is not known. `new_trade` (live,) hedges a coin acquired on the way, of which there
     are at most `printed` (live,) coins; `is_new` marks the live options that were not listed then. `known` is the share
-    of the live options with a state of then, `log_return` the median move of the forwards.
+    of the live options with a state of then, `log_return` the median move of the forwards. `column` (n,) is the place
+    of each option among the keys `sampled` of the market's window.
     """
 
     key: I64
+    column: NDArray[np.intp]
+    sampled: I64
     live: int
     then_ns: int
     span_s: float
@@ -102,20 +109,13 @@ def hedge_units(live: LiveOptions, window: MarketWindow, then: Moment) -> HedgeU
     Source: delta hedging of each option on its own forward; the parts telescope.
     """
     expired = window.expired_between(then.venue_ns, live.venue_ns)
-    expired = expired[~np.isin(window.samples.key[expired], live.key)]
+    if expired.size:
+        expired = expired[~np.isin(window.samples.key[expired], live.key)]
     options, now = _with_expired(live, window, expired)
     key = np.concatenate([live.key, window.samples.key[expired]])
-    expiry_ns = np.concatenate([live.expiry_ns, window.expiry_ns[expired]])
-    column = window.samples.find(key)
-    before = then.state(column, expiry_ns)
-    fixings = np.where(np.isnan(before.average), before.forward, before.average)
-    delta = unit_deltas(
-        options,
-        forward=np.array([before.forward, now.forward, now.forward, now.forward]),
-        sigma=np.array([before.sigma, before.sigma, now.sigma, now.sigma]),
-        tau=np.array([before.tau, before.tau, before.tau, now.tau]),
-        average=np.array([fixings, fixings, fixings, now.average]),
-    )
+    column = np.concatenate([live.column, expired])
+    before = then.state(column, np.concatenate([live.expiry_ns, window.expiry_ns[expired]]))
+    delta = _deltas_then_and_now(options, before, now, live.points)
     share_then, share_now = open_share(before.tau), open_share(now.tau)
     parts = np.empty((len(PARTS), key.size))
     parts[:3] = -now.forward * share_then * np.diff(delta, axis=0)
@@ -125,6 +125,8 @@ def hedge_units(live: LiveOptions, window: MarketWindow, then: Moment) -> HedgeU
     k = live.key.size
     return HedgeUnits(
         key=key,
+        column=column,
+        sampled=window.samples.key,
         live=k,
         then_ns=then.ts_ns,
         span_s=(live.ts_ns - then.ts_ns) / SECOND,
@@ -135,6 +137,34 @@ def hedge_units(live: LiveOptions, window: MarketWindow, then: Moment) -> HedgeU
         known=float(known[:k].mean()),
         log_return=float(np.median(np.log(now.forward[known] / before.forward[known]))) if known.any() else 0.0,
     )
+
+
+def _deltas_then_and_now(options: Options, before: MarketState, now: MarketState, points: PricingPoints) -> F64:
+    """Deltas (4, n) as forward, volatility and time come to now one after the other.
+
+    The delta of a put is that of its call less 1 where the two had one market then, as they have now.
+    """
+    n, first = options.strike.size, points.option[points.shared]
+    agree = (before.forward[first] == before.forward[points.second]) & (
+        before.sigma[first] == before.sigma[points.second]
+    )
+    if points.point.size < n or not agree.all():
+        points = PricingPoints.unmerged(n)
+    at, numeraire = points.option, options.numeraire
+    option_type = options.option_type[at]
+    forward, sigma, tau, average = (column[at] for column in before)
+    fixings = np.where(np.isnan(average), forward, average)
+    forward_now, sigma_now, tau_now, average_now = (column[at] for column in now)
+    delta = unit_deltas(
+        Options(options.strike[at], option_type, options.inverse[at], numeraire),
+        forward=np.array([forward, forward_now, forward_now, forward_now]),
+        sigma=np.array([sigma, sigma, sigma_now, sigma_now]),
+        tau=np.array([tau, tau, tau, tau_now]),
+        average=np.array([fixings, fixings, fixings, average_now]),
+    )
+    if at.size == n:
+        return delta
+    return delta[:, points.point] + 0.5 * (options.option_type - option_type[points.point])
 
 
 def _with_expired(live: LiveOptions, window: MarketWindow, column: NDArray[np.intp]) -> tuple[Options, MarketState]:
@@ -215,7 +245,9 @@ def _position_then(units: HedgeUnits, book: Book) -> F64:
     found = book.history.at(units.then_ns)
     if found is None:
         return book.position
-    before = pick(found[1][0], book.history.find(units.key))
+    history = book.history
+    column = units.column if np.array_equal(history.key, units.sampled) else history.find(units.key)
+    before = pick(found[1][0], column)
     is_new = np.zeros(before.shape, np.bool_)
     is_new[: units.live] = units.is_new
     before = np.where(np.isfinite(before), before, np.where(is_new, 0.0, book.position))

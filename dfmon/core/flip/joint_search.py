@@ -159,7 +159,11 @@ def _scan(
 ) -> _Scan:
     """All profiles by one product."""
     count, size = books.shape[1], books.shape[1] + members.shape[1]
-    exposure = np.concatenate([books, members, np.abs(books), max_exposure[:, None]], axis=1)[inputs.rows]
+    exposure = np.empty((inputs.rows.size, size + count + 1))
+    exposure[:, :count] = books[inputs.rows]
+    exposure[:, count:size] = members[inputs.rows]
+    np.abs(exposure[:, :count], out=exposure[:, size:-1])
+    exposure[:, -1] = max_exposure[inputs.rows]
     profiles = extend_profile(inputs.book, y, exposure, inner, count + 1)
     return _Scan(
         y=y,
@@ -189,12 +193,13 @@ def _flips(spot: float, book: GammaBumps, scan: _Scan, limits: list[tuple[float,
     parts = [_part_within(spot, y, ends) for ends in limits]
     largest = np.take_along_axis(signs, np.abs(net).argmax(axis=1)[:, None], axis=1)[:, 0].tolist()
     flips = []
+    with_zeros = set(column.tolist())
     for i, largest_sign in enumerate(largest):
         nodes, spots, searched = parts[-1]
         level, sign = None, int(largest_sign)
         roots: tuple[Root, ...] = ()
-        rows = np.flatnonzero(column == i)
-        if rows.size:
+        if i in with_zeros:
+            rows = np.flatnonzero(column == i)
             within = [(zero[rows] >= first) & (zero[rows] <= last) for first, last in limits]
             chosen = next((k for k, inside in enumerate(within) if inside.any()), -1)
             nodes, spots, searched = parts[chosen]

@@ -86,7 +86,9 @@ def extend_profile(
     if not np.array_equal(y[left:right], inner):
         return book.profile(y, exposure, absolute)
     new_values = book.profile(np.concatenate([y[:left], y[right:]]), exposure, absolute)
-    return np.concatenate([new_values[:, :left], values, new_values[:, left:]], axis=1)
+    profile = np.empty((values.shape[0], y.shape[0]))
+    profile[:, :left], profile[:, left:right], profile[:, right:] = new_values[:, :left], values, new_values[:, left:]
+    return profile
 
 
 def gamma_signs(net: F64, gross: F64, error_bound: float = 0.0) -> F64:
@@ -179,7 +181,12 @@ def member_brackets(y: F64, net: F64, signs: F64) -> Brackets:
 
     Units: y = ln(S'/S). Shapes: (m,), (M, m), (M, m) -> (r,) each. Domain: signs as `gamma_signs`.
     """
-    node = np.where(signs != 0.0, np.arange(y.shape[0]), 0)
+    has_sign = signs != 0.0
+    if has_sign.all():
+        member, low = np.nonzero(signs[:, 1:] != signs[:, :-1])
+        high = low + 1
+        return Brackets(member, y[low], y[high], net[member, low], net[member, high])
+    node = np.where(has_sign, np.arange(y.shape[0]), 0)
     last = np.maximum.accumulate(node, axis=1)[:, :-1]
     before = np.take_along_axis(signs, last, axis=1)
     member, high = np.nonzero(before * signs[:, 1:] < 0.0)

@@ -166,6 +166,9 @@ def _fill_delta_single_pass(
     work = buffers.work
     if terms is not None and np.minimum.reduce(terms.share) < 1.0:
         return False
+    kernels = compiled.active_kernels()
+    if kernels is not None and kernels.fill_delta(forward, K, sigma, T, option_type, buffers.result.delta):
+        return True
     if not valid_option_types(option_type):
         return False
     fill_log_moneyness(forward, K, work)

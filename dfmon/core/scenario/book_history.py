@@ -106,9 +106,11 @@ def measure_book_flows(
 def book_over(history: BookHistory, units: HedgeUnits, cols: Columns) -> Book:
     """The book now, and what of it has expired in the look-back as it was at the end."""
     expired = units.expired_key
+    if not expired.size:
+        return Book(cols.position, cols.members, history.positions)
     last = pick(history.positions.last_values()[0], history.positions.find(expired))
     position = np.concatenate([cols.position, np.nan_to_num(last)])
-    if cols.members is None or not expired.size:
+    if cols.members is None:
         return Book(position, cols.members, history.positions)
     members = np.repeat(position[units.live :, None], cols.members.shape[1], axis=1)
     settled = dict(zip(history.settled_key.tolist(), history.settled_members))

@@ -70,7 +70,7 @@ def measure_market_moves(
     """
     if not cols.size:
         return MarketMoves(None, None, None, None, beta)
-    live = live_options(chain, cols, window, numeraire)
+    live = live_options(chain, cols, window, numeraire, points)
     weight = vega[points.point] * cols.open_interest
     quarter = window.moment(chain.ts_ns - LOOKBACK_NS)
     if quarter is not None and chain.ts_ns - quarter.ts_ns < MIN_LOOKBACK_NS:
@@ -80,45 +80,45 @@ def measure_market_moves(
         hour = None
     return MarketMoves(
         hedge=None if quarter is None else hedge_units(live, window, quarter),
-        quarter=_volatility_move(live, window, quarter, weight),
-        hour=_volatility_move(live, window, hour, weight),
-        outlook=_outlook_units(live, points, outlook_cases(sigma), beta),
+        quarter=_volatility_move(live, quarter, weight),
+        hour=_volatility_move(live, hour, weight),
+        outlook=_outlook_units(live, outlook_cases(sigma), beta),
         beta=beta,
     )
 
 
-def _outlook_units(
-    live: LiveOptions, points: PricingPoints, cases: tuple[Case, ...], beta: BetaEstimate
-) -> OutlookUnits:
+def _outlook_units(live: LiveOptions, cases: tuple[Case, ...], beta: BetaEstimate) -> OutlookUnits:
     """Trades of one coin of each option: a call trades as its put, so that each point is priced once."""
-    at, (strike, option_type, inverse, numeraire) = points.option, live.options
+    at, (strike, option_type, inverse, numeraire) = live.points.option, live.options
     options = Options(strike[at], option_type[at], inverse[at], numeraire)
     units = outlook_units(options, MarketState(*(column[at] for column in live.state)), cases, beta)
-    rows = (column[:, points.point] for column in (units.full, units.spot, units.beta_shift))
+    rows = (column[:, live.points.point] for column in (units.full, units.spot, units.beta_shift))
     return OutlookUnits(cases, *rows)
 
 
-def live_options(chain: ChainFrame, cols: Columns, window: MarketWindow, numeraire: Numeraire) -> LiveOptions:
+def live_options(
+    chain: ChainFrame, cols: Columns, window: MarketWindow, numeraire: Numeraire, points: PricingPoints
+) -> LiveOptions:
     """The priceable options of a tick, whose frame is the newest of `window`."""
     average = np.full(cols.size, np.nan) if cols.average is None else cols.average
+    key = window.frame_key[cols.rows]
     return LiveOptions(
         ts_ns=chain.ts_ns,
         venue_ns=chain.venue_ns,
-        key=window.frame_key[cols.rows],
+        key=key,
         printed=window.frame_printed[cols.rows],
         options=Options(cols.strike, cols.option_type, chain.inverse[cols.rows], numeraire),
         state=MarketState(cols.forward, cols.sigma, cols.tau, average),
         expiry_ns=chain.expiry_ns[cols.rows],
         is_new=chain.full_history[cols.rows],
+        column=window.samples.find(key),
+        points=points,
     )
 
 
-def _volatility_move(
-    live: LiveOptions, window: MarketWindow, then: Moment | None, weight: F64
-) -> VolatilityMove | None:
+def _volatility_move(live: LiveOptions, then: Moment | None, weight: F64) -> VolatilityMove | None:
     if then is None:
         return None
-    column = window.samples.find(live.key)
-    before = pick(then.forward, column), pick(then.sigma, column)
+    before = pick(then.forward, live.column), pick(then.sigma, live.column)
     span_s = (live.ts_ns - then.ts_ns) / SECOND
     return volatility_move(before, (live.state.forward, live.state.sigma), live.state.tau, weight, span_s)

@@ -43,6 +43,18 @@ def _fill_greeks(
     return out_of_domain
 
 
+@loop(types.int64(*[COLUMN_TYPE] * 5, ROW_TYPE))
+def _fill_delta(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, delta: F64) -> int:
+    out_of_domain = 0
+    for i in range(forward.shape[0]):
+        tail_probability, _, _, _, _, _, _, d1, _, in_domain = row_closed_forms(forward[i], strike[i], sigma[i], tau[i])
+        side = option_type[i]
+        complement = 1.0 - tail_probability
+        delta[i] = side * (complement if side * d1 >= 0.0 else tail_probability)
+        out_of_domain |= not (in_domain & (abs(side) == 1.0))
+    return out_of_domain
+
+
 @inline
 def _priced_row(forward: float, strike: float, sigma: float, tau: float) -> tuple[float, ...]:
     """Prices and deltas of the call and of the put, what they share, and whether the row is in order."""
@@ -184,6 +196,15 @@ def fill_greeks(
     Source: closed_forms; the tail as normal.tail_ratio.
     """
     return not call_with_contiguous(_fill_greeks, (forward, strike, sigma, tau, option_type), rows, x)
+
+
+def fill_delta(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, delta: F64) -> bool:
+    """Delta alone; False if a row is out of order, as for `fill_greeks`.
+
+    Units, source: as `fill_greeks`.
+    Shapes: (n,) each.
+    """
+    return not call_with_contiguous(_fill_delta, (forward, strike, sigma, tau, option_type), delta)
 
 
 def fill_priced(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, rows: tuple[F64, ...]) -> bool:
