@@ -33,7 +33,7 @@ from dfmon.sim.okx.venue import OkxVenue
 from dfmon.store.recorder import Recorder
 from dfmon.venues.options import OptionsVenue
 from dfmon.venues.protocol import Endpoint
-from dfmon.venues.registry import endpoints, expected_markets
+from dfmon.venues.registry import endpoints, expected_markets, options_title
 from dfmon.venues.spec import Address, PollSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -246,6 +246,7 @@ def record(
             recorder.offer,
             options_sources=("deribit",),
             expected_markets=expected_markets(tuple(decoders)),
+            options_venue=options_title(tuple(decoders)),
         )
 
         def each_second(now_ns: int) -> None:

@@ -57,7 +57,9 @@ class _HandlerTable(dict[type[Event], Callable[[Any, int], None]]):
 class ChainState:
     """Rows, tickers and underlyings together. One writer, the driver."""
 
-    def __init__(self, underlyings: tuple[str, ...], capacity: int = 4096) -> None:
+    def __init__(self, underlyings: tuple[str, ...], capacity: int = 4096, venue: str = "") -> None:
+        """`venue` is the title of the options venue."""
+        self._venue = venue
         self._states = {name: UnderlyingState() for name in underlyings}
         self._rows = OptionRows(capacity)
         self._started_ns = 0
@@ -221,8 +223,7 @@ class ChainState:
         self._tickers.settle_interest(rows, ts_ns - clock_ns)
         value = {name: column[rows] for name, column in self._rows.float.items()}
         time = {name: column[rows] for name, column in self._rows.time.items()}
-        forward = state.forwards(value, time)
-        data_ns = np.maximum(time["ticker_ns"], time["mark_ns"])
+        forward, data_ns = state.forwards(value, time), np.maximum(time["ticker_ns"], time["mark_ns"])
         frame_columns = (*value.values(), *time.values(), data_ns, forward, rows)
         option_type, inverse = self._rows.option_type[rows], self._rows.inverse[rows]
         full_history = time["listed_ns"] >= min(self._started_ns, state.history_since_ns)
@@ -257,6 +258,7 @@ class ChainState:
             clock_ns=clock_ns,
             received=state.receive_times(time, self._tickers.marks_received(underlying, rows), value["open_interest"]),
             absent_rows=state.absent_rows(time, value["open_interest"], ts_ns),
+            venue=self._venue,
         )
 
     def _live_rows(self, underlying: str, ts_ns: int) -> I64:

@@ -16,7 +16,7 @@ import msgspec
 from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.engine.chain import ChainState
 from dfmon.engine.checkpoint import decode_checkpoint, find_resume_point
-from dfmon.engine.feed_tracker import FeedTracker
+from dfmon.engine.feed_tracker import FeedTracker, disabled_feed
 from dfmon.engine.journal import Record, RecordKind, encode_rest
 from dfmon.engine.market import MarketState
 from dfmon.engine.what_if import TickInputs, keep_inputs
@@ -83,7 +83,16 @@ class DriverState(NamedTuple):
     attributes: Mapping[str, Any]
 
 
-_INJECTED: Final = ("publish", "_worker", "_journal", "_report", "_flow", "_routes", "_options_sources")
+_INJECTED: Final = (
+    "publish",
+    "_worker",
+    "_journal",
+    "_report",
+    "_flow",
+    "_routes",
+    "_options_sources",
+    "_disabled_feeds",
+)
 
 
 class Driver:
@@ -102,8 +111,14 @@ class Driver:
         *,
         options_sources: Sequence[str] = (),
         expected_markets: Sequence[ExpectedMarket] = (),
+        options_venue: str = "",
+        disabled_venues: Sequence[str] = (),
     ) -> None:
-        """`on_trade` receives every option print and every full history once it has been applied."""
+        """`on_trade` receives every option print and every full history once it has been applied.
+
+        `options_venue` is the title of the options venue, `disabled_venues` are those without a connection by the
+        configuration: snapshots name both.
+        """
         self.underlyings = underlyings
         self.params = params
         self.overruns = 0
@@ -112,13 +127,14 @@ class Driver:
         self._worker: Worker = worker or InlineWorker()
         self._journal = journal
         self._report = report
-        self._chains = ChainState(underlyings)
+        self._chains = ChainState(underlyings, venue=options_venue)
         self._markets = MarketState(underlyings, tuple(expected_markets))
         self._routes = _EventRoutes((self._chains, self._markets), self._on_rejected)
         if on_trade is not None:
             for kind in (OptionTrade, OptionTradeHistory):
                 self._routes[kind] = (*self._routes[kind], lambda event, _: on_trade(event))
         self._feeds = {source: FeedTracker(source) for source in decoders}
+        self._disabled_feeds = tuple(map(disabled_feed, disabled_venues))
         self._flow = {name: FlowState.initial() for name in underlyings}
         self._seq = 0
         self.ticks = 0
@@ -300,6 +316,7 @@ class Driver:
             feed.health(ts_ns, self._chains.drift if source in self._options_sources else None)
             for source, feed in self._feeds.items()
         )
+        feeds += self._disabled_feeds
         results: list[tuple[str, FlowState, FlowSnapshot]] = []
 
         def job() -> None:

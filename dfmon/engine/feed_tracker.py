@@ -86,3 +86,8 @@ class FeedTracker:
             clock_ms=self.clock.offset_ms,
             greeks=(0, 0) if drift is None else drift.counts,
         )
+
+
+def disabled_feed(venue: str) -> FeedHealth:
+    """The row of a venue that the configuration disables."""
+    return FeedHealth(venue, FeedState.DISABLED, NAN, NAN, 0, 0, 0, "disabled in the configuration")

@@ -316,12 +316,13 @@ class Liquidation(Event, frozen=True, gc=False):
 
 
 class FeedState(StrEnum):
-    """State of one connection, as shown on screen."""
+    """State of one connection, as shown on screen; a venue without a connection by its configuration is disabled."""
 
     CONNECTING = "connecting"
     SYNCING = "syncing"
     LIVE = "live"
     DOWN = "down"
+    DISABLED = "disabled"
 
 
 class FeedStatus(Event, frozen=True, gc=False):

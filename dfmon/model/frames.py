@@ -134,6 +134,7 @@ class ChainFrame:
     clock_ns: int = 0
     received: ReceiveTimes = ReceiveTimes()
     absent_rows: tuple[int, ...] = ()
+    venue: str = ""  # of the options, as it is shown
 
     @property
     def size(self) -> int:

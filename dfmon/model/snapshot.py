@@ -284,6 +284,7 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
     outlook: tuple[OutlookRow, ...] = ()
     unwind: Unwind = Unwind()
     volatility_beta: tuple[TenorBeta, ...] = ()
+    options_venue: str = ""  # as it is shown; unknown in a snapshot of an older program
     tables: Detail | UnsetType = msgspec.field(default=UNSET, name="detail")
     views: Views | UnsetType = UNSET
 

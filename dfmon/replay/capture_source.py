@@ -59,6 +59,7 @@ class CaptureSource:
             publish,
             options_sources=tuple(options_venues(endpoints)),
             expected_markets=registry.expected_markets(tuple(decoders)),
+            options_venue=registry.options_title(tuple(decoders)),
         )
 
     def span(self) -> tuple[int, int]:

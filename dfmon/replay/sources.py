@@ -22,6 +22,7 @@ from dfmon.model.units import SECOND, iso, sanitize
 from dfmon.replay.time_spec import parse_time_within
 from dfmon.store import boards, replayer
 from dfmon.store.boards import report
+from dfmon.store.boards.events import VENUE as BOARD_VENUE
 from dfmon.venues import registry
 from dfmon.venues.options import options_venues
 from dfmon.venues.spec import PollSettings
@@ -121,6 +122,7 @@ class _SessionInfo:
         try:
             self.underlyings = tuple(msgspec.convert(session.get("underlyings"), list[str]))
             self._sources = msgspec.convert(session.get("sources"), list[str])
+            self._disabled = msgspec.convert(session.get("disabled", []), list[str])
             self._pace = PollSettings(**msgspec.convert(session.get("pace"), dict[str, float]))
             self.params = replace(msgspec.convert(session.get("params"), FlowParams), **overrides)
         except (msgspec.ValidationError, TypeError) as exc:
@@ -138,6 +140,8 @@ class _SessionInfo:
             publish,
             options_sources=tuple(options_venues(endpoints)),
             expected_markets=registry.expected_markets(tuple(decoders)),
+            options_venue=registry.options_title(tuple(decoders)),
+            disabled_venues=self._disabled,
         )
 
 
@@ -172,7 +176,7 @@ class BoardSource:
         return report.summary(self.file.findings)
 
     def driver(self, publish: Publish) -> Driver:
-        return Driver(self.underlyings, self.params, {}, publish)
+        return Driver(self.underlyings, self.params, {}, publish, options_venue=registry.options_title((BOARD_VENUE,)))
 
     def span(self) -> tuple[int, int]:
         if self._span is None:

@@ -162,7 +162,6 @@ def live_session(
     """A live session as configured. Without `persist` it reads the stores of other runs and writes nothing."""
     params, connections = configuration.flow_params(config), venue_endpoints(config)
     check_routes(config, connections)
-    disabled = disabled_venues(config)
     persistent = persist and mode == "live"
     trades = open_trades(config) if persistent else None
     return LiveSession(
@@ -180,7 +179,7 @@ def live_session(
         trades=trades,
         state=open_positions_state(config, params, persist=persist) if mode == "live" else None,
         compiled=config.market.compiled,
-        note=f"disabled: {', '.join(disabled)}" if disabled else "",
+        disabled_venues=disabled_venues(config),
         clock=clock,
     )
 
@@ -194,6 +193,7 @@ def _open_recorder(config: Config, mode: State, connections: Sequence[Endpoint],
         "mode": mode,
         "underlyings": list(config.market.currencies),
         "sources": [connection.source for connection in connections],
+        "disabled": disabled_venues(config),
         "pace": asdict(poll_settings(config)),
         "params": msgspec.to_builtins(params),
     }

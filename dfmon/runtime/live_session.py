@@ -38,7 +38,7 @@ from dfmon.venues import connection
 from dfmon.venues.backoff import ConnectLimiter
 from dfmon.venues.options import options_venues
 from dfmon.venues.protocol import Endpoint
-from dfmon.venues.registry import expected_markets
+from dfmon.venues.registry import expected_markets, options_title
 from dfmon.venues.rest.client import RestClient
 
 log = logging.getLogger("dfmon")
@@ -105,16 +105,16 @@ class LiveSession:
         trades: TradeStore | None = None,
         state: PositionsStateFile | None = None,
         compiled: bool = False,
-        note: str = "",
+        disabled_venues: Sequence[str] = (),
         clock: SessionClock = WALL_CLOCK,
     ) -> None:
-        """`note` is shown with the feeds; `tick_s` is wall time, also where `clock` runs faster."""
+        """`disabled_venues` are shown with the feeds; `tick_s` is wall time, also where `clock` runs faster."""
         self.hub, self._clock = hub, clock
         self._underlyings, self._endpoints, self._params, self._report = underlyings, endpoints, params, report
         self._tick_s, self._rest_pace_s = tick_s, rest_pace_s
         self._recorder, self._history, self._sinks = recorder, history, sinks
         self._backfills, self._trades, self._state = backfills or {}, trades, state
-        self._compiled, self._note = compiled, note
+        self._compiled, self._disabled_venues = compiled, tuple(disabled_venues)
         self._previous_checkpoint: PositionsCheckpoint | None = None
         self._options = options_venues(endpoints)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -130,21 +130,22 @@ class LiveSession:
     async def run(self, stop: asyncio.Event) -> None:
         """Runs until `stop`; every socket, file and thread is closed on return."""
         limit_malloc_retention()
-        loop = asyncio.get_running_loop()
-        worker = ThreadWorker(loop)
-        driver = Driver(
+        loop = self._loop = asyncio.get_running_loop()
+        worker, decoders = ThreadWorker(loop), {endpoint.source: endpoint.protocol for endpoint in self._endpoints}
+        driver = self._driver = Driver(
             self._underlyings,
             self._params,
-            {endpoint.source: endpoint.protocol for endpoint in self._endpoints},
+            decoders,
             self.hub.publish,
             worker,
             self._recorder.offer if self._recorder else None,
             self._report,
             self._store_trades if self._trades is not None else None,
             options_sources=tuple(self._options),
-            expected_markets=expected_markets([endpoint.source for endpoint in self._endpoints]),
+            expected_markets=expected_markets(tuple(decoders)),
+            options_venue=options_title(tuple(decoders)),
+            disabled_venues=self._disabled_venues,
         )
-        self._driver, self._loop = driver, loop
         if self._history is not None:
             self.hub.add_listener(self._append_history)
         await self._restore(driver)
@@ -212,7 +213,7 @@ class LiveSession:
             frames_per_s=rate,
             recorded_bytes=recorder.written_bytes if recorder else None,
             sinks=tuple(str(sink.status()) for sink in self._sinks),
-            note="; ".join(filter(None, (self._note, self._describe_stores()))),
+            note=self._describe_stores(),
             backfill=next((b.progress for b in self._backfills.values() if b.progress), None),
         )
 

@@ -47,7 +47,7 @@ def _head(s: FlowSnapshot, mode: State) -> list[str]:
     return [
         f"{s.underlying} {format_number(s.spot)}   {state_label} {s.ts}   {counts}",
         f"{bucket}{scenario.name}{' (armed)' if scenario.armed else ''}   {side}   {materiality}{confidence}{overlay}",
-        f"why: {'; '.join(scenario.reasons)}",
+        *wrap(f"why: {'; '.join(scenario.reasons)}", WIDTH, subsequent_indent="     "),
         _features(s.features),
         f"G-Flip {level}   band {band}   none {format_number(none_pct, 0, '%')}{distance}",
         *_regime(s),
@@ -159,7 +159,8 @@ def _expiries(s: FlowSnapshot) -> list[str]:
 
 def _caveats(s: FlowSnapshot) -> list[str]:
     legend = "! partial input   ~ stale   exposures in USD, + and - read as the last column says"
-    model = "A model, not a measurement: Deribit book only, OTC and ETF options unseen, dealers as one desk."
+    book = f"{s.options_venue} book" if s.options_venue else "book of one venue"
+    model = f"A model, not a measurement: {book} only, OTC and ETF options unseen, dealers as one desk."
     reasons = (line for reason in s.unavailable for line in wrap(f"n/a: {reason}", WIDTH, subsequent_indent="     "))
     return [legend, model, *reasons]
 

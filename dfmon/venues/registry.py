@@ -61,6 +61,12 @@ def endpoints(
     ]
 
 
+def options_title(sources: Sequence[str]) -> str:
+    """The title of the options venue of these connections, of all of them where there are several."""
+    titles = dict.fromkeys(spec.title for spec, _ in map(find_source, sources) if spec.lists_options)
+    return " and ".join(titles)
+
+
 def expected_markets(sources: Sequence[str]) -> tuple[ExpectedMarket, ...]:
     """The spot and perpetual markets that these connections bring for every underlying, ordered by venue and market."""
     books: set[tuple[str, Market]] = set()

@@ -370,3 +370,15 @@ def test_lost_prints_and_requests_reach_the_frame() -> None:
     assert driver._chains.unlisted_counts["trade"] == 1
     driver._chains.commit_drained("BTC")
     assert driver._chains.freeze("BTC", NOW).lost_prints.tolist() == [0.0, 0.0]
+
+
+def test_snapshots_name_the_options_venue_and_those_that_are_disabled() -> None:
+    session = open_session(options_venue="Toy Options", disabled_venues=("okx", "toyx"))
+    session.driver.request_tick(NOW + SECOND)
+    snapshot = session.snapshots[-1]
+    assert snapshot.options_venue == "Toy Options"
+    rows = {feed.name: feed for feed in snapshot.feeds}
+    assert list(rows)[-2:] == ["okx", "toyx"]
+    assert (rows["okx"].state, rows["okx"].age_s, rows["okx"].frames) == ("disabled", None, 0)
+    assert "feeds.okx: venue disabled, its markets are in no sum" in snapshot.unavailable
+    assert not [text for text in snapshot.unavailable if text.startswith("feeds.toyx: no data")]

@@ -47,7 +47,7 @@ def check_demo(config: Config) -> None:
         demo_config = with_sim_addresses(config, addresses)
         hosts = {urlsplit(url).hostname for e in composition.venue_endpoints(demo_config) for url in (e.url, e.rest)}
         session = composition.live_session(demo_config, "sim", composition.Outputs((), None), print)
-        print("demo", *hosts, session._note)
+        print("demo", *hosts, "disabled:", *session._disabled_venues)
 
 
 def main(websocket: str, rest: str) -> None:

@@ -177,6 +177,7 @@ def snapshot(**overrides: Any) -> FlowSnapshot:
     hours = [24.0 * d - 6 for d in DAYS]
     base = empty(
         FlowSnapshot,
+        options_venue="Deribit",
         schema=1,
         seq=18_442,
         ts=iso(NOW),

@@ -19,7 +19,9 @@ from dfmon.model.units import SECOND
 from dfmon.tui.layout import layout
 from dfmon.tui.render.box import Rect
 from dfmon.tui.render.chart import bin_values
+from dfmon.tui.render.feed_status import feed_health, worst_feed_by_venue, worst_feed_runs
 from dfmon.tui.render.formatting import (
+    cell_text,
     format_duration,
     format_level,
     format_millions,
@@ -354,7 +356,7 @@ def test_what_does_not_fit_ends_at_a_word_and_says_that_it_goes_on() -> None:
     detail = msgspec.structs.replace(s.detail, alerts=(alert,))
     positions = msgspec.structs.replace(s.positions, model="short-all")
     s = msgspec.structs.replace(s, tables=detail, positions=positions)
-    assert "daily sigma of .. ─" in panels(frame(s))["alerts"]
+    assert "1.58 daily .. ─" in panels(frame(s))["alerts"]
     assert "2 NGI $M per +1% ─ short-all model, Deribit ─" in panels(frame(s))["heatmap"]
     runtime = Runtime(
         sinks=("rest serving (http://127.0.0.1:8765)",), note="the disk is full: recording pauses until then"
@@ -426,3 +428,46 @@ def test_a_metric_of_a_long_name_keeps_the_columns_of_its_row(width: int, monkey
     (short,) = (line for line in lines if " NGI " in line)
     (long,) = (line for line in lines if " UNWIN" in line)
     assert long.replace(" UNWIN", " NGI  ") == short
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30), (120, 40), (160, 48), (200, 56)])
+@pytest.mark.parametrize("read_ns", [0, 10**19])
+def test_the_reason_and_the_unread_alerts_both_have_a_place(width: int, height: int, read_ns: int) -> None:
+    s = factory.snapshot()
+    missing = msgspec.structs.replace(
+        s.scenario, bucket=None, name="UNKNOWN", overlay="UNKNOWN: positions warming", reasons=("positions warming",)
+    )
+    for scenario, reason in ((s.scenario, "why: NGI < 0"), (missing, "positions warming")):
+        shown = frame(msgspec.structs.replace(s, scenario=scenario))
+        shown.view.alerts_read_ns = read_ns
+        rows = panels(shown, width, height)
+        assert reason in rows["banner"]
+        assert ("[n] 3 !" in rows["banner"] + rows["alerts"]) == (read_ns == 0)
+    shown.view.zoom = True
+    assert ("[n] 3 !" in panels(shown, width, height)["banner"]) == (read_ns == 0)
+
+
+def test_long_text_is_cut_at_a_word_and_short_labels_anywhere() -> None:
+    assert cell_text("no open interest yet", 20) == "no open interest yet"
+    assert cell_text("no open interest yet", 19) == "no open interest .."
+    assert cell_text("deribit_options_of_some_venue", 12) == "deribit_o .."
+    assert cell_text("SCENARIO", 5) == "SCENA"
+    long = "word " * 40
+    assert all(len(cell_text(long, limit)) <= limit for limit in range(1, 120))
+
+
+def test_a_disabled_venue_is_no_fault() -> None:
+    s = factory.snapshot()
+    off = msgspec.structs.replace(s.feeds[0], name="toyx", state="disabled", age_s=None, lag_ms=None)
+    assert feed_health(off) == ("○", "dim", "disabled")
+    worst = worst_feed_runs(worst_feed_by_venue((*s.feeds, off)))
+    assert "toyx" not in worst[0][0]
+
+
+def test_the_venue_of_the_book_is_that_of_the_snapshot() -> None:
+    other = screen(frame(msgspec.structs.replace(factory.snapshot(), options_venue="Toy")), 160, 48)
+    assert "Toy book" in other
+    assert "model: Toy only" in other
+    assert "model: one venue only" in screen(
+        frame(msgspec.structs.replace(factory.snapshot(), options_venue="")), 160, 48
+    )

@@ -87,8 +87,7 @@ def build_snapshot(
     others: Mapping[str, Callable[[], FlowSnapshot]],
 ) -> FlowSnapshot:
     """The frozen snapshot of this tick under one position model; `others` build those of the other models."""
-    tick, metrics = result.tick, result.metrics
-    chain, ts_ns = tick.chain, tick.chain.ts_ns
+    tick, metrics, chain, ts_ns = result.tick, result.metrics, result.tick.chain, result.tick.chain.ts_ns
     flip, regime = flip_values.flip(tick, quality_of(tick)), flip_values.regime(tick)
     levels, context = _levels(tick), _context(tick)
     roll, micro = roll_report(result.changes), build_micro(tick, metrics.hpp)
@@ -102,6 +101,7 @@ def build_snapshot(
         ts_ns=ts_ns,
         state="stale" if tick.freshness.stale else "live",
         underlying=chain.underlying,
+        options_venue=chain.venue,
         spot=_finite_or_none(chain.spot),
         instruments=chain.size,
         positions=position_rows.positions_summary(tick),

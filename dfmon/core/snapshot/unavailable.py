@@ -14,6 +14,7 @@ from dfmon.core.freshness import INPUTS, format_age
 from dfmon.core.scenario.liquidity import MarketSum
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot import flip_values, position_rows, scenario_values
+from dfmon.model.events import FeedState
 from dfmon.model.flip import Flip, Regime
 from dfmon.model.frames import FeedHealth
 from dfmon.model.scenario import Features, Scenario
@@ -101,6 +102,9 @@ def _freshness_sentences(tick: TickResult) -> Iterator[str]:
 
 
 def _feed_sentences(feed: FeedHealth) -> Iterator[str]:
+    if feed.state is FeedState.DISABLED:
+        yield f"feeds.{feed.source}: venue disabled, its markets are in no sum"
+        return
     if not math.isfinite(feed.age_s):
         yield f"feeds.{feed.source}: no data yet"
     elif not math.isfinite(feed.lag_ms):

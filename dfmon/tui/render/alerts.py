@@ -21,7 +21,6 @@ from dfmon.tui.render.formatting import (
 )
 from dfmon.tui.render.frame import Frame
 
-CAVEAT: Final = "model: Deribit only, no OTC or ETF options, all dealers as one desk"
 _KIND_GLYPHS: Final = {"SCENE": "■", "FLIP": "▼", "FEED": "○"}
 _KIND_STYLES: Final = {"SCENE": "scene", "FLIP": "flip", "FEED": "bad"}
 
@@ -40,7 +39,7 @@ def alerts(frame: Frame, rect: Rect) -> list[Row]:
         first = min(frame.view.scroll, max(0, len(items) - height))
         body = alert_rows(frame, width)[first : first + height] or [((" none", "dim"),)]
         return bordered_panel(rect, title, body, focus=focus)
-    caveat: Run = (f"{CAVEAT} ", "caveat")
+    caveat: Run = (f"{caveat_text(frame)} ", "caveat")
     if width < 150:
         body = [_alert_row(frame, a, width) for a in items[: height - 1]] or [((" none", "dim"),)]
         body += [fit((), width)] * (height - 1 - len(body))
@@ -56,6 +55,12 @@ def alerts(frame: Frame, rect: Rect) -> list[Row]:
     return bordered_panel(rect, title, rows, focus=focus)
 
 
+def caveat_text(frame: Frame) -> str:
+    """Limits of the model in one line."""
+    venue = frame.snapshot.options_venue if frame.snapshot is not None else ""
+    return f"model: {venue or 'one venue'} only, no OTC or ETF options, all dealers as one desk"
+
+
 def alert_rows(frame: Frame, width: int) -> list[Row]:
     """All alerts, newest first."""
     return [_alert_row(frame, alert, width) for alert in frame.alerts]
@@ -65,6 +70,7 @@ def _single_row(frame: Frame, width: int, focus: bool) -> Row:
     head: list[Run] = [
         ("─▸" if focus else "─ ", "edge"),
         ("6 ALERTS", "title.focus" if focus else "title"),
+        (f" [n] {frame.unread_alert_count} !" if frame.unread_alert_count else "", "warn"),
         (" ─ ", "edge"),
     ]
     items = list(frame.alerts)
@@ -74,7 +80,7 @@ def _single_row(frame: Frame, width: int, focus: bool) -> Row:
     out = list(head)
     for i, alert in enumerate(items):
         is_unread = alert.ts_ns > frame.view.alerts_read_ns
-        text = f"{format_time(alert.ts_ns, seconds=False)} {cell_text(alert.text, 120)}"
+        text = f"{format_time(alert.ts_ns, seconds=False)} {cell_text(alert.text, 300)}"
         available = width - row_width(out) - 5
         if i and len(text) > available:
             break
@@ -90,9 +96,9 @@ def _single_row(frame: Frame, width: int, focus: bool) -> Row:
 def _alert_row(frame: Frame, alert: Alert, width: int) -> Row:
     kind = cell_text(alert.kind, 6)
     is_unread = alert.ts_ns > frame.view.alerts_read_ns
-    runs = (
+    head: tuple[Run, ...] = (
         (f" {format_time(alert.ts_ns)}  ", "dim"),
         (f"{_KIND_GLYPHS.get(alert.kind, '!')} {kind:<6} ", _KIND_STYLES.get(alert.kind, "warn")),
-        (cell_text(alert.text, 160), "strong" if is_unread else "text"),
     )
-    return (*fit(runs, width - 1), (" ", "text"))
+    text = truncate(cell_text(alert.text, 300), width - 1 - row_width(head))
+    return (*fit((*head, (text, "strong" if is_unread else "text")), width - 1), (" ", "text"))

@@ -8,7 +8,9 @@ from dfmon.tui.render.formatting import Run, cell_text, format_duration, truncat
 
 
 def feed_health(feed: Feed) -> tuple[str, str, str]:
-    """Glyph, style and status of a feed; an empty status for a healthy one."""
+    """Glyph, style and status of a feed; an empty status for a healthy one. A disabled one is no fault."""
+    if feed.state == "disabled":
+        return "○", "dim", feed.state
     if feed.state == "live":
         return "●", "ok", ""
     if feed.state in {"connecting", "syncing", "slow"}:
@@ -19,16 +21,16 @@ def feed_health(feed: Feed) -> tuple[str, str, str]:
 def worst_feed_by_venue(feeds: tuple[Feed, ...]) -> list[tuple[str, Feed]]:
     """The worst feed of each venue; the venue is the first word of a feed's name."""
     worst_feeds: dict[str, Feed] = {}
-    rank = {"●": 0, "◐": 1, "○": 2}
     for feed in feeds:
         name = cell_text(feed.name, 24).replace(".", " ").replace(":", " ").replace("/", " ").split(" ")[0] or "?"
         current_worst = worst_feeds.get(name)
-        if current_worst is None or (rank[feed_health(feed)[0]], feed.age_s or 0.0) > (
-            rank[feed_health(current_worst)[0]],
-            current_worst.age_s or 0.0,
-        ):
+        if current_worst is None or _severity(feed) > _severity(current_worst):
             worst_feeds[name] = feed
     return list(worst_feeds.items())
+
+
+def _severity(feed: Feed) -> tuple[int, float]:
+    return {"dim": 0, "ok": 1, "warn": 2, "bad": 3}[feed_health(feed)[1]], feed.age_s or 0.0
 
 
 def feed_runs(name: str, feed: Feed) -> tuple[Run, ...]:
@@ -44,8 +46,7 @@ def feed_runs(name: str, feed: Feed) -> tuple[Run, ...]:
 
 def worst_feed_runs(venue_feeds: list[tuple[str, Feed]]) -> tuple[Run, ...]:
     """All venues in few cells: the worst one, and the number of others."""
-    rank = {"●": 0, "◐": 1, "○": 2}
-    name, feed = max(venue_feeds, key=lambda item: (rank[feed_health(item[1])[0]], item[1].age_s or 0.0))
+    name, feed = max(venue_feeds, key=lambda item: _severity(item[1]))
     others_text = f" +{len(venue_feeds) - 1}" if len(venue_feeds) > 1 else ""
     return (*feed_runs(name, feed), (others_text, "dim"))
 

@@ -19,14 +19,17 @@ Run = tuple[str, str]
 Row = tuple[Run, ...]
 
 NOT_AVAILABLE: Final = "n/a"
+_MIN_CUT: Final = 8  # cells: in fewer a cut word and its dots say nothing
 _EXPIRY_LABEL = re.compile(r"(\d{1,2})([A-Z]{3})(\d\d)")
 _ISO_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
 _SHORT_MONTHS = ("JA", "FB", "MR", "AP", "MY", "JN", "JL", "AG", "SP", "OC", "NV", "DC")
 
 
 def cell_text(text: str, limit: int = 200) -> str:
-    """Text from outside, sanitized, one cell per character."""
+    """Text from outside, sanitized, one cell per character; cut at a word, where `limit` is under 8 anywhere."""
     safe = sanitize(text, limit)
+    if len(text) > limit >= _MIN_CUT:
+        safe = _shorten(safe, limit)
     if safe.isascii():
         return safe
     return "".join("?" if unicodedata.east_asian_width(c) in "WF" or unicodedata.combining(c) else c for c in safe)
@@ -36,9 +39,11 @@ def truncate(text: str, available: int) -> str:
     """The text cut at a word, with an ASCII ellipsis."""
     if len(text) <= available:
         return text
-    if available < 8:
-        return ""
-    return text[: available - 2].rsplit(" ", 1)[0].rstrip(" ,") + " .."
+    return _shorten(text, available) if available >= _MIN_CUT else ""
+
+
+def _shorten(text: str, width: int) -> str:
+    return text[: width - 2].rsplit(" ", 1)[0].rstrip(" ,")[: width - 3] + " .."
 
 
 def row_width(row: Iterable[Run]) -> int:

@@ -166,13 +166,14 @@ def heatmap(frame: Frame, rect: Rect) -> list[Row]:
 def _title_runs(frame: Frame, rect: Rect, grid: HeatmapGrid | None) -> list[Run]:
     view = frame.view
     model = cell_text(frame.snapshot.positions.model, 10) if frame.snapshot else ""
+    venue = (frame.snapshot and cell_text(frame.snapshot.options_venue, 12)) or "one venue"
     merged = f"  {view.merge} strikes per row" if view.merge > 1 and view.metric != "iv" else ""
     name, unit = view.metric.upper(), _LAYER_UNITS[view.metric]
     if grid is not None and grid.in_thousands:
         unit = unit.replace("$M", "$K")
     if rect.width < 60:
         short_unit = unit.replace(" vol pt", "pt").replace("open interest, ", "")
-        heading, tail = f"2 {name} {short_unit}", f" ─ {model or 'no'} model, Deribit only"
+        heading, tail = f"2 {name} {short_unit}", f" ─ {model or 'no'} model, {venue} only"
         if len(tail) > rect.width - 4 - len(heading):
             tail = tail.removesuffix(" only")
         return [(heading, "title"), (merged or ("" if view.metric in {"oi", "iv"} else tail), "dim")]
@@ -181,7 +182,7 @@ def _title_runs(frame: Frame, rect: Rect, grid: HeatmapGrid | None) -> list[Run]
         chosen = metric == view.metric
         metric_tabs.append((f"[{metric.upper()}]" if chosen else f" {metric.upper()} ", "strong" if chosen else "dim"))
     head: list[Run] = [(f"2 {name} {unit}", "title"), *metric_tabs]
-    book = "Deribit book"
+    book = f"{venue} book"
     tails = (f"  strike x expiry, {model} model, {book}", f"  strike x expiry, {book}", f"  {book}", "")
     available = rect.width - 4 - row_width(head)
     return [*head, (merged or next(t for t in tails if len(t) <= available or not t), "dim")]

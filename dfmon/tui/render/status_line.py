@@ -111,7 +111,7 @@ def _prompt_row(frame: Frame, width: int) -> Row:
     message, style_name = (view.prompt_error, "warn") if view.prompt_error else (frame.prompt_hint, "dim")
     message = cell_text(message, 160)
     available = max(width // 3, width - 7 - len(message))
-    prompt_text = cell_text(view.prompt_text, 200)[-available:]
+    prompt_text = cell_text(view.prompt_text[-available:], available)
     tail = f"   {truncate(message, width - 6 - len(prompt_text))}"
     return fit(((f" {view.prompt}", "key"), (prompt_text, "strong"), ("█", "spot"), (tail, style_name)), width)
 

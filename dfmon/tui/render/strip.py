@@ -20,11 +20,13 @@ from dfmon.tui.render.formatting import (
     format_usd,
     join_by_priority,
     justify,
+    row_width,
     truncate,
 )
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.regime import regime_runs
 
+_MIN_REASON = {True: 24, False: 12}  # cells kept for the reasons before what is not essential
 _CALM_STYLE, _WATCH_STYLE, _VIOLENT_STYLE = "scene.calm", "scene.watch", "scene.violent"
 _BUCKET_STYLE = {1: _CALM_STYLE, 2: _CALM_STYLE, 3: _CALM_STYLE, 4: _WATCH_STYLE, 5: _VIOLENT_STYLE, 6: _VIOLENT_STYLE}
 
@@ -56,7 +58,7 @@ def _stale_run(frame: Frame) -> Run:
     if frame.stale_s is not None:
         return f" STALE {format_duration(frame.stale_s)} ", "mode.stale"
     freshness = frame.latest_snapshot.freshness if frame.latest_snapshot is not None else None
-    reason = "" if freshness is None else cell_text(freshness.stale.partition(",")[0], 32)
+    reason = "" if freshness is None else cell_text(freshness.stale.partition(",")[0], 40)
     return f" STALE {reason} ".replace("  ", " "), "mode.stale"
 
 
@@ -143,16 +145,28 @@ def banner(frame: Frame, width: int) -> list[Row]:
         return [fit(((" no scenario yet", "dim"),), width)]
     scenario, is_wide = snapshot.scenario, width >= 120
     right: list[Run] = []
-    if frame.unread_alert_count:
+    if frame.unread_alert_count and (is_wide or frame.view.zoom or frame.view.sheet):  # else the alerts' row has it
         right = [(f" [n] {frame.unread_alert_count} ! ", "warn")]
-    available = width - sum(len(t) for t, _ in right) - 1
-    runs = join_by_priority(_scenario_parts(frame, snapshot, is_wide), available, 3 if is_wide else 2)
-    if is_wide and scenario.reasons:
-        reasons_width = available - sum(len(t) for t, _ in runs) - 8
-        reasons_text = truncate(cell_text(", ".join(scenario.reasons), 300), reasons_width)
-        if reasons_text:
-            runs += [("   why: ", "dim"), (reasons_text, "text")]
+    available = width - row_width(right) - 1
+    parts, gap = _scenario_parts(frame, snapshot, is_wide), 3 if is_wide else 2
+    why, reasons = _reason_runs(snapshot, is_wide)
+    reserved = gap + len(why) + min(len(reasons), _MIN_REASON[is_wide])
+    essential = join_by_priority([part for part in parts if part[0] <= 1], available, gap)
+    if not reasons or row_width(essential) + reserved > available:
+        reserved = 0
+    runs = join_by_priority(parts, available - reserved, gap)
+    text = truncate(reasons, available - row_width(runs) - gap - len(why))
+    if text:
+        runs += [(" " * gap + why, "dim"), (text, "text" if scenario.bucket else "warn")]
     return [justify([(" ", "text"), *runs], right, width)]
+
+
+def _reason_runs(snapshot: FlowSnapshot, is_wide: bool) -> tuple[str, str]:
+    """Heading and text of the reasons: narrow, without a scenario, only what it is that is missing."""
+    scenario = snapshot.scenario
+    if not is_wide and not scenario.bucket:
+        return "", cell_text(scenario.overlay.partition(": ")[2], 300)
+    return "why: ", cell_text(", ".join(scenario.reasons), 300)
 
 
 def _side_runs(snapshot: FlowSnapshot, is_wide: bool) -> tuple[Run, ...]:
@@ -174,15 +188,13 @@ def _scenario_parts(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> list
     label_runs: list[Run] = [(name, style)]
     state, _, reason = cell_text(scenario.overlay or "UNKNOWN", 200).partition(": ")
     if is_unknown and state != scenario.name:
-        label_runs.append((f" {state[:16]}", "warn"))
+        label_runs.append((f" {cell_text(state, 16)}", "warn"))
     if is_unknown and is_wide and scenario.bucket and reason:  # of a bucket that is only kept
         label_runs.append((f": {truncate(reason, 40)}", "warn"))
     if snapshot.positions.model != "flow":
         label_runs.append((f" {cell_text(snapshot.positions.model, 10)}", "strong"))
     if not scenario.bucket:
-        missing = cell_text(scenario.overlay.partition(": ")[2], 28)
-        parts = [(0, tuple(label_runs)), (1, tuple(regime_runs(snapshot, is_wide)))]
-        return parts if is_wide or not missing else [*parts, (2, ((missing, "warn"),))]  # wide: it stands after "why:"
+        return [(0, tuple(label_runs)), (1, tuple(regime_runs(snapshot, is_wide)))]
     materiality = {True: "material", False: "immaterial", None: "size unknown"}[scenario.material]
     return [
         (0, tuple(label_runs)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dfmon.model.what_if import MetricChange
-from dfmon.tui.render.formatting import NOT_AVAILABLE, Row, cell_text, fit, format_usd
+from dfmon.tui.render.formatting import NOT_AVAILABLE, Row, cell_text, fit, format_usd, truncate
 from dfmon.tui.render.frame import Frame
 
 
@@ -14,7 +14,7 @@ def what_if_rows(frame: Frame, width: int) -> list[Row]:
         return [fit(((" :what-if spot 2  vol 5  hours 24", "dim"),), width)]
     head = f" {'METRIC':<20}{'BEFORE':>12}{'AFTER':>12}{'CHANGE':>12}  UNIT"
     rows: list[Row] = [
-        fit(((f" {cell_text(result.headline, 400)}", "strong"),), width),
+        fit(((f" {truncate(cell_text(result.headline, 400), width - 1)}", "strong"),), width),
         fit((), width),
         fit(((head, "head"),), width),
     ]
