@@ -171,7 +171,8 @@ def main() -> int:
 
     signal.signal(signal.SIGALRM, stop_reading)
     results, started = Results(args.findings), time.monotonic()
-    with tempfile.TemporaryDirectory() as name:
+    memory = Path("/dev/shm")  # a disk would wait for every write of a store
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         (fuzz_guided if args.guided else fuzz_at_random)(chosen, args, results, Path(name))
     results.print_table(started)
     return 1 if results.found else 0

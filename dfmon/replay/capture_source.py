@@ -183,8 +183,11 @@ class _RecordTranslator:
 
 
 def _is_response_to(call: RestCall, url: str) -> bool:
-    url_parts = urlsplit(url)
-    query = dict(parse_qsl(url_parts.query))
+    try:
+        url_parts = urlsplit(url)
+        query = dict(parse_qsl(url_parts.query, max_num_fields=1_000))
+    except ValueError:
+        return False
     params_match = all(query.get(key, value) == value for key, value in call.params if key not in _IGNORED_PARAMS)
     return url_parts.path.endswith(call.path) and params_match
 

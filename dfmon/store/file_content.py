@@ -32,7 +32,7 @@ _RATIO_ALLOWANCE: Final = 1 << 24  # bytes that may be unpacked before the ratio
 
 
 class UnpackLimits(NamedTuple):
-    """Bounds of what a packed file may unpack to: bytes, and bytes for each packed one."""
+    """Bounds of what a file may have, unpacked: bytes, and bytes for each packed one."""
 
     unpacked_bytes: int = 1 << 32
     ratio: int = 200
@@ -78,10 +78,11 @@ def open_unpacked(path: Path, expected: str = "a file", limits: UnpackLimits = L
     with open_regular(path, expected) as handle, _translate_read_errors(path):
         packing = _packing(handle.read(4))
         handle.seek(0)
+        guard = _UnpackGuard(path, packing, limits)
         if not packing:
+            guard.check_size(os.fstat(handle.fileno()).st_size)
             yield handle
             return
-        guard = _UnpackGuard(path, packing, limits)
         chunks = _READERS[packing](handle, guard)
         yield io.BufferedReader(_ChunkReader(guard.checked(chunks)), _CHUNK_BYTES)
 
@@ -131,6 +132,13 @@ class _UnpackGuard:
                 f"{self.shown} is damaged: its {self.packing} data end after {unpacked_bytes:,} unpacked bytes "
                 f"({sanitize(str(exc), 80)})"
             ) from None
+
+    def check_size(self, size: int) -> None:
+        """Raises UsageError for a file that is too large as it is."""
+        if size > self._limits.unpacked_bytes:
+            raise UsageError(
+                f"{self.shown} is larger than {self._limits.unpacked_bytes / 1e6:,.0f} MB, which is the limit"
+            )
 
     def _check(self, unpacked_bytes: int) -> None:
         if unpacked_bytes > self._limits.unpacked_bytes:
@@ -262,8 +270,7 @@ def read_text(path: Path, expected: str = "a text file", max_bytes: int = 1 << 2
     """The text of a small file. Raises what `numbered_lines` raises, and UsageError if it is longer than allowed."""
     limits = UnpackLimits(max_bytes, LIMITS.ratio)
     with open_unpacked(path, expected, limits) as stream:
-        if len(content := stream.read(max_bytes + 1)) > max_bytes:
-            raise UsageError(f"{sanitize(str(path))} is larger than {max_bytes / 1e6:,.0f} MB, {expected} is expected")
+        content = stream.read()
     return "\n".join(text for _, text in text_lines(io.BytesIO(content), sanitize(str(path)), max_bytes))
 
 

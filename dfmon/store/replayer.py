@@ -61,9 +61,9 @@ class RecordingReader:
     def session_info(self) -> dict[str, Any]:
         """The JSON object of the session, from the first segment that still has it."""
         first_blocks = [block for block in self.blocks if not block.is_continuation]
-        for _, (first, *_) in blocks.unpack_blocks(first_blocks, []):
-            if first.kind is RecordKind.SESSION:
-                return session_info(first)
+        for _, records in blocks.unpack_blocks(first_blocks, []):
+            if records and records[0].kind is RecordKind.SESSION:
+                return session_info(records[0])
         raise SourceError(f"{sanitize(str(self.path))} has no readable session record")
 
     def span(self) -> tuple[int, int]:

@@ -347,3 +347,10 @@ def test_a_silence_of_years_takes_no_ticks(tmp_path: Path) -> None:
     source = open_source(_write(tmp_path / "a", [*lines, lines[-1].replace("17", "24", 1)]), None, FlowParams())
     assert isinstance(source, CaptureSource)
     assert sum(record.kind is RecordKind.TICK for record in source.records()) == 6
+
+
+def test_addresses_that_are_none_answer_no_call(tmp_path: Path) -> None:
+    rows = [row | {"url": f"https://[{url}"} if (url := row.get("url")) else row for row in cryptofeed_rows()]
+    source = open_source(_write(tmp_path / "a", [json.dumps(row) for row in rows]), None, FlowParams())
+    assert isinstance(source, CaptureSource)
+    assert not any(record.kind is RecordKind.REST for record in source.records())

@@ -245,3 +245,16 @@ def test_mutated_files_give_boards_or_one_sentence(tmp_path: Path) -> None:
         target.write_bytes(data[: rng.randint(1, len(data))] if rng.random() < 0.2 else data)
         message = error_of(target)
         assert message is None or "\n" not in message
+
+
+def test_a_text_of_too_many_rows_is_refused(tmp_path: Path) -> None:
+    head, row = csv_text([snapshot_row()]).splitlines()
+    path = tmp_path / "b.csv"
+    path.write_text("\n".join([head, *[row] * 130_000, "x"]) + "\n")
+    assert "rows and 0 other lines, the limit of a text; as parquet it is read a run at a time" in str(
+        usage_error(path)
+    )
+    path.write_text(f"{head}\n" + "x\n" * 100_002)
+    assert "has more than 0 rows and 100,001 other lines" in str(usage_error(path))
+    path.write_bytes(b"[" + b" " * 10_000_000 + b"]")
+    assert "is larger than 10 MB, which is the limit" in str(usage_error(path))

@@ -222,7 +222,7 @@ def test_long_lines_and_files_are_refused(tmp_path: Path) -> None:
     path = _file(tmp_path, b"a\n" + b"x" * 3_000_000)
     with pytest.raises(UsageError, match="line 2 is longer than 1,048,576 characters"):
         list(numbered_lines(path))
-    with pytest.raises(UsageError, match="is larger than 1 MB, a configuration is expected"):
+    with pytest.raises(UsageError, match="is larger than 1 MB, which is the limit"):
         read_text(path, "a configuration")
     assert read_text(path, max_bytes=4_000_000).endswith("x")
 

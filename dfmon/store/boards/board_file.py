@@ -25,8 +25,8 @@ from dfmon.store.boards.table import ColumnNames, Table
 from dfmon.store.file_content import UnpackLimits, open_regular, open_unpacked, text_lines
 
 _EXPECTED: Final = "an option board (csv, json, xlsx or parquet, also packed)"
-TEXT_LIMITS: Final = UnpackLimits(96_000_000, 200)
-JSON_LIMITS: Final = UnpackLimits(32_000_000, 200)
+TEXT_LIMITS: Final = UnpackLimits(48_000_000, 200)
+JSON_LIMITS: Final = UnpackLimits(10_000_000, 200)
 _MAX_UNORDERED_ROWS: Final = 1_000_000  # of parquet whose rows have times of their own, which is read at once
 _SENTENCE: Final = 200
 

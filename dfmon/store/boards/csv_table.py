@@ -13,6 +13,9 @@ from dfmon.store.boards.table import Column, Table
 _SEPARATORS: Final = {",": "CSV", ";": "CSV with semicolons", "\t": "TSV", "|": "CSV with bars"}
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_MAX_CELLS: Final = 2_500_000  # of all rows, which are in memory at once
+_ROW_CELLS: Final = 8  # what a row costs besides its cells
+_MAX_RAGGED: Final = 100_000
 
 NumberedLines = Iterable[tuple[int, str]]
 
@@ -70,7 +73,13 @@ def _rows(
     rows: list[list[str]] = []
     numbers: list[int] = []
     ragged: list[tuple[int, str]] = []
+    texts: dict[str, str] = {}  # one object for equal cells: names, times and zeros repeat
     for number, text in numbered:
+        if len(rows) * (len(keep) + _ROW_CELLS) > _MAX_CELLS or len(ragged) > _MAX_RAGGED:
+            raise BadCell(
+                f"has more than {len(rows):,} rows and {len(ragged):,} other lines, the limit of a text; as parquet it "
+                "is read a run at a time"
+            )
         try:
             cells = _cells(text, separator)
         except BadCell as exc:
@@ -79,7 +88,7 @@ def _rows(
         if len(cells) != width:
             ragged.append((number, f"{len(cells)} cells, {width} are expected"))
             continue
-        rows.append([cells[at] for at in keep])
+        rows.append([texts.setdefault(cells[at], cells[at]) for at in keep])
         numbers.append(number)
     return rows, numbers, ragged
 
