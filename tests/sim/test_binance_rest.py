@@ -126,6 +126,17 @@ async def test_tickers_of_one_symbol_and_of_all(rest: Rest) -> None:
     assert len(await rest.get(f"{FUTURES}/continuousKlines", **pair)) == 2
 
 
+async def test_funding_is_paid_every_period(rest: Rest) -> None:
+    rows = await rest.get(f"{FUTURES}/fundingRate", symbol="BTCUSDT", limit=10)
+    assert [b["fundingTime"] - a["fundingTime"] for a, b in pairwise(rows)] == [8 * 3_600_000] * 9
+    assert {key: type(value) for key, value in rows[0].items()} == {
+        "symbol": str, "fundingTime": int, "fundingRate": str, "markPrice": str,
+    }  # fmt: skip
+    every_four = await rest.get(f"{FUTURES}/fundingRate", symbol="SOLUSDT", startTime=rows[0]["fundingTime"], limit=3)
+    assert [row["fundingTime"] - rows[0]["fundingTime"] for row in every_four] == [0, 4 * 3_600_000, 8 * 3_600_000]
+    assert {row["symbol"] for row in await rest.get(f"{FUTURES}/fundingRate")} == {"BTCUSDT", "SOLUSDT"}
+
+
 async def test_faulty_parameters_have_the_venues_codes(rest: Rest) -> None:
     assert (await rest.get(f"{SPOT}/trades", 400))["code"] == -1102
     assert (await rest.get(f"{SPOT}/trades", 400, symbol="BTCUSDT", limit="x"))["code"] == -1100

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from dfmon.model.units import DAY, MILLISECOND, MINUTE, SECOND
 from dfmon.sim.market.candles import DAY_MS, Candle, Interval, MinuteLog
+from dfmon.sim.market.funding_log import HOUR_MS
 from dfmon.sim.market.linear_market import LinearMarket, LinearTrade
 from dfmon.sim.market.past_path import MINUTE_MS, PastPath
 from dfmon.sim.market.simulated_market import SimulatedMarket
@@ -117,3 +120,25 @@ def test_weeks_begin_on_monday_and_months_on_the_first() -> None:
     eastern = Interval(0, -8 * 3_600_000, monthly=True)
     assert eastern.start(sunday) == sunday - 21 * DAY_MS - 8 * 3_600_000
     assert DAY == DAY_MS * MILLISECOND
+
+
+def test_funding_of_the_past_joins_that_since_the_start(noon: int) -> None:
+    market = SimulatedMarket(7, noon - 90 * SECOND, ("SOL",), 0.02, step_ns=SECOND)
+    perpetual = market.linear_markets("binance-futures")["SOLUSDT"]
+    noon_ms = noon // MILLISECOND
+    before = perpetual.funding_hours(noon_ms - 10**9, noon_ms + 10**7)
+    assert before[-1].time_ms == noon_ms - HOUR_MS
+    market.advance(noon + 5 * SECOND)
+    hours = perpetual.funding_hours(noon_ms - 10**9, noon_ms + 10**7)
+    assert hours[:-1] == before
+    assert [b.time_ms - a.time_ms for a, b in pairwise(hours)] == [HOUR_MS] * (len(hours) - 1)
+    assert hours[-1].index_price == pytest.approx(perpetual.index, rel=1e-3)
+    rates = [hour.rate for hour in hours]
+    assert len(set(rates)) > 100
+    assert all(-0.0001 < rate < 0.0003 for rate in rates)
+    past = perpetual.minutes.past
+    assert past is not None
+    assert before[-1].index_price == pytest.approx(
+        past.minutes(noon_ms - HOUR_MS, noon_ms).open[0] / past.scale, abs=1e-3
+    )
+    assert perpetual.funding_hours(0, 10) == []

@@ -134,6 +134,12 @@ async def test_volatility_funding_and_futures_trades(sim: Any) -> None:
     hours = {"start_timestamp": 0, "end_timestamp": 4 * 3_600_000}
     rate = await sim.result("get_funding_rate_value", instrument_name="BTC-PERPETUAL", **hours)
     assert rate == pytest.approx(0.5 * sim.btc.perpetual.funding)
+    now_ms = sim.server.market.now_ns // 1_000_000
+    window = {"start_timestamp": now_ms - 10 * 3_600_000, "end_timestamp": now_ms}
+    history = await sim.result("get_funding_rate_history", instrument_name="BTC-PERPETUAL", **window)
+    assert [b["timestamp"] - a["timestamp"] for a, b in pairwise(history)] == [3_600_000] * 9
+    assert all(b["prev_index_price"] == a["index_price"] for a, b in pairwise(history))
+    assert history[0].keys() == {"timestamp", "index_price", "prev_index_price", "interest_8h", "interest_1h"}
     page = await sim.result("get_last_trades_by_currency", currency="BTC", kind="future", count=5)
     tape = [t for market in (sim.btc.perpetual, *sim.btc.futures.values()) for t in market.recent_trades]
     newest = sorted((t.ts_ns // 1_000_000 for t in tape), reverse=True)[:5]

@@ -100,6 +100,21 @@ async def test_prices_beside_the_books(rest: Rest) -> None:
     assert await rest.get("system/status") == []
 
 
+async def test_funding_newest_first_and_of_every_swap(rest: Rest) -> None:
+    rows = await rest.get("public/funding-rate-history", instId="BTC-USDT-SWAP", limit=5)
+    assert [int(a["fundingTime"]) - int(b["fundingTime"]) for a, b in pairwise(rows)] == [8 * 3_600_000] * 4
+    assert all_strings(rows)
+    assert rows[0].keys() >= {"instType", "instId", "fundingRate", "realizedRate", "fundingTime", "method"}
+    older = await rest.get(
+        "public/funding-rate-history", instId="BTC-USDT-SWAP", after=rows[1]["fundingTime"], limit=3
+    )  # fmt: skip
+    assert older == rows[2:5]
+    swaps = {row["instId"] for row in await rest.get("public/funding-rate", instId="ANY")}
+    assert swaps == {"BTC-USDT-SWAP", "BTC-USD-SWAP", "SOL-USDT-SWAP"}
+    (mark,) = await rest.get("public/mark-price", instId="BTC-USDT-SWAP")
+    assert float(mark["markPx"]) == pytest.approx(rest.markets["BTC-USDT-SWAP"].mark, abs=0.1)
+
+
 async def test_candle_channels_are_on_the_business_path(exchange: Any) -> None:
     sim = await exchange(speed=60.0)
     arg = {"channel": "candle1m", "instId": "BTC-USDT"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dfmon.model.units import MILLISECOND
-from dfmon.sim.binance.records import Record, price, size
+from dfmon.sim.binance.records import Record, funding_hours, price, size
 from dfmon.sim.binance.requests import BinanceError, RestCall
 from dfmon.sim.market.candles import DAY_MS, Candle, Interval
 from dfmon.sim.market.linear_market import LinearMarket, LinearTrade
@@ -143,3 +143,31 @@ def kline(market: LinearMarket, interval: Interval, candle: Candle) -> Record:
         "Q": f"{candle.buy_usd:.2f}",
         "B": "0",
     }
+
+
+def funding_rates(call: RestCall) -> list[Record]:
+    """`fundingRate`: the rates that were paid, oldest first; the newest unless a start is given."""
+    start_ms, end_ms = call.integer("startTime"), call.integer("endTime")
+    limit = call.limit(100, 1_000)
+    last_ms = call.market_ms if end_ms is None else min(end_ms, call.market_ms)
+    rows: list[Record] = []
+    for market in call.selected:
+        hours = funding_hours(market)
+        span_ms = limit * hours * _HOUR_MS
+        first_ms = last_ms - span_ms if start_ms is None else start_ms
+        paid = [
+            hour
+            for hour in market.funding_hours(first_ms, min(last_ms, first_ms + span_ms))
+            if hour.time_ms % (hours * _HOUR_MS) == 0
+        ]
+        rows += [
+            {
+                "symbol": market.spec.symbol,
+                "fundingTime": hour.time_ms,
+                "fundingRate": f"{hour.rate * hours / 8:.8f}",
+                "markPrice": f"{hour.index_price:.8f}",
+            }
+            for hour in paid
+        ]
+    rows.sort(key=lambda row: int(row["fundingTime"]))
+    return rows[:limit] if start_ms is not None else rows[-limit:]

@@ -82,14 +82,14 @@ def mini_ticker(market: LinearMarket, now_ms: int) -> Record:
     return {"e": "24hrMiniTicker", **{key: ticker[key] for key in ("E", "s", "c", "o", "h", "l", "v", "q")}}
 
 
-def _funding_hours(market: LinearMarket) -> int:
+def funding_hours(market: LinearMarket) -> int:
     """The funding period of a contract."""
     return FUNDING_HOURS.get(market.spec.symbol, 8)
 
 
 def _funding_rate(market: LinearMarket) -> str:
     """The rate of one period."""
-    return f"{market.funding * _funding_hours(market) / 8:.8f}"
+    return f"{market.funding * funding_hours(market) / 8:.8f}"
 
 
 def funding_info(markets: Iterable[LinearMarket]) -> list[Record]:
@@ -116,7 +116,7 @@ def premium_index(market: LinearMarket, now_ms: int) -> Record:
         "estimatedSettlePrice": f"{market.index:.8f}",
         "lastFundingRate": _funding_rate(market),
         "interestRate": "0.00010000",
-        "nextFundingTime": market.next_funding_ns(now_ms * MILLISECOND, _funding_hours(market)) // MILLISECOND,
+        "nextFundingTime": market.next_funding_ns(now_ms * MILLISECOND, funding_hours(market)) // MILLISECOND,
         "time": now_ms,
     }
 
@@ -131,7 +131,7 @@ def mark_price_update(market: LinearMarket, now_ms: int) -> Record:
         "i": f"{market.index:.8f}",
         "P": f"{market.index:.8f}",
         "r": _funding_rate(market),
-        "T": market.next_funding_ns(now_ms * MILLISECOND, _funding_hours(market)) // MILLISECOND,
+        "T": market.next_funding_ns(now_ms * MILLISECOND, funding_hours(market)) // MILLISECOND,
         "st": 1,
     }
 

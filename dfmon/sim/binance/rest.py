@@ -108,6 +108,7 @@ _FUTURES: Final[dict[str, Handler]] = {
     "continuousKlines": history.continuous_klines,
     "premiumIndex": _per_symbol(_premium_index),
     "openInterest": _open_interest,
+    "fundingRate": history.funding_rates,
     "fundingInfo": lambda call: funding_info(call.markets.values()),
 }
 _COIN_FUTURES: Final[dict[str, Handler]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from dfmon.sim.deribit.params import Params, integer_param, invalid_params, stri
 from dfmon.sim.deribit.records import Record
 from dfmon.sim.market.board import INVERSE
 from dfmon.sim.market.candles import DAY_MS, Candle, Interval, bucket_edges, fill_buckets, trade_candle
+from dfmon.sim.market.linear_market import LinearMarket
 from dfmon.sim.market.past_path import MINUTE_MS
 from dfmon.sim.market.simulated_market import SimulatedMarket
 
@@ -25,6 +27,7 @@ RESOLUTIONS: Final = {
 }
 _VOLATILITY_HOURS: Final = 15 * 24  # of returns in each value of the historical volatility
 _VOLATILITY_ROWS: Final = 384
+_MAX_FUNDING_HOURS: Final = 744
 _FUNDING_MS: Final = 8 * HOUR // MILLISECOND
 
 
@@ -39,6 +42,7 @@ class Charts:
             "public/get_historical_volatility": self._historical_volatility,
             "public/get_delivery_prices": self._delivery_prices,
             "public/get_funding_rate_value": self._funding_rate,
+            "public/get_funding_rate_history": self._funding_hours,
             "public/get_mark_price_history": lambda _: [],  # kept for few options only
         }
 
@@ -100,13 +104,32 @@ class Charts:
         rows = [{"date": day, "delivery_price": price} for day, price in deliveries[offset : offset + count]]
         return {"data": rows, "records_total": len(deliveries)}
 
-    def _funding_rate(self, params: Params) -> float:
-        """The present rate over the time asked for."""
+    def _perpetual(self, params: Params) -> LinearMarket:
         future = self._catalog.future(string_param(params, "instrument_name"))
         if future is None or future[1].spec.kind != "perpetual":
             raise invalid_params("instrument not found", "instrument_name")
+        return future[1]
+
+    def _funding_rate(self, params: Params) -> float:
+        """The present rate over the time asked for."""
+        perpetual = self._perpetual(params)
         start_ms, end_ms = _window(params)
-        return future[1].funding * max(end_ms - start_ms, 0) / _FUNDING_MS
+        return perpetual.funding * max(end_ms - start_ms, 0) / _FUNDING_MS
+
+    def _funding_hours(self, params: Params) -> list[Record]:
+        """Hour by hour, with the index at the end of each and of the one before; 744 hours at most."""
+        start_ms, end_ms = _window(params)
+        hours = self._perpetual(params).funding_hours(start_ms - HOUR // MILLISECOND, end_ms)
+        return [
+            {
+                "timestamp": hour.time_ms,
+                "index_price": hour.index_price,
+                "prev_index_price": previous.index_price,
+                "interest_8h": hour.rate,
+                "interest_1h": hour.rate / 8.0,
+            }
+            for previous, hour in pairwise(hours[-_MAX_FUNDING_HOURS - 1 :])
+        ]
 
 
 _CANDLE_KEYS: Final = ("tick", "open", "high", "low", "close", "volume", "cost")

@@ -15,12 +15,12 @@ import numpy as np
 
 from dfmon.model.units import DAY, HOUR, MILLISECOND
 from dfmon.sim.market.candles import MinuteLog
+from dfmon.sim.market.funding_log import FundingHour, FundingLog, funding_rate
 from dfmon.sim.market.ladder import Ladder, LadderSpec
 from dfmon.sim.market.past_path import PastPath
 from dfmon.sim.market.surface import FloatArray
 
 _INVERSE: Final = frozenset({"BTC", "ETH"})
-BASE_FUNDING: Final = 0.0001  # per 8 h: the interest part, paid even at zero premium
 _MEDIAN_LIQUIDATION_USD: Final = 9_000.0
 _LIQUIDATION_LOG_SD: Final = 1.3
 MEAN_LIQUIDATION_USD: Final = _MEDIAN_LIQUIDATION_USD * math.exp(0.5 * _LIQUIDATION_LOG_SD**2)
@@ -101,6 +101,7 @@ class LinearMarket:
         self.open_interest = spec.open_interest_usd / price
         self.recent_trades: deque[LinearTrade] = deque(maxlen=1000)
         self.minutes = MinuteLog()
+        self._funding_log = FundingLog()
         self.revision = 0  # moves with every change a ticker would show
 
     def set_past(self, index_history: FloatArray, now_ns: int, vol: float) -> None:
@@ -116,8 +117,11 @@ class LinearMarket:
     @property
     def funding(self) -> float:
         """Rate per 8 h."""
-        raw = BASE_FUNDING + max(min(self.premium - BASE_FUNDING, 0.0005), -0.0005) * 0.2
-        return round(raw, 8)
+        return funding_rate(self.premium)
+
+    def funding_hours(self, start_ms: int, end_ms: int) -> list[FundingHour]:
+        """The rates at the full hours in [start_ms, end_ms]."""
+        return self._funding_log.between(start_ms, end_ms, self.minutes.past)
 
     @staticmethod
     def next_funding_ns(now_ns: int, hours: int = 8) -> int:
@@ -137,6 +141,8 @@ class LinearMarket:
         mid = index * carry * (1.0 + premium)
         self.mark = index * carry * (1.0 + 0.5 * premium)
         self.book.move_to(mid)
+        if spec.kind == "perpetual":
+            self._funding_log.record(now_ns // MILLISECOND, self.premium, index)
         n = int(self._rng.poisson(spec.trades_per_s * seconds * (1.0 + 1.5 * abs(taker_imbalance))))
         return [self._trade(now_ns, taker_imbalance) for _ in range(n)]
 

@@ -65,11 +65,11 @@ class PastPath:
         path = self._on_grid(self._prices(last - first, count))
         start, close = path[:-1], path[1:]
         minute = np.arange(first, first + count)
-        high = self._on_grid(np.maximum(start, close) * (1.0 + _WICK * _noise(minute, 1)))
-        low = self._on_grid(np.minimum(start, close) * (1.0 - _WICK * _noise(minute, 2)))
-        activity = 0.5 + _noise(minute, 3)
+        high = self._on_grid(np.maximum(start, close) * (1.0 + _WICK * uniform_noise(minute, 1)))
+        low = self._on_grid(np.minimum(start, close) * (1.0 - _WICK * uniform_noise(minute, 2)))
+        activity = 0.5 + uniform_noise(minute, 3)
         coins = self.volume_usd / _MINUTES_A_DAY * activity / close
-        bought = coins * (0.35 + 0.3 * _noise(minute, 4))
+        bought = coins * (0.35 + 0.3 * uniform_noise(minute, 4))
         trades = np.ceil(60.0 * self.trades_per_s * activity).astype(np.int64)
         return PastMinutes(first, start, high, low, close, coins, bought, trades)
 
@@ -83,7 +83,7 @@ class PastPath:
         hour, within = minutes_back // 60, minutes_back % 60
         first_hour = int(hour[-1])
         rows = np.arange(first_hour, int(hour[0]) + 1)
-        steps = (_noise(rows[:, None] * 60 + np.arange(60), 0) - 0.5) * (
+        steps = (uniform_noise(rows[:, None] * 60 + np.arange(60), 0) - 0.5) * (
             self.vol / math.sqrt(_MINUTES_A_YEAR) / _UNIFORM_SD
         )
         walk = np.concatenate([np.zeros((len(rows), 1)), np.cumsum(steps, axis=1)[:, :-1]], axis=1)
@@ -95,7 +95,7 @@ class PastPath:
         return prices
 
 
-def _noise(n: IntArray, column: int) -> FloatArray:
+def uniform_noise(n: IntArray, column: int) -> FloatArray:
     """Uniform noise in [0, 1): the same for the same minute and column."""
     x = np.sin(n * 12.9898 + column * 78.233) * 43_758.5453
     noise: FloatArray = x - np.floor(x)

@@ -31,6 +31,8 @@ BARS: Final = {
     "1Mutc": Interval(31 * DAY_MS, monthly=True),
 }
 MAX_ROWS: Final = 300
+MAX_FUNDING_ROWS: Final = 400
+_FUNDING_MS: Final = 8 * _HOUR_MS
 
 
 def candle_row(market: LinearMarket, candle: Candle, *, closed: bool) -> list[str]:
@@ -60,6 +62,27 @@ def trades(market: LinearMarket, query: dict[str, str], max_rows: int) -> list[R
     after, before = integer(query, "after", 1 << 62), integer(query, "before", -1)
     rows = [records.trade(trade, with_count=False) for trade in reversed(market.recent_trades)]
     return [row for row in rows if before < int(row[key]) < after][:limit]
+
+
+def funding_rates(market: LinearMarket, query: dict[str, str], now_ms: int) -> list[Record]:
+    """The rates that were paid every eight hours, newest first, within `before` and `after`."""
+    limit = min(max(integer(query, "limit", MAX_FUNDING_ROWS), 1), MAX_FUNDING_ROWS)
+    after, before = integer(query, "after", now_ms + 1), integer(query, "before", 0)
+    end_ms = min(after - 1, now_ms)
+    hours = market.funding_hours(end_ms - limit * _FUNDING_MS, end_ms)
+    paid = [hour for hour in hours if hour.time_ms % _FUNDING_MS == 0 and hour.time_ms > before]
+    return [
+        {
+            "instType": "SWAP",
+            "instId": market.spec.symbol,
+            "formulaType": "withRate",
+            "method": "current_period",
+            "fundingRate": f"{hour.rate:.10f}",
+            "realizedRate": f"{hour.rate:.10f}",
+            "fundingTime": str(hour.time_ms),
+        }
+        for hour in reversed(paid[-limit:])
+    ]
 
 
 def integer(query: dict[str, str], name: str, default: int) -> int:

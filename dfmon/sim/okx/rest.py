@@ -39,10 +39,14 @@ class RestCall:
         """The rows of the market selected."""
         return [row for market in self.matching[:1] for row in build(market, self.query, self.market_ms)]
 
+    def rows_of_swap(self, build: Callable[[LinearMarket, dict[str, str], int], list[Any]]) -> list[Any]:
+        """The rows of the swap selected."""
+        return [row for market in self.swaps[:1] for row in build(market, self.query, self.market_ms)]
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One call: the parameter without which it is refused, and its rows."""
+    """One call: the parameter without which it is refused, or several of which one is enough, and its rows."""
 
     required: str
     rows: Callable[[RestCall], list[Any]]
@@ -54,7 +58,8 @@ ROUTES: Final = {
     "public/underlying": Route("instType", lambda call: [sorted({records.family(m) for m in call.swaps})]),
     "public/open-interest": Route("instType", lambda call: [records.open_interest(m, call.ts) for m in call.swaps]),
     "public/funding-rate": Route("instId", lambda call: [records.funding(m, call.ts) for m in call.swaps]),
-    "public/mark-price": Route("instType", lambda call: [records.mark_price(m, call.ts) for m in call.swaps]),
+    "public/funding-rate-history": Route("instId", lambda call: call.rows_of_swap(history.funding_rates)),
+    "public/mark-price": Route("instType instId", lambda call: [records.mark_price(m, call.ts) for m in call.swaps]),
     "public/price-limit": Route("instId", lambda call: [records.price_limit(m, call.ts) for m in call.matching]),
     "public/opt-summary": Route("uly", lambda _: []),
     "public/liquidation-orders": Route("instType", lambda _: []),
@@ -69,6 +74,8 @@ ROUTES: Final = {
     "market/candles": Route("instId", lambda call: call.rows_of_one(history.candles)),
     "market/history-candles": Route("instId", lambda call: call.rows_of_one(history.candles)),
 }
+_FUNDING_CALL: Final = "public/funding-rate"
+_ANY: Final = "ANY"  # as instId: every swap
 _INDEX_CALL: Final = "market/index-tickers"
 PREFIX: Final = "/api/v5/"
 
@@ -81,8 +88,12 @@ def respond(
     route = ROUTES.get(endpoint)
     if route is None:
         return _refuse(HTTPStatus.NOT_FOUND, "404", "Not Found")
-    if route.required and not query.get(route.required):
-        return _refuse(HTTPStatus.BAD_REQUEST, "50014", f"Parameter {route.required} cannot be empty")
+    required = route.required.split()
+    if required and not any(query.get(name) for name in required):
+        return _refuse(HTTPStatus.BAD_REQUEST, "50014", f"Parameter {required[0]} cannot be empty")
+    if endpoint == _FUNDING_CALL and query["instId"] == _ANY:
+        query = {**query, "instType": "SWAP"}
+        del query["instId"]
     if query.get("instType", "SPOT") not in _INST_TYPES:
         return _refuse(HTTPStatus.BAD_REQUEST, "51000", "Parameter instType error")
     of_index = endpoint == _INDEX_CALL  # whose instId is that of an index
