@@ -29,7 +29,7 @@ from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.scenario.transitions import Transition, log_transition
 from dfmon.model.metrics import EXPOSURE_INDEX
 from dfmon.model.snapshot import Alert
-from dfmon.model.units import HOUR, MINUTE, NAN, YEAR
+from dfmon.model.units import HOUR, MINUTE, NAN, SECOND, YEAR
 
 SERIES_PER_BOOK: Final = 4
 SHOWN_FEATURES: Final = (
@@ -93,7 +93,7 @@ def update_scene(
         if not gap:
             call = call_scene(features.inputs, limits, state.buckets.scene)
             thresholds = _updated_thresholds(thresholds, ts_ns, features, prior, book_index)
-    buckets = next_bucket_state(state.buckets, call.scene, ts_ns)
+    buckets = next_bucket_state(state.buckets, call.scene, ts_ns, _start_grace_ns(tick))
     confidence = None
     if call.scene is not None and features is not None and features.members is not None and buckets.scene is not None:
         confidence = member_share(features.members, limits, buckets.scene)
@@ -128,6 +128,17 @@ def _missing_input(tick: TickResult, market: HourMarket) -> str:
         (not market.depth > 0.0, "no venue depth"),
     )
     return next((reason for missing, reason in conditions if missing), "")
+
+
+def _start_grace_ns(tick: TickResult) -> int:
+    """Age of the newest call up to which a candidate goes on waiting, 0 once all inputs of a call have come.
+
+    A session that never stopped would have been stale after it.
+    """
+    ages = tick.freshness
+    if all(age.age_s is not None for age in (ages.spot, ages.marks, ages.open_interest, ages.depth, ages.volumes)):
+        return 0
+    return round(min(ages.spot.limit_s, ages.marks.limit_s) * SECOND)
 
 
 # ---- features --------------------------------------------------------------------------------------------------------

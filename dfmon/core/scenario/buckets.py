@@ -72,12 +72,15 @@ class BucketState:
         return max(self.candidate.bucket.dwell_ns - (ts_ns - self.candidate_since_ns), 0)
 
 
-def next_bucket_state(state: BucketState, call: Scene | None, ts_ns: int) -> BucketState:
+def next_bucket_state(state: BucketState, call: Scene | None, ts_ns: int, grace_ns: int = 0) -> BucketState:
     """The state after the rules' call of this tick; None where inputs are missing or stale.
 
-    Without a call the scene is kept and the candidate forgotten. The first scene takes its time like any other.
+    Without a call the scene is kept and the candidate forgotten, unless the newest call is at most `grace_ns` old. The
+    first scene takes its time like any other.
     """
     if call is None:
+        if 0 <= ts_ns - state.call_ns <= grace_ns:
+            return state
         return replace(state, candidate=None, candidate_since_ns=0)
     is_break = not 0 <= ts_ns - state.call_ns <= MAX_GAP_NS
     state = replace(state, call_ns=ts_ns)

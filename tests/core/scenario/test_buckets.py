@@ -52,6 +52,18 @@ def test_missing_inputs_keep_the_bucket_and_its_age() -> None:
     assert (state.scene, state.since_ns) == (PIN, NOW + 300 * SECOND)
 
 
+@pytest.mark.parametrize(("gap_s", "goes_on"), [(4, True), (5, True), (6, False)])
+def test_a_wait_goes_on_over_ticks_of_a_start_for_as_long_as_the_newest_call_is_fresh(
+    gap_s: int, goes_on: bool
+) -> None:
+    state = called([(0, PIN), (100, PIN)])
+    assert state.call_ns == NOW + 100 * SECOND
+    for second in range(101, 100 + gap_s + 1):
+        state = next_bucket_state(state, None, NOW + second * SECOND, grace_ns=5 * SECOND)
+    state = next_bucket_state(state, PIN, NOW + (101 + gap_s) * SECOND, grace_ns=5 * SECOND)
+    assert (state.candidate_since_ns == NOW) == goes_on
+
+
 def test_a_gap_breaks_the_wait() -> None:
     state = called([(0, PIN), (200, PIN)])
     resumed = next_bucket_state(state, PIN, NOW + 400 * SECOND)
