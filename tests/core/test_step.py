@@ -215,7 +215,7 @@ BROKEN = ("forward", "sigma", "open_interest", "strike", "mark", "bid", "ask", "
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(BROKEN), st.integers(0, 11), BAD), max_size=12),
     st.sampled_from(["flow", "naive", "short-all", "file"]),
