@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dfmon.model.errors import UsageError
-from dfmon.model.events import IndexPrice, Listed, OptionTicker
+from dfmon.model.events import IndexPrice, Listed, OptionTicker, Rejected
 from dfmon.model.instrument import Settlement
 from dfmon.store.boards import BoardFile, RecordedBoard, report
 from dfmon.store.boards.layouts import LAYOUTS as TABLE
@@ -248,3 +248,31 @@ def test_updates_of_single_options_are_one_board(tmp_path: Path) -> None:
     path.write_text("\n".join(map(_json_text, rows)))
     (board,) = BoardFile(path).boards()
     assert len(figures(board)) == 20
+
+
+def test_a_long_text_is_the_same_board(tmp_path: Path) -> None:
+    """Columns of a long file are kept as numbers; a cell that is none still costs its row, as it is written."""
+    path = tmp_path / "long.csv"
+    rows = _of("snapshot") * 900
+    rows[17_000] = rows[17_000] | {"open_interest": "abc"}
+    path.write_text(_text(rows))
+    (board,) = BoardFile(path).boards()
+    assert figures(board) == pytest.approx(expected(BOARD), rel=1e-9)
+    details = [e.detail for e in events_of_type(Rejected, board.events) if e.what == "row"]
+    assert details == ["line 17002: open_interest is 'abc', a number is expected"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,iv\n" + "x\n" * 100_002, "is no option board"),
+        ("\n" * 100_002, "blank lines: it is no board"),
+        ("[" + "{}," * 300_001 + "{}]", "more than 300,000 objects"),
+    ],
+    ids=["columns", "blank", "objects"],
+)
+def test_a_file_of_little_else_than_noise_ends_early(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "noise"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        BoardFile(path)

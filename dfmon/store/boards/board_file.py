@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn, Protocol, TypeVar
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from dfmon.model.errors import UsageError
-from dfmon.model.units import sanitize
-from dfmon.store.boards import json_table, parquet_table, xlsx_table
-from dfmon.store.boards.cells import F64, I64, BadCell
-from dfmon.store.boards.csv_table import read_csv
+from dfmon.store.boards import json_table
 from dfmon.store.boards.decode import Decoded
 from dfmon.store.boards.events import AnyPath, EventBuilder, RecordedBoard
 from dfmon.store.boards.interpreter import Findings, Interpreter
-from dfmon.store.boards.layouts import Matched, closest, detect
-from dfmon.store.boards.names import parse_option_name
+from dfmon.store.boards.opening import Refusal, Source, TableSource, open_source
 from dfmon.store.boards.runs import BoardRows
-from dfmon.store.boards.table import ColumnNames, Table
-from dfmon.store.file_content import UnpackLimits, open_regular, open_unpacked, text_lines
-
-_EXPECTED: Final = "an option board (csv, json, xlsx or parquet, also packed)"
-TEXT_LIMITS: Final = UnpackLimits(48_000_000, 200)
-JSON_LIMITS: Final = UnpackLimits(10_000_000, 200)
-_MAX_UNORDERED_ROWS: Final = 1_000_000  # of parquet whose rows have times of their own, which is read at once
-_SENTENCE: Final = 200
-
-T = TypeVar("T")
-
-
-class _Source(Protocol):
-    """An opened file: its columns, its layout and its rows as tables in order of time."""
-
-    header: tuple[str, ...]
-    container: str
-    matched: Matched
-    size: int
-
-    def tables(self, requested: Collection[str] | None) -> Iterator[Table]: ...
-    def iv_column(self) -> F64 | None: ...
-    def currencies(self) -> tuple[str, ...] | None: ...
+from dfmon.store.boards.table import Table
 
 
 class Documents(NamedTuple):
@@ -64,10 +33,10 @@ class BoardFile:
         if isinstance(origin, Documents):
             self._refusal = Refusal(Path("it"))
             table = self._refusal.translate(lambda: json_table.table_of(origin.documents, "JSON", origin.beside))
-            self._source: _Source = _TableSource(table, tuple(table.columns), self._refusal)
+            self._source: Source = TableSource(table, tuple(table.columns), self._refusal)
         else:
             self._refusal = Refusal(Path(origin))
-            self._source = _open(Path(origin), self._refusal)
+            self._source = open_source(Path(origin), self._refusal)
         if not self._source.size:
             self._refusal.raise_for(f"is {self._source.matched.layout.phrase} without rows: an option is needed")
         self._at_ns = at_ns
@@ -144,155 +113,3 @@ def _last_groups(groups: list[BoardRows], requested: list[str]) -> list[BoardRow
     newest = {group.underlying: group.ts_ns for group in groups if group.usable.size}
     times = {newest[base] for base in requested if base in newest}
     return [g for g in groups if g.ts_ns in times and newest.get(g.underlying, g.ts_ns) == g.ts_ns]
-
-
-# ---- opening -----------------------------------------------------------------------------------------------------
-
-
-class Refusal:
-    """Errors about one file, each a sentence of at most 200 characters that begins with its name."""
-
-    def __init__(self, path: Path) -> None:
-        self._shown = sanitize(path.name or str(path), 60)
-
-    def raise_for(self, reason: str) -> NoReturn:
-        """Raises UsageError."""
-        sentence = f"{self._shown} {sanitize(reason, 1000)}"
-        raise UsageError(sentence if len(sentence) <= _SENTENCE else sentence[: _SENTENCE - 1] + "…") from None
-
-    def translate(self, read: Callable[[], T]) -> T:
-        """The result of `read`, whose BadCell becomes a UsageError."""
-        try:
-            return read()
-        except BadCell as exc:
-            self.raise_for(str(exc))
-
-
-def _open(path: Path, refusal: Refusal) -> _Source:
-    """The source of a file by its content."""
-    with open_regular(path, _EXPECTED) as file:
-        is_parquet = file.read(4) == parquet_table.MAGIC
-    if is_parquet:
-        return _ParquetSource(path, refusal)
-    if xlsx_table.is_xlsx(path):
-        table = refusal.translate(lambda: xlsx_table.read_xlsx(path))
-        return _TableSource(table, tuple(table.columns), refusal)
-    with open_unpacked(path, _EXPECTED, TEXT_LIMITS) as stream:
-        head = stream.read(4096).lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n")
-    if head[:1] in (b"{", b"["):
-        with open_unpacked(path, _EXPECTED, JSON_LIMITS) as stream:
-            text = "\n".join(line for _, line in text_lines(stream, sanitize(path.name), JSON_LIMITS.unpacked_bytes))
-        table = refusal.translate(lambda: json_table.read_json(text))
-        return _TableSource(table, tuple(table.columns), refusal)
-    header: list[str] = []
-
-    def used_columns(names: list[str]) -> set[str]:
-        header.extend(names)
-        return set(matched_layout(names, refusal).columns.values())
-
-    with open_unpacked(path, _EXPECTED, TEXT_LIMITS) as stream:
-        lines = text_lines(stream, sanitize(path.name))
-        table = refusal.translate(lambda: read_csv(lines, used_columns))
-    return _TableSource(table, tuple(header), refusal)
-
-
-def matched_layout(header: Sequence[str], refusal: Refusal) -> Matched:
-    """The layout of a header. Raises UsageError that names what it seems to be and what is missing."""
-    names = ColumnNames(header)
-    matched = detect(names)
-    if matched is None:
-        _refuse_header(names, refusal)
-    layout, columns = matched.layout, matched.columns
-    if layout.refusal:
-        refusal.raise_for(f"seems to be {layout.title}: {layout.refusal}")
-    if "open_interest" not in columns:
-        refusal.raise_for(f"seems to be {layout.phrase} without open interest, which is expected in a column")
-    if not {"name", "base"} & columns.keys():
-        refusal.raise_for("has rows of options without a name or a currency: one of them is expected in a column")
-    if not {"forward", "mark", "delta"} & columns.keys():
-        refusal.raise_for(f"seems to be {layout.phrase} without forwards, and without marks or deltas that give them")
-    return matched
-
-
-def _refuse_header(names: ColumnNames, refusal: Refusal) -> NoReturn:
-    if names.find(("future_type",)):
-        refusal.raise_for("contains futures, not options: an option board is expected")
-    listed = ", ".join(str(name)[:20] for name in names.names[:5]) + (", …" if len(names.names) > 5 else "")
-    layout, lacking = closest(names)
-    if len(lacking) < len(layout.identified_by):
-        refusal.raise_for(
-            f"is no option board, its columns are {listed}; {layout.phrase} would have {', '.join(lacking)} too"
-        )
-    refusal.raise_for(f"is no option board, its columns are {listed}; see docs/data.md for what is read")
-
-
-class _TableSource:
-    """A file that is one table in memory."""
-
-    def __init__(self, table: Table, header: tuple[str, ...], refusal: Refusal) -> None:
-        self._table, self.header, self.container, self.size = table, header, table.container, table.size
-        self.size += len(table.ragged)
-        self.matched = matched_layout(header, refusal)
-
-    def tables(self, _requested: Collection[str] | None) -> Iterator[Table]:
-        yield self._table
-
-    def iv_column(self) -> F64 | None:
-        return None
-
-    def currencies(self) -> tuple[str, ...] | None:
-        return None
-
-
-class _ParquetSource:
-    """A parquet file, read a part at a time where its rows have the times of their boards."""
-
-    container = "parquet"
-
-    def __init__(self, path: Path, refusal: Refusal) -> None:
-        self._file = parquet_table.ParquetTables(path)
-        self.header = tuple(self._file.header)
-        self.matched = matched_layout(self.header, refusal)
-        self.size = self._file.size
-        self._is_streamed = self.matched.layout.rows_are == "runs"
-        if not self._is_streamed and self.size > _MAX_UNORDERED_ROWS:
-            refusal.raise_for(
-                f"has {self.size:,} rows with times of their own, at most {_MAX_UNORDERED_ROWS:,} are read"
-            )
-
-    def tables(self, requested: Collection[str] | None) -> Iterator[Table]:
-        rows = None
-        if requested is not None and self._is_streamed:
-            rows = self._last_rows(set(requested))
-        return self._file.tables(self.matched, rows)
-
-    def _last_rows(self, requested: set[str]) -> I64:
-        """The rows of the newest run of each requested underlying."""
-        codes, bases = self._bases
-        return parquet_table.last_runs(self._file.row_times(self.matched), codes, bases, requested)
-
-    @cached_property
-    def _bases(self) -> tuple[I64, list[str]]:
-        """The base of each row as a number, and the distinct bases."""
-        columns = self.matched.columns
-        codes, values = self._file.codes(columns.get("base") or columns["name"])
-        bases = [str(v or "").strip() if "base" in columns else _base_of(v) for v in values]
-        distinct = sorted(set(bases))
-        numbers = np.array([distinct.index(base) for base in bases] + [-1], dtype=np.int64)
-        return numbers[codes], distinct
-
-    def iv_column(self) -> F64 | None:
-        return self._file.numbers(self.matched.columns["iv"]) if self._is_streamed else None
-
-    def currencies(self) -> tuple[str, ...] | None:
-        if not self._is_streamed:
-            return None
-        return tuple(base for base in self._bases[1] if base)
-
-
-def _base_of(name: object) -> str:
-    match = re.match(r"[A-Z0-9]+", str(name or ""))
-    try:
-        return match[0] if match and parse_option_name(str(name)) else ""
-    except BadCell:
-        return ""

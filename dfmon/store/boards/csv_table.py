@@ -26,7 +26,7 @@ def read_csv(lines: NumberedLines, used_columns: Callable[[list[str]], set[str]]
     Raises BadCell if it has no header. Each line is split by itself, so that a stray quote cannot swallow the lines
     after it.
     """
-    numbered = ((number, text) for number, text in lines if text.strip() and not text.startswith("#"))
+    numbered = _written_lines(lines)
     _, first = next(numbered, (0, ""))
     declared = re.fullmatch(r"(?i)\ufeff?sep=(.)", first.strip())
     if declared:
@@ -65,6 +65,16 @@ def _cells(text: str, separator: str) -> list[str]:
         return next(csv.reader((text,), delimiter=separator), [])
     except csv.Error as exc:
         raise BadCell(f"the line is not CSV ({exc})") from None
+
+
+def _written_lines(lines: NumberedLines) -> Iterator[tuple[int, str]]:
+    """The lines that are neither blank nor comments. Raises BadCell for a file of little else."""
+    skipped = 0
+    for number, text in lines:
+        if text.strip() and not text.startswith("#"):
+            yield number, text
+        elif (skipped := skipped + 1) > _MAX_RAGGED:
+            raise BadCell(f"has more than {_MAX_RAGGED:,} blank lines: it is no board")
 
 
 def _rows(
