@@ -266,8 +266,8 @@ def _assemble(
     first = np.isnan(values.before)
     alone = np.flatnonzero(first | (~has_prints & (values.change != 0.0)))
     count = at.size
-    columns = {name: np.full(count, np.nan) for name in ("u", "interest", "limit")}
-    columns |= {name: np.zeros(count) for name in ("unexplained", "change")}
+    unknown, zeros = np.full((3, count), np.nan), np.zeros((2, count))
+    columns = dict(zip(("u", "interest", "limit", "unexplained", "change"), (*unknown, *zeros)))
     if values.row.size:
         columns["u"][is_matched] = u[value_of[is_matched]]
         columns["limit"][is_matched] = np.fmax(values.before, values.value)[value_of[is_matched]]
@@ -277,11 +277,11 @@ def _assemble(
         columns["unexplained"][target] = unexplained[with_interest]
         columns["change"][target] = np.abs(values.change[with_interest])
     events = Releases(release[at], waiting.take(at), **columns, first=np.zeros(count, np.bool_), unseen=unseen[at])
+    if not alone.size and (events.release_ns[1:] >= events.release_ns[:-1]).all():
+        return events  # the prints are in order
     if alone.size:
         events = events.joined(_lone_changes(values, alone, unexplained))
     prints = events.prints
-    if prints.row.size < 2:
-        return events
     return events.take(np.lexsort((prints.order, prints.ts_ns, ~events.first, prints.row, events.release_ns)))
 
 
