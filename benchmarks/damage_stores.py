@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import sqlite3
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -63,6 +65,12 @@ def option_print(name: str, seq: int) -> OptionTrade:
     )
 
 
+def copy_as_after_a_kill(folder: Path) -> None:
+    """Copies an open database with its journal, as a kill would leave them."""
+    for path in (folder / "open").iterdir():
+        shutil.copy(path, folder)
+
+
 class Store(Protocol):
     def make(self, folder: Path) -> None:
         """Writes a whole store."""
@@ -75,9 +83,11 @@ class Trades:
     file = "trades.sqlite"
 
     def make(self, folder: Path) -> None:
-        with TradeStore(folder / self.file, clock=lambda: START_NS, flush_interval_s=None) as store:
+        with TradeStore(folder / "open" / self.file, clock=lambda: START_NS, flush_interval_s=None) as store:
             for option in OPTIONS:
                 store.append_trades(option, [option_print(option.name, seq) for seq in range(1, 60)], START_NS)
+            store.flush()
+            copy_as_after_a_kill(folder)
 
     def start(self, folder: Path) -> str | None:
         with TradeStore(folder / self.file, clock=lambda: START_NS, flush_interval_s=None) as store:
@@ -99,10 +109,13 @@ class Histories:
     file = "history.sqlite"
 
     def make(self, folder: Path) -> None:
-        with History(folder / self.file, clock=lambda: START_NS + 6 * HOUR, flush_interval_s=None) as history:
+        path = folder / "open" / self.file
+        with History(path, clock=lambda: START_NS + 6 * HOUR, flush_interval_s=None) as history:
             for number in range(330):
                 history.append_row("BTC", history_row(number))
                 history.append_row("ETH", history_row(number))
+            history.flush()
+            copy_as_after_a_kill(folder)
 
     def start(self, folder: Path) -> str | None:
         with History(folder / self.file, clock=lambda: START_NS + 6 * HOUR, flush_interval_s=None) as history:
@@ -191,13 +204,19 @@ def run(damages: int, seed: int) -> Counter[str]:
     with tempfile.TemporaryDirectory() as folder:
         originals = Path(folder) / "originals"
         for name, store in STORES.items():
-            (originals / name).mkdir(parents=True)
-            store.make(originals / name)
+            killed, closed = originals / name / "killed", originals / name / "closed"
+            killed.mkdir(parents=True)
+            store.make(killed)
+            shutil.rmtree(killed / "open", ignore_errors=True)
+            shutil.copytree(killed, closed)
+            for path in closed.glob("*.sqlite"):
+                with closing(sqlite3.connect(path)) as db:
+                    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         for number in range(damages):
             rng = random.Random(f"{seed}-{number}")
             name = list(STORES)[number % len(STORES)]
             place = Path(folder) / "damaged"
-            shutil.copytree(originals / name, place)
+            shutil.copytree(originals / name / rng.choice(("killed", "closed")), place)
             files = sorted(path for path in place.rglob("*") if path.is_file())
             kind = damage(rng.choice(files), rng)
             try:
