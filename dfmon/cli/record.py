@@ -17,7 +17,6 @@ from typing import Final, TextIO
 from dfmon.aio import wait_until_set
 from dfmon.config import Config
 from dfmon.engine.hub import SnapshotHub
-from dfmon.model.errors import EXIT_FAILED
 from dfmon.model.units import format_hms, sanitize
 from dfmon.runtime import composition, runner
 from dfmon.store.recorder import Recorder
@@ -27,7 +26,7 @@ log = logging.getLogger("dfmon")
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
-    """Records until a signal, or for --minutes. Returns 0 or 128 + the signal; 1 if recording failed at the end."""
+    """Records until a signal, or for --minutes. Returns 0 or 128 + the signal; 1 if records are missing."""
     hub = SnapshotHub(mode="live")
     out = composition.open_outputs(config, getattr(args, "publish", None) or "")
     session = composition.live_session(config, "live", out, composition.StepErrorLog(), hub)
@@ -36,7 +35,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     seconds = None if args.minutes is None else args.minutes * 60.0
     code = runner.run_headless(session, out, companion=progress.show_until, seconds=seconds)
     sys.stderr.write(f"{progress.status_line()}\n")
-    return EXIT_FAILED if session.recorder.failure else code
+    return code
 
 
 class RecordingProgress:

@@ -31,6 +31,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         from_ns=start,
         until_ns=end,
         prefetch=not publish,
+        stop_at_end=bool(publish),
     )
     if publish:
         return runner.run_headless(session, out)

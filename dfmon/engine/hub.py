@@ -37,6 +37,7 @@ class Runtime:
     recorded_bytes: int | None = None
     sinks: tuple[str, ...] = ()
     note: str = ""
+    degraded: tuple[str, ...] = ()  # conditions that hold now, for /healthz
     backfill: BackfillProgress | None = None  # None: not running
     replay_position: float | None = None
     replay_speed: float | None = None

@@ -39,8 +39,12 @@ class ReplaySession:
         from_ns: int | None = None,
         until_ns: int | None = None,
         prefetch: bool = False,
+        stop_at_end: bool = False,
     ) -> None:
-        """`prefetch` makes checkpoints ahead of the replay in idle time, for a screen whose user may seek."""
+        """A headless replay has `stop_at_end`: its run ends with the last snapshot.
+
+        `prefetch` makes checkpoints ahead of the replay in idle time, for a screen whose user may seek.
+        """
         self.hub = hub
         self._sinks = sinks
         self._timeline = Timeline(source, hub.publish, end_ns=until_ns)
@@ -53,9 +57,15 @@ class ReplaySession:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
         self._note = ""
+        self._stop_at_end = stop_at_end
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The error that ended the replay early, if one did."""
+        return (self._timeline.error,) if self._timeline.error else ()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Plays to the end, then stays on the last snapshot until `stop`."""
+        """Plays to the end, then stays on the last snapshot until `stop`, or sets it."""
         with suppress(DfmonError):  # a source without a span raises again when it is played
             self._start_ns, self._end_ns = self._timeline.source.span()
         self._loop = asyncio.get_running_loop()
@@ -115,6 +125,9 @@ class ReplaySession:
         self._finished = True
         self._note = self._timeline.error or self._note
         self._update_runtime()
+        if self._stop_at_end:
+            stop.set()
+            return
         await self._wait(None, stop)
 
     async def _wait(self, seconds: float | None, stop: asyncio.Event) -> None:
@@ -194,6 +207,7 @@ class ReplaySession:
             paused=self._paused,
             finished=self._finished,
             note=self._note,
+            degraded=self.losses,
         )
 
 

@@ -11,7 +11,7 @@ import ctypes
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
@@ -28,6 +28,7 @@ from dfmon.model.events import OptionTrade, OptionTradeHistory
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.runtime.backfill import BackgroundBackfill
 from dfmon.runtime.clock import WALL_CLOCK, SessionClock
+from dfmon.runtime.conditions import ConditionLog, GrowthCheck, StalenessCheck, feed_conditions, sink_conditions
 from dfmon.runtime.kernel_warmup import warm_up_kernels
 from dfmon.sinks.base import Sink, supervise
 from dfmon.store.history import History
@@ -121,6 +122,8 @@ class LiveSession:
         self._driver: Driver | None = None
         self._tick_ns = 0  # planned time of the last tick
         self._shed_frames: Counter[str] = Counter()
+        self._condition_log, self._growth, self._staleness = ConditionLog(), GrowthCheck(), StalenessCheck()
+        self.losses: tuple[str, ...] = ()  # data that outputs and stores of this run lack; known after it
 
     @property
     def recorder(self) -> Recorder | None:
@@ -130,6 +133,8 @@ class LiveSession:
     async def run(self, stop: asyncio.Event) -> None:
         """Runs until `stop`; every socket, file and thread is closed on return."""
         limit_malloc_retention()
+        if self._disabled_venues:
+            log.info("disabled: %s", ", ".join(self._disabled_venues))
         loop = self._loop = asyncio.get_running_loop()
         worker, decoders = ThreadWorker(loop), {endpoint.source: endpoint.protocol for endpoint in self._endpoints}
         driver = self._driver = Driver(
@@ -171,12 +176,18 @@ class LiveSession:
             self._loop = None
             worker.close()
             await asyncio.sleep(0)  # lets the last computation deliver its result
-            if self._state is not None:
-                self._save_positions(driver.flow_states(), self._state)
-                self._state.close()
-            for store in (self._recorder, self._history, self._trades):
-                if store is not None:
-                    store.close()
+            self._close_stores(driver)
+
+    def _close_stores(self, driver: Driver) -> None:
+        """Saves the positions, closes every store, and sums up the losses."""
+        if self._state is not None:
+            self._save_positions(driver.flow_states(), self._state)
+            self._state.close()
+        failures = self._store_conditions()
+        for store in (self._recorder, self._history, self._trades):
+            if store is not None:
+                store.close()
+        self.losses = tuple(self._describe_losses(failures))
 
     async def _tick(self, driver: Driver, worker: ThreadWorker, stop: asyncio.Event) -> None:
         """A tick at every whole multiple of the interval, and the facts about the process beside it."""
@@ -213,6 +224,7 @@ class LiveSession:
             frames_per_s=rate,
             recorded_bytes=recorder.written_bytes if recorder else None,
             sinks=tuple(str(sink.status()) for sink in self._sinks),
+            degraded=self._check_conditions(),
             note=self._describe_stores(),
             backfill=next((b.progress for b in self._backfills.values() if b.progress), None),
         )
@@ -225,6 +237,47 @@ class LiveSession:
         errors += [store.notice for store in stores]
         errors += [self._state.error] if self._state is not None else []
         return "; ".join(filter(None, errors))
+
+    def _check_conditions(self) -> tuple[str, ...]:
+        """Logs conditions that begin or end. Returns those that hold now."""
+        snapshots = [s for name in self._underlyings if (s := self.hub.latest(name)) is not None]
+        conditions = self._store_conditions()
+        conditions.update(sink_conditions([sink.status() for sink in self._sinks]))
+        conditions.update(feed_conditions(snapshots[0].feeds if snapshots else ()))
+        conditions.update(self._staleness.conditions(snapshots))
+        if self._growth.has_grown("frames", self._shed_frames.total()):
+            conditions["overload"] = f"{self._shed_frames.total():,} frames left out so far"
+        for backfill in self._backfills.values():
+            if backfill.progress is not None and backfill.progress.error:
+                conditions["backfill"] = backfill.progress.error
+        self._condition_log.update(conditions)
+        return tuple(f"{key}: {text}" for key, text in conditions.items())
+
+    def _store_conditions(self) -> dict[str, str]:
+        """Stores that cannot be written, by name."""
+        stores = {"recording": self._recorder, "history": self._history, "trades": self._trades}
+        conditions = {name: store.failure for name, store in stores.items() if store is not None and store.failure}
+        if self._state is not None and self._state.error:
+            conditions["positions"] = self._state.error
+        dropped = self._recorder.dropped if self._recorder is not None else 0
+        if self._growth.has_grown("records", dropped) and "recording" not in conditions:
+            conditions["recording"] = f"the disk is too slow, {dropped:,} records left out so far"
+        return conditions
+
+    def _describe_losses(self, failures: Mapping[str, str]) -> Iterator[str]:
+        """Sentences for data that were offered to a store or an output, and are not there."""
+        if self._recorder is not None and (self._recorder.dropped or self._recorder.failure):
+            reason = f": {self._recorder.failure}" if self._recorder.failure else ""
+            yield f"the recording lacks {self._recorder.dropped:,} records{reason}"
+        for name, store in (("history", self._history), ("trades", self._trades)):
+            if store is not None and (store.dropped or name in failures):
+                reason = f": {failures[name]}" if name in failures else ""
+                yield f"{store.dropped:,} rows of the {name} are lost{reason}"
+        if "positions are not saved" in failures.get("positions", ""):
+            yield failures["positions"]
+        for sink in self._sinks:
+            if sink.progress.lost:
+                yield f"{sink.progress.lost:,} snapshots are missing in the output {sink.name}"
 
     async def _use_compiled_kernels(self, driver: Driver, stop: asyncio.Event) -> None:
         """Switches the pricing from numpy to compiled kernels once they are ready.

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from dfmon.aio import StopSignals, loop_factory
 from dfmon.config import Config
 from dfmon.engine.hub import Request, SnapshotHub
-from dfmon.model.errors import EXIT_OK, DfmonError
+from dfmon.model.errors import EXIT_FAILED, EXIT_OK, DfmonError
 from dfmon.model.snapshot import to_json
 from dfmon.replay import ReplaySource, play_through
 from dfmon.runtime.clock import WALL_CLOCK, SessionClock
@@ -32,6 +32,8 @@ class Session(Protocol):
 
     hub: SnapshotHub
 
+    @property
+    def losses(self) -> tuple[str, ...]: ...
     async def run(self, stop: asyncio.Event) -> None: ...
     def submit(self, request: Request) -> None: ...
 
@@ -43,7 +45,8 @@ def run_headless(
     companion: Callable[[asyncio.Event], Coroutine[Any, Any, None]] | None = None,
     seconds: float | None = None,
 ) -> int:
-    """Runs until a signal, until the reader of stdout closes it, or for `seconds`. Returns 0, or 128 + the signal.
+    """Runs until a signal, until the reader of stdout closes it, or for `seconds`. Returns 0, or 128 + the signal, or 1
+    where data were lost.
 
     `companion` runs beside it, until the event that it is passed is set.
     """
@@ -65,7 +68,10 @@ def run_headless(
                 await companion_task
         return signals.exit_code
 
-    return _run_loop(main())
+    code = _run_loop(main())
+    for loss in session.losses:
+        log.error("%s", loss)
+    return EXIT_FAILED if session.losses else code
 
 
 def _run_loop(main: Coroutine[Any, Any, int]) -> int:
@@ -149,6 +155,8 @@ def run_with_screen(
         market.stop()
     if market.failure is not None:
         raise market.failure
+    if session.losses and code == EXIT_OK:
+        raise DfmonError("; ".join(session.losses))
     return code
 
 

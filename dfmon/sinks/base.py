@@ -55,6 +55,7 @@ class SinkProgress:
     note: str = ""
     sent: int = 0
     dropped: int = 0
+    lost: int = 0  # those of `dropped` that its reader was promised; known at the end
 
     def set_state(self, state: str, note: str = "") -> None:
         self.state, self.note = state, sanitize(note)

@@ -88,6 +88,7 @@ class JsonLines:
         elif error is not None:
             raise error
         else:
+            self.progress.lost = self.progress.dropped
             self.progress.set_state("off")
 
 

@@ -4,14 +4,15 @@
     dfmon:stream:<UNDERLYING>     XADD     flat fields for redis-cli, and `json`: the object without its long rows
     dfmon:snapshot:<UNDERLYING>   SET      the complete JSON object
 
-While the server is slow or away, stream entries wait in a bounded outbox, whose oldest are dropped and counted; of the
-channel and the key only the newest value is sent. An entry whose reply was lost is sent again: readers deduplicate by
-`seq`.
+While the server is slow or away, or refuses them, stream entries wait in a bounded outbox of each stream, whose oldest
+are dropped and counted; of the channel and the key only the newest value is sent. An entry whose reply was lost is sent
+again: readers deduplicate by `seq`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -26,6 +27,7 @@ from dfmon.sinks.redis_connection import RedisConnection, RedisConnector
 from dfmon.sinks.secret_urls import mask_url, redact
 
 BATCH: Final = 100  # stream entries in one write; larger ones are not cheaper per entry
+REFUSED_DELAY_S: Final = 5.0  # between two tries of entries that the server refuses
 SHUTDOWN_GRACE_S: Final = 1.0  # time for the server to take the last entries once everything else has stopped
 
 
@@ -55,7 +57,10 @@ class RedisStream:
         self._prefix = prefix
         self._maxlen = maxlen
         self._first_delay_s = first_delay_s
-        self._outbox: Outbox[bytes] = Outbox(outbox)
+        self._outbox_limit = outbox
+        self._outboxes: dict[str, Outbox[bytes]] = {}  # by underlying: one stream can be refused without the others
+        self._refused_until: dict[str, float] = {}  # underlying -> time of the event loop before which it waits
+        self._refusal = ""
         self._newest: dict[str, FlowSnapshot] = {}
         self._work_available = asyncio.Event()
         self._collection_done = False
@@ -66,9 +71,18 @@ class RedisStream:
     def status(self) -> SinkStatus:
         """`sent` and `dropped` count stream entries."""
         progress = self.progress
-        backlog = f"{len(self._outbox)} waiting" if self._outbox else ""
-        note = "; ".join(part for part in (progress.note, backlog) if part)
-        return SinkStatus(self.name, progress.state, progress.sent, progress.dropped + self._outbox.dropped, note)
+        note = "; ".join(part for part in (progress.note, f"{self.waiting} waiting" if self.waiting else "") if part)
+        return SinkStatus(self.name, progress.state, progress.sent, progress.dropped + self._overflow, note)
+
+    @property
+    def waiting(self) -> int:
+        """Stream entries that the server has not taken yet."""
+        return sum(len(outbox) for outbox in self._outboxes.values())
+
+    @property
+    def _overflow(self) -> int:
+        """Stream entries that an outbox had no room for."""
+        return sum(outbox.dropped for outbox in self._outboxes.values())
 
     async def run(self, hub: SnapshotHub, stop: asyncio.Event) -> None:
         """Sends until `stop`. Errors of the server or the connection lead to another try, not to an exception."""
@@ -79,6 +93,7 @@ class RedisStream:
                     await self._collect_snapshots(hub, stop)
                     limit.reschedule(asyncio.get_running_loop().time() + SHUTDOWN_GRACE_S)
         finally:
+            self.progress.lost = self.progress.dropped + self._overflow + self.waiting
             self.progress.set_state("off")
 
     async def _collect_snapshots(self, hub: SnapshotHub, stop: asyncio.Event) -> None:
@@ -87,10 +102,12 @@ class RedisStream:
         async with aclosing(follower.follow(stop)) as snapshots:
             async for snapshot in snapshots:
                 self.progress.dropped += follower.take_overtaken()
-                self._outbox.append_item(self._entry_command(snapshot, hub.mode))
+                outbox = self._outboxes.setdefault(snapshot.underlying, Outbox(self._outbox_limit))
+                outbox.append_item(self._entry_command(snapshot, hub.mode))
                 self._newest[snapshot.underlying] = snapshot
                 self._work_available.set()
         self._collection_done = True
+        self._refused_until.clear()  # a last try
         self._work_available.set()
 
     async def _send_with_reconnect(self, hub: SnapshotHub, stop: asyncio.Event) -> None:
@@ -112,29 +129,54 @@ class RedisStream:
                 await wait_until_set(stop, delay)
 
     async def _send_until_done(self, connection: RedisConnection, hub: SnapshotHub) -> None:
-        while not self._collection_done or self._newest or self._outbox:
+        while not self._collection_done or self._newest or any(self._outboxes.values()):
             await self._work_available.wait()
             self._work_available.clear()
-            while self._newest or self._outbox:
+            while self._newest or self._ready_outboxes():
                 await self._send_batch(connection, hub.mode)
 
+    def _ready_outboxes(self) -> list[str]:
+        """Underlyings with entries to send now: a refused stream is tried again after a while."""
+        now = asyncio.get_running_loop().time()
+        return [name for name, outbox in self._outboxes.items() if outbox and self._refused_until.get(name, 0.0) <= now]
+
     async def _send_batch(self, connection: RedisConnection, mode: State) -> None:
-        entries = self._outbox.pop_items(BATCH)
+        names = self._ready_outboxes()
+        share = max(BATCH // max(len(names), 1), 1)
+        entries = [(name, command) for name in names for command in self._outboxes[name].pop_items(share)]
         newest, self._newest = self._newest, {}
         ticks = [command for snapshot in newest.values() for command in self._tick_commands(snapshot, mode)]
         try:
-            rejected = await connection.send_commands(entries + ticks)
+            rejected = await connection.send_commands([command for _, command in entries] + ticks)
         except BaseException:
-            self._outbox.requeue_items(entries)
+            self._requeue(entries)
             self._newest = newest | self._newest
             self._work_available.set()
             raise
-        rejected_entries = sum(at < len(entries) for at in rejected)
-        self.progress.sent += len(entries) - rejected_entries
-        self.progress.dropped += rejected_entries
+        refused = [entry for at, entry in enumerate(entries) if at in rejected]
+        self._requeue(refused)
+        loop = asyncio.get_running_loop()
+        self._refused_until |= {name: loop.time() + REFUSED_DELAY_S for name, _ in refused}
+        if refused:
+            loop.call_later(REFUSED_DELAY_S, self._work_available.set)
+        for name in {name for name, _ in entries} - {name for name, _ in refused}:
+            self._refused_until.pop(name, None)
+        self.progress.sent += len(entries) - len(refused)
+        self._note_refusal(rejected)
+
+    def _requeue(self, entries: Sequence[tuple[str, bytes]]) -> None:
+        """Puts entries that were not taken back in front of their outboxes, in order."""
+        for name in dict.fromkeys(name for name, _ in entries):
+            self._outboxes[name].requeue_items(command for other, command in entries if other == name)
+
+    def _note_refusal(self, rejected: Mapping[int, Exception]) -> None:
+        """Notes the first refusal of this round, or that there is none any more."""
         if rejected:
-            self.progress.set_state("refused", f"{self.display_url}: {self._redact(next(iter(rejected.values())))}")
-        elif self.progress.state != "sending":
+            self._refusal = self._redact(next(iter(rejected.values())))
+            if self._refusal.startswith("MOVED"):
+                self._refusal += ": a cluster; the address of a single server, or of a proxy before it, is needed"
+            self.progress.set_state("refused", f"{self.display_url}: {self._refusal}")
+        elif self.progress.state != "sending" and not self._refused_until:
             self.progress.set_state("sending", self.display_url)
 
     def _tick_commands(self, snapshot: FlowSnapshot, mode: State) -> tuple[bytes, bytes]:

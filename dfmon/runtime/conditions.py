@@ -1,0 +1,86 @@
+"""Conditions that the screen notes, said without a screen too: in the log, in /healthz and in the exit code.
+
+A condition is a short key with a sentence, such as that of a store which cannot be written, a sink that is refused, or
+a feed that is down. `ConditionLog` logs each once when it begins and once when it ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from dfmon.model.snapshot import Feed, FlowSnapshot
+from dfmon.model.units import format_hms
+from dfmon.sinks.base import SinkStatus
+
+log = logging.getLogger("dfmon")
+
+HOLD_S: Final = 10.0  # a condition that returns within this time has not ended
+_FAILING_SINK_STATES: Final = frozenset({"away", "refused", "restarting"})
+
+
+class ConditionLog:
+    """The conditions that hold now, and their log."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._active: dict[str, tuple[float, float]] = {}  # key -> first and last time at which it was seen
+
+    def update(self, conditions: Mapping[str, str]) -> None:
+        """Takes all conditions of a moment, by key; called about once a second."""
+        now = self._clock()
+        for key, text in conditions.items():
+            if key not in self._active:
+                log.warning("%s: %s", key, text)
+            self._active[key] = self._active.get(key, (now, now))[0], now
+        for key, (first, last) in list(self._active.items()):
+            if now - last >= HOLD_S:
+                del self._active[key]
+                log.info("%s: over after %s", key, format_hms(last - first))
+
+
+def sink_conditions(statuses: Sequence[SinkStatus]) -> Iterator[tuple[str, str]]:
+    """Sinks whose server is away, refuses, or whose code failed."""
+    for status in statuses:
+        if status.state in _FAILING_SINK_STATES:
+            yield f"sink {status.name}", f"{status.state}{f', {status.note}' if status.note else ''}"
+
+
+def feed_conditions(feeds: Sequence[Feed]) -> Iterator[tuple[str, str]]:
+    """Feeds that are down, and what the venue or dfmon notes about the others."""
+    for feed in feeds:
+        if feed.state == "down":
+            yield f"feed {feed.name}", f"down{f', {feed.note}' if feed.note else ''}"
+        elif feed.state in ("live", "slow") and (feed.note or feed.state == "slow"):
+            yield f"feed {feed.name} ({feed.state})", feed.note or "no data for a while"
+        elif "REST alone" in feed.note:
+            yield f"feed {feed.name} (by REST)", feed.note
+
+
+class GrowthCheck:
+    """Counts that have grown since the last look."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def has_grown(self, key: str, count: int) -> bool:
+        before, self._counts[key] = self._counts.get(key, 0), count
+        return count > before
+
+
+class StalenessCheck:
+    """Underlyings that became stale after they had been fresh: at the start nothing has arrived yet."""
+
+    def __init__(self) -> None:
+        self._seen_fresh: set[str] = set()
+
+    def conditions(self, snapshots: Sequence[FlowSnapshot]) -> Iterator[tuple[str, str]]:
+        """The stale underlyings among the newest snapshots, with the reason."""
+        for snapshot in snapshots:
+            if snapshot.state != "stale":
+                self._seen_fresh.add(snapshot.underlying)
+            elif snapshot.underlying in self._seen_fresh:
+                reason = snapshot.freshness.stale if snapshot.freshness is not None else ""
+                yield f"{snapshot.underlying} stale", reason or "inputs are old"
