@@ -191,7 +191,7 @@ complete -c dfmon -n '_shtab_dfmon_using positions' -l by -xka "option expiry" -
 complete -c dfmon -n '_shtab_dfmon_using positions' -l csv -d 'comma-separated values with a header; empty where unknown'
 complete -c dfmon -n '_shtab_dfmon_using positions' -l json -d 'one JSON object with the rows'
 complete -c dfmon -n '_shtab_dfmon_using positions; and test $_shtab_dfmon_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'a recording, a capture, a board file, or the URL of a running dfmon; without it the live market'
-complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a explain -d 'one number written out: formula, inputs, largest parts, other conventions'
+complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a explain -d 'a number or word with its formula, inputs and parts'
 complete -c dfmon -n '_shtab_dfmon_using explain' -s h -l help -d 'show this help message and exit'
 complete -c dfmon -n '_shtab_dfmon_using explain' -l currency -x -d 'underlyings; the first one is shown first'
 complete -c dfmon -n '_shtab_dfmon_using explain' -l positions -x -d 'dealer positions: flow, naive, short-all or file:PATH'

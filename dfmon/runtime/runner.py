@@ -145,6 +145,7 @@ def run_with_screen(
         plain=options.get("plain", False),
         low_bandwidth=options.get("low_bandwidth", False),
         clock_speed=clock.speed,
+        forced_icons="icons" in options,
     )
     market = MarketThread(session)
     app = DfmonApp(session.hub, settings, session.submit, history_loader(config, session.hub.mode), clock.now_ns)

@@ -91,6 +91,7 @@ SCREEN_ACTIONS: Final[tuple[Action, ...]] = (
         footer_rank=12,
         footer_label="save",
     ),
+    Action("app.suspend", ("ctrl+z",), "ctrl+z", "Suspend to the shell"),
     Action("app.redraw", ("ctrl+l",), "ctrl+l", "Redraw the screen", "redraw the screen"),
     Action("app.palette", ("ctrl+p",), "ctrl+p", "Command palette", "find an action by name"),
 )

@@ -33,6 +33,7 @@ from dfmon.tui.screens.main import MainScreen
 from dfmon.tui.settings import ScreenSettings
 from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, ACTIONS_BY_KEY
 from dfmon.tui.shutdown import TERMINAL_CLOSED_CODE, GracefulExit, handle_signals, is_terminal_open
+from dfmon.tui.terminal import shows_unicode
 from dfmon.tui.view import View, cycle
 from dfmon.tui.view_actions import VIEW_ACTIONS
 
@@ -76,6 +77,7 @@ class DfmonApp(App[None]):
             clock_speed=settings.clock_speed,
         )
         self.colour = not (settings.plain or self.no_color)
+        self.draws_unicode = settings.forced_icons or shows_unicode()
         self.animation_level = "none"
         self.graceful_exit = GracefulExit(self._exit_with_code)
         self.skipped_frames = self.last_skip_ns = 0
@@ -85,7 +87,7 @@ class DfmonApp(App[None]):
         self._started_ns = clock()
         self._chart_ns = 0
         self._draw_ms = 0.0
-        self._main = MainScreen(self.draw, self._handle_key)
+        self._main = MainScreen(self.draw, self._handle_key, self._handle_paste)
 
     # -- start and exit
 
@@ -95,6 +97,7 @@ class DfmonApp(App[None]):
     def on_mount(self) -> None:
         self.set_interval(self.settings.frame_interval_s, self.draw)
         self.set_interval(2.0, self.exit_if_terminal_closed)
+        self.app_resume_signal.subscribe(self, lambda _: self.do_app_redraw())
         self.graceful_exit.attach_loop(asyncio.get_running_loop())
         self.call_after_refresh(self._load_history)
 
@@ -200,14 +203,22 @@ class DfmonApp(App[None]):
         self.draw()
 
     def _handle_key(self, key: str, character: str | None) -> bool:
-        """Passes a key to the open prompt, or runs its action; False where it has none. ctrl+c always has its own."""
-        if self.view.prompt and key != "ctrl+c":
+        """Passes a key to the open prompt, or runs its action; False where it has none. ctrl+c and ctrl+z always have
+        their own.
+        """
+        if self.view.prompt and key not in ("ctrl+c", "ctrl+z"):
             self.handle_prompt_key(key, character)
             return True
         if (action := ACTIONS_BY_KEY.get(key) or ACTIONS_BY_KEY.get(character or key)) is None:
             return False
         self.action_do(action.id)
         return True
+
+    def _handle_paste(self, text: str) -> None:
+        """Puts pasted text into the open prompt; without one it is dropped, as its letters would be keys."""
+        if self.view.prompt:
+            prompt.paste(self.view, text)
+            self.draw()
 
     def handle_prompt_key(self, key: str, character: str | None) -> None:
         """Handles a key while the prompt is open; enter carries the text out, or shows the error beside it."""
@@ -238,6 +249,10 @@ class DfmonApp(App[None]):
 
     def do_app_interrupt(self) -> None:
         self.exit(return_code=130)
+
+    def do_app_suspend(self) -> None:
+        """Stops the process and gives the terminal back to the shell, until it is continued."""
+        self.action_suspend_process()
 
     def do_app_palette(self) -> None:
         self.action_command_palette()

@@ -7,12 +7,16 @@ clears the record, so the picture is always the one that Textual drew.
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
+from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
+
+from dfmon.tui.terminal import open_output
 
 Cell = tuple[str, str]  # the character, and the codes of its style
 
@@ -222,6 +226,28 @@ class DiffingDriver(LinuxDriver):
     """Textual's driver with a `TerminalDiff` before the terminal."""
 
     diff: TerminalDiff
+
+    def __init__(
+        self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        if (output := open_output(unicode=getattr(app, "draws_unicode", True))) is not None:
+            self._file = output
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """Asks the terminal that is drawn on: stdout may be a file."""
+        try:
+            assert self._file is not None
+            size = os.get_terminal_size(self._file.fileno())
+        except (OSError, ValueError):
+            return super()._get_terminal_size()
+        return (size.columns or 80, size.lines or 24)
+
+    def start_application_mode(self) -> None:
+        """Starts with nothing known of the cells: also after a suspension, in which others wrote."""
+        if hasattr(self, "diff"):
+            self.diff.invalidate()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def write(self, data: str) -> None:
         """Write what differs. The screen is left blank: tmux hands rows of one that has grown on to the shell."""

@@ -46,6 +46,13 @@ def handle_key(view: View, frame: Frame, key: str, character: str | None) -> Key
     return "typing"
 
 
+def paste(view: View, text: str) -> None:
+    """Appends pasted text. Line ends become spaces, since enter would apply what nobody has read."""
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    view.prompt_text = (view.prompt_text + " ".join(printable.split()))[:MAX_PROMPT_LENGTH]
+    view.prompt_error = ""
+
+
 def evaluate(view: View, frame: Frame) -> CommandResult:
     """Applies the text, or returns the request or action it stands for. Raises UsageError with the mistake."""
     match view.prompt:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from dfmon.tui.terminal import shows_unicode
+
 PALETTES: Final = ("blue-orange", "purple-green", "mono", "green-red")
 ICONS: Final = ("unicode", "ascii", "braille")
 
@@ -27,6 +29,7 @@ class ScreenSettings:
     tape_min: float = 0.0
     clock_speed: float = 1.0
     published_model: str = "flow"
+    forced_icons: bool = False  # `icons` was named on the command line: drawn in any locale
 
     @property
     def frame_interval_s(self) -> float:
@@ -45,4 +48,4 @@ class ScreenSettings:
 
     @property
     def initial_icons(self) -> str:
-        return "ascii" if self.plain else self.icons
+        return "ascii" if self.plain or not (self.forced_icons or shows_unicode()) else self.icons

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Final
 
+from dfmon.tui.terminal import open_output
+
 FORCED_EXIT_DELAY_S: Final = 3.0  # a stuck terminal delays the exit no longer
 TERMINAL_CLOSED_CODE: Final = 128 + signal.SIGHUP
 # Blanks the alternate screen before leaving it, as the driver does; enters it first, in case it was left already.
@@ -70,12 +72,14 @@ class GracefulExit:
         with contextlib.suppress(OSError, ValueError, termios.error):
             fd = sys.__stdin__.fileno()  # type: ignore[union-attr]
             termios.tcsetattr(fd, termios.TCSANOW, self._saved_attributes)
-            stderr_fd = sys.__stderr__.fileno()  # type: ignore[union-attr]
-            os.set_blocking(stderr_fd, False)
+            output = open_output(unicode=True)
+            if output is None:
+                return
+            os.set_blocking(output.fileno(), False)
             try:
-                os.write(stderr_fd, _RESET_SEQUENCE)
+                os.write(output.fileno(), _RESET_SEQUENCE)
             finally:
-                os.set_blocking(stderr_fd, True)
+                os.set_blocking(output.fileno(), True)
 
 
 def _terminal_attributes() -> list[Any] | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.keys import _character_to_key
 
 from dfmon.engine.hub import BackfillProgress, Request, Runtime
@@ -18,6 +18,7 @@ from dfmon.model.snapshot import Detail, FlowSnapshot, MetricRow, State, Views
 from dfmon.model.tables import PositionRow
 from dfmon.model.units import SECOND
 from dfmon.tui import app as app_module
+from dfmon.tui import prompt
 from dfmon.tui.actions import Action
 from dfmon.tui.app import DfmonApp, writer_backlog
 from dfmon.tui.render.options import filtered_options
@@ -263,7 +264,10 @@ SETUP_KEYS = {
 }
 
 
-@pytest.mark.parametrize("action", [a for a in ACTIONS if a.id != "app.snapshot"], ids=lambda a: a.id)
+TESTED_ELSEWHERE = ("app.snapshot", "app.suspend")
+
+
+@pytest.mark.parametrize("action", [a for a in ACTIONS if a.id not in TESTED_ELSEWHERE], ids=lambda a: a.id)
 async def test_every_key_does_something(action: Action) -> None:
     for key in action.keys:
         mode: State = "replay" if action.available_in == "replay" else "live"
@@ -274,6 +278,22 @@ async def test_every_key_does_something(action: Action) -> None:
             await pilot.press(key)
             await pilot.pause()
             assert _fingerprint(harness) != before, key
+
+
+@pytest.mark.parametrize("key", ["slash", "colon"])
+async def test_a_paste_goes_into_the_open_field(key: str) -> None:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
+        harness.app.post_message(Paste("q"))
+        await pilot.pause()
+        assert harness.app.is_running, "letters of a paste are no keys"
+        await pilot.press(key, "x")
+        harness.app.post_message(Paste("qty>=10\tbuy\r\n\x1b[2J"))
+        await pilot.pause()
+        assert harness.app.view.prompt_text == "xqty>=10 buy [2J"
+        harness.app.post_message(Paste("9" * 500))
+        await pilot.pause()
+        assert len(harness.app.view.prompt_text) == prompt.MAX_PROMPT_LENGTH
 
 
 @pytest.mark.parametrize(("key", "code"), [("q", 0), ("ctrl+c", 130)])

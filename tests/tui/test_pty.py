@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 class Terminal:
     """A pseudo terminal with the screen on it, and everything that was written to it."""
 
-    def __init__(self, width: int = 80, height: int = 24, **env: str) -> None:
+    def __init__(self, width: int = 80, height: int = 24, stderr: Path | None = None, **env: str) -> None:
         self.master, self.slave = pty.openpty()
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         self.initial_attributes = termios.tcgetattr(self.slave)
@@ -37,15 +37,18 @@ class Terminal:
         self._stream = pyte.ByteStream(self.screen)
         self.written = b""
         base = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "COLORTERM", "COLUMNS", "LINES"}}
+        errors = self.slave if stderr is None else os.open(stderr, os.O_WRONLY | os.O_CREAT)
         self.process = subprocess.Popen(
             [sys.executable, str(CHILD)],
             stdin=self.slave,
             stdout=self.slave,
-            stderr=self.slave,
+            stderr=errors,
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             env={**base, "TERM": "xterm-256color", "TEXTUAL_ANIMATIONS": "none", **env},
         )
+        if errors != self.slave:
+            os.close(errors)
 
     def read(self, timeout: float) -> int:
         """Bytes that arrive within `timeout`; returns after the first piece."""
@@ -165,6 +168,63 @@ def test_a_closed_terminal_ends_the_program(open_terminal: Callable[..., Termina
     os.close(terminal.master)
     terminal.slave = terminal.master = -1
     assert terminal.process.wait(TIMEOUT_S) == 129
+
+
+@pytest.mark.parametrize("way", ["key", "key in a prompt", "signal"])
+def test_a_suspension_gives_the_terminal_back_and_fg_redraws(way: str, open_terminal: Callable[..., Terminal]) -> None:
+    terminal = _start(open_terminal)
+    before = [line.rstrip() for line in terminal.screen.display[:20]]
+    if way == "key in a prompt":
+        os.write(terminal.master, b"/")
+        terminal.wait_until(lambda: terminal.is_showing("enter applies"))
+    terminal.process.send_signal(signal.SIGTSTP) if way == "signal" else os.write(terminal.master, b"\x1a")
+    _wait_for_state(terminal, "T")
+    terminal.check_restored()
+    terminal.screen.reset()
+    assert not terminal.is_showing("SQUEEZE")
+    terminal.process.send_signal(signal.SIGCONT)
+    terminal.wait_until(lambda: [line.rstrip() for line in terminal.screen.display[:20]] == before)
+    if way == "key in a prompt":
+        terminal.wait_until(lambda: terminal.is_showing("enter applies"))
+        os.write(terminal.master, b"\x1b")
+        terminal.wait_until(lambda: not terminal.is_showing("enter applies"))
+    os.write(terminal.master, b"q")
+    terminal.wait_until(terminal.has_exited)
+    assert terminal.process.returncode == 0
+    terminal.check_restored()
+
+
+def _wait_for_state(terminal: Terminal, letter: str) -> None:
+    """Reads until the process is in that state of its stat file."""
+    stat = Path(f"/proc/{terminal.process.pid}/stat")
+    terminal.wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == letter)
+
+
+def test_a_paste_of_the_terminal_stands_in_the_field(open_terminal: Callable[..., Terminal]) -> None:
+    terminal = _start(open_terminal)
+    os.write(terminal.master, b"/")
+    terminal.wait_until(lambda: terminal.is_showing("enter applies"))
+    os.write(terminal.master, b"\x1b[200~qty>=10 buy\n\x1b[201~")
+    terminal.wait_until(lambda: terminal.is_showing("/qty>=10 buy"))
+
+
+def test_a_locale_without_box_characters_gets_ascii(open_terminal: Callable[..., Terminal]) -> None:
+    terminal = _start(open_terminal, PYTHONIOENCODING="iso-8859-1")
+    assert b"\\u" not in terminal.written
+    assert all(byte < 0x80 for byte in terminal.written), "and nothing else either"
+    forced = _start(open_terminal, PYTHONIOENCODING="iso-8859-1", FORCED_ICONS="1")
+    assert "─".encode() in forced.written
+
+
+def test_the_screen_is_drawn_where_stderr_is_a_file(open_terminal: Callable[..., Terminal], tmp_path: Path) -> None:
+    terminal = open_terminal(stderr=tmp_path / "err.log", width=100, height=30)
+    terminal.wait_until(lambda: terminal.is_showing("SQUEEZE") and terminal.is_showing("quit"))
+    assert any(len(line.rstrip()) > 90 for line in terminal.screen.display), "its size is that of the terminal"
+    os.write(terminal.master, b"q")
+    terminal.wait_until(terminal.has_exited)
+    assert terminal.process.returncode == 0
+    terminal.check_restored()
+    assert (tmp_path / "err.log").read_bytes() == b""
 
 
 @pytest.mark.parametrize("term", ["dumb", ""])

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from textual.app import ComposeResult
-from textual.events import Key, Resize
+from textual.events import Key, Paste, Resize
 from textual.screen import Screen
 
 from dfmon.tui.layout import Layout, layout
@@ -38,9 +38,14 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     AUTO_FOCUS = None
 
-    def __init__(self, redraw: Callable[[], None], handle_key: Callable[[str, str | None], bool]) -> None:
+    def __init__(
+        self,
+        redraw: Callable[[], None],
+        handle_key: Callable[[str, str | None], bool],
+        handle_paste: Callable[[str], None],
+    ) -> None:
         super().__init__()
-        self._redraw, self._handle_key = redraw, handle_key
+        self._redraw, self._handle_key, self._handle_paste = redraw, handle_key, handle_paste
         self._panel_layout: Layout = {}
         self.grids = {name: RowGrid(name) for name in RENDERERS}
         self.faults: dict[str, str] = {}
@@ -56,6 +61,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if self._handle_key(event.key, event.character):
             event.stop()
             event.prevent_default()
+
+    def on_paste(self, event: Paste) -> None:
+        self._handle_paste(event.text)
+        event.stop()
 
     def draw(self, frame: Frame, appearance: Appearance, *, skip: frozenset[str] = frozenset()) -> int:
         """Places and fills the panels; returns the number of rows that changed."""
