@@ -84,7 +84,8 @@ async def _get(base: str, underlying: str, url: str, timeout_s: float) -> bytes:
     except (TimeoutError, httpx.TimeoutException):
         raise NoSnapshotError(f"{shown} did not respond within {timeout_s:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, ResponseError) as exc:
-        reason = describe_os_error(exc) or redact(str(exc) or type(exc).__name__, url)
+        cause = "" if isinstance(exc, httpx.ProxyError) else describe_os_error(exc)
+        reason = cause or redact(str(exc) or type(exc).__name__, url)
         raise DfmonError(f"{shown}: {sanitize(reason)}") from None
     if response.status_code != httpx.codes.OK:
         message = sanitize(body.decode("utf-8", "replace").strip() or response.reason_phrase)

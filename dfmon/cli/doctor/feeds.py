@@ -28,6 +28,7 @@ from dfmon.model.units import MILLISECOND, sanitize
 from dfmon.venues import connection
 from dfmon.venues.backoff import ConnectLimiter
 from dfmon.venues.certificates import tls_context
+from dfmon.venues.failures import advice
 from dfmon.venues.options import options_venues
 from dfmon.venues.protocol import Endpoint, RestCall
 from dfmon.venues.proxies import proxy_of
@@ -224,9 +225,8 @@ async def check_rest(name: str, base: str, transport: httpx.AsyncBaseTransport |
                 return [failure(about, f"{_host(base)}: no response within {_REST_TIMEOUT_S:.0f} s")]
             recv_ns = time.time_ns()
             if not body:
-                return [
-                    failure(about, f"{_host(base)}: {client.errors.get(urlsplit(base).hostname or '', 'no response')}")
-                ]
+                reason = client.errors.get(urlsplit(base).hostname or "", "no response")
+                return [failure(about, f"{_host(base)}: {reason}{advice(reason, spec.name)}")]
             venue_ms = _venue_time_ms(body, spec.venue_ms)
             if venue_ms is None:
                 return [failure(about, f"{_host(base)}: responds, but not with its time: {_excerpt(body)}")]
