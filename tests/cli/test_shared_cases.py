@@ -10,6 +10,7 @@ import pytest
 
 from dfmon.cli.main import run as main
 from dfmon.model.errors import EXIT_STALE
+from dfmon.store.boards import BoardFile
 from tests.shared_data import SHARED
 
 CASES = SHARED / "cases"
@@ -130,6 +131,10 @@ def test_a_reply_of_several_coins_is_chosen_by_currency(case: str, capsys: pytes
     code, out, _ = snapshot(case, capsys, "--currency", "BTC")
     assert code in (0, EXIT_STALE)
     assert json.loads(out)["underlying"] == "BTC"
+
+
+def test_the_name_says_the_coin_of_an_option() -> None:
+    assert BoardFile(CASES / "49-usdc-and-coin-books" / "j_usdcbook.json").currencies == ("BTC", "SOL", "XRP")
 
 
 def test_a_repeated_file_name_of_any_case_reads_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -178,7 +178,7 @@ class Decoder:
                 else:
                     known[cell] = base
             bases.append(base)
-        return bases
+        return [base if t is None or not base else t.base for base, t in zip(bases, terms)]  # a name says it best
 
     def _shown_name(self, columns: dict[str, Column], at: int) -> str:
         return sanitize(str(columns["name"][at]), 40) if "name" in columns else "a row without a name"

@@ -23,7 +23,7 @@ from dfmon.store.file_content import UnpackLimits, open_regular, open_unpacked, 
 _EXPECTED: Final = "an option board (csv, json, xlsx or parquet, also packed)"
 TEXT_LIMITS: Final = UnpackLimits(48_000_000, 200)
 JSON_LIMITS: Final = UnpackLimits(10_000_000, 200)
-_MAX_UNORDERED_ROWS: Final = 1_000_000  # of parquet whose rows have times of their own, which is read at once
+_MAX_UNORDERED_ROWS: Final = 200_000  # of parquet whose rows have times of their own, which is read at once
 _SENTENCE: Final = 200
 
 T = TypeVar("T")
@@ -168,8 +168,11 @@ class _ParquetSource:
     def _bases(self) -> tuple[I64, list[str]]:
         """The base of each row as a number, and the distinct bases."""
         columns = self.matched.columns
-        codes, values = self._file.codes(columns.get("base") or columns["name"])
-        bases = [str(v or "").strip() if "base" in columns else _base_of(v) for v in values]
+        codes, values = self._file.codes(columns.get("name") or columns["base"])
+        bases = [_base_of(v) for v in values] if "name" in columns else [str(v or "").strip() for v in values]
+        if "base" in columns and not all(bases):  # names of no known form
+            codes, values = self._file.codes(columns["base"])
+            bases = [str(v or "").strip() for v in values]
         distinct = sorted(set(bases))
         numbers = np.array([distinct.index(base) for base in bases] + [-1], dtype=np.int64)
         return numbers[codes], distinct

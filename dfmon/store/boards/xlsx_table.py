@@ -13,7 +13,7 @@ from zipfile import BadZipFile, ZipFile
 from dfmon.store.boards.cells import BadCell
 from dfmon.store.boards.table import Column, Table
 
-_MAX_PART_BYTES: Final = 64_000_000
+_MAX_PART_BYTES: Final = 20_000_000
 _MAX_COLUMNS: Final = 400
 _DAMAGE: Final = (BadZipFile, ElementTree.ParseError, zlib.error, KeyError, EOFError, NotImplementedError)
 _CELL: Final = re.compile(r"([A-Z]{1,3})\d+")
