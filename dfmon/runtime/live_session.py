@@ -242,6 +242,9 @@ class LiveSession:
         """Logs conditions that begin or end. Returns those that hold now."""
         snapshots = [s for name in self._underlyings if (s := self.hub.latest(name)) is not None]
         conditions = self._store_conditions()
+        for name, store in (("history", self._history), ("trades", self._trades)):
+            if store is not None and store.notice:
+                conditions[f"{name} damaged"] = store.notice
         conditions.update(sink_conditions([sink.status() for sink in self._sinks]))
         conditions.update(feed_conditions(snapshots[0].feeds if snapshots else ()))
         conditions.update(self._staleness.conditions(snapshots))

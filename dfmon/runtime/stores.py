@@ -54,12 +54,10 @@ def open_trades(config: Config) -> TradeStore | None:
     if not config.history.enabled:
         return None
     try:
-        store = TradeStore(exchange_folder(config) / "trades.sqlite", keep_days=config.history.keep_days)
+        return TradeStore(exchange_folder(config) / "trades.sqlite", keep_days=config.history.keep_days)
     except TradeStoreError as exc:
         log.warning("no trade store: %s", exc)
         return None
-    _log_notice(store.notice)
-    return store
 
 
 def open_history(config: Config) -> History | None:
@@ -69,17 +67,10 @@ def open_history(config: Config) -> History | None:
     path = history_path(config)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        history = History(path, retention_days=config.history.keep_days)
+        return History(path, retention_days=config.history.keep_days)
     except (HistoryError, OSError) as exc:
         log.warning("no history: %s", exc)
         return None
-    _log_notice(history.notice)
-    return history
-
-
-def _log_notice(notice: str | None) -> None:
-    if notice is not None:
-        log.warning("%s", notice)
 
 
 def history_loader(config: Config, mode: State) -> Callable[[str, int], Sequence[MetricRow]] | None:

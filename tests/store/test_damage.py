@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sqlite3
@@ -103,17 +102,14 @@ def test_a_session_says_what_was_moved_aside(tmp_path: Path, caplog: pytest.LogC
     folder.mkdir(parents=True)
     for path in (tmp_path / "history.sqlite", folder / "trades.sqlite"):
         path.write_bytes(bytes(10_000))
-    with caplog.at_level(logging.WARNING, "dfmon"):
-        history, trades = open_history(config), open_trades(config)
+    history, trades = open_history(config), open_trades(config)
     assert history is not None
     assert trades is not None
-    notices = [history.notice, trades.notice]
-    assert [record.getMessage() for record in caplog.records] == notices
-
-    async def note() -> str:
-        session = LiveSession((), (), None, SnapshotHub(), pytest.fail, history=history, trades=trades)  # type: ignore[arg-type]
-        return session._describe_stores()
-
-    assert asyncio.run(note()) == "; ".join(str(notice) for notice in notices)
+    session = LiveSession((), (), None, SnapshotHub(), pytest.fail, history=history, trades=trades)  # type: ignore[arg-type]
+    expected = (f"history damaged: {history.notice}", f"trades damaged: {trades.notice}")
+    with caplog.at_level(logging.WARNING, "dfmon"):
+        assert session._check_conditions() == session._check_conditions() == expected
+    assert tuple(record.getMessage() for record in caplog.records) == expected
+    assert session._describe_stores() == f"{history.notice}; {trades.notice}"
     history.close()
     trades.close()
