@@ -18,7 +18,12 @@ from dfmon.core.exposure.desks import Desk, HedgeShares, hedge_shares, off_venue
 from dfmon.core.exposure.market_window import MarketWindow
 from dfmon.core.flip.grid import Stickiness
 from dfmon.core.freshness import FreshnessLimits, measure_freshness
-from dfmon.core.positions.dealer_net import DealerPositions, open_interest_check, positions_by_model
+from dfmon.core.positions.dealer_net import (
+    POSITION_MODELS,
+    DealerPositions,
+    open_interest_check,
+    positions_by_model,
+)
 from dfmon.core.positions.position_book import PositionBook, advance_book
 from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.core.positions.provenance import provenance
@@ -71,6 +76,10 @@ class FlowParams(msgspec.Struct, frozen=True, rename={"priors": "position_priors
     risk_aversion: float = 1e-6
     impact_law: ImpactLaw = "linear"
     compiled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.positions not in POSITION_MODELS:
+            raise ValueError(f"positions is {self.positions!r}, allowed: {', '.join(POSITION_MODELS)}")
 
     def with_positions(self, model: str) -> FlowParams:
         """The same parameters under another position model."""

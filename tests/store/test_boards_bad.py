@@ -12,6 +12,7 @@ import pytest
 from dfmon.model.errors import DfmonError, SourceError, UsageError
 from dfmon.model.events import ListingComplete, OptionTicker, Rejected
 from dfmon.store import boards
+from dfmon.store.boards import parquet_table
 from tests.store.store_samples import csv_text, events_of_type, snapshot_row, ticker_row, write_board
 from tests.store.test_boards import write_parquet
 
@@ -258,3 +259,14 @@ def test_a_text_of_too_many_rows_is_refused(tmp_path: Path) -> None:
     assert "has more than 0 rows and 100,001 other lines" in str(usage_error(path))
     path.write_bytes(b"[" + b" " * 10_000_000 + b"]")
     assert "is larger than 10 MB, which is the limit" in str(usage_error(path))
+
+
+def test_parquet_of_too_many_rows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [snapshot_row(f"BTC-27MAR26-{strike}-C", strike=strike) for strike in (70_000, 80_000, 90_000)]
+    path = write_parquet(tmp_path / "b.parquet", rows)
+    monkeypatch.setattr(parquet_table, "_MAX_RUN_ROWS", 2)
+    with pytest.raises(UsageError, match="has 3 rows of one time, at most 2 are read: split it by time"):
+        list(boards.read_boards(path))
+    monkeypatch.setattr(parquet_table, "_MAX_ROWS", 2)
+    with pytest.raises(UsageError, match="has 3 rows, at most 2 are read"):
+        list(boards.read_boards(path))

@@ -21,7 +21,9 @@ from dfmon.store.boards.table import Column, Table
 
 MAGIC: Final = b"PAR1"
 _BATCH_ROWS: Final = 8192
-_MAX_ROWS: Final = 1 << 26
+_MAX_ROWS: Final = 1_500_000  # of a file, whose times are read at once
+_MAX_TAKEN_ROWS: Final = 600_000  # that are read at once where they are not in order of time
+_MAX_RUN_ROWS: Final = 100_000  # of one time: no board has more than some thousands
 
 
 def _pyarrow() -> tuple[ModuleType, ModuleType]:
@@ -49,6 +51,12 @@ class ParquetTables:
             raise SourceError(
                 f"{self._shown} is damaged: its parquet footer is unreadable ({_first_line(exc)})"
             ) from None
+        self._check_rows(self.size, _MAX_ROWS, "rows")
+
+    def _check_rows(self, rows: int, limit: int, where: str) -> None:
+        """Raises UsageError for more rows than memory may take."""
+        if rows > limit:
+            raise UsageError(f"{self._shown} has {rows:,} {where}, at most {limit:,} are read: split it by time")
 
     def values(self, column: str) -> Column:
         """A whole column."""
@@ -85,7 +93,7 @@ class ParquetTables:
         done = 0
         try:
             source = self._in_order(names) if in_order and rows is None else self._taken(names, order)
-            for batch in _at_ends(source, ts_ns[order]):
+            for batch in self._at_ends(source, ts_ns[order]):
                 lines = order[done : done + batch.num_rows] + 1
                 columns = {name: _cells(batch.column(at), self._arrow) for at, name in enumerate(batch.schema.names)}
                 yield Table(columns, lines.tolist(), "row", container="parquet")
@@ -120,27 +128,36 @@ class ParquetTables:
         used = np.unique(group_of)
         offsets = np.zeros(len(sizes), dtype=np.int64)
         offsets[used] = np.concatenate(([0], np.cumsum(np.array(sizes)[used])[:-1]))
-        table = self._file.read_row_groups(used.tolist(), columns=names)
         local = rows - starts[group_of] + offsets[group_of]
+        if (np.diff(local) > 0).all():
+            done = 0
+            for batch in self._file.iter_batches(batch_size=_BATCH_ROWS, row_groups=used.tolist(), columns=names):
+                first, last = np.searchsorted(local, (done, done + batch.num_rows))
+                if first < last:
+                    wanted = self._arrow.array(local[first:last] - done)
+                    yield self._arrow.Table.from_batches([batch]).take(wanted)
+                done += batch.num_rows
+            return
+        self._check_rows(int(np.array(sizes)[used].sum()), _MAX_TAKEN_ROWS, "rows that are not in order of time")
+        table = self._file.read_row_groups(used.tolist(), columns=names)
         for at in range(0, rows.size, _BATCH_ROWS):
             yield table.take(self._arrow.array(local[at : at + _BATCH_ROWS]))
 
-
-def _at_ends(source: Iterator[Any], ts_ns: I64) -> Iterator[Any]:
-    """The tables of a source, cut where a time ends."""
-    from pyarrow import concat_tables
-
-    pending: list[Any] = []
-    start = 0
-    for table in source:
-        pending.append(table)
-        joined = concat_tables(pending, promote_options="permissive") if len(pending) > 1 else pending[0]
-        end = start + joined.num_rows
-        cut = end if end == ts_ns.size else int(np.searchsorted(ts_ns[start:end], ts_ns[end - 1], side="left")) + start
-        if cut > start:
-            yield joined.slice(0, cut - start)
-        pending = [joined.slice(cut - start)] if cut < end else []
-        start = cut
+    def _at_ends(self, source: Iterator[Any], ts_ns: I64) -> Iterator[Any]:
+        """The tables of a source, cut where a time ends."""
+        pending: list[Any] = []
+        start = 0
+        for table in source:
+            pending.append(table)
+            joined = self._arrow.concat_tables(pending, promote_options="permissive") if pending[1:] else pending[0]
+            end = start + joined.num_rows
+            is_last = end == ts_ns.size
+            cut = end if is_last else int(np.searchsorted(ts_ns[start:end], ts_ns[end - 1], side="left")) + start
+            self._check_rows(max(cut - start, end - cut), _MAX_RUN_ROWS, "rows of one time")
+            if cut > start:
+                yield joined.slice(0, cut - start)
+            pending = [joined.slice(cut - start)] if cut < end else []
+            start = cut
 
 
 def _cells(column: Any, arrow: ModuleType) -> Column:
