@@ -134,8 +134,8 @@ class ParquetTables:
             for batch in self._file.iter_batches(batch_size=_BATCH_ROWS, row_groups=used.tolist(), columns=names):
                 first, last = np.searchsorted(local, (done, done + batch.num_rows))
                 if first < last:
-                    wanted = self._arrow.array(local[first:last] - done)
-                    yield self._arrow.Table.from_batches([batch]).take(wanted)
+                    indices = self._arrow.array(local[first:last] - done)
+                    yield self._arrow.Table.from_batches([batch]).take(indices)
                 done += batch.num_rows
             return
         self._check_rows(int(np.array(sizes)[used].sum()), _MAX_TAKEN_ROWS, "rows that are not in order of time")
