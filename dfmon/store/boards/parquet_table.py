@@ -23,7 +23,7 @@ MAGIC: Final = b"PAR1"
 _BATCH_ROWS: Final = 8192
 _MAX_ROWS: Final = 1_500_000  # of a file, whose times are read at once
 _MAX_TAKEN_ROWS: Final = 600_000  # that are read at once where they are not in order of time
-_MAX_RUN_ROWS: Final = 100_000  # of one time: no board has more than some thousands
+_MAX_RUN_ROWS: Final = 200_000  # of one time: no board has more than some thousands
 
 
 def _pyarrow() -> tuple[ModuleType, ModuleType]:
