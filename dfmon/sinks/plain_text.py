@@ -81,7 +81,8 @@ def _positions(s: FlowSnapshot) -> str:
     model = f"{s.positions.model}{_assumptions(s)}"
     if s.positions.coverage is None:
         return model
-    return f"{model}, cover {s.positions.coverage:.0%}{' warming' if s.positions.warming else ''}"
+    undecided = ", sign undecided" if s.positions.decided is False else ""
+    return f"{model}, cover {s.positions.coverage:.0%}{' warming' if s.positions.warming else ''}{undecided}"
 
 
 def _assumptions(s: FlowSnapshot) -> str:

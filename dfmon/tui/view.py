@@ -15,7 +15,7 @@ SPANS: Final = (("5m", 5 * MINUTE), ("1h", HOUR), ("4h", 4 * HOUR), ("1d", DAY),
 MODELS: Final = ("flow", "naive", "short-all")
 MERGE_STEPS: Final = (1, 2, 4)
 SORT_KEYS: Final = ("size", "band", "oi", "expiry")
-TABLES: Final = ("options", "expiries")
+TABLES: Final = ("options", "expiries", "origins")
 
 
 @dataclass(slots=True)

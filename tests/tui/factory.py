@@ -27,7 +27,7 @@ from dfmon.model.snapshot import (
     Metrics,
     ModelRow,
 )
-from dfmon.model.tables import ExpiryRow, HeatMap, PositionRow, Profile, StrikeRow, TapeRow
+from dfmon.model.tables import ExpiryRow, HeatMap, PositionRow, Profile, Sources, StrikeRow, TapeRow
 from dfmon.model.units import HOUR, MINUTE, SECOND, expiry_label, iso
 from tests.structs import empty
 
@@ -137,6 +137,13 @@ def feeds() -> tuple[Feed, ...]:
     )
 
 
+def sources(net: float) -> Sources:
+    """Origins that add up to a position."""
+    shares = (0.5, 0.2, 0.05, -0.1, 0.0, 0.3, -0.02, 0.1)
+    parts = [round(net * share, 2) for share in shares]
+    return Sources(*parts, round(net - sum(parts), 2))
+
+
 def positions() -> tuple[PositionRow, ...]:
     """Every kind of knowledge: sure, open, half seen, never printed, no band."""
     rng = random.Random(5)
@@ -157,6 +164,9 @@ def positions() -> tuple[PositionRow, ...]:
                         hi=round(oi * high, 2), p_long=round(p_long, 3),
                         seen=0.0 if never_printed else rng.uniform(0.6, 1.0),
                         last_ns=0 if never_printed else NOW - int(rng.expovariate(1 / 4000) * SECOND),
+                        sources=sources(oi * share), full_history=day < 20, printed=round(3.1 * oi, 1),
+                        lost=12.5 if never_printed else 0.0, change=round(1.7 * oi, 1),
+                        unexplained=round(0.006 * oi, 2),
                     )
                 )  # fmt: skip
     return tuple(rows)
@@ -188,7 +198,8 @@ def snapshot(**overrides: Any) -> FlowSnapshot:
         instruments=1_142,
         positions=Positions(
             "flow", 0.93, False, 182_000.0, churn=0.21, residual=0.031, venue_share=0.4,
-            requests_checked=41, requests_differing=2,
+            requests_checked=41, requests_differing=2, signal=0.12, signal_error=0.02, opening_slope=0.31,
+            opening_slope_error=0.02, decided=True, residual_of_change=0.004, faults={"open interest jumps": 3},
         ),
         metrics=metrics(),
         models=models(),
@@ -205,6 +216,7 @@ def snapshot(**overrides: Any) -> FlowSnapshot:
             ExpiryRow(
                 iso(NOW + int(h * HOUR)), label, h, SPOT * (1 + h / 1e5), 0.51, -4e6, 1e6, -3e5, 4e4, 0.0, 24_000.0,
                 140, net=-9_400.0 + 2_600.0 * i, coverage=0.99 - 0.03 * i, churn=0.6 - 0.15 * i, residual=0.004 * i,
+                sources=sources(-9_400.0 + 2_600.0 * i), full_history_net=-3_100.0, change=61_000.0, unexplained=210.0,
             )
             for i, (h, label) in enumerate(zip(hours, EXPIRIES, strict=True))
         ),
@@ -295,8 +307,14 @@ def conventional() -> FlowSnapshot:
     """A model that is a convention: no band, no history, nothing to reconcile."""
     base, change = snapshot(), msgspec.structs.replace
     assert isinstance(base.detail, Detail)
-    rows_without_bands = tuple(change(r, lo=None, hi=None, p_long=None, seen=None) for r in base.detail.positions)
-    rows = tuple(change(r, coverage=None, churn=None, residual=None) for r in base.by_expiry)
+    without: dict[str, Any] = dict.fromkeys(("sources", "change", "unexplained"))
+    rows_without_bands = tuple(
+        change(r, lo=None, hi=None, p_long=None, seen=None, full_history=None, printed=None, lost=None, **without)
+        for r in base.detail.positions
+    )
+    rows = tuple(
+        change(r, coverage=None, churn=None, residual=None, full_history_net=None, **without) for r in base.by_expiry
+    )
     unavailable = (
         "positions.coverage: positions naive do not rest on history",
         "by_expiry: positions naive are not reconciled",

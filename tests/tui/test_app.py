@@ -49,6 +49,8 @@ async def test_main_screen(size: tuple[int, int], check_screen: ScreenCheck) -> 
         ("alerts", ["a"]),
         ("positions", ["d", "j", "j"]),
         ("positions_expiries", ["d", "tab", "e", "e"]),
+        ("positions_origins", ["d", "j", "tab", "tab"]),
+        ("positions_origins_ascii", ["i", "d", "tab", "tab"]),
         ("positions_filtered", ["d", "o", "e", "slash", *"put net<-200", "enter"]),
         ("filter_wrong", ["d", "slash", *"strik>9", "enter"]),
         ("tape_filtered", ["slash", *"call block", "enter"]),

@@ -84,6 +84,7 @@ def views() -> list[View]:
     sheets = [View("BTC", sheet=s.name) for s in SHEETS]
     sheets += [
         View("BTC", sheet="positions", table="expiries", expiry_filter=factory.EXPIRIES[3]),
+        View("BTC", sheet="positions", table="origins"),
         View("BTC", prompt="/", prompt_error="no"),
     ]
     metrics = [View("BTC", metric=m, merge=k, panel="heatmap") for m in HEATMAP_LAYERS for k in (1, 2, 4)]
@@ -471,3 +472,43 @@ def test_the_venue_of_the_book_is_that_of_the_snapshot() -> None:
     assert "model: one venue only" in screen(
         frame(msgspec.structs.replace(factory.snapshot(), options_venue="")), 160, 48
     )
+
+
+def coins_of(text: str, label: str) -> float:
+    """The coins of the selected option in a row of its origins."""
+    (line,) = [line for line in text.splitlines() if line.startswith(f" {label}")]
+    return float(line.removeprefix(f" {label}").split()[0].replace(",", ""))
+
+
+def test_origins_of_the_selected_option_add_up_and_stand_beside_its_certainty() -> None:
+    chosen = factory.positions()[17]
+    view = View("BTC", sheet="positions", table="origins", selected_option=chosen.name)
+    text = screen(frame(factory.snapshot(), view), 100, 30)
+    labels = ("screen prints", "blocks", "RFQs", "combos", "liquidations", "openings", "no print", "before, prior")
+    parts = sum(coins_of(text, label) for label in (*labels, "calibration"))
+    assert parts == pytest.approx(chosen.net, abs=0.5)
+    assert coins_of(text, "= NET") == pytest.approx(chosen.net, abs=0.5)
+    assert re.search(r"whole life +(all known|not all)", text)
+    assert "B 0.31 +-0.02, sig 0.12 +-0.02: sign decided" in text
+    assert "assumed: class shares, venue share 40%" in text
+    assert "3 open interest jumps" in text
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+def test_a_board_whose_sign_is_undecided_says_so_on_the_screen(size: tuple[int, int]) -> None:
+    base = factory.snapshot()
+    undecided = msgspec.structs.replace(base.positions, decided=False, opening_slope=0.01)
+    s = msgspec.structs.replace(base, positions=undecided)
+    assert "sign undecided" in screen(frame(s), *size)
+    assert "sign undecided" not in screen(frame(base), *size)
+    sheet = screen(frame(s, View("BTC", sheet="positions", table="origins")), *size)
+    assert "B 0.01 +-0.02, sig 0.12 +-0.02: SIGN UNDECIDED" in sheet
+
+
+def test_origins_of_a_convention_and_of_an_earlier_snapshot_are_absent() -> None:
+    view = View("BTC", sheet="positions", table="origins")
+    text = screen(frame(factory.conventional(), view), 100, 30)
+    assert "a convention has no error" in text
+    assert all(label in text for label in ("screen prints", "unexplained", "lost coins"))
+    (line,) = [line for line in text.splitlines() if line.startswith(" openings")]
+    assert line.split() == ["openings", "n/a", "n/a"]

@@ -1,7 +1,7 @@
 """The positions sheet: the estimated dealer position in every option, with its band and coverage.
 
-Coins, + where dealers are long. Three tables: models, options, expiries. A wide screen shows all three, a small one
-the models and one of the others (tab).
+Coins, + where dealers are long. Four tables: models, options, expiries, and the origins of the selected option's
+position. A wide screen shows all of them, a small one the models and one of the others, or the origins alone (tab).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap import visible_range
 from dfmon.tui.render.models import models
 from dfmon.tui.render.options import options
+from dfmon.tui.render.origins import ORIGIN_ROWS, origins
 
 _MIN_WIDE_WIDTH: Final = 132  # from here on the options are beside models and expiries
 _RIGHT_WIDTH: Final = 74
@@ -60,6 +61,8 @@ def positions(frame: Frame, rect: Rect) -> list[Row]:
 
 
 def _stacked_tables(frame: Frame, snapshot: FlowSnapshot, width: int, height: int) -> list[Row]:
+    if frame.view.table == "origins":
+        return origins(frame, snapshot, width, height)
     top = models(frame, snapshot, width) if height >= 13 else []
     available = height - len(top)
     table = options if frame.view.table == "options" else expiries
@@ -74,7 +77,9 @@ def _side_by_side_tables(frame: Frame, snapshot: FlowSnapshot, width: int, heigh
         fit((), _RIGHT_WIDTH),
         *expiries(frame, snapshot, _RIGHT_WIDTH, min(available, max(2, len(snapshot.by_expiry)) + 4)),
     ]
-    if height - len(right) > len(_COLUMN_GUIDE):
+    if height - len(right) > ORIGIN_ROWS:
+        right += [fit((), _RIGHT_WIDTH), *origins(frame, snapshot, _RIGHT_WIDTH, height - len(right) - 1)]
+    elif height - len(right) > len(_COLUMN_GUIDE):
         right += [fit((), _RIGHT_WIDTH), *(fit(((f" {text}", "dim"),), _RIGHT_WIDTH) for text in _COLUMN_GUIDE)]
     right += [fit((), _RIGHT_WIDTH)] * (height - len(right))
     return [(*left_row, ("│", "edge"), *right_row) for left_row, right_row in zip(left, right, strict=True)]
@@ -87,7 +92,7 @@ def _summary_row(p: Positions, width: int) -> Row:
         (3, "gross", format_coins(p.gross_coins), ""),
         (1, "churn", None if p.churn is None else f"{p.churn:+.2f}", churn),
         (1, "residual", None if p.residual is None else format_percent(p.residual, 1, plus=False), ""),
-        (2, "venue share", None if p.venue_share is None else format_percent(p.venue_share, 0, plus=False), ""),
+        (2, "assumed venue share", None if p.venue_share is None else format_percent(p.venue_share, 0, plus=False), ""),
     ]
     if p.requests_checked:
         facts.append((2, "RFQ", f"{p.requests_differing} of {p.requests_checked}", " differ"))
