@@ -3,7 +3,8 @@
 `python benchmarks/scenario_calibration.py` walks simulated markets through variations of the script `regimes` and
 through markets without a script, and drives the whole engine without sockets. The truth of a bucket is that of
 `dfmon.sim.truth`, the rule table read off the true book at the same minute without hysteresis and dwell; sign and flip
-of the true book come from the engine, which has the true positions as a second model. The table goes to stdout and,
+of the true book come from the engine, which has the true positions as a second model and matches flips as it does
+those of a member. The table goes to stdout and,
 with `--write`, between the markers of docs/scenario.md.
 
 No prior, threshold or script was chosen on these seeds. Samples of one walk depend on one another: `walks` says how
@@ -30,8 +31,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from dfmon.core.flip.matching import match_roots  # noqa: E402
+from dfmon.core.flip.member_roots import MemberRoots  # noqa: E402
 from dfmon.core.step import FlowParams  # noqa: E402
 from dfmon.engine.driver import Driver  # noqa: E402
+from dfmon.model.flip import Flip  # noqa: E402
 from dfmon.model.snapshot import FlowSnapshot  # noqa: E402
 from dfmon.model.units import MINUTE, SECOND  # noqa: E402
 from dfmon.sim.market.script import BookLine, Script  # noqa: E402
@@ -39,12 +43,14 @@ from dfmon.sim.market.scripts import REGIMES  # noqa: E402
 from dfmon.sim.truth import TruthTracker, true_scenario  # noqa: E402
 from tests.simulated_session import SimulatedSession  # noqa: E402
 
-FIRST_SEED: Final = 9_001
+FIRST_SEED: Final = 9_101
 TICK_NS: Final = 30 * SECOND
 PLAIN_HOURS: Final = 4.0
 BOOK_LOG_SD: Final = 0.35  # of a line of the script's book
 SPOT_LOG_SD: Final = 0.003  # of a phase's level
 BINS: Final = 10
+LIMIT: Final = 0.1  # of the difference of a bin with enough forecasts
+MIN_FORECASTS: Final = 50
 PAGE: Final = ROOT / "docs" / "scenario.md"
 BEGIN, END = "<!-- calibration: begin -->", "<!-- calibration: end -->"
 QUANTITIES: Final = ("confidence", "P(sign of NGI)", "p_none of the flip")
@@ -112,10 +118,21 @@ class Walk:
         if snapshot.regime.agree is not None and true_side is not None:
             self._add("P(sign of NGI)", snapshot.regime.agree, snapshot.regime.side == true_side)
         if snapshot.flip.p_none is not None:
-            self._add("p_none of the flip", snapshot.flip.p_none, truth.flip.level is None)
+            self._add("p_none of the flip", snapshot.flip.p_none, not has_nearest_flip(snapshot.flip, truth.flip))
 
     def _add(self, quantity: str, probability: float, came_true: bool) -> None:
         self.forecasts[quantity].append(Forecast(self.number, float(probability), came_true))
+
+
+def has_nearest_flip(found: Flip, true: Flip) -> bool:
+    """True where the true book has the flip nearest to spot, matched as that of a member; without one, any flip."""
+    if found.level is None:
+        return bool(true.roots)
+    rising = [root.direction == "up" for root in true.roots]
+    of_truth = MemberRoots.from_rows(1, [0] * len(rising), [root.level for root in true.roots], rising)
+    levels = [root.level for root in found.roots]
+    matched = match_roots(np.array(levels), np.array([root.direction == "up" for root in found.roots], bool), of_truth)
+    return not np.isnan(matched[levels.index(found.level), 0])
 
 
 def varied_script(seed: int) -> Script:
@@ -150,22 +167,24 @@ def walks(count: int) -> list[Walk]:
     return made
 
 
-def table(quantity: str, forecasts: Sequence[Forecast]) -> list[str]:
-    """Rows of Markdown: bin, forecasts, walks, mean probability, share that came true."""
+def table(quantity: str, forecasts: Sequence[Forecast], limit: float = LIMIT) -> list[str]:
+    """Rows of Markdown: bin, forecasts, walks, mean probability, share that came true, and whether within the limit."""
     rows = [
-        f"| {quantity} | forecasts | walks | mean | came true |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        f"| {quantity} | forecasts | walks | mean | came true | within {limit:g} |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
     ]
     for n in range(BINS):
         low, high = n / BINS, (n + 1) / BINS
         inside = [f for f in forecasts if low <= f.probability < high or (n == BINS - 1 and f.probability == 1.0)]
         if not inside:
-            rows.append(f"| {low:.1f} to {high:.1f} | 0 | 0 | | |")
+            rows.append(f"| {low:.1f} to {high:.1f} | 0 | 0 | | | |")
             continue
         mean = sum(f.probability for f in inside) / len(inside)
         share = sum(f.came_true for f in inside) / len(inside)
+        met = "met" if abs(mean - share) <= limit else "**MISSED**"
         rows.append(
-            f"| {low:.1f} to {high:.1f} | {len(inside)} | {len({f.walk for f in inside})} | {mean:.2f} | {share:.2f} |"
+            f"| {low:.1f} to {high:.1f} | {len(inside)} | {len({f.walk for f in inside})} | {mean:.2f} | {share:.2f} | "
+            f"{met if len(inside) >= MIN_FORECASTS else 'too few'} |"
         )
     gap = sum(f.probability - f.came_true for f in forecasts) / max(len(forecasts), 1)
     brier = sum((f.probability - f.came_true) ** 2 for f in forecasts) / max(len(forecasts), 1)
@@ -185,14 +204,14 @@ def section(done: Sequence[Walk]) -> str:
     return "\n".join(lines)
 
 
-def write_section(page: Path, text: str) -> None:
+def write_section(page: Path, text: str, first: str = BEGIN, last: str = END) -> None:
     """Replaces what stands between the markers."""
     old = page.read_text(encoding="utf-8")
-    head, begin, rest = old.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    head, begin, rest = old.partition(first)
+    _, end, tail = rest.partition(last)
     if not begin or not end:
-        raise SystemExit(f"{page}: the markers {BEGIN} and {END} are missing")
-    page.write_text(f"{head}{BEGIN}\n\n{text}\n{END}{tail}", encoding="utf-8")
+        raise SystemExit(f"{page}: the markers {first} and {last} are missing")
+    page.write_text(f"{head}{first}\n\n{text}\n{last}{tail}", encoding="utf-8")
 
 
 def main() -> int:

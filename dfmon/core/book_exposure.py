@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dfmon.core.columns import Columns
+from dfmon.core.exposure.band_scales import BAND_SCALES, SHARPNESS
 from dfmon.core.exposure.bands import NORMAL_95, band_quantiles
 from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import RollUp, Totals, member_totals, roll_up
@@ -19,7 +20,7 @@ from dfmon.core.flip.board_flips import BookFlips, ProfileChain, find_board_flip
 from dfmon.core.flip.coin_gamma import CoinOptions
 from dfmon.core.flip.gamma_flip import GammaFlip
 from dfmon.core.flip.grid import Stickiness
-from dfmon.core.positions.calibration import ROLL_UP_SCALES
+from dfmon.core.flip.regime import Calibration
 from dfmon.core.positions.counter_rng import OFF_VENUE, common_normals
 from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.pricing.pairing import Pairing, PricingPoints
@@ -68,20 +69,18 @@ class Exposure:
     def band(self, weights: F64, roll_up: str = "") -> tuple[float | None, float | None]:
         """5 % and 95 % quantiles of a weighted sum of the roll-ups over the ensemble; one weight per roll-up.
 
-        Members are spread about their mean by the calibrated scale of `roll_up`, if it has one.
+        The distance from the value of the book is multiplied by the calibrated scale of `roll_up`, if it has one.
         The book on other venues is independent of the observed one, so its variance adds to that of the band.
         """
         if self.members is None:
             return None, None
         values = weights @ self.members
         low, high = band_quantiles(values)
-        scale = ROLL_UP_SCALES.get(roll_up, 1.0)
+        value, scale = float(weights @ self.totals.to_array()), BAND_SCALES.get(roll_up, 1.0)
         if scale != 1.0:
-            mean = float(values.mean())
-            low, high = mean + scale * (low - mean), mean + scale * (high - mean)
+            low, high = value + scale * (low - value), value + scale * (high - value)
         if not self.off_venue_risk.any():
             return low, high
-        value = float(weights @ self.totals.to_array())
         off_venue_width = NORMAL_95 * float(np.abs(weights) @ self.off_venue_risk)
         return value - math.hypot(value - low, off_venue_width), value + math.hypot(high - value, off_venue_width)
 
@@ -156,7 +155,8 @@ def flips_of_books(
     if members is not None and off_venue_sd > 0.0:
         gross = points.sum_exposure(np.abs(cols.position))
         members = members + gross[:, None] * (off_venue_sd * common_normals(OFF_VENUE))
-    return find_board_flips(spot, chain, positions, members, stickiness)
+    calibration = Calibration(BAND_SCALES["edges"], BAND_SCALES["ngi"], SHARPNESS["sign"], SHARPNESS["flip"])
+    return find_board_flips(spot, chain, positions, members, stickiness, calibration)
 
 
 def _exposure_points(pairing: Pairing, cols: Columns, numeraire: Numeraire) -> PricingPoints:

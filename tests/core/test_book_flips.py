@@ -9,10 +9,12 @@ import pytest
 
 from dfmon.core.book_exposure import flips_of_books, measure_exposure, price_board
 from dfmon.core.columns import Columns, priceable_columns
+from dfmon.core.exposure.band_scales import BAND_SCALES, SHARPNESS
 from dfmon.core.flip.board_flips import BookFlips
 from dfmon.core.flip.coin_gamma import CoinOptions
 from dfmon.core.flip.gamma_flip import HORIZONS, find_flip
 from dfmon.core.flip.grid import Stickiness
+from dfmon.core.flip.regime import sharpened
 from dfmon.core.positions.counter_rng import MEMBERS
 from dfmon.core.positions.dealer_net import DealerPositions
 from dfmon.core.pricing.greek_calc import Numeraire
@@ -79,10 +81,12 @@ def test_side_agreement_and_profile_are_those_of_net_gamma_impact(numeraire: Num
             assert (flips.regime.agree, flips.roots, flips.band) == (None, None, None)
             continue
         ngi = exposure.members[EXPOSURE_INDEX["ngi"]]
-        assert flips.regime.agree == np.mean(np.sign(ngi) == flips.regime.side)
+        same = float(np.mean(np.sign(ngi) == flips.regime.side))
+        assert flips.regime.agree == pytest.approx(sharpened(same, SHARPNESS["sign"]), rel=1e-12)
         assert flips.band is not None
         low, high = (float(np.interp(np.log(SPOT), np.log(flips.flip.spots), row)) for row in flips.band)
-        assert (low, high) == pytest.approx(tuple(np.quantile(ngi, (0.05, 0.95))), rel=5e-3)
+        total, quantiles = exposure.totals.ngi, np.quantile(ngi, (0.05, 0.95))
+        assert (low, high) == pytest.approx(tuple(total + BAND_SCALES["ngi"] * (quantiles - total)), rel=5e-3)
 
 
 def test_books_on_other_venues_widen_bands_and_not_the_flip() -> None:

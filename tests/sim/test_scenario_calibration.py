@@ -13,11 +13,19 @@ from dfmon.sim.market.scripts import REGIMES
 def test_every_forecast_is_in_one_bin_beside_what_came_true() -> None:
     forecasts = [Forecast(0, 0.95, True), Forecast(1, 1.0, False), Forecast(1, 0.0, False), Forecast(1, 0.5, True)]
     rows = table("confidence", forecasts)
-    assert rows[2] == "| 0.0 to 0.1 | 1 | 1 | 0.00 | 0.00 |"
-    assert rows[7] == "| 0.5 to 0.6 | 1 | 1 | 0.50 | 1.00 |"
-    assert rows[11] == "| 0.9 to 1.0 | 2 | 2 | 0.97 | 0.50 |"
+    assert rows[2] == "| 0.0 to 0.1 | 1 | 1 | 0.00 | 0.00 | too few |"
+    assert rows[7] == "| 0.5 to 0.6 | 1 | 1 | 0.50 | 1.00 | too few |"
+    assert rows[11] == "| 0.9 to 1.0 | 2 | 2 | 0.97 | 0.50 | too few |"
     assert sum(int(row.split("|")[2]) for row in rows[2:12]) == len(forecasts)
     assert rows[13] == "Mean forecast less share that came true: +0.112; Brier score 0.313."
+
+
+def test_a_bin_of_fifty_says_whether_it_is_within_the_limit() -> None:
+    near = [Forecast(n, 0.75, n % 10 < 7) for n in range(50)]
+    far = [Forecast(n, 0.25, n % 2 == 0) for n in range(50)]
+    rows = table("confidence", [*near, *far])
+    assert rows[9].endswith("| 0.75 | 0.70 | met |")
+    assert rows[4].endswith("| 0.25 | 0.50 | **MISSED** |")
 
 
 def test_a_variation_keeps_the_phases_and_changes_book_and_levels() -> None:

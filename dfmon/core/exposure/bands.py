@@ -34,9 +34,12 @@ def _interpolated(ordered: F64, place: float) -> float:
     return value + (place - below) * (ordered.item(min(below + 1, ordered.size - 1)) - value)
 
 
-def bands_of_sums(unit: F64, position: F64, members: F64 | None, value: F64, other_sd: F64) -> tuple[Bounds, Bounds]:
+def bands_of_sums(
+    unit: F64, position: F64, members: F64 | None, value: F64, other_sd: F64, scale: float = 1.0
+) -> tuple[Bounds, Bounds]:
     """5 % and 95 % quantiles of `unit @ members`, shifted by as much as `value` differs from `unit @ position`.
 
+    Their distance from the value is multiplied by `scale`.
     `other_sd` is the standard deviation of what is independent of the members; its variance adds to that of the band.
 
     Units: of `unit` times coins. Shapes: (k, n), (n,), (n, M), (k,), (k,) -> two of k.
@@ -45,6 +48,6 @@ def bands_of_sums(unit: F64, position: F64, members: F64 | None, value: F64, oth
     if members is None:
         none = (None,) * value.size
         return none, none
-    quantiles = np.array([band_quantiles(sums) for sums in unit @ members]).T + (value - unit @ position)
-    low, high = value + np.array([[-1.0], [1.0]]) * np.hypot(quantiles - value, NORMAL_95 * other_sd)
+    distance = np.array([band_quantiles(sums) for sums in unit @ members]).T - unit @ position
+    low, high = value + np.array([[-1.0], [1.0]]) * np.hypot(scale * distance, NORMAL_95 * other_sd)
     return tuple(low.tolist()), tuple(high.tolist())

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dfmon.core.exposure.band_scales import BAND_SCALES
 from dfmon.core.exposure.bands import bands_of_sums
 from dfmon.core.exposure.desks import HedgeShares
 from dfmon.core.exposure.market_window import MarketWindow, Moment
@@ -222,7 +223,8 @@ def hedge_flow(
     acquired = book.position - position_then
     unit = traded @ units.parts
     other_sd = off_venue_sd * (np.abs(unit) @ np.abs(book.position))
-    (low,), (high,) = bands_of_sums(unit[None], book.position, book.members, np.array([value]), np.array([other_sd]))
+    scale, other = BAND_SCALES["hedge_flow"], np.array([other_sd])
+    (low,), (high,) = bands_of_sums(unit[None], book.position, book.members, np.array([value]), other, scale)
     return HedgeFlow(
         value=value,
         lo=low,

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from dfmon.core.exposure.band_scales import BAND_SCALES
 from dfmon.core.exposure.bands import bands_of_sums
 from dfmon.core.exposure.desks import HedgeShares
 from dfmon.core.exposure.reprice import MarketState, Options, open_share, unit_deltas
@@ -122,6 +123,6 @@ def outlook(
     value, spot = unit @ position, gamma * (units.spot @ position)
     off_venue = off_venue_sd * (np.abs(unit) @ np.abs(position))
     other_sd = np.hypot(off_venue, rest * (units.beta_shift @ position))
-    low, high = bands_of_sums(unit, position, members, value, other_sd)
+    low, high = bands_of_sums(unit, position, members, value, other_sd, BAND_SCALES["outlook"])
     names = (case.name for case in units.cases)
     return tuple(Outlook(*row) for row in zip(names, value.tolist(), low, high, spot.tolist()))

@@ -15,7 +15,7 @@ from dfmon.core.flip.grid import Stickiness
 from dfmon.core.flip.joint_search import find_flips
 from dfmon.core.flip.matching import sorted_quantiles
 from dfmon.core.flip.member_roots import MemberRoots
-from dfmon.core.flip.regime import Regime, find_regime
+from dfmon.core.flip.regime import AS_THE_MEMBERS, Calibration, Regime, find_regime
 from dfmon.core.pricing.black import F64
 from dfmon.core.pricing.settlement import Terms
 
@@ -51,9 +51,16 @@ class BookFlips:
 
 
 def find_board_flips(
-    spot: float, chain: ProfileChain, positions: Mapping[str, F64], members: F64 | None, stickiness: Stickiness
+    spot: float,
+    chain: ProfileChain,
+    positions: Mapping[str, F64],
+    members: F64 | None,
+    stickiness: Stickiness,
+    calibration: Calibration = AS_THE_MEMBERS,
 ) -> dict[str, BookFlips]:
     """Flips of each book, by its name. The members are those of the first book.
+
+    Bands of the edges and of the profile are calibrated about those of the book, chances by the shares of the members.
 
     Units: spot in USD; positions and members in units of underlying. Shapes: positions (n,), members (n, M).
     Domain: spot > 0, at least one book.
@@ -76,7 +83,8 @@ def find_board_flips(
         if members is None or result:
             result[name] = BookFlips(by_horizon, find_regime(spot, by_horizon["all"]), None, None)
         else:
-            regime = find_regime(spot, by_horizon["all"], found.roots, found.profiles)
+            regime = find_regime(spot, by_horizon["all"], found.roots, found.profiles, calibration)
             band = sorted_quantiles(np.sort(found.profiles.T, axis=1), found.roots.size)
+            band = by_horizon["all"].ngi + calibration.profile * (band - by_horizon["all"].ngi)
             result[name] = BookFlips(by_horizon, regime, found.roots, band)
     return result

@@ -27,8 +27,8 @@ def unwind(tick: TickResult) -> Unwind:
         return Unwind()
     total = tick.exposure.totals
     unit = np.eye(len(EXPOSURE_NAMES))
-    low, high = tick.exposure.band(unit[EXPOSURE_INDEX["unwind"]])
-    lifted_low, lifted_high = tick.exposure.band(unit[EXPOSURE_INDEX["unwind_at_window"]])
+    low, high = tick.exposure.band(unit[EXPOSURE_INDEX["unwind"]], "unwind")
+    lifted_low, lifted_high = tick.exposure.band(unit[EXPOSURE_INDEX["unwind_at_window"]], "unwind")
     settling = tick.cols.tau[tick.cols.tau < WINDOW]
     minutes = float(settling.min()) / WINDOW * WINDOW_MINUTES if settling.size else 0.0
     return Unwind(

@@ -168,7 +168,7 @@ def _board_rows(p: Positions, width: int, *, is_short: bool) -> list[Row]:
 
 
 def sign_sentence(p: Positions) -> str:
-    """What opening and closing say of the sign on this board: B and the signal, each with its error."""
+    """Evidence of opening and closing for the sign on this board: B and the signal, each with its error."""
     if p.opening_slope is None or p.opening_slope_error is None:
         return (
             "sign not measured: too few prints with open interest" if p.model == "flow" else "a convention has no error"

@@ -29,10 +29,11 @@ from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap import visible_range
 from dfmon.tui.render.models import models
 from dfmon.tui.render.options import options
-from dfmon.tui.render.origins import ORIGIN_ROWS, origins
+from dfmon.tui.render.origins import origins
 
 _MIN_WIDE_WIDTH: Final = 132  # from here on the options are beside models and expiries
 _RIGHT_WIDTH: Final = 74
+_MIN_ORIGIN_ROWS: Final = 14
 _COLUMN_GUIDE: Final = (
     "NET      dealers' position, mean of the ensemble",
     "5% 95%   the range of nine in ten members of the ensemble",
@@ -77,7 +78,7 @@ def _side_by_side_tables(frame: Frame, snapshot: FlowSnapshot, width: int, heigh
         fit((), _RIGHT_WIDTH),
         *expiries(frame, snapshot, _RIGHT_WIDTH, min(available, max(2, len(snapshot.by_expiry)) + 4)),
     ]
-    if height - len(right) > ORIGIN_ROWS:
+    if height - len(right) > _MIN_ORIGIN_ROWS:
         right += [fit((), _RIGHT_WIDTH), *origins(frame, snapshot, _RIGHT_WIDTH, height - len(right) - 1)]
     elif height - len(right) > len(_COLUMN_GUIDE):
         right += [fit((), _RIGHT_WIDTH), *(fit(((f" {text}", "dim"),), _RIGHT_WIDTH) for text in _COLUMN_GUIDE)]

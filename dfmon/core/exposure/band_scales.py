@@ -1,0 +1,25 @@
+"""Calibration of bands and chances on simulated markets: their spread about the mean book, by roll-up; not edited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+BAND_SCALES: Final[Mapping[str, float]] = {
+    "ngi": 1.106,
+    "vss": 1.0,
+    "chl": 1.0,
+    "volg": 1.0,
+    "hpp": 1.0,
+    "hedge_flow": 1.0,
+    "outlook": 1.037,
+    "unwind": 1.188,
+    "edges": 1.574,
+}
+"""Made by `benchmarks/calibrate_bands.py`."""
+
+SHARPNESS: Final[Mapping[str, float]] = {
+    "sign": 1.5,
+    "flip": 1.2,
+}
+"""Exponents of the odds of a share of the members. Made by `benchmarks/verdict_calibration.py --fit`."""
