@@ -31,9 +31,9 @@ class HorizonFlip(msgspec.Struct, frozen=True):
 class Flip(msgspec.Struct, frozen=True):
     """The nearest zero of the net gamma profile, its band over the position ensemble, and all zeros found.
 
-    `lo` and `hi` are over the members that have this zero, `p_none` is the share that do not have it; where there is no
-    zero, the share of members that have none. `net` is the sign that holds throughout where there is no zero, else the
-    sign at spot.
+    `lo` and `hi` are over the members that have this zero, `p_none` is the chance that it does not exist, by those
+    without it; where there is no zero, by those that have none. `net` is the sign that holds throughout where there is
+    no zero, else the sign at spot.
     """
 
     level: float | None
@@ -52,7 +52,7 @@ class Flip(msgspec.Struct, frozen=True):
 
 
 class RegimeEdge(msgspec.Struct, frozen=True):
-    """A zero of net gamma beside spot, its 5-95 % band, and the share of members that have it."""
+    """A zero of net gamma beside spot, its 5-95 % band, and its chance by the members that have it."""
 
     level: float
     lo: float | None
@@ -62,7 +62,7 @@ class RegimeEdge(msgspec.Struct, frozen=True):
 
 
 class Regime(msgspec.Struct, frozen=True):
-    """The side of net gamma at spot, the share of members that agree, and the nearest edge on either side."""
+    """The side of net gamma at spot, its chance by the members that agree, and the nearest edge on either side."""
 
     side: Literal["long", "short"] | None = None
     agree: float | None = None

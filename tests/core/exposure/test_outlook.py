@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from dfmon.core.exposure.band_scales import BAND_SCALES
 from dfmon.core.exposure.bands import NORMAL_95
 from dfmon.core.exposure.desks import HedgeShares
 from dfmon.core.exposure.outlook import BetaEstimate, Case, Outlook, outlook, outlook_cases, outlook_units
@@ -71,9 +72,9 @@ def test_the_band_is_that_of_the_members_and_of_the_beta() -> None:
     units = outlook_units(OPTIONS, STATE, outlook_cases(0.5), BETA)
     for i, found in enumerate(outlook(units, mean, members, FULL)):
         low, high = np.quantile(units.full[i] @ members, [0.05, 0.95])
-        by_beta = NORMAL_95 * float(units.beta_shift[i] @ mean)
-        assert found.lo == pytest.approx(found.value - math.hypot(found.value - low, by_beta))
-        assert found.hi == pytest.approx(found.value + math.hypot(high - found.value, by_beta))
+        by_beta, scale = NORMAL_95 * float(units.beta_shift[i] @ mean), BAND_SCALES["outlook"]
+        assert found.lo == pytest.approx(found.value - math.hypot(scale * (found.value - low), by_beta))
+        assert found.hi == pytest.approx(found.value + math.hypot(scale * (high - found.value), by_beta))
     assert (units.beta_shift[4] == 0.0).all()
     assert np.abs(units.beta_shift[0]).max() > 0.0
 
