@@ -140,8 +140,9 @@ def feeds() -> tuple[Feed, ...]:
 def sources(net: float) -> Sources:
     """Origins that add up to a position."""
     shares = (0.5, 0.2, 0.05, -0.1, 0.0, 0.3, -0.02, 0.1)
-    parts = [round(net * share, 2) for share in shares]
-    return Sources(*parts, round(net - sum(parts), 2))
+    screen, block, rfq, combo, liquidation, openings, transfers, start = (round(net * share, 2) for share in shares)
+    rest = round(net - (screen + block + rfq + combo + liquidation + openings + transfers + start), 2)
+    return Sources(screen, block, rfq, combo, liquidation, openings, transfers, start, rest)
 
 
 def positions() -> tuple[PositionRow, ...]:
