@@ -30,6 +30,7 @@ from dfmon.runtime.backfill import BackgroundBackfill
 from dfmon.runtime.clock import WALL_CLOCK, SessionClock
 from dfmon.runtime.conditions import ConditionLog, GrowthCheck, StalenessCheck, feed_conditions, sink_conditions
 from dfmon.runtime.kernel_warmup import warm_up_kernels
+from dfmon.runtime.sign_log import SignLog
 from dfmon.sinks.base import Sink, supervise
 from dfmon.store.history import History
 from dfmon.store.positions_state import PositionsStateFile
@@ -151,6 +152,7 @@ class LiveSession:
             options_venue=options_title(tuple(decoders)),
             disabled_venues=self._disabled_venues,
         )
+        self.hub.add_listener(SignLog().on_snapshot)
         if self._history is not None:
             self.hub.add_listener(self._append_history)
         await self._restore(driver)

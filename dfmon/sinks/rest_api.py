@@ -86,7 +86,9 @@ class SnapshotApi:
             snapshot = self.hub.latest(name)
             age_s = now - published_at_s
             stale = _stale_reason(snapshot, age_s)
-            rows[name] = {"age_s": round(age_s, 3), "state": "stale" if stale else self.hub.mode, "reason": stale}
+            decided = None if snapshot is None else snapshot.positions.decided
+            row = {"age_s": round(age_s, 3), "state": "stale" if stale else self.hub.mode, "reason": stale}
+            rows[name] = row | {"sign_decided": decided}
         is_fresh = any(row["state"] != "stale" for row in rows.values())
         degraded = self.hub.runtime.degraded
         status = ("degraded" if degraded else "ok") if is_fresh else "stale" if rows else "starting"

@@ -20,7 +20,9 @@ from dfmon.cli import demo
 from dfmon.cli.doctor import feeds, machine
 from dfmon.cli.doctor import run as doctor
 from dfmon.cli.doctor.findings import Finding, State, as_json, as_text, failure, healthy, note, ok
+from dfmon.cli.doctor.positions import check_signs, sign_finding
 from dfmon.config import Config
+from dfmon.core.positions.opening_rates import OpeningRates
 from dfmon.model.units import MILLISECOND
 from dfmon.sim.server import SimConfig, SimServer
 from dfmon.venues import registry
@@ -390,3 +392,17 @@ def test_the_venues_greeks_are_compared_with_ours(golden_name: str) -> None:
     else:
         assert finding.state is State.OK
         assert "greeks" not in finding.words
+
+
+def test_sign_of_the_stored_positions_is_measured_decided_or_undecided(tmp_path: Path) -> None:
+    assert sign_finding("BTC", OpeningRates()).state is State.NOTE
+    assert "not measured yet" in sign_finding("BTC", OpeningRates()).words
+    found = sign_finding("BTC", OpeningRates(slope=0.31, slope_error=0.02, signal=0.0144, signal_error=0.001))
+    assert (found.state, found.words) == (
+        State.OK, "B 0.310 +- 0.020, signal 0.120 +- 0.004: open interest tells who opens and who closes",
+    )  # fmt: skip
+    undecided = sign_finding("ETH", OpeningRates(slope=0.03, slope_error=0.02))
+    assert (undecided.about, undecided.state) == ("sign ETH", State.NOTE)
+    assert "undecided" in undecided.words
+    config = msgspec.structs.replace(Config(), history=msgspec.structs.replace(Config().history, path=str(tmp_path)))
+    assert "no positions stored yet" in check_signs(config)[0].words

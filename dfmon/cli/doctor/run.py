@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from dfmon.cli.doctor import feeds, machine
 from dfmon.cli.doctor.findings import Finding, as_json, as_text, failure, healthy, note, ok
+from dfmon.cli.doctor.positions import check_signs
 from dfmon.config import Config
 from dfmon.model.errors import EXIT_FAILED, EXIT_OK
 from dfmon.model.units import sanitize
@@ -36,7 +37,8 @@ async def diagnose(config: Config) -> list[Finding]:
     async with RestClient(pace_s=composition.REST_INTERVAL_S) as rest:
         findings = await _check_venues(TIMEOUT_S, endpoints, rest)
     disabled = [note(f"venue {name}", "disabled") for name in composition.disabled_venues(config)]
-    return [*findings, *disabled, *check_limits(endpoints), *_check_folders(config), *machine.check_environment()]
+    local = [*check_limits(endpoints), *_check_folders(config), *check_signs(config), *machine.check_environment()]
+    return [*findings, *disabled, *local]
 
 
 async def _check_venues(seconds: float, endpoints: Sequence[Endpoint], rest: RestClient) -> list[Finding]:

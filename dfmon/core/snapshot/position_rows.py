@@ -44,7 +44,7 @@ def positions_summary(tick: TickResult) -> Positions:
         requests_checked=matched + differing,
         requests_differing=differing,
         signal=rates.signal_sd if measured else None,
-        signal_error=_signal_error(rates) if measured else None,
+        signal_error=signal_error(rates) if measured else None,
         opening_slope=rates.slope if measured else None,
         opening_slope_error=rates.slope_error if measured else None,
         decided=tick.decided,
@@ -57,7 +57,7 @@ def _residual_of_change(tick: TickResult) -> float | None:
     return ratio(float(tick.provenance.unexplained.sum()), float(tick.provenance.change.sum()))
 
 
-def _signal_error(rates: OpeningRates) -> float | None:
+def signal_error(rates: OpeningRates) -> float | None:
     """Standard error of `signal_sd`, which is the root of what has one."""
     if rates.signal_error is None:
         return None
@@ -132,7 +132,7 @@ def missing_position_reasons(tick: TickResult) -> list[str]:
             else f"signal, opening_slope, decided: positions {tick.model} do not rest on prints"
         )
     elif not tick.decided:
-        sentences.append("sign undecided: on this board open interest does not tell who opens and who closes")
+        sentences.append("sign undecided: on this board open interest tells too little of who opens and who closes")
     sentences += _missing_provenance_reasons(tick)
     if not _every_row_printed(tick):
         sentences.append("churn: no print of a strike, an expiry or the board since we watch")

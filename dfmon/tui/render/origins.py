@@ -176,4 +176,4 @@ def sign_sentence(p: Positions) -> str:
     numbers = f"B {p.opening_slope:.2f} +-{p.opening_slope_error:.2f}"
     if p.signal is not None and p.signal_error is not None:
         numbers += f", sig {p.signal:.2f} +-{p.signal_error:.2f}"
-    return f"{numbers}: {'sign decided' if p.decided else 'SIGN UNDECIDED, rests on sides of prints'}"
+    return f"{numbers}: {'sign decided' if p.decided else 'SIGN UNDECIDED, B not clearly above 0.2'}"
