@@ -1,7 +1,8 @@
 """Makes core.exposure.band_scales.py: how far members are spread, by roll-up, for bands that mean what they say.
 
 `python benchmarks/calibrate_bands.py [CACHE] [--worlds N] [--write] [--check]`: simulation-based calibration over the
-families that taught the read-out, with seeds of their own, from day 5. `--check`
+families that taught the read-out, with seeds of their own, from day 5. Scales of NGI, VSS, CHL and VOLG are made by
+calibrate_positions.py, which reads each family out with weights of the others. `--check`
 measures the coverage of the nominal 90 % on new seeds, of families A, B, C, D, O, N, H and G. X and Y are never used.
 Every board stands in the middle of its market at a volatility of 50 %; for what happens near an expiry it is moved to
 half a day before the next one.
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from population_books import WorldBook, many_books
 
-from dfmon.core.exposure.band_scales import BAND_SCALES
+from dfmon.core.book_exposure import SCALES
 from dfmon.core.exposure.outlook import outlook_cases, outlook_units
 from dfmon.core.exposure.reprice import MarketState, Options, unit_deltas
 from dfmon.core.exposure.unit_exposure import unit_exposures
@@ -129,7 +130,7 @@ def edges(book: WorldBook, world: int) -> Iterator[Sum]:
 
 def fitted_scales(found: Sequence[Sum]) -> dict[str, float]:
     """The 90 % quantile of what was needed; so many worlds narrow no band."""
-    needed = {name: [one.needed for one in found if one.name == name] for name in NAMES}
+    needed = {name: [one.needed for one in found if one.name == name] for name in NAMES[4:]}
     return {name: round(max(float(np.quantile(values, 0.9)), 1.0), 3) for name, values in needed.items()}
 
 
@@ -205,7 +206,7 @@ def main() -> None:
             write(scales)
         return
     found = sums_of(books(CHECKED, FIRST_CHECKED_SEED, args.worlds, args.cache))
-    print("\n".join([*check_table(found, BAND_SCALES), "", *family_table(found, BAND_SCALES)]))
+    print("\n".join([*check_table(found, SCALES), "", *family_table(found, SCALES)]))
 
 
 if __name__ == "__main__":

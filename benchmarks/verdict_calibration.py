@@ -37,7 +37,8 @@ from numpy.typing import NDArray
 from population_books import WorldBook
 from scenario_calibration import Forecast, table, write_section
 
-from dfmon.core.exposure.band_scales import BAND_SCALES, SHARPNESS
+from dfmon.core.book_exposure import SCALES
+from dfmon.core.exposure.band_scales import SHARPNESS
 from dfmon.core.exposure.unit_exposure import unit_exposures
 from dfmon.core.flip.board_flips import BookFlips, find_board_flips
 from dfmon.core.flip.matching import match_roots
@@ -59,7 +60,7 @@ BEGIN, END = "<!-- verdict: begin -->", "<!-- verdict: end -->"
 MARKETS: Final = 4  # a board and spot
 MEAN_Z, MEAN_POINTS, HOURLY_VOL_MOVE = 0.8, 0.6, 0.75
 DAILY: Final = SIGMA / math.sqrt(365.0)
-MONITOR: Final = Calibration(BAND_SCALES["edges"], BAND_SCALES["ngi"], SHARPNESS["sign"], SHARPNESS["flip"])
+MONITOR: Final = Calibration(SCALES["edges"], SCALES["ngi"], SHARPNESS["sign"], SHARPNESS["flip"])
 QUANTITIES: Final = ("confidence", "P(sign of NGI)", "p_none of the flip")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -21,12 +22,16 @@ from dfmon.core.flip.coin_gamma import CoinOptions
 from dfmon.core.flip.gamma_flip import GammaFlip
 from dfmon.core.flip.grid import Stickiness
 from dfmon.core.flip.regime import Calibration
+from dfmon.core.positions.calibration import ROLL_UP_SCALES
 from dfmon.core.positions.counter_rng import OFF_VENUE, common_normals
 from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.pricing.pairing import Pairing, PricingPoints
 from dfmon.core.pricing.settlement import DAY, Terms
 from dfmon.model.frames import F64, ChainFrame
 from dfmon.model.metrics import EXPOSURE_NAMES, EXPOSURES
+
+SCALES: Final = {**ROLL_UP_SCALES, **BAND_SCALES}
+"""By roll-up: how many times further than the members a band reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class Exposure:
             return None, None
         values = weights @ self.members
         low, high = band_quantiles(values)
-        value, scale = float(weights @ self.totals.to_array()), BAND_SCALES.get(roll_up, 1.0)
+        value, scale = float(weights @ self.totals.to_array()), SCALES.get(roll_up, 1.0)
         if scale != 1.0:
             low, high = value + scale * (low - value), value + scale * (high - value)
         if not self.off_venue_risk.any():
@@ -155,7 +160,7 @@ def flips_of_books(
     if members is not None and off_venue_sd > 0.0:
         gross = points.sum_exposure(np.abs(cols.position))
         members = members + gross[:, None] * (off_venue_sd * common_normals(OFF_VENUE))
-    calibration = Calibration(BAND_SCALES["edges"], BAND_SCALES["ngi"], SHARPNESS["sign"], SHARPNESS["flip"])
+    calibration = Calibration(SCALES["edges"], SCALES["ngi"], SHARPNESS["sign"], SHARPNESS["flip"])
     return find_board_flips(spot, chain, positions, members, stickiness, calibration)
 
 

@@ -112,6 +112,7 @@ class LiveSession:
     ) -> None:
         """`disabled_venues` are shown with the feeds; `tick_s` is wall time, also where `clock` runs faster."""
         self.hub, self._clock = hub, clock
+        self.hub.add_listener(SignLog().on_snapshot)
         self._underlyings, self._endpoints, self._params, self._report = underlyings, endpoints, params, report
         self._tick_s, self._rest_pace_s = tick_s, rest_pace_s
         self._recorder, self._history, self._sinks = recorder, history, sinks
@@ -152,7 +153,6 @@ class LiveSession:
             options_venue=options_title(tuple(decoders)),
             disabled_venues=self._disabled_venues,
         )
-        self.hub.add_listener(SignLog().on_snapshot)
         if self._history is not None:
             self.hub.add_listener(self._append_history)
         await self._restore(driver)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dfmon.core.book_exposure import flips_of_books, measure_exposure, price_board
+from dfmon.core.book_exposure import SCALES, flips_of_books, measure_exposure, price_board
 from dfmon.core.columns import Columns, priceable_columns
-from dfmon.core.exposure.band_scales import BAND_SCALES, SHARPNESS
+from dfmon.core.exposure.band_scales import SHARPNESS
 from dfmon.core.flip.board_flips import BookFlips
 from dfmon.core.flip.coin_gamma import CoinOptions
 from dfmon.core.flip.gamma_flip import HORIZONS, find_flip
@@ -86,7 +86,7 @@ def test_side_agreement_and_profile_are_those_of_net_gamma_impact(numeraire: Num
         assert flips.band is not None
         low, high = (float(np.interp(np.log(SPOT), np.log(flips.flip.spots), row)) for row in flips.band)
         total, quantiles = exposure.totals.ngi, np.quantile(ngi, (0.05, 0.95))
-        assert (low, high) == pytest.approx(tuple(total + BAND_SCALES["ngi"] * (quantiles - total)), rel=5e-3)
+        assert (low, high) == pytest.approx(tuple(total + SCALES["ngi"] * (quantiles - total)), rel=5e-3)
 
 
 def test_books_on_other_venues_widen_bands_and_not_the_flip() -> None:

@@ -6,17 +6,13 @@ from collections.abc import Mapping
 from typing import Final
 
 BAND_SCALES: Final[Mapping[str, float]] = {
-    "ngi": 1.106,
-    "vss": 1.0,
-    "chl": 1.0,
-    "volg": 1.0,
     "hpp": 1.0,
     "hedge_flow": 1.0,
     "outlook": 1.037,
     "unwind": 1.188,
     "edges": 1.574,
 }
-"""Made by `benchmarks/calibrate_bands.py`."""
+"""Made by `benchmarks/calibrate_bands.py`; those of NGI, VSS, CHL and VOLG are in core/positions/calibration.py."""
 
 SHARPNESS: Final[Mapping[str, float]] = {
     "sign": 1.5,

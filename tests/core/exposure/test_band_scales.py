@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dfmon.core.exposure.band_scales import BAND_SCALES, SHARPNESS
+from dfmon.core.book_exposure import SCALES
+from dfmon.core.exposure.band_scales import SHARPNESS
 from dfmon.core.exposure.bands import BAND_QUANTILES, bands_of_sums
 from dfmon.core.flip.gamma_flip import find_flip
 from dfmon.core.flip.joint_search import find_flips
@@ -22,8 +23,8 @@ RNG = np.random.default_rng(4)
 
 
 def test_scales_are_of_every_band_and_narrow_none() -> None:
-    assert set(BAND_SCALES) == {"ngi", "vss", "chl", "volg", "hpp", "hedge_flow", "outlook", "unwind", "edges"}
-    assert all(1.0 <= scale < 2.5 for scale in BAND_SCALES.values())
+    assert set(SCALES) == {"ngi", "vss", "chl", "volg", "hpp", "hedge_flow", "outlook", "unwind", "edges"}
+    assert all(1.0 <= scale < 2.5 for scale in SCALES.values())
     assert all(0.5 < exponent < 2.5 for exponent in SHARPNESS.values())
 
 
@@ -49,7 +50,7 @@ def test_metrics_are_wider_than_their_members_by_their_scale() -> None:
     for row, name in enumerate(("ngi", "vss", "chl", "volg")):
         metric = getattr(snapshot.metrics, name)
         low, high = np.quantile(exposure.members[row], BAND_QUANTILES)
-        scale = BAND_SCALES[name]
+        scale = SCALES[name]
         assert metric.value is not None
         assert metric.lo == pytest.approx(metric.value + scale * (low - metric.value), rel=1e-9)
         assert metric.hi == pytest.approx(metric.value + scale * (high - metric.value), rel=1e-9)
