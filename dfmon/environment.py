@@ -60,8 +60,13 @@ def check_variables(environ: Mapping[str, str], known: Iterable[str], origin: st
     for name, value in environ.items():
         if not name.startswith(PREFIX) or name in names or name in _TEST_VARIABLES or _is_service_link(name, value):
             continue
-        closest = difflib.get_close_matches(name, names, 1)
-        hint = f"did you mean {closest[0]}?" if closest else "allowed: DFMON_<SECTION>_<KEY> of the keys in config.toml"
+        parts = [known_name.removeprefix(PREFIX) for known_name in names]  # the prefix alone makes any two look alike
+        closest = difflib.get_close_matches(name.removeprefix(PREFIX), parts, 1)
+        hint = (
+            f"did you mean {PREFIX}{closest[0]}?"
+            if closest
+            else "allowed: DFMON_<SECTION>_<KEY> of the keys in config.toml"
+        )
         raise UsageError(f"{origin} {sanitize(name, 60)} is unknown; {hint}")
 
 
