@@ -17,7 +17,7 @@ from contextlib import aclosing
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import FastAPI, Header, HTTPException, Query, Request, Response
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import StreamingResponse
 
@@ -127,6 +127,7 @@ def build_app(api: SnapshotApi, host: str, token: str, limit: RequestLimit) -> F
         summary="Dealer flow in crypto options, as it is now",
         docs_url=None,
         redoc_url=None,
+        dependencies=[Depends(_check_query_names)],
     )
     _add_health(app, api)
     _add_snapshots(app, api)
@@ -134,6 +135,18 @@ def build_app(api: SnapshotApi, host: str, token: str, limit: RequestLimit) -> F
     _add_openapi(app)
     app.add_middleware(RequestGate, host=host, token=token, progress=api.progress, limit=limit)
     return app
+
+
+async def _check_query_names(request: Request) -> None:
+    """Raises HTTPException 422 for a name that the route does not know, or one that is given twice."""
+    known = sorted(parameter.alias for parameter in request.scope["route"].dependant.query_params)
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if name not in known:
+            allowed = ", ".join(known) or "none"
+            raise HTTPException(422, f"unknown query name {sanitize(name, 40)}, allowed: {allowed}")
+        if given.count(name) > 1:
+            raise HTTPException(422, f"{name} is given {given.count(name)} times, allowed: once")
 
 
 def _add_health(app: FastAPI, api: SnapshotApi) -> None:

@@ -269,3 +269,21 @@ async def test_health_names_the_input_that_is_too_old(hub: SnapshotHub, client: 
     assert (await client.get("/v1/snapshot")).json()["freshness"]["spot"] == {
         "age_s": 6.0, "limit_s": 5.0, "fresh": False,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("/v1/snapshot?underlying=ETH", "unknown query name underlying, allowed: currency, detail"),
+        ("/v1/snapshot?currency=BTC&currency=ETH", "currency is given 2 times, allowed: once"),
+        ("/v1/snapshots?currency=BTC", "unknown query name currency, allowed: none"),
+        ("/v1/stream?x%1b=1", "unknown query name x?, allowed: currency"),
+        ("/healthz?verbose=1", "unknown query name verbose, allowed: none"),
+    ],
+)
+async def test_a_query_that_would_be_ignored_is_refused(
+    hub: SnapshotHub, client: httpx.AsyncClient, query: str, sentence: str
+) -> None:
+    hub.publish(snapshot(1))
+    response = await client.get(query)
+    assert (response.status_code, response.json()) == (422, {"detail": sentence})
