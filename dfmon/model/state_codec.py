@@ -6,6 +6,7 @@ An array stands as type, shape and bytes.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Collection, Iterator
 from hashlib import blake2b
 from typing import Any, Final, get_args, get_type_hints
@@ -14,6 +15,7 @@ import numpy as np
 
 DIGEST: Final = 8
 _PACKAGE: Final = "dfmon."
+_DTYPE: Final = re.compile(r"[<|][biufSU]\d{1,3}")
 
 
 def fields_digest(owner: type, leaves: Collection[type] = ()) -> bytes:
@@ -44,6 +46,8 @@ def encode_array(value: Any) -> tuple[str, tuple[int, ...], bytes]:
 
 
 def decode_array(_: Any, stored: tuple[str, list[int], bytes]) -> Any:
-    """The hook of a decoder for arrays."""
+    """The hook of a decoder for arrays. Raises ValueError or TypeError for what is none."""
     dtype, shape, data = stored
+    if _DTYPE.fullmatch(dtype) is None:  # numpy would parse it as Python
+        raise ValueError(f"an array of {dtype[:20]!r}")
     return np.frombuffer(data, dtype).reshape(shape)

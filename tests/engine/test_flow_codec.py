@@ -13,7 +13,7 @@ from dfmon.core.positions.position_book import PositionBook
 from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.engine.flow_codec import decode_flow, encode_flow
 from dfmon.model.frames import ChainFrame
-from dfmon.model.state_codec import field_lines
+from dfmon.model.state_codec import decode_array, field_lines
 from dfmon.model.units import SECOND
 from tests.chains import NOW, SPOT, frame, market, trade_columns
 
@@ -107,6 +107,12 @@ def test_arrays_come_back_with_their_shape_and_type() -> None:
     restored = decode_flow(encode_flow(state), state.book)
     assert restored.path.times.dtype == np.int64
     assert restored.path.values.shape == state.path.values.shape
+
+
+@pytest.mark.parametrize("dtype", ["print(1)", "{'a", "O", "|O8", "<f3", "", "<f8,<f8", "<M8[ns]", "<f8\n"])
+def test_types_of_arrays_that_no_state_has_are_refused(dtype: str) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        decode_array(None, (dtype, [1], bytes(8)))
 
 
 def test_the_digest_covers_the_fields_of_nested_types_and_leaves_the_positions_to_their_own_codec() -> None:
