@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from dfmon.store.boards.cells import BadCell
+from dfmon.store.boards.number_format import unify_numbers
 from dfmon.store.boards.table import Column, Table
 
 _SEPARATORS: Final = {",": "CSV", ";": "CSV with semicolons", "\t": "TSV", "|": "CSV with bars"}
-_DECIMAL_COMMA: Final = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
-_THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _MAX_CELLS: Final = 2_500_000  # of all rows, which are in memory at once
 _ROW_CELLS: Final = 8  # what a row costs besides its cells
 _MAX_RAGGED: Final = 100_000
@@ -41,7 +40,7 @@ def read_csv(lines: NumberedLines, used_columns: Callable[[list[str]], set[str]]
     keep = [at for at, name in enumerate(header) if name in used and header.index(name) == at]
     rows, numbers, ragged = _rows(numbered, separator, len(header), keep)
     columns: dict[str, Column] = {header[at]: list(cells) for at, cells in zip(keep, zip(*rows))}
-    notes = _unify_numbers(columns, separator)
+    notes = unify_numbers(columns, separator)
     container = _SEPARATORS.get(separator, f"CSV with {separator!r}")
     if not rows:
         columns = {header[at]: [] for at in keep}
@@ -101,34 +100,3 @@ def _rows(
         rows.append([texts.setdefault(cells[at], cells[at]) for at in keep])
         numbers.append(number)
     return rows, numbers, ragged
-
-
-def _unify_numbers(columns: dict[str, Column], separator: str) -> tuple[str, ...]:
-    """Writes decimal commas and thousands in the columns as plain numbers; what it did, for the note.
-
-    1,234 alone is either; it counts as a decimal comma where the file has one beyond doubt, else as thousands where the
-    comma is the separator, and is left as it is otherwise.
-    """
-    with_comma = {
-        name: commas for name, cells in columns.items() if (commas := [c for c in cells if "," in c and c[:1] != "{"])
-    }
-    decimal = {
-        name
-        for name, commas in with_comma.items()
-        if all(_DECIMAL_COMMA.fullmatch(c.strip()) for c in commas)
-        and not all(_THOUSANDS.fullmatch(c.strip()) for c in commas)
-    }
-    notes = []
-    for name, cells in columns.items():
-        if any(cells) and all(cell.strip().endswith("%") for cell in cells if cell):
-            columns[name] = [cell.strip().removesuffix("%") for cell in cells]
-            notes.append("per cent signs")
-    for name, commas in with_comma.items():
-        is_grouped = all(_THOUSANDS.fullmatch(c.strip()) for c in commas)
-        if name in decimal or (is_grouped and decimal and not any("." in c for c in commas)):
-            columns[name] = [c.replace(",", ".") for c in columns[name]]
-            notes.append("decimal commas")
-        elif is_grouped and (separator == "," or any("." in c or c.count(",") > 1 for c in commas)):
-            columns[name] = [c.replace(",", "") for c in columns[name]]
-            notes.append("commas between thousands")
-    return tuple(dict.fromkeys(notes))

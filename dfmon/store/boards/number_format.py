@@ -1,0 +1,98 @@
+"""Numbers of a text as it groups thousands and marks decimals, decided by the whole file and written plainly.
+
+1,234 and 1.234 are either a thousand or a fraction. A cell that can only be one way (36,05 or 1.234,5) decides for its
+column, such columns for the others; where nothing in a text with semicolons or tabs does, the text is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from dfmon.store.boards.cells import BadCell, quoted
+from dfmon.store.boards.table import Column
+
+Mark = Literal[",", ".", ""]
+
+_SPACES: Final = str.maketrans("", "", "\u0020\u00a0\u2009\u202f'’")
+_SPACED: Final = re.compile(r"[+-]?[1-9]\d{0,2}(?:[ \u00a0\u2009\u202f'’]\d{3})+(?:[.,]\d*)?", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?", re.ASCII)
+_EITHER: Final = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
+_WRITTEN: Final[dict[Mark, re.Pattern[str]]] = {
+    ",": re.compile(r"[+-]?(?:\d*,\d+(?:[eE][+-]?\d+)?|[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?)", re.ASCII),
+    ".": re.compile(r"[+-]?(?:\d*\.\d*(?:[eE][+-]?\d+)?|[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?)", re.ASCII),
+}
+
+
+def unify_numbers(columns: dict[str, Column], separator: str) -> tuple[str, ...]:
+    """Writes the numbers of text columns with decimal points and without thousands; what it did, for the note.
+
+    Raises BadCell, with the column and a cell, where a number is a thousand or a fraction and nothing says which.
+    """
+    notes = [_without_signs(columns), _without_spaces(columns)]
+    with_comma = {name for name, cells in columns.items() if any("," in c and c[:1] != "{" for c in cells)}
+    if with_comma or separator != ",":
+        numeric = {name: found for name, cells in columns.items() if (found := _numbers_of(cells))}
+        marks = {name: _decimal_mark(found) for name, found in numeric.items()}
+        for name, found in numeric.items():
+            mark = marks[name] or _mark_of_file(name, found, set(marks.values()) - {""}, separator)
+            if mark == "," or name in with_comma:
+                columns[name], found_notes = _plain(columns[name], mark)
+                notes += found_notes
+    return tuple(dict.fromkeys(note for note in notes if note))
+
+
+def _without_signs(columns: dict[str, Column]) -> str:
+    signed = [n for n, cells in columns.items() if any(cells) and all(c.strip()[-1:] == "%" for c in cells if c)]
+    for name in signed:
+        columns[name] = [cell.strip().removesuffix("%") for cell in columns[name]]
+    return "per cent signs" if signed else ""
+
+
+def _without_spaces(columns: dict[str, Column]) -> str:
+    """Takes blanks and apostrophes out of 100 000 and 100'000."""
+    note = ""
+    for name, cells in columns.items():
+        if any(_SPACED.fullmatch(cell.strip()) for cell in set(cells)):
+            note = "blanks or apostrophes between thousands"
+            columns[name] = [c.translate(_SPACES) if _SPACED.fullmatch(c.strip()) else c for c in cells]
+    return note
+
+
+def _numbers_of(cells: Iterable[str]) -> set[str]:
+    """The distinct numbers of a column that have a comma or a point; nothing if most of these cells are no numbers."""
+    marked = {cell.strip() for cell in set(cells) if "," in cell or "." in cell}
+    found = {cell for cell in marked if _NUMBER.fullmatch(cell)}
+    return found if 2 * len(found) > len(marked) else set()
+
+
+def _decimal_mark(found: set[str]) -> Mark:
+    """The mark that most of the numbers with only one reading have, "" if there is none."""
+    sure = [cell for cell in found if not _EITHER.fullmatch(cell)]
+    commas = sum(_WRITTEN[","].fullmatch(cell) is not None for cell in sure)
+    points = sum(_WRITTEN["."].fullmatch(cell) is not None for cell in sure)
+    return "" if commas == points else "," if commas > points else "."
+
+
+def _mark_of_file(name: str, found: set[str], others: set[Mark], separator: str) -> Mark:
+    """The decimal mark of a column whose numbers all have two readings, by the other columns."""
+    if len(others) == 1:
+        return next(iter(others))
+    if separator == "," and "," not in others:
+        return "."
+    cell = next(iter(sorted(found)))
+    raise BadCell(
+        f"has {cell} as {quoted(name)[1:-1]}, a thousand or a fraction, and no number that tells decimals from "
+        "thousands: write it without separators of thousands"
+    )
+
+
+def _plain(cells: Iterable[str], mark: Mark) -> tuple[list[str], list[str]]:
+    """The cells of a column with a decimal point; those that are written otherwise stay as they are."""
+    written, other = _WRITTEN[mark], "." if mark == "," else ","
+    known = {cell: cell.replace(other, "").replace(",", ".") for cell in set(cells) if written.fullmatch(cell.strip())}
+    notes = ["decimal commas"] if mark == "," and any("," in cell for cell in known) else []
+    if any(other in cell for cell in known):
+        notes.append(f"{'points' if mark == ',' else 'commas'} between thousands")
+    return [known.get(cell, cell) for cell in cells], notes
