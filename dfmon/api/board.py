@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,8 +95,9 @@ class Board:
     ) -> Board:
         """The newest board of a file of any kind that dfmon reads (docs/data.md).
 
-        `currency` chooses where several are there, `spot` overrides the index price, and `at` the moment the board is
-        valued at (default: of the newest row; UTC if it has no zone). `reading` says how the file was read.
+        `currency` chooses where several are there, and is that of rows without one; `spot` overrides the index price,
+        and `at` the moment the board is valued at (default: of the newest row; UTC if it has no zone). `reading` says
+        how the file was read.
         """
         from dfmon.api import board_source
 
@@ -125,10 +126,13 @@ class Board:
 
     @classmethod
     def _of(cls, columns: BoardColumns, spot: float | None, at: datetime | None) -> Board:
+        from dfmon.api.board_source import moment_ns
+
         price = columns.spot if spot is None else spot
         if price is None:
             raise ValueError("spot: no row carries an index price; the spot must be given")
-        now_ns = columns.ts_ns if at is None else int(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1e9)
+        given_ns = moment_ns(at)
+        now_ns = columns.ts_ns if given_ns is None else given_ns
         board = cls(
             spot=price, forward=columns.forward, strike=columns.strike,
             sigma=columns.sigma, tau=(columns.expiry_ns - now_ns) / YEAR, option_type=columns.option_type,

@@ -16,7 +16,7 @@ from dfmon.model.errors import DfmonError
 from dfmon.model.events import IndexPrice, Listed, OptionTicker
 from dfmon.model.instrument import OptionType, Settlement
 from dfmon.store.boards import BoardFile, Documents, RecordedBoard, report
-from dfmon.store.boards.cells import BadCell
+from dfmon.store.boards.cells import BadCell, quoted
 from dfmon.store.boards.json_text import parse_documents
 
 
@@ -38,7 +38,8 @@ class BoardColumns(NamedTuple):
 
 def from_path(path: str | os.PathLike[str], currency: str | None, at: datetime | None) -> BoardColumns:
     """The newest board of a file. Raises ValueError that names the argument."""
-    return _columns(lambda: BoardFile(Path(os.fspath(path)), _ns(at)), currency)
+    ts_ns = moment_ns(at)
+    return _columns(lambda: BoardFile(Path(os.fspath(path)), ts_ns, currency or ""), currency)
 
 
 def from_source(source: object, instruments: object, currency: str | None, at: datetime | None) -> BoardColumns:
@@ -47,13 +48,22 @@ def from_source(source: object, instruments: object, currency: str | None, at: d
         if instruments is None:
             return from_path(source, currency, at)
         source = Path(os.fspath(source)).read_bytes()
+    ts_ns = moment_ns(at)
     documents = _decoded("source", source)
     beside = [] if instruments is None else _decoded("instruments", instruments)
-    return _columns(lambda: BoardFile(Documents(documents, beside), _ns(at)), currency)
+    return _columns(lambda: BoardFile(Documents(documents, beside), ts_ns, currency or ""), currency)
 
 
-def _ns(at: datetime | None) -> int | None:
-    return None if at is None else int(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1e9)
+def moment_ns(at: datetime | None) -> int | None:
+    """The moment of the argument `at` in nanoseconds; UTC if it has no zone. Raises ValueError for anything else."""
+    if at is None:
+        return None
+    try:
+        return int(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1e9)
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        raise ValueError(
+            f"at: {quoted(at)} is no moment; a datetime such as datetime(2026, 1, 30, 8) is expected"
+        ) from None
 
 
 def _decoded(name: str, source: object) -> list[Any]:

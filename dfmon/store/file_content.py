@@ -25,6 +25,7 @@ Packing = Literal["", "gzip", "zstd", "zip"]
 
 _SIGNATURES: Final[dict[Packing, bytes]] = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "zip": b"PK\x03\x04"}
 _CHUNK_BYTES: Final = 1 << 16
+_SHOWN_PATH: Final = 80
 _ZSTD_FEED_BYTES: Final = 512  # a block of 4 bytes unpacks to 128 KiB, so a feed to 16 MiB
 _ZSTD_WINDOW_BYTES: Final = 1 << 27  # what zstd itself allows without --memory
 _ZIP_LISTING_BYTES: Final = 1 << 20
@@ -41,12 +42,18 @@ class UnpackLimits(NamedTuple):
 LIMITS: Final = UnpackLimits()
 
 
+def shown_path(path: Path) -> str:
+    """A path for a sentence, its end if it is long."""
+    shown = sanitize(str(path))
+    return shown if len(shown) <= _SHOWN_PATH else "…" + shown[1 - _SHOWN_PATH :]
+
+
 # ---- bytes -------------------------------------------------------------------------------------------------------
 
 
 def open_regular(path: Path, expected: str = "a file") -> BinaryIO:
     """The bytes of a regular file. Raises UsageError for a folder, a device, a pipe, or one that cannot be opened."""
-    shown = sanitize(str(path))
+    shown = shown_path(path)
     try:
         # a pipe without a writer would block
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -96,7 +103,7 @@ def _translate_read_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise UsageError(f"cannot read {sanitize(str(path))}: {_reason(exc)}") from None
+        raise UsageError(f"cannot read {shown_path(path)}: {_reason(exc)}") from None
 
 
 def _reason(exc: Exception) -> str:
@@ -114,7 +121,7 @@ class _UnpackGuard:
     """Counts packed and unpacked bytes of one file against the limits."""
 
     def __init__(self, path: Path, packing: Packing, limits: UnpackLimits) -> None:
-        self.shown = sanitize(str(path))
+        self.shown = shown_path(path)
         self.packing = packing
         self.packed_bytes = 0
         self._limits = limits
@@ -263,7 +270,7 @@ def numbered_lines(
     and the byte of what is not text, and for a line longer than `max_line_chars`.
     """
     with open_unpacked(path, expected, limits) as stream:
-        yield from text_lines(stream, sanitize(str(path)), max_line_chars)
+        yield from text_lines(stream, shown_path(path), max_line_chars)
 
 
 def read_text(path: Path, expected: str = "a text file", max_bytes: int = 1 << 20) -> str:
@@ -271,7 +278,7 @@ def read_text(path: Path, expected: str = "a text file", max_bytes: int = 1 << 2
     limits = UnpackLimits(max_bytes, LIMITS.ratio)
     with open_unpacked(path, expected, limits) as stream:
         content = stream.read()
-    return "\n".join(text for _, text in text_lines(io.BytesIO(content), sanitize(str(path)), max_bytes))
+    return "\n".join(text for _, text in text_lines(io.BytesIO(content), shown_path(path), max_bytes))
 
 
 def text_lines(stream: IO[bytes], shown: str, max_line_chars: int = 1 << 20) -> Iterator[tuple[int, str]]:
@@ -290,7 +297,7 @@ def text_lines(stream: IO[bytes], shown: str, max_line_chars: int = 1 << 20) -> 
             byte = exc.object[exc.start]
             raise UsageError(
                 f"{shown} is not text: line {at_line}, byte {offset - undecoded + exc.start} (0x{byte:02X}) is not "
-                f"{encoding.upper()}"
+                f"{encoding.upper()}, save it as UTF-8"
             ) from None
         *lines, rest = (rest + text).split("\n")
         for line in lines:

@@ -203,7 +203,7 @@ UNDECIDED = {
     "months first": (_text(_of("snapshot", expiry_datetime="01/30/2026")), "expiry_datetime is '01/30/2026', a time"),
     "an error": ('{"error": {"code": 10028, "message": "too_many_requests"}}', "an error that the venue answered with"),
     "an error of Bybit": ('{"retCode": 10001, "retMsg": "params error", "result": {}}', "params error"),
-    "a page": ("<html><body>502 Bad Gateway</body></html>", "is no option board"),
+    "a page": ("<html><body>502 Bad Gateway</body></html>", "is an HTML page and no option board"),
     "nothing": ("[]", "is JSON without rows of options: a list of 0 items"),
     "depth": ("[" * 50_000, "nested too deeply"),
     "no time": (_json_text(_of("summary", creation_timestamp=None)), "has no time in"),

@@ -26,20 +26,21 @@ class BoardFile:
     """An open board file. Its boards come in order of time; `findings` tell how it was read.
 
     Raises UsageError if it is no board, SourceError if it is damaged: at once for text, whose rows may be in any order;
-    after the last complete board for parquet. `at_ns` is the time of a board whose rows have none.
+    after the last complete board for parquet. `at_ns` is the time of a board whose rows have none, `base` the currency
+    of rows without a name or a currency.
     """
 
-    def __init__(self, origin: AnyPath | Documents, at_ns: int | None = None) -> None:
+    def __init__(self, origin: AnyPath | Documents, at_ns: int | None = None, base: str = "") -> None:
         if isinstance(origin, Documents):
             self._refusal = Refusal(Path("it"))
             table = self._refusal.translate(lambda: json_table.table_of(origin.documents, "JSON", origin.beside))
-            self._source: Source = TableSource(table, tuple(table.columns), self._refusal)
+            self._source: Source = TableSource(table, tuple(table.columns), self._refusal, bool(base))
         else:
             self._refusal = Refusal(Path(origin))
-            self._source = open_source(Path(origin), self._refusal)
+            self._source = open_source(Path(origin), self._refusal, bool(base))
         if not self._source.size:
             self._refusal.raise_for(f"is {self._source.matched.layout.phrase} without rows: an option is needed")
-        self._at_ns = at_ns
+        self._at_ns, self._base = at_ns, base.upper()
         self._decoded: tuple[Decoded, list[BoardRows], Table] | None = None
         self._interpreter = self._new_interpreter()
         self._currencies = self._source.currencies()
@@ -88,7 +89,7 @@ class BoardFile:
             yield from builder.boards(rows, groups, table.ragged, requested)
 
     def _new_interpreter(self) -> Interpreter:
-        interpreter = Interpreter(self._source.matched, self._source.container, self._at_ns)
+        interpreter = Interpreter(self._source.matched, self._source.container, self._at_ns, self._base)
         interpreter.findings.header = self._source.header
         return interpreter
 

@@ -85,10 +85,11 @@ class Decoded:
 
 
 class Decoder:
-    """Decodes tables of one layout; terms of names are parsed once."""
+    """Decodes tables of one layout; terms of names are parsed once. `base` is the currency of rows without any."""
 
-    def __init__(self, matched: Matched) -> None:
+    def __init__(self, matched: Matched, base: str = "") -> None:
         self.matched = matched
+        self._base = base
         self._terms: dict[str, OptionTerms | str | None] = {}
 
     def decode(self, table: Table) -> Decoded:
@@ -159,6 +160,8 @@ class Decoder:
     def _bases(
         self, columns: dict[str, Column], terms: list[OptionTerms | None], size: int, errors: dict[int, str]
     ) -> list[str]:
+        if not {"base", "name"} & columns.keys() and self._base:
+            return [self._base] * size
         if "base" not in columns:
             _mark(
                 errors, [at for at, t in enumerate(terms) if t is None],

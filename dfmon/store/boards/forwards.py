@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from dfmon.model.instrument import Settlement
 from dfmon.model.units import YEAR
-from dfmon.store.boards.cells import F64, I64
+from dfmon.store.boards.cells import F64, I64, BadCell
 from dfmon.store.boards.decode import Decoded
 
 _NORMAL: Final = NormalDist()
 _PAIRS: Final = 5  # the pairs nearest to the money give the forward of an expiry
 _DELTAS: Final = (0.05, 0.95)
 _DAY_YEARS: Final = 1.0 / 365.0
+_STRIKE_SPAN: Final = 2.0  # a forward is between half the lowest strike of its expiry and twice the highest
 
 
 @dataclass(slots=True)
@@ -30,10 +31,14 @@ class Derived:
     spot_from_forward: int = 0
 
 
-def fill_forwards(rows: Decoded, at: NDArray[np.intp], run_ns: int, derived: Derived, *, has_spot: bool) -> None:
-    """Fills the missing forwards of one board, the rows `at`.
+def fill_forwards(
+    rows: Decoded, at: NDArray[np.intp], run_ns: int, derived: Derived, *, has_spot: bool,
+    in_dollars: bool = False,
+) -> None:  # fmt: skip
+    """Fills the missing forwards of one board, the rows `at`, whose marks are `in_dollars` or in the venue's unit.
 
     Without a spot of its own, one "forward" for every expiry is the spot, and the forwards are those of the marks.
+    Raises BadCell for marks whose forwards are far from every strike.
     """
     forward = rows.numbers["forward"][at]
     known = forward[np.isfinite(forward)]
@@ -41,7 +46,8 @@ def fill_forwards(rows: Decoded, at: NDArray[np.intp], run_ns: int, derived: Der
     is_spot = not has_spot and known.size > 1 and np.unique(known).size == 1 and _spread(expiries) > _DAY_YEARS
     if known.size and not is_spot:
         return
-    by_parity = {int(e): parity_forward(rows, at[expiries == e]) for e in np.unique(expiries)}
+    by_parity = {int(e): parity_forward(rows, at[expiries == e], in_dollars) for e in np.unique(expiries)}
+    _check_parity(rows, at, by_parity)
     if any(np.isfinite(value) for value in by_parity.values()):
         derived.by_parity += 1
         if is_spot:
@@ -61,10 +67,26 @@ def _spread(expiries: I64) -> float:
     return float(expiries.max() - expiries.min()) / YEAR if expiries.size else 0.0
 
 
-def parity_forward(rows: Decoded, at: NDArray[np.intp]) -> float:
+def _check_parity(rows: Decoded, at: NDArray[np.intp], by_parity: dict[int, float]) -> None:
+    """Raises BadCell where most of the forwards are outside the strikes of their expiries, many times over."""
+    found = {expiry: forward for expiry, forward in by_parity.items() if np.isfinite(forward)}
+    far = [(f, k) for e, f in found.items() if _is_far(f, k := rows.strike[at][rows.expiry_ns[at] == e])]
+    if 2 * len(far) > len(found):
+        forward, strikes = far[0]
+        raise BadCell(
+            f"has marks whose put-call parity gives a forward of {forward:,.6g} for strikes from {strikes.min():,g} to "
+            f"{strikes.max():,g}: a column of forwards, or marks in coins or dollars, are expected"
+        )
+
+
+def _is_far(forward: float, strikes: F64) -> bool:
+    return bool(forward * _STRIKE_SPAN < strikes.min() or forward > strikes.max() * _STRIKE_SPAN)
+
+
+def parity_forward(rows: Decoded, at: NDArray[np.intp], in_dollars: bool = False) -> float:
     """The forward of one expiry by put-call parity of its marks, NaN without a pair.
 
-    Coin-settled: C - P = 1 - K / F; else C - P = F - K.
+    Coin-settled: C - P = 1 - K / F; linear, or quoted in dollars, C - P = F - K.
     """
     calls = {float(rows.strike[i]): i for i in at.tolist() if rows.types[i] > 0}
     pairs = [(calls[k], i) for i in at.tolist() if rows.types[i] < 0 and (k := float(rows.strike[i])) in calls]
@@ -73,7 +95,7 @@ def parity_forward(rows: Decoded, at: NDArray[np.intp]) -> float:
     call, put = np.array(pairs).T
     mark = rows.numbers["mark"]
     difference, strike = mark[call] - mark[put], rows.strike[call]
-    if rows.settlements[int(call[0])] is Settlement.LINEAR:
+    if in_dollars or rows.settlements[int(call[0])] is Settlement.LINEAR:
         forward, distance = strike + difference, np.abs(difference)
     else:
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfmon.model.instrument import Settlement
+from dfmon.model.units import DAY
 from dfmon.store.boards.cells import F64, BadCell, TimeNotes
 from dfmon.store.boards.decode import Decoded, Decoder
 from dfmon.store.boards.forwards import Derived, fill_forwards, nearest_forward
 from dfmon.store.boards.layouts import Matched
 from dfmon.store.boards.runs import BoardRows, boards_of
-from dfmon.store.boards.table import Table
+from dfmon.store.boards.table import Table, key_of
 from dfmon.store.boards.units import Units, apply_units, infer_units
 
 
@@ -35,6 +36,8 @@ class Findings:
     left_out: int = 0
     reasons: list[tuple[int, str]] = field(default_factory=list)
     in_contracts: dict[str, float] = field(default_factory=dict)
+    is_at_midnight: bool = False
+    empty: tuple[str, ...] = ()
 
     def reset_counts(self) -> None:
         """Forgets what became of the rows, before they are read again."""
@@ -48,11 +51,14 @@ class Findings:
 
 
 class Interpreter:
-    """Decodes the tables of one file, in order, with the units that its first table shows."""
+    """Decodes the tables of one file, in order, with the units that its first table shows.
 
-    def __init__(self, matched: Matched, container: str, at_ns: int | None = None) -> None:
+    `at_ns` and `base` are the time and the currency of rows that have none.
+    """
+
+    def __init__(self, matched: Matched, container: str, at_ns: int | None = None, base: str = "") -> None:
         self.findings = Findings(matched, container)
-        self._decoder = Decoder(matched)
+        self._decoder = Decoder(matched, base)
         self._at_ns = at_ns
 
     def interpret(self, table: Table, iv_column: F64 | None = None) -> tuple[Decoded, list[BoardRows]]:
@@ -66,6 +72,7 @@ class Interpreter:
         if found.units is None:
             column = rows.numbers["iv"] if iv_column is None else iv_column
             found.units = infer_units(found.matched.layout, column, rows, found.iv_name)
+            self._note_gaps(rows)
             found.time_notes, found.notes, found.row_label = rows.time_notes, table.notes, table.row_label
             if not rows.ts_ns.any() and self._at_ns is None and rows.size > len(rows.errors):
                 raise BadCell("has no time in any row: save the whole response, or give `at` to dfmon.Board.from_file")
@@ -81,14 +88,31 @@ class Interpreter:
         """Forwards and spot of one board; prices in the venue's unit."""
         found, at = self.findings, board.usable
         assert found.units is not None
-        if found.units.prices == "USD":
+        has_spot = "spot" in found.matched.columns
+        is_dollars, known = found.units.prices == "USD", (rows.numbers[name][at] for name in ("spot", "forward"))
+        if is_dollars and not any(np.isfinite(prices).any() for prices in known):
+            fill_forwards(rows, at, board.ts_ns, found.derived, has_spot=has_spot, in_dollars=True)
             _prices_in_coins(rows, at)
-        fill_forwards(rows, at, board.ts_ns, found.derived, has_spot="spot" in found.matched.columns)
+        else:
+            if is_dollars:
+                _prices_in_coins(rows, at)
+            fill_forwards(rows, at, board.ts_ns, found.derived, has_spot=has_spot)
         if "spot" not in found.matched.columns and not np.isfinite(rows.numbers["spot"][at]).any():
             spot = nearest_forward(rows, at, board.ts_ns)
             if np.isfinite(spot):
                 rows.numbers["spot"][at] = spot
                 found.derived.spot_from_forward += 1
+
+    def _note_gaps(self, rows: Decoded) -> None:
+        """Notes times that are days alone, and columns of volatility or open interest without a number."""
+        found, columns = self.findings, self.findings.matched.columns
+        timed = rows.ts_ns[rows.ts_ns > 0]
+        is_day = "time" in rows.time_notes and (
+            rows.time_notes["time"].days or key_of(columns["time"]).endswith("date")
+        )
+        found.is_at_midnight = bool(timed.size and is_day and not (timed % DAY).any())
+        fields = [name for name in ("iv", "open_interest") if name in columns]
+        found.empty = tuple(columns[name] for name in fields if not np.isfinite(rows.numbers[name]).any())
 
     def _note_contracts(self, rows: Decoded) -> None:
         sized = np.flatnonzero(rows.contract_coins != 1.0)

@@ -164,7 +164,8 @@ LAYOUTS: Final = (
         "ccxt option chain",
         ("name", "iv", "forward", "open_interest"),
         {
-            "name": ("symbol",), "time": ("timestamp", "datetime"), "iv": ("impliedVolatility", "info.mark_iv"),
+            "name": ("symbol",), "time": ("timestamp", "datetime"),
+            "iv": ("impliedVolatility", "info.mark_iv", "info.markVol", "info.markIv"),
             "open_interest": ("openInterest",), "bid": ("bidPrice",), "ask": ("askPrice",), "mark": ("markPrice",),
             "forward": ("underlyingPrice",), "volume": ("baseVolume",),
             "spot": ("info.estimated_delivery_price", "info.indexPrice", "info.index_price"),

@@ -6,15 +6,16 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Final, NoReturn, Protocol, TypeVar
+from typing import Final, Literal, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
 from dfmon.store.boards import json_table, parquet_table, xlsx_table
-from dfmon.store.boards.cells import F64, I64, BadCell
+from dfmon.store.boards.cells import F64, I64, BadCell, is_missing
 from dfmon.store.boards.csv_table import read_csv
+from dfmon.store.boards.foreign import foreign_kind
 from dfmon.store.boards.layouts import Matched, closest, detect
 from dfmon.store.boards.names import parse_option_name
 from dfmon.store.boards.table import ColumnNames, Table
@@ -24,7 +25,8 @@ _EXPECTED: Final = "an option board (csv, json, xlsx or parquet, also packed)"
 TEXT_LIMITS: Final = UnpackLimits(48_000_000, 200)
 JSON_LIMITS: Final = UnpackLimits(10_000_000, 200)
 _MAX_UNORDERED_ROWS: Final = 200_000  # of parquet whose rows have times of their own, which is read at once
-_SENTENCE: Final = 200
+_SENTENCE: Final = 190  # a prefix such as `source: ` makes it 200
+_HEAD_BYTES: Final = 4096
 
 T = TypeVar("T")
 
@@ -43,15 +45,20 @@ class Source(Protocol):
 
 
 class Refusal:
-    """Errors about one file, each a sentence of at most 200 characters that begins with its name."""
+    """Errors about one file, each a sentence of at most 190 characters that begins with its name."""
 
     def __init__(self, path: Path) -> None:
-        self._shown = sanitize(path.name or str(path), 60)
+        self.shown = sanitize(path.name or str(path), 60)
 
     def raise_for(self, reason: str) -> NoReturn:
         """Raises UsageError."""
-        sentence = f"{self._shown} {sanitize(reason, 1000)}"
+        sentence = f"{self.shown} {sanitize(reason, 1000)}"
         raise UsageError(sentence if len(sentence) <= _SENTENCE else sentence[: _SENTENCE - 1] + "…") from None
+
+    def check_kind(self, head: bytes, packed: Literal["packed ", ""]) -> None:
+        """Raises UsageError for the first bytes of a file that is no table of a kind that is read."""
+        if kind := foreign_kind(head, is_packed=bool(packed)):
+            self.raise_for(f"is {kind.what} and no option board: {kind.advice}")
 
     def translate(self, read: Callable[[], T]) -> T:
         """The result of `read`, whose BadCell becomes a UsageError."""
@@ -61,36 +68,47 @@ class Refusal:
             self.raise_for(str(exc))
 
 
-def open_source(path: Path, refusal: Refusal) -> Source:
-    """The source of a file by its content."""
+def open_source(path: Path, refusal: Refusal, has_base: bool = False) -> Source:
+    """The source of a file by its content; `has_base` where the caller names the currency."""
     with open_regular(path, _EXPECTED) as file:
-        is_parquet = file.read(4) == parquet_table.MAGIC
+        head = file.read(_HEAD_BYTES)
+        is_parquet = head.startswith(parquet_table.MAGIC)
+    refusal.check_kind(head, "")
     if is_parquet:
         return _ParquetSource(path, refusal)
     if xlsx_table.is_xlsx(path):
         table = refusal.translate(lambda: xlsx_table.read_xlsx(path))
-        return TableSource(table, tuple(table.columns), refusal)
+        return TableSource(table, tuple(table.columns), refusal, has_base)
     with open_unpacked(path, _EXPECTED, TEXT_LIMITS) as stream:
-        head = stream.read(4096).lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n")
+        unpacked = stream.read(_HEAD_BYTES)
+    if unpacked != head:
+        refusal.check_kind(unpacked, "packed ")
+    head = unpacked.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n")
     if head[:1] in (b"{", b"["):
         with open_unpacked(path, _EXPECTED, JSON_LIMITS) as stream:
-            text = "\n".join(line for _, line in text_lines(stream, sanitize(path.name), JSON_LIMITS.unpacked_bytes))
+            text = "\n".join(line for _, line in text_lines(stream, refusal.shown, JSON_LIMITS.unpacked_bytes))
         table = refusal.translate(lambda: json_table.read_json(text))
-        return TableSource(table, tuple(table.columns), refusal)
+        return TableSource(table, tuple(table.columns), refusal, has_base)
     header: list[str] = []
 
     def used_columns(names: list[str]) -> set[str]:
         header.extend(names)
-        return set(matched_layout(names, refusal).columns.values())
+        layout = matched_layout(names, refusal, has_base).layout
+        known = ColumnNames(names)
+        found = (known.find((alias,)) for aliases in layout.columns.values() for alias in aliases)
+        return {name for name in found if name}
 
     with open_unpacked(path, _EXPECTED, TEXT_LIMITS) as stream:
-        lines = text_lines(stream, sanitize(path.name))
+        lines = text_lines(stream, refusal.shown)
         table = refusal.translate(lambda: read_csv(lines, used_columns))
-    return TableSource(table, tuple(header), refusal)
+    return TableSource(table, tuple(header), refusal, has_base)
 
 
-def matched_layout(header: Sequence[str], refusal: Refusal) -> Matched:
-    """The layout of a header. Raises UsageError that names what it seems to be and what is missing."""
+def matched_layout(header: Sequence[str], refusal: Refusal, has_base: bool = False) -> Matched:
+    """The layout of a header; `has_base` where the caller names the currency.
+
+    Raises UsageError that names what it seems to be and what is missing.
+    """
     names = ColumnNames(header)
     matched = detect(names)
     if matched is None:
@@ -100,7 +118,7 @@ def matched_layout(header: Sequence[str], refusal: Refusal) -> Matched:
         refusal.raise_for(f"seems to be {layout.title}: {layout.refusal}")
     if "open_interest" not in columns:
         refusal.raise_for(f"seems to be {layout.phrase} without open interest, which is expected in a column")
-    if not {"name", "base"} & columns.keys():
+    if not has_base and not {"name", "base"} & columns.keys():
         refusal.raise_for("has rows of options without a name or a currency: one of them is expected in a column")
     if not {"forward", "mark", "delta"} & columns.keys():
         refusal.raise_for(f"seems to be {layout.phrase} without forwards, and without marks or deltas that give them")
@@ -122,10 +140,10 @@ def _refuse_header(names: ColumnNames, refusal: Refusal) -> NoReturn:
 class TableSource:
     """A file that is one table in memory."""
 
-    def __init__(self, table: Table, header: tuple[str, ...], refusal: Refusal) -> None:
+    def __init__(self, table: Table, header: tuple[str, ...], refusal: Refusal, has_base: bool = False) -> None:
         self._table, self.header, self.container, self.size = table, header, table.container, table.size
         self.size += len(table.ragged)
-        self.matched = matched_layout(header, refusal)
+        self.matched = _filled(matched_layout(header, refusal, has_base), table)
 
     def tables(self, _requested: Collection[str] | None) -> Iterator[Table]:
         yield self._table
@@ -135,6 +153,21 @@ class TableSource:
 
     def currencies(self) -> tuple[str, ...] | None:
         return None
+
+
+def _filled(matched: Matched, table: Table) -> Matched:
+    """The layout with another column of a field in place of one without a value: ccxt leaves its volatility to info."""
+    columns = dict(matched.columns)
+    names = ColumnNames(tuple(table.columns))
+    for field, column in matched.columns.items():
+        if column in table.columns and _is_empty(table, column):
+            others = (names.find((alias,)) for alias in matched.layout.columns[field])
+            columns[field] = next((name for name in others if name and not _is_empty(table, name)), column)
+    return Matched(matched.layout, columns)
+
+
+def _is_empty(table: Table, column: str) -> bool:
+    return all(map(is_missing, table.columns[column]))
 
 
 class _ParquetSource:

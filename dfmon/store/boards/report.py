@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final
 
 from dfmon.model.units import sanitize
 from dfmon.store.boards.interpreter import Findings
+from dfmon.store.boards.units import marks_disagree
 
 _LISTED_REASONS: Final = 200
 FIELDS: Final = {
@@ -64,7 +66,10 @@ def _guesses(found: Findings) -> list[str]:
         unit = f"{found.iv_name} as {units.iv if units.iv == 'per cent' else 'a fraction'}"
         if units.is_unexpected:
             unit += f" although it mostly is {'a fraction' if known == 'fraction' else known}"
-        guesses.append(f"{unit} (the marks agree)" if units.is_confirmed else unit)
+        if marks_disagree(units):
+            guesses.append(f"{unit} (the marks disagree: the median is {math.exp(units.misfit or 0.0):.2g} times off)")
+        else:
+            guesses.append(f"{unit} (the marks agree)" if units.is_confirmed else unit)
         if units.prices == "USD":
             guesses.append("prices in dollars")
     epochs = sorted({unit for notes in found.time_notes.values() for unit in notes.epochs} - {"ms"})
@@ -72,9 +77,12 @@ def _guesses(found: Findings) -> list[str]:
         guesses.append(f"times in {' and '.join(epochs)}")
     if any(notes.without_zone for notes in found.time_notes.values()):
         guesses.append("times without a zone as UTC")
+    if found.is_at_midnight:
+        guesses.append(f"time as 00:00 UTC of {found.matched.columns['time']}")
     if "expiry" in found.time_notes and found.time_notes["expiry"].days:
         guesses.append("expiry days as 08:00 UTC")
     guesses += found.notes
+    guesses += [f"no {column} in any row" for column in found.empty]
     if found.in_contracts:
         sizes = " and ".join(f"{size:g} {base}" for base, size in sorted(found.in_contracts.items()))
         guesses.append(f"open interest in contracts of {sizes}")

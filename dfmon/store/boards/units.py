@@ -24,19 +24,24 @@ PriceUnit = Literal["venue", "USD"]
 DIVISORS: Final[dict[IvUnit, float]] = {"per cent": 100.0, "fraction": 1.0}
 _MEDIANS: Final = (0.03, 5.0)  # no board has a median volatility outside 3 % to 500 %
 _LOWEST_PER_CENT: Final = 1.0  # a smaller volatility in a column of per cents is a fraction
-_MIXED_SHARE: Final = 0.1
+_MIXED_SHARE: Final = 0.02
+_STRAY_ROWS: Final = 1
 _SAMPLE_ROWS: Final = 4_000
 _FIT, _MISFIT = 0.2, 0.5  # medians of |log(model / mark)| that decide
 
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """The units of a file, and whether the marks confirm them."""
+    """The units of a file, whether the marks confirm them, and how far from the model the marks are if they do not.
+
+    `misfit` is the median of |log(model / mark)| of the options out of the money, None where it says nothing.
+    """
 
     iv: IvUnit
     prices: PriceUnit
     is_confirmed: bool = False
     is_unexpected: bool = False
+    misfit: float | None = None
 
 
 def infer_units(layout: Layout, column: F64, sample: Decoded, iv_name: str) -> Units:
@@ -45,36 +50,52 @@ def infer_units(layout: Layout, column: F64, sample: Decoded, iv_name: str) -> U
     Raises BadCell, with what is wrong and what to do, where they cannot be priced.
     """
     values = column[np.isfinite(column) & (column > 0.0)]
-    fitting = _fitting_units(sample)
+    scores = _scores(sample)
+    fitting = _decisive(scores)
+    unit = fitting[0] if fitting is not None else _unit_by_size(layout, values, iv_name)
+    if _is_mixed(values, unit):
+        raise BadCell(f"has a {iv_name} that mixes fractions and per cents: one unit is expected")
+    is_unexpected = layout.iv not in ("", unit)
     if fitting is not None:
-        unit, prices = fitting
-        return Units(unit, prices, is_confirmed=True, is_unexpected=layout.iv not in ("", unit))
-    median = float(np.median(values)) if values.size else 0.5
+        return Units(unit, fitting[1], is_confirmed=True, is_unexpected=is_unexpected)
+    misfit = min((score for units, score in scores.items() if units[0] == unit), default=None)
+    return Units(unit, _prices_by_size(layout, sample), is_unexpected=is_unexpected, misfit=misfit)
+
+
+def _unit_by_size(layout: Layout, values: F64, iv_name: str) -> IvUnit:
+    """The unit in which the median volatility is plausible, what the layout is known for if both are."""
+    known: IvUnit | None = layout.iv or None
+    if not values.size:
+        return known or "fraction"
+    median = float(np.median(values))
     low, high = _MEDIANS
     candidates: list[IvUnit] = [unit for unit, d in DIVISORS.items() if low <= median / d <= high]
-    known: IvUnit | None = layout.iv or None
-    if len(candidates) != 1:
-        candidates = [known] if known is not None and (candidates or not values.size) else candidates
-    if not values.size:
-        candidates = [known or "fraction"]
+    if len(candidates) != 1 and known is not None and candidates:
+        candidates = [known]
     if len(candidates) != 1:
         raise BadCell(
             f"has a {iv_name} of {median:g} in the middle: per cent and fraction both fit, so the unit is unknown"
         )
-    unit = candidates[0]
-    if _mixed_share(values, unit) > _MIXED_SHARE:
-        raise BadCell(f"has a {iv_name} that mixes fractions and per cents: one unit is expected")
-    return Units(unit, layout.prices, is_unexpected=layout.iv not in ("", unit))
+    return candidates[0]
 
 
-def _mixed_share(values: F64, unit: IvUnit) -> float:
-    """Share of the volatilities that are in the other unit."""
-    other = values < _LOWEST_PER_CENT if unit == "per cent" else values > MAX_IV
-    return float(np.count_nonzero(other)) / max(values.size, 1)
+def _is_mixed(values: F64, unit: IvUnit) -> bool:
+    """True where more volatilities than a stray one are in the other unit."""
+    other = np.count_nonzero(values < _LOWEST_PER_CENT if unit == "per cent" else values > MAX_IV)
+    return bool(other > max(_STRAY_ROWS, _MIXED_SHARE * values.size))
 
 
-def _fitting_units(rows: Decoded) -> tuple[IvUnit, PriceUnit] | None:
-    """The units in which the volatilities give the marks of the options out of the money, None if that is not clear."""
+def _prices_by_size(layout: Layout, rows: Decoded) -> PriceUnit:
+    """Dollars where most calls settled in coins have marks above 1, which no call is worth in coins."""
+    mark = rows.numbers["mark"]
+    calls = (rows.sign > 0) & (mark > 0.0) & np.array([s is Settlement.INVERSE for s in rows.settlements], np.bool_)
+    if calls.any() and float(np.median(mark[calls])) > 1.0:
+        return "USD"
+    return layout.prices
+
+
+def _scores(rows: Decoded) -> dict[tuple[IvUnit, PriceUnit], float]:
+    """For each pair of units how far the volatilities are from giving the marks of the options out of the money."""
     forward, mark, iv = (rows.numbers[name][:_SAMPLE_ROWS] for name in ("forward", "mark", "iv"))
     strike, sign = rows.strike[:_SAMPLE_ROWS], rows.sign[:_SAMPLE_ROWS]
     tau = (rows.expiry_ns - rows.ts_ns)[:_SAMPLE_ROWS] / YEAR
@@ -83,7 +104,7 @@ def _fitting_units(rows: Decoded) -> tuple[IvUnit, PriceUnit] | None:
         used &= (tau > HOUR / YEAR) & (tau < 5.0)
     used[[at for at in rows.errors if at < used.size]] = False
     if np.count_nonzero(used) < 6:
-        return None
+        return {}
     forward, mark, iv, strike, sign, tau = (a[used] for a in (forward, mark, iv, strike, sign, tau))
     is_linear = np.array([s is Settlement.LINEAR for s in rows.settlements[:_SAMPLE_ROWS]])[used]
     scores: dict[tuple[IvUnit, PriceUnit], float] = {}
@@ -95,15 +116,21 @@ def _fitting_units(rows: Decoded) -> tuple[IvUnit, PriceUnit] | None:
             if np.count_nonzero(priced) >= 6:
                 distance = np.abs(np.log((model[priced] + 1e-6) / (quoted[priced] + 1e-6)))
                 scores[unit, prices] = float(np.median(distance))
-    return _decisive(scores)
+    return scores
 
 
 def _decisive(scores: dict[tuple[IvUnit, PriceUnit], float]) -> tuple[IvUnit, PriceUnit] | None:
+    """The units that fit the marks where those of the other volatility do not."""
     if not scores:
         return None
     best = min(scores, key=scores.__getitem__)
     others = [score for units, score in scores.items() if units[0] != best[0]]
     return best if scores[best] < _FIT and min(others, default=np.inf) > _MISFIT else None
+
+
+def marks_disagree(units: Units) -> bool:
+    """True where neither unit gives the marks."""
+    return units.misfit is not None and units.misfit > _FIT
 
 
 def apply_units(rows: Decoded, units: Units, iv_name: str) -> None:

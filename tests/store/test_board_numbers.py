@@ -1,0 +1,218 @@
+"""Numbers are what the whole file says: thousands and decimals by any hand, units that agree, or one sentence."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import dfmon
+from dfmon.store.boards.cells import BadCell
+from dfmon.store.boards.number_format import unify_numbers
+from tests.store.layout_samples import Option, book_summary, ticker_board
+from tests.store.store_samples import csv_text
+
+DAYS = {"30JAN26": 90_000.0, "27MAR26": 90_700.0}
+BOARD = tuple(
+    Option(day, strike, kind, forward, 0.4 + 0.1 * (strike - 90_000) ** 2 / 1e8, float(strike // 50), 90_000.0)
+    for day, forward in DAYS.items()
+    for strike in range(76_000, 106_000, 2_000)
+    for kind in ("call", "put")
+)
+
+
+def german(value: object, digits: int | None = None) -> str:
+    """A number as a spreadsheet in German writes it, with points between thousands."""
+    text = f"{value:,}" if digits is None else f"{value:,.{digits}f}"
+    return text.translate(str.maketrans(",.", ".,"))
+
+
+def written(rows: list[dict[str, Any]], separator: str) -> str:
+    return "\n".join(separator.join(map(str, cells)) for cells in (rows[0], *(row.values() for row in rows)))
+
+
+def read(path: Path, text: str | bytes, **arguments: Any) -> dfmon.Board:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return dfmon.Board.from_file(path, **arguments)
+
+
+def refused(path: Path, text: str | bytes) -> str:
+    with pytest.raises(ValueError, match="source: ") as caught:
+        read(path, text)
+    assert len(str(caught.value)) <= 200
+    return str(caught.value)
+
+
+# ---- thousands and decimals --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_points_between_thousands_beside_decimal_commas(tmp_path: Path, separator: str) -> None:
+    rows = ticker_board(BOARD)
+    for row in rows:
+        row |= {"strike": german(row["strike"]), "open_interest": german(int(row["open_interest"]))}
+        row |= {
+            name: german(row[name], 5)
+            for name in ("mark_iv", "mark_price", "index_price", "underlying_price", "best_bid_price")
+        }
+    board = read(tmp_path / "b.csv", written(rows, separator))
+    assert board.strike.tolist() == [float(option.strike) for option in BOARD]
+    assert board.open_interest.tolist() == [option.interest for option in BOARD]
+    assert "decimal commas, points between thousands" in board.reading
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_commas_between_thousands_cost_no_large_row(tmp_path: Path, separator: str) -> None:
+    rows = [row | {"open_interest": f"{int(row['open_interest']):,}"} for row in ticker_board(BOARD)]
+    board = read(tmp_path / "b.csv", written(rows, separator))
+    assert board.open_interest.tolist() == [option.interest for option in BOARD]
+
+
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u202f", "'", "’"])
+def test_blanks_between_thousands(tmp_path: Path, blank: str) -> None:
+    rows = [row | {"open_interest": f"{row['open_interest']:,}".replace(",", blank)} for row in ticker_board(BOARD)]
+    assert read(tmp_path / "b.csv", csv_text(rows)).open_interest.tolist() == [option.interest for option in BOARD]
+
+
+@pytest.mark.parametrize("mark", [",", "."])
+def test_a_thousand_or_a_fraction_is_refused_where_nothing_decides(tmp_path: Path, mark: str) -> None:
+    names = ("name", "timestamp", "iv", "forward", "oi")
+    rows = [dict(zip(names, (o.name, "2026-01-22T12:30:00Z", 40, 90_000, f"1{mark}520"))) for o in BOARD]
+    message = refused(tmp_path / "b.csv", written(rows, ";"))
+    assert f"b.csv has 1{mark}520 as oi, a thousand or a fraction" in message
+
+
+@given(
+    st.lists(st.integers(0, 10**7), min_size=1, max_size=8),
+    st.lists(st.integers(0, 10**7), min_size=1, max_size=8),
+    st.sampled_from(";\t|,"),
+    st.sampled_from((",.", ".,")),
+)
+def test_every_number_is_read_as_it_was_meant(whole: list[int], cents: list[int], separator: str, marks: str) -> None:
+    """Numbers with two decimals decide how the whole ones beside them are grouped."""
+    swap = str.maketrans(",.", marks)
+    columns: dict[str, Any] = {
+        "whole": [f"{n:,}".translate(swap) for n in whole],
+        "decimal": [f"{n / 100:,.2f}".translate(swap) for n in cents],
+    }
+    unify_numbers(columns, separator)
+    assert [float(cell) for cell in columns["whole"]] == whole
+    assert [float(cell) for cell in columns["decimal"]] == pytest.approx([n / 100 for n in cents])
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=8), st.sampled_from(";\t"), st.sampled_from(",."))
+def test_whole_numbers_alone_are_right_or_refused(whole: list[int], separator: str, mark: str) -> None:
+    columns: dict[str, Any] = {"whole": [f"{n:,}".replace(",", mark) for n in whole]}
+    try:
+        unify_numbers(columns, separator)
+    except BadCell:
+        assert max(whole) >= 1000
+    else:
+        assert [float(cell) for cell in columns["whole"]] == whole
+
+
+# ---- units -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.45, 0.55, 0.75, 0.9])
+@pytest.mark.parametrize("has_marks", [True, False])
+def test_volatilities_of_two_units_are_refused(tmp_path: Path, share: float, has_marks: bool) -> None:
+    rows = ticker_board(BOARD)
+    for row, draw in zip(rows, itertools.cycle(np.random.default_rng(1).permutation(20) / 20.0)):
+        row["mark_iv"] /= 100.0 if draw < share else 1.0
+        row["mark_price"] = row["mark_price"] if has_marks else ""
+    assert "has a mark_iv that mixes fractions and per cents" in refused(tmp_path / "b.csv", csv_text(rows))
+
+
+def test_a_stray_volatility_costs_its_row(tmp_path: Path) -> None:
+    rows = ticker_board(BOARD)
+    rows[7]["mark_iv"] /= 100.0
+    board = read(tmp_path / "b.csv", csv_text(rows))
+    assert board.size == len(BOARD) - 1
+    assert "1 row left out" in board.reading
+
+
+@pytest.mark.parametrize(("field", "factor"), [("mark_iv", 2.0), ("underlying_price", 1.3), ("mark_price", 3.0)])
+def test_marks_that_say_otherwise_are_named(tmp_path: Path, field: str, factor: float) -> None:
+    rows = [row | {field: row[field] * factor} for row in ticker_board(BOARD)]
+    assert "(the marks disagree: the median is " in read(tmp_path / "b.csv", csv_text(rows)).reading
+
+
+def without_forwards(factor: float = 1.0, *, in_dollars: bool = False) -> str:
+    dropped = ("underlying_price", "index_price")
+    rows = [{k: v for k, v in row.items() if k not in dropped} for row in ticker_board(BOARD)]
+    for row, option in zip(rows, BOARD):
+        row["mark_price"] = option.mark * factor * (option.forward if in_dollars else 1.0)
+    return csv_text(rows)
+
+
+@pytest.mark.parametrize("in_dollars", [True, False])
+def test_forwards_by_parity_of_marks_in_coins_or_dollars(tmp_path: Path, in_dollars: bool) -> None:
+    board = read(tmp_path / "b.csv", without_forwards(in_dollars=in_dollars))
+    assert board.forward.tolist() == pytest.approx([option.forward for option in BOARD], rel=1e-9)
+    assert board.spot == pytest.approx(90_000.0)
+    assert ("prices in dollars" in board.reading) == in_dollars
+
+
+def test_forwards_far_from_every_strike_are_refused(tmp_path: Path) -> None:
+    rows = [
+        {"symbol": f"SOL_USDC-{o.day}-{o.strike}-{o.letter}", "iv": 0.5, "oi": 1.0, "time": "2026-01-22T12:30:00Z",
+         "mark": 1e6 if o.kind == "call" else 1.0}
+        for o in BOARD
+    ]  # fmt: skip
+    message = refused(tmp_path / "b.csv", csv_text(rows))
+    assert "gives a forward of 1.08e+06 for strikes from 76,000 to 104,000" in message
+
+
+# ---- columns without a value, and what the caller gives ------------------------------------------------------------
+
+
+def test_volatility_of_ccxt_is_in_info(tmp_path: Path) -> None:
+    rows = [
+        {"info": row, "symbol": f"BTC/USD:BTC-{o.ymd}-{o.strike}-{o.letter}", "timestamp": row["creation_timestamp"],
+         "impliedVolatility": None, "openInterest": o.interest, "markPrice": o.mark, "underlyingPrice": o.forward}
+        for o, row in zip(BOARD, book_summary(BOARD))
+    ]  # fmt: skip
+    board = read(tmp_path / "b.json", json.dumps({row["symbol"]: row for row in rows}))
+    assert board.sigma.tolist() == pytest.approx([option.sigma for option in BOARD])
+    assert "info.mark_iv as per cent" in board.reading
+
+
+def test_columns_without_a_number_are_named(tmp_path: Path) -> None:
+    rows = [row | {"open_interest": ""} for row in ticker_board(BOARD)]
+    assert "no open_interest in any row" in read(tmp_path / "b.csv", csv_text(rows)).reading
+
+
+@pytest.mark.parametrize(("time", "is_said"), [("2026-01-22", True), ("2026-01-22T00:30:00Z", False)])
+def test_a_day_in_place_of_a_time_is_said(tmp_path: Path, time: str, is_said: bool) -> None:
+    rows = [
+        {"contract_symbol": o.name, "expiration": f"{o.expiry:%Y-%m-%d}", "strike": o.strike, "open_interest": 1.0,
+         "implied_volatility": o.sigma, "underlying_price": o.forward, "eod_date": time}
+        for o in BOARD
+    ]  # fmt: skip
+    assert ("time as 00:00 UTC of eod_date" in read(tmp_path / "b.csv", csv_text(rows)).reading) == is_said
+
+
+def test_currency_of_rows_without_one(tmp_path: Path) -> None:
+    rows = [
+        {"Strike": o.strike, "Type": o.letter, "Expiry": f"{o.expiry:%Y-%m-%d}", "IV": o.sigma, "OI": o.interest,
+         "Forward": o.forward, "Spot": o.spot, "Time": "2026-01-22T12:30:00Z"}
+        for o in BOARD
+    ]  # fmt: skip
+    assert "one of them is expected in a column" in refused(tmp_path / "b.csv", csv_text(rows))
+    board = read(tmp_path / "b.csv", csv_text(rows), currency="btc")
+    assert board.names[0] == BOARD[0].name
+    assert dfmon.Board.from_deribit(rows, currency="BTC").names == board.names
+
+
+@pytest.mark.parametrize("at", ["2026-01-22T12:31:32", 1_769_085_092, float("nan"), date(2026, 1, 22)])
+def test_a_moment_that_is_none(tmp_path: Path, at: Any) -> None:
+    with pytest.raises(ValueError, match=r"^at: .* is no moment; a datetime such as"):
+        read(tmp_path / "b.csv", csv_text(ticker_board(BOARD)), at=at)
