@@ -38,7 +38,7 @@ def unify_numbers(columns: dict[str, Column], separator: str) -> tuple[str, ...]
         for name, found in numeric.items():
             mark = marks[name] or _mark_of_file(name, found, set(marks.values()) - {""}, separator)
             if mark == "," or name in with_comma:
-                columns[name], found_notes = _plain(columns[name], mark)
+                columns[name], found_notes = _rewritten(columns[name], mark)
                 notes += found_notes
     return tuple(dict.fromkeys(note for note in notes if note))
 
@@ -69,9 +69,9 @@ def _numbers_of(cells: Iterable[str]) -> set[str]:
 
 def _decimal_mark(found: set[str]) -> Mark:
     """The mark that most of the numbers with only one reading have, "" if there is none."""
-    sure = [cell for cell in found if not _EITHER.fullmatch(cell)]
-    commas = sum(_WRITTEN[","].fullmatch(cell) is not None for cell in sure)
-    points = sum(_WRITTEN["."].fullmatch(cell) is not None for cell in sure)
+    decisive = [cell for cell in found if not _EITHER.fullmatch(cell)]
+    commas = sum(_WRITTEN[","].fullmatch(cell) is not None for cell in decisive)
+    points = sum(_WRITTEN["."].fullmatch(cell) is not None for cell in decisive)
     return "" if commas == points else "," if commas > points else "."
 
 
@@ -88,7 +88,7 @@ def _mark_of_file(name: str, found: set[str], others: set[Mark], separator: str)
     )
 
 
-def _plain(cells: Iterable[str], mark: Mark) -> tuple[list[str], list[str]]:
+def _rewritten(cells: Iterable[str], mark: Mark) -> tuple[list[str], list[str]]:
     """The cells of a column with a decimal point; those that are written otherwise stay as they are."""
     written, other = _WRITTEN[mark], "." if mark == "," else ","
     known = {cell: cell.replace(other, "").replace(",", ".") for cell in set(cells) if written.fullmatch(cell.strip())}
