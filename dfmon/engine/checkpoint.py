@@ -14,8 +14,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from dfmon.core.positions.book_codec import MAGIC as BOOK_MAGIC
-from dfmon.core.positions.book_codec import decode_book, encode_book
+from dfmon.core.positions.book_codec import MAGIC_WORD, OtherVersionError, decode_book, encode_book
 from dfmon.core.positions.earlier_state import decode_earlier
 from dfmon.core.positions.position_book import PositionBook
 from dfmon.core.step import FlowState
@@ -30,7 +29,7 @@ _MAX_BODY_BYTES: Final = 1 << 26  # of a damaged or foreign file; a body has som
 
 
 class OtherOriginError(ValueError):
-    """Intact stored positions of another version, exchange or priors."""
+    """Intact stored positions of another exchange or other priors."""
 
 
 class UnderlyingCheckpoint(msgspec.Struct, frozen=True):
@@ -117,7 +116,7 @@ def encode_checkpoint(checkpoint: PositionsCheckpoint) -> bytes:
 def decode_checkpoint(data: bytes) -> RestoredState:
     """The checkpoint encoded by `encode_checkpoint`, and its states. Raises ValueError with one sentence.
 
-    It is OtherOriginError where only the version differs. Where all but the positions is of another version, the
+    It is OtherVersionError where only the version differs. Where all but the positions is of another version, the
     positions are kept and the rest starts over.
     """
     start = len(_MAGIC) + _DIGEST_SIZE
@@ -132,12 +131,12 @@ def decode_checkpoint(data: bytes) -> RestoredState:
     except (zlib.error, msgspec.MsgspecError, RecursionError) as exc:
         raise ValueError(f"stored positions in another form: {sanitize(str(exc))}") from None
     if checkpoint.version not in (VERSION, EARLIER_VERSION):
-        raise OtherOriginError(f"stored positions of version {checkpoint.version}, this dfmon reads {VERSION}")
+        raise OtherVersionError(f"stored positions of version {checkpoint.version}, this dfmon reads {VERSION}")
     states: dict[str, FlowState] = {}
     problems: list[str] = []
     for name, entry in checkpoint.underlyings.items():
         if entry.positions:
-            is_earlier = not entry.positions.startswith(BOOK_MAGIC)
+            is_earlier = not entry.positions.startswith(MAGIC_WORD)
             book = (
                 decode_earlier(entry.positions, name, checkpoint.saved_ns)
                 if is_earlier

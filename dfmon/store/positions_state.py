@@ -1,7 +1,7 @@
 """The file in which a run stores its positions for the next one; it is replaced atomically.
 
-A file that cannot be used is moved aside, not overwritten: as damaged, or as unused where it is of another exchange or
-other priors. Of several runs on one host the first one writes it, the others only read.
+A file that cannot be used is moved aside, not overwritten: as damaged, or as unused where it is of another version,
+exchange or priors. Of several runs on one host the first one writes it, the others only read.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from dfmon.core.positions.book_codec import OtherVersionError
 from dfmon.engine.checkpoint import (
     EARLIER_VERSION,
     OtherOriginError,
@@ -25,6 +26,8 @@ from dfmon.model.units import sanitize
 from dfmon.store.damage import set_aside
 
 _MAX_BYTES: Final = 256 << 20
+_STARTS_OVER: Final = "positions start over"
+_REBUILT: Final = "positions are rebuilt from the trade store, as far as it has prints"
 
 
 class PositionsStateFile:
@@ -74,11 +77,12 @@ class PositionsStateFile:
         try:
             checkpoint, _, problems = decode_checkpoint(data)
             self._check_origin(checkpoint)
-        except OtherOriginError as exc:
-            self._put_aside(str(exc), lambda: self._path.replace(self._path.with_suffix(".unused")))
+        except (OtherOriginError, OtherVersionError) as exc:
+            sequel = _REBUILT if isinstance(exc, OtherVersionError) else _STARTS_OVER
+            self._put_aside(str(exc), lambda: self._path.replace(self._path.with_suffix(".unused")), sequel)
             return None
         except ValueError as exc:
-            self._put_aside(str(exc), lambda: set_aside(self._path))
+            self._put_aside(str(exc), lambda: set_aside(self._path), _STARTS_OVER)
             return None
         if problems:
             self.error = f"{sanitize(str(self._path))}: {'; '.join(problems)}; it starts over, positions are kept"
@@ -91,12 +95,12 @@ class PositionsStateFile:
         if checkpoint.version != EARLIER_VERSION and checkpoint.rests_on != self.rests_on:
             raise OtherOriginError("positions made under other priors")
 
-    def _put_aside(self, reason: str, move: Callable[[], Path]) -> None:
-        self.error = f"{sanitize(str(self._path))}: {reason}; positions start over"
+    def _put_aside(self, reason: str, move: Callable[[], Path], sequel: str) -> None:
+        self.error = f"{sanitize(str(self._path))}: {reason}; {sequel}"
         with contextlib.suppress(OSError):
             if self._persist:
                 moved_path = move()
-                self.error = f"{sanitize(str(self._path))}: {reason}; moved to {moved_path.name}, positions start over"
+                self.error = f"{sanitize(str(self._path))}: {reason}; moved to {moved_path.name}, {sequel}"
 
     def save(self, checkpoint: PositionsCheckpoint) -> None:
         """Replaces the file, if this run may write it. Never raises: see `error`."""

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dfmon.core.positions.book_codec import encode_book
+from dfmon.core.positions.book_codec import MAGIC, encode_book
 from dfmon.core.positions.position_book import PositionBook
 from dfmon.core.step import FlowParams
 from dfmon.engine.checkpoint import (
@@ -328,6 +328,20 @@ def test_positions_of_another_market_are_not_used(
     file = state_file(tmp_path, exchange, rests_on)
     assert file.load() is None
     assert message in (file.error or "")
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["positions.unused"]
+
+
+def test_positions_of_another_version_are_rebuilt_and_not_called_damaged(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint()
+    held = checkpoint.underlyings["BTC"]
+    earlier = replace(held, positions=held.positions.replace(MAGIC, b"book 2\n", 1))
+    state_file(tmp_path).save(replace(checkpoint, underlyings={"BTC": earlier}))
+    file = state_file(tmp_path)
+    assert file.load() is None
+    assert file.error == (
+        f"{tmp_path / 'deep' / 'positions.state'}: the stored positions are of another version of dfmon; moved to "
+        "positions.unused, positions are rebuilt from the trade store, as far as it has prints"
+    )
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["positions.unused"]
 
 

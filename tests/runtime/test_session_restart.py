@@ -89,8 +89,8 @@ async def test_a_second_session_needs_no_archive_and_one_without_state_reads_the
 
     (tmp_path / "positions.state").write_bytes(b"dfmon positions\n and then nothing that makes sense")
     third, kinds = await _run_until_covered(config, tmp_path, "third")
-    assert (tmp_path / "positions.unused").exists()
-    assert "the stored positions are damaged; moved to positions.unused, positions start over" in caplog.text
+    assert len(list(tmp_path.glob("positions.state.damaged-*"))) == 1
+    assert "the stored positions are damaged; moved to positions.state.damaged-" in caplog.text
     assert kinds["stored"] > 0.9 * kinds["listed"]
     assert kinds["life"] < 60, "only what was printed meanwhile"
     for name, published in (("first", first), ("second", second), ("third", third)):

@@ -16,7 +16,13 @@ from dfmon.model.frames import F64, I64
 from dfmon.model.state_codec import decode_array, encode_array, fields_digest
 
 MAGIC: Final = b"book 3\n"
+MAGIC_WORD: Final = b"book "
+_OTHER_VERSION: Final = "the stored positions are of another version of dfmon"
 _CHECKSUM: Final = 16
+
+
+class OtherVersionError(ValueError):
+    """Intact positions that another version of dfmon stored."""
 
 
 class _StoredBook(msgspec.Struct, frozen=True):
@@ -44,13 +50,18 @@ def encode_book(book: PositionBook) -> bytes:
 
 
 def decode_book(data: bytes, underlying: str) -> PositionBook:
-    """The book encoded by `encode_book`. Raises ValueError with one sentence for damaged bytes, or other fields."""
+    """The book encoded by `encode_book`. Raises ValueError with one sentence for damaged bytes.
+
+    It is OtherVersionError for the book of another version.
+    """
+    if data.startswith(MAGIC_WORD) and not data.startswith(MAGIC):
+        raise OtherVersionError(_OTHER_VERSION)
     start = len(MAGIC) + _CHECKSUM
     body, fields = data[start:], _fields()
     if data[: len(MAGIC)] != MAGIC or blake2b(body, digest_size=_CHECKSUM).digest() != data[len(MAGIC) : start]:
         raise ValueError(f"stored positions: the checksum of {len(data)} bytes is wrong, the state is damaged")
     if body[: len(fields)] != fields:
-        raise ValueError("stored positions: a state of another version of dfmon")
+        raise OtherVersionError(_OTHER_VERSION)
     try:
         stored = msgspec.msgpack.decode(body[len(fields) :], type=_StoredBook, dec_hook=decode_array)
     except (msgspec.MsgspecError, ValueError, TypeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from hashlib import blake2b
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfmon.core.positions import position_state as columns
-from dfmon.core.positions.book_codec import decode_book, encode_book
+from dfmon.core.positions.book_codec import MAGIC, OtherVersionError, decode_book, encode_book
 from dfmon.core.positions.netting_filter import VAR_Q
 from dfmon.core.positions.position_book import PositionBook, advance_book, print_kinds
 from dfmon.core.positions.position_state import PositionState
@@ -110,6 +111,15 @@ def test_damaged_state_is_refused_in_one_sentence(harm: Callable[[bytes], bytes]
     with pytest.raises(ValueError, match="checksum") as caught:
         decode_book(harm(encode_book(book_of(BOARD))), "BTC")
     assert "\n" not in str(caught.value)
+
+
+def test_a_book_of_another_version_is_not_called_damaged() -> None:
+    data = encode_book(book_of(BOARD))
+    body = b"?" + data[len(MAGIC) + 17 :]  # other fields
+    other_fields = MAGIC + blake2b(body, digest_size=16).digest() + body
+    for other in (b"book 2\n" + data[len(MAGIC) :], other_fields):
+        with pytest.raises(OtherVersionError, match=r"^the stored positions are of another version of dfmon$"):
+            decode_book(other, "BTC")
 
 
 def test_every_field_of_the_state_is_stored() -> None:
