@@ -9,7 +9,7 @@ from typing import Any, Final, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dfmon.api.tape_columns import TapeColumns, read_tape
+from dfmon.api.tape_columns import MAX_MS, TapeColumns, read_tape
 from dfmon.api.validation import float_array
 from dfmon.core.positions import position_state as columns
 from dfmon.core.positions.advance import advance
@@ -32,7 +32,8 @@ class TapePositions:
     history is on the tape, None where there is no open interest. `provenance` has the parts that add up to `net`
     ("screen", "block", "rfq", "combo", "liquidation": by kind of print; "openings": by what open interest tells;
     "transfers"; "start"; "read_out"), the coins of open interest that changed ("change") and of that without a print
-    ("unexplained"). `faults` counts input that contradicts itself, `rates` is what the board has taught.
+    ("unexplained"). `faults` counts input that contradicts itself or the estimate, `rates` is what the board
+    has taught.
     """
 
     at_ms: int
@@ -113,8 +114,8 @@ def dealer_positions(
 def _times(at: ArrayLike) -> tuple[list[int], bool]:
     values = float_array("at", at)
     times = np.atleast_1d(values)
-    if times.ndim > 1 or not times.size or not np.isfinite(times).all() or (np.diff(times) < 0.0).any():
-        raise ValueError("at: a time in ms, or several in ascending order, is expected")
+    if times.ndim > 1 or not times.size or not (np.abs(times) < MAX_MS).all() or (np.diff(times) < 0.0).any():
+        raise ValueError("at: a time in ms since 1970, or several in ascending order, is expected")
     return [int(time) for time in times.tolist()], values.ndim == 0
 
 
@@ -139,11 +140,13 @@ def _run(
         prints, observed = tape.until(state, now_ns)
         state = advance(state, prints, observed, now_ns, priors)
         current = estimate(state, current, seed)
-        results.append(_result(state, current, time_ms))
+        results.append(_result(state, current, time_ms, tape.faults_until(now_ns)))
     return results
 
 
-def _result(state: PositionState, found: PositionEstimate, time_ms: int) -> TapePositions:
+def _result(
+    state: PositionState, found: PositionEstimate, time_ms: int, tape_faults: Mapping[str, int]
+) -> TapePositions:
     interest = state.interest
     total = float(interest.sum())
     coverage = float((observed_share(state) * interest).sum()) / total if total > 0.0 else None
@@ -151,7 +154,7 @@ def _result(state: PositionState, found: PositionEstimate, time_ms: int) -> Tape
     provenance |= {
         "change": state.sums[:, columns.CHANGE].copy(), "unexplained": state.sums[:, columns.UNEXPLAINED].copy()
     }  # fmt: skip
-    faults = {name: int(count) for name, count in zip(FAULTS, state.faults.tolist())}
+    faults = {name: int(count) for name, count in zip(FAULTS, state.faults.tolist())} | dict(tape_faults)
     return TapePositions(
         time_ms, state.listing.names, found.net.copy(), found.low.copy(), found.high.copy(), found.p_long.copy(),
         found.members.copy(), coverage, provenance, faults, state.rates,

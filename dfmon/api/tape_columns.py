@@ -21,7 +21,8 @@ from dfmon.model.units import MILLISECOND
 _TRADES: Final = ("ts_ms", "instrument", "side", "amount", "kind", "event")
 _INTEREST: Final = ("ts_ms", "instrument", "value")
 _INSTRUMENTS: Final = ("name", "strike", "expiry_ms", "type", "listed_ms")
-_MAX_MS: Final = 9e12  # ns of later times do not fit 64 bits
+AFTER_EXPIRY: Final = ("prints after the expiry", "open interest after the expiry")
+MAX_MS: Final = 9e12  # ns of later times do not fit 64 bits
 
 
 @dataclass(slots=True)
@@ -47,6 +48,15 @@ class TapeColumns:
         listed, shown = prints.row >= 0, observed.row >= 0
         return prints.take(listed), InterestColumns(observed.row[shown], observed.ts_ns[shown], observed.value[shown])
 
+    def faults_until(self, now_ns: int) -> dict[str, int]:
+        """Prints and values up to `now_ns` that are not older than the expiry of their option, by the fault."""
+        expiry_ns = self.listing.expiry_ns
+        columns = {AFTER_EXPIRY[0]: self.prints, AFTER_EXPIRY[1]: self.observed}
+        return {
+            name: int(np.count_nonzero((part.ts_ns <= now_ns) & (part.ts_ns >= expiry_ns[part.row])))
+            for name, part in columns.items()
+        }
+
 
 def _between(ts_ns: I64, start_ns: int, end_ns: int) -> NDArray[np.intp]:
     first, last = np.searchsorted(ts_ns, [start_ns, end_ns], side="right").tolist()
@@ -61,7 +71,7 @@ def read_tape(
     row_by_name = {name: row for row, name in enumerate(listing.names)}
     prints = _prints(trades, row_by_name)
     columns = _columns("open_interest", open_interest, _INTEREST)
-    row = _rows("open_interest", columns["instrument"], row_by_name)
+    row = _rows("open_interest: instrument", columns["instrument"], row_by_name)
     ts_ns = _times("open_interest: ts_ms", columns["ts_ms"])
     value = float_array("open_interest: value", columns["value"])
     order = np.lexsort((value, row, ts_ns))
@@ -91,7 +101,7 @@ def _times(argument: str, column: NDArray[Any]) -> I64:
     if column.dtype.kind == "M":
         return np.asarray(column.astype("datetime64[ns]").astype(np.int64))
     ms = column if column.dtype.kind in "iu" else float_array(argument, column)
-    if ms.size and not (np.isfinite(ms).all() and np.abs(ms).max() < _MAX_MS):
+    if ms.size and not (np.isfinite(ms).all() and np.abs(ms).max() < MAX_MS):
         raise ValueError(f"{argument}: times in ms are expected")
     if ms.dtype.kind in "iu":
         return ms.astype(np.int64) * MILLISECOND
@@ -137,7 +147,7 @@ def _listed(column: NDArray[Any]) -> I64:
 
 def _prints(trades: Mapping[str, Any], row_by_name: Mapping[str, int]) -> PrintColumns:
     columns = _columns("trades", trades, _TRADES)
-    row = _rows("trades", columns["instrument"], row_by_name)
+    row = _rows("trades: instrument", columns["instrument"], row_by_name)
     ts_ns = _times("trades: ts_ms", columns["ts_ms"])
     side, size = float_array("trades: side", columns["side"]), float_array("trades: amount", columns["amount"])
     kind_names, codes = np.unique(columns["kind"].astype(str), return_inverse=True)

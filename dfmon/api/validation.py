@@ -30,11 +30,11 @@ def float_array(name: str, value: ArrayLike) -> F64:
     except ValueError:
         raise ValueError(f"{name}: rows of unequal length, one rectangular array is expected") from None
     if array.dtype.kind not in "fiubO":
-        raise ValueError(f"{name}: numbers are expected, not {array.dtype.name} such as {_first_item(array)}")
+        raise ValueError(f"{name}: numbers are expected, not {array.dtype.name} such as {_first_odd_item(array)}")
     try:
         return array.astype(np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name}: numbers are expected, not {_first_item(array)}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name}: numbers are expected, not {_first_odd_item(array)}") from None
 
 
 def option_types(name: str, value: ArrayLike) -> F64:
@@ -79,8 +79,18 @@ def equal_columns(*values: ArrayLike) -> tuple[F64, ...] | None:
     return tuple(columns)
 
 
-def _first_item(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> str:
-    return _short_repr(array.reshape(-1).tolist()[0] if array.size else None)
+def _first_odd_item(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> str:
+    """The first item that is no number; of those that all could be read as numbers, the first."""
+    items = array.reshape(-1).tolist()
+    return _short_repr(next((item for item in items if not _is_number(item)), items[0] if items else None))
+
+
+def _is_number(item: object) -> bool:
+    try:
+        np.float64(item)  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _short_repr(item: object) -> str:

@@ -17,6 +17,7 @@ from dfmon.sim.populations import FAMILIES, MarketTape, simulate
 from tests.chains import NOW, frame, trade_columns
 
 DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +139,12 @@ def test_empty_tapes_have_no_positions() -> None:
         ("instruments", {"instruments": {"strike": [-1.0]}}),
         ("at", {"at": [2e11, 1e11]}),
         ("at", {"at": float("nan")}),
+        ("at", {"at": 1e300}),
+        ("at", {"at": [1e11, -9e15]}),
+        ("at", {"at": [1e11, 10**400]}),
+        ("trades: side", {"trades": {"side": np.array([10**400], object)}}),
+        ("shares", {"shares": {"screen": None}}),
+        ("shares", {"shares": {"screen": "abcd"}}),
         ("members", {"members": 7}),
         ("seed", {"seed": 0.5}),
         ("shares", {"shares": {"screen": (0.5, 0.5, 0.5, 0.0)}}),
@@ -157,6 +164,57 @@ def test_what_does_not_fit_is_refused_by_name(argument: str, change: dict[str, A
     with pytest.raises(ValueError, match=f"^{argument}: ") as caught:
         dfmon.dealer_positions(**call)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "wrong", "message"),
+    [
+        (np.array([1.0, "x", 2.0], object), "'x'", "numbers are expected, not 'x'"),
+        ([1.0, "x", 2.0], "'x'", "such as 'x'"),
+        (np.array([1.0, 2.0, 10**400], object), "1000", "numbers are expected, not 1000"),
+        (["1", "2", "3"], "'1'", "such as '1'"),
+    ],
+)
+def test_the_message_quotes_the_value_that_is_no_number(column: Any, wrong: str, message: str) -> None:
+    trades, interest, options = _one_option(prints=3)
+    with pytest.raises(ValueError, match=r"^trades: side: ") as caught:
+        dfmon.dealer_positions(trades | {"side": column}, interest, options, 2 * HOUR_MS)
+    assert message in str(caught.value)
+    assert str(caught.value).count(wrong) == 1
+
+
+def _one_option(prints: int = 0, values: int = 0, listed_ms: float = np.nan) -> tuple[dict[str, Any], ...]:
+    """Prints of a coin in hours 1, 2, ..., open interest of 10 coins in the same ones; expiry in hour 9."""
+    trades = {
+        "ts_ms": [HOUR_MS * (1 + i) for i in range(prints)], "instrument": ["A"] * prints, "side": [1] * prints,
+        "amount": [1.0] * prints, "kind": ["screen"] * prints, "event": list(range(prints)),
+    }  # fmt: skip
+    times = [HOUR_MS * (1 + i) for i in range(values)]
+    interest = {"ts_ms": times, "instrument": ["A"] * values, "value": [10.0] * values}
+    options = {"name": ["A"], "strike": [1.0], "expiry_ms": [9 * HOUR_MS], "type": ["call"], "listed_ms": [listed_ms]}
+    return trades, interest, options
+
+
+def test_what_is_dated_at_or_after_the_expiry_is_counted_once_its_time_has_come() -> None:
+    tape = _one_option(prints=11, values=10, listed_ms=1.0)
+    before, at, after = dfmon.dealer_positions(*tape, [8.5 * HOUR_MS, 9 * HOUR_MS, 20 * HOUR_MS])
+    names = ("prints after the expiry", "open interest after the expiry")
+    assert [[found.faults[name] for name in names] for found in (before, at, after)] == [[0, 0], [1, 1], [3, 2]]
+    assert dfmon.dealer_positions(*tape, 20 * HOUR_MS).faults == after.faults
+
+
+@pytest.mark.parametrize(("values", "listed_ms", "expected"), [(0, np.nan, 0.0), (2, np.nan, 0.2), (0, 1.0, 1.0)])
+def test_coverage_without_a_listing_or_open_interest_claims_nothing(
+    values: int, listed_ms: float, expected: float
+) -> None:
+    found = dfmon.dealer_positions(*_one_option(prints=2, values=values, listed_ms=listed_ms), 8 * HOUR_MS)
+    assert found.coverage == pytest.approx(expected)
+
+
+def test_nothing_known_is_zero_and_not_minus_zero() -> None:
+    found = dfmon.dealer_positions(*_one_option(), 0)
+    for part in (found.net, found.lo, found.hi, found.members, *found.provenance.values()):
+        assert not np.signbit(part).any()
 
 
 def test_live_frames_and_a_tape_give_the_same_bits() -> None:

@@ -77,7 +77,7 @@ def estimate(state: PositionState, previous: PositionEstimate, seed: int = 0) ->
         return current
     interest, listing, rates = state.interest[rows], state.listing, state.rates
     found = read_out(state, rows)
-    net = -interest * found.share
+    net = 0.0 - interest * found.share  # 0, not -0
     marginal = marginals(found.share, found.sd)
     strike = listing.strike[rows]
     moneyness = np.zeros(rows.size) if rates.log_strike is None else np.log(strike) - rates.log_strike
@@ -88,10 +88,10 @@ def estimate(state: PositionState, previous: PositionEstimate, seed: int = 0) ->
     low, high = band_edges(found.share, found.sd, marginal)
     values = {
         "net": net,
-        "low": -interest * high,
-        "high": -interest * low,
+        "low": 0.0 - interest * high,
+        "high": 0.0 - interest * low,
         "p_long": 1.0 - long_probability(found.share, found.sd, marginal),
-        "members": -interest[:, None] * member_shares(found.share, found.sd, marginal, draws),
+        "members": 0.0 - interest[:, None] * member_shares(found.share, found.sd, marginal, draws),
         "sources": _sources(state.sums[rows], net),
         "share": found.share,
         "sd": found.sd,
@@ -108,7 +108,7 @@ def estimate(state: PositionState, previous: PositionEstimate, seed: int = 0) ->
 
 def _sources(sums: F64, net: F64) -> F64:
     """Parts of the dealers' position, (k, SOURCES); the last is what the read-out and the bounds made of the others."""
-    parts = -sums[:, columns.FROM_SCREEN : columns.FROM_START + 1]
+    parts = 0.0 - sums[:, columns.FROM_SCREEN : columns.FROM_START + 1]
     total = parts[:, 0]
     for index in range(1, parts.shape[1]):
         total = total + parts[:, index]
@@ -145,8 +145,9 @@ def _aligned(state: PositionState, previous: PositionEstimate, seed: int) -> Pos
 def observed_share(state: PositionState) -> F64:
     """Share of each open interest whose history was observed.
 
-    Shapes: (n,). Domain: 1 where there is no open interest, or where the listing was seen.
+    Shapes: (n,). Domain: 1 where there is no open interest, or where the listing was seen; 0 where neither was shown.
     """
     interest, volume = state.interest, state.sums[:, columns.VOLUME]
     share = np.where(interest > 0.0, np.minimum(volume / np.maximum(interest, 1e-300), 1.0), 1.0)
+    share = np.where(state.last.ts_ns > 0, share, 0.0)
     return np.asarray(np.where(state.listing.listed_ns > 0, 1.0, share))

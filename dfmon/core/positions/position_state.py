@@ -18,7 +18,7 @@ from dfmon.model.frames import F64, I64
 from dfmon.model.units import NAN
 
 FAULTS: Final = (
-    "open interest below the position", "open interest jumps", "open interest is no number",
+    "open interest below the estimate", "open interest jumps", "open interest is no number",
     "open interest out of order", "prints without open interest", "prints older than the listing",
     "prints above open interest", "prints out of order", "prints that are no trade",
 )  # fmt: skip

@@ -47,10 +47,14 @@ class PositionPriors(msgspec.Struct, frozen=True):
 
     def with_shares(self, shares: Mapping[str, ClassShares]) -> PositionPriors:
         """The same priors with other class shares for some kinds; ValueError for what is no distribution."""
-        rows = {kind: tuple(map(float, row)) for kind, row in shares.items()}
-        for kind, row in rows.items():
+        rows = {}
+        for kind, given in shares.items():
             if kind not in KIND_NAMES:
                 raise ValueError(f"{kind!r} is no kind of print; one of {', '.join(KIND_NAMES)} is expected")
+            try:
+                rows[kind] = row = tuple(map(float, given))
+            except (TypeError, ValueError, OverflowError):
+                raise ValueError(f"{kind}: four numbers are expected, not {given!r}"[:200]) from None
             is_row = len(row) == 4 and all(np.isfinite(share) and share >= 0.0 for share in row)
             if not is_row or abs(sum(row) - 1.0) > _SUM_TOLERANCE:
                 raise ValueError(f"{kind}: {row} is no distribution; four shares >= 0 that add up to 1 are expected")
