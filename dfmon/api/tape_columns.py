@@ -51,10 +51,10 @@ class TapeColumns:
     def faults_until(self, now_ns: int) -> dict[str, int]:
         """Prints and values up to `now_ns` that are not older than the expiry of their option, by the fault."""
         expiry_ns = self.listing.expiry_ns
-        columns = {AFTER_EXPIRY[0]: self.prints, AFTER_EXPIRY[1]: self.observed}
+        columns = [(part.ts_ns, expiry_ns[part.row]) for part in (self.prints, self.observed)]
         return {
-            name: int(np.count_nonzero((part.ts_ns <= now_ns) & (part.ts_ns >= expiry_ns[part.row])))
-            for name, part in columns.items()
+            name: int(np.count_nonzero((ts_ns <= now_ns) & (ts_ns >= end_ns)))
+            for name, (ts_ns, end_ns) in zip(AFTER_EXPIRY, columns)
         }
 
 

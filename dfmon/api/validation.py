@@ -87,7 +87,7 @@ def _first_odd_item(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) ->
 
 def _is_number(item: object) -> bool:
     try:
-        np.float64(item)  # type: ignore[call-overload]
+        np.float64(item)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return False
     return True

@@ -18,6 +18,7 @@ from tests.chains import NOW, frame, trade_columns
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
+Tape = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +184,7 @@ def test_the_message_quotes_the_value_that_is_no_number(column: Any, wrong: str,
     assert str(caught.value).count(wrong) == 1
 
 
-def _one_option(prints: int = 0, values: int = 0, listed_ms: float = np.nan) -> tuple[dict[str, Any], ...]:
+def _one_option(prints: int = 0, values: int = 0, listed_ms: float = np.nan) -> tuple[Tape, Tape, Tape]:
     """Prints of a coin in hours 1, 2, ..., open interest of 10 coins in the same ones; expiry in hour 9."""
     trades = {
         "ts_ms": [HOUR_MS * (1 + i) for i in range(prints)], "instrument": ["A"] * prints, "side": [1] * prints,
