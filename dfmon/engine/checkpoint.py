@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from dfmon.core.positions.book_codec import MAGIC_WORD, OtherVersionError, decode_book, encode_book
+from dfmon.core.positions.book_codec import MAGIC_PREFIX, OtherVersionError, decode_book, encode_book
 from dfmon.core.positions.earlier_state import decode_earlier
 from dfmon.core.positions.position_book import PositionBook
 from dfmon.core.step import FlowState
@@ -136,7 +136,7 @@ def decode_checkpoint(data: bytes) -> RestoredState:
     problems: list[str] = []
     for name, entry in checkpoint.underlyings.items():
         if entry.positions:
-            is_earlier = not entry.positions.startswith(MAGIC_WORD)
+            is_earlier = not entry.positions.startswith(MAGIC_PREFIX)
             book = (
                 decode_earlier(entry.positions, name, checkpoint.saved_ns)
                 if is_earlier

@@ -16,7 +16,7 @@ from dfmon.model.frames import F64, I64
 from dfmon.model.state_codec import decode_array, encode_array, fields_digest
 
 MAGIC: Final = b"book 3\n"
-MAGIC_WORD: Final = b"book "
+MAGIC_PREFIX: Final = b"book "
 _OTHER_VERSION: Final = "the stored positions are of another version of dfmon"
 _CHECKSUM: Final = 16
 
@@ -54,7 +54,7 @@ def decode_book(data: bytes, underlying: str) -> PositionBook:
 
     It is OtherVersionError for the book of another version.
     """
-    if data.startswith(MAGIC_WORD) and not data.startswith(MAGIC):
+    if data.startswith(MAGIC_PREFIX) and not data.startswith(MAGIC):
         raise OtherVersionError(_OTHER_VERSION)
     start = len(MAGIC) + _CHECKSUM
     body, fields = data[start:], _fields()
