@@ -15,7 +15,9 @@ from dfmon.store.boards.table import Column
 
 Mark = Literal[",", ".", ""]
 
-_SPACES: Final = str.maketrans("", "", "\u0020\u00a0\u2009\u202f'’")
+_BLANKS: Final = "\u0020\u00a0\u2009\u202f'’"
+_SPACES: Final = str.maketrans("", "", _BLANKS)
+_SAMPLE_CELLS: Final = 500  # most columns without a comma show by then that they have decimal points
 _SPACED: Final = re.compile(r"[+-]?[1-9]\d{0,2}(?:[ \u00a0\u2009\u202f'’]\d{3})+(?:[.,]\d*)?", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?", re.ASCII)
 _EITHER: Final = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
@@ -33,14 +35,25 @@ def unify_numbers(columns: dict[str, Column], separator: str) -> tuple[str, ...]
     notes = [_without_signs(columns), _without_spaces(columns)]
     with_comma = {name for name, cells in columns.items() if any("," in c and c[:1] != "{" for c in cells)}
     if with_comma or separator != ",":
-        numeric = {name: found for name, cells in columns.items() if (found := _numbers_of(cells))}
-        marks = {name: _decimal_mark(found) for name, found in numeric.items()}
-        for name, found in numeric.items():
+        marks, found_numbers = _marks_of(columns, with_comma)
+        for name, found in found_numbers.items():
             mark = marks[name] or _mark_of_file(name, found, set(marks.values()) - {""}, separator)
             if mark == "," or name in with_comma:
                 columns[name], found_notes = _rewritten(columns[name], mark)
                 notes += found_notes
     return tuple(dict.fromkeys(note for note in notes if note))
+
+
+def _marks_of(columns: dict[str, Column], with_comma: set[str]) -> tuple[dict[str, Mark], dict[str, set[str]]]:
+    """The decimal mark of each column of numbers, and the distinct numbers of those that may have to be rewritten."""
+    marks: dict[str, Mark] = {}
+    found: dict[str, set[str]] = {}
+    for name, cells in columns.items():
+        if name not in with_comma and _decimal_mark(_numbers_of(cells[:_SAMPLE_CELLS])) == ".":
+            marks[name] = "."
+        elif numbers := _numbers_of(cells):
+            marks[name], found[name] = _decimal_mark(numbers), numbers
+    return marks, found
 
 
 def _without_signs(columns: dict[str, Column]) -> str:
@@ -54,7 +67,9 @@ def _without_spaces(columns: dict[str, Column]) -> str:
     """Takes blanks and apostrophes out of 100 000 and 100'000."""
     note = ""
     for name, cells in columns.items():
-        if any(_SPACED.fullmatch(cell.strip()) for cell in set(cells)):
+        joined = "".join(cells)
+        has_blanks = any(blank in joined for blank in _BLANKS)
+        if has_blanks and any(_SPACED.fullmatch(cell.strip()) for cell in set(cells)):
             note = "blanks or apostrophes between thousands"
             columns[name] = [c.translate(_SPACES) if _SPACED.fullmatch(c.strip()) else c for c in cells]
     return note
