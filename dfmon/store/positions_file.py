@@ -28,6 +28,7 @@ _MAX_COINS: Final = 1e9  # more than any coin has, and far from what a sum could
 _SEPARATORS: Final = (",", ";", "\t", "|")
 _NAME_COLUMNS: Final = ("instrument_name", "instrument", "symbol", "contract", "name")
 _SIZE_COLUMNS: Final = ("position", "size", "contracts", "net_position", "amount", "quantity", "qty")
+_CONTRACT_COLUMNS: Final = ("contractsize", "contract_size")
 _SIDE_COLUMNS: Final = ("direction", "side")
 _SIGN_BY_SIDE: Final = {"buy": 1.0, "long": 1.0, "sell": -1.0, "short": -1.0, "zero": 0.0}
 _OTHER_KINDS: Final = ("future", "future_combo", "option_combo", "spot", "swap")
@@ -163,6 +164,8 @@ def _position(row: _Row, name: str, shown: str) -> float:
             f"{shown}: {row.place}: the position of {sanitize(name, 60)} is {sanitize(text)}, a number of coins up to "
             f"{_MAX_COINS:.0e} is expected"
         )
+    if found is row.values.get("contracts"):
+        size *= _contract_coins(row, name, shown)
     side = _value(row, _SIDE_COLUMNS)
     if side is None:
         return size
@@ -173,6 +176,18 @@ def _position(row: _Row, name: str, shown: str) -> float:
             f"{size:g}, buy or long, or sell or short, is expected"
         )
     return sign * abs(size)
+
+
+def _contract_coins(row: _Row, name: str, shown: str) -> float:
+    """Coins of a contract where a row counts contracts and has their size, as ccxt's of OKX; else 1."""
+    found = _value(row, _CONTRACT_COLUMNS)
+    coins = 1.0 if found is None else _number(str(found), row.decimal_comma)
+    if coins is None or isinstance(found, bool) or not 0.0 < coins <= _MAX_COINS:
+        raise UsageError(
+            f"{shown}: {row.place}: the contract size of {sanitize(name, 60)} is {sanitize(repr(str(found)), 42)}, a "
+            "number of coins above 0 is expected"
+        )
+    return coins
 
 
 def _number(text: str, decimal_comma: bool) -> float | None:

@@ -231,3 +231,23 @@ def test_the_cases_beside_the_project(tmp_path: Path) -> None:
     for name in ("pos_dup.csv", "pos_huge.csv", "pos_inf.csv"):
         with pytest.raises(UsageError, match=r"line [23]: "):
             read_positions(files[name])
+
+
+@pytest.mark.parametrize("size", [0.01, "0.01"])
+def test_contracts_count_by_their_size(tmp_path: Path, size: object) -> None:
+    """As ccxt's fetch_positions has them of OKX; where the size is empty, contracts are coins."""
+    row = {"symbol": "BTC/USD:BTC-260130-100000-C", "contracts": 10_000.0, "side": "short", "info": {}}
+    path = tmp_path / "positions.json"
+    path.write_text(json.dumps([row | {"contractSize": size}]))
+    assert list(read_positions(path).values()) == [-100.0]
+    path.write_text(json.dumps([row | {"contractSize": None}]))
+    assert list(read_positions(path).values()) == [-10_000.0]
+    path.write_text(json.dumps([row | {"contractSize": 0}]))
+    with pytest.raises(UsageError, match=r"row 1: the contract size of .* is '0', a number of coins above 0"):
+        read_positions(path)
+
+
+def test_a_contract_size_beside_coins_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "positions.csv"
+    path.write_text("instrument_name,size,contract_size\nBTC-30JAN26-100000-C,3,0.01\n")
+    assert list(read_positions(path).values()) == [3.0]
