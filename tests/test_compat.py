@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from dfmon.core.positions.estimate import SOURCES, estimate
+from dfmon.core.positions.print_alignment import PrintColumns
+from dfmon.core.positions.replay import with_histories
 from dfmon.core.step import FlowParams
 from dfmon.engine.checkpoint import (
     EARLIER_VERSION,
@@ -19,6 +22,7 @@ from dfmon.engine.checkpoint import (
     PositionsCheckpoint,
     decode_checkpoint,
     encode_checkpoint,
+    find_resume_point,
     priors_digest,
 )
 from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
@@ -27,6 +31,7 @@ from dfmon.replay import open_source, play_to_end
 from dfmon.store.history import History, HistoryReader
 from dfmon.store.positions_state import PositionsStateFile
 from dfmon.store.trades import TradeStore
+from dfmon.venues.stored_prints import decode_stored, encode_stored
 from tests import shared_data
 
 LAST_NS = 1_796_006_526_000_866_153  # of the last tick of the recorded session
@@ -104,6 +109,30 @@ def test_positions_stored_by_the_estimator_before_start_the_present_one() -> Non
     assert again.checkpoint.version == VERSION
     assert set(again.states) == set(UNDERLYINGS), "an entry of the version before is carried over as it stands"
     np.testing.assert_array_equal(again.states["BTC"].book.estimate.members, states["BTC"].book.estimate.members)
+
+
+def test_stored_prints_replace_the_starts_that_the_state_before_gave(tmp_path: Path) -> None:
+    """No option counts as whole, so that the backfill reads every one; those of the trade store become whole lives."""
+    restored = decode_checkpoint((shared_data.compat() / "positions.state").read_bytes())
+    book = restored.states["BTC"].book
+    assert find_resume_point([book], {}).full_history == frozenset()
+    with TradeStore(copy_of("trades.sqlite", tmp_path), clock=lambda: LAST_NS, flush_interval_s=None) as trades:
+        stored = trades.stored()
+        counts = {name: stored[name].contiguous_count for name in book.names if name in stored}
+        name = max(counts, key=lambda name: (counts[name], name))
+        prints = decode_stored("deribit", name, encode_stored(trades.read_rows(name, counts[name])))
+    row, ones = book.names.index(name), np.ones(len(prints), np.int64)
+    life = PrintColumns(
+        row * ones, np.array([p.exch_ns for p in prints]), np.array([float(p.side) for p in prints]),
+        np.array([p.size for p in prints]), 0 * ones, np.array([p.seq for p in prints]),
+    )  # fmt: skip
+    assert len(prints) == counts[name] > 500
+    rebuilt = with_histories(book.state, life, FlowParams().priors)
+    after = estimate(rebuilt, book.estimate)
+    others = np.arange(len(book.names)) != row
+    assert (rebuilt.listing.listed_ns > 0).tolist() == (~others).tolist()
+    assert after.sources[row, SOURCES.index("start")] == 0.0 != book.estimate.sources[row, SOURCES.index("start")]
+    np.testing.assert_array_equal(after.net[others], book.estimate.net[others])
 
 
 def test_a_file_of_the_version_before_is_taken_whatever_its_priors(tmp_path: Path) -> None:

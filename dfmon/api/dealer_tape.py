@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 from typing import Any, Final, overload
 
 import numpy as np
@@ -148,8 +149,8 @@ def _result(
     state: PositionState, found: PositionEstimate, time_ms: int, tape_faults: Mapping[str, int]
 ) -> TapePositions:
     interest = state.interest
-    total = float(interest.sum())
-    coverage = float((observed_share(state) * interest).sum()) / total if total > 0.0 else None
+    total = fsum(interest.tolist())  # exact: instruments in another order change no bit
+    coverage = fsum((observed_share(state) * interest).tolist()) / total if total > 0.0 else None
     provenance = {name: found.sources[:, index].copy() for index, name in enumerate(SOURCES)}
     provenance |= {
         "change": state.sums[:, columns.CHANGE].copy(), "unexplained": state.sums[:, columns.UNEXPLAINED].copy()

@@ -85,6 +85,7 @@ def test_instruments_in_another_order_change_no_bit(world: MarketTape, found: An
     at = np.array([other.names.index(name) for name in found.names])
     np.testing.assert_array_equal(other.net[at], found.net)
     np.testing.assert_array_equal(other.members[at], found.members)
+    assert other.coverage == found.coverage
 
 
 @pytest.mark.slow
