@@ -34,6 +34,7 @@ _SIGN_BY_SIDE: Final = {"buy": 1.0, "long": 1.0, "sell": -1.0, "short": -1.0, "z
 _OTHER_KINDS: Final = ("future", "future_combo", "option_combo", "spot", "swap")
 _WRAPPERS: Final = ("result", "data", "positions")
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+_EITHER: Final = re.compile(r"\D{0,2}[1-9]\d{0,2}[.,]\d{3}\D*", re.ASCII)
 _UNIT: Final = re.compile(r"(?<=\d)\s*[A-Za-z]{3,5}$")
 
 _decoder: Final = msgspec.json.Decoder()
@@ -54,7 +55,7 @@ def read_positions(path: Path) -> dict[str, float]:
     text = read_text(path, "a position file", _MAX_BYTES)
     rows = _json_rows(text, shown) if text.lstrip()[:1] in ("{", "[") else _table_rows(text, shown)
     positions: dict[str, float] = {}
-    futures = 0
+    futures, marked = 0, set[str]()
     for row in rows:
         given = str(_value(row, _NAME_COLUMNS) or "").strip()
         if _is_other(row, given):
@@ -66,6 +67,13 @@ def read_positions(path: Path) -> dict[str, float]:
         if name in positions:
             raise UsageError(f"{shown}: {row.place}: {sanitize(name, 60)} is listed twice")
         positions[name] = _position(row, name, shown)
+        if row.decimal_comma and {".", ","} & set(size := str(_value(row, _SIZE_COLUMNS))):
+            marked.add(size)
+    if marked and all(map(_EITHER.fullmatch, marked)):
+        raise UsageError(
+            f"{shown}: {sanitize(min(marked), 20)} is a thousand or a fraction, and no number of the file tells which: "
+            "write positions without separators of thousands"
+        )
     if not positions:
         found = f"{futures} futures and no option" if futures else "no position"
         raise UsageError(f"{shown}: the position file has {found}, at least one option is expected")

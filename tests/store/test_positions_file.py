@@ -251,3 +251,12 @@ def test_a_contract_size_beside_coins_does_not_count(tmp_path: Path) -> None:
     path = tmp_path / "positions.csv"
     path.write_text("instrument_name,size,contract_size\nBTC-30JAN26-100000-C,3,0.01\n")
     assert list(read_positions(path).values()) == [3.0]
+
+
+def test_a_thousand_or_a_fraction_is_refused_where_nothing_decides(tmp_path: Path) -> None:
+    path = tmp_path / "positions.csv"
+    path.write_text("instrument_name;position\nBTC-30JAN26-100000-C;1.000\nBTC-30JAN26-90000-C;-2.000\n")
+    with pytest.raises(UsageError, match=r"positions\.csv: -2\.000 is a thousand or a fraction, and no number of the"):
+        read_positions(path)
+    path.write_text("instrument_name;position\nBTC-30JAN26-100000-C;1.000\nBTC-30JAN26-90000-C;-2.5\n")
+    assert list(read_positions(path).values()) == [1.0, -2.5]
