@@ -30,7 +30,8 @@ def float_array(name: str, value: ArrayLike) -> F64:
     except ValueError:
         raise ValueError(f"{name}: rows of unequal length, one rectangular array is expected") from None
     if array.dtype.kind not in "fiubO":
-        raise ValueError(f"{name}: numbers are expected, not {array.dtype.name} such as {_first_odd_item(array)}")
+        kind = "text" if array.dtype.kind in "US" else array.dtype.name
+        raise ValueError(f"{name}: numbers are expected, not {kind} such as {_first_odd_item(array)}")
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError, OverflowError):

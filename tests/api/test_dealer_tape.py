@@ -172,7 +172,7 @@ def test_what_does_not_fit_is_refused_by_name(argument: str, change: dict[str, A
     ("column", "wrong", "message"),
     [
         (np.array([1.0, "x", 2.0], object), "'x'", "numbers are expected, not 'x'"),
-        ([1.0, "x", 2.0], "'x'", "such as 'x'"),
+        ([1.0, "x", 2.0], "'x'", "numbers are expected, not text such as 'x'"),
         (np.array([1.0, 2.0, 10**400], object), "1000", "numbers are expected, not 1000"),
         (["1", "2", "3"], "'1'", "such as '1'"),
     ],
