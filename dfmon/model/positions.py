@@ -34,3 +34,10 @@ class Positions(msgspec.Struct, frozen=True):
     decided: bool | None = None
     residual_of_change: float | None = None
     faults: dict[str, int] = {}
+
+    @property
+    def sign_caveat(self) -> str:
+        """Doubt about the sign of estimated positions; empty where the board shows it, and for conventions."""
+        if self.decided or self.model != "flow":
+            return ""
+        return "sign not measured" if self.decided is None else "sign undecided"

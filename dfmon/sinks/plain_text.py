@@ -81,7 +81,7 @@ def _positions(s: FlowSnapshot) -> str:
     model = f"{s.positions.model}{_assumptions(s)}"
     if s.positions.coverage is None:
         return model
-    undecided = ", sign undecided" if s.positions.decided is False else ""
+    undecided = f", {s.positions.sign_caveat}" if s.positions.sign_caveat else ""
     return f"{model}, cover {s.positions.coverage:.0%}{' warming' if s.positions.warming else ''}{undecided}"
 
 

@@ -162,14 +162,14 @@ def format_coins(value: float | None, plus: bool = True) -> str:
 def coverage_run(p: Positions) -> Run:
     """The share of open interest with a known history: "warming" until it is enough, then "covered".
 
-    A board that does not show the sign of its positions is "sign undecided".
+    A board that does not show the sign of its positions says so.
     """
     if p.coverage is None:
         return f"{'warming' if p.warming else 'coverage'} {NOT_AVAILABLE}", "warn" if p.warming else "dim"
     share = format_percent(p.coverage, 0, plus=False)
     if p.warming:
         return f"warming {share}", "warn"
-    return (f"covered {share}, sign undecided", "warn") if p.decided is False else (f"covered {share}", "dim")
+    return (f"covered {share}, {p.sign_caveat}", "warn") if p.sign_caveat else (f"covered {share}", "dim")
 
 
 def format_percent(fraction: float | None, digits: int = 1, plus: bool = True) -> str:

@@ -315,7 +315,7 @@ def _model_runs(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Run]:
         (0, ((f" {cell_text(p.model, 10)}", "strong"),)),
         (1, ((coverage_text, "warn" if low_coverage else "dim"),)),
         (2, (("warming", "warn"),) if p.warming else ()),
-        (0, (("sign undecided", "warn"),) if p.decided is False else ()),
+        (0 if p.decided is False else 3, ((p.sign_caveat, "warn"),) if p.sign_caveat else ()),
     ]
     if age is not None:
         parts.append((3, ((f"age {format_duration(age)}", "warn" if frame.stale else "dim"),)))

@@ -206,8 +206,11 @@ def _option_summary(frame: Frame, snapshot: FlowSnapshot, row: PositionRow, widt
     ]
     if row.p_long is not None:
         p_sign = max(row.p_long, 1 - row.p_long)
-        certainty = "certain" if p_sign >= _P_ONE_SIDED else "likely" if p_sign >= _P_LIKELY else "uncertain"
-        out.append((f", sign {certainty}", "text"))
+        caveat = snapshot.positions.sign_caveat.removeprefix("sign ")
+        certainty = (
+            "certain" if p_sign >= _P_ONE_SIDED and not caveat else "likely" if p_sign >= _P_LIKELY else "uncertain"
+        )
+        out.append((f", sign {certainty}" + (f" ({caveat})" if caveat else ""), "text"))
     out += [(f"; {reason}", "warn") for reason in _missing_reasons(snapshot, row)]
     if row.last_ns > 0:
         out.append((f"; last print {format_time(row.last_ns)}Z", "dim"))
