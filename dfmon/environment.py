@@ -26,6 +26,8 @@ def read_dotenv(path: Path) -> dict[str, str]:
     `export`, quotes and comments are understood. Other lines are ignored: the file may be another program's. Raises
     UsageError with the line for one that names a variable of ours without a value.
     """
+    if not path.is_file():  # a pipe without a writer would block
+        return {}
     try:
         with path.open("rb") as file:
             lines = file.read(_MAX_DOTENV_BYTES).decode("utf-8-sig", "replace").splitlines()

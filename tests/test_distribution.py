@@ -133,7 +133,7 @@ def test_the_compose_file_starts_what_the_image_offers() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("DFMON_IMAGE_STEPS" not in os.environ, reason="downloads for minutes; set DFMON_IMAGE_STEPS=1")
+@pytest.mark.skipif("IMAGE_STEPS" not in os.environ, reason="downloads for minutes; set IMAGE_STEPS=1")
 def test_the_steps_of_the_image_make_an_installation_that_runs(tmp_path: Path) -> None:
     source, target = tmp_path / "src", tmp_path / "opt"
     source.mkdir()

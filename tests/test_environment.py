@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,8 @@ def test_the_url_of_redis_can_come_from_a_file(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"url holds no (redis:// )?URL") as raised:
             read_redis_url(PublishSection(redis_file=str(path)))
         assert "hunter2" not in str(raised.value)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".env")
+    assert read_dotenv(tmp_path / ".env") == {}
