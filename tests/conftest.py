@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -23,6 +25,17 @@ for name in list(os.environ):  # tests of proxies and certificates name their ow
 
 settings.register_profile("dfmon", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("dfmon")
+
+
+@pytest.fixture(autouse=True)
+def _unconfigured_log() -> Iterator[None]:
+    """Undoes what a command that runs in this process does to the log: later tests look for its records."""
+    log, raise_exceptions = logging.getLogger("dfmon"), logging.raiseExceptions
+    before = log.handlers[:], log.level, log.propagate
+    yield
+    log.handlers[:], log.propagate = before[0], before[2]
+    log.setLevel(before[1])
+    logging.raiseExceptions = raise_exceptions
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
