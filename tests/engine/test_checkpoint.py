@@ -86,7 +86,7 @@ def test_flow_of_another_version_keeps_the_positions_and_is_named() -> None:
     assert restored.states["BTC"].book.seq.max() == 1
 
 
-def replace_flow(checkpoint: PositionsCheckpoint, held: UnderlyingCheckpoint) -> PositionsCheckpoint:
+def replace_flow(checkpoint: PositionsCheckpoint, underlying: UnderlyingCheckpoint) -> PositionsCheckpoint:
     return PositionsCheckpoint(
-        checkpoint.version, checkpoint.exchange, checkpoint.rests_on, checkpoint.saved_ns, {"BTC": held}
+        checkpoint.version, checkpoint.exchange, checkpoint.rests_on, checkpoint.saved_ns, {"BTC": underlying}
     )
