@@ -66,10 +66,32 @@ def test_names_and_encodings_of_any_kind_are_no_traceback(tmp_path: Path) -> Non
 
 
 def test_an_interrupt_during_imports_is_no_traceback() -> None:
-    """The interrupt comes as soon as our own code runs, then a little later each time."""
+    """The interrupt comes as soon as our own code runs, then a little later each time; the address never answers."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        codes = _interrupted([*DFMON, "snapshot", f"http://127.0.0.1:{silent.getsockname()[1]}", "--timeout", "60"])
+    assert codes == {130}
+
+
+def test_an_interrupt_at_the_end_leaves_the_code_of_the_command() -> None:
+    """The signal arrives while the interpreter shuts down, after the last function registered for the exit."""
+    program = (
+        "import os, signal, sys, dfmon.__main__ as entry\n"
+        "class Last:\n"
+        "    def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGINT): kill(pid, number)\n"
+        "sys.last_object = Last()\n"
+        "sys.argv = ['dfmon', '--version']\n"
+        "sys.exit(entry.main())\n"
+    )
+    completed = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, env=ENVIRON)
+    assert completed.returncode == 0, completed.stderr
+
+
+def _interrupted(command: list[str]) -> set[int]:
+    """Exit codes of a command interrupted at several moments of its start."""
     codes = set()
     for delay_s in (0.0, 0.02, 0.05, 0.1, 0.2):
-        command = [*DFMON, "snapshot", "--timeout", "30"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=ENVIRON) as process:
             deadline = time.monotonic() + 20
             while not _runs_our_code(process.pid) and process.poll() is None and time.monotonic() < deadline:
@@ -78,7 +100,7 @@ def test_an_interrupt_during_imports_is_no_traceback() -> None:
             _, errors = process.communicate(timeout=60)
             codes.add(process.returncode)
             assert b"Traceback" not in errors, errors.decode()
-    assert codes == {130}
+    return codes
 
 
 def _signal_after(process: subprocess.Popen[bytes], delay_s: float) -> None:
