@@ -44,7 +44,7 @@ def _end_process(exit_codes: list[int]) -> None:
     """Keeps the exit code of the command whatever a late or an earlier interrupt would make of it.
 
     The interpreter restores the default action of SIGINT, death by the signal, before it ends; it keeps "ignore". And
-    it kills itself by SIGINT when an interrupt once broke into `exec` of a text (as dataclasses do), even if caught.
+    it kills itself by SIGINT when an interrupt once broke into the execution of a text (as dataclasses do), even if caught.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if exit_codes == [INTERRUPTED]:
