@@ -43,8 +43,9 @@ def _exit_at_once(number: int, _frame: FrameType | None) -> None:
 def _end_process(exit_codes: list[int]) -> None:
     """Keeps the exit code of the command whatever a late or an earlier interrupt would make of it.
 
-    The interpreter restores the default action of SIGINT, death by the signal, before it ends; it keeps "ignore". And
-    it kills itself by SIGINT when an interrupt once broke into the execution of a text (as dataclasses do), even if caught.
+    The interpreter restores the default action of SIGINT, death by the signal, before it ends; it keeps "ignore". It
+    also kills itself by SIGINT where an interrupt once broke into the execution of a text, as dataclasses do, although
+    it was caught.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if exit_codes == [INTERRUPTED]:
