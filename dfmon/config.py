@@ -156,12 +156,17 @@ class PublishSection(Section, frozen=True):
     every_s: Annotated[float, Meta(ge=0.0, le=86_400.0, description="seconds from 0 to 86400")] = 10.0
 
 
+Retention = Annotated[int, Meta(ge=1, le=3650, description="days from 1 to 3650")]
+
+
 class HistorySection(Section, frozen=True):
-    """The embedded store of one metrics row a tick."""
+    """The store of one metrics row a tick, of their roll-ups, and of changes and alerts."""
 
     enabled: Annotated[bool, Meta(description="true or false")] = True
     path: Annotated[str, Meta(description="a file path; empty for the state folder")] = ""
-    keep_days: Annotated[int, Meta(ge=1, le=3650, description="days from 1 to 3650")] = 35
+    keep_days: Retention = 35
+    keep_minutes_days: Retention = 400
+    keep_hours_days: Retention = 3650
 
 
 class RecordSection(Section, frozen=True):

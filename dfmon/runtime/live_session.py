@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -33,6 +34,7 @@ from dfmon.runtime.kernel_warmup import warm_up_kernels
 from dfmon.runtime.sign_log import SignLog
 from dfmon.sinks.base import Sink, supervise
 from dfmon.store.history import History
+from dfmon.store.history_records import RecordCollector
 from dfmon.store.positions_state import PositionsStateFile
 from dfmon.store.recorder import Recorder
 from dfmon.store.trades import OptionKey, TradeStore
@@ -118,6 +120,7 @@ class LiveSession:
         self._recorder, self._history, self._sinks = recorder, history, sinks
         self._backfills, self._trades, self._state = backfills or {}, trades, state
         self._compiled, self._disabled_venues = compiled, tuple(disabled_venues)
+        self._record_collector = RecordCollector()
         self._previous_checkpoint: PositionsCheckpoint | None = None
         self._options = options_venues(endpoints)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -154,7 +157,7 @@ class LiveSession:
             disabled_venues=self._disabled_venues,
         )
         if self._history is not None:
-            self.hub.add_listener(self._append_history)
+            self.hub.add_listener(partial(self._append_history, self._history, driver))
         await self._restore(driver)
         try:
             async with RestClient(pace_s=self._rest_pace_s) as rest, asyncio.TaskGroup() as tasks:
@@ -335,11 +338,12 @@ class LiveSession:
             OptionKey(option.name, option.underlying, option.expiry_ns), trades, self._clock.now_ns() * is_full_history
         )
 
-    def _append_history(self, snapshot: FlowSnapshot) -> None:
-        """Appends a row of history for each tick; a stale one leaves a gap."""
-        if self._history is None or snapshot.spot is None or snapshot.state == "stale":
-            return
-        self._history.append_row(snapshot.underlying, MetricRow.from_snapshot(snapshot))
+    def _append_history(self, history: History, driver: Driver, snapshot: FlowSnapshot) -> None:
+        """Appends a row of history for each tick, and what its logs have new; a stale tick leaves a gap."""
+        state = driver.flow_states()[snapshot.underlying]
+        history.append_records(self._record_collector.collect(state, snapshot))
+        if snapshot.spot is not None and snapshot.state != "stale":
+            history.append_row(snapshot.underlying, MetricRow.from_snapshot(snapshot))
 
     def submit(self, request: Request) -> None:
         """Takes a request from any thread; it is applied on the market's loop, between two frames."""

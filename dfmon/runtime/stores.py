@@ -64,10 +64,15 @@ def open_history(config: Config) -> History | None:
     """The embedded history, None if it is disabled or cannot be used."""
     if not config.history.enabled:
         return None
-    path = history_path(config)
+    path, settings = history_path(config), config.history
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return History(path, retention_days=config.history.keep_days)
+        return History(
+            path,
+            retention_days=settings.keep_days,
+            minutes_days=settings.keep_minutes_days,
+            hours_days=settings.keep_hours_days,
+        )
     except (HistoryError, OSError) as exc:
         log.warning("no history: %s", exc)
         return None

@@ -204,9 +204,14 @@ class DatabaseSchema:
 
 
 def _taken_steps(db: sqlite3.Connection) -> tuple[str, ...]:
-    if not db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (_STEPS,)).fetchone():
+    if not has_table(db, _STEPS):
         return ()
     return tuple(name for (name,) in db.execute(f"SELECT name FROM {_STEPS} ORDER BY number"))
+
+
+def has_table(db: sqlite3.Connection, name: str) -> bool:
+    """False for a table that a file lacks which only an older program has written."""
+    return bool(db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone())
 
 
 def is_busy(exc: Exception) -> bool:

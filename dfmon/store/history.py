@@ -2,6 +2,8 @@
 
 Filled from snapshots through a buffer (see `buffered_writer`); read by the screen and the sinks. Rows of the current
 hour are rows of a table; each full hour is folded into one blob per column, so a week of a column is about 160 reads.
+An hour that is folded is rolled up as well, by minute and as a whole; roll-ups are kept longer than ticks. Scenario and
+threshold changes, alerts and hourly positions are rows of tables of their own (`history_tables`).
 The database is SQLite in WAL mode, `synchronous=normal`: a crash of the process loses the last second, a power failure
 may lose the last few. Without a usable database the monitor runs without a history and shows the reason.
 """
@@ -9,24 +11,29 @@ may lose the last few. Without a usable database the monitor runs without a hist
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
+import numpy as np
 from msgspec.structs import astuple
 
 from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import DAY, HOUR
-from dfmon.store import history_file
+from dfmon.store import history_file, history_rollups
 from dfmon.store.buffered_writer import FLUSH_INTERVAL_S, BufferedWriter
 from dfmon.store.database import DamagedRowsError
-from dfmon.store.history_file import COLUMNS, HISTORY_SCHEMA, Column, HistoryError, HistoryRow
+from dfmon.store.history_file import COLUMNS, HISTORY_SCHEMA, MAX_NS, Column, HistoryError, HistoryRow
+from dfmon.store.history_records import Record
+from dfmon.store.history_rollups import RollUps
+from dfmon.store.history_tables import ROLLED_COLUMNS, SPAN_NS, TICKS, Span
 
 __all__ = ["History", "HistoryError", "HistoryReader"]
 
 _MAX_PENDING: Final = 20_000  # rows in memory while another process locks the database
+_ROLLED_UP_HOURS: Final = 4  # a flush, of those folded before there were roll-ups
 
 
 class HistoryReader:
@@ -40,15 +47,50 @@ class HistoryReader:
         with HISTORY_SCHEMA.translate_errors(self._path):
             return history_file.underlyings(self._db)
 
-    def columns(self, underlying: str, since_ns: int, names: Sequence[str] = COLUMNS) -> dict[str, Column]:
-        """Columns of the rows at or after `since_ns`, ordered by time; `ts_ns` is always among them.
+    def columns(
+        self, underlying: str, since_ns: int, names: Sequence[str] = COLUMNS, until_ns: int = MAX_NS
+    ) -> dict[str, Column]:
+        """Columns of the rows in [since_ns, until_ns), ordered by time; `ts_ns` is always among them.
 
         `ts_ns` and `bucket` are int64, the others float64 with NaN where a snapshot had no value.
         """
-        if unknown_columns := [name for name in names if name not in COLUMNS]:
-            raise ValueError(f"no column {unknown_columns[0]!r}: one of {', '.join(COLUMNS)} is expected")
+        check_names(names, COLUMNS)
+        names = ("ts_ns", *(name for name in names if name != "ts_ns"))
         with HISTORY_SCHEMA.translate_errors(self._path):
-            return history_file.columns(self._db, underlying, since_ns, ("ts_ns", *(n for n in names if n != "ts_ns")))
+            return history_file.columns(self._db, underlying, since_ns, names, until_ns)
+
+    def rollups(
+        self,
+        underlying: str,
+        span: Span,
+        since_ns: int,
+        names: Sequence[str] = ROLLED_COLUMNS,
+        until_ns: int = MAX_NS,
+    ) -> RollUps:
+        """Roll-ups of minutes or hours that begin in [since_ns, until_ns), ordered by time, with those still growing.
+
+        `start_ns` is when each begins; a column is an array of AGGREGATES, one row each.
+        """
+        check_names(names, ROLLED_COLUMNS)
+        with HISTORY_SCHEMA.translate_errors(self._path):
+            stored = history_rollups.read(self._db, underlying, span, since_ns, until_ns, names)
+        starts = stored["start_ns"]
+        recent_ns = max(since_ns, int(starts[-1]) + SPAN_NS[span] if len(starts) else 0)
+        ticks = self.columns(underlying, recent_ns, names, until_ns)
+        recent = history_rollups.roll_up_ticks(ticks, span, names)
+        return {name: np.concatenate([cells, recent[name]]) for name, cells in stored.items()}
+
+    def records(
+        self, table: str, underlying: str, since_ns: int = 0, until_ns: int = MAX_NS
+    ) -> Iterator[tuple[Any, ...]]:
+        """Rows of a table of `history_tables` in [since_ns, until_ns), ordered by time, in the order of its columns."""
+        with HISTORY_SCHEMA.translate_errors(self._path):
+            yield from history_file.records(self._db, table, underlying, since_ns, until_ns)
+
+    def time_range(self, table: str, underlying: str) -> tuple[int, int] | None:
+        """Times of the first and last row of a table, to the hour where they are folded; None where it is empty."""
+        with HISTORY_SCHEMA.translate_errors(self._path):
+            return history_file.time_range(self._db, table, underlying)
 
     def rows_since(self, underlying: str, ts_ns: int) -> list[MetricRow]:
         """Rows at or after `ts_ns`, ordered by time."""
@@ -65,7 +107,22 @@ class HistoryReader:
         self.close()
 
 
-class History(BufferedWriter[HistoryRow]):
+def check_names(names: Sequence[str], allowed: Sequence[str]) -> None:
+    """Raises ValueError for a name that is not allowed."""
+    if unknown := [name for name in names if name not in allowed]:
+        raise ValueError(f"no column {unknown[0]!r}: one of {', '.join(allowed)} is expected")
+
+
+@contextmanager
+def _damage_errors() -> Iterator[None]:
+    """Turns errors over stored rows, such as blobs of another length, into those of a damaged file."""
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError) as exc:
+        raise DamagedRowsError(str(exc)) from None
+
+
+class History(BufferedWriter[Record]):
     """The writer. Raises HistoryError where the file cannot be used; a later error is in `failure`."""
 
     def __init__(
@@ -73,12 +130,19 @@ class History(BufferedWriter[HistoryRow]):
         path: Path,
         *,
         retention_days: float = 35.0,
+        minutes_days: float = 400.0,
+        hours_days: float = 3650.0,
         clock: Callable[[], int] = time.time_ns,
         flush_interval_s: float | None = FLUSH_INTERVAL_S,
     ) -> None:
-        """`flush_interval_s` None leaves flushing to the caller: no thread is started."""
-        self._clock, self._retention_ns = clock, int(retention_days * DAY)
+        """Ticks and positions are kept for `retention_days`, minute roll-ups for `minutes_days`, all else `hours_days`.
+
+        `flush_interval_s` None leaves flushing to the caller: no thread is started.
+        """
+        self._clock = clock
+        self._retention_ns = [int(days * DAY) for days in (retention_days, minutes_days, hours_days)]
         self._folded_hours: dict[str, int] = {}
+        self._has_unrolled = True
         super().__init__(
             HISTORY_SCHEMA,
             path,
@@ -89,7 +153,11 @@ class History(BufferedWriter[HistoryRow]):
 
     def append_row(self, underlying: str, row: MetricRow) -> None:
         """Appends a row for the next flush. No I/O; never raises; a row without room is counted in `dropped`."""
-        self._enqueue([(underlying, *astuple(row))])
+        self._enqueue([(TICKS, (underlying, *astuple(row)))])
+
+    def append_records(self, records: Iterable[Record]) -> None:
+        """Appends rows of the tables of `history_tables`, as `append_row`."""
+        self._enqueue(list(records))
 
     def rows_since(self, underlying: str, ts_ns: int) -> list[MetricRow]:
         """As HistoryReader, with all rows appended so far. Reads the disk: not for the market loop."""
@@ -110,12 +178,24 @@ class History(BufferedWriter[HistoryRow]):
         now = self._clock()
         for underlying in history_file.underlyings(self._db):
             history_file.fold_hours(self._db, underlying, now // HOUR)
-        history_file.delete_before(self._db, now - self._retention_ns)
+        self._delete_expired(now)
 
-    def _write_items(self, items: list[HistoryRow]) -> None:
-        history_file.insert_ticks(self._db, items)
-        if self._fold_full_hours(items):
-            history_file.delete_before(self._db, self._clock() - self._retention_ns)
+    def _delete_expired(self, now_ns: int) -> None:
+        history_file.delete_before(self._db, *(now_ns - retention_ns for retention_ns in self._retention_ns))
+
+    def _write_items(self, items: list[Record]) -> None:
+        rows: dict[str, list[HistoryRow]] = {}
+        for table, row in items:
+            rows.setdefault(table, []).append(row)
+        ticks = rows.pop(TICKS, [])
+        history_file.insert_ticks(self._db, ticks)
+        for table, records in rows.items():
+            history_file.insert_records(self._db, table, records)
+        if self._fold_full_hours(ticks):
+            self._delete_expired(self._clock())
+        elif self._has_unrolled:
+            with _damage_errors():
+                self._has_unrolled = history_file.roll_up_folded(self._db, _ROLLED_UP_HOURS)
 
     def _on_rollback(self) -> None:
         self._folded_hours.clear()
@@ -127,9 +207,7 @@ class History(BufferedWriter[HistoryRow]):
             newest[underlying] = max(newest.get(underlying, 0), int(ts_ns))
         completed = {u: ts_ns // HOUR for u, ts_ns in newest.items() if ts_ns // HOUR > self._folded_hours.get(u, -1)}
         for underlying, hour in completed.items():
-            try:
+            with _damage_errors():
                 history_file.fold_hours(self._db, underlying, hour)
-            except (ValueError, TypeError, OverflowError) as exc:
-                raise DamagedRowsError(str(exc)) from None
         self._folded_hours.update(completed)
         return bool(completed)

@@ -4,12 +4,14 @@ meta   the schema version
 steps  the names of the migrations that the file has taken
 ticks  one row a tick and underlying, of hours that are not folded yet; NULL where there is no value
 hours  one blob a column, hour and underlying: int64 or float64, little-endian, in the order of time
+
+The tables of roll-ups are those of `history_rollups`, the others those of `history_tables`.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +19,9 @@ from numpy.typing import NDArray
 
 from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import HOUR, NAN, sanitize
-from dfmon.store.database import DatabaseSchema, Migration, StoreError
+from dfmon.store import history_rollups
+from dfmon.store.database import DatabaseSchema, Migration, StoreError, has_table
+from dfmon.store.history_tables import POSITIONS, RECORD_TABLES, TICKS, RecordTable
 
 COLUMNS: Final = MetricRow.__struct_fields__
 FIRST_COLUMNS: Final = (
@@ -33,6 +37,7 @@ hpp_1 is USD of the move of 15 minutes, hpp is USD/+1%. chl_1 ran a day past a s
 
 HistoryRow = tuple[Any, ...]  # underlying, then the fields of a MetricRow
 Column = NDArray[Any]  # int64 or float64
+MAX_NS: Final = (1 << 63) - 1  # a time after all others
 
 _STORED_COLUMNS: Final = (*COLUMNS, *RETIRED_COLUMNS.values())
 _OPTIONAL_COLUMNS: Final = frozenset((*ADDED_COLUMNS, *RETIRED_COLUMNS, *RETIRED_COLUMNS.values()))  # of an hour
@@ -51,8 +56,16 @@ _CREATE_SQL: Final = f"""
 """
 
 
+_SQL_TYPES: Final = {"text": "TEXT", "integer": "INTEGER", "real": "REAL"}
+
+
 class HistoryError(StoreError):
     """The history cannot be used; the monitor runs without it."""
+
+
+def _create_table(table: RecordTable) -> str:
+    cells = ", ".join(f"{name} {_SQL_TYPES[kind]}" for name, kind in table.columns.items())
+    return f"CREATE TABLE {table.name} ({cells}, PRIMARY KEY ({', '.join(table.key)})) WITHOUT ROWID"
 
 
 HISTORY_SCHEMA: Final = DatabaseSchema(
@@ -74,6 +87,8 @@ HISTORY_SCHEMA: Final = DatabaseSchema(
             ),
         ),
         *(Migration(f"add {name}", (f"ALTER TABLE ticks ADD COLUMN {name} REAL",)) for name in ADDED_COLUMNS),
+        Migration("create roll-ups", history_rollups.CREATE_STATEMENTS),
+        *(Migration(f"create {name}", (_create_table(table),)) for name, table in RECORD_TABLES.items()),
     ),
 )
 
@@ -98,18 +113,38 @@ def fold_hours(db: sqlite3.Connection, underlying: str, hour: int) -> None:
     for tick_hour in np.unique(hours).tolist():
         hour_ticks = {name: values[hours == tick_hour] for name, values in ticks.items()}
         folded = _columns_from_hours(db, underlying, tick_hour, tick_hour, _STORED_COLUMNS)
-        for name, values in _merge(folded, hour_ticks).items():
+        merged = _merge(folded, hour_ticks)
+        for name, values in merged.items():
             if name in RETIRED_COLUMNS.values() and np.isnan(values).all():
                 continue
             cells = values.astype(_dtype(name)).tobytes()
             db.execute("INSERT OR REPLACE INTO hours VALUES (?, ?, ?, ?)", (underlying, name, tick_hour, cells))
+        history_rollups.store_hour(db, underlying, tick_hour, merged)
     db.execute("DELETE FROM ticks WHERE underlying = ? AND ts_ns < ?", (underlying, end_ns))
 
 
-def delete_before(db: sqlite3.Connection, before_ns: int) -> None:
-    """Deletes the hours that ended before `before_ns`, and ticks older than it."""
-    db.execute("DELETE FROM hours WHERE hour < ?", (before_ns // HOUR,))
-    db.execute("DELETE FROM ticks WHERE ts_ns < ?", (before_ns,))
+def insert_records(db: sqlite3.Connection, name: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Inserts rows of a table of `history_tables`; one with the key of a stored row replaces it."""
+    db.executemany(f"INSERT OR REPLACE INTO {name} VALUES ({', '.join('?' * len(RECORD_TABLES[name].columns))})", rows)
+
+
+def roll_up_folded(db: sqlite3.Connection, limit: int) -> bool:
+    """Rolls up hours that were folded before there were roll-ups. False where there are none left."""
+    hours = history_rollups.hours_without(db, limit)
+    for underlying, hour in hours:
+        blobs = _columns_from_hours(db, underlying, hour, hour, COLUMNS)
+        history_rollups.store_hour(db, underlying, hour, {name: np.concatenate(cells) for name, cells in blobs.items()})
+    return bool(hours)
+
+
+def delete_before(db: sqlite3.Connection, ticks_ns: int, minutes_ns: int, hours_ns: int) -> None:
+    """Deletes ticks and positions, minute roll-ups, and everything else, each of what ended before a time."""
+    db.execute("DELETE FROM hours WHERE hour < ?", (ticks_ns // HOUR,))
+    db.execute("DELETE FROM ticks WHERE ts_ns < ?", (ticks_ns,))
+    history_rollups.delete_before(db, minutes_ns, hours_ns)
+    for name in RECORD_TABLES:
+        before_ns = ticks_ns if name == POSITIONS.name else hours_ns
+        db.execute(f"DELETE FROM {name} WHERE ts_ns < ?", (before_ns,))
 
 
 # ---- reading -----------------------------------------------------------------------------------------------------
@@ -120,21 +155,53 @@ def underlyings(db: sqlite3.Connection) -> tuple[str, ...]:
     return tuple(name for (name,) in db.execute(query))
 
 
-def columns(db: sqlite3.Connection, underlying: str, since_ns: int, names: tuple[str, ...]) -> dict[str, Column]:
-    """Columns from `since_ns` on, read in one transaction: a fold between two reads would hide an hour."""
+def time_range(db: sqlite3.Connection, name: str, underlying: str) -> tuple[int, int] | None:
+    """The times of the first and the last row of a table, `ticks` in hours and ticks alike; None for an empty one."""
+    query = f"SELECT min(ts_ns), max(ts_ns) FROM {name} WHERE underlying = ?"
+    arguments = [underlying]
+    if name == TICKS:
+        query = f"""
+            SELECT min(first), max(last) FROM (
+                SELECT min(ts_ns) AS first, max(ts_ns) AS last FROM ticks WHERE underlying = ? UNION ALL
+                SELECT min(hour) * {HOUR}, max(hour + 1) * {HOUR} - 1 FROM hours WHERE underlying = ? AND name = 'ts_ns'
+            )
+        """
+        arguments = [underlying, underlying]
+    first, last = db.execute(query, arguments).fetchone() if has_table(db, name) else (None, None)
+    return None if first is None else (first, last)
+
+
+def records(
+    db: sqlite3.Connection, name: str, underlying: str, since_ns: int, until_ns: int
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of a table of `history_tables` in [since_ns, until_ns), in time order; none where the file has no such."""
+    if not has_table(db, name):
+        return
+    table = RECORD_TABLES[name]
+    query = (
+        f"SELECT {', '.join(table.columns)} FROM {name} WHERE underlying = ? AND ts_ns >= ? AND ts_ns < ?"
+        f" ORDER BY {', '.join(table.key)}"
+    )
+    yield from db.execute(query, (underlying, since_ns, until_ns))
+
+
+def columns(
+    db: sqlite3.Connection, underlying: str, since_ns: int, names: tuple[str, ...], until_ns: int = MAX_NS
+) -> dict[str, Column]:
+    """Columns in [since_ns, until_ns), read in one transaction: a fold between two reads would hide an hour."""
     db.execute("BEGIN")
     try:
         existing = {name for (name,) in db.execute("SELECT name FROM pragma_table_info('ticks')")}
         absent = _absent_columns(existing) & set(names)
         selected = ", ".join(f"NULL AS {name}" if name in absent else name for name in names)
-        query = f"SELECT {selected} FROM ticks WHERE underlying = ? AND ts_ns >= ? ORDER BY ts_ns"
-        folded = _columns_from_hours(db, underlying, since_ns // HOUR, None, names, absent)
-        ticks = _columns_from_ticks(db.execute(query, (underlying, since_ns)).fetchall(), names)
+        query = f"SELECT {selected} FROM ticks WHERE underlying = ? AND ts_ns >= ? AND ts_ns < ? ORDER BY ts_ns"
+        folded = _columns_from_hours(db, underlying, since_ns // HOUR, (until_ns - 1) // HOUR, names, absent)
+        ticks = _columns_from_ticks(db.execute(query, (underlying, since_ns, until_ns)).fetchall(), names)
     finally:
         db.rollback()
     merged = _merge(folded, ticks)
-    start = int(np.searchsorted(merged["ts_ns"], since_ns))
-    return {name: values[start:] for name, values in merged.items()}
+    start, end = np.searchsorted(merged["ts_ns"], (since_ns, until_ns)).tolist()
+    return {name: values[start:end] for name, values in merged.items()}
 
 
 def _absent_columns(existing: set[str]) -> set[str]:
@@ -160,13 +227,12 @@ def _columns_from_hours(
     db: sqlite3.Connection,
     underlying: str,
     first_hour: int,
-    until_hour: int | None,
+    last_hour: int,
     names: tuple[str, ...],
     absent: Set[str] = frozenset(),
 ) -> dict[str, list[Column]]:
     """The blobs of each column, one array an hour. A column is NaN in the hours folded before it was known."""
     query = "SELECT hour, cells FROM hours WHERE underlying = ? AND name = ? AND hour BETWEEN ? AND ? ORDER BY hour"
-    last_hour = 1 << 62 if until_hour is None else until_hour
     blobs = {
         name: {
             hour: np.frombuffer(cells, _dtype(name))
