@@ -167,8 +167,10 @@ def time_range(db: sqlite3.Connection, name: str, underlying: str) -> tuple[int,
             )
         """
         arguments = [underlying, underlying]
-    first, last = db.execute(query, arguments).fetchone() if has_table(db, name) else (None, None)
-    return None if first is None else (first, last)
+    found: tuple[int, int] | tuple[None, None] = (None, None)
+    if has_table(db, name):
+        found = db.execute(query, arguments).fetchone()
+    return None if found[0] is None else found
 
 
 def records(

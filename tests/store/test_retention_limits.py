@@ -43,13 +43,13 @@ def test_ticks_are_deleted_before_a_time_and_hours_once_they_ended_before_it(tmp
             return [int(ts_ns) for ts_ns in history_file.columns(db, "BTC", 0, ("ts_ns",))["ts_ns"]]
 
         assert kept() == times
-        history_file.delete_before(db, HOUR_START)
+        history_file.delete_before(db, HOUR_START, 0, 0)
         db.commit()
         assert kept() == times[1:]
-        history_file.delete_before(db, HOUR_START + HOUR - 1)
+        history_file.delete_before(db, HOUR_START + HOUR - 1, 0, 0)
         db.commit()
         assert kept() == times[1:]  # an hour is deleted as a whole
-        history_file.delete_before(db, HOUR_START + HOUR + 5)
+        history_file.delete_before(db, HOUR_START + HOUR + 5, 0, 0)
         db.commit()
         assert kept() == times[4:]
 
