@@ -65,9 +65,9 @@ def store_hour(db: sqlite3.Connection, underlying: str, hour: int, ticks: Mappin
     minutes = (ticks["ts_ns"] - hour * HOUR) // MINUTE
     for name in ROLLED_COLUMNS:
         cells = roll_up(minutes, ticks[name], _MINUTES).astype("<f8").tobytes()
-        (whole,) = roll_up(np.zeros_like(minutes), ticks[name], 1).tolist()
+        (full,) = roll_up(np.zeros_like(minutes), ticks[name], 1).tolist()
         db.execute("INSERT OR REPLACE INTO minute_rollups VALUES (?, ?, ?, ?)", (underlying, name, hour, cells))
-        row = (underlying, name, hour, *whole)
+        row = (underlying, name, hour, *full)
         db.execute(f"INSERT OR REPLACE INTO hour_rollups VALUES ({', '.join('?' * len(row))})", row)
 
 
