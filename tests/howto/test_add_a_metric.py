@@ -12,6 +12,7 @@ import pytest
 from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import HOUR, MINUTE, NAN
 from dfmon.store.history import History, HistoryError
+from dfmon.store.history_file import HISTORY_SCHEMA
 from tests.howto.guide import ROOT, follow_guide
 
 pytestmark = pytest.mark.slow
@@ -35,7 +36,9 @@ def test_the_metric_of_the_guide_is_right_everywhere(tmp_path: Path) -> None:
     path = history_without_the_metric(tmp_path / "history.sqlite")
     command = [sys.executable, "-m", "tests.howto.dealer_delta", str(path)]
     subprocess.run(command, env=environ, cwd=tree, check=True, timeout=120)
-    with pytest.raises(HistoryError, match="is a history of a newer dfmon, in schema 3, and this one reads up to 2"):
+    known = HISTORY_SCHEMA.version
+    newer = f"is a history of a newer dfmon, in schema {known + 1}, and this one reads up to {known}"
+    with pytest.raises(HistoryError, match=newer):
         History(path)
 
 
