@@ -102,7 +102,7 @@ def estimate(sums: BlockSums, column: int, seed: int = 0) -> Estimate | None:
     weeks, by_week = np.unique(sums.days // DAYS_A_WEEK, return_inverse=True)
     errors = [_spread(influence)]
     if weeks.size > 2:
-        errors.append(_spread(np.bincount(by_week, influence)))
+        errors.append(_spread(np.bincount(by_week, influence).astype(np.float64)))
     half, se = max((t_quantile(df) * se, se) for se, df in errors)
     value = float(beta[column])
     boot = bootstrap(sums, column, seed)
@@ -152,7 +152,7 @@ def t_quantile(df: int, p: float = 0.975) -> float:
         (3.0 * z**7 + 19.0 * z**5 + 17.0 * z**3 - 15.0 * z) / 384.0,
         (79.0 * z**9 + 776.0 * z**7 + 1482.0 * z**5 - 1920.0 * z**3 - 945.0 * z) / 92160.0,
     )
-    return z + sum(term / df ** (n + 1) for n, term in enumerate(terms))
+    return z + sum(term / float(df) ** (n + 1) for n, term in enumerate(terms))
 
 
 def p_value(t: float, df: int) -> float:

@@ -61,7 +61,7 @@ def simulate_psi(spec: PsiSpec, seeds: Sequence[int], days: int) -> list[MinuteP
         step_sd = spec.vol * np.exp(np.repeat(log_vol[rows], 60, axis=0)) / math.sqrt(MINUTES_A_YEAR)
         psi_now, weight = np.repeat(psi[rows], 60, axis=0), np.repeat(momentum[rows], 60, axis=0)
         shocks, starts, minutes = _daily_draws(spec, streams, psi_now, step_sd)
-        acting, may_start = spec.response * psi_now, starts.any(axis=1).tolist()
+        acting, may_start = spec.response * psi_now, np.any(starts > 0.0, axis=1)
         for t in range(DAY_MINUTES):
             row = day * DAY_MINUTES + t
             own[row] = shocks[t] + push
