@@ -93,7 +93,7 @@ def test_the_recording_gives_the_snapshots_it_gave() -> None:
 
 def test_positions_stored_by_the_estimator_before_start_the_present_one() -> None:
     """Its means and deviations: nothing is a whole history, and a state that is written then is of this version."""
-    checkpoint, states, problems = decode_checkpoint((shared_data.compat() / "positions.state").read_bytes())
+    checkpoint, states, _, problems = decode_checkpoint((shared_data.compat() / "positions.state").read_bytes())
     assert (checkpoint.version, problems) == (EARLIER_VERSION, ())
     assert set(states) == set(UNDERLYINGS)
     for state in states.values():
@@ -137,7 +137,7 @@ def test_stored_prints_replace_the_starts_that_the_state_before_gave(tmp_path: P
 
 def test_a_file_of_the_version_before_is_taken_whatever_its_priors(tmp_path: Path) -> None:
     copy_of("positions.state", tmp_path)
-    checkpoint, _, _ = decode_checkpoint((tmp_path / "positions.state").read_bytes())
+    checkpoint = decode_checkpoint((tmp_path / "positions.state").read_bytes()).checkpoint
     file = PositionsStateFile(tmp_path / "positions.state", checkpoint.exchange, priors_digest(FlowParams().priors))
     assert file.load() == checkpoint
     assert file.error is None

@@ -15,6 +15,7 @@ import numpy as np
 
 from dfmon.engine.greek_drift import GreekDrift
 from dfmon.engine.option_rows import OptionRows
+from dfmon.engine.stored_options import RestoredOptions, StoredOptions, stored_options
 from dfmon.engine.ticker_buffer import TickerBuffer
 from dfmon.engine.trade_buffer import is_valid_trade, trade_columns
 from dfmon.engine.underlying import NO_HISTORY_NS, UnderlyingEvent, UnderlyingState
@@ -62,6 +63,7 @@ class ChainState:
         self._venue = venue
         self._states = {name: UnderlyingState() for name in underlyings}
         self._rows = OptionRows(capacity)
+        self._restored = RestoredOptions()
         self._started_ns = 0
         self.unlisted_counts: Counter[str] = Counter()  # events about unlisted instruments, by kind
         self.drift = GreekDrift()
@@ -116,6 +118,7 @@ class ChainState:
         row = self._rows.row_by_name.get(instrument.name)
         if row is None:
             row = self._rows.append(instrument, recv_ns)
+            self._restored.write(self._rows, row)
             self._tickers.on_row_added()
         if not self._rows.listed[row]:
             self._rows.listed[row] = True
@@ -203,6 +206,17 @@ class ChainState:
         spot = np.array([self._states[self._rows.underlying_by_row[row]].spot for row in rows.tolist()])
         usd = open_interest[rows] * np.nan_to_num(spot)
         return [self._rows.names[row] for row in rows[np.argsort(-usd, kind="stable")].tolist()]
+
+    # ---- checkpoint ------------------------------------------------------------------------------------------
+
+    def stored_options(self, underlying: str) -> StoredOptions:
+        """Data of the live rows of `underlying`, as of the last tick."""
+        rows = self._states[underlying].live_rows
+        return stored_options(self._rows, np.zeros(0, np.int64) if rows is None else rows)
+
+    def restore_options(self, stored: StoredOptions, now_ns: int) -> None:
+        """Takes the data of a checkpoint for options that are listed later."""
+        self._restored.add(stored, now_ns)
 
     # ---- reading ---------------------------------------------------------------------------------------------
 

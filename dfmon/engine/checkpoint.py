@@ -19,6 +19,7 @@ from dfmon.core.positions.earlier_state import decode_earlier
 from dfmon.core.positions.position_book import PositionBook
 from dfmon.core.step import FlowState
 from dfmon.engine.flow_codec import decode_flow, encode_flow
+from dfmon.engine.stored_options import StoredOptions, decode_options, encode_options
 from dfmon.model.units import MILLISECOND, sanitize
 
 VERSION: Final = 2
@@ -33,20 +34,22 @@ class OtherOriginError(ValueError):
 
 
 class UnderlyingCheckpoint(msgspec.Struct, frozen=True):
-    """One underlying: the positions as bytes (empty: none), the time of the newest print it includes, and the rest of
-    the state as bytes (empty in files of earlier versions).
+    """One underlying: the positions as bytes (empty: none), the time of the newest print it includes, the rest of the
+    state and the data of the options as bytes (empty in files of earlier versions).
     """
 
     positions: bytes
     newest_ms: int
     flow: bytes = b""
+    options: bytes = b""
 
 
 class RestoredState(NamedTuple):
-    """A decoded checkpoint, the state by underlying, and a sentence for each part that could not be used."""
+    """A decoded checkpoint, state and options by underlying, and a sentence for each part that could not be used."""
 
     checkpoint: PositionsCheckpoint
     states: dict[str, FlowState]
+    options: dict[str, StoredOptions]
     problems: tuple[str, ...]
 
 
@@ -67,13 +70,15 @@ class PositionsCheckpoint(msgspec.Struct, frozen=True, rename={"underlyings": "h
         saved_ns: int,
         states: Mapping[str, FlowState],
         previous: PositionsCheckpoint | None,
+        options: Mapping[str, StoredOptions] | None = None,
     ) -> PositionsCheckpoint:
         """The current state; underlyings that only an earlier run followed are carried over."""
         underlyings = dict(previous.underlyings) if previous is not None else {}
         for underlying, state in states.items():
             if state.book.names:
                 newest_ms = int(state.book.newest_ns.max()) // MILLISECOND
-                stored = UnderlyingCheckpoint(encode_book(state.book), newest_ms, encode_flow(state))
+                board = encode_options(options[underlying]) if options else b""
+                stored = UnderlyingCheckpoint(encode_book(state.book), newest_ms, encode_flow(state), board)
                 underlyings[underlying] = stored
         return cls(VERSION, exchange, rests_on, saved_ns, underlyings)
 
@@ -133,8 +138,14 @@ def decode_checkpoint(data: bytes) -> RestoredState:
     if checkpoint.version not in (VERSION, EARLIER_VERSION):
         raise OtherVersionError(f"stored positions of version {checkpoint.version}, this dfmon reads {VERSION}")
     states: dict[str, FlowState] = {}
+    options: dict[str, StoredOptions] = {}
     problems: list[str] = []
     for name, entry in checkpoint.underlyings.items():
+        if entry.options:
+            try:
+                options[name] = decode_options(entry.options)
+            except ValueError as exc:
+                problems.append(f"{name}: {exc}")
         if entry.positions:
             is_earlier = not entry.positions.startswith(MAGIC_PREFIX)
             book = (
@@ -148,4 +159,4 @@ def decode_checkpoint(data: bytes) -> RestoredState:
                     states[name] = decode_flow(entry.flow, book)
                 except ValueError as exc:
                     problems.append(f"{name}: {exc}")
-    return RestoredState(checkpoint, states, tuple(problems))
+    return RestoredState(checkpoint, states, options, tuple(problems))

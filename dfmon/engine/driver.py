@@ -19,6 +19,7 @@ from dfmon.engine.checkpoint import decode_checkpoint, find_resume_point
 from dfmon.engine.feed_tracker import FeedTracker, disabled_feed
 from dfmon.engine.journal import Record, RecordKind, encode_rest
 from dfmon.engine.market import MarketState
+from dfmon.engine.stored_options import StoredOptions
 from dfmon.engine.what_if import TickInputs, keep_inputs
 from dfmon.model.events import Event, FeedState, OptionTrade, OptionTradeHistory, Rejected
 from dfmon.model.frames import ChainFrame, ExpectedMarket, MarketFrame
@@ -208,9 +209,11 @@ class Driver:
 
     def _restore(self, record: Record) -> None:
         """Restores the state of an earlier run, and gives the decoder the resume point of its prints."""
-        checkpoint, states, _ = decode_checkpoint(record.payload)
+        checkpoint, states, options, _ = decode_checkpoint(record.payload)
         followed = {name: state for name, state in states.items() if name in self._flow}
         self._flow |= followed
+        for name in followed.keys() & options.keys():
+            self._chains.restore_options(options[name], record.recv_ns)
         resume_point = find_resume_point(
             (state.book for state in followed.values()),
             {name: entry.newest_ms for name, entry in checkpoint.underlyings.items()},
@@ -221,6 +224,10 @@ class Driver:
     def flow_states(self) -> dict[str, FlowState]:
         """State by underlying, as of the last computed tick."""
         return dict(self._flow)
+
+    def stored_options(self) -> dict[str, StoredOptions]:
+        """Data of the options by underlying, as of the last tick."""
+        return {name: self._chains.stored_options(name) for name in self.underlyings}
 
     def discard_outgoing(self) -> None:
         """Drops outgoing data of the decoders: a replay has no receiver, and it must not accumulate."""

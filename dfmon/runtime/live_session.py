@@ -25,6 +25,7 @@ from dfmon.engine.checkpoint import PositionsCheckpoint, UnderlyingCheckpoint, e
 from dfmon.engine.driver import Driver
 from dfmon.engine.hub import Request, Runtime, SnapshotHub
 from dfmon.engine.journal import RecordKind
+from dfmon.engine.stored_options import StoredOptions
 from dfmon.model.events import OptionTrade, OptionTradeHistory
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.runtime.backfill import BackgroundBackfill
@@ -186,7 +187,7 @@ class LiveSession:
     def _close_stores(self, driver: Driver) -> None:
         """Saves the positions, closes every store, and sums up the losses."""
         if self._state is not None:
-            self._save_positions(driver.flow_states(), self._state)
+            self._save_positions(driver.flow_states(), driver.stored_options(), self._state)
             self._state.close()
         failures = self._store_conditions()
         for store in (self._recorder, self._history, self._trades):
@@ -305,7 +306,7 @@ class LiveSession:
             log.warning("%s", self._state.error)
         if checkpoint is None and self._trades is not None:
             newest_by_underlying = await asyncio.to_thread(self._trades.newest_ms)
-            checkpoint = self._make_checkpoint(driver.flow_states(), self._state)
+            checkpoint = self._make_checkpoint({}, {}, self._state)
             checkpoint = replace(
                 checkpoint,
                 underlyings={name: UnderlyingCheckpoint(b"", ms) for name, ms in newest_by_underlying.items()},
@@ -314,18 +315,23 @@ class LiveSession:
             for source in self._options:
                 driver.ingest(RecordKind.STATE, source, self._clock.now_ns(), encode_checkpoint(checkpoint))
 
-    def _make_checkpoint(self, states: Mapping[str, FlowState], state_file: PositionsStateFile) -> PositionsCheckpoint:
+    def _make_checkpoint(
+        self, states: Mapping[str, FlowState], options: Mapping[str, StoredOptions], state_file: PositionsStateFile
+    ) -> PositionsCheckpoint:
         return PositionsCheckpoint.from_states(
-            state_file.exchange, state_file.rests_on, self._clock.now_ns(), states, self._previous_checkpoint
+            state_file.exchange, state_file.rests_on, self._clock.now_ns(), states, self._previous_checkpoint, options
         )
 
-    def _save_positions(self, states: Mapping[str, FlowState], state_file: PositionsStateFile) -> None:
-        state_file.save(self._make_checkpoint(states, state_file))
+    def _save_positions(
+        self, states: Mapping[str, FlowState], options: Mapping[str, StoredOptions], state_file: PositionsStateFile
+    ) -> None:
+        state_file.save(self._make_checkpoint(states, options, state_file))
 
     async def _save_periodically(self, driver: Driver, state_file: PositionsStateFile, stop: asyncio.Event) -> None:
         """Saves the positions once a minute, so that a crash costs at most a minute."""
         while not await wait_until_set(stop, SAVE_INTERVAL_S):
-            await asyncio.to_thread(self._save_positions, driver.flow_states(), state_file)  # states are immutable
+            states, options = driver.flow_states(), driver.stored_options()  # immutable, and copies
+            await asyncio.to_thread(self._save_positions, states, options, state_file)
 
     def _store_trades(self, event: OptionTrade | OptionTradeHistory) -> None:
         """Appends prints and full histories to the trade store."""

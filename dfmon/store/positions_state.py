@@ -75,7 +75,7 @@ class PositionsStateFile:
             self.error = f"{sanitize(str(self._path))} cannot be read: {(exc.strerror or str(exc)).lower()}"
             return None
         try:
-            checkpoint, _, problems = decode_checkpoint(data)
+            checkpoint, _, _, problems = decode_checkpoint(data)
             self._check_origin(checkpoint)
         except (OtherOriginError, OtherVersionError) as exc:
             sequel = _REBUILT if isinstance(exc, OtherVersionError) else _STARTS_OVER

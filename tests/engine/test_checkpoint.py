@@ -10,6 +10,7 @@ import pytest
 from dfmon.core.positions.position_book import PositionBook, advance_book
 from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.core.step import FlowState
+from dfmon.engine.chain import ChainState
 from dfmon.engine.checkpoint import (
     EARLIER_VERSION,
     VERSION,
@@ -19,8 +20,10 @@ from dfmon.engine.checkpoint import (
     encode_checkpoint,
     find_resume_point,
 )
-from dfmon.model.units import MILLISECOND, SECOND
-from tests.chains import NOW, frame, trade_columns
+from dfmon.engine.stored_options import StoredOptions, decode_options, encode_options
+from dfmon.model.events import Listed
+from dfmon.model.units import MILLISECOND, MINUTE, SECOND
+from tests.chains import NOW, frame, option, ticker, trade_columns
 
 BOARD = frame(days=(9.0,), strikes=(90_000.0, 100_000.0))
 A, B, C, _ = BOARD.names
@@ -83,6 +86,36 @@ def test_flow_of_another_version_keeps_the_positions_and_is_named() -> None:
     other = replace_flow(checkpoint, UnderlyingCheckpoint(held.positions, held.newest_ms, b"?" * len(held.flow)))
     restored = decode_checkpoint(encode_checkpoint(other))
     assert restored.problems == ("BTC: the stored state of scenario and pressure is of another version",)
+    assert restored.states["BTC"].book.seq.max() == 1
+
+
+def test_stored_options_are_written_into_their_rows_when_listed_unless_they_are_of_a_later_time() -> None:
+    call, put = option(kind=1), option(kind=-1)
+    chain, again = ChainState(("BTC",)), ChainState(("BTC",))
+    for event in (Listed(call), Listed(put), ticker(call.name, open_interest=7.0), ticker(put.name, NOW + 2 * MINUTE)):
+        chain.apply(event, NOW)
+    chain.freeze("BTC", NOW + SECOND)
+    again.restore_options(decode_options(encode_options(chain.stored_options("BTC"))), NOW + SECOND)
+    for event in (Listed(call), Listed(put)):
+        again.apply(event, NOW + SECOND)
+    board = again.freeze("BTC", NOW + 2 * SECOND)
+    np.testing.assert_array_equal(board.open_interest, [7.0, np.nan], "a later time would shut out what comes now")
+    assert board.first_seen_ns.min() == NOW + SECOND
+    again.apply(ticker(call.name, NOW + 1, open_interest=8.0), NOW + 2 * SECOND)
+    assert again.freeze("BTC", NOW + 3 * SECOND).open_interest[0] == 8.0
+
+
+@pytest.mark.parametrize("damaged", [b"", b"?", encode_options(StoredOptions((A,), {"sigma": np.zeros(2)}))])
+def test_damaged_options_are_named_and_the_rest_is_kept(damaged: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^the stored quotes are damaged$"):
+        decode_options(damaged)
+    states = {"BTC": replace(FlowState.initial(), book=book_of(1))}
+    checkpoint = PositionsCheckpoint.from_states("host", "x", 2, states, None)
+    held = checkpoint.underlyings["BTC"]
+    other = replace_flow(checkpoint, UnderlyingCheckpoint(held.positions, held.newest_ms, held.flow, damaged or b"?"))
+    restored = decode_checkpoint(encode_checkpoint(other))
+    assert restored.problems == ("BTC: the stored quotes are damaged",)
+    assert restored.options == {}
     assert restored.states["BTC"].book.seq.max() == 1
 
 

@@ -54,8 +54,15 @@ def market(seed: int) -> list[dict[str, Any]]:
 class RestartHarness:
     """One run of dfmon against that market: a driver, its protocol, and the venue's answers."""
 
-    def __init__(self, rows: Sequence[dict[str, Any]], start_s: int, checkpoint: bytes | None = None) -> None:
-        self.rows, self.now = rows, start_s
+    def __init__(
+        self,
+        rows: Sequence[dict[str, Any]],
+        start_s: int,
+        checkpoint: bytes | None = None,
+        *,
+        answers_summary: bool = True,
+    ) -> None:
+        self.rows, self.now, self.answers_summary = rows, start_s, answers_summary
         self.records: list[Record] = []
         self.snapshots: list[FlowSnapshot] = []
         self.protocol = DeribitProtocol(("BTC",), look_back_s=3.0)
@@ -113,7 +120,12 @@ class RestartHarness:
     def checkpoint(self, previous: PositionsCheckpoint | None = None) -> bytes:
         return encode_checkpoint(
             PositionsCheckpoint.from_states(
-                HOST, priors_digest(FlowParams().priors), self.at, self.driver.flow_states(), previous
+                HOST,
+                priors_digest(FlowParams().priors),
+                self.at,
+                self.driver.flow_states(),
+                previous,
+                self.driver.stored_options(),
             )
         )
 
@@ -137,6 +149,8 @@ class RestartHarness:
             if golden is not None:
                 response_body = golden.body
             elif kind == "summary":
+                if not self.answers_summary:
+                    continue
                 response_body = self._summary() if call.tag == "summary:BTC" else answer([])
             elif kind == "trades" and call.tag.startswith("trades:BTC:"):
                 low, high = int(params["start_timestamp"]), int(params["end_timestamp"])
@@ -219,6 +233,26 @@ def test_restarts_at_random_seconds_equal_a_run_that_lacks_the_frames_of_the_gap
             run.run_until(stop_s + gap_s + 10)
         assert encode_book(restarted.book()) == encode_book(unstopped.book())
         assert comparable(restarted.snapshots[-1]) == comparable(unstopped.snapshots[-1]), (stop_s, gap_s)
+
+
+def test_open_interest_is_there_from_the_first_tick_after_a_restart_with_its_age() -> None:
+    """The venue answers no poll for some seconds, and the numbers rest on what was known before the break."""
+    rows = market(6)
+    first = run_through(rows[: PRINTS_BEFORE + WATCH_S])
+    unstopped = copy.deepcopy(first)
+    unstopped.driver.publish = unstopped.snapshots.append
+    restarted = RestartHarness(rows, WATCH_S + 4, first.checkpoint(), answers_summary=False)
+    unstopped.now = restarted.now
+    for run in (unstopped, restarted):
+        run.driver.frame("deribit", run.at, push("deribit_price_index.btc_usd", run._index()))
+        run.driver.request_tick(run.at)
+    before, after = unstopped.snapshots[-1], restarted.snapshots[-1]
+    assert after.freshness is not None
+    assert after.freshness == before.freshness
+    assert after.freshness.open_interest.age_s == 4.0
+    assert after.positions == before.positions
+    assert [row.open_interest for row in after.by_expiry] == [row.open_interest for row in before.by_expiry]
+    assert "no open interest" not in after.scenario.overlay
 
 
 def test_the_book_has_seen_every_print_once() -> None:
@@ -414,6 +448,6 @@ def test_a_run_of_one_coin_leaves_the_positions_of_the_other_as_they_were() -> N
     previous = PositionsCheckpoint(
         1, HOST, "", 0, {"ETH": decode_checkpoint(session.checkpoint())[0].underlyings["BTC"]}
     )
-    after, _, _ = decode_checkpoint(session.checkpoint(previous))
+    after = decode_checkpoint(session.checkpoint(previous)).checkpoint
     assert set(after.underlyings) == {"BTC", "ETH"}
     assert after.underlyings["ETH"] == previous.underlyings["ETH"]
