@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -10,6 +13,7 @@ from dfmon.model.snapshot import FlowSnapshot
 from dfmon.sinks.plain_text import format_snapshot
 from dfmon.tui.render.formatting import Row
 from dfmon.tui.render.regime import edge_labels, flip_runs, regime_runs
+from dfmon.tui.render.strip import banner
 from dfmon.tui.view import View
 
 from . import factory
@@ -95,3 +99,32 @@ def test_plain_text_says_the_same() -> None:
     assert "flips by expiry: today 81,900 down   week n/a   all 82,284 down" in lines
     assert "positions flow, coin, cover 93%" in lines[0]
     assert not any("flips by expiry" in line for line in format_snapshot(factory.snapshot(), "live").splitlines())
+
+
+def test_why_is_readable_however_long_the_rest_of_the_first_line_is() -> None:
+    s, shown = with_regime(92_000.0), frame(with_regime())
+    shown.view.zoom = True  # the unread alerts stand in the same line
+    none = msgspec.structs.replace(s.flip, level=None, roots=(), net=-1)
+    unknown = msgspec.structs.replace(s.regime, side=None, below=None, above=None)
+    for (bucket, name), overlay, model, side, (flip, regime), width in itertools.product(
+        ((4, "FLIP-ZONE"), (5, "SQUEEZE")),
+        ("", "UNKNOWN: depth of OKX is missing"),
+        ("flow", "short-all"),
+        ("buy", "two-sided", "none"),
+        (
+            (s.flip, s.regime),
+            (s.flip, unknown),
+            (none, unknown),
+            (none, msgspec.structs.replace(unknown, side="short")),
+        ),
+        (80, 88, 100, 119, 120, 160, 200),
+    ):
+        scenario = msgspec.structs.replace(
+            s.scenario, bucket=bucket, name=name, armed=bucket == 5, overlay=overlay, side=side, material=False,
+            reasons=("NGI < 0", "phi_gamma .034 >= .03"),
+        )  # fmt: skip
+        positions = msgspec.structs.replace(s.positions, model=model)
+        snapshot = msgspec.structs.replace(s, scenario=scenario, positions=positions, flip=flip, regime=regime)
+        line = text(banner(replace(shown, snapshot=snapshot), width)[0])
+        assert "why: NGI < 0" in line, line
+        assert len(line) == width

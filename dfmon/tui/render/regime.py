@@ -50,6 +50,14 @@ def regime_runs(snapshot: FlowSnapshot, is_wide: bool = True) -> list[Run]:
     return [(sentence, "flip"), (f" ({_distance(flip, spot, verbose=True)})", "text")]
 
 
+def regime_forms(snapshot: FlowSnapshot, is_wide: bool = True) -> tuple[list[Run], ...]:
+    """`regime_runs`, and shorter forms for a line that has no room: without the distance, then the side alone."""
+    full = regime_runs(snapshot, is_wide)
+    undistanced = [run for run in full if not run[0].startswith(" (")]
+    side = snapshot.regime.side
+    return full, undistanced, [] if side is None else [(f"{side} gamma", "text")]
+
+
 def edge_labels(snapshot: FlowSnapshot) -> list[tuple[float, str]]:
     """Level and label of the edges of the regime, such as "short above 82,284"; the flip alone without a regime."""
     regime, flip = snapshot.regime, snapshot.flip

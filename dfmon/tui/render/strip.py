@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from dfmon.model.regime_text import two_sided_text
 from dfmon.model.snapshot import FlowSnapshot
@@ -24,7 +25,7 @@ from dfmon.tui.render.formatting import (
     truncate,
 )
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.regime import regime_runs
+from dfmon.tui.render.regime import regime_forms
 
 _MIN_REASON = {True: 24, False: 12}  # cells kept for the reasons before what is not essential
 _CALM_STYLE, _WATCH_STYLE, _VIOLENT_STYLE = "scene.calm", "scene.watch", "scene.violent"
@@ -148,12 +149,14 @@ def banner(frame: Frame, width: int) -> list[Row]:
     if frame.unread_alert_count and (is_wide or frame.view.zoom or frame.view.sheet):  # else the alerts' row has it
         right = [(f" [n] {frame.unread_alert_count} ! ", "warn")]
     available = width - row_width(right) - 1
-    parts, gap = _scenario_parts(frame, snapshot, is_wide), 3 if is_wide else 2
+    gap = 3 if is_wide else 2
     why, reasons = _reason_runs(snapshot, is_wide)
-    reserved = gap + len(why) + min(len(reasons), _MIN_REASON[is_wide])
-    essential = join_by_priority([part for part in parts if part[0] <= 1], available, gap)
-    if not reasons or row_width(essential) + reserved > available:
-        reserved = 0
+    reserved = gap + len(why) + min(len(reasons), _MIN_REASON[is_wide]) if reasons else 0
+    for regime in regime_forms(snapshot, is_wide):
+        parts = _scenario_parts(frame, snapshot, regime, is_wide)
+        essential = [runs for rank, runs in parts if rank <= 1 and runs]
+        if sum(row_width(runs) + gap for runs in essential) - gap + reserved <= available:
+            break
     runs = join_by_priority(parts, available - reserved, gap)
     text = truncate(reasons, available - row_width(runs) - gap - len(why))
     if text:
@@ -179,7 +182,9 @@ def _side_runs(snapshot: FlowSnapshot, is_wide: bool) -> tuple[Run, ...]:
     return ("dealers ", "text"), (side.upper(), {"sell": "pos", "buy": "neg"}.get(side, "text"))
 
 
-def _scenario_parts(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> list[tuple[int, tuple[Run, ...]]]:
+def _scenario_parts(
+    frame: Frame, snapshot: FlowSnapshot, regime: Sequence[Run], is_wide: bool
+) -> list[tuple[int, tuple[Run, ...]]]:
     scenario = snapshot.scenario
     is_unknown = bool(scenario.overlay) or frame.stale
     title = f"{cell_text(scenario.name, 16)}{' (armed)' if scenario.armed else ''}"
@@ -194,13 +199,13 @@ def _scenario_parts(frame: Frame, snapshot: FlowSnapshot, is_wide: bool) -> list
     if snapshot.positions.model != "flow":
         label_runs.append((f" {cell_text(snapshot.positions.model, 10)}", "strong"))
     if not scenario.bucket:
-        return [(0, tuple(label_runs)), (1, tuple(regime_runs(snapshot, is_wide)))]
+        return [(0, tuple(label_runs)), (1, tuple(regime))]
     materiality = {True: "material", False: "immaterial", None: "size unknown"}[scenario.material]
     return [
         (0, tuple(label_runs)),
         (1, _side_runs(snapshot, is_wide)),
         (2, ((materiality, "text" if scenario.material else "dim"),) if is_wide or not scenario.material else ()),
-        (1, tuple(regime_runs(snapshot, is_wide))),
+        (1, tuple(regime)),
         (
             4,
             (
