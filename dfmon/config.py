@@ -164,6 +164,18 @@ class HistorySection(Section, frozen=True):
 
     enabled: Annotated[bool, Meta(description="true or false")] = True
     path: Annotated[str, Meta(description="a file path; empty for the state folder")] = ""
+    url: Annotated[
+        str,
+        Meta(
+            pattern=r"^$|^https?://[^\s/@?#]+/[A-Za-z_]\w*$",
+            description="http://HOST:PORT/DATABASE without user and password, or nothing",
+        ),
+    ] = ""
+    user: Annotated[str, Meta(description="a user name or nothing")] = ""
+    password: Annotated[str, Meta(description="a password or nothing")] = ""
+    password_file: Annotated[str, Meta(description="a file path or nothing")] = ""
+    cluster: Annotated[str, Meta(pattern=r"^\w*$", description="the name of a cluster or nothing")] = ""
+    outbox_mb: Annotated[int, Meta(ge=1, le=1_000_000, description="megabytes from 1 to 1000000")] = 1024
     keep_days: Retention = 35
     keep_minutes_days: Retention = 400
     keep_hours_days: Retention = 3650
@@ -236,6 +248,7 @@ def _with_home(config: Config, environ: Mapping[str, str]) -> Config:
         "record.directory": config.record.directory,
         "publish.rest_token_file": config.publish.rest_token_file,
         "publish.redis_file": config.publish.redis_file,
+        "history.password_file": config.history.password_file,
     }
     expanded = {key: str(expand_home(path, environ)) for key, path in paths.items() if path.startswith("~")}
     if file.startswith("~"):

@@ -52,7 +52,7 @@ def settings(loaded: Config, origins: Mapping[str, str]) -> Iterator[str]:
         yield f"[{section}]"
         for name, value in keys.items():
             shown = mask_url(value) if isinstance(value, str) and "://" in value else value
-            if name.endswith("token") and value:
+            if name.endswith(("token", "password")) and value:
                 shown = "***"
             text = json.dumps(shown, ensure_ascii=False)
             origin = origins.get(f"{section}.{name}")

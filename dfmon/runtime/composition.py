@@ -24,10 +24,9 @@ from dfmon.model.units import sanitize
 from dfmon.runtime.backfill import BackgroundBackfill
 from dfmon.runtime.clock import WALL_CLOCK, SessionClock
 from dfmon.runtime.live_session import LiveSession
-from dfmon.runtime.stores import open_history, open_positions_state, open_trades
+from dfmon.runtime.stores import open_history, open_positions_state, open_trades, read_secret
 from dfmon.sinks.base import Sink
 from dfmon.sinks.jsonl import JsonLines
-from dfmon.store.file_content import read_text
 from dfmon.store.recorder import Recorder
 from dfmon.store.trades import TradeStore
 from dfmon.venues.certificates import check_certificates
@@ -115,25 +114,17 @@ def open_outputs(config: Config, publish: PublishMode) -> Outputs:
 
 def read_rest_token(publish: PublishSection) -> str:
     """The token of the REST service, from its file if one is given. Raises UsageError where the file holds none."""
-    return _read_secret(publish.rest_token_file, "token") if publish.rest_token_file else publish.rest_token
+    return read_secret(publish.rest_token_file, "token") if publish.rest_token_file else publish.rest_token
 
 
 def read_redis_url(publish: PublishSection) -> str:
     """The URL of Redis, from its file if one is given. Raises UsageError where the file holds none."""
     if publish.redis or not publish.redis_file:
         return publish.redis
-    url = _read_secret(publish.redis_file, "URL")
+    url = read_secret(publish.redis_file, "URL")
     if not url.startswith(("redis://", "rediss://", "unix://")):
         raise UsageError(f"{sanitize(publish.redis_file)} holds no redis:// URL")
     return url
-
-
-def _read_secret(path: str, subject: str) -> str:
-    """The text of a file that holds one secret."""
-    secret = read_text(Path(path), f"a {subject}", 4096).strip()
-    if not secret:
-        raise UsageError(f"{sanitize(path)} holds no {subject}")
-    return secret
 
 
 class StepErrorLog:

@@ -34,7 +34,7 @@ from dfmon.runtime.conditions import ConditionLog, GrowthCheck, StalenessCheck, 
 from dfmon.runtime.kernel_warmup import warm_up_kernels
 from dfmon.runtime.sign_log import SignLog
 from dfmon.sinks.base import Sink, supervise
-from dfmon.store.history import History
+from dfmon.store.history_interface import HistoryWriter
 from dfmon.store.history_records import RecordCollector
 from dfmon.store.positions_state import PositionsStateFile
 from dfmon.store.recorder import Recorder
@@ -104,7 +104,7 @@ class LiveSession:
         tick_s: float = 1.0,
         rest_pace_s: float = 0.25,
         recorder: Recorder | None = None,
-        history: History | None = None,
+        history: HistoryWriter | None = None,
         sinks: Sequence[Sink] = (),
         backfills: Mapping[str, BackgroundBackfill] | None = None,
         trades: TradeStore | None = None,
@@ -251,6 +251,8 @@ class LiveSession:
         for name, store in (("history", self._history), ("trades", self._trades)):
             if store is not None and store.notice:
                 conditions[f"{name} damaged"] = store.notice
+            if store is not None and store.waiting:
+                conditions[f"{name} waiting"] = store.waiting
         conditions.update(sink_conditions([sink.status() for sink in self._sinks]))
         conditions.update(feed_conditions(snapshots[0].feeds if snapshots else ()))
         conditions.update(self._staleness.conditions(snapshots))
@@ -344,7 +346,7 @@ class LiveSession:
             OptionKey(option.name, option.underlying, option.expiry_ns), trades, self._clock.now_ns() * is_full_history
         )
 
-    def _append_history(self, history: History, driver: Driver, snapshot: FlowSnapshot) -> None:
+    def _append_history(self, history: HistoryWriter, driver: Driver, snapshot: FlowSnapshot) -> None:
         """Appends a row of history for each tick, and what its logs have new; a stale tick leaves a gap."""
         state = driver.flow_states()[snapshot.underlying]
         history.append_records(self._record_collector.collect(state, snapshot))

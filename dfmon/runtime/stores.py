@@ -9,17 +9,25 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dfmon import config as configuration
 from dfmon.config import Config
 from dfmon.core.step import FlowParams
 from dfmon.engine.checkpoint import priors_digest
+from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import MetricRow, State
+from dfmon.model.units import sanitize
+from dfmon.store.database import StoreError
+from dfmon.store.file_content import read_text
 from dfmon.store.history import History, HistoryReader
-from dfmon.store.history_file import HistoryError
+from dfmon.store.history_interface import HistorySource, HistoryWriter
 from dfmon.store.positions_state import PositionsStateFile
 from dfmon.store.trades import TradeStore, TradeStoreError
+
+if TYPE_CHECKING:
+    from dfmon.store.clickhouse.client import ClickHouseAddress
 
 log = logging.getLogger("dfmon")
 
@@ -60,36 +68,83 @@ def open_trades(config: Config) -> TradeStore | None:
         return None
 
 
-def open_history(config: Config) -> History | None:
-    """The embedded history, None if it is disabled or cannot be used."""
+def read_secret(path: str, subject: str) -> str:
+    """The text of a file that holds one secret. Raises UsageError where it holds none."""
+    secret = read_text(Path(path), f"a {subject}", 4096).strip()
+    if not secret:
+        raise UsageError(f"{sanitize(path)} holds no {subject}")
+    return secret
+
+
+def open_history(config: Config) -> HistoryWriter | None:
+    """The history, in ClickHouse where an address is configured; None if it is disabled or cannot be used."""
     if not config.history.enabled:
         return None
     path, settings = history_path(config), config.history
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if settings.url:
+            return _open_clickhouse(config)
         return History(
             path,
             retention_days=settings.keep_days,
             minutes_days=settings.keep_minutes_days,
             hours_days=settings.keep_hours_days,
         )
-    except (HistoryError, OSError) as exc:
+    except (StoreError, OSError) as exc:
         log.warning("no history: %s", exc)
         return None
 
 
+def _open_clickhouse(config: Config) -> HistoryWriter:
+    """The writer of ClickHouse, which connects by itself, with its outbox beside the path of the embedded history."""
+    from dfmon.store.clickhouse.client import ClickHouseClient
+    from dfmon.store.clickhouse.outbox import open_outbox
+    from dfmon.store.clickhouse.schema import Variant
+    from dfmon.store.clickhouse.writer import ClickHouseHistory
+
+    settings = config.history
+    outbox, notice = open_outbox(history_path(config).with_name("clickhouse-outbox.sqlite"), settings.outbox_mb << 20)
+
+    def variant(version: tuple[int, int]) -> Variant:
+        days = settings.keep_days, settings.keep_minutes_days, settings.keep_hours_days
+        return Variant(version, settings.cluster, *days)
+
+    history = ClickHouseHistory(ClickHouseClient(_clickhouse_address(config)), variant, outbox)
+    history.notice = notice
+    return history
+
+
+def _clickhouse_address(config: Config) -> ClickHouseAddress:
+    from dfmon.store.clickhouse.client import ClickHouseAddress
+
+    settings = config.history
+    file = settings.password_file
+    password = read_secret(file, "password") if file else settings.password
+    return ClickHouseAddress(settings.url, settings.user, password)
+
+
+def open_history_reader(config: Config) -> HistorySource:
+    """A reader of the history, in ClickHouse where an address is configured. Raises StoreError."""
+    if not config.history.url:
+        return HistoryReader(history_path(config))
+    from dfmon.store.clickhouse.client import ClickHouseClient
+    from dfmon.store.clickhouse.reader import ClickHouseReader
+
+    return ClickHouseReader(ClickHouseClient(_clickhouse_address(config)))
+
+
 def history_loader(config: Config, mode: State) -> Callable[[str, int], Sequence[MetricRow]] | None:
-    """A function that loads the charts' past from the embedded history; None if there is none."""
+    """A function that loads the charts' past from the history; None if there is none."""
     if mode != "live" or not config.history.enabled:
         return None
-    path = history_path(config)
 
     def load_rows(underlying: str, since_ns: int) -> Sequence[MetricRow]:
         try:
-            with HistoryReader(path) as reader:
+            with open_history_reader(config) as reader:
                 return reader.rows_since(underlying, since_ns)
-        except HistoryError as exc:
-            if exc.damage:
+        except StoreError as exc:
+            if exc.damage or config.history.url:
                 log.warning("no history in the charts: %s", exc)
             return ()
 

@@ -18,6 +18,7 @@ from typing import Final, Generic, Self, TypeVar
 from dfmon.model.units import sanitize
 from dfmon.store.damage import set_aside
 from dfmon.store.database import (
+    COMPANIONS,
     DATABASE_ERRORS,
     DamagedRowsError,
     DatabaseSchema,
@@ -30,8 +31,6 @@ from dfmon.store.database import (
 FLUSH_INTERVAL_S: Final = 0.5  # half of what a kill may cost, so that a loaded machine keeps to it
 _BATCH_ITEMS: Final = 20_000  # items a transaction
 
-_COMPANIONS: Final = ("-wal", "-shm")  # of a SQLite database
-
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
@@ -39,7 +38,7 @@ Found = TypeVar("Found")
 class BufferedWriter(ABC, Generic[Item]):
     """The one writer of a file. Raises the schema's error if the file cannot be used; `failure` has later errors.
 
-    `notice` tells of a damaged file that was moved aside.
+    `notice` tells of a damaged file that was moved aside, `waiting` of another program that has the file locked.
     """
 
     def __init__(
@@ -58,6 +57,7 @@ class BufferedWriter(ABC, Generic[Item]):
         self.dropped = 0
         self.failure: str | None = None
         self.notice: str | None = None
+        self.waiting: str | None = None
         self._schema, self._path, self._max_pending, self._failure_prefix = schema, path, max_pending, failure_prefix
         self._pending: list[Item] = []
         self._buffer_lock, self._db_lock = threading.Lock(), threading.Lock()
@@ -105,7 +105,7 @@ class BufferedWriter(ABC, Generic[Item]):
         try:
             if self.notice is not None or not looks_like_database(self._path):
                 return False
-            moved_path = set_aside(self._path, _COMPANIONS)
+            moved_path = set_aside(self._path, COMPANIONS)
         except OSError:
             return False
         name = self._schema.name
@@ -171,12 +171,15 @@ class BufferedWriter(ABC, Generic[Item]):
                 except DATABASE_ERRORS as exc:
                     if not self._on_write_error(exc, items):
                         return
+                else:
+                    self.waiting = None
 
     def _on_write_error(self, exc: Exception, items: list[Item]) -> bool:
         """True where the items can be written now: to a new file in place of a damaged one."""
         self._on_rollback()
         damage = describe_damage(exc) if isinstance(exc, sqlite3.Error | DamagedRowsError) else ""  # else the item's
         begun_anew = bool(damage) and self._begin_anew(damage)
+        self.waiting = self._schema.describe_error(self._path, exc) if is_busy(exc) else None
         with self._buffer_lock:
             unwritten = items + self._pending
             self._pending = unwritten[: self._max_pending] if begun_anew or is_busy(exc) else []

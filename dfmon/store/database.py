@@ -27,6 +27,7 @@ _STEPS: Final = "steps"  # the table of the steps taken
 
 # Errors of SQLite, and those that it, numpy or msgspec raise on an impossible value or blob.
 DATABASE_ERRORS: Final = (sqlite3.Error, ValueError, TypeError, OverflowError, msgspec.MsgspecError)
+COMPANIONS: Final = ("-wal", "-shm")  # suffixes of the files beside a database
 _MAGIC: Final = b"SQLite format 3\0"
 _SUFFIXES: Final = frozenset({".sqlite", ".sqlite3", ".db"})
 # Errors of SQLite that say nothing about the file's content.

@@ -25,9 +25,9 @@ from dfmon.model.units import DAY, HOUR
 from dfmon.store import history_file, history_rollups
 from dfmon.store.buffered_writer import FLUSH_INTERVAL_S, BufferedWriter
 from dfmon.store.database import DamagedRowsError
-from dfmon.store.history_file import COLUMNS, HISTORY_SCHEMA, MAX_NS, Column, HistoryError, HistoryRow
+from dfmon.store.history_file import COLUMNS, HISTORY_SCHEMA, Column, HistoryError, HistoryRow
 from dfmon.store.history_records import Record
-from dfmon.store.history_rollups import RollUps
+from dfmon.store.history_rollups import MAX_NS, RollUps, next_start
 from dfmon.store.history_tables import ROLLED_COLUMNS, SPAN_NS, TICKS, Span
 
 __all__ = ["History", "HistoryError", "HistoryReader"]
@@ -75,8 +75,8 @@ class HistoryReader:
         with HISTORY_SCHEMA.translate_errors(self._path):
             stored = history_rollups.read(self._db, underlying, span, since_ns, until_ns, names)
         starts = stored["start_ns"]
-        recent_ns = max(since_ns, int(starts[-1]) + SPAN_NS[span] if len(starts) else 0)
-        ticks = self.columns(underlying, recent_ns, names, until_ns)
+        recent_ns = max(next_start(since_ns, span), int(starts[-1]) + SPAN_NS[span] if len(starts) else 0)
+        ticks = self.columns(underlying, recent_ns, names, next_start(until_ns, span))
         recent = history_rollups.roll_up_ticks(ticks, span, names)
         return {name: np.concatenate([cells, recent[name]]) for name, cells in stored.items()}
 

@@ -21,6 +21,7 @@ from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import HOUR, NAN, sanitize
 from dfmon.store import history_rollups
 from dfmon.store.database import DatabaseSchema, Migration, StoreError, has_table
+from dfmon.store.history_rollups import MAX_NS
 from dfmon.store.history_tables import POSITIONS, RECORD_TABLES, TICKS, RecordTable
 
 COLUMNS: Final = MetricRow.__struct_fields__
@@ -37,7 +38,6 @@ hpp_1 is USD of the move of 15 minutes, hpp is USD/+1%. chl_1 ran a day past a s
 
 HistoryRow = tuple[Any, ...]  # underlying, then the fields of a MetricRow
 Column = NDArray[Any]  # int64 or float64
-MAX_NS: Final = (1 << 63) - 1  # a time after all others
 
 _STORED_COLUMNS: Final = (*COLUMNS, *RETIRED_COLUMNS.values())
 _OPTIONAL_COLUMNS: Final = frozenset((*ADDED_COLUMNS, *RETIRED_COLUMNS, *RETIRED_COLUMNS.values()))  # of an hour

@@ -30,6 +30,7 @@ CREATE_STATEMENTS: Final = (
         PRIMARY KEY (underlying, name, hour)
     ) WITHOUT ROWID""",
 )
+MAX_NS: Final = (1 << 63) - 1  # a time after all others
 _MINUTES: Final = HOUR // MINUTE
 
 
@@ -58,6 +59,11 @@ def roll_up_ticks(ticks: Mapping[str, NDArray[Any]], span: Span, names: Sequence
     """Roll-ups of columns of ticks in time order, of the minutes or hours that have ticks."""
     starts, bins = np.unique(ticks["ts_ns"] // SPAN_NS[span], return_inverse=True)
     return {"start_ns": starts * SPAN_NS[span]} | {name: roll_up(bins, ticks[name], len(starts)) for name in names}
+
+
+def next_start(at_ns: int, span: Span) -> int:
+    """The first minute or hour that begins at or after a time."""
+    return min(-(-at_ns // SPAN_NS[span]) * SPAN_NS[span], MAX_NS)
 
 
 def store_hour(db: sqlite3.Connection, underlying: str, hour: int, ticks: Mapping[str, NDArray[Any]]) -> None:
