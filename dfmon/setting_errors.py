@@ -1,8 +1,9 @@
-"""Sentences for settings that are not valid: the key, what was found, what is allowed, and in which form."""
+"""Sentences for settings that are not valid, and for keys of earlier versions: what was found, and what is allowed."""
 
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,20 @@ import msgspec
 from msgspec import Struct
 
 from dfmon.model.units import sanitize
+
+log = logging.getLogger("dfmon")
+
+
+_EARLIER_MODEL_KEYS = {
+    "taker_liquidated": "liquidation_taker",
+    "maker_liquidated": "liquidation_maker",
+    "both_liquidated": "liquidation_both",
+    "certainty": "",
+    "sceptic": "",
+    "sceptics": "",
+    "direction": "",
+}
+"""Keys of [model] in earlier versions: their names now, "" for what no longer has a meaning."""
 
 
 def validation_message(
@@ -62,3 +77,19 @@ def _allowed_values(schema: type[Struct], keys: list[str]) -> str:
         return f"a table [{keys[0]}]" if keys else "a table of sections"
     key = next(field for field in msgspec.structs.fields(fields[keys[0]].type) if field.name == keys[1])
     return str(key.type.__metadata__[0].description)  # a test checks that every key has one
+
+
+def with_present_names(tree: dict[str, Any], origin: str) -> dict[str, Any]:
+    """The settings of a file under the names that they have now, with one warning about all that have another."""
+    section = tree.get("model")
+    earlier = [key for key in section if key in _EARLIER_MODEL_KEYS] if isinstance(section, dict) else []
+    if not isinstance(section, dict) or not earlier:
+        return tree
+    renamed = [f"{key} is {name} now" for key in earlier if (name := _EARLIER_MODEL_KEYS[key])]
+    unused = [key for key in earlier if not _EARLIER_MODEL_KEYS[key]]
+    notes = [*renamed, *([f"{', '.join(unused)}: no longer used"] if unused else [])]
+    log.warning("%s: [model] %s", origin, "; ".join(notes))
+    taken = {_EARLIER_MODEL_KEYS[key]: section[key] for key in earlier}
+    taken.pop("", None)
+    present = {key: value for key, value in section.items() if key not in earlier}
+    return {**tree, "model": {**taken, **present}}

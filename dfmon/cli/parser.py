@@ -111,7 +111,11 @@ def _common_options() -> Parser:
         help="JSON lines on stdout instead of a screen: at state changes (default) or of every snapshot",
     )  # fmt: skip
     out.add_argument("--every", metavar="S", help="seconds between lines while nothing changes (default 10)")
-    out.add_argument("--redis", metavar="URL", help="also publish to Redis: pub/sub, a capped stream, the latest value")
+    out.add_argument(
+        "--redis",
+        metavar="URL",
+        help="also publish to Redis (redis://, rediss://, redis+sentinel://, redis+cluster://): ticks, streams, events",
+    )
     out.add_argument("--rest", metavar="HOST:PORT", help="also serve HTTP: /v1/snapshot, /healthz, /openapi.json")
     out.add_argument("--record", metavar="DIR", help="also record every raw frame into DIR")
     out.add_argument("--log-file", type=Path, metavar="FILE", help="log to FILE instead of stderr")

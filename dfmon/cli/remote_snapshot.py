@@ -12,20 +12,21 @@ from dfmon.config import Config
 from dfmon.model.errors import DfmonError, NoSnapshotError, UsageError
 from dfmon.model.snapshot import FlowSnapshot, from_json
 from dfmon.model.units import sanitize
+from dfmon.sinks.redis_url import SCHEMES
 from dfmon.sinks.secret_urls import mask_url, redact
 
-REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://")
 _PATH: Final = "/v1/snapshot"
 _PARAMETERS: Final = ("currency", "detail")
 
 
 def remote_snapshot(url: str, currency: str | None, config: Config, timeout_s: float) -> FlowSnapshot:
     """The newest snapshot of `currency`, or of the one in the query of the URL, or of the first configured coin."""
-    if url.startswith(REDIS_SCHEMES):
+    if url.partition("://")[0] in SCHEMES:
+        from dfmon.runtime.composition import redis_target
         from dfmon.sinks.redis_latest import fetch_latest_json
 
-        underlying = currency or config.market.currencies[0]
-        body = fetch_latest_json(url, config.publish.prefix, underlying, timeout_s)
+        underlying, target = currency or config.market.currencies[0], redis_target(url, config.publish)
+        body = asyncio.run(fetch_latest_json(target, config.publish.prefix, underlying, timeout_s))
         if body is None:
             raise NoSnapshotError(f"redis has no snapshot of {underlying} under {config.publish.prefix!r}")
     elif url.startswith(("http://", "https://")):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,9 +25,10 @@ from dfmon.model.units import sanitize
 from dfmon.runtime.backfill import BackgroundBackfill
 from dfmon.runtime.clock import WALL_CLOCK, SessionClock
 from dfmon.runtime.live_session import LiveSession
-from dfmon.runtime.stores import open_history, open_positions_state, open_trades, read_secret
+from dfmon.runtime.stores import history_path, open_history, open_positions_state, open_trades, read_secret
 from dfmon.sinks.base import Sink
 from dfmon.sinks.jsonl import JsonLines
+from dfmon.sinks.redis_url import SCHEMES, RedisTarget, parse_redis_url
 from dfmon.store.recorder import Recorder
 from dfmon.store.trades import TradeStore
 from dfmon.venues.certificates import check_certificates
@@ -97,9 +99,7 @@ def open_outputs(config: Config, publish: PublishMode) -> Outputs:
     if json_lines is not None:
         sinks.append(json_lines)
     if redis_url := read_redis_url(config.publish):
-        from dfmon.sinks.redis_stream import RedisStream
-
-        sinks.append(RedisStream(redis_url, config.publish.prefix, config.publish.stream_length))
+        sinks.append(_redis_stream(config, redis_url))
     if config.publish.rest:
         from dfmon.sinks.rest_service import RestService
 
@@ -122,9 +122,29 @@ def read_redis_url(publish: PublishSection) -> str:
     if publish.redis or not publish.redis_file:
         return publish.redis
     url = read_secret(publish.redis_file, "URL")
-    if not url.startswith(("redis://", "rediss://", "unix://")):
+    if url.partition("://")[0] not in SCHEMES:
         raise UsageError(f"{sanitize(publish.redis_file)} holds no redis:// URL")
     return url
+
+
+def redis_target(url: str, publish: PublishSection) -> RedisTarget:
+    """The target of a URL, with the login and the certificates of the configuration for what the URL does not have."""
+    target = parse_redis_url(url, publish.redis_ca_file, publish.redis_cert_file, publish.redis_key_file)
+    file = publish.redis_password_file
+    return target.with_login(publish.redis_user, read_secret(file, "password") if file else publish.redis_password)
+
+
+def _redis_stream(config: Config, url: str) -> Sink:
+    """The Redis output. Events that wait are kept apart for each place and prefix."""
+    from dfmon.sinks.redis_stream import RedisStream
+
+    publish = config.publish
+    target = redis_target(url, publish)
+    place = re.sub(r"[^\w.-]+", "_", f"{target.display_url.partition('?')[0]}_{publish.prefix}")
+    folder = Path(publish.spill_folder) if publish.spill_folder else history_path(config).parent / "spill"
+    return RedisStream(
+        target, publish.prefix, publish.stream_length, spill=folder / place, spill_bytes=publish.spill_mb << 20
+    )
 
 
 class StepErrorLog:

@@ -18,7 +18,7 @@ from dfmon.sinks.base import SinkStatus
 log = logging.getLogger("dfmon")
 
 HOLD_S: Final = 10.0  # a condition that returns within this time has not ended
-_FAILING_SINK_STATES: Final = frozenset({"away", "refused", "restarting"})
+_FAILING_SINK_STATES: Final = frozenset({"away", "refused", "restarting", "spill fails"})
 
 
 class ConditionLog:

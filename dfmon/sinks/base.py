@@ -179,9 +179,9 @@ class Outbox(Generic[Item]):
             self.dropped += 1
 
 
-def jittered_backoff_s(attempt: int, first_delay_s: float) -> float:
+def jittered_backoff_s(attempt: int, first_delay_s: float, max_delay_s: float = MAX_BACKOFF_S) -> float:
     """Seconds before retry `attempt` (0, 1, …), with full jitter, so that many clients do not return at once."""
-    return random.uniform(0.0, backoff_delay(attempt, first_delay_s, MAX_BACKOFF_S))
+    return random.uniform(0.0, backoff_delay(attempt, first_delay_s, max_delay_s))
 
 
 async def supervise(sink: Sink, hub: SnapshotHub, stop: asyncio.Event, *, first_delay_s: float = 0.5) -> None:

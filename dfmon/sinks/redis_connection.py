@@ -1,93 +1,139 @@
-"""The connection of `redis_stream`: opened by redis-py, then used as two plain streams of packed commands."""
+"""A connection to one Redis server: packed commands out, parsed replies in.
+
+The protocol is hiredis's, in C. A client library would spend most of its time on Python objects for each command and
+each reply.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from dfmon.model.errors import UsageError
+from dfmon.sinks.redis_url import Address, Login, RedisTarget
 
 CONNECT_TIMEOUT_S: Final = 5.0
-RETRYABLE_ERRORS: Final = ("LOADING", "MASTERDOWN", "READONLY", "TRYAGAIN")  # during start and failover
-URL_FORMS: Final = "redis://[[user]:password@]host[:port][/db], rediss://… for TLS, unix:///path"
+_BLOCK_BYTES: Final = 1 << 16
+_REFUSED_LOGINS: Final = ("WRONGPASS", "NOAUTH", "ERR AUTH", "ERR Client sent AUTH", "ERR invalid password", "NOPERM")
+_NOT_READY: Final = ("LOADING", "MASTERDOWN", "NOAUTH", "READONLY")
+
+Part = str | int | float | bytes
 
 
-class RedisConnector:
-    """Opens connections; redis-py parses the URL, sets up TLS, authenticates and selects the database."""
+class RefusedError(ConnectionError):
+    """The server refuses what is asked of it: a login, or writes to a replica. Another try is not likely to help."""
 
-    def __init__(self, url: str, timeout_s: float) -> None:
-        try:
-            import hiredis
-            from redis.asyncio import ConnectionPool
-            from redis.exceptions import RedisError
-        except ImportError as exc:
-            raise UsageError(f"Redis output needs the package {exc.name!r}: pip install 'dfmon[redis]'") from None
-        self.failures = (RedisError, OSError, TimeoutError)
-        pack: Any = hiredis.pack_command
-        self.pack: Callable[[tuple[str | int | float | bytes, ...]], bytes] = pack
-        self._timeout_s = timeout_s
-        try:
-            pool: Any = ConnectionPool.from_url(url, protocol=2)
-            self._make_connection: Callable[[], Any] = pool.make_connection
-            self._make_connection()
-        except (ValueError, TypeError):  # without the reason, which can quote a part of the password
-            raise UsageError(f"redis: {_describe_url(url)} is invalid; allowed: {URL_FORMS}") from None
 
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[RedisConnection]:
-        """A connection for as long as the context lasts. Raises one of `failures`."""
-        connection = self._make_connection()
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            await connection.connect()
-        reader, writer = connection._reader, connection._writer  # noqa: SLF001
-        try:
-            yield RedisConnection(reader, writer, self._timeout_s)
-        finally:
-            # `disconnect` alone leaves the socket open until the server has read everything that was sent
-            writer.transport.abort()
-            await connection.disconnect(nowait=True)
+class ReplyError(Exception):
+    """An error that the server replied to one command."""
+
+
+def require_packages() -> None:
+    """Raises UsageError, with the remedy, where hiredis is missing."""
+    try:
+        import hiredis  # noqa: F401
+    except ImportError as exc:
+        raise UsageError(f"Redis needs the package {exc.name!r}: pip install 'dfmon[redis]'") from None
+
+
+def packer() -> Callable[[Sequence[Part]], bytes]:
+    """The function that packs a command."""
+    import hiredis
+
+    pack: Any = hiredis.pack_command  # its stub knows commands of one word only
+    return pack  # type: ignore[no-any-return]
 
 
 class RedisConnection:
-    """The streams of an open connection: writes packed commands at once and counts the replies.
-
-    redis-py's pipeline would spend most of its time on Python objects for each command and reply.
-    """
+    """An open connection. After an exception of any method it is of no more use."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float) -> None:
-        from hiredis import Reader, ReplyError
+        import hiredis
 
-        self._reader = reader
-        self._writer = writer
-        self._replies = Reader()
-        self._reply_error = ReplyError
-        self._timeout_s = timeout_s
+        self._reader, self._writer, self._timeout_s = reader, writer, timeout_s
+        self._parser = hiredis.Reader(replyError=ReplyError, protocolError=_protocol_error)
+        self._pack = packer()
 
-    async def send_commands(self, commands: list[bytes]) -> dict[int, Exception]:
-        """Sends all and reads as many replies. Returns the errors of rejected commands by index.
+    async def send(self, commands: Sequence[bytes], count: int | None = None) -> list[Any]:
+        """Sends all and returns `count` replies, by default as many; an error of a command is a ReplyError among them.
 
-        Raises TimeoutError, or OSError if the connection is lost or the server replies with a retryable error.
+        Raises TimeoutError, or OSError if the connection is lost.
         """
-        rejected: dict[int, Exception] = {}
-        at = 0
+        count = len(commands) if count is None else count
+        replies: list[Any] = []
         async with asyncio.timeout(self._timeout_s):
             self._writer.writelines(commands)
             await self._writer.drain()
-            while at < len(commands):
-                if not (block := await self._reader.read(65536)):
-                    raise ConnectionError("the server closed the connection")
-                self._replies.feed(block)
-                while (reply := self._replies.gets()) is not False:
-                    if isinstance(reply, self._reply_error):
-                        if str(reply).startswith(RETRYABLE_ERRORS):
-                            raise ConnectionError(str(reply))
-                        rejected[at] = reply
-                    at += 1
-        return rejected
+            while len(replies) < count:
+                await self._feed()
+                while (reply := self._parser.gets()) is not False:
+                    replies.append(reply)
+        return replies
+
+    async def call(self, *parts: Part) -> Any:
+        """The reply to one command. Raises ReplyError too."""
+        [reply] = await self.send([self._pack(parts)])
+        if isinstance(reply, ReplyError):
+            raise reply
+        return reply
+
+    async def read_message(self) -> Any:
+        """The next message of a subscription, however long it takes."""
+        while (message := self._parser.gets()) is False:
+            await self._feed()
+        return message
+
+    async def _feed(self) -> None:
+        if not (block := await self._reader.read(_BLOCK_BYTES)):
+            raise ConnectionError("the server closed the connection")
+        self._parser.feed(block)
+
+    async def log_in(self, login: Login, database: int) -> None:
+        """Authenticates, selects the database, and waits for a sign of life. Raises RefusedError or ConnectionError."""
+        try:
+            if login.user or login.password:
+                await self.call("AUTH", *filter(None, (login.user,)), login.password)
+            if database:
+                await self.call("SELECT", database)
+        except ReplyError as exc:
+            refused = str(exc).startswith(_REFUSED_LOGINS) or database
+            raise (RefusedError if refused else ConnectionError)(str(exc)) from None
+        try:
+            await self.call("PING")
+        except ReplyError as exc:
+            raise_if_not_ready(exc)  # a user may lack the permission for PING and have that for the rest
+
+    def close(self) -> None:
+        """Closes at once; a graceful end would wait until the server has read everything that was sent."""
+        self._writer.transport.abort()
 
 
-def _describe_url(url: str) -> str:
-    scheme, separator, _ = url.partition("://")
-    return f"the URL that starts with {scheme + separator!r}" if separator else "a URL without redis://"
+async def connect(
+    target: RedisTarget, address: Address | None, timeout_s: float, login: Login, database: int = 0
+) -> RedisConnection:
+    """A connection to one node of the target, or to its socket. Raises OSError, TimeoutError or RefusedError."""
+    async with asyncio.timeout(CONNECT_TIMEOUT_S):
+        if address is None:
+            streams = await asyncio.open_unix_connection(target.path)
+        else:
+            host, port = address
+            streams = await asyncio.open_connection(host, port, ssl=target.tls)
+        connection = RedisConnection(*streams, timeout_s)
+        try:
+            await connection.log_in(login, database)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def raise_if_not_ready(error: Exception) -> None:
+    """Raises RefusedError or ConnectionError for an error that concerns the server, not the command."""
+    text = str(error)
+    if text.startswith(_NOT_READY):
+        raise (RefusedError if text.startswith(("NOAUTH", "READONLY")) else ConnectionError)(text)
+
+
+def _protocol_error(text: str) -> Exception:
+    return ConnectionError(f"no Redis server is there: {text}")

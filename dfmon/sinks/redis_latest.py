@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dfmon.model.errors import DfmonError, UsageError
+import asyncio
+
+from dfmon.model.errors import DfmonError
 from dfmon.model.units import sanitize
-from dfmon.sinks.secret_urls import mask_url, redact
+from dfmon.sinks.redis_connection import ReplyError
+from dfmon.sinks.redis_routing import RedisConnector
+from dfmon.sinks.redis_schema import RedisKeys
+from dfmon.sinks.redis_url import RedisTarget
 
 
-def fetch_latest_json(url: str, prefix: str, underlying: str, timeout_s: float) -> bytes | None:
+async def fetch_latest_json(target: RedisTarget, prefix: str, underlying: str, timeout_s: float) -> bytes | None:
     """The JSON object under `prefix`, None if there is none. Raises DfmonError, without the password of the URL."""
+    connector = RedisConnector(target, timeout_s)
+    key = RedisKeys(prefix, tagged=target.topology == "cluster").snapshot(underlying)
     try:
-        import redis
-    except ImportError as exc:
-        raise UsageError(f"reading Redis needs the package {exc.name!r}: pip install 'dfmon[redis]'") from None
-    try:
-        with redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s) as client:
-            body = client.get(f"{prefix}:snapshot:{underlying}")
-    except (redis.RedisError, OSError, ValueError) as exc:
-        raise DfmonError(f"{mask_url(url)}: {sanitize(redact(str(exc), url))}") from None
+        async with asyncio.timeout(timeout_s), connector.open() as link:
+            body = await link.get(key)
+    except (ReplyError, OSError) as exc:
+        reason = str(exc) or f"no response within {timeout_s:g} s"
+        raise DfmonError(f"{target.display_url}: {sanitize(target.redact(reason))}") from None
     return body if isinstance(body, bytes) else None

@@ -21,7 +21,7 @@ from dfmon.model.frames import ChainFrame
 from dfmon.model.snapshot import Detail, FlowSnapshot, MetricRow, from_json, to_json
 from dfmon.model.units import HOUR, YEAR
 from dfmon.sinks.plain_text import format_snapshot
-from dfmon.sinks.redis_stream import stream_fields
+from dfmon.sinks.redis_schema import stream_fields
 from dfmon.store.history import History, HistoryReader
 from dfmon.tui.render.box import Rect
 from dfmon.tui.render.frame import Frame
@@ -95,7 +95,7 @@ def check_outputs(made: FlowSnapshot) -> None:
     cells = published["detail"]["heatmap"]["dex"]
     assert math.isclose(sum(cell for row in cells for cell in row if cell is not None), value, rel_tol=1e-9)
     assert [row["dex"] for row in published["models"] if row["model"] == "file"] == [value]
-    assert stream_fields(made, "live")["dex"] == value
+    assert stream_fields(made, "live", "s")["dex"] == value
     assert any(line.startswith("DEX ") for line in format_snapshot(made, "live").splitlines())
     del published["metrics"]["dex"]  # a snapshot of a program without the metric
     assert dex(from_json(msgspec.json.encode(published)).metrics).quality == "absent"

