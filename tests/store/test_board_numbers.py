@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import dfmon
 from dfmon.store.boards.cells import BadCell
 from dfmon.store.boards.number_format import unify_numbers
-from tests.store.layout_samples import Option, book_summary, ticker_board
+from tests.store.layout_samples import Option, book_summary, ticker_board, xlsx
 from tests.store.store_samples import csv_text
 
 DAYS = {"30JAN26": 90_000.0, "27MAR26": 90_700.0}
@@ -145,6 +145,23 @@ def test_marks_that_say_otherwise_are_named(tmp_path: Path, field: str, factor: 
     assert "(the marks disagree: the median is " in read(tmp_path / "b.csv", csv_text(rows)).reading
 
 
+@pytest.mark.parametrize("fraction", [1.05, 1.8, 4.9])
+def test_a_fraction_above_one_among_per_cents_is_no_volatility(tmp_path: Path, fraction: float) -> None:
+    rows = [row | {"mark_price": ""} for row in ticker_board(BOARD)]
+    rows[3]["mark_iv"] = fraction
+    board = read(tmp_path / "b.csv", csv_text(rows))
+    assert (board.size, "1 row left out" in board.reading) == (len(BOARD) - 1, True)
+    for row in rows[:12]:
+        row["mark_iv"] = fraction
+    assert "mixes fractions and per cents" in refused(tmp_path / "b.csv", csv_text(rows))
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_a_column_that_may_be_of_either_unit_is_refused(tmp_path: Path, factor: float) -> None:
+    rows = [row | {"mark_price": "", "mark_iv": 3.5 + factor * n / 100.0} for n, row in enumerate(ticker_board(BOARD))]
+    assert "per cent and fraction both fit" in refused(tmp_path / "b.csv", csv_text(rows))
+
+
 def without_forwards(factor: float = 1.0, *, in_dollars: bool = False) -> str:
     dropped = ("underlying_price", "index_price")
     rows = [{k: v for k, v in row.items() if k not in dropped} for row in ticker_board(BOARD)]
@@ -183,6 +200,83 @@ def test_volatility_of_ccxt_is_in_info(tmp_path: Path) -> None:
     board = read(tmp_path / "b.json", json.dumps({row["symbol"]: row for row in rows}))
     assert board.sigma.tolist() == pytest.approx([option.sigma for option in BOARD])
     assert "info.mark_iv as per cent" in board.reading
+
+
+def ccxt_rows() -> list[dict[str, Any]]:
+    """A chain of ccxt in which half of the rows have their volatility in `info` alone."""
+    return [
+        {"symbol": f"BTC/USD:BTC-{o.ymd}-{o.strike}-{o.letter}", "timestamp": row["creation_timestamp"],
+         "impliedVolatility": None if n % 2 else o.sigma * 100.0, "openInterest": o.interest, "markPrice": o.mark,
+         "underlyingPrice": o.forward, "info": {"mark_iv": str(o.sigma * 100.0), "estimated_delivery_price": o.spot}}
+        for n, (o, row) in enumerate(zip(BOARD, book_summary(BOARD)))
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("container", ["json", "csv", "parquet", "flat.parquet"])
+@pytest.mark.parametrize("is_all_empty", [False, True])
+def test_volatilities_that_a_column_lacks_come_from_another_row_by_row(
+    tmp_path: Path, container: str, is_all_empty: bool
+) -> None:
+    rows, path = ccxt_rows(), tmp_path / f"b.{container}"
+    if is_all_empty:
+        rows = [row | {"impliedVolatility": None} for row in rows]
+    flat = [row | {f"info.{name}": value for name, value in row["info"].items()} for row in rows]
+    if container == "json":
+        path.write_text(json.dumps(rows))
+    elif container == "csv":
+        path.write_text(csv_text([{k: "" if v is None else v for k, v in row.items() if k != "info"} for row in flat]))
+    else:
+        frame = pytest.importorskip("pandas").DataFrame(flat if "flat" in container else rows)
+        frame.drop(columns="info" if "flat" in container else []).to_parquet(path)
+    board = dfmon.Board.from_file(path)
+    assert board.sigma.tolist() == pytest.approx([option.sigma for option in BOARD])
+    said = "info.mark_iv as per cent" if is_all_empty else "info.mark_iv where impliedVolatility is empty"
+    assert said in board.reading
+
+
+def test_a_file_with_two_columns_of_one_kind_says_which_it_takes(tmp_path: Path) -> None:
+    rows = [{"IV": 0.9 * row["mark_iv"], "OI": 2.0 * row["open_interest"], **row} for row in ticker_board(BOARD)]
+    rows = [{k: v for k, v in row.items() if k not in ("base_currency", "kind")} for row in rows]
+    kept = ("IV", "mark_iv", "OI", "open_interest", "instrument_name", "underlying_price", "index_price", "date")
+    generic = [{k: v for k, v in ({**row, "date": row["timestamp"]}).items() if k in kept} for row in rows]
+    reading = read(tmp_path / "b.csv", csv_text(generic)).reading
+    assert "mark_iv and not IV" in reading
+    assert "open_interest and not OI" in reading
+    same = [row | {"IV": row["mark_iv"], "OI": row["open_interest"]} for row in generic]
+    assert "and not" not in read(tmp_path / "b.csv", csv_text(same)).reading
+
+
+@pytest.mark.parametrize("container", ["json", "xlsx", "parquet"])
+@pytest.mark.parametrize("mark", [",", "."])
+def test_numbers_as_text_follow_the_rule_of_text_files(tmp_path: Path, container: str, mark: str) -> None:
+    shown: list[dict[str, Any]] = []
+    for row in ticker_board(BOARD):
+        texts = {n: f"{row[n]:,.5f}" for n in ("strike", "open_interest", "mark_iv", "mark_price", "underlying_price")}
+        shown.append(row | {n: german(float(row[n]), 5) if mark == "," else text for n, text in texts.items()})
+    path = tmp_path / f"b.{container}"
+    if container == "json":
+        path.write_text(json.dumps(shown))
+    elif container == "xlsx":
+        path.write_bytes(xlsx(shown))
+    else:
+        pytest.importorskip("pandas").DataFrame(shown).to_parquet(path)
+    board = dfmon.Board.from_file(path)
+    assert board.strike.tolist() == [float(option.strike) for option in BOARD]
+    assert board.open_interest.tolist() == [option.interest for option in BOARD]
+    assert ("decimal commas" in board.reading) == (mark == ",")
+    assert "between thousands" in board.reading
+
+
+def test_text_of_a_workbook_that_may_be_a_thousand_or_a_fraction_is_refused(tmp_path: Path) -> None:
+    rows = [row | {"open_interest": f"{n + 1}.234"} for n, row in enumerate(ticker_board(BOARD))]
+    assert "a thousand or a fraction" in refused(tmp_path / "b.xlsx", xlsx(rows))
+
+
+@pytest.mark.parametrize("names", ["instrument_name", "base_currency"])
+def test_names_and_currencies_may_be_in_any_case(tmp_path: Path, names: str) -> None:
+    rows = [row | {names: row[names].lower()} for row in ticker_board(BOARD)]
+    board = read(tmp_path / "b.csv", csv_text(rows), currency="BTC")
+    assert board.names == tuple(option.name for option in BOARD)
 
 
 def test_columns_without_a_number_are_named(tmp_path: Path) -> None:

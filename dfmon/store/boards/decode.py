@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dfmon.model.instrument import OptionType, Settlement
 from dfmon.model.units import sanitize, utc
+from dfmon.store.boards.alternatives import columns_of_fields
 from dfmon.store.boards.cells import (
     F64,
     I64,
@@ -25,7 +26,7 @@ from dfmon.store.boards.cells import (
     times,
 )
 from dfmon.store.boards.layouts import Matched
-from dfmon.store.boards.names import OptionTerms, option_name, parse_option_name
+from dfmon.store.boards.names import OptionTerms, canonical_name, option_name, parse_option_name
 from dfmon.store.boards.table import Column, Table
 
 OPTION_TYPES: Final = {
@@ -52,7 +53,10 @@ NUMBERS: Final = {
 
 @dataclass(slots=True)
 class Decoded:
-    """Columns of n rows; `errors` has the reason of each row that cannot be used."""
+    """Columns of n rows; `errors` has the reason of each row that cannot be used.
+
+    `choices` say which of several columns of a field count.
+    """
 
     lines: Sequence[int]
     ts_ns: I64
@@ -72,6 +76,7 @@ class Decoded:
     runs: NDArray[np.int64] | None = None
     run_times: Mapping[int, int] = field(default_factory=dict)
     time_notes: dict[str, TimeNotes] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -95,7 +100,7 @@ class Decoder:
     def decode(self, table: Table) -> Decoded:
         """The rows of a table, in its order."""
         errors: dict[int, str] = {}
-        columns = {name: table.columns[column] for name, column in self.matched.columns.items()}
+        columns, choices = columns_of_fields(table, self.matched)
         size, labels = table.size, self.matched.columns
         notes: dict[str, TimeNotes] = {}
         ts_ns = np.zeros(size, dtype=np.int64)
@@ -122,7 +127,7 @@ class Decoder:
             table.lines, ts_ns, names, bases, types, strike, expiry,
             self._settlements(columns, names, terms, errors), self._contract_coins(terms), found, delta,
             _optional_sizes(columns, size), _texts(columns, "price_index", size, 32),
-            self._listed(columns, size), errors, table.runs, table.run_times, notes,
+            self._listed(columns, size), errors, table.runs, table.run_times, notes, choices,
         )  # fmt: skip
         _name_the_nameless(decoded, "name" in columns)
         return decoded
@@ -135,7 +140,7 @@ class Decoder:
         names, terms = [], []
         known, has_names = self._terms, "name" in columns
         for at, cell in enumerate(cells):
-            name = str(cell).strip() if cell is not None else ""
+            name = canonical_name(str(cell)) if cell is not None else ""
             if name in known:
                 found = known[name]
             else:
@@ -153,7 +158,7 @@ class Decoder:
 
     def _parse(self, cell: object, label: str) -> OptionTerms | str | None:
         try:
-            return parse_option_name(checked_name(cell, label))
+            return parse_option_name(canonical_name(checked_name(cell, label)))
         except BadCell as exc:
             return str(exc)
 
@@ -174,7 +179,7 @@ class Decoder:
             base = known.get(cell)
             if base is None:
                 try:
-                    base = checked_name(cell, label, 16)
+                    base = checked_name(cell, label, 16).upper()
                 except BadCell as exc:
                     errors.setdefault(at, str(exc))
                     base = ""

@@ -15,7 +15,7 @@ from dfmon.store.boards.forwards import Derived, fill_forwards, nearest_forward
 from dfmon.store.boards.layouts import Matched
 from dfmon.store.boards.runs import BoardRows, boards_of
 from dfmon.store.boards.table import Table, key_of
-from dfmon.store.boards.units import Units, apply_units, infer_units
+from dfmon.store.boards.units import Units, apply_units, infer_units, with_misfit
 
 
 @dataclass(slots=True)
@@ -69,11 +69,13 @@ class Interpreter:
         """
         found = self.findings
         rows = self._decoder.decode(table)
+        is_first = found.units is None
         if found.units is None:
             column = rows.numbers["iv"] if iv_column is None else iv_column
             found.units = infer_units(found.matched.layout, column, rows, found.iv_name)
             self._note_gaps(rows)
-            found.time_notes, found.notes, found.row_label = rows.time_notes, table.notes, table.row_label
+            found.time_notes, found.row_label = rows.time_notes, table.row_label
+            found.notes = (*rows.choices, *table.notes)
             if not rows.ts_ns.any() and self._at_ns is None and rows.size > len(rows.errors):
                 raise BadCell("has no time in any row: save the whole response, or give `at` to dfmon.Board.from_file")
         apply_units(rows, found.units, found.iv_name)
@@ -82,6 +84,8 @@ class Interpreter:
         for board in boards:
             if board.usable.size:
                 self._complete(rows, board)
+        if is_first:
+            found.units = with_misfit(found.units, rows)
         return rows, boards
 
     def _complete(self, rows: Decoded, board: BoardRows) -> None:

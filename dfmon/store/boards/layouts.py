@@ -247,16 +247,37 @@ LAYOUTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """A layout and the column of each of its fields in a file."""
+    """A layout, the column of each of its fields in a file, and other columns of the file that have the field too."""
 
     layout: Layout
     columns: dict[str, str] = field(default_factory=dict)
+    others: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """All these columns, each once."""
+        return tuple(
+            dict.fromkeys([*self.columns.values(), *(other for names in self.others.values() for other in names)])
+        )
 
 
 def detect(names: ColumnNames) -> Matched | None:
     """The first layout of the table that the columns are of."""
     matches = ((layout, layout.match(names)) for layout in LAYOUTS)
-    return next((Matched(layout, columns) for layout, columns in matches if columns is not None), None)
+    return next(
+        (with_columns(layout, columns, names) for layout, columns in matches if columns is not None),
+        None,
+    )
+
+
+def with_columns(layout: Layout, columns: dict[str, str], names: ColumnNames) -> Matched:
+    """The layout with these columns, and the others of their fields."""
+    others: dict[str, tuple[str, ...]] = {}
+    for name in columns:
+        found = dict.fromkeys(names.find((alias,)) for alias in layout.columns[name])
+        if rest := tuple(other for other in found if other and other not in columns.values()):
+            others[name] = rest
+    return Matched(layout, columns, others)
 
 
 def closest(names: ColumnNames) -> tuple[Layout, tuple[str, ...]]:

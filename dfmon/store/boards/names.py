@@ -19,6 +19,7 @@ _NAME: Final = re.compile(
     rf"{_STRIKE}-(?P<type>[CP])(?:-(?P<settle>[A-Z]+))?",
     re.ASCII,
 )
+_POINT: Final = re.compile(r"(?<=-\d)D(?=\d+-)|(?<=\d)D(?=\d+-[CP]\b)", re.ASCII)
 _TYPES: Final = {"C": OptionType.CALL, "P": OptionType.PUT}
 _CONTRACT_COINS: Final = {"BTC": 0.01, "ETH": 0.1}  # of names such as BTC-USD-260327-90000-C; others 1
 
@@ -67,6 +68,15 @@ def parse_option_name(name: str) -> OptionTerms | None:
         Settlement.LINEAR if is_linear else Settlement.INVERSE,
         _CONTRACT_COINS.get(base, 1.0) if in_contracts else 1.0,
     )
+
+
+def canonical_name(name: str) -> str:
+    """A name as the venues write it: in capitals but for the point of a strike.
+
+    >>> canonical_name(" xrp_usdc-21sep26-1d325-c"), canonical_name("BTC-PERPETUAL")
+    ('XRP_USDC-21SEP26-1d325-C', 'BTC-PERPETUAL')
+    """
+    return _POINT.sub("d", name.strip().upper())
 
 
 def option_name(base: str, day: datetime, strike: float, option_type: OptionType) -> str:

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final, Literal
 
 from dfmon.store.boards.cells import BadCell, quoted
-from dfmon.store.boards.table import Column
+from dfmon.store.boards.decode import NUMBERS
+from dfmon.store.boards.layouts import Matched
+from dfmon.store.boards.table import Column, Table
 
 Mark = Literal[",", ".", ""]
 
+_FIELDS: Final = frozenset({*NUMBERS, "strike", "delta", "contract_size"})
+_CONTAINERS: Final = {"JSON": ",", "JSON lines": ",", "parquet": ",", "xlsx": ";"}
 _BLANKS: Final = "\u0020\u00a0\u2009\u202f'’"
 _SPACES: Final = str.maketrans("", "", _BLANKS)
 _SAMPLE_CELLS: Final = 500  # most columns without a comma show by then that they have decimal points
@@ -54,6 +59,26 @@ def _marks_of(columns: dict[str, Column], with_comma: set[str]) -> tuple[dict[st
         elif numbers := _numbers_of(cells):
             marks[name], found[name] = _decimal_mark(numbers), numbers
     return marks, found
+
+
+def with_plain_numbers(table: Table, matched: Matched) -> Table:
+    """A table of another container with the numbers of its text cells written plainly. Raises BadCell.
+
+    A text in a workbook was typed or pasted, so that it follows the rule of semicolons.
+    """
+    fields = [name for name in matched.columns if name in _FIELDS]
+    names = {column for name in fields for column in (matched.columns[name], *matched.others.get(name, ()))}
+    texts = {name: table.columns[name] for name in names if name in table.columns}
+    texts = {name: cells for name, cells in texts.items() if any(isinstance(cell, str) for cell in cells)}
+    if table.container not in _CONTAINERS or not texts:
+        return table
+    written: dict[str, Column] = {
+        name: [cell if isinstance(cell, str) else "" for cell in cells] for name, cells in texts.items()
+    }
+    notes = unify_numbers(written, _CONTAINERS[table.container])
+    for name, cells in texts.items():
+        written[name] = [new if isinstance(old, str) else old for old, new in zip(cells, written[name])]
+    return replace(table, columns={**table.columns, **written}, notes=(*table.notes, *notes))
 
 
 def _without_signs(columns: dict[str, Column]) -> str:

@@ -16,8 +16,9 @@ from dfmon.store.boards import json_table, parquet_table, xlsx_table
 from dfmon.store.boards.cells import F64, I64, BadCell, is_missing
 from dfmon.store.boards.csv_table import read_csv
 from dfmon.store.boards.foreign import foreign_kind
-from dfmon.store.boards.layouts import Matched, closest, detect
+from dfmon.store.boards.layouts import Matched, closest, detect, with_columns
 from dfmon.store.boards.names import parse_option_name
+from dfmon.store.boards.number_format import with_plain_numbers
 from dfmon.store.boards.table import ColumnNames, Table
 from dfmon.store.file_content import UnpackLimits, open_regular, open_unpacked, text_lines
 
@@ -141,9 +142,13 @@ class TableSource:
     """A file that is one table in memory."""
 
     def __init__(self, table: Table, header: tuple[str, ...], refusal: Refusal, has_base: bool = False) -> None:
-        self._table, self.header, self.container, self.size = table, header, table.container, table.size
+        self.header, self.container, self.size = header, table.container, table.size
         self.size += len(table.ragged)
-        self.matched = _filled(matched_layout(header, refusal, has_base), table)
+        matched = matched_layout(header, refusal, has_base)
+        self.matched = with_filled_columns(
+            matched, ColumnNames(tuple(table.columns)), lambda name: _is_empty(table, name)
+        )
+        self._table = refusal.translate(lambda: with_plain_numbers(table, self.matched))
 
     def tables(self, _requested: Collection[str] | None) -> Iterator[Table]:
         yield self._table
@@ -155,19 +160,17 @@ class TableSource:
         return None
 
 
-def _filled(matched: Matched, table: Table) -> Matched:
+def with_filled_columns(matched: Matched, names: ColumnNames, is_empty: Callable[[str], bool]) -> Matched:
     """The layout with another column of a field in place of one without a value: ccxt leaves its volatility to info."""
     columns = dict(matched.columns)
-    names = ColumnNames(tuple(table.columns))
-    for field, column in matched.columns.items():
-        if column in table.columns and _is_empty(table, column):
-            others = (names.find((alias,)) for alias in matched.layout.columns[field])
-            columns[field] = next((name for name in others if name and not _is_empty(table, name)), column)
-    return Matched(matched.layout, columns)
+    for field, others in matched.others.items():
+        if is_empty(columns[field]):
+            columns[field] = next((name for name in others if not is_empty(name)), columns[field])
+    return with_columns(matched.layout, columns, names)
 
 
 def _is_empty(table: Table, column: str) -> bool:
-    return all(map(is_missing, table.columns[column]))
+    return column in table.columns and all(map(is_missing, table.columns[column]))
 
 
 class _ParquetSource:
@@ -178,7 +181,9 @@ class _ParquetSource:
     def __init__(self, path: Path, refusal: Refusal) -> None:
         self._file = parquet_table.ParquetTables(path)
         self.header = tuple(self._file.header)
-        self.matched = matched_layout(self.header, refusal)
+        self.matched = with_filled_columns(
+            matched_layout(self.header, refusal), ColumnNames(self.header), self._file.is_empty
+        )
         self.size = self._file.size
         self._is_streamed = self.matched.layout.rows_are == "runs"
         if not self._is_streamed and self.size > _MAX_UNORDERED_ROWS:
@@ -190,7 +195,7 @@ class _ParquetSource:
         rows = None
         if requested is not None and self._is_streamed:
             rows = self._last_rows(set(requested))
-        return self._file.tables(self.matched, rows)
+        return (with_plain_numbers(table, self.matched) for table in self._file.tables(self.matched, rows))
 
     def _last_rows(self, requested: set[str]) -> I64:
         """The rows of the newest run of each requested underlying."""
@@ -220,7 +225,7 @@ class _ParquetSource:
 
 
 def _base_of(name: object) -> str:
-    match = re.match(r"[A-Z0-9]+", str(name or ""))
+    match = re.match(r"[A-Z0-9]+", str(name or "").upper())
     try:
         return match[0] if match and parse_option_name(str(name)) else ""
     except BadCell:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dfmon.model.errors import SourceError, UsageError
 from dfmon.model.units import sanitize
-from dfmon.store.boards.cells import F64, I64, signed_numbers, times
+from dfmon.store.boards.cells import F64, I64, is_missing, signed_numbers, times
 from dfmon.store.boards.layouts import Matched
 from dfmon.store.boards.table import Column, Table
 
@@ -44,8 +44,8 @@ class ParquetTables:
         self._arrow, parquet = _pyarrow()
         self._shown = sanitize(str(path))
         try:
-            self._file: Any = parquet.ParquetFile(path)
-            self.header: list[str] = list(self._file.schema_arrow.names)
+            self._file: Any = parquet.ParquetFile(path, page_checksum_verification=True)
+            self.header = list(self._file.schema_arrow.empty_table().flatten().column_names)
             self.size = int(self._file.metadata.num_rows)
         except (self._arrow.ArrowException, OSError, ValueError) as exc:
             raise SourceError(
@@ -61,14 +61,14 @@ class ParquetTables:
     def values(self, column: str) -> Column:
         """A whole column."""
         try:
-            return _cells(self._file.read(columns=[column]).column(0), self._arrow)
+            return _cells(self._file.read(columns=[column]).flatten().column(0), self._arrow)
         except (self._arrow.ArrowException, OSError, ValueError) as exc:
             raise SourceError(f"{self._shown} is damaged: column {column} is unreadable ({_first_line(exc)})") from None
 
     def codes(self, column: str) -> tuple[I64, list[Any]]:
         """A whole column of text as numbers of its distinct values, and those; -1 for an empty cell."""
         try:
-            cells = self._file.read(columns=[column]).column(0).unify_dictionaries()
+            cells = self._file.read(columns=[column]).flatten().column(0).unify_dictionaries()
             if not self._arrow.types.is_dictionary(cells.type):
                 cells = cells.dictionary_encode()
             found = cells.combine_chunks() if hasattr(cells, "combine_chunks") else cells
@@ -76,6 +76,10 @@ class ParquetTables:
             return indices, list(found.dictionary.to_pylist())
         except (self._arrow.ArrowException, OSError, ValueError) as exc:
             raise SourceError(f"{self._shown} is damaged: column {column} is unreadable ({_first_line(exc)})") from None
+
+    def is_empty(self, column: str) -> bool:
+        """True for a column without a value."""
+        return all(map(is_missing, self.values(column)))
 
     def numbers(self, column: str) -> F64:
         """A whole column of numbers, NaN where there is none."""
@@ -86,7 +90,7 @@ class ParquetTables:
 
         Raises SourceError at a damaged part, after the tables before it.
         """
-        names = list(dict.fromkeys(matched.columns.values()))
+        names = list(matched.used)
         ts_ns = self.row_times(matched)
         order = np.argsort(ts_ns, kind="stable") if rows is None else rows
         in_order = bool((np.diff(order) > 0).all()) if order.size else True
@@ -118,7 +122,7 @@ class ParquetTables:
 
     def _in_order(self, names: list[str]) -> Iterator[Any]:
         for batch in self._file.iter_batches(batch_size=_BATCH_ROWS, columns=names):
-            yield self._arrow.Table.from_batches([batch])
+            yield self._arrow.Table.from_batches([batch]).flatten()
 
     def _taken(self, names: list[str], rows: I64) -> Iterator[Any]:
         """The rows in the order given; only the row groups that hold them are read."""
@@ -135,11 +139,11 @@ class ParquetTables:
                 first, last = np.searchsorted(local, (done, done + batch.num_rows))
                 if first < last:
                     indices = self._arrow.array(local[first:last] - done)
-                    yield self._arrow.Table.from_batches([batch]).take(indices)
+                    yield self._arrow.Table.from_batches([batch]).flatten().take(indices)
                 done += batch.num_rows
             return
         self._check_rows(int(np.array(sizes)[used].sum()), _MAX_TAKEN_ROWS, "rows that are not in order of time")
-        table = self._file.read_row_groups(used.tolist(), columns=names)
+        table = self._file.read_row_groups(used.tolist(), columns=names).flatten()
         for at in range(0, rows.size, _BATCH_ROWS):
             yield table.take(self._arrow.array(local[at : at + _BATCH_ROWS]))
 
