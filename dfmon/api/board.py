@@ -96,8 +96,8 @@ class Board:
         """The newest board of a file of any kind that dfmon reads (docs/data.md).
 
         `currency` chooses where several are there, and is that of rows without one; `spot` overrides the index price,
-        and `at` the moment the board is valued at (default: of the newest row; UTC if it has no zone). `reading` says
-        how the file was read.
+        and `at` is the moment the board is valued at (default: of the newest row; UTC if it has no zone): of a file of
+        several polls the newest until then counts. `reading` says how the file was read.
         """
         from dfmon.api import board_source
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfmon.core.pricing.black import F64, Mask
-from dfmon.model.errors import DfmonError
+from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.events import IndexPrice, Listed, OptionTicker
 from dfmon.model.instrument import OptionType, Settlement
 from dfmon.store.boards import BoardFile, Documents, RecordedBoard, report
@@ -39,7 +40,7 @@ class BoardColumns(NamedTuple):
 def from_path(path: str | os.PathLike[str], currency: str | None, at: datetime | None) -> BoardColumns:
     """The newest board of a file. Raises ValueError that names the argument."""
     ts_ns = moment_ns(at)
-    return _columns(lambda: BoardFile(Path(os.fspath(path)), ts_ns, currency or ""), currency)
+    return _columns(lambda: BoardFile(Path(os.fspath(path)), ts_ns, currency or ""), currency, ts_ns)
 
 
 def from_source(source: object, instruments: object, currency: str | None, at: datetime | None) -> BoardColumns:
@@ -51,7 +52,7 @@ def from_source(source: object, instruments: object, currency: str | None, at: d
     ts_ns = moment_ns(at)
     documents = _decoded("source", source)
     beside = [] if instruments is None else _decoded("instruments", instruments)
-    return _columns(lambda: BoardFile(Documents(documents, beside), ts_ns, currency or ""), currency)
+    return _columns(lambda: BoardFile(Documents(documents, beside), ts_ns, currency or ""), currency, ts_ns)
 
 
 def moment_ns(at: datetime | None) -> int | None:
@@ -80,11 +81,16 @@ def _decoded(name: str, source: object) -> list[Any]:
     raise ValueError(f"{name}: a path, JSON, a response, or rows with named fields are expected")
 
 
-def _columns(read: Callable[[], BoardFile], currency: str | None) -> BoardColumns:
+def _columns(read: Callable[[], BoardFile], currency: str | None, at_ns: int | None) -> BoardColumns:
+    """The newest board until `at_ns`, or the newest one if all are later."""
     try:
         file = read()
         _check_currency(file.currencies, currency)
-        boards = file.last_boards(None if currency is None else [currency])
+        currencies = None if currency is None else [currency]
+        boards = file.last_boards(currencies)
+        if at_ns is not None and boards[0].ts_ns > at_ns:
+            with suppress(UsageError):
+                boards = file.last_boards(currencies, at_ns)
     except DfmonError as exc:
         raise ValueError(f"source: {exc}") from None
     return _columns_of(boards[0], report.summary(file.findings))

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
             f"{sanitize(mask_url(args.source))}: a running dfmon publishes no options; a file is expected, or nothing"
         )
     else:
-        snapshot = recorded_snapshot(Path(args.source), currency, config, vars(args))
+        snapshot = recorded_snapshot(Path(args.source), currency, config, vars(args), args.at)
     inputs = inputs_of(snapshot)
     if inputs is None:
         raise DfmonError("the snapshot came without the inputs of its tick")

@@ -160,9 +160,17 @@ def _add_source(command: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="a recording, a capture, a board file, or the URL of a running dfmon; without it the live market",
     )
+    _add_at(command)
     command.add_argument(
         "--timeout", type=_seconds, default=30.0, metavar="S", help="seconds to wait for live data (default 30)"
     )
+
+
+def _add_at(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--at", metavar="TIME",
+        help="of a file the newest board or tick at or before TIME, written like --from of replay (default: its end)",
+    )  # fmt: skip
 
 
 def _add_positions_options(positions: argparse.ArgumentParser) -> None:
@@ -180,6 +188,7 @@ def _add_explain_options(explain: argparse.ArgumentParser) -> None:
     explain.add_argument(
         "source", nargs="?", metavar="SOURCE", help="a recording, a capture or a board file; without it the live market"
     )
+    _add_at(explain)
     explain.add_argument("--json", action="store_true", help="one JSON object")
     explain.add_argument(
         "--timeout", type=_seconds, default=30.0, metavar="S", help="seconds to wait for live data (default 30)"

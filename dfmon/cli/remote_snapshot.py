@@ -20,7 +20,10 @@ _PARAMETERS: Final = ("currency", "detail")
 
 
 def remote_snapshot(url: str, currency: str | None, config: Config, timeout_s: float) -> FlowSnapshot:
-    """The newest snapshot of `currency`, or of the one in the query of the URL, or of the first configured coin."""
+    """The newest snapshot of `currency`, or of the one in the query of the URL, or of the first configured coin.
+
+    The token of a REST service is read where the service itself has it: `publish.rest_token` or `rest_token_file`.
+    """
     if url.partition("://")[0] in SCHEMES:
         from dfmon.runtime.composition import redis_target
         from dfmon.sinks.redis_latest import fetch_latest_json
@@ -33,7 +36,12 @@ def remote_snapshot(url: str, currency: str | None, config: Config, timeout_s: f
         base, in_query = split_url(url)
         if currency and in_query and currency != in_query:
             raise UsageError(f"--currency is {currency} and the URL has {sanitize(in_query, 20)}; give one of them")
-        body = asyncio.run(_get(base, currency or in_query or config.market.currencies[0], url, timeout_s))
+        from dfmon.runtime.composition import read_rest_token
+
+        underlying, token = currency or in_query or config.market.currencies[0], read_rest_token(config.publish)
+        if not (token.isascii() and token.isprintable()):
+            raise UsageError("the token has characters that no request can have; allowed: printable ASCII")
+        body = asyncio.run(_get(base, underlying, url, token, timeout_s))
     else:
         raise UsageError(f"{sanitize(mask_url(url))}: unknown scheme; allowed: http://, https://, redis://")
     try:
@@ -65,7 +73,7 @@ def split_url(url: str) -> tuple[str, str]:
     return f"{parts.scheme}://{parts.netloc}{path}", query.get("currency", [""])[-1].upper()
 
 
-async def _get(base: str, underlying: str, url: str, timeout_s: float) -> bytes:
+async def _get(base: str, underlying: str, url: str, token: str, timeout_s: float) -> bytes:
     import httpx  # takes 100 ms, which the snapshot of a file does not need
 
     from dfmon.venues.failures import describe_os_error
@@ -73,6 +81,8 @@ async def _get(base: str, underlying: str, url: str, timeout_s: float) -> bytes:
     from dfmon.venues.rest.routed_transport import RoutedTransport
 
     shown, headers = sanitize(mask_url(base)), {"Accept-Encoding": ACCEPT_ENCODING}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
     try:
         async with (
             asyncio.timeout(timeout_s),
@@ -90,6 +100,9 @@ async def _get(base: str, underlying: str, url: str, timeout_s: float) -> bytes:
         raise DfmonError(f"{shown}: {sanitize(reason)}") from None
     if response.status_code != httpx.codes.OK:
         message = sanitize(body.decode("utf-8", "replace").strip() or response.reason_phrase)
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            wanted = "this token is not its own" if token else "it takes a token"
+            message = f"{wanted}: DFMON_PUBLISH_REST_TOKEN, or a file named by publish.rest_token_file, has it"
         error_type = NoSnapshotError if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else DfmonError
         raise error_type(f"{shown} responded {response.status_code}: {message}")
     return body

@@ -22,6 +22,7 @@ from dfmon.model.errors import EXIT_OK, EXIT_STALE, NoSnapshotError, SourceError
 from dfmon.model.snapshot import FlowSnapshot, State, to_json
 from dfmon.model.units import iso, sanitize
 from dfmon.replay import BoardSource, explain_board_format, open_source, play_to_end
+from dfmon.replay.time_spec import is_relative, parse_option_time
 from dfmon.sinks.plain_text import format_snapshot
 
 MARKETS_OPTIONAL_AFTER = 0.5  # share of the timeout after which a snapshot without the hedging venues suffices
@@ -58,20 +59,26 @@ def load_snapshot(args: argparse.Namespace, config: Config) -> tuple[FlowSnapsho
     if "://" in source:
         snapshot = remote_snapshot(source, currency, config, args.timeout)
         return snapshot, snapshot.state
-    return recorded_snapshot(Path(source), currency, config, vars(args)), "replay"
+    return recorded_snapshot(Path(source), currency, config, vars(args), args.at), "replay"
 
 
 def recorded_snapshot(
-    path: Path, currency: str | None, config: Config, explicit_options: Container[str]
+    path: Path, currency: str | None, config: Config, explicit_options: Container[str], at: str | None = None
 ) -> FlowSnapshot:
-    """The last snapshot of a file: of --currency, else of the first configured coin in it, else of its first."""
+    """The last snapshot of a file until the time `at`: of --currency, else of the first configured coin in it, else of
+    its first.
+    """
     params = flow_params(config)
-    source = open_source(path, (currency,) if currency else None, params, explicit_options=explicit_options)
+    at_ns = None if at is None or is_relative(at) else parse_option_time("--at", at)
+    currencies = (currency,) if currency else None
+    source = open_source(path, currencies, params, explicit_options=explicit_options, at_ns=at_ns)
+    if at is not None and at_ns is None:
+        at_ns = parse_option_time("--at", at, *source.span())
     preferred = [name for name in config.market.currencies if name in source.underlyings]
     underlying = currency or (preferred or list(source.underlyings))[0]
     hub = SnapshotHub(mode="replay")
     try:
-        play_to_end(source, hub.publish)
+        play_to_end(source, hub.publish, at_ns)
     except SourceError as exc:
         if hub.latest(underlying) is None:
             raise
@@ -80,8 +87,9 @@ def recorded_snapshot(
         sys.stderr.write(f"dfmon: {source.description}\n")
     last = hub.latest(underlying)
     if last is None:
+        until = "" if at_ns is None else f" at or before {iso(at_ns)}"
         raise UsageError(
-            f"{sanitize(str(path))} has no snapshot of {underlying}; available: {', '.join(source.underlyings)}"
+            f"{sanitize(str(path))} has no snapshot of {underlying}{until}; available: {', '.join(source.underlyings)}"
         )
     _check_file_positions(last, config, params.file_positions)
     return last

@@ -36,6 +36,9 @@ def refuse_unused_options(args: argparse.Namespace) -> None:
             raise UsageError(f"dfmon {command} takes no {flag}: it computes no exposures")
     if hasattr(args, "every") and not hasattr(args, "publish"):
         raise UsageError("--every needs --publish: it is the time between its lines")
+    source = getattr(args, "source", None)
+    if getattr(args, "at", None) is not None and (source is None or "://" in source):
+        raise UsageError("--at chooses a time of a file, so it needs the path of one")
     if command == "replay":
         _refuse_in_replay(args)
 

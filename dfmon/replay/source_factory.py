@@ -21,16 +21,18 @@ def open_source(
     *,
     explicit_options: Container[str] = (),
     across_gaps: bool = False,
+    at_ns: int | None = None,
 ) -> ReplaySource:
     """The source at `path`. A recording keeps the parameters it was made with, except `explicit_options`.
 
-    Without `underlyings` boards and captures show all of theirs. Raises UsageError.
+    Without `underlyings` boards and captures show all of theirs; rows of a board without a time have `at_ns`. Raises
+    UsageError.
     """
     if replayer.is_recording(path):
         return RecordingSource(path, _overrides(params, explicit_options), across_gaps=across_gaps)
     if captures.is_capture(path):
         return CaptureSource(path, underlyings, params)
-    return BoardSource(path, underlyings, params)  # raises the error of a file of no known kind
+    return BoardSource(path, underlyings, params, at_ns)  # raises the error of a file of no known kind
 
 
 def _overrides(params: FlowParams, explicit_options: Container[str]) -> dict[str, Any]:

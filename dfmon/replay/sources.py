@@ -164,9 +164,12 @@ class BoardSource:
 
     kind: ClassVar = "boards"
 
-    def __init__(self, path: Path, underlyings: tuple[str, ...] | None, params: FlowParams) -> None:
+    def __init__(
+        self, path: Path, underlyings: tuple[str, ...] | None, params: FlowParams, at_ns: int | None = None
+    ) -> None:
+        """`at_ns` is the time of rows that have none."""
         self.path, self.params = path, params
-        self.file = boards.BoardFile(path)
+        self.file = boards.BoardFile(path, at_ns)
         self.underlyings = self.file.currencies if underlyings is None else underlyings
         self._span: tuple[int, int] | None = None
 
@@ -193,9 +196,11 @@ class BoardSource:
                 (number - 1) * BOARD_INTERVAL_NS, ts_ns, (0, number), _apply_boards(tuple(group)), ticks=True
             )
 
-    def latest_boards(self) -> Iterator[ReplayStep]:
-        """The last board of each underlying only: a board is a complete listing and needs none before it."""
-        yield ReplayStep(0, 0, (0, 1), _apply_boards(self.file.last_boards(self.underlyings)), ticks=True)
+    def latest_boards(self, until_ns: int | None = None) -> Iterator[ReplayStep]:
+        """The last board of each underlying until `until_ns` only: a board is a complete listing and needs none before
+        it.
+        """
+        yield ReplayStep(0, 0, (0, 1), _apply_boards(self.file.last_boards(self.underlyings, until_ns)), ticks=True)
 
 
 def _apply_boards(board_group: tuple[boards.RecordedBoard, ...]) -> Callable[[Driver], Driver]:
@@ -244,11 +249,11 @@ def explain_board_format(path: Path) -> Iterator[str]:
     return report.explanation(file.findings)
 
 
-def play_to_end(source: ReplaySource, publish: Publish) -> None:
-    """Publishes the last snapshots of `source`; for a recording all snapshots before them too."""
+def play_to_end(source: ReplaySource, publish: Publish, until_ns: int | None = None) -> None:
+    """Publishes the last snapshots of `source` until `until_ns`; for a recording all snapshots before them too."""
     if not isinstance(source, BoardSource):
-        play_through(source, publish)
+        play_through(source, publish, until_ns=until_ns)
         return
     driver = source.driver(publish)
-    for step in source.latest_boards():
+    for step in source.latest_boards(until_ns):
         driver = step.apply_to(driver)

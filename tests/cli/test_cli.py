@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.board_files import HEADER, board_text, snapshot_text
+from tests.store.layout_samples import NOW_MS, ticker_board
+from tests.store.store_samples import csv_text
+from tests.store.test_layouts import BOARD
 
 pytestmark = pytest.mark.slow
 
@@ -86,6 +89,26 @@ def test_a_board_without_the_currency(board: Path) -> None:
     output = run_failing(2, "snapshot", board, "--currency", "ETH")
     assert "ETH" in output
     assert "BTC" in output
+
+
+def test_a_time_chooses_the_board_of_a_file_with_several(tmp_path: Path) -> None:
+    path = tmp_path / "board.csv"
+    path.write_text(two_polls())
+    for at, expected in (("2026-01-22T12:45", "12:30:00"), ("+3600", "13:30:00"), ("-1", "12:30:00")):
+        snapshot = json.loads(run("snapshot", path, f"--at={at}", "--json").stdout)
+        assert snapshot["ts"][11:19] == expected
+    assert "has no board at or before 2026-01-22T12:00:00" in run_failing(
+        2, "snapshot", path, "--at", "2026-01-22T12:00"
+    )
+    assert "--at: 'noon' is not a time" in run_failing(2, "snapshot", path, "--at", "noon")
+    assert "--at chooses a time of a file" in run_failing(2, "snapshot", "--at", "+1")
+    assert "NGI" in run("explain", "ngi", path, "--at", "+0").stdout.upper()
+
+
+def two_polls() -> str:
+    """A ticker board and the same board an hour later."""
+    boards = (ticker_board(BOARD), [{**row, "timestamp": NOW_MS + 3_600_000} for row in ticker_board(BOARD)])
+    return csv_text([row for rows in boards for row in rows])
 
 
 def test_a_truncated_gzip(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from dfmon.model.errors import UsageError
 from dfmon.model.events import IndexPrice, Listed, OptionTicker, Rejected
 from dfmon.model.instrument import Settlement
+from dfmon.model.units import DAY, SECOND
 from dfmon.store.boards import BoardFile, RecordedBoard, report
 from dfmon.store.boards.layouts import LAYOUTS as TABLE
 from tests.store.layout_samples import (
@@ -238,6 +240,27 @@ def test_polls_of_one_file_are_boards_of_their_own(tmp_path: Path) -> None:
     path.write_text(_text(_of("ticker", timestamp=NOW_MS + 900_000) + _of("ticker")))
     times = [board.ts_ns // 10**6 for board in BoardFile(path).boards()]
     assert times == [NOW_MS, NOW_MS + 900_000]
+
+
+@pytest.mark.parametrize("kind", ["polls", "runs", "parquet"])
+def test_the_newest_board_until_a_time_can_be_chosen(tmp_path: Path, kind: str) -> None:
+    hours = [NOW + timedelta(hours=hour) for hour in range(3)]
+    path = tmp_path / "b"
+    if kind == "polls":
+        rows = [{**row, "timestamp": int(now.timestamp() * 1000)} for now in hours for row in ticker_board(BOARD)]
+        path.write_text(csv_text(rows))
+    else:
+        rows = [row for now in hours for row in snapshot_rows(BOARD, now)]
+        if kind == "runs":
+            path.write_text(csv_text(rows))
+        else:
+            pytest.importorskip("pandas").DataFrame(rows).to_parquet(path)
+    ns = [int(now.timestamp()) * SECOND for now in hours]
+    for until_ns, expected in ((ns[0], ns[0]), (ns[2] - 1, ns[1]), (ns[2] + DAY, ns[2]), (None, ns[2])):
+        (board,) = BoardFile(path).last_boards(until_ns=until_ns)
+        assert board.ts_ns == expected
+    with pytest.raises(UsageError, match=r"b has no board at or before 2026-01-22T12:29:59\.999Z"):
+        BoardFile(path).last_boards(until_ns=ns[0] - 1)
 
 
 def test_updates_of_single_options_are_one_board(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dfmon.model.units import iso
 from dfmon.store.boards import json_table
 from dfmon.store.boards.decode import Decoded
 from dfmon.store.boards.events import AnyPath, EventBuilder, RecordedBoard
@@ -62,10 +63,14 @@ class BoardFile:
         """The boards of the file, one for each time and underlying. Raises UsageError for one that is not in it."""
         return self._boards(self._requested(underlyings), only_last=False)
 
-    def last_boards(self, underlyings: Collection[str] | None = None) -> tuple[RecordedBoard, ...]:
-        """The newest board of each underlying."""
+    def last_boards(
+        self, underlyings: Collection[str] | None = None, until_ns: int | None = None
+    ) -> tuple[RecordedBoard, ...]:
+        """The newest board of each underlying that is not later than `until_ns`. Raises UsageError if there is none."""
         requested = self._requested(underlyings)
-        last = {board.underlying: board for board in self._boards(requested, only_last=True)}
+        last = {board.underlying: board for board in self._boards(requested, only_last=True, until_ns=until_ns)}
+        if until_ns is not None and not last:
+            self._refusal.raise_for(f"has no board at or before {iso(until_ns)}")
         return tuple(last.values())
 
     def _requested(self, underlyings: Collection[str] | None) -> list[str]:
@@ -75,17 +80,17 @@ class BoardFile:
             self._refusal.raise_for(f"has no options on {', '.join(missing)}; available: {listed}")
         return sorted(requested)
 
-    def _boards(self, requested: list[str], *, only_last: bool) -> Iterator[RecordedBoard]:
+    def _boards(self, requested: list[str], *, only_last: bool, until_ns: int | None = None) -> Iterator[RecordedBoard]:
         if self._decoded is not None:
             parts = iter((self._decoded,))
             self.findings.reset_counts()
         else:
             self._interpreter = self._new_interpreter()
-            parts = map(self._interpret, self._source.tables(requested if only_last else None))
+            parts = map(self._interpret, self._source.tables(requested if only_last else None, until_ns))
         builder = EventBuilder(self.findings)
         for rows, groups, table in parts:
             if only_last:
-                groups = _last_groups(groups, requested)
+                groups = _last_groups(groups, requested, until_ns)
             yield from builder.boards(rows, groups, table.ragged, requested)
 
     def _new_interpreter(self) -> Interpreter:
@@ -109,8 +114,10 @@ class BoardFile:
         return found
 
 
-def _last_groups(groups: list[BoardRows], requested: list[str]) -> list[BoardRows]:
-    """The groups of the newest times of the requested underlyings."""
+def _last_groups(groups: list[BoardRows], requested: list[str], until_ns: int | None) -> list[BoardRows]:
+    """The groups of the newest times of the requested underlyings, none later than `until_ns`."""
+    if until_ns is not None:
+        groups = [group for group in groups if group.ts_ns <= until_ns]
     newest = {group.underlying: group.ts_ns for group in groups if group.usable.size}
     times = {newest[base] for base in requested if base in newest}
     return [g for g in groups if g.ts_ns in times and newest.get(g.underlying, g.ts_ns) == g.ts_ns]

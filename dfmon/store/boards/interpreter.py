@@ -77,7 +77,10 @@ class Interpreter:
             found.time_notes, found.row_label = rows.time_notes, table.row_label
             found.notes = (*rows.choices, *table.notes)
             if not rows.ts_ns.any() and self._at_ns is None and rows.size > len(rows.errors):
-                raise BadCell("has no time in any row: save the whole response, or give `at` to dfmon.Board.from_file")
+                raise BadCell(
+                    "has no time in any row: save the whole response, or give it with --at or `at` of "
+                    "dfmon.Board.from_file"
+                )
         apply_units(rows, found.units, found.iv_name)
         self._note_contracts(rows)
         boards = boards_of(rows, found.matched.layout, self._at_ns)

@@ -40,7 +40,7 @@ class Source(Protocol):
     matched: Matched
     size: int
 
-    def tables(self, requested: Collection[str] | None) -> Iterator[Table]: ...
+    def tables(self, requested: Collection[str] | None, until_ns: int | None = None) -> Iterator[Table]: ...
     def iv_column(self) -> F64 | None: ...
     def currencies(self) -> tuple[str, ...] | None: ...
 
@@ -150,7 +150,7 @@ class TableSource:
         )
         self._table = refusal.translate(lambda: with_plain_numbers(table, self.matched))
 
-    def tables(self, _requested: Collection[str] | None) -> Iterator[Table]:
+    def tables(self, _requested: Collection[str] | None, _until_ns: int | None = None) -> Iterator[Table]:
         yield self._table
 
     def iv_column(self) -> F64 | None:
@@ -191,16 +191,19 @@ class _ParquetSource:
                 f"has {self.size:,} rows with times of their own, at most {_MAX_UNORDERED_ROWS:,} are read"
             )
 
-    def tables(self, requested: Collection[str] | None) -> Iterator[Table]:
+    def tables(self, requested: Collection[str] | None, until_ns: int | None = None) -> Iterator[Table]:
         rows = None
         if requested is not None and self._is_streamed:
-            rows = self._last_rows(set(requested))
+            rows = self._last_rows(set(requested), until_ns)
         return (with_plain_numbers(table, self.matched) for table in self._file.tables(self.matched, rows))
 
-    def _last_rows(self, requested: set[str]) -> I64:
-        """The rows of the newest run of each requested underlying."""
+    def _last_rows(self, requested: set[str], until_ns: int | None) -> I64:
+        """The rows of the newest run of each requested underlying that is not later than `until_ns`."""
         codes, bases = self._bases
-        return parquet_table.last_runs(self._file.row_times(self.matched), codes, bases, requested)
+        ts_ns = self._file.row_times(self.matched)
+        if until_ns is not None:
+            codes = np.where(ts_ns <= until_ns, codes, -1)
+        return parquet_table.last_runs(ts_ns, codes, bases, requested)
 
     @cached_property
     def _bases(self) -> tuple[I64, list[str]]:

@@ -94,9 +94,10 @@ def _times_of_polls(rows: Decoded, usable: NDArray[np.bool_], polls: I64, at_ns:
     newest: dict[tuple[int, str], int] = {}
     for at in np.flatnonzero(usable).tolist():
         key = int(polls[at]), rows.bases[at]
-        newest[key] = max(newest.get(key, rows.run_times.get(key[0], at_ns)), int(rows.ts_ns[at]))
-    fallback = min(newest.values(), default=at_ns)
-    return np.array([newest.get((p, b), fallback) for p, b in zip(polls.tolist(), rows.bases)], dtype=np.int64)
+        newest[key] = max(newest.get(key, rows.run_times.get(key[0], 0)), int(rows.ts_ns[at]))
+    fallback = min(filter(None, newest.values()), default=at_ns)
+    times = (newest.get((p, b), fallback) or at_ns for p, b in zip(polls.tolist(), rows.bases))
+    return np.fromiter(times, dtype=np.int64, count=rows.size)
 
 
 def _grouped(rows: Decoded, usable: NDArray[np.bool_], times: I64) -> list[BoardRows]:
