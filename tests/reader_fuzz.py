@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -42,10 +42,12 @@ from dfmon.store.trades import TradeStore
 from tests import capture_files
 from tests.board_files import board_text, snapshot_text
 from tests.engine.test_checkpoint import book_of
+from tests.store.layout_samples import xlsx
 from tests.store.store_samples import frame_records
 from tests.store.test_history import row as history_row
 from tests.store.test_trades import CALL, prints
 
+_SHEET = "xl/worksheets/sheet1.xml"
 _STEPS = 400  # of a capture or a recording
 _MAGIC = b"dfmon positions\n"
 _DIGEST_SIZE = 16
@@ -145,7 +147,32 @@ def samples() -> dict[str, Sample]:
         ),
         "configuration": Sample((Path(__file__).parents[1] / "config.toml").read_bytes(), read_config),
     }
-    return found | _stores()
+    return found | _workbooks() | _stores()
+
+
+def _workbooks() -> dict[str, Sample]:
+    """A board and positions as workbooks, damaged as a whole or in their sheet."""
+    rows: list[dict[str, object]] = [
+        {n: v for n, v in row.items() if not isinstance(v, dict)} for row in _ticker_rows()
+    ]
+    positions: list[dict[str, object]] = [
+        {"instrument_name": row["instrument_name"], "position": size} for row, size in zip(rows, (2.5, -1, "1,5", "-3"))
+    ]
+    found = {}
+    for name, content, read in (("board", xlsx(rows), read_source), ("positions", xlsx(positions), read_positions)):
+        found[f"xlsx {name}"] = Sample(content, read)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            sheet = archive.read(_SHEET)
+        found[f"xlsx {name}, sheet"] = Sample(sheet, read, partial(_with_sheet, content))
+    return found
+
+
+def _with_sheet(workbook: bytes, sheet: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(workbook)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for part in old.namelist():
+            new.writestr(part, sheet if part == _SHEET else old.read(part))
+    return out.getvalue()
 
 
 def _parquets() -> dict[str, bytes]:

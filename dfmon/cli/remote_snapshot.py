@@ -101,8 +101,8 @@ async def _get(base: str, underlying: str, url: str, token: str, timeout_s: floa
     if response.status_code != httpx.codes.OK:
         message = sanitize(body.decode("utf-8", "replace").strip() or response.reason_phrase)
         if response.status_code == httpx.codes.UNAUTHORIZED:
-            wanted = "this token is not its own" if token else "it takes a token"
-            message = f"{wanted}: DFMON_PUBLISH_REST_TOKEN, or a file named by publish.rest_token_file, has it"
+            advice = "this token is not its own" if token else "it takes a token"
+            message = f"{advice}: DFMON_PUBLISH_REST_TOKEN, or a file named by publish.rest_token_file, has it"
         error_type = NoSnapshotError if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else DfmonError
         raise error_type(f"{shown} responded {response.status_code}: {message}")
     return body

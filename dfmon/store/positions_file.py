@@ -1,8 +1,8 @@
 """Reads dealer positions from a file: coins by option, + is long.
 
 `instrument_name,position` with any separator, Deribit's positions (the rows of get_positions, or a table of the web
-page) and ccxt's, as text tables, JSON or JSON lines; names in any case, comments after `#`. A side of "sell" or "short"
-makes a size negative. Futures are left out.
+page) and ccxt's, as text tables, JSON, JSON lines or xlsx; names in any case, comments after `#`. A side of "sell" or
+"short" makes a size negative. Futures are left out.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 import msgspec
 
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
+from dfmon.store.boards.cells import BadCell
+from dfmon.store.boards.xlsx_table import is_xlsx, read_xlsx
 from dfmon.store.file_content import read_text
 from dfmon.store.position_names import is_future_name, option_name
 
@@ -52,8 +54,7 @@ class _Row(NamedTuple):
 def read_positions(path: Path) -> dict[str, float]:
     """Position by option name. Raises UsageError with the file, the line, what was found and what is allowed."""
     shown = sanitize(str(path))
-    text = read_text(path, "a position file", _MAX_BYTES)
-    rows = _json_rows(text, shown) if text.lstrip()[:1] in ("{", "[") else _table_rows(text, shown)
+    rows = _sheet_rows(path, shown) if is_xlsx(path) else _text_rows(path, shown)
     positions: dict[str, float] = {}
     futures, marked = 0, set[str]()
     for row in rows:
@@ -85,6 +86,40 @@ def read_positions(path: Path) -> dict[str, float]:
 # ---- rows ----------------------------------------------------------------------------------------------------------
 
 
+def _text_rows(path: Path, shown: str) -> Iterator[_Row]:
+    text = read_text(path, "a position file", _MAX_BYTES)
+    return _json_rows(text, shown) if text.lstrip()[:1] in ("{", "[") else _table_rows(text, shown)
+
+
+def _sheet_rows(path: Path, shown: str) -> Iterator[_Row]:
+    """The rows of the first sheet of a workbook, in which a size that is text may have a decimal comma."""
+    try:
+        table = read_xlsx(path)
+    except BadCell as exc:
+        raise UsageError(f"{shown}: the position file {exc}") from None
+    header = [_column(name) for name in table.columns]
+    lines = list(zip(table.lines, zip(*table.columns.values())))
+    if not _names_columns(header):
+        if len(header) != len(HEADER) or not option_name(next(iter(table.columns))):
+            _refuse_header(shown, min(table.lines, default=2) - 1)
+        header, lines = list(HEADER), [(0, tuple(table.columns)), *lines]
+    for number, cells in lines:
+        values = dict(zip(header, cells))
+        is_text = any(isinstance(values.get(column), str) for column in _SIZE_COLUMNS)
+        if any(cell not in (None, "") for cell in cells):
+            yield _Row(f"line {number or 1}", values, decimal_comma=is_text)
+
+
+def _names_columns(header: list[str]) -> bool:
+    return bool(set(header) & set(_NAME_COLUMNS) and set(header) & set(_SIZE_COLUMNS))
+
+
+def _refuse_header(shown: str, line: int) -> NoReturn:
+    raise UsageError(
+        f"{shown}: line {line}: the header {','.join(HEADER)} is expected, or that of Deribit's or ccxt's rows"
+    )
+
+
 def _table_rows(text: str, shown: str) -> Iterator[_Row]:
     lines = [
         (number, line)
@@ -96,14 +131,12 @@ def _table_rows(text: str, shown: str) -> Iterator[_Row]:
     number, first = lines[0]
     separator = max(_SEPARATORS, key=first.count)
     header = [_column(cell) for cell in _cells(first, separator, f"{shown}: line {number}")]
-    if set(header) & set(_NAME_COLUMNS) and set(header) & set(_SIZE_COLUMNS):
+    if _names_columns(header):
         lines = lines[1:]
     elif len(header) == len(HEADER) and option_name(header[0]):
         header = list(HEADER)
     else:
-        raise UsageError(
-            f"{shown}: line {number}: the header {','.join(HEADER)} is expected, or that of Deribit's or ccxt's rows"
-        )
+        _refuse_header(shown, number)
     for number, line in lines:
         place = f"line {number}"
         cells = _cells(line, separator, f"{shown}: {place}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import random
+import struct
 from pathlib import Path
 
 import pytest
@@ -220,6 +221,22 @@ def test_damaged_or_foreign_parquet(tmp_path: Path) -> None:
     assert [e.detail for e in events_of_type(Rejected, board.events)] == [
         "row 1: strike is 'high', a number is expected"
     ]
+
+
+def test_parquet_with_a_changed_page_is_damaged_where_it_has_checksums(tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    arrow, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    rows = [snapshot_row(f"BTC-27MAR26-{strike}-C") for strike in range(80_000, 90_000, 1_000)]
+    table = arrow.Table.from_pylist(rows)
+    pq.write_table(
+        table, path, compression="none", use_dictionary=False, write_statistics=False, write_page_checksum=True
+    )
+    data = bytearray(path.read_bytes())
+    data[data.index(struct.pack("<d", rows[0]["open_interest"])) + 6] ^= 1
+    path.write_bytes(data)
+    assert pq.ParquetFile(path).read().num_rows == len(rows), "it opens, with another number"
+    with pytest.raises(SourceError, match="is damaged: "):
+        list(boards.read_boards(path))
 
 
 def error_of(path: Path) -> str | None:

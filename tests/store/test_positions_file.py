@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from dfmon.model.errors import DfmonError, UsageError
 from dfmon.store.position_names import is_future_name, option_name
 from dfmon.store.positions_file import read_positions
 from tests.shared_data import SHARED
+from tests.store.layout_samples import xlsx
 
 CASES = SHARED / "cases"
 EXPECTED = {"BTC-27MAR26-100000-C": -2.5, "ETH-7JAN26-3000-P": 10.0, "XRP_USDC-21SEP26-1d325-C": 0.0}
@@ -25,6 +27,31 @@ def _read(folder: Path, text: str, encoding: str = "utf-8") -> dict[str, float]:
     path = folder / "held"
     path.write_bytes(text.encode(encoding))
     return read_positions(path)
+
+
+@pytest.mark.parametrize("rows", [
+    [{"instrument_name": name, "position": size} for name, size in EXPECTED.items()],
+    [{"Instrument": name.lower(), "Size (BTC)": f"{size:.1f}".replace(".", ",")} for name, size in EXPECTED.items()],
+])  # fmt: skip
+def test_positions_as_a_workbook(tmp_path: Path, rows: list[dict[str, object]]) -> None:
+    path = tmp_path / "held.xlsx"
+    path.write_bytes(xlsx(rows))
+    assert read_positions(path) == EXPECTED
+
+
+def test_a_workbook_that_is_wrong_is_a_sentence_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "held.xlsx"
+    for rows, words in (
+        ([{"instrument_name": "BTC-27MAR26-100000-C", "position": "many"}], "line 2: the position of BTC-27MAR26"),
+        ([{"a": 1.0, "b": 2.0}], "line 1: the header instrument_name,position is expected"),
+        ([{"instrument_name": "BTC-27MAR26-100000-C", "position": "1.234"}], "is a thousand or a fraction"),
+    ):
+        path.write_bytes(xlsx(rows))
+        with pytest.raises(UsageError, match=re.escape(words)):
+            read_positions(path)
+    path.write_bytes(xlsx([{"a": 1.0}])[:-30])
+    with pytest.raises(DfmonError, match=r"held\.xlsx is damaged"):
+        read_positions(path)
 
 
 def _deribit_rows() -> list[dict[str, object]]:
