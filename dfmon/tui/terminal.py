@@ -6,6 +6,7 @@ import codecs
 import io
 import os
 import sys
+from collections.abc import Mapping
 from typing import Final, TextIO
 
 _ADVICE = "use `dfmon snapshot` for one picture or `dfmon --publish` to run without a screen"
@@ -43,7 +44,15 @@ def shows_unicode() -> bool:
 
 
 def _encoding() -> str:
+    """That of the locale. Python itself writes UTF-8 in the locale C, whose terminals may show ASCII alone."""
+    if sys.flags.utf8_mode and "PYTHONUTF8" not in os.environ and _is_locale_c(os.environ):
+        return "ascii"
     return getattr(sys.__stderr__, "encoding", None) or "utf-8"
+
+
+def _is_locale_c(environ: Mapping[str, str]) -> bool:
+    """True where the locale is named C or POSIX; Python sets `LC_CTYPE` beside a `LANG` of that name."""
+    return (environ.get("LC_ALL") or environ.get("LANG")) in ("C", "POSIX")
 
 
 def _open_descriptor() -> int | None:

@@ -74,6 +74,18 @@ def test_an_interrupt_during_imports_is_no_traceback() -> None:
     assert codes == {130}
 
 
+def test_next_to_nothing_is_imported_before_interrupts_are_handled() -> None:
+    """Until then an interrupt is a traceback; what the interpreter itself imports is not ours."""
+    program = (
+        "import sys, signal, atexit, contextlib; before = set(sys.modules)\n"
+        "import dfmon.__main__; print(*sorted(set(sys.modules) - before))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True, env=ENVIRON
+    )
+    assert done.stdout.split() == ["__future__", "dfmon", "dfmon.__main__", "dfmon.version"]
+
+
 def test_an_interrupt_at_the_end_leaves_the_code_of_the_command() -> None:
     """The signal arrives while the interpreter shuts down, after the last function registered for the exit."""
     program = (

@@ -216,6 +216,14 @@ def test_a_locale_without_box_characters_gets_ascii(open_terminal: Callable[...,
     assert "─".encode() in forced.written
 
 
+@pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"LC_ALL": "POSIX"}, {"LANG": "C", "LC_CTYPE": "", "LC_ALL": ""}])
+def test_the_locale_c_gets_ascii_although_python_writes_utf_8(
+    open_terminal: Callable[..., Terminal], locale: dict[str, str]
+) -> None:
+    terminal = _start(open_terminal, **locale)
+    assert all(byte < 0x80 for byte in terminal.written)
+
+
 def test_the_screen_is_drawn_where_stderr_is_a_file(open_terminal: Callable[..., Terminal], tmp_path: Path) -> None:
     terminal = open_terminal(stderr=tmp_path / "err.log", width=100, height=30)
     terminal.wait_until(lambda: terminal.is_showing("SQUEEZE") and terminal.is_showing("quit"))
