@@ -61,7 +61,7 @@ def _marks_of(columns: dict[str, Column], with_comma: set[str]) -> tuple[dict[st
     return marks, found
 
 
-def with_plain_numbers(table: Table, matched: Matched) -> Table:
+def with_unified_numbers(table: Table, matched: Matched) -> Table:
     """A table of another container with the numbers of its text cells written plainly. Raises BadCell.
 
     A text in a workbook was typed or pasted, so that it follows the rule of semicolons.

@@ -18,7 +18,7 @@ from dfmon.store.boards.csv_table import read_csv
 from dfmon.store.boards.foreign import foreign_kind
 from dfmon.store.boards.layouts import Matched, closest, detect, with_columns
 from dfmon.store.boards.names import parse_option_name
-from dfmon.store.boards.number_format import with_plain_numbers
+from dfmon.store.boards.number_format import with_unified_numbers
 from dfmon.store.boards.table import ColumnNames, Table
 from dfmon.store.file_content import UnpackLimits, open_regular, open_unpacked, text_lines
 
@@ -148,7 +148,7 @@ class TableSource:
         self.matched = with_filled_columns(
             matched, ColumnNames(tuple(table.columns)), lambda name: _is_empty(table, name)
         )
-        self._table = refusal.translate(lambda: with_plain_numbers(table, self.matched))
+        self._table = refusal.translate(lambda: with_unified_numbers(table, self.matched))
 
     def tables(self, _requested: Collection[str] | None, _until_ns: int | None = None) -> Iterator[Table]:
         yield self._table
@@ -195,7 +195,7 @@ class _ParquetSource:
         rows = None
         if requested is not None and self._is_streamed:
             rows = self._last_rows(set(requested), until_ns)
-        return (with_plain_numbers(table, self.matched) for table in self._file.tables(self.matched, rows))
+        return (with_unified_numbers(table, self.matched) for table in self._file.tables(self.matched, rows))
 
     def _last_rows(self, requested: set[str], until_ns: int | None) -> I64:
         """The rows of the newest run of each requested underlying that is not later than `until_ns`."""
