@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -38,7 +39,9 @@ async def _join(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamW
 
 
 @asynccontextmanager
-async def _serve(proxy: ForwardProxy, handle: Handler) -> AsyncIterator[ForwardProxy]:
+async def _serve(
+    proxy: ForwardProxy, handle: Handler, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[ForwardProxy]:
     tasks: set[asyncio.Task[None]] = set()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -52,7 +55,7 @@ async def _serve(proxy: ForwardProxy, handle: Handler) -> AsyncIterator[ForwardP
         finally:
             writer.close()
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy
@@ -64,8 +67,8 @@ async def _serve(proxy: ForwardProxy, handle: Handler) -> AsyncIterator[ForwardP
 
 
 @asynccontextmanager
-async def http_proxy(target: int, status: int = 200) -> AsyncIterator[ForwardProxy]:
-    """A proxy for HTTP and CONNECT before the server at port `target`."""
+async def http_proxy(target: int, status: int = 200, tls: ssl.SSLContext | None = None) -> AsyncIterator[ForwardProxy]:
+    """A proxy for HTTP and CONNECT before the server at port `target`; with `tls` it is one for https://."""
     proxy = ForwardProxy(status=status)
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -81,7 +84,7 @@ async def http_proxy(target: int, status: int = 200) -> AsyncIterator[ForwardPro
         else:
             await _join(target, reader, writer, head.encode())
 
-    async with _serve(proxy, handle):
+    async with _serve(proxy, handle, tls):
         yield proxy
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import ssl
 import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from dfmon.venues.transport.picows import open_picows
 from dfmon.venues.transport.websockets import open_websockets
 from tests.venues.forward_proxies import http_proxy, socks_proxy
 
+CERTIFICATE = Path(__file__).parent / "venue_test.pem"  # signed by itself, with its key
 OPENERS = pytest.mark.parametrize("opener", [open_websockets, open_picows], ids=["websockets", "picows"])
 
 
@@ -126,7 +129,7 @@ def test_every_proxy_of_the_environment_is_listed_once() -> None:
 
 
 @asynccontextmanager
-async def venue() -> AsyncIterator[int]:
+async def venue(tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """The port of a server that answers a GET with its path, and a websocket with one frame."""
 
     async def greet(connection: ServerConnection) -> None:
@@ -138,7 +141,7 @@ async def venue() -> AsyncIterator[int]:
             return None
         return connection.respond(200, request.path)
 
-    async with serve(greet, "127.0.0.1", 0, process_request=answer) as server:
+    async with serve(greet, "127.0.0.1", 0, process_request=answer, ssl=tls) as server:
         yield next(iter(server.sockets)).getsockname()[1]
 
 
@@ -174,6 +177,43 @@ async def test_rest_goes_through_the_proxy(scheme: str, monkeypatch: pytest.Monk
         assert "venue.test:8080" in proxy.hosts[0]
         assert await rest.get(f"http://127.0.0.1:{port}", RestCall("t", "/time")) == b"/time"
         assert len(proxy.hosts) == 1, "loopback is direct"
+
+
+@pytest.fixture
+def tls(monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """TLS of venue.test and 127.0.0.1, by a certificate that SSL_CERT_FILE names."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(CERTIFICATE)
+    return context
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
+async def test_tls_to_the_venue_goes_through_the_tunnel_of_any_proxy(
+    scheme: str, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def proxy_before(port: int) -> Any:
+        return socks_proxy(port) if scheme == "socks5" else http_proxy(port, tls=tls if scheme == "https" else None)
+
+    async with venue(tls) as port, proxy_before(port) as proxy, RestClient(pace_s=0.001) as rest:
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{proxy.port}")
+        for opener in (open_websockets, open_picows):
+            assert await first_frame(opener, "wss://venue.test/feed") == b"hello"
+        assert await rest.get("https://venue.test", RestCall("t", "/time")) == b"/time"
+        assert proxy.hosts == ["venue.test:443"] * 3, "the proxy sees the host and nothing else"
+        assert not any("/feed" in head or "/time" in head for head in proxy.heads)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_certificate_of_the_venue_that_is_not_trusted_is_its_own_fault(
+    scheme: str, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with venue(tls) as port, http_proxy(port, tls=tls if scheme == "https" else None) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{proxy.port}")
+        for opener in (open_websockets, open_picows):
+            reason = await loss(opener, "wss://other.test/feed")
+            assert "certificate" in reason
+            assert "proxy" not in reason
 
 
 @OPENERS

@@ -57,6 +57,10 @@ async def open_websockets(url: str, headers: Headers, on_frame: FrameHandler) ->
         if proxy is not None and (reason := _proxy_fault(exc)):
             raise RefusedError(f"{proxy}: {reason}") from None
         raise
+    except TypeError as exc:  # asyncio of Python 3.11 fails to end TLS within TLS
+        if isinstance(exc.__context__, ssl.SSLError):
+            raise exc.__context__ from None
+        raise
 
 
 def _proxy_fault(exc: Exception) -> str:
