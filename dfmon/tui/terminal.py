@@ -51,7 +51,7 @@ def _encoding() -> str:
 
 
 def _is_locale_c(environ: Mapping[str, str]) -> bool:
-    """True where the locale is named C or POSIX; Python sets `LC_CTYPE` beside a `LANG` of that name."""
+    """True where the locale is named C or POSIX. Of LANG alone: Python sets the other variable to UTF-8 itself."""
     return (environ.get("LC_ALL") or environ.get("LANG")) in ("C", "POSIX")
 
 
