@@ -119,10 +119,10 @@ class ScreenSection(Section, frozen=True):
 
     rate_hz: Annotated[float, Meta(ge=0.1, le=4.0, description="a number from 0.1 to 4")] = 1.0
     palette: Annotated[
-        Literal["blue-orange", "purple-green", "mono", "green-red"],
-        Meta(description="blue-orange, purple-green, mono or green-red"),
-    ] = "blue-orange"
-    icons: Annotated[Literal["unicode", "ascii", "braille"], Meta(description="unicode, ascii or braille")] = "unicode"
+        Literal["dark", "light", "colour-blind", "green-red", "mono", "blue-orange", "purple-green"],
+        Meta(description="dark, light, colour-blind, green-red or mono"),
+    ] = "dark"
+    icons: Annotated[Literal["braille", "unicode", "ascii"], Meta(description="braille, unicode or ascii")] = "braille"
     mouse: Annotated[bool, Meta(description="true or false")] = False
     tape_min: Annotated[float, Meta(ge=0.0, le=1e9, description="coins from 0 to 1e9")] = 0.0
 

@@ -99,7 +99,7 @@ def _common_options() -> Parser:
     market.add_argument("--config", type=Path, metavar="FILE", help="configuration file (TOML)")
     screen = common.add_argument_group("screen")
     screen.add_argument("--rate", metavar="HZ", help="frames a second, 0.1 to 4 (default 1)")
-    screen.add_argument("--palette", metavar="NAME", help="blue-orange, purple-green, mono or green-red")
+    screen.add_argument("--palette", metavar="NAME", help="dark, light, colour-blind, green-red or mono")
     screen.add_argument("--icons", metavar="SET", help="unicode, ascii or braille")
     screen.add_argument(
         "--plain", action="store_true", help="ASCII without colours, for screen readers and serial lines"

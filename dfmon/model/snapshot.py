@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from dfmon.model.flip import Flip, Quality, Regime
+from dfmon.model.flip import Flip, Quality, Regime, RegimeEdge
 from dfmon.model.freshness import Freshness
 from dfmon.model.hedging import OutlookRow, TenorBeta, Unwind
 from dfmon.model.metrics import metric_fields, metrics_at
@@ -323,7 +323,10 @@ def from_json(data: bytes) -> FlowSnapshot:
 
 @metric_fields("history", lambda spec: (float, NAN))
 class MetricRow(msgspec.Struct, frozen=True, gc=False):
-    """One row of history, for charts and gauges. NaN where the snapshot had no value; a stale one makes a gap."""
+    """One row of history, for charts and gauges. NaN where the snapshot had no value; a stale one makes a gap.
+
+    `edge_below` and `edge_above` are the edges of the regime, USD.
+    """
 
     ts_ns: int
     spot: float
@@ -336,6 +339,8 @@ class MetricRow(msgspec.Struct, frozen=True, gc=False):
     psi: float
     bucket: int
     coverage: float
+    edge_below: float = NAN
+    edge_above: float = NAN
 
     @classmethod
     def gap(cls, ts_ns: int) -> MetricRow:
@@ -352,6 +357,8 @@ class MetricRow(msgspec.Struct, frozen=True, gc=False):
             flip=_nan_if_none(snapshot.flip.level),
             bucket=snapshot.scenario.bucket or 0,
             coverage=_nan_if_none(snapshot.positions.coverage),
+            edge_below=_level_or_nan(snapshot.regime.below),
+            edge_above=_level_or_nan(snapshot.regime.above),
             **{name: _nan_if_none(getattr(snapshot.metrics, name).value) for name in metrics_at("history")},
         )
 
@@ -368,6 +375,10 @@ class MetricRow(msgspec.Struct, frozen=True, gc=False):
             coverage=_nan_if_none(row.coverage),
             **{name: _nan_if_none(getattr(row, name, None)) for name in metrics_at("history")},
         )
+
+
+def _level_or_nan(edge: RegimeEdge | None) -> float:
+    return NAN if edge is None else edge.level
 
 
 def _nan_if_none(value: float | None) -> float:

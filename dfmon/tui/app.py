@@ -33,7 +33,7 @@ from dfmon.tui.screens.main import MainScreen
 from dfmon.tui.settings import ScreenSettings
 from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, ACTIONS_BY_KEY
 from dfmon.tui.shutdown import TERMINAL_CLOSED_CODE, GracefulExit, handle_signals, is_terminal_open
-from dfmon.tui.terminal import shows_unicode
+from dfmon.tui.terminal import shows_true_colour, shows_unicode
 from dfmon.tui.view import View, cycle
 from dfmon.tui.view_actions import VIEW_ACTIONS
 
@@ -78,6 +78,7 @@ class DfmonApp(App[None]):
         )
         self.colour = not (settings.plain or self.no_color)
         self.draws_unicode = settings.forced_icons or shows_unicode()
+        self.true_colour = shows_true_colour()
         self.animation_level = "none"
         self.graceful_exit = GracefulExit(self._exit_with_code)
         self.skipped_frames = self.last_skip_ns = 0
@@ -150,7 +151,7 @@ class DfmonApp(App[None]):
         skip = frozenset[str]() if redraw_chart else frozenset({"chart"})
         if redraw_chart:
             self._chart_ns = draw_start_ns
-        appearance = Appearance(self.view.palette, self.colour, self.view.icons == "ascii")
+        appearance = Appearance(self.view.palette, self.colour, self.view.icons == "ascii", self.true_colour)
         with self.batch_update():
             frame = self.frame()
             if self.view.prompt:
@@ -173,6 +174,7 @@ class DfmonApp(App[None]):
             view=self.view,
             snapshot=snapshot,
             latest_snapshot=latest_snapshot,
+            others=tuple(s for n in self.hub.underlyings() if n != name and (s := self.hub.latest(n)) is not None),
             rows=() if snapshot is None else self._chart_history.rows(name, snapshot.positions.model),
             runtime=self.hub.runtime,
             rate_hz=1 / self.settings.frame_interval_s,

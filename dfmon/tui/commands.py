@@ -15,7 +15,7 @@ from dfmon.model.units import sanitize
 from dfmon.tui.actions import Action, is_available
 from dfmon.tui.filters import parse_filter
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.heatmap import current_grid
+from dfmon.tui.render.heatmap_grid import current_grid
 from dfmon.tui.render.models import known_models
 from dfmon.tui.seek_parser import TIME_EXAMPLES, parse_seek
 from dfmon.tui.settings import ICONS, PALETTES

@@ -1,7 +1,7 @@
 """The place of each panel in a terminal of any size, as one pure function.
 
-Below 80 x 24 only the essentials are shown. Below 120 x 36 panels are divided by rules, which take fewer cells than
-boxes. Spare columns go to chart and expiries, spare rows to strikes; text never stretches.
+Below 80 x 24 only the essentials are shown, from 120 x 36 on the profile beside the heat-map. Spare
+columns go to chart and expiries, spare rows to strikes; text never stretches.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dfmon.tui.sheets import SPECS_BY_NAME, covers_panels
 
 MIN_WIDTH: Final = 80
 MIN_HEIGHT: Final = 24
-MIN_FRAMED_SIZE: Final = (40, 10)  # from here on a sheet has strip and footer around it
+MIN_FRAMED_SIZE: Final = (40, 10)  # from here on a sheet has headline and footer around it
 
 Layout = dict[str, Rect]
 
@@ -24,8 +24,8 @@ def layout(width: int, height: int, *, panel: str, zoom: bool, sheet: str, expir
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return _small_layout(width, height, sheet)
     out: Layout = {
-        "strip": Rect(0, 0, width, 1),
-        "banner": Rect(0, 1, width, 1),
+        "headline": Rect(0, 0, width, 1),
+        "context": Rect(0, 1, width, 1),
         "state": Rect(0, height - 2, width, 1),
         "keys": Rect(0, height - 1, width, 1),
     }
@@ -34,9 +34,9 @@ def layout(width: int, height: int, *, panel: str, zoom: bool, sheet: str, expir
     elif zoom:
         _place_zoomed(out, width, height, panel, sheet)
     elif width < 120 or height < 36:
-        _place_ruled(out, width, height, panel, sheet)
+        _place_narrow(out, width, height, panel, sheet)
     else:
-        _place_boxed(out, width, height, sheet, expiries)
+        _place_wide(out, width, height, sheet, expiries)
     return out
 
 
@@ -47,7 +47,7 @@ def _small_layout(width: int, height: int, sheet: str) -> Layout:
     if not _fits(MIN_FRAMED_SIZE, width, height):
         return {sheet: Rect(0, 0, max(1, width), max(1, height))}
     return {
-        "strip": Rect(0, 0, width, 1),
+        "headline": Rect(0, 0, width, 1),
         sheet: Rect(0, 1, width, height - 2, "rule"),
         "keys": Rect(0, height - 1, width, 1),
     }
@@ -71,33 +71,34 @@ def _place_zoomed(out: Layout, width: int, height: int, panel: str, sheet: str) 
         out[panel] = Rect(0, 2, width, inner_height, "rule")
 
 
-def _place_ruled(out: Layout, width: int, height: int, panel: str, sheet: str) -> None:
+def _place_narrow(out: Layout, width: int, height: int, panel: str, sheet: str) -> None:
     top_height = 8 + (height - MIN_HEIGHT) // 3
     middle_height = height - top_height - 5
     side_width = 30
-    out["chart"] = Rect(0, 2, width - side_width, top_height, "divided")
-    out["gauges"] = Rect(width - side_width, 2, side_width, top_height, "rule")
-    out["profile" if panel == "profile" else "heatmap"] = Rect(
-        0, 2 + top_height, width - side_width, middle_height, "divided"
-    )
-    out[_tape_or_inset(sheet)] = Rect(width - side_width, 2 + top_height, side_width, middle_height, "rule")
+    left_width = width - side_width
+    out["chart"] = Rect(0, 2, left_width, top_height, "divided")
+    out["gauges"] = Rect(left_width, 2, side_width, top_height, "rule")
+    left_panel = "profile" if panel == "profile" else "heatmap"
+    out[left_panel] = Rect(0, 2 + top_height, left_width, middle_height, "divided", "┼")
+    out[_tape_or_inset(sheet)] = Rect(left_width, 2 + top_height, side_width, middle_height, "rule")
     out["alerts"] = Rect(0, 2 + top_height + middle_height, width, 1, "rule")
 
 
-def _place_boxed(out: Layout, width: int, height: int, sheet: str, expiries: int) -> None:
-    top_height, alerts_height = (20, 6) if height >= 56 else (16, 3) if height >= 48 else (14, 3)
+def _place_wide(out: Layout, width: int, height: int, sheet: str, expiries: int) -> None:
+    top_height, alerts_height = (20, 6) if height >= 56 else (16, 4) if height >= 48 else (14, 3)
     middle_height = height - top_height - alerts_height - 4
     gauges_width = 60 if width >= 160 else 46
-    profile_width, tape_width = (34, 52 if width >= 190 else 44) if width >= 160 else (22, 32)
+    profile_width, tape_width = (34, 52 if width >= 190 else 44) if width >= 160 else (24, 32)
     heatmap_width = (
-        min(width - profile_width - tape_width, 2 + CELL_WIDTH * (max(expiries, 4) + 2))
+        min(width - profile_width - tape_width, 3 + CELL_WIDTH * (max(expiries, 4) + 3))
         if width >= 160
         else width - profile_width - tape_width
     )
     profile_width = width - heatmap_width - tape_width
-    out["chart"] = Rect(0, 2, width - gauges_width, top_height, "box")
-    out["gauges"] = Rect(width - gauges_width, 2, gauges_width, top_height, "box")
-    out["heatmap"] = Rect(0, 2 + top_height, heatmap_width, middle_height, "box")
-    out["profile"] = Rect(heatmap_width, 2 + top_height, profile_width, middle_height, "box")
-    out[_tape_or_inset(sheet)] = Rect(heatmap_width + profile_width, 2 + top_height, tape_width, middle_height, "box")
-    out["alerts"] = Rect(0, 2 + top_height + middle_height, width, alerts_height, "rule")
+    y = 2 + top_height
+    out["chart"] = Rect(0, 2, width - gauges_width, top_height, "divided")
+    out["gauges"] = Rect(width - gauges_width, 2, gauges_width, top_height, "rule")
+    out["heatmap"] = Rect(0, y, heatmap_width, middle_height, "divided")
+    out["profile"] = Rect(heatmap_width, y, profile_width, middle_height, "divided")
+    out[_tape_or_inset(sheet)] = Rect(heatmap_width + profile_width, y, tape_width, middle_height, "rule")
+    out["alerts"] = Rect(0, y + middle_height, width, alerts_height, "rule")

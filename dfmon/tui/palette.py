@@ -1,7 +1,7 @@
-"""Colours by xterm-256 index: four diverging palettes and the fixed tones around them.
+"""Styles by name for a palette, and glyphs for a terminal without Unicode.
 
-ssh and tmux carry 256 indexes everywhere, in a third fewer bytes than 24-bit colour. Colour never carries meaning
-alone: every sign is printed too, and with NO_COLOR the same names become bold, dim and reverse.
+Colour never carries meaning alone: every sign and side is printed too, and with NO_COLOR the same names become bold,
+underline, dim and reverse.
 """
 
 from __future__ import annotations
@@ -13,75 +13,26 @@ from typing import Final
 from rich.color import Color
 from rich.style import Style
 
-BACKGROUND: Final = 234
-
-# nine steps from most negative to most positive, then text tones: negative, positive, their faint lines, the flip
-_HEAT_COLOURS: Final = {
-    "blue-orange": (117, 75, 32, 25, 236, 130, 172, 214, 222),
-    "purple-green": (183, 140, 97, 54, 236, 22, 28, 71, 120),
-    "green-red": (217, 203, 160, 88, 236, 22, 28, 71, 120),
-    "mono": (254, 248, 243, 239, 236, 239, 243, 248, 254),
-}
-_SIGN_COLOURS: Final = {
-    "blue-orange": (75, 214, 25, 94, 177),
-    "purple-green": (140, 114, 54, 22, 221),
-    "green-red": (203, 114, 88, 22, 177),
-    "mono": (252, 252, 241, 241, 255),
-}
-_FIXED_STYLES: Final = {
-    "text": (252, None, ""),
-    "strong": (231, None, "bold"),
-    "dim": (246, None, ""),
-    "faint": (239, None, ""),
-    "absent": (243, None, ""),
-    "edge": (240, None, ""),
-    "edge.focus": (250, None, ""),
-    "title": (250, None, ""),
-    "title.focus": (231, None, "bold"),
-    "head": (247, None, ""),
-    "label": (250, None, ""),
-    "axis": (244, None, ""),
-    "key": (231, None, "bold"),
-    "row.spot": (231, None, "bold"),
-    "spot": (231, None, ""),
-    "history": (66, None, ""),
-    "caveat": (244, None, ""),
-    "ok": (114, None, ""),
-    "warn": (221, None, ""),
-    "bad": (203, None, "bold"),
-    "scene": (252, None, "bold"),
-    "replay": (183, None, "bold"),
-    "notice": (231, 24, ""),
-    "mode.sim": (80, None, "bold"),
-    "mode.replay": (16, 183, "bold"),
-    "mode.stale": (231, 124, "bold"),
-    "mode.paused": (16, 221, "bold"),
-    "scene.calm": (16, 109, "bold"),
-    "scene.watch": (16, 221, "bold"),
-    "scene.violent": (231, 124, "bold"),
-    "scene.unknown": (252, 239, "bold"),
-    "heat.none": (239, None, ""),
-    "heat.none.cursor": (231, None, "bold"),
-    "heat.stale": (243, None, ""),
-    "heat.stale.cursor": (231, None, "bold"),
-}
+from dfmon.tui.themes import HEAT_STEPS, THEMES, Colour, Theme
 
 
-def rgb(index: int) -> tuple[int, int, int]:
-    """The RGB colour of an index 16..255: a 6 x 6 x 6 cube, then greys."""
-    if index >= 232:
-        grey = 8 + 10 * (index - 232)
+def rgb(colour: Colour) -> tuple[int, int, int]:
+    """The RGB colour of a 24-bit text, or of an index 16..255: a 6 x 6 x 6 cube, then greys."""
+    if isinstance(colour, str):
+        return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+    if colour >= 232:
+        grey = 8 + 10 * (colour - 232)
         return grey, grey, grey
     levels = (0, 95, 135, 175, 215, 255)
-    cube = index - 16
+    cube = colour - 16
     return levels[cube // 36], levels[cube // 6 % 6], levels[cube % 6]
 
 
-def contrast(first: int, second: int) -> float:
-    """WCAG contrast ratio of two indexes."""
+def contrast(first: Colour, second: Colour) -> float:
+    """WCAG contrast ratio of two colours."""
 
-    def luminance(index: int) -> float:
-        parts = [c / 255 for c in rgb(index)]
+    def luminance(colour: Colour) -> float:
+        parts = [c / 255 for c in rgb(colour)]
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -89,52 +40,93 @@ def contrast(first: int, second: int) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def contrasting_text(background: int) -> int:
+def contrasting_text(background: Colour) -> int:
     """Black or white, whichever has the higher contrast on `background`."""
     return max((16, 231), key=lambda text: contrast(text, background))
 
 
-def _style(foreground: int, background: int | None, attributes: str) -> Style:
-    background_index = BACKGROUND if background is None else background
+def _style(foreground: Colour, background: Colour, attributes: str = "") -> Style:
     return Style(
-        color=Color.from_ansi(foreground), bgcolor=Color.from_ansi(background_index), bold="bold" in attributes or None
+        color=_rich_colour(foreground),
+        bgcolor=_rich_colour(background),
+        bold="bold" in attributes or None,
+        underline="underline" in attributes or None,
     )
+
+
+def _rich_colour(colour: Colour) -> Color:
+    return Color.parse(colour) if isinstance(colour, str) else Color.from_ansi(colour)
 
 
 @cache
-def styles(palette: str, colour: bool = True) -> dict[str, Style]:
-    """Rich styles by name; without colour only their attributes."""
-    out = {name: _style(*spec) for name, spec in _FIXED_STYLES.items()}
-    negative, positive, faint_negative, faint_positive, flip = _SIGN_COLOURS[palette]
-    out["neg"] = out["buy"] = _style(negative, None, "")
-    out["pos"] = out["sell"] = _style(positive, None, "")
-    out["bar.neg"], out["bar.pos"] = (
-        _style(_HEAT_COLOURS[palette][2], None, ""),
-        _style(_HEAT_COLOURS[palette][6], None, ""),
-    )
-    out["neg.faint"], out["pos.faint"] = _style(faint_negative, None, ""), _style(faint_positive, None, "")
-    out["flip"] = _style(flip, None, "")
-    for step, background in zip(range(-4, 5), _HEAT_COLOURS[palette], strict=True):
-        text_colour = 250 if step == 0 else contrasting_text(background)
-        out[f"heat{step:+d}"] = _style(text_colour, background, "")
-        out[f"heat{step:+d}.cursor"] = _style(231 if step == 0 else text_colour, background, "bold")
-        out[f"swatch{step:+d}"] = _style(background if step else 246, None, "")
-    return out if colour else {name: _without_colour(name, style) for name, style in out.items()}
+def styles(palette: str, colour: bool = True, true_colour: bool = True) -> dict[str, Style]:
+    """Rich styles by name; without colour only their attributes.
+
+    A name that ends in `@long` or `@short` is drawn on the field of the chart where dealers are long or short gamma.
+    """
+    if not colour:
+        mono = THEMES["mono"]
+        return {name: _without_colour(name, style) for name, style in _theme_styles(mono, true_colour).items()}
+    return _theme_styles(THEMES[palette], true_colour)
+
+
+def _theme_styles(theme: Theme, true_colour: bool) -> dict[str, Style]:
+    out: dict[str, Style] = {}
+    for name, (foreground, background, attributes) in theme.roles.items():
+        out[name] = _style(foreground, theme.background if background is None else background, attributes)
+    for sign, step in (("neg", 4), ("pos", 4)):
+        out[f"bar.{sign}"] = _style(_ramp(theme, sign, true_colour)[step], theme.background)
+        out[f"{sign}.faint"] = _style(_ramp(theme, sign, true_colour)[step - 1], theme.background)
+    for side in ("buy", "sell"):
+        out[f"bar.{side}"] = out[side]
+    out |= _heat_styles(theme, true_colour)
+    for field, tint in zip(("long", "short"), theme.tints or (None, None), strict=True):
+        on_field = tint if tint is not None and true_colour else theme.background
+        for name in ("text", "spot", "flip", "faint", "dim", "strong", "pos.faint", "neg.faint"):
+            attributes = theme.roles[name][2] if name in theme.roles else ""
+            on_tint: Colour = theme.roles[name][0] if name in theme.roles else _ramp(theme, name[:3], true_colour)[3]
+            out[f"{name}@{field}"] = _style(on_tint, on_field, attributes)
+    return out
+
+
+def _ramp(theme: Theme, sign: str, true_colour: bool) -> tuple[Colour, ...]:
+    if true_colour:
+        return theme.ramp.positive if sign == "pos" else theme.ramp.negative
+    return theme.ramp.positive_256 if sign == "pos" else theme.ramp.negative_256
+
+
+def _heat_styles(theme: Theme, true_colour: bool) -> dict[str, Style]:
+    """Cells by colour step, -6 to +6, their cursor and their swatch in the legend."""
+    foreground = theme.roles["label"][0]
+    out = {
+        "heat+0": _style(foreground, theme.background),
+        "heat+0.cursor": _style(theme.roles["strong"][0], theme.background, "bold"),
+    }
+    for sign, factor in (("neg", -1), ("pos", 1)):
+        for step, background in enumerate(_ramp(theme, sign, true_colour), start=1):
+            text = contrasting_text(background)
+            out[f"heat{factor * step:+d}"] = _style(text, background)
+            out[f"heat{factor * step:+d}.cursor"] = _style(text, background, "bold")
+            out[f"swatch{factor * step:+d}"] = _style(background, theme.background)
+    return out
 
 
 def _without_colour(name: str, style: Style) -> Style:
-    """The same emphasis without colour."""
-    is_chip = name.startswith(("mode.", "scene.", "notice")) and name != "mode.sim"
-    dim = name in {"dim", "faint", "edge", "absent", "axis", "caveat", "heat.none", "heat.stale"}
-    return Style(bold=style.bold, dim=dim or None, reverse=is_chip or name.endswith(".cursor") or None)
+    """The same emphasis without colour: filled chips, cells that are strongly negative and the cursor are reverse."""
+    is_chip = name.startswith(("mode.", "notice", "scene.")) and name != "scene.calm"
+    is_strong_cell = name in {f"heat-{step}" for step in range(HEAT_STEPS // 2, HEAT_STEPS + 1)}
+    dim = name.partition("@")[0] in {"dim", "faint", "edge", "absent", "axis", "caveat", "heat.none", "heat.stale"}
+    reverse = is_chip or is_strong_cell or name.endswith(".cursor")
+    return Style(bold=style.bold, underline=style.underline, dim=dim or None, reverse=reverse or None)
 
 
 _ASCII_GLYPHS: Final = {
     ord(glyph): ascii_glyph
     for glyphs, ascii_glyph in (
         ("─▔", "-"), ("╌", ":"), ("│╎", "|"), ("┌┐└┘├┤┬┴┼", "+"), ("╭╯", "/"), ("╮╰", "\\"), ("▲", "^"), ("▼", "v"),
-        ("■", "="), ("●", "*"), ("◐", "%"), ("○", "o"), ("◆", "#"), ("▶▸", ">"), ("◀", "<"), ("█▇▆", "#"), ("▓▅", "%"),
-        ("▒▄▃", "="), ("░▂", "-"), ("·▁", "."),
+        ("■", "="), ("●", "*"), ("◐", "%"), ("○", "o"), ("◆", "#"), ("▶", ">"), ("◀", "<"), ("█▇▆", "#"), ("▓▅", "%"),
+        ("▒▄▃", "="), ("░▂", "-"), ("·▁", "."), ("┈", "."), ("◂", "<"), ("▹▸", ">"), ("◃", "<"), ("▐▌▉▊▋▍▎▏", "#"),
+        ("↑", "^"), ("↓", "v"), ("╱", "/"), ("▬", "="), ("━", "="), ("…", "."), ("≈", "~"),
     )
     for glyph in glyphs
 }  # fmt: skip
@@ -144,12 +136,13 @@ _ASCII_GLYPHS: Final = {
 class Appearance:
     """Palette, colour and glyphs: turns the style names and characters of runs into those of segments."""
 
-    palette: str = "blue-orange"
+    palette: str = "dark"
     colour: bool = True
     ascii: bool = False
+    true_colour: bool = True
 
     def style(self, name: str) -> Style:
-        found = styles(self.palette, self.colour)
+        found = styles(self.palette, self.colour, self.true_colour)
         return found.get(name) or found["text"]
 
     def glyphs(self, text: str) -> str:

@@ -7,8 +7,9 @@ from typing import Final
 
 from dfmon.tui.terminal import shows_unicode
 
-PALETTES: Final = ("blue-orange", "purple-green", "mono", "green-red")
-ICONS: Final = ("unicode", "ascii", "braille")
+PALETTES: Final = ("dark", "light", "colour-blind", "green-red", "mono")
+ICONS: Final = ("braille", "unicode", "ascii")
+_EARLIER_PALETTES: Final = {"blue-orange": "dark", "purple-green": "colour-blind"}
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class ScreenSettings:
     underlyings: tuple[str, ...]
     rate_hz: float = 1.0
     mouse: bool = False
-    palette: str = "blue-orange"
-    icons: str = "unicode"
+    palette: str = "dark"
+    icons: str = "braille"
     plain: bool = False
     low_bandwidth: bool = False
     tape_min: float = 0.0
@@ -44,7 +45,7 @@ class ScreenSettings:
 
     @property
     def initial_palette(self) -> str:
-        return "mono" if self.plain else self.palette
+        return "mono" if self.plain else _EARLIER_PALETTES.get(self.palette, self.palette)
 
     @property
     def initial_icons(self) -> str:

@@ -43,6 +43,11 @@ def shows_unicode() -> bool:
     return codecs.lookup(_encoding()).name == "utf-8"
 
 
+def shows_true_colour() -> bool:
+    """True where the terminal says that it has 24-bit colours."""
+    return os.environ.get("COLORTERM", "").lower() in {"truecolor", "24bit"}
+
+
 def _encoding() -> str:
     """That of the locale. Python itself writes UTF-8 in the locale C, whose terminals may show ASCII alone."""
     if sys.flags.utf8_mode and "PYTHONUTF8" not in os.environ and _is_locale_c(os.environ):

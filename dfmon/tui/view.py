@@ -30,8 +30,8 @@ class View:
     """
 
     underlying: str
-    palette: str = "blue-orange"
-    icons: str = "unicode"
+    palette: str = "dark"
+    icons: str = "braille"
     model: str = ""
     panel: str = "chart"
     zoom: bool = False

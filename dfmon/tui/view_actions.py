@@ -13,7 +13,7 @@ from dfmon.tui.filters import Filter
 from dfmon.tui.layout import layout
 from dfmon.tui.render.box import inner_size
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.heatmap import HeatmapGrid, current_grid, cursor_of
+from dfmon.tui.render.heatmap_grid import HeatmapGrid, current_grid, cursor_of
 from dfmon.tui.render.models import known_models
 from dfmon.tui.render.options import SORT_LABELS, cursor_index, filtered_options
 from dfmon.tui.settings import ICONS, PALETTES

@@ -116,11 +116,11 @@ def check_screen(made: FlowSnapshot) -> None:
         return "\n".join("".join(part for part, _ in row) for row in rows)
 
     drawn = Frame(made.ts_ns, "live", View("BTC", metric="dex"), made, made)
-    shown = text(heatmap(drawn, Rect(0, 0, 120, 24, "box")))
+    shown = text(heatmap(drawn, Rect(0, 0, 120, 24, "rule")))
     assert "2 DEX $M" in shown
     assert "[DEX]" in shown
     for width, height in ((36, 11), (60, 20)):
-        assert "DEX" in text(gauges(drawn, Rect(0, 0, width, height, "box")))
+        assert "DEX" in text(gauges(drawn, Rect(0, 0, width, height, "rule")))
     assert "DEX" in text(models(drawn, made, 100))
 
 

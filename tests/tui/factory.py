@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from dfmon.model.flip import Flip, FlipRoot
+from dfmon.model.flip import Flip, FlipRoot, Regime, RegimeEdge
+from dfmon.model.freshness import Freshness, InputAge
+from dfmon.model.hedging import OutlookRow, Unwind
 from dfmon.model.positions import Positions
 from dfmon.model.scenario import Scenario
 from dfmon.model.snapshot import (
@@ -173,6 +175,24 @@ def positions() -> tuple[PositionRow, ...]:
     return tuple(rows)
 
 
+def freshness() -> Freshness:
+    spot, marks, forwards, open_interest, depth, volumes = (
+        InputAge(0.3, limit, True) for limit in (5.0, 15.0, 75.0, 120.0, 10.0, 600.0)
+    )
+    return Freshness(spot, marks, forwards, open_interest, depth, volumes)
+
+
+def outlook() -> tuple[OutlookRow, ...]:
+    """Short gamma: dealers buy rises and sell falls; at rest too little to call."""
+    return (
+        OutlookRow("+1 %", 35.5e6, 18.0e6, 49.0e6, 38.2e6),
+        OutlookRow("-1 %", -11.0e6, -19.0e6, -3.0e6, -14.1e6),
+        OutlookRow("+1 sd", 14.2e6, 7.0e6, 20.0e6, 15.0e6),
+        OutlookRow("-1 sd", -3.9e6, -9.0e6, 1.0e6, -4.2e6),
+        OutlookRow("1 h", -0.1e6, -0.3e6, 0.1e6, 0.0),
+    )
+
+
 def models() -> tuple[ModelRow, ...]:
     """The four models, one of them with no flip."""
     return (
@@ -226,6 +246,12 @@ def snapshot(**overrides: Any) -> FlowSnapshot:
         context=Context(0.523, 0.51, 0.00008, 0.061, EXPIRIES[0], 17.93, 0.0042, 0.001),
         feeds=feeds(),
         unavailable=("theta: not asked for",),
+        regime=Regime("short", 0.97, None, RegimeEdge(FLIP, 100_200.0, 101_600.0, "up", 0.98)),
+        outlook=outlook(),
+        unwind=Unwind(
+            -11.0e6, -15.0e6, -6.0e6, at_window=-14.6e6, at_window_lo=-19.2e6, at_window_hi=-9.1e6, until_window=-3.6e6
+        ),
+        freshness=freshness(),
         tables=Detail(heatmap(), profile(), tape(), alerts(), positions()),
     )  # fmt: skip
     return msgspec.structs.replace(base, **overrides)
@@ -271,7 +297,7 @@ def one_cell_changed(s: FlowSnapshot) -> FlowSnapshot:
 
 def no_flip() -> FlowSnapshot:
     flip = Flip(None, None, None, 0.97, None, None, None, (), (49_206.0, 147_618.0), 1, "ok", 0.4)
-    return snapshot(flip=flip)
+    return snapshot(flip=flip, regime=Regime("long", 0.97))
 
 
 def several_flips() -> FlowSnapshot:

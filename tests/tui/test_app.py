@@ -163,16 +163,16 @@ async def test_a_live_market_cannot_be_moved_in_time() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("strike 105k", "105,000[+"),
+        ("strike 105k", "105,000 [+"),
         ("exp 4DEC", "[-5.3]"),
         ("metric vss", "2 VSS $M per +1pt"),
-        ("span 7d", "FLIP 7d"),
+        ("span 7d", "REGIME  7d"),
         ("size 40", ">=40 BTC"),
         ("filter call block", "/call block"),
         ("order oi", "[o] by open interest"),
         ("feeds", "FEEDS AND HEALTH"),
         ("pos", "DEALER POSITIONS"),
-        ("panel.zoom", "▸1 SPOT v G-FLIP 5m 1h [4h] 1d 7d"),
+        ("panel.zoom", "▸1 SPOT AND REGIME  5m 1h [4h] 1d 7d"),
     ],
 )
 async def test_commands(text: str, expected: str) -> None:
@@ -216,7 +216,7 @@ async def test_a_command_is_completed_and_hinted(check_screen: ScreenCheck) -> N
         check_screen(await harness.text(pilot), "command")
         await pilot.press("p", "a", "l", "tab")
         assert ":palette █" in await harness.text(pilot)
-        assert "blue-orange | purple-green | mono | green-red" in await harness.text(pilot)
+        assert "dark | light | colour-blind | green-red | mono" in await harness.text(pilot)
         await pilot.press(*"mono", "enter")
         assert harness.app.view.palette == "mono"
 
@@ -349,7 +349,7 @@ async def test_backfill_on_the_state_line(size: tuple[int, int], check_screen: S
         harness.hub.publish(factory.snapshot(ts_ns=factory.NOW + 1))
         text = await harness.text(pilot)
         assert "backfill" not in text
-        assert "covered 93%" in text
+        assert "flow cover 93%" in text or "flow 93%" in text or "flow Deribit only cover 93%" in text
 
 
 async def test_esc_takes_the_filter_before_the_sheet() -> None:
@@ -481,7 +481,8 @@ async def test_looking_at_the_models_in_turn_sends_nothing_to_the_market() -> No
     async with harness.app.run_test(size=(80, 24)) as pilot:
         for model in ("naive", "short-all", "file", "flow"):
             await pilot.press("b")
-            assert f"{model} model" in await harness.text(pilot)
+            shown = await harness.text(pilot)
+            assert "flow 93%" in shown if model == "flow" else f"viewing {model}, published flow" in shown
         assert harness.requests == []
         assert harness.app.view.model == ""
 

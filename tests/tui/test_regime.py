@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import replace
-
 import msgspec
 import pytest
 
@@ -12,8 +9,7 @@ from dfmon.model.flip import Flip, FlipRoot, HorizonFlip, Regime, RegimeEdge
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.sinks.plain_text import format_snapshot
 from dfmon.tui.render.formatting import Row
-from dfmon.tui.render.regime import edge_labels, flip_runs, regime_runs
-from dfmon.tui.render.strip import banner
+from dfmon.tui.render.regime import edges_of, flip_runs, regime_runs
 from dfmon.tui.view import View
 
 from . import factory
@@ -22,6 +18,10 @@ from .test_render import frame, panels, screen
 
 def text(runs: Row | list[tuple[str, str]]) -> str:
     return "".join(part for part, _ in runs)
+
+
+def words(s: FlowSnapshot) -> list[tuple[str, str]]:
+    return regime_runs(s, is_long=True, beyond=True)
 
 
 def with_regime(spot: float = 81_500.0) -> FlowSnapshot:
@@ -43,19 +43,28 @@ def with_regime(spot: float = 81_500.0) -> FlowSnapshot:
 
 def test_the_first_line_is_the_regime() -> None:
     s = with_regime()
-    assert text(regime_runs(s)) == "long gamma 78,664 to 82,284, short above (-1.0%, -0.4 sd)"
-    assert text(regime_runs(s, is_wide=False)) == "long gamma, flip 82,284 down (-1.0%)"
-    assert "long gamma 78,664 to 82,284, short above" in screen(frame(s), 160, 48)
-    assert "long gamma, flip 82,284 down" in screen(frame(s), 80, 24)
+    assert text(words(s)) == "LONG GAMMA 78,664..82,284, short outside"
+    for size in ((160, 48), (120, 40)):
+        assert "LONG GAMMA 78,664..82,284, short outside" in panels(frame(s), *size)["headline"]
+    assert "LONG 78,664..82,284 " in panels(frame(s), 80, 24)["headline"]
+
+
+def test_a_band_that_holds_zero_is_unsure() -> None:
+    base = with_regime()
+    ngi = msgspec.structs.replace(base.metrics.ngi, lo=-2e6, hi=5e6)
+    s = msgspec.structs.replace(base, metrics=msgspec.structs.replace(base.metrics, ngi=ngi))
+    assert text(words(s)) == "UNSURE edge 82,284"
+    banded = msgspec.structs.replace(base.regime, above=RegimeEdge(82_284.0, 82_000.0, 82_600.0, "down", 0.9))
+    assert text(words(msgspec.structs.replace(s, regime=banded))) == "UNSURE edge 82,284 [82,000..82,600]"
 
 
 @pytest.mark.parametrize(
     ("side", "below", "above", "expected"),
     [
-        ("short", True, False, "short gamma above 78,664, long below"),
-        ("short", False, True, "short gamma below 82,284, long above"),
-        ("long", False, False, "long gamma 65,000 to 98,000, no flip"),
-        (None, True, True, "flip 82,284 down"),
+        ("short", True, False, "SHORT GAMMA above 78,664, long below"),
+        ("short", False, True, "SHORT GAMMA below 82,284, long above"),
+        ("long", False, False, "LONG GAMMA no edge 65,000..98,000"),
+        (None, True, True, "GAMMA n/a"),
     ],
 )
 def test_a_missing_edge_or_side(side: str | None, below: bool, above: bool, expected: str) -> None:
@@ -63,7 +72,7 @@ def test_a_missing_edge_or_side(side: str | None, below: bool, above: bool, expe
     regime = msgspec.structs.replace(
         s.regime, side=side, below=s.regime.below if below else None, above=s.regime.above if above else None
     )
-    assert text(regime_runs(msgspec.structs.replace(s, regime=regime))).startswith(expected)
+    assert text(words(msgspec.structs.replace(s, regime=regime))) == expected
 
 
 def test_the_direction_stands_beside_the_flip() -> None:
@@ -74,15 +83,15 @@ def test_the_direction_stands_beside_the_flip() -> None:
 
 def test_both_edges_are_on_the_chart() -> None:
     s = with_regime()
-    assert edge_labels(s) == [(78_664.0, "short below 78,664"), (82_284.0, "short above 82,284")]
+    assert [edge.level for edge in edges_of(s)] == [78_664.0, 82_284.0]
     close = with_regime(spot=factory.SPOT)
     below, above = (
         RegimeEdge(factory.SPOT - 20.0, None, None, "up", 0.9),
         RegimeEdge(130_000.0, None, None, "down", 0.9),
     )
     drawn = panels(frame(msgspec.structs.replace(close, regime=Regime("long", 0.9, below, above))))["chart"]
-    assert f"╌ short below {factory.SPOT - 20.0:,.0f}" in drawn
-    assert "▲ short above 130,000" in drawn  # out of sight, but named
+    assert f" {factory.SPOT - 20.0:,.0f}" in drawn
+    assert "↑130,000" in drawn  # out of sight, but named
 
 
 def test_the_profile_names_flips_by_horizon_and_what_is_assumed() -> None:
@@ -98,33 +107,5 @@ def test_plain_text_says_the_same() -> None:
     assert "long gamma 78,664 to 82,284, short above   97% of members agree" in lines
     assert "flips by expiry: today 81,900 down   week n/a   all 82,284 down" in lines
     assert "positions flow, coin, cover 93%" in lines[0]
-    assert not any("flips by expiry" in line for line in format_snapshot(factory.snapshot(), "live").splitlines())
-
-
-def test_why_is_readable_however_long_the_rest_of_the_first_line_is() -> None:
-    s, shown = with_regime(92_000.0), frame(with_regime())
-    shown.view.zoom = True  # the unread alerts stand in the same line
-    none = msgspec.structs.replace(s.flip, level=None, roots=(), net=-1)
-    unknown = msgspec.structs.replace(s.regime, side=None, below=None, above=None)
-    for (bucket, name), overlay, model, side, (flip, regime), width in itertools.product(
-        ((4, "FLIP-ZONE"), (5, "SQUEEZE")),
-        ("", "UNKNOWN: depth of OKX is missing"),
-        ("flow", "short-all"),
-        ("buy", "two-sided", "none"),
-        (
-            (s.flip, s.regime),
-            (s.flip, unknown),
-            (none, unknown),
-            (none, msgspec.structs.replace(unknown, side="short")),
-        ),
-        (80, 88, 100, 119, 120, 160, 200),
-    ):
-        scenario = msgspec.structs.replace(
-            s.scenario, bucket=bucket, name=name, armed=bucket == 5, overlay=overlay, side=side, material=False,
-            reasons=("NGI < 0", "phi_gamma .034 >= .03"),
-        )  # fmt: skip
-        positions = msgspec.structs.replace(s.positions, model=model)
-        snapshot = msgspec.structs.replace(s, scenario=scenario, positions=positions, flip=flip, regime=regime)
-        line = text(banner(replace(shown, snapshot=snapshot), width)[0])
-        assert "why: NGI < 0" in line, line
-        assert len(line) == width
+    without = factory.snapshot(regime=Regime())
+    assert not any("flips by expiry" in line for line in format_snapshot(without, "live").splitlines())

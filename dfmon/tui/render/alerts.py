@@ -1,6 +1,6 @@
 """Panel 6: the alerts. One line where space is short, a list when zoomed.
 
-Wide screens also show here what the model leaves out.
+The first line says why the scenario holds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from dfmon.tui.render.formatting import (
     cell_text,
     fit,
     format_time,
-    justify,
     row_width,
     truncate,
 )
@@ -39,26 +38,19 @@ def alerts(frame: Frame, rect: Rect) -> list[Row]:
         first = min(frame.view.scroll, max(0, len(items) - height))
         body = alert_rows(frame, width)[first : first + height] or [((" none", "dim"),)]
         return bordered_panel(rect, title, body, focus=focus)
-    caveat: Run = (f"{caveat_text(frame)} ", "caveat")
-    if width < 150:
-        body = [_alert_row(frame, a, width) for a in items[: height - 1]] or [((" none", "dim"),)]
-        body += [fit((), width)] * (height - 1 - len(body))
-        body.append(justify((), [caveat], width))
-        return bordered_panel(rect, title, body, focus=focus)
-    left_width = width // 2
-    cells = [_alert_row(frame, a, left_width) for a in items[: 2 * height - 1]]
-    cells += [fit((), left_width)] * (2 * height - 1 - len(cells))
-    if not items:
-        cells[0] = fit(((" none", "dim"),), left_width)
-    right_cells = [*cells[height:], justify((), [caveat], width - left_width)]
-    rows = [(*a, *fit(b, width - left_width)) for a, b in zip(cells[:height], right_cells, strict=True)]
-    return bordered_panel(rect, title, rows, focus=focus)
+    tail: list[Run] = [("above: ◆ flip  digit scenario  ╱ no data", "dim")] if width >= 100 else []
+    body = [fit(_why_runs(frame, width), width), *(_alert_row(frame, a, width) for a in items[: height - 1])]
+    return bordered_panel(rect, title, body, focus=focus, tail=tail)
 
 
-def caveat_text(frame: Frame) -> str:
-    """Limits of the model in one line."""
-    venue = frame.snapshot.options_venue if frame.snapshot is not None else ""
-    return f"model: {venue or 'one venue'} only, no OTC or ETF options, all dealers as one desk"
+def _why_runs(frame: Frame, width: int) -> list[Run]:
+    """` why 5 SQUEEZE  NGI < 0, phi_g 0.81 >= mid`: the inputs that decided the scenario, or that are missing."""
+    if frame.snapshot is None:
+        return [(" none", "dim")]
+    scenario = frame.snapshot.scenario
+    name = f"{scenario.bucket or ''} {cell_text(scenario.name, 16)}".strip()
+    reasons = cell_text(", ".join(scenario.reasons) or scenario.overlay.partition(": ")[2] or "no reason known", 400)
+    return [(" why ", "dim"), (f"{name}  ", "scene"), (truncate(reasons, width - len(name) - 8), "text")]
 
 
 def alert_rows(frame: Frame, width: int) -> list[Row]:
@@ -67,17 +59,26 @@ def alert_rows(frame: Frame, width: int) -> list[Row]:
 
 
 def _single_row(frame: Frame, width: int, focus: bool) -> Row:
+    """The newest alerts while some are unread or one is chosen, else why the scenario holds."""
     head: list[Run] = [
         ("─▸" if focus else "─ ", "edge"),
         ("6 ALERTS", "title.focus" if focus else "title"),
         (f" [n] {frame.unread_alert_count} !" if frame.unread_alert_count else "", "warn"),
-        (" ─ ", "edge"),
+        (" ─", "edge"),
     ]
+    chosen = next((a for a in frame.alerts if a.ts_ns == frame.view.alert_shown_ns), None)
+    if chosen is None and not frame.unread_alert_count:
+        head += _why_runs(frame, width - row_width(head) - 2)
+    else:
+        head += _alerts_in_a_row(frame, chosen, width - row_width(head) - 2)
+    head.append((" ", "edge"))
+    return fit((*head, ("─" * max(0, width - row_width(head)), "edge")), width)
+
+
+def _alerts_in_a_row(frame: Frame, chosen: Alert | None, width: int) -> list[Run]:
     items = list(frame.alerts)
-    chosen = next((a for a in items if a.ts_ns == frame.view.alert_shown_ns), None)
-    if chosen is not None:
-        items = items[items.index(chosen) :]
-    out = list(head)
+    items = items[items.index(chosen) :] if chosen is not None else items
+    out: list[Run] = [(" ", "edge")]
     for i, alert in enumerate(items):
         is_unread = alert.ts_ns > frame.view.alerts_read_ns
         text = f"{format_time(alert.ts_ns, seconds=False)} {cell_text(alert.text, 300)}"
@@ -87,10 +88,7 @@ def _single_row(frame: Frame, width: int, focus: bool) -> Row:
         if i:
             out.append(("  ·  ", "edge"))
         out.append((truncate(text, available), "strong" if is_unread else "text"))
-    if not items:
-        out.append(("none", "dim"))
-    out.append((" ", "edge"))
-    return fit((*out, ("─" * max(0, width - row_width(out)), "edge")), width)
+    return out
 
 
 def _alert_row(frame: Frame, alert: Alert, width: int) -> Row:

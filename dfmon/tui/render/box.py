@@ -1,4 +1,4 @@
-"""Borders and titles of panels, and the rectangles that `layout` gives them."""
+"""Rules and titles of panels, and the rectangles that `layout` gives them. Rules take fewer cells than boxes."""
 
 from __future__ import annotations
 
@@ -7,50 +7,50 @@ from typing import Literal, NamedTuple
 
 from dfmon.tui.render.formatting import Row, Run, fit, row_width
 
-Edge = Literal["none", "rule", "divided", "box"]
+Edge = Literal["none", "rule", "divided"]
 
 
 class Rect(NamedTuple):
-    """Place and kind of border. A "divided" panel ends in the line that parts it from its right neighbour."""
+    """Place and kind of border. A "divided" panel ends in the line that parts it from its right neighbour.
+
+    `joint` is the character in which that line meets the rule of the title.
+    """
 
     x: int
     y: int
     width: int
     height: int
     edge: Edge = "none"
+    joint: str = "┬"
 
 
 def inner_size(rect: Rect) -> tuple[int, int]:
     """Columns and rows inside the border."""
-    if rect.edge == "box":
-        return rect.width - 2, rect.height - 2
-    if rect.edge == "divided":
-        return rect.width - 1, rect.height - 1
-    return rect.width, rect.height - (rect.edge == "rule")
+    return rect.width - (rect.edge == "divided"), rect.height - (rect.edge != "none")
 
 
 def bordered_panel(
-    rect: Rect, title: Sequence[Run], body: Sequence[Row], *, focus: bool, foot: Sequence[Run] = (), joint: str = "┬"
+    rect: Rect, title: Sequence[Run], body: Sequence[Row], *, focus: bool, tail: Sequence[Run] = ()
 ) -> list[Row]:
-    """Title and body cut or padded to the rectangle; a box has a foot too."""
+    """Title and body cut or padded to the rectangle; `tail` stands at the right end of the title where it fits."""
     width, height = inner_size(rect)
-    edge_style = "edge.focus" if focus else "edge"
     rows = [fit(row, width) for row in body[:height]]
     rows += [fit((), width)] * (height - len(rows))
-    mark = "▸" if focus else " "
-    focus_styles = {"title": "title.focus"} if focus else {}
-    head = ((mark, "title.focus"), *((text, focus_styles.get(style, style)) for text, style in title))
     if rect.edge == "none":
         return rows
-    if rect.edge == "box":
-        first = (("┌", edge_style), *_edge_with_runs(head, width, edge_style), ("┐", edge_style))
-        last = (("└", edge_style), *_edge_with_runs(foot, width, edge_style, right=True), ("┘", edge_style))
-        side_border: Run = ("│", edge_style)
-        return [first, *((side_border, *row, side_border) for row in rows), last]
-    top = tuple(_edge_with_runs((("─", edge_style), *head), width, edge_style))
+    edge_style = "edge.focus" if focus else "edge"
+    focus_styles = {"title": "title.focus"} if focus else {}
+    mark = "▸" if focus else " "
+    head = ((f"─{mark}", edge_style), *((text, focus_styles.get(style, style)) for text, style in title))
+    top = _rule(head, tail, width, edge_style)
     if rect.edge == "rule":
         return [top, *rows]
-    return [(*top, (joint, "edge")), *((*row, ("│", "edge")) for row in rows)]
+    return [(*top, (rect.joint, "edge")), *((*row, ("│", "edge")) for row in rows)]
+
+
+def divider(title: Sequence[Run], tail: Sequence[Run], width: int) -> Row:
+    """A rule inside a panel."""
+    return _rule((("─ ", "edge"), *title), tail, width, "edge")
 
 
 def scrolled_panel(rect: Rect, title: str, rows: Sequence[Row], scroll: int) -> list[Row]:
@@ -62,15 +62,11 @@ def scrolled_panel(rect: Rect, title: str, rows: Sequence[Row], scroll: int) -> 
     return bordered_panel(rect, head, rows[first : first + height], focus=False)
 
 
-def _edge_with_runs(runs: Sequence[Run], width: int, edge_style: str, right: bool = False) -> list[Run]:
-    """Runs laid into a horizontal line, at its left or right end."""
-    runs = list(runs)
-    if runs and not right:
-        runs.append((" ", edge_style))
-    elif runs:
-        runs.append(("─", edge_style))
-    available = width - row_width(runs)
-    if available < 0:
-        return list(fit(runs, width))
-    fill: Run = ("─" * available, edge_style)
-    return [fill, *runs] if right else [*runs, fill]
+def _rule(head: Sequence[Run], tail: Sequence[Run], width: int, edge_style: str) -> Row:
+    """Runs laid into a horizontal line, at its left and its right end; the right ones only where both fit."""
+    left = [*head, (" ", edge_style)]
+    right: list[Run] = [(" ", edge_style), *tail, (" ─", edge_style)] if tail else []
+    available = width - row_width(left) - row_width(right)
+    if available < 1:
+        right, available = [], width - row_width(left)
+    return fit((*left, ("─" * max(0, available), edge_style), *right), width)

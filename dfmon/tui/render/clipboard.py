@@ -5,7 +5,8 @@ from __future__ import annotations
 from dfmon.model.units import iso
 from dfmon.tui.render.formatting import format_level, format_price, format_usd
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.heatmap import cell_facts, current_grid, cursor_of
+from dfmon.tui.render.heatmap import cell_facts
+from dfmon.tui.render.heatmap_grid import current_grid, cursor_of
 
 
 def clipboard_text(frame: Frame) -> str:

@@ -14,7 +14,8 @@ from dfmon.tui.render.formatting import (
     justify,
 )
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.heatmap import cell_facts, current_grid, cursor_of
+from dfmon.tui.render.heatmap import cell_facts
+from dfmon.tui.render.heatmap_grid import current_grid, cursor_of
 
 
 def detail(frame: Frame, rect: Rect) -> list[Row]:

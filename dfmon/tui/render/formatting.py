@@ -22,7 +22,6 @@ NOT_AVAILABLE: Final = "n/a"
 _MIN_CUT: Final = 8  # cells: in fewer a cut word and its dots say nothing
 _EXPIRY_LABEL = re.compile(r"(\d{1,2})([A-Z]{3})(\d\d)")
 _ISO_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
-_SHORT_MONTHS = ("JA", "FB", "MR", "AP", "MY", "JN", "JL", "AG", "SP", "OC", "NV", "DC")
 
 
 def cell_text(text: str, limit: int = 200) -> str:
@@ -222,22 +221,24 @@ def format_time(ts_ns: int, seconds: bool = True) -> str:
     return f"{utc(ts_ns):%H:%M:%S}" if seconds else f"{utc(ts_ns):%H:%M}"
 
 
-def short_expiry(label: str, is_wide: bool) -> str:
-    """27NOV25 as 27NOV, or as 27NV where space is short; other labels are cut.
+def short_expiry(label: str) -> str:
+    """27NOV25 as 27NOV; other labels are cut.
 
-    >>> short_expiry("2JAN26", True), short_expiry("2JAN26", False)
-    ('02JAN', '02JA')
+    >>> short_expiry("2JAN26"), short_expiry("2026-01-02T08:00:00Z")
+    ('02JAN', '02JAN')
     """
     if found := _EXPIRY_LABEL.fullmatch(label):
         day, month = int(found[1]), found[2]
-        index = MONTHS.index(month) if month in MONTHS else -1
-    elif found := _ISO_DATE.match(label):
-        day, index = int(found[3]), int(found[2]) - 1
+    elif (found := _ISO_DATE.match(label)) and 1 <= int(found[2]) <= 12:
+        day, month = int(found[3]), MONTHS[int(found[2]) - 1]
     else:
-        return cell_text(label, 5 if is_wide else 4)
-    if not 0 <= index < 12:
-        return cell_text(label, 5 if is_wide else 4)
-    return f"{day:02d}{MONTHS[index] if is_wide else _SHORT_MONTHS[index]}"
+        return cell_text(label, 5)
+    return f"{day:02d}{month}" if month in MONTHS else cell_text(label, 5)
+
+
+def format_band(low: float | None, high: float | None) -> str:
+    """`[+7.1M,+15.9M]`; empty where a bound is unknown."""
+    return "" if low is None or high is None else f"[{format_usd(low)},{format_usd(high)}]"
 
 
 def quality_mark(metric: Metric, stale: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,7 +24,7 @@ _FLAT_SHARE = 0.02  # a change below this share of the range is flat
 class Frame:
     """One frame. `snapshot` is drawn and stands still while paused; `latest_snapshot` is the newest one.
 
-    `prompt_hint` is the hint beside an open input line.
+    `others` are the newest snapshots of the other underlyings. `prompt_hint` is the hint beside an open input line.
     """
 
     now_ns: int
@@ -31,6 +32,7 @@ class Frame:
     view: View
     snapshot: FlowSnapshot | None = None
     latest_snapshot: FlowSnapshot | None = None
+    others: tuple[FlowSnapshot, ...] = ()
     rows: Sequence[MetricRow] = ()
     runtime: Runtime = field(default_factory=Runtime)
     rate_hz: float = 1.0
@@ -110,19 +112,20 @@ def observed_range(rows: Sequence[MetricRow], name: str, metric: Metric) -> floa
     return max(magnitudes, default=0.0)
 
 
+def change_since(rows: Sequence[MetricRow], name: str, look_back_ns: int) -> float | None:
+    """Change of a metric against the value `look_back_ns` ago, or the oldest one; None in the first ten seconds."""
+    if not rows:
+        return None
+    newest = rows[-1]
+    i = bisect_left(rows, newest.ts_ns - look_back_ns, key=lambda row: row.ts_ns)
+    reference = rows[min(i, len(rows) - 1)]
+    change: float = getattr(newest, name) - getattr(reference, name)
+    return None if newest.ts_ns - reference.ts_ns < 10 * SECOND or math.isnan(change) else change
+
+
 def trend(rows: Sequence[MetricRow], name: str, scale: float) -> str:
     """▲ ▼ ■ against the value a minute ago, or the oldest one; blank for the first ten seconds."""
-    if not rows:
-        return " "
-    newest = rows[-1]
-    reference = newest
-    for row in reversed(rows):
-        reference = row
-        if newest.ts_ns - row.ts_ns >= MINUTE:
-            break
-    if newest.ts_ns - reference.ts_ns < 10 * SECOND:
-        return " "
-    change = getattr(newest, name) - getattr(reference, name)
-    if math.isnan(change):
+    change = change_since(rows, name, MINUTE)
+    if change is None:
         return " "
     return "■" if abs(change) <= _FLAT_SHARE * scale else "▲" if change > 0 else "▼"

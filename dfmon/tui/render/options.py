@@ -27,7 +27,7 @@ from dfmon.tui.render.formatting import (
     sign_style,
 )
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.heatmap import visible_range
+from dfmon.tui.render.heatmap_grid import visible_range
 from dfmon.tui.view import View
 
 SORT_LABELS: Final = {"size": "|net|", "band": "band", "oi": "open interest", "expiry": "expiry"}
@@ -127,7 +127,7 @@ def _option_row(
     }
     option_letter = cell_text(row.option_type, 4)[:1].upper()
     mark = "▶" if is_selected else " "
-    label = f"{mark}{short_expiry(row.expiry, is_wide=True):<5} {format_level(row.strike):>8}{option_letter}"
+    label = f"{mark}{short_expiry(row.expiry):<5} {format_level(row.strike):>8}{option_letter}"
     out: list[Run] = [(f"{label:<{_LABEL_WIDTH}}"[:_LABEL_WIDTH], "row.spot" if is_selected else "label")]
     out += [(f"{cells[name][0]:>{size}}", cells[name][1]) for name, size, _ in columns]
     if plot_width:

@@ -27,7 +27,7 @@ from dfmon.tui.render.formatting import (
 )
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.options import cursor_index, filtered_options, format_probability
-from dfmon.tui.render.plot import bar
+from dfmon.tui.render.plot import bar_runs
 
 _LABELS: Final = {
     "screen": "screen prints", "block": "blocks", "rfq": "RFQs", "combo": "combos", "liquidation": "liquidations",
@@ -63,9 +63,9 @@ def _head(option: PositionRow | None, expiry: ExpiryRow | None, cell_width: int,
     of_option = of_expiry = NOT_AVAILABLE
     if option is not None:
         letter = cell_text(option.option_type, 4)[:1].upper()
-        of_option = f"{short_expiry(option.expiry, is_wide=True)} {format_level(option.strike)}{letter}"
+        of_option = f"{short_expiry(option.expiry)} {format_level(option.strike)}{letter}"
     if expiry is not None:
-        of_expiry = f"all {short_expiry(expiry.label, is_wide=True)}"
+        of_expiry = f"all {short_expiry(expiry.label)}"
     return fit(((f" {'WHY':<{_LABEL_WIDTH - 1}}{of_option:>{cell_width}}{of_expiry:>{cell_width}}", "head"),), width)
 
 
@@ -90,9 +90,8 @@ def _source_rows(
             continue
         tail: tuple[Run, ...] = ()
         if of_option is not None and 2 * half + 1 >= _MIN_BAR_WIDTH:
-            left, right, _ = bar(of_option, scale, half)
-            style = frame.dim_if_stale(sign_style(of_option))
-            tail = ((" ", "text"), (left, style), ("│", "axis"), (right, style))
+            styles = (frame.dim_if_stale("bar.neg"), frame.dim_if_stale("bar.pos"))
+            tail = ((" ", "text"), *bar_runs(of_option, scale, half, styles))
         out.append(_line(_LABELS[name], (_coins(frame, of_option), _coins(frame, of_expiry)), cell_width, width, tail))
     nets = (None if option is None else option.net, None if expiry is None else expiry.net)
     out.append(_line("= NET", (_coins(frame, nets[0]), _coins(frame, nets[1])), cell_width, width))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dfmon.tui.render.formatting import Row, fit
+from dfmon.tui.render.formatting import Row, Run, fit
 
 Values = Sequence[float | None]
 _BRAILLE_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
@@ -18,13 +18,18 @@ class Canvas:
 
     def __init__(self, width: int, height: int, lo: float, hi: float) -> None:
         self.width, self.height, self.lo, self.hi = width, height, lo, hi
-        self._cells: list[list[tuple[str, str]]] = [[(" ", "text")] * width for _ in range(height)]
+        self._cells: list[list[Run]] = [[(" ", "text")] * width for _ in range(height)]
+        self._fields: list[list[str]] = [[""] * width for _ in range(height)]
 
     def row_of(self, value: float, steps: int = 1) -> int:
         """The row of a value, in units of 1/`steps` of a cell, clipped to the edges."""
         last = self.height * steps - 1
         share = (self.hi - value) / (self.hi - self.lo) if self.hi > self.lo else 0.5
         return min(last, max(0, round(share * last)))
+
+    def value_of(self, y: int) -> float:
+        """The value at the middle of a row."""
+        return self.hi - (self.hi - self.lo) * y / max(1, self.height - 1)
 
     def contains(self, value: float | None) -> bool:
         return value is not None and self.lo <= value <= self.hi
@@ -88,8 +93,15 @@ class Canvas:
         for (x, y), mask in masks.items():
             self.set_cell(x, y, chr(0x2800 + mask), style)
 
+    def set_field(self, x: int, y: int, field: str) -> None:
+        """Sets the background of a cell, a suffix of the names of styles."""
+        self._fields[y][x] = field
+
     def rows(self) -> list[Row]:
-        return [fit(row, self.width) for row in self._cells]
+        return [
+            fit(((char, style + field) for (char, style), field in zip(cells, fields, strict=True)), self.width)
+            for cells, fields in zip(self._cells, self._fields, strict=True)
+        ]
 
 
 def nice_number(size: float) -> float:
@@ -108,25 +120,49 @@ def nice_number(size: float) -> float:
     return next(power * k for k in (1, 2, 5, 10) if power * k >= size * 0.999999)
 
 
-def bar(value: float | None, scale: float, half: int) -> tuple[str, str, str]:
-    """A bar from the centre: left part, right part, and the style of its sign; `?` for no value."""
+def bar_runs(
+    value: float | None,
+    scale: float,
+    half: int,
+    styles: tuple[str, str],
+    band: tuple[float | None, float | None] = (None, None),
+) -> list[Run]:
+    """A bar of 2 `half` + 1 cells from its centre, with the band dashed beyond it; `?` for no value.
+
+    `styles` are those of a negative and of a positive value. To the right the bar ends in eighths of a cell.
+    """
     if value is None:
-        return "?" * half, "?" * half, "absent"
-    cells = 0 if scale <= 0 else min(half, round(abs(value) / scale * half))
-    if cells == 0 and value and scale > 0 and abs(value) > 0.1 * scale / half:
-        cells = 1
-    filled, empty = "█" * cells, "·" * (half - cells)
-    return (empty + filled, "·" * half, "neg") if value < 0 else ("·" * half, filled + empty, "pos")
+        return [("?" * half, "absent"), ("│", "axis"), ("?" * half, "absent")]
+    unit = half / scale if scale > 0 else 0.0
+    low, high = sorted(bound * unit for bound in band) if None not in band else (0.0, 0.0)  # type: ignore[operator]
+    left = [_bar_cell(-value * unit, i, -high, -low, "▐", styles[0]) for i in range(half)]
+    right = [_bar_cell(value * unit, i, low, high, "▏▎▍▌▋▊▉", styles[1]) for i in range(half)]
+    return list(fit((*reversed(left), ("│", "axis"), *right), 2 * half + 1))
 
 
-def sparkline(values: Values, width: int) -> str:
-    """One row of block characters scaled to the values; a space for no value."""
+def _bar_cell(length: float, i: int, low: float, high: float, parts: str, style: str) -> Run:
+    """Cell `i` from the centre outward; `low` to `high` is the band, in cells like `length`."""
+    share = length - i
+    if share >= 0.9375:
+        return "█", style
+    step = round(share * (len(parts) + 1)) if share > 0 else 0
+    if step == 0 and i == 0 and length > 0.02:
+        step = 1
+    if step:
+        return parts[min(step, len(parts)) - 1], style
+    if low < i + 0.5 < high:
+        return "╌", "dim"
+    return "·", "faint"
+
+
+def sparkline(values: Values, width: int, rows: int = 1) -> list[str]:
+    """Rows of block characters, the upper one first, scaled to the values; a space for no value."""
     known_values = [v for v in values if v is not None]
-    if not known_values:
-        return " " * width
-    low, high = min(known_values), max(known_values)
-    blocks = "▁▂▃▄▅▆▇█"
-    span = high - low
-    tail = list(values)[-width:]
-    text = "".join(" " if v is None else blocks[3 if span <= 0 else round((v - low) / span * 7)] for v in tail)
-    return text.rjust(width)
+    low, high = min(known_values, default=0.0), max(known_values, default=0.0)
+    blocks = " ▁▂▃▄▅▆▇█"
+    out = [""] * rows
+    for v in list(values)[-width:]:
+        eighths = 0 if v is None else 4 * rows if high <= low else 1 + round((v - low) / (high - low) * (8 * rows - 1))
+        for row in range(rows):
+            out[row] += blocks[min(8, max(0, eighths - 8 * (rows - 1 - row)))]
+    return [text.rjust(width) for text in out]

@@ -26,7 +26,7 @@ from dfmon.tui.render.formatting import (
     truncate,
 )
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.heatmap import visible_range
+from dfmon.tui.render.heatmap_grid import visible_range
 from dfmon.tui.render.models import models
 from dfmon.tui.render.options import options
 from dfmon.tui.render.origins import origins

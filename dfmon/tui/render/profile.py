@@ -14,9 +14,9 @@ from dfmon.model.tables import Profile
 from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.formatting import Row, Run, cell_text, fit, format_level, format_signed, format_usd
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.heatmap import current_grid, visible_rows
-from dfmon.tui.render.plot import Canvas, bar, nice_number
-from dfmon.tui.render.regime import flip_runs, regime_runs
+from dfmon.tui.render.heatmap_grid import current_grid, visible_rows
+from dfmon.tui.render.plot import Canvas, bar_runs, nice_number
+from dfmon.tui.render.regime import regime_runs
 
 _HORIZON_LABELS: Final = {"today": "in 24 h", "week": "in a week", "all": "at all"}
 
@@ -34,70 +34,56 @@ def profile_at(profile: Profile, spot: float) -> float | None:
 
 
 def profile(frame: Frame, rect: Rect) -> list[Row]:
-    """Bars beside the strikes in a box, the curve elsewhere."""
+    """Bars on the strike rows beside the heat-map, the curve elsewhere."""
     snapshot, detail = frame.snapshot, frame.detail
     focus = frame.view.panel == "profile"
-    title: list[Run] = [("5 GAMMA PROFILE" if rect.width >= 30 else "5 PROFILE", "title")]
+    title: list[Run] = [("5 PROFILE", "title")]
     if snapshot is None or detail is None or not detail.profile.spots:
         message = frame.waiting_text() if snapshot is None else "no profile yet"
-        return bordered_panel(rect, title, [(), ((f"  {message}", "dim"),)], focus=focus, joint="┼")
-    if rect.edge == "box":
-        foot = [(" ", "edge"), *flip_runs(snapshot.flip, None, verbose=False), (" ─", "edge")]
-        return bordered_panel(rect, title, _bar_rows(frame, detail.profile, rect), focus=focus, foot=foot)
+        return bordered_panel(rect, title, [(), ((f"  {message}", "dim"),)], focus=focus)
+    if rect.x:
+        title.append(("  NGI by spot, sqrt" if rect.width >= 30 else "  sqrt", "dim"))
+        return bordered_panel(rect, title, _bar_rows(frame, snapshot, detail.profile, rect), focus=focus)
     model = f"   {_assumptions(snapshot)}" if rect.width >= 60 else ""
     title += [("  NGI $M per +1% v spot", "dim"), (model, "dim")]
-    return bordered_panel(
-        rect,
-        title,
-        _curve_rows(frame, snapshot, detail.profile, rect),
-        focus=focus,
-        joint="┼" if not frame.view.zoom else "─",
-    )
+    return bordered_panel(rect, title, _curve_rows(frame, snapshot, detail.profile, rect), focus=focus)
 
 
-def _bar_rows(frame: Frame, profile: Profile, rect: Rect) -> list[Row]:
+def _bar_rows(frame: Frame, snapshot: FlowSnapshot, profile: Profile, rect: Rect) -> list[Row]:
+    """NGI if spot stood at the strike of that row of the map; the edges are written across the rows they fall in."""
     width, height = inner_size(rect)
-    half = (width - 2) // 2
-    left, right = ("amplify ◀", "▶ damp") if width >= 28 else ("ampl. ◀", "▶ damp")
-    head = f"{left:>{half}}0{right}" if width < 28 else f"{left.center(half)}0{right.center(half)}"
-    rows: list[Row] = [fit(((head, "head"),), width)]
+    half = (width - 1) // 2
+    left, right = ("amplify ◂ ", " ▸ damp") if width >= 20 else ("ampl ◂", "▸ damp")
+    rows: list[Row] = [fit(((f"{left:>{half}}0{right}", "head"),), width)]
     grid = current_grid(frame)
     if grid is None:
         return rows
-    values = {i: profile_at(profile, grid.strikes[i]) for i in range(len(grid.strikes))}
-    visible = visible_rows(frame, grid, height - 1)
-    scale = max((abs(v) for i in visible if (v := values[i]) is not None), default=0.0)
-    for i in reversed(visible):
+    visible = visible_rows(frame, grid, height - 2)
+    values = {i: profile_at(profile, grid.strikes[i]) for i in visible}
+    scale = max((abs(v) for v in values.values() if v is not None), default=0.0)
+    edges = _edge_rows(snapshot, [grid.strikes[i] for i in visible])
+    styles = (frame.dim_if_stale("bar.neg"), frame.dim_if_stale("bar.pos"))
+    for position, i in reversed(list(enumerate(visible))):
         value = values[i]
-        is_spot_row = i == grid.spot_row
-        if value is None:
+        if (level := edges.get(position)) is not None:
+            rows.append(fit(((f"╌╌edge {format_level(level)}".ljust(width, "╌"), "flip"),), width))
+        elif value is None:
             rows.append(fit((("·" * half, "faint"), ("│", "axis"), ("·" * half, "faint")), width))
-            continue
-        before, after, sign = bar(value, scale, half)
-        style_name = frame.dim_if_stale(f"bar.{sign}")
-        runs: list[Run] = []
-        for half_bar in (before, after):
-            filled = half_bar.strip("·")
-            empty = "·" * (len(half_bar) - len(filled))
-            runs += (
-                [(empty, "faint"), (filled, style_name)]
-                if half_bar is before
-                else [(filled, style_name), (empty, "faint")]
-            )
-        runs.insert(2, ("│", "row.spot" if is_spot_row else "axis"))
-        row = fit(runs, width)
-        rows.append(_mark_spot(row) if is_spot_row else row)
+        else:
+            root = math.copysign(math.sqrt(abs(value)), value)
+            rows.append(fit(bar_runs(root, math.sqrt(scale), half, styles), width))
+    rows += [fit((), width)] * (height - 1 - len(rows))
+    rows.append(fit(((" now ", "dim"), (format_usd(snapshot.metrics.ngi.value), "strong")), width))
     return rows
 
 
-def _mark_spot(row: Row) -> Row:
-    """The row with the spot mark in its first cell."""
-    (text, style), *remaining_runs = row
-    return (
-        (("▶", "row.spot"), (text[1:], style), *remaining_runs)
-        if len(text) > 1
-        else (("▶", "row.spot"), *remaining_runs)
-    )
+def _edge_rows(snapshot: FlowSnapshot, strikes: list[float]) -> dict[int, float]:
+    """Row of each edge of the regime: that of the strike nearest to it; none beyond the strikes shown."""
+    out: dict[int, float] = {}
+    for edge in (snapshot.regime.below, snapshot.regime.above):
+        if edge is not None and strikes and strikes[0] <= edge.level <= strikes[-1]:
+            out[min(range(len(strikes)), key=lambda k: abs(strikes[k] - edge.level))] = edge.level
+    return out
 
 
 def _curve_rows(frame: Frame, snapshot: FlowSnapshot, profile: Profile, rect: Rect) -> list[Row]:
@@ -177,13 +163,13 @@ def _price_axis(spots: tuple[float, ...], columns: int, gutter: int) -> Row:
 def _note_rows(snapshot: FlowSnapshot, width: int) -> list[Row]:
     """The levels, then the flip or the range that has none."""
     levels = snapshot.levels
-    named_levels = [("call wall", levels.call_wall, "pos"), ("put wall", levels.put_wall, "neg")]
+    named_levels = [("call wall", levels.call_wall, "flip"), ("put wall", levels.put_wall, "flip")]
     if width >= 60:
         named_levels += [("key gamma", levels.key_gamma, "text"), ("max pain", levels.max_pain, "text")]
     first: list[Run] = []
     for name, value, style in named_levels:
         first += [(f" {name} ", "dim"), (f"{format_level(value)}  ", style if value is not None else "absent")]
-    second: list[Run] = [(" ", "text"), *regime_runs(snapshot, width >= 60)]
+    second: list[Run] = [(" ", "text"), *regime_runs(snapshot, is_long=width >= 60, beyond=True)]
     if snapshot.flip.lo is not None and snapshot.flip.hi is not None and width >= 60:
         second.append((f"  [{format_level(snapshot.flip.lo)} .. {format_level(snapshot.flip.hi)}]", "dim"))
     if snapshot.flip.level is None and snapshot.flip.searched is not None:

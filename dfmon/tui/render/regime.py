@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
-from dfmon.model.flip import Flip
-from dfmon.model.regime_text import snapshot_regime
+from dfmon.model.flip import Flip, RegimeEdge
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.tui.render.formatting import Run, format_level, format_percent
+from dfmon.tui.render.hedge_text import holds_zero
+
+_OTHER_SIDE = {"long": "short", "short": "long"}
 
 
 def flip_runs(flip: Flip, spot: float | None, verbose: bool = True) -> list[Run]:
@@ -35,34 +37,54 @@ def _distance(flip: Flip, spot: float, verbose: bool) -> str:
     return f"{format_percent(distance)}{sigma if verbose else ''}"
 
 
-def regime_runs(snapshot: FlowSnapshot, is_wide: bool = True) -> list[Run]:
-    """`long gamma 78,664 to 82,284, short above (-0.9%, -0.4 sd)`: the distance is that of spot from the nearer edge.
+def regime_runs(snapshot: FlowSnapshot, *, is_long: bool, beyond: bool) -> list[Run]:
+    """`LONG GAMMA 87,802..91,187, short outside`: the regime at spot between its edges.
 
-    Narrow, the side and the flip; without a regime the flip alone.
+    `UNSURE edge 91,187 [90,819..91,424]` where the band of net gamma holds 0. `beyond` adds what lies outside.
     """
-    sentence, flip, spot = snapshot_regime(snapshot), snapshot.flip, snapshot.spot
-    if sentence is None:
-        return flip_runs(flip, spot)
-    if flip.level is None or spot is None:
-        return [(sentence, "flip")]
-    if not is_wide:
-        return [(f"{snapshot.regime.side} gamma, ", "text"), *flip_runs(flip, spot, verbose=False)]
-    return [(sentence, "flip"), (f" ({_distance(flip, spot, verbose=True)})", "text")]
-
-
-def regime_forms(snapshot: FlowSnapshot, is_wide: bool = True) -> tuple[list[Run], ...]:
-    """`regime_runs`, and shorter forms for a line that has no room: without the distance, then the side alone."""
-    full = regime_runs(snapshot, is_wide)
-    undistanced = [run for run in full if not run[0].startswith(" (")]
-    side = snapshot.regime.side
-    return full, undistanced, [] if side is None else [(f"{side} gamma", "text")]
-
-
-def edge_labels(snapshot: FlowSnapshot) -> list[tuple[float, str]]:
-    """Level and label of the edges of the regime, such as "short above 82,284"; the flip alone without a regime."""
-    regime, flip = snapshot.regime, snapshot.flip
+    regime, ngi = snapshot.regime, snapshot.metrics.ngi
     if regime.side is None:
-        return [] if flip.level is None else [(flip.level, f"flip {format_level(flip.level)}")]
-    beyond = {"long": "short", "short": "long"}[regime.side]
-    edges = (("below", regime.below), ("above", regime.above))
-    return [(edge.level, f"{beyond} {place} {format_level(edge.level)}") for place, edge in edges if edge is not None]
+        return [("GAMMA n/a" if is_long else "n/a", "absent")]
+    if holds_zero(ngi.lo, ngi.hi):
+        return _unsure_runs(snapshot, is_long)
+    gamma = " GAMMA" if is_long else ""
+    other = _OTHER_SIDE[regime.side]
+    out: list[Run] = [(f"{regime.side.upper()}{gamma} ", {"long": "pos", "short": "neg"}[regime.side])]
+    if regime.below is not None and regime.above is not None:
+        out += [(format_level(regime.below.level), "flip"), ("..", "dim"), (format_level(regime.above.level), "flip")]
+        suffix = f", {other} outside"
+    elif regime.below is not None:
+        out += [("above ", "text"), (format_level(regime.below.level), "flip")]
+        suffix = f", {other} below"
+    elif regime.above is not None:
+        out += [("below ", "text"), (format_level(regime.above.level), "flip")]
+        suffix = f", {other} above"
+    else:
+        searched = snapshot.flip.searched
+        suffix = "" if searched is None else f" {format_level(searched[0])}..{format_level(searched[1])}"
+        out.append(("no edge", "flip"))
+    return [*out, (suffix, "dim")] if beyond else out
+
+
+def _unsure_runs(snapshot: FlowSnapshot, is_long: bool) -> list[Run]:
+    """The edge that is nearest to spot, with its band."""
+    edges = [edge for edge in (snapshot.regime.below, snapshot.regime.above) if edge is not None]
+    spot = snapshot.spot
+    out: list[Run] = [("UNSURE", "warn")]
+    if not edges or spot is None:
+        return [*out, (f", maybe {snapshot.regime.side}", "dim")]
+    edge = min(edges, key=lambda item: abs(item.level - spot))
+    out += [(" edge ", "dim"), (format_level(edge.level), "flip")]
+    if is_long and edge.lo is not None and edge.hi is not None:
+        out.append((f" [{format_level(edge.lo)}..{format_level(edge.hi)}]", "dim"))
+    return out
+
+
+def edges_of(snapshot: FlowSnapshot) -> list[RegimeEdge]:
+    """The edges of the regime; the flip alone where the snapshot has no regime."""
+    regime, flip = snapshot.regime, snapshot.flip
+    edges = [edge for edge in (regime.below, regime.above) if edge is not None]
+    if regime.side is None and flip.level is not None:
+        root = next((root for root in flip.roots if root.level == flip.level), None)
+        return [RegimeEdge(flip.level, flip.lo, flip.hi, "up" if root is None else root.direction, None)]
+    return edges

@@ -56,10 +56,10 @@ def tape(frame: Frame, rect: Rect) -> list[Row]:
     if view.zoom:
         body += [fit((), width)] * (height - 1 - len(body))
         body.append(fit(_summary_runs(frame, rows, first), width))
-    if rect.edge == "rule" and view.zoom:
+    if view.zoom:
         body = [((" ", "text"), *row) for row in body[:-1]] + body[-1:]
-    foot = [*_summary_runs(frame, rows, 0)[: 2 if width >= 40 else 1], (" ─", "edge")] if rect.edge == "box" else ()
-    return bordered_panel(rect, title, body, focus=focus, foot=foot)
+    tail = [_taker_run(frame, rows)] if not view.zoom else ()
+    return bordered_panel(rect, title, body, focus=focus, tail=tail)
 
 
 def tape_rows(frame: Frame, width: int) -> list[Row]:
@@ -117,11 +117,21 @@ def _print_row(row: TapeRow, width: int) -> Row:
 
 
 def _expiry_text(row: TapeRow) -> str:
-    return f"{short_expiry(row.expiry, is_wide=True):<5}"
+    return f"{short_expiry(row.expiry):<5}"
 
 
 def _size_text(size: float) -> str:
     return f"{size:.1f}" if size < 9.95 else f"{size:.0f}" if size < 9999.5 else f"{size / 1000:.0f}k"
+
+
+def _taker_run(frame: Frame, rows: list[TapeRow]) -> Run:
+    """`buy 52 %`: the share of the last five minutes that takers bought."""
+    newest = max(frame.clock_ns, rows[0].ts_ns)
+    recent = [r for r in rows if newest - r.ts_ns <= 5 * MINUTE] or rows
+    volume = sum(r.size for r in recent)
+    share = sum(r.size for r in recent if r.side > 0) / volume if volume else None
+    style = "dim" if share is None else "buy" if share >= 0.5 else "sell"
+    return f"buy {format_percent(share, 0, plus=False)}", style
 
 
 def _summary_runs(frame: Frame, rows: list[TapeRow], first: int) -> list[Run]:

@@ -16,16 +16,18 @@ from textual.screen import Screen
 from dfmon.tui.layout import Layout, layout
 from dfmon.tui.palette import Appearance
 from dfmon.tui.render.box import Rect
+from dfmon.tui.render.context_strip import context_strip
 from dfmon.tui.render.formatting import Row, fit
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.status_line import footer_line, small_screen, status_line
-from dfmon.tui.render.strip import banner, strip
+from dfmon.tui.render.headline import headline
+from dfmon.tui.render.small_screen import small_screen
+from dfmon.tui.render.status_line import footer_line, status_line
 from dfmon.tui.row_grid import RowGrid
 from dfmon.tui.sheets import SPECS_BY_NAME, Renderer
 
 RENDERERS: Final[dict[str, Renderer]] = {
-    "strip": lambda frame, rect: strip(frame, rect.width),
-    "banner": lambda frame, rect: banner(frame, rect.width),
+    "headline": lambda frame, rect: headline(frame, rect.width),
+    "context": lambda frame, rect: context_strip(frame, rect.width),
     **{name: spec.draw for name, spec in SPECS_BY_NAME.items()},
     "state": lambda frame, rect: status_line(frame, rect.width),
     "keys": lambda frame, rect: footer_line(frame, rect.width),

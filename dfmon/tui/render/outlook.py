@@ -1,0 +1,138 @@
+"""Hedges of dealers if spot moves, if it stays, at the settlement, and those of the last minutes; then hedge pressure.
+
+One row for each case, with its band and a bar on one scale: to the left dealers sell, to the right they buy.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from dfmon.model.snapshot import FlowSnapshot, Hpp
+from dfmon.tui.render.box import divider
+from dfmon.tui.render.formatting import (
+    Row,
+    Run,
+    cell_text,
+    fit,
+    format_band,
+    format_usd,
+    join_by_priority,
+    quality_mark,
+    quality_style,
+)
+from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.hedge_text import FLAT_BELOW_USD, hedge_verb
+from dfmon.tui.render.plot import bar_runs
+
+_CASES: Final = (
+    ("+1 %", "spot +1%"), ("-1 %", "spot -1%"), ("+1 sd", "+1 sd hour"), ("-1 sd", "-1 sd hour"), ("1 h", "stays, hour")
+)  # fmt: skip
+_NARROW_CASES: Final = ("+1 sd hour", "-1 sd hour", "did")  # the first line has the others
+_BARS: Final = ("bar.sell", "bar.buy")
+_GLYPHS: Final = {"buy": "▲", "sell": "▼"}
+_PAST: Final = {"buy": "BOUGHT", "sell": "SOLD"}
+
+
+class HedgeRow(NamedTuple):
+    """A hedge trade of dealers, USD, + = dealers buy, with its band; `done` for one of the past."""
+
+    label: str
+    value: float | None
+    lo: float | None
+    hi: float | None
+    done: bool = False
+
+
+def hedge_rows(snapshot: FlowSnapshot) -> list[HedgeRow]:
+    """The rows in the order of the screen."""
+    found = {row.case: row for row in snapshot.outlook}
+    rows = [
+        HedgeRow(label, found[case].value, found[case].lo, found[case].hi) for case, label in _CASES if case in found
+    ]
+    unwind, flow = snapshot.unwind, snapshot.metrics.hedge_flow
+    if unwind.minutes_left:
+        rows.append(HedgeRow("08:00 left", unwind.left, None, None))
+    elif unwind.at_window is not None:
+        rows.append(HedgeRow("08:00 settle", unwind.at_window, unwind.at_window_lo, unwind.at_window_hi))
+    rows.append(HedgeRow(f"did, {(flow.span_s or 900.0) / 60:.0f} min", flow.value, flow.lo, flow.hi, done=True))
+    return rows
+
+
+def outlook_rows(frame: Frame, snapshot: FlowSnapshot, width: int, height: int) -> list[Row]:
+    """The rows that fit."""
+    rows = hedge_rows(snapshot)
+    if width < 42:
+        rows = [row for row in rows if row.label.startswith(_NARROW_CASES)]
+        return [_hedge_row(frame, row, width, 0.0) for row in rows[:height]]
+    scale = max((abs(row.value) for row in rows if row.value is not None), default=0.0)
+    title: list[Run] = [("OUTLOOK", "title"), ("  what dealers do if .." if width >= 56 else "  dealers, if ..", "dim")]
+    tail: list[Run] = [("◂", "dim"), ("sell", "sell"), ("│", "axis"), ("buy", "buy"), ("▸", "dim")]
+    out = [divider(title, tail, width), *(_hedge_row(frame, row, width, scale) for row in rows)]
+    out.append(_pressure_row(frame, snapshot.metrics.hpp, width))
+    if snapshot.metrics.hpp.gamma_term is not None:
+        out.append(_term_row(snapshot.metrics.hpp, width))
+    out.append(_share_row(snapshot, width))
+    return out[:height]
+
+
+def _hedge_row(frame: Frame, row: HedgeRow, width: int, scale: float) -> Row:
+    """` spot +1%     ▼ SELL  15.8M -19.6M..-10.7M ····▐██│····`."""
+    verb = hedge_verb(row.value, row.lo, row.hi)
+    text = _PAST.get(verb, verb) if row.done else verb.upper() if verb in _GLYPHS else verb
+    style = frame.dim_if_stale(verb if verb in _GLYPHS else "absent" if row.value is None else "dim")
+    amount = "" if row.value is None else format_usd(abs(row.value), plus=False)
+    if verb == "flat":
+        amount = f"< {format_usd(FLAT_BELOW_USD, plus=False)}"
+    runs: list[Run] = [
+        (f" {row.label:<12.12}", "text" if not row.done else "label"),
+        (f" {_GLYPHS.get(verb, '■')} {text:<6}", style),
+        (f"{amount:>7}", frame.dim_if_stale("strong" if verb in _GLYPHS else "dim")),
+    ]
+    if width >= 42:
+        has_band = width >= 56
+        if has_band:
+            band = "" if row.lo is None or row.hi is None else f"{format_usd(row.lo)}..{format_usd(row.hi)}"
+            runs.append((f" {band:>15}", "dim"))
+        half = max(1, (width - (46 if has_band else 30)) // 2)
+        styles = _BARS if verb in _GLYPHS and not frame.stale else ("dim", "dim")
+        runs += [(" ", "text"), *bar_runs(0.0 if verb == "flat" else row.value, scale, half, styles, (row.lo, row.hi))]
+    return fit(runs, width)
+
+
+def _pressure_row(frame: Frame, hpp: Hpp, width: int) -> Row:
+    """`HPP -20.7M + sell, - buy   a 1.22  b 0.13  prior`."""
+    number = format_usd(hpp.value) + quality_mark(hpp, frame.stale).strip()
+    status = (cell_text(hpp.status, 20), "dim" if hpp.calibrated else "warn")
+    parts: list[tuple[int, tuple[Run, ...]]] = [
+        (0, ((" HPP ", "label"), (number, quality_style(hpp, frame.stale)), (" + sell, - buy", "dim"))),
+        (1, ((f"a {hpp.alpha:.2g}  b {hpp.beta:.2g}", "dim"),)),
+        (2, (status,)),
+        (3, ((format_band(hpp.lo, hpp.hi), "dim"),)),
+    ]
+    return fit(join_by_priority(parts, width), width)
+
+
+def _term_row(hpp: Hpp, width: int) -> Row:
+    """The three terms of HPP."""
+    terms = (("gamma", hpp.gamma_term), ("vanna", hpp.vanna_term), ("charm", hpp.charm_term))
+    parts: list[tuple[int, tuple[Run, ...]]] = [(0, ((" of it", "dim"),))]
+    parts += [(1 + i, ((f"{name} ", "dim"), (format_usd(term), "text"))) for i, (name, term) in enumerate(terms)]
+    return fit(join_by_priority(parts, width, gap=1), width)
+
+
+def _share_row(snapshot: FlowSnapshot, width: int) -> Row:
+    """`phi g .0033 > mid .0021  v .0046  c .0000   material`: hedges against the volume of the hour."""
+    features = snapshot.features
+    gamma, mid = features.phi_gamma.value, features.phi_gamma.mid
+    against = "" if gamma is None or mid is None else f" {'>' if gamma >= mid else '<'} mid {_share(mid)}"
+    materiality = {True: "material", False: "immaterial", None: "size unknown"}[snapshot.scenario.material]
+    parts: list[tuple[int, tuple[Run, ...]]] = [
+        (0, ((" phi ", "label"), (f"g {_share(gamma)}{against}", "text"))),
+        (1, ((f"v {_share(features.phi_vanna.value)}  c {_share(features.phi_charm.value)}", "text"),)),
+        (2, ((materiality, "text" if snapshot.scenario.material else "dim"),)),
+    ]
+    return fit(join_by_priority(parts, width), width)
+
+
+def _share(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.4f}".removeprefix("0")
