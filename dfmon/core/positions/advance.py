@@ -23,6 +23,7 @@ from dfmon.core.positions.netting_filter import (
     FilterInput,
     add_unexplained,
     age,
+    ageing,
     apply_prints,
     bounded,
     fold_nodes,
@@ -205,9 +206,13 @@ class _Update:
         self._age(np.arange(aged_ns.size), np.maximum(now_ns - aged_ns, 0) / DAY)
 
     def _age(self, rows: I64, days: F64) -> None:
+        recent, drift = np.exp(-days / RECENT_DAYS), self._priors.drift
+        if self._loops is not None:
+            self._loops.age(self._moments, self._sums, rows, self._interest, (*ageing(days), recent, days), drift)
+            return
         self._moments[:, :, rows] = age(self._moments.take(rows, axis=2), self._interest[rows], days)
-        self._sums[rows, columns.RECENT_COUNT : columns.RECENT_SIDE + 1] *= np.exp(-days / RECENT_DAYS)[:, None]
-        self._sums[rows, columns.DRIFT] += (self._priors.drift * self._interest[rows]) ** 2 * days
+        self._sums[rows, columns.RECENT_COUNT : columns.RECENT_SIDE + 1] *= recent[:, None]
+        self._sums[rows, columns.DRIFT] += (drift * self._interest[rows]) ** 2 * days
 
     def _step(self, releases: Releases, at: NDArray[np.intp]) -> None:
         """Events of distinct options."""

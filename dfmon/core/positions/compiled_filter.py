@@ -34,6 +34,9 @@ class FilterLoops(Protocol):
         counts: tuple[I64, I64, I64],
         hour_sums: F64,
     ) -> None: ...
+    def age(
+        self, moments: F64, all_sums: F64, rows: I64, all_interest: F64, ageing: tuple[F64, F64, F64, F64], drift: float
+    ) -> None: ...
 
 
 def active_loops() -> FilterLoops | None:

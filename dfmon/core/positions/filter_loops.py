@@ -7,20 +7,36 @@ rounding here, and the hyperbolic tangent is numpy's: `apply` takes the values t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Final, TypeAlias, TypeVar
+from typing import Final
 
 import numpy as np
-from numba import float64, int64, njit, types
+from numba import float64, types
 from numpy.typing import NDArray
 
 from dfmon.core.positions import position_state as columns
+from dfmon.core.positions.loop_primitives import (
+    COLUMN,
+    COLUMN_IN,
+    COUNTS,
+    MASK_IN,
+    MOMENTS,
+    ROWS_IN,
+    TABLE,
+    TABLE_IN,
+    Index,
+    bound,
+    fold,
+    inline,
+    inverse_of,
+    loop,
+    on_grid,
+    within,
+)
 from dfmon.core.positions.netting_filter import (
     DIRECTIONS,
-    MAX_INDEX,
-    MAX_VAR_G,
-    MAX_VAR_Q,
     NETTED_MOVE,
+    NETTING_SD,
+    NODE_PRIOR,
     NODES,
     OPENING_BOUNDS,
     PARTY_TILTS,
@@ -30,58 +46,14 @@ from dfmon.core.positions.netting_filter import (
     TINY,
     TRANSFER_SHARE,
 )
-from dfmon.core.positions.opening_rates import GRID, MIN_INTEREST_RATIO, SUMS
+from dfmon.core.positions.opening_rates import MIN_INTEREST_RATIO, SUMS
 from dfmon.core.positions.print_kinds import BLOCK, COMBO, DIRECTION_WEIGHTS, RFQ
 from dfmon.core.positions.print_terms import SOURCE_OF_KIND, SPREAD_FACTOR
 from dfmon.model.frames import F64, I64
 
-Index: TypeAlias = NDArray[np.intp]
-_Function = TypeVar("_Function", bound=Callable[..., object])
-_F1: Final = types.Array(float64, 1, "C")
-_F2: Final = types.Array(float64, 2, "C")
-_F3: Final = types.Array(float64, 3, "C")
-_I1: Final = types.Array(int64, 1, "C")
-_IN1: Final = types.Array(float64, 1, "C", readonly=True)
-_IN2: Final = types.Array(float64, 2, "C", readonly=True)
-_ININT: Final = types.Array(int64, 1, "C", readonly=True)
-_INBOOL: Final = types.Array(types.boolean, 1, "C", readonly=True)
 _P: Final = POINTS.size
 _LOWEST, _HIGHEST = OPENING_BOUNDS
 _JUST_ABOVE: Final = 1.0 + 1e-9
-
-
-def _inline(function: _Function) -> _Function:
-    jitted: _Function = njit(error_model="numpy", forceinline=True)(function)
-    return jitted
-
-
-def _loop(signature: object) -> Callable[[_Function], _Function]:
-    def compiled(function: _Function) -> _Function:
-        jitted: _Function = njit(signature, cache=True, error_model="numpy")(function)
-        return jitted
-
-    return compiled
-
-
-@_inline
-def _fold(v: F64) -> float:
-    total: float = (((v[0] + v[6]) + (v[1] + v[5])) + (v[2] + v[4])) + v[3]
-    return total
-
-
-@_inline
-def _within(value: float, low: float, high: float) -> float:
-    return min(max(value, low), high)
-
-
-@_inline
-def _inverse(interest: float) -> float:
-    return 0.0 if interest <= 0.0 else 1.0 / interest
-
-
-@_inline
-def _on_grid(value: float) -> float:
-    return float(np.rint(value * GRID)) / GRID
 
 
 def tangents(moments: F64, at: Index, rows: I64, interest: F64) -> F64:
@@ -94,12 +66,12 @@ def tangents(moments: F64, at: Index, rows: I64, interest: F64) -> F64:
     return np.asarray(np.tanh(arguments, out=arguments))
 
 
-@_loop(types.void(_F3, _ININT, _ININT, _IN1, _F2))
+@loop(types.void(MOMENTS, ROWS_IN, ROWS_IN, COLUMN_IN, TABLE))
 def _fill_arguments(moments: F64, at: Index, rows: I64, interest: F64, arguments: F64) -> None:
     parts = np.empty((2, NODES))
     for j in range(at.size):
         row = rows[at[j]]
-        inverse = _inverse(interest[row])
+        inverse = inverse_of(interest[row])
         for i in range(NODES):
             weight, mean_q, var_q = moments[0, i, row], moments[1, i, row], moments[3, i, row]
             slope = moments[4, i, row] / max(math.sqrt(moments[5, i, row]), TINY)
@@ -107,26 +79,26 @@ def _fill_arguments(moments: F64, at: Index, rows: I64, interest: F64, arguments
                 arguments[p * NODES + i, j] = (mean_q + POINTS[p] * slope) * (REVERSION_SCALE * inverse)
             parts[0, i] = mean_q * weight
             parts[1, i] = (var_q + mean_q * mean_q) * weight
-        mean_q, square = _fold(parts[0]), _fold(parts[1])
+        mean_q, square = fold(parts[0]), fold(parts[1])
         variance = max(square - mean_q * mean_q, 0.0) * inverse * inverse
         arguments[_P * NODES, j] = REVERSION_SCALE * (mean_q * inverse) / math.sqrt(1.0 + SPREAD_FACTOR * variance)
 
 
-@_inline
+@inline
 def _board(
     moments: F64, row: int, kind: int, side: float, size: float, u: float, known: float, interest: float,
     reduction: float, shares: F64, parts: F64, terms: F64, hour_sums: F64,
 ) -> None:  # fmt: skip
     """As `board_terms`, added to the sums of the hour."""
     taken, made, customers, dealers = shares[0, kind], shares[1, kind], shares[2, kind], shares[3, kind]
-    inverse = _inverse(interest)
+    inverse = inverse_of(interest)
     for i in range(NODES):
         weight = moments[0, i, row]
         parts[0, i] = DIRECTIONS[i] * weight
         parts[1, i] = moments[2, i, row] * weight
     informative = DIRECTION_WEIGHTS[kind]
-    direction = _fold(parts[0]) * informative
-    index = _within(_fold(parts[1]) * inverse, -1.0, 1.0)
+    direction = fold(parts[0]) * informative
+    index = within(fold(parts[1]) * inverse, -1.0, 1.0)
     tilt = side * direction
     l0, l1 = 0.5 * taken * (1.0 + tilt), 0.5 * made * (1.0 - tilt)
     y = side * index * (l0 - l1) / (l0 + l1 + 0.5 * (customers + dealers))
@@ -138,27 +110,27 @@ def _board(
     terms[6], terms[7] = x * x, x * (side - asymmetry * direction)
     terms[8], terms[9], terms[10], terms[11] = known, u, u * u, 1.0
     for index in range(SUMS):
-        hour_sums[index] += _on_grid(terms[index])
+        hour_sums[index] += on_grid(terms[index])
 
 
-@_inline
+@inline
 def _likelihood(
     mean_g: float, deviation: float, point: float, side_inverse: float, size_u: float, slope: float, base: float,
     takes: float, dealers: float, made: float, customers: float,
 ) -> float:  # fmt: skip
     """As `_interest_likelihood`."""
-    index = _within((mean_g + point * deviation) * side_inverse, -1.0, 1.0) * slope
-    a = _within(PARTY_TILTS[0] * index + base, _LOWEST, _HIGHEST)
-    b = _within(PARTY_TILTS[1] * index + base, _LOWEST, _HIGHEST)
-    c = _within(PARTY_TILTS[2] * index + base, _LOWEST, _HIGHEST)
-    d = _within(PARTY_TILTS[3] * index + base, _LOWEST, _HIGHEST)
+    index = within((mean_g + point * deviation) * side_inverse, -1.0, 1.0) * slope
+    a = within(PARTY_TILTS[0] * index + base, _LOWEST, _HIGHEST)
+    b = within(PARTY_TILTS[1] * index + base, _LOWEST, _HIGHEST)
+    c = within(PARTY_TILTS[2] * index + base, _LOWEST, _HIGHEST)
+    d = within(PARTY_TILTS[3] * index + base, _LOWEST, _HIGHEST)
     two, one = 3.0 * size_u - 2.0, 1.0 - size_u
     first, second = (a * b * two + (a + b) * one) * takes, (b * c * two + (b + c) * one) * dealers
     third, fourth = (c * d * two + (c + d) * one) * made, (d * a * two + (d + a) * one) * customers
     return (first + second) + (third + fourth)
 
 
-@_inline
+@inline
 def _quadrature(
     moments: F64, row: int, j: int, kind: int, side: float, u: float, known: float, interest: float,
     tangents: F64, half_shares: F64, direction: F64, reversion: F64, base: float, slope: float, stack: F64, sums: F64,
@@ -167,7 +139,7 @@ def _quadrature(
     dealers, customers = half_shares[1, kind], half_shares[3, kind]
     falls = u < 0.0
     slope_u, base_u = (-slope, 1.0 - base) if falls else (slope, base)
-    inverse = _inverse(interest)
+    inverse = inverse_of(interest)
     for node in range(NODES):
         weight, mean_g = moments[0, node, row], moments[2, node, row]
         deviation = math.sqrt(moments[5, node, row])
@@ -195,7 +167,7 @@ def _quadrature(
             sums[s, node] = ((stack[s, 0] + stack[s, 4]) + (stack[s, 1] + stack[s, 3])) + stack[s, 2]
 
 
-@_inline
+@inline
 def _moved(
     moments: F64, row: int, side: float, size: float, sums: F64, out: F64, parts: F64, means: F64
 ) -> tuple[float, float]:
@@ -207,8 +179,8 @@ def _moved(
         parts[0, i], parts[1, i] = sums[0, i], sums[6, i]
         parts[2, i] = sums[6, i] * mean_q + slope * sums[7, i]
         parts[3, i] = moments[0, i, row] * mean_q
-    total, side_total = _fold(parts[0]), _fold(parts[1])
-    given_side, mean_before = _fold(parts[2]) / side_total, _fold(parts[3])
+    total, side_total = fold(parts[0]), fold(parts[1])
+    given_side, mean_before = fold(parts[2]) / side_total, fold(parts[3])
     for i in range(NODES):
         mass = max(sums[0, i], TINY)
         moved, first, second = sums[1, i] / mass, sums[2, i] / mass, sums[3, i] / mass
@@ -233,39 +205,34 @@ def _moved(
             + NETTED_MOVE * NETTED_MOVE * (var_move + squared * moving)
         )
         means[0, i], means[1, i] = out[0, i] * moved, out[0, i] * shifted
-    return signed * _fold(means[0]) + (given_side - mean_before), _fold(means[1]) - given_side
+    return signed * fold(means[0]) + (given_side - mean_before), fold(means[1]) - given_side
 
 
-@_inline
-def _bounded(out: F64, limit: float, unexplained: float) -> None:
-    """As `add_unexplained` and `bounded`."""
+@inline
+def _widen(out: F64, unexplained: float) -> None:
+    """As `add_unexplained`."""
     widened = (TRANSFER_SHARE * unexplained) * (TRANSFER_SHARE * unexplained)
-    squared, index_limit = limit * limit, MAX_INDEX * limit
     for i in range(NODES):
-        out[1, i] = _within(out[1, i], -limit, limit)
-        out[2, i] = _within(out[2, i], -index_limit, index_limit)
-        out[3, i] = _within(out[3, i] + widened, 0.0, MAX_VAR_Q * squared)
-        out[5, i] = _within(out[5, i] + widened, 0.0, MAX_VAR_G * squared)
-        bound = math.sqrt(out[3, i] * out[5, i])
-        out[4, i] = _within(out[4, i] + widened, -bound, bound)
+        out[3, i], out[4, i], out[5, i] = out[3, i] + widened, out[4, i] + widened, out[5, i] + widened
 
 
-@_inline
+@inline
 def _store(moments: F64, sums: F64, row: int, limit: float, unexplained: float, out: F64, part: F64) -> bool:
     """As `_bound`; true where the position was above the limit."""
     for i in range(NODES):
         part[i] = out[0, i] * out[1, i]
-    before = _fold(part)
-    _bounded(out, limit, unexplained)
+    before = fold(part)
+    _widen(out, unexplained)
+    bound(out, limit)
     for i in range(NODES):
         part[i] = out[0, i] * out[1, i]
         for m in range(6):
             moments[m, i, row] = out[m, i]
-    sums[row, columns.FROM_TRANSFERS] += _fold(part) - before
+    sums[row, columns.FROM_TRANSFERS] += fold(part) - before
     return abs(before) > limit * _JUST_ABOVE
 
 
-@_inline
+@inline
 def _limits(interest: float, shown: float, limit: float, growth: float) -> tuple[float, float]:
     """Bound of the position, and open interest after the print."""
     if not np.isnan(shown):
@@ -273,7 +240,7 @@ def _limits(interest: float, shown: float, limit: float, growth: float) -> tuple
     return (interest + growth, interest + growth) if np.isnan(limit) else (limit, interest)
 
 
-@_inline
+@inline
 def _add_option(
     sums: F64, row: int, kind: int, side: float, size: float, u: float, known: float, by_print: float,
     by_interest: float, unexplained: float, change: float, terms: F64, learning: bool,
@@ -305,11 +272,11 @@ def _add_option(
             sums[row, columns.REGRESSED + index] += terms[index]
 
 
-@_loop(
+@loop(
     types.void(
-        _ININT, types.Tuple((_ININT, _ININT, _IN1, _IN1, _ININT)), types.UniTuple(_IN1, 5), _INBOOL, _IN1,
-        types.boolean, _F2, types.Tuple((_IN2, _IN2, _IN2, _IN1)), float64, float64, _F3, _F1, _F2,
-        types.UniTuple(_I1, 3), _F1,
+        ROWS_IN, types.Tuple((ROWS_IN, ROWS_IN, COLUMN_IN, COLUMN_IN, ROWS_IN)), types.UniTuple(COLUMN_IN, 5), MASK_IN,
+        COLUMN_IN, types.boolean, TABLE, types.Tuple((TABLE_IN, TABLE_IN, TABLE_IN, COLUMN_IN)), float64, float64,
+        MOMENTS, COLUMN, TABLE, types.UniTuple(COUNTS, 3), COLUMN,
     )
 )  # fmt: skip
 def apply(
@@ -350,3 +317,54 @@ def apply(
         all_interest[row] = next_interest
         last_ns[row] = max(last_ns[row], times[k])
         revision[row] += 1
+
+
+# ---- time without prints -------------------------------------------------------------------------------------------
+
+
+@loop(types.void(MOMENTS, TABLE, ROWS_IN, COLUMN_IN, types.UniTuple(COLUMN_IN, 4), float64))
+def age(
+    moments: F64, all_sums: F64, rows: I64, all_interest: F64, ageing: tuple[F64, F64, F64, F64], drift: float
+) -> None:
+    """Ages options, as `advance` does: `ageing` are the decay of netting noise, the share of directions that turned,
+    the decay of recent sums, and the days.
+
+    Units: coins, days. Shapes: (6, NODES, n), (n, SUMS), (k,), (n,), four of (k,).
+    """
+    decay, turned, recent, days = ageing
+    out, parts, spread = np.empty((6, NODES)), np.empty((2, NODES)), np.empty((3, NODES))
+    for j in range(rows.size):
+        row, netting, turn = rows[j], decay[j], turned[j]
+        interest = all_interest[row]
+        noise = (NETTING_SD * interest) * (NETTING_SD * interest) * (1.0 - netting * netting)
+        for i in range(NODES):
+            weight, mean_q, var_q, cov = moments[0, i, row], moments[1, i, row], moments[3, i, row], moments[4, i, row]
+            out[2, i] = mean_q + netting * (moments[2, i, row] - mean_q)
+            var_g = (
+                var_q + 2.0 * netting * (cov - var_q) + netting * netting * ((moments[5, i, row] - 2.0 * cov) + var_q)
+            )
+            out[5, i], out[4, i] = var_g + noise, var_q + netting * (cov - var_q)
+            parts[0, i], parts[1, i] = weight * mean_q, weight * out[2, i]
+        all_q, all_g = fold(parts[0]), fold(parts[1])
+        for i in range(NODES):
+            weight, from_q, from_g = moments[0, i, row], moments[1, i, row] - all_q, out[2, i] - all_g
+            spread[0, i] = weight * (moments[3, i, row] + from_q * from_q)
+            spread[1, i] = weight * (out[4, i] + from_q * from_g)
+            spread[2, i] = weight * (out[5, i] + from_g * from_g)
+        spread_q, spread_c, spread_g = fold(spread[0]), fold(spread[1]), fold(spread[2])
+        for i in range(NODES):
+            weight, from_q, from_g = moments[0, i, row], moments[1, i, row] - all_q, out[2, i] - all_g
+            out[0, i] = weight + turn * (NODE_PRIOR[i] - weight)
+            stay, enter = (1.0 - turn) * weight / out[0, i], turn * NODE_PRIOR[i] / out[0, i]
+            both = stay * enter
+            out[1, i], out[2, i] = moments[1, i, row] - enter * from_q, out[2, i] - enter * from_g
+            out[3, i] = stay * moments[3, i, row] + enter * spread_q + both * from_q * from_q
+            out[4, i] = stay * out[4, i] + enter * spread_c + both * from_q * from_g
+            out[5, i] = stay * out[5, i] + enter * spread_g + both * from_g * from_g
+        bound(out, interest)
+        for i in range(NODES):
+            for m in range(6):
+                moments[m, i, row] = out[m, i]
+        for column in range(columns.RECENT_COUNT, columns.RECENT_SIDE + 1):
+            all_sums[row, column] *= recent[j]
+        all_sums[row, columns.DRIFT] += (drift * interest) * (drift * interest) * days[j]

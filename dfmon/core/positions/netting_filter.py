@@ -267,14 +267,22 @@ def add_unexplained(moments: F64, coins: F64) -> None:
     moments[VAR_Q : VAR_G + 1] += (TRANSFER_SHARE * coins) ** 2
 
 
+def ageing(days: float | F64) -> tuple[F64, F64]:
+    """Decay of the netting noise, and the share of the directions that has turned.
+
+    Units: days. Shapes: () or (n,) -> two of the same.
+    """
+    return np.exp(-days / NETTING_DAYS), 1.0 - np.exp(-days / DIRECTION_DAYS)
+
+
 def age(moments: F64, open_interest: F64, days: float | F64) -> F64:
     """Moments after some time without prints: netting noise is renewed, directions mix.
 
     Units: coins, days. Shapes: (6, NODES, n), (n,), () or (n,) -> (6, NODES, n).
+    `filter_loops` has the same sums in the same order, for the same bits.
     Source: Ornstein-Uhlenbeck process of g - q; a Markov chain of directions, moments matched.
     """
-    decay = np.exp(-days / NETTING_DAYS)
-    turned = 1.0 - np.exp(-days / DIRECTION_DAYS)
+    decay, turned = ageing(days)
     weight, mean_q, mean_g, var_q, cov, var_g = moments
     mean_g = mean_q + decay * (mean_g - mean_q)
     var_g = var_q + 2.0 * decay * (cov - var_q) + decay**2 * ((var_g - 2.0 * cov) + var_q)

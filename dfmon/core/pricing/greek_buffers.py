@@ -12,6 +12,8 @@ from dfmon.core.pricing.workspace import Workspace
 
 TILE: Final = 4096
 """Options priced at a time: all their columns and the scratch stay in a second-level cache."""
+_PADDING: Final = np.array([[1.0], [1.0], [0.1], [1.0]])
+"""Forward, strike, sigma and time that no sum of a chain takes more nodes for."""
 COLUMNS: Final = ("price", "delta", "gamma", "vega", "theta", "vanna", "charm", "volga")
 
 
@@ -34,24 +36,27 @@ class Greeks(NamedTuple):
 
 
 class PairScratch:
-    """Scratch of the pairs of a tile: forward, strike, sigma and time; greeks of the call; price and delta of the put.
+    """Scratch of the pairs of a tile: forward, strike, sigma and time of both sides; greeks of the call; price and
+    delta of the put.
 
-    Rows are priced to the end of the last cache line, where all inputs are 1, so that rows in sequence are one array.
+    Rows are priced to the end of the last cache line, where an ordinary option stands, so that rows in sequence are one
+    array.
     """
 
-    __slots__ = ("count", "equal", "equal_rows", "inputs", "results", "rows", "work")
+    __slots__ = ("calls", "count", "inputs", "puts", "results", "rows", "work")
 
     def __init__(self, count: int) -> None:
         self.count = count
-        results_end = 4 + len(COLUMNS) + 2
+        inputs_end = 2 * len(_PADDING)
+        results_end = inputs_end + len(COLUMNS) + 2
         memory = aligned_rows(results_end + Workspace.ROWS, (-(-count // 8) | 1) * 8)
         memory[:] = 1.0
-        self.inputs = tuple(memory[:4])
-        self.results = memory[4:results_end, :count]
-        self.rows = tuple(memory[4:results_end])
+        self.calls, self.puts = memory[: len(_PADDING)], memory[len(_PADDING) : inputs_end]
+        self.calls[:] = self.puts[:] = _PADDING
+        self.inputs = tuple(self.calls)
+        self.results = memory[inputs_end:results_end, :count]
+        self.rows = tuple(memory[inputs_end:results_end])
         self.work = Workspace(memory[results_end:])
-        equal = np.ones((4, 2 * count), dtype=np.bool_)
-        self.equal_rows, self.equal = tuple(equal), equal.reshape(-1)
 
 
 class Scratch:

@@ -6,7 +6,7 @@ A call and a put that agree in forward, strike, sigma and time, side by side or 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -27,7 +27,6 @@ from dfmon.core.pricing.greek_buffers import GreekBuffers, PairScratch
 from dfmon.core.pricing.workspace import Sizes, Workspace, sizes_in_domain
 
 _Sides: TypeAlias = tuple[slice, slice]
-_FIRST_OF_TWO: Final = int(np.array([1, 0], dtype=np.uint8).view(np.uint16)[0])
 
 
 @np.errstate(all="ignore")
@@ -42,7 +41,7 @@ def fill_orderly(
     if sides is not None:
         scratch = buffers.scratch.pairs(option_type.shape[0] // 2)
         if all_pairs_agree(columns, sides, scratch):
-            return _fill_pairs(columns, sides, scratch, buffers)
+            return _fill_pairs(sides, scratch, buffers)
     if not valid_option_types(option_type):
         return False
     work, (price, delta, *_) = buffers.work, buffers.rows
@@ -116,28 +115,19 @@ def call_put_sides(option_type: F64) -> _Sides | None:
 
 
 def all_pairs_agree(columns: tuple[F64, ...], sides: _Sides, scratch: PairScratch) -> bool:
-    """True where calls and puts have the same columns to the last bit; a NaN agrees with nothing.
+    """Take the columns of calls and puts apart; True where they are the same to the last bit, which a NaN is not.
 
     Shapes: (n,) each.
     """
-    rows, count = scratch.equal_rows, scratch.count
-    if sides[0].step == 2:  # each row with the next: a run over memory, of which every other comparison counts
-        for column, row in zip(columns, rows):
-            np.equal(column[1:], column[:-1], row[:-1])
-        return bool(np.bitwise_and.reduce(scratch.equal.view(np.uint16)) & _FIRST_OF_TWO)
-    for column, row in zip(columns, rows):
-        np.equal(column[:count], column[count:], row[:count])
-        row[count:] = True
-    return bool(np.logical_and.reduce(scratch.equal))
-
-
-def _fill_pairs(columns: tuple[F64, ...], sides: _Sides, scratch: PairScratch, buffers: GreekBuffers) -> bool:
-    """Price each call with its put, and fill the columns of both."""
     calls, puts = sides
-    work, count = scratch.work, scratch.count
-    for column, row in zip(columns, scratch.inputs):
-        row[:count] = column[calls]
-    forward, strike, sigma, tau = scratch.inputs
+    for column, call, put in zip(columns, scratch.calls, scratch.puts):
+        call[: scratch.count], put[: scratch.count] = column[calls], column[puts]
+    return bool(np.logical_and.reduce(scratch.calls == scratch.puts, axis=None))
+
+
+def _fill_pairs(sides: _Sides, scratch: PairScratch, buffers: GreekBuffers) -> bool:
+    """Price each call with its put, and fill the columns of both."""
+    (calls, puts), work, (forward, strike, sigma, tau) = sides, scratch.work, scratch.inputs
     sizes = _fill_symmetric(forward, strike, sigma, tau, True, work, scratch.rows[:-2])
     if sizes is None:
         return False

@@ -14,7 +14,7 @@ from dfmon.core.pricing.black import F64, black_price
 from dfmon.core.pricing.greek_buffers import COLUMNS, TILE, GreekBuffers, Greeks
 from dfmon.core.pricing.greek_calc import greeks
 from dfmon.core.pricing.orderly_chain import call_put_sides
-from dfmon.core.pricing.workspace import MAX_LOG_MONEYNESS, NODES
+from dfmon.core.pricing.workspace import MAX_LOG_MONEYNESS, NODES, sizes_in_domain
 from tests.core.pricing.test_greek_oracles import grid, scaled_errors
 
 Columns = list[F64]
@@ -49,6 +49,16 @@ def assert_same(found: Greeks, expected: Greeks) -> None:
     np.testing.assert_array_equal(found.valid, expected.valid)
     for name in COLUMNS:
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-11, atol=1e-300, err_msg=name)
+
+
+def test_the_end_of_a_cache_line_takes_no_more_nodes_than_the_options() -> None:
+    forward, strike, _, _ = points()
+    buffers = GreekBuffers(2 * POINTS)
+    greeks(*adjacent([forward, strike, np.full(POINTS, 0.3), np.full(POINTS, 0.1)]), out=buffers)
+    scratch = buffers.scratch.pairs(POINTS)
+    sizes = sizes_in_domain(scratch.inputs[2], scratch.work)
+    assert sizes is not None
+    assert sizes.nodes == NODES[0][2]
 
 
 @pytest.mark.parametrize("layout", [adjacent, halves])

@@ -22,6 +22,7 @@ from dfmon.core.pricing.compiled.primitives import (
     row_closed_forms,
     sum_inline,
     tail,
+    wide_vectors,
 )
 from dfmon.core.pricing.settlement import AVERAGE_DELAY, BLEND_SPAN, DAY, EUROPEAN_ABOVE, HOUR, WINDOW
 
@@ -54,6 +55,7 @@ def _delta_later(side: float, x: float, total_sd: float) -> float:
 def _exposures(
     forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, average: bool, rows: tuple[F64, ...]
 ) -> int:
+    wide_vectors()
     ngi, vss, chl, volg, vega, theta, unwind, chl_1h, unwind_at_window, unwind_left = rows
     out_of_domain = 0
     for i in range(forward.shape[0]):

@@ -17,6 +17,7 @@ from dfmon.core.pricing.compiled.primitives import (
     row_closed_forms,
     row_symmetric,
     row_tail_and_otm_price,
+    wide_vectors,
 )
 
 EIGHT_ROWS_TYPE: Final = types.UniTuple(ROW_TYPE, 8)
@@ -30,6 +31,7 @@ _BLOCK: Final = 256
 def _fill_greeks(
     forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, rows: tuple[F64, ...], x: F64
 ) -> int:
+    wide_vectors()
     _, delta, gamma, vega, theta, vanna, charm, volga = rows
     out_of_domain = 0
     for i in range(forward.shape[0]):
@@ -45,6 +47,7 @@ def _fill_greeks(
 
 @loop(types.int64(*[COLUMN_TYPE] * 5, ROW_TYPE))
 def _fill_delta(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, delta: F64) -> int:
+    wide_vectors()
     out_of_domain = 0
     for i in range(forward.shape[0]):
         tail_probability, _, _, _, _, _, _, d1, _, in_domain = row_closed_forms(forward[i], strike[i], sigma[i], tau[i])
@@ -74,6 +77,7 @@ def _priced_row(forward: float, strike: float, sigma: float, tau: float) -> tupl
 @inline
 def _pair_layout(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64) -> int:
     """Layout of calls and puts that agree; where some do not, all count as apart."""
+    wide_vectors()
     n = forward.shape[0]
     m = n // 2
     if n == 0 or n != 2 * m or abs(option_type[0]) != 1.0:
@@ -96,6 +100,7 @@ def _pair_layout(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F
 @inline
 def _price_block(block: F64, count: int) -> int:
     """Price points, of which forward, strike, sigma and time are the first four rows; nonzero if one is invalid."""
+    wide_vectors()
     forward, strike, sigma, tau = block[0], block[1], block[2], block[3]
     call_price, call_delta, put_price, put_delta = block[4], block[5], block[6], block[7]
     gamma, vega, theta, vanna, charm, volga = block[8], block[9], block[10], block[11], block[12], block[13]
@@ -112,6 +117,7 @@ def _price_block(block: F64, count: int) -> int:
 @inline
 def _fill_adjacent(columns: tuple[F64, ...], rows: tuple[F64, ...], call_first: bool) -> int:
     """Price a chain in which each call stands beside its put."""
+    wide_vectors()
     price, delta, gamma, vega, theta, vanna, charm, volga = rows
     block, out_of_domain, points = np.empty((14, _BLOCK)), 0, columns[0].shape[0] // 2
     first, second = (4, 6) if call_first else (6, 4)
@@ -136,6 +142,7 @@ def _fill_adjacent(columns: tuple[F64, ...], rows: tuple[F64, ...], call_first: 
 @inline
 def _fill_halves(columns: tuple[F64, ...], rows: tuple[F64, ...], call_first: bool) -> int:
     """Price a chain whose second half are the puts of the first, or the other way round."""
+    wide_vectors()
     price, delta, gamma, vega, theta, vanna, charm, volga = rows
     block, out_of_domain, points = np.empty((14, _BLOCK)), 0, columns[0].shape[0] // 2
     first, second = (4, 6) if call_first else (6, 4)
@@ -161,6 +168,7 @@ def _fill_halves(columns: tuple[F64, ...], rows: tuple[F64, ...], call_first: bo
 @inline
 def _fill_apart(columns: tuple[F64, ...], option_type: F64, rows: tuple[F64, ...]) -> int:
     """Price each option for itself."""
+    wide_vectors()
     forward, strike, sigma, tau = columns
     price, delta, gamma, vega, theta, vanna, charm, volga = rows
     out_of_domain = 0
@@ -176,6 +184,7 @@ def _fill_apart(columns: tuple[F64, ...], option_type: F64, rows: tuple[F64, ...
 
 @loop(types.int64(*[COLUMN_TYPE] * 5, EIGHT_ROWS_TYPE))
 def _fill_priced(forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, rows: tuple[F64, ...]) -> int:
+    wide_vectors()
     layout, columns = _pair_layout(forward, strike, sigma, tau, option_type), (forward, strike, sigma, tau)
     if layout == _ADJACENT:
         return _fill_adjacent(columns, rows, option_type[0] > 0.0)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 from numba import float64, njit, types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from dfmon.core.pricing.black import F64
@@ -75,6 +76,21 @@ def loop(signature: object) -> Callable[[_Function], _Function]:
         return jitted
 
     return compiled
+
+
+def _wide_vectors(_typing_context: object) -> tuple[object, Callable[..., object]]:
+    """See `wide_vectors`."""
+
+    def add_attribute(context: Any, builder: Any, _signature: object, _arguments: object) -> object:
+        # llvmlite knows only attributes without a value, so the name goes past its check
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.void(), add_attribute
+
+
+wide_vectors: Callable[[], None] = intrinsic(_wide_vectors)
+"""Statement of a loop, or of a part with one: it takes registers of 512 bits where the processor has them, not 256."""
 
 
 def call_with_contiguous(kernel: Callable[..., _Result], columns: tuple[F64, ...], *extra: object) -> _Result:

@@ -17,6 +17,7 @@ from dfmon.core.pricing.compiled.primitives import (
     inline,
     loop,
     sum_inline,
+    wide_vectors,
 )
 
 _ITERATIONS: Final = 100
@@ -31,6 +32,7 @@ _LATTICE_TOLERANCE: Final = 1e-14  # nodes so near to a place of the lattice sta
 @inline
 def _start_bumps(lanes: int, a: F64, b: F64, weight: F64, y: float, step: float, bump: F64, ratio: F64) -> int:
     """Bumps at y, and what takes each to the next node; how many of them are any there."""
+    wide_vectors()
     active = 0
     for k in range(lanes):
         d, width = a[k] * y + b[k], a[k] * step
@@ -45,6 +47,7 @@ def _start_bumps(lanes: int, a: F64, b: F64, weight: F64, y: float, step: float,
 @sum_inline
 def _four_nodes(lanes: int, bump: F64, ratio: F64, square: F64) -> tuple[float, float, float, float]:
     """Sums of the bumps on this node and the three after it; leaves bumps and ratios at the next one."""
+    wide_vectors()
     first = second = third = fourth = 0.0
     for k in range(lanes):
         g, r, q = bump[k], ratio[k], square[k]
@@ -65,6 +68,7 @@ def _on_lattice(a: F64, b: F64, weight: F64, first: float, step: float, out: F64
 
     At equal steps a Gaussian obeys g <- g r, r <- r q with a constant q: two products instead of an exponential.
     """
+    wide_vectors()
     nodes = out.shape[0] - 3
     rows = np.empty((6, _LANES + 8))  # no two of them a page apart: see closed_forms.aligned
     scales, offsets, weights, bump, ratio, square = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
@@ -95,6 +99,7 @@ def _on_lattice(a: F64, b: F64, weight: F64, first: float, step: float, out: F64
 @sum_inline
 def _sum_at_node(a: F64, b: F64, weight: F64, y: float, min_scale: float) -> float:
     """The sum at one place, of the bumps that are sharper than `min_scale`."""
+    wide_vectors()
     total = 0.0
     for i in range(a.shape[0]):
         d = a[i] * y + b[i]
@@ -142,6 +147,7 @@ def long_short_sums(a: F64, b: F64, height: F64, exposure: F64, y: F64, long: F6
 
 @sum_inline
 def _moments(a: F64, b: F64, height: F64, exposure: F64, y: float) -> tuple[float, float, float]:
+    wide_vectors()
     value = slope = curvature = 0.0
     for i in range(a.shape[0]):
         d = a[i] * y + b[i]
