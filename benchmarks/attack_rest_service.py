@@ -19,7 +19,7 @@ from pathlib import Path
 
 from dfmon.aio import loop_factory
 from dfmon.engine.hub import SnapshotHub
-from dfmon.sinks.rest_service import RestService
+from dfmon.sinks.rest.rest_service import RestService
 
 PAGE_MB = resource.getpagesize() / 2**20
 ATTACKER = """

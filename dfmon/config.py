@@ -127,6 +127,8 @@ class ScreenSection(Section, frozen=True):
     tape_min: Annotated[float, Meta(ge=0.0, le=1e9, description="coins from 0 to 1e9")] = 0.0
 
 
+HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.:-]+$", description="a host name without port")]
+Origin = Annotated[str, Meta(pattern=r"^(\*|https?://[^\s/]+)$", description="scheme://host[:port], or *")]
 _REST_ADDRESS = r"^$|^([^\s:]*|\[[0-9A-Fa-f:.%]+\]):\d+$"
 
 
@@ -148,6 +150,13 @@ class PublishSection(Section, frozen=True):
     rest: Annotated[str, Meta(pattern=_REST_ADDRESS, description="HOST:PORT or nothing; [::1]:PORT")] = ""
     rest_token: Annotated[str, Meta(description="a token or nothing")] = ""
     rest_token_file: Annotated[str, Meta(description="a file path or nothing")] = ""
+    rest_hosts: Annotated[tuple[HostName, ...], Meta(description="names of this machine, such as desk.example")] = ()
+    rest_origins: Annotated[
+        tuple[Origin, ...], Meta(description="origins of pages, such as https://desk.example, or *")
+    ] = ()
+    rest_rate: Annotated[float, Meta(gt=0.0, le=100_000.0, description="requests a second, above 0 and up to 1e5")] = (
+        500.0
+    )
     prefix: Annotated[str, Meta(pattern=r"^[\w.-]+$", description="letters, digits, dot, dash")] = "dfmon"
     stream_length: Annotated[int, Meta(ge=1, le=1_000_000_000, description="a whole number from 1 to 1e9")] = 100_000
     every_s: Annotated[float, Meta(ge=0.0, le=86_400.0, description="seconds from 0 to 86400")] = 10.0

@@ -13,7 +13,7 @@ from dfmon.runtime.clock import WALL_CLOCK, SessionClock
 def run(args: argparse.Namespace, config: Config, mode: State, clock: SessionClock = WALL_CLOCK) -> int:
     """Runs until the user or a signal ends it; `mode` is live for the venues and sim for the simulated exchange."""
     publish = getattr(args, "publish", None)
-    out = composition.open_outputs(config, publish or "")
+    out = composition.open_outputs(config, publish or "", mode)
     session = composition.live_session(config, mode, out, composition.StepErrorLog(), clock=clock)
     if publish:
         return runner.run_headless(session, out)

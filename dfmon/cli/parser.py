@@ -116,7 +116,7 @@ def _common_options() -> Parser:
         metavar="URL",
         help="also publish to Redis (redis://, rediss://, redis+sentinel://, redis+cluster://): ticks, streams, events",
     )
-    out.add_argument("--rest", metavar="HOST:PORT", help="also serve HTTP: /v1/snapshot, /healthz, /openapi.json")
+    out.add_argument("--rest", metavar="HOST:PORT", help="also serve REST, websocket and Prometheus: /docs")
     out.add_argument("--record", metavar="DIR", help="also record every raw frame into DIR")
     out.add_argument("--log-file", type=Path, metavar="FILE", help="log to FILE instead of stderr")
     return common

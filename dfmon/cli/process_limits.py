@@ -8,7 +8,7 @@ from typing import Final
 from dfmon.model.errors import DfmonError
 
 NEEDED_FILES: Final = 64  # connections, stores, recording, the loop's own
-_TARGET_FILES: Final = 1024  # with 256 clients of the REST service
+_TARGET_FILES: Final = 2048  # with 1,024 clients of the REST service
 
 
 def prepare_open_files() -> None:

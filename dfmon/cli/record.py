@@ -28,7 +28,7 @@ log = logging.getLogger("dfmon")
 def run(args: argparse.Namespace, config: Config) -> int:
     """Records until a signal, or for --minutes. Returns 0 or 128 + the signal; 1 if records are missing."""
     hub = SnapshotHub(mode="live")
-    out = composition.open_outputs(config, getattr(args, "publish", None) or "")
+    out = composition.open_outputs(config, getattr(args, "publish", None) or "", "live")
     session = composition.live_session(config, "live", out, composition.StepErrorLog(), hub)
     assert session.recorder is not None  # the command has a directory
     progress = RecordingProgress(session.recorder, hub, sys.stderr)

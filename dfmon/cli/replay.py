@@ -21,7 +21,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     start, end = resolve_span(source, args.start, args.until)
     if publish == "all":
         return runner.replay_headless(source, start, end)
-    out = composition.open_outputs(config, publish or "")
+    out = composition.open_outputs(config, publish or "", "replay")
     session = ReplaySession(
         source,
         SnapshotHub(mode="replay"),

@@ -25,7 +25,14 @@ from dfmon.model.units import sanitize
 from dfmon.runtime.backfill import BackgroundBackfill
 from dfmon.runtime.clock import WALL_CLOCK, SessionClock
 from dfmon.runtime.live_session import LiveSession
-from dfmon.runtime.stores import history_path, open_history, open_positions_state, open_trades, read_secret
+from dfmon.runtime.stores import (
+    history_columns,
+    history_path,
+    open_history,
+    open_positions_state,
+    open_trades,
+    read_secret,
+)
 from dfmon.sinks.base import Sink
 from dfmon.sinks.jsonl import JsonLines
 from dfmon.sinks.redis_url import SCHEMES, RedisTarget, parse_redis_url
@@ -92,7 +99,7 @@ class Outputs:
     json_lines: JsonLines | None
 
 
-def open_outputs(config: Config, publish: PublishMode) -> Outputs:
+def open_outputs(config: Config, publish: PublishMode, mode: State) -> Outputs:
     """The configured sinks. Ports are bound here, so that a port in use is reported before anything starts."""
     sinks: list[Sink] = []
     json_lines = JsonLines(sys.stdout.buffer, publish, heartbeat_s=config.publish.every_s) if publish else None
@@ -101,11 +108,21 @@ def open_outputs(config: Config, publish: PublishMode) -> Outputs:
     if redis_url := read_redis_url(config.publish):
         sinks.append(_redis_stream(config, redis_url))
     if config.publish.rest:
-        from dfmon.sinks.rest_service import RestService
+        from dfmon.sinks.rest.rest_service import RestService
+        from dfmon.sinks.rest.settings import RestSettings
 
         host, _, port = config.publish.rest.rpartition(":")
-        token = read_rest_token(config.publish)
-        rest = RestService(host or "127.0.0.1", int(port), lambda: tuple(sink.status() for sink in sinks), token)
+        publishing = config.publish
+        settings = RestSettings(
+            read_rest_token(publishing), publishing.rest_hosts, publishing.rest_origins, publishing.rest_rate
+        )
+        rest = RestService(
+            host or "127.0.0.1",
+            int(port),
+            lambda: tuple(sink.status() for sink in sinks),
+            settings,
+            history_columns(config, mode),
+        )
         rest.bind()
         sinks.append(rest)
         log.info("serving %s/v1/snapshot", rest.url)

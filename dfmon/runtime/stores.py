@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from dfmon.model.units import sanitize
 from dfmon.store.database import StoreError
 from dfmon.store.file_content import read_text
 from dfmon.store.history import History, HistoryReader
+from dfmon.store.history_file import Column
 from dfmon.store.history_interface import HistorySource, HistoryWriter
 from dfmon.store.positions_state import PositionsStateFile
 from dfmon.store.trades import TradeStore, TradeStoreError
@@ -132,6 +133,23 @@ def open_history_reader(config: Config) -> HistorySource:
     from dfmon.store.clickhouse.reader import ClickHouseReader
 
     return ClickHouseReader(ClickHouseClient(_clickhouse_address(config)))
+
+
+def history_columns(
+    config: Config, mode: State
+) -> Callable[[str, int, Sequence[str], int], Mapping[str, Column]] | None:
+    """A function that reads stored metrics: of an underlying, since a time, these columns, until a time.
+
+    None if there are none. Raises StoreError where they cannot be read.
+    """
+    if mode != "live" or not config.history.enabled:
+        return None
+
+    def read_columns(underlying: str, since_ns: int, names: Sequence[str], until_ns: int) -> Mapping[str, Column]:
+        with open_history_reader(config) as reader:
+            return reader.columns(underlying, since_ns, names, until_ns)
+
+    return read_columns
 
 
 def history_loader(config: Config, mode: State) -> Callable[[str, int], Sequence[MetricRow]] | None:

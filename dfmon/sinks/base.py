@@ -75,6 +75,12 @@ class Sink(Protocol):
     def status(self) -> SinkStatus: ...
 
 
+class Follower(Protocol):
+    """A reader of all snapshots of a hub, on the market's loop."""
+
+    def offer(self, snapshot: FlowSnapshot) -> None: ...
+
+
 class HubListener:
     """One listener on a hub for any number of followers.
 
@@ -87,7 +93,7 @@ class HubListener:
         now = time.monotonic()
         self.hub = hub
         self.published_at_s = dict.fromkeys(hub.underlyings(), now)
-        self._followers: weakref.WeakSet[LatestSnapshots] = weakref.WeakSet()
+        self._followers: weakref.WeakSet[Follower] = weakref.WeakSet()
         listener = weakref.ref(self)
 
         def notify(snapshot: FlowSnapshot) -> None:
@@ -99,8 +105,12 @@ class HubListener:
     def follower(self, underlying: str | None = None) -> LatestSnapshots:
         """A follower that starts with the latest snapshots; `underlying` limits it to one underlying."""
         follower = LatestSnapshots(self, underlying)
-        self._followers.add(follower)
+        self.add(follower)
         return follower
+
+    def add(self, follower: Follower) -> None:
+        """Offers each snapshot to `follower` from now on, as long as somebody else refers to it."""
+        self._followers.add(follower)
 
     def on_snapshot(self, snapshot: FlowSnapshot) -> None:
         self.published_at_s[snapshot.underlying] = time.monotonic()

@@ -1,88 +1,12 @@
-"""The argument of `:what-if`: shocks and assumptions as words, and the result for the screen."""
+"""`:what-if`: the tick and the position model on screen under a shock and other assumptions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
-
-import msgspec
-
-from dfmon.core.exposure.desks import Desk
-from dfmon.core.step import FlowParams
 from dfmon.engine.what_if import inputs_of, what_if_of_tick
+from dfmon.engine.what_if_arguments import parse_what_if
 from dfmon.model.errors import UsageError
-from dfmon.model.units import sanitize
-from dfmon.model.what_if import Shock, WhatIf
+from dfmon.model.what_if import WhatIf
 from dfmon.tui.render.frame import Frame
-
-USAGE: Final = "spot 2  vol 5  hours 24  positions short-all  numeraire coin  stickiness moneyness  share 0.4  law sqrt"
-
-
-def _number(lowest: float, highest: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        value = float(text.removesuffix("%"))
-        if not lowest <= value <= highest:
-            raise ValueError
-        return value
-
-    return parse
-
-
-def _choice(*allowed: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in allowed:
-            raise ValueError
-        return text
-
-    return parse
-
-
-def _desks(text: str) -> tuple[Desk, ...]:
-    desks = tuple(Desk(*map(float, desk.split(":"))) for desk in text.split(","))
-    if abs(sum(desk.share for desk in desks) - 1.0) > 1e-9:
-        raise ValueError
-    return desks
-
-
-# word -> (field of the shock or of the parameters, its parser, what is allowed)
-_SHOCKS: Final[dict[str, tuple[str, Callable[[str], float], str]]] = {
-    "spot": ("spot_pct", _number(-95.0, 1_000.0), "per cent from -95 to 1000"),
-    "vol": ("vol_points", _number(-500.0, 500.0), "points from -500 to 500"),
-    "hours": ("hours", _number(0.0, 87_600.0), "hours from 0 to 87600"),
-}
-_ASSUMPTIONS: Final[dict[str, tuple[str, Callable[[str], Any], str]]] = {
-    "positions": ("positions", _choice("flow", "naive", "short-all", "file"), "flow, naive, short-all or file"),
-    "numeraire": ("numeraire", _choice("usd", "coin"), "usd or coin"),
-    "stickiness": ("stickiness", _choice("strike", "moneyness"), "strike or moneyness"),
-    "share": ("venue_share", _number(0.01, 1.0), "a share from 0.01 to 1"),
-    "law": ("impact_law", _choice("linear", "sqrt"), "linear or sqrt"),
-    "desks": ("desks", _desks, "SHARE:RATIO:COST,… with shares that add up to 1"),
-}
-
-
-def parse_what_if(text: str, params: FlowParams) -> tuple[Shock, FlowParams]:
-    """The shock and the parameters after it. Raises UsageError with what is allowed.
-
-    >>> parse_what_if("spot -2 vol=5 law sqrt", FlowParams())[0]
-    Shock(spot_pct=-2.0, vol_points=5.0, hours=0.0)
-    """
-    tokens = text.replace("=", " ").split()
-    if not tokens or len(tokens) % 2:
-        raise UsageError(f"usage: what-if {USAGE}")
-    shock: dict[str, float] = {}
-    assumed: dict[str, Any] = {}
-    for name, value in zip(tokens[::2], tokens[1::2]):
-        target, table = (shock, _SHOCKS) if name in _SHOCKS else (assumed, _ASSUMPTIONS)
-        if name not in table:
-            raise UsageError(f'unknown word "{sanitize(name, 20)}": {", ".join((*_SHOCKS, *_ASSUMPTIONS))}')
-        field, parse, allowed = table[name]
-        try:
-            target[field] = parse(value)
-        except (ValueError, TypeError):
-            raise UsageError(f'invalid {name} "{sanitize(value, 20)}": {allowed}') from None
-    if assumed.get("positions") == "file" and params.file_positions is None:
-        raise UsageError("positions file: no file of positions is given")
-    return Shock(**shock), msgspec.structs.replace(params, **assumed)
 
 
 def compute_what_if(frame: Frame, text: str) -> WhatIf:

@@ -32,9 +32,9 @@ class Limits:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ((256, resource.RLIM_INFINITY), 1024),
+        ((256, resource.RLIM_INFINITY), 2048),
         ((256, 512), 512),
-        ((24, 4096), 1024),
+        ((24, 4096), 2048),
         ((4096, 4096), 4096),
         ((64, 64), 64),
         ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), resource.RLIM_INFINITY),

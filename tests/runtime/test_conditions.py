@@ -24,7 +24,7 @@ from dfmon.runtime.composition import Outputs
 from dfmon.runtime.conditions import HOLD_S, ConditionLog, GrowthCheck, StalenessCheck, feed_conditions, sink_conditions
 from dfmon.runtime.runner import run_headless
 from dfmon.sinks.base import SinkStatus
-from dfmon.sinks.rest_service import create_app
+from dfmon.sinks.rest.rest_service import create_app
 from dfmon.store.segment_files import SegmentFiles
 from tests import live_sessions
 from tests.sinks import factory

@@ -11,7 +11,8 @@ from dfmon.cli.remote_snapshot import remote_snapshot
 from dfmon.config import Config, PublishSection
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import DfmonError, UsageError
-from dfmon.sinks.rest_service import RestService
+from dfmon.sinks.rest.rest_service import RestService
+from dfmon.sinks.rest.settings import RestSettings
 from tests.sinks.conftest import Run
 from tests.sinks.factory import snapshot, wait_until
 
@@ -20,7 +21,7 @@ TOKEN = "a-token-of-some-length"
 
 @pytest.fixture
 async def url(hub: SnapshotHub, run: Run) -> str:
-    service = RestService(port=0, token=TOKEN)
+    service = RestService(port=0, settings=RestSettings(TOKEN))
     service.bind()
     run(service)
     await wait_until(lambda: service.progress.state == "serving")

@@ -4,10 +4,10 @@ import pytest
 from dfmon.core.exposure.desks import Desk
 from dfmon.core.step import FlowParams, step
 from dfmon.engine.what_if import keep_inputs, what_if_of_tick
+from dfmon.engine.what_if_arguments import parse_what_if
 from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.what_if import Shock
-from dfmon.tui.what_if_command import parse_what_if
 from tests.engine.test_what_if import tick
 
 from . import factory

@@ -8,7 +8,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import closing
 
 import httpx
@@ -19,30 +19,14 @@ import dfmon
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.freshness import Freshness, InputAge
+from dfmon.model.metrics import METRICS
 from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
-from dfmon.sinks import rest_api
-from dfmon.sinks.base import SinkStatus
-from dfmon.sinks.rest_service import RestService
+from dfmon.sinks.rest import health
+from dfmon.sinks.rest.rest_service import RestService
 from tests.sinks.conftest import Run
 from tests.sinks.factory import snapshot, wait_until
+from tests.sinks.rest.conftest import REDIS
 from tests.structs import complete
-
-REDIS = SinkStatus("redis", "away", 3, 1, "next try in 2 s")
-
-
-@pytest.fixture
-async def service(run: Run) -> RestService:
-    service = RestService(port=0, statuses=lambda: (REDIS,))
-    service.bind()
-    run(service)
-    await wait_until(lambda: service.progress.state == "serving")
-    return service
-
-
-@pytest.fixture
-async def client(service: RestService) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=service.url, timeout=5, trust_env=False) as http_client:
-        yield http_client
 
 
 async def events(response: httpx.Response) -> AsyncGenerator[FlowSnapshot]:
@@ -66,7 +50,7 @@ async def test_health_tells_starting_fresh_and_stale(
     assert {name: row["state"] for name, row in body["underlyings"].items()} == {"BTC": "live", "ETH": "stale"}
     assert 0.0 <= body["underlyings"]["BTC"]["age_s"] < 5.0  # by arrival: the snapshot's own time may be a replay's
     assert body["sinks"] == [msgspec.to_builtins(REDIS)]
-    monkeypatch.setattr(rest_api, "MAX_AGE_S", -1.0)
+    monkeypatch.setattr(health, "MAX_AGE_S", -1.0)
     stale_response = await client.get("/healthz")
     assert (stale_response.status_code, stale_response.json()["status"]) == (503, "stale")
 
@@ -75,10 +59,10 @@ async def test_health_tells_starting_fresh_and_stale(
     ("age_s", "reason"), [(15.0, ""), (15.001, "no snapshot for 15 s"), (99.0, "no snapshot for 99 s")]
 )
 def test_an_underlying_is_stale_beyond_15_s_without_a_snapshot(age_s: float, reason: str) -> None:
-    assert rest_api._stale_reason(snapshot(1), age_s) == reason
-    assert rest_api._stale_reason(None, 0.0) == "no snapshot for 0 s"
+    assert health.stale_reason(snapshot(1), age_s) == reason
+    assert health.stale_reason(None, 0.0) == "no snapshot for 0 s"
     stale = msgspec.structs.replace(snapshot(1, state="stale"), freshness=None)
-    assert rest_api._stale_reason(stale, 15.0) == "stale inputs"
+    assert health.stale_reason(stale, 15.0) == "stale inputs"
 
 
 async def test_a_snapshot_is_the_bytes_of_the_model(hub: SnapshotHub, client: httpx.AsyncClient) -> None:
@@ -197,22 +181,24 @@ async def test_only_its_own_names_are_answered(
 async def test_the_openapi_document_describes_the_snapshot(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     assert document["openapi"].startswith("3.")
-    assert set(document["paths"]) == {"/healthz", "/v1/snapshot", "/v1/snapshots", "/v1/stream"}
+    parts = {"profile", "heatmap", "positions", "scenario", "transitions", "alerts", "instruments", "history", "whatif"}
+    assert set(document["paths"]) == {
+        "/healthz", "/readyz", "/metrics", "/v1/snapshot", "/v1/snapshots", "/v1/stream", "/v1/explain/{metric}",
+        *(f"/v1/{part}" for part in parts),
+    }  # fmt: skip
     schema = document["paths"]["/v1/snapshot"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/FlowSnapshot"}
     schemas = document["components"]["schemas"]
     published = [name for name in FlowSnapshot.__struct_encode_fields__ if name != "views"]
+    vss = schemas["Metrics"]["properties"]["vss"]
+    assert vss["description"] == f"vanna: {METRICS['vss'].formula}. Unit USD/+1 vol pt. Sign: {METRICS['vss'].sign}."
+    assert vss["examples"][0]["unit"] == "USD/+1 vol pt"
     assert list(schemas["FlowSnapshot"]["properties"]) == published
     references = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
     assert references <= set(schemas)
     for path, operations in document["paths"].items():
         assert operations["get"]["responses"].keys() >= {"200"}, path
         assert operations["get"]["summary"]
-
-
-async def test_no_page_loads_scripts_from_elsewhere(client: httpx.AsyncClient) -> None:
-    for path in ("/docs", "/redoc", "/"):
-        assert (await client.get(path)).status_code == 404
 
 
 async def test_a_busy_port_is_told_in_one_sentence() -> None:
@@ -252,7 +238,7 @@ async def test_signals_stay_with_the_application(service: RestService) -> None:
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-@pytest.mark.parametrize("package", ["fastapi", "uvicorn"])
+@pytest.mark.parametrize("package", ["fastapi", "uvicorn", "prometheus_client", "fastapi_offline"])
 def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UsageError, match=rf"{package}.*pip install 'dfmon\[server\]'"):
@@ -277,7 +263,7 @@ async def test_health_names_the_input_that_is_too_old(hub: SnapshotHub, client: 
         ("/v1/snapshot?underlying=ETH", "unknown query name underlying, allowed: currency, detail"),
         ("/v1/snapshot?currency=BTC&currency=ETH", "currency is given 2 times, allowed: once"),
         ("/v1/snapshots?currency=BTC", "unknown query name currency, allowed: none"),
-        ("/v1/stream?x%1b=1", "unknown query name x?, allowed: currency"),
+        ("/v1/stream?x%1b=1", "unknown query name x?, allowed: currency, detail, since, topics"),
         ("/healthz?verbose=1", "unknown query name verbose, allowed: none"),
     ],
 )

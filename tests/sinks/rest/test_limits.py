@@ -9,14 +9,17 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from dfmon.engine.hub import SnapshotHub
-from dfmon.sinks.rest_access import MAX_REQUESTS
-from dfmon.sinks.rest_protocol import MAX_CONNECTIONS, READ_TIMEOUT_S, REQUEST_TIMEOUT_S
-from dfmon.sinks.rest_service import RestService
+from dfmon.sinks.rest import connections
+from dfmon.sinks.rest.access import RequestLimit
+from dfmon.sinks.rest.connections import READ_TIMEOUT_S, REQUEST_TIMEOUT_S
+from dfmon.sinks.rest.rest_service import RestService
+from dfmon.sinks.rest.settings import MAX_REQUESTS, MAX_STREAMS
 from tests.fault.virtual_time import in_virtual_time
 from tests.sinks.factory import snapshot
 
 Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+SNAPSHOT = b"GET /v1/snapshot HTTP/1.1\r\nHost: localhost\r\n\r\n"
 STREAM = b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -30,6 +33,10 @@ class Served:
         self.service.bind()
         self.task = asyncio.create_task(self.service.run(self.hub, self.stop))
         self._writers: list[asyncio.StreamWriter] = []
+
+    @property
+    def limit(self) -> RequestLimit:
+        return self.service.connections.requests
 
     async def connect(self, data: bytes = b"", *, read_limit: int = 1 << 16) -> Client:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.service.port, limit=read_limit)
@@ -115,28 +122,33 @@ async def test_a_header_without_end_is_refused() -> None:
 
 
 @in_virtual_time
-async def test_idle_connections_keep_nobody_out() -> None:
+async def test_idle_connections_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The attack had 5,000 sockets; see benchmarks/attack_rest_service.py for as many and for response times."""
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 100)
     async with serving() as served:
-        idle = [await served.connect() for _ in range(3 * MAX_CONNECTIONS)]
+        idle = [await served.connect() for _ in range(300)]
         for _ in range(5):
             assert await served.status() == 200
         await asyncio.sleep(0.1)
         still_open = [client for client in idle if not client[0].at_eof() and client[0].exception() is None]
-        assert MAX_CONNECTIONS - 10 <= len(still_open) <= MAX_CONNECTIONS
+        assert 90 <= len(still_open) <= 100
         assert still_open == idle[-len(still_open) :]
 
 
 @in_virtual_time
 async def test_streams_that_take_all_places_leave_one_for_health() -> None:
     async with serving() as served:
-        streams = [await served.connect(STREAM) for _ in range(MAX_REQUESTS)]
+        served.limit.streams = MAX_STREAMS - 3  # the others, of which each would take a socket here
+        streams = [await served.connect(STREAM) for _ in range(3)]
         for reader, _ in streams:
             assert await reader.readuntil(b"\r\n") == b"HTTP/1.1 200 OK\r\n"
         assert await served.status(STREAM) == 503
-        reader, _ = await served.connect(b"GET /v1/snapshot HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert await served.status(SNAPSHOT) == 200
+        served.limit.answering = MAX_REQUESTS
+        reader, _ = await served.connect(SNAPSHOT)
         assert b"More than 112 requests at a time; try again." in await reader.read()
         assert await served.status() == 200
+        served.limit.answering = 0
         for _, writer in streams[:3]:
             writer.transport.abort()
         await asyncio.sleep(0.1)

@@ -1,8 +1,9 @@
 """The connections of the REST service, with limits that uvicorn does not have: idle, slow and too many ones end.
 
 A connection costs next to nothing until its first request has arrived; then uvicorn's h11 protocol takes over, with a
-deadline for each request and one for reading. Of too many connections the oldest without a request gives way, and while
-too many requests are being answered a new one is refused before it is read, unless it is for /healthz.
+deadline for each request and one for reading, and for a websocket its websockets protocol with the latter. Of too many
+connections the oldest without a request gives way, and while too many requests are being answered a new one is refused
+before it is read, unless it is for health.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from dfmon.sinks.rest_access import HEALTH_PATH, REFUSED_RESPONSE, RequestLimit
+from dfmon.sinks.rest.access import HEALTH_PATHS, REFUSED_RESPONSE, RequestLimit
+from dfmon.sinks.rest.settings import MAX_CONNECTIONS, MAX_HEADER_BYTES
 
-MAX_CONNECTIONS: Final = 256
 REQUEST_TIMEOUT_S: Final = 10.0  # from the connection, or from the last response, to a complete request
 READ_TIMEOUT_S: Final = 30.0  # in which a client must read something of what waits for it
-_MAX_HEADER_BYTES: Final = 16 << 10  # h11 refuses some more
-_HEALTH_REQUESTS: Final = tuple(f"{method} {HEALTH_PATH}".encode() for method in ("GET", "HEAD"))
+_HEALTH_REQUESTS: Final = tuple(f"{method} {path}".encode() for method in ("GET", "HEAD") for path in HEALTH_PATHS)
 
 
 class Connection(Protocol):
@@ -85,7 +87,7 @@ class WaitingConnection(asyncio.Protocol):
         transport = self._transport
         assert transport is not None
         data = self._received = self._received + data
-        if b"\n\r\n" not in data and b"\n\n" not in data and len(data) < _MAX_HEADER_BYTES:
+        if b"\n\r\n" not in data and b"\n\n" not in data and len(data) < MAX_HEADER_BYTES:
             return
         if self._connections.requests.is_full and not data.startswith(_HEALTH_REQUESTS):
             transport.write(REFUSED_RESPONSE)
@@ -111,6 +113,26 @@ class WaitingConnection(asyncio.Protocol):
             self._timer.cancel()
 
 
+class _ReadDeadline:
+    """Ends a connection whose client reads nothing of what waits for it."""
+
+    def __init__(self, abort: Callable[[], None]) -> None:
+        self._abort = abort
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._timer is not None
+
+    def start(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(READ_TIMEOUT_S, self._abort)
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
 class GuardedProtocol(H11Protocol):
     """A connection that has made a request."""
 
@@ -118,7 +140,7 @@ class GuardedProtocol(H11Protocol):
         super().__init__(*args, **options)
         self._connections = connections
         self._request_timer: asyncio.TimerHandle | None = None
-        self._read_timer: asyncio.TimerHandle | None = None
+        self._read_deadline = _ReadDeadline(self.abort)
 
     @property
     def is_idle(self) -> bool:
@@ -126,7 +148,7 @@ class GuardedProtocol(H11Protocol):
 
     @property
     def is_unread(self) -> bool:
-        return self._read_timer is not None
+        return self._read_deadline.is_running
 
     def abort(self) -> None:
         self.transport.abort()
@@ -136,11 +158,12 @@ class GuardedProtocol(H11Protocol):
         self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._connections.discard(self)
-        for timer in (self._request_timer, self._read_timer):
-            if timer is not None:
-                timer.cancel()
+        self._leave()
         super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        self._leave()  # its successor joins by itself
+        super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -148,13 +171,17 @@ class GuardedProtocol(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._read_timer = self.loop.call_later(READ_TIMEOUT_S, self.abort)
+        self._read_deadline.start()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._read_timer is not None:
-            self._read_timer.cancel()
-            self._read_timer = None
+        self._read_deadline.cancel()
+
+    def _leave(self) -> None:
+        self._connections.discard(self)
+        self._read_deadline.cancel()
+        if self._request_timer is not None:
+            self._request_timer.cancel()
 
     def _await_request(self) -> None:
         if self._request_timer is not None:
@@ -165,3 +192,38 @@ class GuardedProtocol(H11Protocol):
         """Drops the connection with whatever it has not read: closing would wait for a client that never reads."""
         if self.is_idle:
             self.abort()
+
+
+class GuardedWebSocket(WebSocketsSansIOProtocol):
+    """A websocket, or the refusal of one."""
+
+    is_idle = False
+
+    def __init__(self, connections: Connections, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._connections = connections
+        self._read_deadline = _ReadDeadline(self.abort)
+
+    @property
+    def is_unread(self) -> bool:
+        return self._read_deadline.is_running
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        self._read_deadline.cancel()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._read_deadline.start()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._read_deadline.cancel()
