@@ -119,7 +119,7 @@ def _clear_side(snapshot: FlowSnapshot) -> str:
     return regime.side
 
 
-@pytest.mark.parametrize("seed", range(101, 107))
+@pytest.mark.parametrize("seed", range(101, 111))
 def test_no_market_alert_before_the_positions_are_covered(seed: int) -> None:
     moments = _demo(seed, 8.0)
     for underlying in ("BTC", "ETH"):

@@ -35,6 +35,7 @@ DRIFT_HOUR_SHARE: Final = 0.8
 DEAD_BAND: Final = 0.5  # of the mean size of an hourly move
 MATERIAL: Final = 0.01
 MIN_LIQUIDATIONS: Final = 0.01
+_FIRST_HOUR: Final = {"|z|": " before an hour of spot", "|dsigma|": " before an hour of volatilities"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +245,7 @@ def _missing_inputs(undecided: list[Rule]) -> tuple[str, ...]:
         for alternative in rule.alternatives:
             if not all_true(alternative).false:
                 names += [c.name for c in alternative if not c.truth().true]
-    return tuple(f"{name}: not known" for name in dict.fromkeys(names))
+    return tuple(f"{name}: not known{_FIRST_HOUR.get(name, '')}" for name in dict.fromkeys(names))
 
 
 def _failed_inputs(rules: tuple[Rule, ...]) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def test_first_bucket_waits_for_an_hour_of_spot_and_its_dwell_time_and_is_no_ale
     assert set(names(snapshots[:first])) == {"UNKNOWN"}
     assert set(names(snapshots[first:])) == {"PIN"}
     assert snapshots[30].scenario.overlay.startswith("UNKNOWN: ")
-    assert "|z|: not known" in snapshots[30].scenario.reasons
+    assert "|z|: not known before an hour of spot" in snapshots[30].scenario.reasons
     waiting = snapshots[first - 1].scenario
     assert (waiting.overlay, waiting.reasons[0]) == (
         "UNKNOWN: PIN has not lasted yet", "PIN holds in 1:00 min if it lasts",
