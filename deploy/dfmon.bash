@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/dfmon
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_dfmon_subparsers=(demo replay record snapshot positions explain backfill doctor config sim)
+_shtab_dfmon_subparsers=(demo replay record snapshot positions explain backfill export doctor config sim)
 
 _shtab_dfmon_demo_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --script --seed)
 _shtab_dfmon_replay_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --speed --paused --from --info --until --across-gaps)
@@ -14,6 +14,7 @@ _shtab_dfmon_snapshot_option_strings=(-h --help --currency --positions --numerai
 _shtab_dfmon_positions_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --at --timeout --by --csv --json)
 _shtab_dfmon_explain_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --at --json --timeout)
 _shtab_dfmon_backfill_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --from --pace)
+_shtab_dfmon_export_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --table --from --to --metrics)
 _shtab_dfmon_doctor_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --json)
 _shtab_dfmon_config_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file)
 _shtab_dfmon_sim_option_strings=(-h --help --port --speed --currency --certificate --script --seed)
@@ -45,6 +46,10 @@ _shtab_dfmon_explain___log_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_backfill___config_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_backfill___record_COMPGEN=_shtab_compgen_dirs
 _shtab_dfmon_backfill___log_file_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_export_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_export___config_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_export___record_COMPGEN=_shtab_compgen_dirs
+_shtab_dfmon_export___log_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_doctor___config_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_doctor___record_COMPGEN=_shtab_compgen_dirs
 _shtab_dfmon_doctor___log_file_COMPGEN=_shtab_compgen_files
@@ -64,10 +69,12 @@ _shtab_dfmon_positions___publish_choices=(changes all)
 _shtab_dfmon_positions___by_choices=(option expiry)
 _shtab_dfmon_explain___publish_choices=(changes all)
 _shtab_dfmon_backfill___publish_choices=(changes all)
+_shtab_dfmon_export___publish_choices=(changes all)
+_shtab_dfmon_export___table_choices=(ticks minutes hours positions transitions thresholds alerts)
 _shtab_dfmon_doctor___publish_choices=(changes all)
 _shtab_dfmon_config_pos_0_choices=(path init check show)
 _shtab_dfmon_config___publish_choices=(changes all)
-_shtab_dfmon_pos_0_choices=(demo replay record snapshot positions explain backfill doctor config sim)
+_shtab_dfmon_pos_0_choices=(demo replay record snapshot positions explain backfill export doctor config sim)
 _shtab_dfmon___publish_choices=(changes all)
 
 _shtab_dfmon_demo__h_nargs=0
@@ -114,6 +121,11 @@ _shtab_dfmon_backfill___help_nargs=0
 _shtab_dfmon_backfill___plain_nargs=0
 _shtab_dfmon_backfill___low_bandwidth_nargs=0
 _shtab_dfmon_backfill___publish_nargs='?'
+_shtab_dfmon_export__h_nargs=0
+_shtab_dfmon_export___help_nargs=0
+_shtab_dfmon_export___plain_nargs=0
+_shtab_dfmon_export___low_bandwidth_nargs=0
+_shtab_dfmon_export___publish_nargs='?'
 _shtab_dfmon_doctor__h_nargs=0
 _shtab_dfmon_doctor___help_nargs=0
 _shtab_dfmon_doctor___plain_nargs=0

@@ -50,8 +50,8 @@ function _shtab_dfmon_using
   test "$_shtab_dfmon_cmdpath" = "$argv"
 end
 
-set -g _shtab_dfmon_commands demo replay record snapshot positions explain backfill doctor config sim
-set -g _shtab_dfmon_opts_with_value --at --by --certificate --config --currency --every --from --icons --log-file --minutes --numeraire --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --tick --timeout --until
+set -g _shtab_dfmon_commands demo replay record snapshot positions explain backfill export doctor config sim
+set -g _shtab_dfmon_opts_with_value --by --certificate --config --currency --every --from --icons --log-file --metrics --minutes --numeraire --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --table --tick --timeout --to --until
 
 complete -c dfmon -e
 complete -c dfmon -f
@@ -162,7 +162,6 @@ complete -c dfmon -n '_shtab_dfmon_using snapshot' -l redis -x -d 'also publish 
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l rest -x -d 'also serve REST, websocket and Prometheus: /docs'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
-complete -c dfmon -n '_shtab_dfmon_using snapshot' -l at -x -d 'of a file the newest board or tick at or before TIME, written like --from of replay (default: its end)'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l timeout -x -d 'seconds to wait for live data (default 30)'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l json -d 'one JSON object'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l explain-format -d 'instead: how a board file is read, its columns, what was inferred, and the rows left out by line'
@@ -187,7 +186,6 @@ complete -c dfmon -n '_shtab_dfmon_using positions' -l redis -x -d 'also publish
 complete -c dfmon -n '_shtab_dfmon_using positions' -l rest -x -d 'also serve REST, websocket and Prometheus: /docs'
 complete -c dfmon -n '_shtab_dfmon_using positions' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
 complete -c dfmon -n '_shtab_dfmon_using positions' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
-complete -c dfmon -n '_shtab_dfmon_using positions' -l at -x -d 'of a file the newest board or tick at or before TIME, written like --from of replay (default: its end)'
 complete -c dfmon -n '_shtab_dfmon_using positions' -l timeout -x -d 'seconds to wait for live data (default 30)'
 complete -c dfmon -n '_shtab_dfmon_using positions' -l by -xka "option expiry" -d 'a row an option, or an expiry'
 complete -c dfmon -n '_shtab_dfmon_using positions' -l csv -d 'comma-separated values with a header; empty where unknown'
@@ -212,7 +210,6 @@ complete -c dfmon -n '_shtab_dfmon_using explain' -l redis -x -d 'also publish t
 complete -c dfmon -n '_shtab_dfmon_using explain' -l rest -x -d 'also serve REST, websocket and Prometheus: /docs'
 complete -c dfmon -n '_shtab_dfmon_using explain' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
 complete -c dfmon -n '_shtab_dfmon_using explain' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
-complete -c dfmon -n '_shtab_dfmon_using explain' -l at -x -d 'of a file the newest board or tick at or before TIME, written like --from of replay (default: its end)'
 complete -c dfmon -n '_shtab_dfmon_using explain' -l json -d 'one JSON object'
 complete -c dfmon -n '_shtab_dfmon_using explain' -l timeout -x -d 'seconds to wait for live data (default 30)'
 complete -c dfmon -n '_shtab_dfmon_using explain; and test $_shtab_dfmon_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'a recording, a capture or a board file; without it the live market'
@@ -237,6 +234,30 @@ complete -c dfmon -n '_shtab_dfmon_using backfill' -l record -xka "(__fish_compl
 complete -c dfmon -n '_shtab_dfmon_using backfill' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
 complete -c dfmon -n '_shtab_dfmon_using backfill' -l from -x -d 'address of listing and archive, such as that of dfmon sim'
 complete -c dfmon -n '_shtab_dfmon_using backfill' -l pace -x -d 'calls a second to the archive (default 4)'
+complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a export -d 'rows of the history as CSV or Parquet'
+complete -c dfmon -n '_shtab_dfmon_using export' -s h -l help -d 'show this help message and exit'
+complete -c dfmon -n '_shtab_dfmon_using export' -l currency -x -d 'underlyings; the first one is shown first'
+complete -c dfmon -n '_shtab_dfmon_using export' -l positions -x -d 'dealer positions: flow, naive, short-all or file:PATH'
+complete -c dfmon -n '_shtab_dfmon_using export' -l numeraire -x -d 'dealers hedge in dollars, or in coins (premium-adjusted)'
+complete -c dfmon -n '_shtab_dfmon_using export' -l stickiness -x -d 'what stays fixed in volatility when spot moves'
+complete -c dfmon -n '_shtab_dfmon_using export' -l tick -x -d 'seconds between snapshots (default 1)'
+complete -c dfmon -n '_shtab_dfmon_using export' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file (TOML)'
+complete -c dfmon -n '_shtab_dfmon_using export' -l rate -x -d 'frames a second, 0.1 to 4 (default 1)'
+complete -c dfmon -n '_shtab_dfmon_using export' -l palette -x -d 'blue-orange, purple-green, mono or green-red'
+complete -c dfmon -n '_shtab_dfmon_using export' -l icons -x -d 'unicode, ascii or braille'
+complete -c dfmon -n '_shtab_dfmon_using export' -l plain -d 'ASCII without colours, for screen readers and serial lines'
+complete -c dfmon -n '_shtab_dfmon_using export' -l low-bandwidth -d 'fewer frames and bytes for slow connections'
+complete -c dfmon -n '_shtab_dfmon_using export' -l publish -xka "changes all" -d 'JSON lines on stdout instead of a screen: at state changes (default) or of every snapshot'
+complete -c dfmon -n '_shtab_dfmon_using export' -l every -x -d 'seconds between lines while nothing changes (default 10)'
+complete -c dfmon -n '_shtab_dfmon_using export' -l redis -x -d 'also publish to Redis: pub/sub, a capped stream, the latest value'
+complete -c dfmon -n '_shtab_dfmon_using export' -l rest -x -d 'also serve HTTP: /v1/snapshot, /healthz, /openapi.json'
+complete -c dfmon -n '_shtab_dfmon_using export' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
+complete -c dfmon -n '_shtab_dfmon_using export' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
+complete -c dfmon -n '_shtab_dfmon_using export' -l table -xka "ticks minutes hours positions transitions thresholds alerts" -d 'rows to write: ticks (default), their roll-ups, hourly positions, scenario or threshold changes, alerts'
+complete -c dfmon -n '_shtab_dfmon_using export' -l from -x -d 'start: a UTC time such as 2026-01-22T12:30:00, +S seconds after the first row, or =-S before the last'
+complete -c dfmon -n '_shtab_dfmon_using export' -l to -x -d 'end, which is not included, written like --from'
+complete -c dfmon -n '_shtab_dfmon_using export' -l metrics -x -d 'columns of ticks and roll-ups (default all)'
+complete -c dfmon -n '_shtab_dfmon_using export; and test $_shtab_dfmon_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'a .csv or .parquet file; - writes CSV to stdout'
 complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a doctor -d 'check feeds, clock, rate limits, disk and terminal'
 complete -c dfmon -n '_shtab_dfmon_using doctor' -s h -l help -d 'show this help message and exit'
 complete -c dfmon -n '_shtab_dfmon_using doctor' -l currency -x -d 'underlyings; the first one is shown first'

@@ -12,9 +12,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 from dfmon.aio import StopSignals
+from dfmon.cli.progress_bar import ProgressBar
 from dfmon.config import Config
 from dfmon.engine.hub import BackfillProgress
 from dfmon.model.backoff import backoff_delay
@@ -35,9 +36,6 @@ from dfmon.venues.stored_prints import decode_stored, encode_stored
 RECENT_NS: Final = HOUR  # a history read to its end this recently is not requested again
 _MAX_BACKOFF_S: Final = 30.0
 _MAX_RETRIES: Final = 6  # for an archive that does not respond: about two minutes
-_DRAW_INTERVAL_S: Final = 0.2  # between two updates of the bar
-_LOG_INTERVAL_S: Final = 10.0  # between two lines if there is no terminal
-_BAR_WIDTH: Final = 24
 
 
 def run(config: Config) -> int:
@@ -48,7 +46,7 @@ def run(config: Config) -> int:
 
 
 async def _run_until_signal(config: Config) -> int:
-    path, bar = exchange_folder(config) / "trades.sqlite", ProgressBar(sys.stderr)
+    path, bar = exchange_folder(config) / "trades.sqlite", ProgressBar(sys.stderr, "dfmon backfill")
     with TradeStore(path, keep_days=config.history.keep_days) as store:
         if store.notice is not None:
             logging.getLogger("dfmon").warning("%s", store.notice)
@@ -91,33 +89,6 @@ def standalone_backfills(
 async def _run_all(backfills: Sequence[StandaloneBackfill]) -> None:
     for backfill in backfills:
         await backfill.run()
-
-
-class ProgressBar:
-    """Progress as one line that is rewritten on a terminal, else as a line every ten seconds."""
-
-    def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        self._out, self._clock = out, clock
-        self._terminal = out.isatty()
-        self._next_draw = clock() + (0.0 if self._terminal else _LOG_INTERVAL_S)
-
-    def draw(self, progress: BackfillProgress) -> None:
-        """Draws, unless it is too soon after the last time."""
-        if self._clock() < self._next_draw:
-            return
-        self._next_draw = self._clock() + (_DRAW_INTERVAL_S if self._terminal else _LOG_INTERVAL_S)
-        line = progress_text(progress)
-        if self._terminal:
-            filled = _BAR_WIDTH * progress.done // max(progress.total, 1)
-            self._out.write(f"\r[{'#' * filled}{'-' * (_BAR_WIDTH - filled)}] {line[: 76 - _BAR_WIDTH]}\x1b[K")
-        else:
-            self._out.write(f"dfmon backfill: {line}\n")
-        self._out.flush()
-
-    def clear(self) -> None:
-        if self._terminal:
-            self._out.write("\r\x1b[K")
-            self._out.flush()
 
 
 def progress_text(progress: BackfillProgress) -> str:
@@ -183,14 +154,18 @@ class StandaloneBackfill:
                 call = self._venue.histories.next_call(name)
                 self._apply_response(call.tag, await rest.get(self._settings.archive, call))
                 self._store_page(name)
-                self._bar.draw(self._meter.progress())
+                self._draw_progress()
                 return next(iter(rest.errors.values()), "busy")
 
             for name in pending:
                 self._resume_history(name, stored.get(name))
                 await fetch_history(name, self._venue.histories, fetch_page, self._meter, max_retries=_MAX_RETRIES)
                 self._meter.done += 1
-                self._bar.draw(self._meter.progress())
+                self._draw_progress()
+
+    def _draw_progress(self) -> None:
+        progress = self._meter.progress()
+        self._bar.draw(progress.done / max(progress.total, 1), progress_text(progress))
 
     async def _fetch_listing(self, rest: RestClient) -> None:
         """Fetches the listing of every currency, and its open interest where it is available."""

@@ -40,6 +40,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
             from dfmon.cli import backfill
 
             return backfill.run(config)
+        case "export":
+            from dfmon.cli import export
+
+            return export.run(args, config)
         case "replay":
             if args.info:
                 from dfmon.cli import recording_info

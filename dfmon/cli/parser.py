@@ -71,6 +71,9 @@ def _add_operation(commands: _Commands, common: Parser) -> None:
     )
     backfill.add_argument("--pace", metavar="N", help="calls a second to the archive (default 4)")
 
+    export = commands.add_parser("export", parents=[common], help="rows of the history as CSV or Parquet")
+    _add_export_options(export)
+
     doctor = commands.add_parser("doctor", parents=[common], help="check feeds, clock, rate limits, disk and terminal")
     doctor.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -193,6 +196,22 @@ def _add_explain_options(explain: argparse.ArgumentParser) -> None:
     explain.add_argument(
         "--timeout", type=_seconds, default=30.0, metavar="S", help="seconds to wait for live data (default 30)"
     )
+
+
+def _add_export_options(export: argparse.ArgumentParser) -> None:
+    export.add_argument("file", metavar="FILE", help="a .csv or .parquet file; - writes CSV to stdout")
+    export.add_argument(
+        "--table",
+        choices=("ticks", "minutes", "hours", "positions", "transitions", "thresholds", "alerts"),
+        default="ticks",
+        help="rows to write: ticks (default), their roll-ups, hourly positions, scenario or threshold changes, alerts",
+    )
+    export.add_argument(
+        "--from", dest="start", metavar="TIME",
+        help="start: a UTC time such as 2026-01-22T12:30:00, +S seconds after the first row, or =-S before the last",
+    )  # fmt: skip
+    export.add_argument("--to", dest="end", metavar="TIME", help="end, which is not included, written like --from")
+    export.add_argument("--metrics", metavar="NGI,VSS", help="columns of ticks and roll-ups (default all)")
 
 
 def _add_sim_options(sim: argparse.ArgumentParser) -> None:

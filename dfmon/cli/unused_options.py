@@ -10,7 +10,7 @@ from dfmon.model.errors import UsageError
 
 _MONITORS: Final = ("", "demo", "replay")  # the live monitor has no command of its own
 _PUBLISHERS: Final = (*_MONITORS, "record")
-_WITHOUT_MODEL: Final = ("backfill", "doctor", "sim")
+_WITHOUT_MODEL: Final = ("backfill", "doctor", "export", "sim")
 _COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("rate", "palette", "icons", "plain", "low_bandwidth"), _MONITORS),
     **dict.fromkeys(("publish", "every", "redis", "rest"), _PUBLISHERS),

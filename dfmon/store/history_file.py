@@ -151,26 +151,23 @@ def delete_before(db: sqlite3.Connection, ticks_ns: int, minutes_ns: int, hours_
 
 
 def underlyings(db: sqlite3.Connection) -> tuple[str, ...]:
-    query = "SELECT underlying FROM ticks UNION SELECT underlying FROM hours ORDER BY 1"
-    return tuple(name for (name,) in db.execute(query))
+    tables = [name for name in (TICKS, "hours", "hour_rollups") if has_table(db, name)]
+    query = " UNION ".join(f"SELECT underlying FROM {name}" for name in tables)
+    return tuple(name for (name,) in db.execute(f"{query} ORDER BY 1"))
 
 
 def time_range(db: sqlite3.Connection, name: str, underlying: str) -> tuple[int, int] | None:
-    """The times of the first and the last row of a table, `ticks` in hours and ticks alike; None for an empty one."""
-    query = f"SELECT min(ts_ns), max(ts_ns) FROM {name} WHERE underlying = ?"
-    arguments = [underlying]
-    if name == TICKS:
-        query = f"""
-            SELECT min(first), max(last) FROM (
-                SELECT min(ts_ns) AS first, max(ts_ns) AS last FROM ticks WHERE underlying = ? UNION ALL
-                SELECT min(hour) * {HOUR}, max(hour + 1) * {HOUR} - 1 FROM hours WHERE underlying = ? AND name = 'ts_ns'
-            )
-        """
-        arguments = [underlying, underlying]
-    found: tuple[int, int] | tuple[None, None] = (None, None)
-    if has_table(db, name):
-        found = db.execute(query, arguments).fetchone()
-    return None if found[0] is None else found
+    """The times of the first and the last row of a table, to the hour where it is stored by hour; None without one."""
+    tables: dict[str, tuple[str, ...]] = {TICKS: (TICKS, "hours")}
+    tables |= {span: (TICKS, "hours", table) for span, table in history_rollups.TABLES.items()}
+    by_time, by_hour = "min(ts_ns), max(ts_ns)", f"min(hour) * {HOUR}, max(hour + 1) * {HOUR} - 1"
+    ranges = []
+    for table in tables.get(name, (name,)):
+        if has_table(db, table):
+            cells = by_time if table in (TICKS, *RECORD_TABLES) else by_hour
+            ranges.append(db.execute(f"SELECT {cells} FROM {table} WHERE underlying = ?", (underlying,)).fetchone())
+    ranges = [(first, last) for first, last in ranges if first is not None]
+    return (min(first for first, _ in ranges), max(last for _, last in ranges)) if ranges else None
 
 
 def records(

@@ -21,6 +21,7 @@ from dfmon.store.history_tables import AGGREGATES, ROLLED_COLUMNS, SPAN_NS, Span
 
 RollUp = NDArray[np.float64]  # (bins, AGGREGATES)
 RollUps = dict[str, NDArray[Any]]  # "start_ns", then one RollUp a column
+TABLES: Final[Mapping[Span, str]] = {"minutes": "minute_rollups", "hours": "hour_rollups"}
 CREATE_STATEMENTS: Final = (
     """CREATE TABLE minute_rollups (
         underlying TEXT, name TEXT, hour INTEGER, cells BLOB, UNIQUE (underlying, name, hour)
@@ -31,6 +32,7 @@ CREATE_STATEMENTS: Final = (
     ) WITHOUT ROWID""",
 )
 MAX_NS: Final = (1 << 63) - 1  # a time after all others
+_PRESENT: Final = "spot"  # a column with a value in every tick
 _MINUTES: Final = HOUR // MINUTE
 
 
@@ -91,7 +93,7 @@ def read(
 ) -> RollUps:
     """Stored roll-ups that begin in [since_ns, until_ns), in time order, without those that have no tick."""
     per_hour = _MINUTES if span == "minutes" else 1
-    blobs = {name: _hours(db, underlying, span, since_ns, until_ns, name) for name in names}
+    blobs = {name: _hours(db, underlying, span, since_ns, until_ns, name) for name in {*names, _PRESENT}}
     hours = np.array(sorted(set().union(*blobs.values())), np.int64)
     starts = (hours[:, None] * HOUR + np.arange(per_hour) * MINUTE).ravel()
     empty = roll_up(np.zeros(0, np.int64), np.zeros(0), per_hour)
@@ -100,16 +102,14 @@ def read(
         for name, cells in blobs.items()
     }
     in_range = (starts >= since_ns) & (starts < until_ns)
-    if found:
-        in_range &= np.any([cells[:, 0] > 0 for cells in found.values()], axis=0)
-    return {"start_ns": starts[in_range]} | {name: cells[in_range] for name, cells in found.items()}
+    in_range &= found[_PRESENT][:, 0] > 0
+    return {"start_ns": starts[in_range]} | {name: found[name][in_range] for name in names}
 
 
 def _hours(
     db: sqlite3.Connection, underlying: str, span: Span, since_ns: int, until_ns: int, name: str
 ) -> dict[int, RollUp]:
-    table = "hour_rollups" if span == "hours" else "minute_rollups"
-    if not has_table(db, table):
+    if not has_table(db, TABLES[span]):
         return {}
     arguments = (underlying, name, since_ns // HOUR, -(-until_ns // HOUR))
     where = "WHERE underlying = ? AND name = ? AND hour >= ? AND hour < ?"

@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from dfmon.cli.backfill import ProgressBar, StandaloneBackfill, progress_text, standalone_backfills
+from dfmon.cli.backfill import StandaloneBackfill, progress_text, standalone_backfills
+from dfmon.cli.progress_bar import ProgressBar
 from dfmon.config import Config
 from dfmon.engine.hub import BackfillProgress
 from dfmon.runtime.backfill import ArchiveError, BackfillMeter, fetch_history
@@ -62,7 +63,7 @@ def print_counts(server: SimServer) -> dict[str, int]:
 
 
 def standalone_backfill(config: Config, store: TradeStore, bar: ProgressBar | None = None) -> StandaloneBackfill:
-    (backfill,) = standalone_backfills(config, store, bar or ProgressBar(io.StringIO()))
+    (backfill,) = standalone_backfills(config, store, bar or ProgressBar(io.StringIO(), "dfmon backfill"))
     return backfill
 
 
@@ -93,11 +94,11 @@ async def test_an_archive_that_is_not_at_its_best_gives_the_same(
     archive_faults: Iterator[ArchiveFault] = cycle(("unordered", "repeats", "stops", "strange"))
 
     class FaultRotatingBar(ProgressBar):
-        def draw(self, progress: BackfillProgress) -> None:
+        def draw(self, share: float, text: str) -> None:
             server.faults.archive = next(archive_faults)
 
     with TradeStore(tmp_path / "t.sqlite", flush_interval_s=None) as store:
-        first_run = standalone_backfill(config, store, FaultRotatingBar(io.StringIO()))
+        first_run = standalone_backfill(config, store, FaultRotatingBar(io.StringIO(), ""))
         await first_run.run()
         assert {name: stored.contiguous_count for name, stored in store.stored().items()} == print_counts(server)
         assert first_run.given_up == {}
@@ -154,10 +155,10 @@ def test_the_bar_is_one_line_on_a_terminal_and_lines_elsewhere() -> None:
     progress = BackfillProgress(600, 1200, 34_567, 890.4, 75.0)
     now = [0.0]
     terminal, pipe = Terminal(), io.StringIO()
-    bar, lines = ProgressBar(terminal, lambda: now[0]), ProgressBar(pipe, lambda: now[0])
+    bar, lines = (ProgressBar(out, "dfmon backfill", lambda: now[0]) for out in (terminal, pipe))
     for now[0] in (0.0, 0.1, 10.0):
-        bar.draw(progress)
-        lines.draw(progress)
+        bar.draw(0.5, progress_text(progress))
+        lines.draw(0.5, progress_text(progress))
     assert terminal.getvalue().count("\r") == 2
     assert "[############------------] 600/1200, 34,567 prints, 890/s, 0:01:15 left\x1b[K" in terminal.getvalue()
     assert pipe.getvalue() == "dfmon backfill: 600/1200, 34,567 prints, 890/s, 0:01:15 left\n"

@@ -14,7 +14,7 @@ from dfmon.store.clickhouse.client import ClickHouseClient
 from dfmon.store.history import check_names
 from dfmon.store.history_file import COLUMNS, Column
 from dfmon.store.history_rollups import MAX_NS, RollUps, next_start, roll_up_ticks
-from dfmon.store.history_tables import AGGREGATES, RECORD_TABLES, ROLLED_COLUMNS, TICKS, Span
+from dfmon.store.history_tables import AGGREGATES, RECORD_TABLES, ROLLED_COLUMNS, SPAN_NS, TICKS, Span
 
 _INTEGERS: Final = frozenset(("ts_ns", "bucket"))
 
@@ -26,9 +26,10 @@ class ClickHouseReader:
         self._client = client
 
     def underlyings(self) -> tuple[str, ...]:
-        return tuple(
-            self._client.execute(f"SELECT DISTINCT underlying FROM {TICKS} ORDER BY 1 FORMAT TSV").splitlines()
-        )
+        found: set[str] = set()
+        for table in (TICKS, "hours"):
+            found.update(self._client.execute(f"SELECT DISTINCT underlying FROM {table} FORMAT TSV").splitlines())
+        return tuple(sorted(found))
 
     def columns(
         self, underlying: str, since_ns: int, names: Sequence[str] = COLUMNS, until_ns: int = MAX_NS
@@ -86,9 +87,15 @@ class ClickHouseReader:
 
     def time_range(self, table: str, underlying: str) -> tuple[int, int] | None:
         """As HistoryReader."""
-        query = f"SELECT count(), min(ts_ns), max(ts_ns) FROM {table} WHERE underlying = '{_quoted(underlying)}'"
-        count, first, last = map(int, self._client.execute(f"{query} FORMAT TSV").split("\t"))
-        return (first, last) if count else None
+        ranges = []
+        for name in {table, TICKS} if table in SPAN_NS else {table}:
+            column = "start_ns" if name in SPAN_NS else "ts_ns"
+            where = f"underlying = '{_quoted(underlying)}' FORMAT TSV"
+            found = self._client.execute(f"SELECT count(), min({column}), max({column}) FROM {name} WHERE {where}")
+            count, first, last = map(int, found.split())
+            if count:
+                ranges.append((first, last))
+        return (min(first for first, _ in ranges), max(last for _, last in ranges)) if ranges else None
 
     def close(self) -> None:
         self._client.close()
