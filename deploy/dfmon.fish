@@ -249,7 +249,7 @@ complete -c dfmon -n '_shtab_dfmon_using export' -l plain -d 'ASCII without colo
 complete -c dfmon -n '_shtab_dfmon_using export' -l low-bandwidth -d 'fewer frames and bytes for slow connections'
 complete -c dfmon -n '_shtab_dfmon_using export' -l publish -xka "changes all" -d 'JSON lines on stdout instead of a screen: at state changes (default) or of every snapshot'
 complete -c dfmon -n '_shtab_dfmon_using export' -l every -x -d 'seconds between lines while nothing changes (default 10)'
-complete -c dfmon -n '_shtab_dfmon_using export' -l redis -x -d 'also publish to Redis: pub/sub, a capped stream, the latest value'
+complete -c dfmon -n '_shtab_dfmon_using export' -l redis -x -d 'also publish to Redis (redis://, rediss://, redis+sentinel://, redis+cluster://): ticks, streams, events'
 complete -c dfmon -n '_shtab_dfmon_using export' -l rest -x -d 'also serve HTTP: /v1/snapshot, /healthz, /openapi.json'
 complete -c dfmon -n '_shtab_dfmon_using export' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
 complete -c dfmon -n '_shtab_dfmon_using export' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
