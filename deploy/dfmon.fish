@@ -51,7 +51,7 @@ function _shtab_dfmon_using
 end
 
 set -g _shtab_dfmon_commands demo replay record snapshot positions explain backfill export doctor config sim
-set -g _shtab_dfmon_opts_with_value --by --certificate --config --currency --every --from --icons --log-file --metrics --minutes --numeraire --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --table --tick --timeout --to --until
+set -g _shtab_dfmon_opts_with_value --at --by --certificate --config --currency --every --from --icons --log-file --metrics --minutes --numeraire --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --table --tick --timeout --to --until
 
 complete -c dfmon -e
 complete -c dfmon -f
@@ -162,6 +162,7 @@ complete -c dfmon -n '_shtab_dfmon_using snapshot' -l redis -x -d 'also publish 
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l rest -x -d 'also serve REST, websocket and Prometheus: /docs'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
+complete -c dfmon -n '_shtab_dfmon_using snapshot' -l at -x -d 'of a file the newest board or tick at or before TIME, written like --from of replay (default: its end)'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l timeout -x -d 'seconds to wait for live data (default 30)'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l json -d 'one JSON object'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l explain-format -d 'instead: how a board file is read, its columns, what was inferred, and the rows left out by line'
@@ -186,6 +187,7 @@ complete -c dfmon -n '_shtab_dfmon_using positions' -l redis -x -d 'also publish
 complete -c dfmon -n '_shtab_dfmon_using positions' -l rest -x -d 'also serve REST, websocket and Prometheus: /docs'
 complete -c dfmon -n '_shtab_dfmon_using positions' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
 complete -c dfmon -n '_shtab_dfmon_using positions' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
+complete -c dfmon -n '_shtab_dfmon_using positions' -l at -x -d 'of a file the newest board or tick at or before TIME, written like --from of replay (default: its end)'
 complete -c dfmon -n '_shtab_dfmon_using positions' -l timeout -x -d 'seconds to wait for live data (default 30)'
 complete -c dfmon -n '_shtab_dfmon_using positions' -l by -xka "option expiry" -d 'a row an option, or an expiry'
 complete -c dfmon -n '_shtab_dfmon_using positions' -l csv -d 'comma-separated values with a header; empty where unknown'
@@ -210,6 +212,7 @@ complete -c dfmon -n '_shtab_dfmon_using explain' -l redis -x -d 'also publish t
 complete -c dfmon -n '_shtab_dfmon_using explain' -l rest -x -d 'also serve REST, websocket and Prometheus: /docs'
 complete -c dfmon -n '_shtab_dfmon_using explain' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
 complete -c dfmon -n '_shtab_dfmon_using explain' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
+complete -c dfmon -n '_shtab_dfmon_using explain' -l at -x -d 'of a file the newest board or tick at or before TIME, written like --from of replay (default: its end)'
 complete -c dfmon -n '_shtab_dfmon_using explain' -l json -d 'one JSON object'
 complete -c dfmon -n '_shtab_dfmon_using explain' -l timeout -x -d 'seconds to wait for live data (default 30)'
 complete -c dfmon -n '_shtab_dfmon_using explain; and test $_shtab_dfmon_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'a recording, a capture or a board file; without it the live market'
@@ -243,7 +246,7 @@ complete -c dfmon -n '_shtab_dfmon_using export' -l stickiness -x -d 'what stays
 complete -c dfmon -n '_shtab_dfmon_using export' -l tick -x -d 'seconds between snapshots (default 1)'
 complete -c dfmon -n '_shtab_dfmon_using export' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file (TOML)'
 complete -c dfmon -n '_shtab_dfmon_using export' -l rate -x -d 'frames a second, 0.1 to 4 (default 1)'
-complete -c dfmon -n '_shtab_dfmon_using export' -l palette -x -d 'blue-orange, purple-green, mono or green-red'
+complete -c dfmon -n '_shtab_dfmon_using export' -l palette -x -d 'dark, light, colour-blind, green-red or mono'
 complete -c dfmon -n '_shtab_dfmon_using export' -l icons -x -d 'unicode, ascii or braille'
 complete -c dfmon -n '_shtab_dfmon_using export' -l plain -d 'ASCII without colours, for screen readers and serial lines'
 complete -c dfmon -n '_shtab_dfmon_using export' -l low-bandwidth -d 'fewer frames and bytes for slow connections'
