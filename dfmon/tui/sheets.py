@@ -15,6 +15,7 @@ from dfmon.tui.filters import ListName
 from dfmon.tui.render.alerts import alert_rows, alerts
 from dfmon.tui.render.box import Rect, inner_size, scrolled_panel
 from dfmon.tui.render.chart import chart
+from dfmon.tui.render.coins import coin_rows
 from dfmon.tui.render.detail import detail
 from dfmon.tui.render.feeds import feed_rows
 from dfmon.tui.render.formatting import Row
@@ -127,6 +128,14 @@ SHEETS: Final = (
         key="d",
         footer_rank=6,
         list_name="positions",
+    ),
+    SheetSpec(
+        "coins",
+        "All coins",
+        "A line an underlying: regime, scenario, dealers' trade at +1% and -1%; their sum.",
+        lines=coin_rows,
+        key="C",
+        footer_rank=6,
     ),
     SheetSpec(
         "feeds",
