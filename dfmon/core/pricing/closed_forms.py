@@ -42,6 +42,7 @@ _QUADRATURE: Final = {count: _quadrature(count) for _, _, count in NODES}
 
 def aligned_rows(rows: int, n: int) -> F64:
     """Uninitialised rows for numpy's vector loops: each on a cache line, an odd number of lines after the one before.
+    What lies between two of them is 1.
 
     So no load is split over two lines, and no two neighbours stand a page apart, where a load would wait for an
     unrelated store whose address ends in the same 12 bits.
@@ -54,7 +55,9 @@ def aligned_rows(rows: int, n: int) -> F64:
     width = (-(-n // cache_line) | 1) * cache_line
     storage = np.empty(rows * width + cache_line)
     start = (-storage.__array_interface__["data"][0] // 8) % cache_line
-    return storage[start : start + rows * width].reshape(rows, width)[:, :n]
+    lines = storage[start : start + rows * width].reshape(rows, width)
+    lines[:, n:] = 1.0
+    return lines[:, :n]
 
 
 def fill_log_moneyness(forward: F64, strike: F64, work: Workspace) -> None:

@@ -50,7 +50,6 @@ class PairScratch:
         inputs_end = 2 * len(_PADDING)
         results_end = inputs_end + len(COLUMNS) + 2
         memory = aligned_rows(results_end + Workspace.ROWS, (-(-count // 8) | 1) * 8)
-        memory[:] = 1.0
         self.calls, self.puts = memory[: len(_PADDING)], memory[len(_PADDING) : inputs_end]
         self.calls[:] = self.puts[:] = _PADDING
         self.inputs = tuple(self.calls)
@@ -67,7 +66,6 @@ class Scratch:
     def __init__(self, n: int, tile: int = TILE) -> None:
         self.size, self.tile = n, tile
         rows = aligned_rows(Workspace.ROWS, min(n, tile))
-        rows[:] = 1.0
         self.full = Workspace(rows)
         self.rest = Workspace(rows[:, : n % tile]) if n > tile and n % tile else self.full
         self._pairs: dict[int, PairScratch] = {}

@@ -63,9 +63,10 @@ class PricingPoints:
         """
         if exposure.ndim == 1:
             return np.asarray(np.bincount(self.point, exposure, self.option.shape[0]))
-        merged = exposure[self.option]
-        merged[self.shared] += exposure[self.second]  # at most one further option a point: none repeats
-        return np.asarray(merged)
+        option, second, shared = as_slice(self.option), as_slice(self.second), as_slice(self.shared)
+        merged = np.array(exposure[option])
+        merged[shared] += exposure[second]  # at most one further option a point: none repeats
+        return merged
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,8 @@ _NORMAL_DENSITY: Final = _bits(26.0)
 class Workspace:
     """Scratch of the closed forms. Afterwards x = ln(F/K), d1 = h + t, minus_d2 = t - h, tail = N(-|d1|).
 
-    The rows are to be filled with 1 before. The largest bits of `size_rows` say whether all options are in order: of
-    w, F sqrt(2T), |ln(F/K)|, 1 and |d1|; a negative number and a NaN have larger bits than any limit.
+    The rows are those of `closed_forms.aligned_rows`. The largest bits of `size_rows` say whether all options are in
+    order: of w, F sqrt(2T), |ln(F/K)|, 1 and |d1|; a negative number and a NaN have larger bits than any limit.
     """
 
     __slots__ = (
