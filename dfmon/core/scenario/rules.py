@@ -106,7 +106,7 @@ def call_scene(inputs: RuleInputs, thresholds: RuleThresholds, current: Scene | 
             undecided.append(rule)
     if undecided:
         return Call(None, _missing_inputs(undecided))
-    return Call(Scene(Bucket.DAMP), _failed_inputs(rules))
+    return Call(Scene(Bucket.DAMP), _failed_inputs(rules, current))
 
 
 def call_codes(rules: Iterable[Rule]) -> Any:
@@ -248,13 +248,17 @@ def _missing_inputs(undecided: list[Rule]) -> tuple[str, ...]:
     return tuple(f"{name}: not known{_FIRST_HOUR.get(name, '')}" for name in dict.fromkeys(names))
 
 
-def _failed_inputs(rules: tuple[Rule, ...]) -> tuple[str, ...]:
-    """For each bucket that was tried the first comparison that is not true: why it is DAMP."""
+def _failed_inputs(rules: tuple[Rule, ...], current: Scene | None) -> tuple[str, ...]:
+    """For each bucket that was tried the first comparison that is not true: why it is DAMP.
+
+    That of the bucket which is being left comes first.
+    """
     failed: dict[str, str] = {}
     for rule in rules:
         comparison = next(c for c in rule.alternatives[0] if c.truth().false)
         failed.setdefault(rule.bucket.title, f"no {rule.bucket.title}: {_denied(comparison)}")
-    return ("no other rule holds", *failed.values())
+    left = failed.pop(current.bucket.title, "") if current is not None else ""
+    return (*filter(None, (left,)), "no other rule holds", *failed.values())
 
 
 def _denied(comparison: Comparison) -> str:

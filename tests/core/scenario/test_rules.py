@@ -191,6 +191,14 @@ def test_each_bucket_has_a_typical_book(bucket: Bucket) -> None:
     assert call_scene(TYPICAL[bucket], LIMITS, None).bucket is bucket
 
 
+@pytest.mark.parametrize("bucket", [bucket for bucket in Bucket if bucket is not Bucket.DAMP])
+def test_the_first_reason_of_damp_is_why_the_bucket_before_it_was_left(bucket: Bucket) -> None:
+    calm = replace(QUIET, phi_charm=0.0, phi_vanna=0.0)  # else DRIFT is not left yet
+    assert call_scene(calm, LIMITS, Scene(bucket)).reasons[0].startswith(f"no {bucket.title}: ")
+    for current in (None, Scene(Bucket.DAMP)):
+        assert call_scene(QUIET, LIMITS, current).reasons[0] == "no other rule holds"
+
+
 def test_first_match_in_the_order_wins() -> None:
     everything = replace(FALLING, flip_distance=0.1, short_side=-1, phi_charm=1.0)
     assert call_scene(everything, LIMITS, None).bucket is Bucket.FLIP_ZONE
