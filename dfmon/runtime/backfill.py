@@ -127,7 +127,7 @@ class BackgroundBackfill:
                     self._meter = None
                     await asyncio.sleep(_IDLE_INTERVAL_S if listed else _POLL_INTERVAL_S)
                     continue
-                meter = self._meter = BackfillMeter(histories)
+                meter = self._meter = BackfillMeter(histories, asyncio.get_running_loop().time)
                 meter.total = len(names)
                 await self._replay_stored(
                     target, venue, clock, {name: stored_by_name.pop(name) for name in names if name in stored_by_name}

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import logging
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -45,12 +46,14 @@ from dfmon.venues.options import options_venues
 from dfmon.venues.protocol import Endpoint
 from dfmon.venues.registry import expected_markets, options_title
 from dfmon.venues.rest.client import RestClient
+from dfmon.venues.transport.base import Opener
 
 log = logging.getLogger("dfmon")
 
 COMPILE_DELAY_S: Final = 10.0  # a shorter session would not earn back what loading the kernels costs
 SAVE_INTERVAL_S: Final = 60.0  # between two saves of the positions
 _TICK_WAITS: Final = 4
+_TIMER_RESOLUTION_S: Final = 0.001  # of uvloop, which does not wait at all for less than half of it
 _MIN_TIMER_S: Final = 0.2  # wall time between two timers of a connection whose clock runs fast
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = (-1, 4 << 20), (-3, 1 << 20)  # parameters of glibc's mallopt, bytes
 
@@ -69,19 +72,24 @@ def limit_malloc_retention() -> None:
 class ThreadWorker:
     """Computes snapshots in one thread, so that a long step never delays the time stamp of a frame."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        pool: Executor | None = None,
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.busy = False
         self.last_step_ms = 0.0
-        self._loop = loop
-        self._pool = ThreadPoolExecutor(1, "step")
+        self._loop, self._timer = loop, timer
+        self._pool = pool or ThreadPoolExecutor(1, "step")
 
     def submit(self, job: Callable[[], None], done: Callable[[], None]) -> None:
         self.busy = True
-        started = time.perf_counter()
+        started = self._timer()
 
         def finished(_: object) -> None:
             self.busy = False
-            self.last_step_ms = (time.perf_counter() - started) * 1e3
+            self.last_step_ms = (self._timer() - started) * 1e3
             done()
 
         self._loop.run_in_executor(self._pool, job).add_done_callback(finished)
@@ -112,9 +120,18 @@ class LiveSession:
         compiled: bool = False,
         disabled_venues: Sequence[str] = (),
         clock: SessionClock = WALL_CLOCK,
+        transport: Opener | None = None,
+        pool: Executor | None = None,
+        timer: Callable[[], float] = time.perf_counter,
+        rng: random.Random | None = None,
     ) -> None:
-        """`disabled_venues` are shown with the feeds; `tick_s` is wall time, also where `clock` runs faster."""
+        """`disabled_venues` are shown with the feeds; `tick_s` is wall time, also where `clock` runs faster.
+
+        `transport` and `rng` are those of `connection.run`; `pool` computes the snapshots, one at a time; `timer`
+        measures durations, in seconds.
+        """
         self.hub, self._clock = hub, clock
+        self._transport, self._pool, self._timer, self._rng = transport, pool, timer, rng
         self.hub.add_listener(SignLog().on_snapshot)
         self._underlyings, self._endpoints, self._params, self._report = underlyings, endpoints, params, report
         self._tick_s, self._rest_pace_s = tick_s, rest_pace_s
@@ -128,7 +145,7 @@ class LiveSession:
         self._driver: Driver | None = None
         self._tick_ns = 0  # planned time of the last tick
         self._shed_frames: Counter[str] = Counter()
-        self._condition_log, self._growth, self._staleness = ConditionLog(), GrowthCheck(), StalenessCheck()
+        self._condition_log, self._growth, self._staleness = ConditionLog(timer), GrowthCheck(), StalenessCheck()
         self.losses: tuple[str, ...] = ()  # data that outputs and stores of this run lack; known after it
 
     @property
@@ -142,7 +159,8 @@ class LiveSession:
         if self._disabled_venues:
             log.info("disabled: %s", ", ".join(self._disabled_venues))
         loop = self._loop = asyncio.get_running_loop()
-        worker, decoders = ThreadWorker(loop), {endpoint.source: endpoint.protocol for endpoint in self._endpoints}
+        worker = ThreadWorker(loop, self._pool, self._timer)
+        decoders = {endpoint.source: endpoint.protocol for endpoint in self._endpoints}
         driver = self._driver = Driver(
             self._underlyings,
             self._params,
@@ -167,6 +185,7 @@ class LiveSession:
                     connection_run = connection.run(
                         endpoint, driver, rest, self._clock.now_ns, stop,
                         limiter=limiter, dropped=self._shed_frames, tick_s=max(1.0 / self._clock.speed, _MIN_TIMER_S),
+                        transport=self._transport, timer=self._timer, rng=self._rng,
                     )  # fmt: skip
                     tasks.create_task(connection_run)
                 for sink in self._sinks:
@@ -197,10 +216,10 @@ class LiveSession:
 
     async def _tick(self, driver: Driver, worker: ThreadWorker, stop: asyncio.Event) -> None:
         """A tick at every whole multiple of the interval, and the facts about the process beside it."""
-        frames, measured_at = 0, time.monotonic()
+        frames, measured_at = 0, self._timer()
         while not await self._wait_next_tick(stop):
             driver.request_tick(self._clock.now_ns())
-            now = time.monotonic()
+            now = self._timer()
             self.hub.runtime = self._runtime(driver, worker, (driver.frames - frames) / (now - measured_at))
             frames, measured_at = driver.frames, now
 
@@ -215,7 +234,7 @@ class LiveSession:
             wait_s = self._clock.seconds_until(tick_ns)
             if not 0.0 < wait_s <= self._tick_s:
                 break
-            if await wait_until_set(stop, wait_s):
+            if await wait_until_set(stop, max(wait_s, _TIMER_RESOLUTION_S)):
                 return True
         return stop.is_set()
 

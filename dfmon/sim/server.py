@@ -48,7 +48,9 @@ class SimConfig:
     """Parameters of the simulation and its addresses.
 
     `port` is that of the first of `VENUE_SERVERS`, the others follow; 0 takes free ones.
-    `start_ns` None starts the market at the present time. `history` scales the prints before the start (15,000).
+    `start_ns` None starts the market at the present time. `history` scales the prints before the start (15,000),
+    `strike_spacing` the distance between two strikes: at 10 a board of BTC has 58 options;
+    the market moves every `step_ns`.
     `timer_speedup` divides the protocols' timers and the publishing interval, for tests;
     `binance_connection_lifetime_s` is how long Binance keeps a connection, before that division. `faults` are the
     initial ones. A `script` sets speed, start, currencies and history, and leads the market through its phases. With a
@@ -63,6 +65,8 @@ class SimConfig:
     start_ns: int | None = None
     timer_speedup: float = 1.0
     history: float = 1.0
+    strike_spacing: float = 1.0
+    step_ns: int = STEP_NS
     binance_connection_lifetime_s: float = 86_400.0
     faults: Faults = field(default_factory=Faults)
     script: Script | None = None
@@ -131,8 +135,9 @@ class SimServer:
         self._started_ns = monotonic_ns()  # before the market is built, or its clock would lag by that
         start_ns = time.time_ns() if self.config.start_ns is None else self.config.start_ns
         self.market = SimulatedMarket(
-            self.config.seed, start_ns, self.config.currencies, self.config.history, self.config.script
-        )
+            self.config.seed, start_ns, self.config.currencies, self.config.history, self.config.script,
+            step_ns=self.config.step_ns, strike_spacing=self.config.strike_spacing,
+        )  # fmt: skip
         self._paced_clock: PacedClock | None = None
         if self.config.script is not None:
             speed = self.config.script.speed

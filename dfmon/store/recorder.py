@@ -12,6 +12,7 @@ is tried with back-off; the records missed meanwhile are one GAP record at its b
 
 from __future__ import annotations
 
+import os
 import struct
 import threading
 import time
@@ -24,7 +25,7 @@ from dfmon.engine.journal import Record, RecordKind, encode
 from dfmon.model.backoff import backoff_delay
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
-from dfmon.store.segment_files import SegmentFiles
+from dfmon.store.segment_files import SegmentFiles, Write
 
 _BATCH_S: Final = 0.5  # half of what a kill may cost, so that a loaded machine keeps to it
 _BATCH_BYTES: Final = 1 << 20
@@ -50,10 +51,15 @@ class Recorder:
         mailbox_records: int = 200_000,
         mailbox_bytes: int = 64 << 20,
         retry_s: float = _RETRY_S,
+        batch_s: float | None = _BATCH_S,
+        timer: Callable[[], float] = time.monotonic,
+        write: Write = os.write,
     ) -> None:
         """Opens the first segment, so that an unusable directory raises UsageError at the start.
 
-        `keep_bytes` and `keep_days` limit the directory, 0 for no limit; see `SegmentFiles.apply_retention`.
+        `keep_bytes` and `keep_days` limit the directory, 0 for no limit; see `SegmentFiles.apply_retention`. `batch_s`
+        None leaves writing to the caller of `write_batch`: no thread is started. `timer` gives the seconds between
+        retries, `write` takes the place of the system's.
         """
         self.records = self.frames = self.raw_bytes = self.dropped = 0
         self.failure: str | None = None
@@ -66,13 +72,17 @@ class Recorder:
         self._wake, self._progress_made = threading.Event(), threading.Condition(self._lock)
         self._closing = False
         self._retry_s, self._failures, self._retry_at_s = retry_s, 0, 0.0
-        self._files = SegmentFiles(directory, session, clock, segment_bytes, rotate_hourly, keep_bytes, keep_days)
+        self._timer, self._synced_s = timer, timer()
+        self._files = SegmentFiles(
+            directory, session, clock, segment_bytes, rotate_hourly, keep_bytes, keep_days, write
+        )
         try:
             self._files.begin_segment(0)
         except OSError as exc:
             raise UsageError(f"cannot record into {sanitize(str(directory))}: {_reason(exc)}") from None
-        self._thread = threading.Thread(target=self._run, name="dfmon-recorder", daemon=True)
-        self._thread.start()
+        self._thread = threading.Thread(target=self._run, args=(batch_s,), name="dfmon-recorder", daemon=True)
+        if batch_s is not None:
+            self._thread.start()
 
     @property
     def path(self) -> Path:
@@ -118,7 +128,11 @@ class Recorder:
         with self._lock:
             self._closing = True
         self._wake.set()
-        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        elif self._thread.ident is None:
+            self.write_batch()
+            self._files.end_segment()
 
     def __enter__(self) -> Self:
         return self
@@ -151,32 +165,36 @@ class Recorder:
 
     # ---- the writing thread ----------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        synced = time.monotonic()
+    def _run(self, batch_s: float | None) -> None:
         is_last = False
         while not is_last:
-            self._wake.wait(_BATCH_S)
+            self._wake.wait(batch_s)
             self._wake.clear()
-            is_last = self._closing
-            if self.failure is not None:
-                self._retry_segment(immediately=is_last)
-            records, target = self._drain_mailbox()
-            written_before = self.records
-            try:
-                self._write_records(records)
-                if is_last or time.monotonic() - synced >= _SYNC_S:
-                    self._files.sync()
-                    synced = time.monotonic()
-            except OSError as exc:
-                self._pause_recording(_reason(exc), records[self.records - written_before :])
-            except Exception as exc:  # the thread must not die without a word: `flush` would wait for it
-                self._pause_recording(
-                    f"{type(exc).__name__}: {sanitize(str(exc))}", records[self.records - written_before :]
-                )
-            with self._progress_made:
-                self._processed = target
-                self._progress_made.notify_all()
+            is_last = self.write_batch()
         self._files.end_segment()
+
+    def write_batch(self) -> bool:
+        """Writes what was offered. Never raises: see `failure`. True for the last batch, once the recorder closes."""
+        is_last = self._closing
+        if self.failure is not None:
+            self._retry_segment(immediately=is_last)
+        records, target = self._drain_mailbox()
+        written_before = self.records
+        try:
+            self._write_records(records)
+            if is_last or self._timer() - self._synced_s >= _SYNC_S:
+                self._files.sync()
+                self._synced_s = self._timer()
+        except OSError as exc:
+            self._pause_recording(_reason(exc), records[self.records - written_before :])
+        except Exception as exc:  # the thread must not die without a word: `flush` would wait for it
+            self._pause_recording(
+                f"{type(exc).__name__}: {sanitize(str(exc))}", records[self.records - written_before :]
+            )
+        with self._progress_made:
+            self._processed = target
+            self._progress_made.notify_all()
+        return is_last
 
     def _write_records(self, records: list[Record]) -> None:
         """Writes records as blocks of about a megabyte."""
@@ -222,11 +240,11 @@ class Recorder:
     def _schedule_retry(self) -> None:
         delay_s = backoff_delay(self._failures, self._retry_s, max(_MAX_RETRY_S, self._retry_s))
         self._failures += 1
-        self._retry_at_s = time.monotonic() + delay_s
+        self._retry_at_s = self._timer() + delay_s
 
     def _retry_segment(self, *, immediately: bool) -> None:
         """Tries to begin a new segment, and to resume recording there."""
-        if not immediately and time.monotonic() < self._retry_at_s:
+        if not immediately and self._timer() < self._retry_at_s:
             return
         gap = self._gap
         try:

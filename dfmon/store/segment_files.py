@@ -24,6 +24,7 @@ from dfmon.model.units import DAY, HOUR, utc
 from dfmon.store import segment
 from dfmon.store.segment import Compression
 
+Write = Callable[[int, memoryview], int]  # as os.write
 _BLOCK_BYTES: Final = 1 << 20  # of a merged block, uncompressed; a batch this large is behind and compressed fast
 _BALANCED_BYTES: Final = 1 << 16  # per batch, half a second: BEST would take a tenth of a core beyond this rate
 
@@ -40,11 +41,12 @@ class SegmentFiles:
         rotate_hourly: bool,
         keep_bytes: int,
         keep_days: int,
+        write: Write = os.write,
     ) -> None:
         self._directory, self._clock, self._rotate_hourly = directory, clock, rotate_hourly
         # Retention deletes whole segments: small ones, so that it stays near its limit.
         self._max_segment_bytes = min(max_segment_bytes, keep_bytes // 8) if keep_bytes else max_segment_bytes
-        self._keep_bytes, self._keep_days = keep_bytes, keep_days
+        self._keep_bytes, self._keep_days, self._write = keep_bytes, keep_days, write
         try:
             self._session = json.dumps(dict(session), sort_keys=True, allow_nan=False).encode()
         except (TypeError, ValueError) as exc:
@@ -95,7 +97,7 @@ class SegmentFiles:
             name = f"dfmon-{utc(name_time_ns):%Y%m%dT%H%M%S}.{self._name_time_ms % 1000:03d}Z{segment.SUFFIX}"
             prefix = self._file_prefix(self.number + 1, started_ns, next_seq, now)
             try:
-                return _SegmentWriter(self._directory / name, prefix), started_ns
+                return _SegmentWriter(self._directory / name, prefix, self._write), started_ns
             except FileExistsError:
                 self._name_time_ms += 1
 
@@ -116,7 +118,7 @@ class SegmentFiles:
             return
         if self._recent_file is None:
             prefix = self._file_prefix(self.number, self._started_ns, first_seq, self._clock())
-            self._recent_file = _SegmentWriter(segment.recent_file(self.path), prefix)
+            self._recent_file = _SegmentWriter(segment.recent_file(self.path), prefix, self._write)
         self._recent_file.write(segment.compress_block(rows, first_seq, Compression.FAST))
         self._unmerged += batch
 
@@ -187,9 +189,10 @@ class _UnmergedRecords:
 class _SegmentWriter:
     """A segment file open for writing: readable by its owner only, locked, truncated to whole blocks on errors."""
 
-    def __init__(self, path: Path, prefix: bytes) -> None:
+    def __init__(self, path: Path, prefix: bytes, write: Write) -> None:
         self.path = path
         self.size = 0
+        self._write = write
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with contextlib.suppress(OSError):  # a file system without locks: only retention checks them
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -209,7 +212,7 @@ class _SegmentWriter:
         remaining = memoryview(data)
         try:
             while remaining:
-                remaining = remaining[os.write(self._fd, remaining) :]
+                remaining = remaining[self._write(self._fd, remaining) :]
             if durable:
                 self.sync()
         except OSError:

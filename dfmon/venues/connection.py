@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -56,12 +57,14 @@ async def run(
     limiter: ConnectLimiter | None = None,
     transport: Opener | None = None,
     dropped: Counter[str] | None = None,
+    timer: Callable[[], float] = time.perf_counter,
 ) -> None:
     """Keeps `endpoint` connected until `stop` is set. `clock` gives wall nanoseconds; errors of `sink` are raised.
 
     `limiter` is shared by the connections of a process; `dropped` counts frames by kind that an overload left out.
+    `timer` measures the time that frames take, in seconds.
     """
-    runner = _Runner(endpoint, sink, rest, clock, tick_s, limiter, transport or choose_opener(), dropped)
+    runner = _Runner(endpoint, sink, rest, clock, tick_s, limiter, transport or choose_opener(), dropped, timer)
     backoff = Backoff(rng or random.Random())
 
     async def reconnect_loop() -> None:
@@ -94,6 +97,7 @@ class _Runner:
         limiter: ConnectLimiter | None,
         transport: Opener,
         dropped: Counter[str] | None,
+        timer: Callable[[], float],
     ) -> None:
         self.had_data = False
         self._endpoint, self._protocol = endpoint, endpoint.protocol
@@ -109,6 +113,7 @@ class _Runner:
             clock,
             self._fail,
             self._set_reading,
+            timer,
         )
         self._calls = CallRunner(rest, endpoint.rest, self._on_response, self._fail)
         self._outgoing: deque[str] = deque(maxlen=_MAX_OUTGOING)

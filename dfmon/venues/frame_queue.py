@@ -32,7 +32,7 @@ class FrameQueue:
     """The frames of one source. `apply` takes the time of receipt and the frame, `on_batch_end` is called once a batch.
 
     Their exceptions go to `on_error`, since no caller waits for a frame. `set_reading` is called with False when the
-    socket should not be read, and with True when it should again.
+    socket should not be read, and with True when it should again. `timer` measures the time spent, in seconds.
     """
 
     def __init__(
@@ -43,10 +43,11 @@ class FrameQueue:
         clock: Callable[[], int],
         on_error: Callable[[Exception], None],
         set_reading: Callable[[bool], None] = lambda _: None,
+        timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.dropped: Counter[str] = Counter()  # kind -> frames that were replaced or dropped
         self._classify, self._apply, self._on_batch_end, self._clock = classify, apply, on_batch_end, clock
-        self._on_error, self._set_reading = on_error, set_reading
+        self._on_error, self._set_reading, self._timer = on_error, set_reading, timer
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[int, bytes, str]] = deque()  # bounded by _MAX_FRAMES and _MAX_BYTES
         self._latest_by_key: dict[str, tuple[int, bytes]] = {}  # of the states that wait under a key
@@ -57,7 +58,7 @@ class FrameQueue:
 
     def enqueue(self, frame: bytes) -> None:
         """Applies a frame, or queues it until the loop has turned."""
-        recv_ns, now = self._clock(), time.perf_counter()
+        recv_ns, now = self._clock(), self._timer()
         if now - self._last_applied > _IDLE_GAP_S:
             self._busy_since = now
         if self._waiting or now - self._busy_since > _MAX_INLINE_S:
@@ -68,7 +69,7 @@ class FrameQueue:
             self._on_batch_end()
         except Exception as exc:
             self._on_error(exc)
-        self._last_applied = time.perf_counter()
+        self._last_applied = self._timer()
 
     def _wait(self, recv_ns: int, frame: bytes) -> None:
         key = ""
@@ -111,7 +112,7 @@ class FrameQueue:
         self._apply_waiting(_SLICE_S)
 
     def _apply_waiting(self, seconds: float) -> None:
-        waiting, deadline, count = self._waiting, time.perf_counter() + seconds, 0
+        waiting, deadline, count = self._waiting, self._timer() + seconds, 0
         try:
             while waiting:
                 recv_ns, frame, key = waiting.popleft()
@@ -120,7 +121,7 @@ class FrameQueue:
                 self._bytes -= len(frame)
                 self._apply(recv_ns, frame)
                 count += 1
-                if not count & _CLOCK_CHECK_MASK and time.perf_counter() > deadline:
+                if not count & _CLOCK_CHECK_MASK and self._timer() > deadline:
                     break
             self._on_batch_end()
         except Exception as exc:

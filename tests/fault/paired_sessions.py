@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 
 from dfmon.core.step import FlowParams
 from dfmon.engine.driver import Driver
+from dfmon.engine.market import MarketState
 from dfmon.model.frames import ChainFrame
 from dfmon.model.units import HOUR, SECOND
 from dfmon.sim.server import SimAddresses, SimConfig, SimServer
@@ -25,6 +26,7 @@ from dfmon.venues import connection
 from dfmon.venues.registry import endpoints
 from dfmon.venues.rest.client import RestClient
 from dfmon.venues.spec import Address, PollSettings
+from dfmon.venues.transport.base import Opener
 from tests.fault.proxy import Link, Proxy
 
 NOON = 1_795_305_600 * SECOND + 12 * HOUR  # Sunday 22 November 2026, 12:00 UTC
@@ -43,9 +45,13 @@ class Client:
     """The real runner, protocols, REST client and driver, without the part that computes snapshots."""
 
     def __init__(
-        self, server: SimServer, addresses: dict[str, Address], clock: Callable[[], int] | None = None
+        self,
+        server: SimServer,
+        addresses: Mapping[str, Address],
+        clock: Callable[[], int] | None = None,
+        transport: Opener | None = None,
     ) -> None:
-        self.clock = clock or server.clock
+        self.clock, self._transport = clock or server.clock, transport
         self.endpoints = endpoints(("BTC",), SOURCES, addresses, PollSettings(SUMMARY_S, LOOK_BACK_S))
         self.driver = _Driver(
             ("BTC",),
@@ -64,8 +70,9 @@ class Client:
         async with RestClient() as rest_client:
             for endpoint in self.endpoints:
                 run_coroutine = connection.run(
-                    endpoint, self.driver, rest_client, self.clock, self._stop, rng=random.Random(1)
-                )
+                    endpoint, self.driver, rest_client, self.clock, self._stop,
+                    rng=random.Random(1), transport=self._transport,
+                )  # fmt: skip
                 self._tasks.append(asyncio.create_task(run_coroutine))
             await asyncio.gather(*self._tasks)
 
@@ -76,16 +83,8 @@ class Client:
         """All that is known of the market at `at_ns`, in a form that can be compared."""
         chain = self.driver._chains.freeze("BTC", at_ns)
         self._collect_prints(chain)
-        order = np.argsort(np.array(chain.names)) if chain.names else np.array([], np.int64)
-        known_state: dict[str, Any] = {name: getattr(chain, name)[order].tobytes() for name in COLUMNS}
-        known_state |= {"names": tuple(sorted(chain.names)), "settling": repr(chain.delivery_average)}
-        known_state |= {"spot": chain.spot, "vol_index": chain.vol_index}
-        known_state["prints"] = {name: sorted(self.prints[name]) for name in chain.names if name in self.prints}
-        for market in self.driver._markets.freeze("BTC", at_ns).markets:
-            values = asdict(market)
-            # a book's depth is a sum over a dict, whose order is the order in which the levels came
-            known_state[f"{market.venue} {market.market.name}"] = [f"{values[name]:.10g}" for name in MEASURES]
-        return known_state
+        prints = {name: sorted(self.prints[name]) for name in chain.names if name in self.prints}
+        return known_state(chain, self.driver._markets, at_ns) | {"prints": prints}
 
     def _collect_prints(self, chain: ChainFrame) -> None:
         self._names.update(zip(chain.uid.tolist(), chain.names))
@@ -93,6 +92,19 @@ class Client:
         for n, uid in enumerate(t.uid.tolist()):
             name = self._names.get(uid, f"#{uid}")
             self.prints[name].append((int(t.exch_ns[n]), int(t.side[n]), float(t.size[n]), float(t.price[n])))
+
+
+def known_state(chain: ChainFrame, markets: MarketState, at_ns: int) -> dict[str, Any]:
+    """All that a driver knows of the market at `at_ns` but its prints, in a form that can be compared."""
+    order = np.argsort(np.array(chain.names)) if chain.names else np.array([], np.int64)
+    known: dict[str, Any] = {name: getattr(chain, name)[order].tobytes() for name in COLUMNS}
+    known |= {"names": tuple(sorted(chain.names)), "settling": repr(chain.delivery_average)}
+    known |= {"spot": chain.spot, "vol_index": chain.vol_index}
+    for market in markets.freeze("BTC", at_ns).markets:
+        values = asdict(market)
+        # a book's depth is a sum over a dict, whose order is the order in which the levels came
+        known[f"{market.venue} {market.market.name}"] = [f"{values[name]:.10g}" for name in MEASURES]
+    return known
 
 
 class _Driver(Driver):

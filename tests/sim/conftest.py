@@ -181,7 +181,7 @@ async def still_exchange(
     exchange: Callable[..., Any], traded_market: SimulatedMarket, monkeypatch: pytest.MonkeyPatch
 ) -> Any:
     """An exchange on which time stands still at the end of `traded_market`."""
-    monkeypatch.setattr("dfmon.sim.server.SimulatedMarket", lambda *_: traded_market)
+    monkeypatch.setattr("dfmon.sim.server.SimulatedMarket", lambda *_, **__: traded_market)
     clock = ManualClock()
     sim = await exchange(clock=clock)
     clock.advance(TRADED_S / FAST_SETTINGS["speed"])

@@ -129,7 +129,7 @@ def test_overflow_is_one_gap_record_where_it_happened(tmp_path: Path, monkeypatc
         return write(fd, data)
 
     recorder = Recorder(tmp_path, SESSION, mailbox_records=10)
-    monkeypatch.setattr("dfmon.store.segment_files.os.write", blocked_write)
+    monkeypatch.setattr(recorder._files, "_write", blocked_write)
     recorder.offer(frame_records(1)[0])
     waiter = threading.Thread(target=recorder.flush)
     waiter.start()
@@ -182,22 +182,20 @@ def test_offer_after_close_is_only_counted(tmp_path: Path) -> None:
 class FullDisk:
     """Stands before `os.write`: while it is full it takes a part of a block, then there is no space."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.full = False
-        self._write = os.write
-        monkeypatch.setattr("dfmon.store.segment_files.os.write", self._write_or_fail)
 
-    def _write_or_fail(self, fd: int, data: bytes) -> int:
+    def write(self, fd: int, data: memoryview) -> int:
         if not self.full:
-            return self._write(fd, data)
+            return os.write(fd, data)
         if len(data) > 40:
-            return self._write(fd, bytes(data[:40]))
+            return os.write(fd, data[:40])
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_full_disk_pauses_recording_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk = FullDisk(monkeypatch)
-    with Recorder(tmp_path, SESSION) as recorder:
+def test_full_disk_pauses_recording_and_nothing_else(tmp_path: Path) -> None:
+    disk = FullDisk()
+    with Recorder(tmp_path, SESSION, write=disk.write) as recorder:
         for record in frame_records(100):
             recorder.offer(record)
         assert recorder.flush()
@@ -216,12 +214,12 @@ def test_full_disk_pauses_recording_and_nothing_else(tmp_path: Path, monkeypatch
     )
 
 
-def test_recording_goes_on_when_space_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recording_goes_on_when_space_returns(tmp_path: Path) -> None:
     """Three times: what was missed is one hole, counted once, and what comes after it is read."""
-    disk = FullDisk(monkeypatch)
+    disk = FullDisk()
     expected: list[Record] = []
     at = 0
-    with Recorder(tmp_path, SESSION, retry_s=0.0) as recorder:
+    with Recorder(tmp_path, SESSION, retry_s=0.0, write=disk.write) as recorder:
         for _ in range(3):
             for record in frame_records(50, at):
                 recorder.offer(record)
@@ -260,7 +258,7 @@ def test_no_space_for_the_next_segment_leaves_no_empty_file(tmp_path: Path, monk
         return write(fd, data)
 
     with Recorder(tmp_path, SESSION, segment_bytes=1, retry_s=0.0) as recorder:
-        monkeypatch.setattr("dfmon.store.segment_files.os.write", refuse_new_segments)
+        monkeypatch.setattr(recorder._files, "_write", refuse_new_segments)
         recorder.offer(frame_records(1)[0])
         assert not recorder.flush()
         recorder.flush()
@@ -399,11 +397,10 @@ def child(directory, byte_limit, merges, after, confirm):
         delete(file)
         if merges < 0:
             die()
-    segment_files.os = type("Os", (), {**vars(os), "write": staticmethod(deadly)})
     segment_files._SegmentWriter.delete = deleted
     segment_files._BLOCK_BYTES = 6_000
     rng, seq = random.Random(byte_limit), 0
-    journal = recorder.Recorder(directory, {"mode": "child"}, segment_bytes=9_000)
+    journal = recorder.Recorder(directory, {"mode": "child"}, segment_bytes=9_000, write=deadly)
     while True:
         for _ in range(rng.randint(1, 60)):
             journal.offer(Record(seq, seq, RecordKind.FRAME, "deribit", b"%d" % (seq * seq) * 9))

@@ -24,17 +24,15 @@ def test_a_record_that_fills_the_mailbox_to_the_byte_is_taken(spare_bytes: int, 
         assert recorder.dropped == dropped
 
 
-def test_the_wait_before_a_retry_doubles_up_to_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_before_a_retry_doubles_up_to_a_minute(tmp_path: Path) -> None:
     waits: dict[float, list[float]] = {}
     for retry_s in (5.0, 90.0):
-        recorder = Recorder(tmp_path / str(retry_s), SESSION, retry_s=retry_s)
+        recorder = Recorder(tmp_path / str(retry_s), SESSION, retry_s=retry_s, timer=lambda: 1000.0)
         recorder.close()
-        with monkeypatch.context() as patch:
-            patch.setattr("dfmon.store.recorder.time.monotonic", lambda: 1000.0)
-            waits[retry_s] = []
-            for _ in range(6):
-                recorder._schedule_retry()
-                waits[retry_s].append(recorder._retry_at_s - 1000.0)
+        waits[retry_s] = []
+        for _ in range(6):
+            recorder._schedule_retry()
+            waits[retry_s].append(recorder._retry_at_s - 1000.0)
     assert waits == {5.0: [5.0, 10.0, 20.0, 40.0, 60.0, 60.0], 90.0: [90.0] * 6}
 
 
@@ -91,8 +89,18 @@ def test_the_mailbox_has_room_for_200_000_records(count: int, dropped: int, tmp_
     assert recorder.dropped == dropped
 
 
-def test_closing_wakes_the_thread_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dfmon.store.recorder._BATCH_S", 30.0)
-    recorder = Recorder(tmp_path, SESSION)
+def test_closing_wakes_the_thread_at_once(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, SESSION, batch_s=30.0)
     recorder.close(timeout_s=5.0)
     assert not recorder._thread.is_alive()
+
+
+def test_a_recorder_without_a_thread_writes_when_it_is_told_to(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, SESSION, batch_s=None)
+    recorder.offer(frame_records(1)[0])
+    assert recorder.records == 0
+    assert not recorder.write_batch()
+    assert recorder.records == 1
+    recorder.offer(frame_records(1, 1)[0])
+    recorder.close()
+    assert [record.seq for record in replayer.records(tmp_path) if record.kind is RecordKind.FRAME] == [0, 1]

@@ -120,6 +120,42 @@ def test_what_okx_did_not_acknowledge_is_named_after_ten_seconds() -> None:
     assert not protocol.subscribed
 
 
+def test_what_okx_did_not_acknowledge_is_requested_again_every_minute() -> None:
+    protocol = okx(refuse="funding-rate")
+    requested = []
+    for second in range(1, 131):
+        protocol.on_timer(NOW + second * SECOND)
+        requested += [(second, call["op"], call["args"]) for call in sent(protocol) if "funding-rate" in str(call)]
+    assert [(second, op, len(args)) for second, op, args in requested] == [(60, "subscribe", 2), (120, "subscribe", 2)]
+    for arg in requested[-1][2]:
+        protocol.frame_received(body({"event": "subscribe", "arg": arg, "connId": "x"}))
+    statuses = of_type(FeedStatus, protocol.on_timer(NOW + 131 * SECOND))
+    assert "not accepted" not in statuses[-1].reason
+
+
+def test_what_deribit_did_not_accept_is_requested_again_every_minute_and_its_prints_are_read() -> None:
+    protocol = DeribitProtocol(("BTC",), linear=False)
+    protocol.connection_made(NOW)
+    trades = "trades.option.BTC.100ms"
+    (request,) = [call for call in sent(protocol) if call["method"] == "public/subscribe"]
+    others = [channel for channel in request["params"]["channels"] if channel != trades]
+    protocol.frame_received(body({"jsonrpc": "2.0", "id": request["id"], "result": others}))
+    requested = []
+    for second in range(1, 64):
+        protocol.on_timer(NOW + second * SECOND)
+        for call in sent(protocol):
+            if call["method"] == "public/subscribe" and trades in call["params"]["channels"]:
+                requested.append((second, call))
+            elif call["method"] == "public/subscribe":  # of channels without data
+                protocol.frame_received(
+                    body({"jsonrpc": "2.0", "id": call["id"], "result": call["params"]["channels"]})
+                )
+    ((second, retry),) = requested
+    assert (second, retry["params"]["channels"]) == (61, [trades])
+    events = protocol.frame_received(body({"jsonrpc": "2.0", "id": retry["id"], "result": [trades]}))
+    assert "not accepted" not in of_type(FeedStatus, events)[-1].reason
+
+
 def test_okx_allows_480_subscriptions_an_hour() -> None:
     """Everything on the connection is dead but the socket: however long, the mending stays below the limit."""
     protocol = okx()

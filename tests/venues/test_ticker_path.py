@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from time import perf_counter
 from types import FrameType, SimpleNamespace
 
 import pytest
@@ -86,7 +87,9 @@ async def test_a_ticker_takes_ten_functions_in_eight_files_from_its_socket_to_th
     driver.apply_events([Listed(option) for option in protocol.options.values()], NOW)
     deribit = replace(endpoint("deribit", ["BTC"]), protocol=protocol)
     clock = iter(range(NOW + SECOND, NOW + 9 * SECOND, SECOND))
-    runner = connection._Runner(deribit, driver, NoRest(), clock.__next__, 1.0, None, open_websockets, None)
+    runner = connection._Runner(
+        deribit, driver, NoRest(), clock.__next__, 1.0, None, open_websockets, None, perf_counter
+    )
     on_frame = runner._new_filter()
     on_frame.open()
     on_frame(ticker(NAMES[0], 1_000))

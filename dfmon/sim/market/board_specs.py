@@ -6,7 +6,7 @@ boards are documented for BTC_USDC only (venues.md 1.7); the others are of the s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dfmon.sim.market.board import INVERSE, Quotation
@@ -70,6 +70,11 @@ SPECS: Final = {
         ),
     )
 }  # fmt: skip
+
+
+def widen_strikes(spec: CurrencySpec, spacing: float) -> CurrencySpec:
+    """The board with `spacing` times the distance between two strikes."""
+    return replace(spec, flow=replace(spec.flow, strike_step=spec.flow.strike_step * spacing))
 
 
 def resolve_board(currency: str) -> str:

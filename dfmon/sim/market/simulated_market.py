@@ -13,7 +13,7 @@ import numpy as np
 
 from dfmon.model.units import MILLISECOND, SECOND
 from dfmon.sim.faults import Faults
-from dfmon.sim.market.board_specs import SPECS, resolve_board
+from dfmon.sim.market.board_specs import SPECS, resolve_board, widen_strikes
 from dfmon.sim.market.currency_market import CurrencyMarket, MarketEvents
 from dfmon.sim.market.director import ScriptDirector, adapt_spec
 from dfmon.sim.market.linear_market import LinearMarket
@@ -36,10 +36,12 @@ class SimulatedMarket:
         history: float = 1.0,
         script: Script | None = None,
         step_ns: int = STEP_NS,
+        strike_spacing: float = 1.0,
     ) -> None:
         """A `script` takes the place of start, currencies and history, and leads the market.
 
-        `step_ns` divides a second or is whole seconds; a coarser market is computed faster.
+        `step_ns` divides a second or is whole seconds; a coarser market is computed faster. So is one with fewer
+        strikes: `strike_spacing` multiplies the distance between two.
         """
         self._step_ns = step_ns
         if script is not None:
@@ -54,6 +56,7 @@ class SimulatedMarket:
         for (name, spec), child in zip(SPECS.items(), seeds):
             if name in names:
                 spec = spec if script is None else adapt_spec(spec, script)
+                spec = widen_strikes(spec, strike_spacing)
                 leader = self.currencies.get(base_coin(name))
                 path = leader.path if leader else None
                 self.currencies[name] = CurrencyMarket(spec, self.start_ns, step_ns, child, history, path)

@@ -34,6 +34,7 @@ _CHANNEL_KEY: Final = b'"channel":"'
 _CHANNEL_OFFSET: Final = len(_CHANNEL_KEY)
 _TICKER_PREFIX: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"ticker.'
 _RELIST_INTERVAL_NS: Final = MINUTE
+_RETRY_INTERVAL_NS: Final = MINUTE  # between two requests for channels that were not accepted
 
 _DROP_POLICIES: Final = {
     "trades": DropPolicy.PRINT,
@@ -72,6 +73,8 @@ class DeribitProtocol:
         self._schedule = PollSchedule(summary_s)
         self._underlying_by_index = {index_name(name): name for name in underlyings}
         self._refused: list[str] = []
+        self._left_out: list[str] = []  # of those, without an error
+        self._left_out_since_ns: int | None = None  # first timer since the last request for them
         self._status = StatusTracker(self.source)
         self._watchdog = ChannelWatchdog()
         self._platform_monitor = PlatformMonitor(self._status, self._underlying_by_index)
@@ -97,6 +100,8 @@ class DeribitProtocol:
         self._notifications.restart()
         self._platform_monitor.restart()
         self._refused.clear()
+        self._left_out.clear()
+        self._left_out_since_ns = None
         self._watchdog.restart()
         self._poller.stop()
         self._rpc.handshake(now_ns)
@@ -156,10 +161,24 @@ class DeribitProtocol:
             self._watchdog.reset_timers()
             self._platform_monitor.poll_status(now_ns, self._rpc)
             return []
+        self._retry_left_out(now_ns)
         to_resubscribe, silent = self._watchdog.check(now_ns)
         if to_resubscribe:
             self._rpc.resubscribe(to_resubscribe)
         return self._status.set_issue("silent", silent)
+
+    def _retry_left_out(self, now_ns: int) -> None:
+        """Requests channels that acknowledgements left out again: the venue may not know them for a while only."""
+        since_ns = self._left_out_since_ns
+        if not self._left_out:
+            return
+        if since_ns is None or now_ns < since_ns:  # or our clock was set back
+            self._left_out_since_ns = now_ns
+        elif now_ns - since_ns >= _RETRY_INTERVAL_NS:
+            channels, self._left_out, self._left_out_since_ns = self._left_out, [], None
+            self._refused = [channel for channel in self._refused if channel not in channels]
+            self._rpc.subscribe(channels)
+            self._trade_feed.sweep_soon()
 
     def _request_by_rest(self, now_ns: int) -> None:
         for job in self._schedule.due_jobs(now_ns):
@@ -239,12 +258,11 @@ class DeribitProtocol:
         if self._rpc.is_subscription(message.id):
             optional = optional_channels(self.listings)
             accepted = wire.channels.decode(message.result)
-            missing = self._rpc.on_acknowledged(message.id, accepted)
+            missing = [name for name in self._rpc.on_acknowledged(message.id, accepted) if name not in optional]
+            self._left_out += missing
             for channel, max_silence_ns, critical in monitored_channels(accepted, optional):
                 self._watchdog.expect(channel, max_silence_ns, critical=critical)
-            return self._on_subscription_response(
-                [channel for channel in missing if channel not in optional], message.usOut
-            )
+            return self._on_subscription_response(missing, message.usOut)
         if self._platform_monitor.is_status_response(message.id):
             return self._platform_monitor.on_status_response(wire.venue_status.decode(message.result).locked)
         sent_ns = self._rpc.pop_time_request(message.id)
@@ -270,8 +288,9 @@ class DeribitProtocol:
         if self._rpc.subscribed:
             self._trade_feed.channels_opened(response_us // 1_000)
         self._refused += missing
-        events: list[Event] = [rejected(self.source, "subscription", channel) for channel in missing]
-        if self._rpc.subscribed and self._rpc.accepted and (missing or not self._status.live):
+        was_refused = self._status.has_issue("refused")  # retries are not counted
+        events: list[Event] = [] if was_refused else [rejected(self.source, "subscription", name) for name in missing]
+        if self._rpc.subscribed and self._rpc.accepted and (missing or was_refused or not self._status.live):
             self._status.live = True
             self._status.set_issue("refused", f"not accepted: {join_names(self._refused)}" if self._refused else "")
             events.append(self._status.report())

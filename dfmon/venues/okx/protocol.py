@@ -17,7 +17,7 @@ from dfmon.model.events import (
     Event,
     Market,
 )
-from dfmon.model.units import HOUR, SECOND, sanitize
+from dfmon.model.units import HOUR, MINUTE, SECOND, sanitize
 from dfmon.venues.decoding import UNREADABLE, rejected
 from dfmon.venues.health.channel_watchdog import ChannelWatchdog
 from dfmon.venues.health.status import StatusTracker, join_names
@@ -34,6 +34,7 @@ _PING_AFTER: Final = 20 * SECOND
 _RESYNC_INTERVAL: Final = 30 * SECOND  # a book
 _OPS_PER_HOUR, _OPS_BURST = 400.0, 60.0  # the venue allows 480 subscriptions and ends of such an hour
 _ACK_TIMEOUT: Final = 10 * SECOND
+_REFUSED_RETRY_INTERVAL: Final = MINUTE  # between two requests for channels that were not accepted
 _FALLBACK_INTERVAL_S: Final = 30.0
 _UPGRADE_NOTICE_CODE: Final = "64008"  # the connection ends in about a minute
 
@@ -85,7 +86,7 @@ class OkxProtocol:
         self._fallback = RestFallback(self._status, source, _FALLBACK_INTERVAL_S)
         self._op_bucket = TokenBucket(_OPS_PER_HOUR * SECOND / HOUR, _OPS_BURST)
         self._unacknowledged: dict[str, dict[str, str]] = {}  # requested and not acknowledged
-        self._subscribed_ns = 0
+        self._subscribed_ns = self._retried_ns = 0
 
     # ---- the connection -------------------------------------------------------------------------------------------
 
@@ -95,7 +96,7 @@ class OkxProtocol:
         self._books.restart()
         self._resynced_ns.clear()
         self._fallback.stop()
-        self._last_frame_ns = self._subscribed_ns = now_ns
+        self._last_frame_ns = self._subscribed_ns = self._retried_ns = now_ns
         self.closing_reason = ""
         self._watchdog.restart()
         self._op_bucket = TokenBucket(_OPS_PER_HOUR * SECOND / HOUR, _OPS_BURST)
@@ -135,6 +136,13 @@ class OkxProtocol:
         if to_resubscribe:
             self._resubscribe([arg for arg in self._subscription_args() if _label(arg) in to_resubscribe], now_ns)
         refused = list(self._unacknowledged) if now_ns - self._subscribed_ns >= _ACK_TIMEOUT else []
+        if (
+            refused
+            and now_ns - self._retried_ns >= _REFUSED_RETRY_INTERVAL
+            and self._op_bucket.try_acquire(now_ns / SECOND)
+        ):
+            self._retried_ns = now_ns
+            self._send("subscribe", list(self._unacknowledged.values()))
         return [
             *self._status.set_issue("silent", silent),
             *self._status.set_issue("refused", f"not accepted: {join_names(refused)}" if refused else ""),

@@ -12,7 +12,7 @@ from dfmon.model.frames import MarketFrame, VenueFlow, VenueMarket
 from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
 from dfmon.model.units import NAN
 from tests.chains import SPOT, market, path, shot
-from tests.core.test_step import check
+from tests.snapshot_checks import check
 from tests.tui import factory
 
 SHORT = FlowParams("short-all")

@@ -74,6 +74,10 @@ class TradeFeed:
                 break  # one a second: they are not urgent, and many start at once
         self._gap_filler.sweep(now_ns)
 
+    def sweep_soon(self) -> None:
+        """A channel may have been closed meanwhile: the next sweep is due at the next timer."""
+        self._gap_filler.sweep_soon()
+
     def advance_clock(self, venue_ms: int) -> None:
         """Advances the venue's clock, by which gaps expire, to the time of a response."""
         self._sequencer.advance_clock(venue_ms)

@@ -119,6 +119,10 @@ class GapFiller:
 
     # ---- while the channels are open -------------------------------------------------------------------------------
 
+    def sweep_soon(self) -> None:
+        """A sweep is due."""
+        self._next_sweep_ns = 0
+
     def sweep(self, now_ns: int) -> None:
         """Requests the prints since the last sweep, when one is due."""
         if self._end_ms is not None and now_ns >= self._next_sweep_ns:
