@@ -53,6 +53,7 @@ log = logging.getLogger("dfmon")
 COMPILE_DELAY_S: Final = 10.0  # a shorter session would not earn back what loading the kernels costs
 SAVE_INTERVAL_S: Final = 60.0  # between two saves of the positions
 _TICK_WAITS: Final = 4
+_IDLE_POLL_S: Final = 0.005
 _TIMER_RESOLUTION_S: Final = 0.001  # of uvloop, which does not wait at all for less than half of it
 _MIN_TIMER_S: Final = 0.2  # wall time between two timers of a connection whose clock runs fast
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = (-1, 4 << 20), (-3, 1 << 20)  # parameters of glibc's mallopt, bytes
@@ -93,6 +94,11 @@ class ThreadWorker:
             done()
 
         self._loop.run_in_executor(self._pool, job).add_done_callback(finished)
+
+    async def wait_idle(self) -> None:
+        """Waits until the result of the last computation is delivered."""
+        while self.busy:
+            await asyncio.sleep(_IDLE_POLL_S)
 
     def close(self) -> None:
         self._pool.shutdown(wait=True)
@@ -180,7 +186,7 @@ class LiveSession:
         await self._restore(driver)
         try:
             async with RestClient(pace_s=self._rest_pace_s) as rest, asyncio.TaskGroup() as tasks:
-                limiter = ConnectLimiter()
+                limiter, outputs_stop = ConnectLimiter(), asyncio.Event()
                 for endpoint in self._endpoints:
                     connection_run = connection.run(
                         endpoint, driver, rest, self._clock.now_ns, stop,
@@ -189,8 +195,8 @@ class LiveSession:
                     )  # fmt: skip
                     tasks.create_task(connection_run)
                 for sink in self._sinks:
-                    tasks.create_task(supervise(sink, self.hub, stop))
-                tasks.create_task(self._tick(driver, worker, stop))
+                    tasks.create_task(supervise(sink, self.hub, outputs_stop))
+                tasks.create_task(self._tick(driver, worker, stop, outputs_stop))
                 if self._compiled:
                     tasks.create_task(self._use_compiled_kernels(driver, stop))
                 if self._state is not None:
@@ -214,14 +220,21 @@ class LiveSession:
                 store.close()
         self.losses = tuple(self._describe_losses(failures))
 
-    async def _tick(self, driver: Driver, worker: ThreadWorker, stop: asyncio.Event) -> None:
-        """A tick at every whole multiple of the interval, and the facts about the process beside it."""
+    async def _tick(
+        self, driver: Driver, worker: ThreadWorker, stop: asyncio.Event, outputs_stop: asyncio.Event
+    ) -> None:
+        """A tick at every whole multiple of the interval, and the facts about the process beside it.
+
+        Outputs stop once they have the snapshot of the last tick.
+        """
         frames, measured_at = 0, self._timer()
         while not await self._wait_next_tick(stop):
             driver.request_tick(self._clock.now_ns())
             now = self._timer()
             self.hub.runtime = self._runtime(driver, worker, (driver.frames - frames) / (now - measured_at))
             frames, measured_at = driver.frames, now
+        await worker.wait_idle()
+        outputs_stop.set()
 
     async def _wait_next_tick(self, stop: asyncio.Event) -> bool:
         """Waits until the next multiple of the interval. True at a stop.

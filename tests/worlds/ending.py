@@ -84,10 +84,18 @@ def _check_history(world: World, run: SessionRun) -> None:
 
 
 def _check_redis(world: World) -> None:
-    """Every entry of a run comes in order, and at most once unless its reply was lost."""
-    sent = sum(run.redis.progress.sent for run in world.runs if hasattr(run, "redis"))
-    if sent > len(world.redis.entries):
-        world.fail(f"Redis got {len(world.redis.entries)} entries, the sink counts {sent}")
+    """Redis has what the sink counts as delivered, and every entry is delivered, conflated, lost or waits."""
+    for run in world.runs:
+        if not run.process.alive:
+            continue
+        counts = run.redis.counts()
+        if counts.snapshots != counts.snapshots_delivered + counts.snapshots_conflated + counts.snapshots_waiting:
+            world.fail(f"the snapshots for Redis do not add up: {counts}")
+        if counts.events != counts.events_delivered + counts.events_waiting + counts.events_lost:
+            world.fail(f"the events for Redis do not add up: {counts}")
+        arrived = sum(kind == "stream" and session == run.redis.session for kind, session, _ in world.redis.entries)
+        if arrived < counts.snapshots_delivered:
+            world.fail(f"Redis has {arrived} snapshots of {counts.snapshots_delivered} delivered ones")
 
 
 def _check_prints(world: World, run: SessionRun) -> None:

@@ -264,13 +264,9 @@ def _venue_clock(strike: Strike) -> End:
 
 def _wall_step(strike: Strike) -> End:
     world, step_ns = strike.world, int(strike.rng.choice((-3600.0, -30.0, -2.0, 2.0, 30.0, 3600.0)) * SECOND)
-    world.wall_offset_ns += step_ns
+    world.step_clock(step_ns)
     strike.count()
-
-    def end() -> None:
-        world.wall_offset_ns -= step_ns
-
-    return end
+    return lambda: world.step_clock(-step_ns)
 
 
 def _wall_drift(strike: Strike) -> End:

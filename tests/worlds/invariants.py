@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from dfmon.model.snapshot import FlowSnapshot, to_json
+from dfmon.model.units import SECOND
 from tests.snapshot_checks import nulls, numbers, reason_for
 from tests.worlds.session import PASSWORD, TOKEN, SessionRun
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 STALE_LIMIT_S: Final = 15.0 + 1.0  # of marks, and the second within which it must be said; a tick comes to it
 QUIET_S: Final = 130.0  # without a fault, after which nothing may be stale any more
 _DETAIL_EVERY: Final = 20
+_MIN_SPACING: Final = 0.5  # of two ticks, while no clock is changed: a slow machine may delay the first
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SUMS: Final = ("ngi", "vss", "chl", "volg")
 _TOLERANCE: Final = 1e-9
@@ -41,6 +43,9 @@ def check_snapshot(world: World, run: SessionRun, before: FlowSnapshot | None, n
 def _check_sequence(world: World, before: FlowSnapshot | None, now: FlowSnapshot) -> None:
     if before is not None and now.seq != before.seq + 1:
         world.fail(f"snapshot {now.seq} follows {before.seq}")
+    spacing_s = 0.0 if before is None else (now.ts_ns - before.ts_ns) / SECOND
+    if before is not None and not world.clock_changed and spacing_s < _MIN_SPACING * world.plan.tick_s:
+        world.fail(f"two ticks within {spacing_s:.4f} s")
 
 
 def _check_nulls(world: World, now: FlowSnapshot) -> None:

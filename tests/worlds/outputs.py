@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections import Counter
 from typing import Final
 
 import hiredis
@@ -15,20 +16,32 @@ _TICKS_READ: Final = 40
 
 
 class RedisServer:
-    """Takes commands and counts; `entries` are the `seq` of the stream's entries as they came."""
+    """Takes commands and transactions; `entries` counts each entry, by kind of stream, session and number."""
 
     def __init__(self) -> None:
         self.refusal = b""
-        self.entries: list[int] = []
-        self.published = 0
+        self.entries: Counter[tuple[str, str, str]] = Counter()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         commands = hiredis.Reader()
+        queued: list[list[bytes]] | None = None  # of a transaction
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
                 commands.feed(data)
                 while (command := commands.gets()) is not False:
-                    writer.write(self._reply(command))
+                    name = command[0].upper()
+                    if name == b"MULTI":
+                        queued = []
+                        writer.write(b"+OK\r\n")
+                    elif name == b"EXEC":
+                        replies = [self._reply(each) for each in queued or ()]
+                        writer.write(b"*%d\r\n" % len(replies) + b"".join(replies))
+                        queued = None
+                    elif queued is not None:
+                        queued.append(command)
+                        writer.write(b"+QUEUED\r\n")
+                    else:
+                        writer.write(self._reply(command))
                 await writer.drain()
         writer.close()
 
@@ -37,9 +50,11 @@ class RedisServer:
         if name in (b"XADD", b"SET", b"PUBLISH") and self.refusal:
             return b"-" + self.refusal + b"\r\n"
         if name == b"XADD":
-            self.entries.append(int(command[command.index(b"seq") + 1]))
+            fields = dict(zip(command[6::2], command[7::2]))
+            kind = command[1].decode().split(":")[1]
+            number = fields.get(b"id", fields.get(b"seq", b""))
+            self.entries[kind, fields.get(b"session", b"").decode(), number.decode()] += 1
             return b"$3\r\n1-1\r\n"
-        self.published += name == b"PUBLISH"
         return b":1\r\n" if name == b"PUBLISH" else b"+PONG\r\n" if name == b"PING" else b"+OK\r\n"
 
 

@@ -94,7 +94,7 @@ class SessionRun:
         self.history = History(folder / "history.sqlite", clock=world.wall_ns, flush_interval_s=None)
         self.trades = TradeStore(folder / "trades.sqlite", clock=world.wall_ns, flush_interval_s=None)
         state = PositionsStateFile(folder / "positions.state", "world", priors_digest(params.priors))
-        self.redis = RedisStream(f"redis://:{PASSWORD}@127.0.0.1:{world.redis_port}/0")
+        self.redis = RedisStream(f"redis://:{PASSWORD}@127.0.0.1:{world.redis_port}/0", spill=folder / "spill")
         self.rest = RestService(port=0, token=TOKEN, statuses=lambda: (self.redis.status(), self.rest.status()))
         self.rest.bind()
         self.hub = SnapshotHub()

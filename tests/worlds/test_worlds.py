@@ -19,6 +19,7 @@ from tests.worlds.layers import Layers
 from tests.worlds.loop import PROCESS, DeadlockError, Process, WorldLoop
 from tests.worlds.network import Network
 from tests.worlds.plan import Injection, Plan, plan_of_seed, read_plan, write_plan
+from tests.worlds.planted import PLANTED, PlantedBug
 
 ROOT = Path(__file__).parents[2]
 # each has failed before the fault was mended that it is named for
@@ -98,6 +99,11 @@ def test_seeds_are_a_number_a_range_or_random() -> None:
     assert len(parse_seeds("random:4")) == 4
 
 
+@pytest.mark.parametrize("bug", PLANTED, ids=lambda bug: bug.name)
+def test_the_place_of_a_planted_bug_is_there(bug: PlantedBug) -> None:
+    assert (ROOT / "dfmon" / bug.file).read_text(encoding="utf-8").count(bug.old) == 1
+
+
 # ---- loop and network ----------------------------------------------------------------------------------------------
 
 
@@ -130,7 +136,7 @@ def test_what_is_killed_runs_no_further_line() -> None:
     assert not task.done()
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     with pytest.raises(RuntimeError):  # it is closed by this test alone
-        task.get_coro().throw(RuntimeError)  # type: ignore[union-attr]
+        task.get_coro().throw(RuntimeError)
     loop.close()
 
 

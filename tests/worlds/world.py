@@ -83,7 +83,7 @@ class World:
         self.redis_port = _REDIS_PORT
         self.runs: list[SessionRun] = []
         self.quiet_since_s = 0.0  # no fault since; infinite while there is one
-        self.disk_failed = False
+        self.disk_failed = self.clock_changed = False
         self._active: list[str] = []
         self._digest = hashlib.sha256()
         self._drift, self._timer_reads = 0.0, 0
@@ -108,7 +108,12 @@ class World:
         self._timer_reads += 1
         return self.loop.time() + self._timer_reads * 1e-9  # two readings differ, as those of any machine
 
+    def step_clock(self, step_ns: int) -> None:
+        self.clock_changed = True
+        self.wall_offset_ns += step_ns
+
     def drift(self, rate: float) -> Callable[[], None]:
+        self.clock_changed = True
         self._drift += rate
 
         def end() -> None:
@@ -305,12 +310,12 @@ def run_world(plan: Plan, folder: Path) -> Outcome:
     handler = invariants.LogCheck(world)
     logging.getLogger().addHandler(handler)
     try:
-        with asyncio.Runner(loop_factory=lambda: world.loop) as runner:
-            runner.run(world.main())
+        world.loop.run_until_complete(world.main())  # not a Runner, which would cancel what was killed, and wait for it
     except asyncio.CancelledError:
         pass  # the session has failed
     except DeadlockError as exc:
-        world.fail(f"deadlock: {exc}")
+        pending = [getattr(task.get_coro(), "__qualname__", "?") for task in asyncio.all_tasks(world.loop)]
+        world.fail(f"deadlock: {exc}; there wait {', '.join(sorted(pending))}")
     except BaseExceptionGroup as group:
         world.fail(f"an exception escaped: {describe(group)}")
     except Exception as exc:
