@@ -168,8 +168,7 @@ class WorldLoop(asyncio.BaseEventLoop):
 
     def _count(self, handle: asyncio.Handle) -> None:
         self.handles += 1
-        name = getattr(handle._callback, "__qualname__", "")  # type: ignore[attr-defined]
-        self.trace = (self.trace * 1_000_003 + len(name) + int(self._now_s * 1e6)) & 0xFFFFFFFFFFFFFFFF
+        self.trace = (self.trace * 1_000_003 + int(self._now_s * 1e6)) & 0xFFFFFFFFFFFFFFFF
         if self.steps_until is not None and handle._context.get(PROCESS) is self._counted:  # type: ignore[attr-defined]
             self._steps_left -= 1
             if self._steps_left <= 0:

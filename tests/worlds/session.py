@@ -19,7 +19,8 @@ from dfmon.runtime import composition
 from dfmon.runtime.clock import SessionClock
 from dfmon.runtime.live_session import LiveSession
 from dfmon.sinks.redis_stream import RedisStream
-from dfmon.sinks.rest_service import RestService
+from dfmon.sinks.rest.rest_service import RestService
+from dfmon.sinks.rest.settings import RestSettings
 from dfmon.store.history import History
 from dfmon.store.positions_state import PositionsStateFile
 from dfmon.store.recorder import Recorder
@@ -95,7 +96,9 @@ class SessionRun:
         self.trades = TradeStore(folder / "trades.sqlite", clock=world.wall_ns, flush_interval_s=None)
         state = PositionsStateFile(folder / "positions.state", "world", priors_digest(params.priors))
         self.redis = RedisStream(f"redis://:{PASSWORD}@127.0.0.1:{world.redis_port}/0", spill=folder / "spill")
-        self.rest = RestService(port=0, token=TOKEN, statuses=lambda: (self.redis.status(), self.rest.status()))
+        self.rest = RestService(
+            port=0, statuses=lambda: (self.redis.status(), self.rest.status()), settings=RestSettings(TOKEN)
+        )
         self.rest.bind()
         self.hub = SnapshotHub()
         self.hub.add_listener(self._on_snapshot)
