@@ -5,10 +5,11 @@
 #    source ~/.local/share/bash_completion/dfmon
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_dfmon_subparsers=(demo replay record snapshot positions explain backfill export doctor config sim)
+_shtab_dfmon_subparsers=(demo replay attach record snapshot positions explain backfill export doctor config sim)
 
 _shtab_dfmon_demo_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --script --seed)
 _shtab_dfmon_replay_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --speed --paused --from --info --until --across-gaps)
+_shtab_dfmon_attach_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file)
 _shtab_dfmon_record_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --minutes)
 _shtab_dfmon_snapshot_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --at --timeout --json --explain-format --detail)
 _shtab_dfmon_positions_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --at --timeout --by --csv --json)
@@ -27,6 +28,9 @@ _shtab_dfmon_replay_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_replay___config_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_replay___record_COMPGEN=_shtab_compgen_dirs
 _shtab_dfmon_replay___log_file_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_attach___config_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_attach___record_COMPGEN=_shtab_compgen_dirs
+_shtab_dfmon_attach___log_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_record_pos_0_COMPGEN=_shtab_compgen_dirs
 _shtab_dfmon_record___config_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_record___record_COMPGEN=_shtab_compgen_dirs
@@ -63,6 +67,7 @@ _shtab_dfmon___log_file_COMPGEN=_shtab_compgen_files
 
 _shtab_dfmon_demo___publish_choices=(changes all)
 _shtab_dfmon_replay___publish_choices=(changes all)
+_shtab_dfmon_attach___publish_choices=(changes all)
 _shtab_dfmon_record___publish_choices=(changes all)
 _shtab_dfmon_snapshot___publish_choices=(changes all)
 _shtab_dfmon_positions___publish_choices=(changes all)
@@ -74,7 +79,7 @@ _shtab_dfmon_export___table_choices=(ticks minutes hours positions transitions t
 _shtab_dfmon_doctor___publish_choices=(changes all)
 _shtab_dfmon_config_pos_0_choices=(path init check show)
 _shtab_dfmon_config___publish_choices=(changes all)
-_shtab_dfmon_pos_0_choices=(demo replay record snapshot positions explain backfill export doctor config sim)
+_shtab_dfmon_pos_0_choices=(demo replay attach record snapshot positions explain backfill export doctor config sim)
 _shtab_dfmon___publish_choices=(changes all)
 
 _shtab_dfmon_demo__h_nargs=0
@@ -90,6 +95,12 @@ _shtab_dfmon_replay___publish_nargs='?'
 _shtab_dfmon_replay___paused_nargs=0
 _shtab_dfmon_replay___info_nargs=0
 _shtab_dfmon_replay___across_gaps_nargs=0
+_shtab_dfmon_attach_pos_0_nargs=+
+_shtab_dfmon_attach__h_nargs=0
+_shtab_dfmon_attach___help_nargs=0
+_shtab_dfmon_attach___plain_nargs=0
+_shtab_dfmon_attach___low_bandwidth_nargs=0
+_shtab_dfmon_attach___publish_nargs='?'
 _shtab_dfmon_record__h_nargs=0
 _shtab_dfmon_record___help_nargs=0
 _shtab_dfmon_record___plain_nargs=0

@@ -50,7 +50,7 @@ function _shtab_dfmon_using
   test "$_shtab_dfmon_cmdpath" = "$argv"
 end
 
-set -g _shtab_dfmon_commands demo replay record snapshot positions explain backfill export doctor config sim
+set -g _shtab_dfmon_commands demo replay attach record snapshot positions explain backfill export doctor config sim
 set -g _shtab_dfmon_opts_with_value --at --by --certificate --config --currency --every --from --icons --log-file --metrics --minutes --numeraire --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --table --tick --timeout --to --until
 
 complete -c dfmon -e
@@ -122,6 +122,25 @@ complete -c dfmon -n '_shtab_dfmon_using replay' -l info -d 'print what FILE con
 complete -c dfmon -n '_shtab_dfmon_using replay' -l until -x -d 'end, written like --from'
 complete -c dfmon -n '_shtab_dfmon_using replay' -l across-gaps -d 'continue behind missing records as after a lost connection'
 complete -c dfmon -n '_shtab_dfmon_using replay; and test $_shtab_dfmon_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'a recording (file or directory), a capture of cryptofeed or hftbacktest, or a board file'
+complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a attach -d 'the screen on the snapshots of other dfmons'
+complete -c dfmon -n '_shtab_dfmon_using attach' -s h -l help -d 'show this help message and exit'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l currency -x -d 'underlyings; the first one is shown first'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l positions -x -d 'dealer positions: flow, naive, short-all or file:PATH'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l numeraire -x -d 'dealers hedge in dollars, or in coins (premium-adjusted)'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l stickiness -x -d 'what stays fixed in volatility when spot moves'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l tick -x -d 'seconds between snapshots (default 1)'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file (TOML)'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l rate -x -d 'frames a second, 0.1 to 4 (default 1)'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l palette -x -d 'dark, light, colour-blind, green-red or mono'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l icons -x -d 'unicode, ascii or braille'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l plain -d 'ASCII without colours, for screen readers and serial lines'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l low-bandwidth -d 'fewer frames and bytes for slow connections'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l publish -xka "changes all" -d 'JSON lines on stdout instead of a screen: at state changes (default) or of every snapshot'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l every -x -d 'seconds between lines while nothing changes (default 10)'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l redis -x -d 'also publish to Redis (redis://, rediss://, redis+sentinel://, redis+cluster://): ticks, streams, events'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l rest -x -d 'also serve REST, websocket and Prometheus: /docs'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
+complete -c dfmon -n '_shtab_dfmon_using attach' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
 complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a record -d 'record every raw frame, without a screen'
 complete -c dfmon -n '_shtab_dfmon_using record' -s h -l help -d 'show this help message and exit'
 complete -c dfmon -n '_shtab_dfmon_using record' -l currency -x -d 'underlyings; the first one is shown first'
@@ -253,7 +272,7 @@ complete -c dfmon -n '_shtab_dfmon_using export' -l low-bandwidth -d 'fewer fram
 complete -c dfmon -n '_shtab_dfmon_using export' -l publish -xka "changes all" -d 'JSON lines on stdout instead of a screen: at state changes (default) or of every snapshot'
 complete -c dfmon -n '_shtab_dfmon_using export' -l every -x -d 'seconds between lines while nothing changes (default 10)'
 complete -c dfmon -n '_shtab_dfmon_using export' -l redis -x -d 'also publish to Redis (redis://, rediss://, redis+sentinel://, redis+cluster://): ticks, streams, events'
-complete -c dfmon -n '_shtab_dfmon_using export' -l rest -x -d 'also serve HTTP: /v1/snapshot, /healthz, /openapi.json'
+complete -c dfmon -n '_shtab_dfmon_using export' -l rest -x -d 'also serve REST, websocket and Prometheus: /docs'
 complete -c dfmon -n '_shtab_dfmon_using export' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
 complete -c dfmon -n '_shtab_dfmon_using export' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
 complete -c dfmon -n '_shtab_dfmon_using export' -l table -xka "ticks minutes hours positions transitions thresholds alerts" -d 'rows to write: ticks (default), their roll-ups, hourly positions, scenario or threshold changes, alerts'

@@ -31,11 +31,6 @@ def run(args: argparse.Namespace, config: Config) -> int:
             from dfmon.cli import record
 
             return record.run(args, config)
-        case "demo":
-            _require_terminal(args)
-            from dfmon.cli import demo
-
-            return demo.run(args, config)
         case "backfill":
             from dfmon.cli import backfill
 
@@ -44,17 +39,31 @@ def run(args: argparse.Namespace, config: Config) -> int:
             from dfmon.cli import export
 
             return export.run(args, config)
-        case "replay":
-            if args.info:
-                from dfmon.cli import recording_info
+        case "replay" if args.info:
+            from dfmon.cli import recording_info
 
-                return recording_info.run(args, config)
-            _require_terminal(args)
+            return recording_info.run(args, config)
+        case _:
+            return _run_monitor(args, config)
+
+
+def _run_monitor(args: argparse.Namespace, config: Config) -> int:
+    """Runs a command that draws the screen unless it publishes."""
+    _require_terminal(args)
+    match args.command:
+        case "demo":
+            from dfmon.cli import demo
+
+            return demo.run(args, config)
+        case "replay":
             from dfmon.cli import replay
 
             return replay.run(args, config)
+        case "attach":
+            from dfmon.cli import attach
+
+            return attach.run(args, config)
         case _:
-            _require_terminal(args)
             from dfmon.cli import live
 
             return live.run(args, config, "live")

@@ -121,7 +121,7 @@ def _archive_flags(address: str | None, pace: float | None) -> dict[str, object]
 
 def _draws_screen(args: argparse.Namespace) -> bool:
     return (
-        args.command in (None, "demo", "replay")
+        args.command in (None, "demo", "replay", "attach")
         and not getattr(args, "publish", None)
         and not getattr(args, "info", False)
     )

@@ -42,6 +42,12 @@ def build_parser() -> Parser:
     )
     _add_replay_options(replay)
 
+    attach = commands.add_parser("attach", parents=[common], help="the screen on the snapshots of other dfmons")
+    attach.add_argument(
+        "urls", nargs="+", metavar="URL",
+        help="redis:// of its --redis or http:// of its --rest; of several the first arrival counts",
+    )  # fmt: skip
+
     record = commands.add_parser("record", parents=[common], help="record every raw frame, without a screen")
     record.add_argument("directory", metavar="DIR", help="directory of the recording")
     record.add_argument("--minutes", type=_minutes, metavar="M", help="stop after M minutes")

@@ -13,7 +13,7 @@ from dfmon.model.errors import DfmonError, NoSnapshotError, UsageError
 from dfmon.model.snapshot import FlowSnapshot, from_json
 from dfmon.model.units import sanitize
 from dfmon.sinks.redis_url import SCHEMES
-from dfmon.sinks.secret_urls import mask_url, redact
+from dfmon.sinks.secret_urls import mask_url
 
 _PATH: Final = "/v1/snapshot"
 _PARAMETERS: Final = ("currency", "detail")
@@ -39,9 +39,7 @@ def remote_snapshot(url: str, currency: str | None, config: Config, timeout_s: f
         from dfmon.runtime.composition import read_rest_token
 
         underlying, token = currency or in_query or config.market.currencies[0], read_rest_token(config.publish)
-        if not (token.isascii() and token.isprintable()):
-            raise UsageError("the token has characters that no request can have; allowed: printable ASCII")
-        body = asyncio.run(_get(base, underlying, url, token, timeout_s))
+        body = asyncio.run(_get(base, underlying, token, timeout_s))
     else:
         raise UsageError(f"{sanitize(mask_url(url))}: unknown scheme; allowed: http://, https://, redis://")
     try:
@@ -73,36 +71,8 @@ def split_url(url: str) -> tuple[str, str]:
     return f"{parts.scheme}://{parts.netloc}{path}", query.get("currency", [""])[-1].upper()
 
 
-async def _get(base: str, underlying: str, url: str, token: str, timeout_s: float) -> bytes:
-    import httpx  # takes 100 ms, which the snapshot of a file does not need
+async def _get(base: str, underlying: str, token: str, timeout_s: float) -> bytes:
+    from dfmon.runtime.attach.rest_client import get_snapshot, rest_client  # httpx takes 100 ms
 
-    from dfmon.venues.failures import describe_os_error
-    from dfmon.venues.rest.body import ACCEPT_ENCODING, ResponseError, read_body
-    from dfmon.venues.rest.routed_transport import RoutedTransport
-
-    shown, headers = sanitize(mask_url(base)), {"Accept-Encoding": ACCEPT_ENCODING}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    try:
-        async with (
-            asyncio.timeout(timeout_s),
-            httpx.AsyncClient(
-                transport=RoutedTransport(), trust_env=False, timeout=timeout_s, headers=headers
-            ) as client,
-            client.stream("GET", f"{base}{_PATH}", params={"currency": underlying, "detail": "true"}) as response,
-        ):
-            body = await read_body(response)
-    except (TimeoutError, httpx.TimeoutException):
-        raise NoSnapshotError(f"{shown} did not respond within {timeout_s:g} s") from None
-    except (httpx.HTTPError, httpx.InvalidURL, ResponseError) as exc:
-        cause = "" if isinstance(exc, httpx.ProxyError) else describe_os_error(exc)
-        reason = cause or redact(str(exc) or type(exc).__name__, url)
-        raise DfmonError(f"{shown}: {sanitize(reason)}") from None
-    if response.status_code != httpx.codes.OK:
-        message = sanitize(body.decode("utf-8", "replace").strip() or response.reason_phrase)
-        if response.status_code == httpx.codes.UNAUTHORIZED:
-            advice = "this token is not its own" if token else "it takes a token"
-            message = f"{advice}: DFMON_PUBLISH_REST_TOKEN, or a file named by publish.rest_token_file, has it"
-        error_type = NoSnapshotError if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else DfmonError
-        raise error_type(f"{shown} responded {response.status_code}: {message}")
-    return body
+    async with rest_client(timeout_s, token) as client:
+        return await get_snapshot(client, base, underlying, timeout_s)

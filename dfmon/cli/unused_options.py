@@ -8,12 +8,14 @@ from typing import Final
 
 from dfmon.model.errors import UsageError
 
-_MONITORS: Final = ("", "demo", "replay")  # the live monitor has no command of its own
-_PUBLISHERS: Final = (*_MONITORS, "record")
-_WITHOUT_MODEL: Final = ("backfill", "doctor", "export", "sim")
+_SOURCES: Final = ("", "demo", "replay")  # the live monitor has no command of its own
+_MONITORS: Final = (*_SOURCES, "attach")
+_PUBLISHERS: Final = (*_SOURCES, "record")
+_WITHOUT_MODEL: Final = ("attach", "backfill", "doctor", "export", "sim")
 _COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("rate", "palette", "icons", "plain", "low_bandwidth"), _MONITORS),
-    **dict.fromkeys(("publish", "every", "redis", "rest"), _PUBLISHERS),
+    **dict.fromkeys(("publish", "every"), (*_PUBLISHERS, "attach")),
+    **dict.fromkeys(("redis", "rest"), _PUBLISHERS),
     "record": ("", "demo"),
 }
 """The commands of an option that not every command takes."""

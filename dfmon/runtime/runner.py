@@ -129,8 +129,13 @@ def run_with_screen(
     underlyings: Sequence[str],
     options: Mapping[str, bool],
     clock: SessionClock = WALL_CLOCK,
+    *,
+    has_history: bool = True,
 ) -> int:
-    """Draws the screen until the user quits; the market runs beside it. Returns the exit code."""
+    """Draws the screen until the user quits; the market runs beside it. Returns the exit code.
+
+    Without `has_history` the charts begin now: the snapshots are not those of this machine.
+    """
     from dfmon.tui.app import DfmonApp, run_screen
     from dfmon.tui.settings import ScreenSettings
 
@@ -148,7 +153,8 @@ def run_with_screen(
         forced_icons="icons" in options,
     )
     market = MarketThread(session)
-    app = DfmonApp(session.hub, settings, session.submit, history_loader(config, session.hub.mode), clock.now_ns)
+    history = history_loader(config, session.hub.mode) if has_history else None
+    app = DfmonApp(session.hub, settings, session.submit, history, clock.now_ns)
     market.start()
     try:
         code = run_screen(app)

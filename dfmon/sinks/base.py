@@ -1,4 +1,4 @@
-"""The parts that sinks share: status, latest snapshots, a bounded outbox, and restarts with back-off.
+"""The parts that sinks share: status, latest snapshots, and restarts with back-off.
 
 A sink is a task on the market's loop that passes snapshots from the hub on to stdout, Redis or HTTP. A slow reader
 costs snapshots, which are counted; a sink that raises is restarted by `supervise`. The engine is never affected.
@@ -11,10 +11,9 @@ import logging
 import random
 import time
 import weakref
-from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Protocol
 
 import msgspec
 
@@ -28,7 +27,6 @@ MAX_BACKOFF_S: Final = 30.0
 BACKOFF_RESET_S: Final = 60.0  # a sink that ran this long has recovered: the next error starts from a short delay
 
 log = logging.getLogger("dfmon.sinks")
-Item = TypeVar("Item")
 
 
 class SinkStatus(msgspec.Struct, frozen=True):
@@ -157,36 +155,6 @@ class LatestSnapshots:
         finally:
             for waiter in waiters:
                 waiter.cancel()
-
-
-class Outbox(Generic[Item]):
-    """A queue of at most `limit` items; when it is full the oldest is dropped and counted."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.dropped = 0
-        self._items: deque[Item] = deque()  # bounded by `limit` in `append_item`
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def append_item(self, item: Item) -> None:
-        self._items.append(item)
-        self._trim()
-
-    def pop_items(self, limit: int) -> list[Item]:
-        """Up to `limit` of the oldest, removed."""
-        return [self._items.popleft() for _ in range(min(limit, len(self._items)))]
-
-    def requeue_items(self, items: Iterable[Item]) -> None:
-        """Puts items of `pop_items` that were not sent back in front."""
-        self._items.extendleft(reversed(list(items)))
-        self._trim()
-
-    def _trim(self) -> None:
-        while len(self._items) > self.limit:
-            self._items.popleft()
-            self.dropped += 1
 
 
 def jittered_backoff_s(attempt: int, first_delay_s: float, max_delay_s: float = MAX_BACKOFF_S) -> float:

@@ -78,6 +78,16 @@ class RedisConnection:
             raise reply
         return reply
 
+    async def subscribe(self, *channels: str | bytes) -> None:
+        """Subscribes, and waits for the confirmations."""
+        await self.send([self._pack(("SUBSCRIBE", *channels))], len(channels))
+
+    async def ping_subscribed(self) -> Any:
+        """The next message of a subscription after a PING, which is its reply or another one that came before it."""
+        self._writer.write(self._pack(("PING",)))
+        await self._writer.drain()
+        return await self.read_message()
+
     async def read_message(self) -> Any:
         """The next message of a subscription, however long it takes."""
         while (message := self._parser.gets()) is False:

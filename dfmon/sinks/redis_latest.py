@@ -18,7 +18,7 @@ async def fetch_latest_json(target: RedisTarget, prefix: str, underlying: str, t
     key = RedisKeys(prefix, tagged=target.topology == "cluster").snapshot(underlying)
     try:
         async with asyncio.timeout(timeout_s), connector.open() as link:
-            body = await link.get(key)
+            body = await (await link.node_of(key)).call("GET", key)
     except (ReplyError, OSError) as exc:
         reason = str(exc) or f"no response within {timeout_s:g} s"
         raise DfmonError(f"{target.display_url}: {sanitize(target.redact(reason))}") from None

@@ -44,8 +44,8 @@ class Link(Protocol):
         Raises OSError where nothing can be said of any of them.
         """
 
-    async def get(self, key: str) -> Any:
-        """The value of a key, None if there is none. Raises OSError or ReplyError."""
+    async def node_of(self, key: str) -> RedisConnection:
+        """The connection to the node that has a key. Raises OSError."""
 
 
 class RedisConnector:
@@ -150,8 +150,8 @@ class SingleLink:
     async def send(self, writes: Sequence[Write]) -> list[Exception | None]:
         return await self._connector.deliver(self._node, writes)
 
-    async def get(self, key: str) -> Any:
-        return await self._node.call("GET", key)
+    async def node_of(self, key: str) -> RedisConnection:
+        return self._node
 
 
 class ClusterLink:
@@ -216,12 +216,11 @@ class ClusterLink:
             kind = RefusedError if isinstance(exc, RefusedError) else ConnectionError
             return [kind(f"node {_text(owner)}: {exc or 'no response in time'}")] * len(writes)
 
-    async def get(self, key: str) -> Any:
-        """As `Link`; a slot that has just moved is an error."""
+    async def node_of(self, key: str) -> RedisConnection:
         owner = self._owners.get(key_slot(key))
         if owner is None:
             raise ConnectionError("the slot has no node")
-        return await (await self._node_at(owner)).call("GET", key)
+        return await self._node_at(owner)
 
     async def _node_at(self, owner: Address) -> RedisConnection:
         if owner not in self._nodes:

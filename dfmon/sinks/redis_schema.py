@@ -2,6 +2,7 @@
 
     dfmon:<UNDERLYING>            PUBLISH  the complete JSON object
     dfmon:snapshot:<UNDERLYING>   SET      the same
+    dfmon:screen:<UNDERLYING>     PUBLISH  the same with all tables, packed by zlib, while a screen is attached
     dfmon:stream:<UNDERLYING>     XADD     a snapshot: flat fields, and `json`: the object without its long rows
     dfmon:events:<UNDERLYING>     XADD     a print, a change of the scenario, or an alert
 
@@ -37,6 +38,9 @@ class RedisKeys:
 
     def snapshot(self, underlying: str) -> str:
         return f"{self.prefix}:snapshot:{self._tag(underlying)}"
+
+    def screen(self, underlying: str) -> str:
+        return f"{self.prefix}:screen:{self._tag(underlying)}"
 
     def stream(self, underlying: str) -> str:
         return f"{self.prefix}:stream:{self._tag(underlying)}"

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextlib import aclosing, suppress
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +18,7 @@ import msgspec
 
 from dfmon.aio import wait_until_set
 from dfmon.engine.hub import SnapshotHub
-from dfmon.model.snapshot import FlowSnapshot, State, to_json
+from dfmon.model.snapshot import FlowSnapshot, State
 from dfmon.model.units import sanitize
 from dfmon.sinks.base import HubListener, SinkProgress, SinkStatus, jittered_backoff_s, log
 from dfmon.sinks.events import EventReader, new_session
@@ -27,6 +26,7 @@ from dfmon.sinks.redis_backlog import Backlog, EventBacklog, SnapshotBacklog
 from dfmon.sinks.redis_connection import RefusedError
 from dfmon.sinks.redis_routing import Link, RedisConnector, Write
 from dfmon.sinks.redis_schema import RedisKeys, add_command, stream_fields
+from dfmon.sinks.redis_ticks import Ticks
 from dfmon.sinks.redis_url import RedisTarget, parse_redis_url
 from dfmon.sinks.spill import SpillQueue
 
@@ -85,7 +85,7 @@ class RedisStream:
         self._readers: dict[str, EventReader] = {}
         self._snapshots: dict[str, SnapshotBacklog] = {}
         self._events: dict[str, EventBacklog] = {}
-        self._newest: dict[str, FlowSnapshot] = {}
+        self._ticks = Ticks(self._keys, self._connector)
         self._published = self._overtaken = 0
         self._events_arrived, self._work_available = asyncio.Event(), asyncio.Event()
         self._collection_done = False
@@ -136,6 +136,7 @@ class RedisStream:
             with suppress(TimeoutError):
                 async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._store_events())
+                    tasks.create_task(self._ticks.watch_audience(stop))
                     tasks.create_task(self._send_with_reconnect(hub, stop))
                     await self._collect_snapshots(hub, stop)
                     limit.reschedule(asyncio.get_running_loop().time() + SHUTDOWN_GRACE_S)
@@ -202,7 +203,7 @@ class RedisStream:
                 # packed: an outbox of snapshots would keep their heat-maps and tapes in memory too
                 fields = stream_fields(snapshot, hub.mode, self.session)
                 backlog.append(self._connector.pack(add_command(key, self._maxlen, fields)))
-                self._newest[name] = snapshot
+                self._ticks.add(snapshot)
                 self._work_available.set()
         self._collection_done = True
         for refused in self._backlogs():
@@ -240,7 +241,7 @@ class RedisStream:
     async def _send_until_done(self, link: Link, hub: SnapshotHub) -> None:
         while True:
             self._work_available.clear()
-            while self._newest or self._ready_backlogs():
+            while self._ticks.waiting or self._ready_backlogs():
                 await self._send_batch(link, hub.mode)
             if self._collection_done and not any(backlog.waiting for backlog in self._backlogs()):
                 return
@@ -256,13 +257,8 @@ class RedisStream:
         share = max(BATCH // max(len(ready), 1), 1)
         batches = [(backlog, await backlog.peek(share)) for backlog in ready]
         writes = [Write(backlog.key, commands) for backlog, commands in batches]  # none where the disk cannot be read
-        newest, self._newest = self._newest, {}
-        ticks = list(chain.from_iterable(self._tick_writes(snapshot, mode) for snapshot in newest.values()))
-        try:
+        with self._ticks.taken(mode) as ticks:
             outcomes = await link.send([*writes, *ticks])
-        except BaseException:
-            self._newest = newest | self._newest
-            raise
         loop = asyncio.get_running_loop()
         for (backlog, commands), outcome in zip(batches, outcomes):
             if outcome is None and commands:
@@ -281,14 +277,6 @@ class RedisStream:
             self.progress.set_state(state, f"{self.display_url}: {self._redact(refusal)}")
         elif self.progress.state != "sending" and not any(backlog.retry_at for backlog in self._backlogs()):
             self.progress.set_state("sending", self.display_url)
-
-    def _tick_writes(self, snapshot: FlowSnapshot, mode: State) -> tuple[Write, Write]:
-        """The latest value, and the tick for the channel; a user may have the permission for one of them only."""
-        text, key = to_json(snapshot, mode), self._keys.snapshot(snapshot.underlying)
-        return (
-            Write(key, [self._connector.pack(("SET", key, text))]),
-            Write(key, [self._connector.pack(("PUBLISH", self._keys.channel(snapshot.underlying), text))]),
-        )
 
     def _redact(self, exc: Exception) -> str:
         return sanitize(self._target.redact(str(exc) or "no response in time"))

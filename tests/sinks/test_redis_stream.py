@@ -182,7 +182,7 @@ async def test_a_server_that_stops_reading_holds_up_nothing(
             await asyncio.sleep(0)
         assert longest_s < 0.02
         assert sink.waiting <= 20
-        assert len(sink._newest) <= 1
+        assert sink._ticks.waiting <= 1
         await wait_until(lambda: sink.status().dropped > 0)
         proxy.open.set()
         await wait_until(lambda: sink.progress.sent + sink.status().dropped == 501)

@@ -13,7 +13,6 @@ from dfmon.engine.hub import SnapshotHub
 from dfmon.sinks.base import (
     MAX_BACKOFF_S,
     HubListener,
-    Outbox,
     SinkProgress,
     SinkStatus,
     jittered_backoff_s,
@@ -100,21 +99,6 @@ async def test_followers_that_nobody_reads_vanish(hub: SnapshotHub) -> None:
     del listener, follower
     gc.collect()
     hub.publish(snapshot(1))  # the listener that is left does nothing
-
-
-def test_outbox_drops_the_oldest_and_counts() -> None:
-    outbox: Outbox[int] = Outbox(3)
-    for item in range(5):
-        outbox.append_item(item)
-    assert outbox.dropped == 2
-    popped = outbox.pop_items(2)
-    assert popped == [2, 3]
-    outbox.append_item(5)
-    outbox.append_item(6)
-    outbox.requeue_items(popped)
-    assert outbox.pop_items(9) == [4, 5, 6]
-    assert outbox.dropped == 4
-    assert not outbox
 
 
 def test_backoff_is_jittered_and_limited() -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,14 @@ pytestmark = pytest.mark.slow
 class Terminal:
     """A pseudo terminal with the screen on it, and everything that was written to it."""
 
-    def __init__(self, width: int = 80, height: int = 24, stderr: Path | None = None, **env: str) -> None:
+    def __init__(
+        self,
+        width: int = 80,
+        height: int = 24,
+        stderr: Path | None = None,
+        command: Sequence[str] = (str(CHILD),),
+        **env: str,
+    ) -> None:
         self.master, self.slave = pty.openpty()
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         self.initial_attributes = termios.tcgetattr(self.slave)
@@ -39,7 +46,7 @@ class Terminal:
         base = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "COLORTERM", "COLUMNS", "LINES"}}
         errors = self.slave if stderr is None else os.open(stderr, os.O_WRONLY | os.O_CREAT)
         self.process = subprocess.Popen(
-            [sys.executable, str(CHILD)],
+            [sys.executable, *command],
             stdin=self.slave,
             stdout=self.slave,
             stderr=errors,
@@ -59,8 +66,8 @@ class Terminal:
         self._stream.feed(data)
         return len(data)
 
-    def wait_until(self, done: Callable[[], bool]) -> None:
-        end = time.monotonic() + TIMEOUT_S
+    def wait_until(self, done: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:
+        end = time.monotonic() + timeout_s
         while not done():
             assert time.monotonic() < end, "\n".join(self.screen.display)
             self.read(0.05)

@@ -1,0 +1,85 @@
+"""The choice between sources: first arrivals, restarts, gaps, disagreement, and what is refused."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from dfmon.model.snapshot import FlowSnapshot, to_json
+from dfmon.model.units import SECOND
+from dfmon.runtime.attach.arrivals import Arrivals, SchemaError, SourceState, compare, read_snapshot
+from tests.sinks.factory import START_NS, snapshot, snapshot_in_scenario
+
+
+def at(second: float, seq: int, **changes: object) -> FlowSnapshot:
+    return replace(snapshot(seq), ts_ns=START_NS + round(second * SECOND), **changes)
+
+
+def states(count: int) -> list[SourceState]:
+    return [SourceState(f"source{n}", f"redis://host{n}") for n in range(1, count + 1)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 30)), max_size=60))
+def test_what_is_shown_is_the_first_arrival_of_the_newest_tick(offers: list[tuple[int, int]]) -> None:
+    arrivals, sources = Arrivals(), states(3)
+    shown: list[int] = []
+    for number, second in offers:
+        spot = 90_000.0 + number
+        if arrivals.offer(sources[number], at(second, second, spot=spot), START_NS):
+            shown.append(second)
+        newest = max(second for _, second in offers[: offers.index((number, second)) + 1])
+        [current] = arrivals.shown()
+        assert current.ts_ns >= START_NS + newest * SECOND
+    assert shown == sorted(shown)
+    for number, source in enumerate(sources):
+        assert source.snapshots == sum(n == number for n, _ in offers)
+
+
+def test_tables_of_the_same_tick_from_the_same_source_are_taken_and_others_are_not() -> None:
+    arrivals, (first, second) = Arrivals(), states(2)
+    assert arrivals.offer(first, at(1, 1), START_NS)
+    assert arrivals.offer(first, at(1, 1), START_NS)
+    assert not arrivals.offer(second, at(1, 1), START_NS)
+    assert not arrivals.offer(second, at(0.5, 1), START_NS)
+
+
+def test_a_restart_and_a_gap_are_noted() -> None:
+    [source] = states(1)
+    for second, seq in ((1, 101), (2, 102), (30, 130), (31, 1), (32, 2)):
+        source.add(at(second, seq), START_NS + second * SECOND)
+    assert (source.restarts, source.gaps, source.gaps_ns) == (1, 1, 28 * SECOND)
+    feed = source.feed(START_NS + 40 * SECOND)
+    assert (feed.state, feed.age_s) == ("slow", 8.0)
+    assert feed.note == "redis://host1; BTC; restarted 1x; gaps: 1, 0:00:28 in all"
+
+
+def test_sources_that_disagree_say_on_what() -> None:
+    arrivals, (first, second) = Arrivals(), states(2)
+    arrivals.offer(first, at(1, 1), START_NS)
+    arrivals.offer(second, at(1, 1), START_NS)
+    assert arrivals.disagreement(second) == arrivals.disagreement(first) == ""
+    other = replace(snapshot_in_scenario(2, 6, "CASCADE"), ts_ns=START_NS + SECOND, spot=80_000.0)
+    arrivals.offer(second, other, START_NS)
+    assert arrivals.disagreement(second) == (
+        "BTC differs from source1: spot 80,000 against 91,234, CASCADE against FLIP-ZONE"
+    )
+    assert arrivals.disagreement(first) == ""
+    ngi = replace(at(1, 1).metrics.ngi, value=5e6)
+    assert compare(at(1, 1), at(1, 1, metrics=replace(at(1, 1).metrics, ngi=ngi))) == "NGI 5.0M against -12.3M"
+
+
+def test_snapshots_of_this_schema_are_read_and_those_of_a_newer_one_refused() -> None:
+    body = to_json(snapshot(1), "live")
+    assert read_snapshot(body, "redis://h") == replace(snapshot(1), tables=msgspec.UNSET)
+    newer = body.replace(b'"schema":1', b'"schema":99', 1)
+    sentence = "redis://h sends snapshots of schema 99, and this dfmon reads up to 2: update it"
+    with pytest.raises(SchemaError, match=sentence):
+        read_snapshot(newer, "redis://h")
+    for other in (b"", b"{}", b"[1]", b"\xff\xfe", b'{"schema":"x","underlying":"BTC"}'):
+        with pytest.raises(SchemaError, match="sends no snapshots of dfmon"):
+            read_snapshot(other, "redis://h")
+    with pytest.raises(SchemaError, match="schema 2 that cannot be read"):
+        read_snapshot(b'{"schema":2,"underlying":"BTC"}', "redis://h")
