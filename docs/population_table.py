@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,11 @@ _BEGIN, _END = "<!-- switches -->\n", "<!-- end of switches -->\n"
 
 def switch_tables() -> str:
     """Tables of the markets of accounts, their class shares, the markets of classes, and what is seen of them."""
-    accounts = {name: family.accounts for name, family in FAMILIES.items() if family.accounts is not None}
+    accounts = {
+        name: replace(family.accounts, **family.drawn)
+        for name, family in FAMILIES.items()
+        if family.accounts is not None
+    }
     classes = {name: family.classes for name, family in FAMILIES.items() if family.classes is not None}
     return "\n".join(
         [

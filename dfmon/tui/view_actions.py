@@ -69,6 +69,14 @@ def step_panel(step: int, view: View, frame: Frame) -> None:
     view.panel, view.scroll = cycle(tuple(spec.name for spec in PANELS), view.panel, step), 0
 
 
+def toggle_detail(view: View, frame: Frame) -> None:
+    """Opens or closes the detail of the cell; on the positions sheet the origins of the selected option's position."""
+    if view.sheet == "positions":
+        view.table = "options" if view.table == "origins" else "origins"
+        return
+    toggle_sheet("detail", view, frame)
+
+
 def toggle_zoom(view: View, frame: Frame) -> None:
     view.zoom, view.scroll = not view.zoom, 0
 
@@ -253,5 +261,5 @@ VIEW_ACTIONS: Final[dict[str, ViewAction]] = {
     "cursor.down": partial(move_cursor, -1, 0),
     "cursor.first": move_to_first,
     "cursor.last": move_to_last,
-    "cell.detail": partial(toggle_sheet, "detail"),
+    "cell.detail": toggle_detail,
 }

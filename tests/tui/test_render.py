@@ -42,6 +42,7 @@ from dfmon.tui.render.plot import bar_runs, nice_number, sparkline
 from dfmon.tui.screens.main import RENDERERS
 from dfmon.tui.sheets import PANELS, SHEETS
 from dfmon.tui.view import HEATMAP_LAYERS, View
+from dfmon.tui.view_actions import VIEW_ACTIONS
 from tests import chains
 from tests.structs import complete
 
@@ -547,3 +548,16 @@ def test_origins_of_a_convention_and_of_an_earlier_snapshot_are_absent() -> None
     assert all(label in text for label in ("screen prints", "unexplained", "lost coins"))
     (line,) = [line for line in text.splitlines() if line.startswith(" openings")]
     assert line.split() == ["openings", "n/a", "n/a"]
+
+
+def test_enter_on_the_positions_sheet_asks_why_dealers_hold_the_selected_option() -> None:
+    chosen = factory.positions()[17]
+    view = View("BTC", sheet="positions", selected_option=chosen.name)
+    on_screen = frame(factory.snapshot(), view)
+    assert "WHY" not in screen(on_screen, 100, 30)
+    VIEW_ACTIONS["cell.detail"](view, on_screen)
+    assert (view.sheet, view.table) == ("positions", "origins")
+    assert coins_of(screen(on_screen, 100, 30), "= NET") == pytest.approx(chosen.net, abs=0.5)
+    assert "WHY" in screen(on_screen, 160, 24)  # where expiries and reasons have no room side by side
+    VIEW_ACTIONS["cell.detail"](view, on_screen)
+    assert view.table == "options"

@@ -113,7 +113,7 @@ def missing_scenario_reasons(found: Features, result: Scenario) -> Iterator[str]
 def _side(tick: TickResult) -> HedgeSide:
     """The side of the hedges within the hour, if spot rises or falls by a standard deviation: that of the outlook."""
     amounts = {row.name: (row.value, row.lo, row.hi) for row in tick.flows.outlook}
-    if "+1 sd" in amounts and tick.decided is False:
+    if "+1 sd" in amounts and tick.model == "flow" and not tick.decided:
         return "unsure"
     return hedge_side(amounts["+1 sd"], amounts["-1 sd"]) if "+1 sd" in amounts else "none"
 

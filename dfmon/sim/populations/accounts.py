@@ -13,10 +13,11 @@ from typing import Final
 import numpy as np
 
 from dfmon.sim.populations.family import KINDS, AccountSwitches
-from dfmon.sim.populations.history import DAY_MS, EXPIRED, I64, UNPRINTED, Listing, MarketHistory
+from dfmon.sim.populations.history import DAY_MS, EXPIRED, F64, I64, UNPRINTED, Listing, MarketHistory
 from dfmon.sim.populations.orders import FIRST_LIQUIDATION, Orders, draw, draw_orders, list_options
 
 LOT: Final = 0.1  # coins
+FORCED: Final = KINDS[FIRST_LIQUIDATION:]
 CUSTOMER_TAKES, DEALER_TAKES, AMONG_CUSTOMERS, AMONG_DEALERS = range(4)
 
 
@@ -102,6 +103,7 @@ class AccountMarket:
         self.accounts = Accounts(switches, self.listing.strike.size, rng)
         self._early = draw(rng, switches.early_closing)
         shares = [rng.dirichlet(switches.concentration * np.array(switches.shares[kind])) for kind in KINDS]
+        shares = [_swapped(row, 0.0 if kind in FORCED else switches.swapped) for kind, row in zip(KINDS, shares)]
         self._cumulated = [np.cumsum(row)[:3].tolist() for row in shares]
         self._uniform = _uniforms(rng)
 
@@ -199,6 +201,12 @@ class AccountMarket:
         size = switches.otc_scale * ((1.0 - next(uniform)) ** (-1.0 / switches.otc_tail) - 1.0)
         lots = max(round(min(size, switches.max_size) / LOT), 1)
         return (customer, dealer, lots) if next(uniform) < 0.5 else (dealer, customer, lots)
+
+
+def _swapped(shares: F64, part: float) -> F64:
+    """Class shares with a part of the customers' lead as takers gone over to the dealers."""
+    moved = part * (shares[CUSTOMER_TAKES] - shares[DEALER_TAKES])
+    return np.asarray(shares + moved * np.array([-1.0, 1.0, 0.0, 0.0]))
 
 
 def _party(taker: int, maker: int, side: int, limit: int = 0) -> _Party:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from dfmon.sim.populations.family import ASSUMED_SHARES, AccountSwitches, ClassSwitches, Family
+from dfmon.sim.populations.family import ASSUMED_SHARES, AccountSwitches, ClassSwitches, Family, Range
 
 _A: Final = AccountSwitches(
     turn_days=9.0,
@@ -47,6 +47,12 @@ _G: Final = Family(
         takers=((0.55, 0.75), (0.05, 0.20)),
     ),
     interest_every_s=30.0,
+)
+_PARITY: Final = ClassSwitches(
+    closing=(0.1, 0.6),
+    unprinted=(0.02, 0.10),
+    undirected=0.25,
+    takers=((0.35, 0.60), (0.25, 0.45)),
 )
 _SHARES_X: Final = {
     **ASSUMED_SHARES,
@@ -96,6 +102,39 @@ _Y: Final = AccountSwitches(
     in_view=0.3,
     expiry_days=(6.0, 20.0, 41.0, 76.0, 132.0, 223.0),
 )
+_WIDE: Final = replace(
+    _A,
+    customers=(8, 130),
+    dealers=(2, 60),
+    closers=(0.0, 0.4),
+    early_closing=(0.0, 0.35),
+    tail=(1.4, 3.0),
+    unprinted=(0.004, 0.04),
+    kind_shares=(0.70, 0.04, 0.03, 0.215, 0.010, 0.003, 0.002),
+    forced_close=True,
+)
+_WIDE_DRAWS: Final[Mapping[str, Range]] = {
+    "taste_sd": (0.0, 1.5),
+    "dealer_reduction": (0.2, 0.9),
+    "dealer_scale": (8.0, 50.0),
+    "inventory_skew": (0.0, 1.0),
+    "concentration": (8.0, 200.0),
+    "swapped": (0.0, 0.6),
+    "level": (0.1, 0.6),
+    "by_type": (0.1, 0.6),
+    "by_moneyness": (0.0, 0.5),
+    "by_tenor": (0.0, 0.5),
+    "own_sd": (0.3, 1.2),
+    "turn_days": (5.0, 40.0),
+    "half_life_days": (5.0, 60.0),
+    "block_factor": (4.0, 20.0),
+    "prints_per_day": (4.0, 16.0),
+    "zipf": (0.2, 1.0),
+    "clips": (0.0, 0.3),
+    "transfer_share": (0.2, 0.8),
+    "in_view": (0.0, 0.7),
+    "run_in_days": (5.0, 40.0),
+}
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
     {
         "A": Family(accounts=_A),
@@ -108,6 +147,8 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
         "V": Family(accounts=_V),
         "H": Family(accounts=_V, interest_every_s=30.0),
         "G": _G,
+        "P": Family(classes=_PARITY, interest_every_s=30.0),
+        "W": Family(accounts=_WIDE, interest_every_s=5.0, drawn=_WIDE_DRAWS),
         "X": Family(accounts=_X, interest_every_s=5.0, reserved=True),
         "Y": Family(accounts=_Y, interest_every_s=600.0, lost=0.01, reserved=True),
     }

@@ -45,7 +45,8 @@ class AccountSwitches:
         dealer_scale: dealers are chosen in proportion to 1 - reduction * tanh(signed position / scale in coins).
         inventory_skew: logit by which dealers' quotes move customers against the dealers' position over open interest.
     Parties
-        shares: class shares by kind; concentration: of the Dirichlet that draws them for each world.
+        shares: class shares by kind; concentration: of the Dirichlet that draws them for each world. swapped: part of
+        what customers take beyond what dealers take that goes over to the dealers: at 0.5 both take as often.
         early_closing: share of customers' prints that reduce the customers' net position.
         forced_close: a liquidated customer reduces the own position.
     Direction of customers (logit to buy)
@@ -82,6 +83,7 @@ class AccountSwitches:
     inventory_skew: float = 0.0
     shares: Mapping[str, Shares] = field(default_factory=lambda: OTHER_SHARES)
     concentration: float = 14.0
+    swapped: float = 0.0
     early_closing: Range = (0.18, 0.18)
     forced_close: bool = False
     level: float = 0.35
@@ -145,7 +147,8 @@ class Family:
     """A family of markets. With both kinds of switches odd seeds are markets of accounts, even ones of classes.
 
     interest_every_s: period of the open interest that is seen, seconds; 0: with each change. lost: share of the
-    prints that are missing. reserved: held out, nothing is chosen on it.
+    prints that are missing. reserved: held out, nothing is chosen on it. drawn: switches of the accounts that are one
+    number in a world, and which each world draws from a range.
     """
 
     accounts: AccountSwitches | None = None
@@ -153,3 +156,4 @@ class Family:
     interest_every_s: float = 0.0
     lost: float = 0.0
     reserved: bool = False
+    drawn: Mapping[str, Range] = field(default_factory=dict)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from dfmon.sim.populations.accounts import AccountMarket
@@ -16,7 +18,8 @@ def simulate(family: Family, seed: int, days: float = 25.0) -> MarketTape:
     """The tape of a world watched for `days`; the same seed gives the same world."""
     market_rng, observation_rng = np.random.default_rng(seed).spawn(2)
     if family.accounts is not None and (family.classes is None or seed % 2):
-        history = AccountMarket(family.accounts, days, market_rng).run()
+        drawn = {name: draw(market_rng, bounds) for name, bounds in family.drawn.items()}
+        history = AccountMarket(replace(family.accounts, **drawn), days, market_rng).run()
     else:
         assert family.classes is not None, "a family has switches of at least one kind"
         history = _simulate_classes(family.classes, seed, days, market_rng)

@@ -74,10 +74,9 @@ def _side_by_side_tables(frame: Frame, snapshot: FlowSnapshot, width: int, heigh
     left = options(frame, snapshot, width - _RIGHT_WIDTH - 1, height)
     right = models(frame, snapshot, _RIGHT_WIDTH)
     available = height - len(right) - 1
-    right += [
-        fit((), _RIGHT_WIDTH),
-        *expiries(frame, snapshot, _RIGHT_WIDTH, min(available, max(2, len(snapshot.by_expiry)) + 4)),
-    ]
+    expiry_rows = min(available, max(2, len(snapshot.by_expiry)) + 4)
+    if frame.view.table != "origins" or available - expiry_rows > _MIN_ORIGIN_ROWS:
+        right += [fit((), _RIGHT_WIDTH), *expiries(frame, snapshot, _RIGHT_WIDTH, expiry_rows)]
     if height - len(right) > _MIN_ORIGIN_ROWS:
         right += [fit((), _RIGHT_WIDTH), *origins(frame, snapshot, _RIGHT_WIDTH, height - len(right) - 1)]
     elif height - len(right) > len(_COLUMN_GUIDE):

@@ -2,11 +2,14 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from msgspec import structs
 
+from dfmon.core.snapshot import scenario_values
 from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.model.frames import ChainFrame
 from dfmon.model.snapshot import Detail, FlowSnapshot, from_json, to_json
@@ -200,3 +203,16 @@ def test_rows_written_before_there_were_sources_are_read() -> None:
     read = from_json(json.dumps(written).encode())
     assert detail(read).positions[0].sources is None
     assert read.positions.faults == {}
+
+
+@pytest.mark.parametrize(
+    ("model", "decided", "side"),
+    [("flow", True, "two-sided"), ("flow", False, "unsure"), ("flow", None, "unsure"), ("naive", None, "two-sided")],
+)
+def test_no_side_of_the_hedges_is_named_before_the_board_has_shown_its_sign(
+    model: str, decided: bool | None, side: str
+) -> None:
+    amounts = {"+1 sd": (-2e6, -3e6, -1e6), "-1 sd": (2e6, 1e6, 3e6)}
+    rows = [SimpleNamespace(name=name, value=v, lo=lo, hi=hi) for name, (v, lo, hi) in amounts.items()]
+    tick: Any = SimpleNamespace(flows=SimpleNamespace(outlook=rows), model=model, decided=decided)
+    assert scenario_values._side(tick) == side

@@ -113,7 +113,12 @@ def test_customers_net_over_open_interest_on_the_last_day(name: str, zero: float
 
 
 @pytest.mark.parametrize(
-    "name", [name if name == "V" else pytest.param(name, marks=pytest.mark.slow) for name in MADE_OF_ACCOUNTS]
+    "name",
+    [
+        name if name == "V" else pytest.param(name, marks=pytest.mark.slow)
+        for name in MADE_OF_ACCOUNTS
+        if not FAMILIES[name].drawn
+    ],
 )
 def test_shares_of_kinds_and_rate_are_those_of_the_switches(name: str) -> None:
     switches = FAMILIES[name].accounts
@@ -185,3 +190,20 @@ def test_the_market_of_a_mixed_family_goes_by_the_seed() -> None:
 
 def test_held_out_families_are_marked() -> None:
     assert [name for name, family in FAMILIES.items() if family.reserved] == ["X", "Y"]
+
+
+def test_a_wide_family_draws_one_value_of_each_switch_for_a_world() -> None:
+    family = FAMILIES["W"]
+    assert family.accounts is not None
+    small = replace(
+        family, accounts=replace(family.accounts, options=12), drawn={**family.drawn, "in_view": (0.5, 0.5)}
+    )
+    first, again, other = (simulate(small, seed, days=3.0) for seed in (1, 1, 2))
+    assert first.trades["ts_ms"].tolist() == again.trades["ts_ms"].tolist() != other.trades["ts_ms"].tolist()
+    at_parity = replace(small, drawn={**small.drawn, "swapped": (0.5, 0.5), "concentration": (1e6, 1e6)})
+    history = simulate(at_parity, 3, days=20.0).history
+    screen = history.kind == 0
+    taker = np.where(history.side > 0, history.buyer, history.seller)[screen]
+    customer_buys, customer_sells = (party[screen] < history.customers for party in (history.buyer, history.seller))
+    between = customer_buys != customer_sells
+    assert abs(float(np.mean(taker[between] < history.customers)) - 0.5) < 0.05
