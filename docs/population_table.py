@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dfmon.sim.populations.families import FAMILIES
 from dfmon.sim.populations.family import KINDS, AccountSwitches, ClassSwitches
@@ -18,7 +18,7 @@ _BEGIN, _END = "<!-- switches -->\n", "<!-- end of switches -->\n"
 def switch_tables() -> str:
     """Tables of the markets of accounts, their class shares, the markets of classes, and what is seen of them."""
     accounts = {
-        name: replace(family.accounts, **family.drawn)
+        name: replace(family.accounts, **dict[str, Any](family.drawn))
         for name, family in FAMILIES.items()
         if family.accounts is not None
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ def simulate(family: Family, seed: int, days: float = 25.0) -> MarketTape:
     """The tape of a world watched for `days`; the same seed gives the same world."""
     market_rng, observation_rng = np.random.default_rng(seed).spawn(2)
     if family.accounts is not None and (family.classes is None or seed % 2):
-        drawn = {name: draw(market_rng, bounds) for name, bounds in family.drawn.items()}
+        drawn: dict[str, Any] = {name: draw(market_rng, bounds) for name, bounds in family.drawn.items()}
         history = AccountMarket(replace(family.accounts, **drawn), days, market_rng).run()
     else:
         assert family.classes is not None, "a family has switches of at least one kind"
