@@ -6,7 +6,7 @@ import os
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.api.tape_columns import read_tape
+from dfmon.api.tape_columns import TapeColumns, read_tape
 from dfmon.core.exposure.unit_exposure import unit_exposures
 from dfmon.core.positions import position_state as columns
 from dfmon.core.positions.advance import advance
@@ -22,8 +22,10 @@ from dfmon.core.positions.bands import factor_loadings
 from dfmon.core.positions.estimate import PositionEstimate, estimate
 from dfmon.core.positions.opening_rates import OpeningRates
 from dfmon.core.positions.position_state import PositionState, with_options
+from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns
 from dfmon.core.positions.print_kinds import PositionPriors
-from dfmon.core.positions.readout import read_out, sum_features
+from dfmon.core.positions.readout import read_out, sum_features, unpaired_share
+from dfmon.core.positions.replay import with_histories
 from dfmon.model.units import DAY, MILLISECOND
 from dfmon.sim.populations import FAMILIES, MarketTape, simulate
 
@@ -47,6 +49,8 @@ class Snapshot:
     """Of the filter alone, before the read-out."""
     sd: F64
     drift: F64
+    unpaired: F64
+    """Share of the prints without open interest around them."""
     features: F64
     factors: F64
     """Loadings before the calibration, (factors, n)."""
@@ -58,6 +62,12 @@ class Snapshot:
     """The peer's rule: takers' net flow, bounded by open interest at every print; over open interest."""
     rows: NDArray[np.intp]
     """Of the state."""
+    archived: bool
+
+    @property
+    def group(self) -> str:
+        """The family, apart for lives from an archive."""
+        return f"{self.family} archived" if self.archived else self.family
 
     @property
     def share(self) -> F64:
@@ -107,7 +117,10 @@ DISTURBANCES: Final[Mapping[str, Disturbance]] = {
 
 @dataclass(frozen=True)
 class Watched:
-    """The estimator's state at one time of a world, and the truth of its options in coins."""
+    """The estimator's state at one time of a world, and the truth of its options in coins.
+
+    `archived`: of whole lives that were read at that time, with open interest only then.
+    """
 
     family: str
     seed: int
@@ -118,10 +131,17 @@ class Watched:
     interest: F64
     customers: F64
     taker_flow: F64
+    archived: bool = False
 
 
-def watch(family: str, seed: int, days: Sequence[float] = DAYS, disturbance: str = "as it is") -> list[Watched]:
-    """One world, watched from day 0."""
+def watch(
+    family: str,
+    seed: int,
+    days: Sequence[float] = DAYS,
+    disturbance: str = "as it is",
+    archive_days: Sequence[float] = (),
+) -> list[Watched]:
+    """One world, watched from day 0; then its lives as an archive has them on other days."""
     world = simulate(FAMILIES[family], seed, days=max(days))
     trades, interest = DISTURBANCES[disturbance](world, np.random.default_rng(seed))
     tape = read_tape(trades, interest, world.instruments)
@@ -135,7 +155,26 @@ def watch(family: str, seed: int, days: Sequence[float] = DAYS, disturbance: str
         rows = np.array([index[name] for name in state.listing.names])
         truth = (world.open_interest_at(at_ms)[rows], world.customer_net(at_ms)[rows], flow[rows])
         out.append(Watched(family, seed, day, tape.underlying, world.spot, state, *truth))
+    for day, flow in zip(archive_days, _clipped_flow(world, archive_days)):
+        at_ms = world.start_ms + round(day * DAY_MS)
+        rows, state = archived_lives(tape, world.open_interest_at(at_ms), at_ms * MILLISECOND)
+        truth = (world.open_interest_at(at_ms)[rows], world.customer_net(at_ms)[rows], flow[rows])
+        out.append(Watched(family, seed, day, tape.underlying, world.spot, state, *truth, archived=True))
     return out
+
+
+def archived_lives(tape: TapeColumns, interest: F64, now_ns: int) -> tuple[NDArray[np.intp], PositionState]:
+    """Rows of the options listed in view, and the state that begins with their whole lives and this open interest."""
+    listing = tape.listing
+    rows = np.flatnonzero((listing.listed_ns > 0) & (listing.listed_ns < now_ns) & (listing.expiry_ns > now_ns))
+    of_life = replace(listing.take(rows.tolist()), listed_ns=np.zeros(rows.size, np.int64))
+    row = np.full(len(listing.names), -1)
+    row[rows] = np.arange(rows.size)
+    prints = tape.prints.take((row[tape.prints.row] >= 0) & (tape.prints.ts_ns <= now_ns))
+    observed = InterestColumns(np.arange(rows.size), np.full(rows.size, now_ns), interest[rows])
+    priors = PositionPriors()
+    state = advance(with_options(PositionState.empty(), of_life), PrintColumns.empty(), observed, now_ns, priors)
+    return rows, with_histories(state, replace(prints, row=row[prints.row]), priors)
 
 
 def snapshots(family: str, seed: int, days: Sequence[float] = DAYS) -> list[Snapshot]:
@@ -165,6 +204,7 @@ def snapshot(watched: Watched) -> Snapshot:
         mean=read.filter_mean,
         sd=read.filter_sd,
         drift=state.sums[rows, columns.DRIFT] * inverse * inverse,
+        unpaired=unpaired_share(state.sums[rows]),
         features=sum_features(state.sums[rows], inverse, state.rates.mean_u),
         factors=factor_loadings(read.share, option_type, np.log(strike) - log_strike, days_left),
         units=np.stack([unit.column(name) for name in ROLL_UPS]),
@@ -172,6 +212,7 @@ def snapshot(watched: Watched) -> Snapshot:
         found=found,
         taker_flow=watched.taker_flow[rows] / interest,
         rows=rows,
+        archived=watched.archived,
     )
 
 
@@ -198,22 +239,27 @@ def _clipped_flow(world: MarketTape, days: Sequence[float]) -> list[F64]:
     return out + [np.array(flow)] * len(pending)
 
 
-def many(cells: Iterable[tuple[str, int]], folder: Path | None = None, processes: int = 2) -> list[list[Snapshot]]:
+def many(
+    cells: Iterable[tuple[str, int]],
+    folder: Path | None = None,
+    processes: int = 2,
+    archive_days: Sequence[float] = (),
+) -> list[list[Snapshot]]:
     """The snapshots of several worlds (family, seed), in parallel; `folder` keeps the states of the estimator."""
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    run = partial(_cell, folder)
+    run = partial(_cell, folder, archive_days)
     if processes == 1:
         return [run(cell) for cell in cells]
     with ProcessPoolExecutor(processes) as pool:
         return list(pool.map(run, cells, chunksize=1))
 
 
-def _cell(folder: Path | None, cell: tuple[str, int]) -> list[Snapshot]:
+def _cell(folder: Path | None, archive_days: Sequence[float], cell: tuple[str, int]) -> list[Snapshot]:
     kept = None if folder is None else folder / f"{cell[0]}{cell[1]}.pickle"
     if kept is not None and kept.exists():
         watched: list[Watched] = pickle.loads(kept.read_bytes())
     else:
-        watched = watch(*cell)
+        watched = watch(*cell, archive_days=archive_days)
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_bytes(pickle.dumps(watched))

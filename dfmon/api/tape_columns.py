@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dfmon.api.validation import float_array, option_types
 from dfmon.core.positions.position_state import Listing, PositionState
-from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns
+from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns, at_their_prints
 from dfmon.core.positions.print_kinds import KIND_NAMES
 from dfmon.core.pricing.black import F64
 from dfmon.model.frames import I64
@@ -45,8 +45,7 @@ class TapeColumns:
         )  # fmt: skip
         part = _between(self.observed.ts_ns, start_ns, now_ns)
         observed = InterestColumns(rows[self.observed.row[part]], self.observed.ts_ns[part], self.observed.value[part])
-        listed, shown = prints.row >= 0, observed.row >= 0
-        return prints.take(listed), InterestColumns(observed.row[shown], observed.ts_ns[shown], observed.value[shown])
+        return prints.take(prints.row >= 0), observed.take(observed.row >= 0)
 
     def faults_until(self, now_ns: int) -> dict[str, int]:
         """Prints and values up to `now_ns` that are not older than the expiry of their option, by the fault."""
@@ -74,10 +73,10 @@ def read_tape(
     row = _rows("open_interest: instrument", columns["instrument"], row_by_name)
     ts_ns = _times("open_interest: ts_ms", columns["ts_ms"])
     value = float_array("open_interest: value", columns["value"])
-    order = np.lexsort((value, row, ts_ns))
-    return TapeColumns(
-        listing, prints, InterestColumns(row[order], ts_ns[order], value[order]), _underlying(listing.names)
-    )
+    observed = InterestColumns(row, ts_ns, value).take(np.lexsort((value, ts_ns, row)))
+    observed = at_their_prints(observed, prints.take(np.lexsort((prints.order, prints.ts_ns, prints.row))))
+    order = np.lexsort((observed.value, observed.row, observed.ts_ns))
+    return TapeColumns(listing, prints, observed.take(order), _underlying(listing.names))
 
 
 def _columns(argument: str, table: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, NDArray[Any]]:

@@ -205,7 +205,9 @@ def test_what_is_dated_at_or_after_the_expiry_is_counted_once_its_time_has_come(
     assert dfmon.dealer_positions(*tape, 20 * HOUR_MS).faults == after.faults
 
 
-@pytest.mark.parametrize(("values", "listed_ms", "expected"), [(0, np.nan, 0.0), (2, np.nan, 0.2), (0, 1.0, 1.0)])
+@pytest.mark.parametrize(
+    ("values", "listed_ms", "expected"), [(0, np.nan, 0.0), (2, np.nan, 1.0 - np.exp(-0.1)), (0, 1.0, 1.0)]
+)
 def test_coverage_without_a_listing_or_open_interest_claims_nothing(
     values: int, listed_ms: float, expected: float
 ) -> None:
@@ -259,3 +261,30 @@ def test_live_frames_and_a_tape_give_the_same_bits() -> None:
     at = [book.names.index(name) for name in found.names]
     for name, live in (("net", book.estimate.net), ("lo", book.estimate.low), ("members", book.estimate.members)):
         np.testing.assert_array_equal(getattr(found, name), live[at], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def at_prints() -> MarketTape:
+    """A small market whose open interest is seen at each print."""
+    accounts = FAMILIES["A"].accounts
+    assert accounts is not None
+    return simulate(replace(FAMILIES["A"], accounts=replace(accounts, options=24)), 3, days=3.0)
+
+
+@pytest.mark.parametrize("early_ms", [1, 9])
+def test_open_interest_stamped_just_before_its_print_counts_as_of_that_print(
+    at_prints: MarketTape, early_ms: int
+) -> None:
+    times = at_prints.open_interest["ts_ms"]
+    early = {**at_prints.open_interest, "ts_ms": np.where(times > at_prints.start_ms, times - early_ms, times)}
+    days = [1.0, 2.9]
+    for exact, found in zip(
+        _positions(at_prints, days=days), _positions(at_prints, days=days, open_interest=early), strict=True
+    ):
+        _assert_equal(exact, found)
+
+
+def test_a_time_decades_on_takes_no_longer_than_the_last_expiry(at_prints: MarketTape) -> None:
+    later = _positions(at_prints, days=[3.0, 366.0 * 200.0])
+    assert later[1].names == ()
+    assert later[1].rates == _positions(at_prints, days=366.0 * 200.0).rates

@@ -31,7 +31,7 @@ from dfmon.core.positions.netting_filter import (
     start_moments,
 )
 from dfmon.core.positions.opening_rates import SUMS, learn, on_grid
-from dfmon.core.positions.position_state import PositionState, without_expired
+from dfmon.core.positions.position_state import PositionState, board_measures, without_expired
 from dfmon.core.positions.print_alignment import InterestColumns, LastInterest, PrintColumns, Releases, align
 from dfmon.core.positions.print_kinds import PositionPriors, share_table
 from dfmon.core.positions.print_terms import board_terms, option_terms
@@ -42,7 +42,6 @@ RECENT_DAYS: Final = 8.0
 UNSEEN_INTEREST_SHARE: Final = 0.5  # of the volume: open interest of an option that never showed one
 MAX_QUANTITY: Final = 1e12  # larger sizes and values are errors of the feed
 _UNSEEN: Final = np.array([UNSEEN_INTEREST_SHARE])
-_COIN_GRID: Final = 1024.0
 _JUMP_SHARE: Final = 0.5  # of open interest
 _LEARNED: Final = [
     columns.COUNT_U, columns.SIDE_OF_U, columns.SIDE_U,
@@ -131,7 +130,7 @@ class _Update:
         good = (observed.value >= 0.0) & (observed.value < MAX_QUANTITY)
         if not good.all():
             self._faults[columns.BAD_INTEREST] += np.count_nonzero(~good)
-            observed = InterestColumns(observed.row[good], observed.ts_ns[good], observed.value[good])
+            observed = observed.take(good)
         return prints, observed
 
     def count_faults(self, prints: PrintColumns, observed: InterestColumns, releases: Releases) -> None:
@@ -151,9 +150,10 @@ class _Update:
         faults[columns.JUMPS] += np.count_nonzero(jump & (releases.unexplained > 0.0))
 
     def close_hours(self, hour: int, now: int) -> None:
-        """Learns from the hour and ages every option, for each hour until `now`."""
+        """Learns from the hour and ages every option, for each hour until `now` at whose end some option is alive."""
+        last_expiry_ns = int(self._state.listing.expiry_ns.max(initial=0))
         for closing in range(hour, now):
-            if not self._interest.size:
+            if last_expiry_ns <= (closing + 1) * HOUR:
                 break
             self._copy()
             self._learn((closing + 1) * HOUR)
@@ -167,16 +167,9 @@ class _Update:
         """Rates of the next hour, and the measures of the board that are frozen with them, from unexpired options."""
         self._board_sums = self._board_sums + self._hour_sums
         self._hour_sums = np.zeros(SUMS)
-        alive = self._state.listing.expiry_ns > now_ns
-        sums, interest, strike = self._sums[alive], self._interest[alive], self._state.listing.strike[alive]
-        rates = learn(self._board_sums, sums[:, _LEARNED].T, self._rates)
-        interest = np.rint(interest * _COIN_GRID)  # whole numbers: their sums are exact
-        total = float(interest.sum())
-        if total > 0.0:
-            volume = float(np.rint(sums[:, columns.VOLUME] * _COIN_GRID).sum())
-            log_strike = float(on_grid(interest / total * np.log(strike)).sum())
-            rates = replace(rates, churn=float(np.exp(-volume / total)), log_strike=log_strike)
-        self._rates = rates
+        listing = self._state.listing
+        rates = learn(self._board_sums, self._sums[listing.expiry_ns > now_ns][:, _LEARNED].T, self._rates)
+        self._rates = board_measures(rates, listing, self._sums, self._interest, now_ns)
 
     def _copy(self) -> None:
         if not self._copied:

@@ -145,9 +145,15 @@ def _aligned(state: PositionState, previous: PositionEstimate, seed: int) -> Pos
 def observed_share(state: PositionState) -> F64:
     """Share of each open interest whose history was observed.
 
+    What closed since the first open interest closed unseen positions as often as others, so that they fade with the
+    volume that closed over open interest.
+
     Shapes: (n,). Domain: 1 where there is no open interest, or where the listing was seen; 0 where neither was shown.
     """
-    interest, volume = state.interest, state.sums[:, columns.VOLUME]
-    share = np.where(interest > 0.0, np.minimum(volume / np.maximum(interest, 1e-300), 1.0), 1.0)
+    interest, first = state.interest, state.first_interest
+    largest = np.maximum(np.maximum(interest, first), 1e-300)
+    closed = 0.5 * np.maximum(state.sums[:, columns.VOLUME] - (interest - first), 0.0)
+    unseen = np.minimum(first * np.exp(-closed / largest), interest)
+    share = np.where(interest > 0.0, 1.0 - unseen / np.maximum(interest, 1e-300), 1.0)
     share = np.where(state.last.ts_ns > 0, share, 0.0)
     return np.asarray(np.where(state.listing.listed_ns > 0, 1.0, share))

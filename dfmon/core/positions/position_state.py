@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from dfmon.core.positions.netting_filter import NODES, known_moments
-from dfmon.core.positions.opening_rates import SUMS, OpeningRates
+from dfmon.core.positions.opening_rates import SUMS, OpeningRates, with_board
 from dfmon.core.positions.print_alignment import LastInterest, PrintColumns
 from dfmon.model.frames import F64, I64
 from dfmon.model.units import NAN
@@ -159,6 +159,15 @@ def without_expired(state: PositionState, now_ns: int) -> PositionState:
         revision=state.revision[rows],
         pending=replace(pending, row=new_row[pending.row]),
     )
+
+
+def board_measures(rates: OpeningRates, listing: Listing, sums: F64, interest: F64, now_ns: int) -> OpeningRates:
+    """The rates with what the sums of the options that have not expired say of the board."""
+    alive = listing.expiry_ns > now_ns
+    sums, strike = sums[alive], listing.strike[alive]
+    return with_board(
+        rates, sums[:, VOLUME], interest[alive], np.log(strike), prints=sums[:, COUNT], sides=sums[:, SIDES]
+    )  # fmt: skip
 
 
 def _joined(first: LastInterest, second: LastInterest) -> LastInterest:

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfmon.model.frames import F64, I64
-from dfmon.model.units import DAY, SECOND
+from dfmon.model.units import DAY, MILLISECOND, SECOND
 
 WAIT_NS: Final = 120 * SECOND  # after the poll that should have brought open interest
 MAX_POLL_NS: Final = DAY
+EARLY_NS: Final = 10 * MILLISECOND  # by which the clock of open interest may be behind that of the prints
 _ROUNDING: Final = 1e-9  # of the coins in question: less is no difference
 _NEVER: Final = np.iinfo(np.int64).max
 _DELAY: Final = 1  # an unmatched print is released just after its deadline
@@ -67,6 +68,10 @@ class InterestColumns:
     @classmethod
     def empty(cls) -> InterestColumns:
         return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+    def take(self, at: NDArray[np.intp] | NDArray[np.bool_]) -> InterestColumns:
+        """The values at these indices, in this order."""
+        return InterestColumns(self.row[at], self.ts_ns[at], self.value[at])
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,7 @@ def align(
     waiting = pending.joined(prints)
     if waiting.row.size > 1:
         waiting = waiting.take(np.lexsort((waiting.order, waiting.ts_ns, waiting.row)))
-    observed = _newest_per_time(observed, last)
+    observed = at_their_prints(_newest_per_time(observed, last), waiting)
     values = _Values(observed, last)
     after, found, gap_ns, unseen = _around(waiting, values, last)
     matched_ns = np.where(found, observed.ts_ns[np.minimum(after, observed.row.size - 1)] if found.any() else 0, _NEVER)
@@ -154,13 +159,45 @@ def _newest_per_time(observed: InterestColumns, last: LastInterest) -> InterestC
         usable = observed.ts_ns > last.ts_ns[observed.row]
         if usable.all():
             return observed
-        return InterestColumns(observed.row[usable], observed.ts_ns[usable], observed.value[usable])
+        return observed.take(usable)
     order = np.lexsort((observed.ts_ns, observed.row))
     row, ts = observed.row[order], observed.ts_ns[order]
     usable = ts > last.ts_ns[row]
     usable[:-1] &= (row[1:] != row[:-1]) | (ts[1:] != ts[:-1])
-    chosen = order[usable]
-    return InterestColumns(observed.row[chosen], observed.ts_ns[chosen], observed.value[chosen])
+    return observed.take(order[usable])
+
+
+def at_their_prints(observed: InterestColumns, prints: PrintColumns) -> InterestColumns:
+    """Values with those that a print follows within EARLY_NS at its time, where no print precedes them.
+
+    A value whose change a print explains stays, and so does one that another follows before the print. Both arguments
+    are in the order of row and time.
+    """
+    count, size = prints.row.size, observed.row.size
+    if not count or not size:
+        return observed
+    is_value = np.concatenate([np.zeros(count, np.bool_), np.ones(size, np.bool_)])
+    row, ts = np.concatenate([prints.row, observed.row]), np.concatenate([prints.ts_ns, observed.ts_ns])
+    merged = is_value[np.lexsort((is_value, ts, row))]
+    following = np.cumsum(~merged)[merged]  # the next print of each value
+    at = np.minimum(following, count - 1)
+    early = (following < count) & (prints.row[at] == observed.row)
+    early &= prints.ts_ns[at] - observed.ts_ns <= EARLY_NS
+    again = observed.row[1:] == observed.row[:-1]
+    early[:-1] &= ~again | (prints.ts_ns[at[:-1]] < observed.ts_ns[1:])
+    if not early.any():
+        return observed
+    explained = np.searchsorted(prints.row, observed.row)  # prints up to here belong to earlier values
+    explained[1:][again] = following[:-1][again]
+    moved_ns = observed.ts_ns.copy()
+    for index in np.flatnonzero(early).tolist():
+        if following[index] > explained[index]:
+            continue
+        moved_ns[index] = prints.ts_ns[at[index]]
+        if index < size - 1 and again[index]:
+            same = (prints.row == observed.row[index]) & (prints.ts_ns == moved_ns[index])
+            explained[index + 1] += np.count_nonzero(same)
+    return InterestColumns(observed.row, moved_ns, observed.value)
 
 
 class _Values:

@@ -1,8 +1,9 @@
 """Read-out of the position filter: the mean of each option's mixture within open interest, scaled by what was taught.
 
-The filter is over-sure early and under-sure late; a slope that depends on what the board shows corrects it, and eight
-plain sums of the prints add what the filter does not use. Their coefficients come from simulated markets, see
-`calibration`. Where the filter knows a position exactly neither is applied.
+The filter is over-sure early and under-sure late, and it believes sides and openings also on boards where they tell
+nothing. A slope that depends on what the board shows corrects it, and eight plain sums of the prints add what the
+filter does not use. Their coefficients come from simulated markets, see `calibration`. Where the filter knows a
+position exactly neither is applied.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def read_out(state: PositionState, rows: I64) -> ReadOut:
     interest, sums = state.interest[rows], state.sums[rows]
     inverse = np.where(interest > 0.0, 1.0 / np.maximum(interest, 1e-300), 0.0)
     mean, sd = truncated_mixture(state.moments.take(rows, axis=2), inverse)
-    terms = slope_terms(mean, state.rates)
+    unpaired = unpaired_share(sums)
+    terms = slope_terms(mean, unpaired, state.rates)
     features = sum_features(sums, inverse, state.rates.mean_u)
     regressors = np.concatenate([terms, taught_features(features, state.rates)])
     taught = np.clip(weighted_sum(calibration.RIDGE, regressors), -MAX_SHARE, MAX_SHARE)
@@ -53,7 +55,7 @@ def read_out(state: PositionState, rows: I64) -> ReadOut:
     share = mean + (taught - mean) * doubt
     share = np.clip(np.where(doubt == 0.0, mean, share), -1.0, 1.0)
     drift = sums[:, columns.DRIFT] * inverse * inverse
-    return ReadOut(share, error_sd(share, sd, drift, state.rates), mean, sd)
+    return ReadOut(share, error_sd(share, sd, unpaired, drift, state.rates), mean, sd)
 
 
 def truncated_mixture(moments: F64, inverse: F64) -> tuple[F64, F64]:
@@ -79,13 +81,23 @@ def truncated_mixture(moments: F64, inverse: F64) -> tuple[F64, F64]:
     return total, np.sqrt(fold_nodes(weight * (variance + spread * spread)))
 
 
-def slope_terms(mean: F64, rates: OpeningRates) -> F64:
+def unpaired_share(sums: F64) -> F64:
+    """Share of an option's prints around which the change of open interest is unknown, as in a life from an archive.
+
+    Shapes: (k, ACCUMULATORS) -> (k,). Domain: 0 without a print.
+    """
+    count = sums[:, columns.COUNT]
+    return np.asarray((count - sums[:, columns.COUNT_U]) / np.maximum(count, 1.0))
+
+
+def slope_terms(mean: F64, unpaired: F64, rates: OpeningRates) -> F64:
     """The filter's mean times what its slope depends on.
 
-    Shapes: (k,) -> (4, k).
+    Shapes: (k,), (k,) -> (7, k).
     """
-    low, churn = low_reversion(rates), rates.churn
-    return np.asarray(np.array([1.0, low, churn, low * churn])[:, None] * mean)
+    low, churn, doubt = low_reversion(rates), rates.churn, rates.doubt
+    factors = np.array([1.0, low, churn, low * churn, doubt])[:, None] * mean
+    return np.concatenate([factors, (unpaired * mean)[None], (doubt * unpaired * mean)[None]])
 
 
 def low_reversion(rates: OpeningRates) -> float:
@@ -113,11 +125,12 @@ def sum_features(sums: F64, inverse: F64, mean_u: float) -> F64:
 
 
 def taught_features(features: F64, rates: OpeningRates) -> F64:
-    """The features alone, times three times the signal, and times churn.
+    """The features alone, times three times the signal, times churn, and times three times the direction.
 
-    Shapes: (8, k) -> (24, k).
+    Shapes: (8, k) -> (32, k).
     """
-    return np.concatenate([features, features * (3.0 * rates.signal_sd), features * rates.churn])
+    signal, direction = 3.0 * rates.likely_signal, 3.0 * rates.likely_direction
+    return np.concatenate([features, features * signal, features * rates.churn, features * direction])
 
 
 def weighted_sum(weights: tuple[float, ...], rows: F64) -> F64:
@@ -131,21 +144,23 @@ def weighted_sum(weights: tuple[float, ...], rows: F64) -> F64:
     return np.asarray(total)
 
 
-def error_sd(share: F64, sd: F64, drift: F64, rates: OpeningRates) -> F64:
+def error_sd(share: F64, sd: F64, unpaired: F64, drift: F64, rates: OpeningRates) -> F64:
     """Standard deviation of the read-out's error over open interest.
 
     Shapes: (k,) each. Domain: at most 0.9 of that of a position at one of its bounds.
     """
     doubt = 1.0 - np.exp(-sd / EXACT_SD)
     room = np.maximum(1.0 - share * share, 0.0)
-    own, common = calibration.WIDTH[0], weighted_sum(calibration.WIDTH[1:], room_terms(room, rates))
-    variance = own * sd * sd + common * doubt + drift * (1.0 - doubt)
-    return np.asarray(np.sqrt(np.minimum(variance, 0.81 * room)))
+    own, common = np.split(width_terms(sd, room, unpaired, rates), [2])
+    variance = weighted_sum(calibration.WIDTH[:2], own) + weighted_sum(calibration.WIDTH[2:], common) * doubt
+    return np.asarray(np.sqrt(np.minimum(variance + drift * (1.0 - doubt), 0.81 * room)))
 
 
-def room_terms(room: F64, rates: OpeningRates) -> F64:
-    """The room 1 - x^2 of each position, times what its error depends on.
+def width_terms(sd: F64, room: F64, unpaired: F64, rates: OpeningRates) -> F64:
+    """What the squared error is made of: the filter's variance, and parts of the room 1 - x^2 that it does not know of.
 
-    Shapes: (k,) -> (3, k).
+    Shapes: (k,) each -> (5, k).
     """
-    return np.stack([room, low_reversion(rates) * room, rates.churn * room])
+    own, doubt = sd * sd, rates.doubt
+    model = [doubt * doubt * room, doubt * unpaired * room, 3.0 * rates.likely_direction * room]
+    return np.stack([own, unpaired * own, *model])

@@ -18,7 +18,7 @@ from dfmon.core.positions.netting_filter import (
     bounded,
     known_moments,
 )
-from dfmon.core.positions.position_state import PositionState, with_options
+from dfmon.core.positions.position_state import PositionState, board_measures, with_options
 from dfmon.core.positions.print_alignment import InterestColumns, LastInterest, PrintColumns
 from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.model.frames import F64, I64
@@ -28,7 +28,7 @@ def with_histories(state: PositionState, prints: PrintColumns, priors: PositionP
     """The state with every option of `prints` replaced by its life: all prints since its listing, in any order.
 
     Open interest of the past is not known: it is taken to have grown with the volume to its present value, and u is
-    unknown. Rates are those of the present and nothing is learned.
+    unknown. Rates are those of the present and nothing is learned but the measures of the board that need no u.
 
     Domain: rows of the state; prints up to its time. Prints that wait and are in the history are left out.
     """
@@ -79,16 +79,21 @@ def _merged(
     waiting = replace(replayed.pending, row=row_in_state[replayed.pending.row])
     newest = np.zeros(state.size, np.int64)
     newest[rows] = last_ns
+    interest, sums = put("interest"), put("sums")
+    rates = board_measures(state.rates, state.listing, sums, interest, state.now_ns)
+    if rates != state.rates:
+        revision += 1  # every position depends on them
     return replace(
         state,
+        rates=rates,
         listing=replace(state.listing, listed_ns=listed_ns),
         last=LastInterest(**last),
         revision=revision,
         pending=state.pending.take(state.pending.ts_ns > newest[state.pending.row]).joined(waiting),
         moments=moments,
-        interest=put("interest"),
+        interest=interest,
         first_interest=put("first_interest"),
-        sums=put("sums"),
+        sums=sums,
         last_ns=put("last_ns").astype(np.int64),
     )
 

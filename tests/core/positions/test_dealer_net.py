@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -126,9 +127,10 @@ def test_conventions_are_what_they_say_and_have_no_band() -> None:
 
 
 def test_coverage_grows_with_what_was_seen_and_is_whole_for_watched_listings() -> None:
-    half = trade_columns(range(N), [1] * N, (BOARD.open_interest / 2).tolist())
     assert flow(trade_columns()).coverage == 0.0
-    assert flow(half).coverage == pytest.approx(0.5)
+    for volume in (0.5, 1.0, 4.0):  # half of what closes at constant open interest are positions of before
+        prints = trade_columns(range(N), [1] * N, (volume * BOARD.open_interest).tolist())
+        assert flow(prints).coverage == pytest.approx(1.0 - math.exp(-volume / 2.0))
     assert flow(trade_columns(), WHOLE).coverage == pytest.approx(1.0)
 
 

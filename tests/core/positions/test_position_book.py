@@ -143,7 +143,7 @@ def test_a_life_replaces_what_was_known_and_begins_at_zero() -> None:
     assert after.printed[3] == pytest.approx(float(traded.size.sum()))
     assert after.state.first_interest[3] == 0.0
     others = np.arange(N) != 3
-    np.testing.assert_array_equal(after.estimate.members[others], noise.estimate.members[others])
+    np.testing.assert_array_equal(after.state.moments[:, :, others], noise.state.moments[:, :, others])
 
 
 def test_an_empty_life_says_that_nobody_ever_traded_the_option() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from dfmon.core.positions.print_alignment import InterestColumns, LastInterest, PrintColumns, Releases, align
 from dfmon.model.units import NAN, SECOND
@@ -45,6 +46,27 @@ def test_open_interest_at_the_print_gives_u() -> None:
     assert released.u.tolist() == [1.0, -0.5]
     assert released.interest.tolist() == [104.0, 102.0]
     assert released.unexplained.tolist() == [0.0, 0.0]
+    assert not pending.row.size
+
+
+@pytest.mark.parametrize(
+    ("prints", "values", "u"),
+    [
+        ([1.0], [(0.999, 104.0)], [1.0]),  # the clock of open interest is behind
+        ([1.0, 1.005], [(0.999, 104.0), (1.004, 104.0)], [1.0, 0.0]),
+        ([1.0, 1.0], [(0.999, 108.0)], [1.0, 1.0]),  # both prints of one time
+        ([0.5, 1.0], [(0.999, 104.0), (2.0, 108.0)], [1.0, 1.0]),  # a print before explains it
+        ([1.0], [(0.98, 104.0), (2.0, 108.0)], [1.0]),  # too early: moved without a print
+        ([1.0], [(0.995, 102.0), (1.0, 106.0)], [1.0]),  # the next value is at the print
+    ],
+)
+def test_a_value_just_before_its_print_belongs_to_it(
+    prints: list[float], values: list[tuple[float, float]], u: list[float]
+) -> None:
+    released, pending = _align(
+        _prints(*((0, ts, 4.0) for ts in prints)), _interest(*((0, *value) for value in values)), _last(), 3
+    )
+    assert released.u[released.prints.size > 0.0].tolist() == u
     assert not pending.row.size
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -22,7 +23,7 @@ from dfmon.core.positions.bands import (
     own_draws,
 )
 from dfmon.core.positions.netting_filter import MEAN_Q, VAR_Q, WEIGHT, known_moments
-from dfmon.core.positions.opening_rates import SUMS, OpeningRates, learn, on_grid
+from dfmon.core.positions.opening_rates import SUMS, OpeningRates, learn, on_grid, with_board
 from dfmon.core.positions.readout import error_sd, truncated_mixture
 from dfmon.model.frames import F64
 
@@ -76,8 +77,21 @@ def test_marginals_have_the_mean_and_deviation_asked_for(share: float, width: fl
 
 def test_errors_are_bounded_by_the_room_that_is_left() -> None:
     share = np.array([0.0, 0.9, 1.0])
-    sd = error_sd(share, np.full(3, 2.0), np.zeros(3), OpeningRates())
+    sd = error_sd(share, np.full(3, 2.0), np.zeros(3), np.zeros(3), OpeningRates())
     np.testing.assert_allclose(sd, 0.9 * np.sqrt(1.0 - share**2))
+
+
+def test_a_board_that_tells_nothing_and_a_life_without_open_interest_have_wider_bands() -> None:
+    share, sd, zeros, ones = np.zeros(1), np.full(1, 0.25), np.zeros(1), np.ones(1)
+    dark = OpeningRates(signal=0.0, signal_error=1e-4, direction=0.0, direction_error=1e-4)
+    clear = replace(dark, signal=0.04, direction=0.01)
+    assert dark.doubt > 0.97
+    assert clear.doubt < 0.2
+    widths = [float(error_sd(share, sd, part, zeros, rates)[0]) for rates, part in ((clear, zeros), (dark, zeros))]
+    assert widths[1] > widths[0] + 0.15
+    assert float(error_sd(share, sd, ones, zeros, clear)[0]) > widths[0] + 0.01
+    exact = error_sd(share, np.zeros(1), ones, zeros, dark)
+    assert exact.tolist() == [0.0]
 
 
 def test_members_have_the_band_the_chance_and_the_mirror_of_their_marginals() -> None:
@@ -107,7 +121,8 @@ def test_draws_belong_to_the_name() -> None:
 
 
 def test_calibration_has_its_shapes() -> None:
-    assert len(calibration.RIDGE) == 28
+    assert len(calibration.RIDGE) == 39
+    assert len(calibration.WIDTH) == 5
     assert len(calibration.LOADINGS) == 6
     assert min(calibration.WIDTH) >= 0.0
     assert sum(loading**2 for loading in calibration.LOADINGS) < 0.8
@@ -170,6 +185,41 @@ def test_signal_is_the_variance_between_options_beyond_chance() -> None:
     assert abs(rates.signal_sd - sd) < 0.02
     assert rates.signal_error is not None
     assert rates.signal > 5.0 * rates.signal_error
+
+
+@pytest.mark.parametrize("signal_sd", [0.0, 0.3])
+def test_what_the_board_shows_enters_by_its_error(signal_sd: float) -> None:
+    """From the prior to what is measured, in small steps, although each brings a print of every option."""
+    rng = np.random.default_rng(4)
+    options, prints = 100, 200
+    own = rng.normal(0.0, signal_sd, options)
+    side = rng.choice([-1.0, 1.0], (options, prints))
+    u = np.clip(side * own[:, None] + rng.normal(0.0, 0.4, side.shape), -1.0, 1.0)
+    found = [OpeningRates().likely_signal]
+    for count in range(1, prints + 1):
+        seen, sides = u[:, :count], side[:, :count]
+        sums = np.zeros(SUMS)
+        sums[8], sums[9], sums[10] = seen.size, seen.sum(), (seen * seen).sum()
+        rows = np.zeros((8, options))
+        rows[0], rows[1], rows[2] = count, sides.sum(axis=1), (sides * seen).sum(axis=1)
+        found.append(learn(sums, rows, OpeningRates()).likely_signal)
+    assert found[0] == pytest.approx(0.127, abs=0.001)
+    assert found[-1] == pytest.approx(signal_sd, abs=0.04)
+    assert np.abs(np.diff(found)).max() < 0.08
+
+
+def test_directions_differ_between_options_where_their_takers_do() -> None:
+    rng = np.random.default_rng(5)
+    prints, chance = np.full(300, 100.0), 0.5 + rng.normal(0.0, 0.1, 300)
+    zeros, interest, strike = np.zeros(300), np.full(300, 50.0), np.log(np.full(300, 9e4))
+    for likely, expected in ((np.full(300, 0.5), 0.0), (chance, 0.2)):
+        sides = 2.0 * rng.binomial(100, np.clip(likely, 0.0, 1.0)) - 100.0
+        rates = with_board(OpeningRates(), 2.0 * interest, interest, strike, prints, sides)
+        assert rates.direction_error is not None
+        assert abs(rates.direction - expected**2) < 4.0 * rates.direction_error + 0.01 * expected
+    assert rates.churn == pytest.approx(math.exp(-2.0))
+    nothing = with_board(OpeningRates(), zeros, zeros, strike, zeros, zeros)
+    assert (nothing.direction_error, nothing.churn, nothing.log_strike) == (None, 1.0, None)
 
 
 def test_sums_on_the_grid_have_no_order() -> None:
