@@ -255,12 +255,17 @@ def many(
 
 
 def _cell(folder: Path | None, archive_days: Sequence[float], cell: tuple[str, int]) -> list[Snapshot]:
+    return [snapshot(one) for one in kept_watch(cell, folder, archive_days)]
+
+
+def kept_watch(cell: tuple[str, int], folder: Path | None = None, archive_days: Sequence[float] = ()) -> list[Watched]:
+    """One world (family, seed), as `watch`; `folder` keeps it."""
     kept = None if folder is None else folder / f"{cell[0]}{cell[1]}.pickle"
     if kept is not None and kept.exists():
-        watched: list[Watched] = pickle.loads(kept.read_bytes())
-    else:
-        watched = watch(*cell, archive_days=archive_days)
-        if kept is not None:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_bytes(pickle.dumps(watched))
-    return [snapshot(one) for one in watched]
+        stored: list[Watched] = pickle.loads(kept.read_bytes())
+        return stored
+    watched = watch(*cell, archive_days=archive_days)
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(pickle.dumps(watched))
+    return watched

@@ -1,7 +1,7 @@
 """Does the verdict mean what it says? Confidence, sign of net gamma and absence of a flip over the simulated families.
 
-`python benchmarks/verdict_calibration.py [CACHE] [--worlds N] [--write]`: worlds of A, B, C, D, O, N, H and G from day
-5, with seeds that nothing was fitted on. The truth is the true book in the place of a member: for the sign its net
+`python benchmarks/verdict_calibration.py [CACHE] [--worlds N] [--write]`: worlds of calibrate_bands.py from day 5,
+with seeds that nothing was fitted on. The truth is the true book in the place of a member: for the sign its net
 gamma at spot, for the flip whether it has the edge nearest to spot by the rule that matches members, for the bucket the
 rule table on the true positions, all on the same market. Markets are drawn by seed: three spots a board, volume and
 depth against the gross gamma of the board, return, volatility move, liquidations and slow flow of the hour. The table
@@ -26,12 +26,11 @@ import numpy as np
 from calibrate_bands import (
     CHECKED,
     FIRST_CHECKED_SEED,
-    FIRST_TRAINING_SEED,
     SIGMA,
     SPOTS,
-    TRAINING,
-    books,
+    checked_books,
     profile_chain,
+    training_books,
 )  # fmt: skip
 from numpy.typing import NDArray
 from population_books import WorldBook
@@ -207,12 +206,10 @@ def main() -> None:
     parser.add_argument("--fit", action="store_true", help="print the sharpness of chances by the training families")
     args = parser.parse_args()
     if args.fit:
-        training = books(TRAINING, FIRST_TRAINING_SEED, args.worlds, args.cache)
-        print(fitted_sharpness([one for n, book in training for one in forecasts(book, n, Calibration())]))
+        found = [one for n, book in training_books(args.cache) for one in forecasts(book, n, Calibration())]
+        print(fitted_sharpness(found))
         return
-    found = [
-        one for n, book in books(CHECKED, FIRST_CHECKED_SEED, args.worlds, args.cache) for one in forecasts(book, n)
-    ]
+    found = [one for n, book in checked_books(args.worlds, args.cache) for one in forecasts(book, n)]
     text = section(found, args.worlds)
     print(text)
     if args.write:

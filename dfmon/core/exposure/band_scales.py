@@ -8,9 +8,9 @@ from typing import Final
 BAND_SCALES: Final[Mapping[str, float]] = {
     "hpp": 1.0,
     "hedge_flow": 1.0,
-    "outlook": 1.037,
-    "unwind": 1.188,
-    "edges": 1.574,
+    "outlook": 1.0,
+    "unwind": 1.0,
+    "edges": 1.414,
 }
 """Made by `benchmarks/calibrate_bands.py`; those of NGI, VSS, CHL and VOLG are in core/positions/calibration.py."""
 

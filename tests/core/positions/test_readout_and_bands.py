@@ -213,7 +213,7 @@ def test_directions_differ_between_options_where_their_takers_do() -> None:
     prints, chance = np.full(300, 100.0), 0.5 + rng.normal(0.0, 0.1, 300)
     zeros, interest, strike = np.zeros(300), np.full(300, 50.0), np.log(np.full(300, 9e4))
     for likely, expected in ((np.full(300, 0.5), 0.0), (chance, 0.2)):
-        sides = 2.0 * rng.binomial(100, np.clip(likely, 0.0, 1.0)) - 100.0
+        sides = np.asarray(2.0 * rng.binomial(100, np.clip(likely, 0.0, 1.0)) - 100.0, np.float64)
         rates = with_board(OpeningRates(), 2.0 * interest, interest, strike, prints, sides)
         assert rates.direction_error is not None
         assert abs(rates.direction - expected**2) < 4.0 * rates.direction_error + 0.01 * expected
