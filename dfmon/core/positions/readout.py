@@ -157,7 +157,7 @@ def error_sd(share: F64, sd: F64, unpaired: F64, drift: F64, rates: OpeningRates
 
 
 def width_terms(sd: F64, room: F64, unpaired: F64, rates: OpeningRates) -> F64:
-    """What the squared error is made of: the filter's variance, and parts of the room 1 - x^2 that it does not know of.
+    """Parts of the squared error: of the variance of the filter, and of the room 1 - x^2, which it does not know of.
 
     Shapes: (k,) each -> (5, k).
     """
