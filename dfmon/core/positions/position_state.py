@@ -162,7 +162,10 @@ def without_expired(state: PositionState, now_ns: int) -> PositionState:
 
 
 def board_measures(rates: OpeningRates, listing: Listing, sums: F64, interest: F64, now_ns: int) -> OpeningRates:
-    """The rates with what the sums of the options that have not expired say of the board."""
+    """The rates with what the sums of the options that have not expired say of the board.
+
+    Units: coins, ns. Shapes: n options, (n, ACCUMULATORS), (n,).
+    """
     alive = listing.expiry_ns > now_ns
     sums, strike = sums[alive], listing.strike[alive]
     return with_board(
