@@ -15,7 +15,7 @@ BAND_SCALES: Final[Mapping[str, float]] = {
 """Made by `benchmarks/calibrate_bands.py`; those of NGI, VSS, CHL and VOLG are in core/positions/calibration.py."""
 
 SHARPNESS: Final[Mapping[str, float]] = {
-    "sign": 1.5,
-    "flip": 1.2,
+    "sign": 1.15,
+    "flip": 0.9,
 }
 """Exponents of the odds of a share of the members. Made by `benchmarks/verdict_calibration.py --fit`."""
