@@ -87,19 +87,21 @@ def main(path: Path) -> None:
         sent = rows_of(path)
     with timed("protocol"):
         events = list(events_of(sent))
-    whole = {name: False for name in sent} | {trade.name: True for is_whole, trade in events if is_whole}
+    whole = dict.fromkeys(sent, False) | {trade.name: True for is_whole, trade in events if is_whole}
     last_ns = max(trade.exch_ns for _, trade in events)
-    with tempfile.TemporaryDirectory() as folder:
-        with TradeStore(Path(folder) / "trades.sqlite", clock=lambda: 0, flush_interval_s=None) as store:
-            with timed("store, written"):
-                by_name = defaultdict(list)
-                for _, trade in events:
-                    by_name[trade.name].append(trade)
-                for name, trades in by_name.items():
-                    store.append_trades(OptionKey(name, "BTC", expiry_ms(name) * MILLISECOND), tuple(trades), last_ns)
-                store.flush()
-            with timed("store, read"):
-                columns = stored_columns(store)
+    by_name = defaultdict(list)
+    for _, trade in events:
+        by_name[trade.name].append(trade)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        TradeStore(Path(folder) / "trades.sqlite", clock=lambda: 0, flush_interval_s=None) as store,
+    ):
+        with timed("store, written"):
+            for name, trades in by_name.items():
+                store.append_trades(OptionKey(name, "BTC", expiry_ms(name) * MILLISECOND), tuple(trades), last_ns)
+            store.flush()
+        with timed("store, read"):
+            columns = stored_columns(store)
     first_ms: dict[str, float] = {}
     for name, ts_ms in zip(columns["instrument"], columns["ts_ms"]):
         first_ms[name] = min(ts_ms, first_ms.get(name, np.inf))
