@@ -51,7 +51,7 @@ def chain(size: int = 2500, spot: float = 100_000.0, seed: int = 7) -> Chain:
 
 
 def interleaved(runs: Mapping[str, Callable[[], object]], rounds: int = 200, batch: float = 0.002) -> dict[str, float]:
-    """Least seconds per call; each round times every run once, so that drift of the clock hits all alike.
+    """Least CPU seconds per call; each round times every run once, so that drift of the clock hits all alike.
 
     The least, not the median: what else runs on the machine adds to a time and takes nothing off it.
     """
@@ -62,10 +62,10 @@ def interleaved(runs: Mapping[str, Callable[[], object]], rounds: int = 200, bat
         for _ in range(rounds):
             for name, run in runs.items():
                 run()  # the run before has left its own data in the caches
-                start = time.perf_counter()
+                start = time.process_time()
                 for _ in range(counts[name]):
                     run()
-                samples[name].append((time.perf_counter() - start) / counts[name])
+                samples[name].append((time.process_time() - start) / counts[name])
     finally:
         gc.enable()
     return {name: min(times) for name, times in samples.items()}
@@ -75,9 +75,9 @@ def _best_of_few(run: Callable[[], object]) -> float:
     """Seconds of the best of a few calls: a first call still pays for loading, and would make its batches too short."""
     samples = []
     for _ in range(6):
-        start = time.perf_counter()
+        start = time.process_time()
         run()
-        samples.append(time.perf_counter() - start)
+        samples.append(time.process_time() - start)
     return max(min(samples), 1e-7)
 
 

@@ -110,10 +110,14 @@ def compiled_page() -> None:
 
 
 def tick_page() -> None:
-    print("## One tick of the live engine: frames in, snapshots out\n\n| path | ms |\n| --- | ---: |")
+    print("## One tick of the live engine: BTC and ETH frames in, snapshots of all position models out\n")
+    print("| path | ms | limit | |\n| --- | ---: | --- | --- |")
     ticks = {name: engine.tick for name, engine in bench_step.runs().items()}
     for name, seconds in interleaved(ticks, rounds=15, batch=0.02).items():
-        print(f"| {name} | {seconds * 1e3:.2f} |")
+        budget = bench_step.BUDGETS.get(name)
+        limit = "" if budget is None else f"{budget * 1e3:g} ms"
+        verdict = "" if budget is None else "met" if seconds <= budget else "**missed**"
+        print(f"| {name} | {seconds * 1e3:.2f} | {limit} | {verdict} |")
     print()
 
 
@@ -146,7 +150,7 @@ def main() -> None:
     now = datetime.now(UTC)
     cpu = next((line.split(":", 1)[1].strip() for line in _cpu_lines() if line.startswith("model name")), "unknown")
     print("# Benchmarks of the pricing\n")
-    print("Made by `python benchmarks/run.py`. The least of interleaved runs on one core: trust the ratios.")
+    print("Made by `python benchmarks/run.py`. The least CPU time of interleaved runs on one core: trust the ratios.")
     versions = f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"
     print(f"\n{now:%d %B %Y}; {cpu}, {platform.system()}; {versions}.")
     print(f"{os.cpu_count()} processors, of which {os.getloadavg()[0]:.1f} were busy with other work at the start.\n")
