@@ -48,21 +48,24 @@ def _head(s: FlowSnapshot, mode: State) -> list[str]:
         f"{s.underlying} {format_number(s.spot)}   {state_label} {s.ts}   {counts}",
         f"{bucket}{scenario.name}{' (armed)' if scenario.armed else ''}   {side}   {materiality}{confidence}{overlay}",
         *wrap(f"why: {'; '.join(scenario.reasons)}", WIDTH, subsequent_indent="     "),
-        _features(s.features),
+        *_features(s.features),
         f"G-Flip {level}   band {band}   none {format_number(none_pct, 0, '%')}{distance}",
         *_regime(s),
     ]
 
 
-def _features(f: Features) -> str:
-    """The inputs of the scenario rules; a share of volume with its middle threshold."""
+def _features(f: Features) -> list[str]:
+    """The inputs of the scenario rules that are known; a share of volume with its middle threshold."""
     shares = {"gamma": f.phi_gamma, "vanna": f.phi_vanna, "charm": f.phi_charm, "liquidations": f.liquidations}
-    parts = [
-        f"{name} {format_number(_percent(share.value), 1, '%')}/{format_number(_percent(share.mid), 1)}"
+    known = [
+        f"{name} {format_number(_percent(share.value), 1, '%')} of {format_number(_percent(share.mid), 1, '%')}"
         for name, share in shares.items()
+        if share.value is not None
     ]
-    psi = f"psi <= {format_number(f.psi.value, 2)} in 9 of 10"
-    return f"of volume: {', '.join(parts)}   z {format_number(f.z.value, 2)}   {psi}"
+    parts = [f"share of volume and threshold: {', '.join(known)}"] if known else []
+    parts += [f"z {format_number(f.z.value, 2)}"] if f.z.value is not None else []
+    parts += [f"psi up to {format_number(f.psi.value, 2)} in 90% of members"] if f.psi.value is not None else []
+    return wrap("; ".join(parts), WIDTH, subsequent_indent="     ")
 
 
 def _regime(s: FlowSnapshot) -> list[str]:

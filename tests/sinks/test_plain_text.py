@@ -27,3 +27,18 @@ def test_a_book_without_a_flip_says_where_was_looked_and_no_distance() -> None:
 
 def test_nothing_known_is_not_taken_for_none() -> None:
     assert flip_line(level=None, searched=None).startswith("G-Flip n/a ")
+
+
+def test_inputs_of_the_rules_are_written_where_they_are_known() -> None:
+    features = snapshot().features
+
+    def lines_with(gamma: float | None, z: float | None, psi: float | None) -> list[str]:
+        shares = {"phi_gamma": gamma, "phi_vanna": None, "phi_charm": None, "liquidations": None}
+        changed = {name: replace(getattr(features, name), value=value, mid=0.03) for name, value in shares.items()}
+        changed |= {"z": replace(features.z, value=z), "psi": replace(features.psi, value=psi)}
+        return format_snapshot(replace(snapshot(), features=replace(features, **changed)), "live").splitlines()
+
+    line = "share of volume and threshold: gamma 1.2% of 3.0%; z -1.25; psi up to -0.02 in 90% of members"
+    assert line in lines_with(0.012, -1.25, -0.02)
+    assert "z -1.25" in lines_with(None, -1.25, None)
+    assert not any("threshold" in line or line.startswith("z ") for line in lines_with(None, None, None))
