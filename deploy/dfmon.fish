@@ -50,8 +50,8 @@ function _shtab_dfmon_using
   test "$_shtab_dfmon_cmdpath" = "$argv"
 end
 
-set -g _shtab_dfmon_commands demo replay attach record snapshot positions explain backfill export doctor config sim
-set -g _shtab_dfmon_opts_with_value --at --by --certificate --config --currency --every --from --icons --log-file --metrics --minutes --numeraire --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --table --tick --timeout --to --until
+set -g _shtab_dfmon_commands demo replay attach record snapshot positions explain evidence compare backfill export doctor config sim
+set -g _shtab_dfmon_opts_with_value --at --by --certificate --chain --config --currency --every --from --html --icons --ledger --log-file --metrics --minutes --numeraire --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --table --tick --timeout --to --until
 
 complete -c dfmon -e
 complete -c dfmon -f
@@ -235,6 +235,51 @@ complete -c dfmon -n '_shtab_dfmon_using explain' -l at -x -d 'of a file the new
 complete -c dfmon -n '_shtab_dfmon_using explain' -l json -d 'one JSON object'
 complete -c dfmon -n '_shtab_dfmon_using explain' -l timeout -x -d 'seconds to wait for live data (default 30)'
 complete -c dfmon -n '_shtab_dfmon_using explain; and test $_shtab_dfmon_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'a recording, a capture or a board file; without it the live market'
+complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a evidence -d 'test dfmon'"'"'s numbers against what followed, nulls first'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -s h -l help -d 'show this help message and exit'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l currency -x -d 'underlyings; the first one is shown first'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l positions -x -d 'dealer positions: flow, naive, short-all or file:PATH'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l numeraire -x -d 'dealers hedge in dollars, or in coins (premium-adjusted)'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l stickiness -x -d 'what stays fixed in volatility when spot moves'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l tick -x -d 'seconds between snapshots (default 1)'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file (TOML)'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l rate -x -d 'frames a second, 0.1 to 4 (default 1)'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l palette -x -d 'dark, light, colour-blind, green-red or mono'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l icons -x -d 'unicode, ascii or braille'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l plain -d 'ASCII without colours, for screen readers and serial lines'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l low-bandwidth -d 'fewer frames and bytes for slow connections'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l publish -xka "changes all" -d 'JSON lines on stdout instead of a screen: at state changes (default) or of every snapshot'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l every -x -d 'seconds between lines while nothing changes (default 10)'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l redis -x -d 'also publish to Redis (redis://, rediss://, redis+sentinel://, redis+cluster://): ticks, streams, events'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l rest -x -d 'also serve REST, websocket and Prometheus: /docs'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l json -d 'one JSON object'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l html -xka "(__fish_complete_path (commandline -ct))" -d 'write one self-contained page with plots'
+complete -c dfmon -n '_shtab_dfmon_using evidence' -l ledger -xka "(__fish_complete_path (commandline -ct))" -d 'ledger of hypotheses and runs (default: in the state folder)'
+complete -c dfmon -n '_shtab_dfmon_using evidence; and test $_shtab_dfmon_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'recorded boards, a history, or a simulated market: sim:SEED[:DAYS][:null]'
+complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a compare -d 'a third party'"'"'s figures beside dfmon'"'"'s, with the cause of each difference'
+complete -c dfmon -n '_shtab_dfmon_using compare' -s h -l help -d 'show this help message and exit'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l currency -x -d 'underlyings; the first one is shown first'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l positions -x -d 'dealer positions: flow, naive, short-all or file:PATH'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l numeraire -x -d 'dealers hedge in dollars, or in coins (premium-adjusted)'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l stickiness -x -d 'what stays fixed in volatility when spot moves'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l tick -x -d 'seconds between snapshots (default 1)'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file (TOML)'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l rate -x -d 'frames a second, 0.1 to 4 (default 1)'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l palette -x -d 'dark, light, colour-blind, green-red or mono'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l icons -x -d 'unicode, ascii or braille'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l plain -d 'ASCII without colours, for screen readers and serial lines'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l low-bandwidth -d 'fewer frames and bytes for slow connections'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l publish -xka "changes all" -d 'JSON lines on stdout instead of a screen: at state changes (default) or of every snapshot'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l every -x -d 'seconds between lines while nothing changes (default 10)'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l redis -x -d 'also publish to Redis (redis://, rediss://, redis+sentinel://, redis+cluster://): ticks, streams, events'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l rest -x -d 'also serve REST, websocket and Prometheus: /docs'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l chain -xka "(__fish_complete_path (commandline -ct))" -d 'the options, where they are a file of their own'
+complete -c dfmon -n '_shtab_dfmon_using compare; and test $_shtab_dfmon_npos -eq 0' -ka "r1quant tera1oo4 okx deribit" -d 'who published the file'
+complete -c dfmon -n '_shtab_dfmon_using compare; and test $_shtab_dfmon_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'its figures, or a chain with its greeks'
 complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a backfill -d 'download the trade history of every listed option; resumable'
 complete -c dfmon -n '_shtab_dfmon_using backfill' -s h -l help -d 'show this help message and exit'
 complete -c dfmon -n '_shtab_dfmon_using backfill' -l currency -x -d 'underlyings; the first one is shown first'

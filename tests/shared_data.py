@@ -25,6 +25,11 @@ def tape() -> Path:
     return _folder("tape", "long trade histories")
 
 
+def published() -> Path:
+    """The folder of figures that others published; skips the test where it is absent."""
+    return _folder("published", "published figures")
+
+
 def compat() -> Path:
     """The folder of files that earlier versions wrote; skips the test where it is absent."""
     return _folder("compat", "files of earlier versions")

@@ -93,7 +93,7 @@ def _columns(read: Callable[[], BoardFile], currency: str | None, at_ns: int | N
                 boards = file.last_boards(currencies, at_ns)
     except DfmonError as exc:
         raise ValueError(f"source: {exc}") from None
-    return _columns_of(boards[0], report.summary(file.findings))
+    return board_columns(boards[0], report.summary(file.findings))
 
 
 def _check_currency(found: tuple[str, ...], currency: str | None) -> None:
@@ -103,7 +103,8 @@ def _check_currency(found: tuple[str, ...], currency: str | None) -> None:
         raise ValueError(f"currency: {currency!r} is not in the source, which holds {', '.join(found)}")
 
 
-def _columns_of(board: RecordedBoard, reading: str) -> BoardColumns:
+def board_columns(board: RecordedBoard, reading: str = "") -> BoardColumns:
+    """The columns of a board; `reading` says how its source was read."""
     options = {event.instrument.name: event.instrument for event in board.events if isinstance(event, Listed)}
     spot = next((event.price for event in board.events if isinstance(event, IndexPrice)), None)
     tickers = [event for event in board.events if isinstance(event, OptionTicker)]

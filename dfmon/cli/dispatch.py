@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
+from typing import Final
 
 from dfmon.config import Config
 from dfmon.model.errors import UsageError
 
+_MODULES: Final = frozenset({"compare", "evidence"})
+"""Commands whose module of that name takes arguments and configuration, and needs nothing else."""
+
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """Runs the command of `args` and returns the exit code."""
+    if args.command in _MODULES:
+        return int(import_module(f"dfmon.cli.{args.command}").run(args, config))
     match args.command:
         case "snapshot":
             from dfmon.cli import snapshot

@@ -63,6 +63,7 @@ def build_parser() -> Parser:
     )
     _add_explain_options(explain)
 
+    _add_evidence(commands, common)
     _add_operation(commands, common)
     return root
 
@@ -236,6 +237,29 @@ def _add_market_options(command: argparse.ArgumentParser) -> None:
         "--script", default="", metavar="NAME", help="lead the market on a fast clock; regimes: all six scenarios"
     )
     command.add_argument("--seed", type=int, default=7, help="seed of the simulated market (default 7)")
+
+
+def _add_evidence(commands: _Commands, common: Parser) -> None:
+    """Evaluation against what followed."""
+    evidence = commands.add_parser(
+        "evidence", parents=[common], help="test dfmon's numbers against what followed, nulls first"
+    )
+    evidence.add_argument(
+        "source", metavar="SOURCE", help="recorded boards, a history, or a simulated market: sim:SEED[:DAYS][:null]"
+    )
+    form = evidence.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object")
+    form.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page with plots")
+    evidence.add_argument(
+        "--ledger", type=Path, metavar="FILE", help="ledger of hypotheses and runs (default: in the state folder)"
+    )
+
+    compare = commands.add_parser(
+        "compare", parents=[common], help="a third party's figures beside dfmon's, with the cause of each difference"
+    )
+    compare.add_argument("vendor", choices=("r1quant", "tera1oo4", "okx", "deribit"), help="who published the file")
+    compare.add_argument("file", metavar="FILE", help="its figures, or a chain with its greeks")
+    compare.add_argument("--chain", type=Path, metavar="FILE", help="the options, where they are a file of their own")
 
 
 def _speed(text: str) -> float:

@@ -12,11 +12,12 @@ import numpy as np
 
 from dfmon.core.pricing.black import F64
 from dfmon.evidence.minute_series import MinuteSeries
-from dfmon.evidence.regression import BlockSums, Estimate, block_sums, estimate
+from dfmon.evidence.regression import I64, BlockSums, Estimate, block_sums, estimate, solve
 
 WINSOR: Final = 4.0
 TARGET: Final = 2  # column of z psi
 _TREND_MINUTES: Final = (5, 30)
+_DAY_MINUTES: Final = 1_440
 
 
 def interaction(
@@ -46,6 +47,39 @@ def instrumented(series: MinuteSeries, *, seed: int = 0) -> Estimate | None:
     return estimate(block_sums(target, columns, series.day[1:], moments), TARGET, seed)
 
 
+class DayPairs:
+    """Cross products of the returns of each day with psi of every other: a draw of the days of psi costs nothing then.
+
+    The regression has no controls; a minute without psi counts as psi = 0.
+    """
+
+    def __init__(self, series: MinuteSeries) -> None:
+        target, columns = _design(series, np.nan_to_num(series.psi), controlled=False)
+        self.days = target.size // _DAY_MINUTES
+        known = np.isfinite(target) & np.isfinite(columns[:, 1])
+        one, z, y, psi = (
+            column[: self.days * _DAY_MINUTES].reshape(self.days, _DAY_MINUTES)
+            for column in (
+                known.astype(np.float64), np.where(known, columns[:, 1], 0.0), np.where(known, target, 0.0),
+                np.nan_to_num(series.psi[:-1]),
+            )
+        )  # fmt: skip
+        self._own = [(a * b).sum(axis=1) for a, b in ((one, one), (one, z), (z, z), (one, y), (z, y))]
+        self._crossed = [z @ psi.T, (z * z) @ psi.T, (z * z) @ (psi * psi).T, (z * y) @ psi.T]
+
+    def t_of(self, order: I64) -> float:
+        """The t of z psi, by days, with the days of psi in this order."""
+        n, z, zz, y, zy = self._own
+        zp, zzp, zzpp, zyp = (pairs[np.arange(self.days), order] for pairs in self._crossed)
+        products = np.stack([n, z, zp, z, zz, zzp, zp, zzp, zzpp], axis=1).reshape(-1, 3, 3)
+        sums = BlockSums(products, np.stack([y, zy, zyp], axis=1), np.arange(self.days), int(n.sum()))
+        beta = solve(sums)
+        if beta is None:
+            return 0.0
+        influence = (sums.targets - products @ beta) @ np.linalg.inv(products.sum(axis=0))[TARGET]
+        return float(beta[TARGET] / np.sqrt(influence @ influence))
+
+
 def _design(series: MinuteSeries, psi: F64, controlled: bool) -> tuple[F64, F64]:
     """Target and regressors: 1, z, z psi, and the controls."""
     scale = series.scale[:-1]
@@ -61,17 +95,21 @@ def _controls(series: MinuteSeries, psi: F64, z: F64, scale: F64) -> list[F64]:
     """Levels that psi depends on, forced orders of this minute and the next, order flow and trend before."""
     gross, iv = series.gross[:-1], np.log(series.implied_vol[:-1])
     forced, forced_next = series.forced[:-1] / scale, series.forced[1:] / scale
-    running = (series.forced != 0.0).astype(np.float64)
+    running = np.where(np.isfinite(series.forced), series.forced != 0.0, np.nan)
     nearness = 1.0 / np.sqrt(series.hours_to_expiry[:-1] + 1.0)
     sensitivities = [z * _centred(x) for x in (gross, iv, nearness, running[:-1], running[1:])]
     levels = [_centred(x) for x in (psi[:-1], iv)]
     flows = [forced, forced_next, series.imbalance[:-1] / scale]
     trends = [_trend(series.log_return, minutes) / scale for minutes in _TREND_MINUTES]
-    return [column for column in (*sensitivities, *levels, *flows, *trends) if np.nanstd(column) > 0.0]
+    return [column for column in (*sensitivities, *levels, *flows, *trends) if _varies(column)]
+
+
+def _varies(column: F64) -> bool:
+    return bool(np.isfinite(column).any() and np.nanstd(column) > 0.0)
 
 
 def _centred(column: F64) -> F64:
-    return column - np.nanmean(column)
+    return column - np.nanmean(column) if np.isfinite(column).any() else column
 
 
 def _trend(log_return: F64, minutes: int) -> F64:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -59,3 +59,21 @@ class MinuteSeries:
         n = counts[last] - counts[first]
         mean = (sums[last] - sums[first]) / np.maximum(n, 1)
         return np.where((n >= _MIN_SHARE * _SCALE_MINUTES) & (mean > 0.0), _MEAN_ABSOLUTE * mean, np.nan)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Columns that this source does not have."""
+        names = ("gross", "psi_stale", "forced", "imbalance", "implied_vol")
+        return tuple(name for name in names if not np.isfinite(getattr(self, name)).any())
+
+    def where(self, rows: np.typing.NDArray[np.bool_]) -> MinuteSeries:
+        """The same minutes with psi where `rows` is true alone: the others are conditioned on, not tested."""
+        return replace(self, psi=np.where(rows, self.psi, np.nan))
+
+    def trend_of_days(self, days: int) -> F64:
+        """Sum of the log returns of the days before each minute; NaN in the first ones."""
+        sums = np.concatenate([[0.0], np.cumsum(np.nan_to_num(self.log_return))])
+        window = days * (DAY // MINUTE)
+        trend = np.full(self.log_return.size, np.nan)
+        trend[window:] = sums[window:-1] - sums[: -window - 1]
+        return trend

@@ -8,6 +8,7 @@ from itertools import pairwise
 from statistics import NormalDist
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +24,7 @@ _MEAN_BLOCK_DAYS: Final = 7.0
 _NORMAL: Final = NormalDist()
 
 
-class Estimate(NamedTuple):
+class Estimate(msgspec.Struct, frozen=True):
     """One coefficient. `low` to `high` is the 95 % interval by the wider of the errors by day and by week, `boot_low`
     to `boot_high` the 90 % interval of the stationary bootstrap of days; `mde` the least effect found with power 80 %.
     """

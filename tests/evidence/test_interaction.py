@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dfmon.evidence.interaction import instrumented, interaction
+from dfmon.evidence.interaction import DayPairs, instrumented, interaction
 from dfmon.evidence.minute_series import MinuteSeries
 from dfmon.evidence.simulated import minute_series
 from dfmon.sim.feedback import PsiSpec, simulate_psi
@@ -66,3 +66,11 @@ def test_scale_knows_the_past_alone(series: MinuteSeries) -> None:
 def test_days_run_from_delivery_to_delivery(series: MinuteSeries) -> None:
     assert (np.bincount(series.day - series.day[0]) == 1_440).all()
     assert series.hours_to_expiry[0] == pytest.approx(24.0 - 1.0 / 60.0)
+
+
+def test_days_of_psi_in_their_own_order_are_the_regression(series: MinuteSeries) -> None:
+    pairs = DayPairs(series)
+    found = interaction(series, controlled=False)
+    assert found is not None
+    assert pairs.t_of(np.arange(pairs.days)) == pytest.approx(found.t, rel=0.3)
+    assert abs(pairs.t_of(np.random.default_rng(2).permutation(pairs.days))) < 3.5
