@@ -65,7 +65,7 @@ def _coin_row(frame: Frame, s: FlowSnapshot, width: int) -> Row:
     scenario, freshness = s.scenario, s.freshness
     age_s = freshness.spot.age_s if freshness is not None else None
     bucket = f"{scenario.bucket} {cell_text(scenario.name, 12)}" if scenario.bucket else "no verdict"
-    style = BUCKET_STYLE.get(scenario.bucket or 0, "dim") if not scenario.overlay else "scene.unknown"
+    style = "dim" if not scenario.bucket else "scene.unknown" if scenario.overlay else BUCKET_STYLE[scenario.bucket]
     outlook = {row.case: row for row in s.outlook}
     runs: list[Run] = [
         ("▶ " if is_current else "  ", "row.spot"),
