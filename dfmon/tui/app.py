@@ -25,6 +25,7 @@ from dfmon.tui import prompt
 from dfmon.tui.actions import Action, is_available
 from dfmon.tui.chart_history import ChartHistory, HistoryReader, load_in_thread
 from dfmon.tui.diff_driver import DiffingDriver
+from dfmon.tui.forward_map_refresh import refresh_forward_map
 from dfmon.tui.palette import Appearance
 from dfmon.tui.render.clipboard import clipboard_text
 from dfmon.tui.render.frame import Frame
@@ -154,6 +155,8 @@ class DfmonApp(App[None]):
         appearance = Appearance(self.view.palette, self.colour, self.view.icons == "ascii", self.true_colour)
         with self.batch_update():
             frame = self.frame()
+            if self.view.sheet == "forward":
+                refresh_forward_map(frame)
             if self.view.prompt:
                 frame = dataclasses.replace(frame, prompt_hint=prompt.prompt_hint(frame))
             self._main.draw(frame, appearance, skip=skip)

@@ -13,7 +13,7 @@ from typing import Final
 from rich.color import Color
 from rich.style import Style
 
-from dfmon.tui.themes import HEAT_STEPS, THEMES, Colour, Theme
+from dfmon.tui.themes import HEAT_STEPS, THEMES, Colour, HeatRamp, Theme
 
 
 def rgb(colour: Colour) -> tuple[int, int, int]:
@@ -51,6 +51,7 @@ def _style(foreground: Colour, background: Colour, attributes: str = "") -> Styl
         bgcolor=_rich_colour(background),
         bold="bold" in attributes or None,
         underline="underline" in attributes or None,
+        reverse="reverse" in attributes or None,
     )
 
 
@@ -90,24 +91,28 @@ def _theme_styles(theme: Theme, true_colour: bool) -> dict[str, Style]:
 
 
 def _ramp(theme: Theme, sign: str, true_colour: bool) -> tuple[Colour, ...]:
+    return _colours(theme.ramp, sign, true_colour)
+
+
+def _colours(ramp: HeatRamp, sign: str, true_colour: bool) -> tuple[Colour, ...]:
     if true_colour:
-        return theme.ramp.positive if sign == "pos" else theme.ramp.negative
-    return theme.ramp.positive_256 if sign == "pos" else theme.ramp.negative_256
+        return ramp.positive if sign == "pos" else ramp.negative
+    return ramp.positive_256 if sign == "pos" else ramp.negative_256
 
 
 def _heat_styles(theme: Theme, true_colour: bool) -> dict[str, Style]:
-    """Cells by colour step, -6 to +6, their cursor and their swatch in the legend."""
-    foreground = theme.roles["label"][0]
-    out = {
-        "heat+0": _style(foreground, theme.background),
-        "heat+0.cursor": _style(theme.roles["strong"][0], theme.background, "bold"),
-    }
-    for sign, factor in (("neg", -1), ("pos", 1)):
-        for step, background in enumerate(_ramp(theme, sign, true_colour), start=1):
-            text = contrasting_text(background)
-            out[f"heat{factor * step:+d}"] = _style(text, background)
-            out[f"heat{factor * step:+d}.cursor"] = _style(text, background, "bold")
-            out[f"swatch{factor * step:+d}"] = _style(background, theme.background)
+    """Cells by colour step, their cursor and swatch: `heat` of the sign, -6 to +6, `map` of the side, -4 to +4."""
+    out: dict[str, Style] = {}
+    for prefix, ramp, cursor in (("heat", theme.ramp, "bold"), ("map", theme.side_ramp, "bold reverse")):
+        out[f"{prefix}+0"] = _style(theme.roles["label"][0], theme.background)
+        out[f"{prefix}+0.cursor"] = _style(theme.roles["strong"][0], theme.background, cursor)
+        for sign, factor in (("neg", -1), ("pos", 1)):
+            for step, background in enumerate(_colours(ramp, sign, true_colour), start=1):
+                text = contrasting_text(background)
+                out[f"{prefix}{factor * step:+d}"] = _style(text, background)
+                out[f"{prefix}{factor * step:+d}.cursor"] = _style(text, background, cursor)
+                if prefix == "heat":
+                    out[f"swatch{factor * step:+d}"] = _style(background, theme.background)
     return out
 
 

@@ -19,6 +19,7 @@ from dfmon.tui.render.coins import coin_rows
 from dfmon.tui.render.detail import detail
 from dfmon.tui.render.feeds import feed_rows
 from dfmon.tui.render.formatting import Row
+from dfmon.tui.render.forward_map import forward_map_sheet
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.gauges import gauges
 from dfmon.tui.render.heatmap import heatmap
@@ -136,6 +137,15 @@ SHEETS: Final = (
         lines=coin_rows,
         key="C",
         footer_rank=6,
+    ),
+    SheetSpec(
+        "forward",
+        "Forward map",
+        "USD that dealers must trade from now until an hour ahead at another spot.",
+        forward_map_sheet,
+        key="F",
+        footer_rank=7,
+        min_size=(60, 14),
     ),
     SheetSpec(
         "feeds",

@@ -14,11 +14,12 @@ Colour = int | str
 Spec = tuple[int, int | None, str]  # foreground, background (None: that of the screen), attributes
 
 HEAT_STEPS: Final = 6
+SIDE_STEPS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class HeatRamp:
-    """Backgrounds of the cells from weak to strong: 24-bit, and as indexes."""
+    """Backgrounds of cells from weak to strong, negative (sell) and positive (buy): 24-bit, and as indexes."""
 
     negative: tuple[str, ...]
     positive: tuple[str, ...]
@@ -33,6 +34,7 @@ class Theme:
     background: int
     roles: dict[str, Spec]
     ramp: HeatRamp
+    side_ramp: HeatRamp
     tints: tuple[str, str] | None = None
     attributes: dict[str, str] = field(default_factory=dict)
 
@@ -49,12 +51,31 @@ _LIGHT_RAMP: Final = HeatRamp(
     negative_256=(230, 223, 221, 172, 130, 58),
     positive_256=(195, 189, 147, 69, 26, 19),
 )
+_DARK_SIDES: Final = HeatRamp(
+    negative=("#33101f", "#6b1f45", "#a12f69", "#d83f8c"),
+    positive=("#0f2a1e", "#1c5539", "#2d8257", "#3fae76"),
+    negative_256=(52, 89, 126, 169),
+    positive_256=(22, 23, 29, 72),
+)
+_LIGHT_SIDES: Final = HeatRamp(
+    negative=("#fbe0ee", "#f2b3d3", "#e377ac", "#c8327f"),
+    positive=("#d9f2e3", "#a8dcbf", "#6cc394", "#2f9e68"),
+    negative_256=(225, 218, 175, 162),
+    positive_256=(194, 151, 114, 35),
+)
 _GREYS: Final = tuple(f"#{8 + 10 * step:02x}{8 + 10 * step:02x}{8 + 10 * step:02x}" for step in range(24))
 _MONO_RAMP: Final = HeatRamp(
     negative=tuple(_GREYS[index - 232] for index in (247, 249, 251, 252, 254, 255)),
     positive=tuple(_GREYS[index - 232] for index in (235, 236, 237, 238, 239, 240)),
     negative_256=(247, 249, 251, 252, 254, 255),
     positive_256=(235, 236, 237, 238, 239, 240),
+)
+
+_MONO_SIDES: Final = HeatRamp(
+    negative=_MONO_RAMP.negative[:SIDE_STEPS],
+    positive=_MONO_RAMP.positive[:SIDE_STEPS],
+    negative_256=_MONO_RAMP.negative_256[:SIDE_STEPS],
+    positive_256=_MONO_RAMP.positive_256[:SIDE_STEPS],
 )
 
 
@@ -167,9 +188,9 @@ _MONO_ROLES: Final[dict[str, Spec]] = {
 _DARK_TINTS: Final = ("#141b2b", "#2a1f0e")
 
 THEMES: Final = {
-    "dark": Theme(233, _dark_roles(), _DARK_RAMP, _DARK_TINTS),
-    "light": Theme(231, _LIGHT_ROLES, _LIGHT_RAMP, ("#e4ebff", "#fff0d6")),
-    "colour-blind": Theme(233, _dark_roles(pos=33, neg=178, level=188, ok=252), _DARK_RAMP, _DARK_TINTS),
-    "green-red": Theme(233, _dark_roles(buy=83, sell=203, danger=92), _DARK_RAMP, _DARK_TINTS),
-    "mono": Theme(233, _MONO_ROLES, _MONO_RAMP),
+    "dark": Theme(233, _dark_roles(), _DARK_RAMP, _DARK_SIDES, _DARK_TINTS),
+    "light": Theme(231, _LIGHT_ROLES, _LIGHT_RAMP, _LIGHT_SIDES, ("#e4ebff", "#fff0d6")),
+    "colour-blind": Theme(233, _dark_roles(pos=33, neg=178, level=188, ok=252), _DARK_RAMP, _DARK_SIDES, _DARK_TINTS),
+    "green-red": Theme(233, _dark_roles(buy=83, sell=203, danger=92), _DARK_RAMP, _DARK_SIDES, _DARK_TINTS),
+    "mono": Theme(233, _MONO_ROLES, _MONO_RAMP, _MONO_SIDES),
 }

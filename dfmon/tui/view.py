@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from dfmon.core.exposure.forward_map import ForwardMap
 from dfmon.model.metrics import metrics_at
 from dfmon.model.units import DAY, HOUR, MINUTE
 from dfmon.model.what_if import WhatIf
@@ -24,7 +25,8 @@ class View:
 
     `model` is the position model on screen, "" for the published one. `size` is the terminal's. `selected_option` and
     `expiry_filter` belong to the positions sheet, "" for the first row and for all expiries. `sheet_under_help` is the
-    sheet that help was opened over. `what_if` is the result of the last `:what-if`.
+    sheet that help was opened over. `what_if` is the result of the last `:what-if`, `forward_map` the last one of the
+    sheet with what it was computed for; `map_row` counts its rows from spot.
     `prompt` is the sign of the open input line, "" for none, and `prompt_error` the
     error in its text.
     """
@@ -53,6 +55,10 @@ class View:
     expiry_filter: str = ""
     filters: dict[ListName, Filter] = field(default_factory=lambda: {"tape": Filter(), "positions": Filter()})
     what_if: WhatIf | None = None
+    forward_map: ForwardMap | None = None
+    forward_map_key: tuple[object, ...] = ()
+    map_row: int = 0
+    map_column: int = 1
     prompt: str = ""
     prompt_text: str = ""
     prompt_error: str = ""

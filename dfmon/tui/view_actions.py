@@ -23,7 +23,7 @@ from dfmon.tui.view import HEATMAP_LAYERS, MERGE_STEPS, SORT_KEYS, SPANS, TABLES
 ViewAction = Callable[[View, Frame], None]
 _LAYOUT_FIELDS: Final = (
     "panel", "zoom", "sheet", "sheet_under_help", "metric", "span", "cursor_strike", "cursor_column", "merge", "scroll",
-    "sort_key", "table", "selected_option", "expiry_filter", "filters",
+    "sort_key", "table", "selected_option", "expiry_filter", "filters", "map_row", "map_column",
 )  # fmt: skip
 
 
@@ -175,6 +175,9 @@ def move_cursor(rows: int, columns: int, view: View, frame: Frame) -> None:
     if view.sheet == "positions":
         _move_option_cursor(view, frame, -rows, columns)
         return
+    if view.sheet == "forward":
+        _move_map_cursor(view, rows, columns)
+        return
     if _scrolled_lines(view) is not None:
         view.scroll = max(0, min(view.scroll - rows, _max_scroll(view, frame)))
         return
@@ -185,6 +188,13 @@ def move_cursor(rows: int, columns: int, view: View, frame: Frame) -> None:
     if rows:
         _set_cursor_strike(view, grid, row + rows)
     view.cursor_column = max(0, min(column + columns, len(grid.expiries) - 1))
+
+
+def _move_map_cursor(view: View, rows: int, columns: int) -> None:
+    if view.forward_map is not None:
+        half = len(view.forward_map.moves) // 2
+        view.map_row = max(-half, min(view.map_row + rows, half))
+        view.map_column = max(0, min(view.map_column + columns, len(view.forward_map.hours) - 1))
 
 
 def _move_option_cursor(view: View, frame: Frame, rows: int, columns: int) -> None:
@@ -200,7 +210,7 @@ def _move_option_cursor(view: View, frame: Frame, rows: int, columns: int) -> No
 
 
 def move_to_first(view: View, frame: Frame) -> None:
-    view.cursor_strike, view.scroll, view.selected_option = None, 0, ""
+    view.cursor_strike, view.scroll, view.selected_option, view.map_row = None, 0, "", 0
 
 
 def move_to_last(view: View, frame: Frame) -> None:

@@ -21,7 +21,7 @@ def test_stale(snap_compare: Any) -> None:
     assert snap_compare(harness.app, terminal_size=(80, 24))
 
 
-def test_purple_and_green(snap_compare: Any) -> None:
+def test_light_theme(snap_compare: Any) -> None:
     assert snap_compare(AppHarness(factory.snapshot()).app, terminal_size=(120, 40), press=["2", "p"])
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from dfmon.tui.palette import Appearance, contrast, rgb, styles
 from dfmon.tui.settings import PALETTES
-from dfmon.tui.themes import HEAT_STEPS, THEMES
+from dfmon.tui.themes import HEAT_STEPS, SIDE_STEPS, THEMES
 
 # Machado, Oliveira, Fernandes 2009, severity 1.0, on linear RGB
 _VISION = {
@@ -42,7 +42,8 @@ def test_every_text_can_be_read(palette: str) -> None:
 def test_every_cell_of_the_heat_map_can_be_read(palette: str, true_colour: bool) -> None:
     found = styles(palette, true_colour=true_colour)
     for step in range(-HEAT_STEPS, HEAT_STEPS + 1):
-        for name in (f"heat{step:+d}", f"heat{step:+d}.cursor"):
+        sides = (f"map{step:+d}", f"map{step:+d}.cursor") if abs(step) <= SIDE_STEPS else ()
+        for name in (f"heat{step:+d}", f"heat{step:+d}.cursor", *sides):
             style = found[name]
             assert style.color is not None
             assert style.bgcolor is not None

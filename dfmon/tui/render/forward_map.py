@@ -1,0 +1,123 @@
+"""The forward map: what dealers must trade from now until an hour ahead at another spot, expiries dropping out.
+
+Hours run to the right, spot upward. To each cell belongs a sentence with its band, that of the cursor is written out.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from dfmon.core.exposure.forward_map import ForwardMap
+from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.units import HOUR
+from dfmon.tui.render.box import Rect, bordered_panel, inner_size
+from dfmon.tui.render.formatting import (
+    Row,
+    Run,
+    fit,
+    format_level,
+    format_percent,
+    format_signed,
+    format_usd,
+    short_expiry,
+)
+from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.hedge_text import hedge_verb, holds_zero
+from dfmon.tui.render.profile import profile_at
+from dfmon.tui.themes import SIDE_STEPS
+
+_HOURS: Final = (*range(24), 26, 28, 30, 32, 36, 40, 44, 48)
+_NARROW_HOURS: Final = (0, 1, 2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 36, 48)
+_LABEL_WIDTH: Final = 18
+_CELL_WIDTH: Final = 4
+_STEPS: Final = (0.0005, 0.001, 0.002, 0.0025, 0.004, 0.005, 0.01, 0.02, 0.04)
+_SIGMAS: Final = 3.5  # of a day, from spot to either end
+
+
+def map_axes(snapshot: FlowSnapshot, width: int, height: int) -> tuple[list[float], list[float]]:
+    """Moves of spot, ascending and symmetric, and hours ahead that a terminal of this size has room for."""
+    rows = max(1, (height - 8) // 2)
+    volatility = snapshot.context.atm_iv or snapshot.context.dvol or 0.5
+    step = min((s for s in _STEPS if s * rows >= _SIGMAS * volatility / math.sqrt(365.0)), default=_STEPS[-1])
+    available = (width - _LABEL_WIDTH) // _CELL_WIDTH
+    hours = _HOURS if len(_HOURS) <= available else _NARROW_HOURS[:available]
+    return [step * i for i in range(-rows, rows + 1)], [float(h) for h in hours]
+
+
+def forward_map_sheet(frame: Frame, rect: Rect) -> list[Row]:
+    """The sheet at any size."""
+    width, height = inner_size(rect)
+    snapshot, drawn = frame.snapshot, frame.view.forward_map
+    title: list[Run] = [("F FORWARD MAP", "title"), ("  what dealers must trade from now until then, ", "dim")]
+    if snapshot is None or snapshot.spot is None or drawn is None:
+        message = frame.waiting_text() if snapshot is None else "no book in this process to look ahead with"
+        return bordered_panel(rect, title, [(), ((f"  {message}", "dim"),)], focus=False)
+    largest = float(abs(drawn.trade).max())
+    unit, letter = (1e6, "M") if largest >= 2e6 else (1e3, "K")
+    title += [(f"${letter}", "dim"), ("  + buy", "buy"), ("  - sell", "sell"), ("  ? unsure", "dim")]
+    cursor = _cursor(frame, drawn)
+    body = [_header_row(drawn)]
+    scale = (unit, largest, cursor)
+    body += [_spot_row(frame, snapshot, drawn, i, scale) for i in reversed(range(len(drawn.moves)))]
+    body = body[: height - 1]
+    body += [fit((), width)] * (height - 1 - len(body))
+    return bordered_panel(rect, title, [*body, _sentence(snapshot, drawn, *cursor)], focus=False)
+
+
+def _cursor(frame: Frame, drawn: ForwardMap) -> tuple[int, int]:
+    """Row and column of the cursor; at first spot, an hour ahead."""
+    row = min(max(0, len(drawn.moves) // 2 + frame.view.map_row), len(drawn.moves) - 1)
+    return row, min(max(0, frame.view.map_column), len(drawn.hours) - 1)
+
+
+def _header_row(drawn: ForwardMap) -> Row:
+    cells = "".join(f"{'now' if not hours else f'+{hours:.0f}h':>{_CELL_WIDTH}}" for hours in drawn.hours.tolist())
+    return ((f"{'SPOT':>10}{'%':>7} ", "head"), (cells, "head"))
+
+
+def _spot_row(
+    frame: Frame, snapshot: FlowSnapshot, drawn: ForwardMap, i: int, scale: tuple[float, float, tuple[int, int]]
+) -> Row:
+    unit, largest, (at_row, at_column) = scale
+    spot = (snapshot.spot or 0.0) * (1.0 + float(drawn.moves[i]))
+    detail = frame.detail
+    gamma = None if detail is None else profile_at(detail.profile, spot)
+    rail: Run = (" ", "dim") if gamma is None else ("▌", "pos") if gamma > 0.0 else ("▐", "neg")
+    is_spot = i == len(drawn.moves) // 2
+    label = f"{'▶' if is_spot else ' '}{format_level(spot):>9}{format_signed(100.0 * float(drawn.moves[i]), 1):>7}"
+    out: list[Run] = [(label, "row.spot" if is_spot else "label"), rail]
+    for j in range(len(drawn.hours)):
+        text, style = _cell(drawn, i, j, unit, largest)
+        out.append((f"{text:>{_CELL_WIDTH}}", f"{style}.cursor" if (i, j) == (at_row, at_column) else style))
+    return tuple(out)
+
+
+def _cell(drawn: ForwardMap, i: int, j: int, unit: float, largest: float) -> Run:
+    """`+26`, `?12` where the band holds 0, a dot for less than half a unit."""
+    value, low, high = float(drawn.trade[i, j]), float(drawn.lo[i, j]), float(drawn.hi[i, j])
+    if abs(value) < 0.5 * unit:
+        return "·", "map+0"
+    if not math.isnan(low) and holds_zero(low, high):
+        return f"?{abs(value) / unit:.0f}"[:_CELL_WIDTH], "map+0"
+    step = 1 + min(SIDE_STEPS - 1, int(SIDE_STEPS * math.sqrt(abs(value) / largest)))
+    return f"{value / unit:+.0f}"[:_CELL_WIDTH], f"map{step if value > 0.0 else -step:+d}"
+
+
+def _sentence(snapshot: FlowSnapshot, drawn: ForwardMap, row: int, column: int) -> Row:
+    """The cell under the cursor in words."""
+    move, hours, value = float(drawn.moves[row]), float(drawn.hours[column]), float(drawn.trade[row, column])
+    low, high = float(drawn.lo[row, column]), float(drawn.hi[row, column])
+    bounds = (None, None) if math.isnan(low) else (low, high)
+    verb = hedge_verb(value, *bounds)
+    band = "" if bounds[0] is None else f" [{format_usd(low)}..{format_usd(high)}]"
+    expired = [short_expiry(e.label) for e in snapshot.by_expiry if e.hours <= hours]
+    dropped = f"; expired by then: {', '.join(expired[:4])}{' ..' if len(expired) > 4 else ''}" if expired else ""
+    then = f"{(snapshot.ts_ns + int(hours * HOUR)) // HOUR % 24:02d}h UTC"
+    spot = (snapshot.spot or 0.0) * (1.0 + move)
+    amount = f" {format_usd(abs(value), plus=False)}" if verb in {"buy", "sell"} else ""
+    return (
+        (f" {hours:.0f}h ahead, {then}, spot {format_level(spot)} ({format_percent(move)}): dealers ", "text"),
+        (f"{verb.upper() if amount else verb}{amount}", verb if amount else "dim"),
+        (f"{band} until then{dropped}", "dim"),
+    )

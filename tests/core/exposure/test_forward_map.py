@@ -1,0 +1,84 @@
+"""The forward map against a plain reprice of each option, cell by cell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from dfmon.core.exposure.forward_map import forward_map
+from dfmon.core.exposure.outlook import BetaEstimate
+from dfmon.core.exposure.reprice import MarketState, Options
+from dfmon.core.exposure.volatility_move import TENORS
+
+HOUR_YEARS = 1.0 / 8760.0
+HOURS = np.array([0.0, 1.0, 12.0, 30.0, 60.0])
+MOVES = np.array([-0.05, -0.01, 0.0, 0.02])
+
+
+def board(n: int = 24) -> tuple[Options, MarketState, np.ndarray]:
+    rng = np.random.default_rng(5)
+    days = rng.choice([2.0, 3.0, 9.0, 40.0], n)
+    forward = np.full(n, 90_000.0)
+    options = Options(forward * rng.uniform(0.8, 1.25, n), rng.choice([-1.0, 1.0], n), np.ones(n, bool), "usd")
+    state = MarketState(forward, rng.uniform(0.3, 0.7, n), days / 365.0, np.full(n, np.nan))
+    return options, state, rng.normal(0.0, 30.0, n)
+
+
+def beta(points: float) -> BetaEstimate:
+    return BetaEstimate(np.full(TENORS, points), np.zeros(TENORS), np.zeros(TENORS))
+
+
+def black_delta(forward: float, strike: float, sigma: float, tau: float, sign: float) -> float:
+    d1 = (np.log(forward / strike) + sigma**2 * tau / 2) / (sigma * np.sqrt(tau))
+    return float(sign * norm.cdf(sign * d1))
+
+
+@pytest.mark.parametrize("points", [0.0, -0.3])
+def test_each_cell_is_a_reprice_of_each_option(points: float) -> None:
+    options, state, position = board()
+    found = forward_map(options, state, beta(points), (position, None), MOVES, HOURS)
+    for i, move in enumerate(MOVES):
+        for j, hours in enumerate(HOURS):
+            total = 0.0
+            for k in range(position.size):
+                strike, sign = float(options.strike[k]), float(options.option_type[k])
+                sigma, tau = float(state.sigma[k]), float(state.tau[k])
+                forward = 90_000.0 * (1.0 + move)
+                later = tau - hours * HOUR_YEARS
+                after = 0.0
+                if later > 0.0:
+                    after = black_delta(forward, strike, sigma + move * points, later, sign)
+                total -= position[k] * forward * (after - black_delta(90_000.0, strike, sigma, tau, sign))
+            assert found.trade[i, j] == pytest.approx(total, rel=1e-9, abs=1e-3)
+
+
+def test_nothing_is_traded_at_once_at_the_same_spot() -> None:
+    options, state, position = board()
+    found = forward_map(options, state, beta(-0.3), (position, None), np.array([0.0]), np.array([0.0]))
+    assert abs(found.trade[0, 0]) < 1e-6
+    assert np.isnan(found.lo).all()
+
+
+def test_after_its_expiry_the_hedge_of_an_option_is_lifted_whole() -> None:
+    """A long call far in the money is hedged by a short coin: at its expiry dealers buy it back."""
+    options = Options(np.array([10_000.0]), np.array([1.0]), np.array([True]), "usd")
+    state = MarketState(np.array([90_000.0]), np.array([0.4]), np.array([1.0 / 365.0]), np.array([np.nan]))
+    found = forward_map(
+        options, state, beta(0.0), (np.array([2.0]), None), np.array([0.0, 0.1]), np.array([12.0, 25.0])
+    )
+    assert found.trade[:, 0] == pytest.approx([0.0, 0.0], abs=1.0)
+    assert found.trade[:, 1] == pytest.approx([2 * 90_000.0, 2 * 99_000.0])
+
+
+def test_the_band_is_that_of_the_members() -> None:
+    options, state, position = board()
+    rng = np.random.default_rng(1)
+    members = position[:, None] + rng.normal(0.0, 5.0, (position.size, 128))
+    found = forward_map(options, state, beta(0.0), (position, members), MOVES, HOURS)
+    one_by_one = np.array([
+        forward_map(options, state, beta(0.0), (members[:, m], None), MOVES, HOURS).trade for m in range(128)
+    ])  # fmt: skip
+    low, high = np.quantile(one_by_one, [0.05, 0.95], axis=0)
+    assert found.lo == pytest.approx(low, rel=1e-9, abs=1e-3)
+    assert found.hi == pytest.approx(high, rel=1e-9, abs=1e-3)

@@ -1,0 +1,77 @@
+"""The sheet of the forward map: cells, cursor, sentence, sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dfmon.core.exposure.forward_map import ForwardMap
+from dfmon.model.snapshot import FlowSnapshot
+from dfmon.tui.render.forward_map import map_axes
+from dfmon.tui.view import View
+from dfmon.tui.view_actions import VIEW_ACTIONS
+
+from . import factory
+from .test_render import frame, panels
+
+SIZES = ((60, 20), (80, 24), (120, 40), (160, 48), (200, 60))
+
+
+def opened(size: tuple[int, int]) -> View:
+    """A sheet on which dealers sell rises and buy falls by 1M a point, unsure about the first row above spot."""
+    moves, hours = (np.array(axis) for axis in map_axes(factory.snapshot(), *size))
+    trade = -100e6 * moves[:, None] - 0.0 * hours
+    width = np.where(np.arange(moves.size) == moves.size // 2 + 1, 2.0, 0.5)[:, None] * np.abs(trade)
+    drawn = ForwardMap(moves, hours, trade, trade - width, trade + width)
+    return View("BTC", sheet="forward", size=size, forward_map=drawn)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_sheet_fits_and_spot_is_in_its_middle(size: tuple[int, int]) -> None:
+    lines = panels(frame(factory.snapshot(), opened(size)), *size)["forward"].splitlines()
+    assert max(map(len, lines)) <= size[0]
+    (at,) = [i for i, line in enumerate(lines) if line.startswith("▶")]
+    rows = [line for line in lines if line[1:10].strip().replace(",", "").isdigit()]
+    assert rows.index(lines[at]) == len(rows) // 2
+    assert "98,412" in lines[at]
+    assert lines[-1].startswith(" 1h ahead, 15h UTC, spot 98,412 (0.0%): dealers flat")
+
+
+def test_unsure_cells_are_marked_and_the_cursor_has_a_sentence() -> None:
+    view = opened((120, 40))
+    shown = frame(factory.snapshot(), view)
+    VIEW_ACTIONS["cursor.up"](view, shown)
+    lines = panels(shown, 120, 40)["forward"].splitlines()
+    assert "dealers unsure" in lines[-1]
+    for _ in range(2):
+        VIEW_ACTIONS["cursor.up"](view, shown)
+    VIEW_ACTIONS["cursor.right"](view, shown)
+    sentence = panels(shown, 120, 40)["forward"].splitlines()[-1]
+    move = view.forward_map.moves[len(view.forward_map.moves) // 2 + 3] if view.forward_map else 0.0
+    assert f"2h ahead, 16h UTC, spot {factory.SPOT * (1 + move):,.0f}" in sentence
+    assert "dealers SELL" in sentence
+    assert any("?" in line for line in lines)
+    VIEW_ACTIONS["cursor.first"](view, shown)
+    assert view.map_row == 0
+
+
+def test_what_has_expired_by_then_is_named() -> None:
+    view = opened((160, 48))
+    view.map_column = 24
+    sentence = panels(frame(factory.snapshot(), view), 160, 48)["forward"].splitlines()[-1]
+    assert "expired by then: 23NOV" in sentence
+
+
+def test_without_a_book_the_sheet_says_why_it_is_empty() -> None:
+    text = panels(frame(factory.snapshot(), View("BTC", sheet="forward")), 120, 40)["forward"]
+    assert "no book in this process to look ahead with" in text
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_axes_are_symmetric_and_reach_three_sigmas(size: tuple[int, int]) -> None:
+    s: FlowSnapshot = factory.snapshot()
+    moves, hours = map_axes(s, *size)
+    assert moves == pytest.approx([-m for m in reversed(moves)])
+    assert moves[-1] >= 3.0 * 0.51 / 365**0.5
+    assert hours == sorted(hours)
+    assert hours[0] == 0.0
