@@ -72,8 +72,8 @@ def _columns(rows: Sequence[PositionRow] | Sequence[ExpiryRow]) -> tuple[str, ..
 
 def _value(row: PositionRow | ExpiryRow, name: str) -> Any:
     if name == "last_print":
-        last_ns = getattr(row, "last_ns", 0)
-        return iso(last_ns) if last_ns > 0 else None
+        last_ns = getattr(row, "last_ns", None)
+        return iso(last_ns) if last_ns else None
     return getattr(row, name)
 
 

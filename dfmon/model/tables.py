@@ -120,7 +120,7 @@ class Profile(msgspec.Struct, frozen=True):
 class PositionRow(msgspec.Struct, frozen=True):
     """Estimated dealer position in one option: coins, + long, with its 5-95 % band and the probability of long.
 
-    `seen` is the share of its open interest whose history was seen, `last_ns` its last print (0: none seen).
+    `seen` is the share of its open interest whose history was seen, `last_ns` its last print.
     `full_history` marks an option all of whose prints since its listing are known; `printed` and `lost` are coins since
     it is watched; `change` is the size of all changes of its open interest, `unexplained` the part without a
     print.
@@ -136,7 +136,7 @@ class PositionRow(msgspec.Struct, frozen=True):
     hi: float | None
     p_long: float | None
     seen: float | None
-    last_ns: int
+    last_ns: int | None
     sources: Sources | None = None
     full_history: bool | None = None
     printed: float | None = None

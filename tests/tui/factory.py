@@ -166,7 +166,7 @@ def positions() -> tuple[PositionRow, ...]:
                         open_interest=round(oi, 1), net=round(oi * share, 2), lo=round(oi * low, 2),
                         hi=round(oi * high, 2), p_long=round(p_long, 3),
                         seen=0.0 if never_printed else rng.uniform(0.6, 1.0),
-                        last_ns=0 if never_printed else NOW - int(rng.expovariate(1 / 4000) * SECOND),
+                        last_ns=None if never_printed else NOW - int(rng.expovariate(1 / 4000) * SECOND),
                         sources=sources(oi * share), full_history=day < 20, printed=round(3.1 * oi, 1),
                         lost=12.5 if never_printed else 0.0, change=round(1.7 * oi, 1),
                         unexplained=round(0.006 * oi, 2),

@@ -89,7 +89,7 @@ def position_rows(tick: TickResult) -> tuple[PositionRow, ...]:
             column(positions.high),
             column(positions.p_long),
             column(positions.seen),
-            tick.open_interest_check.last_ns[priced_rows].tolist(),
+            [newest or None for newest in tick.open_interest_check.last_ns[priced_rows].tolist()],
             origin([Sources(*parts) for parts in found.sources.tolist()]),
             origin(found.full_history.tolist()),
             *(origin(values.tolist()) for values in (found.printed, found.lost, found.change, found.unexplained)),
@@ -134,6 +134,8 @@ def missing_position_reasons(tick: TickResult) -> list[str]:
     elif not tick.decided:
         sentences.append("sign undecided: on this board open interest tells too little of who opens and who closes")
     sentences += _missing_provenance_reasons(tick)
+    if not tick.open_interest_check.last_ns[tick.cols.rows].all():
+        sentences.append("last_ns: no print of an option seen")
     if not _every_row_printed(tick):
         sentences.append("churn: no print of a strike, an expiry or the board since we watch")
     matched, differing = tick.chain.block_rfq_checks

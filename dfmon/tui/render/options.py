@@ -155,7 +155,7 @@ def _probability_style(p: float | None) -> str:
 
 
 def _last_print_age(frame: Frame, row: PositionRow) -> str:
-    return "none" if row.last_ns <= 0 else format_duration(max(0, frame.clock_ns - row.last_ns) // SECOND)
+    return "none" if not row.last_ns else format_duration(max(0, frame.clock_ns - row.last_ns) // SECOND)
 
 
 def _position_plot(row: PositionRow, width: int, style_name: str) -> list[Run]:
@@ -212,7 +212,7 @@ def _option_summary(frame: Frame, snapshot: FlowSnapshot, row: PositionRow, widt
         )
         out.append((f", sign {certainty}" + (f" ({caveat})" if caveat else ""), "text"))
     out += [(f"; {reason}", "warn") for reason in _missing_reasons(snapshot, row)]
-    if row.last_ns > 0:
+    if row.last_ns:
         out.append((f"; last print {format_time(row.last_ns)}Z", "dim"))
     return fit(out, width)
 
@@ -227,6 +227,6 @@ def _missing_reasons(snapshot: FlowSnapshot, row: PositionRow) -> list[str]:
         out.append("no band yet")
     if row.seen is None:
         out.append("no open interest" if row.open_interest <= 0 else "share seen unknown")
-    if row.last_ns <= 0:
+    if not row.last_ns:
         out.append("no print seen")
     return out

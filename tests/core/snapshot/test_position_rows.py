@@ -76,7 +76,7 @@ def test_positions_option_by_option_carry_band_sign_and_last_print() -> None:
     assert first.net <= first.hi <= 5.0
     assert first.p_long < 0.5
     assert (first.seen, first.last_ns) == (1.0, NOW)
-    assert (second.net, second.lo, second.hi, second.last_ns) == (0.0, 0.0, 0.0, 0)
+    assert (second.net, second.lo, second.hi, second.last_ns) == (0.0, 0.0, 0.0, None)
     naive = detail(shot(BOARD, FlowParams("naive"))).positions[0]
     assert (naive.net, naive.lo, naive.p_long, naive.seen) == (BOARD.open_interest[0], None, None, None)
 
