@@ -272,6 +272,16 @@ def test_text_of_a_workbook_that_may_be_a_thousand_or_a_fraction_is_refused(tmp_
     assert "a thousand or a fraction" in refused(tmp_path / "b.xlsx", xlsx(rows))
 
 
+def test_a_workbook_with_a_password_is_a_sentence(tmp_path: Path) -> None:
+    data = bytearray(xlsx(ticker_board(BOARD)))
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.find(signature)
+        while at >= 0:
+            data[at + flags] |= 1  # encrypted
+            at = data.find(signature, at + 1)
+    assert "is a workbook with a password" in refused(tmp_path / "b.xlsx", bytes(data))
+
+
 @pytest.mark.parametrize("names", ["instrument_name", "base_currency"])
 def test_names_and_currencies_may_be_in_any_case(tmp_path: Path, names: str) -> None:
     rows = [row | {names: row[names].lower()} for row in ticker_board(BOARD)]

@@ -49,6 +49,8 @@ def read_xlsx(path: Path) -> Table:
         if isinstance(exc, BadCell):
             raise
         raise BadCell(f"is a damaged xlsx workbook ({type(exc).__name__})") from None
+    except RuntimeError:  # of zipfile alone
+        raise BadCell("is a workbook with a password: save it without one") from None
 
 
 def _part(archive: ZipFile, name: str) -> IO[bytes]:
