@@ -122,14 +122,18 @@ def test_the_image_is_pinned_unprivileged_and_checks_its_health() -> None:
 
 def test_the_compose_file_starts_what_the_image_offers() -> None:
     services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))["services"]
-    assert set(services) == {"dfmon", "redis"}
+    assert set(services) == {"dfmon", "redis", "clickhouse"}
+    assert set(services["dfmon"]["depends_on"]) == {"redis", "clickhouse"}
+    assert all("healthcheck" in services[name] for name in services["dfmon"]["depends_on"])
+    assert all(re.fullmatch(r"[\w/-]+:\d+\.[\w.-]+", services[name]["image"]) for name in ("redis", "clickhouse"))
     assert (ROOT / "deploy" / services["dfmon"]["build"] / "Dockerfile").resolve() == ROOT / "Dockerfile"
     known = {
         f"DFMON_{section.name}_{key.name}".upper()
         for section in msgspec.structs.fields(Config)
         for key in msgspec.structs.fields(section.type)
     }
-    assert set(services["dfmon"]["environment"]) <= known
+    text = (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
+    assert {*services["dfmon"]["environment"], *re.findall(r"DFMON_\w+", text)} <= known
 
 
 @pytest.mark.slow

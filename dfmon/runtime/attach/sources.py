@@ -18,7 +18,8 @@ from dfmon.venues.rest.body import MAX_BODY_BYTES
 
 IDLE_S: Final = 15.0  # after which a silent connection must show a sign of life
 TIMEOUT_S: Final = 10.0
-POLL_S: Final = 1.0
+POLL_S: Final = 1.0  # of a service without a stream
+POLLS: Final = 60
 TABLES_WAIT_S: Final = 10.0  # for which a snapshot without tables gives way to those with them
 
 
@@ -88,7 +89,7 @@ def _unpack(payload: bytes) -> bytes:
 
 
 class HttpSource:
-    """The REST service of a dfmon, polled once a second for one underlying with all tables.
+    """The REST service of a dfmon, whose stream brings one underlying with all tables. Without one it is polled.
 
     A password of the URL is a token: http://:TOKEN@HOST:PORT.
     """
@@ -100,11 +101,12 @@ class HttpSource:
         self.underlying, self._token = underlying, unquote(parts.password or "") or token
 
     async def bodies(self) -> AsyncGenerator[bytes, None]:
-        from dfmon.runtime.attach.rest_client import get_snapshot, rest_client
+        from dfmon.runtime.attach.rest_client import get_snapshot, rest_client, stream_snapshots
 
-        loop = asyncio.get_running_loop()
         async with rest_client(TIMEOUT_S, self._token) as client:
-            while True:
-                started = loop.time()
+            async with aclosing(stream_snapshots(client, self.place, self.underlying)) as streamed:
+                async for body in streamed:
+                    yield body
+            for _ in range(POLLS):  # then the stream is tried again
                 yield await get_snapshot(client, self.place, self.underlying, TIMEOUT_S)
-                await asyncio.sleep(max(POLL_S - (loop.time() - started), 0.0))
+                await asyncio.sleep(POLL_S)

@@ -155,8 +155,23 @@ async def test_a_rest_service_and_its_end_are_shown(server: ValkeyServer) -> Non
         assert found is not None
         assert found.by_strike == snapshot(1).by_strike
         await collector.stop()
-        await wait_until(lambda: session.hub.runtime.degraded, 20.0)
-        assert "source1: down" in session.hub.runtime.degraded[0]
+        await wait_until(lambda: any("source1: down" in text for text in session.hub.runtime.degraded), 20.0)
+
+
+@pytest.mark.parametrize("missing", ["STREAM_PATH", "SNAPSHOT_PATH"])
+async def test_a_rest_service_is_streamed_or_polled(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dfmon.runtime.attach import rest_client
+
+    monkeypatch.setattr(rest_client, missing, "/v1/absent")
+    rest = RestService(port=0)
+    rest.bind()
+    collector = Collector(rest)
+    collector.tick()
+    async with attached(rest.url) as session:
+        for seq in (1, 2, 3):
+            await until_shown(session, seq)
+            collector.tick()
+    await collector.stop()
 
 
 async def test_sources_of_another_schema_end_the_session_with_a_sentence(server: ValkeyServer) -> None:
