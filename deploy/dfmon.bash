@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/dfmon
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_dfmon_subparsers=(demo replay attach record snapshot positions explain evidence compare backfill export doctor config sim)
+_shtab_dfmon_subparsers=(demo replay attach record snapshot positions explain evidence compare backfill export mcp doctor config sim)
 
 _shtab_dfmon_demo_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --script --seed)
 _shtab_dfmon_replay_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --speed --paused --from --info --until --across-gaps)
@@ -18,6 +18,7 @@ _shtab_dfmon_evidence_option_strings=(-h --help --currency --positions --numerai
 _shtab_dfmon_compare_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --chain)
 _shtab_dfmon_backfill_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --from --pace)
 _shtab_dfmon_export_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --table --from --to --metrics)
+_shtab_dfmon_mcp_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file)
 _shtab_dfmon_doctor_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --json)
 _shtab_dfmon_config_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file)
 _shtab_dfmon_sim_option_strings=(-h --help --port --speed --currency --certificate --script --seed)
@@ -67,6 +68,10 @@ _shtab_dfmon_export_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_export___config_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_export___record_COMPGEN=_shtab_compgen_dirs
 _shtab_dfmon_export___log_file_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_mcp_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_mcp___config_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_mcp___record_COMPGEN=_shtab_compgen_dirs
+_shtab_dfmon_mcp___log_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_doctor___config_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_doctor___record_COMPGEN=_shtab_compgen_dirs
 _shtab_dfmon_doctor___log_file_COMPGEN=_shtab_compgen_files
@@ -92,10 +97,11 @@ _shtab_dfmon_compare___publish_choices=(changes all)
 _shtab_dfmon_backfill___publish_choices=(changes all)
 _shtab_dfmon_export___publish_choices=(changes all)
 _shtab_dfmon_export___table_choices=(ticks minutes hours positions transitions thresholds alerts)
+_shtab_dfmon_mcp___publish_choices=(changes all)
 _shtab_dfmon_doctor___publish_choices=(changes all)
 _shtab_dfmon_config_pos_0_choices=(path init check show)
 _shtab_dfmon_config___publish_choices=(changes all)
-_shtab_dfmon_pos_0_choices=(demo replay attach record snapshot positions explain evidence compare backfill export doctor config sim)
+_shtab_dfmon_pos_0_choices=(demo replay attach record snapshot positions explain evidence compare backfill export mcp doctor config sim)
 _shtab_dfmon___publish_choices=(changes all)
 
 _shtab_dfmon_demo__h_nargs=0
@@ -164,6 +170,11 @@ _shtab_dfmon_export___help_nargs=0
 _shtab_dfmon_export___plain_nargs=0
 _shtab_dfmon_export___low_bandwidth_nargs=0
 _shtab_dfmon_export___publish_nargs='?'
+_shtab_dfmon_mcp__h_nargs=0
+_shtab_dfmon_mcp___help_nargs=0
+_shtab_dfmon_mcp___plain_nargs=0
+_shtab_dfmon_mcp___low_bandwidth_nargs=0
+_shtab_dfmon_mcp___publish_nargs='?'
 _shtab_dfmon_doctor__h_nargs=0
 _shtab_dfmon_doctor___help_nargs=0
 _shtab_dfmon_doctor___plain_nargs=0

@@ -50,7 +50,7 @@ function _shtab_dfmon_using
   test "$_shtab_dfmon_cmdpath" = "$argv"
 end
 
-set -g _shtab_dfmon_commands demo replay attach record snapshot positions explain evidence compare backfill export doctor config sim
+set -g _shtab_dfmon_commands demo replay attach record snapshot positions explain evidence compare backfill export mcp doctor config sim
 set -g _shtab_dfmon_opts_with_value --at --by --certificate --chain --config --currency --every --from --html --icons --ledger --log-file --metrics --minutes --numeraire --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --table --tick --timeout --to --until
 
 complete -c dfmon -e
@@ -325,6 +325,26 @@ complete -c dfmon -n '_shtab_dfmon_using export' -l from -x -d 'start: a UTC tim
 complete -c dfmon -n '_shtab_dfmon_using export' -l to -x -d 'end, which is not included, written like --from'
 complete -c dfmon -n '_shtab_dfmon_using export' -l metrics -x -d 'columns of ticks and roll-ups (default all)'
 complete -c dfmon -n '_shtab_dfmon_using export; and test $_shtab_dfmon_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'a .csv or .parquet file; - writes CSV to stdout'
+complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a mcp -d 'read-only tools for agents, over stdin and stdout'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -s h -l help -d 'show this help message and exit'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l currency -x -d 'underlyings; the first one is shown first'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l positions -x -d 'dealer positions: flow, naive, short-all or file:PATH'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l numeraire -x -d 'dealers hedge in dollars, or in coins (premium-adjusted)'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l stickiness -x -d 'what stays fixed in volatility when spot moves'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l tick -x -d 'seconds between snapshots (default 1)'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file (TOML)'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l rate -x -d 'frames a second, 0.1 to 4 (default 1)'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l palette -x -d 'dark, light, colour-blind, green-red or mono'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l icons -x -d 'unicode, ascii or braille'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l plain -d 'ASCII without colours, for screen readers and serial lines'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l low-bandwidth -d 'fewer frames and bytes for slow connections'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l publish -xka "changes all" -d 'JSON lines on stdout instead of a screen: at state changes (default) or of every snapshot'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l every -x -d 'seconds between lines while nothing changes (default 10)'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l redis -x -d 'also publish to Redis (redis://, rediss://, redis+sentinel://, redis+cluster://): ticks, streams, events'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l rest -x -d 'also serve REST, websocket and Prometheus: /docs'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
+complete -c dfmon -n '_shtab_dfmon_using mcp' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
+complete -c dfmon -n '_shtab_dfmon_using mcp; and test $_shtab_dfmon_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'a recording, a capture, a board file, or the URL of a running dfmon'"'"'s --rest; without it the live market'
 complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a doctor -d 'check feeds, clock, rate limits, disk and terminal'
 complete -c dfmon -n '_shtab_dfmon_using doctor' -s h -l help -d 'show this help message and exit'
 complete -c dfmon -n '_shtab_dfmon_using doctor' -l currency -x -d 'underlyings; the first one is shown first'

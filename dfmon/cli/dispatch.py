@@ -30,6 +30,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
             from dfmon.cli import explain
 
             return explain.run(args, config)
+        case "mcp":
+            from dfmon.cli import mcp
+
+            return mcp.run(args, config)
         case "doctor":
             from dfmon.cli.doctor import run as doctor
 

@@ -81,6 +81,12 @@ def _add_operation(commands: _Commands, common: Parser) -> None:
     export = commands.add_parser("export", parents=[common], help="rows of the history as CSV or Parquet")
     _add_export_options(export)
 
+    mcp = commands.add_parser("mcp", parents=[common], help="read-only tools for agents, over stdin and stdout")
+    mcp.add_argument(
+        "source", nargs="?", metavar="SOURCE",
+        help="a recording, a capture, a board file, or the URL of a running dfmon's --rest; without it the live market",
+    )  # fmt: skip
+
     doctor = commands.add_parser("doctor", parents=[common], help="check feeds, clock, rate limits, disk and terminal")
     doctor.add_argument("--json", action="store_true", help="one JSON object")
 
