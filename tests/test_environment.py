@@ -10,7 +10,7 @@ import pytest
 
 from dfmon import config
 from dfmon.config import PublishSection
-from dfmon.environment import expand_home, read_dotenv
+from dfmon.config.variables import expand_home, read_dotenv
 from dfmon.model.errors import UsageError
 from dfmon.runtime.composition import read_redis_url
 

@@ -71,7 +71,7 @@ FIXED = {
     "api/board.py": {"held": "a method of the public API"},
     "api/functions.py": {"wanted": "a parameter of the public use_compiled"},
     "cli/doctor/findings.py": {"words": "a key of the doctor's JSON"},
-    "config.py": {"lean": "a key of [model] in config.toml"},
+    "config/sections.py": {"lean": "a key of [model] in config.toml"},
     "core/scenario/rolling.py": {"is_sample_due": "a schedule's term"},
     "sim/binance/venue.py": {"_TOO_MANY_REQUESTS": "HTTP's name of status 429"},
     "sinks/plain_text.py": {"plain_text": "the name of the format"},

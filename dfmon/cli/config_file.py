@@ -15,7 +15,7 @@ import msgspec
 
 from dfmon import config
 from dfmon.config import Config
-from dfmon.environment import expand_home, read_dotenv
+from dfmon.config.variables import expand_home, read_dotenv
 from dfmon.model.errors import EXIT_OK, UsageError
 from dfmon.model.units import sanitize
 from dfmon.sinks.secret_urls import mask_url

@@ -89,7 +89,7 @@ def _dispatch(args: argparse.Namespace) -> int:
 
     from dfmon import config
     from dfmon.cli import dispatch as commands
-    from dfmon.environment import expand_home, read_dotenv
+    from dfmon.config.variables import expand_home, read_dotenv
 
     flags = {
         key: getattr(args, name) for name, key in CONFIG_KEY_BY_FLAG.items() if getattr(args, name, None) is not None

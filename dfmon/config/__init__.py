@@ -1,0 +1,35 @@
+"""Configuration: config.toml, the environment, `.env` and the flags as one frozen `Config`."""
+
+from __future__ import annotations
+
+from dfmon.config.loading import default_path, environment, flow_params, load, options_settings, origins, state_folder
+from dfmon.config.sections import (
+    Config,
+    FreshnessSection,
+    HistorySection,
+    MarketSection,
+    ModelSection,
+    PublishSection,
+    RecordSection,
+    ScenarioSection,
+    ScreenSection,
+)
+
+__all__ = [
+    "Config",
+    "FreshnessSection",
+    "HistorySection",
+    "MarketSection",
+    "ModelSection",
+    "PublishSection",
+    "RecordSection",
+    "ScenarioSection",
+    "ScreenSection",
+    "default_path",
+    "environment",
+    "flow_params",
+    "load",
+    "options_settings",
+    "origins",
+    "state_folder",
+]
