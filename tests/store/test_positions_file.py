@@ -54,6 +54,15 @@ def test_a_workbook_that_is_wrong_is_a_sentence_with_its_line(tmp_path: Path) ->
         read_positions(path)
 
 
+def test_a_workbook_of_a_zip_from_the_future_is_a_sentence(tmp_path: Path) -> None:
+    data = bytearray(xlsx([{"instrument_name": "BTC-27MAR26-100000-C", "position": 1.0}]))
+    data[data.index(b"PK\x01\x02") + 6] = 106  # the version that is needed to unpack it
+    path = tmp_path / "held.xlsx"
+    path.write_bytes(data)
+    with pytest.raises(DfmonError, match=r"held\.xlsx"):
+        read_positions(path)
+
+
 def _deribit_rows() -> list[dict[str, object]]:
     """Rows of get_positions: the size of a short is negative or not, futures are among them."""
     common = {"average_price": 0.05, "delta": -0.4, "floating_profit_loss": 0.1, "mark_price": 0.06, "theta": -3.0}

@@ -28,7 +28,7 @@ def is_xlsx(path: Path) -> bool:
                 return False
         with ZipFile(path) as archive:
             return "xl/workbook.xml" in archive.namelist()
-    except (OSError, BadZipFile, ValueError):
+    except (OSError, ValueError, *_DAMAGE):
         return False
 
 
