@@ -1,0 +1,231 @@
+CREATE TABLE IF NOT EXISTS migrations (
+    number UInt32,
+    name String,
+    taken_at DateTime DEFAULT now()
+) ENGINE = ReplacingMergeTree ORDER BY number;
+
+CREATE TABLE IF NOT EXISTS ticks (
+    underlying String CODEC(ZSTD(1)),
+    ts_ns Int64 CODEC(Delta, ZSTD(1)),
+    spot Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    flip Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    ngi Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    vss Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    chl Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    volg Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    hpp Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    psi Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    bucket Int64 CODEC(Delta, ZSTD(1)),
+    coverage Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    time DateTime('UTC') MATERIALIZED toDateTime(intDiv(ts_ns, 1000000000), 'UTC') CODEC(Delta, ZSTD(1))
+) ENGINE = ReplacingMergeTree PARTITION BY toMonday(time) ORDER BY (underlying, ts_ns) TTL time + INTERVAL 35 DAY;
+
+CREATE TABLE IF NOT EXISTS minutes (
+    underlying String CODEC(ZSTD(1)),
+    start_ns Int64 CODEC(Delta, ZSTD(1)),
+    spot_samples Int64 CODEC(Delta, ZSTD(1)),
+    spot_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    spot_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    spot_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    spot_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    flip_samples Int64 CODEC(Delta, ZSTD(1)),
+    flip_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    flip_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    flip_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    flip_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    ngi_samples Int64 CODEC(Delta, ZSTD(1)),
+    ngi_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    ngi_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    ngi_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    ngi_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    vss_samples Int64 CODEC(Delta, ZSTD(1)),
+    vss_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    vss_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    vss_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    vss_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    chl_samples Int64 CODEC(Delta, ZSTD(1)),
+    chl_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    chl_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    chl_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    chl_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    volg_samples Int64 CODEC(Delta, ZSTD(1)),
+    volg_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    volg_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    volg_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    volg_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    hpp_samples Int64 CODEC(Delta, ZSTD(1)),
+    hpp_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    hpp_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    hpp_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    hpp_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    psi_samples Int64 CODEC(Delta, ZSTD(1)),
+    psi_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    psi_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    psi_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    psi_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    coverage_samples Int64 CODEC(Delta, ZSTD(1)),
+    coverage_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    coverage_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    coverage_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    coverage_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    time DateTime('UTC') MATERIALIZED toDateTime(intDiv(start_ns, 1000000000), 'UTC') CODEC(Delta, ZSTD(1))
+) ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(time) ORDER BY (underlying, start_ns) TTL time + INTERVAL 400 DAY;
+
+CREATE TABLE IF NOT EXISTS hours (
+    underlying String CODEC(ZSTD(1)),
+    start_ns Int64 CODEC(Delta, ZSTD(1)),
+    spot_samples Int64 CODEC(Delta, ZSTD(1)),
+    spot_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    spot_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    spot_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    spot_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    flip_samples Int64 CODEC(Delta, ZSTD(1)),
+    flip_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    flip_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    flip_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    flip_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    ngi_samples Int64 CODEC(Delta, ZSTD(1)),
+    ngi_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    ngi_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    ngi_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    ngi_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    vss_samples Int64 CODEC(Delta, ZSTD(1)),
+    vss_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    vss_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    vss_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    vss_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    chl_samples Int64 CODEC(Delta, ZSTD(1)),
+    chl_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    chl_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    chl_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    chl_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    volg_samples Int64 CODEC(Delta, ZSTD(1)),
+    volg_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    volg_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    volg_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    volg_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    hpp_samples Int64 CODEC(Delta, ZSTD(1)),
+    hpp_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    hpp_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    hpp_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    hpp_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    psi_samples Int64 CODEC(Delta, ZSTD(1)),
+    psi_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    psi_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    psi_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    psi_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    coverage_samples Int64 CODEC(Delta, ZSTD(1)),
+    coverage_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    coverage_low Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    coverage_high Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    coverage_last Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    time DateTime('UTC') MATERIALIZED toDateTime(intDiv(start_ns, 1000000000), 'UTC') CODEC(Delta, ZSTD(1))
+) ENGINE = ReplacingMergeTree PARTITION BY toYear(time) ORDER BY (underlying, start_ns) TTL time + INTERVAL 3650 DAY;
+
+CREATE TABLE IF NOT EXISTS transitions (
+    underlying String CODEC(ZSTD(1)),
+    ts_ns Int64 CODEC(Delta, ZSTD(1)),
+    model String CODEC(ZSTD(1)),
+    previous String CODEC(ZSTD(1)),
+    scenario String CODEC(ZSTD(1)),
+    reasons String CODEC(ZSTD(1)),
+    features String CODEC(ZSTD(1)),
+    time DateTime('UTC') MATERIALIZED toDateTime(intDiv(ts_ns, 1000000000), 'UTC') CODEC(Delta, ZSTD(1))
+) ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(time) ORDER BY (underlying, ts_ns, model) TTL time + INTERVAL 3650 DAY;
+
+CREATE TABLE IF NOT EXISTS thresholds (
+    underlying String CODEC(ZSTD(1)),
+    ts_ns Int64 CODEC(Delta, ZSTD(1)),
+    model String CODEC(ZSTD(1)),
+    feature String CODEC(ZSTD(1)),
+    previous_lo Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    previous_mid Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    previous_hi Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    lo Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    mid Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    hi Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    limited Int64 CODEC(Delta, ZSTD(1)),
+    time DateTime('UTC') MATERIALIZED toDateTime(intDiv(ts_ns, 1000000000), 'UTC') CODEC(Delta, ZSTD(1))
+) ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(time) ORDER BY (underlying, ts_ns, model, feature) TTL time + INTERVAL 3650 DAY;
+
+CREATE TABLE IF NOT EXISTS alerts (
+    underlying String CODEC(ZSTD(1)),
+    ts_ns Int64 CODEC(Delta, ZSTD(1)),
+    kind String CODEC(ZSTD(1)),
+    model String CODEC(ZSTD(1)),
+    cause String CODEC(ZSTD(1)),
+    message String CODEC(ZSTD(1)),
+    time DateTime('UTC') MATERIALIZED toDateTime(intDiv(ts_ns, 1000000000), 'UTC') CODEC(Delta, ZSTD(1))
+) ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(time) ORDER BY (underlying, ts_ns, kind, model, cause) TTL time + INTERVAL 3650 DAY;
+
+CREATE TABLE IF NOT EXISTS positions (
+    underlying String CODEC(ZSTD(1)),
+    ts_ns Int64 CODEC(Delta, ZSTD(1)),
+    model String CODEC(ZSTD(1)),
+    option String CODEC(ZSTD(1)),
+    expiry String CODEC(ZSTD(1)),
+    strike Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    option_type String CODEC(ZSTD(1)),
+    open_interest Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    net Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    lo Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    hi Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    p_long Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    seen Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    time DateTime('UTC') MATERIALIZED toDateTime(intDiv(ts_ns, 1000000000), 'UTC') CODEC(Delta, ZSTD(1))
+) ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(time) ORDER BY (underlying, ts_ns, model, option) TTL time + INTERVAL 35 DAY;
+
+ALTER TABLE ticks ADD COLUMN edge_below Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE minutes ADD COLUMN edge_below_samples Int64 CODEC(Delta, ZSTD(1));
+
+ALTER TABLE minutes ADD COLUMN edge_below_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE minutes ADD COLUMN edge_below_low Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE minutes ADD COLUMN edge_below_high Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE minutes ADD COLUMN edge_below_last Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE hours ADD COLUMN edge_below_samples Int64 CODEC(Delta, ZSTD(1));
+
+ALTER TABLE hours ADD COLUMN edge_below_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE hours ADD COLUMN edge_below_low Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE hours ADD COLUMN edge_below_high Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE hours ADD COLUMN edge_below_last Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE ticks ADD COLUMN edge_above Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE minutes ADD COLUMN edge_above_samples Int64 CODEC(Delta, ZSTD(1));
+
+ALTER TABLE minutes ADD COLUMN edge_above_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE minutes ADD COLUMN edge_above_low Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE minutes ADD COLUMN edge_above_high Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE minutes ADD COLUMN edge_above_last Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE hours ADD COLUMN edge_above_samples Int64 CODEC(Delta, ZSTD(1));
+
+ALTER TABLE hours ADD COLUMN edge_above_mean Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE hours ADD COLUMN edge_above_low Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE hours ADD COLUMN edge_above_high Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+ALTER TABLE hours ADD COLUMN edge_above_last Nullable(Float64) CODEC(Gorilla, ZSTD(1));
+
+INSERT INTO migrations (number, name) VALUES
+    (1, 'create ticks'),
+    (2, 'create minutes'),
+    (3, 'create hours'),
+    (4, 'create transitions'),
+    (5, 'create thresholds'),
+    (6, 'create alerts'),
+    (7, 'create positions'),
+    (8, 'add edge_below'),
+    (9, 'add edge_above');
