@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from dfmon.config import load
@@ -230,6 +231,18 @@ def test_two_writers_share_tables_and_an_outbox(server: ClickHouseServer, tmp_pa
     first.close()
     second.close()
     assert stored(server) == (400, 400)
+
+
+def test_a_row_that_cannot_be_stored_costs_no_other(server: ClickHouseServer, tmp_path: Path) -> None:
+    session = Session(server.client(), tmp_path)
+    session.append(10)
+    for metric_row in (row(10, spot=np.float64(7.5)), row(11, ts_ns=1 << 70), row(12)):
+        session.history.append_row("BTC", metric_row)
+    session.next_row += 3
+    session.flush()
+    session.check(dropped=1)
+    assert "a row of ticks cannot be stored: " in str(session.history.notice)
+    assert server.driver("SELECT count(), countIf(spot = 7.5) FROM ticks FINAL") == [(12, 1)]
 
 
 def test_as_configured(server: ClickHouseServer, tmp_path: Path) -> None:

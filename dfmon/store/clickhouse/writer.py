@@ -16,16 +16,18 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import msgspec
+import numpy as np
 from msgspec.structs import astuple
 
 from dfmon.model.backoff import backoff_delay
 from dfmon.model.snapshot import MetricRow
-from dfmon.model.units import MINUTE
+from dfmon.model.units import MINUTE, sanitize
 from dfmon.store.clickhouse import schema
 from dfmon.store.clickhouse.client import ClickHouseClient, ClickHouseError
 from dfmon.store.clickhouse.outbox import Batch, Outbox, OutboxError
 from dfmon.store.history_file import COLUMNS
 from dfmon.store.history_records import Record
+from dfmon.store.history_rollups import MAX_NS
 from dfmon.store.history_tables import RECORD_TABLES, SPAN_NS, TICKS
 
 _MAX_PENDING: Final = 20_000  # rows in memory
@@ -88,7 +90,7 @@ class ClickHouseHistory:
         with self._send_lock:
             with self._buffer_lock:
                 pending, self._pending = self._pending, []
-            batches = [*self._unspilled, *_batches(pending)]
+            batches = [*self._unspilled, *self._encode(pending)]
             self._unspilled.clear()
             try:
                 if self._is_ready():
@@ -100,6 +102,26 @@ class ClickHouseHistory:
                 self._wait(exc)
             if batches:
                 self._spill(batches)
+
+    def _encode(self, records: Sequence[Record]) -> list[Batch]:
+        """One batch a table, in the order of their first rows; a row that cannot be encoded is dropped and counted."""
+        bodies: dict[str, list[bytes]] = {}
+        times: dict[str, list[int]] = {}
+        for table, row in records:
+            try:
+                body, ts_ns = _encode_row(table, row), int(row[1])
+                if not 0 <= ts_ns < MAX_NS:
+                    raise OverflowError(f"its time is {ts_ns}")
+            except (TypeError, OverflowError) as exc:
+                self.dropped += 1
+                self.notice = f"a row of {table} cannot be stored: {sanitize(str(exc), 120)}"
+                continue
+            bodies.setdefault(table, []).append(body)
+            times.setdefault(table, []).append(ts_ns)
+        return [
+            Batch(table, len(body), min(times[table]), max(times[table]), b"\n".join(body))
+            for table, body in bodies.items()
+        ]
 
     # ---- sending -----------------------------------------------------------------------------------------------------
 
@@ -201,16 +223,16 @@ class ClickHouseHistory:
         self.close()
 
 
-def _batches(records: Sequence[Record]) -> list[Batch]:
-    """One batch a table, in the order of their first rows."""
-    rows: dict[str, list[tuple[Any, ...]]] = {}
-    for table, row in records:
-        rows.setdefault(table, []).append(row)
-    return [_encode(table, cells) for table, cells in rows.items()]
+def _encode_row(table: str, row: tuple[Any, ...]) -> bytes:
+    """A row as JSON; NaN becomes null. Raises TypeError or OverflowError for a value that no column takes."""
+    return _ENCODER.encode(dict(zip(_NAMES[table], row)))
 
 
-def _encode(table: str, rows: Sequence[tuple[Any, ...]]) -> Batch:
-    names, encoder = _NAMES[table], msgspec.json.Encoder()  # NaN becomes null
-    body = b"\n".join(encoder.encode(dict(zip(names, row))) for row in rows)
-    times = [int(row[1]) for row in rows]
-    return Batch(table, len(rows), min(times), max(times), body)
+def _builtin(value: Any) -> Any:
+    """A number of numpy as one of Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a value of {type(value).__name__}")
+
+
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=_builtin)
