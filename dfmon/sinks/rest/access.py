@@ -25,11 +25,8 @@ from dfmon.venues.token_bucket import TokenBucket
 HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
 STREAM_PATH: Final = "/v1/stream"
 RETRY_AFTER: Final = "2"
-REFUSED_TEXT: Final = f"More than {MAX_REQUESTS} requests at a time; try again.\n"
-REFUSED_RESPONSE: Final = (
-    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    f"Content-Length: {len(REFUSED_TEXT)}\r\nRetry-After: {RETRY_AFTER}\r\nConnection: close\r\n\r\n{REFUSED_TEXT}"
-).encode()
+TOO_BUSY: Final = f"More than {MAX_REQUESTS} requests at a time; try again.\n"
+TOO_BUSY_STREAMS: Final = f"More than {MAX_STREAMS} streams at a time; try again.\n"
 TRUSTED: Final = "dfmon.trusted"  # in the scope: the client may see everything
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _MAX_CLIENTS: Final = 1024  # whose rate is watched
@@ -53,8 +50,29 @@ class RequestLimit:
     def is_full(self) -> bool:
         return self.answering >= MAX_REQUESTS
 
-    def has_room(self, path: str) -> bool:
-        return self.streams < MAX_STREAMS if path == STREAM_PATH else not self.is_full
+    def no_room(self, path: str) -> str:
+        """The sentence for a request that finds no place, empty where there is one."""
+        if path in HEALTH_PATHS:
+            return ""
+        if path == STREAM_PATH:
+            return TOO_BUSY_STREAMS if self.streams >= MAX_STREAMS else ""
+        return TOO_BUSY if self.is_full else ""
+
+    def refuse_unread(self, request: bytes) -> bytes:
+        """The response to the bytes of a request that finds no place, empty where there is one.
+
+        A flood is refused at a hundredth of the cost of reading it.
+        """
+        target = request[:80].partition(b" ")[2].partition(b" ")[0]
+        text = self.no_room(target.partition(b"?")[0].decode("latin-1"))
+        if not text:
+            return b""
+        self.refused["room"] += 1
+        self.responses[503] += 1
+        return (
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            f"Content-Length: {len(text)}\r\nRetry-After: {RETRY_AFTER}\r\nConnection: close\r\n\r\n{text}"
+        ).encode()
 
 
 class RequestGate:
@@ -109,10 +127,7 @@ class RequestGate:
         if not is_health and not self._is_within_rate(scope):
             message = f"More than {self._rate:g} requests a second of one address; wait a second.\n"
             return "rate", PlainTextResponse(message, 429, {"Retry-After": "1"})
-        if not is_health and not self._limit.has_room(scope["path"]):
-            text = REFUSED_TEXT
-            if scope["path"] == STREAM_PATH:
-                text = f"More than {MAX_STREAMS} streams at a time; try again.\n"
+        if text := self._limit.no_room(scope["path"]):
             return "room", PlainTextResponse(text, 503, {"Retry-After": RETRY_AFTER, "Connection": "close"})
         return "", None
 

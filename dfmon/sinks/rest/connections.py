@@ -16,12 +16,11 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from dfmon.sinks.rest.access import HEALTH_PATHS, REFUSED_RESPONSE, RequestLimit
+from dfmon.sinks.rest.access import RequestLimit
 from dfmon.sinks.rest.settings import MAX_CONNECTIONS, MAX_HEADER_BYTES
 
 REQUEST_TIMEOUT_S: Final = 10.0  # from the connection, or from the last response, to a complete request
 READ_TIMEOUT_S: Final = 30.0  # in which a client must read something of what waits for it
-_HEALTH_REQUESTS: Final = tuple(f"{method} {path}".encode() for method in ("GET", "HEAD") for path in HEALTH_PATHS)
 
 
 class Connection(Protocol):
@@ -89,8 +88,8 @@ class WaitingConnection(asyncio.Protocol):
         data = self._received = self._received + data
         if b"\n\r\n" not in data and b"\n\n" not in data and len(data) < MAX_HEADER_BYTES:
             return
-        if self._connections.requests.is_full and not data.startswith(_HEALTH_REQUESTS):
-            transport.write(REFUSED_RESPONSE)
+        if refusal := self._connections.requests.refuse_unread(data):
+            transport.write(refusal)
             transport.close()
             return
         self._cancel_timer()

@@ -143,6 +143,7 @@ async def test_streams_that_take_all_places_leave_one_for_health() -> None:
         for reader, _ in streams:
             assert await reader.readuntil(b"\r\n") == b"HTTP/1.1 200 OK\r\n"
         assert await served.status(STREAM) == 503
+        assert (served.limit.refused["room"], served.limit.responses[503]) == (1, 1)
         assert await served.status(SNAPSHOT) == 200
         served.limit.answering = MAX_REQUESTS
         reader, _ = await served.connect(SNAPSHOT)
