@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from dfmon import config
+from dfmon.cli.main import run
 from dfmon.config import PublishSection
 from dfmon.config.variables import expand_home, read_dotenv
 from dfmon.model.errors import UsageError
@@ -55,6 +58,38 @@ def test_dotenv_is_below_the_environment_and_above_the_file(tmp_path: Path) -> N
     loaded = config.load(path, {"DFMON_SCREEN_ICONS": "unicode"}, {}, dotenv).screen
     assert (loaded.rate_hz, loaded.palette, loaded.icons) == (0.5, "green-red", "unicode")
     assert _error({}, {"DFMON_SCREEN_RATE_HZ": "abc"}).startswith(".env: DFMON_SCREEN_RATE_HZ: screen.rate_hz is 'abc'")
+
+
+def test_the_example_names_every_secret_and_address() -> None:
+    example = (Path(__file__).parent.parent / ".env.example").read_text(encoding="utf-8")
+    named = set(re.findall(r"^# (DFMON_\w+)=", example, re.MULTILINE))
+    known = {
+        f"DFMON_{section.name}_{key.name}".upper()
+        for section in msgspec.structs.fields(config.Config)
+        for key in msgspec.structs.fields(section.type)
+    }
+    secret_or_address = re.compile(
+        r"_(REDIS|REST|ARCHIVE|URL|USER|(\w+_)?(WEBSOCKET|REST)|\w*(TOKEN|PASSWORD|HOSTS|ORIGINS)|\w+_FILE)$"
+    )
+    assert named <= known
+    assert {name for name in known if secret_or_address.search(name)} <= named
+    uncommented = re.sub(r"^# (?=DFMON_)", "", example, flags=re.MULTILINE).replace("=...", "=x")
+    values = dict(line.split("=", 1) for line in uncommented.splitlines() if line.startswith("DFMON_"))
+    assert config.load(None, HOME, {}, values).history.url == "http://127.0.0.1:8123/dfmon"
+
+
+def test_a_named_file_of_variables_takes_the_place_of_dotenv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    Path(".env").write_text("DFMON_SCREEN_RATE_HZ=3\n")
+    Path("desk.env").write_text("DFMON_SCREEN_RATE_HZ=2\n")
+    for arguments, expected in (([], "3.0  # .env:"), (["--env-file", "desk.env"], "2.0  # desk.env:")):
+        assert run(["config", "show", *arguments]) == 0
+        assert f"rate_hz = {expected} DFMON_SCREEN_RATE_HZ" in capsys.readouterr().out
+    assert run(["config", "show", "--env-file", "none.env"]) == 2
+    assert "--env-file none.env: no such file" in capsys.readouterr().err
 
 
 def test_dotenv_has_names_values_quotes_and_comments(tmp_path: Path) -> None:

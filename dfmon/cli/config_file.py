@@ -15,7 +15,7 @@ import msgspec
 
 from dfmon import config
 from dfmon.config import Config
-from dfmon.config.variables import expand_home, read_dotenv
+from dfmon.config.variables import expand_home, named_dotenv
 from dfmon.model.errors import EXIT_OK, UsageError
 from dfmon.model.units import sanitize
 from dfmon.sinks.secret_urls import mask_url
@@ -26,7 +26,8 @@ TEMPLATES: Final = (_PACKAGE / "config.toml", _PACKAGE.parent / "config.toml")  
 
 def run(args: argparse.Namespace) -> int:
     """Runs the action `path`, `init`, `check` or `show`. Raises UsageError for a file that is not valid."""
-    named, environ, dotenv = getattr(args, "config", None), config.environment(), read_dotenv(Path(".env"))
+    named, environ = getattr(args, "config", None), config.environment()
+    dotenv_name, dotenv = named_dotenv(getattr(args, "env_file", None), environ)
     path = config.default_path(environ) if named is None else expand_home(named, environ)
     if args.action == "path":
         lines = [str(path)]
@@ -34,7 +35,10 @@ def run(args: argparse.Namespace) -> int:
         write_template(path)
         lines = [f"{path}: written, with every key and its default as a comment"]
     else:
-        loaded, origins = config.load(named, environ, {}, dotenv), config.origins(named, environ, dotenv)
+        loaded, origins = (
+            config.load(named, environ, {}, dotenv, dotenv_name),
+            config.origins(named, environ, dotenv, dotenv_name),
+        )
         config.flow_params(loaded)
         lines = list(settings(loaded, origins))
         if args.action == "check":

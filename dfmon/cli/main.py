@@ -89,7 +89,7 @@ def _dispatch(args: argparse.Namespace) -> int:
 
     from dfmon import config
     from dfmon.cli import dispatch as commands
-    from dfmon.config.variables import expand_home, read_dotenv
+    from dfmon.config.variables import expand_home, named_dotenv
 
     flags = {
         key: getattr(args, name) for name, key in CONFIG_KEY_BY_FLAG.items() if getattr(args, name, None) is not None
@@ -99,7 +99,8 @@ def _dispatch(args: argparse.Namespace) -> int:
     if args.command == "backfill":
         flags |= _archive_flags(args.venue, args.pace)
     environ = config.environment()
-    loaded_config = config.load(getattr(args, "config", None), environ, flags, read_dotenv(Path(".env")))
+    dotenv_name, dotenv = named_dotenv(getattr(args, "env_file", None), environ)
+    loaded_config = config.load(getattr(args, "config", None), environ, flags, dotenv, dotenv_name)
     log_path = expand_home(args.log_file, environ) if hasattr(args, "log_file") else None
     _configure_logging(log_path, screen=_draws_screen(args))
     return commands.run(args, loaded_config)

@@ -113,6 +113,9 @@ def _common_options() -> Parser:
     )
     market.add_argument("--tick", metavar="S", help="seconds between snapshots (default 1)")
     market.add_argument("--config", type=Path, metavar="FILE", help="configuration file (TOML)")
+    market.add_argument(
+        "--env-file", type=Path, metavar="FILE", help="file of DFMON_ variables (default .env where dfmon starts)"
+    )
     screen = common.add_argument_group("screen")
     screen.add_argument("--rate", metavar="HZ", help="frames a second, 0.1 to 4 (default 1)")
     screen.add_argument("--palette", metavar="NAME", help="dark, light, colour-blind, green-red or mono")

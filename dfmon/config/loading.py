@@ -37,17 +37,18 @@ def load(
     environ: Mapping[str, str],
     flags: Mapping[str, object],
     dotenv: Mapping[str, str] | None = None,
+    dotenv_name: str = ".env",
 ) -> Config:
     """The configuration in force.
 
     `path` is the file named by --config, or None for the one in the XDG configuration folder, which may be missing.
-    `dotenv` has the variables of the file `.env`, which those of `environ` override. `flags` maps "section.key" to
-    values given on the command line. Raises UsageError.
+    `dotenv` has the variables of the file `dotenv_name`, which those of `environ` override. `flags` maps "section.key"
+    to values given on the command line. Raises UsageError.
     """
     file = default_path(environ) if path is None else expand_home(path, environ)
     tree = with_present_names(_read(file, required=path is not None), str(file))
     config = _convert(tree, str(file), strict=True)
-    config = _override(config, _from_environment(dotenv or {}, ".env:"))
+    config = _override(config, _from_environment(dotenv or {}, f"{dotenv_name}:"))
     config = _override(config, _from_environment(environ, "environment variable"))
     config = _override(config, {key: (value, "the command line") for key, value in flags.items()})
     return _with_home(config, environ)
@@ -69,12 +70,14 @@ def _with_home(config: Config, environ: Mapping[str, str]) -> Config:
     return _override(config, {key: (path, "the home folder") for key, path in expanded.items()})
 
 
-def origins(path: Path | None, environ: Mapping[str, str], dotenv: Mapping[str, str] | None = None) -> dict[str, str]:
+def origins(
+    path: Path | None, environ: Mapping[str, str], dotenv: Mapping[str, str] | None = None, dotenv_name: str = ".env"
+) -> dict[str, str]:
     """File or variable that sets each "section.key" without a default value."""
     file = default_path(environ) if path is None else expand_home(path, environ)
     tree = with_present_names(_read(file, required=path is not None), str(file))
     in_file = {f"{section}.{key}": str(file) for section, keys in tree.items() for key in keys}
-    variables = _from_environment(dotenv or {}, ".env:") | _from_environment(environ, "environment variable")
+    variables = _from_environment(dotenv or {}, f"{dotenv_name}:") | _from_environment(environ, "environment variable")
     return in_file | {key: origin for key, (_, origin) in variables.items()}
 
 

@@ -46,6 +46,17 @@ def read_dotenv(path: Path) -> dict[str, str]:
     return values
 
 
+def named_dotenv(named: Path | None, environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The name and the variables of the file of --env-file, else of `.env` in the working directory.
+
+    Raises UsageError for a named file that is not there, and as `read_dotenv` does.
+    """
+    path = Path(".env") if named is None else expand_home(named, environ)
+    if named is not None and not path.is_file():
+        raise UsageError(f"--env-file {sanitize(str(path))}: no such file")
+    return sanitize(str(path)), read_dotenv(path)
+
+
 def _unquoted(value: str) -> str:
     """A value without its quotes, or without the comment behind it."""
     if match := re.fullmatch(r"(['\"])(.*?)\1\s*(#.*)?", value):
