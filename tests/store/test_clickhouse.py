@@ -17,7 +17,7 @@ from dfmon.store.clickhouse.outbox import Outbox
 from dfmon.store.clickhouse.reader import ClickHouseReader
 from dfmon.store.clickhouse.writer import ClickHouseHistory
 from dfmon.store.history import HistoryReader
-from dfmon.store.history_file import COLUMNS
+from dfmon.store.history_file import FIRST_COLUMNS
 from dfmon.store.history_records import RecordCollector
 from dfmon.store.history_tables import RECORD_TABLES, SPAN_NS
 from tests.store.clickhouse_engines import PASSWORD, ClickHouseServer, in_process_client, variant
@@ -85,7 +85,7 @@ def test_another_client_sees_the_rows(clickhouse: ClickHouseServer, tmp_path: Pa
     with open_writer(clickhouse.client(), tmp_path) as history:
         for n in range(10):
             history.append_row("BTC", row(n))
-    (first, *_) = found = clickhouse.driver(f"SELECT {', '.join(COLUMNS)} FROM ticks FINAL ORDER BY ts_ns")
+    (first, *_) = found = clickhouse.driver(f"SELECT {', '.join(FIRST_COLUMNS)} FROM ticks FINAL ORDER BY ts_ns")
     assert len(found) == 10
     assert first == (START, 90_000.0, None, 0.0, 0.0, 0.0, 1e7, 2.0, -0.25, 1, 0.93)
     assert clickhouse.driver("SELECT toString(time) FROM ticks LIMIT 1") == [("2026-01-22 12:00:00",)]
