@@ -17,7 +17,7 @@ from dfmon.store.clickhouse.outbox import Outbox
 from dfmon.store.clickhouse.reader import ClickHouseReader
 from dfmon.store.clickhouse.writer import ClickHouseHistory
 from dfmon.store.history import HistoryReader
-from dfmon.store.history_file import FIRST_COLUMNS
+from dfmon.store.history_file import ADDED_COLUMNS, FIRST_COLUMNS
 from dfmon.store.history_records import RecordCollector
 from dfmon.store.history_tables import RECORD_TABLES, SPAN_NS
 from tests.store.clickhouse_engines import PASSWORD, ClickHouseServer, in_process_client, variant
@@ -106,10 +106,10 @@ def test_a_metric_that_is_added_has_columns_in_ticks_and_roll_ups(
 ) -> None:
     form = variant(client.version())
     schema.migrate(client, form)
-    monkeypatch.setattr(schema, "ADDED_COLUMNS", ("dex",))
+    monkeypatch.setattr(schema, "ADDED_COLUMNS", (*ADDED_COLUMNS, "dex"))
     client.execute("ALTER TABLE ticks ADD COLUMN dex Nullable(Float64)")  # of a run that was killed in the step
     schema.migrate(client, form)
-    assert schema.taken_steps(client)[0] == "add dex"
+    assert "add dex" in schema.taken_steps(client)
     client.execute("SELECT dex FROM ticks")
     client.execute("SELECT dex_samples, dex_last FROM minutes")
 
@@ -119,9 +119,9 @@ def test_tables_of_a_cluster_are_parsed_by_the_current_engine() -> None:
     client = in_process_client()
     client.execute(f"CREATE DATABASE IF NOT EXISTS {client.address.database}", "")
     statements = list(schema.all_statements(schema.Variant((26, 9), cluster="desk")))
-    assert sum("ReplicatedReplacingMergeTree(" in s for s in statements) == len(statements) // 2 == 8
+    assert sum("ReplicatedReplacingMergeTree(" in s for s in statements) == 8
     for statement in statements:
-        assert client.execute(f"EXPLAIN AST {statement}").startswith("CreateQuery"), statement
+        assert client.execute(f"EXPLAIN AST {statement}").startswith(("CreateQuery", "AlterQuery")), statement
 
 
 def test_tables_of_a_cluster_are_parsed_by_the_server(clickhouse: ClickHouseServer) -> None:
@@ -138,7 +138,8 @@ def test_tables_of_a_cluster_are_parsed_by_the_server(clickhouse: ClickHouseServ
 def test_codecs_and_expiry_are_left_out_for_an_early_version() -> None:
     early, current = (list(schema.all_statements(schema.Variant(version))) for version in ((18, 16), (26, 9)))
     assert not [s for s in early if "CODEC" in s or "TTL" in s]
-    assert all("CODEC" in s and "TTL time + INTERVAL" in s for s in current if "migrations" not in s)
+    assert all("CODEC" in s for s in current if "migrations" not in s)
+    assert all("TTL time + INTERVAL" in s for s in current if "migrations" not in s and s.startswith("CREATE"))
     assert len(early) == len(current)
 
 
