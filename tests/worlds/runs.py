@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,8 @@ from tests.worlds.plan import Plan
 from tests.worlds.world import Outcome, run_world
 
 _FORK: Final = multiprocessing.get_context("fork")  # the modules are imported once
-MAX_WALL_S: Final = 900.0  # of one world: more is a loop without an end
+MAX_CPU_S: Final = 900  # of one world: more is a loop without an end
+MAX_WALL_S: Final = 7200.0  # more is a wait without an end
 
 
 def run_all(plans: Sequence[Plan], jobs: int, seconds: float = float("inf")) -> Iterator[Outcome]:
@@ -56,6 +58,7 @@ def _start(plan: Plan, keep: Path | None = None) -> tuple[Connection, Any]:
 
 
 def _run(plan: Plan, sender: Connection, keep: Path | None) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_S, MAX_CPU_S))
     with tempfile.TemporaryDirectory(prefix="world-") as folder:
         sender.send(run_world(plan, keep or Path(folder)))
     os._exit(0)  # nothing that was killed in the world may end in an orderly way now
@@ -65,7 +68,7 @@ def _receive(receiver: Connection, plan: Plan) -> Outcome:
     try:
         outcome = receiver.recv()
     except EOFError:
-        return _lost(plan, "the process of the world ended by itself")
+        return _lost(plan, f"the process of the world ended by itself, or after {MAX_CPU_S} s of a core")
     assert isinstance(outcome, Outcome)
     return outcome
 
