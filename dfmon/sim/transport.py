@@ -11,6 +11,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
+from itertools import count
 from typing import Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -37,10 +38,15 @@ class RestResponse(NamedTuple):
 
 
 class ClientSession:
-    """One client. `send` never blocks; a client that reads too slowly is disconnected."""
+    """One client. `send` never blocks; a client that reads too slowly is disconnected.
+
+    Sessions hash by their number: the order of a set of them, in which they are sent to, is the same in every run.
+    """
+
+    _numbers = count()
 
     def __init__(self, ws: ServerConnection, overflow_close: tuple[int, str] = (1008, "connection_too_slow")) -> None:
-        self.ws = ws
+        self.ws, self._number = ws, next(self._numbers)
         self.path = ws.request.path if ws.request else "/"
         self.last_received_at = asyncio.get_running_loop().time()
         self.last_sent_at = self.opened_at = self.last_received_at
@@ -49,6 +55,9 @@ class ClientSession:
         self._queued_bytes = 0
         self._queue_ready = asyncio.Event()
         self._close_task: asyncio.Task[None] | None = None
+
+    def __hash__(self) -> int:
+        return self._number
 
     def send(self, frame: bytes) -> None:
         """Queue one text frame."""
