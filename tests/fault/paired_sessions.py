@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -50,8 +51,9 @@ class Client:
         addresses: Mapping[str, Address],
         clock: Callable[[], int] | None = None,
         transport: Opener | None = None,
+        timer: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.clock, self._transport = clock or server.clock, transport
+        self.clock, self._transport, self._timer = clock or server.clock, transport, timer
         self.endpoints = endpoints(("BTC",), SOURCES, addresses, PollSettings(SUMMARY_S, LOOK_BACK_S))
         self.driver = _Driver(
             ("BTC",),
@@ -71,7 +73,7 @@ class Client:
             for endpoint in self.endpoints:
                 run_coroutine = connection.run(
                     endpoint, self.driver, rest_client, self.clock, self._stop,
-                    rng=random.Random(1), transport=self._transport,
+                    rng=random.Random(1), transport=self._transport, timer=self._timer,
                 )  # fmt: skip
                 self._tasks.append(asyncio.create_task(run_coroutine))
             await asyncio.gather(*self._tasks)

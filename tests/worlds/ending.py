@@ -31,7 +31,7 @@ _REPLAYED_SHARE: Final = 4  # one world in so many is replayed in full
 async def check_end(world: World) -> None:
     """Compares with a client that starts now, on a market that stands still."""
     addresses = {source: Address(address.ws, address.rest) for source, address in world.addresses.items()}
-    fresh = Client(world.server, addresses, world.wall_ns, open_websockets)
+    fresh = Client(world.server, addresses, world.wall_ns, open_websockets, world.loop.time)
     task = asyncio.create_task(fresh.run())
     await asyncio.sleep(_FRESH_START_S)
     world.quiet_since_s = float("inf")  # a market that stands still is a fault too

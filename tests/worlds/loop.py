@@ -206,7 +206,7 @@ class Pool(Executor):
         return future
 
     def _duration_s(self) -> float:
-        return self._rng.uniform(0.002, 0.02) if self._rng.random() < 0.99 else self._rng.uniform(0.1, 1.5)
+        return self._rng.uniform(0.002, 0.02) if self._rng.random() < 0.99 else self._rng.uniform(0.1, 0.7)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         for run in list(self._pending.values()):

@@ -124,6 +124,11 @@ class World:
     def count_effect(self) -> None:
         self.effects += 1
 
+    @property
+    def is_ever_slow(self) -> bool:
+        """True for a world whose processor is slow for a while, by its plan."""
+        return any(injection.fault in ("overload", "slow-steps") for injection in self.plan.injections)
+
     def note_disk_failure(self) -> None:
         self.disk_failed = True
         self.count_effect()
