@@ -1,8 +1,12 @@
-"""Hedge trades in the snapshot: the outlook, the unwind at settlement, and the beta of volatility to spot."""
+"""Hedge trades in the snapshot: outlook, unwind at settlement, beta of volatility to spot; and the verbs of a trade."""
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+FLAT_BELOW_USD: Final = 0.25e6
 
 
 class OutlookRow(msgspec.Struct, frozen=True, rename={"case": "if"}):
@@ -50,3 +54,35 @@ class TenorBeta(msgspec.Struct, frozen=True):
     lo: float
     hi: float
     pairs: float
+
+
+def holds_zero(low: float | None, high: float | None) -> bool:
+    """True for a band with 0 in it."""
+    return low is not None and high is not None and low <= 0.0 <= high
+
+
+def hedge_verb(value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """`buy`, `sell`, `unsure` where the band holds 0, `flat` below a quarter of a million; USD, + = dealers buy.
+
+    A band that reaches further than that to both sides of 0 is no flat one.
+    """
+    if value is None:
+        return "n/a"
+    if holds_zero(low, high):
+        reach = max(abs(low or 0.0), abs(high or 0.0), abs(value))
+        return "flat" if reach < FLAT_BELOW_USD else "unsure"
+    if abs(value) < FLAT_BELOW_USD:
+        return "flat"
+    return "buy" if value > 0.0 else "sell"
+
+
+def settlement_hedge(unwind: Unwind) -> tuple[float | None, float | None, float | None]:
+    """The hedge that the settlement lifts with its band; a band to both sides of 0 where its sign hangs on spot.
+
+    That is so where the hedge held now has another sign than the one at the beginning of the window, if spot stays.
+    """
+    value, low, high = unwind.at_window, unwind.at_window_lo, unwind.at_window_hi
+    if value is None or unwind.value is None or value * unwind.value >= 0.0:
+        return value, low, high
+    bounds = [bound for bound in (value, unwind.value, low, high) if bound is not None]
+    return value, min(bounds), max(bounds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dfmon.model.hedging import holds_zero
 from dfmon.model.snapshot import FlowSnapshot
 
 _OTHER_SIDE = {"long": "short", "short": "long"}
@@ -13,6 +14,12 @@ def snapshot_regime(snapshot: FlowSnapshot) -> str | None:
     if regime.side is None:
         return None
     below, above = (None if edge is None else edge.level for edge in (regime.below, regime.above))
+    ngi = snapshot.metrics.ngi
+    if holds_zero(ngi.lo, ngi.hi):
+        edges = [level for level in (below, above) if level is not None]
+        spot = snapshot.spot or 0.0
+        nearest = f", nearest edge {_level(min(edges, key=lambda level: abs(level - spot)))}" if edges else ""
+        return f"gamma unsure at spot: its band holds 0{nearest}"
     return regime_sentence(regime.side, below, above, snapshot.spot, snapshot.flip.searched)
 
 

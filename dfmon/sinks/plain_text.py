@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from textwrap import wrap
 
-from dfmon.model.hedging import OutlookRow
+from dfmon.model.hedging import OutlookRow, hedge_verb, settlement_hedge
 from dfmon.model.metrics import metrics_at
 from dfmon.model.regime_text import snapshot_regime, two_sided_text
 from dfmon.model.scenario import Features
@@ -148,7 +148,11 @@ def _unwind(s: FlowSnapshot) -> list[str]:
     if unwind.left:
         return [f"settlement: {format_trade(unwind.left)} left, {format_trade(unwind.per_minute)} a minute"]
     until = format_trade(unwind.until_window)
-    return [f"next settlement: {format_trade(unwind.at_window)} from 07:30 to 08:00 UTC, until then {until}"]
+    value, low, high = settlement_hedge(unwind)
+    at_window = format_trade(value)
+    if hedge_verb(value, low, high) == "unsure":
+        at_window = f"unsure, {format_trade(low)} to {format_trade(high)},"
+    return [f"next settlement: {at_window} from 07:30 to 08:00 UTC, until then {until}"]
 
 
 def _expiries(s: FlowSnapshot) -> list[str]:

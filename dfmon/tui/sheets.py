@@ -133,7 +133,7 @@ SHEETS: Final = (
     SheetSpec(
         "coins",
         "All coins",
-        "A line an underlying: regime, scenario, dealers' trade at +1% and -1%; their sum.",
+        "A line each: regime, scenario, dealers' trade at +1% and -1%; and their sum.",
         lines=coin_rows,
         key="C",
         footer_rank=6,

@@ -189,7 +189,7 @@ def outlook() -> tuple[OutlookRow, ...]:
         OutlookRow("-1 %", -11.0e6, -19.0e6, -3.0e6, -14.1e6),
         OutlookRow("+1 sd", 14.2e6, 7.0e6, 20.0e6, 15.0e6),
         OutlookRow("-1 sd", -3.9e6, -9.0e6, 1.0e6, -4.2e6),
-        OutlookRow("1 h", -0.1e6, -0.3e6, 0.1e6, 0.0),
+        OutlookRow("1 h", -0.1e6, -0.2e6, 0.1e6, 0.0),
     )
 
 

@@ -71,3 +71,24 @@ def test_changes_of_all_are_merged_newest_first() -> None:
     at = drawn.index(next(line for line in drawn if "CHANGES" in line))
     assert drawn[at + 1].strip() == "12:12:40  ETH  2 DAMP -> 1 PIN: spot is close"
     assert drawn[at + 2].strip() == "11:04:41  BTC  2 DAMP -> 1 PIN: spot is close"
+
+
+def test_nothing_is_expected_of_a_book_that_is_not_known() -> None:
+    warming = msgspec.structs.replace(factory.snapshot().positions, warming=True, coverage=0.0)
+    (row,) = [line for line in lines(factory.snapshot(), ether(positions=warming)) if line.startswith("  ETH")]
+    assert "flat" not in row
+    assert "n/a" in row
+
+
+def test_another_underlying_is_as_unsure_in_the_second_line_as_on_its_own_screen() -> None:
+    ngi = msgspec.structs.replace(factory.snapshot().metrics.ngi, lo=-5e6, hi=4e6)
+    unsure = ether(metrics=msgspec.structs.replace(factory.snapshot().metrics, ngi=ngi))
+    shown = panels(frame(factory.snapshot(), others=(unsure,)), 160, 48)["context"]
+    assert "ETH UNSURE 5" in shown
+    assert "ETH SHORT 5" in panels(frame(factory.snapshot(), others=(ether(),)), 160, 48)["context"]
+
+
+def test_a_stale_underlying_has_no_expected_trade() -> None:
+    (row,) = [line for line in lines(factory.snapshot(), ether(state="stale")) if line.startswith("  ETH")]
+    assert row.count("n/a") == 3
+    assert "98,412.5~" in row

@@ -34,7 +34,12 @@ def test_the_sheet_fits_and_spot_is_in_its_middle(size: tuple[int, int]) -> None
     rows = [line for line in lines if line[1:10].strip().replace(",", "").isdigit()]
     assert rows.index(lines[at]) == len(rows) // 2
     assert "98,412" in lines[at]
-    assert lines[-1].startswith(" 1h ahead, 15h UTC, spot 98,412 (0.0%): dealers flat")
+    head = (
+        " 1h ahead, 15:03Z, spot 98,412 (0.0%): dealers flat"
+        if size[0] >= 100
+        else " +1h 15:03Z at 98,412 (0.0%): flat"
+    )
+    assert lines[-1].startswith(head)
 
 
 def test_unsure_cells_are_marked_and_the_cursor_has_a_sentence() -> None:
@@ -48,7 +53,7 @@ def test_unsure_cells_are_marked_and_the_cursor_has_a_sentence() -> None:
     VIEW_ACTIONS["cursor.right"](view, shown)
     sentence = panels(shown, 120, 40)["forward"].splitlines()[-1]
     move = view.forward_map.moves[len(view.forward_map.moves) // 2 + 3] if view.forward_map else 0.0
-    assert f"2h ahead, 16h UTC, spot {factory.SPOT * (1 + move):,.0f}" in sentence
+    assert f"2h ahead, 16:03Z, spot {factory.SPOT * (1 + move):,.0f}" in sentence
     assert "dealers SELL" in sentence
     assert any("?" in line for line in lines)
     VIEW_ACTIONS["cursor.first"](view, shown)
@@ -75,3 +80,8 @@ def test_the_axes_are_symmetric_and_reach_three_sigmas(size: tuple[int, int]) ->
     assert moves[-1] >= 3.0 * 0.51 / 365**0.5
     assert hours == sorted(hours)
     assert hours[0] == 0.0
+
+
+def test_a_stale_market_has_no_map() -> None:
+    view = opened((120, 40))
+    assert "no map while stale" in panels(frame(factory.snapshot(state="stale"), view), 120, 40)["forward"]

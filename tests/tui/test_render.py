@@ -561,3 +561,9 @@ def test_enter_on_the_positions_sheet_asks_why_dealers_hold_the_selected_option(
     assert "WHY" in screen(on_screen, 160, 24)  # where expiries and reasons have no room side by side
     VIEW_ACTIONS["cell.detail"](view, on_screen)
     assert view.table == "options"
+
+
+def test_while_paused_the_age_of_spot_goes_on() -> None:
+    shown = frame(factory.snapshot(), paused=True, now_ns=NOW + 47 * SECOND)
+    newest = replace(shown, latest_snapshot=factory.snapshot(ts_ns=NOW + 47 * SECOND))
+    assert "BTC 98,412.5 47s" in panels(newest, 120, 40)["headline"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from dfmon.model.hedging import hedge_verb, settlement_hedge
 from dfmon.model.snapshot import Detail, FlowSnapshot
 from dfmon.tui.render.box import divider
 from dfmon.tui.render.formatting import (
@@ -23,7 +24,7 @@ from dfmon.tui.render.formatting import (
 )
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.headline import BUCKET_STYLE
-from dfmon.tui.render.hedge_text import hedge_run, hedge_verb
+from dfmon.tui.render.hedge_text import hedge_run
 from dfmon.tui.render.profile import profile_at
 from dfmon.tui.render.regime import regime_runs
 
@@ -82,12 +83,12 @@ def _coin_row(frame: Frame, s: FlowSnapshot, width: int) -> Row:
         since = format_duration(scenario.age_s) if scenario.bucket else ""
         runs += [(f"{confidence:>5} ", "text"), (f"{since:>6}  ", "dim"), (f"{_distances(s):>12}", "text")]
     for case in ("+1 %", "-1 %"):
-        row = outlook.get(case)
+        row = None if _is_silent(s) else outlook.get(case)
         runs.append(_hedge_cell(*((None,) * 3 if row is None else (row.value, row.lo, row.hi))))
     if width >= _WIDE:
         ngi, unwind = s.metrics.ngi.value, s.unwind
         dvol = "" if s.context.dvol is None else f"{100 * s.context.dvol:.1f}"
-        runs.append(_hedge_cell(unwind.at_window, unwind.at_window_lo, unwind.at_window_hi))
+        runs.append(_hedge_cell(*((None,) * 3 if _is_silent(s) else settlement_hedge(unwind))))
         runs.append((f"{format_usd(ngi):>9}", sign_style(ngi)))
         runs.append((f"{format_percent(s.context.return_1h, 2):>8}{dvol:>7}", "text"))
     coverage = "n/a" if s.positions.coverage is None else format_percent(s.positions.coverage, 0, plus=False)
@@ -112,9 +113,14 @@ def _distances(s: FlowSnapshot) -> str:
     return " / ".join("none" if e is None else f"{(e.level / s.spot - 1.0) / sigma:+.1f}" for e in edges)
 
 
+def _is_silent(s: FlowSnapshot) -> bool:
+    """True for an underlying of which nothing can be expected now: stale, or with half of its book unknown."""
+    return s.state == "stale" or s.positions.warming
+
+
 def _is_counted(s: FlowSnapshot) -> bool:
     """True for a live underlying whose positions are covered."""
-    return s.state != "stale" and not s.positions.warming and s.metrics.ngi.value is not None
+    return not _is_silent(s) and s.metrics.ngi.value is not None
 
 
 def _sum_rows(snapshots: Sequence[FlowSnapshot], width: int) -> list[Row]:
@@ -143,17 +149,26 @@ def _next_rows(snapshots: Sequence[FlowSnapshot], width: int) -> list[Row]:
     )
     out = [divider([("NEXT", "title"), ("  what rolls off", "dim")], (), width)]
     for hours, s, expiry in rows[:_MAX_EXPIRIES]:
-        total = sum(abs(e.ngi) for e in s.by_expiry if e.ngi is not None)
-        share = "" if expiry.ngi is None or not total else f": {abs(expiry.ngi) / total:.0%} of |gamma|"
+        share = _gamma_share(s, expiry.label)
         runs: list[Run] = [
             (f" in {format_duration(hours * 3600):>7}  ", "dim"),
             (f"{cell_text(s.underlying, 5):<5}", "strong"),
             (f"{short_expiry(expiry.label)} expires{share}", "text"),
         ]
-        if expiry.unwind:
-            runs += [(", lifts its hedge: ", "text"), hedge_run(expiry.unwind)]
+        if hours <= 24.0 and not _is_silent(s) and s.unwind.at_window is not None:
+            runs += [(", lifts its hedge: ", "text"), hedge_run(*settlement_hedge(s.unwind))]
         out.append(fit(runs, width))
     return out
+
+
+def _gamma_share(s: FlowSnapshot, label: str) -> str:
+    """`: 19% of |gamma|`: the cells of an expiry against those of all, whatever their sign."""
+    detail = s.detail
+    if not isinstance(detail, Detail) or label not in detail.heatmap.expiries:
+        return ""
+    sizes = [sum(abs(row[j] or 0.0) for row in detail.heatmap.ngi) for j in range(len(detail.heatmap.expiries))]
+    share = sizes[detail.heatmap.expiries.index(label)] / sum(sizes) if sum(sizes) else None
+    return "" if share is None else f": {share:.0%} of |gamma|"
 
 
 def _matrix_rows(snapshots: Sequence[FlowSnapshot], width: int) -> list[Row]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from dfmon.model.hedging import FLAT_BELOW_USD
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.tui.render.formatting import (
     NOT_AVAILABLE,
@@ -25,7 +26,7 @@ from dfmon.tui.render.formatting import (
 )
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.headline import WIDE, outlook_parts, stale_reason
-from dfmon.tui.render.hedge_text import FLAT_BELOW_USD
+from dfmon.tui.render.regime import regime_runs
 
 _OUTLOOK_PARTS: Final = ("hour", "settlement")
 
@@ -116,8 +117,8 @@ def _usd(value: float | None) -> str | None:
 
 def _other_underlying(other: FlowSnapshot) -> list[Run]:
     """`ETH SHORT 4`: regime and scenario of another underlying."""
-    side = {"long": ("LONG", "pos"), "short": ("SHORT", "neg")}.get(other.regime.side or "", ("n/a", "absent"))
-    out: list[Run] = [(f"{cell_text(other.underlying, 8)} ", "text"), side]
+    side, style = regime_runs(other, is_long=False, beyond=False)[0]
+    out: list[Run] = [(f"{cell_text(other.underlying, 8)} ", "text"), (side.strip(), style)]
     if other.scenario.bucket:
         out.append((f" {other.scenario.bucket}", "scene"))
     return out

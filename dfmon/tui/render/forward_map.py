@@ -9,6 +9,7 @@ import math
 from typing import Final
 
 from dfmon.core.exposure.forward_map import ForwardMap
+from dfmon.model.hedging import hedge_verb, holds_zero
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import HOUR
 from dfmon.tui.render.box import Rect, bordered_panel, inner_size
@@ -19,11 +20,11 @@ from dfmon.tui.render.formatting import (
     format_level,
     format_percent,
     format_signed,
+    format_time,
     format_usd,
     short_expiry,
 )
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.hedge_text import hedge_verb, holds_zero
 from dfmon.tui.render.profile import profile_at
 from dfmon.tui.themes import SIDE_STEPS
 
@@ -32,6 +33,7 @@ _NARROW_HOURS: Final = (0, 1, 2, 4, 6, 8, 10, 12, 16, 20, 24, 30, 36, 48)
 _LABEL_WIDTH: Final = 18
 _CELL_WIDTH: Final = 4
 _STEPS: Final = (0.0005, 0.001, 0.002, 0.0025, 0.004, 0.005, 0.01, 0.02, 0.04)
+_LONG_TITLE: Final = "  what dealers must trade from now until then, "
 _SIGMAS: Final = 3.5  # of a day, from spot to either end
 
 
@@ -49,20 +51,25 @@ def forward_map_sheet(frame: Frame, rect: Rect) -> list[Row]:
     """The sheet at any size."""
     width, height = inner_size(rect)
     snapshot, drawn = frame.snapshot, frame.view.forward_map
-    title: list[Run] = [("F FORWARD MAP", "title"), ("  what dealers must trade from now until then, ", "dim")]
+    title: list[Run] = [
+        ("F FORWARD MAP", "title"),
+        ("  dealers' trade until then, " if width < 100 else _LONG_TITLE, "dim"),
+    ]
+    if frame.stale:
+        return bordered_panel(rect, title, [(), (("  no map while stale", "warn"),)], focus=False)
     if snapshot is None or snapshot.spot is None or drawn is None:
         message = frame.waiting_text() if snapshot is None else "no book in this process to look ahead with"
         return bordered_panel(rect, title, [(), ((f"  {message}", "dim"),)], focus=False)
     largest = float(abs(drawn.trade).max())
     unit, letter = (1e6, "M") if largest >= 2e6 else (1e3, "K")
-    title += [(f"${letter}", "dim"), ("  + buy", "buy"), ("  - sell", "sell"), ("  ? unsure", "dim")]
+    title += [(f"${letter}", "dim"), ("  + buy", "buy"), ("  - sell", "sell"), ("  grey unsure", "dim")]
     cursor = _cursor(frame, drawn)
     body = [_header_row(drawn)]
     scale = (unit, largest, cursor)
     body += [_spot_row(frame, snapshot, drawn, i, scale) for i in reversed(range(len(drawn.moves)))]
     body = body[: height - 1]
     body += [fit((), width)] * (height - 1 - len(body))
-    return bordered_panel(rect, title, [*body, _sentence(snapshot, drawn, *cursor)], focus=False)
+    return bordered_panel(rect, title, [*body, _sentence(snapshot, drawn, cursor, width)], focus=False)
 
 
 def _cursor(frame: Frame, drawn: ForwardMap) -> tuple[int, int]:
@@ -94,18 +101,20 @@ def _spot_row(
 
 
 def _cell(drawn: ForwardMap, i: int, j: int, unit: float, largest: float) -> Run:
-    """`+26`, `?12` where the band holds 0, a dot for less than half a unit."""
+    """`+26`, grey `-12?` where the band holds 0, a dot for less than half a unit."""
     value, low, high = float(drawn.trade[i, j]), float(drawn.lo[i, j]), float(drawn.hi[i, j])
     if abs(value) < 0.5 * unit:
         return "·", "map+0"
     if not math.isnan(low) and holds_zero(low, high):
-        return f"?{abs(value) / unit:.0f}"[:_CELL_WIDTH], "map+0"
+        text = f"{value / unit:+.0f}"
+        return (f"{text}?" if len(text) < _CELL_WIDTH else text), "absent"
     step = 1 + min(SIDE_STEPS - 1, int(SIDE_STEPS * math.sqrt(abs(value) / largest)))
     return f"{value / unit:+.0f}"[:_CELL_WIDTH], f"map{step if value > 0.0 else -step:+d}"
 
 
-def _sentence(snapshot: FlowSnapshot, drawn: ForwardMap, row: int, column: int) -> Row:
+def _sentence(snapshot: FlowSnapshot, drawn: ForwardMap, cursor: tuple[int, int], width: int) -> Row:
     """The cell under the cursor in words."""
+    row, column = cursor
     move, hours, value = float(drawn.moves[row]), float(drawn.hours[column]), float(drawn.trade[row, column])
     low, high = float(drawn.lo[row, column]), float(drawn.hi[row, column])
     bounds = (None, None) if math.isnan(low) else (low, high)
@@ -113,11 +122,14 @@ def _sentence(snapshot: FlowSnapshot, drawn: ForwardMap, row: int, column: int) 
     band = "" if bounds[0] is None else f" [{format_usd(low)}..{format_usd(high)}]"
     expired = [short_expiry(e.label) for e in snapshot.by_expiry if e.hours <= hours]
     dropped = f"; expired by then: {', '.join(expired[:4])}{' ..' if len(expired) > 4 else ''}" if expired else ""
-    then = f"{(snapshot.ts_ns + int(hours * HOUR)) // HOUR % 24:02d}h UTC"
+    then = format_time(snapshot.ts_ns + int(hours * HOUR), seconds=False)
     spot = (snapshot.spot or 0.0) * (1.0 + move)
     amount = f" {format_usd(abs(value), plus=False)}" if verb in {"buy", "sell"} else ""
+    head = f" {hours:.0f}h ahead, {then}Z, spot {format_level(spot)} ({format_percent(move)}): dealers "
+    if width < 100:
+        head = f" +{hours:.0f}h {then}Z at {format_level(spot)} ({format_percent(move)}): "
     return (
-        (f" {hours:.0f}h ahead, {then}, spot {format_level(spot)} ({format_percent(move)}): dealers ", "text"),
+        (head, "text"),
         (f"{verb.upper() if amount else verb}{amount}", verb if amount else "dim"),
-        (f"{band} until then{dropped}", "dim"),
+        (f"{band or ', a convention without a band,'} until then{dropped if width >= 100 else ''}", "dim"),
     )

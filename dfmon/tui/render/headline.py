@@ -10,9 +10,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from dfmon.model.hedging import settlement_hedge
 from dfmon.model.scenario import Scenario
 from dfmon.model.snapshot import FlowSnapshot
-from dfmon.model.units import utc
+from dfmon.model.units import SECOND, utc
 from dfmon.tui.render.formatting import (
     Row,
     Run,
@@ -80,6 +81,8 @@ def spot_runs(frame: Frame, snapshot: FlowSnapshot) -> list[Run]:
     ]
     freshness = (frame.latest_snapshot or snapshot).freshness
     age_s = frame.stale_s if frame.stale_s is not None else freshness.spot.age_s if freshness is not None else None
+    if frame.paused and age_s is not None:  # of the spot on screen, which stands still
+        age_s = max(age_s, (frame.now_ns - snapshot.ts_ns) / SECOND / frame.clock_speed)
     if age_s is not None and frame.mode != "replay":
         limit_s = freshness.spot.limit_s if freshness is not None else math.inf
         style = "bad" if frame.stale else "warn" if age_s > limit_s / 2 else "ok"
@@ -125,6 +128,8 @@ def _warming_verdict(snapshot: FlowSnapshot, width: int) -> list[Run]:
 
 def outlook_parts(snapshot: FlowSnapshot, width: int, included: Sequence[str]) -> list[list[Run]]:
     """`+1%: sell 15.8M`, `-1%: buy 15.6M`, `hour: flat`, `08:00: sell 26.1M`: what dealers do if, and when."""
+    if snapshot.positions.warming:
+        return []
     rows = {row.case: row for row in snapshot.outlook}
     colon = ":" if width >= 80 else ""
     out: list[list[Run]] = []
@@ -144,8 +149,7 @@ def settlement_runs(snapshot: FlowSnapshot, colon: str = ":") -> list[Run]:
         return [(f"left{colon} ", "dim"), hedge_run(unwind.left)]
     if unwind.at_window is None:
         return []
-    amount = hedge_run(unwind.at_window, unwind.at_window_lo, unwind.at_window_hi)
-    return [(f"08:00{colon} ", "dim"), amount]
+    return [(f"08:00{colon} ", "dim"), hedge_run(*settlement_hedge(unwind))]
 
 
 def _scenario_runs(frame: Frame, scenario: Scenario, width: int, included: Sequence[str]) -> list[Run]:

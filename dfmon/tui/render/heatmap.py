@@ -136,7 +136,7 @@ def _strike_row(frame: Frame, grid: HeatmapGrid, i: int, cols: list[int], place:
     out: list[Run] = [(label[:_LABEL_WIDTH], "row.spot" if mark == "▶" else "flip" if mark != " " else "label")]
     for j in cols:
         value = grid.cells[i][j]
-        text = format_cell(value, metric, cell_width - 1)
+        text = format_cell(value, metric, cell_width - (2 if j == cursor else 1))
         step = grid.colour_step(value) if text != "·" else 0
         style = "heat.stale" if stale else "heat.none" if text == "·" else f"heat{step:+d}"
         if j == cursor:

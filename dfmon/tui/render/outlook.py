@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from dfmon.model.hedging import FLAT_BELOW_USD, hedge_verb, settlement_hedge
 from dfmon.model.snapshot import FlowSnapshot, Hpp
 from dfmon.tui.render.box import divider
 from dfmon.tui.render.formatting import (
@@ -21,7 +22,6 @@ from dfmon.tui.render.formatting import (
     quality_style,
 )
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.hedge_text import FLAT_BELOW_USD, hedge_verb
 from dfmon.tui.render.plot import bar_runs
 
 _CASES: Final = (
@@ -53,8 +53,10 @@ def hedge_rows(snapshot: FlowSnapshot) -> list[HedgeRow]:
     if unwind.minutes_left:
         rows.append(HedgeRow("08:00 left", unwind.left, None, None))
     elif unwind.at_window is not None:
-        rows.append(HedgeRow("08:00 settle", unwind.at_window, unwind.at_window_lo, unwind.at_window_hi))
+        rows.append(HedgeRow("08:00 settle", *settlement_hedge(unwind)))
     rows.append(HedgeRow(f"did, {(flow.span_s or 900.0) / 60:.0f} min", flow.value, flow.lo, flow.hi, done=True))
+    if snapshot.positions.warming:  # a book of which half is unknown has no trade to expect
+        rows = [row._replace(value=None, lo=None, hi=None) for row in rows]
     return rows
 
 
@@ -105,8 +107,8 @@ def _pressure_row(frame: Frame, hpp: Hpp, width: int) -> Row:
     status = (cell_text(hpp.status, 20), "dim" if hpp.calibrated else "warn")
     parts: list[tuple[int, tuple[Run, ...]]] = [
         (0, ((" HPP ", "label"), (number, quality_style(hpp, frame.stale)), (" + sell, - buy", "dim"))),
-        (1, ((f"a {hpp.alpha:.2g}  b {hpp.beta:.2g}", "dim"),)),
-        (2, (status,)),
+        (1, ((f"a {hpp.alpha:.2g}  b {hpp.beta:.2g}", "dim"),) if hpp.value is not None else ()),
+        (2, (status,) if hpp.value is not None else ()),
         (3, ((format_band(hpp.lo, hpp.hi), "dim"),)),
     ]
     return fit(join_by_priority(parts, width), width)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from dfmon.model.flip import Flip, RegimeEdge
+from dfmon.model.hedging import holds_zero
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.tui.render.formatting import Run, format_level, format_percent
-from dfmon.tui.render.hedge_text import holds_zero
 
 _OTHER_SIDE = {"long": "short", "short": "long"}
 

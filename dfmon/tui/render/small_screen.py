@@ -6,7 +6,7 @@ from dfmon.model.snapshot import FlowSnapshot
 from dfmon.tui.render.box import Rect
 from dfmon.tui.render.chart import chart
 from dfmon.tui.render.context_strip import context_strip
-from dfmon.tui.render.formatting import Row, cell_text, fit, format_percent, justify
+from dfmon.tui.render.formatting import Row, cell_text, fit, format_percent, justify, row_width
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.headline import headline, mode_runs, outlook_parts, spot_runs
 from dfmon.tui.render.regime import regime_runs
@@ -32,7 +32,11 @@ def small_screen(frame: Frame, width: int, height: int) -> list[Row]:
 
 
 def _spot_row(frame: Frame, snapshot: FlowSnapshot, width: int) -> Row:
-    return justify([(" ", "text"), *spot_runs(frame, snapshot)], [*mode_runs(frame), (" ", "text")], width)
+    left: Row = ((" ", "text"), *spot_runs(frame, snapshot))
+    right: Row = (*mode_runs(frame), (" ", "text"))
+    if row_width(left) + row_width(right) > width:
+        right = (*mode_runs(frame, seconds=False), (" ", "text"))
+    return justify(left, right, width)
 
 
 def _small_verdict_rows(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Row]:

@@ -1,0 +1,35 @@
+"""The verbs of a hedge: never surer than the band, nor than the sign that spot decides."""
+
+from __future__ import annotations
+
+import pytest
+
+from dfmon.model.hedging import Unwind, hedge_verb, settlement_hedge
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "verb"),
+    [
+        (None, None, None, "n/a"),
+        (1e6, 0.5e6, 2e6, "buy"),
+        (-1e6, -2e6, -0.5e6, "sell"),
+        (-1e6, None, None, "sell"),
+        (-1e6, -2e6, 0.5e6, "unsure"),
+        (-0.2e6, -4.2e6, 3.4e6, "unsure"),  # a small mean of a wide band is not flat
+        (-0.1e6, -0.2e6, 0.1e6, "flat"),
+        (0.1e6, 0.05e6, 0.2e6, "flat"),
+        (0.0, None, None, "flat"),
+    ],
+)
+def test_a_verb_needs_a_band_on_one_side(value: float | None, low: float | None, high: float | None, verb: str) -> None:
+    assert hedge_verb(value, low, high) == verb
+
+
+def test_a_settlement_whose_sign_hangs_on_spot_is_unsure() -> None:
+    """Held now dealers would sell, at the window they buy if spot stays: half a sigma decides."""
+    turning = Unwind(-14e6, -26e6, 0.8e6, at_window=12.6e6, at_window_lo=2.3e6, at_window_hi=27e6)
+    assert settlement_hedge(turning) == (12.6e6, -14e6, 27e6)
+    assert hedge_verb(*settlement_hedge(turning)) == "unsure"
+    agreeing = Unwind(14e6, 1e6, 26e6, at_window=12.6e6, at_window_lo=2.3e6, at_window_hi=27e6)
+    assert settlement_hedge(agreeing) == (12.6e6, 2.3e6, 27e6)
+    assert settlement_hedge(Unwind()) == (None, None, None)
