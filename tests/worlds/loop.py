@@ -21,7 +21,8 @@ from itertools import count
 from typing import Any, Final
 
 PROCESS: Final[ContextVar[Process | None]] = ContextVar("process", default=None)
-MAX_EARLY_S: Final = 0.0005  # of a timer: uvloop counts in milliseconds
+MAX_EARLY_S: Final = 0.0005  # of a timer: uvloop counts in milliseconds, and does not wait at all for less than this
+_TURN_S: Final = 0.00001  # of the loop
 
 
 class Process:
@@ -124,7 +125,8 @@ class WorldLoop(asyncio.BaseEventLoop):
     ) -> asyncio.TimerHandle:
         process = PROCESS.get() if context is None else context.get(PROCESS)
         if process is not None:  # a simulated venue keeps its time exactly
-            when += self._lateness_s()
+            is_short = 0.0 < when - self._now_s < MAX_EARLY_S
+            when = self._now_s + _TURN_S if is_short else when + self._lateness_s()
         handle = super().call_at(when, callback, *args, context=context)
         if process is not None and not process.alive:
             handle.cancel()
