@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from dfmon.model.positions import Positions
+
 FLAT_BELOW_USD: Final = 0.25e6
 
 
@@ -74,6 +76,16 @@ def hedge_verb(value: float | None, low: float | None = None, high: float | None
     if abs(value) < FLAT_BELOW_USD:
         return "flat"
     return "buy" if value > 0.0 else "sell"
+
+
+def with_doubt(
+    positions: Positions, value: float | None, low: float | None, high: float | None
+) -> tuple[float | None, float | None, float | None]:
+    """A hedge with its band; one to both sides of 0 while this board does not show the sign of its positions."""
+    if value is None or not positions.sign_caveat:
+        return value, low, high
+    size = abs(value)
+    return value, min(-size, low or 0.0), max(size, high or 0.0)
 
 
 def settlement_hedge(unwind: Unwind) -> tuple[float | None, float | None, float | None]:

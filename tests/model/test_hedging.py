@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dfmon.model.hedging import Unwind, hedge_verb, settlement_hedge
+from dfmon.model.hedging import Unwind, hedge_verb, settlement_hedge, with_doubt
+from dfmon.model.positions import Positions
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,13 @@ def test_a_settlement_whose_sign_hangs_on_spot_is_unsure() -> None:
     agreeing = Unwind(14e6, 1e6, 26e6, at_window=12.6e6, at_window_lo=2.3e6, at_window_hi=27e6)
     assert settlement_hedge(agreeing) == (12.6e6, 2.3e6, 27e6)
     assert settlement_hedge(Unwind()) == (None, None, None)
+
+
+def test_a_board_that_does_not_show_its_sign_has_no_side() -> None:
+    decided = Positions("flow", 0.9, False, decided=True)
+    assert with_doubt(decided, 5e6, 1e6, 9e6) == (5e6, 1e6, 9e6)
+    for undecided in (False, None):
+        doubted = with_doubt(Positions("flow", 0.9, False, decided=undecided), 5e6, 1e6, 9e6)
+        assert doubted == (5e6, -5e6, 9e6)
+        assert hedge_verb(*doubted) == "unsure"
+    assert with_doubt(Positions("naive", None, False), 5e6, None, None) == (5e6, None, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from dfmon.model.hedging import hedge_verb, settlement_hedge
+from dfmon.model.hedging import hedge_verb, settlement_hedge, with_doubt
 from dfmon.model.snapshot import Detail, FlowSnapshot
 from dfmon.tui.render.box import divider
 from dfmon.tui.render.formatting import (
@@ -84,11 +84,13 @@ def _coin_row(frame: Frame, s: FlowSnapshot, width: int) -> Row:
         runs += [(f"{confidence:>5} ", "text"), (f"{since:>6}  ", "dim"), (f"{_distances(s):>12}", "text")]
     for case in ("+1 %", "-1 %"):
         row = None if _is_silent(s) else outlook.get(case)
-        runs.append(_hedge_cell(*((None,) * 3 if row is None else (row.value, row.lo, row.hi))))
+        trade = (None,) * 3 if row is None else (row.value, row.lo, row.hi)
+        runs.append(_hedge_cell(*with_doubt(s.positions, *trade)))
     if width >= _WIDE:
-        ngi, unwind = s.metrics.ngi.value, s.unwind
+        ngi = s.metrics.ngi.value
         dvol = "" if s.context.dvol is None else f"{100 * s.context.dvol:.1f}"
-        runs.append(_hedge_cell(*((None,) * 3 if _is_silent(s) else settlement_hedge(unwind))))
+        lifted = with_doubt(s.positions, *settlement_hedge(s.unwind))
+        runs.append(_hedge_cell(*((None,) * 3 if _is_silent(s) else lifted)))
         runs.append((f"{format_usd(ngi):>9}", sign_style(ngi)))
         runs.append((f"{format_percent(s.context.return_1h, 2):>8}{dvol:>7}", "text"))
     coverage = "n/a" if s.positions.coverage is None else format_percent(s.positions.coverage, 0, plus=False)
@@ -133,12 +135,17 @@ def _sum_rows(snapshots: Sequence[FlowSnapshot], width: int) -> list[Row]:
         return [title]
     runs: list[Run] = [(" ", "text")]
     for case, label in (("+1 %", "all +1%"), ("-1 %", "all -1%")):
-        rows = [row for s in counted for row in s.outlook if row.case == case]
-        low, high = (sum(v) if None not in v else None for v in ([r.lo for r in rows], [r.hi for r in rows]))  # type: ignore[arg-type]
-        runs += [(f"{label} ", "dim"), hedge_run(sum(row.value for row in rows), low, high), ("   ", "text")]
+        rows = [(s.positions, row) for s in counted for row in s.outlook if row.case == case]
+        trades = [with_doubt(positions, row.value, row.lo, row.hi) for positions, row in rows]
+        runs += [(f"{label} ", "dim"), hedge_run(*_added(trades)), ("   ", "text")]
     ngi = sum(s.metrics.ngi.value or 0.0 for s in counted)
     runs += [("NGI ", "dim"), (format_usd(ngi), sign_style(ngi))]
     return [title, fit(runs, width)]
+
+
+def _added(trades: Sequence[tuple[float | None, float | None, float | None]]) -> list[float | None]:
+    """Sums of the values and of the bounds, as if all moved together; None for a sum with an unknown part."""
+    return [sum(v for v in column if v is not None) if None not in column else None for column in zip(*trades)]
 
 
 def _next_rows(snapshots: Sequence[FlowSnapshot], width: int) -> list[Row]:
@@ -156,7 +163,7 @@ def _next_rows(snapshots: Sequence[FlowSnapshot], width: int) -> list[Row]:
             (f"{short_expiry(expiry.label)} expires{share}", "text"),
         ]
         if hours <= 24.0 and not _is_silent(s) and s.unwind.at_window is not None:
-            runs += [(", lifts its hedge: ", "text"), hedge_run(*settlement_hedge(s.unwind))]
+            runs += [(", lifts its hedge: ", "text"), hedge_run(*with_doubt(s.positions, *settlement_hedge(s.unwind)))]
         out.append(fit(runs, width))
     return out
 

@@ -9,7 +9,7 @@ import math
 from typing import Final
 
 from dfmon.core.exposure.forward_map import ForwardMap
-from dfmon.model.hedging import hedge_verb, holds_zero
+from dfmon.model.hedging import hedge_verb, holds_zero, with_doubt
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import HOUR
 from dfmon.tui.render.box import Rect, bordered_panel, inner_size
@@ -90,22 +90,23 @@ def _spot_row(
     spot = (snapshot.spot or 0.0) * (1.0 + float(drawn.moves[i]))
     detail = frame.detail
     gamma = None if detail is None else profile_at(detail.profile, spot)
-    rail: Run = (" ", "dim") if gamma is None else ("▌", "pos") if gamma > 0.0 else ("▐", "neg")
+    rail: Run = (" ", "dim") if gamma is None else ("▌", "pos") if gamma > 0.0 else ("╎", "neg")
     is_spot = i == len(drawn.moves) // 2
     label = f"{'▶' if is_spot else ' '}{format_level(spot):>9}{format_signed(100.0 * float(drawn.moves[i]), 1):>7}"
     out: list[Run] = [(label, "row.spot" if is_spot else "label"), rail]
     for j in range(len(drawn.hours)):
-        text, style = _cell(drawn, i, j, unit, largest)
+        text, style = _cell(drawn, i, j, (unit, largest), bool(snapshot.positions.sign_caveat))
         out.append((f"{text:>{_CELL_WIDTH}}", f"{style}.cursor" if (i, j) == (at_row, at_column) else style))
     return tuple(out)
 
 
-def _cell(drawn: ForwardMap, i: int, j: int, unit: float, largest: float) -> Run:
+def _cell(drawn: ForwardMap, i: int, j: int, scale: tuple[float, float], doubted: bool) -> Run:
     """`+26`, grey `-12?` where the band holds 0, a dot for less than half a unit."""
+    unit, largest = scale
     value, low, high = float(drawn.trade[i, j]), float(drawn.lo[i, j]), float(drawn.hi[i, j])
     if abs(value) < 0.5 * unit:
         return "·", "map+0"
-    if not math.isnan(low) and holds_zero(low, high):
+    if doubted or (not math.isnan(low) and holds_zero(low, high)):
         text = f"{value / unit:+.0f}"
         return (f"{text}?" if len(text) < _CELL_WIDTH else text), "absent"
     step = 1 + min(SIDE_STEPS - 1, int(SIDE_STEPS * math.sqrt(abs(value) / largest)))
@@ -118,7 +119,7 @@ def _sentence(snapshot: FlowSnapshot, drawn: ForwardMap, cursor: tuple[int, int]
     move, hours, value = float(drawn.moves[row]), float(drawn.hours[column]), float(drawn.trade[row, column])
     low, high = float(drawn.lo[row, column]), float(drawn.hi[row, column])
     bounds = (None, None) if math.isnan(low) else (low, high)
-    verb = hedge_verb(value, *bounds)
+    verb = hedge_verb(*with_doubt(snapshot.positions, value, *bounds))
     band = "" if bounds[0] is None else f" [{format_usd(low)}..{format_usd(high)}]"
     expired = [short_expiry(e.label) for e in snapshot.by_expiry if e.hours <= hours]
     dropped = f"; expired by then: {', '.join(expired[:4])}{' ..' if len(expired) > 4 else ''}" if expired else ""

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from dfmon.model.hedging import settlement_hedge
+from dfmon.model.hedging import settlement_hedge, with_doubt
 from dfmon.model.scenario import Scenario
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import SECOND, utc
@@ -136,7 +136,8 @@ def outlook_parts(snapshot: FlowSnapshot, width: int, included: Sequence[str]) -
     for case, label in (("+1 %", "+1%"), ("-1 %", "-1%"), ("1 h", "hour")):
         row = rows.get(case)
         if row is not None and (case != "1 h" or "hour" in included):
-            out.append([(f"{label}{colon} ", "dim"), hedge_run(row.value, row.lo, row.hi)])
+            amount = hedge_run(*with_doubt(snapshot.positions, row.value, row.lo, row.hi))
+            out.append([(f"{label}{colon} ", "dim"), amount])
     if "settlement" in included:
         out.append(settlement_runs(snapshot, colon))
     return out
@@ -149,7 +150,7 @@ def settlement_runs(snapshot: FlowSnapshot, colon: str = ":") -> list[Run]:
         return [(f"left{colon} ", "dim"), hedge_run(unwind.left)]
     if unwind.at_window is None:
         return []
-    return [(f"08:00{colon} ", "dim"), hedge_run(*settlement_hedge(unwind))]
+    return [(f"08:00{colon} ", "dim"), hedge_run(*with_doubt(snapshot.positions, *settlement_hedge(unwind)))]
 
 
 def _scenario_runs(frame: Frame, scenario: Scenario, width: int, included: Sequence[str]) -> list[Run]:

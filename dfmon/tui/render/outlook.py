@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from dfmon.model.hedging import FLAT_BELOW_USD, hedge_verb, settlement_hedge
+from dfmon.model.hedging import FLAT_BELOW_USD, hedge_verb, settlement_hedge, with_doubt
 from dfmon.model.snapshot import FlowSnapshot, Hpp
 from dfmon.tui.render.box import divider
 from dfmon.tui.render.formatting import (
@@ -55,9 +55,10 @@ def hedge_rows(snapshot: FlowSnapshot) -> list[HedgeRow]:
     elif unwind.at_window is not None:
         rows.append(HedgeRow("08:00 settle", *settlement_hedge(unwind)))
     rows.append(HedgeRow(f"did, {(flow.span_s or 900.0) / 60:.0f} min", flow.value, flow.lo, flow.hi, done=True))
-    if snapshot.positions.warming:  # a book of which half is unknown has no trade to expect
-        rows = [row._replace(value=None, lo=None, hi=None) for row in rows]
-    return rows
+    if snapshot.positions.warming or snapshot.state == "stale":  # no trade to expect
+        return [row._replace(value=None, lo=None, hi=None) for row in rows]
+    doubted = (with_doubt(snapshot.positions, row.value, row.lo, row.hi) for row in rows)
+    return [row._replace(value=v, lo=lo, hi=hi) for row, (v, lo, hi) in zip(rows, doubted, strict=True)]
 
 
 def outlook_rows(frame: Frame, snapshot: FlowSnapshot, width: int, height: int) -> list[Row]:

@@ -49,7 +49,8 @@ def regime_runs(snapshot: FlowSnapshot, *, is_long: bool, beyond: bool) -> list[
         return _unsure_runs(snapshot, is_long)
     gamma = " GAMMA" if is_long else ""
     other = _OTHER_SIDE[regime.side]
-    out: list[Run] = [(f"{regime.side.upper()}{gamma} ", {"long": "pos", "short": "neg"}[regime.side])]
+    doubt = "?" if snapshot.positions.sign_caveat else ""
+    out: list[Run] = [(f"{regime.side.upper()}{doubt}{gamma} ", {"long": "pos", "short": "neg"}[regime.side])]
     if regime.below is not None and regime.above is not None:
         out += [(format_level(regime.below.level), "flip"), ("..", "dim"), (format_level(regime.above.level), "flip")]
         suffix = f", {other} outside"
