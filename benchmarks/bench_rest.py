@@ -60,25 +60,28 @@ async def main():
 asyncio.run(main())
 """
 REQUESTS = """
-import asyncio, json, sys, time, httpx
+import asyncio, json, sys, time
 port, rate, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+request = b"GET /v1/snapshot?currency=BTC HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n"
 async def main():
-    found, failed = [], 0
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10) as client:
-        async def get():
-            started = time.perf_counter()
-            code = 0
-            try:
-                response = await client.get("/v1/snapshot?currency=BTC", headers={"Accept-Encoding": "identity"})
-                code = response.status_code
-            except httpx.HTTPError:
-                pass
-            found.append((1e3 * (time.perf_counter() - started), code))
-        started, tasks = time.perf_counter(), []
-        for n in range(int(rate * seconds)):
-            await asyncio.sleep(max(0.0, started + n / rate - time.perf_counter()))
-            tasks.append(asyncio.create_task(get()))
-        await asyncio.gather(*tasks)
+    found, idle = [], asyncio.LifoQueue()
+    async def get():
+        started, code = time.perf_counter(), 0
+        try:
+            reader, writer = idle.get_nowait() if idle.qsize() else await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request)
+            head = (await reader.readuntil(b"\\r\\n\\r\\n")).lower()
+            await reader.readexactly(int(head.partition(b"content-length: ")[2].split()[0]))
+            code = int(head.split()[1])
+            idle.put_nowait((reader, writer))
+        except (OSError, EOFError):
+            pass
+        found.append((1e3 * (time.perf_counter() - started), code))
+    started, tasks = time.perf_counter(), []
+    for n in range(int(rate * seconds)):
+        await asyncio.sleep(max(0.0, started + n / rate - time.perf_counter()))
+        tasks.append(asyncio.create_task(get()))
+    await asyncio.gather(*tasks)
     print(json.dumps(found))
 asyncio.run(main())
 """
