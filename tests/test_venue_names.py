@@ -12,15 +12,16 @@ from dfmon.venues.registry import VENUES
 
 PACKAGE = Path(__file__).parent.parent / "dfmon"
 
-# The formats of foreign files.
+# The formats of foreign files, and the vendors that `dfmon compare` knows.
+VENDORS = {"cli/compare.py", "cli/parser.py", "evidence/venue_greeks.py"}
 CAPTURES = {"store/capture_cryptofeed.py", "store/capture_messages.py"}
 ALLOWED = {
     "deribit": {
         "api/board.py", "store/boards/events.py", "store/boards/layouts.py", "store/capture_frames.py",
-        "store/position_names.py", "store/positions_file.py", *CAPTURES,
+        "store/position_names.py", "store/positions_file.py", *CAPTURES, *VENDORS,
     },
     "binance": {"store/capture_frames.py", *CAPTURES},
-    "okx": {"store/boards/layouts.py", *CAPTURES},
+    "okx": {"store/boards/layouts.py", *CAPTURES, *VENDORS},
 }  # fmt: skip
 
 

@@ -139,7 +139,7 @@ def unchecked(value: object) -> Any:
     (lambda: dfmon.Board.from_deribit([summary("BTC-PERPETUAL")]), "source: .*: BTC-PERPETUAL is no option"),
     (lambda: dfmon.Board.from_deribit([summary("BTC-1XXX26-1-C")]), "names no month"),
     (lambda: dfmon.Board.from_deribit([]), "source: it is JSON without rows of options: "),
-    (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-1-C", creation_timestamp=None)]), ".*: .*give `at`"),
+    (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-1-C", creation_timestamp=None)]), "with --at or `at`"),
     (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-90000-C", estimated_delivery_price=None)]), "spot: no row"),
     (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-1-C"), summary("ETH-27MAR26-1-C")]), "currency: the"),
     (lambda: dfmon.Board.from_deribit([summary("BTC-27MAR26-1-C")], currency="SOL"), "currency: 'SOL' is not in"),

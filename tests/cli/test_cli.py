@@ -223,7 +223,7 @@ def test_a_dfmon_that_is_not_there() -> None:
 def test_a_password_in_a_redis_url_is_not_printed() -> None:
     output = run_failing(1, "snapshot", "redis://:hunter2@127.0.0.1:9/0")
     assert "hunter2" not in output
-    assert "hunter2" not in run_failing(1, "snapshot", "redis://:hunter2@127.0.0.1:port/0")
+    assert "hunter2" not in run_failing(2, "snapshot", "redis://:hunter2@127.0.0.1:port/0")
 
 
 def test_a_password_in_any_other_url_is_not_printed() -> None:

@@ -154,7 +154,10 @@ def test_a_password_is_gone_from_the_list_of_processes() -> None:
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        ("doctor --publish", "dfmon doctor takes no --publish; dfmon, dfmon demo, dfmon replay and dfmon record do"),
+        (
+            "doctor --publish",
+            "dfmon doctor takes no --publish; dfmon, dfmon demo, dfmon replay, ",
+        ),
         ("snapshot --redis redis://h", "dfmon snapshot takes no --redis"),
         ("backfill --positions naive", "dfmon backfill takes no --positions: it computes no exposures"),
         ("snapshot --plain", "dfmon snapshot takes no --plain"),

@@ -117,7 +117,7 @@ def check_screen(made: FlowSnapshot) -> None:
 
     drawn = Frame(made.ts_ns, "live", View("BTC", metric="dex"), made, made)
     shown = text(heatmap(drawn, Rect(0, 0, 120, 24, "rule")))
-    assert "2 DEX $M" in shown
+    assert "[DEX] OI IV  $M" in shown
     assert "[DEX]" in shown
     for width, height in ((36, 11), (60, 20)):
         assert "DEX" in text(gauges(drawn, Rect(0, 0, width, height, "rule")))

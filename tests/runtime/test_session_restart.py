@@ -57,7 +57,7 @@ async def _run_until_covered(config: Config, folder: Path, name: str) -> tuple[l
     venue = session._options["deribit"]
     listed_options, complete = venue.options, venue.histories.complete
     await until(lambda: bool(listed_options) and complete >= listed_options.keys())
-    await until(lambda: (published[-1].positions.coverage or 0.0) > COVERED)
+    await until(lambda: bool(published) and (published[-1].positions.coverage or 0.0) > COVERED)
     stop.set()
     async with asyncio.timeout(20):
         await running

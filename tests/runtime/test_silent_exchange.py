@@ -163,7 +163,7 @@ def test_a_stopped_exchange_is_stale_everywhere_within_a_second_of_the_limit_and
         return bool(stale)
 
     monitor.wait(is_stale, STALE_S + LOAD_S, "stale in JSON")
-    monitor.wait(lambda: "STALE spot" in monitor.text(), LOAD_S + 1.0, "stale on screen")
+    monitor.wait(lambda: " STALE " in monitor.text(), LOAD_S + 1.0, "stale on screen")
     status, health = monitor.get("/healthz")
     assert (status, health["status"], health["underlyings"]["BTC"]["state"]) == (503, "stale", "stale")
     assert health["underlyings"]["BTC"]["reason"].startswith("spot ")

@@ -259,7 +259,7 @@ def test_no_color_is_respected(open_terminal: Callable[..., Terminal]) -> None:
     terminal.settle()
     assert b"[38;" not in terminal.written
     assert b"[48;" not in terminal.written
-    assert terminal.is_showing("2 NGI $M per +1%")
+    assert terminal.is_showing("2 HEAT-MAP  [NGI]")
 
 
 def test_a_changed_cell_costs_little_and_no_change_nothing(open_terminal: Callable[..., Terminal]) -> None:

@@ -16,8 +16,11 @@ from dfmon.sinks.rest.responses import HistoryTable
 
 MAX_ROWS: Final = 20_000
 COLUMNS: Final = tuple(name for name in MetricRow.__struct_fields__ if name != "ts_ns")
-UNITS: Final = {"spot": "USD", "flip": "USD", "bucket": "scenario, 0: none", "coverage": "share"} | {
-    name: METRICS[name].unit for name in COLUMNS if name in METRICS
+UNITS: Final = {
+    **dict.fromkeys(("spot", "flip", "edge_below", "edge_above"), "USD"),
+    "bucket": "scenario, 0: none",
+    "coverage": "share",
+    **{name: METRICS[name].unit for name in COLUMNS if name in METRICS},
 }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,15 @@ PATHS = sorted(set(build_app(RestContext(SnapshotHub()), "", RestSettings()).ope
 
 def history(_: str, since_ns: int, names: Sequence[str], __: int) -> Mapping[str, Any]:
     return {name: np.array([since_ns], np.int64 if name == "ts_ns" else np.float64) for name in ("ts_ns", *names)}
+
+
+@pytest.fixture(autouse=True)
+def _sessions_of_schemathesis_are_collected_here() -> Iterator[None]:
+    """It leaves the session of each call to the collector, whose warning would fail a later test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(scope="module")

@@ -53,6 +53,7 @@ class Served:
         await self.task
         for writer in self._writers:
             writer.transport.abort()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
         await asyncio.sleep(0.1)
 
 

@@ -36,11 +36,15 @@ async def test_the_program_of_the_page_prints_what_is_published(
         sys.executable, "-u", "-c", program, stdout=asyncio.subprocess.PIPE, env={"PATH": ""}
     )
     try:
-        await wait_until(lambda: service.connections.requests.streams == 1, seconds=30)
-        hub.publish(with_events(2, changes=1))
+        await wait_until(lambda: service.connections.requests.streams == 1, seconds=60)
         assert reader.stdout is not None
-        line = (await reader.stdout.readline()).decode()
-        assert re.match(r"\d+ BTC (-12345678.25 USD per \+1 %|\{'ts': 'time 1')", line), line
+        first_line = asyncio.ensure_future(reader.stdout.readline())
+        for changes in range(1, 120):  # a stream without `since` begins with what comes after it is set up
+            hub.publish(with_events(1 + changes, changes=changes))
+            if (await asyncio.wait({first_line}, timeout=0.5))[0]:
+                break
+        line = first_line.result().decode()
+        assert re.match(r"\d+ BTC (-12345678.25 USD per \+1 %|\{'ts': 'time \d+')", line), line
     finally:
         reader.kill()
         await reader.wait()

@@ -27,7 +27,7 @@ from dfmon.model.units import HOUR, MINUTE, SECOND, iso
 from dfmon.model.what_if import WhatIf
 from dfmon.sinks.rest import published as bodies
 from dfmon.sinks.rest import responses
-from dfmon.sinks.rest.history_table import COLUMNS, MAX_ROWS
+from dfmon.sinks.rest.history_table import COLUMNS, MAX_ROWS, UNITS
 from dfmon.sinks.rest.settings import RestSettings
 from dfmon.store.history import History, HistoryReader
 from tests.sinks.factory import START_NS, snapshot
@@ -251,6 +251,10 @@ async def test_a_history_of_too_much_says_how_to_ask_for_less(hub: SnapshotHub, 
         refused = await client.get("/v1/history?since=2020-01-01")
         assert refused.json()["detail"] == "every: these are 40,000 rows, allowed: 20,000, as with every=3"
         assert (await client.get("/v1/history?since=2020-01-01&every=3")).status_code == 200
+
+
+def test_every_column_has_a_unit() -> None:
+    assert set(COLUMNS) <= set(UNITS)
 
 
 async def test_without_a_history_it_is_not_found(hub: SnapshotHub, client: httpx.AsyncClient) -> None:
