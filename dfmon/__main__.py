@@ -26,6 +26,7 @@ def main() -> int:
 
     prepare_streams()
     if not ignored:
+        sys.unraisablehook = _interrupt_again
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         exit_codes.append(run(sys.argv[1:]))
@@ -38,6 +39,14 @@ def main() -> int:
 def _exit_at_once(number: int, _frame: FrameType | None) -> None:
     """Ends the process during imports and at its end, where nothing is open and an exception would be a traceback."""
     os._exit(128 + number)
+
+
+def _interrupt_again(ignored: sys.UnraisableHookArgs) -> None:
+    """Repeats an interrupt that broke into a callback of the interpreter, as of an import lock, which ignores it."""
+    if ignored.exc_type is KeyboardInterrupt:
+        signal.raise_signal(signal.SIGINT)
+    else:
+        sys.__unraisablehook__(ignored)
 
 
 def _end_process(exit_codes: list[int]) -> None:

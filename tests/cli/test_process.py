@@ -120,12 +120,6 @@ def _signal_after(process: subprocess.Popen[bytes], delay_s: float) -> None:
         process.wait(delay_s)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
-    for _ in range(6):  # one that breaks into a callback of the interpreter is ignored by it; a user presses again
-        try:
-            process.wait(5.0)
-            return
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
 
 
 def _runs_our_code(pid: int) -> bool:
