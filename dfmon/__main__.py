@@ -26,8 +26,7 @@ def main() -> int:
 
     prepare_streams()
     if not ignored:
-        sys.unraisablehook = _interrupt_again
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         exit_codes.append(run(sys.argv[1:]))
     finally:
@@ -41,12 +40,13 @@ def _exit_at_once(number: int, _frame: FrameType | None) -> None:
     os._exit(128 + number)
 
 
-def _interrupt_again(ignored: sys.UnraisableHookArgs) -> None:
-    """Repeats an interrupt that broke into a callback of the interpreter, as of an import lock, which ignores it."""
-    if ignored.exc_type is KeyboardInterrupt:
-        signal.raise_signal(signal.SIGINT)
-    else:
-        sys.__unraisablehook__(ignored)
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raises KeyboardInterrupt, except during an import, which may ignore it or turn it into an error of its own."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os._exit(128 + number)
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def _end_process(exit_codes: list[int]) -> None:

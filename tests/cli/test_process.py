@@ -100,6 +100,23 @@ def test_an_interrupt_at_the_end_leaves_the_code_of_the_command() -> None:
     assert completed.returncode == 0, completed.stderr
 
 
+def test_an_interrupt_during_a_late_import_ends_the_process(tmp_path: Path) -> None:
+    """Within a class body `__set_name__` would make a RuntimeError of it, and a callback of an import lock nothing."""
+    (tmp_path / "late.py").write_text(
+        "import os, signal\n"
+        "class Field:\n"
+        "    def __set_name__(self, owner, name): os.kill(os.getpid(), signal.SIGINT)\n"
+        "class Late: field = Field()\n"
+    )
+    program = "import signal, dfmon.__main__ as entry\nsignal.signal(signal.SIGINT, entry._interrupt)\n{}"
+    environ = ENVIRON | {"PYTHONPATH": f"{ENVIRON['PYTHONPATH']}:{tmp_path}"}
+    for statement, code in (("import late", 130), ("signal.raise_signal(signal.SIGINT)", -signal.SIGINT)):
+        command = [sys.executable, "-c", program.format(statement)]
+        done = subprocess.run(command, capture_output=True, check=False, env=environ)
+        assert done.returncode == code, done.stderr
+        assert (b"KeyboardInterrupt" in done.stderr) == (code < 0)
+
+
 def _interrupted(command: list[str]) -> set[int]:
     """Exit codes of a command interrupted at several moments of its start."""
     codes = set()
