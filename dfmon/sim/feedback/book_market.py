@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from dfmon.sim.feedback.cascades import Cascades, CascadeSpec
-from dfmon.sim.feedback.desks import Desk, HedgingDesks
+from dfmon.sim.feedback.cascades import Cascades
+from dfmon.sim.feedback.desks import HedgingDesks
 from dfmon.sim.feedback.minute_path import DAY_MINUTES, MINUTES_A_YEAR, MinutePath
 from dfmon.sim.feedback.option_columns import AVERAGING_MINUTES, BookGamma, OptionColumns
+from dfmon.sim.feedback.price_spec import PSI_LIMIT, TREND_DECAY, PriceSpec
 from dfmon.sim.feedback.psi_market import autoregression
 from dfmon.sim.market.surface import Smile
 
-_TREND_DECAY: Final = 0.9
-_PSI_LIMIT: Final = 0.8
 _REFILL: Final = 0.97  # of the drained depth is still missing a minute later
 _HOURLY_DEPTH: Final = 1.0 + 0.25 * np.sin(2.0 * np.pi * (np.arange(24.0) + 2.0) / 24.0)
 
@@ -52,15 +51,14 @@ REGIMES: Final = (
 """A script with every kind of market, two weeks less a day."""
 
 
-@dataclass(frozen=True, slots=True)
-class BookSpec:
-    """A market with a book. `response` is the share of the hedges that acts on the price: 0 is a clean null.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookSpec(PriceSpec):
+    """A market with a book.
 
     Depth is USD within 1 %; `drain` the share of it that a move of one standard deviation takes; `turn_days` the half
     life of the customers' common direction; orders are a minute, with a median size in coins.
     """
 
-    response: float = 1.0
     expiries: int = 5
     strikes: int = 20
     spot: float = 100_000.0
@@ -70,15 +68,6 @@ class BookSpec:
     orders: float = 1.0
     order_size: float = 1.2
     turn_days: float = 4.0
-    vol: float = 0.5
-    vol_of_vol: float = 1.8
-    vol_half_life_days: float = 2.0
-    vol_on_psi: float = 0.0
-    jumps_per_day: float = 1.5
-    jump_size: float = 0.006
-    momentum: tuple[float, float] = (0.0, 0.0)
-    cascades: CascadeSpec = field(default_factory=CascadeSpec)
-    desks: tuple[Desk, ...] = (Desk(),)
     regimes: tuple[Regime, ...] = ()
 
 
@@ -152,10 +141,10 @@ class _Market:
             own = float(shocks[n]) + float(self._push[0])
             r = own + float(self._hedge[0]) + self._momentum[hour] * self._trend
             self._price *= math.exp(r)
-            self._trend = _TREND_DECAY * self._trend + (1.0 - _TREND_DECAY) * r
+            self._trend = TREND_DECAY * self._trend + (1.0 - TREND_DECAY) * r
             self._drained = min(_REFILL * self._drained + spec.drain * abs(r) / step_sd, 0.7)
             book, available = self._gamma(minute + 1), depth * (1.0 - self._drained)
-            psi = min(max(book.net / available, -_PSI_LIMIT), _PSI_LIMIT)
+            psi = min(max(book.net / available, -PSI_LIMIT), PSI_LIMIT)
             self._desks.add(np.array([spec.response * psi * r]))
             self._hedge = self._desks.hedge()
             self._returns[minute], self._psi[minute], self._own[minute] = r, psi, own

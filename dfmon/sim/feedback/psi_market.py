@@ -7,42 +7,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from dfmon.sim.feedback.cascades import Cascades, CascadeSpec
-from dfmon.sim.feedback.desks import Desk, HedgingDesks
+from dfmon.sim.feedback.cascades import Cascades
+from dfmon.sim.feedback.desks import HedgingDesks
 from dfmon.sim.feedback.minute_path import DAY_MINUTES, MINUTES_A_YEAR, MinutePath
+from dfmon.sim.feedback.price_spec import PSI_LIMIT, TREND_DECAY, PriceSpec
 from dfmon.sim.market.surface import FloatArray
 
-_TREND_DECAY: Final = 0.9
 _SPOT: Final = 100_000.0
-_PSI_LIMIT: Final = 0.8  # beyond it the market would not be stable
 
 
-@dataclass(frozen=True, slots=True)
-class PsiSpec:
-    """A market that draws psi. `response` is the share of psi that acts on the price: 0 is a clean null.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PsiSpec(PriceSpec):
+    """A market that draws psi. `psi_path` is a script, the mean of psi by days, repeated."""
 
-    `psi_path` is a script, the mean of psi by days, repeated; `vol_on_psi` the change of log volatility per standard
-    deviation of psi; `momentum` mean and standard deviation of the weight of the trend in the next return.
-    """
-
-    response: float = 1.0
     psi_sd: float = 0.03
     psi_half_life_days: float = 1.0
     psi_path: tuple[float, ...] = (0.0,)
-    vol: float = 0.5
-    vol_of_vol: float = 1.8
-    vol_half_life_days: float = 2.0
-    vol_on_psi: float = 0.0
-    jumps_per_day: float = 1.5
-    jump_size: float = 0.006
-    momentum: tuple[float, float] = (0.0, 0.0)
-    cascades: CascadeSpec = field(default_factory=CascadeSpec)
-    desks: tuple[Desk, ...] = (Desk(),)
 
 
 def simulate_psi(spec: PsiSpec, seeds: Sequence[int], days: int) -> list[MinutePath]:
@@ -68,7 +53,7 @@ def simulate_psi(spec: PsiSpec, seeds: Sequence[int], days: int) -> list[MinuteP
             forced[row] = push
             r = own[row] + hedge + weight[t] * trend
             returns[row] = r
-            trend = _TREND_DECAY * trend + (1.0 - _TREND_DECAY) * r
+            trend = TREND_DECAY * trend + (1.0 - TREND_DECAY) * r
             desks.add(acting[t] * r)
             hedge = desks.hedge()
             if cascades.running or may_start[t]:
@@ -84,7 +69,7 @@ def _hourly(spec: PsiSpec, rng: np.random.Generator, hours: int) -> tuple[FloatA
     noise = rng.standard_normal((3, hours))
     mean = np.resize(np.repeat(spec.psi_path, 24), hours)
     deviation = autoregression(noise[0], spec.psi_half_life_days * 24.0)
-    psi = np.clip(mean + spec.psi_sd * deviation, -_PSI_LIMIT, _PSI_LIMIT)
+    psi = np.clip(mean + spec.psi_sd * deviation, -PSI_LIMIT, PSI_LIMIT)
     half_life = spec.vol_half_life_days
     spread = spec.vol_of_vol / math.sqrt(2.0 * math.log(2.0) / (half_life / 365.0))
     log_vol = np.clip(spread * autoregression(noise[1], half_life * 24.0), -0.9, 0.9) + spec.vol_on_psi * deviation
