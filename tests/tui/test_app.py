@@ -349,7 +349,7 @@ async def test_backfill_on_the_state_line(size: tuple[int, int], check_screen: S
         harness.hub.publish(factory.snapshot(ts_ns=factory.NOW + 1))
         text = await harness.text(pilot)
         assert "backfill" not in text
-        assert "flow cover 93%" in text or "flow 93%" in text or "flow Deribit only cover 93%" in text
+        assert {80: "flow 93%", 160: "flow Deribit only cover 93%"}[width] in text
 
 
 async def test_esc_takes_the_filter_before_the_sheet() -> None:
