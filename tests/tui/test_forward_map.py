@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
 from dfmon.core.exposure.forward_map import ForwardMap
 from dfmon.model.snapshot import FlowSnapshot
+from dfmon.tui.render.box import Rect
 from dfmon.tui.render.forward_map import map_axes
+from dfmon.tui.screens.main import RENDERERS
 from dfmon.tui.view import View
 from dfmon.tui.view_actions import VIEW_ACTIONS
 
@@ -85,3 +88,17 @@ def test_the_axes_are_symmetric_and_reach_three_sigmas(size: tuple[int, int]) ->
 def test_a_stale_market_has_no_map() -> None:
     view = opened((120, 40))
     assert "no map while stale" in panels(frame(factory.snapshot(state="stale"), view), 120, 40)["forward"]
+
+
+def test_without_a_sign_no_cell_has_a_side() -> None:
+    base = factory.snapshot()
+    undecided = msgspec.structs.replace(base, positions=msgspec.structs.replace(base.positions, decided=False))
+    view = opened((120, 40))
+    view.map_row = 5
+    for snapshot, has_sides in ((base, True), (undecided, False)):
+        drawn = RENDERERS["forward"](frame(snapshot, view), Rect(0, 0, 120, 36, "rule"))
+        styles = {style.removesuffix(".cursor") for row in drawn for _, style in row if style.startswith("map")}
+        assert bool(styles - {"map+0"}) == has_sides
+        sentence = "".join(text for text, _ in drawn[-1])
+        assert ("dealers SELL" in sentence) == has_sides
+        assert ("dealers unsure" in sentence) != has_sides
