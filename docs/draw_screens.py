@@ -25,6 +25,7 @@ PICTURES: Final = {"screen": "", "positions": "d"}
 
 _SIZE: Final = (48, 160)
 _SAVE_WAIT_S: Final = 60.0
+_NOTICE_S: Final = 10.0
 
 
 def draw_screens(folder: Path, seconds: float) -> dict[str, str]:
@@ -48,6 +49,7 @@ def draw_screens(folder: Path, seconds: float) -> dict[str, str]:
 
 def _save(terminal: int, folder: Path, key: str) -> str:
     """Opens the sheet of `key`, saves the screen and closes the sheet."""
+    time.sleep(_NOTICE_S)  # of the picture before, which names its folder
     for pressed in (key, "s"):
         os.write(terminal, pressed.encode())
         time.sleep(2.0)

@@ -55,7 +55,7 @@ def test_checkpoint_has_the_newest_print_and_keeps_underlyings_of_earlier_runs()
         "SOL": FlowState.initial(),
     }
     checkpoint = PositionsCheckpoint.from_states("host", "x", 2, states, earlier)
-    assert {name: held.newest_ms for name, held in checkpoint.underlyings.items()} == {
+    assert {name: stored.newest_ms for name, stored in checkpoint.underlyings.items()} == {
         "ETH": 3,
         "BTC": (NOW + 2 * SECOND) // MILLISECOND,
     }
@@ -82,8 +82,8 @@ def test_a_damaged_body_is_refused_by_its_checksum() -> None:
 def test_flow_of_another_version_keeps_the_positions_and_is_named() -> None:
     states = {"BTC": replace(FlowState.initial(), book=book_of(1))}
     checkpoint = PositionsCheckpoint.from_states("host", "x", 2, states, None)
-    held = checkpoint.underlyings["BTC"]
-    other = replace_flow(checkpoint, UnderlyingCheckpoint(held.positions, held.newest_ms, b"?" * len(held.flow)))
+    stored = checkpoint.underlyings["BTC"]
+    other = replace_flow(checkpoint, UnderlyingCheckpoint(stored.positions, stored.newest_ms, b"?" * len(stored.flow)))
     restored = decode_checkpoint(encode_checkpoint(other))
     assert restored.problems == ("BTC: the stored state of scenario and pressure is of another version",)
     assert restored.states["BTC"].book.seq.max() == 1
@@ -111,8 +111,10 @@ def test_damaged_options_are_named_and_the_rest_is_kept(damaged: bytes) -> None:
         decode_options(damaged)
     states = {"BTC": replace(FlowState.initial(), book=book_of(1))}
     checkpoint = PositionsCheckpoint.from_states("host", "x", 2, states, None)
-    held = checkpoint.underlyings["BTC"]
-    other = replace_flow(checkpoint, UnderlyingCheckpoint(held.positions, held.newest_ms, held.flow, damaged or b"?"))
+    stored = checkpoint.underlyings["BTC"]
+    other = replace_flow(
+        checkpoint, UnderlyingCheckpoint(stored.positions, stored.newest_ms, stored.flow, damaged or b"?")
+    )
     restored = decode_checkpoint(encode_checkpoint(other))
     assert restored.problems == ("BTC: the stored quotes are damaged",)
     assert restored.options == {}
