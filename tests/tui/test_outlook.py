@@ -57,3 +57,10 @@ def test_a_settlement_that_a_small_move_turns_is_unsure() -> None:
     s = factory.snapshot(unwind=turning)
     assert verbs(s)["08:00 settle"] == "unsure"
     assert "08:00: unsure" in panels(frame(s), 160, 48)["headline"]
+
+
+def test_the_band_on_the_screen_is_that_of_the_snapshot_whatever_the_verb() -> None:
+    for s in (factory.snapshot(), with_positions(decided=None)):
+        lines = panels(frame(s), 160, 48)["gauges"].splitlines()
+        assert any("+18.0M..+49.0M" in line for line in lines if line.startswith(" spot +1%"))
+        assert any("-19.2M..-9.1M" in line for line in lines if line.startswith(" 08:00 settle"))

@@ -33,32 +33,43 @@ _GLYPHS: Final = {"buy": "▲", "sell": "▼"}
 _PAST: Final = {"buy": "BOUGHT", "sell": "SOLD"}
 
 
+Hedge = tuple[float | None, float | None, float | None]  # value and band
+
+
 class HedgeRow(NamedTuple):
-    """A hedge trade of dealers, USD, + = dealers buy, with its band; `done` for one of the past."""
+    """A hedge trade of dealers, USD, + = dealers buy, with its band; `done` for one of the past.
+
+    `verb` is as sure as the sign of the positions, and for a settlement as that of the hedge held now.
+    """
 
     label: str
     value: float | None
     lo: float | None
     hi: float | None
+    verb: str
     done: bool = False
 
 
 def hedge_rows(snapshot: FlowSnapshot) -> list[HedgeRow]:
     """The rows in the order of the screen."""
-    found = {row.case: row for row in snapshot.outlook}
-    rows = [
-        HedgeRow(label, found[case].value, found[case].lo, found[case].hi) for case, label in _CASES if case in found
-    ]
     unwind, flow = snapshot.unwind, snapshot.metrics.hedge_flow
+    has_trades = not snapshot.positions.warming and snapshot.state != "stale"
+
+    def row(label: str, trade: Hedge, deciding: Hedge | None = None) -> HedgeRow:
+        if not has_trades:
+            return HedgeRow(label, None, None, None, hedge_verb(None))
+        verb = hedge_verb(*with_doubt(snapshot.positions, *(deciding or trade)))
+        return HedgeRow(label, *trade, verb)
+
+    found = {case.case: case for case in snapshot.outlook}
+    rows = [row(label, (found[case].value, found[case].lo, found[case].hi)) for case, label in _CASES if case in found]
     if unwind.minutes_left:
-        rows.append(HedgeRow("08:00 left", unwind.left, None, None))
+        rows.append(row("08:00 left", (unwind.left, None, None)))
     elif unwind.at_window is not None:
-        rows.append(HedgeRow("08:00 settle", *settlement_hedge(unwind)))
-    rows.append(HedgeRow(f"did, {(flow.span_s or 900.0) / 60:.0f} min", flow.value, flow.lo, flow.hi, done=True))
-    if snapshot.positions.warming or snapshot.state == "stale":  # no trade to expect
-        return [row._replace(value=None, lo=None, hi=None) for row in rows]
-    doubted = (with_doubt(snapshot.positions, row.value, row.lo, row.hi) for row in rows)
-    return [row._replace(value=v, lo=lo, hi=hi) for row, (v, lo, hi) in zip(rows, doubted, strict=True)]
+        band = unwind.at_window, unwind.at_window_lo, unwind.at_window_hi
+        rows.append(row("08:00 settle", band, settlement_hedge(unwind)))
+    past = row(f"did, {(flow.span_s or 900.0) / 60:.0f} min", (flow.value, flow.lo, flow.hi))
+    return [*rows, past._replace(done=True)]
 
 
 def outlook_rows(frame: Frame, snapshot: FlowSnapshot, width: int, height: int) -> list[Row]:
@@ -80,7 +91,7 @@ def outlook_rows(frame: Frame, snapshot: FlowSnapshot, width: int, height: int) 
 
 def _hedge_row(frame: Frame, row: HedgeRow, width: int, scale: float) -> Row:
     """` spot +1%     ▼ SELL  15.8M -19.6M..-10.7M ····▐██│····`."""
-    verb = hedge_verb(row.value, row.lo, row.hi)
+    verb = row.verb
     text = _PAST.get(verb, verb) if row.done else verb.upper() if verb in _GLYPHS else verb
     style = frame.dim_if_stale(verb if verb in _GLYPHS else "absent" if row.value is None else "dim")
     amount = "" if row.value is None else format_usd(abs(row.value), plus=False)

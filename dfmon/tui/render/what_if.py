@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dfmon.model.what_if import MetricChange
-from dfmon.tui.render.formatting import NOT_AVAILABLE, Row, cell_text, fit, format_usd, truncate
+from dfmon.tui.render.formatting import NOT_AVAILABLE, Row, cell_text, fit, format_level, format_usd, truncate
 from dfmon.tui.render.frame import Frame
 
 
@@ -23,16 +23,21 @@ def what_if_rows(frame: Frame, width: int) -> list[Row]:
 
 def _metric_row(row: MetricChange, width: int) -> Row:
     style = "text" if not row.change else "pos" if row.change > 0.0 else "neg"
-    band = "" if row.after_lo is None else f"  [{_short(row.after_lo)} .. {_short(row.after_hi)}]"
+    band = "" if row.after_lo is None else f"  [{_value(row, row.after_lo)} .. {_value(row, row.after_hi)}]"
     return fit(
         (
             (f" {row.name:<20}", "text"),
-            (f"{_short(row.before):>12}{_short(row.after):>12}", "text"),
+            (f"{_value(row, row.before):>12}{_value(row, row.after):>12}", "text"),
             (f"{_short(row.change):>12}", style),
             (f"  {row.unit}{band}", "dim"),
         ),
         width,
     )
+
+
+def _value(row: MetricChange, value: float | None) -> str:
+    """A level in whole dollars, any other metric short."""
+    return format_level(value) if row.name == "flip" else _short(value)
 
 
 def _short(value: float | None) -> str:
