@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.cli.commands import run
 from tests.shared_data import chains
-
-pytestmark = pytest.mark.slow
 
 TABLE = [
     # file, currency, NGI, VSS, CHL, VOLG (USD), flip
@@ -27,16 +24,12 @@ TABLE = [
 ]
 
 
-def _run(*args: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "dfmon", *map(str, args)], capture_output=True, text=True, check=False)
-
-
 @pytest.mark.parametrize(("name", "currency", "ngi", "vss", "chl", "volg", "flip"), TABLE)
 def test_snapshot_of_a_recorded_board(
     name: str, currency: str, ngi: float, vss: float, chl: float, volg: float, flip: float
 ) -> None:
     file = chains() / f"{name}.csv.gz"
-    completed = _run("snapshot", file, "--currency", currency, "--positions", "naive", "--json")
+    completed = run("snapshot", file, "--currency", currency, "--positions", "naive", "--json")
     assert completed.returncode == 0, completed.stderr
     snapshot = json.loads(completed.stdout)
     metrics = snapshot["metrics"]
@@ -52,7 +45,7 @@ def test_many_boards_in_one_file_replay_in_order_of_time(tmp_path: Path) -> None
     later, earlier = gzip.decompress(second.read_bytes()), gzip.decompress(first.read_bytes())
     both = tmp_path / "both.csv.gz"
     both.write_bytes(gzip.compress(later + earlier.split(b"\n", 1)[1], 1))
-    completed = _run("replay", both, "--publish", "all", "--currency", "BTC", "--positions", "naive")
+    completed = run("replay", both, "--publish", "all", "--currency", "BTC", "--positions", "naive")
     assert completed.returncode == 0, completed.stderr
     snapshots = [json.loads(line) for line in completed.stdout.splitlines()]
     assert [s["ts"][:10] for s in snapshots] == ["2025-12-30", "2026-02-05"]

@@ -5,40 +5,23 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.board_files import HEADER, board_text, snapshot_text
+from tests.cli.commands import run
 from tests.store.layout_samples import NOW_MS, ticker_board
 from tests.store.store_samples import csv_text
 from tests.store.test_layouts import BOARD
 
-pytestmark = pytest.mark.slow
-
 READ_AS = "dfmon: read as "  # the line that says what a board file was taken for
-ENVIRON = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "TERM": "xterm-256color"}
 
 
-def run(*args: str | Path, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dfmon", *map(str, args)],
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env=ENVIRON if environ is None else environ,
-    )
-
-
-def run_failing(code: int, *args: str | Path, environ: dict[str, str] | None = None) -> str:
+def run_failing(code: int, *args: str | Path) -> str:
     """The one sentence of a run that must fail with `code`."""
-    completed = run(*args, environ=environ)
+    completed = run(*args)
     assert completed.returncode == code, completed.stderr
-    assert "Traceback" not in completed.stderr
     lines = [line for line in completed.stderr.splitlines() if not line.startswith(READ_AS)]
     assert len(lines) == 1, completed.stderr
     assert lines[0].startswith("dfmon: ")
@@ -256,12 +239,6 @@ def test_help_and_version() -> None:
     assert run("--version").stdout.startswith("dfmon ")
     for args in ((), ("demo",), ("replay",), ("record",), ("snapshot",), ("sim",)):
         assert run(*args, "--help").returncode == 0
-
-
-def test_a_closed_pipe_ends_quietly(board: Path) -> None:
-    command = f"{sys.executable} -m dfmon replay {board} --publish all | head -c 1"
-    completed = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=ENVIRON)
-    assert completed.stderr == ""
 
 
 def test_explanation_of_a_board_as_text_and_as_json(board: Path) -> None:

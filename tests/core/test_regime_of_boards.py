@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from dfmon.core.flip.gamma_flip import HORIZONS
 from dfmon.core.pricing.greek_calc import Numeraire
@@ -126,9 +126,9 @@ def net_gamma(board: Board, level: float, coin: bool, longest: float) -> float:
     forward = board.forward * (level / board.spot)
     v = board.sigma * np.sqrt(board.tau)
     d1 = np.log(forward / board.strike) / v + 0.5 * v
-    gamma: F64 = norm.pdf(d1) / (forward * v)
+    gamma: F64 = np.exp(-0.5 * d1 * d1) / np.sqrt(2.0 * np.pi) / (forward * v)
     if coin:
-        exercise = board.option_type * norm.cdf(board.option_type * (d1 - v))
+        exercise = board.option_type * ndtr(board.option_type * (d1 - v))
         gamma = gamma - board.strike / forward**2 * exercise
     held = board.option_type * board.open_interest * (board.tau <= longest)
     return float((0.01 * forward**2 * gamma) @ held)

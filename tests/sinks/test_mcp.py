@@ -6,14 +6,12 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import msgspec
 import numpy as np
 import pytest
-from mcp.client.client import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from dfmon.engine.explain import explain
 from dfmon.engine.hub import SnapshotHub
@@ -22,11 +20,13 @@ from dfmon.model.metrics import METRICS
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import SECOND
 from dfmon.model.what_if import Shock
-from dfmon.sinks.mcp_server import make_server
 from dfmon.sinks.rest.rest_service import RestService, create_app
 from dfmon.sinks.rest.settings import RestSettings
 from tests.board_files import board_text
 from tests.sinks.rest.conftest import Serve, computed, serve
+
+if TYPE_CHECKING:  # the SDK takes a second to load, which collecting need not wait for
+    from mcp.client.client import Client
 
 __all__ = ["computed", "serve"]
 
@@ -42,6 +42,10 @@ def history(_: str, since_ns: int, names: Sequence[str], until_ns: int) -> Mappi
 @asynccontextmanager
 async def agent_of(computed: FlowSnapshot) -> AsyncIterator[Client]:
     """A client of the tools over an application in this process; it must be left in the task that entered it."""
+    from mcp.client.client import Client
+
+    from dfmon.sinks.mcp_server import make_server
+
     hub = SnapshotHub(mode="sim")
     hub.publish(computed)
     transport = httpx.ASGITransport(create_app(hub, history=history))
@@ -146,9 +150,14 @@ async def test_a_mistake_of_an_agent_is_a_sentence(
 TOKEN = "a-token-of-some-length"
 
 
-def command(folder: Path, source: str) -> StdioServerParameters:
+def agent_of_command(folder: Path, source: str) -> Client:
+    """A client of the tools of `dfmon mcp SOURCE`."""
+    from mcp.client.client import Client
+    from mcp.client.stdio import StdioServerParameters, stdio_client
+
     environment = {"DFMON_PUBLISH_REST_TOKEN": TOKEN, "HOME": str(folder), "PYTHONPATH": ":".join(sys.path)}
-    return StdioServerParameters(command=sys.executable, args=["-m", "dfmon", "mcp", source], env=environment)
+    command = StdioServerParameters(command=sys.executable, args=["-m", "dfmon", "mcp", source], env=environment)
+    return Client(stdio_client(command))
 
 
 @pytest.mark.slow
@@ -157,7 +166,7 @@ async def test_the_command_serves_a_running_dfmon_over_stdio(
 ) -> None:
     hub.publish(computed)
     service: RestService = await serve(RestSettings(TOKEN))
-    async with Client(stdio_client(command(tmp_path, service.url))) as agent:
+    async with agent_of_command(tmp_path, service.url) as agent:
         found = await call(agent, "snapshot")
     assert {row["name"]: row["value"] for row in found["numbers"]}["ngi"] == computed.metrics.ngi.value
 
@@ -166,7 +175,7 @@ async def test_the_command_serves_a_running_dfmon_over_stdio(
 async def test_the_command_serves_a_board_and_says_that_it_has_no_age(tmp_path: Path) -> None:
     board = tmp_path / "board.csv"
     board.write_text(board_text(), encoding="utf-8")
-    async with Client(stdio_client(command(tmp_path, str(board)))) as agent:
+    async with agent_of_command(tmp_path, str(board)) as agent:
         found = await call(agent, "what_if", spot=1.0, positions="naive")
         refused = await agent.call_tool("history", {"columns": "ngi"})
     assert (found["state"], found["age_s"]) == ("replay", None)

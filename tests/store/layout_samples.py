@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from tests.store.store_samples import csv_text
 
@@ -59,7 +59,7 @@ class Option(NamedTuple):
 
     @property
     def delta(self) -> float:
-        return float(norm.cdf(self.d1)) - (self.kind == "put")
+        return float(ndtr(self.d1)) - (self.kind == "put")
 
     @property
     def mark(self) -> float:
@@ -67,7 +67,7 @@ class Option(NamedTuple):
         sd = self.sigma * math.sqrt((self.expiry - NOW).total_seconds() / (365 * 86_400))
         sign = 1 if self.kind == "call" else -1
         d2 = self.d1 - sd
-        dollars = sign * (self.forward * norm.cdf(sign * self.d1) - self.strike * norm.cdf(sign * d2))
+        dollars = sign * (self.forward * ndtr(sign * self.d1) - self.strike * ndtr(sign * d2))
         return float(dollars) / self.forward
 
 

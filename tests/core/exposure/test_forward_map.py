@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from dfmon.core.exposure.forward_map import forward_map
 from dfmon.core.exposure.outlook import BetaEstimate
@@ -31,7 +31,7 @@ def beta(points: float) -> BetaEstimate:
 
 def black_delta(forward: float, strike: float, sigma: float, tau: float, sign: float) -> float:
     d1 = (np.log(forward / strike) + sigma**2 * tau / 2) / (sigma * np.sqrt(tau))
-    return float(sign * norm.cdf(sign * d1))
+    return float(sign * ndtr(sign * d1))
 
 
 @pytest.mark.parametrize("points", [0.0, -0.3])

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from dfmon.core.scenario.kyle_lambda import kyle_lambda, theil_sen
 from dfmon.model.frames import F64
@@ -18,6 +17,8 @@ def sample(seed: int, n: int, ties: bool = False) -> tuple[F64, F64]:
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize(("seed", "n"), [(1, 5), (2, 20), (3, 61), (4, 120), (5, 240)])
 def test_slope_and_interval_are_those_of_scipy(seed: int, n: int, ties: bool) -> None:
+    from scipy import stats  # takes a second to load, which collecting need not wait for
+
     x, y = sample(seed, n, ties)
     expected = stats.theilslopes(y, x, alpha=0.9)
     assert theil_sen(x, y) == pytest.approx((expected.slope, expected.low_slope, expected.high_slope), rel=1e-12)

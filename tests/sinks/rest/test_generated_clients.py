@@ -16,9 +16,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
-from schemathesis.checks import CHECKS
 
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot
@@ -62,6 +60,9 @@ def document(served: RestService) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_each_route_keeps_what_its_document_promises(served: RestService, document: dict[str, Any], path: str) -> None:
+    import schemathesis  # takes a second to load, which collecting need not wait for
+    from schemathesis.checks import CHECKS
+
     operation = schemathesis.openapi.from_dict(document)[path]["GET"]
     omitted = [CHECKS.get_one("positive_data_acceptance")] if path in REFUSING else []
 
