@@ -38,6 +38,12 @@ def _unconfigured_log() -> Iterator[None]:
     logging.raiseExceptions = raise_exceptions
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """No worker processes for tests that are named one by one: they start at once, and their output is seen."""
-    return 0 if config.args and all("::" in argument for argument in config.args) else None
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process more than cores, as slow tests wait for sockets and for processes of their own.
+
+    None for tests that are named one by one: they start at once, and their output is seen.
+    """
+    if config.args and all("::" in argument for argument in config.args):
+        return 0
+    cores = os.cpu_count() or 1
+    return cores if config.option.markexpr == "not slow" else cores + 1

@@ -23,6 +23,14 @@ def block_forever(where: str) -> None:
         threading.Event().wait()
 
 
+class QuickSettings(ScreenSettings):
+    """Settings with more frames a second than are allowed: a test waits for some of them."""
+
+    @property
+    def frame_interval_s(self) -> float:
+        return 0.05
+
+
 def main() -> int:
     problem = check_terminal()
     if problem is not None:
@@ -43,7 +51,7 @@ def main() -> int:
     signal.signal(signal.SIGUSR1, publish)
     signal.signal(signal.SIGUSR2, publish)
     hub.publish(states[0])
-    settings = ScreenSettings(("BTC",), rate_hz=4.0, forced_icons="FORCED_ICONS" in os.environ)
+    settings = QuickSettings(("BTC",), forced_icons="FORCED_ICONS" in os.environ)
     app = DfmonApp(hub, settings, lambda request: block_forever("drawing"), clock=lambda: factory.NOW + 400_000_000)
     code = run_screen(app)
     block_forever("ending")
