@@ -242,7 +242,7 @@ complete -c dfmon -n '_shtab_dfmon_using explain' -l log-file -xka "(__fish_comp
 complete -c dfmon -n '_shtab_dfmon_using explain' -l at -x -d 'of a file the newest board or tick at or before TIME, written like --from of replay (default: its end)'
 complete -c dfmon -n '_shtab_dfmon_using explain' -l json -d 'one JSON object'
 complete -c dfmon -n '_shtab_dfmon_using explain' -l timeout -x -d 'seconds to wait for live data (default 30)'
-complete -c dfmon -n '_shtab_dfmon_using explain; and test $_shtab_dfmon_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'a recording, a capture or a board file; without it the live market'
+complete -c dfmon -n '_shtab_dfmon_using explain; and test $_shtab_dfmon_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'a recording, a capture, a board file, or the URL of a running dfmon'"'"'s --rest; without it the live market'
 complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a evidence -d 'test dfmon'"'"'s numbers against what followed, nulls first'
 complete -c dfmon -n '_shtab_dfmon_using evidence' -s h -l help -d 'show this help message and exit'
 complete -c dfmon -n '_shtab_dfmon_using evidence' -l currency -x -d 'underlyings; the first one is shown first'

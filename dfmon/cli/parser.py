@@ -205,8 +205,9 @@ def _add_explain_options(explain: argparse.ArgumentParser) -> None:
         "metric", metavar="METRIC", help="a metric such as ngi or flip, or a word such as side or regime"
     )
     explain.add_argument(
-        "source", nargs="?", metavar="SOURCE", help="a recording, a capture or a board file; without it the live market"
-    )
+        "source", nargs="?", metavar="SOURCE",
+        help="a recording, a capture, a board file, or the URL of a running dfmon's --rest; without it the live market",
+    )  # fmt: skip
     _add_at(explain)
     explain.add_argument("--json", action="store_true", help="one JSON object")
     explain.add_argument(

@@ -1,15 +1,18 @@
-"""The snapshot of another dfmon: http(s)://HOST:PORT of its --rest, or the redis:// of its --redis."""
+"""Snapshots and explanations of another dfmon: http(s)://HOST:PORT of its --rest, or redis:// for a snapshot."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from dfmon.config import Config
+from dfmon.engine.explain import EXPLAINED
 from dfmon.model.errors import DfmonError, NoSnapshotError, UsageError
+from dfmon.model.explain import Explanation, TermExplanation
 from dfmon.model.snapshot import FlowSnapshot, from_json
 from dfmon.model.units import sanitize
 from dfmon.sinks.redis_url import SCHEMES
@@ -33,19 +36,37 @@ def remote_snapshot(url: str, currency: str | None, config: Config, timeout_s: f
         if body is None:
             raise NoSnapshotError(f"redis has no snapshot of {underlying} under {config.publish.prefix!r}")
     elif url.startswith(("http://", "https://")):
-        base, in_query = split_url(url)
-        if currency and in_query and currency != in_query:
-            raise UsageError(f"--currency is {currency} and the URL has {sanitize(in_query, 20)}; give one of them")
-        from dfmon.runtime.composition import read_rest_token
-
-        underlying, token = currency or in_query or config.market.currencies[0], read_rest_token(config.publish)
-        body = asyncio.run(_get(base, underlying, token, timeout_s))
+        base, underlying = _rest_target(url, currency, config)
+        body = asyncio.run(_get(base, _PATH, {"currency": underlying, "detail": "true"}, config, timeout_s))
     else:
         raise UsageError(f"{sanitize(mask_url(url))}: unknown scheme; allowed: http://, https://, redis://")
     try:
         return from_json(body)
     except msgspec.DecodeError as exc:
         raise DfmonError(f"{sanitize(mask_url(url))} did not return a snapshot: {sanitize(str(exc))}") from None
+
+
+def remote_explanation(
+    url: str, metric: str, currency: str | None, model: str | None, config: Config, timeout_s: float
+) -> Explanation | TermExplanation:
+    """One number or word that a REST service writes out, under its own position model unless `model` is given."""
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"{sanitize(mask_url(url))}: only a REST service explains; allowed: http://, https://, a file")
+    base, underlying = _rest_target(url, currency, config)
+    parameters = {"currency": underlying} | ({"model": model} if model else {})
+    body = asyncio.run(_get(base, f"/v1/explain/{metric}", parameters, config, timeout_s))
+    try:
+        return msgspec.json.decode(body, type=Explanation if metric in EXPLAINED else TermExplanation)
+    except msgspec.DecodeError as exc:
+        raise DfmonError(f"{sanitize(mask_url(url))} did not return an explanation: {sanitize(str(exc))}") from None
+
+
+def _rest_target(url: str, currency: str | None, config: Config) -> tuple[str, str]:
+    """The base URL of a service and the underlying that is asked for."""
+    base, in_query = split_url(url)
+    if currency and in_query and currency != in_query:
+        raise UsageError(f"--currency is {currency} and the URL has {sanitize(in_query, 20)}; give one of them")
+    return base, currency or in_query or config.market.currencies[0]
 
 
 def split_url(url: str) -> tuple[str, str]:
@@ -71,8 +92,9 @@ def split_url(url: str) -> tuple[str, str]:
     return f"{parts.scheme}://{parts.netloc}{path}", query.get("currency", [""])[-1].upper()
 
 
-async def _get(base: str, underlying: str, token: str, timeout_s: float) -> bytes:
-    from dfmon.runtime.attach.rest_client import get_snapshot, rest_client  # httpx takes 100 ms
+async def _get(base: str, path: str, parameters: Mapping[str, str], config: Config, timeout_s: float) -> bytes:
+    from dfmon.runtime.attach.rest_client import get_json, rest_client  # httpx takes 100 ms
+    from dfmon.runtime.composition import read_rest_token
 
-    async with rest_client(timeout_s, token) as client:
-        return await get_snapshot(client, base, underlying, timeout_s)
+    async with rest_client(timeout_s, read_rest_token(config.publish)) as client:
+        return await get_json(client, base, path, parameters, timeout_s)

@@ -41,8 +41,17 @@ def refuse_unused_options(args: argparse.Namespace) -> None:
     source = getattr(args, "source", None)
     if getattr(args, "at", None) is not None and (source is None or "://" in source):
         raise UsageError("--at chooses a time of a file, so it needs the path of one")
+    if source is not None and "://" in source:
+        _refuse_with_url(args)
     if command == "replay":
         _refuse_in_replay(args)
+
+
+def _refuse_with_url(args: argparse.Namespace) -> None:
+    """A running dfmon has computed its numbers; of its position models `explain` may ask for any."""
+    for option in ("positions", "numeraire", "stickiness"):
+        if hasattr(args, option) and (option, args.command) != ("positions", "explain"):
+            raise UsageError(f"--{option} is chosen by the dfmon at the URL; dfmon config of that one sets it")
 
 
 def _refuse_in_replay(args: argparse.Namespace) -> None:

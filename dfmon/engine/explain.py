@@ -66,6 +66,7 @@ def explain(tick: TickInputs, metric: str) -> Explanation:
         options=priced,
         conventions=tuple(_conventions(tick, snapshot, metric, value)),
         missing=tuple(missing),
+        stale=snapshot.state == "stale",
     )
 
 

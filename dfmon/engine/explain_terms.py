@@ -234,6 +234,7 @@ def explain_term(tick: TickInputs, name: str) -> TermExplanation:
         contributors=_contributors(tick, result, snapshot, term.contributors_of),
         conventions=tuple(TermConvention(other, value, value != text) for other, value in others),
         missing=tuple(reasons),
+        stale=snapshot.state == "stale",
     )
 
 

@@ -62,11 +62,13 @@ class Explanation(msgspec.Struct, frozen=True):
     options: int
     conventions: tuple[Convention, ...]
     missing: tuple[str, ...]
+    stale: bool = False
 
     def __str__(self) -> str:
         band = "" if self.lo is None or self.hi is None else f", 5-95 % {number(self.lo)} to {number(self.hi)}"
+        state = f"{self.quality}, STALE" if self.stale else self.quality
         lines = [
-            f"{self.metric}: {self.title} of {self.underlying} at {self.ts}, positions {self.model} ({self.quality})",
+            f"{self.metric}: {self.title} of {self.underlying} at {self.ts}, positions {self.model} ({state})",
             f"  {self.metric} = {self.formula} = {number(self.value)} {self.unit}{band}",
             *([f"  {self.sign}"] if self.sign else []),
         ]
@@ -117,10 +119,12 @@ class TermExplanation(msgspec.Struct, frozen=True):
     contributors: tuple[Contributor, ...]
     conventions: tuple[TermConvention, ...]
     missing: tuple[str, ...]
+    stale: bool = False
 
     def __str__(self) -> str:
+        stale = ", STALE" if self.stale else ""
         lines = [
-            f"{self.term}: {self.title} of {self.underlying} at {self.ts}, positions {self.model}",
+            f"{self.term}: {self.title} of {self.underlying} at {self.ts}, positions {self.model}{stale}",
             f"  {self.term} = {self.value}",
             f"  rule: {self.formula}",
             *(f"  because: {text}" for text in self.decided_by),

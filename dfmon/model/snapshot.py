@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from dfmon.model.flip import Flip, Quality, Regime, RegimeEdge
 from dfmon.model.freshness import Freshness
-from dfmon.model.hedging import OutlookRow, TenorBeta, Unwind
+from dfmon.model.hedging import OutlookRow, TenorBeta, Unwind, flat_limit
 from dfmon.model.metrics import metric_fields, metrics_at
 from dfmon.model.micro_structure import Micro
 from dfmon.model.positions import Positions
@@ -126,6 +126,11 @@ class Liquidity(msgspec.Struct, frozen=True):
     adv_markets: tuple[str, ...] = ()
     adv_missing: tuple[str, ...] = ()
     adv_quality: Quality = "ok"
+
+    @property
+    def flat_usd(self) -> float:
+        """The size up to which a hedge is called flat, USD."""
+        return flat_limit(self.depth_1pct_usd)
 
 
 class Context(msgspec.Struct, frozen=True):

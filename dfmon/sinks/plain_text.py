@@ -150,7 +150,7 @@ def _unwind(s: FlowSnapshot) -> list[str]:
     until = format_trade(unwind.until_window)
     value, low, high = settlement_hedge(unwind)
     at_window = format_trade(value)
-    if hedge_verb(value, low, high) == "unsure":
+    if hedge_verb(value, low, high, s.liquidity.flat_usd) == "unsure":
         at_window = f"unsure, {format_trade(low)} to {format_trade(high)},"
     return [f"next settlement: {at_window} from 07:30 to 08:00 UTC, until then {until}"]
 

@@ -147,6 +147,7 @@ def test_an_unknown_key_in_the_configuration(tmp_path: Path, board: Path) -> Non
         ("--currency", "btc"),
         ("replay",),
         ("snapshot", "ftp://host"),
+        ("explain", "ngi", "http://127.0.0.1:1", "--numeraire", "coin"),
         ("snapshot", "--timeout", "-1"),
         ("--publish", "some"),
         ("sim", "--port", "99999"),
@@ -252,14 +253,14 @@ def test_explanation_of_a_board_as_text_and_as_json(board: Path) -> None:
     assert explained["contributors"]
 
 
-def test_explain_names_the_metrics_and_takes_no_url(board: Path) -> None:
+def test_explain_names_the_metrics_and_asks_a_running_dfmon(board: Path) -> None:
     error = run_failing(2, "explain", "gamma", board)
     assert "allowed: ngi, vss" in error
     assert "regime" in error
     term = run("explain", "regime", board, "--positions", "naive")
     assert term.stdout.startswith("regime: side of net gamma at spot of BTC at ")
     assert json.loads(run("explain", "side", board, "--json").stdout)["term"] == "side"
-    assert "http://127.0.0.1:1" in run_failing(2, "explain", "ngi", "http://127.0.0.1:1")
+    assert "connection refused" in run_failing(1, "explain", "ngi", "http://127.0.0.1:1")
 
 
 def test_positions_as_csv_as_text_and_as_json(board: Path) -> None:

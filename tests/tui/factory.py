@@ -54,7 +54,10 @@ def metric(value: float | None, lo: float | None = None, hi: float | None = None
 
 def metrics() -> Metrics:
     hpp = Hpp(41.3e6, 22e6, 60e6, "USD", "", "ok", 0.4, alpha=0.9, beta=1.4, calibrated=True, ds_sign=-1)
-    flow = HedgeFlow(-9.1e6, -20e6, 3e6, "USD", "", "ok", 0.4, gamma=-7e6, vanna=-1.5e6, charm=-0.6e6, residual=0.1e6)
+    flow = HedgeFlow(
+        -9.1e6, -20e6, 3e6, "USD", "", "ok", 0.4,
+        gamma=-7e6, vanna=-1.5e6, charm=-0.6e6, residual=0.1e6, settlement=0.0, new_trades=1.2e6,
+    )  # fmt: skip
     return empty(
         Metrics,
         ngi=metric(-38.2e6, -52e6, -21e6),
@@ -182,6 +185,13 @@ def freshness() -> Freshness:
     return Freshness(spot, marks, forwards, open_interest, depth, volumes)
 
 
+def unwind() -> Unwind:
+    return Unwind(
+        -11.0e6, -15.0e6, -6.0e6, at_window=-14.6e6, at_window_lo=-19.2e6, at_window_hi=-9.1e6,
+        until_window=3.6e6, until_window_lo=1.1e6, until_window_hi=5.9e6,
+    )  # fmt: skip
+
+
 def outlook() -> tuple[OutlookRow, ...]:
     """Short gamma: dealers buy rises and sell falls; at rest too little to call."""
     return (
@@ -189,7 +199,7 @@ def outlook() -> tuple[OutlookRow, ...]:
         OutlookRow("-1 %", -11.0e6, -19.0e6, -3.0e6, -14.1e6),
         OutlookRow("+1 sd", 14.2e6, 7.0e6, 20.0e6, 15.0e6),
         OutlookRow("-1 sd", -3.9e6, -9.0e6, 1.0e6, -4.2e6),
-        OutlookRow("1 h", -0.1e6, -0.2e6, 0.1e6, 0.0),
+        OutlookRow("1 h", -0.05e6, -0.12e6, 0.05e6, 0.0),
     )
 
 
@@ -248,9 +258,7 @@ def snapshot(**overrides: Any) -> FlowSnapshot:
         unavailable=("theta: not asked for",),
         regime=Regime("short", 0.97, None, RegimeEdge(FLIP, 100_200.0, 101_600.0, "up", 0.98)),
         outlook=outlook(),
-        unwind=Unwind(
-            -11.0e6, -15.0e6, -6.0e6, at_window=-14.6e6, at_window_lo=-19.2e6, at_window_hi=-9.1e6, until_window=-3.6e6
-        ),
+        unwind=unwind(),
         freshness=freshness(),
         tables=Detail(heatmap(), profile(), tape(), alerts(), positions()),
     )  # fmt: skip

@@ -214,7 +214,7 @@ def test_buying_and_selling_follow_the_signs() -> None:
     assert "▲ BUY     35.5M  +18.0M..+49.0M" in rows["spot +1%"]  # short gamma: they buy into a rise
     assert "▼ SELL    11.0M   -19.0M..-3.0M" in rows["spot -1%"]
     assert "■ unsure   3.9M" in rows["-1 sd hour"]  # its band holds 0
-    assert "■ flat   < 250K" in rows["stays, hour"]
+    assert "■ flat   < 182K" in rows["stays, hour"]
     assert rows["spot +1%"].index("█") > rows["spot -1%"].index("█")  # to the right they buy
 
 

@@ -27,8 +27,10 @@ def unwind(tick: TickResult) -> Unwind:
         return Unwind()
     total = tick.exposure.totals
     unit = np.eye(len(EXPOSURE_NAMES))
-    low, high = tick.exposure.band(unit[EXPOSURE_INDEX["unwind"]], "unwind")
-    lifted_low, lifted_high = tick.exposure.band(unit[EXPOSURE_INDEX["unwind_at_window"]], "unwind")
+    current, lifted = unit[EXPOSURE_INDEX["unwind"]], unit[EXPOSURE_INDEX["unwind_at_window"]]
+    (low, high), (lifted_low, lifted_high), (until_low, until_high) = (
+        tick.exposure.band(weights, "unwind") for weights in (current, lifted, current - lifted)
+    )
     settling = tick.cols.tau[tick.cols.tau < WINDOW]
     minutes = float(settling.min()) / WINDOW * WINDOW_MINUTES if settling.size else 0.0
     return Unwind(
@@ -39,6 +41,8 @@ def unwind(tick: TickResult) -> Unwind:
         at_window_lo=lifted_low,
         at_window_hi=lifted_high,
         until_window=total.unwind - total.unwind_at_window,
+        until_window_lo=until_low,
+        until_window_hi=until_high,
         left=total.unwind_left,
         per_minute=total.unwind_left / minutes if minutes else 0.0,
         minutes_left=minutes,

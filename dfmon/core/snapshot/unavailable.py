@@ -43,7 +43,7 @@ def unavailable(
             "metrics, unwind, flip, regime, levels, context.atm_iv, context.next_expiry: no priceable option yet"
         )
     elif tick.exposure.members is None:
-        bands = "lo, hi, at_window_lo, at_window_hi, p_none, agree, p"
+        bands = "lo, hi, at_window_lo, at_window_hi, until_window_lo, until_window_hi, p_none, agree, p"
         sentences.append(f"{bands}: positions {tick.model} are a convention, which has no band")
     sentences += flip_values.missing_flip_reasons(tick, flip, regime)
     sentences += position_rows.missing_position_reasons(tick)

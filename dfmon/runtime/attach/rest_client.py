@@ -6,7 +6,7 @@ Every failure is a sentence without the password of the URL.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
@@ -38,10 +38,17 @@ async def rest_client(timeout_s: float, token: str = "") -> AsyncIterator[httpx.
 
 async def get_snapshot(client: httpx.AsyncClient, base: str, underlying: str, timeout_s: float) -> bytes:
     """The JSON object of one underlying with all tables. Raises NoSnapshotError or DfmonError."""
+    return await get_json(client, base, SNAPSHOT_PATH, _parameters(underlying), timeout_s)
+
+
+async def get_json(
+    client: httpx.AsyncClient, base: str, path: str, parameters: Mapping[str, str], timeout_s: float
+) -> bytes:
+    """The body of a route. Raises NoSnapshotError or DfmonError."""
     with _failures_as_sentences(base, timeout_s):
         async with (
             asyncio.timeout(timeout_s),
-            client.stream("GET", f"{base}{SNAPSHOT_PATH}", params=_parameters(underlying)) as response,
+            client.stream("GET", f"{base}{path}", params=parameters) as response,
         ):
             body = await read_body(response)
     if response.status_code != httpx.codes.OK:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from dfmon.model.hedging import hedge_verb, settlement_hedge, with_doubt
+from dfmon.model.hedging import Hedge, hedge_verb, settlement_hedge, with_doubt
 from dfmon.model.snapshot import Detail, FlowSnapshot
 from dfmon.tui.render.box import divider
 from dfmon.tui.render.formatting import (
@@ -85,12 +85,12 @@ def _coin_row(frame: Frame, s: FlowSnapshot, width: int) -> Row:
     for case in ("+1 %", "-1 %"):
         row = None if _is_silent(s) else outlook.get(case)
         trade = (None,) * 3 if row is None else (row.value, row.lo, row.hi)
-        runs.append(_hedge_cell(*with_doubt(s.positions, *trade)))
+        runs.append(_hedge_cell(*with_doubt(s.positions, *trade), s.liquidity.flat_usd))
     if width >= _WIDE:
         ngi = s.metrics.ngi.value
         dvol = "" if s.context.dvol is None else f"{100 * s.context.dvol:.1f}"
         lifted = with_doubt(s.positions, *settlement_hedge(s.unwind))
-        runs.append(_hedge_cell(*((None,) * 3 if _is_silent(s) else lifted)))
+        runs.append(_hedge_cell(*((None,) * 3 if _is_silent(s) else lifted), s.liquidity.flat_usd))
         runs.append((f"{format_usd(ngi):>9}", sign_style(ngi)))
         runs.append((f"{format_percent(s.context.return_1h, 2):>8}{dvol:>7}", "text"))
     coverage = "n/a" if s.positions.coverage is None else format_percent(s.positions.coverage, 0, plus=False)
@@ -98,8 +98,8 @@ def _coin_row(frame: Frame, s: FlowSnapshot, width: int) -> Row:
     return fit(runs, width)
 
 
-def _hedge_cell(value: float | None, low: float | None, high: float | None) -> Run:
-    verb = hedge_verb(value, low, high)
+def _hedge_cell(value: float | None, low: float | None, high: float | None, flat_usd: float) -> Run:
+    verb = hedge_verb(value, low, high, flat_usd)
     if verb not in _GLYPHS:
         return f"{verb:>8}", "absent" if value is None else "dim"
     return f"{_GLYPHS[verb] + format_usd(abs(value or 0.0), plus=False):>8}", verb
@@ -134,18 +134,22 @@ def _sum_rows(snapshots: Sequence[FlowSnapshot], width: int) -> list[Row]:
     if not counted:
         return [title]
     runs: list[Run] = [(" ", "text")]
+    flat_usd = sum(s.liquidity.flat_usd for s in counted)
     for case, label in (("+1 %", "all +1%"), ("-1 %", "all -1%")):
         rows = [(s.positions, row) for s in counted for row in s.outlook if row.case == case]
         trades = [with_doubt(positions, row.value, row.lo, row.hi) for positions, row in rows]
-        runs += [(f"{label} ", "dim"), hedge_run(*_added(trades)), ("   ", "text")]
+        runs += [(f"{label} ", "dim"), hedge_run(*_added(trades), flat_usd), ("   ", "text")]
     ngi = sum(s.metrics.ngi.value or 0.0 for s in counted)
     runs += [("NGI ", "dim"), (format_usd(ngi), sign_style(ngi))]
     return [title, fit(runs, width)]
 
 
-def _added(trades: Sequence[tuple[float | None, float | None, float | None]]) -> list[float | None]:
+def _added(trades: Sequence[Hedge]) -> Hedge:
     """Sums of the values and of the bounds, as if all moved together; None for a sum with an unknown part."""
-    return [sum(v for v in column if v is not None) if None not in column else None for column in zip(*trades)]
+    value, low, high = (
+        sum(v for v in column if v is not None) if None not in column else None for column in zip(*trades)
+    )
+    return value, low, high
 
 
 def _next_rows(snapshots: Sequence[FlowSnapshot], width: int) -> list[Row]:
@@ -163,7 +167,8 @@ def _next_rows(snapshots: Sequence[FlowSnapshot], width: int) -> list[Row]:
             (f"{short_expiry(expiry.label)} expires{share}", "text"),
         ]
         if hours <= 24.0 and not _is_silent(s) and s.unwind.at_window is not None:
-            runs += [(", lifts its hedge: ", "text"), hedge_run(*with_doubt(s.positions, *settlement_hedge(s.unwind)))]
+            hedge = with_doubt(s.positions, *settlement_hedge(s.unwind))
+            runs += [(", lifts its hedge: ", "text"), hedge_run(*hedge, s.liquidity.flat_usd)]
         out.append(fit(runs, width))
     return out
 

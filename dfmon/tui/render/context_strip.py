@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from dfmon.model.hedging import FLAT_BELOW_USD
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.tui.render.formatting import (
     NOT_AVAILABLE,
@@ -73,7 +72,7 @@ def _after_settlement(snapshot: FlowSnapshot, width: int) -> list[Run]:
     if now is None or not later or any(value is None for value in later) or len(later) == len(snapshot.by_expiry):
         return []
     rest = sum(value for value in later if value is not None)
-    if rest * now >= 0.0 or abs(rest) < FLAT_BELOW_USD:
+    if rest * now >= 0.0 or abs(rest) <= snapshot.liquidity.flat_usd:
         return []
     side = ("LONG", "pos") if rest > 0.0 else ("SHORT", "neg")
     return [("after 08:00 " if width >= WIDE else "then ", "dim"), (f"{side[0]} {format_usd(rest)}", side[1])]

@@ -119,7 +119,7 @@ def _sentence(snapshot: FlowSnapshot, drawn: ForwardMap, cursor: tuple[int, int]
     move, hours, value = float(drawn.moves[row]), float(drawn.hours[column]), float(drawn.trade[row, column])
     low, high = float(drawn.lo[row, column]), float(drawn.hi[row, column])
     bounds = (None, None) if math.isnan(low) else (low, high)
-    verb = hedge_verb(*with_doubt(snapshot.positions, value, *bounds))
+    verb = hedge_verb(*with_doubt(snapshot.positions, value, *bounds), snapshot.liquidity.flat_usd)
     band = "" if bounds[0] is None else f" [{format_usd(low)}..{format_usd(high)}]"
     expired = [short_expiry(e.label) for e in snapshot.by_expiry if e.hours <= hours]
     dropped = f"; expired by then: {', '.join(expired[:4])}{' ..' if len(expired) > 4 else ''}" if expired else ""

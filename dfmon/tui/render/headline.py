@@ -136,7 +136,8 @@ def outlook_parts(snapshot: FlowSnapshot, width: int, included: Sequence[str]) -
     for case, label in (("+1 %", "+1%"), ("-1 %", "-1%"), ("1 h", "hour")):
         row = rows.get(case)
         if row is not None and (case != "1 h" or "hour" in included):
-            amount = hedge_run(*with_doubt(snapshot.positions, row.value, row.lo, row.hi))
+            hedge = with_doubt(snapshot.positions, row.value, row.lo, row.hi)
+            amount = hedge_run(*hedge, snapshot.liquidity.flat_usd)
             out.append([(f"{label}{colon} ", "dim"), amount])
     if "settlement" in included:
         out.append(settlement_runs(snapshot, colon))
@@ -145,12 +146,12 @@ def outlook_parts(snapshot: FlowSnapshot, width: int, included: Sequence[str]) -
 
 def settlement_runs(snapshot: FlowSnapshot, colon: str = ":") -> list[Run]:
     """`08:00: sell 26.1M`: the hedge that the settlement lifts; inside its window what is left of it."""
-    unwind = snapshot.unwind
+    unwind, flat_usd = snapshot.unwind, snapshot.liquidity.flat_usd
     if unwind.minutes_left:
-        return [(f"left{colon} ", "dim"), hedge_run(unwind.left)]
+        return [(f"left{colon} ", "dim"), hedge_run(unwind.left, None, None, flat_usd)]
     if unwind.at_window is None:
         return []
-    return [(f"08:00{colon} ", "dim"), hedge_run(*with_doubt(snapshot.positions, *settlement_hedge(unwind)))]
+    return [(f"08:00{colon} ", "dim"), hedge_run(*with_doubt(snapshot.positions, *settlement_hedge(unwind)), flat_usd)]
 
 
 def _scenario_runs(frame: Frame, scenario: Scenario, width: int, included: Sequence[str]) -> list[Run]:

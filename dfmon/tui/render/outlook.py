@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from dfmon.model.hedging import FLAT_BELOW_USD, hedge_verb, settlement_hedge, with_doubt
+from dfmon.model.hedging import Hedge, hedge_verb, settlement_hedge, with_doubt
 from dfmon.model.snapshot import FlowSnapshot, Hpp
 from dfmon.tui.render.box import divider
 from dfmon.tui.render.formatting import (
@@ -27,13 +27,11 @@ from dfmon.tui.render.plot import bar_runs
 _CASES: Final = (
     ("+1 %", "spot +1%"), ("-1 %", "spot -1%"), ("+1 sd", "+1 sd hour"), ("-1 sd", "-1 sd hour"), ("1 h", "stays, hour")
 )  # fmt: skip
+_UNTIL: Final = "until 07:30"
 _NARROW_CASES: Final = ("+1 sd hour", "-1 sd hour", "did")  # the first line has the others
 _BARS: Final = ("bar.sell", "bar.buy")
 _GLYPHS: Final = {"buy": "▲", "sell": "▼"}
 _PAST: Final = {"buy": "BOUGHT", "sell": "SOLD"}
-
-
-Hedge = tuple[float | None, float | None, float | None]  # value and band
 
 
 class HedgeRow(NamedTuple):
@@ -57,8 +55,8 @@ def hedge_rows(snapshot: FlowSnapshot) -> list[HedgeRow]:
 
     def row(label: str, trade: Hedge, deciding: Hedge | None = None) -> HedgeRow:
         if not has_trades:
-            return HedgeRow(label, None, None, None, hedge_verb(None))
-        verb = hedge_verb(*with_doubt(snapshot.positions, *(deciding or trade)))
+            return HedgeRow(label, None, None, None, "n/a")
+        verb = hedge_verb(*with_doubt(snapshot.positions, *(deciding or trade)), snapshot.liquidity.flat_usd)
         return HedgeRow(label, *trade, verb)
 
     found = {case.case: case for case in snapshot.outlook}
@@ -66,6 +64,7 @@ def hedge_rows(snapshot: FlowSnapshot) -> list[HedgeRow]:
     if unwind.minutes_left:
         rows.append(row("08:00 left", (unwind.left, None, None)))
     elif unwind.at_window is not None:
+        rows.append(row(_UNTIL, (unwind.until_window, unwind.until_window_lo, unwind.until_window_hi)))
         band = unwind.at_window, unwind.at_window_lo, unwind.at_window_hi
         rows.append(row("08:00 settle", band, settlement_hedge(unwind)))
     past = row(f"did, {(flow.span_s or 900.0) / 60:.0f} min", (flow.value, flow.lo, flow.hi))
@@ -74,29 +73,30 @@ def hedge_rows(snapshot: FlowSnapshot) -> list[HedgeRow]:
 
 def outlook_rows(frame: Frame, snapshot: FlowSnapshot, width: int, height: int) -> list[Row]:
     """The rows that fit."""
-    rows = hedge_rows(snapshot)
+    rows, flat_usd = hedge_rows(snapshot), snapshot.liquidity.flat_usd
     if width < 42:
         rows = [row for row in rows if row.label.startswith(_NARROW_CASES)]
-        return [_hedge_row(frame, row, width, 0.0) for row in rows[:height]]
+        return [_hedge_row(frame, row, width, 0.0, flat_usd) for row in rows[:height]]
+    pressure = _pressure_rows(frame, snapshot, width)
+    if len(rows) + len(pressure) >= height:
+        rows = [row for row in rows if row.label != _UNTIL]
     scale = max((abs(row.value) for row in rows if row.value is not None), default=0.0)
     title: list[Run] = [("OUTLOOK", "title"), ("  what dealers do if .." if width >= 56 else "  dealers, if ..", "dim")]
     tail: list[Run] = [("◂", "dim"), ("sell", "sell"), ("│", "axis"), ("buy", "buy"), ("▸", "dim")]
-    out = [divider(title, tail, width), *(_hedge_row(frame, row, width, scale) for row in rows)]
-    out.append(_pressure_row(frame, snapshot.metrics.hpp, width))
-    if snapshot.metrics.hpp.gamma_term is not None:
-        out.append(_term_row(snapshot.metrics.hpp, width))
-    out.append(_share_row(snapshot, width))
-    return out[:height]
+    out = [divider(title, tail, width), *(_hedge_row(frame, row, width, scale, flat_usd) for row in rows)]
+    if len(out) + len(pressure) < height:
+        out.append(_part_row(snapshot, width))
+    return [*out, *pressure][:height]
 
 
-def _hedge_row(frame: Frame, row: HedgeRow, width: int, scale: float) -> Row:
+def _hedge_row(frame: Frame, row: HedgeRow, width: int, scale: float, flat_usd: float) -> Row:
     """` spot +1%     ▼ SELL  15.8M -19.6M..-10.7M ····▐██│····`."""
     verb = row.verb
     text = _PAST.get(verb, verb) if row.done else verb.upper() if verb in _GLYPHS else verb
     style = frame.dim_if_stale(verb if verb in _GLYPHS else "absent" if row.value is None else "dim")
     amount = "" if row.value is None else format_usd(abs(row.value), plus=False)
     if verb == "flat":
-        amount = f"< {format_usd(FLAT_BELOW_USD, plus=False)}"
+        amount = f"< {format_usd(flat_usd, plus=False)}"
     runs: list[Run] = [
         (f" {row.label:<12.12}", "text" if not row.done else "label"),
         (f" {_GLYPHS.get(verb, '■')} {text:<6}", style),
@@ -111,6 +111,23 @@ def _hedge_row(frame: Frame, row: HedgeRow, width: int, scale: float) -> Row:
         styles = _BARS if verb in _GLYPHS and not frame.stale else ("dim", "dim")
         runs += [(" ", "text"), *bar_runs(0.0 if verb == "flat" else row.value, scale, half, styles, (row.lo, row.hi))]
     return fit(runs, width)
+
+
+def _part_row(snapshot: FlowSnapshot, width: int) -> Row:
+    """` of it gamma +0.1M  vanna ..   new trades +1.2M`: parts of what dealers did, and what is not in it."""
+    flow = snapshot.metrics.hedge_flow
+    names = ("gamma", "vanna", "charm", "settlement")
+    parts: list[tuple[int, tuple[Run, ...]]] = [(0, ((" of it", "dim"),))]
+    parts += [(2 + i, ((f"{name} ", "dim"), (format_usd(getattr(flow, name)), "text"))) for i, name in enumerate(names)]
+    parts.append((1, (("besides new trades ", "dim"), (format_usd(flow.new_trades), "text"))))
+    return fit(join_by_priority(parts, width, gap=1), width)
+
+
+def _pressure_rows(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Row]:
+    """HPP with its terms where it has them, then the hedges against the volume."""
+    hpp = snapshot.metrics.hpp
+    terms = [] if hpp.gamma_term is None else [_term_row(hpp, width)]
+    return [_pressure_row(frame, hpp, width), *terms, _share_row(snapshot, width)]
 
 
 def _pressure_row(frame: Frame, hpp: Hpp, width: int) -> Row:

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ import pytest
 import zstandard
 from msgspec import UNSET
 
+from dfmon.cli.remote_snapshot import remote_explanation
+from dfmon.config import Config
 from dfmon.engine.explain import EXPLAINED, explain
 from dfmon.engine.explain_terms import ALIASES, TERMS, explain_term
 from dfmon.engine.hub import SnapshotHub
 from dfmon.engine.what_if import TickInputs, inputs_of, what_if_of_tick
 from dfmon.engine.what_if_arguments import parse_what_if
+from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.snapshot import FlowSnapshot, MetricRow, to_json
 from dfmon.model.tables import HeatMap, PositionRow, Profile
 from dfmon.model.units import HOUR, MINUTE, SECOND, iso
@@ -28,6 +32,7 @@ from dfmon.model.what_if import WhatIf
 from dfmon.sinks.rest import published as bodies
 from dfmon.sinks.rest import responses
 from dfmon.sinks.rest.history_table import COLUMNS, MAX_ROWS, UNITS
+from dfmon.sinks.rest.rest_service import RestService
 from dfmon.sinks.rest.settings import RestSettings
 from dfmon.store.history import History, HistoryReader
 from tests.sinks.factory import START_NS, snapshot
@@ -103,6 +108,24 @@ async def test_explanations_are_those_of_the_command(
     other = await client.get(f"/v1/explain/{metric}?model=short-all")
     params = tick.params.with_positions("short-all")
     assert other.content == msgspec.json.encode(function(tick._replace(params=params), metric))
+
+
+@pytest.mark.parametrize("metric", ["ngi", "regime"])
+async def test_the_command_explains_what_a_running_dfmon_holds(
+    published: FlowSnapshot, service: RestService, metric: str
+) -> None:
+    tick = inputs(published)
+    function = explain if metric in EXPLAINED else explain_term
+    ask = partial(remote_explanation, metric=metric, config=Config(), timeout_s=8.0)
+    assert await asyncio.to_thread(ask, service.url, currency=None, model=None) == function(tick, metric)
+    params = tick.params.with_positions("short-all")
+    url = f"{service.url}/v1/snapshot?currency={published.underlying}"
+    other = await asyncio.to_thread(ask, url, currency=published.underlying, model="short-all")
+    assert other == function(tick._replace(params=params), metric)
+    with pytest.raises(DfmonError, match=r"responded 404: .*No positions 'x' here"):
+        await asyncio.to_thread(ask, service.url, currency=None, model="x")
+    with pytest.raises(UsageError, match="only a REST service explains"):
+        ask("redis://127.0.0.1:6379", currency=None, model=None)
 
 
 async def test_an_unknown_metric_or_model_is_said_with_what_there_is(
