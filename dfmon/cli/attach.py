@@ -27,7 +27,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     session = AttachSession(list(make_sources(args.urls, config)), out.sinks)
     if publish:
         return runner.run_headless(session, out)
-    return runner.run_with_screen(session, config, config.market.currencies, vars(args), has_history=False)
+    return runner.run_with_screen(session, config, config.market.currencies, vars(args))
 
 
 def make_sources(urls: Sequence[str], config: Config) -> Iterator[SnapshotSource]:

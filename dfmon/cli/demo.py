@@ -6,18 +6,20 @@ import argparse
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import IO
 
 import msgspec
 from msgspec.structs import replace
 
 from dfmon.cli import live
-from dfmon.config import Config
+from dfmon.config import Config, flow_params
 from dfmon.model.errors import DfmonError, UsageError
+from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import sanitize
 from dfmon.runtime.clock import SessionClock
+from dfmon.runtime.stores import RowLoader
 from dfmon.sim.market.script import Script
 from dfmon.sim.market.scripts import find_script
 from dfmon.sim.paced_clock import PacedClock
@@ -36,8 +38,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
     script = _find_script(args.script)
     if script is not None:
         return _run_script(args, config, script)
-    with child_exchange(args.seed, config.market.currencies) as addresses:
-        return live.run(args, with_sim_addresses(config, addresses), "sim")
+    currencies = config.market.currencies
+    with child_exchange(args.seed, currencies) as addresses, ExitStack() as stack:
+        past = None if getattr(args, "publish", None) else stack.enter_context(_child_past(args.seed, config))
+        return live.run(args, with_sim_addresses(config, addresses), "sim", load_past=past)
 
 
 def _run_script(args: argparse.Namespace, config: Config, script: Script) -> int:
@@ -87,6 +91,36 @@ def child_exchange(
                 child.wait(5.0)
             except subprocess.TimeoutExpired:
                 child.kill()
+
+
+@contextmanager
+def _child_past(seed: int, config: Config) -> Iterator[RowLoader]:
+    """Loads the rows of the day before the start from a child process, which ends with the block."""
+    request = msgspec.json.encode((seed, config.market.currencies, flow_params(config))).decode()
+    command = [sys.executable, "-m", "dfmon.cli.demo_past", request]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as child:
+        assert child.stdout is not None
+        try:
+            yield _PastReader(child.stdout)
+        finally:
+            child.kill()
+
+
+class _PastReader:
+    """Rows by currency, in the order in which a child writes them; it is asked from several threads."""
+
+    def __init__(self, stdout: IO[bytes]) -> None:
+        self._stdout, self._lock = stdout, threading.Lock()
+        self._rows: dict[str, list[MetricRow]] = {}
+
+    def __call__(self, currency: str, since_ns: int) -> Sequence[MetricRow]:
+        with self._lock:
+            while currency not in self._rows and (size := self._stdout.readline()):
+                name, rows = msgspec.msgpack.decode(self._stdout.read(int(size)), type=tuple[str, list[MetricRow]])
+                self._rows[name] = rows
+            return self._rows.get(currency, ())
 
 
 def _read_steps(stdout: IO[bytes], on_step: Callable[[int], None]) -> None:

@@ -22,7 +22,7 @@ from dfmon.model.snapshot import to_json
 from dfmon.replay import ReplaySource, play_through
 from dfmon.runtime.clock import WALL_CLOCK, SessionClock
 from dfmon.runtime.composition import Outputs
-from dfmon.runtime.stores import history_loader
+from dfmon.runtime.stores import RowLoader
 
 log = logging.getLogger("dfmon")
 
@@ -129,12 +129,11 @@ def run_with_screen(
     underlyings: Sequence[str],
     options: Mapping[str, bool],
     clock: SessionClock = WALL_CLOCK,
-    *,
-    has_history: bool = True,
+    load_past: RowLoader | None = None,
 ) -> int:
     """Draws the screen until the user quits; the market runs beside it. Returns the exit code.
 
-    Without `has_history` the charts begin now: the snapshots are not those of this machine.
+    `load_past` has the rows of the charts before the start; without it they begin now.
     """
     from dfmon.tui.app import DfmonApp, run_screen
     from dfmon.tui.settings import ScreenSettings
@@ -153,8 +152,7 @@ def run_with_screen(
         forced_icons="icons" in options,
     )
     market = MarketThread(session)
-    history = history_loader(config, session.hub.mode) if has_history else None
-    app = DfmonApp(session.hub, settings, session.submit, history, clock.now_ns)
+    app = DfmonApp(session.hub, settings, session.submit, load_past, clock.now_ns)
     market.start()
     try:
         code = run_screen(app)

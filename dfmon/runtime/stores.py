@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dfmon")
 
+RowLoader = Callable[[str, int], Sequence[MetricRow]]  # rows of an underlying from a time on, ns
+
 
 def history_path(config: Config) -> Path:
     """The path of the history, also while it is disabled."""
@@ -152,7 +154,7 @@ def history_columns(
     return read_columns
 
 
-def history_loader(config: Config, mode: State) -> Callable[[str, int], Sequence[MetricRow]] | None:
+def history_loader(config: Config, mode: State) -> RowLoader | None:
     """A function that loads the charts' past from the history; None if there is none."""
     if mode != "live" or not config.history.enabled:
         return None

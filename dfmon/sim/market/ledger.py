@@ -54,6 +54,10 @@ class Ledger:
         total: FloatArray = self.customer_long + self.dealer_long
         return total
 
+    def open_interest_of(self, row: int) -> float:
+        """Coins; the open interest of one option."""
+        return float(self.customer_long[row] + sum(self.desk_long[:, row].tolist()))
+
     @property
     def dealer_position(self) -> FloatArray:
         """Coins, + dealers long: minus the customers' net position."""

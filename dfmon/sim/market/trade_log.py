@@ -45,6 +45,7 @@ class OptionTrade(msgspec.Struct, frozen=True, gc=False):
     legs: int = 0
     rfq: int = 0
     liquidation: str = ""
+    open_interest: float = 0.0  # of the option after the print, coins; no tape of the venue has it
 
 
 class TradeLog:
@@ -155,6 +156,7 @@ def print_leg(
         legs=len(order.legs) if order.block else 0,
         rfq=parent_id // 7 if order.rfq else 0,
         liquidation=order.liquidation,
+        open_interest=ledger.open_interest_of(leg.row),
     )
     trade_log.append_trade(trade)
     return trade
