@@ -10,6 +10,8 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from dfmon.engine.hub import SnapshotHub
@@ -81,9 +83,11 @@ def load_in_thread(
         try:
             rows = history(name, start_ns)
         except Exception as error:
-            loop.call_soon_threadsafe(on_error, f"cannot read the history of {name}: {error}")
+            deliver = partial(on_error, f"cannot read the history of {name}: {error}")
         else:
-            loop.call_soon_threadsafe(on_rows, name, rows)
+            deliver = partial(on_rows, name, rows)
+        with suppress(RuntimeError):  # the screen was closed meanwhile
+            loop.call_soon_threadsafe(deliver)
 
     for name in names:
         threading.Thread(target=load, args=(name,), name=f"history-{name}", daemon=True).start()
