@@ -10,6 +10,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,8 @@ from shell_files import generated_files
 from dfmon.config import Config
 
 ROOT = Path(__file__).parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 LOCKS = {
     "requirements.lock": [name for name in EXTRAS if name not in {"test", "docs", "clients"}],
@@ -59,6 +61,11 @@ def test_every_line_of_a_lock_is_hashed_and_none_names_a_host(name: str) -> None
 def test_the_test_extra_has_every_other_extra() -> None:
     test = set(EXTRAS["test"])
     assert not {text for name, extra in EXTRAS.items() if name != "test" for text in extra} - test
+
+
+def test_what_several_extras_have_is_in_the_group_that_spares_poetry_their_combinations() -> None:
+    counts = Counter(text for extra in EXTRAS.values() for text in extra)
+    assert {text for text, count in counts.items() if count > 1} == set(PYPROJECT["dependency-groups"]["shared"])
 
 
 @pytest.mark.parametrize("path", generated_files(), ids=lambda path: path.name)
