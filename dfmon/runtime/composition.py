@@ -31,6 +31,7 @@ from dfmon.runtime.stores import (
     open_history,
     open_positions_state,
     open_trades,
+    past_events,
     read_secret,
 )
 from dfmon.sinks.base import Sink
@@ -122,6 +123,7 @@ def open_outputs(config: Config, publish: PublishMode, mode: State) -> Outputs:
             lambda: tuple(sink.status() for sink in sinks),
             settings,
             history_columns(config, mode),
+            past_events(config, mode),
         )
         rest.bind()
         sinks.append(rest)

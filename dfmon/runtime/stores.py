@@ -24,10 +24,13 @@ from dfmon.store.file_content import read_text
 from dfmon.store.history import History, HistoryReader
 from dfmon.store.history_file import Column
 from dfmon.store.history_interface import HistorySource, HistoryWriter
+from dfmon.store.history_records import stored_alert, stored_change
+from dfmon.store.history_tables import ALERTS, TRANSITIONS
 from dfmon.store.positions_state import PositionsStateFile
 from dfmon.store.trades import TradeStore, TradeStoreError
 
 if TYPE_CHECKING:
+    from dfmon.sinks.rest.past_events import PastEvent, PastEvents
     from dfmon.store.clickhouse.client import ClickHouseAddress
 
 log = logging.getLogger("dfmon")
@@ -152,6 +155,26 @@ def history_columns(
             return reader.columns(underlying, since_ns, names, until_ns)
 
     return read_columns
+
+
+def past_events(config: Config, mode: State) -> PastEvents | None:
+    """A function that reads the stored scenario changes and alerts of a position model; None if there are none."""
+    if mode != "live" or not config.history.enabled:
+        return None
+
+    def read_events(underlying: str, model: str, since_ns: int, until_ns: int) -> list[PastEvent]:
+        from dfmon.sinks.rest.past_events import PastEvent
+
+        with open_history_reader(config) as reader:
+            changes = [
+                PastEvent(row[1], stored_change(row))
+                for row in reader.records(TRANSITIONS.name, underlying, since_ns, until_ns)
+            ]
+            alerts = map(stored_alert, reader.records(ALERTS.name, underlying, since_ns, until_ns))
+            events = [*changes, *(PastEvent(alert.ts_ns, alert) for alert in alerts)]
+        return [event for event in events if event.content.model in ("", model)]
+
+    return read_events
 
 
 def history_loader(config: Config, mode: State) -> RowLoader | None:

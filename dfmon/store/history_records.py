@@ -11,9 +11,10 @@ import msgspec
 from dfmon.core.scenario.thresholds import PhiThresholds, ThresholdSeries
 from dfmon.core.scenario.transitions import Transition
 from dfmon.core.step import FlowState
+from dfmon.model.scenario import ScenarioChange
 from dfmon.model.snapshot import Alert, Detail, FlowSnapshot
 from dfmon.model.tables import PositionRow
-from dfmon.model.units import HOUR
+from dfmon.model.units import HOUR, iso
 from dfmon.store.history_tables import ALERTS, POSITIONS, THRESHOLDS, TRANSITIONS
 
 Record = tuple[str, tuple[Any, ...]]  # the name of a table and a row of it
@@ -78,6 +79,25 @@ def _transition_rows(underlying: str, log: Iterable[Transition]) -> Iterator[Rec
 def _alert_rows(underlying: str, alerts: Iterable[Alert]) -> Iterator[Record]:
     for alert in alerts:
         yield ALERTS.name, (underlying, alert.ts_ns, alert.kind, alert.model, alert.cause, alert.text)
+
+
+def stored_change(row: tuple[Any, ...]) -> ScenarioChange:
+    """The change of the scenario that a row of `transitions` has."""
+    _, ts_ns, model, previous, scenario, reasons, features = row
+    return ScenarioChange(
+        ts=iso(ts_ns),
+        model=model,
+        before=previous or None,
+        after=scenario,
+        reasons=msgspec.json.decode(reasons, type=tuple[str, ...]),
+        features=msgspec.json.decode(features, type=dict[str, float | None]),
+    )
+
+
+def stored_alert(row: tuple[Any, ...]) -> Alert:
+    """The alert that a row of `alerts` has."""
+    underlying, ts_ns, kind, model, cause, text = row
+    return Alert(ts_ns, kind, text, underlying, model, cause)
 
 
 def _position_cells(row: PositionRow) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from dfmon.model.units import sanitize
 from dfmon.sinks.base import HubListener, SinkProgress, SinkStatus
 from dfmon.sinks.rest.access import RETRY_AFTER, RequestLimit
 from dfmon.sinks.rest.messages import MessageLog
+from dfmon.sinks.rest.past_events import PastEvents
 from dfmon.sinks.rest.published import ComputeThread, PublishedBodies, choose_encoding, compress
 
 JSON_TYPE: Final = "application/json"
@@ -31,13 +32,14 @@ class RestContext:
         hub: SnapshotHub,
         statuses: Callable[[], tuple[SinkStatus, ...]] = tuple,
         history: HistoryColumns | None = None,
+        past_events: PastEvents | None = None,
         *,
         progress: SinkProgress | None = None,
         closing: asyncio.Event | None = None,
         limit: RequestLimit | None = None,
     ) -> None:
         """`closing` ends the streams."""
-        self.hub, self.statuses, self.history = hub, statuses, history
+        self.hub, self.statuses, self.history, self.past_events = hub, statuses, history, past_events
         self.progress = progress or SinkProgress()
         self.closing = closing or asyncio.Event()
         self.limit = limit or RequestLimit()

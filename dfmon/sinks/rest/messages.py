@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from itertools import chain, islice
 from typing import Final, Literal, NamedTuple, get_args
 
@@ -19,6 +19,7 @@ import msgspec
 from dfmon.aio import wait_until_set
 from dfmon.model.scenario import ScenarioChange
 from dfmon.model.snapshot import Alert, FlowSnapshot
+from dfmon.model.units import MILLISECOND
 from dfmon.sinks.base import HubListener, SinkProgress
 from dfmon.sinks.events import EventReader, Print
 
@@ -43,7 +44,8 @@ Content = FlowSnapshot | ScenarioChange | Alert | Print | Gap
 class Message(NamedTuple):
     """One message; `underlying` is empty where it concerns all.
 
-    `seq` rises over all topics, and over restarts as it begins with the clock's milliseconds.
+    `seq` is the time of sending in milliseconds since 1970, or one more than the number before: it rises over all
+    topics, and over restarts.
     """
 
     topic: Topic | Literal["gap"]
@@ -55,10 +57,13 @@ class Message(NamedTuple):
 class MessageLog:
     """Numbers the messages of one service and passes them to its subscribers."""
 
-    def __init__(self, listener: HubListener, progress: SinkProgress, first_seq: int | None = None) -> None:
+    def __init__(
+        self, listener: HubListener, progress: SinkProgress, clock_ns: Callable[[], int] = time.time_ns
+    ) -> None:
         self.progress = progress
         self._listener = listener  # keeps it alive
-        self.first_seq = self.seq = time.time_ns() // 1_000_000 if first_seq is None else first_seq
+        self._clock_ns = clock_ns
+        self.first_seq = self.seq = clock_ns() // MILLISECOND
         self._readers: dict[str, EventReader] = {}
         self._retained: dict[str, deque[Message]] = {topic: deque(maxlen=RETAINED) for topic in TOPICS}
         self._forgotten_seq = dict.fromkeys(TOPICS, 0)  # of the newest event of a topic that is not retained any more
@@ -98,7 +103,7 @@ class MessageLog:
         """Sends the newest snapshots, and the events after the message `since` where one is given."""
         self._subscribers[subscriber] = None
         if since is not None:
-            subscriber.gap = self._gap_after(since, subscriber.topics)
+            subscriber.gap = self._gap_after(since, subscriber)
             for message in sorted(chain.from_iterable(self._retained.values()), key=lambda message: message.seq):
                 if message.seq > since:
                     subscriber.offer(message)
@@ -110,15 +115,15 @@ class MessageLog:
         self._subscribers.pop(subscriber, None)
 
     def _next(self, topic: Topic, underlying: str, content: Content) -> Message:
-        self.seq += 1
+        self.seq = max(self.seq + 1, self._clock_ns() // MILLISECOND)
         return Message(topic, self.seq, underlying, content)
 
-    def _gap_after(self, since: int, topics: frozenset[str]) -> Gap | None:
+    def _gap_after(self, since: int, subscriber: Subscriber) -> Gap | None:
         if since > self.seq:
             return Gap(None, "that number is not known here")
         if since < self.first_seq:
-            return Gap(None, "dfmon has started again since that message")
-        if any(since < seq for topic, seq in self._forgotten_seq.items() if topic in topics):
+            return Gap(None, f"dfmon has started again since that message{subscriber.past}")
+        if any(since < seq for topic, seq in self._forgotten_seq.items() if topic in subscriber.topics):
             return Gap(None, f"the last {RETAINED} events of each topic are there")
         return None
 
@@ -135,14 +140,15 @@ class Subscriber:
 
     def __init__(self, log: MessageLog, topics: frozenset[str], underlying: str | None, since: int | None) -> None:
         self.gap: Gap | None = None  # before all that waits
-        self.topics = topics
-        self._log, self._underlying, self._since = log, underlying, since
+        self.past = ""  # the part of a gap that says what came of an earlier run
+        self.topics, self.underlying, self.since = topics, underlying, since
+        self._log = log
         self._events: deque[Message] = deque()  # bounded in `offer`
         self._snapshots: dict[str, Message] = {}
         self._changed = asyncio.Event()
 
     def offer(self, message: Message) -> None:
-        if message.underlying and self._underlying not in (None, message.underlying):
+        if message.underlying and self.underlying not in (None, message.underlying):
             return
         if message.topic not in self.topics:
             return
@@ -163,7 +169,7 @@ class Subscriber:
         """Messages in the order of their numbers, until `closing` is set; None after KEEP_ALIVE_S without one."""
         closed = asyncio.ensure_future(closing.wait())
         closed.add_done_callback(lambda _: self.wake())
-        self._log.add(self, self._since)
+        self._log.add(self, self.since)
         try:
             while not closing.is_set():
                 if not await wait_until_set(self._changed, KEEP_ALIVE_S):

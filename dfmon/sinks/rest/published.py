@@ -7,7 +7,7 @@ import gzip
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from fastapi import HTTPException
 
@@ -15,6 +15,7 @@ from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot, to_json
 from dfmon.sinks.rest.access import RETRY_AFTER
 
+T = TypeVar("T")
 Encoding = Literal["", "gzip", "zstd"]
 
 MIN_COMPRESSED: Final = 1024  # bytes; a smaller body is sent as it is
@@ -31,7 +32,7 @@ class ComputeThread:
         self._pool = ThreadPoolExecutor(1, "rest")
         self._waiting = 0
 
-    def submit(self, job: Callable[[], bytes]) -> asyncio.Future[bytes]:
+    def submit(self, job: Callable[[], T]) -> asyncio.Future[T]:
         """The result to come. Raises HTTPException 503 where too much waits already."""
         if self._waiting >= _MAX_WAITING:
             raise HTTPException(503, "dfmon computes for other requests; try again.", {"Retry-After": RETRY_AFTER})
@@ -43,7 +44,7 @@ class ComputeThread:
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _on_done(self, result: asyncio.Future[bytes]) -> None:
+    def _on_done(self, result: asyncio.Future[T]) -> None:
         self._waiting -= 1
         if not result.cancelled():
             result.exception()  # retrieved, also where all requests for it have left

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from dfmon.sinks.rest.context import HistoryColumns
+    from dfmon.sinks.rest.past_events import PastEvents
 
 _PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "fastapi_offline")
 
@@ -28,8 +29,9 @@ _PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "fastapi_offline")
 class RestService:
     """Sink that serves the hub on `host`:`port`; port 0 takes a free one, which `port` then has.
 
-    `statuses` returns the states of all sinks for /healthz, `history` reads the stored metrics. `sent` counts responses
-    and stream messages, `dropped` the snapshots that a slow client missed because a newer one had arrived.
+    `statuses` returns the states of all sinks for /healthz, `history` reads the stored metrics, `past_events` what a
+    client of the stream missed that returns after a restart. `sent` counts responses and stream messages, `dropped` the
+    snapshots that a slow client missed because a newer one had arrived.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class RestService:
         statuses: Callable[[], tuple[SinkStatus, ...]] = tuple,
         settings: RestSettings | None = None,
         history: HistoryColumns | None = None,
+        past_events: PastEvents | None = None,
     ) -> None:
         """Raises UsageError if the packages are missing."""
         require_packages()
@@ -50,7 +53,8 @@ class RestService:
         self.progress = SinkProgress()
         self.host = host.strip("[]")  # an IPv6 address may come as in a URL
         self.port = port
-        self._settings, self._statuses, self._history = settings or RestSettings(), statuses, history
+        self._settings, self._statuses = settings or RestSettings(), statuses
+        self._history, self._past_events = history, past_events
         self._socket: socket.socket | None = None
 
     @property
@@ -81,8 +85,9 @@ class RestService:
         server_socket, self._socket = self._socket, None
         connections = self.connections
         context = RestContext(
-            hub, self._statuses, self._history, progress=self.progress, closing=stop, limit=connections.requests
-        )
+            hub, self._statuses, self._history, self._past_events,
+            progress=self.progress, closing=stop, limit=connections.requests,
+        )  # fmt: skip
         server = make_server(build_app(context, self.host, self._settings), connections)
 
         def on_stop(_: object) -> None:

@@ -21,6 +21,7 @@ from dfmon.sinks.rest.access import STREAM_PATH
 from dfmon.sinks.rest.context import RestContext
 from dfmon.sinks.rest.messages import TOPICS, Message, Subscriber
 from dfmon.sinks.rest.openapi import ERRORS, Responses
+from dfmon.sinks.rest.past_events import offer_past_events
 
 DEFAULT_TOPICS: Final = "snapshot,scenario,alert"
 EVENT_STREAM: Final = "text/event-stream"
@@ -57,7 +58,7 @@ def add_streams(app: FastAPI, context: RestContext) -> None:
     ) -> StreamingResponse:
         if since is None and last_event_id is not None and last_event_id.isdecimal():
             since = int(last_event_id[:20])
-        subscriber = _subscriber(context, topics, currency, since)
+        subscriber = await _subscriber(context, topics, currency, since)
         events = _server_sent_events(context, subscriber, detail=detail)
         return StreamingResponse(events, media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
 
@@ -69,7 +70,7 @@ def add_streams(app: FastAPI, context: RestContext) -> None:
         detail: WithDetail = False,
         since: Since = None,
     ) -> None:
-        subscriber = _subscriber(context, topics, currency, since)
+        subscriber = await _subscriber(context, topics, currency, since)
         await websocket.accept()
         left = asyncio.Event()
         await run_until_set(
@@ -77,13 +78,15 @@ def add_streams(app: FastAPI, context: RestContext) -> None:
         )
 
 
-def _subscriber(context: RestContext, topics: str, currency: str | None, since: int | None) -> Subscriber:
-    """A subscriber as the query has it. Raises HTTPException 422 for unknown topics, or 404."""
+async def _subscriber(context: RestContext, topics: str, currency: str | None, since: int | None) -> Subscriber:
+    """A subscriber as the query has it, with what it missed. Raises HTTPException 422 for unknown topics, or 404."""
     chosen = frozenset(topics.split(","))
     if unknown := sorted(chosen.difference(TOPICS)):
         raise HTTPException(422, f"topics: {sanitize(unknown[0], 20)!r} is none; allowed: {', '.join(TOPICS)}")
     underlying = context.find_snapshot(currency).underlying if currency else None
-    return Subscriber(context.messages, chosen, underlying, since)
+    subscriber = Subscriber(context.messages, chosen, underlying, since)
+    await offer_past_events(context, subscriber)
+    return subscriber
 
 
 async def _server_sent_events(

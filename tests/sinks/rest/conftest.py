@@ -13,6 +13,7 @@ from dfmon.engine.what_if import keep_inputs
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.sinks.base import SinkStatus
 from dfmon.sinks.rest.context import HistoryColumns
+from dfmon.sinks.rest.past_events import PastEvents
 from dfmon.sinks.rest.rest_service import RestService
 from dfmon.sinks.rest.settings import RestSettings
 from tests.engine.test_what_if import tick
@@ -25,10 +26,16 @@ Serve = Callable[..., Awaitable[RestService]]
 
 @pytest.fixture
 def serve(run: Run) -> Serve:
-    """Starts a service with settings and a history."""
+    """Starts a service with settings, a history and the events of earlier runs."""
 
-    async def start(settings: RestSettings | None = None, history: HistoryColumns | None = None) -> RestService:
-        service = RestService(port=0, statuses=lambda: (REDIS,), settings=settings, history=history)
+    async def start(
+        settings: RestSettings | None = None,
+        history: HistoryColumns | None = None,
+        past_events: PastEvents | None = None,
+    ) -> RestService:
+        service = RestService(
+            port=0, statuses=lambda: (REDIS,), settings=settings, history=history, past_events=past_events
+        )
         service.bind()
         run(service)
         await wait_until(lambda: service.progress.state == "serving")

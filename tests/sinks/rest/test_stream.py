@@ -16,12 +16,15 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from dfmon.engine.hub import SnapshotHub
+from dfmon.model.errors import DfmonError
 from dfmon.model.scenario import ScenarioChange
 from dfmon.model.snapshot import Alert, Detail, FlowSnapshot, from_json, to_json
+from dfmon.model.units import MILLISECOND, SECOND
 from dfmon.sinks.base import HubListener, SinkProgress
 from dfmon.sinks.events import Event, Print
 from dfmon.sinks.rest import messages
 from dfmon.sinks.rest.messages import Message, MessageLog, Subscriber
+from dfmon.sinks.rest.past_events import PastEvent
 from dfmon.sinks.rest.rest_service import RestService
 from dfmon.sinks.rest.settings import RestSettings
 from tests.sinks.factory import START_NS, snapshot, wait_until
@@ -102,7 +105,8 @@ async def test_a_websocket_has_each_snapshot_change_and_alert_in_order(hub: Snap
         hub.publish(with_events(2, changes=4, alerts=3))
         found = [await receive(client) for _ in range(4)]
     assert [each["topic"] for each in found] == ["scenario", "scenario", "alert", "snapshot"]
-    assert [each["seq"] for each in found] == [first["seq"] + n for n in (1, 2, 3, 4)]
+    numbers = [each["seq"] for each in (first, *found)]
+    assert numbers == sorted(set(numbers))
     assert found[0]["data"] == plain(change(3))
     assert found[1]["data"] == plain(change(4))
     assert found[2]["data"] == plain(alert(3))
@@ -148,7 +152,8 @@ async def test_a_client_that_returns_gets_the_events_that_it_missed(hub: Snapsho
     async with websocket(service, f"?since={last}") as client:
         found = [await receive(client) for _ in range(4)]
     assert [each["topic"] for each in found] == ["scenario", "scenario", "alert", "snapshot"]
-    assert [each["seq"] - last for each in found] == [1, 3, 4, 5]
+    numbers = [last, *(each["seq"] for each in found)]
+    assert numbers == sorted(set(numbers))
 
 
 @pytest.mark.parametrize(
@@ -168,9 +173,53 @@ async def test_a_number_of_another_run_is_a_gap(
     assert newest["topic"] == "snapshot"
 
 
+def stored(underlying: str, model: str, since_ns: int, until_ns: int) -> list[PastEvent]:
+    """Three changes and an alert of each underlying, a second apart, the last 5 s before `until_ns`."""
+    times = [until_ns - age * SECOND for age in (8, 7, 6)]
+    events = [PastEvent(ts_ns, change(number)) for number, ts_ns in enumerate(times)]
+    events.append(PastEvent(until_ns - 5 * SECOND, alert(0, underlying)))
+    return [event for event in events if event.ts_ns >= since_ns]
+
+
+async def test_after_a_restart_a_client_gets_what_the_history_has_since_its_message(
+    hub: SnapshotHub, serve: Serve
+) -> None:
+    for name in ("BTC", "ETH"):
+        hub.publish(with_events(1, underlying=name))
+    service = await serve(past_events=stored)
+    async with websocket(service) as client:
+        last = (await receive(client))["seq"]
+    seen = last - 16_500  # 16.5 s ago, so that the overlap of 10 s ends between the first two changes
+    async with websocket(service, f"?since={seen}&topics=scenario,alert,snapshot") as client:
+        gap, *found = [await receive(client) for _ in range(11)]
+    reason = "dfmon has started again since that message; the scenario changes and alerts of its history follow"
+    assert (gap["topic"], gap["data"]) == ("gap", {"missing": None, "reason": reason})
+    assert [each["topic"] for each in found] == ["scenario"] * 6 + ["alert"] * 2 + ["snapshot"] * 2
+    assert {each["underlying"] for each in found[:2]} == {"BTC", "ETH"}
+    assert found[0]["data"] == plain(change(0))
+    numbers = [gap["seq"], *(each["seq"] for each in found)]
+    assert numbers == sorted(set(numbers))
+    async with websocket(service, f"?since={found[5]['seq']}&topics=alert&currency=ETH") as client:
+        gap, again = await receive(client), await receive(client)
+    assert again["data"] == plain(alert(0, "ETH"))
+
+
+async def test_a_history_that_cannot_be_read_is_said_in_the_gap(hub: SnapshotHub, serve: Serve) -> None:
+    def fails(*_: object) -> list[PastEvent]:
+        raise DfmonError("it is locked")
+
+    hub.publish(with_events(1))
+    service = await serve(past_events=fails)
+    async with websocket(service, "?since=1") as client:
+        gap = await receive(client)
+    assert gap["data"]["reason"] == (
+        "dfmon has started again since that message, and its history cannot be read: it is locked"
+    )
+
+
 async def test_events_that_are_not_kept_any_more_are_a_gap(hub: SnapshotHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "RETAINED", 5)
-    log = MessageLog(HubListener(hub), SinkProgress(), first_seq=100)
+    log = MessageLog(HubListener(hub), SinkProgress(), lambda: 100 * MILLISECOND)
     hub.publish(with_events(1))
     for seq in range(2, 11):
         hub.publish(with_events(seq, changes=seq))
@@ -242,7 +291,7 @@ async def test_server_sent_events_have_the_topic_and_the_number(hub: SnapshotHub
         second = await event(lines)
         await lines.aclose()  # type: ignore[attr-defined]
     assert (first["event"], second["event"]) == ("snapshot", "scenario")
-    assert int(second["id"]) == int(first["id"]) + 1
+    assert int(second["id"]) > int(first["id"])
     headers = {"Last-Event-ID": first["id"]}  # of a browser that returns
     async with client.stream("GET", "/v1/stream?topics=scenario", headers=headers) as response:
         lines = response.aiter_lines()
