@@ -13,8 +13,9 @@ from dfmon.config import Config
 from dfmon.engine.explain import EXPLAINED
 from dfmon.model.errors import DfmonError, NoSnapshotError, UsageError
 from dfmon.model.explain import Explanation, TermExplanation
-from dfmon.model.snapshot import FlowSnapshot, from_json
+from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import sanitize
+from dfmon.runtime.attach.arrivals import read_snapshot
 from dfmon.sinks.redis_url import SCHEMES
 from dfmon.sinks.secret_urls import mask_url
 
@@ -40,10 +41,7 @@ def remote_snapshot(url: str, currency: str | None, config: Config, timeout_s: f
         body = asyncio.run(_get(base, _PATH, {"currency": underlying, "detail": "true"}, config, timeout_s))
     else:
         raise UsageError(f"{sanitize(mask_url(url))}: unknown scheme; allowed: http://, https://, redis://")
-    try:
-        return from_json(body)
-    except msgspec.DecodeError as exc:
-        raise DfmonError(f"{sanitize(mask_url(url))} did not return a snapshot: {sanitize(str(exc))}") from None
+    return read_snapshot(body, sanitize(mask_url(url)))
 
 
 def remote_explanation(

@@ -43,6 +43,7 @@ class Runtime:
     replay_speed: float | None = None
     paused: bool = False
     finished: bool = False
+    attached: bool = False  # the snapshots are those of other programs
 
 
 @dataclass(slots=True)

@@ -27,6 +27,10 @@ class SourceError(DfmonError):
     """A recording or board that was accepted and then could not be read to its end."""
 
 
+class RefusedError(DfmonError):
+    """A service that is there refuses, and would do so again soon."""
+
+
 class NoSnapshotError(DfmonError):
     """No complete snapshot within the time allowed."""
 

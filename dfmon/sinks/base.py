@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 import weakref
@@ -181,7 +182,7 @@ async def supervise(sink: Sink, hub: SnapshotHub, stop: asyncio.Event, *, first_
         message = sanitize(str(error) or type(error).__name__)
         log.error("sink %s failed: %s (%s); starting again in %.1f s", sink.name, message, type(error).__name__, delay)
         log.debug("sink %s", sink.name, exc_info=error)
-        sink.progress.set_state("restarting", f"{message}; next try in {delay:.0f} s")
+        sink.progress.set_state("restarting", f"{message}; next try in {math.ceil(delay)} s")
         await wait_until_set(stop, delay)
     sink.progress.set_state("off")
 

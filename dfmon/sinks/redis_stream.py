@@ -9,6 +9,7 @@ sent without a reply is sent again: `session` with `seq` or `id` tells a repeat.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -227,10 +228,10 @@ class RedisStream:
             except OSError as exc:
                 attempt = 0 if self._delivered > delivered else attempt
                 delay = jittered_backoff_s(attempt, self._first_delay_s, MAX_RECONNECT_S)
-                message = f"{self._redact(exc)}; next try in {delay:.0f} s"
+                message = f"{self._redact(exc)}; next try in {math.ceil(delay)} s"
                 state = "refused" if isinstance(exc, RefusedError) else "away"
                 self.progress.set_state(state, f"{self.display_url}: {message}")
-                (log.debug if attempt else log.warning)("redis %s: %s", self.display_url, message)
+                log.debug("redis %s: %s", self.display_url, message)  # the conditions log the status
                 attempt += 1
                 await wait_until_set(stop, delay)
 

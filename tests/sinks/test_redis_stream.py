@@ -162,7 +162,7 @@ async def test_a_server_that_comes_back_gets_the_backlog_in_order(
         assert sink.status().dropped == 50
         assert sink.status().state == "sending"
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert 1 <= len(warnings) <= 2  # one an outage, not one a try
+    assert warnings == []  # the conditions of the session say it once
 
 
 async def test_a_server_that_stops_reading_holds_up_nothing(

@@ -1,6 +1,6 @@
 """The choice between several sources of one underlying: the first arrival of each tick wins.
 
-Restarts, gaps and disagreement between the sources are found here, without a clock or a socket.
+Restarts, gaps, silence and disagreement of the sources are found here, without a clock or a socket.
 """
 
 from __future__ import annotations
@@ -9,17 +9,22 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
+from dfmon.core.freshness import format_age
 from dfmon.core.snapshot.build import SCHEMA
 from dfmon.model.errors import DfmonError
+from dfmon.model.freshness import Freshness, InputAge
 from dfmon.model.snapshot import Feed, FlowSnapshot, from_json
 from dfmon.model.units import SECOND, format_hms
 
+STALE_NS: Final = 3 * SECOND  # without a snapshot of an underlying
 GAP_NS: Final = 5 * SECOND  # without a snapshot
 SLOW_NS: Final = 5 * SECOND
 COMPARABLE_NS: Final = 10 * SECOND  # snapshots further apart than this are not compared
 SPOT_TOLERANCE: Final = 1e-3
 NGI_TOLERANCE: Final = 0.1
+INPUTS: Final = tuple(name for name, kind in Freshness.__annotations__.items() if kind == "InputAge")
 
 
 class _Header(msgspec.Struct):
@@ -64,9 +69,9 @@ class SourceState:
     restarts: int = 0
     gaps: int = 0
     gaps_ns: int = 0
-    arrived_ns: int = 0  # when the newest snapshot arrived
     lag_ns: int = 0
     newest: dict[str, FlowSnapshot] = field(default_factory=dict)
+    arrived_ns: dict[str, int] = field(default_factory=dict)  # when each of `newest` arrived
 
     def add(self, snapshot: FlowSnapshot, now_ns: int) -> None:
         """Takes a snapshot, and notes a gap or a restart before it."""
@@ -79,23 +84,27 @@ class SourceState:
                 self.gaps_ns += span_ns
         self.newest[snapshot.underlying] = snapshot
         self.snapshots += 1
-        self.arrived_ns, self.lag_ns = now_ns, now_ns - snapshot.ts_ns
+        self.arrived_ns[snapshot.underlying], self.lag_ns = now_ns, now_ns - snapshot.ts_ns
         self.problems.pop(snapshot.underlying, None)
 
     def feed(self, now_ns: int, disagreement: str = "") -> Feed:
-        """The source as a connection among the feeds."""
-        age_ns = now_ns - self.arrived_ns if self.arrived_ns else None
-        is_fresh = age_ns is not None and age_ns <= SLOW_NS
-        status = "live" if is_fresh else "down" if self.problems else "slow" if self.arrived_ns else "connecting"
+        """The source as a connection among the feeds: as old as the underlying that has been silent for longest."""
+        ages_ns = {name: max(now_ns - at_ns, 0) for name, at_ns in self.arrived_ns.items()}
+        silent = {name: age_ns for name, age_ns in ages_ns.items() if age_ns > SLOW_NS}
+        age_ns = max(ages_ns.values(), default=None)
+        is_down = bool(self.problems) and len(silent) == len(ages_ns)
+        status = "down" if is_down else "slow" if silent else "live" if ages_ns else "connecting"
         parts = [self.place, ", ".join(self.newest), *dict.fromkeys(self.problems.values())]
+        if 0 < len(silent) < len(ages_ns):
+            parts += [f"{name}: nothing for {format_age(each / SECOND)}" for name, each in silent.items()]
         parts += [f"restarted {self.restarts}x"] if self.restarts else []
         parts += [f"gaps: {self.gaps}, {format_hms(self.gaps_ns / SECOND)} in all"] if self.gaps else []
         parts.append(disagreement)
         return Feed(
             name=self.name,
             state=status,
-            age_s=None if age_ns is None else max(age_ns, 0) / SECOND,
-            lag_ms=self.lag_ns / 1e6 if self.arrived_ns else None,
+            age_s=None if age_ns is None else age_ns / SECOND,
+            lag_ms=self.lag_ns / 1e6 if ages_ns else None,
             frames=self.snapshots,
             rejected=0,
             reconnects=self.reconnects,
@@ -104,34 +113,62 @@ class SourceState:
 
 
 class Arrivals:
-    """The newest snapshot of each underlying, and the source that brought it."""
+    """The newest snapshot of each underlying, the source that brought it, and when."""
 
     def __init__(self) -> None:
-        self._shown: dict[str, tuple[FlowSnapshot, SourceState]] = {}
+        self._shown: dict[str, tuple[FlowSnapshot, SourceState, int]] = {}
 
     def offer(self, source: SourceState, snapshot: FlowSnapshot, now_ns: int) -> bool:
         """Takes a snapshot. True where it is the first of its tick, or brings the tables to what is shown."""
         source.add(snapshot, now_ns)
-        shown, shown_source = self._shown.get(snapshot.underlying, (None, None))
+        shown, shown_source, _ = self._shown.get(snapshot.underlying, (None, None, 0))
         is_first = shown is None or snapshot.ts_ns > shown.ts_ns
         if is_first or (shown_source is source and snapshot.ts_ns == getattr(shown, "ts_ns", None)):
-            self._shown[snapshot.underlying] = snapshot, source
+            self._shown[snapshot.underlying] = snapshot, source, now_ns
             return True
         return False
 
-    def shown(self) -> list[FlowSnapshot]:
-        return [snapshot for snapshot, _ in self._shown.values()]
+    def silent(self, now_ns: int) -> list[FlowSnapshot]:
+        """The snapshots that nothing has followed for STALE_NS, as they are by now: stale. A replay may stand still."""
+        return [
+            aged(snapshot, (now_ns - arrived_ns) / SECOND)
+            for snapshot, _, arrived_ns in self._shown.values()
+            if now_ns - arrived_ns > STALE_NS and snapshot.state != "replay"
+        ]
 
     def disagreement(self, source: SourceState) -> str:
         """The differences of the newest snapshots of a source from those that are shown, empty where they agree."""
         differences = []
-        for name, (shown, shown_source) in self._shown.items():
+        for name, (shown, shown_source, _) in self._shown.items():
             other = source.newest.get(name)
             if other is None or shown_source is source or abs(other.ts_ns - shown.ts_ns) > COMPARABLE_NS:
                 continue
             if found := compare(shown, other):
                 differences.append(f"{name} differs from {shown_source.name}: {found}")
         return "; ".join(differences)
+
+
+def aged(snapshot: FlowSnapshot, elapsed_s: float) -> FlowSnapshot:
+    """A snapshot as it is some time after its arrival: stale, its inputs and feeds older by that time."""
+    feeds = tuple(
+        replace(
+            feed,
+            age_s=None if feed.age_s is None else feed.age_s + elapsed_s,
+            state="slow" if feed.state == "live" else feed.state,
+        )
+        for feed in snapshot.feeds
+    )
+    freshness = snapshot.freshness
+    if freshness is not None:
+        ages = {name: _aged_input(getattr(freshness, name), elapsed_s) for name in INPUTS}
+        freshness = replace(freshness, stale=f"no snapshot for {format_age(elapsed_s)}", **ages)
+    return replace(snapshot, state="stale", feeds=feeds, freshness=freshness)
+
+
+def _aged_input(age: InputAge, elapsed_s: float) -> InputAge:
+    if age.age_s is None:
+        return age
+    return InputAge(age.age_s + elapsed_s, age.limit_s, fresh=age.age_s + elapsed_s <= age.limit_s)
 
 
 def compare(shown: FlowSnapshot, other: FlowSnapshot) -> str:

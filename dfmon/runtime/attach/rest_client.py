@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import httpx
+import msgspec
 
-from dfmon.model.errors import DfmonError, NoSnapshotError, UsageError
+from dfmon.model.errors import DfmonError, NoSnapshotError, RefusedError, UsageError
 from dfmon.model.units import sanitize
 from dfmon.sinks.secret_urls import mask_url, redact
 from dfmon.venues.failures import describe_os_error
@@ -21,6 +22,7 @@ from dfmon.venues.rest.routed_transport import RoutedTransport
 
 SNAPSHOT_PATH: Final = "/v1/snapshot"
 STREAM_PATH: Final = "/v1/stream"
+REFUSALS: Final = frozenset({401, 403, 404, 421})
 STREAM_IDLE_S: Final = 35.0  # twice the interval at which a silent stream says that it is there
 
 
@@ -37,7 +39,7 @@ async def rest_client(timeout_s: float, token: str = "") -> AsyncIterator[httpx.
 
 
 async def get_snapshot(client: httpx.AsyncClient, base: str, underlying: str, timeout_s: float) -> bytes:
-    """The JSON object of one underlying with all tables. Raises NoSnapshotError or DfmonError."""
+    """The JSON object of one underlying with all tables. Raises NoSnapshotError, RefusedError or DfmonError."""
     return await get_json(client, base, SNAPSHOT_PATH, _parameters(underlying), timeout_s)
 
 
@@ -52,12 +54,14 @@ async def get_json(
         ):
             body = await read_body(response)
     if response.status_code != httpx.codes.OK:
-        message = sanitize(body.decode("utf-8", "replace").strip() or response.reason_phrase)
+        message = sanitize(_detail(body) or response.reason_phrase)
         if response.status_code == httpx.codes.UNAUTHORIZED:
             advice = "this token is not its own" if "Authorization" in client.headers else "it takes a token"
             message = f"{advice}: DFMON_PUBLISH_REST_TOKEN, or a file named by publish.rest_token_file, has it"
-        error_type = NoSnapshotError if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else DfmonError
-        raise error_type(f"{sanitize(mask_url(base))} responded {response.status_code}: {message}")
+        error: type[DfmonError] = RefusedError if response.status_code in REFUSALS else DfmonError
+        if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            error = NoSnapshotError
+        raise error(f"{sanitize(mask_url(base))} responded {response.status_code}: {message}")
     return body
 
 
@@ -85,6 +89,14 @@ async def stream_snapshots(client: httpx.AsyncClient, base: str, underlying: str
                     elif line.startswith(b"data:") and topic == b"snapshot":  # not a gap
                         yield line.removeprefix(b"data:").strip()
     raise DfmonError(f"{sanitize(mask_url(base))} ended the stream")
+
+
+def _detail(body: bytes) -> str:
+    """The sentence of a refusal: that of dfmon's JSON, or the body as it is."""
+    try:
+        return msgspec.json.decode(body, type=dict[str, str])["detail"]
+    except (msgspec.DecodeError, KeyError):
+        return body.decode("utf-8", "replace").strip()
 
 
 def _parameters(underlying: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from dfmon.aio import run_until_set, wait_until_set
 from dfmon.engine.hub import Request, Runtime, SnapshotHub
-from dfmon.model.errors import DfmonError
+from dfmon.model.errors import DfmonError, RefusedError
 from dfmon.model.snapshot import Feed
 from dfmon.model.units import sanitize
 from dfmon.runtime.attach.arrivals import Arrivals, SchemaError, SourceState, read_snapshot
@@ -25,6 +25,7 @@ from dfmon.sinks.base import Sink, jittered_backoff_s, supervise
 
 REFRESH_S: Final = 1.0  # between two looks at the sources while none of them sends
 MAX_RETRY_S: Final = 5.0
+REFUSED_RETRY_S: Final = 30.0
 FIRST_RETRY_S: Final = 0.25
 
 
@@ -60,7 +61,7 @@ class AttachSession:
         """Receives from one source, and connects again whenever it is lost."""
         state, attempt = self._states[source.place], 0
         while not stop.is_set():
-            received = state.snapshots
+            arrived_ns, retry_s = state.arrived_ns.get(source.underlying), MAX_RETRY_S
             try:
                 await run_until_set(stop, self._receive(source, state))
             except SchemaError as exc:
@@ -68,9 +69,13 @@ class AttachSession:
                 return
             except (DfmonError, OSError) as exc:
                 state.problems[source.underlying] = sanitize(str(exc) or "no response in time")
-            attempt = 0 if state.snapshots > received else attempt + 1
-            state.reconnects += 1
-            await wait_until_set(stop, jittered_backoff_s(attempt, FIRST_RETRY_S, MAX_RETRY_S))
+                if isinstance(exc, RefusedError):
+                    retry_s = REFUSED_RETRY_S
+            is_lost = state.arrived_ns.get(source.underlying) != arrived_ns
+            state.reconnects += is_lost
+            attempt = 0 if is_lost else attempt + 1
+            first_s = FIRST_RETRY_S if retry_s == MAX_RETRY_S else retry_s
+            await wait_until_set(stop, jittered_backoff_s(attempt, first_s, retry_s))
 
     async def _receive(self, source: SnapshotSource, state: SourceState) -> None:
         async with aclosing(source.bodies()) as bodies:
@@ -92,8 +97,7 @@ class AttachSession:
         return tuple(state.feed(now_ns, self._arrivals.disagreement(state)) for state in self._states.values())
 
     async def _refresh(self, stop: asyncio.Event) -> None:
-        """Shows the state of the sources also while they send nothing."""
-        version = 0
+        """Shows the state of the sources also while they send nothing, and what is silent as stale."""
         while not await wait_until_set(stop, REFRESH_S):
             feeds = self._feeds()
             troubled = [feed for feed in feeds if feed.state != "live"]
@@ -102,8 +106,7 @@ class AttachSession:
                 note="; ".join(filter(None, (self._note, *notes))),
                 sinks=tuple(str(sink.status()) for sink in self._sinks),
                 degraded=tuple(f"{feed.name}: {feed.state}, {feed.note}" for feed in troubled),
+                attached=True,
             )
-            if self.hub.version == version:
-                for snapshot in self._arrivals.shown():
-                    self.hub.publish(replace(snapshot, feeds=(*feeds, *snapshot.feeds)))
-            version = self.hub.version
+            for snapshot in self._arrivals.silent(time.time_ns()):
+                self.hub.publish(replace(snapshot, feeds=(*feeds, *snapshot.feeds)))

@@ -19,7 +19,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from dfmon.sinks.rest.access import RequestLimit
 from dfmon.sinks.rest.settings import MAX_CONNECTIONS, MAX_HEADER_BYTES
 
-REQUEST_TIMEOUT_S: Final = 10.0  # from the connection, or from the last response, to a complete request
+REQUEST_TIMEOUT_S: Final = 10.0  # from the connection, or from the first byte after a response, to a complete request
+KEEP_ALIVE_S: Final = 75  # between requests; a poller that asks just when its connection is closed gets no response
 READ_TIMEOUT_S: Final = 30.0  # in which a client must read something of what waits for it
 
 
@@ -138,6 +139,7 @@ class GuardedProtocol(H11Protocol):
     def __init__(self, connections: Connections, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._connections = connections
+        self._has_begun = True  # a request, of which something has arrived
         self._request_timer: asyncio.TimerHandle | None = None
         self._read_deadline = _ReadDeadline(self.abort)
 
@@ -154,7 +156,13 @@ class GuardedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._await_request()
+        self._await_request(REQUEST_TIMEOUT_S)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            self._await_request(REQUEST_TIMEOUT_S)
+        super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
@@ -165,8 +173,9 @@ class GuardedProtocol(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
+        self._has_begun = False
         super().on_response_complete()
-        self._await_request()
+        self._await_request(KEEP_ALIVE_S + REQUEST_TIMEOUT_S)  # after uvicorn has begun to close
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -182,10 +191,10 @@ class GuardedProtocol(H11Protocol):
         if self._request_timer is not None:
             self._request_timer.cancel()
 
-    def _await_request(self) -> None:
+    def _await_request(self, timeout_s: float) -> None:
         if self._request_timer is not None:
             self._request_timer.cancel()
-        self._request_timer = self.loop.call_later(REQUEST_TIMEOUT_S, self._on_request_timeout)
+        self._request_timer = self.loop.call_later(timeout_s, self._on_request_timeout)
 
     def _on_request_timeout(self) -> None:
         """Drops the connection with whatever it has not read: closing would wait for a client that never reads."""

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from dfmon.model.errors import DfmonError, UsageError
 from dfmon.sinks.rest.connections import (
+    KEEP_ALIVE_S,
     READ_TIMEOUT_S,
     Connections,
     GuardedProtocol,
@@ -57,6 +58,7 @@ def make_server(app: FastAPI, connections: Connections) -> uvicorn.Server:
         ws_per_message_deflate=False,  # of each client anew: 500 of them would hold up the market's loop
         server_header=False,
         backlog=ACCEPTED_AT_ONCE,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
     )
     return Server(config)

