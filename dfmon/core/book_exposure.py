@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -28,7 +29,7 @@ from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.pricing.pairing import Pairing, PricingPoints
 from dfmon.core.pricing.settlement import DAY, Terms
 from dfmon.model.frames import F64, ChainFrame
-from dfmon.model.metrics import EXPOSURE_NAMES, EXPOSURES
+from dfmon.model.metrics import EXPOSURE_INDEX, EXPOSURE_NAMES, EXPOSURES
 
 SCALES: Final = {**ROLL_UP_SCALES, **BAND_SCALES}
 """By roll-up: how many times further than the members a band reaches."""
@@ -79,14 +80,26 @@ class Exposure:
         """
         if self.members is None:
             return None, None
-        values = weights @ self.members
-        low, high = band_quantiles(values)
-        value, scale = float(weights @ self.totals.to_array()), SCALES.get(roll_up, 1.0)
+        value, other_risk = float(weights @ self.totals.to_array()), float(np.abs(weights) @ self.off_venue_risk)
+        return self._calibrated(weights @ self.members, value, other_risk, roll_up)
+
+    def band_of(self, roll_up: str) -> tuple[float | None, float | None]:
+        """The band of one roll-up."""
+        if self.members is None:
+            return None, None
+        row = EXPOSURE_INDEX[roll_up]
+        return self._calibrated(
+            self.members[row], getattr(self.totals, roll_up), float(self.off_venue_risk[row]), roll_up
+        )
+
+    def _calibrated(self, members: F64, value: float, other_risk: float, roll_up: str) -> tuple[float, float]:
+        low, high = band_quantiles(members)
+        scale = SCALES.get(roll_up, 1.0)
         if scale != 1.0:
             low, high = value + scale * (low - value), value + scale * (high - value)
-        if not self.off_venue_risk.any():
+        if not other_risk:
             return low, high
-        off_venue_width = NORMAL_95 * float(np.abs(weights) @ self.off_venue_risk)
+        off_venue_width = NORMAL_95 * other_risk
         return value - math.hypot(value - low, off_venue_width), value + math.hypot(high - value, off_venue_width)
 
     @property
@@ -99,7 +112,7 @@ def price_board(frame: ChainFrame, cols: Columns, numeraire: Numeraire) -> Price
 
     Units: USD. Shapes: as `PricedBoard`. Domain: any board, also an empty one.
     """
-    pairing = Pairing.from_listing(cols.strike, cols.expiry_code, cols.option_type)
+    pairing = _pairing(cols.strike.tobytes(), cols.expiry_code.tobytes(), cols.option_type.tobytes())
     points = _exposure_points(pairing, cols, numeraire)
     at = points.option
     unit = unit_exposures(
@@ -162,6 +175,12 @@ def flips_of_books(
         members = members + gross[:, None] * (off_venue_sd * common_normals(OFF_VENUE))
     calibration = Calibration(SCALES["edges"], SCALES["ngi"], SHARPNESS["sign"], SHARPNESS["flip"])
     return find_board_flips(spot, chain, positions, members, stickiness, calibration)
+
+
+@lru_cache(maxsize=16)
+def _pairing(strike: bytes, expiry_code: bytes, option_type: bytes) -> Pairing:
+    """The pairs of a listing, which is the same from tick to tick."""
+    return Pairing.from_listing(np.frombuffer(strike), np.frombuffer(expiry_code, np.intp), np.frombuffer(option_type))
 
 
 def _exposure_points(pairing: Pairing, cols: Columns, numeraire: Numeraire) -> PricingPoints:

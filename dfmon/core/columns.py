@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,9 +79,9 @@ def priceable_columns(frame: ChainFrame, positions: DealerPositions, *others: De
     tau = (frame.expiry_ns - frame.venue_ns) / YEAR
     priceable, exclusions = _priceable_rows(frame, tau, (positions, *others))
     rows = np.flatnonzero(priceable)
-    strikes, strike_code = np.unique(frame.strike[rows], return_inverse=True)
-    expiries, expiry_code = np.unique(frame.expiry_ns[rows], return_inverse=True)
     forward, strike, live_tau = frame.forward[rows], frame.strike[rows], tau[rows]
+    strikes, strike_code = _groups(strike.tobytes(), "f8")
+    expiries, expiry_code = _groups(frame.expiry_ns[rows].tobytes(), "i8")
     average = (
         np.where(live_tau <= 2 * DAY, frame.delivery_average, np.nan) if np.isfinite(frame.delivery_average) else None
     )
@@ -108,6 +110,14 @@ def priceable_columns(frame: ChainFrame, positions: DealerPositions, *others: De
     )
 
 
+@lru_cache(maxsize=32)
+def _groups(values: bytes, dtype: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The distinct values of a column, ascending, and the place of each row among them: the same from tick to tick."""
+    groups, codes = np.unique(np.frombuffer(values, dtype), return_inverse=True)
+    groups.flags.writeable = codes.flags.writeable = False
+    return groups, codes
+
+
 def _priceable_rows(frame: ChainFrame, tau: F64, books: Sequence[DealerPositions]) -> tuple[Mask, tuple[str, ...]]:
     """A mask of the rows that can be priced, and the counts of the others by reason."""
     reasons = {
@@ -134,12 +144,10 @@ def atm_sigma(cols: Columns) -> F64:
     Domain: flat beyond the listed strikes.
     """
     moneyness = np.log(cols.strike / cols.forward)
-    sigma = np.empty(cols.expiries.size)
-    for code in range(cols.expiries.size):
-        rows = np.flatnonzero(cols.expiry_code == code)
-        rows = rows[np.argsort(moneyness[rows], kind="stable")]
-        sigma[code] = np.interp(0.0, moneyness[rows], cols.sigma[rows])
-    return sigma
+    order = np.lexsort((moneyness, cols.expiry_code))
+    moneyness, sigma = moneyness[order], cols.sigma[order]
+    ends = np.searchsorted(cols.expiry_code[order], np.arange(cols.expiries.size + 1)).tolist()
+    return np.array([np.interp(0.0, moneyness[start:end], sigma[start:end]) for start, end in pairwise(ends)])
 
 
 def group_sums(codes: NDArray[np.intp], values: F64, groups: int) -> F64:

@@ -17,6 +17,7 @@ from dfmon.core.flip.roots import polish
 from dfmon.core.flip.scan import (
     FLAT_SHARE,
     ROUNDING_SHARE,
+    Index,
     dip_brackets,
     extend_profile,
     find_dip_minima,
@@ -108,14 +109,16 @@ def _search(
     member_bound: F64,
     ranges: tuple[float, ...],
     inner: tuple[F64, F64] | None,
+    inputs: FlipInputs | None = None,
 ) -> JointFlips:
     """`find_flips` on the nodes of the first range, or of all ranges where those of an inner part are known.
 
-    `member_bound` (n,) is the largest size of each exposure over the members.
+    `member_bound` (n,) is the largest size of each exposure over the members. `inputs` are those of more books.
     """
     spot, forward, strike, sigma, tau, stickiness, expiry, coin = columns
     max_exposure = np.maximum(np.abs(books).max(axis=1), member_bound)
-    inputs = flip_inputs(forward, strike, sigma, tau, max_exposure[:, None], stickiness, expiry, coin)
+    if inputs is None or not max_exposure[inputs.rows].all():
+        inputs = flip_inputs(forward, strike, sigma, tau, max_exposure[:, None], stickiness, expiry, coin)
     if inputs is None:
         ends = spot * np.array([1.0 - ranges[-1], 1.0 + ranges[-1]])
         empty = GammaFlip(None, (), (float(ends[0]), float(ends[1])), 0, ends, np.zeros(2))
@@ -138,7 +141,7 @@ def _search(
     known = np.concatenate(
         [scan.net[wider], scan.member_net[: members.shape[1]], scan.gross[wider], scan.max_gross[None]]
     )
-    retried = _search(columns, books[:, wider], members, member_bound, tuple(wider_ranges), (scan.y, known))
+    retried = _search(columns, books[:, wider], members, member_bound, tuple(wider_ranges), (scan.y, known), inputs)
     for i, flip in zip(wider, retried.flips):
         flips[i] = flip
     return JointFlips(tuple(flips), *((retried.roots, retried.profiles) if with_members else found))
@@ -190,28 +193,34 @@ def _flips(spot: float, book: GammaBumps, scan: _Scan, limits: list[tuple[float,
     zero = slope = np.empty(0)
     if column.size:
         zero, slope = polish(book, scan.books[:, column], low, high, net_low, net_high)
+    zeros = _sorted_zeros(spot, column, zero, net_low, slope)
     parts = [_part_within(spot, y, ends) for ends in limits]
     largest = np.take_along_axis(signs, np.abs(net).argmax(axis=1)[:, None], axis=1)[:, 0].tolist()
     flips = []
-    with_zeros = set(column.tolist())
     for i, largest_sign in enumerate(largest):
-        nodes, spots, searched = parts[-1]
-        level, sign = None, int(largest_sign)
-        roots: tuple[Root, ...] = ()
-        if i in with_zeros:
-            rows = np.flatnonzero(column == i)
-            within = [(zero[rows] >= first) & (zero[rows] <= last) for first, last in limits]
-            chosen = next((k for k, inside in enumerate(within) if inside.any()), -1)
-            nodes, spots, searched = parts[chosen]
-            rows = rows[within[chosen]]
-            rows = rows[np.argsort(zero[rows])]
-            root_columns = spot * np.exp(zero[rows]), net_low[rows] < 0.0, 0.01 * slope[rows]
-            roots = tuple(Root(*row) for row in zip(*(values.tolist() for values in root_columns)))
-        if roots:
-            nearest = roots[int(np.abs(zero[rows]).argmin())]
+        level, sign, chosen = None, int(largest_sign), -1
+        within: list[tuple[float, Root]] = []
+        for k, (first, last) in enumerate(limits):
+            within = [found for found in zeros.get(i, ()) if first <= found[0] <= last]
+            if within:
+                chosen = k
+                break
+        if within:
+            nearest = min(within, key=lambda found: abs(found[0]))[1]
             level, sign = nearest.level, 1 if nearest.rising == (nearest.level <= spot) else -1
-        flips.append(GammaFlip(level, roots, searched, sign, spots, net[i, nodes]))
+        nodes, spots, searched = parts[chosen]
+        flips.append(GammaFlip(level, tuple(root for _, root in within), searched, sign, spots, net[i, nodes]))
     return flips
+
+
+def _sorted_zeros(spot: float, book: Index, zero: F64, net_low: F64, slope: F64) -> dict[int, list[tuple[float, Root]]]:
+    """The zeros of each book that has any, ascending, in log spot and as roots. Shapes: (r,) each."""
+    order = np.argsort(zero)
+    columns = book[order], zero[order], spot * np.exp(zero[order]), net_low[order] < 0.0, 0.01 * slope[order]
+    found: dict[int, list[tuple[float, Root]]] = {}
+    for i, y, *root in zip(*(values.tolist() for values in columns)):
+        found.setdefault(i, []).append((y, Root(*root)))
+    return found
 
 
 def _part_within(spot: float, y: F64, ends: tuple[float, float]) -> tuple[slice, F64, tuple[float, float]]:

@@ -32,7 +32,7 @@ def build_metrics(tick: TickResult, quality: Quality) -> Metrics:
 
 def _exposure_metric(tick: TickResult, spec: MetricSpec, quality: Quality) -> Metric:
     value = getattr(tick.exposure.totals, spec.name) if tick.has_book else None
-    low, high = tick.exposure.band(_weights({spec.name: 1.0}), spec.name) if tick.has_book else (None, None)
+    low, high = tick.exposure.band_of(spec.name) if tick.has_book else (None, None)
     return Metric(value, low, high, spec.unit, spec.sign, quality, tick.age_s)
 
 
@@ -91,7 +91,7 @@ def _pressure(tick: TickResult, ngi: float, vss: float, chl: float) -> dict[str,
 
 def _psi(tick: TickResult, quality: Quality) -> Metric:
     spec, psi = METRICS["psi"], tick.psi
-    band = (None, None) if psi is None else tick.exposure.band(_weights({"ngi": 1.0}), "ngi")
+    band = (None, None) if psi is None else tick.exposure.band_of("ngi")
     low, high = (None if ngi is None else tick.psi_of(ngi) for ngi in band)  # it rises with NGI
     if psi is None:
         quality = "absent"
