@@ -54,8 +54,17 @@ def measure_freshness(chain: ChainFrame, market: MarketFrame, limits: FreshnessL
         depth=_input_age(min(books, default=NEVER), limits.depth_s),
         volumes=_input_age(min(volumes, default=NEVER), limits.volumes_s),
         absent_options=len(chain.absent_rows),
-        stale=", ".join(filter(None, (_stale_text("spot", spot), _stale_text("marks", marks)))),
+        stale=_stale_texts(spot, marks),
     )
+
+
+def aged(freshness: Freshness, seconds: float) -> Freshness:
+    """The freshness of spot and marks some seconds later if nothing more has arrived; the other inputs as they were."""
+    spot, marks = (
+        _input_age(NEVER if age.age_s is None else age.age_s + seconds, age.limit_s)
+        for age in (freshness.spot, freshness.marks)
+    )
+    return msgspec.structs.replace(freshness, spot=spot, marks=marks, stale=_stale_texts(spot, marks))
 
 
 def are_fresh(freshness: Freshness, names: tuple[str, ...]) -> bool:
@@ -81,6 +90,10 @@ def _age_s(recv_ns: int, ts_ns: int) -> float:
 
 def _input_age(age_s: float, limit_s: float) -> InputAge:
     return InputAge(age_s if math.isfinite(age_s) else None, limit_s, age_s <= limit_s)
+
+
+def _stale_texts(spot: InputAge, marks: InputAge) -> str:
+    return ", ".join(filter(None, (_stale_text("spot", spot), _stale_text("marks", marks))))
 
 
 def _stale_text(name: str, age: InputAge) -> str:

@@ -28,7 +28,7 @@ from dfmon.tui.diff_driver import DiffingDriver
 from dfmon.tui.forward_map_refresh import refresh_forward_map
 from dfmon.tui.palette import Appearance
 from dfmon.tui.render.clipboard import clipboard_text
-from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.frame import Frame, snapshot_at
 from dfmon.tui.request_actions import REQUEST_ACTIONS
 from dfmon.tui.screens.main import MainScreen
 from dfmon.tui.settings import ScreenSettings
@@ -165,19 +165,19 @@ class DfmonApp(App[None]):
     def frame(self) -> Frame:
         """The input of the next frame."""
         name, now = self.view.underlying, self.clock()
-        latest_snapshot = self.hub.latest(name)
-        snapshot = (
-            latest_snapshot if self._paused_snapshots is None else self._paused_snapshots.get(name, latest_snapshot)
-        )
-        if snapshot is not None and self.view.model:
-            snapshot = snapshot.view(self.view.model)
+        latest_snapshot, others = self._latest(name, now), (n for n in self.hub.underlyings() if n != name)
+        if self._paused_snapshots is None:
+            snapshot = self._latest(name, now, self.view.model)
+        else:
+            snapshot = self._paused_snapshots.get(name, latest_snapshot)
+            snapshot = snapshot.view(self.view.model) if snapshot is not None and self.view.model else snapshot
         return Frame(
             now_ns=now,
             mode=self.hub.mode,
             view=self.view,
             snapshot=snapshot,
             latest_snapshot=latest_snapshot,
-            others=tuple(s for n in self.hub.underlyings() if n != name and (s := self.hub.latest(n)) is not None),
+            others=tuple(s for n in others if (s := self._latest(n, now)) is not None),
             rows=() if snapshot is None else self._chart_history.rows(name, snapshot.positions.model),
             runtime=self.hub.runtime,
             rate_hz=1 / self.settings.frame_interval_s,
@@ -190,6 +190,15 @@ class DfmonApp(App[None]):
             draw_ms=self._draw_ms,
             faults=tuple(f"{panel}: {fault}" for panel, fault in self._main.faults.items()),
         )
+
+    def _latest(self, underlying: str, now_ns: int, model: str = "") -> FlowSnapshot | None:
+        """The newest snapshot as it is now, under a position model."""
+        snapshot = self.hub.latest(underlying)
+        if snapshot is None:
+            return None
+        snapshot = snapshot.view(model) if model else snapshot
+        age_s = (now_ns - snapshot.ts_ns) / 1e9 / self.settings.clock_speed
+        return snapshot if self.hub.mode == "replay" else snapshot_at(snapshot, age_s)
 
     # -- actions
 

@@ -34,7 +34,7 @@ from dfmon.tui.render.formatting import (
     rows_to_text,
     short_expiry,
 )
-from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.frame import Frame, snapshot_at
 from dfmon.tui.render.gauges import gauges
 from dfmon.tui.render.heatmap import cell_facts, format_cell
 from dfmon.tui.render.heatmap_grid import current_grid, visible_range
@@ -428,6 +428,16 @@ def test_the_input_that_is_too_old_stands_in_the_corner_with_its_age(
     assert "98,412.5~" in parts["headline"]
     assert "no outlook, no alert while stale" in parts["context"]
     assert "spot 6 s old" in parts["headline" if width >= 120 else "context"] or spot_s > 100.0
+
+
+def test_the_screen_is_stale_once_the_limit_has_passed_and_not_at_the_next_tick() -> None:
+    """So a drawing screen says it a frame after the limit at the latest, however the ticks fall between its frames."""
+    s = aged(factory.snapshot(), 4.6)
+    assert snapshot_at(s, 0.3) is s
+    assert snapshot_at(s, -2.0) is s  # of a host whose clock is ahead
+    later = frame(snapshot_at(s, 0.6))
+    assert "STALE 5.2s" in panels(later)["headline"]
+    assert "no outlook, no alert while stale" in panels(later)["context"]
 
 
 def test_a_pause_does_not_hide_that_the_market_became_stale() -> None:

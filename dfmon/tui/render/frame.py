@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec import structs
+
+from dfmon.core.freshness import aged
 from dfmon.engine.hub import Runtime
 from dfmon.model.snapshot import Alert, Detail, FlowSnapshot, Metric, MetricRow, State
 from dfmon.model.units import MINUTE, SECOND
@@ -98,6 +101,14 @@ class Frame:
     def waiting_text(self) -> str:
         """The text of an empty panel."""
         return f"waiting for data  {self.waited_s:.0f}s"
+
+
+def snapshot_at(snapshot: FlowSnapshot, seconds: float) -> FlowSnapshot:
+    """The snapshot some seconds after its tick: stale once its spot or marks are, ahead of the next tick."""
+    if snapshot.state == "stale" or snapshot.freshness is None:
+        return snapshot
+    freshness = aged(snapshot.freshness, max(seconds, 0.0))
+    return structs.replace(snapshot, state="stale", freshness=freshness) if freshness.stale else snapshot
 
 
 def column_values(rows: Sequence[MetricRow], name: str) -> list[float]:
