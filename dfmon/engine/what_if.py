@@ -55,11 +55,7 @@ def what_if_of_tick(tick: TickInputs, shock: Shock, params: FlowParams | None = 
     """
     assumed = params or tick.params
     chain = shocked_chain(tick.chain, shock, assumed.stickiness)
-    state, before = step(*tick)
-    # a and b are measured: a shock of volatility does not change them
-    scaled = replace(tick.state, hour=replace(tick.state.hour, scale=state.hour.scale))
-    after = step(*tick._replace(state=scaled, chain=chain, params=assumed))[1]
-    expired = (chain.expiry_ns <= chain.venue_ns) & (tick.chain.expiry_ns > tick.chain.venue_ns)
+    before, after = before_and_after(tick, chain, assumed)
     return WhatIf(
         underlying=before.underlying,
         ts=before.ts,
@@ -67,8 +63,21 @@ def what_if_of_tick(tick: TickInputs, shock: Shock, params: FlowParams | None = 
         shock=shock,
         assumed=_differences(tick.params, assumed),
         rows=compare_snapshots(before, after),
-        left_out=int(np.count_nonzero(expired)),
+        left_out=expired_options(tick.chain, chain),
     )
+
+
+def before_and_after(tick: TickInputs, chain: ChainFrame, params: FlowParams) -> tuple[FlowSnapshot, FlowSnapshot]:
+    """The snapshot of a tick, and that of the same tick on another board under other parameters."""
+    state, before = step(*tick)
+    # a and b are measured: a shock of volatility does not change them
+    scaled = replace(tick.state, hour=replace(tick.state.hour, scale=state.hour.scale))
+    return before, step(*tick._replace(state=scaled, chain=chain, params=params))[1]
+
+
+def expired_options(before: ChainFrame, after: ChainFrame) -> int:
+    """Number of options that a shock expires."""
+    return int(np.count_nonzero((after.expiry_ns <= after.venue_ns) & (before.expiry_ns > before.venue_ns)))
 
 
 def shocked_chain(chain: ChainFrame, shock: Shock, stickiness: Stickiness) -> ChainFrame:

@@ -67,10 +67,15 @@ def parse_what_if(text: str, params: FlowParams) -> tuple[Shock, FlowParams]:
     >>> parse_what_if("spot -2 vol=5 law sqrt", FlowParams())[0]
     Shock(spot_pct=-2.0, vol_points=5.0, hours=0.0)
     """
+    return shock_and_params(split_arguments(text).items(), params)
+
+
+def split_arguments(text: str) -> dict[str, str]:
+    """Values by name, unread. Raises UsageError where a name has no value."""
     tokens = text.replace("=", " ").split()
     if not tokens or len(tokens) % 2:
         raise UsageError(f"usage: what-if {USAGE}")
-    return shock_and_params(zip(tokens[::2], tokens[1::2]), params)
+    return dict(zip(tokens[::2], tokens[1::2]))
 
 
 def shock_and_params(arguments: Iterable[tuple[str, str]], params: FlowParams) -> tuple[Shock, FlowParams]:
@@ -89,3 +94,21 @@ def shock_and_params(arguments: Iterable[tuple[str, str]], params: FlowParams) -
     if assumed.get("positions") == "file" and params.file_positions is None:
         raise UsageError("positions file: no file of positions is given")
     return Shock(**shock), msgspec.structs.replace(params, **assumed)
+
+
+def unchanged_arguments(params: FlowParams) -> dict[str, str]:
+    """The arguments of a what-if that changes nothing.
+
+    >>> unchanged_arguments(FlowParams())["desks"]
+    '1:1:0'
+    """
+    desks = ",".join(":".join(f"{number:g}" for number in msgspec.structs.astuple(desk)) for desk in params.desks)
+    return {
+        **dict.fromkeys(SHOCKS, "0"),
+        "positions": params.positions,
+        "numeraire": params.numeraire,
+        "stickiness": params.stickiness,
+        "share": f"{params.venue_share:g}",
+        "law": params.impact_law,
+        "desks": desks,
+    }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-GROUPS: Final = ("SHEETS", "SCREEN", "PANELS", "HEAT-MAP", "POSITIONS", "REPLAY")
+GROUPS: Final = ("SHEETS", "SCREEN", "PANELS", "HEAT-MAP", "POSITIONS", "WHAT-IF", "REPLAY")
 PANEL_GROUPS: Final = ("PANELS", "HEAT-MAP")  # not offered while a sheet covers the panels
 
 
@@ -35,6 +35,7 @@ def focus_action(number: int, title: str) -> Action:
 
 
 _POSITIONS_SHEET: Final = ("POSITIONS", "positions")  # group, and `available_in`
+_WHAT_IF_SHEET: Final = ("WHAT-IF", "what-if")
 _REPLAY_MODE: Final = ("REPLAY", "replay")
 
 SCREEN_ACTIONS: Final[tuple[Action, ...]] = (
@@ -141,6 +142,7 @@ CONTEXT_ACTIONS: Final[tuple[Action, ...]] = (
         "HEAT-MAP",
     ),
     Action("cell.copy", ("y",), "y", "Copy", "copy cell or summary", "HEAT-MAP"),
+    Action("what-if.reset", ("0",), "0", "Reset the row", "reset the row", *_WHAT_IF_SHEET, 4, "reset row"),
     Action("view.order", ("o",), "o O", "Next sort order", "sort order", *_POSITIONS_SHEET, 4, "order"),
     Action("view.order.prev", ("O",), "O", "Previous sort order", "", *_POSITIONS_SHEET),
     Action(

@@ -24,15 +24,15 @@ from dfmon.model.units import DAY, utc
 from dfmon.tui import prompt
 from dfmon.tui.actions import Action, is_available
 from dfmon.tui.chart_history import ChartHistory, HistoryReader, load_in_thread
+from dfmon.tui.computation import Computed, SheetWorker
 from dfmon.tui.diff_driver import DiffingDriver
-from dfmon.tui.forward_map_refresh import refresh_forward_map
 from dfmon.tui.palette import Appearance
 from dfmon.tui.render.clipboard import clipboard_text
 from dfmon.tui.render.frame import Frame, snapshot_at
 from dfmon.tui.request_actions import REQUEST_ACTIONS
 from dfmon.tui.screens.main import MainScreen
 from dfmon.tui.settings import ScreenSettings
-from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, ACTIONS_BY_KEY
+from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, ACTIONS_BY_KEY, front_sheet
 from dfmon.tui.shutdown import TERMINAL_CLOSED_CODE, GracefulExit, handle_signals, is_terminal_open
 from dfmon.tui.terminal import shows_true_colour, shows_unicode
 from dfmon.tui.view import View, cycle
@@ -83,6 +83,7 @@ class DfmonApp(App[None]):
         self.animation_level = "none"
         self.graceful_exit = GracefulExit(self._exit_with_code)
         self.skipped_frames = self.last_skip_ns = 0
+        self._worker = SheetWorker(self._show_result)
         self._chart_history = ChartHistory(hub, settings.published_model)
         self._paused_snapshots: dict[str, FlowSnapshot] | None = None
         self._paused_version = 0
@@ -155,12 +156,23 @@ class DfmonApp(App[None]):
         appearance = Appearance(self.view.palette, self.colour, self.view.icons == "ascii", self.true_colour)
         with self.batch_update():
             frame = self.frame()
-            if self.view.sheet == "forward":
-                refresh_forward_map(frame)
+            self._start_work(frame)
             if self.view.prompt:
                 frame = dataclasses.replace(frame, prompt_hint=prompt.prompt_hint(frame))
             self._main.draw(frame, appearance, skip=skip)
         self._draw_ms += 0.2 * ((self.clock() - draw_start_ns) / 1e6 / self.settings.clock_speed - self._draw_ms)
+
+    def _start_work(self, frame: Frame) -> None:
+        """Starts the first work of the open sheet whose result is missing or of something else."""
+        for work in front_sheet(self.view).work(frame):
+            last = self.view.computed.get(work.name)
+            if last is None or last.key != work.key:
+                self._worker.start(work)
+                return
+
+    def _show_result(self, name: str, result: Computed) -> None:
+        self.view.computed[name] = result
+        self.draw()
 
     def frame(self) -> Frame:
         """The input of the next frame."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dfmon.engine.hub import Request
-from dfmon.engine.what_if_arguments import USAGE
+from dfmon.engine.what_if_arguments import USAGE, split_arguments
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
 from dfmon.tui.actions import Action, is_available
@@ -23,7 +23,7 @@ from dfmon.tui.settings import ICONS, PALETTES
 from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, filtered_list
 from dfmon.tui.view import HEATMAP_LAYERS, SORT_KEYS, SPANS, View
 from dfmon.tui.view_actions import show_model
-from dfmon.tui.what_if_command import compute_what_if
+from dfmon.tui.what_if_controls import set_arguments
 
 CommandResult = Request | Action | None
 CommandHandler = Callable[[View, Frame, str], CommandResult]
@@ -138,7 +138,7 @@ def apply_filter(view: View, frame: Frame, text: str) -> CommandResult:
 
 
 def _show_what_if(view: View, frame: Frame, text: str) -> CommandResult:
-    view.what_if = compute_what_if(frame, text)
+    set_arguments(view, frame, split_arguments(text))
     view.sheet, view.scroll = "what-if", 0
     return None
 

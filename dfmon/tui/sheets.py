@@ -6,11 +6,12 @@ and a row of `SHEETS`; docs/howto/add-a-panel.md walks through one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from dfmon.tui.actions import CONTEXT_ACTIONS, SCREEN_ACTIONS, Action, focus_action
+from dfmon.tui.computation import Work
 from dfmon.tui.filters import ListName
 from dfmon.tui.render.alerts import alert_rows, alerts
 from dfmon.tui.render.box import Rect, inner_size, scrolled_panel
@@ -27,11 +28,17 @@ from dfmon.tui.render.help import help_rows
 from dfmon.tui.render.positions import positions
 from dfmon.tui.render.profile import profile
 from dfmon.tui.render.tape import tape, tape_rows
-from dfmon.tui.render.what_if import what_if_rows
+from dfmon.tui.render.what_if import what_if_sheet
+from dfmon.tui.sheet_work import forward_map_work, what_if_work
 from dfmon.tui.view import View
 
 Renderer = Callable[[Frame, Rect], list[Row]]
 LineSource = Callable[[Frame, int], list[Row]]
+WorkSource = Callable[[Frame], Sequence[Work]]
+
+
+def _no_work(frame: Frame) -> Sequence[Work]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,7 @@ class SheetSpec:
     `title` heads the sheet and names its action; `explanation` is the first line of help while it is in front.
     `lines` returns every line at a width: they scroll, and without a `render` they are the sheet.
     `list_name` is the list that `/` filters. `replaces` is the one panel that a sheet covers; "" for all of them.
-    `min_size` is the smallest terminal, columns and rows, that shows the sheet.
+    `min_size` is the smallest terminal, columns and rows, that shows the sheet. `work` is what it computes.
     """
 
     name: str
@@ -54,6 +61,7 @@ class SheetSpec:
     list_name: ListName | None = None
     replaces: str = ""
     min_size: tuple[int, int] = (40, 10)
+    work: WorkSource = _no_work
 
     @property
     def action(self) -> Action:
@@ -146,6 +154,7 @@ SHEETS: Final = (
         key="F",
         footer_rank=7,
         min_size=(60, 14),
+        work=forward_map_work,
     ),
     SheetSpec(
         "feeds",
@@ -158,8 +167,12 @@ SHEETS: Final = (
     SheetSpec(
         "what-if",
         "What if",
-        "Every metric before and after a move of the market or other assumptions.",
-        lines=what_if_rows,
+        "Market and assumptions changed; what is published stays as it is.",
+        what_if_sheet,
+        key="u",
+        footer_rank=7,
+        min_size=(70, 18),
+        work=what_if_work,
     ),
     SheetSpec("detail", "Detail of the cell", "", detail, replaces="tape"),
 )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from dfmon.core.exposure.forward_map import ForwardMap
 from dfmon.model.metrics import metrics_at
 from dfmon.model.units import DAY, HOUR, MINUTE
-from dfmon.model.what_if import WhatIf
+from dfmon.tui.computation import Computed
 from dfmon.tui.filters import Filter, ListName
 
 HEATMAP_LAYERS: Final = (*metrics_at("heatmap"), "oi", "iv")
@@ -25,10 +24,10 @@ class View:
 
     `model` is the position model on screen, "" for the published one. `size` is the terminal's. `selected_option` and
     `expiry_filter` belong to the positions sheet, "" for the first row and for all expiries. `sheet_under_help` is the
-    sheet that help was opened over. `what_if` is the result of the last `:what-if`, `forward_map` the last one of the
-    sheet with what it was computed for; `map_row` counts its rows from spot.
-    `prompt` is the sign of the open input line, "" for none, and `prompt_error` the
-    error in its text.
+    sheet that help was opened over. `what_if` are the changed assumptions of the what-if by
+    name, in its own words, `what_if_row` the selected row. `computed` are the last results of
+    the sheets that compute, by name. `map_row` counts the rows of the forward map from spot. `prompt` is the sign of
+    the open input line, "" for none, and `prompt_error` the error in its text.
     """
 
     underlying: str
@@ -54,9 +53,9 @@ class View:
     selected_option: str = ""
     expiry_filter: str = ""
     filters: dict[ListName, Filter] = field(default_factory=lambda: {"tape": Filter(), "positions": Filter()})
-    what_if: WhatIf | None = None
-    forward_map: ForwardMap | None = None
-    forward_map_key: tuple[object, ...] = ()
+    what_if: dict[str, str] = field(default_factory=dict)
+    what_if_row: int = 0
+    computed: dict[str, Computed] = field(default_factory=dict)
     map_row: int = 0
     map_column: int = 1
     prompt: str = ""

@@ -12,6 +12,7 @@ from typing import Final
 from dfmon.tui.filters import Filter
 from dfmon.tui.layout import layout
 from dfmon.tui.render.box import inner_size
+from dfmon.tui.render.forward_map import drawn_map
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap_grid import HeatmapGrid, current_grid, cursor_of
 from dfmon.tui.render.models import known_models
@@ -19,11 +20,14 @@ from dfmon.tui.render.options import SORT_LABELS, cursor_index, filtered_options
 from dfmon.tui.settings import ICONS, PALETTES
 from dfmon.tui.sheets import PANELS, SHEETS, SPECS_BY_NAME, LineSource, covers_panels, filtered_list, front_sheet
 from dfmon.tui.view import HEATMAP_LAYERS, MERGE_STEPS, SORT_KEYS, SPANS, TABLES, View, cycle
+from dfmon.tui.what_if_controls import CONTROLS, step_control
 
 ViewAction = Callable[[View, Frame], None]
+_LARGE_STEP: Final = 4  # values of a slider
 _LAYOUT_FIELDS: Final = (
     "panel", "zoom", "sheet", "sheet_under_help", "metric", "span", "cursor_strike", "cursor_column", "merge", "scroll",
-    "sort_key", "table", "selected_option", "expiry_filter", "filters", "map_row", "map_column",
+    "sort_key", "table", "selected_option", "expiry_filter", "filters", "map_row", "map_column", "what_if",
+    "what_if_row",
 )  # fmt: skip
 
 
@@ -163,7 +167,14 @@ def open_prompt(prompt_sign: str, view: View, frame: Frame) -> None:
 
 
 def reset_layout(view: View, frame: Frame) -> None:
-    """Resets panels, cursor, sort order and filters; colours, glyphs and read marks stay."""
+    """Resets panels, cursor, sort order, filters and what-if; colours, glyphs and read marks stay.
+
+    On the what-if sheet only the what-if.
+    """
+    if view.sheet == "what-if":
+        view.what_if = {}
+        view.show_notice("what-if forgotten", frame.now_ns)
+        return
     initial_view = View(view.underlying, tape_min=view.tape_min)
     for name in _LAYOUT_FIELDS:
         setattr(view, name, getattr(initial_view, name))
@@ -176,7 +187,10 @@ def move_cursor(rows: int, columns: int, view: View, frame: Frame) -> None:
         _move_option_cursor(view, frame, -rows, columns)
         return
     if view.sheet == "forward":
-        _move_map_cursor(view, rows, columns)
+        _move_map_cursor(view, frame, rows, columns)
+        return
+    if view.sheet == "what-if":
+        _move_control(view, frame, rows, columns)
         return
     if _scrolled_lines(view) is not None:
         view.scroll = max(0, min(view.scroll - rows, _max_scroll(view, frame)))
@@ -190,11 +204,32 @@ def move_cursor(rows: int, columns: int, view: View, frame: Frame) -> None:
     view.cursor_column = max(0, min(column + columns, len(grid.expiries) - 1))
 
 
-def _move_map_cursor(view: View, rows: int, columns: int) -> None:
-    if view.forward_map is not None:
-        half = len(view.forward_map.moves) // 2
+def _move_map_cursor(view: View, frame: Frame, rows: int, columns: int) -> None:
+    if (drawn := drawn_map(frame)) is not None:
+        half = len(drawn.moves) // 2
         view.map_row = max(-half, min(view.map_row + rows, half))
-        view.map_column = max(0, min(view.map_column + columns, len(view.forward_map.hours) - 1))
+        view.map_column = max(0, min(view.map_column + columns, len(drawn.hours) - 1))
+
+
+def _move_control(view: View, frame: Frame, rows: int, columns: int) -> None:
+    view.what_if_row = (view.what_if_row - rows) % len(CONTROLS)
+    if columns:
+        step_control(view, frame, columns)
+
+
+def reset_control(view: View, frame: Frame) -> None:
+    """Takes back the change of the selected row of the what-if."""
+    control = CONTROLS[view.what_if_row]
+    view.what_if = {name: text for name, text in view.what_if.items() if name != control.name}
+    view.show_notice(f"{control.title} as it is", frame.now_ns)
+
+
+def step_range(step: int, view: View, frame: Frame) -> None:
+    """More or fewer strikes a row of the heat-map; on the what-if sheet a larger step."""
+    if view.sheet == "what-if":
+        step_control(view, frame, step * _LARGE_STEP)
+    else:
+        step_merge(step, view, frame)
 
 
 def _move_option_cursor(view: View, frame: Frame, rows: int, columns: int) -> None:
@@ -247,6 +282,7 @@ VIEW_ACTIONS: Final[dict[str, ViewAction]] = {
     "app.command": partial(open_prompt, ":"),
     "replay.goto": partial(open_prompt, "@"),
     "panel.reset": reset_layout,
+    "what-if.reset": reset_control,
     "app.alerts": toggle_alerts,
     "alert.next": show_next_alert,
     "app.colours": next_palette,
@@ -263,8 +299,8 @@ VIEW_ACTIONS: Final[dict[str, ViewAction]] = {
     "view.order.prev": partial(step_sort_key, -1),
     "view.only": partial(step_expiry_filter, 1),
     "view.only.prev": partial(step_expiry_filter, -1),
-    "view.more": partial(step_merge, 1),
-    "view.less": partial(step_merge, -1),
+    "view.more": partial(step_range, 1),
+    "view.less": partial(step_range, -1),
     "cursor.left": partial(move_cursor, 0, -1),
     "cursor.right": partial(move_cursor, 0, 1),
     "cursor.up": partial(move_cursor, 1, 0),

@@ -258,6 +258,7 @@ SETUP_KEYS = {
     "cursor.up": ["j"],
     "panel.reset": ["2"],
     "view.order": ["d"],
+    "what-if.reset": ["u"],
     "view.order.prev": ["d"],
     "view.only": ["d"],
     "view.only.prev": ["d"],

@@ -8,8 +8,9 @@ import pytest
 
 from dfmon.core.exposure.forward_map import ForwardMap
 from dfmon.model.snapshot import FlowSnapshot
+from dfmon.tui.computation import Computed
 from dfmon.tui.render.box import Rect
-from dfmon.tui.render.forward_map import map_axes
+from dfmon.tui.render.forward_map import drawn_map, map_axes
 from dfmon.tui.screens.main import RENDERERS
 from dfmon.tui.view import View
 from dfmon.tui.view_actions import VIEW_ACTIONS
@@ -26,7 +27,7 @@ def opened(size: tuple[int, int]) -> View:
     trade = -100e6 * moves[:, None] - 0.0 * hours
     width = np.where(np.arange(moves.size) == moves.size // 2 + 1, 2.0, 0.5)[:, None] * np.abs(trade)
     drawn = ForwardMap(moves, hours, trade, trade - width, trade + width)
-    return View("BTC", sheet="forward", size=size, forward_map=drawn)
+    return View("BTC", sheet="forward", size=size, computed={"forward": Computed(("BTC", "flow"), drawn)})
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -55,7 +56,9 @@ def test_unsure_cells_are_marked_and_the_cursor_has_a_sentence() -> None:
         VIEW_ACTIONS["cursor.up"](view, shown)
     VIEW_ACTIONS["cursor.right"](view, shown)
     sentence = panels(shown, 120, 40)["forward"].splitlines()[-1]
-    move = view.forward_map.moves[len(view.forward_map.moves) // 2 + 3] if view.forward_map else 0.0
+    drawn = drawn_map(shown)
+    assert drawn is not None
+    move = drawn.moves[len(drawn.moves) // 2 + 3]
     assert f"2h ahead, 16:03Z, spot {factory.SPOT * (1 + move):,.0f}" in sentence
     assert "dealers SELL" in sentence
     assert any("?" in line for line in lines)
@@ -71,7 +74,10 @@ def test_what_has_expired_by_then_is_named() -> None:
 
 
 def test_without_a_book_the_sheet_says_why_it_is_empty() -> None:
-    text = panels(frame(factory.snapshot(), View("BTC", sheet="forward")), 120, 40)["forward"]
+    view = View("BTC", sheet="forward")
+    assert "computing" in panels(frame(factory.snapshot(), view), 120, 40)["forward"]
+    view.computed["forward"] = Computed(("BTC", "flow"), None)
+    text = panels(frame(factory.snapshot(), view), 120, 40)["forward"]
     assert "no book in this process to look ahead with" in text
 
 

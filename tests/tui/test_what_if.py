@@ -1,17 +1,25 @@
 import msgspec
 import pytest
+from textual.pilot import Pilot
 
 from dfmon.core.exposure.desks import Desk
 from dfmon.core.step import FlowParams, step
 from dfmon.engine.what_if import keep_inputs, what_if_of_tick
 from dfmon.engine.what_if_arguments import parse_what_if
+from dfmon.engine.what_if_sheet import WhatIfResult
 from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.what_if import Shock
+from dfmon.tui.computation import Computed, Work, compute
+from dfmon.tui.render.formatting import format_usd
+from dfmon.tui.sheets import front_sheet
+from dfmon.tui.view import View
+from dfmon.tui.what_if_controls import CONTROLS, step_control
 from tests.engine.test_what_if import tick
 
 from . import factory
-from .conftest import AppHarness
+from .conftest import AppHarness, ScreenCheck
+from .test_render import frame
 
 PARAMS = FlowParams("naive")
 
@@ -21,6 +29,14 @@ def snapshot_with_inputs() -> FlowSnapshot:
     snapshot = step(*inputs)[1]
     keep_inputs(snapshot, inputs)
     return snapshot
+
+
+def harness_with_inputs() -> AppHarness:
+    """An app on a tick of its own process, at the time of that tick."""
+    snapshot = snapshot_with_inputs()
+    harness = AppHarness(snapshot, history=False)
+    harness.clock.now_ns = snapshot.ts_ns + 400_000_000
+    return harness
 
 
 def test_words_are_shocks_and_assumptions() -> None:
@@ -55,28 +71,73 @@ def test_mistakes_get_a_sentence(text: str, named: str) -> None:
         parse_what_if(text, PARAMS)
 
 
-async def test_command_shows_every_metric_before_and_after() -> None:
-    snapshot = snapshot_with_inputs()
-    harness = AppHarness(snapshot)
-    expected = what_if_of_tick(tick(PARAMS, warm=3), Shock(2.0, 5.0, 24.0))
-    async with harness.app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("colon", *"what-if spot 2 vol 5 hours 24", "enter")
-        text = await harness.text(pilot)
-        assert harness.app.view.what_if == expected
-        assert "spot +2 %, volatility +5 points, 24 h later" in text
-        for row in expected.rows:
-            assert f" {row.name} " in text
+async def computed(harness: AppHarness, pilot: Pilot[None], *names: str) -> str:
+    """The screen once these results are there and of what the view asks for."""
+    for _ in range(1_000):
+        harness.app.draw()
+        work = {work.name: work.key for work in front_sheet(harness.app.view).work(harness.app.frame())}
+        results = harness.app.view.computed
+        if all(name in results and results[name].key == work[name] for name in names):
+            return await harness.text(pilot)
+        await pilot.pause(0.01)
+    raise AssertionError(f"not computed: {names}")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_command_and_keys_move_every_number(size: tuple[int, int], check_screen: ScreenCheck) -> None:
+    inputs = tick(PARAMS, warm=3)
+    harness = harness_with_inputs()
+    async with harness.app.run_test(size=size) as pilot:
+        await pilot.press("colon", *"what-if spot 2 vol 5", "enter")
+        text = await computed(harness, pilot, "what-if", "what-if fan", "what-if grid")
+        expected = what_if_of_tick(inputs, Shock(2.0, 5.0))
+        for name in ("ngi", "vss", "chl", "volg"):
+            row = expected[name]
+            assert f"{format_usd(row.before):>9}{format_usd(row.after):>10}{format_usd(row.change):>10}" in text
+        check_screen(text, f"what_if_{size[0]}")
+        await pilot.press("h", "h")  # half a per cent each
+        assert harness.app.view.what_if == {"vol": "5", "spot": "1"}
+        moved = await computed(harness, pilot, "what-if")
+        assert f"{format_usd(what_if_of_tick(inputs, Shock(1.0, 5.0))['ngi'].after):>10}" in moved
+        await pilot.press("0")
+        assert harness.app.view.what_if == {"vol": "5"}
+        await pilot.press("k", "l", "R")
+        assert harness.app.view.what_if == {}
+        assert harness.requests == [], "a look publishes nothing"
         await pilot.press("escape")
         assert harness.app.view.sheet == ""
 
 
+def test_numbers_beside_the_steps_go_to_the_next_one() -> None:
+    view, shown = View("BTC", sheet="what-if"), frame(snapshot_with_inputs())
+    view.what_if = {"spot": "-37.2%"}
+    step_control(view, shown, 1)
+    assert view.what_if == {"spot": "-10"}
+    view.what_if = {"spot": "1.2"}
+    step_control(view, shown, -1)
+    assert view.what_if == {"spot": "1"}
+    step_control(view, shown, -2)
+    assert view.what_if == {}, "where it was"
+    view.what_if_row = [control.name for control in CONTROLS].index("positions")
+    step_control(view, shown, 2)
+    assert view.what_if == {"positions": "flow"}, "no file is given, and the choices go round"
+
+
 async def test_model_on_screen_is_the_one_that_is_moved() -> None:
-    harness = AppHarness(snapshot_with_inputs())
+    harness = harness_with_inputs()
     async with harness.app.run_test(size=(120, 40)) as pilot:
         await pilot.press("colon", *"model short", "enter", "colon", *"what-if spot 2", "enter")
-        assert harness.app.view.what_if is not None
-        assert harness.app.view.what_if.model == "short-all"
-        assert harness.requests == [], "a look changes nothing"
+        await computed(harness, pilot, "what-if")
+        result = harness.app.view.computed["what-if"].value
+        assert isinstance(result, WhatIfResult)
+        assert result.after.positions.model == "short-all"
+
+
+async def test_a_shock_that_cannot_be_priced_is_a_sentence() -> None:
+    harness = harness_with_inputs()
+    async with harness.app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("colon", *"what-if vol -60", "enter")
+        assert "cannot fall by 60 points" in await computed(harness, pilot, "what-if")
 
 
 async def test_screen_of_another_process_says_that_it_has_no_options() -> None:
@@ -84,3 +145,19 @@ async def test_screen_of_another_process_says_that_it_has_no_options() -> None:
     async with harness.app.run_test(size=(120, 40)) as pilot:
         await pilot.press("colon", *"what-if spot 2", "enter")
         assert "what-if needs the options of a market in this process" in await harness.text(pilot)
+        await pilot.press("escape", "u")
+        assert "a what-if needs the options of a market here" in await harness.text(pilot)
+
+
+async def test_the_forward_map_is_computed_beside_the_screen() -> None:
+    harness = harness_with_inputs()
+    async with harness.app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("F")
+        assert "1h ahead" in await computed(harness, pilot, "forward")
+
+
+def test_a_failure_of_a_work_is_its_result() -> None:
+    def fail() -> object:
+        raise KeyError("no such expiry")
+
+    assert compute(Work("a", ("BTC", "flow"), fail)) == Computed(("BTC", "flow"), None, "KeyError: 'no such expiry'")

@@ -16,6 +16,7 @@ from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.formatting import (
     Row,
     Run,
+    cell_text,
     fit,
     format_level,
     format_percent,
@@ -50,7 +51,7 @@ def map_axes(snapshot: FlowSnapshot, width: int, height: int) -> tuple[list[floa
 def forward_map_sheet(frame: Frame, rect: Rect) -> list[Row]:
     """The sheet at any size."""
     width, height = inner_size(rect)
-    snapshot, drawn = frame.snapshot, frame.view.forward_map
+    snapshot, drawn = frame.snapshot, drawn_map(frame)
     title: list[Run] = [
         ("F FORWARD MAP", "title"),
         ("  dealers' trade until then, " if width < 100 else _LONG_TITLE, "dim"),
@@ -58,7 +59,7 @@ def forward_map_sheet(frame: Frame, rect: Rect) -> list[Row]:
     if frame.stale:
         return bordered_panel(rect, title, [(), (("  no map while stale", "warn"),)], focus=False)
     if snapshot is None or snapshot.spot is None or drawn is None:
-        message = frame.waiting_text() if snapshot is None else "no book in this process to look ahead with"
+        message = frame.waiting_text() if snapshot is None else _missing_text(frame)
         return bordered_panel(rect, title, [(), ((f"  {message}", "dim"),)], focus=False)
     largest = float(abs(drawn.trade).max())
     unit, letter = (1e6, "M") if largest >= 2e6 else (1e3, "K")
@@ -70,6 +71,19 @@ def forward_map_sheet(frame: Frame, rect: Rect) -> list[Row]:
     body = body[: height - 1]
     body += [fit((), width)] * (height - 1 - len(body))
     return bordered_panel(rect, title, [*body, _sentence(snapshot, drawn, cursor, width)], focus=False)
+
+
+def drawn_map(frame: Frame) -> ForwardMap | None:
+    """The last map of the book on screen."""
+    found = frame.computed("forward")
+    return found.value if found is not None and isinstance(found.value, ForwardMap) else None
+
+
+def _missing_text(frame: Frame) -> str:
+    found = frame.computed("forward")
+    if found is None:
+        return "computing ..."
+    return cell_text(found.error) or "no book in this process to look ahead with"
 
 
 def _cursor(frame: Frame, drawn: ForwardMap) -> tuple[int, int]:

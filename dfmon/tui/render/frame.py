@@ -14,6 +14,7 @@ from dfmon.core.freshness import aged
 from dfmon.engine.hub import Runtime
 from dfmon.model.snapshot import Alert, Detail, FlowSnapshot, Metric, MetricRow, State
 from dfmon.model.units import MINUTE, SECOND
+from dfmon.tui.computation import Computed
 from dfmon.tui.metric_series import rows_since
 from dfmon.tui.view import SPANS, View
 
@@ -93,6 +94,13 @@ class Frame:
     @property
     def unread_alert_count(self) -> int:
         return sum(a.ts_ns > self.view.alerts_read_ns for a in self.alerts)
+
+    def computed(self, name: str) -> Computed | None:
+        """The last result under this name, if it is of the underlying and the position model on screen."""
+        found = self.view.computed.get(name)
+        if found is None or self.snapshot is None:
+            return None
+        return found if found.key[:2] == (self.snapshot.underlying, self.snapshot.positions.model) else None
 
     def dim_if_stale(self, style: str) -> str:
         """`style`, or dim where the screen is stale."""

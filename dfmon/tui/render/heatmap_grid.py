@@ -40,8 +40,13 @@ class HeatmapGrid:
         """Colour step -6..6, by the square root of the share of the scale."""
         if value is None or self.scale <= 0:
             return 0
-        size = bisect_right(_STEP_THRESHOLDS, abs(value - self.midpoint) / self.scale)
+        size = step_of_share(abs(value - self.midpoint) / self.scale)
         return size if value > self.midpoint else -size
+
+
+def step_of_share(share: float) -> int:
+    """Colour step 0..6 of a share of the scale, equal in the square root."""
+    return bisect_right(_STEP_THRESHOLDS, share)
 
 
 def build_grid(heat: HeatMap, metric: str, merge: int, spot: float | None) -> HeatmapGrid:

@@ -1,0 +1,46 @@
+"""The work of each sheet that computes: at its opening, every ten seconds, and where what it rests on changes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from dfmon.engine.forward_map import forward_map_of
+from dfmon.engine.what_if_sheet import convention_fan, ngi_grid, what_if_result
+from dfmon.model.errors import UsageError
+from dfmon.model.units import SECOND
+from dfmon.tui.computation import Work
+from dfmon.tui.render.forward_map import map_axes
+from dfmon.tui.render.frame import Frame
+from dfmon.tui.what_if_controls import tick_of, what_if_of
+
+_INTERVAL_NS: Final = 10 * SECOND
+
+
+def forward_map_work(frame: Frame) -> list[Work]:
+    """The map of the snapshot on screen, with as many moves and hours as there is room for."""
+    snapshot, view = frame.snapshot, frame.view
+    if snapshot is None:
+        return []
+    moves, hours = map_axes(snapshot, *view.size)
+    key = snapshot.underlying, snapshot.positions.model, view.size, snapshot.ts_ns // _INTERVAL_NS
+    return [Work("forward", key, partial(forward_map_of, snapshot, np.array(moves), np.array(hours)))]
+
+
+def what_if_work(frame: Frame) -> list[Work]:
+    """The numbers first, then the fan, which no change of the view moves, then the grid."""
+    tick, snapshot, changed = tick_of(frame), frame.snapshot, tuple(sorted(frame.view.what_if.items()))
+    if tick is None or snapshot is None:
+        return []
+    try:
+        shock, params = what_if_of(frame.view, tick)
+    except UsageError:
+        return []
+    key = snapshot.underlying, snapshot.positions.model, snapshot.ts_ns // _INTERVAL_NS
+    return [
+        Work("what-if", (*key, changed), partial(what_if_result, tick, shock, params)),
+        Work("what-if fan", key, partial(convention_fan, tick)),
+        Work("what-if grid", (*key, changed), partial(ngi_grid, tick, shock, params)),
+    ]
