@@ -1,4 +1,4 @@
-"""What a what-if is shown with: the trade on the way there, the convention fan, and NGI by spot and volatility.
+"""Parts of the what-if sheet: the trade on the way there, the convention fan, and NGI by spot and volatility.
 
 Each number is that of `step` on a changed board or under changed parameters, so it means what it means live.
 """

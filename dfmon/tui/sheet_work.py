@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from dfmon.engine.forward_map import forward_map_of
+from dfmon.engine.settlement_sheet import settlement_of
 from dfmon.engine.what_if_sheet import convention_fan, ngi_grid, what_if_result
 from dfmon.model.errors import UsageError
 from dfmon.model.units import SECOND
@@ -44,3 +45,12 @@ def what_if_work(frame: Frame) -> list[Work]:
         Work("what-if fan", key, partial(convention_fan, tick)),
         Work("what-if grid", (*key, changed), partial(ngi_grid, tick, shock, params)),
     ]
+
+
+def settlement_work(frame: Frame) -> list[Work]:
+    """The settlement of each snapshot: inside the window the hedge goes by the second."""
+    snapshot = frame.snapshot
+    if snapshot is None:
+        return []
+    key = snapshot.underlying, snapshot.positions.model, snapshot.ts_ns
+    return [Work("settlement", key, partial(settlement_of, snapshot))]

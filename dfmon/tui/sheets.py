@@ -27,9 +27,10 @@ from dfmon.tui.render.heatmap import heatmap
 from dfmon.tui.render.help import help_rows
 from dfmon.tui.render.positions import positions
 from dfmon.tui.render.profile import profile
+from dfmon.tui.render.settlement import settlement_sheet
 from dfmon.tui.render.tape import tape, tape_rows
 from dfmon.tui.render.what_if import what_if_sheet
-from dfmon.tui.sheet_work import forward_map_work, what_if_work
+from dfmon.tui.sheet_work import forward_map_work, settlement_work, what_if_work
 from dfmon.tui.view import View
 
 Renderer = Callable[[Frame, Rect], list[Row]]
@@ -155,6 +156,16 @@ SHEETS: Final = (
         footer_rank=7,
         min_size=(60, 14),
         work=forward_map_work,
+    ),
+    SheetSpec(
+        "settlement",
+        "Settlement",
+        "LEFT: hedge the settlement lifts. PIN: odds of a delivery near the strike.",
+        settlement_sheet,
+        key="S",
+        footer_rank=16,
+        min_size=(70, 16),
+        work=settlement_work,
     ),
     SheetSpec(
         "feeds",

@@ -91,3 +91,22 @@ def time_at_end(tau: F64, span: float) -> F64:
     [6.0, 0.5, 0.5, 0.2]
     """
     return np.asarray(np.maximum(tau - span, np.minimum(tau, WINDOW)))
+
+
+def delivery_price(forward: float, sigma: float, tau: float, average: float | None = None) -> tuple[float, float]:
+    """Mean and standard deviation of the price that an expiry delivers.
+
+    Inside the window the fixings so far count with their share; their mean is `average`, or the forward where it is
+    not known.
+
+    Units: USD, decimal, years. Shapes: scalars. Domain: forward, sigma >= 0, tau >= 0.
+    Source: variance of an average, Turnbull & Wakeman (1991), to first order in sigma sqrt(T).
+
+    >>> [round(x, 1) for x in delivery_price(100.0, 0.5, 365 * DAY)], delivery_price(100.0, 0.5, WINDOW / 2, 98.0)[0]
+    ([100.0, 50.0], 99.0)
+    """
+    if tau >= WINDOW:
+        return forward, forward * sigma * (tau - AVERAGE_DELAY) ** 0.5
+    share = tau / WINDOW
+    fixed = forward if average is None else average
+    return (1.0 - share) * fixed + share * forward, share * forward * sigma * (tau / 3.0) ** 0.5

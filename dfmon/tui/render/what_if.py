@@ -156,7 +156,7 @@ def _metric_row(result: WhatIfResult, name: str, width: int) -> Row:
 
 
 def _note_runs(frame: Frame, result: WhatIfResult, width: int) -> list[list[Run]]:
-    """What else changes, the most important first."""
+    """Lines on all else that changes, the most important first."""
     before, after = result.before, result.after
     regime: list[Run] = [("edges ", "dim"), *_edges(before), (" -> ", "dim"), *_edges(after), ("   regime ", "dim")]
     regime += [*_side(before), (" -> ", "dim"), *_side(after)]

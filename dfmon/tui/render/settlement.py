@@ -1,0 +1,203 @@
+"""The settlement monitor: the next delivery price, the hedge that it lifts strike by strike, and the odds of a pin."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from dfmon.engine.settlement_sheet import PIN_WIDTHS, WINDOW_NS, Hedge, Settlement, SettlementStrike
+from dfmon.model.hedging import with_doubt
+from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.units import MINUTE
+from dfmon.tui.render.box import Rect, bordered_panel, divider, inner_size
+from dfmon.tui.render.delivery_chart import chart_rows
+from dfmon.tui.render.formatting import (
+    Row,
+    Run,
+    cell_text,
+    fit,
+    format_coins,
+    format_duration,
+    format_level,
+    format_percent,
+    format_time,
+    format_usd,
+    join_by_priority,
+    sign_style,
+)
+from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.hedge_text import hedge_run
+from dfmon.tui.render.plot import bar_runs
+
+_CHART_FROM_NS: Final = 60 * MINUTE  # before the expiry: from 07:00 on there is a chart
+_WIDE: Final = 130
+_MIN_ODDS: Final = 0.0005
+_MIN_HEDGE: Final = 1_000.0  # USD: below it a strike has no verb
+
+
+def settlement_sheet(frame: Frame, rect: Rect) -> list[Row]:
+    """The sheet at any size."""
+    width, height = inner_size(rect)
+    snapshot, found = frame.snapshot, settlement(frame)
+    title: list[Run] = [("S SETTLEMENT", "title")]
+    if snapshot is None or found is None or frame.stale:
+        return bordered_panel(rect, title, [(), ((f"  {_missing_text(frame)}", "dim"),)], focus=False)
+    title.append((f" {found.label}", "strong"))
+    ends, begins = format_time(found.expiry_ns, False), format_time(found.expiry_ns - WINDOW_NS, False)
+    title.append((f"  delivers the average of the index {begins}-{ends} UTC", "dim"))
+    rows = [fit(runs, width) for runs in _sentences(found, snapshot, width)]
+    if found.seconds * 1e9 <= _CHART_FROM_NS and height >= 30:
+        rows += chart_rows(frame, found, width, height // 3)
+    rows.append(divider([("BY STRIKE", "title"), ("  hedge that the settlement lifts, USD", "dim")], (), width))
+    rows.append(_header_row(found, width))
+    strikes = shown_strikes(found, snapshot.spot or found.forward, height - len(rows) - 1)
+    largest = max((abs(row.hedge) for row in strikes), default=0.0)
+    at = min(range(len(strikes)), key=lambda i: abs(strikes[i].strike - found.delivered[0]))
+    rows += [
+        _strike_row(found, snapshot, row, (largest, i == at), width) for i, row in reversed(list(enumerate(strikes)))
+    ]
+    rows.append(_total_row(found, snapshot, len(strikes), width))
+    return bordered_panel(rect, title, rows, focus=False)
+
+
+def settlement(frame: Frame) -> Settlement | None:
+    """The last result of the book on screen."""
+    found = frame.computed("settlement")
+    return found.value if found is not None and isinstance(found.value, Settlement) else None
+
+
+def _missing_text(frame: Frame) -> str:
+    found = frame.computed("settlement")
+    if frame.snapshot is None:
+        return frame.waiting_text()
+    if frame.stale:
+        return "no settlement while stale"
+    return "computing ..." if found is None else cell_text(found.error) or "no book in this process to settle"
+
+
+# ---- sentences -----------------------------------------------------------------------------------------------------
+
+
+def _sentences(found: Settlement, snapshot: FlowSnapshot, width: int) -> list[list[Run]]:
+    """The state of the window, and what it brings."""
+    hedge, at_window = (_hedge(snapshot, hedge) for hedge in (found.hedge, found.at_window))
+    expected: list[Run] = [
+        (" expected delivery ", "dim"),
+        (format_level(found.delivered[0]), "strong"),
+        (f" [{format_level(found.delivered[1])}..{format_level(found.delivered[2])}]", "dim"),
+    ]
+    if found.left < 1.0:
+        window = _window_runs(found, width)
+        expected += [("   to lift ", "dim"), *hedge]
+        expected.append((f" = {format_usd(abs(found.hedge.value) / _minutes(found), plus=False)} a minute", "dim"))
+    else:
+        until = found.seconds - WINDOW_NS / 1e9
+        window = [(" window opens in ", "dim"), (format_duration(until), "strong")]
+        window += [("   then dealers ", "dim"), *at_window]
+        per_minute = format_usd(abs(found.at_window.value) / (WINDOW_NS / MINUTE), plus=False)
+        window.append((f" = {per_minute} a minute{', if spot stays here' if width >= 100 else ''}", "dim"))
+        expected += [("   held now ", "dim"), *hedge]
+    after: list[Run] = [(" after it net gamma ", "dim"), (format_usd(found.rest_ngi), sign_style(found.rest_ngi))]
+    after += [(" from ", "dim"), (format_usd(snapshot.metrics.ngi.value), sign_style(snapshot.metrics.ngi.value))]
+    return [window, expected, after]
+
+
+def _hedge(snapshot: FlowSnapshot, hedge: Hedge) -> list[Run]:
+    """`sell 14.9M [-18.2M..-10.9M]`; no side where the board does not show its sign."""
+    if snapshot.positions.warming:
+        return [("no verdict while warming", "warn")]
+    band = "" if hedge.lo is None or hedge.hi is None else f" [{format_usd(hedge.lo)}..{format_usd(hedge.hi)}]"
+    return [hedge_run(*with_doubt(snapshot.positions, *hedge), snapshot.liquidity.flat_usd), (band, "dim")]
+
+
+def _minutes(found: Settlement) -> float:
+    return max(found.seconds / 60.0, 1.0 / 60.0)
+
+
+def _window_runs(found: Settlement, width: int) -> list[Run]:
+    """`window ████░░░░ 11m20s of 30m  average 90,021  left 62 %`."""
+    cells = 40 if width >= 100 else 22
+    done = round((1.0 - found.left) * cells)
+    average = "n/a" if found.average is None else format_level(found.average)
+    return [
+        (" window ", "dim"),
+        ("█" * done, "flip"),
+        ("░" * (cells - done), "faint"),
+        (f" {format_duration(WINDOW_NS / 1e9 - found.seconds)} of 30m", "text"),
+        ("  average so far ", "dim"),
+        (average, "flip"),
+        ("  left ", "dim"),
+        (format_percent(found.left, 0, plus=False), "strong"),
+    ]
+
+
+# ---- strikes -------------------------------------------------------------------------------------------------------
+
+
+def shown_strikes(found: Settlement, spot: float, available: int) -> list[SettlementStrike]:
+    """As many strikes as fit, ascending: those nearest to spot and the largest hedges beyond them."""
+    if len(found.strikes) <= available:
+        return list(found.strikes)
+    ranked = sorted(found.strikes, key=lambda row: abs(row.strike - spot))
+    count = max(1, available * 2 // 3)
+    rest = sorted(ranked[count:], key=lambda row: -abs(row.hedge))
+    return sorted([*ranked[:count], *rest[: max(0, available - count)]])
+
+
+def _header_row(found: Settlement, width: int) -> Row:
+    widths = " | ".join(f"{w:.0f}" for w in PIN_WIDTHS) if width >= _WIDE else f"{PIN_WIDTHS[1]:.0f}"
+    left = "LEFT" if found.left < 1.0 else "HELD"
+    wide = f"{'A MIN':>9}{'AT 07:30':>10}" if width >= _WIDE else ""
+    net = f"{'DEALER NET':>12}" if width >= 100 else ""
+    bar = f"{'◂ sell │ buy ▸':^{2 * _bar_half(width) + 1}}"
+    return fit(
+        ((f"  STRIKE{'OI C':>8}{'OI P':>8}{net}{'P(ABOVE)':>10}{left:>13}{wide}  {bar}  PIN {widths}", "head"),), width
+    )
+
+
+def _bar_half(width: int) -> int:
+    return 20 if width >= _WIDE else 10 if width >= 100 else 8
+
+
+def _strike_row(
+    found: Settlement, snapshot: FlowSnapshot, row: SettlementStrike, place: tuple[float, bool], width: int
+) -> Row:
+    """One strike; `place` is the largest hedge of the table, and whether this strike is nearest to the delivery."""
+    largest, is_nearest = place
+    is_doubtful = bool(snapshot.positions.sign_caveat) or snapshot.positions.warming
+    verb = "" if abs(row.hedge) < _MIN_HEDGE or is_doubtful else "buy" if row.hedge > 0.0 else "sell"
+    amount = f"{verb.upper()} {format_usd(abs(row.hedge), plus=False)}" if verb else "unsure" if is_doubtful else "·"
+    runs: list[Run] = [
+        (f"{'▶' if is_nearest else ' '}{format_level(row.strike):>7}", "row.spot" if is_nearest else "label"),
+        (f"{_coins(row.calls):>8}{_coins(row.puts):>8}", "text"),
+    ]
+    if width >= 100:
+        runs.append((f"{format_coins(row.net):>12}", sign_style(row.net)))
+    runs += [(f"{format_percent(row.above, 0, plus=False):>10}", "text"), (f"{amount:>13}", verb or "faint")]
+    if width >= _WIDE:
+        a_minute = abs(row.hedge if found.left < 1.0 else row.at_window) / min(_minutes(found), 30.0)
+        runs.append((f"{format_usd(a_minute, plus=False) if verb else '·':>9}", "dim"))
+        glyph = "" if not verb else "▲" if row.at_window > 0.0 else "▼"
+        runs.append((f"{glyph + format_usd(abs(row.at_window), plus=False) if glyph else '·':>10}", "dim"))
+    bar = bar_runs(None if is_doubtful else row.hedge, largest, _bar_half(width), ("bar.sell", "bar.buy"))
+    runs += [("  ", "text"), *bar]
+    odds = row.pin if width >= _WIDE else row.pin[1:2]
+    text = " | ".join(f"{100 * p:.1f}" for p in odds) + " %" if max(odds) >= _MIN_ODDS else "·"
+    return fit([*runs, (f"   {text}", "strong" if is_nearest else "dim")], width)
+
+
+def _coins(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _total_row(found: Settlement, snapshot: FlowSnapshot, shown: int, width: int) -> Row:
+    rest = len(found.strikes) - shown
+    parts: list[tuple[int, tuple[Run, ...]]] = [(0, (("all ", "head"), *_hedge(snapshot, found.hedge)))]
+    if rest > 0:
+        parts.append((0, ((f"{rest} strikes without a line", "warn"),)))
+    parts.append((2, (("max pain ", "dim"), (format_level(snapshot.levels.max_pain), "flip"))))
+    likely = max(found.strikes, key=lambda row: row.pin[1])
+    if not math.isclose(likely.pin[1], 0.0, abs_tol=_MIN_ODDS):
+        text = f"likeliest pin {format_level(likely.strike)}, {100 * likely.pin[1]:.0f} % within 50"
+        parts.append((1, ((text, "dim"),)))
+    return fit(((" ", "text"), *join_by_priority(parts, width - 1)), width)
