@@ -9,6 +9,7 @@ import numpy as np
 
 from dfmon.engine.forward_map import forward_map_of
 from dfmon.engine.settlement_sheet import settlement_of
+from dfmon.engine.vol_surface import vol_surface_of
 from dfmon.engine.what_if_sheet import convention_fan, ngi_grid, what_if_result
 from dfmon.model.errors import UsageError
 from dfmon.model.units import SECOND
@@ -54,3 +55,12 @@ def settlement_work(frame: Frame) -> list[Work]:
         return []
     key = snapshot.underlying, snapshot.positions.model, snapshot.ts_ns
     return [Work("settlement", key, partial(settlement_of, snapshot))]
+
+
+def vol_work(frame: Frame) -> list[Work]:
+    """The term structure with its smiles."""
+    snapshot = frame.snapshot
+    if snapshot is None:
+        return []
+    key = snapshot.underlying, snapshot.positions.model, snapshot.ts_ns // _INTERVAL_NS
+    return [Work("vol", key, partial(vol_surface_of, snapshot))]

@@ -29,8 +29,9 @@ from dfmon.tui.render.positions import positions
 from dfmon.tui.render.profile import profile
 from dfmon.tui.render.settlement import settlement_sheet
 from dfmon.tui.render.tape import tape, tape_rows
+from dfmon.tui.render.vol import vol_sheet
 from dfmon.tui.render.what_if import what_if_sheet
-from dfmon.tui.sheet_work import forward_map_work, settlement_work, what_if_work
+from dfmon.tui.sheet_work import forward_map_work, settlement_work, vol_work, what_if_work
 from dfmon.tui.view import View
 
 Renderer = Callable[[Frame, Rect], list[Row]]
@@ -166,6 +167,16 @@ SHEETS: Final = (
         footer_rank=16,
         min_size=(70, 16),
         work=settlement_work,
+    ),
+    SheetSpec(
+        "vol",
+        "Volatility",
+        "RR25: 25-delta call less put. FWD: vol between expiries. RESID: off the smile.",
+        vol_sheet,
+        key="V",
+        footer_rank=16,
+        min_size=(70, 18),
+        work=vol_work,
     ),
     SheetSpec(
         "feeds",

@@ -24,10 +24,11 @@ class View:
 
     `model` is the position model on screen, "" for the published one. `size` is the terminal's. `selected_option` and
     `expiry_filter` belong to the positions sheet, "" for the first row and for all expiries. `sheet_under_help` is the
-    sheet that help was opened over. `what_if` are the changed assumptions of the what-if by
-    name, in its own words, `what_if_row` the selected row. `computed` are the last results of
-    the sheets that compute, by name. `map_row` counts the rows of the forward map from spot. `prompt` is the sign of
-    the open input line, "" for none, and `prompt_error` the error in its text.
+    sheet that help was opened over. `what_if` are the changed assumptions of the what-if by name, in its own words,
+    `what_if_row` the selected row. `smile` opens the smile of the expiry at `expiry_row`, whose `smile_row` counts from
+    the forward. `computed` are the last results of the sheets that compute, by name. `map_row` counts the rows of the
+    forward map from spot. `prompt` is the sign of the open input line, "" for none, and `prompt_error` the error in its
+    text.
     """
 
     underlying: str
@@ -55,6 +56,9 @@ class View:
     filters: dict[ListName, Filter] = field(default_factory=lambda: {"tape": Filter(), "positions": Filter()})
     what_if: dict[str, str] = field(default_factory=dict)
     what_if_row: int = 0
+    expiry_row: int = 0
+    smile: bool = False
+    smile_row: int = 0
     computed: dict[str, Computed] = field(default_factory=dict)
     map_row: int = 0
     map_column: int = 1

@@ -17,6 +17,8 @@ from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap_grid import HeatmapGrid, current_grid, cursor_of
 from dfmon.tui.render.models import known_models
 from dfmon.tui.render.options import SORT_LABELS, cursor_index, filtered_options
+from dfmon.tui.render.smile import smile_cursor
+from dfmon.tui.render.vol import vol_surface
 from dfmon.tui.settings import ICONS, PALETTES
 from dfmon.tui.sheets import PANELS, SHEETS, SPECS_BY_NAME, LineSource, covers_panels, filtered_list, front_sheet
 from dfmon.tui.view import HEATMAP_LAYERS, MERGE_STEPS, SORT_KEYS, SPANS, TABLES, View, cycle
@@ -27,7 +29,7 @@ _LARGE_STEP: Final = 4  # values of a slider
 _LAYOUT_FIELDS: Final = (
     "panel", "zoom", "sheet", "sheet_under_help", "metric", "span", "cursor_strike", "cursor_column", "merge", "scroll",
     "sort_key", "table", "selected_option", "expiry_filter", "filters", "map_row", "map_column", "what_if",
-    "what_if_row",
+    "what_if_row", "expiry_row", "smile", "smile_row",
 )  # fmt: skip
 
 
@@ -37,6 +39,8 @@ def go_back(view: View, frame: Frame) -> None:
     filter_visible = not fills_screen or SPECS_BY_NAME[view.sheet or view.panel].list_name is not None
     if filter_visible and view.filters[filtered_list(view)].text:
         view.filters[filtered_list(view)] = Filter()
+    elif view.sheet == "vol" and view.smile:
+        view.smile = False
     elif view.sheet:
         toggle_sheet(view.sheet, view, frame)
     elif view.zoom:
@@ -77,6 +81,9 @@ def toggle_detail(view: View, frame: Frame) -> None:
     """Opens or closes the detail of the cell; on the positions sheet the origins of the selected option's position."""
     if view.sheet == "positions":
         view.table = "options" if view.table == "origins" else "origins"
+        return
+    if view.sheet == "vol":
+        view.smile, view.smile_row = not view.smile, 0
         return
     toggle_sheet("detail", view, frame)
 
@@ -189,6 +196,9 @@ def move_cursor(rows: int, columns: int, view: View, frame: Frame) -> None:
     if view.sheet == "forward":
         _move_map_cursor(view, frame, rows, columns)
         return
+    if view.sheet == "vol":
+        _move_through_vol(view, frame, rows, columns)
+        return
     if view.sheet == "what-if":
         _move_control(view, frame, rows, columns)
         return
@@ -215,6 +225,20 @@ def _move_control(view: View, frame: Frame, rows: int, columns: int) -> None:
     view.what_if_row = (view.what_if_row - rows) % len(CONTROLS)
     if columns:
         step_control(view, frame, columns)
+
+
+def _move_through_vol(view: View, frame: Frame, rows: int, columns: int) -> None:
+    """Up and down through the expiries, or the strikes of a smile, in which left and right change the expiry."""
+    surface = vol_surface(frame)
+    if not surface:
+        return
+    if view.smile and rows:
+        row = surface[view.expiry_row % len(surface)]
+        at = smile_cursor(frame, row)
+        view.smile_row += max(0, min(at + rows, len(row.strikes) - 1)) - at
+    else:
+        view.expiry_row = max(0, min(view.expiry_row + (columns or -rows), len(surface) - 1))
+        view.smile_row = 0
 
 
 def reset_control(view: View, frame: Frame) -> None:
@@ -245,7 +269,8 @@ def _move_option_cursor(view: View, frame: Frame, rows: int, columns: int) -> No
 
 
 def move_to_first(view: View, frame: Frame) -> None:
-    view.cursor_strike, view.scroll, view.selected_option, view.map_row = None, 0, "", 0
+    view.cursor_strike, view.scroll, view.selected_option = None, 0, ""
+    view.map_row = view.expiry_row = view.smile_row = 0
 
 
 def move_to_last(view: View, frame: Frame) -> None:

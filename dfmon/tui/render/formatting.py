@@ -178,6 +178,13 @@ def format_percent(fraction: float | None, digits: int = 1, plus: bool = True) -
     return f"{text if plus else text.lstrip('+')}%"
 
 
+def format_points(value: float | None, digits: int = 1, *, plus: bool = False) -> str:
+    """A decimal volatility in points: 37.4; a change of one with its sign: -0.6."""
+    if value is None:
+        return NOT_AVAILABLE
+    return format_signed(100.0 * value, digits) if plus else f"{100.0 * value:.{digits}f}"
+
+
 def format_price(value: float | None) -> str:
     """A spot price: one decimal from 1,000 on, more below."""
     if value is None:
