@@ -5,6 +5,8 @@ The order of the fields is that of the JSON object. A missing number is None.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import msgspec
 
 from dfmon.model.metrics import metric_fields
@@ -115,6 +117,26 @@ class Profile(msgspec.Struct, frozen=True):
     ngi: tuple[float, ...]
     lo: tuple[float, ...] | None
     hi: tuple[float, ...] | None
+
+    def at(self, spot: float) -> float | None:
+        """Net gamma at a spot, linear between the grid's; None outside."""
+        return self._interpolated(self.ngi, spot)
+
+    def band_at(self, spot: float) -> tuple[float | None, float | None]:
+        """The bounds at a spot; None without a band."""
+        bounds = (None if bound is None else self._interpolated(bound, spot) for bound in (self.lo, self.hi))
+        low, high = bounds
+        return low, high
+
+    def _interpolated(self, values: tuple[float, ...], spot: float) -> float | None:
+        x = self.spots
+        if not x or not x[0] <= spot <= x[-1]:
+            return None
+        i = max(1, bisect_left(x, spot)) if len(x) > 1 else 0
+        if i == 0:
+            return values[0]
+        share = (spot - x[i - 1]) / (x[i] - x[i - 1]) if x[i] > x[i - 1] else 0.0
+        return values[i - 1] + share * (values[i] - values[i - 1])
 
 
 class PositionRow(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from dfmon.engine.forward_map import forward_map_of
+from dfmon.engine.profile_horizons import horizon_profiles
 from dfmon.engine.settlement_sheet import settlement_of
 from dfmon.engine.vol_surface import vol_surface_of
 from dfmon.engine.what_if_sheet import convention_fan, ngi_grid, what_if_result
@@ -64,3 +65,12 @@ def vol_work(frame: Frame) -> list[Work]:
         return []
     key = snapshot.underlying, snapshot.positions.model, snapshot.ts_ns // _INTERVAL_NS
     return [Work("vol", key, partial(vol_surface_of, snapshot))]
+
+
+def profile_work(frame: Frame) -> list[Work]:
+    """The horizons of the zoomed profile."""
+    tick, snapshot = tick_of(frame), frame.snapshot
+    if tick is None or snapshot is None or not frame.view.zoom:
+        return []
+    key = snapshot.underlying, snapshot.positions.model, snapshot.ts_ns // _INTERVAL_NS
+    return [Work("profile", key, partial(horizon_profiles, tick))]

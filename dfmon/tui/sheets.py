@@ -31,7 +31,7 @@ from dfmon.tui.render.settlement import settlement_sheet
 from dfmon.tui.render.tape import tape, tape_rows
 from dfmon.tui.render.vol import vol_sheet
 from dfmon.tui.render.what_if import what_if_sheet
-from dfmon.tui.sheet_work import forward_map_work, settlement_work, vol_work, what_if_work
+from dfmon.tui.sheet_work import forward_map_work, profile_work, settlement_work, vol_work, what_if_work
 from dfmon.tui.view import View
 
 Renderer = Callable[[Frame, Rect], list[Row]]
@@ -119,6 +119,7 @@ PANELS: Final = (
         "Gamma profile",
         "Net gamma at other spots. Left of 0 dealers amplify moves, right they damp.",
         profile,
+        work=profile_work,
     ),
     SheetSpec(
         "alerts",

@@ -15,6 +15,8 @@ SPANS: Final = (("5m", 5 * MINUTE), ("1h", HOUR), ("4h", 4 * HOUR), ("1d", DAY),
 MODELS: Final = ("flow", "naive", "short-all")
 MERGE_STEPS: Final = (1, 2, 4)
 SORT_KEYS: Final = ("size", "band", "oi", "expiry")
+PROFILE_HORIZONS: Final = ("", "today", "week", "after next expiry", "+48 h")
+PROFILE_RANGES: Final = (0.05, 0.1, 0.2, 0.5)  # of spot, to either side
 TABLES: Final = ("options", "expiries", "origins")
 
 
@@ -26,7 +28,8 @@ class View:
     `expiry_filter` belong to the positions sheet, "" for the first row and for all expiries. `sheet_under_help` is the
     sheet that help was opened over. `what_if` are the changed assumptions of the what-if by name, in its own words,
     `what_if_row` the selected row. `smile` opens the smile of the expiry at `expiry_row`, whose `smile_row` counts from
-    the forward. `computed` are the last results of the sheets that compute, by name. `map_row` counts the rows of the
+    the forward. `profile_horizon` and `profile_range` are of the zoomed profile, whose `profile_column` counts from
+    spot. `computed` are the last results of the sheets that compute, by name. `map_row` counts the rows of the
     forward map from spot. `prompt` is the sign of the open input line, "" for none, and `prompt_error` the error in its
     text.
     """
@@ -59,6 +62,9 @@ class View:
     expiry_row: int = 0
     smile: bool = False
     smile_row: int = 0
+    profile_horizon: int = 3
+    profile_range: int = 1
+    profile_column: int = 0
     computed: dict[str, Computed] = field(default_factory=dict)
     map_row: int = 0
     map_column: int = 1

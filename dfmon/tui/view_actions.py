@@ -21,7 +21,17 @@ from dfmon.tui.render.smile import smile_cursor
 from dfmon.tui.render.vol import vol_surface
 from dfmon.tui.settings import ICONS, PALETTES
 from dfmon.tui.sheets import PANELS, SHEETS, SPECS_BY_NAME, LineSource, covers_panels, filtered_list, front_sheet
-from dfmon.tui.view import HEATMAP_LAYERS, MERGE_STEPS, SORT_KEYS, SPANS, TABLES, View, cycle
+from dfmon.tui.view import (
+    HEATMAP_LAYERS,
+    MERGE_STEPS,
+    PROFILE_HORIZONS,
+    PROFILE_RANGES,
+    SORT_KEYS,
+    SPANS,
+    TABLES,
+    View,
+    cycle,
+)
 from dfmon.tui.what_if_controls import CONTROLS, step_control
 
 ViewAction = Callable[[View, Frame], None]
@@ -29,7 +39,7 @@ _LARGE_STEP: Final = 4  # values of a slider
 _LAYOUT_FIELDS: Final = (
     "panel", "zoom", "sheet", "sheet_under_help", "metric", "span", "cursor_strike", "cursor_column", "merge", "scroll",
     "sort_key", "table", "selected_option", "expiry_filter", "filters", "map_row", "map_column", "what_if",
-    "what_if_row", "expiry_row", "smile", "smile_row",
+    "what_if_row", "expiry_row", "smile", "smile_row", "profile_horizon", "profile_range", "profile_column",
 )  # fmt: skip
 
 
@@ -143,6 +153,10 @@ def step_metric(step: int, view: View, frame: Frame) -> None:
 
 
 def step_span(step: int, view: View, frame: Frame) -> None:
+    """The next span of the chart; of the zoomed profile the next horizon."""
+    if _is_profile(view):
+        view.profile_horizon = (view.profile_horizon + step) % len(PROFILE_HORIZONS)
+        return
     view.span = (view.span + step) % len(SPANS)
 
 
@@ -199,6 +213,10 @@ def move_cursor(rows: int, columns: int, view: View, frame: Frame) -> None:
     if view.sheet == "vol":
         _move_through_vol(view, frame, rows, columns)
         return
+    if _is_profile(view):
+        half = view.size[0] // 2
+        view.profile_column = max(-half, min(view.profile_column + columns, half))
+        return
     if view.sheet == "what-if":
         _move_control(view, frame, rows, columns)
         return
@@ -212,6 +230,11 @@ def move_cursor(rows: int, columns: int, view: View, frame: Frame) -> None:
     if rows:
         _set_cursor_strike(view, grid, row + rows)
     view.cursor_column = max(0, min(column + columns, len(grid.expiries) - 1))
+
+
+def _is_profile(view: View) -> bool:
+    """True for the profile on the whole screen."""
+    return view.zoom and view.panel == "profile" and not covers_panels(view.sheet)
 
 
 def _move_map_cursor(view: View, frame: Frame, rows: int, columns: int) -> None:
@@ -249,7 +272,10 @@ def reset_control(view: View, frame: Frame) -> None:
 
 
 def step_range(step: int, view: View, frame: Frame) -> None:
-    """More or fewer strikes a row of the heat-map; on the what-if sheet a larger step."""
+    """More or fewer strikes a row of the heat-map; a larger step of the what-if; a wider or narrower profile."""
+    if _is_profile(view):
+        view.profile_range = max(0, min(view.profile_range + step, len(PROFILE_RANGES) - 1))
+        return
     if view.sheet == "what-if":
         step_control(view, frame, step * _LARGE_STEP)
     else:
@@ -270,7 +296,7 @@ def _move_option_cursor(view: View, frame: Frame, rows: int, columns: int) -> No
 
 def move_to_first(view: View, frame: Frame) -> None:
     view.cursor_strike, view.scroll, view.selected_option = None, 0, ""
-    view.map_row = view.expiry_row = view.smile_row = 0
+    view.map_row = view.expiry_row = view.smile_row = view.profile_column = 0
 
 
 def move_to_last(view: View, frame: Frame) -> None:

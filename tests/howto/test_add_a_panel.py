@@ -24,7 +24,7 @@ from tests.tui.conftest import AppHarness
 
 async def main():
     harness = AppHarness(factory.snapshot())
-    async with harness.app.run_test(size=(180, 48)) as pilot:
+    async with harness.app.run_test(size=(220, 48)) as pilot:
         for keys in (["w"], ["?"], ["escape", "escape", *":levels", "enter"]):
             await pilot.press(*keys)
             print(await harness.text(pilot), end="\\f")

@@ -97,8 +97,8 @@ def test_both_edges_are_on_the_chart() -> None:
 def test_the_profile_names_flips_by_horizon_and_what_is_assumed() -> None:
     s = msgspec.structs.replace(with_regime(), numeraire="coin", stickiness="moneyness")
     shown = screen(frame(s, View("BTC", panel="profile", zoom=True)), 120, 40)
-    assert "in 24 h 81,900 down" in shown
-    assert "in a week none" in shown
+    assert "flip of 24 h 81,900 down" in shown
+    assert "of a week none" in shown
     assert "flow model, coin, sticky moneyness" in shown
 
 

@@ -25,7 +25,6 @@ from dfmon.tui.render.formatting import (
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.headline import BUCKET_STYLE
 from dfmon.tui.render.hedge_text import hedge_run
-from dfmon.tui.render.profile import profile_at
 from dfmon.tui.render.regime import regime_runs
 
 _WIDE: Final = 140
@@ -194,7 +193,7 @@ def _matrix_rows(snapshots: Sequence[FlowSnapshot], width: int) -> list[Row]:
         detail = s.detail
         if not isinstance(detail, Detail) or s.spot is None:
             continue
-        values = [profile_at(detail.profile, s.spot * (1.0 + move)) for move in moves]
+        values = [detail.profile.at(s.spot * (1.0 + move)) for move in moves]
         runs: list[Run] = [(f" {cell_text(s.underlying, 5):<6}", "strong")]
         runs += [(f"{format_usd(value):>{cell}}", sign_style(value)) for value in values]
         out.append(fit(runs, width))

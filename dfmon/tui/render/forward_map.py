@@ -26,7 +26,6 @@ from dfmon.tui.render.formatting import (
     short_expiry,
 )
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.profile import profile_at
 from dfmon.tui.themes import SIDE_STEPS
 
 _HOURS: Final = (*range(24), 26, 28, 30, 32, 36, 40, 44, 48)
@@ -103,7 +102,7 @@ def _spot_row(
     unit, largest, (at_row, at_column) = scale
     spot = (snapshot.spot or 0.0) * (1.0 + float(drawn.moves[i]))
     detail = frame.detail
-    gamma = None if detail is None else profile_at(detail.profile, spot)
+    gamma = None if detail is None else detail.profile.at(spot)
     rail: Run = (" ", "dim") if gamma is None else ("▌", "pos") if gamma > 0.0 else ("╎", "neg")
     is_spot = i == len(drawn.moves) // 2
     label = f"{'▶' if is_spot else ' '}{format_level(spot):>9}{format_signed(100.0 * float(drawn.moves[i]), 1):>7}"
