@@ -134,7 +134,7 @@ class _UnpackGuard:
                 unpacked_bytes += len(chunk)
                 self._check(unpacked_bytes)
                 yield chunk
-        except (_DamageError, zlib.error, BadZipFile, EOFError, NotImplementedError) as exc:
+        except (_DamageError, zlib.error, BadZipFile, UnicodeDecodeError, EOFError, NotImplementedError) as exc:
             raise SourceError(
                 f"{self.shown} is damaged: its {self.packing} data end after {unpacked_bytes:,} unpacked bytes "
                 f"({sanitize(str(exc), 80)})"
@@ -203,10 +203,10 @@ def _zstd_chunks(handle: BinaryIO, guard: _UnpackGuard) -> Iterator[bytes]:
 
 
 def _zip_chunks(handle: BinaryIO, guard: _UnpackGuard) -> Iterator[bytes]:
-    """The only file of a zip; folders and what macOS adds are not counted."""
+    """The only file of a zip; folders and hidden files, as macOS adds them, are not counted."""
     source = _ShortReads(io.FileIO(handle.fileno(), closefd=False))
     with ZipFile(source) as archive:
-        files = [info for info in archive.infolist() if not (info.is_dir() or info.filename.startswith("__MACOSX/"))]
+        files = [info for info in archive.infolist() if _is_content(info.filename)]
         if len(files) != 1:
             raise UsageError(f"{guard.shown} is a zip of {len(files)} files, one file is expected")
         info = files[0]
@@ -218,6 +218,11 @@ def _zip_chunks(handle: BinaryIO, guard: _UnpackGuard) -> Iterator[bytes]:
             while chunk := member.read(_CHUNK_BYTES):
                 guard.packed_bytes = source.tell()
                 yield chunk
+
+
+def _is_content(name: str) -> bool:
+    base = name.rpartition("/")[2]
+    return bool(base) and not base.startswith(".") and not name.startswith("__MACOSX/")
 
 
 class _ShortReads(io.BufferedReader):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import os
 import random
 import struct
@@ -67,7 +68,7 @@ def test_reads_several_members_and_padding(tmp_path: Path) -> None:
     assert _read(_file(tmp_path, frame(b"a\n") + frame(b"b\n"))) == b"a\nb\n"
     unsized = zstandard.ZstdCompressor(write_content_size=False).compressobj()
     assert _read(_file(tmp_path, unsized.compress(TEXT) + unsized.flush())) == TEXT
-    mac = _zip({"folder/": b"", "folder/a.csv": b"a\n", "__MACOSX/folder/._a.csv": b"x"})
+    mac = _zip({"folder/": b"", "folder/a.csv": b"a\n", "__MACOSX/folder/._a.csv": b"x", "folder/.DS_Store": b"y"})
     assert _read(_file(tmp_path, mac)) == b"a\n"
 
 
@@ -88,6 +89,15 @@ def test_any_damage_is_a_sentence_or_the_text(data: st.DataObject, packing: str,
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     with suppress(DfmonError):
         _read(_file(tmp_path, bytes(content)))
+
+
+@pytest.mark.parametrize("name", ["board.csv", "börse.csv"])
+def test_damage_of_any_byte_of_a_zip_is_a_sentence_or_the_text(name: str, tmp_path: Path) -> None:
+    content = _zip({name: b"a"}, zipfile.ZIP_STORED)
+    for at, value in itertools.product(range(len(content)), (0, 255)):
+        damaged = content[:at] + bytes([value]) + content[at + 1 :]
+        with suppress(DfmonError):
+            _read(_file(tmp_path, damaged))
 
 
 @pytest.mark.parametrize(
