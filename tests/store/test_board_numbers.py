@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -139,10 +140,41 @@ def test_a_stray_volatility_costs_its_row(tmp_path: Path) -> None:
     assert "1 row left out" in board.reading
 
 
-@pytest.mark.parametrize(("field", "factor"), [("mark_iv", 2.0), ("underlying_price", 1.3), ("mark_price", 3.0)])
-def test_marks_that_say_otherwise_are_named(tmp_path: Path, field: str, factor: float) -> None:
-    rows = [row | {field: row[field] * factor} for row in ticker_board(BOARD)]
-    assert "(the marks disagree: the median is " in read(tmp_path / "b.csv", csv_text(rows)).reading
+@pytest.mark.parametrize(
+    ("field", "factor", "said"),
+    [
+        ("mark_iv", 2.0, "whose mark_price is .* times the price of its mark_iv in .* rows: correct one, or leave out"),
+        ("underlying_price", 1.3, "whose mark_price is .* times the price of its mark_iv"),
+        ("mark_price", 3.0, "whose mark_price is 2.9. times the price of its mark_iv in 60 of 60 rows"),
+        ("underlying_price", 100.0, "whose underlying_price is 100 times index_price in 60 of 60 rows: one currency"),
+        ("strike", 1e-3, "whose underlying_price is .* times the nearest strike in 60 of 60 rows: one currency"),
+        ("index_price", 0.01, "whose underlying_price is 100 times index_price in 60 of 60 rows"),
+    ],
+)  # fmt: skip
+def test_a_board_of_contradictions_is_refused_and_a_few_are_left_out(
+    tmp_path: Path, field: str, factor: float, said: str
+) -> None:
+    good = ticker_board(BOARD)
+    rows = [row | {field: row[field] * factor} for row in good]
+    assert re.search(said, refused(tmp_path / "b.csv", csv_text(rows)))
+    at_the_money = {14, 15, 44}
+    few = [rows[n] if n in at_the_money else row for n, row in enumerate(good)]
+    if field != "strike":  # of an option alone it is one of many
+        board = read(tmp_path / "b.csv", csv_text(few))
+        assert (board.size, "3 rows left out" in board.reading) == (len(BOARD) - 3, True)
+
+
+def test_a_cell_of_many_digits_takes_no_time(tmp_path: Path) -> None:
+    rows = ticker_board(BOARD)
+    rows[0]["expiration_timestamp"] = "9" * 100_000 + "x"
+    assert "1 row left out" in read(tmp_path / "b.csv", csv_text(rows)).reading
+
+
+@pytest.mark.parametrize("days", [-8.0, 0.05])
+def test_a_row_far_from_the_time_of_the_others_is_left_out(tmp_path: Path, days: float) -> None:
+    rows = ticker_board(BOARD)
+    rows[3]["timestamp"] += round(days * 86_400_000)
+    assert "1 row left out" in read(tmp_path / "b.csv", csv_text(rows)).reading
 
 
 @pytest.mark.parametrize("fraction", [1.05, 1.8, 4.9])

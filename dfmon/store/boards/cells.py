@@ -22,7 +22,9 @@ EARLIEST_NS: Final = 1_230_768_000 * SECOND  # 2009, before any of this was trad
 LATEST_NS: Final = 4_102_444_800 * SECOND  # 2100
 
 _MISSING: Final = frozenset(("", "nan", "null", "none", "na", "n/a", "nat", "<na>"))
-_NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.ASCII | re.IGNORECASE)
+_NUMBER: Final = re.compile(
+    r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.ASCII | re.IGNORECASE
+)
 _CALENDAR_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}|(?:19|20)\d{6}")
 _NAMED_DAY: Final = re.compile(r"(\d{1,2})[- ]?([A-Z]{3})[- ]?(?:20)?(\d{2})", re.ASCII)
 _SLASHES: Final = re.compile(r"(\d{4})/(\d{2})/(\d{2})")

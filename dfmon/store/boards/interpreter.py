@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from dfmon.model.instrument import Settlement
 from dfmon.model.units import DAY
 from dfmon.store.boards.cells import F64, BadCell, TimeNotes
+from dfmon.store.boards.consistency import without_contradictions
 from dfmon.store.boards.decode import Decoded, Decoder
 from dfmon.store.boards.forwards import Derived, fill_forwards, nearest_forward
 from dfmon.store.boards.layouts import Matched
 from dfmon.store.boards.runs import BoardRows, boards_of
 from dfmon.store.boards.table import Table, key_of
-from dfmon.store.boards.units import Units, apply_units, infer_units, with_misfit
+from dfmon.store.boards.units import Units, apply_units, infer_units
 
 
 @dataclass(slots=True)
@@ -69,7 +70,6 @@ class Interpreter:
         """
         found = self.findings
         rows = self._decoder.decode(table)
-        is_first = found.units is None
         if found.units is None:
             column = rows.numbers["iv"] if iv_column is None else iv_column
             found.units = infer_units(found.matched.layout, column, rows, found.iv_name)
@@ -87,9 +87,7 @@ class Interpreter:
         for board in boards:
             if board.usable.size:
                 self._complete(rows, board)
-        if is_first:
-            found.units = with_misfit(found.units, rows)
-        return rows, boards
+        return rows, [without_contradictions(rows, board, found.matched) for board in boards]
 
     def _complete(self, rows: Decoded, board: BoardRows) -> None:
         """Forwards and spot of one board; prices in the venue's unit."""

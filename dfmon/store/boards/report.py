@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Final
 
 from dfmon.model.units import sanitize
 from dfmon.store.boards.interpreter import Findings
-from dfmon.store.boards.units import marks_disagree
 
 _LISTED_REASONS: Final = 200
 FIELDS: Final = {
@@ -66,10 +64,7 @@ def _guesses(found: Findings) -> list[str]:
         unit = f"{found.iv_name} as {units.iv if units.iv == 'per cent' else 'a fraction'}"
         if units.is_unexpected:
             unit += f" although it mostly is {'a fraction' if known == 'fraction' else known}"
-        if marks_disagree(units):
-            guesses.append(f"{unit} (the marks disagree: the median is {math.exp(units.misfit or 0.0):.2g} times off)")
-        else:
-            guesses.append(f"{unit} (the marks agree)" if units.is_confirmed else unit)
+        guesses.append(f"{unit} (the marks agree)" if units.is_confirmed else unit)
         if units.prices == "USD":
             guesses.append("prices in dollars")
     epochs = sorted({unit for notes in found.time_notes.values() for unit in notes.epochs} - {"ms"})

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.model.units import HOUR, SECOND, iso
+from dfmon.model.units import DAY, HOUR, SECOND, iso
 from dfmon.store.boards.cells import I64
 from dfmon.store.boards.decode import Decoded
 from dfmon.store.boards.layouts import Layout
@@ -34,7 +34,7 @@ def boards_of(rows: Decoded, layout: Layout, at_ns: int | None = None) -> list[B
         times = _times_of_runs(rows.ts_ns, at_ns or 0)
     else:
         polls = rows.runs if rows.runs is not None else _polls(rows, usable, layout)
-        _reject_future_rows(rows, usable, polls)
+        _reject_distant_rows(rows, usable, polls)
         times = _times_of_polls(rows, usable, polls, at_ns or 0)
     return _grouped(rows, usable, times)
 
@@ -76,16 +76,17 @@ def _polls(rows: Decoded, usable: NDArray[np.bool_], layout: Layout) -> I64:
     return np.zeros(rows.size, dtype=np.int64) if is_stream else polls
 
 
-def _reject_future_rows(rows: Decoded, usable: NDArray[np.bool_], polls: I64) -> None:
-    """Tickers an hour ahead of the others of their poll are refused: they would date the board."""
+def _reject_distant_rows(rows: Decoded, usable: NDArray[np.bool_], polls: I64) -> None:
+    """Tickers an hour ahead of the others of their poll, which would date the board, or a week behind are refused."""
     for poll in np.unique(polls[usable]):
         members = np.flatnonzero(usable & (polls == poll) & (rows.ts_ns > 0))
         if not members.size:
             continue
         times = np.sort(rows.ts_ns[members])
-        latest = int(times[(times.size - 1) // 2]) + HOUR
-        for at in members[rows.ts_ns[members] > latest].tolist():
-            rows.errors[at] = f"timestamp is {iso(int(rows.ts_ns[at]))}, within an hour of the other rows is expected"
+        middle = int(times[(times.size - 1) // 2])
+        distance = rows.ts_ns[members] - middle
+        for at in members[(distance > HOUR) | (distance < -7 * DAY)].tolist():
+            rows.errors[at] = f"timestamp is {iso(int(rows.ts_ns[at]))}, the other rows are of about {iso(middle)}"
             usable[at] = False
 
 

@@ -6,7 +6,7 @@ forwards and marks by repricing the marks with either unit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
@@ -33,9 +33,8 @@ _FIT, _MISFIT = 0.2, 0.5  # medians of |log(model / mark)| that decide
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """The units of a file, whether the marks confirm them, and how far from the model the marks are if they do not.
+    """The units of a file, and whether the marks confirm them.
 
-    `misfit` is the median of |log(model / mark)| of the options out of the money, None where it says nothing;
     `lowest_per_cent` is the lowest volatility of a column of per cents that is believed.
     """
 
@@ -43,7 +42,6 @@ class Units:
     prices: PriceUnit
     is_confirmed: bool = False
     is_unexpected: bool = False
-    misfit: float | None = None
     lowest_per_cent: float = _LOWEST_PER_CENT
 
 
@@ -53,16 +51,14 @@ def infer_units(layout: Layout, column: F64, sample: Decoded, iv_name: str) -> U
     Raises BadCell, with what is wrong and what to do, where they cannot be priced.
     """
     values = column[np.isfinite(column) & (column > 0.0)]
-    scores = _scores(sample)
-    fitting = _decisive(scores)
+    fitting = _decisive(_scores(sample))
     unit = fitting[0] if fitting is not None else _unit_by_size(layout, values, iv_name)
     if _is_mixed(values, unit):
         raise BadCell(f"has a {iv_name} that mixes fractions and per cents: one unit is expected")
     is_unexpected = layout.iv not in ("", unit)
     if fitting is not None:
         return Units(unit, fitting[1], is_confirmed=True, is_unexpected=is_unexpected, lowest_per_cent=_lowest(values))
-    misfit = min((score for units, score in scores.items() if units[0] == unit), default=None)
-    return Units(unit, _prices_by_size(layout, sample), False, is_unexpected, misfit, _lowest(values))
+    return Units(unit, _prices_by_size(layout, sample), False, is_unexpected, _lowest(values))
 
 
 def _unit_by_size(layout: Layout, values: F64, iv_name: str) -> IvUnit:
@@ -130,17 +126,6 @@ def _decisive(scores: dict[tuple[IvUnit, PriceUnit], float]) -> tuple[IvUnit, Pr
     best = min(scores, key=scores.__getitem__)
     others = [score for units, score in scores.items() if units[0] != best[0]]
     return best if scores[best] < _FIT and min(others, default=np.inf) > _MISFIT else None
-
-
-def with_misfit(units: Units, rows: Decoded) -> Units:
-    """The units with the misfit of rows that are in dfmon's units and whose missing forwards have been found."""
-    misfit = _scores(rows).get(("fraction", "venue"))
-    return units if units.is_confirmed or misfit is None else replace(units, misfit=misfit)
-
-
-def marks_disagree(units: Units) -> bool:
-    """True where neither unit gives the marks."""
-    return units.misfit is not None and units.misfit > _FIT
 
 
 def apply_units(rows: Decoded, units: Units, iv_name: str) -> None:
