@@ -86,7 +86,7 @@ def priceable_columns(frame: ChainFrame, positions: DealerPositions, *others: De
         np.where(live_tau <= 2 * DAY, frame.delivery_average, np.nan) if np.isfinite(frame.delivery_average) else None
     )
     open_interest = frame.open_interest[rows]
-    total_open_interest = np.nansum(np.maximum(frame.open_interest, 0.0))
+    total_open_interest = _estimated_total(frame.open_interest)
     return Columns(
         rows=rows,
         forward=forward,
@@ -116,6 +116,16 @@ def _groups(values: bytes, dtype: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
     groups, codes = np.unique(np.frombuffer(values, dtype), return_inverse=True)
     groups.flags.writeable = codes.flags.writeable = False
     return groups, codes
+
+
+def _estimated_total(open_interest: F64) -> float:
+    """Open interest of a board on which options without it have that of the others on average.
+
+    Units: coins. Shapes: (n,).
+    """
+    known = open_interest >= 0.0
+    count = np.count_nonzero(known)
+    return float(open_interest[known].sum()) * open_interest.size / count if count else 0.0
 
 
 def _priceable_rows(frame: ChainFrame, tau: F64, books: Sequence[DealerPositions]) -> tuple[Mask, tuple[str, ...]]:

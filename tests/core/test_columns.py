@@ -55,6 +55,8 @@ def test_expired_row_is_left_out_silently() -> None:
 def test_usable_is_the_share_of_open_interest_that_can_be_priced() -> None:
     board = board_with_first("sigma", NAN)
     assert priceable(board).priceable_share == pytest.approx(1.0 - board.open_interest[0] / board.open_interest.sum())
+    board.open_interest[::2] = np.nan  # options without it count as the others do on average
+    assert priceable(board).priceable_share == pytest.approx(0.5, abs=0.05)
     assert priceable(frame(strikes=())).priceable_share == 0.0
     assert priceable(frame(open_interest=np.zeros(42))).priceable_share == 1.0
 

@@ -21,8 +21,8 @@ from dfmon.store.boards.runs import BoardRows
 
 Rows = NDArray[np.intp]
 
-_FEW: Final = 0.1  # of the rows that are compared
-_LEAST_COMPARED: Final = 20  # fewer are an example made by hand, often of prices without a meaning
+_TOLERATED_SHARE: Final = 0.1  # of the rows that are compared
+_MIN_COMPARED: Final = 20  # fewer are an example made by hand, often of prices without a meaning
 _INDEX_SPAN: Final = 2.0  # a forward is between half the index and twice the index,
 _STRIKE_SPAN: Final = 5.0  # and between a fifth of the lowest strike of its expiry and five times the highest
 _PRICE_FLOOR: Final = 5e-4  # of the forward: an option that is worth less says nothing
@@ -48,9 +48,9 @@ def without_contradictions(rows: Decoded, board: BoardRows, matched: Matched) ->
     for compare in (_index_comparison, _strike_comparison, _mark_comparison):
         ratio, is_far, column, other, advice = compare(rows, at, board.ts_ns, matched)
         count, total = np.count_nonzero(is_far), np.count_nonzero(np.isfinite(ratio))
-        if total < _LEAST_COMPARED:
+        if total < _MIN_COMPARED:
             continue
-        if count > _FEW * total:
+        if count > _TOLERATED_SHARE * total:
             times = float(np.median(ratio[is_far]))
             raise BadCell(
                 f"seems to be {matched.layout.phrase} whose {column} is {times:.3g} times {other} in {count:,} of "
