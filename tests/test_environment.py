@@ -200,6 +200,15 @@ def test_the_url_of_redis_can_come_from_a_file(tmp_path: Path) -> None:
         assert "hunter2" not in str(raised.value)
 
 
+def test_a_dotenv_of_another_encoding_is_read_and_an_endless_one_refused(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("DFMON_MARKET_CURRENCIES=ETH\n", encoding="utf-16")  # as PowerShell writes it
+    assert read_dotenv(path) == {"DFMON_MARKET_CURRENCIES": "ETH"}
+    path.write_bytes(bytes(3_000_000))
+    with pytest.raises(UsageError, match="has more than 1,048,576 bytes"):
+        read_dotenv(path)
+
+
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".env")
     assert read_dotenv(tmp_path / ".env") == {}

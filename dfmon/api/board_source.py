@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from dfmon.core.pricing.black import F64, Mask
 from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.events import IndexPrice, Listed, OptionTicker
 from dfmon.model.instrument import OptionType, Settlement
+from dfmon.model.units import nanoseconds
 from dfmon.store.boards import BoardFile, Documents, RecordedBoard, report
 from dfmon.store.boards.cells import BadCell, quoted
 from dfmon.store.boards.json_text import parse_documents
@@ -60,7 +61,7 @@ def moment_ns(at: datetime | None) -> int | None:
     if at is None:
         return None
     try:
-        return int(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1e9)
+        return nanoseconds(at)
     except (AttributeError, TypeError, ValueError, OverflowError):
         raise ValueError(
             f"at: {quoted(at)} is no moment; a datetime such as datetime(2026, 1, 30, 8) is expected"

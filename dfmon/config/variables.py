@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import logging
 import re
@@ -24,15 +25,21 @@ def read_dotenv(path: Path) -> dict[str, str]:
     """The DFMON_ variables of a file of NAME=VALUE lines, with their values; nothing if there is no such file.
 
     `export`, quotes and comments are understood. Other lines are ignored: the file may be another program's. Raises
-    UsageError with the line for one that names a variable of ours without a value.
+    UsageError for a file that cannot be read, and with the line for one that names a variable of ours without a value.
     """
     if not path.is_file():  # a pipe without a writer would block
         return {}
     try:
         with path.open("rb") as file:
-            lines = file.read(_MAX_DOTENV_BYTES).decode("utf-8-sig", "replace").splitlines()
-    except OSError:
-        return {}
+            content = file.read(_MAX_DOTENV_BYTES + 1)
+    except OSError as exc:
+        raise UsageError(f"{sanitize(str(path))} cannot be read: {(exc.strerror or str(exc)).lower()}") from None
+    if len(content) > _MAX_DOTENV_BYTES:
+        raise UsageError(
+            f"{sanitize(str(path))} has more than {_MAX_DOTENV_BYTES:,} bytes: NAME=VALUE lines are expected"
+        )
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    lines = content.decode(encoding, "replace").splitlines()
     values: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         text = line.strip().removeprefix("export ").lstrip()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -28,6 +28,7 @@ YEAR: Final = 365 * DAY
 NAN: Final = math.nan
 
 MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
@@ -37,6 +38,11 @@ def utc(ts_ns: int) -> datetime:
 
 
 @lru_cache(1_024)
+def nanoseconds(moment: datetime) -> int:
+    """Nanoseconds of a moment, exact to the microsecond; UTC if it has no zone. The inverse of `utc`."""
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // timedelta(microseconds=1) * MICROSECOND
+
+
 def iso(ts_ns: int) -> str:
     """UTC with milliseconds, as every output of dfmon writes time.
 

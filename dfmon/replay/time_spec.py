@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from dfmon.model.errors import UsageError
-from dfmon.model.units import SECOND, iso, sanitize
+from dfmon.model.units import SECOND, iso, nanoseconds, sanitize
 
 _EXPECTED_FORMS = "seconds such as +60 or -3600, or a UTC time such as 2026-01-22T12:30:00"
 _MAX_OFFSET_S = 10_000_000_000  # about 300 years, which fit into 64 bits of nanoseconds
@@ -19,9 +19,7 @@ def parse_time(text: str, start_ns: int, end_ns: int) -> int:
         if seconds is not None and abs(seconds) < _MAX_OFFSET_S:
             return (start_ns if spec[0] == "+" else end_ns) + round(seconds * SECOND)
         if seconds is None and len(spec) >= len("2026-01-22"):
-            at = datetime.fromisoformat(spec)
-            at = at if at.tzinfo else at.replace(tzinfo=UTC)
-            return round(at.timestamp() * 1e6) * 1_000
+            return nanoseconds(datetime.fromisoformat(spec))
     except (ValueError, OverflowError):
         pass
     raise UsageError(f"{sanitize(repr(text), 60)} is not a time; allowed: {_EXPECTED_FORMS}")

@@ -28,7 +28,7 @@ _LATEST_NS: Final = 4_102_444_800 * SECOND  # 2100
 _COINM: Final = "BINANCE_DELIVERY"
 _EARLIER_NAMES: Final = {"OKEX": "OKX"}
 _BOOK_STREAMS: Final = (b"@depth", b"@bookTicker")
-_COINM_STREAM: Final = re.compile(rb'"stream":"[a-z0-9]+usd_(?:perp|\d{6})@')
+_COINM_STREAM: Final = re.compile(rb'"stream": ?"[a-z0-9]+usd_(?:perp|\d{6})@')
 _USDM_MARKS: Final = (b'"pu":', b"@markPrice", b"@forceOrder", b"@openInterest")  # absent from spot
 _SHAPES: Final = ((b'"stream":"', "BINANCE"), (b'"jsonrpc":', "DERIBIT"), (b'"arg":{', "OKX"))
 

@@ -69,10 +69,15 @@ def open_regular(path: Path, expected: str = "a file") -> BinaryIO:
     return os.fdopen(handle, "rb")
 
 
+def read_head(path: Path, expected: str, size: int) -> bytes:
+    """The first bytes of a file. Raises UsageError as `open_regular` does, and where it cannot be read."""
+    with open_regular(path, expected) as handle, _translate_read_errors(path):
+        return handle.read(size)
+
+
 def packing_of(path: Path, expected: str = "a file") -> Packing:
     """Packing of a file by its first bytes; "" for none. Raises UsageError as `open_regular` does."""
-    with open_regular(path, expected) as handle, _translate_read_errors(path):
-        return _packing(handle.read(4))
+    return _packing(read_head(path, expected, 4))
 
 
 @contextmanager

@@ -166,6 +166,8 @@ def _json_rows(text: str, shown: str) -> Iterator[_Row]:
     while isinstance(document, dict) and (inner := next((k for k in _WRAPPERS if k in document), "")):
         document = document[inner]
     if isinstance(document, dict):
+        if document.get("error"):
+            raise UsageError(f"{shown}: an error that the venue answered with: {sanitize(str(document['error']), 80)}")
         if {_column(key) for key in document} & set(_NAME_COLUMNS):
             document = [document]
         else:
@@ -175,8 +177,9 @@ def _json_rows(text: str, shown: str) -> Iterator[_Row]:
             raise UsageError(f"{shown}: row {number} is {sanitize(repr(found), 40)}, an object is expected")
         inner_row = found.get("info")
         values = {_column(key): value for key, value in inner_row.items()} if isinstance(inner_row, dict) else {}
-        own = {_column(key): value for key, value in found.items() if value is not None}
-        yield _Row(f"row {number}", values | own)
+        own = {_column(key): value for key, value in found.items()}
+        known = {name: value for name, value in own.items() if value is not None}
+        yield _Row(f"row {number}", own | values | known)
 
 
 def _column(text: str) -> str:
@@ -209,6 +212,10 @@ def _position(row: _Row, name: str, shown: str) -> float:
         size *= _contract_coins(row, name, shown)
     side = _value(row, _SIDE_COLUMNS)
     if side is None:
+        if size > 0.0 and not row.values.keys().isdisjoint(_SIDE_COLUMNS):
+            raise UsageError(
+                f"{shown}: {row.place}: the side of {sanitize(name, 60)} is missing, buy or sell is expected"
+            )
         return size
     sign = _SIGN_BY_SIDE.get(str(side).strip().lower())
     if sign is None or (size < 0.0 < sign) or (sign == 0.0 != size):

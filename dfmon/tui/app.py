@@ -26,6 +26,7 @@ from dfmon.tui.actions import Action, is_available
 from dfmon.tui.chart_history import ChartHistory, HistoryReader, load_in_thread
 from dfmon.tui.computation import Computed, SheetWorker
 from dfmon.tui.diff_driver import DiffingDriver
+from dfmon.tui.job_control import stop_wrappers
 from dfmon.tui.palette import Appearance
 from dfmon.tui.render.clipboard import clipboard_text
 from dfmon.tui.render.frame import Frame, snapshot_at
@@ -278,7 +279,10 @@ class DfmonApp(App[None]):
 
     def do_app_suspend(self) -> None:
         """Stops the process and gives the terminal back to the shell, until it is continued."""
-        self.action_suspend_process()
+        if stop_wrappers():
+            self.action_suspend_process()
+        else:
+            self.view.show_notice("no shell to suspend to", self.clock())
 
     def do_app_palette(self) -> None:
         self.action_command_palette()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import dfmon
 from dfmon.store.boards.cells import BadCell
 from dfmon.store.boards.number_format import unify_numbers
-from tests.store.layout_samples import Option, book_summary, ticker_board, xlsx
+from tests.store.layout_samples import Option, book_summary, snapshot_rows, ticker_board, xlsx
 from tests.store.store_samples import csv_text
 
 DAYS = {"30JAN26": 90_000.0, "27MAR26": 90_700.0}
@@ -129,7 +129,7 @@ def test_volatilities_of_two_units_are_refused(tmp_path: Path, share: float, has
     for row, draw in zip(rows, itertools.cycle(np.random.default_rng(1).permutation(20) / 20.0)):
         row["mark_iv"] /= 100.0 if draw < share else 1.0
         row["mark_price"] = row["mark_price"] if has_marks else ""
-    assert "has a mark_iv that mixes fractions and per cents" in refused(tmp_path / "b.csv", csv_text(rows))
+    assert "has a column mark_iv that mixes fractions and per cents" in refused(tmp_path / "b.csv", csv_text(rows))
 
 
 def test_a_stray_volatility_costs_its_row(tmp_path: Path) -> None:
@@ -220,6 +220,32 @@ def test_forwards_far_from_every_strike_are_refused(tmp_path: Path) -> None:
     assert "gives a forward of 1.08e+06 for strikes from 76,000 to 104,000" in message
 
 
+def test_a_missing_forward_is_that_of_its_expiry(tmp_path: Path) -> None:
+    rows = ticker_board(BOARD)
+    for row in rows[1::2]:
+        row["underlying_price"] = 0
+    board = read(tmp_path / "b.csv", csv_text(rows))
+    assert board.forward.tolist() == [option.forward for option in BOARD]
+    assert "30 forwards from others of their expiry" in board.reading
+
+
+def test_a_book_summary_without_forwards_has_its_time_and_spot(tmp_path: Path) -> None:
+    rows = [{k: v for k, v in row.items() if k != "underlying_price"} for row in book_summary(BOARD)]
+    board = read(tmp_path / "b.json", json.dumps(rows))
+    assert board.forward.tolist() == pytest.approx([option.forward for option in BOARD], rel=1e-9)
+    assert board.spot == 90_000.0
+
+
+def test_options_without_a_number_or_expired_are_counted(tmp_path: Path) -> None:
+    rows = ticker_board(BOARD)
+    for row in rows[:7]:
+        row["open_interest"] = ""
+    rows[20] |= {"mark_iv": 0}
+    rows[21] |= {"instrument_name": "BTC-21JAN26-96000-C", "expiration_timestamp": 1_768_982_400_000, "strike": 96_000}
+    reading = read(tmp_path / "b.csv", csv_text(rows)).reading
+    assert "60 options, 8 of them without volatility, forward or open interest, 1 of them expired" in reading
+
+
 # ---- columns without a value, and what the caller gives ------------------------------------------------------------
 
 
@@ -264,6 +290,47 @@ def test_volatilities_that_a_column_lacks_come_from_another_row_by_row(
     assert board.sigma.tolist() == pytest.approx([option.sigma for option in BOARD])
     said = "info.mark_iv as per cent" if is_all_empty else "info.mark_iv where impliedVolatility is empty"
     assert said in board.reading
+
+
+def test_a_column_that_comes_twice_is_named(tmp_path: Path) -> None:
+    lines = csv_text(ticker_board(BOARD)).splitlines()
+    text = "\n".join([lines[0] + ",Mark IV", *(line + ",99" for line in lines[1:])])
+    assert "first of 2 columns mark_iv" in read(tmp_path / "b.csv", text).reading
+
+
+def test_a_board_is_found_by_its_very_microsecond(tmp_path: Path) -> None:
+    first, second = (datetime(2026, 1, 25, 21, 19, 33, us, tzinfo=UTC) for us in (16_038, 168_926))
+    rows = [
+        row | {"open_interest": number, "mark_price": ""}
+        for number, at in enumerate((first, second), 1)
+        for row in snapshot_rows(BOARD, at)
+    ]
+    for number, at in enumerate((first, second), 1):
+        assert set(read(tmp_path / "b.csv", csv_text(rows), at=at).open_interest) == {number}
+
+
+def test_times_that_a_spreadsheet_has_shortened_are_refused(tmp_path: Path) -> None:
+    rows = [row | {"timestamp": "1.76908E+12"} for row in ticker_board(BOARD)]
+    assert "'1.76908E+12', which lacks digits" in refused(tmp_path / "b.csv", csv_text(rows))
+
+
+def test_an_answer_without_rows_is_quoted(tmp_path: Path) -> None:
+    text = '{"code": 0, "msg": "Service unavailable from a restricted location"}'
+    assert "says 'Service unavailable from a restricted location'" in refused(tmp_path / "b.json", text)
+
+
+@pytest.mark.parametrize(("underlying", "is_read"), [("BTC", True), (90_050, False)])
+def test_the_currency_may_be_named_underlying(tmp_path: Path, underlying: Any, is_read: bool) -> None:
+    rows = [
+        {"strike": o.strike, "type": o.kind, "expiry": f"{o.expiry:%Y-%m-%d}", "iv": o.sigma, "oi": o.interest,
+         "forward": o.forward}
+        for o in BOARD
+    ]  # fmt: skip
+    text = json.dumps({"timestamp": "2026-01-22T12:30:00Z", "underlying": underlying, "options": rows})
+    if is_read:
+        assert read(tmp_path / "b.json", text).size == len(BOARD)
+    else:
+        assert "underlying is 90050, a currency is expected" in refused(tmp_path / "b.json", text)
 
 
 def test_a_file_with_two_columns_of_one_kind_says_which_it_takes(tmp_path: Path) -> None:

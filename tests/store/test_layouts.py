@@ -201,7 +201,7 @@ def test_a_board_written_otherwise_is_the_same_board(tmp_path: Path, variant: st
 UNDECIDED = {
     "both units": (_json_text(
         _of("summary", mark_price=None, mark_iv=lambda r: r["mark_iv"] / (100 if "-C" in r["instrument_name"] else 1))
-    ), "has a mark_iv that mixes fractions and per cents"),
+    ), "has a column mark_iv that mixes fractions and per cents"),
     "months first": (_text(_of("snapshot", expiry_datetime="01/30/2026")), "expiry_datetime is '01/30/2026', a time"),
     "an error": ('{"error": {"code": 10028, "message": "too_many_requests"}}', "an error that the venue answered with"),
     "an error of Bybit": ('{"retCode": 10001, "retMsg": "params error", "result": {}}', "params error"),

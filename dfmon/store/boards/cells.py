@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.model.units import DAY, HOUR, MICROSECOND, MILLISECOND, NAN, SECOND, sanitize
+from dfmon.model.units import DAY, HOUR, MICROSECOND, MILLISECOND, NAN, SECOND, nanoseconds, sanitize
 
 EARLIEST_NS: Final = 1_230_768_000 * SECOND  # 2009, before any of this was traded
 LATEST_NS: Final = 4_102_444_800 * SECOND  # 2100
@@ -25,6 +25,7 @@ _MISSING: Final = frozenset(("", "nan", "null", "none", "na", "n/a", "nat", "<na
 _NUMBER: Final = re.compile(
     r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.ASCII | re.IGNORECASE
 )
+_SHORT_EXPONENT: Final = re.compile(r"\d[.,]?\d{0,6}[eE]\+?\d{1,2}", re.ASCII)  # an epoch as a spreadsheet shows it
 _CALENDAR_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}|(?:19|20)\d{6}")
 _NAMED_DAY: Final = re.compile(r"(\d{1,2})[- ]?([A-Z]{3})[- ]?(?:20)?(\d{2})", re.ASCII)
 _SLASHES: Final = re.compile(r"(\d{4})/(\d{2})/(\d{2})")
@@ -203,6 +204,8 @@ def _time(cell: Any, column: str, notes: TimeNotes, is_expiry: bool) -> int | st
             return f"{column} is {quoted(cell)}, {_TIME_EXPECTED}"
         ts_ns = parsed
     else:
+        if isinstance(cell, str) and _SHORT_EXPONENT.fullmatch(cell.strip()):
+            return f"{column} is {quoted(cell)}, which lacks digits: a column of times as text is expected"
         epoch = _epoch(cell, notes, delivery)
         if epoch is None:
             return f"{column} is {quoted(cell)}, {_RANGE_EXPECTED}"
@@ -217,8 +220,7 @@ def _is_compact_day(cell: Any) -> bool:
 def _of_datetime(moment: datetime, notes: TimeNotes) -> int:
     if moment.tzinfo is None:
         notes.without_zone += 1
-    moment = moment.replace(tzinfo=moment.tzinfo or UTC)
-    return round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1e6) * 1000
+    return nanoseconds(moment)
 
 
 def _text_time(text: str, notes: TimeNotes, delivery: int) -> int | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from dfmon.store.boards.cells import BadCell
 from dfmon.store.boards.number_format import unify_numbers
-from dfmon.store.boards.table import Column, Table
+from dfmon.store.boards.table import Column, Table, key_of
 
 _SEPARATORS: Final = {",": "CSV", ";": "CSV with semicolons", "\t": "TSV", "|": "CSV with bars"}
 _MAX_CELLS: Final = 2_500_000  # of all rows, which are in memory at once
@@ -40,11 +41,21 @@ def read_csv(lines: NumberedLines, used_columns: Callable[[list[str]], set[str]]
     keep = [at for at, name in enumerate(header) if name in used and header.index(name) == at]
     rows, numbers, ragged = _rows(numbered, separator, len(header), keep)
     columns: dict[str, Column] = {header[at]: list(cells) for at, cells in zip(keep, zip(*rows))}
-    notes = unify_numbers(columns, separator)
+    notes = (*_repeated(header, used), *unify_numbers(columns, separator))
     container = _SEPARATORS.get(separator, f"CSV with {separator!r}")
     if not rows:
         columns = {header[at]: [] for at in keep}
     return Table(columns, numbers, ragged=tuple(ragged), notes=notes, container=container)
+
+
+def _repeated(header: list[str], used: set[str]) -> Iterator[str]:
+    """A note for each column that is used and comes again."""
+    counts = Counter(map(key_of, header))
+    return (
+        f"first of {counts[key_of(name)]} columns {name}"
+        for name in header
+        if name in used and counts[key_of(name)] > 1
+    )
 
 
 def header_of(lines: NumberedLines) -> list[str]:

@@ -179,7 +179,7 @@ class Decoder:
             base = known.get(cell)
             if base is None:
                 try:
-                    base = checked_name(cell, label, 16).upper()
+                    base = _currency(cell, label)
                 except BadCell as exc:
                     errors.setdefault(at, str(exc))
                     base = ""
@@ -249,6 +249,13 @@ class Decoder:
     def _listed(self, columns: dict[str, Column], size: int) -> I64:
         """Creation times of the contracts; 0 if missing or invalid, which does not cost the row."""
         return times(columns["listed"], "", {})[0] if "listed" in columns else np.zeros(size, dtype=np.int64)
+
+
+def _currency(cell: object, label: str) -> str:
+    name = checked_name(cell, label, 16).upper()
+    if not any(letter.isalpha() for letter in name):
+        raise BadCell(f"{label} is {quoted(cell)}, a currency is expected")
+    return name
 
 
 def _mark(errors: dict[int, str], rows: Sequence[int], reason: Callable[[int], str]) -> None:

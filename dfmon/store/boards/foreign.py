@@ -14,7 +14,10 @@ class ForeignKind(NamedTuple):
 
 _UNPACK: Final = "unpack it first"
 _EXPORT: Final = "export the board as CSV"
-_TAR_MAGIC: Final = (257, b"ustar")
+_MAGIC_INSIDE: Final = (
+    (257, b"ustar", ForeignKind("a tar archive", _UNPACK)),
+    (8, b"DUCK", ForeignKind("a DuckDB database", _EXPORT)),
+)
 _SIGNATURES: Final[tuple[tuple[bytes, ForeignKind], ...]] = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", ForeignKind("an old Excel workbook (xls)", "save it as xlsx or CSV")),
     (b"\xfd7zXZ\0", ForeignKind("packed with xz", _UNPACK)),
@@ -36,6 +39,15 @@ _SIGNATURES: Final[tuple[tuple[bytes, ForeignKind], ...]] = (
     (b"GIF8", ForeignKind("a GIF picture", _EXPORT)),
     (b"\x7fELF", ForeignKind("a program", _EXPORT)),
     (b"version https://git-lfs", ForeignKind("a git-lfs pointer", "fetch the file with git lfs pull")),
+    (b"ORC", ForeignKind("an ORC file", "save it as parquet")),
+    (b"Obj\x01", ForeignKind("an Avro file", "save it as parquet")),
+    (b"MATLAB 5.0 MAT-file", ForeignKind("a MATLAB file", _EXPORT)),
+    (b"RDX", ForeignKind("an R data file", _EXPORT)),
+    (b"X\n\0\0\0", ForeignKind("an R data file", _EXPORT)),
+    (b"LZIP", ForeignKind("packed with lzip", _UNPACK)),
+    (b"\x1f\x9d", ForeignKind("packed with compress (.Z)", _UNPACK)),
+    (b"\xd4\xc3\xb2\xa1", ForeignKind("a packet capture", "record the venue's frames instead")),
+    (b"\x0a\x0d\x0d\x0a", ForeignKind("a packet capture", "record the venue's frames instead")),
     (b"{\\rtf", ForeignKind("an RTF document", _EXPORT)),
 )
 _PACKED: Final[tuple[tuple[bytes, ForeignKind], ...]] = (
@@ -49,9 +61,9 @@ _MARKUP: Final = (b"<!doctype html", b"<html", b"<head", b"<table")
 
 def foreign_kind(head: bytes, *, is_packed: bool) -> ForeignKind | None:
     """The kind of a file by its first bytes, None if it may be a board; `is_packed` where they were unpacked."""
-    at, magic = _TAR_MAGIC
-    if head[at : at + len(magic)] == magic:
-        return ForeignKind("a tar archive", _UNPACK)
+    for at, magic, kind in _MAGIC_INSIDE:
+        if head[at : at + len(magic)] == magic:
+            return kind
     for signature, kind in (*_SIGNATURES, *(_PACKED if is_packed else ())):
         if head.startswith(signature) and (signature != b"BZh" or head[4:10] == b"1AY&SY"):
             return kind

@@ -23,8 +23,9 @@ _STRIKE_SPAN: Final = 2.0  # a forward is between half the lowest strike of its 
 
 @dataclass(slots=True)
 class Derived:
-    """Counts of boards by what they needed: their forwards from parity or deltas, their spot from a forward."""
+    """Counts of rows with the forward of their expiry, and of boards by the origin of their forwards and spot."""
 
+    from_expiry: int = 0
     by_parity: int = 0
     by_delta: int = 0
     spot_column: int = 0
@@ -45,6 +46,7 @@ def fill_forwards(
     expiries = rows.expiry_ns[at]
     is_spot = not has_spot and known.size > 1 and np.unique(known).size == 1 and _spread(expiries) > _DAY_YEARS
     if known.size and not is_spot:
+        derived.from_expiry += _fill_from_expiry(rows, at)
         return
     by_parity = {int(e): parity_forward(rows, at[expiries == e], in_dollars) for e in np.unique(expiries)}
     _check_parity(rows, at, by_parity)
@@ -61,6 +63,18 @@ def fill_forwards(
         derived.by_delta += 1
         by_delta = {int(e): delta_forward(rows, at[expiries == e], run_ns) for e in np.unique(expiries)}
         rows.numbers["forward"][at] = [by_delta[int(e)] for e in expiries]
+
+
+def _fill_from_expiry(rows: Decoded, at: NDArray[np.intp]) -> int:
+    """Gives rows without a forward that of the others of their expiry. Returns their number."""
+    forward = rows.numbers["forward"][at]
+    is_missing, count = ~np.isfinite(forward), 0
+    for expiry in np.unique(rows.expiry_ns[at][is_missing]):
+        of_expiry = rows.expiry_ns[at] == expiry
+        if not is_missing[of_expiry].all():
+            rows.numbers["forward"][at[of_expiry & is_missing]] = np.median(forward[of_expiry & ~is_missing])
+            count += np.count_nonzero(of_expiry & is_missing)
+    return count
 
 
 def _spread(expiries: I64) -> float:

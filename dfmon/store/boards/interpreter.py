@@ -32,6 +32,8 @@ class Findings:
     time_notes: dict[str, TimeNotes] = field(default_factory=dict)
     row_label: str = "line"
     options: int = 0
+    unpriced: int = 0
+    expired: int = 0
     repeated: int = 0
     boards: int = 0
     left_out: int = 0
@@ -42,7 +44,7 @@ class Findings:
 
     def reset_counts(self) -> None:
         """Forgets what became of the rows, before they are read again."""
-        self.options = self.repeated = self.boards = self.left_out = 0
+        self.options = self.unpriced = self.expired = self.repeated = self.boards = self.left_out = 0
         self.reasons = []
 
     @property

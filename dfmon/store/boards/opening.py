@@ -20,7 +20,7 @@ from dfmon.store.boards.layouts import Matched, closest, detect, with_columns
 from dfmon.store.boards.names import parse_option_name
 from dfmon.store.boards.number_format import with_unified_numbers
 from dfmon.store.boards.table import ColumnNames, Table
-from dfmon.store.file_content import UnpackLimits, open_regular, open_unpacked, text_lines
+from dfmon.store.file_content import UnpackLimits, open_unpacked, read_head, text_lines
 
 _EXPECTED: Final = "an option board (csv, json, xlsx or parquet, also packed)"
 TEXT_LIMITS: Final = UnpackLimits(48_000_000, 200)
@@ -71,11 +71,9 @@ class Refusal:
 
 def open_source(path: Path, refusal: Refusal, has_base: bool = False) -> Source:
     """The source of a file by its content; `has_base` where the caller names the currency."""
-    with open_regular(path, _EXPECTED) as file:
-        head = file.read(_HEAD_BYTES)
-        is_parquet = head.startswith(parquet_table.MAGIC)
+    head = read_head(path, _EXPECTED, _HEAD_BYTES)
     refusal.check_kind(head, "")
-    if is_parquet:
+    if head.startswith(parquet_table.MAGIC):
         return _ParquetSource(path, refusal)
     if xlsx_table.is_xlsx(path):
         table = refusal.translate(lambda: xlsx_table.read_xlsx(path))

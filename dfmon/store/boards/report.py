@@ -29,6 +29,10 @@ def summary(found: Findings) -> str:
         *_guesses(found),
         f"{found.options:,} {'option' if found.options == 1 else 'options'}",
     ]
+    if found.unpriced:
+        parts.append(f"{found.unpriced:,} of them without volatility, forward or open interest")
+    if found.expired:
+        parts.append(f"{found.expired:,} of them expired")
     if found.repeated:
         rows = "row replaced by its" if found.repeated == 1 else "rows replaced by their"
         parts.append(f"{found.repeated:,} repeated {rows} last")
@@ -83,6 +87,8 @@ def _guesses(found: Findings) -> list[str]:
         guesses.append(f"open interest in contracts of {sizes}")
     if derived.spot_column:
         guesses.append(f"{found.matched.columns['forward']} as spot")
+    if derived.from_expiry:
+        guesses.append(f"{derived.from_expiry:,} forwards from others of their expiry")
     if derived.by_parity:
         guesses.append("forwards by put-call parity of the marks")
     if derived.by_delta:

@@ -54,7 +54,7 @@ def infer_units(layout: Layout, column: F64, sample: Decoded, iv_name: str) -> U
     fitting = _decisive(_scores(sample))
     unit = fitting[0] if fitting is not None else _unit_by_size(layout, values, iv_name)
     if _is_mixed(values, unit):
-        raise BadCell(f"has a {iv_name} that mixes fractions and per cents: one unit is expected")
+        raise BadCell(f"has a column {iv_name} that mixes fractions and per cents: one unit is expected")
     is_unexpected = layout.iv not in ("", unit)
     if fitting is not None:
         return Units(unit, fitting[1], is_confirmed=True, is_unexpected=is_unexpected, lowest_per_cent=_lowest(values))
@@ -70,7 +70,7 @@ def _unit_by_size(layout: Layout, values: F64, iv_name: str) -> IvUnit:
     candidates: list[IvUnit] = [unit for unit, d in DIVISORS.items() if low <= median / d <= high]
     if len(candidates) != 1:
         fits = "per cent and fraction both fit" if candidates else "neither per cent nor fraction fits"
-        raise BadCell(f"has a {iv_name} of {median:g} in the middle: {fits}, so the unit is unknown")
+        raise BadCell(f"has a column {iv_name} of {median:g} in the middle: {fits}, so the unit is unknown")
     return candidates[0]
 
 
