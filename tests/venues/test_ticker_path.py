@@ -61,7 +61,7 @@ def up_to(calls: list[Call], function: str) -> list[Call]:
 def websockets_frame(on_frame: SocketFilter, payload: bytes) -> Callable[[], None]:
     """A frame as `websockets` hands it over."""
     socket = websockets._InlineConnection.__new__(websockets._InlineConnection)
-    socket._on_frame, socket._fragments, socket._abort_timer = on_frame, bytearray(), None
+    socket._on_frame, socket._fragment_count, socket._abort_timer = on_frame, 0, None
     frame = Frame(Opcode.TEXT, payload)
     return lambda: socket.process_event(frame)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import itertools
 import struct
 import tracemalloc
 import zlib
@@ -117,6 +118,11 @@ async def test_fragments_without_end_are_refused_within_bounded_memory(opener: O
         assert tracemalloc.get_traced_memory()[1] < 5 * MAX_FRAME
     finally:
         tracemalloc.stop()
+
+
+async def test_empty_fragments_without_end_are_refused(opener: Opener) -> None:
+    frames = itertools.chain([frame(TEXT)], itertools.repeat(frame(CONTINUATION) * 10_000))
+    assert await reason_of_end(opener, frames) == "gave up: a message of more than 4,096 fragments"
 
 
 @pytest.mark.parametrize("frames", [compressed_fragments_without_end, compressed_bomb])

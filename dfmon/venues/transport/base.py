@@ -12,11 +12,13 @@ from dfmon.model.units import sanitize
 from dfmon.version import __version__
 
 MAX_FRAME: Final = 16 * 1024 * 1024  # of a message, in fragments or not; the marks of a chain exceed the usual 1 MiB
+MAX_FRAGMENTS: Final = 4096  # of a message: empty ones have no bytes to count, and each costs time
 OPEN_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 0.5  # a venue that does not answer the close frame must not delay the shutdown
 PING_INTERVAL_S: Final = 20.0
 NO_HTTP_MESSAGE: Final = "no websocket there: did not receive a valid HTTP response"
 TOO_LONG_MESSAGE: Final = f"a message of more than {MAX_FRAME >> 20} MB"
+TOO_MANY_FRAGMENTS: Final = f"a message of more than {MAX_FRAGMENTS:,} fragments"
 USER_AGENT: Final = f"dfmon/{__version__}"
 
 Headers = tuple[tuple[str, str], ...]

@@ -22,9 +22,11 @@ from dfmon.venues.proxies import proxy_of
 from dfmon.venues.transport import base
 from dfmon.venues.transport.base import (
     CLOSE_TIMEOUT_S,
+    MAX_FRAGMENTS,
     MAX_FRAME,
     NO_HTTP_MESSAGE,
     TOO_LONG_MESSAGE,
+    TOO_MANY_FRAGMENTS,
     USER_AGENT,
     FrameHandler,
     Headers,
@@ -86,7 +88,7 @@ class _Listener(picows.WSListener):
         self.closed: tuple[int, str] | None = None
         self.refused = ""  # why we end the connection
         self._on_frame = on_frame
-        self._fragments = bytearray()
+        self._fragments, self._fragment_count = bytearray(), 0
         self._transport: picows.WSTransport | None = None
         self._reading_paused = self._writing_paused = False
 
@@ -96,7 +98,7 @@ class _Listener(picows.WSListener):
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         kind = frame.msg_type
         if kind in _DATA:
-            if frame.fin and not self._fragments:
+            if frame.fin and not self._fragment_count:
                 self._on_frame(frame.get_payload_as_bytes())
             elif not self.refused:
                 self._append_fragment(transport, frame)
@@ -107,13 +109,19 @@ class _Listener(picows.WSListener):
 
     def _append_fragment(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         self._fragments += frame.get_payload_as_memoryview()
+        self._fragment_count += 1
         if len(self._fragments) > MAX_FRAME:
-            self.refused, self._fragments = TOO_LONG_MESSAGE, bytearray()
-            transport.send_close(picows.WSCloseCode.MESSAGE_TOO_BIG)
-            transport.disconnect(graceful=False)
+            self._refuse(transport, picows.WSCloseCode.MESSAGE_TOO_BIG, TOO_LONG_MESSAGE)
         elif frame.fin:
-            message, self._fragments = bytes(self._fragments), bytearray()
+            message, self._fragments, self._fragment_count = bytes(self._fragments), bytearray(), 0
             self._on_frame(message)
+        elif self._fragment_count == MAX_FRAGMENTS:
+            self._refuse(transport, picows.WSCloseCode.POLICY_VIOLATION, TOO_MANY_FRAGMENTS)
+
+    def _refuse(self, transport: picows.WSTransport, code: picows.WSCloseCode, reason: str) -> None:
+        self.refused, self._fragments = reason, bytearray()
+        transport.send_close(code)
+        transport.disconnect(graceful=False)
 
     def pause_writing(self) -> None:
         """Reads nothing while the venue does not read: else our pongs to its pings would pile up."""

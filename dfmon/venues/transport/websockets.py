@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 
 from dfmon.model.units import sanitize
 from dfmon.venues.certificates import tls_context
@@ -18,7 +18,9 @@ from dfmon.venues.proxies import proxy_of
 from dfmon.venues.transport import base
 from dfmon.venues.transport.base import (
     CLOSE_TIMEOUT_S,
+    MAX_FRAGMENTS,
     MAX_FRAME,
+    TOO_MANY_FRAGMENTS,
     USER_AGENT,
     FrameHandler,
     Headers,
@@ -81,7 +83,7 @@ class _InlineConnection(ClientConnection):
 
     def __init__(self, on_frame: FrameHandler, *args: Any, **options: Any) -> None:
         self._on_frame = on_frame
-        self._fragments = bytearray()  # bounded by max_size
+        self._fragments, self._fragment_count = bytearray(), 0  # their bytes are bounded by max_size
         self._abort_timer: asyncio.TimerHandle | None = None
         super().__init__(*args, **options)
 
@@ -94,13 +96,21 @@ class _InlineConnection(ClientConnection):
     def process_event(self, event: Any) -> None:
         if not (isinstance(event, Frame) and event.opcode in _DATA):
             super().process_event(event)
-        elif event.fin and not self._fragments:
+        elif event.fin and not self._fragment_count:
             self._on_frame(bytes(event.data))
         else:
-            self._fragments += event.data
-            if event.fin:
-                message, self._fragments = bytes(self._fragments), bytearray()
-                self._on_frame(message)
+            self._append_fragment(event)
+
+    def _append_fragment(self, frame: Frame) -> None:
+        self._fragments += frame.data
+        self._fragment_count += 1
+        if frame.fin:
+            message, self._fragments, self._fragment_count = bytes(self._fragments), bytearray(), 0
+            self._on_frame(message)
+        elif self._fragment_count == MAX_FRAGMENTS:
+            self.protocol.fail(CloseCode.POLICY_VIOLATION, TOO_MANY_FRAGMENTS)
+            self.send_data()
+            self.transport.abort()
 
 
 class _Websocket:
