@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dfmon
+from dfmon.store.boards import json_table
 from dfmon.store.boards.cells import BadCell
 from dfmon.store.boards.number_format import unify_numbers
 from tests.store.layout_samples import Option, book_summary, snapshot_rows, ticker_board, xlsx
@@ -312,6 +313,15 @@ def test_a_board_is_found_by_its_very_microsecond(tmp_path: Path) -> None:
 def test_times_that_a_spreadsheet_has_shortened_are_refused(tmp_path: Path) -> None:
     rows = [row | {"timestamp": "1.76908E+12"} for row in ticker_board(BOARD)]
     assert "'1.76908E+12', which lacks digits" in refused(tmp_path / "b.csv", csv_text(rows))
+
+
+def test_what_encloses_rows_does_not_multiply_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"instrument_name": "BTC-27MAR26-90000-C", "mark_iv": 50}] * 10_000
+    around = {f"k{n}": n for n in range(10_000)}
+    assert "within more than 400 other values" in refused(tmp_path / "b.json", json.dumps(around | {"rows": rows}))
+    monkeypatch.setattr(json_table, "_MAX_CELLS", 900)
+    few = {f"k{n}": n for n in range(100)} | {"rows": rows[:10]}
+    assert "has rows of more than 900 values" in refused(tmp_path / "b.json", json.dumps(few))
 
 
 def test_an_answer_without_rows_is_quoted(tmp_path: Path) -> None:

@@ -99,8 +99,8 @@ class EventBuilder:
         found.options += len(unique)
         iv, forward, interest = (rows.numbers[name][unique] for name in ("iv", "forward", "open_interest"))
         is_expired = rows.expiry_ns[unique] <= ts_ns
-        found.expired += np.count_nonzero(is_expired)
-        found.unpriced += np.count_nonzero(~is_expired & ~((iv > 0.0) & (forward > 0.0) & (interest >= 0.0)))
+        found.expired += int(np.count_nonzero(is_expired))
+        found.unpriced += int(np.count_nonzero(~is_expired & ~((iv > 0.0) & (forward > 0.0) & (interest >= 0.0))))
         found.repeated += sum(r.what == "duplicate" for r in rejected)
         found.left_out += len(bad)
         found.reasons += bad[: max(LISTED_REASONS - len(found.reasons), 0)]

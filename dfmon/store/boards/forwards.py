@@ -73,7 +73,7 @@ def _fill_from_expiry(rows: Decoded, at: NDArray[np.intp]) -> int:
         of_expiry = rows.expiry_ns[at] == expiry
         if not is_missing[of_expiry].all():
             rows.numbers["forward"][at[of_expiry & is_missing]] = np.median(forward[of_expiry & ~is_missing])
-            count += np.count_nonzero(of_expiry & is_missing)
+            count += int(np.count_nonzero(of_expiry & is_missing))
     return count
 
 

@@ -27,6 +27,7 @@ _IV_KEYS: Final = frozenset(map(key_of, ("mark_iv", "markVol", "implied_volatili
 _FORWARD_KEYS: Final = frozenset(map(key_of, ("underlying_price", "fwdPx", "forward", "underlyingPrice", "underlying")))
 _MAX_DEPTH: Final = 12
 _MAX_COLUMNS: Final = 400
+_MAX_CELLS: Final = 3_000_000
 _CONTAINERS: Final = (dict, list, tuple)
 
 Row = dict[str, Any]
@@ -39,6 +40,18 @@ class _Found:
     lists: list[tuple[int, list[Row]]] = field(default_factory=list)
     run: int = 0
     run_times: dict[int, int] = field(default_factory=dict)
+    cells: int = 0
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Adds a list of rows. Raises BadCell where what encloses them, which each row has, multiplies to too much."""
+        added = []
+        for row in rows:
+            self.cells += len(row)
+            if self.cells > _MAX_CELLS:
+                raise BadCell(f"has rows of more than {_MAX_CELLS:,} values with what encloses them")
+            added.append(row)
+        if added:
+            self.lists.append((self.run, added))
 
 
 def read_json(text: str | bytes) -> Table:
@@ -90,9 +103,7 @@ def _collect(node: Any, around: Row, found: _Found, depth: int) -> None:
     elif hasattr(node, "to_dict"):  # a data frame
         _collect(node.to_dict("records"), around, found, depth)
     elif isinstance(node, Sequence) and not isinstance(node, str | bytes):
-        rows = [_flat_row(item, around) for item in node if _is_row(item)]
-        if rows:
-            found.lists.append((found.run, rows))
+        found.add(_flat_row(item, around) for item in node if _is_row(item))
         for item in node:
             if isinstance(item, Mapping | list | tuple) and not _is_row(item):
                 single = isinstance(item, Mapping) and _is_row(item.get("result"))
@@ -107,21 +118,21 @@ def _collect_mapping(node: Mapping[str, Any], around: Row, found: _Found, depth:
         if message in node and str(node.get(code)) not in ("0", "None"):
             raise BadCell(f"is an error that the venue answered with: {sanitize(str(node[message]), 80)}")
     if _is_row(node):
-        found.lists.append((found.run, [_flat_row(node, around)]))
+        found.add([_flat_row(node, around)])
         return
     if (rows := _rows_of_columns(node)) is not None:
-        found.lists.append((found.run, [_flat_row(row, around) for row in rows]))
+        found.add(_flat_row(row, around) for row in rows)
         return
     around = {**around, **{str(k): v for k, v in node.items() if not isinstance(v, _CONTAINERS)}}
     forwards = _forwards(node)
     children = [(str(k), v) for k, v in node.items() if isinstance(v, _CONTAINERS) and v]
-    by_name = [
+    if children and len(around) > _MAX_COLUMNS:
+        raise BadCell(f"has rows within more than {_MAX_COLUMNS} other values")
+    found.add(
         _flat_row({**_context(key, child), **child}, around)
         for key, child in children
         if isinstance(child, Mapping) and _is_row({**_context(key, child), **child})
-    ]
-    if by_name:
-        found.lists.append((found.run, by_name))
+    )
     for key, child in children:
         context = _context(key, child)
         if isinstance(child, Mapping) and _is_row({**context, **child}):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -53,6 +54,7 @@ class ColumnNames:
         return next((self.by_key[key] for key in map(key_of, aliases) if key in self.by_key), None)
 
 
+@lru_cache(4_096)
 def key_of(name: str) -> str:
     """A name without case, blanks and punctuation."""
     return re.sub(r"[\W_]+", "", name.lower())
