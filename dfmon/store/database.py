@@ -7,6 +7,7 @@ loses no committed transaction, a power failure may lose the last few, and neith
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
@@ -109,9 +110,12 @@ class DatabaseSchema:
             is_regular = stat.S_ISREG(os.fstat(fd).st_mode)
             os.close(fd)
         except OSError as exc:
-            raise self.error(f"cannot write {sanitize(str(path))}: {(exc.strerror or str(exc)).lower()}") from None
+            reason = (exc.strerror or str(exc)).lower()
+            damage = reason if isinstance(exc, IsADirectoryError) or exc.errno == errno.ELOOP else ""
+            raise self._make_error(f"cannot write {sanitize(str(path))}: {reason}", damage) from None
         if not is_regular:
-            raise self.error(f"cannot use {sanitize(str(path))}: it is no regular file")
+            reason = "it is no regular file"
+            raise self._make_error(f"cannot use {sanitize(str(path))}: {reason}", reason)
         with self.translate_errors(path):
             # used by one thread at a time: the owner locks
             db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
@@ -241,5 +245,7 @@ def looks_like_database(path: Path) -> bool:
     """True for a file with the header of SQLite or the name of a database: no other one is moved aside as damaged."""
     if path.suffix in _SUFFIXES:
         return True
+    if not path.is_file():
+        return False
     with path.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC

@@ -71,8 +71,12 @@ class PositionsStateFile:
             data = _read_regular(self._path)
         except FileNotFoundError:
             return None
-        except OSError as exc:
+        except PermissionError as exc:
             self.error = f"{sanitize(str(self._path))} cannot be read: {(exc.strerror or str(exc)).lower()}"
+            return None
+        except OSError as exc:
+            reason = f"it cannot be read: {(exc.strerror or str(exc)).lower()}"
+            self._put_aside(reason, lambda: set_aside(self._path), _STARTS_OVER)
             return None
         try:
             checkpoint, _, _, problems = decode_checkpoint(data)

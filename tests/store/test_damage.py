@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import damage_stores
@@ -88,12 +89,20 @@ def test_a_damage_of_the_disk_is_told_when_nothing_can_be_moved(
         assert store.stored() == {}
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
-def test_what_is_no_file_is_a_sentence(tmp_path: Path, make: object) -> None:
-    path = tmp_path / "history.sqlite"
-    make(path)  # type: ignore[operator]
-    with pytest.raises(HistoryError, match=r"it is no regular file|is a directory"):
-        History(path, flush_interval_s=None)
+def link_to_itself(path: Path) -> None:
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, link_to_itself])
+def test_what_is_no_file_goes_aside_where_it_has_the_name_of_one(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    path, other = tmp_path / "history.sqlite", tmp_path / "home"
+    make(path)
+    with History(path, flush_interval_s=None) as history:
+        assert "moved to history.sqlite.damaged-" in (history.notice or "")
+    assert path.is_file()
+    make(other)
+    with pytest.raises(HistoryError, match=r"it is no regular file|is a directory|symbolic links"):
+        History(other, flush_interval_s=None)
 
 
 def test_a_session_says_what_was_moved_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

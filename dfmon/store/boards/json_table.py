@@ -305,9 +305,9 @@ def _outline(documents: Sequence[Any]) -> str:
     """The shape of a document in a few words."""
     first = documents[0] if documents else None
     if isinstance(first, Mapping):
-        said = next((first[key] for key in ("msg", "retMsg", "message") if isinstance(first.get(key), str)), "")
-        if said:
-            return f"an object that says {sanitize(said, 80)!r}"
+        message = next((first[key] for key in ("msg", "retMsg", "message") if isinstance(first.get(key), str)), "")
+        if message:
+            return f"an object that says {sanitize(message, 80)!r}"
         return "an object with " + (sanitize(", ".join(map(str, list(first)[:4])), 60) or "nothing")
     if isinstance(first, list):
         return f"a list of {len(first)} items"

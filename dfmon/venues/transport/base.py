@@ -18,7 +18,7 @@ CLOSE_TIMEOUT_S: Final = 0.5  # a venue that does not answer the close frame mus
 PING_INTERVAL_S: Final = 20.0
 NO_HTTP_MESSAGE: Final = "no websocket there: did not receive a valid HTTP response"
 TOO_LONG_MESSAGE: Final = f"a message of more than {MAX_FRAME >> 20} MB"
-TOO_MANY_FRAGMENTS: Final = f"a message of more than {MAX_FRAGMENTS:,} fragments"
+FRAGMENT_LIMIT_MESSAGE: Final = f"a message of more than {MAX_FRAGMENTS:,} fragments"
 USER_AGENT: Final = f"dfmon/{__version__}"
 
 Headers = tuple[tuple[str, str], ...]

@@ -22,11 +22,11 @@ from dfmon.venues.proxies import proxy_of
 from dfmon.venues.transport import base
 from dfmon.venues.transport.base import (
     CLOSE_TIMEOUT_S,
+    FRAGMENT_LIMIT_MESSAGE,
     MAX_FRAGMENTS,
     MAX_FRAME,
     NO_HTTP_MESSAGE,
     TOO_LONG_MESSAGE,
-    TOO_MANY_FRAGMENTS,
     USER_AGENT,
     FrameHandler,
     Headers,
@@ -116,7 +116,7 @@ class _Listener(picows.WSListener):
             message, self._fragments, self._fragment_count = bytes(self._fragments), bytearray(), 0
             self._on_frame(message)
         elif self._fragment_count == MAX_FRAGMENTS:
-            self._refuse(transport, picows.WSCloseCode.POLICY_VIOLATION, TOO_MANY_FRAGMENTS)
+            self._refuse(transport, picows.WSCloseCode.POLICY_VIOLATION, FRAGMENT_LIMIT_MESSAGE)
 
     def _refuse(self, transport: picows.WSTransport, code: picows.WSCloseCode, reason: str) -> None:
         self.refused, self._fragments = reason, bytearray()

@@ -18,9 +18,9 @@ from dfmon.venues.proxies import proxy_of
 from dfmon.venues.transport import base
 from dfmon.venues.transport.base import (
     CLOSE_TIMEOUT_S,
+    FRAGMENT_LIMIT_MESSAGE,
     MAX_FRAGMENTS,
     MAX_FRAME,
-    TOO_MANY_FRAGMENTS,
     USER_AGENT,
     FrameHandler,
     Headers,
@@ -108,7 +108,7 @@ class _InlineConnection(ClientConnection):
             message, self._fragments, self._fragment_count = bytes(self._fragments), bytearray(), 0
             self._on_frame(message)
         elif self._fragment_count == MAX_FRAGMENTS:
-            self.protocol.fail(CloseCode.POLICY_VIOLATION, TOO_MANY_FRAGMENTS)
+            self.protocol.fail(CloseCode.POLICY_VIOLATION, FRAGMENT_LIMIT_MESSAGE)
             self.send_data()
             self.transport.abort()
 
