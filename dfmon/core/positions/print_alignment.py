@@ -142,8 +142,9 @@ def align(
     unmatched = ready & ~matched & ~late
     size = observed.row.size
     printed = np.bincount(after[matched], waiting.size[matched], size).astype(np.float64)
-    overdue = unmatched & found
-    flushed = values.flushed + np.bincount(after[overdue], _on_grid(waiting.size[overdue]), size).astype(np.float64)
+    overdue, flushed = unmatched & found, values.flushed
+    if overdue.any():
+        flushed = flushed + np.bincount(after[overdue], _on_grid(waiting.size[overdue]), size)
     u, unexplained = _explain(values.change, printed, flushed)
     events = _assemble(
         waiting, release, ready, np.where(matched, after, -1), values, (u, unexplained, printed > 0.0), unseen
@@ -176,6 +177,9 @@ def at_their_prints(observed: InterestColumns, prints: PrintColumns) -> Interest
     count, size = prints.row.size, observed.row.size
     if not count or not size:
         return observed
+    first = np.minimum(np.searchsorted(observed.row, prints.row), size - 1)
+    if not ((observed.row[first] == prints.row) & (observed.ts_ns[first] < prints.ts_ns)).any():
+        return observed  # most ticks: no print follows a value
     is_value = np.concatenate([np.zeros(count, np.bool_), np.ones(size, np.bool_)])
     row, ts = np.concatenate([prints.row, observed.row]), np.concatenate([prints.ts_ns, observed.ts_ns])
     merged = is_value[np.lexsort((is_value, ts, row))]
