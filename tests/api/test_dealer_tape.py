@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import dfmon
-from dfmon.core.positions.position_book import PositionBook, advance_book, print_kinds
-from dfmon.core.positions.print_kinds import KIND_NAMES, PositionPriors
+from dfmon.core.positions.position_book import PositionBook, advance_book
+from dfmon.core.positions.print_kinds import KIND_NAMES, PositionPriors, print_kinds
 from dfmon.model.units import MILLISECOND, MINUTE, SECOND
 from dfmon.sim.populations import FAMILIES, MarketTape, simulate
 from tests.chains import NOW, frame, trade_columns

@@ -7,7 +7,7 @@ clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final
@@ -56,25 +56,19 @@ def advance(
     observed: InterestColumns,
     now_ns: int,
     priors: PositionPriors,
-    *,
-    frozen_share: F64 | None = None,
 ) -> PositionState:
     """The state at `now_ns`, after everything up to then.
 
     Units: coins, ns. Domain: rows of the state; a bad print or value is counted and left out. Given everything in the
-    order of time, the result is the same to the bit however it is cut into calls. With `frozen_share`, the share of the
-    volume that is still open of each option, the rates stay as they are, and each option ages by its own times.
+    order of time, the result is the same to the bit however it is cut into calls.
     """
-    update = _Update(state, priors, frozen_share)
+    update = _Update(state, priors)
     prints, observed = update.checked(prints, observed)
     releases, pending, last = align(state.pending, prints, observed, state.last, now_ns)
     alive = releases.release_ns < state.listing.expiry_ns[releases.prints.row]
     if not alive.all():
         releases = releases.take(np.flatnonzero(alive))
     update.count_faults(prints, observed, releases)
-    if frozen_share is not None:
-        update.replay(releases, now_ns)
-        return without_expired(update.finish(pending, last, now_ns), now_ns)
     hours = releases.release_ns // HOUR
     hour = state.now_ns // HOUR if state.now_ns else int(hours[0]) if hours.size else now_ns // HOUR
     if hours.size:
@@ -86,6 +80,45 @@ def advance(
     return without_expired(update.finish(pending, last, now_ns), now_ns)
 
 
+def aligned(
+    state: PositionState, prints: PrintColumns, observed: InterestColumns, now_ns: int, priors: PositionPriors
+) -> tuple[PositionState, Releases]:
+    """The events of options that had none before, and the state that they have yet to change."""
+    update = _Update(state, priors)
+    releases, pending, last = align(PrintColumns.empty(), *update.checked(prints, observed), state.last, now_ns)
+    alive = releases.release_ns < state.listing.expiry_ns[releases.prints.row]
+    return update.finish(state.pending.joined(pending), last, now_ns), releases.take(alive)
+
+
+def replay(
+    state: PositionState,
+    releases: Releases,
+    steps: Iterable[NDArray[np.intp]],
+    aged_ns: I64,
+    share: F64,
+    priors: PositionPriors,
+) -> tuple[PositionState, I64]:
+    """The state after events from which nothing is learned, and the time of each option's moments.
+
+    Each of the `steps` has events of distinct options, which age by their own times. Of the volume of an option, the
+    `share` is still open.
+    """
+    update, aged_ns = _Update(state, priors, share), aged_ns.copy()
+    for at in steps:
+        rows = releases.prints.row[at]
+        update.age(rows, (releases.release_ns[at] - aged_ns[rows]) / DAY)
+        aged_ns[rows] = releases.release_ns[at]
+        update.step(releases, at)
+    return update.finish(state.pending, state.last, state.now_ns), aged_ns
+
+
+def aged(state: PositionState, days: F64, priors: PositionPriors) -> PositionState:
+    """The state after so many days of each option without a print, from which nothing is learned."""
+    update = _Update(state, priors)
+    update.age(np.arange(state.size), days)
+    return update.finish(state.pending, state.last, state.now_ns)
+
+
 def _runs(codes: I64) -> Iterator[tuple[int, int]]:
     """Start and end of each run of equal codes."""
     if codes[0] == codes[-1] and (codes == codes[0]).all():
@@ -94,7 +127,7 @@ def _runs(codes: I64) -> Iterator[tuple[int, int]]:
     return pairwise(bounds)
 
 
-def _ranks(rows: I64) -> Iterator[NDArray[np.intp]]:
+def ranks(rows: I64) -> Iterator[NDArray[np.intp]]:
     """Places of the first events of all rows, of the second ones, and so on, each in the order of the rows."""
     order = np.argsort(rows, kind="stable")
     ordered = rows[order]
@@ -111,8 +144,8 @@ def _ranks(rows: I64) -> Iterator[NDArray[np.intp]]:
 class _Update:
     """One advance in progress; arrays are copied when they are first changed."""
 
-    def __init__(self, state: PositionState, priors: PositionPriors, frozen_share: F64 | None) -> None:
-        self._frozen_share = frozen_share
+    def __init__(self, state: PositionState, priors: PositionPriors, share: F64 | None = None) -> None:
+        self._frozen_share = share
         self._state, self._priors, self._rates = state, priors, state.rates
         self._moments, self._interest, self._sums = state.moments, state.interest, state.sums
         self._first_interest, self._last_ns, self._revision = state.first_interest, state.last_ns, state.revision
@@ -180,25 +213,12 @@ class _Update:
 
     def apply(self, releases: Releases, start: int, end: int) -> None:
         """The events of one hour."""
-        self._copy()
-        for at in _ranks(releases.prints.row[start:end]):
-            self._step(releases, start + at)
+        for at in ranks(releases.prints.row[start:end]):
+            self.step(releases, start + at)
 
-    def replay(self, releases: Releases, now_ns: int) -> None:
-        """The events of options that nothing is learned from: the r-th events of all of them are one step."""
-        if not self._interest.size or not releases.release_ns.size:
-            return
+    def age(self, rows: I64, days: F64) -> None:
+        """Ages options, each by its own time."""
         self._copy()
-        aged_ns = np.full(self._interest.size, now_ns)
-        np.minimum.at(aged_ns, releases.prints.row, releases.release_ns)
-        for at in _ranks(releases.prints.row):
-            rows = releases.prints.row[at]
-            self._age(rows, (releases.release_ns[at] - aged_ns[rows]) / DAY)
-            aged_ns[rows] = releases.release_ns[at]
-            self._step(releases, at)
-        self._age(np.arange(aged_ns.size), np.maximum(now_ns - aged_ns, 0) / DAY)
-
-    def _age(self, rows: I64, days: F64) -> None:
         recent, drift = np.exp(-days / RECENT_DAYS), self._priors.drift
         if self._loops is not None:
             self._loops.age(self._moments, self._sums, rows, self._interest, (*ageing(days), recent, days), drift)
@@ -207,8 +227,9 @@ class _Update:
         self._sums[rows, columns.RECENT_COUNT : columns.RECENT_SIDE + 1] *= recent[:, None]
         self._sums[rows, columns.DRIFT] += (drift * self._interest[rows]) ** 2 * days
 
-    def _step(self, releases: Releases, at: NDArray[np.intp]) -> None:
+    def step(self, releases: Releases, at: NDArray[np.intp]) -> None:
         """Events of distinct options."""
+        self._copy()
         first = releases.first[at]
         if first.any():
             self._start(releases.prints.row[at[first]], releases.interest[at[first]])

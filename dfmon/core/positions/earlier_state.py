@@ -13,12 +13,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from dfmon.core.positions.counter_rng import MEMBERS
-from dfmon.core.positions.estimate import PositionEstimate, estimate
 from dfmon.core.positions.position_book import PositionBook
 from dfmon.core.positions.position_state import Listing, PositionState, with_options
 from dfmon.core.positions.print_alignment import InterestColumns
-from dfmon.core.positions.replay import with_start
+from dfmon.core.positions.replay import LifeReplays, with_start
 from dfmon.model.frames import F64
 from dfmon.model.units import DAY
 
@@ -100,9 +98,9 @@ def _started(underlying: str, names: tuple[str, ...], records: NDArray[np.void],
     seen_ns = np.maximum(records["stirred_ns"], 1).astype(np.int64)[rows]
     observed = InterestColumns(rows, seen_ns, records["interest"][rows].astype(np.float64))
     state = with_start(with_options(PositionState.empty(), listing), observed, mean[rows], sd[rows])
-    found = estimate(state, PositionEstimate.initial(underlying, MEMBERS))
     seq = records["seq"].astype(np.int64)
-    return PositionBook(state, seq, np.zeros(len(names)), (), np.zeros(0, np.int64), found)
+    lost, nothing = np.zeros(len(names)), LifeReplays.empty()
+    return PositionBook.restored(underlying, state, seq, lost, nothing, (), np.zeros(0, np.int64))
 
 
 def _terms(name: str) -> tuple[float, float]:

@@ -19,27 +19,19 @@ from dfmon.core.positions.estimate import PositionEstimate, estimate, observed_s
 from dfmon.core.positions.netting_filter import add_unexplained, bounded, known_moments
 from dfmon.core.positions.position_state import Listing, PositionState, with_options
 from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns
-from dfmon.core.positions.print_kinds import (
-    BLOCK,
-    BOTH_LIQUIDATED,
-    COMBO,
-    MAKER_LIQUIDATED,
-    RFQ,
-    SCREEN,
-    TAKER_LIQUIDATED,
-    PositionPriors,
-)
-from dfmon.core.positions.replay import with_histories
+from dfmon.core.positions.print_kinds import PositionPriors, print_kinds
+from dfmon.core.positions.replay import LifeReplays, advanced, merged, with_lives
 from dfmon.model.frames import F64, I64, ChainFrame, TradeColumns, TradeHistory
 
 DEFAULT_PRINT_SHARE: Final = 0.05  # of open interest: assumed size of a print before the first one
-_LIQUIDATION_KINDS: Final = {"T": TAKER_LIQUIDATED, "M": MAKER_LIQUIDATED, "MT": BOTH_LIQUIDATED}
 _NO_ROWS: Final = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class PositionBook:
     """The estimator's state, and beside it by row: `seq` the newest print given to it, `lost` coins of lost prints.
+
+    `lives` are whole lives that take more than one frame; until they are done, their options stay as they were.
 
     `frame_names` are the options of the last frame and `frame_rows` the row of each, -1 for none. `estimate` follows
     from the state.
@@ -48,21 +40,30 @@ class PositionBook:
     state: PositionState
     seq: I64
     lost: F64
+    lives: LifeReplays
     frame_names: tuple[str, ...]
     frame_rows: I64
     estimate: PositionEstimate
 
     @classmethod
     def empty(cls) -> PositionBook:
-        return cls(PositionState.empty(), _NO_ROWS, np.zeros(0), (), _NO_ROWS, PositionEstimate.initial("", MEMBERS))
+        nothing = PositionEstimate.initial("", MEMBERS)
+        return cls(PositionState.empty(), _NO_ROWS, np.zeros(0), LifeReplays.empty(), (), _NO_ROWS, nothing)
 
     @classmethod
     def restored(
-        cls, underlying: str, state: PositionState, seq: I64, lost: F64, frame_names: tuple[str, ...], frame_rows: I64
+        cls,
+        underlying: str,
+        state: PositionState,
+        seq: I64,
+        lost: F64,
+        lives: LifeReplays,
+        frame_names: tuple[str, ...],
+        frame_rows: I64,
     ) -> PositionBook:
         """The book behind a stored state; its estimate is computed again."""
         found = estimate(state, PositionEstimate.initial(underlying, MEMBERS))
-        return cls(state, seq, lost, frame_names, frame_rows, found)
+        return cls(state, seq, lost, lives, frame_names, frame_rows, found)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -102,33 +103,19 @@ class PositionBook:
 
 
 def advance_book(book: PositionBook, frame: ChainFrame, priors: PositionPriors) -> PositionBook:
-    """The book after one frame: whole lives first, then prints and open interest, then losses.
+    """The book after one frame: whole lives first, as far as they fit, then prints and open interest, then losses.
 
     Units: coins. Domain: prints of options that are not in the frame are left out.
     """
     book = _with_options_of(book, frame)
-    book = _with_histories(book, frame, priors)
-    prints, seq = _prints(book, frame)
-    state = advance(book.state, prints, _observed(book, frame), frame.venue_ns, priors)
-    book = _after_expiry(replace(book, seq=seq), frame, state)
-    book = _with_losses(book, frame)
+    book, held = _with_lives(_with_histories(book, frame, priors), priors)
+    prints, book = _prints(book, frame)
+    state = advance(book.state, held.joined(prints), _observed(book, frame), frame.venue_ns, priors)
+    book = _with_losses(_after_expiry(book, frame, state), frame)
     previous = book.estimate
     if not previous.names:
         previous = PositionEstimate.initial(frame.underlying, MEMBERS)
     return replace(book, estimate=estimate(book.state, previous))
-
-
-def print_kinds(trades: TradeColumns) -> I64:
-    """The kind of each print: a liquidation before a block, a block before a combo.
-
-    Shapes: (k,) -> (k,). Source: the venue's flags.
-    """
-    kinds = np.where(trades.combo, COMBO, SCREEN)
-    kinds = np.where(trades.block, np.where(trades.rfq, RFQ, BLOCK), kinds)
-    if any(trades.liquidation):
-        forced = np.array([_LIQUIDATION_KINDS.get(flag, -1) for flag in trades.liquidation])
-        kinds = np.where(forced >= 0, forced, kinds)
-    return kinds.astype(np.int64)
 
 
 # ---- rows ----------------------------------------------------------------------------------------------------------
@@ -195,7 +182,8 @@ def _after_expiry(book: PositionBook, frame: ChainFrame, state: PositionState) -
     if state.listing is book.state.listing:
         return replace(book, state=state)
     alive = book.state.listing.expiry_ns > frame.venue_ns
-    return _mapped(replace(book, state=state, seq=book.seq[alive], lost=book.lost[alive]), frame)
+    lives = book.lives.take(book.lives.state.listing.expiry_ns > frame.venue_ns)
+    return _mapped(replace(book, state=state, seq=book.seq[alive], lost=book.lost[alive], lives=lives), frame)
 
 
 # ---- what a frame brings -------------------------------------------------------------------------------------------
@@ -216,31 +204,38 @@ def _print_columns(rows: I64, trades: TradeColumns) -> PrintColumns:
     )  # fmt: skip
 
 
-def _prints(book: PositionBook, frame: ChainFrame) -> tuple[PrintColumns, I64]:
-    """The prints since the last frame, and the newest sequence numbers with them."""
+def _prints(book: PositionBook, frame: ChainFrame) -> tuple[PrintColumns, PositionBook]:
+    """The prints since the last frame; the book has their numbers, and holds those of options in replay."""
     trades = frame.trades
     if not trades.uid.size:
-        return PrintColumns.empty(), book.seq
+        return PrintColumns.empty(), book
     rows = _rows_of(book, frame, trades.uid)
     known = np.flatnonzero(rows >= 0)
     if known.size < rows.size:
         rows, trades = rows[known], trades.rows(known)
     seq = book.seq.copy()
     np.maximum.at(seq, rows, trades.seq)
-    return _print_columns(rows, trades), seq
+    prints, book = _print_columns(rows, trades), replace(book, seq=seq)
+    if not book.lives.names:
+        return prints, book
+    row = book.lives.rows_of(book.names)[rows]
+    held = replace(prints, row=row).take(row >= 0)
+    return prints.take(row < 0), replace(book, lives=replace(book.lives, held=book.lives.held.joined(held)))
 
 
 def _observed(book: PositionBook, frame: ChainFrame) -> InterestColumns:
     """Open interest whose time is new, up to now."""
     rows = book.frame_rows
     usable = (rows >= 0) & (frame.interest_ns > 0) & (frame.interest_ns <= frame.venue_ns) & ~np.isnan(frame.interest)
+    if book.lives.names:
+        usable &= book.lives.rows_of(frame.names) < 0
     at = np.flatnonzero(usable)
     at = at[frame.interest_ns[at] > book.state.last.ts_ns[rows[at]]]
     return InterestColumns(rows[at], frame.interest_ns[at], frame.interest[at])
 
 
 def _with_histories(book: PositionBook, frame: ChainFrame, priors: PositionPriors) -> PositionBook:
-    """The book with the whole lives that came in. The last one of an option counts."""
+    """The book with the whole lives that came in, yet to be replayed. The last one of an option counts."""
     if not frame.trade_histories:
         return book
     by_row: dict[int, TradeHistory] = {}
@@ -249,22 +244,54 @@ def _with_histories(book: PositionBook, frame: ChainFrame, priors: PositionPrior
     by_row.pop(-1, None)
     rows = np.array(list(by_row), np.int64)
     listed_ns = dict(zip(book.frame_rows.tolist(), frame.listed_ns.tolist()))
-    book = _restarted(book, rows, np.array([listed_ns[row] for row in by_row], np.int64))
+    empty = np.array([not history.trades.uid.size for history in by_row.values()], np.bool_)
+    listed_then = np.array([listed_ns[row] for row in by_row], np.int64)
+    book = _restarted(book, rows[empty], listed_then[empty]) if empty.any() else book
     prints, seq = PrintColumns.empty(), book.seq.copy()
     for row, history in by_row.items():
         trades = history.trades
         if trades.uid.size:
             prints = prints.joined(_print_columns(np.full(trades.uid.size, row), trades))
             seq[row] = int(trades.seq.max())
-    return replace(book, state=with_histories(book.state, prints, priors), seq=seq)
+    lives = book.lives.take(~np.isin(book.lives.names, [book.names[row] for row in by_row]))
+    return replace(book, lives=with_lives(lives, book.state, prints, priors), seq=seq)
+
+
+def _with_lives(book: PositionBook, priors: PositionPriors) -> tuple[PositionBook, PrintColumns]:
+    """The book with the replays that this frame finishes, and the prints since then."""
+    if not book.lives.names:
+        return book, PrintColumns.empty()
+    lives = advanced(book.lives, priors)
+    finished, lives = lives.take(lives.done), lives.take(~lives.done)
+    row_of = {name: row for row, name in enumerate(book.names)}
+    rows = np.array([row_of[name] for name in finished.names], np.int64)
+    lost = book.lost.copy()
+    lost[rows] = 0.0
+    book = replace(book, state=merged(book.state, finished, priors), lost=lost, lives=lives)
+    held = finished.held
+    return _widened(book, rows, finished.lost), replace(held, row=rows[held.row])
 
 
 def _with_losses(book: PositionBook, frame: ChainFrame) -> PositionBook:
-    """The book wider by the lost prints, each counted as a typical print of its option."""
+    """The book wider by the lost prints; those of options in replay wait for its end."""
     if not frame.lost_prints.any():
         return book
     at = np.flatnonzero((frame.lost_prints > 0.0) & (book.frame_rows >= 0))
-    rows, count, state = book.frame_rows[at], frame.lost_prints[at], book.state
+    rows, count = book.frame_rows[at], frame.lost_prints[at]
+    if book.lives.names:
+        row, lost = book.lives.rows_of(book.names)[rows], book.lives.lost.copy()
+        lost[row[row >= 0]] += count[row >= 0]
+        rows, count = rows[row < 0], count[row < 0]
+        book = replace(book, lives=replace(book.lives, lost=lost))
+    return _widened(book, rows, count)
+
+
+def _widened(book: PositionBook, rows: I64, count: F64) -> PositionBook:
+    """The book wider by lost prints of these options, each counted as a typical one."""
+    rows, count = rows[count > 0.0], count[count > 0.0]
+    if not rows.size:
+        return book
+    state = book.state
     sums, interest = state.sums[rows], state.interest[rows]
     printed = sums[:, columns.COUNT]
     typical = np.where(

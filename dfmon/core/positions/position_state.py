@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dfmon.core.positions.netting_filter import NODES, known_moments
 from dfmon.core.positions.opening_rates import SUMS, OpeningRates, with_board
@@ -142,11 +143,13 @@ def with_options(state: PositionState, listing: Listing) -> PositionState:
 def without_expired(state: PositionState, now_ns: int) -> PositionState:
     """The state without options that have expired, which leave nothing but what the board has learned."""
     alive = state.listing.expiry_ns > now_ns
-    if alive.all():
-        return state
-    rows = np.flatnonzero(alive)
-    new_row = np.cumsum(alive) - 1
-    pending = state.pending.take(alive[state.pending.row])
+    return state if alive.all() else with_rows(state, alive)
+
+
+def with_rows(state: PositionState, kept: NDArray[np.bool_]) -> PositionState:
+    """The state with the marked options alone."""
+    rows = np.flatnonzero(kept)
+    pending = state.pending.take(kept[state.pending.row])
     return replace(
         state,
         listing=state.listing.take(rows.tolist()),
@@ -157,8 +160,13 @@ def without_expired(state: PositionState, now_ns: int) -> PositionState:
         last_ns=state.last_ns[rows],
         sums=state.sums[rows],
         revision=state.revision[rows],
-        pending=replace(pending, row=new_row[pending.row]),
+        pending=replace(pending, row=renumbered(pending.row, kept)),
     )
+
+
+def renumbered(rows: I64, kept: NDArray[np.bool_]) -> I64:
+    """Rows among all options as rows among the marked ones, to which they belong."""
+    return np.asarray((np.cumsum(kept) - 1)[rows])
 
 
 def board_measures(rates: OpeningRates, listing: Listing, sums: F64, interest: F64, now_ns: int) -> OpeningRates:

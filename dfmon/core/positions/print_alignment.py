@@ -107,7 +107,13 @@ class Releases:
     first: NDArray[np.bool_]
     unseen: NDArray[np.bool_]
 
-    def take(self, at: NDArray[np.intp]) -> Releases:
+    @classmethod
+    def empty(cls) -> Releases:
+        floats, marks = np.zeros(0), np.zeros(0, np.bool_)
+        times = np.zeros(0, np.int64)
+        return cls(times, PrintColumns.empty(), floats, floats, floats, floats, floats, marks, marks)
+
+    def take(self, at: NDArray[np.intp] | NDArray[np.bool_]) -> Releases:
         """The events at these indices."""
         others = {name: getattr(self, name)[at] for name in self.__slots__ if name != "prints"}
         return Releases(prints=self.prints.take(at), **others)

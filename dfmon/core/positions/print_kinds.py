@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 import msgspec
 import numpy as np
 
-from dfmon.model.frames import F64
+from dfmon.model.frames import F64, I64, TradeColumns
 
 ClassShares: TypeAlias = tuple[float, float, float, float]
 KIND_NAMES: Final = (
@@ -22,6 +22,7 @@ KIND_NAMES: Final = (
 SCREEN, BLOCK, RFQ, COMBO, TAKER_LIQUIDATED, MAKER_LIQUIDATED, BOTH_LIQUIDATED = range(len(KIND_NAMES))
 DIRECTION_WEIGHTS: Final = np.array([1.0, 1.0, 1.0, 0.5, 0.0, 0.0, 0.0])
 """Part of the customers' direction in the side of each kind: a leg follows its combo, a liquidation is forced."""
+_LIQUIDATION_KINDS: Final = {"T": TAKER_LIQUIDATED, "M": MAKER_LIQUIDATED, "MT": BOTH_LIQUIDATED}
 _SUM_TOLERANCE: Final = 1e-6
 
 
@@ -70,3 +71,16 @@ def share_table(priors: PositionPriors) -> F64:
     table = np.array([getattr(priors, kind) for kind in KIND_NAMES]).T.copy()
     table.flags.writeable = False
     return table
+
+
+def print_kinds(trades: TradeColumns) -> I64:
+    """The kind of each print: a liquidation before a block, a block before a combo.
+
+    Shapes: (k,) -> (k,). Source: the venue's flags.
+    """
+    kinds = np.where(trades.combo, COMBO, SCREEN)
+    kinds = np.where(trades.block, np.where(trades.rfq, RFQ, BLOCK), kinds)
+    if any(trades.liquidation):
+        forced = np.array([_LIQUIDATION_KINDS.get(flag, -1) for flag in trades.liquidation])
+        kinds = np.where(forced >= 0, forced, kinds)
+    return kinds.astype(np.int64)

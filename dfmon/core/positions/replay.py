@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dfmon.core.positions import position_state as columns
-from dfmon.core.positions.advance import UNSEEN_INTEREST_SHARE, advance
+from dfmon.core.positions.advance import UNSEEN_INTEREST_SHARE, aged, aligned, ranks, replay
 from dfmon.core.positions.netting_filter import (
     COV,
     MEAN_G,
@@ -18,10 +22,70 @@ from dfmon.core.positions.netting_filter import (
     bounded,
     known_moments,
 )
-from dfmon.core.positions.position_state import PositionState, board_measures, with_options
-from dfmon.core.positions.print_alignment import InterestColumns, LastInterest, PrintColumns
+from dfmon.core.positions.position_state import (
+    PositionState,
+    board_measures,
+    renumbered,
+    with_options,
+    with_rows,
+    without_expired,
+)
+from dfmon.core.positions.print_alignment import InterestColumns, LastInterest, PrintColumns, Releases
 from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.model.frames import F64, I64
+from dfmon.model.units import DAY
+
+STEPS, EVENTS = 256, 8_192
+"""Bounds of a tick: prints of one option, and prints of all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class LifeReplays:
+    """Options whose whole lives are being replayed apart from the board, a part of them each tick.
+
+    `state` has their rows, `events` are left of their lives, in the order of each option; `aged_ns` (k,) is the time of
+    their moments, `share` (k,) the part of the volume that is still open, `newest_ns` (k,) the time of the last print.
+    `held` are prints that came since the life, `lost` (k,) the number of those that were lost.
+    """
+
+    state: PositionState
+    events: Releases
+    aged_ns: I64
+    share: F64
+    newest_ns: I64
+    held: PrintColumns
+    lost: F64
+
+    @classmethod
+    def empty(cls) -> LifeReplays:
+        times, floats = np.zeros(0, np.int64), np.zeros(0)
+        return cls(PositionState.empty(), Releases.empty(), times, floats, times, PrintColumns.empty(), floats)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.state.listing.names
+
+    @property
+    def done(self) -> NDArray[np.bool_]:
+        """Marks of options with no event left, (k,)."""
+        return np.asarray(np.bincount(self.events.prints.row, minlength=self.state.size) == 0)
+
+    def rows_of(self, names: Sequence[str]) -> I64:
+        """The row of each option, -1 for none."""
+        row_of = {name: row for row, name in enumerate(self.names)}
+        return np.array([row_of.get(name, -1) for name in names], np.int64)
+
+    def take(self, kept: NDArray[np.bool_]) -> LifeReplays:
+        """The marked options alone."""
+        if kept.all() or not kept.any():
+            return self if kept.all() else LifeReplays.empty()
+        events, held = self.events.take(kept[self.events.prints.row]), self.held.take(kept[self.held.row])
+        return LifeReplays(
+            with_rows(self.state, kept),
+            replace(events, prints=replace(events.prints, row=renumbered(events.prints.row, kept))),
+            self.aged_ns[kept], self.share[kept], self.newest_ns[kept],
+            replace(held, row=renumbered(held.row, kept)), self.lost[kept],
+        )  # fmt: skip
 
 
 def with_histories(state: PositionState, prints: PrintColumns, priors: PositionPriors) -> PositionState:
@@ -32,24 +96,64 @@ def with_histories(state: PositionState, prints: PrintColumns, priors: PositionP
 
     Domain: rows of the state; prints up to its time. Prints that wait and are in the history are left out.
     """
+    lives = with_lives(LifeReplays.empty(), state, prints, priors)
+    return merged(state, advanced(lives, priors, sys.maxsize, sys.maxsize), priors)
+
+
+def with_lives(lives: LifeReplays, state: PositionState, prints: PrintColumns, priors: PositionPriors) -> LifeReplays:
+    """The replays with those of the options of `prints`, as `with_histories`, yet to begin.
+
+    Rates are those of the time when the first of the replays began.
+    """
     rows, sub_row = np.unique(prints.row, return_inverse=True)
     if not rows.size:
-        return state
-    prints = replace(prints, row=sub_row.astype(np.int64))
-    first_ns = np.full(rows.size, np.iinfo(np.int64).max)
-    np.minimum.at(first_ns, prints.row, prints.ts_ns)
-    last_ns = np.zeros(rows.size, np.int64)
-    np.maximum.at(last_ns, prints.row, prints.ts_ns)
-    listing = replace(state.listing.take(rows.tolist()), listed_ns=np.maximum(first_ns, 1))
+        return lives
+    listing, count, first = state.listing.take(rows.tolist()), rows.size, lives.state.size
+    oldest_ns, newest_ns = np.full(count, np.iinfo(np.int64).max), np.zeros(count, np.int64)
+    np.minimum.at(oldest_ns, sub_row, prints.ts_ns)
+    np.maximum.at(newest_ns, sub_row, prints.ts_ns)
     value, value_ns = state.last.value[rows], state.last.ts_ns[rows]
-    volume = np.bincount(prints.row, prints.size, rows.size)
+    volume = np.bincount(sub_row, prints.size, count)
     known = (value_ns > 0) & (volume > 0.0)
     share = np.where(known, np.minimum(value / np.maximum(volume, 1e-300), 1.0), UNSEEN_INTEREST_SHARE)
-    start = replace(with_options(PositionState.empty(), listing), rates=state.rates)
-    now_ns = max(state.now_ns, int(last_ns.max()))
-    observed = InterestColumns(np.flatnonzero(known), np.maximum(value_ns, last_ns)[known], value[known])
-    replayed = advance(start, prints, observed, now_ns, priors, frozen_share=share)
-    return _merged(state, rows, replayed, listing.names, last_ns)
+    now_ns = max(state.now_ns, int(newest_ns.max()))
+    observed = InterestColumns(first + np.flatnonzero(known), np.maximum(value_ns, newest_ns)[known], value[known])
+    start = lives.state if first else replace(PositionState.empty(), rates=state.rates)
+    start = with_options(start, replace(listing, listed_ns=np.maximum(oldest_ns, 1)))
+    start, events = aligned(start, replace(prints, row=first + sub_row), observed, now_ns, priors)
+    aged_ns = np.concatenate([lives.aged_ns, np.full(count, now_ns)])
+    np.minimum.at(aged_ns, events.prints.row, events.release_ns)
+    return LifeReplays(
+        start, lives.events.joined(events), aged_ns, np.concatenate([lives.share, share]),
+        np.concatenate([lives.newest_ns, newest_ns]), lives.held, np.concatenate([lives.lost, np.zeros(count)]),
+    )  # fmt: skip
+
+
+def advanced(lives: LifeReplays, priors: PositionPriors, steps: int = STEPS, events: int = EVENTS) -> LifeReplays:
+    """The replays some steps on, each with the next print of every option, as long as they are not too many prints."""
+    taken: list[NDArray[np.intp]] = []
+    count = 0
+    for at in islice(ranks(lives.events.prints.row), steps):
+        count += at.size
+        if taken and count > events:
+            break
+        taken.append(at)
+    left = np.ones(lives.events.release_ns.size, np.bool_)
+    for at in taken:
+        left[at] = False
+    state, aged_ns = replay(lives.state, lives.events, taken, lives.aged_ns, lives.share, priors)
+    return replace(lives, state=state, aged_ns=aged_ns, events=lives.events.take(left))
+
+
+def merged(state: PositionState, lives: LifeReplays, priors: PositionPriors) -> PositionState:
+    """The state with the options of finished replays taken from them."""
+    if not lives.names:
+        return state
+    now_ns = max(state.now_ns, int(lives.newest_ns.max()))
+    replayed = aged(lives.state, np.maximum(now_ns - lives.aged_ns, 0) / DAY, priors)
+    row_of = {name: row for row, name in enumerate(state.listing.names)}
+    rows = np.array([row_of[name] for name in lives.names], np.int64)
+    return _merged(state, rows, without_expired(replayed, now_ns), lives.names, lives.newest_ns)
 
 
 def _merged(

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from hashlib import blake2b
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dfmon.core.positions import position_book
 from dfmon.core.positions import position_state as columns
 from dfmon.core.positions.book_codec import MAGIC, OtherVersionError, decode_book, encode_book
 from dfmon.core.positions.netting_filter import VAR_Q
-from dfmon.core.positions.position_book import PositionBook, advance_book, print_kinds
+from dfmon.core.positions.position_book import PositionBook, advance_book
 from dfmon.core.positions.position_state import PositionState
-from dfmon.core.positions.print_kinds import PositionPriors
+from dfmon.core.positions.print_kinds import PositionPriors, print_kinds
+from dfmon.core.positions.replay import STEPS, advanced
 from dfmon.model.frames import ChainFrame, TradeColumns, TradeHistory
 from dfmon.model.units import HOUR, MINUTE, NAN, SECOND
 from tests.chains import NOW, frame, permuted, trade_columns
@@ -144,6 +148,59 @@ def test_a_life_replaces_what_was_known_and_begins_at_zero() -> None:
     assert after.state.first_interest[3] == 0.0
     others = np.arange(N) != 3
     np.testing.assert_array_equal(after.state.moments[:, :, others], noise.state.moments[:, :, others])
+
+
+def at(seconds: float, **columns: Any) -> ChainFrame:
+    """The board some seconds on, without news of open interest."""
+    return replace(BOARD, ts_ns=NOW + round(seconds * SECOND), **columns)
+
+
+def test_a_life_of_many_prints_takes_some_ticks_and_ends_as_if_it_had_come_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(6)
+    life = TradeHistory(3, prints(rng, 2 * STEPS + 9, row=3, start_ns=NOW - 2 * HOUR))
+    traded = trade_columns([3, 4], [1, -1], [2.0, 3.0], seq=[600, 1], exch_ns=[NOW + 2 * SECOND] * 2)
+    known = book_of(BOARD, replace(shown(BOARD, 1.0), trades=prints(rng, 60)))
+    begun = book_of(at(60.0, trade_histories=(life,)), start=known)
+    assert not begun.full_history[3]
+    halfway = book_of(at(61.0, trades=traded), start=begun)
+    assert not halfway.full_history[3]
+    assert halfway.seq[3] == 600
+    after = book_of(at(62.0), start=decode_book(encode_book(halfway), "BTC"))
+    assert not after.lives.names
+    one = np.array([1])
+    once = book_of(at(60.0), at(61.0, trades=traded.rows(one)), start=known)
+    monkeypatch.setattr(position_book, "advanced", partial(advanced, steps=10_000, events=10_000))
+    once = book_of(at(62.0, trades=traded.rows(1 - one), trade_histories=(life,)), start=once)
+    assert once.full_history[3]
+    assert encode_book(after) == encode_book(once)
+
+
+def test_prints_lost_during_a_replay_count_at_its_end() -> None:
+    life = TradeHistory(3, prints(np.random.default_rng(6), STEPS + 9, row=3, start_ns=NOW - 2 * HOUR))
+    begun = book_of(BOARD, at(1.0, trade_histories=(life,), lost_prints=np.where(np.arange(N) == 3, 2.0, 0.0)))
+    assert begun.lost[3] == 0.0
+    after = book_of(at(2.0), start=begun)
+    assert after.lost[3] == pytest.approx(2.0 * life.trades.size.mean())
+
+
+def test_an_option_that_expires_during_its_replay_leaves() -> None:
+    life = TradeHistory(0, prints(np.random.default_rng(6), STEPS + 9, row=0, start_ns=NOW - 2 * HOUR))
+    begun = book_of(BOARD, at(1.0, trade_histories=(life,)))
+    assert begun.lives.names == BOARD.names[:1]
+    after = book_of(replace(BOARD, ts_ns=int(BOARD.expiry_ns[0])), start=replace(begun))
+    assert BOARD.names[0] not in after.names
+    assert not after.lives.names
+
+
+def test_a_life_that_comes_again_begins_anew() -> None:
+    life = TradeHistory(3, prints(np.random.default_rng(6), STEPS + 9, row=3, start_ns=NOW - 2 * HOUR))
+    short = replace(life, trades=life.trades.rows(np.arange(20)))
+    begun = book_of(BOARD, at(1.0, trade_histories=(life,)))
+    again = book_of(at(2.0, trade_histories=(short,)), start=begun)
+    once = book_of(BOARD, at(1.0), at(2.0, trade_histories=(short,)))
+    assert encode_book(again) == encode_book(once)
 
 
 def test_an_empty_life_says_that_nobody_ever_traded_the_option() -> None:

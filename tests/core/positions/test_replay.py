@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 
 from dfmon.core.positions import position_state as columns
@@ -11,7 +13,14 @@ from dfmon.core.positions.netting_filter import COV, MEAN_Q, VAR_Q
 from dfmon.core.positions.position_state import PositionState, with_options
 from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns
 from dfmon.core.positions.print_kinds import PositionPriors
-from dfmon.core.positions.replay import with_histories, with_start
+from dfmon.core.positions.replay import (
+    LifeReplays,
+    advanced,
+    merged,
+    with_histories,
+    with_lives,
+    with_start,
+)
 from dfmon.model.units import DAY, HOUR
 from tests.core.positions.tapes import END, START, SYMMETRIC, listing, run, tape
 
@@ -49,6 +58,25 @@ def test_lives_do_not_depend_on_each_other_nor_on_their_order() -> None:
     np.testing.assert_array_equal(together.moments, one_by_one.moments)
     np.testing.assert_array_equal(together.sums, one_by_one.sums)
     assert together.rates == one_by_one.rates
+
+
+def test_lives_that_are_replayed_in_parts_are_those_replayed_at_once() -> None:
+    state = run(listing(6), *tape(3), [END])
+    rng = np.random.default_rng(0)
+    lives = [_life(row, rng.choice([-1.0, 1.0], count).tolist(), START - 2 * DAY) for row, count in ((1, 40), (4, 9))]
+    once = with_histories(state, lives[0].joined(lives[1]), SYMMETRIC)
+    parts = advanced(with_lives(LifeReplays.empty(), state, lives[0], SYMMETRIC), SYMMETRIC, steps=5)
+    assert parts.events.release_ns.size == 41 - 5
+    parts = with_lives(parts, state, lives[1], SYMMETRIC)
+    count = 0
+    while not parts.done.all():
+        parts, count = advanced(parts, SYMMETRIC, steps=7, events=10), count + 1
+    after = merged(state, parts, SYMMETRIC)
+    assert count > 4
+    for field in fields(PositionState):
+        assert repr(getattr(after, field.name)) == repr(getattr(once, field.name)), field.name
+    np.testing.assert_array_equal(after.moments, once.moments)
+    np.testing.assert_array_equal(after.sums, once.sums)
 
 
 def test_open_interest_goes_on_from_its_last_value() -> None:
