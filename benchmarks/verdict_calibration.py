@@ -5,8 +5,8 @@ with seeds that nothing was fitted on. The truth is the true book in the place o
 gamma at spot, for the flip whether it has the edge nearest to spot by the rule that matches members, for the bucket the
 rule table on the true positions, all on the same market. Markets are drawn by seed: three spots a board, volume and
 depth against the gross gamma of the board, return, volatility move, liquidations and slow flow of the hour. The table
-goes to stdout and, with `--write`, between the markers of docs/scenario.md. `--fit` prints the exponents of
-core/exposure/band_scales.py, from the families and seeds of calibrate_bands.py.
+goes to stdout and, with `--write`, between the markers of docs/scenario.md. `--fit` prints the exponents and factors of
+core/exposure/band_scales.py, from the worlds that taught the read-out and four more of each of their families.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import argparse
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,21 +29,22 @@ from calibrate_bands import (
     FIRST_CHECKED_SEED,
     SIGMA,
     SPOTS,
+    books,
     checked_books,
     profile_chain,
-    training_books,
 )  # fmt: skip
+from calibrate_positions import TRAINING
 from numpy.typing import NDArray
 from population_books import WorldBook
 from scenario_calibration import Forecast, table, write_section
 
 from dfmon.core.book_exposure import SCALES
-from dfmon.core.exposure.band_scales import SHARPNESS
+from dfmon.core.exposure.band_scales import ODDS
 from dfmon.core.exposure.unit_exposure import unit_exposures
 from dfmon.core.flip.board_flips import BookFlips, find_board_flips
 from dfmon.core.flip.matching import match_roots
 from dfmon.core.flip.member_roots import MemberRoots
-from dfmon.core.flip.regime import Calibration, sharpened
+from dfmon.core.flip.regime import Calibration, calibrated
 from dfmon.core.scenario.features import (
     BookSums,
     HourMarket,
@@ -56,10 +58,11 @@ from dfmon.core.scenario.rules import RuleThresholds, call_codes, call_scene, me
 F64 = NDArray[np.float64]
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "scenario.md"
 BEGIN, END = "<!-- verdict: begin -->", "<!-- verdict: end -->"
+MORE_SEEDS: Final = range(2_001, 2_005)
 MARKETS: Final = 4  # a board and spot
 MEAN_Z, MEAN_POINTS, HOURLY_VOL_MOVE = 0.8, 0.6, 0.75
 DAILY: Final = SIGMA / math.sqrt(365.0)
-MONITOR: Final = Calibration(SCALES["edges"], SCALES["ngi"], SHARPNESS["sign"], SHARPNESS["flip"])
+MONITOR: Final = Calibration(SCALES["edges"], SCALES["ngi"], ODDS["sign"], ODDS["flip"])
 QUANTITIES: Final = ("confidence", "P(sign of NGI)", "p_none of the flip")
 
 
@@ -174,16 +177,24 @@ def _strikes(book: WorldBook, position: F64, ngi: F64, days: F64) -> StrikeFeatu
     return strike_features(book.spot, by_strike, strikes, of_nearest, strikes, book.spot, sd, 24.0 * float(days.min()))
 
 
-def fitted_sharpness(found: Sequence[tuple[str, Forecast]]) -> dict[str, float]:
-    """The exponents of the odds with the smallest Brier score."""
-    exponents = np.arange(0.8, 2.6, 0.05)
+def fitted_odds(found: Sequence[tuple[str, str, Forecast]]) -> dict[str, tuple[float, float]]:
+    """Exponent and factor of the odds with the best logarithmic score, every family with the same weight."""
+    choices = [(a, f) for a in np.arange(0.5, 1.65, 0.05).tolist() for f in np.exp(np.arange(-1.0, 1.05, 0.1)).tolist()]
     fitted = {}
     for name, quantity in (("sign", QUANTITIES[1]), ("flip", QUANTITIES[2])):
-        of = [one for kind, one in found if kind == quantity]
-        came_true = np.array([one.came_true for one in of])
-        chances = [np.array([sharpened(one.probability, exponent) for one in of]) for exponent in exponents.tolist()]
-        scores = [float(np.mean((chance - came_true) ** 2)) for chance in chances]
-        fitted[name] = round(float(exponents[int(np.argmin(scores))]), 2)
+        of = [(family, one) for family, kind, one in found if kind == quantity]
+        count = Counter(family for family, _ in of)
+        weight = np.array([1.0 / count[family] for family, _ in of])
+        came_true = np.array([one.came_true for _, one in of])
+        share = np.clip([one.probability for _, one in of], 1.0 / 256.0, 255.0 / 256.0)
+        if name == "flip":
+            share, came_true = 1.0 - share, ~came_true
+        scores = []
+        for exponent, factor in choices:
+            chance = np.array([calibrated(one, exponent, factor) for one in share.tolist()])
+            scores.append(float(weight @ np.log(np.where(came_true, chance, 1.0 - chance))))
+        exponent, factor = choices[int(np.argmax(scores))]
+        fitted[name] = round(exponent, 2), round(factor, 2)
     return fitted
 
 
@@ -206,8 +217,10 @@ def main() -> None:
     parser.add_argument("--fit", action="store_true", help="print the sharpness of chances by the training families")
     args = parser.parse_args()
     if args.fit:
-        found = [one for n, book in training_books(args.cache) for one in forecasts(book, n, Calibration())]
-        print(fitted_sharpness(found))
+        cells = [(family, seed) for family, seeds in TRAINING.items() for seed in (*seeds, *MORE_SEEDS)]
+        plain = Calibration(SCALES["edges"], SCALES["ngi"])
+        taught = [(book.family, *one) for n, book in books(cells, args.cache) for one in forecasts(book, n, plain)]
+        print(fitted_odds(taught))
         return
     found = [one for n, book in checked_books(args.worlds, args.cache) for one in forecasts(book, n)]
     text = section(found, args.worlds)

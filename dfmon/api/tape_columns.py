@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +23,7 @@ _TRADES: Final = ("ts_ms", "instrument", "side", "amount", "kind", "event")
 _INTEREST: Final = ("ts_ms", "instrument", "value")
 _INSTRUMENTS: Final = ("name", "strike", "expiry_ms", "type", "listed_ms")
 AFTER_EXPIRY: Final = ("prints after the expiry", "open interest after the expiry")
+REPEATED: Final = "repeated prints"
 MAX_MS: Final = 9e12  # ns of later times do not fit 64 bits
 
 
@@ -33,6 +35,8 @@ class TapeColumns:
     prints: PrintColumns
     observed: InterestColumns
     underlying: str
+    repeated_ns: I64
+    """Times of the prints that were left out because they came before, ascending."""
 
     def until(self, state: PositionState, now_ns: int) -> tuple[PrintColumns, InterestColumns]:
         """Prints and open interest after the state's time and up to `now_ns`, with the rows of the state."""
@@ -48,10 +52,11 @@ class TapeColumns:
         return prints.take(prints.row >= 0), observed.take(observed.row >= 0)
 
     def faults_until(self, now_ns: int) -> dict[str, int]:
-        """Prints and values up to `now_ns` that are not older than the expiry of their option, by the fault."""
+        """Repeated prints up to `now_ns`, and prints and values not older than the expiry of their option, by fault."""
         expiry_ns = self.listing.expiry_ns
         columns = [(part.ts_ns, expiry_ns[part.row]) for part in (self.prints, self.observed)]
-        return {
+        repeated = int(np.searchsorted(self.repeated_ns, now_ns, side="right"))
+        return {REPEATED: repeated} | {
             name: int(np.count_nonzero((ts_ns <= now_ns) & (ts_ns >= end_ns)))
             for name, (ts_ns, end_ns) in zip(AFTER_EXPIRY, columns)
         }
@@ -68,7 +73,7 @@ def read_tape(
     """The tape of these columns."""
     listing = _listing(instruments)
     row_by_name = {name: row for row, name in enumerate(listing.names)}
-    prints = _prints(trades, row_by_name)
+    prints, repeated_ns = _prints(trades, row_by_name)
     columns = _columns("open_interest", open_interest, _INTEREST)
     row = _rows("open_interest: instrument", columns["instrument"], row_by_name)
     ts_ns = _times("open_interest: ts_ms", columns["ts_ms"])
@@ -76,7 +81,7 @@ def read_tape(
     observed = InterestColumns(row, ts_ns, value).take(np.lexsort((value, ts_ns, row)))
     observed = at_their_prints(observed, prints.take(np.lexsort((prints.order, prints.ts_ns, prints.row))))
     order = np.lexsort((observed.value, observed.row, observed.ts_ns))
-    return TapeColumns(listing, prints, observed.take(order), _underlying(listing.names))
+    return TapeColumns(listing, prints, observed.take(order), _underlying(listing.names), repeated_ns)
 
 
 def _columns(argument: str, table: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
@@ -84,7 +89,7 @@ def _columns(argument: str, table: Mapping[str, Any], names: tuple[str, ...]) ->
     columns = {}
     for name in names:
         try:
-            column = np.asarray(table[name])
+            column = _plain(table[name])
         except (KeyError, TypeError, IndexError, ValueError):
             raise ValueError(f"{argument}: it has no column {name!r}; expected: {', '.join(names)}") from None
         if column.ndim != 1:
@@ -96,7 +101,20 @@ def _columns(argument: str, table: Mapping[str, Any], names: tuple[str, ...]) ->
     return columns
 
 
+def _plain(column: Any) -> NDArray[Any]:
+    """A column as an array; what is masked or pandas' NA is NaN."""
+    if isinstance(column, np.ma.MaskedArray):
+        return np.asarray(np.ma.filled(column.astype(object), np.nan) if np.ma.is_masked(column) else column.data)
+    array = np.asarray(column)
+    if array.dtype.kind == "O" and array.ndim == 1:
+        missing = [type(item).__name__ == "NAType" for item in array.tolist()]
+        array = np.where(missing, np.nan, array) if any(missing) else array
+    return array
+
+
 def _times(argument: str, column: NDArray[Any]) -> I64:
+    if column.dtype.kind == "O" and all(isinstance(item, datetime) for item in column.tolist()):
+        column = np.array([_in_utc(item) for item in column.tolist()], "datetime64[ns]")
     if column.dtype.kind == "M":
         return np.asarray(column.astype("datetime64[ns]").astype(np.int64))
     ms = column if column.dtype.kind in "iu" else float_array(argument, column)
@@ -106,6 +124,11 @@ def _times(argument: str, column: NDArray[Any]) -> I64:
         return ms.astype(np.int64) * MILLISECOND
     floor_ms = np.floor(ms)  # ns of today's times have more digits than a float
     return np.asarray(floor_ms.astype(np.int64) * MILLISECOND + np.rint((ms - floor_ms) * MILLISECOND).astype(np.int64))
+
+
+def _in_utc(time: datetime) -> datetime:
+    """A time without its zone, which is UTC where there is none."""
+    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo is not None else time
 
 
 def _rows(argument: str, names: NDArray[Any], row_by_name: Mapping[str, int]) -> I64:
@@ -119,7 +142,7 @@ def _rows(argument: str, names: NDArray[Any], row_by_name: Mapping[str, int]) ->
 
 def _listing(instruments: Mapping[str, Any]) -> Listing:
     columns = _columns("instruments", instruments, _INSTRUMENTS)
-    names = tuple(str(name) for name in columns["name"].tolist())
+    names = tuple(columns["name"].astype(str).tolist())
     if len(set(names)) < len(names):
         raise ValueError("instruments: name: every name is expected once")
     strike = float_array("instruments: strike", columns["strike"])
@@ -144,7 +167,8 @@ def _listed(column: NDArray[Any]) -> I64:
     return listed
 
 
-def _prints(trades: Mapping[str, Any], row_by_name: Mapping[str, int]) -> PrintColumns:
+def _prints(trades: Mapping[str, Any], row_by_name: Mapping[str, int]) -> tuple[PrintColumns, I64]:
+    """The prints in the order of time, and the times of those that are repeated."""
     columns = _columns("trades", trades, _TRADES)
     row = _rows("trades: instrument", columns["instrument"], row_by_name)
     ts_ns = _times("trades: ts_ms", columns["ts_ms"])
@@ -168,7 +192,8 @@ def _prints(trades: Mapping[str, Any], row_by_name: Mapping[str, int]) -> PrintC
     rank = np.empty(row.size, np.int64)
     rank[np.lexsort((*ties, ts_ns))] = np.arange(row.size)
     order = keep[np.argsort(rank[keep])]
-    return PrintColumns(row[order], ts_ns[order], side[order], size[order], kind[order], rank[order])
+    repeated_ns = np.sort(np.delete(ts_ns, keep))
+    return PrintColumns(row[order], ts_ns[order], side[order], size[order], kind[order], rank[order]), repeated_ns
 
 
 def _has_column(table: Mapping[str, Any], name: str) -> bool:

@@ -95,4 +95,5 @@ def _is_number(item: object) -> bool:
 
 
 def _short_repr(item: object) -> str:
-    return repr(str(item) if isinstance(item, str) else item)[:40]
+    text = repr(str(item) if isinstance(item, str) else item)
+    return text if len(text) <= 40 else f"{text[:39]}…"

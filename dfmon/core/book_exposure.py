@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from dfmon.core.columns import Columns
-from dfmon.core.exposure.band_scales import BAND_SCALES, SHARPNESS
+from dfmon.core.exposure.band_scales import BAND_SCALES, ODDS
 from dfmon.core.exposure.bands import NORMAL_95, band_quantiles
 from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import RollUp, Totals, member_totals, roll_up
@@ -173,7 +173,7 @@ def flips_of_books(
     if members is not None and off_venue_sd > 0.0:
         gross = points.sum_exposure(np.abs(cols.position))
         members = members + gross[:, None] * (off_venue_sd * common_normals(OFF_VENUE))
-    calibration = Calibration(SCALES["edges"], SCALES["ngi"], SHARPNESS["sign"], SHARPNESS["flip"])
+    calibration = Calibration(SCALES["edges"], SCALES["ngi"], ODDS["sign"], ODDS["flip"])
     return find_board_flips(spot, chain, positions, members, stickiness, calibration)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,9 @@ def test_without_a_count_ties_are_ordered_by_what_the_prints_are(world: MarketTa
 @pytest.mark.slow
 def test_repeated_prints_with_a_count_are_one(world: MarketTape, found: Any) -> None:
     twice = {name: np.concatenate([column, column[::20]]) for name, column in world.trades.items()}
-    _assert_equal(_positions(world, twice), found)
+    again = _positions(world, twice)
+    _assert_equal(again, found)
+    assert (found.faults["repeated prints"], again.faults["repeated prints"]) == (0, world.trades["seq"][::20].size)
 
 
 def test_provenance_adds_up(found: Any) -> None:
@@ -288,3 +291,21 @@ def test_a_time_decades_on_takes_no_longer_than_the_last_expiry(at_prints: Marke
     later = _positions(at_prints, days=[3.0, 366.0 * 200.0])
     assert later[1].names == ()
     assert later[1].rates == _positions(at_prints, days=366.0 * 200.0).rates
+
+
+def test_columns_of_other_kinds_say_the_same() -> None:
+    pd = pytest.importorskip("pandas")
+    trades, interest, options = _one_option(prints=3, values=3, listed_ms=1.0)
+    plain = dfmon.dealer_positions(trades, interest, options, 8 * HOUR_MS)
+    zone = timezone(timedelta(hours=9))
+    times = [datetime.fromtimestamp(ms / 1000, zone) for ms in trades["ts_ms"]]
+    names = {"instrument": np.array([b"A"] * 3)}
+    dated = dfmon.dealer_positions(
+        trades | names | {"ts_ms": times}, interest | names, options | {"name": np.array([b"A"])}, 8 * HOUR_MS
+    )
+    _assert_equal(dated, plain)
+    for hidden in (np.ma.MaskedArray([1.0, 5.0, 1.0], [0, 1, 0]), pd.array([1.0, None, 1.0], "Float64")):
+        found = dfmon.dealer_positions(trades | {"amount": hidden}, interest, options, 8 * HOUR_MS)
+        assert found.faults["prints without side or size up to 1e12"] == 1
+    unseen = np.array([pd.NA], object)
+    assert dfmon.dealer_positions(trades, interest, options | {"listed_ms": unseen}, 8 * HOUR_MS).coverage < 1.0

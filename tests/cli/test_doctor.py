@@ -398,9 +398,11 @@ def test_sign_of_the_stored_positions_is_measured_decided_or_undecided(tmp_path:
     assert sign_finding("BTC", OpeningRates()).state is State.NOTE
     assert "not measured yet" in sign_finding("BTC", OpeningRates()).words
     found = sign_finding("BTC", OpeningRates(slope=0.31, slope_error=0.02, signal=0.0144, signal_error=0.001))
-    assert (found.state, found.words) == (
-        State.OK, "B 0.310 +- 0.020, signal 0.120 +- 0.004: open interest tells who opens and who closes",
-    )  # fmt: skip
+    assert found.state is State.OK
+    assert found.words == (
+        "B 0.310 +- 0.020, signal 0.120 +- 0.004: open interest tells who opens and who closes; "
+        "the sign rests on assumed class shares"
+    )
     undecided = sign_finding("ETH", OpeningRates(slope=0.03, slope_error=0.02))
     assert (undecided.about, undecided.state) == ("sign ETH", State.NOTE)
     assert "undecided" in undecided.words

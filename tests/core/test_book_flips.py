@@ -9,12 +9,12 @@ import pytest
 
 from dfmon.core.book_exposure import SCALES, flips_of_books, measure_exposure, price_board
 from dfmon.core.columns import Columns, priceable_columns
-from dfmon.core.exposure.band_scales import SHARPNESS
+from dfmon.core.exposure.band_scales import ODDS
 from dfmon.core.flip.board_flips import BookFlips
 from dfmon.core.flip.coin_gamma import CoinOptions
 from dfmon.core.flip.gamma_flip import HORIZONS, find_flip
 from dfmon.core.flip.grid import Stickiness
-from dfmon.core.flip.regime import sharpened
+from dfmon.core.flip.regime import calibrated
 from dfmon.core.positions.counter_rng import MEMBERS
 from dfmon.core.positions.dealer_net import DealerPositions
 from dfmon.core.pricing.greek_calc import Numeraire
@@ -82,7 +82,7 @@ def test_side_agreement_and_profile_are_those_of_net_gamma_impact(numeraire: Num
             continue
         ngi = exposure.members[EXPOSURE_INDEX["ngi"]]
         same = float(np.mean(np.sign(ngi) == flips.regime.side))
-        assert flips.regime.agree == pytest.approx(sharpened(same, SHARPNESS["sign"]), rel=1e-12)
+        assert flips.regime.agree == pytest.approx(calibrated(same, *ODDS["sign"]), rel=1e-12)
         assert flips.band is not None
         low, high = (float(np.interp(np.log(SPOT), np.log(flips.flip.spots), row)) for row in flips.band)
         total, quantiles = exposure.totals.ngi, np.quantile(ngi, (0.05, 0.95))

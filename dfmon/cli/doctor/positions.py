@@ -33,5 +33,7 @@ def sign_finding(underlying: str, rates: OpeningRates) -> Finding:
     if (error := signal_error(rates)) is not None:
         text += f" +- {error:.3f}"
     if decided:
-        return ok(about, f"{text}: open interest tells who opens and who closes")
+        return ok(
+            about, f"{text}: open interest tells who opens and who closes; the sign rests on assumed class shares"
+        )
     return note(about, f"{text}: sign undecided, B is not clearly above {DECIDED_SLOPE:g}")

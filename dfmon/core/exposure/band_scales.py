@@ -14,8 +14,8 @@ BAND_SCALES: Final[Mapping[str, float]] = {
 }
 """Made by `benchmarks/calibrate_bands.py`; those of NGI, VSS, CHL and VOLG are in core/positions/calibration.py."""
 
-SHARPNESS: Final[Mapping[str, float]] = {
-    "sign": 1.15,
-    "flip": 0.9,
+ODDS: Final[Mapping[str, tuple[float, float]]] = {
+    "sign": (1.0, 1.1),
+    "flip": (1.15, 1.8),
 }
-"""Exponents of the odds of a share of the members. Made by `benchmarks/verdict_calibration.py --fit`."""
+"""Exponent and factor of the odds of a share of the members. Made by `benchmarks/verdict_calibration.py --fit`."""

@@ -15,15 +15,16 @@ from dfmon.core.pricing.black import F64
 
 
 class Calibration(NamedTuple):
-    """Reach of the bands of edges and of the profile against those of the members, and exponents of the odds of shares.
+    """Reach of the bands of edges and of the profile against those of the members, and what odds of shares are made to.
 
-    An exponent of 1 leaves the share of the members as it is: `sign` of those that agree, `flip` of those with an edge.
+    Odds have an exponent and a factor, and both of 1 leave the share of the members as it is: `sign` of those that
+    agree, `flip` of those with an edge.
     """
 
     edges: float = 1.0
     profile: float = 1.0
-    sign: float = 1.0
-    flip: float = 1.0
+    sign: tuple[float, float] = (1.0, 1.0)
+    flip: tuple[float, float] = (1.0, 1.0)
 
 
 AS_THE_MEMBERS: Final = Calibration()
@@ -87,8 +88,8 @@ def find_regime(
     if roots is None or profiles is None:
         return Regime(flip.sign, None, edges, below, above, nearest, None)
     same = float(np.mean(member_sides(spot, flip.spots, roots, profiles) == flip.sign))
-    agree = sharpened(same, calibration.sign)
-    p_none = sharpened(1.0 - np.unique(roots.member).size / roots.size, calibration.flip)
+    agree = calibrated(same, *calibration.sign)
+    p_none = 1.0 - calibrated(np.unique(roots.member).size / roots.size, *calibration.flip)
     if nearest is not None and nearest.p is not None:
         p_none = 1.0 - nearest.p
     return Regime(flip.sign, agree, edges, below, above, nearest, p_none)
@@ -98,15 +99,15 @@ def _convention_edges(flip: GammaFlip) -> tuple[RegimeEdge, ...]:
     return tuple(RegimeEdge(root.level, root.rising, None, None, None) for root in flip.roots)
 
 
-def sharpened(share: float, exponent: float) -> float:
-    """The share with its odds raised to a power; 0, 1/2 and 1 stay.
+def calibrated(share: float, exponent: float, factor: float) -> float:
+    """The chance by a share of the members: its odds raised to a power, times a factor; 0 and 1 stay.
 
-    >>> sharpened(0.75, 1.0), sharpened(0.75, 2.0), sharpened(0.5, 2.0), sharpened(1.0, 2.0)
-    (0.75, 0.9, 0.5, 1.0)
+    >>> calibrated(0.75, 1.0, 1.0), calibrated(0.75, 2.0, 1.0), calibrated(0.5, 2.0, 3.0), calibrated(1.0, 2.0, 3.0)
+    (0.75, 0.9, 0.75, 1.0)
     """
-    if exponent == 1.0:
+    if exponent == factor == 1.0:
         return share
-    chance, other = math.pow(share, exponent), math.pow(1.0 - share, exponent)
+    chance, other = factor * math.pow(share, exponent), math.pow(1.0 - share, exponent)
     return chance / (chance + other)
 
 
@@ -119,7 +120,7 @@ def _edges(flip: GammaFlip, roots: MemberRoots, calibration: Calibration) -> tup
             root.rising,
             _spread(root.level, low, calibration.edges),
             _spread(root.level, high, calibration.edges),
-            sharpened(p, calibration.flip),
+            calibrated(p, *calibration.flip),
         )
         for root, (low, high), p in zip(flip.roots, bands.as_pairs(), bands.p.tolist())
     )

@@ -27,6 +27,7 @@ from dfmon.core.positions.netting_filter import (
     apply_prints,
     bounded,
     fold_nodes,
+    known_positions,
     print_tables,
     start_moments,
 )
@@ -39,7 +40,7 @@ from dfmon.model.frames import F64, I64
 from dfmon.model.units import DAY, HOUR
 
 RECENT_DAYS: Final = 8.0
-UNSEEN_INTEREST_SHARE: Final = 0.5  # of the volume: open interest of an option that never showed one
+UNSEEN_INTEREST_SHARE: Final = 0.85  # of the volume: open interest of an option that never showed one
 MAX_QUANTITY: Final = 1e12  # larger sizes and values are errors of the feed
 _UNSEEN: Final = np.array([UNSEEN_INTEREST_SHARE])
 _JUMP_SHARE: Final = 0.5  # of open interest
@@ -263,7 +264,6 @@ class _Update:
         if unmatched.any():
             share = UNSEEN_INTEREST_SHARE if self._frozen_share is None else self._frozen_share[rows]
             limit[unmatched] = (interest + np.where(releases.unseen[at], share * size, 0.0))[unmatched]
-            shown = np.where(unmatched, limit, shown)
         moments = self._moments.take(rows, axis=2)
         given = FilterInput(side, size, kind, u, interest)
         board = board_terms(moments, given, self._priors) if self._frozen_share is None else None
@@ -271,9 +271,14 @@ class _Update:
             self._hour_sums = self._hour_sums + on_grid(board).sum(axis=1)
         moments, by_print, by_interest = apply_prints(moments, given, self._rates, self._priors)
         terms = option_terms(given, by_print, by_interest, board)
+        between = np.isnan(shown)
+        if between.any():
+            known = known_positions(moments)
+            limit = np.where(between, np.maximum(limit, known), limit)
+            shown = np.where(between, np.where(unmatched, limit, np.maximum(interest, known)), shown)
         self._bound(rows, moments, releases.unexplained[at], limit)
         terms[:, columns.UNEXPLAINED], terms[:, columns.CHANGE] = releases.unexplained[at], releases.change[at]
-        self._interest[rows] = np.where(np.isnan(shown), interest, shown)
+        self._interest[rows] = shown
         self._sums[rows] += terms
         self._last_ns[rows] = np.maximum(self._last_ns[rows], prints.ts_ns[at])
         self._revision[rows] += 1

@@ -25,6 +25,8 @@ NORMAL_95: Final = 1.6448536269514722
 MAX_COMMON: Final = 0.8  # share of the variance that the factors may take
 MAX_MONEYNESS, MONEYNESS_SCALE, TENOR_DAYS, SHARE_SCALE = 1.5, 0.6, 60.0, 0.4
 OWN_DRAW, FACTOR_DRAW = 1, 4  # purposes of draws
+BAND_SCALE: Final = 0.9  # of the band before it is stretched, against the members
+STRETCHED_FROM, STRETCH = 0.6, 0.6  # so that an edge at 0.85 is open interest
 _MEANS: Final = 98
 _WIDTHS: Final = 59
 _MAX_MEAN, _MAX_WIDTH = 0.9995, 0.9
@@ -205,13 +207,21 @@ def member_shares(share: F64, sd: F64, marginal: Marginals, draws: tuple[F64, F6
 def band_edges(share: F64, sd: F64, marginal: Marginals) -> tuple[F64, F64]:
     """5 % and 95 % quantiles of the position over open interest.
 
+    Where all customers are on one side the position is at its bound, which tanh never reaches: outer edges are
+    stretched there.
+
     Shapes: (k,) each -> (k,), (k,).
     """
-    width = NORMAL_95 * calibration.MEMBER_SCALE * marginal.sigma
+    width = NORMAL_95 * BAND_SCALE * calibration.MEMBER_SCALE * marginal.sigma
     exact = sd < _EXACT
-    low = np.where(exact, share, np.minimum(np.tanh(marginal.mu - width), share))
-    high = np.where(exact, share, np.maximum(np.tanh(marginal.mu + width), share))
+    low = np.where(exact, share, np.minimum(-_stretched(-np.tanh(marginal.mu - width)), share))
+    high = np.where(exact, share, np.maximum(_stretched(np.tanh(marginal.mu + width)), share))
     return low, high
+
+
+def _stretched(edge: F64) -> F64:
+    """An edge above `STRETCHED_FROM`, stretched up to 1."""
+    return np.minimum(edge + STRETCH * np.maximum(edge - STRETCHED_FROM, 0.0), 1.0)
 
 
 def long_probability(share: F64, sd: F64, marginal: Marginals) -> F64:

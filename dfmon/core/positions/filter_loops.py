@@ -34,6 +34,7 @@ from dfmon.core.positions.loop_primitives import (
 )
 from dfmon.core.positions.netting_filter import (
     DIRECTIONS,
+    KNOWN_SD,
     NETTED_MOVE,
     NETTING_SD,
     NODE_PRIOR,
@@ -241,6 +242,17 @@ def _limits(interest: float, shown: float, limit: float, growth: float) -> tuple
 
 
 @inline
+def _known(out: F64) -> float:
+    """As `known_positions`, for one option."""
+    known = 0.0
+    for i in range(NODES):
+        size = abs(out[1, i])
+        if out[3, i] <= (KNOWN_SD * size) * (KNOWN_SD * size):
+            known = max(known, size)
+    return known
+
+
+@inline
 def _add_option(
     sums: F64, row: int, kind: int, side: float, size: float, u: float, known: float, by_print: float,
     by_interest: float, unexplained: float, change: float, terms: F64, learning: bool,
@@ -309,6 +321,9 @@ def apply(
             stack, sums,
         )  # fmt: skip
         by_print, by_interest = _moved(moments, row, side, size, sums, out, parts, means)
+        if np.isnan(shown[k]):
+            position = _known(out)
+            limit, next_interest = max(limit, position), max(next_interest, position)
         faults[columns.BELOW_POSITION] += _store(moments, all_sums, row, limit, unexplained[k], out, parts[0])
         _add_option(
             all_sums, row, kind, side, size, u, known, by_print, by_interest, unexplained[k], changes[k], terms,

@@ -45,6 +45,7 @@ NETTING_SD, NETTING_DAYS = 0.4, 30.0  # of the netting noise, in open interest
 DIRECTION_DAYS: Final = 20.0
 TRANSFER_SHARE: Final = 0.5  # of an unexplained change of open interest, as standard deviation of the position
 MAX_INDEX, MAX_VAR_Q, MAX_VAR_G = 1.2, 0.30, 0.45  # bounds in open interest
+KNOWN_SD: Final = 1e-6  # of a position: less is rounding
 TINY: Final = 1e-300
 
 
@@ -139,6 +140,15 @@ def bounded(moments: F64, open_interest: F64) -> F64:
     limit = np.sqrt(moments[VAR_Q] * moments[VAR_G])
     _limit(moments[COV], -limit, limit)
     return moments
+
+
+def known_positions(moments: F64) -> F64:
+    """Size of the positions that are known exactly, 0 for others. Open interest is never below it.
+
+    Units: coins. Shapes: (6, NODES, k) -> (k,).
+    """
+    size = np.abs(moments[MEAN_Q])
+    return np.asarray(np.where(moments[VAR_Q] <= (KNOWN_SD * size) * (KNOWN_SD * size), size, 0.0).max(axis=0))
 
 
 def _limit(values: F64, low: F64 | float, high: F64 | float) -> None:

@@ -19,9 +19,9 @@ from dfmon.model.frames import F64, I64
 from dfmon.model.units import NAN
 
 FAULTS: Final = (
-    "open interest below the estimate", "open interest jumps", "open interest is no number",
+    "open interest below the estimate", "open interest jumps", "open interest not within 0 and 1e12",
     "open interest out of order", "prints without open interest", "prints older than the listing",
-    "prints above open interest", "prints out of order", "prints that are no trade",
+    "prints above open interest", "prints out of order", "prints without side or size up to 1e12",
 )  # fmt: skip
 BELOW_POSITION, JUMPS, BAD_INTEREST, LATE_INTEREST, NO_INTEREST = range(5)
 BEFORE_LISTING, ABOVE_INTEREST, LATE_PRINTS, BAD_PRINTS = range(5, len(FAULTS))

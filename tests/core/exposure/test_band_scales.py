@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dfmon.core.book_exposure import SCALES
-from dfmon.core.exposure.band_scales import SHARPNESS
+from dfmon.core.exposure.band_scales import ODDS
 from dfmon.core.exposure.bands import BAND_QUANTILES, bands_of_sums
 from dfmon.core.flip.gamma_flip import find_flip
 from dfmon.core.flip.joint_search import find_flips
@@ -25,7 +25,7 @@ RNG = np.random.default_rng(4)
 def test_scales_are_of_every_band_and_narrow_none() -> None:
     assert set(SCALES) == {"ngi", "vss", "chl", "volg", "hpp", "hedge_flow", "outlook", "unwind", "edges"}
     assert all(1.0 <= scale < 2.5 for scale in SCALES.values())
-    assert all(0.5 < exponent < 2.5 for exponent in SHARPNESS.values())
+    assert all(0.5 < number < 2.5 for odds in ODDS.values() for number in odds)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.3, 2.0])

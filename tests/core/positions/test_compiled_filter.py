@@ -38,7 +38,9 @@ def _states(seed: int) -> list[PositionState]:
     )  # fmt: skip
     replayed = with_histories(whole, lives, PositionPriors())
     later = advance(replayed, PrintColumns.empty(), InterestColumns.empty(), END + 3 * HOUR, PositionPriors())
-    return [whole, ticked, replayed, later]
+    shares = PositionPriors().with_shares({"screen": (1.0, 0.0, 0.0, 0.0)})
+    exact = run(options, prints.take(prints.kind == 0), observed, [END], shares)
+    return [whole, ticked, replayed, later, exact]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -105,7 +105,8 @@ def test_members_have_the_band_the_chance_and_the_mirror_of_their_marginals() ->
     marginal = marginals(share, sd)
     members = member_shares(share, sd, marginal, draws)
     low, high = band_edges(share, sd, marginal)
-    assert abs(np.mean((members >= low[:, None]) & (members <= high[:, None])) - 0.9) < 0.01
+    inside = (members >= low[:, None]) & (members <= high[:, None])
+    assert 0.85 < inside.mean() < 0.95
     assert np.abs((members > 0).mean(axis=1) - long_probability(share, sd, marginal)).max() < 0.08
     mirror = correlated_draws(own, factors, factor_loadings(-share, types, moneyness, days))
     mirrored = member_shares(-share, sd, marginals(-share, sd), mirror)
