@@ -40,7 +40,7 @@ from dfmon.model.frames import F64, I64
 from dfmon.model.units import DAY, HOUR
 
 RECENT_DAYS: Final = 8.0
-UNSEEN_INTEREST_SHARE: Final = 0.85  # of the volume: open interest of an option that never showed one
+UNSEEN_INTEREST_SHARE: Final = 0.85  # of the volume: how far open interest may have grown unseen
 MAX_QUANTITY: Final = 1e12  # larger sizes and values are errors of the feed
 _UNSEEN: Final = np.array([UNSEEN_INTEREST_SHARE])
 _JUMP_SHARE: Final = 0.5  # of open interest
@@ -263,7 +263,7 @@ class _Update:
         unmatched = np.isnan(limit)
         if unmatched.any():
             share = UNSEEN_INTEREST_SHARE if self._frozen_share is None else self._frozen_share[rows]
-            limit[unmatched] = (interest + np.where(releases.unseen[at], share * size, 0.0))[unmatched]
+            limit[unmatched] = (interest + share * size)[unmatched]
         moments = self._moments.take(rows, axis=2)
         given = FilterInput(side, size, kind, u, interest)
         board = board_terms(moments, given, self._priors) if self._frozen_share is None else None
@@ -291,7 +291,6 @@ class _Update:
             at,
             (prints.row, prints.ts_ns, prints.side, prints.size, prints.kind),
             (releases.u, releases.interest, releases.limit, releases.unexplained, releases.change),
-            releases.unseen,
             _UNSEEN if self._frozen_share is None else self._frozen_share,
             learning,
             loops.tangents(self._moments, at, prints.row, self._interest),

@@ -21,7 +21,6 @@ class FilterLoops(Protocol):
         at: NDArray[np.intp],
         prints: tuple[I64, I64, F64, F64, I64],
         events: tuple[F64, F64, F64, F64, F64],
-        unseen: NDArray[np.bool_],
         unseen_share: F64,
         learning: bool,
         values: F64,

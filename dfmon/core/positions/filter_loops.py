@@ -11,14 +11,12 @@ from typing import Final
 
 import numpy as np
 from numba import float64, types
-from numpy.typing import NDArray
 
 from dfmon.core.positions import position_state as columns
 from dfmon.core.positions.loop_primitives import (
     COLUMN,
     COLUMN_IN,
     COUNTS,
-    MASK_IN,
     MOMENTS,
     ROWS_IN,
     TABLE,
@@ -286,14 +284,14 @@ def _add_option(
 
 @loop(
     types.void(
-        ROWS_IN, types.Tuple((ROWS_IN, ROWS_IN, COLUMN_IN, COLUMN_IN, ROWS_IN)), types.UniTuple(COLUMN_IN, 5), MASK_IN,
+        ROWS_IN, types.Tuple((ROWS_IN, ROWS_IN, COLUMN_IN, COLUMN_IN, ROWS_IN)), types.UniTuple(COLUMN_IN, 5),
         COLUMN_IN, types.boolean, TABLE, types.Tuple((TABLE_IN, TABLE_IN, TABLE_IN, COLUMN_IN)), float64, float64,
         MOMENTS, COLUMN, TABLE, types.UniTuple(COUNTS, 3), COLUMN,
     )
 )  # fmt: skip
 def apply(
     at: Index, prints: tuple[I64, I64, F64, F64, I64], events: tuple[F64, F64, F64, F64, F64],
-    unseen: NDArray[np.bool_], unseen_share: F64, learning: bool, values: F64, tables: tuple[F64, F64, F64, F64],
+    unseen_share: F64, learning: bool, values: F64, tables: tuple[F64, F64, F64, F64],
     base: float, slope: float, moments: F64, all_interest: F64, all_sums: F64, counts: tuple[I64, I64, I64],
     hour_sums: F64,
 ) -> None:  # fmt: skip
@@ -309,7 +307,7 @@ def apply(
         k = at[j]
         row, side, size, kind = rows[k], sides[k], sizes[k], kinds[k]
         interest = all_interest[row]
-        growth = unseen_share[0 if learning else row] * size if unseen[k] else 0.0
+        growth = unseen_share[0 if learning else row] * size
         limit, next_interest = _limits(interest, shown[k], limits[k], growth)
         known = 0.0 if np.isnan(all_u[k]) else 1.0
         u = all_u[k] if known > 0.0 else 0.0

@@ -22,7 +22,6 @@ COUNTS: Final = types.Array(int64, 1, "C")
 COLUMN_IN: Final = types.Array(float64, 1, "C", readonly=True)
 TABLE_IN: Final = types.Array(float64, 2, "C", readonly=True)
 ROWS_IN: Final = types.Array(int64, 1, "C", readonly=True)
-MASK_IN: Final = types.Array(types.boolean, 1, "C", readonly=True)
 
 
 def inline(function: _Function) -> _Function:

@@ -94,7 +94,7 @@ class Releases:
 
     `u` is NaN where it is unknown, `interest` the new open interest (NaN: as before), `limit` the bound of the
     position until then, `unexplained` the coins of the change that no print explains, `change` its size, `first` marks
-    the first value of a row, `unseen` prints before it.
+    the first value of a row.
     """
 
     release_ns: I64
@@ -105,13 +105,12 @@ class Releases:
     unexplained: F64
     change: F64
     first: NDArray[np.bool_]
-    unseen: NDArray[np.bool_]
 
     @classmethod
     def empty(cls) -> Releases:
         floats, marks = np.zeros(0), np.zeros(0, np.bool_)
         times = np.zeros(0, np.int64)
-        return cls(times, PrintColumns.empty(), floats, floats, floats, floats, floats, marks, marks)
+        return cls(times, PrintColumns.empty(), floats, floats, floats, floats, floats, marks)
 
     def take(self, at: NDArray[np.intp] | NDArray[np.bool_]) -> Releases:
         """The events at these indices."""
@@ -137,7 +136,7 @@ def align(
         waiting = waiting.take(np.lexsort((waiting.order, waiting.ts_ns, waiting.row)))
     observed = at_their_prints(_newest_per_time(observed, last), waiting)
     values = _Values(observed, last)
-    after, found, gap_ns, unseen = _around(waiting, values, last)
+    after, found, gap_ns = _around(waiting, values, last)
     matched_ns = np.where(found, observed.ts_ns[np.minimum(after, observed.row.size - 1)] if found.any() else 0, _NEVER)
     deadline = waiting.ts_ns + gap_ns + WAIT_NS
     late = waiting.ts_ns <= last.ts_ns[waiting.row]
@@ -152,9 +151,7 @@ def align(
     if overdue.any():
         flushed = flushed + np.bincount(after[overdue], _on_grid(waiting.size[overdue]), size)
     u, unexplained = _explain(values.change, printed, flushed)
-    events = _assemble(
-        waiting, release, ready, np.where(matched, after, -1), values, (u, unexplained, printed > 0.0), unseen
-    )
+    events = _assemble(waiting, release, ready, np.where(matched, after, -1), values, (u, unexplained, printed > 0.0))
     return events, rest, _advance(last, values, waiting, unmatched & ~found)
 
 
@@ -227,18 +224,15 @@ class _Values:
         self.flushed = flushed
 
 
-def _around(
-    prints: PrintColumns, values: _Values, last: LastInterest
-) -> tuple[I64, NDArray[np.bool_], I64, NDArray[np.bool_]]:
+def _around(prints: PrintColumns, values: _Values, last: LastInterest) -> tuple[I64, NDArray[np.bool_], I64]:
     """Values around each print of its row.
 
-    Index of the first one at its time or later and whether there is one; time between the last two before it, and a
-    mark where there was none before it.
+    Index of the first one at its time or later and whether there is one; time between the last two before it.
     """
-    gap, unseen = last.gap_ns[prints.row], last.ts_ns[prints.row] == 0
+    gap = last.gap_ns[prints.row]
     count, size = prints.row.size, values.row.size
     if not count or not size:
-        return np.full(count, size), np.zeros(count, np.bool_), gap, unseen
+        return np.full(count, size), np.zeros(count, np.bool_), gap
     if values.one_a_row:
         before = np.minimum(np.searchsorted(values.row, prints.row), size - 1)
         has_value = values.row[before] == prints.row
@@ -254,8 +248,7 @@ def _around(
         has_value = before >= first_of_row
     if has_value.any():
         gap = np.where(has_value, values.gap_ns[np.maximum(before, 0)], gap)
-        unseen &= ~has_value
-    return after, found, gap, unseen
+    return after, found, gap
 
 
 def _next_value(prints: PrintColumns, values: _Values) -> I64:
@@ -301,7 +294,6 @@ def _assemble(
     matched: I64,
     values: _Values,
     explained: tuple[F64, F64, NDArray[np.bool_]],
-    unseen: NDArray[np.bool_],
 ) -> Releases:
     """Events in the order of release. The new open interest stands with the last print before it, else alone."""
     u, unexplained, has_prints = explained
@@ -323,7 +315,7 @@ def _assemble(
         columns["interest"][target] = values.value[with_interest]
         columns["unexplained"][target] = unexplained[with_interest]
         columns["change"][target] = np.abs(values.change[with_interest])
-    events = Releases(release[at], waiting.take(at), **columns, first=np.zeros(count, np.bool_), unseen=unseen[at])
+    events = Releases(release[at], waiting.take(at), **columns, first=np.zeros(count, np.bool_))
     if not alone.size and (events.release_ns[1:] >= events.release_ns[:-1]).all():
         return events  # the prints are in order
     if alone.size:
@@ -342,9 +334,7 @@ def _lone_changes(values: _Values, at: NDArray[np.intp], unexplained: F64) -> Re
     first = np.isnan(values.before[at])
     change = np.where(first, 0.0, np.abs(values.change[at]))
     unknown = np.full(count, np.nan)
-    return Releases(
-        ts, prints, unknown, values.value[at], unknown, unexplained[at], change, first, np.zeros(count, np.bool_)
-    )  # fmt: skip
+    return Releases(ts, prints, unknown, values.value[at], unknown, unexplained[at], change, first)
 
 
 def _advance(last: LastInterest, values: _Values, waiting: PrintColumns, flushed: NDArray[np.bool_]) -> LastInterest:
