@@ -89,7 +89,7 @@ def _columns(argument: str, table: Mapping[str, Any], names: tuple[str, ...]) ->
     columns = {}
     for name in names:
         try:
-            column = _plain(table[name])
+            column = _masked_array(table[name])
         except (KeyError, TypeError, IndexError, ValueError):
             raise ValueError(f"{argument}: it has no column {name!r}; expected: {', '.join(names)}") from None
         if column.ndim != 1:
@@ -101,7 +101,7 @@ def _columns(argument: str, table: Mapping[str, Any], names: tuple[str, ...]) ->
     return columns
 
 
-def _plain(column: Any) -> NDArray[Any]:
+def _masked_array(column: Any) -> NDArray[Any]:
     """A column as an array; what is masked or pandas' NA is NaN."""
     if isinstance(column, np.ma.MaskedArray):
         return np.asarray(np.ma.filled(column.astype(object), np.nan) if np.ma.is_masked(column) else column.data)

@@ -12,7 +12,7 @@ import numpy as np
 
 from dfmon.core.positions.position_book import PositionBook
 from dfmon.core.positions.position_state import PositionState
-from dfmon.core.positions.replay import LifeReplays
+from dfmon.core.positions.replay import Replays
 from dfmon.model.frames import F64, I64
 from dfmon.model.state_codec import decode_array, encode_array, fields_digest
 
@@ -30,7 +30,7 @@ class _StoredBook(msgspec.Struct, frozen=True):
     state: PositionState
     seq: I64
     lost: F64
-    lives: LifeReplays
+    replays: Replays
     frame_names: tuple[str, ...]
     frame_rows: I64
 
@@ -46,7 +46,7 @@ def encode_book(book: PositionBook) -> bytes:
     About 650 bytes an option.
     """
     state = replace(book.state, revision=np.zeros_like(book.state.revision))  # it counts how often, not what
-    stored = _StoredBook(state, book.seq, book.lost, book.lives, book.frame_names, book.frame_rows)
+    stored = _StoredBook(state, book.seq, book.lost, book.replays, book.frame_names, book.frame_rows)
     body = _fields() + msgspec.msgpack.encode(stored, enc_hook=encode_array)
     return MAGIC + blake2b(body, digest_size=_CHECKSUM).digest() + body
 
@@ -69,5 +69,5 @@ def decode_book(data: bytes, underlying: str) -> PositionBook:
     except (msgspec.MsgspecError, ValueError, TypeError):
         raise ValueError("stored positions: no state of dfmon") from None
     return PositionBook.restored(
-        underlying, stored.state, stored.seq, stored.lost, stored.lives, stored.frame_names, stored.frame_rows
+        underlying, stored.state, stored.seq, stored.lost, stored.replays, stored.frame_names, stored.frame_rows
     )  # fmt: skip

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dfmon.core.positions.position_book import PositionBook
 from dfmon.core.positions.position_state import Listing, PositionState, with_options
 from dfmon.core.positions.print_alignment import InterestColumns
-from dfmon.core.positions.replay import LifeReplays, with_start
+from dfmon.core.positions.replay import Replays, with_start
 from dfmon.model.frames import F64
 from dfmon.model.units import DAY
 
@@ -99,7 +99,7 @@ def _started(underlying: str, names: tuple[str, ...], records: NDArray[np.void],
     observed = InterestColumns(rows, seen_ns, records["interest"][rows].astype(np.float64))
     state = with_start(with_options(PositionState.empty(), listing), observed, mean[rows], sd[rows])
     seq = records["seq"].astype(np.int64)
-    lost, nothing = np.zeros(len(names)), LifeReplays.empty()
+    lost, nothing = np.zeros(len(names)), Replays.empty()
     return PositionBook.restored(underlying, state, seq, lost, nothing, (), np.zeros(0, np.int64))
 
 

@@ -20,7 +20,7 @@ from dfmon.core.positions.netting_filter import add_unexplained, bounded, known_
 from dfmon.core.positions.position_state import Listing, PositionState, with_options
 from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns
 from dfmon.core.positions.print_kinds import PositionPriors, print_kinds
-from dfmon.core.positions.replay import LifeReplays, advanced, merged, with_lives
+from dfmon.core.positions.replay import Replays, advanced, merged, with_replays
 from dfmon.model.frames import F64, I64, ChainFrame, TradeColumns, TradeHistory
 
 DEFAULT_PRINT_SHARE: Final = 0.05  # of open interest: assumed size of a print before the first one
@@ -31,7 +31,7 @@ _NO_ROWS: Final = np.zeros(0, np.int64)
 class PositionBook:
     """The estimator's state, and beside it by row: `seq` the newest print given to it, `lost` coins of lost prints.
 
-    `lives` are whole lives that take more than one frame; until they are done, their options stay as they were.
+    `replays` are whole lives that take more than one frame; until they are done, their options stay as they were.
 
     `frame_names` are the options of the last frame and `frame_rows` the row of each, -1 for none. `estimate` follows
     from the state.
@@ -40,7 +40,7 @@ class PositionBook:
     state: PositionState
     seq: I64
     lost: F64
-    lives: LifeReplays
+    replays: Replays
     frame_names: tuple[str, ...]
     frame_rows: I64
     estimate: PositionEstimate
@@ -48,7 +48,7 @@ class PositionBook:
     @classmethod
     def empty(cls) -> PositionBook:
         nothing = PositionEstimate.initial("", MEMBERS)
-        return cls(PositionState.empty(), _NO_ROWS, np.zeros(0), LifeReplays.empty(), (), _NO_ROWS, nothing)
+        return cls(PositionState.empty(), _NO_ROWS, np.zeros(0), Replays.empty(), (), _NO_ROWS, nothing)
 
     @classmethod
     def restored(
@@ -57,13 +57,13 @@ class PositionBook:
         state: PositionState,
         seq: I64,
         lost: F64,
-        lives: LifeReplays,
+        replays: Replays,
         frame_names: tuple[str, ...],
         frame_rows: I64,
     ) -> PositionBook:
         """The book behind a stored state; its estimate is computed again."""
         found = estimate(state, PositionEstimate.initial(underlying, MEMBERS))
-        return cls(state, seq, lost, lives, frame_names, frame_rows, found)
+        return cls(state, seq, lost, replays, frame_names, frame_rows, found)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -108,9 +108,9 @@ def advance_book(book: PositionBook, frame: ChainFrame, priors: PositionPriors) 
     Units: coins. Domain: prints of options that are not in the frame are left out.
     """
     book = _with_options_of(book, frame)
-    book, held = _with_lives(_with_histories(book, frame, priors), priors)
+    book, later = _with_replays(_with_histories(book, frame, priors), priors)
     prints, book = _prints(book, frame)
-    state = advance(book.state, held.joined(prints), _observed(book, frame), frame.venue_ns, priors)
+    state = advance(book.state, later.joined(prints), _observed(book, frame), frame.venue_ns, priors)
     book = _with_losses(_after_expiry(book, frame, state), frame)
     previous = book.estimate
     if not previous.names:
@@ -182,8 +182,8 @@ def _after_expiry(book: PositionBook, frame: ChainFrame, state: PositionState) -
     if state.listing is book.state.listing:
         return replace(book, state=state)
     alive = book.state.listing.expiry_ns > frame.venue_ns
-    lives = book.lives.take(book.lives.state.listing.expiry_ns > frame.venue_ns)
-    return _mapped(replace(book, state=state, seq=book.seq[alive], lost=book.lost[alive], lives=lives), frame)
+    replays = book.replays.take(book.replays.state.listing.expiry_ns > frame.venue_ns)
+    return _mapped(replace(book, state=state, seq=book.seq[alive], lost=book.lost[alive], replays=replays), frame)
 
 
 # ---- what a frame brings -------------------------------------------------------------------------------------------
@@ -216,19 +216,19 @@ def _prints(book: PositionBook, frame: ChainFrame) -> tuple[PrintColumns, Positi
     seq = book.seq.copy()
     np.maximum.at(seq, rows, trades.seq)
     prints, book = _print_columns(rows, trades), replace(book, seq=seq)
-    if not book.lives.names:
+    if not book.replays.names:
         return prints, book
-    row = book.lives.rows_of(book.names)[rows]
-    held = replace(prints, row=row).take(row >= 0)
-    return prints.take(row < 0), replace(book, lives=replace(book.lives, held=book.lives.held.joined(held)))
+    row = book.replays.rows_of(book.names)[rows]
+    later = replace(prints, row=row).take(row >= 0)
+    return prints.take(row < 0), replace(book, replays=replace(book.replays, later=book.replays.later.joined(later)))
 
 
 def _observed(book: PositionBook, frame: ChainFrame) -> InterestColumns:
     """Open interest whose time is new, up to now."""
     rows = book.frame_rows
     usable = (rows >= 0) & (frame.interest_ns > 0) & (frame.interest_ns <= frame.venue_ns) & ~np.isnan(frame.interest)
-    if book.lives.names:
-        usable &= book.lives.rows_of(frame.names) < 0
+    if book.replays.names:
+        usable &= book.replays.rows_of(frame.names) < 0
     at = np.flatnonzero(usable)
     at = at[frame.interest_ns[at] > book.state.last.ts_ns[rows[at]]]
     return InterestColumns(rows[at], frame.interest_ns[at], frame.interest[at])
@@ -253,23 +253,23 @@ def _with_histories(book: PositionBook, frame: ChainFrame, priors: PositionPrior
         if trades.uid.size:
             prints = prints.joined(_print_columns(np.full(trades.uid.size, row), trades))
             seq[row] = int(trades.seq.max())
-    lives = book.lives.take(~np.isin(book.lives.names, [book.names[row] for row in by_row]))
-    return replace(book, lives=with_lives(lives, book.state, prints, priors), seq=seq)
+    replays = book.replays.take(~np.isin(book.replays.names, [book.names[row] for row in by_row]))
+    return replace(book, replays=with_replays(replays, book.state, prints, priors), seq=seq)
 
 
-def _with_lives(book: PositionBook, priors: PositionPriors) -> tuple[PositionBook, PrintColumns]:
+def _with_replays(book: PositionBook, priors: PositionPriors) -> tuple[PositionBook, PrintColumns]:
     """The book with the replays that this frame finishes, and the prints since then."""
-    if not book.lives.names:
+    if not book.replays.names:
         return book, PrintColumns.empty()
-    lives = advanced(book.lives, priors)
-    finished, lives = lives.take(lives.done), lives.take(~lives.done)
+    replays = advanced(book.replays, priors)
+    finished, replays = replays.take(replays.done), replays.take(~replays.done)
     row_of = {name: row for row, name in enumerate(book.names)}
     rows = np.array([row_of[name] for name in finished.names], np.int64)
     lost = book.lost.copy()
     lost[rows] = 0.0
-    book = replace(book, state=merged(book.state, finished, priors), lost=lost, lives=lives)
-    held = finished.held
-    return _widened(book, rows, finished.lost), replace(held, row=rows[held.row])
+    book = replace(book, state=merged(book.state, finished, priors), lost=lost, replays=replays)
+    later = finished.later
+    return _widened(book, rows, finished.lost), replace(later, row=rows[later.row])
 
 
 def _with_losses(book: PositionBook, frame: ChainFrame) -> PositionBook:
@@ -278,11 +278,11 @@ def _with_losses(book: PositionBook, frame: ChainFrame) -> PositionBook:
         return book
     at = np.flatnonzero((frame.lost_prints > 0.0) & (book.frame_rows >= 0))
     rows, count = book.frame_rows[at], frame.lost_prints[at]
-    if book.lives.names:
-        row, lost = book.lives.rows_of(book.names)[rows], book.lives.lost.copy()
+    if book.replays.names:
+        row, lost = book.replays.rows_of(book.names)[rows], book.replays.lost.copy()
         lost[row[row >= 0]] += count[row >= 0]
         rows, count = rows[row < 0], count[row < 0]
-        book = replace(book, lives=replace(book.lives, lost=lost))
+        book = replace(book, replays=replace(book.replays, lost=lost))
     return _widened(book, rows, count)
 
 

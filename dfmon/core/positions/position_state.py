@@ -146,10 +146,10 @@ def without_expired(state: PositionState, now_ns: int) -> PositionState:
     return state if alive.all() else with_rows(state, alive)
 
 
-def with_rows(state: PositionState, kept: NDArray[np.bool_]) -> PositionState:
+def with_rows(state: PositionState, mask: NDArray[np.bool_]) -> PositionState:
     """The state with the marked options alone."""
-    rows = np.flatnonzero(kept)
-    pending = state.pending.take(kept[state.pending.row])
+    rows = np.flatnonzero(mask)
+    pending = state.pending.take(mask[state.pending.row])
     return replace(
         state,
         listing=state.listing.take(rows.tolist()),
@@ -160,13 +160,13 @@ def with_rows(state: PositionState, kept: NDArray[np.bool_]) -> PositionState:
         last_ns=state.last_ns[rows],
         sums=state.sums[rows],
         revision=state.revision[rows],
-        pending=replace(pending, row=renumbered(pending.row, kept)),
+        pending=replace(pending, row=renumbered(pending.row, mask)),
     )
 
 
-def renumbered(rows: I64, kept: NDArray[np.bool_]) -> I64:
+def renumbered(rows: I64, mask: NDArray[np.bool_]) -> I64:
     """Rows among all options as rows among the marked ones, to which they belong."""
-    return np.asarray((np.cumsum(kept) - 1)[rows])
+    return np.asarray((np.cumsum(mask) - 1)[rows])
 
 
 def board_measures(rates: OpeningRates, listing: Listing, sums: F64, interest: F64, now_ns: int) -> OpeningRates:

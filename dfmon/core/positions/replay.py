@@ -40,12 +40,12 @@ STEPS, EVENTS = 256, 8_192
 
 
 @dataclass(frozen=True, slots=True)
-class LifeReplays:
+class Replays:
     """Options whose whole lives are being replayed apart from the board, a part of them each tick.
 
     `state` has their rows, `events` are left of their lives, in the order of each option; `aged_ns` (k,) is the time of
     their moments, `share` (k,) the part of the volume that is still open, `newest_ns` (k,) the time of the last print.
-    `held` are prints that came since the life, `lost` (k,) the number of those that were lost.
+    `later` are prints that came since the life, `lost` (k,) the number of those that were lost.
     """
 
     state: PositionState
@@ -53,11 +53,11 @@ class LifeReplays:
     aged_ns: I64
     share: F64
     newest_ns: I64
-    held: PrintColumns
+    later: PrintColumns
     lost: F64
 
     @classmethod
-    def empty(cls) -> LifeReplays:
+    def empty(cls) -> Replays:
         times, floats = np.zeros(0, np.int64), np.zeros(0)
         return cls(PositionState.empty(), Releases.empty(), times, floats, times, PrintColumns.empty(), floats)
 
@@ -75,16 +75,16 @@ class LifeReplays:
         row_of = {name: row for row, name in enumerate(self.names)}
         return np.array([row_of.get(name, -1) for name in names], np.int64)
 
-    def take(self, kept: NDArray[np.bool_]) -> LifeReplays:
+    def take(self, mask: NDArray[np.bool_]) -> Replays:
         """The marked options alone."""
-        if kept.all() or not kept.any():
-            return self if kept.all() else LifeReplays.empty()
-        events, held = self.events.take(kept[self.events.prints.row]), self.held.take(kept[self.held.row])
-        return LifeReplays(
-            with_rows(self.state, kept),
-            replace(events, prints=replace(events.prints, row=renumbered(events.prints.row, kept))),
-            self.aged_ns[kept], self.share[kept], self.newest_ns[kept],
-            replace(held, row=renumbered(held.row, kept)), self.lost[kept],
+        if mask.all() or not mask.any():
+            return self if mask.all() else Replays.empty()
+        events, later = self.events.take(mask[self.events.prints.row]), self.later.take(mask[self.later.row])
+        return Replays(
+            with_rows(self.state, mask),
+            replace(events, prints=replace(events.prints, row=renumbered(events.prints.row, mask))),
+            self.aged_ns[mask], self.share[mask], self.newest_ns[mask],
+            replace(later, row=renumbered(later.row, mask)), self.lost[mask],
         )  # fmt: skip
 
 
@@ -96,19 +96,19 @@ def with_histories(state: PositionState, prints: PrintColumns, priors: PositionP
 
     Domain: rows of the state; prints up to its time. Prints that wait and are in the history are left out.
     """
-    lives = with_lives(LifeReplays.empty(), state, prints, priors)
-    return merged(state, advanced(lives, priors, sys.maxsize, sys.maxsize), priors)
+    replays = with_replays(Replays.empty(), state, prints, priors)
+    return merged(state, advanced(replays, priors, sys.maxsize, sys.maxsize), priors)
 
 
-def with_lives(lives: LifeReplays, state: PositionState, prints: PrintColumns, priors: PositionPriors) -> LifeReplays:
+def with_replays(replays: Replays, state: PositionState, prints: PrintColumns, priors: PositionPriors) -> Replays:
     """The replays with those of the options of `prints`, as `with_histories`, yet to begin.
 
     Rates are those of the time when the first of the replays began.
     """
     rows, sub_row = np.unique(prints.row, return_inverse=True)
     if not rows.size:
-        return lives
-    listing, count, first = state.listing.take(rows.tolist()), rows.size, lives.state.size
+        return replays
+    listing, count, first = state.listing.take(rows.tolist()), rows.size, replays.state.size
     oldest_ns, newest_ns = np.full(count, np.iinfo(np.int64).max), np.zeros(count, np.int64)
     np.minimum.at(oldest_ns, sub_row, prints.ts_ns)
     np.maximum.at(newest_ns, sub_row, prints.ts_ns)
@@ -118,42 +118,42 @@ def with_lives(lives: LifeReplays, state: PositionState, prints: PrintColumns, p
     share = np.where(known, np.minimum(value / np.maximum(volume, 1e-300), 1.0), UNSEEN_INTEREST_SHARE)
     now_ns = max(state.now_ns, int(newest_ns.max()))
     observed = InterestColumns(first + np.flatnonzero(known), np.maximum(value_ns, newest_ns)[known], value[known])
-    start = lives.state if first else replace(PositionState.empty(), rates=state.rates)
+    start = replays.state if first else replace(PositionState.empty(), rates=state.rates)
     start = with_options(start, replace(listing, listed_ns=np.maximum(oldest_ns, 1)))
     start, events = aligned(start, replace(prints, row=first + sub_row), observed, now_ns, priors)
-    aged_ns = np.concatenate([lives.aged_ns, np.full(count, now_ns)])
+    aged_ns = np.concatenate([replays.aged_ns, np.full(count, now_ns)])
     np.minimum.at(aged_ns, events.prints.row, events.release_ns)
-    return LifeReplays(
-        start, lives.events.joined(events), aged_ns, np.concatenate([lives.share, share]),
-        np.concatenate([lives.newest_ns, newest_ns]), lives.held, np.concatenate([lives.lost, np.zeros(count)]),
+    return Replays(
+        start, replays.events.joined(events), aged_ns, np.concatenate([replays.share, share]),
+        np.concatenate([replays.newest_ns, newest_ns]), replays.later, np.concatenate([replays.lost, np.zeros(count)]),
     )  # fmt: skip
 
 
-def advanced(lives: LifeReplays, priors: PositionPriors, steps: int = STEPS, events: int = EVENTS) -> LifeReplays:
+def advanced(replays: Replays, priors: PositionPriors, steps: int = STEPS, events: int = EVENTS) -> Replays:
     """The replays some steps on, each with the next print of every option, as long as they are not too many prints."""
     taken: list[NDArray[np.intp]] = []
     count = 0
-    for at in islice(ranks(lives.events.prints.row), steps):
+    for at in islice(ranks(replays.events.prints.row), steps):
         count += at.size
         if taken and count > events:
             break
         taken.append(at)
-    left = np.ones(lives.events.release_ns.size, np.bool_)
+    left = np.ones(replays.events.release_ns.size, np.bool_)
     for at in taken:
         left[at] = False
-    state, aged_ns = replay(lives.state, lives.events, taken, lives.aged_ns, lives.share, priors)
-    return replace(lives, state=state, aged_ns=aged_ns, events=lives.events.take(left))
+    state, aged_ns = replay(replays.state, replays.events, taken, replays.aged_ns, replays.share, priors)
+    return replace(replays, state=state, aged_ns=aged_ns, events=replays.events.take(left))
 
 
-def merged(state: PositionState, lives: LifeReplays, priors: PositionPriors) -> PositionState:
+def merged(state: PositionState, replays: Replays, priors: PositionPriors) -> PositionState:
     """The state with the options of finished replays taken from them."""
-    if not lives.names:
+    if not replays.names:
         return state
-    now_ns = max(state.now_ns, int(lives.newest_ns.max()))
-    replayed = aged(lives.state, np.maximum(now_ns - lives.aged_ns, 0) / DAY, priors)
+    now_ns = max(state.now_ns, int(replays.newest_ns.max()))
+    replayed = aged(replays.state, np.maximum(now_ns - replays.aged_ns, 0) / DAY, priors)
     row_of = {name: row for row, name in enumerate(state.listing.names)}
-    rows = np.array([row_of[name] for name in lives.names], np.int64)
-    return _merged(state, rows, without_expired(replayed, now_ns), lives.names, lives.newest_ns)
+    rows = np.array([row_of[name] for name in replays.names], np.int64)
+    return _merged(state, rows, without_expired(replayed, now_ns), replays.names, replays.newest_ns)
 
 
 def _merged(

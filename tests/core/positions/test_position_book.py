@@ -168,7 +168,7 @@ def test_a_life_of_many_prints_takes_some_ticks_and_ends_as_if_it_had_come_at_on
     assert not halfway.full_history[3]
     assert halfway.seq[3] == 600
     after = book_of(at(62.0), start=decode_book(encode_book(halfway), "BTC"))
-    assert not after.lives.names
+    assert not after.replays.names
     one = np.array([1])
     once = book_of(at(60.0), at(61.0, trades=traded.rows(one)), start=known)
     monkeypatch.setattr(position_book, "advanced", partial(advanced, steps=10_000, events=10_000))
@@ -188,10 +188,10 @@ def test_prints_lost_during_a_replay_count_at_its_end() -> None:
 def test_an_option_that_expires_during_its_replay_leaves() -> None:
     life = TradeHistory(0, prints(np.random.default_rng(6), STEPS + 9, row=0, start_ns=NOW - 2 * HOUR))
     begun = book_of(BOARD, at(1.0, trade_histories=(life,)))
-    assert begun.lives.names == BOARD.names[:1]
+    assert begun.replays.names == BOARD.names[:1]
     after = book_of(replace(BOARD, ts_ns=int(BOARD.expiry_ns[0])), start=replace(begun))
     assert BOARD.names[0] not in after.names
-    assert not after.lives.names
+    assert not after.replays.names
 
 
 def test_a_life_that_comes_again_begins_anew() -> None:

@@ -14,11 +14,11 @@ from dfmon.core.positions.position_state import PositionState, with_options
 from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns
 from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.core.positions.replay import (
-    LifeReplays,
+    Replays,
     advanced,
     merged,
     with_histories,
-    with_lives,
+    with_replays,
     with_start,
 )
 from dfmon.model.units import DAY, HOUR
@@ -65,9 +65,9 @@ def test_lives_that_are_replayed_in_parts_are_those_replayed_at_once() -> None:
     rng = np.random.default_rng(0)
     lives = [_life(row, rng.choice([-1.0, 1.0], count).tolist(), START - 2 * DAY) for row, count in ((1, 40), (4, 9))]
     once = with_histories(state, lives[0].joined(lives[1]), SYMMETRIC)
-    parts = advanced(with_lives(LifeReplays.empty(), state, lives[0], SYMMETRIC), SYMMETRIC, steps=5)
+    parts = advanced(with_replays(Replays.empty(), state, lives[0], SYMMETRIC), SYMMETRIC, steps=5)
     assert parts.events.release_ns.size == 41 - 5
-    parts = with_lives(parts, state, lives[1], SYMMETRIC)
+    parts = with_replays(parts, state, lives[1], SYMMETRIC)
     count = 0
     while not parts.done.all():
         parts, count = advanced(parts, SYMMETRIC, steps=7, events=10), count + 1
