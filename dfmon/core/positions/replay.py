@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import islice
@@ -97,7 +96,8 @@ def with_histories(state: PositionState, prints: PrintColumns, priors: PositionP
     Domain: rows of the state; prints up to its time. Prints that wait and are in the history are left out.
     """
     replays = with_replays(Replays.empty(), state, prints, priors)
-    return merged(state, advanced(replays, priors, sys.maxsize, sys.maxsize), priors)
+    count = replays.events.release_ns.size
+    return merged(state, advanced(replays, priors, count, count), priors)
 
 
 def with_replays(replays: Replays, state: PositionState, prints: PrintColumns, priors: PositionPriors) -> Replays:
