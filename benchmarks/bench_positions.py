@@ -1,7 +1,8 @@
 """Dealer positions against true books, and their cost. `python benchmarks/bench_positions.py [worlds [flow worlds]]`
 
-So many worlds of each family, with seeds that nothing was fitted on, are watched for 25 days; flow of an earlier commit
-runs on the first few of them, where the history of the repository has it. A folder as one more argument keeps worlds.
+So many worlds of each of A to D, O and N, and half as many of the other families, with seeds that nothing was fitted
+on, are watched for 25 days; flow of an earlier commit runs on the first few of them, where the history of the
+repository has it. A folder as one more argument keeps worlds.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ from dfmon.core.positions.estimate import PositionEstimate, estimate
 from dfmon.core.positions.position_state import Listing, PositionState, with_options
 from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns
 from dfmon.core.positions.print_kinds import PositionPriors
-from dfmon.core.positions.replay import with_histories
+from dfmon.core.positions.replay import Replays, advanced, with_histories, with_replays
 from dfmon.core.pricing.compiled import load_kernels, select_kernels
 from dfmon.model.units import DAY, HOUR, SECOND
 from dfmon.sim.populations import FAMILIES, simulate
 
 FIRST_SEED: Final = 1001
-TRAINED, OTHERS = ("A", "B", "C", "D", "O"), ("N", "H", "G", "X", "Y")
+TRAINED, OTHERS = ("A", "B", "C", "D", "O"), ("N", "H", "G", "W", "X", "Y", "P")
 START_NS: Final = 1_770_000_000 * SECOND // HOUR * HOUR
 Flow = Mapping[tuple[str, int], list[NDArray[np.float64]]]
 Cells = Mapping[tuple[str, float], Sequence[Snapshot]]
@@ -231,7 +232,9 @@ def cost_table() -> None:
         seconds, limit = _archive_seconds(state, 100_000) * 10.0, 10.0 if path == "fast" else 40.0
         name = f"{path}: a million archived prints as histories"
         print(f"| {name} | {seconds:.0f} s | {limit:.0f} s | {mark(seconds <= limit)} |")
-        print(f"| {path}: a history of 5,000 prints alone | {_archive_seconds(state, 5_000, 1):.2f} s | | |")
+        for options in (1, 200):
+            name = f"{path}: a tick that replays whole lives, {options} option{'s' * (options > 1)}"
+            print(f"| {name} | {_replay_seconds(state, options) * 1e3:.0f} ms | | |")
     select_kernels(False)
     current = estimate(state, empty)
     changed = replace(state, revision=state.revision + 1)
@@ -255,17 +258,26 @@ def disturbance_table(seeds: Sequence[int]) -> None:
     print()
 
 
-def _archive_seconds(state: PositionState, count: int, options: int = 200) -> float:
-    """Seconds for histories of `count` prints over some options and 30 days."""
+def _archive(count: int, options: int) -> PrintColumns:
+    """So many prints over some options and 30 days."""
     rng = np.random.default_rng(1)
     ts = np.sort(rng.integers(START_NS - 30 * DAY, START_NS, count))
-    prints = PrintColumns(
+    return PrintColumns(
         rng.integers(0, options, count), ts, rng.choice([-1.0, 1.0], count), rng.uniform(0.1, 5.0, count),
         np.zeros(count, np.int64), np.arange(count),
     )  # fmt: skip
-    start = time.process_time()
-    with_histories(state, prints, PositionPriors())
-    return time.process_time() - start
+
+
+def _archive_seconds(state: PositionState, count: int) -> float:
+    """Seconds for histories of `count` prints."""
+    prints = _archive(count, 200)
+    return timed(lambda: with_histories(state, prints, PositionPriors()), 1)
+
+
+def _replay_seconds(state: PositionState, options: int) -> float:
+    """Seconds of a tick's part of lives of 5,000 prints each."""
+    replays = with_replays(Replays.empty(), state, _archive(5_000 * options, options), PositionPriors())
+    return timed(lambda: advanced(replays, PositionPriors()), 5)
 
 
 def main() -> None:
@@ -278,13 +290,15 @@ def main() -> None:
     disturbance_table(range(FIRST_SEED, FIRST_SEED + min(worlds, 4)))
     seeds = range(FIRST_SEED, FIRST_SEED + worlds)
     families = (*TRAINED, *OTHERS)
-    found = many([(family, seed) for family in families for seed in seeds], folder)
+    few = seeds[: max(worlds // 2, min(worlds, 8))]
+    found = many([(f, seed) for f in families for seed in (seeds if f in (*TRAINED, "N") else few)], folder)
     flow = flow_of_before([(family, seed) for family in families for seed in seeds[:flow_worlds]])
     cells: dict[tuple[str, float], list[Snapshot]] = {}
     for family in families:
         for index, day in enumerate(DAYS):
             cells[family, day] = [world[index] for world in found if world[0].family == family]
-    print(f"{worlds} worlds a family, seeds from {FIRST_SEED} on; ± one standard error over worlds.\n")
+    counts = f"{worlds} worlds of {', '.join(TRAINED)} and N, {len(few)} of the others"
+    print(f"{counts}, seeds from {FIRST_SEED} on; ± one standard error over worlds.\n")
     accuracy_table(cells, flow)
     bands_table(cells)
     correlation_table(cells)

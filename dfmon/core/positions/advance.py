@@ -103,6 +103,8 @@ def replay(
 
     Each of the `steps` has events of distinct options, which age by their own times. Of the volume of an option, the
     `share` is still open.
+
+    Units: coins, ns. Shapes: (n,) each.
     """
     update, aged_ns = _Update(state, priors, share), aged_ns.copy()
     for at in steps:
@@ -114,7 +116,10 @@ def replay(
 
 
 def aged(state: PositionState, days: F64, priors: PositionPriors) -> PositionState:
-    """The state after so many days of each option without a print, from which nothing is learned."""
+    """The state after so many days of each option without a print, from which nothing is learned.
+
+    Units: days. Shapes: (n,).
+    """
     update = _Update(state, priors)
     update.age(np.arange(state.size), days)
     return update.finish(state.pending, state.last, state.now_ns)
