@@ -60,7 +60,7 @@ async def test_a_session_finds_the_true_dealer_book_as_its_backfill_comes_in(
     last = snapshots[-1]
     rows = [row for row in positions_of(last) if row.open_interest > 0.0 and row.name in truth]
     stop.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await running
     first = next(shot for shot in snapshots if shot.positions.coverage is not None)
     assert (first.positions.coverage or 0.0) < (last.positions.coverage or 0.0) == 1.0

@@ -60,7 +60,7 @@ async def check_source(url: str, source: str = "deribit") -> Finding:
     def not_found(_: httpx.Request) -> httpx.Response:
         return httpx.Response(404)
 
-    async with RestClient(transport=MemoryTransport(not_found)) as rest, asyncio.timeout(10):
+    async with RestClient(transport=MemoryTransport(not_found)) as rest, asyncio.timeout(60):
         return await feeds.check_feed(endpoint, rest, ConnectLimiter())
 
 

@@ -126,7 +126,7 @@ def _interrupted(command: list[str]) -> set[int]:
     codes = set()
     for delay_s in (0.0, 0.02, 0.05, 0.1, 0.2):
         with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=ENVIRON) as process:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60.0
             while not _runs_our_code(process.pid) and process.poll() is None and time.monotonic() < deadline:
                 os.sched_yield()
             _signal_after(process, delay_s)

@@ -223,7 +223,7 @@ async def two_sessions(
     finally:
         pair.clean.stop()
         faulted.stop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.gather(*running, return_exceptions=True)
         market.cancel()
         await asyncio.gather(market, return_exceptions=True)

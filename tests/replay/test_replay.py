@@ -36,7 +36,7 @@ class ReplayHarness:
         self.session.submit(Request(kind, value))
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.005)
 
@@ -59,7 +59,7 @@ async def play_boards(path: Path, *, speed: float = 1.0, paused: bool = False) -
         yield harness
     finally:
         stop.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await task
 
 

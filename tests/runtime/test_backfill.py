@@ -188,7 +188,7 @@ def simulated() -> Iterator[str]:
             yield msgspec.json.decode(child.stdout.readline())["deribit"]["rest"]
         finally:
             child.stdin.close()
-            child.wait(10.0)
+            child.wait(60.0)
 
 
 def test_a_backfill_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_a_signal_ends_it_with_a_summary_and_its_number(tmp_path: Path) -> None:
     ):
         asyncio.run(_until_stored(tmp_path, 1))
         child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=20.0)
+        out, err = child.communicate(timeout=60)
     assert child.returncode == 130
     assert b"stopped; run it again to resume" in out
     assert out.count(b"\n") == 1
@@ -254,6 +254,6 @@ def test_without_a_place_to_keep_prints_it_is_wrong_usage(tmp_path: Path) -> Non
     (tmp_path / "dfmon").mkdir()
     (tmp_path / "dfmon" / "config.toml").write_text("[history]\nenabled = false\n")
     with _run("backfill", state=tmp_path) as child:
-        _, err = child.communicate(timeout=20.0)
+        _, err = child.communicate(timeout=60)
     assert child.returncode == 2
     assert err == b"dfmon: backfill: history.enabled is false, so prints cannot be stored; allowed: true\n"

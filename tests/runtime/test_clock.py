@@ -69,7 +69,7 @@ def _stepping_back() -> Callable[[], int]:
 
 @pytest.mark.parametrize("now_ns", [_stepping_back(), lambda: NOON + 1], ids=["set back by an hour", "frozen"])
 async def test_a_clock_that_was_set_back_or_stands_still_does_not_hold_up_the_ticks(now_ns: Callable[[], int]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert len(await _tick_times(SessionClock(now_ns), 0.1, 8)) >= 8
 
 

@@ -59,7 +59,7 @@ async def _run_until_covered(config: Config, folder: Path, name: str) -> tuple[l
     await until(lambda: bool(listed_options) and complete >= listed_options.keys())
     await until(lambda: bool(published) and (published[-1].positions.coverage or 0.0) > COVERED)
     stop.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await running
     kinds = Counter({"listed": len(listed_options)})
     for record in replayer.records(folder / name):
@@ -109,7 +109,7 @@ async def test_a_single_snapshot_begins_with_the_positions_a_monitor_left_and_ke
     running = asyncio.create_task(session.run(stop))
     await until(lambda: bool(published) and (published[-1].positions.coverage or 0.0) > COVERED)
     stop.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await running
     files_before = {path.name: path.stat().st_mtime_ns for path in exchange_folder(config).iterdir()}
     assert "positions.state" in files_before

@@ -31,7 +31,7 @@ from dfmon.store.history import HistoryReader
 pytestmark = pytest.mark.slow
 DFMON = [sys.executable, "-m", "dfmon"]
 START_S, STALE_S, LIVE_S = 90.0, 6.5, 5.0
-LOAD_S = 1.5  # for the processes that look, on a busy machine
+LOAD_S = 10.0  # for the processes that look, on a busy machine
 SIZE = (120, 40)
 
 
@@ -100,7 +100,7 @@ class Monitor:
     def end(self) -> None:
         """Ends the monitor as a user would."""
         os.write(self._master, b"q")
-        deadline = time.monotonic() + 20.0
+        deadline = time.monotonic() + 60.0
         while self.child.poll() is None:
             assert time.monotonic() < deadline, "the monitor does not end"
             select.select([self._master], [], [], 0.1)
@@ -182,7 +182,7 @@ def test_a_stopped_exchange_is_stale_everywhere_within_a_second_of_the_limit_and
     sim.send_signal(signal.SIGCONT)
     continued_ns = time.time_ns()
     monitor.wait(is_live, LIVE_S + LOAD_S, "live again in JSON")
-    assert (monitor.snapshot()["ts_ns"] - continued_ns) / 1e9 < LIVE_S + LOAD_S
+    assert (monitor.snapshot()["ts_ns"] - continued_ns) / 1e9 < LIVE_S + 1.5
     monitor.wait(lambda: "STALE" not in monitor.text(), LOAD_S + 1.0, "live again on screen")
     assert monitor.get("/healthz")[0] == 200
 

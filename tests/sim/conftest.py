@@ -18,7 +18,7 @@ from dfmon.sim.market.simulated_market import SimulatedMarket
 from dfmon.sim.server import TICK_S, SimAddresses, SimConfig, SimServer
 
 NOON = 1_795_305_600 * SECOND + 12 * HOUR  # Sunday 22 November 2026, 12:00 UTC
-TIMEOUT_S = 8.0
+TIMEOUT_S = 60.0
 TRADED_S = 190  # of the market that stands still
 # one coin, a short past, and everything four times as fast as on the venues
 FAST_SETTINGS: dict[str, Any] = {

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.slow
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 LISTED = {  # of the unified symbols, the market behind each
     "deribit": {"BTC/USD:BTC": ("deribit", "BTC-PERPETUAL")},
     "binance": {"BTC/USDT": ("binance-spot", "BTCUSDT"), "BTC/USDT:USDT": ("binance-futures", "BTCUSDT")},

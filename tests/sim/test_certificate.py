@@ -22,7 +22,7 @@ async def test_with_a_certificate_every_port_speaks_tls(exchange: Any) -> None:
         body = {"jsonrpc": "2.0", "id": 1, "method": "public/test", "params": {}}
         assert (await client.post(sim.addresses["deribit"].rest, json=body)).json()["result"] == {"version": "1.2.26"}
         assert (await client.get(f"{sim.addresses['binance.spot'].rest}/api/v3/ping")).json() == {}
-    async with asyncio.timeout(8), connect(sim.addresses["okx"].ws, ssl=trust) as ws:
+    async with asyncio.timeout(60), connect(sim.addresses["okx"].ws, ssl=trust) as ws:
         await ws.send("ping")
         assert await ws.recv() == "pong"
 

@@ -217,4 +217,4 @@ def test_a_child_obeys_the_lines_of_its_parent() -> None:
         assert b"nonsense" in child.stderr.readline()
         assert httpx.get(f"{rest}/public/get_time", trust_env=False).status_code == 503
         child.stdin.close()
-        assert child.wait(5) == 0
+        assert child.wait(60) == 0

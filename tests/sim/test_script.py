@@ -136,7 +136,7 @@ async def test_a_scripted_exchange_steps_evenly_and_mutes_its_channels_while_fee
     server.on_step = steps.append
     await server.start()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(steps) < 5:
                 await asyncio.sleep(0.01)
         assert (server.faults.mute, server.faults.rest_status) == ((), 0)
@@ -154,7 +154,7 @@ async def test_feeds_that_a_script_loses_deliver_nothing_by_channel_or_rest_and_
     server.on_step = lambda _: lost.append(server.faults.is_muted("trades.") and server.faults.rest_status == 503)
     await server.start()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(lost) < 20:
                 await asyncio.sleep(0.01)
     finally:

@@ -36,7 +36,7 @@ async def run(hub: SnapshotHub, stop: asyncio.Event) -> AsyncIterator[Run]:
 
     yield start
     stop.set()
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         await asyncio.gather(*tasks)
 
 

@@ -59,7 +59,7 @@ def snapshot_in_scenario(seq: int, bucket: int, name: str) -> FlowSnapshot:
     return snapshot(seq, scenario=complete(Scenario, bucket=bucket, name=name, side="sell", overlay=""))
 
 
-async def wait_until(condition: Callable[[], object], seconds: float = 8.0) -> None:
+async def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Let the loop run until `condition` holds; fails after `seconds`."""
     async with asyncio.timeout(seconds):
         while not condition():

@@ -113,7 +113,7 @@ async def cluster() -> AsyncIterator[Cluster]:
             bus = server._config["cluster-port"]
             await clients[0].execute_command("CLUSTER MEET", "127.0.0.1", server.port, bus)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 for client in clients:
                     while (await client.execute_command("CLUSTER INFO"))["cluster_state"] != "ok":
                         await asyncio.sleep(0.02)

@@ -53,7 +53,7 @@ async def test_five_lines_read_the_stream(hub: SnapshotHub, run: Run, server: Va
         await wait_until(lambda: any(each["cmd"] == "xread" for each in _clients(client)), 20.0)
         run(RedisStream(url))
         await publish(hub, 1, 3)
-        output, _ = await asyncio.to_thread(child.communicate, timeout=20)
+        output, _ = await asyncio.to_thread(child.communicate, timeout=60)
     assert [line.split()[1:] for line in output.splitlines()] == [["FLIP-ZONE", "-12345678.25"]] * 3
 
 

@@ -125,7 +125,7 @@ def test_overflow_is_one_gap_record_where_it_happened(tmp_path: Path, monkeypatc
 
     def blocked_write(fd: int, data: bytes) -> int:
         writing.set()
-        assert release.wait(10)
+        assert release.wait(60)
         return write(fd, data)
 
     recorder = Recorder(tmp_path, SESSION, mailbox_records=10)
@@ -133,7 +133,7 @@ def test_overflow_is_one_gap_record_where_it_happened(tmp_path: Path, monkeypatc
     recorder.offer(frame_records(1)[0])
     waiter = threading.Thread(target=recorder.flush)
     waiter.start()
-    assert writing.wait(10)
+    assert writing.wait(60)
     for record in frame_records(30, 1):
         recorder.offer(record)
     release.set()
@@ -262,7 +262,7 @@ def test_no_space_for_the_next_segment_leaves_no_empty_file(tmp_path: Path, monk
         recorder.offer(frame_records(1)[0])
         assert not recorder.flush()
         recorder.flush()
-        deadline = time.monotonic() + 10.0
+        deadline = time.monotonic() + 60.0
         while (
             len(list(tmp_path.iterdir())) != 2
         ):  # segment and recent file; another try may be under way, and its file not yet deleted

@@ -531,7 +531,7 @@ async def test_history_is_read_beside_the_screen() -> None:
     release, loaded = threading.Event(), []
 
     def slow(name: str, start_ns: int) -> list[MetricRow]:
-        release.wait(5)
+        release.wait(60)
         loaded.append(name)
         return factory.history() if name == "BTC" else []
 

@@ -149,7 +149,7 @@ async def first_frame(opener: Opener, url: str) -> bytes:
     frames: asyncio.Queue[bytes] = asyncio.Queue(10)
     socket_ = await opener(url, (), frames.put_nowait)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await frames.get()
     finally:
         await socket_.close()
