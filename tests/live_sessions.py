@@ -13,13 +13,18 @@ from dfmon.cli import demo
 from dfmon.config import Config
 from dfmon.core.step import FlowParams
 from dfmon.runtime import composition
+from dfmon.sim.deribit.venue import DeribitVenue
 from dfmon.sim.server import SimConfig, SimServer
 
 
 @asynccontextmanager
-async def exchange(history: float) -> AsyncIterator[Config]:
-    """A configuration that points at an exchange of BTC served by this loop, with so much of its past."""
+async def exchange(history: float, listed: int = 1_000) -> AsyncIterator[Config]:
+    """A configuration that points at an exchange of BTC served by this loop, with so much of its past.
+
+    It lists at most so many options.
+    """
     server = SimServer(SimConfig(currencies=("BTC",), history=history))
+    limit_listing(server, listed)
     addresses = await server.start()
     market = asyncio.create_task(server.wait_stopped())
     base = Config(market=msgspec.structs.replace(Config().market, currencies=("BTC",)))
@@ -29,6 +34,15 @@ async def exchange(history: float) -> AsyncIterator[Config]:
         market.cancel()
         await asyncio.gather(market, return_exceptions=True)
         await server.stop()
+
+
+def limit_listing(server: SimServer, count: int) -> None:
+    """Has the exchange list the first options alone: an archive is read option by option."""
+    deribit = server.venue("deribit")
+    assert isinstance(deribit, DeribitVenue)
+    handlers: dict[str, Any] = deribit._methods._handlers
+    listing = handlers["public/get_instruments"]
+    handlers["public/get_instruments"] = lambda params: listing(params)[:count]
 
 
 def about(config: Config, params: FlowParams | None = None) -> dict[str, Any]:

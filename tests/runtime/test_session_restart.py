@@ -34,7 +34,7 @@ COVERED = 0.999
 
 @pytest.fixture
 async def config() -> AsyncIterator[Config]:
-    async with exchange(history=0.05) as sim_config:
+    async with exchange(history=0.05, listed=150) as sim_config:
         yield sim_config
 
 
@@ -78,7 +78,7 @@ async def test_a_second_session_needs_no_archive_and_one_without_state_reads_the
     config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, kinds = await _run_until_covered(config, tmp_path, "first")
-    assert kinds["life"] >= kinds["listed"] > 400
+    assert kinds["life"] >= kinds["listed"] > 100
     assert kinds["STATE"] == 0
     assert first[0].positions.coverage is None or first[0].positions.coverage < 0.5, "it rose"
 
