@@ -269,6 +269,7 @@ def test_a_clock_set_forward_is_stale_until_the_next_data_and_no_longer() -> Non
     assert board.freshness(later + SECOND).stale == ""
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(-2 * HOUR, 2 * HOUR), min_size=1, max_size=8))
 def test_no_clock_makes_an_age_negative(steps: list[int]) -> None:
     board, now = fed(), NOW

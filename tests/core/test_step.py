@@ -63,6 +63,7 @@ def test_dealers_short_everything_have_no_flip_and_the_reason_says_so() -> None:
     assert ", -" in said
 
 
+@pytest.mark.slow
 def test_short_gamma_dealers_buy_rallies_in_pressure_and_hedge_flow() -> None:
     rally = path([SPOT * (1 + 0.002 * i) for i in range(16)])
     for params, sign in ((SHORT, -1), (FlowParams("file", dict.fromkeys(frame().names, 5.0)), 1)):
@@ -110,6 +111,7 @@ def test_no_flip_no_move_and_no_state_without_an_index_however_much_else_is_know
 # ---- position models side by side ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_each_model_has_the_snapshot_of_a_session_that_published_it() -> None:
     boards = path([SPOT * (1 + 0.001 * i) for i in range(6)], trades=ONE_PRINT)
     by_published = {params.positions: run(boards, params)[1][-1] for params in (FLOW, NAIVE, SHORT)}
@@ -153,6 +155,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("around", [market(), NO_MARKET, market(depth=0.0, volume=0.0), market(depth=NAN, volume=NAN)])
 @pytest.mark.parametrize("params", [FLOW, NAIVE, SHORT, FlowParams("file"), FlowParams(numeraire="coin")])
 @pytest.mark.parametrize("board", CASES.values(), ids=CASES)

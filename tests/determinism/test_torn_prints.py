@@ -49,6 +49,7 @@ def book_after(events: Sequence[Event], every: int) -> PositionBook:
     return book
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_one_print_in_a_hundred_dropped_repeated_or_out_of_order_changes_no_bit(seed: int) -> None:
     rows = stream(COUNT_OF_PRINTS, seed)
@@ -64,6 +65,7 @@ def test_one_print_in_a_hundred_dropped_repeated_or_out_of_order_changes_no_bit(
     assert not clean_book.state.pending.row.size
 
 
+@pytest.mark.slow
 def test_prints_that_nobody_brings_back_are_counted_as_missed_and_move_nothing() -> None:
     rows = stream(COUNT_OF_PRINTS, 4)
     received = damaged_feed(rows, 4, 0.03)

@@ -281,6 +281,7 @@ def perform(session: DriverHarness, number: int, action: tuple[str, str]) -> Non
 BTC_AND_ETH = ("BTC", "ETH")
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(ACTIONS)
 def test_recording_replayed_through_another_driver_gives_equal_digests(actions: list[tuple[str, str]]) -> None:

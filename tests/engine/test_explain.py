@@ -22,6 +22,7 @@ def value_of(inputs: TickInputs, metric: str) -> float | None:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", EXPLAINED)
 def test_value_band_and_conventions_are_those_of_snapshots(metric: str) -> None:
     explained = explain(WARM, metric)
@@ -63,6 +64,7 @@ def test_each_part_is_the_metric_of_a_book_with_this_option_alone(metric: str) -
         assert value_of(WARM._replace(params=alone), metric) == pytest.approx(row.value, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_the_largest_are_the_largest_of_a_brute_force_over_the_board() -> None:
     inputs = tick()
     alone = {}
@@ -126,6 +128,7 @@ def test_the_text_adds_up_to_the_sum_of_all_options() -> None:
     assert lines[f"the other {explained.options - len(explained.contributors):,}"] == number(rest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TERMS, *ALIASES])
 def test_a_word_is_that_of_the_snapshot_and_of_each_convention(name: str) -> None:
     explained = explain_term(WARM, name)
@@ -142,6 +145,7 @@ def test_a_word_is_that_of_the_snapshot_and_of_each_convention(name: str) -> Non
         assert part in str(explained)
 
 
+@pytest.mark.slow
 def test_words_rest_on_the_fields_of_the_snapshot() -> None:
     snapshot = step(*WARM)[1]
     rows = {row.name: row.value for row in explain_term(WARM, "material").inputs}

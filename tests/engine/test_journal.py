@@ -50,6 +50,7 @@ def test_rest_payload_gives_back_tag_and_body(tag: str, body: bytes) -> None:
     assert Record(1, 1, RecordKind.REST, "x", encode_rest(tag, body)).decode_rest() == (tag, body)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(RECORDS, min_size=1, max_size=8))
 def test_a_block_by_columns_gives_back_the_same_records(records: list[Record]) -> None:

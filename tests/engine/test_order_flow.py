@@ -89,6 +89,7 @@ def test_best_price_equals_a_scan_of_all_levels(seed: int, prices: int, is_ask: 
         assert side.best() == scan or not side.levels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [Bids(), Asks()])
 def test_best_price_on_a_long_walk_of_a_deep_book(side: Bids | Asks) -> None:
     """The windows of near prices run empty and overflow many times."""

@@ -142,6 +142,7 @@ def test_data_from_the_future_prove_that_our_clock_is_behind_and_by_how_much_at_
     assert clock.offset_ns == 0, "within the noise"
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.floats(-1e5, 1e5), st.floats(0.1, 500.0), st.floats(0.1, 500.0)), min_size=1, max_size=9))
 def test_whatever_the_clock_did_the_offset_fits_the_newest_reading(
     readings: list[tuple[float, float, float]],

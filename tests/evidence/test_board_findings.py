@@ -30,6 +30,7 @@ def made_panel(boards: int = 800, effect: float = 0.0, seed: int = 3) -> BoardPa
     return BoardPanel("BTC", ts_ns, spot, ngi, np.abs(ngi) + 5e7 * rng.random(boards), flip, vol)
 
 
+@pytest.mark.slow
 def test_no_effect_is_a_null_and_an_effect_is_found() -> None:
     null, found = board_findings(made_panel())[0], board_findings(made_panel(effect=0.5))[0]
     assert null.verdict == "null"

@@ -50,6 +50,7 @@ def report(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
     return run(str(history), tmp_path_factory.mktemp("first"))
 
 
+@pytest.mark.slow
 def test_history_has_its_coefficient_and_its_gap(report: Report) -> None:
     first = next(f for f in report.findings if f.hypothesis == "P1" and not f.stratum)
     assert first.controlled is not None

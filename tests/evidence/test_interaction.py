@@ -19,6 +19,7 @@ def series() -> MinuteSeries:
     return minute_series(simulate_psi(PsiSpec(psi_sd=0.08), [3], 40)[0])
 
 
+@pytest.mark.slow
 def test_feedback_has_its_coefficient(series: MinuteSeries) -> None:
     for found in (interaction(series), interaction(series, controlled=False), instrumented(series)):
         assert found is not None

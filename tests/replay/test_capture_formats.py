@@ -214,6 +214,7 @@ def test_damage_of_a_pcap_is_one_sentence(name: str, tmp_path: Path) -> None:
         list(CaptureReader(tmp_path / "a").messages())
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=FOLDER_FIXTURE)
 @given(at=st.lists(st.tuples(st.integers(24, 3_000), st.integers(0, 255)), min_size=1, max_size=5))
 def test_any_damage_of_a_pcap_is_a_sentence_or_messages(at: list[tuple[int, int]], tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ async def test_a_recording_stays_what_it_was_under_another_position_model(config
     assert RecordingSource(tmp_path / "session", {"positions": "naive"}).params.positions == "naive"
 
 
+@pytest.mark.slow
 async def test_a_trouble_with_the_positions_is_told_once(config: Config, tmp_path: Path) -> None:
     path, rests_on = tmp_path / "positions.state", priors_digest(FlowParams().priors)
     first = PositionsStateFile(path, "sim", rests_on)

@@ -124,6 +124,7 @@ async def test_marks_tickers_and_liquidations(exchange: Any) -> None:
     assert "b" not in ticker
 
 
+@pytest.mark.slow
 async def test_rest_numbers_are_strings(exchange: Any) -> None:
     sim = await exchange()
     spot, futures = sim.addresses["binance.spot"].rest, sim.addresses["binance.market"].rest

@@ -84,6 +84,7 @@ async def test_trades_are_those_of_the_tape(rest: Rest, path: str) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [SPOT, FUTURES])
 async def test_klines_are_sums_of_the_tape_and_reach_into_the_past(rest: Rest, path: str) -> None:
     market = rest.markets[path]
@@ -107,6 +108,7 @@ async def test_klines_are_sums_of_the_tape_and_reach_into_the_past(rest: Rest, p
     assert (await rest.get(f"{path}/klines", 400, symbol="BTCUSDT"))["code"] == -1102
 
 
+@pytest.mark.slow
 async def test_tickers_of_one_symbol_and_of_all(rest: Rest) -> None:
     for path in (SPOT, FUTURES):
         market = rest.markets[path]

@@ -101,6 +101,7 @@ def test_minutes_without_trades_repeat_the_close() -> None:
     assert rows[0] == Candle(60_000, 10.0, 10.0, 10.0, 10.0, 1.0, 10.0, 1.0, 10.0, 1, 5, 5)
 
 
+@pytest.mark.slow
 def test_no_gap_opens_when_the_oldest_minutes_are_dropped() -> None:
     log = MinuteLog()
     log.past = PastPath(np.full(100, 10.0), 60 * MINUTE_MS, 1.0, 0.01, 0.5, 1e6, 2.0)

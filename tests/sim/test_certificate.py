@@ -27,6 +27,7 @@ async def test_with_a_certificate_every_port_speaks_tls(exchange: Any) -> None:
         assert await ws.recv() == "pong"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "reason"),
     [(None, "there is no such file"), (b"nothing", "not a PEM file with a certificate and its key")],

@@ -235,6 +235,7 @@ async def test_instruments_and_summaries_agree(exchange: Any) -> None:
     assert {r["instrument_name"] for r in summary} == names
 
 
+@pytest.mark.slow
 async def test_tickers_round_as_deribit_does(exchange: Any) -> None:
     sim = await exchange()
     for name in sim.btc.board.names[::40]:
@@ -340,6 +341,7 @@ def test_a_block_request_describes_the_structure(aged_market: Any) -> None:
     assert record["legs"][0]["direction"] == "buy", "the structure's own side, not the taker's"
 
 
+@pytest.mark.slow
 async def test_the_volatility_index_has_candles_for_those_who_ask_well(exchange: Any) -> None:
     sim = await exchange(currencies=("BTC", "SOL"))
     now_ms = sim.server.clock() // 1_000_000

@@ -22,6 +22,7 @@ async def post(sim: Any, body: Any, path: str = "") -> tuple[int, Any]:
     return response.status_code, response.json()
 
 
+@pytest.mark.slow
 async def test_json_rpc_by_post_answers_as_get_does(sim: Any) -> None:
     params = {"instrument_name": "BTC-PERPETUAL"}
     status, body = await post(sim, {"jsonrpc": "2.0", "id": 5, "method": "public/ticker", "params": params})
@@ -69,6 +70,7 @@ async def test_other_venues_refuse_post(sim: Any) -> None:
     assert (binance.status_code, okx.status_code) == (404, 405)
 
 
+@pytest.mark.slow
 async def test_currencies_and_instruments(sim: Any) -> None:
     currencies = {row["currency"]: row for row in await sim.result("get_currencies")}
     assert currencies.keys() == {"BTC", "SOL", "USDC"}
@@ -146,6 +148,7 @@ async def test_volatility_funding_and_futures_trades(sim: Any) -> None:
     assert [row["timestamp"] for row in page["trades"]] == newest
 
 
+@pytest.mark.slow
 async def test_chart_channel_follows_the_tape(exchange: Any) -> None:
     sim = await exchange(speed=60.0)
     client = await sim.deribit()

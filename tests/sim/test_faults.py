@@ -20,6 +20,7 @@ async def subscribed_client(sim: Any, *channels: str) -> Any:
     return client
 
 
+@pytest.mark.slow
 async def test_a_lost_print_is_a_gap_that_rest_can_fill(exchange: Any) -> None:
     sim = await exchange(speed=80.0, faults=Faults(lose_prints=1))
     client = await subscribed_client(sim, "trades.option.BTC.100ms")
@@ -88,6 +89,7 @@ async def test_maintenance_is_announced_refuses_and_drops(exchange: Any) -> None
     await sim.result("get_instruments", currency="BTC", kind="option")
 
 
+@pytest.mark.slow
 async def test_quotes_are_pulled_in_masses(exchange: Any) -> None:
     sim = await exchange()
 

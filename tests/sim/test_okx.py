@@ -134,6 +134,7 @@ async def test_inverse_swaps_count_whole_contracts_of_dollars(exchange: Any) -> 
     assert float(interest["oi"]) * 100 == pytest.approx(float(interest["oiUsd"]), rel=0.01)
 
 
+@pytest.mark.slow
 async def test_liquidations_come_by_instrument_type(exchange: Any) -> None:
     sim = await exchange(speed=80.0)
     client = await sim.ws(sim.addresses["okx"].ws)

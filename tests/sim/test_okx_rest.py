@@ -29,6 +29,7 @@ def rest(still_exchange: Any) -> Rest:
     return Rest(still_exchange)
 
 
+@pytest.mark.slow
 async def test_instruments_of_every_type(rest: Rest) -> None:
     swaps = {row["instId"]: row for row in await rest.get("public/instruments", instType="SWAP")}
     assert (swaps["BTC-USDT-SWAP"]["settleCcy"], swaps["BTC-USD-SWAP"]["settleCcy"]) == ("USDT", "BTC")
@@ -115,6 +116,7 @@ async def test_funding_newest_first_and_of_every_swap(rest: Rest) -> None:
     assert float(mark["markPx"]) == pytest.approx(rest.markets["BTC-USDT-SWAP"].mark, abs=0.1)
 
 
+@pytest.mark.slow
 async def test_candle_channels_are_on_the_business_path(exchange: Any) -> None:
     sim = await exchange(speed=60.0)
     arg = {"channel": "candle1m", "instId": "BTC-USDT"}

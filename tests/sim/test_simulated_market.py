@@ -88,6 +88,7 @@ def test_dealers_move_by_who_stands_behind_the_print(party_class: int, moved: fl
         assert np.array_equal(ledger.open_interest, ledger.customer_short + ledger.dealer_short)
 
 
+@pytest.mark.slow
 def test_desks_add_up_to_the_dealers_and_trade_with_each_other() -> None:
     ledger, rng = Ledger(2), np.random.default_rng(13)
     for _ in range(4_000):
@@ -260,6 +261,7 @@ def test_books_move_without_a_print_and_stay_balanced() -> None:
     assert (ledger.open_interest < before).all()
 
 
+@pytest.mark.slow
 def test_liquidations_are_told_over_rest_an_hour_late(noon: int) -> None:
     market = SimulatedMarket(7, noon, ("BTC",)).currencies["BTC"]
     forced = [t for t in market.trade_log.trades if t.liquidation]

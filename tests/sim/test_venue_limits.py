@@ -106,6 +106,7 @@ async def test_book_summaries_are_made_every_two_seconds(exchange: Any) -> None:
     assert len({row["creation_timestamp"] for row in rows}) == 1
 
 
+@pytest.mark.slow
 async def test_a_combo_is_printed_leg_by_leg_and_once_as_a_whole(exchange: Any) -> None:
     sim = await exchange(speed=80.0)
     client = await sim.deribit()
@@ -165,6 +166,7 @@ async def test_the_last_word_of_an_expired_ticker_is_odd(exchange: Any, before_d
     assert (last["params"]["data"]["state"], last["params"]["data"]["mark_iv"]) == ("open", 250.0)
 
 
+@pytest.mark.slow
 async def test_a_delivered_series_passes_through_its_states(exchange: Any, before_delivery: int) -> None:
     sim = await exchange(start_ns=before_delivery, speed=60.0, faults=Faults(frozen=True))
     client = await sim.deribit()

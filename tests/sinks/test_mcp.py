@@ -74,6 +74,7 @@ async def test_the_tools_are_read_only_and_described(computed: FlowSnapshot) -> 
             assert tool.annotations.read_only_hint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [

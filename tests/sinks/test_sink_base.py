@@ -90,6 +90,7 @@ async def test_following_wakes_for_new_snapshots_and_for_either_end(hub: Snapsho
         await task
 
 
+@pytest.mark.slow
 async def test_followers_that_nobody_reads_vanish(hub: SnapshotHub) -> None:
     listener = HubListener(hub)
     follower, _ = listener.follower(), listener.follower()

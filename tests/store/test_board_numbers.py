@@ -271,6 +271,7 @@ def ccxt_rows() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["json", "csv", "parquet", "flat.parquet"])
 @pytest.mark.parametrize("is_all_empty", [False, True])
 def test_volatilities_that_a_column_lacks_come_from_another_row_by_row(

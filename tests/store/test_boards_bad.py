@@ -247,6 +247,7 @@ def error_of(path: Path) -> str | None:
         return str(exc)
 
 
+@pytest.mark.slow
 def test_mutated_files_give_boards_or_one_sentence(tmp_path: Path) -> None:
     """Seeded mutations of good files, text and parquet: nothing but DfmonError ever comes out."""
     rng = random.Random(7)
@@ -265,6 +266,7 @@ def test_mutated_files_give_boards_or_one_sentence(tmp_path: Path) -> None:
         assert message is None or "\n" not in message
 
 
+@pytest.mark.slow
 def test_a_text_of_too_many_rows_is_refused(tmp_path: Path) -> None:
     head, row = csv_text([snapshot_row()]).splitlines()
     path = tmp_path / "b.csv"

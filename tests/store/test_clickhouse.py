@@ -164,6 +164,7 @@ def test_an_address_of_another_form_is_refused_without_its_password(url: str) ->
     assert "pa55word" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_address_is_a_setting() -> None:
     environ = {"DFMON_HISTORY_URL": "https://ch.example:8443/flow", "DFMON_HISTORY_PASSWORD": "x"}
     assert load(None, environ, {}).history.url == "https://ch.example:8443/flow"

@@ -142,6 +142,7 @@ def _bomb(packing: str, size: int) -> bytes:
     return _zip({"a": bytes(size)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packing", ["gzip", "zstd", "zip"])
 def test_ratio_is_bounded_in_little_memory(packing: str, tmp_path: Path) -> None:
     path = _file(tmp_path, _bomb(packing, 1 << 26))

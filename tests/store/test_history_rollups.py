@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import DAY, HOUR, MINUTE, NAN, SECOND
 from dfmon.store.history import History, HistoryReader
-from dfmon.store.history_rollups import RollUps, roll_up
+from dfmon.store.history_rollups import CREATE_STATEMENTS, TABLES, RollUps, delete_before, roll_up, store_hour
 from dfmon.store.history_tables import ROLLED_COLUMNS, SPAN_NS, Span
 from tests.shared_data import compat
 from tests.store.test_history import START, open_history, row
@@ -96,6 +96,18 @@ def test_roll_ups_outlive_ticks(tmp_path: Path) -> None:
         minutes, hours = (reader.rollups("BTC", span, 0, ["spot"]) for span in ("minutes", "hours"))
         check(minutes, [r for r in rows if r.ts_ns >= later_ns - 2.5 * DAY], "minutes", ["spot"])
         check(hours, rows, "hours", ["spot"])
+
+
+def test_the_hour_of_the_limit_is_kept_and_those_before_it_are_deleted() -> None:
+    with closing(sqlite3.connect(":memory:")) as db:
+        for statement in CREATE_STATEMENTS:
+            db.execute(statement)
+        ticks = {name: np.ones(1) for name in ROLLED_COLUMNS}
+        for hour in (9, 10, 11):
+            store_hour(db, "BTC", hour, {"ts_ns": np.array([hour * HOUR], np.int64), **ticks})
+        delete_before(db, 11 * HOUR + 1, 10 * HOUR)
+        left = [db.execute(f"SELECT DISTINCT hour FROM {table} ORDER BY hour").fetchall() for table in TABLES.values()]
+    assert left == [[(11,)], [(10,), (11,)]]
 
 
 def test_hours_folded_before_there_were_roll_ups_are_rolled_up_beside_new_rows(tmp_path: Path) -> None:

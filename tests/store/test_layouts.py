@@ -77,6 +77,7 @@ def expected(options: tuple[Option, ...]) -> Figures:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(options=boards())
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -273,6 +274,7 @@ def test_updates_of_single_options_are_one_board(tmp_path: Path) -> None:
     assert len(figures(board)) == 20
 
 
+@pytest.mark.slow
 def test_a_long_text_is_the_same_board(tmp_path: Path) -> None:
     """Columns of a long file are kept as numbers; a cell that is none still costs its row, as it is written."""
     path = tmp_path / "long.csv"

@@ -27,6 +27,7 @@ def spot_of(board: RecordedBoard) -> float:
     return events_of_type(IndexPrice, board.events)[0].price
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "phrases", "options"),
     [

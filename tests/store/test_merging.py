@@ -199,6 +199,7 @@ def test_blocks_grow_to_a_megabyte_and_the_recording_shrinks(tmp_path: Path) -> 
     assert list(replayer.records(tmp_path))[1:] == frame_records(1000)
 
 
+@pytest.mark.slow
 def test_a_flood_is_written_at_once(tmp_path: Path) -> None:
     """A megabyte at a time: no second file, no second packing."""
     items = [Record(n, n, RecordKind.FRAME, "okx", random.Random(n).randbytes(4000)) for n in range(1000)]

@@ -214,6 +214,7 @@ def test_what_is_wrong_is_one_sentence_with_its_line(text: str, error: str, tmp_
     assert len(str(caught.value).replace(str(tmp_path), "")) <= 200
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=FOLDER_FIXTURE)
 @example(text='symbol\tsize\n"\n')
 @given(text=st.one_of(

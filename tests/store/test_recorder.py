@@ -60,6 +60,7 @@ def test_round_trip(tmp_path: Path) -> None:
 KINDS = st.sampled_from([kind for kind in RecordKind if kind is not RecordKind.GAP])
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     first=st.integers(0, 2**60),
@@ -86,6 +87,7 @@ def test_flush_makes_everything_offered_readable(tmp_path: Path) -> None:
     assert recorder.flush(), "after the end there is nothing to wait for"
 
 
+@pytest.mark.slow
 def test_rotation_by_size(tmp_path: Path) -> None:
     rng = random.Random(3)
     items = [Record(n, n, RecordKind.FRAME, "okx", rng.randbytes(4000)) for n in range(2000)]
@@ -331,6 +333,7 @@ def random_records(count: int, first: int = 0) -> list[Record]:
     return [Record(n, n, RecordKind.FRAME, "okx", rng.randbytes(2000)) for n in range(first, first + count)]
 
 
+@pytest.mark.slow
 def test_retention_by_size_keeps_the_newest(tmp_path: Path) -> None:
     keep_bytes = 400_000
     with Recorder(tmp_path, SESSION, keep_bytes=keep_bytes) as recorder:

@@ -50,6 +50,7 @@ def test_layout_of_the_sample(sample_segment: bytes) -> None:
     assert len(block_ranges(sample_segment)) == BLOCKS + 1
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_costs_its_block_and_names_its_bytes(sample_segment: bytes, tmp_path: Path) -> None:
     """A bit in the head and in the body of every block."""
     rng = random.Random(5)

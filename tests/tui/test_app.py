@@ -41,6 +41,7 @@ async def test_main_screen(size: tuple[int, int], check_screen: ScreenCheck) -> 
         check_screen(await harness.text(pilot), f"main_{size[0]}x{size[1]}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "keys"),
     [
@@ -77,6 +78,7 @@ async def test_other_screens(name: str, keys: list[str], check_screen: ScreenChe
         check_screen(await harness.text(pilot), name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["no_flip", "several_flips", "absent", "mixed_quality", "hostile"])
 async def test_states(name: str, check_screen: ScreenCheck) -> None:
     make: Callable[[], object] = getattr(factory, name)
@@ -92,6 +94,7 @@ async def test_states(name: str, check_screen: ScreenCheck) -> None:
             check_screen(await harness.text(pilot), f"{name}_{size[0]}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["snapshot", "absent", "conventional", "hostile"])
 async def test_positions(name: str, check_screen: ScreenCheck) -> None:
     make: Callable[[], FlowSnapshot] = getattr(factory, name)
@@ -135,6 +138,7 @@ async def test_replay(check_screen: ScreenCheck) -> None:
         ]
 
 
+@pytest.mark.slow
 async def test_replay_by_time(check_screen: ScreenCheck) -> None:
     runtime = Runtime(replay_position=0.4, replay_speed=8.0)
     harness = AppHarness(factory.snapshot(), mode="replay", runtime=runtime)
@@ -160,6 +164,7 @@ async def test_a_live_market_cannot_be_moved_in_time() -> None:
         assert harness.requests == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -184,6 +189,7 @@ async def test_commands(text: str, expected: str) -> None:
         assert harness.app.view.prompt == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -270,6 +276,7 @@ SETUP_KEYS = {
 TESTED_ELSEWHERE = ("app.snapshot", "app.suspend")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", [a for a in ACTIONS if a.id not in TESTED_ELSEWHERE], ids=lambda a: a.id)
 async def test_every_key_does_something(action: Action) -> None:
     for key in action.keys:
@@ -283,6 +290,7 @@ async def test_every_key_does_something(action: Action) -> None:
             assert _fingerprint(harness) != before, key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["slash", "colon"])
 async def test_a_paste_goes_into_the_open_field(key: str) -> None:
     harness = AppHarness(factory.snapshot())
@@ -308,6 +316,7 @@ async def test_leaving(key: str, code: int) -> None:
         assert harness.app.return_code == code
 
 
+@pytest.mark.slow
 async def test_resize_and_back() -> None:
     harness = AppHarness(factory.snapshot())
     async with harness.app.run_test(size=(80, 24)) as pilot:
@@ -380,6 +389,7 @@ async def test_what_is_typed_into_the_prompt_is_no_command() -> None:
         assert harness.app.view.sort_key == "band"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keys", "metric"),
     [
@@ -441,6 +451,7 @@ async def test_every_order_is_an_order() -> None:
         assert values == sorted(values)
 
 
+@pytest.mark.slow
 async def test_long_notes_are_readable_and_the_last_reason_is_reached() -> None:
     note = "no data on trades.option.BTC for 42 s, which sends one in 5 s; resubscribed twice, " * 3 + "END OF NOTE"
     feed_with_long_note = msgspec.structs.replace(factory.feeds()[1], note=note)
@@ -560,6 +571,7 @@ async def test_a_broken_history_is_told_and_survived() -> None:
         assert "disk on fire" in await harness.text(pilot)
 
 
+@pytest.mark.slow
 async def test_a_panel_that_fails_does_not_take_the_others_along(monkeypatch: pytest.MonkeyPatch) -> None:
     from dfmon.tui.screens import main
 

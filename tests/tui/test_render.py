@@ -123,6 +123,7 @@ def test_too_small_never_overflows(width: int) -> None:
         assert {sum(len(text) for text, _ in row) for row in rows} == {width}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", range(80, 242, 7))
 def test_the_plan_tiles_the_screen(width: int) -> None:
     plans = {(view.panel, view.zoom, view.sheet) for view in views()}

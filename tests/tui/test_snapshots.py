@@ -10,6 +10,7 @@ from . import factory
 from .conftest import AppHarness
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 48), (60, 20)], ids=lambda s: f"{s[0]}x{s[1]}")
 def test_main(size: tuple[int, int], snap_compare: Any) -> None:
     assert snap_compare(AppHarness(factory.snapshot()).app, terminal_size=size)

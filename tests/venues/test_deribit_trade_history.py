@@ -60,6 +60,7 @@ def test_the_call_is_a_window_of_numbers_in_the_archive() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2_500), st.integers(0, 2**32))
 def test_pages_may_come_unordered_repeat_stop_short_and_bring_strange_rows(count: int, seed: int) -> None:

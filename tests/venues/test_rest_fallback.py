@@ -67,6 +67,7 @@ def test_where_rest_fails_too_the_feed_is_down_and_nothing_piles_up() -> None:
     assert len(protocol.data_to_send()) == 0
 
 
+@pytest.mark.slow
 async def test_the_board_lives_by_rest_and_goes_back_to_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "POLL_INTERVAL_S", 0.2)
     exchange = SimServer(SimConfig(currencies=("BTC",), history=0.02))

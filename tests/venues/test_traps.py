@@ -157,6 +157,7 @@ def cases(path: Path) -> set[str]:
     return {node.name for node in functions if node.name.startswith("test_")}
 
 
+@pytest.mark.slow
 def test_every_trap_on_the_list_has_a_test_that_exists() -> None:
     known = {name for path in TESTS.rglob("test_*.py") for name in cases(path)}
     assert {trap: name for trap, name in TRAPS.items() if name not in known} == {}

@@ -46,6 +46,7 @@ def test_band_is_that_of_whalley_and_wilmott() -> None:
         assert hedge_shares(MIX, 1e-6, 3e7, SPOT, move).gamma == pytest.approx(share)
 
 
+@pytest.mark.slow
 def test_hpp_of_a_small_move_is_reduced_and_exposures_are_not() -> None:
     one = run(path([SPOT * (1 + 0.0003 * i) for i in range(16)]), FlowParams("naive"))[1][-1].metrics
     mixed = run(path([SPOT * (1 + 0.0003 * i) for i in range(16)]), FlowParams("naive", desks=MIX))[1][-1].metrics

@@ -34,6 +34,7 @@ def test_every_row_has_its_kernel() -> None:
         kernels_by_name(["ngi", "rho"])
 
 
+@pytest.mark.slow
 @ROWS
 @given(
     log_moneyness=st.floats(-0.3, 0.3),

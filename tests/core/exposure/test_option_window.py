@@ -70,6 +70,7 @@ def test_a_clock_set_back_begins_anew() -> None:
     assert (made.times.tolist(), made.key.tolist()) == ([400], [2])
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.dictionaries(st.integers(0, 8), st.floats(-9, 9), max_size=6), min_size=1, max_size=8),
     st.integers(0, 500),

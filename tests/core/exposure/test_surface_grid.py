@@ -72,6 +72,7 @@ def test_gather_stays_between_its_extremes(field: F64, metric: StencilMetric) ->
     assert smoothed.max() <= field.max() + room
 
 
+@pytest.mark.slow
 @given(fields, st.integers(0, 23), st.floats(width=64), metrics)
 def test_a_hole_is_a_node_that_is_not_there(field: F64, at: int, rubbish: float, metric: StencilMetric) -> None:
     certainty = EVERYWHERE.copy()
@@ -116,6 +117,7 @@ def test_little_confidence_is_nan() -> None:
     assert 0.0 < confidence[1, 2] < MIN_CONFIDENCE
 
 
+@pytest.mark.slow
 @given(fields, fields, st.floats(-10, 10), metrics)
 def test_both_are_linear(one: F64, other: F64, factor: float, metric: StencilMetric) -> None:
     k = kernel(metric)
@@ -127,6 +129,7 @@ def test_both_are_linear(one: F64, other: F64, factor: float, metric: StencilMet
         )
 
 
+@pytest.mark.slow
 @given(fields, metrics)
 def test_scatter_keeps_the_sum(exposure: F64, metric: StencilMetric) -> None:
     spread = scatter(kernel(metric), exposure)
@@ -135,6 +138,7 @@ def test_scatter_keeps_the_sum(exposure: F64, metric: StencilMetric) -> None:
     assert (positive >= 0.0).all()
 
 
+@pytest.mark.slow
 @given(fields, hnp.arrays(bool, SHAPE), metrics)
 def test_scatter_gives_nothing_to_what_is_not_listed(exposure: F64, listed: Mask, metric: StencilMetric) -> None:
     held = np.where(listed, exposure, np.nan)
@@ -185,6 +189,7 @@ def test_smoothing_moves_mass_only_to_the_neighbours() -> None:
     assert {tuple(node) for node in touched} == {(row, i) for row in (1, 2, 3) for i in (2, 3, 4)}
 
 
+@pytest.mark.slow
 @given(hnp.arrays(float, SHAPE, elements=st.floats(width=64)), hnp.arrays(float, SHAPE, elements=st.floats(0, 1)))
 def test_nothing_raises_or_warns(field: F64, certainty: F64) -> None:
     gather(kernel(), np.clip(field, -1e300, 1e300), certainty)

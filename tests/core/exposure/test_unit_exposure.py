@@ -152,6 +152,7 @@ def test_the_same_input_gives_the_same_bits() -> None:
 oddities = st.one_of(st.floats(width=64), st.sampled_from([0.0, 1.0, -1.0, 100.0, 1e-3, 0.5, 5e-324]))
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     hnp.arrays(float, st.tuples(st.just(5), st.integers(0, 5)), elements=oddities),

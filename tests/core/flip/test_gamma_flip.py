@@ -74,6 +74,7 @@ def test_roots_are_those_of_brentq_on_all_options(seed: int) -> None:
     assert flip.sign == np.sign(net_gamma(SPOT, SPOT, *columns))
 
 
+@pytest.mark.slow
 def test_no_root_is_missed_on_a_fine_scan() -> None:
     for seed in range(8):
         forward, strike, sigma, tau, exposure = book(seed)
@@ -349,6 +350,7 @@ def test_the_same_input_gives_the_same_bits() -> None:
 oddities = st.one_of(st.floats(width=64), st.sampled_from([0.0, 1.0, -1.0, 100.0, 1e-300, 1e300, 5e-324, 0.5]))
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     hnp.arrays(float, st.tuples(st.just(5), st.integers(0, 5)), elements=oddities),

@@ -147,6 +147,7 @@ def test_members_follow_the_first_book_into_a_wider_range() -> None:
 oddities = st.one_of(st.floats(width=64), st.sampled_from([0.0, 1.0, -1.0, 100.0, 1e-300, 1e300, 5e-324, 0.5]))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.tuples(*[oddities] * 6), max_size=5), st.floats(1e-3, 1e7), st.sampled_from(["strike", "moneyness"]))
 def test_nothing_raises_or_warns(rows: list[tuple[float, ...]], spot: float, stickiness: Stickiness) -> None:

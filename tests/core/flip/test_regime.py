@@ -108,6 +108,7 @@ def test_a_band_does_not_reach_over_to_another_root() -> None:
     assert max(nearest) / min(nearest) > 1.05  # the band of the nearest zeros would reach over
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 1000), st.floats(0.0, 4.0), st.floats(0.9, 1.1))
 def test_what_always_holds(seed: int, noise: float, moved: float) -> None:

@@ -175,10 +175,38 @@ def test_bad_input_is_counted_and_nothing_is_lost() -> None:
         assert np.isfinite(values).all()
 
 
-def test_open_interest_below_the_position_bounds_it() -> None:
-    prints = PrintColumns(
-        np.zeros(1, int), np.array([START + 1]), np.ones(1), np.full(1, 50.0), np.zeros(1, int), np.zeros(1, int)
+def one_print(ts_ns: int, size: float) -> PrintColumns:
+    """A purchase in the first option."""
+    return PrintColumns(
+        np.zeros(1, int), np.array([ts_ns]), np.ones(1), np.full(1, size), np.zeros(1, int), np.zeros(1, int)
     )
+
+
+def test_a_print_without_a_size_is_bad() -> None:
+    state = run(listing(1, seen=1), one_print(START + 1, 0.0), InterestColumns.empty(), [START + HOUR])
+    assert state.faults[columns.BAD_PRINTS] == 1
+
+
+def test_a_print_at_the_time_of_the_last_value_is_late() -> None:
+    value = InterestColumns(np.zeros(1, int), np.array([START + SECOND]), np.full(1, 50.0))
+    state = run(listing(1), PrintColumns.empty(), value, [START + MINUTE])
+    late, in_time = (
+        advance(state, one_print(ts_ns, 5.0), InterestColumns.empty(), START + HOUR, SYMMETRIC)
+        for ts_ns in (START + SECOND, START + SECOND + 1)
+    )
+    assert (late.faults[columns.LATE_PRINTS], in_time.faults[columns.LATE_PRINTS]) == (1, 0)
+
+
+def test_what_is_released_at_the_expiry_counts_no_more() -> None:
+    options, expiry_ns = listing(1, seen=1, expiry_days=1.0), START + DAY
+    for ts_ns, faults in ((expiry_ns - 1, 1), (expiry_ns, 0)):
+        value = InterestColumns(np.zeros(1, int), np.array([ts_ns]), np.full(1, 5.0))
+        state = run(options, one_print(ts_ns, 50.0), value, [expiry_ns])
+        assert state.faults[columns.ABOVE_INTEREST] == faults
+
+
+def test_open_interest_below_the_position_bounds_it() -> None:
+    prints = one_print(START + 1, 50.0)
     observed = InterestColumns(np.zeros(2, int), np.array([START + 1, START + SECOND]), np.array([50.0, 2.0]))
     state = run(listing(1, seen=1), prints, observed, [START + MINUTE])
     found = estimate(state, PositionEstimate.initial("A", 32))

@@ -53,6 +53,7 @@ def test_position_and_every_member_are_within_open_interest(prints: list[tuple[i
     assert (np.abs(members_of(found)) <= BOARD.open_interest[:, None]).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(PRINTS, st.sampled_from([BOARD, WHOLE]))
 def test_buys_for_sells_mirror_the_whole_ensemble(prints: list[tuple[int, int, float]], board: ChainFrame) -> None:
@@ -65,6 +66,7 @@ def test_buys_for_sells_mirror_the_whole_ensemble(prints: list[tuple[int, int, f
     np.testing.assert_allclose(there.low, -back.high, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(PRINTS, st.permutations(range(N)))
 def test_order_of_options_and_of_prints_changes_no_bit(prints: list[tuple[int, int, float]], order: list[int]) -> None:

@@ -82,6 +82,7 @@ def test_splitting_prints_over_ticks_changes_no_bit(seed: int, cuts: list[int]) 
     assert encode_book(book_of(last, start=parts)) == encode_book(once)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32), st.permutations(range(N)))
 def test_a_restart_equals_no_restart_however_options_are_numbered(seed: int, order: list[int]) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dfmon.core.positions.print_alignment import InterestColumns, LastInterest, PrintColumns, Releases, align
+from dfmon.core.positions.print_alignment import (
+    EARLY_NS,
+    InterestColumns,
+    LastInterest,
+    PrintColumns,
+    Releases,
+    align,
+)
 from dfmon.model.units import NAN, SECOND
 
 START = 1_700_000_000 * SECOND
@@ -70,6 +77,13 @@ def test_a_value_just_before_its_print_belongs_to_it(
     assert not pending.row.size
 
 
+@pytest.mark.parametrize(("early_ns", "u"), [(EARLY_NS, [1.0]), (EARLY_NS + 1, [])])
+def test_a_value_may_be_ten_milliseconds_before_its_print(early_ns: int, u: list[float]) -> None:
+    value = InterestColumns(np.zeros(1, np.int64), np.array([START + SECOND - early_ns]), np.full(1, 104.0))
+    released, _ = _align(_prints((0, 1.0, 4.0)), value, _last(), 3)
+    assert released.u[released.prints.size > 0.0].tolist() == u
+
+
 def test_prints_between_two_values_share_their_change() -> None:
     released, _ = _align(_prints((0, 1.0, 4.0), (0, 2.0, 6.0)), _interest((0, 60.0, 105.0)), _last(), 60)
     assert released.u.tolist() == [0.5, 0.5]
@@ -98,6 +112,19 @@ def test_a_print_waits_for_its_poll_and_is_released_without_it() -> None:
     released, pending = _align(prints, _interest(), _last(gap_s=60.0), 182)
     assert np.isnan(released.u).tolist() == [True]
     assert not pending.row.size
+
+
+def test_a_value_at_the_deadline_is_that_of_the_print_and_one_later_is_not() -> None:
+    for seconds, u in ((181.0, 1.0), (181.000001, NAN)):
+        released, _ = _align(_prints((0, 1.0, 4.0)), _interest((0, seconds, 104.0)), _last(gap_s=60.0), 200)
+        assert released.u[released.prints.size > 0.0].tolist() == pytest.approx([u], nan_ok=True)
+
+
+def test_prints_that_did_not_wait_belong_to_the_next_value_alone() -> None:
+    values = _interest((0, 10.0, 104.0), (0, 20.0, 112.0))
+    released, _ = _align(_prints((0, 15.0, 4.0)), values, _last(unmatched=4.0), 30)
+    is_print = released.prints.size > 0.0
+    assert (released.u[is_print], released.unexplained[is_print]) == (1.0, 4.0)
 
 
 def test_a_late_value_explains_the_prints_that_did_not_wait() -> None:

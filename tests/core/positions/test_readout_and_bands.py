@@ -34,6 +34,7 @@ def quadrature() -> tuple[F64, F64]:
     return np.polynomial.legendre.leggauss(2000)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(-1.0, 1.0), min_size=7, max_size=7), st.floats(0.01, 0.6), st.integers(0, 999))
 def test_the_mixture_is_truncated_at_open_interest(means: list[float], sd: float, seed: int) -> None:

@@ -40,6 +40,7 @@ def rows() -> dict[str, list[dict[str, Any]]]:
     return dict(list(whole.items())[:OPTIONS])
 
 
+@pytest.mark.slow
 def test_whole_lives_of_the_real_tape_go_through_protocol_store_and_estimator(tmp_path: Path) -> None:
     sent = rows()
     events = [trade for is_whole, trade in events_of(sent) if is_whole]

@@ -74,6 +74,7 @@ def test_identities(forward: float, ratio: float, sigma: float, tau: float, th: 
     assert g.vega[0] == pytest.approx(other_density, rel=1e-9, abs=1e-300)  # F phi(d1) = K phi(d2)
 
 
+@pytest.mark.slow
 @given(st.floats(0.5, 2.0), st.floats(0.2, 2.0), st.floats(0.02, 2.0), signs)
 def test_each_greek_is_the_difference_of_the_one_below(ratio: float, sigma: float, tau: float, th: float) -> None:
     F = 100.0

@@ -13,6 +13,7 @@ from dfmon.core.pricing.greek_calc import greeks
 from dfmon.core.pricing.implied_vol import implied_volatility
 
 
+@pytest.mark.slow
 @given(st.floats(-3.0, 3.0), st.floats(0.05, 8.0), st.floats(1e-4, 3.0))
 def test_round_trip_out_of_the_money(x: float, sigma: float, tau: float) -> None:
     strike = np.array([np.exp(-x)])
@@ -58,6 +59,7 @@ def test_no_answer_is_masked(price: float, forward: float, strike: float, tau: f
     assert found.failures == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(hnp.arrays(float, st.tuples(st.just(5), st.integers(0, 5)), elements=st.floats(width=64)))
 def test_nothing_raises_or_warns(columns: F64) -> None:

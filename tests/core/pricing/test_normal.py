@@ -45,6 +45,7 @@ def test_ends_and_middle() -> None:
     assert density(np.zeros(1)) == pytest.approx(0.3989422804014327, rel=EPS)
 
 
+@pytest.mark.slow
 @given(hnp.arrays(float, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0), elements=st.floats(width=64)))
 def test_any_shape_and_any_number(d: np.ndarray) -> None:
     found = cdf(d)

@@ -84,6 +84,7 @@ def test_a_pair_that_differs_in_the_last_digits_is_not_priced_once(layout: Layou
     assert_same(greeks(*columns), one_by_one(columns))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", [adjacent, halves])
 @pytest.mark.parametrize("column", range(5))
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 0.0, -1.0, 1e308, 5e-324, 20.5])
@@ -146,6 +147,7 @@ def test_every_high_precision_row_that_these_nodes_price(limits: int, layout: La
     assert scaled_errors(inputs, known, g, name).max() < 16.0
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     st.floats(-MAX_LOG_MONEYNESS, MAX_LOG_MONEYNESS), st.floats(0.02, 5.0), st.floats(1e-9, 3.0),

@@ -38,6 +38,7 @@ def names(snapshots: list[FlowSnapshot]) -> list[str]:
     return [snapshot.scenario.name for snapshot in snapshots]
 
 
+@pytest.mark.slow
 def test_first_bucket_waits_for_an_hour_of_spot_and_its_dwell_time_and_is_no_alert() -> None:
     snapshots = after_calm(80)[1]
     first = names(snapshots).index("PIN")
@@ -131,6 +132,7 @@ def test_a_change_is_an_alert_and_a_transition_with_its_features() -> None:
     assert (alerts[-1].underlying, alerts[-1].model) == ("BTC", "file")
 
 
+@pytest.mark.slow
 def test_looking_at_the_state_of_another_model_changes_nothing() -> None:
     state = after_calm(70)[0]
     assert set(state.books) >= {"naive", "short-all", "file"}

@@ -51,6 +51,8 @@ def test_a_feed_lost_again_at_once_continues_the_incident() -> None:
     flapping = [(second, feeds(DOWN if second % 4 < 2 else LIVE)) for second in range(1, 60)]
     watch = watched((0, feeds(LIVE)), *flapping)
     assert len(watch.incidents) == 1
+    last_moment = watched((0, feeds(LIVE)), (1, feeds(DOWN)), (2, feeds(LIVE)), (62, feeds(DOWN)))
+    assert texts(last_moment, 70) == ["binance lost for 1:09 min: refused"]
     later = watched((0, feeds(LIVE)), (1, feeds(DOWN)), (2, feeds(LIVE)), (63, feeds(DOWN)))
     assert texts(later, 70) == ["binance lost for 7 s: refused", "binance back after 1 s (refused)"]
 

@@ -47,6 +47,11 @@ def test_spot_crosses_when_it_has_been_clear_of_the_band_for_ten_seconds() -> No
     assert crossings(spot_path([105.0, *[98.0] * 12], edge(100.0, 1.0))) == [(11, "spot", False, -1)]
 
 
+def test_spot_at_the_end_of_the_band_is_on_neither_side() -> None:
+    assert crossings(spot_path([95.0] * 5 + [101.0] * 30, edge(100.0, 1.0))) == []
+    assert crossings(spot_path([105.0] * 5 + [99.0] * 30, edge(100.0, 1.0))) == []
+
+
 def test_trembling_in_and_around_the_band_is_no_crossing() -> None:
     path = [95.0, *([100.9, 99.1] * 50), *([101.5] * 9 + [100.5]) * 5, 95.0]
     assert crossings(spot_path(path, edge(100.0, 1.0))) == []

@@ -423,6 +423,7 @@ def test_the_change_is_weighted_by_vega_and_open_interest() -> None:
     assert tick.moves.points_15m == pytest.approx(np.average([1.0, 1.0, 2.0, 2.0, 4.0, 4.0], weights=weight))
 
 
+@pytest.mark.slow
 def test_no_move_in_the_first_minute_and_no_hour_before_an_hour() -> None:
     ticks = list(walk([small(NOW + i * 30 * SECOND) for i in range(125)]))
     assert [tick.flow is None for tick in ticks[:4]] == [True, True, False, False]

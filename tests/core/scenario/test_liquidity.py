@@ -172,6 +172,7 @@ def test_depth_is_forgotten_after_fifteen_minutes() -> None:
     assert view(gone, history=history, ts_ns=NOW + 15 * MINUTE + SECOND).depth_usd is None
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.sampled_from([NAN, 1e5, 1e6, 3e6]), min_size=3, max_size=3), min_size=1, max_size=30))
 def test_depth_is_the_sum_of_the_medians_of_the_markets(samples: list[list[float]]) -> None:
     history, ts_ns = EMPTY, NOW

@@ -60,6 +60,7 @@ def play(state: MicroState, session: Session, start_ns: int, seconds: int) -> tu
     return state, view
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [30, 61, 905, 4_000])
 def test_windows_equal_sums_over_single_seconds(seconds: int) -> None:
     session = Session(3)

@@ -142,6 +142,7 @@ BOOKS = st.builds(RuleInputs, **floats)
 HOLDING = st.sampled_from([None, *Bucket])
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(BOOKS, HOLDING)
 def test_one_book_is_called_as_the_table_reads(book: RuleInputs, current: Bucket | None) -> None:

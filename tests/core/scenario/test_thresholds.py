@@ -142,6 +142,7 @@ def test_a_gap_of_more_than_the_window_begins_anew() -> None:
     assert (series.samples.tolist(), series.days) == ([0.5], 7)
 
 
+@pytest.mark.slow
 def test_memory_and_log_are_bounded() -> None:
     values = np.random.default_rng(5).lognormal(-3.0, 0.5, 2 * WINDOW_SAMPLES)
     series = fed(values)

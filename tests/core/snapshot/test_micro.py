@@ -41,6 +41,7 @@ def snapshots(params: FlowParams, spots: list[float], **flow: float) -> list[Flo
 RALLY = [SPOT * (1 + 0.0002 * at) for at in range(60)]
 
 
+@pytest.mark.slow
 def test_flow_quotes_and_perpetuals_are_in_the_snapshot_and_its_json() -> None:
     last = snapshots(SHORT, RALLY)[-1]
     micro = last.micro

@@ -143,6 +143,7 @@ async def test_of_two_collectors_of_one_coin_the_other_goes_on_when_one_dies(ser
     await second.stop()
 
 
+@pytest.mark.slow
 async def test_a_rest_service_and_its_end_are_shown(server: ValkeyServer) -> None:
     rest = RestService(port=0)
     rest.bind()

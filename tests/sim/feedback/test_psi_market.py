@@ -20,6 +20,7 @@ def _autocorrelation(path: MinutePath) -> float:
     return float(np.corrcoef(path.log_return[:-1], path.log_return[1:])[0, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("psi", [-0.3, 0.15])
 def test_constant_psi_is_a_first_order_autoregression(psi: float) -> None:
     path = _path(psi_path=(psi,))
@@ -30,6 +31,7 @@ def test_constant_psi_is_a_first_order_autoregression(psi: float) -> None:
     assert slow / unhedged == pytest.approx(1.0 / (1.0 + psi), rel=0.05)
 
 
+@pytest.mark.slow
 def test_without_response_psi_does_nothing() -> None:
     assert abs(_autocorrelation(_path(psi_path=(-0.3,), response=0.0))) < 0.02
 
@@ -40,6 +42,7 @@ def test_a_seed_is_the_same_market_whatever_stands_beside_it() -> None:
         assert np.array_equal(getattr(alone, name), getattr(beside, name), equal_nan=True)
 
 
+@pytest.mark.slow
 def test_a_late_desk_answers_later_and_a_partial_one_over_time() -> None:
     late = _path(psi_path=(0.3,), desks=(Desk(lag=3),)).log_return
     assert float(np.corrcoef(late[:-3], late[3:])[0, 1]) == pytest.approx(-0.3, abs=0.03)
@@ -59,6 +62,7 @@ def test_a_banded_desk_waits() -> None:
     assert float(desk.hedge()[0]) == -2.0
 
 
+@pytest.mark.slow
 def test_forced_orders_tied_to_short_gamma_come_with_it_alone() -> None:
     spec = CascadeSpec(per_day_short=100.0)
     long, short = (_path(psi_path=(psi,), response=0.0, cascades=spec) for psi in (0.1, -0.1))

@@ -36,6 +36,7 @@ def same(left: Columns, right: Columns) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_the_same_seed_is_the_same_world_and_another_is_not(tape: MarketTape, name: str) -> None:
     again, other = (simulate(FAMILIES[name], seed, DAYS) for seed in (3, 4))
     for part in ("trades", "open_interest", "instruments"):

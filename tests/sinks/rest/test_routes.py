@@ -97,6 +97,7 @@ async def test_transitions_and_alerts_are_those_of_the_detail(hub: SnapshotHub, 
         assert (await client.get(path)).status_code == 404
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["ngi", "flip", "hpp", "regime", "bucket"])
 async def test_explanations_are_those_of_the_command(
     published: FlowSnapshot, client: httpx.AsyncClient, metric: str
