@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -73,6 +74,7 @@ def metrics() -> Metrics:
     )
 
 
+@cache
 def heatmap(seed: int = 7) -> HeatMap:
     rng = random.Random(seed)
 
@@ -102,12 +104,14 @@ def heatmap(seed: int = 7) -> HeatMap:
     )
 
 
+@cache
 def profile() -> Profile:
     spots = tuple(SPOT * math.exp(-0.2 + 0.4 * i / 80) for i in range(81))
     ngi = tuple(60e6 * math.tanh((s - FLIP) / 6000) * math.exp(-(((s - 98_000) / 14_000) ** 2)) + 1e5 for s in spots)
     return Profile(spots, ngi, tuple(v - 8e6 for v in ngi), tuple(v + 8e6 for v in ngi))
 
 
+@cache
 def tape(count: int = 60) -> tuple[TapeRow, ...]:
     rng = random.Random(3)
     rows = []
@@ -150,6 +154,7 @@ def sources(net: float) -> Sources:
     return Sources(screen, block, rfq, combo, liquidation, openings, transfers, start, rest)
 
 
+@cache
 def positions() -> tuple[PositionRow, ...]:
     """Every kind of knowledge: sure, open, half seen, never printed, no band."""
     rng = random.Random(5)
@@ -215,8 +220,13 @@ def models() -> tuple[ModelRow, ...]:
 
 def snapshot(**overrides: Any) -> FlowSnapshot:
     """The usual snapshot; any field can be replaced by name."""
+    return msgspec.structs.replace(_usual_snapshot(), **overrides)
+
+
+@cache
+def _usual_snapshot() -> FlowSnapshot:
     hours = [24.0 * d - 6 for d in DAYS]
-    base = empty(
+    return empty(
         FlowSnapshot,
         options_venue="Deribit",
         schema=1,
@@ -262,11 +272,15 @@ def snapshot(**overrides: Any) -> FlowSnapshot:
         freshness=freshness(),
         tables=Detail(heatmap(), profile(), tape(), alerts(), positions()),
     )  # fmt: skip
-    return msgspec.structs.replace(base, **overrides)
 
 
 def history(minutes: int = 240, step_s: int = 60, end_ns: int = NOW) -> list[MetricRow]:
     """A walk that ends at the usual snapshot."""
+    return list(_walk(minutes, step_s, end_ns))
+
+
+@cache
+def _walk(minutes: int, step_s: int, end_ns: int) -> tuple[MetricRow, ...]:
     rng = random.Random(11)
     last = MetricRow.from_snapshot(snapshot())
     rows, spot, flip = [], SPOT, FLIP
@@ -286,7 +300,7 @@ def history(minutes: int = 240, step_s: int = 60, end_ns: int = NOW) -> list[Met
         )
         spot += rng.gauss(4.0, 28.0)
         flip += rng.gauss(0.0, 12.0)
-    return rows[::-1]
+    return tuple(reversed(rows))
 
 
 def one_cell_changed(s: FlowSnapshot) -> FlowSnapshot:
