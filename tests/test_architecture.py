@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.source_trees import nodes_of, tree_of
+
 PACKAGE = Path(__file__).parent.parent / "dfmon"
 MAX_FUNCTION_LINES = 50  # with signature and docstring
 MAX_FILE_LINES = 400
@@ -49,7 +51,7 @@ def _trees(folders: tuple[str, ...]) -> Iterator[tuple[Path, ast.Module]]:
     for folder in folders:
         for path in sorted((PACKAGE / folder).rglob("*.py")):
             if folder != "venues" or not path.relative_to(PACKAGE).as_posix().startswith(IMPURE_VENUES):
-                yield path, ast.parse(path.read_text(encoding="utf-8"))
+                yield path, tree_of(path)
 
 
 def impurities(tree: ast.AST) -> Iterator[str]:
@@ -142,7 +144,7 @@ def test_every_queue_is_bounded_by_its_size_or_says_by_what() -> None:
     for path in sorted(PACKAGE.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         lines = text.splitlines()
-        for node in ast.walk(ast.parse(text)):
+        for node in nodes_of(path):
             if not isinstance(node, ast.Call) or "# bounded" in lines[node.lineno - 1]:
                 continue
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
@@ -157,7 +159,7 @@ def test_every_queue_is_bounded_by_its_size_or_says_by_what() -> None:
 def _docstrings() -> Iterator[tuple[str, str]]:
     """Place and text of each docstring, those of constants and fields too."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             if (
                 isinstance(node, ast.Expr)
                 and isinstance(node.value, ast.Constant)
@@ -210,8 +212,8 @@ def test_public_core_functions_of_arrays_state_units_or_shapes() -> None:
 def test_functions_fit_a_screen() -> None:
     long = [
         f"{path.relative_to(PACKAGE)}:{node.lineno} {node.name}: {lines}"
-        for path, tree in _trees(("",))
-        for node in ast.walk(tree)
+        for path, _ in _trees(("",))
+        for node in nodes_of(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.end_lineno is not None
         and (lines := node.end_lineno - node.lineno + 1) > MAX_FUNCTION_LINES

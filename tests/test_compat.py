@@ -111,6 +111,7 @@ def test_positions_stored_by_the_estimator_before_start_the_present_one() -> Non
     np.testing.assert_array_equal(again.states["BTC"].book.estimate.members, states["BTC"].book.estimate.members)
 
 
+@pytest.mark.slow
 def test_stored_prints_replace_the_starts_that_the_state_before_gave(tmp_path: Path) -> None:
     """No option counts as whole, so that the backfill reads every one; those of the trade store become whole lives."""
     restored = decode_checkpoint((shared_data.compat() / "positions.state").read_bytes())

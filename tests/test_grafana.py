@@ -146,7 +146,7 @@ async def test_every_prometheus_query_is_of_a_metric_that_is_served() -> None:
     assert legends <= labels
 
 
-@pytest.fixture(params=["server", pytest.param("current engine", marks=pytest.mark.slow)])
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow) for name in ("server", "current engine")])
 def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ClickHouseClient]:
     """A database with some rows in every table."""
     if request.param == "server":

@@ -39,6 +39,7 @@ def test_snapshot_of_a_recorded_board(
     assert snapshot["positions"]["model"] == "naive"
 
 
+@pytest.mark.slow
 def test_many_boards_in_one_file_replay_in_order_of_time(tmp_path: Path) -> None:
     first = chains() / "deribit_options_snapshot_20251230T173115Z.csv.gz"
     second = chains() / "deribit_options_snapshot_20260205T212937Z.csv.gz"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dfmon.venues.registry import VENUES
+from tests.source_trees import nodes_of
 
 PACKAGE = Path(__file__).parent.parent / "dfmon"
 
@@ -27,9 +28,8 @@ ALLOWED = {
 
 def _words(path: Path) -> Iterator[str]:
     """Every identifier and every text of a file, without comments and docstrings."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    statements = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
+    statements = {node.value for node in nodes_of(path) if isinstance(node, ast.Expr)}
+    for node in nodes_of(path):
         if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
             if node not in statements:
                 yield node.value if isinstance(node.value, str) else node.value.decode("latin-1")

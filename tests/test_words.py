@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.source_trees import nodes_of
+
 PACKAGE = Path(__file__).parent.parent / "dfmon"
 BANNED = frozenset(
     {
@@ -89,7 +91,7 @@ def identifiers(root: Path) -> Iterator[tuple[str, str]]:
     for path in sorted(root.rglob("*.py")):
         file = path.relative_to(root).as_posix()
         yield file, path.parent.name if path.name == "__init__.py" else path.stem
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             yield from ((file, name) for name in defined_names(node) if name)
 
 
@@ -154,7 +156,7 @@ def test_texts_of_the_program_have_no_everyday_phrases() -> None:
     found = [
         f"{path.relative_to(PACKAGE)}:{node.lineno}: {node.value}"
         for path in sorted(PACKAGE.rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes_of(path)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and SPEECH.search(node.value)
     ]
     assert not found

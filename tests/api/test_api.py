@@ -40,6 +40,7 @@ def small(**changed: object) -> dfmon.Board:
     return dfmon.Board(**(columns | changed))
 
 
+@pytest.mark.slow
 def test_importing_dfmon_is_cheap_and_using_it_pulls_in_neither_the_screen_nor_statistics() -> None:
     code = (
         "import sys, time; start = time.process_time(); import dfmon; spent = time.process_time() - start\n"

@@ -45,6 +45,7 @@ def _assert_equal(one: Any, other: Any) -> None:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
+@pytest.mark.slow
 def test_positions_have_the_sign_of_the_true_books(world: MarketTape, found: Any) -> None:
     truth = -world.customer_net(found.at_ms)
     by_name = dict(zip(world.instruments["name"].tolist(), truth.tolist()))
@@ -287,6 +288,7 @@ def test_open_interest_stamped_just_before_its_print_counts_as_of_that_print(
         _assert_equal(exact, found)
 
 
+@pytest.mark.slow
 def test_a_time_decades_on_takes_no_longer_than_the_last_expiry(at_prints: MarketTape) -> None:
     later = _positions(at_prints, days=[3.0, 366.0 * 200.0])
     assert later[1].names == ()

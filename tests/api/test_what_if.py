@@ -24,6 +24,7 @@ def board(spot: float = 1e5, points: float = 0.0, hours: float = 0.0) -> dfmon.B
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("numeraire", ["usd", "coin"])
 @pytest.mark.parametrize("positions", ["naive", "short-all", list(RNG.normal(0.0, 300.0, 52))])
 @pytest.mark.parametrize("shock", [(0.0, 0.0, 0.0), (2.0, 5.0, 6.0), (-7.5, -3.0, 0.0)])

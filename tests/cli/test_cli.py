@@ -74,6 +74,7 @@ def test_a_board_without_the_currency(board: Path) -> None:
     assert "BTC" in output
 
 
+@pytest.mark.slow
 def test_a_time_chooses_the_board_of_a_file_with_several(tmp_path: Path) -> None:
     path = tmp_path / "board.csv"
     path.write_text(two_polls())
@@ -162,6 +163,7 @@ def test_no_terminal_and_a_dumb_one(board: Path) -> None:
         assert "terminal" in run_failing(2, *command)
 
 
+@pytest.mark.slow
 def test_a_port_in_use(board: Path) -> None:
     import socket
 
@@ -242,6 +244,7 @@ def test_help_and_version() -> None:
         assert run(*args, "--help").returncode == 0
 
 
+@pytest.mark.slow
 def test_explanation_of_a_board_as_text_and_as_json(board: Path) -> None:
     snapshot = json.loads(run("snapshot", board, "--positions", "naive", "--json").stdout)
     completed = run("explain", "ngi", board, "--positions", "naive")

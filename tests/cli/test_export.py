@@ -79,6 +79,7 @@ def test_ticks_as_csv(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert not list(folder.glob("*.part"))
 
 
+@pytest.mark.slow
 def test_ticks_as_parquet_with_a_range_and_metrics(folder: Path) -> None:
     path = folder / "x.parquet"
     arguments = ["--currency", "BTC", "--from", "2026-01-22T12:30", "--to=+7200", "--metrics", "ngi,bucket"]

@@ -98,6 +98,7 @@ def test_bad_minutes_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "'0', minutes above 0 are expected" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_progress_shows_what_is_wrong(tmp_path: Path) -> None:
     hub, stream = SnapshotHub(), io.StringIO()
     session = simulated_session.SimulatedSession(("BTC",))

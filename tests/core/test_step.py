@@ -163,6 +163,7 @@ def test_every_null_has_a_reason_and_nothing_is_nan(board: ChainFrame, params: F
     check(step(FlowState.initial(), board, around, FEEDS, params, 1)[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", [FLOW, NAIVE, FlowParams(stickiness="moneyness")])
 def test_every_null_of_a_session_has_a_reason_also_after_an_hour(params: FlowParams) -> None:
     walk = [SPOT * (1 + 0.001 * math.sin(i)) for i in range(14)]

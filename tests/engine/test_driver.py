@@ -126,6 +126,7 @@ def test_what_happens_during_a_computation_does_not_change_it() -> None:
     assert (snapshot.spot, snapshot.instruments, snapshot.positions.model) == (SPOT, len(NAMES), "flow")
 
 
+@pytest.mark.slow
 def test_parameters_are_a_record_and_hold_from_the_next_tick() -> None:
     session = open_session()
     session.driver.request_tick(NOW)

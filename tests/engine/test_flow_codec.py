@@ -102,6 +102,7 @@ def test_the_state_of_a_day_is_small(straight: tuple[dict[int, FlowState], list[
     assert len(encode_flow(straight[0][TICKS])) < 2_000_000
 
 
+@pytest.mark.slow
 def test_arrays_come_back_with_their_shape_and_type() -> None:
     state = state_after(boards()[:20])
     restored = decode_flow(encode_flow(state), state.book)

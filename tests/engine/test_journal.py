@@ -59,6 +59,7 @@ def test_a_block_by_columns_gives_back_the_same_records(records: list[Record]) -
     assert len(block) == sum(len(encode(record)) for record in records)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(RECORDS, min_size=1, max_size=8), st.data())
 def test_a_block_by_columns_that_is_cut_or_miscounted_raises_in_words(

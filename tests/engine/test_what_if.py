@@ -37,6 +37,7 @@ def values(snapshot: FlowSnapshot) -> dict[str, Any]:
     return {name: (m.value, m.lo, m.hi) for name, m in metrics.items()} | {"flip": (flip.level, flip.lo, flip.hi)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("warm", [0, 20])
 @pytest.mark.parametrize("model", ["naive", "short-all", "flow"])
 def test_no_shock_changes_nothing_and_equals_the_snapshot(model: str, warm: int) -> None:
@@ -49,6 +50,7 @@ def test_no_shock_changes_nothing_and_equals_the_snapshot(model: str, warm: int)
     assert (result.assumed, result.left_out) == ({}, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "warm"), [("naive", 0), ("naive", 20), ("flow", 0)])
 def test_shock_equals_a_snapshot_of_the_board_moved_by_hand(model: str, warm: int) -> None:
     inputs = tick(FlowParams(model), None if warm else frame(trades=PRINTS), warm)
@@ -91,6 +93,7 @@ def test_move_counts_as_hedge_flow_and_sign_of_the_pressure() -> None:
     assert result["hpp"].after < 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "value", "text", "moved"),
     [

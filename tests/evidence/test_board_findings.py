@@ -61,6 +61,7 @@ def test_boards_too_far_apart_are_left_out() -> None:
     assert np.isfinite(np.delete(late.hours, [49, 99])).all()
 
 
+@pytest.mark.slow
 def test_worst_stratum_is_first() -> None:
     rows = ordered(board_findings(made_panel()))
     assert not rows[0].stratum

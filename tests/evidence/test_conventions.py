@@ -57,6 +57,7 @@ def test_figures_of_no_convention_are_not_called_a_match() -> None:
     assert find_convention(made_chain(), {"net": dict(zip("ABC", rng.standard_normal(3).tolist()))}).error > 1e-3
 
 
+@pytest.mark.slow
 def test_r1quant_to_every_digit() -> None:
     folder = shared_data.published()
     published = read_r1quant(folder / "r1quant_gex_20260123T0200Z.csv", folder / "r1quant_chain_20260123T0200Z.csv.gz")

@@ -60,6 +60,7 @@ def test_history_has_its_coefficient_and_its_gap(report: Report) -> None:
     assert report.skipped == ("BTC: 62 of 17,280 minutes have no spot or no psi",)
 
 
+@pytest.mark.slow
 def test_two_runs_are_equal_bytes(report: Report, history: Path, tmp_path: Path) -> None:
     again = run(str(history), tmp_path)
     assert as_text(report) == as_text(again)

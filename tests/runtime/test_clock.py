@@ -56,6 +56,7 @@ async def _tick_times(clock: SessionClock, tick_s: float, ticks: int, record: Pa
     return [snapshot.ts_ns for snapshot in snapshots]
 
 
+@pytest.mark.slow
 async def test_a_session_ticks_on_a_clock_thirty_times_as_fast() -> None:
     times = await _tick_times(_fast_clock(30.0), 0.1, 5)
     assert all((at - NOON) % (3 * SECOND) < SECOND for at in times), "at multiples of 3 s, soon after"

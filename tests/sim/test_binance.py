@@ -52,6 +52,7 @@ async def test_agg_trade_says_who_was_maker(exchange: Any) -> None:
     assert all(float(t["q"]) == pytest.approx(known[t["a"]].coins) for t in trades)
 
 
+@pytest.mark.slow
 async def test_spot_diffs_join_a_rest_snapshot(exchange: Any) -> None:
     sim = await exchange()
     client = await open_streams(sim, "btcusdt@depth@100ms")

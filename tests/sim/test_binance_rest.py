@@ -53,6 +53,7 @@ async def test_exchange_info_lists_the_markets_with_their_grids(rest: Rest) -> N
     assert (await rest.get(f"{SPOT}/exchangeInfo", 400, symbol="NOPE"))["code"] == -1121
 
 
+@pytest.mark.slow
 async def test_ping_and_time(rest: Rest) -> None:
     for path in (SPOT, FUTURES, "/dapi/v1"):
         assert await rest.get(f"{path}/ping") == {}
@@ -139,6 +140,7 @@ async def test_funding_is_paid_every_period(rest: Rest) -> None:
     assert {row["symbol"] for row in await rest.get(f"{FUTURES}/fundingRate")} == {"BTCUSDT", "SOLUSDT"}
 
 
+@pytest.mark.slow
 async def test_faulty_parameters_have_the_venues_codes(rest: Rest) -> None:
     assert (await rest.get(f"{SPOT}/trades", 400))["code"] == -1102
     assert (await rest.get(f"{SPOT}/trades", 400, symbol="BTCUSDT", limit="x"))["code"] == -1100

@@ -42,6 +42,7 @@ def test_minutes_are_those_of_the_trades(traded: tuple[LinearMarket, list[Linear
         assert row.buy_usd == pytest.approx(sum(t.coins * t.price for t in bought), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interval", INTERVALS)
 def test_longer_candles_are_sums_of_minutes(
     traded: tuple[LinearMarket, list[LinearTrade], int], interval: Interval

@@ -213,6 +213,7 @@ async def test_trades_are_legs_with_sequences(exchange: Any) -> None:
     assert len(combos) == 2 * len({t["combo_trade_id"] for t in combos})
 
 
+@pytest.mark.slow
 async def test_instruments_and_summaries_agree(exchange: Any) -> None:
     sim = await exchange()
     options = await sim.result("get_instruments", currency="BTC", kind="option")
@@ -249,6 +250,7 @@ async def test_tickers_round_as_deribit_does(exchange: Any) -> None:
     assert (ticker["best_bid_price"], ticker["best_bid_amount"], ticker["bid_iv"]) == (0.0, 0.0, 0.0)
 
 
+@pytest.mark.slow
 async def test_trade_pages_cover_the_tape_once(exchange: Any) -> None:
     sim = await exchange()
     trade_log = sim.btc.trade_log
@@ -276,6 +278,7 @@ async def test_trade_pages_cover_the_tape_once(exchange: Any) -> None:
     assert [t["trade_id"] for t in by_start_id["trades"]] == ids[4:6]
 
 
+@pytest.mark.slow
 async def test_rest_errors_are_status_400(exchange: Any) -> None:
     sim = await exchange()
     base = f"{sim.addresses['deribit'].rest}/public"
@@ -292,6 +295,7 @@ async def test_rest_errors_are_status_400(exchange: Any) -> None:
     assert book["bids"][-1][0] < 0.99 * book["bids"][0][0]
 
 
+@pytest.mark.slow
 async def test_eight_oclock_delivers_old_series_and_creates_new_ones(exchange: Any, before_delivery: int) -> None:
     clock = ManualClock()
     sim = await exchange(start_ns=before_delivery, speed=1.0, clock=clock)

@@ -61,6 +61,7 @@ async def test_trades_are_those_of_the_tape_newest_first(rest: Rest) -> None:
     assert int(by_time[0]["ts"]) < int(rows[0]["ts"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["BTC-USDT", "BTC-USDT-SWAP", "BTC-USD-SWAP"])
 async def test_candles_are_sums_of_the_tape_newest_first(rest: Rest, name: str) -> None:
     market = rest.markets[name]

@@ -91,6 +91,7 @@ async def test_a_broken_market_ends_serve_with_its_error(monkeypatch: pytest.Mon
             await serve(SimConfig(currencies=("BTC",)), lambda _: None, asyncio.Event())
 
 
+@pytest.mark.slow
 async def test_market_time_runs_at_the_given_speed(exchange: Any) -> None:
     clock = ManualClock()
     sim = await exchange(clock=clock, speed=40.0)

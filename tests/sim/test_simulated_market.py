@@ -61,6 +61,7 @@ def test_unknown_currency_is_refused(noon: int) -> None:
         SimulatedMarket(7, noon, ("DOGE",))
 
 
+@pytest.mark.slow
 def test_books_balance_whatever_is_traded() -> None:
     rng = np.random.default_rng(11)
     ledger, reference = Ledger(3), np.zeros(3)
@@ -108,6 +109,7 @@ def test_desks_add_up_to_the_dealers_and_trade_with_each_other() -> None:
         assert np.array_equal(ledger.open_interest, ledger.customer_short + ledger.dealer_short)
 
 
+@pytest.mark.slow
 def test_the_desks_of_a_board_hold_their_shares_and_stay_over_a_roll(noon: int) -> None:
     market = SimulatedMarket(5, noon, ("BTC",), 0.3)
     positions = market.true_desk_positions("BTC")
@@ -163,6 +165,7 @@ def test_orders_have_blocks_and_combos(noon: int) -> None:
     assert all(board.contracts[leg.row].currency == "BTC" for order in orders for leg in order.legs)
 
 
+@pytest.mark.slow
 def test_arrivals_cluster_around_a_moving_tape() -> None:
     both = [CustomerFlow(SPECS[name].flow, np.random.default_rng(2)) for name in ("BTC", "ETH")]
     counts = np.array([sum(flow.draw_arrivals(0.1) for flow in both) for _ in range(72_000)])

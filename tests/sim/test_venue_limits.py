@@ -216,6 +216,7 @@ async def test_shutdown_is_announced_raw_and_wrapped(exchange: Any) -> None:
     assert (await wrapped.receive_until(lambda m: m["stream"] == "!serverShutdown"))["data"]["e"] == "serverShutdown"
 
 
+@pytest.mark.slow
 async def test_futures_trades_are_buckets_and_forced_orders_a_sample(exchange: Any) -> None:
     sim = await exchange(speed=80.0, timer_speedup=8.0)
     sim.server.faults.cascade = -1

@@ -91,6 +91,7 @@ def test_a_thousand_or_a_fraction_is_refused_where_nothing_decides(tmp_path: Pat
     assert f"b.csv has 1{mark}520 as oi, a thousand or a fraction" in message
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(0, 10**7), min_size=1, max_size=8),
     st.lists(st.integers(0, 10**7), min_size=1, max_size=8),

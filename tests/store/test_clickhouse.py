@@ -43,6 +43,7 @@ def open_writer(client: ClickHouseClient, folder: Path, max_bytes: int = 1 << 24
     return ClickHouseHistory(client, variant, Outbox(folder / "outbox.sqlite", max_bytes), flush_interval_s=None)
 
 
+@pytest.mark.slow
 def test_rows_roll_ups_and_records_are_those_of_the_embedded_store(client: ClickHouseClient, tmp_path: Path) -> None:
     rows = [row(n, 20, ngi=NAN if n % 7 == 0 else float(n)) for n in range(400)]  # two hours and 13 minutes
     changed = state(FIRST, SECOND_CHANGE, alerts=(ALERT,), changes=(CHANGE,))
@@ -80,6 +81,7 @@ def test_rows_roll_ups_and_records_are_those_of_the_embedded_store(client: Click
             assert ours.time_range(table, "SOL") is None
 
 
+@pytest.mark.slow
 def test_another_client_sees_the_rows(clickhouse: ClickHouseServer, tmp_path: Path) -> None:
     clickhouse.reset()
     with open_writer(clickhouse.client(), tmp_path) as history:

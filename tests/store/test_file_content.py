@@ -81,6 +81,7 @@ def test_truncated_data_are_one_sentence(packing: str, tmp_path: Path) -> None:
             _read(path)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), packing=st.sampled_from(["gzip", "zstd", "zip"]))
 def test_any_damage_is_a_sentence_or_the_text(data: st.DataObject, packing: str, tmp_path: Path) -> None:

@@ -264,6 +264,7 @@ def test_the_newest_board_until_a_time_can_be_chosen(tmp_path: Path, kind: str) 
         BoardFile(path).last_boards(until_ns=ns[0] - 1)
 
 
+@pytest.mark.slow
 def test_updates_of_single_options_are_one_board(tmp_path: Path) -> None:
     """A stream of tickers is no series of polls: no board lacks options that it did not hear of."""
     path = tmp_path / "stream.jsonl"

@@ -310,6 +310,7 @@ print(len(found), gap.kind.name, gap.payload.decode(), found == records[:30] + r
 """
 
 
+@pytest.mark.slow
 def test_a_limit_of_the_kernel_is_met_and_lifted(tmp_path: Path) -> None:
     """The real errno of a real file system, in a process of its own: RLIMIT_FSIZE stands for the full disk."""
     done = subprocess.run(

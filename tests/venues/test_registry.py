@@ -75,6 +75,7 @@ def test_an_unknown_source_is_named_with_those_there_are() -> None:
         registry.endpoint("mtgox", ["BTC"])
 
 
+@pytest.mark.slow
 def test_protocols_load_no_network_library() -> None:
     code = (
         "import sys, dfmon.venues.deribit.protocol, dfmon.venues.binance.protocol, dfmon.venues.okx.protocol\n"

@@ -125,6 +125,7 @@ async def test_empty_fragments_without_end_are_refused(opener: Opener) -> None:
     assert await reason_of_end(opener, frames) == "gave up: a message of more than 4,096 fragments"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", [compressed_fragments_without_end, compressed_bomb])
 async def test_compressed_messages_are_refused_by_their_unpacked_size(frames: Callable[[], Iterator[bytes]]) -> None:
     """Of picows no compression is asked for."""

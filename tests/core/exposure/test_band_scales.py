@@ -39,6 +39,7 @@ def test_a_band_reaches_the_scale_times_as_far_from_the_value(scale: float) -> N
         assert [low[row], high[row]] == pytest.approx(list(value[row] + scale * quantiles), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_metrics_are_wider_than_their_members_by_their_scale() -> None:
     board = frame()
     prints = trade_columns(range(board.size), [1 if i % 3 else -1 for i in range(board.size)], [2.0] * board.size)

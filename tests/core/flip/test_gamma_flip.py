@@ -276,6 +276,7 @@ def test_widening_stops_at_the_first_range_with_a_root() -> None:
     assert flip.sign == 1
 
 
+@pytest.mark.slow
 @given(st.floats(0.6, 1.6), st.floats(0.6, 1.6), st.floats(0.1, 2.0), st.floats(0.005, 1.0), st.floats(0.5, 2.0))
 def test_two_strikes_have_their_closed_form(low: float, high: float, sigma: float, tau: float, basis: float) -> None:
     """Exposures as 1/K: both bumps have one height and the zero is half-way between their centres."""
@@ -364,6 +365,7 @@ def test_nothing_raises_or_warns(columns: F64, spot: float, stickiness: Stickine
     nearest_levels(spot, (forward, strike, sigma, tau), np.stack([exposure, -exposure], axis=1), stickiness)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", np.linspace(0.0, 0.0019, 7))
 @pytest.mark.parametrize("stickiness", ["strike", "moneyness"])
 def test_two_zeros_between_neighbouring_nodes_are_both_found(place: float, stickiness: Stickiness) -> None:

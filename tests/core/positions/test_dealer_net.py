@@ -44,6 +44,7 @@ def members_of(found: DealerPositions) -> np.ndarray:
     return found.members
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(PRINTS)
 def test_position_and_every_member_are_within_open_interest(prints: list[tuple[int, int, float]]) -> None:

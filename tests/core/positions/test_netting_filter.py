@@ -68,6 +68,7 @@ def _oracle(moments: F64, side: float, size: float, kind: int, u: float, interes
     return out
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from([-1.0, 1.0]), st.floats(0.1, 30.0), st.integers(0, 6),

@@ -70,6 +70,7 @@ def assert_same_positions(first: PositionBook, second: PositionBook) -> None:
     np.testing.assert_array_equal(first.lost, second.lost[at])
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32), st.lists(st.integers(0, 40), max_size=4))
 def test_splitting_prints_over_ticks_changes_no_bit(seed: int, cuts: list[int]) -> None:

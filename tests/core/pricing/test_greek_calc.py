@@ -48,6 +48,7 @@ def test_calls_and_puts(forward: float, ratio: float, sigma: float, tau: float) 
     assert max(forward - forward * ratio, 0.0) - room <= call.price[0] <= forward * (1 + 1e-14)
 
 
+@pytest.mark.slow
 @given(forwards, ratios, sigmas, taus, signs, st.sampled_from([0.125, 0.5, 4.0, 1024.0]))
 def test_homogeneity(forward: float, ratio: float, sigma: float, tau: float, th: float, scale: float) -> None:
     g = price_all(forward, forward * ratio, sigma, tau, th)
@@ -236,6 +237,7 @@ def test_buffers_are_reused_and_their_size_is_checked() -> None:
         greeks(*(np.repeat(column, 2) for column in columns), out=buffers)
 
 
+@pytest.mark.slow
 @given(forwards, ratios, sigmas, taus, signs)
 def test_premium_adjustment(forward: float, ratio: float, sigma: float, tau: float, th: float) -> None:
     usd, coin = (price_all(forward, forward * ratio, sigma, tau, th, numeraire=unit) for unit in ("usd", "coin"))

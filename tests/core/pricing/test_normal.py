@@ -24,6 +24,7 @@ def test_the_ratio_of_tail_and_density_has_all_its_digits() -> None:
     assert worst < 8 * EPS
 
 
+@pytest.mark.slow
 def test_both_tails_are_as_exact_as_their_argument_allows() -> None:
     d = np.concatenate([-DISTANCES[DISTANCES < 37.0], DISTANCES])
     found = cdf(d)

@@ -82,6 +82,7 @@ def test_confidence_is_the_share_of_the_members_in_the_bucket() -> None:
     assert last.scenario.confidence * 128 == pytest.approx(round(last.scenario.confidence * 128))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("around", "reason"),
     [

@@ -433,6 +433,7 @@ def test_no_move_in_the_first_minute_and_no_hour_before_an_hour() -> None:
     assert with_hour == list(range(118, 125))
 
 
+@pytest.mark.slow
 def test_a_gap_is_a_gap() -> None:
     """After half an hour without a sample the quarter begins at its end, and there is no hour."""
     minutes = [*range(70), *range(100, 104)]

@@ -207,6 +207,7 @@ def test_first_match_in_the_order_wins() -> None:
     assert call_scene(replace(everything, flip_distance=2.0, liquidations=0.0), LIMITS, None).bucket is Bucket.SQUEEZE
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(BOOKS, st.floats(-1, 1), HOLDING)
 def test_monotone_in_psi(book: RuleInputs, lower: float, current: Bucket | None) -> None:

@@ -24,6 +24,7 @@ def states(count: int) -> list[SourceState]:
     return [SourceState(f"source{n}", f"redis://host{n}") for n in range(1, count + 1)]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 30)), max_size=60))
 def test_what_is_shown_is_the_first_arrival_of_the_newest_tick(offers: list[tuple[int, int]]) -> None:
     arrivals, sources = Arrivals(), states(3)

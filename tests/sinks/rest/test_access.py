@@ -49,6 +49,7 @@ async def test_nothing_else_is_allowed(client: httpx.AsyncClient, method: str) -
     assert (await client.request(method, "/v1/snapshot")).status_code == 405
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/v1/snapshot", "/v1/snapshots", "/v1/stream", "/openapi.json", "/nothing"])
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"bearer {TOKEN}x"])
 async def test_without_the_token_nothing_is_told(hub: SnapshotHub, path: str, authorization: str | None) -> None:

@@ -208,6 +208,7 @@ async def test_a_slow_stream_stays_as_long_as_it_reads() -> None:
         assert list(served.service.connections) == [connection]
 
 
+@pytest.mark.slow
 @in_virtual_time
 async def test_clients_that_never_read_do_not_delay_the_end() -> None:
     async with serving() as served:

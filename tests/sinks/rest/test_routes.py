@@ -296,6 +296,7 @@ async def test_a_body_that_nobody_reads_is_refused(hub: SnapshotHub, client: htt
     assert (await client.request("GET", "/v1/snapshot", content=b"x" * 100)).status_code == 200
 
 
+@pytest.mark.slow
 async def test_a_client_that_asks_too_often_is_told_to_wait(hub: SnapshotHub, serve: Serve) -> None:
     hub.publish(snapshot(1))
     async with client_of(await serve(RestSettings(rate=0.001))) as client:
