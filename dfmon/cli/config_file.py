@@ -18,6 +18,7 @@ from dfmon.config import Config
 from dfmon.config.variables import expand_home, named_dotenv
 from dfmon.model.errors import EXIT_OK, UsageError
 from dfmon.model.units import sanitize
+from dfmon.runtime.composition import rest_settings
 from dfmon.sinks.secret_urls import mask_url
 
 _PACKAGE: Final = Path(__file__).parent.parent
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
             config.origins(named, environ, dotenv, dotenv_name),
         )
         config.flow_params(loaded)
+        rest_settings(loaded.publish)  # a token that the start would refuse
         lines = list(settings(loaded, origins))
         if args.action == "check":
             lines = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
@@ -14,11 +15,12 @@ from dfmon.engine.explain import EXPLAINED
 from dfmon.model.errors import DfmonError, NoSnapshotError, UsageError
 from dfmon.model.explain import Explanation, TermExplanation
 from dfmon.model.snapshot import FlowSnapshot
-from dfmon.model.units import sanitize
-from dfmon.runtime.attach.arrivals import read_snapshot
+from dfmon.model.units import SECOND, sanitize
+from dfmon.runtime.attach.arrivals import aged, read_snapshot
 from dfmon.sinks.redis_url import SCHEMES
 from dfmon.sinks.secret_urls import mask_url
 
+STALE_S: Final = 10.0  # of a snapshot; a slow tick is shorter
 _PATH: Final = "/v1/snapshot"
 _PARAMETERS: Final = ("currency", "detail")
 
@@ -41,7 +43,11 @@ def remote_snapshot(url: str, currency: str | None, config: Config, timeout_s: f
         body = asyncio.run(_get(base, _PATH, {"currency": underlying, "detail": "true"}, config, timeout_s))
     else:
         raise UsageError(f"{sanitize(mask_url(url))}: unknown scheme; allowed: http://, https://, redis://")
-    return read_snapshot(body, sanitize(mask_url(url)))
+    snapshot = read_snapshot(body, sanitize(mask_url(url)))
+    elapsed_s = (time.time_ns() - snapshot.ts_ns) / SECOND
+    if snapshot.state == "replay" or elapsed_s <= STALE_S:
+        return snapshot
+    return aged(snapshot, elapsed_s)  # of a collector that has died: its last words stay in Redis
 
 
 def remote_explanation(

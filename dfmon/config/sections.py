@@ -118,7 +118,11 @@ class PublishSection(Section, frozen=True):
     """Outputs of snapshots. An empty address is none."""
 
     redis: Annotated[
-        str, Meta(pattern=r"^$|^(rediss?(\+sentinel|\+cluster)?|unix)://", description="a redis:// URL or nothing")
+        str,
+        Meta(
+            pattern=r"^$|^(rediss?(\+sentinel|\+cluster)?|unix)://",
+            description="redis://, rediss://, redis+sentinel://, redis+cluster://, unix:// or nothing",
+        ),
     ] = ""
     redis_file: Annotated[str, Meta(description="a file path or nothing")] = ""
     redis_user: Annotated[str, Meta(description="a user name or nothing")] = ""

@@ -44,9 +44,15 @@ def validation_message(
     for key in keys:
         found_value = found_value[int(key)] if isinstance(found_value, list) else found_value[key]
     name = ".".join(key for key in keys if not key.isdigit())
-    found_text = "a value with a password" if "@" in str(found_value) else sanitize(repr(found_value), 60)
+    found_text = _shown(str(found_value)) if "@" in str(found_value) else sanitize(repr(found_value), 60)
     form = _form_hint(schema, keys, found_value) if strict else ""
     return f"{origin}: {name} is {found_text}, allowed: {form}{_allowed_values(schema, keys)}"
+
+
+def _shown(value: str) -> str:
+    """A value that may have a password, without it."""
+    scheme, mark, _ = value.partition("://")
+    return f"{sanitize(scheme, 20)}://… (a value with a password)" if mark else "a value with a password"
 
 
 def _form_hint(schema: type[Struct], keys: list[str], found: object) -> str:

@@ -43,6 +43,7 @@ class Runtime:
     replay_speed: float | None = None
     paused: bool = False
     finished: bool = False
+    interval_s: float = 1.0  # between two snapshots of an underlying
     attached: bool = False  # the snapshots are those of other programs
 
 

@@ -37,6 +37,7 @@ from dfmon.runtime.stores import (
 from dfmon.sinks.base import Sink
 from dfmon.sinks.jsonl import JsonLines
 from dfmon.sinks.redis_url import SCHEMES, RedisTarget, parse_redis_url
+from dfmon.sinks.rest.settings import RestSettings
 from dfmon.store.recorder import Recorder
 from dfmon.store.trades import TradeStore
 from dfmon.venues.certificates import check_certificates
@@ -110,18 +111,13 @@ def open_outputs(config: Config, publish: PublishMode, mode: State) -> Outputs:
         sinks.append(_redis_stream(config, redis_url))
     if config.publish.rest:
         from dfmon.sinks.rest.rest_service import RestService
-        from dfmon.sinks.rest.settings import RestSettings
 
         host, _, port = config.publish.rest.rpartition(":")
-        publishing = config.publish
-        settings = RestSettings(
-            read_rest_token(publishing), publishing.rest_hosts, publishing.rest_origins, publishing.rest_rate
-        )
         rest = RestService(
             host or "127.0.0.1",
             int(port),
             lambda: tuple(sink.status() for sink in sinks),
-            settings,
+            rest_settings(config.publish),
             history_columns(config, mode),
             past_events(config, mode),
         )
@@ -129,6 +125,11 @@ def open_outputs(config: Config, publish: PublishMode, mode: State) -> Outputs:
         sinks.append(rest)
         log.info("serving %s/v1/snapshot", rest.url)
     return Outputs(tuple(sinks), json_lines)
+
+
+def rest_settings(publish: PublishSection) -> RestSettings:
+    """Access to the REST service. Raises UsageError for a token that is none."""
+    return RestSettings(read_rest_token(publish), publish.rest_hosts, publish.rest_origins, publish.rest_rate)
 
 
 def read_rest_token(publish: PublishSection) -> str:

@@ -18,7 +18,7 @@ from dfmon.sinks.base import SinkStatus
 log = logging.getLogger("dfmon")
 
 HOLD_S: Final = 10.0  # a condition that returns within this time has not ended
-_FAILING_SINK_STATES: Final = frozenset({"away", "refused", "restarting", "spill fails"})
+_FAILING_SINK_STATES: Final = frozenset({"away", "refused", "restarting"})
 
 
 class ConditionLog:
@@ -42,10 +42,12 @@ class ConditionLog:
 
 
 def sink_conditions(statuses: Sequence[SinkStatus]) -> Iterator[tuple[str, str]]:
-    """Sinks whose server is away, refuses, or whose code failed."""
+    """Sinks whose server is away, refuses, or whose code failed, and spills that cannot be written."""
     for status in statuses:
         if status.state in _FAILING_SINK_STATES:
             yield f"sink {status.name}", f"{status.state}{f', {status.note}' if status.note else ''}"
+        if status.fault:
+            yield f"spill of {status.name}", status.fault
 
 
 def feed_conditions(feeds: Sequence[Feed]) -> Iterator[tuple[str, str]]:

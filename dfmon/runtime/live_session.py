@@ -263,6 +263,7 @@ class LiveSession:
             recorded_bytes=recorder.written_bytes if recorder else None,
             sinks=tuple(str(sink.status()) for sink in self._sinks),
             degraded=self._check_conditions(),
+            interval_s=self._tick_s,
             note=self._describe_stores(),
             backfill=next((b.progress for b in self._backfills.values() if b.progress), None),
         )

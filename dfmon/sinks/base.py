@@ -31,13 +31,17 @@ log = logging.getLogger("dfmon.sinks")
 
 
 class SinkStatus(msgspec.Struct, frozen=True):
-    """State of a sink: `state` in a word or two, `sent` and `dropped` in snapshots, `note` with the reason."""
+    """State of a sink: `state` in a word or two, `sent` and `dropped` in snapshots, `note` with the reason.
+
+    `fault` is a trouble of its own beside the state, such as a disk that is full while the server is away.
+    """
 
     name: str
     state: str
     sent: int
     dropped: int
     note: str
+    fault: str = ""
 
     def __str__(self) -> str:
         """One phrase for the sinks line of the screen."""

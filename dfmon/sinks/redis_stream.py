@@ -123,10 +123,11 @@ class RedisStream:
         parts += [f"{counts.events_waiting} events waiting"] if counts.events_waiting else []
         spill_error = next((backlog.spill.error for backlog in self._events.values() if backlog.spill.error), "")
         parts += [f"{counts.events_lost} events lost"] if counts.events_lost else []
-        parts += [f"events cannot be spilled: {spill_error}"] if spill_error else []
-        state = "spill fails" if spill_error and progress.state == "sending" else progress.state
-        note = "; ".join(filter(None, parts))
-        return SinkStatus(self.name, state, counts.snapshots_delivered, counts.snapshots_conflated, note)
+        fault = f"events cannot be spilled: {spill_error}" if spill_error else ""
+        note = "; ".join(filter(None, (*parts, fault)))
+        return SinkStatus(
+            self.name, progress.state, counts.snapshots_delivered, counts.snapshots_conflated, note, fault
+        )
 
     # ---- the run -----------------------------------------------------------------------------------------------------
 
@@ -220,10 +221,13 @@ class RedisStream:
         attempt = 0
         while not stop.is_set():
             delivered = self._delivered
-            self.progress.set_state("connecting", self.display_url)
+            is_first = self.progress.state not in ("away", "refused")  # which last until something is taken
+            if is_first:
+                self.progress.set_state("connecting", self.display_url)
             try:
                 async with self._connector.open() as link:
-                    self.progress.set_state("sending", self.display_url)
+                    if is_first:
+                        self.progress.set_state("sending", self.display_url)
                     await self._send_until_done(link, hub)
             except OSError as exc:
                 attempt = 0 if self._delivered > delivered else attempt
@@ -244,8 +248,10 @@ class RedisStream:
             self._work_available.clear()
             while self._ticks.waiting or self._ready_backlogs():
                 await self._send_batch(link, hub.mode)
-            if self._collection_done and not any(backlog.waiting for backlog in self._backlogs()):
-                return
+            if not any(backlog.waiting for backlog in self._backlogs()):
+                if self._collection_done:
+                    return
+                self._note_refusal(())
             await self._work_available.wait()
 
     def _ready_backlogs(self) -> list[Backlog]:

@@ -144,7 +144,8 @@ class SpillFile:
             with suppress(OSError):
                 os.ftruncate(self._fd, self._end)
             return
-        self.error = ""
+        full = OSError(None, f"the bound of {self._limit_bytes:,} bytes is reached")
+        self.error = self._describe(full) if count < len(self._memory) else ""
         self._end += size
         self._in_file += count
         self.lost += len(self._memory) - count

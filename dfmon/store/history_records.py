@@ -59,7 +59,8 @@ class RecordCollector:
 
     def _position_rows(self, snapshot: FlowSnapshot) -> Iterator[Record]:
         underlying, model, hour = snapshot.underlying, snapshot.positions.model, snapshot.ts_ns // HOUR
-        if snapshot.state == "stale" or self._positions_hour.get(underlying) == hour:
+        is_unknown = snapshot.state == "stale" or snapshot.positions.warming  # what is learned would look like trades
+        if is_unknown or self._positions_hour.get(underlying) == hour:
             return
         rows = snapshot.detail.positions if isinstance(snapshot.detail, Detail) else ()
         if rows:

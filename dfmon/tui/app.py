@@ -211,7 +211,7 @@ class DfmonApp(App[None]):
             return None
         snapshot = snapshot.view(model) if model else snapshot
         age_s = (now_ns - snapshot.ts_ns) / 1e9 / self.settings.clock_speed
-        return snapshot if self.hub.mode == "replay" else snapshot_at(snapshot, age_s)
+        return snapshot if self.hub.mode == "replay" else snapshot_at(snapshot, age_s, self.hub.runtime.interval_s)
 
     # -- actions
 

@@ -78,6 +78,9 @@ def test_conditions_of_feeds_and_sinks() -> None:
     }
     statuses = [SinkStatus("redis", state, 0, 0, "OOM") for state in ("off", "connecting", "sending", "refused")]
     assert dict(sink_conditions(statuses)) == {"sink redis": "refused, OOM"}
+    full = SinkStatus("redis", "away", 0, 0, "no route", "events cannot be spilled: full")
+    expected = {"sink redis": "away, no route", "spill of redis": "events cannot be spilled: full"}
+    assert dict(sink_conditions([full])) == expected
 
 
 def test_an_underlying_is_stale_after_it_was_fresh() -> None:

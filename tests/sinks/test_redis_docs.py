@@ -6,7 +6,8 @@ import asyncio
 import re
 import subprocess
 import sys
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,23 @@ def test_every_field_is_described() -> None:
 
 
 def _at(code: str, server: ValkeyServer) -> str:
-    return code.replace("127.0.0.1:6379", f"127.0.0.1:{server.port}/2").replace("block=10_000", "block=1_500")
+    return code.replace("127.0.0.1:6379", f"127.0.0.1:{server.port}/2")
+
+
+async def _lines(child: subprocess.Popen[str], count: int) -> list[str]:
+    """The first lines that an example prints; it runs until it is killed."""
+    assert child.stdout is not None
+    async with asyncio.timeout(60.0):
+        return [await asyncio.to_thread(child.stdout.readline) for _ in range(count)]
+
+
+@contextmanager
+def _example(code: str, server: ValkeyServer) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen([sys.executable, "-u", "-c", _at(code, server)], stdout=subprocess.PIPE, text=True) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
 
 
 @pytest.mark.slow
@@ -49,12 +66,12 @@ async def test_five_lines_read_the_stream(hub: SnapshotHub, run: Run, server: Va
     assert len([line for line in READER.splitlines() if line]) == 5
     with redis.Redis.from_url(url) as client:
         client.flushdb()
-        child = subprocess.Popen([sys.executable, "-c", _at(READER, server)], stdout=subprocess.PIPE, text=True)
-        await wait_until(lambda: any(each["cmd"] == "xread" for each in _clients(client)), 20.0)
-        run(RedisStream(url))
-        await publish(hub, 1, 3)
-        output, _ = await asyncio.to_thread(child.communicate, timeout=60)
-    assert [line.split()[1:] for line in output.splitlines()] == [["FLIP-ZONE", "-12345678.25"]] * 3
+        with _example(READER, server) as child:
+            await wait_until(lambda: any(each["cmd"] == "xread" for each in _clients(client)), 20.0)
+            run(RedisStream(url))
+            await publish(hub, 1, 3)
+            lines = await _lines(child, 3)
+    assert [line.split()[1:] for line in lines] == [["FLIP-ZONE", "-12345678.25"]] * 3
 
 
 def _clients(client: Any) -> list[dict[str, str]]:
@@ -100,9 +117,15 @@ async def test_a_group_of_consumers_gets_every_event_once(
         await wait_until(lambda: sink.counts().events_delivered == 20)
         repeated: Any = client.xrange("dfmon:events:BTC", count=1)
         client.xadd("dfmon:events:BTC", repeated[0][1])
-        output = subprocess.run(
-            [sys.executable, "-c", _at(CONSUMER, server)], capture_output=True, text=True, timeout=30, check=True
-        ).stdout
-        pending: Any = client.xpending("dfmon:events:BTC", "desk")
-    assert [line.split()[0] for line in output.splitlines()] == [f"{sink.session}-{n}" for n in range(1, 21)]
-    assert pending["pending"] == 0
+        client.xgroup_create("dfmon:events:BTC", "desk", id="0")
+        client.xreadgroup("desk", "reader-1", {"dfmon:events:BTC": ">"}, count=7)  # and it died
+        with _example(CONSUMER, server) as child:
+            lines = await _lines(child, 20)
+            await wait_until(lambda: _unread(client) == 0, 20.0)
+    assert [line.split()[0] for line in lines] == [f"{sink.session}-{n}" for n in range(1, 21)]
+
+
+def _unread(client: Any) -> int:
+    """Entries that the group has not taken, or not acknowledged."""
+    [group] = client.xinfo_groups("dfmon:events:BTC")
+    return int(group["pending"]) + int(group["lag"])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from dfmon.cli.remote_snapshot import remote_snapshot
 from dfmon.config import Config, PublishSection
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import DfmonError, UsageError
+from dfmon.model.units import SECOND
 from dfmon.sinks.rest.rest_service import RestService
 from dfmon.sinks.rest.settings import RestSettings
 from tests.sinks.conftest import Run
@@ -36,6 +39,15 @@ async def test_the_token_is_sent_that_a_service_here_would_take(url: str, tmp_pa
     publish = PublishSection(rest_token=TOKEN) if place == "variable" else PublishSection(rest_token_file=str(path))
     found = await asyncio.to_thread(remote_snapshot, url, "BTC", Config(publish=publish), 5.0)
     assert found.underlying == "BTC"
+
+
+@pytest.mark.parametrize(("age_s", "state"), [(2.0, "live"), (60.0, "stale")])
+async def test_the_last_snapshot_of_a_dead_collector_is_stale(
+    hub: SnapshotHub, url: str, age_s: float, state: str
+) -> None:
+    hub.publish(replace(snapshot(2), ts_ns=time.time_ns() - round(age_s * SECOND)))
+    found = await asyncio.to_thread(remote_snapshot, url, "BTC", Config(publish=PublishSection(rest_token=TOKEN)), 5.0)
+    assert found.state == state
 
 
 @pytest.mark.parametrize(("token", "words"), [("", "it takes a token"), ("another-token-of-16", "is not its own")])

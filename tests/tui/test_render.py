@@ -441,6 +441,15 @@ def test_the_screen_is_stale_once_the_limit_has_passed_and_not_at_the_next_tick(
     assert "no outlook, no alert while stale" in panels(later)["context"]
 
 
+def test_the_screen_waits_for_ticks_that_are_seldom() -> None:
+    s = aged(factory.snapshot(), 4.6)
+    assert snapshot_at(s, 12.0, interval_s=5.0) is s
+    assert snapshot_at(s, 14.0, interval_s=5.0).state == "stale"
+    seldom = replace(frame(factory.snapshot()), now_ns=factory.snapshot().ts_ns + 12 * SECOND)
+    assert seldom.stale
+    assert not replace(seldom, runtime=Runtime(interval_s=5.0)).stale
+
+
 def test_a_pause_does_not_hide_that_the_market_became_stale() -> None:
     before = factory.snapshot()
     paused = replace(frame(before, paused=True), latest_snapshot=aged(before, 6.0))

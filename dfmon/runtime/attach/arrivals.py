@@ -5,26 +5,26 @@ Restarts, gaps, silence and disagreement of the sources are found here, without 
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
+from dfmon.core.freshness import aged as aged_inputs
 from dfmon.core.freshness import format_age
 from dfmon.core.snapshot.build import SCHEMA
 from dfmon.model.errors import DfmonError
-from dfmon.model.freshness import Freshness, InputAge
 from dfmon.model.snapshot import Feed, FlowSnapshot, from_json
 from dfmon.model.units import SECOND, format_hms
 
 STALE_NS: Final = 3 * SECOND  # without a snapshot of an underlying
-GAP_NS: Final = 5 * SECOND  # without a snapshot
 SLOW_NS: Final = 5 * SECOND
+LATE_INTERVALS: Final = 2.5  # between snapshots, where they are seldom
 COMPARABLE_NS: Final = 10 * SECOND  # snapshots further apart than this are not compared
 SPOT_TOLERANCE: Final = 1e-3
 NGI_TOLERANCE: Final = 0.1
-INPUTS: Final = tuple(name for name, kind in Freshness.__annotations__.items() if kind == "InputAge")
 
 
 class _Header(msgspec.Struct):
@@ -72,6 +72,7 @@ class SourceState:
     lag_ns: int = 0
     newest: dict[str, FlowSnapshot] = field(default_factory=dict)
     arrived_ns: dict[str, int] = field(default_factory=dict)  # when each of `newest` arrived
+    spans_ns: dict[str, deque[int]] = field(default_factory=dict)  # between the last snapshots of each
 
     def add(self, snapshot: FlowSnapshot, now_ns: int) -> None:
         """Takes a snapshot, and notes a gap or a restart before it."""
@@ -79,7 +80,9 @@ class SourceState:
         if previous is not None and snapshot.ts_ns > previous.ts_ns:
             self.restarts += snapshot.seq <= previous.seq
             span_ns = snapshot.ts_ns - previous.ts_ns
-            if span_ns > GAP_NS:
+            spans_ns = self.spans_ns.setdefault(snapshot.underlying, deque(maxlen=2))
+            spans_ns.append(span_ns)
+            if span_ns > self.limit_ns(snapshot.underlying, SLOW_NS):
                 self.gaps += 1
                 self.gaps_ns += span_ns
         self.newest[snapshot.underlying] = snapshot
@@ -87,10 +90,19 @@ class SourceState:
         self.arrived_ns[snapshot.underlying], self.lag_ns = now_ns, now_ns - snapshot.ts_ns
         self.problems.pop(snapshot.underlying, None)
 
+    def interval_ns(self, underlying: str) -> int:
+        """The interval of its snapshots: the shorter of the last two, as one of them may be a gap."""
+        spans_ns = self.spans_ns.get(underlying, ())
+        return min(spans_ns) if len(spans_ns) == 2 else 0
+
+    def limit_ns(self, underlying: str, minimum_ns: int) -> int:
+        """The time without a snapshot that is too long."""
+        return max(minimum_ns, round(LATE_INTERVALS * self.interval_ns(underlying)))
+
     def feed(self, now_ns: int, disagreement: str = "") -> Feed:
         """The source as a connection among the feeds: as old as the underlying that has been silent for longest."""
         ages_ns = {name: max(now_ns - at_ns, 0) for name, at_ns in self.arrived_ns.items()}
-        silent = {name: age_ns for name, age_ns in ages_ns.items() if age_ns > SLOW_NS}
+        silent = {name: age_ns for name, age_ns in ages_ns.items() if age_ns > self.limit_ns(name, SLOW_NS)}
         age_ns = max(ages_ns.values(), default=None)
         is_down = bool(self.problems) and len(silent) == len(ages_ns)
         status = "down" if is_down else "slow" if silent else "live" if ages_ns else "connecting"
@@ -129,12 +141,16 @@ class Arrivals:
         return False
 
     def silent(self, now_ns: int) -> list[FlowSnapshot]:
-        """The snapshots that nothing has followed for STALE_NS, as they are by now: stale. A replay may stand still."""
+        """The snapshots that nothing has followed in time, as they are by now: stale. A replay may stand still."""
         return [
             aged(snapshot, (now_ns - arrived_ns) / SECOND)
-            for snapshot, _, arrived_ns in self._shown.values()
-            if now_ns - arrived_ns > STALE_NS and snapshot.state != "replay"
+            for snapshot, source, arrived_ns in self._shown.values()
+            if now_ns - arrived_ns > source.limit_ns(snapshot.underlying, STALE_NS) and snapshot.state != "replay"
         ]
+
+    def interval_s(self) -> float:
+        """The longest interval of the snapshots that are shown."""
+        return max((s.interval_ns(name) for name, (_, s, _) in self._shown.items()), default=0) / SECOND
 
     def disagreement(self, source: SourceState) -> str:
         """The differences of the newest snapshots of a source from those that are shown, empty where they agree."""
@@ -149,7 +165,7 @@ class Arrivals:
 
 
 def aged(snapshot: FlowSnapshot, elapsed_s: float) -> FlowSnapshot:
-    """A snapshot as it is some time after its arrival: stale, its inputs and feeds older by that time."""
+    """A snapshot that nothing has followed for some time: stale, its inputs and feeds older by that time."""
     feeds = tuple(
         replace(
             feed,
@@ -160,15 +176,9 @@ def aged(snapshot: FlowSnapshot, elapsed_s: float) -> FlowSnapshot:
     )
     freshness = snapshot.freshness
     if freshness is not None:
-        ages = {name: _aged_input(getattr(freshness, name), elapsed_s) for name in INPUTS}
-        freshness = replace(freshness, stale=f"no snapshot for {format_age(elapsed_s)}", **ages)
+        older = aged_inputs(freshness, elapsed_s)
+        freshness = replace(older, stale=older.stale or f"no snapshot for {format_age(elapsed_s)}")
     return replace(snapshot, state="stale", feeds=feeds, freshness=freshness)
-
-
-def _aged_input(age: InputAge, elapsed_s: float) -> InputAge:
-    if age.age_s is None:
-        return age
-    return InputAge(age.age_s + elapsed_s, age.limit_s, fresh=age.age_s + elapsed_s <= age.limit_s)
 
 
 def compare(shown: FlowSnapshot, other: FlowSnapshot) -> str:

@@ -106,6 +106,7 @@ class AttachSession:
                 note="; ".join(filter(None, (self._note, *notes))),
                 sinks=tuple(str(sink.status()) for sink in self._sinks),
                 degraded=tuple(f"{feed.name}: {feed.state}, {feed.note}" for feed in troubled),
+                interval_s=self._arrivals.interval_s(),
                 attached=True,
             )
             for snapshot in self._arrivals.silent(time.time_ns()):

@@ -19,6 +19,7 @@ from dfmon.tui.metric_series import rows_since
 from dfmon.tui.view import SPANS, View
 
 STALE_AFTER_NS: Final = 3 * SECOND
+STALE_INTERVALS: Final = 2.5  # between snapshots, where they are seldom
 SLOW_NOTICE_NS: Final = 15 * SECOND
 _MIN_SPAN_ROWS: Final = 4
 _FLAT_SHARE = 0.02  # a change below this share of the range is flat
@@ -52,11 +53,12 @@ class Frame:
 
     @property
     def stale_s(self) -> float | None:
-        """Seconds without a snapshot where that is too long; None for a replay."""
+        """Seconds without a snapshot where that is too long for the interval of this run; None for a replay."""
         if self.latest_snapshot is None or self.mode == "replay":
             return None
         age_ns = (self.now_ns - self.latest_snapshot.ts_ns) / self.clock_speed
-        return age_ns / SECOND if age_ns > STALE_AFTER_NS else None
+        limit_ns = max(STALE_AFTER_NS, STALE_INTERVALS * self.runtime.interval_s * SECOND)
+        return age_ns / SECOND if age_ns > limit_ns else None
 
     @property
     def stale(self) -> bool:
@@ -111,8 +113,13 @@ class Frame:
         return f"waiting for data  {self.waited_s:.0f}s"
 
 
-def snapshot_at(snapshot: FlowSnapshot, seconds: float) -> FlowSnapshot:
-    """The snapshot some seconds after its tick: stale once its spot or marks are, ahead of the next tick."""
+def snapshot_at(snapshot: FlowSnapshot, seconds: float, interval_s: float = 1.0) -> FlowSnapshot:
+    """The snapshot some seconds after its tick: stale once its spot or marks are, ahead of the next tick.
+
+    Where ticks are seldom, only the time beyond those that are due counts.
+    """
+    allowed_s = STALE_INTERVALS * interval_s
+    seconds -= allowed_s if allowed_s * SECOND > STALE_AFTER_NS else 0.0
     if snapshot.state == "stale" or snapshot.freshness is None:
         return snapshot
     freshness = aged(snapshot.freshness, max(seconds, 0.0))

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from dfmon.model.freshness import Freshness, InputAge
 from dfmon.model.snapshot import Feed, FlowSnapshot, to_json
-from dfmon.model.units import MINUTE, SECOND
+from dfmon.model.units import HOUR, SECOND
 from dfmon.runtime.attach.arrivals import Arrivals, SchemaError, SourceState, compare, read_snapshot
 from tests.sinks.factory import START_NS, snapshot, snapshot_in_scenario
 from tests.structs import complete
@@ -34,7 +34,7 @@ def test_what_is_shown_is_the_first_arrival_of_the_newest_tick(offers: list[tupl
         if arrivals.offer(sources[number], at(second, second, spot=spot), START_NS):
             shown.append(second)
         newest = max(second for _, second in offers[: offers.index((number, second)) + 1])
-        [current] = arrivals.silent(START_NS + MINUTE)
+        [current] = arrivals.silent(START_NS + HOUR)
         assert current.ts_ns >= START_NS + newest * SECOND
     assert shown == sorted(shown)
     for number, source in enumerate(sources):
@@ -71,10 +71,18 @@ def test_what_is_silent_is_stale_and_as_old_as_it_is_by_now() -> None:
     assert (stale.underlying, stale.state, stale.ts_ns) == ("BTC", "stale", START_NS + SECOND)
     assert stale.freshness is not None
     assert stale.freshness.spot == InputAge(42.4, 5.0, fresh=False)
-    assert stale.freshness.open_interest == InputAge(142.0, 120.0, fresh=False)
-    assert stale.freshness.depth.age_s is None
-    assert stale.freshness.stale == "no snapshot for 42 s"
+    assert stale.freshness.stale.startswith("spot 42 s old")
     assert [(feed.state, feed.age_s) for feed in stale.feeds] == [("slow", 42.5)]
+
+
+def test_a_slow_tick_of_a_collector_is_neither_stale_nor_a_gap() -> None:
+    arrivals, [source] = Arrivals(), states(1)
+    for second in (0, 5, 10, 15):
+        arrivals.offer(source, at(second, second + 1), START_NS + second * SECOND)
+    now_ns = START_NS + 24 * SECOND
+    assert (source.gaps, arrivals.silent(now_ns), source.feed(now_ns).state) == (0, [], "live")
+    assert arrivals.interval_s() == 5.0
+    assert [each.state for each in arrivals.silent(START_NS + 28 * SECOND)] == ["stale"]
 
 
 def test_a_source_is_as_old_as_its_underlying_that_is_silent() -> None:
