@@ -141,6 +141,8 @@ def test_the_compose_file_starts_what_the_image_offers() -> None:
     }
     text = (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
     assert {*services["dfmon"]["environment"], *re.findall(r"DFMON_\w+", text)} <= known
+    guide = (ROOT / "docs" / "history.md").read_text(encoding="utf-8")
+    assert all(f"`{name}=…`" in guide for name in re.findall(r"\$\{(\w+):\?", text))
 
 
 @pytest.mark.slow

@@ -74,8 +74,11 @@ class SourceState:
     arrived_ns: dict[str, int] = field(default_factory=dict)  # when each of `newest` arrived
     spans_ns: dict[str, deque[int]] = field(default_factory=dict)  # between the last snapshots of each
 
-    def add(self, snapshot: FlowSnapshot, now_ns: int) -> None:
-        """Takes a snapshot, and notes a gap or a restart before it."""
+    def add(self, snapshot: FlowSnapshot, now_ns: int) -> int:
+        """Takes a snapshot, and notes a gap or a restart before it. Returns when it arrived.
+
+        The first one may have waited in Redis since its collector died: its own time counts.
+        """
         previous = self.newest.get(snapshot.underlying)
         if previous is not None and snapshot.ts_ns > previous.ts_ns:
             self.restarts += snapshot.seq <= previous.seq
@@ -87,8 +90,10 @@ class SourceState:
                 self.gaps_ns += span_ns
         self.newest[snapshot.underlying] = snapshot
         self.snapshots += 1
-        self.arrived_ns[snapshot.underlying], self.lag_ns = now_ns, now_ns - snapshot.ts_ns
+        arrived_ns = now_ns if previous is not None else min(snapshot.ts_ns, now_ns)
+        self.arrived_ns[snapshot.underlying], self.lag_ns = arrived_ns, now_ns - snapshot.ts_ns
         self.problems.pop(snapshot.underlying, None)
+        return arrived_ns
 
     def interval_ns(self, underlying: str) -> int:
         """The interval of its snapshots: the shorter of the last two, as one of them may be a gap."""
@@ -132,20 +137,27 @@ class Arrivals:
 
     def offer(self, source: SourceState, snapshot: FlowSnapshot, now_ns: int) -> bool:
         """Takes a snapshot. True where it is the first of its tick, or brings the tables to what is shown."""
-        source.add(snapshot, now_ns)
+        arrived_ns = source.add(snapshot, now_ns)
         shown, shown_source, _ = self._shown.get(snapshot.underlying, (None, None, 0))
         is_first = shown is None or snapshot.ts_ns > shown.ts_ns
         if is_first or (shown_source is source and snapshot.ts_ns == getattr(shown, "ts_ns", None)):
-            self._shown[snapshot.underlying] = snapshot, source, now_ns
+            self._shown[snapshot.underlying] = snapshot, source, arrived_ns
             return True
         return False
 
+    def shown(self, underlying: str, now_ns: int) -> FlowSnapshot:
+        """The snapshot of an underlying as it is by now: stale where none has followed in time; a replay may stand."""
+        snapshot, source, arrived_ns = self._shown[underlying]
+        elapsed_ns = now_ns - arrived_ns
+        is_silent = elapsed_ns > source.limit_ns(underlying, STALE_NS) and snapshot.state != "replay"
+        return aged(snapshot, elapsed_ns / SECOND) if is_silent else snapshot
+
     def silent(self, now_ns: int) -> list[FlowSnapshot]:
-        """The snapshots that nothing has followed in time, as they are by now: stale. A replay may stand still."""
+        """The snapshots that have become stale since their arrival."""
         return [
-            aged(snapshot, (now_ns - arrived_ns) / SECOND)
-            for snapshot, source, arrived_ns in self._shown.values()
-            if now_ns - arrived_ns > source.limit_ns(snapshot.underlying, STALE_NS) and snapshot.state != "replay"
+            found
+            for name, (snapshot, _, _) in self._shown.items()
+            if (found := self.shown(name, now_ns)) is not snapshot
         ]
 
     def interval_s(self) -> float:

@@ -83,8 +83,10 @@ class AttachSession:
                 snapshot = read_snapshot(body, source.place)
                 if snapshot.state != "stale":
                     self.hub.mode = snapshot.state
-                if self._arrivals.offer(state, snapshot, time.time_ns()):
-                    self.hub.publish(replace(snapshot, feeds=(*self._feeds(), *snapshot.feeds)))
+                now_ns = time.time_ns()
+                if self._arrivals.offer(state, snapshot, now_ns):
+                    shown = self._arrivals.shown(snapshot.underlying, now_ns)
+                    self.hub.publish(replace(shown, feeds=(*self._feeds(), *shown.feeds)))
 
     def _refuse(self, source: SnapshotSource, error: SchemaError) -> None:
         self._states[source.place].problems[source.underlying] = sanitize(str(error))

@@ -75,6 +75,16 @@ def test_what_is_silent_is_stale_and_as_old_as_it_is_by_now() -> None:
     assert [(feed.state, feed.age_s) for feed in stale.feeds] == [("slow", 42.5)]
 
 
+def test_the_last_snapshot_of_a_dead_collector_is_stale_at_once() -> None:
+    """So no reader of an attached program's output takes it for news."""
+    arrivals, [source] = Arrivals(), states(1)
+    assert arrivals.offer(source, at(0, 1), START_NS + 300 * SECOND)
+    assert arrivals.shown("BTC", START_NS + 300 * SECOND).state == "stale"
+    assert source.feed(START_NS + 300 * SECOND).age_s == 300.0
+    assert arrivals.offer(source, at(1, 2), START_NS + 301 * SECOND)  # it lives, and its clock is behind
+    assert arrivals.shown("BTC", START_NS + 302 * SECOND).state != "stale"
+
+
 def test_a_slow_tick_of_a_collector_is_neither_stale_nor_a_gap() -> None:
     arrivals, [source] = Arrivals(), states(1)
     for second in (0, 5, 10, 15):
@@ -87,8 +97,8 @@ def test_a_slow_tick_of_a_collector_is_neither_stale_nor_a_gap() -> None:
 
 def test_a_source_is_as_old_as_its_underlying_that_is_silent() -> None:
     [source] = states(1)
-    source.add(at(1, 1), START_NS)
-    source.add(replace(at(1, 1), underlying="ETH"), START_NS + 40 * SECOND)
+    source.add(at(0, 1), START_NS)
+    source.add(replace(at(40, 1), underlying="ETH"), START_NS + 40 * SECOND)
     feed = source.feed(START_NS + 42 * SECOND)
     assert (feed.state, feed.age_s, feed.note) == ("slow", 42.0, "redis://host1; BTC, ETH; BTC: nothing for 42 s")
     source.problems["BTC"] = "no response in time"
