@@ -99,8 +99,8 @@ def _minutes(found: dict[str, MinuteSeries], skipped: list[str], progress: Progr
         known = np.isfinite(series.log_return) & np.isfinite(series.psi)
         weeks = np.unique(series.day[known] // 7).size
         sample.append((name, f"{_span(series.ts_ns)}, {np.count_nonzero(known):,} minutes, {_blocks(weeks)}"))
-        if holes := np.count_nonzero(~known):
-            skipped.append(f"{name}: {holes:,} of {known.size:,} minutes have no spot or no psi")
+        if missing := np.count_nonzero(~known):
+            skipped.append(f"{name}: {missing:,} of {known.size:,} minutes have no spot or no psi")
         findings += minute_findings(series, name, lambda name=name: progress(name))  # type: ignore[misc]
         other = next((s.psi for n, s in found.items() if n != name and s.psi.size == series.psi.size), None)
         tests += placebos(series, name, other, lambda name=name: progress(name))  # type: ignore[misc]

@@ -6,11 +6,12 @@ of many is not taken for the first.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import msgspec
 
@@ -26,13 +27,23 @@ class Ledger:
     def __init__(self, path: Path, clock: Callable[[], int]) -> None:
         self._path, self._clock = path, clock
         self._entries: list[dict[str, Any]] = []
-        self._last = _FIRST
+        self._last, self._line_count, self._size = _FIRST, 0, 0  # of what is verified; bytes
         try:
-            lines = path.read_bytes().splitlines() if path.exists() else []
+            if path.exists():
+                with path.open("rb") as file:
+                    self._read_new_lines(file)
         except OSError as exc:
             raise DfmonError(f"{path}: the ledger cannot be read: {exc.strerror or exc}") from None
-        for number, line in enumerate(lines, 1):
-            self._check(line, number)
+
+    def _read_new_lines(self, file: IO[bytes]) -> None:
+        """Verifies the lines after those that are verified already; a last one without its end is no line yet."""
+        file.seek(self._size)
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            self._line_count += 1
+            self._check(line[:-1], self._line_count)
+            self._size += len(line)
 
     def _check(self, line: bytes, number: int) -> None:
         try:
@@ -66,16 +77,18 @@ class Ledger:
         return len(pairs | {(hypotheses, source_digest)})
 
     def _append(self, content: dict[str, Any]) -> dict[str, Any]:
-        entry = {"prev": self._last, "time": iso(self._clock()), **content}
-        line = msgspec.json.encode(entry)
+        """Appends an entry behind those of other processes; what a killed one left of a line is cut off."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("ab") as file:
-                file.write(line + b"\n")
+            with self._path.open("a+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # released as the file is closed
+                self._read_new_lines(file)
+                file.truncate(self._size)
+                line = msgspec.json.encode({"prev": self._last, "time": iso(self._clock()), **content}) + b"\n"
+                file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
+                self._read_new_lines(file)
         except OSError as exc:
             raise DfmonError(f"{self._path}: the ledger cannot be written: {exc.strerror or exc}") from None
-        self._entries.append(entry)
-        self._last = hashlib.sha256(line).hexdigest()
-        return entry
+        return self._entries[-1]

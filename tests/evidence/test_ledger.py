@@ -66,3 +66,23 @@ def test_a_folder_in_place_of_a_ledger_is_one_sentence(tmp_path: Path) -> None:
 def test_digest_is_that_of_the_text() -> None:
     assert len(registry_digest()) == 64
     assert len({hypothesis.name for hypothesis in HYPOTHESES}) == len(HYPOTHESES)
+
+
+def test_two_processes_share_a_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    first, second = Ledger(path, lambda: 0), Ledger(path, lambda: 0)
+    first.register("h1")
+    second.enter_run("h1", "a.csv", "d1", "r1")
+    first.enter_run("h1", "b.csv", "d2", "r2")
+    assert Ledger(path, lambda: 0).trials("h1", "d2") == 2
+    assert first.trials("h1", "d2") == 2
+
+
+def test_what_a_killed_process_left_of_a_line_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    Ledger(path, lambda: 0).register("h1")
+    with path.open("ab") as file:
+        file.write(b'{"prev": "ab')
+    Ledger(path, lambda: 0).enter_run("h1", "a.csv", "d1", "r1")
+    assert Ledger(path, lambda: 0).trials("h1", "d1") == 1
+    assert len(path.read_bytes().splitlines()) == 2
