@@ -29,6 +29,7 @@ from dfmon.tui.render.positions import positions
 from dfmon.tui.render.profile import profile
 from dfmon.tui.render.settlement import settlement_sheet
 from dfmon.tui.render.tape import tape, tape_rows
+from dfmon.tui.render.transitions import transition_rows
 from dfmon.tui.render.vol import vol_sheet
 from dfmon.tui.render.what_if import what_if_sheet
 from dfmon.tui.sheet_work import forward_map_work, profile_work, settlement_work, vol_work, what_if_work
@@ -178,6 +179,14 @@ SHEETS: Final = (
         footer_rank=16,
         min_size=(70, 18),
         work=vol_work,
+    ),
+    SheetSpec(
+        "transitions",
+        "Transitions",
+        "When the scenario changed and why; shares of volume against their thresholds.",
+        lines=transition_rows,
+        key="H",
+        footer_rank=16,
     ),
     SheetSpec(
         "feeds",

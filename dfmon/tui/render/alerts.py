@@ -5,15 +5,19 @@ The first line says why the scenario holds.
 
 from __future__ import annotations
 
+import textwrap
 from typing import Final
 
 from dfmon.model.snapshot import Alert
+from dfmon.model.units import SECOND
 from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.formatting import (
     Row,
     Run,
     cell_text,
     fit,
+    format_duration,
+    format_moment,
     format_time,
     row_width,
     truncate,
@@ -35,8 +39,10 @@ def alerts(frame: Frame, rect: Rect) -> list[Row]:
         title.append((f"  {frame.unread_alert_count} new", "warn"))
     items = frame.alerts
     if frame.view.zoom:
-        first = min(frame.view.scroll, max(0, len(items) - height))
-        body = alert_rows(frame, width)[first : first + height] or [((" none", "dim"),)]
+        title.append(("  when, kind, lasted, why; + still holds", "dim"))
+        rows = alert_rows(frame, width)
+        first = min(frame.view.scroll, max(0, len(rows) - height))
+        body = rows[first : first + height] or [((" none: alerts are kept over restarts", "dim"),)]
         return bordered_panel(rect, title, body, focus=focus)
     tail: list[Run] = [("above: ◆ flip  digit scenario  ╱ no data", "dim")] if width >= 100 else []
     body = [fit(_why_runs(frame, width), width), *(_alert_row(frame, a, width) for a in items[: height - 1])]
@@ -54,8 +60,28 @@ def _why_runs(frame: Frame, width: int) -> list[Run]:
 
 
 def alert_rows(frame: Frame, width: int) -> list[Row]:
-    """All alerts, newest first."""
-    return [_alert_row(frame, alert, width) for alert in frame.alerts]
+    """All alerts, newest first, in full: when, of which kind, how long it lasted, and why."""
+    rows: list[Row] = []
+    for i, alert in enumerate(frame.alerts):
+        newer = (
+            other for other in reversed(frame.alerts[:i]) if (other.kind, other.model) == (alert.kind, alert.model)
+        )
+        lasted = _lasted_text(frame, alert, next(newer, None))
+        is_unread = alert.ts_ns > frame.view.alerts_read_ns
+        head = [*_head_runs(frame, alert), (f"{lasted:>8}  ", "dim")]
+        lines = textwrap.wrap(cell_text(alert.text, 300), max(20, width - row_width(head) - 1)) or [""]
+        style = "strong" if is_unread else "text"
+        rows.append(fit((*head, (lines[0], style)), width))
+        rows += [fit(((" " * row_width(head), "text"), (line, style)), width) for line in lines[1:]]
+    return rows
+
+
+def _lasted_text(frame: Frame, alert: Alert, newer: Alert | None) -> str:
+    """The time until the next alert of its kind, or since it while it holds; an outage has its own in the text."""
+    if alert.kind not in ("SCENE", "FLIP"):
+        return ""
+    end_ns = frame.clock_ns if newer is None else newer.ts_ns
+    return format_duration((end_ns - alert.ts_ns) / SECOND) + ("+" if newer is None else "")
 
 
 def _single_row(frame: Frame, width: int, focus: bool) -> Row:
@@ -91,12 +117,16 @@ def _alerts_in_a_row(frame: Frame, chosen: Alert | None, width: int) -> list[Run
     return out
 
 
+def _head_runs(frame: Frame, alert: Alert) -> list[Run]:
+    """`11:04:41  ■ SCENE `: time, glyph and kind."""
+    return [
+        (f" {format_moment(alert.ts_ns, frame.clock_ns):<8}  ", "dim"),
+        (f"{_KIND_GLYPHS.get(alert.kind, '!')} {cell_text(alert.kind, 6):<6} ", _KIND_STYLES.get(alert.kind, "warn")),
+    ]
+
+
 def _alert_row(frame: Frame, alert: Alert, width: int) -> Row:
-    kind = cell_text(alert.kind, 6)
-    is_unread = alert.ts_ns > frame.view.alerts_read_ns
-    head: tuple[Run, ...] = (
-        (f" {format_time(alert.ts_ns)}  ", "dim"),
-        (f"{_KIND_GLYPHS.get(alert.kind, '!')} {kind:<6} ", _KIND_STYLES.get(alert.kind, "warn")),
-    )
+    head = _head_runs(frame, alert)
     text = truncate(cell_text(alert.text, 300), width - 1 - row_width(head))
-    return (*fit((*head, (text, "strong" if is_unread else "text")), width - 1), (" ", "text"))
+    style = "strong" if alert.ts_ns > frame.view.alerts_read_ns else "text"
+    return (*fit((*head, (text, style)), width - 1), (" ", "text"))

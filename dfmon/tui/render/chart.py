@@ -157,8 +157,8 @@ def _plot_rows(frame: Frame, snapshot: FlowSnapshot, rows: Sequence[MetricRow], 
     _draw_gaps(canvas, spots)
     labels = _axis_labels(canvas, frame, snapshot, gutter)
     out: list[Row] = [(*cells, labels[y]) for y, cells in enumerate(canvas.rows())]
-    out.append(fit((*_ribbon(frame, rows, spots, start, bin_ns), (" scene", "axis")), width))
-    out.append(_time_axis(start, bin_ns, columns))
+    out.append(fit((*scene_ribbon(frame, rows, spots, start, bin_ns), (" scene", "axis")), width))
+    out.append(time_axis(start, bin_ns, columns))
     return out
 
 
@@ -208,7 +208,9 @@ def _axis_labels(canvas: Canvas, frame: Frame, snapshot: FlowSnapshot, gutter: i
     return [(f"{labels.get(row, blank)[0]:<{gutter}}", labels.get(row, blank)[1]) for row in range(canvas.height)]
 
 
-def _ribbon(frame: Frame, rows: Sequence[MetricRow], spots: list[float | None], start: int, bin_ns: int) -> list[Run]:
+def scene_ribbon(
+    frame: Frame, rows: Sequence[MetricRow], spots: list[float | None], start: int, bin_ns: int
+) -> list[Run]:
     """The scenario over time, its digit where it begins, and the alerts of the flip."""
     buckets = bin_values(rows, "bucket", start, bin_ns, len(spots))
     cells: list[Run] = []
@@ -230,7 +232,7 @@ def _price_label(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.2f}" if value >= 10 else f"{value:.4f}"
 
 
-def _time_axis(start: int, bin_ns: int, columns: int) -> Row:
+def time_axis(start: int, bin_ns: int, columns: int) -> Row:
     """Round times under the chart."""
     step = next((s for s in _TICK_STEPS_NS if s >= 11 * bin_ns), _TICK_STEPS_NS[-1])
     cells = [" "] * columns

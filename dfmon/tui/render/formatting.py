@@ -228,6 +228,12 @@ def format_time(ts_ns: int, seconds: bool = True) -> str:
     return f"{utc(ts_ns):%H:%M:%S}" if seconds else f"{utc(ts_ns):%H:%M}"
 
 
+def format_moment(ts_ns: int, now_ns: int) -> str:
+    """A time of today to the second, an earlier one with its day: 11:04:41, 21 Jan 18:51."""
+    moment = utc(ts_ns)
+    return f"{moment:%H:%M:%S}" if moment.date() == utc(now_ns).date() else f"{moment:%d %b %H:%M}"
+
+
 def short_expiry(label: str) -> str:
     """27NOV25 as 27NOV; other labels are cut.
 
