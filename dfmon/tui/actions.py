@@ -131,6 +131,7 @@ CONTEXT_ACTIONS: Final[tuple[Action, ...]] = (
         footer_label="metric",
     ),
     Action("view.metric.prev", ("M",), "M", "Previous metric", "", "HEAT-MAP"),
+    Action("view.lookback", ("D",), "D", "Compare with an earlier slice", "against 1, 5, 15, 60 min ago", "HEAT-MAP"),
     Action("view.more", ("plus",), "+ -", "Wider range of strikes", "more, fewer strikes per row", "HEAT-MAP"),
     Action("view.less", ("minus",), "-", "Narrower range of strikes", "", "HEAT-MAP"),
     Action(

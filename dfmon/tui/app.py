@@ -26,6 +26,7 @@ from dfmon.tui.actions import Action, is_available
 from dfmon.tui.chart_history import ChartHistory, HistoryReader, load_in_thread
 from dfmon.tui.computation import Computed, SheetWorker
 from dfmon.tui.diff_driver import DiffingDriver
+from dfmon.tui.heatmap_slices import HeatmapSlices
 from dfmon.tui.job_control import stop_wrappers
 from dfmon.tui.palette import Appearance
 from dfmon.tui.render.clipboard import clipboard_text
@@ -85,6 +86,7 @@ class DfmonApp(App[None]):
         self.graceful_exit = GracefulExit(self._exit_with_code)
         self.skipped_frames = self.last_skip_ns = 0
         self._worker = SheetWorker(self._show_result)
+        self._slices = HeatmapSlices()
         self._chart_history = ChartHistory(hub, settings.published_model)
         self._paused_snapshots: dict[str, FlowSnapshot] | None = None
         self._paused_version = 0
@@ -192,6 +194,7 @@ class DfmonApp(App[None]):
             latest_snapshot=latest_snapshot,
             others=tuple(s for n in others if (s := self._latest(n, now)) is not None),
             rows=() if snapshot is None else self._chart_history.rows(name, snapshot.positions.model),
+            slices=self._slices.push(snapshot),
             runtime=self.hub.runtime,
             rate_hz=1 / self.settings.frame_interval_s,
             waited_s=(now - self._started_ns) / 1e9 / self.settings.clock_speed,

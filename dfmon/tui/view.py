@@ -10,7 +10,9 @@ from dfmon.model.units import DAY, HOUR, MINUTE
 from dfmon.tui.computation import Computed
 from dfmon.tui.filters import Filter, ListName
 
-HEATMAP_LAYERS: Final = (*metrics_at("heatmap"), "oi", "iv")
+SNAPSHOT_LAYERS: Final = (*metrics_at("heatmap"), "oi", "iv")
+HEATMAP_LAYERS: Final = (*SNAPSHOT_LAYERS, "volume", "flow", "change")
+LOOKBACKS: Final = (0, 1, 5, 15, 60)  # minutes to the slice that the heat-map is compared with, 0 for none
 SPANS: Final = (("5m", 5 * MINUTE), ("1h", HOUR), ("4h", 4 * HOUR), ("1d", DAY), ("7d", 7 * DAY))
 MODELS: Final = ("flow", "naive", "short-all")
 MERGE_STEPS: Final = (1, 2, 4)
@@ -27,11 +29,11 @@ class View:
     `model` is the position model on screen, "" for the published one. `size` is the terminal's. `selected_option` and
     `expiry_filter` belong to the positions sheet, "" for the first row and for all expiries. `sheet_under_help` is the
     sheet that help was opened over. `what_if` are the changed assumptions of the what-if by name, in its own words,
-    `what_if_row` the selected row. `smile` opens the smile of the expiry at `expiry_row`, whose `smile_row` counts from
-    the forward. `profile_horizon` and `profile_range` are of the zoomed profile, whose `profile_column` counts from
-    spot. `computed` are the last results of the sheets that compute, by name. `map_row` counts the rows of the
-    forward map from spot. `prompt` is the sign of the open input line, "" for none, and `prompt_error` the error in its
-    text.
+    `what_if_row` the selected row. `smile` opens the smile of the expiry at `expiry_row`, whose `smile_row` counts
+    from the forward. `lookback` is the place in LOOKBACKS. `profile_horizon` and `profile_range` are of the zoomed
+    profile, whose `profile_column` counts from spot. `computed` are the last results of the sheets that compute, by
+    name. `map_row` counts the rows of the forward map from spot. `prompt` is the sign of the open input line, "" for
+    none, and `prompt_error` the error in its text.
     """
 
     underlying: str
@@ -62,6 +64,7 @@ class View:
     expiry_row: int = 0
     smile: bool = False
     smile_row: int = 0
+    lookback: int = 0
     profile_horizon: int = 3
     profile_range: int = 1
     profile_column: int = 0

@@ -23,6 +23,7 @@ from dfmon.tui.settings import ICONS, PALETTES
 from dfmon.tui.sheets import PANELS, SHEETS, SPECS_BY_NAME, LineSource, covers_panels, filtered_list, front_sheet
 from dfmon.tui.view import (
     HEATMAP_LAYERS,
+    LOOKBACKS,
     MERGE_STEPS,
     PROFILE_HORIZONS,
     PROFILE_RANGES,
@@ -40,6 +41,7 @@ _LAYOUT_FIELDS: Final = (
     "panel", "zoom", "sheet", "sheet_under_help", "metric", "span", "cursor_strike", "cursor_column", "merge", "scroll",
     "sort_key", "table", "selected_option", "expiry_filter", "filters", "map_row", "map_column", "what_if",
     "what_if_row", "expiry_row", "smile", "smile_row", "profile_horizon", "profile_range", "profile_column",
+    "lookback",
 )  # fmt: skip
 
 
@@ -271,6 +273,13 @@ def reset_control(view: View, frame: Frame) -> None:
     view.show_notice(f"{control.title} as it is", frame.now_ns)
 
 
+def next_lookback(view: View, frame: Frame) -> None:
+    """Compares the heat-map with an older slice, after the oldest with none."""
+    view.lookback = (view.lookback + 1) % len(LOOKBACKS)
+    minutes = LOOKBACKS[view.lookback]
+    view.show_notice(f"heat-map against {minutes} min ago" if minutes else "heat-map as it is", frame.now_ns)
+
+
 def step_range(step: int, view: View, frame: Frame) -> None:
     """More or fewer strikes a row of the heat-map; a larger step of the what-if; a wider or narrower profile."""
     if _is_profile(view):
@@ -350,6 +359,7 @@ VIEW_ACTIONS: Final[dict[str, ViewAction]] = {
     "view.order.prev": partial(step_sort_key, -1),
     "view.only": partial(step_expiry_filter, 1),
     "view.only.prev": partial(step_expiry_filter, -1),
+    "view.lookback": next_lookback,
     "view.more": partial(step_range, 1),
     "view.less": partial(step_range, -1),
     "cursor.left": partial(move_cursor, 0, -1),

@@ -110,14 +110,14 @@ def check_band(chain: ChainFrame) -> None:
 
 def check_screen(made: FlowSnapshot) -> None:
     assert isinstance(made.detail, Detail)
-    assert HEATMAP_LAYERS == ("ngi", "vss", "chl", "volg", "dex", "oi", "iv")
+    assert HEATMAP_LAYERS == ("ngi", "vss", "chl", "volg", "dex", "oi", "iv", "volume", "flow", "change")
 
     def text(rows: list[tuple[tuple[str, str], ...]]) -> str:
         return "\n".join("".join(part for part, _ in row) for row in rows)
 
     drawn = Frame(made.ts_ns, "live", View("BTC", metric="dex"), made, made)
     shown = text(heatmap(drawn, Rect(0, 0, 120, 24, "rule")))
-    assert "[DEX] OI IV  $M" in shown
+    assert "[DEX] OI IV VOLUME FLOW CHANGE  $M" in shown
     assert "[DEX]" in shown
     for width, height in ((36, 11), (60, 20)):
         assert "DEX" in text(gauges(drawn, Rect(0, 0, width, height, "rule")))

@@ -15,6 +15,7 @@ from dfmon.engine.hub import Runtime
 from dfmon.model.snapshot import Alert, Detail, FlowSnapshot, Metric, MetricRow, State
 from dfmon.model.units import MINUTE, SECOND
 from dfmon.tui.computation import Computed
+from dfmon.tui.heatmap_slices import Slice
 from dfmon.tui.metric_series import rows_since
 from dfmon.tui.view import SPANS, View
 
@@ -29,7 +30,8 @@ _FLAT_SHARE = 0.02  # a change below this share of the range is flat
 class Frame:
     """One frame. `snapshot` is drawn and stands still while paused; `latest_snapshot` is the newest one.
 
-    `others` are the newest snapshots of the other underlyings. `prompt_hint` is the hint beside an open input line.
+    `others` are the newest snapshots of the other underlyings. `slices` are heat-maps of the last hour. `prompt_hint`
+    is the hint beside an open input line.
     """
 
     now_ns: int
@@ -39,6 +41,7 @@ class Frame:
     latest_snapshot: FlowSnapshot | None = None
     others: tuple[FlowSnapshot, ...] = ()
     rows: Sequence[MetricRow] = ()
+    slices: Sequence[Slice] = ()
     runtime: Runtime = field(default_factory=Runtime)
     rate_hz: float = 1.0
     waited_s: float = 0.0

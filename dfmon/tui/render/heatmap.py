@@ -6,7 +6,7 @@ and summed: expiries in a column, strikes by their largest beyond either end. A 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dfmon.model.metrics import METRICS, metrics_at
@@ -23,25 +23,39 @@ from dfmon.tui.render.formatting import (
     short_expiry,
 )
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.heatmap_grid import HeatmapGrid, current_grid, cursor_of, visible_columns, visible_rows
+from dfmon.tui.render.heatmap_grid import (
+    UNSIGNED_LAYERS,
+    HeatmapGrid,
+    change_marks,
+    current_grid,
+    cursor_of,
+    visible_columns,
+    visible_rows,
+)
+from dfmon.tui.render.heatmap_layers import lookback_minutes
 from dfmon.tui.themes import HEAT_STEPS
-from dfmon.tui.view import HEATMAP_LAYERS
+from dfmon.tui.view import HEATMAP_LAYERS, LOOKBACKS, SNAPSHOT_LAYERS
 
 CELL_WIDTH: Final = 7  # of a column of a wide map
 _NARROW_CELL_WIDTH: Final = 6
 _LABEL_WIDTH: Final = 9
+_RULE_WIDTH: Final = 4  # of the rule about a title
 _LAYER_UNITS: Final = {
     **{name: METRICS[name].unit.replace("USD", "$M").replace("/", " per ") for name in metrics_at("heatmap")},
     "oi": "coins",
     "iv": "%",
+    "volume": "coins of 24 h",
+    "flow": "$M NGI of the prints shown",
+    "change": "$M NGI",
 }
+_SMOOTHED: Final = metrics_at("heatmap")
 
 
 def format_cell(value: float | None, metric: str, available: int) -> str:
     """A cell's number in at most `available` characters; `·` for no option or a value too small to print."""
     if value is None:
         return "·"
-    if metric in {"oi", "iv"}:
+    if metric in UNSIGNED_LAYERS:
         text = f"{value:,.1f}" if metric == "iv" or abs(value) < 9.95 else f"{value:,.0f}"
         if len(text) <= available:
             return text
@@ -67,11 +81,12 @@ def heatmap(frame: Frame, rect: Rect) -> list[Row]:
     at_row, at_col = cursor_of(grid, view)
     cols, has_rest = _columns(grid, width, cell_width, at_col)
     footer_rows = 2 if view.zoom else 1
-    rows = visible_rows(frame, grid, height - 1 - footer_rows)
+    rows, marks = visible_rows(frame, grid, height - 1 - footer_rows), change_marks(frame, grid)
     body = [_header_row(grid, cols, cell_width, has_rest)]
     for i in reversed(rows):
         mark = _row_mark(grid, rows, i)
-        body.append(_strike_row(frame, grid, i, cols, (cell_width, mark, has_rest, at_col if i == at_row else -1)))
+        place = cell_width, mark, has_rest, at_col if i == at_row else -1
+        body.append(_strike_row(frame, grid, i, cols, place, {j: sign for (row, j), sign in marks.items() if row == i}))
     body += [fit((), width)] * (height - footer_rows - len(body))
     body.append(_total_row(frame, grid, cols, cell_width, has_rest))
     if view.zoom:
@@ -95,16 +110,27 @@ def _rest_width(cell_width: int) -> int:
 def _title_runs(frame: Frame, rect: Rect, grid: HeatmapGrid | None) -> list[Run]:
     view = frame.view
     unit = _LAYER_UNITS[view.metric]
+    if view.metric == "change":
+        unit = f"{unit} in {lookback_minutes(frame)} min"
     if grid is not None and grid.in_thousands:
         unit = unit.replace("$M", "$K")
     merged = f"  {view.merge} strikes a row" if view.merge > 1 and view.metric != "iv" else ""
     if rect.width < 60:
         return [(f"2 {view.metric.upper()} {unit.replace(' vol pt', 'pt')}", "title"), (merged, "dim")]
-    out: list[Run] = [("2 HEAT-MAP", "title"), (" ", "dim")]
-    for layer in HEATMAP_LAYERS:
-        chosen = layer == view.metric
-        out.append((f" [{layer.upper()}]" if chosen else f" {layer.upper()}", "strong" if chosen else "dim"))
-    return [*out, (f"  {unit}{merged}", "dim")]
+    notes = f"  {unit}{merged}"
+    if view.metric in _SMOOTHED:
+        notes += "  smoothed 3x2" if rect.width >= 100 else "  3x2"
+    if view.lookback and view.metric in _SMOOTHED:
+        notes += f"  ▲ ▼ against {LOOKBACKS[view.lookback]} min ago"
+    for layers in (HEATMAP_LAYERS, (view.metric,)):
+        out: list[Run] = [("2 HEAT-MAP", "title"), (" ", "dim")]
+        for layer in layers:
+            chosen = layer == view.metric
+            out.append((f" [{layer.upper()}]" if chosen else f" {layer.upper()}", "strong" if chosen else "dim"))
+        out.append((notes, "dim"))
+        if row_width(out) + _RULE_WIDTH <= rect.width:
+            break
+    return out
 
 
 def _header_row(grid: HeatmapGrid, cols: list[int], cell_width: int, has_rest: bool) -> Row:
@@ -128,8 +154,18 @@ def _row_mark(grid: HeatmapGrid, rows: list[int], i: int) -> str:
     return " "
 
 
-def _strike_row(frame: Frame, grid: HeatmapGrid, i: int, cols: list[int], place: tuple[int, str, bool, int]) -> Row:
-    """One strike. `place`: the width of a cell, the mark, whether expiries are left out, and the cursor's expiry."""
+def _strike_row(
+    frame: Frame,
+    grid: HeatmapGrid,
+    i: int,
+    cols: list[int],
+    place: tuple[int, str, bool, int],
+    changed: Mapping[int, str],
+) -> Row:
+    """One strike. `place`: the width of a cell, the mark, whether expiries are left out, and the cursor's expiry.
+
+    `changed` are the marks of its cells by expiry.
+    """
     cell_width, mark, has_rest, cursor = place
     metric, stale = frame.view.metric, frame.stale
     label = f"{mark}{format_level(grid.strikes[i]):>{_LABEL_WIDTH - 2}} "
@@ -142,7 +178,7 @@ def _strike_row(frame: Frame, grid: HeatmapGrid, i: int, cols: list[int], place:
         if j == cursor:
             out.append((f"[{text}]".rjust(cell_width), f"{style}.cursor"))
         else:
-            out.append((f"{text:>{cell_width - 1}} ", style))
+            out.append((f"{text:>{cell_width - 1}}{changed.get(j, ' ')}", style))
     if has_rest:
         rest = _rest_of(grid.cells[i], cols) if metric != "iv" else None
         out.append((f"{format_cell(rest, metric, cell_width):>{_rest_width(cell_width) - 1}} ", "dim"))
@@ -174,7 +210,7 @@ def _total_row(frame: Frame, grid: HeatmapGrid, cols: list[int], cell_width: int
 
 
 def _sum_style(total: float, metric: str) -> str:
-    return "text" if metric in {"oi", "iv"} else "pos" if total >= 0.05 else "neg" if total <= -0.05 else "dim"
+    return "text" if metric in UNSIGNED_LAYERS else "pos" if total >= 0.05 else "neg" if total <= -0.05 else "dim"
 
 
 def _scale_runs(grid: HeatmapGrid) -> list[Run]:
@@ -202,7 +238,7 @@ def cell_facts(frame: Frame, grid: HeatmapGrid, row: int, col: int) -> list[tupl
     heat, merge = detail.heatmap, frame.view.merge if frame.view.metric != "iv" else 1
     merged_rows = range(row * merge, min((row + 1) * merge, len(heat.strikes)))
     out: list[tuple[str, str]] = []
-    for metric in HEATMAP_LAYERS:
+    for metric in SNAPSHOT_LAYERS:
         layer = heat.layer(metric)
         known_values = [v for i in merged_rows if (v := layer[i][col]) is not None]
         if not known_values:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from dfmon.model.tables import HeatMap
 from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.heatmap_layers import DEFAULT_LOOKBACK, layer_cells, lookback_minutes, previous_cells
 from dfmon.tui.render.plot import nice_number
 from dfmon.tui.themes import HEAT_STEPS
 from dfmon.tui.view import View
 
+Cells = tuple[tuple[float | None, ...], ...]
+UNSIGNED_LAYERS: Final = ("oi", "volume", "iv")
+"""Layers without a sign: coins, and volatilities."""
+_MIN_CHANGE: Final = 0.05  # of the value of then
+_MIN_SHARE: Final = 0.005  # of the scale of the map
 _THOUSANDS_BELOW_USD: Final = 0.5e6  # largest cell below this: the map is drawn in thousands
 # shares of the scale at which the next step begins: equal in the square root, for walls and what is beside them
 _STEP_THRESHOLDS: Final = (1 / 114, *((step / HEAT_STEPS) ** 2 for step in range(1, HEAT_STEPS)))
@@ -49,12 +55,11 @@ def step_of_share(share: float) -> int:
     return bisect_right(_STEP_THRESHOLDS, share)
 
 
-def build_grid(heat: HeatMap, metric: str, merge: int, spot: float | None) -> HeatmapGrid:
-    """One metric of the heat-map, ready to draw."""
-    table = heat.layer(metric)
+def build_grid(heat: HeatMap, table: Cells, metric: str, merge: int, spot: float | None) -> HeatmapGrid:
+    """The cells of one layer of the heat-map, ready to draw."""
     largest = max((abs(v) for row in table for v in row if v is not None), default=0.0)
-    in_thousands = metric not in {"oi", "iv"} and largest < _THOUSANDS_BELOW_USD
-    unit = {"oi": 1.0, "iv": 0.01}.get(metric, 1e3 if in_thousands else 1e6)
+    in_thousands = metric not in UNSIGNED_LAYERS and largest < _THOUSANDS_BELOW_USD
+    unit = {"oi": 1.0, "volume": 1.0, "iv": 0.01}.get(metric, 1e3 if in_thousands else 1e6)
     rows = [tuple(None if v is None else v / unit for v in row) for row in table]
     strikes = list(heat.strikes)
     if merge > 1 and metric != "iv":
@@ -86,7 +91,31 @@ def current_grid(frame: Frame) -> HeatmapGrid | None:
     """The grid of the chosen metric, or None without data."""
     if frame.snapshot is None or frame.detail is None or not frame.detail.heatmap.strikes:
         return None
-    return build_grid(frame.detail.heatmap, frame.view.metric, frame.view.merge, frame.snapshot.spot)
+    heat, view = frame.detail.heatmap, frame.view
+    return build_grid(heat, layer_cells(frame, heat, view.metric), view.metric, view.merge, frame.snapshot.spot)
+
+
+def change_marks(frame: Frame, grid: HeatmapGrid) -> dict[tuple[int, int], str]:
+    """Mark of each cell that changed: `*` where its sign turned within 15 min, ▲ ▼ against the chosen slice."""
+    if frame.detail is None or frame.view.merge > 1 or frame.view.metric in UNSIGNED_LAYERS:
+        return {}
+    heat, layer, unit = frame.detail.heatmap, frame.view.metric, 1e3 if grid.in_thousands else 1e6
+    marks: dict[tuple[int, int], str] = {}
+    if frame.view.lookback and (then := previous_cells(frame, heat, layer, lookback_minutes(frame))) is not None:
+        for at, now, before in _pairs(grid.cells, then, unit):
+            if abs(now - before) > max(_MIN_CHANGE * abs(before), _MIN_SHARE * grid.scale):
+                marks[at] = "▲" if now > before else "▼"
+    if (then := previous_cells(frame, heat, layer, DEFAULT_LOOKBACK)) is not None:
+        marks |= {at: "*" for at, now, before in _pairs(grid.cells, then, unit) if now * before < 0.0}
+    return marks
+
+
+def _pairs(now: Cells, then: Cells, unit: float) -> Iterator[tuple[tuple[int, int], float, float]]:
+    """Place, value and value of then of each cell that has both, in the unit of the map."""
+    for i, (new, old) in enumerate(zip(now, then)):
+        for j, (value, before) in enumerate(zip(new, old)):
+            if value is not None and before is not None:
+                yield (i, j), value, before / unit
 
 
 def cursor_of(grid: HeatmapGrid, view: View) -> tuple[int, int]:
