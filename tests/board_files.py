@@ -38,7 +38,7 @@ def board_text(rows: int = 20) -> str:
                 name, end = _name(expiry, strike, kind), int(expiry.timestamp() * 1000)
                 lines.append(
                     f"{name},{end},{ms - 86_400_000},{strike},{kind},1,reversed,BTC,USD,BTC,{ms},open,{SPOT},"
-                    f"0.01,0.009,0.011,45.0,44.0,46.0,{SPOT + 50},{interest},3.5"
+                    f",0.009,0.011,45.0,44.0,46.0,{SPOT + 50},{interest},3.5"
                 )
     return "\n".join(lines) + "\n"
 

@@ -18,6 +18,7 @@ from dfmon.sinks.base import SinkStatus
 log = logging.getLogger("dfmon")
 
 HOLD_S: Final = 10.0  # a condition that returns within this time has not ended
+START_S: Final = 15.0  # a feed that takes longer than this to come up is noted
 _FAILING_SINK_STATES: Final = frozenset({"away", "refused", "restarting"})
 
 
@@ -50,15 +51,27 @@ def sink_conditions(statuses: Sequence[SinkStatus]) -> Iterator[tuple[str, str]]
             yield f"spill of {status.name}", status.fault
 
 
-def feed_conditions(feeds: Sequence[Feed]) -> Iterator[tuple[str, str]]:
-    """Feeds that are down, and what the venue or dfmon notes about the others."""
-    for feed in feeds:
-        if feed.state == "down":
-            yield f"feed {feed.name}", f"down{f', {feed.note}' if feed.note else ''}"
-        elif feed.state in ("live", "slow") and (feed.note or feed.state == "slow"):
-            yield f"feed {feed.name} ({feed.state})", feed.note or "no data for a while"
-        elif "REST alone" in feed.note:
-            yield f"feed {feed.name} (by REST)", feed.note
+class FeedCheck:
+    """Feeds that are down or do not come up, and what the venue or dfmon notes about the others."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._starting_since: dict[str, float] = {}
+
+    def conditions(self, feeds: Sequence[Feed]) -> Iterator[tuple[str, str]]:
+        """The conditions of the feeds of a snapshot; called about once a second."""
+        now = self._clock()
+        starting = {feed.name for feed in feeds if feed.state not in ("live", "slow", "down")}
+        self._starting_since = {name: self._starting_since.get(name, now) for name in starting}
+        for feed in feeds:
+            if feed.state == "down":
+                yield f"feed {feed.name}", f"down{f', {feed.note}' if feed.note else ''}"
+            elif feed.state in ("live", "slow") and (feed.note or feed.state == "slow"):
+                yield f"feed {feed.name} ({feed.state})", feed.note or "no data for a while"
+            elif "REST alone" in feed.note:
+                yield f"feed {feed.name} (by REST)", feed.note
+            elif feed.name in starting and now - self._starting_since[feed.name] >= START_S:
+                yield f"feed {feed.name} ({feed.state})", feed.note or "no data yet"
 
 
 class GrowthCheck:

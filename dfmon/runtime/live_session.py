@@ -31,7 +31,7 @@ from dfmon.model.events import OptionTrade, OptionTradeHistory
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.runtime.backfill import BackgroundBackfill
 from dfmon.runtime.clock import WALL_CLOCK, SessionClock
-from dfmon.runtime.conditions import ConditionLog, GrowthCheck, StalenessCheck, feed_conditions, sink_conditions
+from dfmon.runtime.conditions import ConditionLog, FeedCheck, GrowthCheck, StalenessCheck, sink_conditions
 from dfmon.runtime.kernel_warmup import warm_up_kernels
 from dfmon.runtime.sign_log import SignLog
 from dfmon.sinks.base import Sink, supervise
@@ -152,6 +152,7 @@ class LiveSession:
         self._tick_ns = 0  # planned time of the last tick
         self._shed_frames: Counter[str] = Counter()
         self._condition_log, self._growth, self._staleness = ConditionLog(timer), GrowthCheck(), StalenessCheck()
+        self._feed_check = FeedCheck(timer)
         self.losses: tuple[str, ...] = ()  # data that outputs and stores of this run lack; known after it
 
     @property
@@ -287,7 +288,7 @@ class LiveSession:
             if store is not None and store.waiting:
                 conditions[f"{name} waiting"] = store.waiting
         conditions.update(sink_conditions([sink.status() for sink in self._sinks]))
-        conditions.update(feed_conditions(snapshots[0].feeds if snapshots else ()))
+        conditions.update(self._feed_check.conditions(snapshots[0].feeds if snapshots else ()))
         conditions.update(self._staleness.conditions(snapshots))
         if self._growth.has_grown("frames", self._shed_frames.total()):
             conditions["overload"] = f"{self._shed_frames.total():,} frames left out so far"

@@ -15,7 +15,6 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
 
 from dfmon.aio import cancel_and_wait, run_until_set, wait_until_set
 from dfmon.venues.backoff import Backoff, ConnectLimiter
@@ -28,6 +27,7 @@ from dfmon.venues.socket_gate import SocketFilter
 from dfmon.venues.transport.base import Opener, Socket
 from dfmon.venues.transport.errors import TRANSPORT_ERRORS, describe_loss
 from dfmon.venues.transport.opener import choose_opener
+from dfmon.venues.urls import authority
 
 _MAX_OUTGOING: Final = 1000  # frames that wait for the socket
 _MAX_OVERLAP_S: Final = 5.0  # two sockets at most this long
@@ -276,7 +276,7 @@ class _Runner:
         """The runner's note for the user, beside the protocol's own status."""
         dropped_frames, errors = (
             self._frame_queue.dropped,
-            self._rest.errors.get(urlsplit(self._endpoint.rest).hostname or ""),
+            self._rest.errors.get(authority(self._endpoint.rest)),
         )
         notes = []
         if dropped_frames:

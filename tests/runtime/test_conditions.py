@@ -21,7 +21,15 @@ from dfmon.model.snapshot import Feed
 from dfmon.replay import ReplaySession, open_source
 from dfmon.runtime import composition
 from dfmon.runtime.composition import Outputs
-from dfmon.runtime.conditions import HOLD_S, ConditionLog, GrowthCheck, StalenessCheck, feed_conditions, sink_conditions
+from dfmon.runtime.conditions import (
+    HOLD_S,
+    START_S,
+    ConditionLog,
+    FeedCheck,
+    GrowthCheck,
+    StalenessCheck,
+    sink_conditions,
+)
 from dfmon.runtime.runner import run_headless
 from dfmon.sinks.base import SinkStatus
 from dfmon.sinks.rest.rest_service import create_app
@@ -70,11 +78,17 @@ def test_conditions_of_feeds_and_sinks() -> None:
         feed("slow", "", "okx"), feed("live", "REST: HTTP 500", "binance.spot"),
         feed("syncing", "by REST alone: x", "b"),
     ]  # fmt: skip
-    assert dict(feed_conditions(feeds)) == {
+    now = 0.0
+    check = FeedCheck(lambda: now)
+    assert dict(check.conditions(feeds)) == {
         "feed deribit": "down, name not found",
         "feed okx (slow)": "no data for a while",
         "feed binance.spot (live)": "REST: HTTP 500",
         "feed b (by REST)": "by REST alone: x",
+    }
+    now = START_S
+    assert dict(check.conditions([feed("syncing", "waiting for data"), feed("connecting", "", "okx")])) == {
+        "feed deribit (syncing)": "waiting for data",
     }
     statuses = [SinkStatus("redis", state, 0, 0, "OOM") for state in ("off", "connecting", "sending", "refused")]
     assert dict(sink_conditions(statuses)) == {"sink redis": "refused, OOM"}
