@@ -154,3 +154,5 @@ def _configure_logging(log_path: Path | None, *, screen: bool) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     root.propagate = False
+    for library in ("picows", "websockets"):  # a lost connection is noted with its reason
+        logging.getLogger(library).addHandler(logging.NullHandler())

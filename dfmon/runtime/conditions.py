@@ -52,26 +52,38 @@ def sink_conditions(statuses: Sequence[SinkStatus]) -> Iterator[tuple[str, str]]
 
 
 class FeedCheck:
-    """Feeds that are down or do not come up, and what the venue or dfmon notes about the others."""
+    """Feeds that are down or do not come up, and what the venue or dfmon notes about the others.
+
+    A feed that was down is so until it has data: it may connect again and again and never send any.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._starting_since: dict[str, float] = {}
+        self._down: dict[str, str] = {}
+        self._rejected = GrowthCheck()
 
     def conditions(self, feeds: Sequence[Feed]) -> Iterator[tuple[str, str]]:
         """The conditions of the feeds of a snapshot; called about once a second."""
         now = self._clock()
-        starting = {feed.name for feed in feeds if feed.state not in ("live", "slow", "down")}
-        self._starting_since = {name: self._starting_since.get(name, now) for name in starting}
         for feed in feeds:
-            if feed.state == "down":
-                yield f"feed {feed.name}", f"down{f', {feed.note}' if feed.note else ''}"
-            elif feed.state in ("live", "slow") and (feed.note or feed.state == "slow"):
-                yield f"feed {feed.name} ({feed.state})", feed.note or "no data for a while"
-            elif "REST alone" in feed.note:
-                yield f"feed {feed.name} (by REST)", feed.note
-            elif feed.name in starting and now - self._starting_since[feed.name] >= START_S:
-                yield f"feed {feed.name} ({feed.state})", feed.note or "no data yet"
+            name, note = feed.name, feed.note
+            if self._rejected.has_grown(name, feed.rejected):
+                yield f"feed {name} (unreadable)", f"{feed.rejected:,} messages or rows left out so far"
+            if feed.state in ("live", "slow"):
+                self._down.pop(name, None)
+                self._starting_since.pop(name, None)
+                if note or feed.state == "slow":
+                    yield f"feed {name} ({feed.state})", note or "no data for a while"
+            elif feed.state == "down":
+                self._down[name] = f"down{f', {note}' if note else ''}"
+                yield f"feed {name}", self._down[name]
+            elif "REST alone" in note:
+                yield f"feed {name} (by REST)", note
+            elif name in self._down:
+                yield f"feed {name}", self._down[name]
+            elif now - self._starting_since.setdefault(name, now) >= START_S:
+                yield f"feed {name} ({feed.state})", note or "no data yet"
 
 
 class GrowthCheck:

@@ -51,8 +51,8 @@ def restore_log_and_signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def feed(state: str, note: str = "", name: str = "deribit") -> Feed:
-    return complete(Feed, name=name, state=state, note=note)
+def feed(state: str, note: str = "", name: str = "deribit", rejected: int = 0) -> Feed:
+    return complete(Feed, name=name, state=state, note=note, rejected=rejected)
 
 
 def test_a_condition_is_logged_once_when_it_begins_and_once_when_it_ends(caplog: pytest.LogCaptureFixture) -> None:
@@ -87,9 +87,17 @@ def test_conditions_of_feeds_and_sinks() -> None:
         "feed b (by REST)": "by REST alone: x",
     }
     now = START_S
-    assert dict(check.conditions([feed("syncing", "waiting for data"), feed("connecting", "", "okx")])) == {
-        "feed deribit (syncing)": "waiting for data",
+    late = [feed("syncing", "waiting for data", "new"), feed("connecting"), feed("connecting", "", "okx")]
+    assert dict(check.conditions(late)) == {"feed deribit": "down, name not found"}  # until it has data
+    now = 2 * START_S
+    assert dict(check.conditions([late[0], feed("live"), late[2]])) == {
+        "feed new (syncing)": "waiting for data",
+        "feed okx (connecting)": "no data yet",
     }
+    assert not dict(check.conditions([feed("connecting")]))
+    left_out = [dict(check.conditions([feed("live", rejected=count)])) for count in (2, 2, 3)]
+    assert [len(conditions) for conditions in left_out] == [1, 0, 1]
+    assert left_out[2] == {"feed deribit (unreadable)": "3 messages or rows left out so far"}
     statuses = [SinkStatus("redis", state, 0, 0, "OOM") for state in ("off", "connecting", "sending", "refused")]
     assert dict(sink_conditions(statuses)) == {"sink redis": "refused, OOM"}
     full = SinkStatus("redis", "away", 0, 0, "no route", "events cannot be spilled: full")
