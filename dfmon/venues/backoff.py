@@ -7,8 +7,8 @@ import random
 from typing import Final
 
 from dfmon.model.backoff import backoff_delay
+from dfmon.venues.proxies import authority_of
 from dfmon.venues.token_bucket import TokenBucket
-from dfmon.venues.urls import authority
 
 _FIRST_BACKOFF_S: Final = 1.0
 _MIN_BACKOFF_S: Final = 0.25
@@ -39,5 +39,5 @@ class ConnectLimiter:
         self._buckets: dict[str, TokenBucket] = {}
 
     async def acquire(self, url: str) -> None:
-        bucket = self._buckets.setdefault(authority(url), TokenBucket(_CONNECTS_PER_S, _CONNECT_BURST))
+        bucket = self._buckets.setdefault(authority_of(url), TokenBucket(_CONNECTS_PER_S, _CONNECT_BURST))
         await asyncio.sleep(bucket.reserve(asyncio.get_running_loop().time()))

@@ -22,12 +22,12 @@ from dfmon.venues.failures import advice
 from dfmon.venues.frame_queue import FrameQueue
 from dfmon.venues.health.socket_watchdog import SocketWatchdog
 from dfmon.venues.protocol import Endpoint
+from dfmon.venues.proxies import authority_of
 from dfmon.venues.rest.call_runner import CallRunner, RestGetter
 from dfmon.venues.socket_gate import SocketFilter
 from dfmon.venues.transport.base import Opener, Socket
 from dfmon.venues.transport.errors import TRANSPORT_ERRORS, describe_loss
 from dfmon.venues.transport.opener import choose_opener
-from dfmon.venues.urls import authority
 
 _MAX_OUTGOING: Final = 1000  # frames that wait for the socket
 _MAX_OVERLAP_S: Final = 5.0  # two sockets at most this long
@@ -276,7 +276,7 @@ class _Runner:
         """The runner's note for the user, beside the protocol's own status."""
         dropped_frames, errors = (
             self._frame_queue.dropped,
-            self._rest.errors.get(authority(self._endpoint.rest)),
+            self._rest.errors.get(authority_of(self._endpoint.rest)),
         )
         notes = []
         if dropped_frames:

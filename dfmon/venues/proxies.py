@@ -146,5 +146,14 @@ def _matches(entry: str, host: str, port: int) -> bool:
         return bool(name) and (host == name or host.endswith(f".{name}"))
 
 
+def authority_of(url: str) -> str:
+    """Host and port of a URL, without a login: the gateways of several venues on one host differ in their ports.
+
+    >>> authority_of("wss://user:secret@venue.test:8443/ws?key=secret")
+    'venue.test:8443'
+    """
+    return urlsplit(url).netloc.rpartition("@")[2].lower()
+
+
 def _authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

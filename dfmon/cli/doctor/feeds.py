@@ -31,13 +31,12 @@ from dfmon.venues.certificates import tls_context
 from dfmon.venues.failures import advice
 from dfmon.venues.options import options_venues
 from dfmon.venues.protocol import Endpoint, RestCall
-from dfmon.venues.proxies import proxy_of
+from dfmon.venues.proxies import authority_of, proxy_of
 from dfmon.venues.registry import find_source
 from dfmon.venues.rest.client import RestClient
 from dfmon.venues.spec import StatusCall
 from dfmon.venues.transport.errors import describe_loss
 from dfmon.venues.transport.opener import choose_opener
-from dfmon.venues.urls import authority
 
 PROBE_S: Final = 8.0
 _MIN_PROBE_S: Final = 3.0  # of a connection without a fault
@@ -201,7 +200,7 @@ async def _resolve_host(host: str, port: int) -> None:
 
 def _host(url: str) -> str:
     """Host and port alone: an address may hold a name and a password."""
-    return authority(url) or "no host"
+    return authority_of(url) or "no host"
 
 
 # ---- REST, clock, limits ---------------------------------------------------------------------------------------------
@@ -226,7 +225,7 @@ async def check_rest(name: str, base: str, transport: httpx.AsyncBaseTransport |
                 return [failure(about, f"{_host(base)}: no response within {_REST_TIMEOUT_S:.0f} s")]
             recv_ns = time.time_ns()
             if not body:
-                reason = client.errors.get(authority(base), "no response")
+                reason = client.errors.get(authority_of(base), "no response")
                 return [failure(about, f"{_host(base)}: {reason}{advice(reason, spec.name)}")]
             venue_ms = _venue_time_ms(body, spec.venue_ms)
             if venue_ms is None:
@@ -238,7 +237,7 @@ async def check_rest(name: str, base: str, transport: httpx.AsyncBaseTransport |
             (note if slow else ok)(about, f"responds in {round_trip_ms:,.0f} ms{', which is slow' if slow else ''}")
         ]
         findings.append(check_clock(name, offset_ms, round_trip_ms))
-        used_weight = client.used_weight_1m.get(authority(base))
+        used_weight = client.used_weight_1m.get(authority_of(base))
         if used_weight is not None and source.max_weight_1m is not None:
             findings.append(_check_weight(name, used_weight, source.max_weight_1m))
         if spec.status is not None:

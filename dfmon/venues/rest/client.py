@@ -19,10 +19,10 @@ import httpx
 from dfmon.model.units import sanitize
 from dfmon.venues.failures import BLOCKED_STATUSES, describe_http_status, describe_os_error
 from dfmon.venues.protocol import RestCall
+from dfmon.venues.proxies import authority_of
 from dfmon.venues.rest.body import ACCEPT_ENCODING, ResponseError, read_body
 from dfmon.venues.rest.routed_transport import RoutedTransport
 from dfmon.venues.token_bucket import TokenBucket
-from dfmon.venues.urls import authority
 from dfmon.version import __version__
 
 _TIMEOUT_S: Final = 10.0  # to connect, and between two bytes
@@ -102,7 +102,7 @@ class RestClient:
     async def get(self, base: str, call: RestCall) -> bytes:
         """Returns the body of the response, the venue's error bodies included; empty on failure."""
         url = f"{base.rstrip('/')}{call.path}"
-        host = authority(base)
+        host = authority_of(base)
         await self.limiter.acquire(host, call.cost)
         try:
             async with asyncio.timeout(_MAX_CALL_S):
