@@ -129,6 +129,18 @@ def test_conventions_are_what_they_say_and_have_no_band() -> None:
     assert (naive.members, naive.low, naive.p_long, naive.seen, naive.coverage) == (None,) * 5
 
 
+def test_an_option_whose_open_interest_never_came_has_no_position_in_any_order() -> None:
+    unseen = np.arange(N) == 2
+    board = replace(
+        BOARD, interest=np.where(unseen, NAN, BOARD.interest), interest_ns=np.where(unseen, 0, BOARD.interest_ns)
+    )
+    book = advance_book(PositionBook.empty(), board, PositionPriors())
+    for order in (np.arange(N), np.arange(N)[::-1]):
+        later = permuted(board, order)
+        position = dealer_positions("flow", advance_book(book, later, PositionPriors()), later).position
+        assert np.isnan(position).tolist() == unseen[order].tolist()
+
+
 def test_coverage_grows_with_what_was_seen_and_is_whole_for_watched_listings() -> None:
     assert flow(trade_columns()).coverage == 0.0
     for volume in (0.5, 1.0, 4.0):  # half of what closes at constant open interest are positions of before
