@@ -57,6 +57,14 @@ def test_wings_are_those_of_the_smile(expiry: int) -> None:
     assert found[expiry].bf25 == pytest.approx(0.5 * (call + put) - 0.5, abs=2e-4)
 
 
+def test_basis_is_the_yield_of_the_forward_over_spot() -> None:
+    made = board()
+    found = vol_surface_of(snapshot(replace(made, forward=np.full(made.size, 1.01 * SPOT))))
+    assert found is not None
+    for row, days in zip(found, DAYS):
+        assert row.basis == pytest.approx(np.log(1.01) * 365.0 / days)
+
+
 def test_forward_volatility_adds_up_to_the_variance_of_the_later_expiry() -> None:
     made = board()
     later = made.expiry_ns == made.expiry_ns.max()

@@ -72,6 +72,12 @@ def test_shock_equals_a_snapshot_of_the_board_moved_by_hand(model: str, warm: in
         assert result["ngi"].after_lo is not None
 
 
+def test_the_average_of_a_settlement_under_way_is_that_of_its_time_alone() -> None:
+    chain = replace(frame(), delivery_average=SPOT)
+    assert shocked_chain(chain, Shock(2.0), "moneyness").delivery_average == SPOT
+    assert np.isnan(shocked_chain(chain, Shock(2.0, hours=1.0), "moneyness").delivery_average)
+
+
 def test_passing_hours_are_the_same_as_nearer_expiries() -> None:
     """For what looks at options only; the options that are over are counted and left out."""
     inputs = tick()

@@ -49,6 +49,12 @@ def test_a_gap_leaves_the_hour_unknown() -> None:
     assert measure_hour(empty_flow_window(), NOW) == HourOfFlow(0, None, None)
 
 
+def test_a_quarter_is_known_if_its_end_is_less_than_two_minutes_old() -> None:
+    full = window([1.0] * 61, [7.0] * 61)
+    assert measure_hour(full, NOW + 2 * MINUTE - 1).hedge_flow == 28.0
+    assert measure_hour(full, NOW + 2 * MINUTE).hedge_flow is None
+
+
 def test_slow_flow_adds_charm_and_vanna_in_usd_an_hour() -> None:
     assert slow_flow(UsdPerPoint(4e6), UsdPerHour(-1e6), 0.5) == UsdPerHour(1e6)
     assert slow_flow(UsdPerPoint(4e6), UsdPerHour(-1e6), None) is None
