@@ -1,8 +1,8 @@
 """An hour of the simulated market, recorded in a hurry, and its replays under two hash seeds: equal bit for bit?
 
-`python benchmarks/hour.py [SECONDS] [BTC,ETH]` takes some minutes for the hour. Venues, protocols, driver, journal and
-files are the real ones; the clock and the sockets are not. Then seeks at random times, each checked against the
-straight replay, with the time they take beside that of replaying from the beginning.
+`python benchmarks/bench_replay_determinism.py [SECONDS] [BTC,ETH]` takes some minutes for the hour. Venues, protocols,
+driver, journal and files are the real ones; the clock and the sockets are not. Then seeks at random times, each checked
+against the straight replay, with the time they take beside that of replaying from the beginning.
 """
 
 from __future__ import annotations

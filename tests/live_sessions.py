@@ -56,7 +56,7 @@ def about(config: Config, params: FlowParams | None = None) -> dict[str, Any]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for it, a minute at most."""
+    """Waits for it, a minute at most."""
     async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)

@@ -198,7 +198,7 @@ class SimulatedSession:
 
 
 async def _let_tasks_run(rounds: int = 6) -> None:
-    """Let the venues' readers and writers run until they wait again."""
+    """Lets the venues' readers and writers run until they wait again."""
     for _ in range(rounds):
         await asyncio.sleep(0)
 
@@ -228,7 +228,7 @@ def record(
     step_ns: int = STEP,
     **options: Any,
 ) -> list[FlowSnapshot]:
-    """Record a session of market time into `directory`; what its screen would have shown.
+    """Records a session of market time into `directory`; what its screen would have shown.
 
     Eventful: connections break and come back, and the user changes the position model.
     """

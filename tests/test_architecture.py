@@ -173,6 +173,34 @@ def test_docstrings_open_with_a_noun_or_a_verb() -> None:
     assert not [place for place, text in _docstrings() if opening.match(text)]
 
 
+IMPERATIVE = re.compile(
+    r"(Add|Advance|Append|Apply|Call|Close|Count|Deliver|Drop|Fill|Follow|Hand|Let|Move|Open|Publish|Put|Queue|Read|"
+    r"Remove|Repeat|Run|Send|Serve|Set|Start|Stop|Take|Turn|Use|Wait|Write) (?!(of|and|slots|time|interest|issues|connections)\b)"
+)
+
+
+def test_docstrings_of_functions_are_in_the_third_person() -> None:
+    assert IMPERATIVE.match("Close the connection.")
+    assert not [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for node in nodes_of(path)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and IMPERATIVE.match(ast.get_docstring(node) or "")
+    ]
+
+
+def test_docstrings_name_modules_that_exist() -> None:
+    """Of names such as gamma_flip.find_flip, with an underscore in the module's."""
+    named = re.compile(r"(?<![\w./])([a-z]+_[a-z_]+)\.([A-Za-z_]\w+)")
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
+    assert not [
+        f"{place}: {module}.{name}"
+        for place, text in _docstrings()
+        for module, name in named.findall(text)
+        if not re.search(rf"\b{name}\b", texts.get(module, ""))
+    ]
+
+
 def test_docstrings_have_no_heading_without_content() -> None:
     empty = re.compile(r"\b(Units|Shapes|Domain|Source): (none\b|any\.)")
     assert not [place for place, text in _docstrings() if empty.search(text)]

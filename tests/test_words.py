@@ -78,7 +78,6 @@ FIXED = {
     "sim/binance/venue.py": {"_TOO_MANY_REQUESTS": "HTTP's name of status 429"},
     "sinks/plain_text.py": {"plain_text": "the name of the format"},
     "tui/settings.py": {"plain": "a key of [screen] and an option of the command line"},
-    "tui/render/strip.py": {"words": "to be renamed"},
     "venues/meta_snap.py": {"due_jobs": "a schedule's term"},
     "venues/rest/fallback.py": {"poll_due": "a schedule's term"},
 }

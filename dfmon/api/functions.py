@@ -245,7 +245,7 @@ def _group_exposures(unit: UnitExposure, position: F64, column: F64) -> Groups:
 
 
 def use_compiled(wanted: bool = True) -> bool:
-    """Let the compiled kernels of the extra `fast` price in this process, or numpy again.
+    """Lets the compiled kernels of the extra `fast` price in this process, or numpy again.
 
     The same functions give the same numbers to 1e-12 of their scale. Returns whether the kernels are there: False, and
     numpy goes on, where numba is not installed. The first call ever compiles for some seconds; later ones only load.

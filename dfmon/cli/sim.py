@@ -37,7 +37,7 @@ def _sim_config(
 def serve_standalone(
     seed: int, port: int, speed: float, currency: str, script: str = "", certificate: str = "", *, child: bool
 ) -> int:
-    """Serve until a signal; the addresses go to stdout. As a child, until stdin ends."""
+    """Serves until a signal; the addresses go to stdout. As a child, until stdin ends."""
     currencies = tuple(c.strip() for c in currency.split(",") if c.strip())
     config = _sim_config(seed, port, speed, currencies, script, certificate)
     if config.certificate is not None and not config.certificate.is_file():

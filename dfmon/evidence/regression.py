@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import pairwise
 from statistics import NormalDist
 from typing import Final, NamedTuple
@@ -154,19 +153,3 @@ def t_quantile(df: int, p: float = 0.975) -> float:
         (79.0 * z**9 + 776.0 * z**7 + 1482.0 * z**5 - 1920.0 * z**3 - 945.0 * z) / 92160.0,
     )
     return z + sum(term / float(df) ** (n + 1) for n, term in enumerate(terms))
-
-
-def p_value(t: float, df: int) -> float:
-    """Two-sided p of Student's t, to 1e-3 from 5 degrees of freedom on (Wallace 1959)."""
-    z = (8.0 * df + 1.0) / (8.0 * df + 3.0) * math.sqrt(df * math.log1p(t * t / df))
-    return 2.0 * _NORMAL.cdf(-z)
-
-
-def benjamini_hochberg(p: Sequence[float]) -> list[float]:
-    """Adjusted p of several tests: the least false discovery rate at which each is rejected."""
-    order = sorted(range(len(p)), key=lambda n: p[n], reverse=True)
-    adjusted, lowest = [1.0] * len(p), 1.0
-    for rank, n in zip(range(len(p), 0, -1), order):
-        lowest = min(lowest, p[n] * len(p) / rank)
-        adjusted[n] = lowest
-    return adjusted

@@ -80,7 +80,7 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
         return one_shots
 
     def apply_json(self, line: bytes) -> None:
-        """Set the fields of one JSON object. Raises ValueError or msgspec.DecodeError for anything else."""
+        """Sets the fields of one JSON object. Raises ValueError or msgspec.DecodeError for anything else."""
         fields = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
         parsed = msgspec.json.decode(line, type=Faults)
         for name in fields:

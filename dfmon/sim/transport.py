@@ -60,7 +60,7 @@ class ClientSession:
         return self._number
 
     def send(self, frame: bytes) -> None:
-        """Queue one text frame."""
+        """Queues one text frame."""
         if self._close_task is not None:
             return
         self._queued_bytes += len(frame)
@@ -71,13 +71,13 @@ class ClientSession:
         self._queue_ready.set()
 
     def close(self, code: int, reason: str, final_frame: bytes | None = None) -> None:
-        """Start the closing handshake; what is still queued is dropped, except `final_frame`."""
+        """Starts the closing handshake; what is still queued is dropped, except `final_frame`."""
         if self._close_task is None:
             self._queue.clear()
             self._close_task = asyncio.create_task(self._close(code, reason, final_frame))
 
     def abort(self) -> None:
-        """Drop the connection without a closing handshake (the client sees 1006)."""
+        """Drops the connection without a closing handshake (the client sees 1006)."""
         self.ws.transport.abort()
 
     async def _close(self, code: int, reason: str, final_frame: bytes | None) -> None:
@@ -87,7 +87,7 @@ class ClientSession:
         await self.ws.close(code, reason)
 
     async def serve_messages(self, on_message: Callable[[str | bytes], None]) -> None:
-        """Hand every message to `on_message` until the connection ends."""
+        """Hands every message to `on_message` until the connection ends."""
         loop = asyncio.get_running_loop()
         writer = asyncio.create_task(self._write())
         try:
@@ -122,7 +122,7 @@ class Venue(Protocol):
     max_connections: int
 
     async def serve_client(self, ws: ServerConnection) -> None:
-        """Serve one websocket client."""
+        """Serves one websocket client."""
 
     def get(self, path: str, query: dict[str, str]) -> RestResponse:
         """Answer one REST call."""
@@ -134,16 +134,16 @@ class Venue(Protocol):
         """The body of an error response of that status."""
 
     def publish(self, tick_number: int, events: MarketEvents) -> None:
-        """Publish `events`; called ten times a second with a running count."""
+        """Publishes `events`; called ten times a second with a running count."""
 
     def apply_one_shots(self, one_shots: Faults) -> None:
-        """Apply the one-shots that concern this venue."""
+        """Applies the one-shots that concern this venue."""
 
 
 async def start_venue_server(
     venue: Venue, faults: Faults, host: str, port: int, tls: ssl.SSLContext | None = None
 ) -> Server:
-    """Open the venue's port: websocket and REST side by side."""
+    """Opens the venue's port: websocket and REST side by side."""
 
     async def process_request(connection: ServerConnection, request: Request) -> Response | None:
         body = connection.body if isinstance(connection, PostConnection) else None

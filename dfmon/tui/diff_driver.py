@@ -250,7 +250,7 @@ class DiffingDriver(LinuxDriver):
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def write(self, data: str) -> None:
-        """Write what differs. The screen is left blank: tmux hands rows of one that has grown on to the shell."""
+        """Writes what differs. The screen is left blank: tmux hands rows of one that has grown on to the shell."""
         if not hasattr(self, "diff"):  # the first write comes from the base class's start
             self.diff = TerminalDiff()
         data = data.replace(_EXIT_ALT_SCREEN, f"\x1b[m\x1b[2J{_EXIT_ALT_SCREEN}")

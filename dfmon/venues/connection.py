@@ -1,4 +1,5 @@
-"""The runner of a connection, for all venues: connects, stamps frames, sends for the protocol, and reconnects.
+"""The runner of a connection, for all venues: connects, queues frames with their times, sends for the protocol,
+and reconnects.
 
 It stands between the transport and the `RecordSink` (the driver). It decodes nothing and decides nothing about the
 market; it owns time-outs, back-off, the change to a new socket before the old one ends, and the texts of errors. REST

@@ -156,7 +156,7 @@ class Terminal:
             os.execve(sys.executable, [*DFMON, *args], environ)
 
     def read(self, seconds: float) -> bool:
-        """Feed the emulator for so long; False once the process has closed the terminal."""
+        """Feeds the emulator for so long; False once the process has closed the terminal."""
         deadline = time.monotonic() + seconds
         while (remaining_s := deadline - time.monotonic()) > 0:
             if not select.select([self._fd], [], [], remaining_s)[0]:
@@ -186,7 +186,7 @@ class Terminal:
         os.write(self._fd, key.encode())
 
     def wait_exit(self) -> int:
-        """Read to the end and return the exit code."""
+        """Reads to the end and returns the exit code."""
         deadline = time.monotonic() + TIMEOUT_S
         while self.read(0.5) and time.monotonic() < deadline:
             pass

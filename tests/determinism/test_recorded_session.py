@@ -1,4 +1,7 @@
-"""A recorded session replays bit for bit in another process with another hash seed; an hour: benchmarks/hour.py."""
+"""A recorded session replays bit for bit in another process with another hash seed.
+
+An hour of it: benchmarks/bench_replay_determinism.py.
+"""
 
 from __future__ import annotations
 

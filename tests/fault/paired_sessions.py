@@ -141,7 +141,7 @@ class Pair:
         return [proxy.link for proxy in self.proxies.values()]
 
     def set_links(self, **conditions: Any) -> None:
-        """Set fields of every line."""
+        """Sets fields of every line."""
         for link in self.links:
             for name, value in conditions.items():
                 setattr(link, name, value)
@@ -156,7 +156,7 @@ class Pair:
                 await asyncio.sleep(0.1)
 
     async def market_time(self, seconds: float) -> None:
-        """Wait until the exchange's clock has gone on by so many venue seconds."""
+        """Waits until the exchange's clock has gone on by so many venue seconds."""
         end_ns = self.server.clock() + int(seconds * SECOND)
         await self.until(lambda: self.server.clock() >= end_ns)
 
@@ -178,7 +178,7 @@ class Pair:
         return different
 
     async def wait_until_equal(self) -> float:
-        """Stop the market, and wait until both sessions know the same; the venue seconds that took."""
+        """Stops the market, and waits until both sessions know the same; the venue seconds that took."""
         self.server.faults.frozen = True
         start_ns = self.server.clock()
         different = ["not looked"]

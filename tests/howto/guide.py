@@ -16,7 +16,7 @@ _FENCE = re.compile(r'^```(\w+) title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.
 
 
 def follow_guide(page: str, tree: Path) -> dict[str, str]:
-    """Copy dfmon/ to `tree` and apply docs/howto/`page` to it; the environment in which the copy is imported."""
+    """Copies dfmon/ to `tree` and applies docs/howto/`page` to it; the environment in which the copy is imported."""
     shutil.copytree(ROOT / "dfmon", tree / "dfmon", ignore=shutil.ignore_patterns("__pycache__"))
     steps = _FENCE.findall((ROOT / "docs" / "howto" / page).read_text(encoding="utf-8"))
     assert steps, f"{page} has no titled block of code"

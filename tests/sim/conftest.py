@@ -88,7 +88,7 @@ class Client:
         return frame["params"]["data"]
 
     async def wait_until_closed(self) -> tuple[int | None, str | None]:
-        """Read on until the other side closes; its code and reason."""
+        """Reads on until the other side closes; its code and reason."""
         async with asyncio.timeout(TIMEOUT_S):
             await self.ws.wait_closed()
         return self.ws.close_code, self.ws.close_reason

@@ -27,7 +27,7 @@ def stop() -> asyncio.Event:
 
 @pytest.fixture
 async def run(hub: SnapshotHub, stop: asyncio.Event) -> AsyncIterator[Run]:
-    """Start a supervised sink on the hub."""
+    """Starts a supervised sink on the hub."""
     tasks: list[asyncio.Task[None]] = []
 
     def start(sink: Sink) -> asyncio.Task[None]:

@@ -60,7 +60,7 @@ def snapshot_in_scenario(seq: int, bucket: int, name: str) -> FlowSnapshot:
 
 
 async def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Let the loop run until `condition` holds; fails after `seconds`."""
+    """Lets the loop run until `condition` holds; fails after `seconds`."""
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.002)

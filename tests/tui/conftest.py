@@ -32,7 +32,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def check_screen(request: pytest.FixtureRequest) -> ScreenCheck:
-    """Compare text with tests/tui/screens/<name>.txt; `--accept` writes the file instead."""
+    """Compares text with tests/tui/screens/<name>.txt; `--accept` writes the file instead."""
 
     def check(text: str, name: str) -> None:
         path = Path(__file__).parent / "screens" / f"{name}.txt"

@@ -17,7 +17,7 @@ from tests.tui import factory  # noqa: E402
 
 
 def block_forever(where: str) -> None:
-    """Block for ever where a test sets HANGS."""
+    """Blocks for ever where a test sets HANGS."""
     if os.environ.get("HANGS") == where:
         os.write(2, b"hangs")
         threading.Event().wait()

@@ -9,7 +9,7 @@ from dfmon.model.flip import Flip, FlipRoot, HorizonFlip, Regime, RegimeEdge
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.sinks.plain_text import format_snapshot
 from dfmon.tui.render.formatting import Row
-from dfmon.tui.render.regime import edges_of, flip_runs, regime_runs
+from dfmon.tui.render.regime import edges_of, regime_runs
 from dfmon.tui.view import View
 
 from . import factory
@@ -73,12 +73,6 @@ def test_a_missing_edge_or_side(side: str | None, below: bool, above: bool, expe
         s.regime, side=side, below=s.regime.below if below else None, above=s.regime.above if above else None
     )
     assert text(words(msgspec.structs.replace(s, regime=regime))) == expected
-
-
-def test_the_direction_stands_beside_the_flip() -> None:
-    assert text(flip_runs(with_regime().flip, None, verbose=False)) == "flip 82,284 down"
-    without_roots = msgspec.structs.replace(with_regime().flip, roots=())
-    assert text(flip_runs(without_roots, None)) == "flip 82,284"
 
 
 def test_both_edges_are_on_the_chart() -> None:

@@ -26,7 +26,6 @@ from dfmon.tui.render.formatting import (
     cell_text,
     format_duration,
     format_level,
-    format_millions,
     format_percent,
     format_price,
     format_signed,
@@ -318,7 +317,6 @@ def test_money(value: float | None, text: str) -> None:
 
 
 def test_numbers() -> None:
-    assert [format_millions(v) for v in (-38.2e6, 40e3, 1_204e6, None)] == ["-38.2", "+0.04", "+1,204", "n/a"]
     assert [format_signed(v, 1) for v in (-0.04, 0.06)] == ["0.0", "+0.1"]
     assert [format_percent(0.0042, 2), format_percent(0.93, 0, plus=False), format_percent(None)] == [
         "+0.42%",
@@ -350,20 +348,6 @@ def test_a_slow_terminal_is_named_for_a_while_and_then_forgotten() -> None:
     assert "screen slow, 2 skipped" in screen(just_now, 160, 48)
     long_ago = frame(factory.snapshot(), skipped_frames=2, last_skip_ns=NOW - 60_000_000_000)
     assert "screen slow" not in screen(long_ago, 160, 48)
-
-
-def test_a_gauge_too_small_for_millions_keeps_its_sign_and_its_unit() -> None:
-    assert [format_millions(v) for v in (-2_300.0, 9_900.0, 40_000.0, -38.2e6, 0.0)] == [
-        "-2.3K",
-        "+9.9K",
-        "+0.04",
-        "-38.2",
-        "0.0",
-    ]
-
-
-def test_dollars_below_a_thousand_are_not_taken_for_millions() -> None:
-    assert [format_millions(v) for v in (144.0, -960.0, 999.7, 30.0)] == ["+0.1K", "-1.0K", "+1.0K", "0.0K"]
 
 
 def test_the_cell_keeps_a_unit_in_which_its_numbers_can_be_told_from_nothing() -> None:

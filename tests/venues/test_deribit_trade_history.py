@@ -25,7 +25,7 @@ def archive(count: int, *, name: str = CALL) -> Archive:
 
 
 def collect(protocol: DeribitProtocol, pages: Archive, name: str = CALL, max_pages: int = 50) -> list[Event]:
-    """Ask page after page until the history is there or given up."""
+    """Asks page after page until the history is there or given up."""
     events: list[Event] = []
     for _ in range(max_pages):
         call = protocol.histories.next_call(name)

@@ -61,7 +61,7 @@ def aligned_rows(rows: int, n: int) -> F64:
 
 
 def fill_log_moneyness(forward: F64, strike: F64, work: Workspace) -> None:
-    """Put F - K and ln(F/K) into the scratch.
+    """Puts F - K and ln(F/K) into the scratch.
 
     Units: forward and strike in one currency.
     Shapes: (n,), (n,).
@@ -74,7 +74,7 @@ def fill_log_moneyness(forward: F64, strike: F64, work: Workspace) -> None:
 
 
 def fill_distances(forward: F64, sigma: F64, tau: F64, work: Workspace) -> None:
-    """Put h + t, t - h and what they are made of into the scratch, from ln(F/K) there.
+    """Puts h + t, t - h and what they are made of into the scratch, from ln(F/K) there.
 
     d2 is h - t, not d1 less the total deviation: one rounding less where vanna and charm change sign.
 
@@ -125,7 +125,7 @@ def fill_probability_between(count: int, strike: F64, work: Workspace) -> None:
 
 
 def fill_sensitivities(forward: F64, sigma: F64, work: Workspace, columns: Sequence[F64]) -> None:
-    """Fill gamma, vega, theta, vanna, charm and volga, the last six of `columns`, from distances and density.
+    """Fills gamma, vega, theta, vanna, charm and volga, the last six of `columns`, from distances and density.
 
     The density here is exp(-(h + t)^2) / sqrt(pi) = sqrt(2) phi(d1).
 

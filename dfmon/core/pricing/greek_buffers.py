@@ -100,7 +100,7 @@ class GreekBuffers:
         return view
 
     def bind(self, columns: F64, valid: Mask, at: slice, work: Workspace) -> None:
-        """Use this memory, for the rows `at` of the whole."""
+        """Uses this memory, for the rows `at` of the whole."""
         self.at, self.columns, self.valid, self.work = at, columns, valid, work
         self.single_pass = False
         """True after a call that found every row valid; then `work.x` is ln(F/K), unless pairs were priced."""

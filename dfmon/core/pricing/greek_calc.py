@@ -158,7 +158,7 @@ def delta_only(
 def _fill_delta_single_pass(
     forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, settlement: Settlement, buffers: GreekBuffers
 ) -> bool:
-    """Fill the delta as if every row were in order; False if some are not, or settle already."""
+    """Fills the delta as if every row were in order; False if some are not, or settle already."""
     if not tau.size:
         return False
     terms = None if settlement == "instant" else settlement_terms(forward, strike, tau)
@@ -182,7 +182,7 @@ def _fill_delta_single_pass(
 def _fill_single_pass(
     forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, with_price: bool, buffers: GreekBuffers
 ) -> bool:
-    """Fill the columns by the compiled loop or by numpy, as if every row were in order; False if some are not."""
+    """Fills the columns by the compiled loop or by numpy, as if every row were in order; False if some are not."""
     kernels, rows = compiled.active_kernels(), buffers.rows
     columns = forward, strike, sigma, tau, option_type
     if kernels is None:
@@ -224,7 +224,7 @@ def _fill_by_row_kind(
     with_price: bool,
     buffers: GreekBuffers,
 ) -> None:
-    """Fill the columns row kind by row kind: live, settled (no time left) and masked ones."""
+    """Fills the columns row kind by row kind: live, settled (no time left) and masked ones."""
     valid, columns = buffers.valid, buffers.columns
     live = valid & (tau > 0.0)
     settled = valid & ~live
@@ -252,7 +252,7 @@ def _fill_by_row_kind(
 
 
 def _adjust_for_premium(forward: F64, adjusted_delta: F64, rows: Mask, columns: F64) -> None:
-    """Turn delta into delta - V/F = th (K/F) N(th d2) on the given rows, and gamma, vanna, charm with it."""
+    """Turns delta into delta - V/F = th (K/F) N(th d2) on the given rows, and gamma, vanna, charm with it."""
     _, delta, gamma, vega, theta, vanna, charm, _ = columns
     delta[rows] = adjusted_delta[rows]
     gamma[rows] -= (adjusted_delta / forward)[rows]

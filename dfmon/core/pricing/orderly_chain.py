@@ -33,7 +33,7 @@ _Sides: TypeAlias = tuple[slice, slice]
 def fill_orderly(
     forward: F64, strike: F64, sigma: F64, tau: F64, option_type: F64, with_price: bool, buffers: GreekBuffers
 ) -> bool:
-    """Fill the result columns as if every row were in order; False if some are not.
+    """Fills the result columns as if every row were in order; False if some are not.
 
     Units, shapes: as greeks.
     """
@@ -62,7 +62,7 @@ def fill_orderly(
 def _fill_symmetric(
     forward: F64, strike: F64, sigma: F64, tau: F64, with_price: bool, work: Workspace, rows: tuple[F64, ...]
 ) -> Sizes | None:
-    """Fill the six greeks that a call shares with its put, and what delta and price take from the scratch.
+    """Fills the six greeks that a call shares with its put, and what delta and price take from the scratch.
 
     None if some row is out of order.
     """
@@ -115,7 +115,7 @@ def call_put_sides(option_type: F64) -> _Sides | None:
 
 
 def all_pairs_agree(columns: tuple[F64, ...], sides: _Sides, scratch: PairScratch) -> bool:
-    """Take the columns of calls and puts apart; True where they are the same to the last bit, which a NaN is not.
+    """Takes the columns of calls and puts apart; True where they are the same to the last bit, which a NaN is not.
 
     Shapes: (n,) each.
     """

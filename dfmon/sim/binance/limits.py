@@ -24,7 +24,7 @@ class MessageRateLimit:
         self._message_times: deque[float] = deque(maxlen=max_messages)
 
     def try_acquire(self, now: float) -> bool:
-        """Count one message; false where it is too many."""
+        """Counts one message; false where it is too many."""
         limit_reached = len(self._message_times) == self._message_times.maxlen and now - self._message_times[0] < 1.0
         self._message_times.append(now)
         return not limit_reached
@@ -42,7 +42,7 @@ class RequestWeightLimit:
         self.used_weight = 0
 
     def charge(self, weight: int, now: float) -> tuple[HTTPStatus | None, float]:
-        """Count one call: None where it is allowed, else the status and the seconds of its Retry-After."""
+        """Counts one call: None where it is allowed, else the status and the seconds of its Retry-After."""
         if now < self._banned_until:
             return HTTPStatus.IM_A_TEAPOT, self._banned_until - now
         if now - self._window_start >= _WINDOW_S / self._timer_speedup:

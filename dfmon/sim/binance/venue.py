@@ -78,7 +78,7 @@ class BinanceVenue:
     # -- edges ----------------------------------------------------------------------------------------------------
 
     async def serve_client(self, ws: ServerConnection) -> None:
-        """Serve one client until it disconnects."""
+        """Serves one client until it disconnects."""
         session = BinanceSession(ws, futures=self._futures)
         self.sessions.add(session)
         for name in session.streams:
@@ -91,7 +91,7 @@ class BinanceVenue:
                 self._remove_subscription(session, name)
 
     def publish(self, tick_number: int, events: MarketEvents) -> None:
-        """Publish due updates, and close connections that are a day old."""
+        """Publishes due updates, and closes connections that are a day old."""
         now_ms = self._clock() // MILLISECOND
         for name, (stream, subscribers) in self._streams.items():
             if stream is None or tick_number % stream.interval_ticks:
@@ -116,7 +116,7 @@ class BinanceVenue:
             broadcast([session], b'{"stream":"!serverShutdown","data":%s}' % raw if combined else raw)
 
     def get(self, path: str, query: dict[str, str]) -> RestResponse:
-        """Serve one REST call; the weight used so far is in a header."""
+        """Serves one REST call; the weight used so far is in a header."""
         method = path.strip("/").split("/", 2)[-1]
         now = asyncio.get_running_loop().time()
         error_status, retry_after_s = self._weight_limit.charge(self._weight_limit.request_weight(method, query), now)

@@ -73,7 +73,7 @@ class DeribitVenue:
     # -- edges ----------------------------------------------------------------------------------------------------
 
     async def serve_client(self, ws: ServerConnection) -> None:
-        """Serve one client until it disconnects."""
+        """Serves one client until it disconnects."""
         session = DeribitSession(ws, self._timer_speedup)
         self.sessions.add(session)
         try:
@@ -108,7 +108,7 @@ class DeribitVenue:
         """Deribit announces nothing of its own before it closes."""
 
     def publish(self, tick_number: int, events: MarketEvents) -> None:
-        """Publish due updates, and run heartbeats and maintenance."""
+        """Publishes due updates, and runs heartbeats and maintenance."""
         events = self._drop_prints(events)
         for channel, (topic, subscribers) in list(self._topics.items()):
             topic.on_events(events)

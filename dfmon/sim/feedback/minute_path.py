@@ -13,7 +13,6 @@ from dfmon.sim.market.surface import FloatArray
 DAY_MINUTES: Final = 1_440
 MINUTES_A_YEAR: Final = 365 * DAY_MINUTES
 START_NS: Final = 1_772_438_400_000_000_000  # 2026-03-02, a Monday, 08:00 UTC: days begin with a roll
-START_HOUR: Final = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ class OptionBoard:
         self.ask_size[resized_rows[12:]] = self._draw_sizes(12)
 
     def pull_quotes(self, now_ns: int) -> None:
-        """Remove two bids of five for two minutes, as when a large maker withdraws."""
+        """Removes two bids of five for two minutes, as when a large maker withdraws."""
         self._pulled = self._rng.random(len(self.contracts)) < _PULLED_SHARE
         self._pulled_until = now_ns + _PULLED_NS
 

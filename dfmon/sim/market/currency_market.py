@@ -146,7 +146,7 @@ class CurrencyMarket:
     # -- time -----------------------------------------------------------------------------------------------------
 
     def step(self, now_ns: int, events: MarketEvents) -> None:
-        """Advance by one step; on whole seconds the board is repriced."""
+        """Advances by one step; on whole seconds the board is repriced."""
         self.now_ns = now_ns
         if self._owns_path:
             self.path.step_price(self._cascade_side * _CASCADE_DRIFT if self._cascade_left_s else 0.0)
@@ -224,7 +224,7 @@ class CurrencyMarket:
         self._cascade_side, self._cascade_left_s = side, _CASCADE_S
 
     def roll_now(self, events: MarketEvents) -> None:
-        """Deliver the nearest series before its time and list what the calendar adds then."""
+        """Delivers the nearest series before its time and lists what the calendar adds then."""
         self._roll(self.board.slices[0].expiry.expiry_ns, events)
 
     def list_strike(self, events: MarketEvents) -> None:

@@ -63,7 +63,7 @@ class IndexPath:
         return Smile(v0=(self.vol * 1.04) ** 2, v_inf=v_inf, rho=self._skew)
 
     def step_price(self, drift_sd: float = 0.0) -> None:
-        """Move one step; `drift_sd` leans on it, in standard deviations of a step."""
+        """Moves one step; `drift_sd` leans on it, in standard deviations of a step."""
         spec = self._spec
         e_vol, e_idiosyncratic, e_skew, e_jump = self._rng.standard_normal(4).tolist()
         e_spot = spec.spot_vol_corr * e_vol + math.sqrt(1.0 - spec.spot_vol_corr**2) * e_idiosyncratic

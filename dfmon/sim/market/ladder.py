@@ -57,7 +57,7 @@ class Ladder:
         self.move_to(mid)
 
     def move_to(self, mid: float) -> None:
-        """Move the book to `mid` and let a few levels change."""
+        """Moves the book to `mid` and lets a few levels change."""
         spec = self.spec
         bid = math.floor(mid / spec.tick - 0.5 * spec.spread + 0.5)
         ask = bid + spec.spread

@@ -111,7 +111,7 @@ class Ledger:
         return int(self.seq[row])
 
     def update_day_stats(self, row: int, price: float, amount: float, index: float) -> None:
-        """Add one print to the day's statistics."""
+        """Adds one print to the day's statistics."""
         self.volume[row] += amount
         self.volume_usd[row] += price * amount * index
         self.last[row] = price

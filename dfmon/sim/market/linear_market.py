@@ -131,7 +131,7 @@ class LinearMarket:
     def step_market(
         self, now_ns: int, index: float, taker_imbalance: float, seconds: float, carry: float = 1.0
     ) -> list[LinearTrade]:
-        """Follow `index * carry`; `taker_imbalance` is the takers' net side, in [-1, 1]. Returns the trades."""
+        """Follows `index * carry`; `taker_imbalance` is the takers' net side, in [-1, 1]. Returns the trades."""
         spec = self.spec
         draw = self._rng.standard_normal()
         reversion = seconds / 120.0

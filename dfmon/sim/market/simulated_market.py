@@ -67,7 +67,7 @@ class SimulatedMarket:
             self.director = ScriptDirector(script, self.currencies[script.currency], rng)
 
     def advance(self, to_ns: int) -> None:
-        """Run every whole step up to `to_ns`."""
+        """Runs every whole step up to `to_ns`."""
         while self.now_ns + self._step_ns <= to_ns:
             self.now_ns += self._step_ns
             if self.director is not None and self.now_ns % SECOND == 0:
@@ -76,13 +76,13 @@ class SimulatedMarket:
                 currency.step(self.now_ns, self._events)
 
     def refresh_books(self) -> None:
-        """Repeat the books' touch while nothing else changes."""
+        """Repeats the books' touch while nothing else changes."""
         for currency in self.currencies.values():
             for market in (*currency.hedges, *currency.futures.values()):
                 market.book.refresh_touch()
 
     def apply_one_shots(self, one_shots: Faults) -> None:
-        """Apply the one-shots that change the market itself; they take effect with the next step."""
+        """Applies the one-shots that change the market itself; they take effect with the next step."""
         for currency in self.currencies.values():
             if one_shots.pull_quotes:
                 currency.board.pull_quotes(self.now_ns)

@@ -59,7 +59,7 @@ class TradeLog:
         self._by_name: defaultdict[str, list[OptionTrade]] = defaultdict(list)
 
     def append_trade(self, trade: OptionTrade) -> None:
-        """Append one print; the oldest are dropped beyond a quarter of a million."""
+        """Appends one print; the oldest are dropped beyond a quarter of a million."""
         self.trades.append(trade)
         self._times.append(trade.ts_ms)
         self._by_name[trade.name].append(trade)

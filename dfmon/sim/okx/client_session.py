@@ -48,7 +48,7 @@ class OkxSession(ClientSession):
         self._operation_times: deque[float] = deque(maxlen=_MAX_OPERATIONS_PER_HOUR)
 
     def try_acquire_operation(self, now: float, timer_speedup: float) -> bool:
-        """Count one subscribe or unsubscribe operation; false above 480 an hour."""
+        """Counts one subscribe or unsubscribe operation; false above 480 an hour."""
         if (
             len(self._operation_times) == _MAX_OPERATIONS_PER_HOUR
             and now - self._operation_times[0] < 3_600.0 / timer_speedup

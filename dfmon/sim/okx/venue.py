@@ -68,7 +68,7 @@ class OkxVenue:
     # -- edges ----------------------------------------------------------------------------------------------------
 
     async def serve_client(self, ws: ServerConnection) -> None:
-        """Serve one client until it disconnects."""
+        """Serves one client until it disconnects."""
         self._connection_count += 1
         session = OkxSession(ws, self._connection_count)
         if session.path.partition("?")[0] not in {_PUBLIC_PATH, _BUSINESS_PATH}:
@@ -108,7 +108,7 @@ class OkxVenue:
             feed.sequence_offset += _SEQUENCE_RESET_STEP
 
     def publish(self, tick_number: int, events: MarketEvents) -> None:
-        """Publish what changed and close idle connections."""
+        """Publishes what changed and closes idle connections."""
         for key, feed in self._feeds.items():
             frame = self._event_frame(key, feed, events)
             interval_ticks = _CANDLE_TICKS if feed.candles else _INTERVAL_TICKS.get(key[0], 1)

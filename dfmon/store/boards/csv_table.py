@@ -58,16 +58,6 @@ def _repeated(header: list[str], used: set[str]) -> Iterator[str]:
     )
 
 
-def header_of(lines: NumberedLines) -> list[str]:
-    """The header of a text with separators, for messages."""
-    found: list[str] = []
-    try:
-        read_csv(lines, lambda header: found.extend(header) or set())  # type: ignore[func-returns-value]
-    except BadCell:
-        return found
-    return found
-
-
 def _cells(text: str, separator: str) -> list[str]:
     if '"' not in text:
         return text.split(separator)

@@ -113,17 +113,6 @@ def format_signed(value: float, digits: int) -> str:
     return text[1:] if float(text.replace(",", "")) == 0 else text
 
 
-def format_millions(value: float | None) -> str:
-    """USD in millions without the letter: -38.2, +0.04, +1,204; a value that would round to 0 has a letter: -2.3K."""
-    if value is None:
-        return NOT_AVAILABLE
-    m = value / 1e6
-    size = abs(m)
-    if 0.0 < size < 0.00995:
-        return format_usd(value) if size >= 0.9995e-3 else f"{format_signed(value / 1e3, 1)}K"
-    return format_signed(m, 0 if size >= 999.95 else 1 if size >= 0.0995 or size < 0.0005 else 2)
-
-
 def format_usd(value: float | None, plus: bool = True) -> str:
     """USD with a unit letter: -38.2M, 182M, +31.2B."""
     if value is None:

@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
-from dfmon.model.flip import Flip, RegimeEdge
+from dfmon.model.flip import RegimeEdge
 from dfmon.model.hedging import holds_zero
 from dfmon.model.snapshot import FlowSnapshot
-from dfmon.tui.render.formatting import Run, format_level, format_percent
+from dfmon.tui.render.formatting import Run, format_level
 
 _OTHER_SIDE = {"long": "short", "short": "long"}
-
-
-def flip_runs(flip: Flip, spot: float | None, verbose: bool = True) -> list[Run]:
-    """`flip 100,900 up (-2.5%, -1.2 sd)`: the distance of spot from the flip; "up" is short below and long above."""
-    if flip.level is None:
-        if flip.quality == "absent":
-            return [("flip ", "dim"), ("n/a", "absent")]
-        side = "long" if flip.net > 0 else "short" if flip.net < 0 else "flat"
-        return [("no flip", "flip"), (f", {side} gamma throughout" if verbose else f", {side} gamma", "text")]
-    out: list[Run] = [("flip ", "dim"), (format_level(flip.level), "flip")]
-    direction = next((root.direction for root in flip.roots if root.level == flip.level), None)
-    if direction is not None:
-        out.append((f" {direction}", "dim"))
-    if spot is not None:
-        out.append((f" ({_distance(flip, spot, verbose)})", "text"))
-    if len(flip.roots) > 1 and verbose:
-        out.append((f" +{len(flip.roots) - 1} more", "dim"))
-    return out
-
-
-def _distance(flip: Flip, spot: float, verbose: bool) -> str:
-    assert flip.level is not None
-    distance = spot / flip.level - 1
-    sigma = f", {math.copysign(abs(flip.distance_sigma), distance):+.1f} sd" if flip.distance_sigma is not None else ""
-    return f"{format_percent(distance)}{sigma if verbose else ''}"
 
 
 def regime_runs(snapshot: FlowSnapshot, *, is_long: bool, beyond: bool) -> list[Run]:

@@ -48,7 +48,7 @@ class HostLimiter:
         self._blocked_until: dict[str, float] = {}
 
     async def acquire(self, host: str, cost: float = 1.0) -> None:
-        """Wait for the next slot of this host; concurrent callers reserve theirs in order.
+        """Waits for the next slot of this host; concurrent callers reserve theirs in order.
 
         Who has waited for a blocked host reserves a new slot, so that all who waited do not call at once.
         """

@@ -33,7 +33,7 @@ class RestQueue:
         self._pending: dict[str, _PendingCall] = {}
 
     def enqueue(self, tag: str, path: str, *, retry: bool = True, cost: float = 1.0, **params: str | int) -> None:
-        """Queue a call, unless one of the same tag is pending."""
+        """Queues a call, unless one of the same tag is pending."""
         if tag in self._pending:
             return
         call = RestCall(tag, path, tuple((key, str(value)) for key, value in params.items()), cost)
@@ -55,7 +55,7 @@ class RestQueue:
         pending.failed, pending.retry_ns = True, 0
 
     def release_retries(self, now_ns: int) -> None:
-        """Queue the failed calls whose back-off is over."""
+        """Queues the failed calls whose back-off is over."""
         for pending in self._pending.values():
             if not pending.failed:
                 continue

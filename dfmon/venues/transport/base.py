@@ -30,18 +30,18 @@ class Socket(Protocol):
     """An open connection."""
 
     async def send(self, text: str) -> None:
-        """Send a text frame; does nothing on a lost connection, which `ended` reports."""
+        """Sends a text frame; does nothing on a lost connection, which `ended` reports."""
 
     async def ended(self) -> str:
-        """Wait for the end of the connection; returns the reason as text."""
+        """Waits for the end of the connection; returns the reason as text."""
 
     def pause(self) -> None:
-        """Read nothing until `resume`: what the venue sends waits in the network."""
+        """Reads nothing until `resume`: what the venue sends waits in the network."""
 
     def resume(self) -> None: ...
 
     async def close(self) -> None:
-        """Close with a handshake, at most `CLOSE_TIMEOUT_S` long."""
+        """Closes with a handshake, at most `CLOSE_TIMEOUT_S` long."""
 
 
 Opener = Callable[[str, Headers, FrameHandler], Awaitable[Socket]]

@@ -174,7 +174,7 @@ def stencil(
 
 @inline
 def _add_neighbour_weights(below: F64, same: F64, above: F64, row: F64, out: F64) -> None:
-    """Add to each node of an expiry the weights with which the nodes of `row` take from it."""
+    """Adds to each node of an expiry the weights with which the nodes of `row` take from it."""
     for n in range(out.shape[0]):
         out[n] += same[n] * row[n]
     for n in range(1, out.shape[0]):

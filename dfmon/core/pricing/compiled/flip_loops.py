@@ -74,7 +74,7 @@ def flip_inputs(
     Bounds of forward, strike, sigma, tau, total deviation and size of the exposure. Bumps: the columns of
     gamma_profile.StickyStrike.
 
-    Units, source: as flip_grid.flip_inputs and StickyStrike.of.
+    Units, source: as grid.flip_inputs and StickyStrike.of.
     Shapes: (n,) each, (2, 6) -> (r,), five of (r,).
     """
     size = forward.shape[0]
@@ -90,7 +90,7 @@ def flip_inputs(
 @inline
 def _has_dips(y: F64, net: F64, signs: F64, share: float) -> bool:
     """True for a dip between nodes of one sign that comes down to this share of its node: see
-    flip_scan.find_dip_minima.
+    scan.find_dip_minima.
     """
     any_dip = False
     for i in range(1, y.shape[0] - 1):
@@ -140,12 +140,12 @@ def scan_profile(
     a: F64, b: F64, height: F64, exposure: F64, y: F64, noise: float, cut: float, share: float, flat: float
 ) -> tuple[F64, F64, F64, Index, Index, bool, bool]:
     """Net and gross gamma on the nodes, the signs of net, the nodes around each change of sign; whether net is flat,
-    and whether it has dips. `cut` as StickyStrike.error_bound, `share` as flip_scan.find_dip_minima, `flat` as
+    and whether it has dips. `cut` as StickyStrike.error_bound, `share` as scan.find_dip_minima, `flat` as
     Scan.flat.
 
-    Units, source: as flip_scan.scan_profile.
+    Units, source: as scan.scan_profile.
     Shapes: a, b, height, exposure (n,), y (m,) -> three (m,), two (r,).
-    Domain: as flip_scan.scan_profile.
+    Domain: as scan.scan_profile.
     """
     net, gross, signs = np.empty((3, y.shape[0]))
     low, high = np.empty((2, y.shape[0]), dtype=np.intp)

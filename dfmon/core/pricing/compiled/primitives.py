@@ -94,7 +94,7 @@ wide_vectors: Callable[[], None] = intrinsic(_wide_vectors)
 
 
 def call_with_contiguous(kernel: Callable[..., _Result], columns: tuple[F64, ...], *extra: object) -> _Result:
-    """Call a kernel; columns it does not take as they are (strided ones, other numbers) are copied."""
+    """Calls a kernel; columns it does not take as they are (strided ones, other numbers) are copied."""
     try:
         return kernel(*columns, *extra)
     except TypeError:

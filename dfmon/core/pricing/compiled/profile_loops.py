@@ -231,9 +231,9 @@ def polish(
 ) -> tuple[F64, F64]:
     """Zeros of net gamma inside their brackets, and the slopes there; the first guess is that of the chord.
 
-    Units, source: as flip_roots.polish.
+    Units, source: as roots.polish.
     Shapes: a, b, height, exposure (n,), the others (r,) -> (r,), (r,).
-    Domain: as flip_roots.polish.
+    Domain: as roots.polish.
     """
     zeros, slopes = np.empty((2, low.shape[0]))
     columns = a, b, height, exposure, low, high, net_low, net_high

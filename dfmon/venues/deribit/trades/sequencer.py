@@ -177,7 +177,7 @@ class TradeSequencer:
         return 0 if sequence is None else sequence.last_seq or 0
 
     def drop(self, names: set[str]) -> None:
-        """Drop the sequences of instruments that are gone."""
+        """Drops the sequences of instruments that are gone."""
         for name in names:
             self._sequences.pop(name, None)
             self._gapped.pop(name, None)
