@@ -175,7 +175,8 @@ def test_docstrings_open_with_a_noun_or_a_verb() -> None:
 
 IMPERATIVE = re.compile(
     r"(Add|Advance|Append|Apply|Call|Close|Count|Deliver|Drop|Fill|Follow|Hand|Let|Move|Open|Publish|Put|Queue|Read|"
-    r"Remove|Repeat|Run|Send|Serve|Set|Start|Stop|Take|Turn|Use|Wait|Write) (?!(of|and|slots|time|interest|issues|connections)\b)"
+    r"Remove|Repeat|Run|Send|Serve|Set|Start|Stop|Take|Turn|Use|Wait|Write)"
+    r" (?!(of|and|slots|time|interest|issues|connections)\b)"
 )
 
 
