@@ -173,6 +173,8 @@ class BufferedWriter(ABC, Generic[Item]):
                         return
                 else:
                     self.waiting = None
+                    if len(items) < _BATCH_ITEMS:
+                        return
 
     def _on_write_error(self, exc: Exception, items: list[Item]) -> bool:
         """True where the items can be written now: to a new file in place of a damaged one."""

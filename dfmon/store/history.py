@@ -202,10 +202,11 @@ class History(BufferedWriter[Record]):
 
     def _fold_full_hours(self, rows: list[HistoryRow]) -> bool:
         """Folds the hours that have become full. Returns False where there were none."""
-        newest: dict[str, int] = {}
-        for underlying, ts_ns, *_ in rows:
-            newest[underlying] = max(newest.get(underlying, 0), int(ts_ns))
-        completed = {u: ts_ns // HOUR for u, ts_ns in newest.items() if ts_ns // HOUR > self._folded_hours.get(u, -1)}
+        completed: dict[str, int] = {}
+        for row in rows:
+            underlying, hour = row[0], row[1] // HOUR
+            if hour > self._folded_hours.get(underlying, -1):
+                completed[underlying] = max(completed.get(underlying, -1), hour)
         for underlying, hour in completed.items():
             with _damage_errors():
                 history_file.fold_hours(self._db, underlying, hour)
