@@ -7,6 +7,7 @@ import pytest
 
 from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.engine.forward_map import forward_map_of
+from dfmon.model.frames import ChainFrame
 from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
 from tests.chains import frame, market
 
@@ -14,9 +15,12 @@ MOVES = np.array([-0.01, 0.0, 0.01])
 HOURS = np.array([0.0, 1.0])
 
 
+def chain() -> ChainFrame:
+    return frame(days=(0.4, 7.0, 30.0))
+
+
 def snapshot(model: str) -> FlowSnapshot:
-    chain = frame(days=(0.4, 7.0, 30.0))
-    return step(FlowState.initial(), chain, market(), (), FlowParams(model), 1)[1]
+    return step(FlowState.initial(), chain(), market(), (), FlowParams(model), 1)[1]
 
 
 @pytest.mark.parametrize("model", ["naive", "short-all"])
@@ -25,10 +29,11 @@ def test_the_first_hour_is_that_of_the_outlook(model: str) -> None:
     found = forward_map_of(made, MOVES, HOURS)
     assert found is not None
     outlook = {row.case: row.value for row in made.outlook}
-    assert found.trade[0, 0] == pytest.approx(outlook["-1 %"], rel=1e-9)
-    assert found.trade[2, 0] == pytest.approx(outlook["+1 %"], rel=1e-9)
-    assert found.trade[1, 1] == pytest.approx(outlook["1 h"], rel=1e-6, abs=1.0)
-    assert found.trade[1, 0] == pytest.approx(0.0, abs=1e-3)
+    tolerance = 1e-5 * 1e5 * float(np.nansum(chain().open_interest))  # of the gross position
+    assert found.trade[0, 0] == pytest.approx(outlook["-1 %"], abs=tolerance)
+    assert found.trade[2, 0] == pytest.approx(outlook["+1 %"], abs=tolerance)
+    assert found.trade[1, 1] == pytest.approx(outlook["1 h"], abs=tolerance)
+    assert found.trade[1, 0] == pytest.approx(0.0, abs=tolerance)
 
 
 def test_a_snapshot_of_another_process_has_no_map() -> None:

@@ -66,6 +66,14 @@ def test_unsure_cells_are_marked_and_the_cursor_has_a_sentence() -> None:
     assert view.map_row == 0
 
 
+def test_an_expiry_is_marked_over_the_hour_at_which_it_has_gone() -> None:
+    view = opened((160, 48))
+    lines = panels(frame(factory.snapshot(), view), 160, 48)["forward"].splitlines()
+    marks, hours = lines[1], lines[2]
+    at = marks.index("╷23NOV")
+    assert hours[at : at + 4] == "+18h", "18 hours to the first expiry"
+
+
 def test_what_has_expired_by_then_is_named() -> None:
     view = opened((160, 48))
     view.map_column = 24

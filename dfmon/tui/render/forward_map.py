@@ -39,7 +39,7 @@ _SIGMAS: Final = 3.5  # of a day, from spot to either end
 
 def map_axes(snapshot: FlowSnapshot, width: int, height: int) -> tuple[list[float], list[float]]:
     """Moves of spot, ascending and symmetric, and hours ahead that a terminal of this size has room for."""
-    rows = max(1, (height - 8) // 2)
+    rows = max(1, (height - 9) // 2)
     volatility = snapshot.context.atm_iv or snapshot.context.dvol or 0.5
     step = min((s for s in _STEPS if s * rows >= _SIGMAS * volatility / math.sqrt(365.0)), default=_STEPS[-1])
     available = (width - _LABEL_WIDTH) // _CELL_WIDTH
@@ -64,7 +64,7 @@ def forward_map_sheet(frame: Frame, rect: Rect) -> list[Row]:
     unit, letter = (1e6, "M") if largest >= 2e6 else (1e3, "K")
     title += [(f"${letter}", "dim"), ("  + buy", "buy"), ("  - sell", "sell"), ("  grey unsure", "dim")]
     cursor = _cursor(frame, drawn)
-    body = [_header_row(drawn)]
+    body = [_expiry_row(snapshot, drawn), _header_row(drawn)]
     scale = (unit, largest, cursor)
     body += [_spot_row(frame, snapshot, drawn, i, scale) for i in reversed(range(len(drawn.moves)))]
     body = body[: height - 1]
@@ -89,6 +89,19 @@ def _cursor(frame: Frame, drawn: ForwardMap) -> tuple[int, int]:
     """Row and column of the cursor; at first spot, an hour ahead."""
     row = min(max(0, len(drawn.moves) // 2 + frame.view.map_row), len(drawn.moves) - 1)
     return row, min(max(0, frame.view.map_column), len(drawn.hours) - 1)
+
+
+def _expiry_row(snapshot: FlowSnapshot, drawn: ForwardMap) -> Row:
+    """`╷23JAN` over the first hour without an expiry: the break in the map below it."""
+    hours = drawn.hours.tolist()
+    cells = [" "] * (_CELL_WIDTH * len(hours))
+    for row in snapshot.by_expiry:
+        column = next((j for j, hour in enumerate(hours) if row.hours <= hour), None)
+        text = f"╷{short_expiry(row.label)}"
+        start = _CELL_WIDTH * (column or 0)
+        if column is not None and not "".join(cells[start : start + len(text)]).strip():
+            cells[start : start + len(text)] = text[: len(cells) - start]
+    return ((" " * _LABEL_WIDTH, "head"), ("".join(cells), "flip"))
 
 
 def _header_row(drawn: ForwardMap) -> Row:
