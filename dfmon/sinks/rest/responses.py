@@ -33,13 +33,14 @@ class UnderlyingHealth(msgspec.Struct, frozen=True):
 
 
 class SinkHealth(msgspec.Struct, frozen=True):
-    """One output, with counts of snapshots."""
+    """One output, with counts of snapshots; `fault` is a trouble beside its state, such as a full spill."""
 
     name: str
     state: str
     sent: int
     dropped: int
     note: str
+    fault: str = ""
 
 
 class Health(msgspec.Struct, frozen=True):
