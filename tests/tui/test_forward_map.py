@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import numpy as np
 import pytest
@@ -64,6 +66,20 @@ def test_unsure_cells_are_marked_and_the_cursor_has_a_sentence() -> None:
     assert any("?" in line for line in lines)
     VIEW_ACTIONS["cursor.first"](view, shown)
     assert view.map_row == 0
+
+
+def test_no_number_of_a_cell_is_cut() -> None:
+    view = opened((120, 40))
+    drawn = drawn_map(frame(factory.snapshot(), view))
+    assert drawn is not None
+    large = ForwardMap(drawn.moves, drawn.hours, 300.0 * drawn.trade, 300.0 * drawn.lo, 300.0 * drawn.hi)
+    view.computed["forward"] = Computed(("BTC", "flow"), large)
+    lines = panels(frame(factory.snapshot(), view), 120, 40)["forward"].splitlines()
+    top = lines[3]
+    assert f"{large.trade[-1, 0] / 1e9:+.0f}B" in top
+    amounts = [int(text) for line in lines[3:-1] for text in re.findall(r"[+-]\d+(?=[+-]|$)", line[18:])]
+    assert amounts
+    assert max(map(abs, amounts)) < 1_000
 
 
 def test_an_expiry_is_marked_over_the_hour_at_which_it_has_gone() -> None:

@@ -132,11 +132,18 @@ def _cell(drawn: ForwardMap, i: int, j: int, scale: tuple[float, float], doubted
     value, low, high = float(drawn.trade[i, j]), float(drawn.lo[i, j]), float(drawn.hi[i, j])
     if abs(value) < 0.5 * unit:
         return "·", "map+0"
+    text = _amount(value, unit)
     if doubted or (not math.isnan(low) and holds_zero(low, high)):
-        text = f"{value / unit:+.0f}"
         return (f"{text}?" if len(text) < _CELL_WIDTH else text), "absent"
     step = 1 + min(SIDE_STEPS - 1, int(SIDE_STEPS * math.sqrt(abs(value) / largest)))
-    return f"{value / unit:+.0f}"[:_CELL_WIDTH], f"map{step if value > 0.0 else -step:+d}"
+    return text, f"map{step if value > 0.0 else -step:+d}"
+
+
+def _amount(value: float, unit: float) -> str:
+    """`-140` in the unit of the map; from a thousand of them on in the next one, with its letter: `-1B`."""
+    if abs(value) < 999.5 * unit:
+        return f"{value / unit:+.0f}"
+    return f"{value / (1e3 * unit):+.0f}{'B' if unit == 1e6 else 'M'}"
 
 
 def _sentence(snapshot: FlowSnapshot, drawn: ForwardMap, cursor: tuple[int, int], width: int) -> Row:
