@@ -15,6 +15,7 @@ from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
 from dfmon.tui.actions import Action, is_available
 from dfmon.tui.filters import parse_filter
+from dfmon.tui.render.explanation import EXPLAINABLE
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap_grid import current_grid
 from dfmon.tui.render.models import known_models
@@ -143,6 +144,12 @@ def _show_what_if(view: View, frame: Frame, text: str) -> CommandResult:
     return None
 
 
+def _show_explanation(view: View, frame: Frame, text: str) -> CommandResult:
+    view.explained = resolve_choice(text, EXPLAINABLE, "number or word")
+    view.sheet, view.scroll = "explain", 0
+    return None
+
+
 def _request_seek(view: View, frame: Frame, text: str) -> CommandResult:
     return Request("replay.seek", parse_seek(text, frame.clock_ns))
 
@@ -165,6 +172,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("filter", "put  strike>98k  net<-50", apply_filter),
     Command("size", "smallest print shown, in coins", _set_tape_min),
     Command("what-if", USAGE, _show_what_if),
+    Command("explain", "ngi | flip | regime | scenario ...", _show_explanation),
     Command("palette", " | ".join(PALETTES), _set_palette),
     Command("icons", " | ".join(ICONS), _set_icons),
     Command("goto", TIME_EXAMPLES, _request_seek, "replay"),

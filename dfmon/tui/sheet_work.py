@@ -7,6 +7,8 @@ from typing import Final
 
 import numpy as np
 
+from dfmon.engine.explain import EXPLAINED, explain
+from dfmon.engine.explain_terms import explain_term
 from dfmon.engine.forward_map import forward_map_of
 from dfmon.engine.profile_horizons import horizon_profiles
 from dfmon.engine.settlement_sheet import settlement_of
@@ -74,3 +76,12 @@ def profile_work(frame: Frame) -> list[Work]:
         return []
     key = snapshot.underlying, snapshot.positions.model, snapshot.ts_ns // _INTERVAL_NS
     return [Work("profile", key, partial(horizon_profiles, tick))]
+
+
+def explain_work(frame: Frame) -> list[Work]:
+    """The number or word of the view, written out."""
+    tick, snapshot, name = tick_of(frame), frame.snapshot, frame.view.explained
+    if tick is None or snapshot is None:
+        return []
+    key = snapshot.underlying, snapshot.positions.model, name, snapshot.ts_ns // _INTERVAL_NS
+    return [Work("explain", key, partial(explain if name in EXPLAINED else explain_term, tick, name))]

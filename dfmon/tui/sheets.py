@@ -18,6 +18,7 @@ from dfmon.tui.render.box import Rect, inner_size, scrolled_panel
 from dfmon.tui.render.chart import chart
 from dfmon.tui.render.coins import coin_rows
 from dfmon.tui.render.detail import detail
+from dfmon.tui.render.explanation import explanation_rows
 from dfmon.tui.render.feeds import feed_rows
 from dfmon.tui.render.formatting import Row
 from dfmon.tui.render.forward_map import forward_map_sheet
@@ -32,7 +33,7 @@ from dfmon.tui.render.tape import tape, tape_rows
 from dfmon.tui.render.transitions import transition_rows
 from dfmon.tui.render.vol import vol_sheet
 from dfmon.tui.render.what_if import what_if_sheet
-from dfmon.tui.sheet_work import forward_map_work, profile_work, settlement_work, vol_work, what_if_work
+from dfmon.tui.sheet_work import explain_work, forward_map_work, profile_work, settlement_work, vol_work, what_if_work
 from dfmon.tui.view import View
 
 Renderer = Callable[[Frame, Rect], list[Row]]
@@ -205,6 +206,13 @@ SHEETS: Final = (
         footer_rank=7,
         min_size=(70, 18),
         work=what_if_work,
+    ),
+    SheetSpec(
+        "explain",
+        "Explanation",
+        "One number or word: formula, inputs with ages, contributors, conventions.",
+        lines=explanation_rows,
+        work=explain_work,
     ),
     SheetSpec("detail", "Detail of the cell", "", detail, replaces="tape"),
 )

@@ -12,6 +12,7 @@ from typing import Final
 from dfmon.tui.filters import Filter
 from dfmon.tui.layout import layout
 from dfmon.tui.render.box import inner_size
+from dfmon.tui.render.explanation import EXPLAINABLE
 from dfmon.tui.render.forward_map import drawn_map
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap_grid import HeatmapGrid, current_grid, cursor_of
@@ -36,6 +37,7 @@ from dfmon.tui.view import (
 from dfmon.tui.what_if_controls import CONTROLS, step_control
 
 ViewAction = Callable[[View, Frame], None]
+_EXPLAINED_OF_PANEL: Final = {"chart": "regime", "gauges": "ngi", "profile": "flip", "alerts": "scenario"}
 _LARGE_STEP: Final = 4  # values of a slider
 _LAYOUT_FIELDS: Final = (
     "panel", "zoom", "sheet", "sheet_under_help", "metric", "span", "cursor_strike", "cursor_column", "merge", "scroll",
@@ -90,12 +92,19 @@ def step_panel(step: int, view: View, frame: Frame) -> None:
 
 
 def toggle_detail(view: View, frame: Frame) -> None:
-    """Opens or closes the detail of the cell; on the positions sheet the origins of the selected option's position."""
+    """Opens or closes the detail of the cell, the explanation of a panel's number, or what belongs to a sheet's row:
+
+    the origins of an option's position, the smile of an expiry.
+    """
     if view.sheet == "positions":
         view.table = "options" if view.table == "origins" else "origins"
         return
     if view.sheet == "vol":
         view.smile, view.smile_row = not view.smile, 0
+        return
+    if view.sheet == "explain" or view.sheet == "what-if" or (not view.sheet and view.panel in _EXPLAINED_OF_PANEL):
+        view.explained = _EXPLAINED_OF_PANEL.get(view.panel, "ngi") if not view.sheet else view.explained
+        toggle_sheet("explain", view, frame)
         return
     toggle_sheet("detail", view, frame)
 
@@ -214,6 +223,9 @@ def move_cursor(rows: int, columns: int, view: View, frame: Frame) -> None:
         return
     if view.sheet == "vol":
         _move_through_vol(view, frame, rows, columns)
+        return
+    if view.sheet == "explain" and columns:
+        view.explained, view.scroll = cycle(EXPLAINABLE, view.explained, columns), 0
         return
     if _is_profile(view):
         half = view.size[0] // 2

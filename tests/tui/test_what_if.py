@@ -4,6 +4,8 @@ from textual.pilot import Pilot
 
 from dfmon.core.exposure.desks import Desk
 from dfmon.core.step import FlowParams, step
+from dfmon.engine.explain import explain
+from dfmon.engine.explain_terms import explain_term
 from dfmon.engine.what_if import keep_inputs, what_if_of_tick
 from dfmon.engine.what_if_arguments import parse_what_if
 from dfmon.engine.what_if_sheet import WhatIfResult
@@ -161,3 +163,27 @@ def test_a_failure_of_a_work_is_its_result() -> None:
         raise KeyError("no such expiry")
 
     assert compute(Work("a", ("BTC", "flow"), fail)) == Computed(("BTC", "flow"), None, "KeyError: 'no such expiry'")
+
+
+async def test_enter_explains_as_the_command_does() -> None:
+    harness, inputs = harness_with_inputs(), tick(PARAMS, warm=3)
+    async with harness.app.run_test(size=(160, 48)) as pilot:
+        await pilot.press("3", "enter")
+        text = await computed(harness, pilot, "explain")
+        for line in str(explain(inputs, "ngi")).splitlines():
+            assert line[:150].rstrip() in text
+        await pilot.press("colon", *"explain reg", "enter")
+        text = await computed(harness, pilot, "explain")
+        assert str(explain_term(inputs, "regime")).splitlines()[0][:150] in text
+        await pilot.press("l")
+        assert harness.app.view.explained == "edges"
+        await pilot.press("escape")
+        assert harness.app.view.sheet == ""
+
+
+async def test_an_explanation_needs_the_tick() -> None:
+    harness = AppHarness(factory.snapshot())
+    async with harness.app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter")
+        assert "REGIME" in await harness.text(pilot)
+        assert "an explanation needs the options of a market in this process" in await harness.text(pilot)
