@@ -1,7 +1,7 @@
 """Does the verdict mean what it says? Confidence, sign of net gamma and absence of a flip over the simulated families.
 
-`python benchmarks/verdict_calibration.py [CACHE] [--worlds N] [--write]`: worlds of calibrate_bands.py from day 5,
-with seeds that nothing was fitted on. The truth is the true book in the place of a member: for the sign its net
+`python benchmarks/verdict_calibration.py [CACHE] [--worlds N] [--more N] [--write]`: worlds of calibrate_bands.py from
+day 5, with seeds that nothing was fitted on. The truth is the true book in the place of a member: for the sign its net
 gamma at spot, for the flip whether it has the edge nearest to spot by the rule that matches members, for the bucket the
 rule table on the true positions, all on the same market. Markets are drawn by seed: three spots a board, volume and
 depth against the gross gamma of the board, return, volatility move, liquidations and slow flow of the hour. The table
@@ -59,6 +59,7 @@ F64 = NDArray[np.float64]
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "scenario.md"
 BEGIN, END = "<!-- verdict: begin -->", "<!-- verdict: end -->"
 MORE_SEEDS: Final = range(2_001, 2_005)
+MORE_CHECKED, MORE_WORLDS = "ABCDON", 10_000  # families, and the number of the first world of theirs
 MARKETS: Final = 4  # a board and spot
 MEAN_Z, MEAN_POINTS, HOURLY_VOL_MOVE = 0.8, 0.6, 0.75
 DAILY: Final = SIGMA / math.sqrt(365.0)
@@ -198,10 +199,11 @@ def fitted_odds(found: Sequence[tuple[str, str, Forecast]]) -> dict[str, tuple[f
     return fitted
 
 
-def section(found: Sequence[tuple[str, Forecast]], worlds: int) -> str:
+def section(found: Sequence[tuple[str, Forecast]], worlds: int, more: int) -> str:
     lines = [
-        f"`python benchmarks/verdict_calibration.py --worlds {worlds} --write`: {worlds} worlds each of",
-        f"{', '.join(CHECKED)} from day 5, seeds from {FIRST_CHECKED_SEED} on, which nothing was fitted on.",
+        f"`python benchmarks/verdict_calibration.py --worlds {worlds} --more {more} --write`: {worlds} worlds each of",
+        f"{', '.join(CHECKED)} and {more} more of {', '.join(MORE_CHECKED)} from day 5,",
+        f"seeds from {FIRST_CHECKED_SEED} on, which nothing was fitted on.",
         "",
     ]
     for quantity in QUANTITIES:
@@ -213,6 +215,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("cache", nargs="?", type=Path, help="a directory that keeps the worlds")
     parser.add_argument("--worlds", type=int, default=10, help="of each family")
+    parser.add_argument("--more", type=int, default=0, help="further worlds of each of A to D, O and N")
     parser.add_argument("--write", action="store_true", help="also into docs/scenario.md")
     parser.add_argument("--fit", action="store_true", help="print the sharpness of chances by the training families")
     args = parser.parse_args()
@@ -222,8 +225,11 @@ def main() -> None:
         taught = [(book.family, *one) for n, book in books(cells, args.cache) for one in forecasts(book, n, plain)]
         print(fitted_odds(taught))
         return
+    first = FIRST_CHECKED_SEED + args.worlds
+    more = books([(f, seed) for f in MORE_CHECKED for seed in range(first, first + args.more)], args.cache)
     found = [one for n, book in checked_books(args.worlds, args.cache) for one in forecasts(book, n)]
-    text = section(found, args.worlds)
+    found += [one for n, book in more for one in forecasts(book, MORE_WORLDS + n)]
+    text = section(found, args.worlds, args.more)
     print(text)
     if args.write:
         write_section(PAGE, text, BEGIN, END)
