@@ -96,31 +96,48 @@ def child_exchange(
 @contextmanager
 def _child_past(seed: int, config: Config) -> Iterator[RowLoader]:
     """Loads the rows of the day before the start from a child process, which ends with the block."""
-    request = msgspec.json.encode((seed, config.market.currencies, flow_params(config))).decode()
-    command = [sys.executable, "-m", "dfmon.cli.demo_past", request]
+    request = msgspec.json.encode((seed, config.market.currencies, flow_params(config)))
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as child:
-        assert child.stdout is not None
+        [sys.executable, "-m", "dfmon.cli.demo_past"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    ) as child:  # fmt: skip
         try:
-            yield _PastReader(child.stdout)
+            yield _PastReader(child, request)
         finally:
             child.kill()
 
 
 class _PastReader:
-    """Rows by currency, in the order in which a child writes them; it is asked from several threads."""
+    """Rows by currency, in the order in which a child writes them; it is asked from several threads.
 
-    def __init__(self, stdout: IO[bytes]) -> None:
-        self._stdout, self._lock = stdout, threading.Lock()
+    The request goes over stdin: it has the positions of the user's file, which are private and may be long.
+    """
+
+    def __init__(self, child: subprocess.Popen[bytes], request: bytes) -> None:
+        self._child, self._request, self._lock = child, request, threading.Lock()
         self._rows: dict[str, list[MetricRow]] = {}
 
     def __call__(self, currency: str, since_ns: int) -> Sequence[MetricRow]:
         with self._lock:
-            while currency not in self._rows and (size := self._stdout.readline()):
-                name, rows = msgspec.msgpack.decode(self._stdout.read(int(size)), type=tuple[str, list[MetricRow]])
+            if self._request:
+                self._send_request()
+            while currency not in self._rows:
+                name, rows = self._read_rows()
                 self._rows[name] = rows
-            return self._rows.get(currency, ())
+            return self._rows[currency]
+
+    def _send_request(self) -> None:
+        assert self._child.stdin is not None
+        with suppress(BrokenPipeError), self._child.stdin as stdin:
+            stdin.write(self._request)
+        self._request = b""
+
+    def _read_rows(self) -> tuple[str, list[MetricRow]]:
+        assert self._child.stdout is not None
+        size = self._child.stdout.readline()
+        if not size:
+            raise DfmonError("the past of the simulated market could not be computed")
+        return msgspec.msgpack.decode(self._child.stdout.read(int(size)), type=tuple[str, list[MetricRow]])
 
 
 def _read_steps(stdout: IO[bytes], on_step: Callable[[int], None]) -> None:

@@ -50,10 +50,12 @@ def _called_bucket(driver: Driver) -> int:
     return scene.bucket if scene is not None else 0
 
 
-def main(request: str) -> None:
-    """Writes the rows of each currency to stdout; `request` has seed, currencies and parameters."""
+def main() -> None:
+    """Writes the rows of each currency to stdout; stdin has seed, currencies and parameters."""
     os.nice(_NICENESS)
-    seed, currencies, params = msgspec.json.decode(request, type=tuple[int, tuple[str, ...], FlowParams])
+    seed, currencies, params = msgspec.json.decode(
+        sys.stdin.buffer.read(), type=tuple[int, tuple[str, ...], FlowParams]
+    )
     market = SimulatedMarket(seed, time.time_ns(), currencies)
     for currency in currencies:
         rows = msgspec.msgpack.encode((currency, past_rows(market, currency, params)))
@@ -62,4 +64,4 @@ def main(request: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -8,7 +8,7 @@ import pytest
 
 from dfmon.cli.demo_past import past_rows
 from dfmon.core.step import FlowParams
-from dfmon.model.events import IndexPrice, OptionTicker, OptionTrade
+from dfmon.model.events import BookSnapshot, IndexPrice, OptionTicker, OptionTrade
 from dfmon.model.units import DAY, HOUR, MILLISECOND, MINUTE, SECOND
 from dfmon.sim.market.past_boards import PastBoards
 from dfmon.sim.market.simulated_market import SimulatedMarket
@@ -30,6 +30,18 @@ def test_the_last_board_is_that_of_the_start(market: SimulatedMarket) -> None:
     assert len([e for e in events if isinstance(e, OptionTrade)]) == len(currency.trade_log.trades)
     (last_spot,) = [e.price for e in moments[-1][1] if isinstance(e, IndexPrice)]
     assert last_spot == pytest.approx(currency.path.price, rel=1e-3)
+
+
+def test_books_lie_around_spot_and_are_as_deep_as_at_the_start(market: SimulatedMarket) -> None:
+    currency = market.currencies["BTC"]
+    (_, events), *_ = PastBoards(currency, "BTC").moments([START_NS - DAY])
+    (spot,) = [e.price for e in events if isinstance(e, IndexPrice)]
+    books = [e for e in events if isinstance(e, BookSnapshot)]
+    assert len(books) == len(currency.hedges)
+    for book, hedge in zip(books, currency.hedges):
+        best_bid, best_ask = max(p for p, _ in book.bids), min(p for p, _ in book.asks)
+        assert (best_bid + best_ask) / 2.0 == pytest.approx(spot, rel=2e-3)
+        assert sum(size for _, size in book.bids) == pytest.approx(sum(hedge.book.bids.values()))
 
 
 def test_no_print_is_ahead_of_its_moment(market: SimulatedMarket) -> None:
