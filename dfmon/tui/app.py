@@ -166,8 +166,8 @@ class DfmonApp(App[None]):
         self._draw_ms += 0.2 * ((self.clock() - draw_start_ns) / 1e6 / self.settings.clock_speed - self._draw_ms)
 
     def _start_work(self, frame: Frame) -> None:
-        """Starts the first work of the open sheet whose result is missing or of something else."""
-        for work in front_sheet(self.view).work(frame):
+        """Starts the first work of the open sheet whose result is missing, else of something else."""
+        for work in sorted(front_sheet(self.view).work(frame), key=lambda work: work.name in self.view.computed):
             last = self.view.computed.get(work.name)
             if last is None or last.key != work.key:
                 self._worker.start(work)

@@ -24,13 +24,18 @@ from dfmon.tui.what_if_controls import tick_of, what_if_of
 _INTERVAL_NS: Final = 10 * SECOND
 
 
+def _moment(frame: Frame) -> int:
+    """The number of the interval, ten seconds of wall time, that the snapshot on screen is in."""
+    return 0 if frame.snapshot is None else int(frame.snapshot.ts_ns / (_INTERVAL_NS * frame.clock_speed))
+
+
 def forward_map_work(frame: Frame) -> list[Work]:
     """The map of the snapshot on screen, with as many moves and hours as there is room for."""
     snapshot, view = frame.snapshot, frame.view
     if snapshot is None:
         return []
     moves, hours = map_axes(snapshot, *view.size)
-    key = snapshot.underlying, snapshot.positions.model, view.size, snapshot.ts_ns // _INTERVAL_NS
+    key = snapshot.underlying, snapshot.positions.model, view.size, _moment(frame)
     return [Work("forward", key, partial(forward_map_of, snapshot, np.array(moves), np.array(hours)))]
 
 
@@ -43,7 +48,7 @@ def what_if_work(frame: Frame) -> list[Work]:
         shock, params = what_if_of(frame.view, tick)
     except UsageError:
         return []
-    key = snapshot.underlying, snapshot.positions.model, snapshot.ts_ns // _INTERVAL_NS
+    key = snapshot.underlying, snapshot.positions.model, _moment(frame)
     return [
         Work("what-if", (*key, changed), partial(what_if_result, tick, shock, params)),
         Work("what-if fan", key, partial(convention_fan, tick)),
@@ -65,7 +70,7 @@ def vol_work(frame: Frame) -> list[Work]:
     snapshot = frame.snapshot
     if snapshot is None:
         return []
-    key = snapshot.underlying, snapshot.positions.model, snapshot.ts_ns // _INTERVAL_NS
+    key = snapshot.underlying, snapshot.positions.model, _moment(frame)
     return [Work("vol", key, partial(vol_surface_of, snapshot))]
 
 
@@ -74,7 +79,7 @@ def profile_work(frame: Frame) -> list[Work]:
     tick, snapshot = tick_of(frame), frame.snapshot
     if tick is None or snapshot is None or not frame.view.zoom:
         return []
-    key = snapshot.underlying, snapshot.positions.model, snapshot.ts_ns // _INTERVAL_NS
+    key = snapshot.underlying, snapshot.positions.model, _moment(frame)
     return [Work("profile", key, partial(horizon_profiles, tick))]
 
 
@@ -83,5 +88,5 @@ def explain_work(frame: Frame) -> list[Work]:
     tick, snapshot, name = tick_of(frame), frame.snapshot, frame.view.explained
     if tick is None or snapshot is None:
         return []
-    key = snapshot.underlying, snapshot.positions.model, name, snapshot.ts_ns // _INTERVAL_NS
+    key = snapshot.underlying, snapshot.positions.model, name, _moment(frame)
     return [Work("explain", key, partial(explain if name in EXPLAINED else explain_term, tick, name))]

@@ -158,6 +158,24 @@ async def test_the_forward_map_is_computed_beside_the_screen() -> None:
         assert "1h ahead" in await computed(harness, pilot, "forward")
 
 
+async def test_the_first_result_of_each_part_comes_before_the_second_of_another() -> None:
+    """A clock that runs faster than the work is done leaves no part of a sheet empty."""
+    harness = harness_with_inputs()
+    async with harness.app.run_test(size=(160, 48)) as pilot:
+        await pilot.press("u")
+        for _ in range(3_000):
+            await pilot.pause(0.01)
+            snapshot = harness.hub.latest("BTC")
+            assert snapshot is not None
+            moved = msgspec.structs.replace(snapshot, ts_ns=snapshot.ts_ns + 11 * 10**9)
+            harness.hub.publish(moved)
+            harness.clock.now_ns = moved.ts_ns
+            harness.app.draw()
+            if {"what-if", "what-if fan", "what-if grid"} <= harness.app.view.computed.keys():
+                return
+        raise AssertionError(f"only {list(harness.app.view.computed)}")
+
+
 def test_a_failure_of_a_work_is_its_result() -> None:
     def fail() -> object:
         raise KeyError("no such expiry")

@@ -178,7 +178,8 @@ def _strike_row(
         if j == cursor:
             out.append((f"[{text}]".rjust(cell_width), f"{style}.cursor"))
         else:
-            out.append((f"{text:>{cell_width - 1}}{changed.get(j, ' ')}", style))
+            mark_of_cell = " " if text == "·" else changed.get(j, " ")
+            out.append((f"{text:>{cell_width - 1}}{mark_of_cell}", style))
     if has_rest:
         rest = _rest_of(grid.cells[i], cols) if metric != "iv" else None
         out.append((f"{format_cell(rest, metric, cell_width):>{_rest_width(cell_width) - 1}} ", "dim"))
