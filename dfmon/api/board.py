@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dfmon.api.validation import Positions, broadcast_columns, float_array, option_types
+from dfmon.core.columns import MAX_QUANTITY
 from dfmon.core.pricing.black import F64, Mask
 from dfmon.model.units import YEAR
 
@@ -159,12 +160,13 @@ class Board:
         """Dealer position in each option, coins, long = +.
 
         "naive": calls' open interest long, puts' short; "short-all": all open interest short; a mapping of option
-        names to positions (0 where not named); or one number an option.
+        names to positions (0 where not named); or one number an option. NaN where open interest is no amount.
         """
         if isinstance(positions, str):
             if positions not in ("naive", "short-all"):
                 raise ValueError(f"positions: {positions!r} is not known; 'naive' or 'short-all' is expected")
-            return np.nan_to_num((self.option_type if positions == "naive" else -1.0) * self.open_interest)
+            known = (self.open_interest >= 0.0) & (self.open_interest < MAX_QUANTITY)
+            return np.where(known, (self.option_type if positions == "naive" else -1.0) * self.open_interest, np.nan)
         if isinstance(positions, Mapping):
             unknown = sorted(set(positions) - set(self.names))
             if unknown:

@@ -143,7 +143,8 @@ def exposures(
     """
     check_choice("settlement", settlement, ("instant", "average"))
     check_choice("numeraire", numeraire, ("usd", "coin"))
-    position = _zero_unknown(_check_board(board).held(positions))
+    given = _check_board(board).held(positions)
+    position = _zero_unknown(given)
     unit = unit_exposures(
         board.forward, board.strike, board.sigma, board.tau, board.option_type,
         settlement=settlement, numeraire=numeraire, inverse=board.inverse,
@@ -153,7 +154,8 @@ def exposures(
     if members is not None:
         sums = member_totals(unit, _member_books(members, board))
         low, high = map(Totals.from_array, np.quantile(sums, BAND, axis=1))
-    return Exposures(totals(unit, position), by_strike, by_expiry, position, unit, unit.invalid, low, high)
+    invalid = int(np.count_nonzero(~(unit.valid & np.isfinite(given))))
+    return Exposures(totals(unit, position), by_strike, by_expiry, position, unit, invalid, low, high)
 
 
 def models(board: Board, **custom: Positions) -> dict[str, ModelRow]:

@@ -167,7 +167,8 @@ TERMS: Final[Mapping[str, Term]] = {
     ),
     "side": Term(
         "side of the hedges within the hour",
-        "BUY or SELL where the outlook of +1 sd and -1 sd has that sign in both, UNSURE where a 5-95 % band holds 0",
+        "BUY or SELL where the outlook of +1 sd and -1 sd has that sign in both, UNSURE where a 5-95 % band holds 0 "
+        "or the board does not show the sign of its positions",
         _side_text, _outlook_inputs, "outlook +1 sd",
         lambda s: tuple(text for text in _outlook_texts(s) if " sd: " in text), ("outlook",),
     ),
@@ -191,7 +192,7 @@ TERMS: Final[Mapping[str, Term]] = {
         lambda s: "; ".join(_edge_texts(s)) or "none", _flip_inputs, "flip", fields=("regime.above", "regime.below"),
     ),
     "distance": Term(
-        "distance of the flip from spot", "level / spot - 1, in per cent and in daily at-the-money sigmas",
+        "distance of spot from the flip", "1 - level / spot, in per cent and in daily at-the-money sigmas",
         _distance_text, _flip_inputs, "flip", fields=("flip.level", "flip.distance_pct"),
     ),
     "p_none": Term(

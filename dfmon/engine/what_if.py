@@ -8,7 +8,7 @@ as hedge flow too.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -23,6 +23,9 @@ from dfmon.model.metrics import METRICS
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import HOUR, NAN
 from dfmon.model.what_if import MetricChange, Shock, WhatIf
+
+_UNLIKE_TERMS: Final = "before or after without its gamma term: spot is in its dead band"
+_SHOCK_HEDGED: Final = "after with the hedge of the shock and of its hours"
 
 
 class TickInputs(NamedTuple):
@@ -62,7 +65,7 @@ def what_if_of_tick(tick: TickInputs, shock: Shock, params: FlowParams | None = 
         model=before.positions.model,
         shock=shock,
         assumed=_differences(tick.params, assumed),
-        rows=compare_snapshots(before, after),
+        rows=compare_snapshots(before, after, shock),
         left_out=expired_options(tick.chain, chain),
     )
 
@@ -124,12 +127,20 @@ def moved_smiles(chain: ChainFrame, factor: float) -> F64:
     return sigma
 
 
-def compare_snapshots(before: FlowSnapshot, after: FlowSnapshot) -> tuple[MetricChange, ...]:
+def compare_snapshots(
+    before: FlowSnapshot, after: FlowSnapshot, shock: Shock | None = None
+) -> tuple[MetricChange, ...]:
     """A row for each metric, and one for the gamma flip."""
     rows = [
         _row(name, spec.title, spec.unit, getattr(before.metrics, name), getattr(after.metrics, name))
         for name, spec in METRICS.items()
     ]
+    at = list(METRICS).index("hpp")
+    if (before.metrics.hpp.gamma_term is None) != (after.metrics.hpp.gamma_term is None):
+        rows[at] = msgspec.structs.replace(rows[at], change=None, note=_UNLIKE_TERMS)
+    if shock not in (None, Shock()):
+        at = list(METRICS).index("hedge_flow")
+        rows[at] = msgspec.structs.replace(rows[at], note=_SHOCK_HEDGED)
     old, new = ((flip.level, flip.lo, flip.hi) for flip in (before.flip, after.flip))
     return (*rows, _change("flip", "gamma flip", "USD", old, new))
 

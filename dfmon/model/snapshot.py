@@ -72,7 +72,7 @@ class HedgeFlow(Metric, frozen=True):
     """Dealer trade over the last `span_s` to re-hedge what was in the book, by full reprice: the sum of four parts.
 
     `settlement` is the hedge that the fixings lifted. `new_trades` hedges what was acquired on the way and is not in
-    the sum; `residual` is the value less the linear form in NGI, VSS and CHL.
+    the sum; `residual` is gamma, vanna and charm less the linear form in NGI, VSS and CHL.
     """
 
     gamma: float | None

@@ -18,7 +18,10 @@ class Shock(msgspec.Struct, frozen=True):
 
 
 class MetricChange(msgspec.Struct, frozen=True):
-    """One metric before and after, with 5-95 % bands where the positions have members. None where it has no value."""
+    """One metric before and after, with 5-95 % bands where the positions have members. None where it has no value.
+
+    `note` says why two values have no change, as sums of unlike terms, or what else is in the one after.
+    """
 
     name: str
     title: str
@@ -30,6 +33,7 @@ class MetricChange(msgspec.Struct, frozen=True):
     after_lo: float | None
     after_hi: float | None
     change: float | None
+    note: str = ""
 
 
 class WhatIf(msgspec.Struct, frozen=True):
@@ -55,7 +59,8 @@ class WhatIf(msgspec.Struct, frozen=True):
         lines = [self.headline, f"{'':<18} {'before':>16} {'after':>16} {'change':>16}"]
         for row in self.rows:
             numbers = " ".join(f"{number(value):>16}" for value in (row.before, row.after, row.change))
-            lines.append(f"{row.name:<18} {numbers}  {row.unit}")
+            note = f"  {row.note}" if row.note else ""
+            lines.append(f"{row.name:<18} {numbers}  {row.unit}{note}")
         return "\n".join(lines)
 
     @property

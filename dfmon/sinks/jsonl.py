@@ -141,10 +141,10 @@ class _Writer(threading.Thread):
 def _state_key(snapshot: FlowSnapshot) -> object:
     """The fields whose change makes a snapshot worth a line."""
     scenario, flip, metrics = snapshot.scenario, snapshot.flip, snapshot.metrics
-    flip_is_higher = None if flip.distance_usd is None else flip.distance_usd > 0.0
+    flip_is_lower = None if flip.distance_usd is None else flip.distance_usd > 0.0
     qualities = tuple(getattr(metrics, name).quality for name in metrics.__struct_fields__)
     return (
         (scenario.bucket, scenario.side, scenario.overlay),
-        (flip_is_higher, flip.net, flip.quality),
+        (flip_is_lower, flip.net, flip.quality),
         (snapshot.state, snapshot.positions.warming, qualities),
     )

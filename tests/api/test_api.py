@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -371,3 +372,15 @@ def test_a_board_of_any_file(tmp_path: Path) -> None:
     assert (board.names, board.spot) == (("BTC-27MAR26-90000-P",), 89_500.0)
     assert board.tau == pytest.approx(1 / 365)
     assert board.reading.startswith("read as a book summary, mark_iv as per cent")
+
+
+def test_what_is_no_amount_is_counted_and_is_no_zero() -> None:
+    """An open interest or a position that is not a number, below zero or infinite."""
+    for amount in (math.nan, -5.0, math.inf):
+        board = dfmon.Board(
+            spot=100.0, strike=[90.0, 100.0], sigma=0.5, tau=0.1, option_type="call", open_interest=[amount, 5.0]
+        )
+        whole = dfmon.exposures(board)
+        assert (whole.invalid, whole.position.tolist()) == (1, [0.0, 5.0])
+    given = dfmon.exposures(board, [math.nan, 2.0])
+    assert (given.invalid, given.position.tolist()) == (1, [0.0, 2.0])

@@ -322,6 +322,13 @@ def test_parts_of_the_hedge_flow_add_up_and_the_residual_is_small_for_a_small_mo
     assert abs(known(last.residual)) < 0.2 * abs(gamma) + abs(charm)
 
 
+def test_a_hedge_flow_of_less_than_fifteen_minutes_is_partial_and_says_how_long_it_is() -> None:
+    snapshots = run(path([SPOT] * 16), NAIVE)[1]
+    assert [s.metrics.hedge_flow.quality for s in snapshots] == ["absent"] + ["partial"] * 13 + ["ok"] * 2
+    assert any(reason.startswith("hedge_flow: partial, of 5 min,") for reason in snapshots[5].unavailable)
+    assert not any(reason.startswith("hedge_flow") for reason in snapshots[15].unavailable)
+
+
 def test_step_changes_neither_its_state_nor_its_frames() -> None:
     state, _ = run([frame()], FLOW)
     stored = encode_book(state.book)

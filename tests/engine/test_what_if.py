@@ -99,6 +99,15 @@ def test_move_counts_as_hedge_flow_and_sign_of_the_pressure() -> None:
     assert result["hpp"].after < 0.0
 
 
+def test_sums_of_unlike_terms_have_no_change_and_say_so() -> None:
+    """Spot that has not moved leaves the gamma term of HPP out; a shock is a move."""
+    row = what_if_of_tick(tick(warm=2), Shock(spot_pct=1.0))["hpp"]
+    assert (row.before is None, row.after is None, row.change) == (False, False, None)
+    assert "gamma term" in row.note
+    moved = what_if_of_tick(tick(warm=20), Shock(spot_pct=1.0))["hpp"]
+    assert (moved.change is None, moved.note) == (False, "")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "value", "text", "moved"),

@@ -88,7 +88,7 @@ class HedgeFlow:
     """Trade of a book over the look-back of `span_s`: USD, + = dealers bought.
 
     `value` is the sum of its four parts, `lo` and `hi` its 5-95 % band, None without an ensemble. `new_trades` hedges
-    what was acquired on the way and is not in it. `residual` is the value less that of the linear form.
+    what was acquired on the way and is not in it. `residual` is gamma, vanna and charm part less the linear form.
     """
 
     value: float
@@ -234,7 +234,7 @@ def hedge_flow(
         charm=charm,
         settlement=settlement,
         new_trades=shares.vanna_charm * float(units.new_trade @ acquired[: units.live]),
-        residual=value + by_spot + by_rest,
+        residual=value - settlement + by_spot + by_rest,
         span_s=units.span_s,
     )
 
@@ -242,7 +242,8 @@ def hedge_flow(
 def _position_then(units: HedgeUnits, book: Book) -> F64:
     """Position of the book then, by what is known of it now.
 
-    Nobody acquires more than was printed: a larger change is a better estimate, of then as of now.
+    Nobody acquires more than was printed: a larger change of an ensemble is a better estimate, of then as of now. A
+    convention was what it says at both times.
     """
     found = book.history.at(units.then_ns)
     if found is None:
@@ -254,6 +255,7 @@ def _position_then(units: HedgeUnits, book: Book) -> F64:
     is_new[: units.live] = units.is_new
     before = np.where(np.isfinite(before), before, np.where(is_new, 0.0, book.position))
     live = slice(units.live)
-    acquired = np.clip(book.position[live] - before[live], -units.printed, units.printed)
-    before[live] = book.position[live] - acquired
+    if book.members is not None:
+        acquired = np.clip(book.position[live] - before[live], -units.printed, units.printed)
+        before[live] = book.position[live] - acquired
     return before

@@ -35,9 +35,9 @@ class PricedOptions(NamedTuple):
     delta_in_day: F64
     delta_in_hour: F64
     expiring: NDArray[np.intp]
-    """Rows with a day or less to live."""
+    """Rows with a day or less to live, which have not expired."""
     settling: NDArray[np.intp]
-    """Rows inside their settlement window."""
+    """Rows inside their settlement window, and those that have expired."""
 
 
 Kernel: TypeAlias = Callable[[PricedOptions, F64], None]
@@ -98,7 +98,8 @@ def unwind_at_window(chain: PricedOptions, out: F64) -> None:
 
 def unwind_left(chain: PricedOptions, out: F64) -> None:
     """USD of hedge not yet lifted of the options that are being settled."""
-    _hedge_of(chain.settling, chain.forward, chain.greeks.delta, out)
+    rows = chain.settling
+    _hedge_of(rows[chain.tau[rows] > 0.0], chain.forward, chain.greeks.delta, out)
 
 
 def _hedge_of(rows: NDArray[np.intp], forward: F64, delta: F64, out: F64) -> None:

@@ -147,7 +147,7 @@ def unit_exposures(
         out=buffers.now,
     )
     with np.errstate(all="ignore"):
-        expiring, settling = np.flatnonzero(tau <= DAY), np.flatnonzero(tau < WINDOW)
+        expiring, settling = np.flatnonzero((tau > 0.0) & (tau <= DAY)), np.flatnonzero(tau < WINDOW)
         delta_in_day, delta_in_hour = (
             _delta_after(span, settling, columns, settlement, numeraire, inverse, buffers) for span in (DAY, HOUR)
         )

@@ -55,7 +55,8 @@ class MoveScale:
     @property
     def status(self) -> str:
         """Origin of the factors: "prior", or "measured n %" with the weight of the measurement."""
-        return f"measured {100.0 * self.weight:.0f} %" if self.weight > 0.0 else "prior"
+        percent = round(100.0 * self.weight)
+        return f"measured {percent} %" if percent else "prior"
 
 
 def update_move_scale(

@@ -32,7 +32,7 @@ def unwind(tick: TickResult) -> Unwind:
         tick.exposure.band(weights, "unwind") for weights in (current, lifted, current - lifted)
     )
     settling = tick.cols.tau[tick.cols.tau < WINDOW]
-    minutes = float(settling.min()) / WINDOW * WINDOW_MINUTES if settling.size else 0.0
+    minutes = round(float(settling.min()) / WINDOW * WINDOW_MINUTES, 6) if settling.size else 0.0
     return Unwind(
         value=total.unwind,
         lo=low,

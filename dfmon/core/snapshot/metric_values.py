@@ -11,6 +11,7 @@ import numpy as np
 
 from dfmon.core.scenario.dimensions import UsdPerDay, UsdPerPercent, UsdPerPoint
 from dfmon.core.scenario.hpp_score import pressure_terms
+from dfmon.core.scenario.lookback import FULL_LOOKBACK_S
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.model.flip import Quality
 from dfmon.model.frames import F64
@@ -105,7 +106,8 @@ def _hedge_flow(tick: TickResult, quality: Quality) -> HedgeFlow:
     if flow is None:
         return HedgeFlow(None, None, None, spec.unit, spec.sign, "absent", tick.age_s, None, None, None, None)
     units = tick.moves.hedge
-    if quality == "ok" and units is not None and units.known < MIN_KNOWN_SHARE:
+    is_short = flow.span_s < FULL_LOOKBACK_S
+    if quality == "ok" and (is_short or (units is not None and units.known < MIN_KNOWN_SHARE)):
         quality = "partial"
     return HedgeFlow(
         value=flow.value,

@@ -12,6 +12,7 @@ from typing import Final
 
 from dfmon.core.freshness import INPUTS, format_age
 from dfmon.core.scenario.liquidity import MarketSum
+from dfmon.core.scenario.lookback import FULL_LOOKBACK_S
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.snapshot import flip_values, position_rows, scenario_values
 from dfmon.model.events import FeedState
@@ -53,8 +54,7 @@ def unavailable(
         sentences.append("context.return_15m: less than fifteen minutes of spot history")
     if tick.has_book and not tick.ds_sign:
         sentences.append("hpp.gamma_term: spot has not yet left its dead band of 0.25 sigma sqrt(15 min)")
-    if tick.flows.hedge is None and tick.has_book:
-        sentences.append("hedge_flow: less than a minute of history of the options")
+    sentences += _hedge_flow_sentences(tick)
     if tick.spot_moves.ret_1h is None:
         sentences.append("context.return_1h: less than an hour of spot history")
     if not tick.liquidity.depth_usd:
@@ -72,6 +72,15 @@ def unavailable(
             f"levels.{name}: no strike has it" for name in Levels.__struct_fields__ if getattr(levels, name) is None
         ]
     return (*sentences, *(sentence for feed in tick.feeds for sentence in _feed_sentences(feed)))
+
+
+def _hedge_flow_sentences(tick: TickResult) -> Iterator[str]:
+    """The reason for a missing hedge flow, or for one of less than the full look-back."""
+    flow = tick.flows.hedge
+    if flow is None and tick.has_book:
+        yield "hedge_flow: less than a minute of history of the options"
+    elif flow is not None and flow.span_s < FULL_LOOKBACK_S:
+        yield f"hedge_flow: partial, of {flow.span_s / 60.0:.0f} min, for the options are not watched for fifteen"
 
 
 def _known_markets(total: MarketSum) -> str:

@@ -162,3 +162,9 @@ oddities = st.one_of(st.floats(width=64), st.sampled_from([0.0, 1.0, -1.0, 100.0
 def test_nothing_raises_or_warns(columns: F64, settlement: Settlement, numeraire: Numeraire) -> None:
     u = unit_exposures(*columns, settlement=settlement, numeraire=numeraire)
     assert np.isfinite(u.matrix).all()
+
+
+@pytest.mark.parametrize("th", [1.0, -1.0])
+def test_of_an_expired_option_nothing_is_left(th: float) -> None:
+    expired = unit(90_000.0 if th > 0.0 else 110_000.0, 0.0, th)
+    assert not expired.matrix.any()

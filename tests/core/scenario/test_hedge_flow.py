@@ -319,11 +319,23 @@ def test_what_was_acquired_on_the_way_is_hedged_apart() -> None:
     assert flow.value + flow.new_trades == pytest.approx(hedge_change, rel=1e-9)
 
 
+def test_a_convention_held_the_open_interest_of_then() -> None:
+    """Its positions are no estimate: they change with open interest, whatever was printed."""
+    then, now = small(NOW), small(NOW + QUARTER, forward=np.full(6, 101_000.0))
+    position = np.array([10.0, -4.0, 0.0, 7.0, -1.0, 2.0])
+    before, after = DealerPositions("naive", position), DealerPositions("naive", 2.0 * position)
+    flow, moves = flow_of([then, now], [before, after])
+    same, _ = flow_of([then, now], [before, before])
+    assert moves.hedge is not None
+    assert flow.value == pytest.approx(same.value)
+    assert flow.new_trades == pytest.approx(float(moves.hedge.new_trade @ position))
+
+
 def test_a_better_estimate_is_one_of_then_as_well_and_no_trade() -> None:
     """Beyond the coins that were printed, a change of the position is one of what is known."""
     then, now = small(NOW), small(NOW + QUARTER, forward=np.full(6, 101_000.0))
     guess, better = np.array([10.0, -4.0, 0.0, 7.0, -1.0, 2.0]), np.array([40.0, 9.0, -8.0, 7.0, -1.0, 2.0])
-    before, after = DealerPositions("flow", guess), DealerPositions("flow", better)
+    before, after = (DealerPositions("flow", q, members=np.stack([q, q], axis=1)) for q in (guess, better))
     flow, _ = flow_of([then, now], [before, after])
     settled, moves = flow_of([then, now], [after, after])
     assert (flow.value, flow.new_trades) == (settled.value, 0.0)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,6 +51,11 @@ def test_factors_are_the_prior_until_there_are_moves() -> None:
     assert (scale.status, scale.hours) == ("prior", 0.0)
     assert scale.mean_points == pytest.approx(0.75 * math.sqrt(2 / math.pi))
     assert scale.mean_return == pytest.approx(0.6 * math.sqrt(2 / math.pi))
+
+
+def test_a_weight_that_rounds_to_nothing_is_the_prior() -> None:
+    weights = {0.004: "prior", 0.006: "measured 1 %", 1.0: "measured 100 %"}
+    assert {w: replace(MoveScale.initial(), weight=w).status for w in weights} == weights
 
 
 def test_nothing_is_set_without_a_volatility() -> None:
