@@ -297,3 +297,18 @@ def test_a_thousand_or_a_fraction_is_refused_where_nothing_decides(tmp_path: Pat
         read_positions(path)
     path.write_text("instrument_name;position\nBTC-30JAN26-100000-C;1.000\nBTC-30JAN26-90000-C;-2.5\n")
     assert list(read_positions(path).values()) == [1.0, -2.5]
+
+
+@pytest.mark.parametrize("text", ['[{"symbol": "%s", "contracts": 3, "side": null}]', "symbol,contracts,side\n%s,3,\n"])
+def test_a_size_without_its_side_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "positions"
+    path.write_text(text % "BTC-27MAR26-90000-C")
+    with pytest.raises(UsageError, match=r"the side of BTC-27MAR26-90000-C is missing, buy or sell is expected"):
+        read_positions(path)
+
+
+def test_an_error_of_the_venue_is_quoted(tmp_path: Path) -> None:
+    path = tmp_path / "positions"
+    path.write_text('{"jsonrpc": "2.0", "error": {"code": 13009, "message": "unauthorized"}}')
+    with pytest.raises(UsageError, match=r"an error that the venue answered with: .*unauthorized"):
+        read_positions(path)
