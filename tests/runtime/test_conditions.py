@@ -32,6 +32,7 @@ from dfmon.runtime.conditions import (
 )
 from dfmon.runtime.runner import run_headless
 from dfmon.sinks.base import SinkStatus
+from dfmon.sinks.rest.responses import SinkHealth
 from dfmon.sinks.rest.rest_service import create_app
 from dfmon.store.segment_files import SegmentFiles
 from tests import live_sessions
@@ -129,6 +130,10 @@ async def test_healthz_is_degraded_with_its_reasons() -> None:
     assert response.status_code == 200
     assert response.json()["status"] == "degraded"
     assert response.json()["degraded"] == ["recording: paused"]
+
+
+def test_health_has_every_field_of_a_sink() -> None:
+    assert SinkHealth.__struct_fields__ == SinkStatus.__struct_fields__
 
 
 @pytest.mark.slow
