@@ -338,8 +338,6 @@ class LiveSession:
             return
         self._state.lock()
         checkpoint = self._previous_checkpoint = await asyncio.to_thread(self._state.load)
-        if self._state.error:
-            log.warning("%s", self._state.error)
         if checkpoint is None and self._trades is not None:
             newest_by_underlying = await asyncio.to_thread(self._trades.newest_ms)
             checkpoint = self._make_checkpoint({}, {}, self._state)
