@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -100,10 +101,14 @@ def _params(board: Board, assumptions: Mapping[str, Any]) -> FlowParams:
     check_choice("impact_law", assumptions["impact_law"], ("linear", "sqrt"))
     if not 0.0 < assumptions["venue_share"] <= 1.0:
         raise ValueError(f"venue_share: {assumptions['venue_share']!r} is no share; above 0 and up to 1 is expected")
+    if not 0.0 < assumptions["risk_aversion"] <= 1.0:
+        raise ValueError(f"risk_aversion: {assumptions['risk_aversion']!r}, above 0 and up to 1 is expected")
     try:
         desks = tuple(Desk(*map(float, desk)) for desk in assumptions["desks"])
     except (TypeError, ValueError):
         raise ValueError("desks: a sequence of (share, hedge ratio, cost) is expected") from None
+    if not all(desk.in_range for desk in desks):
+        raise ValueError("desks: shares and costs from 0 to 1 and hedge ratios from 0 to 2 are expected")
     if not np.isclose(sum(desk.share for desk in desks), 1.0):
         raise ValueError(f"desks: shares add up to {sum(desk.share for desk in desks):g}, 1 is expected")
     return msgspec.structs.replace(
@@ -176,6 +181,9 @@ def _no_trades() -> TradeColumns:
 def _market(board: Board, depth_usd: float | None, volume_usd: float | None) -> MarketFrame:
     if depth_usd is None and volume_usd is None:
         return MarketFrame((), 0.0, 0.0)
+    for name, amount in (("depth_usd", depth_usd), ("volume_usd", volume_usd)):
+        if amount is not None and not 0.0 < amount < math.inf:
+            raise ValueError(f"{name}: {amount!r}, an amount above 0 is expected")
     depth, volume = NAN if depth_usd is None else float(depth_usd), NAN if volume_usd is None else float(volume_usd)
     row = VenueMarket("board", Market.PERP, board.spot, depth, volume, NAN, NAN, board.spot, 0.0, 0.0, 0.0)
     return MarketFrame((row,), 0.0, 0.0)

@@ -37,8 +37,7 @@ def _choice(*allowed: str) -> Callable[[str], str]:
 
 def _desks(text: str) -> tuple[Desk, ...]:
     desks = tuple(Desk(*map(float, desk.split(":"))) for desk in text.split(","))
-    in_range = all(0.0 <= desk.share <= 1.0 and 0.0 <= desk.ratio <= 2.0 and 0.0 <= desk.cost <= 1.0 for desk in desks)
-    if not in_range or abs(sum(desk.share for desk in desks) - 1.0) > 1e-9:
+    if not all(desk.in_range for desk in desks) or abs(sum(desk.share for desk in desks) - 1.0) > 1e-9:
         raise ValueError
     return desks
 

@@ -24,6 +24,11 @@ class Desk(msgspec.Struct, frozen=True):
     ratio: float = 1.0
     cost: float = 0.0
 
+    @property
+    def in_range(self) -> bool:
+        """Share and cost from 0 to 1, ratio from 0 to 2."""
+        return 0.0 <= self.share <= 1.0 and 0.0 <= self.ratio <= 2.0 and 0.0 <= self.cost <= 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class HedgeShares:
