@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import DAY, HOUR, MINUTE, NAN, SECOND
 from dfmon.store.history import History, HistoryReader
-from dfmon.store.history_rollups import CREATE_STATEMENTS, TABLES, RollUps, delete_before, roll_up, store_hour
+from dfmon.store.history_rollups import CREATE_STATEMENTS, TABLES, RollUps, delete_before, read, roll_up, store_hour
 from dfmon.store.history_tables import ROLLED_COLUMNS, SPAN_NS, Span
 from tests.shared_data import compat
 from tests.store.test_history import START, open_history, row
@@ -105,6 +105,8 @@ def test_the_hour_of_the_limit_is_kept_and_those_before_it_are_deleted() -> None
         ticks = {name: np.ones(1) for name in ROLLED_COLUMNS}
         for hour in (9, 10, 11):
             store_hour(db, "BTC", hour, {"ts_ns": np.array([hour * HOUR], np.int64), **ticks})
+        found = read(db, "BTC", "hours", 10 * HOUR, 11 * HOUR + 1, ["spot"])
+        assert found["start_ns"].tolist() == [10 * HOUR, 11 * HOUR], "the hour that has begun is in the range"
         delete_before(db, 11 * HOUR + 1, 10 * HOUR)
         left = [db.execute(f"SELECT DISTINCT hour FROM {table} ORDER BY hour").fetchall() for table in TABLES.values()]
     assert left == [[(11,)], [(10,), (11,)]]
