@@ -83,3 +83,14 @@ def test_an_alert_says_how_long_it_lasted_and_its_day() -> None:
     assert before.startswith(" 21 Nov 15:03")
     assert any("deribit down for 14m03s" in line for line in lines)
     assert format_moment(factory.NOW, factory.NOW) == "14:03:07"
+
+
+def test_a_change_without_a_time_is_still_shown() -> None:
+    base = snapshot()
+    assert isinstance(base.detail, Detail)
+    changes = (msgspec.structs.replace(CHANGES[0], ts="yesterday"), CHANGES[1])
+    made = msgspec.structs.replace(base, tables=msgspec.structs.replace(base.detail, transitions=changes))
+    rows = [line for line in rows_to_text(transition_rows(frame(made), 120)).splitlines() if " from " in line]
+    assert rows[0].startswith(" n/a ")
+    assert "from DAMP" in rows[0]
+    assert rows[1].startswith(" 21 Nov 18:03")

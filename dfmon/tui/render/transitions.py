@@ -49,8 +49,12 @@ def transition_rows(frame: Frame, width: int) -> list[Row]:
     return [*rows, fit((), width), *_threshold_rows(snapshot, width)]
 
 
-def _ts_ns(change: ScenarioChange) -> int:
-    return round(datetime.fromisoformat(change.ts).timestamp() * 1e9)
+def _ts_ns(change: ScenarioChange) -> int | None:
+    """The time of a change; None where the program that made the snapshot wrote something else."""
+    try:
+        return round(datetime.fromisoformat(change.ts).timestamp() * 1e9)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _ribbon_rows(frame: Frame, width: int) -> list[Row]:
@@ -70,17 +74,18 @@ def _header_row(width: int) -> Row:
     return fit(((f" {'SINCE':<15}{'SCENARIO':<20}{'LASTED':>8}  FROM, WHY, WHAT DECIDED", "head"),), width)
 
 
-def _change_rows(frame: Frame, change: ScenarioChange, next_ns: int, width: int) -> list[Row]:
+def _change_rows(frame: Frame, change: ScenarioChange, next_ns: int | None, width: int) -> list[Row]:
     """One change: its reasons in full, and the features of then."""
     ts_ns = _ts_ns(change)
     number = _NUMBERS.get(change.after.partition(" (")[0])
     style = BUCKET_STYLE.get(number or 0, "scene.unknown")
     head: list[Run] = [
-        (f" {format_moment(ts_ns, frame.clock_ns):<15}", "dim"),
+        (f" {NOT_AVAILABLE if ts_ns is None else format_moment(ts_ns, frame.clock_ns):<15}", "dim"),
         (f" {number or '?'} {cell_text(change.after, 17)} ", style),
     ]
     used = sum(len(text) for text, _ in head)
-    head.append((f"{'':<{max(0, 36 - used)}}{format_duration((next_ns - ts_ns) / SECOND):>7}  ", "text"))
+    lasted = None if ts_ns is None or next_ns is None else (next_ns - ts_ns) / SECOND
+    head.append((f"{'':<{max(0, 36 - used)}}{format_duration(lasted):>7}  ", "text"))
     reasons = cell_text("; ".join(change.reasons), 400)
     text = f"from {cell_text(change.before or 'none', 16)}: {reasons}"
     decided = [f"{name} {change.features[name]:.4g}" for name in _DECIDED if change.features.get(name) is not None]
