@@ -166,7 +166,8 @@ def test_quality_is_visible_in_each_gauge() -> None:
 def test_no_flip_is_said_in_words() -> None:
     text = screen(frame(factory.no_flip()), 160, 48)
     assert "LONG GAMMA no edge 49,206..147,618" in text
-    assert "searched 49,206 .. 147,618" in screen(frame(factory.no_flip(), View("BTC", panel="profile", zoom=True)))
+    zoomed = screen(frame(factory.no_flip(), View("BTC", panel="profile", zoom=True)), 160, 48)
+    assert "searched 49,206..147,618" in zoomed
 
 
 def test_stale_says_how_long_and_marks_values() -> None:
