@@ -155,6 +155,30 @@ def test_a_newer_schema_is_refused_and_rows_wait(server: ClickHouseServer, tmp_p
     assert "is of a newer dfmon, with the step 'add later'" in str(again.history.waiting)
 
 
+def test_rows_whose_roll_up_is_refused_are_counted_once(server: ClickHouseServer, tmp_path: Path) -> None:
+    inner, failing = httpx.HTTPTransport(), ["INSERT INTO ticks"]
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        query = str(request.url.params.get("query", "")) + request.read().decode("utf-8", "replace")
+        if any(text in query for text in failing):
+            return httpx.Response(500, text="Code: 241. Memory limit exceeded")
+        response = inner.handle_request(request)
+        response.read()
+        return response
+
+    session = Session(server.client(transport=httpx.MockTransport(handle)), tmp_path)
+    session.append(10)
+    session.check(waiting=10)
+    failing[0] = "INSERT INTO minutes"
+    for _ in range(3):
+        session.flush()
+        session.check(waiting=10)
+    failing.clear()
+    session.flush()
+    session.check()
+    inner.close()
+
+
 def test_answers_that_are_lost_double_nothing(server: ClickHouseServer, tmp_path: Path) -> None:
     """A slow server inserts, and the answer comes after the time-out."""
     inner, calls = httpx.HTTPTransport(), [0]

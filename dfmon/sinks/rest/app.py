@@ -2,6 +2,7 @@
 
 # Annotations are not postponed here: FastAPI reads those of the routes.
 
+import logging
 from typing import Final
 
 import msgspec
@@ -22,6 +23,8 @@ from dfmon.sinks.rest.settings import RestSettings
 from dfmon.sinks.rest.snapshot_routes import add_snapshots, add_tables
 from dfmon.sinks.rest.stream_routes import add_streams
 from dfmon.version import __version__
+
+log = logging.getLogger("dfmon.sinks")
 
 _DESCRIPTION: Final = (
     "Snapshots of what option dealers probably hold and what their hedging does to the market. Every metric has a unit,"
@@ -55,6 +58,14 @@ def build_app(context: RestContext, host: str, settings: RestSettings) -> FastAP
     app.add_exception_handler(RequestValidationError, _on_invalid_value)
     app.add_exception_handler(WebSocketRequestValidationError, _on_invalid_value)
     app.add_exception_handler(DfmonError, _on_error)
+
+    async def on_failure(request: Request, exc: Exception) -> Response:
+        """A fault of a route, which is in the log and among the counted responses."""
+        log.error("rest: %s failed: %r", sanitize(request.url.path, 100), exc)
+        context.limit.responses[500] += 1
+        return _sentence("dfmon failed to respond; its log says why", 500)
+
+    app.add_exception_handler(Exception, on_failure)
     app.add_middleware(RequestGate, host=host, settings=settings, progress=context.progress, limit=context.limit)
     if settings.origins:
         app.add_middleware(

@@ -96,7 +96,7 @@ class ClickHouseHistory:
                 if self._is_ready():
                     while batches:
                         self._send(batches[0])
-                        del batches[0]
+                        self.delivered += batches.pop(0).rows
                     self._roll_up_minutes()
             except (ClickHouseError, OutboxError) as exc:
                 self._wait(exc)
@@ -139,12 +139,12 @@ class ClickHouseHistory:
             self._send(batch)
             self._roll_up()
             self._outbox.remove_until(number)
+            self.delivered += batch.rows  # not before: a roll-up that is refused has the batch sent again
         self.waiting, self._attempts = None, 0
         return True
 
     def _send(self, batch: Batch) -> None:
         self._client.insert(batch.table, batch.body)
-        self.delivered += batch.rows
         if batch.table == TICKS:
             self._extend_unrolled(batch.first_ns, batch.last_ns)
 

@@ -21,8 +21,9 @@ from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.freshness import Freshness, InputAge
 from dfmon.model.metrics import METRICS
 from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
+from dfmon.sinks.base import SinkStatus
 from dfmon.sinks.rest import health
-from dfmon.sinks.rest.rest_service import RestService
+from dfmon.sinks.rest.rest_service import RestService, create_app
 from tests.sinks.conftest import Run
 from tests.sinks.factory import snapshot, wait_until
 from tests.sinks.rest.conftest import REDIS
@@ -63,6 +64,24 @@ def test_an_underlying_is_stale_beyond_15_s_without_a_snapshot(age_s: float, rea
     assert health.stale_reason(None, 0.0) == "no snapshot for 0 s"
     stale = msgspec.structs.replace(snapshot(1, state="stale"), freshness=None)
     assert health.stale_reason(stale, 15.0) == "stale inputs"
+
+
+async def test_a_fault_of_a_route_is_logged_and_counted(hub: SnapshotHub, caplog: pytest.LogCaptureFixture) -> None:
+    faults = [ZeroDivisionError("by hand")]
+
+    def fails() -> tuple[SinkStatus, ...]:
+        if faults:
+            raise faults.pop()
+        return ()
+
+    hub.publish(snapshot(1))
+    transport = httpx.ASGITransport(create_app(hub, fails), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        response = await client.get("/healthz")
+        metrics = (await client.get("/metrics")).text
+    assert (response.status_code, response.json()) == (500, {"detail": "dfmon failed to respond; its log says why"})
+    assert "rest: /healthz failed: ZeroDivisionError('by hand')" in caplog.text
+    assert 'dfmon_rest_requests_total{code="500"} 1.0' in metrics
 
 
 async def test_a_snapshot_is_the_bytes_of_the_model(hub: SnapshotHub, client: httpx.AsyncClient) -> None:
