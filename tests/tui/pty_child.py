@@ -37,6 +37,10 @@ def main() -> int:
         print(problem, file=sys.stderr)
         return 2
     assert "textual" not in sys.modules
+    from dfmon.tui import job_control
+
+    if "UNDER_A_SHELL" in os.environ:  # this process leads its session
+        job_control.stop_wrappers = lambda: True
     from dfmon.tui.app import DfmonApp, run_screen
 
     hub = SnapshotHub()

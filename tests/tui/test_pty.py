@@ -184,7 +184,7 @@ def test_a_closed_terminal_ends_the_program(open_terminal: Callable[..., Termina
 
 @pytest.mark.parametrize("way", ["key", "key in a prompt", "signal"])
 def test_a_suspension_gives_the_terminal_back_and_fg_redraws(way: str, open_terminal: Callable[..., Terminal]) -> None:
-    terminal = _start(open_terminal)
+    terminal = _start(open_terminal, UNDER_A_SHELL="1")
     before = [line.rstrip() for line in terminal.screen.display[:20]]
     if way == "key in a prompt":
         os.write(terminal.master, b"/")
@@ -204,6 +204,12 @@ def test_a_suspension_gives_the_terminal_back_and_fg_redraws(way: str, open_term
     terminal.wait_until(terminal.has_exited)
     assert terminal.process.returncode == 0
     terminal.check_restored()
+
+
+def test_without_a_shell_nothing_is_suspended(open_terminal: Callable[..., Terminal]) -> None:
+    terminal = _start(open_terminal)
+    os.write(terminal.master, b"\x1a")
+    terminal.wait_until(lambda: terminal.is_showing("no shell to suspend to"))
 
 
 def test_a_paste_of_the_terminal_stands_in_the_field(open_terminal: Callable[..., Terminal]) -> None:

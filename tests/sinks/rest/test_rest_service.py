@@ -26,7 +26,7 @@ from dfmon.sinks.rest import health
 from dfmon.sinks.rest.rest_service import RestService, create_app
 from tests.sinks.conftest import Run
 from tests.sinks.factory import snapshot, wait_until
-from tests.sinks.rest.conftest import REDIS
+from tests.sinks.rest.conftest import REDIS, Serve
 from tests.structs import complete
 
 
@@ -253,8 +253,10 @@ async def test_an_ipv6_address_may_be_written_as_in_a_url(hub: SnapshotHub, run:
         assert (await client.get(f"{service.url}/healthz")).status_code == 200
 
 
-async def test_signals_stay_with_the_application(service: RestService) -> None:
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+async def test_signals_stay_with_the_application(serve: Serve) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    await serve()
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize("package", ["fastapi", "uvicorn", "prometheus_client", "fastapi_offline"])
