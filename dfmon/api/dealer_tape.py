@@ -14,7 +14,7 @@ from dfmon.api.tape_columns import MAX_MS, TapeColumns, read_tape
 from dfmon.api.validation import float_array
 from dfmon.core.positions import position_state as columns
 from dfmon.core.positions.advance import advance
-from dfmon.core.positions.estimate import SOURCES, PositionEstimate, estimate, observed_share
+from dfmon.core.positions.estimate import SOURCES, PositionEstimate, estimate, observed_share, unobserved
 from dfmon.core.positions.opening_rates import OpeningRates
 from dfmon.core.positions.position_state import FAULTS, PositionState, with_options
 from dfmon.core.positions.print_kinds import ClassShares, PositionPriors
@@ -30,7 +30,9 @@ class TapePositions:
 
     `net` is the mean, `lo` and `hi` the 5 and 95 % quantiles, `p_long` the chance of being long, `members` (n, m)
     possible books whose errors are correlated as those of markets. `coverage` is the share of open interest whose
-    history is on the tape, None where there is no open interest. `provenance` has the parts that add up to `net`
+    history is on the tape, None where no open interest was seen. An option of which neither the listing nor open
+    interest was seen has no bound: `lo` and `hi` are -inf and inf, `p_long` is 0.5, `members` differ by the coins that
+    were printed. `provenance` has the parts that add up to `net`
     ("screen", "block", "rfq", "combo", "liquidation": by kind of print; "openings": by what open interest tells;
     "transfers"; "start"; "read_out"), the coins of open interest that changed ("change") and of that without a print
     ("unexplained"). `faults` counts input that contradicts itself or the estimate, `rates` is what the board
@@ -148,15 +150,25 @@ def _run(
 def _result(
     state: PositionState, found: PositionEstimate, time_ms: int, tape_faults: Mapping[str, int]
 ) -> TapePositions:
-    interest = state.interest
-    total = fsum(interest.tolist())  # exact: instruments in another order change no bit
-    coverage = fsum((observed_share(state) * interest).tolist()) / total if total > 0.0 else None
+    low, high, p_long, members = found.low.copy(), found.high.copy(), found.p_long.copy(), found.members.copy()
+    unknown = unobserved(state)
+    low[unknown], high[unknown], p_long[unknown] = -np.inf, np.inf, 0.5
+    own = state.sums[unknown, columns.VOLUME, None] * found.own[unknown]
+    members[unknown] = found.net[unknown, None] + np.concatenate([own, 0.0 - own], axis=1)
     provenance = {name: found.sources[:, index].copy() for index, name in enumerate(SOURCES)}
     provenance |= {
         "change": state.sums[:, columns.CHANGE].copy(), "unexplained": state.sums[:, columns.UNEXPLAINED].copy()
     }  # fmt: skip
     faults = {name: int(count) for name, count in zip(FAULTS, state.faults.tolist())} | dict(tape_faults)
     return TapePositions(
-        time_ms, state.listing.names, found.net.copy(), found.low.copy(), found.high.copy(), found.p_long.copy(),
-        found.members.copy(), coverage, provenance, faults, state.rates,
+        time_ms, state.listing.names, found.net.copy(), low, high, p_long, members, _coverage(state), provenance,
+        faults, state.rates,
     )  # fmt: skip
+
+
+def _coverage(state: PositionState) -> float | None:
+    interest = state.interest
+    total = fsum(interest.tolist())  # exact: instruments in another order change no bit
+    if not (state.last.ts_ns > 0).any() or total <= 0.0:
+        return None
+    return fsum((observed_share(state) * interest).tolist()) / total

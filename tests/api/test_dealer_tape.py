@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -210,17 +212,52 @@ def test_what_is_dated_at_or_after_the_expiry_is_counted_once_its_time_has_come(
 
 
 @pytest.mark.parametrize(
-    ("values", "listed_ms", "expected"), [(0, np.nan, 0.0), (2, np.nan, 1.0 - np.exp(-0.1)), (0, 1.0, 1.0)]
+    ("values", "listed_ms", "expected"), [(0, np.nan, None), (2, np.nan, 1.0 - np.exp(-0.1)), (0, 1.0, None)]
 )
 def test_coverage_without_a_listing_or_open_interest_claims_nothing(
-    values: int, listed_ms: float, expected: float
+    values: int, listed_ms: float, expected: float | None
 ) -> None:
     found = dfmon.dealer_positions(*_one_option(prints=2, values=values, listed_ms=listed_ms), 8 * HOUR_MS)
     assert found.coverage == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("prints", [0, 1, 3])
+def test_a_book_of_which_neither_listing_nor_open_interest_was_seen_has_no_bound(prints: int) -> None:
+    exact = {"screen": (1.0, 0.0, 0.0, 0.0)}
+    found = dfmon.dealer_positions(*_one_option(prints=prints), 8 * HOUR_MS, shares=exact)
+    assert (found.lo.tolist(), found.hi.tolist(), found.p_long.tolist()) == ([-np.inf], [np.inf], [0.5])
+    assert found.members.std() == pytest.approx(prints, rel=0.1)
+    assert found.members.mean() == pytest.approx(found.net[0], abs=1e-9)
+    assert found.coverage is None
+    shown = dfmon.dealer_positions(*_one_option(prints=prints, values=1), 8 * HOUR_MS, shares=exact)
+    assert np.isfinite(shown.lo).all()
+    assert shown.coverage is not None
+
+
+@pytest.mark.parametrize("prints", [1, 3])
+def test_bands_without_open_interest_reach_what_was_printed(prints: int) -> None:
+    """Of the sums that the assumed shares of independent prints allow, the band holds most, and the likeliest."""
+    found = dfmon.dealer_positions(*_one_option(prints=prints, listed_ms=1.0), 8 * HOUR_MS)
+    low, high = found.lo[0] - 1e-6, found.hi[0] + 1e-6
+    assert low <= -prints
+    assert found.members.min() < -0.95 * prints
+    chances = {-1: 0.7, 1: 0.15, 0: 0.15}
+    held = sum(
+        math.prod(chances[move] for move in moves)
+        for moves in product(chances, repeat=prints)
+        if low <= sum(moves) <= high
+    )
+    assert held > 0.84
+
+
+def test_an_exactly_known_position_without_open_interest_stays_exact() -> None:
+    exact = {"screen": (1.0, 0.0, 0.0, 0.0)}
+    found = dfmon.dealer_positions(*_one_option(prints=3, listed_ms=1.0), 3.5 * HOUR_MS, shares=exact)
+    np.testing.assert_allclose([found.net[0], found.lo[0], found.hi[0]], -3.0, atol=0.1)
+
+
 def test_nothing_known_is_zero_and_not_minus_zero() -> None:
-    found = dfmon.dealer_positions(*_one_option(), 0)
+    found = dfmon.dealer_positions(*_one_option(listed_ms=1.0), 0)
     for part in (found.net, found.lo, found.hi, found.members, *found.provenance.values()):
         assert not np.signbit(part).any()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dfmon.core.positions import position_state as columns
 from dfmon.core.positions.bands import (
@@ -24,7 +25,7 @@ from dfmon.core.positions.bands import (
     own_draws,
 )
 from dfmon.core.positions.position_state import PositionState
-from dfmon.core.positions.readout import read_out
+from dfmon.core.positions.readout import EXACT_SD, ReadOut, read_out
 from dfmon.model.frames import F64, I64
 from dfmon.model.units import HOUR
 
@@ -86,12 +87,13 @@ def estimate(state: PositionState, previous: PositionEstimate, seed: int = 0) ->
     loadings = factor_loadings(found.share, listing.option_type[rows], moneyness, days)
     draws = correlated_draws(current.own[rows], current.factors, loadings)
     low, high = band_edges(found.share, found.sd, marginal)
+    reach = _reach(state, rows, found)
     values = {
         "net": net,
-        "low": 0.0 - interest * high,
-        "high": 0.0 - interest * low,
+        "low": 0.0 - np.where(high > 0.0, reach, interest) * high,
+        "high": 0.0 - np.where(low < 0.0, reach, interest) * low,
         "p_long": 1.0 - long_probability(found.share, found.sd, marginal),
-        "members": 0.0 - interest[:, None] * member_shares(found.share, found.sd, marginal, draws),
+        "members": 0.0 - reach[:, None] * member_shares(found.share, found.sd, marginal, draws),
         "sources": _sources(state.sums[rows], net),
         "share": found.share,
         "sd": found.sd,
@@ -104,6 +106,16 @@ def estimate(state: PositionState, previous: PositionEstimate, seed: int = 0) ->
     return PositionEstimate(
         **values, names=current.names, revision=state.revision, own=current.own, factors=current.factors
     )
+
+
+def _reach(state: PositionState, rows: I64, found: ReadOut) -> F64:
+    """Coins that the band may reach: open interest, or all that was printed where none was ever shown.
+
+    A position that is known exactly stays so. Shapes: (k,), k options -> (k,).
+    """
+    interest, printed = state.interest[rows], state.sums[rows, columns.VOLUME]
+    unbounded = np.where(state.last.ts_ns[rows] > 0, 0.0, np.maximum(printed - interest, 0.0))
+    return np.asarray(interest + unbounded * (1.0 - np.exp(-found.filter_sd / EXACT_SD)))
 
 
 def _sources(sums: F64, net: F64) -> F64:
@@ -140,6 +152,11 @@ def _aligned(state: PositionState, previous: PositionEstimate, seed: int) -> Pos
         members=moved(previous.members), sources=moved(previous.sources), share=moved(previous.share),
         sd=moved(previous.sd), names=names, revision=revision, own=own, factors=previous.factors,
     )  # fmt: skip
+
+
+def unobserved(state: PositionState) -> NDArray[np.bool_]:
+    """Marks of options of which neither the listing nor any open interest was seen, (n,)."""
+    return np.asarray((state.last.ts_ns == 0) & (state.listing.listed_ns == 0))
 
 
 def observed_share(state: PositionState) -> F64:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dfmon.core.positions import position_state as columns
 from dfmon.core.positions.advance import advance
 from dfmon.core.positions.counter_rng import MEMBERS
-from dfmon.core.positions.estimate import PositionEstimate, estimate, observed_share
+from dfmon.core.positions.estimate import PositionEstimate, estimate, observed_share, unobserved
 from dfmon.core.positions.netting_filter import add_unexplained, bounded, known_moments
 from dfmon.core.positions.position_state import Listing, PositionState, with_options
 from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns
@@ -78,7 +78,7 @@ class PositionBook:
     @property
     def unobserved(self) -> NDArray[np.bool_]:
         """Marks of options of which neither the listing nor any open interest was seen, (n,)."""
-        return np.asarray((self.state.last.ts_ns == 0) & (self.state.listing.listed_ns == 0))
+        return unobserved(self.state)
 
     @property
     def printed(self) -> F64:
