@@ -35,7 +35,9 @@ _TEXT_SOURCES: Final = ("screen", "block", "rfq", "combo", "liq", "open", "trans
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """Prints the rows. Returns 0, or 4 if their data are stale."""
-    snapshot, _ = load_snapshot(args, config)
+    snapshot, mode = load_snapshot(args, config)
+    if snapshot.state != "stale":
+        snapshot = msgspec.structs.replace(snapshot, state=mode)
     rows = snapshot.by_expiry if args.by == "expiry" else _options(snapshot)
     if args.csv:
         sys.stdout.write(as_csv(snapshot, rows))

@@ -67,6 +67,7 @@ def explain(tick: TickInputs, metric: str) -> Explanation:
         conventions=tuple(_conventions(tick, snapshot, metric, value)),
         missing=tuple(missing),
         stale=snapshot.state == "stale",
+        sign_doubt=snapshot.positions.sign_doubt,
     )
 
 

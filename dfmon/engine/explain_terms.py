@@ -236,6 +236,7 @@ def explain_term(tick: TickInputs, name: str) -> TermExplanation:
         conventions=tuple(TermConvention(other, value, value != text) for other, value in others),
         missing=tuple(reasons),
         stale=snapshot.state == "stale",
+        sign_doubt=snapshot.positions.sign_doubt,
     )
 
 

@@ -41,6 +41,7 @@ class Explanation(msgspec.Struct, frozen=True):
     """A metric of one tick: formula, terms that add up to it, inputs, largest contributors and other conventions.
 
     `contributors_sum` is the sum over all options, which is the value for a metric linear in the positions.
+    `sign_doubt` is the state of the positions' sign while it is not measured or undecided, else empty.
     """
 
     metric: str
@@ -63,6 +64,7 @@ class Explanation(msgspec.Struct, frozen=True):
     conventions: tuple[Convention, ...]
     missing: tuple[str, ...]
     stale: bool = False
+    sign_doubt: str = ""
 
     def __str__(self) -> str:
         band = "" if self.lo is None or self.hi is None else f", 5-95 % {number(self.lo)} to {number(self.hi)}"
@@ -71,6 +73,7 @@ class Explanation(msgspec.Struct, frozen=True):
             f"{self.metric}: {self.title} of {self.underlying} at {self.ts}, positions {self.model} ({state})",
             f"  {self.metric} = {self.formula} = {number(self.value)} {self.unit}{band}",
             *([f"  {self.sign}"] if self.sign else []),
+            *([f"  {self.sign_doubt}"] if self.sign_doubt else []),
         ]
         if self.terms:
             lines.append("terms")
@@ -103,7 +106,8 @@ class TermConvention(msgspec.Struct, frozen=True):
 class TermExplanation(msgspec.Struct, frozen=True):
     """A word of the first line at one tick: its rule, what decided it, inputs, contributors and other conventions.
 
-    `contributors` are the largest parts of `contributors_of` by option, which the word rests on.
+    `contributors` are the largest parts of `contributors_of` by option, which the word rests on. `sign_doubt` is as in
+    `Explanation`.
     """
 
     term: str
@@ -120,6 +124,7 @@ class TermExplanation(msgspec.Struct, frozen=True):
     conventions: tuple[TermConvention, ...]
     missing: tuple[str, ...]
     stale: bool = False
+    sign_doubt: str = ""
 
     def __str__(self) -> str:
         stale = ", STALE" if self.stale else ""
@@ -128,6 +133,7 @@ class TermExplanation(msgspec.Struct, frozen=True):
             f"  {self.term} = {self.value}",
             f"  rule: {self.formula}",
             *(f"  because: {text}" for text in self.decided_by),
+            *([f"  {self.sign_doubt}"] if self.sign_doubt else []),
             *_input_lines(self.inputs),
         ]
         if self.contributors:

@@ -41,3 +41,19 @@ class Positions(msgspec.Struct, frozen=True):
         if self.decided or self.model != "flow":
             return ""
         return "sign not measured" if self.decided is None else "sign undecided"
+
+    @property
+    def sign_sentence(self) -> str:
+        """Evidence of opening and closing for the sign on this board: B and the signal, each with its error."""
+        if self.opening_slope is None or self.opening_slope_error is None:
+            is_flow = self.model == "flow"
+            return "sign not measured: too few prints with open interest" if is_flow else "a convention has no error"
+        numbers = f"B {self.opening_slope:.2f} +-{self.opening_slope_error:.2f}"
+        if self.signal is not None and self.signal_error is not None:
+            numbers += f", sig {self.signal:.2f} +-{self.signal_error:.2f}"
+        return f"{numbers}: {'sign decided' if self.decided else 'SIGN UNDECIDED, B not clearly above 0.2'}"
+
+    @property
+    def sign_doubt(self) -> str:
+        """`sign_sentence` where there is a `sign_caveat`, else empty."""
+        return self.sign_sentence if self.sign_caveat else ""

@@ -45,7 +45,7 @@ def _head(s: FlowSnapshot, mode: State) -> list[str]:
         level, distance = f"none from {format_number(flip.searched[0])} to {format_number(flip.searched[1])}", ""
     side = f"dealers {two_sided_text(s) if scenario.side == 'two-sided' else scenario.side.upper()}"
     return [
-        f"{s.underlying} {format_number(s.spot)}   {state_label} {s.ts}   {counts}",
+        *wrap(f"{s.underlying} {format_number(s.spot)}   {state_label} {s.ts}   {counts}", WIDTH),
         f"{bucket}{scenario.name}{' (armed)' if scenario.armed else ''}   {side}   {materiality}{confidence}{overlay}",
         *wrap(f"why: {'; '.join(scenario.reasons)}", WIDTH, subsequent_indent="     "),
         *_features(s.features),
@@ -96,7 +96,8 @@ def _metrics(s: FlowSnapshot) -> list[str]:
     shown = frozenset(metrics_at("text"))
     names = [name for name in Metrics.__struct_fields__ if name in shown]
     rows = [_metric(name, getattr(s.metrics, name)) for name in names]
-    return [f"{'':10}{'value':>9}{'5 %':>10}{'95 %':>10}  {'unit':18} how to read it", *rows]
+    doubt = [s.positions.sign_doubt] if s.positions.sign_doubt else []
+    return [*doubt, f"{'':10}{'value':>9}{'5 %':>10}{'95 %':>10}  {'unit':18} how to read it", *rows]
 
 
 def _metric(name: str, metric: Metric) -> str:

@@ -283,7 +283,10 @@ def test_positions_as_csv_as_text_and_as_json(board: Path) -> None:
     said = json.loads(run("positions", board, "--json").stdout)
     assert said["rows"] == rows
     assert said["positions"] == shown["positions"]
-    assert "sign not measured yet" in run("positions", board).stdout
+    assert said["state"] == shown["state"] == "replay"
+    text = run("positions", board).stdout
+    assert " replay, model flow" in text
+    assert "sign not measured yet" in text
 
 
 def test_positions_of_a_convention_have_no_origins(board: Path) -> None:

@@ -172,3 +172,12 @@ def test_a_word_without_positions_says_why() -> None:
     assert unknown.value == "n/a"
     assert any("scenario.confidence" in reason for reason in unknown.missing)
     assert explain_term(tick(FlowParams("flow")), "regime").contributors == ()
+
+
+def test_a_sign_that_is_not_measured_is_said_once() -> None:
+    inputs = WARM._replace(params=WARM.params.with_positions("flow"))
+    sentence = "sign not measured: too few prints with open interest"
+    for explained in (explain(inputs, "ngi"), explain_term(inputs, "regime")):
+        assert explained.sign_doubt == sentence
+        assert str(explained).count(sentence) == 1
+    assert explain(WARM, "ngi").sign_doubt == "", "a convention"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from dfmon.sinks.plain_text import format_snapshot
+from dfmon.sinks.plain_text import WIDTH, format_snapshot
 from tests.sinks.factory import FLIP, snapshot
 
 
@@ -42,3 +42,17 @@ def test_inputs_of_the_rules_are_written_where_they_are_known() -> None:
     assert line in lines_with(0.012, -1.25, -0.02)
     assert "z -1.25" in lines_with(None, -1.25, None)
     assert not any("threshold" in line or line.startswith("z ") for line in lines_with(None, None, None))
+
+
+def test_the_doubt_about_the_sign_is_never_cut_and_stands_once_at_the_metrics() -> None:
+    positions = replace(snapshot().positions, model="flow", coverage=1.0, decided=None, opening_slope=None)
+    shown = replace(snapshot(), positions=positions, state="stale", numeraire="coin", stickiness="moneyness")
+    text = format_snapshot(shown, "replay")
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert "cover 100%, sign not measured" in " ".join(text.split())
+    lines = text.splitlines()
+    sentence = "sign not measured: too few prints with open interest"
+    assert lines.count(sentence) == 1
+    assert "how to read it" in lines[lines.index(sentence) + 1]
+    decided = replace(positions, decided=True, opening_slope=0.5, opening_slope_error=0.02)
+    assert "sign " not in format_snapshot(replace(shown, positions=decided), "replay")

@@ -151,7 +151,7 @@ def _unexplained(row: PositionRow | ExpiryRow | None) -> Run:
 
 def _board_rows(p: Positions, width: int, *, is_short: bool) -> list[Row]:
     """The sign of the board, what is assumed, and the faults found."""
-    sign = sign_sentence(p)
+    sign = p.sign_sentence
     style = "text" if p.decided else "warn" if p.decided is False else "absent"
     residual = format_percent(p.residual_of_change, 1, plus=False)
     venue = NOT_AVAILABLE if p.venue_share is None else format_percent(p.venue_share, 0, plus=False)
@@ -164,15 +164,3 @@ def _board_rows(p: Positions, width: int, *, is_short: bool) -> list[Row]:
     if p.faults or not is_short:
         texts.append((f"faults of the input: {faults}", "warn" if p.faults else "dim"))
     return [fit(((f" {truncate(text, width - 2)}", name),), width) for text, name in texts]
-
-
-def sign_sentence(p: Positions) -> str:
-    """Evidence of opening and closing for the sign on this board: B and the signal, each with its error."""
-    if p.opening_slope is None or p.opening_slope_error is None:
-        return (
-            "sign not measured: too few prints with open interest" if p.model == "flow" else "a convention has no error"
-        )
-    numbers = f"B {p.opening_slope:.2f} +-{p.opening_slope_error:.2f}"
-    if p.signal is not None and p.signal_error is not None:
-        numbers += f", sig {p.signal:.2f} +-{p.signal_error:.2f}"
-    return f"{numbers}: {'sign decided' if p.decided else 'SIGN UNDECIDED, B not clearly above 0.2'}"
