@@ -32,6 +32,9 @@ from dfmon.venues.spec import Address
 from tests.memory_transport import MemoryTransport
 from tests.venues.venue_golden import NOW, goldens
 
+pytestmark = pytest.mark.slow
+
+
 Handler = Callable[[ServerConnection], Awaitable[None]]
 REST = "http://127.0.0.1:9"
 
@@ -315,7 +318,6 @@ def test_the_words_sum_up_and_the_json_holds_the_same() -> None:
     assert [finding["state"] for finding in body["findings"]] == ["ok", "note", "wrong"]
 
 
-@pytest.mark.slow
 async def test_against_the_simulated_exchange_nothing_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "PROBE_S", 8.0)
     exchange = SimServer(SimConfig(currencies=("BTC",), history=0.02))

@@ -52,6 +52,7 @@ def test_no_print_is_ahead_of_its_moment(market: SimulatedMarket) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_row_a_minute_with_exposures_and_no_gap(market: SimulatedMarket) -> None:
     rows = past_rows(market, "BTC", FlowParams(), 3 * HOUR)
     assert [row.ts_ns for row in rows] == list(range(START_NS - 3 * HOUR, START_NS, MINUTE))

@@ -23,6 +23,9 @@ from . import factory
 from .conftest import AppHarness, ScreenCheck
 from .test_render import frame
 
+pytestmark = pytest.mark.slow
+
+
 PARAMS = FlowParams("naive")
 
 

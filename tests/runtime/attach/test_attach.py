@@ -28,6 +28,8 @@ from dfmon.tui.settings import ScreenSettings
 from tests.sinks.factory import free_port, snapshot, wait_until
 from tests.sinks.redis_servers import cluster
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ValkeyServer]:
@@ -143,7 +145,6 @@ async def test_of_two_collectors_of_one_coin_the_other_goes_on_when_one_dies(ser
     await second.stop()
 
 
-@pytest.mark.slow
 async def test_a_rest_service_and_its_end_are_shown(server: ValkeyServer) -> None:
     rest = RestService(port=0)
     rest.bind()
@@ -273,7 +274,6 @@ async def test_a_redis_that_restarts_is_found_again(server: ValkeyServer) -> Non
     assert "set where the snapshots are computed" in session._note
 
 
-@pytest.mark.slow
 async def test_a_cluster_is_attached_by_any_of_its_nodes() -> None:
     async with cluster() as nodes:
         collector = Collector(RedisStream(nodes.url), "ETH")

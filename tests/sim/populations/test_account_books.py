@@ -20,9 +20,7 @@ def tape_of(name: str) -> MarketTape:
     return simulate(FAMILIES[name], SEED)
 
 
-@pytest.fixture(
-    scope="module", params=[name if name == "A" else pytest.param(name, marks=pytest.mark.slow) for name in ACCOUNTS]
-)
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.slow) for name in ACCOUNTS])
 def tape(request: pytest.FixtureRequest) -> MarketTape:
     return tape_of(request.param)
 
