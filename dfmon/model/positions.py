@@ -9,9 +9,10 @@ class Positions(msgspec.Struct, frozen=True):
     """Source of the dealer positions. `coverage`: share of open interest whose history was seen.
 
     `churn` is the change of open interest over the volume that made it, in [-1, 1]; `residual` the share of open
-    interest that moved without a print we saw; both since we watch. `venue_share` is the assumed share of all open
-    interest that this venue holds: below 1 it widens every band. `requests_checked` are block requests whose
-    legs were compared with the prints since we watch, `requests_differing` those of them that did not agree.
+    interest that moved without a print we saw, over options in which it has changed; both since we watch. `venue_share`
+    is the assumed share of all open interest that this venue holds: below 1 it widens every band. `requests_checked`
+    are block requests whose legs were compared with the prints since we watch, `requests_differing` those of them that
+    did not agree.
     `opening_slope`: by how much more often an account opens that adds to the dealers' net position; `signal`: how much
     options differ in who opens, beyond chance. `decided` is false where the slope is not clearly above 0.2.
     `residual_of_change` is the share of all changes of open interest that no print explains (0.002 to 0.006 on recorded

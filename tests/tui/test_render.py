@@ -524,7 +524,16 @@ def test_origins_of_the_selected_option_add_up_and_stand_beside_its_certainty() 
     chosen = factory.positions()[17]
     view = View("BTC", sheet="positions", table="origins", selected_option=chosen.name)
     text = screen(frame(factory.snapshot(), view), 100, 30)
-    labels = ("screen prints", "blocks", "RFQs", "combos", "liquidations", "openings", "no print", "before, prior")
+    labels = (
+        "screen prints",
+        "blocks",
+        "RFQs",
+        "combos",
+        "liquidations",
+        "openings",
+        "no print/bound",
+        "before, prior",
+    )
     parts = sum(coins_of(text, label) for label in (*labels, "calibration"))
     assert parts == pytest.approx(chosen.net, abs=0.5)
     assert coins_of(text, "= NET") == pytest.approx(chosen.net, abs=0.5)

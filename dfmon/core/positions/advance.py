@@ -282,7 +282,7 @@ class _Update:
             limit = np.where(between, np.maximum(limit, known), limit)
             shown = np.where(between, np.where(unmatched, limit, np.maximum(interest, known)), shown)
         self._bound(rows, moments, releases.unexplained[at], limit)
-        terms[:, columns.UNEXPLAINED], terms[:, columns.CHANGE] = releases.unexplained[at], releases.change[at]
+        terms[:, columns.UNEXPLAINED], terms[:, columns.CHANGE] = _of_changes(releases, at), releases.change[at]
         self._interest[rows] = shown
         self._sums[rows] += terms
         self._last_ns[rows] = np.maximum(self._last_ns[rows], prints.ts_ns[at])
@@ -322,7 +322,7 @@ class _Update:
         rows, interest = releases.prints.row[at], releases.interest[at]
         self._bound(rows, self._moments.take(rows, axis=2), releases.unexplained[at], interest)
         self._interest[rows] = interest
-        self._sums[rows, columns.UNEXPLAINED] += releases.unexplained[at]
+        self._sums[rows, columns.UNEXPLAINED] += _of_changes(releases, at)
         self._sums[rows, columns.CHANGE] += releases.change[at]
         self._revision[rows] += 1
 
@@ -344,3 +344,8 @@ class _Update:
             now_ns=max(now_ns, self._state.now_ns),
             faults=self._faults,
         )
+
+
+def _of_changes(releases: Releases, at: NDArray[np.intp]) -> F64:
+    """Coins that no print explains of what is counted as a change."""
+    return np.asarray(np.where(releases.change[at] > 0.0, releases.unexplained[at], 0.0))

@@ -275,7 +275,8 @@ def _add_option(
         sums[row, columns.COMBO_FLOW] += flow
     sums[row, SOURCE_OF_KIND[kind]] += by_print
     sums[row, columns.FROM_OPENINGS] += by_interest
-    sums[row, columns.UNEXPLAINED] += unexplained
+    if change > 0.0:
+        sums[row, columns.UNEXPLAINED] += unexplained
     sums[row, columns.CHANGE] += change
     if learning:
         for index in range(5):

@@ -93,8 +93,8 @@ class Releases:
     """Events ready for the filter, by time of release, row and time. A size of 0 is a change without a print.
 
     `u` is NaN where it is unknown, `interest` the new open interest (NaN: as before), `limit` the bound of the
-    position until then, `unexplained` the coins of the change that no print explains, `change` its size, `first` marks
-    the first value of a row.
+    position until then, `unexplained` the coins of the change that no print explains, `change` its size (0 of the first
+    value shown), `first` marks the first value of a row whose listing was not seen.
     """
 
     release_ns: I64
@@ -208,7 +208,10 @@ def at_their_prints(observed: InterestColumns, prints: PrintColumns) -> Interest
 
 
 class _Values:
-    """Observed values with the change since the one before, the time since it, and coins released in between."""
+    """Observed values with the change since the one before, the time since it, and coins released in between.
+
+    `moved` is the size of the change, 0 for the first value that was shown: what came before it is not a change.
+    """
 
     def __init__(self, observed: InterestColumns, last: LastInterest) -> None:
         row, ts = observed.row, observed.ts_ns
@@ -221,6 +224,7 @@ class _Values:
             flushed[1:][again] = 0.0
         self.before, self.change = before, self.value - before  # NaN: the first value of a row
         self.gap_ns = np.where(before_ns > 0, np.minimum(ts - before_ns, MAX_POLL_NS), 0)
+        self.moved = np.where(before_ns > 0, np.abs(self.change), 0.0)
         self.flushed = flushed
 
 
@@ -314,7 +318,7 @@ def _assemble(
         with_interest = value_of[target]
         columns["interest"][target] = values.value[with_interest]
         columns["unexplained"][target] = unexplained[with_interest]
-        columns["change"][target] = np.abs(values.change[with_interest])
+        columns["change"][target] = values.moved[with_interest]
     events = Releases(release[at], waiting.take(at), **columns, first=np.zeros(count, np.bool_))
     if not alone.size and (events.release_ns[1:] >= events.release_ns[:-1]).all():
         return events  # the prints are in order
@@ -332,8 +336,7 @@ def _lone_changes(values: _Values, at: NDArray[np.intp], unexplained: F64) -> Re
         values.row[at], ts, np.ones(count), zeros, np.zeros(count, np.int64), np.full(count, _NEVER)
     )  # fmt: skip
     first = np.isnan(values.before[at])
-    change = np.where(first, 0.0, np.abs(values.change[at]))
-    unknown = np.full(count, np.nan)
+    change, unknown = np.where(first, 0.0, values.moved[at]), np.full(count, np.nan)
     return Releases(ts, prints, unknown, values.value[at], unknown, unexplained[at], change, first)
 
 

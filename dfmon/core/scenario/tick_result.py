@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from dfmon.core.book_exposure import Exposure, PricedBoard
 from dfmon.core.columns import Columns
 from dfmon.core.exposure.desks import HedgeShares
@@ -80,6 +82,11 @@ class TickResult(BoardTick):
     def has_book(self) -> bool:
         """False without a priceable option, and while nothing is known of the positions."""
         return self.cols.size > 0 and self.positions.known
+
+    @property
+    def changed_open_interest(self) -> F64:
+        """Open interest of the options that have shown two values or more, else 0. Units: coins. Shapes: (n,)."""
+        return np.asarray(np.where(self.provenance.change > 0.0, self.cols.open_interest, 0.0))
 
     @property
     def decided(self) -> bool | None:

@@ -16,7 +16,7 @@ from dfmon.core.columns import group_sums
 from dfmon.core.positions.opening_rates import OpeningRates
 from dfmon.core.scenario.buckets import Bucket
 from dfmon.core.scenario.tick_result import TickResult
-from dfmon.core.snapshot.tables import ratio
+from dfmon.core.snapshot.tables import known_unexplained, ratio
 from dfmon.model.frames import F64
 from dfmon.model.metrics import metrics_at
 from dfmon.model.positions import Positions
@@ -39,7 +39,7 @@ def positions_summary(tick: TickResult) -> Positions:
         warming=tick.warming,
         gross_coins=float(np.abs(tick.cols.position).sum()),
         churn=ratio(float(oi_check.change[rows].sum()), float(oi_check.printed[rows].sum())),
-        residual=ratio(float(oi_check.unexplained[rows].sum()), float(tick.cols.open_interest.sum())),
+        residual=ratio(float(tick.provenance.unexplained.sum()), float(tick.changed_open_interest.sum())),
         venue_share=tick.venue_share,
         requests_checked=matched + differing,
         requests_differing=differing,
@@ -92,7 +92,8 @@ def position_rows(tick: TickResult) -> tuple[PositionRow, ...]:
             [newest or None for newest in tick.open_interest_check.last_ns[priced_rows].tolist()],
             origin([Sources(*parts) for parts in found.sources.tolist()]),
             origin(found.full_history.tolist()),
-            *(origin(values.tolist()) for values in (found.printed, found.lost, found.change, found.unexplained)),
+            *(origin(values.tolist()) for values in (found.printed, found.lost, found.change)),
+            origin(known_unexplained(found.unexplained, found.change)),
         )
     )
 
@@ -125,6 +126,8 @@ def missing_position_reasons(tick: TickResult) -> list[str]:
     groups = tick.cols.expiries.size
     if not groups or not group_sums(tick.cols.expiry_code, tick.cols.open_interest, groups).all():
         sentences.append("residual, coverage: no open interest of an expiry or of the board")
+    if not tick.provenance.change.all():
+        sentences.append("residual, unexplained: open interest of an option, an expiry or the board not seen to change")
     if tick.decided is None:
         sentences.append(
             "signal, opening_slope, decided: fewer than two hundred prints with open interest around them"

@@ -52,9 +52,13 @@ def by_expiry(tick: TickResult) -> tuple[ExpiryRow, ...]:
         if positions.seen is None
         else group_sums(cols.expiry_code, positions.seen[cols.rows] * cols.open_interest, groups)
     )
-    change, printed, unexplained = (
+    change, printed = (
         group_sums(cols.expiry_code, column[cols.rows], groups)
-        for column in (open_interest_check.change, open_interest_check.printed, open_interest_check.unexplained)
+        for column in (open_interest_check.change, open_interest_check.printed)
+    )
+    unexplained, changed = (
+        group_sums(cols.expiry_code, column, groups)
+        for column in (tick.provenance.unexplained, tick.changed_open_interest)
     )
     unknown: list[float | None] = [None] * groups
     columns: dict[str, list[str] | list[int] | list[float] | list[float | None] | list[Sources]] = {
@@ -67,7 +71,7 @@ def by_expiry(tick: TickResult) -> tuple[ExpiryRow, ...]:
         "options": counts.tolist(),
         "coverage": unknown if seen is None else _ratios(seen, open_interest),
         "churn": _ratios(change, printed),
-        "residual": _ratios(unexplained, open_interest),
+        "residual": _ratios(unexplained, changed),
     }
     if tick.has_book:
         columns["net"] = net.tolist()
@@ -77,17 +81,22 @@ def by_expiry(tick: TickResult) -> tuple[ExpiryRow, ...]:
     return tuple(map(ExpiryRow, *(columns.get(field, unknown) for field in ExpiryRow.__struct_fields__)))
 
 
-def _origins(cols: Columns, found: Provenance) -> dict[str, list[Sources] | list[float]]:
+def known_unexplained(unexplained: F64, change: F64) -> list[float | None]:
+    """Coins that no print explains, None where open interest was not seen to change. Shapes: (n,), (n,)."""
+    return [coins if moved > 0.0 else None for coins, moved in zip(unexplained.tolist(), change.tolist())]
+
+
+def _origins(cols: Columns, found: Provenance) -> dict[str, list[Sources] | list[float] | list[float | None]]:
     """Provenance of the positions of each expiry."""
     code, groups = cols.expiry_code, cols.expiries.size
     parts = [group_sums(code, part, groups).tolist() for part in found.sources.T]
     complete = group_sums(code, np.where(found.full_history, cols.position, 0.0), groups)
-    change, unexplained = (group_sums(code, column, groups).tolist() for column in (found.change, found.unexplained))
+    change, unexplained = (group_sums(code, column, groups) for column in (found.change, found.unexplained))
     return {
         "sources": list(map(Sources, *parts)),
         "full_history_net": complete.tolist(),
-        "change": change,
-        "unexplained": unexplained,
+        "change": change.tolist(),
+        "unexplained": known_unexplained(unexplained, change),
     }
 
 

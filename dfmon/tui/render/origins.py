@@ -31,7 +31,7 @@ from dfmon.tui.render.plot import bar_runs
 
 _LABELS: Final = {
     "screen": "screen prints", "block": "blocks", "rfq": "RFQs", "combo": "combos", "liquidation": "liquidations",
-    "openings": "openings", "transfers": "no print", "start": "before, prior", "read_out": "calibration",
+    "openings": "openings", "transfers": "no print/bound", "start": "before, prior", "read_out": "calibration",
 }  # fmt: skip
 _LABEL_WIDTH: Final = 15
 _MAX_CELL_WIDTH: Final = 20

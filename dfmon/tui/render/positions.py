@@ -162,7 +162,7 @@ def _missing_note(rows: tuple[ExpiryRow, ...], snapshot: FlowSnapshot, width: in
         n for n in ("net", "coverage", "churn", "residual") if any(getattr(row, n) is None for row in rows)
     ]
     if not missing_fields:
-        return "RESIDUAL: share of open interest that changed without a print"
+        return "RESIDUAL: share of OI moved without a print, where OI changed"
     reason = next(
         (text for text in snapshot.unavailable if any(name in text.partition(":")[0] for name in missing_fields)), ""
     )

@@ -117,11 +117,24 @@ def test_residual_is_what_moved_without_a_print() -> None:
     fell = np.zeros(N)
     fell[0] = -4.0
     said = snapshot_after(fell, BOARD)
-    whole = float(BOARD.open_interest.sum()) - 4.0
-    assert said.positions.residual == pytest.approx(4.0 / whole)
-    assert said.by_expiry[0].residual == pytest.approx(4.0 / said.by_expiry[0].open_interest)
-    assert [row.residual for row in said.by_expiry[1:]] == [0.0, 0.0]
+    changed = float(BOARD.open_interest[0]) - 4.0
+    assert said.positions.residual == said.by_expiry[0].residual == pytest.approx(4.0 / changed)
+    assert [row.residual for row in said.by_expiry[1:]] == [None, None], (
+        "nothing changed, so nothing could be unexplained"
+    )
     assert said.positions.churn is None
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_first_open_interest_is_no_change_and_leaves_the_residual_unknown(listed: bool) -> None:
+    board = replace(BOARD, full_history=np.full(N, listed), trades=PRINTS)
+    once = shot(board)
+    rows = detail(once).positions
+    assert {row.unexplained for row in rows} == {row.unexplained for row in once.by_expiry} == {None}
+    assert {row.residual for row in once.by_expiry} == {once.positions.residual} == {None}
+    assert once.positions.residual_of_change is None
+    assert any(text.startswith("residual, unexplained: ") for text in once.unavailable)
+    assert any(text.startswith("residual_of_change: ") for text in once.unavailable)
 
 
 def test_expiries_carry_net_and_coverage_that_add_up() -> None:
