@@ -10,10 +10,10 @@ import numpy as np
 from dfmon.engine.explain import EXPLAINED, explain
 from dfmon.engine.explain_terms import explain_term
 from dfmon.engine.forward_map import forward_map_of
+from dfmon.engine.next_settlement import settlement_of
 from dfmon.engine.profile_horizons import horizon_profiles
-from dfmon.engine.settlement_sheet import settlement_of
 from dfmon.engine.vol_surface import vol_surface_of
-from dfmon.engine.what_if_sheet import convention_fan, ngi_grid, what_if_result
+from dfmon.engine.what_if_results import convention_fan, ngi_grid, what_if_result
 from dfmon.model.errors import UsageError
 from dfmon.model.units import SECOND
 from dfmon.tui.computation import Work

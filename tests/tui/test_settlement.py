@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from dfmon.core.step import FlowParams, FlowState, step
-from dfmon.engine.settlement_sheet import settlement_of
+from dfmon.engine.next_settlement import settlement_of
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import MINUTE
 from dfmon.tui.computation import Computed

@@ -8,7 +8,7 @@ from dfmon.engine.explain import explain
 from dfmon.engine.explain_terms import explain_term
 from dfmon.engine.what_if import keep_inputs, what_if_of_tick
 from dfmon.engine.what_if_arguments import parse_what_if
-from dfmon.engine.what_if_sheet import WhatIfResult
+from dfmon.engine.what_if_results import WhatIfResult
 from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.what_if import Shock

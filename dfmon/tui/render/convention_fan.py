@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from dfmon.engine.what_if_sheet import FanRow
+from dfmon.engine.what_if_results import FanRow
 from dfmon.tui.render.box import divider
 from dfmon.tui.render.formatting import Row, Run, cell_text, fit, format_level, format_usd, join_by_priority, sign_style
 from dfmon.tui.render.frame import Frame

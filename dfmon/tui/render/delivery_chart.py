@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from dfmon.core.exposure.bands import NORMAL_95
-from dfmon.engine.settlement_sheet import WINDOW_NS, Settlement
+from dfmon.engine.next_settlement import WINDOW_NS, Settlement
 from dfmon.model.units import MINUTE, YEAR
 from dfmon.tui.metric_series import rows_since
 from dfmon.tui.render.box import divider

@@ -16,7 +16,6 @@ from dfmon.tui.render.box import Rect, bordered_panel, inner_size
 from dfmon.tui.render.formatting import (
     Row,
     Run,
-    cell_text,
     fit,
     format_level,
     format_percent,
@@ -55,11 +54,9 @@ def forward_map_sheet(frame: Frame, rect: Rect) -> list[Row]:
         ("F FORWARD MAP", "title"),
         ("  dealers' trade until then, " if width < 100 else _LONG_TITLE, "dim"),
     ]
-    if frame.stale:
-        return bordered_panel(rect, title, [(), (("  no map while stale", "warn"),)], focus=False)
-    if snapshot is None or snapshot.spot is None or drawn is None:
-        message = frame.waiting_text() if snapshot is None else _missing_text(frame)
-        return bordered_panel(rect, title, [(), ((f"  {message}", "dim"),)], focus=False)
+    if snapshot is None or snapshot.spot is None or drawn is None or frame.stale:
+        text = frame.missing_text("forward", "map", "no book in this process to look ahead with")
+        return bordered_panel(rect, title, [(), ((f"  {text}", "dim"),)], focus=False)
     largest = float(abs(drawn.trade).max())
     unit, letter = (1e6, "M") if largest >= 2e6 else (1e3, "K")
     title += [(f"${letter}", "dim"), ("  + buy", "buy"), ("  - sell", "sell"), ("  grey unsure", "dim")]
@@ -74,15 +71,7 @@ def forward_map_sheet(frame: Frame, rect: Rect) -> list[Row]:
 
 def drawn_map(frame: Frame) -> ForwardMap | None:
     """The last map of the book on screen."""
-    found = frame.computed("forward")
-    return found.value if found is not None and isinstance(found.value, ForwardMap) else None
-
-
-def _missing_text(frame: Frame) -> str:
-    found = frame.computed("forward")
-    if found is None:
-        return "computing ..."
-    return cell_text(found.error) or "no book in this process to look ahead with"
+    return frame.result("forward", ForwardMap)
 
 
 def _cursor(frame: Frame, drawn: ForwardMap) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import structs
 
@@ -17,6 +17,7 @@ from dfmon.model.units import MINUTE, SECOND
 from dfmon.tui.computation import Computed
 from dfmon.tui.heatmap_slices import Slice
 from dfmon.tui.metric_series import rows_since
+from dfmon.tui.render.formatting import cell_text
 from dfmon.tui.view import SPANS, View
 
 STALE_AFTER_NS: Final = 3 * SECOND
@@ -24,6 +25,8 @@ STALE_INTERVALS: Final = 2.5  # between snapshots, where they are seldom
 SLOW_NOTICE_NS: Final = 15 * SECOND
 _MIN_SPAN_ROWS: Final = 4
 _FLAT_SHARE = 0.02  # a change below this share of the range is flat
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,20 @@ class Frame:
         if found is None or self.snapshot is None:
             return None
         return found if found.key[:2] == (self.snapshot.underlying, self.snapshot.positions.model) else None
+
+    def result(self, name: str, kind: type[_Result]) -> _Result | None:
+        """The value of `computed`, None where it is of another kind: a failure has none."""
+        found = self.computed(name)
+        return found.value if found is not None and isinstance(found.value, kind) else None
+
+    def missing_text(self, name: str, subject: str, without_market: str) -> str:
+        """The text of a sheet without its result; `without_market` where there is nothing to compute it from."""
+        found = self.computed(name)
+        if self.snapshot is None:
+            return self.waiting_text()
+        if self.stale:
+            return f"no {subject} while stale"
+        return "computing ..." if found is None else cell_text(found.error) or without_market
 
     def dim_if_stale(self, style: str) -> str:
         """`style`, or dim where the screen is stale."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from dfmon.engine.what_if_sheet import NgiGrid
+from dfmon.engine.what_if_results import NgiGrid
 from dfmon.tui.render.box import divider
 from dfmon.tui.render.formatting import Row, Run, cell_text, fit, format_signed
 from dfmon.tui.render.frame import Frame

@@ -52,9 +52,13 @@ def horizon_rows(frame: Frame, snapshot: FlowSnapshot, profile: Profile, width: 
 
 def chosen_horizon(frame: Frame) -> HorizonProfile | None:
     """The horizon drawn as a line; None for none, or while it is computed."""
-    found, name = frame.computed("profile"), PROFILE_HORIZONS[frame.view.profile_horizon]
-    horizons: Sequence[HorizonProfile] = found.value if found is not None and isinstance(found.value, tuple) else ()
-    return next((row for row in horizons if row.name == name), None)
+    name = PROFILE_HORIZONS[frame.view.profile_horizon]
+    return next((row for row in _horizons(frame) if row.name == name), None)
+
+
+def _horizons(frame: Frame) -> Sequence[HorizonProfile]:
+    """All horizons of the book on screen; none while they are computed."""
+    return frame.result("profile", tuple) or ()
 
 
 def _root(value: float) -> float:
@@ -214,8 +218,7 @@ def _horizon_row(frame: Frame, snapshot: FlowSnapshot, width: int) -> Row:
     parts: list[tuple[int, tuple[Run, ...]]] = [
         (0, (("█ now ", "dim"), (f"{format_usd(ngi)} ", sign_style(ngi)), ("..".join(levels), "flip")))
     ]
-    found = frame.computed("profile")
-    horizons: Sequence[HorizonProfile] = found.value if found is not None and isinstance(found.value, tuple) else ()
+    horizons = _horizons(frame)
     chosen = PROFILE_HORIZONS[frame.view.profile_horizon]
     for flip in snapshot.flip.by_horizon if not horizons else ():
         level = "none" if flip.level is None else f"{format_level(flip.level)} {flip.direction}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from dfmon.engine.settlement_sheet import PIN_WIDTHS, WINDOW_NS, Hedge, Settlement, SettlementStrike
+from dfmon.engine.next_settlement import PIN_WIDTHS, WINDOW_NS, Hedge, Settlement, SettlementStrike
 from dfmon.model.hedging import with_doubt
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import MINUTE
@@ -14,7 +14,6 @@ from dfmon.tui.render.delivery_chart import chart_rows
 from dfmon.tui.render.formatting import (
     Row,
     Run,
-    cell_text,
     fit,
     format_coins,
     format_duration,
@@ -41,7 +40,8 @@ def settlement_sheet(frame: Frame, rect: Rect) -> list[Row]:
     snapshot, found = frame.snapshot, settlement(frame)
     title: list[Run] = [("S SETTLEMENT", "title")]
     if snapshot is None or found is None or frame.stale:
-        return bordered_panel(rect, title, [(), ((f"  {_missing_text(frame)}", "dim"),)], focus=False)
+        text = frame.missing_text("settlement", "settlement", "no book in this process to settle")
+        return bordered_panel(rect, title, [(), ((f"  {text}", "dim"),)], focus=False)
     title.append((f" {found.label}", "strong"))
     ends, begins = format_time(found.expiry_ns, False), format_time(found.expiry_ns - WINDOW_NS, False)
     title.append((f"  delivers the average of the index {begins}-{ends} UTC", "dim"))
@@ -52,27 +52,15 @@ def settlement_sheet(frame: Frame, rect: Rect) -> list[Row]:
     rows.append(_header_row(found, width))
     strikes = shown_strikes(found, snapshot.spot or found.forward, height - len(rows) - 1)
     largest = max((abs(row.hedge) for row in strikes), default=0.0)
-    at = min(range(len(strikes)), key=lambda i: abs(strikes[i].strike - found.delivered[0]))
-    rows += [
-        _strike_row(found, snapshot, row, (largest, i == at), width) for i, row in reversed(list(enumerate(strikes)))
-    ]
+    nearest = min(strikes, key=lambda row: abs(row.strike - found.delivered[0]))
+    rows += [_strike_row(found, snapshot, row, row is nearest, largest, width) for row in reversed(strikes)]
     rows.append(_total_row(found, snapshot, len(strikes), width))
     return bordered_panel(rect, title, rows, focus=False)
 
 
 def settlement(frame: Frame) -> Settlement | None:
     """The last result of the book on screen."""
-    found = frame.computed("settlement")
-    return found.value if found is not None and isinstance(found.value, Settlement) else None
-
-
-def _missing_text(frame: Frame) -> str:
-    found = frame.computed("settlement")
-    if frame.snapshot is None:
-        return frame.waiting_text()
-    if frame.stale:
-        return "no settlement while stale"
-    return "computing ..." if found is None else cell_text(found.error) or "no book in this process to settle"
+    return frame.result("settlement", Settlement)
 
 
 # ---- sentences -----------------------------------------------------------------------------------------------------
@@ -140,8 +128,8 @@ def shown_strikes(found: Settlement, spot: float, available: int) -> list[Settle
         return list(found.strikes)
     ranked = sorted(found.strikes, key=lambda row: abs(row.strike - spot))
     count = max(1, available * 2 // 3)
-    rest = sorted(ranked[count:], key=lambda row: -abs(row.hedge))
-    return sorted([*ranked[:count], *rest[: max(0, available - count)]])
+    beyond = sorted(ranked[count:], key=lambda row: -abs(row.hedge))
+    return sorted([*ranked[:count], *beyond[: max(0, available - count)]])
 
 
 def _header_row(found: Settlement, width: int) -> Row:
@@ -160,10 +148,9 @@ def _bar_half(width: int) -> int:
 
 
 def _strike_row(
-    found: Settlement, snapshot: FlowSnapshot, row: SettlementStrike, place: tuple[float, bool], width: int
+    found: Settlement, snapshot: FlowSnapshot, row: SettlementStrike, is_nearest: bool, largest: float, width: int
 ) -> Row:
-    """One strike; `place` is the largest hedge of the table, and whether this strike is nearest to the delivery."""
-    largest, is_nearest = place
+    """One strike, marked where it is nearest to the delivery; `largest` is the largest hedge of the table."""
     is_doubtful = bool(snapshot.positions.sign_caveat) or snapshot.positions.warming
     verb = "" if abs(row.hedge) < _MIN_HEDGE or is_doubtful else "buy" if row.hedge > 0.0 else "sell"
     amount = f"{verb.upper()} {format_usd(abs(row.hedge), plus=False)}" if verb else "unsure" if is_doubtful else "·"
@@ -191,10 +178,10 @@ def _coins(value: float) -> str:
 
 
 def _total_row(found: Settlement, snapshot: FlowSnapshot, shown: int, width: int) -> Row:
-    rest = len(found.strikes) - shown
+    hidden = len(found.strikes) - shown
     parts: list[tuple[int, tuple[Run, ...]]] = [(0, (("all ", "head"), *_hedge(snapshot, found.hedge)))]
-    if rest > 0:
-        parts.append((0, ((f"{rest} strikes without a line", "warn"),)))
+    if hidden > 0:
+        parts.append((0, ((f"{hidden} strikes without a line", "warn"),)))
     parts.append((2, (("max pain ", "dim"), (format_level(snapshot.levels.max_pain), "flip"))))
     likely = max(found.strikes, key=lambda row: row.pin[1])
     if not math.isclose(likely.pin[1], 0.0, abs_tol=_MIN_ODDS):

@@ -37,7 +37,8 @@ def vol_sheet(frame: Frame, rect: Rect) -> list[Row]:
     surface = vol_surface(frame)
     title: list[Run] = [("V VOLATILITY", "title")]
     if surface is None or frame.snapshot is None or frame.stale:
-        return bordered_panel(rect, title, [(), ((f"  {_missing_text(frame)}", "dim"),)], focus=False)
+        text = frame.missing_text("vol", "volatilities", "no options in this process")
+        return bordered_panel(rect, title, [(), ((f"  {text}", "dim"),)], focus=False)
     if frame.view.smile:
         chosen = surface[frame.view.expiry_row % len(surface)]
         title = [("V SMILE", "title"), (f" {chosen.label}", "strong")]
@@ -60,17 +61,7 @@ def vol_sheet(frame: Frame, rect: Rect) -> list[Row]:
 
 def vol_surface(frame: Frame) -> Sequence[ExpiryVol] | None:
     """The last result of the book on screen."""
-    found = frame.computed("vol")
-    return found.value if found is not None and isinstance(found.value, tuple) else None
-
-
-def _missing_text(frame: Frame) -> str:
-    found = frame.computed("vol")
-    if frame.snapshot is None:
-        return frame.waiting_text()
-    if frame.stale:
-        return "no volatilities while stale"
-    return "computing ..." if found is None else cell_text(found.error) or "no options in this process"
+    return frame.result("vol", tuple)
 
 
 def visible_rows(count: int, available: int, cursor: int) -> range:

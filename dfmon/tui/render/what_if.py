@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from dfmon.engine.what_if import TickInputs
-from dfmon.engine.what_if_sheet import WhatIfResult
+from dfmon.engine.what_if_results import WhatIfResult
 from dfmon.model.hedging import with_doubt
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.tui.render.box import Rect, bordered_panel, divider, inner_size

@@ -8,7 +8,7 @@ import pytest
 
 from dfmon.core.pricing.settlement import WINDOW, YEAR_HOURS, delivery_price
 from dfmon.core.step import FlowParams, FlowState, step
-from dfmon.engine.settlement_sheet import PIN_WIDTHS, settlement_of
+from dfmon.engine.next_settlement import PIN_WIDTHS, settlement_of
 from dfmon.model.snapshot import FlowSnapshot, from_json, to_json
 from tests.chains import NOW, frame, market, trade_columns
 

@@ -8,7 +8,7 @@ import pytest
 
 from dfmon.core.step import FlowParams, step
 from dfmon.engine.what_if import shocked_chain
-from dfmon.engine.what_if_sheet import GRID_POINTS, convention_fan, ngi_grid, what_if_result
+from dfmon.engine.what_if_results import GRID_POINTS, convention_fan, ngi_grid, what_if_result
 from dfmon.model.what_if import Shock
 
 from .test_what_if import NAIVE, tick

@@ -1,4 +1,4 @@
-"""Parts of the what-if sheet: the trade on the way there, the convention fan, and NGI by spot and volatility.
+"""Results beside a what-if: the trade on the way there, NGI under each convention, and NGI by spot and volatility.
 
 Each number is that of `step` on a changed board or under changed parameters, so it means what it means live.
 """
