@@ -15,7 +15,7 @@ from dfmon.replay.time_spec import parse_time
 from dfmon.runtime.stores import open_history_reader
 from dfmon.store.history_export import TICK_COLUMNS, Selection, read_blocks
 from dfmon.store.history_interface import HistorySource
-from dfmon.store.history_tables import RECORD_TABLES, ROLLED_COLUMNS, TICKS
+from dfmon.store.history_tables import RECORD_TABLES, ROLLED_COLUMNS, SPAN_NS, TICKS
 from dfmon.store.table_files import CsvWriter, OutputFile
 
 
@@ -80,6 +80,8 @@ def _select(source: HistorySource, args: argparse.Namespace, config: Config, nam
     if not ranges:
         raise DfmonError(f"the history has no {args.table} yet")
     first_ns, last_ns = min(first for first, _ in ranges), max(last for _, last in ranges)
+    if args.table in SPAN_NS:
+        first_ns -= first_ns % SPAN_NS[args.table]  # the first one has begun before its first tick
     since_ns, until_ns = (
         default if text is None else _parse(option, text, first_ns, last_ns)
         for option, text, default in (("--from", args.start, first_ns), ("--to", args.end, last_ns + 1))

@@ -274,7 +274,7 @@ class LiveSession:
         stores = [store for store in (self._history, self._trades) if store is not None]
         errors = [self._recorder.failure] if self._recorder is not None else []
         errors += [store.failure for store in stores]
-        errors += [store.notice for store in stores]
+        errors += [text for store in stores for text in (store.notice, store.waiting)]
         errors += [self._state.error] if self._state is not None else []
         return "; ".join(filter(None, errors))
 

@@ -38,7 +38,8 @@ Found = TypeVar("Found")
 class BufferedWriter(ABC, Generic[Item]):
     """The one writer of a file. Raises the schema's error if the file cannot be used; `failure` has later errors.
 
-    `notice` tells of a damaged file that was moved aside, `waiting` of another program that has the file locked.
+    `notice` tells of a damaged file that was moved aside, `waiting` of another program that has the file locked or
+    writes what this one would.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class BufferedWriter(ABC, Generic[Item]):
         self.failure: str | None = None
         self.notice: str | None = None
         self.waiting: str | None = None
+        self._standby: str | None = None  # what the last `_write_items` left to another program
         self._schema, self._path, self._max_pending, self._failure_prefix = schema, path, max_pending, failure_prefix
         self._pending: list[Item] = []
         self._buffer_lock, self._db_lock = threading.Lock(), threading.Lock()
@@ -172,7 +174,7 @@ class BufferedWriter(ABC, Generic[Item]):
                     if not self._on_write_error(exc, items):
                         return
                 else:
-                    self.waiting = None
+                    self.waiting = self._standby
                     if len(items) < _BATCH_ITEMS:
                         return
 

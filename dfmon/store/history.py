@@ -21,7 +21,7 @@ import numpy as np
 from msgspec.structs import astuple
 
 from dfmon.model.snapshot import MetricRow
-from dfmon.model.units import DAY, HOUR
+from dfmon.model.units import DAY, HOUR, sanitize
 from dfmon.store import history_file, history_rollups
 from dfmon.store.buffered_writer import FLUSH_INTERVAL_S, BufferedWriter
 from dfmon.store.database import DamagedRowsError
@@ -29,6 +29,7 @@ from dfmon.store.history_file import COLUMNS, HISTORY_SCHEMA, Column, HistoryErr
 from dfmon.store.history_records import Record
 from dfmon.store.history_rollups import MAX_NS, RollUps, next_start
 from dfmon.store.history_tables import ROLLED_COLUMNS, SPAN_NS, TICKS, Span
+from dfmon.store.writer_locks import WriterLocks
 
 __all__ = ["History", "HistoryError", "HistoryReader"]
 
@@ -123,7 +124,10 @@ def _damage_errors() -> Iterator[None]:
 
 
 class History(BufferedWriter[Record]):
-    """The writer. Raises HistoryError where the file cannot be used; a later error is in `failure`."""
+    """The writer. Raises HistoryError where the file cannot be used; a later error is in `failure`.
+
+    An underlying that another program writes is left to it until it ends; `ceded` counts the rows left out here.
+    """
 
     def __init__(
         self,
@@ -143,6 +147,8 @@ class History(BufferedWriter[Record]):
         self._retention_ns = [int(days * DAY) for days in (retention_days, minutes_days, hours_days)]
         self._folded_hours: dict[str, int] = {}
         self._has_unrolled = True
+        self.ceded = 0
+        self._locks = WriterLocks(path)
         super().__init__(
             HISTORY_SCHEMA,
             path,
@@ -185,8 +191,10 @@ class History(BufferedWriter[Record]):
 
     def _write_items(self, items: list[Record]) -> None:
         rows: dict[str, list[HistoryRow]] = {}
+        others = sorted({row[0] for _, row in items if not self._locks.acquire(row[0])})
         for table, row in items:
-            rows.setdefault(table, []).append(row)
+            if row[0] not in others:
+                rows.setdefault(table, []).append(row)
         ticks = rows.pop(TICKS, [])
         history_file.insert_ticks(self._db, ticks)
         for table, records in rows.items():
@@ -196,6 +204,15 @@ class History(BufferedWriter[Record]):
         elif self._has_unrolled:
             with _damage_errors():
                 self._has_unrolled = history_file.roll_up_folded(self._db, _ROLLED_UP_HOURS)
+        self.ceded += len(items) - len(ticks) - sum(map(len, rows.values()))
+        place = sanitize(str(self._path))
+        self._standby = (
+            f"another dfmon writes {', '.join(others)} in {place}; this one only reads it" if others else None
+        )
+
+    def close(self) -> None:
+        super().close()
+        self._locks.release()
 
     def _on_rollback(self) -> None:
         self._folded_hours.clear()

@@ -105,6 +105,19 @@ def test_roll_ups(folder: Path, table: str) -> None:
     np.testing.assert_allclose(cells, [values for _, values in by_hand], rtol=1e-12)
 
 
+def test_the_first_roll_up_has_begun_before_its_first_tick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DFMON_HISTORY_PATH", str(tmp_path / "h.db"))
+    rows = [row(n, 7) for n in range(6, 40)]  # from 42 s of a minute
+    with open_history(tmp_path / "h.db") as history:
+        for metric_row in rows:
+            history.append_row("BTC", metric_row)
+    for table in ("minutes", "hours"):
+        assert run(["export", str(tmp_path / "x.csv"), "--table", table]) == 0
+        found = read_csv((tmp_path / "x.csv").read_text())
+        assert found[0]["time"] == FIRST_TIME
+        assert sum(int(each["spot_samples"]) for each in found) == len(rows)
+
+
 def test_changes_alerts_and_positions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = {}
     for table in ("transitions", "thresholds", "alerts", "positions"):

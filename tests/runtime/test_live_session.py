@@ -8,6 +8,7 @@ import importlib.util
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from dfmon.config import Config
 from dfmon.core.step import FlowParams
 from dfmon.engine.checkpoint import priors_digest
 from dfmon.engine.hub import Request, SnapshotHub
-from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.replay import RecordingSource, play_through
 from dfmon.runtime import composition
 from dfmon.runtime.live_session import LiveSession
@@ -102,22 +103,29 @@ async def test_a_recording_stays_what_it_was_under_another_position_model(config
 
 
 @pytest.mark.slow
-async def test_a_trouble_with_the_positions_is_told_once(config: Config, tmp_path: Path) -> None:
+async def test_stores_that_another_session_writes_are_told_once(config: Config, tmp_path: Path) -> None:
     path, rests_on = tmp_path / "positions.state", priors_digest(FlowParams().priors)
     first = PositionsStateFile(path, "sim", rests_on)
     first.lock()
+    histories = [History(tmp_path / "h.db"), History(tmp_path / "h.db")]
+    histories[0].append_row("BTC", MetricRow.gap(time.time_ns()))
+    histories[0].flush()
     hub, stop = SnapshotHub(mode="sim"), asyncio.Event()
     session = LiveSession(
         ("BTC",), composition.venue_endpoints(config), FlowParams(), hub, raise_error,
-        tick_s=0.25, rest_pace_s=0.01, state=PositionsStateFile(path, "sim", rests_on),
+        tick_s=0.25, rest_pace_s=0.01, state=PositionsStateFile(path, "sim", rests_on), history=histories[1],
     )  # fmt: skip
     running = asyncio.create_task(session.run(stop))
-    await until(lambda: bool(hub.runtime.note))
-    assert hub.runtime.note == f"another dfmon writes the positions in {tmp_path}; this one only reads them"
+    history = f"another dfmon writes BTC in {tmp_path / 'h.db'}; this one only reads it"
+    positions = f"another dfmon writes the positions in {tmp_path}; this one only reads them"
+    await until(lambda: hub.runtime.note == f"{history}; {positions}")
+    assert set(hub.runtime.degraded) >= {f"history waiting: {history}", f"positions: {positions}"}
     stop.set()
     async with asyncio.timeout(60):
         await running
     first.close()
+    histories[0].close()
+    assert (histories[1].ceded > 0, session.losses) == (True, ())
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""An embedded history whose writer is killed while it folds, whose disk is full, and that two programs write."""
+"""An embedded history whose writer is killed while it folds, whose disk is full, and that two programs would write."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from tests.store.test_history_rollups import check
 MINUTES_A_FLUSH = 7
 _WRITER = """
 import sys
+from contextlib import closing
 from pathlib import Path
 from tests.store.test_history import open_history, row
 path, first = Path(sys.argv[1]), int(sys.argv[2])
@@ -76,27 +78,56 @@ def test_a_full_disk_ends_the_history_with_every_row_accounted_for(tmp_path: Pat
         assert stored + history.dropped == 1200
 
 
-def test_two_writers_of_one_file_fold_the_same_hours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dfmon.store.database._BUSY_TIMEOUT_S", 0.0)
+def test_a_second_writer_waits_for_the_end_of_the_first(tmp_path: Path) -> None:
     path = tmp_path / "h.db"
-    first = [row(n, 60) for n in range(0, 400, 2)]
-    second = [row(n, 60) for n in range(1, 400, 2)]
-    with open_history(path) as one, open_history(path) as other:
-        for left, right in zip(first, second):
-            one.append_row("BTC", left)
-            other.append_row("BTC", right)
-            one.flush()
-            if left.ts_ns % (7 * MINUTE) == 0:  # while the other has the file locked
-                other._db.execute("BEGIN IMMEDIATE")
+    first, second = [row(n, 60) for n in range(0, 400, 2)], [row(n, 60) for n in range(1, 400, 2)]
+    with open_history(path, START + 9 * HOUR) as other:
+        with open_history(path) as one:
+            for left, right in zip(first, second[:-50]):
                 one.append_row("BTC", left)
                 one.flush()
-                assert "is locked by another program" in str(one.waiting)
-                other._db.rollback()
-            other.flush()
-        one.flush()
-        assert (one.waiting, one.dropped, other.dropped, one.failure, other.failure) == (None, 0, 0, None, None)
-        with HistoryReader(path) as reader:
-            rows = sorted([*first, *second], key=lambda each: each.ts_ns)
-            assert [found.ts_ns for found in reader.rows_since("BTC", 0)] == [each.ts_ns for each in rows]
+                other.append_row("BTC", right)
+                other.append_row("ETH", right)  # which nothing else writes
+                other.flush()
+            assert str(other.waiting) == f"another dfmon writes BTC in {path}; this one only reads it"
+            assert (one.waiting, one.ceded, other.ceded) == (None, 0, 150)
+        for right in second[-50:]:
+            other.append_row("BTC", right)
+        other.flush()
+        assert (other.waiting, other.ceded, one.dropped, other.dropped, other.failure) == (None, 150, 0, 0, None)
+    kept = [*first[:150], *second[-50:]]
     with open_history(path, START + 9 * HOUR), HistoryReader(path) as reader:
-        check(reader.rollups("BTC", "hours", 0, ["ngi"]), rows, "hours", ["ngi"])
+        assert [found.ts_ns for found in reader.rows_since("BTC", 0)] == [each.ts_ns for each in kept]
+        assert len(reader.rows_since("ETH", 0)) == 150
+        check(reader.rollups("BTC", "hours", 0, ["ngi"]), kept, "hours", ["ngi"])
+
+
+def test_a_killed_writer_is_followed_by_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "h.db"
+    with open_history(path) as history:
+        command = [sys.executable, "-c", _WRITER.format(step=1), str(path), "0"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout is not None
+            assert writer.stdout.readline(), "the other writes"
+            history.append_row("BTC", row(0, 60, ngi=1e9))
+            history.flush()
+            assert history.ceded == 1
+            writer.kill()
+        history.append_row("BTC", row(10_000, 60, ngi=1e9))
+        history.flush()
+        assert (history.ceded, history.dropped, history.waiting) == (1, 0, None)
+        assert [found.ngi == 1e9 for found in history.rows_since("BTC", 0)][-1]
+
+
+def test_a_file_that_another_program_has_locked_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dfmon.store.database._BUSY_TIMEOUT_S", 0.0)
+    path = tmp_path / "h.db"
+    with open_history(path) as history:
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            history.append_row("BTC", row(0))
+            history.flush()
+            assert "is locked by another program" in str(history.waiting)
+        history.flush()
+        assert (history.waiting, history.dropped, history.failure) == (None, 0, None)
+        assert [found.ts_ns for found in history.rows_since("BTC", 0)] == [START]
