@@ -67,6 +67,24 @@ BANNED = frozenset(
         "whose",
         "belief",
         "story",
+        "gone",
+        "begun",
+        "began",
+        "again",
+        "here",
+        "there",
+        "why",
+        "its",
+        "enough",
+        "just",
+        "beside",
+        "piece",
+        "pieces",
+        "twice",
+        "around",
+        "ago",
+        "answering",
+        "answered",
     }
 )
 FIXED = {
@@ -75,6 +93,8 @@ FIXED = {
     "cli/doctor/findings.py": {"words": "a key of the doctor's JSON"},
     "config/sections.py": {"lean": "a key of [model] in config.toml"},
     "core/scenario/rolling.py": {"is_sample_due": "a schedule's term"},
+    "core/exposure/changes.py": {"gamma_gone": "of a row of the snapshot"},
+    "model/tables.py": {"gamma_gone": "a field of the snapshot"},
     "sim/binance/venue.py": {"_TOO_MANY_REQUESTS": "HTTP's name of status 429"},
     "sinks/plain_text.py": {"plain_text": "the name of the format"},
     "tui/settings.py": {"plain": "a key of [screen] and an option of the command line"},
@@ -82,7 +102,7 @@ FIXED = {
     "venues/rest/fallback.py": {"poll_due": "a schedule's term"},
 }
 """Banned words that a wire, a file or a term of the field fixes: by file, with the reason."""
-SPEECH = re.compile(r"\b(no answer|said nothing|to be had|lives by|told of)\b|^answer$")
+SPEECH = re.compile(r"\b(no answer|said nothing|to be had|lives by|told of|(an|the|error|no) answers?)\b|^answer$")
 
 
 def identifiers(root: Path) -> Iterator[tuple[str, str]]:

@@ -52,8 +52,8 @@ def from_source(source: object, instruments: object, currency: str | None, at: d
         source = Path(os.fspath(source)).read_bytes()
     ts_ns = moment_ns(at)
     documents = _decoded("source", source)
-    beside = [] if instruments is None else _decoded("instruments", instruments)
-    return _columns(lambda: BoardFile(Documents(documents, beside), ts_ns, currency or ""), currency, ts_ns)
+    references = [] if instruments is None else _decoded("instruments", instruments)
+    return _columns(lambda: BoardFile(Documents(documents, references), ts_ns, currency or ""), currency, ts_ns)
 
 
 def moment_ns(at: datetime | None) -> int | None:

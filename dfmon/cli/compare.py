@@ -55,7 +55,7 @@ def _figure_lines(published: Published) -> Iterator[str]:
     theirs, ours = chain.exposure(match.convention), chain.exposure(DFMON)
     for figure, values in published.figures.items():
         yield f"\n  {figure:<14}{'published':>20}{'reproduced':>20}{'dfmon, M USD/1 %':>20}"
-        again, own = sums(chain, theirs, figure), sums(chain, ours, figure)
+        reproduced, own = sums(chain, theirs, figure), sums(chain, ours, figure)
         for name, value in values.items():
-            yield f"  {name:<14}{value:>20.9f}{again.get(name, 0.0):>20.9f}{own.get(name, 0.0) / 1e6:>20.4f}"
+            yield f"  {name:<14}{value:>20.9f}{reproduced.get(name, 0.0):>20.9f}{own.get(name, 0.0) / 1e6:>20.4f}"
     yield from (f"  left out: {note}" for note in published.notes)

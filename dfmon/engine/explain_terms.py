@@ -69,13 +69,13 @@ def _share_text(share: float | None) -> str:
 
 def _edge_texts(s: FlowSnapshot) -> tuple[str, ...]:
     edges = (("below", s.regime.below), ("above", s.regime.above))
-    return tuple(_edge_text(place, edge) for place, edge in edges if edge is not None)
+    return tuple(_edge_text(side, edge) for side, edge in edges if edge is not None)
 
 
-def _edge_text(place: str, edge: RegimeEdge) -> str:
+def _edge_text(side: str, edge: RegimeEdge) -> str:
     band = "no band" if edge.lo is None or edge.hi is None else f"5-95 % {edge.lo:,.2f} to {edge.hi:,.2f}"
     share = "" if edge.p is None else f", {edge.p:.0%} of members have it"
-    return f"{place} {edge.level:,.2f} {edge.direction} ({band}{share})"
+    return f"{side} {edge.level:,.2f} {edge.direction} ({band}{share})"
 
 
 def _outlook_texts(s: FlowSnapshot) -> tuple[str, ...]:

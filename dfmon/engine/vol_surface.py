@@ -83,14 +83,14 @@ def vol_surface_of(snapshot: FlowSnapshot) -> tuple[ExpiryVol, ...] | None:
     if not isinstance(result, BookResult) or not result.tick.cols.size:
         return None
     tick = result.tick
-    delta, earlier = _deltas(tick), _hour_ago(snapshot, tick)
+    delta, earlier = _deltas(tick), _earlier(snapshot, tick)
     gamma = np.abs(tick.exposure.board.unit_ngi() * tick.cols.position)
     rows: list[ExpiryVol] = []
     for code in range(tick.cols.expiries.size):
         at = np.flatnonzero(tick.cols.expiry_code == code)
         before = rows[-1] if rows else None
         share = float(gamma[at].sum() / gamma.sum()) if tick.has_book and gamma.any() else None
-        rows.append(_expiry(tick, code, at, (delta[at], earlier[:, at]), before, share, snapshot))
+        rows.append(_expiry(tick, code, at, delta[at], earlier[:, at], before, share, snapshot))
     return tuple(rows)
 
 
@@ -103,7 +103,7 @@ def _deltas(tick: TickResult) -> F64:
     return np.asarray(np.nan_to_num(open_share(cols.tau) * delta))
 
 
-def _hour_ago(snapshot: FlowSnapshot, tick: TickResult) -> F64:
+def _earlier(snapshot: FlowSnapshot, tick: TickResult) -> F64:
     """Forward and volatility of each option an hour ago, (2, n); NaN where they are not known."""
     inputs, rows, chain = inputs_of(snapshot), tick.cols.rows, tick.chain
     moment = None if inputs is None else inputs.state.options.moment(chain.ts_ns - HOUR)
@@ -118,13 +118,13 @@ def _expiry(
     tick: TickResult,
     code: int,
     at: Index,
-    moved: tuple[F64, F64],
+    delta: F64,
+    earlier: F64,
     before: ExpiryVol | None,
     gamma_share: float | None,
     snapshot: FlowSnapshot,
 ) -> ExpiryVol:
     cols, chain = tick.cols, tick.chain
-    delta, earlier = moved
     forward, tau, atm = float(cols.forward[at[0]]), float(cols.tau[at[0]]), float(tick.atm[code])
     call, put = _wing(tick, at, delta, 1.0), _wing(tick, at, delta, -1.0)
     has_wings = call is not None and put is not None
@@ -175,10 +175,10 @@ def _wing(tick: TickResult, at: Index, delta: F64, sign: float) -> float | None:
     side = np.flatnonzero((cols.option_type[at] == sign) & (np.abs(delta) > 1e-9))
     side = side[np.argsort(np.abs(delta[side]), kind="stable")]
     size = np.abs(delta[side])
-    place = int(np.searchsorted(size, WING_DELTA))
-    if not 0 < place < size.size:
+    above = int(np.searchsorted(size, WING_DELTA))
+    if not 0 < above < size.size:
         return None
-    pair = rows[side[place - 1 : place + 1]]
+    pair = rows[side[above - 1 : above + 1]]
     has_quotes = np.isfinite(tick.chain.bid_sigma[rows]).any()
     if has_quotes and not np.isfinite([tick.chain.bid_sigma[pair], tick.chain.ask_sigma[pair]]).all():
         return None
@@ -211,17 +211,18 @@ def _smile(tick: TickResult, at: Index, delta: F64, sigma_then: F64) -> list[Smi
             -vega * cols.position[at],
         )
     ]
-    mark = cols.sigma[at][best]
-    bid, ask = chain.bid_sigma[cols.rows[at]][best], chain.ask_sigma[cols.rows[at]][best]
-    residual = _residuals(np.log(strikes / forward), mark, np.where(is_call, delta, 1.0 + delta)[best])
-    low, high = _position_bands(tick, at, code, strikes.size)
-    columns = strikes, delta[best], bid, mark, ask, mark - sigma_then[best], *sums, low, high, residual
+    marks = cols.sigma[at][best]
+    quotes = chain.bid_sigma[cols.rows[at]][best], marks, chain.ask_sigma[cols.rows[at]][best]
+    residuals = _residuals(np.log(strikes / forward), marks, np.where(is_call, delta, 1.0 + delta)[best])
+    bands = _position_bands(tick, at, code, strikes.size)
+    columns = strikes, delta[best], *quotes, marks - sigma_then[best], *sums, *bands, residuals
     rows = []
-    for strike, its_delta, b, m, a, change, calls, puts, net, customer_vega, lo, hi, rest in zip(*columns):
+    for strike, own_delta, bid, mark, ask, change, calls, puts, net, customer_vega, lo, hi, residual in zip(*columns):
+        vols = _known(bid), float(mark), _known(ask), _known(change)
+        band = _known(lo), _known(hi)
         rows.append(
             SmileStrike(
-                *(float(strike), float(its_delta), _known(b), float(m), _known(a), _known(change), calls, puts, net),
-                *(_known(lo), _known(hi), customer_vega, _known(rest)),
+                *(float(strike), float(own_delta), *vols, calls, puts, net, *band, customer_vega, _known(residual))
             )
         )
     return rows
@@ -241,7 +242,7 @@ def _position_bands(tick: TickResult, at: Index, code: Index, groups: int) -> tu
 
 
 def _residuals(moneyness: F64, mark: F64, call_delta: F64) -> F64:
-    """Marks less a quartic; NaN beyond the deltas of the fit, and with too small a number of strikes."""
+    """Marks less a quartic; NaN beyond the deltas of the fit, and with too few strikes."""
     low, high = _FIT_DELTAS
     fitted = (call_delta > low) & (call_delta < high)
     if np.count_nonzero(fitted) < _MIN_FIT_POINTS:

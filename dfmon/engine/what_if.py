@@ -122,8 +122,8 @@ def moved_smiles(chain: ChainFrame, factor: float) -> F64:
     usable = np.flatnonzero((chain.forward > 0.0) & (chain.sigma > 0.0))
     log_moneyness = np.log(chain.strike[usable] / chain.forward[usable])
     for smile in expiry_smiles(log_moneyness, chain.sigma[usable], chain.expiry_ns[usable]):
-        moved = log_moneyness[smile.rows] - np.log(factor)
-        sigma[usable[smile.rows]] = np.interp(moved, smile.k, smile.sigma)
+        shifted = log_moneyness[smile.rows] - np.log(factor)
+        sigma[usable[smile.rows]] = np.interp(shifted, smile.k, smile.sigma)
     return sigma
 
 

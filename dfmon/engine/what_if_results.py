@@ -177,8 +177,8 @@ def ngi_grid(tick: TickInputs, shock: Shock, params: FlowParams) -> NgiGrid:
         snapshot = step(*tick._replace(chain=chain, params=params))[1]
         rows[points] = _ngi_at(snapshot, tick.chain.spot * (1.0 + np.array(moves)))
     if shock.vol_points in rows:  # the what-if itself, not read off a profile
-        there = step(*tick._replace(chain=shocked_chain(tick.chain, shock, params.stickiness), params=params))[1]
-        ngi = there.metrics.ngi.value
+        shocked = step(*tick._replace(chain=shocked_chain(tick.chain, shock, params.stickiness), params=params))[1]
+        ngi = shocked.metrics.ngi.value
         rows[shock.vol_points][moves.index(shock.spot_pct / 100.0)] = np.nan if ngi is None else ngi
     return NgiGrid(tuple(rows), moves, np.array(list(rows.values())).reshape(len(rows), len(moves)))
 

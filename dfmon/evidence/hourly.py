@@ -60,18 +60,18 @@ def hourly_table(series: MinuteSeries) -> HourlyTable:
 
     returns = by_hour(series.log_return)
     known = np.isfinite(returns)
-    enough = known.sum(axis=1) >= _MIN_MINUTES
+    is_covered = known.sum(axis=1) >= _MIN_MINUTES
     filled = np.where(known, returns, 0.0)
     with np.errstate(divide="ignore"):
-        log_rv = np.where(enough, np.log((filled**2).sum(axis=1)), np.nan)
+        log_rv = np.where(is_covered, np.log((filled**2).sum(axis=1)), np.nan)
         fives = filled.reshape(hours, 12, 5).sum(axis=2)
-        log_rv_5 = np.where(enough, np.log((fives**2).sum(axis=1)), np.nan)
+        log_rv_5 = np.where(is_covered, np.log((fives**2).sum(axis=1)), np.nan)
     first, second = filled[:, :30].sum(axis=1), filled[:, 30:].sum(axis=1)
     ends = series.ts_ns[59 : hours * 60 : 60]
     return HourlyTable(
         series.day[59 : hours * 60 : 60], np.where(np.isinf(log_rv), np.nan, log_rv),
-        np.where(np.isinf(log_rv_5), np.nan, log_rv_5), np.where(enough, second, np.nan),
-        _next(np.where(enough, first, np.nan)), by_hour(series.psi)[:, -1], by_hour(series.gross)[:, -1],
+        np.where(np.isinf(log_rv_5), np.nan, log_rv_5), np.where(is_covered, second, np.nan),
+        _next(np.where(is_covered, first, np.nan)), by_hour(series.psi)[:, -1], by_hour(series.gross)[:, -1],
         by_hour(series.implied_vol)[:, -1], np.asarray((ends // 3_600_000_000_000 + 72) % 168),
     )  # fmt: skip
 

@@ -27,14 +27,14 @@ _BARS: Final = "Bars are 95 % intervals by the wider of the errors by day and by
 def as_html(report: Report) -> str:
     """The page. Equal reports give equal bytes."""
     title = f"Evidence of {escape(report.source)}"
-    about = (
+    summary = (
         ("source", report.digest),
         ("hypotheses", f"{report.hypotheses}, {report.registered}"),
         ("trials in this ledger", str(report.trials)),
     )
     parts = [
         "<!doctype html>", '<html lang="en"><meta charset="utf-8">', f"<title>{title}</title>",
-        f"<style>{_STYLE}</style>", f"<h1>{title}</h1>", _table(("sample", ""), [*report.sample, *about]),
+        f"<style>{_STYLE}</style>", f"<h1>{title}</h1>", _table(("sample", ""), [*report.sample, *summary]),
         *_skipped(report.skipped), *_findings(report.findings), *_placebos(report), *map(_forecasts, report.forecasts),
         "<h2>Hypotheses</h2>",
         _table(("", "claim", "theory"), ((h.name, h.claim, h.predicted) for h in HYPOTHESES)), "</html>",
@@ -72,10 +72,10 @@ def _cells(finding: Finding) -> tuple[str, ...]:
     if found is None:
         return (name, *[""] * 7, finding.verdict, "")
     bare = finding.uncontrolled
-    beside = "" if bare is None else f"({bare.value:+.3f}, t {bare.t:+.1f})"
+    uncontrolled = "" if bare is None else f"({bare.value:+.3f}, t {bare.t:+.1f})"
     interval = f"{found.low:+.3f} .. {found.high:+.3f}"
     numbers = (f"{found.value:+.3f}", interval, f"{found.t:+.1f}", f"{found.mde:.3f}")
-    return (name, *numbers, f"{found.rows:,}", str(found.days), str(found.weeks), found.verdict, beside)
+    return (name, *numbers, f"{found.rows:,}", str(found.days), str(found.weeks), found.verdict, uncontrolled)
 
 
 def _intervals(findings: Sequence[Finding], predicted: float | None) -> str:

@@ -90,8 +90,8 @@ class Explanation(msgspec.Struct, frozen=True):
         """The parts that are not listed, and the sum of all."""
         if self.contributors_sum is None:
             return []
-        rest = self.contributors_sum - sum(row.value for row in self.contributors)
-        rows = (f"the other {self.options - len(self.contributors):,}", rest), ("sum", self.contributors_sum)
+        remainder = self.contributors_sum - sum(row.value for row in self.contributors)
+        rows = (f"the other {self.options - len(self.contributors):,}", remainder), ("sum", self.contributors_sum)
         return [f"  {name:<56} {number(value):>16}" for name, value in rows]
 
 

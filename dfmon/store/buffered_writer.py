@@ -182,15 +182,15 @@ class BufferedWriter(ABC, Generic[Item]):
         """True where the items can be written now: to a new file in place of a damaged one."""
         self._on_rollback()
         damage = describe_damage(exc) if isinstance(exc, sqlite3.Error | DamagedRowsError) else ""  # else the item's
-        begun_anew = bool(damage) and self._begin_anew(damage)
+        is_new_file = bool(damage) and self._begin_anew(damage)
         self.waiting = self._schema.describe_error(self._path, exc) if is_busy(exc) else None
         with self._buffer_lock:
             unwritten = items + self._pending
-            self._pending = unwritten[: self._max_pending] if begun_anew or is_busy(exc) else []
+            self._pending = unwritten[: self._max_pending] if is_new_file or is_busy(exc) else []
             self.dropped += len(unwritten) - len(self._pending)
-            if not begun_anew and not is_busy(exc) and self.failure is None:
+            if not is_new_file and not is_busy(exc) and self.failure is None:
                 self.failure = f"{self._failure_prefix}: {self._schema.describe_error(self._path, exc)}"
-        return begun_anew
+        return is_new_file
 
     def _run(self, flush_interval_s: float) -> None:
         while not self._closing.wait(flush_interval_s):

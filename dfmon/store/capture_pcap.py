@@ -103,9 +103,9 @@ def _files_and_exchanges(path: Path) -> tuple[list[Path], list[str]]:
     with open_unpacked(path, EXPECTED, LIMITS) as stream:
         is_meta_file = not is_pcap(stream.read(4))
     base = path.name.removesuffix(".zst").removesuffix(".pcap")
-    beside = path if is_meta_file else path.with_name(f"{base}.meta.json")
+    meta_path = path if is_meta_file else path.with_name(f"{base}.meta.json")
     try:
-        meta = msgspec.json.decode(read_text(beside, "a meta file of cryptofeed", MAX_UNIT_BYTES), type=_Meta)
+        meta = msgspec.json.decode(read_text(meta_path, "a meta file of cryptofeed", MAX_UNIT_BYTES), type=_Meta)
     except (DfmonError, msgspec.DecodeError, RecursionError) as exc:
         if is_meta_file:
             raise UsageError(f"{display_path(path)} is not a meta file of cryptofeed: {sanitize(str(exc))}") from None

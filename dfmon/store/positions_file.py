@@ -167,7 +167,7 @@ def _json_rows(text: str, shown: str) -> Iterator[_Row]:
         document = document[inner]
     if isinstance(document, dict):
         if document.get("error"):
-            raise UsageError(f"{shown}: an error that the venue answered with: {sanitize(str(document['error']), 80)}")
+            raise UsageError(f"{shown}: an error response of the venue: {sanitize(str(document['error']), 80)}")
         if {_column(key) for key in document} & set(_NAME_COLUMNS):
             document = [document]
         else:

@@ -54,7 +54,7 @@ class VenueProtocol(Protocol):
 
     After any call read `data_to_send` and `rest_calls`: both empty themselves. `failure_reason` and `closing_reason`
     are texts, or empty: the connection must be closed and made again, or replaced by a new one before it
-    ends. `subscribed` is true once all subscriptions of this connection have been answered, or, if it makes none, once
+    ends. `subscribed` is true once all subscriptions of this connection have a response, or, if it makes none, once
     data has come. `path` follows the base URL of the websocket.
     """
 

@@ -319,7 +319,7 @@ def test_a_flip_says_in_words_what_it_is() -> None:
     [
         (
             '{"error": {"code": 10028, "message": "too_many_requests"}}',
-            "source: it is an error that the venue answered with: .*too_",
+            "source: it is an error response of the venue: .*too_",
         ),
         ('{"result": []}', "source: it is JSON without rows of options: "),
     ],

@@ -153,7 +153,7 @@ def test_a_wrong_password_is_a_sentence_without_it(clickhouse: ClickHouseServer)
 
 
 def test_a_server_that_is_none() -> None:
-    with pytest.raises(ClickHouseError, match=r"ClickHouse at 127\.0\.0\.1:9 does not answer: "):
+    with pytest.raises(ClickHouseError, match=r"ClickHouse at 127\.0\.0\.1:9 does not respond: "):
         ClickHouseClient(ClickHouseAddress("http://127.0.0.1:9/x")).version()
 
 

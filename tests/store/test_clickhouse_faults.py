@@ -84,7 +84,7 @@ def test_away_from_the_start_and_killed_in_between(server: ClickHouseServer, tmp
     session = Session(server.client(), tmp_path)
     session.append(100)
     session.check(waiting=100)
-    assert "does not answer" in str(session.history.waiting)
+    assert "does not respond" in str(session.history.waiting)
     for _ in range(3):
         server.start()
         session.append(100)

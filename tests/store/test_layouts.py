@@ -204,7 +204,7 @@ UNDECIDED = {
         _of("summary", mark_price=None, mark_iv=lambda r: r["mark_iv"] / (100 if "-C" in r["instrument_name"] else 1))
     ), "has a column mark_iv that mixes fractions and per cents"),
     "months first": (_text(_of("snapshot", expiry_datetime="01/30/2026")), "expiry_datetime is '01/30/2026', a time"),
-    "an error": ('{"error": {"code": 10028, "message": "too_many_requests"}}', "an error that the venue answered with"),
+    "an error": ('{"error": {"code": 10028, "message": "too_many_requests"}}', "an error response of the venue"),
     "an error of Bybit": ('{"retCode": 10001, "retMsg": "params error", "result": {}}', "params error"),
     "a page": ("<html><body>502 Bad Gateway</body></html>", "is an HTML page and no option board"),
     "nothing": ("[]", "is JSON without rows of options: a list of 0 items"),

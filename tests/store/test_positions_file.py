@@ -310,5 +310,5 @@ def test_a_size_without_its_side_is_refused(tmp_path: Path, text: str) -> None:
 def test_an_error_of_the_venue_is_quoted(tmp_path: Path) -> None:
     path = tmp_path / "positions"
     path.write_text('{"jsonrpc": "2.0", "error": {"code": 13009, "message": "unauthorized"}}')
-    with pytest.raises(UsageError, match=r"an error that the venue answered with: .*unauthorized"):
+    with pytest.raises(UsageError, match=r"an error response of the venue: .*unauthorized"):
         read_positions(path)

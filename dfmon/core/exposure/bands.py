@@ -28,10 +28,10 @@ def band_quantiles(values: F64) -> tuple[float, float]:
     return low, high
 
 
-def _interpolated(ordered: F64, place: float) -> float:
-    below = int(place)
+def _interpolated(ordered: F64, position: float) -> float:
+    below = int(position)
     value = ordered.item(below)
-    return value + (place - below) * (ordered.item(min(below + 1, ordered.size - 1)) - value)
+    return value + (position - below) * (ordered.item(min(below + 1, ordered.size - 1)) - value)
 
 
 def bands_of_sums(

@@ -87,8 +87,8 @@ class BookChanges:
         since_roll = self.since_roll
         if since_roll is None or since_roll.ts_ns < last_roll_ns(sample.ts_ns):
             # of a session that began after the roll nothing is known about the time before
-            began_before = self.newest is not None and self.newest.ts_ns < last_roll_ns(sample.ts_ns)
-            since_roll = sample if began_before or sample.ts_ns == last_roll_ns(sample.ts_ns) else None
+            is_continued = self.newest is not None and self.newest.ts_ns < last_roll_ns(sample.ts_ns)
+            since_roll = sample if is_continued or sample.ts_ns == last_roll_ns(sample.ts_ns) else None
         return BookChanges(minutes, since_roll, sample, self._next_roll(sample), self._settlement(sample))
 
     def _settlement(self, sample: BookSample) -> Settlement | None:
@@ -111,19 +111,19 @@ class BookChanges:
         before = self.newest
         if np.array_equal(before.expiries, sample.expiries):
             return self.roll
-        gone = ~np.isin(before.expiries, sample.expiries) & (before.expiries <= sample.ts_ns + MINUTE)
+        expired = ~np.isin(before.expiries, sample.expiries) & (before.expiries <= sample.ts_ns + MINUTE)
         new = tuple(sample.expiries[~np.isin(sample.expiries, before.expiries)].tolist())
-        if gone.any():
+        if expired.any():
             gamma, lifted = before.ngi_by_expiry.copy(), before.unwind.copy()
             if self.settlement is not None:  # of the nearest expiry
                 gamma[0], lifted[0] = self.settlement.gamma, self.settlement.lifted + lifted[0]
             return Roll(
                 ts_ns=sample.ts_ns,
-                expired=tuple(before.expiries[gone].tolist()),
+                expired=tuple(before.expiries[expired].tolist()),
                 listed=new,
-                gamma_gone=float(gamma[gone].sum()),
-                hedge_lifted=float(lifted[gone].sum()),
-                open_interest=float(before.open_interest[gone].sum()),
+                gamma_gone=float(gamma[expired].sum()),
+                hedge_lifted=float(lifted[expired].sum()),
+                open_interest=float(before.open_interest[expired].sum()),
             )
         if new and self.roll is not None and sample.ts_ns - self.roll.ts_ns < HOUR:
             return replace(self.roll, listed=(*self.roll.listed, *new))

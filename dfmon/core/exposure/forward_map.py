@@ -86,9 +86,9 @@ def _quantiles(values: F64 | F32) -> tuple[F64, F64]:
     ordered = np.sort(values.astype(np.float32), axis=-1).astype(np.float64)
     last = values.shape[-1] - 1
     out = []
-    for place in (quantile * last for quantile in BAND_QUANTILES):
-        below, above = ordered[..., int(place)], ordered[..., min(int(place) + 1, last)]
-        out.append(below + (place - int(place)) * (above - below))
+    for position in (quantile * last for quantile in BAND_QUANTILES):
+        below, above = ordered[..., int(position)], ordered[..., min(int(position) + 1, last)]
+        out.append(below + (position - int(position)) * (above - below))
     return out[0], out[1]
 
 
@@ -132,16 +132,20 @@ def _approximated(terms: Options, market: MarketState, points: F64, dollars: F64
         live = slice(first, None)
         later = settlement_terms(forward[live], strike[live], tau[live] - hour * HOUR, average[live])
         x = x_by_sigma[:, live]
-        if (moved := np.flatnonzero(later.strike != strike[live])).size:  # in their window: the fixings move the strike
+        if (
+            in_window := np.flatnonzero(later.strike != strike[live])
+        ).size:  # in their window: the fixings move the strike
             x = x.copy()
-            x[:, moved] = _by_sigma(log_forward[:, live][:, moved], later.strike[moved], moved_sigma[:, live][:, moved])
+            x[:, in_window] = _by_sigma(
+                log_forward[:, live][:, in_window], later.strike[in_window], moved_sigma[:, live][:, in_window]
+            )
         root = np.sqrt(np.maximum(later.tau, _SETTLED)).astype(np.float32)
         d = half_sigma[:, live] * root
         d += x / root
         if later.share.min(initial=1.0) == 1.0:
-            return np.asarray(_twice_normal_less_1(d) @ half[live] + constant_from[first])
+            return np.asarray(_central_probability(d) @ half[live] + constant_from[first])
         weights = half[live] * later.share[:, None].astype(np.float32)
-        return np.asarray(_twice_normal_less_1(d) @ weights + (later.share @ constant[live]).astype(np.float32))
+        return np.asarray(_central_probability(d) @ weights + (later.share @ constant[live]).astype(np.float32))
 
     return hedges_at
 
@@ -154,7 +158,7 @@ def _by_sigma(log_forward: F64, strike: F64, sigma: F64) -> F32:
 
 
 @np.errstate(over="ignore")  # far out the polynomial is infinite, and its tanh 1
-def _twice_normal_less_1(d: F32) -> F32:
+def _central_probability(d: F32) -> F32:
     """2 N(d) - 1, which is odd. Shapes: any -> the same."""
     z = d * d
     out = np.full_like(d, _NORMAL[-1])

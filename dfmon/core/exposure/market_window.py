@@ -135,9 +135,9 @@ def _merged(
 
 
 def _column_of(key: I64, frame_key: I64) -> NDArray[np.intp]:
-    """The place of each `key` in the frame, -1 for one that is not there."""
+    """The index of each `key` in the frame, -1 for one that is not there."""
     order = np.argsort(frame_key, kind="stable")
     if not order.size:
         return np.full(key.shape, -1)
-    place = order[np.minimum(np.searchsorted(frame_key, key, sorter=order), order.size - 1)]
-    return np.where(frame_key[place] == key, place, -1)
+    index = order[np.minimum(np.searchsorted(frame_key, key, sorter=order), order.size - 1)]
+    return np.where(frame_key[index] == key, index, -1)

@@ -162,15 +162,15 @@ def _find_dips(y: F64, net: F64, signs: F64) -> tuple[Index, Index]:
     """Members and nodes of the dips whose parabola falls below DIP_SHARE of the value at its node."""
     size = np.abs(net)
     member, left = np.nonzero((size[:, 1:-1] <= size[:, :-2]) & (size[:, 1:-1] <= size[:, 2:]))
-    around = left + _NEIGHBOUR_OFFSETS
-    same_sign = np.abs(signs[member, around].sum(axis=0)) == 3.0
+    neighbours = left + _NEIGHBOUR_OFFSETS
+    same_sign = np.abs(signs[member, neighbours].sum(axis=0)) == 3.0
     if not same_sign.any():
         return _NO_ROWS, _NO_ROWS
-    before, here, after = y[around]
-    size_before, size_at, size_after = size[member, around]
-    step_after = after - here
+    before, middle, after = y[neighbours]
+    size_before, size_at, size_after = size[member, neighbours]
+    step_after = after - middle
     slope_after = (size_after - size_at) / step_after
-    second_difference = ((size_before - size_at) / (here - before) + slope_after) / (after - before)
+    second_difference = ((size_before - size_at) / (middle - before) + slope_after) / (after - before)
     slope_at = slope_after - second_difference * step_after
     found = same_sign & (slope_at * slope_at >= (4.0 - 4.0 * DIP_SHARE) * second_difference * size_at)
     return member[found], left[found] + 1

@@ -52,7 +52,7 @@ from dfmon.model.frames import F64, I64
 
 _P: Final = POINTS.size
 _LOWEST, _HIGHEST = OPENING_BOUNDS
-_JUST_ABOVE: Final = 1.0 + 1e-9
+_ROUNDING: Final = 1.0 + 1e-9
 
 
 def tangents(moments: F64, at: Index, rows: I64, interest: F64) -> F64:
@@ -228,7 +228,7 @@ def _store(moments: F64, sums: F64, row: int, limit: float, unexplained: float, 
         for m in range(6):
             moments[m, i, row] = out[m, i]
     sums[row, columns.FROM_TRANSFERS] += fold(part) - before
-    return abs(before) > limit * _JUST_ABOVE
+    return abs(before) > limit * _ROUNDING
 
 
 @inline

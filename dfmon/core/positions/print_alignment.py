@@ -136,7 +136,7 @@ def align(
         waiting = waiting.take(np.lexsort((waiting.order, waiting.ts_ns, waiting.row)))
     observed = at_their_prints(_newest_per_time(observed, last), waiting)
     values = _Values(observed, last)
-    after, found, gap_ns = _around(waiting, values, last)
+    after, found, gap_ns = _neighbours(waiting, values, last)
     matched_ns = np.where(found, observed.ts_ns[np.minimum(after, observed.row.size - 1)] if found.any() else 0, _NEVER)
     deadline = waiting.ts_ns + gap_ns + WAIT_NS
     late = waiting.ts_ns <= last.ts_ns[waiting.row]
@@ -190,18 +190,18 @@ def at_their_prints(observed: InterestColumns, prints: PrintColumns) -> Interest
     at = np.minimum(following, count - 1)
     early = (following < count) & (prints.row[at] == observed.row)
     early &= prints.ts_ns[at] - observed.ts_ns <= EARLY_NS
-    again = observed.row[1:] == observed.row[:-1]
-    early[:-1] &= ~again | (prints.ts_ns[at[:-1]] < observed.ts_ns[1:])
+    same_row = observed.row[1:] == observed.row[:-1]
+    early[:-1] &= ~same_row | (prints.ts_ns[at[:-1]] < observed.ts_ns[1:])
     if not early.any():
         return observed
     explained = np.searchsorted(prints.row, observed.row)  # prints up to here belong to earlier values
-    explained[1:][again] = following[:-1][again]
+    explained[1:][same_row] = following[:-1][same_row]
     moved_ns = observed.ts_ns.copy()
     for index in np.flatnonzero(early).tolist():
         if following[index] > explained[index]:
             continue
         moved_ns[index] = prints.ts_ns[at[index]]
-        if index < size - 1 and again[index]:
+        if index < size - 1 and same_row[index]:
             same = (prints.row == observed.row[index]) & (prints.ts_ns == moved_ns[index])
             explained[index + 1] += np.count_nonzero(same)
     return InterestColumns(observed.row, moved_ns, observed.value)
@@ -216,19 +216,19 @@ class _Values:
     def __init__(self, observed: InterestColumns, last: LastInterest) -> None:
         row, ts = observed.row, observed.ts_ns
         self.row, self.ts_ns, self.value = row, ts, observed.value
-        again = row[1:] == row[:-1]
-        self.one_a_row = not again.any()
+        same_row = row[1:] == row[:-1]
+        self.one_a_row = not same_row.any()
         before, before_ns, flushed = last.value[row], last.ts_ns[row], last.unmatched[row]
         if not self.one_a_row:
-            before[1:][again], before_ns[1:][again] = self.value[:-1][again], ts[:-1][again]
-            flushed[1:][again] = 0.0
+            before[1:][same_row], before_ns[1:][same_row] = self.value[:-1][same_row], ts[:-1][same_row]
+            flushed[1:][same_row] = 0.0
         self.before, self.change = before, self.value - before  # NaN: the first value of a row
         self.gap_ns = np.where(before_ns > 0, np.minimum(ts - before_ns, MAX_POLL_NS), 0)
         self.moved = np.where(before_ns > 0, np.abs(self.change), 0.0)
         self.flushed = flushed
 
 
-def _around(prints: PrintColumns, values: _Values, last: LastInterest) -> tuple[I64, NDArray[np.bool_], I64]:
+def _neighbours(prints: PrintColumns, values: _Values, last: LastInterest) -> tuple[I64, NDArray[np.bool_], I64]:
     """Values around each print of its row.
 
     Index of the first one at its time or later and whether there is one; time between the last two before it.

@@ -103,8 +103,8 @@ class TickResult(BoardTick):
         depth = self.liquidity.depth_usd
         if self.impact_law == "linear":
             return ngi / depth if depth else None
-        moved = self.impact(ngi)
-        return None if moved is None else math.copysign(100.0 * moved.sqrt, ngi)
+        impact = self.impact(ngi)
+        return None if impact is None else math.copysign(100.0 * impact.sqrt, ngi)
 
     def impact(self, usd: float) -> Impact | None:
         """Impact of a trade of `usd` at this depth, volume and volatility."""

@@ -83,7 +83,7 @@ def by_expiry(tick: TickResult) -> tuple[ExpiryRow, ...]:
 
 def known_unexplained(unexplained: F64, change: F64) -> list[float | None]:
     """Coins that no print explains, None where open interest was not seen to change. Shapes: (n,), (n,)."""
-    return [coins if moved > 0.0 else None for coins, moved in zip(unexplained.tolist(), change.tolist())]
+    return [coins if size > 0.0 else None for coins, size in zip(unexplained.tolist(), change.tolist())]
 
 
 def _origins(cols: Columns, found: Provenance) -> dict[str, list[Sources] | list[float] | list[float | None]]:

@@ -16,7 +16,7 @@ _MAX_LOT: Final = 9_000
 
 
 def exchange_info(markets: Iterable[LinearMarket], now_ms: int, *, futures: bool) -> Record:
-    """The whole answer; COIN-M, which lists nothing here, has the form of USD-M."""
+    """The whole response; COIN-M, which lists nothing here, has the form of USD-M."""
     rows = [future_symbol(m) if futures else spot_symbol(m) for m in markets]
     head: Record = {"timezone": "UTC", "serverTime": now_ms}
     if not futures:

@@ -11,7 +11,7 @@ from dfmon.sim.market.linear_market import LinearMarket
 
 
 class BinanceError(Exception):
-    """An error answer; the status is 400 unless said otherwise."""
+    """An error response; the status is 400 unless said otherwise."""
 
     def __init__(self, code: int, message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
         super().__init__(message)
@@ -62,7 +62,7 @@ class RestCall:
 
     @property
     def is_for_one(self) -> bool:
-        """True where one symbol was asked for: the answer is an object then, else a list."""
+        """True where one symbol was asked for: the response is an object then, else a list."""
         return "symbol" in self.query
 
     @property

@@ -32,7 +32,7 @@ _TICKER_NAMES: Final = {
 
 
 def _per_symbol(build: Callable[[RestCall, LinearMarket], Record]) -> Handler:
-    """The answer for one symbol, or a list of those for several."""
+    """The response for one symbol, or a list of those for several."""
 
     def handle(call: RestCall) -> object:
         rows = [build(call, market) for market in call.selected]
@@ -125,7 +125,7 @@ ROUTES: Final[dict[bool, dict[str, Handler]]] = {  # by product: futures or spot
 
 
 def respond(path: str, call: RestCall) -> object:
-    """The body of an answer."""
+    """The body of a response."""
     handler = ROUTES[call.futures].get(path)
     if handler is None:
         raise BinanceError(-5000, f"Path {path}, Method GET is invalid", HTTPStatus.NOT_FOUND)

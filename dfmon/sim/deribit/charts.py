@@ -32,7 +32,7 @@ _FUNDING_MS: Final = 8 * HOUR // MILLISECOND
 
 
 class Charts:
-    """Methods whose answers are series."""
+    """Methods whose responses are series."""
 
     def __init__(self, market: SimulatedMarket, catalog: Catalog) -> None:
         self._market, self._catalog = market, catalog

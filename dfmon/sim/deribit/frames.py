@@ -1,4 +1,4 @@
-"""Deribit's JSON-RPC answers, with the times that each carries."""
+"""Deribit's JSON-RPC responses, with the times that each carries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dfmon.sim.transport import encode
 
 
 class Frames:
-    """Encodes answers; `clock` is the venue's, ns."""
+    """Encodes responses; `clock` is the venue's, ns."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
@@ -20,7 +20,7 @@ class Frames:
         return self._clock() // 1_000
 
     def result(self, result: object, us_in: int, request_id: object = None) -> bytes:
-        """The answer to a request that came at `us_in`."""
+        """The response to a request that came at `us_in`."""
         return self._respond({"result": result}, us_in, request_id)
 
     def error(self, error: RpcError, us_in: int, request_id: object = None) -> bytes:

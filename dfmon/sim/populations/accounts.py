@@ -126,15 +126,15 @@ class AccountMarket:
                 rows.append((-1, -1, 0, 0, 0, 0))
                 continue
             if kind == UNPRINTED:
-                buyer, seller, moved, side = *self._pass_on(option), 0
+                buyer, seller, size, side = *self._pass_on(option), 0
             else:
                 party = parties.get(order)
                 if party is None:
                     party = parties[order] = self._match(option, kind, tilt, account, direction)
-                side, moved = party.side * leg_side, min(lots, party.limit) if party.limit else lots
+                side, size = party.side * leg_side, min(lots, party.limit) if party.limit else lots
                 buyer, seller = (party.buyer, party.seller) if leg_side > 0 else (party.seller, party.buyer)
-            accounts.trade(option, buyer, seller, moved)
-            rows.append((buyer, seller, side, moved, accounts.interest[option], accounts.customer_net[option]))
+            accounts.trade(option, buyer, seller, size)
+            rows.append((buyer, seller, side, size, accounts.interest[option], accounts.customer_net[option]))
         buyers, sellers, sides, moves, interest, net = np.array(rows, np.int64).T
         return MarketHistory(
             self.listing, orders.time_ms, orders.option, sides, moves * LOT, orders.kind, orders.event,
@@ -205,8 +205,8 @@ class AccountMarket:
 
 def _swapped(shares: F64, part: float) -> F64:
     """Class shares with a part of the customers' lead as takers gone over to the dealers."""
-    moved = part * (shares[CUSTOMER_TAKES] - shares[DEALER_TAKES])
-    return np.asarray(shares + moved * np.array([-1.0, 1.0, 0.0, 0.0]))
+    shift = part * (shares[CUSTOMER_TAKES] - shares[DEALER_TAKES])
+    return np.asarray(shares + shift * np.array([-1.0, 1.0, 0.0, 0.0]))
 
 
 def _party(taker: int, maker: int, side: int, limit: int = 0) -> _Party:
@@ -215,19 +215,19 @@ def _party(taker: int, maker: int, side: int, limit: int = 0) -> _Party:
 
 def _with_expiries(orders: Orders, listing: Listing, days: float) -> Orders:
     """The orders, with one more for each option that expires within the watch."""
-    gone = np.flatnonzero(listing.expiry_days <= days)
-    if not gone.size:
+    expired = np.flatnonzero(listing.expiry_days <= days)
+    if not expired.size:
         return orders
-    expiry_ms = np.round(listing.expiry_days[gone] * DAY_MS).astype(np.int64)
+    expiry_ms = np.round(listing.expiry_days[expired] * DAY_MS).astype(np.int64)
     at = np.searchsorted(orders.time_ms, expiry_ms)
     is_alive = np.ones(orders.time_ms.size, np.bool_)
     life = np.full(listing.strike.size, np.iinfo(np.int64).max)
-    life[gone] = expiry_ms
+    life[expired] = expiry_ms
     is_alive = orders.time_ms < life[orders.option]
     removed: I64 = np.concatenate([[0], np.cumsum(~is_alive)])
-    zeros = np.zeros(gone.size, np.int64)
+    zeros = np.zeros(expired.size, np.int64)
     nothing = zeros.astype(float)
-    added = (expiry_ms, gone, zeros, zeros, zeros + EXPIRED, zeros, nothing, nothing, zeros, zeros)
+    added = (expiry_ms, expired, zeros, zeros, zeros + EXPIRED, zeros, nothing, nothing, zeros, zeros)
     fields = [getattr(orders, name)[is_alive] for name in Orders.__slots__]
     at = at - removed[at]
     return Orders(*(np.insert(column, at, extra) for column, extra in zip(fields, added, strict=True)))

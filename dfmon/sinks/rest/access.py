@@ -35,20 +35,20 @@ Headers = dict[bytes, bytes]
 
 
 class RequestLimit:
-    """The requests that are being answered, without those for health, and the streams that are open.
+    """The requests under way, without those for health, and the streams that are open.
 
     `responses` counts the responses by status code, `refused` what the gate did not let through by reason.
     """
 
     def __init__(self) -> None:
-        self.answering = 0
+        self.under_way = 0
         self.streams = 0
         self.responses: Counter[int] = Counter()
         self.refused: Counter[str] = Counter()
 
     @property
     def is_full(self) -> bool:
-        return self.answering >= MAX_REQUESTS
+        return self.under_way >= MAX_REQUESTS
 
     def no_room(self, path: str) -> str:
         """The sentence for a request that finds no place, empty where there is one."""
@@ -103,14 +103,14 @@ class RequestGate:
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, *, is_health: bool) -> None:
         is_stream = scope["path"] == STREAM_PATH
         self._limit.streams += is_stream
-        self._limit.answering += not is_stream and not is_health
+        self._limit.under_way += not is_stream and not is_health
         try:
             if scope.get("method") == "HEAD":
                 scope, send = {**scope, "method": "GET"}, _HeadersOnly(send)
             await self._app(scope, receive, send)
         finally:
             self._limit.streams -= is_stream
-            self._limit.answering -= not is_stream and not is_health
+            self._limit.under_way -= not is_stream and not is_health
 
     def _refusal(
         self, scope: Scope, headers: Headers, *, is_trusted: bool, is_health: bool

@@ -139,7 +139,7 @@ class GuardedProtocol(H11Protocol):
     def __init__(self, connections: Connections, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._connections = connections
-        self._has_begun = True  # a request, of which something has arrived
+        self._has_started = True  # a request, of which something has arrived
         self._request_timer: asyncio.TimerHandle | None = None
         self._read_deadline = _ReadDeadline(self.abort)
 
@@ -159,8 +159,8 @@ class GuardedProtocol(H11Protocol):
         self._await_request(REQUEST_TIMEOUT_S)
 
     def data_received(self, data: bytes) -> None:
-        if not self._has_begun:
-            self._has_begun = True
+        if not self._has_started:
+            self._has_started = True
             self._await_request(REQUEST_TIMEOUT_S)
         super().data_received(data)
 
@@ -173,7 +173,7 @@ class GuardedProtocol(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
-        self._has_begun = False
+        self._has_started = False
         super().on_response_complete()
         self._await_request(KEEP_ALIVE_S + REQUEST_TIMEOUT_S)  # after uvicorn has begun to close
 

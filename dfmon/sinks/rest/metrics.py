@@ -111,7 +111,10 @@ class SnapshotCollector(Collector):
             "rest_requests", "responses", ["code"], (((str(code),), n) for code, n in limit.responses.items())
         )
         yield _counter(
-            "rest_refused", "requests not let through", ["reason"], (((why,), n) for why, n in limit.refused.items())
+            "rest_refused",
+            "requests not let through",
+            ["reason"],
+            (((reason,), n) for reason, n in limit.refused.items()),
         )
         yield _gauge("rest_streams", "streams that are open", [], [((), limit.streams)])
 

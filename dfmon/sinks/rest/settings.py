@@ -9,7 +9,7 @@ from dfmon.model.errors import UsageError
 
 MIN_TOKEN: Final = 16  # letters
 MAX_CONNECTIONS: Final = 1024
-MAX_REQUESTS: Final = 112  # being answered; streams have a limit of their own, and /healthz none
+MAX_REQUESTS: Final = 112  # under way; streams have a limit of their own, and /healthz none
 MAX_STREAMS: Final = 600  # server-sent events and websockets
 MAX_HEADER_BYTES: Final = 16 << 10  # h11 refuses some more
 MAX_BODY_BYTES: Final = 64 << 10  # no route reads one

@@ -44,10 +44,10 @@ def _differ(column: Column, other: Column) -> bool:
 
 def _filled(column: Column, other: Column) -> list[Any] | None:
     """The cells with those of `other` in place of empty ones; None where it has nothing to add."""
-    cells, spare = _listed(column), _listed(other)
-    if not any(is_missing(cell) and not is_missing(found) for cell, found in zip(cells, spare)):
+    cells, fillers = _listed(column), _listed(other)
+    if not any(is_missing(cell) and not is_missing(found) for cell, found in zip(cells, fillers)):
         return None
-    return [found if is_missing(cell) else cell for cell, found in zip(cells, spare)]
+    return [found if is_missing(cell) else cell for cell, found in zip(cells, fillers)]
 
 
 def _listed(column: Column) -> list[Any]:

@@ -17,10 +17,10 @@ from dfmon.store.boards.table import Table
 
 
 class Documents(NamedTuple):
-    """Decoded JSON in place of a file, and lists of instruments beside it."""
+    """Decoded JSON in place of a file, and lists of instruments as `references`."""
 
     documents: Sequence[Any]
-    beside: Sequence[Any] = ()
+    references: Sequence[Any] = ()
 
 
 class BoardFile:
@@ -34,7 +34,7 @@ class BoardFile:
     def __init__(self, origin: AnyPath | Documents, at_ns: int | None = None, base: str = "") -> None:
         if isinstance(origin, Documents):
             self._refusal = Refusal(Path("it"))
-            table = self._refusal.translate(lambda: json_table.table_of(origin.documents, "JSON", origin.beside))
+            table = self._refusal.translate(lambda: json_table.table_of(origin.documents, "JSON", origin.references))
             self._source: Source = TableSource(table, tuple(table.columns), self._refusal, bool(base))
         else:
             self._refusal = Refusal(Path(origin))

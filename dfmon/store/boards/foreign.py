@@ -73,7 +73,7 @@ def foreign_kind(head: bytes, *, is_packed: bool) -> ForeignKind | None:
         return ForeignKind("an OpenDocument file", "save it as xlsx or CSV")
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith(_MARKUP):
-        return ForeignKind("an HTML page", "save the table as CSV, or the answer of the venue as JSON")
+        return ForeignKind("an HTML page", "save the table as CSV, or the venue's response as JSON")
     if text.startswith(b"<?xml"):
         return ForeignKind("XML", _EXPORT)
     return None

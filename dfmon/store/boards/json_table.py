@@ -63,12 +63,12 @@ def read_json(text: str | bytes) -> Table:
 def table_of(
     documents: Sequence[Any],
     container: str,
-    beside: Sequence[Any] = (),
+    references: Sequence[Any] = (),
     damaged: tuple[tuple[int, str], ...] = (),
 ) -> Table:
-    """The option rows of decoded documents, and of lists of instruments `beside` them."""
+    """The option rows of decoded documents, and of `references`, lists of instruments."""
     found = _Found()
-    for document in (*documents, *beside):
+    for document in (*documents, *references):
         found.run += 1
         _collect(document, {}, found, 0)
     if not found.lists:
@@ -94,42 +94,42 @@ def _polls(runs: list[int]) -> np.ndarray[Any, np.dtype[np.int64]] | None:
 # ---- rows wherever they are --------------------------------------------------------------------------------------
 
 
-def _collect(node: Any, around: Row, found: _Found, depth: int) -> None:
-    """Adds the lists of rows in a part of a document to `found`; `around` are the values that enclose it."""
+def _collect(node: Any, enclosing: Row, found: _Found, depth: int) -> None:
+    """Adds the lists of rows in a part of a document to `found`; `enclosing` are the values around it."""
     if depth > _MAX_DEPTH:
         return
     if isinstance(node, Mapping):
-        _collect_mapping(node, around, found, depth)
+        _collect_mapping(node, enclosing, found, depth)
     elif hasattr(node, "to_dict"):  # a data frame
-        _collect(node.to_dict("records"), around, found, depth)
+        _collect(node.to_dict("records"), enclosing, found, depth)
     elif isinstance(node, Sequence) and not isinstance(node, str | bytes):
-        found.add(_flat_row(item, around) for item in node if _is_row(item))
+        found.add(_flat_row(item, enclosing) for item in node if _is_row(item))
         for item in node:
             if isinstance(item, Mapping | list | tuple) and not _is_row(item):
                 single = isinstance(item, Mapping) and _is_row(item.get("result"))
                 found.run += 0 if single else 1
-                _collect(item, around, found, depth + 1)
+                _collect(item, enclosing, found, depth + 1)
 
 
-def _collect_mapping(node: Mapping[str, Any], around: Row, found: _Found, depth: int) -> None:
+def _collect_mapping(node: Mapping[str, Any], enclosing: Row, found: _Found, depth: int) -> None:
     if "error" in node and "result" not in node and node["error"]:
-        raise BadCell(f"is an error that the venue answered with: {sanitize(str(node['error']), 80)}")
+        raise BadCell(f"is an error response of the venue: {sanitize(str(node['error']), 80)}")
     for code, message in (("retCode", "retMsg"), ("code", "msg")):
         if message in node and str(node.get(code)) not in ("0", "None"):
-            raise BadCell(f"is an error that the venue answered with: {sanitize(str(node[message]), 80)}")
+            raise BadCell(f"is an error response of the venue: {sanitize(str(node[message]), 80)}")
     if _is_row(node):
-        found.add([_flat_row(node, around)])
+        found.add([_flat_row(node, enclosing)])
         return
     if (rows := _rows_of_columns(node)) is not None:
-        found.add(_flat_row(row, around) for row in rows)
+        found.add(_flat_row(row, enclosing) for row in rows)
         return
-    around = {**around, **{str(k): v for k, v in node.items() if not isinstance(v, _CONTAINERS)}}
+    enclosing = {**enclosing, **{str(k): v for k, v in node.items() if not isinstance(v, _CONTAINERS)}}
     forwards = _forwards(node)
     children = [(str(k), v) for k, v in node.items() if isinstance(v, _CONTAINERS) and v]
-    if children and len(around) > _MAX_COLUMNS:
+    if children and len(enclosing) > _MAX_COLUMNS:
         raise BadCell(f"has rows within more than {_MAX_COLUMNS} other values")
     found.add(
-        _flat_row({**_context(key, child), **child}, around)
+        _flat_row({**_context(key, child), **child}, enclosing)
         for key, child in children
         if isinstance(child, Mapping) and _is_row({**_context(key, child), **child})
     )
@@ -141,7 +141,7 @@ def _collect_mapping(node: Mapping[str, Any], around: Row, found: _Found, depth:
             found.run += 1
             found.run_times[found.run] = int(context["timestamp"]) * MILLISECOND
         first = len(found.lists)
-        _collect(child, {**around, **context}, found, depth + 1)
+        _collect(child, {**enclosing, **context}, found, depth + 1)
         if forwards:
             _set_forwards(found.lists[first:], forwards)
 
@@ -165,7 +165,7 @@ def _holds_rows(value: Any) -> bool:
     return isinstance(value, Mapping) and bool(value) and all(isinstance(v, Mapping | list) for v in value.values())
 
 
-def _flat_row(row: Mapping[str, Any], around: Row) -> Row:
+def _flat_row(row: Mapping[str, Any], enclosing: Row) -> Row:
     """One row without nesting, greeks.delta for what is inside; with what encloses it where it has no such field."""
     flat: Row = {}
     for key, value in row.items():
@@ -173,10 +173,10 @@ def _flat_row(row: Mapping[str, Any], around: Row) -> Row:
             flat.update({f"{key}.{inner}": v for inner, v in value.items() if not isinstance(v, _CONTAINERS)})
         elif not isinstance(value, _CONTAINERS):
             flat[str(key)] = value
-    if around:
+    if enclosing:
         keys = {key_of(key) for key in flat}
         has_time = bool(keys & _TIME_KEYS)
-        for key, value in around.items():
+        for key, value in enclosing.items():
             if (code := key_of(key)) not in keys and not (has_time and code in _TIME_KEYS):
                 flat[key] = value
     return flat
@@ -279,13 +279,13 @@ def _joined(lists: list[tuple[int, list[Row]]]) -> tuple[list[int], list[Row]]:
     primary = [part for part in primary if has(part[1], _FORWARD_KEYS)] or primary
     if primary and len(primary) < len(lists):
         chosen_lists = {id(rows) for _, rows in primary}
-        beside: dict[str, Row] = {}
+        additions: dict[str, Row] = {}
         for _, rows in lists:
             if id(rows) not in chosen_lists:
                 for row in rows:
-                    beside.setdefault(_row_name(row), {}).update(row)
+                    additions.setdefault(_row_name(row), {}).update(row)
         for row in _all_rows(primary):
-            for key, value in beside.get(_row_name(row), {}).items():
+            for key, value in additions.get(_row_name(row), {}).items():
                 if row.get(key) in (None, ""):
                     row[key] = value
     chosen = primary or lists

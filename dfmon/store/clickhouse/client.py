@@ -29,7 +29,7 @@ _ROW_BYTES: Final = 1 << 20  # of a result that is read by row
 
 
 class ClickHouseError(StoreError):
-    """ClickHouse cannot be reached, or refused a statement: `code` is its error, 0 where it did not answer."""
+    """ClickHouse cannot be reached, or refused a statement: `code` is its error, 0 where it did not respond."""
 
     def __init__(self, message: str, code: int = 0) -> None:
         super().__init__(message)
@@ -141,9 +141,9 @@ class ClickHouseClient:
             yield
         except httpx.HTTPError as exc:
             reason = sanitize(str(exc), 120) or type(exc).__name__
-            raise ClickHouseError(f"{self._shown} does not answer: {reason}") from None
+            raise ClickHouseError(f"{self._shown} does not respond: {reason}") from None
         except (msgspec.MsgspecError, ValueError) as exc:
-            raise ClickHouseError(f"{self._shown} sent an answer of no use: {sanitize(str(exc), 120)}") from None
+            raise ClickHouseError(f"{self._shown} sent a response of no use: {sanitize(str(exc), 120)}") from None
 
     @property
     def _shown(self) -> str:

@@ -1,7 +1,7 @@
 """Writer of a history in ClickHouse: rows go to memory, a thread sends them once a second, an outbox bridges outages.
 
 Every row that was appended is delivered, waits in the outbox or in memory, or is counted in `dropped`. A row is sent
-again after an answer that was lost; its key replaces it. While ClickHouse is away, refuses or is of another schema,
+again after a response that was lost; its key replaces it. While ClickHouse is away, refuses or is of another schema,
 `waiting` says so, rows go to the outbox in order, and after a connection it is emptied before newer rows are sent.
 """
 

@@ -45,11 +45,11 @@ def alerts(frame: Frame, rect: Rect) -> list[Row]:
         body = rows[first : first + height] or [((" none: alerts are kept over restarts", "dim"),)]
         return bordered_panel(rect, title, body, focus=focus)
     tail: list[Run] = [("above: ◆ flip  digit scenario  ╱ no data", "dim")] if width >= 100 else []
-    body = [fit(_why_runs(frame, width), width), *(_alert_row(frame, a, width) for a in items[: height - 1])]
+    body = [fit(_reason_runs(frame, width), width), *(_alert_row(frame, a, width) for a in items[: height - 1])]
     return bordered_panel(rect, title, body, focus=focus, tail=tail)
 
 
-def _why_runs(frame: Frame, width: int) -> list[Run]:
+def _reason_runs(frame: Frame, width: int) -> list[Run]:
     """` why 5 SQUEEZE  NGI < 0, phi_g 0.81 >= mid`: the inputs that decided the scenario, or that are missing."""
     if frame.snapshot is None:
         return [(" none", "dim")]
@@ -94,7 +94,7 @@ def _single_row(frame: Frame, width: int, focus: bool) -> Row:
     ]
     chosen = next((a for a in frame.alerts if a.ts_ns == frame.view.alert_shown_ns), None)
     if chosen is None and not frame.unread_alert_count:
-        head += _why_runs(frame, width - row_width(head) - 2)
+        head += _reason_runs(frame, width - row_width(head) - 2)
     else:
         head += _alerts_in_a_row(frame, chosen, width - row_width(head) - 2)
     head.append((" ", "edge"))

@@ -71,11 +71,11 @@ def _after_settlement(snapshot: FlowSnapshot, width: int) -> list[Run]:
     later = [row.ngi for row in snapshot.by_expiry if row.hours > 24.0]
     if now is None or not later or any(value is None for value in later) or len(later) == len(snapshot.by_expiry):
         return []
-    rest = sum(value for value in later if value is not None)
-    if rest * now >= 0.0 or abs(rest) <= snapshot.liquidity.flat_usd:
+    after = sum(value for value in later if value is not None)
+    if after * now >= 0.0 or abs(after) <= snapshot.liquidity.flat_usd:
         return []
-    side = ("LONG", "pos") if rest > 0.0 else ("SHORT", "neg")
-    return [("after 08:00 " if width >= WIDE else "then ", "dim"), (f"{side[0]} {format_usd(rest)}", side[1])]
+    side = ("LONG", "pos") if after > 0.0 else ("SHORT", "neg")
+    return [("after 08:00 " if width >= WIDE else "then ", "dim"), (f"{side[0]} {format_usd(after)}", side[1])]
 
 
 def _conventions(snapshot: FlowSnapshot) -> list[tuple[int, tuple[Run, ...]]]:

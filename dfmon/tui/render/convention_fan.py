@@ -30,7 +30,7 @@ def fan_rows(frame: Frame, width: int, available: int) -> list[Row]:
     scale = math.sqrt(max((abs(row.ngi) for row in fan if row.ngi is not None), default=0.0))
     spot = frame.snapshot.spot if frame.snapshot is not None else None
     rows = [_fan_row(row, scale, spot, width) for row in shown]
-    return [title, *rows, _rest_row(fan[len(shown) :], width) if len(shown) < len(fan) else _summary_row(fan, width)]
+    return [title, *rows, _hidden_row(fan[len(shown) :], width) if len(shown) < len(fan) else _summary_row(fan, width)]
 
 
 def _fan_row(row: FanRow, scale: float, spot: float | None, width: int) -> Row:
@@ -74,9 +74,9 @@ def _edge_picture(row: FanRow, spot: float) -> list[Run]:
     return out
 
 
-def _rest_row(rest: Sequence[FanRow], width: int) -> Row:
-    parts: list[tuple[int, tuple[Run, ...]]] = [(0, ((f"{len(rest)} more:", "warn"),))]
-    for row in reversed(rest):  # the conventions of positions differ most
+def _hidden_row(hidden: Sequence[FanRow], width: int) -> Row:
+    parts: list[tuple[int, tuple[Run, ...]]] = [(0, ((f"{len(hidden)} more:", "warn"),))]
+    for row in reversed(hidden):  # the conventions of positions differ most
         name = row.name.removeprefix("positions ")
         parts.append((len(parts), ((f"{cell_text(name, 21)} ", "dim"), (format_usd(row.ngi), sign_style(row.ngi)))))
     return fit(((" ", "text"), *join_by_priority(parts, width - 1)), width)

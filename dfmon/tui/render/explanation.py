@@ -33,9 +33,9 @@ def explanation_rows(frame: Frame, width: int) -> list[Row]:
     rows = [head]
     for line in str(found.value).splitlines():
         text = cell_text(line, _MAX_LINE)
-        pieces = [text[i : i + width - 2] for i in range(0, max(1, len(text)), width - 2)]
+        parts = [text[i : i + width - 2] for i in range(0, max(1, len(text)), width - 2)]
         style = "text" if line.startswith(" ") else "strong" if len(rows) == 1 else "head"
-        rows += [fit(((f" {piece}", style),), width) for piece in pieces]
+        rows += [fit(((f" {part}", style),), width) for part in parts]
     return rows
 
 

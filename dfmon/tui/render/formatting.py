@@ -54,13 +54,13 @@ def fit(row: Iterable[Run], width: int, style: str = "text") -> Row:
     out: list[Run] = []
     remaining = width
     for text, name in row:
-        piece = text[:remaining]
-        if not piece:
+        part = text[:remaining]
+        if not part:
             continue
-        remaining -= len(piece)
+        remaining -= len(part)
         if out and out[-1][1] == name:
-            piece = out.pop()[0] + piece
-        out.append((piece, name))
+            part = out.pop()[0] + part
+        out.append((part, name))
     if remaining > 0:
         if out and out[-1][1] == style:
             out.append((out.pop()[0] + " " * remaining, style))

@@ -109,10 +109,10 @@ def _choice(frame: Frame, control: Control, value: str, selected: bool, width: i
     runs = [*_name_runs(control, selected, changed), (" ", "text")]
     shown = control.values if (selected or width >= _WIDE) and control.name != "desks" else ()
     for other in shown if value in shown else (*shown, value):
-        is_it = other == value
+        is_present = other == value
         label = cell_text(control.label(other), 50)
-        style = "warn" if is_it and changed else "strong" if is_it else "dim"
-        runs.append((f"[{label}] " if is_it else f"{label} ", style))
+        style = "warn" if is_present and changed else "strong" if is_present else "dim"
+        runs.append((f"[{label}] " if is_present else f"{label} ", style))
     return runs
 
 
@@ -132,11 +132,11 @@ def _number_rows(frame: Frame, width: int) -> list[Row]:
     notes = _note_runs(frame, result, width)
     if width >= _WIDE:
         notes = [[("  ", "text"), *note] for note in notes]
-        return [_beside(row, note, width) for row, note in zip(rows, [*notes, *[[]] * len(rows)])]
+        return [_side_by_side(row, note, width) for row, note in zip(rows, [*notes, *[[]] * len(rows)])]
     return [*rows, *(fit([(" ", "text"), *note], width) for note in notes)]
 
 
-def _beside(left: Row, right: Sequence[Run], width: int) -> Row:
+def _side_by_side(left: Row, right: Sequence[Run], width: int) -> Row:
     return (*fit(left, 57), *fit(right, width - 57))
 
 

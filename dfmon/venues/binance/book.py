@@ -40,7 +40,7 @@ class DepthSequencer:
         self._underlying = underlying
         self._pending: deque[Depth] = deque(maxlen=_MAX_PENDING)
         self._last: int | None = None
-        self._just_synced = False  # the snapshot has not been continued yet
+        self._awaits_first_diff = False  # the snapshot has not been continued yet
         self.needs_snapshot = False
         self._refused = False  # the newest difference was refused
         self._refused_since_ns: int | None = None  # first timer of these refusals
@@ -82,7 +82,7 @@ class DepthSequencer:
         """Takes the REST book. Returns the buffered differences that continue it; None where it is too old."""
         if self._last is not None:
             return []
-        self._last, self._just_synced = book.lastUpdateId, True
+        self._last, self._awaits_first_diff = book.lastUpdateId, True
         pending, self._pending = self._pending, deque(maxlen=_MAX_PENDING)
         updates: list[Event] = []
         while pending:
@@ -107,7 +107,7 @@ class DepthSequencer:
             if diff.u <= last:
                 return _Continuity.OLD
             return _Continuity.NEXT if last + 1 >= diff.U else _Continuity.GAP
-        if self._just_synced:  # the first one covers the snapshot's id
+        if self._awaits_first_diff:  # the first one covers the snapshot's id
             if diff.u < last:
                 return _Continuity.OLD
             return _Continuity.NEXT if last >= diff.U or diff.pu == last else _Continuity.GAP
@@ -116,7 +116,7 @@ class DepthSequencer:
         return _Continuity.OLD if diff.u <= last else _Continuity.GAP
 
     def _apply(self, diff: Depth) -> BookUpdate:
-        self._last, self._just_synced, self._refused = diff.u, False, False
+        self._last, self._awaits_first_diff, self._refused = diff.u, False, False
         exch_ns = ms_to_ns(diff.T or diff.E)
         return BookUpdate(self._venue, self._market, self._underlying, exch_ns, diff.b, diff.a)
 

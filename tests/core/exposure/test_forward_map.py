@@ -9,7 +9,7 @@ import pytest
 from scipy.special import ndtr
 
 from dfmon.core.exposure.bands import band_quantiles
-from dfmon.core.exposure.forward_map import _twice_normal_less_1, forward_map
+from dfmon.core.exposure.forward_map import _central_probability, forward_map
 from dfmon.core.exposure.outlook import BetaEstimate
 from dfmon.core.exposure.reprice import MarketState, Options, open_share, unit_deltas
 from dfmon.core.exposure.volatility_move import TENORS
@@ -137,8 +137,8 @@ def test_an_option_that_cannot_be_priced_has_no_trade() -> None:
 
 def test_the_approximation_is_as_good_as_its_docstring() -> None:
     d = np.linspace(-12.0, 12.0, 8_001).astype(np.float32)
-    found = 0.5 * (1.0 + _twice_normal_less_1(d.copy()).astype(float))
+    found = 0.5 * (1.0 + _central_probability(d.copy()).astype(float))
     assert np.abs(found - np.array([NormalDist().cdf(x) for x in d.tolist()])).max() < 1.7e-6
     assert (np.diff(found) >= -2e-7).all()
-    ends = _twice_normal_less_1(np.array([-np.inf, np.inf, 1e9], np.float32))
+    ends = _central_probability(np.array([-np.inf, np.inf, 1e9], np.float32))
     assert ends.tolist() == [-1.0, 1.0, 1.0]

@@ -157,11 +157,11 @@ async def test_streams_that_take_all_places_leave_one_for_health() -> None:
         assert await served.status(STREAM) == 503
         assert (served.limit.refused["room"], served.limit.responses[503]) == (1, 1)
         assert await served.status(SNAPSHOT) == 200
-        served.limit.answering = MAX_REQUESTS
+        served.limit.under_way = MAX_REQUESTS
         reader, _ = await served.connect(SNAPSHOT)
         assert b"More than 112 requests at a time; try again." in await reader.read()
         assert await served.status() == 200
-        served.limit.answering = 0
+        served.limit.under_way = 0
         for _, writer in streams[:3]:
             writer.transport.abort()
         await asyncio.sleep(0.1)

@@ -158,10 +158,10 @@ def _fill_halves(columns: tuple[F64, ...], rows: tuple[F64, ...], call_first: bo
             (gamma, 8, 8), (vega, 9, 9), (theta, 10, 10), (vanna, 11, 11), (charm, 12, 12), (volga, 13, 13),
         ):  # fmt: skip
             left, right = block[one], block[other]
-            here, there = column[start : start + count], column[points + start : points + start + count]
+            low, high = column[start : start + count], column[points + start : points + start + count]
             for i in range(count):
-                here[i] = left[i]
-                there[i] = right[i]
+                low[i] = left[i]
+                high[i] = right[i]
     return out_of_domain
 
 
