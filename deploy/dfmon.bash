@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/dfmon
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_dfmon_subparsers=(demo replay attach record snapshot positions explain evidence compare backfill export mcp doctor config sim)
+_shtab_dfmon_subparsers=(demo replay attach record snapshot positions explain evidence compare import backfill export mcp doctor config sim)
 
 _shtab_dfmon_demo_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --script --seed)
 _shtab_dfmon_replay_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --speed --paused --from --info --until --across-gaps)
@@ -15,7 +15,8 @@ _shtab_dfmon_snapshot_option_strings=(-h --help --currency --positions --numerai
 _shtab_dfmon_positions_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --at --timeout --by --csv --json)
 _shtab_dfmon_explain_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --at --json --timeout)
 _shtab_dfmon_evidence_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --json --html --ledger)
-_shtab_dfmon_compare_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --chain)
+_shtab_dfmon_compare_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --chain --other --json)
+_shtab_dfmon_import_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --board)
 _shtab_dfmon_backfill_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --from --pace)
 _shtab_dfmon_export_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file --table --from --to --metrics)
 _shtab_dfmon_mcp_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --low-bandwidth --publish --every --redis --rest --record --log-file)
@@ -70,6 +71,12 @@ _shtab_dfmon_compare___env_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_compare___record_COMPGEN=_shtab_compgen_dirs
 _shtab_dfmon_compare___log_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_compare___chain_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_compare___other_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_import_pos_1_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_import___config_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_import___env_file_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_import___record_COMPGEN=_shtab_compgen_dirs
+_shtab_dfmon_import___log_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_backfill___config_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_backfill___env_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_backfill___record_COMPGEN=_shtab_compgen_dirs
@@ -107,8 +114,10 @@ _shtab_dfmon_positions___publish_choices=(changes all)
 _shtab_dfmon_positions___by_choices=(option expiry)
 _shtab_dfmon_explain___publish_choices=(changes all)
 _shtab_dfmon_evidence___publish_choices=(changes all)
-_shtab_dfmon_compare_pos_0_choices=(r1quant tera1oo4 okx deribit)
+_shtab_dfmon_compare_pos_0_choices=(r1quant tera1oo4 okx deribit venues)
 _shtab_dfmon_compare___publish_choices=(changes all)
+_shtab_dfmon_import_pos_0_choices=(cme deribit-csv)
+_shtab_dfmon_import___publish_choices=(changes all)
 _shtab_dfmon_backfill___publish_choices=(changes all)
 _shtab_dfmon_export___publish_choices=(changes all)
 _shtab_dfmon_export___table_choices=(ticks minutes hours positions transitions thresholds alerts)
@@ -116,7 +125,7 @@ _shtab_dfmon_mcp___publish_choices=(changes all)
 _shtab_dfmon_doctor___publish_choices=(changes all)
 _shtab_dfmon_config_pos_0_choices=(path init check show)
 _shtab_dfmon_config___publish_choices=(changes all)
-_shtab_dfmon_pos_0_choices=(demo replay attach record snapshot positions explain evidence compare backfill export mcp doctor config sim)
+_shtab_dfmon_pos_0_choices=(demo replay attach record snapshot positions explain evidence compare import backfill export mcp doctor config sim)
 _shtab_dfmon___publish_choices=(changes all)
 
 _shtab_dfmon_demo__h_nargs=0
@@ -175,6 +184,12 @@ _shtab_dfmon_compare___help_nargs=0
 _shtab_dfmon_compare___plain_nargs=0
 _shtab_dfmon_compare___low_bandwidth_nargs=0
 _shtab_dfmon_compare___publish_nargs='?'
+_shtab_dfmon_compare___json_nargs=0
+_shtab_dfmon_import__h_nargs=0
+_shtab_dfmon_import___help_nargs=0
+_shtab_dfmon_import___plain_nargs=0
+_shtab_dfmon_import___low_bandwidth_nargs=0
+_shtab_dfmon_import___publish_nargs='?'
 _shtab_dfmon_backfill__h_nargs=0
 _shtab_dfmon_backfill___help_nargs=0
 _shtab_dfmon_backfill___plain_nargs=0

@@ -50,8 +50,8 @@ function _shtab_dfmon_using
   test "$_shtab_dfmon_cmdpath" = "$argv"
 end
 
-set -g _shtab_dfmon_commands demo replay attach record snapshot positions explain evidence compare backfill export mcp doctor config sim
-set -g _shtab_dfmon_opts_with_value --at --by --certificate --chain --config --currency --env-file --every --from --html --icons --ledger --log-file --metrics --minutes --numeraire --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --table --tick --timeout --to --until
+set -g _shtab_dfmon_commands demo replay attach record snapshot positions explain evidence compare import backfill export mcp doctor config sim
+set -g _shtab_dfmon_opts_with_value --at --board --by --certificate --chain --config --currency --env-file --every --from --html --icons --ledger --log-file --metrics --minutes --numeraire --other --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --table --tick --timeout --to --until
 
 complete -c dfmon -e
 complete -c dfmon -f
@@ -288,8 +288,33 @@ complete -c dfmon -n '_shtab_dfmon_using compare' -l rest -x -d 'also serve REST
 complete -c dfmon -n '_shtab_dfmon_using compare' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
 complete -c dfmon -n '_shtab_dfmon_using compare' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
 complete -c dfmon -n '_shtab_dfmon_using compare' -l chain -xka "(__fish_complete_path (commandline -ct))" -d 'the options, where they are a file of their own'
-complete -c dfmon -n '_shtab_dfmon_using compare; and test $_shtab_dfmon_npos -eq 0' -ka "r1quant tera1oo4 okx deribit" -d 'who published the file'
-complete -c dfmon -n '_shtab_dfmon_using compare; and test $_shtab_dfmon_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'its figures, or a chain with its greeks'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l other -xka "(__fish_complete_path (commandline -ct))" -d 'venues: the boards of the other venue'
+complete -c dfmon -n '_shtab_dfmon_using compare' -l json -d 'venues: one JSON object a pair of boards, a line each'
+complete -c dfmon -n '_shtab_dfmon_using compare; and test $_shtab_dfmon_npos -eq 0' -ka "r1quant tera1oo4 okx deribit venues" -d 'who published the file; venues: the boards of two venues at the same times'
+complete -c dfmon -n '_shtab_dfmon_using compare; and test $_shtab_dfmon_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'its figures, a chain with its greeks, or boards'
+complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a import -d 'CME'"'"'s settlements beside a board; a CSV of Deribit'"'"'s trades into the store'
+complete -c dfmon -n '_shtab_dfmon_using import' -s h -l help -d 'show this help message and exit'
+complete -c dfmon -n '_shtab_dfmon_using import' -l currency -x -d 'underlyings; the first one is shown first'
+complete -c dfmon -n '_shtab_dfmon_using import' -l positions -x -d 'dealer positions: flow, naive, short-all or file:PATH'
+complete -c dfmon -n '_shtab_dfmon_using import' -l numeraire -x -d 'dealers hedge in dollars, or in coins (premium-adjusted)'
+complete -c dfmon -n '_shtab_dfmon_using import' -l stickiness -x -d 'what stays fixed in volatility when spot moves'
+complete -c dfmon -n '_shtab_dfmon_using import' -l tick -x -d 'seconds between snapshots (default 1)'
+complete -c dfmon -n '_shtab_dfmon_using import' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file (TOML)'
+complete -c dfmon -n '_shtab_dfmon_using import' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'file of DFMON_ variables (default .env where dfmon starts)'
+complete -c dfmon -n '_shtab_dfmon_using import' -l rate -x -d 'frames a second, 0.1 to 4 (default 1)'
+complete -c dfmon -n '_shtab_dfmon_using import' -l palette -x -d 'dark, light, colour-blind, green-red or mono'
+complete -c dfmon -n '_shtab_dfmon_using import' -l icons -x -d 'unicode, ascii or braille'
+complete -c dfmon -n '_shtab_dfmon_using import' -l plain -d 'ASCII without colours, for screen readers and serial lines'
+complete -c dfmon -n '_shtab_dfmon_using import' -l low-bandwidth -d 'fewer frames and bytes for slow connections'
+complete -c dfmon -n '_shtab_dfmon_using import' -l publish -xka "changes all" -d 'JSON lines on stdout instead of a screen: at state changes (default) or of every snapshot'
+complete -c dfmon -n '_shtab_dfmon_using import' -l every -x -d 'seconds between lines while nothing changes (default 10)'
+complete -c dfmon -n '_shtab_dfmon_using import' -l redis -x -d 'also publish to Redis (redis://, rediss://, redis+sentinel://, redis+cluster://): ticks, streams, events'
+complete -c dfmon -n '_shtab_dfmon_using import' -l rest -x -d 'also serve REST, websocket and Prometheus: /docs'
+complete -c dfmon -n '_shtab_dfmon_using import' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
+complete -c dfmon -n '_shtab_dfmon_using import' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
+complete -c dfmon -n '_shtab_dfmon_using import' -l board -x -d 'cme: a board file of about the same time'
+complete -c dfmon -n '_shtab_dfmon_using import; and test $_shtab_dfmon_npos -eq 0' -ka "cme deribit-csv" -d 'what FILE holds'
+complete -c dfmon -n '_shtab_dfmon_using import; and test $_shtab_dfmon_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'settlements of a day, or trades'
 complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a backfill -d 'download the trade history of every listed option; resumable'
 complete -c dfmon -n '_shtab_dfmon_using backfill' -s h -l help -d 'show this help message and exit'
 complete -c dfmon -n '_shtab_dfmon_using backfill' -l currency -x -d 'underlyings; the first one is shown first'

@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
+from dfmon.cli.venue_pairs import pair_lines
 from dfmon.config import Config
 from dfmon.evidence.conventions import DFMON, MATCH, causes, find_convention, sums
 from dfmon.evidence.vendors import VENDORS, Published
 from dfmon.evidence.venue_greeks import GreekErrors, compare_deribit, compare_okx
+from dfmon.evidence.venue_pairs import pair_files
 from dfmon.model.errors import EXIT_OK, UsageError
 
 _VENUES = {"okx": compare_okx, "deribit": compare_deribit}
@@ -23,13 +27,26 @@ def run(args: argparse.Namespace, _config: Config) -> int:
     path = Path(args.file)
     if args.chain is not None and args.vendor != "r1quant":
         raise UsageError(f"dfmon compare {args.vendor} takes no --chain: its file has the options")
-    if args.vendor in _VENUES:
+    if args.vendor != "venues" and (args.other is not None or args.json):
+        raise UsageError(f"dfmon compare {args.vendor} takes no --other and no --json: dfmon compare venues does")
+    if args.vendor == "venues":
+        lines = _venue_lines(path, args.other, is_json=args.json)
+    elif args.vendor in _VENUES:
         lines = _greek_lines(_VENUES[args.vendor](path))
     else:
         lines = _figure_lines(VENDORS[args.vendor](path, args.chain))
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
     return EXIT_OK
+
+
+def _venue_lines(path: Path, other: Path | None, *, is_json: bool) -> Iterator[str]:
+    if other is None:
+        raise UsageError("dfmon compare venues needs --other FILE, the boards of the other venue")
+    pairs, skipped = pair_files(path, other)
+    if is_json:
+        return (msgspec.json.encode(pair).decode() for pair in pairs)
+    return chain(pair_lines(pairs, "the first", "the second"), (f"left out: {sentence}" for sentence in skipped))
 
 
 def _greek_lines(found: GreekErrors) -> Iterator[str]:
@@ -41,21 +58,21 @@ def _greek_lines(found: GreekErrors) -> Iterator[str]:
 
 
 def _figure_lines(published: Published) -> Iterator[str]:
-    chain = published.chain
-    match = find_convention(chain, published.figures)
-    yield f"{published.vendor}: {len(chain.strike):,} options, spot {chain.spot:,.2f}"
+    options = published.chain
+    match = find_convention(options, published.figures)
+    yield f"{published.vendor}: {len(options.strike):,} options, spot {options.spot:,.2f}"
     yield f"  its figures are {match.convention}"
     verdict = "to every digit" if match.error < MATCH else f"to {match.error:.1e} of the largest"
     yield f"  reproduced {verdict}"
     yield f"  dfmon's naive model is {DFMON}"
-    for sentence in causes(chain, match.convention):
+    for sentence in causes(options, match.convention):
         yield f"  {published.vendor} {sentence}"
-    if not np.isfinite(chain.forward).any():
+    if not np.isfinite(options.forward).any():
         yield "  the file has no forwards: dfmon's figures here stand on spot"
-    theirs, ours = chain.exposure(match.convention), chain.exposure(DFMON)
+    theirs, ours = options.exposure(match.convention), options.exposure(DFMON)
     for figure, values in published.figures.items():
         yield f"\n  {figure:<14}{'published':>20}{'reproduced':>20}{'dfmon, M USD/1 %':>20}"
-        reproduced, own = sums(chain, theirs, figure), sums(chain, ours, figure)
+        reproduced, own = sums(options, theirs, figure), sums(options, ours, figure)
         for name, value in values.items():
             yield f"  {name:<14}{value:>20.9f}{reproduced.get(name, 0.0):>20.9f}{own.get(name, 0.0) / 1e6:>20.4f}"
     yield from (f"  left out: {note}" for note in published.notes)

@@ -9,14 +9,14 @@ from typing import Final
 from dfmon.config import Config
 from dfmon.model.errors import UsageError
 
-_MODULES: Final = frozenset({"compare", "evidence"})
-"""Commands whose module of that name takes arguments and configuration, and needs nothing else."""
+_MODULES: Final = {"compare": "compare", "evidence": "evidence", "import": "import_file"}
+"""Modules of the commands that take arguments and configuration, and need nothing else."""
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """Runs the command of `args` and returns the exit code."""
     if args.command in _MODULES:
-        return int(import_module(f"dfmon.cli.{args.command}").run(args, config))
+        return int(import_module(f"dfmon.cli.{_MODULES[args.command]}").run(args, config))
     match args.command:
         case "snapshot":
             from dfmon.cli import snapshot

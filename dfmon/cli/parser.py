@@ -267,9 +267,21 @@ def _add_evidence(commands: _Commands, common: Parser) -> None:
     compare = commands.add_parser(
         "compare", parents=[common], help="a third party's figures beside dfmon's, with the cause of each difference"
     )
-    compare.add_argument("vendor", choices=("r1quant", "tera1oo4", "okx", "deribit"), help="who published the file")
-    compare.add_argument("file", metavar="FILE", help="its figures, or a chain with its greeks")
+    compare.add_argument(
+        "vendor", choices=("r1quant", "tera1oo4", "okx", "deribit", "venues"),
+        help="who published the file; venues: the boards of two venues at the same times",
+    )  # fmt: skip
+    compare.add_argument("file", metavar="FILE", help="its figures, a chain with its greeks, or boards")
     compare.add_argument("--chain", type=Path, metavar="FILE", help="the options, where they are a file of their own")
+    compare.add_argument("--other", type=Path, metavar="FILE", help="venues: the boards of the other venue")
+    compare.add_argument("--json", action="store_true", help="venues: one JSON object a pair of boards, a line each")
+
+    importer = commands.add_parser(
+        "import", parents=[common], help="CME's settlements beside a board; a CSV of Deribit's trades into the store"
+    )
+    importer.add_argument("kind", choices=("cme", "deribit-csv"), help="what FILE holds")
+    importer.add_argument("file", metavar="FILE", help="settlements of a day, or trades")
+    importer.add_argument("--board", type=Path, metavar="BOARD", help="cme: a board file of about the same time")
 
 
 def _speed(text: str) -> float:

@@ -11,12 +11,10 @@ from typing import Final
 import numpy as np
 
 from dfmon.api.board_source import BoardColumns, board_columns
-from dfmon.core.exposure.unit_exposure import unit_exposures
-from dfmon.core.flip.gamma_flip import find_flip
 from dfmon.core.pricing.black import F64
-from dfmon.core.pricing.settlement import settlement_terms
+from dfmon.evidence.naive_book import naive_book, years_left
 from dfmon.evidence.regression import I64
-from dfmon.model.units import DAY, HOUR, YEAR, iso
+from dfmon.model.units import DAY, HOUR, iso
 from dfmon.store.boards import BoardFile, RecordedBoard, report
 
 MIN_HOURS: Final = 4.0
@@ -87,16 +85,8 @@ def _boards(file: BoardFile) -> Iterator[tuple[RecordedBoard, BoardColumns]]:
 
 
 def _row(columns: BoardColumns, spot: float) -> tuple[float, ...]:
-    tau = (columns.expiry_ns - columns.ts_ns) / YEAR
-    chain = columns.forward, columns.strike, columns.sigma, tau, columns.option_type
-    interest = np.nan_to_num(columns.open_interest)
-    naive = columns.option_type * interest
-    unit = unit_exposures(*chain)
-    terms = settlement_terms(columns.forward, columns.strike, tau)
-    book = naive * terms.share
-    flip = find_flip(spot, columns.forward, terms.strike, columns.sigma, terms.tau, book, expiry=tau).level
-    level = np.nan if flip is None else flip
-    return spot, float(unit.ngi @ naive), float(unit.ngi @ interest), level, _implied_vol(columns, tau)
+    book = naive_book(columns, spot)
+    return spot, book.ngi, book.gross, book.flip, _implied_vol(columns, years_left(columns))
 
 
 def _implied_vol(columns: BoardColumns, tau: F64) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,11 +21,12 @@ _SHOWN_COLUMNS: Final = 8
 
 
 class ForeignTable(NamedTuple):
-    """Rows of a file; `unread` are its columns that nothing here knows."""
+    """Rows of a file; `unread` are its columns that nothing here knows, `ragged` its lines that are no rows."""
 
     path: str
     columns: Mapping[str, Column]
     unread: tuple[str, ...]
+    ragged: tuple[tuple[int, str], ...] = ()
 
     def texts(self, name: str) -> list[str]:
         """A column as text."""
@@ -45,12 +46,23 @@ class ForeignTable(NamedTuple):
             raise UsageError(f"{self.path} row {row}: {name} is {found!r}, a number is expected") from None
 
     def notes(self) -> list[str]:
-        """A sentence on columns that are not read."""
-        return [f"{self.path}: columns that are not read: {', '.join(self.unread)}"] if self.unread else []
+        """Sentences on columns that are not read, and on lines that are no rows."""
+        notes = [f"{self.path}: columns that are not read: {', '.join(self.unread)}"] if self.unread else []
+        if self.ragged:
+            number, reason = self.ragged[0]
+            notes.append(
+                f"{self.path}: {len(self.ragged):,} lines that are no rows, the first is line {number}: {reason}"
+            )
+        return notes
 
 
-def read_table(path: Path, required: Sequence[str], known: Sequence[str] = ()) -> ForeignTable:
-    """The rows of a file. Raises UsageError where a required column is missing; `known` may be missing or not."""
+def read_table(
+    path: Path, required: Sequence[str], known: Sequence[str] = (), keep: Callable[[str], bool] | None = None
+) -> ForeignTable:
+    """The rows of a file. Raises UsageError where a required column is missing; `known` may be missing or not.
+
+    `keep` chooses the lines of a text after the first.
+    """
     shown = shown_path(path)
     with open_regular(path, "a table") as file:
         is_parquet = file.read(len(MAGIC)) == MAGIC
@@ -60,17 +72,21 @@ def read_table(path: Path, required: Sequence[str], known: Sequence[str] = ()) -
         header.extend(names)
         return set(names)
 
+    ragged: tuple[tuple[int, str], ...] = ()
     if is_parquet:
         columns: Mapping[str, Column] = read_all(path)
         header.extend(columns)
     else:
         try:
             with open_unpacked(path, "a table") as stream:
-                columns = read_csv(text_lines(stream, shown), note_header).columns
+                lines = text_lines(stream, shown)
+                chosen = lines if keep is None else (line for line in lines if line[0] == 1 or keep(line[1]))
+                read = read_csv(chosen, note_header)
+            columns, ragged = read.columns, read.ragged
         except BadCell as exc:
             raise UsageError(f"{shown} {exc}") from None
     if missing := [name for name in required if name not in columns]:
         found = ", ".join(sanitize(name, 30) for name in header[:_SHOWN_COLUMNS])
         raise UsageError(f"{shown} has no column {', '.join(missing)}; its columns are {found}")
     unread = tuple(sanitize(name, 30) for name in header if name not in {*required, *known})
-    return ForeignTable(shown, columns, unread)
+    return ForeignTable(shown, columns, unread, ragged)
