@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,7 @@ from dfmon.core.flip.grid import Stickiness
 from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.scenario.impact import ImpactLaw
 from dfmon.core.scenario.market_moves import LOOKBACK_NS
+from dfmon.core.scenario.move_scale import MoveScale
 from dfmon.core.step import FlowParams, FlowState, step
 from dfmon.engine.what_if import TickInputs, what_if_of_tick
 from dfmon.model.events import Market
@@ -74,6 +76,7 @@ def what_if(
     market, params = _market(board, depth_usd, volume_usd), _params(board, base)
     # a quarter of an hour of standing market before the shock: hedge flow and the sign of the move need one
     state, _ = step(FlowState.initial(), board_frame(board, _NOW - LOOKBACK_NS), market, (), params, 1)
+    state = replace(state, hour=replace(state.hour, scale=MoveScale.initial()))  # a and b are those of the board now
     tick = TickInputs(state, board_frame(board, _NOW), market, (), params, 2)
     result = what_if_of_tick(tick, shock, _params(board, {**base, **(assume or {})}))
     return msgspec.structs.replace(result, ts="")

@@ -122,7 +122,9 @@ class ChainState:
             self._tickers.on_row_added()
         if not self._rows.listed[row]:
             self._rows.listed[row] = True
-            self._states[instrument.underlying].live_rows = None
+            state = self._states[instrument.underlying]
+            state.live_rows = None
+            state.unlisted.pop(instrument.name, None)
 
     def _on_listing_complete(self, event: ListingComplete, _: int) -> None:
         state = self._states.get(event.underlying)
@@ -135,6 +137,7 @@ class ChainState:
                 and name not in event.names
             ):
                 self._unlist(np.array([row]))
+                state.unlisted[name] = int(self._rows.time["expiry_ns"][row])
         state.live_rows = None
 
     def _on_delisted(self, event: Delisted, _: int) -> None:
@@ -235,8 +238,7 @@ class ChainState:
         state.limit_times(ts_ns)
         rows, names = self._live_rows(underlying, ts_ns - clock_ns), self._rows.names
         self._tickers.settle_interest(rows, ts_ns - clock_ns)
-        value = {name: column[rows] for name, column in self._rows.float.items()}
-        time = {name: column[rows] for name, column in self._rows.time.items()}
+        value, time = self._rows.columns_of(rows)
         forward, data_ns = state.forwards(value, time), np.maximum(time["ticker_ns"], time["mark_ns"])
         frame_columns = (*value.values(), *time.values(), data_ns, forward, rows)
         option_type, inverse = self._rows.option_type[rows], self._rows.inverse[rows]
@@ -254,10 +256,10 @@ class ChainState:
             delivery_average=state.delivery_average,
             uid=rows,
             names=tuple([names[row] for row in rows.tolist()]),
+            **{name: value[name] for name in _FRAME_COLUMNS},
             expiry_ns=time["expiry_ns"],
             listed_ns=time["listed_ns"],
             interest_ns=time["interest_ns"],
-            **{name: value[name] for name in _FRAME_COLUMNS},
             option_type=option_type,
             inverse=inverse,
             forward=forward,
@@ -272,6 +274,7 @@ class ChainState:
             clock_ns=clock_ns,
             received=state.receive_times(time, self._tickers.marks_received(underlying, rows), value["open_interest"]),
             absent_rows=state.absent_rows(time, value["open_interest"], ts_ns),
+            unlisted_names=state.unlisted_names(ts_ns - clock_ns),
             venue=self._venue,
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dfmon.model.frames import F64, I64
 from dfmon.model.instrument import Instrument, Settlement
 from dfmon.model.units import NAN
 
@@ -51,6 +52,11 @@ class OptionRows:
         self.option_type[row] = instrument.option_type or 0
         self.inverse[row] = instrument.settlement is Settlement.INVERSE
         return row
+
+    def columns_of(self, rows: I64) -> tuple[dict[str, F64], dict[str, I64]]:
+        """Copies of the columns of numbers and of times at these rows."""
+        value = {name: column[rows] for name, column in self.float.items()}
+        return value, {name: column[rows] for name, column in self.time.items()}
 
     def _grow(self) -> None:
         for columns in (self.float, self.time):

@@ -47,6 +47,7 @@ class UnderlyingState:
         self.trades = TradeBuffer()
         self.block_rfq_checks: Counter[bool] = Counter()  # block requests by whether their prints matched
         self.rejected: Counter[str] = Counter()
+        self.unlisted: dict[str, int] = {}  # expiry of options that the newest listing lacks
         self.live_rows: I64 | None = None  # cached rows; None after the listing changed
 
     def apply_event(self, event: UnderlyingEvent, recv_ns: int) -> None:
@@ -114,6 +115,11 @@ class UnderlyingState:
         for expiry_ns, future in self.futures.items():
             if future.recv_ns > now_ns:
                 self.futures[expiry_ns] = future._replace(recv_ns=now_ns)
+
+    def unlisted_names(self, venue_ns: int) -> tuple[str, ...]:
+        """Options that the newest listing lacks although they have not expired by `venue_ns`."""
+        self.unlisted = {name: expiry_ns for name, expiry_ns in self.unlisted.items() if expiry_ns > venue_ns}
+        return tuple(self.unlisted)
 
     def take_rejected(self) -> tuple[tuple[str, int], ...]:
         """Counts of rejected data since the last tick, by kind."""

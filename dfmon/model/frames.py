@@ -96,7 +96,8 @@ class ChainFrame:
     `trade_histories` are full histories that arrived since then. `block_rfq_checks` counts the block requests since
     the start whose legs matched the prints, and those that did not. `delivery_average` is the running settlement
     average (USD, NaN outside the window). `clock_ns` is the offset of our clock from the venue's, 0 while it is
-    unknown. `absent_rows` are options of which the last ten sweeps brought no data.
+    unknown. `absent_rows` are options of which the last ten sweeps brought no data;
+    `unlisted_names` are of options that have not expired and that the newest listing or board lacks.
     """
 
     ts_ns: int
@@ -134,6 +135,7 @@ class ChainFrame:
     clock_ns: int = 0
     received: ReceiveTimes = ReceiveTimes()
     absent_rows: tuple[int, ...] = ()
+    unlisted_names: tuple[str, ...] = ()
     venue: str = ""  # of the options, as it is shown
 
     @property

@@ -1,12 +1,17 @@
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import dfmon
+from dfmon.core.step import FlowParams
+from dfmon.engine.hub import SnapshotHub
 from dfmon.model.metrics import EXPOSURE_NAMES
 from dfmon.model.units import YEAR
+from dfmon.replay import BoardSource, play_to_end
+from tests.board_files import board_text
 
 RNG = np.random.default_rng(2)
 STRIKES = np.tile(np.arange(70_000.0, 131_000.0, 5_000.0), 4)
@@ -113,6 +118,18 @@ def test_hedge_pressure_after_a_shock_has_the_sign_of_the_move_and_the_factors_o
     assert calm["hpp"] == pytest.approx(calm["ngi"] + a * calm["vss"] + b * calm["chl"], rel=1e-9)
     assert a > 0.0
     assert b > 0.0
+
+
+def test_the_numbers_before_are_those_of_the_snapshot(tmp_path: Path) -> None:
+    path = tmp_path / "board.csv"
+    path.write_text(board_text())
+    hub = SnapshotHub()
+    play_to_end(BoardSource(path, ("BTC",), FlowParams(positions="naive")), hub.publish)
+    snapshot = hub.latest("BTC")
+    assert snapshot is not None
+    result = dfmon.what_if(dfmon.Board.from_file(path), "naive", spot_pct=2.0)
+    for name in ("ngi", "vss", "chl", "hpp"):
+        assert result[name].before == getattr(snapshot.metrics, name).value, name
 
 
 def test_hours_beyond_ten_years_are_refused() -> None:

@@ -12,7 +12,9 @@ import pytest
 from dfmon.core.step import FlowParams
 from dfmon.engine.hub import Request, SnapshotHub
 from dfmon.model.errors import DfmonError
+from dfmon.model.snapshot import FlowSnapshot
 from dfmon.replay import BoardSource, ReplaySession, open_source, play_through, play_to_end
+from dfmon.store.boards import report
 from tests.board_files import SNAPSHOT_HEADER, snapshot_text
 
 DAYS = ("2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05")
@@ -144,6 +146,23 @@ def test_the_last_board_alone_gives_the_snapshot_that_all_boards_end_with(boards
         last_snapshot.ts,
     )
     assert last_snapshot.seq == 1
+
+
+def test_options_that_a_later_board_lacks_are_named(boards: Path) -> None:
+    """The last two of four boards lack an option; alone or after the others, the last one says so."""
+    lines = boards.read_text().splitlines()
+    gone = SNAPSHOT_HEADER.split(",").index("instrument_name")
+    name = lines[1].split(",")[gone]
+    boards.write_text("\n".join(line for line in lines if name not in line or line[:10] < DAYS[2]) + "\n")
+    source, snapshots = BoardSource(boards, ("BTC",), FlowParams(positions="naive")), list[FlowSnapshot]()
+    play_through(source, snapshots.append)
+    assert "1 unexpired option missing from a later board" in source.description
+    play_to_end(source, snapshots.append)
+    sentence = f"1 unexpired option that was listed before, missing now: {name}"
+    assert [sentence in snapshot.unavailable for snapshot in snapshots] == [False, False, True, True, True]
+    assert [snapshot.metrics.ngi.quality for snapshot in snapshots] == ["ok", "ok", "partial", "partial", "partial"]
+    explained = list(report.explanation(source.file.findings))
+    assert any(line.startswith(f"missing: {name}, from the board of {DAYS[3]}") for line in explained)
 
 
 def test_what_is_neither_a_recording_nor_a_board_is_refused(tmp_path: Path) -> None:

@@ -168,7 +168,8 @@ def quality_of(tick: TickResult) -> Quality:
         return "absent"
     if not are_fresh(tick.freshness, BOOK_INPUTS):
         return "stale"
-    return "ok" if tick.cols.priceable_share >= MIN_PRICEABLE_SHARE and not tick.warming else "partial"
+    is_complete = tick.cols.priceable_share >= MIN_PRICEABLE_SHARE and not tick.chain.unlisted_names
+    return "ok" if is_complete and not tick.warming else "partial"
 
 
 # ---- the rest ------------------------------------------------------------------------------------------------------

@@ -108,6 +108,9 @@ def _freshness_sentences(tick: TickResult) -> Iterator[str]:
         names = [tick.chain.names[row] for row in tick.chain.absent_rows]
         plural = "s" if len(names) > 1 else ""
         yield f"{len(names)} option{plural} that the last ten sweeps left out: {_first_names(names)}"
+    if unlisted := list(tick.chain.unlisted_names):
+        count = "1 unexpired option that was" if len(unlisted) == 1 else f"{len(unlisted)} unexpired options that were"
+        yield f"{count} listed before, missing now: {_first_names(unlisted)}"
 
 
 def _feed_sentences(feed: FeedHealth) -> Iterator[str]:

@@ -90,7 +90,8 @@ class BoardFile:
         builder = EventBuilder(self.findings)
         for rows, groups, table in parts:
             if only_last:
-                groups = _last_groups(groups, requested, until_ns)
+                earlier, groups = _split_at_last(groups, requested, until_ns)
+                builder.note_listed(rows, earlier)
             yield from builder.boards(rows, groups, table.ragged, requested)
 
     def _new_interpreter(self) -> Interpreter:
@@ -114,10 +115,13 @@ class BoardFile:
         return found
 
 
-def _last_groups(groups: list[BoardRows], requested: list[str], until_ns: int | None) -> list[BoardRows]:
-    """The groups of the newest times of the requested underlyings, none later than `until_ns`."""
+def _split_at_last(
+    groups: list[BoardRows], requested: list[str], until_ns: int | None
+) -> tuple[list[BoardRows], list[BoardRows]]:
+    """The groups before and at the newest times of the requested underlyings, none later than `until_ns`."""
     if until_ns is not None:
         groups = [group for group in groups if group.ts_ns <= until_ns]
     newest = {group.underlying: group.ts_ns for group in groups if group.usable.size}
     times = {newest[base] for base in requested if base in newest}
-    return [g for g in groups if g.ts_ns in times and newest.get(g.underlying, g.ts_ns) == g.ts_ns]
+    last = [g for g in groups if g.ts_ns in times and newest.get(g.underlying, g.ts_ns) == g.ts_ns]
+    return [g for g in groups if g.ts_ns < newest.get(g.underlying, 0)], last

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -40,6 +41,7 @@ class EventBuilder:
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._listed: dict[str, tuple[tuple[Any, ...], Listed]] = {}
+        self._unexpired: defaultdict[str, dict[str, Listed]] = defaultdict(dict)  # by underlying and name
 
     def boards(
         self, rows: Decoded, groups: list[BoardRows], ragged: tuple[tuple[int, str], ...], requested: Collection[str]
@@ -67,6 +69,12 @@ class EventBuilder:
                         ts_ns, underlying, tuple(self._events(rows, ts_ns, underlying, usable, unusable))
                     )
 
+    def note_listed(self, rows: Decoded, groups: list[BoardRows]) -> None:
+        """Takes the options of boards that are not returned, so that later ones say which of them they lack."""
+        for group in groups:
+            for listed in self._listings(rows, group.usable.tolist()):
+                self._unexpired[group.underlying][listed.instrument.name] = listed
+
     def _known_bases(self, groups: list[BoardRows]) -> set[str]:
         return {group.underlying for group in groups if group.usable.size and group.underlying}
 
@@ -85,7 +93,9 @@ class EventBuilder:
             last_by_name[name] = i
         unique = list(last_by_name.values())
         if unique:
-            yield from self._listings(rows, unique)
+            listed = {event.instrument.name: event for event in self._listings(rows, unique)}
+            yield from self._missing(underlying, listed, ts_ns)
+            yield from listed.values()
             yield ListingComplete(VENUE, underlying, frozenset(last_by_name))
             spot = _spot(rows, unique)
             if spot is not None:
@@ -104,6 +114,17 @@ class EventBuilder:
         found.repeated += sum(r.what == "duplicate" for r in rejected)
         found.left_out += len(bad)
         found.reasons += bad[: max(LISTED_REASONS - len(found.reasons), 0)]
+
+    def _missing(self, underlying: str, listed: dict[str, Listed], ts_ns: int) -> list[Listed]:
+        """Options of earlier boards that have not expired and are not among those `listed` now."""
+        earlier = self._unexpired[underlying]
+        missing = {
+            name: event for name, event in earlier.items() if name not in listed and event.instrument.expiry_ns > ts_ns
+        }
+        for name in missing:
+            self._findings.missing.setdefault(name, ts_ns)
+        self._unexpired[underlying] = {**missing, **listed}
+        return list(missing.values())
 
     def _listings(self, rows: Decoded, at: list[int]) -> Iterator[Listed]:
         """The listing of each option, one object for all boards: an option is on hundreds of them."""

@@ -21,7 +21,10 @@ from dfmon.store.boards.units import Units, apply_units, infer_units
 
 @dataclass(slots=True)
 class Findings:
-    """Layout, units, inferences and counts of one file."""
+    """Layout, units, inferences and counts of one file.
+
+    `missing` are options that a later board lacks before their expiry, with the time of the first such board.
+    """
 
     matched: Matched
     container: str
@@ -37,6 +40,7 @@ class Findings:
     repeated: int = 0
     boards: int = 0
     left_out: int = 0
+    missing: dict[str, int] = field(default_factory=dict)
     reasons: list[tuple[int, str]] = field(default_factory=list)
     in_contracts: dict[str, float] = field(default_factory=dict)
     is_at_midnight: bool = False
@@ -45,7 +49,7 @@ class Findings:
     def reset_counts(self) -> None:
         """Forgets what became of the rows, before they are read again."""
         self.options = self.unpriced = self.expired = self.repeated = self.boards = self.left_out = 0
-        self.reasons = []
+        self.reasons, self.missing = [], {}
 
     @property
     def iv_name(self) -> str:

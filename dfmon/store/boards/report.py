@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from dfmon.model.units import sanitize
+from dfmon.model.units import iso, sanitize
 from dfmon.store.boards.interpreter import Findings
 
 _LISTED_REASONS: Final = 200
@@ -38,6 +38,9 @@ def summary(found: Findings) -> str:
         parts.append(f"{found.repeated:,} repeated {rows} last")
     if found.left_out:
         parts.append(f"{found.left_out:,} {'row' if found.left_out == 1 else 'rows'} left out")
+    if found.missing:
+        options = "unexpired option" if len(found.missing) == 1 else "unexpired options"
+        parts.append(f"{len(found.missing):,} {options} missing from a later board")
     return ", ".join(parts)
 
 
@@ -57,6 +60,10 @@ def explanation(found: Findings) -> Iterator[str]:
         yield f"left out: {found.row_label} {line}: {reason}"
     if found.left_out > _LISTED_REASONS:
         yield f"left out: {found.left_out - _LISTED_REASONS:,} more"
+    for name, ts_ns in sorted(found.missing.items())[:_LISTED_REASONS]:
+        yield f"missing: {name}, from the board of {iso(ts_ns)} on"
+    if len(found.missing) > _LISTED_REASONS:
+        yield f"missing: {len(found.missing) - _LISTED_REASONS:,} more"
 
 
 def _guesses(found: Findings) -> list[str]:
