@@ -24,7 +24,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     out = composition.open_outputs(config, publish or "", "replay")
     session = ReplaySession(
         source,
-        SnapshotHub(mode="replay"),
+        SnapshotHub("replay", source.session),
         speed=args.speed,
         sinks=out.sinks,
         paused=args.paused,

@@ -76,7 +76,7 @@ def recorded_snapshot(
         at_ns = parse_option_time("--at", at, *source.span())
     preferred = [name for name in config.market.currencies if name in source.underlyings]
     underlying = currency or (preferred or list(source.underlyings))[0]
-    hub = SnapshotHub(mode="replay")
+    hub = SnapshotHub("replay", source.session)
     try:
         play_to_end(source, hub.publish, at_ns)
     except SourceError as exc:

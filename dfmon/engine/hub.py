@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from dfmon.model.snapshot import FlowSnapshot, State
 
 
@@ -49,9 +51,13 @@ class Runtime:
 
 @dataclass(slots=True)
 class SnapshotHub:
-    """Newest snapshot per underlying; `version` rises with every publication."""
+    """Newest snapshot per underlying; `version` rises with every publication.
+
+    `session` is the run's name, which snapshots without one are given.
+    """
 
     mode: State = "live"
+    session: str = ""
     version: int = 0
     runtime: Runtime = field(default_factory=Runtime)
     _latest: dict[str, FlowSnapshot] = field(default_factory=dict)
@@ -59,6 +65,8 @@ class SnapshotHub:
 
     def publish(self, snapshot: FlowSnapshot) -> None:
         """Replaces the slot, then notifies the listeners. Called on the market thread only."""
+        if self.session and not snapshot.session:
+            snapshot = replace(snapshot, session=self.session)
         self._latest[snapshot.underlying] = snapshot
         self.version += 1
         for listener in self._listeners:

@@ -254,6 +254,8 @@ class Detail(msgspec.Struct, frozen=True):
 class FlowSnapshot(msgspec.Struct, frozen=True):
     """All results for one underlying at one tick. Equal inputs give equal bytes.
 
+    `session` names the run of dfmon whose snapshot it is: after a restart there is another one, and a replay has that of
+    its recording. The engine knows none.
     `tables` are the detail of a snapshot that was read or completed, "detail" in the JSON. `views` build it in the
     process that made the snapshot, and never leave it.
     """
@@ -290,6 +292,7 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
     unwind: Unwind = Unwind()
     volatility_beta: tuple[TenorBeta, ...] = ()
     options_venue: str = ""  # as it is shown; unknown in a snapshot of an older program
+    session: str | UnsetType = UNSET  # unset in a snapshot of an older program, of a board or a capture
     tables: Detail | UnsetType = msgspec.field(default=UNSET, name="detail")
     views: Views | UnsetType = UNSET
 
@@ -308,7 +311,8 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
 
     def digest(self) -> str:
         """SHA-256 of the snapshot as the engine made it: equal for a session and its replay."""
-        return hashlib.sha256(msgspec.msgpack.encode(self.without_views())).hexdigest()
+        made = msgspec.structs.replace(self.without_views(), session=UNSET)
+        return hashlib.sha256(msgspec.msgpack.encode(made)).hexdigest()
 
 
 def to_json(snapshot: FlowSnapshot, mode: State, *, detail: bool = False) -> bytes:

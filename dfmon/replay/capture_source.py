@@ -42,6 +42,7 @@ class CaptureSource:
     """Captured frames decoded by the venues' protocols. Damage is a SourceError after the last readable line."""
 
     kind: ClassVar = "capture"
+    session: ClassVar = ""
 
     def __init__(self, path: Path, underlyings: tuple[str, ...] | None, params: FlowParams) -> None:
         self.path, self.params = path, params

@@ -18,7 +18,7 @@ from dfmon.engine.driver import COMPILED_SOURCE, Driver
 from dfmon.engine.journal import Record, RecordKind
 from dfmon.model.errors import SourceError, UsageError
 from dfmon.model.snapshot import FlowSnapshot
-from dfmon.model.units import SECOND, iso, sanitize
+from dfmon.model.units import MILLISECOND, SECOND, iso, sanitize
 from dfmon.replay.time_spec import parse_time_within
 from dfmon.store import boards, replayer
 from dfmon.store.boards import report
@@ -53,6 +53,10 @@ class ReplaySource(Protocol):
     kind: ClassVar[str]
     underlyings: tuple[str, ...]
 
+    @property
+    def session(self) -> str:
+        """The name of the run that it was recorded of; empty where there is none."""
+
     def driver(self, publish: Publish) -> Driver: ...
     def steps(self, after: SourceCursor = BEGINNING) -> Iterator[ReplayStep]: ...
     def span(self) -> tuple[int, int]:
@@ -75,6 +79,11 @@ class RecordingSource:
         self._session_info = _SessionInfo(path, self._reader.session_info(), self._overrides)
         self.underlyings = self._session_info.underlyings
         self.params = self._session_info.params
+
+    @property
+    def session(self) -> str:
+        """As recorded, or made of the time at which the recording begins."""
+        return self._session_info.name or f"{self._reader.blocks[0].started_ns // MILLISECOND:012x}"
 
     def driver(self, publish: Publish) -> Driver:
         return self._session_info.driver(publish)
@@ -122,6 +131,7 @@ class _SessionInfo:
         try:
             self.underlyings = tuple(msgspec.convert(session.get("underlyings"), list[str]))
             self._sources = msgspec.convert(session.get("sources"), list[str])
+            self.name = msgspec.convert(session.get("session", ""), str)
             self._disabled = msgspec.convert(session.get("disabled", []), list[str])
             self._pace = PollSettings(**msgspec.convert(session.get("pace"), dict[str, float]))
             self.params = replace(msgspec.convert(session.get("params"), FlowParams), **overrides)
@@ -163,6 +173,7 @@ class BoardSource:
     """Recorded boards, one tick each."""
 
     kind: ClassVar = "boards"
+    session: ClassVar = ""
 
     def __init__(
         self, path: Path, underlyings: tuple[str, ...] | None, params: FlowParams, at_ns: int | None = None

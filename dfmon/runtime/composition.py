@@ -34,7 +34,7 @@ from dfmon.runtime.stores import (
     past_events,
     read_secret,
 )
-from dfmon.sinks.base import Sink
+from dfmon.sinks.base import Sink, new_session
 from dfmon.sinks.jsonl import JsonLines
 from dfmon.sinks.redis_url import SCHEMES, RedisTarget, parse_redis_url
 from dfmon.sinks.rest.settings import RestSettings
@@ -191,6 +191,8 @@ def live_session(
     clock: SessionClock = WALL_CLOCK,
 ) -> LiveSession:
     """A live session as configured. Without `persist` it reads the stores of other runs and writes nothing."""
+    hub = hub or SnapshotHub(mode=mode)
+    hub.session = new_session()
     params, connections = configuration.flow_params(config), venue_endpoints(config)
     check_routes(config, connections)
     persistent = persist and mode == "live"
@@ -199,11 +201,11 @@ def live_session(
         config.market.currencies,
         connections,
         params,
-        hub or SnapshotHub(mode=mode),
+        hub,
         report,
         tick_s=config.market.tick_s,
         rest_pace_s=SIM_REST_INTERVAL_S if mode == "sim" else REST_INTERVAL_S,
-        recorder=_open_recorder(config, mode, connections, params),
+        recorder=_open_recorder(config, hub, connections, params),
         history=open_history(config) if persistent else None,
         sinks=out.sinks,
         backfills=_backfills(config, connections, trades) if persist else {},
@@ -215,13 +217,16 @@ def live_session(
     )
 
 
-def _open_recorder(config: Config, mode: State, connections: Sequence[Endpoint], params: FlowParams) -> Recorder | None:
+def _open_recorder(
+    config: Config, hub: SnapshotHub, connections: Sequence[Endpoint], params: FlowParams
+) -> Recorder | None:
     """The recorder of the configured directory, if there is one."""
     if not config.record.directory:
         return None
     session_header: Mapping[str, Any] = {
         "dfmon": __version__,
-        "mode": mode,
+        "mode": hub.mode,
+        "session": hub.session,
         "underlyings": list(config.market.currencies),
         "sources": [connection.source for connection in connections],
         "disabled": disabled_venues(config),

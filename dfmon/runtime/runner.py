@@ -167,14 +167,10 @@ def run_with_screen(
 
 def replay_headless(source: ReplaySource, from_ns: int | None = None, until_ns: int | None = None) -> int:
     """Writes every snapshot of a source, or of a part of it, as a JSON line, as fast as possible."""
-    out = sys.stdout.buffer
+    out, hub = sys.stdout.buffer, SnapshotHub("replay", source.session)
+    hub.add_listener(lambda snapshot: _write_line(out.write, to_json(snapshot, hub.mode)))
     try:
-        play_through(
-            source,
-            lambda snapshot: _write_line(out.write, to_json(snapshot, "replay")),
-            from_ns=from_ns,
-            until_ns=until_ns,
-        )
+        play_through(source, hub.publish, from_ns=from_ns, until_ns=until_ns)
         out.flush()
     except BrokenPipeError:
         sys.stderr.close()  # else the interpreter reports the broken pipe once more at exit

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 import random
+import secrets
 import time
 import weakref
 from collections.abc import AsyncGenerator
@@ -28,6 +29,11 @@ MAX_BACKOFF_S: Final = 30.0
 BACKOFF_RESET_S: Final = 60.0  # a sink that ran this long has recovered: the next error starts from a short delay
 
 log = logging.getLogger("dfmon.sinks")
+
+
+def new_session() -> str:
+    """The name of a run: two do not share one, and a later one sorts behind."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(4)}"
 
 
 class SinkStatus(msgspec.Struct, frozen=True):

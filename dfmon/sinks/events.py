@@ -6,8 +6,6 @@ board or an attached screen has none.
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Iterator
 from typing import Literal
 
@@ -61,11 +59,6 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def id(self) -> str:
         return f"{self.session}-{self.number}"
-
-
-def new_session() -> str:
-    """The name of a run: two do not share one, and a later one sorts behind."""
-    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(4)}"
 
 
 class EventReader:

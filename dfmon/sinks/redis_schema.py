@@ -100,7 +100,12 @@ def snapshot_field_rows() -> list[tuple[str, str, str, str]]:
         ("side", "", "", "side of the hedges of the next hour: buy, sell, two-sided, unsure or none"),
         ("coverage", "share", "", "open interest whose history was seen"),
         ("schema", "", "", f"{STREAM_SCHEMA}; rises when a field is renamed or changes its meaning"),
-        ("session", "", "", "the run of dfmon: with `seq` it tells a repeat, a gap and a restart"),
+        (
+            "session",
+            "",
+            "",
+            "the run of dfmon, also in the `json` of what is no replay: with `seq` it tells a repeat, a gap and a restart",
+        ),
         ("json", "", "", "the snapshot without by_expiry, by_strike and feeds"),
     ]
 

@@ -21,8 +21,8 @@ from dfmon.aio import wait_until_set
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.snapshot import FlowSnapshot, State
 from dfmon.model.units import sanitize
-from dfmon.sinks.base import HubListener, SinkProgress, SinkStatus, jittered_backoff_s, log
-from dfmon.sinks.events import EventReader, new_session
+from dfmon.sinks.base import HubListener, SinkProgress, SinkStatus, jittered_backoff_s, log, new_session
+from dfmon.sinks.events import EventReader
 from dfmon.sinks.redis_backlog import Backlog, EventBacklog, SnapshotBacklog
 from dfmon.sinks.redis_connection import RefusedError
 from dfmon.sinks.redis_routing import Link, RedisConnector, Write
@@ -161,6 +161,10 @@ class RedisStream:
         """Reads the events of every snapshot from now on; that of a restarted sink are read already."""
         if self._hub is not hub:
             self._hub = hub
+            if (
+                hub.session and hub.mode != "replay"
+            ):  # two replays of a recording are two runs, with events of their own
+                self.session = hub.session
             hub.add_listener(self._on_snapshot)
 
     def _on_snapshot(self, snapshot: FlowSnapshot) -> None:

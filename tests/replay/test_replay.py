@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from dfmon.config import Config
 from dfmon.core.step import FlowParams
 from dfmon.engine.hub import Request, SnapshotHub
 from dfmon.model.errors import DfmonError
 from dfmon.model.snapshot import FlowSnapshot
-from dfmon.replay import BoardSource, ReplaySession, open_source, play_through, play_to_end
+from dfmon.replay import BoardSource, RecordingSource, ReplaySession, open_source, play_through, play_to_end
 from dfmon.store.boards import report
+from dfmon.store.recorder import Recorder
 from tests.board_files import SNAPSHOT_HEADER, snapshot_text
+from tests.live_sessions import about
 
 DAYS = ("2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05")
 
@@ -63,6 +66,16 @@ async def play_boards(path: Path, *, speed: float = 1.0, paused: bool = False) -
         stop.set()
         async with asyncio.timeout(60):
             await task
+
+
+def test_a_recording_has_the_name_of_its_run(tmp_path: Path) -> None:
+    header = about(Config())
+    for name, session in (("named", {"session": "run-7"}), ("older", {})):
+        with Recorder(tmp_path / name, header | session) as recorder:
+            assert recorder.flush()
+    older = {RecordingSource(tmp_path / "older", None).session for _ in range(2)}
+    assert RecordingSource(tmp_path / "named", None).session == "run-7"
+    assert [len(name) for name in older] == [12]
 
 
 async def test_it_plays_to_the_end_and_stays_on_the_last_board(boards: Path) -> None:

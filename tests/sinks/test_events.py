@@ -13,7 +13,8 @@ from dfmon.engine.driver import Driver
 from dfmon.model.events import OptionTrade
 from dfmon.model.snapshot import Alert, FlowSnapshot
 from dfmon.model.units import iso
-from dfmon.sinks.events import Event, EventReader, new_session
+from dfmon.sinks.base import new_session
+from dfmon.sinks.events import Event, EventReader
 from dfmon.venues.registry import expected_markets, options_title
 from tests.simulated_session import SimulatedSession
 from tests.sinks.factory import snapshot

@@ -58,7 +58,7 @@ def read_snapshot(body: bytes, place: str) -> FlowSnapshot:
 class SourceState:
     """State of one place, for all of its underlyings. Times are ns of this machine's clock.
 
-    `problems` are the errors that hold now, by underlying.
+    `problems` are the errors that hold now, by underlying; `sessions` are the runs of dfmon that sent each, by name.
     """
 
     name: str
@@ -72,6 +72,8 @@ class SourceState:
     lag_ns: int = 0
     newest: dict[str, FlowSnapshot] = field(default_factory=dict)
     arrived_ns: dict[str, int] = field(default_factory=dict)  # when each of `newest` arrived
+    sessions: dict[str, set[str]] = field(default_factory=dict)
+    shared: set[str] = field(default_factory=set)  # underlyings that several runs send at the same time
     spans_ns: dict[str, deque[int]] = field(default_factory=dict)  # between the last snapshots of each
 
     def add(self, snapshot: FlowSnapshot, now_ns: int) -> int:
@@ -80,8 +82,9 @@ class SourceState:
         The first one may have waited in Redis since its collector died: its own time counts.
         """
         previous = self.newest.get(snapshot.underlying)
+        if previous is not None:
+            self._note_restart(previous, snapshot)
         if previous is not None and snapshot.ts_ns > previous.ts_ns:
-            self.restarts += snapshot.seq <= previous.seq
             span_ns = snapshot.ts_ns - previous.ts_ns
             spans_ns = self.spans_ns.setdefault(snapshot.underlying, deque(maxlen=2))
             spans_ns.append(span_ns)
@@ -94,6 +97,20 @@ class SourceState:
         self.arrived_ns[snapshot.underlying], self.lag_ns = arrived_ns, now_ns - snapshot.ts_ns
         self.problems.pop(snapshot.underlying, None)
         return arrived_ns
+
+    def _note_restart(self, previous: FlowSnapshot, snapshot: FlowSnapshot) -> None:
+        """Another run of dfmon has begun, or one that was there before goes on beside it.
+
+        Older programs name no run: their numbers begin again.
+        """
+        if not snapshot.session or not previous.session:
+            self.restarts += snapshot.ts_ns > previous.ts_ns and snapshot.seq <= previous.seq
+        elif snapshot.session != previous.session:
+            sessions = self.sessions.setdefault(snapshot.underlying, {previous.session})
+            if snapshot.session in sessions:
+                self.shared.add(snapshot.underlying)
+            self.restarts += snapshot.session not in sessions
+            sessions.add(snapshot.session)
 
     def interval_ns(self, underlying: str) -> int:
         """The interval of its snapshots: the shorter of the last two, as one of them may be a gap."""
@@ -115,6 +132,7 @@ class SourceState:
         if 0 < len(silent) < len(ages_ns):
             parts += [f"{name}: nothing for {format_age(each / SECOND)}" for name, each in silent.items()]
         parts += [f"restarted {self.restarts}x"] if self.restarts else []
+        parts += [f"several dfmons send {', '.join(sorted(self.shared))}"] if self.shared else []
         parts += [f"gaps: {self.gaps}, {format_hms(self.gaps_ns / SECOND)} in all"] if self.gaps else []
         parts.append(disagreement)
         return Feed(
@@ -137,10 +155,12 @@ class Arrivals:
 
     def offer(self, source: SourceState, snapshot: FlowSnapshot, now_ns: int) -> bool:
         """Takes a snapshot. True where it is the first of its tick, or brings the tables to what is shown."""
+        restarts = source.restarts
         arrived_ns = source.add(snapshot, now_ns)
         shown, shown_source, _ = self._shown.get(snapshot.underlying, (None, None, 0))
         is_first = shown is None or snapshot.ts_ns > shown.ts_ns
-        if is_first or (shown_source is source and snapshot.ts_ns == getattr(shown, "ts_ns", None)):
+        is_restart = source.restarts > restarts  # whose clock may be behind that of the run before
+        if is_first or (shown_source is source and (is_restart or snapshot.ts_ns == getattr(shown, "ts_ns", None))):
             self._shown[snapshot.underlying] = snapshot, source, arrived_ns
             return True
         return False

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from dfmon.model.freshness import Freshness, InputAge
@@ -22,6 +23,26 @@ def at(second: float, seq: int, **changes: object) -> FlowSnapshot:
 
 def states(count: int) -> list[SourceState]:
     return [SourceState(f"source{n}", f"redis://host{n}") for n in range(1, count + 1)]
+
+
+def test_a_restart_is_known_by_the_name_of_the_run() -> None:
+    """Whatever its numbers and its clock: one that continues to count, and one whose clock was set back."""
+    arrivals, [source] = Arrivals(), states(1)
+    for number, (second, seq, session) in enumerate([(10, 5, "a"), (11, 6, "b"), (5, 1, "c"), (6, 2, "c")]):
+        assert arrivals.offer(source, at(second, seq, session=session), START_NS + number * SECOND)
+    assert (source.restarts, source.shared) == (2, set())
+    [sought] = states(1)
+    for second, seq in ((10, 10), (3, 3), (4, 4)):  # a replay that goes back
+        sought.add(at(second, seq, session="a", state="replay"), START_NS)
+    assert sought.restarts == 0
+
+
+def test_two_dfmons_behind_one_address_are_no_restarts() -> None:
+    [source] = states(1)
+    for number in range(20):
+        source.add(at(number, 100 + number, session="ab"[number % 2]), START_NS + number * SECOND)
+    assert (source.restarts, source.shared) == (1, {"BTC"})
+    assert "; several dfmons send BTC" in source.feed(START_NS + 20 * SECOND).note
 
 
 @pytest.mark.slow
@@ -49,10 +70,11 @@ def test_tables_of_the_same_tick_from_the_same_source_are_taken_and_others_are_n
     assert not arrivals.offer(second, at(0.5, 1), START_NS)
 
 
-def test_a_restart_and_a_gap_are_noted() -> None:
+@pytest.mark.parametrize("names", [(UNSET, UNSET), ("a", "b")], ids=["older", "named"])
+def test_a_restart_and_a_gap_are_noted(names: tuple[str | UnsetType, str | UnsetType]) -> None:
     [source] = states(1)
     for second, seq in ((1, 101), (2, 102), (30, 130), (31, 1), (32, 2)):
-        source.add(at(second, seq), START_NS + second * SECOND)
+        source.add(at(second, seq, session=names[second > 30]), START_NS + second * SECOND)
     assert (source.restarts, source.gaps, source.gaps_ns) == (1, 1, 28 * SECOND)
     feed = source.feed(START_NS + 40 * SECOND)
     assert (feed.state, feed.age_s) == ("slow", 8.0)
