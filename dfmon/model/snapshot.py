@@ -254,8 +254,8 @@ class Detail(msgspec.Struct, frozen=True):
 class FlowSnapshot(msgspec.Struct, frozen=True):
     """All results for one underlying at one tick. Equal inputs give equal bytes.
 
-    `session` names the run of dfmon whose snapshot it is: after a restart there is another one, and a replay has that of
-    its recording. The engine knows none.
+    `session` names the run of dfmon that published it: another one after a restart, and in a replay that of its
+    recording. The engine knows none.
     `tables` are the detail of a snapshot that was read or completed, "detail" in the JSON. `views` build it in the
     process that made the snapshot, and never leave it.
     """

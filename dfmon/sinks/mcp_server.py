@@ -16,7 +16,7 @@ import httpx
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from dfmon.model.metrics import METRICS
 from dfmon.model.units import sanitize
@@ -230,9 +230,38 @@ def sign_of(name: str) -> str:
     return METRICS[name].sign if name in METRICS else SIGN_OF_LEVEL
 
 
+class FlowServer(MCPServer):
+    """A server that refuses arguments in one clear sentence."""
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
+        """The result. Raises ToolError with the sentence of a refusal."""
+        allowed = {tool.name: tuple(tool.input_schema["properties"]) for tool in await self.list_tools()}
+        if name not in allowed:
+            raise ToolError(f"There is no tool {sanitize(name, 40)!r} here; there is {', '.join(allowed)}.")
+        takes = f"{name} takes {', '.join(allowed[name])}"
+        if unknown := [given for given in arguments if given not in allowed[name]]:
+            raise ToolError(f"{sanitize(unknown[0], 40)!r} is unknown: {takes}.")
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as exc:
+            if not isinstance(exc.__cause__, ValidationError):
+                raise
+            raise ToolError(_refusal(exc.__cause__, takes)) from None
+
+
+def _refusal(error: ValidationError, takes: str) -> str:
+    """The first fault of the arguments as a sentence."""
+    fault = error.errors()[0]
+    argument = ".".join(map(str, fault["loc"]))
+    if fault["type"] == "missing":
+        return f"{argument!r} is missing: {takes}."
+    expected = fault["msg"].removeprefix("Input should be ")
+    return f"{argument!r} is {sanitize(repr(fault['input']), 60)}, expected is {expected}: {takes}."
+
+
 def make_server(client: httpx.AsyncClient) -> MCPServer:
     """The server of the tools, which speaks with an agent once it is run on a transport."""
-    server = MCPServer("dfmon", title="Dealer flow", instructions=INSTRUCTIONS, version=__version__, log_level="ERROR")
+    server = FlowServer("dfmon", title="Dealer flow", instructions=INSTRUCTIONS, version=__version__, log_level="ERROR")
     tools = FlowTools(client)
     annotations = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
     functions: Iterable[Any] = (

@@ -104,7 +104,7 @@ def snapshot_field_rows() -> list[tuple[str, str, str, str]]:
             "session",
             "",
             "",
-            "the run of dfmon, also in the `json` of what is no replay: with `seq` it tells a repeat, a gap and a restart",
+            "the run of dfmon, in the `json` too: with `seq` it tells a repeat, a gap, a restart",
         ),
         ("json", "", "", "the snapshot without by_expiry, by_strike and feeds"),
     ]

@@ -183,3 +183,31 @@ async def test_the_command_serves_a_board_and_says_that_it_has_no_age(tmp_path: 
     assert "age_s: the tick is one of a file" in found["unavailable"]
     assert next(row for row in found["numbers"] if row["name"] == "ngi")["value"] is not None
     assert "No history here" in str(refused.content)
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "sentence"),
+    [
+        ("history", {}, "'columns' is missing: history takes columns, currency, since, until, every."),
+        ("snapshot", {"foo": 1}, "'foo' is unknown: snapshot takes currency."),
+        ("history", {"columns": "ngi", "every": -1}, "'every' is -1, expected is greater than or equal to 0: history"),
+        ("what_if", {"spot": "up"}, "'spot' is 'up', expected is a valid number"),
+        ("positions", {"by": "name"}, "'by' is 'name', expected is 'expiry' or 'option'"),
+        (
+            "hedge",
+            {},
+            "There is no tool 'hedge' here; there is snapshot, regime, positions, explain, what_if, history.",
+        ),
+    ],
+)
+async def test_arguments_are_refused_in_one_sentence(
+    computed: FlowSnapshot, tool: str, arguments: dict[str, Any], sentence: str
+) -> None:
+    async with agent_of(computed) as agent:
+        result = await agent.call_tool(tool, arguments)
+        assert result.is_error
+        [content] = result.content
+        assert content.type == "text"
+        assert content.text.startswith(sentence)
+        assert content.text.count("\n") == 0
+        assert "pydantic" not in content.text

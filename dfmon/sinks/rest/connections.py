@@ -140,6 +140,7 @@ class GuardedProtocol(H11Protocol):
         super().__init__(*args, **options)
         self._connections = connections
         self._has_started = True  # a request, of which something has arrived
+        self._is_half_closed = False  # the client sends nothing more
         self._request_timer: asyncio.TimerHandle | None = None
         self._read_deadline = _ReadDeadline(self.abort)
 
@@ -164,6 +165,11 @@ class GuardedProtocol(H11Protocol):
             self._await_request(REQUEST_TIMEOUT_S)
         super().data_received(data)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keeps the connection until the response is sent: one that is gone is known by the first write to it."""
+        self._is_half_closed = True
+        return not self.is_idle
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
         super().connection_lost(exc)
@@ -176,6 +182,8 @@ class GuardedProtocol(H11Protocol):
         self._has_started = False
         super().on_response_complete()
         self._await_request(KEEP_ALIVE_S + REQUEST_TIMEOUT_S)  # after uvicorn has begun to close
+        if self._is_half_closed and self.is_idle:  # with no further request in what it has sent
+            self.transport.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -108,6 +108,36 @@ def test_a_request_of_a_letter_a_second_ends(before: bytes) -> None:
 
 
 @in_virtual_time
+async def test_a_client_that_ends_its_own_side_gets_what_it_requested() -> None:
+    """As `nc -N` does; the connection ends after the last response of what it has sent."""
+    async with serving() as served:
+        for requests in (1, 3):
+            client = await served.connect(SNAPSHOT * requests)
+            client[1].write_eof()
+            text = await client[0].read()
+            assert text.count(b"HTTP/1.1 200 OK") == requests
+            assert text.count(b'"underlying":"BTC"') >= requests
+        incomplete = await served.connect(SNAPSHOT[:-4])
+        incomplete[1].write_eof()
+        assert await incomplete[0].read() == b""
+
+
+@in_virtual_time
+async def test_a_stream_of_a_client_that_ends_its_own_side_goes_on_until_the_client_is_gone() -> None:
+    async with serving() as served:
+        client = await served.connect(STREAM)
+        client[1].write_eof()
+        for seq in range(2, 5):
+            served.hub.publish(snapshot(seq))
+            await client[0].readuntil(b'"seq":%d,' % seq)
+        client[1].transport.abort()
+        while list(served.service.connections):
+            served.hub.publish(snapshot(seq := seq + 1))
+            await asyncio.sleep(1.0)
+        assert seq < 10
+
+
+@in_virtual_time
 async def test_a_poller_keeps_its_connection_between_two_scrapes() -> None:
     async with serving() as served:
         reader, writer = await served.connect(HEALTH)
@@ -164,7 +194,9 @@ async def test_streams_that_take_all_places_leave_one_for_health() -> None:
         served.limit.under_way = 0
         for _, writer in streams[:3]:
             writer.transport.abort()
-        await asyncio.sleep(0.1)
+        for seq in range(2, 5):  # the second message finds that the client is gone
+            served.hub.publish(snapshot(seq))
+            await asyncio.sleep(0.1)
         assert await served.status(STREAM) == 200
 
 
