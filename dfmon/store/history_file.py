@@ -11,7 +11,7 @@ The tables of roll-ups are those of `history_rollups`, the others those of `hist
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, Final
 
 import numpy as np
@@ -112,8 +112,7 @@ def fold_hours(db: sqlite3.Connection, underlying: str, hour: int) -> None:
     hours = ticks["ts_ns"] // HOUR
     for tick_hour in np.unique(hours).tolist():
         hour_ticks = {name: values[hours == tick_hour] for name, values in ticks.items()}
-        folded = _columns_from_hours(db, underlying, tick_hour, tick_hour, _STORED_COLUMNS)
-        merged = _merge(folded, hour_ticks)
+        merged = _merge_hours(db, underlying, tick_hour, tick_hour, hour_ticks)
         for name, values in merged.items():
             if name in RETIRED_COLUMNS.values() and np.isnan(values).all():
                 continue
@@ -132,8 +131,9 @@ def roll_up_folded(db: sqlite3.Connection, limit: int) -> bool:
     """Rolls up hours that were folded before there were roll-ups. False where there are none left."""
     hours = history_rollups.hours_without(db, limit)
     for underlying, hour in hours:
-        blobs = _columns_from_hours(db, underlying, hour, hour, COLUMNS)
-        history_rollups.store_hour(db, underlying, hour, {name: np.concatenate(cells) for name, cells in blobs.items()})
+        history_rollups.store_hour(
+            db, underlying, hour, _merge_hours(db, underlying, hour, hour, _columns_from_ticks([], COLUMNS))
+        )
     return bool(hours)
 
 
@@ -194,11 +194,10 @@ def columns(
         absent = _absent_columns(existing) & set(names)
         selected = ", ".join(f"NULL AS {name}" if name in absent else name for name in names)
         query = f"SELECT {selected} FROM ticks WHERE underlying = ? AND ts_ns >= ? AND ts_ns < ? ORDER BY ts_ns"
-        folded = _columns_from_hours(db, underlying, since_ns // HOUR, (until_ns - 1) // HOUR, names, absent)
         ticks = _columns_from_ticks(db.execute(query, (underlying, since_ns, until_ns)).fetchall(), names)
+        merged = _merge_hours(db, underlying, since_ns // HOUR, (until_ns - 1) // HOUR, ticks, absent)
     finally:
         db.rollback()
-    merged = _merge(folded, ticks)
     start, end = np.searchsorted(merged["ts_ns"], (since_ns, until_ns)).tolist()
     return {name: values[start:end] for name, values in merged.items()}
 
@@ -222,40 +221,54 @@ def _columns_from_ticks(rows: list[tuple[Any, ...]], names: tuple[str, ...]) -> 
     }
 
 
-def _columns_from_hours(
+def _merge_hours(
     db: sqlite3.Connection,
     underlying: str,
     first_hour: int,
     last_hour: int,
-    names: tuple[str, ...],
+    ticks: Mapping[str, Column],
     absent: Set[str] = frozenset(),
-) -> dict[str, list[Column]]:
-    """The blobs of each column, one array an hour. A column is NaN in the hours folded before it was known."""
-    query = "SELECT hour, cells FROM hours WHERE underlying = ? AND name = ? AND hour BETWEEN ? AND ? ORDER BY hour"
-    blobs = {
-        name: {
-            hour: np.frombuffer(cells, _dtype(name))
-            for hour, cells in db.execute(query, (underlying, name, first_hour, last_hour))
-            if name not in absent
-        }
-        for name in names
-    }
-    lengths = {hour: len(cells) for hour, cells in blobs["ts_ns"].items()}
-    for name in names:
-        if name in _OPTIONAL_COLUMNS:
-            blobs[name] = {hour: np.full(length, NAN) for hour, length in lengths.items()} | blobs[name]
-        if {hour: len(cells) for hour, cells in blobs[name].items()} != lengths or 0 in lengths.values():
-            raise ValueError(f"the hours of {sanitize(underlying)} are damaged: columns differ in length")
-    return {name: list(hours.values()) for name, hours in blobs.items()}
+) -> dict[str, Column]:
+    """The columns of folded hours and of ticks in time order; of two rows with equal time the tick wins.
+
+    Each blob is copied to its place as it is read: what is read takes no more memory than what is returned. A column is
+    NaN in the hours folded before it was known.
+    """
+    where = "WHERE underlying = ? AND name = ? AND hour BETWEEN ? AND ? ORDER BY hour"
+    places, folded = {}, 0
+    lengths = db.execute(f"SELECT hour, length(cells) FROM hours {where}", (underlying, "ts_ns", first_hour, last_hour))
+    for hour, length in lengths:
+        places[hour] = slice(folded, folded + length // 8)
+        folded += length // 8
+    if any(place.start == place.stop for place in places.values()):
+        raise _hours_error(underlying)
+    merged = {}
+    for name, values in ticks.items():
+        column = merged[name] = np.empty(folded + len(values), _dtype(name))
+        column[folded:] = values
+        missing = dict(places)
+        arguments = (underlying, name, first_hour, last_hour)
+        for hour, cells in () if name in absent else db.execute(f"SELECT hour, cells FROM hours {where}", arguments):
+            place = missing.pop(hour, slice(0))
+            if len(cells) != 8 * (place.stop - (place.start or 0)):
+                raise _hours_error(underlying)
+            column[place] = np.frombuffer(cells, _dtype(name))
+        if missing and name not in _OPTIONAL_COLUMNS:
+            raise _hours_error(underlying)
+        for place in missing.values():
+            column[place] = NAN
+    return _in_time_order(merged, folded)
 
 
-def _merge(hours: dict[str, list[Column]], ticks: dict[str, Column]) -> dict[str, Column]:
-    """Hours and ticks in time order; of two rows with equal time the tick wins."""
-    merged = {name: np.concatenate((*hours[name], values)) for name, values in ticks.items()}
-    older, newer = hours["ts_ns"], ticks["ts_ns"]
-    if not older or not len(newer) or older[-1][-1] < newer[0]:
-        return merged
-    ts_ns = merged["ts_ns"]
+def _hours_error(underlying: str) -> ValueError:
+    return ValueError(f"the hours of {sanitize(underlying)} are damaged: columns differ in length")
+
+
+def _in_time_order(columns: dict[str, Column], folded: int) -> dict[str, Column]:
+    """Columns whose first `folded` rows are in order, as are the others, which win where times are equal."""
+    ts_ns = columns["ts_ns"]
+    if not 0 < folded < len(ts_ns) or ts_ns[folded - 1] < ts_ns[folded]:
+        return columns
     order = np.argsort(ts_ns, kind="stable")
     is_last_at_time = np.append(np.diff(ts_ns[order]) != 0, True)
-    return {name: values[order[is_last_at_time]] for name, values in merged.items()}
+    return {name: values[order[is_last_at_time]] for name, values in columns.items()}
