@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from dfmon import config
+from dfmon.config.sections import section_types
 from dfmon.core.step import FlowParams
 from dfmon.model.errors import UsageError
 
@@ -137,9 +138,9 @@ def test_a_password_is_never_printed() -> None:
 
 
 def test_every_key_says_what_it_allows() -> None:
-    for section in msgspec.structs.fields(config.Config):
-        for key in msgspec.structs.fields(section.type):
-            assert key.type.__metadata__[0].description, f"{section.name}.{key.name}"
+    for name, section in section_types().items():
+        for key in msgspec.structs.fields(section):
+            assert key.type.__metadata__[0].description, f"{name}.{key.name}"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from dfmon.config.variables import expand_home, named_dotenv
 from dfmon.model.errors import EXIT_OK, UsageError
 from dfmon.model.units import sanitize
 from dfmon.runtime.composition import rest_settings
+from dfmon.runtime.runner import key_changes
 from dfmon.sinks.secret_urls import mask_url
 
 _PACKAGE: Final = Path(__file__).parent.parent
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         )
         config.flow_params(loaded)
         rest_settings(loaded.publish)  # a token that the start would refuse
+        key_changes(loaded, str(path))
         lines = list(settings(loaded, origins))
         if args.action == "check":
             lines = [
@@ -62,7 +64,7 @@ def settings(loaded: Config, origins: Mapping[str, str]) -> Iterator[str]:
                 shown = "***"
             text = json.dumps(shown, ensure_ascii=False)
             origin = origins.get(f"{section}.{name}")
-            yield f"{name} = {text}" + (f"  # {origin}" if origin else "")
+            yield f"{name if section != 'keys' else json.dumps(name)} = {text}" + (f"  # {origin}" if origin else "")
 
 
 def write_template(path: Path) -> None:

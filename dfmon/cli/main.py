@@ -100,7 +100,8 @@ def _dispatch(args: argparse.Namespace) -> int:
         flags |= _archive_flags(args.venue, args.pace)
     environ = config.environment()
     dotenv_name, dotenv = named_dotenv(getattr(args, "env_file", None), environ)
-    loaded_config = config.load(getattr(args, "config", None), environ, flags, dotenv, dotenv_name)
+    args.config_source = config.ConfigSource(getattr(args, "config", None), environ, flags, dotenv, dotenv_name)
+    loaded_config = args.config_source.load()
     log_path = expand_home(args.log_file, environ) if hasattr(args, "log_file") else None
     _configure_logging(log_path, screen=_draws_screen(args))
     return commands.run(args, loaded_config)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from dfmon.config.loading import default_path, environment, flow_params, load, options_settings, origins, state_folder
+from dfmon.config.loading import (
+    ConfigSource,
+    default_path,
+    environment,
+    flow_params,
+    load,
+    options_settings,
+    origins,
+    state_folder,
+)
 from dfmon.config.sections import (
     Config,
     FreshnessSection,
@@ -17,6 +26,7 @@ from dfmon.config.sections import (
 
 __all__ = [
     "Config",
+    "ConfigSource",
     "FreshnessSection",
     "HistorySection",
     "MarketSection",

@@ -11,13 +11,14 @@ import math
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from dfmon.config.sections import CLASS_SHARES_HELP, Config, ModelSection, ScenarioSection
-from dfmon.config.setting_errors import validation_message, with_present_names
+from dfmon.config.sections import CLASS_SHARES_HELP, Config, ModelSection, ScenarioSection, section_types
+from dfmon.config.setting_errors import validation_message, with_flat_keys, with_present_names
 from dfmon.config.variables import PREFIX, check_variables, expand_home, xdg_folder
 from dfmon.core.exposure.desks import Desk
 from dfmon.core.freshness import FreshnessLimits
@@ -46,12 +47,31 @@ def load(
     to values given on the command line. Raises UsageError.
     """
     file = default_path(environ) if path is None else expand_home(path, environ)
-    tree = with_present_names(_read(file, required=path is not None), str(file))
+    tree = with_flat_keys(with_present_names(_read(file, required=path is not None), str(file)), str(file))
     config = _convert(tree, str(file), strict=True)
     config = _override(config, _from_environment(dotenv or {}, f"{dotenv_name}:"))
     config = _override(config, _from_environment(environ, "environment variable"))
     config = _override(config, {key: (value, "the command line") for key, value in flags.items()})
     return _with_home(config, environ)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSource:
+    """The files, variables and flags of a configuration, so that it can be read again."""
+
+    path: Path | None
+    environ: Mapping[str, str]
+    flags: Mapping[str, object]
+    dotenv: Mapping[str, str]
+    dotenv_name: str
+
+    @property
+    def file(self) -> Path:
+        return default_path(self.environ) if self.path is None else expand_home(self.path, self.environ)
+
+    def load(self) -> Config:
+        """The configuration in force now. Raises UsageError."""
+        return load(self.path, self.environ, self.flags, self.dotenv, self.dotenv_name)
 
 
 def _with_home(config: Config, environ: Mapping[str, str]) -> Config:
@@ -76,6 +96,7 @@ def origins(
     """File or variable that sets each "section.key" without a default value."""
     file = default_path(environ) if path is None else expand_home(path, environ)
     tree = with_present_names(_read(file, required=path is not None), str(file))
+    tree = with_flat_keys(tree, str(file))
     in_file = {f"{section}.{key}": str(file) for section, keys in tree.items() for key in keys}
     variables = _from_environment(dotenv or {}, f"{dotenv_name}:") | _from_environment(environ, "environment variable")
     return in_file | {key: origin for key, (_, origin) in variables.items()}
@@ -171,9 +192,9 @@ def _read(file: Path, *, required: bool) -> dict[str, Any]:
 def _from_environment(environ: Mapping[str, str], origin: str) -> dict[str, tuple[object, str]]:
     """Values by key, with their origin. Raises UsageError for a variable that is none of ours."""
     keys = {
-        f"{PREFIX}{section.name}_{key.name}".upper(): f"{section.name}.{key.name}"
-        for section in msgspec.structs.fields(Config)
-        for key in msgspec.structs.fields(section.type)
+        f"{PREFIX}{name}_{key.name}".upper(): f"{name}.{key.name}"
+        for name, section in section_types().items()
+        for key in msgspec.structs.fields(section)
     }
     check_variables(environ, keys, origin)
     return {key: (environ[name], f"{origin} {name}") for name, key in keys.items() if name in environ}

@@ -183,7 +183,10 @@ class RecordSection(Section, frozen=True):
 
 
 class _Sections(Section, frozen=True):
-    """All settings. Immutable; built once and passed down as small values. Each venue adds a section of its name."""
+    """All settings. Immutable; built once and passed down as small values. Each venue adds a section of its name.
+
+    `keys` has the changed keys of the screen by action: the screen knows its actions, and checks them.
+    """
 
     market: MarketSection = MarketSection()
     freshness: FreshnessSection = FreshnessSection()
@@ -193,6 +196,7 @@ class _Sections(Section, frozen=True):
     publish: PublishSection = PublishSection()
     history: HistorySection = HistorySection()
     record: RecordSection = RecordSection()
+    keys: dict[str, tuple[str, ...]] = {}
 
     def venue(self, name: str) -> VenueSettings:
         settings: VenueSettings = getattr(self, name)
@@ -209,3 +213,8 @@ else:
         frozen=True,
         forbid_unknown_fields=True,
     )
+
+
+def section_types() -> dict[str, type[Section]]:
+    """The sections with fixed keys, by name."""
+    return {field.name: field.type for field in msgspec.structs.fields(Config) if field.name != "keys"}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
 
 log = logging.getLogger("dfmon")
@@ -99,3 +100,26 @@ def with_present_names(tree: dict[str, Any], origin: str) -> dict[str, Any]:
     taken.pop("", None)
     present = {key: value for key, value in section.items() if key not in earlier}
     return {**tree, "model": {**taken, **present}}
+
+
+def with_flat_keys(tree: dict[str, Any], origin: str) -> dict[str, Any]:
+    """The settings of a file with `[keys]` as lists of keys by action: a key, a list of keys, or [] for none.
+
+    An action may be written without quotes: its dots make TOML's tables. Raises UsageError for any other value.
+    """
+    table = tree.get("keys")
+    return tree if not isinstance(table, dict) else {**tree, "keys": dict(_flat_keys(table, origin))}
+
+
+def _flat_keys(table: Mapping[str, Any], origin: str, prefix: str = "") -> Iterator[tuple[str, list[str]]]:
+    for name, value in table.items():
+        action = f"{prefix}{name}"
+        if isinstance(value, dict):
+            yield from _flat_keys(value, origin, f"{action}.")
+        elif isinstance(value, list) and all(isinstance(key, str) for key in value):
+            yield action, value
+        elif isinstance(value, str):
+            yield action, [value]
+        else:
+            found, allowed = sanitize(repr(value), 40), "a key in quotes, a list of keys, or [] for none"
+            raise UsageError(f"{origin}: keys.{sanitize(action, 60)} is {found}, allowed: {allowed}")

@@ -12,17 +12,21 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dfmon.aio import StopSignals, loop_factory
-from dfmon.config import Config
+from dfmon.config import Config, ConfigSource
 from dfmon.engine.hub import Request, SnapshotHub
-from dfmon.model.errors import EXIT_FAILED, EXIT_OK, DfmonError
+from dfmon.model.errors import EXIT_FAILED, EXIT_OK, DfmonError, UsageError
 from dfmon.model.snapshot import to_json
 from dfmon.replay import ReplaySource, play_through
 from dfmon.runtime.clock import WALL_CLOCK, SessionClock
 from dfmon.runtime.composition import Outputs
 from dfmon.runtime.stores import RowLoader
+
+if TYPE_CHECKING:
+    from dfmon.tui.keymap import KeyChanges
+    from dfmon.tui.settings import ScreenSettings
 
 log = logging.getLogger("dfmon")
 
@@ -127,7 +131,7 @@ def run_with_screen(
     session: Session,
     config: Config,
     underlyings: Sequence[str],
-    options: Mapping[str, bool],
+    options: Mapping[str, Any],
     clock: SessionClock = WALL_CLOCK,
     load_past: RowLoader | None = None,
 ) -> int:
@@ -135,22 +139,9 @@ def run_with_screen(
 
     `load_past` has the rows of the charts before the start; without it they begin now.
     """
+    settings = screen_settings(config, underlyings, options, clock.speed)
     from dfmon.tui.app import DfmonApp, run_screen
-    from dfmon.tui.settings import ScreenSettings
 
-    settings = ScreenSettings(
-        underlyings=tuple(underlyings),
-        rate_hz=config.screen.rate_hz,
-        mouse=config.screen.mouse,
-        palette=config.screen.palette,
-        icons=config.screen.icons,
-        tape_min=config.screen.tape_min,
-        published_model=config.market.positions.partition(":")[0],
-        plain=options.get("plain", False),
-        low_bandwidth=options.get("low_bandwidth", False),
-        clock_speed=clock.speed,
-        forced_icons="icons" in options,
-    )
     market = MarketThread(session)
     app = DfmonApp(session.hub, settings, session.submit, load_past, clock.now_ns)
     market.start()
@@ -163,6 +154,42 @@ def run_with_screen(
     if session.losses and code == EXIT_OK:
         raise DfmonError("; ".join(session.losses))
     return code
+
+
+def screen_settings(
+    config: Config, underlyings: Sequence[str], options: Mapping[str, Any], clock_speed: float = 1.0
+) -> ScreenSettings:
+    """The settings of the screen. Raises UsageError for a key or an action of `[keys]` that is none."""
+    source: ConfigSource | None = options.get("config_source")
+    from dfmon.tui.settings import ScreenSettings
+
+    return ScreenSettings(
+        underlyings=tuple(underlyings),
+        rate_hz=config.screen.rate_hz,
+        mouse=config.screen.mouse,
+        palette=config.screen.palette,
+        icons=config.screen.icons,
+        tape_min=config.screen.tape_min,
+        published_model=config.market.positions.partition(":")[0],
+        plain=options.get("plain", False),
+        low_bandwidth=options.get("low_bandwidth", False),
+        clock_speed=clock_speed,
+        keys=key_changes(config, str(source.file) if source is not None else "configuration"),
+        forced_icons="icons" in options,
+    )
+
+
+def key_changes(config: Config, origin: str) -> KeyChanges:
+    """`[keys]`, checked against the actions of the screen. Raises UsageError with `origin`, its file."""
+    from dfmon.tui.sheets import key_map
+
+    changes = tuple(config.keys.items())
+    if changes:
+        try:
+            key_map(changes)
+        except UsageError as error:
+            raise UsageError(f"{origin}: {error}") from None
+    return changes
 
 
 def replay_headless(source: ReplaySource, from_ns: int | None = None, until_ns: int | None = None) -> int:

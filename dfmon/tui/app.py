@@ -25,6 +25,7 @@ from dfmon.tui import prompt
 from dfmon.tui.actions import Action, is_available
 from dfmon.tui.chart_history import ChartHistory, HistoryReader, load_in_thread
 from dfmon.tui.computation import Computed, SheetWorker
+from dfmon.tui.cursor import DIGITS, add_digit, takes_counts
 from dfmon.tui.diff_driver import DiffingDriver
 from dfmon.tui.heatmap_slices import HeatmapSlices
 from dfmon.tui.job_control import stop_wrappers
@@ -34,7 +35,7 @@ from dfmon.tui.render.frame import Frame, snapshot_at
 from dfmon.tui.request_actions import REQUEST_ACTIONS
 from dfmon.tui.screens.main import MainScreen
 from dfmon.tui.settings import ScreenSettings
-from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, ACTIONS_BY_KEY, front_sheet
+from dfmon.tui.sheets import ACTIONS_BY_ID, front_sheet, keymap_of
 from dfmon.tui.shutdown import TERMINAL_CLOSED_CODE, GracefulExit, handle_signals, is_terminal_open
 from dfmon.tui.terminal import shows_true_colour, shows_unicode
 from dfmon.tui.view import View, cycle
@@ -78,6 +79,7 @@ class DfmonApp(App[None]):
             settings.initial_icons,
             tape_min=settings.tape_min,
             clock_speed=settings.clock_speed,
+            keys=settings.keys,
         )
         self.colour = not (settings.plain or self.no_color)
         self.draws_unicode = settings.forced_icons or shows_unicode()
@@ -239,9 +241,14 @@ class DfmonApp(App[None]):
         if self.view.prompt and key not in ("ctrl+c", "ctrl+z"):
             self.handle_prompt_key(key, character)
             return True
-        if (action := ACTIONS_BY_KEY.get(key) or ACTIONS_BY_KEY.get(character or key)) is None:
+        if character is not None and character in DIGITS and takes_counts(self.view):
+            add_digit(self.view, character)
+            self.draw()
+            return True
+        if (action := keymap_of(self.view).find(key, character)) is None:
             return False
         self.action_do(action.id)
+        self.view.count = ""
         return True
 
     def _handle_paste(self, text: str) -> None:
@@ -259,6 +266,7 @@ class DfmonApp(App[None]):
             except UsageError as error:
                 self.view.prompt_error = str(error)
             else:
+                prompt.keep_text(self.view)
                 prompt.close_prompt(self.view)
                 if isinstance(result, Action):
                     self.action_do(result.id)
@@ -309,8 +317,7 @@ class DfmonApp(App[None]):
 
     def do_app_currency(self) -> None:
         names = tuple(dict.fromkeys((*self.settings.underlyings, *self.hub.underlyings())))
-        self.view.underlying = cycle(names, self.view.underlying)
-        self.view.cursor_strike, self.view.cursor_column, self.view.scroll = None, 0, 0
+        self.view.show_underlying(cycle(names, self.view.underlying))
         if len(names) < 2:
             self.view.show_notice(f"{self.view.underlying} is the only currency", self.clock())
 
@@ -336,7 +343,7 @@ class DfmonApp(App[None]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The actions that are available now, for the command palette."""
-        for action in ACTIONS:
+        for action in keymap_of(self.view).actions:
             if action.id != "app.palette" and is_available(action, self.hub.mode, self.view.sheet):
                 run = functools.partial(self.action_do, action.id)
                 yield SystemCommand(action.text, f"key {action.key_label}", run)

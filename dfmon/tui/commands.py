@@ -27,17 +27,22 @@ from dfmon.tui.view_actions import show_model
 from dfmon.tui.what_if_controls import set_arguments
 
 CommandResult = Request | Action | None
+_SPAN_NAMES: Final = tuple(name for name, _ in SPANS)
 CommandHandler = Callable[[View, Frame, str], CommandResult]
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command. `usage` shows its argument; `available_in` is the mode it works in, "" for all."""
+    """One command. `usage` shows its argument; `available_in` is the mode it works in, "" for all.
+
+    `choices` are the arguments that tab goes through.
+    """
 
     name: str
     usage: str
     handler: CommandHandler
     available_in: str = ""
+    choices: Callable[[Frame], Sequence[str]] = lambda frame: ()
 
 
 def resolve_choice(text: str, allowed: Sequence[str], kind: str) -> str:
@@ -74,10 +79,8 @@ def _parse_number(text: str, kind: str, examples: str, minimum: float = 0.0) -> 
 
 def _set_expiry(view: View, frame: Frame, text: str) -> CommandResult:
     """Filters the positions sheet by an expiry, or moves the cursor of the heat-map to it."""
-    listed_expiries = tuple(row.label for row in frame.snapshot.by_expiry) if frame.snapshot else ()
-    if not listed_expiries:
+    if len(allowed := _expiries(frame)) < 2:
         raise UsageError("no expiries listed yet")
-    allowed = (*listed_expiries, "all")
     label = resolve_choice(text.lstrip("0"), allowed, "expiry")
     view.expiry_filter, view.selected_option = "" if label == "all" else label, ""
     if view.sheet != "positions":
@@ -87,9 +90,27 @@ def _set_expiry(view: View, frame: Frame, text: str) -> CommandResult:
     return None
 
 
+def _expiries(frame: Frame) -> Sequence[str]:
+    return (*(row.label for row in frame.snapshot.by_expiry), "all") if frame.snapshot else ()
+
+
+def _coins(frame: Frame) -> Sequence[str]:
+    shown = (frame.latest_snapshot,) if frame.latest_snapshot is not None else ()
+    return tuple(sorted({snapshot.underlying for snapshot in (*shown, *frame.others)}))
+
+
+def _show_coin(view: View, frame: Frame, text: str) -> CommandResult:
+    view.show_underlying(resolve_choice(text, _coins(frame), "coin"))
+    return None
+
+
 def _set_model(view: View, frame: Frame, text: str) -> CommandResult:
     show_model(view, frame, resolve_choice(text, known_models(frame.snapshot), "position model"))
     return None
+
+
+def _models(frame: Frame) -> Sequence[str]:
+    return known_models(frame.snapshot)
 
 
 def _request_published_model(view: View, frame: Frame, text: str) -> CommandResult:
@@ -103,8 +124,7 @@ def _set_metric(view: View, frame: Frame, text: str) -> CommandResult:
 
 
 def _set_span(view: View, frame: Frame, text: str) -> CommandResult:
-    names = [name for name, _ in SPANS]
-    view.span = names.index(resolve_choice(text, names, "time span"))
+    view.span = _SPAN_NAMES.index(resolve_choice(text, _SPAN_NAMES, "time span"))
     return None
 
 
@@ -163,20 +183,21 @@ def _request_speed(view: View, frame: Frame, text: str) -> CommandResult:
 
 COMMANDS: Final[tuple[Command, ...]] = (
     Command("strike", "98000 | 98k | spot", _set_strike),
-    Command("exp", "28NOV | all", _set_expiry),
-    Command("model", "flow | naive | short-all | file", _set_model),
-    Command("publish", "flow | naive | short-all | file", _request_published_model),
-    Command("metric", " | ".join(HEATMAP_LAYERS), _set_metric),
-    Command("span", " | ".join(name for name, _ in SPANS), _set_span),
-    Command("order", " | ".join(SORT_KEYS), _set_sort_key),
+    Command("exp", "28NOV | all", _set_expiry, choices=_expiries),
+    Command("coin", "BTC | ETH ...", _show_coin, choices=_coins),
+    Command("model", "flow | naive | short-all | file", _set_model, choices=_models),
+    Command("publish", "flow | naive | short-all | file", _request_published_model, choices=_models),
+    Command("metric", " | ".join(HEATMAP_LAYERS), _set_metric, choices=lambda frame: HEATMAP_LAYERS),
+    Command("span", " | ".join(_SPAN_NAMES), _set_span, choices=lambda frame: _SPAN_NAMES),
+    Command("order", " | ".join(SORT_KEYS), _set_sort_key, choices=lambda frame: SORT_KEYS),
     Command("filter", "put  strike>98k  net<-50", apply_filter),
     Command("size", "smallest print shown, in coins", _set_tape_min),
     Command("what-if", USAGE, _show_what_if),
-    Command("explain", "ngi | flip | regime | scenario ...", _show_explanation),
-    Command("palette", " | ".join(PALETTES), _set_palette),
-    Command("icons", " | ".join(ICONS), _set_icons),
+    Command("explain", "ngi | flip | regime | scenario ...", _show_explanation, choices=lambda frame: EXPLAINABLE),
+    Command("palette", " | ".join(PALETTES), _set_palette, choices=lambda frame: PALETTES),
+    Command("icons", " | ".join(ICONS), _set_icons, choices=lambda frame: ICONS),
     Command("goto", TIME_EXAMPLES, _request_seek, "replay"),
-    Command("speed", "0.5 | 8 | max", _request_speed, "replay"),
+    Command("speed", "0.5 | 8 | max", _request_speed, "replay", lambda frame: ("0.5", "1", "8", "64", "max")),
 )
 
 
@@ -212,12 +233,19 @@ def command_hint(frame: Frame, text: str) -> str:
     return "  ".join([*matches, *(_match_names(name, list(actions)) if name else ["… or any action"])][:12])
 
 
-def complete_command(frame: Frame, text: str) -> str:
-    """The text with its first word completed, where only one command matches."""
-    name, space, _ = text.lstrip().partition(" ")
+def completions(frame: Frame, text: str) -> list[str]:
+    """The texts that begin with `text`: of commands and actions, then of a command's arguments."""
+    name, space, argument = text.lstrip().partition(" ")
     commands, actions = _available_commands(frame.mode, frame.view.sheet)
-    matches = _match_names(name, [c.name for c in commands]) or _match_names(name, list(actions))
-    return f"{matches[0]} " if name and not space and len(matches) == 1 else text
+    if not space:
+        names = [f"{command.name} " for command in commands] + list(actions)
+        return [candidate for candidate in names if candidate.startswith(name.casefold())]
+    matches = _match_names(name, [command.name for command in commands])
+    if len(matches) != 1:
+        return []
+    command = next(command for command in commands if command.name == matches[0])
+    folded = argument.strip().casefold()
+    return [f"{command.name} {choice}" for choice in command.choices(frame) if choice.casefold().startswith(folded)]
 
 
 def _match_names(prefix: str, names: list[str]) -> list[str]:

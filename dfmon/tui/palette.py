@@ -118,7 +118,7 @@ def _heat_styles(theme: Theme, true_colour: bool) -> dict[str, Style]:
 
 def _without_colour(name: str, style: Style) -> Style:
     """The same emphasis without colour: filled chips, cells that are strongly negative and the cursor are reverse."""
-    is_chip = name.startswith(("mode.", "notice", "scene.")) and name != "scene.calm"
+    is_chip = name.startswith(("mode.", "notice", "found", "scene.")) and name != "scene.calm"
     is_strong_cell = name in {f"heat-{step}" for step in range(HEAT_STEPS // 2, HEAT_STEPS + 1)}
     dim = name.partition("@")[0] in {"dim", "faint", "edge", "absent", "axis", "caveat", "heat.none", "heat.stale"}
     reverse = is_chip or is_strong_cell or name.endswith(".cursor")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from dfmon.tui.keymap import KeyChanges
 from dfmon.tui.terminal import shows_unicode
 
 PALETTES: Final = ("dark", "light", "colour-blind", "green-red", "mono")
@@ -30,6 +31,7 @@ class ScreenSettings:
     tape_min: float = 0.0
     clock_speed: float = 1.0
     published_model: str = "flow"
+    keys: KeyChanges = ()
     forced_icons: bool = False  # `icons` was named on the command line: drawn in any locale
 
     @property

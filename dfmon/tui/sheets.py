@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from dfmon.tui.actions import CONTEXT_ACTIONS, SCREEN_ACTIONS, Action, focus_action
 from dfmon.tui.computation import Work
 from dfmon.tui.filters import ListName
+from dfmon.tui.keymap import KeyChanges, KeyMap, bind, label_of
 from dfmon.tui.render.alerts import alert_rows, alerts
 from dfmon.tui.render.box import Rect, inner_size, scrolled_panel
 from dfmon.tui.render.chart import chart
@@ -20,7 +22,7 @@ from dfmon.tui.render.coins import coin_rows
 from dfmon.tui.render.detail import detail
 from dfmon.tui.render.explanation import explanation_rows
 from dfmon.tui.render.feeds import feed_rows
-from dfmon.tui.render.formatting import Row
+from dfmon.tui.render.formatting import Row, highlight
 from dfmon.tui.render.forward_map import forward_map_sheet
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.gauges import gauges
@@ -80,12 +82,20 @@ class SheetSpec:
         if self.render is not None:
             return self.render(frame, rect)
         rows = self.lines(frame, inner_size(rect)[0]) if self.lines is not None else []
-        return scrolled_panel(rect, self.title.upper(), rows, frame.view.scroll)
+        view = frame.view
+        rows = [highlight(row, view.search) for row in rows] if view.search else rows
+        return scrolled_panel(rect, self.title.upper(), rows, view.scroll, _scroll_hint(view))
 
 
 def _help_lines(frame: Frame, width: int) -> list[Row]:
     """The help lists the actions of this table, so it reads the table when drawn."""
-    return help_rows(SPECS_BY_NAME[frame.view.sheet_under_help or frame.view.panel].explanation, ACTIONS, width)
+    view = frame.view
+    return help_rows(SPECS_BY_NAME[view.sheet_under_help or view.panel].explanation, keymap_of(view).actions, width)
+
+
+def _scroll_hint(view: View) -> tuple[str, str]:
+    """The keys that close a sheet and that scroll it."""
+    return label_of(view.keys, "app.back"), f"{label_of(view.keys, 'cursor.down')} {label_of(view.keys, 'cursor.up')}"
 
 
 # Numbered from 1 on screen. Their places on the main screen are in `layout`.
@@ -226,8 +236,16 @@ ACTIONS: Final[tuple[Action, ...]] = (
     *CONTEXT_ACTIONS,
 )
 ACTIONS_BY_ID: Final = {action.id: action for action in ACTIONS}
-ACTIONS_BY_KEY: Final = {key: action for action in ACTIONS for key in action.keys}
-"""By Textual's name of the key, or by the character that it types."""
+
+
+@lru_cache(maxsize=4)
+def key_map(changes: KeyChanges) -> KeyMap:
+    """The keys in force. Raises UsageError for an unknown action or key, and for a conflict."""
+    return bind(ACTIONS, changes)
+
+
+def keymap_of(view: View) -> KeyMap:
+    return key_map(view.keys)
 
 
 def covers_panels(sheet: str) -> bool:

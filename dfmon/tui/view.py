@@ -9,6 +9,7 @@ from dfmon.model.metrics import metrics_at
 from dfmon.model.units import DAY, HOUR, MINUTE
 from dfmon.tui.computation import Computed
 from dfmon.tui.filters import Filter, ListName
+from dfmon.tui.keymap import KeyChanges
 
 SNAPSHOT_LAYERS: Final = (*metrics_at("heatmap"), "oi", "iv")
 HEATMAP_LAYERS: Final = (*SNAPSHOT_LAYERS, "volume", "flow", "change")
@@ -34,7 +35,9 @@ class View:
     word that the sheet of explanations writes out. `profile_horizon` and `profile_range` are of the zoomed
     profile, whose `profile_column` counts from spot. `computed` are the last results of the sheets that compute, by
     name. `map_row` counts the rows of the forward map from spot. `prompt` is the sign of the open input line, "" for
-    none, and `prompt_error` the error in its text.
+    none, `prompt_error` the error in its text, `completions` what tab goes through, `history` the earlier texts of
+    each sign and `history_row` the one shown, counted from the newest. `count` are the digits before a move, `search`
+    the text that `/` looks for in lines, last seen in `found_line`, and `keys` the keys that are not the table's.
     """
 
     underlying: str
@@ -73,8 +76,15 @@ class View:
     computed: dict[str, Computed] = field(default_factory=dict)
     map_row: int = 0
     map_column: int = 1
+    count: str = ""
+    search: str = ""
+    found_line: int = 0
+    keys: KeyChanges = ()
     prompt: str = ""
     prompt_text: str = ""
+    completions: tuple[str, ...] = ()
+    history: dict[str, list[str]] = field(default_factory=dict)
+    history_row: int = 0
     prompt_error: str = ""
     notice: str = ""
     notice_until_ns: int = 0
@@ -87,6 +97,11 @@ class View:
     @property
     def span_ns(self) -> int:
         return SPANS[self.span][1]
+
+    def show_underlying(self, underlying: str) -> None:
+        """Shows another coin, with the cursor at spot."""
+        self.underlying = underlying
+        self.cursor_strike, self.cursor_column, self.scroll = None, 0, 0
 
     def show_notice(self, text: str, now_ns: int, seconds: float = 4.0) -> None:
         """Shows one sentence on the state line for a few seconds of wall time."""

@@ -9,19 +9,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from dfmon.tui.cursor import (
+    is_profile,
+    is_searched,
+    move_cursor,
+    move_page,
+    move_to_first,
+    move_to_last,
+    step_expiry_filter,
+    step_match,
+    take_count,
+)
 from dfmon.tui.filters import Filter
-from dfmon.tui.layout import layout
-from dfmon.tui.render.box import inner_size
-from dfmon.tui.render.explanation import EXPLAINABLE
-from dfmon.tui.render.forward_map import drawn_map
 from dfmon.tui.render.frame import Frame
-from dfmon.tui.render.heatmap_grid import HeatmapGrid, current_grid, cursor_of
 from dfmon.tui.render.models import known_models
-from dfmon.tui.render.options import SORT_LABELS, cursor_index, filtered_options
-from dfmon.tui.render.smile import smile_cursor
-from dfmon.tui.render.vol import vol_surface
+from dfmon.tui.render.options import SORT_LABELS
 from dfmon.tui.settings import ICONS, PALETTES
-from dfmon.tui.sheets import PANELS, SHEETS, SPECS_BY_NAME, LineSource, covers_panels, filtered_list, front_sheet
+from dfmon.tui.sheets import PANELS, SHEETS, SPECS_BY_NAME, covers_panels, filtered_list, front_sheet
 from dfmon.tui.view import (
     HEATMAP_LAYERS,
     LOOKBACKS,
@@ -41,18 +45,23 @@ _EXPLAINED_OF_PANEL: Final = {"chart": "regime", "gauges": "ngi", "profile": "fl
 _LARGE_STEP: Final = 4  # values of a slider
 _LAYOUT_FIELDS: Final = (
     "panel", "zoom", "sheet", "sheet_under_help", "metric", "span", "cursor_strike", "cursor_column", "merge", "scroll",
-    "sort_key", "table", "selected_option", "expiry_filter", "filters", "map_row", "map_column", "what_if",
+    "search", "sort_key", "table", "selected_option", "expiry_filter", "filters", "map_row", "map_column", "what_if",
     "what_if_row", "expiry_row", "smile", "smile_row", "profile_horizon", "profile_range", "profile_column",
     "lookback",
 )  # fmt: skip
 
 
 def go_back(view: View, frame: Frame) -> None:
-    """Clears the filter on screen, else closes the sheet or detail, else leaves the zoom."""
+    """Clears the count or the filter or the search on screen, else closes the sheet or detail, else leaves the zoom."""
     fills_screen = view.sheet or view.zoom
+    if view.count:
+        view.count = ""
+        return
     filter_visible = not fills_screen or SPECS_BY_NAME[view.sheet or view.panel].list_name is not None
     if filter_visible and view.filters[filtered_list(view)].text:
         view.filters[filtered_list(view)] = Filter()
+    elif view.search and is_searched(view):
+        view.search = ""
     elif view.sheet == "vol" and view.smile:
         view.smile = False
     elif view.sheet:
@@ -136,6 +145,27 @@ def show_next_alert(view: View, frame: Frame) -> None:
         view.show_notice("no new alerts", frame.now_ns)
 
 
+def show_previous_alert(view: View, frame: Frame) -> None:
+    """Shows the alert before the one on the line, the newest one where none is shown."""
+    shown_ns = view.alert_shown_ns or frame.now_ns
+    earlier = [alert.ts_ns for alert in frame.alerts if alert.ts_ns < shown_ns]
+    if earlier:
+        view.alert_shown_ns = earlier[0]
+    else:
+        view.show_notice("no earlier alert", frame.now_ns)
+
+
+def step_found(step: int, view: View, frame: Frame) -> None:
+    """The next or previous line of a search, row of a filtered list, or else alert."""
+    if is_searched(view) and view.search:
+        for _ in range(take_count(view)):
+            step_match(step, view, frame)
+    elif front_sheet(view).list_name is not None and view.filters[filtered_list(view)].text:
+        move_cursor(-step, 0, view, frame)
+    else:
+        (show_next_alert if step > 0 else show_previous_alert)(view, frame)
+
+
 def next_model(view: View, frame: Frame) -> None:
     """Shows the next position model. What is published stays as it is."""
     snapshot = frame.latest_snapshot
@@ -165,7 +195,7 @@ def step_metric(step: int, view: View, frame: Frame) -> None:
 
 def step_span(step: int, view: View, frame: Frame) -> None:
     """The next span of the chart; of the zoomed profile the next horizon."""
-    if _is_profile(view):
+    if is_profile(view):
         view.profile_horizon = (view.profile_horizon + step) % len(PROFILE_HORIZONS)
         return
     view.span = (view.span + step) % len(SPANS)
@@ -185,17 +215,12 @@ def step_sort_key(step: int, view: View, frame: Frame) -> None:
     view.show_notice(f"options sorted by {SORT_LABELS[view.sort_key]}", frame.now_ns)
 
 
-def step_expiry_filter(step: int, view: View, frame: Frame) -> None:
-    """Shows one expiry, then the next, then all."""
-    labels = ("", *(row.label for row in frame.snapshot.by_expiry)) if frame.snapshot else ("",)
-    view.expiry_filter = cycle(labels, view.expiry_filter, step)
-    view.selected_option = ""
-
-
 def open_prompt(prompt_sign: str, view: View, frame: Frame) -> None:
-    """Opens the input line, with the current filter for `/`."""
+    """Opens the input line, with the current search or filter for `/`."""
     view.prompt, view.prompt_error = prompt_sign, ""
-    view.prompt_text = view.filters[filtered_list(view)].text if prompt_sign == "/" else ""
+    view.prompt_text, view.completions = "", ()
+    if prompt_sign == "/":
+        view.prompt_text = view.search if is_searched(view) else view.filters[filtered_list(view)].text
 
 
 def reset_layout(view: View, frame: Frame) -> None:
@@ -211,71 +236,6 @@ def reset_layout(view: View, frame: Frame) -> None:
     for name in _LAYOUT_FIELDS:
         setattr(view, name, getattr(initial_view, name))
     view.show_notice("layout reset", frame.now_ns)
-
-
-def move_cursor(rows: int, columns: int, view: View, frame: Frame) -> None:
-    """Moves the cursor of the heat-map or the options, or scrolls; up is towards higher strikes."""
-    if view.sheet == "positions":
-        _move_option_cursor(view, frame, -rows, columns)
-        return
-    if view.sheet == "forward":
-        _move_map_cursor(view, frame, rows, columns)
-        return
-    if view.sheet == "vol":
-        _move_through_vol(view, frame, rows, columns)
-        return
-    if view.sheet == "explain" and columns:
-        view.explained, view.scroll = cycle(EXPLAINABLE, view.explained, columns), 0
-        return
-    if _is_profile(view):
-        half = view.size[0] // 2
-        view.profile_column = max(-half, min(view.profile_column + columns, half))
-        return
-    if view.sheet == "what-if":
-        _move_control(view, frame, rows, columns)
-        return
-    if _scrolled_lines(view) is not None:
-        view.scroll = max(0, min(view.scroll - rows, _max_scroll(view, frame)))
-        return
-    grid = current_grid(frame)
-    if grid is None:
-        return
-    row, column = cursor_of(grid, view)
-    if rows:
-        _set_cursor_strike(view, grid, row + rows)
-    view.cursor_column = max(0, min(column + columns, len(grid.expiries) - 1))
-
-
-def _is_profile(view: View) -> bool:
-    """True for the profile on the whole screen."""
-    return view.zoom and view.panel == "profile" and not covers_panels(view.sheet)
-
-
-def _move_map_cursor(view: View, frame: Frame, rows: int, columns: int) -> None:
-    if (drawn := drawn_map(frame)) is not None:
-        half = len(drawn.moves) // 2
-        view.map_row = max(-half, min(view.map_row + rows, half))
-        view.map_column = max(0, min(view.map_column + columns, len(drawn.hours) - 1))
-
-
-def _move_control(view: View, frame: Frame, rows: int, columns: int) -> None:
-    view.what_if_row = (view.what_if_row - rows) % len(CONTROLS)
-    if columns:
-        step_control(view, frame, columns)
-
-
-def _move_through_vol(view: View, frame: Frame, rows: int, columns: int) -> None:
-    """Up and down through the expiries, or the strikes of a smile, in which left and right change the expiry."""
-    surface = vol_surface(frame)
-    if not surface:
-        return
-    if view.smile and rows:
-        row = surface[view.expiry_row % len(surface)]
-        at = smile_cursor(frame, row)
-        view.smile_row += max(0, min(at + rows, len(row.strikes) - 1)) - at
-    else:
-        view.expiry_row = max(0, min(view.expiry_row + (columns or -rows), len(surface) - 1))
-        view.smile_row = 0
 
 
 def reset_control(view: View, frame: Frame) -> None:
@@ -294,56 +254,13 @@ def next_lookback(view: View, frame: Frame) -> None:
 
 def step_range(step: int, view: View, frame: Frame) -> None:
     """More or fewer strikes a row of the heat-map; a larger step of the what-if; a wider or narrower profile."""
-    if _is_profile(view):
+    if is_profile(view):
         view.profile_range = max(0, min(view.profile_range + step, len(PROFILE_RANGES) - 1))
         return
     if view.sheet == "what-if":
         step_control(view, frame, step * _LARGE_STEP)
     else:
         step_merge(step, view, frame)
-
-
-def _move_option_cursor(view: View, frame: Frame, rows: int, columns: int) -> None:
-    """Moves through the options; left and right change the expiry, as do up and down in the table of expiries."""
-    if columns or view.table == "expiries":
-        step_expiry_filter(columns or rows, view, frame)
-        return
-    rows_listed = filtered_options(frame)
-    if rows_listed:
-        view.selected_option = rows_listed[
-            max(0, min(cursor_index(rows_listed, view) + rows, len(rows_listed) - 1))
-        ].name
-
-
-def move_to_first(view: View, frame: Frame) -> None:
-    view.cursor_strike, view.scroll, view.selected_option = None, 0, ""
-    view.map_row = view.expiry_row = view.smile_row = view.profile_column = 0
-
-
-def move_to_last(view: View, frame: Frame) -> None:
-    if view.sheet == "positions":
-        _move_option_cursor(view, frame, len(filtered_options(frame)), 0)
-    elif _scrolled_lines(view) is not None:
-        view.scroll = _max_scroll(view, frame)
-    elif grid := current_grid(frame):
-        _set_cursor_strike(view, grid, 0)
-
-
-def _set_cursor_strike(view: View, grid: HeatmapGrid, row: int) -> None:
-    view.cursor_strike = grid.strikes[max(0, min(row, len(grid.strikes) - 1))]
-
-
-def _scrolled_lines(view: View) -> LineSource | None:
-    """The lines that up and down move through; None where they move a cursor."""
-    return front_sheet(view).lines if covers_panels(view.sheet) or view.zoom else None
-
-
-def _max_scroll(view: View, frame: Frame) -> int:
-    """The scroll at which the last line is visible."""
-    rects = layout(*view.size, panel=view.panel, zoom=view.zoom, sheet=view.sheet)
-    name, lines = front_sheet(view).name, _scrolled_lines(view)
-    width, height = inner_size(rects[name]) if name in rects else view.size
-    return max(0, len(lines(frame, width)) - height) if lines is not None else 0
 
 
 VIEW_ACTIONS: Final[dict[str, ViewAction]] = {
@@ -356,7 +273,8 @@ VIEW_ACTIONS: Final[dict[str, ViewAction]] = {
     "panel.reset": reset_layout,
     "what-if.reset": reset_control,
     "app.alerts": toggle_alerts,
-    "alert.next": show_next_alert,
+    "list.next": partial(step_found, 1),
+    "list.prev": partial(step_found, -1),
     "app.colours": next_palette,
     "app.icons": next_icons,
     **{f"panel.focus.{i}": partial(focus_panel, spec.name) for i, spec in enumerate(PANELS, start=1)},
@@ -378,6 +296,10 @@ VIEW_ACTIONS: Final[dict[str, ViewAction]] = {
     "cursor.right": partial(move_cursor, 0, 1),
     "cursor.up": partial(move_cursor, 1, 0),
     "cursor.down": partial(move_cursor, -1, 0),
+    "cursor.page.up": partial(move_page, 1.0),
+    "cursor.page.down": partial(move_page, -1.0),
+    "cursor.half.up": partial(move_page, 0.5),
+    "cursor.half.down": partial(move_page, -0.5),
     "cursor.first": move_to_first,
     "cursor.last": move_to_last,
     "cell.detail": toggle_detail,

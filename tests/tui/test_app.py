@@ -24,7 +24,7 @@ from dfmon.tui.app import DfmonApp, writer_backlog
 from dfmon.tui.render.options import filtered_options
 from dfmon.tui.request_actions import REQUEST_ACTIONS
 from dfmon.tui.settings import ScreenSettings
-from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, ACTIONS_BY_KEY
+from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, key_map
 from dfmon.tui.view import SORT_KEYS, View
 from dfmon.tui.view_actions import VIEW_ACTIONS
 
@@ -241,8 +241,7 @@ def test_every_action_is_carried_out_somewhere() -> None:
         app_action = hasattr(DfmonApp, "do_" + action.id.replace(".", "_"))
         assert (action.id in VIEW_ACTIONS) + (action.id in REQUEST_ACTIONS) + app_action == 1, action.id
     assert len({a.id for a in ACTIONS}) == len(ACTIONS) == len(ACTIONS_BY_ID)
-    keys = [k for a in ACTIONS for k in a.keys]
-    assert len(set(keys)) == len(keys)
+    assert sum(len(action.keys) for action in ACTIONS) == len(key_map(()).by_key), "no key has two actions"
 
 
 def _fingerprint(harness: AppHarness) -> tuple[object, ...]:
@@ -262,28 +261,43 @@ SETUP_KEYS = {
     "panel.focus.1": ["2"],
     "cursor.left": ["l"],
     "cursor.up": ["j"],
+    "cursor.half.up": ["G"],
+    "cursor.page.up": ["G"],
+    "cursor.first": ["j"],
     "panel.reset": ["2"],
     "view.order": ["d"],
     "what-if.reset": ["u"],
     "view.order.prev": ["d"],
     "view.only": ["d"],
     "view.only.prev": ["d"],
-    "cursor.first": ["j"],
-    "view.less": ["plus"],
+    "view.less": ["+"],
 }
-
-
 TESTED_ELSEWHERE = ("app.snapshot", "app.suspend")
+IN_THE_APP = [action for action in ACTIONS if action.id not in {*VIEW_ACTIONS, *REQUEST_ACTIONS, *TESTED_ELSEWHERE}]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("action", [a for a in ACTIONS if a.id not in TESTED_ELSEWHERE], ids=lambda a: a.id)
-async def test_every_key_does_something(action: Action) -> None:
+def _harness_for(action: Action) -> AppHarness:
+    mode: State = "replay" if action.available_in == "replay" else "live"
+    return AppHarness(factory.snapshot(), mode=mode, runtime=Runtime(replay_speed=4.0))
+
+
+@pytest.mark.parametrize("action", [a for a in ACTIONS if a not in IN_THE_APP], ids=lambda a: a.id)
+def test_every_key_does_something(action: Action) -> None:
+    if action.id in TESTED_ELSEWHERE:
+        return
     for key in action.keys:
-        mode: State = "replay" if action.available_in == "replay" else "live"
-        harness = AppHarness(factory.snapshot(), mode=mode, runtime=Runtime(replay_speed=4.0))
+        harness = _harness_for(action)
+        for earlier in (*SETUP_KEYS.get(action.id, []), key):
+            before = _fingerprint(harness)
+            assert harness.app._handle_key(earlier, None)
+        assert _fingerprint(harness) != before, key
+
+
+@pytest.mark.parametrize("action", IN_THE_APP, ids=lambda a: a.id)
+async def test_every_key_of_the_app_does_something(action: Action) -> None:
+    for key in action.keys:
+        harness = _harness_for(action)
         async with harness.app.run_test(size=(80, 24)) as pilot:
-            await pilot.press(*SETUP_KEYS.get(action.id, []))
             before = _fingerprint(harness)
             await pilot.press(key)
             await pilot.pause()
@@ -411,10 +425,6 @@ async def test_keys_that_arrive_in_one_burst_are_handled_in_their_order(keys: tu
         assert harness.app.view.metric == metric
         assert harness.app.view.underlying == ("ETH" if keys[0] == "c" else "BTC")
         assert (harness.app.view.prompt, harness.app.frame().paused) == ("", False)
-
-
-def test_no_key_has_two_actions() -> None:
-    assert sum(len(action.keys) for action in ACTIONS) == len(ACTIONS_BY_KEY)
 
 
 async def test_options_are_walked_by_name_and_keep_the_cursor() -> None:

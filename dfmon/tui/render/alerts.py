@@ -89,7 +89,7 @@ def _single_row(frame: Frame, width: int, focus: bool) -> Row:
     head: list[Run] = [
         ("─▸" if focus else "─ ", "edge"),
         ("6 ALERTS", "title.focus" if focus else "title"),
-        (f" [n] {frame.unread_alert_count} !" if frame.unread_alert_count else "", "warn"),
+        (f" [{frame.key('list.next')}] {frame.unread_alert_count} !" if frame.unread_alert_count else "", "warn"),
         (" ─", "edge"),
     ]
     chosen = next((a for a in frame.alerts if a.ts_ns == frame.view.alert_shown_ns), None)

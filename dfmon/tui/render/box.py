@@ -53,12 +53,15 @@ def divider(title: Sequence[Run], tail: Sequence[Run], width: int) -> Row:
     return _rule((("─ ", "edge"), *title), tail, width, "edge")
 
 
-def scrolled_panel(rect: Rect, title: str, rows: Sequence[Row], scroll: int) -> list[Row]:
-    """Lines under a title, with the visible range in it where they do not all fit."""
+def scrolled_panel(rect: Rect, title: str, rows: Sequence[Row], scroll: int, keys: tuple[str, str]) -> list[Row]:
+    """Lines under a title, with the visible range in it where they do not all fit.
+
+    `keys` are the labels of those that close the panel and that scroll it.
+    """
     height = inner_size(rect)[1]
     first = max(0, min(scroll, len(rows) - height))
-    position_text = f"   {first + 1}-{first + height} of {len(rows)}, j k" if len(rows) > height else ""
-    head = [(title, "title"), (f"  esc closes{position_text}", "dim")]
+    position_text = f"   {first + 1}-{first + height} of {len(rows)}, {keys[1]}" if len(rows) > height else ""
+    head = [(title, "title"), (f"  {keys[0]} closes{position_text}", "dim")]
     return bordered_panel(rect, head, rows[first : first + height], focus=False)
 
 

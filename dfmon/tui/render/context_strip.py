@@ -127,7 +127,7 @@ def _unread_runs(frame: Frame, width: int) -> list[Run]:
     if frame.unread_alert_count and (
         width >= 120 or frame.view.zoom or frame.view.sheet
     ):  # else the alerts' row has it
-        return [(f"[n] {frame.unread_alert_count} ! ", "warn")]
+        return [(f"[{frame.key('list.next')}] {frame.unread_alert_count} ! ", "warn")]
     return []
 
 

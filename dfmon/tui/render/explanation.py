@@ -21,9 +21,8 @@ _MAX_LINE: Final = 400
 def explanation_rows(frame: Frame, width: int) -> list[Row]:
     """All lines of the sheet."""
     found, name = frame.computed("explain"), frame.view.explained
-    head = fit(
-        ((f" {name.upper()}", "strong"), ("  h l the next one, :explain NAME, as `dfmon explain`", "dim")), width
-    )
+    hint = f"  {frame.keys('cursor.left', 'cursor.right')} the next one, :explain NAME, as `dfmon explain`"
+    head = fit(((f" {name.upper()}", "strong"), (hint, "dim")), width)
     if frame.stale:
         return [head, fit(((" no explanation while stale", "warn"),), width)]
     if found is None or found.key[2] != name:

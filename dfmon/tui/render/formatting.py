@@ -69,6 +69,18 @@ def fit(row: Iterable[Run], width: int, style: str = "text") -> Row:
     return tuple(out)
 
 
+def highlight(row: Row, text: str, style: str = "found") -> Row:
+    """The row with every place of a text, in lower case, in another style."""
+    out: list[Run] = []
+    for run_text, name in row:
+        folded, at = run_text.casefold(), 0
+        while len(folded) == len(run_text) and (found := folded.find(text, at)) >= 0:
+            out += [(run_text[at:found], name), (run_text[found : found + len(text)], style)]
+            at = found + len(text)
+        out.append((run_text[at:], name))
+    return tuple((part, name) for part, name in out if part)
+
+
 def justify(left: Iterable[Run], right: Iterable[Run], width: int, style: str = "text") -> Row:
     """`left` flush left and `right` flush right; the left side is cut where both do not fit."""
     tail = tuple(right)

@@ -51,7 +51,7 @@ def forward_map_sheet(frame: Frame, rect: Rect) -> list[Row]:
     width, height = inner_size(rect)
     snapshot, drawn = frame.snapshot, drawn_map(frame)
     title: list[Run] = [
-        ("F FORWARD MAP", "title"),
+        ("FORWARD MAP", "title"),
         ("  dealers' trade until then, " if width < 100 else _LONG_TITLE, "dim"),
     ]
     if snapshot is None or snapshot.spot is None or drawn is None or frame.stale:

@@ -16,6 +16,7 @@ from dfmon.model.snapshot import Alert, Detail, FlowSnapshot, Metric, MetricRow,
 from dfmon.model.units import MINUTE, SECOND
 from dfmon.tui.computation import Computed
 from dfmon.tui.heatmap_slices import Slice
+from dfmon.tui.keymap import label_of
 from dfmon.tui.metric_series import rows_since
 from dfmon.tui.render.formatting import cell_text
 from dfmon.tui.view import SPANS, View
@@ -127,6 +128,14 @@ class Frame:
     def dim_if_stale(self, style: str) -> str:
         """`style`, or dim where the screen is stale."""
         return "dim" if self.stale else style
+
+    def key(self, action_id: str) -> str:
+        """The key of an action, as printed."""
+        return label_of(self.view.keys, action_id)
+
+    def keys(self, *action_ids: str) -> str:
+        """The keys of some actions, as printed."""
+        return " ".join(map(self.key, action_ids))
 
     def waiting_text(self) -> str:
         """The text of an empty panel."""

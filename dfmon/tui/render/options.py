@@ -182,11 +182,11 @@ def _list_status(frame: Frame, cursor_row: int, count: int, width: int) -> Row:
     text = view.filters["positions"].text
     parts: list[tuple[int, tuple[Run, ...]]] = [
         (0, ((f" {cursor_row + 1} of {count:,}", "dim"),)),
-        (1, (("[o] by ", "dim"), (SORT_LABELS[view.sort_key], "text"))),
+        (1, ((f"[{frame.key('view.order')}] by ", "dim"), (SORT_LABELS[view.sort_key], "text"))),
         (
             1,
             (
-                ("[e] ", "dim"),
+                (f"[{frame.key('view.only')}] ", "dim"),
                 (cell_text(view.expiry_filter, 9) or "all expiries", "strong" if view.expiry_filter else "text"),
             ),
         ),

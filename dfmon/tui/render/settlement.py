@@ -38,7 +38,7 @@ def settlement_sheet(frame: Frame, rect: Rect) -> list[Row]:
     """The sheet at any size."""
     width, height = inner_size(rect)
     snapshot, found = frame.snapshot, settlement(frame)
-    title: list[Run] = [("S SETTLEMENT", "title")]
+    title: list[Run] = [("SETTLEMENT", "title")]
     if snapshot is None or found is None or frame.stale:
         text = frame.missing_text("settlement", "settlement", "no book in this process to settle")
         return bordered_panel(rect, title, [(), ((f"  {text}", "dim"),)], focus=False)

@@ -17,7 +17,7 @@ from dfmon.tui.render.formatting import (
 )
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.headline import speed_text
-from dfmon.tui.sheets import ACTIONS, covers_panels
+from dfmon.tui.sheets import covers_panels, keymap_of
 from dfmon.tui.view import View
 
 
@@ -88,7 +88,8 @@ def footer_line(frame: Frame, width: int) -> list[Row]:
     if frame.view.prompt:
         return [_prompt_row(frame, width)]
     actions = sorted(footer_actions(frame.mode, frame.view), key=lambda action: action.footer_rank)
-    parts = [(a.footer_rank, ((a.key_label, "key"), (f" {a.footer_label}", "dim"))) for a in actions]
+    parts: list[tuple[int, tuple[Run, ...]]] = [(0, ((frame.view.count, "strong"),))] if frame.view.count else []
+    parts += [(a.footer_rank, ((a.key_label, "key"), (f" {a.footer_label}", "dim"))) for a in actions]
     return [fit(((" ", "text"), *join_by_priority(parts, width - 2, 3 if width >= 120 else 2)), width)]
 
 
@@ -97,8 +98,9 @@ def footer_actions(mode: str, view: View) -> list[Action]:
     can_go_back, panels_hidden = bool(view.sheet) or view.zoom, covers_panels(view.sheet)
     return [
         action
-        for action in ACTIONS
+        for action in keymap_of(view).actions
         if action.footer_rank
+        and action.keys
         and is_available(action, mode, view.sheet)
         and (action.id != "app.back" or can_go_back)
         and not (panels_hidden and action.group in PANEL_GROUPS)

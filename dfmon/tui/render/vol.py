@@ -35,18 +35,20 @@ def vol_sheet(frame: Frame, rect: Rect) -> list[Row]:
     """The sheet at any size."""
     width, height = inner_size(rect)
     surface = vol_surface(frame)
-    title: list[Run] = [("V VOLATILITY", "title")]
+    title: list[Run] = [("VOLATILITY", "title")]
+    enter = frame.key("cell.detail")
     if surface is None or frame.snapshot is None or frame.stale:
         text = frame.missing_text("vol", "volatilities", "no options in this process")
         return bordered_panel(rect, title, [(), ((f"  {text}", "dim"),)], focus=False)
     if frame.view.smile:
         chosen = surface[frame.view.expiry_row % len(surface)]
-        title = [("V SMILE", "title"), (f" {chosen.label}", "strong")]
+        title = [("SMILE", "title"), (f" {chosen.label}", "strong")]
         title += [(f"  F {format_level(chosen.forward)}  {chosen.hours / 24.0:.1f} d", "dim")]
         title.append(("  marks, bid..ask, ", "dim") if width >= 100 else ("  ", "dim"))
-        title.append(("h l expiry, enter term structure", "dim"))
+        title.append((f"{frame.keys('cursor.left', 'cursor.right')} expiry, {enter} term structure", "dim"))
         return bordered_panel(rect, title, smile_rows(frame, chosen, width, height), focus=False)
-    title.append(("  ATM by square root of time; j k expiry, enter its smile", "dim"))
+    expiry = frame.keys("cursor.down", "cursor.up")
+    title.append((f"  ATM by square root of time; {expiry} expiry, {enter} its smile", "dim"))
     points = [(row.hours, row.atm) for row in surface]
     curve = curve_rows(points, [short_expiry(row.label) for row in surface], width, max(6, min(14, height // 3)), frame)
     shown = visible_rows(len(surface), height - len(curve) - 4, frame.view.expiry_row)

@@ -38,7 +38,8 @@ _MIN_GRID_HEIGHT: Final = 8
 def what_if_sheet(frame: Frame, rect: Rect) -> list[Row]:
     """The sheet at any size."""
     width, height = inner_size(rect)
-    title: list[Run] = [("u WHAT-IF", "title"), ("  h l change, 0 and R forget; never published", "dim")]
+    change, forget = frame.keys("cursor.left", "cursor.right"), frame.keys("what-if.reset", "panel.reset")
+    title: list[Run] = [("WHAT-IF", "title"), (f"  {change} change, {forget} forget; never published", "dim")]
     tail: list[Run] = [(" WHAT-IF ", "mode.paused")] if frame.view.what_if else []
     tick = tick_of(frame)
     if tick is None or frame.stale:
