@@ -121,7 +121,7 @@ CONTEXT_ACTIONS: Final[tuple[Action, ...]] = (
     Action("cursor.right", ("l", "right"), "l", "Cursor right", "", "HEAT-MAP"),
     Action("cursor.half.down", ("ctrl+d",), "ctrl+d u", "Half a page down", "half a page down, up", "HEAT-MAP"),
     Action("cursor.half.up", ("ctrl+u",), "ctrl+u", "Half a page up", "", "HEAT-MAP"),
-    Action("cursor.page.down", ("pagedown", "ctrl+f"), "pgdn pgup", "Page down", "a page down, up", "HEAT-MAP"),
+    Action("cursor.page.down", ("pagedown", "ctrl+f"), "pgdn up", "Page down", "a page down, up", "HEAT-MAP"),
     Action("cursor.page.up", ("pageup", "ctrl+b"), "pgup", "Page up", "", "HEAT-MAP"),
     Action("cursor.first", ("g", "home"), "g G", "Spot row, top of a list", "spot row or top, last row", "HEAT-MAP"),
     Action("cursor.last", ("G", "end"), "G", "Last row", "", "HEAT-MAP"),

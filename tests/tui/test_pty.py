@@ -293,7 +293,7 @@ def test_the_picture_is_the_same_when_every_cell_is_sent_again(open_terminal: Ca
         cells = terminal.screen.buffer
         return [[f"{cells[y][x].data}{cells[y][x].bg}" for x in range(80)] for y in range(22)]
 
-    for keys in (b"d", b"j\t", b"?", b"\x1b2z", b"p5", b"4/put\r", b"R"):
+    for keys in (b"d", b"j\t", b"?", b"?d2z", b"p5", b"4/put\r", b"R"):
         os.write(terminal.master, keys)
         terminal.settle()
         before = picture()

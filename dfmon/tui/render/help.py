@@ -35,5 +35,5 @@ def _key_rows(actions: Sequence[Action], groups: Sequence[str]) -> list[list[Run
     out: list[list[Run]] = []
     for group in groups:
         out.append([(f" {group}", "head")])
-        out += [[(f" {a.key_label:<8}", "key"), (a.help, "text")] for a in actions if a.group == group and a.help]
+        out += [[(f" {a.key_label:<8} ", "key"), (a.help, "text")] for a in actions if a.group == group and a.help]
     return out
