@@ -30,8 +30,8 @@ from dfmon.core.positions.advance import advance
 from dfmon.core.positions.compiled_filter import load_loops
 from dfmon.core.positions.dealer_net import sign_decided
 from dfmon.core.positions.estimate import PositionEstimate, estimate
+from dfmon.core.positions.observed_columns import InterestColumns, PrintColumns
 from dfmon.core.positions.position_state import Listing, PositionState, with_options
-from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns
 from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.core.positions.replay import Replays, advanced, with_histories, with_replays
 from dfmon.core.pricing.compiled import load_kernels, select_kernels

@@ -20,9 +20,9 @@ from dfmon.core.positions import position_state as columns
 from dfmon.core.positions.advance import advance
 from dfmon.core.positions.bands import factor_loadings
 from dfmon.core.positions.estimate import PositionEstimate, estimate
+from dfmon.core.positions.observed_columns import InterestColumns, PrintColumns
 from dfmon.core.positions.opening_rates import OpeningRates
 from dfmon.core.positions.position_state import PositionState, with_options
-from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns
 from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.core.positions.readout import read_out, sum_features, unpaired_share
 from dfmon.core.positions.replay import with_histories

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from dfmon.core.positions.estimate import SOURCES, estimate
-from dfmon.core.positions.print_alignment import PrintColumns
+from dfmon.core.positions.observed_columns import PrintColumns
 from dfmon.core.positions.replay import with_histories
 from dfmon.core.step import FlowParams
 from dfmon.engine.checkpoint import (

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfmon.api.validation import float_array, option_types
+from dfmon.core.positions.observed_columns import InterestColumns, PrintColumns
 from dfmon.core.positions.position_state import Listing, PositionState
-from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns, at_their_prints
+from dfmon.core.positions.print_alignment import at_their_prints
 from dfmon.core.positions.print_kinds import KIND_NAMES
 from dfmon.core.pricing.black import F64
 from dfmon.model.frames import I64

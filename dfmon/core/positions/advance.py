@@ -31,9 +31,10 @@ from dfmon.core.positions.netting_filter import (
     print_tables,
     start_moments,
 )
+from dfmon.core.positions.observed_columns import InterestColumns, LastInterest, PrintColumns
 from dfmon.core.positions.opening_rates import SUMS, learn, on_grid
 from dfmon.core.positions.position_state import PositionState, board_measures, without_expired
-from dfmon.core.positions.print_alignment import InterestColumns, LastInterest, PrintColumns, Releases, align
+from dfmon.core.positions.print_alignment import Releases, align
 from dfmon.core.positions.print_kinds import PositionPriors, share_table
 from dfmon.core.positions.print_terms import board_terms, option_terms
 from dfmon.model.frames import F64, I64
@@ -65,11 +66,11 @@ def advance(
     """
     update = _Update(state, priors)
     prints, observed = update.checked(prints, observed)
-    releases, pending, last = align(state.pending, prints, observed, state.last, now_ns)
+    releases, pending, last, wrong = align(state.pending, prints, observed, state.last, now_ns)
     alive = releases.release_ns < state.listing.expiry_ns[releases.prints.row]
     if not alive.all():
         releases = releases.take(np.flatnonzero(alive))
-    update.count_faults(prints, observed, releases)
+    update.count_faults(prints, observed, releases, wrong)
     hours = releases.release_ns // HOUR
     hour = state.now_ns // HOUR if state.now_ns else int(hours[0]) if hours.size else now_ns // HOUR
     if hours.size:
@@ -86,7 +87,7 @@ def aligned(
 ) -> tuple[PositionState, Releases]:
     """The events of options that had none before, and the state that they have yet to change."""
     update = _Update(state, priors)
-    releases, pending, last = align(PrintColumns.empty(), *update.checked(prints, observed), state.last, now_ns)
+    releases, pending, last, _ = align(PrintColumns.empty(), *update.checked(prints, observed), state.last, now_ns)
     alive = releases.release_ns < state.listing.expiry_ns[releases.prints.row]
     return update.finish(state.pending.joined(pending), last, now_ns), releases.take(alive)
 
@@ -172,9 +173,10 @@ class _Update:
             observed = observed.take(good)
         return prints, observed
 
-    def count_faults(self, prints: PrintColumns, observed: InterestColumns, releases: Releases) -> None:
-        """Counts input that contradicts itself."""
+    def count_faults(self, prints: PrintColumns, observed: InterestColumns, releases: Releases, wrong: int) -> None:
+        """Counts input that contradicts itself; `wrong` values were taken back by the next one."""
         state, faults = self._state, self._faults
+        faults[columns.JUMPS] += wrong
         if prints.row.size:
             faults[columns.BEFORE_LISTING] += np.count_nonzero(prints.ts_ns < state.listing.listed_ns[prints.row])
             faults[columns.LATE_PRINTS] += np.count_nonzero(prints.ts_ns <= state.last.ts_ns[prints.row])

@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from dfmon.core.positions.observed_columns import InterestColumns
 from dfmon.core.positions.position_book import PositionBook
 from dfmon.core.positions.position_state import Listing, PositionState, with_options
-from dfmon.core.positions.print_alignment import InterestColumns
 from dfmon.core.positions.replay import Replays, with_start
 from dfmon.model.frames import F64
 from dfmon.model.units import DAY

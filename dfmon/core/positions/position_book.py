@@ -17,8 +17,8 @@ from dfmon.core.positions.advance import advance
 from dfmon.core.positions.counter_rng import MEMBERS
 from dfmon.core.positions.estimate import PositionEstimate, estimate, observed_share, unobserved
 from dfmon.core.positions.netting_filter import add_unexplained, bounded, known_moments
+from dfmon.core.positions.observed_columns import InterestColumns, PrintColumns
 from dfmon.core.positions.position_state import Listing, PositionState, with_options
-from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns
 from dfmon.core.positions.print_kinds import PositionPriors, print_kinds
 from dfmon.core.positions.replay import Replays, advanced, merged, with_replays
 from dfmon.model.frames import F64, I64, ChainFrame, TradeColumns, TradeHistory
@@ -230,7 +230,7 @@ def _observed(book: PositionBook, frame: ChainFrame) -> InterestColumns:
     if book.replays.names:
         usable &= book.replays.rows_of(frame.names) < 0
     at = np.flatnonzero(usable)
-    at = at[frame.interest_ns[at] > book.state.last.ts_ns[rows[at]]]
+    at = at[frame.interest_ns[at] > book.state.last.newest_ns[rows[at]]]
     return InterestColumns(rows[at], frame.interest_ns[at], frame.interest[at])
 
 

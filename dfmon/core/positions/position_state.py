@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfmon.core.positions.netting_filter import NODES, known_moments
+from dfmon.core.positions.observed_columns import LastInterest, PrintColumns
 from dfmon.core.positions.opening_rates import SUMS, OpeningRates, with_board
-from dfmon.core.positions.print_alignment import LastInterest, PrintColumns
 from dfmon.model.frames import F64, I64
 from dfmon.model.units import NAN
 
@@ -98,7 +98,7 @@ class PositionState:
             listing=Listing((), floats, integers, floats, integers),
             moments=np.zeros((6, NODES, 0)),
             interest=floats,
-            last=LastInterest(floats, integers, integers, floats),
+            last=LastInterest.never_shown(floats),
             first_interest=floats,
             last_ns=integers,
             sums=np.zeros((0, ACCUMULATORS)),
@@ -126,13 +126,12 @@ def with_options(state: PositionState, listing: Listing) -> PositionState:
     seen = listing.listed_ns > 0
     value = np.where(seen, 0.0, NAN)
     integers, floats = np.zeros(count, np.int64), np.zeros(count)
-    last = LastInterest(value, integers, integers, floats)
     return replace(
         state,
         listing=state.listing.joined(listing),
         moments=np.concatenate([state.moments, known_moments(count)], axis=2),
         interest=np.concatenate([state.interest, floats]),
-        last=_joined(state.last, last),
+        last=_joined(state.last, LastInterest.never_shown(value)),
         first_interest=np.concatenate([state.first_interest, floats]),
         last_ns=np.concatenate([state.last_ns, integers]),
         sums=np.concatenate([state.sums, np.zeros((count, ACCUMULATORS))]),

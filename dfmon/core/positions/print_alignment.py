@@ -3,18 +3,21 @@
 A print waits until a value of open interest at its time or later is there. The change between two values belongs to
 all prints between them: u = change / sum of sizes, within +-1, and the rest is unexplained. A print whose value does
 not come is released with u unknown two minutes after the poll that should have brought it, which is expected as long
-after the last value as that came after the one before. Everything is ordered by the time of release, so that the
-result does not depend on how the stream is cut into ticks.
+after the last value as that came after the one before. A value that prints do not explain is in doubt until the next
+one, and the prints before it wait; if the next one takes it back, it is left out (`interest_outliers`). Everything is
+ordered by the time of release, so that the result does not depend on how the stream is cut into ticks.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dfmon.core.positions.interest_outliers import verdicts
+from dfmon.core.positions.observed_columns import InterestColumns, LastInterest, PrintColumns
 from dfmon.model.frames import F64, I64
 from dfmon.model.units import DAY, MILLISECOND, SECOND
 
@@ -24,68 +27,6 @@ EARLY_NS: Final = 10 * MILLISECOND  # by which the clock of open interest may be
 _ROUNDING: Final = 1e-9  # of the coins in question: less is no difference
 _NEVER: Final = np.iinfo(np.int64).max
 _DELAY: Final = 1  # an unmatched print is released just after its deadline
-
-
-@dataclass(frozen=True, slots=True)
-class PrintColumns:
-    """Prints of known rows: time, taker side +-1, size in coins, kind code, and their order at equal times."""
-
-    row: I64
-    ts_ns: I64
-    side: F64
-    size: F64
-    kind: I64
-    order: I64
-
-    @classmethod
-    def empty(cls) -> PrintColumns:
-        return cls(*(np.zeros(0, dtype) for dtype in (np.int64, np.int64, float, float, np.int64, np.int64)))
-
-    def take(self, at: NDArray[np.intp] | NDArray[np.bool_]) -> PrintColumns:
-        """The prints at these indices, in this order."""
-        return PrintColumns(
-            self.row[at], self.ts_ns[at], self.side[at], self.size[at], self.kind[at], self.order[at]
-        )  # fmt: skip
-
-    def joined(self, other: PrintColumns) -> PrintColumns:
-        """These prints and others."""
-        if not self.row.size:
-            return other
-        if not other.row.size:
-            return self
-        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__slots__)
-        return PrintColumns(*(np.concatenate(pair) for pair in pairs))
-
-
-@dataclass(frozen=True, slots=True)
-class InterestColumns:
-    """Observed open interest of known rows in coins; a value includes the prints at its time."""
-
-    row: I64
-    ts_ns: I64
-    value: F64
-
-    @classmethod
-    def empty(cls) -> InterestColumns:
-        return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-
-    def take(self, at: NDArray[np.intp] | NDArray[np.bool_]) -> InterestColumns:
-        """The values at these indices, in this order."""
-        return InterestColumns(self.row[at], self.ts_ns[at], self.value[at])
-
-
-@dataclass(frozen=True, slots=True)
-class LastInterest:
-    """The last open interest of each row.
-
-    Value (coins), its time (0: never), time since the value before it, and the coins printed since then that were
-    released without one.
-    """
-
-    value: F64
-    ts_ns: I64
-    gap_ns: I64
-    unmatched: F64
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,33 +67,35 @@ class Releases:
 
 def align(
     pending: PrintColumns, prints: PrintColumns, observed: InterestColumns, last: LastInterest, now_ns: int
-) -> tuple[Releases, PrintColumns, LastInterest]:
-    """The events that are ready, the prints that go on waiting, and what each row has shown now.
+) -> tuple[Releases, PrintColumns, LastInterest, int]:
+    """The events that are ready, the prints that go on waiting, what each row has shown, the number of wrong values.
 
     Units: coins, ns. Domain: values finite and not negative; values older than the last of their row are ignored.
     """
     waiting = pending.joined(prints)
     if waiting.row.size > 1:
         waiting = waiting.take(np.lexsort((waiting.order, waiting.ts_ns, waiting.row)))
-    observed = at_their_prints(_newest_per_time(observed, last), waiting)
-    values = _Values(observed, last)
-    after, found, gap_ns = _neighbours(waiting, values, last)
-    matched_ns = np.where(found, observed.ts_ns[np.minimum(after, observed.row.size - 1)] if found.any() else 0, _NEVER)
+    if last.doubtful_ns.any():
+        observed = last.in_doubt.joined(observed)
+    shown = _Values.shown(at_their_prints(_newest_per_time(observed, last), waiting), last)
+    after, found, gap_ns = _neighbours(waiting, shown, last)
+    at = np.minimum(after, max(shown.row.size - 1, 0))
+    shown_ns = np.where(found, shown.ts_ns[at] if found.any() else 0, _NEVER)
     deadline = waiting.ts_ns + gap_ns + WAIT_NS
     late = waiting.ts_ns <= last.ts_ns[waiting.row]
-    matched = found & (matched_ns <= deadline) & ~late
-    release = np.where(late, now_ns, np.where(matched, matched_ns, deadline + _DELAY))
+    paired = found & (shown_ns <= deadline) & ~late
+    unpaired = ~paired & ~late & (deadline < now_ns)
+    shown.add_coins(after[paired], waiting.size[paired], after[unpaired & found], waiting.size[unpaired & found])
+    values, place, doubtful = shown.without_outliers(now_ns)
+    value_of = np.where(paired, place[at] if found.any() else -1, -1)
+    counts_ns = np.where(value_of >= 0, values.counts_ns[value_of] if values.row.size else 0, _NEVER)
+    release = np.where(late, now_ns, np.where(paired, counts_ns, deadline + _DELAY))
     ready = release <= now_ns
     rest = PrintColumns.empty() if ready.all() else waiting.take(~ready)
-    unmatched = ready & ~matched & ~late
-    size = observed.row.size
-    printed = np.bincount(after[matched], waiting.size[matched], size).astype(np.float64)
-    overdue, flushed = unmatched & found, values.flushed
-    if overdue.any():
-        flushed = flushed + np.bincount(after[overdue], _on_grid(waiting.size[overdue]), size)
-    u, unexplained = _explain(values.change, printed, flushed)
-    events = _assemble(waiting, release, ready, np.where(matched, after, -1), values, (u, unexplained, printed > 0.0))
-    return events, rest, _advance(last, values, waiting, unmatched & ~found)
+    events = _assemble(waiting, release, ready, value_of, values)
+    flushed = unpaired & ~(found & (place[at] >= 0)) if found.any() else unpaired
+    next_last = _advance(last, values, doubtful, waiting, flushed)
+    return events, rest, next_last, shown.row.size - values.row.size - doubtful.row.size
 
 
 def _newest_per_time(observed: InterestColumns, last: LastInterest) -> InterestColumns:
@@ -207,25 +150,80 @@ def at_their_prints(observed: InterestColumns, prints: PrintColumns) -> Interest
     return InterestColumns(observed.row, moved_ns, observed.value)
 
 
+@dataclass(slots=True)
 class _Values:
-    """Observed values with the change since the one before, the time since it, and coins released in between.
+    """Values by row and time.
 
-    `moved` is the size of the change, 0 for the first value that was shown: what came before it is not a change.
+    With the one before (NaN: none), the time since it (0: none was shown), the coins that were printed and paired in
+    between, those that were released without a value, and the time from which each counts.
     """
 
-    def __init__(self, observed: InterestColumns, last: LastInterest) -> None:
+    row: I64
+    ts_ns: I64
+    value: F64
+    before: F64
+    gap_ns: I64
+    printed: F64
+    flushed: F64
+    counts_ns: I64
+
+    @classmethod
+    def shown(cls, observed: InterestColumns, last: LastInterest) -> _Values:
+        """All values of a tick."""
         row, ts = observed.row, observed.ts_ns
-        self.row, self.ts_ns, self.value = row, ts, observed.value
         same_row = row[1:] == row[:-1]
-        self.one_a_row = not same_row.any()
         before, before_ns, flushed = last.value[row], last.ts_ns[row], last.unmatched[row]
-        if not self.one_a_row:
-            before[1:][same_row], before_ns[1:][same_row] = self.value[:-1][same_row], ts[:-1][same_row]
+        if same_row.any():
+            before[1:][same_row], before_ns[1:][same_row] = observed.value[:-1][same_row], ts[:-1][same_row]
             flushed[1:][same_row] = 0.0
-        self.before, self.change = before, self.value - before  # NaN: the first value of a row
-        self.gap_ns = np.where(before_ns > 0, np.minimum(ts - before_ns, MAX_POLL_NS), 0)
-        self.moved = np.where(before_ns > 0, np.abs(self.change), 0.0)
-        self.flushed = flushed
+        gap_ns = np.where(before_ns > 0, np.minimum(ts - before_ns, MAX_POLL_NS), 0)
+        return cls(row, ts, observed.value, before, gap_ns, np.zeros(row.size), flushed, ts)
+
+    def take(self, at: NDArray[np.intp]) -> _Values:
+        """The values at these indices."""
+        return _Values(*(getattr(self, name)[at] for name in self.__slots__))
+
+    @property
+    def change(self) -> F64:
+        """Change since the value before, NaN for the first one of a row."""
+        return self.value - self.before
+
+    @property
+    def moved(self) -> F64:
+        """Size of the change, 0 for the first value that was shown: what came before it is not a change."""
+        return np.where(self.gap_ns > 0, np.abs(self.change), 0.0)
+
+    def add_coins(self, paired: I64, size: F64, unpaired: I64, size_unpaired: F64) -> None:
+        """Adds prints to the values at these places."""
+        if paired.size:
+            self.printed += np.bincount(paired, size, self.row.size)
+        if unpaired.size:
+            self.flushed += np.bincount(unpaired, _on_grid(size_unpaired), self.row.size)
+
+    def without_outliers(self, now_ns: int) -> tuple[_Values, NDArray[np.intp], InterestColumns]:
+        """The values that count, where each value went (-1: it is in doubt), and those in doubt.
+
+        Prints before a wrong value go to the next one.
+        """
+        before = np.where(self.gap_ns > 0, self.before, np.nan)
+        limit_ns = self.ts_ns + self.gap_ns + WAIT_NS
+        explained = self.printed + self.flushed
+        found = verdicts(self.row, self.ts_ns, before, self.value, explained, limit_ns, now_ns)
+        if found is None:
+            return self, np.arange(self.row.size), InterestColumns.empty()
+        counting = np.flatnonzero(~found.wrong & ~found.in_doubt)
+        place = np.full(self.row.size, -1)
+        place[counting] = np.arange(counting.size)
+        wrong = np.flatnonzero(found.wrong)
+        place[wrong] = place[wrong + 1]
+        before, printed, flushed = self.before.copy(), self.printed.copy(), self.flushed.copy()
+        before[wrong + 1] = before[wrong]
+        printed[wrong + 1] += printed[wrong]
+        flushed[wrong + 1] += flushed[wrong]
+        values = replace(self, before=before, printed=printed, flushed=flushed, counts_ns=found.counts_ns).take(
+            counting
+        )
+        return values, place, InterestColumns(self.row, self.ts_ns, self.value).take(found.in_doubt)
 
 
 def _neighbours(prints: PrintColumns, values: _Values, last: LastInterest) -> tuple[I64, NDArray[np.bool_], I64]:
@@ -237,7 +235,7 @@ def _neighbours(prints: PrintColumns, values: _Values, last: LastInterest) -> tu
     count, size = prints.row.size, values.row.size
     if not count or not size:
         return np.full(count, size), np.zeros(count, np.bool_), gap
-    if values.one_a_row:
+    if (values.row[1:] != values.row[:-1]).all():
         before = np.minimum(np.searchsorted(values.row, prints.row), size - 1)
         has_value = values.row[before] == prints.row
         found = has_value & (values.ts_ns[before] >= prints.ts_ns)
@@ -292,17 +290,13 @@ def _explain(change: F64, printed: F64, flushed: F64) -> tuple[F64, F64]:
 
 
 def _assemble(
-    waiting: PrintColumns,
-    release: I64,
-    ready: NDArray[np.bool_],
-    matched: I64,
-    values: _Values,
-    explained: tuple[F64, F64, NDArray[np.bool_]],
+    waiting: PrintColumns, release: I64, ready: NDArray[np.bool_], value_of: I64, values: _Values
 ) -> Releases:
     """Events in the order of release. The new open interest stands with the last print before it, else alone."""
-    u, unexplained, has_prints = explained
+    u, unexplained = _explain(values.change, values.printed, values.flushed)
+    has_prints = values.printed > 0.0
     at = np.flatnonzero(ready)
-    value_of = matched[at]
+    value_of = value_of[at]
     is_matched = value_of >= 0
     is_last = is_matched.copy()
     is_last[:-1] &= value_of[1:] != value_of[:-1]
@@ -337,15 +331,19 @@ def _lone_changes(values: _Values, at: NDArray[np.intp], unexplained: F64) -> Re
     )  # fmt: skip
     first = np.isnan(values.before[at])
     change, unknown = np.where(first, 0.0, values.moved[at]), np.full(count, np.nan)
-    return Releases(ts, prints, unknown, values.value[at], unknown, unexplained[at], change, first)
+    return Releases(values.counts_ns[at], prints, unknown, values.value[at], unknown, unexplained[at], change, first)
 
 
-def _advance(last: LastInterest, values: _Values, waiting: PrintColumns, flushed: NDArray[np.bool_]) -> LastInterest:
+def _advance(
+    last: LastInterest, values: _Values, doubtful: InterestColumns, waiting: PrintColumns, flushed: NDArray[np.bool_]
+) -> LastInterest:
     """The last open interest of each row after these values; `flushed` prints come after the last one."""
-    if not values.row.size and not flushed.any():
+    if not values.row.size and not doubtful.row.size and not flushed.any():
         return last
     value, ts, gap, unmatched = last.value.copy(), last.ts_ns.copy(), last.gap_ns.copy(), last.unmatched.copy()
     value[values.row], ts[values.row], gap[values.row] = values.value, values.ts_ns, values.gap_ns
     unmatched[values.row] = 0.0
     np.add.at(unmatched, waiting.row[flushed], _on_grid(waiting.size[flushed]))
-    return LastInterest(value, ts, gap, unmatched)
+    in_doubt, in_doubt_ns = np.zeros(value.size), np.zeros(value.size, np.int64)
+    in_doubt[doubtful.row], in_doubt_ns[doubtful.row] = doubtful.value, doubtful.ts_ns
+    return LastInterest(value, ts, gap, unmatched, in_doubt, in_doubt_ns)

@@ -21,6 +21,7 @@ from dfmon.core.positions.netting_filter import (
     bounded,
     known_moments,
 )
+from dfmon.core.positions.observed_columns import InterestColumns, LastInterest, PrintColumns
 from dfmon.core.positions.position_state import (
     PositionState,
     board_measures,
@@ -29,7 +30,7 @@ from dfmon.core.positions.position_state import (
     with_rows,
     without_expired,
 )
-from dfmon.core.positions.print_alignment import InterestColumns, LastInterest, PrintColumns, Releases
+from dfmon.core.positions.print_alignment import Releases
 from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.model.frames import F64, I64
 from dfmon.model.units import DAY

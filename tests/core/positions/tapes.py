@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from dfmon.core.positions.advance import advance
+from dfmon.core.positions.observed_columns import InterestColumns, PrintColumns
 from dfmon.core.positions.position_state import Listing, PositionState, with_options
-from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns
 from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.model.units import DAY, HOUR, MINUTE
 
@@ -86,5 +86,5 @@ def state_arrays(state: PositionState) -> dict[str, Any]:
         "moments": state.moments, "interest": state.interest, "sums": state.sums, "board": state.board_sums,
         "hour": state.hour_sums, "faults": state.faults, "rates": np.array([repr(state.rates)]),
         "last": state.last_ns, "pending": state.pending.ts_ns, "value": state.last.value, "gap": state.last.gap_ns,
-        "unmatched": state.last.unmatched,
+        "unmatched": state.last.unmatched, "doubtful": state.last.doubtful, "doubtful_ns": state.last.doubtful_ns,
     }  # fmt: skip

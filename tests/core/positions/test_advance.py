@@ -13,8 +13,8 @@ from dfmon.core.positions import position_state as columns
 from dfmon.core.positions.advance import advance
 from dfmon.core.positions.estimate import PositionEstimate, estimate
 from dfmon.core.positions.netting_filter import MEAN_G, MEAN_Q
+from dfmon.core.positions.observed_columns import InterestColumns, PrintColumns
 from dfmon.core.positions.position_state import PositionState, with_options
-from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns
 from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.model.units import DAY, HOUR, MINUTE, SECOND
 from tests.core.positions.tapes import END, START, SYMMETRIC, listing, run, state_arrays, tape
@@ -208,7 +208,7 @@ def test_what_is_released_at_the_expiry_counts_no_more() -> None:
 def test_open_interest_below_the_position_bounds_it() -> None:
     prints = one_print(START + 1, 50.0)
     observed = InterestColumns(np.zeros(2, int), np.array([START + 1, START + SECOND]), np.array([50.0, 2.0]))
-    state = run(listing(1, seen=1), prints, observed, [START + MINUTE])
+    state = run(listing(1, seen=1), prints, observed, [START + 3 * MINUTE])
     found = estimate(state, PositionEstimate.initial("A", 32))
     assert state.faults[columns.BELOW_POSITION] == 1
     assert np.abs(found.members).max() <= 2.0

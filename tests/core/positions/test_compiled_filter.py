@@ -7,8 +7,8 @@ import pytest
 
 from dfmon.core.positions import compiled_filter
 from dfmon.core.positions.advance import advance
+from dfmon.core.positions.observed_columns import InterestColumns, PrintColumns
 from dfmon.core.positions.position_state import PositionState
-from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns
 from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.core.positions.replay import with_histories
 from dfmon.model.units import DAY, HOUR

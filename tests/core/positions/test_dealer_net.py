@@ -224,7 +224,8 @@ def test_open_interest_against_prints_says_what_no_print_explains() -> None:
     moved[0] += 2.0  # shows its print
     moved[2] -= 4.0  # moves without one
     traded = trade_columns([0, 1], [1, -1], [2.0, 3.0], exch_ns=[NOW + SECOND] * 2)
-    found = open_interest_check(advance_book(book, at(2.0, moved, traded), PositionPriors()))
+    book = advance_book(book, at(2.0, moved, traded), PositionPriors())
+    found = open_interest_check(advance_book(book, at(3.0, moved), PositionPriors()))  # which confirms it
     assert found.unexplained.tolist() == [0.0, 0.0, 4.0] + [0.0] * (N - 3)
     assert found.change[:4].tolist() == [2.0, 0.0, -4.0, 0.0]
     assert found.printed[:4].tolist() == [2.0, 3.0, 0.0, 0.0]
@@ -249,7 +250,8 @@ def test_what_open_interest_moved_unexplained_widens_the_band_and_leaves_the_sha
     rose = BOARD.open_interest.copy()
     rose[0] += 6.0
     before = dealer_positions("flow", whole, WHOLE)
-    quiet = at(1.0, rose, board=WHOLE)
+    quiet = at(2.0, rose, board=WHOLE)
+    whole = advance_book(whole, at(1.0, rose, board=WHOLE), PositionPriors())
     after = dealer_positions("flow", advance_book(whole, quiet, PositionPriors()), quiet)
     assert members_of(after)[0].std() > members_of(before)[0].std()
     shares = [found.position[0] / board.open_interest[0] for found, board in ((before, WHOLE), (after, quiet))]

@@ -253,7 +253,7 @@ def test_lost_prints_count_at_the_size_of_a_typical_one() -> None:
 
 def test_open_interest_counts_once_by_the_time_of_the_venue() -> None:
     moved = shown(BOARD, 5.0, 1.5)
-    book = book_of(BOARD, moved)
+    book = book_of(BOARD, shown(BOARD, 4.5, 1.5), moved)
     assert book_of(replace(moved, ts_ns=NOW + 6 * SECOND), start=book).state.sums[:, columns.CHANGE].tolist() == (
         book.state.sums[:, columns.CHANGE].tolist()
     )

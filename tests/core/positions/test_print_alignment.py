@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from dfmon.core.positions.print_alignment import (
-    EARLY_NS,
-    InterestColumns,
-    LastInterest,
-    PrintColumns,
-    Releases,
-    align,
-)
+from dfmon.core.positions.observed_columns import InterestColumns, LastInterest, PrintColumns
+from dfmon.core.positions.print_alignment import EARLY_NS, Releases, align
 from dfmon.model.units import NAN, SECOND
 
 START = 1_700_000_000 * SECOND
@@ -34,15 +30,16 @@ def _interest(*rows: tuple[int, float, float]) -> InterestColumns:
 
 def _last(value: float = 100.0, gap_s: float = 60.0, unmatched: float = 0.0) -> LastInterest:
     known = 0 if np.isnan(value) else START - SECOND
-    return LastInterest(
-        np.array([value]), np.array([known]), np.array([int(gap_s * SECOND)]), np.array([unmatched])
-    )  # fmt: skip
+    start = LastInterest.never_shown(np.array([value]))
+    return replace(
+        start, ts_ns=np.array([known]), gap_ns=np.array([int(gap_s * SECOND)]), unmatched=np.array([unmatched])
+    )
 
 
 def _align(
     prints: PrintColumns, interest: InterestColumns, last: LastInterest, at: float
 ) -> tuple[Releases, PrintColumns]:
-    released, pending, _ = align(PrintColumns.empty(), prints, interest, last, START + int(at * SECOND))
+    released, pending, _, _ = align(PrintColumns.empty(), prints, interest, last, START + int(at * SECOND))
     return released, pending
 
 
@@ -93,9 +90,10 @@ def test_prints_between_two_values_share_their_change() -> None:
 
 
 def test_a_change_beyond_the_prints_is_unexplained() -> None:
-    released, _ = _align(_prints((0, 1.0, 4.0)), _interest((0, 5.0, 110.0)), _last(), 60)
+    released, _ = _align(_prints((0, 1.0, 4.0)), _interest((0, 5.0, 110.0), (0, 9.0, 110.0)), _last(), 60)
     assert released.u.tolist() == [1.0]
     assert released.unexplained.tolist() == [6.0]
+    assert released.release_ns.tolist() == [START + 9 * SECOND]  # the next value confirms it
 
 
 def test_a_change_without_a_print_is_an_event_of_its_own() -> None:
@@ -121,7 +119,7 @@ def test_a_value_at_the_deadline_is_that_of_the_print_and_one_later_is_not() -> 
 
 
 def test_prints_that_did_not_wait_belong_to_the_next_value_alone() -> None:
-    values = _interest((0, 10.0, 104.0), (0, 20.0, 112.0))
+    values = _interest((0, 10.0, 104.0), (0, 20.0, 112.0), (0, 25.0, 112.0))
     released, _ = _align(_prints((0, 15.0, 4.0)), values, _last(unmatched=4.0), 30)
     is_print = released.prints.size > 0.0
     assert released.u[is_print].tolist() == [1.0]
@@ -130,11 +128,11 @@ def test_prints_that_did_not_wait_belong_to_the_next_value_alone() -> None:
 
 def test_a_late_value_explains_the_prints_that_did_not_wait() -> None:
     last = _last(gap_s=60.0)
-    released, pending, last = align(
+    released, pending, last, _ = align(
         PrintColumns.empty(), _prints((0, 1.0, 4.0)), _interest(), last, START + 300 * SECOND
     )
     assert last.unmatched.tolist() == [4.0]
-    released, _, last = align(
+    released, _, last, _ = align(
         pending, _prints((0, 400.0, 4.0)), _interest((0, 410.0, 108.0)), last, START + 420 * SECOND
     )
     assert released.u.tolist() == [1.0]

@@ -10,8 +10,8 @@ from dfmon.core.positions import position_state as columns
 from dfmon.core.positions.advance import advance
 from dfmon.core.positions.estimate import PositionEstimate, estimate, observed_share
 from dfmon.core.positions.netting_filter import COV, MEAN_Q, VAR_Q
+from dfmon.core.positions.observed_columns import InterestColumns, PrintColumns
 from dfmon.core.positions.position_state import PositionState, with_options
-from dfmon.core.positions.print_alignment import InterestColumns, PrintColumns
 from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.core.positions.replay import (
     Replays,
