@@ -1,7 +1,7 @@
 """Dealer positions against true books, and their cost. `python benchmarks/bench_positions.py [worlds [flow worlds]]`
 
 So many worlds of each of A to D, O and N, and half as many of the other families, with seeds that nothing was fitted
-on, are watched for 25 days; flow of an earlier commit runs on the first few of them, where the history of the
+on, are watched for 25 days; flow of an earlier commit runs on all or the first few of them, where the history of the
 repository has it. A folder as one more argument keeps worlds.
 """
 
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -49,11 +50,22 @@ def mark(met: bool) -> str:
     return "met" if met else "**MISSED**"
 
 
-def flow_of_before(cells: Sequence[tuple[str, int]]) -> Flow:
+def flow_of_before(cells: Sequence[tuple[str, int]], folder: Path | None) -> Flow:
     """Positions of the earlier commit, by world; empty without its history."""
     with ProcessPoolExecutor(2) as pool:
-        found = list(pool.map(_flow, cells))
+        found = list(pool.map(partial(_kept_flow, folder), cells))
     return {cell: days for cell, days in zip(cells, found) if days is not None}
+
+
+def _kept_flow(folder: Path | None, cell: tuple[str, int]) -> list[NDArray[np.float64]] | None:
+    kept = None if folder is None else folder / f"flow_{cell[0]}{cell[1]}.pickle"
+    if kept is not None and kept.exists():
+        stored: list[NDArray[np.float64]] = pickle.loads(kept.read_bytes())
+        return stored
+    found = _flow(cell)
+    if kept is not None and found is not None:
+        kept.write_bytes(pickle.dumps(found))
+    return found
 
 
 def _flow(cell: tuple[str, int]) -> list[NDArray[np.float64]] | None:
@@ -61,18 +73,13 @@ def _flow(cell: tuple[str, int]) -> list[NDArray[np.float64]] | None:
     found = earlier_flow.positions((world.trades, world.open_interest, world.instruments, world.start_ms), DAYS)
     if found is None:
         return None
-    names = world.instruments["name"].tolist()
-    by_name = {name: row for row, name in enumerate(names)}
-    alive = []
-    for day, dealers in zip(DAYS, found):
-        at_ms = world.start_ms + day * 86_400_000
-        left = [by_name[n] for n, expiry in zip(names, world.instruments["expiry_ms"].tolist()) if expiry > at_ms]
-        alive.append(-dealers[left])
-    return alive
+    expiry_ms = world.instruments["expiry_ms"]
+    alive = (np.flatnonzero(expiry_ms > world.start_ms + day * 86_400_000) for day in DAYS)
+    return [-dealers[rows] for rows, dealers in zip(alive, found)]
 
 
-def flow_figures(shots: Sequence[Snapshot], flow: Flow) -> str:
-    """Sign and RMSE of the earlier commit on the worlds that it ran on."""
+def flow_figures(shots: Sequence[Snapshot], flow: Flow, held_to_it: bool) -> str:
+    """Sign and RMSE of the earlier commit on the worlds that it ran on, and whether the estimate is no worse there."""
     run = [shot for shot in shots if (shot.family, shot.seed) in flow]
     if not run:
         return "|"
@@ -81,12 +88,16 @@ def flow_figures(shots: Sequence[Snapshot], flow: Flow) -> str:
         customers = flow[shot.family, shot.seed][DAYS.index(shot.day)][shot.rows]
         return np.asarray(np.nan_to_num(customers / shot.interest))
 
-    return f"{score.sign(run, of):.3f} / {score.rmse(run, of):.3f} ({len(run)}; here {score.rmse(run):.3f}) |"
+    excess = score.pooled(lambda some: score.rmse(some) - score.rmse(some, of), run)
+    verdict = f" {mark(excess.at_most(0.0))}" if held_to_it else ""
+    count = "" if len(run) == len(shots) else f" ({len(run)}; here {score.rmse(run):.3f})"
+    return f"{score.sign(run, of):.3f}, {score.rmse(run, of):.3f}{count}{verdict} |"
 
 
 def accuracy_table(cells: Cells, flow: Flow) -> None:
     print(
-        "| family, day | sign | target | RMSE / zero | target | RMSE | zero | half flow | slope | 90 % | flow before |"
+        "| family, day | sign | target | RMSE / zero | target | RMSE | zero | half flow | slope | 90 % "
+        "| flow before: sign, RMSE |"
     )
     print("| --- | ---: | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for (family, day), shots in cells.items():
@@ -102,7 +113,7 @@ def accuracy_table(cells: Cells, flow: Flow) -> None:
         print(
             f"| {family} {day:.0f} | {sign} | {signs} | {ratio} | {ratios} | {score.rmse(shots):.3f} "
             f"| {score.zero(shots):.3f} | {score.half_flow(shots):.3f} | {slope}{slopes} | {inside} "
-            f"| {flow_figures(shots, flow)}"
+            f"| {flow_figures(shots, flow, family in OTHERS and day >= 5.0)}"
         )
     print()
 
@@ -283,7 +294,7 @@ def _replay_seconds(state: PositionState, options: int) -> float:
 def main() -> None:
     numbers = [argument for argument in sys.argv[1:] if argument.isdigit()]
     worlds = int(numbers[0]) if numbers else 32
-    flow_worlds = int(numbers[1]) if len(numbers) > 1 else min(worlds, 8)
+    flow_worlds = int(numbers[1]) if len(numbers) > 1 else worlds
     folder = next((Path(argument) for argument in sys.argv[1:] if not argument.isdigit()), None)
     cost_table()
     select_kernels()
@@ -291,8 +302,9 @@ def main() -> None:
     seeds = range(FIRST_SEED, FIRST_SEED + worlds)
     families = (*TRAINED, *OTHERS)
     few = seeds[: max(worlds // 2, min(worlds, 8))]
-    found = many([(f, seed) for f in families for seed in (seeds if f in (*TRAINED, "N") else few)], folder)
-    flow = flow_of_before([(family, seed) for family in families for seed in seeds[:flow_worlds]])
+    worlds_of = [(f, seed) for f in families for seed in (seeds if f in (*TRAINED, "N") else few)]
+    found = many(worlds_of, folder)
+    flow = flow_of_before([cell for cell in worlds_of if cell[1] < FIRST_SEED + flow_worlds], folder)
     cells: dict[tuple[str, float], list[Snapshot]] = {}
     for family in families:
         for index, day in enumerate(DAYS):
