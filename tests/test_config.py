@@ -12,6 +12,8 @@ from dfmon import config
 from dfmon.config.sections import section_types
 from dfmon.core.step import FlowParams
 from dfmon.model.errors import UsageError
+from dfmon.runtime.composition import venue_endpoints
+from dfmon.sim.market.board_specs import check_currencies
 
 ROOT = Path(__file__).parent.parent
 
@@ -216,3 +218,15 @@ def test_earlier_names_of_the_model_are_taken_with_one_warning(
 def test_a_present_name_wins_over_an_earlier_one(tmp_path: Path) -> None:
     text = "[model]\nliquidation_both = [0, 0, 1, 0]\nboth_liquidated = [1, 0, 0, 0]"
     assert config.load(_file(tmp_path, text), {}, {}).model.liquidation_both == (0.0, 0.0, 1.0, 0.0)
+
+
+def test_a_coin_without_options_is_refused_with_those_that_are_allowed() -> None:
+    unknown = msgspec.convert({"market": {"currencies": ["BTC", "DOGEX"]}}, config.Config)
+    with pytest.raises(UsageError, match=r"^DOGEX: no options known, allowed: BTC, ETH, .*; deribit\.coins can name"):
+        venue_endpoints(unknown)
+    named = msgspec.convert(
+        {"market": {"currencies": ["BTC", "DOGEX"]}, "deribit": {"coins": ["BTC", "DOGEX"]}}, config.Config
+    )
+    assert venue_endpoints(named)
+    with pytest.raises(ValueError, match=r"^currencies: found DOGEX, allowed: BTC, ETH, SOL, XRP$"):
+        check_currencies(("BTC", "DOGEX"))

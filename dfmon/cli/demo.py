@@ -20,6 +20,7 @@ from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import sanitize
 from dfmon.runtime.clock import SessionClock
 from dfmon.runtime.stores import RowLoader
+from dfmon.sim.market.board_specs import check_currencies
 from dfmon.sim.market.script import Script
 from dfmon.sim.market.scripts import find_script
 from dfmon.sim.paced_clock import PacedClock
@@ -39,6 +40,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
     if script is not None:
         return _run_script(args, config, script)
     currencies = config.market.currencies
+    try:
+        check_currencies(currencies)
+    except ValueError as exc:
+        raise UsageError(f"demo: {sanitize(str(exc))}") from None
     with child_exchange(args.seed, currencies) as addresses, ExitStack() as stack:
         past = None if getattr(args, "publish", None) else stack.enter_context(_child_past(args.seed, config))
         return live.run(args, with_sim_addresses(config, addresses), "sim", load_past=past)

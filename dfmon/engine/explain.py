@@ -108,8 +108,8 @@ def _terms(tick: TickResult, snapshot: FlowSnapshot, metric: str) -> Iterator[tu
         total, hpp, shares = tick.exposure.totals, snapshot.metrics.hpp, tick.hedge_shares
         if hpp.ds_sign:
             yield "sign(dS) NGI", hpp.ds_sign * shares.gamma * total.ngi
-        yield "a VSS", shares.vanna_charm * hpp.alpha * total.vss
-        yield "b CHL", shares.vanna_charm * hpp.beta * total.chl
+        yield "a VSS", shares.vanna_charm * (hpp.alpha or 0.0) * total.vss
+        yield "b CHL", shares.vanna_charm * (hpp.beta or 0.0) * total.chl
     if metric == "hedge_flow" and tick.flows.hedge is not None:
         yield "gamma", tick.flows.hedge.gamma
         yield "vanna", tick.flows.hedge.vanna
@@ -131,7 +131,7 @@ def _unit_values(tick: TickResult, snapshot: FlowSnapshot, metric: str) -> F64 |
         return unit(metric)
     if metric == "hpp":
         hpp, shares = snapshot.metrics.hpp, tick.hedge_shares
-        slow = hpp.alpha * unit("vss") + hpp.beta * unit("chl")
+        slow = (hpp.alpha or 0.0) * unit("vss") + (hpp.beta or 0.0) * unit("chl")
         return hpp.ds_sign * shares.gamma * unit("ngi") + shares.vanna_charm * slow
     if metric == "psi" and tick.psi is not None and tick.exposure.totals.ngi:
         return unit("ngi") * (tick.psi / tick.exposure.totals.ngi)

@@ -53,11 +53,12 @@ class Hpp(Metric, frozen=True):
 
     `alpha` is in points per 1 % of spot, `beta` in days per 1 %. `status` is "prior", or "measured n %" with the weight
     of the measurement, which rests on `hours` independent hours; `calibrated` is true where that is the larger part.
+    Before the first volatility there is no prior either: both factors are None.
     `hedged` is the share of the gamma that the desks hedge at the move of the look-back.
     """
 
-    alpha: float
-    beta: float
+    alpha: float | None
+    beta: float | None
     calibrated: bool
     ds_sign: int
     hedged: float = 1.0

@@ -195,14 +195,17 @@ class LargestChange(msgspec.Struct, frozen=True):
 class RollReport(msgspec.Struct, frozen=True):
     """Options that expired at the last roll and the expiries listed since.
 
-    `gamma_gone` is their net gamma as the averaging began, USD per +1 %, `hedge_lifted` what dealers bought (+) to lift
-    their hedge until it ended, USD, and `open_interest` coins.
+    `gamma_gone` is their net gamma as the averaging began, USD per +1 %, and `open_interest` coins. `unwind` is the
+    hedge there was to lift then, `rehedged` what spot, volatility and time added to it until it was lifted, and
+    `hedge_lifted` their sum: what dealers bought (+) to lift it, each share at the delta of its time. USD.
     """
 
     ts: str
     expired: tuple[str, ...]
     listed: tuple[str, ...]
     gamma_gone: float
+    unwind: float
+    rehedged: float
     hedge_lifted: float
     open_interest: float
 

@@ -57,7 +57,8 @@ PublishMode = Literal["", "changes", "all"]
 
 
 def venue_endpoints(config: Config) -> list[Endpoint]:
-    """The endpoints of every enabled venue, at the configured addresses."""
+    """The endpoints of every enabled venue, at the configured addresses. Raises UsageError for an unknown coin."""
+    _check_currencies(config)
     addresses = {
         source.name: source.address(settings)
         for spec in VENUES
@@ -65,6 +66,15 @@ def venue_endpoints(config: Config) -> list[Endpoint]:
         for source in spec.sources
     }
     return endpoints(config.market.currencies, tuple(addresses), addresses, poll_settings(config))
+
+
+def _check_currencies(config: Config) -> None:
+    venues = configuration.options_settings(config)
+    coins = dict.fromkeys(coin for settings in venues.values() for coin in settings.coins)
+    for currency in config.market.currencies:
+        if currency not in coins:
+            keys = " or ".join(f"{name}.coins" for name in venues)
+            raise UsageError(f"{currency}: no options known, allowed: {', '.join(coins)}; {keys} can name others")
 
 
 def check_routes(config: Config, connections: Sequence[Endpoint]) -> None:

@@ -76,7 +76,7 @@ class VenueProtocol(Protocol):
         """Decodes one text frame."""
 
     def response_received(self, tag: str, body: bytes) -> Sequence[Event]:
-        """Decodes the response to a `RestCall`; an empty body means that the call failed."""
+        """Decodes the response to a `RestCall`; an empty body means that the call failed, so nothing was rejected."""
 
     def connection_lost(self, reason: str) -> Sequence[Event]:
         """The socket is lost. Returns events about state that is no longer valid."""

@@ -25,6 +25,10 @@ Url = Annotated[
     ),
 ]
 Flag = Annotated[bool, Meta(description="true or false")]
+Coins = Annotated[
+    tuple[Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,10}$")], ...],
+    Meta(min_length=1, description="coin names in upper case, such as BTC"),
+]
 
 
 class VenueSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -34,8 +38,9 @@ class VenueSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class OptionsSettings(VenueSettings, frozen=True, kw_only=True):
-    """Section of an options venue. The venue adds the defaults of the addresses."""
+    """Section of an options venue. The venue adds the defaults of the addresses, and its `coins` that have options."""
 
+    coins: Coins
     websocket: Url
     rest: Url
     archive: Url

@@ -136,6 +136,14 @@ def test_without_a_print_positions_are_unknown_and_the_conventions_stand_beside_
     assert short.ngi < 0.0
 
 
+def test_factors_of_hedge_pressure_are_unknown_before_the_first_volatility() -> None:
+    empty, board = (shot(frame(strikes=strikes), NAIVE) for strikes in ((), (SPOT,)))
+    assert (empty.metrics.hpp.alpha, empty.metrics.hpp.beta) == (None, None)
+    assert "hpp.alpha, hpp.beta: no volatility of the next 24 hours yet" in empty.unavailable
+    assert board.metrics.hpp.alpha is not None
+    assert board.metrics.hpp.alpha > 0.0
+
+
 # ---- the snapshot ----------------------------------------------------------------------------------------------------
 
 FEEDS = (

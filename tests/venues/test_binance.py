@@ -164,7 +164,7 @@ def test_a_book_that_failed_is_asked_for_again_later(reply: bytes) -> None:
     protocol = connected("spot")
     protocol.frame_received(spot(1, 5))
     (call,) = protocol.rest_calls()
-    protocol.response_received(call.tag, reply)
+    assert kinds(protocol.response_received(call.tag, reply)) == ([Rejected] if reply else []), "nothing was received"
     protocol.on_timer(NOW + SECOND)
     assert protocol.rest_calls() == []
     protocol.on_timer(NOW + 7 * SECOND)

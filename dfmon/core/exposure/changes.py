@@ -40,24 +40,27 @@ class BookSample:
 class Roll:
     """The expiries that left the board at a roll, and those listed since.
 
-    `gamma_gone` is their net gamma as the averaging began (USD per +1 %), `hedge_lifted` the hedge lifted from then on
-    (USD, + dealers bought), `open_interest` that of the last tick that had them (coins).
+    `gamma_gone` is their net gamma as the averaging began (USD per +1 %), `unwind` the hedge there was to lift then and
+    `hedge_lifted` what was lifted from then on, each share at the delta of its time (USD, + dealers bought),
+    `open_interest` that of the last tick that had them (coins).
     """
 
     ts_ns: int
     expired: tuple[int, ...]
     listed: tuple[int, ...]
     gamma_gone: float
+    unwind: float
     hedge_lifted: float
     open_interest: float
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A settlement under way: net gamma of its expiry as the averaging began, and the hedge lifted since (USD)."""
+    """A settlement under way: gamma and unwind of its expiry as the averaging began, the hedge lifted since (USD)."""
 
     expiry_ns: int
     gamma: float
+    unwind: float
     lifted: float
 
 
@@ -102,7 +105,7 @@ class BookChanges:
             return self.settlement if open_now == 0.0 else None
         state = self.settlement
         if state is None or state.expiry_ns != expiry:
-            state = Settlement(expiry, float(before.ngi_by_expiry[0]), 0.0)
+            state = Settlement(expiry, float(before.ngi_by_expiry[0]), float(before.unwind[0]), 0.0)
         return replace(state, lifted=state.lifted + float(before.unwind[0]) * (1.0 - open_now / open_then))
 
     def _next_roll(self, sample: BookSample) -> Roll | None:
@@ -114,14 +117,15 @@ class BookChanges:
         expired = ~np.isin(before.expiries, sample.expiries) & (before.expiries <= sample.ts_ns + MINUTE)
         new = tuple(sample.expiries[~np.isin(sample.expiries, before.expiries)].tolist())
         if expired.any():
-            gamma, lifted = before.ngi_by_expiry.copy(), before.unwind.copy()
-            if self.settlement is not None:  # of the nearest expiry
-                gamma[0], lifted[0] = self.settlement.gamma, self.settlement.lifted + lifted[0]
+            gamma, unwind, lifted = before.ngi_by_expiry.copy(), before.unwind.copy(), before.unwind.copy()
+            if (settlement := self.settlement) is not None:  # of the nearest expiry
+                gamma[0], unwind[0], lifted[0] = settlement.gamma, settlement.unwind, settlement.lifted + lifted[0]
             return Roll(
                 ts_ns=sample.ts_ns,
                 expired=tuple(before.expiries[expired].tolist()),
                 listed=new,
                 gamma_gone=float(gamma[expired].sum()),
+                unwind=float(unwind[expired].sum()),
                 hedge_lifted=float(lifted[expired].sum()),
                 open_interest=float(before.open_interest[expired].sum()),
             )

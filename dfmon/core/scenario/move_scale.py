@@ -53,6 +53,11 @@ class MoveScale:
         return cls(PointsPerPercent(0.0), DaysPerPercent(0.0), 0.0, 0.0, 0.0, 0.0, 0, window)
 
     @property
+    def is_set(self) -> bool:
+        """False before the first volatility, of which the prior is made."""
+        return self.set_ns != 0
+
+    @property
     def status(self) -> str:
         """Origin of the factors: "prior", or "measured n %" with the weight of the measurement."""
         percent = round(100.0 * self.weight)

@@ -71,6 +71,8 @@ def roll_report(changes: BookChanges) -> RollReport | None:
         expired=tuple(map(expiry_label, roll.expired)),
         listed=tuple(map(expiry_label, roll.listed)),
         gamma_gone=roll.gamma_gone,
+        unwind=roll.unwind,
+        rehedged=roll.hedge_lifted - roll.unwind,
         hedge_lifted=roll.hedge_lifted,
         open_interest=roll.open_interest,
     )

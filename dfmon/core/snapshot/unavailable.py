@@ -54,6 +54,8 @@ def unavailable(
         sentences.append("context.return_15m: less than fifteen minutes of spot history")
     if tick.has_book and not tick.ds_sign:
         sentences.append("hpp.gamma_term: spot has not yet left its dead band of 0.25 sigma sqrt(15 min)")
+    if not tick.scale.is_set:
+        sentences.append("hpp.alpha, hpp.beta: no volatility of the next 24 hours yet")
     sentences += _hedge_flow_sentences(tick)
     if tick.spot_moves.ret_1h is None:
         sentences.append("context.return_1h: less than an hour of spot history")

@@ -6,6 +6,7 @@ boards are documented for BTC_USDC only (venues.md 1.7); the others are of the s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -75,6 +76,14 @@ SPECS: Final = {
 def widen_strikes(spec: CurrencySpec, spacing: float) -> CurrencySpec:
     """The board with `spacing` times the distance between two strikes."""
     return replace(spec, flow=replace(spec.flow, strike_step=spec.flow.strike_step * spacing))
+
+
+def check_currencies(currencies: Sequence[str]) -> None:
+    """Raises ValueError, with what is allowed, for a coin without a board."""
+    unknown = [name for name in currencies if resolve_board(name) not in SPECS]
+    if unknown or not currencies:
+        allowed = dict.fromkeys(board.removesuffix("_USDC") for board in SPECS)
+        raise ValueError(f"currencies: found {', '.join(unknown) or 'none'}, allowed: {', '.join(allowed)}")
 
 
 def resolve_board(currency: str) -> str:

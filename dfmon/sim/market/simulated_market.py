@@ -13,7 +13,7 @@ import numpy as np
 
 from dfmon.model.units import MILLISECOND, SECOND
 from dfmon.sim.faults import Faults
-from dfmon.sim.market.board_specs import SPECS, resolve_board, widen_strikes
+from dfmon.sim.market.board_specs import SPECS, check_currencies, resolve_board, widen_strikes
 from dfmon.sim.market.currency_market import CurrencyMarket, MarketEvents
 from dfmon.sim.market.director import ScriptDirector, adapt_spec
 from dfmon.sim.market.linear_market import LinearMarket
@@ -46,9 +46,8 @@ class SimulatedMarket:
         self._step_ns = step_ns
         if script is not None:
             start_ns, currencies, history = script.start_ns, (script.currency,), script.history
+        check_currencies(currencies)
         names = {resolve_board(name) for name in currencies}
-        if not names or not names <= SPECS.keys():
-            raise ValueError(f"currencies: found {list(currencies)}, allowed {sorted(SPECS)}")
         self.start_ns = start_ns - start_ns % STEP_NS
         self.now_ns = self.start_ns
         seeds = np.random.SeedSequence(seed).spawn(len(SPECS))

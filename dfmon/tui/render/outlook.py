@@ -134,9 +134,12 @@ def _pressure_row(frame: Frame, hpp: Hpp, width: int) -> Row:
     """`HPP -20.7M + sell, - buy   a 1.22  b 0.13  prior`."""
     number = format_usd(hpp.value) + quality_mark(hpp, frame.stale).strip()
     status = (cell_text(hpp.status, 20), "dim" if hpp.calibrated else "warn")
+    factors: tuple[Run, ...] = ()
+    if hpp.value is not None and hpp.alpha is not None and hpp.beta is not None:
+        factors = ((f"a {hpp.alpha:.2g}  b {hpp.beta:.2g}", "dim"),)
     parts: list[tuple[int, tuple[Run, ...]]] = [
         (0, ((" HPP ", "label"), (number, quality_style(hpp, frame.stale)), (" + sell, - buy", "dim"))),
-        (1, ((f"a {hpp.alpha:.2g}  b {hpp.beta:.2g}", "dim"),) if hpp.value is not None else ()),
+        (1, factors),
         (2, (status,) if hpp.value is not None else ()),
         (3, ((format_band(hpp.lo, hpp.hi), "dim"),)),
     ]

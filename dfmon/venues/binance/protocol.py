@@ -203,7 +203,8 @@ class BinanceProtocol:
             return events
         except UNREADABLE as exc:
             self._rest.failed(tag)
-            return [*(perp_stats.on_no_response(kind) if perp_stats else []), rejected(self.source, "response", exc)]
+            failures = perp_stats.on_no_response(kind) if perp_stats else []
+            return [*failures, *([rejected(self.source, "response", exc)] if body else [])]
 
     # ---- frames ---------------------------------------------------------------------------------------------------
 

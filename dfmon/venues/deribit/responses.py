@@ -72,10 +72,7 @@ class ResponseHandler:
 
     def _on_no_response(self, tag: str, kind: str) -> list[Event]:
         self._calls.failed(tag)
-        return [
-            *(self._poller.on_failure() if kind == "index" else []),
-            rejected(wire.SOURCE, "response", f"{tag}: none"),
-        ]
+        return list(self._poller.on_failure()) if kind == "index" else []
 
     def _on_listing(self, args: list[str], response: wire.Response) -> list[Event]:
         currency, kind = args[0], args[1]

@@ -8,12 +8,13 @@ from typing import Any, Final
 from dfmon.model.events import Market
 from dfmon.venues.deribit import wire
 from dfmon.venues.deribit.protocol import DeribitProtocol
-from dfmon.venues.spec import OptionsSettings, PollSettings, Source, StatusCall, Url, VenueSpec
+from dfmon.venues.spec import Coins, OptionsSettings, PollSettings, Source, StatusCall, Url, VenueSpec
 
 
 class DeribitSettings(OptionsSettings, frozen=True, kw_only=True):
     """Addresses and rates of Deribit. The archive has the same methods as REST, and every trade since the beginning."""
 
+    coins: Coins = ("BTC", "ETH", "SOL", "XRP", "AVAX", "TRX")
     websocket: Url = "wss://www.deribit.com/ws/api/v2"
     rest: Url = "https://www.deribit.com/api/v2"
     archive: Url = "https://history.deribit.com/api/v2"

@@ -202,7 +202,7 @@ class OkxProtocol:
         except UNREADABLE as exc:
             self._rest.failed(tag)
             fallback_status = self._fallback.on_failure() if tag == "mark-price" else []
-            return [*fallback_status, rejected(self.source, "response", f"{tag}: {exc if body else 'none'}")]
+            return [*fallback_status, *([rejected(self.source, "response", f"{tag}: {exc}")] if body else [])]
         self._rest.completed(tag)
         return events
 

@@ -75,6 +75,7 @@ def test_the_roll_tells_what_expired_and_what_is_new() -> None:
     assert changes.roll is not None
     assert (changes.roll.expired, changes.roll.listed) == ((old,), ())
     assert (changes.roll.gamma_gone, changes.roll.hedge_lifted, changes.roll.open_interest) == (4.5, 5.0, 7.0)
+    assert changes.roll.unwind == 5.0
     assert changes.push(listed).roll == replace(changes.roll, listed=(new,))
     assert changes.since_roll is after
     much_later = replace(listed, ts_ns=EIGHT + 2 * HOUR)
@@ -94,6 +95,7 @@ def test_a_roll_reports_the_gamma_and_the_hedge_of_the_beginning_of_the_averagin
     changes = pushed(*samples, sample(EIGHT + removed_s * SECOND + 1, expiries=(kept,)))
     assert changes.roll is not None
     assert changes.roll.hedge_lifted == pytest.approx(80.0)
+    assert changes.roll.unwind == pytest.approx(80.0)
     assert changes.roll.gamma_gone == pytest.approx(4.5)
     assert changes.settlement is None or changes.push(sample(EIGHT + MINUTE, expiries=(kept,))).settlement is None
 

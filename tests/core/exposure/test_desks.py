@@ -55,7 +55,7 @@ def test_hpp_of_a_small_move_is_reduced_and_exposures_are_not() -> None:
     assert one.hpp.value is not None
     assert mixed.hpp.value is not None
     assert one.ngi == mixed.ngi
-    vanna, charm = one.hpp.alpha * known(one.vss.value), one.hpp.beta * known(one.chl.value)
+    vanna, charm = known(one.hpp.alpha) * known(one.vss.value), known(one.hpp.beta) * known(one.chl.value)
     assert mixed.hpp.value == pytest.approx(0.5 * known(one.ngi.value) + 0.85 * (vanna + charm))
     assert mixed.hedge_flow.gamma == pytest.approx(0.5 * known(one.hedge_flow.gamma))
     assert mixed.hedge_flow.charm == pytest.approx(0.85 * known(one.hedge_flow.charm))
